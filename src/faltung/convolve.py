@@ -1,0 +1,336 @@
+"""The front door: check what came, plan it, carry the plan out."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from faltung.arrays import as_array, check_result_dtype, computed_dtype
+from faltung.boundary import check_mode
+from faltung.errors import ArgumentError, ArgumentTypeError
+from faltung.execute import execute
+from faltung.kernels import Kernel
+from faltung.plan.planner import Plan, make_plan
+from faltung.plan.problem import Problem
+
+__all__ = ["convolve", "correlate", "plan"]
+
+_SHAPES = ("same", "valid", "full")
+
+#: Plans of recent calls. A plan depends on everything but the samples, so a key holds all the arguments.
+_plans: OrderedDict[tuple[Any, ...], Plan] = OrderedDict()
+_MOST_PLANS = 256
+
+
+def convolve(
+    x: ArrayLike,
+    kernel: Kernel | ArrayLike,
+    mode: str | None = None,
+    cval: complex = 0.0,
+    *,
+    shape: str = "same",
+    axes: int | Sequence[int] | None = None,
+    out: NDArray[Any] | None = None,
+    dtype: DTypeLike | None = None,
+    method: str = "auto",
+    workers: int | None = None,
+) -> NDArray[Any]:
+    """Convolve an array with a kernel: ``y[n] = sum over m of kernel[m] * x[n - m]``.
+
+    Parameters
+    ----------
+    x : array_like
+        Array of any dimension, of integers, floats or complex numbers.
+    kernel : Kernel or array_like
+        The filter. An array is a kernel whose origin is at ``size // 2`` on every axis, as in `scipy.ndimage`.
+    mode : {'reflect', 'constant', 'nearest', 'mirror', 'wrap'}, optional
+        How `x` goes on beyond its border, with SciPy's meanings: ``d c b a | a b c d | d c b a`` is ``reflect``,
+        ``d c b | a b c d | c b a`` is ``mirror``. The default is ``reflect``; for ``shape="full"``, which is about
+        the array standing alone, it is ``constant``.
+    cval : number, optional
+        What lies outside for ``constant``.
+    shape : {'same', 'valid', 'full'}, optional
+        Which outputs: as many as there are inputs; those for which kernel and array overlap completely; or all
+        for which they overlap at all, as in `numpy.convolve`.
+    axes : int or sequence of int, optional
+        Axis of `x` for each axis of the kernel. The default is the last ``kernel.ndim`` axes; all others are a
+        batch. A colour image of shape (height, width, 3) is filtered with ``axes=(0, 1)``.
+    out : ndarray, optional
+        Where to put the result; it may be `x` itself.
+    dtype : dtype, optional
+        Of the result. The default is float32 for half and single floats and for integers up to 16 bits, float64 for
+        double floats and wider integers, and complex likewise. Integers are rounded half to even and saturated, and
+        NaN becomes 0.
+    method : {'auto', 'direct'}, optional
+        The engine; the planner chooses by default.
+    workers : int, optional
+        Number of threads; the default is that of `faltung.workers`. The result does not depend on it.
+
+    Returns
+    -------
+    ndarray
+        The result, which is `out` if that was given.
+
+    Raises
+    ------
+    ArgumentError, ArgumentTypeError
+        An argument cannot be used; the message names it and says what to do.
+
+    See Also
+    --------
+    correlate : the same without the reflection of the kernel.
+    plan : what would run, and why.
+
+    Notes
+    -----
+    Samples that are not finite reach exactly those outputs whose non-zero taps touch them. Rounding errors are at
+    most ``plan(x, kernel).error`` times the sum of ``abs(tap) * abs(sample)`` under an output. The result is the
+    same, bit for bit, on any number of threads.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import faltung as fa
+    >>> fa.convolve(np.array([0.0, 0.0, 1.0, 0.0]), [1.0, 2.0, 3.0])
+    array([0., 1., 2., 3.])
+    >>> fa.convolve(np.arange(4, dtype=np.uint8), [1, 1, 1], shape="valid", dtype="uint8")
+    array([3, 6], dtype=uint8)
+    """
+    chosen = _plan(x, kernel, True, mode, cval, shape, axes, dtype, out, method)
+    return execute(chosen, x, out, workers)
+
+
+def correlate(
+    x: ArrayLike,
+    kernel: Kernel | ArrayLike,
+    mode: str | None = None,
+    cval: complex = 0.0,
+    *,
+    shape: str = "same",
+    axes: int | Sequence[int] | None = None,
+    out: NDArray[Any] | None = None,
+    dtype: DTypeLike | None = None,
+    method: str = "auto",
+    workers: int | None = None,
+) -> NDArray[Any]:
+    """Correlate an array with a kernel: ``y[n] = sum over m of kernel[m] * x[n + m]``.
+
+    This is what neural-network libraries call convolution. Complex taps are not conjugated, unlike in
+    `numpy.correlate` and `scipy.ndimage.correlate`; pass ``kernel.conj()`` where that is wanted.
+
+    Parameters
+    ----------
+    x, kernel, mode, cval, shape, axes, out, dtype, method, workers
+        As for `convolve`.
+
+    Returns
+    -------
+    ndarray
+        The result, which is `out` if that was given.
+
+    Raises
+    ------
+    ArgumentError, ArgumentTypeError
+        An argument cannot be used; the message names it and says what to do.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import faltung as fa
+    >>> fa.correlate(np.array([0.0, 0.0, 1.0, 0.0]), [1.0, 2.0, 3.0])
+    array([0., 3., 2., 1.])
+    """
+    chosen = _plan(x, kernel, False, mode, cval, shape, axes, dtype, out, method)
+    return execute(chosen, x, out, workers)
+
+
+def plan(
+    x: ArrayLike | Sequence[int],
+    kernel: Kernel | ArrayLike,
+    mode: str | None = None,
+    cval: complex = 0.0,
+    *,
+    shape: str = "same",
+    axes: int | Sequence[int] | None = None,
+    dtype: DTypeLike | None = None,
+    result_dtype: DTypeLike | None = None,
+    method: str = "auto",
+) -> Plan:
+    """Return what `convolve` would do: a plan that can be printed, kept, pickled and called.
+
+    Parameters
+    ----------
+    x : ndarray or tuple of int
+        The array, or its shape.
+    kernel, mode, cval, shape, axes, method
+        As for `convolve`.
+    dtype : dtype, optional
+        For an array, the dtype of the result, as for `convolve`. For a shape, the dtype of the array, float32 by
+        default.
+    result_dtype : dtype, optional
+        For a shape, the dtype of the result.
+
+    Returns
+    -------
+    Plan
+        Called with an array of that shape and dtype, it returns the result.
+
+    Raises
+    ------
+    ArgumentError, ArgumentTypeError
+        An argument cannot be used; the message names it and says what to do.
+
+    Examples
+    --------
+    >>> import faltung as fa
+    >>> run = fa.plan((480, 640), fa.gaussian(1.0), dtype="float32")
+    >>> print(run.engine, run.problem.result_shape)
+    direct (480, 640)
+    """
+    if isinstance(x, (tuple, list)) and all(isinstance(length, numbers.Integral) for length in x):
+        if any(length < 0 for length in x):  # type: ignore[operator]
+            raise ArgumentError("x", "an array, or a shape of lengths that are not negative", repr(x))
+        sample = np.empty((), _dtype("float32" if dtype is None else dtype))
+        x, dtype = np.broadcast_to(sample, [int(length) for length in x]), result_dtype  # type: ignore[arg-type, misc]
+    elif result_dtype is not None:
+        raise ArgumentError("result_dtype", "None where x is an array", repr(result_dtype), "Use dtype=.")
+    return _plan(x, kernel, True, mode, cval, shape, axes, dtype, None, method)
+
+
+def _dtype(dtype: Any) -> np.dtype[Any]:
+    try:
+        return np.dtype(dtype)
+    except TypeError as error:
+        raise ArgumentTypeError("dtype", "a NumPy dtype of numbers", repr(dtype)) from error
+
+
+def _plan(
+    x: Any,
+    kernel: Any,
+    reflected: bool,
+    mode: Any,
+    cval: Any,
+    shape: Any,
+    axes: Any,
+    dtype: Any,
+    out: Any,
+    method: Any,
+) -> Plan:
+    """Plan for these arguments, from those kept where the same arguments were used before."""
+    if type(x) is not np.ndarray:
+        x = as_array(x, "x")
+    if isinstance(kernel, Kernel):
+        taps: Any = kernel.fingerprint
+    else:
+        kernel = as_array(kernel, "kernel")
+        taps = (kernel.shape, kernel.dtype, kernel.tobytes())
+    if dtype is None and isinstance(out, np.ndarray):
+        dtype = out.dtype
+    # The text of cval tells apart what is equal but not the same (0.0 and -0.0, 1 and True) and finds a NaN again.
+    key = (x.shape, x.dtype, taps, reflected, mode, repr(cval), shape, repr(axes), dtype, method)
+    try:
+        found = _plans.get(key)
+    except TypeError:  # an argument that cannot be hashed cannot be right either: it is reported below
+        found, key = None, ()
+    if found is None:
+        found = make_plan(_problem(x, kernel, reflected, mode, cval, shape, axes, dtype), method)
+        if key:
+            _plans[key] = found
+            while len(_plans) > _MOST_PLANS:
+                _plans.popitem(last=False)
+    return found
+
+
+def _problem(
+    x: NDArray[Any], kernel: Any, reflected: bool, mode: Any, cval: Any, shape: Any, axes: Any, dtype: Any
+) -> Problem:
+    """Check every argument and say what is asked."""
+    computed = computed_dtype(x.dtype, "x")
+    if not isinstance(kernel, Kernel):
+        kernel = Kernel(kernel)
+    if kernel.taps.dtype.kind == "c":
+        computed = np.result_type(computed, np.complex64)
+    if shape not in _SHAPES:
+        raise ArgumentError("shape", f"one of {', '.join(map(repr, _SHAPES))}", repr(shape))
+    if reflected:
+        kernel = kernel.flip()
+    places = _axes(axes, x.ndim, kernel.ndim)
+    mode = ("constant" if shape == "full" else "reflect") if mode is None else check_mode(mode)
+    cval = _cval(cval, x.dtype)
+    lengths = [x.shape[axis] for axis in places]
+    larger = [size > length for size, length in zip(kernel.shape, lengths, strict=True)]
+    if shape == "valid" and any(larger) and 0 not in lengths:
+        if not all(size >= length for size, length in zip(kernel.shape, lengths, strict=True)):
+            raise ArgumentError(
+                "shape",
+                "'same' or 'full' where the kernel is longer than the array on one axis and shorter on another",
+                f"'valid' for a kernel of shape {kernel.shape} on axes of lengths {tuple(lengths)}",
+                "Crop the kernel, or choose another shape.",
+            )
+        mode, cval = "constant", 0.0  # taps beyond the array do not take part
+    regions = [
+        _region(shape, length, size, origin)
+        for length, size, origin in zip(lengths, kernel.shape, kernel.origin, strict=True)
+    ]
+    return Problem(
+        shape=x.shape,
+        dtype=x.dtype,
+        kernel=kernel,
+        axes=places,
+        mode=mode,
+        cval=cval,
+        regions=tuple(regions),
+        result=computed if dtype is None else check_result_dtype(dtype, computed, "dtype"),
+    )
+
+
+def _region(shape: str, length: int, size: int, origin: int) -> tuple[int, int]:
+    """Positions of the array for which there is an output, along one axis."""
+    if length == 0 or shape == "same":
+        return 0, length
+    reaching = (origin - size + 1, length + origin)  # some tap meets a sample
+    if shape == "full":
+        return reaching
+    overlap = min(length, size) - 1
+    return reaching[0] + overlap, reaching[1] - overlap
+
+
+def _axes(axes: Any, ndim: int, kernel_ndim: int) -> tuple[int, ...]:
+    if axes is None:
+        if ndim < kernel_ndim:
+            raise ArgumentError(
+                "x",
+                f"an array with at least as many axes as the kernel, which has {kernel_ndim}",
+                f"one with {ndim}",
+                "Give the kernel fewer axes (named filters take ndim=), or the array more.",
+            )
+        return tuple(range(ndim - kernel_ndim, ndim))
+    chosen = tuple(axes) if isinstance(axes, (tuple, list, range, np.ndarray)) else (axes,)
+    for axis in chosen:
+        if isinstance(axis, bool) or not isinstance(axis, numbers.Integral):
+            raise ArgumentTypeError("axes", "an integer for each axis of the kernel", repr(axes))
+    if len(chosen) != kernel_ndim:
+        raise ArgumentError("axes", f"{kernel_ndim}, one for each axis of the kernel", f"{len(chosen)}: {axes!r}")
+    if any(not -ndim <= axis < ndim for axis in chosen):
+        raise ArgumentError("axes", f"axes of an array with {ndim}", repr(axes))
+    placed = tuple(int(axis) % ndim for axis in chosen)
+    if len(set(placed)) != len(placed):
+        raise ArgumentError("axes", "axes that differ", repr(axes))
+    return placed
+
+
+def _cval(cval: Any, dtype: np.dtype[Any]) -> complex:
+    if isinstance(cval, bool) or not isinstance(cval, (numbers.Complex, np.number)):
+        raise ArgumentTypeError("cval", "a number", repr(cval))
+    value = complex(cval)
+    if dtype.kind == "c":
+        return value
+    if value.imag:
+        raise ArgumentError("cval", "a real number for a real array", repr(cval), "Convert x to a complex dtype.")
+    return math.nan if math.isnan(value.real) else value.real

@@ -1,0 +1,111 @@
+"""Machine code that collects a block through index tables: how extended tiles come into scratch.
+
+Rows and columns of the block are named by byte offsets into the source, so reflections, strides of any sign and byte
+orders cost no code of their own. Samples are converted on the way to what the engine reads.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+
+from faltung.jit.compile import compile_function
+from faltung.jit.ir import Function, Value
+from faltung.jit.samples import Sample, load, sample, store
+from faltung.jit.target import Target
+
+__all__ = ["FILL", "gather_function"]
+
+#: Offset that stands for the fill value.
+FILL = np.iinfo(np.int64).min
+
+_PARAMETERS = {
+    "source": "ptr noalias readonly",
+    "target": "ptr noalias",  # rows one after the other, without gaps
+    "fill": "ptr noalias readonly",  # what stands outside: a sample for each channel, as the target holds it
+    "channels": "i64",  # samples that lie interleaved in a row
+    "row_offsets": "ptr noalias readonly",
+    "rows": "i64",
+    "column_offsets": "ptr noalias readonly",
+    "columns": "i64",
+    "inner_start": "i64",  # the columns between these two lie side by side in the source
+    "inner_stop": "i64",
+}
+
+
+@cache
+def gather_function(source: np.dtype, target: np.dtype, processor: Target) -> Callable[..., int]:  # type: ignore[type-arg]
+    """Compile (or find) the function that gathers `source` samples into `target` samples."""
+    text = _emit(sample(source), sample(target), processor)
+    kinds = [ctypes.c_void_p if "ptr" in kind else ctypes.c_int64 for kind in _PARAMETERS.values()]
+    return compile_function(text, "gather", kinds, processor)
+
+
+def _emit(source: Sample, target: Sample, processor: Target) -> str:
+    f = Function("gather", _PARAMETERS)
+    number = "double" if target.bytes == 8 or source.bytes == 8 else "float"
+    lanes = processor.lanes(number)
+    width = f.multiply("%columns", target.bytes)
+
+    def move(start: Value, place: Value, count: int) -> None:
+        if source == target:  # moved as they are: no conversion may touch a 64-bit integer or a NaN's payload
+            kind = source.type if count == 1 else f"<{count} x {source.type}>"
+            samples = f.value(f"load {kind}, ptr {start}, align 1")
+            f.do(f"store {kind} {samples}, ptr {place}, align 1")
+        else:
+            store(f, number, load(f, start, source, number, count), place, target, count)
+
+    def put_fill(column: Value, place: Value) -> None:
+        channel = f.value(f"urem i64 {column}, %channels")
+        fill = f.value(f"load {target.type}, ptr {f.at('%fill', f.multiply(channel, target.bytes))}, align 1")
+        f.do(f"store {target.type} {fill}, ptr {place}, align 1")
+
+    def row(index: Value, _: list[Value]) -> list[Value]:
+        offset = f.entry("%row_offsets", index)
+        line = f.at("%target", f.multiply(index, width))
+
+        def place_of(column: Value) -> Value:
+            return f.at(line, f.multiply(column, target.bytes))
+
+        def empty() -> None:
+            def one(column: Value, _: list[Value]) -> list[Value]:
+                put_fill(column, place_of(column))
+                return []
+
+            f.loop(0, "%columns", 1, one)
+
+        def present() -> None:
+            start = f.at("%source", offset)
+
+            def one(column: Value, _: list[Value]) -> list[Value]:
+                shift, place = f.entry("%column_offsets", column), place_of(column)
+                outside = f.value(f"icmp eq i64 {shift}, {FILL}")
+                f.either(outside, lambda: put_fill(column, place), lambda: move(f.at(start, shift), place, 1))
+                return []
+
+            def run(column: Value, _: list[Value]) -> list[Value]:
+                column = f.smaller(column, f.subtract("%inner_stop", lanes))
+                move(f.at(start, f.entry("%column_offsets", column)), place_of(column), lanes)
+                return []
+
+            def one_by_one() -> None:
+                f.loop(0, "%columns", 1, one)
+
+            def side_by_side() -> None:
+                f.loop(0, "%inner_start", 1, one)
+                f.loop("%inner_start", "%inner_stop", lanes, run)
+                f.loop("%inner_stop", "%columns", 1, one)
+
+            inner = f.subtract("%inner_stop", "%inner_start")
+            long = f.value(f"icmp sge i64 {inner}, {lanes}")
+            f.either(long, side_by_side, one_by_one)
+
+        f.either(f.value(f"icmp eq i64 {offset}, {FILL}"), empty, present)
+        return []
+
+    f.loop(0, "%rows", 1, row)
+    f.do("ret i32 0")
+    return f.text()

@@ -1,0 +1,371 @@
+"""Run it: every tile of a plan, on every worker.
+
+A tile whose source lies inside the array is read in place. A tile that reaches across the border, or whose samples
+the engine cannot read as they lie, has its source gathered into scratch first. That is all there is to boundaries,
+strides, byte orders and half floats.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faltung.arrays import as_array
+from faltung.boundary import OUTSIDE, index_map
+from faltung.engines.base import BlockFunction, Task
+from faltung.engines.gather import FILL, gather_function
+from faltung.errors import ArgumentError
+from faltung.jit.target import host
+from faltung.plan.planner import ENGINES, Plan
+from faltung.plan.problem import Layout, Problem
+from faltung.threads import share, worker_count
+
+__all__ = ["execute"]
+
+#: Outputs that a strip along the border has at least across, so that vectors fit into it.
+_STRIP = 32
+#: A problem of at most so many samples and multiply-adds is one tile.
+_SMALL, _QUICK = 1 << 17, 1 << 22
+
+
+def execute(plan: Plan, x: Any, out: Any = None, workers: int | None = None) -> NDArray[Any]:
+    """Carry out a plan; parameters as for calling one."""
+    problem = plan.problem
+    x = as_array(x, "x")
+    if x.shape != problem.shape or x.dtype != problem.dtype:
+        raise ArgumentError(
+            "x",
+            f"shape {problem.shape} and dtype {problem.dtype}, for which this plan was made",
+            f"shape {x.shape} and dtype {x.dtype}",
+            "Make a plan for this array, or use convolve.",
+        )
+    result = np.empty(problem.result_shape, problem.result) if out is None else check_out(out, problem)
+    # An input that shares memory with the output would be overwritten while it is still read.
+    overlap = out is not None and np.may_share_memory(x, result)
+    target = np.empty_like(result) if overlap else result
+    if target.size:
+        _program(plan).run(x, target, worker_count(workers))
+    if overlap:
+        result[...] = target
+    return result
+
+
+def check_out(out: Any, problem: Problem) -> NDArray[Any]:
+    """Return `out` if the result can be written into it."""
+    expected = f"a writable array of shape {problem.result_shape} and dtype {problem.result}"
+    if not isinstance(out, np.ndarray) or isinstance(out, np.ma.MaskedArray):
+        raise ArgumentError("out", expected, f"a {type(out).__name__}")
+    if out.shape != problem.result_shape or out.dtype != problem.result:
+        received = f"shape {out.shape} and dtype {out.dtype}"
+        raise ArgumentError("out", expected, received, "Leave out= away to have one made.")
+    if not out.flags.writeable:
+        raise ArgumentError("out", expected, "an array that is read-only", "Pass a copy of it.")
+    return out
+
+
+@dataclass(frozen=True)
+class _Tile:
+    """A destination block, in positions of the array along slices, row and column."""
+
+    start: tuple[int, ...]
+    shape: tuple[int, ...]
+    inside: bool  # the whole source block lies in the array
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """How an array lies in memory, in the axes of a layout."""
+
+    strides: tuple[int, ...]  # bytes between neighbours along slices and row
+    column: int  # and along the column axis
+    channels: NDArray[np.int64]  # byte offset of each channel
+    packed: bool  # the samples of a row lie side by side
+
+
+class _Scratch(threading.local):
+    """Two buffers a thread, kept between calls unless they are large."""
+
+    def __init__(self) -> None:
+        self._buffers: dict[str, NDArray[np.uint8]] = {}
+
+    def take(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+        size = math.prod(shape) * dtype.itemsize
+        buffer = self._buffers.get(name)
+        if buffer is None or buffer.size < size:
+            buffer = np.empty(size, np.uint8)
+            if size <= 1 << 22:
+                self._buffers[name] = buffer
+        return buffer[:size].view(dtype).reshape(shape)
+
+
+_scratch = _Scratch()
+
+
+class _Program:
+    """A plan with its machine code and the tables that repeat from call to call."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.problem = problem = plan.problem
+        self.layout = problem.layout
+        pair = problem.dtype.kind == "c"
+        self.stored = _part(problem.dtype) if pair else problem.dtype
+        native = self.stored.isnative and self.stored.kind != "b" and self.stored != np.float16
+        # Scratch holds what the array holds, unless what stands outside would be rounded by that.
+        exact = problem.mode != "constant" or self.stored == problem.number
+        kept = native and (exact or _representable(complex(problem.cval), self.stored))
+        self.native = native
+        self.extended = self.stored if kept else problem.number
+        complex_result = problem.result.kind == "c"
+        result = _part(problem.result) if complex_result else problem.result
+        whole = pair == complex_result and result.isnative and result != np.float16
+        self.direct = whole and [part.component for part in problem.passes] == ["whole"]
+        # Results on their way through scratch are numbers, or the integers that they are rounded to.
+        self.written = result if whole else problem.number
+        self._frames: dict[tuple[Any, ...], _Frame] = {}
+        self._tables: dict[tuple[Any, ...], tuple[Any, ...]] = {}
+
+    @cached_property
+    def in_place(self) -> list[BlockFunction]:
+        return self._prepare(self.stored)
+
+    @cached_property
+    def from_scratch(self) -> list[BlockFunction]:
+        return self.in_place if self.extended == self.stored else self._prepare(self.extended)
+
+    def _prepare(self, source: np.dtype[Any]) -> list[BlockFunction]:
+        engine = ENGINES[self.plan.engine]
+        return [
+            engine.prepare(Task(part.taps, self.layout.step, source, self.written))
+            for part in self.problem.passes
+        ]
+
+    @cached_property
+    def gather(self) -> Any:
+        return gather_function(self.stored, self.extended, host())
+
+    @cached_property
+    def fill(self) -> NDArray[Any]:
+        """One position of what stands outside, for the mode ``constant``."""
+        parts = [self.problem.cval.real, self.problem.cval.imag][: 2 if self.problem.dtype.kind == "c" else 1]
+        with np.errstate(over="ignore"):
+            sample = np.array(parts).astype(self.extended)
+        return np.tile(sample, self.layout.step // len(parts))
+
+    def run(self, x: NDArray[Any], out: NDArray[Any], count: int) -> None:
+        """Fill `out`, tile by tile."""
+        source, target = self.frame(x), self.frame(out)
+        start, end = x.__array_interface__["data"][0], out.__array_interface__["data"][0]
+
+        def fill(tile: _Tile) -> None:
+            if tile.inside:
+                blocks, strides = self.in_place, source.strides
+                address = start + self._offset(tile, source, self.layout.origins)
+            else:
+                blocks = self.from_scratch
+                address, strides = self.collect(tile, source, start)
+            for part, block in zip(self.problem.passes, blocks, strict=True):
+                if self.direct and target.packed:
+                    place = end + self._offset(tile, target, tuple(first for first, _ in self.layout.regions))
+                    block(address, strides, place, target.strides, tile.shape)
+                else:
+                    result = self._result(tile)
+                    block(address, strides, result.ctypes.data, result.strides[: len(strides)], tile.shape)
+                    self._store(part.component, result, out, tile)
+
+        tiles = self.tiles if self.native and source.packed else self.gathered_tiles
+        if count == 1 or len(tiles) == 1:
+            for tile in tiles:
+                fill(tile)
+        else:
+            share(fill, tiles, count)
+
+    # ---- where things lie
+
+    def frame(self, array: NDArray[Any]) -> _Frame:
+        key = (array.strides, array.shape, array.dtype)
+        found = self._frames.get(key)
+        if found is None:
+            found = self._frames[key] = _frame(array, self.layout)
+        return found
+
+    @staticmethod
+    def _offset(tile: _Tile, frame: _Frame, origin: tuple[int, ...]) -> int:
+        strides = (*frame.strides, frame.column)
+        return sum((s - o) * stride for s, o, stride in zip(tile.start, origin, strides, strict=True))
+
+    # ---- source blocks across the border
+
+    def collect(self, tile: _Tile, source: _Frame, start: int) -> tuple[int, tuple[int, ...]]:
+        """Gather the source block of a tile into scratch; return its address and strides."""
+        key = (tile, source.strides, source.column)
+        found = self._tables.get(key)
+        if found is None:
+            if len(self._tables) > 64:
+                self._tables.clear()
+            found = self._tables[key] = self._gather_tables(tile, source)
+        shape, rows, columns, inner = found
+        block = _scratch.take("source", shape, self.extended)
+        address = block.__array_interface__["data"][0]
+        self.gather(
+            start,
+            address,
+            self.fill.ctypes.data,
+            self.layout.step,
+            rows.ctypes.data,
+            rows.size,
+            columns.ctypes.data,
+            columns.size,
+            *inner,
+        )
+        return address, block.strides[:-1]
+
+    def _gather_tables(self, tile: _Tile, source: _Frame) -> tuple[Any, ...]:
+        """Offset of every row and of every sample in a row of the source block, or `FILL` outside the array."""
+        layout = self.layout
+        maps, first = [], 0
+        for axis, (start, size) in enumerate(zip(tile.start, tile.shape, strict=True)):
+            first = start - layout.origins[axis]
+            last = first + size + layout.sizes[axis] - 1
+            maps.append(index_map(self.problem.mode, layout.lengths[axis], first, last))
+        rows = np.zeros((), np.int64)
+        outside = np.zeros((), bool)
+        for positions, stride in zip(maps[:-1], source.strides, strict=True):
+            rows = np.add.outer(rows, positions * stride)
+            outside = np.logical_or.outer(outside, positions == OUTSIDE)
+        rows[outside] = FILL
+        columns = np.add.outer(maps[-1] * source.column, source.channels)
+        columns[maps[-1] == OUTSIDE] = FILL
+        inner = (0, 0)
+        if source.packed:
+            bounds = (min(max(edge - first, 0), len(maps[-1])) for edge in (0, layout.lengths[-1]))
+            inner = tuple(layout.step * bound for bound in bounds)  # type: ignore[assignment]
+        shape = (*(len(positions) for positions in maps[:-1]), columns.size)
+        return shape, np.ascontiguousarray(rows).ravel(), columns.ravel(), inner
+
+    # ---- results on their way through scratch
+
+    def _result(self, tile: _Tile) -> NDArray[Any]:
+        *outer, columns = tile.shape
+        return _scratch.take("result", (*outer, columns * self.layout.step), self.written)
+
+    def _store(self, component: str, result: NDArray[Any], out: NDArray[Any], tile: _Tile) -> None:
+        """Put a result into its place, converting it to the dtype of `out`."""
+        layout, problem = self.layout, self.problem
+        first = 1 if len(tile.start) > layout.column + 1 else 0  # an array without a row axis
+        window = tuple(
+            slice(start - region[0], start - region[0] + size)
+            for start, size, region in zip(tile.start, tile.shape, layout.regions, strict=True)
+        )[first:]
+        place = out[window]
+        if problem.dtype.kind == "c":
+            result = result.view(np.dtype(f"c{2 * result.dtype.itemsize}"))
+        result = result.reshape(place.shape)
+        with np.errstate(over="ignore", invalid="ignore"):
+            if component == "whole":
+                place[...] = result
+            elif component == "real":
+                place.real[...] = result
+            elif component == "imaginary":
+                place.imag[...] = result
+            else:
+                # Part by part: multiplying by the imaginary unit would turn an infinity into NaN.
+                place.real -= result.imag
+                place.imag += result.real
+
+    # ---- tiles
+
+    @cached_property
+    def tiles(self) -> list[_Tile]:
+        """Tiles of an array whose samples the engine can read as they lie."""
+        regions = self.layout.regions
+        outputs = math.prod(stop - start for start, stop in regions) * self.layout.step
+        if outputs <= _SMALL and outputs * self.plan.taps <= _QUICK:
+            return self.gathered_tiles
+        layout = self.layout
+        cuts = [
+            _segments(*layout.regions[axis], layout.origins[axis], layout.sizes[axis], layout.lengths[axis])
+            for axis in range(len(regions))
+        ]
+        return [
+            tile
+            for box in itertools.product(*cuts)
+            for tile in self._cut([part[:2] for part in box], all(part[2] for part in box))
+        ]
+
+    @cached_property
+    def gathered_tiles(self) -> list[_Tile]:
+        """Tiles of an array of which every source block must be gathered."""
+        return list(self._cut(self.layout.regions, False))
+
+    def _cut(self, box: Sequence[tuple[int, int]], inside: bool) -> list[_Tile]:
+        """Cut a box into tiles."""
+        extents = tuple(stop - start for start, stop in box)
+        tile = self.plan.tile_shape(extents)
+        steps = [range(start, stop, length) for (start, stop), length in zip(box, tile, strict=True)]
+        return [
+            _Tile(
+                corner,
+                tuple(
+                    min(length, stop - start)
+                    for start, length, (_, stop) in zip(corner, tile, box, strict=True)
+                ),
+                inside,
+            )
+            for corner in itertools.product(*steps)
+        ]
+
+
+_program = lru_cache(maxsize=256)(_Program)
+
+Plan.execute = staticmethod(execute)
+
+
+def _segments(start: int, stop: int, origin: int, size: int, length: int) -> list[tuple[int, int, bool]]:
+    """Cut an axis of outputs into what reaches across the border and what lies inside."""
+    first, last = max(start, origin), min(stop, length - size + 1 + origin)
+    if first > start:
+        first = max(first, min(start + _STRIP, stop))
+    if last < stop:
+        last = min(last, max(stop - _STRIP, start))
+    if first >= last:
+        return [(start, stop, False)]
+    parts = [(start, first, False), (first, last, True), (last, stop, False)]
+    return [part for part in parts if part[0] < part[1]]
+
+
+def _frame(array: NDArray[Any], layout: Layout) -> _Frame:
+    strides = array.strides[: layout.column]
+    channels = np.zeros((), np.int64)
+    trailing = list(zip(array.shape, array.strides, strict=True))[layout.column + 1 :]
+    item = array.itemsize
+    if array.dtype.kind == "c":
+        item //= 2
+        trailing.append((2, item))
+    for size, stride in trailing:
+        channels = np.add.outer(channels, stride * np.arange(size, dtype=np.int64))
+    channels = np.ascontiguousarray(channels).ravel()
+    column = array.strides[layout.column]
+    side_by_side = np.array_equal(channels, item * np.arange(channels.size))
+    packed = side_by_side and column == item * channels.size
+    return _Frame(strides if layout.column else (0,), column, channels, packed)
+
+
+def _part(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Dtype of the real and imaginary part of a complex dtype."""
+    return np.dtype(f"{dtype.byteorder}f{dtype.itemsize // 2}".replace("|", "="))
+
+
+def _representable(value: complex, dtype: np.dtype[Any]) -> bool:
+    if dtype.kind == "f":
+        return value.real != value.real or float(dtype.type(value.real)) == value.real
+    limits = np.iinfo(dtype)
+    return value.real.is_integer() and limits.min <= value.real <= limits.max

@@ -1,0 +1,1 @@
+"""How is machine code made? LLVM IR as text, compiled by llvmlite, kept as position-independent images."""

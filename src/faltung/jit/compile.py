@@ -1,0 +1,67 @@
+"""From LLVM assembly to a function that can be called.
+
+`compile_function` looks for finished machine code in the object cache, asks LLVM for it otherwise, and loads it.
+A `ctypes` function releases the interpreter lock for as long as it runs.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from faltung.jit import load, object_cache
+from faltung.jit.target import Target
+
+__all__ = ["compile_function"]
+
+_lock = threading.Lock()  # LLVM's shared state is not safe for several threads
+
+
+def compile_function(
+    text: str, name: str, parameters: Sequence[Any], target: Target
+) -> Callable[..., int]:
+    """Machine code for one function that returns a 32-bit integer.
+
+    Parameters
+    ----------
+    text : str
+        LLVM assembly of a module that calls nothing outside itself.
+    name : str
+        The function.
+    parameters : sequence of ctypes types
+        Its parameters.
+    target : Target
+        The processor it will run on.
+
+    Returns
+    -------
+    callable
+        The function; calling it releases the interpreter lock.
+    """
+    key = object_cache.key(text, target.identity)
+    with _lock:
+        code = object_cache.read(key)
+        if code is None:
+            code = _compile(text)
+            object_cache.write(key, code)
+        address = load.load(code, name)
+    return ctypes.CFUNCTYPE(ctypes.c_int32, *parameters)(address)
+
+
+def _compile(text: str) -> bytes:
+    import llvmlite.binding as llvm
+
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    machine = llvm.Target.from_default_triple().create_target_machine(
+        cpu=llvm.get_host_cpu_name(),
+        features=llvm.get_host_cpu_features().flatten(),
+        opt=3,
+        reloc="pic",  # the code may then be loaded at any address
+        codemodel="small",
+    )
+    module = llvm.parse_assembly(text)
+    module.verify()
+    return bytes(machine.emit_object(module))

@@ -1,0 +1,159 @@
+"""LLVM IR as text: values, vectors, loops and conditionals, no more than the engines need.
+
+A `Function` collects lines of one LLVM function. Every method that computes returns the name of the new value, so
+an engine reads like the arithmetic it emits. Vectors of one lane are written as scalars; the same engine code then
+emits the main loop and the scalar rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["Function", "vector"]
+
+Value = str
+Carried = Sequence[tuple[str, Value]]
+
+
+def vector(element: str, lanes: int) -> str:
+    """Type of `lanes` elements: the element itself where there is one lane only."""
+    return element if lanes == 1 else f"<{lanes} x {element}>"
+
+
+class Function:
+    """Writer of one LLVM function whose parameters are 64-bit integers and pointers.
+
+    Parameters
+    ----------
+    name : str
+        Symbol of the function.
+    parameters : dict
+        Parameter name to LLVM type with attributes, in order.
+    """
+
+    def __init__(self, name: str, parameters: dict[str, str]) -> None:
+        self.name = name
+        self._header = ", ".join(f"{type_} %{key}" for key, type_ in parameters.items())
+        self._lines: list[str] = ["entry:"]
+        self._declarations: dict[str, str] = {}
+        self._count = 0
+        self._block = "entry"
+
+    def text(self) -> str:
+        """Return the module as LLVM assembly."""
+        body = "\n".join(self._lines)
+        declarations = "\n".join(self._declarations.values())
+        return f"define i32 @{self.name}({self._header}) nounwind {{\n{body}\n}}\n{declarations}\n!0 = !{{}}\n"
+
+    # ---- plain instructions
+
+    def value(self, instruction: str) -> Value:
+        """Emit one instruction that has a result."""
+        self._count += 1
+        name = f"%v{self._count}"
+        self._lines.append(f"  {name} = {instruction}")
+        return name
+
+    def do(self, instruction: str) -> None:
+        """Emit one instruction that has none."""
+        self._lines.append(f"  {instruction}")
+
+    def call(self, intrinsic: str, type_: str, *arguments: tuple[str, Value]) -> Value:
+        """Call an LLVM intrinsic, declaring it where this is its first use."""
+        types = ", ".join(kind for kind, _ in arguments)
+        self._declarations.setdefault(intrinsic, f"declare {type_} @{intrinsic}({types})")
+        values = ", ".join(f"{kind} {value}" for kind, value in arguments)
+        return self.value(f"call {type_} @{intrinsic}({values})")
+
+    # ---- integers and addresses
+
+    def add(self, a: Value, b: Value | int) -> Value:
+        """Sum of two 64-bit integers."""
+        return a if b == 0 else self.value(f"add i64 {a}, {b}")
+
+    def subtract(self, a: Value, b: Value | int) -> Value:
+        """Difference of two 64-bit integers."""
+        return self.value(f"sub i64 {a}, {b}")
+
+    def multiply(self, a: Value, b: Value | int) -> Value:
+        """Product of two 64-bit integers."""
+        return a if b == 1 else self.value(f"mul i64 {a}, {b}")
+
+    def smaller(self, a: Value, b: Value) -> Value:
+        """Minimum of two signed 64-bit integers."""
+        return self.call("llvm.smin.i64", "i64", ("i64", a), ("i64", b))
+
+    def at(self, pointer: Value, offset: Value | int) -> Value:
+        """Pointer moved on by `offset` bytes."""
+        return pointer if offset == 0 else self.value(f"getelementptr i8, ptr {pointer}, i64 {offset}")
+
+    def entry(self, table: Value, index: Value) -> Value:
+        """Entry of a table of 64-bit integers that nobody writes while the function runs."""
+        slot = self.value(f"getelementptr i64, ptr {table}, i64 {index}")
+        return self.value(f"load i64, ptr {slot}, align 8, !invariant.load !0")
+
+    # ---- control flow
+
+    def loop(
+        self,
+        start: Value | int,
+        stop: Value | int,
+        step: int,
+        body: Callable[[Value, list[Value]], list[Value]],
+        carried: Carried = (),
+    ) -> list[Value]:
+        """Emit ``for index in range(start, stop, step)``; `body` maps the carried values to the next ones."""
+        self._count += 1
+        label = f"loop{self._count}"
+        index = f"%{label}.index"
+        before = self._block
+        current = [f"%{label}.carried{k}" for k in range(len(carried))]
+        self.do(f"br label %{label}")
+        self._open(label)
+        head = len(self._lines)
+        more = self.value(f"icmp slt i64 {index}, {stop}")
+        self.do(f"br i1 {more}, label %{label}.body, label %{label}.exit")
+        self._open(f"{label}.body")
+        following = body(index, current)
+        self.do(f"{index}.next = add nsw i64 {index}, {step}")
+        self.do(f"br label %{label}")
+        # The phis of the head name the block in which the body ended, which is known only now.
+        phis = [f"  {index} = phi i64 [ {start}, %{before} ], [ {index}.next, %{self._block} ]"]
+        phis += [
+            f"  {name} = phi {type_} [ {first}, %{before} ], [ {next_}, %{self._block} ]"
+            for name, (type_, first), next_ in zip(current, carried, following, strict=True)
+        ]
+        self._lines[head:head] = phis
+        self._open(f"{label}.exit")
+        return current
+
+    @contextmanager
+    def when(self, condition: Value) -> Iterator[None]:
+        """Emit what is written in the ``with`` block so that it runs only where `condition` (an i1) holds."""
+        self._count += 1
+        label = f"when{self._count}"
+        self.do(f"br i1 {condition}, label %{label}, label %{label}.end")
+        self._open(label)
+        yield
+        self.do(f"br label %{label}.end")
+        self._open(f"{label}.end")
+
+    def either(self, condition: Value, yes: Callable[[], None], no: Callable[[], None]) -> None:
+        """Emit ``if condition: yes() else: no()``."""
+        self._count += 1
+        label = f"if{self._count}"
+        self.do(f"br i1 {condition}, label %{label}.yes, label %{label}.no")
+        for branch, write in (("yes", yes), ("no", no)):
+            self._open(f"{label}.{branch}")
+            write()
+            self.do(f"br label %{label}.end")
+        self._open(f"{label}.end")
+
+    def _open(self, label: str) -> None:
+        self._lines.append(f"{label}:")
+        self._block = label

@@ -1,0 +1,126 @@
+"""From an object file to an address in executable memory.
+
+The code made here calls nothing, so on Linux loading it is a few lines: copy the sections into fresh memory, fill in
+the distances between code and constants, and turn the memory from writable to executable. LLVM's own linker does the
+same but must be loaded first, which takes longer than many a first convolution; it serves the other systems, and any
+object that these few lines do not understand.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import mmap
+import struct
+import sys
+from typing import Any
+
+__all__ = ["load"]
+
+_keep: list[Any] = []  # code stays mapped for the life of the process: functions hold addresses only
+
+_ALLOCATED, _PROGRAM, _RELOCATIONS, _SYMBOLS = 0x2, 1, 4, 2
+_X86_64, _AARCH64 = 62, 183
+
+
+class _NotUnderstood(Exception):
+    pass
+
+
+def load(code: bytes, name: str) -> int:
+    """Address of the function `name` in the object file `code`, ready to be called."""
+    if sys.platform == "linux":
+        try:
+            image, entry = _link(code, name)
+            return _map(image) + entry
+        except _NotUnderstood:
+            pass
+    return _load_by_llvm(code, name)
+
+
+def _link(code: bytes, name: str) -> tuple[bytes, int]:
+    """Image that may stand at any page address, and the place of the function in it."""
+    machine = struct.unpack_from("<H", code, 18)[0]
+    if code[:6] != b"\x7fELF\x02\x01" or machine not in (_X86_64, _AARCH64):
+        raise _NotUnderstood("not a little-endian 64-bit ELF object of a known machine")
+    (table,) = struct.unpack_from("<Q", code, 40)
+    entry_size, count = struct.unpack_from("<HH", code, 58)
+    # A section header is name, type, flags, address, offset, size, link, info, alignment, entry size.
+    sections = [struct.unpack_from("<IIQQQQIIQQ", code, table + entry_size * k) for k in range(count)]
+
+    image, places = bytearray(), {}
+    for number, (_, kind, flags, _, offset, size, _, _, alignment, _) in enumerate(sections):
+        if flags & _ALLOCATED and kind == _PROGRAM:
+            image.extend(bytes(-len(image) % max(alignment, 1)))
+            places[number] = len(image)
+            image.extend(code[offset : offset + size])
+
+    symbols_at = next(section for section in sections if section[1] == _SYMBOLS)
+    names_at = sections[symbols_at[6]][4]
+
+    def symbol(index: int) -> tuple[int, int, int]:
+        text, _, _, section, value, _ = struct.unpack_from("<IBBHQQ", code, symbols_at[4] + 24 * index)
+        return text, section, value
+
+    for _, kind, _, _, offset, size, _, changed, _, _ in sections:
+        if kind != _RELOCATIONS or changed not in places:
+            continue
+        for position, info, addend in struct.iter_unpack("<QQq", code[offset : offset + size]):
+            _, section, value = symbol(info >> 32)
+            if section not in places:
+                raise _NotUnderstood("a reference to something outside the object")
+            _relocate(
+                image, machine, info & 0xFFFFFFFF, places[changed] + position, places[section] + value + addend
+            )
+
+    for index in range(symbols_at[5] // 24):
+        text, section, value = symbol(index)
+        if section in places and code[names_at + text :].split(b"\0", 1)[0] == name.encode():
+            return bytes(image), places[section] + value
+    raise _NotUnderstood(f"no function {name}")
+
+
+def _relocate(image: bytearray, machine: int, kind: int, place: int, wanted: int) -> None:
+    """Fill in one reference from `place` to `wanted`, both offsets in the image."""
+    if machine == _X86_64 and kind in (2, 4):  # R_X86_64_PC32, R_X86_64_PLT32: a signed distance
+        struct.pack_into("<i", image, place, wanted - place)
+        return
+    instruction = struct.unpack_from("<I", image, place)[0]
+    if machine == _AARCH64 and kind == 275:  # R_AARCH64_ADR_PREL_PG_HI21: a distance in pages
+        pages = (wanted >> 12) - (place >> 12)
+        instruction |= (pages & 3) << 29 | (pages >> 2 & 0x7FFFF) << 5
+    elif machine == _AARCH64 and kind in (277, 278, 284, 285, 286, 299):  # *_LO12_NC: the place within a page
+        scale = {277: 0, 278: 0, 284: 1, 285: 2, 286: 3, 299: 4}[kind]
+        instruction |= ((wanted & 0xFFF) >> scale) << 10
+    else:
+        raise _NotUnderstood(f"relocation {kind}")
+    struct.pack_into("<I", image, place, instruction)
+
+
+def _map(image: bytes) -> int:
+    """Copy an image into memory that is first writable, then executable, never both.
+
+    Linux brings the instruction cache of processors that need it up to date when pages become executable.
+    """
+    private = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
+    memory = mmap.mmap(-1, len(image), flags=private, prot=mmap.PROT_READ | mmap.PROT_WRITE)
+    memory.write(image)
+    address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+    libc = ctypes.CDLL(None, use_errno=True)
+    length = ctypes.c_size_t(len(image))
+    if libc.mprotect(ctypes.c_void_p(address), length, mmap.PROT_READ | mmap.PROT_EXEC):
+        raise _NotUnderstood(f"memory cannot be made executable (error {ctypes.get_errno()})")
+    _keep.append(memory)
+    return address
+
+
+def _load_by_llvm(code: bytes, name: str) -> int:
+    import llvmlite.binding as llvm
+
+    llvm.initialize_native_target()
+    llvm.initialize_native_asmprinter()
+    machine = llvm.Target.from_default_triple().create_target_machine()
+    engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
+    engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+    engine.finalize_object()
+    _keep.append(engine)
+    return int(engine.get_function_address(name))

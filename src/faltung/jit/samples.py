@@ -1,0 +1,131 @@
+"""Loads that convert what an array holds to the number computed with, and stores that convert back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+
+from faltung.jit.ir import Function, Value, vector
+
+__all__ = ["Sample", "load", "sample", "splat", "store"]
+
+_ALIGN = "align 1"  # NumPy arrays may start anywhere; on today's processors an unaligned load costs nothing extra
+
+
+@dataclass(frozen=True)
+class Sample:
+    """How one sample lies in memory: its kind (``f`` float, ``i`` signed, ``u`` unsigned), bytes and byte order."""
+
+    kind: str
+    bytes: int
+    swapped: bool = False
+
+    @property
+    def type(self) -> str:
+        """LLVM type in memory; half floats and swapped floats are loaded as the integers of their size."""
+        if self.kind == "f" and self.bytes > 2 and not self.swapped:
+            return "float" if self.bytes == 4 else "double"
+        return f"i{8 * self.bytes}"
+
+
+@cache
+def sample(dtype: np.dtype) -> Sample:  # type: ignore[type-arg]
+    """Layout of one sample of `dtype`; booleans are stored as unsigned bytes."""
+    kind = "u" if dtype.kind == "b" else dtype.kind
+    return Sample(kind, dtype.itemsize, not dtype.isnative)
+
+
+def splat(f: Function, scalar: Value, element: str, lanes: int) -> Value:
+    """Vector with `scalar` in every lane."""
+    if lanes == 1:
+        return scalar
+    type_ = vector(element, lanes)
+    first = f.value(f"insertelement {type_} poison, {element} {scalar}, i32 0")
+    return f.value(f"shufflevector {type_} {first}, {type_} poison, <{lanes} x i32> zeroinitializer")
+
+
+def load(f: Function, pointer: Value, what: Sample, number: str, lanes: int) -> Value:
+    """Load `lanes` samples and convert them to `number` (``float`` or ``double``)."""
+    kind = vector(what.type, lanes)
+    wanted = vector(number, lanes)
+    raw = f.value(f"load {kind}, ptr {pointer}, {_ALIGN}")
+    if what.swapped and what.bytes > 1:
+        raw = f.call(f"llvm.bswap.{_suffix(what.type, lanes)}", kind, (kind, raw))
+    if what.kind != "f":
+        return f.value(f"{'uitofp' if what.kind == 'u' else 'sitofp'} {kind} {raw} to {wanted}")
+    if what.bytes == 2:
+        raw, kind = _single_from_half(f, raw, lanes), vector("float", lanes)
+    elif what.swapped:
+        kind = vector("float" if what.bytes == 4 else "double", lanes)
+        raw = f.value(f"bitcast {vector(what.type, lanes)} {raw} to {kind}")
+    if kind == wanted:
+        return raw
+    return f.value(f"{'fpext' if number == 'double' else 'fptrunc'} {kind} {raw} to {wanted}")
+
+
+def store(f: Function, number: str, value: Value, pointer: Value, what: Sample, lanes: int) -> None:
+    """Store `lanes` numbers as samples; integers are rounded half to even, saturated, and NaN becomes zero."""
+    kind = vector(what.type, lanes)
+    have = vector(number, lanes)
+    if what.kind != "f":
+        value = _integer(f, number, value, what, lanes)
+    elif what.type != number:
+        value = f.value(f"{'fpext' if what.bytes == 8 else 'fptrunc'} {have} {value} to {kind}")
+    f.do(f"store {kind} {value}, ptr {pointer}, {_ALIGN}")
+
+
+def _integer(f: Function, number: str, value: Value, what: Sample, lanes: int) -> Value:
+    kind, have = vector(what.type, lanes), vector(number, lanes)
+    bits = 32 if number == "float" else 64
+    fraction = 23 if number == "float" else 52
+    if 8 * what.bytes >= fraction:
+        rounded = f.call(f"llvm.roundeven.{_suffix(number, lanes)}", have, (have, value))
+        to = "fptoui" if what.kind == "u" else "fptosi"
+        name = f"llvm.{to}.sat.{_suffix(what.type, lanes)}.{_suffix(number, lanes)}"
+        return f.call(name, kind, (have, rounded))
+    # Saturate by comparison. Then 1.5 * 2**fraction is so large that adding it leaves no room for a fraction: the
+    # addition rounds half to even, and the integer stands in the low bits of the sum, in two's complement.
+    low = 0 if what.kind == "u" else -(2 ** (8 * what.bytes - 1))
+    high = low + 2 ** (8 * what.bytes) - 1
+    zero = splat(f, "0.0", number, lanes)
+    if what.kind == "i":
+        ordered = f.value(f"fcmp ord {have} {value}, {zero}")
+        value = f.value(f"select {vector('i1', lanes)} {ordered}, {have} {value}, {have} {zero}")
+    for limit, comparison in ((low, "ogt"), (high, "olt")):
+        bound = splat(f, f"{limit}.0", number, lanes)
+        inside = f.value(f"fcmp {comparison} {have} {value}, {bound}")
+        value = f.value(f"select {vector('i1', lanes)} {inside}, {have} {value}, {have} {bound}")
+    magic = splat(f, f"{3 * 2 ** (fraction - 1)}.0", number, lanes)
+    summed = f.value(f"fadd {have} {value}, {magic}")
+    integer = vector(f"i{bits}", lanes)
+    return f.value(f"trunc {integer} {f.value(f'bitcast {have} {summed} to {integer}')} to {kind}")
+
+
+def _suffix(type_: str, lanes: int) -> str:
+    short = {"float": "f32", "double": "f64"}.get(type_, type_)
+    return short if lanes == 1 else f"v{lanes}{short}"
+
+
+def _single_from_half(f: Function, half: Value, lanes: int) -> Value:
+    # With integer arithmetic only, because not every processor converts half floats and a library call is not ours
+    # to make. The exponent and mantissa bits moved into place are the number times 2**-112, subnormals included;
+    # infinities and NaN get the exponent of all ones by hand.
+    bits, number = vector("i32", lanes), vector("float", lanes)
+
+    def constant(value: int) -> str:
+        return splat(f, str(value), "i32", lanes)
+
+    wide = f.value(f"zext {vector('i16', lanes)} {half} to {bits}")
+    sign = f.value(f"shl {bits} {f.value(f'and {bits} {wide}, {constant(0x8000)}')}, {constant(16)}")
+    magnitude = f.value(f"shl {bits} {f.value(f'and {bits} {wide}, {constant(0x7FFF)}')}, {constant(13)}")
+    scale = splat(f, "0x46F0000000000000", "float", lanes)  # 2**112
+    scaled = f.value(f"fmul {number} {f.value(f'bitcast {bits} {magnitude} to {number}')}, {scale}")
+    exponent = f.value(f"icmp uge {bits} {magnitude}, {constant(0x0F800000)}")
+    special = f.value(
+        f"select {vector('i1', lanes)} {exponent}, {bits} {constant(0x7F800000)}, {bits} {constant(0)}"
+    )
+    finite = f.value(f"bitcast {number} {scaled} to {bits}")
+    joined = f.value(f"or {bits} {f.value(f'or {bits} {finite}, {special}')}, {sign}")
+    return f.value(f"bitcast {bits} {joined} to {number}")

@@ -1,0 +1,76 @@
+"""Which processor is this? Enough to choose vector widths and to name the machine code made for it.
+
+On Linux the answer is read from the kernel's own list, because loading LLVM to ask it would take longer than the
+first convolution; elsewhere LLVM is asked.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from dataclasses import dataclass
+from functools import cache
+
+from faltung.errors import ArgumentError
+
+__all__ = ["Target", "host"]
+
+
+@dataclass(frozen=True)
+class Target:
+    """A processor, as the engines see it.
+
+    Parameters
+    ----------
+    identity : str
+        Architecture and instruction-set extensions; machine code is valid where this is the same.
+    vector_bytes : int
+        Bytes of a vector register that is used.
+    registers : int
+        Number of vector registers.
+    """
+
+    identity: str
+    vector_bytes: int
+    registers: int
+
+    def lanes(self, number: str) -> int:
+        """Lanes of a register for ``float`` or ``double``."""
+        return self.vector_bytes // (4 if number == "float" else 8)
+
+
+def host() -> Target:
+    """Return the processor at hand; ``FALTUNG_VECTOR_BITS`` (128, 256 or 512) overrides the vector width."""
+    return _target(os.environ.get("FALTUNG_VECTOR_BITS", ""))
+
+
+@cache
+def _target(forced_bits: str) -> Target:
+    architecture = platform.machine().lower()
+    features = _features()
+    arm = architecture in {"arm64", "aarch64"}
+    if "avx512f" in features and "avx512bw" in features and "avx512vl" in features:
+        width, registers = 64, 32
+    else:
+        width, registers = (32 if "avx2" in features else 16), (32 if arm else 16)
+    if forced_bits:
+        if forced_bits not in {"128", "256", "512"}:
+            raise ArgumentError("FALTUNG_VECTOR_BITS", "128, 256 or 512", repr(forced_bits), "Unset it.")
+        width = int(forced_bits) // 8
+    identity = f"{architecture}:{','.join(sorted(features))}"
+    return Target(identity, width, registers)
+
+
+def _features() -> frozenset[str]:
+    if sys.platform == "linux":
+        # The first processor's entry is enough, and the file is long on large machines.
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
+            for line in file.read(16384).splitlines():
+                key, _, value = line.partition(":")
+                if key.strip() in {"flags", "Features"}:
+                    return frozenset(value.split())
+        return frozenset()
+    import llvmlite.binding as llvm
+
+    return frozenset(name for name, present in llvm.get_host_cpu_features().items() if present)

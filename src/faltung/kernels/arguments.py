@@ -1,0 +1,84 @@
+"""Is this number usable? Each check returns the plain Python number, or raises an error that says why not."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from collections.abc import Callable, Sequence
+from typing import TypeVar
+
+import numpy as np
+
+from faltung.errors import ArgumentError, ArgumentTypeError
+
+__all__ = ["axis_index", "integer", "is_number", "per_axis", "real", "scalar"]
+
+Number = TypeVar("Number", int, float)
+
+
+def is_number(value: object) -> bool:
+    """Whether `value` is a number: Python's, NumPy's, or in an array without axes."""
+    return isinstance(value, numbers.Complex) or (isinstance(value, np.ndarray) and value.ndim == 0)
+
+
+def scalar(argument: str, value: complex) -> float | complex:
+    """A finite real or complex number."""
+    if isinstance(value, bool | np.bool_) or not is_number(value):
+        raise ArgumentTypeError(argument, "a real or complex number", _describe(value))
+    try:
+        number = complex(value) if np.iscomplexobj(value) else float(value)
+    except OverflowError:
+        number = math.inf
+    if not np.isfinite(number):
+        raise ArgumentError(argument, "a finite number", _describe(value))
+    return number
+
+
+def real(argument: str, value: float, low: float = -math.inf, *, open_end: bool = False) -> float:
+    """A finite real number of at least `low`, or above it if the end is open."""
+    if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real):
+        raise ArgumentTypeError(argument, "a real number", _describe(value))
+    number = scalar(argument, value)
+    assert isinstance(number, float)
+    if number < low or (open_end and number == low):
+        bound = "above" if open_end else "of at least"
+        raise ArgumentError(argument, f"a number {bound} {low:g}", _describe(value))
+    return number
+
+
+def integer(argument: str, value: int, low: int, high: int) -> int:
+    """An integer between two bounds, both included."""
+    expected = f"an integer from {low} to {high}"
+    if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Integral):
+        raise ArgumentTypeError(argument, expected, _describe(value))
+    if not low <= value <= high:
+        raise ArgumentError(argument, expected, _describe(value))
+    return int(value)
+
+
+def axis_index(axis: int, ndim: int) -> int:
+    """An axis, counted from the end if negative, as an index from the start."""
+    return integer("axis", axis, -ndim, ndim - 1) % ndim
+
+
+def per_axis(
+    argument: str, value: Number | Sequence[Number], ndim: int | None, check: Callable[[str, Number], Number]
+) -> tuple[Number, ...]:
+    """One checked number per axis; a single number serves every axis, two if `ndim` does not say."""
+    axes = None if ndim is None else dimensions(ndim)
+    if not isinstance(value, list | tuple | np.ndarray) or np.ndim(value) == 0:
+        return (check(argument, value),) * (axes or 2)  # type: ignore[arg-type]
+    if axes is None:
+        axes = dimensions(len(value))
+    if len(value) != axes:
+        raise ArgumentError(argument, f"a number, or {axes} for ndim={axes}", f"{len(value)} numbers")
+    return tuple(check(argument, item) for item in value)
+
+
+def dimensions(ndim: int) -> int:
+    """A number of dimensions that NumPy can index."""
+    return integer("ndim", ndim, 1, 32)
+
+
+def _describe(value: object) -> str:
+    return str(value) if is_number(value) and not isinstance(value, bool) else repr(value)

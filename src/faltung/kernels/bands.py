@@ -1,0 +1,215 @@
+"""Kernels that pass or lift a band of frequencies."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from faltung.errors import ArgumentError
+from faltung.kernels.arguments import integer, per_axis, real
+from faltung.kernels.kernel import Kernel, Taps
+from faltung.kernels.naming import named
+from faltung.kernels.smoothing import check_named, delta, gaussian, outer
+from faltung.kernels.taps import TapArray
+
+__all__ = ["dog", "gabor", "unsharp"]
+
+
+@named
+def dog(
+    low: float | Sequence[float],
+    high: float | Sequence[float] | None = None,
+    *,
+    truncate: float = 4.0,
+    ndim: int | None = None,
+) -> Kernel:
+    """Return the difference of two Gaussians, which passes the scales between them.
+
+        k = gaussian(low) - gaussian(high)
+
+    Parameters
+    ----------
+    low : float or sequence of float
+        Standard deviation of the narrow Gaussian in samples, for all axes or for each.
+    high : float or sequence of float, optional
+        That of the wide one, at least `low`: by default 1.6 times as much, close to `log`.
+    truncate : float, optional
+        Radius of both kernels in standard deviations.
+    ndim : int, optional
+        Number of dimensions: by default the length of `low`, or 2.
+
+    Raises
+    ------
+    ArgumentError, ArgumentTypeError
+        If a standard deviation is not a non-negative finite number, or `high` is below `low`.
+
+    References
+    ----------
+    Marr and Hildreth, "Theory of edge detection", Proc. R. Soc. Lond. B 207, 1980. The taps are those of
+    `skimage.filters.difference_of_gaussians`.
+
+    Examples
+    --------
+    >>> import faltung as fa
+    >>> fa.dog(1, 2) == fa.gaussian(1) - fa.gaussian(2)
+    True
+    """
+    lows = per_axis("low", low, ndim, lambda name, value: real(name, value, 0.0))
+    if high is None:
+        highs = tuple(1.6 * value for value in lows)
+    else:
+        highs = per_axis("high", high, len(lows), lambda name, value: real(name, value, 0.0))
+    if any(wide < narrow for narrow, wide in zip(lows, highs, strict=True)):
+        remedy = "Swap them, or put a minus sign before the kernel."
+        raise ArgumentError("high", "at least low along every axis", f"low={low}, high={high}", remedy)
+    return gaussian(lows, truncate=truncate) - gaussian(highs, truncate=truncate)
+
+
+@named
+def unsharp(
+    sigma: float | Sequence[float] = 1.0, amount: float = 1.0, *, truncate: float = 4.0, ndim: int | None = None
+) -> Kernel:
+    """Return the unsharp mask: it adds what a Gaussian takes away.
+
+        k = (1 + amount) delta - amount gaussian(sigma)
+
+    Parameters
+    ----------
+    sigma : float or sequence of float, optional
+        Standard deviation of the Gaussian in samples, for all axes or for each.
+    amount : float, optional
+        How much of the detail is added; negative amounts blur.
+    truncate : float, optional
+        Radius of the Gaussian in standard deviations.
+    ndim : int, optional
+        Number of dimensions: by default the length of `sigma`, or 2.
+
+    Raises
+    ------
+    ArgumentError, ArgumentTypeError
+        If `sigma` is not a non-negative finite number, or `amount` not a finite one.
+
+    References
+    ----------
+    Petrou and Petrou, "Image Processing: The Fundamentals", 2010. The taps are those of
+    `skimage.filters.unsharp_mask`, whose `radius` is `sigma` here; nothing is clipped.
+
+    Examples
+    --------
+    >>> import faltung as fa
+    >>> fa.unsharp(1, amount=2) == 3 * fa.delta() - 2 * fa.gaussian(1)
+    True
+    """
+    smooth = gaussian(sigma, truncate=truncate, ndim=ndim)
+    share = real("amount", amount)
+    return (1 + share) * delta(ndim=smooth.ndim) - share * smooth
+
+
+@named
+def gabor(
+    frequency: float = 0.2,
+    angle: float = 0.0,
+    *,
+    bandwidth: float = 1.0,
+    sigma_x: float | None = None,
+    sigma_y: float | None = None,
+    truncate: float = 3.0,
+    phase: float = 0.0,
+    ndim: int = 2,
+) -> Kernel:
+    """Return the Gabor kernel, a plane wave under a Gaussian: complex; ``.real`` and ``.imag`` are its halves.
+
+        k[y, x] = exp(-(u / sigma_x)^2 / 2 - (v / sigma_y)^2 / 2 + i (2 pi frequency u + phase))
+                  / (2 pi sigma_x sigma_y),
+        u = x cos(angle) + y sin(angle),    v = -x sin(angle) + y cos(angle)
+
+    It is separable if both standard deviations are equal, at any angle. In one dimension u = x, and the
+    normalisation is 1 / (sqrt(2 pi) sigma_x).
+
+    Parameters
+    ----------
+    frequency : float, optional
+        Frequency of the wave in cycles per sample, above zero.
+    angle : float, optional
+        Direction of the wave in radians: 0 is along the last axis, pi / 2 along the first.
+    bandwidth : float, optional
+        Bandwidth in octaves, above zero; it sets the standard deviations that are not given.
+    sigma_x, sigma_y : float, optional
+        Standard deviation along the wave and across it, in samples.
+    truncate : float, optional
+        Radius of the kernel in standard deviations.
+    phase : float, optional
+        Phase of the wave at lag zero, in radians.
+    ndim : int, optional
+        1 or 2.
+
+    Raises
+    ------
+    ArgumentError, ArgumentTypeError
+        If a number is not finite or out of range, or `angle` or `sigma_y` is given in one dimension.
+
+    References
+    ----------
+    Daugman, "Uncertainty relation for resolution in space, spatial frequency, and orientation", J. Opt. Soc.
+    Am. A 2, 1985. The taps are those of `skimage.filters.gabor_kernel`: `theta`, `n_stds` and `offset` there
+    are `angle`, `truncate` and `phase` here.
+
+    Examples
+    --------
+    >>> import faltung as fa
+    >>> wave = fa.gabor(0.25, angle=0.5)
+    >>> wave.shape, wave.dtype, wave.rank()
+    ((13, 13), dtype('complex128'), 1)
+    >>> wave.real
+    gabor(frequency=0.25, angle=0.5).real
+    """
+    axes = integer("ndim", ndim, 1, 2)
+    cycles = real("frequency", frequency, 0.0, open_end=True)
+    turn = real("angle", angle)
+    along, across = (
+        _octave_sigma(cycles, bandwidth) if value is None else real(name, value, 0.0, open_end=True)
+        for name, value in (("sigma_x", sigma_x), ("sigma_y", sigma_y))
+    )
+    reach = real("truncate", truncate, 0.0)
+    shift = real("phase", phase)
+    if axes == 1:
+        if turn != 0 or sigma_y is not None:
+            raise ArgumentError("ndim", "2 for a wave with angle or sigma_y", "1", "Leave angle and sigma_y out.")
+        return Taps(_wave_taps(along, cycles, _radius(reach * along), shift))
+    cos, sin = math.cos(turn), math.sin(turn)
+    rows = _radius(max(abs(reach * across * cos), abs(reach * along * sin)))
+    columns = _radius(max(abs(reach * along * cos), abs(reach * across * sin)))
+    if along == across:
+        return outer(
+            [
+                Taps(_wave_taps(along, cycles * sin, rows, 0.0)),
+                Taps(_wave_taps(along, cycles * cos, columns, shift)),
+            ]
+        )
+    check_named("frequency", (2.0 * rows + 1) * (2 * columns + 1))
+    y, x = np.ogrid[-rows : rows + 1, -columns : columns + 1]
+    u, v = x * cos + y * sin, y * cos - x * sin
+    envelope = np.exp(-0.5 * ((u / along) ** 2 + (v / across) ** 2)) / (2 * math.pi * along * across)
+    return Taps(envelope * np.exp(1j * (2 * math.pi * cycles * u + shift)))
+
+
+def _octave_sigma(frequency: float, bandwidth: float) -> float:
+    """Standard deviation at which the response falls to one half at both ends of the band."""
+    octaves = real("bandwidth", bandwidth, 0.0, open_end=True)
+    ratio = 1 / math.tanh(octaves * math.log(2) / 2)  # (2^b + 1) / (2^b - 1)
+    return math.sqrt(math.log(2) / 2) / math.pi * ratio / frequency
+
+
+def _radius(reach: float) -> int:
+    check_named("frequency", 2 * reach + 1)
+    return math.ceil(max(reach, 1.0))
+
+
+def _wave_taps(sigma: float, frequency: float, radius: int, phase: float) -> TapArray:
+    lags = np.arange(-radius, radius + 1)
+    envelope = np.exp(-0.5 * (lags / sigma) ** 2) / (math.sqrt(2 * math.pi) * sigma)
+    if frequency == 0 and phase == 0:
+        return np.asarray(envelope)
+    return np.asarray(envelope * np.exp(1j * (2 * math.pi * frequency * lags + phase)))

@@ -1,0 +1,57 @@
+"""How a kernel is spelled: text that reads like the expression that made it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from faltung.kernels.taps import TapArray
+
+__all__ = ["ATOM", "PRODUCT", "SUM", "Spelling", "spell", "spell_taps"]
+
+SUM, PRODUCT, ATOM = range(3)
+"""How tightly an expression binds; what binds less tightly than its surroundings gets parentheses."""
+
+_LONGEST = 81
+"""Taps are written out up to a 9 x 9 kernel."""
+
+
+class Spelling(NamedTuple):
+    """Text of an expression, and how tightly it binds."""
+
+    text: str
+    binding: int = ATOM
+
+    def inside(self, binding: int) -> str:
+        """The text as part of an expression that binds with `binding`."""
+        return self.text if self.binding >= binding else f"({self.text})"
+
+
+def spell(value: object) -> str:
+    """Shortest text that reads back as the same number, or tuple of numbers."""
+    if isinstance(value, Sequence | np.ndarray):
+        items = [spell(item) for item in value]
+        return f"({items[0]},)" if len(items) == 1 else f"({', '.join(items)})"
+    if isinstance(value, complex | np.complexfloating):
+        return repr(complex(value))
+    if isinstance(value, float | np.floating):
+        number = float(value)
+        return str(int(number)) if number.is_integer() and abs(number) < 1e15 else repr(number)
+    return str(value)
+
+
+def spell_taps(taps: TapArray, origin: tuple[int, ...]) -> str:
+    """Taps as a constructor call; large ones are shortened and say their shape instead."""
+    where = f"origin={spell(origin[0] if len(origin) == 1 else origin)}"
+    if taps.size <= _LONGEST:
+        return f"Kernel({_nested(taps.tolist())}, {where})"
+    short = np.array2string(taps, separator=", ", threshold=0, edgeitems=2, precision=4)
+    return f"Kernel({' '.join(short.split())}, shape={taps.shape}, {where})"
+
+
+def _nested(items: object) -> str:
+    if isinstance(items, list):
+        return f"[{', '.join(_nested(item) for item in items)}]"
+    return spell(items)

@@ -1,0 +1,1 @@
+"""What will run? Problems, their cost, and the plan that answers one."""

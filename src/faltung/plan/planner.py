@@ -1,0 +1,174 @@
+"""What will run? From a problem to a plan, without touching an array."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faltung.engines.base import Engine, Task
+from faltung.engines.direct import Direct
+from faltung.errors import ArgumentError
+from faltung.plan.cost import TYPICAL, seconds
+from faltung.plan.problem import Problem
+from faltung.plan.report import describe
+
+__all__ = ["ENGINES", "Candidate", "Plan", "make_plan"]
+
+ENGINES: dict[str, Engine] = {engine.name: engine for engine in (Direct(),)}
+
+#: Multiply-adds that make a tile worth handing to a thread, and bounds for the samples of a tile: enough to make the
+#: hand-over cheap, few enough for the second-level cache.
+_TILE_WORK, _SMALLEST_TILE, _LARGEST_TILE = 1 << 23, 1 << 14, 1 << 17
+_WIDEST_TILE = 1 << 12
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One engine that was considered.
+
+    Parameters
+    ----------
+    engine : str
+        Its name.
+    seconds : float
+        Predicted time on one core; infinite if it cannot do the task.
+    reason : str
+        Why it was not chosen; empty for the one that was.
+    """
+
+    engine: str
+    seconds: float
+    reason: str
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """The answer to a problem: which engine runs, on which tiles, and what that is expected to cost.
+
+    A plan is called with an array of the shape and dtype it was made for. It can be printed, pickled and used from
+    many threads.
+
+    Parameters
+    ----------
+    problem : Problem
+        What is asked.
+    engine : str
+        What was chosen.
+    taps : int
+        Multiply-adds for one output.
+    tile_samples : int
+        Samples of an output tile, about.
+    candidates : tuple of Candidate
+        Everything considered, the chosen one first.
+    error : float
+        Bound of the rounding error of an output, relative to the sum of abs(tap) * abs(sample) under it.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import faltung as fa
+    >>> run = fa.plan((4, 5), fa.box(3), dtype="float32")
+    >>> run(np.ones((4, 5), dtype="float32")).shape
+    (4, 5)
+    """
+
+    problem: Problem
+    engine: str
+    taps: int
+    tile_samples: int
+    candidates: tuple[Candidate, ...]
+    error: float
+
+    #: How a plan is carried out; the module that executes plans stands one rung higher and puts itself here.
+    execute: ClassVar[Callable[[Plan, Any, Any, int | None], NDArray[Any]]]
+
+    def __call__(self, x: Any, out: Any = None, workers: int | None = None) -> NDArray[Any]:
+        """Carry out the plan on an array of the planned shape and dtype.
+
+        Parameters
+        ----------
+        x : array_like
+            The input.
+        out : ndarray, optional
+            Where to put the result.
+        workers : int, optional
+            Number of threads.
+
+        Returns
+        -------
+        ndarray
+            The result, which is `out` if that was given.
+        """
+        return Plan.execute(self, x, out, workers)
+
+    def tile_shape(self, extents: tuple[int, ...]) -> tuple[int, ...]:
+        """Shape of the tiles that a box of outputs is cut into, for slices, row and column."""
+        layout = self.problem.layout
+        tile: list[int] = []
+        room = self.tile_samples // layout.step
+        for extent, size in zip(reversed(extents), reversed(layout.sizes), strict=True):
+            most = room if tile else min(room, _WIDEST_TILE)
+            # A tile as long as the kernel at least: a shorter one would read more than it computes.
+            length = max(most, 2 * size, 1)
+            tile.append(min(extent, length - length % 8 if length > 8 else length))
+            room //= max(tile[-1], 1)
+        return tuple(reversed(tile))
+
+    def __str__(self) -> str:
+        """Return the plan as a table."""
+        return describe(self)
+
+
+def make_plan(problem: Problem, method: str = "auto") -> Plan:
+    """Choose the engine with the least predicted time, or take the one asked for.
+
+    Raises
+    ------
+    ArgumentError
+        `method` names no engine, or one that cannot do the task.
+    """
+    if method != "auto" and method not in ENGINES:
+        names = ", ".join(repr(name) for name in ("auto", *ENGINES))
+        raise ArgumentError("method", f"one of {names}", repr(method))
+    tasks = [
+        Task(part.taps, problem.layout.step, _real_part(problem.dtype, problem.number), problem.number)
+        for part in problem.passes
+    ]
+    times, refusals = {}, {}
+    for name, engine in ENGINES.items():
+        refusals[name] = next((text for text in map(engine.accepts, tasks) if text), "")
+        times[name] = sum(
+            seconds(engine.work(task), math.prod(problem.result_shape), problem.number, TYPICAL) for task in tasks
+        )
+        if refusals[name]:
+            times[name] = math.inf
+    chosen = min(times, key=times.__getitem__) if method == "auto" else method
+    if refusals[chosen]:
+        raise ArgumentError("method", "an engine that can do this", repr(chosen), refusals[chosen])
+    others = sorted((name for name in times if name != chosen), key=times.__getitem__)
+    candidates = [Candidate(chosen, times[chosen], "")]
+    for name in others:
+        slower = f"{times[name] / times[chosen]:.1f} times the predicted time"
+        candidates.append(Candidate(name, times[name], refusals[name] or slower))
+    taps = sum(np.count_nonzero(part.taps) for part in problem.passes)
+    return Plan(
+        problem=problem,
+        engine=chosen,
+        taps=int(taps),
+        tile_samples=min(max(_TILE_WORK // max(int(taps), 1), _SMALLEST_TILE), _LARGEST_TILE),
+        candidates=tuple(candidates),
+        error=(taps + 1) * float(np.finfo(problem.number).eps) / 2,
+    )
+
+
+def _real_part(dtype: np.dtype[Any], number: np.dtype[Any]) -> np.dtype[Any]:
+    """What the engine reads for samples of `dtype`: the samples, or the number they are converted to in scratch."""
+    if dtype.kind == "c":
+        return np.dtype(f"f{dtype.itemsize // 2}")
+    readable = dtype.isnative and dtype.kind != "b" and dtype != np.float16
+    return dtype if readable else number

@@ -1,0 +1,161 @@
+"""What is asked: a `Problem`, and the axes in which it is computed.
+
+Whatever its dimensions, a problem is computed on arrays with the axes (slices ..., row, column, channels ...): the
+column axis is the last that the kernel extends over, everything behind it is interleaved channels, and the real and
+imaginary parts of complex samples are two channels more.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faltung.arrays import computed_dtype
+from faltung.errors import ArgumentError
+from faltung.kernels import Kernel
+
+__all__ = ["Layout", "Pass", "Problem"]
+
+#: Most samples that are treated as interleaved channels of one position.
+MOST_CHANNELS = 16
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One real correlation of which the result is made.
+
+    Parameters
+    ----------
+    taps : ndarray
+        Real taps in the axes of the layout, without the channels.
+    component : str
+        Where its result goes: ``whole`` is the result itself, ``real`` and ``imaginary`` are parts of it, ``rotated``
+        is multiplied by the imaginary unit and added to what is there.
+    """
+
+    taps: NDArray[np.floating]
+    component: str
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The axes in which a problem is computed.
+
+    Parameters
+    ----------
+    column : int
+        Axis of the array that is the column axis; -1 never occurs, and axis 0 means that there is no row axis.
+    step : int
+        Samples at one position of the column axis: channels, times two for complex samples.
+    lengths, sizes, origins : tuple of int
+        For slices, row and column: samples of the array, and size and origin of the kernel.
+    regions : tuple of (int, int)
+        For the same axes: the output, in positions of the array.
+    """
+
+    column: int
+    step: int
+    lengths: tuple[int, ...]
+    sizes: tuple[int, ...]
+    origins: tuple[int, ...]
+    regions: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """Everything that a result depends on, except the samples.
+
+    Parameters
+    ----------
+    shape, dtype
+        Shape and dtype of the array.
+    kernel : Kernel
+        What it is correlated with.
+    axes : tuple of int
+        The axis of the array for each axis of the kernel, not negative.
+    mode : str
+        How the array goes on beyond its border.
+    cval : complex
+        What stands there for ``constant``.
+    regions : tuple of (int, int)
+        For each axis of the kernel: the positions of the array for which there is an output.
+    result : dtype
+        What the result is stored as.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    kernel: Kernel
+    axes: tuple[int, ...]
+    mode: str
+    cval: complex
+    regions: tuple[tuple[int, int], ...]
+    result: np.dtype[Any]
+
+    @property
+    def result_shape(self) -> tuple[int, ...]:
+        """Shape of the result."""
+        shape = list(self.shape)
+        for axis, (start, stop) in zip(self.axes, self.regions, strict=True):
+            shape[axis] = stop - start
+        return tuple(shape)
+
+    @cached_property
+    def number(self) -> np.dtype[Any]:
+        """The real number computed with: double where the array or the result calls for it."""
+        both = (computed_dtype(self.dtype, "x"), computed_dtype(self.result, "dtype"))
+        double = any(kind in (np.float64, np.complex128) for kind in both)
+        return np.dtype(np.float64 if double else np.float32)
+
+    @cached_property
+    def layout(self) -> Layout:
+        """The axes in which this problem is computed."""
+        ndim = len(self.shape)
+        sizes, origins = [1] * ndim, [0] * ndim
+        regions = [(0, length) for length in self.shape]
+        for k, axis in enumerate(self.axes):
+            sizes[axis], origins[axis] = self.kernel.shape[k], self.kernel.origin[k]
+            regions[axis] = self.regions[k]
+        pair = 2 if self.dtype.kind == "c" else 1
+        last = max(self.axes)
+        channels = math.prod(self.shape[last + 1 :])
+        if channels * pair > MOST_CHANNELS:
+            last, channels = ndim - 1, 1
+        no_row = [1] * (last == 0)
+        return Layout(
+            column=last,
+            step=channels * pair,
+            lengths=(*no_row, *self.shape[: last + 1]),
+            sizes=(*no_row, *sizes[: last + 1]),
+            origins=(*([0] * (last == 0)), *origins[: last + 1]),
+            regions=(*([(0, 1)] * (last == 0)), *regions[: last + 1]),
+        )
+
+    @cached_property
+    def passes(self) -> tuple[Pass, ...]:
+        """The real correlations that make up the result: one, or two for complex taps."""
+        taps = self.kernel.taps
+        if taps.dtype.kind != "c":
+            return (Pass(self._arranged(taps), "whole"),)
+        components = ("whole", "rotated") if self.dtype.kind == "c" else ("real", "imaginary")
+        parts = (taps.real, taps.imag)
+        return tuple(Pass(self._arranged(part), name) for part, name in zip(parts, components, strict=True))
+
+    def _arranged(self, taps: NDArray[np.floating]) -> NDArray[np.floating]:
+        """Taps in the order of the array's axes, in the number computed with."""
+        order = np.argsort(self.axes)
+        with np.errstate(over="ignore"):
+            arranged = taps.transpose(order).reshape(self.layout.sizes).astype(self.number)
+        if not np.isfinite(arranged).all():
+            raise ArgumentError(
+                "kernel",
+                f"taps within the range of {self.number}, which this array is computed with",
+                f"a tap of magnitude {np.abs(taps).max():g}",
+                "Convert the array to float64, or scale the kernel.",
+            )
+        return np.ascontiguousarray(arranged)

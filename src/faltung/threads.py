@@ -1,0 +1,112 @@
+"""How many threads work on a call, and the pool that they come from."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any, TypeVar
+
+from faltung.errors import ArgumentError, ArgumentTypeError
+
+__all__ = ["share", "worker_count", "workers"]
+
+_Item = TypeVar("_Item")
+
+_chosen: ContextVar[int | None] = ContextVar("faltung_workers", default=None)
+_pool: ThreadPoolExecutor | None = None
+
+
+def worker_count(asked: Any = None) -> int:
+    """Return the number of threads for a call: as asked, as set by `workers`, by ``FALTUNG_WORKERS``, or all cores."""
+    if asked is not None:
+        return _checked(asked, "workers")
+    chosen = _chosen.get()
+    if chosen is not None:
+        return chosen
+    text = os.environ.get("FALTUNG_WORKERS")
+    if text:
+        return _checked(int(text) if text.isdecimal() else text, "FALTUNG_WORKERS")
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _checked(count: Any, name: str) -> int:
+    if isinstance(count, bool) or not hasattr(count, "__index__"):
+        raise ArgumentTypeError(name, "a positive integer", repr(count))
+    count = count.__index__()
+    if count < 1:
+        raise ArgumentError(name, "a positive integer", repr(count), "Use 1 to stay in the calling thread.")
+    return int(count)
+
+
+@contextmanager
+def workers(count: int) -> Iterator[None]:
+    """Use `count` threads for every call in a ``with`` block.
+
+    The result is the same, bit for bit, whatever the number.
+
+    Parameters
+    ----------
+    count : int
+        Number of threads, the calling one included.
+
+    Raises
+    ------
+    ArgumentError, ArgumentTypeError
+        `count` is not a positive integer.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import faltung as fa
+    >>> with fa.workers(1):
+    ...     fa.convolve(np.array([1.0, 2.0, 4.0]), np.array([0.5, 0.5]))
+    array([1. , 1.5, 3. ])
+    """
+    token = _chosen.set(_checked(count, "count"))
+    try:
+        yield
+    finally:
+        _chosen.reset(token)
+
+
+def share(work: Callable[[_Item], None], items: Iterable[_Item], count: int) -> None:
+    """Do `work` on every item with `count` threads, each taking the next item when it is free."""
+    waiting = deque(items)
+
+    def take() -> None:
+        while True:
+            try:
+                item = waiting.popleft()
+            except IndexError:
+                return
+            work(item)
+
+    helpers = [_threads(count).submit(take) for _ in range(min(count, len(waiting)) - 1)]
+    try:
+        take()
+    finally:
+        waiting.clear()  # after an error nobody starts on another item
+        for helper in helpers:
+            helper.result()
+
+
+def _threads(count: int) -> ThreadPoolExecutor:
+    global _pool
+    pool = _pool
+    if pool is None or pool._max_workers < count - 1:
+        # A smaller pool that other threads still use ends when the last of them is done with it.
+        pool = _pool = ThreadPoolExecutor(max(count - 1, 1), thread_name_prefix="faltung")
+    return pool
+
+
+def _forget_pool() -> None:
+    global _pool
+    _pool = None
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_pool)  # threads do not survive a fork
