@@ -34,6 +34,10 @@ __all__ = ["execute"]
 _STRIP = 32
 #: A problem of at most so many samples and multiply-adds is one tile.
 _SMALL, _QUICK = 1 << 17, 1 << 22
+#: Most tiles whose tables are kept from call to call.
+_MOST_TABLES = 64
+#: Bytes of the largest scratch buffer that a thread keeps.
+_KEPT_SCRATCH = 1 << 22
 
 
 def execute(plan: Plan, x: Any, out: Any = None, workers: int | None = None) -> NDArray[Any]:
@@ -52,7 +56,7 @@ def execute(plan: Plan, x: Any, out: Any = None, workers: int | None = None) -> 
     overlap = out is not None and np.may_share_memory(x, result)
     target = np.empty_like(result) if overlap else result
     if target.size:
-        _program(plan).run(x, target, worker_count(workers))
+        _program(plan).run(x, target, workers)
     if overlap:
         result[...] = target
     return result
@@ -91,22 +95,33 @@ class _Frame:
 
 
 class _Scratch(threading.local):
-    """Two buffers a thread, kept between calls unless they are large."""
+    """Buffers of one thread, kept between calls unless they are large."""
 
     def __init__(self) -> None:
-        self._buffers: dict[str, NDArray[np.uint8]] = {}
+        self._kept: dict[str, tuple[NDArray[np.uint8], int]] = {}
 
-    def take(self, name: str, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
-        size = math.prod(shape) * dtype.itemsize
-        buffer = self._buffers.get(name)
-        if buffer is None or buffer.size < size:
+    def take(self, name: str, size: int) -> tuple[NDArray[np.uint8], int]:
+        """Buffer of at least `size` bytes, and its address."""
+        found = self._kept.get(name)
+        if found is None or found[0].size < size:
             buffer = np.empty(size, np.uint8)
-            if size <= 1 << 22:
-                self._buffers[name] = buffer
-        return buffer[:size].view(dtype).reshape(shape)
+            found = (buffer, buffer.ctypes.data)
+            if size <= _KEPT_SCRATCH:
+                self._kept[name] = found
+        return found
 
 
 _scratch = _Scratch()
+
+
+@dataclass(frozen=True)
+class _Gathering:
+    """How the source block of a tile is collected in scratch."""
+
+    size: int  # bytes of scratch
+    strides: tuple[int, ...]  # of the block there
+    arguments: tuple[int, ...]  # of the gather function, from the fill value on
+    tables: tuple[NDArray[Any], ...]  # keeps alive what the arguments point to
 
 
 class _Program:
@@ -124,14 +139,14 @@ class _Program:
         kept = native and (exact or _representable(complex(problem.cval), self.stored))
         self.native = native
         self.extended = self.stored if kept else problem.number
-        complex_result = problem.result.kind == "c"
-        result = _part(problem.result) if complex_result else problem.result
-        whole = pair == complex_result and result.isnative and result != np.float16
-        self.direct = whole and [part.component for part in problem.passes] == ["whole"]
-        # Results on their way through scratch are numbers, or the integers that they are rounded to.
-        self.written = result if whole else problem.number
+        result = _part(problem.result) if problem.result.kind == "c" else problem.result
+        single = len(problem.passes) == 1 and pair == (problem.result.kind == "c") and result != np.float16
+        # What the engine writes: the result where it can, else numbers that NumPy converts on their way from scratch.
+        self.written = result.newbyteorder("=") if single else problem.number
+        self.direct = single and result.isnative
+        self.first = tuple(start for start, _ in self.layout.regions)
         self._frames: dict[tuple[Any, ...], _Frame] = {}
-        self._tables: dict[tuple[Any, ...], tuple[Any, ...]] = {}
+        self._gatherings: dict[tuple[Any, ...], _Gathering] = {}
 
     @cached_property
     def in_place(self) -> list[BlockFunction]:
@@ -144,8 +159,7 @@ class _Program:
     def _prepare(self, source: np.dtype[Any]) -> list[BlockFunction]:
         engine = ENGINES[self.plan.engine]
         return [
-            engine.prepare(Task(part.taps, self.layout.step, source, self.written))
-            for part in self.problem.passes
+            engine.prepare(Task(taps, self.layout.step, source, self.written)) for taps in self.problem.passes
         ]
 
     @cached_property
@@ -160,33 +174,36 @@ class _Program:
             sample = np.array(parts).astype(self.extended)
         return np.tile(sample, self.layout.step // len(parts))
 
-    def run(self, x: NDArray[Any], out: NDArray[Any], count: int) -> None:
+    def run(self, x: NDArray[Any], out: NDArray[Any], workers: int | None) -> None:
         """Fill `out`, tile by tile."""
         source, target = self.frame(x), self.frame(out)
-        start, end = x.__array_interface__["data"][0], out.__array_interface__["data"][0]
+        source_start, target_start = x.ctypes.data, out.ctypes.data
 
         def fill(tile: _Tile) -> None:
             if tile.inside:
                 blocks, strides = self.in_place, source.strides
-                address = start + self._offset(tile, source, self.layout.origins)
+                address = source_start + _offset(tile, source, self.layout.origins)
             else:
-                blocks = self.from_scratch
-                address, strides = self.collect(tile, source, start)
-            for part, block in zip(self.problem.passes, blocks, strict=True):
-                if self.direct and target.packed:
-                    place = end + self._offset(tile, target, tuple(first for first, _ in self.layout.regions))
-                    block(address, strides, place, target.strides, tile.shape)
-                else:
-                    result = self._result(tile)
-                    block(address, strides, result.ctypes.data, result.strides[: len(strides)], tile.shape)
-                    self._store(part.component, result, out, tile)
+                blocks, gathering = self.from_scratch, self.gathering(tile, source)
+                _keep, address = _scratch.take("source", gathering.size)
+                strides = gathering.strides
+                self.gather(source_start, address, *gathering.arguments)
+            if self.direct and target.packed:
+                place = target_start + _offset(tile, target, self.first)
+                blocks[0](address, strides, place, target.strides, tile.shape)
+                return
+            results = []
+            for name, block in zip(("result", "imaginary result"), blocks, strict=False):
+                result = self.result(tile, name)
+                block(address, strides, result.ctypes.data, result.strides[:-1], tile.shape)
+                results.append(result)
+            self.store(results, out, tile)
 
         tiles = self.tiles if self.native and source.packed else self.gathered_tiles
-        if count == 1 or len(tiles) == 1:
-            for tile in tiles:
-                fill(tile)
+        if len(tiles) == 1 and workers is None:
+            fill(tiles[0])
         else:
-            share(fill, tiles, count)
+            share(fill, tiles, worker_count(workers))
 
     # ---- where things lie
 
@@ -194,42 +211,24 @@ class _Program:
         key = (array.strides, array.shape, array.dtype)
         found = self._frames.get(key)
         if found is None:
+            if len(self._frames) >= _MOST_TABLES:
+                self._frames.clear()
             found = self._frames[key] = _frame(array, self.layout)
         return found
 
-    @staticmethod
-    def _offset(tile: _Tile, frame: _Frame, origin: tuple[int, ...]) -> int:
-        strides = (*frame.strides, frame.column)
-        return sum((s - o) * stride for s, o, stride in zip(tile.start, origin, strides, strict=True))
-
     # ---- source blocks across the border
 
-    def collect(self, tile: _Tile, source: _Frame, start: int) -> tuple[int, tuple[int, ...]]:
-        """Gather the source block of a tile into scratch; return its address and strides."""
-        key = (tile, source.strides, source.column)
-        found = self._tables.get(key)
+    def gathering(self, tile: _Tile, source: _Frame) -> _Gathering:
+        key = (tile.start, tile.shape, source.strides, source.column)
+        found = self._gatherings.get(key)
         if found is None:
-            if len(self._tables) > 64:
-                self._tables.clear()
-            found = self._tables[key] = self._gather_tables(tile, source)
-        shape, rows, columns, inner = found
-        block = _scratch.take("source", shape, self.extended)
-        address = block.__array_interface__["data"][0]
-        self.gather(
-            start,
-            address,
-            self.fill.ctypes.data,
-            self.layout.step,
-            rows.ctypes.data,
-            rows.size,
-            columns.ctypes.data,
-            columns.size,
-            *inner,
-        )
-        return address, block.strides[:-1]
+            if len(self._gatherings) >= _MOST_TABLES:
+                self._gatherings.clear()
+            found = self._gatherings[key] = self._gathering(tile, source)
+        return found
 
-    def _gather_tables(self, tile: _Tile, source: _Frame) -> tuple[Any, ...]:
-        """Offset of every row and of every sample in a row of the source block, or `FILL` outside the array."""
+    def _gathering(self, tile: _Tile, source: _Frame) -> _Gathering:
+        """Find the offset of every row and of every sample in a row, or `FILL` outside the array."""
         layout = self.layout
         maps, first = [], 0
         for axis, (start, size) in enumerate(zip(tile.start, tile.shape, strict=True)):
@@ -244,42 +243,57 @@ class _Program:
         rows[outside] = FILL
         columns = np.add.outer(maps[-1] * source.column, source.channels)
         columns[maps[-1] == OUTSIDE] = FILL
-        inner = (0, 0)
+        inner = [0, 0]
         if source.packed:
-            bounds = (min(max(edge - first, 0), len(maps[-1])) for edge in (0, layout.lengths[-1]))
-            inner = tuple(layout.step * bound for bound in bounds)  # type: ignore[assignment]
-        shape = (*(len(positions) for positions in maps[:-1]), columns.size)
-        return shape, np.ascontiguousarray(rows).ravel(), columns.ravel(), inner
+            inner = [layout.step * min(max(edge - first, 0), len(maps[-1])) for edge in (0, layout.lengths[-1])]
+        rows, columns = np.ascontiguousarray(rows), np.ascontiguousarray(columns)
+        strides = [columns.size * self.extended.itemsize]
+        for positions in reversed(maps[1:-1]):
+            strides.insert(0, strides[0] * len(positions))
+        return _Gathering(
+            size=strides[0] * len(maps[0]),
+            strides=tuple(strides),
+            arguments=(
+                self.fill.ctypes.data,
+                layout.step,
+                rows.ctypes.data,
+                rows.size,
+                columns.ctypes.data,
+                columns.size,
+                *inner,
+            ),
+            tables=(rows, columns),
+        )
 
     # ---- results on their way through scratch
 
-    def _result(self, tile: _Tile) -> NDArray[Any]:
+    def result(self, tile: _Tile, name: str) -> NDArray[Any]:
         *outer, columns = tile.shape
-        return _scratch.take("result", (*outer, columns * self.layout.step), self.written)
+        shape = (*outer, columns * self.layout.step)
+        size = math.prod(shape) * self.written.itemsize
+        return _scratch.take(name, size)[0][:size].view(self.written).reshape(shape)
 
-    def _store(self, component: str, result: NDArray[Any], out: NDArray[Any], tile: _Tile) -> None:
+    def store(self, results: list[NDArray[Any]], out: NDArray[Any], tile: _Tile) -> None:
         """Put a result into its place, converting it to the dtype of `out`."""
-        layout, problem = self.layout, self.problem
-        first = 1 if len(tile.start) > layout.column + 1 else 0  # an array without a row axis
-        window = tuple(
-            slice(start - region[0], start - region[0] + size)
-            for start, size, region in zip(tile.start, tile.shape, layout.regions, strict=True)
-        )[first:]
-        place = out[window]
-        if problem.dtype.kind == "c":
-            result = result.view(np.dtype(f"c{2 * result.dtype.itemsize}"))
-        result = result.reshape(place.shape)
+        window = [
+            slice(start - first, start - first + size)
+            for start, first, size in zip(tile.start, self.first, tile.shape, strict=True)
+        ]
+        place = out[tuple(window[len(window) - self.layout.column - 1 :])]  # an array may have no row axis
+        complex_samples = self.problem.dtype.kind == "c"
+        if complex_samples:
+            results = [result.view(np.dtype(f"c{2 * result.itemsize}")) for result in results]
+        total = results[0]
         with np.errstate(over="ignore", invalid="ignore"):
-            if component == "whole":
-                place[...] = result
-            elif component == "real":
-                place.real[...] = result
-            elif component == "imaginary":
-                place.imag[...] = result
-            else:
-                # Part by part: multiplying by the imaginary unit would turn an infinity into NaN.
-                place.real -= result.imag
-                place.imag += result.real
+            if len(results) == 2:
+                # By parts: a product with the imaginary unit would turn an infinity into NaN.
+                if complex_samples:
+                    total.real -= results[1].imag
+                    total.imag += results[1].real
+                else:
+                    total = np.empty(results[0].shape, np.result_type(total, np.complex64))
+                    total.real, total.imag = results
+            place[...] = total.reshape(place.shape)
 
     # ---- tiles
 
@@ -327,6 +341,12 @@ class _Program:
 _program = lru_cache(maxsize=256)(_Program)
 
 Plan.execute = staticmethod(execute)
+
+
+def _offset(tile: _Tile, frame: _Frame, origin: tuple[int, ...]) -> int:
+    """Bytes from the first sample of an array to that of a tile whose start counts from `origin`."""
+    strides = (*frame.strides, frame.column)
+    return sum([(s - o) * stride for s, o, stride in zip(tile.start, origin, strides, strict=True)])
 
 
 def _segments(start: int, stop: int, origin: int, size: int, length: int) -> list[tuple[int, int, bool]]:

@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections.abc import Callable, Sequence
-from typing import TypeVar
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 
 from faltung.errors import ArgumentError, ArgumentTypeError
 
-__all__ = ["axis_index", "integer", "is_number", "per_axis", "real", "scalar"]
+__all__ = [
+    "axis_index",
+    "dimensions",
+    "integer",
+    "is_number",
+    "is_sequence",
+    "non_negative",
+    "per_axis",
+    "real",
+    "scalar",
+]
 
 Number = TypeVar("Number", int, float)
 
@@ -21,12 +31,17 @@ def is_number(value: object) -> bool:
     return isinstance(value, numbers.Complex) or (isinstance(value, np.ndarray) and value.ndim == 0)
 
 
+def is_sequence(value: object) -> bool:
+    """Whether `value` holds one item per axis, rather than one for all axes."""
+    return isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.ndim > 0)
+
+
 def scalar(argument: str, value: complex) -> float | complex:
-    """A finite real or complex number."""
+    """Return a finite real or complex number."""
     if isinstance(value, bool | np.bool_) or not is_number(value):
         raise ArgumentTypeError(argument, "a real or complex number", _describe(value))
     try:
-        number = complex(value) if np.iscomplexobj(value) else float(value)
+        number = complex(value) if np.iscomplexobj(value) else float(value.real)
     except OverflowError:
         number = math.inf
     if not np.isfinite(number):
@@ -35,7 +50,7 @@ def scalar(argument: str, value: complex) -> float | complex:
 
 
 def real(argument: str, value: float, low: float = -math.inf, *, open_end: bool = False) -> float:
-    """A finite real number of at least `low`, or above it if the end is open."""
+    """Return a finite real number of at least `low`, or above it if the end is open."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real):
         raise ArgumentTypeError(argument, "a real number", _describe(value))
     number = scalar(argument, value)
@@ -46,8 +61,13 @@ def real(argument: str, value: float, low: float = -math.inf, *, open_end: bool 
     return number
 
 
+def non_negative(argument: str, value: float) -> float:
+    """Return a finite real number of at least zero."""
+    return real(argument, value, 0.0)
+
+
 def integer(argument: str, value: int, low: int, high: int) -> int:
-    """An integer between two bounds, both included."""
+    """Return an integer between two bounds, both included."""
     expected = f"an integer from {low} to {high}"
     if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Integral):
         raise ArgumentTypeError(argument, expected, _describe(value))
@@ -57,17 +77,17 @@ def integer(argument: str, value: int, low: int, high: int) -> int:
 
 
 def axis_index(axis: int, ndim: int) -> int:
-    """An axis, counted from the end if negative, as an index from the start."""
+    """Return an axis, which counts from the end if negative, as an index from the start."""
     return integer("axis", axis, -ndim, ndim - 1) % ndim
 
 
 def per_axis(
-    argument: str, value: Number | Sequence[Number], ndim: int | None, check: Callable[[str, Number], Number]
+    argument: str, value: Any, ndim: int | None, check: Callable[[str, Any], Number]
 ) -> tuple[Number, ...]:
-    """One checked number per axis; a single number serves every axis, two if `ndim` does not say."""
+    """Return one checked number per axis; a single number serves every axis, two if `ndim` does not say."""
     axes = None if ndim is None else dimensions(ndim)
-    if not isinstance(value, list | tuple | np.ndarray) or np.ndim(value) == 0:
-        return (check(argument, value),) * (axes or 2)  # type: ignore[arg-type]
+    if not is_sequence(value):
+        return (check(argument, value),) * (axes or 2)
     if axes is None:
         axes = dimensions(len(value))
     if len(value) != axes:
@@ -76,7 +96,7 @@ def per_axis(
 
 
 def dimensions(ndim: int) -> int:
-    """A number of dimensions that NumPy can index."""
+    """Return a number of dimensions that NumPy can index."""
     return integer("ndim", ndim, 1, 32)
 
 

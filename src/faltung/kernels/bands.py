@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from faltung.errors import ArgumentError
-from faltung.kernels.arguments import integer, per_axis, real
+from faltung.kernels.arguments import integer, non_negative, per_axis, real
 from faltung.kernels.kernel import Kernel, Taps
 from faltung.kernels.naming import named
 from faltung.kernels.smoothing import check_named, delta, gaussian, outer
@@ -56,11 +56,11 @@ def dog(
     >>> fa.dog(1, 2) == fa.gaussian(1) - fa.gaussian(2)
     True
     """
-    lows = per_axis("low", low, ndim, lambda name, value: real(name, value, 0.0))
+    lows = per_axis("low", low, ndim, non_negative)
     if high is None:
         highs = tuple(1.6 * value for value in lows)
     else:
-        highs = per_axis("high", high, len(lows), lambda name, value: real(name, value, 0.0))
+        highs = per_axis("high", high, len(lows), non_negative)
     if any(wide < narrow for narrow, wide in zip(lows, highs, strict=True)):
         remedy = "Swap them, or put a minus sign before the kernel."
         raise ArgumentError("high", "at least low along every axis", f"low={low}, high={high}", remedy)
@@ -69,7 +69,11 @@ def dog(
 
 @named
 def unsharp(
-    sigma: float | Sequence[float] = 1.0, amount: float = 1.0, *, truncate: float = 4.0, ndim: int | None = None
+    sigma: float | Sequence[float] = 1.0,
+    amount: float = 1.0,
+    *,
+    truncate: float = 4.0,
+    ndim: int | None = None,
 ) -> Kernel:
     """Return the unsharp mask: it adds what a Gaussian takes away.
 
@@ -119,7 +123,7 @@ def gabor(
     phase: float = 0.0,
     ndim: int = 2,
 ) -> Kernel:
-    """Return the Gabor kernel, a plane wave under a Gaussian: complex; ``.real`` and ``.imag`` are its halves.
+    """Return the complex Gabor kernel, a plane wave under a Gaussian; ``.real`` is the even half of it.
 
         k[y, x] = exp(-(u / sigma_x)^2 / 2 - (v / sigma_y)^2 / 2 + i (2 pi frequency u + phase))
                   / (2 pi sigma_x sigma_y),
@@ -176,19 +180,18 @@ def gabor(
     shift = real("phase", phase)
     if axes == 1:
         if turn != 0 or sigma_y is not None:
-            raise ArgumentError("ndim", "2 for a wave with angle or sigma_y", "1", "Leave angle and sigma_y out.")
+            raise ArgumentError(
+                "ndim", "2 for a wave with angle or sigma_y", "1", "Leave angle and sigma_y out."
+            )
         return Taps(_wave_taps(along, cycles, _radius(reach * along), shift))
-    cos, sin = math.cos(turn), math.sin(turn)
+    # A wave along an axis is constant along the other, and not almost constant: that keeps a factor real.
+    cos, sin = (0.0 if abs(part) < 1e-15 else part for part in (math.cos(turn), math.sin(turn)))
     rows = _radius(max(abs(reach * across * cos), abs(reach * along * sin)))
     columns = _radius(max(abs(reach * along * cos), abs(reach * across * sin)))
     if along == across:
-        return outer(
-            [
-                Taps(_wave_taps(along, cycles * sin, rows, 0.0)),
-                Taps(_wave_taps(along, cycles * cos, columns, shift)),
-            ]
-        )
-    check_named("frequency", (2.0 * rows + 1) * (2 * columns + 1))
+        down = _wave_taps(along, cycles * sin, rows, 0.0)
+        return outer([Taps(down), Taps(_wave_taps(along, cycles * cos, columns, shift))])
+    check_named("frequency", 2.0 * rows + 1, 2.0 * columns + 1)
     y, x = np.ogrid[-rows : rows + 1, -columns : columns + 1]
     u, v = x * cos + y * sin, y * cos - x * sin
     envelope = np.exp(-0.5 * ((u / along) ** 2 + (v / across) ** 2)) / (2 * math.pi * along * across)
@@ -196,7 +199,7 @@ def gabor(
 
 
 def _octave_sigma(frequency: float, bandwidth: float) -> float:
-    """Standard deviation at which the response falls to one half at both ends of the band."""
+    """Return the standard deviation at which the response falls to one half at both ends of the band."""
     octaves = real("bandwidth", bandwidth, 0.0, open_end=True)
     ratio = 1 / math.tanh(octaves * math.log(2) / 2)  # (2^b + 1) / (2^b - 1)
     return math.sqrt(math.log(2) / 2) / math.pi * ratio / frequency

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from faltung.errors import ArgumentError
-from faltung.kernels.arguments import axis_index, dimensions, integer, per_axis, real
+from faltung.kernels.arguments import axis_index, dimensions, integer, is_sequence, non_negative, per_axis
 from faltung.kernels.kernel import Kernel, Taps, sum_of
 from faltung.kernels.naming import named
 from faltung.kernels.smoothing import gaussian_taps, outer
@@ -197,13 +197,15 @@ def gaussian_derivative(
     >>> fa.gaussian_derivative(2, order=(1, 1)).rank()
     1
     """
-    several = not np.ndim(order) == 0
+    several = is_sequence(order)
     if several and axis is not None:
         raise ArgumentError("axis", "None beside one order for each axis", str(axis), "Leave axis out.")
-    if ndim is None and several and np.ndim(sigma) == 0:
+    if ndim is None and several and not is_sequence(sigma):
         ndim = len(order)  # type: ignore[arg-type]
-    sigmas = per_axis("sigma", sigma, ndim, lambda name, value: real(name, value, 0.0))
-    orders = per_axis("order", order, len(sigmas), lambda name, value: integer(name, value, 0, _LARGEST_ORDER))
+    sigmas = per_axis("sigma", sigma, ndim, non_negative)
+    orders = per_axis(
+        "order", order, len(sigmas), lambda name, value: integer(name, value, 0, _LARGEST_ORDER)
+    )
     if not several:
         own = axis_index(-1 if axis is None else axis, len(sigmas))
         orders = tuple(n if index == own else 0 for index, n in enumerate(orders))
@@ -241,7 +243,7 @@ def log(sigma: float | Sequence[float], *, truncate: float = 4.0, ndim: int | No
     >>> fa.log(2).shape, fa.log(2).rank()
     ((17, 17), 2)
     """
-    sigmas = per_axis("sigma", sigma, ndim, lambda name, value: real(name, value, 0.0))
+    sigmas = per_axis("sigma", sigma, ndim, non_negative)
     axes = range(len(sigmas))
     return sum_of(_gaussian_outer(sigmas, [2 * (axis == own) for own in axes], truncate) for axis in axes)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-from abc import ABC, abstractmethod
 from functools import cached_property
 from typing import Any, ClassVar, NoReturn, Self
 
@@ -21,16 +20,15 @@ from faltung.kernels.taps import (
     largest_difference,
     numerical_rank,
 )
-from faltung.kernels.text import Spelling
+from faltung.kernels.text import Spelling, spell_taps
 
 __all__ = ["GridFunction"]
 
 
-class GridFunction(ABC):
+class GridFunction:
     """A finitely supported function on the integer grid: an immutable value, defined by its fields.
 
-    A subclass stores its fields with `_make` and says how to find support and taps from them; everything
-    else is derived here, once, when it is first asked for.
+    Whatever is derived from the fields is derived once, when it is first asked for.
     """
 
     # Equality within rounding is not transitive, so no hash can agree with it.
@@ -46,25 +44,25 @@ class GridFunction(ABC):
         vars(self).update(fields)
         return self
 
-    @abstractmethod
+    # What follows is true of any function whose taps and origin are fields. A node of an expression replaces
+    # it by what its structure knows without multiplying out.
+
     def _support(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Shape and origin of the smallest box that is known to hold all taps."""
+        return self.taps.shape, self.origin
 
-    @abstractmethod
-    def _is_complex(self) -> bool:
-        """Whether the taps are complex numbers."""
-
-    @abstractmethod
     def _multiply_out(self) -> TapArray:
-        """Taps of the whole support, in a new array."""
+        return self.taps
 
-    @abstractmethod
-    def _separated(self) -> tuple[GridFunction, ...] | None:
+    def _is_complex(self) -> bool:
+        return np.iscomplexobj(self.taps)
+
+    def _separated(self) -> tuple[Any, ...] | None:
         """One-dimensional functions whose outer product this is, if the structure says so."""
+        return (self,) if self.ndim == 1 else None
 
-    @abstractmethod
     def _spelling(self) -> Spelling:
-        """Text that shows the structure."""
+        return Spelling(spell_taps(self.taps, self.origin))
 
     @cached_property
     def shape(self) -> tuple[int, ...]:
@@ -127,7 +125,7 @@ class GridFunction(ABC):
 
     @cached_property
     def fingerprint(self) -> bytes:
-        """Digest of the expression, to use as a key: equal fingerprints mean equal taps and origin, bit for bit.
+        """Digest of the expression for use as a key: equal ones mean equal taps and origin, bit for bit.
 
         It is made without multiplying out, so equal functions of different structure have different ones.
         """
@@ -195,7 +193,7 @@ class GridFunction(ABC):
         return self.isclose(other) if isinstance(other, GridFunction) else NotImplemented
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> TapArray:
-        return np.array(self.taps, dtype=dtype, copy=copy)  # type: ignore[arg-type]  # None: if needed
+        return np.array(self.taps, dtype=dtype, copy=copy)  # None: if needed
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError(f"{name!r} cannot be set: a kernel is a value, build another one")

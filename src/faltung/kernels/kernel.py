@@ -1,12 +1,11 @@
-"""What is a filter? A function on the grid that keeps the expression that made it, and an algebra of those."""
+"""What is a filter? A function on the grid that keeps the expression that made it: the algebra of kernels."""
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from collections.abc import Iterable, Sequence
 from functools import reduce
 from itertools import groupby
-from typing import Any, NoReturn, Self
+from typing import NoReturn, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,7 +14,7 @@ from faltung.errors import ArgumentError, ArgumentTypeError
 from faltung.kernels.arguments import integer, is_number, scalar
 from faltung.kernels.grid import GridFunction
 from faltung.kernels.taps import TapArray, add_taps, as_origin, as_taps, convolve_taps, outer_taps
-from faltung.kernels.text import ATOM, PRODUCT, SUM, Spelling, spell, spell_taps
+from faltung.kernels.text import ATOM, PRODUCT, SUM, Spelling, spell
 
 __all__ = ["Kernel", "Product", "Scaled", "Sum", "Taps", "as_kernels", "flipped_origin", "sum_of"]
 
@@ -74,20 +73,18 @@ class Kernel(GridFunction):
     __array_ufunc__ = None
 
     def __new__(cls, taps: ArrayLike, origin: int | Sequence[int] | None = None) -> Kernel:
+        """Make the simplest node of an expression, given taps; operators make the others."""
         return Taps(taps, origin)
 
-    @abstractmethod
-    def _separated(self) -> tuple[Kernel, ...] | None: ...
+    def _flip(self) -> Kernel:
+        return Taps(np.flip(self.taps), flipped_origin(self))
 
-    @abstractmethod
-    def _flip(self) -> Kernel: ...
+    def _conj(self) -> Kernel:
+        return Taps(self.taps.conj(), self.origin)
 
-    @abstractmethod
-    def _conj(self) -> Kernel: ...
-
-    @abstractmethod
     def _parts(self) -> tuple[Kernel, Kernel]:
         """Real and imaginary part of a complex kernel, with as much structure as they keep."""
+        return Taps(self.taps.real, self.origin), Taps(self.taps.imag, self.origin)
 
     def flip(self) -> Kernel:
         """Return the kernel reversed about lag zero along every axis: ``k.flip()[m] = k[-m]``.
@@ -126,7 +123,10 @@ class Kernel(GridFunction):
     def __mul__(self, other: Kernel | complex) -> Kernel:
         if isinstance(other, Kernel):
             return Product((self, other))
-        return Scaled(other, self) if is_number(other) else _no_operand(other)
+        if is_number(other):
+            return Scaled(other, self)
+        _refuse_array(other)
+        return NotImplemented
 
     def __rmul__(self, other: complex) -> Kernel:
         return self * other
@@ -135,7 +135,8 @@ class Kernel(GridFunction):
         if isinstance(other, Kernel):
             _refuse_inverse()
         if not is_number(other):
-            return _no_operand(other)
+            _refuse_array(other)
+            return NotImplemented
         divisor = scalar("divisor", other)
         if divisor == 0:
             raise ArgumentError("divisor", "a number other than zero", str(other))
@@ -150,7 +151,8 @@ class Kernel(GridFunction):
         if is_number(other):
             remedy = f"Add {other} * delta(ndim={self.ndim}), that multiple of the identity."
             raise ArgumentTypeError("sum", "two kernels", f"a kernel and the number {other}", remedy)
-        return _no_operand(other)
+        _refuse_array(other)
+        return NotImplemented
 
     def __radd__(self, other: Kernel | int) -> Kernel:
         # The builtin sum() starts from the integer zero.
@@ -179,39 +181,16 @@ class Kernel(GridFunction):
 
 
 class Taps(Kernel):
-    """A kernel given by its taps; `Kernel` makes these and documents the parameters."""
+    """A kernel given by its taps, with the parameters of `Kernel`."""
 
     __match_args__ = ("taps", "origin")
 
     def __new__(cls, taps: ArrayLike, origin: int | Sequence[int] | None = None) -> Self:
+        """Copy the taps, so that nobody else can change them."""
         if isinstance(taps, Kernel) and origin is None:
             origin = taps.origin
         array = as_taps(taps)
         return cls._make(taps=array, origin=as_origin(origin, array.shape))
-
-    def _support(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        return self.taps.shape, self.origin
-
-    def _is_complex(self) -> bool:
-        return np.iscomplexobj(self.taps)
-
-    def _multiply_out(self) -> TapArray:
-        return self.taps
-
-    def _separated(self) -> tuple[Kernel, ...] | None:
-        return (self,) if self.ndim == 1 else None
-
-    def _flip(self) -> Kernel:
-        return Taps(np.flip(self.taps), flipped_origin(self))
-
-    def _conj(self) -> Kernel:
-        return Taps(self.taps.conj(), self.origin)
-
-    def _parts(self) -> tuple[Kernel, Kernel]:
-        return Taps(self.taps.real, self.origin), Taps(self.taps.imag, self.origin)
-
-    def _spelling(self) -> Spelling:
-        return Spelling(spell_taps(self.taps, self.origin))
 
 
 class Sum(Kernel):
@@ -221,6 +200,7 @@ class Sum(Kernel):
     terms: tuple[Kernel, ...]
 
     def __new__(cls, terms: Iterable[Kernel]) -> Self:
+        """Take terms, and the terms of sums among them."""
         given = as_kernels(terms)
         flat = [inner for k in given for inner in (k.terms if isinstance(k, Sum) else (k,))]
         return cls._make(terms=tuple(flat))
@@ -238,9 +218,6 @@ class Sum(Kernel):
         terms = ((term.taps, term.origin) for term in self.terms)
         return add_taps(terms, self.shape, self.origin, self.dtype)
 
-    def _separated(self) -> tuple[Kernel, ...] | None:
-        return (self,) if self.ndim == 1 else None
-
     def _flip(self) -> Kernel:
         return Sum(term.flip() for term in self.terms)
 
@@ -254,8 +231,11 @@ class Sum(Kernel):
     def _spelling(self) -> Spelling:
         text = self.terms[0]._spelled().text
         for term in self.terms[1:]:
-            negative = isinstance(term, Scaled) and isinstance(term.scalar, float) and term.scalar < 0
-            text += f" - {(-term)._spelled().text}" if negative else f" + {term._spelled().text}"
+            if isinstance(term, Scaled) and isinstance(term.scalar, float) and term.scalar < 0:
+                positive = term.kernel if term.scalar == -1 else -term
+                text += f" - {positive._spelled().inside(PRODUCT)}"
+            else:
+                text += f" + {term._spelled().text}"
         return Spelling(text, SUM)
 
 
@@ -266,6 +246,7 @@ class Product(Kernel):
     factors: tuple[Kernel, ...]
 
     def __new__(cls, factors: Iterable[Kernel]) -> Self:
+        """Take factors, and the factors of products among them."""
         given = as_kernels(factors)
         flat = [inner for k in given for inner in (k.factors if isinstance(k, Product) else (k,))]
         integer("number of factors", len(flat), 1, _MOST_FACTORS)
@@ -324,6 +305,7 @@ class Scaled(Kernel):
     kernel: Kernel
 
     def __new__(cls, factor: complex, kernel: Kernel) -> Self:
+        """Take a number and a kernel, and the number and kernel of a multiple."""
         number = scalar("scalar", factor)
         (inner,) = as_kernels((kernel,))
         if isinstance(inner, Scaled):
@@ -368,7 +350,9 @@ def as_kernels(kernels: Iterable[Kernel]) -> tuple[Kernel, ...]:
     given = tuple(kernels)
     for kernel in given:
         if not isinstance(kernel, Kernel):
-            raise ArgumentTypeError("kernels", "kernels", type(kernel).__name__, "Wrap taps in faltung.Kernel.")
+            raise ArgumentTypeError(
+                "kernels", "kernels", type(kernel).__name__, "Wrap taps in faltung.Kernel."
+            )
     dimensions = [kernel.ndim for kernel in given]
     if len(set(dimensions)) != 1:
         received = " and ".join(f"{ndim}-D" for ndim in dimensions) or "none"
@@ -398,10 +382,9 @@ def _refuse_inverse() -> NoReturn:
     raise ArgumentTypeError("divisor", "a number", "a kernel", remedy)
 
 
-def _no_operand(other: object) -> Any:
-    # Objects that opt out of array arithmetic, as kernels do, get their turn; arrays get an explanation.
+def _refuse_array(other: object) -> None:
+    # An object that opts out of array arithmetic, as kernels do, may know kernels: it gets its turn.
     array = hasattr(other, "__array__") and getattr(other, "__array_ufunc__", True) is not None
     if array or isinstance(other, list | tuple):
-        remedy = "Filter an array with faltung.convolve(array, kernel); make a kernel with faltung.Kernel(array)."
+        remedy = "Filter it with convolve(array, kernel), or make a kernel of it with Kernel(array)."
         raise ArgumentTypeError("operand", "a kernel or a number", type(other).__name__, remedy)
-    return NotImplemented

@@ -39,6 +39,7 @@ class Box(Kernel):
     widths: tuple[int, ...]
 
     def __new__(cls, widths: Sequence[int], origin: int | Sequence[int] | None = None) -> Self:
+        """Take any widths, however large: no tap is stored."""
         sizes = tuple(integer("widths", width, 1, sys.maxsize) for width in widths)
         return cls._make(widths=sizes, origin=as_origin(origin, sizes))
 
@@ -56,12 +57,6 @@ class Box(Kernel):
 
     def _flip(self) -> Kernel:
         return Box(self.widths, flipped_origin(self))
-
-    def _conj(self) -> Kernel:
-        return self
-
-    def _parts(self) -> tuple[Kernel, Kernel]:
-        return self, 0.0 * self
 
     def _spelling(self) -> Spelling:
         return Spelling(f"Box({spell(self.widths)}, origin={spell(self.origin)})")
@@ -88,6 +83,7 @@ class Outer(Kernel):
     factors: tuple[Kernel, ...]
 
     def __new__(cls, factors: Iterable[Kernel]) -> Self:
+        """Take one factor per axis, themselves any expression."""
         given = as_kernels(factors)
         if given[0].ndim != 1:
             raise ArgumentError("factors", "one-dimensional kernels, one per axis", f"{given[0].ndim}-D")

@@ -8,13 +8,23 @@ from collections.abc import Sequence
 import numpy as np
 
 from faltung.errors import ArgumentError
-from faltung.kernels.arguments import dimensions, integer, per_axis, real
+from faltung.kernels.arguments import dimensions, integer, non_negative, per_axis, real
 from faltung.kernels.kernel import Kernel, Taps
 from faltung.kernels.naming import named
 from faltung.kernels.separable import Box, Outer
 from faltung.kernels.taps import TapArray
 
-__all__ = ["MOST_NAMED_TAPS", "binomial", "box", "delta", "disk", "gaussian", "gaussian_taps", "motion", "outer"]
+__all__ = [
+    "MOST_NAMED_TAPS",
+    "binomial",
+    "box",
+    "delta",
+    "disk",
+    "gaussian",
+    "gaussian_taps",
+    "motion",
+    "outer",
+]
 
 MOST_NAMED_TAPS = 2**22
 """The largest array that a named kernel allocates: 2048 x 2048 taps, or one side of a separable kernel."""
@@ -108,7 +118,7 @@ def gaussian(sigma: float | Sequence[float], *, truncate: float = 4.0, ndim: int
     >>> fa.gaussian((0, 2)).shape
     (1, 17)
     """
-    sigmas = per_axis("sigma", sigma, ndim, lambda name, value: real(name, value, 0.0))
+    sigmas = per_axis("sigma", sigma, ndim, non_negative)
     axes = {value: Taps(gaussian_taps(value, truncate)) for value in set(sigmas)}
     return outer([axes[value] for value in sigmas])
 
@@ -177,7 +187,7 @@ def disk(radius: float, *, ndim: int = 2) -> Kernel:
            [0., 1., 0.]])
     """
     limit, axes = real("radius", radius, 0.0), dimensions(ndim)
-    check_named("radius", (2 * limit + 1) ** axes)
+    check_named("radius", *[2 * limit + 1] * axes)
     reach = math.floor(limit)
     squares = np.arange(-reach, reach + 1.0) ** 2
     distances = sum(np.ix_(*[squares] * axes))
@@ -210,14 +220,14 @@ def motion(length: float, angle: float = 0.0) -> Kernel:
     >>> import faltung as fa
     >>> fa.motion(3) == fa.box((1, 3))
     True
-    >>> fa.motion(2, angle=0.5).taps.round(3)
-    array([[0.   , 0.07 , 0.   ],
-           [0.215, 0.43 , 0.215],
-           [0.   , 0.07 , 0.   ]])
+    >>> fa.motion(3, angle=0.7).taps.round(3)
+    array([[0.24 , 0.042, 0.   ],
+           [0.   , 0.436, 0.   ],
+           [0.   , 0.042, 0.24 ]])
     """
     half = real("length", length, 0.0, open_end=True) / 2
     turn = real("angle", angle)
-    check_named("length", (2 * half + 1) ** 2)
+    check_named("length", 2 * half + 1, 2 * half + 1)
     slope = np.array([math.sin(turn), math.cos(turn)])
     # Between two crossings of a border between pixels the segment stays in one pixel.
     cuts = [np.array([-half, half])]
@@ -246,8 +256,9 @@ def gaussian_taps(sigma: float, truncate: float) -> TapArray:
     return np.asarray(taps / taps.sum())
 
 
-def check_named(argument: str, size: float) -> None:
+def check_named(argument: str, *sides: float) -> None:
     """Refuse an argument that would make a named kernel allocate far more taps than is sensible."""
+    size = math.prod(sides)
     if size > MOST_NAMED_TAPS:
         raise ArgumentError(argument, f"a kernel of at most {MOST_NAMED_TAPS} taps", f"about {size:.2g} taps")
 

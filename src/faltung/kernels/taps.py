@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-import operator
-from collections.abc import Iterable, Sequence
+import numbers
+from collections.abc import Iterable
 from functools import reduce
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from faltung.errors import ArgumentError, ArgumentTypeError
+from faltung.kernels.arguments import is_sequence
 
 __all__ = [
     "MOST_TAPS",
@@ -35,7 +36,7 @@ MOST_TAPS = 2**26
 
 
 def as_taps(taps: ArrayLike) -> TapArray:
-    """Copy of `taps` as a read-only float64 or complex128 array, or an error that says what is wrong."""
+    """Copy `taps` to a read-only float64 or complex128 array, or an error that says what is wrong."""
     try:
         given = np.asarray(taps)
     except (ValueError, TypeError) as error:
@@ -64,21 +65,17 @@ def freeze(taps: TapArray) -> TapArray:
     return taps
 
 
-def as_origin(origin: int | Sequence[int] | None, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """One index per axis; `None` means the middle, and the right one of two middles."""
+def as_origin(origin: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return one index per axis; `None` means the middle, and the right one of two middles."""
     if origin is None:
         return tuple(size // 2 for size in shape)
-    indices = [origin] if np.ndim(origin) == 0 else list(origin)  # type: ignore[arg-type]
+    indices = list(origin) if is_sequence(origin) else [origin]
     expected = f"{len(shape)} integer{'s' if len(shape) > 1 else ''}, one per axis"
-    if any(isinstance(index, bool | np.bool_) for index in indices):
+    if not all(isinstance(index, numbers.Integral) and not isinstance(index, bool) for index in indices):
         raise ArgumentTypeError("origin", expected, repr(origin))
-    try:
-        indices = [operator.index(index) for index in indices]
-    except TypeError as error:
-        raise ArgumentTypeError("origin", expected, repr(origin)) from error
     if len(indices) != len(shape):
         raise ArgumentError("origin", expected, repr(origin))
-    return tuple(indices)
+    return tuple(int(index) for index in indices)
 
 
 def check_size(shape: tuple[int, ...]) -> None:

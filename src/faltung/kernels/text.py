@@ -25,7 +25,7 @@ class Spelling(NamedTuple):
     binding: int = ATOM
 
     def inside(self, binding: int) -> str:
-        """The text as part of an expression that binds with `binding`."""
+        """Return the text as part of an expression that binds with `binding`."""
         return self.text if self.binding >= binding else f"({self.text})"
 
 

@@ -136,8 +136,8 @@ def make_plan(problem: Problem, method: str = "auto") -> Plan:
         names = ", ".join(repr(name) for name in ("auto", *ENGINES))
         raise ArgumentError("method", f"one of {names}", repr(method))
     tasks = [
-        Task(part.taps, problem.layout.step, _real_part(problem.dtype, problem.number), problem.number)
-        for part in problem.passes
+        Task(taps, problem.layout.step, _real_part(problem.dtype, problem.number), problem.number)
+        for taps in problem.passes
     ]
     times, refusals = {}, {}
     for name, engine in ENGINES.items():
@@ -155,7 +155,7 @@ def make_plan(problem: Problem, method: str = "auto") -> Plan:
     for name in others:
         slower = f"{times[name] / times[chosen]:.1f} times the predicted time"
         candidates.append(Candidate(name, times[name], refusals[name] or slower))
-    taps = sum(np.count_nonzero(part.taps) for part in problem.passes)
+    taps = sum(np.count_nonzero(part) for part in problem.passes)
     return Plan(
         problem=problem,
         engine=chosen,

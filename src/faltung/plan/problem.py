@@ -19,27 +19,10 @@ from faltung.arrays import computed_dtype
 from faltung.errors import ArgumentError
 from faltung.kernels import Kernel
 
-__all__ = ["Layout", "Pass", "Problem"]
+__all__ = ["Layout", "Problem"]
 
 #: Most samples that are treated as interleaved channels of one position.
 MOST_CHANNELS = 16
-
-
-@dataclass(frozen=True)
-class Pass:
-    """One real correlation of which the result is made.
-
-    Parameters
-    ----------
-    taps : ndarray
-        Real taps in the axes of the layout, without the channels.
-    component : str
-        Where its result goes: ``whole`` is the result itself, ``real`` and ``imaginary`` are parts of it, ``rotated``
-        is multiplied by the imaginary unit and added to what is there.
-    """
-
-    taps: NDArray[np.floating]
-    component: str
 
 
 @dataclass(frozen=True)
@@ -97,7 +80,7 @@ class Problem:
     regions: tuple[tuple[int, int], ...]
     result: np.dtype[Any]
 
-    @property
+    @cached_property
     def result_shape(self) -> tuple[int, ...]:
         """Shape of the result."""
         shape = list(self.shape)
@@ -137,14 +120,11 @@ class Problem:
         )
 
     @cached_property
-    def passes(self) -> tuple[Pass, ...]:
-        """The real correlations that make up the result: one, or two for complex taps."""
+    def passes(self) -> tuple[NDArray[np.floating], ...]:
+        """Taps of the real correlations that make up the result: one, or the real and the imaginary one."""
         taps = self.kernel.taps
-        if taps.dtype.kind != "c":
-            return (Pass(self._arranged(taps), "whole"),)
-        components = ("whole", "rotated") if self.dtype.kind == "c" else ("real", "imaginary")
-        parts = (taps.real, taps.imag)
-        return tuple(Pass(self._arranged(part), name) for part, name in zip(parts, components, strict=True))
+        parts = (taps.real, taps.imag) if taps.dtype.kind == "c" else (taps,)
+        return tuple(self._arranged(part) for part in parts)
 
     def _arranged(self, taps: NDArray[np.floating]) -> NDArray[np.floating]:
         """Taps in the order of the array's axes, in the number computed with."""

@@ -1,0 +1,50 @@
+"""Kernels: filters as values, their algebra, the named ones, and their text form."""
+
+from __future__ import annotations
+
+from faltung.kernels.expression import parse
+from faltung.kernels.kernel import Kernel, Product, Scaled, Sum, Taps
+from faltung.kernels.named import (
+    binomial,
+    box,
+    delta,
+    disk,
+    dog,
+    gabor,
+    gaussian,
+    gaussian_derivative,
+    laplacian,
+    log,
+    motion,
+    prewitt,
+    scharr,
+    sobel,
+    unsharp,
+)
+from faltung.kernels.separable import Box, Outer
+
+__all__ = [
+    "Box",
+    "Kernel",
+    "Outer",
+    "Product",
+    "Scaled",
+    "Sum",
+    "Taps",
+    "binomial",
+    "box",
+    "delta",
+    "disk",
+    "dog",
+    "gabor",
+    "gaussian",
+    "gaussian_derivative",
+    "laplacian",
+    "log",
+    "motion",
+    "parse",
+    "prewitt",
+    "scharr",
+    "sobel",
+    "unsharp",
+]

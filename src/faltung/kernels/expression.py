@@ -1,0 +1,312 @@
+"""Which kernel does a text mean? A recursive-descent parser for expressions of numbers and named kernels.
+
+    expression := term (('+' | '-') term)*
+    term       := unary (('*' | '/') unary)*
+    unary      := ('+' | '-') unary | power
+    power      := postfix ('**' unary)?
+    postfix    := atom ('.flip()' | '.conj()' | '.real' | '.imag')*
+    atom       := number | constant | name '(' arguments ')' | list | tuple | '(' expression ')'
+
+Precedence is Python's. Text is read, never executed, and what it can ask for is bounded.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+import operator
+import re
+from collections.abc import Callable
+from difflib import get_close_matches
+from typing import Any, NamedTuple, NoReturn, TypeAlias
+
+from faltung.errors import ArgumentTypeError, ExpressionError, FaltungError
+from faltung.kernels.kernel import Kernel
+from faltung.kernels.named import NAMED
+
+__all__ = ["parse"]
+
+_LONGEST_TEXT = 4096
+_DEEPEST = 40
+_LARGEST_EXPONENT = 64
+_MOST_TAPS = 2**25
+
+Value: TypeAlias = "Kernel | complex | list[Value] | tuple[Value, ...]"
+"""A list becomes a kernel where one is needed; tuples are for arguments only."""
+
+_CALLS: dict[str, Callable[..., Kernel]] = {**NAMED, "kernel": Kernel, "Kernel": Kernel}
+_CONSTANTS: dict[str, complex] = {"pi": math.pi, "True": True, "False": False}
+_OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": operator.truediv,
+    "**": operator.pow,
+}
+_TOKEN = re.compile(
+    r"\s*(?:(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?j?)"
+    r"|(?P<name>[A-Za-z_]\w*)|(?P<sign>\*\*|[-+*/()\[\],.=])|(?P<end>\Z)|(?P<other>.))",
+    re.ASCII,
+)
+
+
+def parse(text: str) -> Kernel:
+    """Read a kernel from text such as ``"gaussian(2) * sobel(axis=1)"``.
+
+    The text has the numbers, names and operators of the Python interface: named kernels with their arguments,
+    nested lists of taps, ``kernel([1, 2, 1], origin=0)``, the operators ``+ - * / **``, parentheses,
+    ``.flip()``, ``.conj()``, ``.real``, ``.imag``, and the constant ``pi``. What a kernel prints reads back
+    as an equal kernel, unless it has too many taps to be printed.
+
+    Parameters
+    ----------
+    text : str
+        The expression, up to 4096 characters.
+
+    Returns
+    -------
+    Kernel
+        The expression, not multiplied out.
+
+    Raises
+    ------
+    ExpressionError
+        If the text is no kernel, has a wrong argument, or asks for more than 2^25 taps in all. The message
+        points at the place.
+
+    Examples
+    --------
+    >>> import faltung as fa
+    >>> fa.parse("2 * delta() - gaussian(2)") == 2 * fa.delta() - fa.gaussian(2)
+    True
+    >>> fa.parse("[[0, 1, 0], [1, -4, 1], [0, 1, 0]]") == fa.laplacian()
+    True
+    >>> try:
+    ...     fa.parse("gausian(2)")
+    ... except fa.ExpressionError as error:
+    ...     print(error)
+    unknown name 'gausian': did you mean gaussian? (at column 1)
+      gausian(2)
+      ^
+    """
+    if not isinstance(text, str):
+        raise ArgumentTypeError("text", "a string", type(text).__name__)
+    if len(text) > _LONGEST_TEXT:
+        message = f"expected at most {_LONGEST_TEXT} characters, got {len(text)}"
+        raise ExpressionError(message, text[:60], 0)
+    # On one line, an error can point at its place.
+    return _Parser(re.sub(r"\s", " ", text)).whole()
+
+
+class _Token(NamedTuple):
+    kind: str
+    text: str
+    position: int
+
+
+class _Parser:
+    """The place in the text, and what has been used up of the bounds."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.tokens = [
+            _Token(kind, found[kind], found.start(kind))
+            for found in _TOKEN.finditer(text)
+            if (kind := found.lastgroup)
+        ]
+        self.index = 0
+        self.depth = 0
+        self.taps = 0
+
+    @property
+    def token(self) -> _Token:
+        return self.tokens[self.index]
+
+    def fail(self, message: str, position: int) -> NoReturn:
+        raise ExpressionError(message, self.text, position)
+
+    def unexpected(self, expected: str) -> NoReturn:
+        found = "the end" if self.token.kind == "end" else repr(self.token.text)
+        self.fail(f"expected {expected}, got {found}", self.token.position)
+
+    def take(self) -> _Token:
+        token = self.token
+        self.index += 1
+        return token
+
+    def accept(self, *signs: str) -> _Token | None:
+        return self.take() if self.token.kind == "sign" and self.token.text in signs else None
+
+    def expect(self, sign: str) -> None:
+        if not self.accept(sign):
+            self.unexpected(repr(sign))
+
+    def whole(self) -> Kernel:
+        value = self.promote(self.expression(), 0)
+        if self.token.kind != "end":
+            self.unexpected("an operator or the end")
+        if not isinstance(value, Kernel):
+            self.fail(f"expected a kernel, got the number {value}: multiply delta() by it", 0)
+        return value
+
+    def expression(self) -> Value:
+        value = self.term()
+        while sign := self.accept("+", "-"):
+            value = self.combine(sign.text, sign.position, value, self.term())
+        return value
+
+    def term(self) -> Value:
+        value = self.unary()
+        while sign := self.accept("*", "/"):
+            value = self.combine(sign.text, sign.position, value, self.unary())
+        return value
+
+    def unary(self) -> Value:
+        # Every recursion passes here, so this bounds them all.
+        self.depth += 1
+        if self.depth > _DEEPEST:
+            self.fail(f"expected at most {_DEEPEST} levels of nesting", self.token.position)
+        if sign := self.accept("+", "-"):
+            value = self.combine("*", sign.position, -1 if sign.text == "-" else 1, self.unary())
+        else:
+            value = self.power()
+        self.depth -= 1
+        return value
+
+    def power(self) -> Value:
+        base = self.postfix()
+        if not (sign := self.accept("**")):
+            return base
+        exponent = self.unary()
+        if not isinstance(exponent, int | float) or abs(exponent) > _LARGEST_EXPONENT:
+            self.fail(f"expected a number up to {_LARGEST_EXPONENT} as exponent", sign.position)
+        return self.combine("**", sign.position, base, exponent)
+
+    def postfix(self) -> Value:
+        start = self.token.position
+        value = self.atom()
+        while self.accept("."):
+            value = self.promote(value, start)
+            if not isinstance(value, Kernel) or self.token.text not in ("flip", "conj", "real", "imag"):
+                self.unexpected(".flip(), .conj(), .real or .imag after a kernel")
+            attribute = getattr(value, self.take().text)
+            if callable(attribute):
+                self.expect("(")
+                self.expect(")")
+            value = attribute() if callable(attribute) else attribute
+        return value
+
+    def atom(self) -> Value:
+        if self.token.kind == "number":
+            return _number(self.take().text)
+        if self.token.kind == "name":
+            return self.name()
+        if self.accept("["):
+            return self.items()
+        if self.accept("("):
+            return self.parenthesis()
+        return self.unexpected("a number, a kernel or '('")
+
+    def name(self) -> Value:
+        token = self.take()
+        if token.text in _CONSTANTS:
+            return _CONSTANTS[token.text]
+        if token.text not in _CALLS:
+            near = get_close_matches(token.text, [*_CALLS, *_CONSTANTS], 1)
+            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(_CALLS)}"
+            self.fail(f"unknown name {token.text!r}: {hint}", token.position)
+        if not self.accept("("):
+            self.fail(f"{token.text} needs arguments in parentheses", token.position)
+        return self.call(token)
+
+    def call(self, name: _Token) -> Kernel:
+        constructor = _CALLS[name.text]
+        args, kwargs = self.arguments()
+        signature = inspect.signature(constructor)
+        try:
+            signature.bind(*args, **kwargs)
+        except TypeError as error:
+            self.fail(f"{name.text}({', '.join(signature.parameters)}): {error}", name.position)
+        try:
+            kernel = constructor(*args, **kwargs)
+        except FaltungError as error:
+            self.fail(f"{name.text}: {error}", name.position)
+        return self.spend(kernel, name.position)
+
+    def arguments(self) -> tuple[list[Value], dict[str, Value]]:
+        args: list[Value] = []
+        kwargs: dict[str, Value] = {}
+        while not self.accept(")"):
+            start = self.token
+            keyword = start.kind == "name" and self.tokens[self.index + 1].text == "="
+            if keyword:
+                self.index += 2
+            value = self.number_or_items()
+            if keyword and start.text not in kwargs:
+                kwargs[start.text] = value
+            elif keyword or kwargs:
+                self.fail("expected each argument once, and those with names last", start.position)
+            else:
+                args.append(value)
+            if self.token.text != ")":
+                self.expect(",")
+        return args, kwargs
+
+    def items(self) -> list[Value]:
+        items: list[Value] = []
+        while not self.accept("]"):
+            items.append(self.number_or_items())
+            if self.token.text != "]":
+                self.expect(",")
+        return items
+
+    def parenthesis(self) -> Value:
+        values = [self.expression()]
+        if self.accept(")"):
+            return values[0]
+        while self.accept(",") and self.token.text != ")":
+            values.append(self.number_or_items())
+        self.expect(")")
+        return tuple(values)
+
+    def number_or_items(self) -> Value:
+        start = self.token.position
+        value = self.expression()
+        if isinstance(value, Kernel):
+            self.fail("expected a number or a list of numbers, got a kernel", start)
+        return value
+
+    def promote(self, value: Value, position: int) -> Kernel | complex:
+        if isinstance(value, tuple):
+            self.fail("expected a number or a kernel; taps are written in brackets", position)
+        if not isinstance(value, list):
+            return value
+        try:
+            return Kernel(value)  # type: ignore[arg-type]  # the constructor tells what is no tap
+        except FaltungError as error:
+            self.fail(str(error), position)
+
+    def combine(self, sign: str, position: int, left: Value, right: Value) -> Value:
+        operands = self.promote(left, position), self.promote(right, position)
+        try:
+            result = _OPERATORS[sign](*operands)
+            # Whole numbers beyond this would grow without bound from power to power.
+            if isinstance(result, int) and abs(result) > 2**53:
+                result = float(result)
+        except FaltungError as error:
+            self.fail(str(error), position)
+        except ArithmeticError:
+            self.fail("the result is not a finite number", position)
+        return self.spend(result, position) if isinstance(result, Kernel) else result
+
+    def spend(self, kernel: Kernel, position: int) -> Kernel:
+        self.taps += kernel.size
+        if self.taps > _MOST_TAPS:
+            self.fail(f"the expression asks for more than {_MOST_TAPS} taps", position)
+        return kernel
+
+
+def _number(text: str) -> complex:
+    if text.endswith("j"):
+        return complex(text)
+    return int(text) if text.isdigit() else float(text)

@@ -1,0 +1,92 @@
+"""The definition as slow nested loops: the oracle for everything.
+
+Written from the formulas alone, sample by sample in double precision, and without any code of the package.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def extended(x: NDArray, position: Sequence[int], mode: str, cval: complex) -> complex:
+    """Sample of the extended array at a position anywhere on the grid."""
+    inside = []
+    for index, length in zip(position, x.shape, strict=True):
+        if mode == "constant":
+            if not 0 <= index < length:
+                return cval
+        elif mode == "nearest":
+            index = 0 if index < 0 else length - 1 if index >= length else index
+        elif mode == "wrap":
+            while index < 0:
+                index += length
+            while index >= length:
+                index -= length
+        elif mode == "reflect":  # d c b a | a b c d | d c b a
+            while not 0 <= index < length:
+                index = -1 - index if index < 0 else 2 * length - 1 - index
+        elif mode == "mirror":  # d c b | a b c d | c b a
+            while not 0 <= index < length:
+                if length == 1:
+                    index = 0
+                else:
+                    index = -index if index < 0 else 2 * (length - 1) - index
+        else:
+            raise ValueError(mode)
+        inside.append(index)
+    return x[tuple(inside)]
+
+
+def correlate(
+    x: NDArray,
+    taps: NDArray,
+    origin: Sequence[int],
+    mode: str,
+    cval: complex,
+    region: Sequence[tuple[int, int]],
+    sign: int = 1,
+) -> NDArray:
+    """``y[n] = sum over i of taps[i] * x[n + sign * (i - origin)]`` for all n in the region; x and taps have as many axes.
+
+    A sample under a tap that is zero takes no part, whatever it is.
+    """
+    kind = np.result_type(x.dtype, taps.dtype, np.float64)
+    out = np.zeros([stop - start for start, stop in region], kind)
+    for n in itertools.product(*(range(start, stop) for start, stop in region)):
+        total = kind.type(0)
+        for i in itertools.product(*(range(size) for size in taps.shape)):
+            if taps[i] != 0:
+                place = [p + sign * (j - o) for p, j, o in zip(n, i, origin, strict=True)]
+                total += kind.type(extended(x, place, mode, cval)) * kind.type(taps[i])
+        out[tuple(p - start for p, (start, _) in zip(n, region, strict=True))] = total
+    return out
+
+
+def convolve(x, taps, origin, mode, cval, region) -> NDArray:
+    """``y[n] = sum over i of taps[i] * x[n - (i - origin)]``."""
+    return correlate(x, taps, origin, mode, cval, region, sign=-1)
+
+
+def stored(values: NDArray, dtype: np.dtype) -> NDArray:
+    """What an integer or float dtype keeps of exact values: rounded half to even, saturated, NaN as 0."""
+    dtype = np.dtype(dtype)
+    if dtype.kind not in "iu":
+        with np.errstate(over="ignore"):
+            return values.astype(dtype)
+    limits = np.iinfo(dtype)
+    out = np.zeros(values.shape, dtype)
+    for place in np.ndindex(values.shape):
+        value = values[place]
+        if np.isnan(value):
+            continue
+        if value >= limits.max:
+            out[place] = limits.max
+        elif value <= limits.min:
+            out[place] = limits.min
+        else:
+            out[place] = round(float(value))  # Python rounds half to even
+    return out
