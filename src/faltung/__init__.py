@@ -1,9 +1,67 @@
-"""faltung: the convolution operator, from the algebra of filters to networks that learn them."""
+"""faltung: the convolution operator, from the algebra of filters to networks that learn them.
+
+>>> import numpy as np
+>>> import faltung as fa
+>>> edge = fa.gaussian(2.0) * fa.sobel(axis=1)    # a product of kernels is their convolution
+>>> image = np.zeros((480, 640), dtype=np.uint8)
+>>> edge(image).dtype
+dtype('float32')
+"""
 
 from __future__ import annotations
 
+from faltung.convolve import convolve, correlate, plan
 from faltung.errors import ArgumentError, ArgumentTypeError, ExpressionError, FaltungError, MissingExtraError
+from faltung.kernels import (
+    Kernel,
+    binomial,
+    box,
+    delta,
+    disk,
+    dog,
+    gabor,
+    gaussian,
+    gaussian_derivative,
+    laplacian,
+    log,
+    motion,
+    parse,
+    prewitt,
+    scharr,
+    sobel,
+    unsharp,
+)
+from faltung.plan.planner import Plan
+from faltung.threads import workers
 
 __version__ = "0.1.0"
 
-__all__ = ["ArgumentError", "ArgumentTypeError", "ExpressionError", "FaltungError", "MissingExtraError"]
+__all__ = [
+    "ArgumentError",
+    "ArgumentTypeError",
+    "ExpressionError",
+    "FaltungError",
+    "Kernel",
+    "MissingExtraError",
+    "Plan",
+    "binomial",
+    "box",
+    "convolve",
+    "correlate",
+    "delta",
+    "disk",
+    "dog",
+    "gabor",
+    "gaussian",
+    "gaussian_derivative",
+    "laplacian",
+    "log",
+    "motion",
+    "parse",
+    "plan",
+    "prewitt",
+    "scharr",
+    "sobel",
+    "unsharp",
+    "workers",
+]

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from faltung.errors import ArgumentError, ArgumentTypeError
 
@@ -19,7 +18,10 @@ __all__ = ["MODES", "OUTSIDE", "check_mode", "index_map"]
 
 OUTSIDE = -1
 
-Positions = NDArray[np.int64]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Positions = NDArray[np.int64]
 
 
 def _constant(position: Positions, length: int) -> Positions:

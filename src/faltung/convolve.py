@@ -6,10 +6,9 @@ import math
 import numbers
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from faltung.arrays import as_array, check_result_dtype, computed_dtype
 from faltung.boundary import check_mode
@@ -18,6 +17,9 @@ from faltung.execute import execute
 from faltung.kernels import Kernel
 from faltung.plan.planner import Plan, make_plan
 from faltung.plan.problem import Problem
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 __all__ = ["convolve", "correlate", "plan"]
 
@@ -258,8 +260,6 @@ def _problem(
         computed = np.result_type(computed, np.complex64)
     if shape not in _SHAPES:
         raise ArgumentError("shape", f"one of {', '.join(map(repr, _SHAPES))}", repr(shape))
-    if reflected:
-        kernel = kernel.flip()
     places = _axes(axes, x.ndim, kernel.ndim)
     mode = ("constant" if shape == "full" else "reflect") if mode is None else check_mode(mode)
     cval = _cval(cval, x.dtype)
@@ -274,14 +274,16 @@ def _problem(
                 "Crop the kernel, or choose another shape.",
             )
         mode, cval = "constant", 0.0  # taps beyond the array do not take part
+    origins = kernel.flip().origin if reflected else kernel.origin
     regions = [
         _region(shape, length, size, origin)
-        for length, size, origin in zip(lengths, kernel.shape, kernel.origin, strict=True)
+        for length, size, origin in zip(lengths, kernel.shape, origins, strict=True)
     ]
     return Problem(
         shape=x.shape,
         dtype=x.dtype,
         kernel=kernel,
+        reflected=reflected,
         axes=places,
         mode=mode,
         cval=cval,

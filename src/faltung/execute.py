@@ -13,10 +13,9 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from faltung.arrays import as_array
 from faltung.boundary import OUTSIDE, index_map
@@ -27,6 +26,9 @@ from faltung.jit.target import host
 from faltung.plan.planner import ENGINES, Plan
 from faltung.plan.problem import Layout, Problem
 from faltung.threads import share, worker_count
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = ["execute"]
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from faltung.errors import ArgumentError, ArgumentTypeError
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 __all__ = ["share", "worker_count", "workers"]
 
@@ -95,6 +97,8 @@ def share(work: Callable[[_Item], None], items: Iterable[_Item], count: int) -> 
 
 
 def _threads(count: int) -> ThreadPoolExecutor:
+    from concurrent.futures import ThreadPoolExecutor  # loads logging, which one thread does without
+
     global _pool
     pool = _pool
     if pool is None or pool._max_workers < count - 1:

@@ -11,10 +11,12 @@ The last axis may carry interleaved channels: then `step` samples lie between ne
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = ["BlockFunction", "Engine", "Task", "Work"]
 

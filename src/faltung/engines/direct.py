@@ -6,14 +6,18 @@ import ctypes
 from collections.abc import Callable
 from functools import cache
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from numpy.typing import NDArray
 
 from faltung.engines.base import BlockFunction, Task, Work
 from faltung.engines.correlation import PARAMETERS, Correlation, emit
 from faltung.jit.compile import compile_function
 from faltung.jit.samples import sample
 from faltung.jit.target import Target, host
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = ["Direct"]
 

@@ -13,32 +13,31 @@ import hashlib
 import os
 import stat
 import sys
-import tempfile
-from pathlib import Path
-
-import llvmlite
+from os.path import expanduser, join
 
 __all__ = ["folder", "key", "read", "write"]
 
 _FORMAT = b"faltung object 1\n"
 
 
-def folder() -> Path:
+def folder() -> str:
     """Return where objects are kept: ``FALTUNG_CACHE``, or the user's cache folder."""
     chosen = os.environ.get("FALTUNG_CACHE")
     if chosen:
-        return Path(chosen)
+        return chosen
     if sys.platform == "win32":
-        base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
+        base = os.environ.get("LOCALAPPDATA") or expanduser(join("~", "AppData", "Local"))
     elif sys.platform == "darwin":
-        base = Path.home() / "Library" / "Caches"
+        base = expanduser("~/Library/Caches")
     else:
-        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "faltung"
+        base = os.environ.get("XDG_CACHE_HOME") or expanduser("~/.cache")
+    return join(base, "faltung")
 
 
 def key(text: str, identity: str) -> str:
     """Name of the object: a digest of source, processor and compiler."""
+    import llvmlite  # its version only: the compiler itself is loaded where there is something to compile
+
     parts = (_FORMAT.decode(), llvmlite.__version__, sys.platform, identity, text)
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
@@ -46,16 +45,14 @@ def key(text: str, identity: str) -> str:
 def read(key: str) -> bytes | None:
     """Return the object with that key, or None where there is none that can be trusted."""
     try:
-        descriptor = os.open(_trusted_folder() / f"{key}.o", os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0))
-    except (OSError, RuntimeError):
-        return None
-    with os.fdopen(descriptor, "rb") as file:
-        if not _private(os.fstat(file.fileno())):
-            return None
-        try:
+        path = join(_trusted_folder(), f"{key}.o")
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0))
+        with os.fdopen(descriptor, "rb") as file:
+            if not _private(os.fstat(descriptor)):
+                return None
             content = file.read()
-        except OSError:
-            return None
+    except OSError:
+        return None
     header = len(_FORMAT) + hashlib.sha256().digest_size
     digest, code = content[len(_FORMAT) : header], content[header:]
     return code if content.startswith(_FORMAT) and digest == _digest(key, code) else None
@@ -63,21 +60,22 @@ def read(key: str) -> bytes | None:
 
 def write(key: str, code: bytes) -> None:
     """Keep an object, at once or not at all; a folder that cannot be used is left alone."""
-    # RuntimeError: there is no home folder to put a cache into.
-    with contextlib.suppress(OSError, RuntimeError):
-        folder().mkdir(mode=0o700, parents=True, exist_ok=True)
+    with contextlib.suppress(OSError):
+        os.makedirs(folder(), mode=0o700, exist_ok=True)
         place = _trusted_folder()
-        descriptor, name = tempfile.mkstemp(prefix=".new-", dir=place)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
+        name = join(place, f".new-{os.getpid()}-{os.urandom(8).hex()}")
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+        with os.fdopen(os.open(name, flags, 0o600), "wb") as file:
+            try:
                 file.write(_FORMAT + _digest(key, code) + code)
-            os.replace(name, place / f"{key}.o")
-        except BaseException:
-            os.unlink(name)
-            raise
+                file.close()
+                os.replace(name, join(place, f"{key}.o"))
+            except BaseException:
+                os.unlink(name)
+                raise
 
 
-def _trusted_folder() -> Path:
+def _trusted_folder() -> str:
     place = folder()
     if not _private(os.stat(place)):
         raise PermissionError(f"{place} belongs to others or can be written by them")

@@ -219,7 +219,7 @@ class GridFunction:
     def _repr_svg_(self) -> str | None:
         if self.size > MOST_TAPS:
             return None
-        return draw_kernel(self.taps, self.origin, f"{self}, shape {self.shape}, origin {self.origin}")
+        return draw_kernel(self.taps, self.origin, repr(self))
 
 
 def _restore(cls: type[GridFunction], fields: list[object], label: str | None) -> GridFunction:

@@ -16,7 +16,8 @@ _PANEL = 160.0
 _GAP = 10.0
 _MOST_CELLS = 41
 _MOST_PANELS = 7
-_NEGATIVE, _POSITIVE = (33, 102, 172), (178, 24, 43)
+_LONGEST_CAPTION = 60
+_NEGATIVE, _POSITIVE, _WHITE = (33, 102, 172), (178, 24, 43), "#ffffff"
 
 
 def draw_kernel(taps: TapArray, origin: tuple[int, ...], caption: str) -> str:
@@ -29,18 +30,20 @@ def draw_kernel(taps: TapArray, origin: tuple[int, ...], caption: str) -> str:
     parts = [taps.real, taps.imag] if np.iscomplexobj(taps) else [taps]
     largest = float(np.abs(taps).max()) or 1.0
     rows = [_row(part / largest, origin) for part in parts]
-    width = max(row[1] for row in rows)
+    if len(caption) > _LONGEST_CAPTION:
+        caption = f"{caption[:_LONGEST_CAPTION]} ..."
+    note = f"{caption}, shape {taps.shape}, origin {origin}{_reduction(taps.shape)}"
+    width = max(*(row[1] for row in rows), 5.5 * len(note))
     height = sum(row[2] + _GAP for row in rows)
     body = "".join(
         f'<g transform="translate(0 {index * (row[2] + _GAP):g})">{row[0]}</g>'
         for index, row in enumerate(rows)
     )
-    note = escape(f"{caption}{_reduction(taps.shape)}")
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:g}" height="{height + 14:g}" '
-        f'viewBox="0 0 {width:g} {height + 14:g}" role="img"><title>{note}</title>{body}'
+        f'viewBox="0 0 {width:g} {height + 14:g}" role="img"><title>{escape(note)}</title>{body}'
         f'<text x="1" y="{height + 9:g}" font-size="10" font-family="sans-serif" fill="currentColor">'
-        f"{note}</text></svg>"
+        f"{escape(note)}</text></svg>"
     )
 
 
@@ -65,17 +68,17 @@ def _cells(values: TapArray, origin: tuple[int, ...] | None, side: float) -> str
     reduced, block = _reduce(values)
     unit = side / max(reduced.shape)
     rows, columns = reduced.shape
-    # One path per colour keeps the text short; a cell that is zero is the white of the background.
+    # One path per colour keeps the text short, and white is the background.
     paths: dict[str, list[str]] = defaultdict(list)
     for (row, column), value in np.ndenumerate(reduced):
-        if value != 0.0:
-            paths[_colour(float(value))].append(f"M{column} {row}h1v1h-1z")
+        paths[_colour(float(value))].append(f"M{column} {row}h1v1h-1z")
+    paths.pop(_WHITE, None)
     drawn = "".join(f'<path fill="{colour}" d="{"".join(cells)}"/>' for colour, cells in paths.items())
     frame = f'width="{columns}" height="{rows}"'
     return (
         f'<g transform="scale({unit:.6g})"><rect {frame} fill="#fff"/>{drawn}'
         f'<rect {frame} fill="none" stroke="#888" stroke-width="{1 / unit:.3g}"/>'
-        f"{_ring(origin, block, reduced.shape)}</g>"
+        f"{_ring(origin, block, reduced.shape, max(0.25, 3 / unit))}</g>"
     )
 
 
@@ -95,14 +98,14 @@ def _bars(values: TapArray, origin: int) -> str:
     return f'{bars}{line}<circle cx="{centre:.5g}" cy="{half:g}" r="3" fill="#fff" stroke="#222"/>'
 
 
-def _ring(origin: tuple[int, ...] | None, block: int, shape: tuple[int, ...]) -> str:
+def _ring(origin: tuple[int, ...] | None, block: int, shape: tuple[int, ...], radius: float) -> str:
     if origin is None:
         return ""
     row, column = (index // block for index in origin)
     if not (0 <= row < shape[0] and 0 <= column < shape[1]):
         return ""
     place = f'cx="{column + 0.5}" cy="{row + 0.5}"'
-    return f'<circle {place} r="0.25" fill="none" stroke="#222" stroke-width="0.08"/>'
+    return f'<circle {place} r="{radius:.3g}" fill="none" stroke="#222" stroke-width="{radius / 3:.3g}"/>'
 
 
 def _reduce(values: TapArray) -> tuple[TapArray, int]:
@@ -127,7 +130,7 @@ def _reduction(shape: tuple[int, ...]) -> str:
         notes.append(f"a cell shows the largest of {' x '.join([str(block)] * min(len(shape), 2))} taps")
     if (slices := math.prod(shape[:-2])) > _MOST_PANELS:
         notes.append(f"{_MOST_PANELS} of {slices} slices")
-    return f" ({', '.join(notes)})" if notes else ""
+    return "".join(f", {note}" for note in notes)
 
 
 def _window(count: int, most: int, centre: int) -> range:

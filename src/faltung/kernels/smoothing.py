@@ -221,9 +221,9 @@ def motion(length: float, angle: float = 0.0) -> Kernel:
     >>> fa.motion(3) == fa.box((1, 3))
     True
     >>> fa.motion(3, angle=0.7).taps.round(3)
-    array([[0.24 , 0.042, 0.   ],
-           [0.   , 0.436, 0.   ],
-           [0.   , 0.042, 0.24 ]])
+    array([[0.241, 0.   , 0.   ],
+           [0.041, 0.436, 0.041],
+           [0.   , 0.   , 0.241]])
     """
     half = real("length", length, 0.0, open_end=True) / 2
     turn = real("angle", angle)

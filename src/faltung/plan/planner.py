@@ -5,10 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from faltung.engines.base import Engine, Task
 from faltung.engines.direct import Direct
@@ -16,6 +15,9 @@ from faltung.errors import ArgumentError
 from faltung.plan.cost import TYPICAL, seconds
 from faltung.plan.problem import Problem
 from faltung.plan.report import describe
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = ["ENGINES", "Candidate", "Plan", "make_plan"]
 

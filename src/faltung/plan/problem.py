@@ -10,14 +10,16 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from faltung.arrays import computed_dtype
 from faltung.errors import ArgumentError
 from faltung.kernels import Kernel
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = ["Layout", "Problem"]
 
@@ -32,7 +34,7 @@ class Layout:
     Parameters
     ----------
     column : int
-        Axis of the array that is the column axis; -1 never occurs, and axis 0 means that there is no row axis.
+        Axis of the array that is the column axis; where it is axis 0, a row axis of length 1 stands before it.
     step : int
         Samples at one position of the column axis: channels, times two for complex samples.
     lengths, sizes, origins : tuple of int
@@ -58,7 +60,9 @@ class Problem:
     shape, dtype
         Shape and dtype of the array.
     kernel : Kernel
-        What it is correlated with.
+        The filter.
+    reflected : bool
+        Whether the kernel is reflected first, which makes a convolution of a correlation.
     axes : tuple of int
         The axis of the array for each axis of the kernel, not negative.
     mode : str
@@ -74,11 +78,17 @@ class Problem:
     shape: tuple[int, ...]
     dtype: np.dtype[Any]
     kernel: Kernel
+    reflected: bool
     axes: tuple[int, ...]
     mode: str
     cval: complex
     regions: tuple[tuple[int, int], ...]
     result: np.dtype[Any]
+
+    @cached_property
+    def correlated(self) -> Kernel:
+        """The kernel that the array is correlated with: engines know no other operation."""
+        return self.kernel.flip() if self.reflected else self.kernel
 
     @cached_property
     def result_shape(self) -> tuple[int, ...]:
@@ -102,27 +112,23 @@ class Problem:
         sizes, origins = [1] * ndim, [0] * ndim
         regions = [(0, length) for length in self.shape]
         for k, axis in enumerate(self.axes):
-            sizes[axis], origins[axis] = self.kernel.shape[k], self.kernel.origin[k]
+            sizes[axis], origins[axis] = self.correlated.shape[k], self.correlated.origin[k]
             regions[axis] = self.regions[k]
         pair = 2 if self.dtype.kind == "c" else 1
         last = max(self.axes)
         channels = math.prod(self.shape[last + 1 :])
         if channels * pair > MOST_CHANNELS:
             last, channels = ndim - 1, 1
-        no_row = [1] * (last == 0)
-        return Layout(
-            column=last,
-            step=channels * pair,
-            lengths=(*no_row, *self.shape[: last + 1]),
-            sizes=(*no_row, *sizes[: last + 1]),
-            origins=(*([0] * (last == 0)), *origins[: last + 1]),
-            regions=(*([(0, 1)] * (last == 0)), *regions[: last + 1]),
-        )
+        axes = [*zip(self.shape, sizes, origins, regions, strict=True)][: last + 1]
+        if last == 0:
+            axes.insert(0, (1, 1, 0, (0, 1)))  # a row axis of length 1
+        lengths, sizes_, origins_, regions_ = zip(*axes, strict=True)
+        return Layout(last, channels * pair, lengths, sizes_, origins_, regions_)
 
     @cached_property
     def passes(self) -> tuple[NDArray[np.floating], ...]:
         """Taps of the real correlations that make up the result: one, or the real and the imaginary one."""
-        taps = self.kernel.taps
+        taps = self.correlated.taps
         parts = (taps.real, taps.imag) if taps.dtype.kind == "c" else (taps,)
         return tuple(self._arranged(part) for part in parts)
 

@@ -19,7 +19,7 @@ def describe(plan: Plan) -> str:
     halo = [length + size - 1 for length, size in zip(tile, layout.sizes, strict=True)]
     scratch = math.prod(halo) * layout.step * problem.number.itemsize
     rows = [
-        ("kernel", f"{problem.kernel!r}"),
+        ("convolve" if problem.reflected else "correlate", f"{problem.kernel!r}"),
         ("input", f"{_shape(problem.shape)} {problem.dtype}, mode {mode}, axes {problem.axes}"),
         ("output", f"{_shape(problem.result_shape)} {problem.result}, computed in {problem.number}"),
         ("engine", f"{plan.engine}, {plan.taps} multiply-adds a sample"),
@@ -27,9 +27,9 @@ def describe(plan: Plan) -> str:
         ("time", f"{_time(plan.candidates[0].seconds)} predicted, on one core"),
         ("error", f"at most {plan.error:.1e} of the sum of |tap| |sample|"),
     ]
-    lines = [f"{name:<9}{text}" for name, text in rows]
+    lines = [f"{name:<10}{text}" for name, text in rows]
     for candidate in plan.candidates[1:]:
-        lines.append(f"{'rejected':<9}{candidate.engine}: {_time(candidate.seconds)}, {candidate.reason}")
+        lines.append(f"{'rejected':<10}{candidate.engine}: {_time(candidate.seconds)}, {candidate.reason}")
     return "\n".join(lines)
 
 
