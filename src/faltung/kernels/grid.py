@@ -13,7 +13,6 @@ from numpy.typing import DTypeLike
 from faltung.errors import ArgumentTypeError
 from faltung.kernels.picture import draw_kernel
 from faltung.kernels.taps import (
-    MOST_TAPS,
     TapArray,
     check_size,
     freeze,
@@ -23,6 +22,8 @@ from faltung.kernels.taps import (
 from faltung.kernels.text import Spelling, spell_taps
 
 __all__ = ["GridFunction"]
+
+_MOST_DRAWN = 2**22
 
 
 class GridFunction:
@@ -217,9 +218,7 @@ class GridFunction:
         return Spelling(self._label) if self._label else self._spelling()
 
     def _repr_svg_(self) -> str | None:
-        if self.size > MOST_TAPS:
-            return None
-        return draw_kernel(self.taps, self.origin, repr(self))
+        return draw_kernel(self.taps, self.origin, repr(self)) if self.size <= _MOST_DRAWN else None
 
 
 def _restore(cls: type[GridFunction], fields: list[object], label: str | None) -> GridFunction:

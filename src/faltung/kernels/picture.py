@@ -61,7 +61,7 @@ def _row(values: TapArray, origin: tuple[int, ...]) -> tuple[str, float, float]:
         for place, index in enumerate(shown)
     ]
     width = len(shown) * (side + _GAP) - _GAP
-    return "".join(panels), max(width, _PANEL), side
+    return "".join(panels), max(width, _PANEL), side * values.shape[-2] / max(values.shape[-2:])
 
 
 def _cells(values: TapArray, origin: tuple[int, ...] | None, side: float) -> str:

@@ -1,0 +1,35 @@
+# make demo   set up everything needed and run the main job on the embedded data
+# make test   set up and run the tests
+# make lint   style and types
+# make bench  measure beside the peers; writes benchmarks/results/
+
+PYTHON ?= python3
+BIN := .venv/bin
+INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: demo test lint bench clean
+
+demo: .venv/learn
+	$(BIN)/faltung learn
+
+test: .venv/dev
+	$(BIN)/python -m pytest
+
+lint: .venv/dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+bench: .venv/bench
+	$(BIN)/python benchmarks/dense.py
+	$(BIN)/python benchmarks/start.py
+
+# Bytecode is made at once, so that not every start compiles the sources again.
+.venv/%: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(INSTALL) --editable ".[$*]"
+	$(BIN)/python -m compileall -q src
+	touch $@
+
+clean:
+	rm -rf .venv build dist runs

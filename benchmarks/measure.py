@@ -1,0 +1,84 @@
+"""Timing side by side: every contender in turn, in one process, so that a drift of the machine meets all of them."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import platform
+import statistics
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+RESULTS = Path(__file__).parent / "results"
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Seconds of one contender: the best run, and the median over rounds of its time over that of the first."""
+
+    best: float
+    ratio: float
+    runs: int
+
+
+def race(contenders: dict[str, Callable[[], object]], seconds: float = 2.0, rounds: int = 31) -> dict[str, Timing]:
+    """Run all contenders in turn, round after round; slow ones sit out once they have used their share of time."""
+    share = seconds / len(contenders)
+    times: dict[str, list[float]] = {name: [] for name in contenders}
+    first = next(iter(contenders))
+    ratios: dict[str, list[float]] = {name: [] for name in contenders}
+    for run in contenders.values():
+        run()  # caches, plans and threads are made here
+    for _ in range(rounds):
+        for name, run in contenders.items():
+            if sum(times[name]) > share and len(times[name]) >= 3 and name != first:
+                continue
+            start = time.perf_counter()
+            run()
+            times[name].append(time.perf_counter() - start)
+            ratios[name].append(times[name][-1] / times[first][-1])
+    return {
+        name: Timing(min(found), statistics.median(ratios[name]), len(found)) for name, found in times.items()
+    }
+
+
+def machine() -> dict[str, str]:
+    """Say what was measured on, and with which versions."""
+    processor = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        lines = cpuinfo.read_text().splitlines()
+        processor = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), processor)
+        flags = next((line for line in lines if line.startswith("flags")), "")
+        processor += ", AVX-512" if "avx512f" in flags else ", AVX2" if "avx2" in flags else ""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    found = {"processor": processor, "cores": str(cores), "system": platform.system(), "date": time.strftime("%Y-%m-%d")}
+    found["python"] = platform.python_version()
+    for name in ("faltung", "numpy", "llvmlite", "opencv-python-headless", "scipy", "torch"):
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def table(header: list[str], rows: Iterable[list[str]]) -> str:
+    """Lay out a Markdown table."""
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def write(name: str, title: str, body: str, data: object) -> None:
+    """Write a result as Markdown and as JSON, with the machine it was measured on."""
+    RESULTS.mkdir(exist_ok=True)
+    where = machine()
+    facts = "; ".join(f"{key} {value}" if key not in ("processor", "system") else value for key, value in where.items())
+    texts = {".md": f"# {title}\n\n{facts}\n\n{body}", ".json": json.dumps({"machine": where, "data": data}, indent=1) + "\n"}
+    for suffix, text in texts.items():
+        path = RESULTS / (name + suffix)
+        new = path.with_suffix(suffix + ".new")
+        new.write_text(text)
+        os.replace(new, path)
