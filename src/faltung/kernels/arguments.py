@@ -25,6 +25,8 @@ __all__ = [
 
 Number = TypeVar("Number", int, float)
 
+_MOST_AXES = 32
+
 
 def is_number(value: object) -> bool:
     """Whether `value` is a number: Python's, NumPy's, or in an array without axes."""
@@ -89,15 +91,15 @@ def per_axis(
     if not is_sequence(value):
         return (check(argument, value),) * (axes or 2)
     if axes is None:
-        axes = dimensions(len(value))
+        axes = integer(f"len({argument})", len(value), 1, _MOST_AXES)
     if len(value) != axes:
         raise ArgumentError(argument, f"a number, or {axes} for ndim={axes}", f"{len(value)} numbers")
     return tuple(check(argument, item) for item in value)
 
 
 def dimensions(ndim: int) -> int:
-    """Return a number of dimensions that NumPy can index."""
-    return integer("ndim", ndim, 1, 32)
+    """Return a number of dimensions that every NumPy can index."""
+    return integer("ndim", ndim, 1, _MOST_AXES)
 
 
 def _describe(value: object) -> str:
