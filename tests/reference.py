@@ -50,9 +50,9 @@ def correlate(
     region: Sequence[tuple[int, int]],
     sign: int = 1,
 ) -> NDArray:
-    """``y[n] = sum over i of taps[i] * x[n + sign * (i - origin)]`` for all n in the region; x and taps have as many axes.
+    """``y[n] = sum over i of taps[i] * x[n + sign * (i - origin)]`` for all n in the region.
 
-    A sample under a tap that is zero takes no part, whatever it is.
+    Array and taps have as many axes. A sample under a tap that is zero takes no part, whatever it is.
     """
     kind = np.result_type(x.dtype, taps.dtype, np.float64)
     out = np.zeros([stop - start for start, stop in region], kind)

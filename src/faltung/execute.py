@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 __all__ = ["execute"]
 
 #: Outputs that a strip along the border has at least across, so that vectors fit into it.
-_STRIP = 32
+_STRIP = 16
 #: A problem of at most so many samples and multiply-adds is one tile.
 _SMALL, _QUICK = 1 << 17, 1 << 22
 #: Most tiles whose tables are kept from call to call.

@@ -18,9 +18,9 @@ __all__ = [
     "is_number",
     "is_sequence",
     "non_negative",
+    "number",
     "per_axis",
     "real",
-    "scalar",
 ]
 
 Number = TypeVar("Number", int, float)
@@ -38,29 +38,30 @@ def is_sequence(value: object) -> bool:
     return isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.ndim > 0)
 
 
-def scalar(argument: str, value: complex) -> float | complex:
+def number(argument: str, value: complex) -> float | complex:
     """Return a finite real or complex number."""
     if isinstance(value, bool | np.bool_) or not is_number(value):
         raise ArgumentTypeError(argument, "a real or complex number", _describe(value))
     try:
-        number = complex(value) if np.iscomplexobj(value) else float(value.real)
+        plain = complex(value) if np.iscomplexobj(value) else float(value.real)
     except OverflowError:
-        number = math.inf
-    if not np.isfinite(number):
+        plain = math.inf
+    if not np.isfinite(plain):
         raise ArgumentError(argument, "a finite number", _describe(value))
-    return number
+    return plain
 
 
-def real(argument: str, value: float, low: float = -math.inf, *, open_end: bool = False) -> float:
-    """Return a finite real number of at least `low`, or above it if the end is open."""
+def real(
+    argument: str, value: float, low: float = -math.inf, high: float = math.inf, *, open_end: bool = False
+) -> float:
+    """Return a finite real number between two bounds, of which the lower one is excluded if it is open."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real):
         raise ArgumentTypeError(argument, "a real number", _describe(value))
-    number = scalar(argument, value)
-    assert isinstance(number, float)
-    if number < low or (open_end and number == low):
-        bound = "above" if open_end else "of at least"
-        raise ArgumentError(argument, f"a number {bound} {low:g}", _describe(value))
-    return number
+    plain = float(number(argument, value).real)
+    if not low <= plain <= high or (open_end and plain == low):
+        lower = f"a number {'above' if open_end else 'of at least'} {low:g}"
+        raise ArgumentError(argument, lower + f" and at most {high:g}" * (high < math.inf), _describe(value))
+    return plain
 
 
 def non_negative(argument: str, value: float) -> float:

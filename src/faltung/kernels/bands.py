@@ -16,6 +16,10 @@ from faltung.kernels.taps import TapArray
 
 __all__ = ["dog", "gabor", "unsharp"]
 
+_NYQUIST = 0.5
+_LEAST_BANDWIDTH = 0.01
+_LEAST_SIGMA = 0.01
+
 
 @named
 def dog(
@@ -135,13 +139,13 @@ def gabor(
     Parameters
     ----------
     frequency : float, optional
-        Frequency of the wave in cycles per sample, above zero.
+        Frequency of the wave in cycles per sample, above zero and at most 0.5: a faster wave looks slower.
     angle : float, optional
         Direction of the wave in radians: 0 is along the last axis, pi / 2 along the first.
     bandwidth : float, optional
-        Bandwidth in octaves, above zero; it sets the standard deviations that are not given.
+        Bandwidth in octaves, at least 0.01; it sets the standard deviations that are not given.
     sigma_x, sigma_y : float, optional
-        Standard deviation along the wave and across it, in samples.
+        Standard deviation along the wave and across it in samples, at least 0.01.
     truncate : float, optional
         Radius of the kernel in standard deviations.
     phase : float, optional
@@ -170,10 +174,10 @@ def gabor(
     gabor(frequency=0.25, angle=0.5).real
     """
     axes = integer("ndim", ndim, 1, 2)
-    cycles = real("frequency", frequency, 0.0, open_end=True)
+    cycles = real("frequency", frequency, 0.0, _NYQUIST, open_end=True)
     turn = real("angle", angle)
     along, across = (
-        _octave_sigma(cycles, bandwidth) if value is None else real(name, value, 0.0, open_end=True)
+        _octave_sigma(cycles, bandwidth) if value is None else real(name, value, _LEAST_SIGMA)
         for name, value in (("sigma_x", sigma_x), ("sigma_y", sigma_y))
     )
     reach = real("truncate", truncate, 0.0)
@@ -200,7 +204,7 @@ def gabor(
 
 def _octave_sigma(frequency: float, bandwidth: float) -> float:
     """Return the standard deviation at which the response falls to one half at both ends of the band."""
-    octaves = real("bandwidth", bandwidth, 0.0, open_end=True)
+    octaves = real("bandwidth", bandwidth, _LEAST_BANDWIDTH)
     ratio = 1 / math.tanh(octaves * math.log(2) / 2)  # (2^b + 1) / (2^b - 1)
     return math.sqrt(math.log(2) / 2) / math.pi * ratio / frequency
 

@@ -16,6 +16,7 @@ from faltung.kernels.taps import TapArray
 __all__ = ["gaussian_derivative", "laplacian", "log", "prewitt", "scharr", "sobel"]
 
 _LARGEST_ORDER = 16
+_LEAST_SIGMA = 1e-3
 # Convolved, y[n] = x[n + 1] - x[n - 1]: positive where the signal rises.
 _CENTRAL_DIFFERENCE = (1.0, 0.0, -1.0)
 _SECOND_DIFFERENCE = (1.0, -2.0, 1.0)
@@ -264,7 +265,7 @@ def _gaussian_derivative_taps(sigma: float, order: int, truncate: float) -> TapA
     if order == 0:
         return taps
     reach = len(taps) // 2
-    if reach == 0:
+    if reach == 0 or sigma < _LEAST_SIGMA:
         received = f"sigma={sigma:g} with truncate={truncate:g}"
         remedy = "Use a larger sigma, or sobel or laplacian, which differentiate without smoothing."
         raise ArgumentError("sigma", "a Gaussian of more than one tap to differentiate", received, remedy)

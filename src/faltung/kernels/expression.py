@@ -55,8 +55,8 @@ def parse(text: str) -> Kernel:
 
     The text has the numbers, names and operators of the Python interface: named kernels with their arguments,
     nested lists of taps, ``kernel([1, 2, 1], origin=0)``, the operators ``+ - * / **``, parentheses,
-    ``.flip()``, ``.conj()``, ``.real``, ``.imag``, and the constant ``pi``. What a kernel prints reads back
-    as an equal kernel, unless it has too many taps to be printed.
+    ``.flip()``, ``.conj()``, ``.real``, ``.imag``, and the constant ``pi``. What an expression of named
+    kernels and small taps prints reads back as an equal kernel.
 
     Parameters
     ----------

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from faltung.errors import ArgumentError, ArgumentTypeError
-from faltung.kernels.arguments import integer, is_number, scalar
+from faltung.kernels.arguments import integer, is_number, number
 from faltung.kernels.grid import GridFunction
 from faltung.kernels.taps import TapArray, add_taps, as_origin, as_taps, convolve_taps, outer_taps
 from faltung.kernels.text import ATOM, PRODUCT, SUM, Spelling, spell
@@ -137,7 +137,7 @@ class Kernel(GridFunction):
         if not is_number(other):
             _refuse_array(other)
             return NotImplemented
-        divisor = scalar("divisor", other)
+        divisor = number("divisor", other)
         if divisor == 0:
             raise ArgumentError("divisor", "a number other than zero", str(other))
         return Scaled(1.0 / divisor, self)
@@ -200,9 +200,9 @@ class Sum(Kernel):
     terms: tuple[Kernel, ...]
 
     def __new__(cls, terms: Iterable[Kernel]) -> Self:
-        """Take terms, and the terms of sums among them."""
+        """Take terms, and the terms of sums among them; a sum with a name stays one term."""
         given = as_kernels(terms)
-        flat = [inner for k in given for inner in (k.terms if isinstance(k, Sum) else (k,))]
+        flat = [inner for k in given for inner in (k.terms if isinstance(k, Sum) and not k.label else (k,))]
         return cls._make(terms=tuple(flat))
 
     def _support(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -212,7 +212,7 @@ class Sum(Kernel):
         return tuple(b - a for a, b in zip(low, high, strict=True)), tuple(-a for a in low)
 
     def _is_complex(self) -> bool:
-        return any(term.dtype.kind == "c" for term in self.terms)
+        return any(term._is_complex() for term in self.terms)
 
     def _multiply_out(self) -> TapArray:
         terms = ((term.taps, term.origin) for term in self.terms)
@@ -225,15 +225,16 @@ class Sum(Kernel):
         return Sum(term.conj() for term in self.terms)
 
     def _parts(self) -> tuple[Kernel, Kernel]:
-        complex_terms = (term for term in self.terms if term.dtype.kind == "c")
+        complex_terms = (term for term in self.terms if term._is_complex())
         return sum_of(term.real for term in self.terms), sum_of(term.imag for term in complex_terms)
 
     def _spelling(self) -> Spelling:
         text = self.terms[0]._spelled().text
         for term in self.terms[1:]:
-            if isinstance(term, Scaled) and isinstance(term.scalar, float) and term.scalar < 0:
-                positive = term.kernel if term.scalar == -1 else -term
-                text += f" - {positive._spelled().inside(PRODUCT)}"
+            if isinstance(term, Scaled) and not term.label and term.scalar == -1:
+                text += f" - {term.kernel._spelled().inside(PRODUCT)}"
+            elif isinstance(term, Scaled) and not term.label and term.scalar.real < 0 == term.scalar.imag:
+                text += f" - {(-term)._spelled().text}"
             else:
                 text += f" + {term._spelled().text}"
         return Spelling(text, SUM)
@@ -246,9 +247,9 @@ class Product(Kernel):
     factors: tuple[Kernel, ...]
 
     def __new__(cls, factors: Iterable[Kernel]) -> Self:
-        """Take factors, and the factors of products among them."""
+        """Take factors, and the factors of products among them; a product with a name stays one factor."""
         given = as_kernels(factors)
-        flat = [inner for k in given for inner in (k.factors if isinstance(k, Product) else (k,))]
+        flat = [f for k in given for f in (k.factors if isinstance(k, Product) and not k.label else (k,))]
         integer("number of factors", len(flat), 1, _MOST_FACTORS)
         return cls._make(factors=tuple(flat))
 
@@ -258,17 +259,15 @@ class Product(Kernel):
         return tuple(sum(axis) - len(axis) + 1 for axis in shapes), tuple(map(sum, origins))
 
     def _is_complex(self) -> bool:
-        return any(factor.dtype.kind == "c" for factor in self.factors)
+        return any(factor._is_complex() for factor in self.factors)
 
     def _multiply_out(self) -> TapArray:
-        separable = [factor for factor in self.factors if factor._separated()]
-        if self.ndim == 1 or not separable:
-            arrays = [factor.taps for factor in self.factors]
-        else:
-            # Separable factors meet axis by axis, at the cost of their sides and not of their areas.
-            axes = Product(separable)._separated() or ()
-            arrays = [factor.taps for factor in self.factors if not factor._separated()]
-            arrays.append(outer_taps(axis.taps for axis in axes))
+        split = [None if self.ndim == 1 else factor._separated() for factor in self.factors]
+        arrays = [factor.taps for factor, axes in zip(self.factors, split, strict=True) if axes is None]
+        separable = [axes for axes in split if axes is not None]
+        if separable:
+            # They meet axis by axis, at the cost of their sides and not of their areas.
+            arrays.append(outer_taps(Product(axis).taps for axis in zip(*separable, strict=True)))
         return reduce(convolve_taps, sorted(arrays, key=np.size))
 
     def _separated(self) -> tuple[Kernel, ...] | None:
@@ -286,8 +285,8 @@ class Product(Kernel):
         return Product(factor.conj() for factor in self.factors)
 
     def _parts(self) -> tuple[Kernel, Kernel]:
-        real = tuple(factor for factor in self.factors if factor.dtype.kind != "c")
-        others = [factor for factor in self.factors if factor.dtype.kind == "c"]
+        real = tuple(factor for factor in self.factors if not factor._is_complex())
+        others = [factor for factor in self.factors if factor._is_complex()]
         # Keeping the structure of n complex factors would take 2^(n-1) products; one is kept, more are not.
         rest = others[0] if len(others) == 1 else Taps(Product(others))
         return Product((*real, rest.real)), Product((*real, rest.imag))
@@ -304,19 +303,19 @@ class Scaled(Kernel):
     scalar: float | complex
     kernel: Kernel
 
-    def __new__(cls, factor: complex, kernel: Kernel) -> Self:
-        """Take a number and a kernel, and the number and kernel of a multiple."""
-        number = scalar("scalar", factor)
+    def __new__(cls, scalar: complex, kernel: Kernel) -> Self:
+        """Take a number and a kernel; a multiple of a multiple is one multiple."""
+        factor = number("scalar", scalar)
         (inner,) = as_kernels((kernel,))
-        if isinstance(inner, Scaled):
-            number, inner = scalar("scalar", number * inner.scalar), inner.kernel
-        return cls._make(scalar=number, kernel=inner)
+        if isinstance(inner, Scaled) and not inner.label:
+            factor, inner = number("scalar", factor * inner.scalar), inner.kernel
+        return cls._make(scalar=factor, kernel=inner)
 
     def _support(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         return self.kernel.shape, self.kernel.origin
 
     def _is_complex(self) -> bool:
-        return isinstance(self.scalar, complex) or self.kernel.dtype.kind == "c"
+        return isinstance(self.scalar, complex) or self.kernel._is_complex()
 
     def _multiply_out(self) -> TapArray:
         return self.scalar * self.kernel.taps
@@ -335,7 +334,7 @@ class Scaled(Kernel):
         a, b, real = self.scalar.real, self.scalar.imag, self.kernel.real
         if not isinstance(self.scalar, complex):
             return a * real, a * self.kernel.imag
-        if self.kernel.dtype.kind != "c":
+        if not self.kernel._is_complex():
             return a * real, b * real
         imag = self.kernel.imag
         return a * real - b * imag, a * imag + b * real
@@ -350,9 +349,8 @@ def as_kernels(kernels: Iterable[Kernel]) -> tuple[Kernel, ...]:
     given = tuple(kernels)
     for kernel in given:
         if not isinstance(kernel, Kernel):
-            raise ArgumentTypeError(
-                "kernels", "kernels", type(kernel).__name__, "Wrap taps in faltung.Kernel."
-            )
+            remedy = "Wrap taps in faltung.Kernel."
+            raise ArgumentTypeError("kernels", "kernels only", type(kernel).__name__, remedy)
     dimensions = [kernel.ndim for kernel in given]
     if len(set(dimensions)) != 1:
         received = " and ".join(f"{ndim}-D" for ndim in dimensions) or "none"

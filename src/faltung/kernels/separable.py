@@ -10,7 +10,7 @@ from typing import Self
 import numpy as np
 
 from faltung.errors import ArgumentError
-from faltung.kernels.arguments import integer
+from faltung.kernels.arguments import dimensions, integer
 from faltung.kernels.kernel import Kernel, as_kernels, flipped_origin, sum_of
 from faltung.kernels.taps import TapArray, as_origin, outer_taps
 from faltung.kernels.text import Spelling, spell
@@ -41,6 +41,7 @@ class Box(Kernel):
     def __new__(cls, widths: Sequence[int], origin: int | Sequence[int] | None = None) -> Self:
         """Take any widths, however large: no tap is stored."""
         sizes = tuple(integer("widths", width, 1, sys.maxsize) for width in widths)
+        dimensions(len(sizes))
         return cls._make(widths=sizes, origin=as_origin(origin, sizes))
 
     def _support(self) -> tuple[tuple[int, ...], tuple[int, ...]]:

@@ -113,8 +113,8 @@ def gaussian(sigma: float | Sequence[float], *, truncate: float = 4.0, ndim: int
     Examples
     --------
     >>> import faltung as fa
-    >>> fa.gaussian(0.5, ndim=1).taps.round(4)
-    array([0.0003, 0.1065, 0.7866, 0.1065, 0.0003])
+    >>> fa.gaussian(1, truncate=2, ndim=1).taps.round(3)
+    array([0.054, 0.244, 0.403, 0.244, 0.054])
     >>> fa.gaussian((0, 2)).shape
     (1, 17)
     """
@@ -228,6 +228,8 @@ def motion(length: float, angle: float = 0.0) -> Kernel:
     half = real("length", length, 0.0, open_end=True) / 2
     turn = real("angle", angle)
     check_named("length", 2 * half + 1, 2 * half + 1)
+    if half <= 0.5:  # the segment does not leave its pixel
+        return Taps([[1.0]])
     slope = np.array([math.sin(turn), math.cos(turn)])
     # Between two crossings of a border between pixels the segment stays in one pixel.
     cuts = [np.array([-half, half])]
@@ -252,7 +254,7 @@ def gaussian_taps(sigma: float, truncate: float) -> TapArray:
     if reach < 1 or sigma <= 1e-15:
         return np.ones(1)
     lags = np.arange(-int(reach), int(reach) + 1)
-    taps = np.exp(-0.5 / sigma**2 * lags**2)
+    taps = np.exp(-0.5 * (lags / sigma) ** 2)
     return np.asarray(taps / taps.sum())
 
 

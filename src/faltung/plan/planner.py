@@ -25,7 +25,7 @@ ENGINES: dict[str, Engine] = {engine.name: engine for engine in (Direct(),)}
 
 #: Multiply-adds that make a tile worth handing to a thread, and bounds for the samples of a tile: enough to make the
 #: hand-over cheap, few enough for the second-level cache.
-_TILE_WORK, _SMALLEST_TILE, _LARGEST_TILE = 1 << 23, 1 << 14, 1 << 17
+_TILE_WORK, _SMALLEST_TILE, _LARGEST_TILE = 1 << 23, 1 << 14, 1 << 18
 _WIDEST_TILE = 1 << 12
 
 

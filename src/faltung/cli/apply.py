@@ -1,0 +1,115 @@
+"""``faltung apply``: filter a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+import typer
+
+from faltung.cli import images
+from faltung.cli.console import errors, progress
+from faltung.convolve import convolve, correlate
+from faltung.errors import ArgumentError
+from faltung.kernels import Kernel, parse
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["apply", "kernel_axes"]
+
+_EXAMPLES = """
+Examples:
+
+  faltung apply photo.jpg -k "gaussian(2)" -o smooth.jpg
+
+  faltung apply photo.png -k "gaussian(2) * sobel(axis=1)" --dtype float32 -o edges.tif
+
+  faltung apply stack.tif -k "gaussian(1.5, ndim=3)" -o denoised.tif
+
+  faltung apply signal.npy -k "[0.25, 0.5, 0.25]" --mode mirror -o smoother.npy
+"""
+
+
+def apply(
+    image: Annotated[Path, typer.Argument(metavar="IMAGE", help="PNG, JPEG, TIFF or .npy file.")],
+    kernel: Annotated[str, typer.Option("--kernel", "-k", help="The filter, as an expression.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="File to write; its name decides the kind.")],
+    mode: Annotated[str, typer.Option(help="reflect, constant, nearest, mirror or wrap.")] = "reflect",
+    cval: Annotated[float, typer.Option(help="What lies outside for --mode constant.")] = 0.0,
+    dtype: Annotated[str | None, typer.Option(help="Of the result; the default is that of the input.")] = None,
+    axes: Annotated[str | None, typer.Option(help="Axes to filter, such as 0,1; rows and columns by default.")] = None,
+    correlation: Annotated[bool, typer.Option("--correlate", help="Correlate instead of convolving.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUTPUT if it exists.")] = False,
+    workers: Annotated[int | None, typer.Option(min=1, help="Threads; all cores by default.")] = None,
+) -> None:
+    """Filter a picture, a stack or an array with a kernel expression.
+
+    The result keeps the dtype of the input: integers are rounded and saturated. Colours are filtered one by one,
+    opacity is kept as it is, and of a stack every page is filtered.
+    """
+    filter_ = parse(kernel)
+    images.check_target(output, image, overwrite)
+    pictures = images.read(image)
+    wanted = np.dtype(pictures[0].samples.dtype if dtype is None else _dtype(dtype))
+    if wanted.kind == "u" and (filter_.real.taps < 0).any():
+        errors.print(f"note: results below 0 become 0 in {wanted}; --dtype float32 keeps them")
+    run = correlate if correlation else convolve
+    results = []
+    for picture in pictures:
+        places = kernel_axes(picture, filter_, axes)
+        result = np.empty(picture.samples.shape, wanted)
+        for page in _pages(picture, places, filter_):
+            there = tuple(axis - picture.samples.ndim for axis in places)
+            run(picture.samples[page], filter_, mode, cval, axes=there, out=result[page], workers=workers)
+        if picture.alpha:
+            result[..., -1] = picture.samples[..., -1]
+        results.append(replace(picture, samples=result))
+    images.write(output, results)
+    shape = " x ".join(str(length) for length in results[0].samples.shape)
+    typer.echo(f"{output}: {shape} {wanted}")
+
+
+apply.__doc__ = f"{apply.__doc__}\n{_EXAMPLES}"
+
+
+def kernel_axes(picture: images.Picture, kernel: Kernel, chosen: str | None) -> tuple[int, ...]:
+    """Axes of a picture that a kernel extends over: as chosen, or the last ones that are no colours.
+
+    Raises
+    ------
+    ArgumentError
+        There are too few, or the choice cannot be read.
+    """
+    if chosen is not None:
+        try:
+            return tuple(int(axis) % picture.samples.ndim for axis in chosen.split(","))
+        except ValueError as error:
+            raise ArgumentError("--axes", "integers with commas between them", repr(chosen)) from error
+    places = [place for place, name in enumerate(picture.axes) if name not in "SC"]
+    if len(places) < kernel.ndim:
+        raise ArgumentError(
+            "--kernel",
+            f"a kernel of at most {len(places)} axes for a picture with axes {picture.axes}",
+            f"one with {kernel.ndim}",
+            "Named filters take ndim=.",
+        )
+    return tuple(places[-kernel.ndim :])
+
+
+def _pages(picture: images.Picture, places: tuple[int, ...], kernel: Kernel) -> Iterator[Any]:
+    """Index of each page: a stack is filtered page by page, so that progress can be shown."""
+    if 0 in places or picture.axes[0] in "SC":
+        yield ...
+    else:
+        yield from progress(range(len(picture.samples)), f"{kernel!r}")
+
+
+def _dtype(text: str) -> np.dtype[Any]:
+    try:
+        return np.dtype(text)
+    except TypeError as error:
+        raise ArgumentError("--dtype", "a dtype such as uint8 or float32", repr(text)) from error

@@ -1,0 +1,25 @@
+"""Where the commands speak: results on standard output, everything else on standard error."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sized
+from typing import Protocol, TypeVar
+
+from rich.console import Console
+from rich.progress import Progress
+
+__all__ = ["errors", "progress"]
+
+_Item = TypeVar("_Item", covariant=True)
+
+errors = Console(stderr=True, highlight=False)
+
+
+class _Items(Sized, Iterable[_Item], Protocol[_Item]):
+    pass
+
+
+def progress(items: _Items[_Item], what: str) -> Iterator[_Item]:
+    """Yield the items, with a bar that goes on with them where somebody is looking."""
+    with Progress(console=errors, transient=True, disable=not errors.is_terminal) as bar:
+        yield from bar.track(items, description=what)

@@ -1,0 +1,215 @@
+"""Pictures in files: PNG, JPEG, TIFF and NumPy arrays, read without loss and written whole or not at all."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from faltung.errors import ArgumentError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from PIL.Image import Image
+
+__all__ = ["Picture", "check_target", "new_file", "read", "write"]
+
+_PILLOW = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
+_TIFF = {".tif", ".tiff"}
+_KNOWN = ".png, .jpg, .tif or .npy"
+
+
+@dataclass(frozen=True)
+class Picture:
+    """Samples and what they mean.
+
+    Parameters
+    ----------
+    samples : ndarray
+        The values.
+    axes : str
+        A letter for each axis, as in TIFF: Y and X are rows and columns, S the colours of a pixel; for a plain array
+        all are Q but the last two.
+    profile : bytes or None
+        Colour profile.
+    alpha : bool
+        Whether the last colour is opacity.
+    """
+
+    samples: NDArray[Any]
+    axes: str
+    profile: bytes | None = None
+    alpha: bool = False
+    resolution: tuple[float, float] | None = field(default=None)
+
+
+def read(path: Path) -> list[Picture]:
+    """Read all pictures of a file; only a TIFF can have pages of different shapes, and so more than one.
+
+    Raises
+    ------
+    ArgumentError
+        The file is missing, damaged, or of a kind that cannot be read without loss.
+    """
+    suffix = path.suffix.lower()
+    readers: dict[str, Callable[[Path], list[Picture]]] = {".npy": _read_array}
+    readers |= dict.fromkeys(_PILLOW, _read_pillow) | dict.fromkeys(_TIFF, _read_tiff)
+    if suffix not in readers:
+        raise ArgumentError("IMAGE", f"a file named {_KNOWN}", f"'{path}'")
+    if not path.is_file():
+        raise ArgumentError("IMAGE", "a file that exists", f"'{path}'")
+    try:
+        return readers[suffix](path)
+    except ArgumentError:
+        raise
+    except Exception as error:  # what the readers raise for damaged files is as varied as the damage
+        raise ArgumentError("IMAGE", f"a readable {suffix[1:].upper()} file", f"'{path}' ({error})") from error
+
+
+def check_target(target: Path, source: Path, overwrite: bool) -> None:
+    """Refuse a target that would cost the user something, before any work is done.
+
+    Raises
+    ------
+    ArgumentError
+        The target is the input, exists already, has no folder, or no known kind.
+    """
+    if target.suffix.lower() not in {".npy", *_PILLOW, *_TIFF}:
+        raise ArgumentError("--output", f"a file named {_KNOWN}", f"'{target}'")
+    if target.exists() and source.exists() and os.path.samefile(target, source):
+        raise ArgumentError("--output", "a file other than the input", f"'{target}'", "Choose another name.")
+    if not target.absolute().parent.is_dir():
+        raise ArgumentError("--output", "a name in a folder that exists", f"'{target}'", "Make the folder first.")
+    if target.exists() and not overwrite:
+        remedy = "Add --overwrite to replace it."
+        raise ArgumentError("--output", "a file that does not exist yet", f"'{target}'", remedy)
+
+
+def write(path: Path, pictures: list[Picture]) -> None:
+    """Write pictures to a temporary name and then rename it, so that the file is whole or not there.
+
+    Raises
+    ------
+    ArgumentError
+        This kind of file cannot hold these pictures.
+    """
+    suffix = path.suffix.lower()
+    if suffix in _TIFF:
+        with new_file(path) as temporary:
+            _write_tiff(temporary, pictures)
+        return
+    if len(pictures) > 1:
+        raise ArgumentError("--output", "a TIFF file for pages of different shapes", f"'{path}'", "Use .tif.")
+    if suffix == ".npy":
+        with new_file(path) as temporary, open(temporary, "wb") as file:
+            np.save(file, pictures[0].samples, allow_pickle=False)
+        return
+    image = _as_pillow(pictures[0], _PILLOW[suffix])
+    options: dict[str, Any] = {"quality": 95, "subsampling": 0} if suffix != ".png" else {}
+    if pictures[0].profile:
+        options["icc_profile"] = pictures[0].profile
+    with new_file(path) as temporary:
+        image.save(temporary, format=_PILLOW[suffix], **options)
+
+
+@contextmanager
+def new_file(path: Path) -> Iterator[Path]:
+    """Yield a name beside `path`; rename it to `path` after the block, or remove it if the block failed."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _read_array(path: Path) -> list[Picture]:
+    samples = np.load(path, mmap_mode="r", allow_pickle=False)
+    if samples.ndim == 0:
+        raise ArgumentError("IMAGE", "an array with at least one axis", f"'{path}', a single number")
+    return [Picture(samples, ("Q" * samples.ndim + "YX")[-samples.ndim :] if samples.ndim > 1 else "X")]
+
+
+def _read_pillow(path: Path) -> list[Picture]:
+    from PIL import Image, ImageOps
+
+    with open(path, "rb") as file:
+        header = file.read(26)
+    if header.startswith(b"\x89PNG") and header[24] == 16 and header[25] not in (0,):
+        # Pillow would keep the upper eight bits of each colour without a word.
+        remedy = "Convert it to TIFF, which is read as it is."
+        raise ArgumentError("IMAGE", "a PNG with 8 bits a colour or 16 bits of grey", f"'{path}' with 16", remedy)
+    with Image.open(path) as opened:
+        profile = opened.info.get("icc_profile")
+        # The result carries no note on how to turn it, so it is turned now.
+        image = ImageOps.exif_transpose(opened)
+        if image.mode in ("1",):
+            image = image.convert("L")
+        elif image.mode == "P" or "transparency" in image.info:
+            image = image.convert("RGBA" if "transparency" in image.info else "RGB")
+        elif image.mode not in ("L", "LA", "RGB", "RGBA", "I;16", "I;16B", "I"):
+            image = image.convert("RGB")
+        samples = np.asarray(image)
+        if image.mode == "I":
+            samples = samples.astype(np.uint16)  # 16-bit grey, which Pillow widens
+        bands = len(image.getbands())
+    return [Picture(samples, "YX" if bands == 1 else "YXS", profile, alpha=bands in (2, 4))]
+
+
+def _read_tiff(path: Path) -> list[Picture]:
+    import tifffile
+
+    with tifffile.TiffFile(path) as file:
+        pictures = []
+        for series in file.series:
+            samples = series.asarray()
+            axes = series.axes
+            page = series.keyframe
+            alpha = "S" in axes and len(page.extrasamples) == 1 and int(page.extrasamples[0]) in (1, 2)
+            pictures.append(Picture(samples, axes, page.iccprofile, alpha, page.get_resolution()))
+    if not pictures:
+        raise ArgumentError("IMAGE", "a TIFF file with at least one page", f"'{path}'")
+    return pictures
+
+
+def _write_tiff(path: Path, pictures: list[Picture]) -> None:
+    import tifffile
+
+    size = sum(picture.samples.nbytes for picture in pictures)
+    with tifffile.TiffWriter(path, bigtiff=size > 2**32 - 2**25) as file:
+        for picture in pictures:
+            colours = picture.samples.shape[picture.axes.index("S")] if "S" in picture.axes else 1
+            file.write(
+                picture.samples,
+                photometric="rgb" if colours in (3, 4) else "minisblack",
+                planarconfig="contig" if picture.axes.endswith("S") else None,
+                extrasamples=["unassalpha"] if picture.alpha else None,
+                metadata={"axes": picture.axes},
+                iccprofile=picture.profile,
+                resolution=picture.resolution,
+            )
+
+
+def _as_pillow(picture: Picture, kind: str) -> Image:
+    from PIL import Image
+
+    samples = picture.samples
+    colours = samples.shape[-1] if picture.axes.endswith("S") else 1
+    plain = samples.ndim == (2 if colours == 1 and not picture.axes.endswith("S") else 3)
+    wide = samples.dtype == np.uint16 and kind == "PNG" and colours == 1
+    if not plain or (samples.ndim == 3 and not picture.axes.endswith("S")) or colours > 4:
+        received = f"an array of shape {samples.shape}"
+        raise ArgumentError("--output", f"one grey or colour picture for {kind}", received, "Use .tif or .npy.")
+    if samples.dtype != np.uint8 and not wide:
+        expected = "8-bit samples" if kind == "JPEG" else "8-bit samples, or 16-bit grey"
+        remedy = "Add --dtype uint8, or use .tif or .npy."
+        raise ArgumentError("--output", f"{expected} for {kind}", str(samples.dtype), remedy)
+    if kind == "JPEG" and picture.alpha:
+        received = "a picture with opacity"
+        raise ArgumentError("--output", "no opacity for JPEG", received, "Use .png or .tif.")
+    return Image.fromarray(samples)

@@ -1,0 +1,241 @@
+"""The commands `apply` and `plan`, as a user calls them."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import pytest
+import scipy.ndimage
+import tifffile
+from PIL import Image
+from typer.testing import CliRunner
+
+import faltung as fa
+from faltung.cli import images
+from faltung.cli.main import app, main
+
+GAUSSIAN = "gaussian(1.5)"
+
+
+@pytest.fixture
+def rng():
+    return np.random.default_rng(3)
+
+
+@pytest.fixture
+def command(monkeypatch, capsys, tmp_path):
+    """Call ``faltung`` with arguments in an empty folder; return exit code, output and errors."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        monkeypatch.setattr("sys.argv", ["faltung", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stopped:
+            main()
+        said = capsys.readouterr()
+        return stopped.value.code or 0, said.out, " ".join(said.err.split())
+
+    return run
+
+
+def smooth(samples, sigma):
+    """What the command must write for GAUSSIAN, by SciPy, before rounding."""
+    return scipy.ndimage.gaussian_filter(samples.astype(np.float64), sigma)
+
+
+def test_grey_and_colour_png_keep_dtype_and_filter_colours_one_by_one(command, rng):
+    grey = rng.integers(0, 256, (40, 50), dtype=np.uint8)
+    colour = rng.integers(0, 256, (40, 50, 3), dtype=np.uint8)
+    deep = rng.integers(0, 65536, (40, 50), dtype=np.uint16)
+    for name, samples, sigma in (("g", grey, 1.5), ("c", colour, (1.5, 1.5, 0)), ("d", deep, 1.5)):
+        Image.fromarray(samples).save(f"{name}.png")
+        code, out, _ = command("apply", f"{name}.png", "-k", GAUSSIAN, "-o", f"{name}2.png")
+        assert code == 0
+        assert str(samples.dtype) in out
+        result = np.asarray(Image.open(f"{name}2.png"))
+        assert result.dtype == samples.dtype
+        assert np.abs(result - smooth(samples, sigma)).max() <= 0.5 + 0.01
+
+
+def test_opacity_is_kept(command, rng):
+    samples = rng.integers(0, 256, (20, 30, 4), dtype=np.uint8)
+    Image.fromarray(samples).save("a.png")
+    assert command("apply", "a.png", "-k", "sobel(axis=0)", "-o", "b.png")[0] == 0
+    result = np.asarray(Image.open("b.png"))
+    assert (result[..., 3] == samples[..., 3]).all()
+    assert (result[..., :3] != samples[..., :3]).any()
+
+
+def test_palette_and_jpeg(command, rng):
+    samples = np.kron(rng.integers(0, 256, (5, 5, 3), dtype=np.uint8), np.ones((8, 8, 1), np.uint8))
+    Image.fromarray(samples).quantize(25).save("palette.png")
+    assert command("apply", "palette.png", "-k", "delta()", "-o", "out.png")[0] == 0
+    assert np.array_equal(np.asarray(Image.open("out.png")), np.asarray(Image.open("palette.png").convert("RGB")))
+    Image.fromarray(samples).save("a.jpg", quality=95)
+    assert command("apply", "a.jpg", "-k", GAUSSIAN, "-o", "b.jpg")[0] == 0
+    decoded = np.asarray(Image.open("a.jpg"))
+    assert np.abs(np.asarray(Image.open("b.jpg")) - smooth(decoded, (1.5, 1.5, 0))).mean() < 3
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+def test_multi_page_tiff(command, rng, dtype):
+    stack = (rng.random((4, 30, 20)) * 200).astype(dtype)
+    tifffile.imwrite("stack.tif", stack)
+    assert command("apply", "stack.tif", "-k", GAUSSIAN, "-o", "pages.tif")[0] == 0
+    assert command("apply", "stack.tif", "-k", "gaussian(1.5, ndim=3)", "-o", "volume.tif")[0] == 0
+    slack = 1e-4 if dtype == "float32" else 0.51
+    for name, sigma in (("pages.tif", (0, 1.5, 1.5)), ("volume.tif", 1.5)):
+        result = tifffile.imread(name)
+        assert result.dtype == stack.dtype
+        assert np.abs(result - smooth(stack, sigma)).max() <= slack
+
+
+def test_tiff_pages_of_different_shapes_and_colours(command, rng):
+    pages = [rng.random((8, 9)).astype("f4"), rng.random((12, 7, 3)).astype("f4")]
+    with tifffile.TiffWriter("mixed.tif") as file:
+        file.write(pages[0], photometric="minisblack")
+        file.write(pages[1], photometric="rgb")
+    assert command("apply", "mixed.tif", "-k", GAUSSIAN, "-o", "out.tif")[0] == 0
+    with tifffile.TiffFile("out.tif") as file:
+        results = [series.asarray() for series in file.series]
+    assert np.abs(results[0] - smooth(pages[0], 1.5)).max() < 1e-5
+    assert np.abs(results[1] - smooth(pages[1], (1.5, 1.5, 0))).max() < 1e-5
+
+
+def test_arrays_axes_modes_and_correlation(command, rng):
+    volume = rng.random((6, 7, 8))
+    np.save("v.npy", volume)
+    assert command("apply", "v.npy", "-k", "[1, 2, 3]", "--axes", "1", "--mode", "wrap", "-o", "w.npy")[0] == 0
+    expected = scipy.ndimage.convolve1d(volume, [1, 2, 3], axis=1, mode="wrap")
+    assert np.allclose(np.load("w.npy"), expected)
+    arguments = ("--correlate", "--mode", "constant", "--cval", "2", "--dtype", "float32")
+    assert command("apply", "v.npy", "-k", "[[1, 2], [3, 4]]", *arguments, "-o", "c.npy")[0] == 0
+    result = np.load("c.npy")
+    assert result.dtype == np.float32
+    kernel = np.array([[[1, 2], [3, 4]]])
+    assert np.allclose(result, scipy.ndimage.correlate(volume, kernel, mode="constant", cval=2))
+
+
+def test_negative_results_are_kept_only_where_the_dtype_can(command, rng):
+    samples = rng.integers(0, 256, (20, 20), dtype=np.uint8)
+    Image.fromarray(samples).save("a.png")
+    code, _, said = command("apply", "a.png", "-k", "sobel(axis=1)", "-o", "b.png")
+    assert code == 0
+    assert "results below 0 become 0" in said
+    code, _, said = command("apply", "a.png", "-k", "sobel(axis=1)", "--dtype", "float32", "-o", "b.tif")
+    assert (code, said) == (0, "")
+    assert np.array_equal(tifffile.imread("b.tif"), scipy.ndimage.sobel(samples.astype("f4"), 1))
+
+
+def test_an_input_is_never_overwritten(command, rng, tmp_path):
+    Image.fromarray(rng.integers(0, 256, (9, 9), dtype=np.uint8)).save("a.png")
+    before = (tmp_path / "a.png").read_bytes()
+    os.symlink("a.png", "link.png")
+    for target in ("a.png", "link.png", "./a.png"):
+        code, _, said = command("apply", "a.png", "-k", GAUSSIAN, "-o", target, "--overwrite")
+        assert code == 1
+        assert "--output: expected a file other than the input" in said
+    assert (tmp_path / "a.png").read_bytes() == before
+
+
+def test_an_output_is_replaced_only_when_asked(command, rng, tmp_path):
+    Image.fromarray(rng.integers(0, 256, (9, 9), dtype=np.uint8)).save("a.png")
+    (tmp_path / "b.png").write_text("precious")
+    code, _, said = command("apply", "a.png", "-k", GAUSSIAN, "-o", "b.png")
+    assert code == 1
+    assert "--overwrite" in said
+    assert (tmp_path / "b.png").read_text() == "precious"
+    assert command("apply", "a.png", "-k", GAUSSIAN, "-o", "b.png", "--overwrite")[0] == 0
+    assert Image.open("b.png").size == (9, 9)
+
+
+def test_a_failed_write_leaves_nothing_behind(command, rng, tmp_path, monkeypatch):
+    Image.fromarray(rng.integers(0, 256, (9, 9), dtype=np.uint8)).save("a.png")
+
+    def fail(self, file, **options):
+        file.write_bytes(b"half")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Image.Image, "save", fail)
+    code, _, said = command("apply", "a.png", "-k", GAUSSIAN, "-o", "b.png")
+    assert code == 1
+    assert "No space left" in said
+    assert "Traceback" not in said
+    assert sorted(os.listdir(tmp_path)) == ["a.png"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("a.png", "-k", "gausian(2)", "-o", "b.png"), "gaussian"),
+        (("a.png", "-k", "gaussian(2", "-o", "b.png"), "column"),
+        (("a.png", "-k", "gaussian(2, ndim=3)", "-o", "b.png"), "at most 2 axes"),
+        (("a.png", "-k", GAUSSIAN, "--mode", "symmetric", "-o", "b.png"), "mode='reflect'"),
+        (("a.png", "-k", GAUSSIAN, "--dtype", "uint99", "-o", "b.png"), "--dtype: expected a dtype"),
+        (("a.png", "-k", GAUSSIAN, "--dtype", "float32", "-o", "b.png"), "--dtype uint8"),
+        (("a.png", "-k", GAUSSIAN, "-o", "b.bmp"), "expected a file named .png"),
+        (("a.png", "-k", GAUSSIAN, "-o", "nowhere/b.png"), "Make the folder first"),
+        (("a.png", "-k", GAUSSIAN, "--axes", "x", "-o", "b.png"), "--axes"),
+        (("missing.png", "-k", GAUSSIAN, "-o", "b.png"), "a file that exists"),
+        (("broken.png", "-k", GAUSSIAN, "-o", "b.png"), "a readable PNG file"),
+        (("broken.tif", "-k", GAUSSIAN, "-o", "b.png"), "a readable TIF file"),
+        (("pickle.npy", "-k", GAUSSIAN, "-o", "b.npy"), "a readable NPY file"),
+        (("deep.png", "-k", GAUSSIAN, "-o", "b.png"), "Convert it to TIFF"),
+    ],
+)
+def test_wrong_input_gets_one_message_and_no_file(command, tmp_path, arguments, message):
+    Image.fromarray(np.zeros((9, 9), np.uint8)).save("a.png")
+    (tmp_path / "broken.png").write_bytes((tmp_path / "a.png").read_bytes()[:40])
+    (tmp_path / "broken.tif").write_bytes(b"II*\0 not a picture")
+    np.save("pickle.npy", np.array([object()], dtype=object), allow_pickle=True)
+    deep = bytearray((tmp_path / "a.png").read_bytes())
+    deep[24:26] = bytes([16, 2])  # the header then says 16 bits for each of three colours
+    (tmp_path / "deep.png").write_bytes(deep)
+    before = sorted(os.listdir(tmp_path))
+    code, out, said = command("apply", *arguments)
+    assert code == 1
+    assert message in said
+    assert "Traceback" not in said
+    assert out == ""
+    assert sorted(os.listdir(tmp_path)) == before
+
+
+def test_plan_prints_what_would_run(command):
+    code, out, _ = command("plan", "--shape", "480x640", "--dtype", "uint8", "-k", "gaussian(2) * sobel(axis=1)")
+    assert code == 0
+    assert "gaussian(2) * sobel(axis=1)" in out
+    assert "480 x 640 uint8" in out
+    for row in ("engine", "tile", "time", "error"):
+        assert row in out
+    Image.fromarray(np.zeros((9, 9, 3), np.uint8)).save("a.png")
+    code, out, _ = command("plan", "a.png", "-k", "box(3)")
+    assert code == 0
+    assert "9 x 9 x 3 uint8, mode reflect, axes (0, 1)" in out
+
+
+@pytest.mark.parametrize("arguments", [("-k", "box(3)"), ("-k", "box(3)", "--shape", "4xq")])
+def test_plan_refuses(command, arguments):
+    code, _, said = command("plan", *arguments)
+    assert code == 1
+    assert "expected" in said
+
+
+def test_help_has_examples():
+    for name in ("apply", "plan"):
+        result = CliRunner().invoke(app, [name, "--help"])
+        assert result.exit_code == 0
+        assert f"faltung {name}" in result.output
+
+
+def test_a_picture_written_and_read_is_the_same(tmp_path, rng):
+    picture = images.Picture(rng.integers(0, 256, (5, 6, 4), dtype=np.uint8), "YXS", alpha=True)
+    for name in ("a.png", "a.tif"):
+        images.write(tmp_path / name, [picture])
+        (again,) = images.read(tmp_path / name)
+        assert np.array_equal(again.samples, picture.samples)
+        assert again.alpha
+        assert again.axes == "YXS"
+
+
+def test_kernels_written_as_taps_are_kernels():
+    assert fa.parse("[[0, 1], [2, 3]]") == fa.Kernel([[0, 1], [2, 3]])
