@@ -1,7 +1,7 @@
 """Dense kernels on a 2048 x 2048 image: faltung beside OpenCV, SciPy, torch and a plain copy.
 
-    python benchmarks/dense.py            # writes benchmarks/results/dense.{md,json,svg}
-    python benchmarks/dense.py --quick    # a few seconds, writes nothing
+python benchmarks/dense.py            # writes benchmarks/results/dense.{md,json,svg}
+python benchmarks/dense.py --quick    # a few seconds, writes nothing
 """
 
 from __future__ import annotations
@@ -81,7 +81,9 @@ def main() -> None:
         best = min(peers, key=lambda name: peers[name].ratio)
         rows.append(_row(dtype, width, found, best))
         print(" | ".join(rows[-1]), flush=True)
-        data.append({"dtype": dtype, "kernel": width, **{name: vars(timing) for name, timing in found.items()}})
+        data.append(
+            {"dtype": dtype, "kernel": width, **{name: vars(timing) for name, timing in found.items()}}
+        )
         if dtype == "float32":
             for name, timing in found.items():
                 lines.setdefault(name, []).append((width, timing.best * 1e3))
@@ -94,7 +96,9 @@ def main() -> None:
     )
     write("dense", "Dense kernels", table(header, rows) + note, data)
     shown = {name: points for name, points in lines.items() if name != "SciPy fftconvolve"}
-    chart = line_chart("Dense k x k filter of a 2048 x 2048 float32 image", "kernel width k", "milliseconds", shown)
+    chart = line_chart(
+        "Dense k x k filter of a 2048 x 2048 float32 image", "kernel width k", "milliseconds", shown
+    )
     (RESULTS / "dense.svg").write_text(chart)
 
 

@@ -24,7 +24,9 @@ class Timing:
     runs: int
 
 
-def race(contenders: dict[str, Callable[[], object]], seconds: float = 2.0, rounds: int = 31) -> dict[str, Timing]:
+def race(
+    contenders: dict[str, Callable[[], object]], seconds: float = 2.0, rounds: int = 31
+) -> dict[str, Timing]:
     """Run all contenders in turn, round after round; slow ones sit out once they have used their share of time."""
     share = seconds / len(contenders)
     times: dict[str, list[float]] = {name: [] for name in contenders}
@@ -51,11 +53,18 @@ def machine() -> dict[str, str]:
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
         lines = cpuinfo.read_text().splitlines()
-        processor = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), processor)
+        processor = next(
+            (line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), processor
+        )
         flags = next((line for line in lines if line.startswith("flags")), "")
         processor += ", AVX-512" if "avx512f" in flags else ", AVX2" if "avx2" in flags else ""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    found = {"processor": processor, "cores": str(cores), "system": platform.system(), "date": time.strftime("%Y-%m-%d")}
+    found = {
+        "processor": processor,
+        "cores": str(cores),
+        "system": platform.system(),
+        "date": time.strftime("%Y-%m-%d"),
+    }
     found["python"] = platform.python_version()
     for name in ("faltung", "numpy", "llvmlite", "opencv-python-headless", "scipy", "torch"):
         try:
@@ -75,8 +84,13 @@ def write(name: str, title: str, body: str, data: object) -> None:
     """Write a result as Markdown and as JSON, with the machine it was measured on."""
     RESULTS.mkdir(exist_ok=True)
     where = machine()
-    facts = "; ".join(f"{key} {value}" if key not in ("processor", "system") else value for key, value in where.items())
-    texts = {".md": f"# {title}\n\n{facts}\n\n{body}", ".json": json.dumps({"machine": where, "data": data}, indent=1) + "\n"}
+    facts = "; ".join(
+        f"{key} {value}" if key not in ("processor", "system") else value for key, value in where.items()
+    )
+    texts = {
+        ".md": f"# {title}\n\n{facts}\n\n{body}",
+        ".json": json.dumps({"machine": where, "data": data}, indent=1) + "\n",
+    }
     for suffix, text in texts.items():
         path = RESULTS / (name + suffix)
         new = path.with_suffix(suffix + ".new")

@@ -37,12 +37,16 @@ def main() -> None:
         signed = abs(kernel.taps.sum()) < 0.5
         if signed:
             result = fa.convolve(photograph.mean(axis=2), kernel)
-            result = np.clip(127.5 + 127.5 * result / np.quantile(np.abs(result), 0.995), 0, 255).astype(np.uint8)
+            result = np.clip(127.5 + 127.5 * result / np.quantile(np.abs(result), 0.995), 0, 255).astype(
+                np.uint8
+            )
         else:
             result = fa.convolve(photograph, kernel, axes=(0, 1), dtype="uint8")
         left = GAP + place % 3 * (SIDE + GAP)
         top = GAP + place // 3 * (SIDE + CAPTION + GAP)
-        sheet.paste(Image.fromarray(result).convert("RGB").resize((SIDE, SIDE), Image.Resampling.LANCZOS), (left, top))
+        sheet.paste(
+            Image.fromarray(result).convert("RGB").resize((SIDE, SIDE), Image.Resampling.LANCZOS), (left, top)
+        )
         draw.text((left, top + SIDE + 6), expression, "#c2255c", code)
         draw.text((left, top + SIDE + 24), caption, "#495057", plain)
     sheet.save(Path(__file__).parent / "images" / "overview.png", optimize=True)

@@ -1,7 +1,7 @@
 """Random problems for `convolve` and `correlate`, with answers from the reference and from SciPy.
 
-Arrays lie against memory pages that may not be touched, now before and now behind them, so that one byte read or
-written outside ends the process. Run as a program, this solves as many problems as asked::
+Arrays lie against memory pages that may not be touched, now before and now behind them, so that one byte
+read or written outside ends the process. Run as a program, this solves as many problems as asked::
 
     python tests/problems.py 20000 --seed 1
 """
@@ -16,11 +16,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import reference
 import scipy.ndimage
 import scipy.signal
 
 import faltung as fa
+import reference
 
 MODES = ("reflect", "constant", "nearest", "mirror", "wrap")
 FLOATS = ("f2", "f4", "f8", ">f4", ">f8")

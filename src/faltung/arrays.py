@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,7 +11,7 @@ from faltung.errors import ArgumentError, ArgumentTypeError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["as_array", "check_result_dtype", "computed_dtype"]
+__all__ = ["as_array", "as_dtype", "check_result_dtype", "computed_dtype"]
 
 # Arrays that NumPy would convert without a word, losing the device, the laziness or the labels.
 _FOREIGN = {
@@ -52,8 +52,8 @@ def as_array(x: Any, name: str) -> NDArray[Any]:
 def computed_dtype(dtype: np.dtype[Any], name: str) -> np.dtype[Any]:
     """Return the number that `dtype` is computed with: the default dtype of the result.
 
-    Single precision for half and single floats and integers up to 16 bits, double precision for double floats and
-    wider integers, and the same for complex numbers.
+    Single precision for half and single floats and for integers up to 16 bits, double precision for double
+    floats and wider integers, and the same for complex numbers.
 
     Raises
     ------
@@ -75,6 +75,21 @@ def computed_dtype(dtype: np.dtype[Any], name: str) -> np.dtype[Any]:
     raise ArgumentTypeError(name, "numbers of at most double precision", f"dtype {dtype}", remedy)
 
 
+def as_dtype(dtype: Any, name: str) -> np.dtype[Any]:
+    """Return `dtype` as a NumPy dtype.
+
+    Raises
+    ------
+    ArgumentTypeError
+        NumPy does not know it.
+    """
+    try:
+        found: np.dtype[Any] = np.dtype(dtype)
+    except (TypeError, ValueError) as error:
+        raise ArgumentTypeError(name, "a NumPy dtype of numbers", repr(dtype)) from error
+    return found
+
+
 def check_result_dtype(dtype: Any, computed: np.dtype[Any], name: str) -> np.dtype[Any]:
     """Return the dtype asked for the result, if `computed` numbers can be stored in it.
 
@@ -83,15 +98,15 @@ def check_result_dtype(dtype: Any, computed: np.dtype[Any], name: str) -> np.dty
     ArgumentTypeError, ArgumentError
         `dtype` is no dtype, no number, or would lose the imaginary part.
     """
-    try:
-        wanted = np.dtype(dtype)
-    except TypeError as error:
-        raise ArgumentTypeError(name, "a NumPy dtype of numbers", repr(dtype)) from error
+    wanted = as_dtype(dtype, name)
     if wanted.kind == "b":
         raise ArgumentError(name, "an integer, float or complex dtype", "bool", "Compare the result instead.")
     computed_dtype(wanted, name)
     if computed.kind == "c" and wanted.kind != "c":
         raise ArgumentError(
-            name, "a complex dtype for a complex result", str(wanted), "Take .real, .imag or abs() of the result."
+            name,
+            "a complex dtype for a complex result",
+            str(wanted),
+            "Take .real, .imag or abs() of the result.",
         )
     return wanted

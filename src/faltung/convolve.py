@@ -6,11 +6,11 @@ import math
 import numbers
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from faltung.arrays import as_array, check_result_dtype, computed_dtype
+from faltung.arrays import as_array, as_dtype, check_result_dtype, computed_dtype
 from faltung.boundary import check_mode
 from faltung.errors import ArgumentError, ArgumentTypeError
 from faltung.execute import execute
@@ -28,6 +28,8 @@ _SHAPES = ("same", "valid", "full")
 #: Plans of recent calls. A plan depends on everything but the samples, so a key holds all the arguments.
 _plans: OrderedDict[tuple[Any, ...], Plan] = OrderedDict()
 _MOST_PLANS = 256
+#: Largest origin: positions that far out still fit into the integers that they are counted with.
+_FARTHEST = 1 << 40
 
 
 def convolve(
@@ -196,20 +198,20 @@ def plan(
     direct (480, 640)
     """
     if isinstance(x, (tuple, list)) and all(isinstance(length, numbers.Integral) for length in x):
-        if any(length < 0 for length in x):  # type: ignore[operator]
+        if any(length < 0 for length in x):
             raise ArgumentError("x", "an array, or a shape of lengths that are not negative", repr(x))
-        sample = np.empty((), _dtype("float32" if dtype is None else dtype))
-        x, dtype = np.broadcast_to(sample, [int(length) for length in x]), result_dtype  # type: ignore[arg-type, misc]
+        sample = np.empty((), as_dtype("float32" if dtype is None else dtype, "dtype"))
+        x, dtype = np.broadcast_to(sample, [int(length) for length in x]), result_dtype
     elif result_dtype is not None:
         raise ArgumentError("result_dtype", "None where x is an array", repr(result_dtype), "Use dtype=.")
     return _plan(x, kernel, True, mode, cval, shape, axes, dtype, None, method)
 
 
-def _dtype(dtype: Any) -> np.dtype[Any]:
-    try:
-        return np.dtype(dtype)
-    except TypeError as error:
-        raise ArgumentTypeError("dtype", "a NumPy dtype of numbers", repr(dtype)) from error
+def _apply(kernel: Kernel, x: ArrayLike, mode: Any, cval: Any, axes: Any, dtype: Any) -> NDArray[Any]:
+    return convolve(x, kernel, mode, cval, axes=axes, dtype=dtype)
+
+
+Kernel.apply = staticmethod(_apply)
 
 
 def _plan(
@@ -238,14 +240,14 @@ def _plan(
     key = (x.shape, x.dtype, taps, reflected, mode, repr(cval), shape, repr(axes), dtype, method)
     try:
         found = _plans.get(key)
-    except TypeError:  # an argument that cannot be hashed cannot be right either: it is reported below
-        found, key = None, ()
+    except TypeError:  # an argument that cannot be hashed cannot be right either, and is reported here
+        return make_plan(_problem(x, kernel, reflected, mode, cval, shape, axes, dtype), method)
     if found is None:
-        found = make_plan(_problem(x, kernel, reflected, mode, cval, shape, axes, dtype), method)
-        if key:
-            _plans[key] = found
-            while len(_plans) > _MOST_PLANS:
-                _plans.popitem(last=False)
+        found = _plans[key] = make_plan(
+            _problem(x, kernel, reflected, mode, cval, shape, axes, dtype), method
+        )
+        while len(_plans) > _MOST_PLANS:
+            _plans.popitem(last=False)
     return found
 
 
@@ -260,6 +262,8 @@ def _problem(
         computed = np.result_type(computed, np.complex64)
     if shape not in _SHAPES:
         raise ArgumentError("shape", f"one of {', '.join(map(repr, _SHAPES))}", repr(shape))
+    if any(abs(at) > _FARTHEST for at in kernel.origin):
+        raise ArgumentError("kernel", f"an origin of at most {_FARTHEST}", f"{kernel.origin}")
     places = _axes(axes, x.ndim, kernel.ndim)
     mode = ("constant" if shape == "full" else "reflect") if mode is None else check_mode(mode)
     cval = _cval(cval, x.dtype)
@@ -318,7 +322,9 @@ def _axes(axes: Any, ndim: int, kernel_ndim: int) -> tuple[int, ...]:
         if isinstance(axis, bool) or not isinstance(axis, numbers.Integral):
             raise ArgumentTypeError("axes", "an integer for each axis of the kernel", repr(axes))
     if len(chosen) != kernel_ndim:
-        raise ArgumentError("axes", f"{kernel_ndim}, one for each axis of the kernel", f"{len(chosen)}: {axes!r}")
+        raise ArgumentError(
+            "axes", f"{kernel_ndim}, one for each axis of the kernel", f"{len(chosen)}: {axes!r}"
+        )
     if any(not -ndim <= axis < ndim for axis in chosen):
         raise ArgumentError("axes", f"axes of an array with {ndim}", repr(axes))
     placed = tuple(int(axis) % ndim for axis in chosen)
@@ -334,5 +340,7 @@ def _cval(cval: Any, dtype: np.dtype[Any]) -> complex:
     if dtype.kind == "c":
         return value
     if value.imag:
-        raise ArgumentError("cval", "a real number for a real array", repr(cval), "Convert x to a complex dtype.")
+        raise ArgumentError(
+            "cval", "a real number for a real array", repr(cval), "Convert x to a complex dtype."
+        )
     return math.nan if math.isnan(value.real) else value.real

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -247,7 +247,9 @@ class _Program:
         columns[maps[-1] == OUTSIDE] = FILL
         inner = [0, 0]
         if source.packed:
-            inner = [layout.step * min(max(edge - first, 0), len(maps[-1])) for edge in (0, layout.lengths[-1])]
+            inner = [
+                layout.step * min(max(edge - first, 0), len(maps[-1])) for edge in (0, layout.lengths[-1])
+            ]
         rows, columns = np.ascontiguousarray(rows), np.ascontiguousarray(columns)
         strides = [columns.size * self.extended.itemsize]
         for positions in reversed(maps[1:-1]):
@@ -366,15 +368,15 @@ def _segments(start: int, stop: int, origin: int, size: int, length: int) -> lis
 
 def _frame(array: NDArray[Any], layout: Layout) -> _Frame:
     strides = array.strides[: layout.column]
-    channels = np.zeros((), np.int64)
+    offsets: NDArray[Any] = np.zeros((), np.int64)
     trailing = list(zip(array.shape, array.strides, strict=True))[layout.column + 1 :]
     item = array.itemsize
     if array.dtype.kind == "c":
         item //= 2
         trailing.append((2, item))
     for size, stride in trailing:
-        channels = np.add.outer(channels, stride * np.arange(size, dtype=np.int64))
-    channels = np.ascontiguousarray(channels).ravel()
+        offsets = np.add.outer(offsets, stride * np.arange(size, dtype=np.int64))
+    channels = np.ascontiguousarray(offsets).ravel()
     column = array.strides[layout.column]
     side_by_side = np.array_equal(channels, item * np.arange(channels.size))
     packed = side_by_side and column == item * channels.size

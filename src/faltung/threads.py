@@ -23,7 +23,7 @@ _pool: ThreadPoolExecutor | None = None
 
 
 def worker_count(asked: Any = None) -> int:
-    """Return the number of threads for a call: as asked, as set by `workers`, by ``FALTUNG_WORKERS``, or all cores."""
+    """Return how many threads a call gets: as asked, or set by `workers` or ``FALTUNG_WORKERS``, or all cores."""
     if asked is not None:
         return _checked(asked, "workers")
     chosen = _chosen.get()

@@ -11,7 +11,7 @@ The last axis may carry interleaved channels: then `step` samples lie between ne
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
@@ -37,8 +37,8 @@ class Task:
 
     taps: NDArray[np.floating]
     step: int
-    source: np.dtype  # type: ignore[type-arg]
-    target: np.dtype  # type: ignore[type-arg]
+    source: np.dtype
+    target: np.dtype
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class BlockFunction(Protocol):
         target: int,
         target_strides: tuple[int, ...],
         shape: tuple[int, ...],
-    ) -> None:
+    ) -> object:
         """Fill one block.
 
         Parameters

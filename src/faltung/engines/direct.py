@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Callable
 from functools import cache
-
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -95,7 +94,7 @@ def _panel_shape(taps: NDArray[np.floating]) -> tuple[int, int, int]:
     return taps.size // (rows * columns), rows, columns
 
 
-def _register_block(rows: int, source: np.dtype, target: Target) -> tuple[int, int]:  # type: ignore[type-arg]
+def _register_block(rows: int, source: np.dtype, target: Target) -> tuple[int, int]:
     # As many accumulators as leave room for samples and taps. Integers are converted each time they are loaded, so
     # for them more rows share each load.
     if source.kind == "f":

@@ -37,7 +37,7 @@ _PARAMETERS = {
 
 
 @cache
-def gather_function(source: np.dtype, target: np.dtype, processor: Target) -> Callable[..., int]:  # type: ignore[type-arg]
+def gather_function(source: np.dtype, target: np.dtype, processor: Target) -> Callable[..., int]:
     """Compile (or find) the function that gathers `source` samples into `target` samples."""
     text = _emit(sample(source), sample(target), processor)
     kinds = [ctypes.c_void_p if "ptr" in kind else ctypes.c_int64 for kind in _PARAMETERS.values()]

@@ -19,9 +19,7 @@ __all__ = ["compile_function"]
 _lock = threading.Lock()  # LLVM's shared state is not safe for several threads
 
 
-def compile_function(
-    text: str, name: str, parameters: Sequence[Any], target: Target
-) -> Callable[..., int]:
+def compile_function(text: str, name: str, parameters: Sequence[Any], target: Target) -> Callable[..., int]:
     """Machine code for one function that returns a 32-bit integer.
 
     Parameters

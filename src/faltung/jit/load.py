@@ -69,7 +69,11 @@ def _link(code: bytes, name: str) -> tuple[bytes, int]:
             if section not in places:
                 raise _NotUnderstood("a reference to something outside the object")
             _relocate(
-                image, machine, info & 0xFFFFFFFF, places[changed] + position, places[section] + value + addend
+                image,
+                machine,
+                info & 0xFFFFFFFF,
+                places[changed] + position,
+                places[section] + value + addend,
             )
 
     for index in range(symbols_at[5] // 24):

@@ -11,7 +11,9 @@ from faltung.jit.ir import Function, Value, vector
 
 __all__ = ["Sample", "load", "sample", "splat", "store"]
 
-_ALIGN = "align 1"  # NumPy arrays may start anywhere; on today's processors an unaligned load costs nothing extra
+_ALIGN = (
+    "align 1"  # NumPy arrays may start anywhere; on today's processors an unaligned load costs nothing extra
+)
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Sample:
 
 
 @cache
-def sample(dtype: np.dtype) -> Sample:  # type: ignore[type-arg]
+def sample(dtype: np.dtype) -> Sample:
     """Layout of one sample of `dtype`; booleans are stored as unsigned bytes."""
     kind = "u" if dtype.kind == "b" else dtype.kind
     return Sample(kind, dtype.itemsize, not dtype.isnative)

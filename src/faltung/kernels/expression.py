@@ -189,11 +189,13 @@ class _Parser:
             value = self.promote(value, start)
             if not isinstance(value, Kernel) or self.token.text not in ("flip", "conj", "real", "imag"):
                 self.unexpected(".flip(), .conj(), .real or .imag after a kernel")
-            attribute = getattr(value, self.take().text)
-            if callable(attribute):
+            name = self.take().text
+            attribute = getattr(value, name)
+            if name in ("flip", "conj"):
                 self.expect("(")
                 self.expect(")")
-            value = attribute() if callable(attribute) else attribute
+                attribute = attribute()
+            value = attribute
         return value
 
     def atom(self) -> Value:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import math
+from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import Any, ClassVar, NoReturn, Self
+from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self
 
 import numpy as np
-from numpy.typing import DTypeLike
 
 from faltung.errors import ArgumentTypeError
 from faltung.kernels.picture import draw_kernel
@@ -20,6 +20,9 @@ from faltung.kernels.taps import (
     numerical_rank,
 )
 from faltung.kernels.text import Spelling, spell_taps
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 __all__ = ["GridFunction"]
 
@@ -37,6 +40,8 @@ class GridFunction:
     # The fields, in the order of the constructor: they are what is compared, digested and pickled.
     __match_args__: ClassVar[tuple[str, ...]]
     _label: str | None = None
+    #: Filters an array; the module that does it stands rungs higher and puts itself here.
+    apply: ClassVar[Callable[..., Any]]
 
     @classmethod
     def _make(cls, **fields: object) -> Self:
@@ -134,6 +139,26 @@ class GridFunction:
         for name in self.__match_args__:
             digest.update(_digestible(getattr(self, name)))
         return digest.digest()
+
+    def __call__(
+        self,
+        x: ArrayLike,
+        mode: str | None = None,
+        cval: complex = 0.0,
+        *,
+        axes: int | Sequence[int] | None = None,
+        dtype: DTypeLike | None = None,
+    ) -> NDArray[Any]:
+        """Convolve an array with this kernel; `faltung.convolve` says what the parameters mean.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import faltung as fa
+        >>> fa.Kernel([1, 2, 3])(np.array([0.0, 0.0, 1.0, 0.0]))
+        array([0., 1., 2., 3.])
+        """
+        return type(self).apply(self, x, mode, cval, axes, dtype)  # type: ignore[no-any-return]
 
     def rank(self, tol: float | None = None) -> int:
         """Return the numerical rank: in two dimensions, how many separable kernels add up to this one.

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from functools import reduce
 from itertools import groupby
-from typing import NoReturn, Self
+from typing import TYPE_CHECKING, NoReturn, Self
 
 import numpy as np
-from numpy.typing import ArrayLike
 
 from faltung.errors import ArgumentError, ArgumentTypeError
 from faltung.kernels.arguments import integer, is_number, number
 from faltung.kernels.grid import GridFunction
 from faltung.kernels.taps import TapArray, add_taps, as_origin, as_taps, convolve_taps, outer_taps
 from faltung.kernels.text import ATOM, PRODUCT, SUM, Spelling, spell
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
 
 __all__ = ["Kernel", "Product", "Scaled", "Sum", "Taps", "as_kernels", "flipped_origin", "sum_of"]
 

@@ -6,13 +6,15 @@ import math
 import numbers
 from collections.abc import Iterable
 from functools import reduce
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from faltung.errors import ArgumentError, ArgumentTypeError
 from faltung.kernels.arguments import is_sequence
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, DTypeLike
 
 __all__ = [
     "MOST_TAPS",
@@ -28,7 +30,7 @@ __all__ = [
     "outer_taps",
 ]
 
-TapArray = NDArray[Any]
+TapArray = np.ndarray[Any, np.dtype[Any]]
 """Taps are float64 or complex128; NumPy cannot spell that union usefully."""
 
 MOST_TAPS = 2**26

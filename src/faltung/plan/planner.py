@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, ClassVar, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -145,7 +145,8 @@ def make_plan(problem: Problem, method: str = "auto") -> Plan:
     for name, engine in ENGINES.items():
         refusals[name] = next((text for text in map(engine.accepts, tasks) if text), "")
         times[name] = sum(
-            seconds(engine.work(task), math.prod(problem.result_shape), problem.number, TYPICAL) for task in tasks
+            seconds(engine.work(task), math.prod(problem.result_shape), problem.number, TYPICAL)
+            for task in tasks
         )
         if refusals[name]:
             times[name] = math.inf

@@ -1,8 +1,8 @@
 """What is asked: a `Problem`, and the axes in which it is computed.
 
-Whatever its dimensions, a problem is computed on arrays with the axes (slices ..., row, column, channels ...): the
-column axis is the last that the kernel extends over, everything behind it is interleaved channels, and the real and
-imaginary parts of complex samples are two channels more.
+Whatever its dimensions, a problem is computed on arrays with the axes (slices ..., row, column, channels ...).
+The column axis is the last that the kernel extends over, everything behind it is interleaved channels, and the
+real and imaginary parts of complex samples are two channels more.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -34,7 +34,7 @@ class Layout:
     Parameters
     ----------
     column : int
-        Axis of the array that is the column axis; where it is axis 0, a row axis of length 1 stands before it.
+        Axis of the array that is the column axis; before axis 0 stands a row axis of length 1.
     step : int
         Samples at one position of the column axis: channels, times two for complex samples.
     lengths, sizes, origins : tuple of int
