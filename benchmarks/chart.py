@@ -60,12 +60,9 @@ def line_chart(title: str, x_label: str, y_label: str, lines: dict[str, list[tup
         dash = ' stroke-dasharray="5 4"' if name == "copy" else ""
         thick = 3 if name == "faltung" else 1.8
         path = " ".join(f"{across(x):.1f},{down(y):.1f}" for x, y in points)
-        parts.append(
-            f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="{thick}"{dash}/>'
-        )
+        parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="{thick}"{dash}/>')
         parts += [
-            f'<circle cx="{across(x):.1f}" cy="{down(y):.1f}" r="{thick + 0.6}" fill="{colour}"/>'
-            for x, y in points
+            f'<circle cx="{across(x):.1f}" cy="{down(y):.1f}" r="{thick + 0.6}" fill="{colour}"/>' for x, y in points
         ]
         place = down(points[-1][1]) + 4
         while any(abs(place - other) < 15 for other in taken):

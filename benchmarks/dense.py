@@ -14,10 +14,10 @@ import numpy as np
 import scipy.ndimage
 import scipy.signal
 import torch
-from chart import line_chart
-from measure import RESULTS, Timing, race, table, write
 
 import faltung as fa
+from chart import line_chart
+from measure import RESULTS, Timing, race, table, write
 
 SIZE = 2048
 CELLS = [("float32", k) for k in (3, 5, 7, 9, 11, 15)] + [("uint8", k) for k in (3, 5, 7)]
@@ -81,9 +81,7 @@ def main() -> None:
         best = min(peers, key=lambda name: peers[name].ratio)
         rows.append(_row(dtype, width, found, best))
         print(" | ".join(rows[-1]), flush=True)
-        data.append(
-            {"dtype": dtype, "kernel": width, **{name: vars(timing) for name, timing in found.items()}}
-        )
+        data.append({"dtype": dtype, "kernel": width, **{name: vars(timing) for name, timing in found.items()}})
         if dtype == "float32":
             for name, timing in found.items():
                 lines.setdefault(name, []).append((width, timing.best * 1e3))
@@ -96,9 +94,7 @@ def main() -> None:
     )
     write("dense", "Dense kernels", table(header, rows) + note, data)
     shown = {name: points for name, points in lines.items() if name != "SciPy fftconvolve"}
-    chart = line_chart(
-        "Dense k x k filter of a 2048 x 2048 float32 image", "kernel width k", "milliseconds", shown
-    )
+    chart = line_chart("Dense k x k filter of a 2048 x 2048 float32 image", "kernel width k", "milliseconds", shown)
     (RESULTS / "dense.svg").write_text(chart)
 
 

@@ -24,9 +24,7 @@ class Timing:
     runs: int
 
 
-def race(
-    contenders: dict[str, Callable[[], object]], seconds: float = 2.0, rounds: int = 31
-) -> dict[str, Timing]:
+def race(contenders: dict[str, Callable[[], object]], seconds: float = 2.0, rounds: int = 31) -> dict[str, Timing]:
     """Run all contenders in turn, round after round; slow ones sit out once they have used their share of time."""
     share = seconds / len(contenders)
     times: dict[str, list[float]] = {name: [] for name in contenders}
@@ -42,9 +40,7 @@ def race(
             run()
             times[name].append(time.perf_counter() - start)
             ratios[name].append(times[name][-1] / times[first][-1])
-    return {
-        name: Timing(min(found), statistics.median(ratios[name]), len(found)) for name, found in times.items()
-    }
+    return {name: Timing(min(found), statistics.median(ratios[name]), len(found)) for name, found in times.items()}
 
 
 def machine() -> dict[str, str]:

@@ -14,9 +14,9 @@ import time
 
 import cv2
 import numpy as np
-from measure import race, table, write
 
 import faltung as fa
+from measure import race, table, write
 
 _FIRST = """
 import time, resource
@@ -46,9 +46,7 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
 
 def _python(code: str, cache: str) -> list[float]:
     environment = {**os.environ, "FALTUNG_CACHE": cache}
-    done = subprocess.run(
-        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     return [float(word) for word in done.stdout.split()]
 
 
@@ -68,9 +66,7 @@ def main() -> None:
                 warm.append(_python(_FIRST.format(k=k), cache))
         if k == 3:
             add("import numpy", statistics.median(run[0] for run in cold + warm) * 1e3, "ms")
-            add(
-                "import faltung, numpy included", statistics.median(run[1] for run in cold + warm) * 1e3, "ms"
-            )
+            add("import faltung, numpy included", statistics.median(run[1] for run in cold + warm) * 1e3, "ms")
         add(f"first call {k} x {k}, empty cache", statistics.median(run[2] for run in cold) * 1e3, "ms")
         add(f"first call {k} x {k}, warm cache", statistics.median(run[2] for run in warm) * 1e3, "ms")
 

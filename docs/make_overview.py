@@ -37,9 +37,7 @@ def main() -> None:
         signed = abs(kernel.taps.sum()) < 0.5
         if signed:
             result = fa.convolve(photograph.mean(axis=2), kernel)
-            result = np.clip(127.5 + 127.5 * result / np.quantile(np.abs(result), 0.995), 0, 255).astype(
-                np.uint8
-            )
+            result = np.clip(127.5 + 127.5 * result / np.quantile(np.abs(result), 0.995), 0, 255).astype(np.uint8)
         else:
             result = fa.convolve(photograph, kernel, axes=(0, 1), dtype="uint8")
         left = GAP + place % 3 * (SIDE + GAP)

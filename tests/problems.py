@@ -83,9 +83,7 @@ def random_problem(rng: np.random.Generator, longest: int = 40, largest: int = 9
     sizes = tuple(int(n) for n in rng.integers(1, side + 1, kernel_ndim))
     taps = _taps(rng, sizes)
     anywhere = rng.integers(-2, side + 2, kernel_ndim)
-    origin = tuple(
-        int(o) if rng.random() < 0.3 else size // 2 for o, size in zip(anywhere, sizes, strict=True)
-    )
+    origin = tuple(int(o) if rng.random() < 0.3 else size // 2 for o, size in zip(anywhere, sizes, strict=True))
     x = _array(rng, lengths, np.dtype(str(rng.choice(FLOATS * 3 + INTEGERS + COMPLEX))))
     shape = str(rng.choice(["same", "same", "full", "valid"]))
     if shape == "valid":
@@ -112,9 +110,7 @@ def random_problem(rng: np.random.Generator, longest: int = 40, largest: int = 9
     if result is not None and rng.random() < 0.5:
         region = regions(problem)
         there = tuple(stop - start for start, stop in region)
-        problem.out = _layout(
-            rng, guarded(tuple(reversed(there)), result, bool(rng.random() < 0.5)).T, rng.random()
-        )
+        problem.out = _layout(rng, guarded(tuple(reversed(there)), result, bool(rng.random() < 0.5)).T, rng.random())
     return problem
 
 
@@ -201,8 +197,7 @@ def expected(problem: Problem, by_scipy: bool) -> tuple[np.ndarray, np.ndarray]:
     if problem.call == "correlate" and taps.dtype.kind == "c":
         taps = taps.conj()  # SciPy conjugates, the definition here does not
     return tuple(
-        run(a, b, mode=mode, cval=c, origin=shift)
-        for a, b, c in ((x, taps, cval), (abs(x), abs(taps), abs(cval)))
+        run(a, b, mode=mode, cval=c, origin=shift) for a, b, c in ((x, taps, cval), (abs(x), abs(taps), abs(cval)))
     )
 
 
@@ -279,9 +274,7 @@ def _check_floats(got: np.ndarray, want: np.ndarray, bound: np.ndarray, problem:
         places = np.isfinite if got.dtype.kind == "c" else np.isnan
         assert (places(got)[np.abs(want) != np.inf] == places(want)[np.abs(want) != np.inf]).all(), problem
         if got.dtype.kind == "f":
-            assert (got[np.isinf(want)] == want[np.isinf(want)]).all(), (
-                f"infinities in other places: {problem}"
-            )
+            assert (got[np.isinf(want)] == want[np.isinf(want)]).all(), f"infinities in other places: {problem}"
         error, bound = np.abs(got - want)[finite], bound[finite]
     assert (error <= bound).all(), f"{problem}\n{error.max()} > {bound[error.argmax()]}"
 

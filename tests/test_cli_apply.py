@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import scipy.ndimage
 import tifffile
+from faltung.cli.main import app, main
 from PIL import Image
 from typer.testing import CliRunner
 
 import faltung as fa
 from faltung.cli import images
-from faltung.cli.main import app, main
 
 GAUSSIAN = "gaussian(1.5)"
 
@@ -70,9 +70,7 @@ def test_palette_and_jpeg(command, rng):
     samples = np.kron(rng.integers(0, 256, (5, 5, 3), dtype=np.uint8), np.ones((8, 8, 1), np.uint8))
     Image.fromarray(samples).quantize(25).save("palette.png")
     assert command("apply", "palette.png", "-k", "delta()", "-o", "out.png")[0] == 0
-    assert np.array_equal(
-        np.asarray(Image.open("out.png")), np.asarray(Image.open("palette.png").convert("RGB"))
-    )
+    assert np.array_equal(np.asarray(Image.open("out.png")), np.asarray(Image.open("palette.png").convert("RGB")))
     Image.fromarray(samples).save("a.jpg", quality=95)
     assert command("apply", "a.jpg", "-k", GAUSSIAN, "-o", "b.jpg")[0] == 0
     decoded = np.asarray(Image.open("a.jpg"))
@@ -107,9 +105,7 @@ def test_tiff_pages_of_different_shapes_and_colours(command, rng):
 def test_arrays_axes_modes_and_correlation(command, rng):
     volume = rng.random((6, 7, 8))
     np.save("v.npy", volume)
-    assert (
-        command("apply", "v.npy", "-k", "[1, 2, 3]", "--axes", "1", "--mode", "wrap", "-o", "w.npy")[0] == 0
-    )
+    assert command("apply", "v.npy", "-k", "[1, 2, 3]", "--axes", "1", "--mode", "wrap", "-o", "w.npy")[0] == 0
     expected = scipy.ndimage.convolve1d(volume, [1, 2, 3], axis=1, mode="wrap")
     assert np.allclose(np.load("w.npy"), expected)
     arguments = ("--correlate", "--mode", "constant", "--cval", "2", "--dtype", "float32")
@@ -205,9 +201,7 @@ def test_wrong_input_gets_one_message_and_no_file(command, tmp_path, arguments, 
 
 
 def test_plan_prints_what_would_run(command):
-    code, out, _ = command(
-        "plan", "--shape", "480x640", "--dtype", "uint8", "-k", "gaussian(2) * sobel(axis=1)"
-    )
+    code, out, _ = command("plan", "--shape", "480x640", "--dtype", "uint8", "-k", "gaussian(2) * sobel(axis=1)")
     assert code == 0
     assert "gaussian(2) * sobel(axis=1)" in out
     assert "480 x 640 uint8" in out

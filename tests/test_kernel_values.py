@@ -150,9 +150,7 @@ def test_kernels_are_immutable(name):
 # ---- operands ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "two", [2, 2.0, np.float64(2), np.float32(2), np.int8(2), Fraction(2), np.array(2.0)]
-)
+@pytest.mark.parametrize("two", [2, 2.0, np.float64(2), np.float32(2), np.int8(2), Fraction(2), np.array(2.0)])
 def test_every_real_number_scales(two):
     f = Kernel([1, 2])
     for product in (two * f, f * two):

@@ -234,18 +234,14 @@ def test_nothing_is_multiplied_out_unasked():
     assert huge.shape == (1008000, 1008000)
     assert "taps" not in vars(huge)
     assert huge == huge.flip().flip()
-    with pytest.raises(
-        ArgumentError, match="taps: expected at most 67108864 taps to multiply out, got 1008000 x"
-    ):
+    with pytest.raises(ArgumentError, match="taps: expected at most 67108864 taps to multiply out, got 1008000 x"):
         _ = huge.taps
     assert (Box((10**6, 10**6))).rank() == 1
 
 
 def test_separable_products_are_multiplied_out_by_axis():
     wide = gaussian(12) * Box((40, 30)) * gaussian((9, 14)) * laplacian()
-    dense = signal.fftconvolve(
-        signal.fftconvolve(gaussian(12).taps, Box((40, 30)).taps), gaussian((9, 14)).taps
-    )
+    dense = signal.fftconvolve(signal.fftconvolve(gaussian(12).taps, Box((40, 30)).taps), gaussian((9, 14)).taps)
     np.testing.assert_allclose(wide.taps, signal.fftconvolve(dense, laplacian().taps), atol=1e-15)
 
 

@@ -191,9 +191,7 @@ def test_motion_is_the_length_of_the_line_in_each_pixel(length, angle):
 
 
 @pytest.mark.parametrize("ndim", [1, 2, 3, 4])
-@pytest.mark.parametrize(
-    "kernel", [delta, lambda ndim: gaussian(1, ndim=ndim), lambda ndim: binomial(3, ndim=ndim)]
-)
+@pytest.mark.parametrize("kernel", [delta, lambda ndim: gaussian(1, ndim=ndim), lambda ndim: binomial(3, ndim=ndim)])
 def test_means_sum_to_one_in_any_dimension(kernel, ndim):
     assert kernel(ndim=ndim).ndim == ndim
     assert math.isclose(kernel(ndim=ndim).taps.sum(), 1.0)
@@ -257,9 +255,7 @@ def test_extreme_arguments_give_finite_taps(call):
 
 
 def test_every_named_kernel_is_in_the_table():
-    assert {name for name, function in globals().items() if callable(function) and name in NAMED} == set(
-        NAMED
-    )
+    assert {name for name, function in globals().items() if callable(function) and name in NAMED} == set(NAMED)
 
 
 @pytest.mark.parametrize(

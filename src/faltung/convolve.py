@@ -243,9 +243,7 @@ def _plan(
     except TypeError:  # an argument that cannot be hashed cannot be right either, and is reported here
         return make_plan(_problem(x, kernel, reflected, mode, cval, shape, axes, dtype), method)
     if found is None:
-        found = _plans[key] = make_plan(
-            _problem(x, kernel, reflected, mode, cval, shape, axes, dtype), method
-        )
+        found = _plans[key] = make_plan(_problem(x, kernel, reflected, mode, cval, shape, axes, dtype), method)
         while len(_plans) > _MOST_PLANS:
             _plans.popitem(last=False)
     return found
@@ -322,9 +320,7 @@ def _axes(axes: Any, ndim: int, kernel_ndim: int) -> tuple[int, ...]:
         if isinstance(axis, bool) or not isinstance(axis, numbers.Integral):
             raise ArgumentTypeError("axes", "an integer for each axis of the kernel", repr(axes))
     if len(chosen) != kernel_ndim:
-        raise ArgumentError(
-            "axes", f"{kernel_ndim}, one for each axis of the kernel", f"{len(chosen)}: {axes!r}"
-        )
+        raise ArgumentError("axes", f"{kernel_ndim}, one for each axis of the kernel", f"{len(chosen)}: {axes!r}")
     if any(not -ndim <= axis < ndim for axis in chosen):
         raise ArgumentError("axes", f"axes of an array with {ndim}", repr(axes))
     placed = tuple(int(axis) % ndim for axis in chosen)
@@ -340,7 +336,5 @@ def _cval(cval: Any, dtype: np.dtype[Any]) -> complex:
     if dtype.kind == "c":
         return value
     if value.imag:
-        raise ArgumentError(
-            "cval", "a real number for a real array", repr(cval), "Convert x to a complex dtype."
-        )
+        raise ArgumentError("cval", "a real number for a real array", repr(cval), "Convert x to a complex dtype.")
     return math.nan if math.isnan(value.real) else value.real

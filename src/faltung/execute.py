@@ -160,9 +160,7 @@ class _Program:
 
     def _prepare(self, source: np.dtype[Any]) -> list[BlockFunction]:
         engine = ENGINES[self.plan.engine]
-        return [
-            engine.prepare(Task(taps, self.layout.step, source, self.written)) for taps in self.problem.passes
-        ]
+        return [engine.prepare(Task(taps, self.layout.step, source, self.written)) for taps in self.problem.passes]
 
     @cached_property
     def gather(self) -> Any:
@@ -247,9 +245,7 @@ class _Program:
         columns[maps[-1] == OUTSIDE] = FILL
         inner = [0, 0]
         if source.packed:
-            inner = [
-                layout.step * min(max(edge - first, 0), len(maps[-1])) for edge in (0, layout.lengths[-1])
-            ]
+            inner = [layout.step * min(max(edge - first, 0), len(maps[-1])) for edge in (0, layout.lengths[-1])]
         rows, columns = np.ascontiguousarray(rows), np.ascontiguousarray(columns)
         strides = [columns.size * self.extended.itemsize]
         for positions in reversed(maps[1:-1]):
@@ -332,10 +328,7 @@ class _Program:
         return [
             _Tile(
                 corner,
-                tuple(
-                    min(length, stop - start)
-                    for start, length, (_, stop) in zip(corner, tile, box, strict=True)
-                ),
+                tuple(min(length, stop - start) for start, length, (_, stop) in zip(corner, tile, box, strict=True)),
                 inside,
             )
             for corner in itertools.product(*steps)

@@ -66,7 +66,7 @@ def workers(count: int) -> Iterator[None]:
     >>> import faltung as fa
     >>> with fa.workers(1):
     ...     fa.convolve(np.array([1.0, 2.0, 4.0]), np.array([0.5, 0.5]))
-    array([1. , 1.5, 3. ])
+    array([1.5, 3. , 4. ])
     """
     token = _chosen.set(_checked(count, "count"))
     try:

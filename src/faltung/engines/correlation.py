@@ -278,8 +278,7 @@ class Registers:
         first = column * what.step * what.source.bytes
         width = self.lanes * what.source.bytes
         return [
-            load(f, f.at(line, first + v * width), what.source, what.number, self.lanes)
-            for v in range(self.vectors)
+            load(f, f.at(line, first + v * width), what.source, what.number, self.lanes) for v in range(self.vectors)
         ]
 
     def _feed(

@@ -114,9 +114,7 @@ _Code = Callable[..., int]
 class _Panels:
     """Compiled code with its taps; the offset tables of each block layout are made once and kept."""
 
-    def __init__(
-        self, code: _Code, task: Task, corners: NDArray[np.int64], taps: NDArray[np.floating]
-    ) -> None:
+    def __init__(self, code: _Code, task: Task, corners: NDArray[np.int64], taps: NDArray[np.floating]) -> None:
         self._code = code
         self._task = task
         self._corners = corners

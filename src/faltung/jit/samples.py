@@ -11,9 +11,7 @@ from faltung.jit.ir import Function, Value, vector
 
 __all__ = ["Sample", "load", "sample", "splat", "store"]
 
-_ALIGN = (
-    "align 1"  # NumPy arrays may start anywhere; on today's processors an unaligned load costs nothing extra
-)
+_ALIGN = "align 1"  # NumPy arrays may start anywhere; on today's processors an unaligned load costs nothing extra
 
 
 @dataclass(frozen=True)
@@ -125,9 +123,7 @@ def _single_from_half(f: Function, half: Value, lanes: int) -> Value:
     scale = splat(f, "0x46F0000000000000", "float", lanes)  # 2**112
     scaled = f.value(f"fmul {number} {f.value(f'bitcast {bits} {magnitude} to {number}')}, {scale}")
     exponent = f.value(f"icmp uge {bits} {magnitude}, {constant(0x0F800000)}")
-    special = f.value(
-        f"select {vector('i1', lanes)} {exponent}, {bits} {constant(0x7F800000)}, {bits} {constant(0)}"
-    )
+    special = f.value(f"select {vector('i1', lanes)} {exponent}, {bits} {constant(0x7F800000)}, {bits} {constant(0)}")
     finite = f.value(f"bitcast {number} {scaled} to {bits}")
     joined = f.value(f"or {bits} {f.value(f'or {bits} {finite}, {special}')}, {sign}")
     return f.value(f"bitcast {bits} {joined} to {number}")

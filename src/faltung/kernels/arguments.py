@@ -84,9 +84,7 @@ def axis_index(axis: int, ndim: int) -> int:
     return integer("axis", axis, -ndim, ndim - 1) % ndim
 
 
-def per_axis(
-    argument: str, value: Any, ndim: int | None, check: Callable[[str, Any], Number]
-) -> tuple[Number, ...]:
+def per_axis(argument: str, value: Any, ndim: int | None, check: Callable[[str, Any], Number]) -> tuple[Number, ...]:
     """Return one checked number per axis; a single number serves every axis, two if `ndim` does not say."""
     axes = None if ndim is None else dimensions(ndim)
     if not is_sequence(value):

@@ -184,9 +184,7 @@ def gabor(
     shift = real("phase", phase)
     if axes == 1:
         if turn != 0 or sigma_y is not None:
-            raise ArgumentError(
-                "ndim", "2 for a wave with angle or sigma_y", "1", "Leave angle and sigma_y out."
-            )
+            raise ArgumentError("ndim", "2 for a wave with angle or sigma_y", "1", "Leave angle and sigma_y out.")
         return Taps(_wave_taps(along, cycles, _radius(reach * along), shift))
     # A wave along an axis is constant along the other, and not almost constant: that keeps a factor real.
     cos, sin = (0.0 if abs(part) < 1e-15 else part for part in (math.cos(turn), math.sin(turn)))

@@ -204,9 +204,7 @@ def gaussian_derivative(
     if ndim is None and several and not is_sequence(sigma):
         ndim = len(order)  # type: ignore[arg-type]
     sigmas = per_axis("sigma", sigma, ndim, non_negative)
-    orders = per_axis(
-        "order", order, len(sigmas), lambda name, value: integer(name, value, 0, _LARGEST_ORDER)
-    )
+    orders = per_axis("order", order, len(sigmas), lambda name, value: integer(name, value, 0, _LARGEST_ORDER))
     if not several:
         own = axis_index(-1 if axis is None else axis, len(sigmas))
         orders = tuple(n if index == own else 0 for index, n in enumerate(orders))

@@ -36,8 +36,7 @@ def draw_kernel(taps: TapArray, origin: tuple[int, ...], caption: str) -> str:
     width = max(*(row[1] for row in rows), 5.5 * len(note))
     height = sum(row[2] + _GAP for row in rows)
     body = "".join(
-        f'<g transform="translate(0 {index * (row[2] + _GAP):g})">{row[0]}</g>'
-        for index, row in enumerate(rows)
+        f'<g transform="translate(0 {index * (row[2] + _GAP):g})">{row[0]}</g>' for index, row in enumerate(rows)
     )
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:g}" height="{height + 14:g}" '

@@ -145,8 +145,7 @@ def make_plan(problem: Problem, method: str = "auto") -> Plan:
     for name, engine in ENGINES.items():
         refusals[name] = next((text for text in map(engine.accepts, tasks) if text), "")
         times[name] = sum(
-            seconds(engine.work(task), math.prod(problem.result_shape), problem.number, TYPICAL)
-            for task in tasks
+            seconds(engine.work(task), math.prod(problem.result_shape), problem.number, TYPICAL) for task in tasks
         )
         if refusals[name]:
             times[name] = math.inf
@@ -170,7 +169,7 @@ def make_plan(problem: Problem, method: str = "auto") -> Plan:
 
 
 def _real_part(dtype: np.dtype[Any], number: np.dtype[Any]) -> np.dtype[Any]:
-    """What the engine reads for samples of `dtype`: the samples, or the number they are converted to in scratch."""
+    """Return what the engine reads for samples of `dtype`: these, or the number they become in scratch."""
     if dtype.kind == "c":
         return np.dtype(f"f{dtype.itemsize // 2}")
     readable = dtype.isnative and dtype.kind != "b" and dtype != np.float16
