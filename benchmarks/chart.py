@@ -27,33 +27,29 @@ def line_chart(title: str, x_label: str, y_label: str, lines: dict[str, list[tup
     def down(y: float) -> float:
         return top + (height - top - bottom) * (high - math.log10(y)) / (high - low)
 
+    def line(x1: float, y1: float, x2: float, y2: float, colour: str) -> str:
+        return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="{colour}"/>'
+
+    def words(x: float, y: float, text: str, size: int, anchor: str = "middle", **more: str) -> str:
+        extra = "".join(f' {key.replace("_", "-")}="{value}"' for key, value in more.items())
+        return f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" text-anchor="{anchor}"{extra}>{escape(text)}</text>'
+
+    middle = (top + height - bottom) / 2
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img" font-family="sans-serif">',
-        f"<title>{escape(title)}</title>",
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img"',
+        f'font-family="sans-serif" fill="#343a40"><title>{escape(title)}</title>',
         f'<rect width="{width}" height="{height}" rx="8" fill="#ffffff"/>',
-        f'<text x="{left}" y="26" font-size="16" font-weight="600" fill="#212529">{escape(title)}</text>',
+        words(left, 26, title, 16, "start", font_weight="600"),
+        words((left + width - right) / 2, height - 10, x_label, 13),
+        words(16, middle, y_label, 13, transform=f"rotate(-90 16 {middle})"),
     ]
     for x in xs:
-        parts.append(
-            f'<line x1="{across(x):.1f}" x2="{across(x):.1f}" y1="{top}" y2="{height - bottom}" stroke="#f1f3f5"/>'
-        )
-        parts.append(
-            f'<text x="{across(x):.1f}" y="{height - bottom + 18}" font-size="12" text-anchor="middle" fill="#495057">{x:g}</text>'
-        )
+        parts.append(line(across(x), top, across(x), height - bottom, "#f1f3f5"))
+        parts.append(words(across(x), height - bottom + 18, f"{x:g}", 12))
     for tick in (a * 10**b for b in range(-2, 6) for a in (1, 3)):
         if low <= math.log10(tick) <= high:
-            parts.append(
-                f'<line x1="{left}" x2="{width - right}" y1="{down(tick):.1f}" y2="{down(tick):.1f}" stroke="#dee2e6"/>'
-            )
-            parts.append(
-                f'<text x="{left - 8}" y="{down(tick) + 4:.1f}" font-size="12" text-anchor="end" fill="#495057">{tick:g}</text>'
-            )
-    parts.append(
-        f'<text x="{(left + width - right) / 2}" y="{height - 10}" font-size="13" text-anchor="middle" fill="#212529">{escape(x_label)}</text>'
-    )
-    parts.append(
-        f'<text x="16" y="{(top + height - bottom) / 2}" font-size="13" text-anchor="middle" fill="#212529" transform="rotate(-90 16 {(top + height - bottom) / 2})">{escape(y_label)}</text>'
-    )
+            parts.append(line(left, down(tick), width - right, down(tick), "#dee2e6"))
+            parts.append(words(left - 8, down(tick) + 4, f"{tick:g}", 12, "end"))
     taken: list[float] = []
     for name, points in sorted(lines.items(), key=lambda item: item[1][-1][1]):
         colour = _COLOURS.get(name.split()[0], "#495057")
@@ -61,14 +57,11 @@ def line_chart(title: str, x_label: str, y_label: str, lines: dict[str, list[tup
         thick = 3 if name == "faltung" else 1.8
         path = " ".join(f"{across(x):.1f},{down(y):.1f}" for x, y in points)
         parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="{thick}"{dash}/>')
-        parts += [
-            f'<circle cx="{across(x):.1f}" cy="{down(y):.1f}" r="{thick + 0.6}" fill="{colour}"/>' for x, y in points
-        ]
+        for x, y in points:
+            parts.append(f'<circle cx="{across(x):.1f}" cy="{down(y):.1f}" r="{thick + 0.6}" fill="{colour}"/>')
         place = down(points[-1][1]) + 4
         while any(abs(place - other) < 15 for other in taken):
             place -= 3
         taken.append(place)
-        parts.append(
-            f'<text x="{width - right + 10}" y="{place:.1f}" font-size="13" fill="{colour}">{escape(name)}</text>'
-        )
+        parts.append(words(width - right + 10, place, name, 13, "start", fill=colour))
     return "\n".join([*parts, "</svg>"]) + "\n"

@@ -89,8 +89,8 @@ def main() -> None:
         return
     header = ["image", "kernel", "faltung ms", "Gflop/s", "over best peer", "copies", *_PEERS]
     note = (
-        f"\nImage {SIZE} x {SIZE}, same dtype in and out, all cores. Times are the best of the rounds, ratios are medians over\n"
-        "rounds in which all contenders ran in turn. 'copies' is our time over that of `numpy.copyto`.\n"
+        f"\nImage {SIZE} x {SIZE}, same dtype in and out, all cores. Times are the best of the rounds, ratios are\n"
+        "medians over rounds in which all contenders ran in turn. 'copies' is our time over that of `numpy.copyto`.\n"
     )
     write("dense", "Dense kernels", table(header, rows) + note, data)
     shown = {name: points for name, points in lines.items() if name != "SciPy fftconvolve"}

@@ -1,6 +1,9 @@
 """What all tests share."""
 
+from __future__ import annotations
+
 import os
+import sys
 
 import pytest
 
@@ -9,18 +12,38 @@ import pytest
 def _own_cache(tmp_path_factory):
     """Keep compiled objects of a test run to itself: a test must not depend on what ran before."""
     os.environ["FALTUNG_CACHE"] = str(tmp_path_factory.mktemp("objects"))
-    yield
+
+
+def _forget():
+    from faltung import execute
+    from faltung.convolve import _plans
+
+    execute._program.cache_clear()
+    _plans.clear()
 
 
 @pytest.fixture(params=[128, 256, 512], ids=["4 lanes", "8 lanes", "16 lanes"])
 def vector_bits(request, monkeypatch):
     """Run a test at every vector width; plans and programs made for another are forgotten."""
-    from faltung import execute
-    from faltung.convolve import _plans
-
     monkeypatch.setenv("FALTUNG_VECTOR_BITS", str(request.param))
-    execute._program.cache_clear()
-    _plans.clear()
+    _forget()
     yield request.param
-    execute._program.cache_clear()
-    _plans.clear()
+    _forget()
+
+
+@pytest.fixture(params=[(1, 1, 1), (8, 40, 1), (40, 1, 5)], ids=["one sample", "8 x 5", "rows"])
+def tiny_tiles(request, monkeypatch):
+    """Cut even the smallest problem into many tiles: widest tile, samples of a tile, strip along the border."""
+    from faltung import execute
+
+    # The function `faltung.plan` hides the package of that name from a plain import statement.
+    planner = sys.modules["faltung.plan.planner"]
+    widest, samples, strip = request.param
+    monkeypatch.setattr(execute, "_SMALL", 0)
+    monkeypatch.setattr(execute, "_STRIP", strip)
+    monkeypatch.setattr(planner, "_WIDEST_TILE", widest)
+    monkeypatch.setattr(planner, "_SMALLEST_TILE", samples)
+    monkeypatch.setattr(planner, "_LARGEST_TILE", samples)
+    _forget()
+    yield request.param
+    _forget()
