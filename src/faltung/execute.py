@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import itertools
 import math
-import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
@@ -17,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from faltung import scratch
 from faltung.arrays import as_array
 from faltung.boundary import OUTSIDE, index_map
-from faltung.engines.base import BlockFunction, Task
+from faltung.engines.base import BlockFunction
 from faltung.engines.gather import FILL, gather_function
 from faltung.errors import ArgumentError
 from faltung.jit.target import host
@@ -38,8 +38,6 @@ _STRIP = 16
 _SMALL, _QUICK = 1 << 17, 1 << 22
 #: Most tiles whose tables are kept from call to call.
 _MOST_TABLES = 64
-#: Bytes of the largest scratch buffer that a thread keeps.
-_KEPT_SCRATCH = 1 << 22
 
 
 def execute(plan: Plan, x: Any, out: Any = None, workers: int | None = None) -> NDArray[Any]:
@@ -96,26 +94,6 @@ class _Frame:
     packed: bool  # the samples of a row lie side by side
 
 
-class _Scratch(threading.local):
-    """Buffers of one thread, kept between calls unless they are large."""
-
-    def __init__(self) -> None:
-        self._kept: dict[str, tuple[NDArray[np.uint8], int]] = {}
-
-    def take(self, name: str, size: int) -> tuple[NDArray[np.uint8], int]:
-        """Buffer of at least `size` bytes, and its address."""
-        found = self._kept.get(name)
-        if found is None or found[0].size < size:
-            buffer = np.empty(size, np.uint8)
-            found = (buffer, buffer.ctypes.data)
-            if size <= _KEPT_SCRATCH:
-                self._kept[name] = found
-        return found
-
-
-_scratch = _Scratch()
-
-
 @dataclass(frozen=True)
 class _Gathering:
     """How the source block of a tile is collected in scratch."""
@@ -160,7 +138,7 @@ class _Program:
 
     def _prepare(self, source: np.dtype[Any]) -> list[BlockFunction]:
         engine = ENGINES[self.plan.engine]
-        return [engine.prepare(Task(taps, self.layout.step, source, self.written)) for taps in self.problem.passes]
+        return [engine.prepare(task) for task in self.problem.tasks(source, self.written)]
 
     @cached_property
     def gather(self) -> Any:
@@ -185,7 +163,7 @@ class _Program:
                 address = source_start + _offset(tile, source, self.layout.origins)
             else:
                 blocks, gathering = self.from_scratch, self.gathering(tile, source)
-                _keep, address = _scratch.take("source", gathering.size)
+                _keep, address = scratch.take("source", gathering.size)
                 strides = gathering.strides
                 self.gather(source_start, address, *gathering.arguments)
             if self.direct and target.packed:
@@ -271,7 +249,7 @@ class _Program:
         *outer, columns = tile.shape
         shape = (*outer, columns * self.layout.step)
         size = math.prod(shape) * self.written.itemsize
-        return _scratch.take(name, size)[0][:size].view(self.written).reshape(shape)
+        return scratch.take(name, size)[0][:size].view(self.written).reshape(shape)
 
     def store(self, results: list[NDArray[Any]], out: NDArray[Any], tile: _Tile) -> None:
         """Put a result into its place, converting it to the dtype of `out`."""
@@ -302,7 +280,7 @@ class _Program:
         """Tiles of an array whose samples the engine can read as they lie."""
         regions = self.layout.regions
         outputs = math.prod(stop - start for start, stop in regions) * self.layout.step
-        if outputs <= _SMALL and outputs * self.plan.taps <= _QUICK:
+        if outputs <= _SMALL and outputs * self.plan.multiply_adds <= _QUICK:
             return self.gathered_tiles
         layout = self.layout
         cuts = [

@@ -29,6 +29,8 @@ class Task:
     ----------
     taps : ndarray
         Real taps of at least two axes, in the number computed with (float32 or float64).
+    factors : tuple of ndarray or None
+        One-dimensional factors of which the taps are the outer product, one for each axis, if they are one.
     step : int
         Samples from one position of the last axis to the next: the number of interleaved channels.
     source, target : dtype
@@ -36,6 +38,7 @@ class Task:
     """
 
     taps: NDArray[np.floating]
+    factors: tuple[NDArray[np.float64], ...] | None
     step: int
     source: np.dtype
     target: np.dtype
@@ -51,10 +54,16 @@ class Work:
         Multiplications with the addition that follows.
     bytes : float
         Bytes that must come from or go to main memory.
+    passes : int
+        How often a sample goes through the cache.
+    roundings : float
+        Bound of the rounding error, in units of half the machine epsilon times the sum of abs(tap) * abs(sample).
     """
 
     multiply_adds: float
     bytes: float
+    passes: int
+    roundings: float
 
 
 class BlockFunction(Protocol):
@@ -87,6 +96,10 @@ class Engine(Protocol):
     @property
     def name(self) -> str:
         """What ``method=`` calls it."""
+
+    @property
+    def tile_samples(self) -> int:
+        """Most samples of a tile with which it is at its best."""
 
     def accepts(self, task: Task) -> str:
         """Return why the task cannot be done this way, or an empty string if it can."""

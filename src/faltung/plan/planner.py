@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from faltung.engines.base import Engine, Task
+from faltung.engines.base import Engine
 from faltung.engines.direct import Direct
+from faltung.engines.separable import Separable
 from faltung.errors import ArgumentError
 from faltung.plan.cost import TYPICAL, seconds
 from faltung.plan.problem import Problem
@@ -21,12 +22,10 @@ if TYPE_CHECKING:
 
 __all__ = ["ENGINES", "Candidate", "Plan", "make_plan"]
 
-ENGINES: dict[str, Engine] = {engine.name: engine for engine in (Direct(),)}
+ENGINES: dict[str, Engine] = {engine.name: engine for engine in (Direct(), Separable(Direct()))}
 
-#: Multiply-adds that make a tile worth handing to a thread, and bounds for the samples of a tile: enough to make the
-#: hand-over cheap, few enough for the second-level cache.
-_TILE_WORK, _SMALLEST_TILE, _LARGEST_TILE = 1 << 23, 1 << 14, 1 << 18
-_WIDEST_TILE = 1 << 12
+#: Multiply-adds that make a tile worth handing to a thread, the least samples of a tile, and its greatest width.
+_TILE_WORK, _SMALLEST_TILE, _WIDEST_TILE = 1 << 23, 1 << 14, 1 << 12
 
 
 @dataclass(frozen=True)
@@ -61,8 +60,8 @@ class Plan:
         What is asked.
     engine : str
         What was chosen.
-    taps : int
-        Multiply-adds for one output.
+    multiply_adds : float
+        For one output.
     tile_samples : int
         Samples of an output tile, about.
     candidates : tuple of Candidate
@@ -81,7 +80,7 @@ class Plan:
 
     problem: Problem
     engine: str
-    taps: int
+    multiply_adds: float
     tile_samples: int
     candidates: tuple[Candidate, ...]
     error: float
@@ -137,38 +136,35 @@ def make_plan(problem: Problem, method: str = "auto") -> Plan:
     if method != "auto" and method not in ENGINES:
         names = ", ".join(repr(name) for name in ("auto", *ENGINES))
         raise ArgumentError("method", f"one of {names}", repr(method))
-    tasks = [
-        Task(taps, problem.layout.step, _real_part(problem.dtype, problem.number), problem.number)
-        for taps in problem.passes
-    ]
-    times, refusals = {}, {}
+    tasks = problem.tasks(_readable(problem.dtype, problem.number), problem.number)
+    works, times, refusals = {}, {}, {}
+    samples = math.prod(problem.result_shape)
     for name, engine in ENGINES.items():
         refusals[name] = next((text for text in map(engine.accepts, tasks) if text), "")
-        times[name] = sum(
-            seconds(engine.work(task), math.prod(problem.result_shape), problem.number, TYPICAL) for task in tasks
-        )
-        if refusals[name]:
-            times[name] = math.inf
+        works[name] = [] if refusals[name] else [engine.work(task) for task in tasks]
+        found = sum(seconds(work, samples, problem.number, TYPICAL) for work in works[name])
+        times[name] = math.inf if refusals[name] else found
     chosen = min(times, key=times.__getitem__) if method == "auto" else method
     if refusals[chosen]:
-        raise ArgumentError("method", "an engine that can do this", repr(chosen), refusals[chosen])
-    others = sorted((name for name in times if name != chosen), key=times.__getitem__)
+        raise ArgumentError("method", "an engine that can do this", repr(chosen), f"It cannot: {refusals[chosen]}.")
     candidates = [Candidate(chosen, times[chosen], "")]
-    for name in others:
+    for name in sorted((name for name in times if name != chosen), key=times.__getitem__):
         slower = f"{times[name] / times[chosen]:.1f} times the predicted time"
         candidates.append(Candidate(name, times[name], refusals[name] or slower))
-    taps = sum(np.count_nonzero(part) for part in problem.passes)
+    multiply_adds = sum(work.multiply_adds for work in works[chosen])
+    roundings = max(work.roundings for work in works[chosen]) + len(tasks) - 1
+    wanted = max(_TILE_WORK // max(int(multiply_adds), 1), _SMALLEST_TILE)
     return Plan(
         problem=problem,
         engine=chosen,
-        taps=int(taps),
-        tile_samples=min(max(_TILE_WORK // max(int(taps), 1), _SMALLEST_TILE), _LARGEST_TILE),
+        multiply_adds=multiply_adds,
+        tile_samples=min(wanted, ENGINES[chosen].tile_samples),
         candidates=tuple(candidates),
-        error=(taps + 1) * float(np.finfo(problem.number).eps) / 2,
+        error=roundings * float(np.finfo(problem.number).eps) / 2,
     )
 
 
-def _real_part(dtype: np.dtype[Any], number: np.dtype[Any]) -> np.dtype[Any]:
+def _readable(dtype: np.dtype[Any], number: np.dtype[Any]) -> np.dtype[Any]:
     """Return what the engine reads for samples of `dtype`: these, or the number they become in scratch."""
     if dtype.kind == "c":
         return np.dtype(f"f{dtype.itemsize // 2}")

@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from faltung.arrays import computed_dtype
+from faltung.engines.base import Task
 from faltung.errors import ArgumentError
 from faltung.kernels import Kernel
+from faltung.kernels.rewrite import outer_factors
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -126,22 +128,35 @@ class Problem:
         return Layout(last, channels * pair, lengths, sizes_, origins_, regions_)
 
     @cached_property
-    def passes(self) -> tuple[NDArray[np.floating], ...]:
+    def passes(self) -> tuple[NDArray[np.float64], ...]:
         """Taps of the real correlations that make up the result: one, or the real and the imaginary one."""
         taps = self.correlated.taps
         parts = (taps.real, taps.imag) if taps.dtype.kind == "c" else (taps,)
-        return tuple(self._arranged(part) for part in parts)
-
-    def _arranged(self, taps: NDArray[np.floating]) -> NDArray[np.floating]:
-        """Taps in the order of the array's axes, in the number computed with."""
         order = np.argsort(self.axes)
+        return tuple(part.transpose(order).reshape(self.layout.sizes) for part in parts)
+
+    def tasks(self, source: np.dtype[Any], target: np.dtype[Any]) -> list[Task]:
+        """Return what the engines are asked to do for each pass, given what the blocks hold."""
+        return [
+            Task(taps, factors, self.layout.step, source, target)
+            for taps, factors in zip(self._rounded, self._factors, strict=True)
+        ]
+
+    @cached_property
+    def _rounded(self) -> list[NDArray[np.floating]]:
+        """Taps of the passes in the number computed with."""
         with np.errstate(over="ignore"):
-            arranged = taps.transpose(order).reshape(self.layout.sizes).astype(self.number)
-        if not np.isfinite(arranged).all():
+            rounded = [np.ascontiguousarray(taps, dtype=self.number) for taps in self.passes]
+        if not all(np.isfinite(taps).all() for taps in rounded):
             raise ArgumentError(
                 "kernel",
                 f"taps within the range of {self.number}, which this array is computed with",
-                f"a tap of magnitude {np.abs(taps).max():g}",
+                f"a tap of magnitude {np.abs(self.kernel.taps).max():g}",
                 "Convert the array to float64, or scale the kernel.",
             )
-        return np.ascontiguousarray(arranged)
+        return rounded
+
+    @cached_property
+    def _factors(self) -> list[tuple[NDArray[np.float64], ...] | None]:
+        eps = float(np.finfo(self.number).eps)
+        return [outer_factors(taps, eps) for taps in self.passes]

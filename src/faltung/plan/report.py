@@ -22,7 +22,7 @@ def describe(plan: Plan) -> str:
         ("convolve" if problem.reflected else "correlate", f"{problem.kernel!r}"),
         ("input", f"{_shape(problem.shape)} {problem.dtype}, mode {mode}, axes {problem.axes}"),
         ("output", f"{_shape(problem.result_shape)} {problem.result}, computed in {problem.number}"),
-        ("engine", f"{plan.engine}, {plan.taps} multiply-adds a sample"),
+        ("engine", f"{plan.engine}, {plan.multiply_adds:g} multiply-adds a sample"),
         ("tile", f"{_shape(tile)}, scratch at most {_bytes(scratch)} a worker"),
         ("time", f"{_time(plan.candidates[0].seconds)} predicted, on one core"),
         ("error", f"at most {plan.error:.1e} of the sum of |tap| |sample|"),
