@@ -43,7 +43,7 @@ def tiny_tiles(request, monkeypatch):
     monkeypatch.setattr(execute, "_STRIP", strip)
     monkeypatch.setattr(planner, "_WIDEST_TILE", widest)
     monkeypatch.setattr(planner, "_SMALLEST_TILE", samples)
-    monkeypatch.setattr(planner, "_LARGEST_TILE", samples)
+    monkeypatch.setattr(planner, "_TILE_WORK", 1)
     _forget()
     yield request.param
     _forget()

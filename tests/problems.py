@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import ctypes
+import functools
 import math
 import mmap
 from dataclasses import dataclass
@@ -21,9 +22,10 @@ import scipy.signal
 
 import faltung as fa
 import reference
+from faltung.plan.planner import ENGINES
 
 MODES = ("reflect", "constant", "nearest", "mirror", "wrap")
-FLOATS = ("f2", "f4", "f8", ">f4", ">f8")
+FLOATS = ("f2", "f4", "f8", ">f2", ">f4", ">f8")
 INTEGERS = ("u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", ">i2", ">u4", "?")
 COMPLEX = ("c8", "c16", ">c8")
 
@@ -62,13 +64,14 @@ class Problem:
     axes: tuple[int, ...]
     result: np.dtype | None
     out: np.ndarray | None
+    method: str
 
     def __str__(self) -> str:
         return (
             f"{self.call} x={self.x.shape} {self.x.dtype} strides={self.x.strides} taps={self.taps.shape} "
             f"{self.taps.dtype} nonzero={np.count_nonzero(self.taps)} origin={self.origin} mode={self.mode} "
             f"cval={self.cval} shape={self.shape} axes={self.axes} result={self.result} "
-            f"out={None if self.out is None else self.out.strides}"
+            f"out={None if self.out is None else self.out.strides} method={self.method}"
         )
 
 
@@ -106,6 +109,7 @@ def random_problem(rng: np.random.Generator, longest: int = 40, largest: int = 9
         axes,
         result,
         None,
+        str(rng.choice(["auto", *ENGINES])),
     )
     if result is not None and rng.random() < 0.5:
         region = regions(problem)
@@ -116,6 +120,8 @@ def random_problem(rng: np.random.Generator, longest: int = 40, largest: int = 9
 
 def _taps(rng: np.random.Generator, sizes: tuple[int, ...]) -> np.ndarray:
     taps = rng.standard_normal(sizes)
+    if rng.random() < 0.3:  # an outer product, which engines may take apart
+        taps = functools.reduce(np.multiply.outer, [rng.standard_normal(size) for size in sizes])
     if rng.random() < 0.15:
         taps = taps + 1j * rng.standard_normal(sizes)
     if rng.random() < 0.4:
@@ -210,18 +216,28 @@ def scipy_can(problem: Problem) -> bool:
 
 
 def solve(problem: Problem, workers: int | None = None) -> np.ndarray:
-    """Call what is under test."""
-    return getattr(fa, problem.call)(
-        problem.x,
-        fa.Kernel(problem.taps, problem.origin),
-        problem.mode,
-        problem.cval,
-        shape=problem.shape,
-        axes=problem.axes,
-        dtype=problem.result,
-        out=problem.out,
-        workers=workers,
-    )
+    """Call what is under test; an engine that cannot do it leaves the choice to the planner."""
+
+    def call(method: str) -> np.ndarray:
+        return getattr(fa, problem.call)(
+            problem.x,
+            fa.Kernel(problem.taps, problem.origin),
+            problem.mode,
+            problem.cval,
+            shape=problem.shape,
+            axes=problem.axes,
+            dtype=problem.result,
+            out=problem.out,
+            method=method,
+            workers=workers,
+        )
+
+    try:
+        return call(problem.method)
+    except fa.ArgumentError as error:
+        if error.argument != "method" or problem.method == "auto":
+            raise
+        return call("auto")
 
 
 def check(problem: Problem, by_scipy: bool) -> None:

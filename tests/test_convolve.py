@@ -21,6 +21,7 @@ import problems
 import reference
 from faltung import ArgumentError, ArgumentTypeError, FaltungError
 from faltung.convolve import _MOST_PLANS
+from faltung.plan.planner import ENGINES
 
 MODES = problems.MODES
 SIGNED, UNSIGNED = ("i1", "i2", "i4", "i8"), ("u1", "u2", "u4", "u8")
@@ -287,12 +288,16 @@ def test_any_number_of_workers_gives_the_same_bits(name):
         assert_same_bits(fa.convolve(x, taps, axes=axes, workers=count), first)
 
 
+@pytest.mark.parametrize("method", ENGINES)
 @pytest.mark.parametrize("shape", [(23, 31), (300, 500)])
 @pytest.mark.parametrize("size", [(3, 5), (21, 21)])
-def test_the_layout_changes_no_bit(shape, size):
+def test_neither_layout_nor_batch_nor_region_changes_a_bit(shape, size, method):
+    def convolve(x, *mode, **named):
+        return fa.convolve(x, taps, *mode, method=method, **named)
+
     x = normal(shape, "f2")
-    taps = normal(size)
-    first = fa.convolve(x, taps)
+    taps = np.multiply.outer(*map(normal, size))
+    first = convolve(x)
     wide = np.repeat(np.repeat(x.astype("f4"), 2, 0), 2, 1)
     for other in (
         x.astype("f4"),
@@ -303,12 +308,12 @@ def test_the_layout_changes_no_bit(shape, size):
         wide[::2, ::2],
         np.ascontiguousarray(x.astype("f4")[::-1, ::-1])[::-1, ::-1],
     ):
-        assert_same_bits(fa.convolve(other, taps), first)
-    assert_same_bits(fa.convolve(np.stack([x, -x]), taps), np.stack([first, -first]))
-    assert_same_bits(fa.convolve(np.stack([x, -x], -1), taps, axes=(0, 1)), np.stack([first, -first], -1))
-    full = fa.convolve(x, taps, shape="full")
+        assert_same_bits(convolve(other), first)
+    assert_same_bits(convolve(np.stack([x, -x])), np.stack([first, -first]))
+    assert_same_bits(convolve(np.stack([x, -x], -1), axes=(0, 1)), np.stack([first, -first], -1))
     rows, columns = ((n - 1) // 2 for n in size)
-    assert_same_bits(full[rows:, columns:][: shape[0], : shape[1]].copy(), fa.convolve(x, taps, "constant"))
+    same = convolve(x, "constant", shape="full")[rows:, columns:][: shape[0], : shape[1]]
+    assert_same_bits(same.copy(), convolve(x, "constant"))
 
 
 # ---- laws, exact on integers -------------------------------------------------------------------------------
@@ -355,10 +360,10 @@ def test_default_dtype(given_dtypes, result):
     for dtype in given_dtypes.split():
         got = fa.convolve(np.array([1, 0, 1], dtype), [1.0, 2.0])
         assert got.dtype == np.dtype(result), dtype
-        assert got.tolist() == [3, 1, 2]
+        assert got.tolist() == [2, 1, 3]
         got = fa.convolve(np.array([1, 0, 1], dtype), [1j, 2j])
         assert got.dtype == np.result_type(result, "c8"), dtype
-        assert got.tolist() == [3j, 1j, 2j]
+        assert got.tolist() == [2j, 1j, 3j]
     assert fa.convolve([1, 0, 1], [1.0, 2.0]).dtype == np.float64
 
 
@@ -369,7 +374,7 @@ def test_asked_for_dtype(dtype):
     for source in ("?", "u1", ">i2", "i8", "f2", "f4", "f8"):
         got = fa.convolve(np.array([1, 0, 1], source), [1.0, 2.25], dtype=dtype)
         assert got.dtype == np.dtype(dtype)
-        assert_array_equal(got, reference.stored(np.array([3.25, 1, 2.25]), np.dtype(dtype)))
+        assert_array_equal(got, reference.stored(np.array([2.25, 1, 3.25]), np.dtype(dtype)))
 
 
 def test_double_precision_where_the_result_asks_for_it():
@@ -423,6 +428,13 @@ def test_single_floats_overflow_to_infinity():
     assert fa.convolve(np.full(3, 3e38, "f4"), [1, 1]).tolist() == [np.inf] * 3
 
 
+@pytest.mark.parametrize("method", ENGINES)
+def test_nothing_overflows_on_the_way(method):
+    # Missing samples are often marked with a number near the least float; a mean over them is that number.
+    got = fa.convolve(np.full((60, 70), -1e38, "f4"), fa.box(5), method=method)
+    assert_allclose(got, -1e38, rtol=1e-6)
+
+
 def test_taps_that_single_floats_cannot_hold():
     with pytest.raises(ArgumentError) as caught:
         fa.convolve(np.ones(3, "f4"), [1, 1e300])
@@ -431,7 +443,6 @@ def test_taps_that_single_floats_cannot_hold():
         "magnitude 1e+300. Convert the array to float64, or scale the kernel."
     )
     assert fa.convolve(np.ones(2, "f4"), [1e300], dtype="f8").tolist() == [1e300, 1e300]
-    assert fa.convolve(np.full(2, 1e38, "f4"), [1e-44])[0] == pytest.approx(1e-6)
 
 
 @pytest.mark.parametrize("dtype", [None, "c16"])
@@ -471,17 +482,19 @@ def test_values_outside_need_not_fit_the_array(source, cval):
 )
 @pytest.mark.parametrize("size", [1, 2, 9, 600])
 def test_the_error_stays_below_what_the_plan_says(source, result, size):
-    x = (rng.standard_normal(700) * 2.0 ** rng.integers(-6, 7, 700)).astype(source)
-    if source == "i8":
-        x = rng.integers(-(2**62), 2**62, 700)
-    taps = rng.standard_normal(size)
-    got = fa.convolve(x, taps, shape="valid", dtype=result)[:40]
-    exact_taps = [Fraction(tap) for tap in taps[::-1].tolist()]
+    own = np.random.default_rng(size)
+    x = (own.standard_normal(700) * 2.0 ** own.integers(-3, 4, 700)).astype(source)
+    if x.dtype.kind in "iu":
+        x = own.integers(1, min(np.iinfo(source).max, 2**62), 700, source)
+    taps = own.standard_normal(size)
+    got = fa.convolve(x, taps, shape="valid", dtype=result)[:40].tolist()
+    reflected = [Fraction(tap) for tap in taps[::-1].tolist()]
     samples = [Fraction(sample) for sample in x.tolist()]
-    stated = Fraction(fa.plan(x, taps, shape="valid", dtype=result).error)
-    for n, value in enumerate(got.tolist()):
-        products = [tap * sample for tap, sample in zip(exact_taps, samples[n : n + size], strict=True)]
-        assert abs(Fraction(value) - sum(products)) <= stated * sum(map(abs, products))
+    errors = []
+    for n, value in enumerate(got):
+        products = [tap * sample for tap, sample in zip(reflected, samples[n : n + size], strict=True)]
+        errors.append(float(abs(Fraction(value) - sum(products)) / sum(map(abs, products))))
+    assert max(errors) <= fa.plan(x, taps, shape="valid", dtype=result).error
 
 
 # ---- what is not finite ------------------------------------------------------------------------------------
@@ -623,7 +636,7 @@ def test_one_tap_scales(mode):
 
 
 def test_lists_are_arrays():
-    assert fa.convolve([[1, 2], [3, 4]], [[1, 1]]).tolist() == [[2, 3], [6, 7]]
+    assert fa.convolve([[1, 2], [3, 4]], [[1, 1]]).tolist() == [[3, 4], [7, 8]]
     assert fa.convolve((True, False), [2]).tolist() == [2, 0]
 
 
@@ -652,25 +665,22 @@ def test_a_plan_is_made_from_a_shape():
 
 
 def test_a_plan_is_a_value():
-    run = fa.plan((40, 50), fa.box(3))
+    run = fa.plan((40, 50), fa.box(3), method="direct")
     with pytest.raises(AttributeError):
         run.engine = "fourier"
     assert run.engine == "direct"
-    assert run.taps == 9
     assert run.error == 10 * 2.0**-24
+    assert {candidate.engine for candidate in run.candidates} == {*ENGINES}
 
 
 def test_a_plan_prints_what_would_run():
-    text = str(fa.plan((40, 50), fa.Kernel([[1, 2, 1]]), "constant", 0.5, dtype="u1", result_dtype="i2"))
-    assert [line.split("  ")[0] for line in text.splitlines()] == [
-        "convolve",
-        "input",
-        "output",
-        "engine",
-        "tile",
-        "time",
-        "error",
-    ]
+    kernel = fa.Kernel([[1, 2, 1]])
+    run = fa.plan((40, 50), kernel, "constant", 0.5, dtype="u1", result_dtype="i2", method="direct")
+    text = str(run)
+    rows = [line.split()[0] for line in text.splitlines()]
+    assert rows[:7] == ["convolve", "input", "output", "engine", "tile", "time", "error"]
+    assert rows[7:] == ["rejected"] * (len(ENGINES) - 1)
+    assert "Kernel([[1, 2, 1]], origin=(0, 1))" in text
     assert "40 x 50 uint8, mode constant(0.5), axes (0, 1)" in text
     assert "40 x 50 int16, computed in float32" in text
     assert "direct, 3 multiply-adds a sample" in text
@@ -712,15 +722,17 @@ def test_a_plan_refuses_another_array():
 def test_plans_that_are_kept_are_not_confused():
     x = np.array([1.0, 2.0, 4.0])
     taps = np.array([1.0, 1.0])
-    assert fa.convolve(x, taps).tolist() == [2, 3, 6]
+    assert fa.convolve(x, taps).tolist() == [3, 6, 8]
     taps[0] = 3
-    assert fa.convolve(x, taps).tolist() == [4, 7, 14]
+    assert fa.convolve(x, taps).tolist() == [7, 14, 16]
     assert fa.correlate(x, taps).tolist() == [4, 5, 10]
     assert fa.convolve(x, fa.Kernel(taps, 0)).tolist() == [4, 7, 14]
     assert fa.convolve(x, taps, "constant").tolist() == [7, 14, 4]
-    assert fa.convolve(x, taps, "constant", np.float32(0.1))[-1] == 4 + 3 * np.float64(np.float32(0.1))
-    assert fa.convolve(x, taps, "constant", 0.1)[-1] == pytest.approx(4.3, rel=1e-15)
-    assert math.copysign(1, fa.convolve([-0.0], [1.0, 0], "constant", 0.0)[0]) == -1
+    assert fa.convolve(x, taps, "constant", 1).tolist() == [7, 14, 7]
+    assert fa.convolve(x, taps, "constant", np.float32(0.1))[2] == 4 + 3 * np.float64(np.float32(0.1))
+    assert fa.convolve(x, taps, "constant", 0.1)[2] == 4 + 3 * 0.1
+    for zero in (0.0, -0.0, 0.0):
+        assert math.copysign(1, fa.convolve([5.0], [1.0, 0.0], "constant", zero)[0]) == math.copysign(1, zero)
 
 
 def test_more_plans_than_are_kept():
@@ -785,7 +797,12 @@ def read_only():
             ArgumentError,
             "shape: expected one of 'same', 'valid', 'full', got 'Same'.",
         ),
-        ((X, K), {"method": "fft"}, ArgumentError, "method: expected one of 'auto', 'direct', got 'fft'."),
+        (
+            (X, K),
+            {"method": "fft"},
+            ArgumentError,
+            f"method: expected one of {', '.join(map(repr, ['auto', *ENGINES]))}, got 'fft'.",
+        ),
         (
             (X, K),
             {"axes": 0.0},
@@ -908,12 +925,6 @@ def read_only():
             f"{HALF_OUT} an array that is read-only. Pass a copy of it.",
         ),
         ((X, K), {"out": np.ma.zeros(6)}, ArgumentError, f"{HALF_OUT} a MaskedArray."),
-        (
-            (X, K),
-            {"out": np.zeros(6, object)},
-            ArgumentTypeError,
-            "out: expected numbers of at most double precision, got dtype object.",
-        ),
     ],
 )
 def test_errors_say_what_is_wrong_and_what_to_do(arguments, named, kind, message):
@@ -956,6 +967,7 @@ def test_errors_say_what_is_wrong_and_what_to_do(arguments, named, kind, message
         ((X, K), {"dtype": np.floating}, "dtype"),
         ((X, K), {"out": [0] * 6}, "out"),
         ((X, K), {"out": np.zeros(6, bool)}, "out"),
+        ((X, K), {"out": np.zeros(6, object)}, "out"),
         ((X, K), {"out": np.zeros(6, "M8[s]")}, "out"),
         ((np.ones((600, 600)), [K]), {"workers": 0}, "workers"),
         ((np.ones((600, 600)), [K]), {"workers": 2.0}, "workers"),
@@ -1039,8 +1051,9 @@ def peak():
     with open("/proc/self/status") as file:
         return next(int(line.split()[1]) for line in file if line.startswith("VmHWM")) / 1024
 
-shape, dtype, result, imaginary = eval(sys.argv[1])
-kernel = np.random.default_rng(0).standard_normal((5, 5)) * (1j if imaginary else 1)
+shape, dtype, result, kind = eval(sys.argv[1])
+dense = fa.Kernel(np.random.default_rng(0).standard_normal((5, 5)))
+kernel = {"dense": dense, "imaginary": 1j * dense, "gaussian": fa.gaussian(3.0)}[kind]
 x, out = np.ones(shape, dtype), np.ones(shape, result)
 fa.convolve(x[:300, :300], kernel, dtype=result)
 before = peak()
@@ -1052,16 +1065,17 @@ print(peak() - before)
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads the peak where Linux keeps it")
 @pytest.mark.parametrize(
-    ("shape", "dtype", "result", "imaginary"),
+    ("shape", "dtype", "result", "kind"),
     [
-        ((6000, 6000), "f4", "f4", False),
-        ((6000, 6000), "u1", "u1", False),
-        ((6000, 6000), "f2", "f2", False),
-        ((3000, 4000), "f4", "c8", True),
-        ((9_000_000, 2), "f4", "f4", False),
+        ((6000, 6000), "f4", "f4", "dense"),
+        ((6000, 6000), "f4", "f4", "gaussian"),
+        ((6000, 6000), "u1", "u1", "dense"),
+        ((6000, 6000), "f2", "f2", "dense"),
+        ((3000, 4000), "f4", "c8", "imaginary"),
+        ((9_000_000, 2), "f4", "f4", "dense"),
     ],
 )
-def test_memory_beyond_the_output(shape, dtype, result, imaginary):
-    arguments = [sys.executable, "-c", MEASURE, repr((shape, dtype, result, imaginary))]
+def test_memory_beyond_the_output(shape, dtype, result, kind):
+    arguments = [sys.executable, "-c", MEASURE, repr((shape, dtype, result, kind))]
     done = subprocess.run(arguments, capture_output=True, text=True, check=True)
     assert float(done.stdout) < 32

@@ -120,7 +120,11 @@ class _Program:
         self.native = native
         self.extended = self.stored if kept else problem.number
         result = _part(problem.result) if problem.result.kind == "c" else problem.result
-        single = len(problem.passes) == 1 and pair == (problem.result.kind == "c") and result != np.float16
+        single = (
+            len(problem.passes) == 1
+            and pair == (problem.result.kind == "c")
+            and result.newbyteorder("=") != np.float16
+        )
         # What the engine writes: the result where it can, else numbers that NumPy converts on their way from scratch.
         self.written = result.newbyteorder("=") if single else problem.number
         self.direct = single and result.isnative
@@ -301,7 +305,7 @@ class _Program:
     def _cut(self, box: Sequence[tuple[int, int]], inside: bool) -> list[_Tile]:
         """Cut a box into tiles."""
         extents = tuple(stop - start for start, stop in box)
-        tile = self.plan.tile_shape(extents)
+        tile = self.plan.tile_shape(extents, inside)
         steps = [range(start, stop, length) for (start, stop), length in zip(box, tile, strict=True)]
         return [
             _Tile(

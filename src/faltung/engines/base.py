@@ -35,6 +35,8 @@ class Task:
         Samples from one position of the last axis to the next: the number of interleaved channels.
     source, target : dtype
         What the blocks hold, in the processor's byte order; the samples of a row lie side by side.
+    streamed : bool
+        Whether the result is larger than the cache, so that it had better be written past it.
     """
 
     taps: NDArray[np.floating]
@@ -42,6 +44,7 @@ class Task:
     step: int
     source: np.dtype
     target: np.dtype
+    streamed: bool
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,8 @@ class Correlation:
     guarded : bool
         Whether to return 1 where an output is not finite (a panel contains zero taps, which must not multiply
         infinities).
+    streamed : bool
+        Whether to write past the cache where the target is so aligned that whole vectors can be.
     """
 
     panels: int
@@ -69,6 +71,7 @@ class Correlation:
     lanes: int
     block: tuple[int, int]
     guarded: bool
+    streamed: bool
 
 
 def emit(what: Correlation) -> str:
@@ -85,6 +88,8 @@ def emit(what: Correlation) -> str:
         return []
 
     f.loop(0, "%slices", 1, one_slice)
+    if what.streamed:
+        f.do("fence seq_cst")  # whoever is told that the block is done must also see it
     f.do(f"ret i32 {f.value('load i32, ptr %status')}")
     return f.text()
 
@@ -122,34 +127,51 @@ class _Body:
 
     def columns(self, rows: int, vectors: int, source: Value, target: Value) -> None:
         """Emit wide blocks, then single vectors of which the last moves left; scalars where no vector fits."""
-        f, lanes = self.f, self.what.lanes
+        f, what = self.f, self.what
+        lanes, wide = what.lanes, vectors * what.lanes
 
-        def blocks(start: Value | int, step: int, lanes: int, vectors: int, stop: Value, last: Value) -> None:
+        def blocks(
+            start: Value | int, step: int, stop: Value, last: Value, lanes: int, vectors: int, streamed: bool = False
+        ) -> None:
             def block(column: Value, _: list[Value]) -> list[Value]:
                 column = f.smaller(column, last)
-                self.block(
-                    rows,
-                    vectors,
-                    lanes,
-                    f.at(source, f.multiply(column, self.what.source.bytes)),
-                    f.at(target, f.multiply(column, self.what.target.bytes)),
-                )
+                here = f.at(source, f.multiply(column, what.source.bytes))
+                there = f.at(target, f.multiply(column, what.target.bytes))
+                self.block(rows, vectors, lanes, here, there, streamed)
                 return []
 
             f.loop(start, stop, step, block)
 
+        def from_column(first: Value | int, streamed: bool) -> None:
+            done = first
+            if vectors > 1 or streamed:
+                rest = f.value(f"urem i64 {f.subtract('%width', first)}, {wide}")
+                done = f.subtract("%width", rest)
+                blocks(first, wide, done, done, lanes, vectors, streamed)
+            blocks(done, lanes, "%width", f.subtract("%width", lanes), lanes, 1)
+
+        def past_the_cache() -> None:
+            # Up to the first column whose address a whole vector can be streamed to.
+            address = f.value(f"ptrtoint ptr {target} to i64")
+            short = f.value(f"and i64 {f.subtract('0', address)}, {lanes * what.target.bytes - 1}")
+            blocks(0, lanes, "1", "0", lanes, 1)
+            from_column(f.value(f"udiv i64 {short}, {what.target.bytes}"), True)
+
         def whole() -> None:
-            done: Value | int = 0
-            if vectors > 1:
-                wide = vectors * lanes
-                done = f.subtract("%width", f.value(f"urem i64 %width, {wide}"))
-                blocks(0, wide, lanes, vectors, done, done)
-            blocks(done, lanes, lanes, 1, "%width", f.subtract("%width", lanes))
+            if not what.streamed:
+                from_column(0, False)
+                return
+            address = f.value(f"ptrtoint ptr {target} to i64")
+            odd_stride = f.value(f"and i64 %target_stride, {lanes * what.target.bytes - 1}")
+            odd_address = f.value(f"and i64 {address}, {what.target.bytes - 1}")
+            even = f.value(f"icmp eq i64 {f.value(f'or i64 {odd_stride}, {odd_address}')}, 0")
+            long = f.value(f"icmp sge i64 %width, {wide + lanes}")
+            f.either(f.value(f"and i1 {even}, {long}"), past_the_cache, lambda: from_column(0, False))
 
         fits = f.value(f"icmp sge i64 %width, {lanes}")
-        f.either(fits, whole, lambda: blocks(0, 1, 1, 1, "%width", "%width"))
+        f.either(fits, whole, lambda: blocks(0, 1, "%width", "%width", 1, 1))
 
-    def block(self, rows: int, vectors: int, lanes: int, source: Value, target: Value) -> None:
+    def block(self, rows: int, vectors: int, lanes: int, source: Value, target: Value, streamed: bool) -> None:
         """Emit one register block: sum over all taps, then store."""
         f, what = self.f, self.what
         registers = Registers(f, what, rows, vectors, lanes)
@@ -160,7 +182,7 @@ class _Body:
             for v in range(vectors):
                 offset = v * lanes * what.target.bytes
                 place = f.at(f.at(target, f.multiply("%target_stride", row)) if row else target, offset)
-                store(f, what.number, sums[row * vectors + v], place, what.target, lanes)
+                store(f, what.number, sums[row * vectors + v], place, what.target, lanes, streamed)
 
     def guard(self, sums: list[Value], lanes: int) -> None:
         f, type_ = self.f, vector(self.what.number, lanes)

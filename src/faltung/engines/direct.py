@@ -22,6 +22,8 @@ __all__ = ["Direct"]
 
 #: Most multiply-adds written out for one register block; beyond it, loops compile faster and run as fast.
 UNROLLED = 450
+#: Most taps for which writing is what takes the time, and so the cache is passed by.
+STREAMED = 32
 #: Least share of non-zero taps for which a dense loop beats visiting the taps one by one.
 DENSE = 0.4
 
@@ -70,6 +72,7 @@ class Direct:
                     target.lanes(number),
                     (min(block[0], rows), block[1] if rows > 1 else 2 * block[1]),
                     guarded,
+                    task.streamed and task.target.kind == "f" and len(pattern) <= STREAMED,
                 ),
                 target,
             )

@@ -59,7 +59,8 @@ class Separable:
             shape[axis] = factor.size
             first, last = place == 0, place == len(factors) - 1
             source, target = task.source if first else number, task.target if last else number
-            step = Task(factor.astype(number).reshape(shape), None, task.step, source, target)
+            taps = factor.astype(number).reshape(shape)
+            step = Task(taps, None, task.step, source, target, task.streamed and last)
             passes.append((axis, factor.size, self._direct.prepare(step)))
         return _Passes(passes, task)
 

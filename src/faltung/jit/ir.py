@@ -48,7 +48,8 @@ class Function:
         """Return the module as LLVM assembly."""
         body = "\n".join(self._lines)
         declarations = "\n".join(self._declarations.values())
-        return f"define i32 @{self.name}({self._header}) nounwind {{\n{body}\n}}\n{declarations}\n!0 = !{{}}\n"
+        metadata = "!0 = !{}\n!1 = !{i32 1}\n"
+        return f"define i32 @{self.name}({self._header}) nounwind {{\n{body}\n}}\n{declarations}\n{metadata}"
 
     # ---- plain instructions
 

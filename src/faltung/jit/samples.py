@@ -65,15 +65,21 @@ def load(f: Function, pointer: Value, what: Sample, number: str, lanes: int) -> 
     return f.value(f"{'fpext' if number == 'double' else 'fptrunc'} {kind} {raw} to {wanted}")
 
 
-def store(f: Function, number: str, value: Value, pointer: Value, what: Sample, lanes: int) -> None:
-    """Store `lanes` numbers as samples; integers are rounded half to even, saturated, and NaN becomes zero."""
+def store(
+    f: Function, number: str, value: Value, pointer: Value, what: Sample, lanes: int, streamed: bool = False
+) -> None:
+    """Store `lanes` numbers as samples; integers are rounded half to even, saturated, and NaN becomes zero.
+
+    What is `streamed` goes past the cache, to an address that must be a multiple of the vector's size.
+    """
     kind = vector(what.type, lanes)
     have = vector(number, lanes)
     if what.kind != "f":
         value = _integer(f, number, value, what, lanes)
     elif what.type != number:
         value = f.value(f"{'fpext' if what.bytes == 8 else 'fptrunc'} {have} {value} to {kind}")
-    f.do(f"store {kind} {value}, ptr {pointer}, {_ALIGN}")
+    how = f"align {lanes * what.bytes}, !nontemporal !1" if streamed else _ALIGN
+    f.do(f"store {kind} {value}, ptr {pointer}, {how}")
 
 
 def _integer(f: Function, number: str, value: Value, what: Sample, lanes: int) -> Value:

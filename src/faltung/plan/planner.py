@@ -107,15 +107,23 @@ class Plan:
         """
         return Plan.execute(self, x, out, workers)
 
-    def tile_shape(self, extents: tuple[int, ...]) -> tuple[int, ...]:
-        """Shape of the tiles that a box of outputs is cut into, for slices, row and column."""
+    def tile_shape(self, extents: tuple[int, ...], inside: bool = True) -> tuple[int, ...]:
+        """Shape of the tiles that a box of outputs is cut into, for slices, row and column.
+
+        Parameters
+        ----------
+        extents : tuple of int
+            Shape of the box.
+        inside : bool
+            Whether the source is read in place. Where it is gathered, a tile is at least as long as the kernel: a
+            shorter one would gather more than it computes.
+        """
         layout = self.problem.layout
         tile: list[int] = []
         room = self.tile_samples // layout.step
         for extent, size in zip(reversed(extents), reversed(layout.sizes), strict=True):
             most = room if tile else min(room, _WIDEST_TILE)
-            # A tile as long as the kernel at least: a shorter one would read more than it computes.
-            length = max(most, 2 * size, 1)
+            length = max(most, 1 if inside else 2 * size)
             tile.append(min(extent, length - length % 8 if length > 8 else length))
             room //= max(tile[-1], 1)
         return tuple(reversed(tile))

@@ -27,6 +27,8 @@ __all__ = ["Layout", "Problem"]
 
 #: Most samples that are treated as interleaved channels of one position.
 MOST_CHANNELS = 16
+#: Bytes of a result that no cache is expected to keep.
+STREAMED_BYTES = 1 << 23
 
 
 @dataclass(frozen=True)
@@ -137,8 +139,9 @@ class Problem:
 
     def tasks(self, source: np.dtype[Any], target: np.dtype[Any]) -> list[Task]:
         """Return what the engines are asked to do for each pass, given what the blocks hold."""
+        streamed = math.prod(self.result_shape) * target.itemsize >= STREAMED_BYTES
         return [
-            Task(taps, factors, self.layout.step, source, target)
+            Task(taps, factors, self.layout.step, source, target, streamed)
             for taps, factors in zip(self._rounded, self._factors, strict=True)
         ]
 

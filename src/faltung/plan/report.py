@@ -14,7 +14,7 @@ __all__ = ["describe"]
 def describe(plan: Plan) -> str:
     """Return a plan as a few lines of text."""
     problem, layout = plan.problem, plan.problem.layout
-    tile = plan.tile_shape(tuple(stop - start for start, stop in layout.regions))
+    tile = plan.tile_shape(tuple(stop - start for start, stop in layout.regions), inside=False)
     mode = f"{problem.mode}({problem.cval:g})" if problem.mode == "constant" else problem.mode
     halo = [length + size - 1 for length, size in zip(tile, layout.sizes, strict=True)]
     scratch = math.prod(halo) * layout.step * problem.number.itemsize

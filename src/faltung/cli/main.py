@@ -1,0 +1,64 @@
+"""What can be typed? The `faltung` command, its options, and what becomes of errors.
+
+Exit codes: 0 success, 1 failure, 2 wrong usage, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from faltung import __version__
+from faltung.cli.learn import learn
+from faltung.errors import FaltungError
+
+__all__ = ["app", "main"]
+
+_DEBUG = "FALTUNG_DEBUG"
+
+app = typer.Typer(
+    name="faltung",
+    help="The convolution operator: filter images, and learn filters from images.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(learn)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"faltung {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True),
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", envvar=_DEBUG, help="Show the traceback of an error.")] = False,
+) -> None:
+    if debug:
+        os.environ[_DEBUG] = "1"  # read in main, and by processes that a command may start
+
+
+def main() -> None:
+    """Run the command line; errors that faltung or the system raises become one message and exit code 1."""
+    try:
+        app()
+    except BrokenPipeError:
+        raise  # whoever read our output has gone: nobody is left to tell
+    except (FaltungError, OSError) as error:
+        if os.environ.get(_DEBUG, "0") not in ("", "0"):
+            raise
+        Console(stderr=True).print(f"[bold red]Error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+        sys.exit(1)

@@ -1,0 +1,67 @@
+"""Filters from data: risk, data sets, training, runs.
+
+Empirical risk minimisation is one idea in few parts, one file each: the data (`datasets`, `tensors`,
+`augmentation`), the risk (`risk`), its minimisation (`training`, `determinism`), what was measured of the minimiser
+(`cost`, `outcome`), and what is kept of it (`runs`, `saved`, `charts`, `pictures`, `report`). `comparison` puts them
+together.
+
+The names below are loaded when they are first used, so that importing `faltung.learn` needs neither torch nor time.
+
+Examples
+--------
+>>> from faltung import learn
+>>> learn.Recipe(epochs=3).epochs
+3
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from faltung.errors import MissingExtraError
+
+if TYPE_CHECKING:
+    from faltung.learn.comparison import compare as compare
+    from faltung.learn.cost import network_cost as network_cost
+    from faltung.learn.datasets import Dataset as Dataset
+    from faltung.learn.datasets import Split as Split
+    from faltung.learn.datasets import load_embedded as load_embedded
+    from faltung.learn.outcome import Outcome as Outcome
+    from faltung.learn.risk import accuracy as accuracy
+    from faltung.learn.risk import accuracy_under_shift as accuracy_under_shift
+    from faltung.learn.risk import empirical_risk as empirical_risk
+    from faltung.learn.runs import RunFolder as RunFolder
+    from faltung.learn.training import EpochRecord as EpochRecord
+    from faltung.learn.training import Recipe as Recipe
+    from faltung.learn.training import train as train
+
+_FILE_OF = {
+    "Dataset": "datasets",
+    "EpochRecord": "training",
+    "Outcome": "outcome",
+    "Recipe": "training",
+    "RunFolder": "runs",
+    "Split": "datasets",
+    "accuracy": "risk",
+    "accuracy_under_shift": "risk",
+    "compare": "comparison",
+    "empirical_risk": "risk",
+    "load_embedded": "datasets",
+    "network_cost": "cost",
+    "train": "training",
+}
+
+__all__ = sorted(_FILE_OF)
+
+
+def __getattr__(name: str) -> object:
+    if name not in _FILE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        module = import_module(f"{__name__}.{_FILE_OF[name]}")
+    except ModuleNotFoundError as error:
+        if error.name not in ("torch", "safetensors"):
+            raise
+        raise MissingExtraError(f"faltung.learn.{name}", "learn") from error
+    return getattr(module, name)

@@ -1,0 +1,110 @@
+"""What is kept of a training run? A folder of its own, in which every file is whole at any moment."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from faltung.errors import ArgumentError
+
+__all__ = ["RunFolder"]
+
+
+class RunFolder:
+    """A folder that belongs to one run; files in it are written whole or not at all.
+
+    Parameters
+    ----------
+    path : path
+        An existing folder.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     run = RunFolder.create(Path(folder) / "first")
+    ...     run.write_json("metrics.json", {"accuracy": 0.5})
+    ...     print(run.path.name, sorted(entry.name for entry in run.path.iterdir()))
+    first ['metrics.json']
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def create(cls, path: Path | None = None, *, parent: Path = Path("runs")) -> RunFolder:
+        """Make a new run folder and never use an earlier one.
+
+        Parameters
+        ----------
+        path : path, optional
+            The folder; it must be empty or not exist yet. Without it, the next free one of `parent`/learn-001,
+            `parent`/learn-002 and so on.
+        parent : path, optional
+            Where numbered folders are made.
+
+        Raises
+        ------
+        ArgumentError
+            If `path` is a file or a folder that holds something.
+        """
+        if path is None:
+            return cls(_next_numbered(parent))
+        remedy = "Choose a folder that does not exist yet."
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except (FileExistsError, NotADirectoryError) as error:
+            raise ArgumentError(
+                "out", "a new or empty folder", f"the file {str(error.filename)!r}", remedy
+            ) from error
+        entries = len(list(path.iterdir()))
+        if entries:
+            received = f"{str(path)!r}, which holds {entries} {'entry' if entries == 1 else 'entries'}"
+            raise ArgumentError("out", "a new or empty folder", received, remedy)
+        return cls(path)
+
+    def write_bytes(self, name: str, content: bytes) -> None:
+        """Write a file; whoever reads it at any time finds the former content or the new one, never a part."""
+        partial = self.path / f".{name}.partial"
+        try:
+            with partial.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(self.path / name)
+        except BaseException:  # Ctrl-C too must leave nothing behind
+            partial.unlink(missing_ok=True)
+            raise
+
+    def write_text(self, name: str, content: str) -> None:
+        """Write a text file in UTF-8, whole or not at all."""
+        self.write_bytes(name, content.encode())
+
+    def write_json(self, name: str, content: Mapping[str, object]) -> None:
+        """Write a JSON file, whole or not at all; NaN and infinities, which are not JSON, raise ValueError."""
+        self.write_text(name, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+    def write_csv(self, name: str, rows: Sequence[Mapping[str, object]]) -> None:
+        """Write rows that share their keys as a CSV file with a header, whole or not at all."""
+        text = io.StringIO()
+        writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+        self.write_text(name, text.getvalue())
+
+
+def _next_numbered(parent: Path) -> Path:
+    parent.mkdir(parents=True, exist_ok=True)
+    number = 1
+    while True:
+        path = parent / f"learn-{number:03d}"
+        try:
+            path.mkdir()  # fails if another run, maybe at this moment, took the number
+        except FileExistsError:
+            number += 1
+        else:
+            return path

@@ -1,0 +1,26 @@
+"""Networks: small, readable torch modules.
+
+Each is described by the name of its class and its arguments, so that a run folder can rebuild it without running
+anything it was given.
+
+Examples
+--------
+>>> from faltung.networks import ConvClassifier
+>>> ConvClassifier(classes=10).arguments["classes"]
+10
+"""
+
+from __future__ import annotations
+
+from faltung.errors import MissingExtraError
+
+try:
+    from faltung.networks.classifier import ConvClassifier
+    from faltung.networks.dense import DenseClassifier
+    from faltung.networks.load import NETWORKS, load
+except ModuleNotFoundError as error:
+    if error.name not in ("torch", "safetensors"):
+        raise
+    raise MissingExtraError("faltung.networks", "learn") from error
+
+__all__ = ["NETWORKS", "ConvClassifier", "DenseClassifier", "load"]

@@ -1,0 +1,146 @@
+"""The shape of the package: who may import whom, what is public, and what an import costs."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import faltung as fa
+
+ROOT = Path(fa.__file__).parent
+
+# A file imports only from lower rungs, or from its own folder. "face" is `import faltung` itself.
+LADDER = [
+    {"errors"},
+    {"arrays", "boundary", "scratch", "threads"},
+    {"kernels"},
+    {"jit"},
+    {"engines"},
+    {"plan"},
+    {"execute"},
+    {"convolve"},
+    {"face"},
+    {"chunked", "stream", "compat", "layers"},
+    {"learn"},
+    {"networks"},
+    {"inspect"},
+    {"explore"},
+    {"cli"},
+    {"__main__"},
+]
+RUNG = {name: rung for rung, names in enumerate(LADDER) for name in names}
+
+MODULES = {
+    ".".join(("faltung", *path.relative_to(ROOT).with_suffix("").parts)).removesuffix(".__init__"): path
+    for path in sorted(ROOT.rglob("*.py"))
+}
+
+
+def place(module):
+    """Name on the ladder of a module, from its full name."""
+    parts = module.split(".")
+    return parts[1] if len(parts) > 1 else "face"
+
+
+def imported(module):
+    """Modules of the package that a module imports anywhere, except for type checkers only."""
+    tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
+            node.body = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{module}: imports are absolute"
+            # `from package import name` is about a module if there is one of that name.
+            whole = [f"{node.module}.{alias.name}" for alias in node.names]
+            names = [name if name in MODULES else node.module for name in whole]
+        else:
+            continue
+        yield from (name for name in names if name in MODULES)
+
+
+def test_every_file_has_a_place_on_the_ladder():
+    assert len(MODULES) > 30
+    assert {place(module) for module in MODULES} <= {*RUNG}
+
+
+@pytest.mark.parametrize("module", [module for module in MODULES if module != "faltung"])
+def test_files_import_from_lower_rungs_only(module):
+    for other in imported(module):
+        lower = RUNG[place(other)] < RUNG[place(module)]
+        assert lower or place(other) == place(module), f"{module} imports {other}"
+
+
+def test_the_face_is_made_of_what_is_below_it():
+    for other in imported("faltung"):
+        assert RUNG[place(other)] < RUNG["face"]
+
+
+def test_no_import_leads_back():
+    above = {}
+
+    def visit(module, trail):
+        assert module not in trail, " -> ".join([*trail, module])
+        if module not in above:
+            above[module] = {*imported(module)} - {module}
+            for other in sorted(above[module]):
+                # A package and its parts are one thing to Python; what matters is how the parts hang together.
+                if not (other + ".").startswith(module + ".") and not (module + ".").startswith(other + "."):
+                    visit(other, [*trail, module])
+
+    for module in MODULES:
+        visit(module, [])
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_files_stay_readable(module):
+    path = MODULES[module]
+    text = path.read_text(encoding="utf-8")
+    assert text.count("\n") <= 400
+    assert path.stem not in {"utils", "util", "helpers", "helper", "core", "common", "misc"}
+    assert ast.get_docstring(ast.parse(text)), "the first line says which question the file answers"
+
+
+@pytest.mark.parametrize("module", [name for name, path in MODULES.items() if not path.name.startswith("__")])
+def test_files_say_what_is_public(module):
+    tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
+    defined = {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.ClassDef)}
+    loaded = importlib.import_module(module)
+    assert [*loaded.__all__] == sorted({*loaded.__all__}, key=lambda name: (not name.isupper(), name))
+    assert {name for name in defined if not name.startswith("_")} <= {*loaded.__all__}
+    assert all(hasattr(loaded, name) for name in loaded.__all__)
+
+
+@pytest.mark.parametrize("name", fa.__all__)
+def test_public_names_are_explained_with_an_example(name):
+    thing = getattr(fa, name)
+    assert ">>> " in (inspect.getdoc(thing) or "")
+    for member in vars(thing).values() if inspect.isclass(thing) else ():
+        member = member.fget if isinstance(member, property) else getattr(member, "func", member)
+        if (
+            inspect.isfunction(member)
+            and not member.__name__.startswith("_")
+            and member.__module__.startswith("faltung")
+        ):
+            assert inspect.getdoc(member), f"{name}.{member.__name__}"
+
+
+def test_everything_public_is_listed():
+    public = {name for name, thing in vars(fa).items() if not name.startswith("_") and not inspect.ismodule(thing)}
+    assert public - {"annotations"} == {*fa.__all__}
+    assert fa.__all__ == sorted(fa.__all__)
+
+
+def test_an_import_loads_numpy_and_little_else():
+    heavy = {"torch", "dask", "llvmlite", "scipy", "typer", "rich", "PIL", "tifffile", "concurrent.futures"}
+    text = f"import sys, faltung; print({heavy} & {{*sys.modules}})"
+    done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
