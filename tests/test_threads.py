@@ -135,12 +135,14 @@ def test_as_many_threads_work_as_were_asked_for(count):
     assert threading.get_ident() in used
 
 
-def test_an_error_comes_out_and_nobody_starts_on_another_item():
+@pytest.mark.parametrize("who", ["caller", "helper"])
+def test_an_error_comes_out_and_nobody_starts_on_another_item(who):
     started = []
+    caller = threading.get_ident()
 
     def work(item):
         started.append(item)
-        if item == 3:
+        if (threading.get_ident() == caller) == (who == "caller"):
             raise ZeroDivisionError
         time.sleep(0.01)
 

@@ -14,7 +14,9 @@ from rich.console import Console
 from rich.markup import escape
 
 from faltung import __version__
+from faltung.cli.apply import apply
 from faltung.cli.learn import learn
+from faltung.cli.plan import plan
 from faltung.errors import FaltungError
 
 __all__ = ["app", "main"]
@@ -30,7 +32,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.command()(learn)
+for command in (apply, plan, learn):
+    app.command()(command)
 
 
 def _print_version(wanted: bool) -> None:

@@ -174,7 +174,7 @@ class _Body:
     def block(self, rows: int, vectors: int, lanes: int, source: Value, target: Value, streamed: bool) -> None:
         """Emit one register block: sum over all taps, then store."""
         f, what = self.f, self.what
-        registers = Registers(f, what, rows, vectors, lanes)
+        registers = _Registers(f, what, rows, vectors, lanes)
         sums = registers.unrolled(source) if what.pattern is not None else registers.looped(source)
         if what.guarded:
             self.guard(sums, lanes)
@@ -196,7 +196,7 @@ class _Body:
             f.do("store i32 1, ptr %status")
 
 
-class Registers:
+class _Registers:
     """Writer of the sum over all taps for ``rows`` x ``vectors`` accumulators.
 
     For each output the taps are added in one order, panel by panel and row by row, wherever the output lies in a
