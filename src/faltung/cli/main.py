@@ -28,7 +28,7 @@ app = typer.Typer(
     help="The convolution operator: filter images, and learn filters from images.",
     no_args_is_help=True,
     add_completion=False,
-    rich_markup_mode="rich",
+    rich_markup_mode="markdown",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )

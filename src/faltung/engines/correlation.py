@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from faltung.jit.ir import Function, Value, vector
 from faltung.jit.samples import Sample, load, splat, store
 
-__all__ = ["Correlation", "emit"]
+__all__ = ["PARAMETERS", "Correlation", "emit"]
 
 PARAMETERS = {
     "source": "ptr noalias readonly",  # the sample under the first tap of the first output
@@ -74,9 +74,9 @@ class Correlation:
     streamed: bool
 
 
-def emit(what: Correlation) -> str:
-    """LLVM assembly of the function ``correlate`` for one description."""
-    f = Function("correlate", PARAMETERS)
+def emit(what: Correlation, name: str = "correlate", internal: bool = False) -> Function:
+    """Write the function for one description, with the parameters `PARAMETERS`."""
+    f = Function(name, PARAMETERS, internal)
     f.do("%status = alloca i32")
     f.do("store i32 0, ptr %status")
     body = _Body(f, what)
@@ -91,7 +91,7 @@ def emit(what: Correlation) -> str:
     if what.streamed:
         f.do("fence seq_cst")  # whoever is told that the block is done must also see it
     f.do(f"ret i32 {f.value('load i32, ptr %status')}")
-    return f.text()
+    return f
 
 
 class _Body:

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Callable
-from functools import cache
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from faltung.engines.base import BlockFunction, Task, Work
 from faltung.engines.correlation import PARAMETERS, Correlation, emit
-from faltung.jit.compile import compile_function
+from faltung.jit.compile import compile_function, ctypes_of
+from faltung.jit.ir import module
 from faltung.jit.samples import sample
 from faltung.jit.target import Target, host
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Direct"]
+__all__ = ["Arrangement", "Direct", "arrange", "slice_offsets"]
 
 #: Most multiply-adds written out for one register block; beyond it, loops compile faster and run as fast.
 UNROLLED = 450
@@ -49,84 +50,99 @@ class Direct:
         )
 
     def prepare(self, task: Task) -> BlockFunction:
-        """Compile for the pattern of non-zero taps: written out if they are few, in loops if they are many."""
+        """Compile for the pattern of non-zero taps."""
         target = host()
-        number = "float" if task.taps.dtype == np.float32 else "double"
-        panels, rows, columns = _panel_shape(task.taps)
-        pattern = np.flatnonzero(task.taps)
-        block = _register_block(rows, task.source, target)
-
-        def code(
-            panels: int, rows: int, columns: int, chosen: tuple[int, ...] | None, guarded: bool = False
-        ) -> _Code:
-            return _compile(
-                Correlation(
-                    panels,
-                    rows,
-                    columns,
-                    chosen,
-                    task.step,
-                    sample(task.source),
-                    sample(task.target),
-                    number,
-                    target.lanes(number),
-                    (min(block[0], rows), block[1] if rows > 1 else 2 * block[1]),
-                    guarded,
-                    task.streamed and task.target.kind == "f" and len(pattern) <= STREAMED,
-                ),
-                target,
-            )
-
-        def scattered() -> _Panels:
-            # Each non-zero tap is a panel of its own.
-            places = np.array(np.unravel_index(pattern, task.taps.shape)).T
-            return _Panels(code(len(places), 1, 1, None), task, places, task.taps.ravel()[pattern])
-
-        origins = np.array(list(np.ndindex(task.taps.shape[:-2])), dtype=np.int64).reshape(panels, -1)
-        corners = np.concatenate([origins, np.zeros((panels, 2), np.int64)], axis=1)
-        if 0 < len(pattern) * block[0] * block[1] <= UNROLLED:
-            chosen = tuple(int(tap) for tap in pattern)
-            return _Panels(code(panels, rows, columns, chosen), task, corners, task.taps.ravel()[pattern])
-        if len(pattern) < DENSE * task.taps.size:
-            return scattered()
-        guarded = len(pattern) < task.taps.size and task.source.kind == "f"
-        dense = _Panels(
-            code(panels, rows, columns, None, guarded), task, corners, np.ascontiguousarray(task.taps).ravel()
-        )
-        return _Guarded(dense, scattered) if guarded else dense
+        arrangement = arrange(task, target)
+        block = _Panels(arrangement, task, target)
+        if not arrangement.what.guarded:
+            return block
+        return _Guarded(block, lambda: _Panels(_scatter(task, target), task, target))
 
 
-def _panel_shape(taps: NDArray[np.floating]) -> tuple[int, int, int]:
-    rows, columns = taps.shape[-2:]
-    return taps.size // (rows * columns), rows, columns
+@dataclass(frozen=True, eq=False)
+class Arrangement:
+    """Taps as panels, and the code that goes with them.
+
+    Parameters
+    ----------
+    what : Correlation
+        The code.
+    corners : ndarray, shape (panels, axes of the taps)
+        Index of the first tap of each panel.
+    taps : ndarray
+        Coefficients in the order in which the code reads them.
+    """
+
+    what: Correlation
+    corners: NDArray[np.int64]
+    taps: NDArray[np.floating]
+
+
+def arrange(task: Task, target: Target) -> Arrangement:
+    """Choose the code: taps written out if they are few, looped over if they are many, one by one if scattered."""
+    *outer, rows, columns = task.taps.shape
+    corners = np.array([(*index, 0, 0) for index in np.ndindex(*outer)], dtype=np.int64)
+    pattern = np.flatnonzero(task.taps)
+    what = _describe(task, target, len(corners), rows, columns)
+    if 0 < pattern.size * what.block[0] * what.block[1] <= UNROLLED:
+        what = replace(what, pattern=tuple(pattern.tolist()))
+        return Arrangement(what, corners, task.taps.ravel()[pattern])
+    if pattern.size < DENSE * task.taps.size:
+        return _scatter(task, target)
+    what = replace(what, guarded=pattern.size < task.taps.size and task.source.kind == "f")
+    return Arrangement(what, corners, np.ascontiguousarray(task.taps).ravel())
+
+
+def _scatter(task: Task, target: Target) -> Arrangement:
+    """Make each non-zero tap a panel of its own."""
+    places = np.argwhere(task.taps)
+    return Arrangement(_describe(task, target, len(places), 1, 1), places, task.taps[tuple(places.T)])
+
+
+def _describe(task: Task, target: Target, panels: int, rows: int, columns: int) -> Correlation:
+    number = "float" if task.taps.dtype == np.float32 else "double"
+    few = bool(np.count_nonzero(task.taps) <= STREAMED)
+    return Correlation(
+        panels=panels,
+        rows=rows,
+        columns=columns,
+        pattern=None,
+        step=task.step,
+        source=sample(task.source),
+        target=sample(task.target),
+        number=number,
+        lanes=target.lanes(number),
+        block=_register_block(rows, task.source, target),
+        guarded=False,
+        streamed=task.streamed and task.target.kind == "f" and few,
+    )
 
 
 def _register_block(rows: int, source: np.dtype, target: Target) -> tuple[int, int]:
     # As many accumulators as leave room for samples and taps. Integers are converted each time they are loaded, so
     # for them more rows share each load.
+    many = target.registers == 32
+    if rows == 1:
+        return 1, 8 if many else 4
     if source.kind == "f":
-        return (min(4, rows), 4 if target.registers == 32 else 2)
-    return (min(8 if target.registers == 32 else 4, rows), 1 if rows > 1 else 4)
+        return min(4, rows), 4 if many else 2
+    return min(8 if many else 4, rows), 1
 
 
 @cache
-def _compile(what: Correlation, target: Target) -> _Code:
-    kinds = [ctypes.c_void_p if "ptr" in kind else ctypes.c_int64 for kind in PARAMETERS.values()]
-    return compile_function(emit(what), "correlate", kinds, target)
-
-
-_Code = Callable[..., int]
+def _compile(what: Correlation, target: Target) -> Callable[..., int]:
+    return compile_function(module(emit(what)), "correlate", ctypes_of(PARAMETERS), target)
 
 
 class _Panels:
     """Compiled code with its taps; the offset tables of each block layout are made once and kept."""
 
-    def __init__(self, code: _Code, task: Task, corners: NDArray[np.int64], taps: NDArray[np.floating]) -> None:
-        self._code = code
+    def __init__(self, arrangement: Arrangement, task: Task, target: Target) -> None:
+        self._code = _compile(arrangement.what, target)
         self._task = task
-        self._corners = corners
-        self._taps = taps
-        self._taps_address = taps.ctypes.data
+        self._corners = arrangement.corners
+        self._taps = arrangement.taps
+        self._taps_address = arrangement.taps.ctypes.data
         self._tables: dict[tuple[tuple[int, ...], ...], tuple[object, tuple[int, ...]]] = {}
 
     def __call__(
@@ -151,7 +167,7 @@ class _Panels:
     ) -> tuple[object, tuple[int, ...]]:
         strides = np.array([*source_strides, self._task.step * self._task.source.itemsize], dtype=np.int64)
         panels = self._corners @ strides
-        slices = [_offsets(shape[:-2], strides[:-1]) for strides in (source_strides, target_strides)]
+        slices = [slice_offsets(shape[:-2], each[:-1]) for each in (source_strides, target_strides)]
         arguments = (
             panels.ctypes.data,
             slices[0].ctypes.data,
@@ -165,8 +181,9 @@ class _Panels:
         return (panels, slices), arguments  # the tables live as long as their addresses
 
 
-def _offsets(shape: tuple[int, ...], strides: tuple[int, ...]) -> NDArray[np.int64]:
-    """Byte offset of every element of an array with that shape and those strides."""
+@lru_cache(maxsize=256)
+def slice_offsets(shape: tuple[int, ...], strides: tuple[int, ...]) -> NDArray[np.int64]:
+    """Byte offset of every slice of a block, given its axes before rows and columns."""
     table = np.zeros((), dtype=np.int64)
     for size, stride in zip(shape, strides, strict=True):
         table = np.add.outer(table, stride * np.arange(size, dtype=np.int64))

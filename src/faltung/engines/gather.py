@@ -6,14 +6,13 @@ orders cost no code of their own. Samples are converted on the way to what the e
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Callable
 from functools import cache
 
 import numpy as np
 
-from faltung.jit.compile import compile_function
-from faltung.jit.ir import Function, Value
+from faltung.jit.compile import compile_function, ctypes_of
+from faltung.jit.ir import Function, Value, module
 from faltung.jit.samples import Sample, load, sample, store
 from faltung.jit.target import Target
 
@@ -40,8 +39,7 @@ _PARAMETERS = {
 def gather_function(source: np.dtype, target: np.dtype, processor: Target) -> Callable[..., int]:
     """Compile (or find) the function that gathers `source` samples into `target` samples."""
     text = _emit(sample(source), sample(target), processor)
-    kinds = [ctypes.c_void_p if "ptr" in kind else ctypes.c_int64 for kind in _PARAMETERS.values()]
-    return compile_function(text, "gather", kinds, processor)
+    return compile_function(text, "gather", ctypes_of(_PARAMETERS), processor)
 
 
 def _emit(source: Sample, target: Sample, processor: Target) -> str:
@@ -108,4 +106,4 @@ def _emit(source: Sample, target: Sample, processor: Target) -> str:
 
     f.loop(0, "%rows", 1, row)
     f.do("ret i32 0")
-    return f.text()
+    return module(f)

@@ -14,7 +14,7 @@ from typing import Any
 from faltung.jit import load, object_cache
 from faltung.jit.target import Target
 
-__all__ = ["compile_function"]
+__all__ = ["compile_function", "ctypes_of"]
 
 _lock = threading.Lock()  # LLVM's shared state is not safe for several threads
 
@@ -46,6 +46,11 @@ def compile_function(text: str, name: str, parameters: Sequence[Any], target: Ta
             object_cache.write(key, code)
         address = load.load(code, name)
     return ctypes.CFUNCTYPE(ctypes.c_int32, *parameters)(address)
+
+
+def ctypes_of(parameters: dict[str, str]) -> list[Any]:
+    """Return the types to call a function with, given its parameters as LLVM types."""
+    return [ctypes.c_void_p if "ptr" in kind else ctypes.c_int64 for kind in parameters.values()]
 
 
 def _compile(text: str) -> bytes:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["Function", "vector"]
+__all__ = ["Function", "module", "vector"]
 
 Value = str
 Carried = Sequence[tuple[str, Value]]
@@ -23,6 +23,13 @@ Carried = Sequence[tuple[str, Value]]
 def vector(element: str, lanes: int) -> str:
     """Type of `lanes` elements: the element itself where there is one lane only."""
     return element if lanes == 1 else f"<{lanes} x {element}>"
+
+
+def module(*functions: Function) -> str:
+    """LLVM assembly of some functions, of which later ones may call earlier ones."""
+    declarations = {name: text for function in functions for name, text in function.declarations.items()}
+    metadata = ["!0 = !{}", "!1 = !{i32 1}"]
+    return "\n".join([*(function.text() for function in functions), *declarations.values(), *metadata, ""])
 
 
 class Function:
@@ -34,22 +41,23 @@ class Function:
         Symbol of the function.
     parameters : dict
         Parameter name to LLVM type with attributes, in order.
+    internal : bool
+        Whether only functions of the same module call it.
     """
 
-    def __init__(self, name: str, parameters: dict[str, str]) -> None:
+    def __init__(self, name: str, parameters: dict[str, str], internal: bool = False) -> None:
         self.name = name
+        self._linkage = "internal" if internal else ""
         self._header = ", ".join(f"{type_} %{key}" for key, type_ in parameters.items())
         self._lines: list[str] = ["entry:"]
-        self._declarations: dict[str, str] = {}
+        self.declarations: dict[str, str] = {}
         self._count = 0
         self._block = "entry"
 
     def text(self) -> str:
-        """Return the module as LLVM assembly."""
+        """Return the definition as LLVM assembly."""
         body = "\n".join(self._lines)
-        declarations = "\n".join(self._declarations.values())
-        metadata = "!0 = !{}\n!1 = !{i32 1}\n"
-        return f"define i32 @{self.name}({self._header}) nounwind {{\n{body}\n}}\n{declarations}\n{metadata}"
+        return f"define {self._linkage} i32 @{self.name}({self._header}) nounwind {{\n{body}\n}}\n"
 
     # ---- plain instructions
 
@@ -67,7 +75,7 @@ class Function:
     def call(self, intrinsic: str, type_: str, *arguments: tuple[str, Value]) -> Value:
         """Call an LLVM intrinsic, declaring it where this is its first use."""
         types = ", ".join(kind for kind, _ in arguments)
-        self._declarations.setdefault(intrinsic, f"declare {type_} @{intrinsic}({types})")
+        self.declarations.setdefault(intrinsic, f"declare {type_} @{intrinsic}({types})")
         values = ", ".join(f"{kind} {value}" for kind, value in arguments)
         return self.value(f"call {type_} @{intrinsic}({values})")
 

@@ -132,7 +132,8 @@ def _table_caption(outcomes: Sequence[Outcome], split: Split) -> str:
         for outcome in outcomes
     )
     return (
-        "Same images, loss, epochs, optimiser and augmentation for all; one run each. Multiply-adds are for one image. "
+        "Same images, loss, epochs, optimiser and augmentation for all; one run each. "
+        "Multiply-adds are for one image. "
         f"With {len(split.test):,} test images the 95 % confidence intervals of the test accuracy are: {intervals}."
     )
 
