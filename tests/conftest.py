@@ -47,3 +47,12 @@ def tiny_tiles(request, monkeypatch):
     _forget()
     yield request.param
     _forget()
+
+
+@pytest.fixture
+def past_the_cache(monkeypatch):
+    """Treat results of any size as those that no cache keeps."""
+    monkeypatch.setattr(sys.modules["faltung.plan.problem"], "STREAMED_BYTES", 0)
+    _forget()
+    yield
+    _forget()

@@ -76,6 +76,12 @@ def test_random_problems_in_many_tiles(seed, tiny_tiles):
             problems.attempt(seed, number)
 
 
+@pytest.mark.parametrize("seed", [300, 301])
+def test_random_problems_written_past_the_cache(seed, vector_bits, past_the_cache):
+    for number in range(20):
+        problems.attempt(seed, number, longest=150)
+
+
 # ---- arrays shorter than the kernel, written out -----------------------------------------------------------
 
 # With powers of ten as taps, the digits of y[n] are the samples around n, read from left to right.

@@ -169,7 +169,7 @@ def test_both_loaders_give_the_same_results(monkeypatch):
             by_llvm.clear()
             forget()
             assert [result.tobytes() for result in assorted()] == own
-            assert {*by_llvm} == {"correlate", "gather"}
+            assert {*by_llvm} >= {"correlate", "gather"}
     forget()
 
 
@@ -569,6 +569,9 @@ def emitted(bits):
         patch.setattr(compiler, "_compile", lambda text: texts.append(text) or compiled(text))
         forget()
         list(assorted())
+        patch.setattr(sys.modules["faltung.plan.problem"], "STREAMED_BYTES", 0)
+        forget()
+        list(assorted())
         for source in ("f2", ">f4", ">u2", "u8", ">i8", "?"):
             fa.convolve(np.ones((3, 40), source), [[1.0, 2.0, 3.0]])
         for number, dtype in (
@@ -610,10 +613,10 @@ def test_the_code_is_complete_on_every_processor(assembly, name):
         cpu=processor, opt=3, reloc="pic", codemodel="small"
     )
     for text in assembly[bits]:
-        function = re.search(r"define i32 @(\w+)", text)[1]
+        function = re.search(r"^define +i32 @(\w+)", text, re.MULTILINE)[1]
         module = llvm.parse_assembly(text)
-        instructions = machine.emit_assembly(module)
-        assert not re.search(r"^\s*(callq?|bl)\s.*", instructions, re.MULTILINE)
+        called = re.findall(r"^\s*(?:callq?|bl)\s+_?(\S+)", machine.emit_assembly(module), re.MULTILINE)
+        assert {*called} <= {*re.findall(r"^define internal .*?@(\w+)", text, re.MULTILINE)}
         if "linux" in triple:
             image, entry = load._link(bytes(machine.emit_object(module)), function)
             assert 0 <= entry < len(image)

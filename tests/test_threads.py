@@ -315,8 +315,9 @@ for _ in range(4):
     child = os.fork()
     if not child:
         signal.alarm(5)
-        taps = np.random.default_rng(os.getpid()).standard_normal((6, 6))
-        taps[rng.random((6, 6)) < 0.3] = 0
+        own = np.random.default_rng(os.getpid())  # the other one may have been in use, and locked
+        taps = own.standard_normal((6, 6))
+        taps[own.random((6, 6)) < 0.3] = 0
         os._exit(0 if np.isfinite(fa.convolve(x, taps, workers=2)).all() else 1)
     ends.append(os.waitpid(child, 0)[1])
 stop = True

@@ -11,7 +11,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +23,7 @@ from faltung.engines.base import BlockFunction
 from faltung.engines.gather import FILL, gather_function
 from faltung.errors import ArgumentError
 from faltung.jit.target import host
+from faltung.lazy import lazy
 from faltung.plan.planner import ENGINES, Plan
 from faltung.plan.problem import Layout, Problem
 from faltung.threads import share, worker_count
@@ -51,7 +52,7 @@ def execute(plan: Plan, x: Any, out: Any = None, workers: int | None = None) -> 
             f"shape {x.shape} and dtype {x.dtype}",
             "Make a plan for this array, or use convolve.",
         )
-    result = np.empty(problem.result_shape, problem.result) if out is None else check_out(out, problem)
+    result = np.empty(problem.result_shape, problem.result) if out is None else _check_out(out, problem)
     # An input that shares memory with the output would be overwritten while it is still read.
     overlap = out is not None and np.may_share_memory(x, result)
     target = np.empty_like(result) if overlap else result
@@ -62,7 +63,7 @@ def execute(plan: Plan, x: Any, out: Any = None, workers: int | None = None) -> 
     return result
 
 
-def check_out(out: Any, problem: Problem) -> NDArray[Any]:
+def _check_out(out: Any, problem: Problem) -> NDArray[Any]:
     """Return `out` if the result can be written into it."""
     expected = f"a writable array of shape {problem.result_shape} and dtype {problem.result}"
     if not isinstance(out, np.ndarray) or isinstance(out, np.ma.MaskedArray):
@@ -132,11 +133,11 @@ class _Program:
         self._frames: dict[tuple[Any, ...], _Frame] = {}
         self._gatherings: dict[tuple[Any, ...], _Gathering] = {}
 
-    @cached_property
+    @lazy
     def in_place(self) -> list[BlockFunction]:
         return self._prepare(self.stored)
 
-    @cached_property
+    @lazy
     def from_scratch(self) -> list[BlockFunction]:
         return self.in_place if self.extended == self.stored else self._prepare(self.extended)
 
@@ -144,11 +145,11 @@ class _Program:
         engine = ENGINES[self.plan.engine]
         return [engine.prepare(task) for task in self.problem.tasks(source, self.written)]
 
-    @cached_property
+    @lazy
     def gather(self) -> Any:
         return gather_function(self.stored, self.extended, host())
 
-    @cached_property
+    @lazy
     def fill(self) -> NDArray[Any]:
         """One position of what stands outside, for the mode ``constant``."""
         parts = [self.problem.cval.real, self.problem.cval.imag][: 2 if self.problem.dtype.kind == "c" else 1]
@@ -279,7 +280,7 @@ class _Program:
 
     # ---- tiles
 
-    @cached_property
+    @lazy
     def tiles(self) -> list[_Tile]:
         """Tiles of an array whose samples the engine can read as they lie."""
         regions = self.layout.regions
@@ -297,7 +298,7 @@ class _Program:
             for tile in self._cut([part[:2] for part in box], all(part[2] for part in box))
         ]
 
-    @cached_property
+    @lazy
     def gathered_tiles(self) -> list[_Tile]:
         """Tiles of an array of which every source block must be gathered."""
         return list(self._cut(self.layout.regions, False))

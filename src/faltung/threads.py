@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from faltung.errors import ArgumentError, ArgumentTypeError
 
 if TYPE_CHECKING:
-    from concurrent.futures import ThreadPoolExecutor
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 __all__ = ["share", "worker_count", "workers"]
 
@@ -36,12 +37,15 @@ def worker_count(asked: Any = None) -> int:
 
 
 def _checked(count: Any, name: str) -> int:
-    if isinstance(count, bool) or not hasattr(count, "__index__"):
+    try:
+        number = operator.index(count)
+    except TypeError:
+        number = None
+    if number is None or isinstance(count, bool):
         raise ArgumentTypeError(name, "a positive integer", repr(count))
-    count = count.__index__()
-    if count < 1:
+    if number < 1:
         raise ArgumentError(name, "a positive integer", repr(count), "Use 1 to stay in the calling thread.")
-    return int(count)
+    return number
 
 
 @contextmanager
@@ -80,20 +84,36 @@ def share(work: Callable[[_Item], None], items: Iterable[_Item], count: int) -> 
     waiting = deque(items)
 
     def take() -> None:
-        while True:
-            try:
-                item = waiting.popleft()
-            except IndexError:
-                return
-            work(item)
+        try:
+            while True:
+                try:
+                    item = waiting.popleft()
+                except IndexError:
+                    return
+                work(item)
+        except BaseException:
+            waiting.clear()  # after an error nobody starts on another item
+            raise
 
-    helpers = [_threads(count).submit(take) for _ in range(min(count, len(waiting)) - 1)]
+    helpers = _start(take, min(count, len(waiting)) - 1)
     try:
         take()
     finally:
-        waiting.clear()  # after an error nobody starts on another item
-        for helper in helpers:
-            helper.result()
+        # Whatever happened, the arrays may be gone when this returns, so everybody must be done with them.
+        errors = [helper.exception() for helper in helpers]
+    for error in errors:
+        if error is not None:
+            raise error
+
+
+def _start(work: Callable[[], None], count: int) -> list[Future[None]]:
+    if count < 1:
+        return []
+    try:
+        pool = _threads(count)
+        return [pool.submit(work) for _ in range(count)]
+    except RuntimeError:
+        return []  # the interpreter is ending and starts no more threads: the caller works alone
 
 
 def _threads(count: int) -> ThreadPoolExecutor:
@@ -101,9 +121,9 @@ def _threads(count: int) -> ThreadPoolExecutor:
 
     global _pool
     pool = _pool
-    if pool is None or pool._max_workers < count - 1:
+    if pool is None or pool._max_workers < count:
         # A smaller pool that other threads still use ends when the last of them is done with it.
-        pool = _pool = ThreadPoolExecutor(max(count - 1, 1), thread_name_prefix="faltung")
+        pool = _pool = ThreadPoolExecutor(count, thread_name_prefix="faltung")
     return pool
 
 

@@ -23,7 +23,7 @@ __all__ = ["learn"]
 
 
 def learn(
-    epochs: Annotated[int, typer.Option(help="Passes over the training images.", min=1, metavar="N")] = 32,
+    epochs: Annotated[int, typer.Option(help="Passes over the training images.", min=1, metavar="N")] = 30,
     learning_rate: Annotated[float, typer.Option(help="Largest step of the optimiser.", metavar="STEP")] = 0.3,
     seed: Annotated[int, typer.Option(help="Seed of weights, order and augmentation.", min=0, metavar="N")] = 0,
     threads: Annotated[
@@ -31,11 +31,11 @@ def learn(
         typer.Option(
             "--threads",
             "--workers",
-            help="Threads to compute with; the numbers depend on it.",
+            help="Threads of one operation; the numbers depend on it.",
             min=1,
             metavar="N",
         ),
-    ] = 2,
+    ] = 1,
     out: Annotated[
         Path | None,
         typer.Option(
@@ -52,9 +52,9 @@ def learn(
     they are and moved by 1, 2 and 4 pixels. The run folder gets the networks, metrics.json, history.csv, a picture
     of the learned filters, and report.html.
 
-    It takes about 40 seconds on two cores. The same seed and threads give the same numbers.
+    It takes about 50 seconds. The same seed and number of threads give the same numbers.
 
-    Examples:
+    For example:
 
     - `faltung learn`
     - `faltung learn --epochs 5 --out runs/quick`

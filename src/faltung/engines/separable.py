@@ -63,21 +63,19 @@ class Separable:
         """Prepare a pass for each axis, the last two as one function where they are rows and columns."""
         factors = _long(task)
         number, ndim, axes = task.taps.dtype, task.taps.ndim, list(factors)
-        tasks = []
+        passes = {}
         for axis in axes:
             taps = factors[axis].astype(number).reshape([-1 if k == axis else 1 for k in range(ndim)])
             source = task.source if axis == axes[0] else number
             target = task.target if axis == axes[-1] else number
-            tasks.append(Task(taps, None, task.step, source, target, task.streamed and axis == axes[-1]))
+            passes[axis] = Task(taps, None, task.step, source, target, task.streamed and axis == axes[-1])
         if axes[-2:] == [ndim - 2, ndim - 1]:
-            columns, rows = (arrange(part, host()) for part in tasks[-2:])
+            columns, rows = arrange(passes[ndim - 2], host()), arrange(passes[ndim - 1], host())
             if not (columns.what.guarded or rows.what.guarded):
                 strips = _Strips(columns, rows, task.step * number.itemsize)
-                return _Passes(
-                    [(axis, self._direct.prepare(part)) for axis, part in zip(axes[:-2], tasks)], strips, task
-                )
-        passes = [(axis, self._direct.prepare(part)) for axis, part in zip(axes, tasks, strict=True)]
-        return _Passes(passes[:-1], passes[-1][1], task)
+                return _Passes([(axis, self._direct.prepare(passes[axis])) for axis in axes[:-2]], strips, task)
+        prepared = [(axis, self._direct.prepare(part)) for axis, part in passes.items()]
+        return _Passes(prepared[:-1], prepared[-1][1], task)
 
 
 def _long(task: Task) -> dict[int, NDArray[np.float64]]:

@@ -7,6 +7,7 @@ A `ctypes` function releases the interpreter lock for as long as it runs.
 from __future__ import annotations
 
 import ctypes
+import os
 import threading
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -17,6 +18,10 @@ from faltung.jit.target import Target
 __all__ = ["compile_function", "ctypes_of"]
 
 _lock = threading.Lock()  # LLVM's shared state is not safe for several threads
+
+if hasattr(os, "register_at_fork"):
+    # A child inherits the lock as it is, but not the thread that would release it: nobody compiles during a fork.
+    os.register_at_fork(before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release)
 
 
 def compile_function(text: str, name: str, parameters: Sequence[Any], target: Target) -> Callable[..., int]:

@@ -47,7 +47,7 @@ class Function:
 
     def __init__(self, name: str, parameters: dict[str, str], internal: bool = False) -> None:
         self.name = name
-        self._linkage = "internal" if internal else ""
+        self._linkage = "internal " if internal else ""
         self._header = ", ".join(f"{type_} %{key}" for key, type_ in parameters.items())
         self._lines: list[str] = ["entry:"]
         self.declarations: dict[str, str] = {}
@@ -57,7 +57,7 @@ class Function:
     def text(self) -> str:
         """Return the definition as LLVM assembly."""
         body = "\n".join(self._lines)
-        return f"define {self._linkage} i32 @{self.name}({self._header}) nounwind {{\n{body}\n}}\n"
+        return f"define {self._linkage}i32 @{self.name}({self._header}) nounwind {{\n{body}\n}}\n"
 
     # ---- plain instructions
 

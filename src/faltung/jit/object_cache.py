@@ -21,7 +21,13 @@ _FORMAT = b"faltung object 1\n"
 
 
 def folder() -> str:
-    """Return where objects are kept: ``FALTUNG_CACHE``, or the user's cache folder."""
+    """Return where objects are kept: ``FALTUNG_CACHE``, or the user's cache folder.
+
+    Raises
+    ------
+    FileNotFoundError
+        The user has no home folder.
+    """
     chosen = os.environ.get("FALTUNG_CACHE")
     if chosen:
         return chosen
@@ -31,6 +37,8 @@ def folder() -> str:
         base = expanduser("~/Library/Caches")
     else:
         base = os.environ.get("XDG_CACHE_HOME") or expanduser("~/.cache")
+    if base.startswith("~"):
+        raise FileNotFoundError("there is no home folder to keep objects in")
     return join(base, "faltung")
 
 
@@ -45,10 +53,8 @@ def key(text: str, identity: str) -> str:
 def read(key: str) -> bytes | None:
     """Return the object with that key, or None where there is none that can be trusted."""
     try:
-        path = join(_trusted_folder(), f"{key}.o")
-        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0))
-        with os.fdopen(descriptor, "rb") as file:
-            if not _private(os.fstat(descriptor)):
+        with open(join(_trusted_folder(), f"{key}.o"), "rb", opener=_no_link) as file:
+            if not _private(os.fstat(file.fileno())):
                 return None
             content = file.read()
     except OSError:
@@ -73,6 +79,10 @@ def write(key: str, code: bytes) -> None:
             except BaseException:
                 os.unlink(name)
                 raise
+
+
+def _no_link(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0))
 
 
 def _trusted_folder() -> str:

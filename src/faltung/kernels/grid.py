@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self
 
 import numpy as np
@@ -20,6 +19,7 @@ from faltung.kernels.taps import (
     numerical_rank,
 )
 from faltung.kernels.text import Spelling, spell_taps
+from faltung.lazy import lazy
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -70,24 +70,24 @@ class GridFunction:
     def _spelling(self) -> Spelling:
         return Spelling(spell_taps(self.taps, self.origin))
 
-    @cached_property
+    @lazy
     def shape(self) -> tuple[int, ...]:
         """Size of the support along each axis."""
         return self._support()[0]
 
-    @cached_property
+    @lazy
     def origin(self) -> tuple[int, ...]:
         """Index of the tap at lag zero, which may lie outside of the support."""
         return self._support()[1]
 
-    @cached_property
+    @lazy
     def taps(self) -> TapArray:
         """The coefficients, multiplied out on first use: a read-only float64 or complex128 array."""
         check_size(self.shape)
         with np.errstate(over="ignore", invalid="ignore"):  # `freeze` answers an overflow with an error
             return freeze(self._multiply_out())
 
-    @cached_property
+    @lazy
     def dtype(self) -> np.dtype[Any]:
         """Data type of the taps, float64 or complex128."""
         return np.dtype(np.complex128 if self._is_complex() else np.float64)
@@ -129,7 +129,7 @@ class GridFunction:
         """
         return self._make(**(vars(self) | {"_label": label}))
 
-    @cached_property
+    @lazy
     def fingerprint(self) -> bytes:
         """Digest of the expression for use as a key: equal ones mean equal taps and origin, bit for bit.
 

@@ -18,6 +18,7 @@ __all__ = [
     "MOST_NAMED_TAPS",
     "binomial",
     "box",
+    "check_named",
     "delta",
     "disk",
     "gaussian",

@@ -27,7 +27,7 @@ def compare(
     run: RunFolder,
     *,
     seed: int = 0,
-    threads: int = 2,
+    threads: int = 1,
     on_epoch: Callable[[str, EpochRecord], None] = lambda name, record: None,
 ) -> list[Outcome]:
     """Train networks with the same data, recipe and seed, measure them, and write all of it to a run folder.
@@ -48,7 +48,8 @@ def compare(
     seed : int, optional
         Seed of weights, order and augmentation.
     threads : int, optional
-        Threads of one operation. The numbers depend on it, so the default does not depend on the machine.
+        Threads of one operation. The numbers depend on it, so the default does not depend on the machine. One it is
+        because layers this small are done before many threads have met, and wait for each other on a busy machine.
     on_epoch : callable, optional
         Called with a network's name and its record after each epoch.
 

@@ -61,7 +61,7 @@ class Recipe:
     faltung.errors.ArgumentError: epochs: expected at least 1, got 0.
     """
 
-    epochs: int = 32
+    epochs: int = 30
     batch_size: int = 128
     learning_rate: float = 0.3
     momentum: float = 0.9

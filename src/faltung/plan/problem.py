@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +18,7 @@ from faltung.engines.base import Task
 from faltung.errors import ArgumentError
 from faltung.kernels import Kernel
 from faltung.kernels.rewrite import outer_factors
+from faltung.lazy import lazy
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -89,12 +89,12 @@ class Problem:
     regions: tuple[tuple[int, int], ...]
     result: np.dtype[Any]
 
-    @cached_property
+    @lazy
     def correlated(self) -> Kernel:
         """The kernel that the array is correlated with: engines know no other operation."""
         return self.kernel.flip() if self.reflected else self.kernel
 
-    @cached_property
+    @lazy
     def result_shape(self) -> tuple[int, ...]:
         """Shape of the result."""
         shape = list(self.shape)
@@ -102,14 +102,14 @@ class Problem:
             shape[axis] = stop - start
         return tuple(shape)
 
-    @cached_property
+    @lazy
     def number(self) -> np.dtype[Any]:
         """The real number computed with: double where the array or the result calls for it."""
         both = (computed_dtype(self.dtype, "x"), computed_dtype(self.result, "dtype"))
         double = any(kind in (np.float64, np.complex128) for kind in both)
         return np.dtype(np.float64 if double else np.float32)
 
-    @cached_property
+    @lazy
     def layout(self) -> Layout:
         """The axes in which this problem is computed."""
         ndim = len(self.shape)
@@ -129,7 +129,7 @@ class Problem:
         lengths, sizes_, origins_, regions_ = zip(*axes, strict=True)
         return Layout(last, channels * pair, lengths, sizes_, origins_, regions_)
 
-    @cached_property
+    @lazy
     def passes(self) -> tuple[NDArray[np.float64], ...]:
         """Taps of the real correlations that make up the result: one, or the real and the imaginary one."""
         taps = self.correlated.taps
@@ -145,7 +145,7 @@ class Problem:
             for taps, factors in zip(self._rounded, self._factors, strict=True)
         ]
 
-    @cached_property
+    @lazy
     def _rounded(self) -> list[NDArray[np.floating]]:
         """Taps of the passes in the number computed with."""
         with np.errstate(over="ignore"):
@@ -159,7 +159,7 @@ class Problem:
             )
         return rounded
 
-    @cached_property
+    @lazy
     def _factors(self) -> list[tuple[NDArray[np.float64], ...] | None]:
         eps = float(np.finfo(self.number).eps)
         return [outer_factors(taps, eps) for taps in self.passes]
