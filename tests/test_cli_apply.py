@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import scipy.ndimage
 import tifffile
-from faltung.cli.main import app, main
 from PIL import Image
 from typer.testing import CliRunner
 
 import faltung as fa
 from faltung.cli import images
+from faltung.cli.main import app, main
 
 GAUSSIAN = "gaussian(1.5)"
 

@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+
 from faltung.learn.datasets import EMBEDDED_FILE, digest
 
 TRAINING_IMAGES_PER_CLASS = 500

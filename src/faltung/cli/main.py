@@ -48,7 +48,9 @@ def _options(
         bool,
         typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True),
     ] = False,
-    debug: Annotated[bool, typer.Option("--debug", envvar=_DEBUG, help="Show the traceback of an error.")] = False,
+    debug: Annotated[
+        bool, typer.Option("--debug", envvar=_DEBUG, help="Show the traceback of an error.")
+    ] = False,
 ) -> None:
     if debug:
         os.environ[_DEBUG] = "1"  # read in main, and by processes that a command may start
@@ -63,5 +65,7 @@ def main() -> None:
     except (FaltungError, OSError) as error:
         if os.environ.get(_DEBUG, "0") not in ("", "0"):
             raise
-        Console(stderr=True).print(f"[bold red]Error:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
+        Console(stderr=True).print(
+            f"[bold red]Error:[/] {escape(str(error))}", highlight=False, soft_wrap=True
+        )
         sys.exit(1)

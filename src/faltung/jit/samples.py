@@ -87,7 +87,7 @@ def _integer(f: Function, number: str, value: Value, what: Sample, lanes: int) -
     bits = 32 if number == "float" else 64
     fraction = 23 if number == "float" else 52
     if 8 * what.bytes >= fraction:
-        rounded = f.call(f"llvm.roundeven.{_suffix(number, lanes)}", have, (have, value))
+        rounded = _rounded(f, number, value, 2.0**fraction, lanes)
         to = "fptoui" if what.kind == "u" else "fptosi"
         name = f"llvm.{to}.sat.{_suffix(what.type, lanes)}.{_suffix(number, lanes)}"
         return f.call(name, kind, (have, rounded))
@@ -112,6 +112,18 @@ def _integer(f: Function, number: str, value: Value, what: Sample, lanes: int) -
 def _suffix(type_: str, lanes: int) -> str:
     short = {"float": "f32", "double": "f64"}.get(type_, type_)
     return short if lanes == 1 else f"v{lanes}{short}"
+
+
+def _rounded(f: Function, number: str, value: Value, large: float, lanes: int) -> Value:
+    # Half to even, and without an instruction that old processors lack: there is no room for a fraction beside
+    # `large`, and what is larger already has none.
+    have, suffix = vector(number, lanes), _suffix(number, lanes)
+    limit = splat(f, f"{large:.1f}", number, lanes)
+    size = f.call(f"llvm.fabs.{suffix}", have, (have, value))
+    whole = f.value(f"fsub {have} {f.value(f'fadd {have} {size}, {limit}')}, {limit}")
+    small = f.value(f"fcmp olt {have} {size}, {limit}")
+    chosen = f.value(f"select {vector('i1', lanes)} {small}, {have} {whole}, {have} {size}")
+    return f.call(f"llvm.copysign.{suffix}", have, (have, chosen), (have, value))
 
 
 def _single_from_half(f: Function, half: Value, lanes: int) -> Value:

@@ -10,7 +10,7 @@ from torch import nn
 from faltung.learn.datasets import Split
 from faltung.learn.determinism import reproducible
 from faltung.learn.outcome import Outcome, measure
-from faltung.learn.pictures import kernel_sheet, png
+from faltung.learn.pictures import png, signed_sheet
 from faltung.learn.provenance import provenance
 from faltung.learn.report import html_report
 from faltung.learn.runs import RunFolder
@@ -93,9 +93,11 @@ def compare(
     return outcomes
 
 
-def _write_results(run: RunFolder, outcomes: Sequence[Outcome], split: Split, made: Mapping[str, object]) -> None:
+def _write_results(
+    run: RunFolder, outcomes: Sequence[Outcome], split: Split, made: Mapping[str, object]
+) -> None:
     kernels = outcomes[0].first_kernels
     if kernels is not None:
-        run.write_bytes("filters.png", png(kernel_sheet(kernels)))
+        run.write_bytes("filters.png", png(signed_sheet(kernels.reshape(-1, *kernels.shape[2:]))))
     run.write_json("metrics.json", {**made, "networks": {each.name: each.metrics() for each in outcomes}})
     run.write_text("report.html", html_report(outcomes, split, made))

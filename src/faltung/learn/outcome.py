@@ -47,6 +47,8 @@ class Outcome:
         What the network thinks of each test image.
     first_kernels : float32 array, shape (channels out, channels in, height, width), or None
         The kernels of the first convolutional layer, if there is one.
+    first_responses : float32 array, shape (channels out, height, width), or None
+        What that layer makes of the first test image.
 
     Examples
     --------
@@ -64,6 +66,7 @@ class Outcome:
     shifted_accuracy: dict[int, float]
     test_probabilities: NDArray[np.float32]
     first_kernels: NDArray[np.float32] | None
+    first_responses: NDArray[np.float32] | None
 
     @property
     def training_seconds(self) -> float:
@@ -94,7 +97,9 @@ class Outcome:
         }
 
 
-def measure(name: str, network: nn.Module, split: Split, recipe: Recipe, history: tuple[EpochRecord, ...]) -> Outcome:
+def measure(
+    name: str, network: nn.Module, split: Split, recipe: Recipe, history: tuple[EpochRecord, ...]
+) -> Outcome:
     """Measure a trained network on its training images and on the test images, moved and unmoved.
 
     Examples
@@ -108,6 +113,7 @@ def measure(name: str, network: nn.Module, split: Split, recipe: Recipe, history
     loss = recipe.loss()
     training_images, training_labels = tensors(split.training)
     images, labels = tensors(split.test)
+    kernels, responses = _first_convolution(network, images[:1])
     return Outcome(
         name,
         describe(network),
@@ -119,12 +125,16 @@ def measure(name: str, network: nn.Module, split: Split, recipe: Recipe, history
         test_accuracy=accuracy(network, images, labels),
         shifted_accuracy={pixels: accuracy_under_shift(network, images, labels, pixels) for pixels in SHIFTS},
         test_probabilities=torch.softmax(logits(network, images), dim=1).numpy(),
-        first_kernels=_first_kernels(network),
+        first_kernels=kernels,
+        first_responses=responses,
     )
 
 
-def _first_kernels(network: nn.Module) -> NDArray[np.float32] | None:
+def _first_convolution(
+    network: nn.Module, image: torch.Tensor
+) -> tuple[NDArray[np.float32], NDArray[np.float32]] | tuple[None, None]:
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
-            return module.weight.detach().contiguous().numpy().copy()
-    return None
+            with torch.no_grad():
+                return module.weight.contiguous().numpy().copy(), module(image)[0].contiguous().numpy()
+    return None, None

@@ -8,11 +8,12 @@ from importlib.resources import files
 from string import Template
 
 import numpy as np
+from numpy.typing import NDArray
 
 from faltung.learn.charts import Line, line_chart
 from faltung.learn.datasets import Split
 from faltung.learn.outcome import SHIFTS, Outcome
-from faltung.learn.pictures import data_uri, kernel_sheet, png
+from faltung.learn.pictures import data_uri, png, signed_sheet
 
 __all__ = ["findings", "html_report", "table"]
 
@@ -103,9 +104,7 @@ def html_report(outcomes: Sequence[Outcome], split: Split, made: Mapping[str, ob
         shift_caption="Mean over moves up, down, left and right; black moves in.",
         risk_chart=_history_chart(outcomes, "risk", 1.0, "Empirical risk (mean loss)"),
         accuracy_chart=_history_chart(outcomes, "accuracy", 100.0, "Accuracy (%)"),
-        history_caption="Training images are counted as the network met them, moved and mirrored at random and while "
-        "its weights were changing; validation images as they are, after each epoch. They choose nothing: the last "
-        "weights are kept.",
+        risks="".join(f"<p>{escape(_risk_sentence(outcome))}</p>" for outcome in outcomes),
         filters=_filters_section(model),
         model_name=escape(model.name),
         first_samples="\n".join(
@@ -172,17 +171,37 @@ def _history_chart(outcomes: Sequence[Outcome], quantity: str, unit: float, y_la
     return line_chart(lines, title=f"{y_label} against epoch", x_label="Epoch", y_label=y_label)
 
 
-def _filters_section(model: Outcome) -> str:
-    if model.first_kernels is None:
-        return ""
-    count, channels, height, width = model.first_kernels.shape
-    picture = data_uri(png(kernel_sheet(model.first_kernels)))
-    what = f"The {count * channels} kernels of {height}x{width} taps that the first layer learned"
+def _risk_sentence(outcome: Outcome) -> str:
     return (
-        f'<section>\n<h2>The filters it learned</h2>\n<figure><img class="filters" src="{picture}" alt="{what}"/>\n'
-        f"<figcaption>{what}. Orange taps are positive, blue negative, white is zero; each kernel has its own scale. "
-        "Nobody drew them: they began as random numbers, and making the risk small turned some of them into "
-        "detectors of edges, corners and lines.</figcaption></figure>\n</section>"
+        f"With its last weights the {outcome.name} network has a risk of {outcome.training_risk:.3f} on the images it "
+        f"learned from and of {outcome.test_risk:.3f} on the test images."
+    )
+
+
+def _filters_section(model: Outcome) -> str:
+    if model.first_kernels is None or model.first_responses is None:
+        return ""
+    kernels = model.first_kernels.reshape(-1, *model.first_kernels.shape[2:])
+    height, width = kernels.shape[1:]
+    kernels_caption = (
+        f"The {len(kernels)} kernels of {height}x{width} taps in the first layer, as they are laid over the image. They "
+        "began as random numbers, and making the risk small is all that shaped them. Orange is positive, blue "
+        "negative, white zero; each has its own scale."
+    )
+    responses_caption = "What they answer to the first test image, in the same order and colours."
+    return (
+        "<section>\n<h2>The filters it learned</h2>\n"
+        + _sheet_figure(kernels, kernels_caption)
+        + _sheet_figure(model.first_responses, responses_caption)
+        + "</section>"
+    )
+
+
+def _sheet_figure(tiles: NDArray[np.float32], caption: str) -> str:
+    picture = data_uri(png(signed_sheet(tiles)))
+    return (
+        f'<figure><img class="filters" src="{picture}" alt="{len(tiles)} tiles in blue, white and orange"/>'
+        f"<figcaption>{caption}</figcaption></figure>\n"
     )
 
 
