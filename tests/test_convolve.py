@@ -808,9 +808,9 @@ VALUES = [
         f"{OUT}shape (6,) and dtype float32. Leave out= away to have one made.",
     ),
     ({"out": read_only()}, f"{OUT}an array that is read-only. Pass a copy of it."),
-    ({"out": np.ma.zeros(6)}, f"{OUT}a MaskedArray."),
 ]
 TYPES = [
+    ({"out": np.ma.zeros(6)}, f"{OUT}a MaskedArray. Leave out= away to have one made."),
     ({"mode": b"wrap"}, f"{MODE}b'wrap'."),
     (
         {"mode": ["wrap"]},
@@ -822,10 +822,13 @@ TYPES = [
     ({"axes": 0.0}, "axes: expected an integer for each axis of the kernel, got 0.0."),
     ({"axes": True}, "axes: expected an integer for each axis of the kernel, got True."),
     ({"dtype": 5}, "dtype: expected a NumPy dtype of numbers, got 5."),
-    ({"x": np.array([1, None])}, f"x: {NUMBERS}object. Convert it: x.astype('float64')."),
+    ({"x": np.array([1, None])}, f"x: {NUMBERS}object. Convert to float64."),
     ({"x": ["a"]}, f"x: {NUMBERS}<U1."),
     ({"x": np.array(["2020"], "M8[D]")}, f"x: {NUMBERS}datetime64[D]."),
-    ({"kernel": "gaussian"}, f"kernel: {NUMBERS}<U8."),
+    (
+        {"kernel": "gaussian(1)"},
+        "kernel: expected a kernel or an array of taps, got 'gaussian(1)'. Read an expression with faltung.parse.",
+    ),
     ({"x": [[1], [1, 2]]}, f"x: {ARRAY}a ragged list."),
     (
         {"x": np.ma.zeros(3)},

@@ -69,9 +69,9 @@ def computed_dtype(dtype: np.dtype[Any], name: str) -> np.dtype[Any]:
         return np.dtype(np.complex64 if size == 8 else np.complex128)
     remedy = ""
     if kind in "fc":
-        remedy = f"Convert it: {name}.astype('{'float64' if kind == 'f' else 'complex128'}')."
+        remedy = f"Use {'float64' if kind == 'f' else 'complex128'}."
     elif kind == "O":
-        remedy = f"Convert it: {name}.astype('float64')."
+        remedy = "Convert to float64."
     raise ArgumentTypeError(name, "numbers of at most double precision", f"dtype {dtype}", remedy)
 
 
@@ -85,7 +85,7 @@ def as_dtype(dtype: Any, name: str) -> np.dtype[Any]:
     """
     try:
         found: np.dtype[Any] = np.dtype(dtype)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, SyntaxError) as error:
         raise ArgumentTypeError(name, "a NumPy dtype of numbers", repr(dtype)) from error
     return found
 

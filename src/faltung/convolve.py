@@ -15,6 +15,7 @@ from faltung.boundary import check_mode
 from faltung.errors import ArgumentError, ArgumentTypeError
 from faltung.execute import execute
 from faltung.kernels import Kernel
+from faltung.kernels.taps import as_taps
 from faltung.plan.planner import Plan, make_plan
 from faltung.plan.problem import Problem
 
@@ -201,10 +202,15 @@ def plan(
         if any(length < 0 for length in x):
             raise ArgumentError("x", "an array, or a shape of lengths that are not negative", repr(x))
         sample = np.empty((), as_dtype("float32" if dtype is None else dtype, "dtype"))
+        if math.prod(x) * sample.itemsize >= 1 << 62:
+            raise ArgumentError("x", "a shape whose samples can be counted in bytes", repr(x))
         x, dtype = np.broadcast_to(sample, [int(length) for length in x]), result_dtype
+        name = "result_dtype"
     elif result_dtype is not None:
         raise ArgumentError("result_dtype", "None where x is an array", repr(result_dtype), "Use dtype=.")
-    return _plan(x, kernel, True, mode, cval, shape, axes, dtype, None, method)
+    else:
+        name = "dtype"
+    return _plan(x, kernel, True, mode, cval, shape, axes, dtype, None, method, name)
 
 
 def _apply(kernel: Kernel, x: ArrayLike, mode: Any, cval: Any, axes: Any, dtype: Any) -> NDArray[Any]:
@@ -225,6 +231,7 @@ def _plan(
     dtype: Any,
     out: Any,
     method: Any,
+    name: str = "dtype",
 ) -> Plan:
     """Plan for these arguments, from those kept where the same arguments were used before."""
     if type(x) is not np.ndarray:
@@ -232,33 +239,45 @@ def _plan(
     if isinstance(kernel, Kernel):
         taps: Any = kernel.fingerprint
     else:
+        if isinstance(kernel, str):
+            remedy = "Read an expression with faltung.parse."
+            raise ArgumentTypeError("kernel", "a kernel or an array of taps", repr(kernel), remedy)
         kernel = as_array(kernel, "kernel")
         taps = (kernel.shape, kernel.dtype, kernel.tobytes())
     if dtype is None and isinstance(out, np.ndarray):
-        dtype = out.dtype
-    # The text of cval tells apart what is equal but not the same (0.0 and -0.0, 1 and True) and finds a NaN again.
-    key = (x.shape, x.dtype, taps, reflected, mode, repr(cval), shape, repr(axes), dtype, method)
+        dtype, name = out.dtype, "out"
+    # Type and text of cval tell apart what is equal but not the same (0.0 and -0.0, 1 and True) and find a NaN again.
+    outside = (type(cval), repr(cval))
+    key = (x.shape, x.dtype, taps, reflected, mode, outside, shape, repr(axes), dtype, method)
     try:
         found = _plans.get(key)
     except TypeError:  # an argument that cannot be hashed cannot be right either, and is reported here
-        return make_plan(_problem(x, kernel, reflected, mode, cval, shape, axes, dtype), method)
+        return make_plan(_problem(x, kernel, reflected, mode, cval, shape, axes, dtype, name), method)
     if found is None:
-        found = _plans[key] = make_plan(_problem(x, kernel, reflected, mode, cval, shape, axes, dtype), method)
+        found = _plans[key] = make_plan(_problem(x, kernel, reflected, mode, cval, shape, axes, dtype, name), method)
         while len(_plans) > _MOST_PLANS:
             _plans.popitem(last=False)
     return found
 
 
 def _problem(
-    x: NDArray[Any], kernel: Any, reflected: bool, mode: Any, cval: Any, shape: Any, axes: Any, dtype: Any
+    x: NDArray[Any],
+    kernel: Any,
+    reflected: bool,
+    mode: Any,
+    cval: Any,
+    shape: Any,
+    axes: Any,
+    dtype: Any,
+    name: str,
 ) -> Problem:
     """Check every argument and say what is asked."""
     computed = computed_dtype(x.dtype, "x")
     if not isinstance(kernel, Kernel):
-        kernel = Kernel(kernel)
+        kernel = Kernel(as_taps(kernel, "kernel"))
     if kernel.taps.dtype.kind == "c":
         computed = np.result_type(computed, np.complex64)
-    if shape not in _SHAPES:
+    if not isinstance(shape, str) or shape not in _SHAPES:
         raise ArgumentError("shape", f"one of {', '.join(map(repr, _SHAPES))}", repr(shape))
     if any(abs(at) > _FARTHEST for at in kernel.origin):
         raise ArgumentError("kernel", f"an origin of at most {_FARTHEST}", f"{kernel.origin}")
@@ -290,7 +309,7 @@ def _problem(
         mode=mode,
         cval=cval,
         regions=tuple(regions),
-        result=computed if dtype is None else check_result_dtype(dtype, computed, "dtype"),
+        result=computed if dtype is None else check_result_dtype(dtype, computed, name),
     )
 
 
@@ -315,7 +334,8 @@ def _axes(axes: Any, ndim: int, kernel_ndim: int) -> tuple[int, ...]:
                 "Give the kernel fewer axes (named filters take ndim=), or the array more.",
             )
         return tuple(range(ndim - kernel_ndim, ndim))
-    chosen = tuple(axes) if isinstance(axes, (tuple, list, range, np.ndarray)) else (axes,)
+    several = isinstance(axes, (tuple, list, range)) or (isinstance(axes, np.ndarray) and axes.ndim > 0)
+    chosen = tuple(axes) if several else (axes,)
     for axis in chosen:
         if isinstance(axis, bool) or not isinstance(axis, numbers.Integral):
             raise ArgumentTypeError("axes", "an integer for each axis of the kernel", repr(axes))
@@ -332,7 +352,10 @@ def _axes(axes: Any, ndim: int, kernel_ndim: int) -> tuple[int, ...]:
 def _cval(cval: Any, dtype: np.dtype[Any]) -> complex:
     if isinstance(cval, bool) or not isinstance(cval, (numbers.Complex, np.number)):
         raise ArgumentTypeError("cval", "a number", repr(cval))
-    value = complex(cval)
+    try:
+        value = complex(cval)
+    except OverflowError as error:
+        raise ArgumentError("cval", "a number within double precision", "a larger integer") from error
     if dtype.kind == "c":
         return value
     if value.imag:

@@ -21,7 +21,7 @@ from faltung.arrays import as_array
 from faltung.boundary import OUTSIDE, index_map
 from faltung.engines.base import BlockFunction
 from faltung.engines.gather import FILL, gather_function
-from faltung.errors import ArgumentError
+from faltung.errors import ArgumentError, ArgumentTypeError
 from faltung.jit.target import host
 from faltung.lazy import lazy
 from faltung.plan.planner import ENGINES, Plan
@@ -39,6 +39,8 @@ _STRIP = 16
 _SMALL, _QUICK = 1 << 17, 1 << 22
 #: Most tiles whose tables are kept from call to call.
 _MOST_TABLES = 64
+#: Bytes of the largest tables that are kept.
+_LARGEST_TABLES = 1 << 16
 
 
 def execute(plan: Plan, x: Any, out: Any = None, workers: int | None = None) -> NDArray[Any]:
@@ -56,8 +58,9 @@ def execute(plan: Plan, x: Any, out: Any = None, workers: int | None = None) -> 
     # An input that shares memory with the output would be overwritten while it is still read.
     overlap = out is not None and np.may_share_memory(x, result)
     target = np.empty_like(result) if overlap else result
+    count = None if workers is None else worker_count(workers)
     if target.size:
-        _program(plan).run(x, target, workers)
+        _program(plan).run(x, target, count)
     if overlap:
         result[...] = target
     return result
@@ -67,7 +70,7 @@ def _check_out(out: Any, problem: Problem) -> NDArray[Any]:
     """Return `out` if the result can be written into it."""
     expected = f"a writable array of shape {problem.result_shape} and dtype {problem.result}"
     if not isinstance(out, np.ndarray) or isinstance(out, np.ma.MaskedArray):
-        raise ArgumentError("out", expected, f"a {type(out).__name__}")
+        raise ArgumentTypeError("out", expected, f"a {type(out).__name__}", "Leave out= away to have one made.")
     if out.shape != problem.result_shape or out.dtype != problem.result:
         received = f"shape {out.shape} and dtype {out.dtype}"
         raise ArgumentError("out", expected, received, "Leave out= away to have one made.")
@@ -117,7 +120,8 @@ class _Program:
         native = self.stored.isnative and self.stored.kind != "b" and self.stored != np.float16
         # Scratch holds what the array holds, unless what stands outside would be rounded by that.
         exact = problem.mode != "constant" or self.stored == problem.number
-        kept = native and (exact or _representable(complex(problem.cval), self.stored))
+        outside = complex(problem.cval)
+        kept = native and (exact or all(_representable(part, self.stored) for part in (outside.real, outside.imag)))
         self.native = native
         self.extended = self.stored if kept else problem.number
         result = _part(problem.result) if problem.result.kind == "c" else problem.result
@@ -162,7 +166,7 @@ class _Program:
         source, target = self.frame(x), self.frame(out)
         source_start, target_start = x.ctypes.data, out.ctypes.data
 
-        def fill(tile: _Tile) -> None:
+        def fill(tile: _Tile, _keep: object = x) -> None:  # a helper may outlive an interrupted call
             if tile.inside:
                 blocks, strides = self.in_place, source.strides
                 address = source_start + _offset(tile, source, self.layout.origins)
@@ -207,7 +211,9 @@ class _Program:
         if found is None:
             if len(self._gatherings) >= _MOST_TABLES:
                 self._gatherings.clear()
-            found = self._gatherings[key] = self._gathering(tile, source)
+            found = self._gathering(tile, source)
+            if sum(table.nbytes for table in found.tables) <= _LARGEST_TABLES:
+                self._gatherings[key] = found
         return found
 
     def _gathering(self, tile: _Tile, source: _Frame) -> _Gathering:
@@ -364,8 +370,9 @@ def _part(dtype: np.dtype[Any]) -> np.dtype[Any]:
     return np.dtype(f"{dtype.byteorder}f{dtype.itemsize // 2}".replace("|", "="))
 
 
-def _representable(value: complex, dtype: np.dtype[Any]) -> bool:
+def _representable(value: float, dtype: np.dtype[Any]) -> bool:
     if dtype.kind == "f":
-        return value.real != value.real or float(dtype.type(value.real)) == value.real
+        with np.errstate(over="ignore"):
+            return value != value or float(dtype.type(value)) == value
     limits = np.iinfo(dtype)
-    return value.real.is_integer() and limits.min <= value.real <= limits.max
+    return value.is_integer() and limits.min <= value <= limits.max

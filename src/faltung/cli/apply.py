@@ -40,15 +40,11 @@ def apply(
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write; its name decides the kind.")],
     mode: Annotated[str, typer.Option(help="reflect, constant, nearest, mirror or wrap.")] = "reflect",
     cval: Annotated[float, typer.Option(help="What lies outside for --mode constant.")] = 0.0,
-    dtype: Annotated[
-        str | None, typer.Option(help="Of the result; the default is that of the input.")
-    ] = None,
+    dtype: Annotated[str | None, typer.Option(help="Of the result; the default is that of the input.")] = None,
     axes: Annotated[
         str | None, typer.Option(help="Axes to filter, such as 0,1; rows and columns by default.")
     ] = None,
-    correlation: Annotated[
-        bool, typer.Option("--correlate", help="Correlate instead of convolving.")
-    ] = False,
+    correlation: Annotated[bool, typer.Option("--correlate", help="Correlate instead of convolving.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace OUTPUT if it exists.")] = False,
     workers: Annotated[int | None, typer.Option(min=1, help="Threads; all cores by default.")] = None,
 ) -> None:

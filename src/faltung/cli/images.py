@@ -68,9 +68,7 @@ def read(path: Path) -> list[Picture]:
     except ArgumentError:
         raise
     except Exception as error:  # what the readers raise for damaged files is as varied as the damage
-        raise ArgumentError(
-            "IMAGE", f"a readable {suffix[1:].upper()} file", f"'{path}' ({error})"
-        ) from error
+        raise ArgumentError("IMAGE", f"a readable {suffix[1:].upper()} file", f"'{path}' ({error})") from error
 
 
 def check_target(target: Path, source: Path, overwrite: bool) -> None:
@@ -86,9 +84,7 @@ def check_target(target: Path, source: Path, overwrite: bool) -> None:
     if target.exists() and source.exists() and os.path.samefile(target, source):
         raise ArgumentError("--output", "a file other than the input", f"'{target}'", "Choose another name.")
     if not target.absolute().parent.is_dir():
-        raise ArgumentError(
-            "--output", "a name in a folder that exists", f"'{target}'", "Make the folder first."
-        )
+        raise ArgumentError("--output", "a name in a folder that exists", f"'{target}'", "Make the folder first.")
     if target.exists() and not overwrite:
         remedy = "Add --overwrite to replace it."
         raise ArgumentError("--output", "a file that does not exist yet", f"'{target}'", remedy)
@@ -147,9 +143,7 @@ def _read_pillow(path: Path) -> list[Picture]:
     if header.startswith(b"\x89PNG") and header[24] == 16 and header[25] not in (0,):
         # Pillow would keep the upper eight bits of each colour without a word.
         remedy = "Convert it to TIFF, which is read as it is."
-        raise ArgumentError(
-            "IMAGE", "a PNG with 8 bits a colour or 16 bits of grey", f"'{path}' with 16", remedy
-        )
+        raise ArgumentError("IMAGE", "a PNG with 8 bits a colour or 16 bits of grey", f"'{path}' with 16", remedy)
     with Image.open(path) as opened:
         profile = opened.info.get("icc_profile")
         # The result carries no note on how to turn it, so it is turned now.
@@ -210,9 +204,7 @@ def _as_pillow(picture: Picture, kind: str) -> Image:
     wide = samples.dtype == np.uint16 and kind == "PNG" and colours == 1
     if not plain or (samples.ndim == 3 and not picture.axes.endswith("S")) or colours > 4:
         received = f"an array of shape {samples.shape}"
-        raise ArgumentError(
-            "--output", f"one grey or colour picture for {kind}", received, "Use .tif or .npy."
-        )
+        raise ArgumentError("--output", f"one grey or colour picture for {kind}", received, "Use .tif or .npy.")
     if samples.dtype != np.uint8 and not wide:
         expected = "8-bit samples" if kind == "JPEG" else "8-bit samples, or 16-bit grey"
         remedy = "Add --dtype uint8, or use .tif or .npy."

@@ -14,6 +14,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from faltung.cli.console import errors
+
 if TYPE_CHECKING:
     from torch import nn
 
@@ -24,12 +26,8 @@ __all__ = ["learn"]
 
 def learn(
     epochs: Annotated[int, typer.Option(help="Passes over the training images.", min=1, metavar="N")] = 30,
-    learning_rate: Annotated[
-        float, typer.Option(help="Largest step of the optimiser.", metavar="STEP")
-    ] = 0.3,
-    seed: Annotated[
-        int, typer.Option(help="Seed of weights, order and augmentation.", min=0, metavar="N")
-    ] = 0,
+    learning_rate: Annotated[float, typer.Option(help="Largest step of the optimiser.", metavar="STEP")] = 0.3,
+    seed: Annotated[int, typer.Option(help="Seed of weights, order and augmentation.", min=0, metavar="N")] = 0,
     threads: Annotated[
         int,
         typer.Option(
@@ -78,19 +76,16 @@ def learn(
     run = learning.RunFolder.create(out)
     try:
         with _progress(list(candidates), epochs) as on_epoch:
-            outcomes = learning.compare(
-                candidates, split, recipe, run, seed=seed, threads=threads, on_epoch=on_epoch
-            )
+            outcomes = learning.compare(candidates, split, recipe, run, seed=seed, threads=threads, on_epoch=on_epoch)
     except KeyboardInterrupt:
-        typer.echo(f"Stopped. Whatever was finished is in {run.path}.", err=True)
+        errors.print(f"Stopped. What was finished is in {run.path}.", soft_wrap=True, markup=False)
         raise typer.Exit(130) from None
     _print_outcomes(outcomes, run.path)
 
 
 @contextmanager
 def _progress(names: Sequence[str], epochs: int) -> Iterator[Callable[[str, EpochRecord], None]]:
-    console = Console(stderr=True)
-    if not console.is_terminal:
+    if not errors.is_terminal:
         yield partial(_print_epoch, epochs)
         return
     columns = (
@@ -100,7 +95,7 @@ def _progress(names: Sequence[str], epochs: int) -> Iterator[Callable[[str, Epoc
         TextColumn("{task.fields[state]}"),
         TimeRemainingColumn(compact=True),
     )
-    with Progress(*columns, console=console, refresh_per_second=4) as progress:
+    with Progress(*columns, console=errors, refresh_per_second=4) as progress:
         tasks = {name: progress.add_task(name, total=epochs, start=False, state="") for name in names}
         progress.start_task(tasks[names[0]])
 

@@ -10,11 +10,11 @@ import sys
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 
 from faltung import __version__
 from faltung.cli.apply import apply
+from faltung.cli.console import errors
 from faltung.cli.learn import learn
 from faltung.cli.plan import plan
 from faltung.errors import FaltungError
@@ -48,9 +48,7 @@ def _options(
         bool,
         typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True),
     ] = False,
-    debug: Annotated[
-        bool, typer.Option("--debug", envvar=_DEBUG, help="Show the traceback of an error.")
-    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", envvar=_DEBUG, help="Show the traceback of an error.")] = False,
 ) -> None:
     if debug:
         os.environ[_DEBUG] = "1"  # read in main, and by processes that a command may start
@@ -65,7 +63,5 @@ def main() -> None:
     except (FaltungError, OSError) as error:
         if os.environ.get(_DEBUG, "0") not in ("", "0"):
             raise
-        Console(stderr=True).print(
-            f"[bold red]Error:[/] {escape(str(error))}", highlight=False, soft_wrap=True
-        )
+        errors.print(f"[bold red]Error:[/] {escape(str(error))}", soft_wrap=True)
         sys.exit(1)

@@ -27,9 +27,7 @@ Examples:
 
 def plan(
     kernel: Annotated[str, typer.Option("--kernel", "-k", help="The filter, as an expression.")],
-    image: Annotated[
-        Path | None, typer.Argument(metavar="[IMAGE]", help="PNG, JPEG, TIFF or .npy file.")
-    ] = None,
+    image: Annotated[Path | None, typer.Argument(metavar="[IMAGE]", help="PNG, JPEG, TIFF or .npy file.")] = None,
     shape: Annotated[str | None, typer.Option(help="Instead of a file: a shape such as 480x640.")] = None,
     dtype: Annotated[str, typer.Option(help="With --shape: dtype of the array.")] = "float32",
     mode: Annotated[str, typer.Option(help="reflect, constant, nearest, mirror or wrap.")] = "reflect",

@@ -83,9 +83,15 @@ def _long(task: Task) -> dict[int, NDArray[np.float64]]:
     assert task.factors is not None
     long = {axis: factor for axis, factor in enumerate(task.factors) if factor.size > 1}
     scale = math.prod(float(factor[0]) for factor in task.factors if factor.size == 1)
-    if long and scale != 1.0:
-        last = max(long)
-        long[last] = long[last] * scale
+    if not long:
+        return long
+    last = max(long)
+    for axis in long:
+        if axis != last:
+            # No sum on the way is larger than the samples, so none overflows; a power of two rounds nothing.
+            power = 2.0 ** math.ceil(math.log2(float(np.abs(long[axis]).sum())))
+            long[axis], scale = long[axis] / power, scale * power
+    long[last] = long[last] * scale
     return long
 
 

@@ -37,32 +37,32 @@ MOST_TAPS = 2**26
 """The largest array of taps that an expression is multiplied out to (512 MiB of float64)."""
 
 
-def as_taps(taps: ArrayLike) -> TapArray:
+def as_taps(taps: ArrayLike, name: str = "taps") -> TapArray:
     """Copy `taps` to a read-only float64 or complex128 array, or an error that says what is wrong."""
     try:
         given = np.asarray(taps)
     except (ValueError, TypeError) as error:
         remedy = "Nested lists must have equal lengths."
-        raise ArgumentError("taps", "an array of numbers", f"{type(taps).__name__}", remedy) from error
+        raise ArgumentError(name, "an array of numbers", f"{type(taps).__name__}", remedy) from error
     # NumPy's long double has another size on every platform, so it is refused on all of them.
     if given.dtype.kind not in "biufc" or given.dtype.char in "gG":
         remedy = "Convert first, for example with numpy.asarray(taps, dtype=float)."
-        raise ArgumentTypeError("taps", "numbers up to double precision", f"dtype {given.dtype}", remedy)
+        raise ArgumentTypeError(name, "numbers up to double precision", f"dtype {given.dtype}", remedy)
     if given.ndim == 0:
         remedy = "Multiply faltung.delta() by the number."
-        raise ArgumentError("taps", "an array with at least one axis", "a single number", remedy)
+        raise ArgumentError(name, "an array with at least one axis", "a single number", remedy)
     if given.size == 0:
-        raise ArgumentError("taps", "at least one tap", f"shape {given.shape}", "The zero kernel is [0].")
-    return freeze(np.array(given, dtype=complex if given.dtype.kind == "c" else float, order="C"))
+        raise ArgumentError(name, "at least one tap", f"shape {given.shape}", "The zero kernel is [0].")
+    return freeze(np.array(given, dtype=complex if given.dtype.kind == "c" else float, order="C"), name)
 
 
-def freeze(taps: TapArray) -> TapArray:
+def freeze(taps: TapArray, name: str = "taps") -> TapArray:
     """Make `taps` read-only after checking that all are finite."""
     finite = np.isfinite(taps)
     if not finite.all():
         place = tuple(int(i) for i in np.argwhere(~finite)[0])
-        remedy = "A filter has finite taps; samples that are missing belong to the input (nan=, mask=)."
-        raise ArgumentError("taps", "finite numbers", f"{taps[place]} at index {place}", remedy)
+        remedy = "A filter has finite taps; what is missing belongs to the input."
+        raise ArgumentError(name, "finite numbers", f"{taps[place]} at index {place}", remedy)
     taps.flags.writeable = False
     return taps
 

@@ -44,9 +44,9 @@ def shift_at_random(images: torch.Tensor, pixels: int, generator: torch.Generato
     --------
     >>> images = torch.arange(1.0, 10.0).reshape(1, 1, 3, 3)
     >>> shift_at_random(images, 1, torch.Generator().manual_seed(1))
-    tensor([[[[0., 1., 2.],
-              [0., 4., 5.],
-              [0., 7., 8.]]]])
+    tensor([[[[2., 3., 0.],
+              [5., 6., 0.],
+              [8., 9., 0.]]]])
     """
     samples, _, height, width = images.shape
     top, left = torch.randint(0, 2 * pixels + 1, (2, samples), generator=generator)

@@ -212,7 +212,7 @@ def _read_checked(path: Path) -> dict[str, NDArray[np.uint8]]:
     expected = "the Fashion-MNIST subset that ships with faltung"
     remedy = "Install faltung again."
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
     except FileNotFoundError as error:
         raise ArgumentError("path", expected, f"no file at {str(path)!r}", remedy) from error

@@ -6,11 +6,11 @@ import os
 import platform
 from dataclasses import asdict
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 
 import numpy as np
 import torch
 
+from faltung import __version__
 from faltung.learn.datasets import Split, digest
 from faltung.learn.training import Recipe
 
@@ -20,12 +20,13 @@ __all__ = ["provenance"]
 def provenance(split: Split, recipe: Recipe, *, seed: int, threads: int) -> dict[str, object]:
     """Return as JSON-serialisable values what a run needs to be made again.
 
-    Examples
-    --------
-    >>> from faltung.learn.datasets import load_embedded
-    >>> facts = provenance(load_embedded(), Recipe(), seed=0, threads=2)
-    >>> facts["seed"], facts["data"]["test_images"]
-    (0, 1000)
+        Examples
+        --------
+        >>> from faltung import __version__
+    from faltung.learn.datasets import load_embedded
+        >>> facts = provenance(load_embedded(), Recipe(), seed=0, threads=2)
+        >>> facts["seed"], facts["data"]["test_images"]
+        (0, 1000)
     """
     return {
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -40,7 +41,7 @@ def provenance(split: Split, recipe: Recipe, *, seed: int, threads: int) -> dict
             "digest": _digest(split),
         },
         "versions": {
-            "faltung": _faltung_version(),
+            "faltung": __version__,
             "torch": torch.__version__,
             "numpy": np.__version__,
             "python": platform.python_version(),
@@ -58,10 +59,3 @@ def _digest(split: Split) -> str:
     images = {f"{name}_images": part.images for name, part in parts.items()}
     labels = {f"{name}_labels": part.labels for name, part in parts.items()}
     return digest({**images, **labels})
-
-
-def _faltung_version() -> str:
-    try:
-        return version("faltung")
-    except PackageNotFoundError:
-        return "not installed"

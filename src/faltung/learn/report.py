@@ -173,8 +173,8 @@ def _history_chart(outcomes: Sequence[Outcome], quantity: str, unit: float, y_la
 
 def _risk_sentence(outcome: Outcome) -> str:
     return (
-        f"With its last weights the {outcome.name} network has a risk of {outcome.training_risk:.3f} on the images it "
-        f"learned from and of {outcome.test_risk:.3f} on the test images."
+        f"With its last weights the {outcome.name} network has a risk of {outcome.training_risk:.3f} on the images "
+        f"it learned from and of {outcome.test_risk:.3f} on the test images."
     )
 
 
@@ -184,8 +184,8 @@ def _filters_section(model: Outcome) -> str:
     kernels = model.first_kernels.reshape(-1, *model.first_kernels.shape[2:])
     height, width = kernels.shape[1:]
     kernels_caption = (
-        f"The {len(kernels)} kernels of {height}x{width} taps in the first layer, as they are laid over the image. They "
-        "began as random numbers, and making the risk small is all that shaped them. Orange is positive, blue "
+        f"The {len(kernels)} kernels of {height}x{width} taps in the first layer, as they are laid over the image. "
+        "They began as random numbers, and making the risk small is all that shaped them. Orange is positive, blue "
         "negative, white zero; each has its own scale."
     )
     responses_caption = "What they answer to the first test image, in the same order and colours."

@@ -23,6 +23,8 @@ from faltung.learn.tensors import tensors
 
 __all__ = ["EpochRecord", "Recipe", "train"]
 
+_WARM_UP = 0.2  # fraction of training during which the learning rate rises
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -169,13 +171,8 @@ def train(
 
     steps_per_epoch = max(1, len(images) // recipe.batch_size)
     optimiser = _optimiser(network, recipe)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser,
-        max_lr=recipe.learning_rate,
-        total_steps=recipe.epochs * steps_per_epoch,
-        pct_start=0.2,
-        cycle_momentum=False,
-    )
+    steps = recipe.epochs * steps_per_epoch
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: _relative_rate((step + 0.5) / steps))
 
     history = []
     network.train()
@@ -223,6 +220,13 @@ def _optimiser(network: nn.Module, recipe: Recipe) -> torch.optim.SGD:
         momentum=recipe.momentum,
         nesterov=recipe.momentum > 0,
     )
+
+
+def _relative_rate(progress: float) -> float:
+    """Return the learning rate over its largest, after a fraction of training: up a straight line, down a cosine."""
+    if progress < _WARM_UP:
+        return progress / _WARM_UP
+    return 0.5 + 0.5 * math.cos(math.pi * (progress - _WARM_UP) / (1 - _WARM_UP))
 
 
 def _augment(batch: torch.Tensor, recipe: Recipe, generator: torch.Generator) -> torch.Tensor:

@@ -121,8 +121,11 @@ class Plan:
         layout = self.problem.layout
         tile: list[int] = []
         room = self.tile_samples // layout.step
+        # Rows of a tile are reused while they are in the cache, so they should not be longer than that; a signal has
+        # one row, and nothing is reused.
+        widest = _WIDEST_TILE if math.prod(extents[:-1]) > 1 else room
         for extent, size in zip(reversed(extents), reversed(layout.sizes), strict=True):
-            most = room if tile else min(room, _WIDEST_TILE)
+            most = room if tile else min(room, widest)
             length = max(most, 1 if inside else 2 * size)
             tile.append(min(extent, length - length % 8 if length > 8 else length))
             room //= max(tile[-1], 1)
@@ -141,7 +144,7 @@ def make_plan(problem: Problem, method: str = "auto") -> Plan:
     ArgumentError
         `method` names no engine, or one that cannot do the task.
     """
-    if method != "auto" and method not in ENGINES:
+    if method not in ("auto", *ENGINES):
         names = ", ".join(repr(name) for name in ("auto", *ENGINES))
         raise ArgumentError("method", f"one of {names}", repr(method))
     tasks = problem.tasks(_readable(problem.dtype, problem.number), problem.number)
@@ -168,7 +171,7 @@ def make_plan(problem: Problem, method: str = "auto") -> Plan:
         multiply_adds=multiply_adds,
         tile_samples=min(wanted, ENGINES[chosen].tile_samples),
         candidates=tuple(candidates),
-        error=roundings * float(np.finfo(problem.number).eps) / 2,
+        error=(1 + roundings * _rounding(problem.number)) * (1 + _rounding_stored(problem)) - 1,
     )
 
 
@@ -178,3 +181,14 @@ def _readable(dtype: np.dtype[Any], number: np.dtype[Any]) -> np.dtype[Any]:
         return np.dtype(f"f{dtype.itemsize // 2}")
     readable = dtype.isnative and dtype.kind != "b" and dtype != np.float16
     return dtype if readable else number
+
+
+def _rounding(number: np.dtype[Any]) -> float:
+    return float(np.finfo(number).eps) / 2
+
+
+def _rounding_stored(problem: Problem) -> float:
+    """Return the rounding of the store, where the result is a float narrower than the number computed with."""
+    if problem.result.kind not in "fc" or np.finfo(problem.result).eps <= np.finfo(problem.number).eps:
+        return 0.0
+    return _rounding(problem.result)
