@@ -20,13 +20,12 @@ __all__ = ["provenance"]
 def provenance(split: Split, recipe: Recipe, *, seed: int, threads: int) -> dict[str, object]:
     """Return as JSON-serialisable values what a run needs to be made again.
 
-        Examples
-        --------
-        >>> from faltung import __version__
-    from faltung.learn.datasets import load_embedded
-        >>> facts = provenance(load_embedded(), Recipe(), seed=0, threads=2)
-        >>> facts["seed"], facts["data"]["test_images"]
-        (0, 1000)
+    Examples
+    --------
+    >>> from faltung.learn.datasets import load_embedded
+    >>> facts = provenance(load_embedded(), Recipe(), seed=0, threads=2)
+    >>> facts["seed"], facts["data"]["test_images"]
+    (0, 1000)
     """
     return {
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),

@@ -69,7 +69,7 @@ def findings(outcomes: Sequence[Outcome]) -> list[str]:
         f"Moving the images by {furthest} pixels costs the {model.name} network {losses[0]:.1f} points of accuracy "
         f"and the {yardstick.name} network {losses[1]:.1f}; a part of this has left the frame and is lost for both.",
         f"The {model.name} network needs {_ratio(model.cost.multiply_adds, yardstick.cost.multiply_adds)} "
-        f"multiply-adds an image: weights that are shared among places are stored once and used at every place.",
+        f"multiply-adds an image.{_SHARING if _shares_weights(model) else ''}",
     ]
 
 
@@ -113,6 +113,15 @@ def html_report(outcomes: Sequence[Outcome], split: Split, made: Mapping[str, ob
         mistakes=_mistakes(model, split),
         provenance=_definitions(made),
     )
+
+
+_SHARING = (
+    " Each of its weights is stored once and used at every place, so it saves memory rather than arithmetic."
+)
+
+
+def _shares_weights(outcome: Outcome) -> bool:
+    return outcome.cost.multiply_adds > outcome.cost.parameters
 
 
 def _percent(share: float) -> str:

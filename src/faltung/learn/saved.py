@@ -13,7 +13,7 @@ from torch import nn
 from faltung.errors import ArgumentError
 from faltung.learn.runs import RunFolder
 
-__all__ = ["load_network", "save_network"]
+__all__ = ["describe", "load_network", "save_network"]
 
 _FORMAT = 1
 
@@ -84,6 +84,8 @@ def load_network(folder: Path, stem: str, classes: Mapping[str, type[nn.Module]]
     """
     try:
         description = json.loads((folder / f"{stem}.json").read_text(encoding="utf-8"))
+        if description["format"] != _FORMAT:
+            raise ValueError(f"format {description['format']}, and this version of faltung reads {_FORMAT}")
         network = classes[description["class"]](**description["arguments"])
         network.load_state_dict(load_file(folder / f"{stem}.safetensors"))
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:

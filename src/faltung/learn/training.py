@@ -1,8 +1,9 @@
 """How is the empirical risk made small? Stochastic gradient descent, in one plain loop.
 
 The recipe's defaults were chosen on 10,000 further training images of Fashion-MNIST that are in no part of the
-embedded subset; no test image was looked at. On two Zen 4 cores, with torch 2.13, an epoch over 4,750 images takes
-@CONVSECONDS@ s for the default convolutional network and @DENSESECONDS@ s for the dense one.
+embedded subset; no test image was looked at. On them the default networks reach 90.0 % (convolutional) and 86.8 %
+(dense), means over the seeds 0, 1 and 2. On one Zen 4 core, with torch 2.13, an epoch over 4,750 images takes 1.25 s
+and 0.2 s.
 """
 
 from __future__ import annotations

@@ -1,0 +1,276 @@
+"""`faltung learn` from the command line to the run folder, and how commands end."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from faltung import __version__
+from faltung.cli import main as entry
+from faltung.learn.datasets import load_embedded
+from faltung.networks import load
+
+EPOCHS = 2
+
+
+def _call(*arguments: object) -> int:
+    """Run the command line in this process and return its exit code."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "argv", ["faltung", *map(str, arguments)])
+        patch.delenv("FALTUNG_DEBUG", raising=False)
+        with pytest.raises(SystemExit) as ended:
+            entry.main()
+    return ended.value.code or 0
+
+
+def _python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False
+    )
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "first"
+    assert _call("learn", "--epochs", EPOCHS, "--out", folder) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def metrics(run) -> dict:
+    return json.loads((run / "metrics.json").read_text(encoding="utf-8"))
+
+
+def test_run_folder_is_complete(run):
+    assert sorted(path.name for path in run.iterdir()) == [
+        "dense.json",
+        "dense.safetensors",
+        "filters.png",
+        "history.csv",
+        "metrics.json",
+        "model.json",
+        "model.safetensors",
+        "report.html",
+    ]
+
+
+def _probabilities(network: torch.nn.Module, images: np.ndarray) -> np.ndarray:
+    with torch.no_grad():
+        scores = network(torch.tensor(images[:, None] / 255.0, dtype=torch.float32)).double().numpy()
+    scores = np.exp(scores - scores.max(1, keepdims=True))
+    return scores / scores.sum(1, keepdims=True)
+
+
+@pytest.mark.parametrize(("stem", "name"), [("model", "convolutional"), ("dense", "dense")])
+def test_metrics_agree_with_the_saved_network(run, metrics, stem, name):
+    """Everything is computed again with NumPy from the network that the run saved."""
+    network, measured = load(run, stem), metrics["networks"][name]
+    test = load_embedded().test
+    assert measured["parameters"] == sum(p.numel() for p in network.parameters())
+
+    probabilities = _probabilities(network, test.images)
+    # One image may flip where two classes are equally probable to the last bits.
+    accuracy = np.mean(probabilities.argmax(1) == test.labels)
+    assert measured["test_accuracy"] == pytest.approx(accuracy, abs=1 / 1000)
+
+    targets = 0.9 * np.eye(10)[test.labels] + 0.01
+    risk = -(targets * np.log(probabilities)).sum(1).mean()
+    assert measured["test_risk"] == pytest.approx(risk, rel=1e-4)
+
+    for pixels in (1, 2, 4):
+        right = []
+        for axis in (1, 2):
+            for sign in (-1, 1):
+                padded = np.pad(test.images, ((0, 0), (pixels, pixels), (pixels, pixels)))
+                begin = [pixels, pixels]
+                begin[axis - 1] += sign * pixels
+                moved = padded[:, begin[0] : begin[0] + 28, begin[1] : begin[1] + 28]
+                right.append(np.mean(_probabilities(network, moved).argmax(1) == test.labels))
+        assert measured["shifted_accuracy"][str(pixels)] == pytest.approx(np.mean(right), abs=1 / 4000)
+
+
+def test_history_has_every_epoch_of_both(run, metrics):
+    with (run / "history.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["network"], row["epoch"]) for row in rows] == [
+        (name, str(epoch)) for name in ("convolutional", "dense") for epoch in range(1, EPOCHS + 1)
+    ]
+    for name, measured in metrics["networks"].items():
+        own = [row for row in rows if row["network"] == name]
+        assert float(own[-1]["validation_accuracy"]) == measured["validation_accuracy"]
+        assert sum(float(row["seconds"]) for row in own) == pytest.approx(measured["training_seconds"])
+        assert float(own[-1]["training_risk"]) < float(own[0]["training_risk"])
+
+
+def test_metrics_say_how_to_make_them_again(metrics):
+    assert (metrics["seed"], metrics["threads"], metrics["recipe"]["epochs"]) == (0, 1, EPOCHS)
+    assert metrics["versions"]["faltung"] == __version__
+    assert metrics["versions"]["torch"] == torch.__version__
+    assert [metrics["data"][f"{part}_images"] for part in ("training", "validation", "test")] == [
+        4750,
+        250,
+        1000,
+    ]
+
+
+def test_filters_are_drawn(run):
+    kernels = load(run).stages[0][0].weight.detach().numpy()[:, 0]
+    picture = np.asarray(Image.open(run / "filters.png"))
+    assert picture.shape == (3 * 84 + 2 * 12, 8 * 84 + 7 * 12, 4)
+    for index, kernel in enumerate(kernels):
+        top, left = (96 * place for place in divmod(index, 8))
+        red, _, blue, _ = (
+            picture[top + 14 : top + 84 : 28, left + 14 : left + 84 : 28].transpose(2, 0, 1).astype(int)
+        )
+        clear = np.abs(kernel) > 0.1 * np.abs(kernel).max()
+        assert ((red > blue) == (kernel > 0))[clear].all()
+
+
+def test_second_run_gives_the_same_numbers(run, metrics, tmp_path, capfd):
+    again = tmp_path / "again"
+    assert _call("learn", "--epochs", EPOCHS, "--out", again, "--seed", 0) == 0
+    for name in ("model.safetensors", "dense.safetensors", "model.json", "filters.png"):
+        assert (again / name).read_bytes() == (run / name).read_bytes()
+    repeated = json.loads((again / "metrics.json").read_text(encoding="utf-8"))
+    for each in (metrics, repeated):
+        each.pop("finished", None)
+        for network in each["networks"].values():
+            network.pop("training_seconds", None)
+    assert repeated == metrics
+
+    out, err = capfd.readouterr()
+    network = repeated["networks"]["convolutional"]
+    [row] = [line for line in out.splitlines() if line.startswith("convolutional")]
+    assert row.split()[1:3] == ["32,802", "2,992,384"]
+    shares = [network["test_accuracy"], *network["shifted_accuracy"].values()]
+    assert row.split()[5::2] == [f"{100 * share:.1f}" for share in shares]
+    assert max(map(len, out.splitlines()[:5])) <= 80
+    assert f"Run folder: {again}" in out
+    assert "report.html" in out
+    assert f"dense: epoch {EPOCHS} of {EPOCHS}, risk" in err  # no bar where nobody looks, but a sign of life
+
+
+def test_other_seed_gives_other_numbers(run, metrics, tmp_path):
+    other = tmp_path / "other"
+    assert _call("learn", "--epochs", 1, "--out", other, "--seed", 1) == 0
+    assert (other / "model.safetensors").read_bytes() != (run / "model.safetensors").read_bytes()
+
+
+def test_earlier_run_is_never_overwritten(run, capsys):
+    before = {path.name: path.read_bytes() for path in run.iterdir()}
+    assert _call("learn", "--out", run) == 1
+    assert {path.name: path.read_bytes() for path in run.iterdir()} == before
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "Error: out: expected a new or empty folder, got" in err
+    assert "Traceback" not in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "text"),
+    [
+        (["learn", "--learning-rate", "0"], 1, "learning_rate: expected a positive number, got 0.0"),
+        (["learn", "--epochs", "0"], 2, "--epochs"),
+        (["learn", "--colour"], 2, "--colour"),
+        (["larn"], 2, "larn"),
+    ],
+)
+def test_errors_are_one_message_and_a_code(tmp_path, monkeypatch, capsys, arguments, code, text):
+    monkeypatch.chdir(tmp_path)
+    assert _call(*arguments) == code
+    err = capsys.readouterr().err
+    assert text in err
+    assert "Traceback" not in err
+    assert not list(tmp_path.iterdir())
+
+
+def test_divergence_ends_with_a_message(tmp_path, capsys):
+    assert _call("learn", "--learning-rate", "1e30", "--out", tmp_path / "run") == 1
+    assert "in epoch 1. Use a smaller one, such as 1e+29." in capsys.readouterr().err
+
+
+def test_debug_shows_where_an_error_comes_from(run, monkeypatch):
+    from faltung.errors import ArgumentError
+
+    monkeypatch.setattr(sys, "argv", ["faltung", "--debug", "learn", "--out", str(run)])
+    monkeypatch.setenv("FALTUNG_DEBUG", "0")  # so that what --debug sets is undone after the test
+    with pytest.raises(ArgumentError):
+        entry.main()
+
+
+def test_version_and_help(capsys):
+    assert _call("--version") == 0
+    assert capsys.readouterr().out == f"faltung {__version__}\n"
+    assert _call("learn", "--help") == 0
+    assert "faltung learn --epochs 5 --out runs/quick" in capsys.readouterr().out
+    _call()
+    out, err = capsys.readouterr()
+    assert "Usage:" in out + err
+    assert "learn" in out + err
+
+
+def test_module_is_the_command():
+    done = subprocess.run(
+        [sys.executable, "-m", "faltung", "--version"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == f"faltung {__version__}\n"
+
+
+def test_starting_loads_no_heavy_package():
+    code = "import sys, faltung.cli.main; print(*{'torch', 'llvmlite', 'scipy', 'dask', 'numpy'} & {*sys.modules})"
+    assert _python(code).stdout.split() == ["numpy"]
+
+
+def test_names_of_learn_load_nothing_until_used():
+    code = "import sys; from faltung import learn; print(learn.Dataset.__name__, 'torch' in sys.modules)"
+    assert _python(code).stdout.split() == ["Dataset", "False"]
+    from faltung import learn
+
+    assert all(getattr(learn, name).__name__ == name for name in learn.__all__)
+    with pytest.raises(AttributeError, match=r"module 'faltung\.learn' has no attribute 'nothing'"):
+        _ = learn.nothing
+
+
+@pytest.mark.parametrize("missing", ["torch", "safetensors"])
+def test_missing_extra_is_answered_with_its_install_line(tmp_path, missing):
+    code = f"import sys; sys.modules[{missing!r}] = None; import faltung.cli.main as m; m.main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code, "learn"], capture_output=True, text=True, check=False, cwd=tmp_path
+    )
+    assert done.returncode == 1
+    assert 'Install them with: pip install "faltung[learn]"' in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_interrupt_ends_cleanly(tmp_path):
+    folder = tmp_path / "run"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "faltung", "learn", "--out", str(folder)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    try:
+        assert "convolutional: epoch 1 of" in process.stderr.readline()
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert err.strip().endswith(f"Stopped. What was finished is in {folder}.")
+    assert "Traceback" not in out + err
+    assert [path.name for path in folder.iterdir()] == ["history.csv"]
+    with (folder / "history.csv").open(newline="") as file:
+        assert [row["epoch"] for row in csv.DictReader(file)] in (["1"], ["1", "2"])
