@@ -34,9 +34,7 @@ def _call(*arguments: object) -> int:
 
 
 def _python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False
-    )
+    return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
 
 
 @pytest.fixture(scope="module")
@@ -129,9 +127,7 @@ def test_filters_are_drawn(run):
     assert picture.shape == (3 * 84 + 2 * 12, 8 * 84 + 7 * 12, 4)
     for index, kernel in enumerate(kernels):
         top, left = (96 * place for place in divmod(index, 8))
-        red, _, blue, _ = (
-            picture[top + 14 : top + 84 : 28, left + 14 : left + 84 : 28].transpose(2, 0, 1).astype(int)
-        )
+        red, _, blue, _ = picture[top + 14 : top + 84 : 28, left + 14 : left + 84 : 28].transpose(2, 0, 1).astype(int)
         clear = np.abs(kernel) > 0.1 * np.abs(kernel).max()
         assert ((red > blue) == (kernel > 0))[clear].all()
 
@@ -220,9 +216,7 @@ def test_version_and_help(capsys):
 
 
 def test_module_is_the_command():
-    done = subprocess.run(
-        [sys.executable, "-m", "faltung", "--version"], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-m", "faltung", "--version"], capture_output=True, text=True, check=True)
     assert done.stdout == f"faltung {__version__}\n"
 
 

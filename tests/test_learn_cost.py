@@ -22,9 +22,7 @@ def test_default_networks():
     assert convolutional.multiply_adds == 2_992_384
     # Taps, then two numbers a channel for batch norm, then weights and biases of the last layer.
     assert (
-        convolutional.parameters
-        == 24 * 9 + 40 * 24 * 9 + 64 * 40 * 9 + 2 * (24 + 40 + 64) + 64 * 10 + 10
-        == 32_802
+        convolutional.parameters == 24 * 9 + 40 * 24 * 9 + 64 * 40 * 9 + 2 * (24 + 40 + 64) + 64 * 10 + 10 == 32_802
     )
 
     dense = network_cost(DenseClassifier(classes=10), (1, 28, 28))

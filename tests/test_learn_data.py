@@ -25,9 +25,7 @@ def test_embedded_split_is_stratified_and_disjoint():
     for part, per_class in ((split.training, 475), (split.validation, 25), (split.test, 100)):
         assert np.bincount(part.labels).tolist() == [per_class] * 10
         assert part.image_shape == (1, 28, 28)
-    seen = [
-        {image.tobytes() for image in part.images} for part in (split.training, split.validation, split.test)
-    ]
+    seen = [{image.tobytes() for image in part.images} for part in (split.training, split.validation, split.test)]
     # Two pairs of equal images occur within the official training images; none across the parts.
     assert [len(images) for images in seen] == [len(split.training), len(split.validation), len(split.test)]
     assert not seen[0] & seen[1]

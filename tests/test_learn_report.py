@@ -40,16 +40,12 @@ def _parse(chart: str) -> ElementTree.Element:
 
 
 def test_chart_places_points_where_their_numbers_are():
-    chart = _parse(
-        line_chart([Line("a & b", ((0, 10), (2, 30), (4, 20)), 1)], title="t<1", x_label="x", y_label="y")
-    )
+    chart = _parse(line_chart([Line("a & b", ((0, 10), (2, 30), (4, 20)), 1)], title="t<1", x_label="x", y_label="y"))
     places = [tuple(map(float, pair.split(","))) for pair in chart.find(".//polyline").get("points").split()]
     xs, ys = zip(*places, strict=True)
     assert xs[1] - xs[0] == pytest.approx(xs[2] - xs[1], abs=0.15)
     assert ys[0] - ys[1] == pytest.approx(2 * (ys[2] - ys[1]), abs=0.15)  # larger values are higher up
-    labels = {
-        text.text: float(text.get("y")) - 4 for text in chart.iter("text") if text.get("text-anchor") == "end"
-    }
+    labels = {text.text: float(text.get("y")) - 4 for text in chart.iter("text") if text.get("text-anchor") == "end"}
     assert labels["10"] == pytest.approx(ys[0], abs=0.15)
     assert labels["30"] == pytest.approx(ys[1], abs=0.15)
     assert chart.find(".//title").text == "t<1"
@@ -173,8 +169,6 @@ def test_page_is_well_formed_escaped_and_stands_alone():
 
 def test_page_without_mistakes_or_filters_leaves_them_out():
     right = np.eye(2, dtype=np.float32)[[0, 1, 1, 1]]
-    page = html_report(
-        [_outcome("dense", test_probabilities=right, first_kernels=None)], _split(), {"seed": 0}
-    )
+    page = html_report([_outcome("dense", test_probabilities=right, first_kernels=None)], _split(), {"seed": 0})
     assert "It is wrong about" not in page
     assert "The filters it learned" not in page

@@ -68,9 +68,7 @@ def test_empirical_risk_is_the_mean_of_the_loss(smoothing):
 
 
 def test_accuracy_counts():
-    scores = torch.tensor([[3.0, 1.0, 2.0], [0.0, 5.0, 1.0], [0.0, 1.0, 2.0], [9.0, 1.0, 1.0]]).reshape(
-        4, 1, 1, 3
-    )
+    scores = torch.tensor([[3.0, 1.0, 2.0], [0.0, 5.0, 1.0], [0.0, 1.0, 2.0], [9.0, 1.0, 1.0]]).reshape(4, 1, 1, 3)
     assert accuracy(nn.Flatten(), scores, torch.tensor([0, 1, 1, 0])) == 0.75
 
 

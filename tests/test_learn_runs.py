@@ -136,9 +136,7 @@ def _edit(folder: Path, **changes: object) -> None:
 )
 def test_damaged_runs_are_refused(saved, damage, cause):
     damage(saved)
-    with pytest.raises(
-        ArgumentError, match=rf"(?s)folder: expected a run folder with model\.json and .*{cause}"
-    ):
+    with pytest.raises(ArgumentError, match=rf"(?s)folder: expected a run folder with model\.json and .*{cause}"):
         load(saved)
 
 

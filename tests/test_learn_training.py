@@ -140,9 +140,7 @@ def test_weight_decay_spares_biases_and_batch_norms():
 
 
 def test_divergence_is_an_error_that_names_a_smaller_step():
-    text = (
-        r"learning_rate: expected steps small enough .* got 1e\+30, .* in epoch 1\. Use .* such as 1e\+29\."
-    )
+    text = r"learning_rate: expected steps small enough .* got 1e\+30, .* in epoch 1\. Use .* such as 1e\+29\."
     with pytest.raises(ArgumentError, match=text):
         train(
             nn.Sequential(nn.Flatten(), nn.Linear(64, 2)),
@@ -200,9 +198,7 @@ def test_reproducible_refuses(seed, threads, text):
 def test_shift_at_random_makes_every_move_and_no_other():
     image = torch.arange(1.0, 31.0).reshape(1, 2, 3, 5)
     moves = {
-        (down, right): translate(image, down, right)[0]
-        for down in (-2, -1, 0, 1, 2)
-        for right in (-2, -1, 0, 1, 2)
+        (down, right): translate(image, down, right)[0] for down in (-2, -1, 0, 1, 2) for right in (-2, -1, 0, 1, 2)
     }
     shifted = shift_at_random(image.expand(5000, -1, -1, -1), 2, torch.Generator().manual_seed(0))
     found = collections.Counter(

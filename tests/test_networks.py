@@ -24,9 +24,9 @@ def _randomise(network: torch.nn.Module) -> torch.nn.Module:
 def _normalise(values: torch.Tensor, state: dict[str, torch.Tensor], name: str) -> torch.Tensor:
     scale = state[f"{name}.weight"] / torch.sqrt(state[f"{name}.running_var"] + 1e-5)
     shape = (1, -1) + (1,) * (values.ndim - 2)
-    return (values - state[f"{name}.running_mean"].view(shape)) * scale.view(shape) + state[
-        f"{name}.bias"
-    ].view(shape)
+    return (values - state[f"{name}.running_mean"].view(shape)) * scale.view(shape) + state[f"{name}.bias"].view(
+        shape
+    )
 
 
 def test_conv_classifier_is_its_formula():
@@ -48,9 +48,9 @@ def test_conv_classifier_is_its_formula():
         pooled = torch.zeros(2, len(kernels), rows, columns, dtype=torch.double)
         for row in range(rows):
             for column in range(columns):
-                pooled[:, :, row, column] = correlated[
-                    :, :, 2 * row : 2 * row + 2, 2 * column : 2 * column + 2
-                ].amax((2, 3))
+                pooled[:, :, row, column] = correlated[:, :, 2 * row : 2 * row + 2, 2 * column : 2 * column + 2].amax(
+                    (2, 3)
+                )
         values = _normalise(pooled, state, f"stages.{stage}.2").clamp(min=0)
     expected = values.mean((2, 3)) @ state["classify.weight"].T + state["classify.bias"]
     assert torch.allclose(network(images).double(), expected, rtol=1e-5)
@@ -62,9 +62,7 @@ def test_dense_classifier_is_its_formula():
     images = torch.rand(5, 2, 3, 2, generator=torch.Generator().manual_seed(1))
     values = images.reshape(5, 12)
     for layer in range(2):
-        values = _normalise(values @ state[f"hidden.{layer}.0.weight"].T, state, f"hidden.{layer}.1").clamp(
-            min=0
-        )
+        values = _normalise(values @ state[f"hidden.{layer}.0.weight"].T, state, f"hidden.{layer}.1").clamp(min=0)
     expected = values @ state["classify.weight"].T + state["classify.bias"]
     assert torch.allclose(network(images), expected, rtol=1e-5)
 

@@ -26,12 +26,8 @@ __all__ = ["learn"]
 
 def learn(
     epochs: Annotated[int, typer.Option(help="Passes over the training images.", min=1, metavar="N")] = 30,
-    learning_rate: Annotated[
-        float, typer.Option(help="Largest step of the optimiser.", metavar="STEP")
-    ] = 0.3,
-    seed: Annotated[
-        int, typer.Option(help="Seed of weights, order and augmentation.", min=0, metavar="N")
-    ] = 0,
+    learning_rate: Annotated[float, typer.Option(help="Largest step of the optimiser.", metavar="STEP")] = 0.3,
+    seed: Annotated[int, typer.Option(help="Seed of weights, order and augmentation.", min=0, metavar="N")] = 0,
     threads: Annotated[
         int,
         typer.Option(
@@ -80,9 +76,7 @@ def learn(
     run = learning.RunFolder.create(out)
     try:
         with _progress(list(candidates), epochs) as on_epoch:
-            outcomes = learning.compare(
-                candidates, split, recipe, run, seed=seed, threads=threads, on_epoch=on_epoch
-            )
+            outcomes = learning.compare(candidates, split, recipe, run, seed=seed, threads=threads, on_epoch=on_epoch)
     except KeyboardInterrupt:
         errors.print(f"Stopped. What was finished is in {run.path}.", soft_wrap=True, markup=False)
         raise typer.Exit(130) from None

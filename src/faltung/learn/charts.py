@@ -144,8 +144,7 @@ def _polyline(frame: _Frame, line: Line) -> str:
     drawn = f'<polyline class="{line.style}" points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in places)}"/>'
     if len(places) <= _MARKERS_UP_TO:
         drawn += "".join(
-            f'<circle class="marker series-{line.colour}" cx="{x:.1f}" cy="{y:.1f}" r="4"/>'
-            for x, y in places
+            f'<circle class="marker series-{line.colour}" cx="{x:.1f}" cy="{y:.1f}" r="4"/>' for x, y in places
         )
     return drawn
 

@@ -93,9 +93,7 @@ def compare(
     return outcomes
 
 
-def _write_results(
-    run: RunFolder, outcomes: Sequence[Outcome], split: Split, made: Mapping[str, object]
-) -> None:
+def _write_results(run: RunFolder, outcomes: Sequence[Outcome], split: Split, made: Mapping[str, object]) -> None:
     kernels = outcomes[0].first_kernels
     if kernels is not None:
         run.write_bytes("filters.png", png(signed_sheet(kernels.reshape(-1, *kernels.shape[2:]))))

@@ -119,9 +119,7 @@ def _is_counted(module: nn.Module, name: str) -> bool:
     return False
 
 
-def _counter(
-    name: str, layers: list[LayerCost]
-) -> Callable[[nn.Module, tuple[torch.Tensor], torch.Tensor], None]:
+def _counter(name: str, layers: list[LayerCost]) -> Callable[[nn.Module, tuple[torch.Tensor], torch.Tensor], None]:
     def count(module: nn.Module, inputs: tuple[torch.Tensor], output: torch.Tensor) -> None:
         if isinstance(module, nn.Linear):
             products_per_output = module.in_features

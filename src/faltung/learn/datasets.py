@@ -68,9 +68,7 @@ class Dataset:
         if self.images.dtype != np.uint8:
             raise ArgumentTypeError("images", "a uint8 array", f"dtype {self.images.dtype}")
         if self.images.ndim not in (3, 4) or 0 in self.images.shape:
-            expected = (
-                "shape (samples, height, width) or (samples, height, width, channels), none of them zero"
-            )
+            expected = "shape (samples, height, width) or (samples, height, width, channels), none of them zero"
             raise ArgumentError("images", expected, f"shape {self.images.shape}")
         if self.labels.dtype.kind not in "iu":
             raise ArgumentTypeError("labels", "an array of integers", f"dtype {self.labels.dtype}")
@@ -217,9 +215,7 @@ def _read_checked(path: Path) -> dict[str, NDArray[np.uint8]]:
     except FileNotFoundError as error:
         raise ArgumentError("path", expected, f"no file at {str(path)!r}", remedy) from error
     except (OSError, EOFError, ValueError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
-        raise ArgumentError(
-            "path", expected, f"an unreadable file {str(path)!r} ({error})", remedy
-        ) from error
+        raise ArgumentError("path", expected, f"an unreadable file {str(path)!r} ({error})", remedy) from error
     if digest(arrays) != _EMBEDDED_DIGEST:
         raise ArgumentError("path", expected, f"other contents in {str(path)!r}", remedy)
     return arrays

@@ -97,9 +97,7 @@ class Outcome:
         }
 
 
-def measure(
-    name: str, network: nn.Module, split: Split, recipe: Recipe, history: tuple[EpochRecord, ...]
-) -> Outcome:
+def measure(name: str, network: nn.Module, split: Split, recipe: Recipe, history: tuple[EpochRecord, ...]) -> Outcome:
     """Measure a trained network on its training images and on the test images, moved and unmoved.
 
     Examples

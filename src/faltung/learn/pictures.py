@@ -53,9 +53,7 @@ def signed_sheet(tiles: NDArray[np.float32]) -> NDArray[np.uint8]:
     for index, tile in enumerate(tiles):
         row, column = divmod(index, columns)
         top, left = row * (height + _GAP), column * (width + _GAP)
-        sheet[top : top + height, left : left + width, :3] = (
-            _colours(tile).repeat(cell, axis=0).repeat(cell, axis=1)
-        )
+        sheet[top : top + height, left : left + width, :3] = _colours(tile).repeat(cell, axis=0).repeat(cell, axis=1)
         sheet[top : top + height, left : left + width, 3] = 255
     return sheet
 

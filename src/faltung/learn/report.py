@@ -69,7 +69,7 @@ def findings(outcomes: Sequence[Outcome]) -> list[str]:
         f"Moving the images by {furthest} pixels costs the {model.name} network {losses[0]:.1f} points of accuracy "
         f"and the {yardstick.name} network {losses[1]:.1f}; a part of this has left the frame and is lost for both.",
         f"The {model.name} network needs {_ratio(model.cost.multiply_adds, yardstick.cost.multiply_adds)} "
-        f"multiply-adds an image.{_SHARING if _shares_weights(model) else ''}",
+        f"multiply-adds an image.{_SHARING if _pays_in_arithmetic(model, yardstick) else ''}",
     ]
 
 
@@ -115,13 +115,11 @@ def html_report(outcomes: Sequence[Outcome], split: Split, made: Mapping[str, ob
     )
 
 
-_SHARING = (
-    " Each of its weights is stored once and used at every place, so it saves memory rather than arithmetic."
-)
+_SHARING = " Each of its weights is stored once and used at every place, which saves parameters and not arithmetic."
 
 
-def _shares_weights(outcome: Outcome) -> bool:
-    return outcome.cost.multiply_adds > outcome.cost.parameters
+def _pays_in_arithmetic(model: Outcome, yardstick: Outcome) -> bool:
+    return model.cost.multiply_adds > max(model.cost.parameters, yardstick.cost.multiply_adds)
 
 
 def _percent(share: float) -> str:

@@ -129,9 +129,7 @@ def _overlap(move: int, size: int) -> slice:
     return slice(max(move, 0), size + min(move, 0))
 
 
-def accuracy_under_shift(
-    network: nn.Module, images: torch.Tensor, labels: torch.Tensor, pixels: int
-) -> float:
+def accuracy_under_shift(network: nn.Module, images: torch.Tensor, labels: torch.Tensor, pixels: int) -> float:
     """Return the accuracy on images moved by `pixels` up, down, left and right: the mean over the four directions.
 
     A network that finds a pattern wherever it is keeps its accuracy, but for what leaves the frame.

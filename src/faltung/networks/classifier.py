@@ -45,9 +45,7 @@ class ConvClassifier(nn.Module):
     torch.Size([5, 10])
     """
 
-    def __init__(
-        self, *, channels: Sequence[int] = (24, 40, 64), classes: int, input_channels: int = 1
-    ) -> None:
+    def __init__(self, *, channels: Sequence[int] = (24, 40, 64), classes: int, input_channels: int = 1) -> None:
         super().__init__()
         if not channels or min(*channels, classes, input_channels) < 1:
             received = f"channels={tuple(channels)}, classes={classes}, input_channels={input_channels}"
