@@ -72,7 +72,7 @@ def convolve(
         Of the result. The default is float32 for half and single floats and for integers up to 16 bits, float64 for
         double floats and wider integers, and complex likewise. Integers are rounded half to even and saturated, and
         NaN becomes 0.
-    method : {'auto', 'direct'}, optional
+    method : {'auto', 'direct', 'separable'}, optional
         The engine; the planner chooses by default.
     workers : int, optional
         Number of threads; the default is that of `faltung.workers`. The result does not depend on it.
