@@ -196,7 +196,7 @@ def plan(
     >>> import faltung as fa
     >>> run = fa.plan((480, 640), fa.gaussian(1.0), dtype="float32")
     >>> print(run.engine, run.problem.result_shape)
-    direct (480, 640)
+    separable (480, 640)
     """
     if isinstance(x, (tuple, list)) and all(isinstance(length, numbers.Integral) for length in x):
         if any(length < 0 for length in x):
