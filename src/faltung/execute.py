@@ -166,13 +166,13 @@ class _Program:
         source, target = self.frame(x), self.frame(out)
         source_start, target_start = x.ctypes.data, out.ctypes.data
 
-        def fill(tile: _Tile, _keep: object = x) -> None:  # a helper may outlive an interrupted call
+        def fill(tile: _Tile, _alive: object = x) -> None:  # a helper may outlive an interrupted call
             if tile.inside:
                 blocks, strides = self.in_place, source.strides
                 address = source_start + _offset(tile, source, self.layout.origins)
             else:
                 blocks, gathering = self.from_scratch, self.gathering(tile, source)
-                _keep, address = scratch.take("source", gathering.size)
+                _buffer, address = scratch.take("source", gathering.size)
                 strides = gathering.strides
                 self.gather(source_start, address, *gathering.arguments)
             if self.direct and target.packed:

@@ -224,7 +224,7 @@ class _Strips:
         """Fill the block."""
         extended = shape[-1] + self._halo
         stride = _line(extended * self._position)
-        _keep, strip = scratch.take("strip", stride * STRIP)
+        _buffer, strip = scratch.take("strip", stride * STRIP)
         slices = [slice_offsets(shape[:-2], each[:-1]) for each in (source_strides, target_strides)]
         self._code(
             source,
