@@ -26,11 +26,11 @@ Examples:
 
   faltung apply photo.jpg -k "gaussian(2)" -o smooth.jpg
 
-  faltung apply photo.png -k "gaussian(2) * sobel(axis=1)" --dtype float32 -o edges.tif
+  faltung apply in.png -k "gaussian(2) * sobel(axis=1)" --dtype float32 -o e.tif
 
   faltung apply stack.tif -k "gaussian(1.5, ndim=3)" -o denoised.tif
 
-  faltung apply signal.npy -k "[0.25, 0.5, 0.25]" --mode mirror -o smoother.npy
+  faltung apply signal.npy -k "[0.25, 0.5, 0.25]" --mode mirror -o out.npy
 """
 
 
