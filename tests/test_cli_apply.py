@@ -177,7 +177,7 @@ def test_a_failed_write_leaves_nothing_behind(command, rng, tmp_path, monkeypatc
         (("a.png", "-k", "gaussian(2", "-o", "b.png"), "column"),
         (("a.png", "-k", "gaussian(2, ndim=3)", "-o", "b.png"), "at most 2 axes"),
         (("a.png", "-k", GAUSSIAN, "--mode", "symmetric", "-o", "b.png"), "mode='reflect'"),
-        (("a.png", "-k", GAUSSIAN, "--dtype", "uint99", "-o", "b.png"), "--dtype: expected a dtype"),
+        (("a.png", "-k", GAUSSIAN, "--dtype", "uint99", "-o", "b.png"), "--dtype: expected a NumPy dtype of numbers"),
         (("a.png", "-k", GAUSSIAN, "--dtype", "float32", "-o", "b.png"), "--dtype uint8"),
         (("a.png", "-k", GAUSSIAN, "-o", "b.bmp"), "expected a file named .png"),
         (("a.png", "-k", GAUSSIAN, "-o", "nowhere/b.png"), "Make the folder first"),
@@ -204,6 +204,82 @@ def test_wrong_input_gets_one_message_and_no_file(command, tmp_path, arguments, 
     assert "Traceback" not in said
     assert out == ""
     assert sorted(os.listdir(tmp_path)) == before
+
+
+def test_tiff_samples_keep_their_meaning(command, rng, tmp_path):
+    negative = rng.integers(0, 256, (20, 30), dtype=np.uint8)
+    tifffile.imwrite("negative.tif", negative, photometric="miniswhite", resolution=(100, 100), resolutionunit=3)
+    assert command("apply", "negative.tif", "-k", "delta()", "-o", "same.tif")[0] == 0
+    with tifffile.TiffFile("negative.tif") as before, tifffile.TiffFile("same.tif") as after:
+        assert np.array_equal(before.asarray(), after.asarray())
+        for name in ("PhotometricInterpretation", "XResolution", "ResolutionUnit"):
+            assert after.pages[0].tags[name].value == before.pages[0].tags[name].value
+    code, _, said = command("apply", "negative.tif", "-k", "delta()", "-o", "same.png")
+    assert (code, "zero is white" in said) == (1, True)
+    Image.fromarray(negative).convert("P").save("palette.tif")
+    Image.fromarray(np.dstack([negative] * 4), mode="CMYK").save("ink.tif")
+    for name in ("palette", "ink"):
+        code, _, said = command("apply", f"{name}.tif", "-k", GAUSSIAN, "-o", "out.tif")
+        assert code == 1
+        assert "a TIFF of grey or RGB samples" in said
+    Image.fromarray(negative > 99).save("bilevel.tif")
+    assert command("apply", "bilevel.tif", "-k", "delta()", "-o", "grey.png")[0] == 0
+    assert np.array_equal(opened("grey.png"), np.where(negative > 99, 255, 0))
+
+
+def test_opacity_saturates_in_a_narrower_dtype(command, rng):
+    samples = np.full((8, 9, 4), 40_000, np.uint16)
+    tifffile.imwrite("deep.tif", samples, photometric="rgb", extrasamples=["unassalpha"])
+    assert command("apply", "deep.tif", "-k", "delta()", "--dtype", "uint8", "-o", "out.tif")[0] == 0
+    assert (tifffile.imread("out.tif") == 255).all()
+
+
+def test_an_animation_is_not_cut_to_its_first_frame(command, rng):
+    frames = [Image.fromarray(rng.integers(0, 256, (9, 9), dtype=np.uint8)) for _ in range(3)]
+    frames[0].save("moving.png", save_all=True, append_images=frames[1:])
+    code, _, said = command("apply", "moving.png", "-k", GAUSSIAN, "-o", "out.png")
+    assert code == 1
+    assert "a PNG with one picture" in said
+
+
+def test_ink_becomes_light_without_the_profile_of_ink(command, rng):
+    ink = Image.fromarray(rng.integers(0, 256, (16, 16, 4), dtype=np.uint8), mode="CMYK")
+    ink.save("ink.jpg", icc_profile=b"a profile of ink")
+    assert command("apply", "ink.jpg", "-k", "delta()", "-o", "out.png")[0] == 0
+    with Image.open("out.png") as image:
+        assert image.mode == "RGB"
+        assert "icc_profile" not in image.info
+
+
+@pytest.mark.parametrize("axes", ["0,7", "0", "0,1,2"])
+def test_axes_must_fit_picture_and_kernel(command, axes):
+    np.save("a.npy", np.zeros((5, 6)))
+    code, _, said = command("apply", "a.npy", "-k", GAUSSIAN, "--axes", axes, "-o", "b.npy")
+    assert code == 1
+    assert f"--axes: expected 2 of the axes 0 to 1, one for each axis of the kernel, got '{axes}'." in said
+
+
+def test_an_array_that_may_be_a_colour_picture_is_remarked_on(command, rng):
+    np.save("a.npy", rng.random((5, 6, 3)))
+    code, _, said = command("apply", "a.npy", "-k", GAUSSIAN, "-o", "b.npy")
+    assert code == 0
+    assert "if those are colours, add --axes 0,1" in said
+    assert command("apply", "a.npy", "-k", GAUSSIAN, "--axes", "0,1", "-o", "c.npy") == (
+        0,
+        "c.npy: 5 x 6 x 3 float64\n",
+        "",
+    )
+
+
+def test_an_output_that_cannot_be_written(command, tmp_path):
+    np.save("a.npy", np.zeros((5, 6)))
+    (tmp_path / "folder.npy").mkdir()
+    code, _, said = command("apply", "a.npy", "-k", GAUSSIAN, "-o", "folder.npy", "--overwrite")
+    assert (code, "--output: expected the name of a file, got 'folder.npy', a folder." in said) == (1, True)
+    (tmp_path / "link.npy").symlink_to("real.npy")
+    assert command("apply", "a.npy", "-k", GAUSSIAN, "-o", "link.npy")[0] == 0
+    assert (tmp_path / "link.npy").is_symlink()
+    assert np.load("real.npy").shape == (5, 6)
 
 
 def test_plan_prints_what_would_run(command):

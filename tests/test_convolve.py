@@ -811,6 +811,11 @@ VALUES = [
 ]
 TYPES = [
     ({"out": np.ma.zeros(6)}, f"{OUT}a MaskedArray. Leave out= away to have one made."),
+    (
+        {"x": fa.box(3)},
+        "x: expected an array, got a kernel. "
+        "Give the array first; the convolution of two kernels is their product, a * b.",
+    ),
     ({"mode": b"wrap"}, f"{MODE}b'wrap'."),
     (
         {"mode": ["wrap"]},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
 import numbers
 from collections import OrderedDict
@@ -234,8 +235,10 @@ def _plan(
     name: str = "dtype",
 ) -> Plan:
     """Plan for these arguments, from those kept where the same arguments were used before."""
-    if type(x) is not np.ndarray:
-        x = as_array(x, "x")
+    if isinstance(x, Kernel):
+        remedy = "Give the array first; the convolution of two kernels is their product, a * b."
+        raise ArgumentTypeError("x", "an array", "a kernel", remedy)
+    x = as_array(x, "x")
     if isinstance(kernel, Kernel):
         taps: Any = kernel.fingerprint
     else:
@@ -257,6 +260,9 @@ def _plan(
         found = _plans[key] = make_plan(_problem(x, kernel, reflected, mode, cval, shape, axes, dtype, name), method)
         while len(_plans) > _MOST_PLANS:
             _plans.popitem(last=False)
+    else:
+        with contextlib.suppress(KeyError):  # another thread may just have dropped it
+            _plans.move_to_end(key)
     return found
 
 

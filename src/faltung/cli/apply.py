@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import numpy as np
 import typer
 
+from faltung.arrays import as_dtype, check_result_dtype, computed_dtype
 from faltung.cli import images
 from faltung.cli.console import errors, progress
 from faltung.convolve import convolve, correlate
 from faltung.errors import ArgumentError
-from faltung.kernels import Kernel, parse
-
-if TYPE_CHECKING:
-    pass
+from faltung.kernels import Kernel, delta, parse
 
 __all__ = ["apply", "kernel_axes"]
 
@@ -56,7 +54,11 @@ def apply(
     filter_ = parse(kernel)
     images.check_target(output, image, overwrite)
     pictures = images.read(image)
-    wanted = np.dtype(pictures[0].samples.dtype if dtype is None else _dtype(dtype))
+    wanted = pictures[0].samples.dtype if dtype is None else as_dtype(dtype, "--dtype")
+    computed = computed_dtype(pictures[0].samples.dtype, "IMAGE")
+    check_result_dtype(
+        wanted, np.result_type(computed, filter_.dtype) if filter_.dtype.kind == "c" else computed, "--dtype"
+    )
     if wanted.kind == "u" and (filter_.real.taps < 0).any():
         errors.print(f"note: results below 0 become 0 in {wanted}; --dtype float32 keeps them")
     run = correlate if correlation else convolve
@@ -68,7 +70,8 @@ def apply(
             there = tuple(axis - picture.samples.ndim for axis in places)
             run(picture.samples[page], filter_, mode, cval, axes=there, out=result[page], workers=workers)
         if picture.alpha:
-            result[..., -1] = picture.samples[..., -1]
+            # By the operator too, which saturates where the dtype changes.
+            run(picture.samples[..., -1], delta(ndim=1), out=result[..., -1])
         results.append(replace(picture, samples=result))
     images.write(output, results)
     shape = " x ".join(str(length) for length in results[0].samples.shape)
@@ -86,11 +89,19 @@ def kernel_axes(picture: images.Picture, kernel: Kernel, chosen: str | None) -> 
     ArgumentError
         There are too few, or the choice cannot be read.
     """
+    ndim = picture.samples.ndim
     if chosen is not None:
         try:
-            return tuple(int(axis) % picture.samples.ndim for axis in chosen.split(","))
+            axes = tuple(int(axis) for axis in chosen.split(","))
         except ValueError as error:
             raise ArgumentError("--axes", "integers with commas between them", repr(chosen)) from error
+        if len(axes) != kernel.ndim or any(not -ndim <= axis < ndim for axis in axes):
+            expected = f"{kernel.ndim} of the axes 0 to {ndim - 1}, one for each axis of the kernel"
+            raise ArgumentError("--axes", expected, repr(chosen))
+        return tuple(axis % ndim for axis in axes)
+    if picture.axes[-3:] == "QYX" and picture.samples.shape[-1] in (3, 4):
+        last = ", ".join(str(length) for length in picture.samples.shape[-kernel.ndim :])
+        errors.print(f"note: filters the last axes ({last}); if those are colours, add --axes 0,1")
     places = [place for place, name in enumerate(picture.axes) if name not in "SC"]
     if len(places) < kernel.ndim:
         raise ArgumentError(
@@ -108,10 +119,3 @@ def _pages(picture: images.Picture, places: tuple[int, ...], kernel: Kernel) -> 
         yield ...
     else:
         yield from progress(range(len(picture.samples)), f"{kernel!r}")
-
-
-def _dtype(text: str) -> np.dtype[Any]:
-    try:
-        return np.dtype(text)
-    except TypeError as error:
-        raise ArgumentError("--dtype", "a dtype such as uint8 or float32", repr(text)) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -39,13 +40,16 @@ class Picture:
         Colour profile.
     alpha : bool
         Whether the last colour is opacity.
+    tiff : dict
+        What else a TIFF page says of its samples and must say again when written: photometric interpretation,
+        resolution and its unit, orientation.
     """
 
     samples: NDArray[Any]
     axes: str
     profile: bytes | None = None
     alpha: bool = False
-    resolution: tuple[float, float] | None = field(default=None)
+    tiff: dict[str, Any] = field(default_factory=dict)
 
 
 def read(path: Path) -> list[Picture]:
@@ -62,7 +66,8 @@ def read(path: Path) -> list[Picture]:
     if suffix not in readers:
         raise ArgumentError("IMAGE", f"a file named {_KNOWN}", f"'{path}'")
     if not path.is_file():
-        raise ArgumentError("IMAGE", "a file that exists", f"'{path}'")
+        received = f"'{path}', a folder" if path.is_dir() else f"'{path}'"
+        raise ArgumentError("IMAGE", "a file that exists", received)
     try:
         return readers[suffix](path)
     except ArgumentError:
@@ -83,6 +88,8 @@ def check_target(target: Path, source: Path, overwrite: bool) -> None:
         raise ArgumentError("--output", f"a file named {_KNOWN}", f"'{target}'")
     if target.exists() and source.exists() and os.path.samefile(target, source):
         raise ArgumentError("--output", "a file other than the input", f"'{target}'", "Choose another name.")
+    if target.is_dir():
+        raise ArgumentError("--output", "the name of a file", f"'{target}', a folder")
     if not target.absolute().parent.is_dir():
         raise ArgumentError("--output", "a name in a folder that exists", f"'{target}'", "Make the folder first.")
     if target.exists() and not overwrite:
@@ -120,12 +127,16 @@ def write(path: Path, pictures: list[Picture]) -> None:
 @contextmanager
 def new_file(path: Path) -> Iterator[Path]:
     """Yield a name beside `path`; rename it to `path` after the block, or remove it if the block failed."""
+    path = path.resolve()  # what a link points to is written, and the link stays one
     temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         yield temporary
         os.replace(temporary, path)
+    except OSError as error:
+        raise ArgumentError("--output", "a file that can be written", f"'{path}' ({error.strerror})") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def _read_array(path: Path) -> list[Picture]:
@@ -140,20 +151,24 @@ def _read_pillow(path: Path) -> list[Picture]:
 
     with open(path, "rb") as file:
         header = file.read(26)
-    if header.startswith(b"\x89PNG") and header[24] == 16 and header[25] not in (0,):
+    if header.startswith(b"\x89PNG") and header[24] == 16 and header[25] != 0:
         # Pillow would keep the upper eight bits of each colour without a word.
         remedy = "Convert it to TIFF, which is read as it is."
         raise ArgumentError("IMAGE", "a PNG with 8 bits a colour or 16 bits of grey", f"'{path}' with 16", remedy)
     with Image.open(path) as opened:
+        frames = getattr(opened, "n_frames", 1)
+        if opened.format == "PNG" and frames > 1:
+            remedy = "Save the pictures as pages of a TIFF."
+            raise ArgumentError("IMAGE", "a PNG with one picture", f"'{path}' with {frames}", remedy)
         profile = opened.info.get("icc_profile")
         # The result carries no note on how to turn it, so it is turned now.
         image = ImageOps.exif_transpose(opened)
-        if image.mode in ("1",):
+        if image.mode == "1":
             image = image.convert("L")
         elif image.mode == "P" or "transparency" in image.info:
             image = image.convert("RGBA" if "transparency" in image.info else "RGB")
         elif image.mode not in ("L", "LA", "RGB", "RGBA", "I;16", "I;16B", "I"):
-            image = image.convert("RGB")
+            image, profile = image.convert("RGB"), None  # the profile was one of other colours
         samples = np.asarray(image)
         if image.mode == "I":
             samples = samples.astype(np.uint16)  # 16-bit grey, which Pillow widens
@@ -171,7 +186,18 @@ def _read_tiff(path: Path) -> list[Picture]:
             axes = series.axes
             page = series.keyframe
             alpha = "S" in axes and len(page.extrasamples) == 1 and int(page.extrasamples[0]) in (1, 2)
-            pictures.append(Picture(samples, axes, page.iccprofile, alpha, page.get_resolution()))
+            photometric = page.photometric.name.lower()
+            if photometric not in ("minisblack", "miniswhite", "rgb", "ycbcr"):
+                received = f"'{path}' with {photometric} samples"
+                raise ArgumentError("IMAGE", "a TIFF of grey or RGB samples", received, "Convert it to RGB first.")
+            if samples.dtype.kind == "b":
+                samples = samples.astype(np.uint8) * np.uint8(255)
+            more: dict[str, Any] = {"photometric": "rgb" if photometric == "ycbcr" else photometric}
+            if (tag := page.tags.get("XResolution")) is not None and tag.value[1]:
+                more |= {"resolution": page.get_resolution(), "resolutionunit": page.resolutionunit}
+            if (tag := page.tags.get("Orientation")) is not None:
+                more["extratags"] = [(tag.code, tag.dtype, tag.count, tag.value, True)]
+            pictures.append(Picture(samples, axes, page.iccprofile, alpha, more))
     if not pictures:
         raise ArgumentError("IMAGE", "a TIFF file with at least one page", f"'{path}'")
     return pictures
@@ -184,14 +210,14 @@ def _write_tiff(path: Path, pictures: list[Picture]) -> None:
     with tifffile.TiffWriter(path, bigtiff=size > 2**32 - 2**25) as file:
         for picture in pictures:
             colours = picture.samples.shape[picture.axes.index("S")] if "S" in picture.axes else 1
+            options = {"photometric": "rgb" if colours in (3, 4) else "minisblack"} | picture.tiff
             file.write(
                 picture.samples,
-                photometric="rgb" if colours in (3, 4) else "minisblack",
                 planarconfig="contig" if picture.axes.endswith("S") else None,
                 extrasamples=["unassalpha"] if picture.alpha else None,
                 metadata={"axes": picture.axes},
                 iccprofile=picture.profile,
-                resolution=picture.resolution,
+                **options,
             )
 
 
@@ -205,6 +231,8 @@ def _as_pillow(picture: Picture, kind: str) -> Image:
     if not plain or (samples.ndim == 3 and not picture.axes.endswith("S")) or colours > 4:
         received = f"an array of shape {samples.shape}"
         raise ArgumentError("--output", f"one grey or colour picture for {kind}", received, "Use .tif or .npy.")
+    if picture.tiff.get("photometric") == "miniswhite":
+        raise ArgumentError("--output", f"zero for black in {kind}", "a TIFF in which zero is white", "Use .tif.")
     if samples.dtype != np.uint8 and not wide:
         expected = "8-bit samples" if kind == "JPEG" else "8-bit samples, or 16-bit grey"
         remedy = "Add --dtype uint8, or use .tif or .npy."

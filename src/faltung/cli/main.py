@@ -1,6 +1,6 @@
 """What can be typed? The `faltung` command, its options, and what becomes of errors.
 
-Exit codes: 0 success, 1 failure, 2 wrong usage, 130 interrupted.
+Exit codes: 0 success, 1 failure, 2 a command line that cannot be read, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ _DEBUG = "FALTUNG_DEBUG"
 app = typer.Typer(
     name="faltung",
     help="The convolution operator: filter images, and learn filters from images.",
+    epilog="Exit codes: 0 success, 1 failure, 2 a command line that cannot be read, 130 interrupted.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="markdown",

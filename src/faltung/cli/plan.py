@@ -27,7 +27,7 @@ Examples:
 
 def plan(
     kernel: Annotated[str, typer.Option("--kernel", "-k", help="The filter, as an expression.")],
-    image: Annotated[Path | None, typer.Argument(metavar="[IMAGE]", help="PNG, JPEG, TIFF or .npy file.")] = None,
+    image: Annotated[Path | None, typer.Argument(metavar="IMAGE", help="PNG, JPEG, TIFF or .npy file.")] = None,
     shape: Annotated[str | None, typer.Option(help="Instead of a file: a shape such as 480x640.")] = None,
     dtype: Annotated[str, typer.Option(help="With --shape: dtype of the array.")] = "float32",
     mode: Annotated[str, typer.Option(help="reflect, constant, nearest, mirror or wrap.")] = "reflect",
@@ -46,7 +46,7 @@ def plan(
     if not re.fullmatch(r"\d+(\s*[x,]\s*\d+)*", shape or ""):
         raise ArgumentError("--shape", "lengths such as 480x640", repr(shape))
     lengths = tuple(int(length) for length in re.findall(r"\d+", shape or ""))
-    typer.echo(str(make_plan(lengths, filter_, mode, dtype=dtype)))
+    typer.echo(str(make_plan(lengths, filter_, mode, dtype=dtype, result_dtype=dtype)))
 
 
 plan.__doc__ = f"{plan.__doc__}\n{_EXAMPLES}"

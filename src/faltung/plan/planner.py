@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ENGINES", "Candidate", "Plan", "make_plan"]
 
-ENGINES: dict[str, Engine] = {engine.name: engine for engine in (Direct(), Separable(Direct()))}
+_DIRECT = Direct()
+ENGINES: dict[str, Engine] = {engine.name: engine for engine in (_DIRECT, Separable(_DIRECT))}
 
 #: Multiply-adds that make a tile worth handing to a thread, the least samples of a tile, and its greatest width.
 _TILE_WORK, _SMALLEST_TILE, _WIDEST_TILE = 1 << 23, 1 << 14, 1 << 12
@@ -160,7 +161,7 @@ def make_plan(problem: Problem, method: str = "auto") -> Plan:
         raise ArgumentError("method", "an engine that can do this", repr(chosen), f"It cannot: {refusals[chosen]}.")
     candidates = [Candidate(chosen, times[chosen], "")]
     for name in sorted((name for name in times if name != chosen), key=times.__getitem__):
-        slower = f"{times[name] / times[chosen]:.1f} times the predicted time"
+        slower = f"{times[name] / times[chosen]:.2f} times the predicted time"
         candidates.append(Candidate(name, times[name], refusals[name] or slower))
     multiply_adds = sum(work.multiply_adds for work in works[chosen])
     roundings = max(work.roundings for work in works[chosen]) + len(tasks) - 1

@@ -23,7 +23,7 @@ def describe(plan: Plan) -> str:
         ("input", f"{_shape(problem.shape)} {problem.dtype}, mode {mode}, axes {problem.axes}"),
         ("output", f"{_shape(problem.result_shape)} {problem.result}, computed in {problem.number}"),
         ("engine", f"{plan.engine}, {plan.multiply_adds:g} multiply-adds a sample"),
-        ("tile", f"{_shape(tile)}, scratch at most {_bytes(scratch)} a worker"),
+        ("tile", f"{_shape(tile)} at the border, scratch at most {_bytes(scratch)} a worker"),
         ("time", f"{_time(plan.candidates[0].seconds)} predicted, on one core"),
         ("error", f"at most {plan.error:.1e} of the sum of |tap| |sample|"),
     ]
