@@ -307,10 +307,14 @@ class _Program:
     @lazy
     def gathered_tiles(self) -> list[_Tile]:
         """Tiles of an array of which every source block must be gathered."""
-        return list(self._cut(self.layout.regions, False))
+        return self._cut(self.layout.regions, False)
 
     def _cut(self, box: Sequence[tuple[int, int]], inside: bool) -> list[_Tile]:
-        """Cut a box into tiles."""
+        """Cut a box into tiles, and make the code for them here: later, all threads would begin by making it."""
+        if inside:
+            self.in_place  # noqa: B018
+        else:
+            self.from_scratch, self.gather  # noqa: B018
         extents = tuple(stop - start for start, stop in box)
         tile = self.plan.tile_shape(extents, inside)
         steps = [range(start, stop, length) for (start, stop), length in zip(box, tile, strict=True)]
