@@ -113,52 +113,35 @@ class _Program:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.problem = problem = plan.problem
-        self.layout = problem.layout
-        pair = problem.dtype.kind == "c"
-        self.stored = _part(problem.dtype) if pair else problem.dtype
-        native = self.stored.isnative and self.stored.kind != "b" and self.stored != np.float16
-        # Scratch holds what the array holds, unless what stands outside would be rounded by that.
-        exact = problem.mode != "constant" or self.stored == problem.number
-        outside = complex(problem.cval)
-        kept = native and (exact or all(_representable(part, self.stored) for part in (outside.real, outside.imag)))
-        self.native = native
-        self.extended = self.stored if kept else problem.number
-        result = _part(problem.result) if problem.result.kind == "c" else problem.result
-        single = (
-            len(problem.passes) == 1
-            and pair == (problem.result.kind == "c")
-            and result.newbyteorder("=") != np.float16
-        )
-        # What the engine writes: the result where it can, else numbers that NumPy converts on their way from scratch.
-        self.written = result.newbyteorder("=") if single else problem.number
-        self.direct = single and result.isnative
+        self.problem = plan.problem
+        self.layout = plan.problem.layout
         self.first = tuple(start for start, _ in self.layout.regions)
         self._frames: dict[tuple[Any, ...], _Frame] = {}
         self._gatherings: dict[tuple[Any, ...], _Gathering] = {}
 
     @lazy
     def in_place(self) -> list[BlockFunction]:
-        return self._prepare(self.stored)
+        return self._prepare(self.problem.stored)
 
     @lazy
     def from_scratch(self) -> list[BlockFunction]:
-        return self.in_place if self.extended == self.stored else self._prepare(self.extended)
+        same = self.problem.extended == self.problem.stored
+        return self.in_place if same else self._prepare(self.problem.extended)
 
     def _prepare(self, source: np.dtype[Any]) -> list[BlockFunction]:
         engine = ENGINES[self.plan.engine]
-        return [engine.prepare(task) for task in self.problem.tasks(source, self.written)]
+        return [engine.prepare(task) for task in self.problem.tasks(source)]
 
     @lazy
     def gather(self) -> Any:
-        return gather_function(self.stored, self.extended, host())
+        return gather_function(self.problem.stored, self.problem.extended, host())
 
     @lazy
     def fill(self) -> NDArray[Any]:
         """One position of what stands outside, for the mode ``constant``."""
         parts = [self.problem.cval.real, self.problem.cval.imag][: 2 if self.problem.dtype.kind == "c" else 1]
         with np.errstate(over="ignore"):
-            sample = np.array(parts).astype(self.extended)
+            sample = np.array(parts).astype(self.problem.extended)
         return np.tile(sample, self.layout.step // len(parts))
 
     def run(self, x: NDArray[Any], out: NDArray[Any], workers: int | None) -> None:
@@ -175,7 +158,7 @@ class _Program:
                 _buffer, address = scratch.take("source", gathering.size)
                 strides = gathering.strides
                 self.gather(source_start, address, *gathering.arguments)
-            if self.direct and target.packed:
+            if self.problem.direct and target.packed:
                 place = target_start + _offset(tile, target, self.first)
                 blocks[0](address, strides, place, target.strides, tile.shape)
                 return
@@ -186,7 +169,7 @@ class _Program:
                 results.append(result)
             self.store(results, out, tile)
 
-        tiles = self.tiles if self.native and source.packed else self.gathered_tiles
+        tiles = self.tiles if self.problem.readable and source.packed else self.gathered_tiles
         if len(tiles) == 1 and workers is None:
             fill(tiles[0])
         else:
@@ -236,7 +219,7 @@ class _Program:
         if source.packed:
             inner = [layout.step * min(max(edge - first, 0), len(maps[-1])) for edge in (0, layout.lengths[-1])]
         rows, columns = np.ascontiguousarray(rows), np.ascontiguousarray(columns)
-        strides = [columns.size * self.extended.itemsize]
+        strides = [columns.size * self.problem.extended.itemsize]
         for positions in reversed(maps[1:-1]):
             strides.insert(0, strides[0] * len(positions))
         return _Gathering(
@@ -259,8 +242,8 @@ class _Program:
     def result(self, tile: _Tile, name: str) -> NDArray[Any]:
         *outer, columns = tile.shape
         shape = (*outer, columns * self.layout.step)
-        size = math.prod(shape) * self.written.itemsize
-        return scratch.take(name, size)[0][:size].view(self.written).reshape(shape)
+        size = math.prod(shape) * self.problem.written.itemsize
+        return scratch.take(name, size)[0][:size].view(self.problem.written).reshape(shape)
 
     def store(self, results: list[NDArray[Any]], out: NDArray[Any], tile: _Tile) -> None:
         """Put a result into its place, converting it to the dtype of `out`."""
@@ -367,16 +350,3 @@ def _frame(array: NDArray[Any], layout: Layout) -> _Frame:
     side_by_side = np.array_equal(channels, item * np.arange(channels.size))
     packed = side_by_side and column == item * channels.size
     return _Frame(strides if layout.column else (0,), column, channels, packed)
-
-
-def _part(dtype: np.dtype[Any]) -> np.dtype[Any]:
-    """Dtype of the real and imaginary part of a complex dtype."""
-    return np.dtype(f"{dtype.byteorder}f{dtype.itemsize // 2}".replace("|", "="))
-
-
-def _representable(value: float, dtype: np.dtype[Any]) -> bool:
-    if dtype.kind == "f":
-        with np.errstate(over="ignore"):
-            return value != value or float(dtype.type(value)) == value
-    limits = np.iinfo(dtype)
-    return value.is_integer() and limits.min <= value <= limits.max

@@ -57,7 +57,7 @@ class Work:
         Multiplications with the addition that follows.
     bytes : float
         Bytes that must come from or go to main memory.
-    passes : int
+    trips : int
         How often a sample goes through the cache.
     roundings : float
         Bound of the rounding error, in units of half the machine epsilon times the sum of abs(tap) * abs(sample).
@@ -65,7 +65,7 @@ class Work:
 
     multiply_adds: float
     bytes: float
-    passes: int
+    trips: int
     roundings: float
 
 

@@ -45,7 +45,7 @@ class Direct:
         return Work(
             multiply_adds=taps,
             bytes=float(task.source.itemsize + task.target.itemsize),
-            passes=1,
+            trips=1,
             roundings=taps + 1,
         )
 

@@ -54,7 +54,7 @@ class Separable:
         return Work(
             multiply_adds=taps,
             bytes=float(task.source.itemsize + task.target.itemsize),
-            passes=len(factors),
+            trips=len(factors),
             # Each pass rounds its taps and sums, and the factors may be a few roundings away from the taps.
             roundings=taps + len(factors) + 2 * SLACK,
         )

@@ -36,7 +36,7 @@ def compile_function(text: str, name: str, parameters: Sequence[Any], target: Ta
     parameters : sequence of ctypes types
         Its parameters.
     target : Target
-        The processor it will run on.
+        The processor at hand, under which the code is kept.
 
     Returns
     -------

@@ -148,7 +148,7 @@ def make_plan(problem: Problem, method: str = "auto") -> Plan:
     if method not in ("auto", *ENGINES):
         names = ", ".join(repr(name) for name in ("auto", *ENGINES))
         raise ArgumentError("method", f"one of {names}", repr(method))
-    tasks = problem.tasks(_readable(problem.dtype, problem.number), problem.number)
+    tasks = problem.tasks(problem.stored if problem.readable else problem.extended)
     works, times, refusals = {}, {}, {}
     samples = math.prod(problem.result_shape)
     for name, engine in ENGINES.items():
@@ -174,14 +174,6 @@ def make_plan(problem: Problem, method: str = "auto") -> Plan:
         candidates=tuple(candidates),
         error=(1 + roundings * _rounding(problem.number)) * (1 + _rounding_stored(problem)) - 1,
     )
-
-
-def _readable(dtype: np.dtype[Any], number: np.dtype[Any]) -> np.dtype[Any]:
-    """Return what the engine reads for samples of `dtype`: these, or the number they become in scratch."""
-    if dtype.kind == "c":
-        return np.dtype(f"f{dtype.itemsize // 2}")
-    readable = dtype.isnative and dtype.kind != "b" and dtype != np.float16
-    return dtype if readable else number
 
 
 def _rounding(number: np.dtype[Any]) -> float:

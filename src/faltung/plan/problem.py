@@ -110,6 +110,41 @@ class Problem:
         return np.dtype(np.float64 if double else np.float32)
 
     @lazy
+    def stored(self) -> np.dtype[Any]:
+        """What the array holds, or the real and imaginary parts of what it holds."""
+        return _real_part(self.dtype)
+
+    @lazy
+    def readable(self) -> bool:
+        """Whether an engine can read what is stored."""
+        return self.stored.isnative and self.stored.kind != "b" and self.stored != np.float16
+
+    @lazy
+    def extended(self) -> np.dtype[Any]:
+        """What scratch holds: what the array holds, unless what stands outside would be rounded by that."""
+        if not self.readable:
+            return self.number
+        exact = self.mode != "constant" or self.stored == self.number
+        outside = complex(self.cval)
+        kept = exact or all(_representable(part, self.stored) for part in (outside.real, outside.imag))
+        return self.stored if kept else self.number
+
+    @lazy
+    def written(self) -> np.dtype[Any]:
+        """What an engine writes: the result where it can, else numbers that NumPy converts on the way there."""
+        return _real_part(self.result).newbyteorder("=") if self._single else self.number
+
+    @lazy
+    def direct(self) -> bool:
+        """Whether an engine can write into the result itself."""
+        return self._single and self.result.isnative
+
+    @lazy
+    def _single(self) -> bool:
+        alike = (self.dtype.kind == "c") == (self.result.kind == "c")
+        return len(self.parts) == 1 and alike and _real_part(self.result).newbyteorder("=") != np.float16
+
+    @lazy
     def layout(self) -> Layout:
         """The axes in which this problem is computed."""
         ndim = len(self.shape)
@@ -130,26 +165,26 @@ class Problem:
         return Layout(last, channels * pair, lengths, sizes_, origins_, regions_)
 
     @lazy
-    def passes(self) -> tuple[NDArray[np.float64], ...]:
+    def parts(self) -> tuple[NDArray[np.float64], ...]:
         """Taps of the real correlations that make up the result: one, or the real and the imaginary one."""
         taps = self.correlated.taps
         parts = (taps.real, taps.imag) if taps.dtype.kind == "c" else (taps,)
         order = np.argsort(self.axes)
         return tuple(part.transpose(order).reshape(self.layout.sizes) for part in parts)
 
-    def tasks(self, source: np.dtype[Any], target: np.dtype[Any]) -> list[Task]:
-        """Return what the engines are asked to do for each pass, given what the blocks hold."""
-        streamed = math.prod(self.result_shape) * target.itemsize >= STREAMED_BYTES
+    def tasks(self, source: np.dtype[Any]) -> list[Task]:
+        """Return what the engines are asked to do for each part, given what the source blocks hold."""
+        streamed = math.prod(self.result_shape) * self.written.itemsize >= STREAMED_BYTES
         return [
-            Task(taps, factors, self.layout.step, source, target, streamed)
+            Task(taps, factors, self.layout.step, source, self.written, streamed)
             for taps, factors in zip(self._rounded, self._factors, strict=True)
         ]
 
     @lazy
     def _rounded(self) -> list[NDArray[np.floating]]:
-        """Taps of the passes in the number computed with."""
+        """Taps of the parts in the number computed with."""
         with np.errstate(over="ignore"):
-            rounded = [np.ascontiguousarray(taps, dtype=self.number) for taps in self.passes]
+            rounded = [np.ascontiguousarray(taps, dtype=self.number) for taps in self.parts]
         if not all(np.isfinite(taps).all() for taps in rounded):
             raise ArgumentError(
                 "kernel",
@@ -162,4 +197,19 @@ class Problem:
     @lazy
     def _factors(self) -> list[tuple[NDArray[np.float64], ...] | None]:
         eps = float(np.finfo(self.number).eps)
-        return [outer_factors(taps, eps) for taps in self.passes]
+        return [outer_factors(taps, eps) for taps in self.parts]
+
+
+def _real_part(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return the dtype of the real and imaginary parts of a complex dtype, or the dtype itself."""
+    if dtype.kind != "c":
+        return dtype
+    return np.dtype(f"f{dtype.itemsize // 2}").newbyteorder("=" if dtype.isnative else "S")
+
+
+def _representable(value: float, dtype: np.dtype[Any]) -> bool:
+    if dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            return value != value or float(dtype.type(value)) == value
+    limits = np.iinfo(dtype)
+    return value.is_integer() and limits.min <= value <= limits.max
