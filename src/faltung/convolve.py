@@ -108,6 +108,7 @@ def convolve(
     >>> fa.convolve(np.arange(4, dtype=np.uint8), [1, 1, 1], shape="valid", dtype="uint8")
     array([3, 6], dtype=uint8)
     """
+    x = _input(x)
     chosen = _plan(x, kernel, True, mode, cval, shape, axes, dtype, out, method)
     return execute(chosen, x, out, workers)
 
@@ -152,6 +153,7 @@ def correlate(
     >>> fa.correlate(np.array([0.0, 0.0, 1.0, 0.0]), [1.0, 2.0, 3.0])
     array([0., 3., 2., 1.])
     """
+    x = _input(x)
     chosen = _plan(x, kernel, False, mode, cval, shape, axes, dtype, out, method)
     return execute(chosen, x, out, workers)
 
@@ -210,7 +212,7 @@ def plan(
     elif result_dtype is not None:
         raise ArgumentError("result_dtype", "None where x is an array", repr(result_dtype), "Use dtype=.")
     else:
-        name = "dtype"
+        x, name = _input(x), "dtype"
     return _plan(x, kernel, True, mode, cval, shape, axes, dtype, None, method, name)
 
 
@@ -221,8 +223,15 @@ def _apply(kernel: Kernel, x: ArrayLike, mode: Any, cval: Any, axes: Any, dtype:
 Kernel.apply = staticmethod(_apply)
 
 
+def _input(x: Any) -> NDArray[Any]:
+    if isinstance(x, Kernel):
+        remedy = "Give the array first; the convolution of two kernels is their product, a * b."
+        raise ArgumentTypeError("x", "an array", "a kernel", remedy)
+    return as_array(x, "x")
+
+
 def _plan(
-    x: Any,
+    x: NDArray[Any],
     kernel: Any,
     reflected: bool,
     mode: Any,
@@ -235,10 +244,6 @@ def _plan(
     name: str = "dtype",
 ) -> Plan:
     """Plan for these arguments, from those kept where the same arguments were used before."""
-    if isinstance(x, Kernel):
-        remedy = "Give the array first; the convolution of two kernels is their product, a * b."
-        raise ArgumentTypeError("x", "an array", "a kernel", remedy)
-    x = as_array(x, "x")
     if isinstance(kernel, Kernel):
         taps: Any = kernel.fingerprint
     else:
