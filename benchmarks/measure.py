@@ -6,6 +6,7 @@ import importlib.metadata
 import json
 import os
 import platform
+import random
 import statistics
 import time
 from collections.abc import Callable, Iterable
@@ -34,16 +35,22 @@ def race(contenders: dict[str, Callable[[], object]], seconds: float = 2.0, roun
     ratios: dict[str, list[float]] = {name: [] for name in contenders}
     for run in contenders.values():
         run()  # caches, plans and threads are made here
+    order, shuffle = list(contenders), random.Random(0).shuffle
     for _ in range(rounds):
-        for name, run in contenders.items():
+        shuffle(order)  # so that nobody always comes after the same neighbour
+        done: dict[str, float] = {}
+        for name in order:
+            run = contenders[name]
             if sum(times[name]) > share and len(times[name]) >= 3 and name != first:
                 continue
             # Threads of the one before may still spin, waiting for more work, and would take a core from this one.
             time.sleep(_PAUSE)
             start = time.perf_counter()
             run()
-            times[name].append(time.perf_counter() - start)
-            ratios[name].append(times[name][-1] / times[first][-1])
+            done[name] = time.perf_counter() - start
+            times[name].append(done[name])
+        for name, seconds_ in done.items():
+            ratios[name].append(seconds_ / done[first])
     return {name: Timing(min(found), statistics.median(ratios[name]), len(found)) for name, found in times.items()}
 
 
