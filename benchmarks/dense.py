@@ -76,7 +76,7 @@ def main() -> None:
     for dtype, width in CELLS:
         runs = contenders(dtype, width)
         check(runs, width, dtype)
-        found = race(runs, seconds=0.5 if quick else 8.0, rounds=5 if quick else 41)
+        found = race(runs, seconds=0.5 if quick else 8.0, rounds=5 if quick else 25)
         peers = {name: timing for name, timing in found.items() if name not in ("faltung", "copy")}
         best = min(peers, key=lambda name: peers[name].ratio)
         rows.append(_row(dtype, width, found, best))
@@ -90,7 +90,8 @@ def main() -> None:
     header = ["image", "kernel", "faltung ms", "Gflop/s", "over best peer", "copies", *_PEERS]
     note = (
         f"\nImage {SIZE} x {SIZE}, same dtype in and out, all cores. Times are the best of the rounds, ratios are\n"
-        "medians over rounds in which all contenders ran in turn. 'copies' is our time over that of `numpy.copyto`.\n"
+        "medians over rounds in which all contenders ran in random order, each timed run right after untimed ones.\n"
+        "'copies' is our time over that of `numpy.copyto`.\n"
     )
     write("dense", "Dense kernels", table(header, rows) + note, data)
     shown = {name: points for name, points in lines.items() if name != "SciPy fftconvolve"}
