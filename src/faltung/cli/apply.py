@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from faltung.arrays import as_dtype, check_result_dtype, computed_dtype
+from faltung.arrays import check_result_dtype, computed_dtype
 from faltung.cli import images
 from faltung.cli.console import errors, progress
 from faltung.convolve import convolve, correlate
@@ -18,18 +18,6 @@ from faltung.errors import ArgumentError
 from faltung.kernels import Kernel, delta, parse
 
 __all__ = ["apply", "kernel_axes"]
-
-_EXAMPLES = """
-Examples:
-
-  faltung apply photo.jpg -k "gaussian(2)" -o smooth.jpg
-
-  faltung apply in.png -k "gaussian(2) * sobel(axis=1)" --dtype float32 -o e.tif
-
-  faltung apply stack.tif -k "gaussian(1.5, ndim=3)" -o denoised.tif
-
-  faltung apply signal.npy -k "[0.25, 0.5, 0.25]" --mode mirror -o out.npy
-"""
 
 
 def apply(
@@ -50,15 +38,25 @@ def apply(
 
     The result keeps the dtype of the input: integers are rounded and saturated. Colours are filtered one by one,
     opacity is kept as it is, and of a stack every page is filtered.
+
+    Examples
+    --------
+      faltung apply photo.jpg -k "gaussian(2)" -o smooth.jpg
+
+      faltung apply in.png -k "gaussian(2) * sobel(axis=1)" --dtype float32 -o e.tif
+
+      faltung apply stack.tif -k "gaussian(1.5, ndim=3)" -o denoised.tif
+
+      faltung apply signal.npy -k "[0.25, 0.5, 0.25]" --mode mirror -o out.npy
     """
     filter_ = parse(kernel)
     images.check_target(output, image, overwrite)
     pictures = images.read(image)
-    wanted = pictures[0].samples.dtype if dtype is None else as_dtype(dtype, "--dtype")
-    computed = computed_dtype(pictures[0].samples.dtype, "IMAGE")
-    check_result_dtype(
-        wanted, np.result_type(computed, filter_.dtype) if filter_.dtype.kind == "c" else computed, "--dtype"
-    )
+    given = pictures[0].samples.dtype
+    computed = computed_dtype(given, "IMAGE")
+    if filter_.dtype.kind == "c":
+        computed = np.result_type(computed, np.complex64)
+    wanted = check_result_dtype(given if dtype is None else dtype, computed, "--dtype")
     if wanted.kind == "u" and (filter_.real.taps < 0).any():
         errors.print(f"note: results below 0 become 0 in {wanted}; --dtype float32 keeps them")
     run = correlate if correlation else convolve
@@ -76,9 +74,6 @@ def apply(
     images.write(output, results)
     shape = " x ".join(str(length) for length in results[0].samples.shape)
     typer.echo(f"{output}: {shape} {wanted}")
-
-
-apply.__doc__ = f"{apply.__doc__}\n{_EXAMPLES}"
 
 
 def kernel_axes(picture: images.Picture, kernel: Kernel, chosen: str | None) -> tuple[int, ...]:

@@ -133,7 +133,9 @@ def new_file(path: Path) -> Iterator[Path]:
         yield temporary
         os.replace(temporary, path)
     except OSError as error:
-        raise ArgumentError("--output", "a file that can be written", f"'{path}' ({error.strerror})") from error
+        raise ArgumentError(
+            "--output", "a file that can be written", f"'{path}' ({error.strerror or error})"
+        ) from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)

@@ -16,14 +16,6 @@ from faltung.kernels import parse
 
 __all__ = ["plan"]
 
-_EXAMPLES = """
-Examples:
-
-  faltung plan photo.jpg -k "gaussian(2)"
-
-  faltung plan --shape 2048x2048 --dtype uint8 -k "gaussian(2) * sobel(axis=1)"
-"""
-
 
 def plan(
     kernel: Annotated[str, typer.Option("--kernel", "-k", help="The filter, as an expression.")],
@@ -32,7 +24,14 @@ def plan(
     dtype: Annotated[str, typer.Option(help="With --shape: dtype of the array.")] = "float32",
     mode: Annotated[str, typer.Option(help="reflect, constant, nearest, mirror or wrap.")] = "reflect",
 ) -> None:
-    """Print how a filter would be computed, what that costs, and what else was considered."""
+    """Print how a filter would be computed, what that costs, and what else was considered.
+
+    Examples
+    --------
+      faltung plan photo.jpg -k "gaussian(2)"
+
+      faltung plan --shape 2048x2048 --dtype uint8 -k "gaussian(2) * sobel(axis=1)"
+    """
     filter_ = parse(kernel)
     if (image is None) == (shape is None):
         received = "neither" if image is None else "both"
@@ -47,6 +46,3 @@ def plan(
         raise ArgumentError("--shape", "lengths such as 480x640", repr(shape))
     lengths = tuple(int(length) for length in re.findall(r"\d+", shape or ""))
     typer.echo(str(make_plan(lengths, filter_, mode, dtype=dtype, result_dtype=dtype)))
-
-
-plan.__doc__ = f"{plan.__doc__}\n{_EXAMPLES}"
