@@ -1,67 +1,73 @@
-"""A line chart with logarithmic axes as SVG, readable on light and dark pages."""
+"""Ratios as bars on a logarithmic axis, group by group, as SVG that can be read on light and dark pages."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping, Sequence
 from html import escape
 
-_COLOURS = {
-    "faltung": "#d6336c",
-    "OpenCV": "#1c7ed6",
-    "torch": "#e8590c",
-    "SciPy": "#2b8a3e",
-    "copy": "#868e96",
-}
+Bar = tuple[str, float, str]
+"""Label, ratio, and what is shown when the pointer rests on the bar."""
+
+_WIDTH, _LEFT, _RIGHT, _TOP, _PLOT, _LABELS = 1080, 44, 16, 84, 300, 118
+_GAP = 14
+_FASTER, _SLOWER, _TEXT, _RULE = "#d6336c", "#868e96", "#343a40", "#dee2e6"
+_TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 
-def line_chart(title: str, x_label: str, y_label: str, lines: dict[str, list[tuple[float, float]]]) -> str:
-    """Draw one line a contender through points of (x, y), both above zero."""
-    width, height, left, right, top, bottom = 720, 400, 64, 96, 44, 48
-    xs = sorted({x for points in lines.values() for x, _ in points})
-    ys = [y for points in lines.values() for _, y in points]
-    low, high = math.floor(math.log10(min(ys)) * 2) / 2, math.ceil(math.log10(max(ys)) * 2) / 2
+def bars(title: str, groups: Mapping[str, Sequence[Bar]]) -> str:
+    """Draw a bar for each ratio, from the line at 1 upwards or downwards."""
+    shown = {name: group for name, group in groups.items() if group}
+    ratios = [ratio for group in shown.values() for _, ratio, _ in group]
+    low = max((tick for tick in _TICKS if tick <= min(*ratios, 0.7)), default=_TICKS[0])
+    high = min((tick for tick in _TICKS if tick >= max(*ratios, 2)), default=_TICKS[-1])
+    pitch = (_WIDTH - _LEFT - _RIGHT - _GAP * len(shown)) / len(ratios)
 
-    def across(x: float) -> float:
-        return left + (width - left - right) * (math.log(x / xs[0]) / math.log(xs[-1] / xs[0]))
+    def down(ratio: float) -> float:
+        inside = min(max(ratio, low), high)
+        return _TOP + _PLOT * math.log(high / inside) / math.log(high / low)
 
-    def down(y: float) -> float:
-        return top + (height - top - bottom) * (high - math.log10(y)) / (high - low)
-
-    def line(x1: float, y1: float, x2: float, y2: float, colour: str) -> str:
-        return f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" stroke="{colour}"/>'
-
-    def words(x: float, y: float, text: str, size: int, anchor: str = "middle", **more: str) -> str:
-        extra = "".join(f' {key.replace("_", "-")}="{value}"' for key, value in more.items())
-        return f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" text-anchor="{anchor}"{extra}>{escape(text)}</text>'
-
-    middle = (top + height - bottom) / 2
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" role="img"',
-        f'font-family="sans-serif" fill="#343a40"><title>{escape(title)}</title>',
-        f'<rect width="{width}" height="{height}" rx="8" fill="#ffffff"/>',
-        words(left, 26, title, 16, "start", font_weight="600"),
-        words((left + width - right) / 2, height - 10, x_label, 13),
-        words(16, middle, y_label, 13, transform=f"rotate(-90 16 {middle})"),
-    ]
-    for x in xs:
-        parts.append(line(across(x), top, across(x), height - bottom, "#f1f3f5"))
-        parts.append(words(across(x), height - bottom + 18, f"{x:g}", 12))
-    for tick in (a * 10**b for b in range(-2, 6) for a in (1, 3)):
-        if low <= math.log10(tick) <= high:
-            parts.append(line(left, down(tick), width - right, down(tick), "#dee2e6"))
-            parts.append(words(left - 8, down(tick) + 4, f"{tick:g}", 12, "end"))
-    taken: list[float] = []
-    for name, points in sorted(lines.items(), key=lambda item: item[1][-1][1]):
-        colour = _COLOURS.get(name.split()[0], "#495057")
-        dash = ' stroke-dasharray="5 4"' if name == "copy" else ""
-        thick = 3 if name == "faltung" else 1.8
-        path = " ".join(f"{across(x):.1f},{down(y):.1f}" for x, y in points)
-        parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="{thick}"{dash}/>')
-        for x, y in points:
-            parts.append(f'<circle cx="{across(x):.1f}" cy="{down(y):.1f}" r="{thick + 0.6}" fill="{colour}"/>')
-        place = down(points[-1][1]) + 4
-        while any(abs(place - other) < 15 for other in taken):
-            place -= 3
-        taken.append(place)
-        parts.append(words(width - right + 10, place, name, 13, "start", fill=colour))
+    parts = [_frame(title, _TOP + _PLOT + _LABELS)]
+    for tick in _TICKS:
+        if low <= tick <= high:
+            parts.append(_rule(down(tick), _TEXT if tick == 1 else _RULE))
+            parts.append(_words(_LEFT - 6, down(tick) + 4, f"{tick:g}x", 11, "end"))
+    left = _LEFT + _GAP / 2
+    for number, (name, group) in enumerate(shown.items()):
+        width = pitch * len(group)
+        # Names of neighbours stand at two heights, so that long ones over few bars do not meet.
+        parts.append(_words(left + width / 2, 50 + 16 * (number % 2), name, 12, "middle", bold=True))
+        for place, bar in enumerate(group):
+            parts.append(_bar(left + place * pitch, pitch, down(1), down(bar[1]), bar))
+        left += width + _GAP
     return "\n".join([*parts, "</svg>"]) + "\n"
+
+
+def _frame(title: str, height: float) -> str:
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height:g}" role="img" '
+        f'font-family="sans-serif" fill="{_TEXT}"><title>{escape(title)}</title>\n'
+        f'<rect width="{_WIDTH}" height="{height:g}" rx="8" fill="#ffffff"/>\n'
+        + _words(_LEFT, 26, title, 15, "start", bold=True)
+    )
+
+
+def _bar(x: float, pitch: float, one: float, end: float, bar: Bar) -> str:
+    label, ratio, hint = bar
+    top, colour = min(one, end), _FASTER if ratio >= 1 else _SLOWER
+    middle, below = x + pitch / 2, _TOP + _PLOT + 10
+    return (
+        f'<g><title>{escape(hint)}</title><rect x="{x + pitch * 0.12:.1f}" y="{top:.1f}" width="{pitch * 0.76:.1f}" '
+        f'height="{max(abs(one - end), 1):.1f}" fill="{colour}"/>'
+        f'<text x="{middle:.1f}" y="{below}" font-size="{min(10, pitch * 0.9):.1f}" text-anchor="end" '
+        f'dominant-baseline="central" transform="rotate(-90 {middle:.1f} {below})">{escape(label)}</text></g>'
+    )
+
+
+def _rule(y: float, colour: str) -> str:
+    return f'<line x1="{_LEFT}" y1="{y:.1f}" x2="{_WIDTH - _RIGHT}" y2="{y:.1f}" stroke="{colour}"/>'
+
+
+def _words(x: float, y: float, text: str, size: int, anchor: str, bold: bool = False) -> str:
+    weight = ' font-weight="600"' if bold else ""
+    return f'<text x="{x:.1f}" y="{y:.1f}" font-size="{size}" text-anchor="{anchor}"{weight}>{escape(text)}</text>'

@@ -13,6 +13,7 @@ from __future__ import annotations
 from faltung.convolve import convolve, correlate, plan
 from faltung.errors import ArgumentError, ArgumentTypeError, ExpressionError, FaltungError, MissingExtraError
 from faltung.kernels import (
+    Bank,
     Kernel,
     binomial,
     box,
@@ -39,6 +40,7 @@ __version__ = "0.1.0"
 __all__ = [
     "ArgumentError",
     "ArgumentTypeError",
+    "Bank",
     "ExpressionError",
     "FaltungError",
     "Kernel",

@@ -16,6 +16,7 @@ from faltung.errors import ArgumentError, ArgumentTypeError
 from faltung.execute import execute
 from faltung.kernels import Kernel
 from faltung.kernels.taps import as_taps
+from faltung.plan.cost import TYPICAL
 from faltung.plan.planner import Plan, make_plan
 from faltung.plan.problem import Problem
 
@@ -259,9 +260,9 @@ def _plan(
     try:
         found = _plans.get(key)
     except TypeError:  # an argument that cannot be hashed cannot be right either, and is reported here
-        return make_plan(_problem(x, kernel, reflected, mode, cval, shape, axes, dtype, name), method)
+        return make_plan(_problem(x, kernel, reflected, mode, cval, shape, axes, dtype, name), method, "norm", TYPICAL)
     if found is None:
-        found = _plans[key] = make_plan(_problem(x, kernel, reflected, mode, cval, shape, axes, dtype, name), method)
+        found = _plans[key] = make_plan(_problem(x, kernel, reflected, mode, cval, shape, axes, dtype, name), method, "norm", TYPICAL)
         while len(_plans) > _MOST_PLANS:
             _plans.popitem(last=False)
     else:

@@ -21,7 +21,9 @@ from faltung import scratch
 from faltung.arrays import as_array
 from faltung.boundary import OUTSIDE, index_map
 from faltung.engines.base import BlockFunction
+from faltung.engines.chain import Chain
 from faltung.engines.gather import FILL, gather_function
+from faltung.engines.repair import Checked, Repaired
 from faltung.errors import ArgumentError, ArgumentTypeError
 from faltung.jit.target import host
 from faltung.lazy import lazy
@@ -36,8 +38,8 @@ __all__ = ["execute"]
 
 #: Outputs that a strip along the border has at least across, so that vectors fit into it.
 _STRIP = 16
-#: A problem of at most so many samples and multiply-adds is one tile.
-_SMALL, _QUICK = 1 << 17, 1 << 22
+#: A problem of at most so many samples and predicted seconds is one tile.
+_SMALL, _QUICK = 1 << 17, 1e-4
 #: Most tiles whose tables are kept from call to call.
 _MOST_TABLES = 64
 #: Bytes of the largest tables that are kept.
@@ -130,8 +132,20 @@ class _Program:
         return self.in_place if same else self._prepare(self.problem.extended)
 
     def _prepare(self, source: np.dtype[Any]) -> list[BlockFunction]:
-        engine = ENGINES[self.plan.engine]
-        return [engine.prepare(task) for task in self.problem.tasks(source)]
+        form = self.problem.forms[self.plan.form]
+        steps = [
+            [ENGINES[name].prepare(task) for task in tasks]
+            for name, tasks in zip(self.plan.engines, self.problem.tasks(form, source), strict=True)
+        ]
+        if len(steps) == 1:
+            return steps[0]
+        sizes = [factor.taps.shape for (factor,) in form.steps]
+        passes = [(block, size) for (block,), size in zip(steps, sizes, strict=True)]
+        chain = Chain(passes, self.layout.step * self.problem.number.itemsize, "steps")
+        if form.exact or self.problem.stored.kind != "f":
+            return [chain]
+        (whole,) = self.problem.tasks(self.problem.forms[0], source)[0]
+        return [Repaired(Checked(chain, whole), lambda: ENGINES["direct"].prepare(whole))]
 
     @lazy
     def gather(self) -> Any:
@@ -149,9 +163,10 @@ class _Program:
         """Fill `out`, tile by tile."""
         source, target = self.frame(x), self.frame(out)
         source_start, target_start = _address(x), _address(out)
+        in_place = self.problem.readable and source.packed
 
         def fill(tile: _Tile, _alive: object = x) -> None:  # a helper may outlive an interrupted call
-            if tile.inside:
+            if tile.inside and in_place:
                 blocks, strides = self.in_place, source.strides
                 address = source_start + _offset(tile, source, self.layout.origins)
             else:
@@ -170,7 +185,7 @@ class _Program:
                 results.append(result)
             self.store(results, out, tile)
 
-        tiles = self.tiles if self.problem.readable and source.packed else self.gathered_tiles
+        tiles = self.tiles if in_place else self.gathered_tiles
         if len(tiles) == 1 and workers is None:
             fill(tiles[0])
         else:
@@ -273,42 +288,45 @@ class _Program:
     @lazy
     def tiles(self) -> list[_Tile]:
         """Tiles of an array whose samples the engine can read as they lie."""
-        regions = self.layout.regions
-        outputs = math.prod(stop - start for start, stop in regions) * self.layout.step
-        if outputs <= _SMALL and outputs * self.plan.multiply_adds <= _QUICK:
-            return self.gathered_tiles
         layout = self.layout
+        outputs = math.prod(stop - start for start, stop in layout.regions) * layout.step
+        if self.plan.gathers or (outputs <= _SMALL and self.plan.candidates[0].seconds <= _QUICK):
+            return self._made(self._cut(layout.regions))
         cuts = [
             _segments(*layout.regions[axis], layout.origins[axis], layout.sizes[axis], layout.lengths[axis])
-            for axis in range(len(regions))
+            for axis in range(len(layout.regions))
         ]
-        return [
-            tile
-            for box in itertools.product(*cuts)
-            for tile in self._cut([part[:2] for part in box], all(part[2] for part in box))
-        ]
+        return self._made([tile for box in itertools.product(*cuts) for tile in self._cut(box)])
+
+    def _made(self, tiles: list[_Tile]) -> list[_Tile]:
+        """Make the code for some tiles here: later, all threads would begin by making it."""
+        if any(tile.inside for tile in tiles):
+            self.in_place  # noqa: B018
+        if not all(tile.inside for tile in tiles):
+            self.from_scratch, self.gather  # noqa: B018
+        return tiles
 
     @lazy
     def gathered_tiles(self) -> list[_Tile]:
         """Tiles of an array of which every source block must be gathered."""
-        return self._cut(self.layout.regions, False)
+        self.from_scratch, self.gather  # noqa: B018
+        return self._cut(self.layout.regions)
 
-    def _cut(self, box: Sequence[tuple[int, int]], inside: bool) -> list[_Tile]:
-        """Cut a box into tiles, and make the code for them here: later, all threads would begin by making it."""
-        if inside:
-            self.in_place  # noqa: B018
-        else:
-            self.from_scratch, self.gather  # noqa: B018
-        extents = tuple(stop - start for start, stop in box)
-        tile = self.plan.tile_shape(extents, inside)
-        steps = [range(start, stop, length) for (start, stop), length in zip(box, tile, strict=True)]
+    def _cut(self, box: Sequence[tuple[int, int]]) -> list[_Tile]:
+        """Cut a box into tiles of about the same size, none larger than planned."""
+        cuts = [_even(start, stop, most) for (start, stop), most in zip(box, self.plan.tile, strict=True)]
         return [
             _Tile(
-                corner,
-                tuple(min(length, stop - start) for start, length, (_, stop) in zip(corner, tile, box, strict=True)),
-                inside,
+                tuple(start for start, _ in parts),
+                tuple(stop - start for start, stop in parts),
+                all(
+                    start >= origin and stop - 1 - origin + size <= length
+                    for (start, stop), origin, size, length in zip(
+                        parts, self.layout.origins, self.layout.sizes, self.layout.lengths, strict=True
+                    )
+                ),
             )
-            for corner in itertools.product(*steps)
+            for parts in itertools.product(*cuts)
         ]
 
 
@@ -333,7 +351,15 @@ def _offset(tile: _Tile, frame: _Frame, origin: tuple[int, ...]) -> int:
     return sum([(s - o) * stride for s, o, stride in zip(tile.start, origin, strides, strict=True)])
 
 
-def _segments(start: int, stop: int, origin: int, size: int, length: int) -> list[tuple[int, int, bool]]:
+def _even(start: int, stop: int, most: int) -> list[tuple[int, int]]:
+    """Cut an interval into parts of at most `most`, all about as long; multiples of eight where that is possible."""
+    count = max(1, -(-(stop - start) // most))
+    length = -(-(stop - start) // count)
+    length = min(-(-length // 8) * 8, max(most, 1))
+    return [(at, min(at + length, stop)) for at in range(start, stop, length)]
+
+
+def _segments(start: int, stop: int, origin: int, size: int, length: int) -> list[tuple[int, int]]:
     """Cut an axis of outputs into what reaches across the border and what lies inside."""
     first, last = max(start, origin), min(stop, length - size + 1 + origin)
     if first > start:
@@ -341,8 +367,8 @@ def _segments(start: int, stop: int, origin: int, size: int, length: int) -> lis
     if last < stop:
         last = min(last, max(stop - _STRIP, start))
     if first >= last:
-        return [(start, stop, False)]
-    parts = [(start, first, False), (first, last, True), (last, stop, False)]
+        return [(start, stop)]
+    parts = [(start, first), (first, last), (last, stop)]
     return [part for part in parts if part[0] < part[1]]
 
 

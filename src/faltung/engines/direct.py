@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
@@ -11,6 +12,8 @@ import numpy as np
 
 from faltung.engines.base import BlockFunction, Task, Work
 from faltung.engines.correlation import PARAMETERS, Correlation, emit
+from faltung.engines.registers import Footprint
+from faltung.engines.repair import Repaired
 from faltung.jit.compile import compile_function, ctypes_of
 from faltung.jit.ir import module
 from faltung.jit.samples import sample
@@ -25,6 +28,10 @@ __all__ = ["Arrangement", "Direct", "arrange", "slice_offsets"]
 UNROLLED = 450
 #: Most taps for which writing is what takes the time, and so the cache is passed by.
 STREAMED = 32
+#: Outputs of a tile, enough to make the hand-over to a thread cheap, and the longest row of one.
+TILE, WIDEST = 1 << 18, 1 << 12
+#: Taps that are always written out, and what a multiply-add costs more where no sample feeds several rows.
+WRITTEN_OUT, SINGLE_ROW = 28, 1.6
 #: Least share of non-zero taps for which a dense loop beats visiting the taps one by one.
 DENSE = 0.4
 
@@ -33,19 +40,35 @@ class Direct:
     """Sum over the taps of a kernel of any shape, dense or sparse."""
 
     name = "direct"
-    tile_samples = 1 << 18  # enough to make the hand-over to a thread cheap
 
     def accepts(self, task: Task) -> str:
         """Return an empty string: there is no task this engine cannot do."""
         return ""
 
+    def tile(self, task: Task) -> tuple[int, ...]:
+        """Return wide tiles: rows are reused while they are in the cache, and a signal is one row."""
+        room = TILE // task.step
+        shape: list[int] = []
+        for extent in reversed(task.extents):
+            widest = WIDEST if not shape and math.prod(task.extents[:-1]) > 1 else room
+            shape.append(max(1, min(extent, room, widest)))
+            room //= shape[-1]
+        return tuple(reversed(shape))
+
+    def gathers(self, task: Task) -> bool:
+        """Return False: a strip along the border costs no more than its outputs."""
+        return False
+
     def work(self, task: Task) -> Work:
-        """Count one multiply-add for each non-zero tap, and one pass through source and target."""
+        """Count one multiply-add for each tap that is visited, and one pass through source and target."""
+        outputs = float(math.prod(task.extents) * task.step)
         taps = float(np.count_nonzero(task.taps))
+        scattered = taps < DENSE * task.taps.size and taps > WRITTEN_OUT
+        visited = taps if scattered or taps <= WRITTEN_OUT else float(task.taps.size)
         return Work(
-            multiply_adds=taps,
-            bytes=float(task.source.itemsize + task.target.itemsize),
-            trips=1,
+            multiply_adds=0.0 if scattered else visited * outputs * (SINGLE_ROW if task.taps.shape[-2] == 1 else 1.0),
+            scattered=visited * outputs if scattered else 0.0,
+            bytes=(task.source.itemsize + task.target.itemsize) * outputs,
             roundings=taps + 1,
         )
 
@@ -56,7 +79,7 @@ class Direct:
         block = _Panels(arrangement, task, target)
         if not arrangement.what.guarded:
             return block
-        return _Guarded(block, lambda: _Panels(_scatter(task, target), task, target))
+        return Repaired(block, lambda: _Panels(_scatter(task, target), task, target))
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,8 +108,8 @@ def arrange(task: Task, target: Target) -> Arrangement:
     pattern = np.flatnonzero(task.taps)
     what = _describe(task, target, len(corners), rows, columns)
     if 0 < pattern.size * what.block[0] * what.block[1] <= UNROLLED:
-        what = replace(what, pattern=tuple(pattern.tolist()))
-        return Arrangement(what, corners, task.taps.ravel()[pattern])
+        written_out = replace(what.footprint, pattern=tuple(pattern.tolist()))
+        return Arrangement(replace(what, footprint=written_out), corners, task.taps.ravel()[pattern])
     if pattern.size < DENSE * task.taps.size:
         return _scatter(task, target)
     what = replace(what, guarded=pattern.size < task.taps.size and task.source.kind == "f")
@@ -103,14 +126,8 @@ def _describe(task: Task, target: Target, panels: int, rows: int, columns: int) 
     number = "float" if task.taps.dtype == np.float32 else "double"
     few = bool(np.count_nonzero(task.taps) <= STREAMED)
     return Correlation(
-        panels=panels,
-        rows=rows,
-        columns=columns,
-        pattern=None,
-        step=task.step,
-        source=sample(task.source),
+        footprint=Footprint(panels, rows, columns, None, task.step, sample(task.source), number),
         target=sample(task.target),
-        number=number,
         lanes=target.lanes(number),
         block=_register_block(rows, task.source, target),
         guarded=False,
@@ -188,29 +205,3 @@ def slice_offsets(shape: tuple[int, ...], strides: tuple[int, ...]) -> NDArray[n
     for size, stride in zip(shape, strides, strict=True):
         table = np.add.outer(table, stride * np.arange(size, dtype=np.int64))
     return np.ascontiguousarray(table)
-
-
-class _Guarded:
-    """A dense loop that also multiplies the zero taps, and what repairs the blocks in which that did harm.
-
-    Zero times infinity is not a number. The dense code says when a block has an output that is not finite; only then
-    is the block computed again over the non-zero taps alone.
-    """
-
-    def __init__(self, dense: _Panels, exact: Callable[[], _Panels]) -> None:
-        self._dense = dense
-        self._make_exact = exact
-        self._exact: _Panels | None = None
-
-    def __call__(
-        self,
-        source: int,
-        source_strides: tuple[int, ...],
-        target: int,
-        target_strides: tuple[int, ...],
-        shape: tuple[int, ...],
-    ) -> None:
-        if self._dense(source, source_strides, target, target_strides, shape):
-            if self._exact is None:
-                self._exact = self._make_exact()
-            self._exact(source, source_strides, target, target_strides, shape)

@@ -1,7 +1,8 @@
-"""Kernels: filters as values, their algebra, the named ones, and their text form."""
+"""Kernels and banks of them: filters as values, their algebra, the named ones, and their text form."""
 
 from __future__ import annotations
 
+from faltung.kernels.bank import Bank, BankTaps, Combination, Composition, Stack
 from faltung.kernels.expression import parse
 from faltung.kernels.kernel import Kernel, Product, Scaled, Sum, Taps
 from faltung.kernels.named import (
@@ -24,11 +25,16 @@ from faltung.kernels.named import (
 from faltung.kernels.separable import Box, Outer
 
 __all__ = [
+    "Bank",
+    "BankTaps",
     "Box",
+    "Combination",
+    "Composition",
     "Kernel",
     "Outer",
     "Product",
     "Scaled",
+    "Stack",
     "Sum",
     "Taps",
     "binomial",

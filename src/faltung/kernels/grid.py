@@ -32,13 +32,15 @@ _MOST_DRAWN = 2**22
 class GridFunction:
     """A finitely supported function on the integer grid: an immutable value, defined by its fields.
 
-    Whatever is derived from the fields is derived once, when it is first asked for.
+    At each lag a kernel has a number and a bank has a matrix. Whatever is derived from the fields is derived
+    once, when it is first asked for.
     """
 
     # Equality within rounding is not transitive, so no hash can agree with it.
     __hash__: ClassVar[None]  # type: ignore[assignment]
     # The fields, in the order of the constructor: they are what is compared, digested and pickled.
     __match_args__: ClassVar[tuple[str, ...]]
+    _noun: ClassVar[str] = "kernel"
     _label: str | None = None
     #: Filters an array; the module that does it stands rungs higher and puts itself here.
     apply: ClassVar[Callable[..., Any]]
@@ -70,6 +72,16 @@ class GridFunction:
     def _spelling(self) -> Spelling:
         return Spelling(spell_taps(self.taps, self.origin))
 
+    @property
+    def _channels(self) -> tuple[int, ...]:
+        """Shape of the value at one lag; the leading axes of the array of taps."""
+        return ()
+
+    @property
+    def _lag_zero(self) -> tuple[int, ...]:
+        """Index of lag zero in the array of taps."""
+        return (0,) * len(self._channels) + self.origin
+
     @lazy
     def shape(self) -> tuple[int, ...]:
         """Size of the support along each axis."""
@@ -83,7 +95,7 @@ class GridFunction:
     @lazy
     def taps(self) -> TapArray:
         """The coefficients, multiplied out on first use: a read-only float64 or complex128 array."""
-        check_size(self.shape)
+        check_size((*self._channels, *self.shape))
         with np.errstate(over="ignore", invalid="ignore"):  # `freeze` answers an overflow with an error
             return freeze(self._multiply_out())
 
@@ -100,7 +112,7 @@ class GridFunction:
     @property
     def size(self) -> int:
         """Number of taps in the support, zeros included."""
-        return math.prod(self.shape)
+        return math.prod((*self._channels, *self.shape))
 
     @property
     def lags(self) -> tuple[range, ...]:
@@ -184,7 +196,7 @@ class GridFunction:
         return numerical_rank(self.taps, tol)
 
     def isclose(self, other: GridFunction, rtol: float = 1e-12, atol: float = 0.0) -> bool:
-        """Tell whether two kernels are the same function on the grid, within a tolerance.
+        """Tell whether two kernels, or two banks, are the same function on the grid, within a tolerance.
 
             max |f - g| <= atol + rtol max(|f|, |g|)
 
@@ -192,8 +204,8 @@ class GridFunction:
 
         Parameters
         ----------
-        other : Kernel
-            What to compare with.
+        other : Kernel or Bank
+            What to compare with; a kernel and a bank are never the same.
         rtol, atol : float, optional
             Tolerance relative to the largest tap of both, and absolute.
 
@@ -206,13 +218,14 @@ class GridFunction:
         False
         """
         if not isinstance(other, GridFunction):
-            raise ArgumentTypeError("other", "a kernel", type(other).__name__, "Wrap taps in faltung.Kernel.")
-        if self.ndim != other.ndim:
+            remedy = f"Wrap taps in faltung.{self._noun.capitalize()}."
+            raise ArgumentTypeError("other", f"a {self._noun}", type(other).__name__, remedy)
+        if (self.ndim, self._channels) != (other.ndim, other._channels):
             return False
         if self.fingerprint == other.fingerprint:
             return True
         largest = max(float(np.abs(self.taps).max()), float(np.abs(other.taps).max()))
-        difference = largest_difference(self.taps, self.origin, other.taps, other.origin)
+        difference = largest_difference(self.taps, self._lag_zero, other.taps, other._lag_zero)
         return difference <= atol + rtol * largest
 
     def __eq__(self, other: object) -> bool:
@@ -222,10 +235,10 @@ class GridFunction:
         return np.array(self.taps, dtype=dtype, copy=copy)  # None: if needed
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
-        raise AttributeError(f"{name!r} cannot be set: a kernel is a value, build another one")
+        raise AttributeError(f"{name!r} cannot be set: a {self._noun} is a value, build another one")
 
     def __delattr__(self, name: str) -> NoReturn:
-        raise AttributeError(f"{name!r} cannot be deleted: a kernel is a value")
+        raise AttributeError(f"{name!r} cannot be deleted: a {self._noun} is a value")
 
     def __copy__(self) -> Self:
         return self
@@ -243,7 +256,7 @@ class GridFunction:
         return Spelling(self._label) if self._label else self._spelling()
 
     def _repr_svg_(self) -> str | None:
-        return draw_kernel(self.taps, self.origin, repr(self)) if self.size <= _MOST_DRAWN else None
+        return draw_kernel(self.taps, self._lag_zero, repr(self)) if self.size <= _MOST_DRAWN else None
 
 
 def _restore(cls: type[GridFunction], fields: list[object], label: str | None) -> GridFunction:

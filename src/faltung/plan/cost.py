@@ -13,35 +13,67 @@ from faltung.engines.base import Work
 
 __all__ = ["TYPICAL", "Machine", "seconds"]
 
+#: Bytes that are taken to stay in a cache from call to call, where they cost a tenth.
+CACHED = 1 << 22
+
 
 @dataclass(frozen=True)
 class Machine:
-    """Seconds per unit of work on one core.
+    """Seconds per unit of work on one core, for single precision.
 
     Parameters
     ----------
     multiply_add : float
-        Seconds for one single-precision multiply-add in the inner loop of an engine.
-    byte : float
-        Seconds to move one byte from or to main memory.
+        Seconds for a multiply-add in register blocks over dense or written-out taps.
+    scattered : float
+        The same over taps that are visited one by one.
+    passed : float
+        The same in passes along one axis.
+    summed : float
+        Seconds for one sample to go through a running sum.
+    transformed : float
+        Seconds for one complex sample to go through one of the log2(n) stages of a Fourier transform.
     trip : float
         Seconds for one sample to go through the cache once.
+    byte : float
+        Seconds to move one byte from or to main memory.
     call : float
-        Seconds for a call, whatever it does.
+        Seconds for a call of machine code, whatever it does.
     """
 
     multiply_add: float
-    byte: float
+    scattered: float
+    passed: float
+    summed: float
+    transformed: float
     trip: float
+    byte: float
     call: float
 
 
-#: A core with 256-bit vectors and fused multiply-adds at about 3 GHz.
-TYPICAL = Machine(multiply_add=2.5e-11, byte=6e-11, trip=1.5e-10, call=6e-6)
+#: A core with 512-bit vectors and fused multiply-adds at about 3.5 GHz.
+TYPICAL = Machine(
+    multiply_add=2.1e-11,
+    scattered=4e-11,
+    passed=2.2e-11,
+    summed=2e-10,
+    transformed=6e-11,
+    trip=6e-11,
+    byte=5e-11,
+    call=6e-6,
+)
 
 
-def seconds(work: Work, samples: int, number: np.dtype[np.floating], machine: Machine) -> float:
-    """Predicted seconds of one core for `samples` outputs: what is slower of arithmetic and memory, plus the call."""
+def seconds(work: Work, number: np.dtype[np.floating], machine: Machine) -> float:
+    """Predicted seconds of one core: what is slower of arithmetic and memory, plus the calls."""
     double = number.itemsize / 4
-    arithmetic = (work.multiply_adds * machine.multiply_add + work.trips * machine.trip) * double
-    return samples * max(arithmetic, work.bytes * machine.byte) + work.trips * machine.call
+    arithmetic = double * (
+        work.multiply_adds * machine.multiply_add
+        + work.scattered * machine.scattered
+        + work.passed * machine.passed
+        + work.summed * machine.summed
+        + work.transformed * machine.transformed
+        + work.trips * machine.trip
+    )
+    moved = work.bytes * machine.byte * (1.0 if work.bytes > CACHED else 0.1)
+    return max(arithmetic, moved) + work.calls * machine.call

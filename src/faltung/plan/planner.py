@@ -3,49 +3,56 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from faltung.engines.base import Engine
+from faltung.engines.base import Engine, Task, Work
 from faltung.engines.direct import Direct
+from faltung.engines.running import Running
 from faltung.engines.separable import Separable
 from faltung.errors import ArgumentError
-from faltung.plan.cost import TYPICAL, seconds
+from faltung.plan.cost import Machine, seconds
+from faltung.plan.forms import Form
 from faltung.plan.problem import Problem
 from faltung.plan.report import describe
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["ENGINES", "Candidate", "Plan", "make_plan"]
+__all__ = ["ENGINES", "METHODS", "Candidate", "Plan", "make_plan"]
 
 _DIRECT = Direct()
-ENGINES: dict[str, Engine] = {engine.name: engine for engine in (_DIRECT, Separable(_DIRECT))}
+ENGINES: dict[str, Engine] = {
+    engine.name: engine for engine in (_DIRECT, Separable(_DIRECT), Running(_DIRECT))
+}
 
-#: Multiply-adds that make a tile worth handing to a thread, the least samples of a tile, and its greatest width.
-_TILE_WORK, _SMALLEST_TILE, _WIDEST_TILE = 1 << 23, 1 << 14, 1 << 12
+#: What ``method=`` takes: the engines by name, and a product applied factor by factor.
+METHODS = ("auto", *ENGINES, "passes")
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One engine that was considered.
+    """One way that was considered.
 
     Parameters
     ----------
-    engine : str
-        Its name.
+    method : str
+        Its name: an engine, or ``passes``.
+    engines : tuple of str
+        The engine of each step.
     seconds : float
         Predicted time on one core; infinite if it cannot do the task.
     reason : str
         Why it was not chosen; empty for the one that was.
     """
 
-    engine: str
+    method: str
+    engines: tuple[str, ...]
     seconds: float
-    reason: str
+    reason: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,16 +66,23 @@ class Plan:
     ----------
     problem : Problem
         What is asked.
-    engine : str
-        What was chosen.
-    multiply_adds : float
-        For one output.
-    tile_samples : int
-        Samples of an output tile, about.
+    engines : tuple of str
+        What was chosen, for each step.
+    form : int
+        Which of the forms of the problem's kernel they compute.
+    tile : tuple of int
+        Largest shape of an output tile, for slices, row and column.
+    gathers : bool
+        Whether tiles reach across the border; otherwise they stop at it, and strips along it are tiles of their own.
     candidates : tuple of Candidate
         Everything considered, the chosen one first.
     error : float
-        Bound of the rounding error of an output, relative to the sum of abs(tap) * abs(sample) under it.
+        Bound of the rounding error of an output, relative to the sum of abs(tap) * abs(sample): under it, where
+        `pointwise`, and else the largest such sum.
+    pointwise : bool
+        What `error` is relative to.
+    memory : int
+        Bytes of scratch for each worker, about.
 
     Examples
     --------
@@ -80,11 +94,14 @@ class Plan:
     """
 
     problem: Problem
-    engine: str
-    multiply_adds: float
-    tile_samples: int
+    engines: tuple[str, ...]
+    form: int
+    tile: tuple[int, ...]
+    gathers: bool
     candidates: tuple[Candidate, ...]
     error: float
+    pointwise: bool
+    memory: int
 
     #: How a plan is carried out; the module that executes plans stands one rung higher and puts itself here.
     execute: ClassVar[Callable[[Plan, Any, Any, int | None], NDArray[Any]]]
@@ -108,80 +125,139 @@ class Plan:
         """
         return Plan.execute(self, x, out, workers)
 
-    def tile_shape(self, extents: tuple[int, ...], inside: bool = True) -> tuple[int, ...]:
-        """Shape of the tiles that a box of outputs is cut into, for slices, row and column.
-
-        Parameters
-        ----------
-        extents : tuple of int
-            Shape of the box.
-        inside : bool
-            Whether the source is read in place. Where it is gathered, a tile is at least as long as the kernel: a
-            shorter one would gather more than it computes.
-        """
-        layout = self.problem.layout
-        tile: list[int] = []
-        room = self.tile_samples // layout.step
-        # Rows of a tile are reused while they are in the cache, so they should not be longer than that; a signal has
-        # one row, and nothing is reused.
-        widest = _WIDEST_TILE if math.prod(extents[:-1]) > 1 else room
-        for extent, size in zip(reversed(extents), reversed(layout.sizes), strict=True):
-            most = room if tile else min(room, widest)
-            length = max(most, 1 if inside else 2 * size)
-            tile.append(min(extent, length - length % 8 if length > 8 else length))
-            room //= max(tile[-1], 1)
-        return tuple(reversed(tile))
+    @property
+    def engine(self) -> str:
+        """The engines of its steps, as text."""
+        return " + ".join(self.engines)
 
     def __str__(self) -> str:
         """Return the plan as a table."""
         return describe(self)
 
 
-def make_plan(problem: Problem, method: str = "auto") -> Plan:
-    """Choose the engine with the least predicted time, or take the one asked for.
+def make_plan(problem: Problem, method: str, accuracy: str, machine: Machine) -> Plan:
+    """Choose the way with the least predicted time, or take the one asked for.
 
     Raises
     ------
     ArgumentError
-        `method` names no engine, or one that cannot do the task.
+        `method` names no way, or one that cannot do the task.
     """
-    if method not in ("auto", *ENGINES):
-        names = ", ".join(repr(name) for name in ("auto", *ENGINES))
-        raise ArgumentError("method", f"one of {names}", repr(method))
-    tasks = problem.tasks(problem.stored if problem.readable else problem.extended)
-    works, times, refusals = {}, {}, {}
-    samples = math.prod(problem.result_shape)
-    for name, engine in ENGINES.items():
-        refusals[name] = next((text for text in map(engine.accepts, tasks) if text), "")
-        works[name] = [] if refusals[name] else [engine.work(task) for task in tasks]
-        found = sum(seconds(work, samples, problem.number, TYPICAL) for work in works[name])
-        times[name] = math.inf if refusals[name] else found
-    chosen = min(times, key=times.__getitem__) if method == "auto" else method
-    if refusals[chosen]:
-        raise ArgumentError("method", "an engine that can do this", repr(chosen), f"It cannot: {refusals[chosen]}.")
-    candidates = [Candidate(chosen, times[chosen], "")]
-    for name in sorted((name for name in times if name != chosen), key=times.__getitem__):
-        slower = f"{times[name] / times[chosen]:.2f} times the predicted time"
-        candidates.append(Candidate(name, times[name], refusals[name] or slower))
-    multiply_adds = sum(work.multiply_adds for work in works[chosen])
-    roundings = max(work.roundings for work in works[chosen]) + len(tasks) - 1
-    wanted = max(_TILE_WORK // max(int(multiply_adds), 1), _SMALLEST_TILE)
-    return Plan(
-        problem=problem,
-        engine=chosen,
-        multiply_adds=multiply_adds,
-        tile_samples=min(wanted, ENGINES[chosen].tile_samples),
-        candidates=tuple(candidates),
-        error=(1 + roundings * _rounding(problem.number)) * (1 + _rounding_stored(problem)) - 1,
+    if method not in METHODS:
+        raise ArgumentError("method", f"one of {', '.join(map(repr, METHODS))}", repr(method))
+    options = sorted(_options(problem, accuracy, machine), key=lambda option: option.candidate.seconds)
+    chosen = options[0]
+    if method != "auto":
+        chosen = next(option for option in options if option.candidate.method == method)
+        if chosen.candidate.reason:
+            expected = "an engine that can do this"
+            raise ArgumentError("method", expected, repr(method), f"It cannot: {chosen.candidate.reason}.")
+    return _plan(problem, chosen, [option.candidate for option in options if option is not chosen])
+
+
+@dataclass(frozen=True, eq=False)
+class _Option:
+    """A candidate with what a plan of it needs."""
+
+    candidate: Candidate
+    form: int = 0
+    steps: list[list[Task]] = field(default_factory=list)
+    work: Work = field(default_factory=Work)
+
+
+def _options(problem: Problem, accuracy: str, machine: Machine) -> Iterable[_Option]:
+    """Every way there is, those that are impossible with the reason why."""
+    source = problem.stored if problem.readable else problem.extended
+    for number, form in enumerate(problem.forms):
+        steps = problem.tasks(form, source)
+        if number == 0:
+            for name in ENGINES:
+                yield _option(problem, name, (name,), number, steps, accuracy, machine)
+            continue
+        engines = tuple(
+            min(
+                (name for name in ENGINES if not ENGINES[name].accepts(step[0])),
+                key=lambda name: seconds(ENGINES[name].work(step[0]), problem.number, machine),  # noqa: B023
+            )
+            for step in steps
+        )
+        yield _option(problem, "passes", engines, number, steps, accuracy, machine)
+    if len(problem.forms) == 1:
+        yield _Option(Candidate("passes", (), math.inf, "the kernel is not a product of several"))
+
+
+def _option(
+    problem: Problem,
+    method: str,
+    engines: tuple[str, ...],
+    form: int,
+    steps: list[list[Task]],
+    accuracy: str,
+    machine: Machine,
+) -> _Option:
+    pairs = [(ENGINES[name], task) for name, tasks in zip(engines, steps, strict=True) for task in tasks]
+    reason = next((text for text in (engine.accepts(task) for engine, task in pairs) if text), "")
+    if reason:
+        return _Option(Candidate(method, engines, math.inf, reason))
+    work = _total([engine.work(task) for engine, task in pairs], problem.forms[form])
+    tiles = math.prod(-(-extent // most) for extent, most in zip(pairs[0][1].extents, _tile(pairs), strict=True))
+    work = replace(work, calls=work.calls + len(pairs) * tiles)
+    if accuracy == "pointwise" and not work.pointwise:
+        reason = "its rounding errors are not bounded point by point"
+        return _Option(Candidate(method, engines, math.inf, reason))
+    predicted = seconds(work, problem.number, machine)
+    return _Option(Candidate(method, engines, predicted), form, steps, work)
+
+
+def _total(works: list[Work], form: Form) -> Work:
+    amplified = max(1.0, form.amplified)
+    return Work(
+        multiply_adds=sum(work.multiply_adds for work in works),
+        scattered=sum(work.scattered for work in works),
+        passed=sum(work.passed for work in works),
+        summed=sum(work.summed for work in works),
+        transformed=sum(work.transformed for work in works),
+        trips=sum(work.trips for work in works),
+        bytes=max(work.bytes for work in works),
+        calls=sum(work.calls for work in works),
+        roundings=amplified * sum(work.roundings for work in works),
+        pointwise=all(work.pointwise for work in works) and amplified == 1.0,
+        scratch=sum(work.scratch for work in works),
     )
 
 
-def _rounding(number: np.dtype[Any]) -> float:
-    return float(np.finfo(number).eps) / 2
+def _plan(problem: Problem, chosen: _Option, others: list[Candidate]) -> Plan:
+    engines = [ENGINES[name] for name in chosen.candidate.engines]
+    pairs = [(engine, step[0]) for engine, step in zip(engines, chosen.steps, strict=True)]
+    tile = _tile(pairs)
+    gathers = any(engine.gathers(task) for engine, task in pairs)
+    halo = math.prod(length + size - 1 for length, size in zip(tile, problem.layout.sizes, strict=True))
+    unit = float(np.finfo(problem.number).eps) / 2
+    best = chosen.candidate.seconds
+    rejected = [
+        Candidate(c.method, c.engines, c.seconds, c.reason or f"{c.seconds / best:.2f} times the predicted time")
+        for c in others
+    ]
+    return Plan(
+        problem=problem,
+        engines=chosen.candidate.engines,
+        form=chosen.form,
+        tile=tile,
+        gathers=gathers,
+        candidates=(chosen.candidate, *rejected),
+        error=(1 + chosen.work.roundings * unit) * (1 + _rounding_stored(problem)) - 1,
+        pointwise=chosen.work.pointwise,
+        memory=int(halo * problem.layout.step * problem.extended.itemsize + chosen.work.scratch),
+    )
+
+
+def _tile(pairs: list[tuple[Engine, Task]]) -> tuple[int, ...]:
+    # The step with the smallest tiles knows why.
+    return min((engine.tile(task) for engine, task in pairs), key=math.prod)
 
 
 def _rounding_stored(problem: Problem) -> float:
     """Return the rounding of the store, where the result is a float narrower than the number computed with."""
     if problem.result.kind not in "fc" or np.finfo(problem.result).eps <= np.finfo(problem.number).eps:
         return 0.0
-    return _rounding(problem.result)
+    return float(np.finfo(problem.result).eps) / 2

@@ -17,8 +17,9 @@ from faltung.arrays import computed_dtype
 from faltung.engines.base import Task
 from faltung.errors import ArgumentError
 from faltung.kernels import Kernel
-from faltung.kernels.rewrite import outer_factors
+from faltung.kernels.rewrite import Simplified, simplify
 from faltung.lazy import lazy
+from faltung.plan.forms import Form, forms
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -90,9 +91,14 @@ class Problem:
     result: np.dtype[Any]
 
     @lazy
+    def simplified(self) -> Simplified:
+        """An equal, cheaper way to write the kernel that the array is correlated with, and the rules that led to it."""
+        return simplify(self.kernel.flip() if self.reflected else self.kernel)
+
+    @lazy
     def correlated(self) -> Kernel:
         """The kernel that the array is correlated with: engines know no other operation."""
-        return self.kernel.flip() if self.reflected else self.kernel
+        return self.simplified.kernel
 
     @lazy
     def result_shape(self) -> tuple[int, ...]:
@@ -142,7 +148,7 @@ class Problem:
     @lazy
     def _single(self) -> bool:
         alike = (self.dtype.kind == "c") == (self.result.kind == "c")
-        return len(self.parts) == 1 and alike and _real_part(self.result).newbyteorder("=") != np.float16
+        return self.correlated.dtype.kind != "c" and alike and _real_part(self.result).newbyteorder("=") != np.float16
 
     @lazy
     def layout(self) -> Layout:
@@ -165,39 +171,45 @@ class Problem:
         return Layout(last, channels * pair, lengths, sizes_, origins_, regions_)
 
     @lazy
-    def parts(self) -> tuple[NDArray[np.float64], ...]:
-        """Taps of the real correlations that make up the result: one, or the real and the imaginary one."""
-        taps = self.correlated.taps
-        parts = (taps.real, taps.imag) if taps.dtype.kind == "c" else (taps,)
-        order = np.argsort(self.axes)
-        return tuple(part.transpose(order).reshape(self.layout.sizes) for part in parts)
+    def forms(self) -> tuple[Form, ...]:
+        """Ways to write the kernel in the axes of the layout: in one step first, then as passes in turn."""
+        inserted = 1 if self.layout.column == 0 else 0
+        axes = [axis + inserted for axis in self.axes]
+        found = forms(self.correlated, axes, len(self.layout.lengths), float(np.finfo(self.number).eps))
+        self._check_range(found[0])
+        return found
 
-    def tasks(self, source: np.dtype[Any]) -> list[Task]:
-        """Return what the engines are asked to do for each part, given what the source blocks hold."""
+    def tasks(self, form: Form, source: np.dtype[Any]) -> list[list[Task]]:
+        """Return what the engines are asked to do: for each step a task, or two, given what the source blocks hold."""
+        extents = tuple(stop - start for start, stop in self.layout.regions)
         streamed = math.prod(self.result_shape) * self.written.itemsize >= STREAMED_BYTES
+        last = len(form.steps) - 1
         return [
-            Task(taps, factors, self.layout.step, source, self.written, streamed)
-            for taps, factors in zip(self._rounded, self._factors, strict=True)
+            [
+                Task(
+                    taps=np.ascontiguousarray(factor.taps, dtype=self.number),
+                    terms=factor.terms,
+                    step=self.layout.step,
+                    source=source if number == 0 else self.number,
+                    target=self.written if number == last else self.number,
+                    extents=extents,
+                    streamed=streamed and number == last,
+                )
+                for factor in step
+            ]
+            for number, step in enumerate(form.steps)
         ]
 
-    @lazy
-    def _rounded(self) -> list[NDArray[np.floating]]:
-        """Taps of the parts in the number computed with."""
+    def _check_range(self, form: Form) -> None:
         with np.errstate(over="ignore"):
-            rounded = [np.ascontiguousarray(taps, dtype=self.number) for taps in self.parts]
-        if not all(np.isfinite(taps).all() for taps in rounded):
+            finite = all(np.isfinite(factor.taps.astype(self.number)).all() for factor in form.steps[0])
+        if not finite:
             raise ArgumentError(
                 "kernel",
                 f"taps within the range of {self.number}, which this array is computed with",
                 f"a tap of magnitude {np.abs(self.kernel.taps).max():g}",
                 "Convert the array to float64, or scale the kernel.",
             )
-        return rounded
-
-    @lazy
-    def _factors(self) -> list[tuple[NDArray[np.float64], ...] | None]:
-        eps = float(np.finfo(self.number).eps)
-        return [outer_factors(taps, eps) for taps in self.parts]
 
 
 def _real_part(dtype: np.dtype[Any]) -> np.dtype[Any]:

@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 if TYPE_CHECKING:
+    from faltung.plan.forms import Factor
     from faltung.plan.planner import Plan
 
 __all__ = ["describe"]
@@ -13,24 +16,37 @@ __all__ = ["describe"]
 
 def describe(plan: Plan) -> str:
     """Return a plan as a few lines of text."""
-    problem, layout = plan.problem, plan.problem.layout
-    tile = plan.tile_shape(tuple(stop - start for start, stop in layout.regions), inside=False)
+    problem = plan.problem
     mode = f"{problem.mode}({problem.cval:g})" if problem.mode == "constant" else problem.mode
-    halo = [length + size - 1 for length, size in zip(tile, layout.sizes, strict=True)]
-    scratch = math.prod(halo) * layout.step * problem.number.itemsize
+    scale = "under each output" if plan.pointwise else "of the tile, where it is largest"
     rows = [
         ("convolve" if problem.reflected else "correlate", f"{problem.kernel!r}"),
         ("input", f"{_shape(problem.shape)} {problem.dtype}, mode {mode}, axes {problem.axes}"),
         ("output", f"{_shape(problem.result_shape)} {problem.result}, computed in {problem.number}"),
-        ("engine", f"{plan.engine}, {plan.multiply_adds:g} multiply-adds a sample"),
-        ("tile", f"{_shape(tile)} at the border, scratch at most {_bytes(scratch)} a worker"),
+        ("rewritten", f"{problem.correlated!r}" + _rules(problem.simplified.rules)),
+    ]
+    for number, (engine, step) in enumerate(zip(plan.engines, problem.forms[plan.form].steps, strict=True), 1):
+        rows.append((f"step {number}", f"{engine}, {_factor(step[0])}{', twice' if len(step) > 1 else ''}"))
+    rows += [
+        ("tile", f"{_shape(plan.tile)}, {'across the border' if plan.gathers else 'and strips along the border'}"),
         ("time", f"{_time(plan.candidates[0].seconds)} predicted, on one core"),
-        ("error", f"at most {plan.error:.1e} of the sum of |tap| |sample|"),
+        ("memory", f"{_bytes(plan.memory)} of scratch a worker"),
+        ("error", f"at most {plan.error:.1e} of the sum of |tap| |sample| {scale}"),
     ]
     lines = [f"{name:<10}{text}" for name, text in rows]
     for candidate in plan.candidates[1:]:
-        lines.append(f"{'rejected':<10}{candidate.engine}: {_time(candidate.seconds)}, {candidate.reason}")
+        lines.append(f"{'rejected':<10}{candidate.method}: {_time(candidate.seconds)}, {candidate.reason}")
     return "\n".join(lines)
+
+
+def _rules(rules: tuple[str, ...]) -> str:
+    return f" (by {', '.join(dict.fromkeys(rules))})" if rules else ""
+
+
+def _factor(factor: Factor) -> str:
+    text = f"{_shape(factor.taps.shape)} taps, {np.count_nonzero(factor.taps)} of them not zero"
+    terms = len(factor.terms)
+    return f"{text}, {terms} outer product{'s' if terms > 1 else ''}" if terms else text
 
 
 def _shape(shape: tuple[int, ...]) -> str:

@@ -1,0 +1,199 @@
+"""What came out of a cell, and what is said about it: tables, summary, picture."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from statistics import geometric_mean
+from typing import Any
+
+import numpy as np
+
+from cells import FAMILIES, Cell, size_text
+from chart import bars
+from measure import Timing, table
+
+OURS, COPY = "faltung", "copy"
+_LIBRARIES = ("OpenCV", "SciPy", "torch", "DIPlib", "JAX")
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """Timings of all contenders on a cell.
+
+    Parameters
+    ----------
+    cell : Cell
+    engine : str
+        What the planner chose.
+    timings : dict
+        Of faltung, of its other engines by name, of a copy of the array, and of the other libraries.
+    peak : float
+        Floating-point operations per second of the machine.
+    """
+
+    cell: Cell
+    engine: str
+    timings: dict[str, Timing]
+    peak: float
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of our best run."""
+        return self.timings[OURS].best
+
+    def of(self, *libraries: str) -> dict[str, Timing]:
+        """Return the timings of contenders of these libraries."""
+        return {name: timing for name, timing in self.timings.items() if name.split()[0] in libraries}
+
+    @property
+    def peer(self) -> str:
+        """The fastest of the other libraries' ways; empty without any."""
+        peers = self.of(*_LIBRARIES)
+        return min(peers, key=lambda name: peers[name].ratio, default="")
+
+    @property
+    def ratio(self) -> float:
+        """Time of that peer over ours; not a number without any."""
+        return self.timings[self.peer].ratio if self.peer else math.nan
+
+    @property
+    def copies(self) -> float:
+        """Our time over that of a copy of the array."""
+        return 1 / self.timings[COPY].ratio
+
+    @property
+    def best_engine(self) -> str:
+        """Our own fastest engine."""
+        own = self.of(OURS)
+        best = min(own, key=lambda name: own[name].ratio)
+        return self.engine if best == OURS else best.removeprefix(f"{OURS} ")
+
+    @property
+    def regret(self) -> float:
+        """Time of the engine that was chosen over that of the best one."""
+        return 1 / min(timing.ratio for timing in self.of(OURS).values())
+
+    @property
+    def share(self) -> str:
+        """How much of the machine is used: of its arithmetic where every tap is visited, else of its memory."""
+        if self.engine != "direct":
+            return f"{1 / self.copies:.0%} of copy"
+        operations = 2 * np.count_nonzero(self.cell.taps) * self.cell.samples / len(self.cell.kernels)
+        return f"{operations / self.seconds / self.peak:.0%} of peak"
+
+    def row(self) -> list[str]:
+        """One line of the table that `HEADER` stands above."""
+        regret = f"{self.regret:.2f}" + ("" if self.best_engine == self.engine else f" ({self.best_engine})")
+        least = {library: min((t.best for t in self.of(library).values()), default=0.0) for library in _LIBRARIES}
+        return [
+            size_text(self.cell.shape),
+            self.cell.filter,
+            f"{self.seconds * 1e3:.3g}",
+            f"{self.ratio:.2f}",
+            self.peer,
+            f"{self.copies:.2f}",
+            self.share,
+            self.engine,
+            regret,
+            *(f"{least[library] * 1e3:.3g}" if least[library] else "" for library in _LIBRARIES),
+        ]
+
+    def data(self) -> dict[str, Any]:
+        """Everything, for a program to read."""
+        return {
+            "family": self.cell.family,
+            "cell": str(self.cell),
+            "engine": self.engine,
+            "ratio": self.ratio,
+            "peer": self.peer,
+            "copies": self.copies,
+            "share": self.share,
+            "regret": self.regret,
+            "best_engine": self.best_engine,
+            "timings": {name: vars(timing) for name, timing in self.timings.items()},
+        }
+
+
+HEADER = [
+    "array",
+    "filter",
+    "faltung ms",
+    "ratio",
+    "best peer",
+    "copies",
+    "share",
+    "engine",
+    "regret",
+    *(f"{library} ms" for library in _LIBRARIES),
+]
+
+_NOTE = """
+*ratio*: time of the fastest other library over ours, the median over rounds in which all contenders ran in random
+order. *copies*: our time over that of `numpy.copyto` of the array. *share*: for the direct engine, operations on
+non-zero taps per second over the peak; for the others, the speed of the copy over ours. *regret*: time of the engine
+that the planner chose over that of our best engine on the cell. Times are the best of all runs, for a library of all
+its ways; who was more than three times slower than the fastest of the libraries, or of our engines, did not take part
+in the rounds: the time is that of a few calls alone. Empty: the library has no such filter, or takes more than
+about a second.
+"""
+
+
+def tables(outcomes: Sequence[Outcome]) -> str:
+    """Lay out everything that was measured: a summary, and a table for each family."""
+    parts = [summary(outcomes), _NOTE]
+    for family, members in _by_family(outcomes).items():
+        parts.append(f"\n## {family}\n\n" + table(HEADER, [outcome.row() for outcome in members]))
+    return "".join(parts)
+
+
+def summary(outcomes: Sequence[Outcome]) -> str:
+    """Say how the cells of each family, and all of them, came out."""
+    families = _by_family(outcomes)
+    rows = [_summary_row(family, members) for family, members in families.items()]
+    if len(rows) > 1:
+        rows.append(_summary_row("all", outcomes))
+    slower = [f"{outcome.cell}: {outcome.ratio:.2f} ({outcome.peer})" for outcome in outcomes if outcome.ratio < 1]
+    verdict = f"\nCells in which a peer is faster: {'; '.join(slower) or 'none'}.\n"
+    header = ["family", "cells", "ratio, geometric mean", "least", "where", "regret, geometric mean", "worst"]
+    return table(header, rows) + verdict
+
+
+def _summary_row(family: str, outcomes: Iterable[Outcome]) -> list[str]:
+    members = list(outcomes)
+    compared = [outcome for outcome in members if outcome.peer]
+    worst = min(compared, key=lambda outcome: outcome.ratio, default=None)
+    return [
+        family,
+        str(len(members)),
+        f"{geometric_mean(outcome.ratio for outcome in compared):.2f}" if compared else "",
+        f"{worst.ratio:.2f}" if worst else "",
+        str(worst.cell) if worst else "",
+        f"{geometric_mean(outcome.regret for outcome in members):.3f}",
+        f"{max(outcome.regret for outcome in members):.2f}",
+    ]
+
+
+def picture(outcomes: Sequence[Outcome]) -> str:
+    """Draw the ratio to the best peer of every cell."""
+    groups = {
+        family: [
+            (
+                outcome.cell.label,
+                outcome.ratio,
+                f"{outcome.cell}: {outcome.ratio:.2f} times as fast as {outcome.peer}",
+            )
+            for outcome in members
+            if outcome.peer
+        ]
+        for family, members in _by_family(outcomes).items()
+    }
+    return bars("Time of the fastest other library over that of faltung", groups)
+
+
+def _by_family(outcomes: Iterable[Outcome]) -> dict[str, list[Outcome]]:
+    found: dict[str, list[Outcome]] = {}
+    for outcome in outcomes:
+        found.setdefault(FAMILIES[outcome.cell.family], []).append(outcome)
+    return found

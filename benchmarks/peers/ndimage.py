@@ -1,0 +1,60 @@
+"""scipy.ndimage: any dimension, one core, always in double precision."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import Any
+
+import numpy as np
+import scipy.ndimage
+from numpy.typing import NDArray
+
+from cells import Cell, Run
+from peers.calls import affordable, filling
+
+_DENSE_RATE, _PASS_RATE = 1.3e9, 1.5e9
+
+
+def runs(cell: Cell, image: NDArray[Any]) -> dict[str, Run]:
+    if len(cell.kernels) > 1:
+        return {}  # kernel by kernel it takes minutes
+    out = np.empty_like(image)
+    found: dict[str, Run] = {}
+    if affordable(cell.multiply_adds, _DENSE_RATE):
+        taps = cell.taps.reshape((1,) * (image.ndim - len(cell.spatial)) + cell.taps.shape[1:])
+        found["SciPy ndimage.convolve"] = filling(out, partial(scipy.ndimage.convolve, image, taps, output=out))
+    # Passes store what lies between them in the dtype of the result, and cut 8-bit numbers off.
+    if cell.dtype == "uint8" or not affordable(cell.passed, _PASS_RATE):
+        return found
+    if cell.terms:
+        found["SciPy ndimage.convolve1d"] = _separable(cell, image, out)
+    match cell.known:
+        case ("gaussian", sigma):
+            run = partial(scipy.ndimage.gaussian_filter, image, sigma, output=out, truncate=4.0)
+            found["SciPy ndimage.gaussian_filter"] = filling(out, run)
+        case ("box", width):
+            run = partial(scipy.ndimage.uniform_filter, image, width, output=out)
+            found["SciPy ndimage.uniform_filter"] = filling(out, run)
+        case ("sobel",):
+            found["SciPy ndimage.sobel"] = filling(out, partial(scipy.ndimage.sobel, image, axis=1, output=out))
+        case ("log", sigma):
+            run = partial(scipy.ndimage.gaussian_laplace, image, sigma, output=out, truncate=4.0)
+            found["SciPy ndimage.gaussian_laplace"] = filling(out, run)
+    return found
+
+
+def _separable(cell: Cell, image: NDArray[Any], out: NDArray[Any]) -> Run:
+    between = np.empty_like(image)
+
+    def summed() -> NDArray[Any]:
+        for number, term in enumerate(cell.terms):
+            target = between if number else out
+            source = image
+            for axis, factor in zip(range(image.ndim - len(term), image.ndim), term, strict=True):
+                scipy.ndimage.convolve1d(source, factor, axis=axis, output=target)
+                source = target
+            if number:
+                np.add(out, between, out=out)
+        return out
+
+    return summed

@@ -1,0 +1,63 @@
+"""Block functions one after the other, from scratch to scratch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from faltung import scratch
+from faltung.engines.base import BlockFunction
+
+__all__ = ["Chain", "packed"]
+
+
+class Chain:
+    """Passes over a block, of which each but the last leaves its result in scratch.
+
+    Parameters
+    ----------
+    passes : sequence of (BlockFunction, tuple of int)
+        What runs, and the size of its kernel along each axis.
+    position : int
+        Bytes of one position of a row in scratch.
+    name : str
+        Of its scratch; chains inside each other have different ones.
+    """
+
+    def __init__(
+        self, passes: Sequence[tuple[BlockFunction, tuple[int, ...]]], position: int, name: str
+    ) -> None:
+        self._name = name
+        self._passes = passes
+        self._position = position
+
+    def __call__(
+        self,
+        source: int,
+        source_strides: tuple[int, ...],
+        target: int,
+        target_strides: tuple[int, ...],
+        shape: tuple[int, ...],
+    ) -> object:
+        """Fill the block."""
+        extended = list(shape)
+        for _, sizes in self._passes:
+            extended = [length + size - 1 for length, size in zip(extended, sizes, strict=True)]
+        buffers = []
+        for number, (run, sizes) in enumerate(self._passes[:-1]):
+            extended = [length - size + 1 for length, size in zip(extended, sizes, strict=True)]
+            strides, size = packed(extended, self._position)
+            buffer, address = scratch.take(f"{self._name} {number % 2}", size)
+            buffers.append(buffer)  # alive until the pass that reads it is done
+            run(source, source_strides, address, strides, tuple(extended))
+            source, source_strides = address, strides
+        return self._passes[-1][0](source, source_strides, target, target_strides, shape)
+
+
+def packed(shape: Sequence[int], position: int) -> tuple[tuple[int, ...], int]:
+    """Strides of a block in scratch, and its size in bytes."""
+    # Rows begin with a cache line, and are one line longer than needed, so that rows a power of two long do not all
+    # meet in the same few lines.
+    strides = [(-(-shape[-1] * position // 64) + 1) * 64]
+    for length in reversed(shape[1:-1]):
+        strides.insert(0, strides[0] * length)
+    return tuple(strides), strides[0] * shape[0]

@@ -1,0 +1,97 @@
+"""What makes a fast way exact: blocks in which it went wrong are computed again.
+
+Code that also multiplies zero taps, or that adds up terms which cancel, turns an infinity into NaN where the definition
+does not. Such code says when a block has an output that is not finite; only then is the block computed once more, over
+the non-zero taps alone.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from faltung.engines.base import BlockFunction, Task
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["Checked", "Repaired", "view"]
+
+
+class Repaired:
+    """A fast block function that returns whether an output was not finite, and an exact one for those blocks.
+
+    Parameters
+    ----------
+    fast : BlockFunction
+        Tried first.
+    make_exact : callable
+        Makes the other where it is needed for the first time.
+    """
+
+    def __init__(self, fast: BlockFunction, make_exact: Callable[[], BlockFunction]) -> None:
+        self._fast = fast
+        self._make_exact = make_exact
+        self._exact: BlockFunction | None = None
+
+    def __call__(
+        self,
+        source: int,
+        source_strides: tuple[int, ...],
+        target: int,
+        target_strides: tuple[int, ...],
+        shape: tuple[int, ...],
+    ) -> None:
+        """Fill the block."""
+        if self._fast(source, source_strides, target, target_strides, shape):
+            if self._exact is None:
+                self._exact = self._make_exact()
+            self._exact(source, source_strides, target, target_strides, shape)
+
+
+class Checked:
+    """A block function that returns whether an output was not finite, by looking at all of them.
+
+    Parameters
+    ----------
+    run : BlockFunction
+        Fills the block.
+    task : Task
+        What it computes.
+    """
+
+    def __init__(self, run: BlockFunction, task: Task) -> None:
+        self._run = run
+        self._task = task
+
+    def __call__(
+        self,
+        source: int,
+        source_strides: tuple[int, ...],
+        target: int,
+        target_strides: tuple[int, ...],
+        shape: tuple[int, ...],
+    ) -> bool:
+        """Fill the block."""
+        self._run(source, source_strides, target, target_strides, shape)
+        task = self._task
+        # An integer target does not tell; then the source does, and a finite result is computed twice.
+        there = task.target.kind == "f"
+        if not there:
+            shape = tuple(length + size - 1 for length, size in zip(shape, task.taps.shape, strict=True))
+        address, strides = (target, target_strides) if there else (source, source_strides)
+        samples = view(address, strides, (*shape[:-1], shape[-1] * task.step), task.target if there else task.source)
+        return not np.isfinite(samples).all()
+
+
+def view(address: int, strides: tuple[int, ...], shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Array over the samples of a block, whose last axis lies side by side."""
+    steps = (*strides, dtype.itemsize)
+    # Strides may be negative: the memory of the array begins at its lowest sample.
+    low = sum(min(0, stride * (size - 1)) for stride, size in zip(steps, shape, strict=True))
+    high = sum(max(0, stride * (size - 1)) for stride, size in zip(steps, shape, strict=True))
+    memory = (ctypes.c_char * (high - low + dtype.itemsize)).from_address(address + low)
+    return np.ndarray(shape, dtype, memory, -low, steps)

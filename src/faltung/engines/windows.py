@@ -1,0 +1,78 @@
+"""Machine code for sums over windows, at a cost that does not depend on their width."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from faltung.jit.ir import Function, Value, vector
+from faltung.jit.samples import Sample, load, store
+
+__all__ = ["fill_sums"]
+
+
+def fill_sums(
+    f: Function,
+    sample: Callable[[Value], Value],
+    sums: Value,
+    count: Value,
+    width: Value,
+    number: str,
+    lanes: int,
+    stride: int | None = None,
+) -> None:
+    """Emit sums over windows: ``sums[n] = sample(n) + ... + sample(n + width - 1)`` for n below `count`.
+
+    The samples are cut into blocks as long as a window. A window that begins inside a block is the end of that block
+    and the beginning of the next: the sums of all ends are made backwards, block by block, and the sums of all
+    beginnings on the way forward. Three additions a sample whatever the width, and nothing is ever subtracted: no
+    rounding is carried from block to block, no NaN outlives its windows, and sums of what is not negative are not.
+
+    Reference: van Herk, *A fast algorithm for local minimum and maximum filters on rectangular and octagonal
+    kernels*, Pattern Recognition Letters 13, 1992, here with sums.
+
+    Parameters
+    ----------
+    f : Function
+        Where to write.
+    sample : callable
+        Emits the load of the vector at an index.
+    sums : Value
+        Where the vectors of sums go, `stride` bytes apart: by default one after the other.
+    count, width : Value
+        Number of windows, and their width.
+    number, lanes
+        What a vector holds.
+    stride : int, optional
+        Bytes from sum to sum.
+    """
+    kind = vector(number, lanes)
+    what = Sample("f", 4 if number == "float" else 8)
+    stride = lanes * what.bytes if stride is None else stride
+
+    def place(index: Value) -> Value:
+        return f.at(sums, f.multiply(index, stride))
+
+    def one_block(block: Value, _: list[Value]) -> list[Value]:
+        start = f.multiply(block, width)
+        final = f.subtract(f.add(start, width), "1")
+
+        def end(back: Value, total: list[Value]) -> list[Value]:
+            index = f.subtract(final, back)
+            longer = f.value(f"fadd {kind} {total[0]}, {sample(index)}")
+            store(f, number, longer, place(index), what, lanes)
+            return [longer]
+
+        def beginning(index: Value, total: list[Value]) -> list[Value]:
+            longer = f.value(f"fadd {kind} {total[0]}, {sample(f.add(index, f.subtract(width, '1')))}")
+            there = place(index)
+            rest = load(f, there, what, number, lanes)
+            store(f, number, f.value(f"fadd {kind} {rest}, {longer}"), there, what, lanes)
+            return [longer]
+
+        f.loop(0, width, 1, end, [(kind, "zeroinitializer")])
+        stop = f.smaller(f.add(start, width), count)
+        f.loop(f.add(start, "1"), stop, 1, beginning, [(kind, "zeroinitializer")])
+        return []
+
+    blocks = f.value(f"udiv i64 {f.subtract(f.add(count, width), '1')}, {width}")
+    f.loop(0, blocks, 1, one_block)

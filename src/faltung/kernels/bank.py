@@ -1,0 +1,395 @@
+"""What is a layer of filters? A matrix of kernels that keeps the expression that made it: the algebra of banks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from functools import reduce
+from itertools import chain, pairwise
+from operator import mul
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from faltung.errors import ArgumentError, ArgumentTypeError
+from faltung.kernels.arguments import is_number, number
+from faltung.kernels.grid import GridFunction
+from faltung.kernels.kernel import Kernel, Product, Scaled, Sum, as_kernels, sum_of
+from faltung.kernels.matrix import KernelMatrix, compose_taps
+from faltung.kernels.separable import Box
+from faltung.kernels.taps import TapArray, add_taps, as_origin, as_taps, convolve_taps
+from faltung.kernels.text import PRODUCT, SUM, Spelling, spell, spell_taps
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+__all__ = ["Bank", "BankTaps", "Combination", "Composition", "Stack"]
+
+_MOST_PRINTED = 6
+
+
+class Bank(KernelMatrix):
+    """A matrix of kernels as a value: what a convolutional layer holds, and an algebra.
+
+    A bank makes channels y_i of channels x_j, where k_ij is a kernel:
+
+        y_i[n] = sum_j sum_m k_ij[m] x_j[n - m].
+
+    ``b2 * b1`` is the composition of two layers, of which `b1` is applied first. It is the matrix product,
+    with convolution for the product of two kernels,
+
+        (b2 * b1)_ij = sum_m (b2)_im * (b1)_mj,
+
+    and does not commute. A kernel or a number multiplies every channel, and does: ``g * b == b * g``.
+    ``b + c``, ``b - c``, ``a * b``, ``b / a`` and ``-b`` are those of a linear space. All of them keep the
+    expression, layer by layer and kernel by kernel; nothing is multiplied out until `taps` is asked for.
+    ``b == c`` tells whether two banks are the same within rounding (see `isclose`).
+
+    A bank is a sequence of rows, one for each channel out, and a row is a tuple of kernels, one for each
+    channel in: ``b[i]`` is a row, ``b[i, j]`` a kernel, and ``Bank.stack(b[2:5])`` a smaller bank.
+
+    Parameters
+    ----------
+    taps : array_like
+        Finite real or complex numbers of shape (channels out, channels in, *spatial), with at least one
+        spatial axis; stored as float64 or complex128. A bank is accepted too, and multiplied out.
+    origin : int or sequence of int, optional
+        Index of the tap at lag zero, one integer per spatial axis, shared by all kernels. The default is
+        that of `Kernel`.
+
+    Raises
+    ------
+    ArgumentTypeError
+        If the taps are not numbers, or are kernels, which `Bank.stack` takes.
+    ArgumentError
+        If an axis is missing, a tap is not finite, or the origin has the wrong length.
+
+    Notes
+    -----
+    `shape`, `ndim`, `origin` and `lags` are spatial, as for a kernel, and `taps` has the shape
+    ``(out_channels, in_channels, *shape)``. Neural-network libraries correlate: a layer of theirs is the bank
+    ``Bank(weights).flip()``.
+
+    Examples
+    --------
+    >>> import faltung as fa
+    >>> b = fa.Bank.stack([fa.Kernel([1, 2, 1]), fa.Kernel([1, 0, -1])])
+    >>> b.out_channels, b.in_channels, b.shape
+    (2, 1, (3,))
+    >>> b.taps
+    array([[[ 1.,  2.,  1.]],
+           [[ 1.,  0., -1.]]])
+    >>> (fa.Bank([[[1], [-1]]]) * b)[0, 0] == b[0, 0] - b[1, 0]
+    True
+    """
+
+    # NumPy then hands `array * bank` and `numpy.float64(2) * bank` over to the methods below.
+    __array_ufunc__ = None
+
+    def __new__(cls, taps: ArrayLike, origin: int | Sequence[int] | None = None) -> Bank:
+        """Make the simplest node of an expression, given taps; `stack` and operators make the others."""
+        return BankTaps(taps, origin)
+
+    @staticmethod
+    def stack(rows: Iterable[Kernel | Iterable[Kernel]]) -> Bank:
+        """Return the bank of kernels that keep their expressions.
+
+        The kernels may differ in support and origin: they are aligned at lag zero, and the support of the
+        bank is the smallest box that holds all of theirs.
+
+        Parameters
+        ----------
+        rows : iterable of Kernel, or iterable of rows
+            One kernel for each channel out, if there is one channel in; or for each channel out a row, with one
+            kernel for each channel in.
+
+        Raises
+        ------
+        ArgumentTypeError
+            If anything but kernels is among them.
+        ArgumentError
+            If there is no kernel, the rows differ in length, or the kernels in their number of dimensions.
+
+        Examples
+        --------
+        >>> import faltung as fa
+        >>> fa.gaussian(2) * fa.Bank.stack([fa.sobel(axis=0), fa.sobel(axis=1)])
+        gaussian(2) * Bank.stack([sobel(axis=0), sobel(axis=1)])
+        >>> fa.Bank.stack([[fa.delta(), fa.box(3)], [fa.box((1, 5)), fa.delta()]]).taps.shape
+        (2, 2, 3, 5)
+        """
+        return Stack(rows)
+
+    def __mul__(self, other: Bank | Kernel | complex) -> Bank:
+        if isinstance(other, Bank):
+            return Composition((), (self, other))
+        return self.__rmul__(other)  # what is no matrix commutes with one
+
+    def __rmul__(self, other: Kernel | complex) -> Bank:
+        if isinstance(other, Kernel):
+            return Composition((other,), (self,))
+        if is_number(other):
+            return Combination(((other, self),))
+        _refuse_array(other)
+        return NotImplemented
+
+    def __truediv__(self, other: complex) -> Bank:
+        if not is_number(other):
+            _refuse_array(other)
+            return NotImplemented
+        divisor = number("divisor", other)
+        if divisor == 0:
+            raise ArgumentError("divisor", "a number other than zero", str(other))
+        return Combination(((1.0 / divisor, self),))
+
+    def __add__(self, other: Bank) -> Bank:
+        if isinstance(other, Bank):
+            return Combination(((1.0, self), (1.0, other)))
+        if isinstance(other, Kernel) or is_number(other):
+            received = "a kernel" if isinstance(other, Kernel) else f"the number {other}"
+            remedy = "Bank.stack makes a bank of kernels, and says which channels they connect."
+            raise ArgumentTypeError("sum", "two banks", f"a bank and {received}", remedy)
+        _refuse_array(other)
+        return NotImplemented
+
+    def __radd__(self, other: Bank | int) -> Bank:
+        # The builtin sum() starts from the integer zero.
+        return self if isinstance(other, int) and other == 0 else self + other  # type: ignore[operator]
+
+    def __sub__(self, other: Bank) -> Bank:
+        return self + (-other if isinstance(other, Bank) else other)
+
+    def __rsub__(self, other: Bank) -> Bank:
+        return -self + other
+
+    def __neg__(self) -> Bank:
+        return Combination(((-1.0, self),))
+
+    def __pos__(self) -> Bank:
+        return self
+
+
+class BankTaps(Bank):
+    """A bank given by its taps, with the parameters of `Bank`."""
+
+    __match_args__ = ("taps", "origin")
+
+    def __new__(cls, taps: ArrayLike, origin: int | Sequence[int] | None = None) -> Self:
+        """Copy the taps, so that nobody else can change them."""
+        if _holds_kernels(taps):
+            remedy = "Use Bank.stack, which keeps their expressions."
+            raise ArgumentTypeError("taps", "an array of numbers", "kernels", remedy)
+        if isinstance(taps, Bank) and origin is None:
+            origin = taps.origin
+        array = as_taps(taps)
+        if array.ndim < 3:
+            remedy = "There are two axes of channels, though their length may be 1."
+            raise ArgumentError("taps", "shape (channels out, channels in, *spatial)", str(array.shape), remedy)
+        return cls._make(taps=array, origin=as_origin(origin, array.shape[2:]))
+
+    def _spelling(self) -> Spelling:
+        text = spell_taps(self.taps, self.origin)
+        # Where there are too many taps to print, their shape says more than a few of them.
+        _, shortened, rest = text.partition("shape=")
+        return Spelling(f"Bank(..., shape={rest}" if shortened else text.replace("Kernel", "Bank", 1))
+
+
+class Stack(Bank):
+    """A bank of kernels that keep their expressions, with the parameters of `Bank.stack`."""
+
+    __match_args__ = ("rows",)
+    rows: tuple[tuple[Kernel, ...], ...]
+
+    def __new__(cls, rows: Iterable[Kernel | Iterable[Kernel]]) -> Self:
+        """Take rows of equal length; a kernel is a row by itself."""
+        given = tuple((row,) if isinstance(row, Kernel) else _items(row) for row in _items(rows))
+        lengths = sorted({len(row) for row in given})
+        if len(lengths) != 1 or lengths == [0]:
+            received = f"lengths {' and '.join(map(str, lengths))}" if len(lengths) > 1 else "none"
+            remedy = "Where nothing connects two channels, the kernel is 0 * delta()."
+            raise ArgumentError("rows", "rows with the same number of kernels", received, remedy)
+        as_kernels(chain.from_iterable(given))
+        return cls._make(rows=given)
+
+    @property
+    def _channels(self) -> tuple[int, ...]:
+        return len(self.rows), len(self.rows[0])
+
+    def _support(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        return Sum(chain.from_iterable(self.rows))._support()
+
+    def _is_complex(self) -> bool:
+        return any(kernel._is_complex() for kernel in chain.from_iterable(self.rows))
+
+    def _multiply_out(self) -> TapArray:
+        total = np.zeros((*self._channels, *self.shape), self.dtype)
+        for taps, kernel in zip(total.reshape(-1, *self.shape), chain.from_iterable(self.rows), strict=True):
+            taps[...] = add_taps([(kernel.taps, kernel.origin)], self.shape, self.origin, self.dtype)
+        return total
+
+    def _row(self, i: int) -> tuple[Kernel, ...]:
+        return self.rows[i]
+
+    def _flip(self) -> Self:
+        return type(self)([kernel.flip() for kernel in row] for row in self.rows)
+
+    def _conj(self) -> Self:
+        return type(self)([kernel.conj() for kernel in row] for row in self.rows)
+
+    def _spelling(self) -> Spelling:
+        rows = [[kernel._spelled().text for kernel in row] for row in self.rows]
+        return Spelling(f"Bank.stack({_listed(row[0] if self.in_channels == 1 else _listed(row) for row in rows)})")
+
+
+class Combination(Bank):
+    """A linear combination of banks, aligned at lag zero, as pairs of a number and a bank."""
+
+    __match_args__ = ("terms",)
+    terms: tuple[tuple[float | complex, Bank], ...]
+
+    def __new__(cls, terms: Iterable[tuple[complex, Bank]]) -> Self:
+        """Take terms, and the terms of combinations among them; a combination with a name stays one term."""
+        given = tuple(terms)
+        banks = _as_banks(bank for _, bank in given)
+        flat: list[tuple[float | complex, Bank]] = []
+        for a, bank in given:
+            inner = bank.terms if isinstance(bank, Combination) and not bank.label else ((1.0, bank),)
+            flat += [(number("scalar", number("scalar", a) * b), term) for b, term in inner]
+        channels = [bank._channels for bank in banks]
+        if len(set(channels)) != 1:
+            received = " and ".join(f"{after} x {before}" for after, before in channels)
+            remedy = "Channels out x channels in must agree."
+            raise ArgumentError("sum", "banks with the same channels", received, remedy)
+        return cls._make(terms=tuple(flat))
+
+    @property
+    def _channels(self) -> tuple[int, ...]:
+        return self.terms[0][1]._channels
+
+    def _support(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        return Sum(_window(bank) for _, bank in self.terms)._support()
+
+    def _is_complex(self) -> bool:
+        return any(isinstance(a, complex) or bank._is_complex() for a, bank in self.terms)
+
+    def _multiply_out(self) -> TapArray:
+        terms = ((a * bank.taps, bank._lag_zero) for a, bank in self.terms)
+        return add_taps(terms, (*self._channels, *self.shape), self._lag_zero, self.dtype)
+
+    def _row(self, i: int) -> tuple[Kernel, ...]:
+        rows = [[kernel if a == 1 else Scaled(a, kernel) for kernel in bank[i]] for a, bank in self.terms]
+        return tuple(map(sum_of, zip(*rows, strict=True)))
+
+    def _flip(self) -> Self:
+        return type(self)((a, bank.flip()) for a, bank in self.terms)
+
+    def _conj(self) -> Self:
+        return type(self)((a.conjugate(), bank.conj()) for a, bank in self.terms)
+
+    def _spelling(self) -> Spelling:
+        first, *others = (_spell_multiple(a, bank) for a, bank in self.terms)
+        rest = (f" - {text[1:]}" if text.startswith("-") else f" + {text}" for text in others)
+        return Spelling(first + "".join(rest), SUM if others else PRODUCT)
+
+
+class Composition(Bank):
+    """A product of banks, of which the last is applied first, and of kernels that filter every channel."""
+
+    __match_args__ = ("kernels", "banks")
+    kernels: tuple[Kernel, ...]
+    banks: tuple[Bank, ...]
+
+    def __new__(cls, kernels: Iterable[Kernel], banks: Iterable[Bank]) -> Self:
+        """Take factors, and the factors of compositions among them; one with a name stays one factor."""
+        common: list[Kernel] = [*kernels]
+        layers: list[Bank] = []
+        for bank in _as_banks(banks):
+            if isinstance(bank, Composition) and not bank.label:
+                common += bank.kernels
+                layers += bank.banks
+            else:
+                layers.append(bank)
+        as_kernels([*common, *map(_window, layers)])
+        for left, right in pairwise(layers):
+            if left.in_channels != right.out_channels:
+                expected = f"a right factor with {left.in_channels} channels out, as many as go into the left one"
+                remedy = "In b2 * b1 the right factor is applied first."
+                raise ArgumentError("product", expected, str(right.out_channels), remedy)
+        return cls._make(kernels=tuple(common), banks=tuple(layers))
+
+    @property
+    def _channels(self) -> tuple[int, ...]:
+        return self.banks[0].out_channels, self.banks[-1].in_channels
+
+    def _support(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        return Product((*self.kernels, *map(_window, self.banks)))._support()
+
+    def _is_complex(self) -> bool:
+        return any(factor._is_complex() for factor in (*self.kernels, *self.banks))
+
+    def _multiply_out(self) -> TapArray:
+        # From the right, since few channels go into most banks.
+        total = reduce(lambda right, left: compose_taps(left, right), [bank.taps for bank in reversed(self.banks)])
+        return convolve_taps(Product(self.kernels).taps[np.newaxis, np.newaxis], total) if self.kernels else total
+
+    def _row(self, i: int) -> tuple[Kernel, ...]:
+        first, *others = self.banks
+        row = first[i]
+        for bank in others:
+            row = tuple(sum_of(map(Product, zip(row, column, strict=True))) for column in zip(*bank, strict=True))
+        return tuple(reduce(mul, (*self.kernels, kernel)) for kernel in row)
+
+    def _flip(self) -> Self:
+        return type(self)((kernel.flip() for kernel in self.kernels), (bank.flip() for bank in self.banks))
+
+    def _conj(self) -> Self:
+        return type(self)((kernel.conj() for kernel in self.kernels), (bank.conj() for bank in self.banks))
+
+    def _spelling(self) -> Spelling:
+        return Spelling(" * ".join(f._spelled().inside(PRODUCT) for f in (*self.kernels, *self.banks)), PRODUCT)
+
+
+def _as_banks(banks: Iterable[Bank]) -> tuple[Bank, ...]:
+    """At least one bank, and all of them with the same number of dimensions."""
+    given = tuple(banks)
+    for bank in given:
+        if not isinstance(bank, Bank):
+            raise ArgumentTypeError("banks", "banks only", type(bank).__name__, "Wrap taps in faltung.Bank.")
+    as_kernels(map(_window, given))
+    return given
+
+
+def _window(function: GridFunction) -> Kernel:
+    """Return a kernel on the support of the function: kernels know what sums and products make of supports."""
+    return Box(function.shape, function.origin)
+
+
+def _holds_kernels(taps: object) -> bool:
+    while isinstance(taps, list | tuple) and taps:
+        taps = taps[0]
+    return isinstance(taps, Kernel)
+
+
+def _items(rows: object) -> tuple[Any, ...]:
+    if not isinstance(rows, Iterable):
+        remedy = "Bank.stack([f, g]) has two channels out, Bank.stack([[f, g]]) two channels in."
+        raise ArgumentTypeError("rows", "a list of kernels, or of rows of kernels", type(rows).__name__, remedy)
+    return tuple(rows)
+
+
+def _spell_multiple(scalar: complex, bank: Bank) -> str:
+    text = bank._spelled().inside(PRODUCT)
+    return text if scalar == 1 else f"-{text}" if scalar == -1 else f"{spell(scalar)} * {text}"
+
+
+def _listed(texts: Iterable[str]) -> str:
+    items = list(texts)
+    shown = items if len(items) <= _MOST_PRINTED else [*items[:2], "...", items[-1]]
+    return f"[{', '.join(shown)}]"
+
+
+def _refuse_array(other: object) -> None:
+    # An object that opts out of array arithmetic, as banks do, may know banks: it gets its turn.
+    array = hasattr(other, "__array__") and getattr(other, "__array_ufunc__", True) is not None
+    if array or isinstance(other, list | tuple):
+        remedy = "Filter an array with bank(array), or make a bank of it with Bank(array)."
+        raise ArgumentTypeError("operand", "a bank, a kernel or a number", type(other).__name__, remedy)

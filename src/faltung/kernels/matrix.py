@@ -1,0 +1,179 @@
+"""What can be read from a matrix of kernels, whatever expression it comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import chain
+from typing import TYPE_CHECKING, Any, ClassVar, Self, overload
+
+import numpy as np
+
+from faltung.errors import ArgumentError
+from faltung.kernels.arguments import integer
+from faltung.kernels.grid import GridFunction
+from faltung.kernels.kernel import Kernel, Taps
+from faltung.kernels.taps import TapArray, freeze
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+__all__ = ["KernelMatrix", "compose_taps"]
+
+
+class KernelMatrix(GridFunction):
+    """A function on the integer grid whose values are matrices: one row for each channel that comes out."""
+
+    _noun: ClassVar[str] = "bank"
+
+    # What follows is true of any matrix whose taps and origin are fields; other nodes replace it.
+
+    @property
+    def _channels(self) -> tuple[int, ...]:
+        return (self.taps.shape[0], self.taps.shape[1])
+
+    def _support(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        return self.taps.shape[2:], self.origin
+
+    def _row(self, i: int) -> tuple[Kernel, ...]:
+        """Kernels that make one channel out, with as much structure as there is."""
+        return tuple(Taps(taps, self.origin) for taps in self.taps[i])
+
+    def _flip(self) -> Self:
+        origin = tuple(size - 1 - at for size, at in zip(self.shape, self.origin, strict=True))
+        return self._make(taps=np.flip(self.taps, axis=tuple(range(2, self.taps.ndim))), origin=origin)
+
+    def _conj(self) -> Self:
+        return self._make(taps=freeze(self.taps.conj()), origin=self.origin)
+
+    @property
+    def out_channels(self) -> int:
+        """Number of channels that come out, which is that of rows and ``len(bank)``."""
+        return self._channels[0]
+
+    @property
+    def in_channels(self) -> int:
+        """Number of channels that go in, which is that of the kernels in a row."""
+        return self._channels[1]
+
+    def __len__(self) -> int:
+        return self.out_channels
+
+    def __iter__(self) -> Iterator[tuple[Kernel, ...]]:
+        return map(self._row, range(self.out_channels))
+
+    @overload
+    def __getitem__(self, index: int) -> tuple[Kernel, ...]: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[tuple[Kernel, ...], ...]: ...
+    @overload
+    def __getitem__(self, index: tuple[int, int]) -> Kernel: ...
+    def __getitem__(self, index: int | slice | tuple[int, int]) -> object:
+        if isinstance(index, slice):
+            return tuple(map(self._row, range(self.out_channels)[index]))
+        if not isinstance(index, tuple):
+            return self._row(_channel("channel out", index, self.out_channels))
+        if len(index) != 2:
+            remedy = "Taps are read from a kernel, as in bank[0, 0].taps."
+            raise ArgumentError("index", "a channel out and a channel in", f"{len(index)} indices", remedy)
+        return self[index[0]][_channel("channel in", index[1], self.in_channels)]
+
+    def __call__(
+        self,
+        x: ArrayLike,
+        mode: str | None = None,
+        cval: complex = 0.0,
+        *,
+        axes: int | Sequence[int] | None = None,
+        out: NDArray[Any] | None = None,
+        dtype: DTypeLike | None = None,
+        method: str = "auto",
+        workers: int | None = None,
+    ) -> NDArray[Any]:
+        """Convolve an array with each kernel of a bank that has one channel in.
+
+            y[i] = convolve(x, bank[i, 0])
+
+        The first axis of the result, which `x` does not have, is for the channels out.
+
+        Parameters
+        ----------
+        x : array_like
+            Array of any dimension. The kernels extend over its last axes or over `axes`, all others are a batch.
+        mode, cval, axes, dtype, method, workers
+            As for `faltung.convolve`.
+        out : ndarray, optional
+            Where to put the result, of shape ``(out_channels, *x.shape)``.
+
+        Returns
+        -------
+        ndarray
+            The result, which is `out` if that was given.
+
+        Raises
+        ------
+        ArgumentError, ArgumentTypeError
+            The bank has several channels in, or another argument cannot be used.
+        """
+        return type(self).apply(  # type: ignore[no-any-return]
+            self, x, mode, cval, axes=axes, out=out, dtype=dtype, method=method, workers=workers
+        )
+
+    def rank(self, tol: float | None = None) -> int:
+        """Return the largest rank among the kernels: it is one where all of them are separable.
+
+        Parameters
+        ----------
+        tol : float, optional
+            As for `Kernel.rank`.
+
+        Examples
+        --------
+        >>> import faltung as fa
+        >>> fa.Bank.stack([fa.sobel(), fa.gaussian(1)]).rank()
+        1
+        """
+        return max(kernel.rank(tol) for kernel in chain.from_iterable(self))
+
+    def flip(self) -> Self:
+        """Return the bank of the kernels reversed about lag zero along every axis.
+
+        Correlating with a bank is convolving with its flip. Nothing is conjugated and no channels change places,
+        so that ``(b2 * b1).flip() == b2.flip() * b1.flip()``.
+
+        Examples
+        --------
+        >>> import faltung as fa
+        >>> fa.Bank([[[1, 2, 3]]], origin=0).flip()
+        Bank([[[3, 2, 1]]], origin=2)
+        """
+        return self._derived(self._flip(), ".flip()")
+
+    def conj(self) -> Self:
+        """Return the bank with conjugated taps, which is the bank itself if it is real.
+
+        Examples
+        --------
+        >>> import faltung as fa
+        >>> fa.Bank([[[1, 2 + 1j]]]).conj()
+        Bank([[[(1-0j), (2-1j)]]], origin=1)
+        """
+        return self._derived(self._conj(), ".conj()") if self._is_complex() else self
+
+    def _derived(self, bank: Self, suffix: str) -> Self:
+        return bank.labelled(self._label + suffix) if self._label else bank
+
+
+def compose_taps(left: TapArray, right: TapArray) -> TapArray:
+    """Matrix product of two arrays of taps, with convolution for product: one matrix product for each lag."""
+    # Matrices in the last two axes, and one after the other in memory: so matmul is fast.
+    outer, inner = (np.ascontiguousarray(np.moveaxis(taps, (0, 1), (-2, -1))) for taps in (left, right))
+    sizes = [m + n - 1 for m, n in zip(left.shape[2:], right.shape[2:], strict=True)]
+    total = np.zeros((*sizes, left.shape[0], right.shape[1]), np.result_type(left, right))
+    for index in np.ndindex(*outer.shape[:-2]):
+        window = tuple(slice(i, i + size) for i, size in zip(index, inner.shape[:-2], strict=True))
+        total[window] += outer[index] @ inner
+    return np.ascontiguousarray(np.moveaxis(total, (-2, -1), (0, 1)))
+
+
+def _channel(name: str, index: int, count: int) -> int:
+    return integer(name, index, -count, count - 1) % count

@@ -1,0 +1,180 @@
+"""In which ways can a kernel be written? As one array of taps with what it is made of, or as passes in turn.
+
+A `Factor` is a real kernel in the axes of a layout; a `Form` is what runs step by step, each step one factor, or two
+where the taps are complex.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from faltung.engines.base import Line, Terms
+from faltung.kernels import Kernel
+from faltung.kernels.lowrank import outer_factors, outer_sum, windows
+from faltung.kernels.rewrite import factors, outer_terms, windows_of
+from faltung.kernels.taps import convolve_taps
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["Factor", "Form", "forms"]
+
+#: Most outer products that a kernel is taken apart into.
+MOST_TERMS = 8
+#: Most taps of a product that is applied as passes: beyond it the passes could not be checked against the product.
+MOST_MULTIPLIED_OUT = 1 << 20
+
+
+@dataclass(frozen=True, eq=False)
+class Factor:
+    """A real kernel in the axes of a layout.
+
+    Parameters
+    ----------
+    taps : ndarray
+        All its taps, in double precision.
+    terms : tuple of tuple of Line
+        Outer products that add up to them; empty where that takes more multiply-adds than the taps.
+    """
+
+    taps: NDArray[np.float64]
+    terms: Terms
+
+
+@dataclass(frozen=True, eq=False)
+class Form:
+    """One way to write a kernel.
+
+    Parameters
+    ----------
+    steps : tuple of tuple of Factor
+        For each pass over the samples one factor, or one for the real and one for the imaginary part of the taps.
+    amplified : float
+        How much larger the roundings of the passes are than those of their product.
+    exact : bool
+        Whether what is not finite goes the same way through the passes as through their product.
+    """
+
+    steps: tuple[tuple[Factor, ...], ...]
+    amplified: float = 1.0
+    exact: bool = True
+
+
+def forms(kernel: Kernel, axes: Sequence[int], ndim: int, eps: float) -> tuple[Form, ...]:
+    """Write a simplified kernel as one step, and as passes in turn where it is a product.
+
+    Parameters
+    ----------
+    kernel : Kernel
+        What the array is correlated with.
+    axes : sequence of int
+        The axis of the layout for each axis of the kernel.
+    ndim : int
+        Number of axes of the layout.
+    eps : float
+        Relative rounding of the number computed with.
+    """
+    parts = (kernel.real, kernel.imag) if kernel.dtype.kind == "c" else (kernel,)
+    whole = Form((tuple(_factor(part, kernel, axes, ndim, eps) for part in parts),))
+    product = factors(kernel)
+    if len(product) == 1 or len(parts) > 1 or kernel.size > MOST_MULTIPLIED_OUT:
+        return (whole,)
+    return whole, _in_turn(product, axes, ndim, eps)
+
+
+def _in_turn(product: Sequence[Kernel], axes: Sequence[int], ndim: int, eps: float) -> Form:
+    """Passes in turn, the cheap ones first: what comes early is computed for the halo of what comes late."""
+    steps = [_factor(factor, factor, axes, ndim, eps) for factor in product]
+    steps.sort(key=lambda factor: _cost(factor))
+    carried = 1.0
+    scaled = []
+    for factor in steps[:-1]:
+        # No sum on the way is larger than the samples; a power of two rounds nothing.
+        power = 2.0 ** -math.ceil(math.log2(float(np.abs(factor.taps).sum()) or 1.0))
+        carried /= power
+        scaled.append(_times(factor, power))
+    scaled.append(_times(steps[-1], carried))
+    taps = reduce(convolve_taps, [factor.taps for factor in steps])
+    sizes = reduce(convolve_taps, [np.abs(factor.taps) for factor in steps])
+    same_sign = all((factor.taps >= 0).all() for factor in steps) and bool(taps.all())
+    return Form(tuple((factor,) for factor in scaled), growth(sizes, taps), same_sign)
+
+
+def growth(sizes: NDArray[np.floating], taps: NDArray[np.floating]) -> float:
+    """How much larger than `taps` what they are the sum of is, and the roundings with it."""
+    taps = np.abs(taps)
+    return max(float(sizes.sum() / taps.sum()), float(sizes.max() / taps.max())) if taps.any() else 1.0
+
+
+def _times(factor: Factor, scalar: float) -> Factor:
+    terms = tuple(
+        (*term[:-1], Line(term[-1].taps * scalar, term[-1].widths, term[-1].rest * scalar)) for term in factor.terms
+    )
+    return Factor(factor.taps * scalar, terms)
+
+
+def _cost(factor: Factor) -> float:
+    taps = np.count_nonzero(factor.taps)
+    return min(taps, sum(_line_cost(line) for term in factor.terms for line in term)) if factor.terms else taps
+
+
+def _line_cost(line: Line) -> float:
+    return 4.0 if line.window > 4 else float(np.count_nonzero(line.taps))
+
+
+def _factor(part: Kernel, whole: Kernel, axes: Sequence[int], ndim: int, eps: float) -> Factor:
+    """Put a kernel into the axes of the layout, inside the support of `whole`, and take it apart."""
+    order = np.argsort(axes)
+
+    def sizes(shape: Sequence[int]) -> list[int]:
+        placed = [1] * ndim
+        for axis, size in zip(axes, shape, strict=True):
+            placed[axis] = size
+        return placed
+
+    starts = [there - own for there, own in zip(whole.origin, part.origin, strict=True)]
+    taps = np.zeros(whole.shape)
+    taps[tuple(slice(a, a + n) for a, n in zip(starts, part.shape, strict=True))] = part.taps.real
+    taps = taps.transpose(order).reshape(sizes(whole.shape))
+    found = outer_terms(part)
+    if found is not None:
+        terms = []
+        for kernels in found:
+            term = [_ONE] * ndim
+            for axis, line, total, origin in zip(axes, kernels, whole.shape, whole.origin, strict=True):
+                term[axis] = _line(line, total, origin)
+            terms.append(tuple(term))
+    else:
+        terms = _numerical(taps, eps)
+    cheaper = sum(_line_cost(line) for term in terms for line in term) < np.count_nonzero(taps) + 2 * ndim
+    return Factor(taps, tuple(terms) if cheaper else ())
+
+
+_ONE = Line(np.ones(1), (), np.ones(1))
+
+
+def _line(kernel: Kernel, size: int, origin: int) -> Line:
+    """Write a one-dimensional kernel as a line of `size` taps with lag zero at `origin`."""
+    widths, rest = windows_of(kernel)
+    start = origin - kernel.origin[0]
+    if kernel.shape[0] == size:
+        return Line(kernel.taps.real, widths, rest.real)
+    taps = np.zeros(size)
+    taps[start : start + kernel.shape[0]] = kernel.taps.real
+    return Line(taps, (), taps)
+
+
+def _numerical(taps: NDArray[np.float64], eps: float) -> list[tuple[Line, ...]]:
+    """Outer products found in the numbers, no more of them than pay."""
+    one = outer_factors(taps, eps)
+    if one is not None:
+        return [tuple(Line(line, *windows(line, eps)) for line in one)]
+    most = min(MOST_TERMS, np.count_nonzero(taps) // (sum(taps.shape) + taps.ndim))
+    several = outer_sum(taps, eps, most) if most > 1 else None
+    return [tuple(Line(line, (), line) for line in term) for term in several or ()]
