@@ -17,7 +17,7 @@ import own
 from cells import FAMILIES, Cell, grid
 from heats import compete
 from measure import RESULTS, write
-from outcome import COPY, HEADER, OURS, Outcome, picture, summary, tables
+from outcome import COPY, HEADER, Outcome, picture, summary, tables
 from peers import contenders
 
 
@@ -29,7 +29,7 @@ def measure(cell: Cell, peak: float, seconds: float, rounds: int) -> Outcome:
     def copied() -> None:
         np.copyto(copy, image)
 
-    groups = [{OURS: own.auto(cell, image), **own.others(cell, image)}, contenders(cell, image)]
+    groups = [own.engines(cell, image), contenders(cell, image)]
     timings = compete(cell, groups, {COPY: copied}, seconds, rounds)
     return Outcome(cell, own.engine(cell, image), timings, peak)
 

@@ -10,42 +10,26 @@ from typing import Any
 
 import numpy as np
 
-from cells import FAMILIES, Cell, size_text
+from cells import FAMILIES, size_text
 from chart import bars
-from measure import Timing, table
+from measure import table
+from own import Choice
 
-OURS, COPY = "faltung", "copy"
+COPY = "copy"
 _LIBRARIES = ("OpenCV", "SciPy", "torch", "DIPlib", "JAX")
 
 
 @dataclass(frozen=True, eq=False)
-class Outcome:
-    """Timings of all contenders on a cell.
+class Outcome(Choice):
+    """The choice beside other libraries and a copy of the array.
 
     Parameters
     ----------
-    cell : Cell
-    engine : str
-        What the planner chose.
-    timings : dict
-        Of faltung, of its other engines by name, of a copy of the array, and of the other libraries.
     peak : float
         Floating-point operations per second of the machine.
     """
 
-    cell: Cell
-    engine: str
-    timings: dict[str, Timing]
     peak: float
-
-    @property
-    def seconds(self) -> float:
-        """Seconds of our best run."""
-        return self.timings[OURS].best
-
-    def of(self, *libraries: str) -> dict[str, Timing]:
-        """Return the timings of contenders of these libraries."""
-        return {name: timing for name, timing in self.timings.items() if name.split()[0] in libraries}
 
     @property
     def peer(self) -> str:
@@ -62,18 +46,6 @@ class Outcome:
     def copies(self) -> float:
         """Our time over that of a copy of the array."""
         return 1 / self.timings[COPY].ratio
-
-    @property
-    def best_engine(self) -> str:
-        """Our own fastest engine."""
-        own = self.of(OURS)
-        best = min(own, key=lambda name: own[name].ratio)
-        return self.engine if best == OURS else best.removeprefix(f"{OURS} ")
-
-    @property
-    def regret(self) -> float:
-        """Time of the engine that was chosen over that of the best one."""
-        return 1 / min(timing.ratio for timing in self.of(OURS).values())
 
     @property
     def share(self) -> str:
@@ -102,18 +74,9 @@ class Outcome:
 
     def data(self) -> dict[str, Any]:
         """Everything, for a program to read."""
-        return {
-            "family": self.cell.family,
-            "cell": str(self.cell),
-            "engine": self.engine,
-            "ratio": self.ratio,
-            "peer": self.peer,
-            "copies": self.copies,
-            "share": self.share,
-            "regret": self.regret,
-            "best_engine": self.best_engine,
-            "timings": {name: vars(timing) for name, timing in self.timings.items()},
-        }
+        ratio = self.ratio if self.peer else None
+        compared = {"ratio": ratio, "peer": self.peer, "copies": self.copies, "share": self.share}
+        return {"family": self.cell.family, **super().data(), **compared}
 
 
 HEADER = [
@@ -189,7 +152,7 @@ def picture(outcomes: Sequence[Outcome]) -> str:
         ]
         for family, members in _by_family(outcomes).items()
     }
-    return bars("Time of the fastest other library over that of faltung", groups)
+    return bars("Times as fast as the fastest other library", groups)
 
 
 def _by_family(outcomes: Iterable[Outcome]) -> dict[str, list[Outcome]]:

@@ -1,7 +1,8 @@
-"""faltung itself: as the planner chooses, and by every engine that can be asked for."""
+"""faltung itself: as the planner chooses, by every engine that can be asked for, and how good the choice was."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -11,9 +12,68 @@ from numpy.typing import NDArray
 import faltung as fa
 from cells import Cell, Run
 from faltung.plan.planner import ENGINES
+from measure import Timing
+
+OURS = "faltung"
 
 #: Up to this many samples the plan is made once and kept, as one would do for many small images.
 _SMALL = 64 * 64
+
+
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """What the planner chose for a cell, and how that compares.
+
+    Parameters
+    ----------
+    cell : Cell
+    engine : str
+        What was chosen.
+    timings : dict
+        By name: ``faltung`` as it chose, ``faltung`` with the name of an engine, and any others.
+    """
+
+    cell: Cell
+    engine: str
+    timings: dict[str, Timing]
+
+    def of(self, *libraries: str) -> dict[str, Timing]:
+        """Return the timings of contenders of these libraries."""
+        return {name: timing for name, timing in self.timings.items() if name.split()[0] in libraries}
+
+    @property
+    def seconds(self) -> float:
+        """Seconds of our best run."""
+        return self.timings[OURS].best
+
+    @property
+    def best_engine(self) -> str:
+        """Our own fastest engine."""
+        own = self.of(OURS)
+        best = min(own, key=lambda name: own[name].ratio)
+        return self.engine if best == OURS else best.removeprefix(f"{OURS} ")
+
+    @property
+    def regret(self) -> float:
+        """Time of the engine that was chosen over that of the best one."""
+        return 1 / min(timing.ratio for timing in self.of(OURS).values())
+
+    def data(self) -> dict[str, Any]:
+        """Everything, for a program to read."""
+        return {
+            "cell": str(self.cell),
+            "engine": self.engine,
+            "best_engine": self.best_engine,
+            "regret": self.regret,
+            "timings": {name: vars(timing) for name, timing in self.timings.items()},
+        }
+
+
+def engines(cell: Cell, image: NDArray[Any]) -> dict[str, Run]:
+    """Return what users call, and the same by every engine that was not chosen and does not refuse."""
+    chosen = engine(cell, image)
+    names = [name for name in ENGINES if name != chosen and _accepts(cell, image, name)]
+    return {OURS: auto(cell, image)} | {f"{OURS} {name}": _run(cell, image, name) for name in names}
 
 
 def auto(cell: Cell, image: NDArray[Any]) -> Run:
@@ -24,13 +84,6 @@ def auto(cell: Cell, image: NDArray[Any]) -> Run:
 def engine(cell: Cell, image: NDArray[Any]) -> str:
     """Name what the planner chose."""
     return fa.plan(image, cell.kernels[0], dtype=cell.dtype).engine
-
-
-def others(cell: Cell, image: NDArray[Any]) -> dict[str, Run]:
-    """Return the cell by every engine that was not chosen and does not refuse; names begin with ``faltung``."""
-    chosen = engine(cell, image)
-    names = [name for name in ENGINES if name != chosen and _accepts(cell, image, name)]
-    return {f"faltung {name}": _run(cell, image, name) for name in names}
 
 
 def _accepts(cell: Cell, image: NDArray[Any], name: str) -> bool:

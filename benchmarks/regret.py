@@ -18,7 +18,6 @@ import own
 from cells import Cell
 from heats import alone, compete
 from measure import table, write
-from outcome import OURS, Outcome
 
 _COUNT = 80
 #: Seconds of a call: less is all overhead, more would take too long.
@@ -42,9 +41,9 @@ def draw(rng: np.random.Generator) -> Cell:
     """Draw dimensions, shape, dtype and kernel; sizes are uniform on a logarithmic scale."""
     ndim = int(rng.integers(1, 4))
     name, kernel = _kernel(rng, ndim)
-    lengths = _log_uniform(rng, 1e3, 2e7) ** (1 / ndim) * np.exp(rng.normal(0, 0.5, ndim))
-    batch = (int(rng.integers(2, 40)),) if rng.random() < 0.2 else ()
-    shape = batch + tuple(max(1, round(float(length) / max(1, *batch) ** (1 / ndim))) for length in lengths)
+    batch = [int(rng.integers(2, 40))] if rng.random() < 0.2 else []
+    side = (_log_uniform(rng, 1e3, 2e7) / math.prod(batch)) ** (1 / ndim)
+    shape = (*batch, *(max(1, round(side * float(stretch))) for stretch in np.exp(rng.normal(0, 0.5, ndim))))
     dtype = "uint8" if rng.random() < 0.2 else "float32"
     return Cell("random", name, shape, dtype, (kernel,))
 
@@ -91,10 +90,10 @@ def _fits(cell: Cell) -> bool:
     return all(length > 2 * size for length, size in zip(cell.spatial, cell.kernels[0].shape, strict=True))
 
 
-def measure(cell: Cell) -> Outcome:
+def measure(cell: Cell) -> own.Choice:
     image = cell.image()
-    runs = {OURS: own.auto(cell, image), **own.others(cell, image)}
-    return Outcome(cell, own.engine(cell, image), compete(cell, [runs], {}, seconds=0.6, rounds=9), math.nan)
+    timings = compete(cell, [own.engines(cell, image)], {}, seconds=0.6, rounds=9)
+    return own.Choice(cell, own.engine(cell, image), timings)
 
 
 def main() -> None:
@@ -102,24 +101,24 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=_COUNT, help=f"number of problems; only {_COUNT} are written")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    outcomes = []
+    choices = []
     for cell in problems(arguments.count, arguments.seed):
-        outcomes.append(measure(cell))
-        print(" | ".join(_row(outcomes[-1])), flush=True)
-    outcomes.sort(key=lambda outcome: -outcome.regret)
+        choices.append(measure(cell))
+        print(" | ".join(_row(choices[-1])), flush=True)
+    choices.sort(key=lambda choice: -choice.regret)
     verdict = (
-        f"{len(outcomes)} random problems: regret {geometric_mean(outcome.regret for outcome in outcomes):.3f} "
-        f"in the geometric mean, {outcomes[0].regret:.2f} in the worst case, {outcomes[0].cell}.\n"
+        f"{len(choices)} random problems: regret {geometric_mean(choice.regret for choice in choices):.3f} "
+        f"in the geometric mean, {choices[0].regret:.2f} in the worst case, {choices[0].cell}.\n"
     )
     print("\n" + verdict)
     if (arguments.count, arguments.seed) == (_COUNT, 0):
-        rows = table(["regret", "ms", "chosen", "best", "problem"], [_row(outcome) for outcome in outcomes])
-        write("regret", "Regret of the planner", f"{verdict}\n{rows}", [outcome.data() for outcome in outcomes])
+        rows = table(["regret", "ms", "chosen", "best", "problem"], [_row(choice) for choice in choices])
+        write("regret", "Regret of the planner", f"{verdict}\n{rows}", [choice.data() for choice in choices])
 
 
-def _row(outcome: Outcome) -> list[str]:
-    milliseconds = f"{outcome.seconds * 1e3:.3g}"
-    return [f"{outcome.regret:.2f}", milliseconds, outcome.engine, outcome.best_engine, str(outcome.cell)]
+def _row(choice: own.Choice) -> list[str]:
+    milliseconds = f"{choice.seconds * 1e3:.3g}"
+    return [f"{choice.regret:.2f}", milliseconds, choice.engine, choice.best_engine, str(choice.cell)]
 
 
 if __name__ == "__main__":

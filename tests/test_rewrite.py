@@ -73,8 +73,6 @@ def assert_same(found, given):
     expected, got = means(given), means(found)
     worst = max(abs(expected.get(lag, 0) - got.get(lag, 0)) for lag in {*expected, *got})
     assert worst <= 1e-13 * size_of(given)
-    # The taps of the result are those of its parts, where they say they are.
-    assert found == given or worst > 0 or size_of(given) == 0
 
 
 def nodes(kernel):
@@ -234,7 +232,7 @@ EXAMPLES = {
         (Taps(np.full((3, 3), 2j)), Scaled(18j, Box((3, 3)))),
     ],
     "taps made an outer product": [
-        (Taps([[1, 2, 1], [2, 4, 2], [1, 2, 1]], 0 * [1] or (0, 2)), Outer((Taps([0.5, 1, 0.5], 0), Taps([2, 4, 2], 2)))),
+        (Taps([[1, 2, 1], [2, 4, 2], [1, 2, 1]], (0, 2)), Outer((Taps([0.5, 1, 0.5], 0), Taps([2, 4, 2], 2)))),
     ],
     "small terms merged": [
         (Taps([1.0], 0) - Taps([1.0], -1), Sum((Taps([1.0, -1.0], 0),))),
@@ -251,7 +249,10 @@ EXAMPLES = {
         (3 * line, Taps(3 * line.taps)),
         (2j * blur, Outer((Taps(2j * line.taps), wide))),
         (2 * Product((Box((5, 5)), peak)), Product((Box((5, 5)), Taps(2 * peak.taps)))),
-        (2 * Product((Box((5, 5)), peak + 3 * Box((9, 9)))), Product((Box((5, 5)), Taps(2 * peak.taps) + 6 * Box((9, 9))))),
+        (
+            2 * Product((Box((5, 5)), peak + 3 * Box((9, 9)))),
+            Product((Box((5, 5)), Taps(2 * peak.taps) + 6 * Box((9, 9)))),
+        ),
     ],
 }
 
@@ -260,7 +261,9 @@ def test_every_rule_has_an_example():
     assert [*EXAMPLES] == [*ALL_RULES]
 
 
-@pytest.mark.parametrize(("name", "given", "expected"), [(n, *pair) for n, pairs in EXAMPLES.items() for pair in pairs])
+@pytest.mark.parametrize(
+    ("name", "given", "expected"), [(name, *pair) for name, pairs in EXAMPLES.items() for pair in pairs]
+)
 def test_a_rule_applies_to_its_example(name, given, expected):
     found = ALL_RULES[name](given)
     assert found.fingerprint == expected.fingerprint, f"{found} is not {expected}"
@@ -286,7 +289,7 @@ def test_a_rule_applies_to_its_example(name, given, expected):
         ("small factors merged", Taps([1e200, 1e200]) * Taps([1e200, 1e200])),
         ("small terms merged", 2 * point - fk.gaussian(2)),
         ("small terms merged", point + Taps([[1.0]], (10**6, 10**6))),
-        ("small terms merged", Taps([1.7e308]) + Taps([1.7e308, 1.0])),
+        ("small terms merged", Taps([1.7e308], 0) + Taps([1.7e308, 1.0], 0)),
         ("boxes joined", Outer((wide, Taps([2.0])))),
         ("equal terms merged", line + wide),
         ("products flattened", line * wide),
@@ -414,16 +417,14 @@ def test_factors_make_up_the_kernel(kernel):
     found = simplify(kernel).kernel
     parts = factors(found)
     assert_same(Product(parts), found)
-    assert sum(any(isinstance(node, Box | Outer) for node in nodes(part)) for part in parts) < 2 or any(
-        isinstance(part, Sum) or isinstance(part, Scaled) for part in parts
-    )
+    assert sum(isinstance(part, Box | Outer) for part in parts) < 2
 
 
 def test_factors_of_products():
     given = simplify(2 * fk.disk(3) * fk.box(9) * peak).kernel
     assert [type(part) for part in factors(given)] == [Taps, Taps, Box]
     boxes = Box((5,)) * Box((7,))
-    assert [str(part) for part in factors(simplify(6 * boxes).kernel)] == [f"6 * ({boxes})"]
+    assert [str(part) for part in factors(simplify(6 * boxes).kernel)] == [f"6 * {boxes}"]
     assert len(factors(simplify(boxes * line).kernel)) == 2
     assert factors(line) == (line,)
 
@@ -595,7 +596,7 @@ def with_windows(widths, rest):
         ([5.0] * 3, (3,), [5.0]),
         ([1, 2, 3, 4, 3, 2, 1], (4, 4), [1]),
         (with_windows((9, 5), [1, -3]), (9, 5), [1, -3]),
-        (with_windows((31, 31, 31), [2]), (31, 31, 31), [2]),
+        (with_windows((5, 5, 5), [2]), (5, 5, 5), [2]),
         ([1, 1, 1, 0, 0, -1, -1, -1], (3,), [1, 0, 0, 0, 0, -1]),
         ([0, 0, 1, 1, 1, 1, 0], (4,), [0, 0, 1, 0]),
         ([1, 1], (), [1, 1]),  # nothing is saved
@@ -612,6 +613,14 @@ def test_windows_are_found(taps, widths, rest, scale):
     found, left = windows(scale * np.array(taps, dtype=float), DOUBLE)
     assert found == widths
     np.testing.assert_allclose(left, scale * np.array(rest, dtype=float), rtol=1e-13, atol=1e-14 * scale)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1 / 3, 1e-30])
+def test_many_wide_windows_are_found_in_single_precision(scale):
+    # Two roundings of double precision are already too much for three windows of this width.
+    found, left = windows(scale * with_windows((101, 101, 31), [1, 2]), SINGLE)
+    assert found == (101, 101, 31)
+    np.testing.assert_allclose(left, [scale, 2 * scale], rtol=SINGLE)
 
 
 @laws

@@ -260,9 +260,13 @@ def _plan(
     try:
         found = _plans.get(key)
     except TypeError:  # an argument that cannot be hashed cannot be right either, and is reported here
-        return make_plan(_problem(x, kernel, reflected, mode, cval, shape, axes, dtype, name), method, "norm", TYPICAL)
+        return make_plan(
+            _problem(x, kernel, reflected, mode, cval, shape, axes, dtype, name), method, "norm", TYPICAL
+        )
     if found is None:
-        found = _plans[key] = make_plan(_problem(x, kernel, reflected, mode, cval, shape, axes, dtype, name), method, "norm", TYPICAL)
+        found = _plans[key] = make_plan(
+            _problem(x, kernel, reflected, mode, cval, shape, axes, dtype, name), method, "norm", TYPICAL
+        )
         while len(_plans) > _MOST_PLANS:
             _plans.popitem(last=False)
     else:

@@ -106,7 +106,9 @@ def _trimmed(taps: NDArray[np.float64]) -> tuple[NDArray[np.float64], int]:
 # ---- one axis after the other, each by the direct engine
 
 
-def _along(task: Task, taps: NDArray[np.float64], axis: int, ends: tuple[bool, bool], direct: Direct) -> BlockFunction:
+def _along(
+    task: Task, taps: NDArray[np.float64], axis: int, ends: tuple[bool, bool], direct: Direct
+) -> BlockFunction:
     """Prepare a pass along one axis by the direct engine, the first or the last of a chain or neither."""
     number, ndim = task.taps.dtype, task.taps.ndim
     row = min(axis, ndim - 2) if axis < ndim - 1 else ndim - 1

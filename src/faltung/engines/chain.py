@@ -23,9 +23,7 @@ class Chain:
         Of its scratch; chains inside each other have different ones.
     """
 
-    def __init__(
-        self, passes: Sequence[tuple[BlockFunction, tuple[int, ...]]], position: int, name: str
-    ) -> None:
+    def __init__(self, passes: Sequence[tuple[BlockFunction, tuple[int, ...]]], position: int, name: str) -> None:
         self._name = name
         self._passes = passes
         self._position = position

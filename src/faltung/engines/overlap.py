@@ -14,8 +14,10 @@ from functools import lru_cache
 
 from faltung.lazy import lazy
 
-__all__ = ["Tiling", "block_shape", "choose_tiling", "spread", "transforms"]
+__all__ = ["LINE_BYTES", "Tiling", "block_shape", "choose_tiling", "spread", "transforms"]
 
+#: Of the cache, and the longest vector.
+LINE_BYTES = 64
 #: Rows come in groups of as many as a vector has lanes, and columns in whole vectors: of at most 16 lanes.
 LANES = 16
 #: The transform's sizes.
@@ -66,6 +68,18 @@ class Tiling:
         """Points of one transform."""
         return self.plane[2] if self.kind == "rows" else self.points
 
+    def bytes(self, itemsize: int) -> int:
+        """Bytes of the plane: an odd number of cache lines from row to row and from slab to slab.
+
+        Rows a power of two apart would all meet in a few places of the cache.
+        """
+        slabs, rows, _ = self.plane
+        return slabs * (rows * self.row_bytes(itemsize) + LINE_BYTES)
+
+    def row_bytes(self, itemsize: int) -> int:
+        """Bytes from row to row."""
+        return 2 * self.plane[2] * itemsize + LINE_BYTES
+
     def counts(self, extents: tuple[int, ...]) -> tuple[int, ...]:
         """Tiles that cover so many outputs, along each axis."""
         return tuple(-(-extent // size) for extent, size in zip(extents, self.outputs, strict=True))
@@ -81,13 +95,8 @@ class Tiling:
 @lru_cache(maxsize=256)
 def choose_tiling(extents: tuple[int, ...], kernel: tuple[int, ...], step: int, itemsize: int) -> Tiling | None:
     """Return the cheapest tiling, or None where no plane is large enough for the kernel."""
-    tilings = (tiling for tiling in _tilings(extents, kernel) if _plane_bytes(tiling, itemsize) <= LARGEST_PLANE)
+    tilings = (tiling for tiling in _tilings(extents, kernel) if tiling.bytes(itemsize) <= LARGEST_PLANE)
     return min(tilings, key=lambda tiling: tiling.seconds(extents, step, itemsize), default=None)
-
-
-def _plane_bytes(tiling: Tiling, itemsize: int) -> int:
-    slabs, rows, columns = tiling.plane
-    return slabs * (rows * (2 * columns * itemsize + 64) + 64)
 
 
 def _tilings(extents: tuple[int, ...], kernel: tuple[int, ...]) -> Iterator[Tiling]:
@@ -129,19 +138,19 @@ def _sizes(extent: int, kernel: int, multiple: int) -> list[tuple[int, int]]:
 
 def _near_root(points: int) -> int:
     """Return the largest number of rows, at most the root, for which rows and columns fill vectors."""
-    rows = (size for size in SIZES if size * size <= points and points % size == 0)
-    return max(size for size in rows if size % LANES == 0 and points // size % LANES == 0)
+    rows = [size for size in SIZES if size * size <= points and points % size == 0 and size % LANES == 0]
+    return max(size for size in rows if points // size % LANES == 0)
 
 
 def spread(extent: int, most: int) -> list[tuple[int, int]]:
-    """Starts and lengths of as few tiles as there must be, all of nearly the same length."""
+    """Return starts and lengths of as few tiles as there must be, all of nearly the same length."""
     count = -(-extent // most)
     edges = [extent * k // count for k in range(count + 1)]
     return [(start, stop - start) for start, stop in itertools.pairwise(edges)]
 
 
 def block_shape(tiling: Tiling, extents: tuple[int, ...], step: int) -> tuple[int, ...]:
-    """Outputs of a block: tiles that pair, enough to be worth handing over and few enough to share."""
+    """Return the outputs of a block: tiles that pair, enough to be worth handing over and few enough to share."""
     counts = tiling.counts(extents)
     tiles = [1] * len(counts)
     if step % 2:
@@ -169,7 +178,9 @@ def block_shape(tiling: Tiling, extents: tuple[int, ...], step: int) -> tuple[in
 def transforms(tiling: Tiling, extents: tuple[int, ...], step: int) -> int:
     """Complex transforms, forwards or backwards, that all blocks take: tiles pair only inside a block."""
     block = block_shape(tiling, extents, step)
-    blocks = [[min(size, extent - k) for k in range(0, extent, size)] for size, extent in zip(block, extents, strict=True)]
+    blocks = [
+        [min(size, extent - k) for k in range(0, extent, size)] for size, extent in zip(block, extents, strict=True)
+    ]
     total = 0
     for shape in itertools.product(*(set(sizes) for sizes in blocks)):
         times = math.prod(sizes.count(size) for sizes, size in zip(blocks, shape, strict=True))

@@ -67,18 +67,23 @@ def load_plane(source: Sample, number: str, lanes: int, step: int) -> Function:
     rows = _Rows(f, "source")
     bytes_ = 4 if number == "float" else 8
     negative = _Flag(f)
+    f.do(f"%together = alloca {vector(source.type, lanes)}")
 
     def put(place: Value, value: Value, count: int) -> None:
         f.do(f"store {vector(number, count)} {value}, ptr {place}, align {bytes_}")
 
     def one_row(plane: Value, array: Value, count: Value) -> None:
         def samples(column: Value, width: int) -> None:
-            value = load(f, f.at(array, f.multiply(column, step * source.bytes)), source, number, width)
+            place = f.at(array, f.multiply(column, step * source.bytes))
+            if step > 1 and width > 1:
+                _copy(f, source, width, place, step, "%together", 1)
+                place = "%together"
+            value = load(f, place, source, number, width)
             if source.kind != "u":
                 negative.note(f"fcmp olt {vector(number, width)} {value}, {splat(f, '0.0', number, width)}", width)
             put(f.at(plane, f.multiply(column, bytes_)), value, width)
 
-        _in_vectors(f, count, lanes if step == 1 else 1, samples)
+        _in_vectors(f, count, lanes, samples)
 
         def zero(column: Value, _: list[Value]) -> list[Value]:
             put(f.at(plane, f.multiply(column, bytes_)), "0.0", 1)
@@ -103,6 +108,7 @@ def store_plane(target: Sample, number: str, lanes: int, step: int) -> Function:
     rows = _Rows(f, "target")
     bytes_ = 4 if number == "float" else 8
     infinite = _Flag(f)
+    f.do(f"%together = alloca {vector(target.type, lanes)}")
 
     def one_row(plane: Value, array: Value, count: Value) -> None:
         def results(column: Value, width: int) -> None:
@@ -119,9 +125,13 @@ def store_plane(target: Sample, number: str, lanes: int, step: int) -> Function:
             infinite.note(f"fcmp uno {type_} {rest}, {rest}", width)
             low = f.value(f"fcmp olt {type_} {value}, {least}")
             value = f.value(f"select {vector('i1', width)} {low}, {type_} {least}, {type_} {value}")
-            store(f, number, value, f.at(array, f.multiply(column, step * target.bytes)), target, width)
+            place = f.at(array, f.multiply(column, step * target.bytes))
+            apart = step > 1 and width > 1
+            store(f, number, value, "%together" if apart else place, target, width)
+            if apart:
+                _copy(f, target, width, "%together", 1, place, step)
 
-        _in_vectors(f, count, lanes if step == 1 else 1, results)
+        _in_vectors(f, count, lanes, results)
 
     rows.each(rows["target_slabs"], rows["target_rows"], one_row)
     infinite.give_back()
@@ -168,7 +178,7 @@ def bank(number: str) -> Function:
                 numbers = f.at("%numbers", f.multiply(kernel, three))
                 block.note(index, block.store(plane, target, block.item(index, 0), numbers, negative))
 
-        each(f, f.value(f"udiv i64 %kernels, 2"), two_kernels)
+        each(f, f.value("udiv i64 %kernels, 2"), two_kernels)
 
     each(f, "%count", one_item)
     block.give_back()
@@ -249,6 +259,13 @@ def _in_vectors(f: Function, count: Value, lanes: int, body: Callable[[Value, in
         over(wide, f.subtract(count, lanes), lanes)
         count = f.subtract(count, wide)
     over(count, count, 1)
+
+
+def _copy(f: Function, what: Sample, count: int, source: Value, step: int, target: Value, target_step: int) -> None:
+    """Copy samples one by one between memory where a vector of them lies side by side and where it does not."""
+    for k in range(count):
+        sample = f.value(f"load {what.type}, ptr {f.at(source, k * step * what.bytes)}, align 1")
+        f.do(f"store {what.type} {sample}, ptr {f.at(target, k * target_step * what.bytes)}, align 1")
 
 
 class _Transforms:

@@ -13,7 +13,7 @@ import numpy as np
 from faltung.engines.axes import passes_along_axes, strip_rows
 from faltung.engines.base import BlockFunction, Task, Work
 from faltung.engines.direct import Direct
-from faltung.engines.separable import halo, outer_axes, strips
+from faltung.engines.tiles import halo, outer_axes, strips
 from faltung.kernels.lowrank import SLACK
 
 __all__ = ["Running"]

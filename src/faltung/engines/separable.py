@@ -13,9 +13,10 @@ import numpy as np
 from faltung.engines.axes import passes_along_axes, strip_rows
 from faltung.engines.base import BlockFunction, Task, Terms, Work
 from faltung.engines.direct import Direct
+from faltung.engines.tiles import halo, outer_axes, strips
 from faltung.kernels.lowrank import SLACK
 
-__all__ = ["Separable", "amplification", "halo", "outer_axes"]
+__all__ = ["Separable"]
 
 #: Bytes between the passes of a block, about: they should stay in the cache.
 BETWEEN = 1 << 18
@@ -56,7 +57,7 @@ class Separable:
         beside = halo(task, self.tile(task))
         sizes = [[np.count_nonzero(line.taps) for line in term] for term in task.terms]
         taps = sum(sum(term[:-1]) * beside + term[-1] for term in sizes)
-        amplified = amplification(task)
+        amplified = _amplification(task)
         roundings = max(map(sum, sizes)) + task.taps.ndim + 2 * len(sizes) + 2 * SLACK
         return Work(
             passed=taps * outputs,
@@ -75,30 +76,7 @@ def _long(task: Task) -> list[int]:
     return [axis for axis, size in enumerate(task.taps.shape) if size > 1]
 
 
-def outer_axes(task: Task) -> int:
-    """Number of axes before rows and columns that the kernel extends over."""
-    return sum(size > 1 for size in task.taps.shape[:-2])
-
-
-def strips(task: Task, rows: int, between: float) -> tuple[int, ...]:
-    """Shape of a block of some rows, as wide as `between` bytes for a row of what lies between the passes allow."""
-    room = max(int(between / (task.step * task.taps.dtype.itemsize)) - task.taps.shape[-1], 2 * task.taps.shape[-1], 64)
-    shape = [1] * (task.taps.ndim - 2) + [rows, room]
-    if outer_axes(task):
-        # Slices of a block share the halo along the axes before the rows.
-        shape[-2] = min(2 * max(rows, task.taps.shape[-2]), task.extents[-2])
-        shape[:-2] = [max(8, size) if size > 1 else 1 for size in task.taps.shape[:-2]]
-    return tuple(min(length, extent) for length, extent in zip(shape, task.extents, strict=True))
-
-
-def halo(task: Task, tile: tuple[int, ...]) -> float:
-    """Outputs of the passes before the last, over those of the last: a tile also needs those beside it."""
-    return math.prod(
-        (length + size - 1) / length for length, size in zip(tile[-1:], task.taps.shape[-1:], strict=True) if length
-    )
-
-
-def amplification(task: Task) -> float:
+def _amplification(task: Task) -> float:
     """How much larger the terms are than their sum, which is what their roundings are measured by."""
     if len(task.terms) < 2:
         return 1.0
@@ -106,7 +84,9 @@ def amplification(task: Task) -> float:
     taps = np.abs(task.taps)
     ratios = sizes[sizes > 0] / np.maximum(taps[sizes > 0], np.finfo(np.float32).tiny)
     pointwise = float(ratios.max())
-    return pointwise if pointwise <= POINTWISE else max(float(sizes.sum() / taps.sum()), float(sizes.max() / taps.max()))
+    return (
+        pointwise if pointwise <= POINTWISE else max(float(sizes.sum() / taps.sum()), float(sizes.max() / taps.max()))
+    )
 
 
 def _outer(term: Terms) -> np.ndarray:

@@ -12,13 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faltung.engines.butterfly import frequencies, radices, twiddles
-from faltung.engines.overlap import Tiling
+from faltung.engines.overlap import LINE_BYTES, Tiling
 from faltung.engines.transform import STAGE, STAGES, TILE
 from faltung.jit.target import Target
 
-__all__ = ["LINE_BYTES", "Plane", "aligned"]
+__all__ = ["Plane", "aligned"]
 
-LINE_BYTES = 64  # of the cache; also the longest vector
 #: Bytes of the vectors that go through all stages of an axis together: few enough to stay in the cache meanwhile.
 CHUNK = 1 << 18
 
@@ -59,11 +58,9 @@ class Plane:
         self.lanes = target.lanes("float" if number.itemsize == 4 else "double")
         slabs, rows, columns = tiling.plane
         part = columns * number.itemsize
-        # An odd number of cache lines: rows a power of two apart would all meet in a few places of the cache.
-        row_stride = 2 * part + LINE_BYTES
-        slab_stride = rows * row_stride + LINE_BYTES
+        row_stride = tiling.row_bytes(number.itemsize)
         width = self.lanes * number.itemsize
-        self.bytes = slabs * slab_stride
+        self.bytes = tiling.bytes(number.itemsize)
         self.buffer_bytes = 2 * columns * width
         self.spectrum_bytes = slabs * (rows // self.lanes) * self.buffer_bytes
         alone = tiling.kind == "rows"
@@ -78,7 +75,7 @@ class Plane:
             "slabs": slabs,
             "rows": rows,
             "columns": columns,
-            "slab_stride": slab_stride,
+            "slab_stride": self.bytes // slabs,
             "row_stride": row_stride,
             "imaginary": part,
             "slab_chunk": max(1, CHUNK // (2 * width * slabs)),
@@ -92,8 +89,8 @@ class Plane:
         self.table = np.array([entries[name] for name in TILE], np.int64)
         self._kept = (stages, twists)  # what the tables point to
 
-    def spectrum(self, taps: NDArray[np.complexfloating | np.floating]) -> NDArray[np.complex128]:
-        """Conjugate of the transform of real taps over the axes of the plane, each frequency where the code meets it."""
+    def spectrum(self, taps: NDArray[np.float64]) -> NDArray[np.complex128]:
+        """Conjugate of the transform of real taps, each frequency where the code meets it."""
         slabs, rows, columns = self._orders
         if self.tiling.kind == "line":
             whole = np.fft.fft(taps.ravel(), self.tiling.points)

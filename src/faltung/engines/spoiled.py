@@ -8,7 +8,7 @@ by counting, also with transforms: how many of them lie under taps that are not 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -17,39 +17,7 @@ from numpy.typing import NDArray
 from faltung.engines.base import BlockFunction, Task
 from faltung.lazy import lazy
 
-__all__ = ["Box", "Spoiled", "view"]
-
-
-@dataclass(frozen=True)
-class Box:
-    """Where an item lies in a block.
-
-    Parameters
-    ----------
-    start, shape : tuple of int
-        Its outputs.
-    channel : int
-        Which of the interleaved channels it is.
-    """
-
-    start: tuple[int, ...]
-    shape: tuple[int, ...]
-    channel: int
-
-
-def view(address: int, shape: tuple[int, ...], strides: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Return memory as an array."""
-
-    class Memory:
-        __array_interface__ = {
-            "version": 3,
-            "data": (address, False),
-            "shape": shape,
-            "strides": strides,
-            "typestr": dtype.str,
-        }
-
-    return np.asarray(Memory())
+__all__ = ["Spoiled"]
 
 
 class Spoiled:

@@ -25,6 +25,8 @@ SLACK = 4.0
 
 #: Fewest taps that a window must save: a running sum takes some additions, too.
 _LEAST_SAVED = 2
+#: How much larger than the taps the numbers may be that windows add up to them.
+_MOST_GROWTH = 2.0
 #: Rows and columns of the sample by which a matrix is refused before it is decomposed, for each term allowed.
 _SAMPLED = 4
 
@@ -114,7 +116,7 @@ def outer_sum(taps: NDArray[np.floating[Any]], eps: float, most: int) -> tuple[F
     True
     """
     largest = float(np.abs(taps).max())
-    if largest == 0.0:
+    if largest == 0.0 or most < 1:
         return None
     fraction, exponent = math.frexp(largest)
     block = np.ldexp(taps.astype(np.float64), -exponent)  # a power of two rounds nothing, and no square overflows
@@ -271,6 +273,6 @@ def _make_up(taps: NDArray[np.float64], widths: tuple[int, ...], rest: NDArray[n
     total, reach = rest, np.abs(rest)
     for width in widths:
         total, reach = np.convolve(total, np.ones(width)), np.convolve(reach, np.ones(width))
-    alike = np.abs(total - taps) <= tolerance
-    # Where windows overlap and cancel, rounding grows, and a zero tap would be touched.
-    return bool((alike & (reach <= 2 * np.abs(taps)) & ((reach > 0) | (taps == 0))).all())
+    alike = (np.abs(total - taps) <= tolerance) & ((reach > 0) == (taps != 0))
+    # Where much cancels between windows, their rounding is large beside the taps.
+    return bool(alike.all() and reach.sum() <= _MOST_GROWTH * np.abs(taps).sum())

@@ -6,7 +6,6 @@ only where the taps alone cost no more, so what is known is never multiplied out
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -57,7 +56,7 @@ def _scalars_gathered(kernel: Kernel) -> Kernel | None:
             scalars, units = zip(*map(_parted_tap, parts), strict=True)
         case _:
             return None
-    return None if all(map(_is_one, scalars)) else scaled(math.prod(scalars), type(kernel)(units))
+    return None if all(map(_is_one, scalars)) else _scaled_by(scalars, type(kernel)(units))
 
 
 def _sums_flattened(kernel: Kernel) -> Kernel | None:
@@ -110,8 +109,7 @@ def _delta_removed(kernel: Kernel) -> Kernel | None:
         return None
     first, *rest = others or [Taps(np.ones((1,) * kernel.ndim))]
     shift = tuple(map(sum, zip(*(delta.origin for delta in deltas), strict=True)))
-    value = math.prod(delta.taps.item() for delta in deltas)
-    return scaled(value, product_of([_shifted(first, shift), *rest]))
+    return _scaled_by([delta.taps.item() for delta in deltas], product_of([_shifted(first, shift), *rest]))
 
 
 def _outer_products_joined(kernel: Kernel) -> Kernel | None:
@@ -218,6 +216,13 @@ def scaled(scalar: complex, kernel: Kernel) -> Kernel | None:
     own, unit = parted(kernel)
     product = scalar * own
     return times(product, unit) if _in_range(product) or scalar == 0 or own == 0 else None
+
+
+def _scaled_by(scalars: Sequence[complex], kernel: Kernel) -> Kernel | None:
+    product: Kernel | None = kernel
+    for scalar in scalars:
+        product = None if product is None else scaled(scalar, product)
+    return product
 
 
 def _absorbed(scalar: complex, kernel: Kernel) -> Kernel | None:

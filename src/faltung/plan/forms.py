@@ -18,7 +18,7 @@ from faltung.engines.base import Line, Terms
 from faltung.kernels import Kernel
 from faltung.kernels.lowrank import outer_factors, outer_sum, windows
 from faltung.kernels.rewrite import factors, outer_terms, windows_of
-from faltung.kernels.taps import convolve_taps
+from faltung.kernels.taps import TapArray, convolve_taps
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -66,13 +66,15 @@ class Form:
     exact: bool = True
 
 
-def forms(kernel: Kernel, axes: Sequence[int], ndim: int, eps: float) -> tuple[Form, ...]:
+def forms(kernel: Kernel, given: Kernel, axes: Sequence[int], ndim: int, eps: float) -> tuple[Form, ...]:
     """Write a simplified kernel as one step, and as passes in turn where it is a product.
 
     Parameters
     ----------
     kernel : Kernel
         What the array is correlated with.
+    given : Kernel
+        The same as it was before it was simplified: its taps are the definition.
     axes : sequence of int
         The axis of the layout for each axis of the kernel.
     ndim : int
@@ -80,8 +82,12 @@ def forms(kernel: Kernel, axes: Sequence[int], ndim: int, eps: float) -> tuple[F
     eps : float
         Relative rounding of the number computed with.
     """
+    taps = _cropped(given, kernel)
     parts = (kernel.real, kernel.imag) if kernel.dtype.kind == "c" else (kernel,)
-    whole = Form((tuple(_factor(part, kernel, axes, ndim, eps) for part in parts),))
+    values = (taps.real, taps.imag)[: len(parts)]
+    whole = Form(
+        (tuple(_factor(part, value, kernel, axes, ndim, eps) for part, value in zip(parts, values, strict=True)),)
+    )
     product = factors(kernel)
     if len(product) == 1 or len(parts) > 1 or kernel.size > MOST_MULTIPLIED_OUT:
         return (whole,)
@@ -90,8 +96,8 @@ def forms(kernel: Kernel, axes: Sequence[int], ndim: int, eps: float) -> tuple[F
 
 def _in_turn(product: Sequence[Kernel], axes: Sequence[int], ndim: int, eps: float) -> Form:
     """Passes in turn, the cheap ones first: what comes early is computed for the halo of what comes late."""
-    steps = [_factor(factor, factor, axes, ndim, eps) for factor in product]
-    steps.sort(key=lambda factor: _cost(factor))
+    steps = [_factor(factor, factor.taps, factor, axes, ndim, eps) for factor in product]
+    steps.sort(key=_cost)
     carried = 1.0
     scaled = []
     for factor in steps[:-1]:
@@ -103,10 +109,10 @@ def _in_turn(product: Sequence[Kernel], axes: Sequence[int], ndim: int, eps: flo
     taps = reduce(convolve_taps, [factor.taps for factor in steps])
     sizes = reduce(convolve_taps, [np.abs(factor.taps) for factor in steps])
     same_sign = all((factor.taps >= 0).all() for factor in steps) and bool(taps.all())
-    return Form(tuple((factor,) for factor in scaled), growth(sizes, taps), same_sign)
+    return Form(tuple((factor,) for factor in scaled), _growth(sizes, taps), same_sign)
 
 
-def growth(sizes: NDArray[np.floating], taps: NDArray[np.floating]) -> float:
+def _growth(sizes: NDArray[np.floating], taps: NDArray[np.floating]) -> float:
     """How much larger than `taps` what they are the sum of is, and the roundings with it."""
     taps = np.abs(taps)
     return max(float(sizes.sum() / taps.sum()), float(sizes.max() / taps.max())) if taps.any() else 1.0
@@ -128,20 +134,26 @@ def _line_cost(line: Line) -> float:
     return 4.0 if line.window > 4 else float(np.count_nonzero(line.taps))
 
 
-def _factor(part: Kernel, whole: Kernel, axes: Sequence[int], ndim: int, eps: float) -> Factor:
-    """Put a kernel into the axes of the layout, inside the support of `whole`, and take it apart."""
-    order = np.argsort(axes)
+def _cropped(given: Kernel, kernel: Kernel) -> TapArray:
+    """Taps of a kernel in the support of a simplified one, outside of which they are zero."""
+    if given.shape == kernel.shape and given.origin == kernel.origin:
+        return given.taps
+    taps = np.zeros(kernel.shape, given.dtype)
+    starts = [own - there for own, there in zip(given.origin, kernel.origin, strict=True)]
+    low = [max(start, 0) for start in starts]
+    high = [min(start + n, m) for start, n, m in zip(starts, kernel.shape, given.shape, strict=True)]
+    if all(a < b for a, b in zip(low, high, strict=True)):
+        inside = tuple(slice(a - s, b - s) for a, b, s in zip(low, high, starts, strict=True))
+        taps[inside] = given.taps[tuple(slice(a, b) for a, b in zip(low, high, strict=True))]
+    return taps
 
-    def sizes(shape: Sequence[int]) -> list[int]:
-        placed = [1] * ndim
-        for axis, size in zip(axes, shape, strict=True):
-            placed[axis] = size
-        return placed
 
-    starts = [there - own for there, own in zip(whole.origin, part.origin, strict=True)]
-    taps = np.zeros(whole.shape)
-    taps[tuple(slice(a, a + n) for a, n in zip(starts, part.shape, strict=True))] = part.taps.real
-    taps = taps.transpose(order).reshape(sizes(whole.shape))
+def _factor(part: Kernel, taps: TapArray, whole: Kernel, axes: Sequence[int], ndim: int, eps: float) -> Factor:
+    """Put real taps into the axes of the layout, and take them apart; `part` is the expression, in the support of `whole`."""
+    sizes = [1] * ndim
+    for axis, size in zip(axes, whole.shape, strict=True):
+        sizes[axis] = size
+    taps = np.ascontiguousarray(taps.transpose(np.argsort(axes)).reshape(sizes))
     found = outer_terms(part)
     if found is not None:
         terms = []

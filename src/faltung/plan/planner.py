@@ -25,9 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["ENGINES", "METHODS", "Candidate", "Plan", "make_plan"]
 
 _DIRECT = Direct()
-ENGINES: dict[str, Engine] = {
-    engine.name: engine for engine in (_DIRECT, Separable(_DIRECT), Running(_DIRECT))
-}
+ENGINES: dict[str, Engine] = {engine.name: engine for engine in (_DIRECT, Separable(_DIRECT), Running(_DIRECT))}
 
 #: What ``method=`` takes: the engines by name, and a product applied factor by factor.
 METHODS = ("auto", *ENGINES, "passes")
@@ -177,7 +175,7 @@ def _options(problem: Problem, accuracy: str, machine: Machine) -> Iterable[_Opt
         engines = tuple(
             min(
                 (name for name in ENGINES if not ENGINES[name].accepts(step[0])),
-                key=lambda name: seconds(ENGINES[name].work(step[0]), problem.number, machine),  # noqa: B023
+                key=lambda name: seconds(ENGINES[name].work(step[0]), problem.number, machine),
             )
             for step in steps
         )
@@ -200,7 +198,7 @@ def _option(
     if reason:
         return _Option(Candidate(method, engines, math.inf, reason))
     work = _total([engine.work(task) for engine, task in pairs], problem.forms[form])
-    tiles = math.prod(-(-extent // most) for extent, most in zip(pairs[0][1].extents, _tile(pairs), strict=True))
+    tiles = math.prod(-(-extent // max(most, 1)) for extent, most in zip(pairs[0][1].extents, _tile(pairs), strict=True))
     work = replace(work, calls=work.calls + len(pairs) * tiles)
     if accuracy == "pointwise" and not work.pointwise:
         reason = "its rounding errors are not bounded point by point"
@@ -233,7 +231,7 @@ def _plan(problem: Problem, chosen: _Option, others: list[Candidate]) -> Plan:
     gathers = any(engine.gathers(task) for engine, task in pairs)
     halo = math.prod(length + size - 1 for length, size in zip(tile, problem.layout.sizes, strict=True))
     unit = float(np.finfo(problem.number).eps) / 2
-    best = chosen.candidate.seconds
+    best = max(chosen.candidate.seconds, 1e-9)  # nothing is to be done for an empty array
     rejected = [
         Candidate(c.method, c.engines, c.seconds, c.reason or f"{c.seconds / best:.2f} times the predicted time")
         for c in others

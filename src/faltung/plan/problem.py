@@ -22,7 +22,7 @@ from faltung.lazy import lazy
 from faltung.plan.forms import Form, forms
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    pass
 
 __all__ = ["Layout", "Problem"]
 
@@ -91,13 +91,18 @@ class Problem:
     result: np.dtype[Any]
 
     @lazy
+    def given(self) -> Kernel:
+        """The kernel that the array is correlated with, as it was given."""
+        return self.kernel.flip() if self.reflected else self.kernel
+
+    @lazy
     def simplified(self) -> Simplified:
-        """An equal, cheaper way to write the kernel that the array is correlated with, and the rules that led to it."""
-        return simplify(self.kernel.flip() if self.reflected else self.kernel)
+        """An equal, cheaper way to write that kernel, and the rules that led to it."""
+        return simplify(self.given)
 
     @lazy
     def correlated(self) -> Kernel:
-        """The kernel that the array is correlated with: engines know no other operation."""
+        """The simplified kernel: engines know no other operation than to correlate with it."""
         return self.simplified.kernel
 
     @lazy
@@ -175,7 +180,7 @@ class Problem:
         """Ways to write the kernel in the axes of the layout: in one step first, then as passes in turn."""
         inserted = 1 if self.layout.column == 0 else 0
         axes = [axis + inserted for axis in self.axes]
-        found = forms(self.correlated, axes, len(self.layout.lengths), float(np.finfo(self.number).eps))
+        found = forms(self.correlated, self.given, axes, len(self.layout.lengths), float(np.finfo(self.number).eps))
         self._check_range(found[0])
         return found
 

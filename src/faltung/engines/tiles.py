@@ -1,0 +1,30 @@
+"""How large is a block of passes at its best, and how much of it is computed for its neighbours?"""
+
+from __future__ import annotations
+
+from faltung.engines.base import Task
+
+__all__ = ["halo", "outer_axes", "strips"]
+
+
+def outer_axes(task: Task) -> int:
+    """Number of axes before rows and columns that the kernel extends over."""
+    return sum(size > 1 for size in task.taps.shape[:-2])
+
+
+def strips(task: Task, rows: int, between: float) -> tuple[int, ...]:
+    """Shape of a block of some rows, as wide as `between` bytes for a row of what lies between the passes allow."""
+    room = max(
+        int(between / (task.step * task.taps.dtype.itemsize)) - task.taps.shape[-1], 2 * task.taps.shape[-1], 64
+    )
+    shape = [1] * (task.taps.ndim - 2) + [rows, room]
+    if outer_axes(task):
+        # Slices of a block share the halo along the axes before the rows.
+        shape[-2] = min(2 * max(rows, task.taps.shape[-2]), task.extents[-2])
+        shape[:-2] = [max(8, size) if size > 1 else 1 for size in task.taps.shape[:-2]]
+    return tuple(min(length, extent) for length, extent in zip(shape, task.extents, strict=True))
+
+
+def halo(task: Task, tile: tuple[int, ...]) -> float:
+    """Outputs of the passes before the last, over those of the last: a tile also needs those beside it."""
+    return 1.0 + (task.taps.shape[-1] - 1) / max(tile[-1], 1)
