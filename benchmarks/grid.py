@@ -45,32 +45,50 @@ def matrix_product_speed() -> float:
     return 2 * len(a) ** 3 / best
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--quick", action="store_true", help="fewer rounds; nothing is written")
-    parser.add_argument("--only", default="", help=f"some of {','.join(FAMILIES)}")
-    parser.add_argument("--sizes", default="", help="longest sides of the arrays, as in 64,512")
-    arguments = parser.parse_args()
-    families = set(filter(None, arguments.only.split(",")))
-    if not families <= {*FAMILIES}:
-        parser.error(f"--only: expected some of {','.join(FAMILIES)}, got {arguments.only}")
-    sizes = {int(size) for size in filter(None, arguments.sizes.split(","))}
-    chosen = [
+def chosen(families: set[str], sizes: set[int]) -> list[Cell]:
+    """Cells of these families and longest sides; an empty set stands for all."""
+    return [
         cell
         for cell in grid()
         if (not families or cell.family in families) and (not sizes or max(cell.shape) in sizes)
     ]
-    if not chosen:
-        parser.error("no cell is of these families and sizes")
-    outcomes = []
-    peak = matrix_product_speed()
-    print(f"{peak / 1e9:.0f} GFLOP/s\n" + " | ".join(HEADER))
-    for cell in chosen:
-        outcomes.append(measure(cell, peak, *((0.3, 5) if arguments.quick else (2.0, 15))))
+
+
+def _families(text: str) -> set[str]:
+    names = set(text.split(","))
+    if not names <= {*FAMILIES}:
+        raise argparse.ArgumentTypeError(f"expected some of {','.join(FAMILIES)}, got {text}")
+    return names
+
+
+def _sizes(text: str) -> set[int]:
+    try:
+        return set(map(int, text.split(",")))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"expected whole numbers, as in 64,512, got {text}") from error
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="fewer rounds; nothing is written")
+    parser.add_argument("--only", type=_families, default=set(), help=f"some of {','.join(FAMILIES)}")
+    parser.add_argument("--sizes", type=_sizes, default=set(), help="longest sides of the arrays, as in 64,512")
+    arguments = parser.parse_args()
+    cells = chosen(arguments.only, arguments.sizes)
+    if not cells:
+        parser.error("no cell is of these families and of these sizes")
+    peak, outcomes = matrix_product_speed(), []
+    seconds, rounds = (0.3, 5) if arguments.quick else (2.0, 15)
+    print(f"Peak {peak / 1e9:.0f} GFLOP/s\n" + " | ".join(HEADER))
+    for cell in cells:
+        outcomes.append(measure(cell, peak, seconds, rounds))
         print(" | ".join(outcomes[-1].row()), flush=True)
     print("\n" + summary(outcomes))
-    if arguments.quick or families or sizes:
-        return
+    if not (arguments.quick or arguments.only or arguments.sizes):
+        _write(outcomes, peak)
+
+
+def _write(outcomes: list[Outcome], peak: float) -> None:
     head = f"Peak: {peak / 1e9:.0f} GFLOP/s, that of a product of 1024 x 1024 float32 matrices by NumPy.\n\n"
     write("grid", "The grid", head + tables(outcomes), [outcome.data() for outcome in outcomes])
     (RESULTS / "grid.svg").write_text(picture(outcomes))

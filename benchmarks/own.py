@@ -82,7 +82,7 @@ def auto(cell: Cell, image: NDArray[Any]) -> Run:
 
 
 def engine(cell: Cell, image: NDArray[Any]) -> str:
-    """Name what the planner chose."""
+    """Name what the planner chose, of a bank for its first kernel."""
     return fa.plan(image, cell.kernels[0], dtype=cell.dtype).engine
 
 

@@ -22,6 +22,7 @@ sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 
 import cells
 import chart
+import grid
 import heats
 import outcome
 import own
@@ -110,6 +111,30 @@ def test_the_grid_names_each_of_its_cells_once():
     assert len(set(names)) == len(names) == 71
     assert {cell.family for cell in GRID} == {*cells.FAMILIES}
     assert [cell.label for cell in GRID if cell.family == "bank"] == ["40 Gabors 31"]
+
+
+def test_a_part_of_the_grid():
+    assert [str(cell) for cell in grid.chosen({"2d", "3d"}, {64, 160})] == [
+        *("dense 3 on 64² float32", "dense 7 on 64² float32", "dense 15 on 64² float32"),
+        *("dense 3 on 160³ float32", "dense 7 on 160³ float32", "dense 15 on 160³ float32"),
+        *("Gaussian 2 on 160³ float32", "box 9 on 160³ float32"),
+    ]
+    assert len(grid.chosen(set(), set())) == 71
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (("--only", "2d,4d"), "argument --only: expected some of 2d,uint8,gauss,box,edges,bank,1d,3d, got 2d,4d"),
+        (("--only", "bank", "--sizes", "64"), "no cell is of these families and of these sizes"),
+        (("--sizes", "big"), "argument --sizes: expected whole numbers, as in 64,512, got big"),
+    ],
+)
+def test_wrong_arguments(monkeypatch, capsys, arguments, text):
+    monkeypatch.setattr(sys, "argv", ["grid.py", *arguments])
+    with pytest.raises(SystemExit, match="2"):
+        grid.main()
+    assert text in capsys.readouterr().err
 
 
 def test_an_array_is_the_same_for_everybody():

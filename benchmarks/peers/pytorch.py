@@ -80,7 +80,9 @@ def _fourier(cell: Cell, source: torch.Tensor) -> Run:
 
     def multiplied() -> torch.Tensor:
         with torch.inference_mode():
-            return torch.fft.irfftn(torch.fft.rfftn(source, lengths, axes) * spectra, lengths, axes)[same]
+            product = torch.fft.rfftn(source, lengths, axes) * spectra
+            result: torch.Tensor = torch.fft.irfftn(product, lengths, axes)[same]
+            return result
 
     return multiplied
 

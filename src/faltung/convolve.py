@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 __all__ = ["convolve", "correlate", "plan"]
 
 _SHAPES = ("same", "valid", "full")
+_NAN = ("propagate", "ignore")
+_ACCURACY = ("norm", "pointwise")
 
 #: Plans of recent calls. A plan depends on everything but the samples, so a key holds all the arguments.
 _plans: OrderedDict[tuple[Any, ...], Plan] = OrderedDict()
@@ -44,6 +46,9 @@ def convolve(
     axes: int | Sequence[int] | None = None,
     out: NDArray[Any] | None = None,
     dtype: DTypeLike | None = None,
+    nan: str = "propagate",
+    mask: ArrayLike | None = None,
+    accuracy: str = "norm",
     method: str = "auto",
     workers: int | None = None,
 ) -> NDArray[Any]:
@@ -73,8 +78,19 @@ def convolve(
         Of the result. The default is float32 for half and single floats and for integers up to 16 bits, float64 for
         double floats and wider integers, and complex likewise. Integers are rounded half to even and saturated, and
         NaN becomes 0.
-    method : {'auto', 'direct', 'separable'}, optional
-        The engine; the planner chooses by default.
+    nan : {'propagate', 'ignore'}, optional
+        Whether NaN is a value like others, or says that a sample is missing.
+    mask : array_like of bool, optional
+        Which samples are there: False where one is missing. It has the shape of `x`, or one that broadcasts to it.
+        Taps on missing samples drop out, and the others weigh as much more: the result is
+        ``y * sum(abs(kernel)) / w``, with y the convolution with zeros in place of what is missing, and w that of
+        ones and zeros with ``abs(kernel)``. An output under which everything is missing is NaN. What lies beyond the
+        border is missing where the sample that `mode` puts there is; a constant never is.
+    accuracy : {'norm', 'pointwise'}, optional
+        What rounding errors are small beside: by default the largest outputs of a tile, which allows Fourier
+        transforms; or the sum of ``abs(tap) * abs(sample)`` under each output itself, for data over many decades.
+    method : {'auto', 'direct', 'separable', 'running', 'fourier', 'passes'}, optional
+        The engine, or ``passes`` for a product of kernels applied one after the other. The planner chooses by default.
     workers : int, optional
         Number of threads; the default is that of `faltung.workers`. The result does not depend on it.
 
@@ -95,9 +111,10 @@ def convolve(
 
     Notes
     -----
-    Samples that are not finite reach exactly those outputs whose non-zero taps touch them. Rounding errors are at
-    most ``plan(x, kernel).error`` times the sum of ``abs(tap) * abs(sample)`` under an output. The result is the
-    same, bit for bit, on any number of threads.
+    Samples that are not finite reach exactly those outputs whose non-zero taps touch them, and where neither taps nor
+    samples are negative no output is, whichever engine runs. Rounding errors are at most ``plan(x, kernel).error``
+    times the sum of ``abs(tap) * abs(sample)`` under an output, if ``plan(x, kernel).pointwise``, and else times the
+    largest such sum. The result is the same, bit for bit, on any number of threads.
 
     Examples
     --------
@@ -109,8 +126,9 @@ def convolve(
     array([3, 6], dtype=uint8)
     """
     x = _input(x)
-    chosen = _plan(x, kernel, True, mode, cval, shape, axes, dtype, out, method)
-    return execute(chosen, x, out, workers)
+    mask = _mask(mask, x)
+    chosen = _plan(x, kernel, True, mode, cval, shape, axes, dtype, out, nan, mask is not None, accuracy, method)
+    return execute(chosen, x, out, workers, mask)
 
 
 def correlate(
@@ -123,6 +141,9 @@ def correlate(
     axes: int | Sequence[int] | None = None,
     out: NDArray[Any] | None = None,
     dtype: DTypeLike | None = None,
+    nan: str = "propagate",
+    mask: ArrayLike | None = None,
+    accuracy: str = "norm",
     method: str = "auto",
     workers: int | None = None,
 ) -> NDArray[Any]:
@@ -133,7 +154,7 @@ def correlate(
 
     Parameters
     ----------
-    x, kernel, mode, cval, shape, axes, out, dtype, method, workers
+    x, kernel, mode, cval, shape, axes, out, dtype, nan, mask, accuracy, method, workers
         As for `convolve`.
 
     Returns
@@ -154,8 +175,9 @@ def correlate(
     array([0., 3., 2., 1.])
     """
     x = _input(x)
-    chosen = _plan(x, kernel, False, mode, cval, shape, axes, dtype, out, method)
-    return execute(chosen, x, out, workers)
+    mask = _mask(mask, x)
+    chosen = _plan(x, kernel, False, mode, cval, shape, axes, dtype, out, nan, mask is not None, accuracy, method)
+    return execute(chosen, x, out, workers, mask)
 
 
 def plan(
@@ -168,7 +190,11 @@ def plan(
     axes: int | Sequence[int] | None = None,
     dtype: DTypeLike | None = None,
     result_dtype: DTypeLike | None = None,
+    nan: str = "propagate",
+    mask: ArrayLike | bool = False,
+    accuracy: str = "norm",
     method: str = "auto",
+    effort: str = "estimate",
 ) -> Plan:
     """Return what `convolve` would do: a plan that can be printed, kept, pickled and called.
 
@@ -176,13 +202,18 @@ def plan(
     ----------
     x : ndarray or tuple of int
         The array, or its shape.
-    kernel, mode, cval, shape, axes, method
+    kernel, mode, cval, shape, axes, nan, accuracy, method
         As for `convolve`.
     dtype : dtype, optional
         For an array, the dtype of the result, as for `convolve`. For a shape, the dtype of the array, float32 by
         default.
     result_dtype : dtype, optional
         For a shape, the dtype of the result.
+    mask : bool or array_like, optional
+        Whether the plan is called with a mask.
+    effort : {'estimate', 'measure'}, optional
+        Whether engines are chosen by their predicted time, or by running them; the choice is remembered on disk, and
+        taken from there by later plans for the same problem.
 
     Returns
     -------
@@ -213,7 +244,8 @@ def plan(
         raise ArgumentError("result_dtype", "None where x is an array", repr(result_dtype), "Use dtype=.")
     else:
         x, name = _input(x), "dtype"
-    return _plan(x, kernel, True, mode, cval, shape, axes, dtype, None, method, name)
+    masked = mask is not False and mask is not None
+    return _plan(x, kernel, True, mode, cval, shape, axes, dtype, None, nan, masked, accuracy, method, name)
 
 
 def _apply(kernel: Kernel, x: ArrayLike, mode: Any, cval: Any, axes: Any, dtype: Any) -> NDArray[Any]:
@@ -230,6 +262,22 @@ def _input(x: Any) -> NDArray[Any]:
     return as_array(x, "x")
 
 
+def _mask(mask: Any, x: NDArray[Any]) -> NDArray[np.bool_] | None:
+    if mask is None:
+        return None
+    given = as_array(mask, "mask")
+    if given.dtype.kind != "b":
+        remedy = "Compare it with something, for example weights > 0."
+        raise ArgumentTypeError(
+            "mask", "an array of booleans, False where a sample is missing", f"{given.dtype}", remedy
+        )
+    try:
+        return np.broadcast_to(given, x.shape)
+    except ValueError:
+        expected = f"an array of booleans of shape {x.shape}, or one that broadcasts to it"
+        raise ArgumentError("mask", expected, f"shape {given.shape}") from None
+
+
 def _plan(
     x: NDArray[Any],
     kernel: Any,
@@ -240,6 +288,9 @@ def _plan(
     axes: Any,
     dtype: Any,
     out: Any,
+    nan: Any,
+    masked: bool,
+    accuracy: Any,
     method: Any,
     name: str = "dtype",
 ) -> Plan:
@@ -256,17 +307,14 @@ def _plan(
         dtype, name = out.dtype, "out"
     # Type and text of cval tell apart what is equal but not the same (0.0 and -0.0, 1 and True) and find a NaN again.
     outside = (type(cval), repr(cval))
-    key = (x.shape, x.dtype, taps, reflected, mode, outside, shape, repr(axes), dtype, method)
+    key = (x.shape, x.dtype, taps, reflected, mode, outside, shape, repr(axes), dtype, nan, masked, accuracy, method)
+    arguments = (x, kernel, reflected, mode, cval, shape, axes, dtype, nan, masked, accuracy, name)
     try:
         found = _plans.get(key)
     except TypeError:  # an argument that cannot be hashed cannot be right either, and is reported here
-        return make_plan(
-            _problem(x, kernel, reflected, mode, cval, shape, axes, dtype, name), method, "norm", TYPICAL
-        )
+        return make_plan(_problem(*arguments), method, TYPICAL)
     if found is None:
-        found = _plans[key] = make_plan(
-            _problem(x, kernel, reflected, mode, cval, shape, axes, dtype, name), method, "norm", TYPICAL
-        )
+        found = _plans[key] = make_plan(_problem(*arguments), method, TYPICAL)
         while len(_plans) > _MOST_PLANS:
             _plans.popitem(last=False)
     else:
@@ -286,6 +334,9 @@ def _problem(
     shape: Any,
     axes: Any,
     dtype: Any,
+    nan: Any,
+    masked: bool,
+    accuracy: Any,
     name: str,
 ) -> Problem:
     """Check every argument and say what is asked."""
@@ -296,6 +347,9 @@ def _problem(
         computed = np.result_type(computed, np.complex64)
     if not isinstance(shape, str) or shape not in _SHAPES:
         raise ArgumentError("shape", f"one of {', '.join(map(repr, _SHAPES))}", repr(shape))
+    for argument, value, choices in (("nan", nan, _NAN), ("accuracy", accuracy, _ACCURACY)):
+        if not isinstance(value, str) or value not in choices:
+            raise ArgumentError(argument, f"{choices[0]!r} or {choices[1]!r}", repr(value))
     if any(abs(at) > _FARTHEST for at in kernel.origin):
         raise ArgumentError("kernel", f"an origin of at most {_FARTHEST}", f"{kernel.origin}")
     places = _axes(axes, x.ndim, kernel.ndim)
@@ -327,6 +381,9 @@ def _problem(
         cval=cval,
         regions=tuple(regions),
         result=computed if dtype is None else check_result_dtype(dtype, computed, name),
+        accuracy=accuracy,
+        skips_nan=nan == "ignore" and x.dtype.kind in "fc",
+        masked=masked,
     )
 
 

@@ -8,10 +8,8 @@ strides, byte orders and half floats.
 from __future__ import annotations
 
 import ctypes
-import itertools
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -19,34 +17,29 @@ import numpy as np
 
 from faltung import scratch
 from faltung.arrays import as_array
-from faltung.boundary import OUTSIDE, index_map
 from faltung.engines.base import BlockFunction
 from faltung.engines.chain import Chain
-from faltung.engines.gather import FILL, gather_function
 from faltung.engines.repair import Checked, Repaired
 from faltung.errors import ArgumentError, ArgumentTypeError
-from faltung.jit.target import host
+from faltung.gathering import Frame, Gatherer, frame_of, offset
 from faltung.lazy import lazy
+from faltung.missing import Missing, Normalised
+from faltung.plan.forms import Form
 from faltung.plan.planner import ENGINES, Plan
-from faltung.plan.problem import Layout, Problem
+from faltung.plan.problem import Problem
 from faltung.threads import share, worker_count
+from faltung.tiling import Tile, tiles_across, tiles_beside
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = ["execute"]
 
-#: Outputs that a strip along the border has at least across, so that vectors fit into it.
-_STRIP = 16
-#: A problem of at most so many samples and predicted seconds is one tile.
-_SMALL, _QUICK = 1 << 17, 1e-4
-#: Most tiles whose tables are kept from call to call.
-_MOST_TABLES = 64
-#: Bytes of the largest tables that are kept.
-_LARGEST_TABLES = 1 << 16
+#: Most layouts of arrays that are kept from call to call.
+_MOST_FRAMES = 64
 
 
-def execute(plan: Plan, x: Any, out: Any = None, workers: int | None = None) -> NDArray[Any]:
+def execute(plan: Plan, x: Any, out: Any = None, workers: int | None = None, mask: Any = None) -> NDArray[Any]:
     """Carry out a plan; parameters as for calling one."""
     problem = plan.problem
     x = as_array(x, "x")
@@ -57,13 +50,16 @@ def execute(plan: Plan, x: Any, out: Any = None, workers: int | None = None) -> 
             f"shape {x.shape} and dtype {x.dtype}",
             "Make a plan for this array, or use convolve.",
         )
+    chosen = _check_mask(mask, problem)
     result = np.empty(problem.result_shape, problem.result) if out is None else _check_out(out, problem)
     # An input that shares memory with the output would be overwritten while it is still read.
-    overlap = out is not None and np.may_share_memory(x, result)
+    overlap = out is not None and (
+        np.may_share_memory(x, result) or (chosen is not None and np.may_share_memory(chosen, result))
+    )
     target = np.empty_like(result) if overlap else result
     count = None if workers is None else worker_count(workers)
     if target.size:
-        _program(plan).run(x, target, count)
+        _program(plan).run(x, target, count, chosen)
     if overlap:
         result[...] = target
     return result
@@ -82,33 +78,16 @@ def _check_out(out: Any, problem: Problem) -> NDArray[Any]:
     return out
 
 
-@dataclass(frozen=True)
-class _Tile:
-    """A destination block, in positions of the array along slices, row and column."""
-
-    start: tuple[int, ...]
-    shape: tuple[int, ...]
-    inside: bool  # the whole source block lies in the array
-
-
-@dataclass(frozen=True)
-class _Frame:
-    """How an array lies in memory, in the axes of a layout."""
-
-    strides: tuple[int, ...]  # bytes between neighbours along slices and row
-    column: int  # and along the column axis
-    channels: NDArray[np.int64]  # byte offset of each channel
-    packed: bool  # the samples of a row lie side by side
-
-
-@dataclass(frozen=True)
-class _Gathering:
-    """How the source block of a tile is collected in scratch."""
-
-    size: int  # bytes of scratch
-    strides: tuple[int, ...]  # of the block there
-    arguments: tuple[int, ...]  # of the gather function, from the fill value on
-    tables: tuple[NDArray[Any], ...]  # keeps alive what the arguments point to
+def _check_mask(mask: Any, problem: Problem) -> NDArray[np.uint8] | None:
+    """Return the mask as bytes in the shape of the array, if the plan is for one."""
+    if mask is None:
+        if problem.masked:
+            raise ArgumentError("mask", "an array of booleans, which this plan was made for", "None")
+        return None
+    if not problem.masked:
+        remedy = "Make a plan with mask=, or use convolve."
+        raise ArgumentError("mask", "None, which this plan was made for", f"a {type(mask).__name__}", remedy)
+    return np.broadcast_to(as_array(mask, "mask"), problem.shape).view(np.uint8)
 
 
 class _Program:
@@ -119,8 +98,9 @@ class _Program:
         self.problem = plan.problem
         self.layout = plan.problem.layout
         self.first = tuple(start for start, _ in self.layout.regions)
-        self._frames: dict[tuple[Any, ...], _Frame] = {}
-        self._gatherings: dict[tuple[Any, ...], _Gathering] = {}
+        self._frames: dict[tuple[Any, ...], Frame] = {}
+
+    # ---- what runs, made when it is first needed
 
     @lazy
     def in_place(self) -> list[BlockFunction]:
@@ -133,49 +113,81 @@ class _Program:
 
     def _prepare(self, source: np.dtype[Any]) -> list[BlockFunction]:
         form = self.problem.forms[self.plan.form]
-        steps = [
-            [ENGINES[name].prepare(task) for task in tasks]
-            for name, tasks in zip(self.plan.engines, self.problem.tasks(form, source), strict=True)
-        ]
-        if len(steps) == 1:
-            return steps[0]
-        sizes = [factor.taps.shape for (factor,) in form.steps]
-        passes = [(block, size) for (block,), size in zip(steps, sizes, strict=True)]
-        chain = Chain(passes, self.layout.step * self.problem.number.itemsize, "steps")
-        if form.exact or self.problem.stored.kind != "f":
-            return [chain]
-        (whole,) = self.problem.tasks(self.problem.forms[0], source)[0]
-        return [Repaired(Checked(chain, whole), lambda: ENGINES["direct"].prepare(whole))]
+        return _blocks(self.problem, form, self.plan.engines, source, self.problem.written)
 
     @lazy
-    def gather(self) -> Any:
-        return gather_function(self.problem.stored, self.problem.extended, host())
-
-    @lazy
-    def fill(self) -> NDArray[Any]:
-        """One position of what stands outside, for the mode ``constant``."""
+    def gather(self) -> Gatherer:
         parts = [self.problem.cval.real, self.problem.cval.imag][: 2 if self.problem.dtype.kind == "c" else 1]
         with np.errstate(over="ignore"):
             sample = np.array(parts).astype(self.problem.extended)
-        return np.tile(sample, self.layout.step // len(parts))
+        fill = np.tile(sample, self.layout.step // len(parts))
+        return Gatherer(self.layout, self.problem.mode, fill, self.problem.stored, "source")
 
-    def run(self, x: NDArray[Any], out: NDArray[Any], workers: int | None) -> None:
+    @lazy
+    def normalised(self) -> list[BlockFunction]:
+        problem, number, plan = self.problem, self.problem.number, self.plan
+        values = _blocks(problem, problem.forms[plan.form], plan.engines, problem.extended, number)
+        form = problem.weights(plan.form)
+        weights = _blocks(problem, form, plan.weight_engines, number, number)[0]
+        total = math.prod(float(step[0].taps.sum()) for step in form.steps)
+        least = 0.0 if plan.pointwise else plan.error
+        return [Normalised(problem, block, weights, total, least) for block in values]
+
+    @lazy
+    def missing(self) -> Missing:
+        return Missing(self.problem)
+
+    @lazy
+    def tiles(self) -> list[Tile]:
+        """Tiles of an array whose samples the engine can read as they lie."""
+        return tiles_beside(self.plan)
+
+    @lazy
+    def gathered_tiles(self) -> list[Tile]:
+        """Tiles of an array of which every source block must be gathered."""
+        return tiles_across(self.plan)
+
+    def frame(self, array: NDArray[Any]) -> Frame:
+        key = (array.strides, array.shape, array.dtype)
+        found = self._frames.get(key)
+        if found is None:
+            if len(self._frames) >= _MOST_FRAMES:
+                self._frames.clear()
+            found = self._frames[key] = frame_of(array, self.layout)
+        return found
+
+    def mask_frame(self, mask: NDArray[np.uint8]) -> Frame:
+        found = self.frame(mask)
+        if self.problem.dtype.kind != "c":
+            return found
+        return replace(found, channels=np.repeat(found.channels, 2), packed=False)  # a flag counts for both parts
+
+    # ---- the loop
+
+    def run(self, x: NDArray[Any], out: NDArray[Any], workers: int | None, mask: NDArray[np.uint8] | None) -> None:
         """Fill `out`, tile by tile."""
         source, target = self.frame(x), self.frame(out)
         source_start, target_start = _address(x), _address(out)
-        in_place = self.problem.readable and source.packed
+        in_place = self.problem.readable and source.packed and not self.problem.weighted
+        tiles = self.tiles if in_place else self.gathered_tiles
+        # The code is made here: later, all threads would begin by making it.
+        direct = self.problem.direct and target.packed
+        inside = self.in_place if in_place and any(tile.inside for tile in tiles) else []
+        across = [] if in_place and all(tile.inside for tile in tiles) else self.from_scratch
+        normalised = self.normalised if self.problem.weighted else []
+        flags = None if mask is None else (self.mask_frame(mask), _address(mask))
+        room = self.missing.room if self.problem.weighted else 0.0
 
-        def fill(tile: _Tile, _alive: object = x) -> None:  # a helper may outlive an interrupted call
+        def fill(tile: Tile, _alive: object = (x, mask)) -> None:  # a helper may outlive an interrupted call
             if tile.inside and in_place:
-                blocks, strides = self.in_place, source.strides
-                address = source_start + _offset(tile, source, self.layout.origins)
+                blocks, strides = inside, source.strides
+                address = source_start + offset(tile, source, self.layout.origins)
             else:
-                blocks, gathering = self.from_scratch, self.gathering(tile, source)
-                _buffer, address = scratch.take("source", gathering.size)
-                strides = gathering.strides
-                self.gather(source_start, address, *gathering.arguments)
-            if self.problem.direct and target.packed:
-                place = target_start + _offset(tile, target, self.first)
+                _buffer, address, strides, size = self.gather(tile, source, source_start, room)
+                gone = self.problem.weighted and self.missing.take_out(tile, address, size, flags)
+                blocks = normalised if gone else across
+            if direct:
+                place = target_start + offset(tile, target, self.first)
                 blocks[0](address, strides, place, target.strides, tile.shape)
                 return
             results = []
@@ -185,83 +197,20 @@ class _Program:
                 results.append(result)
             self.store(results, out, tile)
 
-        tiles = self.tiles if in_place else self.gathered_tiles
         if len(tiles) == 1 and workers is None:
             fill(tiles[0])
         else:
             share(fill, tiles, worker_count(workers))
 
-    # ---- where things lie
-
-    def frame(self, array: NDArray[Any]) -> _Frame:
-        key = (array.strides, array.shape, array.dtype)
-        found = self._frames.get(key)
-        if found is None:
-            if len(self._frames) >= _MOST_TABLES:
-                self._frames.clear()
-            found = self._frames[key] = _frame(array, self.layout)
-        return found
-
-    # ---- source blocks across the border
-
-    def gathering(self, tile: _Tile, source: _Frame) -> _Gathering:
-        key = (tile.start, tile.shape, source.strides, source.column)
-        found = self._gatherings.get(key)
-        if found is None:
-            if len(self._gatherings) >= _MOST_TABLES:
-                self._gatherings.clear()
-            found = self._gathering(tile, source)
-            if sum(table.nbytes for table in found.tables) <= _LARGEST_TABLES:
-                self._gatherings[key] = found
-        return found
-
-    def _gathering(self, tile: _Tile, source: _Frame) -> _Gathering:
-        """Find the offset of every row and of every sample in a row, or `FILL` outside the array."""
-        layout = self.layout
-        maps, first = [], 0
-        for axis, (start, size) in enumerate(zip(tile.start, tile.shape, strict=True)):
-            first = start - layout.origins[axis]
-            last = first + size + layout.sizes[axis] - 1
-            maps.append(index_map(self.problem.mode, layout.lengths[axis], first, last))
-        rows = np.zeros((), np.int64)
-        outside = np.zeros((), bool)
-        for positions, stride in zip(maps[:-1], source.strides, strict=True):
-            rows = np.add.outer(rows, positions * stride)
-            outside = np.logical_or.outer(outside, positions == OUTSIDE)
-        rows[outside] = FILL
-        columns = np.add.outer(maps[-1] * source.column, source.channels)
-        columns[maps[-1] == OUTSIDE] = FILL
-        inner = [0, 0]
-        if source.packed:
-            inner = [layout.step * min(max(edge - first, 0), len(maps[-1])) for edge in (0, layout.lengths[-1])]
-        rows, columns = np.ascontiguousarray(rows), np.ascontiguousarray(columns)
-        strides = [columns.size * self.problem.extended.itemsize]
-        for positions in reversed(maps[1:-1]):
-            strides.insert(0, strides[0] * len(positions))
-        return _Gathering(
-            size=strides[0] * len(maps[0]),
-            strides=tuple(strides),
-            arguments=(
-                self.fill.ctypes.data,
-                layout.step,
-                rows.ctypes.data,
-                rows.size,
-                columns.ctypes.data,
-                columns.size,
-                *inner,
-            ),
-            tables=(rows, columns),
-        )
-
     # ---- results on their way through scratch
 
-    def result(self, tile: _Tile, name: str) -> NDArray[Any]:
+    def result(self, tile: Tile, name: str) -> NDArray[Any]:
         *outer, columns = tile.shape
         shape = (*outer, columns * self.layout.step)
         size = math.prod(shape) * self.problem.written.itemsize
         return scratch.take(name, size)[0][:size].view(self.problem.written).reshape(shape)
 
-    def store(self, results: list[NDArray[Any]], out: NDArray[Any], tile: _Tile) -> None:
+    def store(self, results: list[NDArray[Any]], out: NDArray[Any], tile: Tile) -> None:
         """Put a result into its place, converting it to the dtype of `out`."""
         window = [
             slice(start - first, start - first + size)
@@ -283,56 +232,28 @@ class _Program:
                     total.real, total.imag = results
             place[...] = total.reshape(place.shape)
 
-    # ---- tiles
-
-    @lazy
-    def tiles(self) -> list[_Tile]:
-        """Tiles of an array whose samples the engine can read as they lie."""
-        layout = self.layout
-        outputs = math.prod(stop - start for start, stop in layout.regions) * layout.step
-        if self.plan.gathers or (outputs <= _SMALL and self.plan.candidates[0].seconds <= _QUICK):
-            return self._made(self._cut(layout.regions))
-        cuts = [
-            _segments(*layout.regions[axis], layout.origins[axis], layout.sizes[axis], layout.lengths[axis])
-            for axis in range(len(layout.regions))
-        ]
-        return self._made([tile for box in itertools.product(*cuts) for tile in self._cut(box)])
-
-    def _made(self, tiles: list[_Tile]) -> list[_Tile]:
-        """Make the code for some tiles here: later, all threads would begin by making it."""
-        if any(tile.inside for tile in tiles):
-            self.in_place  # noqa: B018
-        if not all(tile.inside for tile in tiles):
-            self.from_scratch, self.gather  # noqa: B018
-        return tiles
-
-    @lazy
-    def gathered_tiles(self) -> list[_Tile]:
-        """Tiles of an array of which every source block must be gathered."""
-        self.from_scratch, self.gather  # noqa: B018
-        return self._cut(self.layout.regions)
-
-    def _cut(self, box: Sequence[tuple[int, int]]) -> list[_Tile]:
-        """Cut a box into tiles of about the same size, none larger than planned."""
-        cuts = [_even(start, stop, most) for (start, stop), most in zip(box, self.plan.tile, strict=True)]
-        return [
-            _Tile(
-                tuple(start for start, _ in parts),
-                tuple(stop - start for start, stop in parts),
-                all(
-                    start >= origin and stop - 1 - origin + size <= length
-                    for (start, stop), origin, size, length in zip(
-                        parts, self.layout.origins, self.layout.sizes, self.layout.lengths, strict=True
-                    )
-                ),
-            )
-            for parts in itertools.product(*cuts)
-        ]
-
 
 _program = lru_cache(maxsize=256)(_Program)
 
 Plan.execute = staticmethod(execute)
+
+
+def _blocks(
+    problem: Problem, form: Form, engines: tuple[str, ...], source: np.dtype[Any], target: np.dtype[Any]
+) -> list[BlockFunction]:
+    """Prepare the engines of a form: a block function for each part of the taps."""
+    steps = [
+        [ENGINES[name].prepare(task) for task in tasks]
+        for name, tasks in zip(engines, problem.tasks(form, source, target), strict=True)
+    ]
+    if len(steps) == 1:
+        return steps[0]
+    passes = [(block, factor.taps.shape) for (block,), (factor,) in zip(steps, form.steps, strict=True)]
+    chain = Chain(passes, problem.layout.step * problem.number.itemsize, "steps")
+    if form.exact or source.kind != "f":
+        return [chain]
+    (whole,) = problem.tasks(problem.forms[0], source, target)[0]
+    return [Repaired(Checked(chain, whole), lambda: ENGINES["direct"].prepare(whole))]
 
 
 def _address(array: NDArray[Any]) -> int:
@@ -341,49 +262,3 @@ def _address(array: NDArray[Any]) -> int:
         return ctypes.addressof(ctypes.c_char.from_buffer(array))  # type: ignore[arg-type]
     except (TypeError, ValueError, BufferError):  # read-only, or not contiguous
         return array.ctypes.data
-
-
-def _offset(tile: _Tile, frame: _Frame, origin: tuple[int, ...]) -> int:
-    """Bytes from the first sample of an array to that of a tile whose start counts from `origin`."""
-    if tile.start == origin:
-        return 0
-    strides = (*frame.strides, frame.column)
-    return sum([(s - o) * stride for s, o, stride in zip(tile.start, origin, strides, strict=True)])
-
-
-def _even(start: int, stop: int, most: int) -> list[tuple[int, int]]:
-    """Cut an interval into parts of at most `most`, all about as long; multiples of eight where that is possible."""
-    count = max(1, -(-(stop - start) // most))
-    length = -(-(stop - start) // count)
-    length = min(-(-length // 8) * 8, max(most, 1))
-    return [(at, min(at + length, stop)) for at in range(start, stop, length)]
-
-
-def _segments(start: int, stop: int, origin: int, size: int, length: int) -> list[tuple[int, int]]:
-    """Cut an axis of outputs into what reaches across the border and what lies inside."""
-    first, last = max(start, origin), min(stop, length - size + 1 + origin)
-    if first > start:
-        first = max(first, min(start + _STRIP, stop))
-    if last < stop:
-        last = min(last, max(stop - _STRIP, start))
-    if first >= last:
-        return [(start, stop)]
-    parts = [(start, first), (first, last), (last, stop)]
-    return [part for part in parts if part[0] < part[1]]
-
-
-def _frame(array: NDArray[Any], layout: Layout) -> _Frame:
-    strides = array.strides[: layout.column]
-    offsets: NDArray[Any] = np.zeros((), np.int64)
-    trailing = list(zip(array.shape, array.strides, strict=True))[layout.column + 1 :]
-    item = array.itemsize
-    if array.dtype.kind == "c":
-        item //= 2
-        trailing.append((2, item))
-    for size, stride in trailing:
-        offsets = np.add.outer(offsets, stride * np.arange(size, dtype=np.int64))
-    channels = np.ascontiguousarray(offsets).ravel()
-    column = array.strides[layout.column]
-    side_by_side = np.array_equal(channels, item * np.arange(channels.size))
-    packed = side_by_side and column == item * channels.size
-    return _Frame(strides if layout.column else (0,), column, channels, packed)

@@ -1,6 +1,7 @@
 """Block functions for sums of outer products: a pass along each axis, from scratch to scratch.
 
-The last two axes are one function of machine code (see `passes`); axes before them come first, one term after the other.
+The last two axes are one function of machine code (see `passes`); axes before them come first, one term after the
+other.
 """
 
 from __future__ import annotations

@@ -86,15 +86,15 @@ class Fourier:
         return Bank(taps, task, self.prepare)
 
 
-def _tiling(task: Task) -> Tiling | None:
+def _tiling(task: Task, many: bool = False) -> Tiling | None:
     # Repairs count in double precision, so that the kernel must fit into a plane of doubles too.
     if choose_tiling(task.extents, task.taps.shape, task.step, 8) is None:
         return None
-    return choose_tiling(task.extents, task.taps.shape, task.step, task.taps.itemsize)
+    return choose_tiling(task.extents, task.taps.shape, task.step, task.taps.itemsize, many)
 
 
-def _accepted(task: Task) -> Tiling:
-    tiling = _tiling(task)
+def _accepted(task: Task, many: bool = False) -> Tiling:
+    tiling = _tiling(task, many)
     if tiling is None:
         raise ValueError("the engine does not accept this task")
     return tiling
@@ -118,7 +118,7 @@ class _Blocks:
         self._task = task
         self._code = code
         self._together = together
-        self.plane = Plane(_accepted(task), task.taps.dtype, target)
+        self.plane = Plane(_accepted(task, many=together == 1), task.taps.dtype, target)
         self._transfer = (
             _address(_loader(sample(task.source), number, task.step, target)),
             _address(_storer(sample(task.target), number, task.step, target)),
@@ -215,6 +215,8 @@ class Bank:
         pairs = zip(spectra[0::2], spectra[1::2], strict=True)
         self._spectra = aligned(np.stack([self._blocks.plane.laid_out(one + 1j * two) for one, two in pairs]))
         self._numbers = np.array(numbers, task.taps.dtype)
+        #: Shape of the blocks with which it is at its best; items stand alone here, so that they need not pair.
+        self.tile = block_shape(self._blocks.plane.tiling, task.extents, step=2)
 
     def __call__(
         self,
@@ -250,8 +252,11 @@ class _Repair:
 
 
 def _spectrum(taps: NDArray[np.floating], plane: Plane) -> tuple[int, NDArray[np.complex128]]:
-    """Exponent of the power of two that taps are divided by, so that nothing over- or underflows, and the spectrum."""
-    exponent = int(np.clip(np.frexp(float(np.abs(taps).max()))[1], -100, 100))
+    """Return the spectrum, and the exponent of the power of two that was taken out of the taps.
+
+    Then their sum is about one, so that nothing over- or underflows and two kernels of a bank are of one magnitude.
+    """
+    exponent = int(np.clip(np.frexp(np.abs(taps).sum(dtype=np.float64))[1], -100, 100))
     shape = [1 if axis is None else taps.shape[axis] for axis in plane.tiling.axes]
     return exponent, plane.spectrum(np.ldexp(taps.astype(np.float64), -exponent).reshape(shape))
 

@@ -120,8 +120,7 @@ def _strides(task: Task, plane: Plane, block: Block) -> NDArray[np.int64]:
 def view(
     address: int, shape: tuple[int, ...], strides: tuple[int, ...], step: int, dtype: np.dtype[Any]
 ) -> NDArray[Any]:
-    """One channel of a block as an array, given the address of its first sample."""
-
+    """Return one channel of a block as an array, given the address of its first sample."""
     return np.asarray(_Memory(address, shape, (*strides, step * dtype.itemsize), dtype))
 
 

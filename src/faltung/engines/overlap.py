@@ -21,7 +21,7 @@ LINE_BYTES = 64
 #: Rows come in groups of as many as a vector has lanes, and columns in whole vectors: of at most 16 lanes.
 LANES = 16
 #: The transform's sizes.
-SIZES = sorted(2**a * 3**b for a in range(2, 19) for b in range(3))
+SIZES: list[int] = sorted(2**a * 3**b for a in range(2, 19) for b in range(3))
 #: Bytes of the largest plane: scratch keeps no buffer of more than four megabytes.
 LARGEST_PLANE = 4_000_000
 
@@ -30,8 +30,10 @@ LARGEST_PLANE = 4_000_000
 OVERHEAD = 6.0
 #: Cost of the factors between the rows and columns of a long line, in the same unit.
 TWISTING = 3.0
-#: Bytes of a plane that the second-level cache keeps beside a spectrum, and how much slower larger planes are.
-CACHED, BEYOND = 1 << 19, 1.15
+#: Bytes of a plane that stays in the second-level cache, and how much slower each doubling beyond makes it.
+CACHED, SLOWER = 1 << 19, 0.05
+#: The same where the spectra of many kernels go through that cache too.
+CACHED_BY_MANY, SLOWER_BY_MANY = 1 << 17, 0.17
 #: Points in the planes of a block that make it worth handing over, and blocks that keep all workers busy to the end.
 BLOCK_POINTS, BLOCKS = 1 << 17, 32
 
@@ -84,19 +86,22 @@ class Tiling:
         """Tiles that cover so many outputs, along each axis."""
         return tuple(-(-extent // size) for extent, size in zip(extents, self.outputs, strict=True))
 
-    def seconds(self, extents: tuple[int, ...], step: int, itemsize: int) -> float:
-        """Cost of so many outputs, in an arbitrary unit of time."""
+    def seconds(self, extents: tuple[int, ...], step: int, itemsize: int, many: bool) -> float:
+        """Cost of so many outputs, under many kernels or one, in an arbitrary unit of time."""
         pairs = -(-math.prod(self.counts(extents)) * step // 2)
         stages = math.log2(self.size) + OVERHEAD + (TWISTING if self.kind == "line" else 0)
-        slower = BEYOND if 2 * itemsize * self.points > CACHED else 1.0
-        return pairs * self.points * stages * slower
+        cached, slower = (CACHED_BY_MANY, SLOWER_BY_MANY) if many else (CACHED, SLOWER)
+        doublings = max(0.0, math.log2(2 * itemsize * self.points / cached))
+        return pairs * self.points * stages * (1 + slower * doublings)
 
 
 @lru_cache(maxsize=256)
-def choose_tiling(extents: tuple[int, ...], kernel: tuple[int, ...], step: int, itemsize: int) -> Tiling | None:
-    """Return the cheapest tiling, or None where no plane is large enough for the kernel."""
+def choose_tiling(
+    extents: tuple[int, ...], kernel: tuple[int, ...], step: int, itemsize: int, many: bool = False
+) -> Tiling | None:
+    """Return the cheapest tiling for one kernel or many, or None where no plane is large enough for a kernel."""
     tilings = (tiling for tiling in _tilings(extents, kernel) if tiling.bytes(itemsize) <= LARGEST_PLANE)
-    return min(tilings, key=lambda tiling: tiling.seconds(extents, step, itemsize), default=None)
+    return min(tilings, key=lambda tiling: tiling.seconds(extents, step, itemsize, many), default=None)
 
 
 def _tilings(extents: tuple[int, ...], kernel: tuple[int, ...]) -> Iterator[Tiling]:
@@ -138,8 +143,8 @@ def _sizes(extent: int, kernel: int, multiple: int) -> list[tuple[int, int]]:
 
 def _near_root(points: int) -> int:
     """Return the largest number of rows, at most the root, for which rows and columns fill vectors."""
-    rows = [size for size in SIZES if size * size <= points and points % size == 0 and size % LANES == 0]
-    return max(size for size in rows if points // size % LANES == 0)
+    rows = [size for size in SIZES if size % LANES == 0 and points % (size * LANES) == 0]
+    return max(size for size in rows if size * size <= points)
 
 
 def spread(extent: int, most: int) -> list[tuple[int, int]]:

@@ -215,7 +215,7 @@ class _Writer:
         f.loop(first, "%width", lanes, one_group)
 
     def filtered(self, source: Value) -> list[Value]:
-        """Sums over the terms for one group of outputs; channels interleave, so each is a block of its own."""
+        """Emit the sums over the terms for one group of outputs; channels interleave, so each is a block of its own."""
         f, what, lanes = self.f, self.what, self.lanes
         assert what.across is not None
         first_tap = sum(map(_coefficients, what.down or ()))
@@ -252,7 +252,7 @@ class _Writer:
         fill_sums(f, sample, place, count, width, what.number, self.lanes, stride)
 
     def collected(self, start: Value) -> list[Value]:
-        """Running sums of one group of outputs."""
+        """Load the running sums of one group of outputs."""
         f = self.f
         place = f.at("%sums", f.multiply(start, self.position))
         return [

@@ -156,7 +156,7 @@ def pairs(number: str) -> Function:
 
 
 def bank(number: str) -> Function:
-    """Write ``bank``: an even number of kernels, two by two, over items one by one.
+    """Write ``bank``: several kernels, two by two, over items one by one.
 
     The spectrum of two kernels is the first one's plus i times the second one's: the real and the imaginary part of
     what is transformed back are the results of one and of the other. `targets` holds the addresses of the results.
@@ -174,11 +174,12 @@ def bank(number: str) -> Function:
             block.transform("synthesise", index, spectrum)
             for part, plane in enumerate(("%plane", block.imaginary)):
                 kernel = f.add(f.multiply(pair, 2), part)
-                target = f.value(f"inttoptr i64 {f.entry('%targets', kernel)} to ptr")
-                numbers = f.at("%numbers", f.multiply(kernel, three))
-                block.note(index, block.store(plane, target, block.item(index, 0), numbers, negative))
+                with f.when(f.value(f"icmp slt i64 {kernel}, %kernels")):
+                    target = f.value(f"inttoptr i64 {f.entry('%targets', kernel)} to ptr")
+                    numbers = f.at("%numbers", f.multiply(kernel, three))
+                    block.note(index, block.store(plane, target, block.item(index, 0), numbers, negative))
 
-        each(f, f.value("udiv i64 %kernels, 2"), two_kernels)
+        each(f, f.value(f"udiv i64 {f.add('%kernels', 1)}, 2"), two_kernels)
 
     each(f, "%count", one_item)
     block.give_back()

@@ -1,8 +1,8 @@
 """What makes a fast way exact: blocks in which it went wrong are computed again.
 
-Code that also multiplies zero taps, or that adds up terms which cancel, turns an infinity into NaN where the definition
-does not. Such code says when a block has an output that is not finite; only then is the block computed once more, over
-the non-zero taps alone.
+Code that also multiplies zero taps, or that adds up terms which cancel, turns an infinity into NaN where the
+definition does not. Such code says when a block has an output that is not finite; only then is the block computed once
+more, over the non-zero taps alone.
 """
 
 from __future__ import annotations

@@ -52,7 +52,8 @@ class Spoiled:
         exponent = int(np.frexp(np.abs(samples).max())[1])
         result = _apply(calm, np.ldexp(samples, -exponent), self._task.taps.shape)
         with np.errstate(over="ignore", under="ignore"):
-            return np.ldexp(result, exponent + taps)
+            restored: NDArray[np.floating] = np.ldexp(result, exponent + taps)
+        return restored
 
     @lazy
     def _calm(self) -> tuple[int, BlockFunction]:

@@ -1,4 +1,4 @@
-"""How large is a block of passes at its best, and how much of it is computed for its neighbours?"""
+"""How large a block of passes is at its best, and how much of it is computed for its neighbours."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ __all__ = ["halo", "outer_axes", "strips"]
 
 
 def outer_axes(task: Task) -> int:
-    """Number of axes before rows and columns that the kernel extends over."""
+    """Count the axes before rows and columns that the kernel extends over."""
     return sum(size > 1 for size in task.taps.shape[:-2])
 
 
 def strips(task: Task, rows: int, between: float) -> tuple[int, ...]:
-    """Shape of a block of some rows, as wide as `between` bytes for a row of what lies between the passes allow."""
+    """Return the shape of a block of some rows, as wide as `between` bytes for a row of what lies between the passes allow."""
     room = max(
         int(between / (task.step * task.taps.dtype.itemsize)) - task.taps.shape[-1], 2 * task.taps.shape[-1], 64
     )
@@ -26,5 +26,5 @@ def strips(task: Task, rows: int, between: float) -> tuple[int, ...]:
 
 
 def halo(task: Task, tile: tuple[int, ...]) -> float:
-    """Outputs of the passes before the last, over those of the last: a tile also needs those beside it."""
+    """Return the outputs of the passes before the last over those of the last: a tile also needs those beside it."""
     return 1.0 + (task.taps.shape[-1] - 1) / max(tile[-1], 1)

@@ -23,7 +23,7 @@ from faltung.kernels.taps import TapArray, convolve_taps
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Factor", "Form", "forms"]
+__all__ = ["Factor", "Form", "cropped", "forms"]
 
 #: Most outer products that a kernel is taken apart into.
 MOST_TERMS = 8
@@ -82,7 +82,7 @@ def forms(kernel: Kernel, given: Kernel, axes: Sequence[int], ndim: int, eps: fl
     eps : float
         Relative rounding of the number computed with.
     """
-    taps = _cropped(given, kernel)
+    taps = cropped(given, kernel)
     parts = (kernel.real, kernel.imag) if kernel.dtype.kind == "c" else (kernel,)
     values = (taps.real, taps.imag)[: len(parts)]
     whole = Form(
@@ -95,7 +95,7 @@ def forms(kernel: Kernel, given: Kernel, axes: Sequence[int], ndim: int, eps: fl
 
 
 def _in_turn(product: Sequence[Kernel], axes: Sequence[int], ndim: int, eps: float) -> Form:
-    """Passes in turn, the cheap ones first: what comes early is computed for the halo of what comes late."""
+    """Make passes in turn, the cheap ones first: what comes early is computed for the halo of what comes late."""
     steps = [_factor(factor, factor.taps, factor, axes, ndim, eps) for factor in product]
     steps.sort(key=_cost)
     carried = 1.0
@@ -134,7 +134,7 @@ def _line_cost(line: Line) -> float:
     return 4.0 if line.window > 4 else float(np.count_nonzero(line.taps))
 
 
-def _cropped(given: Kernel, kernel: Kernel) -> TapArray:
+def cropped(given: Kernel, kernel: Kernel) -> TapArray:
     """Taps of a kernel in the support of a simplified one, outside of which they are zero."""
     if given.shape == kernel.shape and given.origin == kernel.origin:
         return given.taps
@@ -149,7 +149,7 @@ def _cropped(given: Kernel, kernel: Kernel) -> TapArray:
 
 
 def _factor(part: Kernel, taps: TapArray, whole: Kernel, axes: Sequence[int], ndim: int, eps: float) -> Factor:
-    """Put real taps into the axes of the layout, and take them apart; `part` is the expression, in the support of `whole`."""
+    """Put real taps into the axes of the layout, and take them apart as their expression `part` says."""
     sizes = [1] * ndim
     for axis, size in zip(axes, whole.shape, strict=True):
         sizes[axis] = size

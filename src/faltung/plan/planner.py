@@ -81,6 +81,8 @@ class Plan:
         What `error` is relative to.
     memory : int
         Bytes of scratch for each worker, about.
+    weight_engines : tuple of str
+        What the weights of samples are correlated with, where samples may be missing.
 
     Examples
     --------
@@ -100,11 +102,12 @@ class Plan:
     error: float
     pointwise: bool
     memory: int
+    weight_engines: tuple[str, ...] = ()
 
     #: How a plan is carried out; the module that executes plans stands one rung higher and puts itself here.
-    execute: ClassVar[Callable[[Plan, Any, Any, int | None], NDArray[Any]]]
+    execute: ClassVar[Callable[[Plan, Any, Any, int | None, Any], NDArray[Any]]]
 
-    def __call__(self, x: Any, out: Any = None, workers: int | None = None) -> NDArray[Any]:
+    def __call__(self, x: Any, out: Any = None, workers: int | None = None, mask: Any = None) -> NDArray[Any]:
         """Carry out the plan on an array of the planned shape and dtype.
 
         Parameters
@@ -115,13 +118,15 @@ class Plan:
             Where to put the result.
         workers : int, optional
             Number of threads.
+        mask : array_like, optional
+            Which samples are there, if the plan was made with a mask.
 
         Returns
         -------
         ndarray
             The result, which is `out` if that was given.
         """
-        return Plan.execute(self, x, out, workers)
+        return Plan.execute(self, x, out, workers, mask)
 
     @property
     def engine(self) -> str:
@@ -133,7 +138,7 @@ class Plan:
         return describe(self)
 
 
-def make_plan(problem: Problem, method: str, accuracy: str, machine: Machine) -> Plan:
+def make_plan(problem: Problem, method: str, machine: Machine) -> Plan:
     """Choose the way with the least predicted time, or take the one asked for.
 
     Raises
@@ -143,14 +148,15 @@ def make_plan(problem: Problem, method: str, accuracy: str, machine: Machine) ->
     """
     if method not in METHODS:
         raise ArgumentError("method", f"one of {', '.join(map(repr, METHODS))}", repr(method))
-    options = sorted(_options(problem, accuracy, machine), key=lambda option: option.candidate.seconds)
+    options = sorted(_options(problem, machine), key=lambda option: option.candidate.seconds)
     chosen = options[0]
     if method != "auto":
         chosen = next(option for option in options if option.candidate.method == method)
         if chosen.candidate.reason:
             expected = "an engine that can do this"
             raise ArgumentError("method", expected, repr(method), f"It cannot: {chosen.candidate.reason}.")
-    return _plan(problem, chosen, [option.candidate for option in options if option is not chosen])
+    others = [option.candidate for option in options if option is not chosen]
+    return _plan(problem, chosen, others, _weight_engines(problem, chosen, machine))
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,14 +169,14 @@ class _Option:
     work: Work = field(default_factory=Work)
 
 
-def _options(problem: Problem, accuracy: str, machine: Machine) -> Iterable[_Option]:
+def _options(problem: Problem, machine: Machine) -> Iterable[_Option]:
     """Every way there is, those that are impossible with the reason why."""
     source = problem.stored if problem.readable else problem.extended
     for number, form in enumerate(problem.forms):
-        steps = problem.tasks(form, source)
+        steps = problem.tasks(form, source, problem.written)
         if number == 0:
             for name in ENGINES:
-                yield _option(problem, name, (name,), number, steps, accuracy, machine)
+                yield _option(problem, name, (name,), number, steps, machine)
             continue
         engines = tuple(
             min(
@@ -179,9 +185,14 @@ def _options(problem: Problem, accuracy: str, machine: Machine) -> Iterable[_Opt
             )
             for step in steps
         )
-        yield _option(problem, "passes", engines, number, steps, accuracy, machine)
+        yield _option(problem, "passes", engines, number, steps, machine)
     if len(problem.forms) == 1:
         yield _Option(Candidate("passes", (), math.inf, "the kernel is not a product of several"))
+
+
+def _cheapest(task: Task, machine: Machine) -> str:
+    able = [name for name, engine in ENGINES.items() if not engine.accepts(task)]
+    return min(able, key=lambda name: seconds(ENGINES[name].work(task), task.taps.dtype, machine))
 
 
 def _option(
@@ -190,7 +201,6 @@ def _option(
     engines: tuple[str, ...],
     form: int,
     steps: list[list[Task]],
-    accuracy: str,
     machine: Machine,
 ) -> _Option:
     pairs = [(ENGINES[name], task) for name, tasks in zip(engines, steps, strict=True) for task in tasks]
@@ -198,9 +208,11 @@ def _option(
     if reason:
         return _Option(Candidate(method, engines, math.inf, reason))
     work = _total([engine.work(task) for engine, task in pairs], problem.forms[form])
-    tiles = math.prod(-(-extent // max(most, 1)) for extent, most in zip(pairs[0][1].extents, _tile(pairs), strict=True))
+    tiles = math.prod(
+        -(-extent // max(most, 1)) for extent, most in zip(pairs[0][1].extents, _tile(pairs), strict=True)
+    )
     work = replace(work, calls=work.calls + len(pairs) * tiles)
-    if accuracy == "pointwise" and not work.pointwise:
+    if problem.accuracy == "pointwise" and not work.pointwise:
         reason = "its rounding errors are not bounded point by point"
         return _Option(Candidate(method, engines, math.inf, reason))
     predicted = seconds(work, problem.number, machine)
@@ -224,7 +236,15 @@ def _total(works: list[Work], form: Form) -> Work:
     )
 
 
-def _plan(problem: Problem, chosen: _Option, others: list[Candidate]) -> Plan:
+def _weight_engines(problem: Problem, chosen: _Option, machine: Machine) -> tuple[str, ...]:
+    """Choose what weights are correlated with: the same as samples where the taps are the same."""
+    form = problem.weights(chosen.form) if problem.weighted else None
+    if form is None or form is problem.forms[chosen.form]:
+        return chosen.candidate.engines
+    return (_cheapest(problem.tasks(form, problem.number, problem.number)[0][0], machine),)
+
+
+def _plan(problem: Problem, chosen: _Option, others: list[Candidate], weight_engines: tuple[str, ...]) -> Plan:
     engines = [ENGINES[name] for name in chosen.candidate.engines]
     pairs = [(engine, step[0]) for engine, step in zip(engines, chosen.steps, strict=True)]
     tile = _tile(pairs)
@@ -246,6 +266,7 @@ def _plan(problem: Problem, chosen: _Option, others: list[Candidate]) -> Plan:
         error=(1 + chosen.work.roundings * unit) * (1 + _rounding_stored(problem)) - 1,
         pointwise=chosen.work.pointwise,
         memory=int(halo * problem.layout.step * problem.extended.itemsize + chosen.work.scratch),
+        weight_engines=weight_engines,
     )
 
 

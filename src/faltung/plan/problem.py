@@ -16,10 +16,10 @@ import numpy as np
 from faltung.arrays import computed_dtype
 from faltung.engines.base import Task
 from faltung.errors import ArgumentError
-from faltung.kernels import Kernel
+from faltung.kernels import Kernel, Taps
 from faltung.kernels.rewrite import Simplified, simplify
 from faltung.lazy import lazy
-from faltung.plan.forms import Form, forms
+from faltung.plan.forms import Form, cropped, forms
 
 if TYPE_CHECKING:
     pass
@@ -78,6 +78,12 @@ class Problem:
         For each axis of the kernel: the positions of the array for which there is an output.
     result : dtype
         What the result is stored as.
+    accuracy : {'norm', 'pointwise'}
+        What rounding errors are to be small beside: the largest outputs, or each.
+    skips_nan : bool
+        Whether NaN is a sample that is missing.
+    masked : bool
+        Whether a mask says which samples are missing.
     """
 
     shape: tuple[int, ...]
@@ -89,6 +95,9 @@ class Problem:
     cval: complex
     regions: tuple[tuple[int, int], ...]
     result: np.dtype[Any]
+    accuracy: str = "norm"
+    skips_nan: bool = False
+    masked: bool = False
 
     @lazy
     def given(self) -> Kernel:
@@ -178,14 +187,29 @@ class Problem:
     @lazy
     def forms(self) -> tuple[Form, ...]:
         """Ways to write the kernel in the axes of the layout: in one step first, then as passes in turn."""
-        inserted = 1 if self.layout.column == 0 else 0
-        axes = [axis + inserted for axis in self.axes]
-        found = forms(self.correlated, self.given, axes, len(self.layout.lengths), float(np.finfo(self.number).eps))
+        found = forms(self.correlated, self.given, *self._places)
         self._check_range(found[0])
         return found
 
-    def tasks(self, form: Form, source: np.dtype[Any]) -> list[list[Task]]:
-        """Return what the engines are asked to do: for each step a task, or two, given what the source blocks hold."""
+    @property
+    def weighted(self) -> bool:
+        """Whether samples may be missing, so that results are divided by the weight of those that are there."""
+        return self.skips_nan or self.masked
+
+    @lazy
+    def magnitudes(self) -> Form:
+        """How the magnitudes of the taps are written, with which weights are correlated."""
+        kernel = Taps(np.abs(cropped(self.given, self.correlated)), self.correlated.origin)
+        return forms(kernel, kernel, *self._places)[0]
+
+    def weights(self, form: int) -> Form:
+        """Return the form in which weights are correlated where samples are in the given one."""
+        chosen = self.forms[form]
+        alike = all((factor.taps >= 0).all() for step in chosen.steps for factor in step)
+        return chosen if alike and self.correlated.dtype.kind != "c" else self.magnitudes
+
+    def tasks(self, form: Form, source: np.dtype[Any], target: np.dtype[Any]) -> list[list[Task]]:
+        """Return what engines are asked to do: for each step a task, or two, given what the blocks hold."""
         extents = tuple(stop - start for start, stop in self.layout.regions)
         streamed = math.prod(self.result_shape) * self.written.itemsize >= STREAMED_BYTES
         last = len(form.steps) - 1
@@ -196,7 +220,7 @@ class Problem:
                     terms=factor.terms,
                     step=self.layout.step,
                     source=source if number == 0 else self.number,
-                    target=self.written if number == last else self.number,
+                    target=target if number == last else self.number,
                     extents=extents,
                     streamed=streamed and number == last,
                 )
@@ -204,6 +228,13 @@ class Problem:
             ]
             for number, step in enumerate(form.steps)
         ]
+
+    @lazy
+    def _places(self) -> tuple[list[int], int, float]:
+        """The axis of the layout for each of the kernel, the number of axes, and the rounding computed with."""
+        inserted = 1 if self.layout.column == 0 else 0
+        axes = [axis + inserted for axis in self.axes]
+        return axes, len(self.layout.lengths), float(np.finfo(self.number).eps)
 
     def _check_range(self, form: Form) -> None:
         with np.errstate(over="ignore"):

@@ -1,0 +1,150 @@
+"""Machine code for normalised convolution: missing samples are taken out before, and weighed out after.
+
+A block with samples x of which some are missing becomes x m and m, where m is 1 for a sample and 0 where it is
+missing. With y = k * (x m) and w = abs(k) * m the result is y sum(abs(k)) / w: what is missing has dropped out, and
+the taps on the others weigh as much more.
+
+Reference: Knutsson and Westin, "Normalized and differential convolution", CVPR 1993.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+
+from faltung.jit.compile import compile_function, ctypes_of
+from faltung.jit.ir import Function, Value, module, vector
+from faltung.jit.samples import Sample, load, sample, splat, store
+from faltung.jit.target import Target
+
+__all__ = ["join_function", "split_function"]
+
+_SPLIT = {
+    "samples": "ptr noalias",  # one after the other; those that are missing become zero
+    "mask": "ptr noalias readonly",  # a byte for each, zero where it is missing; not read unless the code is for it
+    "weights": "ptr noalias",  # a number for each: one, or zero where it is missing
+    "count": "i64",  # a multiple of the step
+}
+_JOIN = {
+    "values": "ptr noalias readonly",  # rows one after the other, without gaps
+    "weights": "ptr noalias readonly",  # in the same order
+    "constants": "ptr noalias readonly",  # what all weights add up to, and the largest weight that is none
+    "target": "ptr noalias",
+    "rows": "ptr noalias readonly",  # byte offset of each row in the target
+    "height": "i64",
+    "width": "i64",
+}
+
+
+@cache
+def split_function(
+    source: np.dtype, number: np.dtype, together: int, skips_nan: bool, masked: bool, target: Target
+) -> Callable[..., int]:
+    """Compile (or find) the function that takes missing samples out of a block; it returns 1 if there was one.
+
+    Parameters
+    ----------
+    source, number : dtype
+        What the block holds, and what the weights are written as.
+    together : int
+        Samples that are missing all at once: 2 for complex numbers, else 1.
+    skips_nan, masked : bool
+        Whether NaN is missing, and whether there is a mask.
+    target : Target
+        The processor.
+    """
+    f = Function("split", _SPLIT)
+    what, weight, flag = sample(source), sample(number), Sample("u", 1)
+    type_ = "float" if number == np.float32 else "double"
+    f.do("%status = alloca i32")
+    f.do("store i32 0, ptr %status")
+
+    def block(index: Value, lanes: int) -> None:
+        there = f.at("%samples", f.multiply(index, what.bytes))
+        raw = f.value(f"load {vector(what.type, lanes)}, ptr {there}, align 1")
+        present = splat(f, "true", "i1", lanes)
+        bits = vector("i1", lanes)
+        if masked:
+            chosen = load(f, f.at("%mask", index), flag, "float", lanes)
+            present = f.value(f"fcmp une {vector('float', lanes)} {chosen}, {splat(f, '0.0', 'float', lanes)}")
+        if skips_nan and what.kind == "f":
+            value = load(f, there, what, type_, lanes)
+            present = f.value(f"and {bits} {present}, {f.value(f'fcmp ord {vector(type_, lanes)} {value}, {value}')}")
+            if together == 2:
+                swapped = ", ".join(f"i32 {k ^ 1}" for k in range(lanes))
+                other = f.value(f"shufflevector {bits} {present}, {bits} {present}, <{lanes} x i32> <{swapped}>")
+                present = f.value(f"and {bits} {present}, {other}")
+        zero = "zeroinitializer" if lanes > 1 else ("0" if what.type.startswith("i") else "0.0")
+        kept = f.value(
+            f"select {bits} {present}, {vector(what.type, lanes)} {raw}, {vector(what.type, lanes)} {zero}"
+        )
+        f.do(f"store {vector(what.type, lanes)} {kept}, ptr {there}, align 1")
+        weights = f.value(f"uitofp {bits} {present} to {vector(type_, lanes)}")
+        store(f, type_, weights, f.at("%weights", f.multiply(index, weight.bytes)), weight, lanes)
+        if lanes == 1:
+            missing = f.value(f"xor i1 {present}, true")
+        else:
+            packed = f.value(f"bitcast {bits} {present} to i{lanes}")
+            missing = f.value(f"icmp ne i{lanes} {packed}, -1")
+        with f.when(missing):
+            f.do("store i32 1, ptr %status")
+
+    def whole(index: Value, _: list[Value]) -> list[Value]:
+        block(index, lanes)
+        return []
+
+    def rest(index: Value, _: list[Value]) -> list[Value]:
+        block(index, together)
+        return []
+
+    lanes = target.lanes(type_)
+    done = f.multiply(f.value(f"udiv i64 %count, {lanes}"), lanes)
+    f.loop(0, done, lanes, whole)
+    f.loop(done, "%count", together, rest)
+    f.do(f"ret i32 {f.value('load i32, ptr %status')}")
+    return compile_function(module(f), "split", ctypes_of(_SPLIT), target)
+
+
+@cache
+def join_function(number: np.dtype, result: np.dtype, target: Target) -> Callable[..., int]:
+    """Compile (or find) the function that divides values by their weights; NaN where nothing has weight."""
+    f = Function("join", _JOIN)
+    what, stored = sample(number), sample(result)
+    type_ = "float" if number == np.float32 else "double"
+    lanes = target.lanes(type_)
+    total, least = (f.value(f"load {type_}, ptr {f.at('%constants', k * what.bytes)}, align 1") for k in range(2))
+
+    def row(index: Value, _: list[Value]) -> list[Value]:
+        first = f.multiply(f.multiply(index, "%width"), what.bytes)
+        there = f.at("%target", f.entry("%rows", index))
+
+        def block(column: Value, count: int) -> None:
+            kind = vector(type_, count)
+            place = f.add(first, f.multiply(column, what.bytes))
+            value = load(f, f.at("%values", place), what, type_, count)
+            weight = load(f, f.at("%weights", place), what, type_, count)
+            scale = f.value(f"fdiv {kind} {splat(f, total, type_, count)}, {weight}")
+            weighed = f.value(f"fmul {kind} {value}, {scale}")
+            enough = f.value(f"fcmp ogt {kind} {weight}, {splat(f, least, type_, count)}")
+            nan = splat(f, "0x7FF8000000000000", type_, count)
+            chosen = f.value(f"select {vector('i1', count)} {enough}, {kind} {weighed}, {kind} {nan}")
+            store(f, type_, chosen, f.at(there, f.multiply(column, stored.bytes)), stored, count)
+
+        def whole(column: Value, _: list[Value]) -> list[Value]:
+            block(column, lanes)
+            return []
+
+        def rest(column: Value, _: list[Value]) -> list[Value]:
+            block(column, 1)
+            return []
+
+        done = f.multiply(f.value(f"udiv i64 %width, {lanes}"), lanes)
+        f.loop(0, done, lanes, whole)
+        f.loop(done, "%width", 1, rest)
+        return []
+
+    f.loop(0, "%height", 1, row)
+    f.do("ret i32 0")
+    return compile_function(module(f), "join", ctypes_of(_JOIN), target)

@@ -1,0 +1,172 @@
+"""Where does a tile find its samples? In the array, or in scratch where they are gathered across the border."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from faltung import scratch
+from faltung.boundary import OUTSIDE, index_map
+from faltung.engines.gather import FILL, gather_function
+from faltung.jit.target import host
+from faltung.lazy import lazy
+from faltung.plan.problem import Layout
+from faltung.tiling import Tile
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["Frame", "Gatherer", "frame_of", "offset"]
+
+#: Most tiles whose tables are kept from call to call.
+MOST_TABLES = 64
+#: Bytes of the largest tables that are kept.
+LARGEST_TABLES = 1 << 16
+
+
+@dataclass(frozen=True)
+class Frame:
+    """How an array lies in memory, in the axes of a layout.
+
+    Parameters
+    ----------
+    strides : tuple of int
+        Bytes between neighbours along slices and row.
+    column : int
+        The same along the column axis.
+    channels : ndarray
+        Byte offset of each channel.
+    packed : bool
+        Whether the samples of a row lie side by side.
+    """
+
+    strides: tuple[int, ...]
+    column: int
+    channels: NDArray[np.int64]
+    packed: bool
+
+
+@dataclass(frozen=True)
+class _Gathering:
+    """How the source block of a tile is collected in scratch."""
+
+    size: int  # bytes of scratch
+    strides: tuple[int, ...]  # of the block there
+    arguments: tuple[int, ...]  # of the gather function, from the fill value on
+    tables: tuple[NDArray[Any], ...]  # keeps alive what the arguments point to
+
+
+class Gatherer:
+    """Collects the source blocks of tiles in scratch, extended across the border.
+
+    Parameters
+    ----------
+    layout : Layout
+        The axes, and the support of the kernel.
+    mode : str
+        What lies outside.
+    fill : ndarray
+        One position of what stands there for ``constant``, in the dtype that is gathered into.
+    stored : dtype
+        What the array holds.
+    name : str
+        Of the scratch.
+    """
+
+    def __init__(self, layout: Layout, mode: str, fill: NDArray[Any], stored: np.dtype[Any], name: str) -> None:
+        self._layout = layout
+        self._mode = mode
+        self._fill = fill
+        self._stored = stored
+        self._name = name
+        self._found: dict[tuple[Any, ...], _Gathering] = {}
+
+    @lazy
+    def code(self) -> Any:
+        """The machine code that gathers."""
+        return gather_function(self._stored, self._fill.dtype, host())
+
+    def __call__(
+        self, tile: Tile, source: Frame, address: int, room: float = 0.0
+    ) -> tuple[Any, int, tuple[int, ...], int]:
+        """Gather the source block of a tile: the scratch it is in, its address, its strides and its size in bytes.
+
+        Behind the block there is `room` for more, as a multiple of its size.
+        """
+        key = (tile.start, tile.shape, source.strides, source.column)
+        found = self._found.get(key)
+        if found is None:
+            if len(self._found) >= MOST_TABLES:
+                self._found.clear()
+            found = self._gathering(tile, source)
+            if sum(table.nbytes for table in found.tables) <= LARGEST_TABLES:
+                self._found[key] = found
+        buffer, block = scratch.take(self._name, int(found.size * (1 + room)))
+        self.code(address, block, *found.arguments)
+        return buffer, block, found.strides, found.size
+
+    def _gathering(self, tile: Tile, source: Frame) -> _Gathering:
+        """Find the offset of every row and of every sample in a row, or `FILL` outside the array."""
+        layout = self._layout
+        maps, first = [], 0
+        for axis, (start, size) in enumerate(zip(tile.start, tile.shape, strict=True)):
+            first = start - layout.origins[axis]
+            last = first + size + layout.sizes[axis] - 1
+            maps.append(index_map(self._mode, layout.lengths[axis], first, last))
+        rows = np.zeros((), np.int64)
+        outside = np.zeros((), bool)
+        for positions, stride in zip(maps[:-1], source.strides, strict=True):
+            rows = np.add.outer(rows, positions * stride)
+            outside = np.logical_or.outer(outside, positions == OUTSIDE)
+        rows[outside] = FILL
+        columns = np.add.outer(maps[-1] * source.column, source.channels)
+        columns[maps[-1] == OUTSIDE] = FILL
+        inner = [0, 0]
+        if source.packed:
+            inner = [layout.step * min(max(edge - first, 0), len(maps[-1])) for edge in (0, layout.lengths[-1])]
+        rows, columns = np.ascontiguousarray(rows), np.ascontiguousarray(columns)
+        strides = [columns.size * self._fill.itemsize]
+        for positions in reversed(maps[1:-1]):
+            strides.insert(0, strides[0] * len(positions))
+        return _Gathering(
+            size=strides[0] * len(maps[0]),
+            strides=tuple(strides),
+            arguments=(
+                self._fill.ctypes.data,
+                layout.step,
+                rows.ctypes.data,
+                rows.size,
+                columns.ctypes.data,
+                columns.size,
+                *inner,
+            ),
+            tables=(rows, columns),
+        )
+
+
+def offset(tile: Tile, frame: Frame, origin: tuple[int, ...]) -> int:
+    """Bytes from the first sample of an array to that of a tile whose start counts from `origin`."""
+    if tile.start == origin:
+        return 0
+    strides = (*frame.strides, frame.column)
+    return sum([(s - o) * stride for s, o, stride in zip(tile.start, origin, strides, strict=True)])
+
+
+def frame_of(array: NDArray[Any], layout: Layout) -> Frame:
+    """How an array lies in memory."""
+    strides = array.strides[: layout.column]
+    offsets: NDArray[Any] = np.zeros((), np.int64)
+    trailing = list(zip(array.shape, array.strides, strict=True))[layout.column + 1 :]
+    item = array.itemsize
+    if array.dtype.kind == "c":
+        item //= 2
+        trailing.append((2, item))
+    for size, stride in trailing:
+        offsets = np.add.outer(offsets, stride * np.arange(size, dtype=np.int64))
+    channels = np.ascontiguousarray(offsets).ravel()
+    column = array.strides[layout.column]
+    side_by_side = np.array_equal(channels, item * np.arange(channels.size))
+    packed = side_by_side and column == item * channels.size
+    return Frame(strides if layout.column else (0,), column, channels, packed)

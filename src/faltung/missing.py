@@ -1,0 +1,120 @@
+"""What if samples are missing? They drop out, and the taps on the others weigh as much more."""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from faltung import scratch
+from faltung.engines.base import BlockFunction
+from faltung.engines.direct import slice_offsets
+from faltung.engines.normalise import join_function, split_function
+from faltung.gathering import Frame, Gatherer
+from faltung.jit.target import host
+from faltung.lazy import lazy
+from faltung.plan.problem import Problem
+from faltung.tiling import Tile
+
+if TYPE_CHECKING:
+    pass
+
+__all__ = ["Missing", "Normalised"]
+
+
+class Missing:
+    """Finds the missing samples of a gathered block.
+
+    Behind the block in scratch lie as many weights, one for each sample: 1, or 0 where it is missing.
+
+    Parameters
+    ----------
+    problem : Problem
+        What is asked.
+    """
+
+    def __init__(self, problem: Problem) -> None:
+        self._problem = problem
+        fill = np.ones(problem.layout.step, np.uint8)  # what stands outside is not missing
+        self._gather = Gatherer(problem.layout, problem.mode, fill, np.dtype(np.uint8), "mask")
+        self.room = problem.number.itemsize / problem.extended.itemsize
+
+    @lazy
+    def _split(self) -> Any:
+        problem = self._problem
+        together = 2 if problem.dtype.kind == "c" else 1
+        return split_function(problem.extended, problem.number, together, problem.skips_nan, problem.masked, host())
+
+    def take_out(self, tile: Tile, block: int, size: int, mask: tuple[Frame, int] | None) -> bool:
+        """Write zeros and weights of zero for what is missing; return whether anything is.
+
+        Parameters
+        ----------
+        tile : Tile
+            Whose source the block is.
+        block, size : int
+            Address of the block, and its bytes.
+        mask : tuple of Frame and int, optional
+            How the mask lies in memory, and where.
+        """
+        flags, _buffer = 0, None
+        if mask is not None:
+            _buffer, flags, *_ = self._gather(tile, *mask)
+        return bool(self._split(block, flags, block + size, size // self._problem.extended.itemsize))
+
+
+class Normalised:
+    """A block function that divides a correlation of samples by that of their weights.
+
+    Parameters
+    ----------
+    problem : Problem
+        What is asked.
+    values, weights : BlockFunction
+        Correlate samples with the taps, and weights with their magnitudes.
+    total : float
+        What the weights add up to where nothing is missing.
+    least : float
+        Share of that up to which a weight is taken for a rounding error.
+    """
+
+    def __init__(
+        self, problem: Problem, values: BlockFunction, weights: BlockFunction, total: float, least: float
+    ) -> None:
+        self._values = values
+        self._weights = weights
+        self._number = problem.number
+        self._step = problem.layout.step
+        self._sizes = problem.layout.sizes
+        self._scale = problem.number.itemsize / problem.extended.itemsize
+        self._constants = np.array([total, least * total], problem.number)
+        self._join = join_function(problem.number, problem.written, host())
+
+    def __call__(
+        self,
+        source: int,
+        source_strides: tuple[int, ...],
+        target: int,
+        target_strides: tuple[int, ...],
+        shape: tuple[int, ...],
+    ) -> None:
+        """Fill the block."""
+        width = shape[-1] * self._step
+        strides = _side_by_side(shape[1:-1], width * self._number.itemsize)
+        size = strides[0] * shape[0]
+        buffer, place = scratch.take("normalised", 2 * size)
+        behind = source + source_strides[0] * (shape[0] + self._sizes[0] - 1)
+        weight_strides = tuple(int(stride * self._scale) for stride in source_strides)
+        self._values(source, source_strides, place, strides, shape)
+        self._weights(behind, weight_strides, place + size, strides, shape)
+        rows = slice_offsets(shape[:-1], target_strides)
+        constants = self._constants.ctypes.data
+        self._join(place, place + size, constants, target, rows.ctypes.data, rows.size, width)
+        del buffer
+
+
+@lru_cache(maxsize=256)
+def _side_by_side(lengths: tuple[int, ...], row: int) -> tuple[int, ...]:
+    return tuple(row * math.prod(lengths[k:]) for k in range(len(lengths) + 1))
