@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 import faltung as fa
 from cells import Cell, Run
-from faltung.plan.planner import ENGINES
+from faltung.plan.planner import Candidate
 from measure import Timing
 
 OURS = "faltung"
@@ -70,9 +71,9 @@ class Choice:
 
 
 def engines(cell: Cell, image: NDArray[Any]) -> dict[str, Run]:
-    """Return what users call, and the same by every engine that was not chosen and does not refuse."""
-    chosen = engine(cell, image)
-    names = [name for name in ENGINES if name != chosen and _accepts(cell, image, name)]
+    """Return what users call, and the same by every method that was not chosen and is possible."""
+    _, *rejected = _candidates(cell, image)
+    names = [candidate.method for candidate in rejected if candidate.seconds < math.inf]
     return {OURS: auto(cell, image)} | {f"{OURS} {name}": _run(cell, image, name) for name in names}
 
 
@@ -82,18 +83,12 @@ def auto(cell: Cell, image: NDArray[Any]) -> Run:
 
 
 def engine(cell: Cell, image: NDArray[Any]) -> str:
-    """Name what the planner chose, of a bank for its first kernel."""
-    return fa.plan(image, cell.kernels[0], dtype=cell.dtype).engine
+    """Name the method that the planner chose, of a bank for its first kernel."""
+    return _candidates(cell, image)[0].method
 
 
-def _accepts(cell: Cell, image: NDArray[Any], name: str) -> bool:
-    try:
-        fa.plan(image, cell.kernels[0], dtype=cell.dtype, method=name)
-    except fa.ArgumentError as error:
-        if error.argument != "method":
-            raise
-        return False
-    return True
+def _candidates(cell: Cell, image: NDArray[Any]) -> tuple[Candidate, ...]:
+    return fa.plan(image, cell.kernels[0], dtype=cell.dtype).candidates
 
 
 def _run(cell: Cell, image: NDArray[Any], method: str) -> Run:

@@ -90,7 +90,7 @@ def convolve(
         What rounding errors are small beside: by default the largest outputs of a tile, which allows Fourier
         transforms; or the sum of ``abs(tap) * abs(sample)`` under each output itself, for data over many decades.
     method : {'auto', 'direct', 'separable', 'running', 'fourier', 'passes'}, optional
-        The engine, or ``passes`` for a product of kernels applied one after the other. The planner chooses by default.
+        The engine, or ``passes`` for a product of kernels applied one by one; by default the planner chooses.
     workers : int, optional
         Number of threads; the default is that of `faltung.workers`. The result does not depend on it.
 
@@ -114,7 +114,7 @@ def convolve(
     Samples that are not finite reach exactly those outputs whose non-zero taps touch them, and where neither taps nor
     samples are negative no output is, whichever engine runs. Rounding errors are at most ``plan(x, kernel).error``
     times the sum of ``abs(tap) * abs(sample)`` under an output, if ``plan(x, kernel).pointwise``, and else times the
-    largest such sum. The result is the same, bit for bit, on any number of threads.
+    sum of all ``abs(tap)`` and the largest ``abs(sample)``. The result is the same, bit for bit, on any number of threads.
 
     Examples
     --------

@@ -103,8 +103,8 @@ class Work:
     roundings : float
         Bound of the rounding error, in units of half the machine epsilon times the scale that `pointwise` tells.
     pointwise : bool
-        Whether the scale is the sum of abs(tap) * abs(sample) under each output itself. Otherwise it is the largest
-        such sum in the block.
+        Whether the scale is the sum of abs(tap) * abs(sample) under each output. Otherwise it is the sum of all
+        abs(tap) times the largest abs(sample) in the block.
     scratch : float
         Bytes that each worker needs beside the block.
     """

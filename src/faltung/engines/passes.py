@@ -11,7 +11,7 @@ and the second pass adds them up in registers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from faltung.engines.correlation import guard
@@ -215,7 +215,7 @@ class _Writer:
         f.loop(first, "%width", lanes, one_group)
 
     def filtered(self, source: Value) -> list[Value]:
-        """Emit the sums over the terms for one group of outputs; channels interleave, so each is a block of its own."""
+        """Emit the sums over the terms for one group of outputs; channels interleave: each is a block of its own."""
         f, what, lanes = self.f, self.what, self.lanes
         assert what.across is not None
         first_tap = sum(map(_coefficients, what.down or ()))
@@ -260,12 +260,12 @@ class _Writer:
             for k in range(self.lanes)
         ]
 
-    def put(self, sums: Sequence[Value], place: Value, stride: int) -> None:
+    def put(self, sums: list[Value], place: Value, stride: int) -> None:
         """Store a square block transposed between the passes."""
         for k, column in enumerate(transpose(self.f, sums, self.what.number)):
             store(self.f, self.what.number, column, self.f.at(place, k * stride), self.sample, self.lanes)
 
-    def write(self, sums: Sequence[Value], place: Value) -> None:
+    def write(self, sums: list[Value], place: Value) -> None:
         """Store a square block transposed into the target."""
         f, what = self.f, self.what
         rows = transpose(f, sums, what.number)

@@ -1,8 +1,8 @@
 """What makes a fast way exact: blocks in which it went wrong are computed again.
 
 Code that also multiplies zero taps, or that adds up terms which cancel, turns an infinity into NaN where the
-definition does not. Such code says when a block has an output that is not finite; only then is the block computed once
-more, over the non-zero taps alone.
+definition does not. Such code says when a block has an output that is not finite; only then is the block computed
+once more, over the non-zero taps alone.
 """
 
 from __future__ import annotations
@@ -93,5 +93,5 @@ def view(address: int, strides: tuple[int, ...], shape: tuple[int, ...], dtype: 
     # Strides may be negative: the memory of the array begins at its lowest sample.
     low = sum(min(0, stride * (size - 1)) for stride, size in zip(steps, shape, strict=True))
     high = sum(max(0, stride * (size - 1)) for stride, size in zip(steps, shape, strict=True))
-    memory = (ctypes.c_char * (high - low + dtype.itemsize)).from_address(address + low)
+    memory: Any = (ctypes.c_char * (high - low + dtype.itemsize)).from_address(address + low)
     return np.ndarray(shape, dtype, memory, -low, steps)

@@ -47,7 +47,7 @@ class Running:
 
     def gathers(self, task: Task) -> bool:
         """Return True: a strip along the border has a halo as wide as the window."""
-        return max(task.taps.shape) > 8
+        return bool(max(task.taps.shape) > 8)
 
     def work(self, task: Task) -> Work:
         """Count sums of windows, and a multiply-add for each tap along the other axes."""

@@ -7,14 +7,18 @@ its sides and not their product; a kernel of rank r is a sum of r of them (see `
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from faltung.engines.axes import passes_along_axes, strip_rows
-from faltung.engines.base import BlockFunction, Task, Terms, Work
+from faltung.engines.base import BlockFunction, Line, Task, Work
 from faltung.engines.direct import Direct
 from faltung.engines.tiles import halo, outer_axes, strips
 from faltung.kernels.lowrank import SLACK
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = ["Separable"]
 
@@ -49,7 +53,7 @@ class Separable:
 
     def gathers(self, task: Task) -> bool:
         """Return whether a strip along the border costs about as much as a tile, since its halo is as wide."""
-        return max(task.taps.shape) > GATHERED
+        return bool(max(task.taps.shape) > GATHERED)
 
     def work(self, task: Task) -> Work:
         """Count a multiply-add for each tap of each factor, over the halo of a tile too."""
@@ -80,17 +84,17 @@ def _amplification(task: Task) -> float:
     """How much larger the terms are than their sum, which is what their roundings are measured by."""
     if len(task.terms) < 2:
         return 1.0
-    sizes = sum(_outer(term) for term in task.terms)
+    sizes = np.sum([_outer(term) for term in task.terms], axis=0)
     taps = np.abs(task.taps)
     ratios = sizes[sizes > 0] / np.maximum(taps[sizes > 0], np.finfo(np.float32).tiny)
     pointwise = float(ratios.max())
     return (
-        pointwise if pointwise <= POINTWISE else max(float(sizes.sum() / taps.sum()), float(sizes.max() / taps.max()))
+        pointwise if pointwise <= POINTWISE else float(sizes.sum() / taps.sum())
     )
 
 
-def _outer(term: Terms) -> np.ndarray:
-    product = np.ones(())
+def _outer(term: tuple[Line, ...]) -> NDArray[np.float64]:
+    product: NDArray[np.float64] = np.ones(())
     for line in term:
         product = np.multiply.outer(product, np.abs(line.taps))
     return product

@@ -13,7 +13,7 @@ def outer_axes(task: Task) -> int:
 
 
 def strips(task: Task, rows: int, between: float) -> tuple[int, ...]:
-    """Return the shape of a block of some rows, as wide as `between` bytes for a row of what lies between the passes allow."""
+    """Return the shape of a block of some rows, as wide as `between` bytes for one allow."""
     room = max(
         int(between / (task.step * task.taps.dtype.itemsize)) - task.taps.shape[-1], 2 * task.taps.shape[-1], 64
     )
@@ -27,4 +27,4 @@ def strips(task: Task, rows: int, between: float) -> tuple[int, ...]:
 
 def halo(task: Task, tile: tuple[int, ...]) -> float:
     """Return the outputs of the passes before the last over those of the last: a tile also needs those beside it."""
-    return 1.0 + (task.taps.shape[-1] - 1) / max(tile[-1], 1)
+    return 1.0 + float(task.taps.shape[-1] - 1) / max(tile[-1], 1)

@@ -115,7 +115,7 @@ def _in_turn(product: Sequence[Kernel], axes: Sequence[int], ndim: int, eps: flo
 def _growth(sizes: NDArray[np.floating], taps: NDArray[np.floating]) -> float:
     """How much larger than `taps` what they are the sum of is, and the roundings with it."""
     taps = np.abs(taps)
-    return max(float(sizes.sum() / taps.sum()), float(sizes.max() / taps.max())) if taps.any() else 1.0
+    return float(sizes.sum() / taps.sum()) if taps.any() else 1.0
 
 
 def _times(factor: Factor, scalar: float) -> Factor:
@@ -126,8 +126,9 @@ def _times(factor: Factor, scalar: float) -> Factor:
 
 
 def _cost(factor: Factor) -> float:
-    taps = np.count_nonzero(factor.taps)
-    return min(taps, sum(_line_cost(line) for term in factor.terms for line in term)) if factor.terms else taps
+    taps = float(np.count_nonzero(factor.taps))
+    passes = sum(_line_cost(line) for term in factor.terms for line in term)
+    return min(taps, passes) if factor.terms else taps
 
 
 def _line_cost(line: Line) -> float:
@@ -187,6 +188,6 @@ def _numerical(taps: NDArray[np.float64], eps: float) -> list[tuple[Line, ...]]:
     one = outer_factors(taps, eps)
     if one is not None:
         return [tuple(Line(line, *windows(line, eps)) for line in one)]
-    most = min(MOST_TERMS, np.count_nonzero(taps) // (sum(taps.shape) + taps.ndim))
+    most = min(MOST_TERMS, int(np.count_nonzero(taps)) // (sum(taps.shape) + taps.ndim))
     several = outer_sum(taps, eps, most) if most > 1 else None
     return [tuple(Line(line, (), line) for line in term) for term in several or ()]

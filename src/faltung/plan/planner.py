@@ -75,8 +75,8 @@ class Plan:
     candidates : tuple of Candidate
         Everything considered, the chosen one first.
     error : float
-        Bound of the rounding error of an output, relative to the sum of abs(tap) * abs(sample): under it, where
-        `pointwise`, and else the largest such sum.
+        Bound of the rounding error of an output, relative to the sum of abs(tap) * abs(sample) under it, where
+        `pointwise`, and else to the sum of all abs(tap) times the largest abs(sample).
     pointwise : bool
         What `error` is relative to.
     memory : int

@@ -18,7 +18,7 @@ def describe(plan: Plan) -> str:
     """Return a plan as a few lines of text."""
     problem = plan.problem
     mode = f"{problem.mode}({problem.cval:g})" if problem.mode == "constant" else problem.mode
-    scale = "under each output" if plan.pointwise else "of the tile, where it is largest"
+    scale = "the sum of |tap| |sample| under each output" if plan.pointwise else "the sum of |tap| times the largest |sample|"
     rows = [
         ("convolve" if problem.reflected else "correlate", f"{problem.kernel!r}"),
         ("input", f"{_shape(problem.shape)} {problem.dtype}, mode {mode}, axes {problem.axes}"),
@@ -31,7 +31,7 @@ def describe(plan: Plan) -> str:
         ("tile", f"{_shape(plan.tile)}, {'across the border' if plan.gathers else 'and strips along the border'}"),
         ("time", f"{_time(plan.candidates[0].seconds)} predicted, on one core"),
         ("memory", f"{_bytes(plan.memory)} of scratch a worker"),
-        ("error", f"at most {plan.error:.1e} of the sum of |tap| |sample| {scale}"),
+        ("error", f"at most {plan.error:.1e} of {scale}"),
     ]
     lines = [f"{name:<10}{text}" for name, text in rows]
     for candidate in plan.candidates[1:]:
