@@ -54,6 +54,10 @@ class Fourier:
         """Return a shape in which tiles come in pairs."""
         return block_shape(_accepted(task), task.extents, task.step)
 
+    def gathers(self, task: Task) -> bool:
+        """Return True: a strip along the border takes transforms as long as a block does."""
+        return True
+
     def work(self, task: Task) -> Work:
         """Count the points of all transforms, times the binary logarithm of a transform's size."""
         tiling = _accepted(task)

@@ -11,6 +11,7 @@ import numpy as np
 
 from faltung.engines.base import Engine, Task, Work
 from faltung.engines.direct import Direct
+from faltung.engines.fourier import Fourier
 from faltung.engines.running import Running
 from faltung.engines.separable import Separable
 from faltung.errors import ArgumentError
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 __all__ = ["ENGINES", "METHODS", "Candidate", "Plan", "make_plan"]
 
 _DIRECT = Direct()
-ENGINES: dict[str, Engine] = {engine.name: engine for engine in (_DIRECT, Separable(_DIRECT), Running(_DIRECT))}
+ENGINES: dict[str, Engine] = {engine.name: engine for engine in (_DIRECT, Separable(_DIRECT), Running(_DIRECT), Fourier())}
 
 #: What ``method=`` takes: the engines by name, and a product applied factor by factor.
 METHODS = ("auto", *ENGINES, "passes")
