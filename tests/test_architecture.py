@@ -27,6 +27,7 @@ LADDER = [
     {"gathering"},
     {"missing"},
     {"execute"},
+    {"banks"},
     {"convolve"},
     {"face"},
     {"chunked", "stream", "compat", "layers"},

@@ -6,16 +6,19 @@ import math
 import numbers
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from faltung.arrays import as_array, as_dtype, check_result_dtype, computed_dtype
 from faltung.boundary import check_mode
+from faltung.banks import execute_bank
 from faltung.errors import ArgumentError, ArgumentTypeError
 from faltung.execute import execute
-from faltung.kernels import Kernel
+from faltung.kernels import Bank, Kernel
 from faltung.kernels.taps import as_taps
+from faltung.plan.bank import BankPlan, make_bank_plan
 from faltung.plan.cost import TYPICAL
 from faltung.plan.planner import Plan, make_plan
 from faltung.plan.problem import Problem
@@ -32,6 +35,8 @@ _ACCURACY = ("norm", "pointwise")
 #: Plans of recent calls. A plan depends on everything but the samples, so a key holds all the arguments.
 _plans: OrderedDict[tuple[Any, ...], Plan] = OrderedDict()
 _MOST_PLANS = 256
+_bank_plans: dict[tuple[Any, ...], BankPlan] = {}
+_MOST_BANK_PLANS = 16
 #: Largest origin: positions that far out still fit into the integers that they are counted with.
 _FARTHEST = 1 << 40
 
@@ -252,7 +257,69 @@ def _apply(kernel: Kernel, x: ArrayLike, mode: Any, cval: Any, axes: Any, dtype:
     return convolve(x, kernel, mode, cval, axes=axes, dtype=dtype)
 
 
+def _apply_bank(
+    bank: Bank,
+    x: ArrayLike,
+    mode: Any,
+    cval: Any,
+    *,
+    axes: Any,
+    out: Any,
+    dtype: Any,
+    method: Any,
+    workers: int | None,
+) -> NDArray[Any]:
+    x = _input(x)
+    if dtype is None and isinstance(out, np.ndarray):
+        dtype = out.dtype
+    chosen = _bank_plan(x, bank, True, mode, cval, "same", axes, dtype, "norm", method, "dtype")
+    return execute_bank(chosen, x, out, workers)
+
+
 Kernel.apply = staticmethod(_apply)
+Bank.apply = staticmethod(_apply_bank)
+
+
+def _bank_plan(
+    x: NDArray[Any],
+    bank: Bank,
+    reflected: bool,
+    mode: Any,
+    cval: Any,
+    shape: Any,
+    axes: Any,
+    dtype: Any,
+    accuracy: Any,
+    method: Any,
+    name: str,
+) -> BankPlan:
+    """Plan a bank for these arguments, or find the plan again."""
+    key = (bank.fingerprint, x.shape, x.dtype, reflected, mode, repr(cval), shape, repr(axes), dtype, accuracy, method)
+    try:
+        found = _bank_plans.get(key)
+    except TypeError:
+        found, key = None, ()
+    if found is None:
+        if bank.in_channels != 1:
+            received = f"{bank.in_channels}"
+            remedy = "Give every row of the bank a single kernel, and apply several banks to several channels."
+            raise ArgumentError("bank", "one channel in", received, remedy)
+        kernels = [row[0] for row in bank]
+        arguments = (reflected, mode, cval, shape, axes, dtype, "propagate", False, accuracy, name)
+        problems = [_problem(x, kernel, *arguments) for kernel in kernels]
+        complex_result = any(problem.result.kind == "c" for problem in problems)
+        if complex_result and dtype is None:
+            result = np.result_type(*(problem.result for problem in problems))
+            problems = [replace(problem, result=result) for problem in problems]
+        # Taps of one everywhere: no rule makes their support smaller.
+        support = Kernel(np.ones(bank.shape), bank.origin)
+        together = replace(_problem(x, support, *arguments), result=problems[0].result)
+        found = make_bank_plan(bank, problems, together, method, TYPICAL)
+        if key:
+            while len(_bank_plans) >= _MOST_BANK_PLANS:
+                _bank_plans.pop(next(iter(_bank_plans)), None)
+            _bank_plans[key] = found
+    return found
 
 
 def _input(x: Any) -> NDArray[Any]:

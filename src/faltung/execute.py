@@ -7,7 +7,6 @@ strides, byte orders and half floats.
 
 from __future__ import annotations
 
-import ctypes
 import math
 from dataclasses import replace
 from functools import lru_cache
@@ -21,7 +20,7 @@ from faltung.engines.base import BlockFunction
 from faltung.engines.chain import Chain
 from faltung.engines.repair import Checked, Repaired
 from faltung.errors import ArgumentError, ArgumentTypeError
-from faltung.gathering import Frame, Gatherer, frame_of, offset
+from faltung.gathering import Frame, Gatherer, address_of, frame_of, offset, source_gatherer
 from faltung.lazy import lazy
 from faltung.missing import Missing, Normalised
 from faltung.plan.forms import Form
@@ -33,7 +32,7 @@ from faltung.tiling import Tile, tiles_across, tiles_beside
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["execute"]
+__all__ = ["check_out", "execute"]
 
 #: Most layouts of arrays that are kept from call to call.
 _MOST_FRAMES = 64
@@ -51,7 +50,8 @@ def execute(plan: Plan, x: Any, out: Any = None, workers: int | None = None, mas
             "Make a plan for this array, or use convolve.",
         )
     chosen = _check_mask(mask, problem)
-    result = np.empty(problem.result_shape, problem.result) if out is None else _check_out(out, problem)
+    shape = problem.result_shape
+    result = np.empty(shape, problem.result) if out is None else check_out(out, shape, problem.result)
     # An input that shares memory with the output would be overwritten while it is still read.
     overlap = out is not None and (
         np.may_share_memory(x, result) or (chosen is not None and np.may_share_memory(chosen, result))
@@ -65,12 +65,12 @@ def execute(plan: Plan, x: Any, out: Any = None, workers: int | None = None, mas
     return result
 
 
-def _check_out(out: Any, problem: Problem) -> NDArray[Any]:
-    """Return `out` if the result can be written into it."""
-    expected = f"a writable array of shape {problem.result_shape} and dtype {problem.result}"
+def check_out(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return `out` if a result of that shape and dtype can be written into it."""
+    expected = f"a writable array of shape {shape} and dtype {dtype}"
     if not isinstance(out, np.ndarray) or isinstance(out, np.ma.MaskedArray):
         raise ArgumentTypeError("out", expected, f"a {type(out).__name__}", "Leave out= away to have one made.")
-    if out.shape != problem.result_shape or out.dtype != problem.result:
+    if out.shape != shape or out.dtype != dtype:
         received = f"shape {out.shape} and dtype {out.dtype}"
         raise ArgumentError("out", expected, received, "Leave out= away to have one made.")
     if not out.flags.writeable:
@@ -117,11 +117,7 @@ class _Program:
 
     @lazy
     def gather(self) -> Gatherer:
-        parts = [self.problem.cval.real, self.problem.cval.imag][: 2 if self.problem.dtype.kind == "c" else 1]
-        with np.errstate(over="ignore"):
-            sample = np.array(parts).astype(self.problem.extended)
-        fill = np.tile(sample, self.layout.step // len(parts))
-        return Gatherer(self.layout, self.problem.mode, fill, self.problem.stored, "source")
+        return source_gatherer(self.problem)
 
     @lazy
     def normalised(self) -> list[BlockFunction]:
@@ -145,7 +141,7 @@ class _Program:
     @lazy
     def gathered_tiles(self) -> list[Tile]:
         """Tiles of an array of which every source block must be gathered."""
-        return tiles_across(self.plan)
+        return tiles_across(self.layout, self.plan.tile)
 
     def frame(self, array: NDArray[Any]) -> Frame:
         key = (array.strides, array.shape, array.dtype)
@@ -167,7 +163,7 @@ class _Program:
     def run(self, x: NDArray[Any], out: NDArray[Any], workers: int | None, mask: NDArray[np.uint8] | None) -> None:
         """Fill `out`, tile by tile."""
         source, target = self.frame(x), self.frame(out)
-        source_start, target_start = _address(x), _address(out)
+        source_start, target_start = address_of(x), address_of(out)
         in_place = self.problem.readable and source.packed and not self.problem.weighted
         tiles = self.tiles if in_place else self.gathered_tiles
         # The code is made here: later, all threads would begin by making it.
@@ -175,7 +171,7 @@ class _Program:
         inside = self.in_place if in_place and any(tile.inside for tile in tiles) else []
         across = [] if in_place and all(tile.inside for tile in tiles) else self.from_scratch
         normalised = self.normalised if self.problem.weighted else []
-        flags = None if mask is None else (self.mask_frame(mask), _address(mask))
+        flags = None if mask is None else (self.mask_frame(mask), address_of(mask))
         room = self.missing.room if self.problem.weighted else 0.0
 
         def fill(tile: Tile, _alive: object = (x, mask)) -> None:  # a helper may outlive an interrupted call
@@ -254,11 +250,3 @@ def _blocks(
         return [chain]
     (whole,) = problem.tasks(problem.forms[0], source, target)[0]
     return [Repaired(Checked(chain, whole), lambda: ENGINES["direct"].prepare(whole))]
-
-
-def _address(array: NDArray[Any]) -> int:
-    try:
-        # Three times as fast as asking the array, which small images notice.
-        return ctypes.addressof(ctypes.c_char.from_buffer(array))  # type: ignore[arg-type]
-    except (TypeError, ValueError, BufferError):  # read-only, or not contiguous
-        return array.ctypes.data

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from faltung.plan.planner import Plan
+from faltung.plan.problem import Layout
 
 __all__ = ["Tile", "tiles_across", "tiles_beside"]
 
@@ -34,28 +35,27 @@ class Tile:
     inside: bool
 
 
-def tiles_across(plan: Plan) -> list[Tile]:
-    """Tiles of about the same size, whether or not they reach across the border."""
-    return _cut(plan, plan.problem.layout.regions)
+def tiles_across(layout: Layout, most: tuple[int, ...]) -> list[Tile]:
+    """Cut all outputs into tiles of about the same size, whether or not they reach across the border."""
+    return _cut(layout, most, layout.regions)
 
 
 def tiles_beside(plan: Plan) -> list[Tile]:
-    """Tiles that stop at the border, and strips along it, where that is better than to gather whole tiles there."""
+    """Cut into tiles that stop at the border, and strips along it, where that is better than to gather whole tiles there."""
     layout = plan.problem.layout
     outputs = math.prod(stop - start for start, stop in layout.regions) * layout.step
     if plan.gathers or (outputs <= SMALL and plan.candidates[0].seconds <= QUICK):
-        return tiles_across(plan)
+        return tiles_across(layout, plan.tile)
     segments = [
         _segments(*layout.regions[axis], layout.origins[axis], layout.sizes[axis], layout.lengths[axis])
         for axis in range(len(layout.regions))
     ]
-    return [tile for box in itertools.product(*segments) for tile in _cut(plan, box)]
+    return [tile for box in itertools.product(*segments) for tile in _cut(layout, plan.tile, box)]
 
 
-def _cut(plan: Plan, box: Sequence[tuple[int, int]]) -> list[Tile]:
+def _cut(layout: Layout, most: tuple[int, ...], box: Sequence[tuple[int, int]]) -> list[Tile]:
     """Cut a box of outputs into tiles of about the same size, none larger than planned."""
-    layout = plan.problem.layout
-    cuts = [_even(start, stop, most) for (start, stop), most in zip(box, plan.tile, strict=True)]
+    cuts = [_even(start, stop, length) for (start, stop), length in zip(box, most, strict=True)]
     return [
         Tile(
             tuple(start for start, _ in parts),

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
+    from faltung.plan.bank import BankPlan
     from faltung.plan.forms import Factor
     from faltung.plan.planner import Plan
 
-__all__ = ["describe"]
+__all__ = ["describe", "describe_bank"]
 
 
 def describe(plan: Plan) -> str:
@@ -36,6 +37,26 @@ def describe(plan: Plan) -> str:
     lines = [f"{name:<10}{text}" for name, text in rows]
     for candidate in plan.candidates[1:]:
         lines.append(f"{'rejected':<10}{candidate.method}: {_time(candidate.seconds)}, {candidate.reason}")
+    return "\n".join(lines)
+
+
+def describe_bank(plan: BankPlan) -> str:
+    """Return the plan of a bank as a few lines of text."""
+    problem, chosen = plan.together, plan.candidates[0]
+    what = {
+        "apart": f"one by one, {' and '.join(chosen.engines)}",
+        "fourier": "all from one transform of each tile",
+        "basis": f"combinations of {len(plan.basis.rows) if plan.basis else 0} separable filters",
+    }
+    rows = [
+        ("convolve" if problem.reflected else "correlate", f"a bank of {len(plan.plans)} kernels"),
+        ("input", f"{_shape(problem.shape)} {problem.dtype}, mode {problem.mode}, axes {problem.axes}"),
+        ("output", f"{_shape(plan.result_shape)} {problem.result}, computed in {problem.number}"),
+        ("method", f"{plan.method}: {what[plan.method]}"),
+        ("time", f"{_time(chosen.seconds)} predicted, on one core"),
+    ]
+    lines = [f"{name:<10}{text}" for name, text in rows]
+    lines += [f"{'rejected':<10}{c.method}: {_time(c.seconds)}, {c.reason}" for c in plan.candidates[1:]]
     return "\n".join(lines)
 
 

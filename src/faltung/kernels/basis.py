@@ -1,0 +1,91 @@
+"""Which separable filters do several kernels share?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from faltung.kernels.lowrank import SLACK
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["Basis", "shared_basis"]
+
+
+@dataclass(frozen=True, eq=False)
+class Basis:
+    """Outer products of which several kernels are linear combinations.
+
+    Parameters
+    ----------
+    columns, rows : ndarray, shape (filters, size)
+        The factors of each outer product.
+    weights : ndarray, shape (kernels, filters)
+        What each kernel takes of each.
+    """
+
+    columns: NDArray[np.float64]
+    rows: NDArray[np.float64]
+    weights: NDArray[np.float64]
+
+
+def shared_basis(taps: NDArray[np.floating[Any]], eps: float, most: int) -> Basis | None:
+    """Few outer products that all kernels of a bank are combinations of, or None if that takes more than `most`.
+
+    The columns of all kernels span a space, and so do the rows; the outer products of a basis of one with a basis of
+    the other span every kernel. Those that no kernel takes anything of are left out.
+
+        |sum over filters of weights[i, j] columns[j] rows[j] - taps[i]| <= SLACK eps max |taps[i]|    for every tap
+
+    Parameters
+    ----------
+    taps : ndarray, shape (kernels, rows, columns)
+        Real taps.
+    eps : float
+        Relative rounding of the number computed with.
+    most : int
+        Largest number of outer products worth having.
+
+    References
+    ----------
+    Freeman and Adelson, "The design and use of steerable filters", IEEE PAMI 13, 1991. Sironi et al., "Learning
+    separable filters", IEEE PAMI 37, 2015.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> smooth, edge = np.array([1.0, 2.0, 1.0]), np.array([1.0, 0.0, -1.0])
+    >>> across, down = np.multiply.outer(smooth, edge), np.multiply.outer(edge, smooth)
+    >>> steered = np.stack([np.cos(a) * across + np.sin(a) * down for a in (0.0, 0.5, 1.0, 1.5)])
+    >>> basis = shared_basis(steered, 1e-15, most=4)
+    >>> len(basis.columns), np.allclose(np.einsum("ij,jk,jl->ikl", basis.weights, basis.columns, basis.rows), steered)
+    (2, True)
+    """
+    block = taps.astype(np.float64)
+    sizes = np.abs(block).max(axis=(1, 2))
+    if not sizes.all():
+        return None  # a kernel of zeros is no multiple of anything
+    block = block / sizes[:, None, None]
+    columns = _span(np.moveaxis(block, 1, 0).reshape(block.shape[1], -1), eps, most)
+    rows = _span(np.moveaxis(block, 2, 0).reshape(block.shape[2], -1), eps, most)
+    if columns is None or rows is None:
+        return None
+    cores = np.einsum("ikl,ka,lb->iab", block, columns, rows, optimize=True)
+    cores[np.abs(cores) <= SLACK * eps * np.abs(cores).max(axis=(1, 2), keepdims=True) / cores[0].size] = 0.0
+    used = np.argwhere(np.abs(cores).max(axis=0) > 0)
+    if len(used) > most:
+        return None
+    found = Basis(columns[:, used[:, 0]].T, rows[:, used[:, 1]].T, cores[:, used[:, 0], used[:, 1]] * sizes[:, None])
+    sums = np.einsum("ij,jk,jl->ikl", found.weights, found.columns, found.rows, optimize=True)
+    exact = np.abs(sums - taps) <= SLACK * eps * sizes[:, None, None]
+    return found if exact.all() else None
+
+
+def _span(vectors: NDArray[np.float64], eps: float, most: int) -> NDArray[np.float64] | None:
+    """Orthonormal basis of the space that columns span, to the rounding of the numbers."""
+    basis, values, _ = np.linalg.svd(vectors, full_matrices=False)
+    kept = values > SLACK * eps * values[0]
+    return basis[:, kept] if kept.sum() <= most else None
