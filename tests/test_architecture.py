@@ -28,6 +28,7 @@ LADDER = [
     {"missing"},
     {"execute"},
     {"banks"},
+    {"arguments"},
     {"convolve"},
     {"face"},
     {"chunked", "stream", "compat", "layers"},

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 __all__ = ["execute_bank"]
 
 
-def execute_bank(plan: BankPlan, x: Any, out: Any = None, workers: int | None = None) -> NDArray[Any]:
+def execute_bank(
+    plan: BankPlan, x: Any, out: Any = None, workers: int | None = None, mask: Any = None
+) -> NDArray[Any]:
     """Carry out the plan of a bank; parameters as for calling one."""
     problem, shape = plan.together, plan.result_shape
     x = as_array(x, "x")
@@ -38,7 +40,7 @@ def execute_bank(plan: BankPlan, x: Any, out: Any = None, workers: int | None = 
     target = np.empty_like(result) if overlap else result
     if target.size and (plan.method == "apart" or not _Program.can_write(plan, target)):
         for part, place in zip(plan.plans, target, strict=True):
-            execute(part, x, place, workers)
+            execute(part, x, place, workers, mask)
     elif target.size:
         _program(plan).run(x, target, workers)
     if overlap:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from faltung.kernels import Kernel, box, disk, gaussian
+from faltung.kernels import Kernel, box, gaussian, log
+from faltung.lazy import lazy
 from faltung.plan.cost import TYPICAL, Machine
 from faltung.plan.machine import current, keep
 from faltung.plan.planner import Plan, make_plan
@@ -23,7 +24,7 @@ from faltung.plan.wisdom import remember
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Calibration", "Measurement", "calibrate", "calibration", "fastest"]
+__all__ = ["Calibration", "Measurement", "Probe", "calibrate", "calibration", "fastest"]
 
 #: Seconds for which a short call is repeated whenever it is timed.
 SLOT = 0.01
@@ -62,7 +63,8 @@ class Measurement:
 
     def ratio(self, machine: Machine) -> float:
         """Return the predicted over the measured time."""
-        return sum(amount * unit for amount, unit in zip(self.amounts, astuple(machine), strict=True)) / self.seconds
+        predicted: float = np.dot(self.amounts, astuple(machine))
+        return predicted / self.seconds
 
 
 @dataclass(frozen=True)
@@ -133,8 +135,20 @@ def calibrate() -> Machine:
 
 
 @dataclass(frozen=True, eq=False)
-class _Probe:
-    """A problem that is run by one engine, and what that took each time."""
+class Probe:
+    """A problem that is run by one engine.
+
+    Parameters
+    ----------
+    what : str
+        The problem, in words.
+    method : str
+        The engine.
+    problem : Problem
+        The problem.
+    times : list of float
+        Seconds of a call, once for each run.
+    """
 
     what: str
     method: str
@@ -142,25 +156,36 @@ class _Probe:
     times: list[float] = field(default_factory=list)
 
     def run(self) -> None:
+        """Time a call once more."""
+        self._call()  # the arrays come into the cache
+        # The best of some, since whatever interrupts a call makes it longer.
+        self.times.append(min(_seconds(self._call, self._repeats) for _ in range(3)))
+
+    @lazy
+    def _call(self) -> Callable[[], object]:
         plan = make_plan(self.problem, self.method, TYPICAL)
-        x = _samples(self.problem)
         out = np.empty(self.problem.result_shape, self.problem.result)
-        call = partial(plan, x, out, 1)
-        call()  # machine code is made here, and the arrays come into the cache
-        self.times.append(_seconds(call, _repeats(call)))
+        call = partial(plan, _samples(self.problem), out, 1)
+        call()  # machine code is made here
+        return call
+
+    @lazy
+    def _repeats(self) -> int:
+        return _repeats(self._call)
 
     @property
     def measurement(self) -> Measurement:
-        # Predictions are sums over units, so one with a second for one unit and nothing for the others counts it.
+        """What was measured so far."""
+        # Predictions are sums over units, so a machine with a second for one unit and none for the others counts it.
         free = Machine(*(0.0 for _ in fields(Machine)))
-        amounts = tuple(
-            make_plan(self.problem, self.method, replace(free, **{unit.name: 1.0})).candidates[0].seconds
-            for unit in fields(Machine)
+        machines = (replace(free, **{unit.name: 1.0}) for unit in fields(Machine))
+        plans = (make_plan(self.problem, self.method, machine) for machine in machines)
+        return Measurement(
+            self.what, self.method, tuple(plan.candidates[0].seconds for plan in plans), median(self.times)
         )
-        return Measurement(self.what, self.method, amounts, median(self.times))
 
 
-def calibration(progress: Callable[[Sequence[_Probe]], Iterable[_Probe]] = iter) -> Calibration:
+def calibration(progress: Callable[[Sequence[Probe]], Iterable[Probe]] = iter) -> Calibration:
     """Do what `calibrate` does and return everything that was measured.
 
     Parameters
@@ -286,20 +311,85 @@ def _nonnegative(rows: NDArray[np.float64], right: NDArray[np.float64]) -> NDArr
 # ---- what is run
 
 
-def _probes() -> list[_Probe]:
-    """List problems of which each spends its time on one unit of work, or on two in another proportion."""
+def _probes() -> list[Probe]:
+    """List problems that spend their time on different units of work, or on two of them in different proportions."""
     rng = np.random.default_rng(0)
-    listed: list[tuple[str, str, Kernel, tuple[int, ...], str]] = []
 
-    def add(method: str, name: str, kernel: Kernel, *shapes: tuple[int, ...], dtype: str = "float32") -> None:
-        listed.extend((method, name, kernel, shape, dtype) for shape in shapes)
+    def dense(*shape: int) -> tuple[str, Kernel]:
+        return f"dense {_text(shape)}", Kernel(rng.standard_normal(shape))
 
-    def dense(*shape: int) -> Kernel:
-        return Kernel(rng.standard_normal(shape))
+    def sparse(count: int, *shape: int) -> tuple[str, Kernel]:
+        taps = np.zeros(shape)
+        taps.flat[rng.permutation(taps.size)[:count]] = 1.0
+        taps.flat[[0, -1]] = 1.0
+        return f"sparse {_text(shape)}", Kernel(taps)
 
-    def sparse(count: int, *shape: int) -> Kernel:
-        taps = np.zeros(math.prod(shape))
-        taps[rng.permutation(taps.size)[:count]] = 1.0
-        return Kernel(taps.reshape(shape))
-    ...
-    return []
+    def smooth(sigma: float, ndim: int = 2) -> tuple[str, Kernel]:
+        return f"Gaussian {sigma:g}", gaussian(sigma, ndim=ndim)
+
+    def window(width: int, ndim: int = 2) -> tuple[str, Kernel]:
+        return f"box {width}", box(width, ndim=ndim)
+
+    small, middle, large, signal = (64, 64), (512, 512), (2048, 2048), (300_000,)
+    listed = [
+        ("direct", dense(3, 3), (16, 16), "float32"),
+        ("direct", dense(3, 3), small, "float32"),
+        ("direct", dense(3, 3), middle, "float32"),
+        ("direct", dense(3, 3), large, "float32"),
+        ("direct", dense(3, 3), large, "uint8"),
+        ("direct", dense(5, 5), (1024, 1024), "float32"),
+        ("direct", dense(7, 7), middle, "float32"),
+        ("direct", dense(7, 7), middle, "uint8"),
+        ("direct", dense(7, 7), middle, "float64"),
+        ("direct", dense(15, 15), (256, 256), "float32"),
+        ("direct", dense(15, 15), middle, "float32"),
+        ("direct", dense(5, 5, 5), (64, 64, 64), "float32"),
+        ("direct", dense(31), signal, "float32"),
+        ("direct", dense(101), signal, "float32"),
+        ("direct", sparse(60, 21, 21), middle, "float32"),
+        ("direct", sparse(120, 31, 31), middle, "float32"),
+        ("direct", sparse(60, 21, 21), (1024, 1024), "uint8"),
+        ("separable", smooth(1), small, "float32"),
+        ("separable", smooth(1), middle, "float32"),
+        ("separable", smooth(1), (1024, 1024), "float32"),
+        ("separable", smooth(2), middle, "uint8"),
+        ("separable", smooth(3), middle, "float64"),
+        ("separable", smooth(5), middle, "float32"),
+        ("separable", smooth(5), (1024, 1024), "float32"),
+        ("separable", smooth(10), middle, "float32"),
+        ("separable", ("LoG 2", log(2)), middle, "float32"),
+        ("running", window(5), middle, "float32"),
+        ("running", window(15), middle, "uint8"),
+        ("running", window(31), middle, "float32"),
+        ("running", window(31), large, "float32"),
+        ("fourier", dense(9, 9), small, "float32"),
+        ("fourier", dense(9, 9), middle, "float32"),
+        ("fourier", dense(15, 15), (1024, 1024), "float32"),
+        ("fourier", dense(31, 31), middle, "float32"),
+        ("fourier", dense(31, 31), middle, "float64"),
+        ("fourier", dense(63, 63), (1024, 1024), "float32"),
+        ("fourier", dense(101), signal, "float32"),
+        ("fourier", dense(2001), signal, "float32"),
+    ]
+    return [
+        Probe(f"{name} on {_text(shape)} {dtype}", method, _problem(kernel, shape, np.dtype(dtype)))
+        for method, (name, kernel), shape, dtype in listed
+    ]
+
+
+def _problem(kernel: Kernel, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Problem:
+    return Problem(
+        shape=shape,
+        dtype=dtype,
+        kernel=kernel,
+        reflected=False,
+        axes=tuple(range(len(shape))),
+        mode="reflect",
+        cval=0.0,
+        regions=tuple((0, length) for length in shape),
+        result=dtype,
+    )
+
+
+def _text(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape))

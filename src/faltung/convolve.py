@@ -11,39 +11,30 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from faltung.arrays import as_array, as_dtype, check_result_dtype, computed_dtype
-from faltung.boundary import check_mode
+from faltung.arrays import as_array, as_dtype
 from faltung.banks import execute_bank
 from faltung.errors import ArgumentError, ArgumentTypeError
 from faltung.execute import execute
 from faltung.kernels import Bank, Kernel
-from faltung.kernels.taps import as_taps
 from faltung.plan.bank import BankPlan, make_bank_plan
 from faltung.plan.cost import TYPICAL
 from faltung.plan.planner import Plan, make_plan
-from faltung.plan.problem import Problem
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 __all__ = ["convolve", "correlate", "plan"]
 
-_SHAPES = ("same", "valid", "full")
-_NAN = ("propagate", "ignore")
-_ACCURACY = ("norm", "pointwise")
-
 #: Plans of recent calls. A plan depends on everything but the samples, so a key holds all the arguments.
 _plans: OrderedDict[tuple[Any, ...], Plan] = OrderedDict()
 _MOST_PLANS = 256
 _bank_plans: dict[tuple[Any, ...], BankPlan] = {}
 _MOST_BANK_PLANS = 16
-#: Largest origin: positions that far out still fit into the integers that they are counted with.
-_FARTHEST = 1 << 40
 
 
 def convolve(
     x: ArrayLike,
-    kernel: Kernel | ArrayLike,
+    kernel: Kernel | Bank | ArrayLike,
     mode: str | None = None,
     cval: complex = 0.0,
     *,
@@ -63,8 +54,9 @@ def convolve(
     ----------
     x : array_like
         Array of any dimension, of integers, floats or complex numbers.
-    kernel : Kernel or array_like
-        The filter. An array is a kernel whose origin is at ``size // 2`` on every axis, as in `scipy.ndimage`.
+    kernel : Kernel, Bank or array_like
+        The filter. An array is a kernel whose origin is at ``size // 2`` on every axis, as in `scipy.ndimage`. For a
+        bank with one channel in, the result has a new first axis, with one entry for each channel out.
     mode : {'reflect', 'constant', 'nearest', 'mirror', 'wrap'}, optional
         How `x` goes on beyond its border, with SciPy's meanings: ``d c b a | a b c d | d c b a`` is ``reflect``,
         ``d c b | a b c d | c b a`` is ``mirror``. The default is ``reflect``; for ``shape="full"``, which is about
@@ -119,7 +111,8 @@ def convolve(
     Samples that are not finite reach exactly those outputs whose non-zero taps touch them, and where neither taps nor
     samples are negative no output is, whichever engine runs. Rounding errors are at most ``plan(x, kernel).error``
     times the sum of ``abs(tap) * abs(sample)`` under an output, if ``plan(x, kernel).pointwise``, and else times the
-    sum of all ``abs(tap)`` and the largest ``abs(sample)``. The result is the same, bit for bit, on any number of threads.
+    sum of all ``abs(tap)`` and the largest ``abs(sample)``. The result is the same, bit for bit, on any number of
+    threads.
 
     Examples
     --------
@@ -130,15 +123,12 @@ def convolve(
     >>> fa.convolve(np.arange(4, dtype=np.uint8), [1, 1, 1], shape="valid", dtype="uint8")
     array([3, 6], dtype=uint8)
     """
-    x = _input(x)
-    mask = _mask(mask, x)
-    chosen = _plan(x, kernel, True, mode, cval, shape, axes, dtype, out, nan, mask is not None, accuracy, method)
-    return execute(chosen, x, out, workers, mask)
+    return _filter(x, kernel, True, mode, cval, shape, axes, out, dtype, nan, mask, accuracy, method, workers)
 
 
 def correlate(
     x: ArrayLike,
-    kernel: Kernel | ArrayLike,
+    kernel: Kernel | Bank | ArrayLike,
     mode: str | None = None,
     cval: complex = 0.0,
     *,
@@ -179,15 +169,12 @@ def correlate(
     >>> fa.correlate(np.array([0.0, 0.0, 1.0, 0.0]), [1.0, 2.0, 3.0])
     array([0., 3., 2., 1.])
     """
-    x = _input(x)
-    mask = _mask(mask, x)
-    chosen = _plan(x, kernel, False, mode, cval, shape, axes, dtype, out, nan, mask is not None, accuracy, method)
-    return execute(chosen, x, out, workers, mask)
+    return _filter(x, kernel, False, mode, cval, shape, axes, out, dtype, nan, mask, accuracy, method, workers)
 
 
 def plan(
     x: ArrayLike | Sequence[int],
-    kernel: Kernel | ArrayLike,
+    kernel: Kernel | Bank | ArrayLike,
     mode: str | None = None,
     cval: complex = 0.0,
     *,
@@ -200,7 +187,7 @@ def plan(
     accuracy: str = "norm",
     method: str = "auto",
     effort: str = "estimate",
-) -> Plan:
+) -> Plan | BankPlan:
     """Return what `convolve` would do: a plan that can be printed, kept, pickled and called.
 
     Parameters
@@ -222,7 +209,7 @@ def plan(
 
     Returns
     -------
-    Plan
+    Plan or BankPlan
         Called with an array of that shape and dtype, it returns the result.
 
     Raises
@@ -248,36 +235,47 @@ def plan(
     elif result_dtype is not None:
         raise ArgumentError("result_dtype", "None where x is an array", repr(result_dtype), "Use dtype=.")
     else:
-        x, name = _input(x), "dtype"
+        x, name = as_input(x), "dtype"
     masked = mask is not False and mask is not None
-    return _plan(x, kernel, True, mode, cval, shape, axes, dtype, None, nan, masked, accuracy, method, name)
+    arguments = (True, mode, cval, shape, axes, dtype, None, nan, masked, accuracy, method, name)
+    return _bank_plan(x, kernel, *arguments) if isinstance(kernel, Bank) else _plan(x, kernel, *arguments)
 
 
 def _apply(kernel: Kernel, x: ArrayLike, mode: Any, cval: Any, axes: Any, dtype: Any) -> NDArray[Any]:
     return convolve(x, kernel, mode, cval, axes=axes, dtype=dtype)
 
 
-def _apply_bank(
-    bank: Bank,
-    x: ArrayLike,
-    mode: Any,
-    cval: Any,
-    *,
-    axes: Any,
-    out: Any,
-    dtype: Any,
-    method: Any,
-    workers: int | None,
-) -> NDArray[Any]:
-    x = _input(x)
-    if dtype is None and isinstance(out, np.ndarray):
-        dtype = out.dtype
-    chosen = _bank_plan(x, bank, True, mode, cval, "same", axes, dtype, "norm", method, "dtype")
-    return execute_bank(chosen, x, out, workers)
+def _apply_bank(bank: Bank, x: ArrayLike, mode: Any, cval: Any, **named: Any) -> NDArray[Any]:
+    return convolve(x, bank, mode, cval, **named)
 
 
 Kernel.apply = staticmethod(_apply)
 Bank.apply = staticmethod(_apply_bank)
+
+
+def _filter(
+    x: Any,
+    kernel: Any,
+    reflected: bool,
+    mode: Any,
+    cval: Any,
+    shape: Any,
+    axes: Any,
+    out: Any,
+    dtype: Any,
+    nan: Any,
+    mask: Any,
+    accuracy: Any,
+    method: Any,
+    workers: int | None,
+) -> NDArray[Any]:
+    """Plan and execute, for a kernel or for a bank of them."""
+    x = as_input(x)
+    mask = as_mask(mask, x)
+    arguments = (reflected, mode, cval, shape, axes, dtype, out, nan, mask is not None, accuracy, method)
+    if not isinstance(kernel, Bank):
+        return execute(_plan(x, kernel, *arguments), x, out, workers, mask)
+    return execute_bank(_bank_plan(x, kernel, *arguments), x, out, workers, mask)
 
 
 def _bank_plan(
@@ -289,60 +287,50 @@ def _bank_plan(
     shape: Any,
     axes: Any,
     dtype: Any,
+    out: Any,
+    nan: Any,
+    masked: bool,
     accuracy: Any,
     method: Any,
-    name: str,
+    name: str = "dtype",
 ) -> BankPlan:
-    """Plan a bank for these arguments, or find the plan again."""
-    key = (bank.fingerprint, x.shape, x.dtype, reflected, mode, repr(cval), shape, repr(axes), dtype, accuracy, method)
-    try:
-        found = _bank_plans.get(key)
-    except TypeError:
-        found, key = None, ()
-    if found is None:
+    """Plan a bank for these arguments, or take the plan made before."""
+    if dtype is None and isinstance(out, np.ndarray):
+        dtype, name = out.dtype, "out"
+    outside = (type(cval), repr(cval))
+    digest = bank.fingerprint
+    key = (
+        x.shape,
+        x.dtype,
+        digest,
+        reflected,
+        mode,
+        outside,
+        shape,
+        repr(axes),
+        dtype,
+        nan,
+        masked,
+        accuracy,
+        method,
+    )
+    if (found := _bank_plans.get(key)) is None:
         if bank.in_channels != 1:
-            received = f"{bank.in_channels}"
-            remedy = "Give every row of the bank a single kernel, and apply several banks to several channels."
-            raise ArgumentError("bank", "one channel in", received, remedy)
-        kernels = [row[0] for row in bank]
-        arguments = (reflected, mode, cval, shape, axes, dtype, "propagate", False, accuracy, name)
-        problems = [_problem(x, kernel, *arguments) for kernel in kernels]
-        complex_result = any(problem.result.kind == "c" for problem in problems)
-        if complex_result and dtype is None:
-            result = np.result_type(*(problem.result for problem in problems))
-            problems = [replace(problem, result=result) for problem in problems]
+            remedy = "Apply a bank of single kernels to each channel, and add up the results."
+            raise ArgumentError("kernel", "a bank with one channel in", f"one with {bank.in_channels}", remedy)
+        arguments = (reflected, mode, cval, shape, axes, dtype, nan, masked, accuracy, name)
+        problems = [problem_of(x, kernel, *arguments) for (kernel,) in bank]
+        result = np.result_type(*(problem.result for problem in problems))
         # Taps of one everywhere: no rule makes their support smaller.
-        support = Kernel(np.ones(bank.shape), bank.origin)
-        together = replace(_problem(x, support, *arguments), result=problems[0].result)
+        together = problem_of(x, Kernel(np.ones(bank.shape), bank.origin), *arguments)
+        together = replace(together, result=result)
+        same = {"regions": together.regions, "mode": together.mode, "cval": together.cval, "result": result}
+        problems = [replace(problem, **same) for problem in problems]
         found = make_bank_plan(bank, problems, together, method, TYPICAL)
-        if key:
-            while len(_bank_plans) >= _MOST_BANK_PLANS:
-                _bank_plans.pop(next(iter(_bank_plans)), None)
-            _bank_plans[key] = found
+        while len(_bank_plans) >= _MOST_BANK_PLANS:
+            _bank_plans.pop(next(iter(_bank_plans)), None)
+        _bank_plans[key] = found
     return found
-
-
-def _input(x: Any) -> NDArray[Any]:
-    if isinstance(x, Kernel):
-        remedy = "Give the array first; the convolution of two kernels is their product, a * b."
-        raise ArgumentTypeError("x", "an array", "a kernel", remedy)
-    return as_array(x, "x")
-
-
-def _mask(mask: Any, x: NDArray[Any]) -> NDArray[np.bool_] | None:
-    if mask is None:
-        return None
-    given = as_array(mask, "mask")
-    if given.dtype.kind != "b":
-        remedy = "Compare it with something, for example weights > 0."
-        raise ArgumentTypeError(
-            "mask", "an array of booleans, False where a sample is missing", f"{given.dtype}", remedy
-        )
-    try:
-        return np.broadcast_to(given, x.shape)
-    except ValueError:
-        expected = f"an array of booleans of shape {x.shape}, or one that broadcasts to it"
-        raise ArgumentError("mask", expected, f"shape {given.shape}") from None
 
 
 def _plan(
@@ -379,9 +367,9 @@ def _plan(
     try:
         found = _plans.get(key)
     except TypeError:  # an argument that cannot be hashed cannot be right either, and is reported here
-        return make_plan(_problem(*arguments), method, TYPICAL)
+        return make_plan(problem_of(*arguments), method, TYPICAL)
     if found is None:
-        found = _plans[key] = make_plan(_problem(*arguments), method, TYPICAL)
+        found = _plans[key] = make_plan(problem_of(*arguments), method, TYPICAL)
         while len(_plans) > _MOST_PLANS:
             _plans.popitem(last=False)
     else:
@@ -390,115 +378,3 @@ def _plan(
         except KeyError:  # another thread has just dropped it
             pass
     return found
-
-
-def _problem(
-    x: NDArray[Any],
-    kernel: Any,
-    reflected: bool,
-    mode: Any,
-    cval: Any,
-    shape: Any,
-    axes: Any,
-    dtype: Any,
-    nan: Any,
-    masked: bool,
-    accuracy: Any,
-    name: str,
-) -> Problem:
-    """Check every argument and say what is asked."""
-    computed = computed_dtype(x.dtype, "x")
-    if not isinstance(kernel, Kernel):
-        kernel = Kernel(as_taps(kernel, "kernel"))
-    if kernel.taps.dtype.kind == "c":
-        computed = np.result_type(computed, np.complex64)
-    if not isinstance(shape, str) or shape not in _SHAPES:
-        raise ArgumentError("shape", f"one of {', '.join(map(repr, _SHAPES))}", repr(shape))
-    for argument, value, choices in (("nan", nan, _NAN), ("accuracy", accuracy, _ACCURACY)):
-        if not isinstance(value, str) or value not in choices:
-            raise ArgumentError(argument, f"{choices[0]!r} or {choices[1]!r}", repr(value))
-    if any(abs(at) > _FARTHEST for at in kernel.origin):
-        raise ArgumentError("kernel", f"an origin of at most {_FARTHEST}", f"{kernel.origin}")
-    places = _axes(axes, x.ndim, kernel.ndim)
-    mode = ("constant" if shape == "full" else "reflect") if mode is None else check_mode(mode)
-    cval = _cval(cval, x.dtype)
-    lengths = [x.shape[axis] for axis in places]
-    larger = [size > length for size, length in zip(kernel.shape, lengths, strict=True)]
-    if shape == "valid" and any(larger) and 0 not in lengths:
-        if not all(size >= length for size, length in zip(kernel.shape, lengths, strict=True)):
-            raise ArgumentError(
-                "shape",
-                "'same' or 'full' where the kernel is longer than the array on one axis and shorter on another",
-                f"'valid' for a kernel of shape {kernel.shape} on axes of lengths {tuple(lengths)}",
-                "Crop the kernel, or choose another shape.",
-            )
-        mode, cval = "constant", 0.0  # taps beyond the array do not take part
-    origins = kernel.flip().origin if reflected else kernel.origin
-    regions = [
-        _region(shape, length, size, origin)
-        for length, size, origin in zip(lengths, kernel.shape, origins, strict=True)
-    ]
-    return Problem(
-        shape=x.shape,
-        dtype=x.dtype,
-        kernel=kernel,
-        reflected=reflected,
-        axes=places,
-        mode=mode,
-        cval=cval,
-        regions=tuple(regions),
-        result=computed if dtype is None else check_result_dtype(dtype, computed, name),
-        accuracy=accuracy,
-        skips_nan=nan == "ignore" and x.dtype.kind in "fc",
-        masked=masked,
-    )
-
-
-def _region(shape: str, length: int, size: int, origin: int) -> tuple[int, int]:
-    """Positions of the array for which there is an output, along one axis."""
-    if length == 0 or shape == "same":
-        return 0, length
-    reaching = (origin - size + 1, length + origin)  # some tap meets a sample
-    if shape == "full":
-        return reaching
-    overlap = min(length, size) - 1
-    return reaching[0] + overlap, reaching[1] - overlap
-
-
-def _axes(axes: Any, ndim: int, kernel_ndim: int) -> tuple[int, ...]:
-    if axes is None:
-        if ndim < kernel_ndim:
-            raise ArgumentError(
-                "x",
-                f"an array with at least as many axes as the kernel, which has {kernel_ndim}",
-                f"one with {ndim}",
-                "Give the kernel fewer axes (named filters take ndim=), or the array more.",
-            )
-        return tuple(range(ndim - kernel_ndim, ndim))
-    several = isinstance(axes, (tuple, list, range)) or (isinstance(axes, np.ndarray) and axes.ndim > 0)
-    chosen = tuple(axes) if several else (axes,)
-    for axis in chosen:
-        if isinstance(axis, bool) or not isinstance(axis, numbers.Integral):
-            raise ArgumentTypeError("axes", "an integer for each axis of the kernel", repr(axes))
-    if len(chosen) != kernel_ndim:
-        raise ArgumentError("axes", f"{kernel_ndim}, one for each axis of the kernel", f"{len(chosen)}: {axes!r}")
-    if any(not -ndim <= axis < ndim for axis in chosen):
-        raise ArgumentError("axes", f"axes of an array with {ndim}", repr(axes))
-    placed = tuple(int(axis) % ndim for axis in chosen)
-    if len(set(placed)) != len(placed):
-        raise ArgumentError("axes", "axes that differ", repr(axes))
-    return placed
-
-
-def _cval(cval: Any, dtype: np.dtype[Any]) -> complex:
-    if isinstance(cval, bool) or not isinstance(cval, (numbers.Complex, np.number)):
-        raise ArgumentTypeError("cval", "a number", repr(cval))
-    try:
-        value = complex(cval)
-    except OverflowError as error:
-        raise ArgumentError("cval", "a number within double precision", "a larger integer") from error
-    if dtype.kind == "c":
-        return value
-    if value.imag:
-        raise ArgumentError("cval", "a real number for a real array", repr(cval), "Convert x to a complex dtype.")
-    return math.nan if math.isnan(value.real) else value.real

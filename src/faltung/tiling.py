@@ -41,7 +41,7 @@ def tiles_across(layout: Layout, most: tuple[int, ...]) -> list[Tile]:
 
 
 def tiles_beside(plan: Plan) -> list[Tile]:
-    """Cut into tiles that stop at the border, and strips along it, where that is better than to gather whole tiles there."""
+    """Cut into tiles that stop at the border, and strips along it, where that beats gathering whole tiles there."""
     layout = plan.problem.layout
     outputs = math.prod(stop - start for start, stop in layout.regions) * layout.step
     if plan.gathers or (outputs <= SMALL and plan.candidates[0].seconds <= QUICK):

@@ -88,9 +88,7 @@ def _amplification(task: Task) -> float:
     taps = np.abs(task.taps)
     ratios = sizes[sizes > 0] / np.maximum(taps[sizes > 0], np.finfo(np.float32).tiny)
     pointwise = float(ratios.max())
-    return (
-        pointwise if pointwise <= POINTWISE else float(sizes.sum() / taps.sum())
-    )
+    return pointwise if pointwise <= POINTWISE else float(sizes.sum() / taps.sum())
 
 
 def _outer(term: tuple[Line, ...]) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""Which separable filters do several kernels share?"""
+"""The separable filters that several kernels share."""
 
 from __future__ import annotations
 

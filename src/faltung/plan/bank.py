@@ -72,9 +72,9 @@ class BankPlan:
     candidates: tuple[Candidate, ...]
 
     #: How it is carried out; the module that does it stands rungs higher and puts itself here.
-    execute: ClassVar[Callable[[BankPlan, Any, Any, int | None], NDArray[Any]]]
+    execute: ClassVar[Callable[[BankPlan, Any, Any, int | None, Any], NDArray[Any]]]
 
-    def __call__(self, x: Any, out: Any = None, workers: int | None = None) -> NDArray[Any]:
+    def __call__(self, x: Any, out: Any = None, workers: int | None = None, mask: Any = None) -> NDArray[Any]:
         """Carry out the plan on an array of the planned shape and dtype.
 
         Parameters
@@ -85,13 +85,15 @@ class BankPlan:
             Where to put the result, which has a first axis for the kernels.
         workers : int, optional
             Number of threads.
+        mask : array_like, optional
+            Which samples are there, if the plan was made with a mask.
 
         Returns
         -------
         ndarray
             The result, which is `out` if that was given.
         """
-        return BankPlan.execute(self, x, out, workers)
+        return BankPlan.execute(self, x, out, workers, mask)
 
     @property
     def result_shape(self) -> tuple[int, ...]:
@@ -119,13 +121,13 @@ class BankPlan:
         return shared_basis(taps.reshape(len(taps), *taps.shape[-2:]), eps, min(MOST_FILTERS, len(taps)))
 
     def task(self, source: np.dtype[Any]) -> Task:
-        """What the kernels have in common, as an engine sees it."""
+        """Return what the kernels have in common, as an engine sees it."""
         problem = self.together
         task = problem.tasks(problem.forms[0], source, problem.written)[0][0]
         return replace(task, taps=np.ascontiguousarray(self.taps[0], problem.number), terms=())
 
     def filters(self, source: np.dtype[Any]) -> list[Task]:
-        """The separable filters as tasks."""
+        """Return the separable filters as tasks."""
         assert self.basis is not None
         task, found = self.task(source), []
         for column, row in zip(self.basis.columns, self.basis.rows, strict=True):
@@ -141,7 +143,9 @@ class BankPlan:
         return describe_bank(self)
 
 
-def make_bank_plan(bank: Bank, problems: Sequence[Problem], together: Problem, method: str, machine: Machine) -> BankPlan:
+def make_bank_plan(
+    bank: Bank, problems: Sequence[Problem], together: Problem, method: str, machine: Machine
+) -> BankPlan:
     """Choose the way with the least predicted time, or take the one asked for.
 
     Raises
@@ -180,16 +184,21 @@ def _refusal(plan: BankPlan) -> str:
         return "there is one kernel only"
     if any(part.problem.correlated.dtype.kind == "c" for part in plan.plans):
         return "a kernel is complex"
+    if plan.together.weighted:
+        return "samples may be missing"
     return "" if plan.together.direct else "the result is converted on its way"
 
 
+def _imprecise(plan: BankPlan) -> str:
+    pointwise = plan.together.accuracy == "pointwise"
+    return "its rounding errors are not bounded point by point" if pointwise else ""
+
+
 def _by_transforms(plan: BankPlan, machine: Machine) -> Candidate:
-    reason = _refusal(plan)
-    task = None if reason else plan.task(plan.together.extended)
-    reason = reason or FOURIER.accepts(task) or (
-        "its rounding errors are not bounded point by point" if plan.together.accuracy == "pointwise" else ""
-    )
-    if reason:
+    if reason := _refusal(plan) or _imprecise(plan):
+        return Candidate("fourier", (), math.inf, reason)
+    task = plan.task(plan.together.extended)
+    if reason := FOURIER.accepts(task):
         return Candidate("fourier", (), math.inf, reason)
     one, count = FOURIER.work(task), len(plan.plans)
     # Two kernels share a transform back, and a tile stands alone where two would share one for a single kernel.
@@ -198,9 +207,9 @@ def _by_transforms(plan: BankPlan, machine: Machine) -> Candidate:
 
 
 def _from_filters(plan: BankPlan, machine: Machine) -> Candidate:
-    reason = _refusal(plan) or ("" if plan.basis is not None else "the kernels share no few separable filters")
-    if not reason and plan.together.accuracy == "pointwise":
-        reason = "its rounding errors are not bounded point by point"
+    reason = _refusal(plan) or _imprecise(plan)
+    if not reason and plan.basis is None:
+        reason = "the kernels share no few separable filters"
     if reason:
         return Candidate("basis", (), math.inf, reason)
     filters = plan.filters(plan.together.extended)

@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 __all__ = ["ENGINES", "METHODS", "Candidate", "Plan", "make_plan"]
 
 _DIRECT = Direct()
-ENGINES: dict[str, Engine] = {engine.name: engine for engine in (_DIRECT, Separable(_DIRECT), Running(_DIRECT), Fourier())}
+ENGINES: dict[str, Engine] = {
+    engine.name: engine for engine in (_DIRECT, Separable(_DIRECT), Running(_DIRECT), Fourier())
+}
 
 #: What ``method=`` takes: the engines by name, and a product applied factor by factor.
 METHODS = ("auto", *ENGINES, "passes")

@@ -19,7 +19,11 @@ def describe(plan: Plan) -> str:
     """Return a plan as a few lines of text."""
     problem = plan.problem
     mode = f"{problem.mode}({problem.cval:g})" if problem.mode == "constant" else problem.mode
-    scale = "the sum of |tap| |sample| under each output" if plan.pointwise else "the sum of |tap| times the largest |sample|"
+    scale = (
+        "the sum of |tap| |sample| under each output"
+        if plan.pointwise
+        else "the sum of |tap| times the largest |sample|"
+    )
     rows = [
         ("convolve" if problem.reflected else "correlate", f"{problem.kernel!r}"),
         ("input", f"{_shape(problem.shape)} {problem.dtype}, mode {mode}, axes {problem.axes}"),

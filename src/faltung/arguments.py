@@ -1,0 +1,164 @@
+"""What is asked? Every argument is checked here, and written down as a `Problem`."""
+
+from __future__ import annotations
+
+import math
+import numbers
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from faltung.arrays import as_array, check_result_dtype, computed_dtype
+from faltung.boundary import check_mode
+from faltung.errors import ArgumentError, ArgumentTypeError
+from faltung.kernels import Kernel
+from faltung.kernels.taps import as_taps
+from faltung.plan.problem import Problem
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["as_input", "as_mask", "problem_of"]
+
+_SHAPES = ("same", "valid", "full")
+_NAN = ("propagate", "ignore")
+_ACCURACY = ("norm", "pointwise")
+#: Largest origin: positions that far out still fit into the integers that they are counted with.
+_FARTHEST = 1 << 40
+
+
+def as_input(x: Any) -> NDArray[Any]:
+    """Return the array to be filtered."""
+    if isinstance(x, Kernel):
+        remedy = "Give the array first; the convolution of two kernels is their product, a * b."
+        raise ArgumentTypeError("x", "an array", "a kernel", remedy)
+    return as_array(x, "x")
+
+
+def as_mask(mask: Any, x: NDArray[Any]) -> NDArray[np.bool_] | None:
+    """Return the mask in the shape of the array, or None."""
+    if mask is None:
+        return None
+    given = as_array(mask, "mask")
+    if given.dtype.kind != "b":
+        remedy = "Compare it with something, for example weights > 0."
+        raise ArgumentTypeError(
+            "mask", "an array of booleans, False where a sample is missing", f"{given.dtype}", remedy
+        )
+    try:
+        return np.broadcast_to(given, x.shape)
+    except ValueError:
+        expected = f"an array of booleans of shape {x.shape}, or one that broadcasts to it"
+        raise ArgumentError("mask", expected, f"shape {given.shape}") from None
+
+
+def problem_of(
+    x: NDArray[Any],
+    kernel: Any,
+    reflected: bool,
+    mode: Any,
+    cval: Any,
+    shape: Any,
+    axes: Any,
+    dtype: Any,
+    nan: Any,
+    masked: bool,
+    accuracy: Any,
+    name: str,
+) -> Problem:
+    """Check every argument and say what is asked."""
+    computed = computed_dtype(x.dtype, "x")
+    if not isinstance(kernel, Kernel):
+        kernel = Kernel(as_taps(kernel, "kernel"))
+    if kernel.taps.dtype.kind == "c":
+        computed = np.result_type(computed, np.complex64)
+    if not isinstance(shape, str) or shape not in _SHAPES:
+        raise ArgumentError("shape", f"one of {', '.join(map(repr, _SHAPES))}", repr(shape))
+    for argument, value, choices in (("nan", nan, _NAN), ("accuracy", accuracy, _ACCURACY)):
+        if not isinstance(value, str) or value not in choices:
+            raise ArgumentError(argument, f"{choices[0]!r} or {choices[1]!r}", repr(value))
+    if any(abs(at) > _FARTHEST for at in kernel.origin):
+        raise ArgumentError("kernel", f"an origin of at most {_FARTHEST}", f"{kernel.origin}")
+    places = _axes(axes, x.ndim, kernel.ndim)
+    mode = ("constant" if shape == "full" else "reflect") if mode is None else check_mode(mode)
+    cval = _cval(cval, x.dtype)
+    lengths = [x.shape[axis] for axis in places]
+    larger = [size > length for size, length in zip(kernel.shape, lengths, strict=True)]
+    if shape == "valid" and any(larger) and 0 not in lengths:
+        if not all(size >= length for size, length in zip(kernel.shape, lengths, strict=True)):
+            raise ArgumentError(
+                "shape",
+                "'same' or 'full' where the kernel is longer than the array on one axis and shorter on another",
+                f"'valid' for a kernel of shape {kernel.shape} on axes of lengths {tuple(lengths)}",
+                "Crop the kernel, or choose another shape.",
+            )
+        mode, cval = "constant", 0.0  # taps beyond the array do not take part
+    origins = kernel.flip().origin if reflected else kernel.origin
+    regions = [
+        _region(shape, length, size, origin)
+        for length, size, origin in zip(lengths, kernel.shape, origins, strict=True)
+    ]
+    return Problem(
+        shape=x.shape,
+        dtype=x.dtype,
+        kernel=kernel,
+        reflected=reflected,
+        axes=places,
+        mode=mode,
+        cval=cval,
+        regions=tuple(regions),
+        result=computed if dtype is None else check_result_dtype(dtype, computed, name),
+        accuracy=accuracy,
+        skips_nan=nan == "ignore" and x.dtype.kind in "fc",
+        masked=masked,
+    )
+
+
+def _region(shape: str, length: int, size: int, origin: int) -> tuple[int, int]:
+    """Positions of the array for which there is an output, along one axis."""
+    if length == 0 or shape == "same":
+        return 0, length
+    reaching = (origin - size + 1, length + origin)  # some tap meets a sample
+    if shape == "full":
+        return reaching
+    overlap = min(length, size) - 1
+    return reaching[0] + overlap, reaching[1] - overlap
+
+
+def _axes(axes: Any, ndim: int, kernel_ndim: int) -> tuple[int, ...]:
+    if axes is None:
+        if ndim < kernel_ndim:
+            raise ArgumentError(
+                "x",
+                f"an array with at least as many axes as the kernel, which has {kernel_ndim}",
+                f"one with {ndim}",
+                "Give the kernel fewer axes (named filters take ndim=), or the array more.",
+            )
+        return tuple(range(ndim - kernel_ndim, ndim))
+    several = isinstance(axes, (tuple, list, range)) or (isinstance(axes, np.ndarray) and axes.ndim > 0)
+    chosen = tuple(axes) if several else (axes,)
+    for axis in chosen:
+        if isinstance(axis, bool) or not isinstance(axis, numbers.Integral):
+            raise ArgumentTypeError("axes", "an integer for each axis of the kernel", repr(axes))
+    if len(chosen) != kernel_ndim:
+        raise ArgumentError("axes", f"{kernel_ndim}, one for each axis of the kernel", f"{len(chosen)}: {axes!r}")
+    if any(not -ndim <= axis < ndim for axis in chosen):
+        raise ArgumentError("axes", f"axes of an array with {ndim}", repr(axes))
+    placed = tuple(int(axis) % ndim for axis in chosen)
+    if len(set(placed)) != len(placed):
+        raise ArgumentError("axes", "axes that differ", repr(axes))
+    return placed
+
+
+def _cval(cval: Any, dtype: np.dtype[Any]) -> complex:
+    if isinstance(cval, bool) or not isinstance(cval, (numbers.Complex, np.number)):
+        raise ArgumentTypeError("cval", "a number", repr(cval))
+    try:
+        value = complex(cval)
+    except OverflowError as error:
+        raise ArgumentError("cval", "a number within double precision", "a larger integer") from error
+    if dtype.kind == "c":
+        return value
+    if value.imag:
+        raise ArgumentError("cval", "a real number for a real array", repr(cval), "Convert x to a complex dtype.")
+    return math.nan if math.isnan(value.real) else value.real
