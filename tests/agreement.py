@@ -36,7 +36,11 @@ def answer(
     axes: Any,
     double: bool,
 ) -> Answer:
-    """Compute an answer in more than the precision of the result, which is `double` or single."""
+    """Compute an answer in more than the precision of the result, which is `double` or single.
+
+    A tap that is zero in the numbers computed with touches nothing.
+    """
+    taps = np.where(taps.astype(np.complex128 if double else np.complex64) == 0, 0, taps)
     taps, origin = shifted.along_axes(taps, origin, axes, x.ndim)
     run = getattr(shifted, call)
     sizes = np.abs(x.astype(np.complex128 if x.dtype.kind == "c" else np.float64))

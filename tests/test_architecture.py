@@ -27,6 +27,7 @@ LADDER = [
     {"gathering"},
     {"missing"},
     {"execute"},
+    {"calibrate"},
     {"banks"},
     {"arguments"},
     {"convolve"},

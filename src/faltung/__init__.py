@@ -10,6 +10,7 @@ dtype('float32')
 
 from __future__ import annotations
 
+from faltung.calibrate import calibrate
 from faltung.convolve import convolve, correlate, plan
 from faltung.errors import ArgumentError, ArgumentTypeError, ExpressionError, FaltungError, MissingExtraError
 from faltung.kernels import (
@@ -48,6 +49,7 @@ __all__ = [
     "Plan",
     "binomial",
     "box",
+    "calibrate",
     "convolve",
     "correlate",
     "delta",

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from faltung.arguments import as_input, as_mask, problem_of
 from faltung.arrays import as_array, as_dtype
 from faltung.banks import execute_bank
 from faltung.errors import ArgumentError, ArgumentTypeError

@@ -14,6 +14,7 @@ from rich.markup import escape
 
 from faltung import __version__
 from faltung.cli.apply import apply
+from faltung.cli.calibrate import calibrate
 from faltung.cli.console import errors
 from faltung.cli.learn import learn
 from faltung.cli.plan import plan
@@ -33,7 +34,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (apply, plan, learn):
+for command in (apply, plan, learn, calibrate):
     app.command()(command)
 
 
