@@ -93,9 +93,9 @@ def _check_integers(got: NDArray[Any], values: NDArray[Any], bound: NDArray[Any]
 def _check_floats(
     got: NDArray[Any], values: NDArray[Any], bound: NDArray[Any], plan: fa.Plan, scale: NDArray[Any], what: object
 ) -> None:
-    largest = min(float(np.finfo(kind).max) for kind in (got.dtype, plan.problem.number))
-    # A sum may overflow where its terms could, and must where it is too large itself.
-    sure = np.isfinite(values) & (scale < largest)
+    # A sum may overflow where its terms could, or where the bound allows it to be too large for the result.
+    sure = np.isfinite(values) & (scale < float(np.finfo(plan.problem.number).max))
+    sure &= np.abs(values) + bound < float(np.finfo(got.dtype).max)
     assert_places(np.isnan(values), np.isnan(got), sure | ~np.isfinite(values), "NaN", what)
     for sign, name in ((np.inf, "infinity"), (-np.inf, "minus infinity")):
         assert_places(values == sign, got == sign, sure | ~np.isfinite(values), name, what)

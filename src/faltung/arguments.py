@@ -11,7 +11,7 @@ import numpy as np
 from faltung.arrays import as_array, check_result_dtype, computed_dtype
 from faltung.boundary import check_mode
 from faltung.errors import ArgumentError, ArgumentTypeError
-from faltung.kernels import Kernel
+from faltung.kernels import Bank, Kernel
 from faltung.kernels.taps import as_taps
 from faltung.plan.problem import Problem
 
@@ -29,9 +29,9 @@ _FARTHEST = 1 << 40
 
 def as_input(x: Any) -> NDArray[Any]:
     """Return the array to be filtered."""
-    if isinstance(x, Kernel):
+    if isinstance(x, (Kernel, Bank)):
         remedy = "Give the array first; the convolution of two kernels is their product, a * b."
-        raise ArgumentTypeError("x", "an array", "a kernel", remedy)
+        raise ArgumentTypeError("x", "an array", f"a {'bank' if isinstance(x, Bank) else 'kernel'}", remedy)
     return as_array(x, "x")
 
 

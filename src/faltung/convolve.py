@@ -325,8 +325,8 @@ def _bank_plan(
         # Taps of one everywhere: no rule makes their support smaller.
         together = problem_of(x, Kernel(np.ones(bank.shape), bank.origin), *arguments)
         together = replace(together, result=result)
-        same = {"regions": together.regions, "mode": together.mode, "cval": together.cval, "result": result}
-        problems = [replace(problem, **same) for problem in problems]
+        regions, mode, cval = together.regions, together.mode, together.cval
+        problems = [replace(p, regions=regions, mode=mode, cval=cval, result=result) for p in problems]
         found = make_bank_plan(bank, problems, together, method, TYPICAL)
         while len(_bank_plans) >= _MOST_BANK_PLANS:
             _bank_plans.pop(next(iter(_bank_plans)), None)

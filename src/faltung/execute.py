@@ -126,8 +126,7 @@ class _Program:
         form = problem.weights(plan.form)
         weights = _blocks(problem, form, plan.weight_engines, number, number)[0]
         total = math.prod(float(step[0].taps.sum()) for step in form.steps)
-        least = 0.0 if plan.pointwise else plan.error
-        return [Normalised(problem, block, weights, total, least) for block in values]
+        return [Normalised(problem, block, weights, total, plan.least_weight) for block in values]
 
     @lazy
     def missing(self) -> Missing:

@@ -86,6 +86,8 @@ class Plan:
         Bytes of scratch for each worker, about.
     weight_engines : tuple of str
         What the weights of samples are correlated with, where samples may be missing.
+    least_weight : float
+        Share of the whole weight up to which a weight is taken for a rounding error.
 
     Examples
     --------
@@ -106,6 +108,7 @@ class Plan:
     pointwise: bool
     memory: int
     weight_engines: tuple[str, ...] = ()
+    least_weight: float = 0.0
 
     #: How a plan is carried out; the module that executes plans stands one rung higher and puts itself here.
     execute: ClassVar[Callable[[Plan, Any, Any, int | None, Any], NDArray[Any]]]
@@ -159,7 +162,7 @@ def make_plan(problem: Problem, method: str, machine: Machine) -> Plan:
             expected = "an engine that can do this"
             raise ArgumentError("method", expected, repr(method), f"It cannot: {chosen.candidate.reason}.")
     others = [option.candidate for option in options if option is not chosen]
-    return _plan(problem, chosen, others, _weight_engines(problem, chosen, machine))
+    return _plan(problem, chosen, others, *_weights(problem, chosen, machine))
 
 
 @dataclass(frozen=True, eq=False)
@@ -239,15 +242,20 @@ def _total(works: list[Work], form: Form) -> Work:
     )
 
 
-def _weight_engines(problem: Problem, chosen: _Option, machine: Machine) -> tuple[str, ...]:
-    """Choose what weights are correlated with: the same as samples where the taps are the same."""
+def _weights(problem: Problem, chosen: _Option, machine: Machine) -> tuple[tuple[str, ...], float]:
+    """Choose what weights are correlated with, and what is no weight but a rounding error, as a share of the whole."""
     form = problem.weights(chosen.form) if problem.weighted else None
-    if form is None or form is problem.forms[chosen.form]:
-        return chosen.candidate.engines
-    return (_cheapest(problem.tasks(form, problem.number, problem.number)[0][0], machine),)
+    engines, work = chosen.candidate.engines, chosen.work
+    if form is not None and form is not problem.forms[chosen.form]:
+        (task,) = problem.tasks(form, problem.number, problem.number)[0]
+        engines = (_cheapest(task, machine),)
+        work = ENGINES[engines[0]].work(task)
+    return engines, 0.0 if work.pointwise else work.roundings * float(np.finfo(problem.number).eps) / 2
 
 
-def _plan(problem: Problem, chosen: _Option, others: list[Candidate], weight_engines: tuple[str, ...]) -> Plan:
+def _plan(
+    problem: Problem, chosen: _Option, others: list[Candidate], weight_engines: tuple[str, ...], least_weight: float
+) -> Plan:
     engines = [ENGINES[name] for name in chosen.candidate.engines]
     pairs = [(engine, step[0]) for engine, step in zip(engines, chosen.steps, strict=True)]
     tile = _tile(pairs)
@@ -270,6 +278,7 @@ def _plan(problem: Problem, chosen: _Option, others: list[Candidate], weight_eng
         pointwise=chosen.work.pointwise,
         memory=int(halo * problem.layout.step * problem.extended.itemsize + chosen.work.scratch),
         weight_engines=weight_engines,
+        least_weight=least_weight,
     )
 
 
