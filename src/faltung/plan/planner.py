@@ -243,7 +243,7 @@ def _total(works: list[Work], form: Form) -> Work:
 
 
 def _weights(problem: Problem, chosen: _Option, machine: Machine) -> tuple[tuple[str, ...], float]:
-    """Choose what weights are correlated with, and what is no weight but a rounding error, as a share of the whole."""
+    """Choose what weights are correlated with, and the share of the whole that is no weight but a rounding error."""
     form = problem.weights(chosen.form) if problem.weighted else None
     engines, work = chosen.candidate.engines, chosen.work
     if form is not None and form is not problem.forms[chosen.form]:
