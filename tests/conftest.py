@@ -14,12 +14,18 @@ def _own_cache(tmp_path_factory):
     os.environ["FALTUNG_CACHE"] = str(tmp_path_factory.mktemp("objects"))
 
 
-def _forget():
-    from faltung import execute
-    from faltung.convolve import _plans
+def _module(name):
+    # The functions `faltung.plan` and `faltung.convolve` hide what they are named after from a plain import statement.
+    return sys.modules[f"faltung.{name}"]
 
-    execute._program.cache_clear()
-    _plans.clear()
+
+def _forget():
+    import faltung  # noqa: F401
+
+    _module("execute")._program.cache_clear()
+    _module("banks")._program.cache_clear()
+    _module("convolve")._plans.clear()
+    _module("convolve")._bank_plans.clear()
 
 
 @pytest.fixture(params=[128, 256, 512], ids=["4 lanes", "8 lanes", "16 lanes"])
@@ -31,19 +37,15 @@ def vector_bits(request, monkeypatch):
     _forget()
 
 
-@pytest.fixture(params=[(1, 1, 1), (8, 40, 1), (40, 1, 5)], ids=["one sample", "8 x 5", "rows"])
+@pytest.fixture(params=[(1, 1, 1), (5, 8, 1), (1, 40, 5)], ids=["one sample", "5 x 8", "rows"])
 def tiny_tiles(request, monkeypatch):
-    """Cut even the smallest problem into many tiles: widest tile, samples of a tile, strip along the border."""
-    from faltung import execute
-
-    # The function `faltung.plan` hides the package of that name from a plain import statement.
-    planner = sys.modules["faltung.plan.planner"]
-    widest, samples, strip = request.param
-    monkeypatch.setattr(execute, "_SMALL", 0)
-    monkeypatch.setattr(execute, "_STRIP", strip)
-    monkeypatch.setattr(planner, "_WIDEST_TILE", widest)
-    monkeypatch.setattr(planner, "_SMALLEST_TILE", samples)
-    monkeypatch.setattr(planner, "_TILE_WORK", 1)
+    """Cut even the smallest problem into many tiles: rows and columns of a tile, strip along the border."""
+    rows, columns, strip = request.param
+    monkeypatch.setattr(_module("tiling"), "SMALL", 0)
+    monkeypatch.setattr(_module("tiling"), "STRIP", strip)
+    monkeypatch.setattr(
+        _module("plan.planner"), "_tile", lambda pairs: (*[1] * (len(pairs[0][1].extents) - 2), rows, columns)
+    )
     _forget()
     yield request.param
     _forget()
@@ -52,7 +54,7 @@ def tiny_tiles(request, monkeypatch):
 @pytest.fixture
 def past_the_cache(monkeypatch):
     """Treat results of any size as those that no cache keeps."""
-    monkeypatch.setattr(sys.modules["faltung.plan.problem"], "STREAMED_BYTES", 0)
+    monkeypatch.setattr(_module("plan.problem"), "STREAMED_BYTES", 0)
     _forget()
     yield
     _forget()

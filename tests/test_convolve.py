@@ -17,13 +17,12 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import ndimage, signal
 
 import faltung as fa
-import problems
 import reference
 from faltung import ArgumentError, ArgumentTypeError, FaltungError
 from faltung.convolve import _MOST_PLANS
 from faltung.plan.planner import ENGINES
 
-MODES = problems.MODES
+MODES = ("reflect", "constant", "nearest", "mirror", "wrap")
 SIGNED, UNSIGNED = ("i1", "i2", "i4", "i8"), ("u1", "u2", "u4", "u8")
 
 rng = np.random.default_rng(20)
@@ -52,34 +51,6 @@ def misplaced(x):
 def assert_same_bits(first, second):
     assert (first.dtype, first.shape) == (second.dtype, second.shape)
     assert first.tobytes() == second.tobytes()
-
-
-# ---- random problems, between pages that may not be touched ------------------------------------------------
-
-
-@pytest.mark.parametrize("seed", range(10))
-def test_random_problems(seed):
-    for number in range(30):
-        problems.attempt(seed, number)
-
-
-@pytest.mark.parametrize("seed", range(100, 104))
-def test_random_problems_at_every_vector_width(seed, vector_bits):
-    for number in range(20):
-        problems.attempt(seed, number)
-
-
-@pytest.mark.parametrize("seed", range(200, 203))
-def test_random_problems_in_many_tiles(seed, tiny_tiles):
-    with fa.workers(3):
-        for number in range(20):
-            problems.attempt(seed, number)
-
-
-@pytest.mark.parametrize("seed", [300, 301])
-def test_random_problems_written_past_the_cache(seed, vector_bits, past_the_cache):
-    for number in range(20):
-        problems.attempt(seed, number, longest=150)
 
 
 # ---- arrays shorter than the kernel, written out -----------------------------------------------------------

@@ -126,7 +126,7 @@ class _Filters:
         taps = weights.astype(number).reshape(-1, *[1] * self._task.taps.ndim)
         extents = (1, *self._task.extents)
         return DIRECT.prepare(
-            Task(taps, (), self._task.step, number, self._task.target, extents, self._task.streamed)
+            Task(taps, (), True, self._task.step, number, self._task.target, extents, self._task.streamed)
         )
 
     def __call__(

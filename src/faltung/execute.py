@@ -18,9 +18,10 @@ from faltung import scratch
 from faltung.arrays import as_array
 from faltung.engines.base import BlockFunction
 from faltung.engines.chain import Chain
+from faltung.engines.joined import Joined
 from faltung.engines.repair import Checked, Repaired
 from faltung.errors import ArgumentError, ArgumentTypeError
-from faltung.gathering import Frame, Gatherer, address_of, frame_of, offset, source_gatherer
+from faltung.gathering import Frame, Gatherer, address_of, frame_in_order, frame_of, offset, source_gatherer
 from faltung.lazy import lazy
 from faltung.missing import Missing, Normalised
 from faltung.plan.forms import Form
@@ -41,28 +42,43 @@ _MOST_FRAMES = 64
 def execute(plan: Plan, x: Any, out: Any = None, workers: int | None = None, mask: Any = None) -> NDArray[Any]:
     """Carry out a plan; parameters as for calling one."""
     problem = plan.problem
-    x = as_array(x, "x")
-    if x.shape != problem.shape or x.dtype != problem.dtype:
-        raise ArgumentError(
-            "x",
-            f"shape {problem.shape} and dtype {problem.dtype}, for which this plan was made",
-            f"shape {x.shape} and dtype {x.dtype}",
-            "Make a plan for this array, or use convolve.",
-        )
+    if type(x) is not np.ndarray or x.shape != problem.shape or x.dtype != problem.dtype:
+        x = _check_input(x, problem)
     chosen = _check_mask(mask, problem)
     shape = problem.result_shape
     result = np.empty(shape, problem.result) if out is None else check_out(out, shape, problem.result)
+    if not result.size:
+        return result
+    program = _program(plan)
+    single = program.single
+    if single is not None and x.flags.c_contiguous and result.flags.c_contiguous:
+        if workers is not None:
+            worker_count(workers)
+        if not single(address_of(x), address_of(result)):
+            return result
     # An input that shares memory with the output would be overwritten while it is still read.
     overlap = out is not None and (
         np.may_share_memory(x, result) or (chosen is not None and np.may_share_memory(chosen, result))
     )
     target = np.empty_like(result) if overlap else result
     count = None if workers is None else worker_count(workers)
-    if target.size:
-        _program(plan).run(x, target, count, chosen)
+    program.run(x, target, count, chosen)
     if overlap:
         result[...] = target
     return result
+
+
+def _check_input(x: Any, problem: Problem) -> NDArray[Any]:
+    """Return `x` as the array that the plan was made for."""
+    given = as_array(x, "x")
+    if given.shape != problem.shape or given.dtype != problem.dtype:
+        raise ArgumentError(
+            "x",
+            f"shape {problem.shape} and dtype {problem.dtype}, for which this plan was made",
+            f"shape {given.shape} and dtype {given.dtype}",
+            "Make a plan for this array, or use convolve.",
+        )
+    return given
 
 
 def check_out(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
@@ -141,6 +157,21 @@ class _Program:
     def gathered_tiles(self) -> list[Tile]:
         """Tiles of an array of which every source block must be gathered."""
         return tiles_across(self.layout, self.plan.tile)
+
+    @lazy
+    def single(self) -> Joined | None:
+        """One call for arrays that lie in order, if there is a single tile and nothing to do before and after it."""
+        problem, tiles = self.problem, self.tiles
+        if len(tiles) != 1 or tiles[0].inside or problem.weighted or not (problem.readable and problem.direct):
+            return None
+        source, target = (
+            frame_in_order(shape, dtype, self.layout)
+            for shape, dtype in ((problem.shape, problem.dtype), (problem.result_shape, problem.result))
+        )
+        block, tile = self.from_scratch[0], tiles[0]
+        found, call = self.gather.gathering(tile, source), getattr(block, "call", None)
+        bound = call and call(found.strides, target.strides, tile.shape)
+        return Joined(self.gather.code, found.arguments, found.size, bound) if bound else None
 
     def frame(self, array: NDArray[Any]) -> Frame:
         key = (array.strides, array.shape, array.dtype)

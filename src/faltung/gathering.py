@@ -19,7 +19,7 @@ from faltung.tiling import Tile
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Frame", "Gatherer", "address_of", "frame_of", "offset", "source_gatherer"]
+__all__ = ["Frame", "Gatherer", "Gathering", "address_of", "frame_in_order", "frame_of", "offset", "source_gatherer"]
 
 #: Most tiles whose tables are kept from call to call.
 MOST_TABLES = 64
@@ -50,13 +50,25 @@ class Frame:
 
 
 @dataclass(frozen=True)
-class _Gathering:
-    """How the source block of a tile is collected in scratch."""
+class Gathering:
+    """How the source block of a tile is collected in scratch.
 
-    size: int  # bytes of scratch
-    strides: tuple[int, ...]  # of the block there
-    arguments: tuple[int, ...]  # of the gather function, from the fill value on
-    tables: tuple[NDArray[Any], ...]  # keeps alive what the arguments point to
+    Parameters
+    ----------
+    size : int
+        Bytes of scratch.
+    strides : tuple of int
+        Of the block there.
+    arguments : tuple of int
+        Of the gather function, from the fill value on.
+    tables : tuple of ndarray
+        Keeps alive what the arguments point to.
+    """
+
+    size: int
+    strides: tuple[int, ...]
+    arguments: tuple[int, ...]
+    tables: tuple[NDArray[Any], ...]
 
 
 class Gatherer:
@@ -82,7 +94,7 @@ class Gatherer:
         self._fill = fill
         self._stored = stored
         self._name = name
-        self._found: dict[tuple[Any, ...], _Gathering] = {}
+        self._found: dict[tuple[Any, ...], Gathering] = {}
 
     @lazy
     def code(self) -> Any:
@@ -96,6 +108,13 @@ class Gatherer:
 
         Behind the block there is `room` for more, as a multiple of its size.
         """
+        found = self.gathering(tile, source)
+        buffer, block = scratch.take(self._name, int(found.size * (1 + room)))
+        self.code(address, block, *found.arguments)
+        return buffer, block, found.strides, found.size
+
+    def gathering(self, tile: Tile, source: Frame) -> Gathering:
+        """Return how the source block of a tile is gathered."""
         key = (tile.start, tile.shape, source.strides, source.column)
         found = self._found.get(key)
         if found is None:
@@ -104,11 +123,9 @@ class Gatherer:
             found = self._gathering(tile, source)
             if sum(table.nbytes for table in found.tables) <= LARGEST_TABLES:
                 self._found[key] = found
-        buffer, block = scratch.take(self._name, int(found.size * (1 + room)))
-        self.code(address, block, *found.arguments)
-        return buffer, block, found.strides, found.size
+        return found
 
-    def _gathering(self, tile: Tile, source: Frame) -> _Gathering:
+    def _gathering(self, tile: Tile, source: Frame) -> Gathering:
         """Find the offset of every row and of every sample in a row, or `FILL` outside the array."""
         layout = self._layout
         maps, first = [], 0
@@ -131,7 +148,7 @@ class Gatherer:
         strides = [columns.size * self._fill.itemsize]
         for positions in reversed(maps[1:-1]):
             strides.insert(0, strides[0] * len(positions))
-        return _Gathering(
+        return Gathering(
             size=strides[0] * len(maps[0]),
             strides=tuple(strides),
             arguments=(
@@ -156,21 +173,32 @@ def offset(tile: Tile, frame: Frame, origin: tuple[int, ...]) -> int:
 
 
 def frame_of(array: NDArray[Any], layout: Layout) -> Frame:
-    """How an array lies in memory."""
-    strides = array.strides[: layout.column]
+    """Return how an array lies in memory."""
+    return _frame(array.shape, array.strides, array.dtype, layout)
+
+
+def frame_in_order(shape: tuple[int, ...], dtype: np.dtype[Any], layout: Layout) -> Frame:
+    """Return how an array lies in memory whose samples lie side by side in the order of its axes."""
+    strides = [dtype.itemsize]
+    for length in reversed(shape[1:]):
+        strides.insert(0, strides[0] * length)
+    return _frame(shape, tuple(strides), dtype, layout)
+
+
+def _frame(shape: tuple[int, ...], strides: tuple[int, ...], dtype: np.dtype[Any], layout: Layout) -> Frame:
     offsets: NDArray[Any] = np.zeros((), np.int64)
-    trailing = list(zip(array.shape, array.strides, strict=True))[layout.column + 1 :]
-    item = array.itemsize
-    if array.dtype.kind == "c":
+    trailing = list(zip(shape, strides, strict=True))[layout.column + 1 :]
+    item = dtype.itemsize
+    if dtype.kind == "c":
         item //= 2
         trailing.append((2, item))
     for size, stride in trailing:
         offsets = np.add.outer(offsets, stride * np.arange(size, dtype=np.int64))
     channels = np.ascontiguousarray(offsets).ravel()
-    column = array.strides[layout.column]
+    column = strides[layout.column]
     side_by_side = np.array_equal(channels, item * np.arange(channels.size))
     packed = side_by_side and column == item * channels.size
-    return Frame(strides if layout.column else (0,), column, channels, packed)
+    return Frame(strides[: layout.column] if layout.column else (0,), column, channels, packed)
 
 
 def source_gatherer(problem: Problem) -> Gatherer:

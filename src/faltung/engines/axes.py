@@ -19,6 +19,7 @@ from faltung import scratch
 from faltung.engines.base import BlockFunction, Line, Task
 from faltung.engines.chain import Chain, packed
 from faltung.engines.direct import Direct, slice_offsets
+from faltung.engines.joined import Call
 from faltung.engines.passes import PARAMETERS, Passes, emit
 from faltung.engines.registers import Footprint
 from faltung.engines.repair import Repaired, view
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
 
 __all__ = ["passes_along_axes", "strip_rows"]
 
+#: Parameters of the machine code that are the same for all blocks, and those that point to scratch.
+_OWN, _SCRATCH = ("taps", "factors", "windows"), ("between", "sums")
 #: Most multiply-adds written out for one block of a pass.
 UNROLLED = 450
 #: Least positions, for each lane, of a row that is cut into as many rows as there are lanes.
@@ -47,7 +50,8 @@ def passes_along_axes(task: Task, direct: Direct, windows: bool) -> BlockFunctio
     """Prepare the passes of all terms; where `windows`, windows of ones are running sums."""
     # Terms whose last factors are equally long become neighbours: they share a loop.
     terms = sorted((_factors(term, windows) for term in task.terms), key=lambda term: term[-1].taps.size)
-    exact = cache(lambda: direct.prepare(task) if len(terms) > 1 else _one_by_one(task, direct))
+    alike = len(terms) == 1 and task.faithful
+    exact = cache(lambda: _one_by_one(task, direct) if alike else direct.prepare(task))
     fused = _Fused(task, terms, direct, exact)
     return Repaired(fused, exact) if fused.guarded else fused
 
@@ -116,7 +120,7 @@ def _along(
     place = ndim - 2 if row < ndim - 1 else ndim - 1  # where the axis stands once it has changed places
     shaped = taps.astype(number).reshape([-1 if k == place else 1 for k in range(ndim)])
     source, target = task.source if ends[0] else number, task.target if ends[1] else number
-    block = direct.prepare(Task(shaped, (), task.step, source, target, task.extents, task.streamed and ends[1]))
+    block = direct.prepare(Task(shaped, (), True, task.step, source, target, task.extents, task.streamed and ends[1]))
     return _Swapped(block, axis) if axis < ndim - 2 else block
 
 
@@ -127,7 +131,7 @@ def _window_along(task: Task, factor: _Factor, axis: int, first: bool, direct: D
     lines[ndim - 2] = Line(np.full(factor.window, factor.factor), (factor.window,), np.array([factor.factor]))
     taps = np.full((*[1] * (ndim - 2), factor.window, 1), factor.factor, number)
     source = task.source if first else number
-    along = Task(taps, (tuple(lines),), task.step, source, number, task.extents, False)
+    along = Task(taps, (tuple(lines),), True, task.step, source, number, task.extents, False)
     return _Swapped(passes_along_axes(along, direct, windows=True), axis)
 
 
@@ -229,7 +233,7 @@ class _Fused:
 
         def footprint(panels: list[NDArray[np.float64]], step: int, what: Sample) -> Footprint:
             nonlocal looped_zeros
-            taps = np.concatenate(panels)
+            taps = np.concatenate(panels).astype(self._number)
             pattern = tuple(np.flatnonzero(taps).tolist())
             if 0 < len(pattern) * lanes <= UNROLLED:
                 coefficients.append(taps[list(pattern)])
@@ -244,7 +248,7 @@ class _Fused:
         if not terms[0][-1].window:
             groups = [list(group) for _, group in groupby(terms, key=lambda term: term[-1].taps.size)]
             across = tuple(footprint([t[-1].taps for t in group], task.step, between) for group in groups)
-        guarded = task.source.kind == "f" and (looped_zeros or len(terms) > 1)
+        guarded = task.source.kind == "f" and (looped_zeros or len(terms) > 1 or not task.faithful)
         streamed = task.streamed and task.target.kind == "f"
         what = Passes(down, across, task.step, source, sample(task.target), number, lanes, guarded, streamed)
         return what, np.concatenate([*coefficients, np.zeros(1)]).astype(self._number)
@@ -272,6 +276,20 @@ class _Fused:
         if self._clamped and not status:
             self._clamp(source, source_strides, target, target_strides, shape)
         return status
+
+    def call(
+        self, source_strides: tuple[int, ...], target_strides: tuple[int, ...], shape: tuple[int, ...]
+    ) -> Call | None:
+        """Return the call for blocks of one layout, where there is nothing to do before and after it."""
+        lanes, folded = self._lanes, shape[-2] == 1
+        if self._outer or self._clamped or folded or shape[-2] < lanes or shape[-1] * self._task.step < lanes:
+            return None
+        tables = self._tables(source_strides, target_strides, shape, 0)
+        names = [name for name in PARAMETERS if name not in ("source", "target", *_OWN, *_SCRATCH)]
+        own = (each.ctypes.data for each in (self._taps, self._factors, self._windows))
+        values = dict(zip((*_OWN, *names), (*own, *tables.arguments), strict=True))
+        sizes = dict(zip(_SCRATCH, (tables.between, tables.sums), strict=True))
+        return Call(self._code, PARAMETERS, values, sizes, (tables, self))
 
     def _run(
         self,

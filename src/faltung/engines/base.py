@@ -59,6 +59,8 @@ class Task:
         Real taps of at least two axes, in the number computed with (float32 or float64).
     terms : tuple of tuple of Line
         Outer products that add up to the taps, each one factor for each axis; empty where none are known.
+    faithful : bool
+        Whether the terms add up to each tap to a few of its own roundings, and not only to a few of the largest.
     step : int
         Samples from one position of the last axis to the next: the number of interleaved channels.
     source, target : dtype
@@ -71,6 +73,7 @@ class Task:
 
     taps: NDArray[np.floating]
     terms: Terms
+    faithful: bool
     step: int
     source: np.dtype
     target: np.dtype

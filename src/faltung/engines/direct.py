@@ -12,6 +12,7 @@ import numpy as np
 
 from faltung.engines.base import BlockFunction, Task, Work
 from faltung.engines.correlation import PARAMETERS, Correlation, emit
+from faltung.engines.joined import Call
 from faltung.engines.registers import Footprint
 from faltung.engines.repair import Repaired
 from faltung.jit.compile import compile_function, ctypes_of
@@ -178,6 +179,13 @@ class _Panels:
                 self._tables.clear()
             found = self._tables[layout] = self._arguments(*layout)
         return bool(self._code(source, target, self._taps_address, *found[1]))
+
+    def call(self, source_strides: tuple[int, ...], target_strides: tuple[int, ...], shape: tuple[int, ...]) -> Call:
+        """Return the call for blocks of one layout."""
+        tables, arguments = self._arguments(source_strides, target_strides, shape)
+        names = [name for name in PARAMETERS if name not in ("source", "target", "taps")]
+        values = {"taps": self._taps_address, **dict(zip(names, arguments, strict=True))}
+        return Call(self._code, PARAMETERS, values, {}, (tables, self))
 
     def _arguments(
         self, source_strides: tuple[int, ...], target_strides: tuple[int, ...], shape: tuple[int, ...]

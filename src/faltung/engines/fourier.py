@@ -7,7 +7,6 @@ an overflow on the way have spoiled both: then the items are computed again, wit
 
 from __future__ import annotations
 
-import ctypes
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -24,7 +23,7 @@ from faltung.engines.planes import BANK, LOAD, PAIRS, STORE, bank, load_plane, p
 from faltung.engines.spectrum import Plane, aligned
 from faltung.engines.spoiled import Spoiled
 from faltung.engines.transform import analyse, filter_tile, parts, synthesise
-from faltung.jit.compile import compile_function, ctypes_of
+from faltung.jit.compile import address, compile_function, ctypes_of
 from faltung.jit.ir import module
 from faltung.jit.samples import Sample, sample
 from faltung.jit.target import Target, host
@@ -126,8 +125,8 @@ class _Blocks:
         self._together = together
         self.plane = Plane(_accepted(task, many=together == 1), task.taps.dtype, target)
         self._transfer = (
-            _address(_loader(sample(task.source), number, task.step, target)),
-            _address(_storer(sample(task.target), number, task.step, target)),
+            address(_loader(sample(task.source), number, task.step, target)),
+            address(_storer(sample(task.target), number, task.step, target)),
         )
         self._kept: dict[Block, Items] = {}
 
@@ -274,12 +273,6 @@ def _number(task: Task) -> str:
 def _take(name: str, size: int) -> tuple[object, int]:
     memory, address = scratch.take(name, size + LINE_BYTES)
     return memory, address + -address % LINE_BYTES
-
-
-def _address(function: Callable[..., int]) -> int:
-    address = ctypes.cast(function, ctypes.c_void_p).value  # type: ignore[arg-type]
-    assert address is not None
-    return address
 
 
 @cache

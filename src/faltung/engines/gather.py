@@ -16,12 +16,12 @@ from faltung.jit.ir import Function, Value, module
 from faltung.jit.samples import Sample, load, sample, store
 from faltung.jit.target import Target
 
-__all__ = ["FILL", "gather_function"]
+__all__ = ["FILL", "PARAMETERS", "gather_function"]
 
 #: Offset that stands for the fill value.
 FILL = np.iinfo(np.int64).min
 
-_PARAMETERS = {
+PARAMETERS = {
     "source": "ptr noalias readonly",
     "target": "ptr noalias",  # rows one after the other, without gaps
     "fill": "ptr noalias readonly",  # what stands outside: a sample for each channel, as the target holds it
@@ -39,11 +39,11 @@ _PARAMETERS = {
 def gather_function(source: np.dtype, target: np.dtype, processor: Target) -> Callable[..., int]:
     """Compile (or find) the function that gathers `source` samples into `target` samples."""
     text = _emit(sample(source), sample(target), processor)
-    return compile_function(text, "gather", ctypes_of(_PARAMETERS), processor)
+    return compile_function(text, "gather", ctypes_of(PARAMETERS), processor)
 
 
 def _emit(source: Sample, target: Sample, processor: Target) -> str:
-    f = Function("gather", _PARAMETERS)
+    f = Function("gather", PARAMETERS)
     number = "double" if target.bytes == 8 or source.bytes == 8 else "float"
     lanes = processor.lanes(number)
     width = f.multiply("%columns", target.bytes)

@@ -37,6 +37,11 @@ class Repaired:
         self._make_exact = make_exact
         self._exact: BlockFunction | None = None
 
+    @property
+    def call(self) -> Any:
+        """The call of the fast one, which says whether it was enough."""
+        return getattr(self._fast, "call", None)
+
     def __call__(
         self,
         source: int,

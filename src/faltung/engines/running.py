@@ -61,6 +61,7 @@ class Running:
             passed=outputs * sum(np.count_nonzero(line.taps) * share for line, share in columns if not line.window),
             trips=((1 + outer_axes(task)) * beside + 1) * outputs,
             bytes=(task.source.itemsize + task.target.itemsize) * outputs,
+            pointwise=task.faithful,
             roundings=sum(line.taps.size for line in task.terms[0]) + task.taps.ndim + 2 * SLACK,
         )
 

@@ -61,14 +61,14 @@ class Separable:
         beside = halo(task, self.tile(task))
         sizes = [[np.count_nonzero(line.taps) for line in term] for term in task.terms]
         taps = sum(sum(term[:-1]) * beside + term[-1] for term in sizes)
-        amplified = _amplification(task)
+        amplified, pointwise = _amplification(task)
         roundings = max(map(sum, sizes)) + task.taps.ndim + 2 * len(sizes) + 2 * SLACK
         return Work(
             passed=taps * outputs,
             trips=((1 + outer_axes(task)) * len(task.terms) * beside + 1) * outputs,
             bytes=(task.source.itemsize + task.target.itemsize) * outputs,
             roundings=roundings * amplified,
-            pointwise=amplified <= POINTWISE,
+            pointwise=pointwise,
         )
 
     def prepare(self, task: Task) -> BlockFunction:
@@ -80,15 +80,16 @@ def _long(task: Task) -> list[int]:
     return [axis for axis, size in enumerate(task.taps.shape) if size > 1]
 
 
-def _amplification(task: Task) -> float:
-    """How much larger the terms are than their sum, which is what their roundings are measured by."""
+def _amplification(task: Task) -> tuple[float, bool]:
+    """How much larger the terms are than their sum, and whether that holds for each tap or only for all together."""
     if len(task.terms) < 2:
-        return 1.0
+        return 1.0, task.faithful
     sizes = np.sum([_outer(term) for term in task.terms], axis=0)
     taps = np.abs(task.taps)
-    ratios = sizes[sizes > 0] / np.maximum(taps[sizes > 0], np.finfo(np.float32).tiny)
-    pointwise = float(ratios.max())
-    return pointwise if pointwise <= POINTWISE else float(sizes.sum() / taps.sum())
+    largest = float((sizes / np.maximum(taps, np.finfo(np.float32).tiny)).max())
+    if task.faithful and largest <= POINTWISE:
+        return largest, True
+    return float(sizes.sum() / taps.sum()), False
 
 
 def _outer(term: tuple[Line, ...]) -> NDArray[np.float64]:

@@ -15,7 +15,7 @@ from typing import Any
 from faltung.jit import load, object_cache
 from faltung.jit.target import Target
 
-__all__ = ["compile_function", "ctypes_of"]
+__all__ = ["address", "compile_function", "ctypes_of"]
 
 _lock = threading.Lock()  # LLVM's shared state is not safe for several threads
 
@@ -51,6 +51,13 @@ def compile_function(text: str, name: str, parameters: Sequence[Any], target: Ta
             object_cache.write(key, code)
         address = load.load(code, name)
     return ctypes.CFUNCTYPE(ctypes.c_int32, *parameters)(address)
+
+
+def address(function: Callable[..., int]) -> int:
+    """Return where the machine code of a function begins."""
+    found = ctypes.cast(function, ctypes.c_void_p).value  # type: ignore[arg-type]
+    assert found is not None
+    return found
 
 
 def ctypes_of(parameters: dict[str, str]) -> list[Any]:

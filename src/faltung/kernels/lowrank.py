@@ -121,8 +121,7 @@ def outer_sum(taps: NDArray[np.floating[Any]], eps: float, most: int) -> tuple[F
     fraction, exponent = math.frexp(largest)
     block = np.ldexp(taps.astype(np.float64), -exponent)  # a power of two rounds nothing, and no square overflows
     tolerance = SLACK * eps * fraction
-    single = outer_factors(block, eps)
-    terms = _split(block, tolerance, most) if single is None else [single]
+    terms = _split(block, tolerance, most)
     if terms is None or (np.abs(sum(map(_outer, terms)) - block) > tolerance).any():
         return None
     return tuple(_balanced(term, exponent) for term in terms)
@@ -195,10 +194,12 @@ def _split(block: NDArray[np.float64], tolerance: float, most: int) -> list[Fact
             return None  # no sum is shorter than the rank of an unfolding
         terms: list[Factors] = []
         for column, row in zip(*pair, strict=True):
-            part = _split(row.reshape(unfolded.shape[1:]), tolerance / 2, most - len(terms))
+            # With a column no larger than one, what a part leaves over is no larger in the sum.
+            power = math.frexp(float(np.abs(column).max()))[1]
+            part = _split(np.ldexp(row, power).reshape(unfolded.shape[1:]), tolerance / 2, most - len(terms))
             if part is None:
                 break
-            terms += [(*term[:axis], column, *term[axis:]) for term in part]
+            terms += [(*term[:axis], np.ldexp(column, -power), *term[axis:]) for term in part]
         else:
             if shortest is None or len(terms) < len(shortest):
                 shortest = terms
@@ -211,7 +212,10 @@ def _low_rank(
     """Columns and rows, both listed along the first axis, whose outer products add up to the matrix."""
     reach = _SAMPLED * (most + 1)
     sample = matrix[:: -(-matrix.shape[0] // reach), :: -(-matrix.shape[1] // reach)]
-    if 4 * sample.size < matrix.size and _least_rank(np.linalg.svd(sample)[1], sample.size, tolerance) > most:
+    if (
+        4 * sample.size < matrix.size
+        and _least_rank(np.linalg.svd(sample, compute_uv=False), sample.size, tolerance) > most
+    ):
         return None
     left, values, _ = np.linalg.svd(matrix, full_matrices=False)
     for rank in range(max(1, _least_rank(values, matrix.size, tolerance)), min(most, values.size) + 1):

@@ -91,7 +91,7 @@ def _small_terms_merged(kernel: Kernel) -> Kernel | None:
     # Taps first, then what is structured, each from small to large and from one end to the other.
     plain.sort(key=lambda term: (not isinstance(parted(term)[1], Taps), term.size, term.origin))
     merged = _neighbours_merged(plain, Sum)
-    return Sum((*merged, *others)) if len(merged) < len(plain) else None
+    return sum_of((*merged, *others)) if len(merged) < len(plain) else None
 
 
 def _products_flattened(kernel: Kernel) -> Kernel | None:

@@ -135,7 +135,9 @@ class BankPlan:
             lines = (*[one] * (task.taps.ndim - 2), Line(column, (), column), Line(row, (), row))
             taps = np.multiply.outer(column, row).reshape(task.taps.shape)
             taps = np.ascontiguousarray(taps, task.taps.dtype)
-            found.append(replace(task, taps=taps, terms=(lines,), target=task.taps.dtype, streamed=False))
+            found.append(
+                replace(task, taps=taps, terms=(lines,), faithful=True, target=task.taps.dtype, streamed=False)
+            )
         return found
 
     def __str__(self) -> str:

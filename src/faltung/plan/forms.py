@@ -10,13 +10,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from faltung.engines.base import Line, Terms
 from faltung.kernels import Kernel
-from faltung.kernels.lowrank import outer_factors, outer_sum, windows
+from faltung.kernels.lowrank import SLACK, outer_factors, outer_sum, windows
 from faltung.kernels.rewrite import factors, outer_terms, windows_of
 from faltung.kernels.taps import TapArray, convolve_taps
 
@@ -41,10 +41,13 @@ class Factor:
         All its taps, in double precision.
     terms : tuple of tuple of Line
         Outer products that add up to them; empty where that takes more multiply-adds than the taps.
+    faithful : bool
+        Whether the terms add up to each tap to a few of its own roundings, and not only to a few of the largest.
     """
 
     taps: NDArray[np.float64]
     terms: Terms
+    faithful: bool = True
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,7 +69,7 @@ class Form:
     exact: bool = True
 
 
-def forms(kernel: Kernel, given: Kernel, axes: Sequence[int], ndim: int, eps: float) -> tuple[Form, ...]:
+def forms(kernel: Kernel, given: Kernel, axes: Sequence[int], ndim: int, number: np.dtype[Any]) -> tuple[Form, ...]:
     """Write a simplified kernel as one step, and as passes in turn where it is a product.
 
     Parameters
@@ -79,24 +82,26 @@ def forms(kernel: Kernel, given: Kernel, axes: Sequence[int], ndim: int, eps: fl
         The axis of the layout for each axis of the kernel.
     ndim : int
         Number of axes of the layout.
-    eps : float
-        Relative rounding of the number computed with.
+    number : dtype
+        What is computed with.
     """
     taps = cropped(given, kernel)
     parts = (kernel.real, kernel.imag) if kernel.dtype.kind == "c" else (kernel,)
     values = (taps.real, taps.imag)[: len(parts)]
     whole = Form(
-        (tuple(_factor(part, value, kernel, axes, ndim, eps) for part, value in zip(parts, values, strict=True)),)
+        (tuple(_factor(part, value, kernel, axes, ndim, number) for part, value in zip(parts, values, strict=True)),)
     )
     product = factors(kernel)
     if len(product) == 1 or len(parts) > 1 or kernel.size > MOST_MULTIPLIED_OUT:
         return (whole,)
-    return whole, _in_turn(product, axes, ndim, eps)
+    return whole, _in_turn(product, whole.steps[0][0].taps, axes, ndim, number)
 
 
-def _in_turn(product: Sequence[Kernel], axes: Sequence[int], ndim: int, eps: float) -> Form:
+def _in_turn(
+    product: Sequence[Kernel], taps: TapArray, axes: Sequence[int], ndim: int, number: np.dtype[Any]
+) -> Form:
     """Make passes in turn, the cheap ones first: what comes early is computed for the halo of what comes late."""
-    steps = [_factor(factor, factor.taps, factor, axes, ndim, eps) for factor in product]
+    steps = [_factor(factor, factor.taps, factor, axes, ndim, number) for factor in product]
     steps.sort(key=_cost)
     carried = 1.0
     scaled = []
@@ -106,10 +111,10 @@ def _in_turn(product: Sequence[Kernel], axes: Sequence[int], ndim: int, eps: flo
         carried /= power
         scaled.append(_times(factor, power))
     scaled.append(_times(steps[-1], carried))
-    taps = reduce(convolve_taps, [factor.taps for factor in steps])
     sizes = reduce(convolve_taps, [np.abs(factor.taps) for factor in steps])
     same_sign = all((factor.taps >= 0).all() for factor in steps) and bool(taps.all())
-    return Form(tuple((factor,) for factor in scaled), _growth(sizes, taps), same_sign)
+    exact = same_sign and all(factor.faithful for factor in steps) and _faithful(sizes, taps, number)
+    return Form(tuple((factor,) for factor in scaled), _growth(sizes, taps), exact)
 
 
 def _growth(sizes: NDArray[np.floating], taps: NDArray[np.floating]) -> float:
@@ -122,7 +127,7 @@ def _times(factor: Factor, scalar: float) -> Factor:
     terms = tuple(
         (*term[:-1], Line(term[-1].taps * scalar, term[-1].widths, term[-1].rest * scalar)) for term in factor.terms
     )
-    return Factor(factor.taps * scalar, terms)
+    return Factor(factor.taps * scalar, terms, factor.faithful)
 
 
 def _cost(factor: Factor) -> float:
@@ -149,7 +154,9 @@ def cropped(given: Kernel, kernel: Kernel) -> TapArray:
     return taps
 
 
-def _factor(part: Kernel, taps: TapArray, whole: Kernel, axes: Sequence[int], ndim: int, eps: float) -> Factor:
+def _factor(
+    part: Kernel, taps: TapArray, whole: Kernel, axes: Sequence[int], ndim: int, number: np.dtype[Any]
+) -> Factor:
     """Put real taps into the axes of the layout, and take them apart as their expression `part` says."""
     sizes = [1] * ndim
     for axis, size in zip(axes, whole.shape, strict=True):
@@ -163,10 +170,27 @@ def _factor(part: Kernel, taps: TapArray, whole: Kernel, axes: Sequence[int], nd
             for axis, line, total, origin in zip(axes, kernels, whole.shape, whole.origin, strict=True):
                 term[axis] = _line(line, total, origin)
             terms.append(tuple(term))
+        if len(terms) == 1 and sum(size > 1 for size in sizes) == 1 and not any(line.widths for line in terms[0]):
+            # Along a single axis the factor is the taps themselves.
+            axis = int(np.argmax(sizes))
+            terms = [tuple(Line(taps.ravel(), (), taps.ravel()) if k == axis else _ONE for k in range(ndim))]
     else:
-        terms = _numerical(taps, eps)
+        terms = _numerical(taps, float(np.finfo(number).eps))
     cheaper = sum(_line_cost(line) for term in terms for line in term) < np.count_nonzero(taps) + 2 * ndim
-    return Factor(taps, tuple(terms) if cheaper else ())
+    if not (terms and cheaper):
+        return Factor(taps, ())
+    total = np.sum([reduce(np.multiply.outer, [line.taps for line in term]) for term in terms], axis=0)
+    # What the terms miss adds up over the taps, so that only little of it all together is a rounding.
+    missed = float(np.abs(total - taps).sum())
+    close = missed <= SLACK * float(np.finfo(number).eps) * float(np.abs(taps).sum())
+    return Factor(taps, tuple(terms) if close else (), _faithful(total, taps, number))
+
+
+def _faithful(total: TapArray, taps: TapArray, number: np.dtype[Any]) -> bool:
+    """Whether a total is each tap, as the number computed with holds it, to a few roundings."""
+    with np.errstate(over="ignore"):
+        held = taps.astype(number).astype(np.float64)
+    return bool((np.abs(total - held) <= SLACK * float(np.finfo(number).eps) * np.abs(held)).all())
 
 
 _ONE = Line(np.ones(1), (), np.ones(1))

@@ -177,6 +177,10 @@ class _Option:
 
 def _options(problem: Problem, machine: Machine) -> Iterable[_Option]:
     """Every way there is, those that are impossible with the reason why."""
+    if 0 in problem.result_shape:
+        for method in METHODS[1:]:
+            yield _Option(Candidate(method, ("direct",), 0.0), steps=[[]])
+        return
     source = problem.stored if problem.readable else problem.extended
     for number, form in enumerate(problem.forms):
         steps = problem.tasks(form, source, problem.written)
@@ -244,7 +248,7 @@ def _total(works: list[Work], form: Form) -> Work:
 
 def _weights(problem: Problem, chosen: _Option, machine: Machine) -> tuple[tuple[str, ...], float]:
     """Choose what weights are correlated with, and the share of the whole that is no weight but a rounding error."""
-    form = problem.weights(chosen.form) if problem.weighted else None
+    form = problem.weights(chosen.form) if problem.weighted and chosen.steps[0] else None
     engines, work = chosen.candidate.engines, chosen.work
     if form is not None and form is not problem.forms[chosen.form]:
         (task,) = problem.tasks(form, problem.number, problem.number)[0]
@@ -257,8 +261,8 @@ def _plan(
     problem: Problem, chosen: _Option, others: list[Candidate], weight_engines: tuple[str, ...], least_weight: float
 ) -> Plan:
     engines = [ENGINES[name] for name in chosen.candidate.engines]
-    pairs = [(engine, step[0]) for engine, step in zip(engines, chosen.steps, strict=True)]
-    tile = _tile(pairs)
+    pairs = [(engine, step[0]) for engine, step in zip(engines, chosen.steps, strict=True) if step]
+    tile = _tile(pairs) if pairs else problem.layout.sizes
     gathers = any(engine.gathers(task) for engine, task in pairs)
     halo = math.prod(length + size - 1 for length, size in zip(tile, problem.layout.sizes, strict=True))
     unit = float(np.finfo(problem.number).eps) / 2

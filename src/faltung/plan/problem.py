@@ -102,12 +102,15 @@ class Problem:
     @lazy
     def given(self) -> Kernel:
         """The kernel that the array is correlated with, as it was given."""
-        return self.kernel.flip() if self.reflected else self.kernel
+        # Flipping the taps, and not the expression: its parts would be multiplied out in another order.
+        return Taps(np.flip(self.kernel.taps), self.kernel.flip().origin) if self.reflected else self.kernel
 
     @lazy
     def simplified(self) -> Simplified:
         """An equal, cheaper way to write that kernel, and the rules that led to it."""
-        return simplify(self.given)
+        found = simplify(self.kernel.flip() if self.reflected else self.kernel)
+        kept = np.count_nonzero(cropped(self.given, found.kernel)) == np.count_nonzero(self.given.taps)
+        return found if kept else Simplified(self.given, ())
 
     @lazy
     def correlated(self) -> Kernel:
@@ -218,6 +221,7 @@ class Problem:
                 Task(
                     taps=np.ascontiguousarray(factor.taps, dtype=self.number),
                     terms=factor.terms,
+                    faithful=factor.faithful,
                     step=self.layout.step,
                     source=source if number == 0 else self.number,
                     target=target if number == last else self.number,
@@ -230,11 +234,11 @@ class Problem:
         ]
 
     @lazy
-    def _places(self) -> tuple[list[int], int, float]:
-        """The axis of the layout for each of the kernel, the number of axes, and the rounding computed with."""
+    def _places(self) -> tuple[list[int], int, np.dtype[Any]]:
+        """The axis of the layout for each of the kernel, the number of axes, and the number computed with."""
         inserted = 1 if self.layout.column == 0 else 0
         axes = [axis + inserted for axis in self.axes]
-        return axes, len(self.layout.lengths), float(np.finfo(self.number).eps)
+        return axes, len(self.layout.lengths), self.number
 
     def _check_range(self, form: Form) -> None:
         with np.errstate(over="ignore"):

@@ -1,0 +1,41 @@
+"""Random problems between pages that may not be touched: at every vector width, in tiny tiles, past the cache."""
+
+from __future__ import annotations
+
+import pytest
+
+import faltung as fa
+import problems
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_random_problems(seed):
+    for number in range(30):
+        problems.attempt(seed, number)
+
+
+@pytest.mark.parametrize("seed", range(400, 404))
+def test_random_problems_in_large_arrays(seed):
+    for number in range(10):
+        problems.attempt(seed, number, large=True)
+
+
+@pytest.mark.parametrize("seed", range(100, 104))
+def test_random_problems_at_every_vector_width(seed, vector_bits):
+    for number in range(20):
+        problems.attempt(seed, number)
+
+
+@pytest.mark.parametrize("seed", range(200, 203))
+def test_random_problems_in_many_tiles(seed, tiny_tiles):
+    with fa.workers(3):
+        for number in range(20):
+            problems.attempt(seed, number)
+
+
+@pytest.mark.parametrize("seed", [300, 301])
+def test_random_problems_written_past_the_cache(seed, vector_bits, past_the_cache):
+    for number in range(20):
+        problems.attempt(seed, number)
+    for number in range(3):
+        problems.attempt(seed, number, large=True)
