@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import os
 import stat
 import sys
 from dataclasses import asdict, astuple, fields, replace
@@ -20,7 +18,7 @@ import faltung as fa
 from faltung.cli.main import app
 from faltung.engines.base import Work
 from faltung.jit import object_cache
-from faltung.jit.target import Target
+from faltung.jit.target import Target, host
 from faltung.plan import machine as store
 from faltung.plan.cost import TYPICAL, Machine, seconds
 from faltung.plan.planner import ENGINES, Plan, make_plan
@@ -76,19 +74,32 @@ def measurements(machine, rng, count=40):
     found = []
     for k in range(count):
         time = 10 ** rng.uniform(-5, -2)
-        shares = np.full(len(UNITS), 0.02)
-        shares[[k % 8, (3 * k + 1) % 8]] += 0.42
+        shares = rng.dirichlet(np.full(len(UNITS), 0.3))
         amounts = shares * time / np.array(astuple(machine))
-        found.append(calibrate.Measurement(f"{k}", "direct", tuple(amounts), time * shares.sum()))
+        found.append(calibrate.Measurement(f"{k}", "direct", tuple(amounts), time))
     return found
+
+
+def some_machine(rng):
+    return Machine(*(unit * 4 ** rng.uniform(-1, 1) for unit in astuple(TYPICAL)))
 
 
 @given(st.integers(0, 2**32 - 1))
 def test_the_fit_finds_the_machine_that_was_measured(seed):
     rng = np.random.default_rng(seed)
-    machine = Machine(*(unit * 4 ** rng.uniform(-1, 1) for unit in astuple(TYPICAL)))
-    fitted = calibrate._fitted(measurements(machine, rng))
-    np.testing.assert_allclose(astuple(fitted), astuple(machine), rtol=0.02)
+    machine = some_machine(rng)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(calibrate, "PRIOR", 1e-5)
+        fitted = calibrate._fitted(measurements(machine, rng))
+    np.testing.assert_allclose(astuple(fitted), astuple(machine), rtol=0.01)
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_what_is_typical_hardly_moves_predictions_of_what_was_measured(seed):
+    rng = np.random.default_rng(seed)
+    found = measurements(some_machine(rng), rng)
+    fitted = calibrate._fitted(found)
+    assert all(0.9 < measured.ratio(fitted) < 1.1 for measured in found)
 
 
 def test_a_disturbed_measurement_hardly_counts():
@@ -221,21 +232,96 @@ def test_what_is_kept_comes_back_to_the_last_bit(monkeypatch):
     assert store.current() == machine == in_a_new_process(monkeypatch)
 
 
-def test_figures_of_another_processor_vector_width_or_version_are_left_alone(monkeypatch):
-    mine = store.identity()
+def another_processor(patch):
+    patch.setattr(store, "host", lambda: Target("another processor", 64, 32))
+
+
+def another_vector_width(patch):
+    bits = 8 * host().vector_bytes
+    patch.setenv("FALTUNG_VECTOR_BITS", "128" if bits > 128 else "256")
+
+
+def another_version(patch):
+    patch.setattr(fa, "__version__", "0.0.0")
+
+
+@pytest.mark.parametrize("change", [another_processor, another_vector_width, another_version])
+def test_figures_measured_elsewhere_are_not_used_and_not_lost(change, monkeypatch):
     assert store.keep(ANOTHER)
-    for place, name, value in (
-        (store, "host", lambda: Target("another processor", 64, 32)),
-        (store, "host", lambda: replace(store.host(), vector_bytes=8)),
-        (fa, "__version__", "0.0.0"),
-    ):
-        with monkeypatch.context() as patch:
-            original = store.host
-            patch.setattr(place, name, value if name != "host" or "another" in repr(value()) else value) if (
-                place is fa
-            ) else patch.setattr(place, name, _once(value, original))
-            assert store.identity() != mine
-            assert in_a_new_process(patch) == TYPICAL
-            assert store.keep(TYPICAL)
+    with monkeypatch.context() as patch:
+        change(patch)
+        assert in_a_new_process(patch) == TYPICAL
+        other = replace(ANOTHER, call=1.0)
+        assert store.keep(other)
+        assert in_a_new_process(patch) == other
     assert in_a_new_process(monkeypatch) == ANOTHER
-    assert len(store.known("machine.json")) == 4
+    assert len(store.known("machine.json")) == 2
+
+
+def stored(folder):
+    """Return the one file in which the figures are."""
+    (path,) = [path for path in folder.iterdir() if path.name.startswith("machine.json")]
+    return path
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda content: b"",
+        lambda content: content[:-5],
+        lambda content: content.replace(b"e-", b"e+", 1),
+        lambda content: b"\0" * 300,
+    ],
+    ids=["empty", "cut short", "changed", "zeros"],
+)
+def test_damaged_files_are_ignored_and_replaced(damage, folder, monkeypatch):
+    assert store.keep(ANOTHER)
+    path = stored(folder)
+    path.write_bytes(damage(path.read_bytes()))
+    assert in_a_new_process(monkeypatch) == TYPICAL
+    assert store.keep(ANOTHER)
+    assert in_a_new_process(monkeypatch) == ANOTHER
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        None,
+        [],
+        "fast",
+        {},
+        asdict(ANOTHER) | {"more": 1e-9},
+        asdict(ANOTHER) | {"call": "1e-6"},
+        asdict(ANOTHER) | {"call": -1e-6},
+        asdict(ANOTHER) | {"call": float("nan")},
+        asdict(ANOTHER) | {"call": float("inf")},
+        {unit: value for unit, value in asdict(ANOTHER).items() if unit != "call"},
+    ],
+)
+def test_entries_that_are_no_machine_are_ignored(entry):
+    store.note("machine.json", store.identity(), entry, 10)
+    assert store.current() == TYPICAL
+
+
+@pytest.mark.parametrize("content", ["", "[1, 2]", "{", "null"])
+def test_files_that_hold_something_else_have_no_entries(content):
+    object_cache.write("machine.json", content.encode())
+    assert store.known("machine.json") == {}
+    assert store.current() == TYPICAL
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the profile folder is private there")
+@pytest.mark.parametrize("who", [stat.S_IWGRP, stat.S_IWOTH])
+def test_a_folder_that_others_can_write_is_not_trusted(who, folder, monkeypatch):
+    assert store.keep(ANOTHER)
+    folder.chmod(0o700 | who)
+    assert in_a_new_process(monkeypatch) == TYPICAL
+    before = stored(folder).read_bytes()
+    assert not store.keep(TYPICAL)
+    assert stored(folder).read_bytes() == before
+
+
+def test_a_file_keeps_the_most_recent_entries():
+    for key in ("a", "b", "c", "a", "d"):
+        store.note("some.json", key, key.upper(), 3)
+    assert [*store.known("some.json").items()] == [("c", "C"), ("a", "A"), ("d", "D")]

@@ -230,7 +230,7 @@ def _low_rank(
     return None
 
 
-def _least_rank(values: NDArray[np.float64], size: int, tolerance: float) -> int:
+def _least_rank(values: NDArray[np.floating[Any]], size: int, tolerance: float) -> int:
     # A matrix that close in every entry is closer than this in its singular values, too.
     return int(np.count_nonzero(values > tolerance * math.sqrt(size)))
 
