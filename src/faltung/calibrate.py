@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import astuple, dataclass, field, fields, replace
 from functools import partial
 from itertools import repeat
-from statistics import median
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
@@ -53,7 +52,7 @@ class Measurement:
     amounts : tuple of float
         Units of work of each kind, in the order of the fields of `Machine`.
     seconds : float
-        Median time of a call on one core.
+        Best time of a call on one core: whatever interrupts a call makes it longer.
     """
 
     what: str
@@ -158,7 +157,6 @@ class Probe:
     def run(self) -> None:
         """Time a call once more."""
         self._call()  # the arrays come into the cache
-        # The best of some, since whatever interrupts a call makes it longer.
         self.times.append(min(_seconds(self._call, self._repeats) for _ in range(3)))
 
     @lazy
@@ -181,7 +179,7 @@ class Probe:
         machines = (replace(free, **{unit.name: 1.0}) for unit in fields(Machine))
         plans = (make_plan(self.problem, self.method, machine) for machine in machines)
         return Measurement(
-            self.what, self.method, tuple(plan.candidates[0].seconds for plan in plans), median(self.times)
+            self.what, self.method, tuple(plan.candidates[0].seconds for plan in plans), min(self.times)
         )
 
 
@@ -324,8 +322,8 @@ def _probes() -> list[Probe]:
         taps.flat[[0, -1]] = 1.0
         return f"sparse {_text(shape)}", Kernel(taps)
 
-    def smooth(sigma: float, ndim: int = 2) -> tuple[str, Kernel]:
-        return f"Gaussian {sigma:g}", gaussian(sigma, ndim=ndim)
+    def smooth(sigma: float) -> tuple[str, Kernel]:
+        return f"Gaussian {sigma:g}", gaussian(sigma)
 
     def window(width: int, ndim: int = 2) -> tuple[str, Kernel]:
         return f"box {width}", box(width, ndim=ndim)
@@ -359,9 +357,11 @@ def _probes() -> list[Probe]:
         ("separable", smooth(10), middle, "float32"),
         ("separable", ("LoG 2", log(2)), middle, "float32"),
         ("running", window(5), middle, "float32"),
+        ("running", window(9), (1024, 1024), "float32"),
         ("running", window(15), middle, "uint8"),
         ("running", window(31), middle, "float32"),
-        ("running", window(31), large, "float32"),
+        ("running", window(31), (1024, 1024), "uint8"),
+        ("running", window(101, 1), signal, "float32"),
         ("fourier", dense(9, 9), small, "float32"),
         ("fourier", dense(9, 9), middle, "float32"),
         ("fourier", dense(15, 15), (1024, 1024), "float32"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from faltung.plan.planner import Plan
@@ -46,11 +46,31 @@ def tiles_beside(plan: Plan) -> list[Tile]:
     outputs = math.prod(stop - start for start, stop in layout.regions) * layout.step
     if plan.gathers or (outputs <= SMALL and plan.candidates[0].seconds <= QUICK):
         return tiles_across(layout, plan.tile)
-    segments = [
-        _segments(*layout.regions[axis], layout.origins[axis], layout.sizes[axis], layout.lengths[axis])
-        for axis in range(len(layout.regions))
-    ]
-    return [tile for box in itertools.product(*segments) for tile in _cut(layout, plan.tile, box)]
+    return [tile for box in _boxes(layout, 0, ()) for tile in _cut(layout, _as_many(plan.tile, box), box)]
+
+
+def _boxes(layout: Layout, axis: int, above: tuple[tuple[int, int], ...]) -> Iterator[tuple[tuple[int, int], ...]]:
+    """Cut strips off both ends of one axis after the other: they are as long as may be, and few."""
+    if axis == len(layout.regions):
+        yield above
+        return
+    segments = _segments(layout.regions[axis], layout.origins[axis], layout.sizes[axis], layout.lengths[axis])
+    for segment, inside in segments:
+        if inside:
+            yield from _boxes(layout, axis + 1, (*above, segment))
+        else:
+            yield (*above, segment, *layout.regions[axis + 1 :])
+
+
+def _as_many(most: tuple[int, ...], box: Sequence[tuple[int, int]]) -> tuple[int, ...]:
+    """Shape of tiles with about as many outputs, for a box that is narrower than they are."""
+    room, shape = math.prod(most), list(most)
+    for axis in reversed(range(len(box))):
+        start, stop = box[axis]
+        narrower = all(shape[k] < most[k] for k in range(axis + 1, len(box)))
+        shape[axis] = max(1, min(stop - start, room if narrower and axis < len(box) - 1 else most[axis]))
+        room = max(room // shape[axis], 1)
+    return tuple(shape)
 
 
 def _cut(layout: Layout, most: tuple[int, ...], box: Sequence[tuple[int, int]]) -> list[Tile]:
@@ -79,14 +99,15 @@ def _even(start: int, stop: int, most: int) -> list[tuple[int, int]]:
     return [(at, min(at + length, stop)) for at in range(start, stop, length)]
 
 
-def _segments(start: int, stop: int, origin: int, size: int, length: int) -> list[tuple[int, int]]:
+def _segments(region: tuple[int, int], origin: int, size: int, length: int) -> list[tuple[tuple[int, int], bool]]:
     """Cut an axis of outputs into what reaches across the border and what lies inside."""
+    start, stop = region
     first, last = max(start, origin), min(stop, length - size + 1 + origin)
     if first > start:
         first = max(first, min(start + STRIP, stop))
     if last < stop:
         last = min(last, max(stop - STRIP, start))
     if first >= last:
-        return [(start, stop)]
-    parts = [(start, first), (first, last), (last, stop)]
-    return [part for part in parts if part[0] < part[1]]
+        return [(region, False)]
+    parts = [((start, first), False), ((first, last), True), ((last, stop), False)]
+    return [(part, inside) for part, inside in parts if part[0] < part[1]]

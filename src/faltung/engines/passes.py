@@ -145,12 +145,12 @@ class _Writer:
             def one_column(
                 column: Value, _: list[Value], place: Value = place, r: Registers = registers
             ) -> list[Value]:
-                column = f.smaller(column, last)
+                column = self.between_ends(column, last)
                 sums = r.sums(f.at(source, f.multiply(column, what.source.bytes)))
                 self.put(sums, f.at(place, f.multiply(column, self.position)), self.position)
                 return []
 
-            f.loop(0, "%extended_width", self.lanes, one_column)
+            f.loop(self.first_column(source, what.source), "%extended_width", self.lanes, one_column)
             first_tap += _coefficients(footprint)
 
     def sum_down(self, source: Value) -> None:
@@ -161,7 +161,7 @@ class _Writer:
         scale = self.factor(0)
 
         def one_column(column: Value, _: list[Value]) -> list[Value]:
-            column = f.smaller(column, last)
+            column = self.between_ends(column, last)
             start = f.at(source, f.multiply(column, what.source.bytes))
 
             def sample(row: Value) -> Value:
@@ -181,7 +181,23 @@ class _Writer:
             f.loop(0, "%height", self.lanes, one_group)
             return []
 
-        f.loop(0, "%extended_width", self.lanes, one_column)
+        f.loop(self.first_column(source, what.source), "%extended_width", self.lanes, one_column)
+
+    def first_column(self, row: Value, what: Sample) -> Value:
+        """Emit where columns of lanes begin so that the second starts on a whole vector: a little before the row.
+
+        Each cache line is then loaded once. Rows that are a power of two long share so few places of the
+        first-level cache that no line would stay there to be loaded from again.
+        """
+        f = self.f
+        address = f.value(f"ptrtoint ptr {row} to i64")
+        places = f.value(f"udiv i64 {f.subtract('-1', address)}, {what.bytes}")
+        return f.subtract(f.value(f"and i64 {places}, {self.lanes - 1}"), self.lanes - 1)
+
+    def between_ends(self, column: Value, last: Value) -> Value:
+        """Keep a column of lanes inside the row."""
+        f = self.f
+        return f.smaller(f.call("llvm.smax.i64", "i64", ("i64", column), ("i64", "0")), last)
 
     def go_across(self, between: Value, target: Value) -> None:
         """Emit the second pass over one strip, with groups of outputs placed so that whole vectors are written."""
@@ -192,15 +208,10 @@ class _Writer:
                 self.sum_channel(between, width, channel)
         last = f.subtract("%width", lanes)
         # The first group begins with the row; the others where a vector of the target does, up to the row's end.
-        before = str(lanes)
-        if what.streamed:
-            address = f.value(f"ptrtoint ptr {target} to i64")
-            places = f.value(f"udiv i64 {f.subtract('-1', address)}, {what.target.bytes}")
-            before = f.add(f.value(f"and i64 {places}, {lanes - 1}"), "1")
-        first = f.subtract(before, lanes)
+        first = self.first_column(target, what.target) if what.streamed else "0"
 
         def one_group(start: Value, _: list[Value]) -> list[Value]:
-            start = f.smaller(f.call("llvm.smax.i64", "i64", ("i64", start), ("i64", "0")), last)
+            start = self.between_ends(start, last)
             if what.across is None:
                 factor = self.factor(1)
                 kind = vector(what.number, lanes)

@@ -20,6 +20,8 @@ __all__ = ["Running"]
 
 #: Bytes between the passes of a block, about; sums down the columns go through all rows of it first.
 BETWEEN = 1 << 20
+#: Size of a kernel from which strips along the border are not worth their halo.
+GATHERED = 96
 #: Rows of a block; the more, the fewer sums are begun anew.
 ROWS = 256
 
@@ -46,8 +48,8 @@ class Running:
         return strips(task, rows, BETWEEN / rows)
 
     def gathers(self, task: Task) -> bool:
-        """Return True: a strip along the border has a halo as wide as the window."""
-        return bool(max(task.taps.shape) > 8)
+        """Return whether a strip along the border costs about as much as a tile, since its halo is as wide."""
+        return bool(max(task.taps.shape) > GATHERED)
 
     def work(self, task: Task) -> Work:
         """Count sums of windows, and a multiply-add for each tap along the other axes."""

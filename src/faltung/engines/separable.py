@@ -25,7 +25,7 @@ __all__ = ["Separable"]
 #: Bytes between the passes of a block, about: they should stay in the cache.
 BETWEEN = 1 << 18
 #: Size of a kernel from which strips along the border are not worth their halo.
-GATHERED = 32
+GATHERED = 80
 #: Largest growth of rounding by terms that cancel with which the result is still exact point by point.
 POINTWISE = 4.0
 
