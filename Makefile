@@ -21,7 +21,8 @@ lint: .venv/dev
 	$(BIN)/mypy
 
 bench: .venv/bench
-	$(BIN)/python benchmarks/dense.py
+	$(BIN)/python benchmarks/grid.py
+	$(BIN)/python benchmarks/regret.py
 	$(BIN)/python benchmarks/start.py
 
 # Bytecode is made at once, so that not every start compiles the sources again.

@@ -80,7 +80,7 @@ def machine() -> dict[str, str]:
         "date": time.strftime("%Y-%m-%d"),
     }
     found["python"] = platform.python_version()
-    for name in ("faltung", "numpy", "llvmlite", "opencv-python-headless", "scipy", "torch"):
+    for name in ("faltung", "numpy", "llvmlite", "opencv-python-headless", "scipy", "torch", "diplib", "jax"):
         try:
             found[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:

@@ -50,14 +50,14 @@ class Machine:
 
 #: As `calibrate` found it on a Zen 4 core, with 512-bit vectors and fused multiply-adds.
 TYPICAL = Machine(
-    multiply_add=1.9e-11,
-    scattered=3.9e-11,
-    passed=1.8e-11,
-    summed=1.5e-10,
-    transformed=6.7e-11,
-    trip=1.7e-10,
-    byte=3e-11,
-    call=8e-6,
+    multiply_add=1.95e-11,
+    scattered=4e-11,
+    passed=1.9e-11,
+    summed=1.6e-10,
+    transformed=6.4e-11,
+    trip=1.5e-10,
+    byte=1.2e-11,
+    call=6.6e-6,
 )
 
 
