@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import argparse
 import functools
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.testing import assert_array_equal
 from numpy.typing import NDArray
 
 import faltung as fa
@@ -224,10 +226,25 @@ def check(problem: Problem) -> None:
     region = regions(problem)
     wanted = answer(problem.call, problem.x, taps, origin, mode, cval, region, problem.axes, double)
     assert_agrees(got, wanted, plan, f"{problem}\n{plan}")
+    for name, again in elsewhere(problem.x, plan):
+        assert_agrees(again, wanted, plan, f"{name}: {problem}\n{plan}")
+        if {*plan.engines} <= {"direct", "separable"}:  # others may add up from where a tile begins
+            assert_array_equal(again, got, f"{name}: {problem}\n{plan}")
     real = problem.x.dtype.kind != "c" and taps.dtype.kind != "c"
     outside = 0.0 if mode != "constant" else float(cval.real)
     if real and (taps >= 0).all() and not (problem.x < 0).any() and not outside < 0:
         assert not (got.real < 0).any(), f"{got.real.min()} is negative: {problem}\n{plan}"
+
+
+def elsewhere(x: NDArray[Any], plan: fa.Plan) -> Iterator[tuple[str, NDArray[Any]]]:
+    """What the same plan makes of the same samples where they lie otherwise, the result maybe in their place."""
+    around = tuple(slice(None, None, -1) for _ in x.shape)
+    in_order = x.copy()
+    yield "in order", plan(in_order)
+    yield "columns first", plan(np.asfortranarray(x))
+    yield "turned round", plan(x[around].copy()[around])
+    if (x.shape, x.dtype) == (plan.problem.result_shape, plan.problem.result):
+        yield "in place", plan(in_order, out=in_order)
 
 
 def attempt(seed: int, number: int, large: bool = False) -> None:

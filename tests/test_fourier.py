@@ -42,7 +42,7 @@ def correlated(x, taps):
 def task_of(x, taps, target=None, extents=None):
     """Task to correlate `x`, which has an axis of channels more than `taps`."""
     shape = tuple(n - k + 1 for n, k in zip(x.shape, taps.shape, strict=False))
-    return Task(taps, (), x.shape[-1], x.dtype, np.dtype(target or x.dtype), extents or shape, False)
+    return Task(taps, (), True, x.shape[-1], x.dtype, np.dtype(target or x.dtype), extents or shape, False)
 
 
 def fill(run, task, x):
@@ -372,7 +372,7 @@ def test_a_bank_keeps_the_promises_of_its_kernels():
     ],
 )
 def test_what_is_not_accepted(kernel, reason):
-    task = Task(np.ones(kernel, "f4"), (), 1, np.dtype("f4"), np.dtype("f4"), (9,) * len(kernel), False)
+    task = Task(np.ones(kernel, "f4"), (), True, 1, np.dtype("f4"), np.dtype("f4"), (9,) * len(kernel), False)
     assert ENGINE.accepts(task) == reason
 
 
@@ -400,7 +400,7 @@ def test_a_tiling_covers_the_extents(extents, kernel, step, itemsize):
 
 @pytest.mark.parametrize(("extents", "kernel", "step"), EXTENTS, ids=str)
 def test_work_counts_what_the_blocks_take(extents, kernel, step):
-    task = Task(np.ones(kernel, "f4"), (), step, np.dtype("f4"), np.dtype("f4"), extents, False)
+    task = Task(np.ones(kernel, "f4"), (), True, step, np.dtype("f4"), np.dtype("f4"), extents, False)
     tiling, block = choose_tiling(extents, kernel, step, 4), ENGINE.tile(task)
     total = blocks = 0
     for start in itertools.product(*(range(0, extent, size) for extent, size in zip(extents, block, strict=True))):

@@ -23,6 +23,7 @@ from faltung.engines.joined import Call
 from faltung.engines.passes import PARAMETERS, Passes, emit
 from faltung.engines.registers import Footprint
 from faltung.engines.repair import Repaired, view
+from faltung.engines.windows import NARROW
 from faltung.jit.compile import compile_function, ctypes_of
 from faltung.jit.ir import module
 from faltung.jit.samples import Sample, sample
@@ -206,7 +207,8 @@ class _Fused:
         self._code = _compile(what, host())
         self._taps = taps
         down, across = terms[0][-2:]
-        self._windows = np.array([down.window, across.window], np.int64)
+        running = [f.window if f.window > NARROW else 0 for f in (down, across)]
+        self._windows = np.array(running, np.int64)
         self._tables = lru_cache(maxsize=64)(self._make_tables)
         self._factors = np.array([down.factor, across.factor], self._number)
         self._clamped = len(terms) > 1 and task.target.kind == "f" and bool((task.taps >= 0).all())
@@ -242,7 +244,8 @@ class _Fused:
             coefficients.append(taps)
             return Footprint(len(panels), panels[0].size, 1, None, step, what, number)
 
-        down = across = None
+        down: tuple[Footprint, ...] | int = terms[0][-2].window if terms[0][-2].window <= NARROW else 0
+        across: tuple[Footprint, ...] | int = terms[0][-1].window if terms[0][-1].window <= NARROW else 0
         if not terms[0][-2].window:
             down = tuple(footprint([term[-2].taps], 1, source) for term in terms)
         if not terms[0][-1].window:
@@ -336,7 +339,7 @@ class _Fused:
         task, terms, lanes = self._task, self._terms, self._lanes
         position = lanes * self._number.itemsize
         extended = (shape[-1] + task.taps.shape[-1] - 1) * task.step
-        strips = -(-shape[-2] // lanes) if terms[0][-2].window else 1
+        strips = -(-shape[-2] // lanes) if self._windows[0] else 1
         term_bytes = strips * extended * position
         starts = [n * apart + t[-2].start * source_strides[-1] for n, t in enumerate(terms)]
         panels = [n * term_bytes + t[-1].start * task.step * position for n, t in enumerate(terms)]

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from faltung.engines.correlation import guard
 from faltung.engines.registers import Footprint, Registers
-from faltung.engines.windows import fill_sums
+from faltung.engines.windows import fill_sums, register_sums
 from faltung.jit.ir import Function, Value, vector
 from faltung.jit.samples import Sample, load, splat, store
 from faltung.jit.transpose import transpose
@@ -51,10 +51,12 @@ class Passes:
 
     Parameters
     ----------
-    down : tuple of Footprint or None
-        For each term the taps of the first pass, a column; None for one term that is a running sum.
-    across : tuple of Footprint or None
-        The taps of the second pass: of terms in turn that have the same number of them, one panel a term; or None.
+    down : tuple of Footprint or int
+        For each term the taps of the first pass, a column. For a single term that is a window of ones its width,
+        if it is narrow, or 0 for a running sum over any width.
+    across : tuple of Footprint or int
+        The taps of the second pass: of terms in turn that have the same number of them, one panel a term. Or a
+        window.
     step : int
         Samples from one position of a row to the next.
     source, target : Sample
@@ -69,8 +71,8 @@ class Passes:
         Whether to write past the cache, wherever a whole vector can be.
     """
 
-    down: tuple[Footprint, ...] | None
-    across: tuple[Footprint, ...] | None
+    down: tuple[Footprint, ...] | int
+    across: tuple[Footprint, ...] | int
     step: int
     source: Sample
     target: Sample
@@ -115,15 +117,15 @@ class _Writer:
         """Emit the passes strip by strip; a running sum goes down all strips before the second pass begins."""
         f, lanes = self.f, self.lanes
         last = f.subtract("%height", lanes)
-        if self.what.down is None:
+        if self.what.down == 0:
             self.sum_down(source)
 
         def one_strip(row: Value, _: list[Value]) -> list[Value]:
             place = "%between"
-            if self.what.down is None:
+            if self.what.down == 0:
                 place = f.at(place, f.multiply(f.value(f"udiv i64 {row}, {lanes}"), self.strip))
             row = f.smaller(row, last)
-            if self.what.down is not None:
+            if self.what.down != 0:
                 self.filter_down(f.at(source, f.multiply(row, "%source_stride")))
             self.go_across(place, f.at(target, f.multiply(row, "%target_stride")))
             return []
@@ -133,8 +135,9 @@ class _Writer:
     def filter_down(self, source: Value) -> None:
         """Emit the first pass of every term over one strip."""
         f, what = self.f, self.what
-        assert what.down is not None
-        last = f.subtract("%extended_width", self.lanes)
+        if isinstance(what.down, int):
+            self.columns(source, "%between", self.window_down)
+            return
         first_tap = 0
         for term, footprint in enumerate(what.down):
             place = f.at("%between", f.multiply("%term_bytes", term)) if term else "%between"
@@ -142,16 +145,33 @@ class _Writer:
             offsets = f.at("%starts", 8 * term)
             registers = Registers(f, footprint, self.lanes, 1, self.lanes, taps, offsets, "%source_stride")
 
-            def one_column(
-                column: Value, _: list[Value], place: Value = place, r: Registers = registers
-            ) -> list[Value]:
-                column = self.between_ends(column, last)
-                sums = r.sums(f.at(source, f.multiply(column, what.source.bytes)))
-                self.put(sums, f.at(place, f.multiply(column, self.position)), self.position)
-                return []
-
-            f.loop(self.first_column(source, what.source), "%extended_width", self.lanes, one_column)
+            self.columns(source, place, registers.sums)
             first_tap += _coefficients(footprint)
+
+    def columns(self, source: Value, place: Value, sums: Callable[[Value], list[Value]]) -> None:
+        """Emit one pass over a strip, a column of lanes after the other."""
+        f, what = self.f, self.what
+        last = f.subtract("%extended_width", self.lanes)
+
+        def one_column(column: Value, _: list[Value]) -> list[Value]:
+            column = self.between_ends(column, last)
+            found = sums(f.at(source, f.multiply(column, what.source.bytes)))
+            self.put(found, f.at(place, f.multiply(column, self.position)), self.position)
+            return []
+
+        f.loop(self.first_column(source, what.source), "%extended_width", self.lanes, one_column)
+
+    def window_down(self, source: Value) -> list[Value]:
+        """Emit sums over a narrow window, of samples scaled so that none overflows."""
+        f, what, scale = self.f, self.what, self.factor(0)
+        assert isinstance(what.down, int)
+
+        def sample(row: int) -> Value:
+            place = f.at(source, f.multiply("%source_stride", row)) if row else source
+            value = load(f, place, what.source, what.number, self.lanes)
+            return f.value(f"fmul {vector(what.number, self.lanes)} {value}, {scale}")
+
+        return register_sums(f, sample, self.lanes, what.down, 1, what.number, self.lanes)
 
     def sum_down(self, source: Value) -> None:
         """Emit the first pass as a running sum, a column of lanes after the other."""
@@ -202,7 +222,7 @@ class _Writer:
     def go_across(self, between: Value, target: Value) -> None:
         """Emit the second pass over one strip, with groups of outputs placed so that whole vectors are written."""
         f, what, lanes = self.f, self.what, self.lanes
-        if what.across is None:
+        if what.across == 0:
             width = f.entry("%windows", "1")
             for channel in range(what.step):
                 self.sum_channel(between, width, channel)
@@ -212,12 +232,13 @@ class _Writer:
 
         def one_group(start: Value, _: list[Value]) -> list[Value]:
             start = self.between_ends(start, last)
-            if what.across is None:
-                factor = self.factor(1)
-                kind = vector(what.number, lanes)
-                sums = [f.value(f"fmul {kind} {value}, {factor}") for value in self.collected(start)]
+            here = f.at(between, f.multiply(start, self.position))
+            if isinstance(what.across, int):
+                factor, kind = self.factor(1), vector(what.number, lanes)
+                found = self.window_across(here) if what.across else self.collected(start)
+                sums = [f.value(f"fmul {kind} {value}, {factor}") for value in found]
             else:
-                sums = self.filtered(f.at(between, f.multiply(start, self.position)))
+                sums = self.filtered(here)
             if what.guarded:
                 guard(f, sums, what.number, lanes)
             self.write(sums, f.at(target, f.multiply(start, what.target.bytes)))
@@ -228,8 +249,8 @@ class _Writer:
     def filtered(self, source: Value) -> list[Value]:
         """Emit the sums over the terms for one group of outputs; channels interleave: each is a block of its own."""
         f, what, lanes = self.f, self.what, self.lanes
-        assert what.across is not None
-        first_tap = sum(map(_coefficients, what.down or ()))
+        assert not isinstance(what.across, int)
+        first_tap = 0 if isinstance(what.down, int) else sum(map(_coefficients, what.down))
         first_panel = 0
         totals: list[Value] = []
         for footprint in what.across:
@@ -248,6 +269,16 @@ class _Writer:
             first_tap += _coefficients(footprint)
             first_panel += footprint.panels
         return totals
+
+    def window_across(self, source: Value) -> list[Value]:
+        """Emit sums over a narrow window."""
+        f, what = self.f, self.what
+        assert isinstance(what.across, int)
+
+        def sample(position: int) -> Value:
+            return load(f, f.at(source, position * self.position), self.sample, what.number, self.lanes)
+
+        return register_sums(f, sample, self.lanes, what.across, what.step, what.number, self.lanes)
 
     def sum_channel(self, between: Value, width: Value, channel: int) -> None:
         """Emit the running sum over one channel of a strip."""

@@ -11,9 +11,10 @@ import math
 import numpy as np
 
 from faltung.engines.axes import passes_along_axes, strip_rows
-from faltung.engines.base import BlockFunction, Task, Work
+from faltung.engines.base import BlockFunction, Line, Task, Work
 from faltung.engines.direct import Direct
 from faltung.engines.tiles import halo, outer_axes, strips
+from faltung.engines.windows import NARROW, additions
 from faltung.kernels.lowrank import SLACK
 
 __all__ = ["Running"]
@@ -42,7 +43,7 @@ class Running:
 
     def tile(self, task: Task) -> tuple[int, ...]:
         """Return tall tiles where sums go down the columns."""
-        if not task.terms[0][-2].window:
+        if task.terms[0][-2].window <= NARROW:
             return strips(task, 8 * strip_rows(task.taps.dtype), BETWEEN / strip_rows(task.taps.dtype))
         rows = min(max(ROWS, 2 * task.taps.shape[-2]), task.extents[-2])
         return strips(task, rows, BETWEEN / rows)
@@ -59,8 +60,8 @@ class Running:
         *before, down, across = task.terms[0]
         columns = [(line, beside * (below if before else 1.0)) for line in before] + [(down, beside), (across, 1.0)]
         return Work(
-            summed=outputs * sum(share for line, share in columns if line.window > 1),
-            passed=outputs * sum(np.count_nonzero(line.taps) * share for line, share in columns if not line.window),
+            summed=outputs * sum(share for line, share in columns if line.window > NARROW),
+            passed=outputs * sum(_additions(line) * share for line, share in columns if line.window <= NARROW),
             trips=((1 + outer_axes(task)) * beside + 1) * outputs,
             bytes=(task.source.itemsize + task.target.itemsize) * outputs,
             pointwise=task.faithful,
@@ -70,3 +71,8 @@ class Running:
     def prepare(self, task: Task) -> BlockFunction:
         """Compile the passes."""
         return passes_along_axes(task, self._direct, windows=True)
+
+
+def _additions(line: Line) -> float:
+    """Count the multiply-adds of a pass, or half as many as the additions in registers, which nothing is kept for."""
+    return additions(line.window) / 2 if line.window else float(np.count_nonzero(line.taps))

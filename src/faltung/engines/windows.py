@@ -7,7 +7,10 @@ from collections.abc import Callable
 from faltung.jit.ir import Function, Value, vector
 from faltung.jit.samples import Sample, load, store
 
-__all__ = ["fill_sums"]
+__all__ = ["NARROW", "additions", "fill_sums", "register_sums"]
+
+#: Widest window whose sums are made in registers.
+NARROW = 16
 
 
 def fill_sums(
@@ -76,3 +79,59 @@ def fill_sums(
 
     blocks = f.value(f"udiv i64 {f.subtract(f.add(count, width), '1')}, {width}")
     f.loop(0, blocks, 1, one_block)
+
+
+def register_sums(
+    f: Function, sample: Callable[[int], Value], count: int, width: int, step: int, number: str, lanes: int
+) -> list[Value]:
+    """Emit sums over narrow windows: ``sample(n) + sample(n + step) + ... `` of `width` samples, for n below `count`.
+
+    Sums of two make sums of four, and so on; a window is made of those that its width has as binary digits. All are
+    shared with the windows beside it, so that each output takes about the logarithm of the width in additions.
+
+    Parameters
+    ----------
+    f : Function
+        Where to write.
+    sample : callable
+        Emits the load of the vector at an index.
+    count, width, step : int
+        Number of windows, their width, and the distance of the samples in one.
+    number, lanes
+        What a vector holds.
+    """
+    kind = vector(number, lanes)
+    known: dict[tuple[int, int], Value] = {}
+
+    def total(start: int, length: int) -> Value:
+        found = known.get((start, length))
+        if found is None:
+            half = length // 2
+            found = sample(start) if length == 1 else added(total(start, half), total(start + half * step, half))
+            known[start, length] = found
+        return found
+
+    def added(a: Value, b: Value) -> Value:
+        return f.value(f"fadd {kind} {a}, {b}")
+
+    def window(start: int) -> Value:
+        result, rest = "", width
+        while rest:
+            length = 1 << (rest.bit_length() - 1)
+            part = total(start, length)
+            result = added(result, part) if result else part
+            start, rest = start + length * step, rest - length
+        return result
+
+    return [window(start) for start in range(count)]
+
+
+def additions(width: int) -> int:
+    """Count the additions for an output of `register_sums`.
+
+    Examples
+    --------
+    >>> [additions(width) for width in (1, 2, 3, 8, 9)]
+    [0, 1, 2, 3, 4]
+    """
+    return width.bit_length() - 1 + width.bit_count() - 1
