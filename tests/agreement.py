@@ -71,7 +71,7 @@ def assert_agrees(got: NDArray[Any], answer: Answer, plan: fa.Plan, what: object
 
 
 def _own_rounding(answer: Answer, plan: fa.Plan) -> NDArray[np.floating[Any]]:
-    """Roundings of the definition itself, and results too small for the numbers that they are computed or stored in."""
+    """Roundings of the definition itself, and results too small for the numbers they are computed or stored in."""
     taps = plan.problem.kernel.taps
     number = np.finfo(plan.problem.number)
     tiny = float(number.tiny) * max(1.0, float(np.abs(taps).sum()))

@@ -15,7 +15,7 @@ def _own_cache(tmp_path_factory):
 
 
 def _module(name):
-    # The functions `faltung.plan` and `faltung.convolve` hide what they are named after from a plain import statement.
+    # The functions `faltung.plan` and `faltung.convolve` hide what they are named after from a plain import.
     return sys.modules[f"faltung.{name}"]
 
 

@@ -226,7 +226,8 @@ def check(problem: Problem) -> None:
     region = regions(problem)
     wanted = answer(problem.call, problem.x, taps, origin, mode, cval, region, problem.axes, double)
     assert_agrees(got, wanted, plan, f"{problem}\n{plan}")
-    for name, again in elsewhere(problem.x, plan):
+    # A plan is one of a convolution; a product that is flipped factor by factor is rounded otherwise.
+    for name, again in elsewhere(problem.x, plan) if problem.call == "convolve" else ():
         assert_agrees(again, wanted, plan, f"{name}: {problem}\n{plan}")
         if {*plan.engines} <= {"direct", "separable"}:  # others may add up from where a tile begins
             assert_array_equal(again, got, f"{name}: {problem}\n{plan}")

@@ -1,7 +1,7 @@
 """The definition as a sum of shifted arrays: the oracle where nested loops would take too long.
 
-One array operation for each tap that is not zero, in extended precision unless told otherwise, and without any code of
-the package. `test_oracles.py` compares it with the nested loops of `reference.py`.
+One array operation for each tap that is not zero, in extended precision unless told otherwise, and without any code
+of the package. `test_oracles.py` compares it with the nested loops of `reference.py`.
 """
 
 from __future__ import annotations
@@ -31,9 +31,7 @@ def positions(start: int, stop: int, length: int, mode: str) -> NDArray[np.int64
     raise ValueError(mode)
 
 
-def extended(
-    x: NDArray[Any], reach: Sequence[tuple[int, int]], mode: str, cval: complex
-) -> NDArray[Any]:
+def extended(x: NDArray[Any], reach: Sequence[tuple[int, int]], mode: str, cval: complex) -> NDArray[Any]:
     """The extended array between two positions on each axis."""
     outside: Any = np.zeros((), bool)
     for axis, (start, stop) in enumerate(reach):

@@ -99,7 +99,7 @@ def test_what_is_typical_hardly_moves_predictions_of_what_was_measured(seed):
     rng = np.random.default_rng(seed)
     found = measurements(some_machine(rng), rng)
     fitted = calibrate._fitted(found)
-    assert all(0.9 < measured.ratio(fitted) < 1.1 for measured in found)
+    assert all(0.8 < measured.ratio(fitted) < 1.25 for measured in found)
 
 
 def test_a_disturbed_measurement_hardly_counts():

@@ -30,7 +30,7 @@ SLOT = 0.01
 #: Times that every probe is timed, in turn with all others, so that a busy moment meets few timings of each.
 ROUNDS = 7
 #: Weight of what is typical beside one measurement: it decides where measurements say nothing about a unit.
-PRIOR = 0.2
+PRIOR = 0.05
 #: Relative error beyond which a measurement counts less, as one that something disturbed.
 DISTURBED = 0.1
 #: A way is tried if it is predicted to take at most so many times as long as the best.

@@ -47,21 +47,19 @@ def execute(plan: Plan, x: Any, out: Any = None, workers: int | None = None, mas
     chosen = _check_mask(mask, problem)
     shape = problem.result_shape
     result = np.empty(shape, problem.result) if out is None else check_out(out, shape, problem.result)
+    count = None if workers is None else worker_count(workers)
     if not result.size:
         return result
-    program = _program(plan)
-    single = program.single
-    if single is not None and x.flags.c_contiguous and result.flags.c_contiguous:
-        if workers is not None:
-            worker_count(workers)
-        if not single(address_of(x), address_of(result)):
-            return result
     # An input that shares memory with the output would be overwritten while it is still read.
     overlap = out is not None and (
         np.may_share_memory(x, result) or (chosen is not None and np.may_share_memory(chosen, result))
     )
+    program = _program(plan)
+    single = program.single
+    if single and (single.final or not overlap) and x.flags.c_contiguous and result.flags.c_contiguous:
+        if not single(address_of(x), address_of(result)):
+            return result
     target = np.empty_like(result) if overlap else result
-    count = None if workers is None else worker_count(workers)
     program.run(x, target, count, chosen)
     if overlap:
         result[...] = target
@@ -171,7 +169,7 @@ class _Program:
         block, tile = self.from_scratch[0], tiles[0]
         found, call = self.gather.gathering(tile, source), getattr(block, "call", None)
         bound = call and call(found.strides, target.strides, tile.shape)
-        return Joined(self.gather.code, found.arguments, found.size, bound) if bound else None
+        return Joined(self.gather.code, found.arguments, found.size, found, bound) if bound else None
 
     def frame(self, array: NDArray[Any]) -> Frame:
         key = (array.strides, array.shape, array.dtype)
@@ -186,7 +184,8 @@ class _Program:
         found = self.frame(mask)
         if self.problem.dtype.kind != "c":
             return found
-        return replace(found, channels=np.repeat(found.channels, 2), packed=False)  # a flag counts for both parts
+        channels = np.repeat(found.channels, 2)
+        return replace(found, channels=channels, packed=False, key=channels.tobytes())  # a flag counts for both parts
 
     # ---- the loop
 

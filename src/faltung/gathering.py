@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 __all__ = ["Frame", "Gatherer", "Gathering", "address_of", "frame_in_order", "frame_of", "offset", "source_gatherer"]
 
 #: Most tiles whose tables are kept from call to call.
-MOST_TABLES = 64
-#: Bytes of the largest tables that are kept.
-LARGEST_TABLES = 1 << 16
+MOST_TABLES = 1024
+#: Bytes of the largest table that is kept.
+LARGEST_TABLE = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,15 @@ class Frame:
         Byte offset of each channel.
     packed : bool
         Whether the samples of a row lie side by side.
+    key : bytes
+        The offsets of the channels, for use in a key.
     """
 
     strides: tuple[int, ...]
     column: int
     channels: NDArray[np.int64]
     packed: bool
+    key: bytes
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,7 @@ class Gatherer:
         self._stored = stored
         self._name = name
         self._found: dict[tuple[Any, ...], Gathering] = {}
+        self._rows: dict[tuple[Any, ...], tuple[NDArray[np.int64], tuple[int, int]]] = {}
 
     @lazy
     def code(self) -> Any:
@@ -115,45 +119,33 @@ class Gatherer:
 
     def gathering(self, tile: Tile, source: Frame) -> Gathering:
         """Return how the source block of a tile is gathered."""
-        key = (tile.start, tile.shape, source.strides, source.column)
+        key = (tile.start, tile.shape, source.strides, source.column, source.key)
         found = self._found.get(key)
         if found is None:
-            if len(self._found) >= MOST_TABLES:
-                self._found.clear()
             found = self._gathering(tile, source)
-            if sum(table.nbytes for table in found.tables) <= LARGEST_TABLES:
-                self._found[key] = found
+            _keep(self._found, key, found, found.tables[0].nbytes)
         return found
 
     def _gathering(self, tile: Tile, source: Frame) -> Gathering:
         """Find the offset of every row and of every sample in a row, or `FILL` outside the array."""
-        layout = self._layout
-        maps, first = [], 0
-        for axis, (start, size) in enumerate(zip(tile.start, tile.shape, strict=True)):
-            first = start - layout.origins[axis]
-            last = first + size + layout.sizes[axis] - 1
-            maps.append(index_map(self._mode, layout.lengths[axis], first, last))
+        maps = [self._positions(axis, tile) for axis in range(len(tile.shape) - 1)]
         rows = np.zeros((), np.int64)
         outside = np.zeros((), bool)
-        for positions, stride in zip(maps[:-1], source.strides, strict=True):
+        for positions, stride in zip(maps, source.strides, strict=True):
             rows = np.add.outer(rows, positions * stride)
             outside = np.logical_or.outer(outside, positions == OUTSIDE)
         rows[outside] = FILL
-        columns = np.add.outer(maps[-1] * source.column, source.channels)
-        columns[maps[-1] == OUTSIDE] = FILL
-        inner = [0, 0]
-        if source.packed:
-            inner = [layout.step * min(max(edge - first, 0), len(maps[-1])) for edge in (0, layout.lengths[-1])]
-        rows, columns = np.ascontiguousarray(rows), np.ascontiguousarray(columns)
+        rows = np.ascontiguousarray(rows)
+        columns, inner = self._columns(tile, source)
         strides = [columns.size * self._fill.itemsize]
-        for positions in reversed(maps[1:-1]):
+        for positions in reversed(maps[1:]):
             strides.insert(0, strides[0] * len(positions))
         return Gathering(
             size=strides[0] * len(maps[0]),
             strides=tuple(strides),
             arguments=(
                 self._fill.ctypes.data,
-                layout.step,
+                self._layout.step,
                 rows.ctypes.data,
                 rows.size,
                 columns.ctypes.data,
@@ -162,6 +154,35 @@ class Gatherer:
             ),
             tables=(rows, columns),
         )
+
+    def _columns(self, tile: Tile, source: Frame) -> tuple[NDArray[np.int64], tuple[int, int]]:
+        """Find the offset of every sample in a row, and which lie side by side; tiles below share the table."""
+        key = (tile.start[-1], tile.shape[-1], source.column, source.key)
+        found = self._rows.get(key)
+        if found is None:
+            layout, positions = self._layout, self._positions(len(tile.shape) - 1, tile)
+            columns = np.add.outer(positions * source.column, source.channels)
+            columns[positions == OUTSIDE] = FILL
+            first = tile.start[-1] - layout.origins[-1]
+            edges = (0, layout.lengths[-1]) if source.packed else (0, 0)
+            begin, end = (layout.step * min(max(edge - first, 0), len(positions)) for edge in edges)
+            found = np.ascontiguousarray(columns), (begin, end) if source.packed else (0, 0)
+            _keep(self._rows, key, found, columns.nbytes)
+        return found
+
+    def _positions(self, axis: int, tile: Tile) -> NDArray[np.int64]:
+        """Positions of the array that a tile reads along an axis."""
+        first = tile.start[axis] - self._layout.origins[axis]
+        last = first + tile.shape[axis] + self._layout.sizes[axis] - 1
+        return index_map(self._mode, self._layout.lengths[axis], first, last)
+
+
+def _keep(tables: dict[Any, Any], key: object, table: object, size: int) -> None:
+    """Keep a table for the next call, unless it is large; many tables make room for new ones."""
+    if size <= LARGEST_TABLE:
+        if len(tables) >= MOST_TABLES:
+            tables.clear()
+        tables[key] = table
 
 
 def offset(tile: Tile, frame: Frame, origin: tuple[int, ...]) -> int:
@@ -198,7 +219,7 @@ def _frame(shape: tuple[int, ...], strides: tuple[int, ...], dtype: np.dtype[Any
     column = strides[layout.column]
     side_by_side = np.array_equal(channels, item * np.arange(channels.size))
     packed = side_by_side and column == item * channels.size
-    return Frame(strides[: layout.column] if layout.column else (0,), column, channels, packed)
+    return Frame(strides[: layout.column] if layout.column else (0,), column, channels, packed, channels.tobytes())
 
 
 def source_gatherer(problem: Problem) -> Gatherer:

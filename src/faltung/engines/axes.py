@@ -292,7 +292,7 @@ class _Fused:
         own = (each.ctypes.data for each in (self._taps, self._factors, self._windows))
         values = dict(zip((*_OWN, *names), (*own, *tables.arguments), strict=True))
         sizes = dict(zip(_SCRATCH, (tables.between, tables.sums), strict=True))
-        return Call(self._code, PARAMETERS, values, sizes, (tables, self))
+        return Call(self._code, PARAMETERS, values, sizes, (tables, self), not self.guarded)
 
     def _run(
         self,

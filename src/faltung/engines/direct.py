@@ -157,6 +157,7 @@ class _Panels:
 
     def __init__(self, arrangement: Arrangement, task: Task, target: Target) -> None:
         self._code = _compile(arrangement.what, target)
+        self._final = not arrangement.what.guarded
         self._task = task
         self._corners = arrangement.corners
         self._taps = arrangement.taps
@@ -185,7 +186,7 @@ class _Panels:
         tables, arguments = self._arguments(source_strides, target_strides, shape)
         names = [name for name in PARAMETERS if name not in ("source", "target", "taps")]
         values = {"taps": self._taps_address, **dict(zip(names, arguments, strict=True))}
-        return Call(self._code, PARAMETERS, values, {}, (tables, self))
+        return Call(self._code, PARAMETERS, values, {}, (tables, self), self._final)
 
     def _arguments(
         self, source_strides: tuple[int, ...], target_strides: tuple[int, ...], shape: tuple[int, ...]

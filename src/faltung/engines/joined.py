@@ -45,6 +45,8 @@ class Call:
         Bytes of scratch for each of the parameters that point to some.
     keep : object
         What must live as long as the addresses among the values.
+    final : bool
+        Whether it never has to be repaired.
     """
 
     code: Callable[..., int]
@@ -52,6 +54,7 @@ class Call:
     values: Mapping[str, int]
     scratch: Mapping[str, int]
     keep: object
+    final: bool
 
 
 class Joined:
@@ -61,15 +64,19 @@ class Joined:
     ----------
     gather : callable
         The machine code that gathers.
-    arguments : sequence of int
+    arguments : tuple of int
         What it is called with after source and target.
     size : int
         Bytes of the gathered block.
+    keep : object
+        What must live as long as the addresses among the arguments.
     block : Call
         What fills the other one.
     """
 
-    def __init__(self, gather: Callable[..., int], arguments: tuple[int, ...], size: int, block: Call) -> None:
+    def __init__(
+        self, gather: Callable[..., int], arguments: tuple[int, ...], size: int, keep: object, block: Call
+    ) -> None:
         # Scratch begins with the gathered block; what else there is follows, on cache lines of its own.
         places, self._size = {}, size
         for name, bytes_ in block.scratch.items():
@@ -81,7 +88,9 @@ class Joined:
         self._table = np.array(table, np.int64)
         self._place = self._table.ctypes.data
         self._code = _compile(tuple(block.parameters.items()), tuple(block.scratch), host())
-        self._keep = gather, block
+        self._keep = gather, keep, block
+        #: Whether the other block is final, so that it may be where the source is.
+        self.final = block.final
 
     def __call__(self, source: int, target: int) -> int:
         """Run both."""
