@@ -50,15 +50,17 @@ def execute(plan: Plan, x: Any, out: Any = None, workers: int | None = None, mas
     count = None if workers is None else worker_count(workers)
     if not result.size:
         return result
-    # An input that shares memory with the output would be overwritten while it is still read.
-    overlap = out is not None and (
-        np.may_share_memory(x, result) or (chosen is not None and np.may_share_memory(chosen, result))
-    )
     program = _program(plan)
     single = program.single
-    if single and (single.final or not overlap) and x.flags.c_contiguous and result.flags.c_contiguous:
-        if not single(address_of(x), address_of(result)):
-            return result
+    if single is not None and not (x.flags.c_contiguous and result.flags.c_contiguous):
+        single = None
+    if single is not None and single.final:
+        single(address_of(x), address_of(result))
+        return result
+    # An input that shares memory with the output would be overwritten while it is still read.
+    overlap = out is not None and any(np.may_share_memory(a, result) for a in (x, chosen) if a is not None)
+    if single is not None and not overlap and not single(address_of(x), address_of(result)):
+        return result
     target = np.empty_like(result) if overlap else result
     program.run(x, target, count, chosen)
     if overlap:
@@ -81,15 +83,16 @@ def _check_input(x: Any, problem: Problem) -> NDArray[Any]:
 
 def check_out(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
     """Return `out` if a result of that shape and dtype can be written into it."""
+    array = isinstance(out, np.ndarray) and not isinstance(out, np.ma.MaskedArray)
+    if array and out.shape == shape and out.dtype == dtype and out.flags.writeable:
+        return out  # type: ignore[no-any-return]
     expected = f"a writable array of shape {shape} and dtype {dtype}"
-    if not isinstance(out, np.ndarray) or isinstance(out, np.ma.MaskedArray):
+    if not array:
         raise ArgumentTypeError("out", expected, f"a {type(out).__name__}", "Leave out= away to have one made.")
     if out.shape != shape or out.dtype != dtype:
         received = f"shape {out.shape} and dtype {out.dtype}"
         raise ArgumentError("out", expected, received, "Leave out= away to have one made.")
-    if not out.flags.writeable:
-        raise ArgumentError("out", expected, "an array that is read-only", "Pass a copy of it.")
-    return out
+    raise ArgumentError("out", expected, "an array that is read-only", "Pass a copy of it.")
 
 
 def _check_mask(mask: Any, problem: Problem) -> NDArray[np.uint8] | None:
