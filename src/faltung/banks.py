@@ -70,7 +70,7 @@ class _Program:
         starts = [address_of(part) for part in out]
 
         def fill(tile: Tile, _alive: object = x) -> None:
-            _buffer, address, strides, _ = self._gather(tile, source, start)
+            _buffer, address, strides = self._gather(tile, source, start)
             at = sum(
                 (position - origin) * stride
                 for position, origin, stride in zip(tile.start, first, (*target.strides, target.column), strict=True)

@@ -196,24 +196,30 @@ class _Program:
         """Fill `out`, tile by tile."""
         source, target = self.frame(x), self.frame(out)
         source_start, target_start = address_of(x), address_of(out)
-        in_place = self.problem.readable and source.packed and not self.problem.weighted
+        in_place = self.problem.readable and source.packed
         tiles = self.tiles if in_place else self.gathered_tiles
         # The code is made here: later, all threads would begin by making it.
         direct = self.problem.direct and target.packed
         inside = self.in_place if in_place and any(tile.inside for tile in tiles) else []
         across = [] if in_place and all(tile.inside for tile in tiles) else self.from_scratch
-        normalised = self.normalised if self.problem.weighted else []
+        weighted = self.problem.weighted
+        normalised = self.normalised if weighted else []
         flags = None if mask is None else (self.mask_frame(mask), address_of(mask))
-        room = self.missing.room if self.problem.weighted else 0.0
+        room = self.missing.room if weighted else 0.0
 
         def fill(tile: Tile, _alive: object = (x, mask)) -> None:  # a helper may outlive an interrupted call
             if tile.inside and in_place:
                 blocks, strides = inside, source.strides
                 address = source_start + offset(tile, source, self.layout.origins)
             else:
-                _buffer, address, strides, size = self.gather(tile, source, source_start, room)
-                gone = self.problem.weighted and self.missing.take_out(tile, address, size, flags)
-                blocks = normalised if gone else across
+                blocks = across
+                _buffer, address, strides = self.gather(tile, source, source_start, room)
+            if weighted:
+                copy, packed = address, strides
+                if blocks is inside:
+                    _buffer, copy, packed = self.missing.scratch(tile)
+                if self.missing.take_out(tile, address, strides, copy, flags):
+                    blocks, address, strides = normalised, copy, packed
             if direct:
                 place = target_start + offset(tile, target, self.first)
                 blocks[0](address, strides, place, target.strides, tile.shape)

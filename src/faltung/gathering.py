@@ -107,15 +107,15 @@ class Gatherer:
 
     def __call__(
         self, tile: Tile, source: Frame, address: int, room: float = 0.0
-    ) -> tuple[Any, int, tuple[int, ...], int]:
-        """Gather the source block of a tile: the scratch it is in, its address, its strides and its size in bytes.
+    ) -> tuple[Any, int, tuple[int, ...]]:
+        """Gather the source block of a tile: the scratch it is in, its address and its strides.
 
         Behind the block there is `room` for more, as a multiple of its size.
         """
         found = self.gathering(tile, source)
         buffer, block = scratch.take(self._name, int(found.size * (1 + room)))
         self.code(address, block, *found.arguments)
-        return buffer, block, found.strides, found.size
+        return buffer, block, found.strides
 
     def gathering(self, tile: Tile, source: Frame) -> Gathering:
         """Return how the source block of a tile is gathered."""

@@ -47,22 +47,42 @@ class Missing:
         together = 2 if problem.dtype.kind == "c" else 1
         return split_function(problem.extended, problem.number, together, problem.skips_nan, problem.masked, host())
 
-    def take_out(self, tile: Tile, block: int, size: int, mask: tuple[Frame, int] | None) -> bool:
-        """Write zeros and weights of zero for what is missing; return whether anything is.
+    def take_out(
+        self, tile: Tile, source: int, strides: tuple[int, ...], block: int, mask: tuple[Frame, int] | None
+    ) -> bool:
+        """Copy a block with zeros for what is missing, and weights behind it; return whether anything is.
 
         Parameters
         ----------
         tile : Tile
-            Whose source the block is.
-        block, size : int
-            Address of the block, and its bytes.
+            Whose source it is.
+        source, strides
+            Where the samples are, which may be the block itself.
+        block : int
+            Address of scratch with room for the block and its weights.
         mask : tuple of Frame and int, optional
             How the mask lies in memory, and where.
         """
         flags, _buffer = 0, None
         if mask is not None:
             _buffer, flags, *_ = self._gather(tile, *mask)
-        return bool(self._split(block, flags, block + size, size // self._problem.extended.itemsize))
+        shape = self.shape(tile)
+        rows = slice_offsets(shape[:-1], strides)
+        behind = block + rows.size * shape[-1] * self._problem.extended.itemsize
+        return bool(self._split(source, block, flags, behind, rows.ctypes.data, rows.size, shape[-1]))
+
+    def shape(self, tile: Tile) -> tuple[int, ...]:
+        """Shape of the source block of a tile, with the samples of a row as its last axis."""
+        layout = self._problem.layout
+        extended = [length + size - 1 for length, size in zip(tile.shape, layout.sizes, strict=True)]
+        return (*extended[:-1], extended[-1] * layout.step)
+
+    def scratch(self, tile: Tile) -> tuple[object, int, tuple[int, ...]]:
+        """Scratch for the block of a tile and its weights, its address, and the strides of the block."""
+        shape = self.shape(tile)
+        strides = _side_by_side(shape[1:-1], shape[-1] * self._problem.extended.itemsize)
+        buffer, address = scratch.take("source", int(strides[0] * shape[0] * (1 + self.room)))
+        return buffer, address, strides
 
 
 class Normalised:
@@ -90,7 +110,7 @@ class Normalised:
         self._sizes = problem.layout.sizes
         self._scale = problem.number.itemsize / problem.extended.itemsize
         self._constants = np.array([total, least * total], problem.number)
-        self._join = join_function(problem.number, problem.written, host())
+        self._join = join_function(problem.number, problem.written, problem.streamed, host())
 
     def __call__(
         self,

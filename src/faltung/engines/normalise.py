@@ -22,10 +22,13 @@ from faltung.jit.target import Target
 __all__ = ["join_function", "split_function"]
 
 _SPLIT = {
-    "samples": "ptr noalias",  # one after the other; those that are missing become zero
+    "source": "ptr",
+    "samples": "ptr",  # row after row, without gaps, maybe the source itself; those that are missing become zero
     "mask": "ptr noalias readonly",  # a byte for each, zero where it is missing; not read unless the code is for it
     "weights": "ptr noalias",  # a number for each: one, or zero where it is missing
-    "count": "i64",  # a multiple of the step
+    "rows": "ptr noalias readonly",  # byte offset of each row in the source
+    "height": "i64",
+    "width": "i64",  # a multiple of the samples that are missing together
 }
 _JOIN = {
     "values": "ptr noalias readonly",  # rows one after the other, without gaps
@@ -61,16 +64,18 @@ def split_function(
     f.do("%status = alloca i32")
     f.do("store i32 0, ptr %status")
 
-    def block(index: Value, lanes: int) -> None:
+    def block(line: Value, first: Value, column: Value, lanes: int) -> None:
+        index = f.add(first, column)
+        from_there = f.at(line, f.multiply(column, what.bytes))
         there = f.at("%samples", f.multiply(index, what.bytes))
-        raw = f.value(f"load {vector(what.type, lanes)}, ptr {there}, align 1")
+        raw = f.value(f"load {vector(what.type, lanes)}, ptr {from_there}, align 1")
         present = splat(f, "true", "i1", lanes)
         bits = vector("i1", lanes)
         if masked:
             chosen = load(f, f.at("%mask", index), flag, "float", lanes)
             present = f.value(f"fcmp une {vector('float', lanes)} {chosen}, {splat(f, '0.0', 'float', lanes)}")
         if skips_nan and what.kind == "f":
-            value = load(f, there, what, type_, lanes)
+            value = load(f, from_there, what, type_, lanes)
             present = f.value(f"and {bits} {present}, {f.value(f'fcmp ord {vector(type_, lanes)} {value}, {value}')}")
             if together == 2:
                 swapped = ", ".join(f"i32 {k ^ 1}" for k in range(lanes))
@@ -91,25 +96,42 @@ def split_function(
         with f.when(missing):
             f.do("store i32 1, ptr %status")
 
-    def whole(index: Value, _: list[Value]) -> list[Value]:
-        block(index, lanes)
-        return []
-
-    def rest(index: Value, _: list[Value]) -> list[Value]:
-        block(index, together)
-        return []
-
     lanes = target.lanes(type_)
-    done = f.multiply(f.value(f"udiv i64 %count, {lanes}"), lanes)
-    f.loop(0, done, lanes, whole)
-    f.loop(done, "%count", together, rest)
+
+    def row(index: Value, _: list[Value]) -> list[Value]:
+        line, first = f.at("%source", f.entry("%rows", index)), f.multiply(index, "%width")
+
+        def whole(column: Value, _: list[Value]) -> list[Value]:
+            block(line, first, column, lanes)
+            return []
+
+        def rest(column: Value, _: list[Value]) -> list[Value]:
+            block(line, first, column, together)
+            return []
+
+        done = f.multiply(f.value(f"udiv i64 %width, {lanes}"), lanes)
+        f.loop(0, done, lanes, whole)
+        f.loop(done, "%width", together, rest)
+        return []
+
+    f.loop(0, "%height", 1, row)
     f.do(f"ret i32 {f.value('load i32, ptr %status')}")
     return compile_function(module(f), "split", ctypes_of(_SPLIT), target)
 
 
 @cache
-def join_function(number: np.dtype, result: np.dtype, target: Target) -> Callable[..., int]:
-    """Compile (or find) the function that divides values by their weights; NaN where nothing has weight."""
+def join_function(number: np.dtype, result: np.dtype, streamed: bool, target: Target) -> Callable[..., int]:
+    """Compile (or find) the function that divides values by their weights; NaN where nothing has weight.
+
+    Parameters
+    ----------
+    number, result : dtype
+        What values and weights are, and what is stored.
+    streamed : bool
+        Whether to write past the cache.
+    target : Target
+        The processor.
+    """
     f = Function("join", _JOIN)
     what, stored = sample(number), sample(result)
     type_ = "float" if number == np.float32 else "double"
@@ -120,7 +142,7 @@ def join_function(number: np.dtype, result: np.dtype, target: Target) -> Callabl
         first = f.multiply(f.multiply(index, "%width"), what.bytes)
         there = f.at("%target", f.entry("%rows", index))
 
-        def block(column: Value, count: int) -> None:
+        def block(column: Value, count: int, past_the_cache: bool = False) -> None:
             kind = vector(type_, count)
             place = f.add(first, f.multiply(column, what.bytes))
             value = load(f, f.at("%values", place), what, type_, count)
@@ -130,21 +152,35 @@ def join_function(number: np.dtype, result: np.dtype, target: Target) -> Callabl
             enough = f.value(f"fcmp ogt {kind} {weight}, {splat(f, least, type_, count)}")
             nan = splat(f, "0x7FF8000000000000", type_, count)
             chosen = f.value(f"select {vector('i1', count)} {enough}, {kind} {weighed}, {kind} {nan}")
-            store(f, type_, chosen, f.at(there, f.multiply(column, stored.bytes)), stored, count)
+            store(f, type_, chosen, f.at(there, f.multiply(column, stored.bytes)), stored, count, past_the_cache)
 
-        def whole(column: Value, _: list[Value]) -> list[Value]:
-            block(column, lanes)
-            return []
-
-        def rest(column: Value, _: list[Value]) -> list[Value]:
+        def single(column: Value, _: list[Value]) -> list[Value]:
             block(column, 1)
             return []
 
-        done = f.multiply(f.value(f"udiv i64 %width, {lanes}"), lanes)
-        f.loop(0, done, lanes, whole)
-        f.loop(done, "%width", 1, rest)
+        def vectors(first: Value, past_the_cache: bool) -> None:
+            def whole(column: Value, _: list[Value]) -> list[Value]:
+                block(column, lanes, past_the_cache)
+                return []
+
+            done = f.subtract("%width", f.value(f"urem i64 {f.subtract('%width', first)}, {lanes}"))
+            f.loop(first, done, lanes, whole)
+            f.loop(done, "%width", 1, single)
+
+        if not streamed:
+            vectors("0", False)
+            return []
+        address = f.value(f"ptrtoint ptr {there} to i64")
+        short = f.value(f"and i64 {f.subtract('0', address)}, {lanes * stored.bytes - 1}")
+        before = f.smaller(f.value(f"udiv i64 {short}, {stored.bytes}"), "%width")
+        f.loop(0, before, 1, single)
+        odd = f.value(f"and i64 {address}, {stored.bytes - 1}")
+        aligned = f.value(f"icmp eq i64 {odd}, 0")
+        f.either(aligned, lambda: vectors(before, True), lambda: vectors(before, False))
         return []
 
     f.loop(0, "%height", 1, row)
+    if streamed:
+        f.do("fence seq_cst")  # whoever is told that the block is done must also see it
     f.do("ret i32 0")
     return compile_function(module(f), "join", ctypes_of(_JOIN), target)

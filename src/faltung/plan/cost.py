@@ -75,4 +75,4 @@ def seconds(work: Work, number: np.dtype[np.floating], machine: Machine) -> floa
         + work.transformed * machine.transformed
         + work.trips * machine.trip
     )
-    return double * arithmetic + work.bytes * machine.byte + work.calls * machine.call
+    return float(double * arithmetic + work.bytes * machine.byte + work.calls * machine.call)

@@ -31,7 +31,7 @@ ENGINES: dict[str, Engine] = {
 }
 
 #: Samples of a tile that are divided by their weights.
-WEIGHTED = 1 << 18
+WEIGHTED = 1 << 17
 
 #: What ``method=`` takes: the engines by name, and a product applied factor by factor.
 METHODS = ("auto", *ENGINES, "passes")

@@ -168,6 +168,11 @@ class Problem:
         return self.correlated.dtype.kind != "c" and alike and _real_part(self.result).newbyteorder("=") != np.float16
 
     @lazy
+    def streamed(self) -> bool:
+        """Whether the result is so large that it had better be written past the cache."""
+        return self.written.kind == "f" and math.prod(self.result_shape) * self.written.itemsize >= STREAMED_BYTES
+
+    @lazy
     def layout(self) -> Layout:
         """The axes in which this problem is computed."""
         ndim = len(self.shape)
@@ -214,7 +219,6 @@ class Problem:
     def tasks(self, form: Form, source: np.dtype[Any], target: np.dtype[Any]) -> list[list[Task]]:
         """Return what engines are asked to do: for each step a task, or two, given what the blocks hold."""
         extents = tuple(stop - start for start, stop in self.layout.regions)
-        streamed = math.prod(self.result_shape) * self.written.itemsize >= STREAMED_BYTES
         last = len(form.steps) - 1
         return [
             [
@@ -226,7 +230,7 @@ class Problem:
                     source=source if number == 0 else self.number,
                     target=target if number == last else self.number,
                     extents=extents,
-                    streamed=streamed and number == last,
+                    streamed=self.streamed and number == last,
                 )
                 for factor in step
             ]
