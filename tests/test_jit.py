@@ -553,7 +553,7 @@ def test_many_processes_write_at_once(tmp_path, monkeypatch):
     files = os.listdir(tmp_path / "objects")
     assert len(files) >= 6
     assert all(re.fullmatch(r"[0-9a-f]{64}\.o", file) for file in files)
-    assert all(object_cache.read(file[:-2]) for file in files)
+    assert all(object_cache.read(file) for file in files)
 
 
 # ---- other processors --------------------------------------------------------------------------------------

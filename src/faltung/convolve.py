@@ -14,12 +14,15 @@ import numpy as np
 from faltung.arguments import as_input, as_mask, problem_of
 from faltung.arrays import as_array, as_dtype
 from faltung.banks import execute_bank
+from faltung.calibrate import fastest
 from faltung.errors import ArgumentError, ArgumentTypeError
 from faltung.execute import execute
 from faltung.kernels import Bank, Kernel
 from faltung.plan.bank import BankPlan, make_bank_plan
-from faltung.plan.cost import TYPICAL
+from faltung.plan.machine import current, on_change
 from faltung.plan.planner import Plan, make_plan
+from faltung.plan.problem import Problem
+from faltung.plan.wisdom import remembered
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -225,6 +228,8 @@ def plan(
     >>> print(run.engine, run.problem.result_shape)
     separable (480, 640)
     """
+    if effort not in ("estimate", "measure"):
+        raise ArgumentError("effort", "'estimate' or 'measure'", repr(effort))
     if isinstance(x, (tuple, list)) and all(isinstance(length, numbers.Integral) for length in x):
         if any(length < 0 for length in x):
             raise ArgumentError("x", "an array, or a shape of lengths that are not negative", repr(x))
@@ -239,7 +244,7 @@ def plan(
         x, name = as_input(x), "dtype"
     masked = mask is not False and mask is not None
     arguments = (True, mode, cval, shape, axes, dtype, None, nan, masked, accuracy, method, name)
-    return _bank_plan(x, kernel, *arguments) if isinstance(kernel, Bank) else _plan(x, kernel, *arguments)
+    return _bank_plan(x, kernel, *arguments) if isinstance(kernel, Bank) else _plan(x, kernel, *arguments, effort)
 
 
 def _apply(kernel: Kernel, x: ArrayLike, mode: Any, cval: Any, axes: Any, dtype: Any) -> NDArray[Any]:
@@ -327,7 +332,7 @@ def _bank_plan(
         together = replace(together, result=result)
         regions, mode, cval = together.regions, together.mode, together.cval
         problems = [replace(p, regions=regions, mode=mode, cval=cval, result=result) for p in problems]
-        found = make_bank_plan(bank, problems, together, method, TYPICAL)
+        found = make_bank_plan(bank, problems, together, method, current())
         while len(_bank_plans) >= _MOST_BANK_PLANS:
             _bank_plans.pop(next(iter(_bank_plans)), None)
         _bank_plans[key] = found
@@ -349,6 +354,7 @@ def _plan(
     accuracy: Any,
     method: Any,
     name: str = "dtype",
+    effort: str = "estimate",
 ) -> Plan:
     """Plan for these arguments, from those kept where the same arguments were used before."""
     if isinstance(kernel, Kernel):
@@ -368,9 +374,9 @@ def _plan(
     try:
         found = _plans.get(key)
     except TypeError:  # an argument that cannot be hashed cannot be right either, and is reported here
-        return make_plan(problem_of(*arguments), method, TYPICAL)
-    if found is None:
-        found = _plans[key] = make_plan(problem_of(*arguments), method, TYPICAL)
+        return _made(problem_of(*arguments), method, effort)
+    if found is None or effort == "measure":
+        found = _plans[key] = _made(problem_of(*arguments), method, effort)
         while len(_plans) > _MOST_PLANS:
             _plans.popitem(last=False)
     else:
@@ -379,3 +385,13 @@ def _plan(
         except KeyError:  # another thread has just dropped it
             pass
     return found
+
+
+def _made(problem: Problem, method: str, effort: str) -> Plan:
+    if method == "auto" and effort == "measure":
+        return fastest(problem)
+    return make_plan(problem, (remembered(problem) or "auto") if method == "auto" else method, current())
+
+
+on_change(_plans.clear)
+on_change(_bank_plans.clear)

@@ -15,6 +15,7 @@ from faltung.engines.correlation import PARAMETERS, Correlation, emit
 from faltung.engines.joined import Call
 from faltung.engines.registers import Footprint
 from faltung.engines.repair import Repaired
+from faltung.engines.tiles import SHORT
 from faltung.jit.compile import compile_function, ctypes_of
 from faltung.jit.ir import module
 from faltung.jit.samples import sample
@@ -35,6 +36,8 @@ TILE, WIDEST = 1 << 18, 1 << 12
 WRITTEN_OUT, SINGLE_ROW = 28, 1.6
 #: Least share of non-zero taps for which a dense loop beats visiting the taps one by one.
 DENSE = 0.4
+#: What a multiply-add costs more in rows that are shorter than a vector.
+SCALAR = 8.0
 
 
 class Direct:
@@ -57,8 +60,8 @@ class Direct:
         return tuple(reversed(shape))
 
     def gathers(self, task: Task) -> bool:
-        """Return False: a strip along the border costs no more than its outputs."""
-        return False
+        """Return whether rows are short: strips along the border would cost more than to gather whole blocks."""
+        return task.extents[-1] * task.step < SHORT
 
     def work(self, task: Task) -> Work:
         """Count one multiply-add for each tap that is visited, and one pass through source and target."""
@@ -66,9 +69,12 @@ class Direct:
         taps = float(np.count_nonzero(task.taps))
         scattered = taps < DENSE * task.taps.size and taps > WRITTEN_OUT
         visited = taps if scattered or taps <= WRITTEN_OUT else float(task.taps.size)
+        if task.extents[-1] * task.step < host().lanes("float" if task.taps.dtype == np.float32 else "double"):
+            visited *= SCALAR
         return Work(
             multiply_adds=0.0 if scattered else visited * outputs * (SINGLE_ROW if task.taps.shape[-2] == 1 else 1.0),
             scattered=visited * outputs if scattered else 0.0,
+            trips=0.0 if task.source.kind == "f" else outputs,  # integers are converted whenever they are loaded
             bytes=(task.source.itemsize + task.target.itemsize) * outputs,
             roundings=taps + 1,
         )

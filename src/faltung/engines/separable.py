@@ -14,7 +14,7 @@ import numpy as np
 from faltung.engines.axes import passes_along_axes, strip_rows
 from faltung.engines.base import BlockFunction, Line, Task, Work
 from faltung.engines.direct import Direct
-from faltung.engines.tiles import halo, outer_axes, strips
+from faltung.engines.tiles import SHORT, halo, outer_axes, strips
 from faltung.kernels.lowrank import SLACK
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ class Separable:
 
     def gathers(self, task: Task) -> bool:
         """Return whether a strip along the border costs about as much as a tile, since its halo is as wide."""
-        return bool(max(task.taps.shape) > GATHERED)
+        return bool(max(task.taps.shape) > GATHERED) or task.extents[-1] * task.step < SHORT
 
     def work(self, task: Task) -> Work:
         """Count a multiply-add for each tap of each factor, over the halo of a tile too."""

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from faltung.engines.base import Task
 
-__all__ = ["halo", "outer_axes", "strips"]
+__all__ = ["SHORT", "halo", "outer_axes", "strips"]
+
+
+#: Samples of a row from which on gathering whole blocks costs more than strips along the border.
+SHORT = 1024
 
 
 def outer_axes(task: Task) -> int:

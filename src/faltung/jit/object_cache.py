@@ -43,17 +43,17 @@ def folder() -> str:
 
 
 def key(text: str, identity: str) -> str:
-    """Name of the object: a digest of source, processor and compiler."""
+    """Name of the file of an object: a digest of source, processor and compiler."""
     import llvmlite  # its version only: the compiler itself is loaded where there is something to compile
 
     parts = (_FORMAT.decode(), llvmlite.__version__, sys.platform, identity, text)
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest() + ".o"
 
 
 def read(key: str) -> bytes | None:
     """Return the object with that key, or None where there is none that can be trusted."""
     try:
-        with open(join(_trusted_folder(), f"{key}.o"), "rb", opener=_no_link) as file:
+        with open(join(_trusted_folder(), key), "rb", opener=_no_link) as file:
             if not _private(os.fstat(file.fileno())):
                 return None
             content = file.read()
@@ -75,7 +75,7 @@ def write(key: str, code: bytes) -> None:
             try:
                 file.write(_FORMAT + _digest(key, code) + code)
                 file.close()
-                os.replace(name, join(place, f"{key}.o"))
+                os.replace(name, join(place, key))
             except BaseException:
                 os.unlink(name)
                 raise
