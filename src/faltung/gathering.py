@@ -10,7 +10,7 @@ import numpy as np
 
 from faltung import scratch
 from faltung.boundary import OUTSIDE, index_map
-from faltung.engines.gather import FILL, gather_function
+from faltung.engines.gather import FILL, INNER, gather_function
 from faltung.jit.target import host
 from faltung.lazy import lazy
 from faltung.plan.problem import Layout, Problem
@@ -21,10 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Frame", "Gatherer", "Gathering", "address_of", "frame_in_order", "frame_of", "offset", "source_gatherer"]
 
-#: Most tiles whose tables are kept from call to call.
-MOST_TABLES = 1024
-#: Bytes of the largest table that is kept.
-LARGEST_TABLE = 1 << 16
+#: Bytes of tables that are kept from call to call.
+KEPT = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -98,7 +96,8 @@ class Gatherer:
         self._stored = stored
         self._name = name
         self._found: dict[tuple[Any, ...], Gathering] = {}
-        self._rows: dict[tuple[Any, ...], tuple[NDArray[np.int64], tuple[int, int]]] = {}
+        self._kept = 0  # bytes of tables
+        self._frame: tuple[Any, ...] = ()
 
     @lazy
     def code(self) -> Any:
@@ -119,11 +118,18 @@ class Gatherer:
 
     def gathering(self, tile: Tile, source: Frame) -> Gathering:
         """Return how the source block of a tile is gathered."""
-        key = (tile.start, tile.shape, source.strides, source.column, source.key)
+        frame = (source.strides, source.column, source.key)
+        key = (tile.start, tile.shape, frame)
         found = self._found.get(key)
         if found is None:
+            if frame != self._frame:  # what is kept belongs to arrays that lie in memory in another way
+                self._found, self._kept, self._frame = {}, 0, frame
             found = self._gathering(tile, source)
-            _keep(self._found, key, found, found.tables[0].nbytes)
+            size = sum(table.nbytes for table in found.tables)
+            # Tiles come round in one order: to drop old tables for new ones would keep none that is used again.
+            if self._kept + size <= KEPT:
+                self._found[key] = found
+                self._kept += size
         return found
 
     def _gathering(self, tile: Tile, source: Frame) -> Gathering:
@@ -136,8 +142,8 @@ class Gatherer:
             outside = np.logical_or.outer(outside, positions == OUTSIDE)
         rows[outside] = FILL
         rows = np.ascontiguousarray(rows)
-        columns, inner = self._columns(tile, source)
-        strides = [columns.size * self._fill.itemsize]
+        columns, count, inner = self._columns(tile, source)
+        strides = [count * self._fill.itemsize]
         for positions in reversed(maps[1:]):
             strides.insert(0, strides[0] * len(positions))
         return Gathering(
@@ -149,40 +155,36 @@ class Gatherer:
                 rows.ctypes.data,
                 rows.size,
                 columns.ctypes.data,
-                columns.size,
+                count,
                 *inner,
             ),
             tables=(rows, columns),
         )
 
-    def _columns(self, tile: Tile, source: Frame) -> tuple[NDArray[np.int64], tuple[int, int]]:
-        """Find the offset of every sample in a row, and which lie side by side; tiles below share the table."""
-        key = (tile.start[-1], tile.shape[-1], source.column, source.key)
-        found = self._rows.get(key)
-        if found is None:
-            layout, positions = self._layout, self._positions(len(tile.shape) - 1, tile)
-            columns = np.add.outer(positions * source.column, source.channels)
-            columns[positions == OUTSIDE] = FILL
-            first = tile.start[-1] - layout.origins[-1]
-            edges = (0, layout.lengths[-1]) if source.packed else (0, 0)
-            begin, end = (layout.step * min(max(edge - first, 0), len(positions)) for edge in edges)
-            found = np.ascontiguousarray(columns), (begin, end) if source.packed else (0, 0)
-            _keep(self._rows, key, found, columns.nbytes)
-        return found
+    def _columns(self, tile: Tile, source: Frame) -> tuple[NDArray[np.int64], int, tuple[int, int, int]]:
+        """Find the offsets of the samples in a row, their number, and which lie side by side from where on."""
+        layout = self._layout
+        first = tile.start[-1] - layout.origins[-1]
+        count = tile.shape[-1] + layout.sizes[-1] - 1
+        begin, end = (min(max(edge - first, 0), count) for edge in (0, layout.lengths[-1]))
+        if not source.packed or (end - begin) * layout.step < INNER:
+            begin = end = 0
+        outer = np.concatenate(
+            [
+                index_map(self._mode, layout.lengths[-1], first + start, first + stop)
+                for start, stop in ((0, begin), (end, count))
+            ]
+        )
+        columns = np.add.outer(outer * source.column, source.channels)
+        columns[outer == OUTSIDE] = FILL
+        inner = (begin * layout.step, end * layout.step, (first + begin) * source.column)
+        return np.ascontiguousarray(columns), count * layout.step, inner
 
     def _positions(self, axis: int, tile: Tile) -> NDArray[np.int64]:
         """Positions of the array that a tile reads along an axis."""
         first = tile.start[axis] - self._layout.origins[axis]
         last = first + tile.shape[axis] + self._layout.sizes[axis] - 1
         return index_map(self._mode, self._layout.lengths[axis], first, last)
-
-
-def _keep(tables: dict[Any, Any], key: object, table: object, size: int) -> None:
-    """Keep a table for the next call, unless it is large; many tables make room for new ones."""
-    if size <= LARGEST_TABLE:
-        if len(tables) >= MOST_TABLES:
-            tables.clear()
-        tables[key] = table
 
 
 def offset(tile: Tile, frame: Frame, origin: tuple[int, ...]) -> int:

@@ -46,7 +46,8 @@ def tiles_beside(plan: Plan) -> list[Tile]:
     outputs = math.prod(stop - start for start, stop in layout.regions) * layout.step
     if plan.gathers or (outputs <= SMALL and plan.candidates[0].seconds <= QUICK):
         return tiles_across(layout, plan.tile)
-    return [tile for box in _boxes(layout, 0, ()) for tile in _cut(layout, _as_many(plan.tile, box), box)]
+    tiles = [tile for box in _boxes(layout, 0, ()) for tile in _cut(layout, _as_many(plan.tile, box), box)]
+    return sorted(tiles, key=lambda tile: tile.inside)  # strips take longest: nobody should wait for the last one
 
 
 def _boxes(layout: Layout, axis: int, above: tuple[tuple[int, int], ...]) -> Iterator[tuple[tuple[int, int], ...]]:

@@ -16,7 +16,10 @@ from faltung.jit.ir import Function, Value, module
 from faltung.jit.samples import Sample, load, sample, store
 from faltung.jit.target import Target
 
-__all__ = ["FILL", "PARAMETERS", "gather_function"]
+__all__ = ["FILL", "INNER", "PARAMETERS", "gather_function"]
+
+#: Fewest columns side by side that are moved as vectors: no vector has more lanes.
+INNER = 16
 
 #: Offset that stands for the fill value.
 FILL = np.iinfo(np.int64).min
@@ -28,10 +31,11 @@ PARAMETERS = {
     "channels": "i64",  # samples that lie interleaved in a row
     "row_offsets": "ptr noalias readonly",
     "rows": "i64",
-    "column_offsets": "ptr noalias readonly",
+    "column_offsets": "ptr noalias readonly",  # of all columns but the inner ones
     "columns": "i64",
-    "inner_start": "i64",  # the columns between these two lie side by side in the source
+    "inner_start": "i64",  # the columns between these two lie side by side in the source; none, or at least `INNER`
     "inner_stop": "i64",
+    "inner_offset": "i64",  # byte offset of the first of them
 }
 
 
@@ -78,28 +82,23 @@ def _emit(source: Sample, target: Sample, processor: Target) -> str:
         def present() -> None:
             start = f.at("%source", offset)
 
-            def one(column: Value, _: list[Value]) -> list[Value]:
-                shift, place = f.entry("%column_offsets", column), place_of(column)
+            def one(entry: Value, column: Value) -> list[Value]:
+                shift, place = f.entry("%column_offsets", entry), place_of(column)
                 outside = f.value(f"icmp eq i64 {shift}, {FILL}")
                 f.either(outside, lambda: put_fill(column, place), lambda: move(f.at(start, shift), place, 1))
                 return []
 
-            def run(column: Value, _: list[Value]) -> list[Value]:
+            def side_by_side(column: Value, _: list[Value]) -> list[Value]:
                 column = f.smaller(column, f.subtract("%inner_stop", lanes))
-                move(f.at(start, f.entry("%column_offsets", column)), place_of(column), lanes)
+                shift = f.multiply(f.subtract(column, "%inner_start"), source.bytes)
+                move(f.at(inner, shift), place_of(column), lanes)
                 return []
 
-            def one_by_one() -> None:
-                f.loop(0, "%columns", 1, one)
-
-            def side_by_side() -> None:
-                f.loop(0, "%inner_start", 1, one)
-                f.loop("%inner_start", "%inner_stop", lanes, run)
-                f.loop("%inner_stop", "%columns", 1, one)
-
-            inner = f.subtract("%inner_stop", "%inner_start")
-            long = f.value(f"icmp sge i64 {inner}, {lanes}")
-            f.either(long, side_by_side, one_by_one)
+            inner = f.at(start, "%inner_offset")
+            count = f.subtract("%inner_stop", "%inner_start")
+            f.loop(0, "%inner_start", 1, lambda column, _: one(column, column))
+            f.loop("%inner_start", "%inner_stop", lanes, side_by_side)
+            f.loop("%inner_stop", "%columns", 1, lambda column, _: one(f.subtract(column, count), column))
 
         f.either(f.value(f"icmp eq i64 {offset}, {FILL}"), empty, present)
         return []

@@ -88,11 +88,13 @@ class Tiling:
 
     def seconds(self, extents: tuple[int, ...], step: int, itemsize: int, many: bool) -> float:
         """Cost of so many outputs, under many kernels or one, in an arbitrary unit of time."""
-        pairs = -(-math.prod(self.counts(extents)) * step // 2)
+        pairs, block = transforms(self, extents, step), block_shape(self, extents, step)
+        blocks = math.prod(-(-extent // size) for extent, size in zip(extents, block, strict=True))
+        waiting = 2 * -(-blocks // 2) / max(blocks, 1)  # of few blocks and odd a second worker waits for the last
         stages = math.log2(self.size) + OVERHEAD + (TWISTING if self.kind == "line" else 0)
         cached, slower = (CACHED_BY_MANY, SLOWER_BY_MANY) if many else (CACHED, SLOWER)
         doublings = max(0.0, math.log2(2 * itemsize * self.points / cached))
-        return pairs * self.points * stages * (1 + slower * doublings)
+        return waiting * pairs * self.points * stages * (1 + slower * doublings)
 
 
 @lru_cache(maxsize=256)

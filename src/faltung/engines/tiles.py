@@ -9,6 +9,8 @@ __all__ = ["SHORT", "halo", "outer_axes", "strips"]
 
 #: Samples of a row from which on gathering whole blocks costs more than strips along the border.
 SHORT = 1024
+#: Samples of a block that is a single row.
+LONG = 1 << 16
 
 
 def outer_axes(task: Task) -> int:
@@ -21,6 +23,8 @@ def strips(task: Task, rows: int, between: float) -> tuple[int, ...]:
     room = max(
         int(between / (task.step * task.taps.dtype.itemsize)) - task.taps.shape[-1], 2 * task.taps.shape[-1], 64
     )
+    if task.extents[-2] == 1:
+        room = max(room, LONG // task.step)  # a long row is cut into as many as there are lanes
     shape = [1] * (task.taps.ndim - 2) + [rows, room]
     if outer_axes(task):
         # Slices of a block share the halo along the axes before the rows.
