@@ -17,7 +17,7 @@ import own
 from cells import FAMILIES, Cell, grid
 from heats import compete
 from measure import RESULTS, write
-from outcome import COPY, HEADER, Outcome, picture, summary, tables
+from outcome import BY_HAND, COPY, HEADER, Outcome, picture, summary, tables
 from peers import contenders
 
 
@@ -29,8 +29,10 @@ def measure(cell: Cell, peak: float, seconds: float, rounds: int) -> Outcome:
     def copied() -> None:
         np.copyto(copy, image)
 
-    groups = [own.engines(cell, image), contenders(cell, image)]
-    timings = compete(cell, groups, {COPY: copied}, seconds, rounds)
+    others = contenders(cell, image)
+    functions = {name: run for name, run in others.items() if not name.endswith(BY_HAND)}
+    by_hand = {name: run for name, run in others.items() if name.endswith(BY_HAND)}
+    timings = compete(cell, [own.engines(cell, image), functions, by_hand], {COPY: copied}, seconds, rounds)
     return Outcome(cell, own.engine(cell, image), timings, peak)
 
 

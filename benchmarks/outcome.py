@@ -16,6 +16,9 @@ from measure import table
 from own import Choice
 
 COPY = "copy"
+#: How the names end of what no library offers as a filter: a product of spectra of the whole array, put together by
+#: hand from a library's transforms, with the spectra of the kernels made beforehand.
+BY_HAND = " fft"
 _LIBRARIES = ("OpenCV", "SciPy", "torch", "DIPlib", "JAX")
 
 
@@ -33,9 +36,17 @@ class Outcome(Choice):
 
     @property
     def peer(self) -> str:
-        """The fastest of the other libraries' ways; empty without any."""
-        peers = self.of(*_LIBRARIES)
-        return min(peers, key=lambda name: peers[name].ratio, default="")
+        """The fastest of the other libraries' filters; empty without any."""
+        return self._fastest(by_hand=False)
+
+    @property
+    def by_hand(self) -> str:
+        """The fastest product of spectra put together by hand; empty without any."""
+        return self._fastest(by_hand=True)
+
+    def _fastest(self, by_hand: bool) -> str:
+        peers = {name: t.ratio for name, t in self.of(*_LIBRARIES).items() if name.endswith(BY_HAND) == by_hand}
+        return min(peers, key=peers.__getitem__, default="")
 
     @property
     def ratio(self) -> float:
@@ -65,6 +76,7 @@ class Outcome(Choice):
             f"{self.seconds * 1e3:.3g}",
             f"{self.ratio:.2f}",
             self.peer,
+            f"{self.timings[self.by_hand].ratio:.2f}" if self.by_hand else "",
             f"{self.copies:.2f}",
             self.share,
             self.engine,
@@ -75,7 +87,13 @@ class Outcome(Choice):
     def data(self) -> dict[str, Any]:
         """Everything, for a program to read."""
         ratio = self.ratio if self.peer else None
-        compared = {"ratio": ratio, "peer": self.peer, "copies": self.copies, "share": self.share}
+        compared = {
+            "ratio": ratio,
+            "peer": self.peer,
+            "by_hand": self.by_hand,
+            "copies": self.copies,
+            "share": self.share,
+        }
         return {"family": self.cell.family, **super().data(), **compared}
 
 
@@ -85,6 +103,7 @@ HEADER = [
     "faltung ms",
     "ratio",
     "best peer",
+    "by hand",
     "copies",
     "share",
     "engine",
@@ -93,8 +112,9 @@ HEADER = [
 ]
 
 _NOTE = """
-*ratio*: time of the fastest other library over ours, the median over rounds in which all contenders ran in random
-order. *copies*: our time over that of `numpy.copyto` of the array. *share*: for the direct engine, operations on
+*ratio*: time of the fastest filter of another library over ours, the median over rounds in which all contenders ran in
+random order. *by hand*: the same for a product of spectra of the whole array, put together from a library's Fourier
+transforms with the spectra of the kernels made beforehand. *copies*: our time over that of `numpy.copyto` of the array. *share*: for the direct engine, operations on
 non-zero taps per second over the peak; for the others, the speed of the copy over ours. *regret*: time of the engine
 that the planner chose over that of our best engine on the cell. Times are the best of all runs, for a library of all
 its ways; who was more than three times slower than the fastest of the libraries, or of our engines, did not take part
@@ -118,7 +138,11 @@ def summary(outcomes: Sequence[Outcome]) -> str:
     if len(rows) > 1:
         rows.append(_summary_row("all", outcomes))
     slower = [f"{outcome.cell}: {outcome.ratio:.2f} ({outcome.peer})" for outcome in outcomes if outcome.ratio < 1]
+    by_hand = [(outcome.timings[outcome.by_hand].ratio, str(outcome.cell)) for outcome in outcomes if outcome.by_hand]
     verdict = f"\nCells in which a peer is faster: {'; '.join(slower) or 'none'}.\n"
+    if by_hand:
+        mean, (least, where) = geometric_mean(ratio for ratio, _ in by_hand), min(by_hand)
+        verdict += f"Over products of spectra by hand: {mean:.2f} in geometric mean, least {least:.2f} ({where}).\n"
     header = ["family", "cells", "ratio, geometric mean", "least", "where", "regret, geometric mean", "worst"]
     return table(header, rows) + verdict
 
