@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 __all__ = ["describe", "describe_bank"]
 
+#: Characters of a kernel that are printed; of a longer text both ends.
+LONGEST = 160
+
 
 def describe(plan: Plan) -> str:
     """Return a plan as a few lines of text."""
@@ -25,10 +28,10 @@ def describe(plan: Plan) -> str:
         else "the sum of |tap| times the largest |sample|"
     )
     rows = [
-        ("convolve" if problem.reflected else "correlate", f"{problem.kernel!r}"),
+        ("convolve" if problem.reflected else "correlate", _shortened(repr(problem.kernel))),
         ("input", f"{_shape(problem.shape)} {problem.dtype}, mode {mode}, axes {problem.axes}"),
         ("output", f"{_shape(problem.result_shape)} {problem.result}, computed in {problem.number}"),
-        ("rewritten", f"{problem.correlated!r}" + _rules(problem.simplified.rules)),
+        ("rewritten", _shortened(repr(problem.correlated)) + _rules(problem.simplified.rules)),
     ]
     for number, (engine, step) in enumerate(zip(plan.engines, problem.forms[plan.form].steps, strict=True), 1):
         rows.append((f"step {number}", f"{engine}, {_factor(step[0])}{', twice' if len(step) > 1 else ''}"))
@@ -62,6 +65,10 @@ def describe_bank(plan: BankPlan) -> str:
     lines = [f"{name:<10}{text}" for name, text in rows]
     lines += [f"{'rejected':<10}{c.method}: {_time(c.seconds)}, {c.reason}" for c in plan.candidates[1:]]
     return "\n".join(lines)
+
+
+def _shortened(text: str) -> str:
+    return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} ... {text[-LONGEST // 2 :]}"
 
 
 def _rules(rules: tuple[str, ...]) -> str:
