@@ -23,6 +23,7 @@ from faltung.engines.joined import Call
 from faltung.engines.passes import PARAMETERS, Passes, emit
 from faltung.engines.registers import Footprint
 from faltung.engines.repair import Repaired, view
+from faltung.engines.tiles import strip_rows
 from faltung.engines.windows import NARROW
 from faltung.jit.compile import compile_function, ctypes_of
 from faltung.jit.ir import module
@@ -32,7 +33,7 @@ from faltung.jit.target import Target, host
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["passes_along_axes", "strip_rows"]
+__all__ = ["passes_along_axes"]
 
 #: Parameters of the machine code that are the same for all blocks, and those that point to scratch.
 _OWN, _SCRATCH = ("taps", "factors", "windows"), ("between", "sums")
@@ -40,11 +41,6 @@ _OWN, _SCRATCH = ("taps", "factors", "windows"), ("between", "sums")
 UNROLLED = 450
 #: Least positions, for each lane, of a row that is cut into as many rows as there are lanes.
 FOLDED = 64
-
-
-def strip_rows(number: np.dtype[np.floating]) -> int:
-    """Rows that the passes go through together: as many as a vector has lanes."""
-    return host().lanes("float" if number == np.float32 else "double")
 
 
 def passes_along_axes(task: Task, direct: Direct, windows: bool) -> BlockFunction:

@@ -10,10 +10,10 @@ import math
 
 import numpy as np
 
-from faltung.engines.axes import passes_along_axes, strip_rows
+from faltung.engines.axes import passes_along_axes
 from faltung.engines.base import BlockFunction, Line, Task, Work
 from faltung.engines.direct import Direct
-from faltung.engines.tiles import SHORT, halo, outer_axes, strips
+from faltung.engines.tiles import SHORT, folded, halo, outer_axes, strip_rows, strips
 from faltung.engines.windows import NARROW, additions
 from faltung.kernels.lowrank import SLACK
 
@@ -64,6 +64,7 @@ class Running:
             passed=outputs * sum(_additions(line) * share for line, share in columns if line.window <= NARROW),
             trips=((1 + outer_axes(task)) * beside + 1) * outputs,
             bytes=(task.source.itemsize + task.target.itemsize) * outputs,
+            calls=float(folded(task)),  # a row that is cut up is no single call
             pointwise=task.faithful,
             roundings=sum(line.taps.size for line in task.terms[0]) + task.taps.ndim + 2 * SLACK,
         )

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from faltung.engines.axes import passes_along_axes, strip_rows
+from faltung.engines.axes import passes_along_axes
 from faltung.engines.base import BlockFunction, Line, Task, Work
 from faltung.engines.direct import Direct
-from faltung.engines.tiles import SHORT, halo, outer_axes, strips
+from faltung.engines.tiles import SHORT, folded, halo, outer_axes, strip_rows, strips
 from faltung.kernels.lowrank import SLACK
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ class Separable:
             passed=taps * outputs,
             trips=((1 + outer_axes(task)) * len(task.terms) * beside + 1) * outputs,
             bytes=(task.source.itemsize + task.target.itemsize) * outputs,
+            calls=float(folded(task)),  # a row that is cut up is no single call
             roundings=roundings * amplified,
             pointwise=pointwise,
         )

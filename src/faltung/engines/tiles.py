@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from faltung.engines.base import Task
+import numpy as np
 
-__all__ = ["SHORT", "halo", "outer_axes", "strips"]
+from faltung.engines.base import Task
+from faltung.jit.target import host
+
+__all__ = ["SHORT", "folded", "halo", "outer_axes", "strip_rows", "strips"]
 
 
 #: Samples of a row from which on gathering whole blocks costs more than strips along the border.
@@ -23,7 +26,7 @@ def strips(task: Task, rows: int, between: float) -> tuple[int, ...]:
     room = max(
         int(between / (task.step * task.taps.dtype.itemsize)) - task.taps.shape[-1], 2 * task.taps.shape[-1], 64
     )
-    if task.extents[-2] == 1:
+    if folded(task):
         room = max(room, LONG // task.step)  # a long row is cut into as many as there are lanes
     shape = [1] * (task.taps.ndim - 2) + [rows, room]
     if outer_axes(task):
@@ -33,6 +36,18 @@ def strips(task: Task, rows: int, between: float) -> tuple[int, ...]:
     return tuple(min(length, extent) for length, extent in zip(shape, task.extents, strict=True))
 
 
+def folded(task: Task) -> bool:
+    """Return whether there is a single row, of which passes make several."""
+    return task.extents[-2] == 1
+
+
+def strip_rows(number: np.dtype[np.floating]) -> int:
+    """Return the rows that passes go through together: as many as a vector has lanes."""
+    return host().lanes("float" if number == np.float32 else "double")
+
+
 def halo(task: Task, tile: tuple[int, ...]) -> float:
     """Return the outputs of the passes before the last over those of the last: a tile also needs those beside it."""
-    return 1.0 + float(task.taps.shape[-1] - 1) / max(tile[-1], 1)
+    # A single row is cut into as many as there are lanes, each with a halo of its own.
+    width = tile[-1] / strip_rows(task.taps.dtype) if folded(task) else tile[-1]
+    return 1.0 + float(task.taps.shape[-1] - 1) / max(width, 1)
