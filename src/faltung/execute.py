@@ -141,7 +141,7 @@ class _Program:
         problem, number, plan = self.problem, self.problem.number, self.plan
         values = _blocks(problem, problem.forms[plan.form], plan.engines, problem.extended, number)
         form = problem.weights(plan.form)
-        weights = _blocks(problem, form, plan.weight_engines, number, number)[0]
+        weights = _blocks(problem, form, plan.weight_engines, np.dtype(np.uint8), number)[0]
         total = math.prod(float(step[0].taps.sum()) for step in form.steps)
         return [Normalised(problem, block, weights, total, plan.least_weight) for block in values]
 

@@ -39,7 +39,7 @@ class Missing:
         self._problem = problem
         fill = np.ones(problem.layout.step, np.uint8)  # what stands outside is not missing
         self._gather = Gatherer(problem.layout, problem.mode, fill, np.dtype(np.uint8), "mask")
-        self.room = problem.number.itemsize / problem.extended.itemsize
+        self.room = 1 / problem.extended.itemsize  # a byte for each sample
 
     @lazy
     def _split(self) -> Any:
@@ -108,7 +108,7 @@ class Normalised:
         self._number = problem.number
         self._step = problem.layout.step
         self._sizes = problem.layout.sizes
-        self._scale = problem.number.itemsize / problem.extended.itemsize
+        self._bytes = problem.extended.itemsize
         self._constants = np.array([total, least * total], problem.number)
         self._join = join_function(problem.number, problem.written, problem.streamed, host())
 
@@ -126,7 +126,7 @@ class Normalised:
         size = strides[0] * shape[0]
         buffer, place = scratch.take("normalised", 2 * size)
         behind = source + source_strides[0] * (shape[0] + self._sizes[0] - 1)
-        weight_strides = tuple(int(stride * self._scale) for stride in source_strides)
+        weight_strides = tuple([stride // self._bytes for stride in source_strides])
         self._values(source, source_strides, place, strides, shape)
         self._weights(behind, weight_strides, place + size, strides, shape)
         rows = slice_offsets(shape[:-1], target_strides)

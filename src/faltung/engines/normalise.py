@@ -25,7 +25,7 @@ _SPLIT = {
     "source": "ptr",
     "samples": "ptr",  # row after row, without gaps, maybe the source itself; those that are missing become zero
     "mask": "ptr noalias readonly",  # a byte for each, zero where it is missing; not read unless the code is for it
-    "weights": "ptr noalias",  # a number for each: one, or zero where it is missing
+    "weights": "ptr noalias",  # a byte for each: one, or zero where it is missing
     "rows": "ptr noalias readonly",  # byte offset of each row in the source
     "height": "i64",
     "width": "i64",  # a multiple of the samples that are missing together
@@ -50,7 +50,7 @@ def split_function(
     Parameters
     ----------
     source, number : dtype
-        What the block holds, and what the weights are written as.
+        What the block holds, and what is computed with.
     together : int
         Samples that are missing all at once: 2 for complex numbers, else 1.
     skips_nan, masked : bool
@@ -59,7 +59,7 @@ def split_function(
         The processor.
     """
     f = Function("split", _SPLIT)
-    what, weight, flag = sample(source), sample(number), Sample("u", 1)
+    what, flag = sample(source), Sample("u", 1)
     type_ = "float" if number == np.float32 else "double"
     f.do("%status = alloca i32")
     f.do("store i32 0, ptr %status")
@@ -86,8 +86,8 @@ def split_function(
             f"select {bits} {present}, {vector(what.type, lanes)} {raw}, {vector(what.type, lanes)} {zero}"
         )
         f.do(f"store {vector(what.type, lanes)} {kept}, ptr {there}, align 1")
-        weights = f.value(f"uitofp {bits} {present} to {vector(type_, lanes)}")
-        store(f, type_, weights, f.at("%weights", f.multiply(index, weight.bytes)), weight, lanes)
+        weights = f.value(f"zext {bits} {present} to {vector('i8', lanes)}")
+        f.do(f"store {vector('i8', lanes)} {weights}, ptr {f.at('%weights', index)}, align 1")
         if lanes == 1:
             missing = f.value(f"xor i1 {present}, true")
         else:

@@ -64,7 +64,9 @@ class Separable:
         amplified, pointwise = _amplification(task)
         roundings = max(map(sum, sizes)) + task.taps.ndim + 2 * len(sizes) + 2 * SLACK
         return Work(
-            passed=taps * outputs,
+            passed=taps
+            * outputs
+            * (2.0 if task.extents[-2] < strip_rows(task.taps.dtype) and not folded(task) else 1.0),
             trips=((1 + outer_axes(task)) * len(task.terms) * beside + 1) * outputs,
             bytes=(task.source.itemsize + task.target.itemsize) * outputs,
             calls=float(folded(task)),  # a row that is cut up is no single call

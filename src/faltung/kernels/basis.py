@@ -60,7 +60,7 @@ def shared_basis(taps: NDArray[np.floating[Any]], eps: float, most: int) -> Basi
     >>> smooth, edge = np.array([1.0, 2.0, 1.0]), np.array([1.0, 0.0, -1.0])
     >>> across, down = np.multiply.outer(smooth, edge), np.multiply.outer(edge, smooth)
     >>> steered = np.stack([np.cos(a) * across + np.sin(a) * down for a in (0.0, 0.5, 1.0, 1.5)])
-    >>> basis = shared_basis(steered, 1e-15, most=4)
+    >>> basis = shared_basis(steered, 1e-7, most=4)
     >>> len(basis.columns), np.allclose(np.einsum("ij,jk,jl->ikl", basis.weights, basis.columns, basis.rows), steered)
     (2, True)
     """

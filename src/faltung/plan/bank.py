@@ -60,9 +60,9 @@ class BankPlan:
     >>> import numpy as np
     >>> import faltung as fa
     >>> bank = fa.Bank.stack([fa.sobel(axis=0), fa.sobel(axis=1)])
-    >>> run = fa.plan((4, 5), bank)
-    >>> run.method, run(np.ones((4, 5), dtype="float32")).shape
-    ('apart', (2, 4, 5))
+    >>> run = fa.plan((400, 500), bank)
+    >>> run.method, run(np.ones((400, 500), dtype="float32")).shape
+    ('apart', (2, 400, 500))
     """
 
     bank: Bank

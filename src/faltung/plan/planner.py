@@ -17,7 +17,7 @@ from faltung.engines.separable import Separable
 from faltung.errors import ArgumentError
 from faltung.plan.cost import Machine, seconds
 from faltung.plan.forms import Form
-from faltung.plan.problem import Layout, Problem
+from faltung.plan.problem import Problem
 from faltung.plan.report import describe
 
 if TYPE_CHECKING:
@@ -29,9 +29,6 @@ _DIRECT = Direct()
 ENGINES: dict[str, Engine] = {
     engine.name: engine for engine in (_DIRECT, Separable(_DIRECT), Running(_DIRECT), Fourier())
 }
-
-#: Samples of a tile that are divided by their weights.
-WEIGHTED = 1 << 17
 
 #: What ``method=`` takes: the engines by name, and a product applied factor by factor.
 METHODS = ("auto", *ENGINES, "passes")
@@ -266,8 +263,6 @@ def _plan(
     engines = [ENGINES[name] for name in chosen.candidate.engines]
     pairs = [(engine, step[0]) for engine, step in zip(engines, chosen.steps, strict=True) if step]
     tile = _tile(pairs) if pairs else problem.layout.sizes
-    if problem.weighted and chosen.work.pointwise:
-        tile = _lower(tile, problem.layout)
     gathers = any(engine.gathers(task) for engine, task in pairs)
     halo = math.prod(length + size - 1 for length, size in zip(tile, problem.layout.sizes, strict=True))
     unit = float(np.finfo(problem.number).eps) / 2
@@ -294,17 +289,6 @@ def _plan(
 def _tile(pairs: list[tuple[Engine, Task]]) -> tuple[int, ...]:
     # The step with the smallest tiles knows why.
     return min((engine.tile(task) for engine, task in pairs), key=math.prod)
-
-
-def _lower(tile: tuple[int, ...], layout: Layout) -> tuple[int, ...]:
-    """Make tiles lower: samples, weights, and the correlations of both should stay in the cache together."""
-    shape, samples = list(tile), math.prod(tile) * layout.step
-    for axis in range(len(tile) - 1):
-        least = min(shape[axis], max(16, 2 * layout.sizes[axis]))
-        fewer = max(least, shape[axis] * WEIGHTED // max(samples, 1))
-        samples = samples // max(shape[axis], 1) * min(fewer, shape[axis])
-        shape[axis] = min(fewer, shape[axis])
-    return tuple(shape)
 
 
 def _rounding_stored(problem: Problem) -> float:
