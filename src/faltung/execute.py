@@ -218,7 +218,7 @@ class _Program:
                 copy, packed = address, strides
                 if blocks is inside:
                     _buffer, copy, packed = self.missing.scratch(tile)
-                if self.missing.take_out(tile, address, strides, copy, flags):
+                if self.missing.take_out(tile, address, strides, copy, packed, flags):
                     blocks, address, strides = normalised, copy, packed
             if direct:
                 place = target_start + offset(tile, target, self.first)

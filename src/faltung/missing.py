@@ -10,6 +10,7 @@ import numpy as np
 
 from faltung import scratch
 from faltung.engines.base import BlockFunction
+from faltung.engines.chain import packed
 from faltung.engines.direct import slice_offsets
 from faltung.engines.normalise import join_function, split_function
 from faltung.gathering import Frame, Gatherer
@@ -48,7 +49,13 @@ class Missing:
         return split_function(problem.extended, problem.number, together, problem.skips_nan, problem.masked, host())
 
     def take_out(
-        self, tile: Tile, source: int, strides: tuple[int, ...], block: int, mask: tuple[Frame, int] | None
+        self,
+        tile: Tile,
+        source: int,
+        strides: tuple[int, ...],
+        block: int,
+        block_strides: tuple[int, ...],
+        mask: tuple[Frame, int] | None,
     ) -> bool:
         """Copy a block with zeros for what is missing, and weights behind it; return whether anything is.
 
@@ -58,8 +65,8 @@ class Missing:
             Whose source it is.
         source, strides
             Where the samples are, which may be the block itself.
-        block : int
-            Address of scratch with room for the block and its weights.
+        block, block_strides
+            The same of scratch, with room for the block and its weights.
         mask : tuple of Frame and int, optional
             How the mask lies in memory, and where.
         """
@@ -68,8 +75,9 @@ class Missing:
             _buffer, flags, *_ = self._gather(tile, *mask)
         shape = self.shape(tile)
         rows = slice_offsets(shape[:-1], strides)
-        behind = block + rows.size * shape[-1] * self._problem.extended.itemsize
-        return bool(self._split(source, block, flags, behind, rows.ctypes.data, rows.size, shape[-1]))
+        behind = block + rows.size * block_strides[-1]
+        stride = block_strides[-1] // self._problem.extended.itemsize
+        return bool(self._split(source, block, flags, behind, rows.ctypes.data, rows.size, shape[-1], stride))
 
     def shape(self, tile: Tile) -> tuple[int, ...]:
         """Shape of the source block of a tile, with the samples of a row as its last axis."""
@@ -80,9 +88,9 @@ class Missing:
     def scratch(self, tile: Tile) -> tuple[object, int, tuple[int, ...]]:
         """Scratch for the block of a tile and its weights, its address, and the strides of the block."""
         shape = self.shape(tile)
-        strides = _side_by_side(shape[1:-1], shape[-1] * self._problem.extended.itemsize)
-        buffer, address = scratch.take("source", int(strides[0] * shape[0] * (1 + self.room)))
-        return buffer, address, strides
+        strides, size = packed(shape, self._problem.extended.itemsize)
+        buffer, address = scratch.take("source", int(size * (1 + self.room)) + 64)
+        return buffer, address + -address % 64, strides
 
 
 class Normalised:

@@ -23,12 +23,13 @@ __all__ = ["join_function", "split_function"]
 
 _SPLIT = {
     "source": "ptr",
-    "samples": "ptr",  # row after row, without gaps, maybe the source itself; those that are missing become zero
+    "samples": "ptr",  # row after row, maybe the source itself; those that are missing become zero
     "mask": "ptr noalias readonly",  # a byte for each, zero where it is missing; not read unless the code is for it
     "weights": "ptr noalias",  # a byte for each: one, or zero where it is missing
     "rows": "ptr noalias readonly",  # byte offset of each row in the source
     "height": "i64",
     "width": "i64",  # a multiple of the samples that are missing together
+    "stride": "i64",  # samples, and weights, from row to row where they are written
 }
 _JOIN = {
     "values": "ptr noalias readonly",  # rows one after the other, without gaps
@@ -45,7 +46,7 @@ _JOIN = {
 def split_function(
     source: np.dtype, number: np.dtype, together: int, skips_nan: bool, masked: bool, target: Target
 ) -> Callable[..., int]:
-    """Compile (or find) the function that takes missing samples out of a block; it returns 1 if there was one.
+    """Compile (or find) the function that takes missing samples out of a block; it returns zero if there was none.
 
     Parameters
     ----------
@@ -61,18 +62,18 @@ def split_function(
     f = Function("split", _SPLIT)
     what, flag = sample(source), Sample("u", 1)
     type_ = "float" if number == np.float32 else "double"
-    f.do("%status = alloca i32")
-    f.do("store i32 0, ptr %status")
 
-    def block(line: Value, first: Value, column: Value, lanes: int) -> None:
-        index = f.add(first, column)
+    def block(row: Value, line: Value, column: Value, lanes: int) -> Value:
+        """Take out the missing of some samples; return bits that are one where one is."""
+        index = f.add(f.multiply(row, "%stride"), column)
         from_there = f.at(line, f.multiply(column, what.bytes))
         there = f.at("%samples", f.multiply(index, what.bytes))
         raw = f.value(f"load {vector(what.type, lanes)}, ptr {from_there}, align 1")
         present = splat(f, "true", "i1", lanes)
         bits = vector("i1", lanes)
         if masked:
-            chosen = load(f, f.at("%mask", index), flag, "float", lanes)
+            flags = f.at("%mask", f.add(f.multiply(row, "%width"), column))
+            chosen = load(f, flags, flag, "float", lanes)
             present = f.value(f"fcmp une {vector('float', lanes)} {chosen}, {splat(f, '0.0', 'float', lanes)}")
         if skips_nan and what.kind == "f":
             value = load(f, from_there, what, type_, lanes)
@@ -88,34 +89,23 @@ def split_function(
         f.do(f"store {vector(what.type, lanes)} {kept}, ptr {there}, align 1")
         weights = f.value(f"zext {bits} {present} to {vector('i8', lanes)}")
         f.do(f"store {vector('i8', lanes)} {weights}, ptr {f.at('%weights', index)}, align 1")
-        if lanes == 1:
-            missing = f.value(f"xor i1 {present}, true")
-        else:
-            packed = f.value(f"bitcast {bits} {present} to i{lanes}")
-            missing = f.value(f"icmp ne i{lanes} {packed}, -1")
-        with f.when(missing):
-            f.do("store i32 1, ptr %status")
+        packed = present if lanes == 1 else f.value(f"bitcast {bits} {present} to i{lanes}")
+        return f.value(f"zext i{lanes} {f.value(f'xor i{lanes} {packed}, -1')} to i32")
 
     lanes = target.lanes(type_)
 
-    def row(index: Value, _: list[Value]) -> list[Value]:
-        line, first = f.at("%source", f.entry("%rows", index)), f.multiply(index, "%width")
+    def row(index: Value, missing: list[Value]) -> list[Value]:
+        line = f.at("%source", f.entry("%rows", index))
 
-        def whole(column: Value, _: list[Value]) -> list[Value]:
-            block(line, first, column, lanes)
-            return []
-
-        def rest(column: Value, _: list[Value]) -> list[Value]:
-            block(line, first, column, together)
-            return []
+        def blocks_of(count: int) -> Callable[[Value, list[Value]], list[Value]]:
+            return lambda column, found: [f.value(f"or i32 {found[0]}, {block(index, line, column, count)}")]
 
         done = f.multiply(f.value(f"udiv i64 %width, {lanes}"), lanes)
-        f.loop(0, done, lanes, whole)
-        f.loop(done, "%width", together, rest)
-        return []
+        missing = f.loop(0, done, lanes, blocks_of(lanes), [("i32", missing[0])])
+        return f.loop(done, "%width", together, blocks_of(together), [("i32", missing[0])])
 
-    f.loop(0, "%height", 1, row)
-    f.do(f"ret i32 {f.value('load i32, ptr %status')}")
+    (missing,) = f.loop(0, "%height", 1, row, [("i32", "0")])
+    f.do(f"ret i32 {missing}")
     return compile_function(module(f), "split", ctypes_of(_SPLIT), target)
 
 
