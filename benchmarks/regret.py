@@ -19,7 +19,7 @@ from cells import Cell
 from heats import alone, compete
 from measure import table, write
 
-_COUNT = 80
+_COUNT = 200
 #: Seconds of a call: less is all overhead, more would take too long.
 _LEAST, _MOST = 2e-5, 5e-2
 #: Widest random kernel in one, two and three dimensions.

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 __all__ = ["check_out", "execute"]
 
+#: Predicted seconds of one core that are done before another would have begun.
+_ALONE = 2e-4
 #: Most layouts of arrays that are kept from call to call.
 _MOST_FRAMES = 64
 
@@ -231,10 +233,8 @@ class _Program:
                 results.append(result)
             self.store(results, out, tile)
 
-        if len(tiles) == 1 and workers is None:
-            fill(tiles[0])
-        else:
-            share(fill, tiles, worker_count(workers))
+        alone = workers is None and (len(tiles) == 1 or self.plan.candidates[0].seconds < _ALONE)
+        share(fill, tiles, 1 if alone else worker_count(workers))
 
     # ---- results on their way through scratch
 

@@ -62,7 +62,7 @@ class Running:
         return Work(
             summed=outputs * sum(share for line, share in columns if line.window > NARROW),
             passed=outputs * sum(_additions(line) * share for line, share in columns if line.window <= NARROW),
-            trips=((1 + outer_axes(task)) * beside + 1) * outputs,
+            trips=((1 + outer_axes(task)) * beside + 1 + folded(task)) * outputs,
             bytes=(task.source.itemsize + task.target.itemsize) * outputs,
             calls=float(folded(task)),  # a row that is cut up is no single call
             pointwise=task.faithful,

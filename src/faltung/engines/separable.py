@@ -67,7 +67,7 @@ class Separable:
             passed=taps
             * outputs
             * (2.0 if task.extents[-2] < strip_rows(task.taps.dtype) and not folded(task) else 1.0),
-            trips=((1 + outer_axes(task)) * len(task.terms) * beside + 1) * outputs,
+            trips=((1 + outer_axes(task)) * len(task.terms) * beside + 1 + folded(task)) * outputs,
             bytes=(task.source.itemsize + task.target.itemsize) * outputs,
             calls=float(folded(task)),  # a row that is cut up is no single call
             roundings=roundings * amplified,

@@ -50,14 +50,14 @@ class Machine:
 
 #: As `calibrate` found it on a Zen 4 core, with 512-bit vectors and fused multiply-adds.
 TYPICAL = Machine(
-    multiply_add=1.85e-11,
-    scattered=3.3e-11,
-    passed=1.85e-11,
-    summed=1.55e-10,
-    transformed=6.8e-11,
-    trip=1.2e-10,
-    byte=1.25e-11,
-    call=6.6e-6,
+    multiply_add=1.8e-11,
+    scattered=3.2e-11,
+    passed=1.7e-11,
+    summed=1.05e-10,
+    transformed=6.5e-11,
+    trip=1.6e-10,
+    byte=1.4e-11,
+    call=3.3e-6,
 )
 
 
