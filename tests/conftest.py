@@ -19,7 +19,7 @@ def _module(name):
     return sys.modules[f"faltung.{name}"]
 
 
-def _forget():
+def forget():
     import faltung  # noqa: F401
 
     _module("execute")._program.cache_clear()
@@ -32,9 +32,9 @@ def _forget():
 def vector_bits(request, monkeypatch):
     """Run a test at every vector width; plans and programs made for another are forgotten."""
     monkeypatch.setenv("FALTUNG_VECTOR_BITS", str(request.param))
-    _forget()
+    forget()
     yield request.param
-    _forget()
+    forget()
 
 
 @pytest.fixture(params=[(1, 1, 1), (5, 8, 1), (1, 40, 5)], ids=["one sample", "5 x 8", "rows"])
@@ -46,15 +46,15 @@ def tiny_tiles(request, monkeypatch):
     monkeypatch.setattr(
         _module("plan.planner"), "_tile", lambda pairs: (*[1] * (len(pairs[0][1].extents) - 2), rows, columns)
     )
-    _forget()
+    forget()
     yield request.param
-    _forget()
+    forget()
 
 
 @pytest.fixture
 def past_the_cache(monkeypatch):
     """Treat results of any size as those that no cache keeps."""
     monkeypatch.setattr(_module("plan.problem"), "STREAMED_BYTES", 0)
-    _forget()
+    forget()
     yield
-    _forget()
+    forget()

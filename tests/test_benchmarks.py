@@ -184,18 +184,19 @@ def test_what_an_outcome_says():
     assert (one.seconds, one.peer, one.ratio, one.copies) == (0.004, "OpenCV b", 1.25, 4.0)
     assert (one.best_engine, one.regret) == ("running", 2.0)
     assert one.share == "45% of peak"  # 2 * 9 taps * 100 samples in 4 ms, of a million a second
-    assert one.row()[:9] == [
+    assert one.row()[:10] == [
         "10²",
         "box 3",
         "4",
         "1.25",
         "OpenCV b",
+        "",
         "4.00",
         "45% of peak",
         "direct",
         "2.00 (running)",
     ]
-    assert one.row()[9:] == ["5", "9", "", "", ""]
+    assert one.row()[10:] == ["5", "9", "", "", ""]
     assert json.loads(json.dumps(one.data()))["timings"]["copy"] == {"best": 0.001, "ratio": 0.25, "runs": 5}
 
 

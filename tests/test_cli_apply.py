@@ -287,7 +287,7 @@ def test_plan_prints_what_would_run(command):
     assert code == 0
     assert "gaussian(2) * sobel(axis=1)" in out
     assert "480 x 640 uint8" in out
-    for row in ("engine", "tile", "time", "error"):
+    for row in ("rewritten", "step 1", "tile", "time", "memory", "error"):
         assert row in out
     Image.fromarray(np.zeros((9, 9, 3), np.uint8)).save("a.png")
     code, out, _ = command("plan", "a.png", "-k", "box(3)")

@@ -57,6 +57,8 @@ KERNELS: dict[str, fa.Kernel] = {
     "binomial": fa.binomial(4),
     "gaussian": fa.gaussian(1.0),
     "wide gaussian": fa.gaussian((4.0, 3.0)),
+    "gaussian of long tails": fa.gaussian(1.0, truncate=10.0),  # products of its factors underflow
+    "cancelled taps": fa.Kernel([[0.1, 0.2, -0.3]]) * fa.Kernel([[1.0, 1.0, 1.0, 0.7], [2.0, 2.0, 2.0, 1.4]]),
     "gaussian derivative": fa.gaussian_derivative(1.5, 2, 1),
     "sobel": fa.sobel(0),
     "sobel of a gaussian": fa.sobel(1) * fa.gaussian(1.5),
