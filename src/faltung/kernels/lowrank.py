@@ -23,6 +23,9 @@ __all__ = ["SLACK", "outer_factors", "outer_sum", "windows"]
 #: How far, in units of rounding, what is found may be from the taps and still be the same kernel.
 SLACK = 4.0
 
+#: Whole numbers below this are exact in double precision.
+_WHOLE = 2.0**53
+
 #: Fewest taps that a window must save: a running sum takes some additions, too.
 _LEAST_SAVED = 2
 #: How much larger than the taps the numbers may be that windows add up to them.
@@ -34,8 +37,9 @@ _SAMPLED = 4
 def outer_factors(taps: NDArray[np.floating[Any]], eps: float) -> Factors | None:
     """One-dimensional factors whose outer product is `taps`, or None if there are none.
 
-    The factors are the lines through the largest tap, divided by it. If the taps are an outer product at all, that
-    product agrees with each of them to a few roundings, however small it is beside the largest.
+    The factors are the lines through the largest tap, divided by it, or in whole numbers by what they have in common.
+    If the taps are an outer product at all, that product agrees with each of them to a few roundings, however small
+    it is beside the largest.
 
     Parameters
     ----------
@@ -53,7 +57,7 @@ def outer_factors(taps: NDArray[np.floating[Any]], eps: float) -> Factors | None
     --------
     >>> import numpy as np
     >>> outer_factors(np.array([[1.0, 2.0], [3.0, 6.0]]), 1e-15)
-    (array([0.33333333, 1.        ]), array([3., 6.]))
+    (array([1., 3.]), array([1., 2.]))
     >>> outer_factors(np.array([[1.0, 2.0], [3.0, 4.0]]), 1e-15) is None
     True
     """
@@ -61,10 +65,17 @@ def outer_factors(taps: NDArray[np.floating[Any]], eps: float) -> Factors | None
     largest = float(taps[centre])
     if largest == 0.0 or not math.isfinite(1.0 / largest):
         return None
-    factors = []
+    whole = bool((taps == np.rint(taps)).all()) and abs(largest) < _WHOLE
+    factors, scale = [], 1.0
     for axis in range(taps.ndim):
         line = taps[tuple(slice(None) if k == axis else centre[k] for k in range(taps.ndim))].astype(np.float64)
-        factors.append(line if axis == taps.ndim - 1 else line / largest)
+        if axis == taps.ndim - 1:
+            factors.append(line / scale)
+            continue
+        # Whole numbers stay whole: a line is divided by what divides all of it, and not by the largest tap.
+        divisor = float(np.gcd.reduce(line.astype(np.int64))) if whole else largest
+        factors.append(line / divisor)
+        scale *= largest / divisor
     # A zero tap must stay one, and with it the samples that it does not touch.
     return tuple(factors) if (np.abs(_outer(factors) - taps) <= SLACK * eps * np.abs(taps)).all() else None
 

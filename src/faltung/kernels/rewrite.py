@@ -58,7 +58,7 @@ def simplify(kernel: Kernel) -> Simplified:
     >>> found.kernel, found.rules
     (gaussian(2), ('equal terms merged', 'delta removed'))
     >>> simplify(fa.Kernel([[1, 2, 1], [2, 4, 2], [1, 2, 1]])).kernel
-    Outer((Kernel([0.5, 1, 0.5], origin=1), Kernel([2, 4, 2], origin=1)))
+    Outer((Kernel([1, 2, 1], origin=1), Kernel([1, 2, 1], origin=1)))
     """
     applied: list[str] = []
     for rules in (RULES, FOLDING):

@@ -204,7 +204,12 @@ def _by_transforms(plan: BankPlan, machine: Machine) -> Candidate:
         return Candidate("fourier", (), math.inf, reason)
     one, count = FOURIER.work(task), len(plan.plans)
     # Two kernels share a transform back, and a tile stands alone where two would share one for a single kernel.
-    work = Work(transformed=one.transformed * (2 + count) / 2, trips=one.trips * count, bytes=one.bytes * count)
+    work = Work(
+        transformed=one.transformed * (2 + count) / 2,
+        trips=one.trips * count,
+        bytes=one.bytes * count,
+        calls=one.calls + count,
+    )
     return Candidate("fourier", ("fourier",), seconds(work, plan.together.number, machine))
 
 
