@@ -113,7 +113,7 @@ HEADER = [
 
 _NOTE = """
 *ratio*: time of the fastest filter of another library over ours, the median over rounds in which all contenders ran
-in random order. *by hand*: the same for a product of spectra of the whole array, put together from a library's Fourier
+in random order. *by hand*: the same for a product of spectra of the whole array, put together from a library's
 transforms, with the spectra of the kernels made beforehand. *copies*: our time over that of `numpy.copyto` of the
 array. *share*: for the direct engine, operations on non-zero taps per second over the peak; for the others, the speed
 of the copy over ours. *regret*: time of the engine that the planner chose over that of our best engine on the cell.

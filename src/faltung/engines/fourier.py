@@ -37,7 +37,7 @@ ROUNDINGS = 4.0
 
 
 #: Calls of machine code that beginning and each block are worth: it is one, but with tables to go through.
-BEGIN, BLOCK = 6.0, 2.0
+BEGIN, BLOCK = 6.0, 4.0
 
 
 class Fourier:
@@ -70,7 +70,8 @@ class Fourier:
         stages = math.log2(tiling.size)
         return Work(
             transformed=2 * points * stages,
-            trips=4 * points,  # samples of both parts on their way into a plane, and out of it
+            # Samples of both parts go into a plane and out of it, and where it is a single row through twiddles too.
+            trips=(8 if tiling.kind == "line" else 4) * points,
             bytes=float(outputs * (task.source.itemsize + task.target.itemsize)),
             calls=BEGIN + BLOCK * math.prod(-(-extent // size) for extent, size in blocks),
             roundings=ROUNDINGS * stages,
