@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -18,9 +18,6 @@ from faltung.jit.target import host
 from faltung.lazy import lazy
 from faltung.plan.problem import Problem
 from faltung.tiling import Tile
-
-if TYPE_CHECKING:
-    pass
 
 __all__ = ["Missing", "Normalised"]
 

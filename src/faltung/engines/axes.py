@@ -74,6 +74,12 @@ class _Factor:
     window: int = 0
     factor: float = 1.0
 
+    def whole(self, size: int) -> NDArray[np.float64]:
+        """Its taps among the zeros that were left out."""
+        taps = np.zeros(size)
+        taps[self.start : self.start + self.taps.size] = self.taps
+        return taps
+
 
 def _factors(term: tuple[Line, ...], windows: bool) -> list[_Factor]:
     """Scale all factors but the last by powers of two, which round nothing; the last one makes up for it."""
@@ -164,9 +170,7 @@ def _one_by_one(task: Task, direct: Direct) -> BlockFunction:
     scale = 1.0 if task.taps.ndim - 1 in long else float(factors[-1].taps[0])
     passes = []
     for axis in long:
-        whole = np.zeros(task.taps.shape[axis])
-        factor = factors[axis]
-        whole[factor.start : factor.start + factor.taps.size] = factor.taps * (scale if axis == long[-1] else 1.0)
+        whole = factors[axis].whole(task.taps.shape[axis]) * (scale if axis == long[-1] else 1.0)
         ends = (axis == long[0], axis == long[-1])
         passes.append((_along(task, whole, axis, ends, direct), _sizes(task, axis)))
     return Chain(passes, task.step * task.taps.dtype.itemsize, "axes")
@@ -216,8 +220,7 @@ class _Fused:
             if factor.window:
                 passes.append((_window_along(self._task, factor, axis, first, direct), _sizes(self._task, axis)))
                 continue
-            whole = np.zeros(self._task.taps.shape[axis])
-            whole[factor.start : factor.start + factor.taps.size] = factor.taps
+            whole = factor.whole(self._task.taps.shape[axis])
             passes.append((_along(self._task, whole, axis, (first, False), direct), _sizes(self._task, axis)))
         return Chain(passes, self._task.step * self._number.itemsize, "outer")
 

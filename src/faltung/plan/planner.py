@@ -188,13 +188,7 @@ def _options(problem: Problem, machine: Machine) -> Iterable[_Option]:
             for name in ENGINES:
                 yield _option(problem, name, (name,), number, steps, machine)
             continue
-        engines = tuple(
-            min(
-                (name for name in ENGINES if not ENGINES[name].accepts(step[0])),
-                key=lambda name: seconds(ENGINES[name].work(step[0]), problem.number, machine),
-            )
-            for step in steps
-        )
+        engines = tuple(_cheapest(step[0], machine) for step in steps)
         yield _option(problem, "passes", engines, number, steps, machine)
     if len(problem.forms) == 1:
         yield _Option(Candidate("passes", (), math.inf, "the kernel is not a product of several"))
