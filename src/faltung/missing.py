@@ -86,8 +86,8 @@ class Missing:
         """Scratch for the block of a tile and its weights, its address, and the strides of the block."""
         shape = self.shape(tile)
         strides, size = packed(shape, self._problem.extended.itemsize)
-        buffer, address = scratch.take("source", int(size * (1 + self.room)) + 64)
-        return buffer, address + -address % 64, strides
+        buffer, address = scratch.take("source", int(size * (1 + self.room)))
+        return buffer, address, strides
 
 
 class Normalised:

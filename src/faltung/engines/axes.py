@@ -313,16 +313,16 @@ class _Fused:
                 run(source, source_strides, address + number * apart, strides, extended)
             source, source_strides = address, strides
         plan = self._tables(source_strides, target_strides, shape, apart)
-        _between, between = scratch.take("between", plan.between + 64)
-        _sums, sums = scratch.take("sums", plan.sums + 64)
+        _between, between = scratch.take("between", plan.between)
+        _sums, sums = scratch.take("sums", plan.sums)
         status = self._code(
             source,
             target,
             self._taps.ctypes.data,
             self._factors.ctypes.data,
             self._windows.ctypes.data,
-            -(-between // 64) * 64,
-            -(-sums // 64) * 64,
+            between,
+            sums,
             *plan.arguments,
         )
         del keep

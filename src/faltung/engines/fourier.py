@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from faltung import scratch
 from faltung.engines.base import BlockFunction, Task, Work
-from faltung.engines.items import Block, Item, Items, list_items, view
-from faltung.engines.overlap import LINE_BYTES, Tiling, block_shape, choose_tiling, transforms
+from faltung.engines.items import Block, Item, Items, list_items
+from faltung.engines.overlap import Tiling, block_shape, choose_tiling, transforms
 from faltung.engines.planes import BANK, LOAD, PAIRS, STORE, bank, load_plane, pairs, store_plane
+from faltung.engines.repair import view
 from faltung.engines.spectrum import Plane, aligned
 from faltung.engines.spoiled import Spoiled
 from faltung.engines.transform import analyse, filter_tile, parts, synthesise
@@ -147,7 +148,7 @@ class _Blocks:
             "buffer": self.plane.buffer_bytes,
             "spectra": self.plane.spectrum_bytes if self._together == 1 else 0,
         }
-        memory = [_take(f"fourier {name}", size) for name, size in sizes.items()]
+        memory = [scratch.take(f"fourier {name}", size) for name, size in sizes.items()]
         status = np.zeros(len(items.transforms), np.int64)
         spoiled = self._code(
             *addresses,
@@ -256,8 +257,8 @@ class _Repair:
         task = self._task
         shape = tuple(size + taps - 1 for size, taps in zip(item.shape, task.taps.shape, strict=True))
         self._spoiled.repair(
-            view(source + item.source, shape, block.source_strides, task.step, task.source),
-            view(target + item.target, item.shape, block.target_strides, task.step, task.target),
+            view(source + item.source, block.source_strides, shape, task.source, task.step),
+            view(target + item.target, block.target_strides, item.shape, task.target, task.step),
         )
 
 
@@ -273,11 +274,6 @@ def _spectrum(taps: NDArray[np.floating], plane: Plane) -> tuple[int, NDArray[np
 
 def _number(task: Task) -> str:
     return "float" if task.taps.dtype == np.float32 else "double"
-
-
-def _take(name: str, size: int) -> tuple[object, int]:
-    memory, address = scratch.take(name, size + LINE_BYTES)
-    return memory, address + -address % LINE_BYTES
 
 
 @cache

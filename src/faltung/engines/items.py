@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +14,7 @@ from faltung.engines.planes import BLOCK, ITEM
 from faltung.engines.spectrum import Plane
 from faltung.engines.transform import PAIR
 
-__all__ = ["Block", "Item", "Items", "list_items", "view"]
+__all__ = ["Block", "Item", "Items", "list_items"]
 
 
 @dataclass(frozen=True)
@@ -115,23 +114,3 @@ def _strides(task: Task, plane: Plane, block: Block) -> NDArray[np.int64]:
         entries[f"{side}_slab"] = 0 if slab is None else strides[slab]
         entries[f"{side}_row"] = line * task.step * dtype.itemsize if row is None else strides[row]
     return np.array([entries[name] for name in BLOCK], np.int64)
-
-
-def view(
-    address: int, shape: tuple[int, ...], strides: tuple[int, ...], step: int, dtype: np.dtype[Any]
-) -> NDArray[Any]:
-    """Return one channel of a block as an array, given the address of its first sample."""
-    return np.asarray(_Memory(address, shape, (*strides, step * dtype.itemsize), dtype))
-
-
-class _Memory:
-    """Memory that NumPy takes for an array."""
-
-    def __init__(self, address: int, shape: tuple[int, ...], strides: tuple[int, ...], dtype: np.dtype[Any]) -> None:
-        self.__array_interface__ = {
-            "version": 3,
-            "data": (address, False),
-            "shape": shape,
-            "strides": strides,
-            "typestr": dtype.str,
-        }

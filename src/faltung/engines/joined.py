@@ -94,8 +94,8 @@ class Joined:
 
     def __call__(self, source: int, target: int) -> int:
         """Run both."""
-        buffer, place = scratch.take("joined", self._size + 64)
-        status: int = self._code(source, target, place + -place % 64, self._place)
+        buffer, place = scratch.take("joined", self._size)
+        status: int = self._code(source, target, place, self._place)
         del buffer
         return status
 

@@ -7,7 +7,6 @@ once more, over the non-zero taps alone.
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -92,11 +91,21 @@ class Checked:
         return not np.isfinite(samples).all()
 
 
-def view(address: int, strides: tuple[int, ...], shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Array over the samples of a block, whose last axis lies side by side."""
-    steps = (*strides, dtype.itemsize)
-    # Strides may be negative: the memory of the array begins at its lowest sample.
-    low = sum(min(0, stride * (size - 1)) for stride, size in zip(steps, shape, strict=True))
-    high = sum(max(0, stride * (size - 1)) for stride, size in zip(steps, shape, strict=True))
-    memory: Any = (ctypes.c_char * (high - low + dtype.itemsize)).from_address(address + low)
-    return np.ndarray(shape, dtype, memory, -low, steps)
+def view(
+    address: int, strides: tuple[int, ...], shape: tuple[int, ...], dtype: np.dtype[Any], step: int = 1
+) -> NDArray[Any]:
+    """Return an array over a block given the address of its first sample; neighbours in a row are `step` apart."""
+    return np.asarray(_Memory(address, (*strides, step * dtype.itemsize), shape, dtype))
+
+
+class _Memory:
+    """Memory that NumPy takes for an array."""
+
+    def __init__(self, address: int, strides: tuple[int, ...], shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        self.__array_interface__ = {
+            "version": 3,
+            "data": (address, False),
+            "shape": tuple(shape),
+            "strides": strides,
+            "typestr": dtype.str,
+        }
