@@ -17,7 +17,7 @@ from PIL import Image
 
 from faltung import __version__
 from faltung.cli import main as entry
-from faltung.learn.datasets import load_embedded
+from faltung.learn.embedded import load_embedded
 from faltung.networks import load
 
 EPOCHS = 2
@@ -64,7 +64,7 @@ def test_run_folder_is_complete(run):
 
 def _probabilities(network: torch.nn.Module, images: np.ndarray) -> np.ndarray:
     with torch.no_grad():
-        scores = network(torch.tensor(images[:, None] / 255.0, dtype=torch.float32)).double().numpy()
+        scores = network(torch.tensor(images / 255.0, dtype=torch.float32)).double().numpy()
     scores = np.exp(scores - scores.max(1, keepdims=True))
     return scores / scores.sum(1, keepdims=True)
 
@@ -76,7 +76,7 @@ def test_metrics_agree_with_the_saved_network(run, metrics, stem, name):
     test = load_embedded().test
     assert measured["parameters"] == sum(p.numel() for p in network.parameters())
 
-    probabilities = _probabilities(network, test.images)
+    probabilities = _probabilities(network, test.samples)
     # One image may flip where two classes are equally probable to the last bits.
     accuracy = np.mean(probabilities.argmax(1) == test.labels)
     assert measured["test_accuracy"] == pytest.approx(accuracy, abs=1 / 1000)
@@ -89,10 +89,10 @@ def test_metrics_agree_with_the_saved_network(run, metrics, stem, name):
         right = []
         for axis in (1, 2):
             for sign in (-1, 1):
-                padded = np.pad(test.images, ((0, 0), (pixels, pixels), (pixels, pixels)))
+                padded = np.pad(test.samples, ((0, 0), (0, 0), (pixels, pixels), (pixels, pixels)))
                 begin = [pixels, pixels]
                 begin[axis - 1] += sign * pixels
-                moved = padded[:, begin[0] : begin[0] + 28, begin[1] : begin[1] + 28]
+                moved = padded[:, :, begin[0] : begin[0] + 28, begin[1] : begin[1] + 28]
                 right.append(np.mean(_probabilities(network, moved).argmax(1) == test.labels))
         assert measured["shifted_accuracy"][str(pixels)] == pytest.approx(np.mean(right), abs=1 / 4000)
 

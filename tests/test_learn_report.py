@@ -106,7 +106,7 @@ def _outcome(name: str, **changes: object) -> Outcome:
 
 
 def _split() -> Split:
-    images = np.arange(64, dtype=np.uint8).reshape(4, 4, 4)
+    images = np.arange(64, dtype=np.uint8).reshape(4, 1, 4, 4)
     data = Dataset(images, np.array([0, 1, 1, 1]), ("<b>bag</b>", "coat & tie"))
     return Split(data, data, data, "tiny <data>")
 

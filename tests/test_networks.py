@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 
 import pytest
@@ -29,35 +30,50 @@ def _normalise(values: torch.Tensor, state: dict[str, torch.Tensor], name: str) 
     )
 
 
-def test_conv_classifier_is_its_formula():
-    network = _randomise(ConvClassifier(channels=(3, 4), classes=5, input_channels=2))
-    state = network.state_dict()
-    images = torch.rand(2, 2, 7, 6, generator=torch.Generator().manual_seed(1))
-    values = images.double()
-    state = {name: tensor.double() for name, tensor in state.items()}
-    for stage in range(2):
-        kernels = state[f"stages.{stage}.0.weight"]
-        extended = functional.pad(values, (1, 1, 1, 1))
-        height, width = values.shape[2:]
-        correlated = torch.zeros(2, len(kernels), height, width, dtype=torch.double)
-        for row in range(height):
-            for column in range(width):
-                window = extended[:, :, row : row + 3, column : column + 3]
-                correlated[:, :, row, column] = torch.einsum("ncij,ocij->no", window, kernels)
-        rows, columns = -(-height // 2), -(-width // 2)
-        pooled = torch.zeros(2, len(kernels), rows, columns, dtype=torch.double)
-        for row in range(rows):
-            for column in range(columns):
-                pooled[:, :, row, column] = correlated[:, :, 2 * row : 2 * row + 2, 2 * column : 2 * column + 2].amax(
-                    (2, 3)
-                )
-        values = _normalise(pooled, state, f"stages.{stage}.2").clamp(min=0)
-    expected = values.mean((2, 3)) @ state["classify.weight"].T + state["classify.bias"]
-    assert torch.allclose(network(images).double(), expected, rtol=1e-5)
+def _correlate(values: torch.Tensor, kernels: torch.Tensor) -> torch.Tensor:
+    """Correlate with zeros beyond the border, tap by tap."""
+    lengths = values.shape[2:]
+    half = [size // 2 for size in kernels.shape[2:]]
+    extended = functional.pad(values, [half[axis] for axis in reversed(range(len(half))) for _ in range(2)])
+    result = torch.zeros(len(values), len(kernels), *lengths, dtype=torch.double)
+    for tap in itertools.product(*map(range, kernels.shape[2:])):
+        window = extended[(..., *(slice(start, start + n) for start, n in zip(tap, lengths, strict=True)))]
+        result += torch.einsum("nc...,oc->no...", window, kernels[(..., *tap)])
+    return result
+
+
+def _largest_of_neighbours(values: torch.Tensor) -> torch.Tensor:
+    for axis in range(2, values.ndim):
+        even, odd = (values.index_select(axis, torch.arange(start, values.shape[axis], 2)) for start in (0, 1))
+        if odd.shape[axis] < even.shape[axis]:
+            odd = torch.cat([odd, even.narrow(axis, -1, 1)], axis)
+        values = torch.maximum(even, odd)
+    return values
+
+
+@pytest.mark.parametrize(("lengths", "size"), [((7, 6), 3), ((11,), 5), ((3, 4, 5), 3)])
+def test_conv_classifier_is_its_formula(lengths, size):
+    network = _randomise(
+        ConvClassifier(sample_shape=(2, *lengths), channels=(3, 4), classes=5, size=size, mean=0.25, deviation=2.0)
+    )
+    state = {name: tensor.double() for name, tensor in network.state_dict().items()}
+    samples = torch.rand(2, 2, *lengths, generator=torch.Generator().manual_seed(1))
+
+    def bank(values: torch.Tensor, name: str) -> torch.Tensor:
+        return _normalise(_correlate(values, state[f"{name}.0.weight"]), state, f"{name}.1")
+
+    values = (samples.double() - 0.25) / 2.0
+    for stage in ("stages.0", "stages.2"):
+        if stage == "stages.2":
+            values = _largest_of_neighbours(values)
+        found = bank(values, f"{stage}.change").clamp(min=0)
+        values = (found + bank(bank(found, f"{stage}.first").clamp(min=0), f"{stage}.second")).clamp(min=0)
+    expected = values.flatten(2).mean(2) @ state["classify.weight"].T + state["classify.bias"]
+    assert torch.allclose(network(samples).double(), expected, rtol=1e-5)
 
 
 def test_dense_classifier_is_its_formula():
-    network = _randomise(DenseClassifier(image_shape=(2, 3, 2), widths=(6, 4), classes=3))
+    network = _randomise(DenseClassifier(sample_shape=(2, 3, 2), widths=(6, 4), classes=3))
     state = network.state_dict()
     images = torch.rand(5, 2, 3, 2, generator=torch.Generator().manual_seed(1))
     values = images.reshape(5, 12)
@@ -69,27 +85,43 @@ def test_dense_classifier_is_its_formula():
 
 @pytest.mark.parametrize("size", [(1, 1), (5, 3), (28, 28), (33, 64)])
 def test_conv_classifier_takes_any_image_size(size):
-    assert ConvClassifier(classes=4, input_channels=3).eval()(torch.rand(2, 3, *size)).shape == (2, 4)
+    network = ConvClassifier(sample_shape=(3, 8, 8), classes=4).eval()
+    assert network(torch.rand(2, 3, *size)).shape == (2, 4)
 
 
 def test_moving_by_the_stride_of_all_stages_moves_nothing_but_the_border():
-    # Three stages halve the image three times: an object that moves by 8 pixels within black gives the same sums,
-    # apart from what lies beyond the border, which is black too.
-    network = _randomise(ConvClassifier(channels=(3, 4, 5), classes=2))
-    for stage in network.stages:
-        stage[2].running_mean.zero_()
-        stage[2].bias.data.zero_()
-    image = torch.zeros(1, 1, 48, 48)
-    image[..., 18:28, 17:25] = torch.rand(10, 8)
-    assert torch.allclose(network(image), network(image.roll(8, dims=3)), rtol=1e-5)
+    # Two poolings halve the image twice: an object that moves by 4 pixels within black gives the same sums, as long
+    # as what it excites stays within the frame.
+    network = _randomise(ConvClassifier(sample_shape=(1, 64, 64), channels=(3, 4, 5), classes=2))
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.zero_()
+            module.bias.data.zero_()
+    image = torch.zeros(1, 1, 64, 64)
+    image[..., 26:36, 25:33] = torch.rand(10, 8)
+    assert torch.allclose(network(image), network(image.roll(4, dims=3)), rtol=1e-5)
+    assert not torch.allclose(network(image), network(image.roll(1, dims=3)), rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "shape", "classes"), [(80_000, (1, 28, 28), 10), (500, (3, 40), 4), (10**6, (3, 8, 8, 8), 2)]
+)
+def test_widths_fit_the_budget_and_one_more_would_not(parameters, shape, classes):
+    def count(widths: tuple[int, ...]) -> int:
+        network = DenseClassifier(sample_shape=shape, widths=widths, classes=classes)
+        return sum(parameter.numel() for parameter in network.parameters())
+
+    widths = DenseClassifier.widths_for(parameters, shape, classes)
+    assert count(widths) <= parameters or widths == (1, 1)
+    assert count(tuple(width + 1 for width in widths)) > parameters
 
 
 @pytest.mark.parametrize(
     "network",
     [
-        ConvClassifier(channels=(2, 3), classes=4, input_channels=3),
-        DenseClassifier(image_shape=(3, 5, 4), widths=(6,), classes=4),
-        DenseClassifier(image_shape=(3, 5, 4), widths=(), classes=4),
+        ConvClassifier(sample_shape=(3, 5, 4), channels=(2, 3), classes=4),
+        DenseClassifier(sample_shape=(3, 5, 4), widths=(6,), classes=4),
+        DenseClassifier(sample_shape=(3, 5, 4), widths=(), classes=4),
     ],
     ids=lambda network: f"{type(network).__name__}{list(network.arguments.values())}",
 )
@@ -108,12 +140,12 @@ def test_conv_classifier_refuses(arguments):
     with pytest.raises(
         ArgumentError, match="channels: expected at least one stage, and no number below one, got channels="
     ):
-        ConvClassifier(**arguments)
+        ConvClassifier(**{"sample_shape": (1, 8, 8), **arguments})
 
 
 @pytest.mark.parametrize(
     "arguments", [{"widths": (0,), "classes": 2}, {"classes": 0}, {"image_shape": (0, 2, 2), "classes": 2}]
 )
 def test_dense_classifier_refuses(arguments):
-    with pytest.raises(ArgumentError, match="widths: expected no number below one, got image_shape="):
-        DenseClassifier(**arguments)
+    with pytest.raises(ArgumentError, match="widths: expected no number below one, got sample_shape="):
+        DenseClassifier(**{"sample_shape": (1, 8, 8), **arguments})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import subprocess
 import sys
@@ -15,7 +16,12 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy import ndimage
 
 import faltung as fa
-from faltung import ArgumentError, ArgumentTypeError
+from faltung import ArgumentError, ArgumentTypeError, threads
+from faltung.engines import team as team_module
+from faltung.engines.team import Calls, Team
+from faltung.execute import _program
+from faltung.jit.compile import address, compile_function
+from faltung.jit.target import host
 from faltung.threads import share, worker_count
 
 rng = np.random.default_rng(4)
@@ -170,6 +176,179 @@ def test_nobody_works_any_more_when_a_call_is_over():
         assert not still_working
 
 
+def test_nobody_waits_for_a_thread_that_has_not_begun(monkeypatch):
+    monkeypatch.setattr(threads, "_pool", None)  # the next one has a single thread, which is kept busy
+    together, release, done = threading.Barrier(3), threading.Event(), []
+
+    def hold(_):
+        together.wait(10)
+        if not release.wait(10):
+            raise TimeoutError
+
+    with ThreadPoolExecutor(1) as other:
+        first = other.submit(share, hold, range(2), 2)
+        together.wait(10)
+        share(done.append, range(3), 2)
+        release.set()
+        first.result()
+    assert done == [0, 1, 2]
+
+
+# ---- a team ------------------------------------------------------------------------------------------------
+
+# Adds 1 to the number at `target`, and returns the place of the table.
+COUNT = """
+define i32 @count(ptr %source, ptr %target, ptr %scratch, ptr %table) {
+  %before = atomicrmw add ptr %target, i64 1 monotonic, align 8
+  %place = ptrtoint ptr %table to i32
+  ret i32 %place
+}
+"""
+# Waits until as many calls as the table says have begun; returns 1 if they do not come.
+MEET = """
+define i32 @meet(ptr %source, ptr %target, ptr %scratch, ptr %table) {
+entry:
+  %before = atomicrmw add ptr %source, i64 1 monotonic, align 8
+  %all = ptrtoint ptr %table to i64
+  br label %look
+look:
+  %looks = phi i64 [ 0, %entry ], [ %more, %wait ]
+  %begun = load atomic i64, ptr %source monotonic, align 8
+  %together = icmp sge i64 %begun, %all
+  br i1 %together, label %exit, label %wait
+wait:
+  %more = add i64 %looks, 1
+  %patient = icmp slt i64 %more, 10000000000
+  br i1 %patient, label %look, label %exit
+exit:
+  %missing = zext i1 %together to i32
+  %returned = sub i32 1, %missing
+  ret i32 %returned
+}
+"""
+
+
+class Part:
+    """A call of a function for tests, whose "table" is a number."""
+
+    fits = True
+
+    def __init__(self, text, name, number=0):
+        self.function = compile_function(text, name, [ctypes.c_void_p] * 4, host())
+        self.code = address(self.function), number
+
+
+@pytest.mark.parametrize("helpers", [0, 1, 3])
+def test_a_team_makes_every_call_once(helpers):
+    team, rounds = Team(helpers), 2000
+    for count in (1, 2, 7, 40):
+        part, counted = Part(COUNT, "count"), np.zeros(count + 1, np.int64)
+        calls = Calls([part] * count, [8 * k for k in range(count)])
+        for _ in range(rounds // count):
+            assert not team(calls, 0, counted.ctypes.data)
+        assert_array_equal(counted, [*[rounds // count] * count, 0])
+
+
+def test_helpers_take_part():
+    team, begun, over = Team(2), np.zeros(1, np.int64), threading.Event()
+
+    def help_until_it_is_over():
+        while not over.is_set():
+            team._help()
+
+    with ThreadPoolExecutor(2) as helpers:
+        for _ in range(2):
+            helpers.submit(help_until_it_is_over)
+        try:
+            assert not team(Calls([Part(MEET, "meet", 3)] * 3, [0] * 3), begun.ctypes.data, 0)
+        finally:
+            over.set()
+    assert begun[0] == 3
+
+
+@pytest.mark.parametrize("helpers", [0, 2])
+def test_what_any_call_returned_is_known(helpers):
+    team, counted = Team(helpers), np.zeros(1, np.int64)
+    parts = [Part(COUNT, "count", number) for number in (0, 0, 4, 0, 1, 0)]
+    for _ in range(50):
+        assert team(Calls(parts, [0] * 6), 0, counted.ctypes.data)
+        assert not team(Calls(parts[:2], [0] * 2), 0, counted.ctypes.data)
+    assert counted[0] == 50 * 8
+
+
+def test_whoever_finds_a_team_busy_works_alone():
+    team, rounds, callers = Team(1), 500, 4
+    calls = Calls([Part(COUNT, "count")] * 5, [8 * k for k in range(5)])
+
+    def again_and_again():
+        counted = np.zeros(5, np.int64)
+        for _ in range(rounds):
+            team(calls, 0, counted.ctypes.data)
+        return counted
+
+    for counted in run_together([again_and_again] * callers):
+        assert_array_equal(counted, [rounds] * 5)
+
+
+def test_helpers_that_look_out_in_vain_are_woken_less_often(monkeypatch):
+    woken = []
+    monkeypatch.setattr(team_module, "start", lambda work, count: woken.append(count) or [])
+    team, counted = Team(1), np.zeros(1, np.int64)
+    calls = Calls([Part(COUNT, "count")], [0])
+    passes = []
+    for _ in range(8):
+        team._help()  # nobody calls meanwhile
+        woken.clear()
+        while not woken:
+            team(calls, 0, counted.ctypes.data)
+        passes.append(counted[0] - 1)
+        counted[0] = 0
+    assert passes == [1, 3, 7, 15, 31, 63, 63, 63]
+
+
+@pytest.mark.parametrize("dtype", ["f4", "u1", "f8"])
+def test_a_team_changes_no_bit(dtype):
+    x = (200 * rng.random((400, 500))).astype(dtype)
+    kernel = fa.gaussian(1.3)
+    assert _program(fa.plan(x, kernel)).calls is not None
+    expected = fa.convolve(x, kernel, workers=1)
+    truth = ndimage.convolve(x.astype("f8"), kernel.taps)
+    assert_allclose(expected, truth, rtol=1e-5 if expected.dtype == "f4" else 1e-12)
+    for workers in (2, 3, None):
+        for _ in range(30):
+            assert_array_equal(fa.convolve(x, kernel, workers=workers), expected)
+
+
+def test_a_team_leaves_what_is_not_finite_to_be_repaired():
+    x = rng.standard_normal((400, 500)).astype("f4")
+    x[7, 9], x[300, 499], x[222, 222] = np.nan, np.inf, -np.inf
+    kernel = fa.sobel(0) * fa.gaussian(1.0)
+    assert _program(fa.plan(x, kernel, method="separable")).calls is not None
+    expected = fa.convolve(x, kernel, method="direct")
+    found = fa.convolve(x, kernel, method="separable", workers=2)
+    assert_array_equal(np.isnan(found), np.isnan(expected))
+    assert_array_equal(np.isinf(found), np.isinf(expected))
+    finite = np.isfinite(expected)
+    assert_allclose(found[finite], expected[finite], atol=1e-5)
+    assert_array_equal(found, fa.convolve(x, kernel, method="separable", workers=1))
+
+
+def test_a_team_may_write_where_it_reads():
+    x = rng.standard_normal((400, 500)).astype("f4")
+    expected = fa.convolve(x, fa.gaussian(1.0))
+    assert_array_equal(fa.convolve(x, fa.gaussian(1.0), out=x, workers=2), expected)
+
+
+def test_many_callers_of_a_team():
+    images = [rng.standard_normal((400, 500)).astype("f4") for _ in range(5)]
+    run = fa.plan(images[0], fa.gaussian(1.0))
+    alone = [run(x, workers=1) for x in images]
+    calls = [lambda x=x: [run(x, workers=2) for _ in range(20)] for x in images]
+    for expected, found in zip(alone, run_together(calls), strict=True):
+        for result in found:
+            assert_array_equal(result, expected)
+
+
 # ---- many callers at once ----------------------------------------------------------------------------------
 
 
@@ -181,8 +360,8 @@ def run_together(calls):
         start.wait(10)
         return call()
 
-    with ThreadPoolExecutor(len(calls)) as threads:
-        return [future.result() for future in [threads.submit(one, call) for call in calls]]
+    with ThreadPoolExecutor(len(calls)) as callers:
+        return [future.result() for future in [callers.submit(one, call) for call in calls]]
 
 
 def scattered(shape):
@@ -326,6 +505,46 @@ print(*ends)
 """
     )
     assert out.split() == ["0"] * 4
+
+
+@needs_fork
+def test_fork_while_a_team_is_awake():
+    out = run_program(
+        PREPARE
+        + """
+kernel = fa.gaussian(1.0)
+x = rng.standard_normal((400, 500)).astype("f4")
+expected = fa.convolve(x, kernel, workers=1)
+ends = []
+for _ in range(5):
+    same = [np.array_equal(fa.convolve(x, kernel, workers=3), expected) for _ in range(5)]
+    child = os.fork()
+    if not child:
+        signal.alarm(5)
+        os._exit(0 if all(np.array_equal(fa.convolve(x, kernel, workers=3), expected) for _ in range(20)) else 1)
+    same += [np.array_equal(fa.convolve(x, kernel, workers=3), expected) for _ in range(5)]
+    ends += [os.waitpid(child, 0)[1], all(same)]
+print(*ends)
+"""
+    )
+    assert out.split() == ["0", "True"] * 5
+
+
+def test_a_team_while_the_interpreter_ends():
+    out = run_program(
+        """
+import atexit
+import numpy as np
+import faltung as fa
+
+def filtered():
+    return fa.convolve(np.ones((400, 500), "f4"), fa.gaussian(1.0), workers=3).min().round(5)
+
+atexit.register(lambda: print(filtered()))
+print(filtered())
+"""
+    )
+    assert out.split() == ["1.0", "1.0"]
 
 
 def test_a_call_while_the_interpreter_ends():

@@ -8,8 +8,9 @@ strides, byte orders and half floats.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +21,8 @@ from faltung.engines.base import BlockFunction
 from faltung.engines.chain import Chain
 from faltung.engines.joined import Joined
 from faltung.engines.repair import Checked, Repaired
+from faltung.engines.team import Calls, Part, team
+from faltung.engines.weighed import Weighed
 from faltung.errors import ArgumentError, ArgumentTypeError
 from faltung.gathering import Frame, Gatherer, address_of, frame_in_order, frame_of, offset, source_gatherer
 from faltung.lazy import lazy
@@ -35,8 +38,10 @@ if TYPE_CHECKING:
 
 __all__ = ["check_out", "execute"]
 
-#: Predicted seconds of one core that are done before another would have begun.
-_ALONE = 2e-4
+#: Predicted seconds of one core that are done before another would have begun, and if that one is awake.
+_ALONE, _ALONE_AWAKE = 2e-4, 1e-4
+#: Predicted seconds of one core up to which all tiles are one call, and threads are kept awake for the next one.
+_BRIEF = 2e-3
 #: Most layouts of arrays that are kept from call to call.
 _MOST_FRAMES = 64
 
@@ -131,19 +136,28 @@ class _Program:
         return self.in_place if same else self._prepare(self.problem.extended)
 
     def _prepare(self, source: np.dtype[Any]) -> list[BlockFunction]:
-        form = self.problem.forms[self.plan.form]
-        return _blocks(self.problem, form, self.plan.engines, source, self.problem.written)
+        problem = self.problem
+        form = problem.forms[self.plan.form]
+        if self.at_once:
+            (task,) = problem.tasks(form, source, problem.written)[0]
+            return [Weighed(task, problem.skips_nan, problem.masked)]
+        return _blocks(problem, form, self.plan.engines, source, problem.written)
 
     @lazy
     def gather(self) -> Gatherer:
         return source_gatherer(self.problem)
 
     @lazy
+    def at_once(self) -> bool:
+        """Whether samples that may be missing are weighed where they are summed."""
+        return self.problem.weighted and not self.plan.weight_engines
+
+    @lazy
     def normalised(self) -> list[BlockFunction]:
         problem, number, plan = self.problem, self.problem.number, self.plan
-        values = _blocks(problem, problem.forms[plan.form], plan.engines, problem.extended, number)
-        form = problem.weights(plan.form)
-        weights = _blocks(problem, form, plan.weight_engines, np.dtype(np.uint8), number)[0]
+        values = _blocks(problem, problem.forms[plan.form], plan.engines, problem.extended, number, to_scratch=True)
+        form, engines = problem.weights(plan.form), plan.weight_engines or plan.engines
+        weights = _blocks(problem, form, engines, np.dtype(np.uint8), number, to_scratch=True)[0]
         total = math.prod(float(step[0].taps.sum()) for step in form.steps)
         return [Normalised(problem, block, weights, total, plan.least_weight) for block in values]
 
@@ -164,17 +178,32 @@ class _Program:
     @lazy
     def single(self) -> Joined | None:
         """One call for arrays that lie in order, if there is a single tile and nothing to do before and after it."""
-        problem, tiles = self.problem, self.tiles
-        if len(tiles) != 1 or tiles[0].inside or problem.weighted or not (problem.readable and problem.direct):
+        return self._joined(self.tiles[0]) if len(self.tiles) == 1 else None
+
+    @lazy
+    def calls(self) -> Calls | None:
+        """The same for several tiles that are done soon."""
+        tiles, seconds = self.tiles, self.plan.candidates[0].seconds
+        if len(tiles) == 1 or seconds > _BRIEF or any(tile.inside for tile in tiles):
+            return None
+        parts = [part for tile in tiles if (part := self._joined(tile)) and part.fits]
+        if len(parts) < len(tiles):
+            return None
+        target = frame_in_order(self.problem.result_shape, self.problem.result, self.layout)
+        return Calls(parts, [offset(tile, target, self.first) for tile in tiles])
+
+    def _joined(self, tile: Tile) -> Part | None:
+        problem = self.problem
+        if tile.inside or problem.weighted or not (problem.readable and problem.direct):
             return None
         source, target = (
             frame_in_order(shape, dtype, self.layout)
             for shape, dtype in ((problem.shape, problem.dtype), (problem.result_shape, problem.result))
         )
-        block, tile = self.from_scratch[0], tiles[0]
+        block = self.from_scratch[0]
         found, call = self.gather.gathering(tile, source), getattr(block, "call", None)
         bound = call and call(found.strides, target.strides, tile.shape)
-        return Joined(self.gather.code, found.arguments, found.size, found, bound) if bound else None
+        return Part(self.gather.code, found.arguments, found.size, found, bound) if bound else None
 
     def frame(self, array: NDArray[Any]) -> Frame:
         key = (array.strides, array.shape, array.dtype)
@@ -196,6 +225,12 @@ class _Program:
 
     def run(self, x: NDArray[Any], out: NDArray[Any], workers: int | None, mask: NDArray[np.uint8] | None) -> None:
         """Fill `out`, tile by tile."""
+        seconds, calls = self.plan.candidates[0].seconds, self.calls
+        if calls is not None and x.flags.c_contiguous and out.flags.c_contiguous:
+            alone = workers is None and seconds < _ALONE_AWAKE
+            helpers = 0 if alone else min(worker_count(workers), calls.count) - 1
+            if not team(helpers)(calls, address_of(x), address_of(out)):
+                return  # nothing is left to repair
         source, target = self.frame(x), self.frame(out)
         source_start, target_start = address_of(x), address_of(out)
         in_place = self.problem.readable and source.packed
@@ -205,35 +240,44 @@ class _Program:
         inside = self.in_place if in_place and any(tile.inside for tile in tiles) else []
         across = [] if in_place and all(tile.inside for tile in tiles) else self.from_scratch
         weighted = self.problem.weighted
-        normalised = self.normalised if weighted else []
+        normalised = self.normalised if weighted and not self.at_once else []
         flags = None if mask is None else (self.mask_frame(mask), address_of(mask))
         room = self.missing.room if weighted else 0.0
 
         def fill(tile: Tile, _alive: object = (x, mask)) -> None:  # a helper may outlive an interrupted call
-            if tile.inside and in_place:
+            lies_there = tile.inside and in_place
+            if lies_there:
                 blocks, strides = inside, source.strides
                 address = source_start + offset(tile, source, self.layout.origins)
             else:
                 blocks = across
                 _buffer, address, strides = self.gather(tile, source, source_start, room)
+            if self.at_once:
+                _flags, *there = self.missing.flags(tile, flags)
+                if not put(tile, [partial(blocks[0], mask=there)], address, strides):
+                    return
             if weighted:
                 copy, packed = address, strides
-                if blocks is inside:
+                if lies_there:
                     _buffer, copy, packed = self.missing.scratch(tile)
-                if self.missing.take_out(tile, address, strides, copy, packed, flags):
-                    blocks, address, strides = normalised, copy, packed
+                if self.missing.take_out(tile, address, strides, copy, packed, flags) or self.at_once:
+                    blocks, address, strides = normalised or self.normalised, copy, packed
+            put(tile, blocks, address, strides)
+
+        def put(tile: Tile, blocks: Sequence[BlockFunction], address: int, strides: tuple[int, ...]) -> object:
+            """Fill the outputs of a tile; what is true says that they are wrong."""
             if direct:
                 place = target_start + offset(tile, target, self.first)
-                blocks[0](address, strides, place, target.strides, tile.shape)
-                return
-            results = []
+                return blocks[0](address, strides, place, target.strides, tile.shape)
+            results, wrong = [], None
             for name, block in zip(("result", "imaginary result"), blocks, strict=False):
                 result = self.result(tile, name)
-                block(address, strides, result.ctypes.data, result.strides[:-1], tile.shape)
+                wrong = block(address, strides, result.ctypes.data, result.strides[:-1], tile.shape)
                 results.append(result)
             self.store(results, out, tile)
+            return wrong
 
-        alone = workers is None and (len(tiles) == 1 or self.plan.candidates[0].seconds < _ALONE)
+        alone = workers is None and (len(tiles) == 1 or seconds < _ALONE)
         share(fill, tiles, 1 if alone else worker_count(workers))
 
     # ---- results on their way through scratch
@@ -273,12 +317,17 @@ Plan.execute = staticmethod(execute)
 
 
 def _blocks(
-    problem: Problem, form: Form, engines: tuple[str, ...], source: np.dtype[Any], target: np.dtype[Any]
+    problem: Problem,
+    form: Form,
+    engines: tuple[str, ...],
+    source: np.dtype[Any],
+    target: np.dtype[Any],
+    to_scratch: bool = False,
 ) -> list[BlockFunction]:
     """Prepare the engines of a form: a block function for each part of the taps."""
     steps = [
         [ENGINES[name].prepare(task) for task in tasks]
-        for name, tasks in zip(engines, problem.tasks(form, source, target), strict=True)
+        for name, tasks in zip(engines, problem.tasks(form, source, target, to_scratch), strict=True)
     ]
     if len(steps) == 1:
         return steps[0]
@@ -286,5 +335,5 @@ def _blocks(
     chain = Chain(passes, problem.layout.step * problem.number.itemsize, "steps")
     if form.exact or source.kind != "f":
         return [chain]
-    (whole,) = problem.tasks(problem.forms[0], source, target)[0]
+    (whole,) = problem.tasks(problem.forms[0], source, target, to_scratch)[0]
     return [Repaired(Checked(chain, whole), lambda: ENGINES["direct"].prepare(whole))]

@@ -67,14 +67,16 @@ class Missing:
         mask : tuple of Frame and int, optional
             How the mask lies in memory, and where.
         """
-        flags, _buffer = 0, None
-        if mask is not None:
-            _buffer, flags, *_ = self._gather(tile, *mask)
+        _buffer, flags, _ = self.flags(tile, mask)
         shape = self.shape(tile)
         rows = slice_offsets(shape[:-1], strides)
         behind = block + rows.size * block_strides[-1]
         stride = block_strides[-1] // self._problem.extended.itemsize
         return bool(self._split(source, block, flags, behind, rows.ctypes.data, rows.size, shape[-1], stride))
+
+    def flags(self, tile: Tile, mask: tuple[Frame, int] | None) -> tuple[object, int, tuple[int, ...]]:
+        """Gather the part of a mask that belongs to a tile: the scratch it is in, its address and its strides."""
+        return (None, 0, (0,) * (len(tile.shape) - 1)) if mask is None else self._gather(tile, *mask)
 
     def shape(self, tile: Tile) -> tuple[int, ...]:
         """Shape of the source block of a tile, with the samples of a row as its last axis."""

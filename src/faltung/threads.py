@@ -15,7 +15,7 @@ from faltung.errors import ArgumentError, ArgumentTypeError
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
 
-__all__ = ["share", "worker_count", "workers"]
+__all__ = ["share", "start", "worker_count", "workers"]
 
 _Item = TypeVar("_Item")
 
@@ -95,25 +95,27 @@ def share(work: Callable[[_Item], None], items: Iterable[_Item], count: int) -> 
             waiting.clear()  # after an error nobody starts on another item
             raise
 
-    helpers = _start(take, min(count, len(waiting)) - 1)
+    helpers = start(take, min(count, len(waiting)) - 1)
     try:
         take()
     finally:
         # Whatever happened, the arrays may be gone when this returns, so everybody must be done with them.
-        errors = [helper.exception() for helper in helpers]
+        # Those that have not begun never will: a thread wakes up late, and there is nothing left for it to do.
+        errors = [helper.exception() for helper in helpers if not helper.cancel()]
     for error in errors:
         if error is not None:
             raise error
 
 
-def _start(work: Callable[[], None], count: int) -> list[Future[None]]:
+def start(work: Callable[[], None], count: int) -> list[Future[None]]:
+    """Have `count` threads of the pool do `work`; none does where the interpreter is ending."""
     if count < 1:
         return []
     try:
         pool = _threads(count)
         return [pool.submit(work) for _ in range(count)]
     except RuntimeError:
-        return []  # the interpreter is ending and starts no more threads: the caller works alone
+        return []  # the interpreter starts no more threads: the caller works alone
 
 
 def _threads(count: int) -> ThreadPoolExecutor:

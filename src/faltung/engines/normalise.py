@@ -19,7 +19,7 @@ from faltung.jit.ir import Function, Value, module, vector
 from faltung.jit.samples import Sample, load, sample, splat, store
 from faltung.jit.target import Target
 
-__all__ = ["join_function", "split_function"]
+__all__ = ["join_function", "scaled", "split_function"]
 
 _SPLIT = {
     "source": "ptr",
@@ -109,6 +109,16 @@ def split_function(
     return compile_function(module(f), "split", ctypes_of(_SPLIT), target)
 
 
+def scaled(f: Function, number: str, lanes: int, value: Value, weight: Value, total: Value, least: Value) -> Value:
+    """Emit values divided by their share of the whole weight; NaN where there is no more than the least."""
+    kind = vector(number, lanes)
+    scale = f.value(f"fdiv {kind} {total}, {weight}")
+    quotient = f.value(f"fmul {kind} {value}, {scale}")
+    enough = f.value(f"fcmp ogt {kind} {weight}, {least}")
+    nan = splat(f, "0x7FF8000000000000", number, lanes)
+    return f.value(f"select {vector('i1', lanes)} {enough}, {kind} {quotient}, {kind} {nan}")
+
+
 @cache
 def join_function(number: np.dtype, result: np.dtype, streamed: bool, target: Target) -> Callable[..., int]:
     """Compile (or find) the function that divides values by their weights; NaN where nothing has weight.
@@ -133,15 +143,10 @@ def join_function(number: np.dtype, result: np.dtype, streamed: bool, target: Ta
         there = f.at("%target", f.entry("%rows", index))
 
         def block(column: Value, count: int, past_the_cache: bool = False) -> None:
-            kind = vector(type_, count)
             place = f.add(first, f.multiply(column, what.bytes))
             value = load(f, f.at("%values", place), what, type_, count)
             weight = load(f, f.at("%weights", place), what, type_, count)
-            scale = f.value(f"fdiv {kind} {splat(f, total, type_, count)}, {weight}")
-            weighed = f.value(f"fmul {kind} {value}, {scale}")
-            enough = f.value(f"fcmp ogt {kind} {weight}, {splat(f, least, type_, count)}")
-            nan = splat(f, "0x7FF8000000000000", type_, count)
-            chosen = f.value(f"select {vector('i1', count)} {enough}, {kind} {weighed}, {kind} {nan}")
+            chosen = scaled(f, type_, count, value, weight, *(splat(f, c, type_, count) for c in (total, least)))
             store(f, type_, chosen, f.at(there, f.multiply(column, stored.bytes)), stored, count, past_the_cache)
 
         def single(column: Value, _: list[Value]) -> list[Value]:

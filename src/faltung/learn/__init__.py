@@ -22,33 +22,53 @@ from typing import TYPE_CHECKING
 from faltung.errors import MissingExtraError
 
 if TYPE_CHECKING:
+    from faltung.learn.assignment import Assignment as Assignment
+    from faltung.learn.augmentation import Augmentation as Augmentation
+    from faltung.learn.checkpoint import Checkpoint as Checkpoint
+    from faltung.learn.classification import Classification as Classification
     from faltung.learn.comparison import compare as compare
     from faltung.learn.cost import network_cost as network_cost
     from faltung.learn.datasets import Dataset as Dataset
     from faltung.learn.datasets import Split as Split
-    from faltung.learn.datasets import load_embedded as load_embedded
+    from faltung.learn.embedded import load_embedded as load_embedded
+    from faltung.learn.hardware import Hardware as Hardware
     from faltung.learn.outcome import Outcome as Outcome
+    from faltung.learn.recipe import Recipe as Recipe
     from faltung.learn.risk import accuracy as accuracy
     from faltung.learn.risk import accuracy_under_shift as accuracy_under_shift
     from faltung.learn.risk import empirical_risk as empirical_risk
     from faltung.learn.runs import RunFolder as RunFolder
+    from faltung.learn.sources import load as load
+    from faltung.learn.suited import augmentation_for as augmentation_for
+    from faltung.learn.suited import candidates_for as candidates_for
+    from faltung.learn.suited import recipe_for as recipe_for
     from faltung.learn.training import EpochRecord as EpochRecord
-    from faltung.learn.training import Recipe as Recipe
+    from faltung.learn.training import Objective as Objective
     from faltung.learn.training import train as train
 
 _FILE_OF = {
+    "Assignment": "assignment",
+    "Augmentation": "augmentation",
+    "Checkpoint": "checkpoint",
+    "Classification": "classification",
     "Dataset": "datasets",
     "EpochRecord": "training",
+    "Hardware": "hardware",
+    "Objective": "training",
     "Outcome": "outcome",
-    "Recipe": "training",
+    "Recipe": "recipe",
     "RunFolder": "runs",
     "Split": "datasets",
     "accuracy": "risk",
     "accuracy_under_shift": "risk",
+    "augmentation_for": "suited",
+    "candidates_for": "suited",
     "compare": "comparison",
     "empirical_risk": "risk",
-    "load_embedded": "datasets",
+    "load": "sources",
+    "load_embedded": "embedded",
     "network_cost": "cost",
+    "recipe_for": "suited",
     "train": "training",
 }
 

@@ -1,19 +1,61 @@
-"""Which changes of an image leave its class alone? Mirroring, and moving by a pixel."""
+"""Which changes of a sample leave its class alone? Mirroring, and moving by a little."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import torch
 from torch.nn.functional import pad
 
-__all__ = ["mirror_at_random", "shift_at_random"]
+from faltung.errors import ArgumentError
+
+__all__ = ["Augmentation", "mirror_at_random", "shift_at_random"]
 
 
-def mirror_at_random(images: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """Mirror each image left to right with probability one half.
+@dataclass(frozen=True)
+class Augmentation:
+    """How samples are changed at random before a network learns from them.
 
     Parameters
     ----------
-    images : tensor, shape (samples, channels, height, width)
+    mirror : bool
+        Whether half of the samples are mirrored along the last axis, images left to right.
+    shift : int
+        By how many places samples are moved at most, along each axis.
+
+    Raises
+    ------
+    ArgumentError
+        If `shift` is negative.
+
+    Examples
+    --------
+    >>> Augmentation(mirror=False, shift=0)(torch.ones(1, 1, 2), torch.Generator())
+    tensor([[[1., 1.]]])
+    """
+
+    mirror: bool = True
+    shift: int = 1
+
+    def __post_init__(self) -> None:
+        if self.shift < 0:
+            raise ArgumentError("shift", "at least 0", str(self.shift))
+
+    def __call__(self, samples: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+        """Return a changed copy of a batch, tensor of shape (samples, channels, *spatial)."""
+        if self.shift:
+            samples = shift_at_random(samples, self.shift, generator)
+        if self.mirror:
+            samples = mirror_at_random(samples, generator)
+        return samples
+
+
+def mirror_at_random(samples: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
+    """Mirror each sample along its last axis with probability one half.
+
+    Parameters
+    ----------
+    samples : tensor, shape (samples, channels, *spatial)
         A batch.
     generator : torch.Generator
         Source of the random choices.
@@ -24,18 +66,18 @@ def mirror_at_random(images: torch.Tensor, generator: torch.Generator) -> torch.
     >>> mirror_at_random(images, torch.Generator().manual_seed(0))
     tensor([[[[2., 1., 0.]]]])
     """
-    mirrored = torch.rand(len(images), 1, 1, 1, generator=generator) < 0.5
-    return torch.where(mirrored, images.flip(3), images)
+    mirrored = (torch.rand(len(samples), generator=generator) < 0.5).to(samples.device)
+    return torch.where(mirrored.reshape(-1, *[1] * (samples.ndim - 1)), samples.flip(-1), samples)
 
 
-def shift_at_random(images: torch.Tensor, pixels: int, generator: torch.Generator) -> torch.Tensor:
-    """Move each image by up to `pixels` down or up and right or left, all moves equally likely; zeros move in.
+def shift_at_random(samples: torch.Tensor, places: int, generator: torch.Generator) -> torch.Tensor:
+    """Move each sample by up to `places` along each spatial axis, all moves equally likely; zeros move in.
 
     Parameters
     ----------
-    images : tensor, shape (samples, channels, height, width)
+    samples : tensor, shape (samples, channels, *spatial)
         A batch.
-    pixels : int
+    places : int
         The furthest move along each axis.
     generator : torch.Generator
         Source of the random choices.
@@ -48,8 +90,10 @@ def shift_at_random(images: torch.Tensor, pixels: int, generator: torch.Generato
               [5., 6., 0.],
               [8., 9., 0.]]]])
     """
-    samples, _, height, width = images.shape
-    top, left = torch.randint(0, 2 * pixels + 1, (2, samples), generator=generator)
-    # A view of all windows, (samples, channels, top, left, height, width), out of which each image takes one.
-    windows = pad(images, (pixels,) * 4).unfold(2, height, 1).unfold(3, width, 1)
-    return windows[torch.arange(samples), :, top, left]
+    count, lengths = len(samples), samples.shape[2:]
+    starts = torch.randint(0, 2 * places + 1, (len(lengths), count), generator=generator).to(samples.device)
+    # A view of all windows, (samples, channels, *starts, *spatial), out of which each sample takes one.
+    windows = pad(samples, (places,) * (2 * len(lengths)))
+    for axis, length in enumerate(lengths, start=2):
+        windows = windows.unfold(axis, length, 1)
+    return windows[(torch.arange(count, device=samples.device), slice(None), *starts)]

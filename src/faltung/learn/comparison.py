@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import replace
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import nn
 
+from faltung.learn.checkpoint import Checkpoint
+from faltung.learn.classification import Classification
 from faltung.learn.datasets import Split
 from faltung.learn.determinism import reproducible
+from faltung.learn.hardware import Hardware
 from faltung.learn.outcome import Outcome, measure
 from faltung.learn.pictures import png, signed_sheet
 from faltung.learn.provenance import provenance
+from faltung.learn.recipe import Recipe
 from faltung.learn.report import html_report
+from faltung.learn.risk import accuracy
 from faltung.learn.runs import RunFolder
 from faltung.learn.saved import save_network
-from faltung.learn.training import EpochRecord, Recipe, train
+from faltung.learn.suited import recipe_for
+from faltung.learn.tensors import tensors
+from faltung.learn.training import EpochRecord, train
 
 __all__ = ["compare"]
 
@@ -26,13 +36,16 @@ def compare(
     recipe: Recipe,
     run: RunFolder,
     *,
+    objective: Callable[[Split, str], Classification] = lambda split, device: Classification(split, device=device),
+    fractions: Sequence[float] = (),
     seed: int = 0,
-    threads: int = 1,
+    hardware: Hardware | None = None,
     on_epoch: Callable[[str, EpochRecord], None] = lambda name, record: None,
 ) -> list[Outcome]:
     """Train networks with the same data, recipe and seed, measure them, and write all of it to a run folder.
 
-    Each network is written as soon as it is trained, `history.csv` after every epoch.
+    Each network is written as soon as it is trained, a checkpoint and `history.csv` after every epoch. Called again
+    with a folder in which it was stopped, it goes on there, and the end is the same to the last bit.
 
     Parameters
     ----------
@@ -45,11 +58,15 @@ def compare(
         How to train each of them.
     run : RunFolder
         Where to write.
+    objective : callable, optional
+        Makes the objective for a split and a device.
+    fractions : sequence of float, optional
+        Each network is also trained on such fractions of the training samples, with a recipe for so few, to see how
+        its accuracy depends on their number.
     seed : int, optional
         Seed of weights, order and augmentation.
-    threads : int, optional
-        Threads of one operation. The numbers depend on it, so the default does not depend on the machine. One it is
-        because layers this small are done before many threads have met, and wait for each other on a busy machine.
+    hardware : Hardware, optional
+        What to run on; one thread of the CPU by default.
     on_epoch : callable, optional
         Called with a network's name and its record after each epoch.
 
@@ -67,35 +84,106 @@ def compare(
     --------
     >>> import tempfile
     >>> from pathlib import Path
-    >>> from faltung.learn.datasets import load_embedded
+    >>> from faltung.learn.embedded import load_embedded
     >>> from faltung.networks import DenseClassifier
-    >>> candidates = {"dense": lambda: DenseClassifier(widths=(32,), classes=10)}
+    >>> candidates = {"dense": lambda: DenseClassifier(sample_shape=(1, 28, 28), widths=(32,), classes=10)}
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     [outcome] = compare(candidates, load_embedded(), Recipe(epochs=1), RunFolder(Path(folder)))
     ...     sorted(path.name for path in Path(folder).iterdir())
     ['history.csv', 'metrics.json', 'model.json', 'model.safetensors', 'report.html']
     """
+    hardware = hardware or Hardware()
+    training = _Training(run, seed, hardware, on_epoch)
     outcomes: list[Outcome] = []
-    rows: list[dict[str, object]] = []
+    curve: dict[str, dict[int, float]] = {}
+    risk = objective(split, hardware.device)
     for name, make_network in candidates.items():
-
-        def record_epoch(record: EpochRecord, name: str = name) -> None:
-            rows.append({"network": name, **asdict(record)})
-            run.write_csv("history.csv", rows)
-            on_epoch(name, record)
-
-        with reproducible(seed, threads):
-            network = make_network()
-            history = train(network, split, recipe, seed=seed, on_epoch=record_epoch)
-            save_network(run, name if outcomes else "model", network, split.class_names)
-            outcomes.append(measure(name, network, split, recipe, tuple(history)))
-    _write_results(run, outcomes, split, provenance(split, recipe, seed=seed, threads=threads))
+        network, history = training(name, make_network, risk, recipe)
+        if hardware.leads:
+            save_network(run, name if outcomes else "model", network, split.training)
+        outcomes.append(measure(name, network, split, risk, tuple(history)))
+        curve[name] = {len(split.training): outcomes[-1].test_accuracy}
+    images, labels = tensors(split.test)
+    for fraction in fractions:
+        fewer = replace(split, training=split.training.subset(_share(split.training.labels, fraction)))
+        size = len(fewer.training)
+        part = objective(fewer, hardware.device)
+        suited = recipe_for(size)
+        for name, make_network in candidates.items():
+            network, _ = training(f"{name}-{size}", make_network, part, suited)
+            curve[name][size] = accuracy(network, images, labels)
+    if hardware.leads:
+        made = provenance(split, recipe, seed=seed, hardware=hardware)
+        _write_results(run, outcomes, split, made, curve if fractions else {})
+        training.clear()
     return outcomes
 
 
-def _write_results(run: RunFolder, outcomes: Sequence[Outcome], split: Split, made: Mapping[str, object]) -> None:
+class _Training:
+    """Trains networks one after the other, and keeps the history and the checkpoints of all."""
+
+    def __init__(
+        self, run: RunFolder, seed: int, hardware: Hardware, on_epoch: Callable[[str, EpochRecord], None]
+    ) -> None:
+        self._run = run
+        self._seed = seed
+        self._hardware = hardware
+        self._on_epoch = on_epoch
+        self._rows: list[dict[str, object]] = []
+        self._checkpoints: list[Checkpoint] = []
+
+    def __call__(
+        self, name: str, make_network: Callable[[], nn.Module], objective: Classification, recipe: Recipe
+    ) -> tuple[nn.Module, list[EpochRecord]]:
+        """Return a trained network on the CPU, and the course of its training."""
+        checkpoint = Checkpoint(self._run, name)
+        self._checkpoints.append(checkpoint)
+
+        def record_epoch(record: EpochRecord) -> None:
+            self._rows.append({"network": name, "epoch": record.epoch, "seconds": record.seconds, **record.measures})
+            if self._hardware.leads:
+                self._run.write_csv("history.csv", self._rows)
+            self._on_epoch(name, record)
+
+        with reproducible(self._seed, self._hardware.threads):
+            network = make_network()
+            history = train(
+                network,
+                objective,
+                recipe,
+                seed=self._seed,
+                hardware=self._hardware,
+                checkpoint=checkpoint,
+                on_epoch=record_epoch,
+            )
+        return network.cpu(), history
+
+    def clear(self) -> None:
+        """Delete the checkpoints."""
+        for checkpoint in self._checkpoints:
+            checkpoint.remove()
+
+
+def _share(labels: NDArray[np.integer[Any]], fraction: float) -> NDArray[np.int64]:
+    """Return the indices of the first samples of each class, at least two of each."""
+    chosen = [
+        np.flatnonzero(labels == label)[: max(2, round(fraction * int((labels == label).sum())))]
+        for label in np.unique(labels)
+    ]
+    return np.sort(np.concatenate(chosen))
+
+
+def _write_results(
+    run: RunFolder,
+    outcomes: Sequence[Outcome],
+    split: Split,
+    made: Mapping[str, object],
+    curve: Mapping[str, Mapping[int, float]],
+) -> None:
     kernels = outcomes[0].first_kernels
-    if kernels is not None:
+    if kernels is not None and kernels.ndim == 4:
         run.write_bytes("filters.png", png(signed_sheet(kernels.reshape(-1, *kernels.shape[2:]))))
-    run.write_json("metrics.json", {**made, "networks": {each.name: each.metrics() for each in outcomes}})
-    run.write_text("report.html", html_report(outcomes, split, made))
+    networks = {each.name: each.metrics() for each in outcomes}
+    by_samples = {name: {str(size): value for size, value in points.items()} for name, points in curve.items()}
+    run.write_json("metrics.json", {**made, "networks": networks, "accuracy_by_training_samples": by_samples})
+    run.write_text("report.html", html_report(outcomes, split, made, curve))

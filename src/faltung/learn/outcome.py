@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
 import numpy as np
@@ -10,17 +11,54 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from faltung.learn.calibration import CalibrationBin, calibration, calibration_error
+from faltung.learn.classification import Classification
+from faltung.learn.confusion import confusion_matrix
 from faltung.learn.cost import NetworkCost, network_cost
-from faltung.learn.datasets import Split
-from faltung.learn.risk import accuracy, accuracy_interval, accuracy_under_shift, empirical_risk, logits
+from faltung.learn.datasets import Dataset, Split
+from faltung.learn.layers import Layer, answers, first_convolution, layers_of
+from faltung.learn.probe import linear_probe, probe_features
+from faltung.learn.risk import accuracy_interval, recognised_under_shift
 from faltung.learn.saved import describe
+from faltung.learn.superposition import superposition
 from faltung.learn.tensors import tensors
-from faltung.learn.training import EpochRecord, Recipe
+from faltung.learn.training import EpochRecord
 
-__all__ = ["SHIFTS", "Outcome", "measure"]
+__all__ = ["SHIFTS", "MeasuredLayer", "Outcome", "measure", "shift_unit"]
 
-SHIFTS = (1, 2, 4)
-"""By how many pixels the test images are moved."""
+SHIFTS = (0, 1, 2, 3, 4, 5, 6)
+"""How far the test samples are moved, in units of `shift_unit`."""
+
+_PLACES_A_UNIT = 28  # of the shortest axis
+_TRAINING_SAMPLES = 2000  # enough for a training accuracy within two points, and for the linear probes
+_MOVED_SAMPLES = 1000  # moved so often at least, if all directions allow it
+_PAIRED_SAMPLES = 200  # for superposition, which is a sum over many answers and needs no more
+
+
+@dataclass(frozen=True)
+class MeasuredLayer:
+    """One convolutional or linear layer of a trained network, and what was measured of it.
+
+    Parameters
+    ----------
+    layer : Layer
+        Its place, kind and shapes.
+    multiply_adds : int
+        For one sample.
+    probe_accuracy : float
+        Accuracy on the test samples of a linear classifier of the layer's answers.
+    linear_share : float
+        How much of its answers superposition explains; 1 for a linear map of the samples.
+
+    Examples
+    --------
+    See `measure`.
+    """
+
+    layer: Layer
+    multiply_adds: int
+    probe_accuracy: float
+    linear_share: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,21 +72,30 @@ class Outcome:
     description : dict
         Class and arguments of the network.
     cost : NetworkCost
-        Parameters, and multiply-adds for one image.
+        Parameters, and multiply-adds for one sample.
     history : tuple of EpochRecord
         The course of training.
     training_risk, training_accuracy : float
-        On the training images as they are, with the last weights.
-    test_risk, test_accuracy : float
-        On the test images.
-    shifted_accuracy : dict of int to float
-        Accuracy on the test images moved by so many pixels, mean over four directions.
+        On training samples as they are, with the weights that were kept.
+    training_samples : int
+        On how many of them, drawn at random.
+    test_risk : float
+        On the test samples.
+    test_labels : integer array, shape (samples,)
+        Their classes.
     test_probabilities : float32 array, shape (samples, classes)
-        What the network thinks of each test image.
-    first_kernels : float32 array, shape (channels out, channels in, height, width), or None
+        What the network thinks of each.
+    recognised : mapping of int to float64 array, shape (samples,)
+        For each distance in places, zero among them: in which share of the directions in which it was moved so far
+        each test sample is recognised.
+    input_probe_accuracy : float
+        Accuracy of a linear classifier of the samples themselves.
+    layers : tuple of MeasuredLayer
+        In the order in which they run.
+    first_kernels : float32 array, shape (channels out, channels in, *spatial), or None
         The kernels of the first convolutional layer, if there is one.
-    first_responses : float32 array, shape (channels out, height, width), or None
-        What that layer makes of the first test image.
+    first_responses : float32 array, shape (channels out, *spatial), or None
+        What that layer makes of the first test sample.
 
     Examples
     --------
@@ -61,10 +108,13 @@ class Outcome:
     history: tuple[EpochRecord, ...]
     training_risk: float
     training_accuracy: float
+    training_samples: int
     test_risk: float
-    test_accuracy: float
-    shifted_accuracy: dict[int, float]
+    test_labels: NDArray[np.int64]
     test_probabilities: NDArray[np.float32]
+    recognised: Mapping[int, NDArray[np.float64]]
+    input_probe_accuracy: float
+    layers: tuple[MeasuredLayer, ...]
     first_kernels: NDArray[np.float32] | None
     first_responses: NDArray[np.float32] | None
 
@@ -74,9 +124,34 @@ class Outcome:
         return math.fsum(record.seconds for record in self.history)
 
     @property
+    def predicted(self) -> NDArray[np.int64]:
+        """The most probable class of each test sample."""
+        return self.test_probabilities.argmax(axis=1)
+
+    @property
+    def test_accuracy(self) -> float:
+        """The share of the test samples that are recognised."""
+        return float(self.recognised[0].mean())
+
+    @property
     def test_interval(self) -> tuple[float, float]:
         """The 95 % confidence interval of the test accuracy."""
-        return accuracy_interval(self.test_accuracy, len(self.test_probabilities))
+        return accuracy_interval(self.test_accuracy, len(self.test_labels))
+
+    @property
+    def shifted_accuracy(self) -> dict[int, float]:
+        """The accuracy on the test samples moved by so many places, mean over all directions."""
+        return {places: float(shares.mean()) for places, shares in self.recognised.items()}
+
+    @property
+    def calibration(self) -> tuple[CalibrationBin, ...]:
+        """How often the network is right, by how sure it is."""
+        return calibration(self.test_probabilities, self.test_labels)
+
+    @property
+    def confusion(self) -> NDArray[np.int64]:
+        """How often which class is taken for which: true classes down, predicted classes across."""
+        return confusion_matrix(self.test_labels, self.predicted, self.test_probabilities.shape[1])
 
     def metrics(self) -> dict[str, object]:
         """Return the outcome's numbers as JSON-serialisable values."""
@@ -84,55 +159,143 @@ class Outcome:
             "network": self.description,
             "parameters": self.cost.parameters,
             "multiply_adds": self.cost.multiply_adds,
-            "layers": [asdict(layer) for layer in self.cost.layers],
+            "epochs": len(self.history),
             "training_seconds": self.training_seconds,
+            "last_epoch": dict(self.history[-1].measures) if self.history else {},
             "training_risk": self.training_risk,
             "training_accuracy": self.training_accuracy,
-            "validation_risk": self.history[-1].validation_risk,
-            "validation_accuracy": self.history[-1].validation_accuracy,
             "test_risk": self.test_risk,
             "test_accuracy": self.test_accuracy,
             "test_accuracy_interval_95": list(self.test_interval),
-            "shifted_accuracy": {str(pixels): value for pixels, value in self.shifted_accuracy.items()},
+            "shifted_accuracy": {str(places): value for places, value in self.shifted_accuracy.items()},
+            "expected_calibration_error": calibration_error(self.calibration),
+            "calibration": [asdict(each) for each in self.calibration],
+            "confusion": self.confusion.tolist(),
+            "input_probe_accuracy": self.input_probe_accuracy,
+            "layers": [_layer_metrics(each) for each in self.layers],
         }
 
 
-def measure(name: str, network: nn.Module, split: Split, recipe: Recipe, history: tuple[EpochRecord, ...]) -> Outcome:
-    """Measure a trained network on its training images and on the test images, moved and unmoved.
+def _layer_metrics(measured: MeasuredLayer) -> dict[str, object]:
+    layer = measured.layer
+    return {
+        "name": layer.name,
+        "kind": layer.title,
+        "input_shape": list(layer.input_shape),
+        "output_shape": list(layer.output_shape),
+        "weights": layer.weights,
+        "dense_weights": layer.dense_weights,
+        "multiply_adds": measured.multiply_adds,
+        "probe_accuracy": measured.probe_accuracy,
+        "linear_share": measured.linear_share,
+    }
+
+
+def shift_unit(sample_shape: tuple[int, ...]) -> int:
+    """Return by how many places samples are moved in one step: one for every 28 of their shortest axis.
 
     Examples
     --------
-    >>> from faltung.learn.datasets import load_embedded
-    >>> from faltung.networks import DenseClassifier
-    >>> outcome = measure("dense", DenseClassifier(classes=10), load_embedded(), Recipe(), ())
-    >>> outcome.cost.parameters, sorted(outcome.shifted_accuracy)
-    (536586, [1, 2, 4])
+    >>> shift_unit((1, 28, 28)), shift_unit((3, 96, 128)), shift_unit((1, 427)), shift_unit((1, 8, 8))
+    (1, 3, 15, 1)
     """
-    loss = recipe.loss()
-    training_images, training_labels = tensors(split.training)
-    images, labels = tensors(split.test)
-    kernels, responses = _first_convolution(network, images[:1])
+    return max(1, round(min(sample_shape[1:]) / _PLACES_A_UNIT))
+
+
+def measure(
+    name: str,
+    network: nn.Module,
+    split: Split,
+    objective: Classification,
+    history: tuple[EpochRecord, ...],
+) -> Outcome:
+    """Measure a trained network on training samples and on the test samples, moved and unmoved, layer by layer.
+
+    Parameters
+    ----------
+    name : str
+        What the comparison calls the network.
+    network : torch.nn.Module
+        Maps samples to logits.
+    split : Split
+        What it was trained on, and what it is tested on.
+    objective : Classification
+        Whose loss training made small.
+    history : tuple of EpochRecord
+        The course of training.
+
+    Examples
+    --------
+    >>> from faltung.learn.embedded import load_embedded
+    >>> from faltung.networks import DenseClassifier
+    >>> split = load_embedded()
+    >>> network = DenseClassifier(sample_shape=(1, 28, 28), classes=10)
+    >>> outcome = measure("dense", network, split, Classification(split), ())
+    >>> outcome.cost.parameters, sorted(outcome.shifted_accuracy)
+    (536586, [0, 1, 2, 3, 4, 5, 6])
+    >>> [round(each.linear_share, 6) for each in outcome.layers][0]
+    1.0
+    """
+    seen = _some_of(split.training, _TRAINING_SAMPLES)
+    training_samples, training_labels = tensors(seen)
+    samples, labels = tensors(split.test)
+    training_logits, training_features = answers(network, training_samples, probe_features)
+    logits, features = answers(network, samples, probe_features)
+
+    def probe(training_features: torch.Tensor, test_features: torch.Tensor) -> float:
+        return linear_probe(training_features, training_labels, test_features, labels)
+
+    described = layers_of(network, split.test.sample_shape)
+    cost = network_cost(network, split.test.sample_shape)
+    pairs, _ = tensors(_some_of(split.test, _PAIRED_SAMPLES))
+    shares = superposition(network, pairs)
+    first = first_convolution(network, samples[0])
     return Outcome(
         name,
         describe(network),
-        network_cost(network, split.training.image_shape),
+        cost,
         history,
-        training_risk=empirical_risk(network, training_images, training_labels, loss),
-        training_accuracy=accuracy(network, training_images, training_labels),
-        test_risk=empirical_risk(network, images, labels, loss),
-        test_accuracy=accuracy(network, images, labels),
-        shifted_accuracy={pixels: accuracy_under_shift(network, images, labels, pixels) for pixels in SHIFTS},
-        test_probabilities=torch.softmax(logits(network, images), dim=1).numpy(),
-        first_kernels=kernels,
-        first_responses=responses,
+        training_risk=objective.loss(training_logits, training_labels).item(),
+        training_accuracy=_right(training_logits, training_labels).mean().item(),
+        training_samples=len(seen),
+        test_risk=objective.loss(logits, labels).item(),
+        test_labels=labels.numpy(),
+        test_probabilities=torch.softmax(logits, dim=1).numpy(),
+        recognised={0: _right(logits, labels).numpy(), **_recognised_moved(network, split, samples, labels)},
+        input_probe_accuracy=probe(probe_features(training_samples), probe_features(samples)),
+        layers=tuple(
+            MeasuredLayer(layer, counted.multiply_adds, probe(*both), share)
+            for layer, counted, both, share in zip(
+                described, cost.layers, zip(training_features, features, strict=True), shares, strict=True
+            )
+        ),
+        first_kernels=first and first[0].contiguous().numpy().copy(),
+        first_responses=first and first[1].contiguous().numpy(),
     )
 
 
-def _first_convolution(
-    network: nn.Module, image: torch.Tensor
-) -> tuple[NDArray[np.float32], NDArray[np.float32]] | tuple[None, None]:
-    for module in network.modules():
-        if isinstance(module, nn.Conv2d):
-            with torch.no_grad():
-                return module.weight.contiguous().numpy().copy(), module(image)[0].contiguous().numpy()
-    return None, None
+def _some_of(data: Dataset, most: int) -> Dataset:
+    return data.subset(np.random.default_rng(0).permutation(len(data))[:most])
+
+
+def _right(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+    return (logits.argmax(1) == labels).double()
+
+
+def _recognised_moved(
+    network: nn.Module, split: Split, samples: torch.Tensor, labels: torch.Tensor
+) -> dict[int, NDArray[np.float64]]:
+    """Return for each distance in which share of the directions each sample is recognised.
+
+    Many samples are moved in one direction each, few in several: more samples tell more than more moves of the same.
+    """
+    unit, directions = shift_unit(split.test.sample_shape), 2 * split.test.ndim
+    each = min(directions, max(1, _MOVED_SAMPLES // len(samples)))
+    black = split.training.samples.dtype == np.uint8
+    background = 0.0 if black else float(split.training.samples.mean(dtype=np.float64))
+    return {
+        unit * steps: recognised_under_shift(
+            network, samples, labels, unit * steps, background=background, directions=each
+        ).numpy()
+        for steps in SHIFTS[1:]
+    }

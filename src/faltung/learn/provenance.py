@@ -11,33 +11,34 @@ import numpy as np
 import torch
 
 from faltung import __version__
-from faltung.learn.datasets import Split, digest
-from faltung.learn.training import Recipe
+from faltung.learn.datasets import Split
+from faltung.learn.hardware import Hardware
+from faltung.learn.recipe import Recipe
 
 __all__ = ["provenance"]
 
 
-def provenance(split: Split, recipe: Recipe, *, seed: int, threads: int) -> dict[str, object]:
+def provenance(split: Split, recipe: Recipe, *, seed: int, hardware: Hardware) -> dict[str, object]:
     """Return as JSON-serialisable values what a run needs to be made again.
 
     Examples
     --------
-    >>> from faltung.learn.datasets import load_embedded
-    >>> facts = provenance(load_embedded(), Recipe(), seed=0, threads=2)
-    >>> facts["seed"], facts["data"]["test_images"]
+    >>> from faltung.learn.embedded import load_embedded
+    >>> facts = provenance(load_embedded(), Recipe(), seed=0, hardware=Hardware())
+    >>> facts["seed"], facts["data"]["test_samples"]
     (0, 1000)
     """
     return {
         "finished": datetime.now(UTC).isoformat(timespec="seconds"),
         "seed": seed,
-        "threads": threads,
         "recipe": asdict(recipe),
         "data": {
             "name": split.name,
-            "training_images": len(split.training),
-            "validation_images": len(split.validation),
-            "test_images": len(split.test),
-            "digest": _digest(split),
+            "split": split.source,
+            "training_samples": len(split.training),
+            "validation_samples": len(split.validation),
+            "test_samples": len(split.test),
+            "digest": split.digest,
         },
         "versions": {
             "faltung": __version__,
@@ -49,12 +50,15 @@ def provenance(split: Split, recipe: Recipe, *, seed: int, threads: int) -> dict
             "system": f"{platform.system()} {platform.machine()}",
             "vector_instructions": torch.backends.cpu.get_cpu_capability(),
             "processors": os.cpu_count(),
+            "device": _device_name(hardware),
+            "threads": hardware.threads,
+            "precision": hardware.precision,
+            "processes": hardware.processes,
         },
     }
 
 
-def _digest(split: Split) -> str:
-    parts = {"training": split.training, "validation": split.validation, "test": split.test}
-    images = {f"{name}_images": part.images for name, part in parts.items()}
-    labels = {f"{name}_labels": part.labels for name, part in parts.items()}
-    return digest({**images, **labels})
+def _device_name(hardware: Hardware) -> str:
+    if hardware.device.startswith("cuda"):
+        return torch.cuda.get_device_name(hardware.device)
+    return hardware.device

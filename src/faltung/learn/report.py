@@ -218,7 +218,8 @@ def _sample(model: Outcome, split: Split, index: int) -> str:
     said = f"{escape(split.class_names[predicted])} {100 * probabilities[predicted]:.0f} %"
     name = escape(split.class_names[actual])
     verdict = said if predicted == actual else f'<span class="wrong">{said}</span><br/>is {name}'
-    picture = data_uri(png(split.test.images[index]))
+    sample = split.test.samples[index]
+    picture = data_uri(png(sample[0] if len(sample) == 1 else np.moveaxis(sample, 0, -1)))
     return f'<li><img src="{picture}" alt="Test image {index}: {name}" width="84" height="84"/>{verdict}</li>'
 
 

@@ -1,4 +1,4 @@
-"""How wrong is a network? The empirical risk, the accuracy, and the accuracy on moved images.
+"""How wrong is a network? The empirical risk, the accuracy, and the accuracy on moved samples.
 
 The empirical risk of a network f on samples (x, y) is the mean of a loss L over them,
 
@@ -11,9 +11,13 @@ the network will be.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 
 from faltung.errors import ArgumentError
@@ -23,54 +27,88 @@ __all__ = [
     "accuracy",
     "accuracy_interval",
     "accuracy_under_shift",
+    "batches",
     "empirical_risk",
+    "evaluation",
     "logits",
+    "paired_interval",
+    "recognised_under_shift",
     "translate",
 ]
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """A function of logits (samples, classes) and labels (samples,) that returns the mean loss over the samples."""
 
-_BATCH = 500
+_BATCH = 100  # so that what lies between two layers of a small network stays in a core's cache
+_Z = 1.959964  # 95 % of a normal distribution lie within so many standard deviations
 
 
-@torch.no_grad()
-def logits(network: nn.Module, images: torch.Tensor) -> torch.Tensor:
-    """Return a network's outputs for any number of images, computed in evaluation mode, batch after batch.
+@contextmanager
+def evaluation(network: nn.Module) -> Iterator[None]:
+    """Put a network into evaluation mode without gradients; the mode it came in comes back.
+
+    Examples
+    --------
+    >>> network = nn.Dropout()
+    >>> with evaluation(network):
+    ...     network.training
+    False
+    >>> network.training
+    True
+    """
+    was_training = network.training
+    network.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        network.train(was_training)
+
+
+def batches(network: nn.Module, samples: torch.Tensor) -> Iterator[torch.Tensor]:
+    """Return samples batch after batch, each on the device of the network's parameters.
+
+    Examples
+    --------
+    >>> [len(batch) for batch in batches(nn.Flatten(), torch.zeros(250, 1, 2))]
+    [100, 100, 50]
+    """
+    device = next((parameter.device for parameter in network.parameters()), samples.device)
+    return (batch.to(device) for batch in torch.split(samples, _BATCH))
+
+
+def logits(network: nn.Module, samples: torch.Tensor) -> torch.Tensor:
+    """Return a network's outputs for any number of samples, computed in evaluation mode, batch after batch.
 
     Parameters
     ----------
     network : torch.nn.Module
         Left in the mode, training or evaluation, that it came in.
-    images : tensor, shape (samples, channels, height, width)
-        What the network reads.
+    samples : tensor, shape (samples, channels, *spatial)
+        What the network reads, on any device.
 
     Returns
     -------
     tensor, shape (samples, classes)
-        Unnormalised log-probabilities.
+        Unnormalised log-probabilities, on the device of the samples.
 
     Examples
     --------
     >>> logits(nn.Flatten(), torch.ones(3, 1, 1, 2)).shape
     torch.Size([3, 2])
     """
-    was_training = network.training
-    network.eval()
-    try:
-        return torch.cat([network(batch) for batch in torch.split(images, _BATCH)])
-    finally:
-        network.train(was_training)
+    with evaluation(network):
+        return torch.cat([network(batch).to(samples.device) for batch in batches(network, samples)])
 
 
-def empirical_risk(network: nn.Module, images: torch.Tensor, labels: torch.Tensor, loss: Loss) -> float:
+def empirical_risk(network: nn.Module, samples: torch.Tensor, labels: torch.Tensor, loss: Loss) -> float:
     """Return the mean loss of a network over samples.
 
     Parameters
     ----------
     network : torch.nn.Module
-        Maps images to logits.
-    images : tensor, shape (samples, channels, height, width)
+        Maps samples to logits.
+    samples : tensor, shape (samples, channels, *spatial)
     labels : int64 tensor, shape (samples,)
     loss : callable
         Mean loss of logits against labels.
@@ -84,44 +122,44 @@ def empirical_risk(network: nn.Module, images: torch.Tensor, labels: torch.Tenso
     >>> round(risk, 3)
     0.693
     """
-    return loss(logits(network, images), labels).item()
+    return loss(logits(network, samples), labels).item()
 
 
-def accuracy(network: nn.Module, images: torch.Tensor, labels: torch.Tensor) -> float:
-    """Return the fraction of images whose largest logit is that of their label.
+def accuracy(network: nn.Module, samples: torch.Tensor, labels: torch.Tensor) -> float:
+    """Return the fraction of samples whose largest logit is that of their label.
 
     Examples
     --------
     >>> accuracy(nn.Flatten(), torch.tensor([[[[0.0, 1.0]]], [[[1.0, 0.0]]]]), torch.tensor([1, 1]))
     0.5
     """
-    return (logits(network, images).argmax(1) == labels).double().mean().item()
+    return (logits(network, samples).argmax(1) == labels).double().mean().item()
 
 
-def translate(images: torch.Tensor, down: int, right: int, background: float = 0.0) -> torch.Tensor:
-    """Move images by whole pixels: y[i, j] = x[i - down, j - right], and `background` where x ends.
+def translate(samples: torch.Tensor, *moves: int, background: float = 0.0) -> torch.Tensor:
+    """Move samples by whole places: y[n] = x[n - move], and `background` where x ends.
 
     Parameters
     ----------
-    images : tensor, shape (..., height, width)
-    down, right : int
-        Pixels to move by; negative values move up and left.
+    samples : tensor, shape (..., *spatial)
+    *moves : int
+        Places to move by along each of the last axes; for images down and right, or up and left if negative.
     background : float, optional
         What moves in.
 
     Examples
     --------
-    >>> translate(torch.tensor([[1.0, 2.0], [3.0, 4.0]]), down=1, right=0)
+    >>> translate(torch.tensor([[1.0, 2.0], [3.0, 4.0]]), 1, 0)
     tensor([[0., 0.],
             [1., 2.]])
     """
-    height, width = images.shape[-2:]
-    moved = torch.full_like(images, background)
-    if abs(down) >= height or abs(right) >= width:
+    moved = torch.full_like(samples, background)
+    sizes = samples.shape[samples.ndim - len(moves) :]
+    if any(abs(move) >= size for move, size in zip(moves, sizes, strict=True)):
         return moved
-    target = (..., _overlap(down, height), _overlap(right, width))
-    source = (..., _overlap(-down, height), _overlap(-right, width))
-    moved[target] = images[source]
+    target = (..., *map(_overlap, moves, sizes))
+    source = (..., *(_overlap(-move, size) for move, size in zip(moves, sizes, strict=True)))
+    moved[target] = samples[source]
     return moved
 
 
@@ -129,25 +167,85 @@ def _overlap(move: int, size: int) -> slice:
     return slice(max(move, 0), size + min(move, 0))
 
 
-def accuracy_under_shift(network: nn.Module, images: torch.Tensor, labels: torch.Tensor, pixels: int) -> float:
-    """Return the accuracy on images moved by `pixels` up, down, left and right: the mean over the four directions.
+def recognised_under_shift(
+    network: nn.Module,
+    samples: torch.Tensor,
+    labels: torch.Tensor,
+    places: int,
+    *,
+    background: float = 0.0,
+    directions: int | None = None,
+) -> torch.Tensor:
+    """Return of each sample in which share of the directions it is still recognised after a move.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        Maps samples to logits.
+    samples : tensor, shape (samples, channels, *spatial)
+    labels : int64 tensor, shape (samples,)
+    places : int
+        How far each sample is moved, forth or back along one of its axes.
+    background : float, optional
+        What moves in.
+    directions : int, optional
+        In how many of all directions each sample is moved; all by default. With fewer, the samples share them
+        evenly, in an order that is shuffled but always the same.
+
+    Returns
+    -------
+    float64 tensor, shape (samples,)
+
+    Raises
+    ------
+    ArgumentError
+        If `places` is negative or `directions` no number of directions.
+
+    Examples
+    --------
+    A pattern at the border leaves the frame, or moves to where this network takes it for something else:
+
+    >>> image, label = torch.tensor([[[[0.0, 1.0]]]]), torch.tensor([1])
+    >>> recognised_under_shift(nn.Flatten(), image, label, places=0).tolist()
+    [1.0]
+    >>> recognised_under_shift(nn.Flatten(), image, label, places=1).tolist()
+    [0.0]
+    """
+    if places < 0:
+        raise ArgumentError("places", "a number of places, zero or more", str(places))
+    axes = samples.ndim - 2
+    ways = [[sign * places * (other == axis) for other in range(axes)] for axis in range(axes) for sign in (-1, 1)]
+    directions = len(ways) if directions is None else directions
+    if not 1 <= directions <= len(ways):
+        raise ArgumentError("directions", f"from 1 to {len(ways)}", str(directions))
+    turns = torch.randperm(len(samples), generator=torch.Generator().manual_seed(0))
+    recognised = torch.zeros(len(samples), dtype=torch.float64)
+    for index, moves in enumerate(ways):
+        chosen = (turns + index) % len(ways) < directions
+        if chosen.any():
+            found = logits(network, translate(samples[chosen], *moves, background=background)).argmax(1)
+            recognised[chosen] += (found == labels[chosen]).double().cpu()
+    return recognised / directions
+
+
+def accuracy_under_shift(
+    network: nn.Module, samples: torch.Tensor, labels: torch.Tensor, places: int, *, background: float = 0.0
+) -> float:
+    """Return the accuracy on samples moved by so many places, the mean over both directions of every axis.
 
     A network that finds a pattern wherever it is keeps its accuracy, but for what leaves the frame.
 
     Raises
     ------
     ArgumentError
-        If `pixels` is negative.
+        If `places` is negative.
 
     Examples
     --------
-    >>> accuracy_under_shift(nn.Flatten(), torch.tensor([[[[0.0, 1.0]]]]), torch.tensor([1]), pixels=1)
+    >>> accuracy_under_shift(nn.Flatten(), torch.tensor([[[[0.0, 1.0]]]]), torch.tensor([1]), places=1)
     0.0
     """
-    if pixels < 0:
-        raise ArgumentError("pixels", "a number of pixels, zero or more", str(pixels))
-    moves = ((-pixels, 0), (pixels, 0), (0, -pixels), (0, pixels))
-    return math.fsum(accuracy(network, translate(images, *move), labels) for move in moves) / len(moves)
+    return recognised_under_shift(network, samples, labels, places, background=background).mean().item()
 
 
 def accuracy_interval(accuracy: float, samples: int) -> tuple[float, float]:
@@ -165,8 +263,37 @@ def accuracy_interval(accuracy: float, samples: int) -> tuple[float, float]:
     >>> tuple(round(bound, 4) for bound in accuracy_interval(0.9, 1000))
     (0.8798, 0.9171)
     """
-    z = 1.959964
-    centre = (accuracy + z * z / (2 * samples)) / (1 + z * z / samples)
-    spread = math.sqrt(accuracy * (1 - accuracy) / samples + (z / (2 * samples)) ** 2)
-    half = z * spread / (1 + z * z / samples)
+    centre = (accuracy + _Z * _Z / (2 * samples)) / (1 + _Z * _Z / samples)
+    spread = math.sqrt(accuracy * (1 - accuracy) / samples + (_Z / (2 * samples)) ** 2)
+    half = _Z * spread / (1 + _Z * _Z / samples)
     return centre - half, centre + half
+
+
+def paired_interval(differences: NDArray[np.floating[Any]]) -> tuple[float, float]:
+    """Return the 95 % confidence interval of a mean difference, measured on the same independent samples.
+
+    The normal interval after one sample with difference 1 and one with -1 were added: for what is right or wrong,
+    the interval of Bonett and Price, which also holds where samples are few or all differences are zero.
+
+    Parameters
+    ----------
+    differences : array, shape (samples,)
+        Values from -1 to 1, one for each sample.
+
+    References
+    ----------
+    D. G. Bonett, R. M. Price, "Adjusted Wald confidence interval for a difference of binomial proportions based on
+    paired data", Journal of Educational and Behavioral Statistics 37, 2012.
+
+    Examples
+    --------
+    One network is right where the other is wrong for 20 of 100 samples, and wrong where it is right for 10:
+
+    >>> import numpy as np
+    >>> low, high = paired_interval(np.repeat([1.0, -1.0, 0.0], [20, 10, 70]))
+    >>> round(low, 4), round(high, 4)
+    (-0.009, 0.2051)
+    """
+    values = np.concatenate([differences, [1.0, -1.0]])
+    half = _Z * values.std() / math.sqrt(len(values))
+    return float(values.mean() - half), float(values.mean() + half)

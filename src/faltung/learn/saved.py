@@ -1,25 +1,19 @@
-"""How is a trained network kept and rebuilt? Weights as safetensors, structure as JSON, nothing unpickled."""
+"""How is a trained network kept? Weights as safetensors, structure as JSON; `faltung.networks.load` rebuilds it."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from pathlib import Path
-
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save
+from safetensors.torch import save
 from torch import nn
 
-from faltung.errors import ArgumentError
+from faltung.learn.datasets import Dataset
 from faltung.learn.runs import RunFolder
+from faltung.networks.load import FORMAT
 
-__all__ = ["describe", "load_network", "save_network"]
-
-_FORMAT = 1
+__all__ = ["describe", "save_network"]
 
 
-def save_network(run: RunFolder, stem: str, network: nn.Module, class_names: tuple[str, ...]) -> None:
-    """Write `stem`.safetensors with a network's weights, then `stem`.json with its class and arguments.
+def save_network(run: RunFolder, stem: str, network: nn.Module, data: Dataset) -> None:
+    """Write `stem`.safetensors with a network's weights, then `stem`.json with all that is needed to use them.
 
     Parameters
     ----------
@@ -29,16 +23,25 @@ def save_network(run: RunFolder, stem: str, network: nn.Module, class_names: tup
         File name without its ending.
     network : torch.nn.Module
         Has the keyword arguments of its constructor as `arguments`.
-    class_names : tuple of str
-        What the outputs stand for.
+    data : Dataset
+        What it learned from: names of classes, dtype and shape of samples are kept with it.
 
     Examples
     --------
-    See `load_network`.
+    >>> import json, tempfile
+    >>> from pathlib import Path
+    >>> from faltung.learn.embedded import load_embedded
+    >>> from faltung.networks import DenseClassifier
+    >>> network = DenseClassifier(sample_shape=(1, 28, 28), classes=10)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     save_network(RunFolder(Path(folder)), "model", network, load_embedded().training)
+    ...     json.loads((Path(folder) / "model.json").read_text())["samples"]
+    {'dtype': 'uint8', 'shape': [1, 28, 28]}
     """
     weights = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
     run.write_bytes(f"{stem}.safetensors", save(weights))
-    run.write_json(f"{stem}.json", {**describe(network), "class_names": list(class_names)})
+    samples = {"dtype": data.samples.dtype.name, "shape": list(data.sample_shape)}
+    run.write_json(f"{stem}.json", {**describe(network), "class_names": list(data.class_names), "samples": samples})
 
 
 def describe(network: nn.Module) -> dict[str, object]:
@@ -49,49 +52,6 @@ def describe(network: nn.Module) -> dict[str, object]:
     >>> network = nn.Identity()
     >>> network.arguments = {}
     >>> describe(network)
-    {'format': 1, 'class': 'Identity', 'arguments': {}}
+    {'format': 2, 'class': 'Identity', 'arguments': {}}
     """
-    return {"format": _FORMAT, "class": type(network).__name__, "arguments": network.arguments}
-
-
-def load_network(folder: Path, stem: str, classes: Mapping[str, type[nn.Module]]) -> nn.Module:
-    """Rebuild a network that `save_network` wrote, in evaluation mode.
-
-    Parameters
-    ----------
-    folder : path
-        The run folder.
-    stem : str
-        File name without its ending.
-    classes : mapping of str to class
-        The only classes that may be built.
-
-    Raises
-    ------
-    ArgumentError
-        If a file is missing or damaged, or the two do not belong together.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> network = nn.Linear(2, 1)
-    >>> network.arguments = {"in_features": 2, "out_features": 1}
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     save_network(RunFolder(Path(folder)), "model", network, ("coat",))
-    ...     again = load_network(Path(folder), "model", {"Linear": nn.Linear})
-    >>> bool((again.weight == network.weight).all())
-    True
-    """
-    try:
-        description = json.loads((folder / f"{stem}.json").read_text(encoding="utf-8"))
-        if description["format"] != _FORMAT:
-            raise ValueError(f"format {description['format']}, and this version of faltung reads {_FORMAT}")
-        network = classes[description["class"]](**description["arguments"])
-        network.load_state_dict(load_file(folder / f"{stem}.safetensors"))
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
-        raise ArgumentError(
-            "folder",
-            f"a run folder with {stem}.json and {stem}.safetensors as faltung wrote them",
-            f"{str(folder)!r} ({type(error).__name__}: {error})",
-        ) from error
-    return network.eval()
+    return {"format": FORMAT, "class": type(network).__name__, "arguments": network.arguments}

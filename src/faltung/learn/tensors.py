@@ -1,42 +1,32 @@
-"""What does a network read? Images as float tensors in [0, 1], labels as integers."""
+"""What does a network read? Samples as float tensors, labels as integers."""
 
 from __future__ import annotations
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from faltung.learn.datasets import Dataset
 
-__all__ = ["image_tensor", "tensors"]
-
-
-def image_tensor(images: NDArray[np.uint8]) -> torch.Tensor:
-    """Turn uint8 images into a float32 tensor (samples, channels, height, width) with values in [0, 1].
-
-    The mean is not subtracted: black stays zero, so that the zeros with which a convolutional layer extends its
-    input continue a black background instead of drawing a frame around it. Batch normalisation does the scaling.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> image_tensor(np.full((2, 4, 4), 255, np.uint8)).shape
-    torch.Size([2, 1, 4, 4])
-    """
-    pixels = torch.from_numpy(np.ascontiguousarray(images))
-    pixels = pixels.unsqueeze(1) if images.ndim == 3 else pixels.permute(0, 3, 1, 2)
-    # Channels last in memory is the order in which CPU convolutions with few channels are fastest.
-    return (pixels.float() / 255.0).contiguous(memory_format=torch.channels_last)
+__all__ = ["tensors"]
 
 
 def tensors(data: Dataset) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return a data set's images as `image_tensor` makes them, and its labels as int64.
+    """Return samples as a float32 tensor (samples, channels, *spatial) and labels as an int64 tensor.
+
+    Intensities of 0 to 255 become values in [0, 1]; floats stay as they are. The mean is not subtracted: black
+    stays zero, so that the zeros with which a convolutional layer extends its input continue a black background
+    instead of drawing a frame around it. Batch normalisation does the scaling.
 
     Examples
     --------
     >>> import numpy as np
-    >>> images, labels = tensors(Dataset(np.zeros((1, 4, 4, 3), np.uint8), np.array([1]), ("bag", "coat")))
-    >>> images.shape, labels
-    (torch.Size([1, 3, 4, 4]), tensor([1]))
+    >>> samples, labels = tensors(Dataset(np.full((1, 3, 4, 4), 255, np.uint8), np.array([1]), ("bag", "coat")))
+    >>> samples.shape, samples.max(), labels
+    (torch.Size([1, 3, 4, 4]), tensor(1.), tensor([1]))
     """
-    return image_tensor(data.images), torch.from_numpy(data.labels.astype(np.int64))
+    samples = torch.from_numpy(data.samples.astype(np.float32))
+    if data.samples.dtype == np.uint8:
+        samples /= 255.0
+    # Channels last in memory is the order in which CPU convolutions with few channels are fastest.
+    order = torch.channels_last if data.ndim == 2 else torch.contiguous_format
+    return samples.contiguous(memory_format=order), torch.from_numpy(data.labels.astype(np.int64))

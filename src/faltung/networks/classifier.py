@@ -1,74 +1,129 @@
-"""Which class does an image belong to? A small convolutional network.
+"""Which class does a sample belong to? A small convolutional network for series, images and volumes.
 
-Each stage learns a bank of 3x3 kernels, keeps the largest response in every 2x2 square, normalises and rectifies it.
-What is left of the positions at the end is averaged away, so that the same pattern counts the same wherever it is.
+Each stage learns two banks of kernels and a residual pair on top, and keeps the largest response in every 2 (x 2 x 2)
+neighbours. What is left of the positions at the end is averaged away, so that the same pattern counts the same
+wherever it is.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import nn
 
 from faltung.errors import ArgumentError
+from faltung.networks.standardise import Standardise
 
 __all__ = ["ConvClassifier"]
 
+_CONVOLUTIONS = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
+_NORMALISATIONS = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
+_LARGEST = {1: nn.MaxPool1d, 2: nn.MaxPool2d, 3: nn.MaxPool3d}
+
 
 class ConvClassifier(nn.Module):
-    """Stages of convolution, pooling, batch norm and ReLU; the average over positions; one linear layer.
+    """Stages of convolution, residual convolution and pooling; the average over positions; one linear layer.
 
     Parameters
     ----------
-    channels : sequence of int
-        Kernels of each stage, in channels out. Every stage halves height and width.
+    sample_shape : sequence of int
+        Shape of one sample, (channels, *spatial) with one to three spatial axes. Samples of other sizes are read
+        too, as long as every stage finds something to pool.
     classes : int
         Number of classes.
-    input_channels : int
-        1 for grey images, 3 for colour.
+    channels : sequence of int
+        Kernels of each stage, in channels out. Between two stages every axis is halved.
+    size : int
+        Taps of a kernel along each axis, an odd number.
+    mean, deviation : float
+        Of the training samples; intensities of images, from 0 to 1, stay as they are.
 
     Raises
     ------
     ArgumentError
-        If a number is below one or there is no stage.
+        If a number is below one, there is no stage, or `size` is even.
 
     References
     ----------
-    S. Ioffe, C. Szegedy, "Batch Normalization", arXiv:1502.03167, 2015. M. Lin, Q. Chen, S. Yan, "Network In
-    Network", arXiv:1312.4400, 2013, for the average over positions.
+    S. Ioffe, C. Szegedy, "Batch Normalization", arXiv:1502.03167, 2015. K. He, X. Zhang, S. Ren, J. Sun, "Deep
+    Residual Learning for Image Recognition", arXiv:1512.03385, 2015. M. Lin, Q. Chen, S. Yan, "Network In Network",
+    arXiv:1312.4400, 2013, for the average over positions.
 
     Examples
     --------
-    >>> network = ConvClassifier(channels=(8, 16), classes=10)
+    >>> network = ConvClassifier(sample_shape=(1, 28, 28), classes=10, channels=(8, 16))
     >>> network(torch.zeros(5, 1, 28, 28)).shape
     torch.Size([5, 10])
+    >>> series = ConvClassifier(sample_shape=(3, 100), classes=2, channels=(8, 16), size=9)
+    >>> series(torch.zeros(5, 3, 100)).shape
+    torch.Size([5, 2])
     """
 
-    def __init__(self, *, channels: Sequence[int] = (24, 40, 64), classes: int, input_channels: int = 1) -> None:
+    def __init__(
+        self,
+        *,
+        sample_shape: Sequence[int],
+        classes: int,
+        channels: Sequence[int] = (16, 32, 48),
+        size: int = 3,
+        mean: float = 0.0,
+        deviation: float = 1.0,
+    ) -> None:
         super().__init__()
-        if not channels or min(*channels, classes, input_channels) < 1:
-            received = f"channels={tuple(channels)}, classes={classes}, input_channels={input_channels}"
+        ndim = len(sample_shape) - 1
+        if ndim not in _CONVOLUTIONS or min(sample_shape) < 1:
+            expected = "(channels, *spatial) with one to three spatial axes and no number below one"
+            raise ArgumentError("sample_shape", expected, str(tuple(sample_shape)))
+        if not channels or min(*channels, classes) < 1:
+            received = f"channels={tuple(channels)}, classes={classes}"
             raise ArgumentError("channels", "at least one stage, and no number below one", received)
-        self.arguments = {"channels": list(channels), "classes": classes, "input_channels": input_channels}
-        widths = [input_channels, *channels]
-        self.stages = nn.Sequential(*map(_stage, widths[:-1], widths[1:]))
+        if size < 1 or size % 2 == 0:
+            raise ArgumentError("size", "an odd number of taps, so that outputs lie on inputs", str(size))
+        self.arguments = {
+            "sample_shape": list(sample_shape),
+            "classes": classes,
+            "channels": list(channels),
+            "size": size,
+            "mean": mean,
+            "deviation": deviation,
+        }
+        self.standardise = Standardise(mean, deviation)
+        widths = [sample_shape[0], *channels]
+        self.stages = nn.Sequential()
+        for before, after in pairwise(widths):
+            if len(self.stages):
+                # An odd last row or column is pooled by itself and not dropped.
+                self.stages.append(_LARGEST[ndim](2, ceil_mode=True))
+            self.stages.append(_Stage(before, after, size, ndim))
         self.classify = nn.Linear(widths[-1], classes)
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in the stubs
+        if ndim == 2:
+            self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in the stubs
 
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Map images (samples, channels, height, width) to logits (samples, classes)."""
-        responses = self.stages(images)
-        logits: torch.Tensor = self.classify(responses.mean(dim=(2, 3)))
+    def forward(self, samples: torch.Tensor) -> torch.Tensor:
+        """Map samples (samples, channels, *spatial) to logits (samples, classes)."""
+        responses = self.stages(self.standardise(samples))
+        logits: torch.Tensor = self.classify(responses.flatten(2).mean(dim=2))
         return logits
 
 
-def _stage(channels_in: int, channels_out: int) -> nn.Sequential:
-    # Pooling comes before normalisation, which then has a quarter of the work. An odd last row or column is pooled
-    # by itself and not dropped.
+class _Stage(nn.Module):
+    """A bank that changes the number of channels, and a pair of banks that adds to what it found."""
+
+    def __init__(self, before: int, after: int, size: int, ndim: int) -> None:
+        super().__init__()
+        self.change = _bank(before, after, size, ndim)
+        self.first = _bank(after, after, size, ndim)
+        self.second = _bank(after, after, size, ndim)
+
+    def forward(self, samples: torch.Tensor) -> torch.Tensor:
+        found = torch.relu(self.change(samples))
+        return torch.relu(found + self.second(torch.relu(self.first(found))))
+
+
+def _bank(before: int, after: int, size: int, ndim: int) -> nn.Sequential:
     return nn.Sequential(
-        nn.Conv2d(channels_in, channels_out, kernel_size=3, padding=1, bias=False),
-        nn.MaxPool2d(2, ceil_mode=True),
-        nn.BatchNorm2d(channels_out),
-        nn.ReLU(),
+        _CONVOLUTIONS[ndim](before, after, kernel_size=size, padding=size // 2, bias=False),
+        _NORMALISATIONS[ndim](after),
     )

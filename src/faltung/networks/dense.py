@@ -1,6 +1,6 @@
 """What would a network do that knows nothing of neighbours? The fully connected yardstick.
 
-Every output is a weighted sum of every input: shuffle the pixels of all images in the same way and it learns as well
+Every output is a weighted sum of every input: shuffle the places of all samples in the same way and it learns as well
 as before.
 """
 
@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from faltung.errors import ArgumentError
+from faltung.networks.standardise import Standardise
 
 __all__ = ["DenseClassifier"]
 
@@ -22,12 +23,14 @@ class DenseClassifier(nn.Module):
 
     Parameters
     ----------
-    image_shape : sequence of int
-        Shape of one image: (channels, height, width). A dense network fits no other.
+    sample_shape : sequence of int
+        Shape of one sample: (channels, *spatial). A dense network fits no other.
     widths : sequence of int
         Outputs of each hidden layer.
     classes : int
         Number of classes.
+    mean, deviation : float
+        Of the training samples; intensities of images, from 0 to 1, stay as they are.
 
     Raises
     ------
@@ -36,27 +39,54 @@ class DenseClassifier(nn.Module):
 
     Examples
     --------
-    >>> network = DenseClassifier(image_shape=(1, 28, 28), classes=10)
+    >>> network = DenseClassifier(sample_shape=(1, 28, 28), classes=10)
     >>> network(torch.zeros(5, 1, 28, 28)).shape
     torch.Size([5, 10])
     """
 
     def __init__(
-        self, *, image_shape: Sequence[int] = (1, 28, 28), widths: Sequence[int] = (512, 256), classes: int
+        self,
+        *,
+        sample_shape: Sequence[int],
+        widths: Sequence[int] = (512, 256),
+        classes: int,
+        mean: float = 0.0,
+        deviation: float = 1.0,
     ) -> None:
         super().__init__()
-        if min(*image_shape, *widths, classes) < 1:
-            received = f"image_shape={tuple(image_shape)}, widths={tuple(widths)}, classes={classes}"
+        if min(*sample_shape, *widths, classes) < 1:
+            received = f"sample_shape={tuple(sample_shape)}, widths={tuple(widths)}, classes={classes}"
             raise ArgumentError("widths", "no number below one", received)
-        self.arguments = {"image_shape": list(image_shape), "widths": list(widths), "classes": classes}
-        sizes = [math.prod(image_shape), *widths]
+        self.arguments = {
+            "sample_shape": list(sample_shape),
+            "widths": list(widths),
+            "classes": classes,
+            "mean": mean,
+            "deviation": deviation,
+        }
+        self.standardise = Standardise(mean, deviation)
+        sizes = [math.prod(sample_shape), *widths]
         self.hidden = nn.Sequential(*map(_layer, sizes[:-1], sizes[1:]))
         self.classify = nn.Linear(sizes[-1], classes)
 
-    def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Map images (samples, channels, height, width) to logits (samples, classes)."""
-        logits: torch.Tensor = self.classify(self.hidden(images.flatten(1)))
+    def forward(self, samples: torch.Tensor) -> torch.Tensor:
+        """Map samples (samples, channels, *spatial) to logits (samples, classes)."""
+        logits: torch.Tensor = self.classify(self.hidden(self.standardise(samples).flatten(1)))
         return logits
+
+    @staticmethod
+    def widths_for(parameters: int, sample_shape: Sequence[int], classes: int) -> tuple[int, ...]:
+        """Return widths of two equal hidden layers with which a network has at most so many parameters.
+
+        Examples
+        --------
+        >>> DenseClassifier.widths_for(80_000, (1, 28, 28), classes=10)
+        (91, 91)
+        """
+        # w (inputs + 2) + w (w + 2) + (w + 1) classes = parameters, solved for w; a batch norm has 2 an output.
+        half = (math.prod(sample_shape) + classes + 4) / 2
+        width = math.floor(math.sqrt(half * half + max(0, parameters - classes)) - half)
+        return (max(1, width),) * 2
 
 
 def _layer(inputs: int, outputs: int) -> nn.Sequential:

@@ -11,7 +11,12 @@ import numpy as np
 
 from faltung.engines.base import Work
 
-__all__ = ["TYPICAL", "Machine", "seconds"]
+__all__ = ["ALONG", "APART", "TYPICAL", "Machine", "seconds"]
+
+#: What weights add to the arithmetic of samples that may be missing, where both are summed in the same registers.
+ALONG = 0.7
+#: Trips through the cache of such a sample, where it is taken apart into value and weight, and these are divided.
+APART = 2.0
 
 
 @dataclass(frozen=True)

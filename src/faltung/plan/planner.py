@@ -14,8 +14,9 @@ from faltung.engines.direct import Direct
 from faltung.engines.fourier import Fourier
 from faltung.engines.running import Running
 from faltung.engines.separable import Separable
+from faltung.engines.weighed import in_few_rows
 from faltung.errors import ArgumentError
-from faltung.plan.cost import Machine, seconds
+from faltung.plan.cost import ALONG, APART, Machine, seconds
 from faltung.plan.forms import Form
 from faltung.plan.problem import Problem
 from faltung.plan.report import describe
@@ -85,7 +86,8 @@ class Plan:
     memory : int
         Bytes of scratch for each worker, about.
     weight_engines : tuple of str
-        What the weights of samples are correlated with, where samples may be missing.
+        What the weights of samples are correlated with, where samples may be missing; nothing where that is done
+        along with the samples.
     least_weight : float
         Share of the whole weight up to which a weight is taken for a rounding error.
 
@@ -162,7 +164,26 @@ def make_plan(problem: Problem, method: str, machine: Machine) -> Plan:
             expected = "an engine that can do this"
             raise ArgumentError("method", expected, repr(method), f"It cannot: {chosen.candidate.reason}.")
     others = [option.candidate for option in options if option is not chosen]
-    return _plan(problem, chosen, others, *_weights(problem, chosen, machine))
+    return _plan(problem, chosen, others)
+
+
+@dataclass(frozen=True)
+class _Weights:
+    """How samples that may be missing are weighed.
+
+    Parameters
+    ----------
+    engines : tuple of str
+        What weights are correlated with; nothing where that is done along with the samples.
+    least : float
+        Share of the whole weight up to which a weight is taken for a rounding error.
+    seconds : float
+        Predicted time that this adds.
+    """
+
+    engines: tuple[str, ...] = ()
+    least: float = 0.0
+    seconds: float = 0.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -173,6 +194,7 @@ class _Option:
     form: int = 0
     steps: list[list[Task]] = field(default_factory=list)
     work: Work = field(default_factory=Work)
+    weights: _Weights = field(default_factory=_Weights)
 
 
 def _options(problem: Problem, machine: Machine) -> Iterable[_Option]:
@@ -219,8 +241,9 @@ def _option(
     if problem.accuracy == "pointwise" and not work.pointwise:
         reason = "its rounding errors are not bounded point by point"
         return _Option(Candidate(method, engines, math.inf, reason))
-    predicted = seconds(work, problem.number, machine)
-    return _Option(Candidate(method, engines, predicted), form, steps, work)
+    weights = _weigh(problem, engines, form, steps, work, machine) if problem.weighted else _Weights()
+    predicted = seconds(work, problem.number, machine) + weights.seconds
+    return _Option(Candidate(method, engines, predicted), form, steps, work, weights)
 
 
 def _total(works: list[Work], form: Form) -> Work:
@@ -240,20 +263,26 @@ def _total(works: list[Work], form: Form) -> Work:
     )
 
 
-def _weights(problem: Problem, chosen: _Option, machine: Machine) -> tuple[tuple[str, ...], float]:
-    """Choose what weights are correlated with, and the share of the whole that is no weight but a rounding error."""
-    form = problem.weights(chosen.form) if problem.weighted and chosen.steps[0] else None
-    engines, work = chosen.candidate.engines, chosen.work
-    if form is not None and form is not problem.forms[chosen.form]:
-        (task,) = problem.tasks(form, problem.number, problem.number)[0]
+def _weigh(
+    problem: Problem, engines: tuple[str, ...], form: int, steps: list[list[Task]], work: Work, machine: Machine
+) -> _Weights:
+    """Choose how samples are weighed where an option is taken."""
+    outputs = float(math.prod(stop - start for start, stop in problem.layout.regions) * problem.layout.step)
+    simple = problem.dtype.kind != "c" and problem.correlated.dtype.kind != "c"
+    if engines == ("direct",) and simple and in_few_rows(steps[0][0]):
+        added = Work(multiply_adds=ALONG * work.multiply_adds, trips=outputs)
+        return _Weights(seconds=seconds(added, problem.number, machine))
+    weights = problem.weights(form)
+    if weights is not problem.forms[form]:
+        (task,) = problem.tasks(weights, problem.number, problem.number)[0]
         engines = (_cheapest(task, machine),)
         work = ENGINES[engines[0]].work(task)
-    return engines, 0.0 if work.pointwise else work.roundings * float(np.finfo(problem.number).eps) / 2
+    added = replace(work, bytes=0.0, trips=work.trips + APART * outputs)
+    least = 0.0 if work.pointwise else work.roundings * float(np.finfo(problem.number).eps) / 2
+    return _Weights(engines, least, seconds(added, problem.number, machine))
 
 
-def _plan(
-    problem: Problem, chosen: _Option, others: list[Candidate], weight_engines: tuple[str, ...], least_weight: float
-) -> Plan:
+def _plan(problem: Problem, chosen: _Option, others: list[Candidate]) -> Plan:
     engines = [ENGINES[name] for name in chosen.candidate.engines]
     pairs = [(engine, step[0]) for engine, step in zip(engines, chosen.steps, strict=True) if step]
     tile = _tile(pairs) if pairs else problem.layout.sizes
@@ -275,8 +304,8 @@ def _plan(
         error=(1 + chosen.work.roundings * unit) * (1 + _rounding_stored(problem)) - 1,
         pointwise=chosen.work.pointwise,
         memory=int(halo * problem.layout.step * problem.extended.itemsize + chosen.work.scratch),
-        weight_engines=weight_engines,
-        least_weight=least_weight,
+        weight_engines=chosen.weights.engines,
+        least_weight=chosen.weights.least,
     )
 
 

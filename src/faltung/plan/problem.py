@@ -216,8 +216,13 @@ class Problem:
         alike = all((factor.taps >= 0).all() for step in chosen.steps for factor in step)
         return chosen if alike and self.correlated.dtype.kind != "c" else self.magnitudes
 
-    def tasks(self, form: Form, source: np.dtype[Any], target: np.dtype[Any]) -> list[list[Task]]:
-        """Return what engines are asked to do: for each step a task, or two, given what the blocks hold."""
+    def tasks(
+        self, form: Form, source: np.dtype[Any], target: np.dtype[Any], to_scratch: bool = False
+    ) -> list[list[Task]]:
+        """Return what engines are asked to do: for each step a task, or two, given what the blocks hold.
+
+        What goes `to_scratch` is read again at once, and had better stay in the cache.
+        """
         extents = tuple(stop - start for start, stop in self.layout.regions)
         last = len(form.steps) - 1
         return [
@@ -230,7 +235,7 @@ class Problem:
                     source=source if number == 0 else self.number,
                     target=target if number == last else self.number,
                     extents=extents,
-                    streamed=self.streamed and number == last,
+                    streamed=self.streamed and number == last and not to_scratch,
                 )
                 for factor in step
             ]

@@ -35,6 +35,9 @@ def describe(plan: Plan) -> str:
     ]
     for number, (engine, step) in enumerate(zip(plan.engines, problem.forms[plan.form].steps, strict=True), 1):
         rows.append((f"step {number}", f"{engine}, {_factor(step[0])}{', twice' if len(step) > 1 else ''}"))
+    if problem.weighted:
+        engines = f"by {' + '.join(plan.weight_engines)}" if plan.weight_engines else "along with the samples"
+        rows.append(("missing", f"weights {engines}"))
     rows += [
         ("tile", f"{_shape(plan.tile)}, {'across the border' if plan.gathers else 'and strips along the border'}"),
         ("time", f"{_time(plan.candidates[0].seconds)} predicted, on one core"),

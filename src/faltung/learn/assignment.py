@@ -1,0 +1,120 @@
+"""What is a run asked to do? Written down before it begins, so that it can go on after a stop."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from faltung.errors import ArgumentError
+from faltung.learn.augmentation import Augmentation
+from faltung.learn.datasets import Split
+from faltung.learn.embedded import load_embedded
+from faltung.learn.recipe import Recipe
+from faltung.learn.runs import RunFolder
+from faltung.learn.sources import load
+
+__all__ = ["Assignment", "read_split"]
+
+_FILE = "run.json"
+_FORMAT = 1
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """Data, recipe and seed of a run.
+
+    Parameters
+    ----------
+    task : {"classify", "generate"}
+        What is learned.
+    data : str or None
+        Where the data set lies; None is the one that ships with faltung.
+    reading : dict
+        Further arguments of `faltung.learn.load`.
+    recipe : Recipe
+        How the networks are trained.
+    augmentation : Augmentation
+        How samples are changed at random.
+    label_smoothing : float
+        Probability that is taken from the true class.
+    seed : int
+        Seed of weights, order and augmentation.
+    threads : int
+        Threads of one operation on the CPU; the numbers depend on it.
+    precision : str
+        Of the products, see `Hardware`.
+    digest : str
+        Of the data set when the run began.
+    options : dict
+        What else the task needs to know.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> assignment = Assignment("classify", None, {}, Recipe(), Augmentation(), 0.1, 0, 1, "float32", "b4ad")
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     assignment.save(RunFolder(Path(folder)))
+    ...     Assignment.load(Path(folder)) == assignment
+    True
+    """
+
+    task: str
+    data: str | None
+    reading: dict[str, Any]
+    recipe: Recipe
+    augmentation: Augmentation
+    label_smoothing: float
+    seed: int
+    threads: int
+    precision: str
+    digest: str
+    options: dict[str, Any] = field(default_factory=dict)
+
+    def save(self, run: RunFolder) -> None:
+        """Write the assignment to the run folder."""
+        run.write_json(_FILE, {"format": _FORMAT, **asdict(self)})
+
+    @classmethod
+    def load(cls, folder: Path) -> Assignment:
+        """Read the assignment of a run folder.
+
+        Raises
+        ------
+        ArgumentError
+            If the folder holds none, or one that cannot be read.
+        """
+        try:
+            facts = json.loads((folder / _FILE).read_text(encoding="utf-8"))
+            if facts.pop("format") != _FORMAT:
+                raise ValueError("written by another version of faltung")
+            facts["recipe"] = Recipe(**facts["recipe"])
+            facts["augmentation"] = Augmentation(**facts["augmentation"])
+            return cls(**facts)
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            received = f"{str(folder)!r} ({type(error).__name__}: {error})"
+            raise ArgumentError("resume", f"a run folder with {_FILE} as faltung wrote it", received) from error
+
+    def read_data(self) -> Split:
+        """Read the data set again.
+
+        Raises
+        ------
+        ArgumentError
+            If it is not what it was when the run began.
+        """
+        split = read_split(self.data, self.reading)
+        if split.digest != self.digest:
+            raise ArgumentError(
+                "resume",
+                f"the data set as it was when the run began (digest {self.digest[:12]})",
+                f"another content of {split.name} ({split.digest[:12]})",
+                "Put the data back as they were, or begin a new run.",
+            )
+        return split
+
+
+def read_split(data: str | None, reading: dict[str, Any]) -> Split:
+    """Read a data set, or the one that ships with faltung."""
+    return load_embedded() if data is None else load(data, **reading)

@@ -1,0 +1,81 @@
+"""What does a classifier make small? The mean cross entropy of its probabilities against the labels."""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from faltung.errors import ArgumentError
+from faltung.learn.augmentation import Augmentation
+from faltung.learn.datasets import Split
+from faltung.learn.risk import accuracy, empirical_risk
+from faltung.learn.tensors import tensors
+
+__all__ = ["Classification"]
+
+
+class Classification:
+    """The risk of a classifier on the training samples of a split, and how it does on the validation samples.
+
+    Parameters
+    ----------
+    split : Split
+        Its training and validation parts are used.
+    label_smoothing : float, optional
+        Probability that is taken from the true class and spread over all classes.
+    augmentation : Augmentation, optional
+        How training samples are changed at random.
+    device : str, optional
+        Where the samples are kept.
+
+    Raises
+    ------
+    ArgumentError
+        If `label_smoothing` is out of its range.
+
+    Examples
+    --------
+    >>> from faltung.learn.embedded import load_embedded
+    >>> objective = Classification(load_embedded())
+    >>> network = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
+    >>> risk, watched = objective.batch_risk(network, torch.arange(100), torch.Generator())
+    >>> bool(risk > 2), list(watched), list(objective.validate(network))
+    (True, ['training_accuracy'], ['validation_risk', 'validation_accuracy'])
+    """
+
+    def __init__(
+        self,
+        split: Split,
+        *,
+        label_smoothing: float = 0.1,
+        augmentation: Augmentation | None = None,
+        device: str = "cpu",
+    ) -> None:
+        if not 0 <= label_smoothing < 1:
+            raise ArgumentError("label_smoothing", "a number from 0 to below 1", str(label_smoothing))
+        self._training = [tensor.to(device) for tensor in tensors(split.training)]
+        self._validation = [tensor.to(device) for tensor in tensors(split.validation)]
+        self._augment = augmentation or Augmentation()
+        self.loss = nn.CrossEntropyLoss(label_smoothing=label_smoothing)
+
+    def __len__(self) -> int:
+        return len(self._training[1])
+
+    def batch_risk(
+        self, network: nn.Module, chosen: torch.Tensor, generator: torch.Generator
+    ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+        """Return the mean loss of chosen training samples, and the share of them that were recognised."""
+        samples, labels = (tensor[chosen.to(tensor.device)] for tensor in self._training)
+        batch = self._augment(samples, generator)
+        if batch.ndim == 4:
+            batch = batch.contiguous(memory_format=torch.channels_last)
+        logits = network(batch).float()
+        return self.loss(logits, labels), {"training_accuracy": (logits.argmax(1) == labels).double().mean()}
+
+    def validate(self, network: nn.Module) -> dict[str, float]:
+        """Return risk and accuracy on the validation samples."""
+        samples, labels = self._validation
+        return {
+            "validation_risk": empirical_risk(network, samples, labels, self.loss),
+            "validation_accuracy": accuracy(network, samples, labels),
+        }

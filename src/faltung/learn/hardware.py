@@ -1,0 +1,132 @@
+"""What does training run on? A device, its precision, and how many processes and threads share the work."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+
+import torch
+from torch import distributed, nn
+
+from faltung.errors import ArgumentError
+from faltung.jit.target import host
+from faltung.threads import worker_count
+
+__all__ = ["Hardware"]
+
+_PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """Where tensors lie and who works on them.
+
+    Several processes, as `torchrun` starts them, each compute their part of every batch; gradients are averaged.
+
+    Parameters
+    ----------
+    device : str
+        A torch device, such as "cpu" or "cuda:0".
+    threads : int
+        Threads that one operation on the CPU may use.
+    precision : {"float32", "bfloat16"}
+        Of the products in convolutional and linear layers; weights and sums stay in float32.
+    rank, processes : int
+        Which of how many processes this is.
+
+    Examples
+    --------
+    >>> Hardware().part(torch.arange(4))
+    tensor([0, 1, 2, 3])
+    >>> Hardware(rank=1, processes=2).part(torch.arange(4))
+    tensor([1, 3])
+    """
+
+    device: str = "cpu"
+    threads: int = 1
+    precision: str = "float32"
+    rank: int = 0
+    processes: int = 1
+
+    @classmethod
+    def find(cls, device: str | None = None, threads: int | None = None, precision: str | None = None) -> Hardware:
+        """Return the hardware at hand: a CUDA device if there is one, all cores, bfloat16 where it is built in.
+
+        Parameters
+        ----------
+        device, threads, precision : optional
+            Taken as they are if given.
+
+        Raises
+        ------
+        ArgumentError
+            If the device cannot be used or the precision is none of the two.
+        """
+        local = int(os.environ.get("LOCAL_RANK", "0"))
+        found = device or (f"cuda:{local}" if torch.cuda.is_available() else "cpu")
+        try:
+            torch.zeros(1, device=found)
+        except (RuntimeError, AssertionError, NotImplementedError) as error:
+            reason = str(error).splitlines()[0]
+            raise ArgumentError(
+                "device", "a device that torch can use here, such as cpu", f"{found!r} ({reason})"
+            ) from error
+        chosen = precision or ("bfloat16" if _multiplies_bfloat16(found) else "float32")
+        if chosen not in _PRECISIONS:
+            raise ArgumentError("precision", " or ".join(map(repr, _PRECISIONS)), repr(chosen))
+        processes = int(os.environ.get("WORLD_SIZE", "1"))
+        shared = max(1, worker_count() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
+        return cls(found, threads or shared, chosen, int(os.environ.get("RANK", "0")), processes)
+
+    @property
+    def leads(self) -> bool:
+        """Whether this is the process that writes and speaks."""
+        return self.rank == 0
+
+    def part(self, chosen: torch.Tensor) -> torch.Tensor:
+        """Return this process's part of a batch."""
+        return chosen[self.rank :: self.processes]
+
+    def autocast(self) -> AbstractContextManager[object]:
+        """Return the context in which layers compute in the chosen precision."""
+        kind = torch.device(self.device).type
+        return torch.autocast(kind, dtype=torch.bfloat16, enabled=self.precision == "bfloat16")
+
+    def replica(self, network: nn.Module) -> nn.Module:
+        """Return the network itself, or with several processes a wrapper that averages the gradients of all."""
+        if self.processes == 1:
+            return network
+        return nn.parallel.DistributedDataParallel(network)
+
+    def mean(self, values: torch.Tensor) -> torch.Tensor:
+        """Return the mean of a tensor over the processes."""
+        if self.processes > 1:
+            distributed.all_reduce(values)
+        return values / self.processes
+
+    def agree(self, network: nn.Module) -> None:
+        """Give every process the buffers of the first; statistics of batch norms come from different samples."""
+        if self.processes > 1:
+            for buffer in network.buffers():
+                distributed.broadcast(buffer, 0)
+
+    @contextmanager
+    def joined(self) -> Iterator[None]:
+        """Bring the processes together, if there are several, and let them go afterwards."""
+        if self.processes == 1:
+            yield
+            return
+        distributed.init_process_group("nccl" if self.device.startswith("cuda") else "gloo")
+        try:
+            yield
+        finally:
+            distributed.destroy_process_group()
+
+
+def _multiplies_bfloat16(device: str) -> bool:
+    """Return whether the device has instructions for products of bfloat16, without which it is the slower format."""
+    if device.startswith("cuda"):
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    return "avx512_bf16" in host().identity or "amx_bf16" in host().identity

@@ -1,0 +1,131 @@
+"""How do files become what a trained network reads? As they became training samples, but to its shape."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from faltung.learn.refusal import refusal, shortened
+from faltung.learn.sources.folders import _SUFFIXES as IMAGE_SUFFIXES
+from faltung.learn.sources.image_files import _decoded as decoded
+from faltung.learn.sources.image_files import _eight_bits as eight_bits
+from faltung.learn.sources.image_files import _Form as Form
+from faltung.learn.sources.image_files import _look as look
+from faltung.learn.sources.image_files import _on_each as on_each
+from faltung.learn.sources.layout import arranged
+from faltung.networks.load import Trained
+
+__all__ = ["find_files", "fitted", "read_files"]
+
+_ARRAYS = (".npy", ".npz")
+
+
+def find_files(paths: Iterable[Path]) -> list[Path]:
+    """Return files as they are, and for each folder the images and arrays in it and in the folders below.
+
+    A folder without any stays in the list, so that it can be said of it that it cannot be used.
+    """
+    return [file for path in paths for file in (_files_below(path) if path.is_dir() else [path])]
+
+
+def _files_below(folder: Path) -> list[Path]:
+    found: list[Path] = []
+    for place, folders, names in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        known = (name for name in sorted(names) if Path(name).suffix.lower() in (*IMAGE_SUFFIXES, *_ARRAYS))
+        found += [Path(place, name) for name in known if not name.startswith(".")]
+    return found or [folder]
+
+
+def read_files(files: Sequence[Path], trained: Trained) -> list[NDArray[Any] | str]:
+    """Read files on all threads: for each its samples (samples, channels, *spatial), or why there are none."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # odd metadata do no harm, and what cannot be decoded is an error
+        Image.init()
+        results = on_each(lambda file: _read(file, trained), files)
+    return [each.removeprefix("DATA: ") if isinstance(each, str) else each for each in results]
+
+
+def fitted(name: str, array: NDArray[Any], trained: Trained) -> NDArray[Any]:
+    """Return an array of one or many samples as what a network learned from: (samples, channels, *spatial).
+
+    Axes are told apart as in training data; images are scaled and cut to the network's size.
+
+    Parameters
+    ----------
+    name : str
+        What errors call the array.
+    array : array of real numbers
+        Many samples, or one.
+    trained : Trained
+        What is to read them.
+
+    Raises
+    ------
+    ArgumentError
+        If the network cannot read them.
+
+    Examples
+    --------
+    >>> from torch import nn
+    >>> trained = Trained(nn.Flatten(), ("calm", "storm"), "float32", (1, 50))
+    >>> fitted("x", np.zeros(50), trained).shape, fitted("x", np.zeros((7, 50)), trained).shape
+    ((1, 1, 50), (7, 1, 50))
+    """
+    channels, *spatial = trained.sample_shape
+    if array.ndim == len(spatial) or array.shape in (trained.sample_shape, (*spatial, channels)):
+        array = array[None]
+    side = spatial[0] if len({*spatial}) == 1 else None
+    samples = arranged({name: array}, len(spatial), side)[name]
+    if samples.shape[1:] != trained.sample_shape:
+        expected = f"samples of shape {trained.sample_shape}, (channels, *spatial), as the network learned from"
+        raise refusal(expected, f"{samples.shape[1:]} in '{name}'")
+    if trained.dtype == "uint8" and samples.dtype != np.uint8:
+        expected = "intensities in whole numbers from 0 to 255, as the network learned from"
+        raise refusal(expected, f"{array.dtype} from {array.min():g} to {array.max():g} in '{name}'")
+    return samples.astype(trained.dtype, copy=False)
+
+
+def _read(file: Path, trained: Trained) -> NDArray[Any]:
+    if file.is_dir():
+        raise refusal("a folder with images, .npy or .npz files", "none")
+    if file.suffix.lower() in _ARRAYS:
+        return fitted(file.name, _array(file), trained)
+    return _image(file, trained)
+
+
+def _image(file: Path, trained: Trained) -> NDArray[Any]:
+    if trained.dtype != "uint8" or len(trained.sample_shape) != 3 or trained.sample_shape[0] not in (1, 3):
+        expected = f"{trained.dtype} samples of shape {trained.sample_shape} in an .npy or .npz file"
+        raise refusal(expected, "an image file")
+    channels, height, width = trained.sample_shape
+    form = Form(height, width, colour=channels == 3, deep=False)
+    found = look(file)
+    if height != width and (found.height, found.width) != (height, width):
+        raise refusal(f"{width}x{height} pixels", f"{found.width}x{found.height}")
+    pixels = np.moveaxis(eight_bits(decoded(file, form)), -1, 0)
+    return np.broadcast_to(pixels, trained.sample_shape)[None]  # deep grey has one channel for all colours
+
+
+def _array(file: Path) -> NDArray[Any]:
+    try:
+        loaded = np.load(file, allow_pickle=False)
+    except ValueError as error:  # whatever is wrong, numpy speaks of pickles
+        raise refusal(f"a {file.suffix} file of plain numbers", "something else") from error
+    if isinstance(loaded, np.ndarray):
+        return loaded
+    with loaded:
+        arrays = {name: loaded[name] for name in loaded.files}
+    # Labels and names of classes, which may lie beside the samples, have one axis.
+    likely = {name: array for name, array in arrays.items() if array.ndim > 1} or arrays
+    if len(likely) != 1:
+        received = shortened([repr(name) for name in likely]) or "none"
+        raise refusal("one array of samples in the file", received, "Save what is to be predicted by itself.")
+    return next(iter(likely.values()))

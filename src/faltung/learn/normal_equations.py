@@ -1,0 +1,206 @@
+"""What must be known of the data to find the filter? The sums of the normal equations, in one pass over tiles.
+
+With the window w[n] that the output at position n sees, all channels in one vector, the risk of the taps k is a
+quadratic function,
+
+    sum over n of |y[n] - k w[n]|^2  =  energy - 2 <k, moment> + <k gram, k>,
+    gram = sum w[n] w[n]^T,    moment = sum y[n] w[n]^T,    energy = sum |y[n]|^2.
+
+Where every output of a tile counts the same, sums over lags give them (`lag_sums`) at a cost that hardly depends on
+the number of taps. Outputs that do not count are taken away from those again, or, if they are most of a tile, the
+others are summed up window by window, as it is done everywhere with weights.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faltung.learn.blocks import Region
+from faltung.learn.lag_sums import gram_of, lag_sums
+from faltung.learn.sections import Block, Section
+from faltung.threads import share
+
+__all__ = ["NormalEquations", "normal_equations"]
+
+#: Numbers in a matrix of windows.
+_ROWS = 1 << 20
+
+Matrix = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class NormalEquations:
+    """The sums, over all outputs that count.
+
+    Parameters
+    ----------
+    gram : ndarray, shape (taps, taps)
+        Of the windows; taps of all channels in, the last axis fastest.
+    moment : ndarray, shape (channels out, taps)
+        Of targets and windows.
+    energy : float
+        Of the targets, all channels together.
+    weight : float
+        Sum of the weights, which is the number of outputs if there are none.
+    positions, missing : int
+        How many outputs count, and how many do not because something there is not finite.
+    """
+
+    gram: Matrix
+    moment: Matrix
+    energy: float
+    weight: float
+    positions: int
+    missing: int
+
+    def risk(self, taps: Matrix) -> float:
+        """Return the mean squared error of taps (channels out, taps), over outputs and channels.
+
+        It comes out as a difference, and is exact to about 1e-14 of the mean square of the targets.
+        """
+        error = self.energy - float(np.vdot(taps, 2 * self.moment - taps @ self.gram))
+        return max(error, 0.0) / (self.weight * len(self.moment))
+
+
+@dataclass(frozen=True)
+class _TileSums:
+    """What a tile adds: sums over lags, if they are used, and which of its outputs are added or taken away."""
+
+    begin: Matrix | None
+    moment: Matrix | None
+    energy: float
+    missing: int
+    rows: NDArray[np.bool_] | None
+    sign: int
+
+
+def normal_equations(work: Iterable[tuple[Section, Sequence[Region]]], workers: int) -> NormalEquations:
+    """Sum over tiles; the result is the same, bit for bit, whatever the number of workers.
+
+    Parameters
+    ----------
+    work : iterable of (Section, list of Region)
+        The tiles of each section.
+    workers : int
+        Number of threads.
+    """
+    sums: _Sums | None = None
+    for section, tiles in work:
+        if sums is None:
+            sums = _Sums(len(section.source), len(section.target), section.window.size)
+        sums.add(section, tiles, workers)
+    assert sums is not None, "there is always a section"
+    return sums.equations()
+
+
+class _Sums:
+    """Sums in the making, in the order of tiles."""
+
+    def __init__(self, channels: int, answers: int, size: Sequence[int]) -> None:
+        self.size = tuple(size)
+        taps = channels * math.prod(size)
+        self.begin = np.zeros((channels, channels, *(2 * side - 1 for side in size)))
+        self.steps = [np.zeros((taps // side * (side - 1),) * 2) for side in size]
+        self.gram = np.zeros((taps, taps))
+        self.moment = np.zeros((answers, taps))
+        self.energy = self.weight = 0.0
+        self.positions = self.missing = 0
+
+    def add(self, section: Section, tiles: Sequence[Region], workers: int) -> None:
+        """Add the tiles of a section."""
+        found: list[_TileSums] = [None] * len(tiles)  # type: ignore[list-item]
+
+        def examine(number: int) -> None:
+            found[number] = _tile_sums(section.block(tiles[number]), self.size)
+
+        share(examine, range(len(tiles)), workers)
+        for tile, sums in zip(tiles, found, strict=True):
+            self.missing += sums.missing
+            if sums.begin is not None and sums.moment is not None:
+                outputs = math.prod(stop - start for start, stop in tile)
+                self.begin += sums.begin
+                self.moment += sums.moment
+                self.energy += sums.energy
+                self.positions += outputs
+                self.weight += outputs
+            if sums.rows is not None:
+                self._add_rows(section.block(tile), sums.rows, sums.sign)
+        summed = [tile for tile, sums in zip(tiles, found, strict=True) if sums.begin is not None]
+        for (axis, line), sign in _lines(summed).items():
+            if self.size[axis] > 1:
+                self._add_line(section.inputs(line), axis, sign)
+
+    def equations(self) -> NormalEquations:
+        """Put the sums together."""
+        gram = self.gram + gram_of(self.begin, self.steps).reshape(self.gram.shape)
+        gram = (gram + gram.T) / 2
+        return NormalEquations(gram, self.moment, self.energy, self.weight, self.positions, self.missing)
+
+    def _add_rows(self, block: Block, rows: NDArray[np.bool_], sign: int) -> None:
+        """Add or take away outputs, window by window."""
+        for place, windows in _windows(block.source, self.size, rows):
+            targets = block.target[(slice(None), *place)]
+            weight = float(len(windows))
+            if block.weights is not None:
+                weights = block.weights[place]
+                weight = float(weights.sum())
+                root = np.sqrt(weights)
+                windows *= root[:, np.newaxis]
+                targets = targets * root
+            self.gram += sign * (windows.T @ windows)
+            self.moment += sign * (targets @ windows)
+            self.energy += sign * float(np.vdot(targets, targets))
+            self.weight += sign * weight
+            self.positions += sign * len(windows)
+
+    def _add_line(self, source: Matrix, axis: int, sign: int) -> None:
+        """Add the windows of a line of outputs, without their last tap across it."""
+        size = [side - (place == axis) for place, side in enumerate(self.size)]
+        source = np.delete(source, -1, 1 + axis)
+        outputs = [length - side + 1 for length, side in zip(source.shape[1:], size, strict=True)]
+        for _, windows in _windows(source, size, np.ones(outputs, bool)):
+            self.steps[axis] += sign * (windows.T @ windows)
+
+
+def _tile_sums(block: Block, size: Sequence[int]) -> _TileSums:
+    every = np.ones(block.target.shape[1:], bool) if block.kept is None else block.kept
+    kept = int(np.count_nonzero(every))
+    if block.weights is not None or 2 * kept < every.size:
+        return _TileSums(None, None, 0.0, block.missing, every if kept else None, 1)
+    begin, moment = lag_sums(block.source, block.target, size)
+    energy = float(np.vdot(block.target, block.target))
+    lost = None if block.kept is None else ~block.kept
+    return _TileSums(begin, moment.reshape(len(moment), -1), energy, block.missing, lost, -1)
+
+
+def _lines(tiles: Iterable[Region]) -> dict[tuple[int, Region], int]:
+    """Return the lines behind the ends of tiles, counted 1, and the first ones, counted -1: within a row of tiles
+    they are the same, and cancel.
+    """
+    count: Counter[tuple[int, Region]] = Counter()
+    for tile in tiles:
+        for axis, (start, stop) in enumerate(tile):
+            for at, sign in ((stop, 1), (start, -1)):
+                count[axis, (*tile[:axis], (at, at + 1), *tile[axis + 1 :])] += sign
+    return {line: sign for line, sign in count.items() if sign}
+
+
+def _windows(
+    source: Matrix, size: Sequence[int], outputs: NDArray[np.bool_]
+) -> Iterator[tuple[tuple[NDArray[np.intp], ...], Matrix]]:
+    """Yield the places of some outputs, and their windows as the rows of a matrix, a bounded number at a time."""
+    ndim = len(size)
+    windows = np.lib.stride_tricks.sliding_window_view(source, size, tuple(range(1, 1 + ndim)))
+    windows = np.moveaxis(windows, 0, ndim)
+    taps = math.prod(windows.shape[ndim:])
+    places = np.nonzero(outputs)
+    most = max(_ROWS // taps, 1)
+    for start in range(0, len(places[0]), most):
+        place = tuple(along[start : start + most] for along in places)
+        yield place, windows[place].reshape(-1, taps)

@@ -1,0 +1,115 @@
+"""How is a network trained? Everything that decides it, apart from network, data and seed."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+from faltung.errors import ArgumentError
+
+__all__ = ["Recipe"]
+
+_WARM_UP = 0.2  # fraction of training during which the learning rate rises
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """How the empirical risk is made small, step by step.
+
+    Parameters
+    ----------
+    epochs : int
+        Passes over the training samples.
+    batch_size : int
+        Samples a step.
+    learning_rate : float
+        The largest step; it rises to it during the first fifth of training and falls to zero along a half cosine.
+    momentum : float
+        Nesterov momentum.
+    weight_decay : float
+        Factor of the squared norm of the weights that is added to the risk; biases and batch norms are exempt.
+    optimiser : {"sgd", "adam"}
+        Stochastic gradient descent with momentum, or AdamW.
+    averaging : float
+        The weights that are kept are a mean over about this fraction of all steps, in which later ones weigh more.
+    patience : int, optional
+        Epochs without a smaller validation risk after which training ends, and the weights of the smallest are kept.
+        Without it the validation samples choose nothing.
+
+    Raises
+    ------
+    ArgumentError
+        If a value is out of its range.
+
+    Examples
+    --------
+    >>> Recipe(epochs=2).batch_size
+    128
+    >>> Recipe(epochs=0)
+    Traceback (most recent call last):
+    faltung.errors.ArgumentError: epochs: expected at least 1, got 0.
+    """
+
+    epochs: int = 30
+    batch_size: int = 128
+    learning_rate: float = 0.3
+    momentum: float = 0.9
+    weight_decay: float = 2e-4
+    optimiser: str = "sgd"
+    averaging: float = 0.02
+    patience: int | None = None
+
+    def __post_init__(self) -> None:
+        for name, value, least in (
+            ("epochs", self.epochs, 1),
+            ("batch_size", self.batch_size, 2),  # batch norm needs two samples
+            ("weight_decay", self.weight_decay, 0),
+            ("patience", 1 if self.patience is None else self.patience, 1),
+        ):
+            if not value >= least:
+                raise ArgumentError(name, f"at least {least}", str(value))
+        if not 0 < self.learning_rate < math.inf:
+            raise ArgumentError("learning_rate", "a positive number", str(self.learning_rate))
+        for name, share in (("momentum", self.momentum), ("averaging", self.averaging)):
+            if not 0 <= share < 1:
+                raise ArgumentError(name, "a number from 0 to below 1", str(share))
+        if self.optimiser not in ("sgd", "adam"):
+            raise ArgumentError("optimiser", "'sgd' or 'adam'", repr(self.optimiser))
+
+    def optimiser_of(self, network: nn.Module) -> torch.optim.Optimizer:
+        """Return the optimiser of a network's parameters."""
+        # Decay pulls weights towards zero; doing so to shifts and scales of batch norms would change what they mean.
+        parameters = list(network.parameters())
+        groups = [
+            {"params": [p for p in parameters if p.ndim > 1], "weight_decay": self.weight_decay},
+            {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+        ]
+        if self.optimiser == "adam":
+            return torch.optim.AdamW(groups, lr=self.learning_rate, betas=(self.momentum, 0.99))
+        nesterov = self.momentum > 0
+        return torch.optim.SGD(groups, lr=self.learning_rate, momentum=self.momentum, nesterov=nesterov)
+
+    def rate(self, progress: float) -> float:
+        """Return the learning rate after a fraction of training: up a straight line, down a cosine.
+
+        Examples
+        --------
+        >>> Recipe(learning_rate=0.5).rate(0.1)
+        0.25
+        """
+        if progress < _WARM_UP:
+            return self.learning_rate * progress / _WARM_UP
+        return self.learning_rate * (0.5 + 0.5 * math.cos(math.pi * (progress - _WARM_UP) / (1 - _WARM_UP)))
+
+    def average_decay(self, steps: int) -> float:
+        """Return by how much the mean of the weights shrinks before a step adds its own.
+
+        Examples
+        --------
+        >>> Recipe(averaging=0.02).average_decay(steps=1000)
+        0.95
+        """
+        return 1 - 1 / max(1.0, self.averaging * steps)

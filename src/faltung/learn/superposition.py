@@ -1,0 +1,72 @@
+"""How far is each layer from a linear map? Superposition tells.
+
+A linear map, up to a constant, answers the average of two samples with the average of its answers,
+
+    h((x + y) / 2) = (h(x) + h(y)) / 2,
+
+and nothing else does so for all samples. The first convolution of a network is such a map; every layer behind a
+non-linearity departs from it.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import nn
+
+from faltung.learn.layers import answers
+
+__all__ = ["superposition"]
+
+_PLACES = 16
+
+
+def superposition(network: nn.Module, samples: torch.Tensor) -> list[float]:
+    """Return of each convolutional and linear layer how much of its answers superposition explains.
+
+    The coefficient of determination, over pairs of samples x, y and the layer's answers at up to 16 places of each axis: one less the squared
+    differences between h((x + y) / 2) and (h(x) + h(y)) / 2, in units of the variance of h((x + y) / 2). It is 1 for a
+    linear map and 0 where the differences are as large as the answers vary, or larger.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        Is run in evaluation mode.
+    samples : tensor, shape (samples, channels, *spatial)
+        The first half of them is paired with the second.
+
+    Returns
+    -------
+    list of float
+        One for each layer, in the order in which they run.
+
+    Examples
+    --------
+    >>> network = nn.Sequential(nn.Conv1d(1, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(32, 5))
+    >>> first, last = superposition(network, torch.randn(20, 1, 6, generator=torch.Generator().manual_seed(0)))
+    >>> round(first, 6), last < 1
+    (1.0, True)
+    """
+    half = len(samples) // 2
+    ones, others = samples[:half], samples[half : 2 * half]
+    (_, of_ones), (_, of_others), (_, of_averages) = (
+        answers(network, each, _some_places) for each in (ones, others, (ones + others) / 2)
+    )
+    return [
+        _explained(average, (one + other) / 2)
+        for one, other, average in zip(of_ones, of_others, of_averages, strict=True)
+    ]
+
+
+def _some_places(answer: torch.Tensor) -> torch.Tensor:
+    """Return the answers at no more than 16 evenly spaced places of each axis, as one row for each sample."""
+    steps = (slice(None, None, -(-size // _PLACES)) for size in answer.shape[2:])
+    return answer[(..., *steps)].flatten(1)
+
+
+def _explained(values: torch.Tensor, predictions: torch.Tensor) -> float:
+    values, predictions = values.double(), predictions.double()
+    variation = (values - values.mean(0)).square().sum().item()
+    departure = (values - predictions).square().sum().item()
+    if variation == 0:
+        return float(departure == 0)
+    return max(0.0, 1 - departure / variation)

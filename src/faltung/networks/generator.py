@@ -1,0 +1,326 @@
+"""Which way from noise to a sample? Velocity fields: a small convolutional network, and a fully connected one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+from torch.nn.functional import group_norm, interpolate, layer_norm, pad, silu
+
+from faltung.errors import ArgumentError
+from faltung.networks.standardise import Standardise
+
+__all__ = ["ConvGenerator", "DenseGenerator", "VelocityField"]
+
+_CONVOLUTIONS = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
+_GROUPS = 8  # of channels that are normalised together
+_FREQUENCIES = 32
+_MOMENT = 128  # numbers that describe time and class
+
+
+class VelocityField(nn.Module):
+    """A network v(x, t, class): how a point x moves at time t on its way from noise, t = 0, to a sample, t = 1.
+
+    Points and velocities are on a scale on which the training samples have mean 0 and deviation 1, and noise too.
+
+    Parameters
+    ----------
+    sample_shape : sequence of int
+        Shape of one sample: (channels, *spatial).
+    classes : int
+        Number of classes.
+    mean, deviation : float
+        Of the training samples.
+
+    Raises
+    ------
+    ArgumentError
+        If a number is below one.
+
+    Examples
+    --------
+    >>> field = VelocityField((1, 8, 8), classes=2, mean=0.25, deviation=0.5)
+    >>> field.standardise(torch.tensor([0.25, 0.75])), field.restore(torch.tensor([0.0, 1.0]))
+    (tensor([0., 1.]), tensor([0.2500, 0.7500]))
+    """
+
+    def __init__(self, sample_shape: Sequence[int], classes: int, mean: float, deviation: float) -> None:
+        super().__init__()
+        if min(*sample_shape, classes) < 1:
+            received = f"sample_shape={tuple(sample_shape)}, classes={classes}"
+            raise ArgumentError("sample_shape", "no number below one", received)
+        self.sample_shape = tuple(sample_shape)
+        self.classes = classes
+        self.standardise = Standardise(mean, deviation)
+        self.moment = _Moment(classes)
+
+    def restore(self, points: torch.Tensor) -> torch.Tensor:
+        """Return points on the scale of samples."""
+        return points * self.standardise.deviation + self.standardise.mean
+
+
+class ConvGenerator(VelocityField):
+    """A convolutional network that looks at coarse and fine structure, and at the place of each in the other.
+
+    It reads patches of samples, halves every axis from level to level, and goes back up, adding what each level had
+    found on the way down. Each level has residual blocks of two banks; between the two, time and class scale and
+    shift every channel.
+
+    Parameters
+    ----------
+    sample_shape : sequence of int
+        Shape of one sample, (channels, *spatial) with one to three spatial axes.
+    classes : int
+        Number of classes.
+    channels : sequence of int
+        Channels of each level, multiples of 8.
+    blocks : sequence of int
+        Residual blocks of each level, on the way down and again on the way up; of the last level once.
+    patch : int
+        Side of the patches that become the positions of the first level.
+    mean, deviation : float
+        Of the training samples.
+
+    Raises
+    ------
+    ArgumentError
+        If a number is below one, channels are no multiple of 8, or there is not one number of blocks for each level.
+
+    References
+    ----------
+    O. Ronneberger, P. Fischer, T. Brox, "U-Net: Convolutional Networks for Biomedical Image Segmentation",
+    arXiv:1505.04597, 2015. E. Perez, F. Strub, H. de Vries, V. Dumoulin, A. Courville, "FiLM: Visual Reasoning with a
+    General Conditioning Layer", arXiv:1709.07871, 2017. Y. Wu, K. He, "Group Normalization", arXiv:1803.08494, 2018.
+
+    Examples
+    --------
+    >>> network = ConvGenerator(sample_shape=(3, 15, 20), classes=10, channels=(16, 32), blocks=(1, 1))
+    >>> network(torch.zeros(5, 3, 15, 20), torch.zeros(5), torch.zeros(5, dtype=torch.long)).shape
+    torch.Size([5, 3, 15, 20])
+    """
+
+    def __init__(
+        self,
+        *,
+        sample_shape: Sequence[int],
+        classes: int,
+        channels: Sequence[int] = (48, 96),
+        blocks: Sequence[int] = (1, 2),
+        patch: int = 2,
+        mean: float = 0.0,
+        deviation: float = 1.0,
+    ) -> None:
+        super().__init__(sample_shape, classes, mean, deviation)
+        ndim = len(sample_shape) - 1
+        if ndim not in _CONVOLUTIONS:
+            expected = "(channels, *spatial) with one to three spatial axes"
+            raise ArgumentError("sample_shape", expected, str(tuple(sample_shape)))
+        if not channels or any(number < 1 or number % _GROUPS for number in channels):
+            raise ArgumentError("channels", f"at least one level, all multiples of {_GROUPS}", str(tuple(channels)))
+        if len(blocks) != len(channels) or min(*blocks, patch) < 1:
+            expected = f"one number from 1 for each of the {len(channels)} levels, and patches from 1"
+            raise ArgumentError("blocks", expected, f"blocks={tuple(blocks)}, patch={patch}")
+        self.arguments = {
+            "sample_shape": list(sample_shape),
+            "classes": classes,
+            "channels": list(channels),
+            "blocks": list(blocks),
+            "patch": patch,
+            "mean": mean,
+            "deviation": deviation,
+        }
+        self.patch = patch
+        of_a_patch = sample_shape[0] * patch**ndim
+        self.enter = _convolution(of_a_patch, channels[0], ndim)
+        self.level = _Level(channels, blocks, ndim)
+        self.leave = _convolution(channels[0], of_a_patch, ndim)
+        # At first the velocity is zero and each block the identity: nothing random has to be unlearned.
+        nn.init.zeros_(self.leave.weight)
+        if ndim == 2:
+            self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in the stubs
+
+    def forward(self, points: torch.Tensor, times: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Map points (samples, channels, *spatial), times (samples,) and labels (samples,) to velocities."""
+        lengths = points.shape[2:]
+        over = [-length % self.patch for length in lengths]
+        whole = pad(points, [side for each in reversed(over) for side in (0, each)])
+        found = self.level(self.enter(_patches(whole, self.patch)), self.moment(times, labels))
+        velocities = _joined(self.leave(silu(group_norm(found, _GROUPS))), self.patch)
+        return velocities[(..., *(slice(length) for length in lengths))]
+
+
+class DenseGenerator(VelocityField):
+    """Residual blocks of full linear maps: every output is a weighted sum of every input.
+
+    Parameters
+    ----------
+    sample_shape : sequence of int
+        Shape of one sample, (channels, *spatial).
+    classes : int
+        Number of classes.
+    width : int
+        Outputs of each hidden layer.
+    blocks : int
+        Residual blocks.
+    mean, deviation : float
+        Of the training samples.
+
+    Raises
+    ------
+    ArgumentError
+        If a number is below one.
+
+    Examples
+    --------
+    >>> network = DenseGenerator(sample_shape=(1, 28, 28), classes=10, width=64)
+    >>> network(torch.zeros(5, 1, 28, 28), torch.zeros(5), torch.zeros(5, dtype=torch.long)).shape
+    torch.Size([5, 1, 28, 28])
+    """
+
+    def __init__(
+        self,
+        *,
+        sample_shape: Sequence[int],
+        classes: int,
+        width: int = 256,
+        blocks: int = 3,
+        mean: float = 0.0,
+        deviation: float = 1.0,
+    ) -> None:
+        super().__init__(sample_shape, classes, mean, deviation)
+        if min(width, blocks) < 1:
+            raise ArgumentError("width", "no number below one", f"width={width}, blocks={blocks}")
+        self.arguments = {
+            "sample_shape": list(sample_shape),
+            "classes": classes,
+            "width": width,
+            "blocks": blocks,
+            "mean": mean,
+            "deviation": deviation,
+        }
+        inputs = math.prod(sample_shape)
+        self.enter = nn.Linear(inputs, width)
+        self.blocks = nn.ModuleList(
+            _Block(nn.Linear(width, width), nn.Linear(width, width), width) for _ in range(blocks)
+        )
+        self.leave = nn.Linear(width, inputs)
+        nn.init.zeros_(self.leave.weight)
+
+    def forward(self, points: torch.Tensor, times: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        """Map points (samples, channels, *spatial), times (samples,) and labels (samples,) to velocities."""
+        moment = self.moment(times, labels)
+        found = self.enter(points.flatten(1))
+        for block in self.blocks:
+            found = block(found, moment)
+        velocities: torch.Tensor = self.leave(silu(_normalised(found)))
+        return velocities.reshape(points.shape)
+
+    @classmethod
+    def width_for(cls, parameters: int, sample_shape: Sequence[int], classes: int) -> int:
+        """Return the width of hidden layers with which a network has at most so many parameters.
+
+        Examples
+        --------
+        >>> DenseGenerator.width_for(543_000, (1, 28, 28), 10)
+        128
+        """
+        widths = range(_GROUPS, parameters // (2 * math.prod(sample_shape)) + 2 * _GROUPS, _GROUPS)
+
+        def size(width: int) -> int:
+            network = cls(sample_shape=sample_shape, classes=classes, width=width)
+            return sum(parameter.numel() for parameter in network.parameters())
+
+        return widths[max(0, bisect_right(widths, parameters, key=size) - 1)]
+
+
+class _Moment(nn.Module):
+    """What time it is and which class is wanted, in numbers that every block reads."""
+
+    def __init__(self, classes: int) -> None:
+        super().__init__()
+        self.time = nn.Sequential(nn.Linear(2 * _FREQUENCIES, _MOMENT), nn.SiLU(), nn.Linear(_MOMENT, _MOMENT))
+        self.label = nn.Linear(classes, _MOMENT, bias=False)
+        frequencies = torch.logspace(0, 3, _FREQUENCIES)
+        self.register_buffer("frequencies", frequencies, persistent=False)
+        self.register_buffer("identity", torch.eye(classes), persistent=False)
+
+    def forward(self, times: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        angles = times[:, None] * self.frequencies
+        waves = torch.cat([angles.sin(), angles.cos()], dim=1)
+        return silu(self.time(waves) + self.label(self.identity[labels]))
+
+
+class _Block(nn.Module):
+    """Two linear maps; between them every channel is normalised, and scaled and shifted by time and class."""
+
+    def __init__(self, first: nn.Module, second: nn.Module, channels: int) -> None:
+        super().__init__()
+        self.first = first
+        self.second = second
+        self.modulate = nn.Linear(_MOMENT, 2 * channels)
+        for layer in (self.second, self.modulate):
+            nn.init.zeros_(layer.weight)
+            nn.init.zeros_(layer.bias)
+
+    def forward(self, points: torch.Tensor, moment: torch.Tensor) -> torch.Tensor:
+        by_channel = self.modulate(moment).reshape(len(points), -1, *[1] * (points.ndim - 2))
+        scale, shift = by_channel.chunk(2, dim=1)
+        found = group_norm(self.first(points), _GROUPS)
+        added: torch.Tensor = self.second(silu(torch.addcmul(shift, found, 1 + scale)))
+        return points + added
+
+
+class _Level(nn.Module):
+    """Blocks at one resolution, before and after all that is done at coarser ones."""
+
+    def __init__(self, channels: Sequence[int], blocks: Sequence[int], ndim: int) -> None:
+        super().__init__()
+        here, *coarser = channels
+        self.before = _blocks(blocks[0], here, ndim)
+        self.coarser = None
+        if coarser:
+            self.halve = _convolution(here, coarser[0], ndim, stride=2)
+            self.coarser = _Level(coarser, blocks[1:], ndim)
+            self.double = _CONVOLUTIONS[ndim](coarser[0], here, kernel_size=1)
+            self.after = _blocks(blocks[0], here, ndim)
+
+    def forward(self, points: torch.Tensor, moment: torch.Tensor) -> torch.Tensor:
+        for block in self.before:
+            points = block(points, moment)
+        if self.coarser is None:
+            return points
+        found = self.double(self.coarser(self.halve(points), moment))
+        # An odd length was halved upwards; every position finds the one that it was part of.
+        points = points + interpolate(found, size=points.shape[2:])
+        for block in self.after:
+            points = block(points, moment)
+        return points
+
+
+def _blocks(count: int, channels: int, ndim: int) -> nn.ModuleList:
+    pairs = ([_convolution(channels, channels, ndim) for _ in range(2)] for _ in range(count))
+    return nn.ModuleList(_Block(*pair, channels) for pair in pairs)
+
+
+def _convolution(before: int, after: int, ndim: int, stride: int = 1) -> nn.Module:
+    return _CONVOLUTIONS[ndim](before, after, kernel_size=3, stride=stride, padding=1)
+
+
+def _patches(samples: torch.Tensor, side: int) -> torch.Tensor:
+    """Make the places of every patch channels: (samples, channels side^n, *lengths / side)."""
+    count, channels, *lengths = samples.shape
+    ndim = len(lengths)
+    split = samples.reshape(count, channels, *(size for length in lengths for size in (length // side, side)))
+    places, within = range(2, 2 + 2 * ndim, 2), range(3, 3 + 2 * ndim, 2)
+    return split.permute(0, 1, *within, *places).reshape(count, -1, *(length // side for length in lengths))
+
+
+def _joined(patches: torch.Tensor, side: int) -> torch.Tensor:
+    """Undo `_patches`."""
+    count, _, *lengths = patches.shape
+    ndim = len(lengths)
+    split = patches.reshape(count, -1, *[side] * ndim, *lengths)
+    order = [axis for pair in zip(range(2 + ndim, 2 + 2 * ndim), range(2, 2 + ndim), strict=True) for axis in pair]
+    return split.permute(0, 1, *order).reshape(count, -1, *(length * side for length in lengths))
