@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import csv
+import itertools
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -21,6 +23,7 @@ from faltung.learn.embedded import load_embedded
 from faltung.networks import load
 
 EPOCHS = 2
+NAMES = ("convolutional", "dense-same-size", "dense-large")
 
 
 def _call(*arguments: object) -> int:
@@ -40,7 +43,7 @@ def _python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
 @pytest.fixture(scope="module")
 def run(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("runs") / "first"
-    assert _call("learn", "--epochs", EPOCHS, "--out", folder) == 0
+    assert _call("learn", "--epochs", EPOCHS, "--no-curve", "--threads", 1, "--out", folder) == 0
     return folder
 
 
@@ -51,14 +54,18 @@ def metrics(run) -> dict:
 
 def test_run_folder_is_complete(run):
     assert sorted(path.name for path in run.iterdir()) == [
-        "dense.json",
-        "dense.safetensors",
+        "dense-large.json",
+        "dense-large.safetensors",
+        "dense-same-size.json",
+        "dense-same-size.safetensors",
         "filters.png",
         "history.csv",
         "metrics.json",
         "model.json",
         "model.safetensors",
         "report.html",
+        "run.json",
+        "split.json",
     ]
 
 
@@ -69,7 +76,7 @@ def _probabilities(network: torch.nn.Module, images: np.ndarray) -> np.ndarray:
     return scores / scores.sum(1, keepdims=True)
 
 
-@pytest.mark.parametrize(("stem", "name"), [("model", "convolutional"), ("dense", "dense")])
+@pytest.mark.parametrize(("stem", "name"), [("model", "convolutional"), ("dense-large", "dense-large")])
 def test_metrics_agree_with_the_saved_network(run, metrics, stem, name):
     """Everything is computed again with NumPy from the network that the run saved."""
     network, measured = load(run, stem), metrics["networks"][name]
@@ -97,11 +104,11 @@ def test_metrics_agree_with_the_saved_network(run, metrics, stem, name):
         assert measured["shifted_accuracy"][str(pixels)] == pytest.approx(np.mean(right), abs=1 / 4000)
 
 
-def test_history_has_every_epoch_of_both(run, metrics):
+def test_history_has_every_epoch_of_all(run, metrics):
     with (run / "history.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [(row["network"], row["epoch"]) for row in rows] == [
-        (name, str(epoch)) for name in ("convolutional", "dense") for epoch in range(1, EPOCHS + 1)
+        (name, str(epoch)) for name in NAMES for epoch in range(1, EPOCHS + 1)
     ]
     for name, measured in metrics["networks"].items():
         own = [row for row in rows if row["network"] == name]
@@ -111,10 +118,10 @@ def test_history_has_every_epoch_of_both(run, metrics):
 
 
 def test_metrics_say_how_to_make_them_again(metrics):
-    assert (metrics["seed"], metrics["threads"], metrics["recipe"]["epochs"]) == (0, 1, EPOCHS)
+    assert (metrics["seed"], metrics["machine"]["threads"], metrics["recipe"]["epochs"]) == (0, 1, EPOCHS)
     assert metrics["versions"]["faltung"] == __version__
     assert metrics["versions"]["torch"] == torch.__version__
-    assert [metrics["data"][f"{part}_images"] for part in ("training", "validation", "test")] == [
+    assert [metrics["data"][f"{part}_samples"] for part in ("training", "validation", "test")] == [
         4750,
         250,
         1000,
@@ -122,9 +129,9 @@ def test_metrics_say_how_to_make_them_again(metrics):
 
 
 def test_filters_are_drawn(run):
-    kernels = load(run).stages[0][0].weight.detach().numpy()[:, 0]
+    kernels = load(run).stages[0].change[0].weight.detach().numpy()[:, 0]
     picture = np.asarray(Image.open(run / "filters.png"))
-    assert picture.shape == (3 * 84 + 2 * 12, 8 * 84 + 7 * 12, 4)
+    assert picture.shape == (2 * 84 + 12, 8 * 84 + 7 * 12, 4)
     for index, kernel in enumerate(kernels):
         top, left = (96 * place for place in divmod(index, 8))
         red, _, blue, _ = picture[top + 14 : top + 84 : 28, left + 14 : left + 84 : 28].transpose(2, 0, 1).astype(int)
@@ -134,8 +141,8 @@ def test_filters_are_drawn(run):
 
 def test_second_run_gives_the_same_numbers(run, metrics, tmp_path, capfd):
     again = tmp_path / "again"
-    assert _call("learn", "--epochs", EPOCHS, "--out", again, "--seed", 0) == 0
-    for name in ("model.safetensors", "dense.safetensors", "model.json", "filters.png"):
+    assert _call("learn", "--epochs", EPOCHS, "--no-curve", "--threads", 1, "--out", again, "--seed", 0) == 0
+    for name in ("model.safetensors", "dense-large.safetensors", "model.json", "filters.png"):
         assert (again / name).read_bytes() == (run / name).read_bytes()
     repeated = json.loads((again / "metrics.json").read_text(encoding="utf-8"))
     for each in (metrics, repeated):
@@ -147,18 +154,18 @@ def test_second_run_gives_the_same_numbers(run, metrics, tmp_path, capfd):
     out, err = capfd.readouterr()
     network = repeated["networks"]["convolutional"]
     [row] = [line for line in out.splitlines() if line.startswith("convolutional")]
-    assert row.split()[1:3] == ["32,802", "2,992,384"]
+    assert row.split()[1:3] == ["84,154", "10,951,392"]
     shares = [network["test_accuracy"], *network["shifted_accuracy"].values()]
     assert row.split()[5::2] == [f"{100 * share:.1f}" for share in shares]
     assert max(map(len, out.splitlines()[:5])) <= 80
     assert f"Run folder: {again}" in out
     assert "report.html" in out
-    assert f"dense: epoch {EPOCHS} of {EPOCHS}, risk" in err  # no bar where nobody looks, but a sign of life
+    assert f"dense-large: epoch {EPOCHS} of {EPOCHS}, risk" in err  # no bar where nobody looks, but a sign of life
 
 
 def test_other_seed_gives_other_numbers(run, metrics, tmp_path):
     other = tmp_path / "other"
-    assert _call("learn", "--epochs", 1, "--out", other, "--seed", 1) == 0
+    assert _call("learn", "--epochs", 1, "--no-curve", "--out", other, "--seed", 1) == 0
     assert (other / "model.safetensors").read_bytes() != (run / "model.safetensors").read_bytes()
 
 
@@ -208,7 +215,7 @@ def test_version_and_help(capsys):
     assert _call("--version") == 0
     assert capsys.readouterr().out == f"faltung {__version__}\n"
     assert _call("learn", "--help") == 0
-    assert "faltung learn --epochs 5 --out runs/quick" in capsys.readouterr().out
+    assert "faltung learn photos/ --size 64 --out runs/photos" in capsys.readouterr().out
     _call()
     out, err = capsys.readouterr()
     assert "Usage:" in out + err
@@ -263,8 +270,173 @@ def test_interrupt_ends_cleanly(tmp_path):
     finally:
         process.kill()
     assert process.returncode == 130
-    assert err.strip().endswith(f"Stopped. What was finished is in {folder}.")
+    text = f"Stopped. What was finished is in {folder}. Go on with: faltung learn --resume {folder}"
+    assert err.strip().endswith(text)
     assert "Traceback" not in out + err
-    assert [path.name for path in folder.iterdir()] == ["history.csv"]
+    files = ["convolutional.checkpoint.safetensors", "history.csv", "run.json", "split.json"]
+    assert sorted(path.name for path in folder.iterdir()) == files
     with (folder / "history.csv").open(newline="") as file:
         assert [row["epoch"] for row in csv.DictReader(file)] in (["1"], ["1", "2"])
+
+
+def _stripes(path: Path, samples: int = 120) -> Path:
+    """A data set that is learned in a moment: rows, columns and dots of 8 x 8 pixels."""
+    generator = np.random.default_rng(0)
+    images = generator.integers(0, 60, (samples, 8, 8), dtype=np.uint8)
+    labels = np.arange(samples) % 3
+    for image, label, place in zip(images, labels, generator.integers(1, 7, samples), strict=True):
+        image[[place, slice(None), place][label], [slice(None), place, place][label]] += 180
+    np.savez(path, images=images, labels=np.array(["row", "column", "dot"])[labels])
+    return path
+
+
+def _facts(folder: Path) -> dict:
+    """Metrics without what differs between two runs that did the same."""
+    facts = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    del facts["finished"]
+    for network in facts["networks"].values():
+        del network["training_seconds"]
+    return facts
+
+
+SMALL = ["--epochs", 4, "--threads", 1, "--batch-size", 16]
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("small")
+    assert _call("learn", _stripes(folder / "stripes.npz"), *SMALL, "--out", folder / "run") == 0
+    return folder
+
+
+def test_own_data_are_learned_and_the_split_is_recorded(small):
+    facts = _facts(small / "run")
+    assert facts["data"]["name"] == "stripes"
+    split = json.loads((small / "run" / "split.json").read_text())
+    parts = [split[part] for part in ("training", "validation", "test")]
+    assert sorted(itertools.chain(*parts)) == list(range(120))
+    assert [len(part) for part in parts] == [
+        facts["data"][f"{part}_samples"] for part in ("training", "validation", "test")
+    ]
+    sizes = {name: sorted(map(int, points)) for name, points in facts["accuracy_by_training_samples"].items()}
+    assert set(sizes) == set(NAMES)
+    assert all(len(points) == 3 and points[-1] == len(parts[0]) for points in sizes.values())
+    assert not list((small / "run").glob("*.checkpoint.*"))
+
+
+def _kill_after(folder: Path, line: str, *arguments: object) -> None:
+    """Start learning and kill the process, without a chance to tidy up, when it has said `line`."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "faltung", "learn", *map(str, arguments)],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    try:
+        for said in process.stderr:
+            if said.startswith(line):
+                break
+        else:
+            raise AssertionError(f"never said {line!r}")
+    finally:
+        process.kill()
+        process.wait()
+        process.stderr.close()
+
+
+@pytest.mark.parametrize("line", ["convolutional: epoch 1 of", "dense-large: epoch 4 of", "dense-same-size-"])
+def test_a_killed_run_ends_as_if_nothing_had_happened(small, tmp_path, line):
+    _kill_after(tmp_path, line, small / "stripes.npz", *SMALL, "--out", tmp_path / "run")
+    assert not (tmp_path / "run" / "metrics.json").exists()
+    assert _call("learn", "--resume", tmp_path / "run") == 0
+    assert _facts(tmp_path / "run") == _facts(small / "run")
+    for name in ("model.safetensors", "dense-large.safetensors"):
+        assert (tmp_path / "run" / name).read_bytes() == (small / "run" / name).read_bytes()
+
+
+def test_a_run_does_not_go_on_with_other_data(small, tmp_path, capsys):
+    data = _stripes(tmp_path / "stripes.npz")
+    _kill_after(tmp_path, "convolutional: epoch 1 of", data, *SMALL, "--out", tmp_path / "run")
+    _stripes(data, samples=123)
+    before = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
+    assert _call("learn", "--resume", tmp_path / "run") == 1
+    assert "resume: expected the data set as it was when the run began" in capsys.readouterr().err
+    assert {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()} == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        (["--resume", "nowhere"], "resume: expected a run folder with run.json as faltung wrote it, got 'nowhere'"),
+        (["--resume", "nowhere", "--epochs", "3"], "--resume: expected no other setting, .* got --?epochs"),
+        (["--task", "sing"], "--task: expected classify or generate, got 'sing'"),
+        (["nowhere.npz"], "DATA: expected"),
+        (["--device", "abacus"], "device: expected a device that torch can use here"),
+        (["--precision", "float8"], "precision: expected 'float32' or 'bfloat16'"),
+    ],
+)
+def test_what_cannot_be_done_is_said_and_nothing_is_written(tmp_path, monkeypatch, capsys, arguments, text):
+    monkeypatch.chdir(tmp_path)
+    assert _call("learn", *arguments) == 1
+    assert re.search(text, capsys.readouterr().err.replace("\n", " "))
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_ends_the_run_and_spoils_nothing(small, tmp_path, monkeypatch, capsys):
+    from faltung.learn.runs import RunFolder
+
+    write, written = RunFolder.write_bytes, []
+
+    def fill_up(self, name, content):
+        written.append(name)
+        if len(written) > 6:
+            raise OSError(28, "No space left on device", str(self.path / name))
+        write(self, name, content)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RunFolder, "write_bytes", fill_up)
+        assert _call("learn", small / "stripes.npz", *SMALL, "--out", tmp_path / "run") == 1
+    assert "No space left on device" in capsys.readouterr().err
+    assert _call("learn", "--resume", tmp_path / "run") == 0
+    assert _facts(tmp_path / "run") == _facts(small / "run")
+
+
+def test_series_are_learned_with_the_same_command(tmp_path, capsys):
+    generator = np.random.default_rng(0)
+    labels = np.arange(60) % 2
+    series = generator.normal(5.0, 1.0, (60, 50))
+    for one, label, place in zip(series, labels, generator.integers(5, 40, 60), strict=True):
+        one[place : place + 6] += [[9, 9, 9, 0, 0, 0], [0, 0, 0, 9, 9, 9]][label]
+    np.savez(tmp_path / "series.npz", x=series, y=labels)
+    out = tmp_path / "run"
+    assert _call("learn", tmp_path / "series.npz", "--epochs", 3, "--patience", 2, "--no-curve", "--out", out) == 0
+    network = load(out)
+    assert network.arguments["sample_shape"] == [1, 50]
+    assert network.arguments["mean"] == pytest.approx(series.mean(), abs=0.1)
+    assert "convolutional" in capsys.readouterr().out
+
+
+def test_history_is_written_for_tensorboard(small, tmp_path):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    arguments = [*SMALL, "--no-curve", "--tensorboard", "--out", tmp_path / "run"]
+    assert _call("learn", small / "stripes.npz", *arguments) == 0
+    with (tmp_path / "run" / "history.csv").open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["network"] == "dense-large"]
+    events = EventAccumulator(str(tmp_path / "run" / "events" / "dense-large"))
+    events.Reload()
+    values = [event.value for event in events.Scalars("validation_risk")]
+    assert values == pytest.approx([float(row["validation_risk"]) for row in rows], rel=1e-6)
+
+
+def test_two_processes_learn_together(small, tmp_path):
+    torchrun = ["-W", "ignore", "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    arguments = ["learn", small / "stripes.npz", *SMALL, "--no-curve", "--out", tmp_path / "run"]
+    command = [sys.executable, *torchrun, "-m", "faltung", *arguments]
+    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    facts = _facts(tmp_path / "run")
+    assert facts["machine"]["processes"] == 2
+    assert facts["networks"]["convolutional"]["training_accuracy"] > 0.5
+    assert done.stdout.count("Run folder:") == 1

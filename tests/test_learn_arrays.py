@@ -16,7 +16,7 @@ from faltung.errors import ArgumentError
 from faltung.learn.datasets import PARTS
 from faltung.learn.sources import load
 
-MADE = "made: validation 10 % and test 10 % of each class, seed 0"
+MADE = "made: validation 5 % and test 10 % of each class, seed 0"
 
 
 def _picture(seed: int, shape: tuple[int, ...]) -> np.ndarray:
@@ -356,7 +356,7 @@ def test_idx_files_of_a_folder(tmp_path, suffix, parts):
     assert split.class_names == ("3", "4")
     assert (
         split.source
-        == {1: MADE, 2: "test as given; made: validation 10 % of each class, seed 0", 3: "as given"}[len(parts)]
+        == {1: MADE, 2: "test as given; made: validation 5 % of each class, seed 0", 3: "as given"}[len(parts)]
     )
     for part in PARTS:
         data, places = getattr(split, part), split.parts()[part]

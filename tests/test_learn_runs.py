@@ -6,13 +6,16 @@ import json
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from faltung.errors import ArgumentError
+from faltung.learn.datasets import Dataset
 from faltung.learn.runs import RunFolder
 from faltung.learn.saved import save_network
-from faltung.networks import ConvClassifier, DenseClassifier, load
+from faltung.networks import NETWORKS, ConvClassifier, DenseClassifier, load
+from faltung.networks.load import GENERATORS, load_trained
 
 
 def test_numbered_folders_are_never_used_twice(tmp_path):
@@ -79,36 +82,54 @@ def test_what_is_not_json_is_not_written(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-NETWORK = ConvClassifier(channels=(3, 4), classes=2)
+NETWORK = ConvClassifier(sample_shape=(1, 28, 28), channels=(3, 4), classes=2)
+DENSE = DenseClassifier(sample_shape=(1, 28, 28), widths=(5,), classes=2)
+SERIES = ConvClassifier(sample_shape=(2, 40), channels=(3, 4), classes=2, size=5, mean=0.5, deviation=2.0)
+
+
+def _data(sample_shape=(1, 28, 28), dtype=np.uint8) -> Dataset:
+    return Dataset(np.zeros((2, *sample_shape), dtype), np.array([0, 1]), ("bag", "coat"))
 
 
 @pytest.fixture
 def saved(tmp_path):
-    save_network(RunFolder(tmp_path), "model", NETWORK, ("bag", "coat"))
+    save_network(RunFolder(tmp_path), "model", NETWORK, _data())
     return tmp_path
 
 
-@pytest.mark.parametrize(
-    "network",
-    [NETWORK, DenseClassifier(image_shape=(1, 28, 28), widths=(5,), classes=2)],
-    ids=["conv", "dense"],
-)
+@pytest.mark.parametrize("network", [NETWORK, DENSE, SERIES], ids=["conv", "dense", "series"])
 def test_a_saved_network_gives_the_same_predictions(tmp_path, network):
-    network.train()(torch.rand(16, 1, 28, 28))  # so that batch norm has statistics to keep
-    save_network(RunFolder(tmp_path), "model", network, ("bag", "coat"))
+    shape = tuple(network.arguments["sample_shape"])
+    network.train()(torch.rand(16, *shape))  # so that batch norm has statistics to keep
+    save_network(RunFolder(tmp_path), "model", network, _data(shape, np.float32))
     again = load(tmp_path)
     assert not again.training
-    images = torch.rand(9, 1, 28, 28)
-    assert torch.equal(again(images), network.eval()(images))
+    samples = torch.rand(9, *shape)
+    assert torch.equal(again(samples), network.eval()(samples))
+
+
+def test_what_inputs_and_outputs_stand_for_is_kept(tmp_path):
+    save_network(RunFolder(tmp_path), "dense", SERIES, _data((2, 40), np.float32))
+    trained = load_trained(tmp_path, "dense")
+    assert (trained.class_names, trained.dtype, trained.sample_shape) == (("bag", "coat"), "float32", (2, 40))
+    assert trained.network.arguments == SERIES.arguments
 
 
 def test_nothing_but_weights_and_json_is_written(saved):
     assert sorted(path.name for path in saved.iterdir()) == ["model.json", "model.safetensors"]
     assert json.loads((saved / "model.json").read_text()) == {
-        "format": 1,
+        "format": 2,
         "class": "ConvClassifier",
-        "arguments": {"channels": [3, 4], "classes": 2, "input_channels": 1},
+        "arguments": {
+            "sample_shape": [1, 28, 28],
+            "classes": 2,
+            "channels": [3, 4],
+            "size": 3,
+            "mean": 0.0,
+            "deviation": 1.0,
+        },
         "class_names": ["bag", "coat"],
+        "samples": {"dtype": "uint8", "shape": [1, 28, 28]},
     }
 
 
@@ -120,28 +141,53 @@ def _edit(folder: Path, **changes: object) -> None:
 @pytest.mark.parametrize(
     ("damage", "cause"),
     [
-        (lambda folder: (folder / "model.json").unlink(), "FileNotFoundError"),
-        (lambda folder: (folder / "model.safetensors").unlink(), "FileNotFoundError"),
         (lambda folder: (folder / "model.json").write_text("{"), "JSONDecodeError"),
         (lambda folder: (folder / "model.json").write_text("[]"), "TypeError"),
+        (lambda folder: (folder / "model.json").write_bytes(b"\xff"), "UnicodeDecodeError"),
         (lambda folder: (folder / "model.safetensors").write_bytes(b"x" * 50), "SafetensorError"),
-        (lambda folder: _edit(folder, **{"class": "system"}), "KeyError: 'system'"),
         (
-            lambda folder: _edit(folder, arguments={"channels": [3, 5], "classes": 2}),
+            lambda folder: _edit(folder, arguments={**NETWORK.arguments, "channels": [3, 5]}),
             "RuntimeError: .*size mismatch",
         ),
         (lambda folder: _edit(folder, arguments={"colour": "red"}), "TypeError: .*'colour'"),
-        (lambda folder: _edit(folder, format=2), "format 2"),
+        (lambda folder: _edit(folder, arguments=[1]), "TypeError"),
+        (lambda folder: _edit(folder, samples={"dtype": "uint8"}), "KeyError: 'shape'"),
+        (lambda folder: _edit(folder, format=1), "format 1, and this version of faltung reads 2"),
     ],
 )
 def test_damaged_runs_are_refused(saved, damage, cause):
     damage(saved)
-    with pytest.raises(ArgumentError, match=rf"(?s)folder: expected a run folder with model\.json and .*{cause}"):
+    with pytest.raises(ArgumentError, match=rf"(?s)run: expected a run folder with model\.json and .*{cause}"):
         load(saved)
 
 
+@pytest.mark.parametrize(
+    ("folder", "cause"),
+    [("nowhere", "does not exist"), ("empty", "lacks them"), ("a.file", "is a file"), ("half", "lacks them")],
+)
+def test_what_is_no_run_folder_is_refused(tmp_path, folder, cause):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "half").mkdir()
+    (tmp_path / "half" / "model.json").touch()
+    (tmp_path / "a.file").touch()
+    expected = "run: expected a run folder with model.json and model.safetensors, got '.*', which "
+    with pytest.raises(ArgumentError, match=expected + rf"{cause}\. faltung learn makes one\."):
+        load(tmp_path / folder)
+
+
+@pytest.mark.parametrize(("name", "classes"), [("system", NETWORKS), ("ConvClassifier", GENERATORS)])
+def test_only_the_named_classes_are_built(saved, name, classes):
+    _edit(saved, **{"class": name})
+    with pytest.raises(
+        ArgumentError, match=rf"run: expected a network of class .* or .*, got '{name}' in '.*\.json'"
+    ):
+        load_trained(saved, classes=classes)
+
+
 def test_another_stem_is_another_network(saved):
-    save_network(RunFolder(saved), "dense", DenseClassifier(widths=(5,), classes=2), ("bag", "coat"))
+    save_network(RunFolder(saved), "dense", DENSE, _data())
+    (saved / "metrics.json").touch()
+    (saved / "dense.checkpoint.safetensors").touch()
     assert type(load(saved, "dense")).__name__ == "DenseClassifier"
-    with pytest.raises(ArgumentError, match=r"expected a run folder with other\.json"):
+    with pytest.raises(ArgumentError, match=r"network: expected one that the run has: dense, model, got 'other'"):
         load(saved, "other")

@@ -13,7 +13,7 @@ from faltung.errors import ArgumentError
 from faltung.learn.datasets import PARTS, Split
 from faltung.learn.sources import load
 
-MADE = "made: validation 10 % and test 10 % of each class, seed 0"
+MADE = "made: validation 5 % and test 10 % of each class, seed 0"
 
 
 def _picture(seed: int, shape: tuple[int, ...] = (9, 12)) -> np.ndarray:
@@ -111,7 +111,7 @@ def test_classes_are_sorted_as_numbers_only_if_all_are(tmp_path, written, names)
     ("folders", "source"),
     [
         (("train",), MADE),
-        (("Training", "testing"), "test as given; made: validation 10 % of each class, seed 0"),
+        (("Training", "testing"), "test as given; made: validation 5 % of each class, seed 0"),
         (("train", "val"), "validation as given; made: test 10 % of each class, seed 0"),
         (("train", "valid", "test"), "as given"),
         (("training", "VALIDATION", "Test"), "as given"),

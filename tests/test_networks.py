@@ -144,7 +144,7 @@ def test_conv_classifier_refuses(arguments):
 
 
 @pytest.mark.parametrize(
-    "arguments", [{"widths": (0,), "classes": 2}, {"classes": 0}, {"image_shape": (0, 2, 2), "classes": 2}]
+    "arguments", [{"widths": (0,), "classes": 2}, {"classes": 0}, {"sample_shape": (0, 2, 2), "classes": 2}]
 )
 def test_dense_classifier_refuses(arguments):
     with pytest.raises(ArgumentError, match="widths: expected no number below one, got sample_shape="):

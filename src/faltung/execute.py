@@ -138,9 +138,6 @@ class _Program:
     def _prepare(self, source: np.dtype[Any]) -> list[BlockFunction]:
         problem = self.problem
         form = problem.forms[self.plan.form]
-        if self.at_once:
-            (task,) = problem.tasks(form, source, problem.written)[0]
-            return [Weighed(task, problem.skips_nan, problem.masked)]
         return _blocks(problem, form, self.plan.engines, source, problem.written)
 
     @lazy
@@ -148,9 +145,16 @@ class _Program:
         return source_gatherer(self.problem)
 
     @lazy
-    def at_once(self) -> bool:
-        """Whether samples that may be missing are weighed where they are summed."""
-        return self.problem.weighted and not self.plan.weight_engines
+    def weighed(self) -> dict[np.dtype[Any], Weighed]:
+        """For what a block may hold: values and weights at once, where the plan is so."""
+        problem = self.problem
+        if not problem.weighted or self.plan.weight_engines:
+            return {}
+        return {
+            source: Weighed(task, problem.skips_nan, problem.masked)
+            for source in {problem.stored if problem.readable else problem.extended, problem.extended}
+            for task in problem.tasks(problem.forms[self.plan.form], source, problem.written)[0]
+        }
 
     @lazy
     def normalised(self) -> list[BlockFunction]:
@@ -237,10 +241,11 @@ class _Program:
         tiles = self.tiles if in_place else self.gathered_tiles
         # The code is made here: later, all threads would begin by making it.
         direct = self.problem.direct and target.packed
-        inside = self.in_place if in_place and any(tile.inside for tile in tiles) else []
-        across = [] if in_place and all(tile.inside for tile in tiles) else self.from_scratch
+        weighed = self.weighed
+        inside = self.in_place if in_place and not weighed and any(tile.inside for tile in tiles) else []
+        across = [] if weighed or (in_place and all(tile.inside for tile in tiles)) else self.from_scratch
         weighted = self.problem.weighted
-        normalised = self.normalised if weighted and not self.at_once else []
+        normalised = self.normalised if weighted and not weighed else []
         flags = None if mask is None else (self.mask_frame(mask), address_of(mask))
         room = self.missing.room if weighted else 0.0
 
@@ -252,15 +257,16 @@ class _Program:
             else:
                 blocks = across
                 _buffer, address, strides = self.gather(tile, source, source_start, room)
-            if self.at_once:
-                _flags, *there = self.missing.flags(tile, flags)
-                if not put(tile, [partial(blocks[0], mask=there)], address, strides):
+            if weighed:
+                block = weighed[self.problem.stored if lies_there else self.problem.extended]
+                _flags, there, steps = self.missing.flags(tile, flags)
+                if not put(tile, [partial(block, mask=(there, steps))], address, strides):
                     return
             if weighted:
                 copy, packed = address, strides
                 if lies_there:
                     _buffer, copy, packed = self.missing.scratch(tile)
-                if self.missing.take_out(tile, address, strides, copy, packed, flags) or self.at_once:
+                if self.missing.take_out(tile, address, strides, copy, packed, flags) or weighed:
                     blocks, address, strides = normalised or self.normalised, copy, packed
             put(tile, blocks, address, strides)
 

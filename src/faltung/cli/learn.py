@@ -118,6 +118,8 @@ def learn(
     """
     from faltung.learn import Assignment, Hardware, RunFolder
 
+    if task not in ("classify", "generate"):
+        raise ArgumentError("--task", "classify or generate", repr(task))
     given = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "patience": patience}
     recipe = {name: value for name, value in given.items() if value is not None}
     if resume is not None:
@@ -165,14 +167,14 @@ def _assign(
     options: dict[str, Any],
 ) -> Assignment:
     from faltung.learn.assignment import Assignment
-    from faltung.learn.generation import generator_augmentation, generator_recipe
-    from faltung.learn.suited import augmentation_for, recipe_for
 
-    if task not in ("classify", "generate"):
-        raise ArgumentError("--task", "classify or generate", repr(task))
     if task == "classify":
+        from faltung.learn.suited import augmentation_for, recipe_for
+
         suited, augmentation = recipe_for(len(split.training)), augmentation_for(split.training)
     else:
+        from faltung.learn.generation import generator_augmentation, generator_recipe
+
         suited, augmentation = generator_recipe(len(split.training)), generator_augmentation(split.training)
     if "batch_size" in given and "learning_rate" not in given:
         suited = replace(suited, learning_rate=suited.learning_rate * given["batch_size"] / suited.batch_size)

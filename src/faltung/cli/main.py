@@ -16,8 +16,10 @@ from faltung import __version__
 from faltung.cli.apply import apply
 from faltung.cli.calibrate import calibrate
 from faltung.cli.console import errors
+from faltung.cli.export import export
 from faltung.cli.learn import learn
 from faltung.cli.plan import plan
+from faltung.cli.predict import predict
 from faltung.errors import FaltungError
 
 __all__ = ["app", "main"]
@@ -34,7 +36,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (apply, plan, learn, calibrate):
+for command in (apply, plan, learn, predict, export, calibrate):
     app.command()(command)
 
 

@@ -9,10 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich import box
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from faltung.cli.console import errors, progress
 from faltung.cli.targets import check_new_file
@@ -29,7 +25,7 @@ _STANDARD_OUTPUT = Path("-")
 def predict(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder that `faltung learn` made.")],
     images: Annotated[
-        list[Path], typer.Argument(metavar="IMAGES...", help="Images, .npy and .npz files, and folders of them.")
+        list[Path], typer.Argument(metavar="IMAGES", help="Images, .npy and .npz files, and folders of them.")
     ],
     network: Annotated[
         str, typer.Option(help="Which network of the run: model, or the name of a yardstick.", metavar="NAME")
@@ -112,15 +108,15 @@ def _json(said: Predictions, skipped: dict[str, str]) -> str:
 
 
 def _print(said: Predictions, top: int) -> None:
-    columns = min(top, len(said.class_names))
-    grid = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
-    for heading in ("sample", "class", "probability", *("next", "") * (columns - 1)):
-        grid.add_column(heading, justify="right" if heading in ("probability", "") else "left", overflow="fold")
-    for sample, name in enumerate(said.names):
-        cells = [cell for own, share in said.top(sample, columns) for cell in (own, f"{100 * share:.1f} %")]
-        grid.add_row(*map(escape, (name, *cells)))
-    if len(said):
-        Console(highlight=False).print(grid)
+    # One line a sample, however long: what reads it may be another program.
+    tops = [said.top(sample, top) for sample in range(len(said))]
+    cells = [
+        [name, *(text for own, share in best for text in (own, f"{100 * share:5.1f} %"))]
+        for name, best in zip(said.names, tops, strict=True)
+    ]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for row in cells:
+        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)))
     right, known = said.recognised
     if known:
         typer.echo(

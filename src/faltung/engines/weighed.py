@@ -55,8 +55,8 @@ _PARAMETERS = {
 
 def in_few_rows(task: Task) -> bool:
     """Return whether this is a way to correlate with such taps: in few rows, and not scattered."""
-    taps = np.count_nonzero(task.taps)
-    return taps > 0 and bool(taps >= DENSE * task.taps.size) and task.taps.shape[-2] <= MOST_ROWS
+    taps = int(np.count_nonzero(task.taps))
+    return 0 < taps >= DENSE * task.taps.size and task.taps.shape[-2] <= MOST_ROWS
 
 
 @dataclass(frozen=True)

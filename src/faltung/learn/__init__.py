@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from faltung.learn.datasets import Dataset as Dataset
     from faltung.learn.datasets import Split as Split
     from faltung.learn.embedded import load_embedded as load_embedded
+    from faltung.learn.fit_report import FitReport as FitReport
     from faltung.learn.hardware import Hardware as Hardware
+    from faltung.learn.least_squares import fit_filter as fit_filter
     from faltung.learn.outcome import Outcome as Outcome
     from faltung.learn.recipe import Recipe as Recipe
     from faltung.learn.risk import accuracy as accuracy
@@ -53,6 +55,7 @@ _FILE_OF = {
     "Classification": "classification",
     "Dataset": "datasets",
     "EpochRecord": "training",
+    "FitReport": "fit_report",
     "Hardware": "hardware",
     "Objective": "training",
     "Outcome": "outcome",
@@ -65,6 +68,7 @@ _FILE_OF = {
     "candidates_for": "suited",
     "compare": "comparison",
     "empirical_risk": "risk",
+    "fit_filter": "least_squares",
     "load": "sources",
     "load_embedded": "embedded",
     "network_cost": "cost",

@@ -74,7 +74,7 @@ def extended_block(
 
 
 def _runs(mode: str, length: int, start: int, stop: int) -> list[_Run]:
-    if 0 <= start and stop <= length:
+    if start >= 0 and stop <= length:
         return [_Run(slice(0, stop - start), slice(start, stop), None)]
     index = index_map(mode, length, start, stop)
     # Neighbours in the block are neighbours in the image, or there is a jump, or the image ends.

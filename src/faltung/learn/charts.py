@@ -1,17 +1,18 @@
-"""How does one number depend on another? Line charts as inline SVG, drawn by the page's own style sheet."""
+"""How does one number depend on another? Charts as inline SVG, drawn by the page's own style sheet."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-__all__ = ["Line", "line_chart", "ticks"]
+__all__ = ["Bar", "Line", "bar_chart", "line_chart", "ticks"]
 
 _WIDTH, _HEIGHT = 560, 320
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 16, 16, 48
 _MARKERS_UP_TO = 12  # more points than this are a curve
+_COLOURS = 6  # series colours of the page
 
 
 @dataclass(frozen=True)
@@ -25,25 +26,56 @@ class Line:
     points : tuple of (float, float)
         From left to right.
     colour : int
-        Which of the page's series colours, counted from one.
+        Which of the page's six series colours, counted from one and from the start again after the last; zero is a
+        quiet one, for what is only there to compare with.
     dashed : bool
         Whether the line is broken.
+    intervals : tuple of (float, float)
+        How far each value may be off, from low to high: one interval for each point, or none at all.
 
     Examples
     --------
-    >>> Line("risk", ((1.0, 0.5), (2.0, 0.25)), colour=1).dashed
-    False
+    >>> Line("risk", ((1.0, 0.5), (2.0, 0.25)), colour=1).style
+    'line series-1'
     """
 
     name: str
     points: tuple[tuple[float, float], ...]
     colour: int
     dashed: bool = False
+    intervals: tuple[tuple[float, float], ...] = ()
+
+    @property
+    def series(self) -> str:
+        """CSS class of the line's colour."""
+        return f"series-{(self.colour - 1) % _COLOURS + 1 if self.colour else 0}"
 
     @property
     def style(self) -> str:
         """CSS classes of the line and its key in the legend."""
-        return f"line series-{self.colour}" + (" dashed" if self.dashed else "")
+        return f"line {self.series}" + (" dashed" if self.dashed else "")
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One bar of a chart, made of parts on top of each other.
+
+    Parameters
+    ----------
+    low, high : float
+        Where it stands on the horizontal axis.
+    parts : tuple of float
+        Height of each part, from the bottom up.
+
+    Examples
+    --------
+    >>> Bar(0.9, 1.0, (45, 5)).high
+    1.0
+    """
+
+    low: float
+    high: float
+    parts: tuple[float, ...]
 
 
 def ticks(low: float, high: float, count: int = 5) -> list[float]:
@@ -66,11 +98,17 @@ def ticks(low: float, high: float, count: int = 5) -> list[float]:
 
 
 def line_chart(
-    lines: Sequence[Line], *, title: str, x_label: str, y_label: str, x_ticks: Sequence[float] | None = None
+    lines: Sequence[Line],
+    *,
+    title: str,
+    x_label: str,
+    y_label: str,
+    x_ticks: Sequence[float] | None = None,
+    logarithmic: bool = False,
 ) -> str:
     """Draw lines over common axes as an SVG element, and their legend as an HTML list.
 
-    Colours and dashes come from the CSS classes `series-1`, `series-2` ... and `dashed` of the page around it.
+    Colours and dashes come from the CSS classes `series-0`, `series-1` ... and `dashed` of the page around it.
 
     Parameters
     ----------
@@ -82,6 +120,8 @@ def line_chart(
         Names of the axes, with units.
     x_ticks : sequence of float, optional
         Where the horizontal axis is labelled, instead of at round numbers.
+    logarithmic : bool, optional
+        Whether equal distances along the horizontal axis are equal ratios; then all of it is positive.
 
     Examples
     --------
@@ -90,24 +130,35 @@ def line_chart(
     ('<svg class="chart', 1)
     """
     xs = [x for line in lines for x, _ in line.points]
-    ys = [y for line in lines for _, y in line.points]
-    frame = _Frame(min(xs), max(xs), *_padded(min(ys), max(ys)))
+    ys = [y for line in lines for _, y in line.points] + [y for line in lines for pair in line.intervals for y in pair]
+    frame = _Frame(min(xs), max(xs), *_padded(min(ys), max(ys)), logarithmic)
     x_ticks = ticks(frame.x_low, frame.x_high) if x_ticks is None else x_ticks
-    parts = [
-        f'<svg class="chart" role="img" viewBox="0 0 {_WIDTH} {_HEIGHT}"><title>{escape(title)}</title>',
-        *(_horizontal_rule(frame, y) for y in ticks(frame.y_low, frame.y_high)),
-        *(
-            f'<text class="tick" x="{frame.x(x):.1f}" y="{_HEIGHT - _BOTTOM + 18}" text-anchor="middle">{x:g}</text>'
-            for x in x_ticks
-        ),
-        f'<text class="axis" x="{(_LEFT + _WIDTH - _RIGHT) / 2}" y="{_HEIGHT - 8}" text-anchor="middle">'
-        f"{escape(x_label)}</text>",
-        f'<text class="axis" transform="translate(12 {(_TOP + _HEIGHT - _BOTTOM) / 2}) rotate(-90)" '
-        f'text-anchor="middle">{escape(y_label)}</text>',
-        *(_polyline(frame, line) for line in lines),
-        "</svg>",
-    ]
-    return "".join(parts) + _legend(lines)
+    drawn = [*(_intervals(frame, line) for line in lines), *(_polyline(frame, line) for line in lines)]
+    return _chart(frame, drawn, x_ticks, title, x_label, y_label) + _legend({line.name: line.style for line in lines})
+
+
+def bar_chart(bars: Sequence[Bar], names: Mapping[str, str], *, title: str, x_label: str, y_label: str) -> str:
+    """Draw bars as an SVG element, and the legend of their parts as an HTML list.
+
+    Parameters
+    ----------
+    bars : sequence of Bar
+        From left to right, not over one another.
+    names : mapping of str to str
+        Name and CSS class of each part of a bar, from the bottom up.
+    title, x_label, y_label : str
+        As those of `line_chart`.
+
+    Examples
+    --------
+    >>> chart = bar_chart([Bar(0, 1, (3, 1))], {"right": "a", "wrong": "b"}, title="t", x_label="x", y_label="y")
+    >>> chart.count("<rect")
+    2
+    """
+    frame = _Frame(bars[0].low, bars[-1].high, 0.0, 1.05 * max(sum(bar.parts) for bar in bars), False)
+    drawn = [_bar(frame, bar, tuple(names.values())) for bar in bars]
+    keys = {name: f"line thick {style}" for name, style in names.items()}
+    return _chart(frame, drawn, ticks(frame.x_low, frame.x_high), title, x_label, y_label) + _legend(keys)
 
 
 @dataclass(frozen=True)
@@ -116,10 +167,13 @@ class _Frame:
     x_high: float
     y_low: float
     y_high: float
+    logarithmic: bool
 
     def x(self, value: float) -> float:
-        span = (self.x_high - self.x_low) or 1.0
-        return _LEFT + (value - self.x_low) / span * (_WIDTH - _LEFT - _RIGHT)
+        low, high, place = (
+            math.log(each) if self.logarithmic else each for each in (self.x_low, self.x_high, value)
+        )
+        return _LEFT + (place - low) / ((high - low) or 1.0) * (_WIDTH - _LEFT - _RIGHT)
 
     def y(self, value: float) -> float:
         share = (value - self.y_low) / (self.y_high - self.y_low)
@@ -131,28 +185,71 @@ def _padded(low: float, high: float) -> tuple[float, float]:
     return low - margin, high + margin
 
 
+def _chart(
+    frame: _Frame, drawn: Sequence[str], x_ticks: Sequence[float], title: str, x_label: str, y_label: str
+) -> str:
+    middle = f'text-anchor="middle"'
+    parts = [
+        f'<svg class="chart" role="img" viewBox="0 0 {_WIDTH} {_HEIGHT}"><title>{escape(title)}</title>',
+        *(_horizontal_rule(frame, y) for y in ticks(frame.y_low, frame.y_high)),
+        *(
+            f'<text class="tick" x="{frame.x(x):.1f}" y="{_HEIGHT - _BOTTOM + 18}" {middle}>{_number(x)}</text>'
+            for x in x_ticks
+        ),
+        f'<text class="axis" x="{(_LEFT + _WIDTH - _RIGHT) / 2}" y="{_HEIGHT - 8}" {middle}>{escape(x_label)}</text>',
+        f'<text class="axis" transform="translate(12 {(_TOP + _HEIGHT - _BOTTOM) / 2}) rotate(-90)" {middle}>'
+        f"{escape(y_label)}</text>",
+        *drawn,
+        "</svg>",
+    ]
+    return "".join(parts)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value == round(value) else f"{value:g}"
+
+
 def _horizontal_rule(frame: _Frame, value: float) -> str:
     y = frame.y(value)
     return (
         f'<line class="rule" x1="{_LEFT}" x2="{_WIDTH - _RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>'
-        f'<text class="tick" x="{_LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{value:g}</text>'
+        f'<text class="tick" x="{_LEFT - 8}" y="{y + 4:.1f}" text-anchor="end">{_number(value)}</text>'
     )
 
 
 def _polyline(frame: _Frame, line: Line) -> str:
     places = [(frame.x(x), frame.y(y)) for x, y in line.points]
     drawn = f'<polyline class="{line.style}" points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in places)}"/>'
-    if len(places) <= _MARKERS_UP_TO:
-        drawn += "".join(
-            f'<circle class="marker series-{line.colour}" cx="{x:.1f}" cy="{y:.1f}" r="4"/>' for x, y in places
-        )
+    if len(places) <= _MARKERS_UP_TO and line.colour:
+        drawn += "".join(f'<circle class="marker {line.series}" cx="{x:.1f}" cy="{y:.1f}" r="4"/>' for x, y in places)
     return drawn
 
 
-def _legend(lines: Sequence[Line]) -> str:
-    keys = (
-        f'<li><svg class="key" aria-hidden="true" viewBox="0 0 28 10"><line class="{line.style}" x1="1" x2="27" '
-        f'y1="5" y2="5"/></svg>{escape(line.name)}</li>'
-        for line in lines
+def _intervals(frame: _Frame, line: Line) -> str:
+    return "".join(
+        f'<line class="interval {line.series}" x1="{frame.x(x):.1f}" x2="{frame.x(x):.1f}" '
+        f'y1="{frame.y(low):.1f}" y2="{frame.y(high):.1f}"/>'
+        for (x, _), (low, high) in zip(line.points, line.intervals, strict=False)
     )
-    return f'<ul class="legend">{"".join(keys)}</ul>'
+
+
+def _bar(frame: _Frame, bar: Bar, styles: Sequence[str]) -> str:
+    left, right = frame.x(bar.low), frame.x(bar.high)
+    drawn, below = "", 0.0
+    for height, style in zip(bar.parts, styles, strict=True):
+        top = frame.y(below + height)
+        drawn += (
+            f'<rect class="bar {style}" x="{left + 1:.1f}" width="{right - left - 2:.1f}" '
+            f'y="{top:.1f}" height="{frame.y(below) - top:.1f}"/>'
+        )
+        below += height
+    return drawn
+
+
+def _legend(keys: Mapping[str, str]) -> str:
+    entries = (
+        f'<li><svg class="key" aria-hidden="true" viewBox="0 0 28 10"><line class="{style}" x1="1" x2="27" '
+        f'y1="5" y2="5"/></svg>{escape(name)}</li>'
+        for name, style in keys.items()
+    )
+    return f'<ul class="legend">{"".join(entries)}</ul>'

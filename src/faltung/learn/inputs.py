@@ -22,7 +22,7 @@ from faltung.learn.sources.image_files import _on_each as on_each
 from faltung.learn.sources.layout import arranged
 from faltung.networks.load import Trained
 
-__all__ = ["find_files", "fitted", "read_files"]
+__all__ = ["as_samples", "find_files", "read_files"]
 
 _ARRAYS = (".npy", ".npz")
 
@@ -53,7 +53,7 @@ def read_files(files: Sequence[Path], trained: Trained) -> list[NDArray[Any] | s
     return [each.removeprefix("DATA: ") if isinstance(each, str) else each for each in results]
 
 
-def fitted(name: str, array: NDArray[Any], trained: Trained) -> NDArray[Any]:
+def as_samples(name: str, array: NDArray[Any], trained: Trained) -> NDArray[Any]:
     """Return an array of one or many samples as what a network learned from: (samples, channels, *spatial).
 
     Axes are told apart as in training data; images are scaled and cut to the network's size.
@@ -76,7 +76,7 @@ def fitted(name: str, array: NDArray[Any], trained: Trained) -> NDArray[Any]:
     --------
     >>> from torch import nn
     >>> trained = Trained(nn.Flatten(), ("calm", "storm"), "float32", (1, 50))
-    >>> fitted("x", np.zeros(50), trained).shape, fitted("x", np.zeros((7, 50)), trained).shape
+    >>> as_samples("x", np.zeros(50), trained).shape, as_samples("x", np.zeros((7, 50)), trained).shape
     ((1, 1, 50), (7, 1, 50))
     """
     channels, *spatial = trained.sample_shape
@@ -97,7 +97,7 @@ def _read(file: Path, trained: Trained) -> NDArray[Any]:
     if file.is_dir():
         raise refusal("a folder with images, .npy or .npz files", "none")
     if file.suffix.lower() in _ARRAYS:
-        return fitted(file.name, _array(file), trained)
+        return as_samples(file.name, _array(file), trained)
     return _image(file, trained)
 
 
@@ -107,25 +107,27 @@ def _image(file: Path, trained: Trained) -> NDArray[Any]:
         raise refusal(expected, "an image file")
     channels, height, width = trained.sample_shape
     form = Form(height, width, colour=channels == 3, deep=False)
-    found = look(file)
-    if height != width and (found.height, found.width) != (height, width):
-        raise refusal(f"{width}x{height} pixels", f"{found.width}x{found.height}")
+    look(file)
     pixels = np.moveaxis(eight_bits(decoded(file, form)), -1, 0)
     return np.broadcast_to(pixels, trained.sample_shape)[None]  # deep grey has one channel for all colours
 
 
 def _array(file: Path) -> NDArray[Any]:
-    try:
-        loaded = np.load(file, allow_pickle=False)
-    except ValueError as error:  # whatever is wrong, numpy speaks of pickles
-        raise refusal(f"a {file.suffix} file of plain numbers", "something else") from error
-    if isinstance(loaded, np.ndarray):
-        return loaded
-    with loaded:
-        arrays = {name: loaded[name] for name in loaded.files}
+    arrays = _arrays(file)
     # Labels and names of classes, which may lie beside the samples, have one axis.
     likely = {name: array for name, array in arrays.items() if array.ndim > 1} or arrays
     if len(likely) != 1:
         received = shortened([repr(name) for name in likely]) or "none"
         raise refusal("one array of samples in the file", received, "Save what is to be predicted by itself.")
     return next(iter(likely.values()))
+
+
+def _arrays(file: Path) -> dict[str, NDArray[Any]]:
+    try:
+        loaded = np.load(file, allow_pickle=False)
+        if isinstance(loaded, np.ndarray):
+            return {"": loaded}
+        with loaded:
+            return {name: loaded[name] for name in loaded.files}
+    except ValueError as error:  # whatever is wrong, numpy speaks of pickles
+        raise refusal(f"{file.suffix} with plain numbers", "something else") from error

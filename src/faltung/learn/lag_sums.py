@@ -159,8 +159,8 @@ def _correlations(
     size: Sequence[int],
     forward: Sequence[bool],
 ) -> NDArray[np.float64]:
-    """Sums over n of first[i, n] second[j, n + d], for lags d of 0, 1, ... or 0, -1, ... along each axis."""
-    part = first.conj()[:, np.newaxis] * second
+    """Sum first[i, n] second[j, n + d] over n, for lags d of 0, 1, ... or 0, -1, ... along each axis."""
+    part: NDArray[Any] = first.conj()[:, np.newaxis] * second
     *others, last = range(len(size))
     for axis in (*others, last):
         lags = np.arange(size[axis]) if forward[axis] else -np.arange(size[axis]) % lengths[axis]

@@ -1,7 +1,7 @@
 """Which point makes a quadratic function smallest, if no coordinate may be negative? An active-set method.
 
 The point u is the one sought if, and only if (Karush, Kuhn, Tucker), no coordinate is negative and the gradient
-g = A u - b + m c vanishes where u > 0 and is not negative elsewhere, where m is the multiplier of <c, u> = 1, or zero.
+g = A u - b + m c vanishes where u > 0 and is not negative elsewhere; m is the multiplier of <c, u> = 1, or zero.
 
 References
 ----------

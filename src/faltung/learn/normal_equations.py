@@ -24,7 +24,6 @@ from numpy.typing import NDArray
 from faltung.learn.blocks import Region
 from faltung.learn.lag_sums import gram_of, lag_sums
 from faltung.learn.sections import Block, Section
-from faltung.threads import share
 
 __all__ = ["NormalEquations", "normal_equations"]
 
@@ -40,6 +39,8 @@ class NormalEquations:
 
     Parameters
     ----------
+    size : tuple of int
+        Taps of a window along each axis.
     gram : ndarray, shape (taps, taps)
         Of the windows; taps of all channels in, the last axis fastest.
     moment : ndarray, shape (channels out, taps)
@@ -52,12 +53,18 @@ class NormalEquations:
         How many outputs count, and how many do not because something there is not finite.
     """
 
+    size: tuple[int, ...]
     gram: Matrix
     moment: Matrix
     energy: float
     weight: float
     positions: int
     missing: int
+
+    @property
+    def channels(self) -> int:
+        """Channels in."""
+        return len(self.gram) // math.prod(self.size)
 
     def risk(self, taps: Matrix) -> float:
         """Return the mean squared error of taps (channels out, taps), over outputs and channels.
@@ -114,12 +121,7 @@ class _Sums:
 
     def add(self, section: Section, tiles: Sequence[Region], workers: int) -> None:
         """Add the tiles of a section."""
-        found: list[_TileSums] = [None] * len(tiles)  # type: ignore[list-item]
-
-        def examine(number: int) -> None:
-            found[number] = _tile_sums(section.block(tiles[number]), self.size)
-
-        share(examine, range(len(tiles)), workers)
+        found = section.work_on(tiles, lambda block: _tile_sums(block, self.size), workers)
         for tile, sums in zip(tiles, found, strict=True):
             self.missing += sums.missing
             if sums.begin is not None and sums.moment is not None:
@@ -140,12 +142,12 @@ class _Sums:
         """Put the sums together."""
         gram = self.gram + gram_of(self.begin, self.steps).reshape(self.gram.shape)
         gram = (gram + gram.T) / 2
-        return NormalEquations(gram, self.moment, self.energy, self.weight, self.positions, self.missing)
+        return NormalEquations(self.size, gram, self.moment, self.energy, self.weight, self.positions, self.missing)
 
     def _add_rows(self, block: Block, rows: NDArray[np.bool_], sign: int) -> None:
         """Add or take away outputs, window by window."""
         for place, windows in _windows(block.source, self.size, rows):
-            targets = block.target[(slice(None), *place)]
+            targets = np.moveaxis(block.target, 0, -1)[place].T
             weight = float(len(windows))
             if block.weights is not None:
                 weights = block.weights[place]
@@ -180,9 +182,7 @@ def _tile_sums(block: Block, size: Sequence[int]) -> _TileSums:
 
 
 def _lines(tiles: Iterable[Region]) -> dict[tuple[int, Region], int]:
-    """Return the lines behind the ends of tiles, counted 1, and the first ones, counted -1: within a row of tiles
-    they are the same, and cancel.
-    """
+    """Count the lines behind the ends of tiles as 1, and the first ones as -1: where tiles meet they cancel."""
     count: Counter[tuple[int, Region]] = Counter()
     for tile in tiles:
         for axis, (start, stop) in enumerate(tile):

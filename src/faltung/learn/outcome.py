@@ -71,6 +71,8 @@ class Outcome:
         What the comparison calls the network.
     description : dict
         Class and arguments of the network.
+    sample_shape : tuple of int
+        Shape of what it reads: (channels, *spatial).
     cost : NetworkCost
         Parameters, and multiply-adds for one sample.
     history : tuple of EpochRecord
@@ -104,6 +106,7 @@ class Outcome:
 
     name: str
     description: dict[str, object]
+    sample_shape: tuple[int, ...]
     cost: NetworkCost
     history: tuple[EpochRecord, ...]
     training_risk: float
@@ -253,6 +256,7 @@ def measure(
     return Outcome(
         name,
         describe(network),
+        split.test.sample_shape,
         cost,
         history,
         training_risk=objective.loss(training_logits, training_labels).item(),

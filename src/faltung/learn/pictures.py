@@ -4,22 +4,25 @@ from __future__ import annotations
 
 import base64
 import io
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-__all__ = ["data_uri", "png", "signed_sheet"]
+__all__ = ["colour_sheet", "data_uri", "middle", "png", "signed_sheet", "visible"]
 
 # Ends and middle of the signed scale: blue for negative, near white for zero, orange for positive. Both ends are told
 # apart with every common kind of colour blindness.
 _NEGATIVE = np.array([33, 102, 172], dtype=float)
 _ZERO = np.array([247, 247, 247], dtype=float)
 _POSITIVE = np.array([204, 88, 3], dtype=float)
+_GREY = 128.0
 
 _TILE = 84  # pixels of a tile's longer side, about
 _GAP = 12
 _COLUMNS = 8
+_LARGEST = 2 * _TILE  # pixels of a picture's longer side: enough for screens with two pixels for one
 
 
 def signed_sheet(tiles: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -45,25 +48,110 @@ def signed_sheet(tiles: NDArray[np.float32]) -> NDArray[np.uint8]:
     >>> sheet.shape, sheet[0, 0].tolist(), sheet[0, -1].tolist()
     ((28, 84, 4), [33, 102, 172, 255], [204, 88, 3, 255])
     """
-    cell = max(1, _TILE // max(tiles.shape[1:]))
-    columns = min(_COLUMNS, len(tiles))
-    rows = -(-len(tiles) // columns)
-    height, width = (cell * size for size in tiles.shape[1:])
+    strength = _strength(tiles)[..., None]
+    end = np.where(strength < 0, _NEGATIVE, _POSITIVE)
+    return _sheet(_ZERO + np.abs(strength) * (end - _ZERO))
+
+
+def colour_sheet(tiles: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Draw kernels that read red, green and blue side by side in these colours; grey is zero.
+
+    Parameters
+    ----------
+    tiles : array, shape (tiles, 3, height, width)
+        What to draw, each up to its own largest magnitude.
+
+    Returns
+    -------
+    uint8 array, shape (height, width, 4)
+        As from `signed_sheet`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> colour_sheet(np.array([[[[1.0]], [[0.0]], [[-1.0]]]], np.float32))[0, 0].tolist()
+    [255, 128, 1, 255]
+    """
+    return _sheet(_GREY + (255 - _GREY) * np.moveaxis(_strength(tiles), 1, -1))
+
+
+def _strength(tiles: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return tiles in units of their largest magnitude, without the places that a picture cannot show."""
+    steps = (slice(None, None, -(-size // _LARGEST)) for size in tiles.shape[-2:])
+    shown = tiles[(..., *steps)].astype(np.float64)
+    largest = np.abs(shown).max(axis=tuple(range(1, shown.ndim)), keepdims=True)
+    strength: NDArray[np.float64] = shown / np.where(largest > 0, largest, 1.0)
+    return strength
+
+
+def _sheet(colours: NDArray[np.float64]) -> NDArray[np.uint8]:
+    """Lay out colours (tiles, height, width, 3), with whole pixels for each place."""
+    cell = max(1, _TILE // max(colours.shape[1:3]))
+    columns = min(_COLUMNS, len(colours))
+    rows = -(-len(colours) // columns)
+    height, width = (cell * size for size in colours.shape[1:3])
     sheet = np.zeros((rows * (height + _GAP) - _GAP, columns * (width + _GAP) - _GAP, 4), np.uint8)
-    for index, tile in enumerate(tiles):
+    for index, tile in enumerate(np.rint(colours).astype(np.uint8)):
         row, column = divmod(index, columns)
         top, left = row * (height + _GAP), column * (width + _GAP)
-        sheet[top : top + height, left : left + width, :3] = _colours(tile).repeat(cell, axis=0).repeat(cell, axis=1)
+        sheet[top : top + height, left : left + width, :3] = tile.repeat(cell, axis=0).repeat(cell, axis=1)
         sheet[top : top + height, left : left + width, 3] = 255
     return sheet
 
 
-def _colours(tile: NDArray[np.float32]) -> NDArray[np.uint8]:
-    largest = np.abs(tile).max()
-    strength = (tile / (largest if largest > 0 else 1.0))[..., None]
-    end = np.where(strength < 0, _NEGATIVE, _POSITIVE)
-    colours: NDArray[np.uint8] = np.rint(_ZERO + np.abs(strength) * (end - _ZERO)).astype(np.uint8)
-    return colours
+def middle(tiles: NDArray[Any]) -> NDArray[Any]:
+    """Return what a picture can show of tiles with one to three spatial axes: of a volume its middle slice.
+
+    Parameters
+    ----------
+    tiles : array, shape (tiles, *spatial)
+        A series becomes a picture of one row.
+
+    Returns
+    -------
+    array, shape (tiles, height, width)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> middle(np.zeros((2, 5, 8, 9))).shape, middle(np.zeros((2, 7))).shape
+    ((2, 8, 9), (2, 1, 7))
+    """
+    if tiles.ndim == 2:
+        return tiles[:, None]
+    return tiles if tiles.ndim == 3 else tiles[:, tiles.shape[1] // 2]
+
+
+def visible(sample: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return an image or a volume's middle slice as one that can be shown: grey or red, green and blue.
+
+    Intensities stay as they are; values without a scale are spread from their smallest to their largest. Other
+    channels than one or three are averaged, and what is larger than a page shows is made smaller.
+
+    Parameters
+    ----------
+    sample : uint8 or float32 array, shape (channels, *spatial) with two or three spatial axes
+        One sample.
+
+    Returns
+    -------
+    uint8 array, shape (height, width) or (height, width, 3)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> visible(np.array([[[-1.0, 0.0], [0.5, 1.0]]], np.float32)).tolist()
+    [[0, 128], [191, 255]]
+    """
+    planes = middle(sample)
+    if len(planes) not in (1, 3):
+        planes = planes.mean(axis=0, keepdims=True).astype(sample.dtype)
+    if planes.dtype != np.uint8:
+        low, high = float(planes.min()), float(planes.max())
+        planes = np.rint(255.0 * (planes - low) / ((high - low) or 1.0)).astype(np.uint8)
+    picture = Image.fromarray(planes[0] if len(planes) == 1 else np.ascontiguousarray(np.moveaxis(planes, 0, -1)))
+    picture.thumbnail((_LARGEST, _LARGEST))
+    return np.asarray(picture)
 
 
 def png(pixels: NDArray[np.uint8]) -> bytes:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from faltung.errors import ArgumentError
 from faltung.learn.datasets import Dataset
-from faltung.learn.inputs import find_files, fitted, read_files
+from faltung.learn.inputs import as_samples, find_files, read_files
 from faltung.learn.refusal import shortened
 from faltung.learn.risk import logits
 from faltung.learn.tensors import tensors
@@ -128,7 +128,7 @@ def predict(
     labels: list[str | None] = []
     probabilities = [np.empty((0, len(trained.class_names)))]
     if isinstance(images, np.ndarray):
-        samples = fitted("images", images, trained)
+        samples = as_samples("images", images, trained)
         names += map(str, range(len(samples)))
         labels += [None] * len(samples)
         probabilities.append(_probabilities(trained, samples))
@@ -151,7 +151,7 @@ def _batches(
     files = find_files(paths)
     for batch in track([files[first : first + _FILES] for first in range(0, len(files), _FILES)]):
         results = list(zip(batch, read_files(batch, trained), strict=True))
-        _report([(str(file), reason) for file, reason in results if isinstance(reason, str)], on_skip)
+        _report([(_shown(file), reason) for file, reason in results if isinstance(reason, str)], on_skip)
         if usable := [(file, samples) for file, samples in results if not isinstance(samples, str)]:
             yield usable
 
@@ -166,7 +166,11 @@ def _report(unusable: Sequence[tuple[str, str]], on_skip: Callable[[str, str], N
 
 
 def _names(file: Path, samples: int) -> list[str]:
-    return [str(file)] if samples == 1 else [f"{file}[{place}]" for place in range(samples)]
+    return [_shown(file)] if samples == 1 else [f"{_shown(file)}[{place}]" for place in range(samples)]
+
+
+def _shown(file: Path) -> str:
+    return str(file).encode("utf-8", "backslashreplace").decode()  # names of files may be any bytes
 
 
 def _probabilities(trained: Trained, samples: NDArray[Any]) -> NDArray[np.float64]:

@@ -1,4 +1,4 @@
-"""Which point makes a quadratic function smallest, on a hyperplane if need be?
+"""Which point makes a quadratic function smallest? On a hyperplane, if need be.
 
 The function is <u, A u> - 2 <b, u> + ridge |u|^2 with a symmetric A that is positive semidefinite. Where A is
 singular to working precision, and no ridge mends it, the smallest of all minimisers is taken.

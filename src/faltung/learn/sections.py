@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +21,11 @@ from faltung.errors import ArgumentError
 from faltung.learn.blocks import Region, extended_block
 from faltung.learn.pairs import Pair, Pairs, is_chunked, pick
 from faltung.learn.tiles import tiled
+from faltung.threads import share
 
 __all__ = ["Block", "Section", "Window", "sections"]
+
+_Result = TypeVar("_Result")
 
 #: Samples of a chunked array that are held in memory at a time.
 _HELD = 1 << 24
@@ -88,6 +91,11 @@ class Block:
     weights: NDArray[np.float64] | None
     missing: int
 
+    @property
+    def positions(self) -> int:
+        """How many outputs take part."""
+        return math.prod(self.target.shape[1:]) if self.kept is None else int(np.count_nonzero(self.kept))
+
 
 @dataclass(frozen=True)
 class Section:
@@ -116,6 +124,16 @@ class Section:
     def region(self) -> Region:
         """Positions that have an output."""
         return self.window.outputs(self.source.shape[1:])
+
+    def work_on(self, tiles: Sequence[Region], work: Callable[[Block], _Result], workers: int) -> list[_Result]:
+        """Return what `work` makes of the block of each tile, in the order of tiles, computed on several threads."""
+        found: list[_Result | None] = [None] * len(tiles)
+
+        def one(number: int) -> None:
+            found[number] = work(self.block(tiles[number]))
+
+        share(one, range(len(tiles)), workers)
+        return found  # type: ignore[return-value]  # all of them have been worked on
 
     def inputs(self, region: Region) -> NDArray[np.float64]:
         """Return the input that outputs in a region see, with zeros in place of what is not finite."""
@@ -222,10 +240,10 @@ def _sliced(samples: NDArray[Any], spans: Sequence[slice]) -> NDArray[Any]:
 
 def _finite_windows(source: NDArray[np.float64], size: Sequence[int]) -> NDArray[np.bool_]:
     """Whether all that an output sees is finite."""
-    finite: NDArray[np.bool_] = np.isfinite(source).all(axis=0)
+    finite = np.isfinite(source).all(axis=0)
     for axis, width in enumerate(size):
         finite = np.lib.stride_tricks.sliding_window_view(finite, width, axis).all(axis=-1)
-    return finite
+    return np.asarray(finite)
 
 
 def _checked(weights: NDArray[np.float64]) -> NDArray[np.float64]:

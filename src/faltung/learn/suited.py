@@ -23,7 +23,7 @@ __all__ = ["augmentation_for", "candidates_for", "recipe_for"]
 _EPOCHS = 24
 _STEPS = 740
 _CHANNELS = (16, 32, 48, 64, 96, 128)
-_SERIES_CHANNELS = (32, 48, 64, 64, 64, 64)
+_SERIES_CHANNELS = (16, 32, 48, 48, 48, 48)
 _SERIES_TAPS = 9
 _LARGE = (512, 256)
 

@@ -1,20 +1,21 @@
 """Which taps are the same number? Symmetries of a filter, as fewer unknowns.
 
-An orbit is a set of taps that a symmetry makes equal. Its unknown is their common value times the square root of their
-number, so that the sum of squares of the unknowns is that of the taps.
+An orbit is a set of taps that a symmetry makes equal. Its unknown is their common value times the square root of
+their number, so that the sum of squares of the unknowns is that of the taps.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from faltung.errors import ArgumentError
 
-__all__ = ["Ties", "ties_of"]
+__all__ = ["Ties", "check_symmetry", "ties_of"]
 
 
 @dataclass(frozen=True)
@@ -57,6 +58,18 @@ class Ties:
         return np.asarray((unknowns * self.scale)[:, self.orbit])
 
 
+def check_symmetry(symmetric: Any) -> None:
+    """Refuse what is no symmetry.
+
+    Raises
+    ------
+    ArgumentError
+        It is neither a known name nor None.
+    """
+    if symmetric not in (None, "point", "mirror"):
+        raise ArgumentError("symmetric", "'point', 'mirror' or None", repr(symmetric))
+
+
 def ties_of(symmetric: str | None, channels: int, size: Sequence[int]) -> Ties:
     """Return the orbits of a symmetry about the middle of the support.
 
@@ -69,20 +82,16 @@ def ties_of(symmetric: str | None, channels: int, size: Sequence[int]) -> Ties:
     size : sequence of int
         Taps along each axis.
 
-    Raises
-    ------
-    ArgumentError
-        It is no symmetry known here.
-
     Examples
     --------
     >>> ties_of("mirror", 1, (3,)).orbit
     array([0, 1, 0])
     """
-    if symmetric not in (None, "point", "mirror"):
-        raise ArgumentError("symmetric", "'point', 'mirror' or None", repr(symmetric))
     first = np.arange(channels * np.prod(size)).reshape(channels, *size)
     axes = tuple(range(1, first.ndim))
-    for flipped in {None: (), "point": (axes,), "mirror": axes}[symmetric]:
-        first = np.minimum(first, np.flip(first, flipped))
+    if symmetric == "point":
+        first = np.minimum(first, np.flip(first, axes))
+    if symmetric == "mirror":
+        for axis in axes:
+            first = np.minimum(first, np.flip(first, axis))
     return Ties(np.unique(first.ravel(), return_inverse=True)[1])

@@ -1,7 +1,4 @@
-"""Where are the tiles, and which of them are held out?
-
-Tiles are what the sums are computed over, and what the held-out risk is a sample of.
-"""
+"""Where are the tiles? Regions that the sums are computed over, some of which are held out to judge the result by."""
 
 from __future__ import annotations
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections.abc import Sequence
 
 import torch
 from torch import nn
-from torch.nn.functional import group_norm, interpolate, layer_norm, pad, silu
+from torch.nn.functional import group_norm, interpolate, pad, silu
 
 from faltung.errors import ArgumentError
 from faltung.networks.standardise import Standardise
@@ -214,7 +215,7 @@ class DenseGenerator(VelocityField):
         found = self.enter(points.flatten(1))
         for block in self.blocks:
             found = block(found, moment)
-        velocities: torch.Tensor = self.leave(silu(_normalised(found)))
+        velocities: torch.Tensor = self.leave(silu(group_norm(found, _GROUPS)))
         return velocities.reshape(points.shape)
 
     @classmethod
@@ -224,7 +225,7 @@ class DenseGenerator(VelocityField):
         Examples
         --------
         >>> DenseGenerator.width_for(543_000, (1, 28, 28), 10)
-        128
+        152
         """
         widths = range(_GROUPS, parameters // (2 * math.prod(sample_shape)) + 2 * _GROUPS, _GROUPS)
 
@@ -281,9 +282,9 @@ class _Level(nn.Module):
         self.before = _blocks(blocks[0], here, ndim)
         self.coarser = None
         if coarser:
-            self.halve = _convolution(here, coarser[0], ndim, stride=2)
+            self.descend = _convolution(here, coarser[0], ndim, stride=2)
             self.coarser = _Level(coarser, blocks[1:], ndim)
-            self.double = _CONVOLUTIONS[ndim](coarser[0], here, kernel_size=1)
+            self.ascend = _CONVOLUTIONS[ndim](coarser[0], here, kernel_size=1)
             self.after = _blocks(blocks[0], here, ndim)
 
     def forward(self, points: torch.Tensor, moment: torch.Tensor) -> torch.Tensor:
@@ -291,7 +292,7 @@ class _Level(nn.Module):
             points = block(points, moment)
         if self.coarser is None:
             return points
-        found = self.double(self.coarser(self.halve(points), moment))
+        found = self.ascend(self.coarser(self.descend(points), moment))
         # An odd length was halved upwards; every position finds the one that it was part of.
         points = points + interpolate(found, size=points.shape[2:])
         for block in self.after:

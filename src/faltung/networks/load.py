@@ -16,8 +16,9 @@ from torch import nn
 from faltung.errors import ArgumentError
 from faltung.networks.classifier import ConvClassifier
 from faltung.networks.dense import DenseClassifier
+from faltung.networks.generator import ConvGenerator, DenseGenerator
 
-__all__ = ["CLASSIFIERS", "FORMAT", "NETWORKS", "Trained", "load", "load_trained"]
+__all__ = ["CLASSIFIERS", "FORMAT", "GENERATORS", "NETWORKS", "Trained", "load", "load_trained"]
 
 FORMAT = 2
 """Version of the description that is kept beside the weights."""
@@ -27,7 +28,12 @@ CLASSIFIERS: Mapping[str, type[nn.Module]] = MappingProxyType(
 )
 """The classes of networks that map samples to one logit for each class."""
 
-NETWORKS = CLASSIFIERS
+GENERATORS: Mapping[str, type[nn.Module]] = MappingProxyType(
+    {cls.__name__: cls for cls in (ConvGenerator, DenseGenerator)}
+)
+"""The classes of networks that lead from noise to a sample of a class."""
+
+NETWORKS: Mapping[str, type[nn.Module]] = MappingProxyType({**CLASSIFIERS, **GENERATORS})
 """The classes that a run folder may name."""
 
 

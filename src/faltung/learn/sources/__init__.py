@@ -29,7 +29,7 @@ def load(
     size: int | None = None,
     seed: int = 0,
     skip_corrupt: bool = False,
-    validation: float = 0.1,
+    validation: float = 0.05,
     test: float = 0.1,
     on_skip: Callable[[str, str], None] = lambda name, reason: None,
 ) -> Split:
@@ -91,7 +91,7 @@ def load(
     >>> split.name, split.class_names, split.training.samples.shape, split.training.samples.dtype
     ('waves', ('fast', 'slow'), (32, 1, 50), dtype('float32'))
     >>> split.source
-    'made: validation 10 % and test 10 % of each class, seed 0'
+    'made: validation 5 % and test 10 % of each class, seed 0'
     """
     path = Path(path)
     _check_options(ndim, size, seed)

@@ -1,0 +1,52 @@
+"""What does each network cost, and how well does it do? One table for terminal and page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from faltung.learn.outcome import Outcome
+from faltung.learn.report.wording import nouns, percent
+
+__all__ = ["table"]
+
+_SHOWN = (1, 2, 4)  # of the distances that were measured
+
+
+def table(outcomes: Sequence[Outcome]) -> tuple[list[str], list[list[str]]]:
+    """Return header and rows of the comparison: what each network costs and how well it does.
+
+    Parameters
+    ----------
+    outcomes : sequence of Outcome
+        At least one; all of the same data.
+
+    Examples
+    --------
+    >>> from faltung.learn import classification, embedded, outcome
+    >>> from faltung.networks import DenseClassifier
+    >>> split, network = embedded.load_embedded(), DenseClassifier(sample_shape=(1, 28, 28), classes=10)
+    >>> dense = outcome.measure("dense", network, split, classification.Classification(split), ())
+    >>> header, [row] = table([dense])
+    >>> header[:5]
+    ['Network', 'Parameters', 'Multiply-adds', 'Training time', 'Test accuracy']
+    >>> header[5:]
+    ['Moved 1 px', 'Moved 2 px', 'Moved 4 px']
+    >>> row[:4]
+    ['dense', '536,586', '535,040', '0.0 s']
+    """
+    distances = sorted(outcomes[0].recognised)
+    shown = [distances[index] for index in _SHOWN]
+    unit = nouns(outcomes[0].sample_shape).unit
+    header = ["Network", "Parameters", "Multiply-adds", "Training time", "Test accuracy"]
+    rows = [
+        [
+            outcome.name,
+            f"{outcome.cost.parameters:,}",
+            f"{outcome.cost.multiply_adds:,}",
+            f"{outcome.training_seconds:.1f} s",
+            percent(outcome.test_accuracy),
+            *(percent(outcome.shifted_accuracy[places]) for places in shown),
+        ]
+        for outcome in outcomes
+    ]
+    return header + [f"Moved {places} {unit}" for places in shown], rows

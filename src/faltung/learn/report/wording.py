@@ -1,0 +1,100 @@
+"""How are numbers, networks and samples called on the page?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["Nouns", "interval", "nouns", "percent", "quoted", "times"]
+
+
+@dataclass(frozen=True)
+class Nouns:
+    """What samples with so many spatial axes are called, and the places of their grid.
+
+    Parameters
+    ----------
+    sample, samples, places : str
+        One sample, several, and the unit of distances.
+    unit : str
+        Short form of `places`.
+
+    Examples
+    --------
+    >>> Nouns("image", "images", "pixels", "px").samples
+    'images'
+    """
+
+    sample: str
+    samples: str
+    places: str
+    unit: str
+
+
+_NOUNS = {
+    1: Nouns("series", "series", "places", "places"),
+    2: Nouns("image", "images", "pixels", "px"),
+    3: Nouns("volume", "volumes", "voxels", "voxels"),
+}
+
+
+def nouns(sample_shape: tuple[int, ...]) -> Nouns:
+    """Return what samples of shape (channels, *spatial) are called.
+
+    Examples
+    --------
+    >>> nouns((1, 28, 28)).sample
+    'image'
+    """
+    return _NOUNS[len(sample_shape) - 1]
+
+
+def percent(share: float) -> str:
+    """Return a share in per cent, with one decimal.
+
+    Examples
+    --------
+    >>> percent(0.5)
+    '50.0 %'
+    """
+    return f"{100 * share:.1f} %"
+
+
+def interval(low: float, high: float) -> str:
+    """Return a confidence interval of shares or of their differences, in per cent.
+
+    Examples
+    --------
+    >>> interval(-0.014, 0.5)
+    '95 % interval −1.4 to 50.0'
+    """
+    first, last = (f"{100 * each:.1f}".replace("-", "−") for each in (low, high))
+    return f"95 % interval {first} to {last}"
+
+
+def times(ours: int, theirs: int) -> str:
+    """Say of the first of two numbers how many times as many it is as the second, or how many times fewer.
+
+    Examples
+    --------
+    >>> times(30, 20), times(20, 30), times(3, 3), times(5_000_000, 2)
+    ('1.5 times as many', '1.5 times fewer', 'as many', '2,500,000 times as many')
+    """
+    if ours == theirs:
+        return "as many"
+    larger, smaller = max(ours, theirs), max(1, min(ours, theirs))
+    ratio = larger / smaller
+    said = f"{ratio:,.0f}" if ratio >= 100 else f"{ratio:.1f}"
+    if said == "1.0":
+        return "about as many"
+    return f"{said} times {'fewer' if ours < theirs else 'as many'}"
+
+
+def quoted(name: str) -> str:
+    """Return the name of a network as it stands in a sentence.
+
+    Examples
+    --------
+    >>> quoted("dense, large")
+    '“dense, large”'
+    """
+    return f"“{name}”"
