@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import hashlib
 import struct
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 
 from faltung.errors import ArgumentError
 from faltung.learn.datasets import PARTS
-from faltung.learn.sources import load
+from faltung.learn.sources import known, load
 
 MADE = "made: validation 5 % and test 10 % of each class, seed 0"
 
@@ -467,3 +468,15 @@ def test_cut_idx_file_is_never_read(tmp_path_factory, data):
     path.write_bytes(content[: data.draw(st.integers(0, len(content) - 1))])
     with pytest.raises(ArgumentError, match=r"DATA: .*'(train|t10k)-(images|labels)-idx"):
         load(folder)
+
+
+def test_a_well_known_data_set_gets_the_names_of_its_classes(tmp_path, monkeypatch):
+    labels = np.tile(np.arange(2, dtype=np.uint8), 10)
+    names = {hashlib.sha256(labels.tobytes()).hexdigest(): ("bag", "coat")}
+    monkeypatch.setattr(known, "_CLASSES_BY_TRAINING_LABELS", names)
+    for part in ("train", "t10k"):
+        _write_idx(tmp_path / f"{part}-images-idx3-ubyte", np.zeros((20, 8, 8), np.uint8))
+        _write_idx(tmp_path / f"{part}-labels-idx1-ubyte", labels)
+    assert load(tmp_path).class_names == ("bag", "coat")
+    _write_idx(tmp_path / "train-labels-idx1-ubyte", 1 - labels)
+    assert load(tmp_path).class_names == ("0", "1")

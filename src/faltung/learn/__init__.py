@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from faltung.learn.datasets import Dataset as Dataset
     from faltung.learn.datasets import Split as Split
     from faltung.learn.embedded import load_embedded as load_embedded
+    from faltung.learn.fit_report import DescentReport as DescentReport
     from faltung.learn.fit_report import FitReport as FitReport
+    from faltung.learn.gradient_filter import fit_filter_by_gradient as fit_filter_by_gradient
     from faltung.learn.hardware import Hardware as Hardware
     from faltung.learn.least_squares import fit_filter as fit_filter
     from faltung.learn.outcome import Outcome as Outcome
@@ -54,6 +56,7 @@ _FILE_OF = {
     "Checkpoint": "checkpoint",
     "Classification": "classification",
     "Dataset": "datasets",
+    "DescentReport": "fit_report",
     "EpochRecord": "training",
     "FitReport": "fit_report",
     "Hardware": "hardware",
@@ -69,6 +72,7 @@ _FILE_OF = {
     "compare": "comparison",
     "empirical_risk": "risk",
     "fit_filter": "least_squares",
+    "fit_filter_by_gradient": "gradient_filter",
     "load": "sources",
     "load_embedded": "embedded",
     "network_cost": "cost",

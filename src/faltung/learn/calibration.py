@@ -41,7 +41,9 @@ class CalibrationBin:
     accuracy: float
 
 
-def calibration(probabilities: NDArray[np.floating[Any]], labels: NDArray[np.integer[Any]]) -> tuple[CalibrationBin, ...]:
+def calibration(
+    probabilities: NDArray[np.floating[Any]], labels: NDArray[np.integer[Any]]
+) -> tuple[CalibrationBin, ...]:
     """Sort predictions by their largest probability into ten equal intervals; those that hold none are left out.
 
     Parameters

@@ -130,7 +130,9 @@ def line_chart(
     ('<svg class="chart', 1)
     """
     xs = [x for line in lines for x, _ in line.points]
-    ys = [y for line in lines for _, y in line.points] + [y for line in lines for pair in line.intervals for y in pair]
+    ys = [y for line in lines for _, y in line.points] + [
+        y for line in lines for pair in line.intervals for y in pair
+    ]
     frame = _Frame(min(xs), max(xs), *_padded(min(ys), max(ys)), logarithmic)
     x_ticks = ticks(frame.x_low, frame.x_high) if x_ticks is None else x_ticks
     drawn = [*(_intervals(frame, line) for line in lines), *(_polyline(frame, line) for line in lines)]
@@ -170,9 +172,7 @@ class _Frame:
     logarithmic: bool
 
     def x(self, value: float) -> float:
-        low, high, place = (
-            math.log(each) if self.logarithmic else each for each in (self.x_low, self.x_high, value)
-        )
+        low, high, place = (math.log(each) if self.logarithmic else each for each in (self.x_low, self.x_high, value))
         return _LEFT + (place - low) / ((high - low) or 1.0) * (_WIDTH - _LEFT - _RIGHT)
 
     def y(self, value: float) -> float:
@@ -188,10 +188,10 @@ def _padded(low: float, high: float) -> tuple[float, float]:
 def _chart(
     frame: _Frame, drawn: Sequence[str], x_ticks: Sequence[float], title: str, x_label: str, y_label: str
 ) -> str:
-    middle = f'text-anchor="middle"'
+    middle = 'text-anchor="middle"'
     parts = [
         f'<svg class="chart" role="img" viewBox="0 0 {_WIDTH} {_HEIGHT}"><title>{escape(title)}</title>',
-        *(_horizontal_rule(frame, y) for y in ticks(frame.y_low, frame.y_high)),
+        *(_horizontal_rule(frame, y) for y in ticks(frame.y_low, frame.y_high, 6)),
         *(
             f'<text class="tick" x="{frame.x(x):.1f}" y="{_HEIGHT - _BOTTOM + 18}" {middle}>{_number(x)}</text>'
             for x in x_ticks

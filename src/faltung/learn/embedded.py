@@ -11,26 +11,13 @@ from numpy.typing import NDArray
 
 from faltung.errors import ArgumentError
 from faltung.learn.datasets import Dataset, Split, digest
+from faltung.learn.sources.known import FASHION_MNIST_CLASSES
 from faltung.learn.splitting import hold_out
 
 __all__ = ["EMBEDDED_FILE", "load_embedded"]
 
 EMBEDDED_FILE = Path(__file__).parents[1] / "data" / "fashion_mnist_subset.npz"
 _EMBEDDED_DIGEST = "b4ad20386308a4236cf6726a7fdd7378f262079b39fd94c0961a9e1685b8217d"
-
-_FASHION_MNIST_CLASSES = (
-    "T-shirt/top",
-    "Trouser",
-    "Pullover",
-    "Dress",
-    "Coat",
-    "Sandal",
-    "Shirt",
-    "Sneaker",
-    "Bag",
-    "Ankle boot",
-)
-
 
 def load_embedded(path: str | Path = EMBEDDED_FILE, *, validation_per_class: int = 25) -> Split:
     """Load the Fashion-MNIST subset that ships with faltung: 28x28 grey images of ten kinds of clothing.
@@ -65,7 +52,7 @@ def load_embedded(path: str | Path = EMBEDDED_FILE, *, validation_per_class: int
     """
     arrays = _read_checked(Path(path))
     training, test = (
-        Dataset(arrays[f"{part}_images"][:, None], arrays[f"{part}_labels"], _FASHION_MNIST_CLASSES)
+        Dataset(arrays[f"{part}_images"][:, None], arrays[f"{part}_labels"], FASHION_MNIST_CLASSES)
         for part in ("training", "test")
     )
     held_out = hold_out(training.labels, [validation_per_class] * 10, np.random.default_rng(0))

@@ -187,12 +187,12 @@ def _example(trained: Trained) -> torch.Tensor:
 @torch.no_grad()
 def _largest_difference(trained: Trained, run: _Run) -> float:
     """Return by how much the logits of two networks differ, relative to the largest."""
-    largest = 0.0
+    differences = []
     for batch in _BATCHES:
         for samples in _probes(trained, batch):
             logits = trained.network(samples)
-            largest = max(largest, ((run(samples) - logits).abs().max() / logits.abs().max()).item())
-    return largest
+            differences.append((run(samples) - logits).abs().max() / logits.abs().max())
+    return torch.stack(differences).max().item()  # not a number if any is
 
 
 def _probes(trained: Trained, batch: int) -> Iterator[torch.Tensor]:

@@ -4,6 +4,9 @@ A sample x1 and noise x0 are joined by the line x(t) = (1 - t) x0 + t x1, along 
 lines cross at a point x, and the network that minimises the mean squared difference to their velocities gives their
 mean there, v(x, t) = E[x1 - x0 | x(t) = x]. Noise that follows dx/dt = v(x, t) from t = 0 to 1 is then distributed
 like the samples: through every place, at every time, as much flows as lines go through it.
+
+Some lines are shown to the network without their class, so that it knows the velocity of any class, u, beside that of
+a class, v. Guidance follows u + g (v - u): with g above 1 it goes where samples of the class are and others are not.
 """
 
 from __future__ import annotations
@@ -22,11 +25,18 @@ from faltung.learn.datasets import Split
 from faltung.learn.tensors import tensors
 from faltung.networks.generator import VelocityField
 
-__all__ = ["STEPS", "FlowMatching", "follow", "generate", "noise", "samples_of"]
+__all__ = ["GUIDANCE", "STEPS", "FlowMatching", "Velocity", "follow", "generate", "guided", "noise", "samples_of"]
 
 STEPS = 16
 """Steps from noise to a sample unless told otherwise; the network is evaluated twice in each."""
 
+GUIDANCE = 1.5
+"""How far beyond the velocity of any class samples are guided unless told otherwise; 1 is not at all."""
+
+UNCHANGED = Augmentation(mirror=False, shift=0)
+"""What is done to training samples unless told otherwise: nothing, for a generator would learn the changes."""
+
+_UNNAMED = 0.1  # share of the lines whose class the network is not told
 _BLOCK = 250  # samples computed at a time
 
 
@@ -69,11 +79,12 @@ class FlowMatching:
         split: Split,
         scale: Callable[[torch.Tensor], torch.Tensor],
         *,
-        augmentation: Augmentation = Augmentation(mirror=False, shift=0),
+        augmentation: Augmentation = UNCHANGED,
         device: str = "cpu",
     ) -> None:
         self._scale = scale
         self._augment = augmentation
+        self._classes = len(split.class_names)
         self._training = [tensor.to(device) for tensor in tensors(split.training)]
         samples, labels = tensors(split.validation)
         # The same noise and times after every epoch, so that the risks differ by nothing but the network.
@@ -94,7 +105,8 @@ class FlowMatching:
         # Times at equal distances from a random first one cover every batch evenly, and each by itself is uniform.
         places = torch.arange(len(ends)) / len(ends)
         times = ((torch.rand(1, generator=generator) + places) % 1).to(ends.device)
-        return _risk(network, starts, ends, times, labels), {}
+        unnamed = (torch.rand(len(ends), generator=generator) < _UNNAMED).to(ends.device)
+        return _risk(network, starts, ends, times, labels.masked_fill(unnamed, self._classes)), {}
 
     @torch.no_grad()
     def validate(self, network: nn.Module) -> dict[str, float]:
@@ -112,9 +124,39 @@ def _risk(
     return nn.functional.mse_loss(network(points, times, labels).float(), velocities)
 
 
+Velocity = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+"""A function v(points, times, labels) of tensors (samples, ...), (samples,), (samples,), of the shape of points."""
+
+
+def guided(network: VelocityField, strength: float) -> Velocity:
+    """Return the velocity u + g (v - u), where v is that of a class, u that of any, and g the strength.
+
+    References
+    ----------
+    J. Ho, T. Salimans, "Classifier-Free Diffusion Guidance", arXiv:2207.12598, 2022.
+
+    Examples
+    --------
+    >>> from faltung.networks.generator import DenseGenerator
+    >>> network = DenseGenerator(sample_shape=(4,), classes=2, width=8)
+    >>> velocity = guided(network, 2.0)
+    >>> velocity(torch.zeros(1, 4), torch.zeros(1), torch.tensor([1])).shape
+    torch.Size([1, 4])
+    """
+    if strength == 1:
+        return network
+
+    def velocity(points: torch.Tensor, times: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
+        both = torch.cat([labels, torch.full_like(labels, network.classes)])
+        named, unnamed = network(points.repeat(2, *[1] * (points.ndim - 1)), times.repeat(2), both).chunk(2)
+        return unnamed + strength * (named - unnamed)  # type: ignore[no-any-return]
+
+    return velocity
+
+
 @torch.no_grad()
 def follow(
-    velocity: Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor],
+    velocity: Velocity,
     points: torch.Tensor,
     labels: torch.Tensor,
     steps: int = STEPS,
@@ -126,8 +168,8 @@ def follow(
 
     Parameters
     ----------
-    velocity : callable
-        v(points, times, labels), of the shape of points.
+    velocity : Velocity
+        Of every point.
     points : tensor, shape (samples, ...)
         Where they start.
     labels : int64 tensor, shape (samples,)
@@ -172,6 +214,7 @@ def generate(
     *,
     seed: int = 0,
     steps: int = STEPS,
+    guidance: float = GUIDANCE,
     dtype: str = "uint8",
     track: Callable[[Sequence[int]], Iterable[int]] = iter,
 ) -> NDArray[Any]:
@@ -189,6 +232,8 @@ def generate(
         Seed of the noise; zero or more.
     steps : int, optional
         Steps from noise to a sample.
+    guidance : float, optional
+        How far beyond the velocity of any class samples are guided.
     dtype : {"uint8", "float32"}, optional
         That of the samples that the network learned from: uint8 are intensities, and float32 any values.
     track : callable, optional
@@ -216,11 +261,12 @@ def generate(
     if len(labels) and not 0 <= labels.min() <= labels.max() < network.classes:
         raise ArgumentError("labels", f"from 0 to {network.classes - 1}", f"{labels.min()} to {labels.max()}")
     device = next(network.parameters()).device
+    velocity = guided(network, guidance)
     samples = [np.empty((0, *network.sample_shape), dtype)]
     for first in track(range(0, len(labels), _BLOCK)):
         block = torch.from_numpy(labels[first : first + _BLOCK].astype(np.int64)).to(device)
         start = noise(seed, range(first, first + len(block)), network.sample_shape).to(device)
-        *_, end = follow(network, start, block, steps)
+        *_, end = follow(velocity, start, block, steps)
         samples.append(samples_of(network, end, dtype))
     return np.concatenate(samples)
 

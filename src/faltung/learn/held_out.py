@@ -106,7 +106,7 @@ def squared_errors(block: Block, taps: NDArray[np.float64]) -> tuple[float, floa
     squares = np.mean(error * error, axis=0)
     if block.weights is not None:
         counted = block.weights if block.kept is None else np.where(block.kept, block.weights, 0.0)
-        return float(np.vdot(counted, squares)), float(counted.sum())
+        return float((counted * squares).sum()), float(counted.sum())
     if block.kept is not None:
         squares = squares[block.kept]
     return float(squares.sum()), float(squares.size)

@@ -1,4 +1,4 @@
-"""What are the layers of a network, and what does each of them answer?"""
+"""Which layers does a network have, and what does each of them answer? Found by running it."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Layer:
 
     Examples
     --------
-    >>> Layer("0", "3×3 convolution, 1 → 2 channels", True, 18, (1, 8, 8), (2, 8, 8)).dense_weights
+    >>> Layer("0", "3×3 convolution, 1 → 2", True, 18, (1, 8, 8), (2, 8, 8)).dense_weights
     8192
     """
 
@@ -69,7 +69,7 @@ def layers_of(network: nn.Module, sample_shape: tuple[int, ...]) -> tuple[Layer,
     >>> network = nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), nn.Flatten(), nn.Linear(32, 5))
     >>> for layer in layers_of(network, (1, 4, 4)):
     ...     print(layer.name, layer.title, layer.output_shape, layer.weights, layer.dense_weights)
-    0 3×3 convolution, 1 → 2 channels (2, 4, 4) 18 512
+    0 3×3 convolution, 1 → 2 (2, 4, 4) 18 512
     2 linear, 32 → 5 (5,) 160 160
     """
     found: list[Layer] = []
@@ -185,4 +185,4 @@ def _title(module: nn.Module) -> str:
     if module.groups == module.in_channels == module.out_channels > 1:
         return f"{taps} depthwise convolution, {module.in_channels} channels{stride}"
     groups = f" in {module.groups} groups" if module.groups > 1 else ""
-    return f"{taps} convolution, {module.in_channels} → {module.out_channels} channels{groups}{stride}"
+    return f"{taps} convolution, {module.in_channels} → {module.out_channels}{groups}{stride}"

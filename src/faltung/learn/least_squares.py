@@ -133,7 +133,7 @@ def fit_filter(
     >>> k.isclose(fa.sobel(axis=1))
     True
     >>> report.rank, report.positions, report.held_out_positions
-    (9, 3617, 907)
+    (9, 3560, 964)
     """
     data = fit_data(
         x,

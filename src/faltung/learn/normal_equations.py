@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,12 +23,10 @@ from numpy.typing import NDArray
 
 from faltung.learn.blocks import Region
 from faltung.learn.lag_sums import gram_of, lag_sums
+from faltung.learn.row_sums import RowGram, windows_at
 from faltung.learn.sections import Block, Section
 
 __all__ = ["NormalEquations", "normal_equations"]
-
-#: Numbers in a matrix of windows.
-_ROWS = 1 << 20
 
 Matrix = NDArray[np.float64]
 
@@ -111,13 +109,14 @@ class _Sums:
 
     def __init__(self, channels: int, answers: int, size: Sequence[int]) -> None:
         self.size = tuple(size)
-        taps = channels * math.prod(size)
+        self.taps = channels * math.prod(size)
         self.begin = np.zeros((channels, channels, *(2 * side - 1 for side in size)))
-        self.steps = [np.zeros((taps // side * (side - 1),) * 2) for side in size]
-        self.gram = np.zeros((taps, taps))
-        self.moment = np.zeros((answers, taps))
+        self.steps = [RowGram(self.taps // side * (side - 1)) for side in size]
+        self.moment = np.zeros((answers, self.taps))
         self.energy = self.weight = 0.0
         self.positions = self.missing = 0
+        # Of windows with their targets behind them: gram, moment and energy in one.
+        self.single = RowGram(self.taps + answers)
 
     def add(self, section: Section, tiles: Sequence[Region], workers: int) -> None:
         """Add the tiles of a section."""
@@ -134,40 +133,43 @@ class _Sums:
             if sums.rows is not None:
                 self._add_rows(section.block(tile), sums.rows, sums.sign)
         summed = [tile for tile, sums in zip(tiles, found, strict=True) if sums.begin is not None]
-        for (axis, line), sign in _lines(summed).items():
+        for (axis, line), sign in sorted(_lines(summed).items(), key=lambda item: (item[0][0], item[1])):
             if self.size[axis] > 1:
                 self._add_line(section.inputs(line), axis, sign)
 
     def equations(self) -> NormalEquations:
         """Put the sums together."""
-        gram = self.gram + gram_of(self.begin, self.steps).reshape(self.gram.shape)
-        gram = (gram + gram.T) / 2
-        return NormalEquations(self.size, gram, self.moment, self.energy, self.weight, self.positions, self.missing)
+        gram = gram_of(self.begin, [step.total() for step in self.steps]).reshape(self.taps, self.taps)
+        single = self.single.total()
+        gram += single[: self.taps, : self.taps]
+        return NormalEquations(
+            size=self.size,
+            gram=(gram + gram.T) / 2,
+            moment=self.moment + single[self.taps :, : self.taps],
+            energy=self.energy + float(np.trace(single[self.taps :, self.taps :])),
+            weight=self.weight,
+            positions=self.positions,
+            missing=self.missing,
+        )
 
     def _add_rows(self, block: Block, rows: NDArray[np.bool_], sign: int) -> None:
         """Add or take away outputs, window by window."""
-        for place, windows in _windows(block.source, self.size, rows):
-            targets = np.moveaxis(block.target, 0, -1)[place].T
-            weight = float(len(windows))
+        for place, windows in windows_at(block.source, self.size, rows):
+            pairs = np.hstack([windows, np.moveaxis(block.target, 0, -1)[place]])
+            weights = np.ones(len(pairs)) if block.weights is None else block.weights[place]
             if block.weights is not None:
-                weights = block.weights[place]
-                weight = float(weights.sum())
-                root = np.sqrt(weights)
-                windows *= root[:, np.newaxis]
-                targets = targets * root
-            self.gram += sign * (windows.T @ windows)
-            self.moment += sign * (targets @ windows)
-            self.energy += sign * float(np.vdot(targets, targets))
-            self.weight += sign * weight
-            self.positions += sign * len(windows)
+                pairs *= np.sqrt(weights)[:, np.newaxis]
+            self.single.add(pairs, sign)
+            self.weight += sign * float(weights.sum())
+            self.positions += sign * len(pairs)
 
     def _add_line(self, source: Matrix, axis: int, sign: int) -> None:
         """Add the windows of a line of outputs, without their last tap across it."""
         size = [side - (place == axis) for place, side in enumerate(self.size)]
         source = np.delete(source, -1, 1 + axis)
         outputs = [length - side + 1 for length, side in zip(source.shape[1:], size, strict=True)]
-        for _, windows in _windows(source, size, np.ones(outputs, bool)):
-            self.steps[axis] += sign * (windows.T @ windows)
+        for _, windows in windows_at(source, size, np.ones(outputs, bool)):
+            self.steps[axis].add(windows, sign)
 
 
 def _tile_sums(block: Block, size: Sequence[int]) -> _TileSums:
@@ -176,7 +178,7 @@ def _tile_sums(block: Block, size: Sequence[int]) -> _TileSums:
     if block.weights is not None or 2 * kept < every.size:
         return _TileSums(None, None, 0.0, block.missing, every if kept else None, 1)
     begin, moment = lag_sums(block.source, block.target, size)
-    energy = float(np.vdot(block.target, block.target))
+    energy = float(np.square(block.target).sum())
     lost = None if block.kept is None else ~block.kept
     return _TileSums(begin, moment.reshape(len(moment), -1), energy, block.missing, lost, -1)
 
@@ -189,18 +191,3 @@ def _lines(tiles: Iterable[Region]) -> dict[tuple[int, Region], int]:
             for at, sign in ((stop, 1), (start, -1)):
                 count[axis, (*tile[:axis], (at, at + 1), *tile[axis + 1 :])] += sign
     return {line: sign for line, sign in count.items() if sign}
-
-
-def _windows(
-    source: Matrix, size: Sequence[int], outputs: NDArray[np.bool_]
-) -> Iterator[tuple[tuple[NDArray[np.intp], ...], Matrix]]:
-    """Yield the places of some outputs, and their windows as the rows of a matrix, a bounded number at a time."""
-    ndim = len(size)
-    windows = np.lib.stride_tricks.sliding_window_view(source, size, tuple(range(1, 1 + ndim)))
-    windows = np.moveaxis(windows, 0, ndim)
-    taps = math.prod(windows.shape[ndim:])
-    places = np.nonzero(outputs)
-    most = max(_ROWS // taps, 1)
-    for start in range(0, len(places[0]), most):
-        place = tuple(along[start : start + most] for along in places)
-        yield place, windows[place].reshape(-1, taps)

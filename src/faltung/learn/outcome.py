@@ -129,7 +129,8 @@ class Outcome:
     @property
     def predicted(self) -> NDArray[np.int64]:
         """The most probable class of each test sample."""
-        return self.test_probabilities.argmax(axis=1)
+        classes: NDArray[np.int64] = self.test_probabilities.argmax(axis=1)
+        return classes
 
     @property
     def test_accuracy(self) -> float:

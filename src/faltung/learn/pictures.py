@@ -77,8 +77,8 @@ def colour_sheet(tiles: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 def _strength(tiles: NDArray[np.float32]) -> NDArray[np.float64]:
     """Return tiles in units of their largest magnitude, without the places that a picture cannot show."""
-    steps = (slice(None, None, -(-size // _LARGEST)) for size in tiles.shape[-2:])
-    shown = tiles[(..., *steps)].astype(np.float64)
+    down, across = (-(-size // _LARGEST) for size in tiles.shape[-2:])
+    shown = tiles[..., ::down, ::across].astype(np.float64)
     largest = np.abs(shown).max(axis=tuple(range(1, shown.ndim)), keepdims=True)
     strength: NDArray[np.float64] = shown / np.where(largest > 0, largest, 1.0)
     return strength

@@ -10,14 +10,19 @@ which has no step size, no schedule and no random numbers, so that layers differ
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
-from torch import nn
 from torch.nn import functional
 
 __all__ = ["linear_probe", "probe_features"]
 
 _FEATURES = 512
+_AVERAGES: dict[int, Callable[..., torch.Tensor]] = {
+    1: functional.adaptive_avg_pool1d,
+    2: functional.adaptive_avg_pool2d,
+    3: functional.adaptive_avg_pool3d,
+}
 _RIDGES = torch.logspace(-6, 2, 17, dtype=torch.float64)  # in units of the mean eigenvalue of X^T X
 
 
@@ -47,8 +52,7 @@ def probe_features(answers: torch.Tensor) -> torch.Tensor:
     if axes == 0:
         return answers
     places = max(1, math.floor((_FEATURES / answers.shape[1]) ** (1 / axes) + 1e-9))
-    average = (functional.adaptive_avg_pool1d, functional.adaptive_avg_pool2d, functional.adaptive_avg_pool3d)[axes - 1]
-    return average(answers, [min(places, size) for size in answers.shape[2:]]).flatten(1)
+    return _AVERAGES[axes](answers, [min(places, size) for size in answers.shape[2:]]).flatten(1)
 
 
 def linear_probe(
@@ -79,7 +83,7 @@ def linear_probe(
     mean, deviation = features.double().mean(0), features.double().std(0, correction=0)
     scale = torch.where(deviation > 1e-6 * deviation.max(), deviation, torch.inf)  # what never changes tells nothing
     inputs, tests = ((each.double() - mean) / scale for each in (features, test_features))
-    targets = nn.functional.one_hot(labels).double()
+    targets = functional.one_hot(labels).double()
     shares = targets.mean(0)
     predicted = tests @ _ridge(inputs, targets - shares) + shares
     return (predicted.argmax(1) == test_labels).double().mean().item()
@@ -95,4 +99,5 @@ def _ridge(inputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     explained = ((damped + ridges[:, None]) / damped**2) @ products.square().sum(1)
     freedom = len(inputs) - 1 - (eigenvalues / damped).sum(1)
     scores = (targets.square().sum() - explained) / freedom.square()
-    return vectors @ (products / damped[scores.argmin()][:, None])
+    weights: torch.Tensor = vectors @ (products / damped[scores.argmin()][:, None])
+    return weights

@@ -13,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import EllipsisType
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,8 @@ __all__ = [
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """A function of logits (samples, classes) and labels (samples,) that returns the mean loss over the samples."""
+
+_Region = tuple[EllipsisType | slice, ...]
 
 _BATCH = 100  # so that what lies between two layers of a small network stays in a core's cache
 _Z = 1.959964  # 95 % of a normal distribution lie within so many standard deviations
@@ -157,8 +160,8 @@ def translate(samples: torch.Tensor, *moves: int, background: float = 0.0) -> to
     sizes = samples.shape[samples.ndim - len(moves) :]
     if any(abs(move) >= size for move, size in zip(moves, sizes, strict=True)):
         return moved
-    target = (..., *map(_overlap, moves, sizes))
-    source = (..., *(_overlap(-move, size) for move, size in zip(moves, sizes, strict=True)))
+    target: _Region = (..., *(_overlap(move, size) for move, size in zip(moves, sizes, strict=True)))
+    source: _Region = (..., *(_overlap(-move, size) for move, size in zip(moves, sizes, strict=True)))
     moved[target] = samples[source]
     return moved
 

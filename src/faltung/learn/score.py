@@ -1,7 +1,7 @@
 """How good is a generator? Its samples are held beside test samples, and test samples beside training samples.
 
-The protocol, which docs/scoring.md gives reasons for: one sample is generated for each test sample, of the same class,
-and both are looked at through a judge, a classifier that saw the training samples only.
+The protocol, for which docs/scoring.md gives the reasons: one sample is generated for each test sample, of the same
+class, and both are looked at through a judge, a classifier that saw the training samples only.
 """
 
 from __future__ import annotations
@@ -164,7 +164,7 @@ class Protocol:
         return nearest(_values(Dataset(samples, np.zeros(len(samples), np.int64), ("",))), self._training)
 
     def _alike(self) -> NDArray[np.int64]:
-        """Return training samples of the same number and, as far as there are enough, the same classes as `labels`."""
+        """Return training samples of the classes of `labels`, as many of each, if there are."""
         labels = self._split.training.labels
         chosen = []
         for label, count in zip(*np.unique(self.labels, return_counts=True), strict=True):
@@ -206,7 +206,9 @@ def features(judge: nn.Module, data: Dataset) -> tuple[NDArray[np.float32], NDAr
     last = getattr(judge, "classify", None)
     if not isinstance(last, nn.Linear) or last.out_features != len(data.class_names):
         expected = f"a classifier of {len(data.class_names)} classes whose last layer is `classify`"
-        received = f"{type(judge).__name__} of {last.out_features}" if isinstance(last, nn.Linear) else "another network"
+        received = (
+            f"{type(judge).__name__} of {last.out_features}" if isinstance(last, nn.Linear) else "another network"
+        )
         raise ArgumentError("judge", expected, received)
     seen: list[torch.Tensor] = []
     hook = last.register_forward_pre_hook(lambda layer, inputs: seen.append(inputs[0].float()))

@@ -23,9 +23,9 @@ _PLACES = 16
 def superposition(network: nn.Module, samples: torch.Tensor) -> list[float]:
     """Return of each convolutional and linear layer how much of its answers superposition explains.
 
-    The coefficient of determination, over pairs of samples x, y and the layer's answers at up to 16 places of each axis: one less the squared
-    differences between h((x + y) / 2) and (h(x) + h(y)) / 2, in units of the variance of h((x + y) / 2). It is 1 for a
-    linear map and 0 where the differences are as large as the answers vary, or larger.
+    The coefficient of determination, over pairs of samples x, y and the layer's answers at up to 16 places of each
+    axis: one less the squared differences between h((x + y) / 2) and (h(x) + h(y)) / 2, in units of the variance of
+    h((x + y) / 2). It is 1 for a linear map, and 0 where the differences are as large as the answers vary or larger.
 
     Parameters
     ----------
@@ -59,8 +59,9 @@ def superposition(network: nn.Module, samples: torch.Tensor) -> list[float]:
 
 def _some_places(answer: torch.Tensor) -> torch.Tensor:
     """Return the answers at no more than 16 evenly spaced places of each axis, as one row for each sample."""
-    steps = (slice(None, None, -(-size // _PLACES)) for size in answer.shape[2:])
-    return answer[(..., *steps)].flatten(1)
+    for axis, size in enumerate(answer.shape[2:], start=2):
+        answer = answer.index_select(axis, torch.arange(0, size, -(-size // _PLACES), device=answer.device))
+    return answer.flatten(1)
 
 
 def _explained(values: torch.Tensor, predictions: torch.Tensor) -> float:

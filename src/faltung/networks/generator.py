@@ -24,6 +24,8 @@ _MOMENT = 128  # numbers that describe time and class
 class VelocityField(nn.Module):
     """A network v(x, t, class): how a point x moves at time t on its way from noise, t = 0, to a sample, t = 1.
 
+    Classes are counted from zero; the number behind the last one means any of them.
+
     Points and velocities are on a scale on which the training samples have mean 0 and deviation 1, and noise too.
 
     Parameters
@@ -245,12 +247,13 @@ class _Moment(nn.Module):
         self.label = nn.Linear(classes, _MOMENT, bias=False)
         frequencies = torch.logspace(0, 3, _FREQUENCIES)
         self.register_buffer("frequencies", frequencies, persistent=False)
-        self.register_buffer("identity", torch.eye(classes), persistent=False)
+        # A row for each class, and one of zeros for any of them.
+        self.register_buffer("rows", torch.eye(classes + 1, classes), persistent=False)
 
     def forward(self, times: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         angles = times[:, None] * self.frequencies
         waves = torch.cat([angles.sin(), angles.cos()], dim=1)
-        return silu(self.time(waves) + self.label(self.identity[labels]))
+        return silu(self.time(waves) + self.label(self.rows[labels]))
 
 
 class _Block(nn.Module):

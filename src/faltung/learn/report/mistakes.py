@@ -36,7 +36,8 @@ def confusion_section(model: Outcome, split: Split) -> str:
     matrix, names = model.confusion, split.class_names
     drawn = _matrix_table(matrix, names) if len(names) <= _WRITTEN_OUT else _matrix_picture(matrix, names)
     pairs = most_confused(matrix, _PAIRS)
-    return drawn + (_pairs_table(model, split, pairs) if pairs else "<p>It makes no mistake at all.</p>")
+    listed = _pairs_table(model, split, pairs) if pairs else "<p>It makes no mistake at all.</p>"
+    return f'<div class="beside">{drawn}{listed}</div>'
 
 
 def _matrix_table(matrix: NDArray[np.int64], names: Sequence[str]) -> str:
@@ -50,8 +51,9 @@ def _matrix_table(matrix: NDArray[np.int64], names: Sequence[str]) -> str:
         )
         rows.append(f'<tr><th scope="row">{escape(names[actual])}</th>{cells}</tr>')
     return (
-        '<div class="scroll"><table class="matrix"><caption>How many test samples of each class (down) were taken for '
-        "which (across). Blue: recognised, by the share of the class. Orange: mistakes, by their number.</caption>"
+        '<div class="scroll"><table class="matrix"><caption>How many test samples of each class (down) were taken '
+        "for which (across). Blue: recognised, by the share of the class. Orange: mistakes, by their number."
+        "</caption>"
         f'<thead><tr><th scope="col">True class</th>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
     )
 
@@ -76,18 +78,20 @@ def _matrix_picture(matrix: NDArray[np.int64], names: Sequence[str]) -> str:
             f"{matrix[actual, said]} of {totals[actual]}</title></rect>"
         )
     return (
-        f'<figure class="single"><svg class="confusions" role="img" viewBox="0 0 {size} {size}"><title>Confusion '
-        f"matrix of {size} classes</title>{''.join(cells)}</svg><figcaption>True classes from top to bottom, what they "
-        "were taken for from left to right, in the order of the data set: blue on the diagonal is recognised, orange "
-        "beside it mistaken, stronger where it is a larger share of the class.</figcaption></figure>"
+        f'<figure class="single"><svg class="confusions" role="img" viewBox="0 0 {size} {size}">'
+        f"<title>Confusion matrix of {size} classes</title>{''.join(cells)}</svg>"
+        "<figcaption>True classes from top to bottom, what they were taken for from left to right, in the order of "
+        "the data set. Blue on the diagonal: recognised. Orange: mistaken. Stronger where it is a larger share of "
+        "the class.</figcaption></figure>"
     )
 
 
 def _pairs_table(model: Outcome, split: Split, pairs: Sequence[Confusion]) -> str:
+    names = [escape(name) for name in split.class_names]
     rows = "\n".join(
         f'<tr><td class="picture">{picture(split, _surest(model, pair))}</td>'
-        f'<th scope="row">{escape(split.class_names[pair.actual])}</th><td>{escape(split.class_names[pair.predicted])}'
-        f'</td><td class="number">{pair.count:,}</td><td class="number">{percent(pair.share)}</td></tr>'
+        f'<th scope="row">{names[pair.actual]}</th><td>{names[pair.predicted]}</td>'
+        f'<td class="number">{pair.count:,}</td><td class="number">{percent(pair.share)}</td></tr>'
         for pair in pairs
     )
     return (
@@ -139,15 +143,21 @@ def calibration_section(outcomes: Sequence[Outcome]) -> str:
     )
     bins = model.calibration
     rows = [
-        [f"{100 * each.low:.0f} to {100 * each.high:.0f} %", f"{each.count:,}", percent(each.confidence), percent(each.accuracy)]
+        [
+            f"{100 * each.low:.0f} to {100 * each.high:.0f} %",
+            f"{each.count:,}",
+            percent(each.confidence),
+            percent(each.accuracy),
+        ]
         for each in bins
     ]
     return (
-        f'<div class="pair"><figure>{_reliability(outcomes)}<figcaption>Ten bins of probability. Above the dotted line a '
-        f"network is right more often than it says. Bars: 95 % intervals of {escape(quoted(model.name))}.</figcaption>"
-        f"</figure>\n<figure>{_certainties(model)}</figure></div>\n"
-        f"<p>Expected calibration error, the mean distance from the dotted line: {escape(errors)}. With few samples in a "
-        "bin, chance alone makes it larger than zero.</p>\n"
+        f'<div class="pair"><figure>{_reliability(outcomes)}<figcaption>Ten bins of probability. Above the dashed '
+        f"line a network is right more often than it says. Bars: 95 % intervals of {escape(quoted(model.name))}."
+        f"</figcaption></figure>\n<figure>{_certainties(model)}<figcaption>How sure {escape(quoted(model.name))} is "
+        "of what it says about the test samples.</figcaption></figure></div>\n"
+        f"<p>Expected calibration error, the mean distance from the dashed line: {escape(errors)}. "
+        "With few samples in a bin, chance alone makes it larger than zero.</p>\n"
         + numbers(["Probability", "Samples", "Mean probability", "Accuracy"], rows)
     )
 

@@ -1,4 +1,4 @@
-"""Which numbers stand behind a drawing? A table that a reader can open."""
+"""Which numbers stand behind a drawing? Tables."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from html import escape
 
 from faltung.learn.charts import Line
 
-__all__ = ["grid", "numbers", "numbers_of"]
+__all__ = ["grid", "grid_of", "numbers"]
 
 
 def grid(header: Sequence[str], rows: Sequence[Sequence[str]], caption: str = "") -> str:
@@ -38,15 +38,15 @@ def numbers(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return f"<details><summary>The numbers</summary>{grid(header, rows)}</details>"
 
 
-def numbers_of(lines: Sequence[Line], x_label: str) -> str:
-    """Return what `numbers` returns for the points of a chart's lines.
+def grid_of(lines: Sequence[Line], x_label: str) -> str:
+    """Return a table of the points of a chart's lines.
 
     Examples
     --------
-    >>> numbers_of([Line("a", ((0, 1.5), (1, 2)), 1), Line("b", ((1, 3),), 2)], "x").count("<td>")
+    >>> grid_of([Line("a", ((0, 1.5), (1, 2)), 1), Line("b", ((1, 3),), 2)], "x").count("<td>")
     4
     """
     points = [dict(line.points) for line in lines]
     xs = sorted({x for line in points for x in line})
-    rows = [[f"{x:,g}", *(f"{line[x]:.1f}" if x in line else "" for line in points)] for x in xs]
-    return numbers([x_label, *(line.name for line in lines)], rows)
+    rows = [[f"{x:,.0f}", *(f"{line[x]:.1f}" if x in line else "" for line in points)] for x in xs]
+    return grid([x_label, *(line.name for line in lines)], rows)

@@ -35,10 +35,10 @@ def judged_samples(model: Outcome, split: Split, indices: Iterable[int]) -> str:
 
     Examples
     --------
-    >>> judged_samples(None, None, [])
-    '<ul class="samples">\\n\\n</ul>'
+    See `faltung.learn.report.html_report`, which puts the page together.
     """
-    return '<ul class="samples">\n' + "\n".join(_judged(model, split, index) for index in indices) + "\n</ul>"
+    judged = "\n".join(_judged(model, split, index) for index in indices)
+    return f'<ul class="samples">\n{judged}\n</ul>'
 
 
 def _judged(model: Outcome, split: Split, index: int) -> str:

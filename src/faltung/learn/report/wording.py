@@ -1,4 +1,4 @@
-"""How are numbers, networks and samples called on the page?"""
+"""How does the page speak? What samples are called, and how numbers are said."""
 
 from __future__ import annotations
 

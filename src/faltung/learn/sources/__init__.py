@@ -14,6 +14,7 @@ from faltung.learn.refusal import refusal, shortened
 from faltung.learn.sources.folders import list_folders
 from faltung.learn.sources.idx import find_idx, is_idx, read_idx
 from faltung.learn.sources.image_files import read_images
+from faltung.learn.sources.known import known_class_names
 from faltung.learn.sources.npz import read_npz
 from faltung.learn.sources.scaling import SMALLEST
 from faltung.learn.sources.table import is_table, list_table
@@ -89,7 +90,7 @@ def load(
     ...     np.savez(file, x=waves, y=["slow"] * 20 + ["fast"] * 20)
     ...     split = load(file)
     >>> split.name, split.class_names, split.training.samples.shape, split.training.samples.dtype
-    ('waves', ('fast', 'slow'), (32, 1, 50), dtype('float32'))
+    ('waves', ('fast', 'slow'), (34, 1, 50), dtype('float32'))
     >>> split.source
     'made: validation 5 % and test 10 % of each class, seed 0'
     """
@@ -103,6 +104,7 @@ def load(
             parts, class_names = read_npz(path, ndim, size)
         elif images := _idx_files(path):
             parts = read_idx(images, ndim, size)
+            class_names = known_class_names(parts)
         else:
             parts = _read_listed(path, ndim, size, skip_corrupt, on_skip)
     except OSError as error:

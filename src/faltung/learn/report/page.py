@@ -1,0 +1,217 @@
+"""How does the page come together? Findings first, then the measurements behind them, each with its drawing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+from importlib.resources import files
+from string import Template
+
+from faltung.learn.charts import Line, line_chart
+from faltung.learn.datasets import Split
+from faltung.learn.outcome import Outcome
+from faltung.learn.report.filters import filters_section
+from faltung.learn.report.findings import findings, warnings
+from faltung.learn.report.layers import costs_section, depth_section
+from faltung.learn.report.mistakes import calibration_section, confusion_section, samples_section
+from faltung.learn.report.numbers import grid, grid_of
+from faltung.learn.report.table import table
+from faltung.learn.report.wording import nouns, quoted
+from faltung.learn.risk import accuracy_interval
+
+__all__ = ["html_report"]
+
+
+def html_report(
+    outcomes: Sequence[Outcome],
+    split: Split,
+    made: Mapping[str, object],
+    curve: Mapping[str, Mapping[int, float]],
+) -> str:
+    """Return a page that shows a comparison and carries its style and pictures within itself.
+
+    Parameters
+    ----------
+    outcomes : sequence of Outcome
+        The network first, then its yardsticks.
+    split : Split
+        The data that they were trained and tested on.
+    made : mapping
+        What `provenance` returned.
+    curve : mapping of str to mapping of int to float
+        Test accuracy by name of the network and number of training samples; may be empty.
+
+    Examples
+    --------
+    See `faltung.learn.comparison.compare`, which writes it.
+    """
+    model, *yardsticks = outcomes
+    called = nouns(model.sample_shape)
+    template = Template(files("faltung.learn.report").joinpath("template.html").read_text(encoding="utf-8"))
+    return template.substitute(
+        title=escape(" against ".join(filter(None, (quoted(model.name), _list([each.name for each in yardsticks]))))),
+        data_name=escape(split.name),
+        data_sizes=f"{len(split.class_names)} classes; {len(split.training):,} {called.samples} to learn from, "
+        f"{len(split.validation):,} to watch, {len(split.test):,} to test",
+        warnings="".join(f'<p class="warning" role="note">{escape(text)}</p>' for text in warnings(split)),
+        findings="\n".join(
+            f"<dt>{escape(each.topic)}</dt><dd>{_unbroken(escape(each.text))}</dd>"
+            for each in findings(outcomes, curve)
+        ),
+        comparison=_comparison(outcomes, split),
+        samples=called.samples,
+        shifts=_shifts(outcomes),
+        curve=_curve(outcomes, curve),
+        courses=_courses(outcomes),
+        costs=costs_section(outcomes),
+        depth=depth_section(outcomes),
+        filters=filters_section(model),
+        confusions=confusion_section(model, split),
+        calibration=calibration_section(outcomes),
+        judged=samples_section(model, split),
+        model=escape(quoted(model.name)),
+        provenance=_definitions(made),
+    )
+
+
+def _unbroken(text: str) -> str:
+    """Keep numbers and their per cent signs on one line."""
+    return text.replace(" %", "\u00a0%")
+
+
+def _list(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(map(quoted, names[:-1])), *map(quoted, names[-1:]))))
+
+
+def _comparison(outcomes: Sequence[Outcome], split: Split) -> str:
+    header, rows = table(outcomes)
+    header.insert(5, "95 % interval")
+    for row, outcome in zip(rows, outcomes, strict=True):
+        low, high = outcome.test_interval
+        row.insert(5, f"{100 * low:.1f} to {100 * high:.1f}")
+    called = nouns(split.test.sample_shape)
+    return grid(
+        header,
+        rows,
+        f"Same {called.samples}, loss, epochs, optimiser and augmentation for all; one run each. "
+        f"Multiply-adds are for one {called.sample}.",
+    )
+
+
+def _shifts(outcomes: Sequence[Outcome]) -> str:
+    called = nouns(outcomes[0].sample_shape)
+    curves = {each.name: each.shifted_accuracy for each in outcomes}
+    label = f"Test {called.samples} moved by ({called.places})"
+    lines = _accuracy_lines(curves, len(outcomes[0].test_labels))
+    chart = line_chart(
+        lines,
+        title=f"Test accuracy against how far the test {called.samples} are moved",
+        x_label=label,
+        y_label="Test accuracy (%)",
+        x_ticks=sorted(outcomes[0].recognised),
+    )
+    return f'<div class="pair"><figure>{chart}</figure>{grid_of(lines, label)}</div>'
+
+
+def _curve(outcomes: Sequence[Outcome], curve: Mapping[str, Mapping[int, float]]) -> str:
+    if not any(curve.values()):
+        return ""
+    called = nouns(outcomes[0].sample_shape)
+    label = f"Training {called.samples}"
+    lines = _accuracy_lines({each.name: curve.get(each.name, {}) for each in outcomes}, len(outcomes[0].test_labels))
+    chart = line_chart(
+        lines,
+        title=f"Test accuracy against the number of training {called.samples}",
+        x_label=f"{label} (logarithmic)",
+        y_label="Test accuracy (%)",
+        x_ticks=sorted({size for points in curve.values() for size in points}),
+        logarithmic=True,
+    )
+    return (
+        f'<section>\n<h2 id="fewer">With fewer {called.samples}</h2>\n<div class="pair"><figure>{chart}<figcaption>'
+        f"One run for each point. Bars: 95 % intervals.</figcaption></figure>{grid_of(lines, label)}"
+        "</div>\n</section>"
+    )
+
+
+def _accuracy_lines(curves: Mapping[str, Mapping[int, float]], samples: int) -> list[Line]:
+    return [
+        Line(
+            name,
+            tuple((x, 100 * curve[x]) for x in sorted(curve)),
+            colour,
+            intervals=tuple(_hundredfold(accuracy_interval(curve[x], samples)) for x in sorted(curve)),
+        )
+        for colour, (name, curve) in enumerate(curves.items(), start=1)
+        if curve
+    ]
+
+
+def _hundredfold(interval: tuple[float, float]) -> tuple[float, float]:
+    return 100 * interval[0], 100 * interval[1]
+
+
+def _courses(outcomes: Sequence[Outcome]) -> str:
+    charts = [
+        chart
+        for quantity, unit, label in (
+            ("risk", 1.0, "Empirical risk (mean loss)"),
+            ("accuracy", 100.0, "Accuracy (%)"),
+        )
+        if (chart := _course_chart(outcomes, quantity, unit, label))
+    ]
+    figures = "\n".join(f"<figure>{chart}</figure>" for chart in charts)
+    rows = [
+        [
+            each.name,
+            f"{len(each.history)}",
+            f"{each.training_risk:.3f}",
+            f"{each.test_risk:.3f}",
+            f"{100 * each.training_accuracy:.1f} %",
+            f"{100 * each.test_accuracy:.1f} %",
+        ]
+        for each in outcomes
+    ]
+    header = [
+        "With the weights that were kept",
+        "Epochs",
+        "Training risk",
+        "Test risk",
+        "Training accuracy",
+        "Test accuracy",
+    ]
+    called = nouns(outcomes[0].sample_shape)
+    caption = (
+        f"Training risk and accuracy are of {outcomes[0].training_samples:,} training {called.samples}, drawn at "
+        "random and as they are."
+    )
+    return f'<div class="pair">{figures}</div>\n{grid(header, rows, caption)}'
+
+
+def _course_chart(outcomes: Sequence[Outcome], quantity: str, unit: float, y_label: str) -> str:
+    lines = []
+    for colour, outcome in enumerate(outcomes, start=1):
+        for part in ("training", "validation"):
+            measure = f"{part}_{quantity}"
+            points = [
+                (each.epoch, unit * each.measures[measure]) for each in outcome.history if measure in each.measures
+            ]
+            if points:
+                lines.append(Line(f"{outcome.name}, {part}", tuple(points), colour, dashed=part == "validation"))
+    if not lines:
+        return ""
+    return line_chart(lines, title=f"{y_label} against epoch", x_label="Epoch", y_label=y_label)
+
+
+def _definitions(made: Mapping[str, object]) -> str:
+    def text(value: object) -> str:
+        if isinstance(value, Mapping):
+            return ", ".join(f"{key.replace('_', ' ')} {text(item)}" for key, item in value.items())
+        if isinstance(value, bool):
+            return "yes" if value else "no"
+        return "none" if value is None else str(value)
+
+    return "\n".join(
+        f"<dt>{escape(key.replace('_', ' ').capitalize())}</dt><dd>{escape(text(value))}</dd>"
+        for key, value in made.items()
+    )

@@ -1,0 +1,84 @@
+"""What do windows sum up to, one by one? The products of their taps, as matrix products of many windows at a time."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["RowGram", "windows_at"]
+
+#: Numbers in a matrix of windows. One product of many rows takes less than many of few: each wakes the threads of the
+#: linear algebra library, and waits for them.
+_BATCH = 1 << 21
+
+Matrix = NDArray[np.float64]
+
+
+class RowGram:
+    """The sum of r r^T over vectors r, added or taken away, that come as the rows of matrices.
+
+    Parameters
+    ----------
+    length : int
+        Of a vector.
+
+    Examples
+    --------
+    >>> gram = RowGram(2)
+    >>> gram.add(np.array([[1.0, 2.0], [3.0, 4.0]]))
+    >>> gram.add(np.array([[1.0, 0.0]]), sign=-1)
+    >>> gram.total()
+    array([[ 9., 14.],
+           [14., 20.]])
+    """
+
+    def __init__(self, length: int) -> None:
+        self._total: Matrix = np.zeros((length, length))
+        self._waiting: list[Matrix] = []
+        self._sign = 1
+
+    def add(self, rows: Matrix, sign: int = 1) -> None:
+        """Add the rows of a matrix, or take them away."""
+        if sign != self._sign:
+            self._multiply()
+            self._sign = sign
+        self._waiting.append(rows)
+        if sum(part.size for part in self._waiting) >= _BATCH:
+            self._multiply()
+
+    def total(self) -> Matrix:
+        """Return the sum so far."""
+        self._multiply()
+        return self._total
+
+    def _multiply(self) -> None:
+        if self._waiting:
+            rows = np.concatenate(self._waiting)
+            self._total += self._sign * (rows.T @ rows)
+            self._waiting = []
+
+
+def windows_at(
+    source: Matrix, size: Sequence[int], outputs: NDArray[np.bool_]
+) -> Iterator[tuple[tuple[NDArray[np.intp], ...], Matrix]]:
+    """Yield the places of some outputs, and what they see as the rows of a matrix, a bounded number at a time.
+
+    Examples
+    --------
+    >>> [(place, rows)] = windows_at(np.array([[1.0, 2.0, 3.0, 4.0]]), [2], np.array([True, False, True]))
+    >>> place[0], rows
+    (array([0, 2]), array([[1., 2.],
+           [3., 4.]]))
+    """
+    ndim = len(size)
+    windows = np.lib.stride_tricks.sliding_window_view(source, size, tuple(range(1, 1 + ndim)))
+    windows = np.moveaxis(windows, 0, ndim)
+    taps = math.prod(windows.shape[ndim:])
+    places = np.nonzero(outputs)
+    most = max(_BATCH // taps, 1)
+    for start in range(0, len(places[0]), most):
+        place = tuple(along[start : start + most] for along in places)
+        yield place, windows[place].reshape(-1, taps)
