@@ -31,12 +31,14 @@ if TYPE_CHECKING:
     from faltung.learn.datasets import Dataset as Dataset
     from faltung.learn.datasets import Split as Split
     from faltung.learn.embedded import load_embedded as load_embedded
+    from faltung.learn.export import export_network as export_network
     from faltung.learn.fit_report import DescentReport as DescentReport
     from faltung.learn.fit_report import FitReport as FitReport
     from faltung.learn.gradient_filter import fit_filter_by_gradient as fit_filter_by_gradient
     from faltung.learn.hardware import Hardware as Hardware
     from faltung.learn.least_squares import fit_filter as fit_filter
     from faltung.learn.outcome import Outcome as Outcome
+    from faltung.learn.prediction import predict as predict
     from faltung.learn.recipe import Recipe as Recipe
     from faltung.learn.risk import accuracy as accuracy
     from faltung.learn.risk import accuracy_under_shift as accuracy_under_shift
@@ -71,11 +73,13 @@ _FILE_OF = {
     "candidates_for": "suited",
     "compare": "comparison",
     "empirical_risk": "risk",
+    "export_network": "export",
     "fit_filter": "least_squares",
     "fit_filter_by_gradient": "gradient_filter",
     "load": "sources",
     "load_embedded": "embedded",
     "network_cost": "cost",
+    "predict": "prediction",
     "recipe_for": "suited",
     "train": "training",
 }

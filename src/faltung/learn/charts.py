@@ -197,7 +197,7 @@ def _chart(
             for x in x_ticks
         ),
         f'<text class="axis" x="{(_LEFT + _WIDTH - _RIGHT) / 2}" y="{_HEIGHT - 8}" {middle}>{escape(x_label)}</text>',
-        f'<text class="axis" transform="translate(12 {(_TOP + _HEIGHT - _BOTTOM) / 2}) rotate(-90)" {middle}>'
+        f'<text class="axis" transform="translate(8 {(_TOP + _HEIGHT - _BOTTOM) / 2}) rotate(-90)" {middle}>'
         f"{escape(y_label)}</text>",
         *drawn,
         "</svg>",

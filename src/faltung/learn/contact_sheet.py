@@ -51,9 +51,8 @@ def contact_sheet(samples: NDArray[Any], columns: int) -> NDArray[np.uint8]:
     rows = -(-len(tiles) // columns)
     sheet = np.full((rows * (height + _GAP) - _GAP, columns * (width + _GAP) - _GAP, 3), _PAPER, np.uint8)
     for index, tile in enumerate(tiles):
-        top, left = (
-            place * (size + _GAP) for place, size in zip(divmod(index, columns), (height, width), strict=True)
-        )
+        row, column = divmod(index, columns)
+        top, left = row * (height + _GAP), column * (width + _GAP)
         sheet[top : top + height, left : left + width] = tile
     return sheet
 

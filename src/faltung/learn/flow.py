@@ -22,20 +22,27 @@ from torch import nn
 from faltung.errors import ArgumentError
 from faltung.learn.augmentation import Augmentation
 from faltung.learn.datasets import Split
+from faltung.learn.sampling import Sampling
 from faltung.learn.tensors import tensors
 from faltung.networks.generator import VelocityField
 
-__all__ = ["GUIDANCE", "STEPS", "FlowMatching", "Velocity", "follow", "generate", "guided", "noise", "samples_of"]
-
-STEPS = 16
-"""Steps from noise to a sample unless told otherwise; the network is evaluated twice in each."""
-
-GUIDANCE = 1.5
-"""How far beyond the velocity of any class samples are guided unless told otherwise; 1 is not at all."""
+__all__ = [
+    "GUIDANCE",
+    "STEPS",
+    "UNCHANGED",
+    "FlowMatching",
+    "Velocity",
+    "follow",
+    "generate",
+    "guided",
+    "noise",
+    "samples_of",
+]
 
 UNCHANGED = Augmentation(mirror=False, shift=0)
 """What is done to training samples unless told otherwise: nothing, for a generator would learn the changes."""
 
+_PLAIN = Sampling()
 _UNNAMED = 0.1  # share of the lines whose class the network is not told
 _BLOCK = 250  # samples computed at a time
 
@@ -111,7 +118,7 @@ class FlowMatching:
     @torch.no_grad()
     def validate(self, network: nn.Module) -> dict[str, float]:
         """Return the risk on the validation samples."""
-        blocks = zip(*(tensor.split(_BLOCK) for tensor in self._validation), strict=True)
+        blocks = zip(*(torch.split(tensor, _BLOCK) for tensor in self._validation), strict=True)
         total = sum(len(block[0]) * _risk(network, *block).item() for block in blocks)
         return {"validation_risk": total / len(self._validation[0])}
 
@@ -159,7 +166,7 @@ def follow(
     velocity: Velocity,
     points: torch.Tensor,
     labels: torch.Tensor,
-    steps: int = STEPS,
+    steps: int,
 ) -> Iterator[torch.Tensor]:
     """Yield where points are after each of equal steps from time 0 to 1, first where they start.
 
@@ -174,7 +181,7 @@ def follow(
         Where they start.
     labels : int64 tensor, shape (samples,)
         Class of each.
-    steps : int, optional
+    steps : int
         Number of steps.
 
     Examples
@@ -185,8 +192,6 @@ def follow(
     >>> [point.item() for point in follow(lambda x, t, label: 2 * t[:, None], start, label, steps=2)]
     [0.0, 0.25, 1.0]
     """
-    if steps < 1:
-        raise ArgumentError("steps", "at least 1", str(steps))
     yield points
     for step in range(steps):
         begin, half = torch.full((len(points),), step / steps, device=points.device), 0.5 / steps
@@ -211,10 +216,8 @@ def noise(seed: int, places: Iterable[int], shape: Sequence[int]) -> torch.Tenso
 def generate(
     network: VelocityField,
     labels: NDArray[np.integer[Any]],
+    sampling: Sampling = _PLAIN,
     *,
-    seed: int = 0,
-    steps: int = STEPS,
-    guidance: float = GUIDANCE,
     dtype: str = "uint8",
     track: Callable[[Sequence[int]], Iterable[int]] = iter,
 ) -> NDArray[Any]:
@@ -228,12 +231,8 @@ def generate(
         In evaluation mode.
     labels : integer array, shape (samples,)
         Class of each sample.
-    seed : int, optional
-        Seed of the noise; zero or more.
-    steps : int, optional
-        Steps from noise to a sample.
-    guidance : float, optional
-        How far beyond the velocity of any class samples are guided.
+    sampling : Sampling, optional
+        How.
     dtype : {"uint8", "float32"}, optional
         That of the samples that the network learned from: uint8 are intensities, and float32 any values.
     track : callable, optional
@@ -246,7 +245,7 @@ def generate(
     Raises
     ------
     ArgumentError
-        If a label is no class of the network, or `seed` or `steps` is too small.
+        If a label is no class of the network.
 
     Examples
     --------
@@ -256,17 +255,15 @@ def generate(
     >>> samples.shape, samples.dtype
     ((4, 1, 8, 8), dtype('uint8'))
     """
-    if seed < 0:
-        raise ArgumentError("seed", "at least 0", str(seed))
     if len(labels) and not 0 <= labels.min() <= labels.max() < network.classes:
         raise ArgumentError("labels", f"from 0 to {network.classes - 1}", f"{labels.min()} to {labels.max()}")
     device = next(network.parameters()).device
-    velocity = guided(network, guidance)
+    velocity = guided(network, sampling.guidance)
     samples = [np.empty((0, *network.sample_shape), dtype)]
     for first in track(range(0, len(labels), _BLOCK)):
         block = torch.from_numpy(labels[first : first + _BLOCK].astype(np.int64)).to(device)
-        start = noise(seed, range(first, first + len(block)), network.sample_shape).to(device)
-        *_, end = follow(velocity, start, block, steps)
+        start = noise(sampling.seed, range(first, first + len(block)), network.sample_shape).to(device)
+        *_, end = follow(velocity, start, block, sampling.steps)
         samples.append(samples_of(network, end, dtype))
     return np.concatenate(samples)
 

@@ -15,40 +15,17 @@ from torch import nn
 from faltung.learn.cost import NetworkCost, network_cost
 from faltung.learn.datasets import Dataset
 from faltung.learn.flow import follow, generate, guided, noise, samples_of
+from faltung.learn.sampling import Sampling
 from faltung.learn.saved import describe
 from faltung.learn.score import Protocol, Score
 from faltung.learn.training import EpochRecord
 from faltung.networks.generator import VelocityField
 
-__all__ = ["GeneratorOutcome", "Sampling", "measure_generator", "score_table"]
+__all__ = ["GeneratorOutcome", "measure_generator", "score_table"]
 
 _CLASSES = 10  # shown at most
 _SAMPLES = 10  # of each class
 _MOMENTS = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the way from noise to a sample
-
-
-@dataclass(frozen=True)
-class Sampling:
-    """How samples are made with a trained network.
-
-    Parameters
-    ----------
-    seed : int
-        Seed of the noise.
-    steps : int
-        Steps from noise to a sample.
-    guidance : float
-        How far beyond the velocity of any class samples are guided.
-
-    Examples
-    --------
-    >>> Sampling(seed=0, steps=16, guidance=1.5).steps
-    16
-    """
-
-    seed: int
-    steps: int
-    guidance: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -135,21 +112,21 @@ def measure_generator(
 
     Examples
     --------
+    >>> from faltung.learn.datasets import Split
     >>> from faltung.learn.embedded import load_embedded
     >>> from faltung.networks import ConvClassifier
     >>> from faltung.networks.generator import DenseGenerator
-    >>> split = load_embedded()
-    >>> protocol = Protocol(ConvClassifier(sample_shape=(1, 28, 28), classes=10, channels=(4,)).eval(), split)
+    >>> few = load_embedded().validation
+    >>> judge = ConvClassifier(sample_shape=(1, 28, 28), classes=10, channels=(8,)).eval()
     >>> network = DenseGenerator(sample_shape=(1, 28, 28), classes=10, width=8)
-    >>> outcome = measure_generator("dense", network, split.training, protocol, (), Sampling(0, 2, 1.0))
+    >>> protocol = Protocol(judge, Split(few, few, few, "few"))
+    >>> outcome = measure_generator("dense", network, few, protocol, (), Sampling(seed=0, steps=2, guidance=1.0))
     >>> outcome.samples.shape, outcome.ways.shape, outcome.cost.parameters
-    ((10, 10, 1, 28, 28), (10, 3, 1, 28, 28), 37272)
+    ((10, 10, 1, 28, 28), (10, 3, 1, 28, 28), 46072)
     """
     network.eval()
     dtype = training.samples.dtype.name
-    samples = generate(
-        network, protocol.labels, seed=sampling.seed, steps=sampling.steps, guidance=sampling.guidance, dtype=dtype
-    )
+    samples = generate(network, protocol.labels, sampling, dtype=dtype)
     network.cpu()
     classes = np.unique(protocol.labels)[:_CLASSES]
     places = [np.flatnonzero(protocol.labels == label)[:_SAMPLES] for label in classes]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
 from functools import partial
 
 import numpy as np
@@ -15,8 +16,8 @@ from faltung.learn.checkpoint import Checkpoint
 from faltung.learn.contact_sheet import contact_sheet
 from faltung.learn.datasets import Dataset, Split
 from faltung.learn.determinism import reproducible
-from faltung.learn.flow import GUIDANCE, STEPS, UNCHANGED, FlowMatching
-from faltung.learn.generated import GeneratorOutcome, Sampling, measure_generator, score_table
+from faltung.learn.flow import UNCHANGED, FlowMatching
+from faltung.learn.generated import GeneratorOutcome, measure_generator, score_table
 from faltung.learn.generation_page import html_page
 from faltung.learn.hardware import Hardware
 from faltung.learn.judging import JUDGE, published_judge, trained_judge
@@ -24,6 +25,7 @@ from faltung.learn.pictures import png
 from faltung.learn.provenance import provenance
 from faltung.learn.recipe import Recipe
 from faltung.learn.runs import RunFolder
+from faltung.learn.sampling import Sampling
 from faltung.learn.saved import save_network
 from faltung.learn.score import Protocol
 from faltung.learn.training import EpochRecord, train
@@ -182,17 +184,18 @@ def learn_to_generate(
     >>> from pathlib import Path
     >>> from faltung.learn.embedded import load_embedded
     >>> from faltung.networks import ConvClassifier
+    >>> few = load_embedded().validation
+    >>> split = Split(few, few, few, "few")
     >>> candidates = {"dense": lambda: DenseGenerator(sample_shape=(1, 28, 28), classes=10, width=8)}
-    >>> judge = ConvClassifier(sample_shape=(1, 28, 28), classes=10, channels=(4,))
+    >>> judge = ConvClassifier(sample_shape=(1, 28, 28), classes=10, channels=(8,))
     >>> recipe = Recipe(epochs=1, optimiser="adam", learning_rate=1e-3)
     >>> with tempfile.TemporaryDirectory() as folder:
-    ...     run = RunFolder(Path(folder))
-    ...     [outcome] = learn_to_generate(load_embedded(), recipe, run, candidates=candidates, judge=judge)
+    ...     [outcome] = learn_to_generate(split, recipe, RunFolder(Path(folder)), candidates=candidates, judge=judge)
     ...     sorted(path.name for path in Path(folder).iterdir())
     ['history.csv', 'metrics.json', 'model.json', 'model.safetensors', 'report.html', 'samples.png']
     """
     hardware = hardware or Hardware()
-    sampling = sampling or Sampling(seed=seed, steps=STEPS, guidance=GUIDANCE)
+    sampling = sampling or Sampling(seed)
     candidates = generators_for(split.training) if candidates is None else candidates
     if JUDGE in candidates:
         raise ArgumentError("candidates", "other names than that of the judge", repr(JUDGE))
@@ -227,7 +230,7 @@ def learn_to_generate(
     if hardware.leads:
         made = {
             **provenance(split, recipe, seed=seed, hardware=hardware),
-            "sampling": {"seed": sampling.seed, "steps": sampling.steps, "guidance": sampling.guidance},
+            "sampling": asdict(sampling),
             "judge": judged_by,
         }
         _write_results(run, outcomes, split, made)

@@ -58,8 +58,8 @@ def html_page(outcomes: Sequence[GeneratorOutcome], split: Split, made: Mapping[
 def _findings(outcomes: Sequence[GeneratorOutcome], samples: str) -> list[str]:
     return [
         f"{quoted(each.name)}: the judge sees the class that was asked for in {percent(each.score.label_accuracy)} "
-        f"of its {samples}, and the right one in {percent(each.score.test_label_accuracy)} of the test {samples}. The "
-        f"Fréchet distance to the test {samples} is {each.score.frechet:.3f}, that of as many training {samples} "
+        f"of its {samples}, and the right one in {percent(each.score.test_label_accuracy)} of the test {samples}. "
+        f"The Fréchet distance to the test {samples} is {each.score.frechet:.3f}, that of as many training {samples} "
         f"{each.score.frechet_floor:.3f}. {_copies(each, samples)}"
         for each in outcomes
     ]
@@ -101,8 +101,8 @@ def _scores_caption(model: GeneratorOutcome, samples: str) -> str:
     return (
         f"{score.samples:,} generated and as many test {samples}, of the same classes. Multiply-adds are for one "
         f"velocity of one sample. Label accuracy: share in which the judge sees the class that was asked for. "
-        f"Fréchet distance: of the judge's features to those of the test {samples}. Nearest training: median distance to the "
-        f"nearest training sample; among the judge's features it is {score.nearest_features:.2f} for "
+        f"Fréchet distance: of the judge's features to those of the test {samples}. Nearest training: median "
+        f"distance to the nearest training sample; among the judge's features it is {score.nearest_features:.2f} for "
         f"{escape(quoted(model.name))} and {score.test_nearest_features:.2f} for test {samples}. The last row has, "
         f"instead of generated {samples}, test {samples}, and training {samples} for the Fréchet distance."
     )

@@ -128,5 +128,5 @@ class Hardware:
 def _multiplies_bfloat16(device: str) -> bool:
     """Return whether the device has instructions for products of bfloat16, without which it is the slower format."""
     if device.startswith("cuda"):
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return "avx512_bf16" in host().identity or "amx_bf16" in host().identity

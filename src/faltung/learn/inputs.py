@@ -13,12 +13,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from faltung.learn.refusal import refusal, shortened
-from faltung.learn.sources.folders import _SUFFIXES as IMAGE_SUFFIXES
-from faltung.learn.sources.image_files import _decoded as decoded
-from faltung.learn.sources.image_files import _eight_bits as eight_bits
-from faltung.learn.sources.image_files import _Form as Form
-from faltung.learn.sources.image_files import _look as look
-from faltung.learn.sources.image_files import _on_each as on_each
+from faltung.learn.sources.folders import IMAGE_SUFFIXES
+from faltung.learn.sources.image_files import Form, decoded, eight_bits, form_of, on_each
 from faltung.learn.sources.layout import arranged
 from faltung.networks.load import Trained
 
@@ -107,7 +103,7 @@ def _image(file: Path, trained: Trained) -> NDArray[Any]:
         raise refusal(expected, "an image file")
     channels, height, width = trained.sample_shape
     form = Form(height, width, colour=channels == 3, deep=False)
-    look(file)
+    form_of(file)
     pixels = np.moveaxis(eight_bits(decoded(file, form)), -1, 0)
     return np.broadcast_to(pixels, trained.sample_shape)[None]  # deep grey has one channel for all colours
 

@@ -113,11 +113,12 @@ class Protocol:
     --------
     >>> from faltung.learn.embedded import load_embedded
     >>> from faltung.networks import ConvClassifier
-    >>> split = load_embedded()
-    >>> protocol = Protocol(ConvClassifier(sample_shape=(1, 28, 28), classes=10, channels=(4,)), split)
-    >>> score = protocol(split.training.samples[:1000])
+    >>> whole, half = load_embedded(), np.arange(0, 250, 2)
+    >>> some, others = whole.validation.subset(half), whole.validation.subset(half + 1)
+    >>> judge = ConvClassifier(sample_shape=(1, 28, 28), classes=10, channels=(8,)).eval()
+    >>> score = Protocol(judge, Split(some, some, others, "few"))(some.samples)
     >>> score.samples, score.nearest, bool(score.test_nearest > 4)
-    (1000, 0.0, True)
+    (125, 0.0, True)
     """
 
     def __init__(self, judge: nn.Module, split: Split) -> None:
@@ -206,15 +207,13 @@ def features(judge: nn.Module, data: Dataset) -> tuple[NDArray[np.float32], NDAr
     last = getattr(judge, "classify", None)
     if not isinstance(last, nn.Linear) or last.out_features != len(data.class_names):
         expected = f"a classifier of {len(data.class_names)} classes whose last layer is `classify`"
-        received = (
-            f"{type(judge).__name__} of {last.out_features}" if isinstance(last, nn.Linear) else "another network"
-        )
-        raise ArgumentError("judge", expected, received)
+        known = f" of {last.out_features}" if isinstance(last, nn.Linear) else ""
+        raise ArgumentError("judge", expected, f"{type(judge).__name__}{known}", "Name another run folder.")
     seen: list[torch.Tensor] = []
     hook = last.register_forward_pre_hook(lambda layer, inputs: seen.append(inputs[0].float()))
     try:
         samples, _ = tensors(data)
-        said = torch.cat([judge(batch).argmax(dim=1) for batch in samples.split(_BATCH)])
+        said = torch.cat([judge(batch).argmax(dim=1) for batch in torch.split(samples, _BATCH)])
     finally:
         hook.remove()
     return torch.cat(seen).numpy(), said.numpy()
@@ -273,7 +272,7 @@ def nearest(samples: NDArray[np.float32], training: NDArray[np.float32]) -> Near
     candidates = torch.from_numpy(training)
     halves = 0.5 * candidates.square().sum(dim=1)
     distances, indices = [], []
-    for block in torch.from_numpy(samples).split(_BLOCK):
+    for block in torch.split(torch.from_numpy(samples), _BLOCK):
         # |a - b|^2 = |a|^2 + 2 (|b|^2 / 2 - ab), and |a|^2 is the same for all b.
         index = torch.addmm(halves, block, candidates.T, alpha=-1).argmin(dim=1)
         indices.append(index)

@@ -49,16 +49,21 @@ def candidates_for(data: Dataset) -> Mapping[str, Callable[[], nn.Module]]:
     """
     shape, classes = data.sample_shape, len(data.class_names)
     mean, deviation = _scale(data)
-    scale = {"mean": mean, "deviation": deviation}
     channels, taps = (_SERIES_CHANNELS, _SERIES_TAPS) if data.ndim == 1 else (_CHANNELS, 3)
     # Stages until what is left is small enough for the last one's kernels to see a large part of it.
     enough = 64 if data.ndim == 1 else 8
     stages = min(len(channels), 1 + max(0, math.ceil(math.log2(max(shape[1:]) / enough))))
     convolutional = partial(
-        ConvClassifier, sample_shape=shape, classes=classes, channels=channels[:stages], size=taps, **scale
+        ConvClassifier,
+        sample_shape=shape,
+        classes=classes,
+        channels=channels[:stages],
+        size=taps,
+        mean=mean,
+        deviation=deviation,
     )
     parameters = sum(parameter.numel() for parameter in convolutional().parameters())
-    dense = partial(DenseClassifier, sample_shape=shape, classes=classes, **scale)
+    dense = partial(DenseClassifier, sample_shape=shape, classes=classes, mean=mean, deviation=deviation)
     same = DenseClassifier.widths_for(parameters, shape, classes)
     return {
         "convolutional": convolutional,

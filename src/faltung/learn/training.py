@@ -169,8 +169,8 @@ class _State:
         self._network = network
         self._patience = recipe.patience
         self.optimiser = recipe.optimiser_of(network)
-        decay = recipe.average_decay(steps)
-        self.average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+        mean = get_ema_multi_avg_fn(recipe.average_decay(steps))  # type: ignore[no-untyped-call]
+        self.average = AveragedModel(network, multi_avg_fn=mean, use_buffers=True)
         self._best: dict[str, torch.Tensor] = {}
         self._best_risk = math.inf
         self._best_epoch = 0

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
+from types import MappingProxyType
 
 import torch
 from torch import nn
@@ -13,10 +15,10 @@ from torch.nn.functional import group_norm, interpolate, pad, silu
 from faltung.errors import ArgumentError
 from faltung.networks.standardise import Standardise
 
-__all__ = ["ConvGenerator", "DenseGenerator", "VelocityField"]
+__all__ = ["GENERATORS", "ConvGenerator", "DenseGenerator", "VelocityField"]
 
 _CONVOLUTIONS = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
-_GROUPS = 8  # of channels that are normalised together
+_GROUP = 8  # channels that are normalised together
 _FREQUENCIES = 32
 _MOMENT = 128  # numbers that describe time and class
 
@@ -120,8 +122,8 @@ class ConvGenerator(VelocityField):
         if ndim not in _CONVOLUTIONS:
             expected = "(channels, *spatial) with one to three spatial axes"
             raise ArgumentError("sample_shape", expected, str(tuple(sample_shape)))
-        if not channels or any(number < 1 or number % _GROUPS for number in channels):
-            raise ArgumentError("channels", f"at least one level, all multiples of {_GROUPS}", str(tuple(channels)))
+        if not channels or any(number < 1 or number % _GROUP for number in channels):
+            raise ArgumentError("channels", f"at least one level, all multiples of {_GROUP}", str(tuple(channels)))
         if len(blocks) != len(channels) or min(*blocks, patch) < 1:
             expected = f"one number from 1 for each of the {len(channels)} levels, and patches from 1"
             raise ArgumentError("blocks", expected, f"blocks={tuple(blocks)}, patch={patch}")
@@ -138,9 +140,7 @@ class ConvGenerator(VelocityField):
         of_a_patch = sample_shape[0] * patch**ndim
         self.enter = _convolution(of_a_patch, channels[0], ndim)
         self.level = _Level(channels, blocks, ndim)
-        self.leave = _convolution(channels[0], of_a_patch, ndim)
-        # At first the velocity is zero and each block the identity: nothing random has to be unlearned.
-        nn.init.zeros_(self.leave.weight)
+        self.leave = _silent(_convolution(channels[0], of_a_patch, ndim))
         if ndim == 2:
             self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in the stubs
 
@@ -150,8 +150,8 @@ class ConvGenerator(VelocityField):
         over = [-length % self.patch for length in lengths]
         whole = pad(points, [side for each in reversed(over) for side in (0, each)])
         found = self.level(self.enter(_patches(whole, self.patch)), self.moment(times, labels))
-        velocities = _joined(self.leave(silu(group_norm(found, _GROUPS))), self.patch)
-        return velocities[(..., *(slice(length) for length in lengths))]
+        velocities = _joined(self.leave(silu(_normalised(found))), self.patch)
+        return velocities[(slice(None), slice(None), *map(slice, lengths))]
 
 
 class DenseGenerator(VelocityField):
@@ -164,7 +164,7 @@ class DenseGenerator(VelocityField):
     classes : int
         Number of classes.
     width : int
-        Outputs of each hidden layer.
+        Outputs of each hidden layer, a multiple of 8.
     blocks : int
         Residual blocks.
     mean, deviation : float
@@ -173,7 +173,7 @@ class DenseGenerator(VelocityField):
     Raises
     ------
     ArgumentError
-        If a number is below one.
+        If a number is below one, or `width` is no multiple of 8.
 
     Examples
     --------
@@ -193,8 +193,9 @@ class DenseGenerator(VelocityField):
         deviation: float = 1.0,
     ) -> None:
         super().__init__(sample_shape, classes, mean, deviation)
-        if min(width, blocks) < 1:
-            raise ArgumentError("width", "no number below one", f"width={width}, blocks={blocks}")
+        if width < 1 or width % _GROUP or blocks < 1:
+            expected = f"a multiple of {_GROUP}, and at least one block"
+            raise ArgumentError("width", expected, f"width={width}, blocks={blocks}")
         self.arguments = {
             "sample_shape": list(sample_shape),
             "classes": classes,
@@ -208,8 +209,7 @@ class DenseGenerator(VelocityField):
         self.blocks = nn.ModuleList(
             _Block(nn.Linear(width, width), nn.Linear(width, width), width) for _ in range(blocks)
         )
-        self.leave = nn.Linear(width, inputs)
-        nn.init.zeros_(self.leave.weight)
+        self.leave = _silent(nn.Linear(width, inputs))
 
     def forward(self, points: torch.Tensor, times: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Map points (samples, channels, *spatial), times (samples,) and labels (samples,) to velocities."""
@@ -217,7 +217,7 @@ class DenseGenerator(VelocityField):
         found = self.enter(points.flatten(1))
         for block in self.blocks:
             found = block(found, moment)
-        velocities: torch.Tensor = self.leave(silu(group_norm(found, _GROUPS)))
+        velocities: torch.Tensor = self.leave(silu(_normalised(found)))
         return velocities.reshape(points.shape)
 
     @classmethod
@@ -229,7 +229,7 @@ class DenseGenerator(VelocityField):
         >>> DenseGenerator.width_for(543_000, (1, 28, 28), 10)
         152
         """
-        widths = range(_GROUPS, parameters // (2 * math.prod(sample_shape)) + 2 * _GROUPS, _GROUPS)
+        widths = range(_GROUP, parameters // (2 * math.prod(sample_shape)) + 2 * _GROUP, _GROUP)
 
         def size(width: int) -> int:
             network = cls(sample_shape=sample_shape, classes=classes, width=width)
@@ -238,15 +238,23 @@ class DenseGenerator(VelocityField):
         return widths[max(0, bisect_right(widths, parameters, key=size) - 1)]
 
 
+GENERATORS: Mapping[str, type[VelocityField]] = MappingProxyType(
+    {cls.__name__: cls for cls in (ConvGenerator, DenseGenerator)}
+)
+"""The classes of networks that turn noise into samples."""
+
+
 class _Moment(nn.Module):
     """What time it is and which class is wanted, in numbers that every block reads."""
+
+    frequencies: torch.Tensor
+    rows: torch.Tensor
 
     def __init__(self, classes: int) -> None:
         super().__init__()
         self.time = nn.Sequential(nn.Linear(2 * _FREQUENCIES, _MOMENT), nn.SiLU(), nn.Linear(_MOMENT, _MOMENT))
         self.label = nn.Linear(classes, _MOMENT, bias=False)
-        frequencies = torch.logspace(0, 3, _FREQUENCIES)
-        self.register_buffer("frequencies", frequencies, persistent=False)
+        self.register_buffer("frequencies", torch.logspace(0, 3, _FREQUENCIES), persistent=False)
         # A row for each class, and one of zeros for any of them.
         self.register_buffer("rows", torch.eye(classes + 1, classes), persistent=False)
 
@@ -262,16 +270,13 @@ class _Block(nn.Module):
     def __init__(self, first: nn.Module, second: nn.Module, channels: int) -> None:
         super().__init__()
         self.first = first
-        self.second = second
-        self.modulate = nn.Linear(_MOMENT, 2 * channels)
-        for layer in (self.second, self.modulate):
-            nn.init.zeros_(layer.weight)
-            nn.init.zeros_(layer.bias)
+        self.second = _silent(second)
+        self.modulate = _silent(nn.Linear(_MOMENT, 2 * channels))
 
     def forward(self, points: torch.Tensor, moment: torch.Tensor) -> torch.Tensor:
         by_channel = self.modulate(moment).reshape(len(points), -1, *[1] * (points.ndim - 2))
         scale, shift = by_channel.chunk(2, dim=1)
-        found = group_norm(self.first(points), _GROUPS)
+        found = _normalised(self.first(points))
         added: torch.Tensor = self.second(silu(torch.addcmul(shift, found, 1 + scale)))
         return points + added
 
@@ -304,8 +309,19 @@ class _Level(nn.Module):
 
 
 def _blocks(count: int, channels: int, ndim: int) -> nn.ModuleList:
-    pairs = ([_convolution(channels, channels, ndim) for _ in range(2)] for _ in range(count))
-    return nn.ModuleList(_Block(*pair, channels) for pair in pairs)
+    bank = partial(_convolution, channels, channels, ndim)
+    return nn.ModuleList(_Block(bank(), bank(), channels) for _ in range(count))
+
+
+def _normalised(points: torch.Tensor) -> torch.Tensor:
+    return group_norm(points, points.shape[1] // _GROUP)
+
+
+def _silent(layer: nn.Module) -> nn.Module:
+    """Make a layer answer zero at first: blocks begin as the identity, and nothing random has to be unlearned."""
+    for parameter in layer.parameters():
+        nn.init.zeros_(parameter)
+    return layer
 
 
 def _convolution(before: int, after: int, ndim: int, stride: int = 1) -> nn.Module:

@@ -207,8 +207,8 @@ def _depth(model: Outcome) -> str:
         f"{nouns(model.sample_shape).samples} as they are, {percent(first.probe_accuracy)} from what the first layer "
         f"of {quoted(model.name)} answers, and at most {percent(probes[best])}, from layer {best + 1} of "
         f"{len(probes)}. Superposition, which holds exactly for a linear map, explains "
-        f"{100 * first.linear_share:.0f} % of what the first layer answers and {100 * last.linear_share:.0f} % of what "
-        f"the last one does.{further}"
+        f"{100 * first.linear_share:.0f} % of what the first layer answers and {100 * last.linear_share:.0f} % of "
+        f"what the last one does.{further}"
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from faltung.learn.charts import Line, line_chart
+from faltung.learn.charts import Line, line_chart, ticks
 from faltung.learn.outcome import Outcome
 from faltung.learn.report.numbers import grid
 from faltung.learn.report.wording import nouns, percent, quoted
@@ -99,6 +99,7 @@ def _probe_chart(outcomes: Sequence[Outcome]) -> str:
         lines,
         title="Test accuracy of a linear probe against the layer that it reads",
         x_label="Layer (0: the input)",
+        x_ticks=_layer_ticks(outcomes),
         y_label="Accuracy of a linear probe (%)",
     )
 
@@ -116,5 +117,10 @@ def _superposition_chart(outcomes: Sequence[Outcome]) -> str:
         lines,
         title="How much of a layer's answers superposition explains, against the layer",
         x_label="Layer (0: the input)",
+        x_ticks=_layer_ticks(outcomes),
         y_label="Explained by superposition (%)",
     )
+
+
+def _layer_ticks(outcomes: Sequence[Outcome]) -> list[float]:
+    return [place for place in ticks(0, max(len(outcome.layers) for outcome in outcomes)) if place == round(place)]

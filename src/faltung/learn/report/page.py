@@ -7,7 +7,9 @@ from html import escape
 from importlib.resources import files
 from string import Template
 
-from faltung.learn.charts import Line, line_chart
+import numpy as np
+
+from faltung.learn.charts import Line, line_chart, ticks
 from faltung.learn.datasets import Split
 from faltung.learn.outcome import Outcome
 from faltung.learn.report.filters import filters_section
@@ -48,19 +50,18 @@ def html_report(
     model, *yardsticks = outcomes
     called = nouns(model.sample_shape)
     template = Template(files("faltung.learn.report").joinpath("template.html").read_text(encoding="utf-8"))
-    return template.substitute(
+    page = template.substitute(
         title=escape(" against ".join(filter(None, (quoted(model.name), _list([each.name for each in yardsticks]))))),
         data_name=escape(split.name),
         data_sizes=f"{len(split.class_names)} classes; {len(split.training):,} {called.samples} to learn from, "
         f"{len(split.validation):,} to watch, {len(split.test):,} to test",
         warnings="".join(f'<p class="warning" role="note">{escape(text)}</p>' for text in warnings(split)),
         findings="\n".join(
-            f"<dt>{escape(each.topic)}</dt><dd>{_unbroken(escape(each.text))}</dd>"
-            for each in findings(outcomes, curve)
+            f"<dt>{escape(each.topic)}</dt><dd>{escape(each.text)}</dd>" for each in findings(outcomes, curve)
         ),
         comparison=_comparison(outcomes, split),
         samples=called.samples,
-        shifts=_shifts(outcomes),
+        shifts=_shifts(outcomes, split),
         curve=_curve(outcomes, curve),
         courses=_courses(outcomes),
         costs=costs_section(outcomes),
@@ -72,11 +73,7 @@ def html_report(
         model=escape(quoted(model.name)),
         provenance=_definitions(made),
     )
-
-
-def _unbroken(text: str) -> str:
-    """Keep numbers and their per cent signs on one line."""
-    return text.replace(" %", "\u00a0%")
+    return page.replace(" %", "\u00a0%")  # numbers and their per cent signs stay on one line
 
 
 def _list(names: Sequence[str]) -> str:
@@ -98,7 +95,7 @@ def _comparison(outcomes: Sequence[Outcome], split: Split) -> str:
     )
 
 
-def _shifts(outcomes: Sequence[Outcome]) -> str:
+def _shifts(outcomes: Sequence[Outcome], split: Split) -> str:
     called = nouns(outcomes[0].sample_shape)
     curves = {each.name: each.shifted_accuracy for each in outcomes}
     label = f"Test {called.samples} moved by ({called.places})"
@@ -110,7 +107,15 @@ def _shifts(outcomes: Sequence[Outcome]) -> str:
         y_label="Test accuracy (%)",
         x_ticks=sorted(outcomes[0].recognised),
     )
-    return f'<div class="pair"><figure>{chart}</figure>{grid_of(lines, label)}</div>'
+    inward = "black" if split.test.samples.dtype == np.uint8 else "the mean of the training values"
+    caption = (
+        f"Each {called.sample} is moved along one of its axes, forth or back, in equal parts; {inward} moves in. "
+        "Bars: 95 % intervals."
+    )
+    return (
+        f'<div class="pair"><figure>{chart}<figcaption>{caption}</figcaption></figure>'
+        f"<div>{grid_of(lines, label)}</div></div>"
+    )
 
 
 def _curve(outcomes: Sequence[Outcome], curve: Mapping[str, Mapping[int, float]]) -> str:
@@ -129,8 +134,8 @@ def _curve(outcomes: Sequence[Outcome], curve: Mapping[str, Mapping[int, float]]
     )
     return (
         f'<section>\n<h2 id="fewer">With fewer {called.samples}</h2>\n<div class="pair"><figure>{chart}<figcaption>'
-        f"One run for each point. Bars: 95 % intervals.</figcaption></figure>{grid_of(lines, label)}"
-        "</div>\n</section>"
+        f"One run for each point. Bars: 95 % intervals.</figcaption></figure>"
+        f"<div>{grid_of(lines, label)}</div></div>\n</section>"
     )
 
 
@@ -200,7 +205,14 @@ def _course_chart(outcomes: Sequence[Outcome], quantity: str, unit: float, y_lab
                 lines.append(Line(f"{outcome.name}, {part}", tuple(points), colour, dashed=part == "validation"))
     if not lines:
         return ""
-    return line_chart(lines, title=f"{y_label} against epoch", x_label="Epoch", y_label=y_label)
+    last = max(epoch for line in lines for epoch, _ in line.points)
+    return line_chart(
+        lines,
+        title=f"{y_label} against epoch",
+        x_label="Epoch",
+        y_label=y_label,
+        x_ticks=[epoch for epoch in ticks(1, last) if epoch == round(epoch)],
+    )
 
 
 def _definitions(made: Mapping[str, object]) -> str:

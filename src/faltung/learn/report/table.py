@@ -49,4 +49,4 @@ def table(outcomes: Sequence[Outcome]) -> tuple[list[str], list[list[str]]]:
         ]
         for outcome in outcomes
     ]
-    return header + [f"Moved {places} {unit}" for places in shown], rows
+    return header + [f"Moved {places} {unit}".rstrip() for places in shown], rows

@@ -16,7 +16,7 @@ class Nouns:
     sample, samples, places : str
         One sample, several, and the unit of distances.
     unit : str
-        Short form of `places`.
+        Short form of `places`, if there is one.
 
     Examples
     --------
@@ -31,9 +31,9 @@ class Nouns:
 
 
 _NOUNS = {
-    1: Nouns("series", "series", "places", "places"),
+    1: Nouns("series", "series", "places", ""),
     2: Nouns("image", "images", "pixels", "px"),
-    3: Nouns("volume", "volumes", "voxels", "voxels"),
+    3: Nouns("volume", "volumes", "voxels", ""),
 }
 
 

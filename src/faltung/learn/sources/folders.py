@@ -9,9 +9,10 @@ from faltung.learn.refusal import refusal, shortened
 from faltung.learn.sources.listing import Entry, Listing
 from faltung.learn.sources.naming import part_of
 
-__all__ = ["list_folders"]
+__all__ = ["IMAGE_SUFFIXES", "list_folders"]
 
-_SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+IMAGE_SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
+"""How names of images end."""
 
 _LAYOUT = "a folder for each class with its images, or folders train, val and test of such folders"
 
@@ -53,7 +54,7 @@ def _check_no_part_among_classes(inside: list[Path]) -> None:
 def _entries(folder: Path) -> list[Entry]:
     classes = {each: _images(each) for each in _folders(folder)}
     if not any(classes.values()):
-        remedy = f"Known are {', '.join(sorted(_SUFFIXES))}."
+        remedy = f"Known are {', '.join(sorted(IMAGE_SUFFIXES))}."
         raise refusal(_LAYOUT, f"no image in folders of '{folder}'", remedy)
     if empty := [each for each, images in classes.items() if not images]:
         received = f"none in {shortened(_quoted(empty))} of '{folder}'"
@@ -74,7 +75,7 @@ def _images(folder: Path, deep: bool = True) -> list[Path]:
 
 
 def _is_image(name: str) -> bool:
-    return os.path.splitext(name)[1].lower() in _SUFFIXES
+    return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES
 
 
 def _raise(error: OSError) -> None:

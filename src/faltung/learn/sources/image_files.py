@@ -21,7 +21,7 @@ from faltung.learn.sources.scaling import SMALLEST, common_size, fitted
 from faltung.learn.splitting import Part
 from faltung.threads import share, worker_count
 
-__all__ = ["read_images"]
+__all__ = ["Form", "decoded", "eight_bits", "form_of", "on_each", "read_images"]
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -36,7 +36,7 @@ class _UnusableError(Exception):
 
 
 @dataclass(frozen=True)
-class _Form:
+class Form:
     """What an image is before it is decoded, or what all are made into: deep ones have more than 8 bits of grey."""
 
     height: int
@@ -86,7 +86,7 @@ def read_images(
     if lost := [f"'{label}' ({part})" for part, label in sorted({entry[::2] for entry in entries} - left)]:
         received = f"none left in {shortened(lost)} without the {len(problems)} that cannot"
         raise refusal("images that can be read in each class", received, "Add others, or leave the class out.")
-    samples = np.moveaxis(_eight_bits(pixels[kept] if problems else pixels), -1, 1)
+    samples = np.moveaxis(eight_bits(pixels[kept] if problems else pixels), -1, 1)
     parts = {}
     first = 0
     for part in PARTS:
@@ -102,22 +102,22 @@ def _decode_all(paths: Sequence[Path], size: int | None) -> tuple[NDArray[Any], 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # odd metadata do no harm, and what cannot be decoded is an error
         Image.init()
-        forms = _on_each(_look, paths)
-        known = [form for form in forms if isinstance(form, _Form)]
+        forms = on_each(form_of, paths)
+        known = [form for form in forms if isinstance(form, Form)]
         height, width = common_size({(form.height, form.width) for form in known}, size)
-        target = _Form(height, width, any(form.colour for form in known), any(form.deep for form in known))
+        target = Form(height, width, any(form.colour for form in known), any(form.deep for form in known))
         pixels = np.empty((len(paths), height, width, 3 if target.colour else 1), "u2" if target.deep else "u1")
 
         def decode(index: int) -> None:
-            pixels[index] = _decoded(paths[index], target)
+            pixels[index] = decoded(paths[index], target)
 
         results: dict[int, object] = dict(enumerate(forms))
-        readable = [index for index, form in enumerate(forms) if isinstance(form, _Form)]
-        results |= zip(readable, _on_each(decode, readable), strict=True)
+        readable = [index for index, form in enumerate(forms) if isinstance(form, Form)]
+        results |= zip(readable, on_each(decode, readable), strict=True)
     return pixels, {index: result for index, result in results.items() if isinstance(result, str)}
 
 
-def _on_each(work: Callable[[_Item], _Result], items: Sequence[_Item]) -> list[_Result | str]:
+def on_each(work: Callable[[_Item], _Result], items: Sequence[_Item]) -> list[_Result | str]:
     """Do work on all items, on all threads, and return for each what came of it, or why nothing did."""
     results: list[Any] = [None] * len(items)
 
@@ -146,7 +146,8 @@ def _opened(path: Path) -> Iterator[Image.Image]:
         yield image
 
 
-def _look(path: Path) -> _Form:
+def form_of(path: Path) -> Form:
+    """Return what an image is, from the head of its file, or raise the reason why it cannot be used."""
     with _opened(path) as image:
         if image.mode == "F":
             raise _UnusableError("floats, which can be given as arrays in an npz file")
@@ -157,7 +158,7 @@ def _look(path: Path) -> _Form:
             raise _UnusableError(f"{width}x{height} pixels, fewer than {SMALLEST} a side")
         if _is_turned(image):
             width, height = height, width
-        return _Form(height, width, image.mode not in _GREY, image.mode.startswith("I"))
+        return Form(height, width, image.mode not in _GREY, image.mode.startswith("I"))
 
 
 def _is_turned(image: Image.Image) -> bool:
@@ -168,7 +169,8 @@ def _is_turned(image: Image.Image) -> bool:
     return bool(image.getexif().get(_ORIENTATION, 1) > 4)
 
 
-def _decoded(path: Path, form: _Form) -> NDArray[Any]:
+def decoded(path: Path, form: Form) -> NDArray[Any]:
+    """Return the pixels of an image in a form, (height, width, channels), but of deep grey images as they are."""
     with _opened(path) as opened:
         # A JPEG can be decoded at a half, a quarter or an eighth of its size in less time.
         opened.draft(None, (2 * form.width, 2 * form.height))
@@ -189,7 +191,8 @@ def _decoded(path: Path, form: _Form) -> NDArray[Any]:
     return pixels * np.uint16(257) if form.deep else pixels
 
 
-def _eight_bits(pixels: NDArray[Any]) -> NDArray[np.uint8]:
+def eight_bits(pixels: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return the upper eight of those bits that any of the pixels makes use of."""
     # A camera of 12 bits writes files of 16, and its images would nearly be black if the others were thrown away.
     unused = max(8, int(pixels.max(initial=0)).bit_length()) - 8
     return pixels if pixels.dtype == np.uint8 else (pixels >> unused).astype(np.uint8)

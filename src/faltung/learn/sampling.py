@@ -1,0 +1,50 @@
+"""How are samples made with a trained generator? Everything that decides it, apart from network and classes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from faltung.errors import ArgumentError
+
+__all__ = ["Sampling"]
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """Where samples begin, and how they go from there.
+
+    Parameters
+    ----------
+    seed : int
+        Seed of the noise; zero or more.
+    steps : int
+        From noise to a sample; the network is evaluated twice in each.
+    guidance : float
+        How far samples go beyond where those of any class go, towards those of their class: 1 is as learned, more is
+        more typical, 0 is any class.
+
+    Raises
+    ------
+    ArgumentError
+        If a value is out of its range.
+
+    Examples
+    --------
+    >>> Sampling(seed=1).steps
+    16
+    >>> Sampling(steps=0)
+    Traceback (most recent call last):
+    faltung.errors.ArgumentError: steps: expected at least 1, got 0.
+    """
+
+    seed: int = 0
+    steps: int = 16
+    guidance: float = 1.5
+
+    def __post_init__(self) -> None:
+        for name, value, least in (("seed", self.seed, 0), ("steps", self.steps, 1)):
+            if value < least:
+                raise ArgumentError(name, f"at least {least}", str(value))
+        if not 0 <= self.guidance < math.inf:
+            raise ArgumentError("guidance", "a number from 0", str(self.guidance))
