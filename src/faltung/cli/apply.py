@@ -13,16 +13,19 @@ import typer
 from faltung.arrays import check_result_dtype, computed_dtype
 from faltung.cli import images
 from faltung.cli.console import errors, progress
+from faltung.cli.filters import read_filter
 from faltung.convolve import convolve, correlate
 from faltung.errors import ArgumentError
-from faltung.kernels import Kernel, delta, parse
+from faltung.kernels import Kernel, delta
 
 __all__ = ["apply", "kernel_axes"]
 
 
 def apply(
     image: Annotated[Path, typer.Argument(metavar="IMAGE", help="PNG, JPEG, TIFF or .npy file.")],
-    kernel: Annotated[str, typer.Option("--kernel", "-k", help="The filter, as an expression.")],
+    kernel: Annotated[
+        str, typer.Option("--kernel", "-k", help="The filter: an expression, or a .txt or .npy file of taps.")
+    ],
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write; its name decides the kind.")],
     mode: Annotated[str, typer.Option(help="reflect, constant, nearest, mirror or wrap.")] = "reflect",
     cval: Annotated[float, typer.Option(help="What lies outside for --mode constant.")] = 0.0,
@@ -49,7 +52,7 @@ def apply(
 
       faltung apply signal.npy -k "[0.25, 0.5, 0.25]" --mode mirror -o out.npy
     """
-    filter_ = parse(kernel)
+    filter_ = read_filter(kernel)
     images.check_target(output, image, overwrite)
     pictures = images.read(image)
     given = pictures[0].samples.dtype

@@ -62,7 +62,7 @@ def generate(
     from faltung.learn.contact_sheet import contact_sheet
     from faltung.learn.pictures import png
     from faltung.learn.runs import RunFolder
-    from faltung.networks.generator import GENERATORS
+    from faltung.networks.generator import GENERATORS, VelocityField
     from faltung.networks.load import load_trained
 
     files = {"--output": output, "--npz": npz}
@@ -73,6 +73,7 @@ def generate(
         _check_ending(option, file, ".png" if option == "--output" else ".npz")
         check_new_file(option, file, overwrite)
     trained = load_trained(run, network, GENERATORS)
+    assert isinstance(trained.network, VelocityField)
     classes = len(trained.class_names)
     chosen = range(classes) if class_name is None else [_index(class_name, trained.class_names)]
     labels = np.resize(np.array(chosen), count)

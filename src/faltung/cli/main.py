@@ -17,6 +17,7 @@ from faltung.cli.apply import apply
 from faltung.cli.calibrate import calibrate
 from faltung.cli.console import errors
 from faltung.cli.export import export
+from faltung.cli.fit import fit
 from faltung.cli.generate import generate
 from faltung.cli.learn import learn
 from faltung.cli.plan import plan
@@ -37,7 +38,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (apply, plan, learn, predict, generate, export, calibrate):
+for command in (apply, plan, fit, learn, predict, generate, export, calibrate):
     app.command()(command)
 
 

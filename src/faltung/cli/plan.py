@@ -10,15 +10,17 @@ import typer
 
 from faltung.cli import images
 from faltung.cli.apply import kernel_axes
+from faltung.cli.filters import read_filter
 from faltung.convolve import plan as make_plan
 from faltung.errors import ArgumentError
-from faltung.kernels import parse
 
 __all__ = ["plan"]
 
 
 def plan(
-    kernel: Annotated[str, typer.Option("--kernel", "-k", help="The filter, as an expression.")],
+    kernel: Annotated[
+        str, typer.Option("--kernel", "-k", help="The filter: an expression, or a .txt or .npy file of taps.")
+    ],
     image: Annotated[Path | None, typer.Argument(metavar="IMAGE", help="PNG, JPEG, TIFF or .npy file.")] = None,
     shape: Annotated[str | None, typer.Option(help="Instead of a file: a shape such as 480x640.")] = None,
     dtype: Annotated[str, typer.Option(help="With --shape: dtype of the array.")] = "float32",
@@ -32,7 +34,7 @@ def plan(
 
       faltung plan --shape 2048x2048 --dtype uint8 -k "gaussian(2) * sobel(axis=1)"
     """
-    filter_ = parse(kernel)
+    filter_ = read_filter(kernel)
     if (image is None) == (shape is None):
         received = "neither" if image is None else "both"
         raise ArgumentError("IMAGE", "either a file or --shape", received, "Try --shape 2048x2048.")

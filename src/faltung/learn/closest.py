@@ -113,7 +113,7 @@ def _families(kernel: Kernel) -> Iterator[_Family]:
     for axis in range(ndim):
         for name in (sobel, prewitt, scharr):
             yield _Family(lambda name=name, axis=axis: name(axis=axis, ndim=ndim))
-    yield _Family(lambda order: binomial(int(order), ndim=ndim), [range(1, widest)], between=False)
+    yield _Family(lambda order: binomial(int(order), ndim=ndim), [range(2, widest)], between=False)
     yield _Family(lambda width: box(int(width), ndim=given), [widths], between=False)
     yield _Family(lambda sigma: gaussian(sigma, ndim=given), [sigmas])
     radii = np.arange(10, 5 * widest + 1) / 10

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -28,6 +30,8 @@ from faltung.learn.tensors import tensors
 from faltung.learn.training import EpochRecord, train
 
 __all__ = ["compare"]
+
+_MOMENT = 1.0  # seconds between two writings of the history
 
 
 def compare(
@@ -101,7 +105,8 @@ def compare(
         network, history = training(name, make_network, risk, recipe)
         if hardware.leads:
             save_network(run, name if outcomes else "model", network, split.training)
-        outcomes.append(measure(name, network, split, risk, tuple(history)))
+        with reproducible(seed, hardware.threads):
+            outcomes.append(measure(name, network, split, risk, tuple(history)))
         curve[name] = {len(split.training): outcomes[-1].test_accuracy}
     images, labels = tensors(split.test)
     for fraction in fractions:
@@ -131,6 +136,7 @@ class _Training:
         self._on_epoch = on_epoch
         self._rows: list[dict[str, object]] = []
         self._checkpoints: list[Checkpoint] = []
+        self._written = -math.inf
 
     def __call__(
         self, name: str, make_network: Callable[[], nn.Module], objective: Classification, recipe: Recipe
@@ -141,8 +147,8 @@ class _Training:
 
         def record_epoch(record: EpochRecord) -> None:
             self._rows.append({"network": name, "epoch": record.epoch, "seconds": record.seconds, **record.measures})
-            if self._hardware.leads:
-                self._run.write_csv("history.csv", self._rows)
+            if time.monotonic() > self._written + _MOMENT:
+                self._write_history()
             self._on_epoch(name, record)
 
         with reproducible(self._seed, self._hardware.threads):
@@ -156,7 +162,13 @@ class _Training:
                 checkpoint=checkpoint,
                 on_epoch=record_epoch,
             )
+        self._write_history()
         return network.cpu(), history
+
+    def _write_history(self) -> None:
+        if self._hardware.leads:
+            self._run.write_csv("history.csv", self._rows)
+        self._written = time.monotonic()
 
     def clear(self) -> None:
         """Delete the checkpoints."""

@@ -30,7 +30,7 @@ class RiskReport:
     training risk  0.25, mean of 1,000 outputs
     held-out risk  0.26, mean of 200 outputs in 12 tiles
     95 % interval  0.24 to 0.28
-    left out       5 outputs that are not finite, or see what is not
+    left out       5 outputs with samples missing
     """
 
     training_risk: float
@@ -52,7 +52,7 @@ class RiskReport:
         if self.held_out_interval is not None:
             rows["95 % interval"] = "{:.6g} to {:.6g}".format(*self.held_out_interval)
         if self.missing:
-            rows["left out"] = f"{self.missing:,} outputs that are not finite, or see what is not"
+            rows["left out"] = f"{self.missing:,} outputs with samples missing"
         return rows
 
     def __str__(self) -> str:

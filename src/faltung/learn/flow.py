@@ -27,8 +27,6 @@ from faltung.learn.tensors import tensors
 from faltung.networks.generator import VelocityField
 
 __all__ = [
-    "GUIDANCE",
-    "STEPS",
     "UNCHANGED",
     "FlowMatching",
     "Velocity",

@@ -201,7 +201,9 @@ _CORRELATIONS: dict[int, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] =
 
 
 def _tile(block: Block) -> _Tile:
-    kept = None if block.kept is None else torch.from_numpy(block.kept)
+    kept = (
+        None if block.kept is None else torch.from_numpy(block.kept.copy())
+    )  # a mask may be a view that is not to be written
     return _Tile(torch.from_numpy(block.source)[None], torch.from_numpy(block.target)[None], kept, block.positions)
 
 

@@ -181,7 +181,7 @@ def _title(module: nn.Module) -> str:
         return f"linear, {module.in_features} → {module.out_features}"
     assert isinstance(module, _CONVOLUTIONS)
     taps = "×".join(map(str, module.kernel_size)) if len(module.kernel_size) > 1 else f"{module.kernel_size[0]}-tap"
-    stride = f", every {'×'.join(map(str, module.stride))}" if max(module.stride) > 1 else ""
+    stride = f", stride {'×'.join(map(str, module.stride))}" if max(module.stride) > 1 else ""
     if module.groups == module.in_channels == module.out_channels > 1:
         return f"{taps} depthwise convolution, {module.in_channels} channels{stride}"
     groups = f" in {module.groups} groups" if module.groups > 1 else ""

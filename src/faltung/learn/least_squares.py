@@ -180,9 +180,7 @@ def sums_of(data: FitData, workers: int) -> NormalEquations:
     """
     equations = normal_equations(data.training(), workers)
     if not equations.weight > 0:
-        received = (
-            f"none, after {equations.missing} that are not finite or see what is not" if equations.missing else "none"
-        )
+        received = f"none, after {equations.missing} with samples missing" if equations.missing else "none"
         remedy = "Mind mask, weights, and samples that are not finite."
         raise ArgumentError("y", "at least one output to fit to", received, remedy)
     if not np.isfinite(equations.gram).all() or not np.isfinite(equations.moment).all():

@@ -96,12 +96,13 @@ def normal_equations(work: Iterable[tuple[Section, Sequence[Region]]], workers: 
         Number of threads.
     """
     sums: _Sums | None = None
-    for section, tiles in work:
-        if sums is None:
-            sums = _Sums(len(section.source), len(section.target), section.window.size)
-        sums.add(section, tiles, workers)
-    assert sums is not None, "there is always a section"
-    return sums.equations()
+    with np.errstate(over="ignore", invalid="ignore"):  # who uses the sums sees that they are not finite
+        for section, tiles in work:
+            if sums is None:
+                sums = _Sums(len(section.source), len(section.target), section.window.size)
+            sums.add(section, tiles, workers)
+        assert sums is not None, "there is always a section"
+        return sums.equations()
 
 
 class _Sums:

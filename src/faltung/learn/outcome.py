@@ -30,7 +30,7 @@ SHIFTS = (0, 1, 2, 3, 4, 5, 6)
 """How far the test samples are moved, in units of `shift_unit`."""
 
 _PLACES_A_UNIT = 28  # of the shortest axis
-_TRAINING_SAMPLES = 2000  # enough for a training accuracy within two points, and for the linear probes
+_TRAINING_SAMPLES = 1500  # enough for a training accuracy within two points, and for the linear probes
 _MOVED_SAMPLES = 1000  # moved so often at least, if all directions allow it
 _PAIRED_SAMPLES = 200  # for superposition, which is a sum over many answers and needs no more
 

@@ -224,10 +224,10 @@ def recognised_under_shift(
     turns = torch.randperm(len(samples), generator=torch.Generator().manual_seed(0))
     recognised = torch.zeros(len(samples), dtype=torch.float64)
     for index, moves in enumerate(ways):
-        chosen = (turns + index) % len(ways) < directions
-        if chosen.any():
-            found = logits(network, translate(samples[chosen], *moves, background=background)).argmax(1)
-            recognised[chosen] += (found == labels[chosen]).double().cpu()
+        chosen = ((turns + index) % len(ways) < directions).nonzero()[:, 0]
+        for some in torch.split(chosen, _BATCH)[: len(chosen)]:  # what is split into nothing is one part of nothing
+            found = logits(network, translate(samples[some], *moves, background=background)).argmax(1)
+            recognised[some] += (found == labels[some]).double().cpu()
     return recognised / directions
 
 

@@ -56,7 +56,7 @@ class RowGram:
 
     def _multiply(self) -> None:
         if self._waiting:
-            rows = np.concatenate(self._waiting)
+            rows = self._waiting[0] if len(self._waiting) == 1 else np.concatenate(self._waiting)
             self._total += self._sign * (rows.T @ rows)
             self._waiting = []
 

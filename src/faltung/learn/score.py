@@ -269,14 +269,16 @@ def nearest(samples: NDArray[np.float32], training: NDArray[np.float32]) -> Near
     >>> found.distances, found.indices
     (array([1., 0., 6.]), array([0, 1, 1]))
     """
-    candidates = torch.from_numpy(training)
+    # Around their mean, since products of values far from zero would drown the differences.
+    centre = torch.from_numpy(training).mean(dim=0)
+    candidates = torch.from_numpy(training) - centre
     halves = 0.5 * candidates.square().sum(dim=1)
     distances, indices = [], []
-    for block in torch.split(torch.from_numpy(samples), _BLOCK):
+    for block in torch.split(torch.from_numpy(samples) - centre, _BLOCK):
         # |a - b|^2 = |a|^2 + 2 (|b|^2 / 2 - ab), and |a|^2 is the same for all b.
         index = torch.addmm(halves, block, candidates.T, alpha=-1).argmin(dim=1)
         indices.append(index)
-        # Once more where it counts: a difference of large numbers would not tell a copy from its original.
+        # Once more as it is defined: a difference of sums would not tell a copy from its original.
         distances.append((block - candidates[index]).double().square().sum(dim=1).sqrt())
     return Nearest(torch.cat(distances).numpy(), torch.cat(indices).numpy())
 

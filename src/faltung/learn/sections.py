@@ -130,7 +130,8 @@ class Section:
         found: list[_Result | None] = [None] * len(tiles)
 
         def one(number: int) -> None:
-            found[number] = work(self.block(tiles[number]))
+            with np.errstate(over="ignore", invalid="ignore"):  # the state of another thread does not hold here
+                found[number] = work(self.block(tiles[number]))
 
         share(one, range(len(tiles)), workers)
         return found  # type: ignore[return-value]  # all of them have been worked on

@@ -20,6 +20,8 @@ from faltung.learn.recipe import Recipe
 
 __all__ = ["EpochRecord", "Objective", "train"]
 
+_MOMENT = 1.0  # second: what takes less is done again sooner than it is read from a disk
+
 
 class Objective(Protocol):
     """The risk of a network: what is made small, and on which samples.
@@ -93,7 +95,7 @@ def train(
     hardware : Hardware, optional
         What to run on; one thread of the CPU by default.
     checkpoint : Checkpoint, optional
-        Written after every epoch. If it holds something, training goes on from there.
+        Written after every epoch, but not again within a second. If it holds something, training goes on from there.
     on_epoch : callable, optional
         Called with each epoch's record as soon as it is there, first with those that the checkpoint holds.
 
@@ -125,6 +127,7 @@ def train(
     for record in history:
         on_epoch(record)
     replica = hardware.replica(network)
+    saved = -math.inf
 
     network.train()
     for epoch in range(len(history) + 1, recipe.epochs + 1):
@@ -155,8 +158,9 @@ def train(
         record = EpochRecord(epoch, recipe.epochs, seconds, {**means, **objective.validate(state.average.module)})
         history.append(record)
         state.keep(record)
-        if checkpoint and hardware.leads:
+        if checkpoint and hardware.leads and (time.monotonic() > saved + _MOMENT or epoch == recipe.epochs):
             state.save(checkpoint, history)
+            saved = time.monotonic()
         on_epoch(record)
     state.finish()
     return history

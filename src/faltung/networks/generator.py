@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 import torch
 from torch import nn
-from torch.nn.functional import group_norm, interpolate, pad, silu
+from torch.nn.functional import group_norm, interpolate, silu
 
 from faltung.errors import ArgumentError
 from faltung.networks.standardise import Standardise
@@ -67,11 +67,10 @@ class VelocityField(nn.Module):
 
 
 class ConvGenerator(VelocityField):
-    """A convolutional network that looks at coarse and fine structure, and at the place of each in the other.
+    """A convolutional network that looks at fine structure, at coarse structure, and at the fine in the coarse.
 
-    It reads patches of samples, halves every axis from level to level, and goes back up, adding what each level had
-    found on the way down. Each level has residual blocks of two banks; between the two, time and class scale and
-    shift every channel.
+    From level to level it halves every axis; on the way back up it adds what each level had found on the way down.
+    Each level has residual blocks of two banks; between the two, time and class scale and shift every channel.
 
     Parameters
     ----------
@@ -83,8 +82,6 @@ class ConvGenerator(VelocityField):
         Channels of each level, multiples of 8.
     blocks : sequence of int
         Residual blocks of each level, on the way down and again on the way up; of the last level once.
-    patch : int
-        Side of the patches that become the positions of the first level.
     mean, deviation : float
         Of the training samples.
 
@@ -111,9 +108,8 @@ class ConvGenerator(VelocityField):
         *,
         sample_shape: Sequence[int],
         classes: int,
-        channels: Sequence[int] = (48, 96),
-        blocks: Sequence[int] = (1, 2),
-        patch: int = 2,
+        channels: Sequence[int] = (16, 32, 64),
+        blocks: Sequence[int] = (1, 1, 2),
         mean: float = 0.0,
         deviation: float = 1.0,
     ) -> None:
@@ -124,34 +120,27 @@ class ConvGenerator(VelocityField):
             raise ArgumentError("sample_shape", expected, str(tuple(sample_shape)))
         if not channels or any(number < 1 or number % _GROUP for number in channels):
             raise ArgumentError("channels", f"at least one level, all multiples of {_GROUP}", str(tuple(channels)))
-        if len(blocks) != len(channels) or min(*blocks, patch) < 1:
-            expected = f"one number from 1 for each of the {len(channels)} levels, and patches from 1"
-            raise ArgumentError("blocks", expected, f"blocks={tuple(blocks)}, patch={patch}")
+        if len(blocks) != len(channels) or any(number < 1 for number in blocks):
+            raise ArgumentError("blocks", f"at least one for each of {len(channels)} levels", str(tuple(blocks)))
         self.arguments = {
             "sample_shape": list(sample_shape),
             "classes": classes,
             "channels": list(channels),
             "blocks": list(blocks),
-            "patch": patch,
             "mean": mean,
             "deviation": deviation,
         }
-        self.patch = patch
-        of_a_patch = sample_shape[0] * patch**ndim
-        self.enter = _convolution(of_a_patch, channels[0], ndim)
+        self.enter = _convolution(sample_shape[0], channels[0], ndim)
         self.level = _Level(channels, blocks, ndim)
-        self.leave = _silent(_convolution(channels[0], of_a_patch, ndim))
+        self.leave = _silent(_convolution(channels[0], sample_shape[0], ndim))
         if ndim == 2:
             self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in the stubs
 
     def forward(self, points: torch.Tensor, times: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Map points (samples, channels, *spatial), times (samples,) and labels (samples,) to velocities."""
-        lengths = points.shape[2:]
-        over = [-length % self.patch for length in lengths]
-        whole = pad(points, [side for each in reversed(over) for side in (0, each)])
-        found = self.level(self.enter(_patches(whole, self.patch)), self.moment(times, labels))
-        velocities = _joined(self.leave(silu(_normalised(found))), self.patch)
-        return velocities[(slice(None), slice(None), *map(slice, lengths))]
+        found = self.level(self.enter(points), self.moment(times, labels))
+        velocities: torch.Tensor = self.leave(silu(group_norm(found, found.shape[1] // _GROUP)))
+        return velocities
 
 
 class DenseGenerator(VelocityField):
@@ -164,7 +153,7 @@ class DenseGenerator(VelocityField):
     classes : int
         Number of classes.
     width : int
-        Outputs of each hidden layer, a multiple of 8.
+        Outputs of each hidden layer, at least two.
     blocks : int
         Residual blocks.
     mean, deviation : float
@@ -173,7 +162,7 @@ class DenseGenerator(VelocityField):
     Raises
     ------
     ArgumentError
-        If a number is below one, or `width` is no multiple of 8.
+        If a number is too small.
 
     Examples
     --------
@@ -193,9 +182,8 @@ class DenseGenerator(VelocityField):
         deviation: float = 1.0,
     ) -> None:
         super().__init__(sample_shape, classes, mean, deviation)
-        if width < 1 or width % _GROUP or blocks < 1:
-            expected = f"a multiple of {_GROUP}, and at least one block"
-            raise ArgumentError("width", expected, f"width={width}, blocks={blocks}")
+        if width < 2 or blocks < 1:  # one number has nothing to be normalised with
+            raise ArgumentError("width", "at least two, and at least one block", f"width={width}, blocks={blocks}")
         self.arguments = {
             "sample_shape": list(sample_shape),
             "classes": classes,
@@ -206,9 +194,8 @@ class DenseGenerator(VelocityField):
         }
         inputs = math.prod(sample_shape)
         self.enter = nn.Linear(inputs, width)
-        self.blocks = nn.ModuleList(
-            _Block(nn.Linear(width, width), nn.Linear(width, width), width) for _ in range(blocks)
-        )
+        layer = partial(nn.Linear, width, width)
+        self.blocks = nn.ModuleList(_Block(layer(), layer(), width, groups=1) for _ in range(blocks))
         self.leave = _silent(nn.Linear(width, inputs))
 
     def forward(self, points: torch.Tensor, times: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -217,7 +204,7 @@ class DenseGenerator(VelocityField):
         found = self.enter(points.flatten(1))
         for block in self.blocks:
             found = block(found, moment)
-        velocities: torch.Tensor = self.leave(silu(_normalised(found)))
+        velocities: torch.Tensor = self.leave(silu(group_norm(found, 1)))
         return velocities.reshape(points.shape)
 
     @classmethod
@@ -226,10 +213,10 @@ class DenseGenerator(VelocityField):
 
         Examples
         --------
-        >>> DenseGenerator.width_for(543_000, (1, 28, 28), 10)
-        152
+        >>> DenseGenerator.width_for(302_913, (1, 28, 28), 10)
+        94
         """
-        widths = range(_GROUP, parameters // (2 * math.prod(sample_shape)) + 2 * _GROUP, _GROUP)
+        widths = range(2, parameters // (2 * math.prod(sample_shape)) + 3)
 
         def size(width: int) -> int:
             network = cls(sample_shape=sample_shape, classes=classes, width=width)
@@ -267,8 +254,9 @@ class _Moment(nn.Module):
 class _Block(nn.Module):
     """Two linear maps; between them every channel is normalised, and scaled and shifted by time and class."""
 
-    def __init__(self, first: nn.Module, second: nn.Module, channels: int) -> None:
+    def __init__(self, first: nn.Module, second: nn.Module, channels: int, groups: int) -> None:
         super().__init__()
+        self.groups = groups
         self.first = first
         self.second = _silent(second)
         self.modulate = _silent(nn.Linear(_MOMENT, 2 * channels))
@@ -276,7 +264,7 @@ class _Block(nn.Module):
     def forward(self, points: torch.Tensor, moment: torch.Tensor) -> torch.Tensor:
         by_channel = self.modulate(moment).reshape(len(points), -1, *[1] * (points.ndim - 2))
         scale, shift = by_channel.chunk(2, dim=1)
-        found = _normalised(self.first(points))
+        found = group_norm(self.first(points), self.groups)
         added: torch.Tensor = self.second(silu(torch.addcmul(shift, found, 1 + scale)))
         return points + added
 
@@ -310,11 +298,7 @@ class _Level(nn.Module):
 
 def _blocks(count: int, channels: int, ndim: int) -> nn.ModuleList:
     bank = partial(_convolution, channels, channels, ndim)
-    return nn.ModuleList(_Block(bank(), bank(), channels) for _ in range(count))
-
-
-def _normalised(points: torch.Tensor) -> torch.Tensor:
-    return group_norm(points, points.shape[1] // _GROUP)
+    return nn.ModuleList(_Block(bank(), bank(), channels, channels // _GROUP) for _ in range(count))
 
 
 def _silent(layer: nn.Module) -> nn.Module:
@@ -326,21 +310,3 @@ def _silent(layer: nn.Module) -> nn.Module:
 
 def _convolution(before: int, after: int, ndim: int, stride: int = 1) -> nn.Module:
     return _CONVOLUTIONS[ndim](before, after, kernel_size=3, stride=stride, padding=1)
-
-
-def _patches(samples: torch.Tensor, side: int) -> torch.Tensor:
-    """Make the places of every patch channels: (samples, channels side^n, *lengths / side)."""
-    count, channels, *lengths = samples.shape
-    ndim = len(lengths)
-    split = samples.reshape(count, channels, *(size for length in lengths for size in (length // side, side)))
-    places, within = range(2, 2 + 2 * ndim, 2), range(3, 3 + 2 * ndim, 2)
-    return split.permute(0, 1, *within, *places).reshape(count, -1, *(length // side for length in lengths))
-
-
-def _joined(patches: torch.Tensor, side: int) -> torch.Tensor:
-    """Undo `_patches`."""
-    count, _, *lengths = patches.shape
-    ndim = len(lengths)
-    split = patches.reshape(count, -1, *[side] * ndim, *lengths)
-    order = [axis for pair in zip(range(2 + ndim, 2 + 2 * ndim), range(2, 2 + ndim), strict=True) for axis in pair]
-    return split.permute(0, 1, *order).reshape(count, -1, *(length * side for length in lengths))

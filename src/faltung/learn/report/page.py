@@ -90,7 +90,7 @@ def _comparison(outcomes: Sequence[Outcome], split: Split) -> str:
     return grid(
         header,
         rows,
-        f"Same {called.samples}, loss, epochs, optimiser and augmentation for all; one run each. "
+        f"Same {called.samples}, loss, recipe and augmentation for all; one run each. "
         f"Multiply-adds are for one {called.sample}.",
     )
 
