@@ -100,7 +100,7 @@ def test_run_folder_is_complete(learned):
         "samples.png",
     ]
     metrics = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-    assert metrics["sampling"] == {"seed": 0, "steps": 16, "guidance": 1.5}
+    assert metrics["sampling"] == {"seed": 0, "steps": 8, "guidance": 1.5}
     assert metrics["judge"] == "trained on the training samples of this run"
     for outcome in outcomes:
         measured = metrics["networks"][outcome.name]
@@ -126,7 +126,7 @@ def test_page_stands_alone(run):
 
 def test_table_ends_with_real_samples(learned):
     header, rows = score_table(learned[1])
-    assert [row[0] for row in rows] == ["convolutional", "dense", "real test samples"]
+    assert [row[0] for row in rows] == ["convolutional", "dense", "test samples"]
     assert {len(row) for row in rows} == {len(header)}
     score = learned[1][0].score
     expected = [f"{100 * score.test_label_accuracy:.1f} %", f"{score.frechet_floor:.3f}", f"{score.test_nearest:.2f}"]

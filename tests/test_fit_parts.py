@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from faltung.errors import FaltungError
 from faltung.learn.blocks import extended_block
-from faltung.learn.lag_sums import gram_of, lag_sums, smooth_length
+from faltung.learn.gram_sum import GramSum
+from faltung.learn.lag_sums import Spectra, smooth_length
 from faltung.learn.nonnegative import minimise_nonnegative
 from faltung.learn.quadratic import minimise
 from faltung.learn.row_sums import RowGram
@@ -41,16 +42,28 @@ def test_sums_over_lags_make_the_gram_matrix(data):
     source = rng.normal(size=(channels, *(length + side - 1 for length, side in zip(lengths, size, strict=True))))
     target = rng.normal(size=(answers, *lengths))
     rows = products(source, size, lengths)
-    begin, moment = lag_sums(source, target, size)
+    moment = Spectra(source, size).moment(target)
     assert np.allclose(moment.reshape(answers, -1), target.reshape(answers, -1) @ rows)
-    steps = []
-    for axis in range(ndim):
-        shorter = [side - (place == axis) for place, side in enumerate(size)]
-        line = [1 if place == axis else length for place, length in enumerate(lengths)]
-        ends = (np.take(source, range(at, at + shorter[axis]), 1 + axis) for at in (lengths[axis], 0))
-        last, first = (products(end, shorter, line) for end in ends)
-        steps.append(last.T @ last - first.T @ first)
-    assert np.allclose(gram_of(begin, steps).reshape(rows.shape[1], -1), rows.T @ rows)
+    gram = GramSum(channels, size)
+    gram.add(source)
+    assert np.allclose(gram.total(), rows.T @ rows)
+    gram.add(2 * source, sign=-1)
+    assert np.allclose(gram.total(), -3 * rows.T @ rows)
+
+
+def test_lag_sums_are_those_of_the_definition():
+    rng = np.random.default_rng(3)
+    size, lengths = (2, 3), (4, 5)
+    source = rng.normal(size=(2, 5, 7))
+    sums = Spectra(source, size).lag_sums()
+    for i, j, *lag in itertools.product(range(2), range(2), (-1, 0, 1), (-2, -1, 0, 1, 2)):
+        first, second = ([max(sign * d, 0) for d in lag] for sign in (-1, 1))
+        expected = sum(
+            source[(i, *(p + a for p, a in zip(n, first, strict=True)))]
+            * source[(j, *(p + b for p, b in zip(n, second, strict=True)))]
+            for n in np.ndindex(lengths)
+        )
+        assert sums[i, j, lag[0] + 1, lag[1] + 2] == pytest.approx(expected, abs=1e-12)
 
 
 def test_smooth_lengths_are_the_next_ones():

@@ -122,7 +122,7 @@ def measure_generator(
     >>> protocol = Protocol(judge, Split(few, few, few, "few"))
     >>> outcome = measure_generator("dense", network, few, protocol, (), Sampling(seed=0, steps=2, guidance=1.0))
     >>> outcome.samples.shape, outcome.ways.shape, outcome.cost.parameters
-    ((10, 10, 1, 28, 28), (10, 3, 1, 28, 28), 46072)
+    ((10, 10, 1, 28, 28), (10, 3, 1, 28, 28), 46201)
     """
     network.eval()
     dtype = training.samples.dtype.name
@@ -191,7 +191,7 @@ def score_table(outcomes: Sequence[GeneratorOutcome]) -> tuple[list[str], list[l
     ]
     for score in (each.score for each in outcomes[:1]):
         real = _scores(score.test_label_accuracy, score.frechet_floor, score.test_nearest)
-        rows.append(["real test samples", "", "", "", *real])
+        rows.append(["test samples", "", "", "", *real])
     return header, rows
 
 

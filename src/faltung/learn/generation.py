@@ -61,7 +61,7 @@ def generators_for(data: Dataset) -> Mapping[str, Callable[[], VelocityField]]:
     >>> for name, make in generators_for(load_embedded().training).items():
     ...     print(name, sum(parameter.numel() for parameter in make().parameters()))
     convolutional 303937
-    dense 300718
+    dense 300847
     """
     shape, classes = data.sample_shape, len(data.class_names)
     unit = 255.0 if data.samples.dtype == np.uint8 else 1.0
@@ -100,7 +100,7 @@ def generator_recipe(samples: int) -> Recipe:
     batch_size = max(2, min(_BATCH, samples))
     steps = _STEPS * math.sqrt(samples / _SAMPLES)
     return Recipe(
-        epochs=max(1, math.ceil(steps / (samples // batch_size))),
+        epochs=math.ceil(steps / max(1, samples // batch_size)),
         batch_size=batch_size,
         learning_rate=2e-3,
         weight_decay=0.01,

@@ -27,7 +27,7 @@ from faltung.threads import worker_count
 if TYPE_CHECKING:
     from faltung.learn.pairs import Reader
 
-__all__ = ["MeanLoss", "fit_filter_by_gradient"]
+__all__ = ["MeanLoss", "correlate_valid", "fit_filter_by_gradient"]
 
 MeanLoss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """Mean loss of a prediction against a target, both of shape (1, channels, *lengths)."""

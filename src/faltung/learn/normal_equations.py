@@ -6,9 +6,9 @@ quadratic function,
     sum over n of |y[n] - k w[n]|^2  =  energy - 2 <k, moment> + <k gram, k>,
     gram = sum w[n] w[n]^T,    moment = sum y[n] w[n]^T,    energy = sum |y[n]|^2.
 
-Where every output of a tile counts the same, sums over lags give them (`lag_sums`) at a cost that hardly depends on
-the number of taps. Outputs that do not count are taken away from those again, or, if they are most of a tile, the
-others are summed up window by window, as it is done everywhere with weights.
+Where every output of a tile counts the same, they follow from sums over lags (`gram_sum`), at a cost that hardly
+depends on the number of taps. Outputs that do not count are taken away from those again, or, if they are most of a
+tile, the others are summed up window by window, as it is done everywhere with weights.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faltung.learn.blocks import Region
-from faltung.learn.lag_sums import gram_of, lag_sums
+from faltung.learn.gram_sum import GramSum
+from faltung.learn.lag_sums import Spectra
 from faltung.learn.row_sums import RowGram, windows_at
 from faltung.learn.sections import Block, Section
 
@@ -77,7 +78,7 @@ class NormalEquations:
 class _TileSums:
     """What a tile adds: sums over lags, if they are used, and which of its outputs are added or taken away."""
 
-    begin: Matrix | None
+    lags: Matrix | None
     moment: Matrix | None
     energy: float
     missing: int
@@ -111,8 +112,7 @@ class _Sums:
     def __init__(self, channels: int, answers: int, size: Sequence[int]) -> None:
         self.size = tuple(size)
         self.taps = channels * math.prod(size)
-        self.begin = np.zeros((channels, channels, *(2 * side - 1 for side in size)))
-        self.steps = [RowGram(self.taps // side * (side - 1)) for side in size]
+        self.whole = GramSum(channels, size)
         self.moment = np.zeros((answers, self.taps))
         self.energy = self.weight = 0.0
         self.positions = self.missing = 0
@@ -124,25 +124,25 @@ class _Sums:
         found = section.work_on(tiles, lambda block: _tile_sums(block, self.size), workers)
         for tile, sums in zip(tiles, found, strict=True):
             self.missing += sums.missing
-            if sums.begin is not None and sums.moment is not None:
+            if sums.lags is not None and sums.moment is not None:
                 outputs = math.prod(stop - start for start, stop in tile)
-                self.begin += sums.begin
+                self.whole.add_lag_sums(sums.lags)
                 self.moment += sums.moment
                 self.energy += sums.energy
                 self.positions += outputs
                 self.weight += outputs
             if sums.rows is not None:
                 self._add_rows(section.block(tile), sums.rows, sums.sign)
-        summed = [tile for tile, sums in zip(tiles, found, strict=True) if sums.begin is not None]
-        for (axis, line), sign in sorted(_lines(summed).items(), key=lambda item: (item[0][0], item[1])):
-            if self.size[axis] > 1:
-                self._add_line(section.inputs(line), axis, sign)
+        for (axis, line), sign in _lines(
+            tile for tile, sums in zip(tiles, found, strict=True) if sums.lags is not None
+        ).items():
+            seen = np.moveaxis(section.inputs(line), 1 + axis, 1)
+            self.whole.add_line(axis, seen[:, :-1], sign)
 
     def equations(self) -> NormalEquations:
         """Put the sums together."""
-        gram = gram_of(self.begin, [step.total() for step in self.steps]).reshape(self.taps, self.taps)
         single = self.single.total()
-        gram += single[: self.taps, : self.taps]
+        gram = self.whole.total() + single[: self.taps, : self.taps]
         return NormalEquations(
             size=self.size,
             gram=(gram + gram.T) / 2,
@@ -164,24 +164,17 @@ class _Sums:
             self.weight += sign * float(weights.sum())
             self.positions += sign * len(pairs)
 
-    def _add_line(self, source: Matrix, axis: int, sign: int) -> None:
-        """Add the windows of a line of outputs, without their last tap across it."""
-        size = [side - (place == axis) for place, side in enumerate(self.size)]
-        source = np.delete(source, -1, 1 + axis)
-        outputs = [length - side + 1 for length, side in zip(source.shape[1:], size, strict=True)]
-        for _, windows in windows_at(source, size, np.ones(outputs, bool)):
-            self.steps[axis].add(windows, sign)
-
 
 def _tile_sums(block: Block, size: Sequence[int]) -> _TileSums:
     every = np.ones(block.target.shape[1:], bool) if block.kept is None else block.kept
     kept = int(np.count_nonzero(every))
     if block.weights is not None or 2 * kept < every.size:
         return _TileSums(None, None, 0.0, block.missing, every if kept else None, 1)
-    begin, moment = lag_sums(block.source, block.target, size)
+    spectra = Spectra(block.source, size)
+    moment = spectra.moment(block.target).reshape(len(block.target), -1)
     energy = float(np.square(block.target).sum())
     lost = None if block.kept is None else ~block.kept
-    return _TileSums(begin, moment.reshape(len(moment), -1), energy, block.missing, lost, -1)
+    return _TileSums(spectra.lag_sums(), moment, energy, block.missing, lost, -1)
 
 
 def _lines(tiles: Iterable[Region]) -> dict[tuple[int, Region], int]:

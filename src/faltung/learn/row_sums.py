@@ -37,28 +37,26 @@ class RowGram:
 
     def __init__(self, length: int) -> None:
         self._total: Matrix = np.zeros((length, length))
-        self._waiting: list[Matrix] = []
-        self._sign = 1
+        self._waiting: dict[int, list[Matrix]] = {1: [], -1: []}
 
     def add(self, rows: Matrix, sign: int = 1) -> None:
         """Add the rows of a matrix, or take them away."""
-        if sign != self._sign:
-            self._multiply()
-            self._sign = sign
-        self._waiting.append(rows)
-        if sum(part.size for part in self._waiting) >= _BATCH:
-            self._multiply()
+        self._waiting[sign].append(rows)
+        if sum(part.size for part in self._waiting[sign]) >= _BATCH:
+            self._multiply(sign)
 
     def total(self) -> Matrix:
         """Return the sum so far."""
-        self._multiply()
+        for sign in self._waiting:
+            self._multiply(sign)
         return self._total
 
-    def _multiply(self) -> None:
-        if self._waiting:
-            rows = self._waiting[0] if len(self._waiting) == 1 else np.concatenate(self._waiting)
-            self._total += self._sign * (rows.T @ rows)
-            self._waiting = []
+    def _multiply(self, sign: int) -> None:
+        parts = self._waiting[sign]
+        if parts:
+            rows = parts[0] if len(parts) == 1 else np.concatenate(parts)
+            self._total += sign * (rows.T @ rows)
+            self._waiting[sign] = []
 
 
 def windows_at(

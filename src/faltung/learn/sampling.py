@@ -32,14 +32,14 @@ class Sampling:
     Examples
     --------
     >>> Sampling(seed=1).steps
-    16
+    8
     >>> Sampling(steps=0)
     Traceback (most recent call last):
     faltung.errors.ArgumentError: steps: expected at least 1, got 0.
     """
 
     seed: int = 0
-    steps: int = 16
+    steps: int = 8
     guidance: float = 1.5
 
     def __post_init__(self) -> None:

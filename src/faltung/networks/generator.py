@@ -144,7 +144,10 @@ class ConvGenerator(VelocityField):
 
 
 class DenseGenerator(VelocityField):
-    """Residual blocks of full linear maps: every output is a weighted sum of every input.
+    """Residual blocks of full linear maps, in which every output is a weighted sum of every input.
+
+    Fewer numbers than a sample has pass through the blocks, so a multiple of the point that depends on time and class
+    is added at the end: without it, noise could not be told to vanish.
 
     Parameters
     ----------
@@ -197,14 +200,16 @@ class DenseGenerator(VelocityField):
         layer = partial(nn.Linear, width, width)
         self.blocks = nn.ModuleList(_Block(layer(), layer(), width, groups=1) for _ in range(blocks))
         self.leave = _silent(nn.Linear(width, inputs))
+        self.keep = _silent(nn.Linear(_MOMENT, 1))
 
     def forward(self, points: torch.Tensor, times: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Map points (samples, channels, *spatial), times (samples,) and labels (samples,) to velocities."""
         moment = self.moment(times, labels)
-        found = self.enter(points.flatten(1))
+        values = points.flatten(1)
+        found = self.enter(values)
         for block in self.blocks:
             found = block(found, moment)
-        velocities: torch.Tensor = self.leave(silu(group_norm(found, 1)))
+        velocities: torch.Tensor = self.leave(silu(group_norm(found, 1))) + self.keep(moment) * values
         return velocities.reshape(points.shape)
 
     @classmethod
