@@ -213,6 +213,22 @@ def test_what_is_not_finite_takes_out_the_outputs_that_see_it(rng):
     assert same.training_risk == pytest.approx(report.training_risk)
 
 
+@pytest.mark.parametrize("fill", [1e15, np.nan])
+def test_fill_values_under_a_mask_do_no_harm(rng, fill):
+    x = rng.normal(size=(60, 60))
+    kernel = fa.Kernel(rng.normal(size=(3, 3)))
+    y = fa.convolve(x, kernel, "wrap")
+    x[20:24, 30:33] = fill
+    y[19:25, 29:34] = -1e18 if fill == fill else fill
+    y[40, 40] = fill
+    mask = np.ones(x.shape, bool)
+    mask[19:25, 29:34] = mask[40, 40] = False
+    found, report = fit_filter(x, y, 3, mode="wrap", mask=mask)
+    assert np.abs(found.taps - kernel.taps).max() < 1e-12
+    assert report.held_out_risk < 1e-24
+    assert report.positions + report.held_out_positions == mask.sum()
+
+
 def test_ridge(rng):
     x, y = rng.normal(size=(2, 17, 18))
     rows, answers = windows(x[np.newaxis], (3, 3), "reflect"), y.ravel()

@@ -66,7 +66,7 @@ class GramSum:
     def add(self, source: Matrix, sign: int = 1) -> None:
         """Add all outputs of a block, given its input (channels, *(lengths + size - 1)), or take them away."""
         if not self._size:
-            self._corners.add(source[np.newaxis], sign)
+            self._corners.add(np.array(source, ndmin=2), sign)  # a copy, so that the block need not be kept
             return
         self.add_lag_sums(Spectra(source, self._size).lag_sums(), sign)
         for axis, taps in enumerate(self._size):

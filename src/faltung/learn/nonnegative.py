@@ -45,7 +45,7 @@ def minimise_nonnegative(a: Vector, b: Vector, start: Vector, normal: Vector | N
     >>> minimise_nonnegative(np.eye(3), np.array([2.0, -1.0, 0.0]), np.ones(3))
     array([2., 0., 0.])
     """
-    scale = float(np.trace(a)) or 1.0
+    scale = float(np.linalg.norm(a, 1)) or 1.0
     a = a + precision(len(a)) * scale * np.eye(len(a))
     tolerance = precision(len(a)) * (float(np.abs(b).max()) + scale)
     free = _feasible(a, b, start > 0, normal)

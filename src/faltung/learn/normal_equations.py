@@ -29,6 +29,9 @@ from faltung.learn.sections import Block, Section
 
 __all__ = ["NormalEquations", "normal_equations"]
 
+#: How much larger samples may be that are added and taken away again.
+_LARGE = 10.0
+
 Matrix = NDArray[np.float64]
 
 
@@ -133,9 +136,8 @@ class _Sums:
                 self.weight += outputs
             if sums.rows is not None:
                 self._add_rows(section.block(tile), sums.rows, sums.sign)
-        for (axis, line), sign in _lines(
-            tile for tile, sums in zip(tiles, found, strict=True) if sums.lags is not None
-        ).items():
+        summed = (tile for tile, sums in zip(tiles, found, strict=True) if sums.lags is not None)
+        for (axis, line), sign in _lines(summed).items():
             seen = np.moveaxis(section.inputs(line), 1 + axis, 1)
             self.whole.add_line(axis, seen[:, :-1], sign)
 
@@ -168,13 +170,22 @@ class _Sums:
 def _tile_sums(block: Block, size: Sequence[int]) -> _TileSums:
     every = np.ones(block.target.shape[1:], bool) if block.kept is None else block.kept
     kept = int(np.count_nonzero(every))
-    if block.weights is not None or 2 * kept < every.size:
+    if block.weights is not None or 2 * kept < every.size or (kept < every.size and _hides_large(block, size)):
         return _TileSums(None, None, 0.0, block.missing, every if kept else None, 1)
     spectra = Spectra(block.source, size)
     moment = spectra.moment(block.target).reshape(len(block.target), -1)
     energy = float(np.square(block.target).sum())
     lost = None if block.kept is None else ~block.kept
     return _TileSums(spectra.lag_sums(), moment, energy, block.missing, lost, -1)
+
+
+def _hides_large(block: Block, size: Sequence[int]) -> bool:
+    """Whether samples that no output sees are so large that little would be left after taking them away again."""
+    seen = np.pad(np.asarray(block.kept), [(taps - 1, taps - 1) for taps in size])
+    for axis, taps in enumerate(size):
+        seen = np.asarray(np.lib.stride_tricks.sliding_window_view(seen, taps, axis).any(axis=-1))
+    sizes = np.abs(block.source)
+    return float(sizes[:, ~seen].max(initial=0.0)) > _LARGE * float(sizes[:, seen].max(initial=0.0))
 
 
 def _lines(tiles: Iterable[Region]) -> dict[tuple[int, Region], int]:

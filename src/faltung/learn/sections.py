@@ -76,7 +76,7 @@ class Block:
     source : ndarray, shape (channels in, *(lengths + size - 1))
         The input that they see, with zeros in place of what is not finite.
     target : ndarray, shape (channels out, *lengths)
-        What they should be, likewise.
+        What they should be, with zeros where they take no part.
     kept : ndarray of bool, shape lengths, or None
         Which of them take part; None for all.
     weights : ndarray, shape lengths, or None
@@ -153,8 +153,10 @@ class Section:
             kept = np.ones_like(there) if kept is None else kept
             missing = int(np.count_nonzero(kept & ~there))
             kept = kept & there
-            source, target = (np.where(np.isfinite(samples), samples, 0.0) for samples in (source, target))
-        return Block(source, target, None if kept is None or kept.all() else kept, weights, missing)
+            source = np.where(np.isfinite(source), source, 0.0)
+        if kept is None or kept.all():
+            return Block(source, target, None, weights, missing)
+        return Block(source, np.where(kept, target, 0.0), kept, weights, missing)
 
     def _inputs(self, region: Region) -> NDArray[np.float64]:
         channels, *lengths = self.source.shape
