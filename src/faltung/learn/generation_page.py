@@ -127,7 +127,7 @@ def _definitions(made: Mapping[str, object]) -> str:
     def text(value: object) -> str:
         if isinstance(value, Mapping):
             return ", ".join(f"{key.replace('_', ' ')} {text(item)}" for key, item in value.items())
-        return str(value)
+        return "none" if value is None else str(value)
 
     return "\n".join(
         f"<dt>{escape(key.capitalize())}</dt><dd>{escape(text(value))}</dd>" for key, value in made.items()
