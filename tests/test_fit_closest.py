@@ -44,10 +44,16 @@ def test_a_named_filter_is_recognised(name):
     assert repr(found.kernel) == name
     missing = expected.taps.size > 225  # its tails reach beyond the 15 taps
     assert found.distance <= (0.01 if missing else 1e-12)
-    rng = np.random.default_rng(0)
-    noise = rng.normal(size=(15, 15)) * np.linalg.norm(expected.taps) * 1e-3 / 15
-    again = closest_named(fa.Kernel(fifteen(expected).taps + noise))
-    assert np.linalg.norm((again.kernel - expected).taps) < 0.01 * np.linalg.norm(expected.taps)
+
+
+@pytest.mark.parametrize("name", ["sobel(axis=1)", "gaussian(1.5)", "motion(9, angle=0.5)", "unsharp(1.2, 0.7)"])
+def test_noise_does_not_hide_the_name(name):
+    expected = fa.parse(name)
+    noise = np.random.default_rng(0).normal(size=(15, 15)) * np.linalg.norm(expected.taps) * 1e-3 / 15
+    found = closest_named(fa.Kernel(fifteen(expected).taps + noise))
+    assert repr(found.kernel).partition("(")[0] == name.partition("(")[0]
+    assert np.linalg.norm((found.kernel - expected).taps) < 0.01 * np.linalg.norm(expected.taps)
+    assert found.distance == pytest.approx(1e-3, rel=0.2)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +83,7 @@ def test_the_distance_says_that_nothing_is_close():
 
 def test_what_is_found_can_be_typed():
     rng = np.random.default_rng(2)
-    for _ in range(5):
+    for _ in range(2):
         kernel = fa.Kernel(rng.random((5, 5)))
         found = closest_named(kernel).kernel
         assert fa.parse(repr(found)) == found

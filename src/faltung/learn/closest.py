@@ -32,7 +32,7 @@ __all__ = ["Closest", "closest_named"]
 
 #: A name or a number is as good as another if the distance is larger by no more than this: a share, and a rest.
 _SLACK, _REST = 1.02, 1e-4
-_ROUNDS, _STEPS, _SECTIONS = 3, 24, 30
+_ROUNDS, _STEPS, _SECTIONS = 3, 16, 25
 _GOLDEN = (math.sqrt(5) - 1) / 2
 
 _Point = tuple[float, ...]
@@ -96,9 +96,13 @@ def closest_named(kernel: Kernel) -> Closest:
     """
     if not kernel.taps.any():
         return Closest(0 * delta(ndim=kernel.ndim), 0.0)
-    found = [_best_of(kernel, family) for family in _families(kernel)]
-    least = min(candidate.distance for candidate in found)
     # Families come in the order in which they are preferred, those with fewer parameters first.
+    found: list[Closest] = []
+    for family in _families(kernel):
+        found.append(_best_of(kernel, family))
+        if found[-1].distance <= _REST:
+            break  # no other could be so much closer
+    least = min(candidate.distance for candidate in found)
     return next(candidate for candidate in found if candidate.distance <= _enough(least))
 
 
