@@ -24,6 +24,7 @@ bench: .venv/bench
 	$(BIN)/python benchmarks/grid.py
 	$(BIN)/python benchmarks/regret.py
 	$(BIN)/python benchmarks/start.py
+	$(BIN)/python benchmarks/fit.py
 
 # Bytecode is made at once, so that not every start compiles the sources again.
 .venv/%: pyproject.toml constraints.txt

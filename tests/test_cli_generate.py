@@ -13,11 +13,11 @@ from PIL import Image
 
 from faltung.cli import main as entry
 from faltung.errors import ArgumentError
-from faltung.learn import judging
-from faltung.learn.contact_sheet import contact_sheet
 from faltung.learn.datasets import Dataset, Split
-from faltung.learn.generation import generator_recipe, generators_for, learn_to_generate, score_table
+from faltung.learn.generation import judging
+from faltung.learn.generation.learning import generator_recipe, generators_for, learn_to_generate, score_table
 from faltung.learn.recipe import Recipe
+from faltung.learn.report.contact_sheet import contact_sheet
 from faltung.learn.runs import RunFolder
 from faltung.learn.saved import save_network
 from faltung.learn.sources import load

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import faltung as fa
-from faltung.learn.closest import closest_named
+from faltung.learn.filters.closest import closest_named
 
 NAMES = [
     "delta()",

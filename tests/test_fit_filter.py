@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 import faltung as fa
 from faltung.learn import FitReport, fit_filter
-from faltung.learn.held_out import confidence_interval
+from faltung.learn.filters.held_out import confidence_interval
 from reference import extended
 
 MODES = ("reflect", "constant", "nearest", "mirror", "wrap")
@@ -154,7 +154,7 @@ class Chunked:
 @pytest.mark.parametrize("mode", [*MODES, None])
 @pytest.mark.parametrize("chunks", [(5, 6), ((10, 10, 3), (4,) * 6 + (1,))], ids=["one length", "lengths"])
 def test_chunked_arrays_are_read_a_part_at_a_time(rng, monkeypatch, mode, chunks):
-    monkeypatch.setattr("faltung.learn.sections._HELD", 60)
+    monkeypatch.setattr("faltung.learn.filters.sections._HELD", 60)
     x, y = rng.normal(size=(2, 23, 25)).astype(np.float32)
     parts = [Chunked(array, chunks) for array in (x, y)]
     expected, _ = fit_filter(x, y, (3, 4), mode=mode, cval=0.5, held_out=0)

@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from faltung.errors import FaltungError
-from faltung.learn.blocks import extended_block
-from faltung.learn.gram_sum import GramSum
-from faltung.learn.lag_sums import Spectra, smooth_length
-from faltung.learn.nonnegative import minimise_nonnegative
-from faltung.learn.quadratic import minimise
-from faltung.learn.row_sums import RowGram
-from faltung.learn.tiles import HoldOut, tile_sides, tiled
+from faltung.learn.filters.blocks import extended_block
+from faltung.learn.filters.gram_sum import GramSum
+from faltung.learn.filters.lag_sums import Spectra, smooth_length
+from faltung.learn.filters.nonnegative import minimise_nonnegative
+from faltung.learn.filters.quadratic import minimise
+from faltung.learn.filters.row_sums import RowGram
+from faltung.learn.filters.tiles import HoldOut, tile_sides, tiled
 from reference import extended
 
 MODES = ("reflect", "constant", "nearest", "mirror", "wrap")
@@ -75,7 +75,7 @@ def test_smooth_lengths_are_the_next_ones():
 def test_products_are_the_same_in_any_number_of_batches(monkeypatch):
     rows = np.random.default_rng(0).normal(size=(50, 4))
     for batch in (1, 37, 10_000):
-        monkeypatch.setattr("faltung.learn.row_sums._BATCH", batch)
+        monkeypatch.setattr("faltung.learn.filters.row_sums._BATCH", batch)
         gram = RowGram(4)
         for start in range(0, 50, 7):
             gram.add(rows[start : start + 7], sign=1 if start % 2 else -1)
@@ -180,7 +180,7 @@ def test_a_search_without_end_is_given_up(monkeypatch):
         before[:] = free
         return point, 0.0
 
-    monkeypatch.setattr("faltung.learn.nonnegative._descend", forget)
+    monkeypatch.setattr("faltung.learn.filters.nonnegative._descend", forget)
     with pytest.raises(FaltungError, match="Add a small ridge"):
         minimise_nonnegative(positive_definite(rng, 4), np.ones(4), np.zeros(4))
 

@@ -11,11 +11,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from faltung.errors import ArgumentError
-from faltung.learn import flow
 from faltung.learn.datasets import Dataset, Split
 from faltung.learn.determinism import reproducible
+from faltung.learn.generation import flow
+from faltung.learn.generation.sampling import Sampling
 from faltung.learn.recipe import Recipe
-from faltung.learn.sampling import Sampling
 from faltung.learn.training import train
 from faltung.networks.generator import ConvGenerator, DenseGenerator, VelocityField
 

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from faltung.errors import ArgumentTypeError
-from faltung.learn.cost import network_cost
+from faltung.learn.measures.cost import network_cost
 from faltung.networks import ConvClassifier, DenseClassifier
 
 

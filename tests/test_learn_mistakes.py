@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faltung.learn.calibration import CalibrationBin, calibration, calibration_error
-from faltung.learn.confusion import Confusion, confusion_matrix, most_confused
+from faltung.learn.measures.calibration import CalibrationBin, calibration, calibration_error
+from faltung.learn.measures.confusion import Confusion, confusion_matrix, most_confused
 
 
 def _judged(classes: int, samples: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

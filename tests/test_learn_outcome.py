@@ -11,13 +11,13 @@ from torch import nn
 
 from faltung.learn.augmentation import Augmentation
 from faltung.learn.classification import Classification
-from faltung.learn.cost import network_cost
 from faltung.learn.datasets import Dataset, Split
 from faltung.learn.determinism import reproducible
-from faltung.learn.outcome import SHIFTS, measure, shift_unit
+from faltung.learn.measures.cost import network_cost
+from faltung.learn.measures.outcome import SHIFTS, measure, shift_unit
+from faltung.learn.measures.superposition import superposition
 from faltung.learn.recipe import Recipe
 from faltung.learn.risk import accuracy, accuracy_interval, accuracy_under_shift, empirical_risk
-from faltung.learn.superposition import superposition
 from faltung.learn.tensors import tensors
 from faltung.learn.training import train
 from faltung.networks import ConvClassifier

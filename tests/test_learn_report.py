@@ -13,15 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from faltung.learn.charts import Bar, Line, bar_chart, line_chart, ticks
-from faltung.learn.cost import LayerCost, NetworkCost
 from faltung.learn.datasets import Dataset, Split
-from faltung.learn.layers import Layer
-from faltung.learn.outcome import MeasuredLayer, Outcome
-from faltung.learn.pictures import colour_sheet, data_uri, middle, png, signed_sheet, visible
+from faltung.learn.measures.cost import LayerCost, NetworkCost
+from faltung.learn.measures.layers import Layer
+from faltung.learn.measures.outcome import MeasuredLayer, Outcome
 from faltung.learn.report import findings, html_report, table, warnings
+from faltung.learn.report.charts import Bar, Line, bar_chart, line_chart, ticks
+from faltung.learn.report.pictures import colour_sheet, data_uri, middle, png, signed_sheet, visible
+from faltung.learn.report.sketches import sketch
 from faltung.learn.report.wording import times
-from faltung.learn.sketches import sketch
 from faltung.learn.training import EpochRecord
 
 

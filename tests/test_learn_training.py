@@ -323,7 +323,7 @@ def test_recipes_out_of_range_are_refused(changes, text):
 
 
 def test_objectives_out_of_range_are_refused():
-    with pytest.raises(ArgumentError, match="label_smoothing: .* got -0.1"):
+    with pytest.raises(ArgumentError, match=r"label_smoothing: .* got -0\.1"):
         Classification(SPLIT, label_smoothing=-0.1)
     with pytest.raises(ArgumentError, match="shift: expected at least 0, got -1"):
         Augmentation(shift=-1)

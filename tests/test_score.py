@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 from scipy.linalg import sqrtm
 
 from faltung.errors import ArgumentError
-from faltung.learn import judging, score
 from faltung.learn.datasets import Dataset, Split
 from faltung.learn.determinism import reproducible
+from faltung.learn.generation import judging, score
+from faltung.learn.generation.score import Protocol, features, frechet_distance, nearest
 from faltung.learn.runs import RunFolder
 from faltung.learn.saved import save_network
-from faltung.learn.score import Protocol, features, frechet_distance, nearest
 from faltung.networks import ConvClassifier, DenseClassifier
 
 SHAPE = (1, 8, 8)

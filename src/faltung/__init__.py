@@ -10,6 +10,8 @@ dtype('float32')
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from faltung.calibrate import calibrate
 from faltung.convolve import convolve, correlate, plan
 from faltung.errors import ArgumentError, ArgumentTypeError, ExpressionError, FaltungError, MissingExtraError
@@ -35,6 +37,9 @@ from faltung.kernels import (
 )
 from faltung.plan.planner import Plan
 from faltung.threads import workers
+
+if TYPE_CHECKING:
+    from types import ModuleType
 
 __version__ = "0.1.0"
 
@@ -69,3 +74,12 @@ __all__ = [
     "unsharp",
     "workers",
 ]
+
+
+def __getattr__(name: str) -> ModuleType:
+    """Load `faltung.learn` when it is first used: it stands on higher rungs, and an import should cost little."""
+    if name == "learn":
+        import importlib
+
+        return importlib.import_module("faltung.learn")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -68,8 +68,8 @@ def fit(
 
       faltung fit raw/ processed/ --size 7 --symmetric mirror --sum-to-one
     """
-    from faltung.learn.closest import closest_named
-    from faltung.learn.least_squares import fit_filter
+    from faltung.learn.filters.closest import closest_named
+    from faltung.learn.filters.least_squares import fit_filter
 
     if output is not None:
         check_filter_target(output, overwrite)

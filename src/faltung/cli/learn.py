@@ -173,7 +173,7 @@ def _assign(
 
         suited, augmentation = recipe_for(len(split.training)), augmentation_for(split.training)
     else:
-        from faltung.learn.generation import generator_augmentation, generator_recipe
+        from faltung.learn.generation.learning import generator_augmentation, generator_recipe
 
         suited, augmentation = generator_recipe(len(split.training)), generator_augmentation(split.training)
     if "batch_size" in given and "learning_rate" not in given:
@@ -259,7 +259,7 @@ def _classify(
 def _generate(
     assignment: Assignment, split: Split, run: RunFolder, hardware: Hardware, on_epoch: OnEpoch
 ) -> tuple[list[str], list[list[str]]]:
-    from faltung.learn.generation import learn_to_generate, score_table
+    from faltung.learn.generation.learning import learn_to_generate, score_table
     from faltung.networks import load
 
     judge = assignment.options["judge"]

@@ -27,17 +27,17 @@ if TYPE_CHECKING:
     from faltung.learn.checkpoint import Checkpoint as Checkpoint
     from faltung.learn.classification import Classification as Classification
     from faltung.learn.comparison import compare as compare
-    from faltung.learn.cost import network_cost as network_cost
     from faltung.learn.datasets import Dataset as Dataset
     from faltung.learn.datasets import Split as Split
     from faltung.learn.embedded import load_embedded as load_embedded
     from faltung.learn.export import export_network as export_network
-    from faltung.learn.fit_report import DescentReport as DescentReport
-    from faltung.learn.fit_report import FitReport as FitReport
-    from faltung.learn.gradient_filter import fit_filter_by_gradient as fit_filter_by_gradient
+    from faltung.learn.filters.fit_report import DescentReport as DescentReport
+    from faltung.learn.filters.fit_report import FitReport as FitReport
+    from faltung.learn.filters.gradient_filter import fit_filter_by_gradient as fit_filter_by_gradient
+    from faltung.learn.filters.least_squares import fit_filter as fit_filter
     from faltung.learn.hardware import Hardware as Hardware
-    from faltung.learn.least_squares import fit_filter as fit_filter
-    from faltung.learn.outcome import Outcome as Outcome
+    from faltung.learn.measures.cost import network_cost as network_cost
+    from faltung.learn.measures.outcome import Outcome as Outcome
     from faltung.learn.prediction import predict as predict
     from faltung.learn.recipe import Recipe as Recipe
     from faltung.learn.risk import accuracy as accuracy
@@ -58,12 +58,12 @@ _FILE_OF = {
     "Checkpoint": "checkpoint",
     "Classification": "classification",
     "Dataset": "datasets",
-    "DescentReport": "fit_report",
+    "DescentReport": "filters.fit_report",
     "EpochRecord": "training",
-    "FitReport": "fit_report",
+    "FitReport": "filters.fit_report",
     "Hardware": "hardware",
     "Objective": "training",
-    "Outcome": "outcome",
+    "Outcome": "measures.outcome",
     "Recipe": "recipe",
     "RunFolder": "runs",
     "Split": "datasets",
@@ -74,11 +74,11 @@ _FILE_OF = {
     "compare": "comparison",
     "empirical_risk": "risk",
     "export_network": "export",
-    "fit_filter": "least_squares",
-    "fit_filter_by_gradient": "gradient_filter",
+    "fit_filter": "filters.least_squares",
+    "fit_filter_by_gradient": "filters.gradient_filter",
     "load": "sources",
     "load_embedded": "embedded",
-    "network_cost": "cost",
+    "network_cost": "measures.cost",
     "predict": "prediction",
     "recipe_for": "suited",
     "train": "training",

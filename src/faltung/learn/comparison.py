@@ -17,11 +17,11 @@ from faltung.learn.classification import Classification
 from faltung.learn.datasets import Split
 from faltung.learn.determinism import reproducible
 from faltung.learn.hardware import Hardware
-from faltung.learn.outcome import Outcome, measure
-from faltung.learn.pictures import png, signed_sheet
+from faltung.learn.measures.outcome import Outcome, measure
 from faltung.learn.provenance import provenance
 from faltung.learn.recipe import Recipe
 from faltung.learn.report import html_report
+from faltung.learn.report.pictures import png, signed_sheet
 from faltung.learn.risk import accuracy
 from faltung.learn.runs import RunFolder
 from faltung.learn.saved import save_network

@@ -19,6 +19,7 @@ __all__ = ["EMBEDDED_FILE", "load_embedded"]
 EMBEDDED_FILE = Path(__file__).parents[1] / "data" / "fashion_mnist_subset.npz"
 _EMBEDDED_DIGEST = "b4ad20386308a4236cf6726a7fdd7378f262079b39fd94c0961a9e1685b8217d"
 
+
 def load_embedded(path: str | Path = EMBEDDED_FILE, *, validation_per_class: int = 25) -> Split:
     """Load the Fashion-MNIST subset that ships with faltung: 28x28 grey images of ten kinds of clothing.
 

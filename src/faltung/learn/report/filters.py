@@ -7,10 +7,10 @@ from html import escape
 import numpy as np
 from numpy.typing import NDArray
 
-from faltung.learn.outcome import Outcome
-from faltung.learn.pictures import colour_sheet, data_uri, middle, png, signed_sheet
+from faltung.learn.measures.outcome import Outcome
+from faltung.learn.report.pictures import colour_sheet, data_uri, middle, png, signed_sheet
+from faltung.learn.report.sketches import sketch
 from faltung.learn.report.wording import nouns
-from faltung.learn.sketches import sketch
 
 __all__ = ["filters_section"]
 

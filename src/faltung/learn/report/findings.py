@@ -9,9 +9,9 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from faltung.learn.calibration import calibration_error
 from faltung.learn.datasets import Split
-from faltung.learn.outcome import Outcome
+from faltung.learn.measures.calibration import calibration_error
+from faltung.learn.measures.outcome import Outcome
 from faltung.learn.report.wording import interval, nouns, percent, quoted, times
 from faltung.learn.risk import accuracy_interval, paired_interval
 

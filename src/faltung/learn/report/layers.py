@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from faltung.learn.charts import Line, line_chart, ticks
-from faltung.learn.outcome import Outcome
+from faltung.learn.measures.outcome import Outcome
+from faltung.learn.report.charts import Line, line_chart, ticks
 from faltung.learn.report.numbers import grid
 from faltung.learn.report.wording import nouns, percent, quoted
 from faltung.learn.risk import accuracy_interval

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from faltung.learn.charts import Line
+from faltung.learn.report.charts import Line
 
 __all__ = ["grid", "grid_of", "numbers"]
 

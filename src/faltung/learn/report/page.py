@@ -9,9 +9,9 @@ from string import Template
 
 import numpy as np
 
-from faltung.learn.charts import Line, line_chart, ticks
 from faltung.learn.datasets import Split
-from faltung.learn.outcome import Outcome
+from faltung.learn.measures.outcome import Outcome
+from faltung.learn.report.charts import Line, line_chart, ticks
 from faltung.learn.report.filters import filters_section
 from faltung.learn.report.findings import findings, warnings
 from faltung.learn.report.layers import costs_section, depth_section

@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from html import escape
 
 from faltung.learn.datasets import Split
-from faltung.learn.outcome import Outcome
-from faltung.learn.pictures import data_uri, png, visible
+from faltung.learn.measures.outcome import Outcome
+from faltung.learn.report.pictures import data_uri, png, visible
+from faltung.learn.report.sketches import sketch
 from faltung.learn.report.wording import nouns
-from faltung.learn.sketches import sketch
 
 __all__ = ["judged_samples", "picture"]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from faltung.learn.outcome import Outcome
+from faltung.learn.measures.outcome import Outcome
 from faltung.learn.report.wording import nouns, percent
 
 __all__ = ["table"]
@@ -22,7 +22,9 @@ def table(outcomes: Sequence[Outcome]) -> tuple[list[str], list[list[str]]]:
 
     Examples
     --------
-    >>> from faltung.learn import classification, embedded, outcome
+    >>> from faltung.learn import classification
+    >>> from faltung.learn import embedded
+    >>> from faltung.learn.measures import outcome
     >>> from faltung.networks import DenseClassifier
     >>> split, network = embedded.load_embedded(), DenseClassifier(sample_shape=(1, 28, 28), classes=10)
     >>> dense = outcome.measure("dense", network, split, classification.Classification(split), ())

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from faltung.convolve import correlate
 from faltung.kernels import Kernel
-from faltung.learn.blocks import Region
-from faltung.learn.sections import Block, Section
+from faltung.learn.filters.blocks import Region
+from faltung.learn.filters.sections import Block, Section
 
 __all__ = ["HeldOut", "Loss", "confidence_interval", "held_out_risk", "squared_errors"]
 

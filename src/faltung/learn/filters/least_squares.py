@@ -13,17 +13,17 @@ from numpy.typing import NDArray
 from faltung.errors import ArgumentError
 from faltung.kernels import Bank, Kernel
 from faltung.kernels.arguments import non_negative as at_least_zero
-from faltung.learn.fit_data import FitData, fit_data
-from faltung.learn.fit_report import FitReport
-from faltung.learn.held_out import held_out_risk, squared_errors
-from faltung.learn.nonnegative import minimise_nonnegative
-from faltung.learn.normal_equations import NormalEquations, normal_equations
-from faltung.learn.quadratic import Minimum, minimise
-from faltung.learn.ties import check_symmetry, ties_of
+from faltung.learn.filters.fit_data import FitData, fit_data
+from faltung.learn.filters.fit_report import FitReport
+from faltung.learn.filters.held_out import held_out_risk, squared_errors
+from faltung.learn.filters.nonnegative import minimise_nonnegative
+from faltung.learn.filters.normal_equations import NormalEquations, normal_equations
+from faltung.learn.filters.quadratic import Minimum, minimise
+from faltung.learn.filters.ties import check_symmetry, ties_of
 from faltung.threads import worker_count
 
 if TYPE_CHECKING:
-    from faltung.learn.pairs import Reader
+    from faltung.learn.filters.pairs import Reader
 
 __all__ = ["as_filter", "fit_filter", "sums_of"]
 

@@ -13,21 +13,21 @@ from torch import nn
 from faltung.errors import ArgumentError
 from faltung.learn.augmentation import Augmentation
 from faltung.learn.checkpoint import Checkpoint
-from faltung.learn.contact_sheet import contact_sheet
 from faltung.learn.datasets import Dataset, Split
 from faltung.learn.determinism import reproducible
-from faltung.learn.flow import UNCHANGED, FlowMatching
-from faltung.learn.generated import GeneratorOutcome, measure_generator, score_table
-from faltung.learn.generation_page import html_page
+from faltung.learn.generation.flow import UNCHANGED, FlowMatching
+from faltung.learn.generation.generated import GeneratorOutcome, measure_generator, score_table
+from faltung.learn.generation.judging import JUDGE, published_judge, trained_judge
+from faltung.learn.generation.page import html_page
+from faltung.learn.generation.sampling import Sampling
+from faltung.learn.generation.score import Protocol
 from faltung.learn.hardware import Hardware
-from faltung.learn.judging import JUDGE, published_judge, trained_judge
-from faltung.learn.pictures import png
 from faltung.learn.provenance import provenance
 from faltung.learn.recipe import Recipe
+from faltung.learn.report.contact_sheet import contact_sheet
+from faltung.learn.report.pictures import png
 from faltung.learn.runs import RunFolder
-from faltung.learn.sampling import Sampling
 from faltung.learn.saved import save_network
-from faltung.learn.score import Protocol
 from faltung.learn.training import EpochRecord, train
 from faltung.networks.generator import ConvGenerator, DenseGenerator, VelocityField
 

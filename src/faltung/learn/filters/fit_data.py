@@ -10,10 +10,10 @@ from typing import Any
 from faltung.boundary import check_mode
 from faltung.errors import ArgumentError, ArgumentTypeError
 from faltung.kernels.arguments import integer, real
-from faltung.learn.blocks import Region
-from faltung.learn.pairs import Pairs, Reader, as_pairs
-from faltung.learn.sections import Section, sections
-from faltung.learn.tiles import HoldOut, tile_sides, tiled
+from faltung.learn.filters.blocks import Region
+from faltung.learn.filters.pairs import Pairs, Reader, as_pairs
+from faltung.learn.filters.sections import Section, sections
+from faltung.learn.filters.tiles import HoldOut, tile_sides, tiled
 
 __all__ = ["FitData", "Work", "fit_data"]
 

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 
 from faltung.arrays import computed_dtype
 from faltung.errors import ArgumentError
-from faltung.learn.blocks import Region, extended_block
-from faltung.learn.pairs import Pair, Pairs, is_chunked, pick
-from faltung.learn.tiles import tiled
+from faltung.learn.filters.blocks import Region, extended_block
+from faltung.learn.filters.pairs import Pair, Pairs, is_chunked, pick
+from faltung.learn.filters.tiles import tiled
 from faltung.threads import share
 
 __all__ = ["Block", "Section", "Window", "sections"]

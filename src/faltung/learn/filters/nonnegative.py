@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faltung.errors import FaltungError
-from faltung.learn.quadratic import precision
+from faltung.learn.filters.quadratic import precision
 
 __all__ = ["minimise_nonnegative"]
 

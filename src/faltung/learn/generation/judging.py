@@ -23,7 +23,7 @@ __all__ = ["JUDGE", "published_judge", "trained_judge"]
 JUDGE = "judge"
 """Name of the judge in a run folder."""
 
-_DATA = Path(__file__).parents[1] / "data"
+_DATA = Path(__file__).parents[2] / "data"
 
 
 def published_judge(data: Dataset) -> nn.Module | None:
@@ -77,7 +77,7 @@ def trained_judge(
 
     Examples
     --------
-    See `faltung.learn.generation.learn_to_generate`.
+    See `faltung.learn.generation.learning.learn_to_generate`.
     """
     objective = Classification(split, augmentation=augmentation_for(split.training), device=hardware.device)
     with reproducible(seed, hardware.threads):

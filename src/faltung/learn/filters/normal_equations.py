@@ -21,11 +21,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from faltung.learn.blocks import Region
-from faltung.learn.gram_sum import GramSum
-from faltung.learn.lag_sums import Spectra
-from faltung.learn.row_sums import RowGram, windows_at
-from faltung.learn.sections import Block, Section
+from faltung.learn.filters.blocks import Region
+from faltung.learn.filters.gram_sum import GramSum
+from faltung.learn.filters.lag_sums import Spectra
+from faltung.learn.filters.row_sums import RowGram, windows_at
+from faltung.learn.filters.sections import Block, Section
 
 __all__ = ["NormalEquations", "normal_equations"]
 

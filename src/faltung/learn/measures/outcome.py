@@ -11,16 +11,16 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from faltung.learn.calibration import CalibrationBin, calibration, calibration_error
 from faltung.learn.classification import Classification
-from faltung.learn.confusion import confusion_matrix
-from faltung.learn.cost import NetworkCost, network_cost
 from faltung.learn.datasets import Dataset, Split
-from faltung.learn.layers import Layer, answers, first_convolution, layers_of
-from faltung.learn.probe import linear_probe, probe_features
+from faltung.learn.measures.calibration import CalibrationBin, calibration, calibration_error
+from faltung.learn.measures.confusion import confusion_matrix
+from faltung.learn.measures.cost import NetworkCost, network_cost
+from faltung.learn.measures.layers import Layer, answers, first_convolution, layers_of
+from faltung.learn.measures.probe import linear_probe, probe_features
+from faltung.learn.measures.superposition import superposition
 from faltung.learn.risk import accuracy_interval, recognised_under_shift
 from faltung.learn.saved import describe
-from faltung.learn.superposition import superposition
 from faltung.learn.tensors import tensors
 from faltung.learn.training import EpochRecord
 

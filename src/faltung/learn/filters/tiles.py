@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from faltung.learn.blocks import Region
+from faltung.learn.filters.blocks import Region
 
 __all__ = ["HoldOut", "tile_sides", "tiled"]
 

@@ -22,7 +22,7 @@ from torch import nn
 from faltung.errors import ArgumentError
 from faltung.learn.augmentation import Augmentation
 from faltung.learn.datasets import Split
-from faltung.learn.sampling import Sampling
+from faltung.learn.generation.sampling import Sampling
 from faltung.learn.tensors import tensors
 from faltung.networks.generator import VelocityField
 

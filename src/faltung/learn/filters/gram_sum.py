@@ -27,8 +27,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from faltung.learn.lag_sums import Spectra
-from faltung.learn.row_sums import RowGram
+from faltung.learn.filters.lag_sums import Spectra
+from faltung.learn.filters.row_sums import RowGram
 
 __all__ = ["GramSum"]
 

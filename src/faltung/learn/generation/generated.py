@@ -12,12 +12,12 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from faltung.learn.cost import NetworkCost, network_cost
 from faltung.learn.datasets import Dataset
-from faltung.learn.flow import follow, generate, guided, noise, samples_of
-from faltung.learn.sampling import Sampling
+from faltung.learn.generation.flow import follow, generate, guided, noise, samples_of
+from faltung.learn.generation.sampling import Sampling
+from faltung.learn.generation.score import Protocol, Score
+from faltung.learn.measures.cost import NetworkCost, network_cost
 from faltung.learn.saved import describe
-from faltung.learn.score import Protocol, Score
 from faltung.learn.training import EpochRecord
 from faltung.networks.generator import VelocityField
 

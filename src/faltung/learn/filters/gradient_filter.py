@@ -15,17 +15,17 @@ from faltung.errors import ArgumentError, ArgumentTypeError
 from faltung.kernels import Bank, Kernel
 from faltung.kernels.arguments import integer, real
 from faltung.learn.determinism import reproducible
-from faltung.learn.fit_data import fit_data
-from faltung.learn.fit_report import DescentReport
-from faltung.learn.held_out import held_out_risk
-from faltung.learn.least_squares import as_filter, sums_of
-from faltung.learn.normal_equations import NormalEquations
-from faltung.learn.quadratic import minimise, precision
-from faltung.learn.sections import Block
+from faltung.learn.filters.fit_data import fit_data
+from faltung.learn.filters.fit_report import DescentReport
+from faltung.learn.filters.held_out import held_out_risk
+from faltung.learn.filters.least_squares import as_filter, sums_of
+from faltung.learn.filters.normal_equations import NormalEquations
+from faltung.learn.filters.quadratic import minimise, precision
+from faltung.learn.filters.sections import Block
 from faltung.threads import worker_count
 
 if TYPE_CHECKING:
-    from faltung.learn.pairs import Reader
+    from faltung.learn.filters.pairs import Reader
 
 __all__ = ["MeanLoss", "correlate_valid", "fit_filter_by_gradient"]
 

@@ -1,0 +1,1 @@
+"""Learning to generate: flow matching, samples, and how they are scored."""

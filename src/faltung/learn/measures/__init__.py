@@ -1,0 +1,1 @@
+"""What came of training a network? One measurement a file; `outcome` takes them all."""
