@@ -125,6 +125,8 @@ def learn(
     if resume is not None:
         _check_nothing_else(recipe, data=data, size=size, ndim=ndim, out=out, judge=judge, precision=precision)
         assignment = Assignment.load(resume)
+        if (resume / "metrics.json").exists():
+            raise ArgumentError("--resume", "a run that was stopped", f"'{resume}', which is finished")
         hardware = Hardware.find(device, assignment.threads, assignment.precision)
         split, run = assignment.read_data(), RunFolder(resume)
     else:
@@ -328,7 +330,7 @@ def _tensorboard(run: RunFolder, wanted: bool) -> Iterator[OnEpoch]:
 
 
 def _print_table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    grid = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False, show_edge=False)
+    grid = Table(box=box.SIMPLE_HEAD, padding=0, pad_edge=False, show_edge=False)
     for index, cell in enumerate(header):
         two_lines = cell.replace(" ", "\n", 1).replace("-", "-\n")  # so that it fits into 80 columns
         grid.add_column(two_lines, justify="right" if index else "left", vertical="bottom", no_wrap=True)

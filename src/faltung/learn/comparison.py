@@ -197,5 +197,6 @@ def _write_results(
         run.write_bytes("filters.png", png(signed_sheet(kernels.reshape(-1, *kernels.shape[2:]))))
     networks = {each.name: each.metrics() for each in outcomes}
     by_samples = {name: {str(size): value for size, value in points.items()} for name, points in curve.items()}
-    run.write_json("metrics.json", {**made, "networks": networks, "accuracy_by_training_samples": by_samples})
     run.write_text("report.html", html_report(outcomes, split, made, curve))
+    # The last file: whoever finds it knows that the run is finished.
+    run.write_json("metrics.json", {**made, "networks": networks, "accuracy_by_training_samples": by_samples})

@@ -44,7 +44,7 @@ def candidates_for(data: Dataset) -> Mapping[str, Callable[[], nn.Module]]:
     >>> for name, make in candidates_for(load_embedded().training).items():
     ...     print(name, sum(parameter.numel() for parameter in make().parameters()))
     convolutional 84154
-    dense-same-size 83740
+    dense-small 83740
     dense-large 536586
     """
     shape, classes = data.sample_shape, len(data.class_names)
@@ -67,7 +67,7 @@ def candidates_for(data: Dataset) -> Mapping[str, Callable[[], nn.Module]]:
     same = DenseClassifier.widths_for(parameters, shape, classes)
     return {
         "convolutional": convolutional,
-        "dense-same-size": partial(dense, widths=same),
+        "dense-small": partial(dense, widths=same),
         "dense-large": partial(dense, widths=_LARGE),
     }
 

@@ -258,5 +258,5 @@ def _write_results(
     model = outcomes[0]
     samples = model.samples.reshape(-1, *split.training.sample_shape)
     run.write_bytes("samples.png", png(contact_sheet(samples, columns=model.samples.shape[1])))
-    run.write_json("metrics.json", {**made, "networks": {each.name: each.metrics() for each in outcomes}})
     run.write_text("report.html", html_page(outcomes, split, made))
+    run.write_json("metrics.json", {**made, "networks": {each.name: each.metrics() for each in outcomes}})
