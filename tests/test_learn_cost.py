@@ -12,20 +12,22 @@ from faltung.networks import ConvClassifier, DenseClassifier
 
 
 def test_default_networks():
-    convolutional = network_cost(ConvClassifier(classes=10), (1, 28, 28))
+    convolutional = network_cost(ConvClassifier(sample_shape=(1, 28, 28), classes=10), (1, 28, 28))
     assert [layer.multiply_adds for layer in convolutional.layers] == [
-        28 * 28 * 24 * 9,  # 169,344
-        14 * 14 * 40 * 24 * 9,  # 1,693,440
-        7 * 7 * 64 * 40 * 9,  # 1,128,960
-        64 * 10,
+        28 * 28 * 16 * 9,  # 112,896
+        *[28 * 28 * 16 * 16 * 9] * 2,  # 1,806,336
+        14 * 14 * 32 * 16 * 9,  # 903,168
+        *[14 * 14 * 32 * 32 * 9] * 2,  # 1,806,336
+        7 * 7 * 48 * 32 * 9,  # 677,376
+        *[7 * 7 * 48 * 48 * 9] * 2,  # 1,016,064
+        48 * 10,
     ]
-    assert convolutional.multiply_adds == 2_992_384
-    # Taps, then two numbers a channel for batch norm, then weights and biases of the last layer.
-    assert (
-        convolutional.parameters == 24 * 9 + 40 * 24 * 9 + 64 * 40 * 9 + 2 * (24 + 40 + 64) + 64 * 10 + 10 == 32_802
-    )
+    assert convolutional.multiply_adds == 10_951_392
+    # Taps, then two numbers a channel for each batch norm, then weights and biases of the last layer.
+    taps = 9 * (16 + 2 * 16 * 16 + 32 * 16 + 2 * 32 * 32 + 48 * 32 + 2 * 48 * 48)
+    assert convolutional.parameters == taps + 2 * 3 * (16 + 32 + 48) + 48 * 10 + 10 == 84_154
 
-    dense = network_cost(DenseClassifier(classes=10), (1, 28, 28))
+    dense = network_cost(DenseClassifier(sample_shape=(1, 28, 28), classes=10), (1, 28, 28))
     assert dense.multiply_adds == 784 * 512 + 512 * 256 + 256 * 10 == 535_040
     assert dense.parameters == 535_040 + 2 * (512 + 256) + 10 == 536_586
 

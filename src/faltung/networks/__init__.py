@@ -6,7 +6,7 @@ anything it was given.
 Examples
 --------
 >>> from faltung.networks import ConvClassifier
->>> ConvClassifier(classes=10).arguments["classes"]
+>>> ConvClassifier(sample_shape=(1, 28, 28), classes=10).arguments["classes"]
 10
 """
 
@@ -17,10 +17,11 @@ from faltung.errors import MissingExtraError
 try:
     from faltung.networks.classifier import ConvClassifier
     from faltung.networks.dense import DenseClassifier
+    from faltung.networks.generator import ConvGenerator, DenseGenerator
     from faltung.networks.load import NETWORKS, load
 except ModuleNotFoundError as error:
     if error.name not in ("torch", "safetensors"):
         raise
     raise MissingExtraError("faltung.networks", "learn") from error
 
-__all__ = ["NETWORKS", "ConvClassifier", "DenseClassifier", "load"]
+__all__ = ["NETWORKS", "ConvClassifier", "ConvGenerator", "DenseClassifier", "DenseGenerator", "load"]

@@ -81,7 +81,7 @@ class DenseClassifier(nn.Module):
         Examples
         --------
         >>> DenseClassifier.widths_for(80_000, (1, 28, 28), classes=10)
-        (91, 91)
+        (90, 90)
         """
         # w (inputs + 2) + w (w + 2) + (w + 1) classes = parameters, solved for w; a batch norm has 2 an output.
         half = (math.prod(sample_shape) + classes + 4) / 2
