@@ -21,7 +21,7 @@ from faltung.learn.measures.outcome import Outcome, measure
 from faltung.learn.provenance import provenance
 from faltung.learn.recipe import Recipe
 from faltung.learn.report import html_report
-from faltung.learn.report.pictures import png, signed_sheet
+from faltung.learn.report.pictures import colour_sheet, png, signed_sheet
 from faltung.learn.risk import accuracy
 from faltung.learn.runs import RunFolder
 from faltung.learn.saved import save_network
@@ -194,7 +194,9 @@ def _write_results(
 ) -> None:
     kernels = outcomes[0].first_kernels
     if kernels is not None and kernels.ndim == 4:
-        run.write_bytes("filters.png", png(signed_sheet(kernels.reshape(-1, *kernels.shape[2:]))))
+        coloured = kernels.shape[1] == 3
+        sheet = colour_sheet(kernels) if coloured else signed_sheet(kernels.reshape(-1, *kernels.shape[2:]))
+        run.write_bytes("filters.png", png(sheet))
     networks = {each.name: each.metrics() for each in outcomes}
     by_samples = {name: {str(size): value for size, value in points.items()} for name, points in curve.items()}
     run.write_text("report.html", html_report(outcomes, split, made, curve))
