@@ -356,9 +356,7 @@ def _kill_after(folder: Path, line: str, *arguments: object) -> None:
         process.stderr.close()
 
 
-@pytest.mark.parametrize(
-    "line", ["convolutional: epoch 1 of", "dense-large: epoch 4 of", "dense-small: epoch 4 of"]
-)
+@pytest.mark.parametrize("line", ["convolutional: epoch 1 of", "dense-large: epoch 4 of", "dense-small: epoch 4 of"])
 def test_a_killed_run_ends_as_if_nothing_had_happened(small, tmp_path, line):
     _kill_after(tmp_path, line, small / "stripes.npz", *SMALL, "--out", tmp_path / "run")
     assert not (tmp_path / "run" / "metrics.json").exists()
