@@ -258,7 +258,7 @@ def test_missing_extra_is_answered_with_its_install_line(tmp_path, missing):
 def test_interrupt_ends_cleanly(tmp_path):
     folder = tmp_path / "run"
     process = subprocess.Popen(
-        [sys.executable, "-m", "faltung", "learn", "--out", str(folder)],
+        [sys.executable, "-m", "faltung", "learn", "--threads", "1", "--out", str(folder)],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
@@ -267,7 +267,7 @@ def test_interrupt_ends_cleanly(tmp_path):
     try:
         assert "convolutional: epoch 1 of" in process.stderr.readline()
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=30)
+        out, err = process.communicate(timeout=120)
     finally:
         process.kill()
     assert process.returncode == 130
