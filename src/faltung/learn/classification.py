@@ -8,7 +8,7 @@ from torch import nn
 from faltung.errors import ArgumentError
 from faltung.learn.augmentation import Augmentation
 from faltung.learn.datasets import Split
-from faltung.learn.risk import accuracy, empirical_risk
+from faltung.learn.risk import logits
 from faltung.learn.tensors import tensors
 
 __all__ = ["Classification"]
@@ -69,13 +69,12 @@ class Classification:
         batch = self._augment(samples, generator)
         if batch.ndim == 4:
             batch = batch.contiguous(memory_format=torch.channels_last)
-        logits = network(batch).float()
-        return self.loss(logits, labels), {"training_accuracy": (logits.argmax(1) == labels).double().mean()}
+        found = network(batch).float()
+        return self.loss(found, labels), {"training_accuracy": (found.argmax(1) == labels).double().mean()}
 
     def validate(self, network: nn.Module) -> dict[str, float]:
         """Return risk and accuracy on the validation samples."""
         samples, labels = self._validation
-        return {
-            "validation_risk": empirical_risk(network, samples, labels, self.loss),
-            "validation_accuracy": accuracy(network, samples, labels),
-        }
+        found = logits(network, samples)
+        recognised = (found.argmax(1) == labels).double().mean().item()
+        return {"validation_risk": self.loss(found, labels).item(), "validation_accuracy": recognised}

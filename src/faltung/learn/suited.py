@@ -89,9 +89,7 @@ def recipe_for(samples: int) -> Recipe:
     >>> recipe_for(60_000).epochs, recipe_for(200).epochs, recipe_for(200).batch_size
     (24, 124, 32)
     """
-    batch_size = next(
-        size for least, size in ((4000, 128), (1000, 64), (32, 32), (0, max(2, samples))) if samples >= least
-    )
+    batch_size = 128 if samples >= 2000 else max(2, min(32, samples))
     steps = max(1, samples // batch_size)
     epochs = _EPOCHS_OF_MANY if samples >= _MANY else _EPOCHS
     return Recipe(
