@@ -33,8 +33,8 @@ _LARGE = (512, 256)
 def candidates_for(data: Dataset) -> Mapping[str, Callable[[], nn.Module]]:
     """Return what makes a convolutional network for samples like these, and its dense yardsticks.
 
-    One yardstick has as many parameters, the other as many as it needs: on the embedded data, judged by other training
-    images of Fashion-MNIST, 2.5 times as many did 0.3 points better, and 4.5 times as many no better.
+    One yardstick has as many parameters, the other as many as it needs: on the embedded data, judged by other
+    training images of Fashion-MNIST, 2.5 times as many did 0.3 points better, and 4.5 times as many no better.
 
     Parameters
     ----------
