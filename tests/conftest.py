@@ -7,6 +7,8 @@ import sys
 
 import pytest
 
+from faltung.cli.main import main
+
 
 @pytest.fixture(autouse=True, scope="session")
 def _own_cache(tmp_path_factory):
@@ -58,3 +60,18 @@ def past_the_cache(monkeypatch):
     forget()
     yield
     forget()
+
+
+@pytest.fixture
+def command(monkeypatch, capsys, tmp_path):
+    """Call ``faltung`` with arguments in an empty folder; return exit code, output and errors."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        monkeypatch.setattr("sys.argv", ["faltung", *map(str, arguments)])
+        with pytest.raises(SystemExit) as stopped:
+            main()
+        said = capsys.readouterr()
+        return stopped.value.code or 0, said.out, " ".join(said.err.split())
+
+    return run

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 import faltung as fa
 from faltung.cli import images
-from faltung.cli.main import app, main
+from faltung.cli.main import app
 
 GAUSSIAN = "gaussian(1.5)"
 
@@ -21,21 +21,6 @@ GAUSSIAN = "gaussian(1.5)"
 @pytest.fixture
 def rng():
     return np.random.default_rng(3)
-
-
-@pytest.fixture
-def command(monkeypatch, capsys, tmp_path):
-    """Call ``faltung`` with arguments in an empty folder; return exit code, output and errors."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        monkeypatch.setattr("sys.argv", ["faltung", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stopped:
-            main()
-        said = capsys.readouterr()
-        return stopped.value.code or 0, said.out, " ".join(said.err.split())
-
-    return run
 
 
 def opened(name, mode=None):

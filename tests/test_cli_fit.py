@@ -10,27 +10,12 @@ from typer.testing import CliRunner
 
 import faltung as fa
 from faltung.cli.filters import read_filter, sketch, write_filter
-from faltung.cli.main import app, main
+from faltung.cli.main import app
 
 
 @pytest.fixture
 def rng():
     return np.random.default_rng(5)
-
-
-@pytest.fixture
-def command(monkeypatch, capsys, tmp_path):
-    """Call ``faltung`` with arguments in an empty folder; return exit code, output and errors."""
-    monkeypatch.chdir(tmp_path)
-
-    def run(*arguments):
-        monkeypatch.setattr("sys.argv", ["faltung", *map(str, arguments)])
-        with pytest.raises(SystemExit) as stopped:
-            main()
-        said = capsys.readouterr()
-        return stopped.value.code or 0, said.out, " ".join(said.err.split())
-
-    return run
 
 
 def test_the_filter_between_two_pictures_is_found_named_and_written(command, rng):
