@@ -16,7 +16,7 @@ from faltung.jit.ir import Function, Value, module
 from faltung.jit.samples import Sample, load, sample, store
 from faltung.jit.target import Target
 
-__all__ = ["FILL", "INNER", "PARAMETERS", "gather_function"]
+__all__ = ["FILL", "INNER", "PARAMETERS", "emit", "gather_function"]
 
 #: Fewest columns side by side that are moved as vectors: no vector has more lanes.
 INNER = 16
@@ -42,14 +42,15 @@ PARAMETERS = {
 @cache
 def gather_function(source: np.dtype, target: np.dtype, processor: Target) -> Callable[..., int]:
     """Compile (or find) the function that gathers `source` samples into `target` samples."""
-    text = _emit(sample(source), sample(target), processor)
+    wide = "double" if 8 in (source.itemsize, target.itemsize) else "float"
+    text = module(emit(sample(source), sample(target), processor.lanes(wide)))
     return compile_function(text, "gather", ctypes_of(PARAMETERS), processor)
 
 
-def _emit(source: Sample, target: Sample, processor: Target) -> str:
-    f = Function("gather", PARAMETERS)
+def emit(source: Sample, target: Sample, lanes: int, internal: bool = False) -> Function:
+    """Write the function that gathers, with the parameters `PARAMETERS`; no inner columns are fewer than `lanes`."""
+    f = Function("gather", PARAMETERS, internal)
     number = "double" if target.bytes == 8 or source.bytes == 8 else "float"
-    lanes = processor.lanes(number)
     width = f.multiply("%columns", target.bytes)
 
     def move(start: Value, place: Value, count: int) -> None:
@@ -105,4 +106,4 @@ def _emit(source: Sample, target: Sample, processor: Target) -> str:
 
     f.loop(0, "%rows", 1, row)
     f.do("ret i32 0")
-    return module(f)
+    return f

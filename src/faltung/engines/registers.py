@@ -1,11 +1,11 @@
-"""Sums in registers: a block of ``rows`` x ``vectors`` accumulators that walks over the taps.
+"""Sums in registers: a block of ``rows`` x ``outputs`` x ``vectors`` accumulators that walks over the taps.
 
 The taps are cut into *panels*, dense blocks of rows x columns, each with a byte offset into the source::
 
     out[r, c] = sum over panels p, rows i, columns j of taps[p, i, j] * source[offset[p] + row r + i, column c + j]
 
-The block walks down the source rows under it, so that each vector loaded feeds every output row that uses it. For
-each output the taps are added in one order, panel by panel and row by row, wherever the output lies in a block: that
+The block walks down the source rows under it, so that each vector loaded feeds every output row that uses it, and
+every channel out where several are made at once: ``taps`` then holds one coefficient for each of them. For each output the taps are added in one order, panel by panel and row by row, wherever the output lies in a block: that
 is why neither tiles nor workers change a bit of the result.
 """
 
@@ -35,6 +35,8 @@ class Footprint:
         What the source holds.
     number : str
         What is computed with, ``float`` or ``double``.
+    outputs : int
+        Channels out that are made at once.
     """
 
     panels: int
@@ -44,6 +46,7 @@ class Footprint:
     step: int
     source: Sample
     number: str
+    outputs: int = 1
 
 
 class Registers:
@@ -88,7 +91,7 @@ class Registers:
         self.bytes = 4 if what.number == "float" else 8
 
     def sums(self, source: Value) -> list[Value]:
-        """Accumulators, row after row, for outputs whose first tap meets the samples at `source`."""
+        """Accumulators, row after row and in each output after output, whose first tap meets the samples at `source`."""
         return self._looped(source) if self.what.pattern is None else self._unrolled(source, self.what.pattern)
 
     def _unrolled(self, source: Value, pattern: tuple[int, ...]) -> list[Value]:
@@ -96,7 +99,7 @@ class Registers:
         what, f = self.what, self.f
         slot = {tap: place for place, tap in enumerate(pattern)}
         size = what.rows * what.columns
-        sums: list[Value | None] = [None] * (self.rows * self.vectors)
+        sums: list[Value | None] = [None] * (self.rows * what.outputs * self.vectors)
         for panel in range(what.panels):
             if not any(tap // size == panel for tap in pattern):
                 continue
@@ -108,7 +111,7 @@ class Registers:
                     for row in range(self.rows):
                         tap = panel * size + (source_row - row) * what.columns + column
                         if 0 <= source_row - row < what.rows and tap in slot:
-                            users.append((row, slot[tap]))
+                            users += self._outputs(row, slot[tap])
                     if users:
                         self._feed(sums, users, self._samples(line, column), self.taps)
         return [value for value in sums if value is not None]  # a pattern has a tap, so every sum has begun
@@ -116,8 +119,8 @@ class Registers:
     def _looped(self, source: Value) -> list[Value]:
         """Sum over all taps of all panels in loops: panels, then source rows, then columns."""
         what, f, rows = self.what, self.f, self.rows
-        types = [self.type] * (rows * self.vectors)
-        panel_bytes = what.rows * what.columns * self.bytes
+        types = [self.type] * (rows * what.outputs * self.vectors)
+        panel_bytes = what.rows * what.columns * what.outputs * self.bytes
         zero = "0.0" if self.lanes == 1 else "zeroinitializer"
 
         def one_panel(panel: Value, sums: list[Value]) -> list[Value]:
@@ -147,7 +150,7 @@ class Registers:
     def _row(self, sums: list[Value], start: Value, taps: Value, source_row: Value | int) -> list[Value]:
         """Sum over the columns of one source row, for the output rows that it meets."""
         what, f = self.what, self.f
-        row_bytes = what.columns * self.bytes
+        tap_bytes = what.outputs * self.bytes
         if isinstance(source_row, int):
             users = [row for row in range(self.rows) if 0 <= source_row - row < what.rows]
             source_row = str(source_row)
@@ -155,14 +158,15 @@ class Registers:
             users = list(range(self.rows))
         line = f.at(start, f.multiply(source_row, self.stride))
         # The tap that output row 0 would use; row r uses the one r tap rows before it.
-        row_taps = f.at(taps, f.multiply(source_row, row_bytes))
-        chosen = [row * self.vectors + v for row in users for v in range(self.vectors)]
+        row_taps = f.at(taps, f.multiply(source_row, what.columns * tap_bytes))
+        each = what.outputs * self.vectors
+        chosen = [row * each + k for row in users for k in range(each)]
 
         def one_column(column: Value, part: list[Value]) -> list[Value]:
             here = f.at(line, f.multiply(column, what.step * what.source.bytes))
-            tap = f.at(row_taps, f.multiply(column, self.bytes))
+            tap = f.at(row_taps, f.multiply(column, tap_bytes))
             local: list[Value | None] = list(part)
-            feeds = [(k, -row * what.columns) for k, row in enumerate(users)]
+            feeds = [feed for k, row in enumerate(users) for feed in self._outputs(k, -row * what.columns)]
             self._feed(local, feeds, self._samples(here, 0), tap)
             return [value for value in local if value is not None]
 
@@ -184,10 +188,15 @@ class Registers:
             load(f, f.at(line, first + v * width), what.source, what.number, self.lanes) for v in range(self.vectors)
         ]
 
+    def _outputs(self, row: int, tap: int) -> list[tuple[int, int]]:
+        """Pairs of a row of accumulators and a coefficient: those of one output row and one tap."""
+        count = self.what.outputs
+        return [(row * count + o, tap * count + o) for o in range(count)]
+
     def _feed(
         self, sums: list[Value | None], users: list[tuple[int, int]], samples: list[Value], taps: Value
     ) -> None:
-        """Add ``tap * sample`` to the accumulators of each user, a pair of output row and tap index."""
+        """Add ``tap * sample`` to the accumulators of each user, a pair of row of accumulators and coefficient."""
         f, number = self.f, self.what.number
         suffix = {"float": "f32", "double": "f64"}[number]
         name = f"llvm.fmuladd.{suffix if self.lanes == 1 else f'v{self.lanes}{suffix}'}"

@@ -97,6 +97,10 @@ class Function:
         """Minimum of two signed 64-bit integers."""
         return self.call("llvm.smin.i64", "i64", ("i64", a), ("i64", b))
 
+    def divide(self, a: Value, b: Value) -> tuple[Value, Value]:
+        """Quotient and remainder of two 64-bit integers, which are not negative."""
+        return self.value(f"udiv i64 {a}, {b}"), self.value(f"urem i64 {a}, {b}")
+
     def at(self, pointer: Value, offset: Value | int) -> Value:
         """Pointer moved on by `offset` bytes."""
         return pointer if offset == 0 else self.value(f"getelementptr i8, ptr {pointer}, i64 {offset}")
@@ -140,6 +144,20 @@ class Function:
         self._lines[head:head] = phis
         self._open(f"{label}.exit")
         return current
+
+    def claimed(self, counter: Value, count: Value, body: Callable[[Value], None]) -> None:
+        """Emit `body` for every number below `count` that this thread is the first to take from a shared counter."""
+        self._count += 1
+        label = f"claim{self._count}"
+        self.do(f"br label %{label}")
+        self._open(label)
+        index = self.value(f"atomicrmw add ptr {counter}, i64 1 monotonic")
+        more = self.value(f"icmp slt i64 {index}, {count}")
+        self.do(f"br i1 {more}, label %{label}.body, label %{label}.exit")
+        self._open(f"{label}.body")
+        body(index)
+        self.do(f"br label %{label}")
+        self._open(f"{label}.exit")
 
     @contextmanager
     def when(self, condition: Value) -> Iterator[None]:
