@@ -86,7 +86,8 @@ class _Program:
         other_place = -(-(source_bytes + 8 * 64) // 64) * 64
         totals = other_place + -(-(other_bytes + 8 * 64) // 64) * 64
         self._code = reduction_function(
-            Reduction(down, across, outputs, columns.dilation, kind, lanes, (tables.gathered, others.gathered)), host()
+            Reduction(down, across, outputs, columns.dilation, kind, lanes, (tables.gathered, others.gathered)),
+            host(),
         )
         self._board = Board(
             FIELDS,

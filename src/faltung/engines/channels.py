@@ -306,7 +306,9 @@ def _emit(what: Channels) -> Function:
             for k, value in enumerate(values):
                 row, v = divmod(k, vectors)
                 place = f.at(corner, f.multiply(of["target_row"], row)) if row else corner
-                store_some(f, footprint.number, value, f.at(place, v * lanes * size), f.subtract(width, v * lanes), lanes)
+                store_some(
+                    f, footprint.number, value, f.at(place, v * lanes * size), f.subtract(width, v * lanes), lanes
+                )
 
         if what.streamed:
             whole()

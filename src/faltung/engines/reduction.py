@@ -28,7 +28,17 @@ from faltung.jit.target import Target
 __all__ = ["FIELDS", "Reduction", "reduction_block", "reduction_function"]
 
 #: Tables of a gathered array: those that `gather_planes` reads.
-_TABLES = ("depth", "slice_offsets", "row_offsets", "no_rows", "rows", "column_offsets", "columns", "inner", "looked_up")
+_TABLES = (
+    "depth",
+    "slice_offsets",
+    "row_offsets",
+    "no_rows",
+    "rows",
+    "column_offsets",
+    "columns",
+    "inner",
+    "looked_up",
+)
 
 #: What stands on the board that the function is called with: a 64-bit integer each.
 FIELDS = (

@@ -193,6 +193,9 @@ class BankTaps(Bank):
         return Spelling(f"Bank(..., shape={rest}" if shortened else text.replace("Kernel", "Bank", 1))
 
 
+Bank._of_taps = BankTaps
+
+
 class Stack(Bank):
     """A bank of kernels that keep their expressions, with the parameters of `Bank.stack`."""
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any, ClassVar, Self, overload
 
@@ -10,12 +10,15 @@ import numpy as np
 
 from faltung.errors import ArgumentError
 from faltung.kernels.arguments import integer
+from faltung.kernels.dense import matrix_of
 from faltung.kernels.grid import GridFunction
 from faltung.kernels.kernel import Kernel, Taps
+from faltung.kernels.nearest import taps_of
 from faltung.kernels.taps import TapArray, freeze
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike, NDArray
+    from scipy.sparse import csr_array
 
 __all__ = ["KernelMatrix", "compose_taps"]
 
@@ -24,6 +27,8 @@ class KernelMatrix(GridFunction):
     """A function on the integer grid whose values are matrices: one row for each channel that comes out."""
 
     _noun: ClassVar[str] = "bank"
+    #: Makes a bank of taps and an origin; the class of such banks, which derives from this one, puts itself here.
+    _of_taps: ClassVar[Callable[..., Any]]
 
     # What follows is true of any matrix whose taps and origin are fields; other nodes replace it.
 
@@ -117,6 +122,150 @@ class KernelMatrix(GridFunction):
         return type(self).apply(  # type: ignore[no-any-return]
             self, x, mode, cval, axes=axes, out=out, dtype=dtype, method=method, workers=workers
         )
+
+    def matrix(
+        self,
+        lengths: int | Sequence[int],
+        mode: str | None = None,
+        *,
+        shape: str = "same",
+        stride: int | Sequence[int] = 1,
+        dilation: int | Sequence[int] = 1,
+        groups: int = 1,
+    ) -> csr_array:
+        """Return the fully connected layer that convolves an array with the bank.
+
+        A convolution is a linear map, so there is a matrix B with
+
+            y.ravel() = B @ x.ravel()
+
+        for every array x of shape ``(groups * in_channels, *lengths)``, and its convolution y of shape
+        ``(out_channels, *outputs)``. A tap stands in B once for each output, and most of B is zero: this is what
+        makes a convolution of a dense layer.
+
+        Parameters
+        ----------
+        lengths : int or sequence of int
+            Samples along each spatial axis.
+        mode : {'reflect', 'constant', 'nearest', 'mirror', 'wrap'}, optional
+            How x goes on beyond its border, as for `faltung.convolve`: by default ``reflect``, for ``shape="full"``
+            ``constant``. The constant is zero, as another would be added to every output near the border: no matrix
+            does that.
+        shape : {'same', 'valid', 'full'}, optional
+            Which outputs, as for `faltung.convolve`.
+        stride : int or sequence of int, optional
+            Every how many outputs one is kept, beginning with the first.
+        dilation : int or sequence of int, optional
+            Distance of neighbouring taps; ``dilation - 1`` zeros are put between them. The lag of each tap is as many
+            times longer.
+        groups : int, optional
+            Into how many groups the channels are divided: the first ``out_channels / groups`` see the first
+            `in_channels` channels only, and so on.
+
+        Returns
+        -------
+        scipy.sparse.csr_array
+            Of float64 or complex128, and of shape ``(out_channels * prod(outputs), groups * in_channels *
+            prod(lengths))``. Where several taps meet the same sample, at a border, they are added up.
+
+        Raises
+        ------
+        ArgumentError, ArgumentTypeError
+            An argument cannot be used.
+        MissingExtraError
+            SciPy is not installed.
+
+        See Also
+        --------
+        from_matrix : the way back.
+
+        Examples
+        --------
+        >>> import faltung as fa
+        >>> bank = fa.Bank([[[1, 2, 3]]])
+        >>> bank.matrix(4, "constant").toarray()
+        array([[2., 1., 0., 0.],
+               [3., 2., 1., 0.],
+               [0., 3., 2., 1.],
+               [0., 0., 3., 2.]])
+        >>> bank.matrix(4, "wrap", stride=2).toarray()
+        array([[2., 1., 0., 3.],
+               [0., 3., 2., 1.]])
+        """
+        return matrix_of(self.taps, self.origin, lengths, mode, shape, stride, dilation, groups)
+
+    @classmethod
+    def from_matrix(
+        cls,
+        matrix: Any,
+        lengths: int | Sequence[int],
+        mode: str | None = None,
+        *,
+        shape: str = "same",
+        stride: int | Sequence[int] = 1,
+        dilation: int | Sequence[int] = 1,
+        groups: int = 1,
+        size: int | Sequence[int] | None = None,
+        origin: int | Sequence[int] | None = None,
+        tol: float | None = None,
+    ) -> Self:
+        """Return the bank that a fully connected layer convolves with, if there is one.
+
+            Bank.from_matrix(bank.matrix(lengths, mode), lengths, mode) == bank
+
+        Parameters
+        ----------
+        matrix : array_like or scipy.sparse array
+            A matrix as made by `matrix`, with a row for each output and a column for each input.
+        lengths, mode, shape, stride, dilation, groups
+            What the matrix was made with. Channels are counted.
+        size : int or sequence of int, optional
+            Taps along each axis. It must be given for ``shape="valid"`` and ``"full"``, where the number of outputs
+            depends on it. Otherwise the default is the smallest support that holds all taps other than zero, for
+            arrays of up to 1023 samples along each axis.
+        origin : int or sequence of int, optional
+            Origin of taps of that size; the default is that of `Kernel`. For ``"valid"`` and ``"full"`` the matrix is
+            the same for any.
+        tol : float, optional
+            How far entries may be off, relative to the largest. The default is 1e-12, or 16 units of rounding for
+            matrices of lower precision.
+
+        Returns
+        -------
+        Bank
+            Where the array is so small that several taps always meet the same samples, as taps a period apart do for
+            ``wrap``, many banks have the same matrix: this is one with lags near zero. Otherwise it is the only one.
+
+        Raises
+        ------
+        ArgumentError
+            It is not the matrix of a convolution: the message says at which output and input it differs most, and by
+            how much. Or another argument cannot be used.
+        ArgumentTypeError
+            An argument has a type that cannot be used.
+        MissingExtraError
+            SciPy is not installed.
+
+        Notes
+        -----
+        Taps are found by least squares over lags: a tap is about the mean of all entries where it stands. What is
+        smaller than `tol` beside the largest tap counts as zero.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import faltung as fa
+        >>> dense = np.array([[2.0, 1.0, 0.0], [3.0, 2.0, 1.0], [0.0, 3.0, 2.0]])
+        >>> fa.Bank.from_matrix(dense, 3, "constant").taps
+        array([[[1., 2., 3.]]])
+        >>> dense[1, 2] += 1.0
+        >>> fa.Bank.from_matrix(dense, 3, "constant")
+        Traceback (most recent call last):
+        ...
+        faltung.errors.ArgumentError: matrix: expected the matrix of a convolution, got one that differs ...
+        """
+        taps, origin = taps_of(matrix, lengths, mode, shape, stride, dilation, groups, size, origin, tol)
+        return cls._of_taps(taps, origin)  # type: ignore[no-any-return]
 
     def rank(self, tol: float | None = None) -> int:
         """Return the largest rank among the kernels: it is one where all of them are separable.

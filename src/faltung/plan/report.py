@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
     from faltung.plan.bank import BankPlan
     from faltung.plan.forms import Factor
+    from faltung.plan.layer import Axis
     from faltung.plan.planner import Plan
 
-__all__ = ["describe", "describe_bank"]
+__all__ = ["describe", "describe_bank", "describe_layer"]
 
 #: Characters of a kernel that are printed; of a longer text both ends.
 LONGEST = 160
@@ -68,6 +69,27 @@ def describe_bank(plan: BankPlan) -> str:
     lines = [f"{name:<10}{text}" for name, text in rows]
     lines += [f"{'rejected':<10}{c.method}: {_time(c.seconds)}, {c.reason}" for c in plan.candidates[1:]]
     return "\n".join(lines)
+
+
+def describe_layer(plan: Any) -> str:
+    """Return the plan of a layer as a few lines of text."""
+    layer = plan.layer
+    taps = f"{_shape(layer.taps_shape)} taps{f', {layer.groups} groups' if layer.groups > 1 else ''}"
+    rows = [
+        ("layer", f"{taps}, {', '.join(_steps(axis) for axis in layer.axes)}, mode {layer.mode}"),
+        ("input", f"{_shape(layer.source_shape)} {plan.dtype} on {plan.device}, {plan.threads} threads"),
+        ("output", f"{_shape(layer.target_shape)}, {layer.multiply_adds:.3g} multiply-adds"),
+    ]
+    names = {"correlate": "outputs", "adjoint": "d input", "taps": "d kernel"}
+    for part, (first, *others) in plan.candidates.items():
+        rows.append((names[part], f"{first.method}: {_time(first.seconds)} predicted"))
+        rows += [("", f"rejected {other.method}: {_time(other.seconds)}, {other.reason}") for other in others]
+    return "\n".join(f"{name:<10}{text}" for name, text in rows)
+
+
+def _steps(axis: Axis) -> str:
+    dilated = f" dilation {axis.dilation}" if axis.dilation > 1 else ""
+    return f"stride {axis.stride}{dilated} from {axis.start}"
 
 
 def _shortened(text: str) -> str:

@@ -1,0 +1,25 @@
+"""Layers: torch modules on the same operator, in place of torch's own convolutional layers.
+
+Examples
+--------
+>>> import torch
+>>> from faltung.layers import Conv
+>>> Conv(3, 16, 5, padding=2, padding_mode="symmetric")(torch.zeros(1, 3, 32, 32)).shape
+torch.Size([1, 16, 32, 32])
+"""
+
+from __future__ import annotations
+
+from faltung.errors import MissingExtraError
+
+try:
+    from faltung.layers.conv import Conv
+    from faltung.layers.convert import convert
+    from faltung.layers.transposed import ConvTransposed
+    from faltung.tensors.plan import LayerPlan
+except ModuleNotFoundError as error:
+    if error.name != "torch":
+        raise
+    raise MissingExtraError("faltung.layers", "learn") from error
+
+__all__ = ["Conv", "ConvTransposed", "LayerPlan", "convert"]

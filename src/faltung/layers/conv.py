@@ -1,0 +1,223 @@
+"""A convolutional layer that plans: torch's own kernels where they are best, others where they are not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch.nn.modules.conv import _ConvNd
+
+from faltung.errors import ArgumentError
+from faltung.layers.shared import (
+    MODES,
+    always_torch,
+    batched,
+    cast,
+    check_shape,
+    differentiated,
+    each_axis,
+    extras,
+    ndim_of,
+    planned,
+)
+from faltung.layers.transposed import ConvTransposed
+from faltung.tensors import operator, own
+from faltung.tensors.plan import LayerPlan, check_method
+
+__all__ = ["Conv"]
+
+
+class Conv(_ConvNd):
+    """A convolutional layer for series, images and volumes, which plans how it is computed.
+
+    It takes the arguments of `torch.nn.Conv1d`, `torch.nn.Conv2d` and `torch.nn.Conv3d`, computes the same, and has the same
+    parameters under the same names. For every shape of input it uses torch's own kernels where they are best, and
+    others where they are not: for depthwise layers, large kernels and few channels. `plan` says which, and why.
+
+    Parameters
+    ----------
+    in_channels, out_channels : int
+        Channels of input and output.
+    kernel_size : int or tuple of int
+        Taps along each spatial axis.
+    stride : int or tuple of int
+        Samples between neighbouring outputs.
+    padding : int, tuple of int, 'same' or 'valid'
+        Samples by which both ends of each axis are extended; ``'same'`` keeps the shape.
+    dilation : int or tuple of int
+        Samples between neighbouring taps.
+    groups : int
+        Groups of channels that are connected with each other only.
+    bias : bool
+        Whether a number is added to each channel.
+    padding_mode : {'zeros', 'reflect', 'replicate', 'circular', 'symmetric'}
+        What lies beyond the border; ``'symmetric'``, which torch lacks, repeats the sample at the edge:
+        ``c b a | a b c``.
+    device, dtype
+        Of the parameters.
+    ndim : int, optional
+        Number of spatial axes, 1 to 3. The default is the length of `kernel_size`, or 2 if that is a number.
+    flip : bool
+        Whether to convolve in the mathematical sense, ``y[n] = sum of w[m] x[n - m]``. By default layers correlate,
+        which other libraries call convolution.
+    method : {'auto', 'direct', 'torch', 'fourier'}
+        How it is computed; by default the plan chooses.
+
+    Raises
+    ------
+    ValueError
+        An argument cannot be used.
+
+    See Also
+    --------
+    convert : put such layers in place of those of a whole model.
+
+    Notes
+    -----
+    A tensor is (images, channels, *spatial), or without the first axis. Gradients of every order are computed with the
+    same operator, under `torch.autocast`, `torch.compile`, `torch.export` and `torch.vmap` too. Half-precision tensors
+    of the CPU are added up in single precision. Fourier transforms are used where many taps make them cheaper;
+    their rounding errors are small beside the largest output.
+
+    Examples
+    --------
+    >>> layer = Conv(96, 96, 31, padding=15, groups=96)
+    >>> layer(torch.zeros(1, 96, 56, 56)).shape
+    torch.Size([1, 96, 56, 56])
+    >>> layer.plan((1, 96, 56, 56)).method("correlate")
+    'direct'
+    >>> Conv(2, 4, 9, ndim=1)(torch.zeros(8, 2, 100)).shape
+    torch.Size([8, 4, 92])
+    """
+
+    # What a layer that was torch's does not have of its own.
+    flip: bool = False
+    method: str = "auto"
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | Sequence[int],
+        stride: int | Sequence[int] = 1,
+        padding: int | str | Sequence[int] = 0,
+        dilation: int | Sequence[int] = 1,
+        groups: int = 1,
+        bias: bool = True,
+        padding_mode: str = "zeros",
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        ndim: int | None = None,
+        flip: bool = False,
+        method: str = "auto",
+    ) -> None:
+        count = ndim_of(kernel_size, ndim)
+        if padding_mode not in MODES:
+            raise ArgumentError("padding_mode", f"one of {', '.join(map(repr, MODES))}", repr(padding_mode))
+        sizes, strides, dilations = (
+            each_axis(name, value, count)
+            for name, value in (("kernel_size", kernel_size), ("stride", stride), ("dilation", dilation))
+        )
+        margins = padding if isinstance(padding, str) else each_axis("padding", padding, count, least=0)
+        super().__init__(
+            in_channels,
+            out_channels,
+            sizes,
+            strides,
+            margins,  # type: ignore[arg-type]  # a word is right too
+            dilations,
+            False,
+            (0,) * count,
+            groups,
+            bias,
+            "zeros" if padding_mode == "symmetric" else padding_mode,
+            device=device,
+            dtype=dtype,
+        )
+        self.padding_mode = padding_mode
+        if flip:
+            self.flip = True
+        if check_method(method) != "auto":
+            self.method = method
+
+    @staticmethod
+    def transposed(*arguments: Any, **named: Any) -> ConvTransposed:
+        """Return the transposed layer, a `ConvTransposed` made with these arguments.
+
+        Examples
+        --------
+        >>> Conv.transposed(8, 3, 4, stride=2, padding=1)(torch.zeros(1, 8, 16, 16)).shape
+        torch.Size([1, 3, 32, 32])
+        """
+        return ConvTransposed(*arguments, **named)
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        """Map (images, channels in, *spatial), or one such image, to (images, channels out, *spatial)."""
+        return batched(self, input, self._forward)
+
+    def _forward(self, x: torch.Tensor) -> torch.Tensor:
+        x, w, bias = cast(x, self.weight, self.bias)
+        if self.flip:
+            w = w.flip([*range(2, w.ndim)])
+        geometry = self._geometry(x.shape)
+        if torch.compiler.is_compiling():
+            # Shapes may be symbols here, so the layer is planned when it runs, unless every plan would be torch's.
+            if always_torch(self) and self.padding_mode == "zeros" and not isinstance(self.padding, str):
+                zeros, stride, dilation = self.padding, self.stride, self.dilation
+                return own.convolution(x, w, bias, stride, zeros, dilation, self.groups)
+            return operator.correlate(x, w, bias, *geometry, self.method)  # type: ignore[no-any-return]
+        layer = operator.layer_of(tuple(x.shape), tuple(w.shape), *geometry)
+        plan = operator.plan_of(layer, x, self.method)
+        if plan.all_torch if differentiated(x, w) else plan.method("correlate") == "torch":
+            return own.correlate(layer, x, w, bias)
+        return operator.correlate(x, w, bias, *geometry, self.method)  # type: ignore[no-any-return]
+
+    def _geometry(self, shape: Sequence[int]) -> tuple[Any, ...]:
+        """Stride, first position, outputs, dilation, groups and mode, as the operator takes them."""
+        starts, outputs = [], []
+        for k, length in enumerate(shape[2:]):
+            reach = self.dilation[k] * (self.kernel_size[k] - 1)
+            if isinstance(self.padding, str):
+                low = reach // 2 if self.padding == "same" else 0
+                both = reach if self.padding == "same" else 0
+            else:
+                low, both = self.padding[k], 2 * self.padding[k]
+            starts.append(-low)
+            outputs.append((length + both - reach - 1) // self.stride[k] + 1)
+        if not torch.compiler.is_compiling() and (min(outputs) < 1 or 0 in shape[1:]):
+            self._refuse(shape)
+        return self.stride, tuple(starts), tuple(outputs), self.dilation, self.groups, MODES[self.padding_mode]
+
+    def _refuse(self, shape: Sequence[int]) -> None:
+        expected = f"spatial axes at least as long as the kernel, {self.kernel_size} with dilation {self.dilation}"
+        remedy = "Add padding, or make the input larger."
+        raise ArgumentError("input", expected, f"shape {tuple(shape)} with padding {self.padding}", remedy)
+
+    def plan(self, shape: Sequence[int], *, channels_last: bool = False) -> LayerPlan:
+        """Return how the layer and its gradients are computed for inputs of one shape, and why.
+
+        Parameters
+        ----------
+        shape : sequence of int
+            Of the input: (images, channels, *spatial).
+        channels_last : bool
+            Whether its channels lie last in memory.
+
+        Returns
+        -------
+        LayerPlan
+            It prints as a table.
+
+        Examples
+        --------
+        >>> print(Conv(64, 64, 3, padding=1, method="torch").plan((16, 64, 56, 56)).method("taps"))
+        torch
+        """
+        source = check_shape(self, shape)
+        return planned(self, source, self._geometry(source), channels_last)
+
+    def extra_repr(self) -> str:
+        """Return the arguments that are not the default."""
+        return super().extra_repr() + extras(self)

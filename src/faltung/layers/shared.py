@@ -1,0 +1,133 @@
+"""What a layer and its transpose have in common: their arguments, and when everything is left to torch."""
+
+from __future__ import annotations
+
+import operator as integers
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+
+from faltung.errors import ArgumentError, ArgumentTypeError
+from faltung.tensors import operator
+from faltung.tensors.plan import LayerPlan, plan_layer
+
+__all__ = [
+    "MODES",
+    "always_torch",
+    "batched",
+    "cast",
+    "check_shape",
+    "differentiated",
+    "each_axis",
+    "extras",
+    "ndim_of",
+    "planned",
+]
+
+#: Names of torch for what lies outside, and ours.
+MODES = {
+    "zeros": "constant",
+    "reflect": "mirror",
+    "replicate": "nearest",
+    "circular": "wrap",
+    "symmetric": "reflect",
+}
+
+#: Channels of each group and taps of a layer that is best left to torch whatever the shape of its input.
+_MANY_CHANNELS, _FEW_TAPS = 32, 49
+
+
+def ndim_of(kernel_size: int | Sequence[int], ndim: int | None) -> int:
+    """Return the number of spatial axes of a layer."""
+    several = len(kernel_size) if isinstance(kernel_size, (tuple, list)) else None
+    count = several if ndim is None and several is not None else 2 if ndim is None else ndim
+    if count not in (1, 2, 3):
+        raise ArgumentError("ndim", "1, 2 or 3 spatial axes", repr(count))
+    if several not in (None, 1, count):
+        remedy = "Leave ndim= away, or give a single number."
+        raise ArgumentError("kernel_size", f"{count} numbers, for {count} spatial axes", f"{several}", remedy)
+    return count
+
+
+def each_axis(name: str, value: Any, count: int, least: int = 1) -> tuple[int, ...]:
+    """Return a number for each spatial axis."""
+    given = tuple(value) if isinstance(value, (tuple, list)) else (value,)
+    if len(given) == 1:
+        given *= count
+    try:
+        numbers = tuple(integers.index(number) for number in given)
+    except TypeError:
+        raise ArgumentTypeError(name, "an integer, or one for each spatial axis", repr(value)) from None
+    if len(numbers) != count or min(numbers) < least:
+        expected = f"{count} integers of at least {least}, or one for all axes"
+        raise ArgumentError(name, expected, repr(value))
+    return numbers
+
+
+def batched(layer: Any, x: torch.Tensor, forward: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
+    """Apply `forward` to a batch, or to one image as a batch of one."""
+    count = len(layer.kernel_size)
+    if not isinstance(x, torch.Tensor):
+        raise ArgumentTypeError("input", "a tensor", f"a {type(x).__name__}", "Use torch.from_numpy for an array.")
+    if x.ndim not in (count + 1, count + 2) or x.shape[-count - 1] != layer.in_channels:
+        axes = f"{layer.in_channels} channels and {count} spatial axes"
+        expected = f"shape (images, channels, *spatial) or (channels, *spatial) with {axes}"
+        raise ArgumentError("input", expected, f"shape {tuple(x.shape)}")
+    if x.ndim == count + 2:
+        return forward(x)
+    return forward(x.unsqueeze(0)).squeeze(0)
+
+
+def cast(
+    x: torch.Tensor, w: torch.Tensor, bias: torch.Tensor | None
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+    """Return the tensors in the dtype of autocast, where that is on; else they must agree."""
+    device = x.device.type
+    if torch.is_autocast_enabled(device) and x.is_floating_point() and x.dtype != torch.float64:
+        kind = torch.get_autocast_dtype(device)
+        return x.to(kind), w.to(kind), None if bias is None else bias.to(kind)
+    if x.dtype != w.dtype:
+        remedy = "Convert one of them: input.to(layer.weight.dtype), or layer.to(input.dtype)."
+        raise ArgumentTypeError("input", f"dtype {w.dtype}, which the weights have", f"{x.dtype}", remedy)
+    return x, w, bias
+
+
+def differentiated(x: torch.Tensor, w: torch.Tensor) -> bool:
+    """Whether gradients will be asked for."""
+    return torch.is_grad_enabled() and (x.requires_grad or w.requires_grad)
+
+
+def always_torch(layer: Any) -> bool:
+    """Whether a layer is left to torch whatever the shape of its input."""
+    if layer.method != "auto":
+        return bool(layer.method == "torch")
+    taps = 1
+    for size in layer.kernel_size:
+        taps *= size
+    channels = min(layer.in_channels, layer.out_channels) // layer.groups
+    return channels >= _MANY_CHANNELS and taps <= _FEW_TAPS
+
+
+def planned(layer: Any, source: tuple[int, ...], geometry: tuple[Any, ...], channels_last: bool) -> LayerPlan:
+    """Return the plan of a layer with the geometry that the operator takes, for samples of shape `source`."""
+    weight = layer.weight
+    found = operator.layer_of(source, tuple(weight.shape), *geometry)
+    return plan_layer(found, weight.dtype, weight.device, channels_last, layer.method, torch.get_num_threads())
+
+
+def check_shape(layer: Any, shape: Sequence[int]) -> tuple[int, ...]:
+    """Return the shape of an input that a layer can be planned for."""
+    count = len(layer.kernel_size)
+    if len(shape) != count + 2 or shape[1] != layer.in_channels:
+        expected = f"(images, {layer.in_channels}, *spatial) with {count} spatial axes"
+        raise ArgumentError("shape", expected, str(tuple(shape)))
+    return tuple(shape)
+
+
+def extras(layer: Any) -> str:
+    """Return the arguments that torch's layers lack, where they are not the default."""
+    text = f", padding_mode={layer.padding_mode}" if layer.padding_mode == "symmetric" else ""
+    return (
+        text + (", flip=True" if layer.flip else "") + (f", method={layer.method}" if layer.method != "auto" else "")
+    )

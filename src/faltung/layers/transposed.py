@@ -1,0 +1,161 @@
+"""The transpose of a convolutional layer, which is computed as the gradient of one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch.nn.functional import conv_transpose1d, conv_transpose2d, conv_transpose3d
+from torch.nn.modules.conv import _ConvTransposeNd
+
+from faltung.errors import ArgumentError
+from faltung.layers.shared import (
+    always_torch,
+    batched,
+    cast,
+    check_shape,
+    differentiated,
+    each_axis,
+    extras,
+    ndim_of,
+    planned,
+)
+from faltung.tensors import operator
+from faltung.tensors.plan import LayerPlan, check_method
+
+__all__ = ["ConvTransposed"]
+
+_CONV_TRANSPOSE = {1: conv_transpose1d, 2: conv_transpose2d, 3: conv_transpose3d}
+
+
+class ConvTransposed(_ConvTransposeNd):
+    """The transpose of a `Conv`: what generators and decoders enlarge with; made by `Conv.transposed`.
+
+    The parameters are those of `torch.nn.ConvTranspose1d`, `torch.nn.ConvTranspose2d` and `torch.nn.ConvTranspose3d`, and of
+    `Conv`; the padding is of zeros.
+
+    Raises
+    ------
+    ValueError
+        An argument cannot be used.
+
+    Examples
+    --------
+    >>> ConvTransposed(8, 3, 4, stride=2, padding=1)(torch.zeros(1, 8, 16, 16)).shape
+    torch.Size([1, 3, 32, 32])
+    """
+
+    flip: bool = False
+    method: str = "auto"
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | Sequence[int],
+        stride: int | Sequence[int] = 1,
+        padding: int | Sequence[int] = 0,
+        output_padding: int | Sequence[int] = 0,
+        groups: int = 1,
+        bias: bool = True,
+        dilation: int | Sequence[int] = 1,
+        padding_mode: str = "zeros",
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        ndim: int | None = None,
+        flip: bool = False,
+        method: str = "auto",
+    ) -> None:
+        count = ndim_of(kernel_size, ndim)
+        super().__init__(
+            in_channels,
+            out_channels,
+            each_axis("kernel_size", kernel_size, count),
+            each_axis("stride", stride, count),
+            each_axis("padding", padding, count, least=0),
+            each_axis("dilation", dilation, count),
+            True,
+            each_axis("output_padding", output_padding, count, least=0),
+            groups,
+            bias,
+            padding_mode,
+            device=device,
+            dtype=dtype,
+        )
+        if flip:
+            self.flip = True
+        if check_method(method) != "auto":
+            self.method = method
+
+    def forward(self, input: torch.Tensor, output_size: Sequence[int] | None = None) -> torch.Tensor:
+        """Map (images, channels in, *spatial), or one such image, to (images, channels out, *spatial)."""
+        # What torch calls output padding decides between the shapes that the transposed layer maps to the same one.
+        more = self._output_padding(  # type: ignore[attr-defined]
+            input,
+            None if output_size is None else list(output_size),
+            list(self.stride),
+            list(self.padding),
+            list(self.kernel_size),
+            len(self.kernel_size),
+            list(self.dilation),
+        )
+        return batched(self, input, lambda x: self._forward(x, tuple(more)))
+
+    def _forward(self, x: torch.Tensor, more: tuple[int, ...]) -> torch.Tensor:
+        x, w, bias = cast(x, self.weight, self.bias)
+        if self.flip:
+            w = w.flip([*range(2, w.ndim)])
+        lengths, geometry = self._geometry(x.shape, more)
+        left_to_torch = always_torch(self)
+        if not torch.compiler.is_compiling():
+            plan = self._plan(x, (x.shape[0], self.out_channels, *lengths), geometry)
+            left_to_torch = plan.all_torch if differentiated(x, w) else plan.method("adjoint") == "torch"
+        if left_to_torch:
+            stride, zeros, dilation = self.stride, self.padding, self.dilation
+            enlarge = _CONV_TRANSPOSE[len(lengths)]
+            return enlarge(x, w, bias, stride, zeros, more, self.groups, dilation)  # type: ignore[operator,no-any-return]
+        stride, start, _, dilation, groups, mode = geometry
+        y: torch.Tensor = operator.adjoint(x, w, lengths, stride, start, dilation, groups, mode, self.method)
+        return y if bias is None else y + bias.reshape(-1, *[1] * len(lengths))
+
+    def _geometry(self, shape: Sequence[int], more: Sequence[int]) -> tuple[tuple[int, ...], tuple[Any, ...]]:
+        """Lengths of the result, and the geometry of the layer of which this one is the transpose."""
+        lengths = tuple(
+            (length - 1) * s - 2 * p + d * (k - 1) + m + 1
+            for length, s, p, d, k, m in zip(
+                shape[2:], self.stride, self.padding, self.dilation, self.kernel_size, more, strict=True
+            )
+        )
+        if not torch.compiler.is_compiling() and (min(lengths) < 1 or 0 in shape[1:]):
+            remedy = "Use less padding, or make the input larger."
+            raise ArgumentError("input", "a shape with an output for every axis", f"shape {tuple(shape)}", remedy)
+        start = tuple(-p for p in self.padding)
+        return lengths, (self.stride, start, tuple(shape[2:]), self.dilation, self.groups, "constant")
+
+    def _plan(self, x: torch.Tensor, source: tuple[int, ...], geometry: tuple[Any, ...]) -> LayerPlan:
+        layer = operator.layer_of(source, tuple(self.weight.shape), *geometry)
+        return operator.plan_of(layer, x, self.method)
+
+    def plan(self, shape: Sequence[int], *, channels_last: bool = False) -> LayerPlan:
+        """Return how the layer and its gradients are computed; its outputs are the ``adjoint`` of a `Conv`.
+
+        Parameters
+        ----------
+        shape : sequence of int
+            Of the input: (images, channels, *spatial).
+        channels_last : bool
+            Whether its channels lie last in memory.
+
+        Examples
+        --------
+        >>> print(Conv.transposed(8, 3, 4, stride=2).plan((1, 8, 16, 16)).method("adjoint"))
+        torch
+        """
+        lengths, geometry = self._geometry(check_shape(self, shape), self.output_padding)
+        return planned(self, (shape[0], self.out_channels, *lengths), geometry, channels_last)
+
+    def extra_repr(self) -> str:
+        """Return the arguments that are not the default."""
+        return super().extra_repr() + extras(self)

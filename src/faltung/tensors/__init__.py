@@ -1,0 +1,1 @@
+"""Tensors: the operator inside torch, with gradients, on every device."""

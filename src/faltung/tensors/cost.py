@@ -1,0 +1,177 @@
+"""How long does a part of a layer take, in each way? Guesses that are tuned, apart from the rules that are always true.
+
+The figures of the CPU were fitted to two Zen 4 cores and torch 2.13 (`benchmarks/layers.py` measures how good the choices
+are); those of a device are measured on it when it is first used.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from faltung.engines.blocking import blocking
+from faltung.engines.reduction import reduction_block
+from faltung.jit.target import host
+from faltung.plan.layer import Layer
+from faltung.tensors.spectral import tile_lengths
+
+__all__ = ["CPU", "Rates", "seconds"]
+
+#: Channels that torch's dense kernels fill up to on the CPU.
+_FULL = 16
+#: Bytes from which torch's allocator takes fresh memory for every result, and what filling such a page costs a byte.
+_FRESH, _FAULT = 1 << 25, 2.4e-10
+
+
+@dataclass(frozen=True)
+class Rates:
+    """Seconds per unit of work.
+
+    Parameters
+    ----------
+    multiply_add : float
+        A multiply-add of a dense layer with many channels.
+    depthwise : float
+        The same where every channel has a group of its own.
+    number : float
+        A number that is read or written in the order in which it lies.
+    reordered : float
+        A number that is read or written in another order.
+    transformed : float
+        A real number in one of the log2(n) stages of a Fourier transform.
+    call : float
+        A call, whatever it does.
+    """
+
+    multiply_add: float
+    depthwise: float
+    number: float
+    reordered: float
+    transformed: float
+    call: float
+
+
+#: One core of a CPU; work is shared by all, calls are not.
+CPU = Rates(
+    multiply_add=1.85e-11, depthwise=2.3e-11, number=2.0e-10, reordered=1.0e-9, transformed=1.3e-10, call=2.5e-5
+)
+
+
+def seconds(
+    layer: Layer, part: str, method: str, rates: Rates, threads: int, double: bool, channels_last: bool, cpu: bool
+) -> float:
+    """Predict how long a part of a layer takes.
+
+    Parameters
+    ----------
+    layer : Layer
+        What is asked.
+    part : {'correlate', 'adjoint', 'taps'}
+        Outputs, or gradients to samples or taps.
+    method : {'direct', 'torch', 'fourier'}
+        In which way.
+    rates : Rates
+        Of the device.
+    threads : int
+        That share the work.
+    double : bool
+        Whether numbers are in double precision.
+    channels_last : bool
+        Whether the tensors lie with the channels last.
+    cpu : bool
+        Whether the device is a CPU.
+    """
+    how = {"direct": _direct, "torch": _torch_on_cpu if cpu else _torch_on_device, "fourier": _fourier}[method]
+    work = how(layer, part, rates, channels_last)
+    return work * (2.0 if double else 1.0) / threads + rates.call * (2.0 if method == "direct" else 1.0)
+
+
+def _numbers(layer: Layer) -> int:
+    return math.prod(layer.source_shape) + math.prod(layer.target_shape)
+
+
+def _direct(layer: Layer, part: str, rates: Rates, channels_last: bool) -> float:
+    moved = rates.number * _numbers(layer) + (rates.reordered * 0.5 * _numbers(layer) if channels_last else 0.0)
+    *_, rows, columns = (layer.axes[0], *layer.axes)
+    height = rows.outputs if len(layer.axes) > 1 else 1
+    outs = layer.ins if part == "adjoint" else layer.outs
+    number = "float"
+    if part == "taps":
+        down, across, outputs = reduction_block(layer.outs, rows.size, columns.size, host().registers)
+        loads = (1.2 * across + 0.8 * down * outputs) / (down * across * outputs)
+        waste = -(-layer.outs // outputs) * outputs / layer.outs * (height + down - 1) / height
+        lanes = _lanes(columns.outputs, host().lanes(number))
+        waste *= -(-columns.outputs // lanes) * lanes / columns.outputs
+        return layer.multiply_adds * rates.multiply_add * waste * (0.7 + 0.7 * loads) + moved
+    block = blocking(outs, height, columns.outputs, columns.size, number, host())
+    wide = block.vectors * block.lanes
+    waste = -(-outs // block.outputs) * block.outputs / outs * -(-columns.outputs // wide) * wide / columns.outputs
+    single = 1.5 if layer.strided else 1.0
+    return layer.multiply_adds * rates.multiply_add * waste * single + moved
+
+
+def _lanes(width: int, lanes: int) -> int:
+    while lanes > 1 and 2 * width <= lanes:
+        lanes //= 2
+    return lanes
+
+
+def _torch_on_cpu(layer: Layer, part: str, rates: Rates, channels_last: bool) -> float:
+    numbers = _numbers(layer)
+    result = {
+        "correlate": math.prod(layer.target_shape),
+        "adjoint": math.prod(layer.source_shape),
+        "taps": math.prod(layer.taps_shape),
+    }[part]
+    fresh = 2 * _FAULT * 4 * result if 4 * result >= _FRESH else 0.0  # by one thread, whatever their number
+    moved = numbers * (0.5 * rates.number if channels_last else 0.8 * rates.reordered) + fresh
+    side = max(axis.size for axis in layer.axes)
+    if layer.ins == layer.outs == 1 and layer.groups > 1:
+        if part == "taps":
+            times = 2.0 if side <= 3 else 8.0 if channels_last and side < 16 else 18.0
+        elif side <= 7:
+            times = 1.0
+        elif part == "adjoint":
+            times = 1.7
+        else:
+            times = 2.2 if channels_last else 2.2 if side < 16 else 17.0
+        return layer.multiply_adds * rates.depthwise * times + 0.3 * moved
+    ins, outs = _filled(layer.ins), _filled(layer.outs)
+    if part == "adjoint":
+        macs = ins * (layer.outs if channels_last else outs)
+    elif part == "correlate":
+        macs = outs * layer.ins
+    else:
+        macs = outs * layer.ins
+    macs *= layer.images * layer.groups * layer.taps * layer.outputs
+    slow = 1.5 if layer.groups > 1 else 1.0
+    if len(layer.axes) == 1 and layer.taps > 64:
+        slow *= 15.0
+    if part == "taps" and layer.taps > 100:
+        slow *= 4.0
+    return macs * rates.multiply_add * slow + moved
+
+
+def _filled(channels: int) -> int:
+    return -(-channels // _FULL) * _FULL
+
+
+def _torch_on_device(layer: Layer, part: str, rates: Rates, channels_last: bool) -> float:
+    alone = layer.ins == layer.outs == 1
+    each = rates.depthwise if alone else rates.multiply_add * max(1.0, 16 / layer.ins, 16 / layer.outs)
+    del part, channels_last
+    return layer.multiply_adds * each + rates.number * _numbers(layer)
+
+
+def _fourier(layer: Layer, part: str, rates: Rates, channels_last: bool) -> float:
+    cuts = [tile_lengths(axis) for axis in layer.axes]
+    size = math.prod(length for length, _ in cuts)
+    tiles = layer.images * math.prod(
+        -(-(axis.stride * (axis.outputs - 1) + 1) // step) for axis, (_, step) in zip(layer.axes, cuts, strict=True)
+    )
+    planes = tiles * layer.groups * (layer.ins + layer.outs) + layer.groups * layer.ins * layer.outs
+    product = layer.groups * layer.ins * layer.outs * tiles * size
+    dense = 4 * rates.multiply_add if layer.ins * layer.outs > 1 else rates.number
+    moved = planes * size * rates.number * 6
+    del part
+    return planes * size * math.log2(size) * rates.transformed + product * dense + moved + rates.call * 20

@@ -1,0 +1,84 @@
+"""How fast is this device? A few short measurements when it is first used, kept for later processes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import asdict, fields
+from functools import cache
+
+import torch
+
+from faltung.plan.machine import known, note
+from faltung.tensors.cost import Rates
+
+__all__ = ["measure", "rates_of"]
+
+_FILE = "devices.json"
+_MOST_DEVICES = 50
+_RUNS = 5
+
+
+@cache
+def rates_of(device: torch.device, dtype: torch.dtype) -> Rates:
+    """Return the rates of a device, from the disk or measured now, in some hundredths of a second."""
+    key = f"{torch.cuda.get_device_name(device) if device.type == 'cuda' else device} {dtype} {torch.__version__}"
+    kept = known(_FILE).get(key)
+    names = {field.name for field in fields(Rates)}
+    if (
+        isinstance(kept, dict)
+        and kept.keys() == names
+        and all(isinstance(value, float) and 0 <= value < math.inf for value in kept.values())
+    ):
+        return Rates(**kept)
+    found = measure(device, dtype)
+    note(_FILE, key, asdict(found), _MOST_DEVICES)
+    return found
+
+
+def measure(device: torch.device, dtype: torch.dtype) -> Rates:
+    """Measure the rates of a device.
+
+    Examples
+    --------
+    >>> measure(torch.device("cpu"), torch.float32).call > 0
+    True
+    """
+    conv2d = torch.nn.functional.conv2d
+
+    def random(*shape: int) -> torch.Tensor:
+        return torch.randn(shape, device=device, dtype=dtype)
+
+    with torch.no_grad():
+        one = random(1)
+        call = _time(lambda: one + one, device)
+        x, w = random(4, 64, 56, 56), random(64, 64, 3, 3)
+        dense = _time(lambda: conv2d(x, w, padding=1), device) / (4 * 64 * 64 * 9 * 56 * 56)
+        d = random(64, 1, 7, 7)
+        depthwise = _time(lambda: conv2d(x, d, padding=3, groups=64), device) / (4 * 64 * 49 * 56 * 56)
+        image = random(16, 1024, 1024)
+        number = _time(lambda: image + 1, device) / (2 * image.numel())
+        reordered = _time(lambda: image.transpose(0, 2).contiguous(), device) / (2 * image.numel())
+        planes = image.float() if dtype.itemsize < 4 else image
+        stages = planes.numel() * math.log2(1024 * 1024)
+        transformed = _time(lambda: torch.fft.rfft2(planes), device) / stages
+    return Rates(dense, depthwise, number, reordered, transformed, call)
+
+
+def _time(run: Callable[[], object], device: torch.device) -> float:
+    """Least seconds of a few runs."""
+    import time
+
+    def wait() -> None:
+        if device.type == "cuda":
+            torch.cuda.synchronize(device)
+
+    run()
+    best = math.inf
+    for _ in range(_RUNS):
+        wait()
+        start = time.perf_counter()
+        run()
+        wait()
+        best = min(best, time.perf_counter() - start)
+    return best

@@ -1,0 +1,271 @@
+"""The operator as three bilinear maps that are each other's gradients, registered with torch.
+
+A layer correlates samples x with taps w. For a fixed w that is a linear map of x, and has an adjoint; for a fixed x it
+is one of w, and has another:
+
+    y = correlate(x, w)        gradients: to x adjoint(g, w),   to w taps(x, g)
+    h = adjoint(g, w)          gradients: to g correlate(c, w), to w taps(c, g)
+    v = taps(x, g)             gradients: to x adjoint(g, c),   to g correlate(x, c)
+
+So all derivatives of any order are made of the same three. ``adjoint`` is also what a transposed layer computes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+import torch
+
+from faltung.plan.layer import Axis, Layer
+from faltung.tensors.plan import LayerPlan, chosen, plan_layer
+
+__all__ = ["adjoint", "correlate", "layer_of", "plan_of", "taps"]
+
+
+@lru_cache(maxsize=2048)
+def layer_of(
+    source: tuple[int, ...],
+    taps: tuple[int, ...],
+    stride: tuple[int, ...],
+    start: tuple[int, ...],
+    outputs: tuple[int, ...],
+    dilation: tuple[int, ...],
+    groups: int,
+    mode: str,
+) -> Layer:
+    """Return the layer for shapes of samples and taps, as torch orders their axes."""
+    axes = tuple(map(Axis, source[2:], taps[2:], start, outputs, stride, dilation))
+    return Layer(source[0], groups, taps[1], taps[0] // groups, axes, mode)
+
+
+def plan_of(layer: Layer, x: torch.Tensor, method: str) -> LayerPlan:
+    """Return the plan of a layer for a tensor of samples or of outputs."""
+    return plan_layer(layer, x.dtype, x.device, is_channels_last(x), method, torch.get_num_threads())
+
+
+def is_channels_last(x: torch.Tensor) -> bool:
+    """Whether the samples of all channels at a position lie side by side, and those of a channel do not."""
+    return x.ndim > 2 and x.stride(1) == 1 and x.shape[1] > 1 and not x.is_contiguous()
+
+
+@torch.library.custom_op("faltung::correlate", mutates_args=())
+def correlate(
+    x: torch.Tensor,
+    w: torch.Tensor,
+    bias: torch.Tensor | None,
+    stride: Sequence[int],
+    start: Sequence[int],
+    outputs: Sequence[int],
+    dilation: Sequence[int],
+    groups: int,
+    mode: str,
+    method: str,
+) -> torch.Tensor:
+    """Correlate (images, channels, *spatial) with taps (channels out, channels in of a group, *spatial)."""
+    layer = layer_of(
+        tuple(x.shape), tuple(w.shape), tuple(stride), tuple(start), tuple(outputs), tuple(dilation), groups, mode
+    )
+    plan = plan_of(layer, x, method)
+    found = _finite(plan, "correlate", (x, w, bias))
+    return _like(found, x)
+
+
+@torch.library.custom_op("faltung::adjoint", mutates_args=())
+def adjoint(
+    g: torch.Tensor,
+    w: torch.Tensor,
+    lengths: Sequence[int],
+    stride: Sequence[int],
+    start: Sequence[int],
+    dilation: Sequence[int],
+    groups: int,
+    mode: str,
+    method: str,
+) -> torch.Tensor:
+    """Map (images, channels out, *outputs) to (images, channels in, *lengths): the transpose of `correlate`."""
+    source = (g.shape[0], w.shape[1] * groups, *lengths)
+    layer = layer_of(
+        source, tuple(w.shape), tuple(stride), tuple(start), tuple(g.shape[2:]), tuple(dilation), groups, mode
+    )
+    plan = plan_of(layer, g, method)
+    return _like(_finite(plan, "adjoint", (g, w)), g)
+
+
+@torch.library.custom_op("faltung::taps", mutates_args=())
+def taps(
+    x: torch.Tensor,
+    g: torch.Tensor,
+    sizes: Sequence[int],
+    stride: Sequence[int],
+    start: Sequence[int],
+    dilation: Sequence[int],
+    groups: int,
+    mode: str,
+    method: str,
+) -> torch.Tensor:
+    """Map samples and gradients of outputs to the gradient of taps of those sizes."""
+    shape = (g.shape[1], x.shape[1] // groups, *sizes)
+    layer = layer_of(
+        tuple(x.shape), shape, tuple(stride), tuple(start), tuple(g.shape[2:]), tuple(dilation), groups, mode
+    )
+    plan = plan_of(layer, x, method)
+    return _finite(plan, "taps", (x, g)).to(x.dtype).contiguous()
+
+
+def _finite(plan: LayerPlan, part: str, tensors: tuple[Any, ...]) -> torch.Tensor:
+    """Compute a part; where a Fourier transform has spread what is not finite, torch's sums over taps put it right."""
+    if not plan.layer.multiply_adds:
+        return _nothing(plan.layer, part, tensors)
+    found: torch.Tensor = getattr(chosen(plan, part), part)(plan.layer, *tensors)
+    if plan.method(part) == "fourier" and not _capturing(found) and not bool(torch.isfinite(found).all()):
+        exact = plan_layer(plan.layer, found.dtype, found.device, False, "torch", plan.threads)
+        wide = tuple(None if each is None else each.to(found.dtype) for each in tensors)
+        found = getattr(chosen(exact, part), part)(plan.layer, *wide)
+    return found
+
+
+def _capturing(x: torch.Tensor) -> bool:
+    return x.is_cuda and torch.cuda.is_current_stream_capturing()
+
+
+def _nothing(layer: Layer, part: str, tensors: tuple[Any, ...]) -> torch.Tensor:
+    """Return what is left where there is nothing to add up: zeros, or the bias."""
+    shape = {"correlate": layer.target_shape, "adjoint": layer.source_shape, "taps": layer.taps_shape}[part]
+    found: torch.Tensor = tensors[0].new_zeros(shape)
+    if part == "correlate" and tensors[2] is not None:
+        found = found + tensors[2].reshape(-1, *[1] * len(layer.axes))
+    return found
+
+
+def _like(found: torch.Tensor, given: torch.Tensor) -> torch.Tensor:
+    """Return a result in the dtype and the order of axes of what it was made of."""
+    found = found.to(given.dtype)
+    if is_channels_last(given) and found.ndim in (4, 5):
+        return found.contiguous(memory_format=torch.channels_last if found.ndim == 4 else torch.channels_last_3d)
+    return found.contiguous()
+
+
+def _like_fake(shape: Sequence[int], given: torch.Tensor) -> torch.Tensor:
+    found = given.new_empty(tuple(shape))
+    if given.ndim in (4, 5) and is_channels_last(given):
+        return found.to(memory_format=torch.channels_last if given.ndim == 4 else torch.channels_last_3d)
+    return found
+
+
+# ---- shapes, for torch.compile and torch.export
+
+
+@correlate.register_fake
+def _(x, w, bias, stride, start, outputs, dilation, groups, mode, method):  # type: ignore[no-untyped-def]
+    return _like_fake((x.shape[0], w.shape[0], *outputs), x)
+
+
+@adjoint.register_fake
+def _(g, w, lengths, stride, start, dilation, groups, mode, method):  # type: ignore[no-untyped-def]
+    return _like_fake((g.shape[0], w.shape[1] * groups, *lengths), g)
+
+
+@taps.register_fake
+def _(x, g, sizes, stride, start, dilation, groups, mode, method):  # type: ignore[no-untyped-def]
+    return x.new_empty((g.shape[1], x.shape[1] // groups, *sizes))
+
+
+# ---- gradients
+
+
+def _keep(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
+    ctx.save_for_backward(inputs[0], inputs[1])
+    ctx.rest = inputs[2:]
+
+
+def _correlate_backward(ctx: Any, c: torch.Tensor) -> tuple[Any, ...]:
+    x, w = ctx.saved_tensors
+    bias, stride, start, _, dilation, groups, mode, method = ctx.rest
+    to_x = to_w = to_bias = None
+    if ctx.needs_input_grad[0]:
+        to_x = adjoint(c, w, x.shape[2:], stride, start, dilation, groups, mode, method)
+    if ctx.needs_input_grad[1]:
+        to_w = taps(x, c, w.shape[2:], stride, start, dilation, groups, mode, method)
+    if bias is not None and ctx.needs_input_grad[2]:
+        to_bias = c.sum(dim=[0, *range(2, c.ndim)])
+    return to_x, to_w, to_bias, *[None] * 7
+
+
+def _adjoint_backward(ctx: Any, c: torch.Tensor) -> tuple[Any, ...]:
+    g, w = ctx.saved_tensors
+    _, stride, start, dilation, groups, mode, method = ctx.rest
+    to_g = to_w = None
+    if ctx.needs_input_grad[0]:
+        to_g = correlate(c, w, None, stride, start, g.shape[2:], dilation, groups, mode, method)
+    if ctx.needs_input_grad[1]:
+        to_w = taps(c, g, w.shape[2:], stride, start, dilation, groups, mode, method)
+    return to_g, to_w, *[None] * 7
+
+
+def _taps_backward(ctx: Any, c: torch.Tensor) -> tuple[Any, ...]:
+    x, g = ctx.saved_tensors
+    _, stride, start, dilation, groups, mode, method = ctx.rest
+    to_x = to_g = None
+    if ctx.needs_input_grad[0]:
+        to_x = adjoint(g, c, x.shape[2:], stride, start, dilation, groups, mode, method)
+    if ctx.needs_input_grad[1]:
+        to_g = correlate(x, c, None, stride, start, g.shape[2:], dilation, groups, mode, method)
+    return to_x, to_g, *[None] * 7
+
+
+correlate.register_autograd(_correlate_backward, setup_context=_keep)
+adjoint.register_autograd(_adjoint_backward, setup_context=_keep)
+taps.register_autograd(_taps_backward, setup_context=_keep)
+
+
+# ---- vmap: one more axis of images, or, where taps differ too, of groups
+
+
+def _first(x: torch.Tensor, axis: int | None, size: int) -> torch.Tensor:
+    return x.unsqueeze(0).expand(size, *x.shape) if axis is None else x.movedim(axis, 0)
+
+
+def _as_images(x: torch.Tensor) -> torch.Tensor:
+    return x.flatten(0, 1)
+
+
+def _as_groups(x: torch.Tensor) -> torch.Tensor:
+    """Put the mapped axis of (mapped, images, channels, ...) among the channels."""
+    return x.transpose(0, 1).flatten(1, 2)
+
+
+def _from_groups(y: torch.Tensor, size: int) -> torch.Tensor:
+    return y.unflatten(1, (size, -1)).transpose(0, 1)
+
+
+@correlate.register_vmap
+def _(info, axes, x, w, bias, stride, start, outputs, dilation, groups, mode, method):  # type: ignore[no-untyped-def]
+    size, rest = info.batch_size, (stride, start, outputs, dilation)
+    if axes[1] is None and axes[2] is None:
+        y = correlate(_as_images(_first(x, axes[0], size)), w, bias, *rest, groups, mode, method)
+        return y.unflatten(0, (size, -1)), 0
+    xs, ws = _first(x, axes[0], size), _first(w, axes[1], size)
+    biases = None if bias is None else _first(bias, axes[2], size).flatten()
+    y = correlate(_as_groups(xs), ws.flatten(0, 1), biases, *rest, groups * size, mode, method)
+    return _from_groups(y, size), 0
+
+
+@adjoint.register_vmap
+def _(info, axes, g, w, lengths, stride, start, dilation, groups, mode, method):  # type: ignore[no-untyped-def]
+    size, rest = info.batch_size, (lengths, stride, start, dilation)
+    if axes[1] is None:
+        x = adjoint(_as_images(_first(g, axes[0], size)), w, *rest, groups, mode, method)
+        return x.unflatten(0, (size, -1)), 0
+    gs, ws = _first(g, axes[0], size), _first(w, axes[1], size)
+    x = adjoint(_as_groups(gs), ws.flatten(0, 1), *rest, groups * size, mode, method)
+    return _from_groups(x, size), 0
+
+
+@taps.register_vmap
+def _(info, axes, x, g, sizes, stride, start, dilation, groups, mode, method):  # type: ignore[no-untyped-def]
+    size = info.batch_size
+    xs, gs = (_as_groups(_first(each, axis, size)) for each, axis in zip((x, g), axes[:2], strict=True))
+    v = taps(xs, gs, sizes, stride, start, dilation, groups * size, mode, method)
+    return v.unflatten(0, (size, -1)), 0
