@@ -24,16 +24,14 @@ if TYPE_CHECKING:
 
 __all__ = ["ITEMS", "ROOM", "Board", "Run", "correlate_channels", "in_threads", "tile_of"]
 
-#: Most multiply-adds of a register block that are written out.
-UNROLLED = 450
 #: Numbers of the gathered tile of all channels in, so that it stays in the second-level cache.
 ROOM = 96 * 1024
 #: Columns of a tile of an image.
 WIDEST = 2048
 #: Items that keep all cores busy; more tiles than that are not cut for it.
 ITEMS = 16
-#: Bytes of a result that no cache is expected to keep.
-STREAMED_BYTES = 1 << 23
+#: Bytes of a result that no cache is expected to keep until the next layer reads it.
+STREAMED_BYTES = 1 << 25
 
 Run = Callable[[Callable[[int], int], int, int], None]
 """Calls machine code with the address of a board, on so many threads."""
@@ -91,11 +89,9 @@ class _Program:
         tables = Tables(axes, layer.mode, source, tile, positions, number)
         panels, down, across = tables.panels(layer.ins)
         taps = layer.ins * layer.taps
-        written_out = taps * block.outputs * block.rows * block.vectors <= UNROLLED
-        pattern = tuple(range(taps)) if written_out else None
-        footprint = Footprint(
-            panels.size, down, across, pattern, columns.dilation, sample(number), kind, block.outputs
-        )
+        # Looped over, never written out: the compiler would load all coefficients ahead of the loop over columns, find
+        # no registers for them, and halve the speed.
+        footprint = Footprint(panels.size, down, across, None, columns.dilation, sample(number), kind, block.outputs)
         vector_bytes = block.lanes * number.itemsize
         packed = target.dtype == number and target.strides[-1] == number.itemsize
         whole = columns.outputs % wide == tile[1] % wide == 0

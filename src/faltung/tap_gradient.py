@@ -66,11 +66,9 @@ class _Program:
             number,
         )
         row_places, column_places = tables.places()
-        self._row_starts, self._column_starts = _starts(rows.size, down), _starts(columns.size, across)
-        places = [
-            np.ascontiguousarray(row_places[self._row_starts]),
-            np.ascontiguousarray(column_places[self._column_starts]),
-        ]
+        starts = _starts(rows.size, down), _starts(columns.size, across)
+        places = [np.ascontiguousarray(row_places[starts[0]]), np.ascontiguousarray(column_places[starts[1]])]
+        self._chosen = [_chosen(each, size) for each, size in zip(starts, (down, across), strict=True)]
         sums = math.prod(block) * slices.size * len(places[0]) * len(places[1])
         blocks = -(-layer.outs // outputs)
         units = layer.images * slices.outputs * tables.row_tiles * tables.column_tiles
@@ -133,8 +131,7 @@ class _Program:
         groups, blocks, _, ins, depth, *_ = in_order.shape
         taps = in_order.reshape(groups, blocks * outputs, ins, depth, self.shape[5] * down, self.shape[6] * across)
         taps = taps[:, : layer.outs]
-        for axis, starts, size in ((4, self._row_starts, down), (5, self._column_starts, across)):
-            chosen = _chosen(starts, size)
+        for axis, chosen in enumerate(self._chosen, 4):
             if chosen.size < taps.shape[axis]:
                 taps = np.take(taps, chosen, axis)
         return np.ascontiguousarray(taps.reshape(layer.taps_shape))

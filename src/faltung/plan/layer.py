@@ -69,9 +69,11 @@ class Axis:
         return self.start + self.stride * (self.outputs - 1) + self.dilation * (self.size - 1) + 1
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Layer:
     """A correlation with a bank: shapes, and everything else that is not a number in an array.
+
+    Layers are told apart by identity, which plans and programs are found by at once.
 
     Parameters
     ----------

@@ -19,6 +19,8 @@ __all__ = ["CPU", "Rates", "seconds"]
 
 #: Channels that torch's dense kernels fill up to on the CPU.
 _FULL = 16
+#: What more goes before a call that is not torch's own, as a multiple of a call.
+_PREPARED = 2.5
 #: Bytes from which torch's allocator takes fresh memory for every result, and what filling such a page costs a byte.
 _FRESH, _FAULT = 1 << 25, 2.4e-10
 
@@ -53,7 +55,7 @@ class Rates:
 
 #: One core of a CPU; work is shared by all, calls are not.
 CPU = Rates(
-    multiply_add=1.85e-11, depthwise=2.3e-11, number=2.0e-10, reordered=1.0e-9, transformed=1.3e-10, call=2.5e-5
+    multiply_add=1.85e-11, depthwise=2.3e-11, number=2.0e-10, reordered=1.0e-9, transformed=1.3e-10, call=2e-5
 )
 
 
@@ -83,7 +85,7 @@ def seconds(
     """
     how = {"direct": _direct, "torch": _torch_on_cpu if cpu else _torch_on_device, "fourier": _fourier}[method]
     work = how(layer, part, rates, channels_last)
-    return work * (2.0 if double else 1.0) / threads + rates.call * (2.0 if method == "direct" else 1.0)
+    return work * (2.0 if double else 1.0) / threads + rates.call * (1.0 if method == "torch" else _PREPARED)
 
 
 def _numbers(layer: Layer) -> int:
@@ -127,22 +129,10 @@ def _torch_on_cpu(layer: Layer, part: str, rates: Rates, channels_last: bool) ->
     moved = numbers * (0.5 * rates.number if channels_last else 0.8 * rates.reordered) + fresh
     side = max(axis.size for axis in layer.axes)
     if layer.ins == layer.outs == 1 and layer.groups > 1:
-        if part == "taps":
-            times = 2.0 if side <= 3 else 8.0 if channels_last and side < 16 else 18.0
-        elif side <= 7:
-            times = 1.0
-        elif part == "adjoint":
-            times = 1.7
-        else:
-            times = 2.2 if channels_last else 2.2 if side < 16 else 17.0
+        times = _depthwise(part, side, channels_last)
         return layer.multiply_adds * rates.depthwise * times + 0.3 * moved
     ins, outs = _filled(layer.ins), _filled(layer.outs)
-    if part == "adjoint":
-        macs = ins * (layer.outs if channels_last else outs)
-    elif part == "correlate":
-        macs = outs * layer.ins
-    else:
-        macs = outs * layer.ins
+    macs = ins * (layer.outs if channels_last else outs) if part == "adjoint" else outs * layer.ins
     macs *= layer.images * layer.groups * layer.taps * layer.outputs
     slow = 1.5 if layer.groups > 1 else 1.0
     if len(layer.axes) == 1 and layer.taps > 64:
@@ -150,6 +140,19 @@ def _torch_on_cpu(layer: Layer, part: str, rates: Rates, channels_last: bool) ->
     if part == "taps" and layer.taps > 100:
         slow *= 4.0
     return macs * rates.multiply_add * slow + moved
+
+
+def _depthwise(part: str, side: int, channels_last: bool) -> float:
+    """How many times as long a multiply-add of torch's depthwise layers takes as those of the smallest kernels."""
+    if part == "taps":
+        return 3.0 if side <= 3 else 14.0 if channels_last and side < 16 else 32.0
+    if part == "adjoint":
+        return 1.6
+    if side < 8:
+        return 1.0
+    if side < 16:
+        return 3.2 if channels_last else 1.2
+    return 1.0 if channels_last else 26.0
 
 
 def _filled(channels: int) -> int:

@@ -11,16 +11,17 @@ from functools import cache
 import numpy as np
 import torch
 
-from faltung.channels import correlate_channels, in_threads
+from faltung.channels import correlate_channels
 from faltung.plan.layer import Layer
 from faltung.tables import Lie
 from faltung.tap_gradient import tap_gradient
 from faltung.tensors.extension import fold
+from faltung.tensors.team import beside_torch
 
 __all__ = ["adjoint", "correlate", "empty", "refusal", "taps"]
 
 #: Bytes from which memory had better come in large pages: to fill in small ones takes longer than many a filter.
-_LARGE = 1 << 22
+_LARGE = 1 << 25
 _PAGE = 4096
 
 
@@ -49,7 +50,7 @@ def correlate(layer: Layer, x: torch.Tensor, w: torch.Tensor, bias: torch.Tensor
         _lie(y),
         w.detach().to(kind).contiguous().numpy(),
         numbers,
-        in_threads,
+        beside_torch,
         torch.get_num_threads(),
     )
     return y
@@ -71,7 +72,7 @@ def taps(layer: Layer, x: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
     x, g = _planes(x.to(kind)), _planes(g.to(kind))
     number = np.dtype(np.float32 if kind == torch.float32 else np.float64)
     found = tap_gradient(
-        layer, x.data_ptr(), _lie(x), g.data_ptr(), _lie(g), number, in_threads, torch.get_num_threads()
+        layer, x.data_ptr(), _lie(x), g.data_ptr(), _lie(g), number, beside_torch, torch.get_num_threads()
     )
     return torch.from_numpy(found)
 

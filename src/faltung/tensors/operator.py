@@ -50,7 +50,6 @@ def is_channels_last(x: torch.Tensor) -> bool:
     return x.ndim > 2 and x.stride(1) == 1 and x.shape[1] > 1 and not x.is_contiguous()
 
 
-@torch.library.custom_op("faltung::correlate", mutates_args=())
 def correlate(
     x: torch.Tensor,
     w: torch.Tensor,
@@ -64,15 +63,10 @@ def correlate(
     method: str,
 ) -> torch.Tensor:
     """Correlate (images, channels, *spatial) with taps (channels out, channels in of a group, *spatial)."""
-    layer = layer_of(
-        tuple(x.shape), tuple(w.shape), tuple(stride), tuple(start), tuple(outputs), tuple(dilation), groups, mode
-    )
-    plan = plan_of(layer, x, method)
-    found = _finite(plan, "correlate", (x, w, bias))
-    return _like(found, x)
+    do = _way(_correlate, _Correlate, _correlate_op, x, w, bias)
+    return do(x, w, bias, stride, start, outputs, dilation, groups, mode, method)  # type: ignore[no-any-return]
 
 
-@torch.library.custom_op("faltung::adjoint", mutates_args=())
 def adjoint(
     g: torch.Tensor,
     w: torch.Tensor,
@@ -85,15 +79,10 @@ def adjoint(
     method: str,
 ) -> torch.Tensor:
     """Map (images, channels out, *outputs) to (images, channels in, *lengths): the transpose of `correlate`."""
-    source = (g.shape[0], w.shape[1] * groups, *lengths)
-    layer = layer_of(
-        source, tuple(w.shape), tuple(stride), tuple(start), tuple(g.shape[2:]), tuple(dilation), groups, mode
-    )
-    plan = plan_of(layer, g, method)
-    return _like(_finite(plan, "adjoint", (g, w)), g)
+    do = _way(_adjoint, _Adjoint, _adjoint_op, g, w)
+    return do(g, w, lengths, stride, start, dilation, groups, mode, method)  # type: ignore[no-any-return]
 
 
-@torch.library.custom_op("faltung::taps", mutates_args=())
 def taps(
     x: torch.Tensor,
     g: torch.Tensor,
@@ -106,12 +95,81 @@ def taps(
     method: str,
 ) -> torch.Tensor:
     """Map samples and gradients of outputs to the gradient of taps of those sizes."""
+    do = _way(_taps, _Taps, _taps_op, x, g)
+    return do(x, g, sizes, stride, start, dilation, groups, mode, method)  # type: ignore[no-any-return]
+
+
+def _way(plain: Any, with_gradients: Any, registered: Any, *tensors: torch.Tensor | None) -> Any:
+    """Choose what to call: the cheapest that does all that is asked for.
+
+    Where a graph is made, or torch.func transforms are at work, that is the registered operator; it costs some 0.1 ms
+    more than a function with gradients, which costs more than one without.
+    """
+    kinds = (torch.Tensor, torch.nn.Parameter)
+    if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
+        return registered
+    if any(x is not None and type(x) not in kinds for x in tensors):
+        return registered
+    if torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in tensors):
+        return with_gradients.apply
+    return plain
+
+
+# ---- what is computed
+
+
+def _correlate(
+    x: torch.Tensor,
+    w: torch.Tensor,
+    bias: torch.Tensor | None,
+    stride: Sequence[int],
+    start: Sequence[int],
+    outputs: Sequence[int],
+    dilation: Sequence[int],
+    groups: int,
+    mode: str,
+    method: str,
+) -> torch.Tensor:
+    layer = layer_of(
+        tuple(x.shape), tuple(w.shape), tuple(stride), tuple(start), tuple(outputs), tuple(dilation), groups, mode
+    )
+    return _like(_finite(plan_of(layer, x, method), "correlate", (x, w, bias)), x)
+
+
+def _adjoint(
+    g: torch.Tensor,
+    w: torch.Tensor,
+    lengths: Sequence[int],
+    stride: Sequence[int],
+    start: Sequence[int],
+    dilation: Sequence[int],
+    groups: int,
+    mode: str,
+    method: str,
+) -> torch.Tensor:
+    source = (g.shape[0], w.shape[1] * groups, *lengths)
+    layer = layer_of(
+        source, tuple(w.shape), tuple(stride), tuple(start), tuple(g.shape[2:]), tuple(dilation), groups, mode
+    )
+    return _like(_finite(plan_of(layer, g, method), "adjoint", (g, w)), g)
+
+
+def _taps(
+    x: torch.Tensor,
+    g: torch.Tensor,
+    sizes: Sequence[int],
+    stride: Sequence[int],
+    start: Sequence[int],
+    dilation: Sequence[int],
+    groups: int,
+    mode: str,
+    method: str,
+) -> torch.Tensor:
     shape = (g.shape[1], x.shape[1] // groups, *sizes)
     layer = layer_of(
         tuple(x.shape), shape, tuple(stride), tuple(start), tuple(g.shape[2:]), tuple(dilation), groups, mode
     )
-    plan = plan_of(layer, x, method)
-    return _finite(plan, "taps", (x, g)).to(x.dtype).contiguous()
+    return _finite(plan_of(layer, x, method), "taps", (x, g)).to(x.dtype).contiguous()
 
 
 def _finite(plan: LayerPlan, part: str, tensors: tuple[Any, ...]) -> torch.Tensor:
@@ -154,28 +212,10 @@ def _like_fake(shape: Sequence[int], given: torch.Tensor) -> torch.Tensor:
     return found
 
 
-# ---- shapes, for torch.compile and torch.export
-
-
-@correlate.register_fake
-def _(x, w, bias, stride, start, outputs, dilation, groups, mode, method):  # type: ignore[no-untyped-def]
-    return _like_fake((x.shape[0], w.shape[0], *outputs), x)
-
-
-@adjoint.register_fake
-def _(g, w, lengths, stride, start, dilation, groups, mode, method):  # type: ignore[no-untyped-def]
-    return _like_fake((g.shape[0], w.shape[1] * groups, *lengths), g)
-
-
-@taps.register_fake
-def _(x, g, sizes, stride, start, dilation, groups, mode, method):  # type: ignore[no-untyped-def]
-    return x.new_empty((g.shape[1], x.shape[1] // groups, *sizes))
-
-
 # ---- gradients
 
 
-def _keep(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
+def _keep(ctx: Any, inputs: tuple[Any, ...], output: object = None) -> None:
     ctx.save_for_backward(inputs[0], inputs[1])
     ctx.rest = inputs[2:]
 
@@ -215,11 +255,6 @@ def _taps_backward(ctx: Any, c: torch.Tensor) -> tuple[Any, ...]:
     return to_x, to_g, *[None] * 7
 
 
-correlate.register_autograd(_correlate_backward, setup_context=_keep)
-adjoint.register_autograd(_adjoint_backward, setup_context=_keep)
-taps.register_autograd(_taps_backward, setup_context=_keep)
-
-
 # ---- vmap: one more axis of images, or, where taps differ too, of groups
 
 
@@ -240,32 +275,87 @@ def _from_groups(y: torch.Tensor, size: int) -> torch.Tensor:
     return y.unflatten(1, (size, -1)).transpose(0, 1)
 
 
-@correlate.register_vmap
-def _(info, axes, x, w, bias, stride, start, outputs, dilation, groups, mode, method):  # type: ignore[no-untyped-def]
-    size, rest = info.batch_size, (stride, start, outputs, dilation)
+def _correlate_vmap(info: Any, axes: Any, x: Any, w: Any, bias: Any, *rest: Any) -> tuple[torch.Tensor, int]:
+    size, (*geometry, groups, mode, method) = info.batch_size, rest
     if axes[1] is None and axes[2] is None:
-        y = correlate(_as_images(_first(x, axes[0], size)), w, bias, *rest, groups, mode, method)
+        y = correlate(_as_images(_first(x, axes[0], size)), w, bias, *geometry, groups, mode, method)
         return y.unflatten(0, (size, -1)), 0
     xs, ws = _first(x, axes[0], size), _first(w, axes[1], size)
     biases = None if bias is None else _first(bias, axes[2], size).flatten()
-    y = correlate(_as_groups(xs), ws.flatten(0, 1), biases, *rest, groups * size, mode, method)
+    y = correlate(_as_groups(xs), ws.flatten(0, 1), biases, *geometry, groups * size, mode, method)
     return _from_groups(y, size), 0
 
 
-@adjoint.register_vmap
-def _(info, axes, g, w, lengths, stride, start, dilation, groups, mode, method):  # type: ignore[no-untyped-def]
-    size, rest = info.batch_size, (lengths, stride, start, dilation)
+def _adjoint_vmap(info: Any, axes: Any, g: Any, w: Any, *rest: Any) -> tuple[torch.Tensor, int]:
+    size, (*geometry, groups, mode, method) = info.batch_size, rest
     if axes[1] is None:
-        x = adjoint(_as_images(_first(g, axes[0], size)), w, *rest, groups, mode, method)
+        x = adjoint(_as_images(_first(g, axes[0], size)), w, *geometry, groups, mode, method)
         return x.unflatten(0, (size, -1)), 0
     gs, ws = _first(g, axes[0], size), _first(w, axes[1], size)
-    x = adjoint(_as_groups(gs), ws.flatten(0, 1), *rest, groups * size, mode, method)
+    x = adjoint(_as_groups(gs), ws.flatten(0, 1), *geometry, groups * size, mode, method)
     return _from_groups(x, size), 0
 
 
-@taps.register_vmap
-def _(info, axes, x, g, sizes, stride, start, dilation, groups, mode, method):  # type: ignore[no-untyped-def]
-    size = info.batch_size
+def _taps_vmap(info: Any, axes: Any, x: Any, g: Any, *rest: Any) -> tuple[torch.Tensor, int]:
+    size, (*geometry, groups, mode, method) = info.batch_size, rest
     xs, gs = (_as_groups(_first(each, axis, size)) for each, axis in zip((x, g), axes[:2], strict=True))
-    v = taps(xs, gs, sizes, stride, start, dilation, groups * size, mode, method)
+    v = taps(xs, gs, *geometry, groups * size, mode, method)
     return v.unflatten(0, (size, -1)), 0
+
+
+# ---- what torch calls: functions, or registered operators
+
+
+class _Correlate(torch.autograd.Function):
+    backward = staticmethod(_correlate_backward)
+
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any) -> torch.Tensor:
+        _keep(ctx, inputs)
+        return _correlate(*inputs)
+
+
+class _Adjoint(torch.autograd.Function):
+    backward = staticmethod(_adjoint_backward)
+
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any) -> torch.Tensor:
+        _keep(ctx, inputs)
+        return _adjoint(*inputs)
+
+
+class _Taps(torch.autograd.Function):
+    backward = staticmethod(_taps_backward)
+
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any) -> torch.Tensor:
+        _keep(ctx, inputs)
+        return _taps(*inputs)
+
+
+_correlate_op = torch.library.custom_op("faltung::correlate", _correlate, mutates_args=())
+_adjoint_op = torch.library.custom_op("faltung::adjoint", _adjoint, mutates_args=())
+_taps_op = torch.library.custom_op("faltung::taps", _taps, mutates_args=())
+
+
+@_correlate_op.register_fake
+def _(x, w, bias, stride, start, outputs, dilation, groups, mode, method):  # type: ignore[no-untyped-def]
+    return _like_fake((x.shape[0], w.shape[0], *outputs), x)
+
+
+@_adjoint_op.register_fake
+def _(g, w, lengths, stride, start, dilation, groups, mode, method):  # type: ignore[no-untyped-def]
+    return _like_fake((g.shape[0], w.shape[1] * groups, *lengths), g)
+
+
+@_taps_op.register_fake
+def _(x, g, sizes, stride, start, dilation, groups, mode, method):  # type: ignore[no-untyped-def]
+    return x.new_empty((g.shape[1], x.shape[1] // groups, *sizes))
+
+
+_correlate_op.register_autograd(_correlate_backward, setup_context=_keep)
+_adjoint_op.register_autograd(_adjoint_backward, setup_context=_keep)
+_taps_op.register_autograd(_taps_backward, setup_context=_keep)
+_correlate_op.register_vmap(_correlate_vmap)
+_adjoint_op.register_vmap(_adjoint_vmap)
+_taps_op.register_vmap(_taps_vmap)
