@@ -26,8 +26,8 @@ def forget():
 
     _module("execute")._program.cache_clear()
     _module("banks")._program.cache_clear()
-    _module("convolve")._plans.clear()
-    _module("convolve")._bank_plans.clear()
+    _module("channels")._program.cache_clear()
+    _module("plans").plans.clear()
 
 
 @pytest.fixture(params=[128, 256, 512], ids=["4 lanes", "8 lanes", "16 lanes"])

@@ -90,3 +90,71 @@ def stored(values: NDArray, dtype: np.dtype) -> NDArray:
         else:
             out[place] = round(float(value))  # Python rounds half to even
     return out
+
+
+def windows(x: NDArray, axes: Sequence[tuple[int, int, int, int, int]], mode: str, cval: float) -> NDArray:
+    """Samples of (images, channels, *spatial) that taps meet: (images, channels, *outputs, *taps).
+
+    For every spatial axis there are the numbers of taps, the position of the first tap of the first output, the number of
+    outputs, stride and dilation.
+    """
+    found = x.astype(np.float64)
+    for k, (size, start, outputs, stride, dilation) in enumerate(axes):
+        places = np.arange(x.shape[2 + k])
+        meets = np.array(
+            [
+                [extended(places, (start + stride * n + dilation * j,), mode, -1) for j in range(size)]
+                for n in range(outputs)
+            ],
+            int,
+        ).reshape(outputs, size)
+        found = np.take(found, meets, 2 + k)  # for what lies outside too, which is then overwritten
+        outside = (slice(None),) * (2 + k) + (meets < 0,)
+        found[outside] = cval
+        found = np.moveaxis(found, 3 + k, -1)  # taps behind everything else
+    return found
+
+
+def correlate_layer(
+    x: NDArray,
+    taps: NDArray,
+    groups: int,
+    axes: Sequence[tuple[int, int, int, int, int]],
+    mode: str,
+    cval: float = 0.0,
+    bias: NDArray | None = None,
+) -> NDArray:
+    """``y[b, o, n] = bias[o] + sum over i and j of taps[o, i, j] * x[b, i, start + stride * n + dilation * j]``.
+
+    Channels in are those of the group of channel o; n and j have as many axes as there are in `axes`.
+    """
+    outs, ins = taps.shape[0] // groups, taps.shape[1]
+    met = windows(x, axes, mode, cval)
+    y = np.zeros((x.shape[0], taps.shape[0], *(axis[2] for axis in axes)))
+    for o in range(taps.shape[0]):
+        group = o // outs
+        own = met[:, group * ins : (group + 1) * ins]
+        for i in range(ins):
+            y[:, o] += np.tensordot(own[:, i], taps[o, i].astype(np.float64), len(axes))
+        if bias is not None:
+            y[:, o] += bias[o]
+    return y
+
+
+def gradient_of_taps(
+    x: NDArray,
+    g: NDArray,
+    groups: int,
+    axes: Sequence[tuple[int, int, int, int, int]],
+    mode: str,
+    cval: float = 0.0,
+) -> NDArray:
+    """``v[o, i, j] = sum over b and n of g[b, o, n] * x[b, i, start + stride * n + dilation * j]``."""
+    outs, ins = g.shape[1] // groups, x.shape[1] // groups
+    met = windows(x, axes, mode, cval)
+    v = np.zeros((g.shape[1], ins, *(axis[0] for axis in axes)))
+    for o in range(g.shape[1]):
+        for i in range(ins):
+            own = met[:, (o // outs) * ins + i]
+            v[o, i] = np.tensordot(g[:, o].astype(np.float64), own, len(axes) + 1)
+    return v

@@ -16,7 +16,7 @@ from numpy.testing import assert_array_equal
 import faltung as fa
 import reference
 from faltung import ArgumentError, execute
-from faltung.convolve import _plans
+from faltung.plans import plans
 from faltung.engines import direct, gather
 from faltung.jit import compile as compiler
 from faltung.jit import load, object_cache
@@ -29,7 +29,7 @@ rng = np.random.default_rng(7)
 
 def forget():
     """Forget all machine code that this process has loaded."""
-    _plans.clear()
+    plans.clear()
     execute._program.cache_clear()
     direct._compile.cache_clear()
     gather.gather_function.cache_clear()

@@ -14,7 +14,7 @@ from numpy.testing import assert_array_equal
 import faltung as fa
 from conftest import forget
 from faltung import ArgumentError
-from faltung.convolve import _MOST_PLANS
+from faltung.plans import MOST_PLANS
 from faltung.plan.planner import METHODS
 from samples import assert_same_bits, normal
 
@@ -178,6 +178,6 @@ def test_plans_that_are_kept_are_not_confused():
 
 def test_more_plans_than_are_kept():
     first = fa.convolve(np.arange(9.0), [1.0, 2.0])
-    for length in range(10, 20 + _MOST_PLANS):
+    for length in range(10, 20 + MOST_PLANS):
         assert fa.convolve(np.ones(length), [1.0, 2.0]).tolist() == [3] * length
     assert_array_equal(fa.convolve(np.arange(9.0), [1.0, 2.0]), first)

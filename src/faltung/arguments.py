@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import numbers
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -18,13 +18,49 @@ from faltung.plan.problem import Problem
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["as_input", "as_mask", "problem_of"]
+__all__ = ["Asked", "as_input", "as_mask", "axes_of", "channel_axis_of", "problem_of", "steps"]
 
 _SHAPES = ("same", "valid", "full")
 _NAN = ("propagate", "ignore")
 _ACCURACY = ("norm", "pointwise")
 #: Largest origin: positions that far out still fit into the integers that they are counted with.
 _FARTHEST = 1 << 40
+
+
+class Asked(NamedTuple):
+    """The arguments of a call that do not hold samples or taps, as they came."""
+
+    reflected: bool
+    mode: Any = None
+    cval: Any = 0.0
+    shape: Any = "same"
+    axes: Any = None
+    channel_axis: Any = None
+    stride: Any = 1
+    dilation: Any = 1
+    groups: Any = 1
+    dtype: Any = None
+    nan: Any = "propagate"
+    masked: bool = False
+    accuracy: Any = "norm"
+    method: Any = "auto"
+    #: What an argument that gives the dtype of the result is called.
+    name: str = "dtype"
+
+    @property
+    def plain(self) -> bool:
+        """Whether there are no channels, and outputs and taps are neighbours."""
+        return self.channel_axis is None and (self.stride, self.dilation, self.groups) == (1, 1, 1)
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """The same in a form that is equal for calls that ask the same."""
+        # Type and text of cval tell apart what is equal but not the same (0.0 and -0.0, 1 and True), and find a NaN again.
+        steps = () if self.plain else (self.channel_axis, repr(self.stride), repr(self.dilation), self.groups)
+        return (
+            *(self.reflected, self.mode, type(self.cval), repr(self.cval), self.shape, repr(self.axes), self.dtype),
+            *(self.nan, self.masked, self.accuracy, self.method, steps),
+        )
 
 
 def as_input(x: Any) -> NDArray[Any]:
@@ -52,35 +88,23 @@ def as_mask(mask: Any, x: NDArray[Any]) -> NDArray[np.bool_] | None:
         raise ArgumentError("mask", expected, f"shape {given.shape}") from None
 
 
-def problem_of(
-    x: NDArray[Any],
-    kernel: Any,
-    reflected: bool,
-    mode: Any,
-    cval: Any,
-    shape: Any,
-    axes: Any,
-    dtype: Any,
-    nan: Any,
-    masked: bool,
-    accuracy: Any,
-    name: str,
-) -> Problem:
+def problem_of(x: NDArray[Any], kernel: Any, asked: Asked) -> Problem:
     """Check every argument and say what is asked."""
     computed = computed_dtype(x.dtype, "x")
     if not isinstance(kernel, Kernel):
         kernel = Kernel(as_taps(kernel, "kernel"))
     if kernel.taps.dtype.kind == "c":
         computed = np.result_type(computed, np.complex64)
+    shape, cval = asked.shape, asked.cval
     if not isinstance(shape, str) or shape not in _SHAPES:
         raise ArgumentError("shape", f"one of {', '.join(map(repr, _SHAPES))}", repr(shape))
-    for argument, value, choices in (("nan", nan, _NAN), ("accuracy", accuracy, _ACCURACY)):
+    for argument, value, choices in (("nan", asked.nan, _NAN), ("accuracy", asked.accuracy, _ACCURACY)):
         if not isinstance(value, str) or value not in choices:
             raise ArgumentError(argument, f"{choices[0]!r} or {choices[1]!r}", repr(value))
     if any(abs(at) > _FARTHEST for at in kernel.origin):
         raise ArgumentError("kernel", f"an origin of at most {_FARTHEST}", f"{kernel.origin}")
-    places = _axes(axes, x.ndim, kernel.ndim)
-    mode = ("constant" if shape == "full" else "reflect") if mode is None else check_mode(mode)
+    places = axes_of(asked, x.ndim, kernel.ndim)
+    mode = ("constant" if shape == "full" else "reflect") if asked.mode is None else check_mode(asked.mode)
     cval = _cval(cval, x.dtype)
     lengths = [x.shape[axis] for axis in places]
     larger = [size > length for size, length in zip(kernel.shape, lengths, strict=True)]
@@ -93,7 +117,7 @@ def problem_of(
                 "Crop the kernel, or choose another shape.",
             )
         mode, cval = "constant", 0.0  # taps beyond the array do not take part
-    origins = kernel.flip().origin if reflected else kernel.origin
+    origins = kernel.flip().origin if asked.reflected else kernel.origin
     regions = [
         _region(shape, length, size, origin)
         for length, size, origin in zip(lengths, kernel.shape, origins, strict=True)
@@ -102,15 +126,15 @@ def problem_of(
         shape=x.shape,
         dtype=x.dtype,
         kernel=kernel,
-        reflected=reflected,
+        reflected=asked.reflected,
         axes=places,
         mode=mode,
         cval=cval,
         regions=tuple(regions),
-        result=computed if dtype is None else check_result_dtype(dtype, computed, name),
-        accuracy=accuracy,
-        skips_nan=nan == "ignore" and x.dtype.kind in "fc",
-        masked=masked,
+        result=computed if asked.dtype is None else check_result_dtype(asked.dtype, computed, asked.name),
+        accuracy=asked.accuracy,
+        skips_nan=asked.nan == "ignore" and x.dtype.kind in "fc",
+        masked=asked.masked,
     )
 
 
@@ -125,16 +149,20 @@ def _region(shape: str, length: int, size: int, origin: int) -> tuple[int, int]:
     return reaching[0] + overlap, reaching[1] - overlap
 
 
-def _axes(axes: Any, ndim: int, kernel_ndim: int) -> tuple[int, ...]:
+def axes_of(asked: Asked, ndim: int, kernel_ndim: int) -> tuple[int, ...]:
+    """Return the axis of the array for each axis of the kernel; by default the last ones but that of the channels."""
+    axes, channel = asked.axes, channel_axis_of(asked, ndim)
     if axes is None:
-        if ndim < kernel_ndim:
+        free = [axis for axis in range(ndim) if axis != channel]
+        if len(free) < kernel_ndim:
+            beside = "" if channel is None else " beside the channels"
             raise ArgumentError(
                 "x",
-                f"an array with at least as many axes as the kernel, which has {kernel_ndim}",
-                f"one with {ndim}",
+                f"an array with at least as many axes{beside} as the kernel, which has {kernel_ndim}",
+                f"one with {len(free)}",
                 "Give the kernel fewer axes (named filters take ndim=), or the array more.",
             )
-        return tuple(range(ndim - kernel_ndim, ndim))
+        return tuple(free[len(free) - kernel_ndim :])
     several = isinstance(axes, (tuple, list, range)) or (isinstance(axes, np.ndarray) and axes.ndim > 0)
     chosen = tuple(axes) if several else (axes,)
     for axis in chosen:
@@ -147,7 +175,34 @@ def _axes(axes: Any, ndim: int, kernel_ndim: int) -> tuple[int, ...]:
     placed = tuple(int(axis) % ndim for axis in chosen)
     if len(set(placed)) != len(placed):
         raise ArgumentError("axes", "axes that differ", repr(axes))
+    if channel in placed:
+        raise ArgumentError("axes", f"axes other than that of the channels, {channel}", repr(axes))
     return placed
+
+
+def channel_axis_of(asked: Asked, ndim: int) -> int | None:
+    """Return the axis of the channels, not negative, or None."""
+    axis = asked.channel_axis
+    if axis is None:
+        return None
+    if isinstance(axis, bool) or not isinstance(axis, numbers.Integral):
+        raise ArgumentTypeError("channel_axis", "an integer or None", repr(axis))
+    if not -ndim <= axis < ndim:
+        raise ArgumentError("channel_axis", f"an axis of an array with {ndim}", repr(axis))
+    return int(axis) % ndim
+
+
+def steps(name: str, value: Any, count: int) -> tuple[int, ...]:
+    """Return a stride or dilation for each spatial axis."""
+    several = isinstance(value, (tuple, list)) or (isinstance(value, np.ndarray) and value.ndim > 0)
+    given = tuple(value) if several else (value,) * count
+    for step in given:
+        if isinstance(step, bool) or not isinstance(step, numbers.Integral):
+            raise ArgumentTypeError(name, "a positive integer, or one for each axis of the kernel", repr(value))
+    if len(given) != count or min(given) < 1:
+        expected = f"a positive integer, or {count} of them, one for each axis of the kernel"
+        raise ArgumentError(name, expected, repr(value))
+    return tuple(int(step) for step in given)
 
 
 def _cval(cval: Any, dtype: np.dtype[Any]) -> complex:

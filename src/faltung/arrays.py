@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from faltung.errors import ArgumentError, ArgumentTypeError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["as_array", "as_dtype", "check_result_dtype", "computed_dtype"]
+__all__ = ["as_array", "as_dtype", "check_result_dtype", "computed_dtype", "is_tensor"]
 
 # Arrays that NumPy would convert without a word, losing the device, the laziness or the labels.
 _FOREIGN = {
@@ -47,6 +48,15 @@ def as_array(x: Any, name: str) -> NDArray[Any]:
             raise ArgumentTypeError(name, expected, f"a ragged {type(x).__name__}") from error
     computed_dtype(x.dtype, name)
     return x  # type: ignore[no-any-return]
+
+
+def is_tensor(x: Any) -> bool:
+    """Whether `x` is a tensor of torch, which need not be loaded to be asked."""
+    kind = type(x)
+    if kind is np.ndarray:
+        return False
+    torch = sys.modules.get("torch")
+    return torch is not None and isinstance(x, torch.Tensor)
 
 
 def computed_dtype(dtype: np.dtype[Any], name: str) -> np.dtype[Any]:

@@ -4,36 +4,27 @@ from __future__ import annotations
 
 import math
 import numbers
-from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from faltung.arguments import as_input, as_mask, problem_of
-from faltung.arrays import as_array, as_dtype
+from faltung.arguments import Asked, as_input, as_mask
+from faltung.arrays import as_dtype, is_tensor
 from faltung.banks import execute_bank
-from faltung.calibrate import fastest
-from faltung.errors import ArgumentError, ArgumentTypeError
+from faltung.errors import ArgumentError
 from faltung.execute import execute
 from faltung.kernels import Bank, Kernel
-from faltung.plan.bank import BankPlan, make_bank_plan
-from faltung.plan.machine import current, on_change
-from faltung.plan.planner import Plan, make_plan
-from faltung.plan.problem import Problem
-from faltung.plan.wisdom import remembered
+from faltung.multichannel import execute_channels
+from faltung.plan.bank import BankPlan
+from faltung.plan.channels import ChannelPlan
+from faltung.plan.planner import Plan
+from faltung.plans import plan_of
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 __all__ = ["convolve", "correlate", "plan"]
-
-#: Plans of recent calls. A plan depends on everything but the samples, so a key holds all the arguments.
-_plans: OrderedDict[tuple[Any, ...], Plan] = OrderedDict()
-_MOST_PLANS = 256
-_bank_plans: dict[tuple[Any, ...], BankPlan] = {}
-_MOST_BANK_PLANS = 16
 
 
 def convolve(
@@ -44,6 +35,10 @@ def convolve(
     *,
     shape: str = "same",
     axes: int | Sequence[int] | None = None,
+    channel_axis: int | None = None,
+    stride: int | Sequence[int] = 1,
+    dilation: int | Sequence[int] = 1,
+    groups: int = 1,
     out: NDArray[Any] | None = None,
     dtype: DTypeLike | None = None,
     nan: str = "propagate",
@@ -60,7 +55,7 @@ def convolve(
         Array of any dimension, of integers, floats or complex numbers.
     kernel : Kernel, Bank or array_like
         The filter. An array is a kernel whose origin is at ``size // 2`` on every axis, as in `scipy.ndimage`. For a
-        bank with one channel in, the result has a new first axis, with one entry for each channel out.
+        bank without `channel_axis`, the result has a new first axis, with one entry for each channel out.
     mode : {'reflect', 'constant', 'nearest', 'mirror', 'wrap'}, optional
         How `x` goes on beyond its border, with SciPy's meanings: ``d c b a | a b c d | d c b a`` is ``reflect``,
         ``d c b | a b c d | c b a`` is ``mirror``. The default is ``reflect``; for ``shape="full"``, which is about
@@ -73,6 +68,16 @@ def convolve(
     axes : int or sequence of int, optional
         Axis of `x` for each axis of the kernel. The default is the last ``kernel.ndim`` axes; all others are a
         batch. A colour image of shape (height, width, 3) is filtered with ``axes=(0, 1)``.
+    channel_axis : int, optional
+        Axis of the channels of `x`, which a bank adds up: there are ``groups * bank.in_channels`` of them, and
+        the result has the channels out on that axis. An array of taps is then (channels out, channels in, *spatial);
+        a kernel filters every channel by itself.
+    stride : int or sequence of int, optional
+        Every how many positions there is an output, beginning with the first, on each axis of the kernel.
+    dilation : int or sequence of int, optional
+        Positions from tap to tap, on each axis of the kernel: `dilation` - 1 zeros stand between two of them.
+    groups : int, optional
+        Groups of channels, of which each goes through its own part of the channels out, as in neural networks.
     out : ndarray, optional
         Where to put the result; it may be `x` itself.
     dtype : dtype, optional
@@ -126,8 +131,13 @@ def convolve(
     array([0., 1., 2., 3.])
     >>> fa.convolve(np.arange(4, dtype=np.uint8), [1, 1, 1], shape="valid", dtype="uint8")
     array([3, 6], dtype=uint8)
+    >>> colours, layer = np.ones((64, 48, 3)), fa.Bank(np.ones((16, 3, 5, 5)))
+    >>> fa.convolve(colours, layer, channel_axis=2, stride=2).shape
+    (32, 24, 16)
     """
-    return _filter(x, kernel, True, mode, cval, shape, axes, out, dtype, nan, mask, accuracy, method, workers)
+    steps = (channel_axis, stride, dilation, groups)
+    asked = Asked(True, mode, cval, shape, axes, *steps, dtype, nan, mask is not None, accuracy, method)
+    return _filter(x, kernel, asked, out, mask, workers)
 
 
 def correlate(
@@ -138,6 +148,10 @@ def correlate(
     *,
     shape: str = "same",
     axes: int | Sequence[int] | None = None,
+    channel_axis: int | None = None,
+    stride: int | Sequence[int] = 1,
+    dilation: int | Sequence[int] = 1,
+    groups: int = 1,
     out: NDArray[Any] | None = None,
     dtype: DTypeLike | None = None,
     nan: str = "propagate",
@@ -153,7 +167,7 @@ def correlate(
 
     Parameters
     ----------
-    x, kernel, mode, cval, shape, axes, out, dtype, nan, mask, accuracy, method, workers
+    x, kernel, mode, cval, shape, axes, channel_axis, stride, dilation, groups, out, dtype, nan, mask, accuracy, method, workers
         As for `convolve`.
 
     Returns
@@ -173,7 +187,9 @@ def correlate(
     >>> fa.correlate(np.array([0.0, 0.0, 1.0, 0.0]), [1.0, 2.0, 3.0])
     array([0., 3., 2., 1.])
     """
-    return _filter(x, kernel, False, mode, cval, shape, axes, out, dtype, nan, mask, accuracy, method, workers)
+    steps = (channel_axis, stride, dilation, groups)
+    asked = Asked(False, mode, cval, shape, axes, *steps, dtype, nan, mask is not None, accuracy, method)
+    return _filter(x, kernel, asked, out, mask, workers)
 
 
 def plan(
@@ -184,6 +200,10 @@ def plan(
     *,
     shape: str = "same",
     axes: int | Sequence[int] | None = None,
+    channel_axis: int | None = None,
+    stride: int | Sequence[int] = 1,
+    dilation: int | Sequence[int] = 1,
+    groups: int = 1,
     dtype: DTypeLike | None = None,
     result_dtype: DTypeLike | None = None,
     nan: str = "propagate",
@@ -191,14 +211,14 @@ def plan(
     accuracy: str = "norm",
     method: str = "auto",
     effort: str = "estimate",
-) -> Plan | BankPlan:
+) -> Plan | BankPlan | ChannelPlan:
     """Return what `convolve` would do: a plan that can be printed, kept, pickled and called.
 
     Parameters
     ----------
     x : ndarray or tuple of int
         The array, or its shape.
-    kernel, mode, cval, shape, axes, nan, accuracy, method
+    kernel, mode, cval, shape, axes, channel_axis, stride, dilation, groups, nan, accuracy, method
         As for `convolve`.
     dtype : dtype, optional
         For an array, the dtype of the result, as for `convolve`. For a shape, the dtype of the array, float32 by
@@ -213,7 +233,7 @@ def plan(
 
     Returns
     -------
-    Plan or BankPlan
+    Plan, BankPlan or ChannelPlan
         Called with an array of that shape and dtype, it returns the result.
 
     Raises
@@ -243,8 +263,9 @@ def plan(
     else:
         x, name = as_input(x), "dtype"
     masked = mask is not False and mask is not None
-    arguments = (True, mode, cval, shape, axes, dtype, None, nan, masked, accuracy, method, name)
-    return _bank_plan(x, kernel, *arguments) if isinstance(kernel, Bank) else _plan(x, kernel, *arguments, effort)
+    steps = (channel_axis, stride, dilation, groups)
+    asked = Asked(True, mode, cval, shape, axes, *steps, dtype, nan, masked, accuracy, method, name)
+    return plan_of(x, kernel, asked, effort)
 
 
 def _apply(kernel: Kernel, x: ArrayLike, mode: Any, cval: Any, axes: Any, dtype: Any) -> NDArray[Any]:
@@ -259,139 +280,18 @@ Kernel.apply = staticmethod(_apply)
 Bank.apply = staticmethod(_apply_bank)
 
 
-def _filter(
-    x: Any,
-    kernel: Any,
-    reflected: bool,
-    mode: Any,
-    cval: Any,
-    shape: Any,
-    axes: Any,
-    out: Any,
-    dtype: Any,
-    nan: Any,
-    mask: Any,
-    accuracy: Any,
-    method: Any,
-    workers: int | None,
-) -> NDArray[Any]:
+def _filter(x: Any, kernel: Any, asked: Asked, out: Any, mask: Any, workers: int | None) -> Any:
     """Plan and execute, for a kernel or for a bank of them."""
+    if is_tensor(x) or is_tensor(kernel):
+        from faltung.tensors.filter import filter_tensor  # loads torch, which the caller has done
+
+        return filter_tensor(x, kernel, asked, out, mask)
     x = as_input(x)
     mask = as_mask(mask, x)
-    arguments = (reflected, mode, cval, shape, axes, dtype, out, nan, mask is not None, accuracy, method)
-    if not isinstance(kernel, Bank):
-        return execute(_plan(x, kernel, *arguments), x, out, workers, mask)
-    return execute_bank(_bank_plan(x, kernel, *arguments), x, out, workers, mask)
-
-
-def _bank_plan(
-    x: NDArray[Any],
-    bank: Bank,
-    reflected: bool,
-    mode: Any,
-    cval: Any,
-    shape: Any,
-    axes: Any,
-    dtype: Any,
-    out: Any,
-    nan: Any,
-    masked: bool,
-    accuracy: Any,
-    method: Any,
-    name: str = "dtype",
-) -> BankPlan:
-    """Plan a bank for these arguments, or take the plan made before."""
-    if dtype is None and isinstance(out, np.ndarray):
-        dtype, name = out.dtype, "out"
-    outside = (type(cval), repr(cval))
-    digest = bank.fingerprint
-    key = (
-        x.shape,
-        x.dtype,
-        digest,
-        reflected,
-        mode,
-        outside,
-        shape,
-        repr(axes),
-        dtype,
-        nan,
-        masked,
-        accuracy,
-        method,
-    )
-    if (found := _bank_plans.get(key)) is None:
-        if bank.in_channels != 1:
-            remedy = "Apply a bank of single kernels to each channel, and add up the results."
-            raise ArgumentError("kernel", "a bank with one channel in", f"one with {bank.in_channels}", remedy)
-        arguments = (reflected, mode, cval, shape, axes, dtype, nan, masked, accuracy, name)
-        problems = [problem_of(x, kernel, *arguments) for (kernel,) in bank]
-        result = np.result_type(*(problem.result for problem in problems))
-        # Taps of one everywhere: no rule makes their support smaller.
-        together = problem_of(x, Kernel(np.ones(bank.shape), bank.origin), *arguments)
-        together = replace(together, result=result)
-        regions, mode, cval = together.regions, together.mode, together.cval
-        problems = [replace(p, regions=regions, mode=mode, cval=cval, result=result) for p in problems]
-        found = make_bank_plan(bank, problems, together, method, current())
-        while len(_bank_plans) >= _MOST_BANK_PLANS:
-            _bank_plans.pop(next(iter(_bank_plans)), None)
-        _bank_plans[key] = found
-    return found
-
-
-def _plan(
-    x: NDArray[Any],
-    kernel: Any,
-    reflected: bool,
-    mode: Any,
-    cval: Any,
-    shape: Any,
-    axes: Any,
-    dtype: Any,
-    out: Any,
-    nan: Any,
-    masked: bool,
-    accuracy: Any,
-    method: Any,
-    name: str = "dtype",
-    effort: str = "estimate",
-) -> Plan:
-    """Plan for these arguments, from those kept where the same arguments were used before."""
-    if isinstance(kernel, Kernel):
-        taps: Any = kernel.fingerprint
-    else:
-        if isinstance(kernel, str):
-            remedy = "Read an expression with faltung.parse."
-            raise ArgumentTypeError("kernel", "a kernel or an array of taps", repr(kernel), remedy)
-        kernel = as_array(kernel, "kernel")
-        taps = (kernel.shape, kernel.dtype, kernel.tobytes())
-    if dtype is None and isinstance(out, np.ndarray):
-        dtype, name = out.dtype, "out"
-    # Type and text of cval tell apart what is equal but not the same (0.0 and -0.0, 1 and True) and find a NaN again.
-    outside = (type(cval), repr(cval))
-    key = (x.shape, x.dtype, taps, reflected, mode, outside, shape, repr(axes), dtype, nan, masked, accuracy, method)
-    arguments = (x, kernel, reflected, mode, cval, shape, axes, dtype, nan, masked, accuracy, name)
-    try:
-        found = _plans.get(key)
-    except TypeError:  # an argument that cannot be hashed cannot be right either, and is reported here
-        return _made(problem_of(*arguments), method, effort)
-    if found is None or effort == "measure":
-        found = _plans[key] = _made(problem_of(*arguments), method, effort)
-        while len(_plans) > _MOST_PLANS:
-            _plans.popitem(last=False)
-    else:
-        try:  # noqa: SIM105  # every call comes through here, and contextlib.suppress takes a microsecond
-            _plans.move_to_end(key)
-        except KeyError:  # another thread has just dropped it
-            pass
-    return found
-
-
-def _made(problem: Problem, method: str, effort: str) -> Plan:
-    if method == "auto" and effort == "measure":
-        return fastest(problem)
-    return make_plan(problem, (remembered(problem) or "auto") if method == "auto" else method, current())
-
-
-on_change(_plans.clear)
-on_change(_bank_plans.clear)
+    if asked.dtype is None and isinstance(out, np.ndarray):
+        asked = asked._replace(dtype=out.dtype, name="out")
+    plan = plan_of(x, kernel, asked)
+    if isinstance(plan, Plan):
+        return execute(plan, x, out, workers, mask)
+    run = execute_bank if isinstance(plan, BankPlan) else execute_channels
+    return run(plan, x, out, workers, mask)  # type: ignore[arg-type]

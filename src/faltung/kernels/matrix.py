@@ -89,25 +89,28 @@ class KernelMatrix(GridFunction):
         cval: complex = 0.0,
         *,
         axes: int | Sequence[int] | None = None,
+        channel_axis: int | None = None,
+        stride: int | Sequence[int] = 1,
+        dilation: int | Sequence[int] = 1,
+        groups: int = 1,
         out: NDArray[Any] | None = None,
         dtype: DTypeLike | None = None,
         method: str = "auto",
         workers: int | None = None,
     ) -> NDArray[Any]:
-        """Convolve an array with each kernel of a bank that has one channel in.
+        """Convolve the channels of an array with the bank, and add them up.
 
-            y[i] = convolve(x, bank[i, 0])
+            y[i] = sum over j of convolve(x[j], bank[i, j])
 
-        The first axis of the result, which `x` does not have, is for the channels out.
+        Without `channel_axis`, the bank has one channel in, and the first axis of the result, which `x` does not have,
+        is for the channels out.
 
         Parameters
         ----------
         x : array_like
             Array of any dimension. The kernels extend over its last axes or over `axes`, all others are a batch.
-        mode, cval, axes, dtype, method, workers
+        mode, cval, axes, channel_axis, stride, dilation, groups, out, dtype, method, workers
             As for `faltung.convolve`.
-        out : ndarray, optional
-            Where to put the result, of shape ``(out_channels, *x.shape)``.
 
         Returns
         -------
@@ -117,10 +120,30 @@ class KernelMatrix(GridFunction):
         Raises
         ------
         ArgumentError, ArgumentTypeError
-            The bank has several channels in, or another argument cannot be used.
+            The channels do not fit the bank, or another argument cannot be used.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> import faltung as fa
+        >>> grey = fa.Bank([[[[0.3]], [[0.6]], [[0.1]]]])
+        >>> grey(np.ones((4, 5, 3)), channel_axis=2).shape
+        (4, 5, 1)
         """
         return type(self).apply(  # type: ignore[no-any-return]
-            self, x, mode, cval, axes=axes, out=out, dtype=dtype, method=method, workers=workers
+            self,
+            x,
+            mode,
+            cval,
+            axes=axes,
+            channel_axis=channel_axis,
+            stride=stride,
+            dilation=dilation,
+            groups=groups,
+            out=out,
+            dtype=dtype,
+            method=method,
+            workers=workers,
         )
 
     def matrix(

@@ -9,11 +9,12 @@ import numpy as np
 
 if TYPE_CHECKING:
     from faltung.plan.bank import BankPlan
+    from faltung.plan.channels import ChannelPlan
     from faltung.plan.forms import Factor
     from faltung.plan.layer import Axis
     from faltung.plan.planner import Plan
 
-__all__ = ["describe", "describe_bank", "describe_layer"]
+__all__ = ["describe", "describe_bank", "describe_channels", "describe_layer"]
 
 #: Characters of a kernel that are printed; of a longer text both ends.
 LONGEST = 160
@@ -61,6 +62,28 @@ def describe_bank(plan: BankPlan) -> str:
     }
     rows = [
         ("convolve" if problem.reflected else "correlate", f"a bank of {len(plan.plans)} kernels"),
+        ("input", f"{_shape(problem.shape)} {problem.dtype}, mode {problem.mode}, axes {problem.axes}"),
+        ("output", f"{_shape(plan.result_shape)} {problem.result}, computed in {problem.number}"),
+        ("method", f"{plan.method}: {what[plan.method]}"),
+        ("time", f"{_time(chosen.seconds)} predicted, on one core"),
+    ]
+    lines = [f"{name:<10}{text}" for name, text in rows]
+    lines += [f"{'rejected':<10}{c.method}: {_time(c.seconds)}, {c.reason}" for c in plan.candidates[1:]]
+    return "\n".join(lines)
+
+
+def describe_channels(plan: ChannelPlan) -> str:
+    """Return the plan of a bank over channels as a few lines of text."""
+    problem, layer, chosen = plan.together, plan.layer, plan.candidates[0]
+    what = {
+        "direct": "channels in and out blocked in registers",
+        "apart": f"kernel by kernel, {' and '.join(chosen.engines)}",
+    }
+    kind = "convolve" if problem.reflected else "correlate"
+    taps = f"{_shape(layer.taps_shape)} taps{f', {layer.groups} groups' if layer.groups > 1 else ''}"
+    steps = ", ".join(f"stride {axis.stride} dilation {axis.dilation}" for axis in layer.axes)
+    rows = [
+        (kind, f"{taps}, {steps}"),
         ("input", f"{_shape(problem.shape)} {problem.dtype}, mode {problem.mode}, axes {problem.axes}"),
         ("output", f"{_shape(plan.result_shape)} {problem.result}, computed in {problem.number}"),
         ("method", f"{plan.method}: {what[plan.method]}"),
