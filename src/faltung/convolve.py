@@ -285,7 +285,7 @@ def _filter(x: Any, kernel: Any, asked: Asked, out: Any, mask: Any, workers: int
     if is_tensor(x) or is_tensor(kernel):
         from faltung.tensors.filter import filter_tensor  # loads torch, which the caller has done
 
-        return filter_tensor(x, kernel, asked, out, mask)
+        return filter_tensor(x, kernel, asked, out, mask, workers)
     x = as_input(x)
     mask = as_mask(mask, x)
     if asked.dtype is None and isinstance(out, np.ndarray):

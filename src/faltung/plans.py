@@ -18,13 +18,12 @@ from faltung.plan.bank import BankPlan, make_bank_plan
 from faltung.plan.channels import ChannelPlan, make_channel_plan, spread
 from faltung.plan.machine import current, on_change
 from faltung.plan.planner import Plan, make_plan
-from faltung.plan.problem import Problem
 from faltung.plan.wisdom import remembered
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["MOST_PLANS", "bank_of", "plan_of", "plans"]
+__all__ = ["MOST_PLANS", "bank_of", "channel_plan", "plan_of", "plans"]
 
 AnyPlan = Plan | BankPlan | ChannelPlan
 
@@ -68,7 +67,7 @@ def _made(x: NDArray[Any], kernel: Any, asked: Asked, effort: str) -> AnyPlan:
         return _for_bank(x, kernel, asked)
     bank = bank_of(kernel, asked)
     if bank is not None:
-        return _over_channels(x, bank, kernel, asked)
+        return make_channel_plan(channel_plan(x, bank, kernel, asked), asked.method, current())
     problem = problem_of(x, kernel, asked)
     if asked.method != "auto":
         return make_plan(problem, asked.method, current())
@@ -107,8 +106,8 @@ def _for_bank(x: NDArray[Any], bank: Bank, asked: Asked) -> BankPlan:
     return make_bank_plan(bank, problems, together, asked.method, current())
 
 
-def _over_channels(x: NDArray[Any], bank: Bank, kernel: Any, asked: Asked) -> ChannelPlan:
-    """Plan for a bank over the channels of an array, or for outputs or taps that lie apart."""
+def channel_plan(x: NDArray[Any], bank: Bank, kernel: Any, asked: Asked) -> ChannelPlan:
+    """Say what a bank over the channels of an array is, or one whose outputs or taps lie apart; not yet how."""
     by_itself = isinstance(kernel, Kernel) or (asked.channel_axis is None and not isinstance(kernel, Bank))
     groups = asked.groups
     if isinstance(groups, bool) or not isinstance(groups, numbers.Integral) or groups < 1:
@@ -129,7 +128,6 @@ def _over_channels(x: NDArray[Any], bank: Bank, kernel: Any, asked: Asked) -> Ch
     # With taps of one everywhere, and as long as they are with the zeros between them.
     cover = spread(Kernel(np.ones(bank.shape, bank.dtype), bank.origin), dilation)
     cover = Kernel(np.ones(cover.shape, bank.dtype), cover.origin)
-    together: Problem = problem_of(x, cover, asked._replace(axes=axes_of(asked, x.ndim, bank.ndim)))
+    together = problem_of(x, cover, asked._replace(axes=axes_of(asked, x.ndim, bank.ndim)))
     new_axis = channel is None and not by_itself
-    plan = ChannelPlan(bank, together, channel, new_axis, stride, dilation, int(groups))
-    return make_channel_plan(plan, asked.method, current())
+    return ChannelPlan(bank, together, channel, new_axis, stride, dilation, int(groups))

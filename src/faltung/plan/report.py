@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from faltung.plan.layer import Axis
     from faltung.plan.planner import Plan
 
-__all__ = ["describe", "describe_bank", "describe_channels", "describe_layer"]
+__all__ = ["describe", "describe_bank", "describe_channels", "describe_filter", "describe_layer"]
 
 #: Characters of a kernel that are printed; of a longer text both ends.
 LONGEST = 160
@@ -88,6 +88,20 @@ def describe_channels(plan: ChannelPlan) -> str:
         ("output", f"{_shape(plan.result_shape)} {problem.result}, computed in {problem.number}"),
         ("method", f"{plan.method}: {what[plan.method]}"),
         ("time", f"{_time(chosen.seconds)} predicted, on one core"),
+    ]
+    lines = [f"{name:<10}{text}" for name, text in rows]
+    lines += [f"{'rejected':<10}{c.method}: {_time(c.seconds)}, {c.reason}" for c in plan.candidates[1:]]
+    return "\n".join(lines)
+
+
+def describe_filter(plan: Any) -> str:
+    """Return the plan of a filter on a device as a few lines of text."""
+    problem, chosen = plan.problem, plan.candidates[0]
+    rows = [
+        ("correlate", _shortened(repr(problem.kernel))),
+        ("input", f"{_shape(problem.shape)} {plan.dtype} on {plan.device}, mode {problem.mode}, axes {problem.axes}"),
+        ("output", f"{_shape(problem.result_shape)}, computed in {problem.number}"),
+        ("method", f"{plan.method}: {_time(chosen.seconds)} predicted"),
     ]
     lines = [f"{name:<10}{text}" for name, text in rows]
     lines += [f"{'rejected':<10}{c.method}: {_time(c.seconds)}, {c.reason}" for c in plan.candidates[1:]]

@@ -36,7 +36,7 @@ def extend(x: torch.Tensor, low: Sequence[int], high: Sequence[int], mode: str) 
         return pad(x, [n for margin in reversed(margins) for n in margin])
     for axis, (a, b, length) in enumerate(zip(low, high, lengths, strict=True), first):
         if (a, b) != (0, length):
-            x = x.index_select(axis, _map(mode, length, a, b, x.device))
+            x = x.index_select(axis, _index(x, mode, length, a, b))
     return x
 
 
@@ -66,11 +66,19 @@ def fold(extended: torch.Tensor, low: Sequence[int], lengths: Sequence[int], mod
             for start, stop in ((a, min(0, b)), (max(length, a), b)):
                 if start < stop:
                     part = extended.narrow(axis, start - a, stop - start)
-                    total = total.index_add(axis, _map(mode, length, start, stop, extended.device), part)
+                    total = total.index_add(axis, _index(extended, mode, length, start, stop), part)
         extended = total
     return extended
 
 
+def _index(x: torch.Tensor, mode: str, length: int, start: int, stop: int) -> torch.Tensor:
+    """Return the index map as a tensor, for use with `x`."""
+    if torch.compiler.is_compiling() or type(x) is not torch.Tensor:
+        # Where a graph is made, what was made outside of it is not known.
+        return torch.tensor(index_map(mode, length, start, stop).tolist(), device=x.device)
+    return _kept_index(mode, length, start, stop, x.device)
+
+
 @lru_cache(maxsize=256)
-def _map(mode: str, length: int, start: int, stop: int, device: torch.device) -> torch.Tensor:
+def _kept_index(mode: str, length: int, start: int, stop: int, device: torch.device) -> torch.Tensor:
     return torch.from_numpy(index_map(mode, length, start, stop)).to(device)

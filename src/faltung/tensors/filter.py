@@ -1,0 +1,279 @@
+"""The front door for tensors: `faltung.convolve` and `faltung.correlate` with tensors for samples or taps.
+
+What is asked is checked and written down as for arrays. A kernel that is a value is a fixed linear map (`linear`); taps
+that are a tensor, and banks over channels, are a layer (`operator`). Gradients flow through either.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import torch
+
+from faltung.arguments import Asked, axes_of, problem_of, steps
+from faltung.errors import ArgumentError, ArgumentTypeError
+from faltung.kernels import Bank, Kernel
+from faltung.plan.channels import ChannelPlan, spread
+from faltung.plans import bank_of, channel_plan
+from faltung.tensors import operator
+from faltung.tensors.extension import extend
+from faltung.tensors.linear import linear, note_kernel
+
+__all__ = ["filter_tensor"]
+
+
+def filter_tensor(x: Any, kernel: Any, asked: Asked, out: Any, mask: Any, workers: int | None = None) -> torch.Tensor:
+    """Filter a tensor; the arguments are those of `faltung.convolve`."""
+    if not isinstance(x, torch.Tensor):
+        remedy = "Use torch.from_numpy(x), or kernel.detach().numpy()."
+        raise ArgumentTypeError("x", "a tensor, as the kernel is one", f"a {type(x).__name__}", remedy)
+    wanted = _result_dtype(asked.dtype, x)
+    asked = asked._replace(dtype=None, masked=False, nan=asked.nan)
+    samples = _as_numbers(x)
+    y = _missing(samples, kernel, asked, mask, workers)
+    y = _stored(y, wanted)
+    if out is None:
+        return y
+    if not isinstance(out, torch.Tensor) or out.shape != y.shape or out.dtype != y.dtype or out.device != y.device:
+        expected = f"a tensor of shape {tuple(y.shape)}, dtype {y.dtype} on {y.device}"
+        raise ArgumentError("out", expected, _described(out), "Leave out= away to have one made.")
+    return out.copy_(y)
+
+
+def _described(out: Any) -> str:
+    if isinstance(out, torch.Tensor):
+        return f"shape {tuple(out.shape)}, dtype {out.dtype} on {out.device}"
+    return f"a {type(out).__name__}"
+
+
+# ---- dtypes
+
+
+def _as_numbers(x: torch.Tensor) -> torch.Tensor:
+    """Return samples that are computed with: integers as floats, wide enough as for arrays."""
+    if x.is_floating_point() or x.is_complex():
+        return x
+    return x.to(torch.float32 if x.dtype.itemsize <= 2 else torch.float64)
+
+
+def _result_dtype(dtype: Any, x: torch.Tensor) -> torch.dtype | None:
+    if dtype is None or isinstance(dtype, torch.dtype):
+        if dtype == torch.bool or (x.is_complex() and dtype is not None and not dtype.is_complex):
+            expected = "a dtype that can hold the result"
+            raise ArgumentError("dtype", expected, str(dtype), "Take .real, .imag or abs() of the result.")
+        return dtype
+    name = np.dtype(dtype).name
+    found = getattr(torch, name, None)
+    if not isinstance(found, torch.dtype):
+        raise ArgumentTypeError("dtype", "a dtype of torch", repr(dtype))
+    return found
+
+
+def _stored(y: torch.Tensor, dtype: torch.dtype | None) -> torch.Tensor:
+    """Convert a result; integers are rounded half to even and saturated, and NaN becomes 0."""
+    if dtype is None or y.dtype == dtype:
+        return y
+    if dtype.is_floating_point or dtype.is_complex:
+        return y.to(dtype)
+    limits = torch.iinfo(dtype)
+    rounded = torch.nan_to_num(y.round(), nan=0.0)
+    # The largest float below the limit, where the limit itself is none.
+    highest = float(limits.max) if dtype.itemsize <= 2 or y.dtype == torch.float64 and dtype.itemsize < 8 else None
+    if highest is not None:
+        return rounded.clamp(float(limits.min), highest).to(dtype)
+    whole = rounded.clamp(float(limits.min), math.nextafter(float(limits.max), 0.0)).to(torch.float64).to(dtype)
+    return torch.where(rounded >= float(limits.max), limits.max, whole)
+
+
+# ---- missing samples
+
+
+def _missing(x: torch.Tensor, kernel: Any, asked: Asked, mask: Any, workers: int | None) -> torch.Tensor:
+    """Filter; taps on missing samples drop out, and the others weigh as much more."""
+    ignored = asked.nan == "ignore"
+    if mask is None and not ignored:
+        return _parts(x, kernel, asked, workers)
+    there = torch.ones(x.shape, dtype=torch.bool, device=x.device)
+    if ignored:
+        there = ~torch.isnan(x)
+    if mask is not None:
+        given = mask if isinstance(mask, torch.Tensor) else torch.as_tensor(mask)
+        if given.dtype != torch.bool:
+            remedy = "Compare it with something, for example weights > 0."
+            expected = "a tensor of booleans, False where a sample is missing"
+            raise ArgumentTypeError("mask", expected, f"{given.dtype}", remedy)
+        try:
+            there = there & torch.broadcast_to(given.to(x.device), x.shape)
+        except RuntimeError:
+            expected = f"a tensor of shape {tuple(x.shape)}, or one that broadcasts to it"
+            raise ArgumentError("mask", expected, f"shape {tuple(given.shape)}") from None
+    if isinstance(kernel, Bank) and kernel.in_channels > 1:
+        expected = "a single channel in where samples may be missing"
+        raise ArgumentError("kernel", expected, f"a bank with {kernel.in_channels}")
+    asked = asked._replace(nan="propagate")
+    y = _parts(torch.where(there, x, 0), kernel, asked, workers)
+    # A constant that stands beyond the border is never missing.
+    size = _magnitude(kernel)
+    real = y.real.dtype if y.is_complex() else y.dtype
+    weights = _parts(there.to(real), size, asked._replace(cval=1.0), workers)
+    total = _parts(
+        torch.ones_like(there, dtype=real), size, asked._replace(mode="nearest", shape=asked.shape), workers
+    )
+    least = 32 * torch.finfo(weights.dtype).eps * total
+    return torch.where(weights > least, y * (total / weights.clamp(min=torch.finfo(weights.dtype).tiny)), math.nan)
+
+
+def _magnitude(kernel: Any) -> Any:
+    if isinstance(kernel, torch.Tensor):
+        return kernel.abs()
+    if isinstance(kernel, Bank):
+        return Bank(np.abs(kernel.taps), kernel.origin)
+    kernel = kernel if isinstance(kernel, Kernel) else Kernel(kernel)
+    return Kernel(np.abs(kernel.taps), kernel.origin)
+
+
+# ---- complex numbers
+
+
+def _parts(x: torch.Tensor, kernel: Any, asked: Asked, workers: int | None) -> torch.Tensor:
+    """Filter real and imaginary parts by themselves."""
+    if isinstance(kernel, torch.Tensor):
+        complex_taps = kernel.is_complex()
+    else:
+        kernel = kernel if isinstance(kernel, (Kernel, Bank)) else _value(kernel, asked)
+        complex_taps = kernel.dtype.kind == "c"
+    if not x.is_complex() and not complex_taps:
+        return _real(x, kernel, asked, workers)
+    cval = complex(asked.cval)
+    samples = [(x.real, cval.real), (x.imag, cval.imag)] if x.is_complex() else [(x, cval.real)]
+    taps = [kernel.real, kernel.imag] if complex_taps else [kernel]
+    found = [[_real(s, k, asked._replace(cval=c), workers) for k in taps] for s, c in samples]
+    if len(samples) == 1:
+        return torch.complex(found[0][0], found[0][1])
+    if len(taps) == 1:
+        return torch.complex(found[0][0], found[1][0])
+    return torch.complex(found[0][0] - found[1][1], found[0][1] + found[1][0])
+
+
+def _value(kernel: Any, asked: Asked) -> Kernel | Bank:
+    if isinstance(kernel, str):
+        remedy = "Read an expression with faltung.parse."
+        raise ArgumentTypeError("kernel", "a kernel, a tensor or an array of taps", repr(kernel), remedy)
+    return (bank_of(kernel, asked) if asked.channel_axis is not None else None) or Kernel(kernel)
+
+
+# ---- real numbers
+
+
+def _real(x: torch.Tensor, kernel: Any, asked: Asked, workers: int | None) -> torch.Tensor:
+    if isinstance(kernel, Kernel):
+        return _by_kernel(x, kernel, asked, workers)
+    return _by_bank(x, kernel, asked)
+
+
+def _like(x: torch.Tensor) -> Any:
+    """Return an array of the same shape without samples, for what checks arguments."""
+    number = np.dtype(np.float64 if x.dtype == torch.float64 else np.float32)
+    return np.broadcast_to(np.empty((), number), tuple(x.shape))
+
+
+def _by_kernel(x: torch.Tensor, kernel: Kernel, asked: Asked, workers: int | None) -> torch.Tensor:
+    """Filter by a value: every channel, then every so many outputs."""
+    axes = axes_of(asked, x.ndim, kernel.ndim)
+    stride = steps("stride", asked.stride, kernel.ndim)
+    kernel = spread(kernel, steps("dilation", asked.dilation, kernel.ndim))
+    problem = problem_of(_like(x), kernel, asked._replace(axes=axes, channel_axis=None))
+    kernel = kernel.flip() if problem.reflected else kernel
+    key, taps = note_kernel(kernel)
+    first, stop = ([region[k] for region in problem.regions] for k in (0, 1))
+    y = linear(
+        x,
+        taps,
+        list(kernel.origin),
+        list(problem.axes),
+        first,
+        stop,
+        problem.mode,
+        float(complex(problem.cval).real),
+        asked.method,
+        asked.accuracy,
+        workers or 0,
+        key,
+    )
+    if any(step > 1 for step in stride):
+        every = [slice(None)] * y.ndim
+        for axis, step in zip(problem.axes, stride, strict=True):
+            every[axis] = slice(None, None, step)
+        y = y[tuple(every)]
+    return y
+
+
+def _by_bank(x: torch.Tensor, kernel: Any, asked: Asked) -> torch.Tensor:
+    """Filter by a layer: a bank, or taps that are a tensor."""
+    taps = kernel if isinstance(kernel, torch.Tensor) else None
+    by_itself = taps is not None and asked.channel_axis is None
+    if taps is None:
+        value = kernel
+    elif by_itself:
+        value = Kernel(np.ones(tuple(taps.shape)))
+    else:
+        if taps.ndim < 3:
+            expected = "taps of shape (channels out, channels in of a group, *spatial)"
+            raise ArgumentError("kernel", expected, f"a tensor of shape {tuple(taps.shape)}")
+        value = Bank(np.ones(tuple(taps.shape)))
+    bank = Bank.stack([value]) if isinstance(value, Kernel) else value
+    plan: ChannelPlan = channel_plan(_like(x), bank, value, asked)
+    layer = plan.layer
+    if len(layer.axes) > 3:
+        raise ArgumentError("kernel", "at most three spatial axes for tensors with channels", f"{len(layer.axes)}")
+    if taps is None:
+        weights = torch.from_numpy(np.array(plan.correlated.taps)).to(x)
+    else:
+        weights = (taps[None, None] if by_itself else taps).to(x)
+        if asked.reflected:
+            weights = weights.flip([*range(2, weights.ndim)])
+    samples, order = _in_order(plan, x)
+    mode, starts = layer.mode, [axis.start for axis in layer.axes]
+    if mode == "constant" and layer.cval:
+        stops = [axis.stop for axis in layer.axes]
+        samples = extend(samples - layer.cval, starts, stops, "constant") + layer.cval
+        starts = [0] * len(starts)
+    method = asked.method
+    if method == "auto" and asked.accuracy == "pointwise":
+        method = "direct" if x.device.type == "cpu" else "torch"
+    y = operator.correlate(
+        samples,
+        weights,
+        None,
+        [axis.stride for axis in layer.axes],
+        starts,
+        [axis.outputs for axis in layer.axes],
+        [axis.dilation for axis in layer.axes],
+        layer.groups,
+        mode,
+        method,
+    )
+    return _in_place(plan, y, x, order)
+
+
+def _in_order(plan: ChannelPlan, x: torch.Tensor) -> tuple[torch.Tensor, list[int]]:
+    """Return a tensor as (images, channels, *spatial)."""
+    spatial = [*plan.together.axes]
+    channel = [] if plan.channel_axis is None else [plan.channel_axis]
+    order = [*plan.batch, *channel, *spatial]
+    moved = x.permute(order)
+    if not channel:
+        moved = moved.unsqueeze(len(plan.batch))
+    return moved.reshape(-1, *moved.shape[len(plan.batch) :]), order
+
+
+def _in_place(plan: ChannelPlan, y: torch.Tensor, x: torch.Tensor, order: list[int]) -> torch.Tensor:
+    """Put the axes of a result where those of the samples were."""
+    y = y.reshape(*(x.shape[axis] for axis in plan.batch), *y.shape[1:])
+    if plan.channel_axis is not None:
+        return y.permute(np.argsort(order).tolist())
+    y = y.movedim(len(plan.batch), 0)  # channels out come first
+    y = y.permute([0, *(place + 1 for place in np.argsort(order).tolist())])
+    return y if plan.new_axis else y.squeeze(0)
