@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import sys
 
+# Torch's threads spin while they wait; beside another busy process each of its calls then takes many times as long.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 import pytest
 
 from faltung.cli.main import main

@@ -95,8 +95,8 @@ def stored(values: NDArray, dtype: np.dtype) -> NDArray:
 def windows(x: NDArray, axes: Sequence[tuple[int, int, int, int, int]], mode: str, cval: float) -> NDArray:
     """Samples of (images, channels, *spatial) that taps meet: (images, channels, *outputs, *taps).
 
-    For every spatial axis there are the numbers of taps, the position of the first tap of the first output, the number of
-    outputs, stride and dilation.
+    For every spatial axis there are the numbers of taps, the position of the first tap of the first output, the
+    number of outputs, stride and dilation.
     """
     found = x.astype(np.float64)
     for k, (size, start, outputs, stride, dilation) in enumerate(axes):

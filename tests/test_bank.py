@@ -578,8 +578,9 @@ def test_a_call_hands_all_arguments_to_the_front_door(monkeypatch):
     )
     B("image")
     B("image", "wrap", 1.0, axes=0, out="out", dtype="float64", method="direct", workers=2)
-    unset = {"axes": None, "out": None, "dtype": None, "method": "auto", "workers": None}
-    given = {"axes": 0, "out": "out", "dtype": "float64", "method": "direct", "workers": 2}
+    steps = {"channel_axis": None, "stride": 1, "dilation": 1, "groups": 1}
+    unset = {"axes": None, "out": None, "dtype": None, "method": "auto", "workers": None, **steps}
+    given = {"axes": 0, "out": "out", "dtype": "float64", "method": "direct", "workers": 2, **steps}
     assert calls == [((B, "image", None, 0.0), unset), ((B, "image", "wrap", 1.0), given)]
 
 

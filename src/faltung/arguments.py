@@ -55,7 +55,8 @@ class Asked(NamedTuple):
     @property
     def key(self) -> tuple[Any, ...]:
         """The same in a form that is equal for calls that ask the same."""
-        # Type and text of cval tell apart what is equal but not the same (0.0 and -0.0, 1 and True), and find a NaN again.
+        # Type and text of cval tell apart what is equal but not the same (0.0 and -0.0, 1 and True), and find a NaN
+        # again.
         steps = () if self.plain else (self.channel_axis, repr(self.stride), repr(self.dilation), self.groups)
         return (
             *(self.reflected, self.mode, type(self.cval), repr(self.cval), self.shape, repr(self.axes), self.dtype),
@@ -187,9 +188,10 @@ def channel_axis_of(asked: Asked, ndim: int) -> int | None:
         return None
     if isinstance(axis, bool) or not isinstance(axis, numbers.Integral):
         raise ArgumentTypeError("channel_axis", "an integer or None", repr(axis))
-    if not -ndim <= axis < ndim:
+    place = int(axis)
+    if not -ndim <= place < ndim:
         raise ArgumentError("channel_axis", f"an axis of an array with {ndim}", repr(axis))
-    return int(axis) % ndim
+    return place % ndim
 
 
 def steps(name: str, value: Any, count: int) -> tuple[int, ...]:
@@ -199,10 +201,11 @@ def steps(name: str, value: Any, count: int) -> tuple[int, ...]:
     for step in given:
         if isinstance(step, bool) or not isinstance(step, numbers.Integral):
             raise ArgumentTypeError(name, "a positive integer, or one for each axis of the kernel", repr(value))
-    if len(given) != count or min(given) < 1:
+    found = tuple(int(step) for step in given)
+    if len(found) != count or min(found) < 1:
         expected = f"a positive integer, or {count} of them, one for each axis of the kernel"
         raise ArgumentError(name, expected, repr(value))
-    return tuple(int(step) for step in given)
+    return found
 
 
 def _cval(cval: Any, dtype: np.dtype[Any]) -> complex:

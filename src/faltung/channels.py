@@ -89,8 +89,8 @@ class _Program:
         tables = Tables(axes, layer.mode, source, tile, positions, number)
         panels, down, across = tables.panels(layer.ins)
         taps = layer.ins * layer.taps
-        # Looped over, never written out: the compiler would load all coefficients ahead of the loop over columns, find
-        # no registers for them, and halve the speed.
+        # Looped over, never written out: the compiler would load all coefficients ahead of the loop over columns,
+        # find no registers for them, and halve the speed.
         footprint = Footprint(panels.size, down, across, None, columns.dilation, sample(number), kind, block.outputs)
         vector_bytes = block.lanes * number.itemsize
         packed = target.dtype == number and target.strides[-1] == number.itemsize

@@ -137,7 +137,7 @@ def convolve(
     """
     steps = (channel_axis, stride, dilation, groups)
     asked = Asked(True, mode, cval, shape, axes, *steps, dtype, nan, mask is not None, accuracy, method)
-    return _filter(x, kernel, asked, out, mask, workers)
+    return _filter(x, kernel, asked, out, mask, workers)  # type: ignore[no-any-return]
 
 
 def correlate(
@@ -167,7 +167,9 @@ def correlate(
 
     Parameters
     ----------
-    x, kernel, mode, cval, shape, axes, channel_axis, stride, dilation, groups, out, dtype, nan, mask, accuracy, method, workers
+    x, kernel, mode, cval, shape, axes, channel_axis, stride, dilation, groups
+        As for `convolve`.
+    out, dtype, nan, mask, accuracy, method, workers
         As for `convolve`.
 
     Returns
@@ -189,7 +191,7 @@ def correlate(
     """
     steps = (channel_axis, stride, dilation, groups)
     asked = Asked(False, mode, cval, shape, axes, *steps, dtype, nan, mask is not None, accuracy, method)
-    return _filter(x, kernel, asked, out, mask, workers)
+    return _filter(x, kernel, asked, out, mask, workers)  # type: ignore[no-any-return]
 
 
 def plan(

@@ -88,7 +88,7 @@ def _ordered(plan: ChannelPlan, channels_first: NDArray[Any]) -> NDArray[Any]:
 
 
 def _merged(plan: ChannelPlan, channels_first: NDArray[Any]) -> NDArray[Any]:
-    """The same with all axes of the batch as one, which may take a copy."""
+    """Make all axes of the batch one, which may take a copy."""
     ordered = _ordered(plan, channels_first)
     count = len(plan.batch)
     return ordered.reshape((math.prod(ordered.shape[:count]), *ordered.shape[count:]))

@@ -75,7 +75,7 @@ def _made(x: NDArray[Any], kernel: Any, asked: Asked, effort: str) -> AnyPlan:
 
 
 def bank_of(kernel: Any, asked: Asked) -> Bank | None:
-    """Return the kernels that are added up over channels, or whose outputs or taps lie apart; None for a plain kernel."""
+    """Return kernels that are added up over channels, or whose outputs or taps lie apart; None for a plain one."""
     if isinstance(kernel, Bank):
         return kernel
     if isinstance(kernel, Kernel):

@@ -1,4 +1,4 @@
-"""Where do the tiles of a layer find their samples, and where in what was gathered are the taps?"""
+"""Tables: where the tiles of a layer find their samples, and where in what was gathered the taps are."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ class Tables:
         return np.ascontiguousarray(places.ravel()), down, across
 
     def entries(self) -> dict[str, int]:
-        """What the machine code reads of them."""
+        """Return what the machine code reads of them."""
         return {
             "depth": self.depth,
             "slice_offsets": self.slice_offsets.ctypes.data,

@@ -36,7 +36,12 @@ class _Program:
         regular_rows = rows.stride == rows.dilation == 1
         regular_columns = columns.stride == 1
         block = reduction_block(
-            layer.outs, rows.size if regular_rows else 1, columns.size if regular_columns else 1, host().registers
+            layer.outs,
+            rows.size if regular_rows else 1,
+            columns.size if regular_columns else 1,
+            rows.outputs,
+            -(-columns.outputs // lanes),
+            host().registers,
         )
         down, across, outputs = block
         width = min(-(-columns.outputs // lanes) * lanes, WIDEST)

@@ -35,7 +35,7 @@ def blocking(outs: int, height: int, width: int, taps: int, number: str, target:
     --------
     >>> from faltung.jit.target import Target
     >>> blocking(64, 1024, 1024, 7, "float", Target("x86-64", 64, 32))
-    Blocking(outputs=8, rows=1, vectors=3, lanes=16)
+    Blocking(outputs=2, rows=3, vectors=4, lanes=16)
     """
     lanes = target.lanes(number)
     while lanes > 1 and 2 * width <= lanes:

@@ -134,8 +134,8 @@ def gather_planes(
 ) -> None:
     """Emit the gathering of one channel of a tile: a plane for each slice of taps.
 
-    With `lanes`, the samples of a row are numbers that lie side by side: they are moved as vectors, with the fill value
-    wherever there is no sample, and only what stands for it in another mode is looked up in a table.
+    With `lanes`, the samples of a row are numbers that lie side by side: they are moved as vectors, with the fill
+    value wherever there is no sample, and only what stands for it in another mode is looked up in a table.
     """
     size = 4 if number == "float" else 8
     inner = f.at(of["inner"], f.multiply(column, 32))

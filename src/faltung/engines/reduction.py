@@ -7,9 +7,10 @@ source row by row; each vector of it meets as many rows of ``g`` as the block ha
 
     acc[i, j, o] += source[r, x + j] * g[o, r - i, x]
 
-Behind the last row and column, and between tiles, ``g`` is gathered as zeros, so no row needs a case of its own. The sums of
-a tile begin at zero and are added to totals in memory: rounding errors grow with the length of a tile and the number
-of tiles, not with their product. Each item of work has a total of its own; who takes it changes no bit.
+Behind the last row and column, and between tiles, ``g`` is gathered as zeros, so no row needs a case of its own.
+The sums of a tile begin at zero and are added to totals in memory: rounding errors grow with the length of a tile
+and the number of tiles, not with their product. Each item of work has a total of its own; who takes it changes no
+bit.
 """
 
 from __future__ import annotations
@@ -81,13 +82,18 @@ class Reduction:
 
 
 @cache
-def reduction_block(outs: int, rows: int, columns: int, registers: int) -> tuple[int, int, int]:
-    """Rows and columns of taps and channels out of a block: as few loads as possible for each multiply-add.
+def reduction_block(
+    outs: int, rows: int, columns: int, height: int, vectors: int, registers: int
+) -> tuple[int, int, int]:
+    """Rows and columns of taps and channels out of a block, for planes of `height` rows of so many vectors.
+
+    Loads of the source, which lie across cache lines, take twice as long as those of g. A block goes over the rows of
+    zeros above and below a tile too, and has its sums brought to memory.
 
     Examples
     --------
-    >>> reduction_block(1, 7, 7, 32), reduction_block(16, 3, 3, 32)
-    ((3, 7, 1), (3, 3, 3))
+    >>> reduction_block(1, 7, 7, 14, 1, registers=32), reduction_block(16, 3, 3, 128, 8, registers=32)
+    ((2, 7, 1), (1, 3, 8))
     """
     room = 27 if registers == 32 else 12
     best, least = (1, 1, 1), float("inf")
@@ -98,8 +104,9 @@ def reduction_block(outs: int, rows: int, columns: int, registers: int) -> tuple
                 if sums > room:
                     continue
                 blocks = -(-rows // down) * -(-columns // across) * -(-outs // outputs)
-                loads = 1.2 * across + 0.8 * down * outputs
-                cost = blocks * (max(sums, 4) + 0.7 * loads)
+                loads = 2.0 * across + down * outputs
+                each = max(sums, loads, 4) + 0.25 * min(sums, loads)
+                cost = blocks * ((height + down - 1) * (vectors * each + 3) + 3 * sums + 20)
                 if cost < least:
                     best, least = (down, across, outputs), cost
     return best
@@ -200,7 +207,7 @@ def _emit(what: Reduction) -> Function:
                             place = f.at(beside, f.multiply(other_plane, o)) if o else beside
                             place = f.at(place, f.multiply(other_pitch, -row)) if row else place
                             gs.append(f.value(f"load {type_}, ptr {place}, align {size}"))
-                    following = []
+                    following: list[Value] = []
                     for tap in range(what.columns):
                         place = f.at(here, tap * what.step * size)
                         sample = f.value(f"load {type_}, ptr {place}, align {size}")

@@ -5,8 +5,9 @@ The taps are cut into *panels*, dense blocks of rows x columns, each with a byte
     out[r, c] = sum over panels p, rows i, columns j of taps[p, i, j] * source[offset[p] + row r + i, column c + j]
 
 The block walks down the source rows under it, so that each vector loaded feeds every output row that uses it, and
-every channel out where several are made at once: ``taps`` then holds one coefficient for each of them. For each output the taps are added in one order, panel by panel and row by row, wherever the output lies in a block: that
-is why neither tiles nor workers change a bit of the result.
+every channel out where several are made at once: ``taps`` then holds one coefficient for each of them. For each
+output the taps are added in one order, panel by panel and row by row, wherever the output lies in a block: that is
+why neither tiles nor workers change a bit of the result.
 """
 
 from __future__ import annotations
@@ -91,7 +92,7 @@ class Registers:
         self.bytes = 4 if what.number == "float" else 8
 
     def sums(self, source: Value) -> list[Value]:
-        """Accumulators, row after row and in each output after output, whose first tap meets the samples at `source`."""
+        """Accumulators, row after row, for outputs whose first tap meets the samples at `source`."""
         return self._looped(source) if self.what.pattern is None else self._unrolled(source, self.what.pattern)
 
     def _unrolled(self, source: Value, pattern: tuple[int, ...]) -> list[Value]:

@@ -102,8 +102,8 @@ class KernelMatrix(GridFunction):
 
             y[i] = sum over j of convolve(x[j], bank[i, j])
 
-        Without `channel_axis`, the bank has one channel in, and the first axis of the result, which `x` does not have,
-        is for the channels out.
+        Without `channel_axis`, the bank has one channel in, and the first axis of the result, which `x` does not
+        have, is for the channels out.
 
         Parameters
         ----------

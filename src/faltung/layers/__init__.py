@@ -14,7 +14,7 @@ from faltung.errors import MissingExtraError
 
 try:
     from faltung.layers.conv import Conv
-    from faltung.layers.convert import convert
+    from faltung.layers.convert import CONVOLUTIONS, convert
     from faltung.layers.transposed import ConvTransposed
     from faltung.tensors.plan import LayerPlan
 except ModuleNotFoundError as error:
@@ -22,4 +22,4 @@ except ModuleNotFoundError as error:
         raise
     raise MissingExtraError("faltung.layers", "learn") from error
 
-__all__ = ["Conv", "ConvTransposed", "LayerPlan", "convert"]
+__all__ = ["CONVOLUTIONS", "Conv", "ConvTransposed", "LayerPlan", "convert"]

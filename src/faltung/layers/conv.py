@@ -31,9 +31,10 @@ __all__ = ["Conv"]
 class Conv(_ConvNd):
     """A convolutional layer for series, images and volumes, which plans how it is computed.
 
-    It takes the arguments of `torch.nn.Conv1d`, `torch.nn.Conv2d` and `torch.nn.Conv3d`, computes the same, and has the same
-    parameters under the same names. For every shape of input it uses torch's own kernels where they are best, and
-    others where they are not: for depthwise layers, large kernels and few channels. `plan` says which, and why.
+    It takes the arguments of `torch.nn.Conv1d`, `torch.nn.Conv2d` and `torch.nn.Conv3d`, computes the same, and has
+    the same parameters under the same names. For every shape of input it uses torch's own kernels where they are
+    best, and others where they are not: for depthwise layers, large kernels and few channels. `plan` says which,
+    and why.
 
     Parameters
     ----------
@@ -75,10 +76,10 @@ class Conv(_ConvNd):
 
     Notes
     -----
-    A tensor is (images, channels, *spatial), or without the first axis. Gradients of every order are computed with the
-    same operator, under `torch.autocast`, `torch.compile`, `torch.export` and `torch.vmap` too. Half-precision tensors
-    of the CPU are added up in single precision. Fourier transforms are used where many taps make them cheaper;
-    their rounding errors are small beside the largest output.
+    A tensor is (images, channels, *spatial), or without the first axis. Gradients of every order are computed with
+    the same operator, under `torch.autocast`, `torch.compile`, `torch.export` and `torch.vmap` too. Half-precision
+    tensors of the CPU are added up in single precision. Fourier transforms are used where many taps make them
+    cheaper; their rounding errors are small beside the largest output.
 
     Examples
     --------
@@ -126,24 +127,26 @@ class Conv(_ConvNd):
             out_channels,
             sizes,
             strides,
-            margins,  # type: ignore[arg-type]  # a word is right too
+            margins,
             dilations,
             False,
             (0,) * count,
             groups,
             bias,
-            "zeros" if padding_mode == "symmetric" else padding_mode,
+            _known(padding_mode),
             device=device,
             dtype=dtype,
         )
-        self.padding_mode = padding_mode
+        self.padding_mode: Any = padding_mode
         if flip:
             self.flip = True
         if check_method(method) != "auto":
             self.method = method
 
     @staticmethod
-    def transposed(*arguments: Any, **named: Any) -> ConvTransposed:
+    def transposed(  # type: ignore[override]  # of a layer itself it is False
+        *arguments: Any, **named: Any
+    ) -> ConvTransposed:
         """Return the transposed layer, a `ConvTransposed` made with these arguments.
 
         Examples
@@ -158,6 +161,7 @@ class Conv(_ConvNd):
         return batched(self, input, self._forward)
 
     def _forward(self, x: torch.Tensor) -> torch.Tensor:
+        correlate: Any = operator.correlate
         x, w, bias = cast(x, self.weight, self.bias)
         if self.flip:
             w = w.flip([*range(2, w.ndim)])
@@ -167,14 +171,14 @@ class Conv(_ConvNd):
             if always_torch(self) and self.padding_mode == "zeros" and not isinstance(self.padding, str):
                 zeros, stride, dilation = self.padding, self.stride, self.dilation
                 return own.convolution(x, w, bias, stride, zeros, dilation, self.groups)
-            return operator.correlate(x, w, bias, *geometry, self.method)  # type: ignore[no-any-return]
+            return correlate(x, w, bias, *geometry, self.method)  # type: ignore[no-any-return]
         layer = operator.layer_of(tuple(x.shape), tuple(w.shape), *geometry)
         plan = operator.plan_of(layer, x, self.method)
         if plan.all_torch if differentiated(x, w) else plan.method("correlate") == "torch":
             return own.correlate(layer, x, w, bias)
-        return operator.correlate(x, w, bias, *geometry, self.method)  # type: ignore[no-any-return]
+        return correlate(x, w, bias, *geometry, self.method)  # type: ignore[no-any-return]
 
-    def _geometry(self, shape: Sequence[int]) -> tuple[Any, ...]:
+    def _geometry(self, shape: Sequence[int]) -> Any:
         """Stride, first position, outputs, dilation, groups and mode, as the operator takes them."""
         starts, outputs = [], []
         for k, length in enumerate(shape[2:]):
@@ -212,12 +216,17 @@ class Conv(_ConvNd):
 
         Examples
         --------
-        >>> print(Conv(64, 64, 3, padding=1, method="torch").plan((16, 64, 56, 56)).method("taps"))
-        torch
+        >>> Conv(64, 64, 3, padding=1).plan((16, 64, 56, 56)).method("taps")
+        'torch'
         """
         source = check_shape(self, shape)
         return planned(self, source, self._geometry(source), channels_last)
 
     def extra_repr(self) -> str:
         """Return the arguments that are not the default."""
-        return super().extra_repr() + extras(self)
+        return str(super().extra_repr()) + extras(self)  # type: ignore[no-untyped-call]
+
+
+def _known(padding_mode: str) -> Any:
+    """Return a mode that torch's constructor takes, which needs it only to tell zeros from others."""
+    return "circular" if padding_mode == "symmetric" else padding_mode

@@ -10,11 +10,13 @@ from faltung.errors import ArgumentError, ArgumentTypeError
 from faltung.layers.conv import Conv
 from faltung.layers.transposed import ConvTransposed
 
-__all__ = ["convert"]
+__all__ = ["CONVOLUTIONS", "convert"]
 
 _Model = TypeVar("_Model", bound=nn.Module)
 
 _PLAIN = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
+CONVOLUTIONS = (Conv, *_PLAIN.values())
+"""Classes of convolutional layers, ours and torch's, that are not transposed."""
 _TRANSPOSED = {1: nn.ConvTranspose1d, 2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
 
 
@@ -54,11 +56,14 @@ def convert(model: _Model, to: str = "faltung") -> _Model:
         raise ArgumentTypeError("model", "a torch.nn.Module", f"a {type(model).__name__}")
     if to not in ("faltung", "torch"):
         raise ArgumentError("to", "'faltung' or 'torch'", repr(to))
-    ours = {**dict.fromkeys(_PLAIN.values(), Conv), **dict.fromkeys(_TRANSPOSED.values(), ConvTransposed)}
+    ours: dict[type, type] = {
+        **dict.fromkeys(_PLAIN.values(), Conv),
+        **dict.fromkeys(_TRANSPOSED.values(), ConvTransposed),
+    }
     swaps: list[tuple[nn.Module, type]] = []
     for name, module in model.named_modules():
         if to == "faltung" and type(module) in ours:
-            swaps.append((module, ours[type(module)]))  # type: ignore[index]
+            swaps.append((module, ours[type(module)]))
         elif to == "torch" and type(module) in (Conv, ConvTransposed):
             assert isinstance(module, (Conv, ConvTransposed))
             if module.flip or module.padding_mode == "symmetric":

@@ -113,7 +113,7 @@ def planned(layer: Any, source: tuple[int, ...], geometry: tuple[Any, ...], chan
     """Return the plan of a layer with the geometry that the operator takes, for samples of shape `source`."""
     weight = layer.weight
     found = operator.layer_of(source, tuple(weight.shape), *geometry)
-    return plan_layer(found, weight.dtype, weight.device, channels_last, layer.method, torch.get_num_threads())
+    return plan_layer(found, weight.dtype, weight.device, channels_last, layer.method)
 
 
 def check_shape(layer: Any, shape: Sequence[int]) -> tuple[int, ...]:

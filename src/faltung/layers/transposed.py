@@ -32,8 +32,8 @@ _CONV_TRANSPOSE = {1: conv_transpose1d, 2: conv_transpose2d, 3: conv_transpose3d
 class ConvTransposed(_ConvTransposeNd):
     """The transpose of a `Conv`: what generators and decoders enlarge with; made by `Conv.transposed`.
 
-    The parameters are those of `torch.nn.ConvTranspose1d`, `torch.nn.ConvTranspose2d` and `torch.nn.ConvTranspose3d`, and of
-    `Conv`; the padding is of zeros.
+    The parameters are those of `torch.nn.ConvTranspose1d`, `torch.nn.ConvTranspose2d` and
+    `torch.nn.ConvTranspose3d`, and of `Conv`; the padding is of zeros.
 
     Raises
     ------
@@ -89,14 +89,19 @@ class ConvTransposed(_ConvTransposeNd):
         if check_method(method) != "auto":
             self.method = method
 
+    @property
+    def _zeros(self) -> tuple[int, ...]:
+        assert not isinstance(self.padding, str)
+        return self.padding
+
     def forward(self, input: torch.Tensor, output_size: Sequence[int] | None = None) -> torch.Tensor:
         """Map (images, channels in, *spatial), or one such image, to (images, channels out, *spatial)."""
         # What torch calls output padding decides between the shapes that the transposed layer maps to the same one.
-        more = self._output_padding(  # type: ignore[attr-defined]
+        more = self._output_padding(
             input,
             None if output_size is None else list(output_size),
             list(self.stride),
-            list(self.padding),
+            list(self._zeros),
             list(self.kernel_size),
             len(self.kernel_size),
             list(self.dilation),
@@ -113,9 +118,9 @@ class ConvTransposed(_ConvTransposeNd):
             plan = self._plan(x, (x.shape[0], self.out_channels, *lengths), geometry)
             left_to_torch = plan.all_torch if differentiated(x, w) else plan.method("adjoint") == "torch"
         if left_to_torch:
-            stride, zeros, dilation = self.stride, self.padding, self.dilation
-            enlarge = _CONV_TRANSPOSE[len(lengths)]
-            return enlarge(x, w, bias, stride, zeros, more, self.groups, dilation)  # type: ignore[operator,no-any-return]
+            enlarge: Any = _CONV_TRANSPOSE[len(lengths)]
+            arguments = (self.stride, self.padding, more, self.groups, self.dilation)
+            return enlarge(x, w, bias, *arguments)  # type: ignore[no-any-return]
         stride, start, _, dilation, groups, mode = geometry
         y: torch.Tensor = operator.adjoint(x, w, lengths, stride, start, dilation, groups, mode, self.method)
         return y if bias is None else y + bias.reshape(-1, *[1] * len(lengths))
@@ -125,13 +130,13 @@ class ConvTransposed(_ConvTransposeNd):
         lengths = tuple(
             (length - 1) * s - 2 * p + d * (k - 1) + m + 1
             for length, s, p, d, k, m in zip(
-                shape[2:], self.stride, self.padding, self.dilation, self.kernel_size, more, strict=True
+                shape[2:], self.stride, self._zeros, self.dilation, self.kernel_size, more, strict=True
             )
         )
         if not torch.compiler.is_compiling() and (min(lengths) < 1 or 0 in shape[1:]):
             remedy = "Use less padding, or make the input larger."
             raise ArgumentError("input", "a shape with an output for every axis", f"shape {tuple(shape)}", remedy)
-        start = tuple(-p for p in self.padding)
+        start = tuple(-p for p in self._zeros)
         return lengths, (self.stride, start, tuple(shape[2:]), self.dilation, self.groups, "constant")
 
     def _plan(self, x: torch.Tensor, source: tuple[int, ...], geometry: tuple[Any, ...]) -> LayerPlan:
@@ -150,12 +155,12 @@ class ConvTransposed(_ConvTransposeNd):
 
         Examples
         --------
-        >>> print(Conv.transposed(8, 3, 4, stride=2).plan((1, 8, 16, 16)).method("adjoint"))
-        torch
+        >>> ConvTransposed(64, 32, 4, stride=2).plan((1, 64, 16, 16)).method("adjoint")
+        'torch'
         """
         lengths, geometry = self._geometry(check_shape(self, shape), self.output_padding)
         return planned(self, (shape[0], self.out_channels, *lengths), geometry, channels_last)
 
     def extra_repr(self) -> str:
         """Return the arguments that are not the default."""
-        return super().extra_repr() + extras(self)
+        return str(super().extra_repr()) + extras(self)  # type: ignore[no-untyped-call]

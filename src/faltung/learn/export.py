@@ -16,6 +16,7 @@ import torch
 from torch import nn
 
 from faltung.errors import ArgumentError, FaltungError, MissingExtraError
+from faltung.layers import convert
 from faltung.learn.runs import RunFolder
 from faltung.networks.load import CLASSIFIERS, Trained, load_trained
 
@@ -109,6 +110,7 @@ def export_network(
         raise ArgumentError("format", " or ".join(map(repr, _FORMATS)), received, "Name the file .onnx or .pt2.")
     write, read = _FORMATS[chosen]
     trained = load_trained(run, network, CLASSIFIERS)
+    convert(trained.network, to="torch")  # what is written must run where faltung is not installed
     facts = _facts(trained)
     with _quiet():
         content = write(trained, facts)

@@ -14,11 +14,11 @@ import torch
 from torch import nn
 
 from faltung.errors import ArgumentError
+from faltung.layers import Conv
 from faltung.networks.standardise import Standardise
 
 __all__ = ["ConvClassifier"]
 
-_CONVOLUTIONS = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 _NORMALISATIONS = {1: nn.BatchNorm1d, 2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
 _LARGEST = {1: nn.MaxPool1d, 2: nn.MaxPool2d, 3: nn.MaxPool3d}
 
@@ -73,7 +73,7 @@ class ConvClassifier(nn.Module):
     ) -> None:
         super().__init__()
         ndim = len(sample_shape) - 1
-        if ndim not in _CONVOLUTIONS or min(sample_shape) < 1:
+        if ndim not in _NORMALISATIONS or min(sample_shape) < 1:
             expected = "(channels, *spatial) with one to three spatial axes and no number below one"
             raise ArgumentError("sample_shape", expected, str(tuple(sample_shape)))
         if not channels or min(*channels, classes) < 1:
@@ -124,6 +124,6 @@ class _Stage(nn.Module):
 
 def _bank(before: int, after: int, size: int, ndim: int) -> nn.Sequential:
     return nn.Sequential(
-        _CONVOLUTIONS[ndim](before, after, kernel_size=size, padding=size // 2, bias=False),
+        Conv(before, after, kernel_size=size, padding=size // 2, bias=False, ndim=ndim),
         _NORMALISATIONS[ndim](after),
     )

@@ -13,11 +13,11 @@ from torch import nn
 from torch.nn.functional import group_norm, interpolate, silu
 
 from faltung.errors import ArgumentError
+from faltung.layers import Conv
 from faltung.networks.standardise import Standardise
 
 __all__ = ["GENERATORS", "ConvGenerator", "DenseGenerator", "VelocityField"]
 
-_CONVOLUTIONS = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 _GROUP = 8  # channels that are normalised together
 _FREQUENCIES = 32
 _MOMENT = 128  # numbers that describe time and class
@@ -115,7 +115,7 @@ class ConvGenerator(VelocityField):
     ) -> None:
         super().__init__(sample_shape, classes, mean, deviation)
         ndim = len(sample_shape) - 1
-        if ndim not in _CONVOLUTIONS:
+        if ndim not in (1, 2, 3):
             expected = "(channels, *spatial) with one to three spatial axes"
             raise ArgumentError("sample_shape", expected, str(tuple(sample_shape)))
         if not channels or any(number < 1 or number % _GROUP for number in channels):
@@ -285,7 +285,7 @@ class _Level(nn.Module):
         if coarser:
             self.descend = _convolution(here, coarser[0], ndim, stride=2)
             self.coarser = _Level(coarser, blocks[1:], ndim)
-            self.ascend = _CONVOLUTIONS[ndim](coarser[0], here, kernel_size=1)
+            self.ascend = Conv(coarser[0], here, kernel_size=1, ndim=ndim)
             self.after = _blocks(blocks[0], here, ndim)
 
     def forward(self, points: torch.Tensor, moment: torch.Tensor) -> torch.Tensor:
@@ -314,4 +314,4 @@ def _silent(layer: nn.Module) -> nn.Module:
 
 
 def _convolution(before: int, after: int, ndim: int, stride: int = 1) -> nn.Module:
-    return _CONVOLUTIONS[ndim](before, after, kernel_size=3, stride=stride, padding=1)
+    return Conv(before, after, kernel_size=3, stride=stride, padding=1, ndim=ndim)

@@ -188,8 +188,8 @@ def spread(kernel: Kernel, dilation: tuple[int, ...]) -> Kernel:
 
     Examples
     --------
-    >>> spread(Kernel([1, 2, 3]), (2,))
-    Kernel([1, 0, 2, 0, 3])
+    >>> spread(Kernel([1, 2, 3], origin=0), (2,)).taps
+    array([1., 0., 2., 0., 3.])
     """
     if all(step == 1 for step in dilation):
         return kernel
@@ -235,7 +235,7 @@ def _direct(plan: ChannelPlan, machine: Machine) -> Candidate:
         reason = "samples may be missing"
     elif len(layer.axes) > MOST_AXES:
         reason = f"there are more than {MOST_AXES} spatial axes"
-    elif problem.result.kind == "f" and problem.result.itemsize == 2 or not problem.result.isnative:
+    elif (problem.result.kind == "f" and problem.result.itemsize == 2) or not problem.result.isnative:
         reason = "the result is converted on its way"
     if reason:
         return Candidate("direct", (), math.inf, reason)

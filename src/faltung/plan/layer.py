@@ -6,10 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from itertools import groupby
 
-import numpy as np
-
 from faltung.lazy import lazy
-
 
 __all__ = ["Axis", "Layer"]
 
@@ -159,7 +156,7 @@ class Layer:
         return replace(self, ins=self.outs, outs=self.ins, axes=axes, mode="constant", cval=0.0)
 
     def _margin(self, axis: Axis) -> tuple[int, int]:
-        """Where the samples of the adjoint begin, counted from the first tap of the first output, and their number."""
+        """Return where the samples of the adjoint begin, counted from the first tap, and their number."""
         if self.mode == "constant":  # what lies beyond the border is no sample
             return -axis.start, axis.length
         low, high = min(axis.start, 0), max(axis.stop, axis.length)

@@ -114,7 +114,7 @@ def describe_layer(plan: Any) -> str:
     taps = f"{_shape(layer.taps_shape)} taps{f', {layer.groups} groups' if layer.groups > 1 else ''}"
     rows = [
         ("layer", f"{taps}, {', '.join(_steps(axis) for axis in layer.axes)}, mode {layer.mode}"),
-        ("input", f"{_shape(layer.source_shape)} {plan.dtype} on {plan.device}, {plan.threads} threads"),
+        ("input", f"{_shape(layer.source_shape)} {plan.dtype} on {plan.device}, {plan.cores} cores"),
         ("output", f"{_shape(layer.target_shape)}, {layer.multiply_adds:.3g} multiply-adds"),
     ]
     names = {"correlate": "outputs", "adjoint": "d input", "taps": "d kernel"}

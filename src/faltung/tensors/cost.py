@@ -1,7 +1,7 @@
-"""How long does a part of a layer take, in each way? Guesses that are tuned, apart from the rules that are always true.
+"""How long does a part of a layer take, in each way? Guesses that are tuned, apart from rules that are always true.
 
-The figures of the CPU were fitted to two Zen 4 cores and torch 2.13 (`benchmarks/layers.py` measures how good the choices
-are); those of a device are measured on it when it is first used.
+The figures of the CPU were fitted to two Zen 4 cores and torch 2.13 (`benchmarks/layers.py` measures how good the
+choices are); those of a device are measured on it when it is first used.
 """
 
 from __future__ import annotations
@@ -99,12 +99,15 @@ def _direct(layer: Layer, part: str, rates: Rates, channels_last: bool) -> float
     outs = layer.ins if part == "adjoint" else layer.outs
     number = "float"
     if part == "taps":
-        down, across, outputs = reduction_block(layer.outs, rows.size, columns.size, host().registers)
-        loads = (1.2 * across + 0.8 * down * outputs) / (down * across * outputs)
-        waste = -(-layer.outs // outputs) * outputs / layer.outs * (height + down - 1) / height
         lanes = _lanes(columns.outputs, host().lanes(number))
-        waste *= -(-columns.outputs // lanes) * lanes / columns.outputs
-        return layer.multiply_adds * rates.multiply_add * waste * (0.7 + 0.7 * loads) + moved
+        vectors = -(-columns.outputs // lanes)
+        down, across, outputs = reduction_block(
+            layer.outs, rows.size, columns.size, height, vectors, host().registers
+        )
+        loads = (2.0 * across + down * outputs) / (down * across * outputs)
+        waste = -(-layer.outs // outputs) * outputs / layer.outs * (height + down - 1) / height
+        waste *= vectors * lanes / columns.outputs
+        return layer.multiply_adds * rates.multiply_add * waste * (max(1.0, loads) + 0.25) + moved
     block = blocking(outs, height, columns.outputs, columns.size, number, host())
     wide = block.vectors * block.lanes
     waste = -(-outs // block.outputs) * block.outputs / outs * -(-columns.outputs // wide) * wide / columns.outputs

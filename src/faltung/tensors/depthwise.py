@@ -1,14 +1,16 @@
 """Filters over single channels on a GPU, one or many side by side: kernels written for just that, through Triton.
 
-Libraries serve layers in which all channels meet, by products of matrices. Where every channel has a filter of its own
-there are none: few numbers are read, and each is used for every tap. `depthwise_code` says how the work lies on the device.
-Sums are added up in single precision, of double precision numbers in double, in an order that shapes alone decide.
+Libraries serve layers in which all channels meet, by products of matrices. Where every channel has a filter of its
+own there are none: few numbers are read, and each is used for every tap. `depthwise_code` says how the work lies on
+the device. Products are added up in single precision, those of double precision in double, in an order that the shapes
+alone decide.
 """
 
 from __future__ import annotations
 
 import math
 import os
+from collections.abc import Sequence
 from functools import cache
 from importlib.util import find_spec
 from typing import Any
@@ -18,7 +20,7 @@ import torch
 from faltung.plan.layer import Axis, Layer
 from faltung.tensors.depthwise_code import kernels
 
-__all__ = ["adjoint", "channels_last", "correlate", "refusal", "taps"]
+__all__ = ["adjoint", "correlate", "refusal", "taps"]
 
 _DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 #: Numbers of one image, and lanes, are counted with 32 bits.
@@ -27,10 +29,15 @@ _MOST = 2**31 - 2**16
 _UNROLLED = 49
 #: Programs that keep every processor of a large device busy, and warps of each of them.
 _PROGRAMS, _WARPS = 2048, 4
-#: Lanes of a program: 128 threads have up to eight of them each.
-_FEWEST, _USUAL, _MANY = 128, 512, 1024
-#: Tallest column of taps whose gradients a program adds up.
-_DOWN = 4
+#: Lanes of a program: 128 threads have up to four of them each.
+_FEWEST, _LANES = 128, 512
+#: Channels of a program where channels lie side by side.
+_ACROSS = 32
+#: Rows and columns of taps whose gradients a program adds up.
+_DOWN, _WIDE = 4, 2
+#: Taps of a series from which its samples are shared between outputs; before, it counts more that neighbours are read
+#: by neighbours.
+_LONG = 9
 
 
 def refusal(layer: Layer, part: str, device: torch.device, dtype: torch.dtype) -> str:
@@ -46,8 +53,14 @@ def refusal(layer: Layer, part: str, device: torch.device, dtype: torch.dtype) -
     if outside and (layer.mode != "constant" or layer.cval):
         return "there is something other than zeros beyond the border"
     if max(math.prod(layer.source_shape[1:]), math.prod(layer.target_shape[1:]), _lanes(layer)) > _MOST:
-        return "an image has too many numbers"
+        return "there are too many numbers"
     return _unavailable(device)
+
+
+def _lanes(layer: Layer) -> int:
+    """Return more than there are lanes, and positions on an axis that they look at."""
+    sides = [max(a.outputs, a.length) + 4 * a.dilation * a.size for a in layer.axes]
+    return layer.images * math.prod(sides)
 
 
 @cache
@@ -65,55 +78,51 @@ def _unavailable(device: torch.device) -> str:
 
 def correlate(layer: Layer, x: torch.Tensor, w: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
     """Correlate with a bank of taps."""
-    rows, columns = _two(layer)
-    return _correlated(layer, x, w, bias, (rows, columns), (1, 1))
+    return _correlated(layer, x, w, bias, layer.axes, [1] * len(layer.axes), reverse=False)
 
 
 def adjoint(layer: Layer, g: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
     """Map gradients of outputs to those of samples: a correlation with the reversed taps.
 
-    With a stride s, outputs are samples of it that lie s positions apart.
+    With a stride s, the outputs are its samples, and lie s positions apart.
     """
-    rows, columns = (
+    axes = [
         Axis(axis.outputs, axis.size, -axis.start - axis.dilation * (axis.size - 1), axis.length, 1, axis.dilation)
-        for axis in _two(layer)
-    )
-    strides = tuple(axis.stride for axis in _two(layer))
-    return _correlated(layer, g, w, None, (rows, columns), strides, reverse=True)
+        for axis in layer.axes
+    ]
+    return _correlated(layer, g, w, None, axes, [axis.stride for axis in layer.axes], reverse=True)
 
 
 def taps(layer: Layer, x: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
     """Map samples and gradients of outputs to gradients of taps."""
     _, code = kernels()
-    rows, columns = _two(layer)
-    x, g = _image(x.contiguous()), _image(g.contiguous())
+    down = len(layer.axes) == 1
+    rows, columns = _two(layer.axes, down)
+    last = _channels_last(x) and _channels_last(g)
+    x, g = (_image(each if last else each.contiguous(), down) for each in (x, g))
     number = _computed(x.dtype)
-    # Lanes have all of their rows: see the kernel.
-    together = next(count for count in (4, 2, 1) if rows.outputs % (count * rows.dilation) == 0 or count == 1)
-    together = together if rows.stride <= 2 else 1
+    # A lane must have all of its rows: see the kernel.
+    together = 1
+    if rows.stride <= 2:
+        together = next(count for count in (4, 2, 1) if count == 1 or rows.outputs % (count * rows.dilation) == 0)
     groups = _groups(rows, together)
     lanes = layer.images * groups * columns.outputs
-    down = min(rows.size, _DOWN)
-    block = min(_USUAL, max(_FEWEST, 1 << (lanes - 1).bit_length()))
-    columns_of_taps = layer.groups * columns.size * -(-rows.size // down)
-    # Every part is a whole number of blocks, and as long as possible while there are programs enough.
-    share = block * max(1, -(-lanes // block) * columns_of_taps // _PROGRAMS)
+    across = _ACROSS if last else 1
+    block = min(_LANES, max(_FEWEST, _power(lanes * across)))
+    tall, wide = (_power(min(most, n)) for most, n in ((_DOWN, rows.size), (_WIDE, columns.size)))
+    sets = -(-layer.groups // across) * -(-columns.size // wide) * -(-rows.size // tall)
+    # All outputs are divided into parts of whole blocks, as long as there can be and still be programs enough.
+    share = block // across * max(1, -(-lanes * across // block) * sets // _PROGRAMS)
     parts = -(-lanes // share)
     sums = torch.empty((parts, *layer.taps_shape), dtype=number, device=x.device)
-    with torch.cuda.device_of(x):
-        code[(columns_of_taps * parts,)](
+    with torch.cuda.device_of(x):  # type: ignore[no-untyped-call]
+        code[(sets * parts,)](
             x, g, sums, lanes, share, layer.groups, groups, rows.length, columns.length, columns.outputs,
             *x.stride(), *g.stride(), rows.start, columns.start, columns.stride, rows.dilation, columns.dilation,
-            KH=rows.size, KW=columns.size, STRIDE=rows.stride, ROWS=together, DOWN=down,
+            KH=rows.size, KW=columns.size, STRIDE=rows.stride, ROWS=together, DOWN=tall, WIDE=wide, ACROSS=across,
             NUMBER=_triton(number), BLOCK=block, num_warps=_WARPS, num_stages=1,
         )  # fmt: skip
     return sums[0] if parts == 1 else sums.sum(dim=0)
-
-
-def channels_last(layer: Layer, x: torch.Tensor) -> bool:
-    """Whether a tensor with the channels last is read as it lies: with many taps, it is put in order first."""
-    apart = x.ndim == 4 and x.stride(1) == 1 and x.shape[1] > 1 and not x.is_contiguous()
-    return apart and layer.taps <= _UNROLLED and x.is_contiguous(memory_format=torch.channels_last)
 
 
 def _correlated(
@@ -121,71 +130,71 @@ def _correlated(
     x: torch.Tensor,
     w: torch.Tensor,
     bias: torch.Tensor | None,
-    axes: tuple[Axis, Axis],
-    up: tuple[int, ...],
-    reverse: bool = False,
+    axes: Sequence[Axis],
+    up: list[int],
+    reverse: bool,
 ) -> torch.Tensor:
     code, _ = kernels()
-    rows, columns = axes
-    last = channels_last(layer, x)
-    shape = (*x.shape[:2], *(axis.outputs for axis in axes[2 - len(layer.axes) :]))
+    down = len(axes) == 1 and layer.taps >= _LONG
+    rows, columns = _two(axes, down)
+    up_rows, up_columns = up if len(up) == 2 else (up[0], 1) if down else (1, up[0])
+    last = _channels_last(x)
     order = torch.channels_last if last else torch.contiguous_format
+    shape = (*x.shape[:2], *(axis.outputs for axis in axes))
     y = torch.empty(shape, dtype=x.dtype, device=x.device, memory_format=order)
-    x, target = _image(x if last else x.contiguous()), _image(y)
+    x, target = _image(x if last else x.contiguous(), down), _image(y, down)
     together = 4 if rows.outputs > 2 and rows.stride <= 2 else 1
     groups = _groups(rows, together)
-    lanes = layer.images * groups * columns.outputs * (layer.groups if last else 1)
-    planes = 1 if last else layer.groups
-    block = _block(layer, lanes, planes, last)
-    blocks = -(-lanes // block)
+    lanes = layer.images * groups * columns.outputs
+    across = _ACROSS if last else 1
+    planes = -(-layer.groups // across)
+    block = _LANES
+    while block > _FEWEST and -(-lanes * across // block) * planes < _PROGRAMS:
+        block //= 2
+    blocks = -(-lanes * across // block)
     w = w.reshape(layer.groups, layer.taps)
     w = w.t().contiguous() if last else w.contiguous()
     tap_channel, tap_step = (1, layer.groups) if last else (layer.taps, 1)
     first = (layer.taps - 1) * tap_step if reverse else 0
-    with torch.cuda.device_of(x):
+    with torch.cuda.device_of(x):  # type: ignore[no-untyped-call]
         code[(blocks * planes,)](
             x, w, w if bias is None else bias.contiguous(), target,
             lanes, blocks, layer.groups, groups, rows.length, columns.length, rows.outputs, columns.outputs,
             *x.stride(), *target.stride(), first, tap_channel, -tap_step if reverse else tap_step,
             rows.start, columns.start, columns.stride, rows.dilation, columns.dilation,
-            KH=rows.size, KW=columns.size, STRIDE=rows.stride, UP_ROW=up[0], UP_COLUMN=up[1],
-            ROWS=together, LAST=last, BIAS=bias is not None, UNROLLED=_unrolled(layer, rows, together),
+            KH=rows.size, KW=columns.size, STRIDE=rows.stride, UP_ROW=up_rows, UP_COLUMN=up_columns, ROWS=together,
+            ACROSS=across, BIAS=bias is not None,
+            UNROLLED=layer.taps <= _UNROLLED or rows.size <= rows.stride * (together - 1),
             NUMBER=_triton(_computed(x.dtype)), BLOCK=block, num_warps=_WARPS, num_stages=1,
         )  # fmt: skip
     return y
 
 
-def _block(layer: Layer, lanes: int, planes: int, last: bool) -> int:
-    """Lanes of a program: many where many taps are used by each of them, fewer where processors would be idle."""
-    block = 256 if last else _MANY if layer.taps > _UNROLLED else _USUAL
-    while block > _FEWEST and -(-lanes // block) * planes < _PROGRAMS:
-        block //= 2
-    return block
+def _channels_last(x: torch.Tensor) -> bool:
+    return x.ndim == 4 and not x.is_contiguous() and x.is_contiguous(memory_format=torch.channels_last)
 
 
-def _unrolled(layer: Layer, rows: Axis, together: int) -> bool:
-    return layer.taps <= _UNROLLED or rows.size <= rows.stride * (together - 1)
+def _two(axes: Sequence[Axis], down: bool) -> tuple[Axis, Axis]:
+    """Return rows and columns: a series is an image of one column, or else of one row."""
+    if len(axes) == 2:
+        return axes[0], axes[1]
+    return (axes[0], Axis(1, 1)) if down else (Axis(1, 1), axes[0])
 
 
-def _two(layer: Layer) -> tuple[Axis, Axis]:
-    """Return rows and columns; a series is an image of one row."""
-    return (Axis(1, 1), layer.axes[0]) if len(layer.axes) == 1 else (layer.axes[0], layer.axes[1])
-
-
-def _image(x: torch.Tensor) -> torch.Tensor:
-    return x.unsqueeze(2) if x.ndim == 3 else x
+def _image(x: torch.Tensor, down: bool) -> torch.Tensor:
+    return x if x.ndim == 4 else x.unsqueeze(3 if down else 2)
 
 
 def _groups(rows: Axis, together: int) -> int:
-    """Lanes that a column of outputs has: each has so many rows of them, a dilation apart."""
+    """Lanes for a column of outputs: each has so many rows of it, a dilation apart."""
     if together == 1:
         return rows.outputs
     return -(-rows.outputs // (together * rows.dilation)) * rows.dilation
 
 
-def _lanes(layer: Layer) -> int:
-    rows, columns = _two(layer)
-    return layer.images * layer.groups * (rows.outputs + 4 * rows.dilation) * columns.outputs
+def _power(least: int) -> int:
+    """Return the next power of two."""
+    return 1 << (least - 1).bit_length()
 
 
 def _computed(dtype: torch.dtype) -> torch.dtype:

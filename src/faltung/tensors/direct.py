@@ -94,7 +94,7 @@ def _madvise() -> Callable[[int, int, int], int] | None:
         return None
     advise = ctypes.CDLL(None).madvise
     advise.argtypes = (ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int)
-    return advise  # type: ignore[no-any-return]
+    return advise
 
 
 def _computed(dtype: torch.dtype) -> torch.dtype:
@@ -102,7 +102,7 @@ def _computed(dtype: torch.dtype) -> torch.dtype:
 
 
 def _planes(x: torch.Tensor) -> torch.Tensor:
-    """Return the tensor with the samples of a row side by side: where channels are, the code would go in small steps."""
+    """Return the tensor with the samples of a row, not those of the channels, side by side."""
     return x if x.stride(-1) == 1 or x.shape[-1] == 1 or x.shape[1] == 1 else x.contiguous()
 
 

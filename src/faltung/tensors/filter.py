@@ -1,7 +1,7 @@
 """The front door for tensors: `faltung.convolve` and `faltung.correlate` with tensors for samples or taps.
 
-What is asked is checked and written down as for arrays. A kernel that is a value is a fixed linear map (`linear`); taps
-that are a tensor, and banks over channels, are a layer (`operator`). Gradients flow through either.
+What is asked is checked and written down as for arrays. A kernel that is a value is a fixed linear map (`linear`);
+taps that are a tensor, and banks over channels, are a layer (`operator`). Gradients flow through either.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def _stored(y: torch.Tensor, dtype: torch.dtype | None) -> torch.Tensor:
     limits = torch.iinfo(dtype)
     rounded = torch.nan_to_num(y.round(), nan=0.0)
     # The largest float below the limit, where the limit itself is none.
-    highest = float(limits.max) if dtype.itemsize <= 2 or y.dtype == torch.float64 and dtype.itemsize < 8 else None
+    highest = float(limits.max) if dtype.itemsize <= 2 or (y.dtype == torch.float64 and dtype.itemsize < 8) else None
     if highest is not None:
         return rounded.clamp(float(limits.min), highest).to(dtype)
     whole = rounded.clamp(float(limits.min), math.nextafter(float(limits.max), 0.0)).to(torch.float64).to(dtype)

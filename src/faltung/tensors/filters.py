@@ -47,9 +47,9 @@ class FilterPlan:
 
     Examples
     --------
-    >>> plan = filter_plan(Kernel(np.ones((9, 9))), (64, 64), (0, 1), ((0, 64), (0, 64)), "reflect")
-    >>> plan.method, plan(torch.ones(64, 64)).shape
-    ('separable', torch.Size([64, 64]))
+    >>> plan = filter_plan(Kernel(np.ones((9, 9))), (512, 512), (0, 1), ((0, 512), (0, 512)), "reflect")
+    >>> plan.method, plan(torch.ones(512, 512)).shape
+    ('separable', torch.Size([512, 512]))
     """
 
     problem: Problem

@@ -2,8 +2,8 @@
 
     y[n] = sum over m of taps[m] * x[n + m - origin]        for n in a region
 
-The gradient to x is the same map with reversed taps, of a gradient outside of which there is nothing; what it gives to
-positions beyond the border belongs to the samples of which copies stand there.
+The gradient to x is the same map with reversed taps, of a gradient outside of which there is nothing; what it gives
+to positions beyond the border belongs to the samples of which copies stand there.
 """
 
 from __future__ import annotations
@@ -195,11 +195,12 @@ def _backward(ctx: Any, c: torch.Tensor) -> tuple[Any, ...]:
         low.append(0 if mode == "constant" else min(0, a - at))
         high.append(length if mode == "constant" else max(length, b + size - 1 - at))
     key = key.removesuffix(_FLIPPED) if key.endswith(_FLIPPED) else key + _FLIPPED
-    flipped, lag_zero = taps.flip([*range(taps.ndim)]), [size - 1 - at for size, at in zip(sizes, origin, strict=True)]
-    region = [[n - a for n, a in zip(edge, first, strict=True)] for edge in (low, high)]
-    found = linear(
-        c, flipped, lag_zero, axes, region[0], region[1], "constant", 0.0, method, accuracy, workers, key
+    flipped, lag_zero = (
+        taps.flip([*range(taps.ndim)]),
+        [size - 1 - at for size, at in zip(sizes, origin, strict=True)],
     )
+    region = [[n - a for n, a in zip(edge, first, strict=True)] for edge in (low, high)]
+    found = linear(c, flipped, lag_zero, axes, region[0], region[1], "constant", 0.0, method, accuracy, workers, key)
     order = [axis for axis in range(c.ndim) if axis not in axes] + [*axes]
     lengths = [ctx.shape[axis] for axis in axes]
     folded = fold(found.permute(order), low, lengths, mode)

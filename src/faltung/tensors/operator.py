@@ -1,7 +1,7 @@
 """The operator as three bilinear maps that are each other's gradients, registered with torch.
 
-A layer correlates samples x with taps w. For a fixed w that is a linear map of x, and has an adjoint; for a fixed x it
-is one of w, and has another:
+A layer correlates samples x with taps w. For a fixed w that is a linear map of x, and has an adjoint; for a fixed x
+it is one of w, and has another:
 
     y = correlate(x, w)        gradients: to x adjoint(g, w),   to w taps(x, g)
     h = adjoint(g, w)          gradients: to g correlate(c, w), to w taps(c, g)
@@ -21,7 +21,7 @@ import torch
 from faltung.plan.layer import Axis, Layer
 from faltung.tensors.plan import LayerPlan, chosen, plan_layer
 
-__all__ = ["adjoint", "correlate", "layer_of", "plan_of", "taps"]
+__all__ = ["adjoint", "correlate", "is_channels_last", "layer_of", "plan_of", "taps"]
 
 
 @lru_cache(maxsize=2048)
@@ -42,7 +42,7 @@ def layer_of(
 
 def plan_of(layer: Layer, x: torch.Tensor, method: str) -> LayerPlan:
     """Return the plan of a layer for a tensor of samples or of outputs."""
-    return plan_layer(layer, x.dtype, x.device, is_channels_last(x), method, torch.get_num_threads())
+    return plan_layer(layer, x.dtype, x.device, is_channels_last(x), method)
 
 
 def is_channels_last(x: torch.Tensor) -> bool:
@@ -173,12 +173,12 @@ def _taps(
 
 
 def _finite(plan: LayerPlan, part: str, tensors: tuple[Any, ...]) -> torch.Tensor:
-    """Compute a part; where a Fourier transform has spread what is not finite, torch's sums over taps put it right."""
+    """Compute a part; where a transform has spread what is not finite, torch's sums over taps put it right."""
     if not plan.layer.multiply_adds:
         return _nothing(plan.layer, part, tensors)
     found: torch.Tensor = getattr(chosen(plan, part), part)(plan.layer, *tensors)
     if plan.method(part) == "fourier" and not _capturing(found) and not bool(torch.isfinite(found).all()):
-        exact = plan_layer(plan.layer, found.dtype, found.device, False, "torch", plan.threads)
+        exact = plan_layer(plan.layer, found.dtype, found.device, False, "torch")
         wide = tuple(None if each is None else each.to(found.dtype) for each in tensors)
         found = getattr(chosen(exact, part), part)(plan.layer, *wide)
     return found
@@ -272,35 +272,42 @@ def _as_groups(x: torch.Tensor) -> torch.Tensor:
 
 
 def _from_groups(y: torch.Tensor, size: int) -> torch.Tensor:
-    return y.unflatten(1, (size, -1)).transpose(0, 1)
+    return _split(y, 1, size).transpose(0, 1)
+
+
+def _split(y: torch.Tensor, axis: int, size: int) -> torch.Tensor:
+    return y.reshape(*y.shape[:axis], size, -1, *y.shape[axis + 1 :])
 
 
 def _correlate_vmap(info: Any, axes: Any, x: Any, w: Any, bias: Any, *rest: Any) -> tuple[torch.Tensor, int]:
+    do: Any = correlate
     size, (*geometry, groups, mode, method) = info.batch_size, rest
     if axes[1] is None and axes[2] is None:
-        y = correlate(_as_images(_first(x, axes[0], size)), w, bias, *geometry, groups, mode, method)
-        return y.unflatten(0, (size, -1)), 0
+        y = do(_as_images(_first(x, axes[0], size)), w, bias, *geometry, groups, mode, method)
+        return _split(y, 0, size), 0
     xs, ws = _first(x, axes[0], size), _first(w, axes[1], size)
     biases = None if bias is None else _first(bias, axes[2], size).flatten()
-    y = correlate(_as_groups(xs), ws.flatten(0, 1), biases, *geometry, groups * size, mode, method)
+    y = do(_as_groups(xs), ws.flatten(0, 1), biases, *geometry, groups * size, mode, method)
     return _from_groups(y, size), 0
 
 
 def _adjoint_vmap(info: Any, axes: Any, g: Any, w: Any, *rest: Any) -> tuple[torch.Tensor, int]:
+    do: Any = adjoint
     size, (*geometry, groups, mode, method) = info.batch_size, rest
     if axes[1] is None:
-        x = adjoint(_as_images(_first(g, axes[0], size)), w, *geometry, groups, mode, method)
-        return x.unflatten(0, (size, -1)), 0
+        x = do(_as_images(_first(g, axes[0], size)), w, *geometry, groups, mode, method)
+        return _split(x, 0, size), 0
     gs, ws = _first(g, axes[0], size), _first(w, axes[1], size)
-    x = adjoint(_as_groups(gs), ws.flatten(0, 1), *geometry, groups * size, mode, method)
+    x = do(_as_groups(gs), ws.flatten(0, 1), *geometry, groups * size, mode, method)
     return _from_groups(x, size), 0
 
 
 def _taps_vmap(info: Any, axes: Any, x: Any, g: Any, *rest: Any) -> tuple[torch.Tensor, int]:
+    do: Any = taps
     size, (*geometry, groups, mode, method) = info.batch_size, rest
     xs, gs = (_as_groups(_first(each, axis, size)) for each, axis in zip((x, g), axes[:2], strict=True))
-    v = taps(xs, gs, *geometry, groups * size, mode, method)
-    return v.unflatten(0, (size, -1)), 0
+    v = do(xs, gs, *geometry, groups * size, mode, method)
+    return _split(v, 0, size), 0
 
 
 # ---- what torch calls: functions, or registered operators

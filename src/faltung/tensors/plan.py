@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 from types import ModuleType
 
 import torch
@@ -17,7 +18,7 @@ from faltung.tensors import direct, own, spectral
 from faltung.tensors.cost import CPU, seconds
 from faltung.tensors.device import rates_of
 
-__all__ = ["METHODS", "PARTS", "LayerPlan", "check_method", "chosen", "plan_layer"]
+__all__ = ["METHODS", "PARTS", "LayerPlan", "check_method", "chosen", "cores", "plan_layer"]
 
 #: The ways, by the name that ``method=`` calls them: modules whose functions are named after the parts.
 _WAYS: dict[str, ModuleType] = {"direct": direct, "torch": own, "fourier": spectral}
@@ -39,22 +40,22 @@ class LayerPlan:
         What is asked.
     dtype, device : str
         Of the tensors.
-    threads : int
-        Of the CPU.
+    cores : int
+        Of the CPU. A plan does not depend on how many of them work on it: so neither do the bits of a result.
     candidates : dict of str to tuple of Candidate
         For the parts ``correlate``, ``adjoint`` (the gradient to the input) and ``taps`` (that to the kernel).
 
     Examples
     --------
     >>> from faltung.layers import Conv
-    >>> Conv(96, 96, 31, padding=15, groups=96).plan((4, 96, 56, 56)).method("taps")
+    >>> Conv(96, 96, 13, padding=6, groups=96).plan((4, 96, 56, 56)).method("taps")
     'direct'
     """
 
     layer: Layer
     dtype: str
     device: str
-    threads: int
+    cores: int
     candidates: dict[str, tuple[Candidate, ...]]
 
     def method(self, part: str) -> str:
@@ -85,13 +86,16 @@ def plan_layer(
     device: torch.device = torch.device("cpu"),  # noqa: B008  # a constant
     channels_last: bool = False,
     method: str = "auto",
-    threads: int = 1,
 ) -> LayerPlan:
     """Choose the way with the least predicted time for each part, or take the one asked for."""
-    found = {
-        part: _choose(layer, part, dtype, device, channels_last, check_method(method), threads) for part in PARTS
-    }
-    return LayerPlan(layer, str(dtype).removeprefix("torch."), str(device), threads, found)
+    found = {part: _choose(layer, part, dtype, device, channels_last, check_method(method)) for part in PARTS}
+    return LayerPlan(layer, str(dtype).removeprefix("torch."), str(device), cores(), found)
+
+
+@cache
+def cores() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def chosen(plan: LayerPlan, part: str) -> ModuleType:
@@ -100,7 +104,7 @@ def chosen(plan: LayerPlan, part: str) -> ModuleType:
 
 
 def _choose(
-    layer: Layer, part: str, dtype: torch.dtype, device: torch.device, channels_last: bool, method: str, threads: int
+    layer: Layer, part: str, dtype: torch.dtype, device: torch.device, channels_last: bool, method: str
 ) -> tuple[Candidate, ...]:
     cpu = device.type == "cpu"
     rates = CPU if cpu else rates_of(device, dtype)
@@ -110,7 +114,7 @@ def _choose(
         time = math.inf
         if not reason:
             time = seconds(
-                layer, part, name, rates, threads if cpu else 1, dtype == torch.float64, channels_last, cpu
+                layer, part, name, rates, cores() if cpu else 1, dtype == torch.float64, channels_last, cpu
             )
             if name != "torch" and dtype.itemsize == 2 and cpu:
                 time *= 1.5  # samples are widened first, and torch multiplies short numbers faster

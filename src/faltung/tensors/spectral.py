@@ -58,16 +58,15 @@ def taps(layer: Layer, x: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
     a = others.movedim(0, 2).flatten(2, 2 + many).flatten(3)
     b = spectra.movedim(0, 2).flatten(2, 2 + many).flatten(3)
     if layer.ins == layer.outs == 1:
-        total = (a * b).sum(dim=2, keepdim=True).permute(0, 1, 2, 3)
+        total = (a * b).sum(dim=2, keepdim=True)
     else:
         total = torch.matmul(a.permute(0, 3, 1, 2), b.permute(0, 3, 2, 1)).permute(0, 2, 3, 1)
     frequencies = spectra.shape[-many:]
     total = total.reshape(layer.groups * layer.outs, layer.ins, *frequencies)
-    found = torch.fft.irfftn(total, s=sizes, dim=_last(layer))
-    for k, axis in enumerate(layer.axes, 2):
-        found = found.narrow(k, 0, axis.dilation * (axis.size - 1) + 1)[
-            (slice(None),) * k + (slice(None, None, axis.dilation),)
-        ]
+    found: torch.Tensor = torch.fft.irfftn(total, s=sizes, dim=_last(layer))
+    for k, along in enumerate(layer.axes, 2):
+        lags = [slice(None)] * k + [slice(None, along.dilation * (along.size - 1) + 1, along.dilation)]
+        found = found[tuple(lags)]
     return found
 
 
@@ -90,7 +89,7 @@ def tile_lengths(axis: Axis) -> tuple[int, int]:
 
 def _fast(least: int) -> int:
     """Return the next length that is a product of twos, threes and fives, and even."""
-    best = 2 ** math.ceil(math.log2(max(least, 2)))
+    best: int = 2 ** math.ceil(math.log2(max(least, 2)))
     five = 1
     while five < best:
         three = five
@@ -133,18 +132,16 @@ def _tiles(layer: Layer, x: torch.Tensor) -> tuple[torch.Tensor, list[int], list
 
 def _cut(x: torch.Tensor, axis: int, count: int, step: int, size: int) -> torch.Tensor:
     """Cut an axis into windows; its place is taken by their number, and a last axis of their samples is added."""
-    spatial = (x.ndim - 2) - (axis - 2)
     missing = (count - 1) * step + size - x.shape[axis]
     if missing > 0:
         x = torch.cat([x, x.new_zeros((*x.shape[:axis], missing, *x.shape[axis + 1 :]))], dim=axis)
-    del spatial
     return x.unfold(axis, size, step)
 
 
 def _joined(layer: Layer, tiles: torch.Tensor, steps: list[int]) -> torch.Tensor:
     """Put the outputs of tiles side by side, and leave out those that a stride passes over."""
     many = len(steps)
-    for k, (axis, step) in enumerate(zip(layer.axes, steps, strict=True), 2):
+    for k, step in enumerate(steps, 2):
         tiles = tiles.narrow(k + many, 0, min(step, tiles.shape[k + many]))
     order = [0, 1, *(place for k in range(2, 2 + many) for place in (k, k + many))]
     tiles = tiles.permute(order)
@@ -188,5 +185,5 @@ def _product(spectra: torch.Tensor, kernels: torch.Tensor) -> torch.Tensor:
     a = a.permute(1, 4, 0, 3, 2).flatten(2, 3)  # groups, frequencies, images x tiles, ins
     total = torch.matmul(a, b.permute(0, 3, 2, 1))  # groups, frequencies, images x tiles, outs
     images = spectra.shape[0]
-    total = total.unflatten(2, (images, -1)).permute(2, 0, 4, 3, 1)
+    total = total.reshape(*total.shape[:2], images, -1, total.shape[-1]).permute(2, 0, 4, 3, 1)
     return total.reshape(images, total.shape[1], total.shape[2], *tiles, *frequencies)

@@ -1,9 +1,9 @@
 """Threads for machine code beside torch: torch's own, where they can be asked.
 
-Between two parallel regions torch's threads wait with their eyes open, on the very cores on which others would run. So
-code that stands between torch's kernels runs on the same threads: they begin within a microsecond, and no core has two
-masters. They belong to GNU's OpenMP library, which torch brings along on Linux; elsewhere, threads of the pool of
-`faltung.threads` do the work.
+Between two parallel regions torch's threads wait with their eyes open, on the very cores on which others would run.
+So code that stands between torch's kernels runs on the same threads: they begin within a microsecond, and no core
+has two masters. They belong to GNU's OpenMP library, which torch brings along on Linux; elsewhere, threads of the
+pool of `faltung.threads` do the work.
 """
 
 from __future__ import annotations
@@ -45,4 +45,4 @@ def _parallel() -> Callable[[int, int, int, int], None] | None:
         return None
     found.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint)
     found.restype = None
-    return found  # type: ignore[no-any-return]
+    return found

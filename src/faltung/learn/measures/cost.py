@@ -10,10 +10,10 @@ import torch
 from torch import nn
 
 from faltung.errors import ArgumentTypeError
+from faltung.layers import CONVOLUTIONS
 
 __all__ = ["LayerCost", "NetworkCost", "network_cost"]
 
-_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 # One multiplication a sample that inference folds into the layer before.
 _NORMALISATIONS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
@@ -111,7 +111,7 @@ def network_cost(network: nn.Module, input_shape: tuple[int, ...]) -> NetworkCos
 
 
 def _is_counted(module: nn.Module, name: str) -> bool:
-    if isinstance(module, (*_CONVOLUTIONS, nn.Linear)):
+    if isinstance(module, (*CONVOLUTIONS, nn.Linear)):
         return True
     if any(True for _ in module.parameters(recurse=False)) and not isinstance(module, _NORMALISATIONS):
         expected = "layers whose multiply-adds are known: convolutions, Linear, batch norms"
@@ -124,7 +124,7 @@ def _counter(name: str, layers: list[LayerCost]) -> Callable[[nn.Module, tuple[t
         if isinstance(module, nn.Linear):
             products_per_output = module.in_features
         else:
-            assert isinstance(module, _CONVOLUTIONS)
+            assert isinstance(module, CONVOLUTIONS)
             products_per_output = module.in_channels // module.groups * math.prod(module.kernel_size)
         layers.append(LayerCost(name, type(module).__name__, output.numel() * products_per_output))
 

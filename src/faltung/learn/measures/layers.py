@@ -10,11 +10,11 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from faltung.layers import CONVOLUTIONS
 from faltung.learn.risk import batches, evaluation
 
 __all__ = ["Layer", "answers", "first_convolution", "layers_of"]
 
-_CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _Listener = Callable[[str, nn.Module, torch.Tensor, torch.Tensor], None]
 
 
@@ -76,7 +76,7 @@ def layers_of(network: nn.Module, sample_shape: tuple[int, ...]) -> tuple[Layer,
 
     def note(name: str, module: nn.Module, given: torch.Tensor, answer: torch.Tensor) -> None:
         weights = module.get_parameter("weight").numel()
-        convolutional = isinstance(module, _CONVOLUTIONS)
+        convolutional = isinstance(module, CONVOLUTIONS)
         shapes = tuple(given.shape[1:]), tuple(answer.shape[1:])
         found.append(Layer(name, _title(module), convolutional, weights, *shapes))
 
@@ -149,7 +149,7 @@ def first_convolution(network: nn.Module, sample: torch.Tensor) -> tuple[torch.T
     found: list[tuple[torch.Tensor, torch.Tensor]] = []
 
     def note(name: str, module: nn.Module, given: torch.Tensor, answer: torch.Tensor) -> None:
-        if isinstance(module, _CONVOLUTIONS):
+        if isinstance(module, CONVOLUTIONS):
             found.append((module.weight.detach().cpu(), answer[0].cpu()))
 
     with evaluation(network), _listening(network, note):
@@ -167,7 +167,7 @@ def _listening(network: nn.Module, hear: _Listener) -> Iterator[None]:
     handles = [
         module.register_forward_hook(hook(name))
         for name, module in network.named_modules()
-        if isinstance(module, (*_CONVOLUTIONS, nn.Linear))
+        if isinstance(module, CONVOLUTIONS) or isinstance(module, nn.Linear)  # noqa: SIM101  # for the type checker
     ]
     try:
         yield
@@ -179,7 +179,7 @@ def _listening(network: nn.Module, hear: _Listener) -> Iterator[None]:
 def _title(module: nn.Module) -> str:
     if isinstance(module, nn.Linear):
         return f"linear, {module.in_features} → {module.out_features}"
-    assert isinstance(module, _CONVOLUTIONS)
+    assert isinstance(module, CONVOLUTIONS)
     taps = "×".join(map(str, module.kernel_size)) if len(module.kernel_size) > 1 else f"{module.kernel_size[0]}-tap"
     stride = f", stride {'×'.join(map(str, module.stride))}" if max(module.stride) > 1 else ""
     if module.groups == module.in_channels == module.out_channels > 1:
