@@ -66,6 +66,29 @@ def past_the_cache(monkeypatch):
 
 
 @pytest.fixture
+def alone():
+    """Compute on one of torch's threads, which is fastest for what is tiny, and draw the same numbers every time."""
+    import torch
+
+    torch.manual_seed(0)
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def even_few_taps(monkeypatch):
+    """Let layers transform kernels of any size, also those that are always summed over."""
+    from faltung.tensors import plan as plans
+
+    monkeypatch.setattr(plans, "_MANY_TAPS", 0)
+    plans.plan_layer.cache_clear()
+    yield
+    plans.plan_layer.cache_clear()
+
+
+@pytest.fixture
 def command(monkeypatch, capsys, tmp_path):
     """Call ``faltung`` with arguments in an empty folder; return exit code, output and errors."""
     monkeypatch.chdir(tmp_path)

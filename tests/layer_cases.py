@@ -1,4 +1,4 @@
-"""Shapes that torch tests its own convolutional layers with, and calls that it refuses.
+"""Layers to test: shapes that torch tests its own convolutional layers with, calls that it refuses, and comparisons.
 
 Read from torch 2.13: `module_tests` in `torch/testing/_internal/common_nn.py`, `module_inputs_torch_nn_ConvNd` in
 `common_modules.py`, and `sample_inputs_conv*` and `error_inputs_conv*` in `common_methods_invocations.py`.
@@ -7,6 +7,11 @@ Read from torch 2.13: `module_tests` in `torch/testing/_internal/common_nn.py`, 
 from __future__ import annotations
 
 from typing import Any
+
+import torch
+from torch import nn
+
+from faltung.layers import Conv
 
 Case = tuple[tuple[int, ...], int, Any, dict[str, Any]]
 
@@ -155,3 +160,54 @@ REFUSED: dict[str, tuple[bool, tuple[int, ...], str, tuple[int, int, Any], dict[
     "other channels of the transposed layer": (True, (1, 3, 9, 9), "float32", (2, 2, 3), {}),
     "integers for the transposed layer": (True, (1, 2, 9, 9), "int64", (2, 2, 3), {}),
 }
+
+
+# ---- what tests of layers share
+
+METHODS = ("auto", "direct", "torch", "fourier")
+#: Names that torch and layers have for what lies beyond the border, and those of the package.
+MODES = {"zeros": "constant", "reflect": "mirror", "replicate": "nearest", "circular": "wrap", "symmetric": "reflect"}
+PLAIN_KINDS = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
+TRANSPOSED_KINDS = {1: nn.ConvTranspose1d, 2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
+#: Rounding errors beside the largest number of a result.
+TOLERANCES = {torch.float64: 1e-12, torch.float32: 1e-5}
+
+
+def images(*shape: int) -> torch.Tensor:
+    return torch.randn(shape, dtype=torch.float64)
+
+
+def pair(
+    case: Case, transposed: bool = False, dtype: torch.dtype = torch.float64, **named: Any
+) -> tuple[Any, nn.Module, torch.Tensor]:
+    """Return our layer and torch's with the same parameters, and an input."""
+    shape, outs, kernel, options = case
+    options = dict(options)
+    ndim = options.pop("ndim", len(shape) - 2)
+    theirs = (TRANSPOSED_KINDS if transposed else PLAIN_KINDS)[ndim](shape[1], outs, kernel, dtype=dtype, **options)
+    make = Conv.transposed if transposed else Conv
+    ours = make(shape[1], outs, kernel, dtype=dtype, **options, ndim=ndim, **named)
+    ours.load_state_dict(theirs.state_dict())
+    return ours, theirs, torch.randn(shape, dtype=dtype)
+
+
+def outcome(layer: nn.Module, x: torch.Tensor) -> dict[str, torch.Tensor]:
+    """Return the output, and the gradients, to input and parameters, of its product with the same noise every time."""
+    x = x.detach().requires_grad_()
+    y = layer(x)
+    noise = torch.randint(-16, 17, y.shape, generator=torch.Generator().manual_seed(1)) / 8  # exact in every dtype
+    tensors = {"input": x, **dict(layer.named_parameters())}
+    found = torch.autograd.grad(y, [*tensors.values()], noise.to(y.dtype))
+    return {"output": y.detach(), **dict(zip(tensors, found, strict=True))}
+
+
+def assert_same(got: dict[Any, torch.Tensor], want: dict[Any, torch.Tensor], tolerance: float | None = None) -> None:
+    """Compare two outcomes, of which the second may be the more accurate."""
+    assert {*got} == {*want}
+    for name, mine in got.items():
+        theirs = want[name]
+        assert mine.shape == theirs.shape, name
+        if mine.numel():
+            error = float((mine.double() - theirs.double()).abs().max())
+            scale = max(1.0, float(theirs.abs().max()))
+            assert error <= (tolerance or TOLERANCES[mine.dtype]) * scale, (name, error, scale)

@@ -43,6 +43,8 @@ class Rates:
         A real number in one of the log2(n) stages of a Fourier transform.
     call : float
         A call, whatever it does.
+    alone : float
+        A multiply-add of the kernels of `faltung.tensors.depthwise`, where there are many taps.
     """
 
     multiply_add: float
@@ -51,11 +53,18 @@ class Rates:
     reordered: float
     transformed: float
     call: float
+    alone: float
 
 
 #: One core of a CPU; work is shared by all, calls are not.
 CPU = Rates(
-    multiply_add=1.85e-11, depthwise=2.3e-11, number=2.0e-10, reordered=1.0e-9, transformed=1.3e-10, call=2e-5
+    multiply_add=1.85e-11,
+    depthwise=2.3e-11,
+    number=2.0e-10,
+    reordered=1.0e-9,
+    transformed=2.0e-10,
+    call=2e-5,
+    alone=1e-6,  # in Triton's interpreter, which is for tests
 )
 
 
@@ -70,7 +79,7 @@ def seconds(
         What is asked.
     part : {'correlate', 'adjoint', 'taps'}
         Outputs, or gradients to samples or taps.
-    method : {'direct', 'torch', 'fourier'}
+    method : {'direct', 'triton', 'torch', 'fourier'}
         In which way.
     rates : Rates
         Of the device.
@@ -83,7 +92,8 @@ def seconds(
     cpu : bool
         Whether the device is a CPU.
     """
-    how = {"direct": _direct, "torch": _torch_on_cpu if cpu else _torch_on_device, "fourier": _fourier}[method]
+    on_torch = _torch_on_cpu if cpu else _torch_on_device
+    how = {"direct": _direct, "triton": _triton, "torch": on_torch, "fourier": _fourier}[method]
     work = how(layer, part, rates, channels_last)
     return work * (2.0 if double else 1.0) / threads + rates.call * (1.0 if method == "torch" else _PREPARED)
 
@@ -160,6 +170,23 @@ def _depthwise(part: str, side: int, channels_last: bool) -> float:
 
 def _filled(channels: int) -> int:
     return -(-channels // _FULL) * _FULL
+
+
+def _triton(layer: Layer, part: str, rates: Rates, channels_last: bool) -> float:
+    """Predict what takes longer: to move the numbers, or to issue the instructions.
+
+    In the code for compute capability 9.0 there are 2.5 of them for each multiply-add of many taps, 35 more for each
+    output, and 2.6 times as many for gradients of taps, which come in blocks of four by two. That all of them take
+    equally long is a guess.
+    """
+    moved = rates.number * _numbers(layer)
+    if part == "taps":
+        rows, columns = (*(axis.size for axis in layer.axes), 1)[:2]
+        waste = (-(-rows // 4) * 4 if rows > 2 else rows) * (-(-columns // 2) * 2 if columns > 1 else 1) / layer.taps
+        return max(moved, 2.6 * waste * layer.multiply_adds * rates.alone)
+    shape = layer.source_shape if part == "adjoint" else layer.target_shape
+    del channels_last  # which costs a little more for short numbers
+    return max(moved, math.prod(shape) * (layer.taps + 14) * rates.alone)
 
 
 def _torch_on_device(layer: Layer, part: str, rates: Rates, channels_last: bool) -> float:

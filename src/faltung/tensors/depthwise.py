@@ -2,7 +2,7 @@
 
 Libraries serve layers in which all channels meet, by products of matrices. Where every channel has a filter of its
 own there are none: few numbers are read, and each is used for every tap. `depthwise_code` says how the work lies on
-the device. Products are added up in single precision, those of double precision in double, in an order that the shapes
+the device. Products are added up in single precision, those of double precision in double, in an order that shapes
 alone decide.
 """
 
@@ -45,6 +45,8 @@ def refusal(layer: Layer, part: str, device: torch.device, dtype: torch.dtype) -
     del part
     if layer.ins * layer.outs > 1:
         return "channels meet"
+    if not layer.multiply_adds:
+        return "there is nothing to add up"
     if len(layer.axes) > 2:
         return "there are three spatial axes"
     if dtype not in _DTYPES:
@@ -65,12 +67,13 @@ def _lanes(layer: Layer) -> int:
 
 @cache
 def _unavailable(device: torch.device) -> str:
+    interpreted = os.environ.get("TRITON_INTERPRET") == "1"  # kernels run in Python, to be tested without a device
+    if device.type != "cuda" and not interpreted:
+        return "the tensor is not on a GPU"
     if find_spec("triton") is None:
         return "Triton is not installed"
-    if os.environ.get("TRITON_INTERPRET") == "1":  # kernels run in Python, to be tested without a device
+    if interpreted:
         return ""
-    if device.type != "cuda":
-        return "the tensor is not on a GPU"
     if torch.version.hip is None and torch.cuda.get_device_capability(device) < (8, 0):
         return "Triton wants a GPU of compute capability 8.0"
     return ""

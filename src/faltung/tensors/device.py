@@ -9,7 +9,9 @@ from functools import cache
 
 import torch
 
+from faltung.plan.layer import Axis, Layer
 from faltung.plan.machine import known, note
+from faltung.tensors import depthwise
 from faltung.tensors.cost import Rates
 
 __all__ = ["measure", "rates_of"]
@@ -17,6 +19,8 @@ __all__ = ["measure", "rates_of"]
 _FILE = "devices.json"
 _MOST_DEVICES = 50
 _RUNS = 5
+#: Calls that are waited for together: a device works on one while the next is being prepared.
+_TOGETHER = 8
 
 
 @cache
@@ -52,21 +56,27 @@ def measure(device: torch.device, dtype: torch.dtype) -> Rates:
     with torch.no_grad():
         one = random(1)
         call = _time(lambda: one + one, device)
-        x, w = random(4, 64, 56, 56), random(64, 64, 3, 3)
-        dense = _time(lambda: conv2d(x, w, padding=1), device) / (4 * 64 * 64 * 9 * 56 * 56)
+        images = 64 if device.type == "cuda" else 4  # enough for a device to be busy for longer than a call takes
+        x, w = random(images, 64, 56, 56), random(64, 64, 3, 3)
+        dense = _time(lambda: conv2d(x, w, padding=1), device) / (images * 64 * 64 * 9 * 56 * 56)
         d = random(64, 1, 7, 7)
-        depthwise = _time(lambda: conv2d(x, d, padding=3, groups=64), device) / (4 * 64 * 49 * 56 * 56)
+        each = _time(lambda: conv2d(x, d, padding=3, groups=64), device) / (images * 64 * 49 * 56 * 56)
+        layer = Layer(images, 64, 1, 1, (Axis(56, 15, -7, 56),) * 2)
+        alone = 0.0
+        if device.type == "cuda" and not depthwise.refusal(layer, "correlate", device, dtype):
+            long = random(64, 1, 15, 15)
+            alone = _time(lambda: depthwise.correlate(layer, x, long, None), device) / layer.multiply_adds
         image = random(16, 1024, 1024)
         number = _time(lambda: image + 1, device) / (2 * image.numel())
         reordered = _time(lambda: image.transpose(0, 2).contiguous(), device) / (2 * image.numel())
         planes = image.float() if dtype.itemsize < 4 else image
         stages = planes.numel() * math.log2(1024 * 1024)
         transformed = _time(lambda: torch.fft.rfft2(planes), device) / stages
-    return Rates(dense, depthwise, number, reordered, transformed, call)
+    return Rates(dense, each, number, reordered, transformed, call, alone)
 
 
 def _time(run: Callable[[], object], device: torch.device) -> float:
-    """Least seconds of a few runs."""
+    """Least seconds of a call in a few runs."""
     import time
 
     def wait() -> None:
@@ -74,11 +84,12 @@ def _time(run: Callable[[], object], device: torch.device) -> float:
             torch.cuda.synchronize(device)
 
     run()
-    best = math.inf
+    best, count = math.inf, _TOGETHER if device.type == "cuda" else 1
     for _ in range(_RUNS):
         wait()
         start = time.perf_counter()
-        run()
+        for _ in range(count):
+            run()
         wait()
-        best = min(best, time.perf_counter() - start)
+        best = min(best, (time.perf_counter() - start) / count)
     return best

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from faltung.arguments import Asked, axes_of, problem_of, steps
+from faltung.arrays import as_dtype
 from faltung.errors import ArgumentError, ArgumentTypeError
 from faltung.kernels import Bank, Kernel
 from faltung.plan.channels import ChannelPlan, spread
@@ -64,7 +65,7 @@ def _result_dtype(dtype: Any, x: torch.Tensor) -> torch.dtype | None:
             expected = "a dtype that can hold the result"
             raise ArgumentError("dtype", expected, str(dtype), "Take .real, .imag or abs() of the result.")
         return dtype
-    name = np.dtype(dtype).name
+    name = as_dtype(dtype, "dtype").name
     found = getattr(torch, name, None)
     if not isinstance(found, torch.dtype):
         raise ArgumentTypeError("dtype", "a dtype of torch", repr(dtype))

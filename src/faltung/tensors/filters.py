@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import reduce
+from functools import lru_cache, reduce
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,7 +16,7 @@ from faltung.plan.layer import Axis, Layer
 from faltung.plan.planner import Candidate
 from faltung.plan.problem import Problem
 from faltung.plan.report import describe_filter
-from faltung.tensors import own, spectral
+from faltung.tensors import depthwise, own, spectral
 from faltung.tensors.cost import CPU, Rates
 from faltung.tensors.device import rates_of
 from faltung.tensors.extension import extend
@@ -138,7 +138,11 @@ class FilterPlan:
         return total  # type: ignore[no-any-return]
 
     def _densely(self, planes: torch.Tensor, taps: NDArray[np.float64]) -> torch.Tensor:
-        return own.correlate(_layer(planes, taps), planes, _tensor(taps, planes), None)
+        layer = _layer(planes, taps)
+        refused = planes.device.type == "cpu" or depthwise.refusal(layer, "correlate", planes.device, planes.dtype)
+        way = own if refused else depthwise
+        y: torch.Tensor = way.correlate(layer, planes, _tensor(taps, planes), None)
+        return y
 
 
 def _layer(planes: torch.Tensor, taps: NDArray[Any]) -> Layer:
@@ -150,7 +154,13 @@ def _layer(planes: torch.Tensor, taps: NDArray[Any]) -> Layer:
 
 
 def _tensor(taps: NDArray[Any], like: torch.Tensor) -> torch.Tensor:
-    return torch.from_numpy(np.array(taps)).to(like)[None, None]
+    return _on_device(np.asarray(taps, np.float64).tobytes(), taps.shape, like.dtype, like.device)
+
+
+@lru_cache(maxsize=256)
+def _on_device(taps: bytes, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+    """Copy taps to a device once: each copy would wait for everything that the device has still to do."""
+    return torch.frombuffer(bytearray(taps), dtype=torch.float64).reshape(1, 1, *shape).to(device, dtype)
 
 
 def _terms(problem: Problem) -> list[list[NDArray[np.float64]]]:
@@ -257,12 +267,13 @@ def _refusal(problem: Problem, name: str, accuracy: str) -> str:
 def _seconds(problem: Problem, name: str, rates: Rates) -> float:
     outputs = math.prod(problem.result_shape)
     moved = 2 * rates.number * outputs
+    each = min(rates.depthwise, rates.alone or math.inf)
     if name == "direct":
-        return outputs * problem.correlated.size * rates.depthwise * _ALONE + moved + rates.call
+        return outputs * problem.correlated.size * each * _ALONE + moved + rates.call
     if name == "separable":
         terms = _terms(problem)
         passes = [line.size for lines in terms for line in lines if line.size > 1]
-        return sum(outputs * size * rates.depthwise + moved + rates.call for size in passes)
+        return sum(outputs * size * each + moved + rates.call for size in passes)
     lengths = [b - a + size - 1 for (a, b), size in zip(problem.regions, problem.correlated.shape, strict=True)]
     batch = outputs // max(math.prod(b - a for a, b in problem.regions), 1)
     size = batch * math.prod(lengths)

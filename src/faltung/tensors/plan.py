@@ -14,14 +14,14 @@ from faltung.errors import ArgumentError
 from faltung.plan.layer import Layer
 from faltung.plan.planner import Candidate
 from faltung.plan.report import describe_layer
-from faltung.tensors import direct, own, spectral
+from faltung.tensors import depthwise, direct, own, spectral
 from faltung.tensors.cost import CPU, seconds
 from faltung.tensors.device import rates_of
 
 __all__ = ["METHODS", "PARTS", "LayerPlan", "check_method", "chosen", "cores", "plan_layer"]
 
 #: The ways, by the name that ``method=`` calls them: modules whose functions are named after the parts.
-_WAYS: dict[str, ModuleType] = {"direct": direct, "torch": own, "fourier": spectral}
+_WAYS: dict[str, ModuleType] = {"direct": direct, "triton": depthwise, "torch": own, "fourier": spectral}
 #: What ``method=`` of a layer takes.
 METHODS = ("auto", *_WAYS)
 #: What is computed of a layer: its outputs, and the gradients to its samples and to its taps.
@@ -135,6 +135,8 @@ def _choose(
 def _refusal(layer: Layer, part: str, name: str, dtype: torch.dtype, device: torch.device) -> str:
     if name == "direct":
         return direct.refusal(layer, part, device, dtype)
+    if name == "triton":
+        return depthwise.refusal(layer, part, device, dtype)
     if name == "fourier" and layer.taps < _MANY_TAPS:
         return f"fewer than {_MANY_TAPS} taps"
     return ""
