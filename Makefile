@@ -25,6 +25,7 @@ bench: .venv/bench
 	$(BIN)/python benchmarks/regret.py
 	$(BIN)/python benchmarks/start.py
 	$(BIN)/python benchmarks/fit.py
+	$(BIN)/python benchmarks/layers.py
 
 # Bytecode is made at once, so that not every start compiles the sources again.
 .venv/%: pyproject.toml constraints.txt
