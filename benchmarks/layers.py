@@ -3,7 +3,8 @@
 python benchmarks/layers.py            # writes benchmarks/results/layers.{md,json}; about five minutes
 python benchmarks/layers.py depthwise  # only cells whose name contains a word; writes nothing
 
-Every cell runs in turn, in one process: our layer with contiguous and with channels-last tensors, and torch's with both.
+Every cell runs in turn, in one process: our layer with contiguous and with channels-last tensors, and torch's with
+both.
 """
 
 from __future__ import annotations
@@ -41,9 +42,18 @@ def depthwise(size: int, backward: bool, goal: float | None, extent: int = 56, i
 
 
 def dense(
-    before: int, after: int, size: int, images: int, extent: int, backward: bool, goal: float | None = None, stride: int = 1
+    before: int,
+    after: int,
+    size: int,
+    images: int,
+    extent: int,
+    backward: bool,
+    goal: float | None = None,
+    stride: int = 1,
 ) -> Cell:
-    name = f"{before} -> {after}, {size}x{size}{f' stride {stride}' if stride > 1 else ''}, {images} x {extent}x{extent}"
+    name = (
+        f"{before} -> {after}, {size}x{size}{f' stride {stride}' if stride > 1 else ''}, {images} x {extent}x{extent}"
+    )
     return Cell(name, (before, after), size, (images, before, extent, extent), 1, stride, backward, goal)
 
 
@@ -123,6 +133,7 @@ class ConvNeXtBlock(nn.Module):
         self.narrow = nn.Linear(4 * channels, channels)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map (images, channels, height, width) to the same shape."""
         found = self.norm(self.depthwise(x).permute(0, 2, 3, 1))
         found = self.narrow(nn.functional.gelu(self.wide(found)))
         return x + found.permute(0, 3, 1, 2)
@@ -144,6 +155,7 @@ class LargeKernelBlock(nn.Module):
         )
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map (images, channels, height, width) to the same shape."""
         return x + self.body(x)
 
 
@@ -197,8 +209,10 @@ def resident():
     return int(next(line for line in open("/proc/self/status") if line.startswith("VmRSS")).split()[1])
 torch.manual_seed(0)
 layers = torch.nn.Sequential(
-    Conv(4, 8, 3, padding=1, padding_mode="reflect", method="direct"), Conv(8, 8, 7, padding=3, groups=8, method="direct"),
-    Conv(8, 4, 3, padding=1, method="direct"), Conv.transposed(4, 4, 3, padding=1, method="direct"))
+    Conv(4, 8, 3, padding=1, padding_mode="reflect", method="direct"),
+    Conv(8, 8, 7, padding=3, groups=8, method="direct"),
+    Conv(8, 4, 3, padding=1, method="direct"),
+    Conv.transposed(4, 4, 3, padding=1, method="direct"))
 x = torch.randn(2, 4, 24, 24)
 found = []
 for step in range({steps} + 1):
@@ -251,12 +265,16 @@ def main(words: list[str]) -> None:
         goal = "" if cell.goal is None else f"{cell.goal:g}"
         milliseconds = [f"{times[name].best * 1e3:.2f}" if name in times else "" for name in _COLUMNS]
         rows.append([cell.name, what, *milliseconds, f"**{theirs[0] / ours[0]:.2f}**", goal])
-        data.append({"cell": cell.name, "what": what, **{name: t.best for name, t in times.items()}, "goal": cell.goal})
+        data.append(
+            {"cell": cell.name, "what": what, **{name: t.best for name, t in times.items()}, "goal": cell.goal}
+        )
         print(" ".join(rows[-1]), flush=True)
     if words:
         return
     blocks, used = train_blocks(8.0), memory(10_000)
-    write("layers", "Layers beside torch", _text(rows, blocks, used), {"cells": data, "blocks": blocks, "memory": used})
+    write(
+        "layers", "Layers beside torch", _text(rows, blocks, used), {"cells": data, "blocks": blocks, "memory": used}
+    )
 
 
 _COLUMNS = ("faltung, contiguous", "faltung, channels last", "torch, contiguous", "torch, channels last")
@@ -282,7 +300,9 @@ def _text(rows: list[list[str]], blocks: list[dict[str, object]], used: dict[str
     text += "\n## A step of training, with `convert` and without\n\n"
     text += table(["block", "converted, ms", "torch, ms", "ratio", "losses apart, of 10 steps"], lines)
     resident = [int(kilobytes) for kilobytes in used["resident"]]  # type: ignore[attr-defined]
-    text += f"\n## Memory\n\nResident memory over 10,000 steps of four layers: {resident[1] / 1024:.1f} MB after 1,000, "
+    text += (
+        f"\n## Memory\n\nResident memory over 10,000 steps of four layers: {resident[1] / 1024:.1f} MB after 1,000, "
+    )
     text += f"{resident[-1] / 1024:.1f} MB at the end. Peak of forward and backward of a depthwise 7x7 layer with 16 channels on "
     text += "2048x2048, above what there was before, in MB: "
     text += ", ".join(f"{name} {int(str(used[name])) / 1024:.0f}" for name in used if name != "resident") + ".\n"

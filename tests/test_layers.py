@@ -11,7 +11,19 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from layer_cases import METHODS, MODES, PLAIN, REFUSED, TRANSPOSED, assert_same, images, outcome, pair
+from layer_cases import (
+    METHODS,
+    MODES,
+    PLAIN,
+    PLAIN_KINDS,
+    REFUSED,
+    TRANSPOSED,
+    TRANSPOSED_KINDS,
+    assert_same,
+    images,
+    outcome,
+    pair,
+)
 from scipy import signal
 from torch import nn
 from torch.nn import functional

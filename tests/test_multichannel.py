@@ -197,7 +197,11 @@ def test_a_bank_is_a_constrained_dense_layer(data):
     draw = data.draw
     lengths = draw(st.lists(st.integers(1, 6), min_size=1, max_size=2))
     sizes = [draw(st.integers(1, 4)) for _ in lengths]
-    steps = {"stride": draw(st.integers(1, 3)), "dilation": draw(st.integers(1, 2)), "groups": draw(st.integers(1, 2))}
+    steps = {
+        "stride": draw(st.integers(1, 3)),
+        "dilation": draw(st.integers(1, 2)),
+        "groups": draw(st.integers(1, 2)),
+    }
     bank = random_bank(2 * steps["groups"], 2, *sizes)
     x, mode = rng.standard_normal((2 * steps["groups"], *lengths)), draw(st.sampled_from(MODES))
     got = fa.convolve(x, bank, mode, channel_axis=0, method="direct", **steps)
@@ -222,7 +226,11 @@ def test_a_plan_is_printed_pickled_and_called():
     assert "rejected" in text
     assert run.result_shape == (4, 10, 11)
     expected = slowly(x, bank, stride=2)
-    for plan in (run, pickle.loads(pickle.dumps(run)), fa.plan(x.shape, bank, channel_axis=0, stride=2, dtype="float64")):
+    for plan in (
+        run,
+        pickle.loads(pickle.dumps(run)),
+        fa.plan(x.shape, bank, channel_axis=0, stride=2, dtype="float64"),
+    ):
         np.testing.assert_allclose(plan(x), expected, atol=1e-12)
     exact = np.abs(slowly(np.abs(x), fa.Bank(np.abs(bank.taps), bank.origin), stride=2))
     assert run.pointwise

@@ -96,7 +96,9 @@ def test_a_bank_without_channels():
     assert torch.autograd.gradcheck(lambda x: bank(x), (x,))
 
 
-@pytest.mark.parametrize("dtype", [torch.uint8, torch.int16, torch.int32, torch.float16, torch.bfloat16, torch.float32])
+@pytest.mark.parametrize(
+    "dtype", [torch.uint8, torch.int16, torch.int32, torch.float16, torch.bfloat16, torch.float32]
+)
 def test_dtypes(dtype):
     x = (torch.rand(9, 10) * 100).to(dtype)
     y = fa.convolve(x, fa.gaussian(1))
@@ -159,7 +161,9 @@ def test_nothing_is_copied_on_the_cpu(monkeypatch):
     assert seen == [x.data_ptr()]
 
 
-@pytest.mark.filterwarnings("ignore:The .grad attribute")  # torch's own, where it leaves a graph and takes it up again
+@pytest.mark.filterwarnings(
+    "ignore:The .grad attribute"
+)  # torch's own, where it leaves a graph and takes it up again
 def test_vmap_and_compile():
     x = torch.randn(3, 8, 9)
     mapped = torch.vmap(lambda image: fa.convolve(image, fa.gaussian(1)))(x)
@@ -212,3 +216,19 @@ def test_the_ways_of_a_device_keep_what_is_not_finite_where_it_is(method):
 def test_wrong_arguments_are_named(call, text):
     with pytest.raises(fa.FaltungError, match=text):
         call(torch.randn(6, 7))
+
+
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+def test_banks_keep_what_is_not_finite_where_their_taps_touch_it(value):
+    x, taps = rng.standard_normal((2, 9, 10)), rng.standard_normal((3, 2, 3, 3))
+    x[1, 4, 5] = value
+    taps[rng.random(taps.shape) < 0.5] = 0
+    got, expected = both(torch.from_numpy(x), fa.Bank(taps), channel_axis=0)
+    np.testing.assert_allclose(got, expected, atol=1e-12)
+
+
+def test_plans_of_tensors_are_printed():
+    x = torch.randn(3, 64, 64)
+    assert "separable" in str(fa.plan(x, fa.gaussian(2)))
+    assert "d kernel" in str(fa.plan(x, torch.randn(8, 3, 3, 3), channel_axis=0))
+    assert fa.plan(x, fa.Bank(np.ones((8, 3, 3, 3))), channel_axis=0, method="torch").method("taps") == "torch"

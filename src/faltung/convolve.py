@@ -51,9 +51,10 @@ def convolve(
 
     Parameters
     ----------
-    x : array_like
-        Array of any dimension, of integers, floats or complex numbers.
-    kernel : Kernel, Bank or array_like
+    x : array_like or torch.Tensor
+        Array of any dimension, of integers, floats or complex numbers. For a tensor the result is one, on the same
+        device and with gradients.
+    kernel : Kernel, Bank, array_like or torch.Tensor
         The filter. An array is a kernel whose origin is at ``size // 2`` on every axis, as in `scipy.ndimage`. For a
         bank without `channel_axis`, the result has a new first axis, with one entry for each channel out.
     mode : {'reflect', 'constant', 'nearest', 'mirror', 'wrap'}, optional
@@ -218,7 +219,7 @@ def plan(
 
     Parameters
     ----------
-    x : ndarray or tuple of int
+    x : ndarray, torch.Tensor or tuple of int
         The array, or its shape.
     kernel, mode, cval, shape, axes, channel_axis, stride, dilation, groups, nan, accuracy, method
         As for `convolve`.
@@ -263,11 +264,16 @@ def plan(
     elif result_dtype is not None:
         raise ArgumentError("result_dtype", "None where x is an array", repr(result_dtype), "Use dtype=.")
     else:
-        x, name = as_input(x), "dtype"
+        name = "dtype"
     masked = mask is not False and mask is not None
     steps = (channel_axis, stride, dilation, groups)
     asked = Asked(True, mode, cval, shape, axes, *steps, dtype, nan, masked, accuracy, method, name)
-    return plan_of(x, kernel, asked, effort)
+    if is_tensor(x) or is_tensor(kernel):
+        from faltung.tensors.filter import plan_tensor
+
+        samples: Any = x
+        return plan_tensor(samples, kernel, asked)  # type: ignore[no-any-return]
+    return plan_of(as_input(x), kernel, asked, effort)
 
 
 def _apply(kernel: Kernel, x: ArrayLike, mode: Any, cval: Any, axes: Any, dtype: Any) -> NDArray[Any]:

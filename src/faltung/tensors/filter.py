@@ -7,6 +7,7 @@ taps that are a tensor, and banks over channels, are a layer (`operator`). Gradi
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -17,12 +18,16 @@ from faltung.arrays import as_dtype
 from faltung.errors import ArgumentError, ArgumentTypeError
 from faltung.kernels import Bank, Kernel
 from faltung.plan.channels import ChannelPlan, spread
-from faltung.plans import bank_of, channel_plan
+from faltung.plan.problem import Problem
+from faltung.plans import bank_of, channel_plan, plan_of
 from faltung.tensors import operator
 from faltung.tensors.extension import extend
+from faltung.tensors.filters import filter_plan
 from faltung.tensors.linear import linear, note_kernel
+from faltung.tensors.plan import check_method, plan_layer
+from faltung.tensors.spoiled import mended
 
-__all__ = ["filter_tensor"]
+__all__ = ["filter_tensor", "plan_tensor"]
 
 
 def filter_tensor(x: Any, kernel: Any, asked: Asked, out: Any, mask: Any, workers: int | None = None) -> torch.Tensor:
@@ -180,29 +185,23 @@ def _like(x: torch.Tensor) -> Any:
     return np.broadcast_to(np.empty((), number), tuple(x.shape))
 
 
+def _kernel_problem(x: torch.Tensor, kernel: Kernel, asked: Asked) -> tuple[Problem, Kernel]:
+    """Return what is asked of a kernel at all positions, and what the tensor is correlated with."""
+    kernel = spread(kernel, steps("dilation", asked.dilation, kernel.ndim))
+    axes = axes_of(asked, x.ndim, kernel.ndim)
+    problem = problem_of(_like(x), kernel, asked._replace(axes=axes, channel_axis=None))
+    return problem, kernel.flip() if problem.reflected else kernel
+
+
 def _by_kernel(x: torch.Tensor, kernel: Kernel, asked: Asked, workers: int | None) -> torch.Tensor:
     """Filter by a value: every channel, then every so many outputs."""
-    axes = axes_of(asked, x.ndim, kernel.ndim)
     stride = steps("stride", asked.stride, kernel.ndim)
-    kernel = spread(kernel, steps("dilation", asked.dilation, kernel.ndim))
-    problem = problem_of(_like(x), kernel, asked._replace(axes=axes, channel_axis=None))
-    kernel = kernel.flip() if problem.reflected else kernel
-    key, taps = note_kernel(kernel)
+    problem, correlated = _kernel_problem(x, kernel, asked)
+    key, taps = note_kernel(correlated)
     first, stop = ([region[k] for region in problem.regions] for k in (0, 1))
-    y = linear(
-        x,
-        taps,
-        list(kernel.origin),
-        list(problem.axes),
-        first,
-        stop,
-        problem.mode,
-        float(complex(problem.cval).real),
-        asked.method,
-        asked.accuracy,
-        workers or 0,
-        key,
-    )
+    cval = float(complex(problem.cval).real)
+    how = (problem.mode, cval, asked.method, asked.accuracy, workers or 0, key)
+    y = linear(x, taps, list(correlated.origin), list(problem.axes), first, stop, *how)
     if any(step > 1 for step in stride):
         every = [slice(None)] * y.ndim
         for axis, step in zip(problem.axes, stride, strict=True):
@@ -211,52 +210,71 @@ def _by_kernel(x: torch.Tensor, kernel: Kernel, asked: Asked, workers: int | Non
     return y
 
 
+def _bank_problem(x: torch.Tensor, kernel: Any, asked: Asked) -> ChannelPlan:
+    """Return what is asked of a bank, or of taps that are a tensor."""
+    value = kernel
+    if isinstance(kernel, torch.Tensor):
+        shape = tuple(kernel.shape)
+        if asked.channel_axis is not None and len(shape) < 3:
+            expected = "taps of shape (channels out, channels in of a group, *spatial)"
+            raise ArgumentError("kernel", expected, f"a tensor of shape {shape}")
+        value = Kernel(np.ones(shape)) if asked.channel_axis is None else Bank(np.ones(shape))
+    bank = Bank.stack([value]) if isinstance(value, Kernel) else value
+    plan = channel_plan(_like(x), bank, value, asked)
+    if len(plan.layer.axes) > 3:
+        expected = "at most three spatial axes for tensors with channels"
+        raise ArgumentError("kernel", expected, f"{len(plan.layer.axes)}")
+    return plan
+
+
+def _way(x: torch.Tensor, asked: Asked) -> str:
+    if asked.method == "auto" and asked.accuracy == "pointwise":
+        return "direct" if x.device.type == "cpu" else "torch"
+    return check_method(asked.method)
+
+
 def _by_bank(x: torch.Tensor, kernel: Any, asked: Asked) -> torch.Tensor:
     """Filter by a layer: a bank, or taps that are a tensor."""
-    taps = kernel if isinstance(kernel, torch.Tensor) else None
-    by_itself = taps is not None and asked.channel_axis is None
-    if taps is None:
-        value = kernel
-    elif by_itself:
-        value = Kernel(np.ones(tuple(taps.shape)))
-    else:
-        if taps.ndim < 3:
-            expected = "taps of shape (channels out, channels in of a group, *spatial)"
-            raise ArgumentError("kernel", expected, f"a tensor of shape {tuple(taps.shape)}")
-        value = Bank(np.ones(tuple(taps.shape)))
-    bank = Bank.stack([value]) if isinstance(value, Kernel) else value
-    plan: ChannelPlan = channel_plan(_like(x), bank, value, asked)
+    plan = _bank_problem(x, kernel, asked)
     layer = plan.layer
-    if len(layer.axes) > 3:
-        raise ArgumentError("kernel", "at most three spatial axes for tensors with channels", f"{len(layer.axes)}")
-    if taps is None:
-        weights = torch.from_numpy(np.array(plan.correlated.taps)).to(x)
-    else:
-        weights = (taps[None, None] if by_itself else taps).to(x)
+    if isinstance(kernel, torch.Tensor):
+        weights = (kernel[None, None] if asked.channel_axis is None else kernel).to(x)
         if asked.reflected:
             weights = weights.flip([*range(2, weights.ndim)])
+    else:
+        weights = torch.from_numpy(np.array(plan.correlated.taps)).to(x)
     samples, order = _in_order(plan, x)
     mode, starts = layer.mode, [axis.start for axis in layer.axes]
     if mode == "constant" and layer.cval:
         stops = [axis.stop for axis in layer.axes]
         samples = extend(samples - layer.cval, starts, stops, "constant") + layer.cval
         starts = [0] * len(starts)
-    method = asked.method
-    if method == "auto" and asked.accuracy == "pointwise":
-        method = "direct" if x.device.type == "cpu" else "torch"
-    y = operator.correlate(
-        samples,
-        weights,
-        None,
-        [axis.stride for axis in layer.axes],
-        starts,
-        [axis.outputs for axis in layer.axes],
-        [axis.dilation for axis in layer.axes],
-        layer.groups,
-        mode,
-        method,
-    )
+    stride, outputs, dilation = zip(*((axis.stride, axis.outputs, axis.dilation) for axis in layer.axes), strict=True)
+
+    def through(method: str) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
+        geometry = (stride, starts, outputs, dilation, layer.groups, mode, method)
+        return lambda x, w: operator.correlate(x, w, None, *geometry)
+
+    apply = through(_way(x, asked))
+    y = apply(samples, weights)
+    if isinstance(kernel, Bank) and not kernel.taps.all():
+        y = mended(y, samples, weights, apply, through("torch"))
     return _in_place(plan, y, x, order)
+
+
+def plan_tensor(x: torch.Tensor, kernel: Any, asked: Asked) -> Any:
+    """Return what would run for a tensor: a plan that prints."""
+    x = _as_numbers(x)
+    if not isinstance(kernel, (torch.Tensor, Kernel, Bank)):
+        kernel = _value(kernel, asked)
+    if not isinstance(kernel, Kernel):
+        layer = _bank_problem(x, kernel, asked).layer
+        return plan_layer(layer, x.dtype, x.device, False, _way(x, asked))
+    if x.device.type == "cpu":
+        return plan_of(_like(x), kernel, asked)
+    problem, correlated = _kernel_problem(x, kernel, asked)
+    place = (problem.shape, problem.axes, problem.regions, problem.mode, float(complex(problem.cval).real))
+    return filter_plan(correlated, *place, asked.method, asked.accuracy, x.dtype, x.device)
 
 
 def _in_order(plan: ChannelPlan, x: torch.Tensor) -> tuple[torch.Tensor, list[int]]:

@@ -20,6 +20,7 @@ from faltung.tensors import depthwise, own, spectral
 from faltung.tensors.cost import CPU, Rates
 from faltung.tensors.device import rates_of
 from faltung.tensors.extension import extend
+from faltung.tensors.spoiled import mended
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,8 +29,6 @@ __all__ = ["FilterPlan", "filter_plan"]
 
 #: The ways, in the order in which they are considered.
 _WAYS = ("direct", "separable", "fourier")
-#: Multiply-adds of a filter of one channel take about as long as those of so many channels.
-_ALONE = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,30 +101,14 @@ class FilterPlan:
         return extend(planes, low, high, problem.mode), order
 
     def _exactly(self, planes: torch.Tensor) -> torch.Tensor:
-        """Apply the filter; what is not finite reaches just those outputs whose non-zero taps touch it."""
-        taps = self.problem.correlated.taps
-        y = self._apply(planes, taps)
-        if (planes.is_cuda and torch.cuda.is_current_stream_capturing()) or bool(torch.isfinite(y).all()):
-            return y
-        if bool(torch.isfinite(planes).all()):
-            return y  # an overflow
-        y = self._apply(torch.where(torch.isfinite(planes), planes, 0), taps)
-        up, down, nan = ((planes == math.inf), (planes == -math.inf), torch.isnan(planes))
+        taps = _tensor(self.problem.correlated.taps, planes)
+        return mended(self._apply(planes, taps), planes, taps, self._apply, _densely)
 
-        def met(samples: torch.Tensor, where: NDArray[np.bool_]) -> torch.Tensor:
-            return self._densely(samples.to(planes.dtype), where.astype(np.float64)) > 0.5
-
-        rises = met(up, taps > 0) | met(down, taps < 0)
-        falls = met(up, taps < 0) | met(down, taps > 0)
-        y = torch.where(rises, math.inf, y)
-        y = torch.where(falls, -math.inf, y)
-        return torch.where(met(nan, taps != 0) | (rises & falls), math.nan, y)
-
-    def _apply(self, planes: torch.Tensor, taps: NDArray[np.float64]) -> torch.Tensor:
+    def _apply(self, planes: torch.Tensor, taps: torch.Tensor) -> torch.Tensor:
         if self.method == "fourier":
-            return spectral.correlate(_layer(planes, taps), planes, _tensor(taps, planes), None)
+            return spectral.correlate(_layer(planes, tuple(taps.shape[2:])), planes, taps, None)
         if self.method == "direct":
-            return self._densely(planes, taps)
+            return _densely(planes, taps)
         total: Any = None
         for lines in _terms(self.problem):
             passed = planes
@@ -133,22 +116,22 @@ class FilterPlan:
                 shape = [1] * len(lines)
                 shape[axis] = line.size
                 if line.size > 1 or line[0] != 1:
-                    passed = self._densely(passed, line.reshape(shape))
+                    passed = _densely(passed, _tensor(line.reshape(shape), planes))
             total = passed if total is None else total + passed
         return total  # type: ignore[no-any-return]
 
-    def _densely(self, planes: torch.Tensor, taps: NDArray[np.float64]) -> torch.Tensor:
-        layer = _layer(planes, taps)
-        refused = planes.device.type == "cpu" or depthwise.refusal(layer, "correlate", planes.device, planes.dtype)
-        way = own if refused else depthwise
-        y: torch.Tensor = way.correlate(layer, planes, _tensor(taps, planes), None)
-        return y
+
+def _densely(planes: torch.Tensor, taps: torch.Tensor) -> torch.Tensor:
+    """Correlate by a sum over taps."""
+    layer = _layer(planes, tuple(taps.shape[2:]))
+    refused = planes.device.type == "cpu" or depthwise.refusal(layer, "correlate", planes.device, planes.dtype)
+    y: torch.Tensor = (own if refused else depthwise).correlate(layer, planes, taps, None)
+    return y
 
 
-def _layer(planes: torch.Tensor, taps: NDArray[Any]) -> Layer:
+def _layer(planes: torch.Tensor, sizes: tuple[int, ...]) -> Layer:
     axes = tuple(
-        Axis(length, size, outputs=length - size + 1)
-        for length, size in zip(planes.shape[2:], taps.shape, strict=True)
+        Axis(length, size, outputs=length - size + 1) for length, size in zip(planes.shape[2:], sizes, strict=True)
     )
     return Layer(planes.shape[0], 1, 1, 1, axes)
 
@@ -265,11 +248,11 @@ def _refusal(problem: Problem, name: str, accuracy: str) -> str:
 
 
 def _seconds(problem: Problem, name: str, rates: Rates) -> float:
-    outputs = math.prod(problem.result_shape)
+    outputs: int = math.prod(problem.result_shape)
     moved = 2 * rates.number * outputs
     each = min(rates.depthwise, rates.alone or math.inf)
     if name == "direct":
-        return outputs * problem.correlated.size * each * _ALONE + moved + rates.call
+        return outputs * problem.correlated.size * each + moved + rates.call
     if name == "separable":
         terms = _terms(problem)
         passes = [line.size for lines in terms for line in lines if line.size > 1]
