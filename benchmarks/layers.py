@@ -10,6 +10,7 @@ both.
 from __future__ import annotations
 
 import json
+import math
 import subprocess
 import sys
 from collections.abc import Callable
@@ -19,6 +20,8 @@ import torch
 from torch import nn
 
 from faltung.layers import Conv, convert
+from faltung.plan.layer import Layer
+from faltung.tensors.plan import WAYS
 from measure import race, table, write
 
 
@@ -117,6 +120,43 @@ def _step(cell: Cell, layer: nn.Module, format_: torch.memory_format) -> Callabl
         return torch.autograd.grad(layer(x), wanted, g)
 
     return both
+
+
+# ---- how good the plans are
+
+
+def regret(cell: Cell) -> list[dict[str, object]]:
+    """For each part and order of axes: what was chosen, and its time over that of the best way."""
+    count, found = len(cell.shape) - 2, []
+    layer = Conv(*cell.channels, cell.size, cell.stride, cell.size // 2, groups=cell.groups, ndim=count)
+    for last in (False, True)[: 1 if count == 1 else 2]:
+        plan = layer.plan(cell.shape, channels_last=last)
+        format_ = torch.contiguous_format
+        if last:
+            format_ = torch.channels_last if count == 2 else torch.channels_last_3d
+        shapes = (plan.layer.source_shape, plan.layer.taps_shape, plan.layer.target_shape)
+        x, w, g = (torch.randn(shape).to(memory_format=format_) for shape in shapes)
+        for part, tensors in (("correlate", (x, w, None)), ("adjoint", (g, w)), ("taps", (x, g))):
+            if part != "correlate" and not cell.backward:
+                continue
+            ways = {c.method for c in plan.candidates[part] if c.seconds < 20 * plan.candidates[part][0].seconds}
+            runs = {way: _part(plan.layer, way, part, tensors, format_) for way in ways}
+            times = {way: timing.best for way, timing in race(runs, 0.4 * len(runs), 7).items()}
+            row = {"cell": cell.name, "part": part, "channels last": last, "chosen": plan.method(part), **times}
+            found.append({**row, "regret": times[plan.method(part)] / min(times.values())})
+    return found
+
+
+def _part(
+    layer: Layer, way: str, part: str, tensors: tuple[object, ...], format_: torch.memory_format
+) -> Callable[[], object]:
+    run = getattr(WAYS[way], part)
+
+    def one() -> object:
+        y = run(layer, *tensors)
+        return y.contiguous(memory_format=format_) if part != "taps" and y.ndim in (4, 5) else y
+
+    return one
 
 
 # ---- whole blocks
@@ -280,8 +320,8 @@ def main(words: list[str]) -> None:
 _COLUMNS = ("faltung, contiguous", "faltung, channels last", "torch, contiguous", "torch, channels last")
 
 _NOTE = """
-Milliseconds, the best of several runs in turn in one process, float32, layers with a bias. The ratio is torch's better
-time over our better time; `goal` is what was asked of it. Gradients are those to input, weights and bias.
+Milliseconds, the best of several runs in turn in one process, float32, layers with a bias. The ratio is torch's
+better time over our better time; `goal` is what was asked of it. Gradients are those to input, weights and bias.
 """
 
 
@@ -300,13 +340,35 @@ def _text(rows: list[list[str]], blocks: list[dict[str, object]], used: dict[str
     text += "\n## A step of training, with `convert` and without\n\n"
     text += table(["block", "converted, ms", "torch, ms", "ratio", "losses apart, of 10 steps"], lines)
     resident = [int(kilobytes) for kilobytes in used["resident"]]  # type: ignore[attr-defined]
+    first, last = resident[1] / 1024, resident[-1] / 1024
+    text += "\n## Memory\n\nResident memory over 10,000 steps of four layers: "
+    text += f"{first:.1f} MB after 1,000, {last:.1f} MB at the end.\n"
     text += (
-        f"\n## Memory\n\nResident memory over 10,000 steps of four layers: {resident[1] / 1024:.1f} MB after 1,000, "
+        "Peak of forward and backward of a depthwise 7x7 layer with 16 channels on 2048x2048, in MB above what there "
     )
-    text += f"{resident[-1] / 1024:.1f} MB at the end. Peak of forward and backward of a depthwise 7x7 layer with 16 channels on "
-    text += "2048x2048, above what there was before, in MB: "
+    text += "was before: "
     text += ", ".join(f"{name} {int(str(used[name])) / 1024:.0f}" for name in used if name != "resident") + ".\n"
     return text
+
+
+def _plans(rows: list[dict[str, object]]) -> str:
+    ratios = [float(str(row["regret"])) for row in rows]
+    mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
+    text = f"\n## Plans\n\nTime of the chosen way over that of the best, over {len(ratios)} parts of these layers: "
+    text += f"{mean:.3f} in geometric mean, {max(ratios):.2f} at worst.\n\n"
+    ways = ("direct", "torch", "fourier")
+    worst = sorted(rows, key=lambda row: -float(str(row["regret"])))[:12]
+    lines = [
+        [
+            f"{row['cell']}{', channels last' if row['channels last'] else ''}",
+            str(row["part"]),
+            str(row["chosen"]),
+            *(f"{float(str(row[way])) * 1e3:.2f}" if way in row else "" for way in ways),
+            f"{float(str(row['regret'])):.2f}",
+        ]
+        for row in worst
+    ]
+    return text + "The dozen with the most:\n\n" + table(["layer", "part", "chosen", *ways, "regret"], lines)
 
 
 if __name__ == "__main__":

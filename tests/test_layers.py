@@ -365,9 +365,10 @@ def test_the_number_of_axes_is_that_of_the_kernel():
     assert Conv(1, 1, np.int64(3), ndim=1).kernel_size == (3,)
 
 
-def test_shapes_are_known_without_numbers():
+@pytest.mark.parametrize("method", METHODS)
+def test_shapes_are_known_without_numbers(method):
     for make, module in ((Conv, nn.Conv2d), (Conv.transposed, nn.ConvTranspose2d)):
-        ours, theirs = make(3, 8, 9, stride=2, device="meta"), module(3, 8, 9, stride=2, device="meta")
+        ours, theirs = make(3, 8, 9, stride=2, device="meta", method=method), module(3, 8, 9, stride=2, device="meta")
         x = torch.empty(2, 3, 40, 41, device="meta", requires_grad=True)
         y = ours(x)
         assert y.device.type == "meta"
@@ -418,7 +419,7 @@ def test_shapes_are_known_without_numbers():
         (
             lambda: Conv(1, 1, 3, method="fft"),
             ValueError,
-            "method: expected one of 'auto', 'direct', 'torch', 'fourier', got 'fft'",
+            "method: expected one of 'auto', 'direct', 'triton', 'torch', 'fourier', got 'fft'",
         ),
         (lambda: Conv(1, 1, (3, 3), ndim=1), ValueError, "kernel_size: expected 1 numbers, for 1 spatial axes, got 2"),
         (lambda: Conv(1, 1, (3, 3, 3, 3)), ValueError, "ndim: expected 1, 2 or 3 spatial axes, got 4"),
@@ -452,7 +453,7 @@ def test_a_plan_names_every_part_and_why_others_were_not_chosen():
         assert word in text
     for part, candidates in plan.candidates.items():
         assert part in ("correlate", "adjoint", "taps")
-        assert {each.method for each in candidates} == {"direct", "torch", "fourier"}
+        assert {each.method for each in candidates} == {"direct", "triton", "torch", "fourier"}
         assert plan.method(part) == candidates[0].method
         for other in candidates[1:]:
             assert other.reason

@@ -1,8 +1,7 @@
 """Kernels for single channels on a GPU, in Triton's interpreter: without a device, and slowly.
 
-They need Triton, which torch brings along for GPUs only: ``pip install triton``, and then ``pytest tests/test_triton.py``.
-Triton decides when it translates a kernel whether it is to be interpreted, so all of it happens in processes of their
-own::
+They need Triton, which torch brings along for GPUs only: ``pip install triton``, and then run these tests. Triton
+decides when it translates a kernel whether it is to be interpreted, so all of it happens in processes of their own::
 
     TRITON_INTERPRET=1 python tests/test_triton.py errors
     TRITON_INTERPRET=0 python tests/test_triton.py translated
@@ -11,6 +10,7 @@ own::
 from __future__ import annotations
 
 import json
+import math
 import os
 import subprocess
 import sys
@@ -26,7 +26,7 @@ from faltung.tensors import depthwise, own
 PARTS = ("correlate", "adjoint", "taps")
 TOLERANCE = {"float16": 4e-3, "bfloat16": 3e-2, "float32": 2e-5, "float64": 1e-12}
 
-# lengths, sizes, stride, dilation, padding; two images of three channels
+# lengths, sizes, stride, dilation, padding
 SHAPES = {
     "rows that are a multiple of four": ((8, 9), (3, 3), 1, 1, 1),
     "rows that are not": ((7, 6), (3, 5), 1, 1, 2),
@@ -36,19 +36,19 @@ SHAPES = {
     "stride 3, passing samples by": ((11, 10), (2, 3), 3, 1, 1),
     "dilation 2": ((12, 9), (3, 2), 1, 2, 2),
     "stride and dilation": ((13, 12), (3, 3), 2, 3, 2),
-    "loops that are not written out": ((10, 11), (9, 7), 1, 1, 3),
-    "kernel larger than the image": ((4, 5), (9, 9), 1, 1, 6),
+    "loops that are not written out": ((9, 6), (9, 6), 1, 1, 3),
+    "kernel larger than the image": ((3, 4), (5, 5), 1, 1, 3),
     "one tap": ((5, 6), (1, 1), 1, 1, 0),
     "series, few taps": ((37,), (5,), 1, 1, 2),
     "series, many taps": ((67,), (31,), 1, 1, 15),
     "series, stride and dilation": ((40,), (5,), 2, 3, 4),
     "series, many taps and a stride": ((70,), (50,), 2, 1, 20),
 }
-CASES = {(name, dtype): shape for name, shape in SHAPES.items() for dtype in TOLERANCE}
 CASES = {
     (name, dtype): shape
-    for (name, dtype), shape in CASES.items()
-    if dtype in ("float32", "bfloat16") or name in ("rows that are not", "stride 2", "series, many taps")
+    for name, shape in SHAPES.items()
+    for dtype in TOLERANCE
+    if dtype == "float32" or name in ("a row fewer than outputs of a lane", "stride 2", "series, few taps")
 }
 
 pytestmark = pytest.mark.skipif(
@@ -58,6 +58,8 @@ pytestmark = pytest.mark.skipif(
 
 def layer_of(shape, channels=3, images=2):
     lengths, sizes, stride, dilation, padding = shape
+    if math.prod(sizes) > 49:  # which takes long
+        channels, images = 2 if len(sizes) == 2 else 1, 1
     axes = tuple(
         Axis(n, k, -padding, (n + 2 * padding - dilation * (k - 1) - 1) // stride + 1, stride, dilation)
         for n, k in zip(lengths, sizes, strict=True)
@@ -147,11 +149,10 @@ def all_errors():
 def translated():
     """PTX of kernels as they are launched for some layers, for devices that need not be here."""
     from triton import compile as translate
-    from triton import language as tl
     from triton.backends.compiler import GPUTarget
     from triton.compiler import ASTSource
 
-    class Launched(Exception):  # noqa: N818  # no error
+    class Launched(Exception):
         pass
 
     def source(code, *arguments, num_warps, num_stages, **constants):
@@ -161,8 +162,11 @@ def translated():
             name: pointers[value.dtype] if isinstance(value, torch.Tensor) else "i32"
             for name, value in zip(names, arguments, strict=True)
         }
-        steps = {name for name, value in zip(names, arguments, strict=True) if value == 1 and name.endswith("column")}
-        constants |= dict.fromkeys(steps, 1)
+        constants |= {
+            name: 1
+            for name, value in zip(names, arguments, strict=True)
+            if name.endswith(("_column", "_channel")) and isinstance(value, int) and value == 1
+        }
         signature |= dict.fromkeys(constants, "constexpr")
         places = {(code.arg_names.index(name),): value for name, value in constants.items()}
         return ASTSource(fn=code, signature=signature, constexprs=places)
@@ -179,7 +183,6 @@ def translated():
 
     codes = depthwise.kernels()
     depthwise.kernels = lambda: tuple(map(Recorder, codes))
-    assert tl.float32 is not None
     found = []
     for dtype, last, shape in (
         (torch.float32, False, SHAPES["rows that are a multiple of four"]),
@@ -198,7 +201,7 @@ def translated():
             for capability in (80, 90):
                 options = {"num_warps": warps, "num_stages": 1}
                 ptx = translate(what, target=GPUTarget("cuda", capability, 32), options=options).asm["ptx"]
-                found.append({"part": part, "loads": ptx.count("ld.global"), "spilled": ".local" in ptx})
+                found.append({"part": part, "loads": ptx.count("ld.global"), "local": ".local" in ptx})
     return found
 
 
@@ -244,7 +247,7 @@ def test_gradients_of_taps_in_one_part_or_in_many(interpreted):
 def test_kernels_are_translated_for_devices_that_are_not_here():
     found = _in_a_process("translated", False)
     assert len(found) == 24
-    assert all(each["loads"] > 2 and not each["spilled"] for each in found)
+    assert all(each["loads"] > 2 and not each["local"] for each in found)
 
 
 if __name__ == "__main__":

@@ -77,9 +77,9 @@ __all__ = [
 
 
 def __getattr__(name: str) -> ModuleType:
-    """Load `faltung.learn` when it is first used: it stands on higher rungs, and an import should cost little."""
-    if name == "learn":
+    """Load a package when it is first used: these stand on higher rungs, and an import should cost little."""
+    if name in ("layers", "learn"):
         import importlib
 
-        return importlib.import_module("faltung.learn")
+        return importlib.import_module(f"faltung.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -231,7 +231,7 @@ def _emit(what: Channels) -> Function:
     def item(number: Value) -> None:
         rest, slice_, row, column = tile_of(f, of, number)
         image, group = f.divide(rest, of["groups"])
-        planes = f.multiply(f.multiply(f.multiply(of["rows"], stride), "1"), of["depth"])
+        planes = f.multiply(f.multiply(of["rows"], stride), of["depth"])
         first_in = f.multiply(group, of["ins"])
 
         def channel_in(channel: Value, _: list[Value]) -> list[Value]:

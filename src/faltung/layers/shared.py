@@ -84,7 +84,7 @@ def cast(
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
     """Return the tensors in the dtype of autocast, where that is on; else they must agree."""
     device = x.device.type
-    if torch.is_autocast_enabled(device) and x.is_floating_point() and x.dtype != torch.float64:
+    if device != "meta" and torch.is_autocast_enabled(device) and x.is_floating_point() and x.dtype != torch.float64:
         kind = torch.get_autocast_dtype(device)
         return x.to(kind), w.to(kind), None if bias is None else bias.to(kind)
     if x.dtype != w.dtype:
@@ -127,7 +127,4 @@ def check_shape(layer: Any, shape: Sequence[int]) -> tuple[int, ...]:
 
 def extras(layer: Any) -> str:
     """Return the arguments that torch's layers lack, where they are not the default."""
-    text = f", padding_mode={layer.padding_mode}" if layer.padding_mode == "symmetric" else ""
-    return (
-        text + (", flip=True" if layer.flip else "") + (f", method={layer.method}" if layer.method != "auto" else "")
-    )
+    return (", flip=True" if layer.flip else "") + (f", method={layer.method}" if layer.method != "auto" else "")

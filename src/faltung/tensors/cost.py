@@ -103,7 +103,10 @@ def _numbers(layer: Layer) -> int:
 
 
 def _direct(layer: Layer, part: str, rates: Rates, channels_last: bool) -> float:
-    moved = rates.number * _numbers(layer) + (rates.reordered * 0.5 * _numbers(layer) if channels_last else 0.0)
+    moved = rates.number * _numbers(layer)
+    if channels_last:  # brought into the order of planes, and what comes out back
+        numbers = _numbers(layer)
+        moved += rates.reordered * 0.6 * numbers + (3 * _FAULT * 4 * numbers if 4 * numbers >= _FRESH else 0.0)
     *_, rows, columns = (layer.axes[0], *layer.axes)
     height = rows.outputs if len(layer.axes) > 1 else 1
     outs = layer.ins if part == "adjoint" else layer.outs

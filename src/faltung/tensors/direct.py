@@ -39,16 +39,16 @@ def refusal(layer: Layer, part: str, device: torch.device, dtype: torch.dtype) -
 def correlate(layer: Layer, x: torch.Tensor, w: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
     """Correlate with a bank of taps."""
     kind = _computed(x.dtype)
-    x = _planes(x.to(kind))
+    x = _planes(x.to(kind).resolve_neg())
     y = empty(layer.target_shape, kind)
-    numbers = None if bias is None else bias.detach().to(kind).numpy()
+    numbers = None if bias is None else bias.detach().to(kind).resolve_neg().numpy()
     correlate_channels(
         layer,
         x.data_ptr(),
         _lie(x),
         y.data_ptr(),
         _lie(y),
-        w.detach().to(kind).contiguous().numpy(),
+        w.detach().to(kind).resolve_neg().contiguous().numpy(),
         numbers,
         beside_torch,
         torch.get_num_threads(),
@@ -69,7 +69,7 @@ def adjoint(layer: Layer, g: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
 def taps(layer: Layer, x: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
     """Map samples and gradients of outputs to gradients of taps."""
     kind = _computed(x.dtype)
-    x, g = _planes(x.to(kind)), _planes(g.to(kind))
+    x, g = (_planes(each.to(kind).resolve_neg()) for each in (x, g))
     number = np.dtype(np.float32 if kind == torch.float32 else np.float64)
     found = tap_gradient(
         layer, x.data_ptr(), _lie(x), g.data_ptr(), _lie(g), number, beside_torch, torch.get_num_threads()

@@ -18,12 +18,12 @@ from faltung.tensors import depthwise, direct, own, spectral
 from faltung.tensors.cost import CPU, seconds
 from faltung.tensors.device import rates_of
 
-__all__ = ["METHODS", "PARTS", "LayerPlan", "check_method", "chosen", "cores", "plan_layer"]
+__all__ = ["METHODS", "PARTS", "WAYS", "LayerPlan", "check_method", "chosen", "cores", "plan_layer"]
 
 #: The ways, by the name that ``method=`` calls them: modules whose functions are named after the parts.
-_WAYS: dict[str, ModuleType] = {"direct": direct, "triton": depthwise, "torch": own, "fourier": spectral}
+WAYS: dict[str, ModuleType] = {"direct": direct, "triton": depthwise, "torch": own, "fourier": spectral}
 #: What ``method=`` of a layer takes.
-METHODS = ("auto", *_WAYS)
+METHODS = ("auto", *WAYS)
 #: What is computed of a layer: its outputs, and the gradients to its samples and to its taps.
 PARTS = ("correlate", "adjoint", "taps")
 #: Fewest taps for which a Fourier transform is considered.
@@ -100,16 +100,16 @@ def cores() -> int:
 
 def chosen(plan: LayerPlan, part: str) -> ModuleType:
     """Return the module that computes a part."""
-    return _WAYS[plan.method(part)]
+    return WAYS[plan.method(part)]
 
 
 def _choose(
     layer: Layer, part: str, dtype: torch.dtype, device: torch.device, channels_last: bool, method: str
 ) -> tuple[Candidate, ...]:
     cpu = device.type == "cpu"
-    rates = CPU if cpu else rates_of(device, dtype)
+    rates = CPU if device.type in ("cpu", "meta") else rates_of(device, dtype)
     found = []
-    for name in _WAYS:
+    for name in WAYS:
         reason = _refusal(layer, part, name, dtype, device)
         time = math.inf
         if not reason:
@@ -137,6 +137,10 @@ def _refusal(layer: Layer, part: str, name: str, dtype: torch.dtype, device: tor
         return direct.refusal(layer, part, device, dtype)
     if name == "triton":
         return depthwise.refusal(layer, part, device, dtype)
+    if name == "fourier" and not dtype.is_floating_point:
+        return "the numbers are not real"
+    if name == "fourier" and device.type == "meta":
+        return "there are no numbers"
     if name == "fourier" and layer.taps < _MANY_TAPS:
         return f"fewer than {_MANY_TAPS} taps"
     return ""

@@ -1,0 +1,402 @@
+"""Layers and filters on a GPU: every way of ours and the planner's choice, beside torch, CuPy and a copy.
+
+python benchmarks/gpu.py                      # writes benchmarks/results/gpu.{md,json}; a few minutes
+python benchmarks/gpu.py --only depthwise     # cells whose name contains a word; writes nothing
+python benchmarks/gpu.py --device cpu --tiny  # the same code on tiny cells, without a GPU; writes nothing
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.metadata
+import random
+import statistics
+import subprocess
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from importlib.util import find_spec
+from statistics import geometric_mean
+from typing import Any
+
+import torch
+from torch import nn
+
+import faltung as fa
+from cells import Cell, box, dense, gaussian, signal
+from faltung.layers import Conv
+from faltung.tensors.plan import METHODS, PARTS
+from measure import Timing, table, write
+from own import OURS, Choice
+
+Run = Callable[[], Any]
+
+#: Seconds that a timed run takes at least, and calls that it consists of at most.
+_SHORT, _CALLS = 2e-3, 50
+#: Seconds from which a call is not repeated in every round.
+_LONG = 0.1
+#: What is let pass, relative to the largest result: torch multiplies single precision on tensor cores.
+_TOLERANCE = {torch.float32: 5e-3, torch.bfloat16: 5e-2}
+COPY = "copy"
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A layer and its input; gradients to input, kernel and bias are part of the work if `backward`."""
+
+    name: str
+    channels: tuple[int, int]
+    size: int
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+    backward: bool
+    stride: int = 1
+    groups: int = 1
+
+    @property
+    def family(self) -> str:
+        """The heading of its table."""
+        return f"Layers, {str(self.dtype).removeprefix('torch.')}"
+
+    def __str__(self) -> str:
+        """Say in one line what it is."""
+        what = "forward and backward" if self.backward else "forward"
+        return f"{self.name}, {str(self.dtype).removeprefix('torch.')}, {what}"
+
+
+def layers(images: int, extent: int) -> Iterator[Layer]:
+    for dtype in (torch.float32, torch.bfloat16):
+        for backward in (False, True):
+            for size in (3, 7, 13, 31):
+                shape = (images, 96, extent, extent)
+                yield Layer(f"depthwise 96, {size}x{size}", (96, 96), size, shape, dtype, backward, groups=96)
+            yield Layer("64 -> 64, 3x3", (64, 64), 3, (images, 64, extent, extent), dtype, backward)
+            shape = (images, 3, 4 * extent, 4 * extent)
+            yield Layer("3 -> 64, 7x7, stride 2", (3, 64), 7, shape, dtype, backward, stride=2)
+
+
+def filters(side: int, length: int) -> Iterator[Cell]:
+    yield from (dense(side, width) for width in (3, 7, 15, 31, 63))
+    yield from (gaussian(side, sigma) for sigma in (2, 5, 20))
+    yield from (box(side, width) for width in (9, 31))
+    yield from (signal(length, width) for width in (1024, 4096))
+
+
+def tiny() -> Iterator[Layer | Cell]:
+    """Yield one cell of each kind, which take no time."""
+    for backward in (False, True):
+        shape = (2, 4, 12, 12)
+        yield Layer("depthwise 4, 9x9", (4, 4), 9, shape, torch.float32, backward, groups=4)
+        yield Layer("3 -> 4, 3x3, stride 2", (3, 4), 3, (2, 3, 16, 16), torch.bfloat16, backward, stride=2)
+    yield from (dense(64, 5), gaussian(96, 2), box(64, 9), signal(2000, 101))
+
+
+# ---- who takes part
+
+
+def of_layer(cell: Layer, device: torch.device) -> tuple[str, dict[str, Run]]:
+    """Return what the planner chose, and every contender; the first one is what users call."""
+    torch.manual_seed(0)
+    ours = _layer(cell, "auto").to(device, cell.dtype)
+    theirs = nn.Conv2d(*cell.channels, cell.size, cell.stride, cell.size // 2, groups=cell.groups)
+    theirs = theirs.to(device, cell.dtype)
+    theirs.load_state_dict(ours.state_dict())
+    x = torch.randn(cell.shape, dtype=torch.float32).to(device, cell.dtype)
+    plan = ours.plan(cell.shape)
+    parts = PARTS if cell.backward else PARTS[:1]
+    possible = {c.method for part in parts for c in plan.candidates[part] if not c.seconds == float("inf")}
+    found = {OURS: _step(cell, ours, x)}
+    for method in METHODS[1:]:
+        if method in possible:
+            layer = _layer(cell, method).to(device, cell.dtype)
+            layer.load_state_dict(ours.state_dict())
+            found[f"{OURS} {method}"] = _step(cell, layer, x)
+    last = x.contiguous(memory_format=torch.channels_last)
+    found["channels-last faltung"] = _step(cell, ours, last)
+    found["torch"] = _step(cell, theirs, x)
+    found["torch channels-last"] = _step(cell, _last(theirs), last)
+    with torch.no_grad():
+        source, target = torch.empty_like(x), torch.empty_like(ours(x))
+    found[COPY] = partial(_copies, [(source, x), (target, target.clone())])
+    return " / ".join(plan.method(part) for part in parts), found
+
+
+def _layer(cell: Layer, method: str) -> Conv:
+    return Conv(*cell.channels, cell.size, cell.stride, cell.size // 2, groups=cell.groups, method=method)
+
+
+def _last(layer: nn.Conv2d) -> nn.Module:
+    copy = nn.Conv2d(
+        layer.in_channels, layer.out_channels, layer.kernel_size, layer.stride, layer.padding, groups=layer.groups
+    )
+    copy = copy.to(layer.weight.device, layer.weight.dtype)
+    copy.load_state_dict(layer.state_dict())
+    return copy.to(memory_format=torch.channels_last)
+
+
+def _step(cell: Layer, layer: nn.Module, x: torch.Tensor) -> Run:
+    if not cell.backward:
+
+        def forward() -> list[torch.Tensor]:
+            with torch.no_grad():
+                return [layer(x)]
+
+        return forward
+    x = x.detach().clone(memory_format=torch.preserve_format).requires_grad_()
+    with torch.no_grad():
+        g = torch.ones_like(layer(x))
+    wanted = [x, *layer.parameters()]
+
+    def both() -> list[torch.Tensor]:
+        y = layer(x)
+        return [y.detach(), *torch.autograd.grad(y, wanted, g)]
+
+    return both
+
+
+def of_filter(cell: Cell, device: torch.device) -> tuple[str, dict[str, Run]]:
+    """Return what the planner chose, and every contender; the first one is what users call."""
+    x = torch.from_numpy(cell.image()).to(device)
+    (kernel,) = cell.kernels
+    plan = fa.plan(x, kernel)
+    found: dict[str, Run] = {OURS: lambda: [fa.convolve(x, kernel)]}
+    for candidate in plan.candidates:  # type: ignore[union-attr]
+        if candidate.seconds != float("inf"):
+            found[f"{OURS} {candidate.method}"] = _by(x, kernel, candidate.method)
+    taps = torch.from_numpy(cell.taps[0].copy()).to(x).flip([*range(kernel.ndim)])[None, None]
+    convolve = nn.functional.conv1d if x.ndim == 1 else nn.functional.conv2d
+    if cell.multiply_adds < 2e11 or device.type == "cpu":
+        found["torch"] = lambda: [convolve(x[None, None], taps, padding="same")[0, 0]]
+    lines = [torch.from_numpy(line.copy()).to(x) for line in cell.terms[0]] if cell.terms else []
+    if x.ndim == 2 and lines:
+        down, across = lines[0].flip(0)[None, None, :, None], lines[1].flip(0)[None, None, None, :]
+        found["torch separable"] = lambda: [
+            convolve(convolve(x[None, None], down, padding="same"), across, padding="same")[0, 0]
+        ]
+    found |= _cupy(cell, x)
+    found[COPY] = partial(_copies, [(torch.empty_like(x), x)])
+    return plan.candidates[0].method, found  # type: ignore[union-attr]
+
+
+def _by(x: torch.Tensor, kernel: fa.Kernel, method: str) -> Run:
+    return lambda: [fa.convolve(x, kernel, method=method)]
+
+
+def _cupy(cell: Cell, x: torch.Tensor) -> dict[str, Run]:
+    """CuPy's filters, if it is installed."""
+    if x.device.type != "cuda" or find_spec("cupy") is None:
+        return {}
+    import cupy
+    from cupyx.scipy import ndimage, signal
+
+    array, taps = cupy.asarray(x), cupy.asarray(cell.taps[0], dtype="float32")
+    out = cupy.empty_like(array)
+
+    def filling(run: Callable[..., object]) -> Run:
+        def call() -> list[torch.Tensor]:
+            run(output=out)
+            return [torch.from_dlpack(out)]
+
+        return call
+
+    found = {}
+    if cell.multiply_adds < 2e11:
+        found["CuPy ndimage.convolve"] = filling(partial(ndimage.convolve, array, taps))
+    if cell.known[:1] == ("gaussian",):
+        found["CuPy ndimage.gaussian_filter"] = filling(
+            partial(ndimage.gaussian_filter, array, cell.known[1], truncate=4.0)
+        )
+    if cell.known[:1] == ("box",):
+        found["CuPy ndimage.uniform_filter"] = filling(partial(ndimage.uniform_filter, array, cell.known[1]))
+    if taps.size > 200:
+        found["CuPy signal.fftconvolve"] = lambda: [torch.from_dlpack(signal.fftconvolve(array, taps, mode="same"))]
+    return found
+
+
+def _copies(pairs: list[tuple[torch.Tensor, torch.Tensor]]) -> list[torch.Tensor]:
+    for target, source in pairs:
+        target.copy_(source)
+    return []
+
+
+# ---- timing
+
+
+def compete(
+    cell: Layer | Cell, contenders: dict[str, Run], device: torch.device, seconds: float, rounds: int
+) -> dict[str, Timing]:
+    """Compare results, then measure everybody in turn: medians, and medians of ratios to the first.
+
+    Who takes longer than others does so in fewer rounds.
+    """
+    expected: list[torch.Tensor] = []
+    for name, run in contenders.items():
+        results = [each.float() for each in run()]
+        expected = expected or results
+        for result, wanted in zip(results, expected, strict=False):
+            _check(cell, name, result, wanted)
+    alone = {name: _seconds(run, 1, device) for name, run in contenders.items()}
+    alone = {name: min(alone[name], _seconds(run, 1, device)) for name, run in contenders.items()}
+    counts = {name: min(_CALLS, max(1, round(_SHORT / max(alone[name], 1e-6)))) for name in contenders}
+    share = seconds / len(contenders)
+    times: dict[str, list[float]] = {name: [] for name in contenders}
+    ratios: dict[str, list[float]] = {name: [] for name in contenders}
+    first, order = next(iter(contenders)), list(contenders)
+    shuffle = random.Random(0).shuffle
+    for _ in range(rounds):
+        shuffle(order)
+        done: dict[str, float] = {}
+        for name in [first, *(other for other in order if other != first)]:
+            spent = sum(times[name]) * counts[name]
+            if name != first and times[name] and (spent > share or alone[name] > _LONG):
+                continue
+            contenders[name]()  # brings its own numbers to the cache
+            done[name] = _seconds(contenders[name], counts[name], device)
+        for name, taken in done.items():
+            times[name].append(taken)
+            ratios[name].append(taken / done[first])
+    return {
+        name: Timing(statistics.median(found), statistics.median(ratios[name]), len(found))
+        for name, found in times.items()
+    }
+
+
+def _check(cell: Layer | Cell, name: str, result: torch.Tensor, wanted: torch.Tensor) -> None:
+    """Stop where a contender did something else: its time would mean nothing."""
+    if isinstance(cell, Cell):  # libraries do not agree beyond the border
+        result, wanted = result.reshape(cell.shape)[cell.inner], wanted.reshape(cell.shape)[cell.inner]
+    tolerance = _TOLERANCE[cell.dtype] if isinstance(cell, Layer) else _TOLERANCE[torch.float32]
+    difference = float((result - wanted).abs().max() / wanted.abs().max())
+    if not difference <= tolerance:
+        raise SystemExit(
+            f"{name} is off by {difference:.3g} of the largest result, more than {tolerance:.3g}: {cell}"
+        )
+
+
+def _seconds(run: Run, count: int, device: torch.device) -> float:
+    """Seconds of a call on the device, of so many that follow each other."""
+    if device.type != "cuda":
+        start = time.perf_counter()
+        for _ in range(count):
+            run()
+        return (time.perf_counter() - start) / count
+    before, after = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    torch.cuda.synchronize()
+    before.record()
+    for _ in range(count):
+        run()
+    after.record()
+    after.synchronize()
+    return before.elapsed_time(after) / 1e3 / count
+
+
+# ---- what came out
+
+
+def where(device: torch.device) -> dict[str, str]:
+    """Say what device it is, and with which versions it is driven."""
+    found = {"device": "CPU", "torch": torch.__version__}
+    if device.type == "cuda":
+        facts = torch.cuda.get_device_properties(device)
+        found["device"] = f"{facts.name}, {facts.total_memory / 2**30:.0f} GiB"
+        found["capability"] = f"{facts.major}.{facts.minor}"
+        found["CUDA"], found["cuDNN"] = str(torch.version.cuda), str(torch.backends.cudnn.version())
+        with suppress(OSError, subprocess.CalledProcessError):
+            query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
+            found["driver"] = subprocess.run(query, capture_output=True, text=True, check=True).stdout.split("\n")[0]
+    for name in ("triton", "cupy-cuda12x", "cupy-cuda13x"):
+        with suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
+
+
+def row(choice: Choice) -> list[str]:
+    """One line of the table that `HEADER` stands above."""
+    timings = choice.timings
+    peers = {name: timing for name, timing in timings.items() if name.split()[0] in ("torch", "CuPy")}
+    best = min(peers, key=lambda name: peers[name].ratio, default="")
+    regret = f"{choice.regret:.2f}" + ("" if choice.regret <= 1 else f" ({choice.best_engine})")
+    last = timings.get("channels-last faltung")
+    rest = [f"{name} {timing.best * 1e3:.3g}" for name, timing in timings.items() if name not in (OURS, COPY)]
+    return [
+        str(choice.cell),
+        f"{choice.seconds * 1e3:.3g}",
+        f"{last.best * 1e3:.3g}" if last else "",
+        f"{peers[best].ratio:.2f}" if best else "",
+        best,
+        f"{1 / timings[COPY].ratio:.2f}",
+        choice.engine,
+        regret,
+        "; ".join(rest),
+    ]
+
+
+HEADER = ["cell", "faltung ms", "channels last", "ratio", "best peer", "copies", "chosen", "regret", "all, ms"]
+
+_NOTE = """
+Milliseconds on the device, from one CUDA event to the next around calls that follow each other, the median of several
+rounds in which all contenders ran in turn, after a call that was not counted. *ratio*: time of the fastest peer over
+ours, the median over rounds. *copies*: our time over that of a copy of input and output. *chosen*: the ways that the
+planner chose, of a layer for outputs, gradient to the input and gradient to the kernel. *regret*: time of what was
+chosen over that of our best way, the same one for all parts. torch multiplies single precision on tensor cores in
+convolutions (TF32), as it does by default; ours does so where torch's kernels were chosen.
+"""
+
+
+def report(choices: Iterable[Choice], facts: dict[str, str]) -> str:
+    """Lay out everything that was measured."""
+    choices = list(choices)
+    worst = max(choices, key=lambda choice: choice.regret)
+    parts = [
+        "; ".join(f"{key} {value}" for key, value in facts.items()) + ".\n\n",
+        f"Regret of the planner: {geometric_mean(choice.regret for choice in choices):.3f} in geometric mean over "
+        f"{len(choices)} cells, {worst.regret:.2f} in the worst, {worst.cell}.\n",
+        _NOTE,
+    ]
+    families: dict[str, list[list[str]]] = {}
+    for choice in choices:
+        family = choice.cell.family if isinstance(choice.cell, Layer) else "Filters, float32"
+        families.setdefault(family, []).append(row(choice))
+    parts += [f"\n## {family}\n\n{table(HEADER, rows)}" for family, rows in families.items()]
+    return "".join(parts)
+
+
+def measure(cell: Layer | Cell, device: torch.device, seconds: float, rounds: int) -> Choice:
+    """Measure everybody on one cell."""
+    engine, contenders = (of_layer if isinstance(cell, Layer) else of_filter)(cell, device)  # type: ignore[operator]
+    return Choice(cell, engine, compete(cell, contenders, device, seconds, rounds))  # type: ignore[arg-type]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--device", default="cuda", help="where to run; results of a GPU only are written")
+    parser.add_argument("--tiny", action="store_true", help="cells that take no time; writes nothing")
+    parser.add_argument("--only", default="", help="cells whose name contains this; writes nothing")
+    arguments = parser.parse_args()
+    device = torch.device(arguments.device)
+    if device.type == "cuda" and not torch.cuda.is_available():
+        parser.exit(
+            2, f"{parser.prog}: torch {torch.__version__} sees no GPU; --device cpu --tiny runs without one\n"
+        )
+    cells = [*tiny()] if arguments.tiny else [*layers(32, 56), *filters(4096, 1_000_000)]
+    cells = [cell for cell in cells if arguments.only in str(cell)]
+    if not cells:
+        parser.error(f"no cell is called {arguments.only}")
+    seconds, rounds = (0.05, 3) if arguments.tiny else (2.5, 21)
+    choices = []
+    for cell in cells:
+        choices.append(measure(cell, device, seconds, rounds))
+        print(" | ".join(row(choices[-1])), flush=True)
+        if device.type == "cuda":
+            torch.cuda.empty_cache()
+    facts = where(device)
+    text = report(choices, facts)
+    print("\n" + text.split("\n\n## ")[0])
+    if device.type == "cuda" and not (arguments.tiny or arguments.only):
+        write("gpu", "On a GPU", text, {"device": facts, "cells": [choice.data() for choice in choices]})
+
+
+if __name__ == "__main__":
+    main()
