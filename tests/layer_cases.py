@@ -192,7 +192,7 @@ def pair(
 
 
 def outcome(layer: nn.Module, x: torch.Tensor) -> dict[str, torch.Tensor]:
-    """Return the output, and the gradients, to input and parameters, of its product with the same noise every time."""
+    """Return the output, and gradients to input and parameters of its product with noise, the same every time."""
     x = x.detach().requires_grad_()
     y = layer(x)
     noise = torch.randint(-16, 17, y.shape, generator=torch.Generator().manual_seed(1)) / 8  # exact in every dtype

@@ -10,7 +10,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 import reference
-from faltung import channels, tap_gradient
+from faltung import channels, scratch, tap_gradient
 from faltung.plan.layer import Axis, Layer
 from faltung.tables import lie_of
 from guarded import guarded
@@ -46,7 +46,7 @@ LAYERS = {
 
 @pytest.fixture
 def small_room(request, monkeypatch):
-    """Cut layers into small tiles: numbers that are gathered at once, columns of a tile, items that there should be."""
+    """Cut layers into small tiles: numbers gathered at once, columns (whole vectors), items that there should be."""
     room, widest, items = request.param
     for module in (channels, tap_gradient):
         monkeypatch.setattr(module, "ROOM", room)
@@ -72,13 +72,21 @@ def operands(layer, number):
     return x, taps, 3 * normal(layer.groups * layer.outs, number)
 
 
+def spoil():
+    """Leave what is not a number where the code works: nothing may be read there before it is written."""
+    buffer, _ = scratch.take("channels", 1 << 22)
+    buffer[...] = 0xFF  # NaN, in single and in double precision
+
+
 def correlate(layer, x, taps, bias=None, out=None, workers=1):
+    spoil()
     out = np.full(layer.target_shape, np.nan, taps.dtype) if out is None else out
     channels.correlate_channels(layer, place(x), lie_of(x), place(out), lie_of(out), taps, bias, workers=workers)
     return out
 
 
 def reduce(layer, x, g, workers=1):
+    spoil()
     return tap_gradient.tap_gradient(layer, place(x), lie_of(x), place(g), lie_of(g), x.dtype, workers=workers)
 
 
@@ -174,7 +182,7 @@ def test_any_size_of_kernel(size):
 
 
 @pytest.mark.parametrize(
-    "small_room", [(1, 1, 1), (200, 16, 1), (500, 40, 100), (96 * 1024, 2048, 1000)], indirect=True, ids=str
+    "small_room", [(1, 16, 1), (200, 16, 40), (500, 48, 100), (96 * 1024, 2048, 1000)], indirect=True, ids=str
 )
 @pytest.mark.parametrize("name", LAYERS)
 def test_small_tiles_change_nothing(name, small_room):
@@ -182,7 +190,7 @@ def test_small_tiles_change_nothing(name, small_room):
         assert_right(replace(LAYERS[name], mode=mode), "f4", workers=2)
 
 
-@pytest.mark.parametrize("small_room", [(300, 20, 50)], indirect=True, ids=["tiles"])
+@pytest.mark.parametrize("small_room", [(300, 32, 50)], indirect=True, ids=["tiles"])
 def test_planes_of_many_tiles(small_room):
     for mode in MODES:
         assert_right(Layer(1, 1, 2, 3, (square(61, 3, -1), square(130, 5, -2)), mode), "f4", workers=3)
@@ -285,21 +293,22 @@ def test_one_image_again_and_again():
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
-@pytest.mark.parametrize("dtype", ["f4", "u1"])
+@pytest.mark.parametrize("dtype", ["f4", "i2"])
 def test_results_may_be_put_anywhere_and_nothing_beside_them(dtype, name):
     layer = Layer(2, 2, 2, 3, (square(9, 3, -1), square(22, 3, -1)), "wrap")
     x, taps, bias = operands(layer, "f4")
-    x, bias = 40 * x, 100 + 40 * bias
+    x, bias = 4000 * x, 10_000 + 4000 * bias
     plain = correlate(layer, x, taps, bias, np.zeros(layer.target_shape, dtype))
     out = LAYOUTS[name](np.zeros(layer.target_shape, dtype))
     whole = out
     while isinstance(whole.base, np.ndarray):
         whole = whole.base
-    whole[...] = 7
+    whole.view(np.uint8)[...] = 77
+    before = out.copy()
     correlate(layer, x, taps, bias, out)
     assert_array_equal(out, plain)
-    out[...] = 7
-    assert np.all(whole == 7)
+    out[...] = before
+    assert np.all(whole.view(np.uint8) == 77)
 
 
 SOURCES = ["u1", "i1", "u2", "i2", "i4", "f2", "f4", "f8", ">i2", ">u4", ">f2", ">f4", ">f8", "?"]
@@ -360,7 +369,7 @@ def test_results_that_no_cache_keeps(number, vector_bits, monkeypatch):
 
 
 def layout(rng, shape, dtype, fill):
-    """Return an array in any order of axes, with gaps, turned round, at the edge of a page; and all that it lies in."""
+    """Return all that an array lies in, and the array: in any order, with gaps, turned round, beside a bad page."""
     order = rng.permutation(len(shape)) if rng.random() < 0.5 else np.arange(len(shape))
     steps = [int(rng.integers(1, 3)) if rng.random() < 0.3 else 1 for _ in shape]
     base = guarded(tuple(shape[axis] * steps[axis] for axis in order), np.dtype(dtype), bool(rng.random() < 0.5))
@@ -389,7 +398,9 @@ def attempt(seed, number):
     rng = np.random.default_rng([seed, number])
     layer, kind = random_layer(rng), np.dtype(NUMBERS[number % 2])
     workers = int(rng.integers(1, 4))
-    _, x = layout(rng, layer.source_shape, rng.choice([kind.str, kind.str, "f4", "f8", "u1", "i2", ">i2", ">f4", "f2"]), 0)
+    _, x = layout(
+        rng, layer.source_shape, rng.choice([kind.str, kind.str, "f4", "f8", "u1", "i2", ">i2", ">f4", "f2"]), 0
+    )
     x[...] = np.abs(5 * rng.standard_normal(layer.source_shape))
     taps = rng.standard_normal(layer.taps_shape).astype(kind)
     bias = rng.standard_normal(layer.groups * layer.outs).astype(kind) if rng.random() < 0.5 else None
@@ -416,7 +427,7 @@ def test_random_layers_at_every_vector_width(seed, vector_bits):
         attempt(seed, number)
 
 
-@pytest.mark.parametrize("small_room", [(1, 1, 1), (700, 30, 40)], indirect=True, ids=str)
+@pytest.mark.parametrize("small_room", [(1, 16, 1), (700, 32, 40)], indirect=True, ids=str)
 @pytest.mark.parametrize("seed", [200, 201])
 def test_random_layers_in_many_tiles(seed, small_room):
     for number in range(25):

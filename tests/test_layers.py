@@ -11,6 +11,13 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import signal
+from torch import nn
+from torch.nn import functional
+
+import faltung as fa
+from faltung.boundary import index_map
+from faltung.layers import Conv, ConvTransposed, LayerPlan
 from layer_cases import (
     METHODS,
     MODES,
@@ -24,13 +31,6 @@ from layer_cases import (
     outcome,
     pair,
 )
-from scipy import signal
-from torch import nn
-from torch.nn import functional
-
-import faltung as fa
-from faltung.boundary import index_map
-from faltung.layers import Conv, ConvTransposed, LayerPlan
 
 # Of torch, once in a process, where its layer has to pad one end of an axis only.
 pytestmark = [
@@ -114,11 +114,11 @@ class Extended(nn.Module):
     def __init__(self, layer):
         super().__init__()
         self.weight, self.bias = layer.weight, layer.bias
-        self.given = (layer.kernel_size, layer.stride, layer.padding, layer.dilation, layer.groups, layer.padding_mode)
-        self.flip = layer.flip
+        self.given = (layer.kernel_size, layer.stride, layer.padding, layer.dilation, layer.groups)
+        self.mode, self.flip = layer.padding_mode, layer.flip
 
     def forward(self, x):
-        sizes, stride, padding, dilation, groups, mode = self.given
+        sizes, stride, padding, dilation, groups = self.given
         reach = [d * (k - 1) for k, d in zip(sizes, dilation, strict=True)]
         if padding == "same":
             low = [n // 2 for n in reach]
@@ -126,7 +126,7 @@ class Extended(nn.Module):
         else:
             low = high = [0] * len(sizes) if padding == "valid" else [*padding]
         w = self.weight.flip([*range(2, self.weight.ndim)]) if self.flip else self.weight
-        return CORRELATE[len(sizes)](extended(x, low, high, mode), w, self.bias, stride, 0, dilation, groups)
+        return CORRELATE[len(sizes)](extended(x, low, high, self.mode), w, self.bias, stride, 0, dilation, groups)
 
 
 SHAPES = {
@@ -392,7 +392,7 @@ def test_shapes_are_known_without_numbers(method):
         ),
         (lambda: Conv(3, 4, 3)(torch.zeros(8, 8)), ValueError, r"input: .* got shape \(8, 8\)"),
         (lambda: Conv(3, 4, 3)(torch.zeros(())), ValueError, r"input: .* got shape \(\)"),
-        (lambda: Conv(3, 4, 3)(np.zeros((1, 3, 8, 8))), TypeError, "input: expected a tensor, got a ndarray.*from_numpy"),
+        (lambda: Conv(3, 4, 3)(np.zeros((1, 3, 8, 8))), TypeError, "input: .* got a ndarray.*from_numpy"),
         (
             lambda: Conv.transposed(3, 4, 3)(np.zeros((1, 3, 8, 8))),
             TypeError,
@@ -421,11 +421,11 @@ def test_shapes_are_known_without_numbers(method):
             ValueError,
             "method: expected one of 'auto', 'direct', 'triton', 'torch', 'fourier', got 'fft'",
         ),
-        (lambda: Conv(1, 1, (3, 3), ndim=1), ValueError, "kernel_size: expected 1 numbers, for 1 spatial axes, got 2"),
+        (lambda: Conv(1, 1, (3, 3), ndim=1), ValueError, "kernel_size: expected 1 numbers.*got 2"),
         (lambda: Conv(1, 1, (3, 3, 3, 3)), ValueError, "ndim: expected 1, 2 or 3 spatial axes, got 4"),
         (lambda: Conv(1, 1, (3, 3), stride=(1, 1, 1)), ValueError, "stride: expected 2 integers of at least 1"),
         (lambda: Conv(1, 1, 3, padding=-1), ValueError, "padding: expected 2 integers of at least 0.*got -1"),
-        (lambda: Conv(1, 1, 3.5), TypeError, "kernel_size: expected an integer, or one for each spatial axis, got 3.5"),
+        (lambda: Conv(1, 1, 3.5), TypeError, r"kernel_size: expected an integer.*got 3\.5"),
         (lambda: Conv(2, 2, 3).plan((1, 3, 9, 9)), ValueError, r"shape: expected \(images, 2, \*spatial\)"),
         (lambda: Conv(2, 2, 3).plan((2, 9, 9)), ValueError, r"shape: .* got \(2, 9, 9\)"),
     ],

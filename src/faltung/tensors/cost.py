@@ -179,8 +179,8 @@ def _triton(layer: Layer, part: str, rates: Rates, channels_last: bool) -> float
     """Predict what takes longer: to move the numbers, or to issue the instructions.
 
     In the code for compute capability 9.0 there are 2.5 of them for each multiply-add of many taps, 35 more for each
-    output, and 2.6 times as many for gradients of taps, which come in blocks of four by two. That all of them take
-    equally long is a guess.
+    output, thrice as many where a kernel has one row only, and 2.6 times as many for gradients of taps, which come in
+    blocks of four by two. That all of them take equally long is a guess.
     """
     moved = rates.number * _numbers(layer)
     if part == "taps":
@@ -189,13 +189,16 @@ def _triton(layer: Layer, part: str, rates: Rates, channels_last: bool) -> float
         return max(moved, 2.6 * waste * layer.multiply_adds * rates.alone)
     shape = layer.source_shape if part == "adjoint" else layer.target_shape
     del channels_last  # which costs a little more for short numbers
-    return max(moved, math.prod(shape) * (layer.taps + 14) * rates.alone)
+    shared = layer.axes[0].size > 1 if len(layer.axes) > 1 else layer.taps > 8  # samples, between outputs
+    return max(moved, math.prod(shape) * (layer.taps * (1 if shared else 3) + 14) * rates.alone)
 
 
 def _torch_on_device(layer: Layer, part: str, rates: Rates, channels_last: bool) -> float:
     alone = layer.ins == layer.outs == 1
     each = rates.depthwise if alone else rates.multiply_add * max(1.0, 16 / layer.ins, 16 / layer.outs)
-    del part, channels_last
+    if alone and part == "taps":
+        each *= 4.0  # a guess: what torch is slowest at, as its users say, is the gradient to taps of single channels
+    del channels_last
     return layer.multiply_adds * each + rates.number * _numbers(layer)
 
 
