@@ -16,11 +16,11 @@ from numpy.testing import assert_array_equal
 import faltung as fa
 import reference
 from faltung import ArgumentError, execute
-from faltung.plans import plans
 from faltung.engines import direct, gather
 from faltung.jit import compile as compiler
 from faltung.jit import load, object_cache
 from faltung.jit.target import Target, host
+from faltung.plans import plans
 
 SIGNED, UNSIGNED = ("i1", "i2", "i4", "i8"), ("u1", "u2", "u4", "u8")
 

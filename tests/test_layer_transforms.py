@@ -9,7 +9,7 @@ import pytest
 import torch
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensorMode
-from torch.func import functional_call, stack_module_state, vmap
+from torch.func import functional_call, grad, stack_module_state, vmap
 from torch.utils.checkpoint import checkpoint
 
 import faltung as fa
@@ -58,6 +58,78 @@ def test_vmap_over_weights_is_an_ensemble(bias, method):
         assert (vmap(call, in_dims=(0, None))(parameters, x) - want).abs().max() < 1e-12
         want = torch.stack([member(each) for member, each in zip(members, several, strict=True)])
         assert (vmap(call)(parameters, several) - want).abs().max() < 1e-12
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_gradients_of_each_image(method):
+    for layer in small(method, dtype=torch.float64, bias=True):
+        x = images(4, 3, 12, 13)
+        values = {name: value.detach() for name, value in layer.named_parameters()}
+
+        def loss(values, given, layer=layer):
+            return functional_call(layer, values, (given,)).pow(3).sum()
+
+        got = vmap(grad(loss), in_dims=(None, 0))(values, x)
+        for k, each in enumerate(x):
+            loss_of_one = layer(each).pow(3).sum()
+            for name, want in zip(got, torch.autograd.grad(loss_of_one, [*layer.parameters()]), strict=True):
+                assert (got[name][k] - want).abs().max() <= 1e-11 * want.abs().max()
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_gradients_of_many_outputs_at_once(method):
+    for layer in small(method, dtype=torch.float64):
+        x = images(1, 3, 9, 9).requires_grad_()
+        y = layer(x)
+        gs = images(3, *y.shape)
+        got = torch.autograd.grad(y, (x, layer.weight), gs, is_grads_batched=True, retain_graph=True)
+        for k, g in enumerate(gs):
+            for every, want in zip(got, torch.autograd.grad(y, (x, layer.weight), g, retain_graph=True), strict=True):
+                assert (every[k] - want).abs().max() < 1e-11
+
+
+# Torch makes its own tangents by what it deprecates.
+tangents = pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated:DeprecationWarning")
+
+
+@tangents
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("frozen", [True, False])
+def test_tangents_are_those_of_a_bilinear_map(frozen, method):
+    for layer in small(method, dtype=torch.float64):
+        layer.requires_grad_(not frozen)
+        x, dx = images(1, 3, 9, 9), images(1, 3, 9, 9)
+        values = {name: value.detach() for name, value in layer.named_parameters()}
+        shifts = {name: torch.randn_like(value) for name, value in values.items()}
+
+        def call(given, values, layer=layer):
+            return functional_call(layer, values, (given,))
+
+        y, to_x = torch.func.jvp(lambda given, values=values: call(given, values), (x,), (dx,))
+        assert (y - layer(x)).abs().max() < 1e-12
+        zero = {name: torch.zeros_like(value) for name, value in values.items()}
+        want = call(dx, {**zero, "weight": values["weight"]})
+        assert (to_x - want).abs().max() < 1e-12
+        _, total = torch.func.jvp(call, (x, values), (dx, shifts))
+        assert (total - want - call(x, shifts)).abs().max() < 1e-12
+        with torch.autograd.forward_ad.dual_level():
+            dual = layer(torch.autograd.forward_ad.make_dual(x, dx))
+            tangent = torch.autograd.forward_ad.unpack_dual(dual).tangent
+            assert tangent is not None
+            assert (tangent - want).abs().max() < 1e-12
+
+
+@tangents
+def test_second_derivatives_forward_over_reverse():
+    layer = Conv(1, 1, 3, method="direct", dtype=torch.float64)
+    x = images(1, 5, 5)
+
+    def loss(given):
+        return layer(given).pow(3).sum()
+
+    got = torch.func.hessian(loss)(x)
+    assert (got - torch.func.jacrev(torch.func.jacrev(loss))(x)).abs().max() < 1e-12
+    assert (got - torch.autograd.functional.hessian(loss, x)).abs().max() < 1e-12
 
 
 # ---- the registered operators
@@ -200,6 +272,13 @@ def test_exported_models_give_the_same():
     for shape in ((5, 3, 20, 15), (3, 3, 9, 15)):
         y = torch.randn(shape)
         assert (program.module()(y) - model(y)).abs().max() < 1e-5
+
+
+def test_traced_functions_hold_the_operator():
+    layer = Conv(1, 2, 9, method="direct").requires_grad_(False)
+    traced = torch.fx.experimental.proxy_tensor.make_fx(layer)(torch.randn(1, 1, 12, 12))
+    x = torch.randn(1, 1, 12, 12)
+    assert torch.equal(traced(x), layer(x))
 
 
 def test_layers_may_be_computed_again_for_the_gradient():

@@ -14,8 +14,8 @@ from numpy.testing import assert_array_equal
 import faltung as fa
 from conftest import forget
 from faltung import ArgumentError
-from faltung.plans import MOST_PLANS
 from faltung.plan.planner import METHODS
+from faltung.plans import MOST_PLANS
 from samples import assert_same_bits, normal
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 __all__ = ["tap_gradient"]
 
-#: Columns of a tile.
+#: Columns of a tile, a multiple of every vector: what stands behind the last whole vector is never gathered.
 WIDEST = 1024
 
 

@@ -62,7 +62,7 @@ class Conv(_ConvNd):
     flip : bool
         Whether to convolve in the mathematical sense, ``y[n] = sum of w[m] x[n - m]``. By default layers correlate,
         which other libraries call convolution.
-    method : {'auto', 'direct', 'torch', 'fourier'}
+    method : {'auto', 'direct', 'triton', 'torch', 'fourier'}
         How it is computed; by default the plan chooses.
 
     Raises

@@ -46,7 +46,8 @@ def ndim_of(kernel_size: int | Sequence[int], ndim: int | None) -> int:
         raise ArgumentError("ndim", "1, 2 or 3 spatial axes", repr(count))
     if several not in (None, 1, count):
         remedy = "Leave ndim= away, or give a single number."
-        raise ArgumentError("kernel_size", f"{count} numbers, for {count} spatial axes", f"{several}", remedy)
+        expected = f"one number for each of {count} spatial axes"
+        raise ArgumentError("kernel_size", expected, f"{several} of them", remedy)
     return count
 
 

@@ -106,6 +106,10 @@ class ConvTransposed(_ConvTransposeNd):
             len(self.kernel_size),
             list(self.dilation),
         )
+        for extra, stride, dilation in zip(more, self.stride, self.dilation, strict=True):
+            if extra and extra >= max(stride, dilation):
+                expected = f"less than the stride {self.stride} or the dilation {self.dilation} on each axis"
+                raise ArgumentError("output_padding", expected, str(tuple(more)))
         return batched(self, input, lambda x: self._forward(x, tuple(more)))
 
     def _forward(self, x: torch.Tensor, more: tuple[int, ...]) -> torch.Tensor:

@@ -95,7 +95,8 @@ def seconds(
     on_torch = _torch_on_cpu if cpu else _torch_on_device
     how = {"direct": _direct, "triton": _triton, "torch": on_torch, "fourier": _fourier}[method]
     work = how(layer, part, rates, channels_last)
-    return work * (2.0 if double else 1.0) / threads + rates.call * (1.0 if method == "torch" else _PREPARED)
+    wide = 2.0 if double and cpu else 1.0  # the rates of a device are those for its dtype
+    return work * wide / threads + rates.call * (1.0 if method == "torch" else _PREPARED)
 
 
 def _numbers(layer: Layer) -> int:
@@ -120,7 +121,8 @@ def _direct(layer: Layer, part: str, rates: Rates, channels_last: bool) -> float
         loads = (2.0 * across + down * outputs) / (down * across * outputs)
         waste = -(-layer.outs // outputs) * outputs / layer.outs * (height + down - 1) / height
         waste *= vectors * lanes / columns.outputs
-        return layer.multiply_adds * rates.multiply_add * waste * (max(1.0, loads) + 0.25) + moved
+        again = 1.5 if layer.ins > 1 else 1.0  # g is gathered once for every channel in
+        return layer.multiply_adds * rates.multiply_add * waste * (max(1.0, loads) + 0.25) * again + moved
     block = blocking(outs, height, columns.outputs, columns.size, number, host())
     wide = block.vectors * block.lanes
     waste = -(-outs // block.outputs) * block.outputs / outs * -(-columns.outputs // wide) * wide / columns.outputs

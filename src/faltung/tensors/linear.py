@@ -23,6 +23,7 @@ from faltung.plan.planner import Plan, make_plan
 from faltung.plan.problem import Problem
 from faltung.plan.wisdom import remembered
 from faltung.tensors import direct
+from faltung.tensors.calling import anywhere, way
 from faltung.tensors.extension import fold
 from faltung.tensors.filters import filter_plan
 
@@ -93,13 +94,7 @@ def linear(
         Of the kernel, from `note_kernel`.
     """
     arguments = (x, taps, origin, axes, first, stop, mode, cval, method, accuracy, workers, key)
-    if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
-        return _linear_op(*arguments)  # type: ignore[no-any-return]
-    if type(x) not in (torch.Tensor, torch.nn.Parameter):
-        return _linear_op(*arguments)  # type: ignore[no-any-return]
-    if torch.is_grad_enabled() and x.requires_grad:
-        return _Linear.apply(*arguments)  # type: ignore[no-untyped-call,no-any-return]
-    return _linear(*arguments)
+    return way(_linear, _Linear, _LinearAnywhere, _linear_op, x)(*arguments)  # type: ignore[no-any-return]
 
 
 def _linear(
@@ -216,6 +211,12 @@ class _Linear(torch.autograd.Function):
         return _linear(*inputs)
 
 
+def _jvp(ctx: Any, x: torch.Tensor, *_: None) -> torch.Tensor:
+    _, taps = ctx.saved_tensors
+    origin, axes, first, stop, mode, _cval, *rest = ctx.rest
+    return linear(x, taps, origin, axes, first, stop, mode, 0.0, *rest)
+
+
 _linear_op = torch.library.custom_op("faltung::linear", _linear, mutates_args=())
 
 
@@ -229,5 +230,6 @@ def _vmap(info: Any, dims: Any, x: Any, taps: Any, origin: Any, axes: Any, *rest
     return linear(x, taps, origin, [axis + 1 for axis in axes], *rest), 0
 
 
+_LinearAnywhere = anywhere(_linear, _keep, _backward, _jvp, _vmap)
 _linear_op.register_autograd(_backward, setup_context=_keep)
 _linear_op.register_vmap(_vmap)

@@ -19,6 +19,7 @@ from typing import Any
 import torch
 
 from faltung.plan.layer import Axis, Layer
+from faltung.tensors.calling import anywhere, way
 from faltung.tensors.plan import LayerPlan, chosen, plan_layer
 
 __all__ = ["adjoint", "correlate", "is_channels_last", "layer_of", "plan_of", "taps"]
@@ -63,7 +64,7 @@ def correlate(
     method: str,
 ) -> torch.Tensor:
     """Correlate (images, channels, *spatial) with taps (channels out, channels in of a group, *spatial)."""
-    do = _way(_correlate, _Correlate, _correlate_op, x, w, bias)
+    do = way(_correlate, _Correlate, _CorrelateAnywhere, _correlate_op, x, w, bias)
     return do(x, w, bias, stride, start, outputs, dilation, groups, mode, method)  # type: ignore[no-any-return]
 
 
@@ -79,7 +80,7 @@ def adjoint(
     method: str,
 ) -> torch.Tensor:
     """Map (images, channels out, *outputs) to (images, channels in, *lengths): the transpose of `correlate`."""
-    do = _way(_adjoint, _Adjoint, _adjoint_op, g, w)
+    do = way(_adjoint, _Adjoint, _AdjointAnywhere, _adjoint_op, g, w)
     return do(g, w, lengths, stride, start, dilation, groups, mode, method)  # type: ignore[no-any-return]
 
 
@@ -95,24 +96,8 @@ def taps(
     method: str,
 ) -> torch.Tensor:
     """Map samples and gradients of outputs to the gradient of taps of those sizes."""
-    do = _way(_taps, _Taps, _taps_op, x, g)
+    do = way(_taps, _Taps, _TapsAnywhere, _taps_op, x, g)
     return do(x, g, sizes, stride, start, dilation, groups, mode, method)  # type: ignore[no-any-return]
-
-
-def _way(plain: Any, with_gradients: Any, registered: Any, *tensors: torch.Tensor | None) -> Any:
-    """Choose what to call: the cheapest that does all that is asked for.
-
-    Where a graph is made, or torch.func transforms are at work, that is the registered operator; it costs some 0.1 ms
-    more than a function with gradients, which costs more than one without.
-    """
-    kinds = (torch.Tensor, torch.nn.Parameter)
-    if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active():
-        return registered
-    if any(x is not None and type(x) not in kinds for x in tensors):
-        return registered
-    if torch.is_grad_enabled() and any(x is not None and x.requires_grad for x in tensors):
-        return with_gradients.apply
-    return plain
 
 
 # ---- what is computed
@@ -173,11 +158,16 @@ def _taps(
 
 
 def _finite(plan: LayerPlan, part: str, tensors: tuple[Any, ...]) -> torch.Tensor:
-    """Compute a part; where a transform has spread what is not finite, torch's sums over taps put it right."""
+    """Compute a part; where what is not finite has spread, torch's sums over taps put it right.
+
+    Transforms spread it everywhere; machine code spreads it to the gradients of taps that never meet it, by products
+    with the zeros around a tile.
+    """
     if not plan.layer.multiply_adds:
         return _nothing(plan.layer, part, tensors)
     found: torch.Tensor = getattr(chosen(plan, part), part)(plan.layer, *tensors)
-    if plan.method(part) == "fourier" and not _capturing(found) and not bool(torch.isfinite(found).all()):
+    spreads = plan.method(part) == "fourier" or (plan.method(part) == "direct" and part == "taps")
+    if spreads and not _capturing(found) and not bool(torch.isfinite(found).all()):
         exact = plan_layer(plan.layer, found.dtype, found.device, False, "torch")
         wide = tuple(None if each is None else each.to(found.dtype) for each in tensors)
         found = getattr(chosen(exact, part), part)(plan.layer, *wide)
@@ -215,9 +205,9 @@ def _like_fake(shape: Sequence[int], given: torch.Tensor) -> torch.Tensor:
 # ---- gradients
 
 
-def _keep(ctx: Any, inputs: tuple[Any, ...], output: object = None) -> None:
+def _keep(ctx: Any, inputs: tuple[Any, ...], output: Any = None) -> None:
     ctx.save_for_backward(inputs[0], inputs[1])
-    ctx.rest = inputs[2:]
+    ctx.rest, ctx.shape = inputs[2:], None if output is None else output.shape
 
 
 def _correlate_backward(ctx: Any, c: torch.Tensor) -> tuple[Any, ...]:
@@ -253,6 +243,29 @@ def _taps_backward(ctx: Any, c: torch.Tensor) -> tuple[Any, ...]:
     if ctx.needs_input_grad[1]:
         to_g = correlate(x, c, None, stride, start, g.shape[2:], dilation, groups, mode, method)
     return to_x, to_g, *[None] * 7
+
+
+# ---- tangents
+
+
+def _correlate_jvp(ctx: Any, x: Any, w: Any, bias: Any, *_: None) -> Any:
+    kept = ctx.saved_tensors
+    total: Any = 0 if x is None else correlate(x, kept[1], None, *ctx.rest[1:])
+    if w is not None:
+        total = total + correlate(kept[0], w, None, *ctx.rest[1:])
+    return total if bias is None else total + bias.reshape(-1, *[1] * (kept[0].ndim - 2)).expand(ctx.shape)
+
+
+def _adjoint_jvp(ctx: Any, g: Any, w: Any, *_: None) -> Any:
+    kept = ctx.saved_tensors
+    total: Any = 0 if g is None else adjoint(g, kept[1], *ctx.rest)
+    return total if w is None else total + adjoint(kept[0], w, *ctx.rest)
+
+
+def _taps_jvp(ctx: Any, x: Any, g: Any, *_: None) -> Any:
+    kept = ctx.saved_tensors
+    total: Any = 0 if x is None else taps(x, kept[1], *ctx.rest)
+    return total if g is None else total + taps(kept[0], g, *ctx.rest)
 
 
 # ---- vmap: one more axis of images, or, where taps differ too, of groups
@@ -339,6 +352,10 @@ class _Taps(torch.autograd.Function):
         _keep(ctx, inputs)
         return _taps(*inputs)
 
+
+_CorrelateAnywhere = anywhere(_correlate, _keep, _correlate_backward, _correlate_jvp, _correlate_vmap)
+_AdjointAnywhere = anywhere(_adjoint, _keep, _adjoint_backward, _adjoint_jvp, _adjoint_vmap)
+_TapsAnywhere = anywhere(_taps, _keep, _taps_backward, _taps_jvp, _taps_vmap)
 
 _correlate_op = torch.library.custom_op("faltung::correlate", _correlate, mutates_args=())
 _adjoint_op = torch.library.custom_op("faltung::adjoint", _adjoint, mutates_args=())
