@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 import torch
@@ -180,24 +181,9 @@ class Conv(_ConvNd):
 
     def _geometry(self, shape: Sequence[int]) -> Any:
         """Stride, first position, outputs, dilation, groups and mode, as the operator takes them."""
-        starts, outputs = [], []
-        for k, length in enumerate(shape[2:]):
-            reach = self.dilation[k] * (self.kernel_size[k] - 1)
-            if isinstance(self.padding, str):
-                low = reach // 2 if self.padding == "same" else 0
-                both = reach if self.padding == "same" else 0
-            else:
-                low, both = self.padding[k], 2 * self.padding[k]
-            starts.append(-low)
-            outputs.append((length + both - reach - 1) // self.stride[k] + 1)
-        if not torch.compiler.is_compiling() and (min(outputs) < 1 or 0 in shape[1:]):
-            self._refuse(shape)
-        return self.stride, tuple(starts), tuple(outputs), self.dilation, self.groups, MODES[self.padding_mode]
-
-    def _refuse(self, shape: Sequence[int]) -> None:
-        expected = f"spatial axes at least as long as the kernel, {self.kernel_size} with dilation {self.dilation}"
-        remedy = "Add padding, or make the input larger."
-        raise ArgumentError("input", expected, f"shape {tuple(shape)} with padding {self.padding}", remedy)
+        mine = (self.kernel_size, self.stride, self.padding, self.dilation, self.groups, self.padding_mode)
+        # Shapes may be symbols where a graph is made, which no cache should keep.
+        return _geometry.__wrapped__(shape, *mine) if torch.compiler.is_compiling() else _geometry(shape, *mine)
 
     def plan(self, shape: Sequence[int], *, channels_last: bool = False) -> LayerPlan:
         """Return how the layer and its gradients are computed for inputs of one shape, and why.
@@ -230,3 +216,29 @@ class Conv(_ConvNd):
 def _known(padding_mode: str) -> Any:
     """Return a mode that torch's constructor takes, which needs it only to tell zeros from others."""
     return "circular" if padding_mode == "symmetric" else padding_mode
+
+
+@lru_cache(maxsize=1024)
+def _geometry(
+    shape: tuple[int, ...],
+    sizes: tuple[int, ...],
+    stride: tuple[int, ...],
+    padding: str | tuple[int, ...],
+    dilation: tuple[int, ...],
+    groups: int,
+    padding_mode: str,
+) -> tuple[Any, ...]:
+    starts, outputs = [], []
+    for k, length in enumerate(shape[2:]):
+        reach = dilation[k] * (sizes[k] - 1)
+        if isinstance(padding, str):
+            low, both = (reach // 2, reach) if padding == "same" else (0, 0)
+        else:
+            low, both = padding[k], 2 * padding[k]
+        starts.append(-low)
+        outputs.append((length + both - reach - 1) // stride[k] + 1)
+    if not torch.compiler.is_compiling() and (min(outputs) < 1 or 0 in shape[1:]):
+        expected = f"spatial axes at least as long as the kernel, {sizes} with dilation {dilation}"
+        remedy = "Add padding, or make the input larger."
+        raise ArgumentError("input", expected, f"shape {tuple(shape)} with padding {padding}", remedy)
+    return stride, tuple(starts), tuple(outputs), dilation, groups, MODES[padding_mode]

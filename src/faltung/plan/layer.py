@@ -133,6 +133,16 @@ class Layer:
         return (self.groups * self.outs, self.ins, *(axis.size for axis in self.axes))
 
     @lazy
+    def stride(self) -> tuple[int, ...]:
+        """Samples between neighbouring outputs, on each axis."""
+        return tuple(axis.stride for axis in self.axes)
+
+    @lazy
+    def dilation(self) -> tuple[int, ...]:
+        """Samples between neighbouring taps, on each axis."""
+        return tuple(axis.dilation for axis in self.axes)
+
+    @lazy
     def strided(self) -> bool:
         """Whether outputs are further apart than samples on some axis."""
         return any(axis.stride > 1 for axis in self.axes)

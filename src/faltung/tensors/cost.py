@@ -21,6 +21,8 @@ __all__ = ["CPU", "Rates", "seconds"]
 _FULL = 16
 #: What more goes before a call that is not torch's own, as a multiple of a call.
 _PREPARED = 2.5
+#: Rows of a volume, with all its channels, up to which torch does without its fast kernels.
+_SMALL_VOLUME = 20480
 #: Bytes from which torch's allocator takes fresh memory for every result, and what filling such a page costs a byte.
 _FRESH, _FAULT = 1 << 25, 2.4e-10
 
@@ -107,7 +109,7 @@ def _direct(layer: Layer, part: str, rates: Rates, channels_last: bool) -> float
     moved = rates.number * _numbers(layer)
     if channels_last:  # brought into the order of planes, and what comes out back
         numbers = _numbers(layer)
-        moved += rates.reordered * 0.6 * numbers + (3 * _FAULT * 4 * numbers if 4 * numbers >= _FRESH else 0.0)
+        moved += rates.reordered * numbers * (6.0 if 4 * numbers >= _FRESH else 0.9)
     *_, rows, columns = (layer.axes[0], *layer.axes)
     height = rows.outputs if len(layer.axes) > 1 else 1
     outs = layer.ins if part == "adjoint" else layer.outs
@@ -153,6 +155,8 @@ def _torch_on_cpu(layer: Layer, part: str, rates: Rates, channels_last: bool) ->
     macs = ins * (layer.outs if channels_last else outs) if part == "adjoint" else outs * layer.ins
     macs *= layer.images * layer.groups * layer.taps * layer.outputs
     slow = 1.5 if layer.groups > 1 else 1.0
+    if len(layer.axes) == 3 and layer.images == 1 and math.prod(layer.source_shape[:-1]) <= _SMALL_VOLUME:
+        return layer.multiply_adds * rates.multiply_add * 24.0 + moved  # torch leaves such volumes to another kernel
     if len(layer.axes) == 1 and layer.taps > 64:
         slow *= 15.0
     if part == "taps" and layer.taps > 100:

@@ -41,9 +41,10 @@ def layer_of(
     return Layer(source[0], groups, taps[1], taps[0] // groups, axes, mode)
 
 
-def plan_of(layer: Layer, x: torch.Tensor, method: str) -> LayerPlan:
-    """Return the plan of a layer for a tensor of samples or of outputs."""
-    return plan_layer(layer, x.dtype, x.device, is_channels_last(x), method)
+def plan_of(layer: Layer, x: torch.Tensor, method: str, other: torch.Tensor | None = None) -> LayerPlan:
+    """Return the plan of a layer for a tensor of samples or of outputs, or for both."""
+    last = is_channels_last(x) or (other is not None and is_channels_last(other))
+    return plan_layer(layer, x.dtype, x.device, last, method)
 
 
 def is_channels_last(x: torch.Tensor) -> bool:
@@ -154,7 +155,7 @@ def _taps(
     layer = layer_of(
         tuple(x.shape), shape, tuple(stride), tuple(start), tuple(g.shape[2:]), tuple(dilation), groups, mode
     )
-    return _finite(plan_of(layer, x, method), "taps", (x, g)).to(x.dtype).contiguous()
+    return _finite(plan_of(layer, x, method, g), "taps", (x, g)).to(x.dtype).contiguous()
 
 
 def _finite(plan: LayerPlan, part: str, tensors: tuple[Any, ...]) -> torch.Tensor:
