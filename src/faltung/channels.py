@@ -13,6 +13,7 @@ from faltung import scratch
 from faltung.engines.blocking import blocking
 from faltung.engines.channels import FIELDS, Channels, channels_function
 from faltung.engines.registers import Footprint
+from faltung.gathering import address_of
 from faltung.jit.samples import sample
 from faltung.jit.target import host
 from faltung.plan.layer import Axis, Layer
@@ -67,9 +68,11 @@ class Board:
         count = max(1, min(workers, self._items))
         board, claims = self._values.copy(), np.zeros(2, np.int64)
         buffer, place = scratch.take("channels", self._room * count)
-        for name, value in {**values, "claims": claims.ctypes.data, "scratch": place}.items():
-            board[self._places[name]] = value
-        run(code, board.ctypes.data, count)
+        places = self._places
+        board[places["claims"]], board[places["scratch"]] = address_of(claims), place
+        for name, value in values.items():
+            board[places[name]] = value
+        run(code, address_of(board), count)
         del buffer  # until here nobody else may write there
 
 
@@ -162,10 +165,10 @@ class _Program:
         self, source: int, target: int, taps: NDArray[Any], bias: NDArray[Any] | None, run: Run, workers: int
     ) -> None:
         packed = self._packed(taps)
-        values = {"source": source, "target": target, "taps": packed.ctypes.data}
+        values = {"source": source, "target": target, "taps": address_of(packed)}
         if bias is not None:
             bias = np.ascontiguousarray(bias, self._number)
-            values["bias"] = bias.ctypes.data
+            values["bias"] = address_of(bias)
         past = self._streamed and target % self._vector_bytes == 0
         self._board.call(run, self._codes[past], workers, **values)
 

@@ -49,15 +49,15 @@ def compile_function(text: str, name: str, parameters: Sequence[Any], target: Ta
         if code is None:
             code = _compile(text)
             object_cache.write(key, code)
-        address = load.load(code, name)
-    return ctypes.CFUNCTYPE(ctypes.c_int32, *parameters)(address)
+        place = load.load(code, name)
+    function: Any = ctypes.CFUNCTYPE(ctypes.c_int32, *parameters)(place)
+    function.place = place  # to ask ctypes for it leaves a reference cycle behind each time
+    return function  # type: ignore[no-any-return]
 
 
 def address(function: Callable[..., int]) -> int:
     """Return where the machine code of a function begins."""
-    found = ctypes.cast(function, ctypes.c_void_p).value  # type: ignore[arg-type]
-    assert found is not None
-    return found
+    return function.place  # type: ignore[attr-defined,no-any-return]
 
 
 def ctypes_of(parameters: dict[str, str]) -> list[Any]:
