@@ -297,6 +297,7 @@ def memory(steps: int) -> dict[str, object]:
 def main(words: list[str]) -> None:
     cells = [cell for cell in CELLS if not words or any(word in cell.name for word in words)]
     rows, data = [], []
+    race(contenders(cells[0]), 2.0, 5)  # torch is slower in the first second of a process; not counted
     for cell in cells:
         times = race(contenders(cell), 4.0, 15)
         ours = min((t.best, name) for name, t in times.items() if name.startswith("faltung"))
@@ -312,9 +313,9 @@ def main(words: list[str]) -> None:
     if words:
         return
     blocks, used = train_blocks(8.0), memory(10_000)
-    write(
-        "layers", "Layers beside torch", _text(rows, blocks, used), {"cells": data, "blocks": blocks, "memory": used}
-    )
+    regrets = [row for cell in cells for row in regret(cell)]
+    measured = {"cells": data, "blocks": blocks, "memory": used, "plans": regrets}
+    write("layers", "Layers beside torch", _text(rows, blocks, used) + _plans(regrets), measured)
 
 
 _COLUMNS = ("faltung, contiguous", "faltung, channels last", "torch, contiguous", "torch, channels last")

@@ -64,7 +64,7 @@ CPU = Rates(
     depthwise=2.3e-11,
     number=2.0e-10,
     reordered=1.0e-9,
-    transformed=2.0e-10,
+    transformed=2.4e-10,
     call=2e-5,
     alone=1e-6,  # in Triton's interpreter, which is for tests
 )
@@ -217,6 +217,6 @@ def _fourier(layer: Layer, part: str, rates: Rates, channels_last: bool) -> floa
     planes = tiles * layer.groups * (layer.ins + layer.outs) + layer.groups * layer.ins * layer.outs
     product = layer.groups * layer.ins * layer.outs * tiles * size
     dense = 4 * rates.multiply_add if layer.ins * layer.outs > 1 else rates.number
-    moved = planes * size * rates.number * 6
+    moved = planes * size * rates.number * 8
     del part
-    return planes * size * math.log2(size) * rates.transformed + product * dense + moved + rates.call * 20
+    return planes * size * math.log2(size) * rates.transformed + product * dense + moved + rates.call * 10
