@@ -162,7 +162,6 @@ class Conv(_ConvNd):
         return batched(self, input, self._forward)
 
     def _forward(self, x: torch.Tensor) -> torch.Tensor:
-        correlate: Any = operator.correlate
         x, w, bias = cast(x, self.weight, self.bias)
         if self.flip:
             w = w.flip([*range(2, w.ndim)])
@@ -172,12 +171,12 @@ class Conv(_ConvNd):
             if always_torch(self) and self.padding_mode == "zeros" and not isinstance(self.padding, str):
                 zeros, stride, dilation = self.padding, self.stride, self.dilation
                 return own.convolution(x, w, bias, stride, zeros, dilation, self.groups)
-            return correlate(x, w, bias, *geometry, self.method)  # type: ignore[no-any-return]
+            return operator.correlate(x, w, bias, *geometry, self.method)
         layer = operator.layer_of(tuple(x.shape), tuple(w.shape), *geometry)
         plan = operator.plan_of(layer, x, self.method)
         if plan.all_torch if differentiated(x, w) else plan.method("correlate") == "torch":
             return own.correlate(layer, x, w, bias)
-        return correlate(x, w, bias, *geometry, self.method)  # type: ignore[no-any-return]
+        return operator.correlate(x, w, bias, *geometry, self.method)
 
     def _geometry(self, shape: Sequence[int]) -> Any:
         """Stride, first position, outputs, dilation, groups and mode, as the operator takes them."""

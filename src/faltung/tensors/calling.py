@@ -1,4 +1,7 @@
-"""Who calls an operator? It is a plain function, one with gradients, one that all transforms know, or registered."""
+"""Who calls an operator? It is a plain function, one with gradients, one that all transforms know, or registered.
+
+From a function and its derivatives `differentiable` makes all four, and what chooses between them.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import Any
 import torch
 from torch.autograd import forward_ad
 
-__all__ = ["anywhere", "way"]
+__all__ = ["differentiable"]
 
 _KINDS = (torch.Tensor, torch.nn.Parameter)
 _KEYS = torch._C.DispatchKey
@@ -19,50 +22,73 @@ for _key in (_KEYS.Negative, _KEYS.Conjugate, _KEYS.AutogradOther):
     _STRANGE |= torch._C.DispatchKeySet(_key).raw_repr()
 
 
-def way(plain: Any, with_gradients: Any, transformed: Any, registered: Any, *tensors: torch.Tensor | None) -> Any:
-    """Choose what to call: the cheapest that does all that is asked for.
-
-    Where a graph is made, that is the registered operator; it costs some 0.1 ms more than a function with gradients,
-    which costs more than one without. Transforms of torch.func, and tangents, want a function that knows them all.
-    """
-    if torch.compiler.is_compiling() or torch._C._len_torch_dispatch_stack():
-        return registered
-    differentiated = False
-    for x in tensors:
-        if x is not None:
-            if type(x) not in _KINDS or torch._C._dispatch_keys(x).raw_repr() & _STRANGE:
-                return registered
-            differentiated |= x.requires_grad
-    if torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0:
-        return transformed.apply
-    return with_gradients.apply if differentiated and torch.is_grad_enabled() else plain
-
-
-def anywhere(
+def differentiable(
+    name: str,
     do: Callable[..., torch.Tensor],
+    *,
+    tensors: int,
+    fake: Callable[..., torch.Tensor],
     keep: Callable[..., None],
     backward: Callable[..., Any],
     tangent: Callable[..., Any],
     vmap: Callable[..., Any],
-) -> type[torch.autograd.Function]:
-    """Return a function that every transform of torch.func knows; to call it costs more than one without them.
+) -> Callable[..., torch.Tensor]:
+    """Return a function that torch can differentiate, map, compile and export.
 
     Parameters
     ----------
-    do, keep, backward, tangent, vmap : callable
-        What torch calls ``forward``, ``setup_context``, ``backward``, ``jvp`` and ``vmap``.
+    name : str
+        Under which it is registered, ``library::name``.
+    do : callable
+        What is computed, with annotations from which torch reads the operator's schema.
+    tensors : int
+        Number of its first arguments that are tensors, or None.
+    fake : callable
+        A result without numbers.
+    keep, backward, tangent, vmap : callable
+        What torch calls ``setup_context``, ``backward``, ``jvp`` and ``vmap``.
     """
+
+    def forward(ctx: Any, *inputs: Any) -> torch.Tensor:
+        keep(ctx, inputs)
+        return do(*inputs)
 
     def keep_for_both(ctx: Any, inputs: tuple[Any, ...], output: torch.Tensor) -> None:
         keep(ctx, inputs, output)
         ctx.save_for_forward(inputs[0], inputs[1])
 
-    parts: dict[str, Callable[..., Any]] = {
-        "forward": do,
-        "setup_context": keep_for_both,
-        "backward": backward,
-        "jvp": tangent,
-        "vmap": vmap,
-    }
-    methods = {name: staticmethod(part) for name, part in parts.items()}
-    return type(f"{do.__name__}_anywhere", (torch.autograd.Function,), methods)
+    with_gradients = _function(do, forward=forward, backward=backward)
+    anywhere = _function(do, forward=do, setup_context=keep_for_both, backward=backward, jvp=tangent, vmap=vmap)
+    registered = torch.library.custom_op(name, do, mutates_args=())
+    registered.register_fake(fake)
+    registered.register_autograd(backward, setup_context=keep)
+    registered.register_vmap(vmap)
+
+    def call(*arguments: Any) -> torch.Tensor:
+        """Choose the cheapest way to do all that is asked for, and call it.
+
+        A registered operator costs some 0.1 ms more than a function with gradients, which costs more than one
+        without. It is called where a graph is made. Transforms of torch.func, and tangents, want a function that
+        knows them.
+        """
+        if torch.compiler.is_compiling() or torch._C._len_torch_dispatch_stack():
+            return registered(*arguments)  # type: ignore[no-any-return]
+        differentiated = False
+        for x in arguments[:tensors]:
+            if x is not None:
+                if type(x) not in _KINDS or torch._C._dispatch_keys(x).raw_repr() & _STRANGE:
+                    return registered(*arguments)  # type: ignore[no-any-return]
+                differentiated |= x.requires_grad
+        if torch._C._are_functorch_transforms_active() or forward_ad._current_level >= 0:
+            return anywhere.apply(*arguments)  # type: ignore[no-any-return]
+        if differentiated and torch.is_grad_enabled():
+            return with_gradients.apply(*arguments)  # type: ignore[no-any-return]
+        return do(*arguments)
+
+    call.__doc__ = do.__doc__
+    return call
+
+
+def _function(do: Callable[..., Any], **methods: Callable[..., Any]) -> Any:
+    parts = {name: staticmethod(method) for name, method in methods.items()}
+    return type(do.__name__, (torch.autograd.Function,), parts)

@@ -23,7 +23,7 @@ from faltung.plan.planner import Plan, make_plan
 from faltung.plan.problem import Problem
 from faltung.plan.wisdom import remembered
 from faltung.tensors import direct
-from faltung.tensors.calling import anywhere, way
+from faltung.tensors.calling import differentiable
 from faltung.tensors.extension import fold
 from faltung.tensors.filters import filter_plan
 
@@ -58,7 +58,7 @@ def _kernel(key: str, taps: torch.Tensor, origin: Sequence[int]) -> Kernel:
     return found.flip() if key.endswith(_FLIPPED) else found
 
 
-def linear(
+def _linear(
     x: torch.Tensor,
     taps: torch.Tensor,
     origin: Sequence[int],
@@ -93,24 +93,6 @@ def linear(
     key : str
         Of the kernel, from `note_kernel`.
     """
-    arguments = (x, taps, origin, axes, first, stop, mode, cval, method, accuracy, workers, key)
-    return way(_linear, _Linear, _LinearAnywhere, _linear_op, x)(*arguments)  # type: ignore[no-any-return]
-
-
-def _linear(
-    x: torch.Tensor,
-    taps: torch.Tensor,
-    origin: Sequence[int],
-    axes: Sequence[int],
-    first: Sequence[int],
-    stop: Sequence[int],
-    mode: str,
-    cval: float,
-    method: str,
-    accuracy: str,
-    workers: int,
-    key: str,
-) -> torch.Tensor:
     kernel = _kernel(key, taps, origin)
     regions = tuple(zip(first, stop, strict=True))
     if x.device.type != "cpu":
@@ -202,27 +184,14 @@ def _backward(ctx: Any, c: torch.Tensor) -> tuple[Any, ...]:
     return folded.permute(np.argsort(order).tolist()), *[None] * 11
 
 
-class _Linear(torch.autograd.Function):
-    backward = staticmethod(_backward)
-
-    @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> torch.Tensor:
-        _keep(ctx, inputs)
-        return _linear(*inputs)
-
-
 def _jvp(ctx: Any, x: torch.Tensor, *_: None) -> torch.Tensor:
     _, taps = ctx.saved_tensors
     origin, axes, first, stop, mode, _cval, *rest = ctx.rest
     return linear(x, taps, origin, axes, first, stop, mode, 0.0, *rest)
 
 
-_linear_op = torch.library.custom_op("faltung::linear", _linear, mutates_args=())
-
-
-@_linear_op.register_fake
-def _(x, taps, origin, axes, first, stop, mode, cval, method, accuracy, workers, key):  # type: ignore[no-untyped-def]
-    return x.new_empty(_shape(x, axes, first, stop))
+def _fake(x: Any, taps: Any, origin: Any, axes: Any, first: Any, stop: Any, *_: Any) -> torch.Tensor:
+    return x.new_empty(_shape(x, axes, first, stop))  # type: ignore[no-any-return]
 
 
 def _vmap(info: Any, dims: Any, x: Any, taps: Any, origin: Any, axes: Any, *rest: Any) -> tuple[torch.Tensor, int]:
@@ -230,6 +199,13 @@ def _vmap(info: Any, dims: Any, x: Any, taps: Any, origin: Any, axes: Any, *rest
     return linear(x, taps, origin, [axis + 1 for axis in axes], *rest), 0
 
 
-_LinearAnywhere = anywhere(_linear, _keep, _backward, _jvp, _vmap)
-_linear_op.register_autograd(_backward, setup_context=_keep)
-_linear_op.register_vmap(_vmap)
+linear = differentiable(
+    "faltung::linear",
+    _linear,
+    tensors=1,
+    fake=_fake,
+    keep=_keep,
+    backward=_backward,
+    tangent=_jvp,
+    vmap=_vmap,
+)

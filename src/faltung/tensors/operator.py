@@ -20,7 +20,7 @@ from typing import Any
 import torch
 
 from faltung.plan.layer import Axis, Layer
-from faltung.tensors.calling import anywhere, way
+from faltung.tensors.calling import differentiable
 from faltung.tensors.plan import LayerPlan, chosen, plan_layer
 
 __all__ = ["adjoint", "correlate", "is_channels_last", "layer_of", "plan_of", "taps"]
@@ -53,55 +53,6 @@ def is_channels_last(x: torch.Tensor) -> bool:
     return x.ndim > 2 and x.stride(1) == 1 and x.shape[1] > 1 and not x.is_contiguous()
 
 
-def correlate(
-    x: torch.Tensor,
-    w: torch.Tensor,
-    bias: torch.Tensor | None,
-    stride: Sequence[int],
-    start: Sequence[int],
-    outputs: Sequence[int],
-    dilation: Sequence[int],
-    groups: int,
-    mode: str,
-    method: str,
-) -> torch.Tensor:
-    """Correlate (images, channels, *spatial) with taps (channels out, channels in of a group, *spatial)."""
-    do = way(_correlate, _Correlate, _CorrelateAnywhere, _correlate_op, x, w, bias)
-    return do(x, w, bias, stride, start, outputs, dilation, groups, mode, method)  # type: ignore[no-any-return]
-
-
-def adjoint(
-    g: torch.Tensor,
-    w: torch.Tensor,
-    lengths: Sequence[int],
-    stride: Sequence[int],
-    start: Sequence[int],
-    dilation: Sequence[int],
-    groups: int,
-    mode: str,
-    method: str,
-) -> torch.Tensor:
-    """Map (images, channels out, *outputs) to (images, channels in, *lengths): the transpose of `correlate`."""
-    do = way(_adjoint, _Adjoint, _AdjointAnywhere, _adjoint_op, g, w)
-    return do(g, w, lengths, stride, start, dilation, groups, mode, method)  # type: ignore[no-any-return]
-
-
-def taps(
-    x: torch.Tensor,
-    g: torch.Tensor,
-    sizes: Sequence[int],
-    stride: Sequence[int],
-    start: Sequence[int],
-    dilation: Sequence[int],
-    groups: int,
-    mode: str,
-    method: str,
-) -> torch.Tensor:
-    """Map samples and gradients of outputs to the gradient of taps of those sizes."""
-    do = way(_taps, _Taps, _TapsAnywhere, _taps_op, x, g)
-    return do(x, g, sizes, stride, start, dilation, groups, mode, method)  # type: ignore[no-any-return]
-
-
 # ---- what is computed
 
 
@@ -117,6 +68,7 @@ def _correlate(
     mode: str,
     method: str,
 ) -> torch.Tensor:
+    """Correlate (images, channels, *spatial) with taps (channels out, channels in of a group, *spatial)."""
     layer = layer_of(
         tuple(x.shape), tuple(w.shape), tuple(stride), tuple(start), tuple(outputs), tuple(dilation), groups, mode
     )
@@ -134,6 +86,7 @@ def _adjoint(
     mode: str,
     method: str,
 ) -> torch.Tensor:
+    """Map (images, channels out, *outputs) to (images, channels in, *lengths): the transpose of `correlate`."""
     source = (g.shape[0], w.shape[1] * groups, *lengths)
     layer = layer_of(
         source, tuple(w.shape), tuple(stride), tuple(start), tuple(g.shape[2:]), tuple(dilation), groups, mode
@@ -152,6 +105,7 @@ def _taps(
     mode: str,
     method: str,
 ) -> torch.Tensor:
+    """Map samples and gradients of outputs to the gradient of taps of those sizes."""
     shape = (g.shape[1], x.shape[1] // groups, *sizes)
     layer = layer_of(
         tuple(x.shape), shape, tuple(stride), tuple(start), tuple(g.shape[2:]), tuple(dilation), groups, mode
@@ -296,93 +250,79 @@ def _split(y: torch.Tensor, axis: int, size: int) -> torch.Tensor:
 
 
 def _correlate_vmap(info: Any, axes: Any, x: Any, w: Any, bias: Any, *rest: Any) -> tuple[torch.Tensor, int]:
-    do: Any = correlate
     size, (*geometry, groups, mode, method) = info.batch_size, rest
     if axes[1] is None and axes[2] is None:
-        y = do(_as_images(_first(x, axes[0], size)), w, bias, *geometry, groups, mode, method)
+        y = correlate(_as_images(_first(x, axes[0], size)), w, bias, *geometry, groups, mode, method)
         return _split(y, 0, size), 0
     xs, ws = _first(x, axes[0], size), _first(w, axes[1], size)
     biases = None if bias is None else _first(bias, axes[2], size).flatten()
-    y = do(_as_groups(xs), ws.flatten(0, 1), biases, *geometry, groups * size, mode, method)
+    y = correlate(_as_groups(xs), ws.flatten(0, 1), biases, *geometry, groups * size, mode, method)
     return _from_groups(y, size), 0
 
 
 def _adjoint_vmap(info: Any, axes: Any, g: Any, w: Any, *rest: Any) -> tuple[torch.Tensor, int]:
-    do: Any = adjoint
     size, (*geometry, groups, mode, method) = info.batch_size, rest
     if axes[1] is None:
-        x = do(_as_images(_first(g, axes[0], size)), w, *geometry, groups, mode, method)
+        x = adjoint(_as_images(_first(g, axes[0], size)), w, *geometry, groups, mode, method)
         return _split(x, 0, size), 0
     gs, ws = _first(g, axes[0], size), _first(w, axes[1], size)
-    x = do(_as_groups(gs), ws.flatten(0, 1), *geometry, groups * size, mode, method)
+    x = adjoint(_as_groups(gs), ws.flatten(0, 1), *geometry, groups * size, mode, method)
     return _from_groups(x, size), 0
 
 
 def _taps_vmap(info: Any, axes: Any, x: Any, g: Any, *rest: Any) -> tuple[torch.Tensor, int]:
-    do: Any = taps
     size, (*geometry, groups, mode, method) = info.batch_size, rest
     xs, gs = (_as_groups(_first(each, axis, size)) for each, axis in zip((x, g), axes[:2], strict=True))
-    v = do(xs, gs, *geometry, groups * size, mode, method)
+    v = taps(xs, gs, *geometry, groups * size, mode, method)
     return _split(v, 0, size), 0
 
 
-# ---- what torch calls: functions, or registered operators
+# ---- results without numbers
 
 
-class _Correlate(torch.autograd.Function):
-    backward = staticmethod(_correlate_backward)
-
-    @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> torch.Tensor:
-        _keep(ctx, inputs)
-        return _correlate(*inputs)
-
-
-class _Adjoint(torch.autograd.Function):
-    backward = staticmethod(_adjoint_backward)
-
-    @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> torch.Tensor:
-        _keep(ctx, inputs)
-        return _adjoint(*inputs)
-
-
-class _Taps(torch.autograd.Function):
-    backward = staticmethod(_taps_backward)
-
-    @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> torch.Tensor:
-        _keep(ctx, inputs)
-        return _taps(*inputs)
-
-
-_CorrelateAnywhere = anywhere(_correlate, _keep, _correlate_backward, _correlate_jvp, _correlate_vmap)
-_AdjointAnywhere = anywhere(_adjoint, _keep, _adjoint_backward, _adjoint_jvp, _adjoint_vmap)
-_TapsAnywhere = anywhere(_taps, _keep, _taps_backward, _taps_jvp, _taps_vmap)
-
-_correlate_op = torch.library.custom_op("faltung::correlate", _correlate, mutates_args=())
-_adjoint_op = torch.library.custom_op("faltung::adjoint", _adjoint, mutates_args=())
-_taps_op = torch.library.custom_op("faltung::taps", _taps, mutates_args=())
-
-
-@_correlate_op.register_fake
-def _(x, w, bias, stride, start, outputs, dilation, groups, mode, method):  # type: ignore[no-untyped-def]
+def _correlate_fake(x: Any, w: Any, bias: Any, stride: Any, start: Any, outputs: Any, *_: Any) -> torch.Tensor:
     return _like_fake((x.shape[0], w.shape[0], *outputs), x)
 
 
-@_adjoint_op.register_fake
-def _(g, w, lengths, stride, start, dilation, groups, mode, method):  # type: ignore[no-untyped-def]
+def _adjoint_fake(
+    g: Any, w: Any, lengths: Any, stride: Any, start: Any, dilation: Any, groups: int, *_: Any
+) -> torch.Tensor:
     return _like_fake((g.shape[0], w.shape[1] * groups, *lengths), g)
 
 
-@_taps_op.register_fake
-def _(x, g, sizes, stride, start, dilation, groups, mode, method):  # type: ignore[no-untyped-def]
-    return x.new_empty((g.shape[1], x.shape[1] // groups, *sizes))
+def _taps_fake(
+    x: Any, g: Any, sizes: Any, stride: Any, start: Any, dilation: Any, groups: int, *_: Any
+) -> torch.Tensor:
+    return x.new_empty((g.shape[1], x.shape[1] // groups, *sizes))  # type: ignore[no-any-return]
 
 
-_correlate_op.register_autograd(_correlate_backward, setup_context=_keep)
-_adjoint_op.register_autograd(_adjoint_backward, setup_context=_keep)
-_taps_op.register_autograd(_taps_backward, setup_context=_keep)
-_correlate_op.register_vmap(_correlate_vmap)
-_adjoint_op.register_vmap(_adjoint_vmap)
-_taps_op.register_vmap(_taps_vmap)
+correlate = differentiable(
+    "faltung::correlate",
+    _correlate,
+    tensors=3,
+    fake=_correlate_fake,
+    keep=_keep,
+    backward=_correlate_backward,
+    tangent=_correlate_jvp,
+    vmap=_correlate_vmap,
+)
+adjoint = differentiable(
+    "faltung::adjoint",
+    _adjoint,
+    tensors=2,
+    fake=_adjoint_fake,
+    keep=_keep,
+    backward=_adjoint_backward,
+    tangent=_adjoint_jvp,
+    vmap=_adjoint_vmap,
+)
+taps = differentiable(
+    "faltung::taps",
+    _taps,
+    tensors=2,
+    fake=_taps_fake,
+    keep=_keep,
+    backward=_taps_backward,
+    tangent=_taps_jvp,
+    vmap=_taps_vmap,
+)
