@@ -11,6 +11,7 @@ from types import ModuleType
 import torch
 
 from faltung.errors import ArgumentError
+from faltung.lazy import lazy
 from faltung.plan.layer import Layer
 from faltung.plan.planner import Candidate
 from faltung.plan.report import describe_layer
@@ -62,7 +63,7 @@ class LayerPlan:
         """Return how a part is computed."""
         return self.candidates[part][0].method
 
-    @property
+    @lazy
     def all_torch(self) -> bool:
         """Whether every part is best left to torch."""
         return all(self.method(part) == "torch" for part in PARTS)
