@@ -18,7 +18,7 @@ from faltung.kernels.basis import Basis, shared_basis
 from faltung.lazy import lazy
 from faltung.plan.cost import Machine, seconds
 from faltung.plan.forms import cropped
-from faltung.plan.planner import METHODS, Candidate, Plan, make_plan
+from faltung.plan.planner import METHODS, Candidate, Plan, chosen_first, make_plan
 from faltung.plan.problem import Problem
 from faltung.plan.report import describe_bank
 
@@ -167,13 +167,7 @@ def make_bank_plan(
     chosen = options[0] if method == "auto" else next(option for option in options if option.method == wanted)
     if chosen.reason:
         raise ArgumentError("method", "a way that can do this", repr(method), f"It cannot: {chosen.reason}.")
-    best = max(chosen.seconds, 1e-9)
-    rejected = [
-        replace(option, reason=option.reason or f"{option.seconds / best:.2f} times the predicted time")
-        for option in options
-        if option is not chosen
-    ]
-    return replace(found, method=chosen.method, candidates=(chosen, *rejected))
+    return replace(found, method=chosen.method, candidates=chosen_first(chosen, options))
 
 
 def _apart(plan: BankPlan) -> Candidate:

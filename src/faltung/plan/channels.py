@@ -15,7 +15,7 @@ from faltung.lazy import lazy
 from faltung.plan.cost import Machine
 from faltung.plan.layer import Axis, Layer
 from faltung.plan.machine import current
-from faltung.plan.planner import METHODS, Candidate, Plan, make_plan
+from faltung.plan.planner import METHODS, Candidate, Plan, chosen_first, make_plan
 from faltung.plan.problem import Problem
 from faltung.plan.report import describe_channels
 
@@ -217,13 +217,7 @@ def make_channel_plan(plan: ChannelPlan, method: str, machine: Machine) -> Chann
     chosen = options[0] if method == "auto" else next(option for option in options if option.method == wanted)
     if chosen.reason:
         raise ArgumentError("method", "a way that can do this", repr(method), f"It cannot: {chosen.reason}.")
-    best = max(chosen.seconds, 1e-9)
-    rejected = [
-        replace(option, reason=option.reason or f"{option.seconds / best:.2f} times the predicted time")
-        for option in options
-        if option is not chosen
-    ]
-    return replace(plan, method=chosen.method, candidates=(chosen, *rejected))
+    return replace(plan, method=chosen.method, candidates=chosen_first(chosen, options))
 
 
 def _direct(plan: ChannelPlan, machine: Machine) -> Candidate:

@@ -24,7 +24,7 @@ from faltung.plan.report import describe
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["ENGINES", "METHODS", "Candidate", "Plan", "make_plan"]
+__all__ = ["ENGINES", "METHODS", "Candidate", "Plan", "chosen_first", "make_plan"]
 
 _DIRECT = Direct()
 ENGINES: dict[str, Engine] = {
@@ -55,6 +55,23 @@ class Candidate:
     engines: tuple[str, ...]
     seconds: float
     reason: str = ""
+
+
+def chosen_first(chosen: Candidate, others: Iterable[Candidate]) -> tuple[Candidate, ...]:
+    """Return everything considered, the chosen one first, and of the others why they were not.
+
+    Examples
+    --------
+    >>> chosen_first(Candidate("direct", (), 1.0), [Candidate("fourier", (), 3.0)])[1].reason
+    '3.00 times the predicted time'
+    """
+    best = max(chosen.seconds, 1e-9)  # nothing is to be done for an empty array
+    rejected = [
+        replace(other, reason=other.reason or f"{other.seconds / best:.2f} times the predicted time")
+        for other in others
+        if other is not chosen
+    ]
+    return (chosen, *rejected)
 
 
 @dataclass(frozen=True, eq=False)
@@ -289,18 +306,13 @@ def _plan(problem: Problem, chosen: _Option, others: list[Candidate]) -> Plan:
     gathers = any(engine.gathers(task) for engine, task in pairs)
     halo = math.prod(length + size - 1 for length, size in zip(tile, problem.layout.sizes, strict=True))
     unit = float(np.finfo(problem.number).eps) / 2
-    best = max(chosen.candidate.seconds, 1e-9)  # nothing is to be done for an empty array
-    rejected = [
-        Candidate(c.method, c.engines, c.seconds, c.reason or f"{c.seconds / best:.2f} times the predicted time")
-        for c in others
-    ]
     return Plan(
         problem=problem,
         engines=chosen.candidate.engines,
         form=chosen.form,
         tile=tile,
         gathers=gathers,
-        candidates=(chosen.candidate, *rejected),
+        candidates=chosen_first(chosen.candidate, others),
         error=(1 + chosen.work.roundings * unit) * (1 + _rounding_stored(problem)) - 1,
         pointwise=chosen.work.pointwise,
         memory=int(halo * problem.layout.step * problem.extended.itemsize + chosen.work.scratch),

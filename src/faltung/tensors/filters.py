@@ -13,7 +13,7 @@ import torch
 from faltung.errors import ArgumentError
 from faltung.kernels import Kernel
 from faltung.plan.layer import Axis, Layer
-from faltung.plan.planner import Candidate
+from faltung.plan.planner import Candidate, chosen_first
 from faltung.plan.problem import Problem
 from faltung.plan.report import describe_filter
 from faltung.tensors import depthwise, own, spectral
@@ -226,13 +226,7 @@ def _choose(
     first = found[0] if method == "auto" else next(each for each in found if each.method == method)
     if first.reason:
         raise ArgumentError("method", "a way that can do this", repr(first.method), f"It cannot: {first.reason}.")
-    best = max(first.seconds, 1e-9)
-    rest = [
-        Candidate(c.method, c.engines, c.seconds, c.reason or f"{c.seconds / best:.2f} times the predicted time")
-        for c in found
-        if c is not first
-    ]
-    return (first, *rest)
+    return chosen_first(first, found)
 
 
 def _refusal(problem: Problem, name: str, accuracy: str) -> str:

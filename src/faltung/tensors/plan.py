@@ -13,7 +13,7 @@ import torch
 from faltung.errors import ArgumentError
 from faltung.lazy import lazy
 from faltung.plan.layer import Layer
-from faltung.plan.planner import Candidate
+from faltung.plan.planner import Candidate, chosen_first
 from faltung.plan.report import describe_layer
 from faltung.tensors import depthwise, direct, own, spectral
 from faltung.tensors.cost import CPU, seconds
@@ -124,13 +124,7 @@ def _choose(
     first = found[0] if method == "auto" else next(each for each in found if each.method == method)
     if math.isinf(first.seconds) and first.reason:
         first = next(each for each in found if each.method == "torch")  # what torch does, it does for everything
-    best = max(first.seconds, 1e-9)
-    rest = [
-        Candidate(c.method, c.engines, c.seconds, c.reason or f"{c.seconds / best:.2f} times the predicted time")
-        for c in found
-        if c is not first
-    ]
-    return (first, *rest)
+    return chosen_first(first, found)
 
 
 def _refusal(layer: Layer, part: str, name: str, dtype: torch.dtype, device: torch.device) -> str:
