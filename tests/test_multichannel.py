@@ -279,3 +279,8 @@ def test_all_widths_of_vectors_give_the_same(vector_bits):
         x, bank = rng.standard_normal((3, *lengths)), random_bank(5, 3, 3, 3)
         got = fa.convolve(x, bank, "mirror", channel_axis=0, method="direct", **steps)
         np.testing.assert_allclose(got, slowly(x, bank, "mirror", **steps), atol=1e-12)
+
+
+def test_kernels_by_themselves_are_planned_once():
+    run = fa.plan((20, 21), fa.gaussian(1), stride=2, method="apart")
+    assert run.alone(0, 0) is run.alone(0, 0)

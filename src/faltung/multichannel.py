@@ -57,12 +57,13 @@ def _direct(plan: ChannelPlan, x: NDArray[Any], target: NDArray[Any], workers: i
     source = _merged(plan, x[np.newaxis] if axis is None else np.moveaxis(x, axis, 0))
     ordered = _ordered(plan, _many(plan, target))
     place = _merged(plan, _many(plan, target))
-    if not np.may_share_memory(place, target):  # no single step leads from image to image: they are put there later
+    in_place = np.may_share_memory(place, target)
+    if not in_place:  # no single step leads from image to image: they are put there later
         place = np.empty(place.shape, place.dtype)
     taps = np.ascontiguousarray(plan.correlated.taps, plan.together.number)
     addresses = address_of(source), lie_of(source), address_of(place), lie_of(place)
     correlate_channels(plan.layer, *addresses, taps, workers=worker_count(workers))
-    if not np.may_share_memory(place, target):
+    if not in_place:
         ordered[...] = place.reshape(ordered.shape)
     if plan.correlated.taps.all():
         return True

@@ -160,8 +160,17 @@ class ChannelPlan:
         """Whether that is the sum of abs(tap) * abs(sample) under each output, or a largest one."""
         return self.method == "direct" or self.alone(0, 0).pointwise
 
+    @lazy
+    def _alone(self) -> dict[tuple[int, int], Plan]:
+        return {}
+
     def alone(self, o: int, i: int) -> Plan:
         """Return the plan of one kernel by itself, at all positions, in the number computed with."""
+        if (o, i) not in self._alone:
+            self._alone[o, i] = self._plan_alone(o, i)  # kept, and with it the machine code that belongs to it
+        return self._alone[o, i]
+
+    def _plan_alone(self, o: int, i: int) -> Plan:
         problem = self.together
         shape = [*problem.shape]
         axes = problem.axes

@@ -36,7 +36,7 @@ def filter_tensor(x: Any, kernel: Any, asked: Asked, out: Any, mask: Any, worker
         remedy = "Use torch.from_numpy(x), or kernel.detach().numpy()."
         raise ArgumentTypeError("x", "a tensor, as the kernel is one", f"a {type(x).__name__}", remedy)
     wanted = _result_dtype(asked.dtype, x)
-    asked = asked._replace(dtype=None, masked=False, nan=asked.nan)
+    asked = asked._replace(dtype=None, masked=False)
     samples = _as_numbers(x)
     y = _missing(samples, kernel, asked, mask, workers)
     y = _stored(y, wanted)
@@ -124,9 +124,7 @@ def _missing(x: torch.Tensor, kernel: Any, asked: Asked, mask: Any, workers: int
     size = _magnitude(kernel)
     real = y.real.dtype if y.is_complex() else y.dtype
     weights = _parts(there.to(real), size, asked._replace(cval=1.0), workers)
-    total = _parts(
-        torch.ones_like(there, dtype=real), size, asked._replace(mode="nearest", shape=asked.shape), workers
-    )
+    total = _parts(torch.ones_like(there, dtype=real), size, asked._replace(mode="nearest"), workers)
     least = 32 * torch.finfo(weights.dtype).eps * total
     return torch.where(weights > least, y * (total / weights.clamp(min=torch.finfo(weights.dtype).tiny)), math.nan)
 
