@@ -20,8 +20,8 @@ import torch
 from torch import nn
 
 from faltung.layers import Conv, convert
-from faltung.plan.layer import Layer
-from faltung.tensors.plan import WAYS
+from faltung.planning.layer import Layer
+from faltung.tensors.layer_plan import WAYS
 from measure import race, table, write
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 import faltung as fa
 from cells import Cell, Run
-from faltung.plan.planner import Candidate
+from faltung.planning.planner import Candidate
 from measure import Timing
 
 OURS = "faltung"

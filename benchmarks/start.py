@@ -113,7 +113,7 @@ def small_image(width: int) -> dict[str, float]:
 
 def _machine_code(plan: fa.Plan, x: np.ndarray) -> float:
     """Seconds in the compiled function: a call for the whole image less a call for one row of it."""
-    from faltung.execute import _program
+    from faltung.run.kernel_run import _program
 
     out = plan(x)
     block = _program(plan).in_place[0]

@@ -27,10 +27,10 @@ def _module(name):
 def forget():
     import faltung  # noqa: F401
 
-    _module("execute")._program.cache_clear()
-    _module("banks")._program.cache_clear()
-    _module("channels")._program.cache_clear()
-    _module("plans").plans.clear()
+    _module("run.kernel_run")._program.cache_clear()
+    _module("run.bank_run")._program.cache_clear()
+    _module("run.layer_run")._program.cache_clear()
+    _module("planning.kept").plans.clear()
 
 
 @pytest.fixture(params=[128, 256, 512], ids=["4 lanes", "8 lanes", "16 lanes"])
@@ -46,10 +46,10 @@ def vector_bits(request, monkeypatch):
 def tiny_tiles(request, monkeypatch):
     """Cut even the smallest problem into many tiles: rows and columns of a tile, strip along the border."""
     rows, columns, strip = request.param
-    monkeypatch.setattr(_module("tiling"), "SMALL", 0)
-    monkeypatch.setattr(_module("tiling"), "STRIP", strip)
+    monkeypatch.setattr(_module("run.tiling"), "SMALL", 0)
+    monkeypatch.setattr(_module("run.tiling"), "STRIP", strip)
     monkeypatch.setattr(
-        _module("plan.planner"), "_tile", lambda pairs: (*[1] * (len(pairs[0][1].extents) - 2), rows, columns)
+        _module("planning.planner"), "_tile", lambda pairs: (*[1] * (len(pairs[0][1].extents) - 2), rows, columns)
     )
     forget()
     yield request.param
@@ -59,7 +59,7 @@ def tiny_tiles(request, monkeypatch):
 @pytest.fixture
 def past_the_cache(monkeypatch):
     """Treat results of any size as those that no cache keeps."""
-    monkeypatch.setattr(_module("plan.problem"), "STREAMED_BYTES", 0)
+    monkeypatch.setattr(_module("planning.problem"), "STREAMED_BYTES", 0)
     forget()
     yield
     forget()
@@ -80,7 +80,7 @@ def alone():
 @pytest.fixture
 def even_few_taps(monkeypatch):
     """Let layers transform kernels of any size, also those that are always summed over."""
-    from faltung.tensors import plan as plans
+    from faltung.tensors import layer_plan as plans
 
     monkeypatch.setattr(plans, "_MANY_TAPS", 0)
     plans.plan_layer.cache_clear()

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 import faltung as fa
 from agreement import answer, assert_agrees
 from expressions import random_expression
-from faltung.plan.planner import METHODS
+from faltung.planning.planner import METHODS
 from guarded import guarded
 
 MODES = ("reflect", "constant", "nearest", "mirror", "wrap")

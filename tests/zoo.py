@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 import faltung as fa
 from expressions import dilated, low_rank
-from faltung.plan.planner import METHODS
+from faltung.planning.planner import METHODS
 from samples import MODES
 
 

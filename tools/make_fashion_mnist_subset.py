@@ -15,8 +15,8 @@ from pathlib import Path
 
 import numpy as np
 
-from faltung.learn.datasets import digest
-from faltung.learn.embedded import EMBEDDED_FILE
+from faltung.datasets.dataset import digest
+from faltung.datasets.embedded import EMBEDDED_FILE
 
 TRAINING_IMAGES_PER_CLASS = 500
 TEST_IMAGES_PER_CLASS = 100
@@ -53,7 +53,7 @@ def make_subset(folder: Path) -> dict[str, np.ndarray]:
 
 
 def main() -> None:
-    """Write the subset and print its digest, which `faltung.learn.embedded` checks on load."""
+    """Write the subset and print its digest, which `faltung.datasets.embedded` checks on load."""
     if len(sys.argv) not in (2, 3):
         raise SystemExit(__doc__)
     arrays = make_subset(Path(sys.argv[1]))

@@ -12,9 +12,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from faltung.calibrate import calibrate
-from faltung.convolve import convolve, correlate, plan
 from faltung.errors import ArgumentError, ArgumentTypeError, ExpressionError, FaltungError, MissingExtraError
+from faltung.front import convolve, correlate, plan
+from faltung.ground.threads import workers
 from faltung.kernels import (
     Bank,
     Kernel,
@@ -35,8 +35,8 @@ from faltung.kernels import (
     sobel,
     unsharp,
 )
-from faltung.plan.planner import Plan
-from faltung.threads import workers
+from faltung.planning.planner import Plan
+from faltung.run.calibration import calibrate
 
 if TYPE_CHECKING:
     from types import ModuleType

@@ -10,12 +10,12 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from faltung.arrays import check_result_dtype, computed_dtype
 from faltung.cli import images
 from faltung.cli.console import errors, progress
 from faltung.cli.filters import read_filter
-from faltung.convolve import convolve, correlate
 from faltung.errors import ArgumentError
+from faltung.front import convolve, correlate
+from faltung.ground.arrays import check_result_dtype, computed_dtype
 from faltung.kernels import Kernel, delta
 
 __all__ = ["apply", "kernel_axes"]

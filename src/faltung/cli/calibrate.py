@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from faltung.calibrate import calibration
 from faltung.cli.console import errors, progress
+from faltung.run.calibration import calibration
 
 __all__ = ["calibrate"]
 

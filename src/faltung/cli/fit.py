@@ -12,11 +12,11 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from faltung.arrays import computed_dtype
 from faltung.cli import images
 from faltung.cli.apply import kernel_axes
 from faltung.cli.filters import check_filter_target, sketch, write_filter
 from faltung.errors import ArgumentError
+from faltung.ground.arrays import computed_dtype
 from faltung.kernels import Kernel
 
 __all__ = ["fit"]
@@ -68,8 +68,8 @@ def fit(
 
       faltung fit raw/ processed/ --size 7 --symmetric mirror --sum-to-one
     """
-    from faltung.learn.filters.closest import closest_named
-    from faltung.learn.filters.least_squares import fit_filter
+    from faltung.fit.closest import closest_named
+    from faltung.fit.least_squares import fit_filter
 
     if output is not None:
         check_filter_target(output, overwrite)

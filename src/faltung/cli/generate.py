@@ -63,7 +63,7 @@ def generate(
     from faltung.learn.report.pictures import png
     from faltung.learn.runs import RunFolder
     from faltung.networks.generator import GENERATORS, VelocityField
-    from faltung.networks.load import load_trained
+    from faltung.networks.stored import load_trained
 
     files = {"--output": output, "--npz": npz}
     written = {option: file for option, file in files.items() if file is not None}

@@ -18,9 +18,9 @@ from faltung.cli.console import errors
 from faltung.errors import ArgumentError
 
 if TYPE_CHECKING:
+    from faltung.datasets.dataset import Split
     from faltung.learn import EpochRecord, Outcome
     from faltung.learn.assignment import Assignment
-    from faltung.learn.datasets import Split
     from faltung.learn.hardware import Hardware
     from faltung.learn.runs import RunFolder
 

@@ -11,8 +11,8 @@ import typer
 from faltung.cli import images
 from faltung.cli.apply import kernel_axes
 from faltung.cli.filters import read_filter
-from faltung.convolve import plan as make_plan
 from faltung.errors import ArgumentError
+from faltung.front import plan as make_plan
 
 __all__ = ["plan"]
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from faltung import scratch
 from faltung.engines.base import BlockFunction
+from faltung.ground import scratch
 
 __all__ = ["Chain", "packed"]
 

@@ -12,7 +12,8 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from faltung.jit import load, object_cache
+from faltung.jit import loader as load
+from faltung.jit import object_cache
 from faltung.jit.target import Target
 
 __all__ = ["address", "compile_function", "ctypes_of"]

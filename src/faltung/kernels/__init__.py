@@ -22,7 +22,7 @@ from faltung.kernels.named import (
     sobel,
     unsharp,
 )
-from faltung.kernels.separable import Box, Outer
+from faltung.kernels.outer import Box, Outer
 
 __all__ = [
     "Bank",

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from faltung.errors import ArgumentError
-from faltung.kernels.arguments import integer, non_negative, per_axis, real
+from faltung.ground.checks import integer, non_negative, per_axis, real
 from faltung.kernels.kernel import Kernel, Taps
 from faltung.kernels.naming import named
 from faltung.kernels.smoothing import check_named, delta, gaussian, outer

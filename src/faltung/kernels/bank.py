@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, Self
 import numpy as np
 
 from faltung.errors import ArgumentError, ArgumentTypeError
-from faltung.kernels.arguments import is_number, number
+from faltung.ground.checks import is_number, number
 from faltung.kernels.grid import GridFunction
 from faltung.kernels.kernel import Kernel, Product, Scaled, Sum, as_kernels, sum_of
 from faltung.kernels.matrix import KernelMatrix, compose_taps
-from faltung.kernels.separable import Box
+from faltung.kernels.outer import Box
 from faltung.kernels.taps import TapArray, add_taps, as_origin, as_taps, convolve_taps
 from faltung.kernels.text import PRODUCT, SUM, Spelling, spell, spell_taps
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from faltung.boundary import MODES, OUTSIDE, check_mode
 from faltung.errors import ArgumentError, MissingExtraError
-from faltung.kernels.arguments import integer, is_sequence, per_axis
+from faltung.ground.boundary import MODES, OUTSIDE, check_mode
+from faltung.ground.checks import integer, is_sequence, per_axis
+from faltung.ground.regions import check_shape, regions
 from faltung.kernels.taps import MOST_TAPS, TapArray
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Geometry", "as_geometry", "assemble", "check_groups", "check_origin", "matrix_of", "sparse_arrays"]
 
-_SHAPES = ("same", "valid", "full")
 #: Entries of a matrix, before those on the same sample are added up: some 5 GB while they are put in order.
 _MOST_ENTRIES = 2**28
 #: Stride and dilation, and origin: positions that far out still fit into the integers that they are counted with.
@@ -80,26 +80,11 @@ class Geometry:
     def outputs(self, size: tuple[int, ...], origin: tuple[int, ...]) -> tuple[list[range], str]:
         """Positions of the array for which there is an output, and the mode that holds for them."""
         sizes = tuple((count - 1) * step + 1 for count, step in zip(size, self.dilation, strict=True))
-        longer = [count > length for count, length in zip(sizes, self.lengths, strict=True)]
-        mode = self.mode
-        if self.shape == "valid" and any(longer):
-            if any(count < length for count, length in zip(sizes, self.lengths, strict=True)):
-                raise ArgumentError(
-                    "shape",
-                    "'same' or 'full' where the kernel is longer than the array on one axis and shorter on another",
-                    f"'valid' for a kernel of shape {sizes} on axes of lengths {self.lengths}",
-                    "Crop the kernel, or choose another shape.",
-                )
-            mode = "constant"  # taps beyond the array do not take part
-        regions = map(self._region, self.lengths, sizes, origin, self.dilation)
-        return [range(*region, step) for region, step in zip(regions, self.stride, strict=True)], mode
-
-    def _region(self, length: int, size: int, origin: int, dilation: int) -> tuple[int, int]:
-        if self.shape == "same":
-            return 0, length
-        start = -origin * dilation  # of the outputs for which some tap meets a sample
-        overlap = min(length, size) - 1 if self.shape == "valid" else 0
-        return start + overlap, start + length + size - 1 - overlap
+        # `origin` is that of a convolution: the reflected kernel has its own at the other end.
+        origins = [count - 1 - at * step for count, at, step in zip(sizes, origin, self.dilation, strict=True)]
+        found = regions(self.shape, self.lengths, sizes, origins)
+        mode = "constant" if found.beyond else self.mode
+        return [range(*bounds, step) for bounds, step in zip(found.bounds, self.stride, strict=True)], mode
 
     def samples(self, size: tuple[int, ...], origin: tuple[int, ...], lags: Sequence[Indices]) -> list[Indices]:
         """Which sample is under the tap at each lag (column) for each output (row), axis by axis."""
@@ -117,12 +102,10 @@ def as_geometry(lengths: Any, ndim: int | None, mode: Any, shape: Any, stride: A
     if len(given) != axes:
         expected = f"{axes} integer{'s' if axes > 1 else ''}, one for each spatial axis"
         raise ArgumentError("lengths", expected, repr(lengths))
-    if not isinstance(shape, str) or shape not in _SHAPES:
-        raise ArgumentError("shape", f"one of {', '.join(map(repr, _SHAPES))}", repr(shape))
     return Geometry(
         lengths=tuple(integer("lengths", length, 1, MOST_TAPS) for length in given),
         mode=("constant" if shape == "full" else "reflect") if mode is None else check_mode(mode),
-        shape=shape,
+        shape=check_shape(shape),
         stride=per_axis("stride", stride, axes, lambda name, value: integer(name, value, 1, _LARGEST_STEP)),
         dilation=per_axis("dilation", dilation, axes, lambda name, value: integer(name, value, 1, _LARGEST_STEP)),
     )

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from faltung.errors import ArgumentError
-from faltung.kernels.arguments import axis_index, dimensions, integer, is_sequence, non_negative, per_axis
+from faltung.ground.checks import axis_index, dimensions, integer, is_sequence, non_negative, per_axis
 from faltung.kernels.kernel import Kernel, Taps, sum_of
 from faltung.kernels.naming import named
 from faltung.kernels.smoothing import gaussian_taps, outer

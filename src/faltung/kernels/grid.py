@@ -10,16 +10,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self
 import numpy as np
 
 from faltung.errors import ArgumentTypeError
+from faltung.ground.lazy import lazy
 from faltung.kernels.picture import draw_kernel
-from faltung.kernels.taps import (
-    TapArray,
-    check_size,
-    freeze,
-    largest_difference,
-    numerical_rank,
-)
+from faltung.kernels.taps import TapArray, check_size, freeze, largest_difference, numerical_rank
 from faltung.kernels.text import Spelling, spell_taps
-from faltung.lazy import lazy
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike, NDArray

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NoReturn, Self
 import numpy as np
 
 from faltung.errors import ArgumentError, ArgumentTypeError
-from faltung.kernels.arguments import integer, is_number, number
+from faltung.ground.checks import integer, is_number, number
 from faltung.kernels.grid import GridFunction
 from faltung.kernels.taps import TapArray, add_taps, as_origin, as_taps, convolve_taps, outer_taps
 from faltung.kernels.text import ATOM, PRODUCT, SUM, Spelling, spell

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, overload
 import numpy as np
 
 from faltung.errors import ArgumentError
-from faltung.kernels.arguments import integer
+from faltung.ground.checks import integer
 from faltung.kernels.dense import matrix_of
 from faltung.kernels.grid import GridFunction
 from faltung.kernels.kernel import Kernel, Taps

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from faltung.arrays import as_array, computed_dtype
-from faltung.boundary import OUTSIDE
 from faltung.errors import ArgumentError
-from faltung.kernels.arguments import integer, per_axis, real
+from faltung.ground.arrays import as_array, computed_dtype
+from faltung.ground.boundary import OUTSIDE
+from faltung.ground.checks import integer, per_axis, real
 from faltung.kernels.dense import Geometry, as_geometry, assemble, check_groups, check_origin, sparse_arrays
 from faltung.kernels.taps import MOST_TAPS, TapArray, as_origin
 

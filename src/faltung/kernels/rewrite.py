@@ -14,10 +14,10 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from faltung.kernels.cost import cost
 from faltung.kernels.kernel import Kernel, Product, Scaled, Sum, Taps
+from faltung.kernels.outer import Box, Outer
 from faltung.kernels.rules import FOLDING, RULES, Rules, axes_of, parted, product_of, scaled, times
-from faltung.kernels.separable import Box, Outer
+from faltung.kernels.tap_cost import cost
 from faltung.kernels.taps import TapArray
 
 __all__ = ["Simplified", "cost", "factors", "outer_terms", "simplify", "windows_of"]

@@ -11,10 +11,10 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from faltung.errors import ArgumentError
-from faltung.kernels.cost import cost
 from faltung.kernels.kernel import Kernel, Product, Scaled, Sum, Taps, sum_of
 from faltung.kernels.lowrank import outer_factors
-from faltung.kernels.separable import Box, Outer
+from faltung.kernels.outer import Box, Outer
+from faltung.kernels.tap_cost import cost
 from faltung.kernels.taps import TapArray
 
 __all__ = ["FOLDING", "RULES", "Rules", "axes_of", "parted", "product_of", "scaled", "times"]

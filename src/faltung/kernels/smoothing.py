@@ -8,10 +8,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from faltung.errors import ArgumentError
-from faltung.kernels.arguments import dimensions, integer, non_negative, per_axis, real
+from faltung.ground.checks import dimensions, integer, non_negative, per_axis, real
 from faltung.kernels.kernel import Kernel, Taps
 from faltung.kernels.naming import named
-from faltung.kernels.separable import Box, Outer
+from faltung.kernels.outer import Box, Outer
 from faltung.kernels.taps import TapArray
 
 __all__ = [

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from faltung.errors import ArgumentError, ArgumentTypeError
-from faltung.kernels.arguments import is_sequence
+from faltung.ground.checks import is_sequence
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike

@@ -16,7 +16,7 @@ try:
     from faltung.layers.conv import Conv
     from faltung.layers.convert import CONVOLUTIONS, convert
     from faltung.layers.transposed import ConvTransposed
-    from faltung.tensors.plan import LayerPlan
+    from faltung.tensors.layer_plan import LayerPlan
 except ModuleNotFoundError as error:
     if error.name != "torch":
         raise

@@ -23,8 +23,9 @@ from faltung.layers.shared import (
     planned,
 )
 from faltung.layers.transposed import ConvTransposed
-from faltung.tensors import operator, own
-from faltung.tensors.plan import LayerPlan, check_method
+from faltung.tensors import operator
+from faltung.tensors.layer_plan import LayerPlan, check_method
+from faltung.tensors.ways import torch_kernels as own
 
 __all__ = ["Conv"]
 

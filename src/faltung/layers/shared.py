@@ -10,7 +10,7 @@ import torch
 
 from faltung.errors import ArgumentError, ArgumentTypeError
 from faltung.tensors import operator
-from faltung.tensors.plan import LayerPlan, plan_layer
+from faltung.tensors.layer_plan import LayerPlan, plan_layer
 
 __all__ = [
     "MODES",

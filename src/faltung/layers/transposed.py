@@ -22,7 +22,7 @@ from faltung.layers.shared import (
     planned,
 )
 from faltung.tensors import operator
-from faltung.tensors.plan import LayerPlan, check_method
+from faltung.tensors.layer_plan import LayerPlan, check_method
 
 __all__ = ["ConvTransposed"]
 

@@ -22,21 +22,22 @@ from typing import TYPE_CHECKING
 from faltung.errors import MissingExtraError
 
 if TYPE_CHECKING:
+    from faltung.datasets.dataset import Dataset as Dataset
+    from faltung.datasets.dataset import Split as Split
+    from faltung.datasets.embedded import load_embedded as load_embedded
+    from faltung.datasets.reading import load as load
+    from faltung.fit.fit_report import DescentReport as DescentReport
+    from faltung.fit.fit_report import FitReport as FitReport
+    from faltung.fit.gradient_filter import fit_filter_by_gradient as fit_filter_by_gradient
+    from faltung.fit.least_squares import fit_filter as fit_filter
     from faltung.learn.assignment import Assignment as Assignment
     from faltung.learn.augmentation import Augmentation as Augmentation
     from faltung.learn.checkpoint import Checkpoint as Checkpoint
     from faltung.learn.classification import Classification as Classification
     from faltung.learn.comparison import compare as compare
-    from faltung.learn.datasets import Dataset as Dataset
-    from faltung.learn.datasets import Split as Split
-    from faltung.learn.embedded import load_embedded as load_embedded
     from faltung.learn.export import export_network as export_network
-    from faltung.learn.filters.fit_report import DescentReport as DescentReport
-    from faltung.learn.filters.fit_report import FitReport as FitReport
-    from faltung.learn.filters.gradient_filter import fit_filter_by_gradient as fit_filter_by_gradient
-    from faltung.learn.filters.least_squares import fit_filter as fit_filter
     from faltung.learn.hardware import Hardware as Hardware
-    from faltung.learn.measures.cost import network_cost as network_cost
+    from faltung.learn.measures.counting import network_cost as network_cost
     from faltung.learn.measures.outcome import Outcome as Outcome
     from faltung.learn.prediction import predict as predict
     from faltung.learn.recipe import Recipe as Recipe
@@ -44,7 +45,6 @@ if TYPE_CHECKING:
     from faltung.learn.risk import accuracy_under_shift as accuracy_under_shift
     from faltung.learn.risk import empirical_risk as empirical_risk
     from faltung.learn.runs import RunFolder as RunFolder
-    from faltung.learn.sources import load as load
     from faltung.learn.suited import augmentation_for as augmentation_for
     from faltung.learn.suited import candidates_for as candidates_for
     from faltung.learn.suited import recipe_for as recipe_for
@@ -52,46 +52,46 @@ if TYPE_CHECKING:
     from faltung.learn.training import Objective as Objective
     from faltung.learn.training import train as train
 
-_FILE_OF = {
-    "Assignment": "assignment",
-    "Augmentation": "augmentation",
-    "Checkpoint": "checkpoint",
-    "Classification": "classification",
-    "Dataset": "datasets",
-    "DescentReport": "filters.fit_report",
-    "EpochRecord": "training",
-    "FitReport": "filters.fit_report",
-    "Hardware": "hardware",
-    "Objective": "training",
-    "Outcome": "measures.outcome",
-    "Recipe": "recipe",
-    "RunFolder": "runs",
-    "Split": "datasets",
-    "accuracy": "risk",
-    "accuracy_under_shift": "risk",
-    "augmentation_for": "suited",
-    "candidates_for": "suited",
-    "compare": "comparison",
-    "empirical_risk": "risk",
-    "export_network": "export",
-    "fit_filter": "filters.least_squares",
-    "fit_filter_by_gradient": "filters.gradient_filter",
-    "load": "sources",
-    "load_embedded": "embedded",
-    "network_cost": "measures.cost",
-    "predict": "prediction",
-    "recipe_for": "suited",
-    "train": "training",
+_MODULE_OF = {
+    "Assignment": "faltung.learn.assignment",
+    "Augmentation": "faltung.learn.augmentation",
+    "Checkpoint": "faltung.learn.checkpoint",
+    "Classification": "faltung.learn.classification",
+    "Dataset": "faltung.datasets.dataset",
+    "DescentReport": "faltung.fit.fit_report",
+    "EpochRecord": "faltung.learn.training",
+    "FitReport": "faltung.fit.fit_report",
+    "Hardware": "faltung.learn.hardware",
+    "Objective": "faltung.learn.training",
+    "Outcome": "faltung.learn.measures.outcome",
+    "Recipe": "faltung.learn.recipe",
+    "RunFolder": "faltung.learn.runs",
+    "Split": "faltung.datasets.dataset",
+    "accuracy": "faltung.learn.risk",
+    "accuracy_under_shift": "faltung.learn.risk",
+    "augmentation_for": "faltung.learn.suited",
+    "candidates_for": "faltung.learn.suited",
+    "compare": "faltung.learn.comparison",
+    "empirical_risk": "faltung.learn.risk",
+    "export_network": "faltung.learn.export",
+    "fit_filter": "faltung.fit.least_squares",
+    "fit_filter_by_gradient": "faltung.fit.gradient_filter",
+    "load": "faltung.datasets.reading",
+    "load_embedded": "faltung.datasets.embedded",
+    "network_cost": "faltung.learn.measures.counting",
+    "predict": "faltung.learn.prediction",
+    "recipe_for": "faltung.learn.suited",
+    "train": "faltung.learn.training",
 }
 
-__all__ = sorted(_FILE_OF)
+__all__ = sorted(_MODULE_OF)
 
 
 def __getattr__(name: str) -> object:
-    if name not in _FILE_OF:
+    if name not in _MODULE_OF:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     try:
-        module = import_module(f"{__name__}.{_FILE_OF[name]}")
+        module = import_module(_MODULE_OF[name])
     except ModuleNotFoundError as error:
         if error.name not in ("torch", "safetensors"):
             raise

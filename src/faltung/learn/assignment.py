@@ -7,13 +7,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from faltung.datasets.dataset import Split
+from faltung.datasets.embedded import load_embedded
+from faltung.datasets.reading import load
 from faltung.errors import ArgumentError
 from faltung.learn.augmentation import Augmentation
-from faltung.learn.datasets import Split
-from faltung.learn.embedded import load_embedded
 from faltung.learn.recipe import Recipe
 from faltung.learn.runs import RunFolder
-from faltung.learn.sources import load
 
 __all__ = ["Assignment", "read_split"]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import nn
 
+from faltung.datasets.dataset import Split
 from faltung.errors import ArgumentError
 from faltung.learn.augmentation import Augmentation
-from faltung.learn.datasets import Split
+from faltung.learn.batches import tensors
 from faltung.learn.risk import logits
-from faltung.learn.tensors import tensors
 
 __all__ = ["Classification"]
 
@@ -35,7 +35,7 @@ class Classification:
 
     Examples
     --------
-    >>> from faltung.learn.embedded import load_embedded
+    >>> from faltung.datasets.embedded import load_embedded
     >>> objective = Classification(load_embedded())
     >>> network = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
     >>> risk, watched = objective.batch_risk(network, torch.arange(100), torch.Generator())

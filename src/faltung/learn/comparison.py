@@ -12,9 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from faltung.datasets.dataset import Split
+from faltung.learn.batches import tensors
 from faltung.learn.checkpoint import Checkpoint
 from faltung.learn.classification import Classification
-from faltung.learn.datasets import Split
 from faltung.learn.determinism import reproducible
 from faltung.learn.hardware import Hardware
 from faltung.learn.measures.outcome import Outcome, measure
@@ -26,7 +27,6 @@ from faltung.learn.risk import accuracy
 from faltung.learn.runs import RunFolder
 from faltung.learn.saved import save_network
 from faltung.learn.suited import recipe_for
-from faltung.learn.tensors import tensors
 from faltung.learn.training import EpochRecord, train
 
 __all__ = ["compare"]
@@ -88,7 +88,7 @@ def compare(
     --------
     >>> import tempfile
     >>> from pathlib import Path
-    >>> from faltung.learn.embedded import load_embedded
+    >>> from faltung.datasets.embedded import load_embedded
     >>> from faltung.networks import DenseClassifier
     >>> candidates = {"dense": lambda: DenseClassifier(sample_shape=(1, 28, 28), widths=(32,), classes=10)}
     >>> with tempfile.TemporaryDirectory() as folder:

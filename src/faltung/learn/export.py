@@ -18,7 +18,7 @@ from torch import nn
 from faltung.errors import ArgumentError, FaltungError, MissingExtraError
 from faltung.layers import convert
 from faltung.learn.runs import RunFolder
-from faltung.networks.load import CLASSIFIERS, Trained, load_trained
+from faltung.networks.stored import CLASSIFIERS, Trained, load_trained
 
 __all__ = ["Exported", "export_network"]
 

@@ -11,8 +11,8 @@ import torch
 from torch import distributed, nn
 
 from faltung.errors import ArgumentError
+from faltung.ground.threads import worker_count
 from faltung.jit.target import host
-from faltung.threads import worker_count
 
 __all__ = ["Hardware"]
 

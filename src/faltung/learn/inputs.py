@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from faltung.learn.refusal import refusal, shortened
-from faltung.learn.sources.folders import IMAGE_SUFFIXES
-from faltung.learn.sources.image_files import Form, decoded, eight_bits, form_of, on_each
-from faltung.learn.sources.layout import arranged
-from faltung.networks.load import Trained
+from faltung.datasets.folders import IMAGE_SUFFIXES
+from faltung.datasets.image_files import Form, decoded, eight_bits, form_of, on_each
+from faltung.datasets.layout import arranged
+from faltung.datasets.refusal import refusal, shortened
+from faltung.networks.stored import Trained
 
 __all__ = ["as_samples", "find_files", "read_files"]
 

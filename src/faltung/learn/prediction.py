@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from faltung.datasets.dataset import Dataset
+from faltung.datasets.refusal import shortened
 from faltung.errors import ArgumentError
-from faltung.learn.datasets import Dataset
+from faltung.learn.batches import tensors
 from faltung.learn.inputs import as_samples, find_files, read_files
-from faltung.learn.refusal import shortened
 from faltung.learn.risk import logits
-from faltung.learn.tensors import tensors
-from faltung.networks.load import CLASSIFIERS, Trained, load_trained
+from faltung.networks.stored import CLASSIFIERS, Trained, load_trained
 
 __all__ = ["Predictions", "predict"]
 

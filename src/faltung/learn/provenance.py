@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from faltung import __version__
-from faltung.learn.datasets import Split
+from faltung.datasets.dataset import Split
 from faltung.learn.hardware import Hardware
 from faltung.learn.recipe import Recipe
 
@@ -23,7 +23,7 @@ def provenance(split: Split, recipe: Recipe, *, seed: int, hardware: Hardware) -
 
     Examples
     --------
-    >>> from faltung.learn.embedded import load_embedded
+    >>> from faltung.datasets.embedded import load_embedded
     >>> facts = provenance(load_embedded(), Recipe(), seed=0, hardware=Hardware())
     >>> facts["seed"], facts["data"]["test_samples"]
     (0, 1000)

@@ -1,13 +1,13 @@
-"""How is a trained network kept? Weights as safetensors, structure as JSON; `faltung.networks.load` rebuilds it."""
+"""How is a trained network kept? Weights as safetensors, structure as JSON; `faltung.networks.stored` rebuilds it."""
 
 from __future__ import annotations
 
 from safetensors.torch import save
 from torch import nn
 
-from faltung.learn.datasets import Dataset
+from faltung.datasets.dataset import Dataset
 from faltung.learn.runs import RunFolder
-from faltung.networks.load import FORMAT
+from faltung.networks.stored import FORMAT
 
 __all__ = ["describe", "save_network"]
 
@@ -30,7 +30,7 @@ def save_network(run: RunFolder, stem: str, network: nn.Module, data: Dataset) -
     --------
     >>> import json, tempfile
     >>> from pathlib import Path
-    >>> from faltung.learn.embedded import load_embedded
+    >>> from faltung.datasets.embedded import load_embedded
     >>> from faltung.networks import DenseClassifier
     >>> network = DenseClassifier(sample_shape=(1, 28, 28), classes=10)
     >>> with tempfile.TemporaryDirectory() as folder:

@@ -13,8 +13,8 @@ from functools import partial
 import numpy as np
 from torch import nn
 
+from faltung.datasets.dataset import Dataset
 from faltung.learn.augmentation import Augmentation
-from faltung.learn.datasets import Dataset
 from faltung.learn.recipe import Recipe
 from faltung.networks import ConvClassifier, DenseClassifier
 
@@ -43,7 +43,7 @@ def candidates_for(data: Dataset) -> Mapping[str, Callable[[], nn.Module]]:
 
     Examples
     --------
-    >>> from faltung.learn.embedded import load_embedded
+    >>> from faltung.datasets.embedded import load_embedded
     >>> for name, make in candidates_for(load_embedded().training).items():
     ...     print(name, sum(parameter.numel() for parameter in make().parameters()))
     convolutional 84154
@@ -107,7 +107,7 @@ def augmentation_for(data: Dataset) -> Augmentation:
 
     Examples
     --------
-    >>> from faltung.learn.embedded import load_embedded
+    >>> from faltung.datasets.embedded import load_embedded
     >>> augmentation_for(load_embedded().training)
     Augmentation(mirror=True, shift=1)
     """

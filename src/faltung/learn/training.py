@@ -112,7 +112,7 @@ def train(
     Examples
     --------
     >>> from faltung.learn.classification import Classification
-    >>> from faltung.learn.embedded import load_embedded
+    >>> from faltung.datasets.embedded import load_embedded
     >>> network = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
     >>> [record] = train(network, Classification(load_embedded()), Recipe(epochs=1, learning_rate=0.1))
     >>> record.measures["validation_accuracy"] > 0.5

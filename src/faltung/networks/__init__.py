@@ -16,9 +16,9 @@ from faltung.errors import MissingExtraError
 
 try:
     from faltung.networks.classifier import ConvClassifier
-    from faltung.networks.dense import DenseClassifier
+    from faltung.networks.dense_networks import DenseClassifier
     from faltung.networks.generator import ConvGenerator, DenseGenerator
-    from faltung.networks.load import NETWORKS, load
+    from faltung.networks.stored import NETWORKS, load
 except ModuleNotFoundError as error:
     if error.name not in ("torch", "safetensors"):
         raise

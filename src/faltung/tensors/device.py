@@ -9,10 +9,10 @@ from functools import cache
 
 import torch
 
-from faltung.plan.layer import Axis, Layer
-from faltung.plan.machine import known, note
-from faltung.tensors import depthwise
-from faltung.tensors.cost import Rates
+from faltung.planning.layer import Axis, Layer
+from faltung.planning.machine import known, note
+from faltung.tensors.layer_cost import Rates
+from faltung.tensors.ways import triton_kernels as depthwise
 
 __all__ = ["measure", "rates_of"]
 

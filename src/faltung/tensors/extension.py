@@ -8,7 +8,7 @@ from functools import lru_cache
 import torch
 from torch.nn.functional import pad
 
-from faltung.boundary import index_map
+from faltung.ground.boundary import index_map
 
 __all__ = ["extend", "fold"]
 

@@ -19,9 +19,9 @@ from typing import Any
 
 import torch
 
-from faltung.plan.layer import Axis, Layer
+from faltung.planning.layer import Axis, Layer
 from faltung.tensors.calling import differentiable
-from faltung.tensors.plan import LayerPlan, chosen, plan_layer
+from faltung.tensors.layer_plan import LayerPlan, chosen, plan_layer
 
 __all__ = ["adjoint", "correlate", "is_channels_last", "layer_of", "plan_of", "taps"]
 

@@ -19,11 +19,11 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from faltung.datasets.dataset import Split
 from faltung.errors import ArgumentError
 from faltung.learn.augmentation import Augmentation
-from faltung.learn.datasets import Split
+from faltung.learn.batches import tensors
 from faltung.learn.generation.sampling import Sampling
-from faltung.learn.tensors import tensors
 from faltung.networks.generator import VelocityField
 
 __all__ = [
@@ -70,7 +70,7 @@ class FlowMatching:
 
     Examples
     --------
-    >>> from faltung.learn.embedded import load_embedded
+    >>> from faltung.datasets.embedded import load_embedded
     >>> from faltung.networks.generator import DenseGenerator
     >>> network = DenseGenerator(sample_shape=(1, 28, 28), classes=10, width=8)
     >>> objective = FlowMatching(load_embedded(), network.standardise)

@@ -12,11 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from faltung.learn.datasets import Dataset
+from faltung.datasets.dataset import Dataset
 from faltung.learn.generation.flow import follow, generate, guided, noise, samples_of
 from faltung.learn.generation.sampling import Sampling
 from faltung.learn.generation.score import Protocol, Score
-from faltung.learn.measures.cost import NetworkCost, network_cost
+from faltung.learn.measures.counting import NetworkCost, network_cost
 from faltung.learn.saved import describe
 from faltung.learn.training import EpochRecord
 from faltung.networks.generator import VelocityField
@@ -112,8 +112,8 @@ def measure_generator(
 
     Examples
     --------
-    >>> from faltung.learn.datasets import Split
-    >>> from faltung.learn.embedded import load_embedded
+    >>> from faltung.datasets.dataset import Split
+    >>> from faltung.datasets.embedded import load_embedded
     >>> from faltung.networks import ConvClassifier
     >>> from faltung.networks.generator import DenseGenerator
     >>> few = load_embedded().validation

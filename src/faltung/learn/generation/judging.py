@@ -7,16 +7,16 @@ from pathlib import Path
 
 from torch import nn
 
+from faltung.datasets.dataset import Dataset, Split
 from faltung.learn.checkpoint import Checkpoint
 from faltung.learn.classification import Classification
-from faltung.learn.datasets import Dataset, Split
 from faltung.learn.determinism import reproducible
 from faltung.learn.hardware import Hardware
 from faltung.learn.runs import RunFolder
 from faltung.learn.saved import save_network
 from faltung.learn.suited import augmentation_for, candidates_for, recipe_for
 from faltung.learn.training import EpochRecord, train
-from faltung.networks.load import CLASSIFIERS, load_trained
+from faltung.networks.stored import CLASSIFIERS, load_trained
 
 __all__ = ["JUDGE", "published_judge", "trained_judge"]
 

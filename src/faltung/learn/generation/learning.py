@@ -10,15 +10,15 @@ from functools import partial
 import numpy as np
 from torch import nn
 
+from faltung.datasets.dataset import Dataset, Split
 from faltung.errors import ArgumentError
 from faltung.learn.augmentation import Augmentation
 from faltung.learn.checkpoint import Checkpoint
-from faltung.learn.datasets import Dataset, Split
 from faltung.learn.determinism import reproducible
 from faltung.learn.generation.flow import UNCHANGED, FlowMatching
 from faltung.learn.generation.generated import GeneratorOutcome, measure_generator, score_table
+from faltung.learn.generation.generation_page import html_page
 from faltung.learn.generation.judging import JUDGE, published_judge, trained_judge
-from faltung.learn.generation.page import html_page
 from faltung.learn.generation.sampling import Sampling
 from faltung.learn.generation.score import Protocol
 from faltung.learn.hardware import Hardware
@@ -57,7 +57,7 @@ def generators_for(data: Dataset) -> Mapping[str, Callable[[], VelocityField]]:
 
     Examples
     --------
-    >>> from faltung.learn.embedded import load_embedded
+    >>> from faltung.datasets.embedded import load_embedded
     >>> for name, make in generators_for(load_embedded().training).items():
     ...     print(name, sum(parameter.numel() for parameter in make().parameters()))
     convolutional 303937
@@ -114,7 +114,7 @@ def generator_augmentation(data: Dataset) -> Augmentation:
 
     Examples
     --------
-    >>> from faltung.learn.embedded import load_embedded
+    >>> from faltung.datasets.embedded import load_embedded
     >>> generator_augmentation(load_embedded().training)
     Augmentation(mirror=False, shift=0)
     """
@@ -178,7 +178,7 @@ def learn_to_generate(
     --------
     >>> import tempfile
     >>> from pathlib import Path
-    >>> from faltung.learn.embedded import load_embedded
+    >>> from faltung.datasets.embedded import load_embedded
     >>> from faltung.networks import ConvClassifier
     >>> few = load_embedded().validation
     >>> split = Split(few, few, few, "few")

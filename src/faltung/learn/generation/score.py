@@ -14,9 +14,9 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from faltung.datasets.dataset import Dataset, Split
 from faltung.errors import ArgumentError
-from faltung.learn.datasets import Dataset, Split
-from faltung.learn.tensors import tensors
+from faltung.learn.batches import tensors
 
 __all__ = ["MOST", "Nearest", "Protocol", "Score", "features", "frechet_distance", "nearest"]
 
@@ -111,7 +111,7 @@ class Protocol:
 
     Examples
     --------
-    >>> from faltung.learn.embedded import load_embedded
+    >>> from faltung.datasets.embedded import load_embedded
     >>> from faltung.networks import ConvClassifier
     >>> whole, half = load_embedded(), np.arange(0, 250, 2)
     >>> some, others = whole.validation.subset(half), whole.validation.subset(half + 1)
@@ -197,7 +197,7 @@ def features(judge: nn.Module, data: Dataset) -> tuple[NDArray[np.float32], NDAr
 
     Examples
     --------
-    >>> from faltung.learn.embedded import load_embedded
+    >>> from faltung.datasets.embedded import load_embedded
     >>> from faltung.networks import ConvClassifier
     >>> judge = ConvClassifier(sample_shape=(1, 28, 28), classes=10, channels=(4, 12))
     >>> found, said = features(judge, load_embedded().validation)

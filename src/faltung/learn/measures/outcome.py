@@ -11,17 +11,17 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from faltung.datasets.dataset import Dataset, Split
+from faltung.learn.batches import tensors
 from faltung.learn.classification import Classification
-from faltung.learn.datasets import Dataset, Split
-from faltung.learn.measures.calibration import CalibrationBin, calibration, calibration_error
 from faltung.learn.measures.confusion import confusion_matrix
-from faltung.learn.measures.cost import NetworkCost, network_cost
-from faltung.learn.measures.layers import Layer, answers, first_convolution, layers_of
+from faltung.learn.measures.counting import NetworkCost, network_cost
+from faltung.learn.measures.layerwise import Layer, answers, first_convolution, layers_of
 from faltung.learn.measures.probe import linear_probe, probe_features
+from faltung.learn.measures.reliability import CalibrationBin, calibration, calibration_error
 from faltung.learn.measures.superposition import superposition
 from faltung.learn.risk import accuracy_interval, recognised_under_shift
 from faltung.learn.saved import describe
-from faltung.learn.tensors import tensors
 from faltung.learn.training import EpochRecord
 
 __all__ = ["SHIFTS", "MeasuredLayer", "Outcome", "measure", "shift_unit"]
@@ -230,7 +230,7 @@ def measure(
 
     Examples
     --------
-    >>> from faltung.learn.embedded import load_embedded
+    >>> from faltung.datasets.embedded import load_embedded
     >>> from faltung.networks import DenseClassifier
     >>> split = load_embedded()
     >>> network = DenseClassifier(sample_shape=(1, 28, 28), classes=10)

@@ -13,7 +13,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from faltung.learn.measures.layers import answers
+from faltung.learn.measures.layerwise import answers
 
 __all__ = ["superposition"]
 

@@ -9,9 +9,9 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from faltung.learn.datasets import Split
-from faltung.learn.measures.calibration import calibration_error
+from faltung.datasets.dataset import Split
 from faltung.learn.measures.outcome import Outcome
+from faltung.learn.measures.reliability import calibration_error
 from faltung.learn.report.wording import interval, nouns, percent, quoted, times
 from faltung.learn.risk import accuracy_interval, paired_interval
 
@@ -77,7 +77,7 @@ def warnings(split: Split) -> list[str]:
 
     Examples
     --------
-    >>> from faltung.learn.embedded import load_embedded
+    >>> from faltung.datasets.embedded import load_embedded
     >>> warnings(load_embedded())
     []
     """

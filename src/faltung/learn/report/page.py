@@ -9,12 +9,12 @@ from string import Template
 
 import numpy as np
 
-from faltung.learn.datasets import Split
+from faltung.datasets.dataset import Split
 from faltung.learn.measures.outcome import Outcome
 from faltung.learn.report.charts import Line, line_chart, ticks
-from faltung.learn.report.filters import filters_section
+from faltung.learn.report.filter_section import filters_section
 from faltung.learn.report.findings import findings, warnings
-from faltung.learn.report.layers import costs_section, depth_section
+from faltung.learn.report.layer_section import costs_section, depth_section
 from faltung.learn.report.mistakes import calibration_section, confusion_section, samples_section
 from faltung.learn.report.numbers import grid, grid_of
 from faltung.learn.report.table import table

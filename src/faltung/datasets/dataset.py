@@ -1,0 +1,189 @@
+"""What is learned from? Samples with labels, and their split into training, validation and test."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faltung.errors import ArgumentError, ArgumentTypeError
+from faltung.ground.lazy import lazy
+
+__all__ = ["PARTS", "Dataset", "Split", "digest"]
+
+PARTS = ("training", "validation", "test")
+"""The parts of a split, in the order of their use."""
+
+_BLOCK = 1 << 24  # bytes that are copied at a time where samples do not lie in order in memory
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """Samples of one shape, each with the index of its class: series, images or volumes.
+
+    Parameters
+    ----------
+    samples : uint8 or float32 array, shape (samples, channels, *spatial) with one to three spatial axes
+        uint8: intensities from 0 to 255. float32: values of any range.
+    labels : integer array, shape (samples,)
+        Index of each sample's class.
+    class_names : tuple of str
+        Name of each class.
+
+    Raises
+    ------
+    ArgumentError, ArgumentTypeError
+        If dtypes, shapes or labels do not fit together, or there is no sample.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> data = Dataset(np.zeros((4, 3, 8, 8), np.uint8), np.array([0, 1, 0, 1]), ("bag", "coat"))
+    >>> len(data), data.sample_shape, data.ndim
+    (4, (3, 8, 8), 2)
+    """
+
+    samples: NDArray[Any]
+    labels: NDArray[np.integer[Any]]
+    class_names: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if self.samples.dtype not in (np.uint8, np.float32):
+            raise ArgumentTypeError("samples", "a uint8 or float32 array", f"dtype {self.samples.dtype}")
+        if self.samples.ndim not in (3, 4, 5) or 0 in self.samples.shape:
+            expected = "shape (samples, channels, *spatial) with one to three spatial axes, none of them zero"
+            raise ArgumentError("samples", expected, f"shape {self.samples.shape}")
+        if self.labels.dtype.kind not in "iu":
+            raise ArgumentTypeError("labels", "an array of integers", f"dtype {self.labels.dtype}")
+        if self.labels.shape != self.samples.shape[:1]:
+            expected = f"one label for each of the {len(self.samples)} samples"
+            raise ArgumentError("labels", expected, f"shape {self.labels.shape}")
+        if self.labels.min() < 0 or self.labels.max() >= len(self.class_names):
+            expected = f"indices from 0 to {len(self.class_names) - 1}, one for each class name"
+            raise ArgumentError("labels", expected, f"{self.labels.min()} to {self.labels.max()}")
+
+    def __len__(self) -> int:
+        return len(self.samples)
+
+    @property
+    def sample_shape(self) -> tuple[int, ...]:
+        """Shape of one sample as a network sees it: (channels, *spatial)."""
+        return self.samples.shape[1:]
+
+    @property
+    def ndim(self) -> int:
+        """Number of spatial axes: 1 for series, 2 for images, 3 for volumes."""
+        return self.samples.ndim - 2
+
+    def subset(self, indices: NDArray[np.int64]) -> Dataset:
+        """Return the samples at `indices`, in that order."""
+        return Dataset(self.samples[indices], self.labels[indices], self.class_names)
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """The three parts of a data set, each with its own purpose.
+
+    Parameters
+    ----------
+    training : Dataset
+        Its mean loss is what training makes small.
+    validation : Dataset
+        Shows during training how the network does on samples that it does not learn from.
+    test : Dataset
+        Looked at once, after training; nothing may be chosen by it.
+    name : str
+        Name of the whole, for reports.
+    source : str, optional
+        How it was split: "as given", or what was made out of which part by which rule and seed.
+    members : mapping of str to sequence of str or int, optional
+        For each part the file of each sample or, where samples have no files of their own, its place in the order
+        of reading.
+
+    Raises
+    ------
+    ArgumentError
+        If the parts do not have the same classes and samples of the same shape.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> data = Dataset(np.zeros((2, 1, 8, 8), np.uint8), np.array([0, 1]), ("bag", "coat"))
+    >>> split = Split(data, data, data, "two images, three times")
+    >>> split.class_names, split.duplicates, split.digest[:12]
+    (('bag', 'coat'), 2, '68c0f18bdb24')
+    """
+
+    training: Dataset
+    validation: Dataset
+    test: Dataset
+    name: str
+    source: str = ""
+    members: Mapping[str, Sequence[str] | Sequence[int] | NDArray[np.int64]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        for part, data in (("validation", self.validation), ("test", self.test)):
+            if data.class_names != self.class_names:
+                raise ArgumentError(part, f"the classes of training, {self.class_names}", str(data.class_names))
+            if (data.sample_shape, data.samples.dtype) != (self.training.sample_shape, self.training.samples.dtype):
+                expected = f"samples like those of training, {_kind(self.training)}"
+                raise ArgumentError(part, expected, _kind(data))
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the classes, the same in all parts."""
+        return self.training.class_names
+
+    def parts(self) -> dict[str, list[str] | list[int]]:
+        """Return `members` as JSON-serialisable lists, to be kept with a run: who learned, watched and tested."""
+        return {part: np.asarray(self.members[part]).tolist() for part in PARTS if part in self.members}
+
+    @lazy
+    def digest(self) -> str:
+        """A SHA-256 over samples, labels and class names of all parts: another digest means other data."""
+        arrays: dict[str, NDArray[Any]] = {"class_names": np.array(self.class_names)}
+        for part in PARTS:
+            data: Dataset = getattr(self, part)
+            arrays |= {f"{part}_samples": data.samples, f"{part}_labels": data.labels}
+        return digest(arrays)
+
+    @lazy
+    def duplicates(self) -> int:
+        """How many test samples are, byte by byte, also training samples, and so tell little of new ones."""
+        seen = {*_fingerprints(self.training.samples)}
+        return sum(fingerprint in seen for fingerprint in _fingerprints(self.test.samples))
+
+
+def _kind(data: Dataset) -> str:
+    return f"{data.samples.dtype} of shape {data.sample_shape}"
+
+
+def _fingerprints(samples: NDArray[Any]) -> Iterator[bytes]:
+    return (hashlib.blake2b(sample.tobytes(), digest_size=16).digest() for sample in samples)
+
+
+def digest(arrays: Mapping[str, NDArray[Any]]) -> str:
+    """Return a SHA-256 over names, dtypes, shapes and samples of arrays, whatever file they came in.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> digest({"x": np.arange(3, dtype=np.uint8)})[:12]
+    'b4c7ad392222'
+    """
+    sha = hashlib.sha256()
+    for name in sorted(arrays):
+        array = arrays[name]
+        sha.update(f"{name} {array.dtype.str} {array.shape}\n".encode())
+        for block in _blocks(np.atleast_1d(array)):
+            sha.update(block.tobytes())
+    return sha.hexdigest()
+
+
+def _blocks(array: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    rows = max(1, _BLOCK * len(array) // max(1, array.nbytes))
+    return (array[first : first + rows] for first in range(0, len(array), rows))

@@ -1,0 +1,83 @@
+"""What can be learned from with nothing at hand? The Fashion-MNIST subset that ships with faltung."""
+
+from __future__ import annotations
+
+import zipfile
+import zlib
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faltung.datasets.dataset import Dataset, Split, digest
+from faltung.datasets.known import FASHION_MNIST_CLASSES
+from faltung.datasets.splitting import hold_out
+from faltung.errors import ArgumentError
+
+__all__ = ["EMBEDDED_FILE", "load_embedded"]
+
+EMBEDDED_FILE = Path(__file__).parents[1] / "data" / "fashion_mnist_subset.npz"
+_EMBEDDED_DIGEST = "b4ad20386308a4236cf6726a7fdd7378f262079b39fd94c0961a9e1685b8217d"
+
+
+def load_embedded(path: str | Path = EMBEDDED_FILE, *, validation_per_class: int = 25) -> Split:
+    """Load the Fashion-MNIST subset that ships with faltung: 28x28 grey images of ten kinds of clothing.
+
+    The first 500 training and 100 test images of each class of the official splits. Of the training images, 25 a
+    class are held out for validation; which ones is fixed, so that runs with different seeds share all their data.
+
+    Parameters
+    ----------
+    path : path, optional
+        Where the file lies.
+    validation_per_class : int, optional
+        How many training images of each class are held out.
+
+    Raises
+    ------
+    ArgumentError
+        If the file is missing, damaged, or holds anything but exactly the subset.
+
+    References
+    ----------
+    H. Xiao, K. Rasul, R. Vollgraf, "Fashion-MNIST: a Novel Image Dataset for Benchmarking Machine Learning
+    Algorithms", arXiv:1708.07747, 2017.
+
+    Examples
+    --------
+    >>> split = load_embedded()
+    >>> len(split.training), len(split.validation), len(split.test)
+    (4750, 250, 1000)
+    >>> split.test.sample_shape, split.class_names[9]
+    ((1, 28, 28), 'Ankle boot')
+    """
+    arrays = _read_checked(Path(path))
+    training, test = (
+        Dataset(arrays[f"{part}_images"][:, None], arrays[f"{part}_labels"], FASHION_MNIST_CLASSES)
+        for part in ("training", "test")
+    )
+    held_out = hold_out(training.labels, [validation_per_class] * 10, np.random.default_rng(0))
+    members = {"training": np.flatnonzero(~held_out), "validation": np.flatnonzero(held_out)}
+    return Split(
+        training.subset(members["training"]),
+        training.subset(members["validation"]),
+        test,
+        "Fashion-MNIST subset",
+        f"test as given; made: validation {validation_per_class} of each class, seed 0",
+        {**members, "test": np.arange(len(training), len(training) + len(test))},
+    )
+
+
+def _read_checked(path: Path) -> dict[str, NDArray[np.uint8]]:
+    expected = "the Fashion-MNIST subset that ships with faltung"
+    remedy = "Install faltung again."
+    try:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+    except FileNotFoundError as error:
+        raise ArgumentError("path", expected, f"no file at {str(path)!r}", remedy) from error
+    except (OSError, EOFError, ValueError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+        raise ArgumentError("path", expected, f"an unreadable file {str(path)!r} ({error})", remedy) from error
+    if digest(arrays) != _EMBEDDED_DIGEST:
+        raise ArgumentError("path", expected, f"other contents in {str(path)!r}", remedy)
+    return arrays

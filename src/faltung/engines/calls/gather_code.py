@@ -1,0 +1,107 @@
+"""Machine code that collects a block through index tables: how extended tiles come into scratch.
+
+Rows and columns of the block are named by byte offsets into the source, so reflections, strides of any sign and byte
+orders cost no code of their own. Samples are converted on the way to what the engine reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+
+import numpy as np
+
+from faltung.ground.extended import FILL
+from faltung.jit.compile import compile_function, ctypes_of
+from faltung.jit.ir import Function, Value, module
+from faltung.jit.samples import Sample, load, sample, store
+from faltung.jit.target import Target
+
+__all__ = ["INNER", "PARAMETERS", "emit", "gather_function"]
+
+#: Fewest columns side by side that are moved as vectors: no vector has more lanes.
+INNER = 16
+
+PARAMETERS = {
+    "source": "ptr noalias readonly",
+    "target": "ptr noalias",  # rows one after the other, without gaps
+    "fill": "ptr noalias readonly",  # what stands outside: a sample for each channel, as the target holds it
+    "channels": "i64",  # samples that lie interleaved in a row
+    "row_offsets": "ptr noalias readonly",
+    "rows": "i64",
+    "column_offsets": "ptr noalias readonly",  # of all columns but the inner ones
+    "columns": "i64",
+    "inner_start": "i64",  # the columns between these two lie side by side in the source; none, or at least `INNER`
+    "inner_stop": "i64",
+    "inner_offset": "i64",  # byte offset of the first of them
+}
+
+
+@cache
+def gather_function(source: np.dtype, target: np.dtype, processor: Target) -> Callable[..., int]:
+    """Compile (or find) the function that gathers `source` samples into `target` samples."""
+    wide = "double" if 8 in (source.itemsize, target.itemsize) else "float"
+    text = module(emit(sample(source), sample(target), processor.lanes(wide)))
+    return compile_function(text, "gather", ctypes_of(PARAMETERS), processor)
+
+
+def emit(source: Sample, target: Sample, lanes: int, internal: bool = False) -> Function:
+    """Write the function that gathers, with the parameters `PARAMETERS`; no inner columns are fewer than `lanes`."""
+    f = Function("gather", PARAMETERS, internal)
+    number = "double" if target.bytes == 8 or source.bytes == 8 else "float"
+    width = f.multiply("%columns", target.bytes)
+
+    def move(start: Value, place: Value, count: int) -> None:
+        if source == target:  # moved as they are: no conversion may touch a 64-bit integer or a NaN's payload
+            kind = source.type if count == 1 else f"<{count} x {source.type}>"
+            samples = f.value(f"load {kind}, ptr {start}, align 1")
+            f.do(f"store {kind} {samples}, ptr {place}, align 1")
+        else:
+            store(f, number, load(f, start, source, number, count), place, target, count)
+
+    def put_fill(column: Value, place: Value) -> None:
+        channel = f.value(f"urem i64 {column}, %channels")
+        fill = f.value(f"load {target.type}, ptr {f.at('%fill', f.multiply(channel, target.bytes))}, align 1")
+        f.do(f"store {target.type} {fill}, ptr {place}, align 1")
+
+    def row(index: Value, _: list[Value]) -> list[Value]:
+        offset = f.entry("%row_offsets", index)
+        line = f.at("%target", f.multiply(index, width))
+
+        def place_of(column: Value) -> Value:
+            return f.at(line, f.multiply(column, target.bytes))
+
+        def empty() -> None:
+            def one(column: Value, _: list[Value]) -> list[Value]:
+                put_fill(column, place_of(column))
+                return []
+
+            f.loop(0, "%columns", 1, one)
+
+        def present() -> None:
+            start = f.at("%source", offset)
+
+            def one(entry: Value, column: Value) -> list[Value]:
+                shift, place = f.entry("%column_offsets", entry), place_of(column)
+                outside = f.value(f"icmp eq i64 {shift}, {FILL}")
+                f.either(outside, lambda: put_fill(column, place), lambda: move(f.at(start, shift), place, 1))
+                return []
+
+            def side_by_side(column: Value, _: list[Value]) -> list[Value]:
+                column = f.smaller(column, f.subtract("%inner_stop", lanes))
+                shift = f.multiply(f.subtract(column, "%inner_start"), source.bytes)
+                move(f.at(inner, shift), place_of(column), lanes)
+                return []
+
+            inner = f.at(start, "%inner_offset")
+            count = f.subtract("%inner_stop", "%inner_start")
+            f.loop(0, "%inner_start", 1, lambda column, _: one(column, column))
+            f.loop("%inner_start", "%inner_stop", lanes, side_by_side)
+            f.loop("%inner_stop", "%columns", 1, lambda column, _: one(f.subtract(column, count), column))
+
+        f.either(f.value(f"icmp eq i64 {offset}, {FILL}"), empty, present)
+        return []
+
+    f.loop(0, "%rows", 1, row)
+    f.do("ret i32 0")
+    return f

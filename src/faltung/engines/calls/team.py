@@ -1,0 +1,254 @@
+"""One call of machine code for all tiles of a small image, and threads that take some of them.
+
+A thread that sleeps wakes up late, on the virtual machines measured by 0.1 ms, about what a small image takes; and
+a thread that waits for the interpreter lock sleeps. So the helpers of a team stay in machine code for a moment after
+the last call, with their eyes on a board in memory. What is written there they begin within a microsecond.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import threading
+from collections.abc import Callable
+from functools import cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from faltung.engines.calls.joined import Joined
+from faltung.ground import scratch
+from faltung.ground.threads import start
+from faltung.jit.compile import address, compile_function
+from faltung.jit.target import Target, host
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+    from numpy.typing import NDArray
+
+__all__ = ["Calls", "Part", "Team", "team"]
+
+#: Bytes of scratch that each thread of a team has.
+ROOM = 1 << 20
+#: How often a helper looks at the board before it goes to sleep: about 0.1 ms, as long as it takes to wake up.
+_PATIENCE = 4096
+#: Most calls that pass without helpers after these looked out in vain.
+_MOST_PASSED = 63
+
+
+class Part(Joined):
+    """One of the calls that fill an array: the parameters are those of `Joined`."""
+
+    @property
+    def fits(self) -> bool:
+        """Whether its scratch fits into that of a thread."""
+        return self._size <= ROOM
+
+    @property
+    def code(self) -> tuple[int, int]:
+        """Addresses of its machine code and of the table to call it with."""
+        return address(self._code), self._place
+
+
+class Calls:
+    """Calls that fill an array together, in any order.
+
+    Parameters
+    ----------
+    parts : list of Part
+        The calls; the last one is begun first.
+    offsets : list of int
+        Bytes from the first output of the array to the first one of each.
+    """
+
+    def __init__(self, parts: list[Part], offsets: list[int]) -> None:
+        rows = [(*part.code, offset) for part, offset in zip(parts, offsets, strict=True)]
+        self._rows = np.array(rows, np.int64)
+        self._keep = parts
+        self.rows, self.count = self._rows.ctypes.data, len(rows)
+
+
+class Team:
+    """A calling thread and its helpers, which take the next call whenever they are free.
+
+    Parameters
+    ----------
+    helpers : int
+        Threads beside the calling one.
+    """
+
+    def __init__(self, helpers: int) -> None:
+        self._helpers = helpers
+        self._board = np.zeros(8, np.int64)
+        self._busy = threading.Lock()
+        self._awake: list[Future[None]] = []
+        self._passes = self._passed = 0
+        self._lead, self._serve = _functions(host())
+
+    def __call__(self, calls: Calls, source: int, target: int) -> bool:
+        """Make all calls; return whether one of them returned anything but 0."""
+        if self._helpers and self._busy.acquire(blocking=False):
+            try:
+                self._wake()
+                return self._led(self._board, calls, source, target)
+            finally:
+                self._busy.release()
+        # On a board of its own, that nobody else looks at.
+        return self._led(np.zeros_like(self._board), calls, source, target)
+
+    def _led(self, board: NDArray[np.int64], calls: Calls, source: int, target: int) -> bool:
+        _buffer, place = scratch.take("team", ROOM)
+        # Nothing interrupts machine code: when it returns, nobody uses the arrays any more.
+        return bool(self._lead(board.ctypes.data, place, calls.rows, calls.count, source, target))
+
+    def _wake(self) -> None:
+        self._awake = [helper for helper in self._awake if not helper.done()]
+        if self._passed < self._passes:
+            self._passed += 1
+        else:
+            self._awake += start(self._help, self._helpers - len(self._awake))
+
+    def _help(self) -> None:
+        _buffer, place = scratch.take("team", ROOM)
+        found = self._serve(self._board.ctypes.data, place, _PATIENCE)
+        # Where calls are far apart, or other programs use the cores, a helper is in the way more than it helps.
+        self._passes = 0 if found else min(2 * self._passes + 1, _MOST_PASSED)
+        self._passed = 0
+
+
+team = cache(Team)
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=team.cache_clear)  # helpers do not survive a fork
+
+
+def _functions(processor: Target) -> tuple[Callable[..., int], Callable[..., int]]:
+    architecture = processor.identity.partition(":")[0]
+    text = _PAUSES.get(architecture, _NO_PAUSE) + _PROTOCOL
+    pointer, number = ctypes.c_void_p, ctypes.c_int64
+    lead = compile_function(text, "lead", [pointer, pointer, pointer, number, pointer, pointer], processor)
+    serve = compile_function(text, "serve", [pointer, pointer, number], processor)
+    return lead, serve
+
+
+_NO_PAUSE = "define internal void @pause() nounwind {\n  ret void\n}\n"
+_PAUSE_X86 = """
+declare void @llvm.x86.sse2.pause()
+define internal void @pause() nounwind {
+  call void @llvm.x86.sse2.pause()
+  ret void
+}
+"""
+_PAUSE_ARM = """
+declare void @llvm.aarch64.isb(i32)
+define internal void @pause() nounwind {
+  call void @llvm.aarch64.isb(i32 15)
+  ret void
+}
+"""
+#: What a thread does between two looks, so as to leave the core to another thread on it.
+_PAUSES = {"x86_64": _PAUSE_X86, "amd64": _PAUSE_X86, "aarch64": _PAUSE_ARM, "arm64": _PAUSE_ARM}
+
+# The board is eight words:
+#   0  state: the number of the round in the upper half, in the lower one how many calls nobody has begun
+#   1  calls that are not done        2  all that they returned, or-ed together
+#   3  rows    4  source    5  target
+# A call is taken by counting the state down. It fails if the state has changed since it was read, so what was read
+# in between belongs to that round: the leader writes the next one only when all calls of the last are done.
+_PROTOCOL = """
+define internal void @take(ptr %board, ptr %scratch) nounwind {
+entry:
+  %undone_at = getelementptr i64, ptr %board, i64 1
+  %status_at = getelementptr i64, ptr %board, i64 2
+  %rows_at = getelementptr i64, ptr %board, i64 3
+  %source_at = getelementptr i64, ptr %board, i64 4
+  %target_at = getelementptr i64, ptr %board, i64 5
+  br label %look
+look:
+  %state = load atomic i64, ptr %board acquire, align 8
+  %count = and i64 %state, 4294967295
+  %none = icmp eq i64 %count, 0
+  br i1 %none, label %exit, label %try
+try:
+  %rows = load atomic ptr, ptr %rows_at monotonic, align 8
+  %source = load atomic ptr, ptr %source_at monotonic, align 8
+  %target = load atomic ptr, ptr %target_at monotonic, align 8
+  %rest = sub i64 %state, 1
+  %swap = cmpxchg ptr %board, i64 %state, i64 %rest acq_rel monotonic
+  %mine = extractvalue { i64, i1 } %swap, 1
+  br i1 %mine, label %call, label %look
+call:
+  %index = sub i64 %count, 1
+  %row = getelementptr [3 x i64], ptr %rows, i64 %index
+  %table_at = getelementptr i64, ptr %row, i64 1
+  %offset_at = getelementptr i64, ptr %row, i64 2
+  %function = load ptr, ptr %row, align 8
+  %table = load ptr, ptr %table_at, align 8
+  %offset = load i64, ptr %offset_at, align 8
+  %place = getelementptr i8, ptr %target, i64 %offset
+  %returned = call i32 %function(ptr %source, ptr %place, ptr %scratch, ptr %table)
+  %flags = zext i32 %returned to i64
+  %before = atomicrmw or ptr %status_at, i64 %flags monotonic, align 8
+  %undone = atomicrmw sub ptr %undone_at, i64 1 release, align 8
+  br label %look
+exit:
+  ret void
+}
+
+define i32 @lead(ptr %board, ptr %scratch, ptr %rows, i64 %count, ptr %source, ptr %target) nounwind {
+entry:
+  %undone_at = getelementptr i64, ptr %board, i64 1
+  %status_at = getelementptr i64, ptr %board, i64 2
+  %rows_at = getelementptr i64, ptr %board, i64 3
+  %source_at = getelementptr i64, ptr %board, i64 4
+  %target_at = getelementptr i64, ptr %board, i64 5
+  store atomic i64 %count, ptr %undone_at monotonic, align 8
+  store atomic i64 0, ptr %status_at monotonic, align 8
+  store atomic ptr %rows, ptr %rows_at monotonic, align 8
+  store atomic ptr %source, ptr %source_at monotonic, align 8
+  store atomic ptr %target, ptr %target_at monotonic, align 8
+  %state = load atomic i64, ptr %board monotonic, align 8
+  %round = add i64 %state, 4294967296
+  %begin = or i64 %round, %count
+  store atomic i64 %begin, ptr %board release, align 8
+  call void @take(ptr %board, ptr %scratch)
+  br label %look
+look:
+  %undone = load atomic i64, ptr %undone_at acquire, align 8
+  %done = icmp eq i64 %undone, 0
+  br i1 %done, label %exit, label %wait
+wait:
+  call void @pause()
+  br label %look
+exit:
+  %status = load atomic i64, ptr %status_at monotonic, align 8
+  %returned = trunc i64 %status to i32
+  ret i32 %returned
+}
+
+define i32 @serve(ptr %board, ptr %scratch, i64 %patience) nounwind {
+entry:
+  br label %work
+work:
+  %found = phi i32 [ 0, %entry ], [ %following, %again ]
+  call void @take(ptr %board, ptr %scratch)
+  br label %look
+look:
+  %looks = phi i64 [ 0, %work ], [ %more, %wait ]
+  %state = load atomic i64, ptr %board monotonic, align 8
+  %count = and i64 %state, 4294967295
+  %none = icmp eq i64 %count, 0
+  br i1 %none, label %wait, label %again
+again:
+  %following = add i32 %found, 1
+  br label %work
+wait:
+  call void @pause()
+  %more = add i64 %looks, 1
+  %patient = icmp slt i64 %more, %patience
+  br i1 %patient, label %look, label %exit
+exit:
+  ret i32 %found
+}
+"""

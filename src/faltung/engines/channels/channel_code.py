@@ -1,0 +1,361 @@
+"""Machine code for a whole bank: every tile of every image, channels in and out blocked in registers.
+
+One function serves all threads. Each takes the number of an item from a shared counter, until none is left; an item
+is one tile of one group of channels of one image::
+
+    gather the tile of every channel in, extended across the border, into scratch
+    for each block of channels out, each strip of rows, each stretch of columns:
+        sum over channels in and taps in registers (`registers`), add the bias, store
+
+Scratch holds unit strides only: where outputs or taps are several samples apart, rows and columns are gathered in the
+order in which they are needed, and every tap that has no regular neighbour is a panel by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+from faltung.engines.calls.gather_code import emit as emit_gather
+from faltung.engines.registers import Footprint, Registers
+from faltung.ground.extended import FILL
+from faltung.jit.compile import compile_function, ctypes_of
+from faltung.jit.ir import Function, Value, module, vector
+from faltung.jit.samples import Sample, splat, store
+from faltung.jit.target import Target
+
+__all__ = [
+    "FIELDS",
+    "Channels",
+    "channels_function",
+    "fields",
+    "first_lanes",
+    "gather_planes",
+    "store_some",
+    "take_items",
+    "tile_of",
+]
+
+#: What stands on the board that the function is called with: a 64-bit integer each.
+FIELDS = (
+    *("claims", "items", "scratch", "room"),  # two counters that begin at zero; scratch, and bytes of it a thread
+    *("source", "source_image", "source_channel"),  # address, and bytes between neighbours
+    *("target", "target_image", "target_channel", "target_slice", "target_row", "target_column"),
+    *("taps", "block_bytes", "panels", "bias", "fill"),
+    *("groups", "ins", "outs", "blocks"),  # channels of one group, and blocks of those that come out
+    *("slices", "height", "width"),  # outputs
+    *("row_tiles", "column_tiles", "tile_height", "tile_width"),
+    *("depth", "slice_offsets", "row_offsets", "no_rows", "rows", "column_offsets", "columns", "inner", "looked_up"),
+)
+
+
+@dataclass(frozen=True)
+class Channels:
+    """What is fixed when the code is compiled.
+
+    Parameters
+    ----------
+    footprint : Footprint
+        The taps of all channels in, for as many channels out as are made at once.
+    source, target : Sample
+        What the arrays hold.
+    lanes : int
+        Numbers in a vector register.
+    gathered : int
+        Samples that are gathered at once, where they are numbers that lie side by side; else 0.
+    block : tuple of int
+        Output rows and vectors of a register block.
+    packed : bool
+        Whether the target holds what is computed with, and the samples of its rows lie side by side.
+    streamed : bool
+        Whether to write past the cache; the target must be aligned to whole vectors throughout.
+    """
+
+    footprint: Footprint
+    source: Sample
+    target: Sample
+    lanes: int
+    gathered: int
+    block: tuple[int, int]
+    packed: bool
+    streamed: bool
+
+
+@cache
+def channels_function(what: Channels, target: Target) -> Callable[[int], int]:
+    """Compile (or find) the function for one description; it is called with the address of a board."""
+    number = Sample("f", 4 if what.footprint.number == "float" else 8)
+    gather = [] if what.gathered else [emit_gather(what.source, number, 1, internal=True)]
+    text = module(*gather, _emit(what))
+    return compile_function(text, "fill", ctypes_of({"board": "ptr"}), target)
+
+
+def fields(f: Function, names: tuple[str, ...]) -> dict[str, Value]:
+    """Read the board; what points somewhere becomes a pointer."""
+    pointers = {
+        *("claims", "scratch", "source", "other", "target", "taps", "panels", "bias", "fill", "inner", "no_rows"),
+        *("slice_offsets", "row_offsets", "column_offsets", "row_places", "column_places"),
+    }
+    found = {}
+    for place, name in enumerate(names):
+        value = f.entry("%board", str(place))
+        pointer = name in pointers or name.removeprefix("other_") in pointers
+        found[name] = f.value(f"inttoptr i64 {value} to ptr") if pointer else value
+    return found
+
+
+def take_items(f: Function, of: dict[str, Value], item: Callable[[Value], None]) -> None:
+    """Emit `item` for every item that this thread is the first to take; ``scratch`` becomes that of the thread."""
+    slot = f.value(f"atomicrmw add ptr {f.at(of['claims'], 8)}, i64 1 monotonic")
+    of["scratch"] = f.at(of["scratch"], f.multiply(slot, of["room"]))
+    f.claimed(of["claims"], of["items"], item)
+    f.do("ret i32 0")
+
+
+def tile_of(f: Function, of: dict[str, Value], item: Value) -> tuple[Value, Value, Value, Value]:
+    """Take row tile, column tile and slice out of the number of an item; return what is left of it first."""
+    item, column = f.divide(item, of["column_tiles"])
+    item, row = f.divide(item, of["row_tiles"])
+    item, slice_ = f.divide(item, of["slices"])
+    return item, slice_, row, column
+
+
+def gather_planes(
+    f: Function,
+    of: dict[str, Value],
+    number: str,
+    lanes: int,
+    start: Value,
+    place: Value,
+    slice_: Value,
+    row: Value,
+    column: Value,
+) -> None:
+    """Emit the gathering of one channel of a tile: a plane for each slice of taps.
+
+    With `lanes`, the samples of a row are numbers that lie side by side: they are moved as vectors, with the fill
+    value wherever there is no sample, and only what stands for it in another mode is looked up in a table.
+    """
+    size = 4 if number == "float" else 8
+    inner = f.at(of["inner"], f.multiply(column, 32))
+    first, stop, shift, entry = (f.entry(inner, str(k)) for k in range(4))
+    columns = f.at(of["column_offsets"], f.multiply(entry, 8))
+    some_rows = f.at(of["row_offsets"], f.multiply(f.multiply(row, of["rows"]), 8))
+    pitch = f.multiply(of["columns"], size)
+
+    def plane(k: Value, _: list[Value]) -> list[Value]:
+        offset = f.entry(of["slice_offsets"], f.add(f.multiply(slice_, of["depth"]), k))
+        outside = f.value(f"icmp eq i64 {offset}, {FILL}")
+        rows = f.value(f"select i1 {outside}, ptr {of['no_rows']}, ptr {some_rows}")
+        source = f.at(start, f.value(f"select i1 {outside}, i64 0, i64 {offset}"))
+        target = f.at(place, f.multiply(k, f.multiply(of["rows"], pitch)))
+        if lanes:
+            move(source, target, rows)
+            with f.when(f.value(f"icmp ne i64 {of['looked_up']}, 0")):
+                look_up(source, target, rows)
+        else:
+            arguments = [f"ptr {source}", f"ptr {target}", f"ptr {of['fill']}", "i64 1", f"ptr {rows}"]
+            arguments += [f"i64 {of['rows']}", f"ptr {columns}", f"i64 {of['columns']}"]
+            arguments += [f"i64 {value}" for value in (first, stop, shift)]
+            f.value(f"call i32 @gather({', '.join(arguments)})")
+        return []
+
+    def move(source: Value, target: Value, rows: Value) -> None:
+        fill = splat(f, f.value(f"load {number}, ptr {of['fill']}, align {size}"), number, lanes)
+        start = f.at(source, f.subtract(shift, f.multiply(first, size)))
+
+        def stretch(x: Value, _: list[Value]) -> list[Value]:
+            before, after = (first_lanes(f, f.subtract(edge, x), lanes) for edge in (first, stop))
+            mask = f.value(f"xor {vector('i1', lanes)} {before}, {after}")
+
+            def one_row(y: Value, _: list[Value]) -> list[Value]:
+                offset = f.entry(rows, y)
+                there = f.value(f"icmp ne i64 {offset}, {FILL}")
+                offset = f.value(f"select i1 {there}, i64 {offset}, i64 0")
+                all_ = splat(f, there, "i1", lanes)
+                chosen = f.value(f"and {vector('i1', lanes)} {mask}, {all_}")
+                place = f.at(f.at(start, offset), f.multiply(x, size))
+                samples = _load_some(f, number, place, chosen, fill, lanes)
+                place = f.at(f.at(target, f.multiply(y, pitch)), f.multiply(x, size))
+                f.do(f"store {vector(number, lanes)} {samples}, ptr {place}, align {size}")
+                return []
+
+            f.loop(0, of["rows"], 1, one_row)
+            return []
+
+        f.loop(0, of["columns"], lanes, stretch)
+
+    def look_up(source: Value, target: Value, rows: Value) -> None:
+        between = f.subtract(stop, first)
+
+        def one_row(y: Value, _: list[Value]) -> list[Value]:
+            offset, line = f.entry(rows, y), f.at(target, f.multiply(y, pitch))
+            with f.when(f.value(f"icmp ne i64 {offset}, {FILL}")):
+
+                def one(k: Value, _: list[Value]) -> list[Value]:
+                    late = f.value(f"icmp sge i64 {k}, {first}")
+                    x = f.add(k, f.value(f"select i1 {late}, i64 {between}, i64 0"))
+                    shift = f.entry(columns, k)
+                    with f.when(f.value(f"icmp ne i64 {shift}, {FILL}")):
+                        value = f.value(f"load {number}, ptr {f.at(source, f.add(offset, shift))}, align {size}")
+                        f.do(f"store {number} {value}, ptr {f.at(line, f.multiply(x, size))}, align {size}")
+                    return []
+
+                f.loop(0, f.subtract(of["columns"], between), 1, one)
+            return []
+
+        f.loop(0, of["rows"], 1, one_row)
+
+    f.loop(0, of["depth"], 1, plane)
+
+
+def _load_some(f: Function, number: str, place: Value, mask: Value, others: Value, lanes: int) -> Value:
+    type_, bits = vector(number, lanes), vector("i1", lanes)
+    name = f"llvm.masked.load.v{lanes}{'f32' if number == 'float' else 'f64'}.p0"
+    f.declarations.setdefault(name, f"declare {type_} @{name}(ptr, i32 immarg, {bits}, {type_})")
+    size = 4 if number == "float" else 8
+    return f.value(f"call {type_} @{name}(ptr {place}, i32 {size}, {bits} {mask}, {type_} {others})")
+
+
+def _emit(what: Channels) -> Function:
+    f = Function("fill", {"board": "ptr noalias readonly"})
+    of = fields(f, FIELDS)
+    footprint, (rows, vectors), lanes = what.footprint, what.block, what.lanes
+    size = 4 if footprint.number == "float" else 8
+    count = rows * footprint.outputs * vectors
+    spilled = "" if what.packed else f.value(f"alloca [{count * lanes} x {footprint.number}], align 64")
+    stride = f.multiply(of["columns"], size)
+    wide = vectors * lanes
+
+    def item(number: Value) -> None:
+        rest, slice_, row, column = tile_of(f, of, number)
+        image, group = f.divide(rest, of["groups"])
+        planes = f.multiply(f.multiply(of["rows"], stride), of["depth"])
+        first_in = f.multiply(group, of["ins"])
+
+        def channel_in(channel: Value, _: list[Value]) -> list[Value]:
+            start = f.at(of["source"], f.multiply(image, of["source_image"]))
+            start = f.at(start, f.multiply(f.add(first_in, channel), of["source_channel"]))
+            place = f.at(of["scratch"], f.multiply(channel, planes))
+            gather_planes(f, of, footprint.number, what.gathered, start, place, slice_, row, column)
+            return []
+
+        f.loop(0, of["ins"], 1, channel_in)
+        # The last row of tiles moves up to end with the array, the last column of tiles is cut.
+        top = f.smaller(f.multiply(row, of["tile_height"]), f.subtract(of["height"], of["tile_height"]))
+        left = f.multiply(column, of["tile_width"])
+        width = f.smaller(of["tile_width"], f.subtract(of["width"], left))
+        corner = f.at(of["target"], f.multiply(image, of["target_image"]))
+        corner = f.at(corner, f.multiply(slice_, of["target_slice"]))
+        corner = f.at(corner, f.multiply(top, of["target_row"]))
+        corner = f.at(corner, f.multiply(left, of["target_column"]))
+
+        def channels_out(block: Value, _: list[Value]) -> list[Value]:
+            number = f.add(f.multiply(group, of["blocks"]), block)
+            taps = f.at(of["taps"], f.multiply(number, of["block_bytes"]))
+            done = f.multiply(block, footprint.outputs)
+            first_out = f.add(f.multiply(group, of["outs"]), done)
+            left_out = f.subtract(of["outs"], done)
+            last = f.subtract(of["tile_height"], rows)
+
+            def strip(y: Value, _: list[Value]) -> list[Value]:
+                y = f.smaller(y, last)
+                line = f.at(of["scratch"], f.multiply(y, stride))
+
+                def stretch(x: Value, _: list[Value]) -> list[Value]:
+                    source = f.at(line, f.multiply(x, size))
+                    sums = Registers(f, footprint, rows, vectors, lanes, taps, of["panels"], stride).sums(source)
+                    place = f.at(corner, f.multiply(y, of["target_row"]))
+                    place = f.at(place, f.multiply(x, of["target_column"]))
+                    put(sums, place, first_out, left_out, f.subtract(width, x))
+                    return []
+
+                f.loop(0, width, wide, stretch)
+                return []
+
+            f.loop(0, of["tile_height"], rows, strip)
+            return []
+
+        f.loop(0, of["blocks"], 1, channels_out)
+
+    def put(sums: list[Value], corner: Value, first: Value, channels: Value, width: Value) -> None:
+        """Add the bias and store; `channels` and `width` say how much of the block there is a place for."""
+        for o in range(footprint.outputs):
+            with f.when(f.value(f"icmp slt i64 {o}, {channels}")):
+                channel = f.add(first, o)
+                bias = f.at(of["bias"], f.multiply(channel, size))
+                bias = f.value(f"load {footprint.number}, ptr {bias}, align {size}")
+                bias = splat(f, bias, footprint.number, lanes)
+                there = f.at(corner, f.multiply(channel, of["target_channel"]))
+                chosen = [
+                    sums[(row * footprint.outputs + o) * vectors + v] for row in range(rows) for v in range(vectors)
+                ]
+                type_ = vector(footprint.number, lanes)
+                values = [f.value(f"fadd {type_} {value}, {bias}") for value in chosen]
+                (put_packed if what.packed else put_singly)(values, there, width)
+
+    def put_packed(values: list[Value], corner: Value, width: Value) -> None:
+        def whole() -> None:
+            for k, value in enumerate(values):
+                row, v = divmod(k, vectors)
+                place = f.at(corner, f.multiply(of["target_row"], row)) if row else corner
+                store(f, footprint.number, value, f.at(place, v * lanes * size), what.target, lanes, what.streamed)
+
+        def part() -> None:
+            for k, value in enumerate(values):
+                row, v = divmod(k, vectors)
+                place = f.at(corner, f.multiply(of["target_row"], row)) if row else corner
+                store_some(
+                    f, footprint.number, value, f.at(place, v * lanes * size), f.subtract(width, v * lanes), lanes
+                )
+
+        if what.streamed:
+            whole()
+        else:
+            f.either(f.value(f"icmp sge i64 {width}, {wide}"), whole, part)
+
+    def put_singly(values: list[Value], corner: Value, width: Value) -> None:
+        for k, value in enumerate(values):
+            place = f.at(spilled, k * lanes * size)
+            f.do(f"store {vector(footprint.number, lanes)} {value}, ptr {place}, align {size}")
+        stop = f.smaller(width, str(wide))
+
+        def one_row(row: Value, _: list[Value]) -> list[Value]:
+            start, there = f.multiply(row, wide), f.at(corner, f.multiply(row, of["target_row"]))
+
+            def one(x: Value, _: list[Value]) -> list[Value]:
+                place = f.at(spilled, f.multiply(f.add(start, x), size))
+                value = f.value(f"load {footprint.number}, ptr {place}, align {size}")
+                store(f, footprint.number, value, f.at(there, f.multiply(x, of["target_column"])), what.target, 1)
+                return []
+
+            f.loop(0, stop, 1, one)
+            return []
+
+        f.loop(0, rows, 1, one_row)
+
+    take_items(f, of, item)
+    return f
+
+
+def store_some(f: Function, number: str, value: Value, place: Value, count: Value, lanes: int) -> None:
+    """Store the first `count` numbers of a vector; all of them where there are more, none below one."""
+    if lanes == 1:
+        with f.when(f.value(f"icmp sge i64 {count}, 1")):
+            f.do(f"store {number} {value}, ptr {place}, align 1")
+        return
+    type_, short = vector(number, lanes), "f32" if number == "float" else "f64"
+    mask = first_lanes(f, count, lanes)
+    name = f"llvm.masked.store.v{lanes}{short}.p0"
+    bits = vector("i1", lanes)
+    f.declarations.setdefault(name, f"declare void @{name}({type_}, ptr, i32 immarg, {bits})")
+    f.do(f"call void @{name}({type_} {value}, ptr {place}, i32 1, {bits} {mask})")
+
+
+def first_lanes(f: Function, count: Value, lanes: int) -> Value:
+    """Mask of the first `count` lanes."""
+    wide = vector("i32", lanes)
+    numbers = ", ".join(f"i32 {lane}" for lane in range(lanes))
+    count = f.value(f"trunc i64 {count} to i32")
+    return f.value(f"icmp slt {wide} <{numbers}>, {splat(f, count, 'i32', lanes)}")

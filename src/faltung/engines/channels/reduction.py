@@ -1,0 +1,254 @@
+"""Machine code for the gradient to the taps: a sum over all positions, blocked in registers over taps.
+
+    gradient[o, i, j] = sum over images, y and x of g[o, y, x] * source[y + i, x + j]
+
+A block of accumulators stands for some rows and columns of taps and some channels out. It goes over the gathered
+source row by row; each vector of it meets as many rows of ``g`` as the block has rows of taps::
+
+    acc[i, j, o] += source[r, x + j] * g[o, r - i, x]
+
+Behind the last row and column, and between tiles, ``g`` is gathered as zeros, so no row needs a case of its own.
+The sums of a tile begin at zero and are added to totals in memory: rounding errors grow with the length of a tile
+and the number of tiles, not with their product. Each item of work has a total of its own; who takes it changes no
+bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+
+from faltung.engines.calls.gather_code import emit as emit_gather
+from faltung.engines.channels.channel_code import fields, gather_planes, take_items, tile_of
+from faltung.jit.compile import compile_function, ctypes_of
+from faltung.jit.ir import Function, Value, module, vector
+from faltung.jit.samples import Sample
+from faltung.jit.target import Target
+
+__all__ = ["FIELDS", "Reduction", "reduction_block", "reduction_function"]
+
+#: Tables of a gathered array: those that `gather_planes` reads.
+_TABLES = (
+    "depth",
+    "slice_offsets",
+    "row_offsets",
+    "no_rows",
+    "rows",
+    "column_offsets",
+    "columns",
+    "inner",
+    "looked_up",
+)
+
+#: What stands on the board that the function is called with: a 64-bit integer each.
+FIELDS = (
+    *("claims", "items", "scratch", "room"),
+    *("source", "source_image", "source_channel", "other", "other_image", "other_channel"),  # the other one is g
+    *("target", "fill", "other_fill"),  # a number for each accumulator of each item
+    *("groups", "ins", "outs", "blocks", "images", "chunks"),
+    *("slices", "row_tiles", "column_tiles", "tile_height", "tile_width"),
+    *("row_blocks", "row_places", "column_blocks", "column_places", "totals", "other_place"),
+    *_TABLES,
+    *("other_" + name for name in _TABLES),
+)
+
+
+@dataclass(frozen=True)
+class Reduction:
+    """What is fixed when the code is compiled.
+
+    Parameters
+    ----------
+    rows, columns, outputs : int
+        Accumulators: rows and columns of taps, and channels out.
+    step : int
+        Samples between neighbouring columns of taps.
+    number : str
+        What is computed with and what the arrays hold, ``float`` or ``double``.
+    lanes : int
+        Numbers in a vector register.
+    gathered : tuple of int
+        Numbers of the source, and of g, that are gathered at once where they lie side by side; else 0.
+    """
+
+    rows: int
+    columns: int
+    outputs: int
+    step: int
+    number: str
+    lanes: int
+    gathered: tuple[int, int]
+
+
+@cache
+def reduction_block(
+    outs: int, rows: int, columns: int, height: int, vectors: int, registers: int
+) -> tuple[int, int, int]:
+    """Rows and columns of taps and channels out of a block, for planes of `height` rows of so many vectors.
+
+    Loads of the source, which lie across cache lines, take twice as long as those of g. A block goes over the rows of
+    zeros above and below a tile too, and has its sums brought to memory.
+
+    Examples
+    --------
+    >>> reduction_block(1, 7, 7, 14, 1, registers=32), reduction_block(16, 3, 3, 128, 8, registers=32)
+    ((2, 7, 1), (1, 3, 8))
+    """
+    room = 27 if registers == 32 else 12
+    best, least = (1, 1, 1), float("inf")
+    for down in range(1, min(rows, 8) + 1):
+        for across in range(1, min(columns, 9) + 1):
+            for outputs in range(1, min(outs, 8) + 1):
+                sums = down * across * outputs
+                if sums > room:
+                    continue
+                blocks = -(-rows // down) * -(-columns // across) * -(-outs // outputs)
+                loads = 2.0 * across + down * outputs
+                each = max(sums, loads, 4) + 0.25 * min(sums, loads)
+                cost = blocks * ((height + down - 1) * (vectors * each + 3) + 3 * sums + 20)
+                if cost < least:
+                    best, least = (down, across, outputs), cost
+    return best
+
+
+@cache
+def reduction_function(what: Reduction, target: Target) -> Callable[[int], int]:
+    """Compile (or find) the function for one description; it is called with the address of a board."""
+    number = Sample("f", 4 if what.number == "float" else 8)
+    gather = [] if all(what.gathered) else [emit_gather(number, number, 1, internal=True)]
+    return compile_function(module(*gather, _emit(what)), "reduce", ctypes_of({"board": "ptr"}), target)
+
+
+def _emit(what: Reduction) -> Function:
+    f = Function("reduce", {"board": "ptr noalias readonly"})
+    of = fields(f, FIELDS)
+    other = {name: of["other_" + name] for name in ("fill", *_TABLES)}
+    size = 4 if what.number == "float" else 8
+    type_ = vector(what.number, what.lanes)
+    sums = what.rows * what.columns * what.outputs
+    vector_bytes = what.lanes * size
+    zero = "0.0" if what.lanes == 1 else "zeroinitializer"
+    suffix = "f32" if size == 4 else "f64"
+    multiply_add = f"llvm.fmuladd.{suffix if what.lanes == 1 else f'v{what.lanes}{suffix}'}"
+    pitch, other_pitch = f.multiply(of["columns"], size), f.multiply(of["other_columns"], size)
+    plane = f.multiply(of["rows"], pitch)
+    other_plane = f.multiply(of["other_rows"], other_pitch)
+
+    def item(number: Value) -> None:
+        rest, chunk = f.divide(number, of["chunks"])
+        rest, channel = f.divide(rest, of["ins"])
+        group, block = f.divide(rest, of["blocks"])
+        first_out = f.multiply(block, what.outputs)
+        totals = f.at(of["scratch"], of["totals"])
+        others = f.at(of["scratch"], of["other_place"])
+        tap_blocks = f.multiply(f.multiply(of["depth"], of["row_blocks"]), of["column_blocks"])
+
+        def clear(k: Value, _: list[Value]) -> list[Value]:
+            f.do(f"store {type_} {zero}, ptr {f.at(totals, f.multiply(k, vector_bytes))}, align {size}")
+            return []
+
+        f.loop(0, f.multiply(tap_blocks, sums), 1, clear)
+        units = f.multiply(f.multiply(of["images"], of["slices"]), f.multiply(of["row_tiles"], of["column_tiles"]))
+        first, _ = f.divide(f.multiply(chunk, units), of["chunks"])
+        last, _ = f.divide(f.multiply(f.add(chunk, "1"), units), of["chunks"])
+
+        def unit(number: Value, _: list[Value]) -> list[Value]:
+            image, slice_, row, column = tile_of(f, of, number)
+            start = f.at(of["source"], f.multiply(image, of["source_image"]))
+            index = f.add(f.multiply(group, of["ins"]), channel)
+            start = f.at(start, f.multiply(index, of["source_channel"]))
+            gather_planes(f, of, what.number, what.gathered[0], start, of["scratch"], slice_, row, column)
+            for o in range(what.outputs):
+                # Where there is no such channel another one is summed up, and the sums are left alone.
+                inside = f.smaller(f.add(first_out, o), f.subtract(of["outs"], 1))
+                index = f.add(f.multiply(group, of["outs"]), inside)
+                start = f.at(of["other"], f.multiply(image, of["other_image"]))
+                start = f.at(start, f.multiply(index, of["other_channel"]))
+                place = f.at(others, f.multiply(other_plane, o)) if o else others
+                gather_planes(f, other, what.number, what.gathered[1], start, place, slice_, row, column)
+            each_block(tile)
+            return []
+
+        def each_block(body: Callable[[Value, Value, Value, Value], None]) -> None:
+            def slices(k: Value, _: list[Value]) -> list[Value]:
+                def rows(i: Value, _: list[Value]) -> list[Value]:
+                    def columns(j: Value, _: list[Value]) -> list[Value]:
+                        index = f.add(f.multiply(k, of["row_blocks"]), i)
+                        index = f.add(f.multiply(index, of["column_blocks"]), j)
+                        body(k, i, j, f.multiply(index, sums))
+                        return []
+
+                    f.loop(0, of["column_blocks"], 1, columns)
+                    return []
+
+                f.loop(0, of["row_blocks"], 1, rows)
+                return []
+
+            f.loop(0, of["depth"], 1, slices)
+
+        def tile(k: Value, i: Value, j: Value, index: Value) -> None:
+            corner = f.at(of["scratch"], f.multiply(k, plane))
+            corner = f.at(corner, f.entry(of["row_places"], i))
+            corner = f.at(corner, f.entry(of["column_places"], j))
+            # Row r of g meets row r + i of the source; above its first row stand rows - 1 of zeros.
+            above = f.multiply(other_pitch, what.rows - 1)
+
+            def one_row(r: Value, carried: list[Value]) -> list[Value]:
+                line = f.at(corner, f.multiply(r, pitch))
+                there = f.at(f.at(others, above), f.multiply(r, other_pitch))
+
+                def stretch(x: Value, carried: list[Value]) -> list[Value]:
+                    shift = f.multiply(x, size)
+                    here, beside = f.at(line, shift), f.at(there, shift)
+                    gs = []
+                    for row in range(what.rows):
+                        for o in range(what.outputs):
+                            place = f.at(beside, f.multiply(other_plane, o)) if o else beside
+                            place = f.at(place, f.multiply(other_pitch, -row)) if row else place
+                            gs.append(f.value(f"load {type_}, ptr {place}, align {size}"))
+                    following: list[Value] = []
+                    for tap in range(what.columns):
+                        place = f.at(here, tap * what.step * size)
+                        sample = f.value(f"load {type_}, ptr {place}, align {size}")
+                        for g in gs:
+                            before = carried[len(following)]
+                            pairs = ((type_, sample), (type_, g), (type_, before))
+                            following.append(f.call(multiply_add, type_, *pairs))
+                    return following
+
+                types = list(zip([type_] * sums, carried, strict=True))
+                return f.loop(0, of["tile_width"], what.lanes, stretch, types)
+
+            rows = f.add(of["tile_height"], what.rows - 1)
+            found = f.loop(0, rows, 1, one_row, [(type_, zero)] * sums)
+            for n, value in enumerate(found):
+                place = f.at(totals, f.multiply(f.add(index, n), vector_bytes))
+                total = f.value(f"load {type_}, ptr {place}, align {size}")
+                total = f.value(f"fadd {type_} {total}, {value}")
+                f.do(f"store {type_} {total}, ptr {place}, align {size}")
+
+        f.loop(first, last, 1, unit)
+        result = f.at(of["target"], f.multiply(f.multiply(number, f.multiply(tap_blocks, sums)), size))
+
+        def add_up(k: Value, _: list[Value]) -> list[Value]:
+            value = f.value(f"load {type_}, ptr {f.at(totals, f.multiply(k, vector_bytes))}, align {size}")
+            lanes = what.lanes
+            while lanes > 1:  # halves are added: a tree, whose rounding errors are small
+                parts = []
+                for begin in (0, lanes // 2):
+                    mask = ", ".join(f"i32 {lane}" for lane in range(begin, begin + lanes // 2))
+                    both = f"{vector(what.number, lanes)} {value}, {vector(what.number, lanes)} poison"
+                    parts.append(f.value(f"shufflevector {both}, <{lanes // 2} x i32> <{mask}>"))
+                lanes //= 2
+                kind = vector(what.number, lanes) if lanes > 1 else f"<1 x {what.number}>"
+                value = f.value(f"fadd {kind} {parts[0]}, {parts[1]}")
+                if lanes == 1:
+                    value = f.value(f"extractelement {kind} {value}, i32 0")
+            f.do(f"store {what.number} {value}, ptr {f.at(result, f.multiply(k, size))}, align {size}")
+            return []
+
+        f.loop(0, f.multiply(tap_blocks, sums), 1, add_up)
+
+    take_items(f, of, item)
+    return f

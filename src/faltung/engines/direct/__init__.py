@@ -1,0 +1,1 @@
+"""The direct engine: a sum over the taps that are not zero."""

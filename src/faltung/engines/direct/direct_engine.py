@@ -1,0 +1,222 @@
+"""The direct engine: every non-zero tap times every sample, in machine code made for just that shape of filter."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import cache, lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from faltung.engines.base import BlockFunction, Task, Work
+from faltung.engines.calls.joined import Call
+from faltung.engines.direct.correlation import PARAMETERS, Correlation, emit
+from faltung.engines.passes.block_sizes import SHORT
+from faltung.engines.registers import Footprint
+from faltung.engines.repair import Repaired
+from faltung.jit.compile import compile_function, ctypes_of
+from faltung.jit.ir import module
+from faltung.jit.samples import sample
+from faltung.jit.target import Target, host
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["Arrangement", "Direct", "arrange", "slice_offsets"]
+
+#: Most multiply-adds written out for one register block; beyond it, loops compile faster and run as fast.
+UNROLLED = 450
+#: Most taps for which writing is what takes the time, and so the cache is passed by.
+STREAMED = 32
+#: Outputs of a tile, enough to make the hand-over to a thread cheap, and the longest row of one.
+TILE, WIDEST = 1 << 18, 1 << 12
+#: Taps that are always written out, and what a multiply-add costs more where no sample feeds several rows.
+WRITTEN_OUT, SINGLE_ROW = 28, 1.6
+#: Least share of non-zero taps for which a dense loop beats visiting the taps one by one.
+DENSE = 0.4
+#: What a multiply-add costs more in rows that are shorter than a vector.
+SCALAR = 8.0
+
+
+class Direct:
+    """Sum over the taps of a kernel of any shape, dense or sparse."""
+
+    name = "direct"
+
+    def accepts(self, task: Task) -> str:
+        """Return an empty string: there is no task this engine cannot do."""
+        return ""
+
+    def tile(self, task: Task) -> tuple[int, ...]:
+        """Return wide tiles: rows are reused while they are in the cache, and a signal is one row."""
+        room = TILE // task.step
+        shape: list[int] = []
+        for extent in reversed(task.extents):
+            widest = WIDEST if not shape and math.prod(task.extents[:-1]) > 1 else room
+            shape.append(max(1, min(extent, room, widest)))
+            room //= shape[-1]
+        return tuple(reversed(shape))
+
+    def gathers(self, task: Task) -> bool:
+        """Return whether rows are short: strips along the border would cost more than to gather whole blocks."""
+        return task.extents[-1] * task.step < SHORT
+
+    def work(self, task: Task) -> Work:
+        """Count one multiply-add for each tap that is visited, and one pass through source and target."""
+        outputs = float(math.prod(task.extents) * task.step)
+        taps = float(np.count_nonzero(task.taps))
+        scattered = taps < DENSE * task.taps.size and taps > WRITTEN_OUT
+        visited = taps if scattered or taps <= WRITTEN_OUT else float(task.taps.size)
+        if task.extents[-1] * task.step < host().lanes("float" if task.taps.dtype == np.float32 else "double"):
+            visited *= SCALAR
+        return Work(
+            multiply_adds=0.0 if scattered else visited * outputs * (SINGLE_ROW if task.taps.shape[-2] == 1 else 1.0),
+            scattered=visited * outputs if scattered else 0.0,
+            trips=0.0 if task.source.kind == "f" else outputs,  # integers are converted whenever they are loaded
+            bytes=(task.source.itemsize + task.target.itemsize) * outputs,
+            roundings=taps + 1,
+        )
+
+    def prepare(self, task: Task) -> BlockFunction:
+        """Compile for the pattern of non-zero taps."""
+        target = host()
+        arrangement = arrange(task, target)
+        block = _Panels(arrangement, task, target)
+        if not arrangement.what.guarded:
+            return block
+        return Repaired(block, lambda: _Panels(_scatter(task, target), task, target))
+
+
+@dataclass(frozen=True, eq=False)
+class Arrangement:
+    """Taps as panels, and the code that goes with them.
+
+    Parameters
+    ----------
+    what : Correlation
+        The code.
+    corners : ndarray, shape (panels, axes of the taps)
+        Index of the first tap of each panel.
+    taps : ndarray
+        Coefficients in the order in which the code reads them.
+    """
+
+    what: Correlation
+    corners: NDArray[np.int64]
+    taps: NDArray[np.floating]
+
+
+def arrange(task: Task, target: Target) -> Arrangement:
+    """Choose the code: taps written out if they are few, looped over if they are many, one by one if scattered."""
+    *outer, rows, columns = task.taps.shape
+    corners = np.array([(*index, 0, 0) for index in np.ndindex(*outer)], dtype=np.int64)
+    pattern = np.flatnonzero(task.taps)
+    what = _describe(task, target, len(corners), rows, columns)
+    if 0 < pattern.size * what.block[0] * what.block[1] <= UNROLLED:
+        written_out = replace(what.footprint, pattern=tuple(pattern.tolist()))
+        return Arrangement(replace(what, footprint=written_out), corners, task.taps.ravel()[pattern])
+    if pattern.size < DENSE * task.taps.size:
+        return _scatter(task, target)
+    what = replace(what, guarded=pattern.size < task.taps.size and task.source.kind == "f")
+    return Arrangement(what, corners, np.ascontiguousarray(task.taps).ravel())
+
+
+def _scatter(task: Task, target: Target) -> Arrangement:
+    """Make each non-zero tap a panel of its own."""
+    places = np.argwhere(task.taps)
+    return Arrangement(_describe(task, target, len(places), 1, 1), places, task.taps[tuple(places.T)])
+
+
+def _describe(task: Task, target: Target, panels: int, rows: int, columns: int) -> Correlation:
+    number = "float" if task.taps.dtype == np.float32 else "double"
+    few = bool(np.count_nonzero(task.taps) <= STREAMED)
+    return Correlation(
+        footprint=Footprint(panels, rows, columns, None, task.step, sample(task.source), number),
+        target=sample(task.target),
+        lanes=target.lanes(number),
+        block=_register_block(rows, task.source, target),
+        guarded=False,
+        streamed=task.streamed and task.target.kind == "f" and few,
+    )
+
+
+def _register_block(rows: int, source: np.dtype, target: Target) -> tuple[int, int]:
+    # As many accumulators as leave room for samples and taps. Integers are converted each time they are loaded, so
+    # for them more rows share each load.
+    many = target.registers == 32
+    if rows == 1:
+        return 1, 8 if many else 4
+    if source.kind == "f":
+        return min(4, rows), 4 if many else 2
+    return min(8 if many else 4, rows), 1
+
+
+@cache
+def _compile(what: Correlation, target: Target) -> Callable[..., int]:
+    return compile_function(module(emit(what)), "correlate", ctypes_of(PARAMETERS), target)
+
+
+class _Panels:
+    """Compiled code with its taps; the offset tables of each block layout are made once and kept."""
+
+    def __init__(self, arrangement: Arrangement, task: Task, target: Target) -> None:
+        self._code = _compile(arrangement.what, target)
+        self._final = not arrangement.what.guarded
+        self._task = task
+        self._corners = arrangement.corners
+        self._taps = arrangement.taps
+        self._taps_address = arrangement.taps.ctypes.data
+        self._tables: dict[tuple[tuple[int, ...], ...], tuple[object, tuple[int, ...]]] = {}
+
+    def __call__(
+        self,
+        source: int,
+        source_strides: tuple[int, ...],
+        target: int,
+        target_strides: tuple[int, ...],
+        shape: tuple[int, ...],
+    ) -> bool:
+        """Fill the block; return whether an output was not finite, where the code looks for that."""
+        layout = (source_strides, target_strides, shape)
+        found = self._tables.get(layout)
+        if found is None:
+            if len(self._tables) > 256:
+                self._tables.clear()
+            found = self._tables[layout] = self._arguments(*layout)
+        return bool(self._code(source, target, self._taps_address, *found[1]))
+
+    def call(self, source_strides: tuple[int, ...], target_strides: tuple[int, ...], shape: tuple[int, ...]) -> Call:
+        """Return the call for blocks of one layout."""
+        tables, arguments = self._arguments(source_strides, target_strides, shape)
+        names = [name for name in PARAMETERS if name not in ("source", "target", "taps")]
+        values = {"taps": self._taps_address, **dict(zip(names, arguments, strict=True))}
+        return Call(self._code, PARAMETERS, values, {}, (tables, self), self._final)
+
+    def _arguments(
+        self, source_strides: tuple[int, ...], target_strides: tuple[int, ...], shape: tuple[int, ...]
+    ) -> tuple[object, tuple[int, ...]]:
+        strides = np.array([*source_strides, self._task.step * self._task.source.itemsize], dtype=np.int64)
+        panels = self._corners @ strides
+        slices = [slice_offsets(shape[:-2], each[:-1]) for each in (source_strides, target_strides)]
+        arguments = (
+            panels.ctypes.data,
+            slices[0].ctypes.data,
+            slices[1].ctypes.data,
+            slices[0].size,
+            shape[-2],
+            shape[-1] * self._task.step,
+            source_strides[-1],
+            target_strides[-1],
+        )
+        return (panels, slices), arguments  # the tables live as long as their addresses
+
+
+@lru_cache(maxsize=256)
+def slice_offsets(shape: tuple[int, ...], strides: tuple[int, ...]) -> NDArray[np.int64]:
+    """Byte offset of every slice of a block, given its axes before rows and columns."""
+    table = np.zeros((), dtype=np.int64)
+    for size, stride in zip(shape, strides, strict=True):
+        table = np.add.outer(table, stride * np.arange(size, dtype=np.int64))
+    return np.ascontiguousarray(table)

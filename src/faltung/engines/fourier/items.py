@@ -1,0 +1,116 @@
+"""The items of a block: which tile of which channel goes through which transform, and where it lies in memory."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faltung.engines.base import Task
+from faltung.engines.fourier.overlap import spread
+from faltung.engines.fourier.planes import BLOCK, ITEM
+from faltung.engines.fourier.spectrum import Plane
+from faltung.engines.fourier.transform import PAIR
+
+__all__ = ["Block", "Item", "Items", "list_items"]
+
+
+@dataclass(frozen=True)
+class Block:
+    """How a block lies in memory: bytes between neighbours on every axis but the last, and shape of its outputs."""
+
+    source_strides: tuple[int, ...]
+    target_strides: tuple[int, ...]
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Item:
+    """One tile of one channel: first output, number of outputs along each axis, and where both lie in the block."""
+
+    shape: tuple[int, ...]
+    source: int
+    target: int
+
+
+@dataclass(frozen=True, eq=False)
+class Items:
+    """The items of a block, as many to a transform as share one, and the tables in which the code reads of them."""
+
+    transforms: list[tuple[Item, ...]]
+    table: NDArray[np.int64]
+    block: NDArray[np.int64]
+
+
+def list_items(task: Task, plane: Plane, block: Block, together: int) -> Items:
+    """Cut a block into items, of which `together` (1 or 2) share a transform."""
+    outputs = plane.tiling.outputs
+    tiles = itertools.product(*(spread(size, most) for size, most in zip(block.shape, outputs, strict=True)))
+    items = [_item(task, block, tile, channel) for tile in tiles for channel in range(task.step)]
+    transforms = [tuple(items[k : k + together]) for k in range(0, len(items), together)]
+    table = np.zeros((len(transforms), len(PAIR) + 2 * len(ITEM)), np.int64)
+    for row, sharing in zip(table, transforms, strict=True):
+        entries = [_entries(task, plane, item) for item in sharing]
+        row[: len(PAIR)] = _parts(plane, entries)
+        for k, each in enumerate(entries):
+            row[len(PAIR) + k * len(ITEM) :][: len(ITEM)] = [each[name] for name in ITEM]
+    return Items(transforms, table, _strides(task, plane, block))
+
+
+def _item(task: Task, block: Block, tile: tuple[tuple[int, int], ...], channel: int) -> Item:
+    *starts, column = (start for start, _ in tile)
+    position = column * task.step + channel
+    source, target = (
+        sum(start * stride for start, stride in zip(starts, strides, strict=True)) + position * dtype.itemsize
+        for strides, dtype in ((block.source_strides, task.source), (block.target_strides, task.target))
+    )
+    return Item(tuple(length for _, length in tile), source, target)
+
+
+def _entries(task: Task, plane: Plane, item: Item) -> dict[str, int]:
+    """Entries of `ITEM`."""
+    entries = {"source": item.source, "target": item.target}
+    slab, row, last = plane.tiling.axes
+    for side, halo in (("source", 1), ("target", 0)):
+        slabs, rows, columns = (
+            1 if axis is None else item.shape[axis] + halo * (task.taps.shape[axis] - 1) for axis in (slab, row, last)
+        )
+        length = columns
+        if plane.tiling.kind == "line":
+            columns = min(length, plane.tiling.plane[2])
+            rows = -(-length // plane.tiling.plane[2])
+        counts = {"slabs": slabs, "rows": rows, "columns": columns, "length": length}
+        entries.update({f"{side}_{name}": count for name, count in counts.items()})
+    return entries
+
+
+def _parts(plane: Plane, entries: list[dict[str, int]]) -> list[int]:
+    """Entries of `PAIR`."""
+
+    def most(name: str, unit: int = 1) -> int:
+        return max(-(-each[name] // unit) for each in entries)
+
+    lanes, alone = plane.lanes, plane.tiling.kind == "rows"
+    parts = {
+        "rows_in": most("source_rows"),
+        "vectors_in": most("source_columns", lanes),
+        "rows_out": most("target_rows"),
+        "vectors_out": most("target_columns", lanes),
+        "groups": most("source_rows", lanes) if alone else plane.tiling.plane[1] // lanes,
+    }
+    return [parts[name] for name in PAIR]
+
+
+def _strides(task: Task, plane: Plane, block: Block) -> NDArray[np.int64]:
+    slab, row, _ = plane.tiling.axes
+    line = plane.tiling.plane[2] if plane.tiling.kind == "line" else 0
+    entries = {"line": line}
+    for side, strides, dtype in (
+        ("source", block.source_strides, task.source),
+        ("target", block.target_strides, task.target),
+    ):
+        entries[f"{side}_slab"] = 0 if slab is None else strides[slab]
+        entries[f"{side}_row"] = line * task.step * dtype.itemsize if row is None else strides[row]
+    return np.array([entries[name] for name in BLOCK], np.int64)

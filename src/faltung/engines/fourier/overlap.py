@@ -1,0 +1,195 @@
+"""Which transform for which task? Overlap-save: a transform of n points yields n - k + 1 outputs under k taps.
+
+Larger transforms waste less on the overlap, smaller ones stay in the cache. The choice is pure: extents and kernel
+sizes in, a frozen `Tiling` out.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+
+from faltung.ground.lazy import lazy
+
+__all__ = ["LINE_BYTES", "Tiling", "block_shape", "choose_tiling", "spread", "transforms"]
+
+#: Of the cache, and the longest vector.
+LINE_BYTES = 64
+#: Rows come in groups of as many as a vector has lanes, and columns in whole vectors: of at most 16 lanes.
+LANES = 16
+#: The transform's sizes.
+SIZES: list[int] = sorted(2**a * 3**b for a in range(2, 19) for b in range(3))
+#: Bytes of the largest plane: scratch keeps no buffer of more than four megabytes.
+LARGEST_PLANE = 4_000_000
+
+# What follows are guesses that are tuned.
+#: Cost of loading, transposing, multiplying and storing a point, in stages of radix 2.
+OVERHEAD = 6.0
+#: Cost of the factors between the rows and columns of a long line, in the same unit.
+TWISTING = 3.0
+#: Bytes of a plane that stays in the second-level cache, and how much slower each doubling beyond makes it.
+CACHED, SLOWER = 1 << 19, 0.05
+#: The same where the spectra of many kernels go through that cache too.
+CACHED_BY_MANY, SLOWER_BY_MANY = 1 << 17, 0.17
+#: Points in the planes of a block that make it worth handing over, and blocks that keep all workers busy to the end.
+BLOCK_POINTS, BLOCKS = 1 << 17, 32
+
+
+@dataclass(frozen=True)
+class Tiling:
+    """Transforms of one size, and how they cover the outputs.
+
+    Parameters
+    ----------
+    plane : tuple of int
+        Slabs, rows and columns of the complex array in which a tile is transformed.
+    axes : tuple of int or None
+        The axes of the task that slabs, rows and columns lie along; None where there are none.
+    kind : str
+        ``"full"`` where all axes of the plane are transformed, ``"rows"`` where rows are signals of their own,
+        ``"line"`` where the rows together are one long line along the last axis.
+    outputs : tuple of int
+        Outputs of a whole tile, along each axis of the task.
+    """
+
+    plane: tuple[int, int, int]
+    axes: tuple[int | None, int | None, int]
+    kind: str
+    outputs: tuple[int, ...]
+
+    @lazy
+    def points(self) -> int:
+        """Points of the plane."""
+        return math.prod(self.plane)
+
+    @lazy
+    def size(self) -> int:
+        """Points of one transform."""
+        return self.plane[2] if self.kind == "rows" else self.points
+
+    def bytes(self, itemsize: int) -> int:
+        """Bytes of the plane: an odd number of cache lines from row to row and from slab to slab.
+
+        Rows a power of two apart would all meet in a few places of the cache.
+        """
+        slabs, rows, _ = self.plane
+        return slabs * (rows * self.row_bytes(itemsize) + LINE_BYTES)
+
+    def row_bytes(self, itemsize: int) -> int:
+        """Bytes from row to row."""
+        return 2 * self.plane[2] * itemsize + LINE_BYTES
+
+    def counts(self, extents: tuple[int, ...]) -> tuple[int, ...]:
+        """Tiles that cover so many outputs, along each axis."""
+        return tuple(-(-extent // size) for extent, size in zip(extents, self.outputs, strict=True))
+
+    def seconds(self, extents: tuple[int, ...], step: int, itemsize: int, many: bool) -> float:
+        """Cost of so many outputs, under many kernels or one, in an arbitrary unit of time."""
+        pairs, block = transforms(self, extents, step), block_shape(self, extents, step)
+        blocks = math.prod(-(-extent // size) for extent, size in zip(extents, block, strict=True))
+        waiting = 2 * -(-blocks // 2) / max(blocks, 1)  # of few blocks and odd a second worker waits for the last
+        stages = math.log2(self.size) + OVERHEAD + (TWISTING if self.kind == "line" else 0)
+        cached, slower = (CACHED_BY_MANY, SLOWER_BY_MANY) if many else (CACHED, SLOWER)
+        doublings = max(0.0, math.log2(2 * itemsize * self.points / cached))
+        return waiting * pairs * self.points * stages * (1 + slower * doublings)
+
+
+@lru_cache(maxsize=256)
+def choose_tiling(
+    extents: tuple[int, ...], kernel: tuple[int, ...], step: int, itemsize: int, many: bool = False
+) -> Tiling | None:
+    """Return the cheapest tiling for one kernel or many, or None where no plane is large enough for a kernel."""
+    tilings = (tiling for tiling in _tilings(extents, kernel) if tiling.bytes(itemsize) <= LARGEST_PLANE)
+    return min(tilings, key=lambda tiling: tiling.seconds(extents, step, itemsize, many), default=None)
+
+
+def _tilings(extents: tuple[int, ...], kernel: tuple[int, ...]) -> Iterator[Tiling]:
+    """Yield every tiling for a kernel over the last axis and up to two others."""
+    *others, last = [axis for axis, size in enumerate(kernel) if size > 1]
+    ones = (1,) * len(extents)
+
+    def outputs(sizes: dict[int, int]) -> tuple[int, ...]:
+        return tuple(sizes.get(axis, one) for axis, one in enumerate(ones))
+
+    columns = _sizes(extents[last], kernel[last], LANES)
+    if not others:
+        row = last - 1
+        rows = min(64, -(-extents[row] // LANES) * LANES)
+        for size, valid in columns:
+            yield Tiling((1, rows, size), (None, row, last), "rows", outputs({row: rows, last: valid}))
+        for points, valid in _sizes(extents[last], kernel[last], LANES * LANES):
+            row_count = _near_root(points)
+            plane = (1, row_count, points // row_count)
+            yield Tiling(plane, (None, None, last), "line", outputs({last: valid}))
+        return
+    row = others[-1]
+    slab = others[0] if len(others) > 1 else None
+    slabs = [(1, 1)] if slab is None else _sizes(extents[slab], kernel[slab], 1)
+    for (n0, v0), (n1, v1), (n2, v2) in itertools.product(slabs, _sizes(extents[row], kernel[row], LANES), columns):
+        sizes = {row: v1, last: v2} if slab is None else {slab: v0, row: v1, last: v2}
+        yield Tiling((n0, n1, n2), (slab, row, last), "full", outputs(sizes))
+
+
+def _sizes(extent: int, kernel: int, multiple: int) -> list[tuple[int, int]]:
+    """Sizes of a transform with their outputs; of those that cover the extent in as many tiles only the smallest."""
+    found: dict[int, tuple[int, int]] = {}
+    for size in SIZES:
+        if size >= kernel and size % multiple == 0:
+            valid = size - kernel + 1
+            found.setdefault(-(-extent // valid), (size, min(valid, extent)))
+    return list(found.values())
+
+
+def _near_root(points: int) -> int:
+    """Return the largest number of rows, at most the root, for which rows and columns fill vectors."""
+    rows = [size for size in SIZES if size % LANES == 0 and points % (size * LANES) == 0]
+    return max(size for size in rows if size * size <= points)
+
+
+def spread(extent: int, most: int) -> list[tuple[int, int]]:
+    """Return starts and lengths of as few tiles as there must be, all of nearly the same length."""
+    count = -(-extent // most)
+    edges = [extent * k // count for k in range(count + 1)]
+    return [(start, stop - start) for start, stop in itertools.pairwise(edges)]
+
+
+def block_shape(tiling: Tiling, extents: tuple[int, ...], step: int) -> tuple[int, ...]:
+    """Return the outputs of a block: tiles that pair, enough to be worth handing over and few enough to share."""
+    counts = tiling.counts(extents)
+    tiles = [1] * len(counts)
+    if step % 2:
+        even = [axis for axis, count in enumerate(counts) if count % 2 == 0]
+        several = [axis for axis, count in enumerate(counts) if count > 1]
+        if even:
+            tiles[even[-1]] = 2
+        elif len(several) > 1:
+            tiles[several[-1]] = counts[several[-1]]
+            tiles[several[-2]] = 2
+        elif several:
+            tiles[several[0]] = 2
+    for axis in reversed(range(len(counts))):
+        while (
+            tiles[axis] * 2 <= counts[axis]
+            and math.prod(tiles) * tiling.points < BLOCK_POINTS
+            and math.prod(counts) >= 2 * BLOCKS * math.prod(tiles)
+        ):
+            tiles[axis] *= 2
+    return tuple(
+        max(1, -(-extent * tile // count)) for extent, tile, count in zip(extents, tiles, counts, strict=True)
+    )
+
+
+def transforms(tiling: Tiling, extents: tuple[int, ...], step: int) -> int:
+    """Complex transforms, forwards or backwards, that all blocks take: tiles pair only inside a block."""
+    block = block_shape(tiling, extents, step)
+    blocks = [
+        [min(size, extent - k) for k in range(0, extent, size)] for size, extent in zip(block, extents, strict=True)
+    ]
+    total = 0
+    for shape in itertools.product(*(set(sizes) for sizes in blocks)):
+        times = math.prod(sizes.count(size) for sizes, size in zip(blocks, shape, strict=True))
+        total += times * -(-math.prod(tiling.counts(shape)) * step // 2)
+    return total

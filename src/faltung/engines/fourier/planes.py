@@ -1,0 +1,326 @@
+"""Machine code that takes samples into planes and results out of them, tile after tile.
+
+An *item* is one tile of one channel. Two items share a complex transform, one as its real and one as its imaginary
+part. A table says what is read and written of each: nothing outside is touched, and what is missing is zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from faltung.engines.fourier.butterfly import call, each
+from faltung.engines.fourier.transform import FILTER, PAIR, TILE
+from faltung.jit.ir import Function, Value, vector
+from faltung.jit.samples import Sample, load, splat, store
+
+__all__ = ["BANK", "BLOCK", "ITEM", "LOAD", "PAIRS", "STORE", "bank", "load_plane", "pairs", "store_plane"]
+
+#: Entries of the table of an item: byte offsets, and how many slabs, rows and columns are read and written. Rows that
+#: are one long line together hold `source_length` and `target_length` samples, so that the last may be shorter.
+ITEM = (
+    "source",
+    "source_slabs",
+    "source_rows",
+    "source_columns",
+    "source_length",
+    "target",
+    "target_slabs",
+    "target_rows",
+    "target_columns",
+    "target_length",
+)
+#: Entries of the table of a block: bytes from slab to slab and from row to row, and the columns by which a row lies
+#: behind the last in a long line (0 where rows are not one line).
+BLOCK = ("source_slab", "source_row", "target_slab", "target_row", "line")
+
+LOAD = {"source": "ptr", "plane": "ptr", "tile": "ptr", "block": "ptr", "item": "ptr"}
+STORE = {
+    "plane": "ptr",
+    "target": "ptr",
+    "tile": "ptr",
+    "block": "ptr",
+    "item": "ptr",
+    "scale": "ptr",  # the number that results are multiplied by
+    "least": "ptr",  # the number that no result is below
+}
+_COMMON = {
+    "plane": "ptr",
+    "buffer": "ptr",
+    "spectra": "ptr",
+    "spectrum": "ptr",
+    "tile": "ptr",
+    "block": "ptr",
+    "items": "ptr",  # `PAIR`, and `ITEM` twice, for each complex transform
+    "count": "i64",  # of these
+    "numbers": "ptr",  # for each kernel the scale, and the least result where no sample is negative and where one is
+    "load": "ptr",  # the functions that `load_plane` and `store_plane` write
+    "store": "ptr",
+    "status": "ptr",  # for each transform: whether a result is not finite
+}
+PAIRS = {"source": "ptr", "target": "ptr", **_COMMON}
+BANK = {"source": "ptr", "targets": "ptr", "kernels": "i64", "spectrum_bytes": "i64", **_COMMON}
+
+
+def load_plane(source: Sample, number: str, lanes: int, step: int) -> Function:
+    """Write ``load_plane``: samples into the real or imaginary part of a plane; return 1 if one is negative."""
+    f = Function("load_plane", LOAD)
+    rows = _Rows(f, "source")
+    bytes_ = 4 if number == "float" else 8
+    negative = _Flag(f)
+    f.do(f"%together = alloca {vector(source.type, lanes)}")
+
+    def put(place: Value, value: Value, count: int) -> None:
+        f.do(f"store {vector(number, count)} {value}, ptr {place}, align {bytes_}")
+
+    def one_row(plane: Value, array: Value, count: Value) -> None:
+        def samples(column: Value, width: int) -> None:
+            place = f.at(array, f.multiply(column, step * source.bytes))
+            if step > 1 and width > 1:
+                _copy(f, source, width, place, step, "%together", 1)
+                place = "%together"
+            value = load(f, place, source, number, width)
+            if source.kind != "u":
+                negative.note(f"fcmp olt {vector(number, width)} {value}, {splat(f, '0.0', number, width)}", width)
+            put(f.at(plane, f.multiply(column, bytes_)), value, width)
+
+        _in_vectors(f, count, lanes, samples)
+
+        def zero(column: Value, _: list[Value]) -> list[Value]:
+            put(f.at(plane, f.multiply(column, bytes_)), "0.0", 1)
+            return []
+
+        def zeros(column: Value, _: list[Value]) -> list[Value]:
+            put(f.at(plane, f.multiply(column, bytes_)), "zeroinitializer", lanes)
+            return []
+
+        whole = f.value(f"and i64 {f.add(count, lanes - 1)}, {-lanes}")
+        f.loop(count, whole, 1, zero)
+        f.loop(whole, rows["columns"], lanes, zeros)
+
+    rows.each(rows["slabs"], rows["rows"], one_row)
+    negative.give_back()
+    return f
+
+
+def store_plane(target: Sample, number: str, lanes: int, step: int) -> Function:
+    """Write ``store_plane``: results out of a part of a plane; return 1 if one is not finite."""
+    f = Function("store_plane", STORE)
+    rows = _Rows(f, "target")
+    bytes_ = 4 if number == "float" else 8
+    infinite = _Flag(f)
+    f.do(f"%together = alloca {vector(target.type, lanes)}")
+
+    def one_row(plane: Value, array: Value, count: Value) -> None:
+        def results(column: Value, width: int) -> None:
+            type_ = vector(number, width)
+            scale, least = (
+                splat(f, f.value(f"load {number}, ptr %{name}, align {bytes_}, !invariant.load !0"), number, width)
+                for name in ("scale", "least")
+            )
+            place = f.at(plane, f.multiply(column, bytes_))
+            value = f.value(f"load {type_}, ptr {place}, align {bytes_}")
+            value = f.value(f"fmul {type_} {value}, {scale}")
+            # x - x is zero for every finite x, and NaN for all others.
+            rest = f.value(f"fsub {type_} {value}, {value}")
+            infinite.note(f"fcmp uno {type_} {rest}, {rest}", width)
+            low = f.value(f"fcmp olt {type_} {value}, {least}")
+            value = f.value(f"select {vector('i1', width)} {low}, {type_} {least}, {type_} {value}")
+            place = f.at(array, f.multiply(column, step * target.bytes))
+            apart = step > 1 and width > 1
+            store(f, number, value, "%together" if apart else place, target, width)
+            if apart:
+                _copy(f, target, width, "%together", 1, place, step)
+
+        _in_vectors(f, count, lanes, results)
+
+    rows.each(rows["target_slabs"], rows["target_rows"], one_row)
+    infinite.give_back()
+    return f
+
+
+def pairs(number: str) -> Function:
+    """Write ``pairs``: one kernel over items two by two; return 1 if a result is not finite."""
+    f = Function("pairs", PAIRS)
+    block = _Transforms(f, number)
+
+    def one_pair(index: Value) -> None:
+        first, second = block.load_both(index)
+        block.transform("filter_tile", index, "%spectrum")
+        status = block.store("%plane", "%target", block.item(index, 0), "%numbers", first)
+        other = block.store(block.imaginary, "%target", block.item(index, 1), "%numbers", second)
+        block.note(index, f.value(f"or i32 {status}, {other}"))
+
+    each(f, "%count", one_pair)
+    block.give_back()
+    return f
+
+
+def bank(number: str) -> Function:
+    """Write ``bank``: several kernels, two by two, over items one by one.
+
+    The spectrum of two kernels is the first one's plus i times the second one's: the real and the imaginary part of
+    what is transformed back are the results of one and of the other. `targets` holds the addresses of the results.
+    """
+    f = Function("bank", BANK)
+    block = _Transforms(f, number)
+    three = 3 * (4 if number == "float" else 8)
+
+    def one_item(index: Value) -> None:
+        negative, _ = block.load_both(index)
+        block.transform("analyse", index, "%spectrum")
+
+        def two_kernels(pair: Value) -> None:
+            spectrum = f.at("%spectrum", f.multiply(pair, "%spectrum_bytes"))
+            block.transform("synthesise", index, spectrum)
+            for part, plane in enumerate(("%plane", block.imaginary)):
+                kernel = f.add(f.multiply(pair, 2), part)
+                with f.when(f.value(f"icmp slt i64 {kernel}, %kernels")):
+                    target = f.value(f"inttoptr i64 {f.entry('%targets', kernel)} to ptr")
+                    numbers = f.at("%numbers", f.multiply(kernel, three))
+                    block.note(index, block.store(plane, target, block.item(index, 0), numbers, negative))
+
+        each(f, f.value(f"udiv i64 {f.add('%kernels', 1)}, 2"), two_kernels)
+
+    each(f, "%count", one_item)
+    block.give_back()
+    return f
+
+
+class _Rows:
+    """Writer of loops over the rows of a plane and of an array, side by side."""
+
+    def __init__(self, f: Function, side: str) -> None:
+        self._f = f
+        self._side = side
+
+    def __getitem__(self, name: str) -> Value:
+        """Read an entry of the tables."""
+        table, names = next(pair for pair in (("%tile", TILE), ("%block", BLOCK), ("%item", ITEM)) if name in pair[1])
+        return self._f.entry(table, str(names.index(name)))
+
+    def each(self, slabs: Value, rows: Value, body: Callable[[Value, Value, Value], None]) -> None:
+        """Emit a loop whose body gets a row's address in the plane and in the array, and how many samples it has."""
+        f, side = self._f, self._side
+        start = f.at(f"%{side}", self[side])
+
+        def one_slab(slab: Value) -> None:
+            plane = f.at("%plane", f.multiply(slab, self["slab_stride"]))
+            array = f.at(start, f.multiply(slab, self[f"{side}_slab"]))
+            slab_inside = f.value(f"icmp slt i64 {slab}, {self[f'{side}_slabs']}")
+
+            def one_row(row: Value) -> None:
+                row_inside = f.value(f"icmp slt i64 {row}, {self[f'{side}_rows']}")
+                inside = f.value(f"and i1 {slab_inside}, {row_inside}")
+                rest = f.subtract(self[f"{side}_length"], f.multiply(row, self["line"]))
+                count = f.value(f"select i1 {inside}, i64 {f.smaller(self[f'{side}_columns'], rest)}, i64 0")
+                body(
+                    f.at(plane, f.multiply(row, self["row_stride"])),
+                    f.at(array, f.multiply(row, self[f"{side}_row"])),
+                    count,
+                )
+
+            each(f, rows, one_row)
+
+        each(f, slabs, one_slab)
+
+
+class _Flag:
+    """Writer of a flag that is raised where a comparison holds in any lane, and returned in the end."""
+
+    def __init__(self, f: Function) -> None:
+        self._f = f
+        f.do("%flag = alloca i32")
+        f.do("store i32 0, ptr %flag")
+
+    def note(self, comparison: str, width: int) -> None:
+        f = self._f
+        bits = f.value(comparison)
+        if width > 1:
+            bits = f.value(f"icmp ne i{width} {f.value(f'bitcast <{width} x i1> {bits} to i{width}')}, 0")
+        with f.when(bits):
+            f.do("store i32 1, ptr %flag")
+
+    def give_back(self) -> None:
+        self._f.do(f"ret i32 {self._f.value('load i32, ptr %flag')}")
+
+
+def _in_vectors(f: Function, count: Value, lanes: int, body: Callable[[Value, int], None]) -> None:
+    """Emit ``body(column, width)`` over columns in vectors, of which the last moves left; scalars if none fits."""
+
+    def over(stop: Value, last: Value, width: int) -> None:
+        def once(column: Value, _: list[Value]) -> list[Value]:
+            body(f.smaller(column, last), width)
+            return []
+
+        f.loop(0, stop, width, once)
+
+    if lanes > 1:
+        fits = f.value(f"icmp sge i64 {count}, {lanes}")
+        wide = f.value(f"select i1 {fits}, i64 {count}, i64 0")
+        over(wide, f.subtract(count, lanes), lanes)
+        count = f.subtract(count, wide)
+    over(count, count, 1)
+
+
+def _copy(f: Function, what: Sample, count: int, source: Value, step: int, target: Value, target_step: int) -> None:
+    """Copy samples one by one between memory where a vector of them lies side by side and where it does not."""
+    for k in range(count):
+        sample = f.value(f"load {what.type}, ptr {f.at(source, k * step * what.bytes)}, align 1")
+        f.do(f"store {what.type} {sample}, ptr {f.at(target, k * target_step * what.bytes)}, align 1")
+
+
+class _Transforms:
+    """Writer of the steps from samples to results for one complex transform."""
+
+    def __init__(self, f: Function, number: str) -> None:
+        self._f = f
+        self._bytes = 4 if number == "float" else 8
+        self.imaginary = f.at("%plane", f.entry("%tile", str(TILE.index("imaginary"))))
+        f.do("%any = alloca i32")
+        f.do("store i32 0, ptr %any")
+
+    def pair(self, index: Value) -> Value:
+        """Address of the table of a transform."""
+        return self._f.at("%items", self._f.multiply(index, 8 * (len(PAIR) + 2 * len(ITEM))))
+
+    def item(self, index: Value, part: int) -> Value:
+        """Address of the table of its first or second item."""
+        return self._f.at(self.pair(index), 8 * (len(PAIR) + part * len(ITEM)))
+
+    def load_both(self, index: Value) -> tuple[Value, Value]:
+        """Load both items; return for each whether one of its samples is negative."""
+        first, second = (
+            call(
+                self._f,
+                "%load",
+                LOAD,
+                {**_TABLES, "source": "%source", "plane": plane, "item": self.item(index, part)},
+            )
+            for part, plane in enumerate(("%plane", self.imaginary))
+        )
+        return first, second
+
+    def transform(self, name: str, index: Value, spectrum: Value) -> None:
+        """Call one of the functions for a tile."""
+        scratch = {"plane": "%plane", "spectra": "%spectra", "buffer": "%buffer"}
+        call(self._f, name, FILTER, {**scratch, "spectrum": spectrum, "tile": "%tile", "pair": self.pair(index)})
+
+    def store(self, plane: Value, target: Value, item: Value, numbers: Value, negative: Value) -> Value:
+        """Store an item; return whether a result is not finite."""
+        f = self._f
+        least = f.at(numbers, f.multiply(f.add(f.value(f"zext i32 {negative} to i64"), 1), self._bytes))
+        values = {"plane": plane, "target": target, "item": item, "scale": numbers, "least": least}
+        return call(f, "%store", STORE, {**_TABLES, **values})
+
+    def note(self, index: Value, status: Value) -> None:
+        """Note that a result is not finite."""
+        f = self._f
+        with f.when(f.value(f"icmp ne i32 {status}, 0")):
+            f.do(f"store i64 1, ptr {f.at('%status', f.multiply(index, 8))}")
+            f.do("store i32 1, ptr %any")
+
+    def give_back(self) -> None:
+        self._f.do(f"ret i32 {self._f.value('load i32, ptr %any')}")
+
+
+_TABLES = {"tile": "%tile", "block": "%block"}

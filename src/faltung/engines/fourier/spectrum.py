@@ -1,0 +1,128 @@
+"""The tables that the transforms of one tiling read: stages, twiddles, and spectra in the order the code meets them.
+
+Spectra are made by NumPy in double precision and rounded once, which is better than what the transforms themselves
+would make of the taps.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faltung.engines.fourier.butterfly import frequencies, radices, twiddles
+from faltung.engines.fourier.overlap import LINE_BYTES, Tiling
+from faltung.engines.fourier.transform import STAGE, STAGES, TILE
+from faltung.jit.target import Target
+
+__all__ = ["Plane", "aligned"]
+
+#: Bytes of the vectors that go through all stages of an axis together: few enough to stay in the cache meanwhile.
+CHUNK = 1 << 18
+
+
+def aligned(array: NDArray[Any]) -> NDArray[Any]:
+    """Copy an array to an address that is a multiple of any vector's size."""
+    array = np.ascontiguousarray(array)
+    memory = np.empty(array.nbytes + LINE_BYTES, np.uint8)
+    start = -memory.ctypes.data % LINE_BYTES
+    copy = memory[start : start + array.nbytes].view(array.dtype).reshape(array.shape)
+    copy[...] = array
+    return copy
+
+
+class Plane:
+    """A plane for one tiling.
+
+    Parameters
+    ----------
+    tiling : Tiling
+        Its size, and which of its axes are transformed.
+    number : dtype
+        What it holds.
+    target : Target
+        The processor.
+
+    Attributes
+    ----------
+    table : ndarray
+        What the machine code knows of it, `TILE`.
+    bytes, buffer_bytes, spectrum_bytes : int
+        Sizes of the plane itself, of the buffer for a group of its rows, and of a transform of the whole plane.
+    """
+
+    def __init__(self, tiling: Tiling, number: np.dtype[np.floating], target: Target) -> None:
+        self.tiling = tiling
+        self.number = number
+        self.lanes = target.lanes("float" if number.itemsize == 4 else "double")
+        slabs, rows, columns = tiling.plane
+        part = columns * number.itemsize
+        row_stride = tiling.row_bytes(number.itemsize)
+        width = self.lanes * number.itemsize
+        self.bytes = tiling.bytes(number.itemsize)
+        self.buffer_bytes = 2 * columns * width
+        self.spectrum_bytes = slabs * (rows // self.lanes) * self.buffer_bytes
+        alone = tiling.kind == "rows"
+        self._orders: list[NDArray[np.int64]] = []
+        stages = []
+        for size, transformed in zip(tiling.plane, (slabs > 1, rows > 1 and not alone, True), strict=True):
+            chosen = radices(size, target.registers) if transformed else ()
+            self._orders.append(frequencies(chosen))
+            stages.append(_stages(size, chosen, number))
+        twists = aligned(self._grouped(self._twists())) if tiling.kind == "line" else None
+        entries = {
+            "slabs": slabs,
+            "rows": rows,
+            "columns": columns,
+            "slab_stride": self.bytes // slabs,
+            "row_stride": row_stride,
+            "imaginary": part,
+            "slab_chunk": max(1, CHUNK // (2 * width * slabs)),
+            "row_chunk": max(1, CHUNK // (2 * width * rows)),
+            "spectrum_slab": 0 if alone else rows // self.lanes * self.buffer_bytes,
+            "spectrum_group": 0 if alone else self.buffer_bytes,
+            "twists": 0 if twists is None else twists.ctypes.data,
+        }
+        for axis, (table, _) in zip(("slab", "row", "column"), stages, strict=True):
+            entries[f"{axis}_stages"], entries[f"{axis}_stage_count"] = table.ctypes.data, len(table)
+        self.table = np.array([entries[name] for name in TILE], np.int64)
+        self._kept = (stages, twists)  # what the tables point to
+
+    def spectrum(self, taps: NDArray[np.float64]) -> NDArray[np.complex128]:
+        """Conjugate of the transform of real taps, each frequency where the code meets it."""
+        slabs, rows, columns = self._orders
+        if self.tiling.kind == "line":
+            whole = np.fft.fft(taps.ravel(), self.tiling.points)
+            return whole[np.add.outer(rows, self.tiling.plane[1] * columns)[None]].conj()
+        sizes = tuple(len(order) for order in self._orders)
+        return np.fft.fftn(taps, sizes, axes=(0, 1, 2))[np.ix_(slabs, rows, columns)].conj()
+
+    def laid_out(self, spectrum: NDArray[np.complex128]) -> NDArray[np.floating]:
+        """Lay a spectrum out as the code reads it: for each group of rows and each column a vector of each part."""
+        if self.tiling.kind == "rows":
+            spectrum = np.broadcast_to(spectrum, (1, self.lanes, spectrum.shape[2]))
+        return aligned(self._grouped(spectrum))
+
+    def _grouped(self, values: NDArray[np.complex128]) -> NDArray[np.floating]:
+        slabs, rows, columns = values.shape
+        groups = values.reshape(slabs, rows // self.lanes, self.lanes, columns).swapaxes(2, 3)
+        return np.stack([groups.real, groups.imag], -2).astype(self.number)
+
+    def _twists(self) -> NDArray[np.complex128]:
+        # The transform of n1 n2 points is one of the n1 rows, these factors, and one of the n2 columns.
+        products = np.multiply.outer(self._orders[1], np.arange(self.tiling.plane[2])) % self.tiling.points
+        return np.exp(-2j * np.pi / self.tiling.points * products)[None]
+
+
+def _stages(
+    size: int, chosen: tuple[int, ...], number: np.dtype[np.floating]
+) -> tuple[NDArray[np.int64], list[NDArray[np.floating]]]:
+    """Table of the stages of an axis, and the factors that it points to."""
+    table, factors, blocks = np.zeros((len(chosen), len(STAGE)), np.int64), [], 1
+    for row, radix in zip(table, chosen, strict=True):
+        count = size // (blocks * radix)
+        factors.append(twiddles(radix, count, number))
+        row[:] = STAGES.index(("last" if count == 1 else "inner", radix)), count, blocks, factors[-1].ctypes.data
+        blocks *= radix
+    return table, factors

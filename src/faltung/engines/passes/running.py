@@ -1,0 +1,79 @@
+"""The running engine: window sums at a cost that does not depend on the width of the window.
+
+Boxes, and kernels that are boxes along some of their axes, are applied as sums that each sample enters three times
+(see `windows`), whatever the width. Sums are made of ones and multiplied at the end, so integers are summed exactly.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from faltung.engines.base import BlockFunction, Line, Task, Work
+from faltung.engines.direct.direct_engine import Direct
+from faltung.engines.passes.axes import passes_along_axes
+from faltung.engines.passes.block_sizes import SHORT, folded, halo, outer_axes, strip_rows, strips
+from faltung.engines.passes.windows import NARROW, additions
+from faltung.kernels.lowrank import SLACK
+
+__all__ = ["Running"]
+
+#: Bytes between the passes of a block, about; sums down the columns go through all rows of it first.
+BETWEEN = 1 << 20
+#: Size of a kernel from which strips along the border are not worth their halo.
+GATHERED = 96
+#: Rows of a block; the more, the fewer sums are begun anew.
+ROWS = 256
+
+
+class Running:
+    """Sums over windows along the axes where the kernel is constant, and passes along the others."""
+
+    name = "running"
+
+    def __init__(self, direct: Direct) -> None:
+        self._direct = direct
+
+    def accepts(self, task: Task) -> str:
+        """Return why not: the kernel must be one outer product, and constant along some axis."""
+        if len(task.terms) != 1:
+            return "the kernel is not an outer product"
+        return "" if any(line.window > 1 for line in task.terms[0]) else "the kernel is constant along no axis"
+
+    def tile(self, task: Task) -> tuple[int, ...]:
+        """Return tall tiles where sums go down the columns."""
+        if task.terms[0][-2].window <= NARROW:
+            return strips(task, 8 * strip_rows(task.taps.dtype), BETWEEN / strip_rows(task.taps.dtype))
+        rows = min(max(ROWS, 2 * task.taps.shape[-2]), task.extents[-2])
+        return strips(task, rows, BETWEEN / rows)
+
+    def gathers(self, task: Task) -> bool:
+        """Return whether a strip along the border costs about as much as a tile, since its halo is as wide."""
+        return bool(max(task.taps.shape) > GATHERED) or task.extents[-1] * task.step < SHORT
+
+    def work(self, task: Task) -> Work:
+        """Count sums of windows, and a multiply-add for each tap along the other axes."""
+        outputs = float(math.prod(task.extents) * task.step)
+        tile = self.tile(task)
+        beside, below = halo(task, tile), 1 + (task.taps.shape[-2] - 1) / max(tile[-2], 1)
+        *before, down, across = task.terms[0]
+        columns = [(line, beside * (below if before else 1.0)) for line in before] + [(down, beside), (across, 1.0)]
+        return Work(
+            summed=outputs * sum(share for line, share in columns if line.window > NARROW),
+            passed=outputs * sum(_additions(line) * share for line, share in columns if line.window <= NARROW),
+            trips=((1 + outer_axes(task)) * beside + 1 + folded(task)) * outputs,
+            bytes=(task.source.itemsize + task.target.itemsize) * outputs,
+            calls=float(folded(task)),  # a row that is cut up is no single call
+            pointwise=task.faithful,
+            roundings=sum(line.taps.size for line in task.terms[0]) + task.taps.ndim + 2 * SLACK,
+        )
+
+    def prepare(self, task: Task) -> BlockFunction:
+        """Compile the passes."""
+        return passes_along_axes(task, self._direct, windows=True)
+
+
+def _additions(line: Line) -> float:
+    """Count the multiply-adds of a pass, or half as many as the additions in registers, which nothing is kept for."""
+    return additions(line.window) / 2 if line.window else float(np.count_nonzero(line.taps))

@@ -1,0 +1,102 @@
+"""The separable engine: one-dimensional passes over one tile while it is in the cache.
+
+A kernel that is an outer product f1[m1] f2[m2] ... is applied as a pass along each axis, so that it costs the sum of
+its sides and not their product; a kernel of rank r is a sum of r of them (see `axes`).
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from faltung.engines.base import BlockFunction, Line, Task, Work
+from faltung.engines.direct.direct_engine import Direct
+from faltung.engines.passes.axes import passes_along_axes
+from faltung.engines.passes.block_sizes import SHORT, folded, halo, outer_axes, strip_rows, strips
+from faltung.kernels.lowrank import SLACK
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["Separable"]
+
+#: Bytes between the passes of a block, about: they should stay in the cache.
+BETWEEN = 1 << 18
+#: Size of a kernel from which strips along the border are not worth their halo.
+GATHERED = 80
+#: Largest growth of rounding by terms that cancel with which the result is still exact point by point.
+POINTWISE = 4.0
+
+
+class Separable:
+    """A pass along each axis for each outer product of a sum."""
+
+    name = "separable"
+
+    def __init__(self, direct: Direct) -> None:
+        self._direct = direct
+
+    def accepts(self, task: Task) -> str:
+        """Return why not: the kernel must be a sum of outer products that is cheaper than its taps."""
+        if not task.terms:
+            return "the kernel is no sum of few outer products"
+        if len(task.terms) > 1 and np.count_nonzero(task.taps) <= len(task.terms):
+            return "the kernel has no more taps than terms"
+        return "" if task.taps.shape[-1] > 1 or len(_long(task)) > 1 else "the kernel extends along one axis only"
+
+    def tile(self, task: Task) -> tuple[int, ...]:
+        """Return wide tiles: the columns beside a tile are filtered twice."""
+        rows = 8 * strip_rows(task.taps.dtype)
+        return strips(task, rows, BETWEEN // (len(task.terms) * strip_rows(task.taps.dtype)))
+
+    def gathers(self, task: Task) -> bool:
+        """Return whether a strip along the border costs about as much as a tile, since its halo is as wide."""
+        return bool(max(task.taps.shape) > GATHERED) or task.extents[-1] * task.step < SHORT
+
+    def work(self, task: Task) -> Work:
+        """Count a multiply-add for each tap of each factor, over the halo of a tile too."""
+        outputs = float(math.prod(task.extents) * task.step)
+        beside = halo(task, self.tile(task))
+        sizes = [[np.count_nonzero(line.taps) for line in term] for term in task.terms]
+        taps = sum(sum(term[:-1]) * beside + term[-1] for term in sizes)
+        amplified, pointwise = _amplification(task)
+        roundings = max(map(sum, sizes)) + task.taps.ndim + 2 * len(sizes) + 2 * SLACK
+        return Work(
+            passed=taps
+            * outputs
+            * (2.0 if task.extents[-2] < strip_rows(task.taps.dtype) and not folded(task) else 1.0),
+            trips=((1 + outer_axes(task)) * len(task.terms) * beside + 1 + folded(task)) * outputs,
+            bytes=(task.source.itemsize + task.target.itemsize) * outputs,
+            calls=float(folded(task)),  # a row that is cut up is no single call
+            roundings=roundings * amplified,
+            pointwise=pointwise,
+        )
+
+    def prepare(self, task: Task) -> BlockFunction:
+        """Compile the passes, and what computes again a block in which zero taps met what is not finite."""
+        return passes_along_axes(task, self._direct, windows=False)
+
+
+def _long(task: Task) -> list[int]:
+    return [axis for axis, size in enumerate(task.taps.shape) if size > 1]
+
+
+def _amplification(task: Task) -> tuple[float, bool]:
+    """How much larger the terms are than their sum, and whether that holds for each tap or only for all together."""
+    if len(task.terms) < 2:
+        return 1.0, task.faithful
+    sizes = np.sum([_outer(term) for term in task.terms], axis=0)
+    taps = np.abs(task.taps)
+    largest = float((sizes / np.maximum(taps, np.finfo(np.float32).tiny)).max())
+    if task.faithful and largest <= POINTWISE:
+        return largest, True
+    return float(sizes.sum() / taps.sum()), False
+
+
+def _outer(term: tuple[Line, ...]) -> NDArray[np.float64]:
+    product: NDArray[np.float64] = np.ones(())
+    for line in term:
+        product = np.multiply.outer(product, np.abs(line.taps))
+    return product

@@ -1,0 +1,220 @@
+"""Which filter turns one image into another? The exact minimiser of the empirical risk, by least squares."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faltung.errors import ArgumentError
+from faltung.fit.fit_data import FitData, fit_data
+from faltung.fit.fit_report import FitReport
+from faltung.fit.held_out import held_out_risk, squared_errors
+from faltung.fit.nonnegative import minimise_nonnegative
+from faltung.fit.normal_equations import NormalEquations, normal_equations
+from faltung.fit.quadratic import Minimum, minimise
+from faltung.fit.ties import check_symmetry, ties_of
+from faltung.ground.checks import non_negative as at_least_zero
+from faltung.ground.threads import worker_count
+from faltung.kernels import Bank, Kernel
+
+if TYPE_CHECKING:
+    from faltung.fit.pairs import Reader
+
+__all__ = ["as_filter", "fit_filter", "sums_of"]
+
+
+def fit_filter(
+    x: Any,
+    y: Any,
+    size: int | Sequence[int],
+    *,
+    mode: str | None = None,
+    cval: float = 0.0,
+    axes: int | Sequence[int] | None = None,
+    channel_axis: int | None = None,
+    mask: Any = None,
+    weights: Any = None,
+    ridge: float = 0.0,
+    sum_to_one: bool = False,
+    non_negative: bool = False,
+    symmetric: str | None = None,
+    held_out: float = 0.2,
+    seed: int = 0,
+    read: Reader | None = None,
+    workers: int | None = None,
+) -> tuple[Kernel | Bank, FitReport]:
+    """Return the filter k of a given size for which ``convolve(x, k)`` comes closest to `y`, and how close that is.
+
+        k = argmin  sum_n w[n] (y[n] - sum_m k[m] x[n - m])^2 / sum_n w[n]  +  ridge sum_m k[m]^2
+
+    The minimum is exact: the normal equations are summed up in double precision over tiles and solved. With channels,
+    each channel out has a filter for each channel in.
+
+    Parameters
+    ----------
+    x, y : array_like, or list of those
+        Input and target, real, of the same shape; only the number of channels may differ. Arrays stored in chunks
+        (dask, zarr, h5py) are read a part at a time. Of lists, each item of `x` belongs to one of `y`.
+    size : int or sequence of int
+        Number of taps, along all axes or along each. The tap at lag zero is that at ``size // 2``.
+    mode : {'reflect', 'constant', 'nearest', 'mirror', 'wrap'}, optional
+        How `x` went on beyond its border when `y` was made, as for `faltung.convolve`. By default outputs that see
+        beyond the border take no part, so that nothing need be known about it.
+    cval : float, optional
+        What lies outside for ``constant``.
+    axes : int or sequence of int, optional
+        Axis of `x` for each axis of the filter. By default those are all axes but that of channels, or as many of the
+        last ones as `size` has numbers. Along other axes, such as the pages of a stack, lie images that share the
+        filter; ``axes=(0, 1)`` fits one filter to all colours of an image (height, width, colours).
+    channel_axis : int, optional
+        Axis of the channels.
+    mask : array_like of bool, optional
+        False at outputs that take no part, in the shape of `x` without channels.
+    weights : array_like, optional
+        What each output weighs, likewise; not negative. This takes longer: the sums then have no structure to use.
+    ridge : float, optional
+        Penalty on the squares of taps; its unit is that of the square of `x`.
+    sum_to_one : bool, optional
+        Whether the taps of each channel out have the sum one.
+    non_negative : bool, optional
+        Whether no tap may be negative.
+    symmetric : {'point', 'mirror'}, optional
+        Whether the taps stay the same if all axes are reversed together, or each by itself.
+    held_out : float, optional
+        Fraction of tiles, up to 0.5, that the filter is judged by and not fitted to.
+    seed : int, optional
+        Of the choice of those tiles.
+    read : callable, optional
+        Makes an array of an item of `x` or `y`, for instance of the path of a file: ``numpy.load``, or
+        ``tifffile.imread``. Every file is read once for the sums, and again for the held-out risk.
+    workers : int, optional
+        Number of threads; the default is that of `faltung.workers`. The result does not depend on it.
+
+    Returns
+    -------
+    k : Kernel, or Bank if there is an axis of channels
+        The filter, in double precision. A bank has taps of shape (channels out, channels in, *size).
+    report : FitReport
+        Its risks, and how well it is determined.
+
+    Raises
+    ------
+    ArgumentError, ArgumentTypeError
+        An argument cannot be used, or no output is left to fit to.
+    FaltungError
+        Non-negative taps are too ill determined to be found.
+
+    See Also
+    --------
+    faltung.learn.fit_filter_by_gradient : any differentiable loss.
+
+    Notes
+    -----
+    Samples that are not finite take out the outputs that see them. Where the data do not determine all taps, as in
+    images without detail, the filter of smallest norm is chosen, and the report says so.
+
+    References
+    ----------
+    N. Wiener, "Extrapolation, Interpolation, and Smoothing of Stationary Time Series", 1949, of which this is the
+    form for finite data and support.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import faltung as fa
+    >>> from faltung.learn import fit_filter
+    >>> x = np.random.default_rng(0).normal(size=(60, 80))
+    >>> k, report = fit_filter(x, fa.convolve(x, fa.sobel(axis=1)), size=3)
+    >>> k.isclose(fa.sobel(axis=1))
+    True
+    >>> report.rank, report.positions, report.held_out_positions
+    (9, 3560, 964)
+    """
+    data = fit_data(
+        x,
+        y,
+        size,
+        mode=mode,
+        cval=cval,
+        axes=axes,
+        channel_axis=channel_axis,
+        mask=mask,
+        weights=weights,
+        held_out=held_out,
+        seed=seed,
+        read=read,
+    )
+    penalty, count = at_least_zero("ridge", ridge), worker_count(workers)
+    check_symmetry(symmetric)
+    equations = sums_of(data, count)
+    taps, found, freedom = _solved(equations, penalty, sum_to_one, non_negative, symmetric)
+    judged = held_out_risk(data.held_out(), partial(squared_errors, taps=taps), count)
+    report = FitReport(
+        training_risk=equations.risk(taps.reshape(len(taps), -1)),
+        held_out_risk=judged.risk,
+        held_out_interval=judged.interval,
+        positions=equations.positions,
+        held_out_positions=judged.positions,
+        held_out_tiles=judged.tiles,
+        missing=equations.missing + judged.missing,
+        condition=found.condition,
+        unknowns=len(found.eigenvalues),
+        rank=found.rank,
+        degrees_of_freedom=freedom,
+    )
+    return as_filter(taps, banked=channel_axis is not None), report
+
+
+def sums_of(data: FitData, workers: int) -> NormalEquations:
+    """Return the normal equations of the training tiles.
+
+    Raises
+    ------
+    ArgumentError
+        No output is left, or the sums are no longer finite.
+    """
+    equations = normal_equations(data.training(), workers)
+    if not equations.weight > 0:
+        received = f"none, after {equations.missing} with samples missing" if equations.missing else "none"
+        remedy = "Mind mask, weights, and samples that are not finite."
+        raise ArgumentError("y", "at least one output to fit to", received, remedy)
+    if not np.isfinite(equations.gram).all() or not np.isfinite(equations.moment).all():
+        remedy = "Divide x and y by a constant."
+        raise ArgumentError("x", "samples whose squares can be added up", "larger ones", remedy)
+    return equations
+
+
+def as_filter(taps: NDArray[np.float64], banked: bool) -> Kernel | Bank:
+    """Return taps that lie over a window, (channels out, channels in, *size), as those of a convolution."""
+    reversed_ = np.flip(taps, tuple(range(2, taps.ndim)))
+    return Bank(reversed_) if banked else Kernel(reversed_[0, 0])
+
+
+def _solved(
+    equations: NormalEquations, ridge: float, sum_to_one: bool, positive: bool, symmetric: str | None
+) -> tuple[NDArray[np.float64], Minimum, float]:
+    """Return taps that lie over a window, what was found before signs were looked at, and the degrees of freedom."""
+    ties = ties_of(symmetric, equations.channels, equations.size)
+    a = ties.gather(ties.gather(equations.gram / equations.weight).T)
+    b = ties.gather(equations.moment / equations.weight)
+    normal = ties.gather(np.ones((1, len(equations.gram))))[0] if sum_to_one else None
+    found = minimise(a, b, ridge, normal)
+    points, freedom = found.points, len(b) * found.degrees_of_freedom
+    if positive:
+        ridged = a + ridge * np.eye(len(a))
+        points = np.stack([minimise_nonnegative(ridged, *pair, normal) for pair in zip(b, points, strict=True)])
+        freedom = math.fsum(_freedom(a, point > 0, ridge, normal) for point in points)
+    return ties.spread(points).reshape(len(b), equations.channels, *equations.size), found, freedom
+
+
+def _freedom(
+    a: NDArray[np.float64], free: NDArray[np.bool_], ridge: float, normal: NDArray[np.float64] | None
+) -> float:
+    """Degrees of freedom of the unknowns that are free."""
+    along = None if normal is None else normal[free]
+    return minimise(a[np.ix_(free, free)], np.zeros((1, free.sum())), ridge, along).degrees_of_freedom

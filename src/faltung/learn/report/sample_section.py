@@ -1,0 +1,49 @@
+"""What does the network say about a sample? Its picture, and below it the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from html import escape
+
+from faltung.datasets.dataset import Split
+from faltung.learn.measures.outcome import Outcome
+from faltung.learn.report.pictures import data_uri, png, visible
+from faltung.learn.report.sketches import sketch
+from faltung.learn.report.wording import nouns
+
+__all__ = ["judged_samples", "picture"]
+
+
+def picture(split: Split, index: int) -> str:
+    """Return a test sample as an HTML element: series as line drawings, images and volumes as pictures.
+
+    Examples
+    --------
+    >>> from faltung.datasets.embedded import load_embedded
+    >>> picture(load_embedded(), 0)[:26]
+    '<img class="sample" alt="T'
+    """
+    sample, label = split.test.samples[index], split.test.labels[index]
+    title = f"Test {nouns(split.test.sample_shape).sample} {index}: {split.class_names[label]}"
+    if split.test.ndim == 1:
+        return sketch(sample, title=title)
+    return f'<img class="sample" alt="{escape(title)}" src="{data_uri(png(visible(sample)))}"/>'
+
+
+def judged_samples(model: Outcome, split: Split, indices: Iterable[int]) -> str:
+    """Return an HTML list of test samples, each with what the network says and how sure it is.
+
+    Examples
+    --------
+    See `faltung.learn.report.html_report`, which puts the page together.
+    """
+    judged = "\n".join(_judged(model, split, index) for index in indices)
+    return f'<ul class="samples">\n{judged}\n</ul>'
+
+
+def _judged(model: Outcome, split: Split, index: int) -> str:
+    probabilities = model.test_probabilities[index]
+    predicted, actual = int(probabilities.argmax()), int(split.test.labels[index])
+    said = f"{escape(split.class_names[predicted])} {100 * probabilities[predicted]:.0f} %"
+    wrong = f'<span class="wrong">{said}</span><br/>is {escape(split.class_names[actual])}'
+    return f"<li>{picture(split, index)}{said if predicted == actual else wrong}</li>"

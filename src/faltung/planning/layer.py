@@ -1,0 +1,173 @@
+"""What is asked of a bank over channels: a `Layer`, and how its outputs find their samples along each axis."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from itertools import groupby
+
+from faltung.ground.lazy import lazy
+
+__all__ = ["Axis", "Layer"]
+
+
+@dataclass(frozen=True)
+class Axis:
+    """One spatial axis: ``output n`` and ``tap j`` meet at position ``start + stride * n + dilation * j``.
+
+    Parameters
+    ----------
+    length : int
+        Samples.
+    size : int
+        Taps.
+    start : int
+        Position of the first tap of the first output; negative where the array is extended (padded) there.
+    outputs : int
+        Number of outputs.
+    stride, dilation : int
+        Samples between neighbouring outputs, and between neighbouring taps.
+
+    Examples
+    --------
+    >>> Axis(length=5, size=3, start=-1, outputs=3, stride=2).positions(0, 3)
+    ([-1, 1, 3, 5, 0, 2, 4], [0, 4, 1])
+    """
+
+    length: int
+    size: int
+    start: int = 0
+    outputs: int = 1
+    stride: int = 1
+    dilation: int = 1
+
+    def positions(self, first: int, count: int) -> tuple[list[int], list[int]]:
+        """Positions that `count` outputs read, and for each tap where among them it meets the first output.
+
+        They stand in such an order that what a tap meets from output to output stands side by side: with a stride
+        of s, every s-th position follows the other.
+        """
+        reach = [self.dilation * j for j in range(self.size)]
+        found: list[int] = []
+        places = [0] * self.size
+        by_phase = sorted(range(self.size), key=lambda j: (reach[j] % self.stride, j))
+        for phase, group in groupby(by_phase, key=lambda j: reach[j] % self.stride):
+            taps = [*group]
+            for j in taps:
+                places[j] = len(found) + reach[j] // self.stride
+            farthest = reach[taps[-1]] // self.stride
+            begin = self.start + self.stride * first + phase
+            found += range(begin, begin + self.stride * (count + farthest), self.stride)
+        return found, places
+
+    @property
+    def stop(self) -> int:
+        """Position behind the last tap of the last output."""
+        return self.start + self.stride * (self.outputs - 1) + self.dilation * (self.size - 1) + 1
+
+
+@dataclass(frozen=True, eq=False)
+class Layer:
+    """A correlation with a bank: shapes, and everything else that is not a number in an array.
+
+    Layers are told apart by identity, which plans and programs are found by at once.
+
+    Parameters
+    ----------
+    images : int
+        Samples of the batch.
+    groups : int
+        Groups of channels that have nothing to do with each other.
+    ins, outs : int
+        Channels in and out of each group.
+    axes : tuple of Axis
+        One to three spatial axes.
+    mode : str
+        How the array goes on beyond its border.
+    cval : float
+        What stands there for ``constant``.
+
+    Examples
+    --------
+    >>> layer = Layer(images=8, groups=1, ins=3, outs=16, axes=(Axis(32, 3, -1, 32), Axis(32, 3, -1, 32)))
+    >>> layer.multiply_adds
+    3538944
+    """
+
+    images: int
+    groups: int
+    ins: int
+    outs: int
+    axes: tuple[Axis, ...]
+    mode: str = "constant"
+    cval: float = 0.0
+
+    @lazy
+    def taps(self) -> int:
+        """Taps of one kernel."""
+        return math.prod(axis.size for axis in self.axes)
+
+    @lazy
+    def outputs(self) -> int:
+        """Outputs of one channel."""
+        return math.prod(axis.outputs for axis in self.axes)
+
+    @lazy
+    def multiply_adds(self) -> int:
+        """Products with their additions."""
+        return self.images * self.groups * self.ins * self.outs * self.taps * self.outputs
+
+    @lazy
+    def source_shape(self) -> tuple[int, ...]:
+        """Shape of the input: (images, channels, *spatial)."""
+        return (self.images, self.groups * self.ins, *(axis.length for axis in self.axes))
+
+    @lazy
+    def target_shape(self) -> tuple[int, ...]:
+        """Shape of the output: (images, channels, *spatial)."""
+        return (self.images, self.groups * self.outs, *(axis.outputs for axis in self.axes))
+
+    @lazy
+    def taps_shape(self) -> tuple[int, ...]:
+        """Shape of the taps: (channels out, channels in of a group, *spatial)."""
+        return (self.groups * self.outs, self.ins, *(axis.size for axis in self.axes))
+
+    @lazy
+    def stride(self) -> tuple[int, ...]:
+        """Samples between neighbouring outputs, on each axis."""
+        return tuple(axis.stride for axis in self.axes)
+
+    @lazy
+    def dilation(self) -> tuple[int, ...]:
+        """Samples between neighbouring taps, on each axis."""
+        return tuple(axis.dilation for axis in self.axes)
+
+    @lazy
+    def strided(self) -> bool:
+        """Whether outputs are further apart than samples on some axis."""
+        return any(axis.stride > 1 for axis in self.axes)
+
+    @lazy
+    def adjoint(self) -> Layer:
+        """The layer that maps gradients of outputs to those of samples, with taps reversed and channels exchanged.
+
+        It covers all samples that a tap touches, those beyond the border too, and is for unit strides only.
+        """
+        axes = tuple(
+            Axis(
+                length=axis.outputs,
+                size=axis.size,
+                start=-axis.dilation * (axis.size - 1) + self._margin(axis)[0],
+                outputs=self._margin(axis)[1],
+                dilation=axis.dilation,
+            )
+            for axis in self.axes
+        )
+        return replace(self, ins=self.outs, outs=self.ins, axes=axes, mode="constant", cval=0.0)
+
+    def _margin(self, axis: Axis) -> tuple[int, int]:
+        """Return where the samples of the adjoint begin, counted from the first tap, and their number."""
+        if self.mode == "constant":  # what lies beyond the border is no sample
+            return -axis.start, axis.length
+        low, high = min(axis.start, 0), max(axis.stop, axis.length)
+        return low - axis.start, high - low

@@ -1,0 +1,276 @@
+"""What is asked: a `Problem`, and the axes in which it is computed.
+
+Whatever its dimensions, a problem is computed on arrays with the axes (slices ..., row, column, channels ...).
+The column axis is the last that the kernel extends over, everything behind it is interleaved channels, and the
+real and imaginary parts of complex samples are two channels more.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from faltung.engines.base import Task
+from faltung.errors import ArgumentError
+from faltung.ground.arrays import computed_dtype
+from faltung.ground.lazy import lazy
+from faltung.kernels import Kernel, Taps
+from faltung.kernels.rewrite import Simplified, simplify
+from faltung.planning.forms import Form, cropped, forms
+
+if TYPE_CHECKING:
+    pass
+
+__all__ = ["Layout", "Problem"]
+
+#: Most samples that are treated as interleaved channels of one position.
+MOST_CHANNELS = 16
+#: Bytes of a result that no cache is expected to keep.
+STREAMED_BYTES = 1 << 23
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The axes in which a problem is computed.
+
+    Parameters
+    ----------
+    column : int
+        Axis of the array that is the column axis; before axis 0 stands a row axis of length 1.
+    step : int
+        Samples at one position of the column axis: channels, times two for complex samples.
+    lengths, sizes, origins : tuple of int
+        For slices, row and column: samples of the array, and size and origin of the kernel.
+    regions : tuple of (int, int)
+        For the same axes: the output, in positions of the array.
+    """
+
+    column: int
+    step: int
+    lengths: tuple[int, ...]
+    sizes: tuple[int, ...]
+    origins: tuple[int, ...]
+    regions: tuple[tuple[int, int], ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """Everything that a result depends on, except the samples.
+
+    Parameters
+    ----------
+    shape, dtype
+        Shape and dtype of the array.
+    kernel : Kernel
+        The filter.
+    reflected : bool
+        Whether the kernel is reflected first, which makes a convolution of a correlation.
+    axes : tuple of int
+        The axis of the array for each axis of the kernel, not negative.
+    mode : str
+        How the array goes on beyond its border.
+    cval : complex
+        What stands there for ``constant``.
+    regions : tuple of (int, int)
+        For each axis of the kernel: the positions of the array for which there is an output.
+    result : dtype
+        What the result is stored as.
+    accuracy : {'norm', 'pointwise'}
+        What rounding errors are to be small beside: the largest outputs, or each.
+    skips_nan : bool
+        Whether NaN is a sample that is missing.
+    masked : bool
+        Whether a mask says which samples are missing.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    kernel: Kernel
+    reflected: bool
+    axes: tuple[int, ...]
+    mode: str
+    cval: complex
+    regions: tuple[tuple[int, int], ...]
+    result: np.dtype[Any]
+    accuracy: str = "norm"
+    skips_nan: bool = False
+    masked: bool = False
+
+    @lazy
+    def given(self) -> Kernel:
+        """The kernel that the array is correlated with, as it was given."""
+        # Flipping the taps, and not the expression: its parts would be multiplied out in another order.
+        return Taps(np.flip(self.kernel.taps), self.kernel.flip().origin) if self.reflected else self.kernel
+
+    @lazy
+    def simplified(self) -> Simplified:
+        """An equal, cheaper way to write that kernel, and the rules that led to it."""
+        found = simplify(self.kernel.flip() if self.reflected else self.kernel)
+        kept = np.count_nonzero(cropped(self.given, found.kernel)) == np.count_nonzero(self.given.taps)
+        return found if kept else Simplified(self.given, ())
+
+    @lazy
+    def correlated(self) -> Kernel:
+        """The simplified kernel: engines know no other operation than to correlate with it."""
+        return self.simplified.kernel
+
+    @lazy
+    def result_shape(self) -> tuple[int, ...]:
+        """Shape of the result."""
+        shape = list(self.shape)
+        for axis, (start, stop) in zip(self.axes, self.regions, strict=True):
+            shape[axis] = stop - start
+        return tuple(shape)
+
+    @lazy
+    def number(self) -> np.dtype[Any]:
+        """The real number computed with: double where the array or the result calls for it."""
+        both = (computed_dtype(self.dtype, "x"), computed_dtype(self.result, "dtype"))
+        double = any(kind in (np.float64, np.complex128) for kind in both)
+        return np.dtype(np.float64 if double else np.float32)
+
+    @lazy
+    def stored(self) -> np.dtype[Any]:
+        """What the array holds, or the real and imaginary parts of what it holds."""
+        return _real_part(self.dtype)
+
+    @lazy
+    def readable(self) -> bool:
+        """Whether an engine can read what is stored."""
+        return self.stored.isnative and self.stored.kind != "b" and self.stored != np.float16
+
+    @lazy
+    def extended(self) -> np.dtype[Any]:
+        """What scratch holds: what the array holds, unless what stands outside would be rounded by that."""
+        if not self.readable:
+            return self.number
+        exact = self.mode != "constant" or self.stored == self.number
+        outside = complex(self.cval)
+        kept = exact or all(_representable(part, self.stored) for part in (outside.real, outside.imag))
+        return self.stored if kept else self.number
+
+    @lazy
+    def written(self) -> np.dtype[Any]:
+        """What an engine writes: the result where it can, else numbers that NumPy converts on the way there."""
+        return _real_part(self.result).newbyteorder("=") if self._single else self.number
+
+    @lazy
+    def direct(self) -> bool:
+        """Whether an engine can write into the result itself."""
+        return self._single and self.result.isnative
+
+    @lazy
+    def _single(self) -> bool:
+        alike = (self.dtype.kind == "c") == (self.result.kind == "c")
+        return self.correlated.dtype.kind != "c" and alike and _real_part(self.result).newbyteorder("=") != np.float16
+
+    @lazy
+    def streamed(self) -> bool:
+        """Whether the result is so large that it had better be written past the cache."""
+        return self.written.kind == "f" and math.prod(self.result_shape) * self.written.itemsize >= STREAMED_BYTES
+
+    @lazy
+    def layout(self) -> Layout:
+        """The axes in which this problem is computed."""
+        ndim = len(self.shape)
+        sizes, origins = [1] * ndim, [0] * ndim
+        regions = [(0, length) for length in self.shape]
+        for k, axis in enumerate(self.axes):
+            sizes[axis], origins[axis] = self.correlated.shape[k], self.correlated.origin[k]
+            regions[axis] = self.regions[k]
+        pair = 2 if self.dtype.kind == "c" else 1
+        last = max(self.axes)
+        channels = math.prod(self.shape[last + 1 :])
+        if channels * pair > MOST_CHANNELS:
+            last, channels = ndim - 1, 1
+        axes = [*zip(self.shape, sizes, origins, regions, strict=True)][: last + 1]
+        if last == 0:
+            axes.insert(0, (1, 1, 0, (0, 1)))  # a row axis of length 1
+        lengths, sizes_, origins_, regions_ = zip(*axes, strict=True)
+        return Layout(last, channels * pair, lengths, sizes_, origins_, regions_)
+
+    @lazy
+    def forms(self) -> tuple[Form, ...]:
+        """Ways to write the kernel in the axes of the layout: in one step first, then as passes in turn."""
+        found = forms(self.correlated, self.given, *self._places)
+        self._check_range(found[0])
+        return found
+
+    @property
+    def weighted(self) -> bool:
+        """Whether samples may be missing, so that results are divided by the weight of those that are there."""
+        return self.skips_nan or self.masked
+
+    @lazy
+    def magnitudes(self) -> Form:
+        """How the magnitudes of the taps are written, with which weights are correlated."""
+        kernel = Taps(np.abs(cropped(self.given, self.correlated)), self.correlated.origin)
+        return forms(kernel, kernel, *self._places)[0]
+
+    def weights(self, form: int) -> Form:
+        """Return the form in which weights are correlated where samples are in the given one."""
+        chosen = self.forms[form]
+        alike = all((factor.taps >= 0).all() for step in chosen.steps for factor in step)
+        return chosen if alike and self.correlated.dtype.kind != "c" else self.magnitudes
+
+    def tasks(
+        self, form: Form, source: np.dtype[Any], target: np.dtype[Any], to_scratch: bool = False
+    ) -> list[list[Task]]:
+        """Return what engines are asked to do: for each step a task, or two, given what the blocks hold.
+
+        What goes `to_scratch` is read again at once, and had better stay in the cache.
+        """
+        extents = tuple(stop - start for start, stop in self.layout.regions)
+        last = len(form.steps) - 1
+        return [
+            [
+                Task(
+                    taps=np.ascontiguousarray(factor.taps, dtype=self.number),
+                    terms=factor.terms,
+                    faithful=factor.faithful,
+                    step=self.layout.step,
+                    source=source if number == 0 else self.number,
+                    target=target if number == last else self.number,
+                    extents=extents,
+                    streamed=self.streamed and number == last and not to_scratch,
+                )
+                for factor in step
+            ]
+            for number, step in enumerate(form.steps)
+        ]
+
+    @lazy
+    def _places(self) -> tuple[list[int], int, np.dtype[Any]]:
+        """The axis of the layout for each of the kernel, the number of axes, and the number computed with."""
+        inserted = 1 if self.layout.column == 0 else 0
+        axes = [axis + inserted for axis in self.axes]
+        return axes, len(self.layout.lengths), self.number
+
+    def _check_range(self, form: Form) -> None:
+        with np.errstate(over="ignore"):
+            finite = all(np.isfinite(factor.taps.astype(self.number)).all() for factor in form.steps[0])
+        if not finite:
+            raise ArgumentError(
+                "kernel",
+                f"taps within the range of {self.number}, which this array is computed with",
+                f"a tap of magnitude {np.abs(self.kernel.taps).max():g}",
+                "Convert the array to float64, or scale the kernel.",
+            )
+
+
+def _real_part(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return the dtype of the real and imaginary parts of a complex dtype, or the dtype itself."""
+    if dtype.kind != "c":
+        return dtype
+    return np.dtype(f"f{dtype.itemsize // 2}").newbyteorder("=" if dtype.isnative else "S")
+
+
+def _representable(value: float, dtype: np.dtype[Any]) -> bool:
+    if dtype.kind == "f":
+        with np.errstate(over="ignore"):
+            return value != value or float(dtype.type(value)) == value
+    limits = np.iinfo(dtype)
+    return value.is_integer() and limits.min <= value <= limits.max

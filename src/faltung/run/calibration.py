@@ -1,0 +1,398 @@
+"""What does running show? Seconds of this machine's units of work, and the fastest way for one problem."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import astuple, dataclass, field, fields, replace
+from functools import partial
+from itertools import repeat
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from faltung.ground.lazy import lazy
+from faltung.kernels import Kernel, box, gaussian, log
+from faltung.planning.cost import TYPICAL, Machine
+from faltung.planning.machine import current, keep
+from faltung.planning.planner import Plan, make_plan
+from faltung.planning.problem import Problem
+from faltung.planning.wisdom import remember
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["Calibration", "Measurement", "Probe", "calibrate", "calibration", "fastest"]
+
+#: Seconds for which a short call is repeated whenever it is timed.
+SLOT = 0.01
+#: Times that every probe is timed, in turn with all others, so that a busy moment meets few timings of each.
+ROUNDS = 7
+#: Weight of what is typical beside one measurement: it decides where measurements say nothing about a unit.
+PRIOR = 0.05
+#: Relative error beyond which a measurement counts less, as one that something disturbed.
+DISTURBED = 0.1
+#: A way is tried if it is predicted to take at most so many times as long as the best.
+REACH = 10.0
+#: Rounds for choosing the fastest way, the seconds after which no other begins, and the lead that ends a race early.
+HEATS, PATIENCE, LEAD = 7, 1.0, 2.0
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One problem that was timed.
+
+    Parameters
+    ----------
+    what : str
+        The problem, in words.
+    method : str
+        The engine that ran.
+    amounts : tuple of float
+        Units of work of each kind, in the order of the fields of `Machine`.
+    seconds : float
+        Best time of a call on one core: whatever interrupts a call makes it longer.
+    """
+
+    what: str
+    method: str
+    amounts: tuple[float, ...]
+    seconds: float
+
+    def ratio(self, machine: Machine) -> float:
+        """Return the predicted over the measured time."""
+        predicted: float = np.dot(self.amounts, astuple(machine))
+        return predicted / self.seconds
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Seconds per unit of work, and the measurements that they were derived from.
+
+    Parameters
+    ----------
+    machine : Machine
+        The seconds.
+    measurements : tuple of Measurement
+        What was measured.
+    saved : bool
+        Whether later processes will find the result.
+    """
+
+    machine: Machine
+    measurements: tuple[Measurement, ...]
+    saved: bool = False
+
+    @property
+    def errors(self) -> list[float]:
+        """Factor by which the prediction of each measurement is off, at least 1."""
+        ratios = [measurement.ratio(self.machine) for measurement in self.measurements]
+        return [max(ratio, 1 / ratio) for ratio in ratios]
+
+    def __str__(self) -> str:
+        """Return units, measurements and errors as a table."""
+        units = zip((unit.name for unit in fields(Machine)), astuple(self.machine), strict=True)
+        lines = [f"{'unit':<14}seconds"]
+        lines += [f"{unit:<14}{value:.2e}" for unit, value in units]
+        lines += ["", f"{'engine':<11}{'problem':<42}{'ms':>9}  predicted / measured"]
+        lines += [
+            f"{m.method:<11}{m.what:<42}{m.seconds * 1e3:>9.3g}  {m.ratio(self.machine):.2f}"
+            for m in self.measurements
+        ]
+        mean = math.exp(sum(map(math.log, self.errors)) / len(self.errors))
+        lines += ["", f"predictions are off by a factor of {mean:.2f} on average, {max(self.errors):.2f} at worst"]
+        return "\n".join(lines)
+
+
+def calibrate() -> Machine:
+    """Measure this machine on one core, which takes some seconds, and plan with what was found from now on.
+
+    The predicted time of a plan is a sum over units of work, ``sum over u of amount[u] * seconds[u]``. Some forty
+    problems are run by engines that differ in what they spend their time on, and the seconds are those
+    that predict the times best, by least squares of relative errors. They are saved for later processes, under the
+    processor and the version of the package, in the folder of compiled code (``FALTUNG_CACHE``).
+
+    Returns
+    -------
+    Machine
+        Seconds per unit of work.
+
+    Notes
+    -----
+    Results do not change by more than rounding: another way to the same result may be chosen. Leave the machine alone
+    while it is measured.
+
+    Examples
+    --------
+    >>> import faltung as fa
+    >>> machine = fa.calibrate()                                # doctest: +SKIP
+    >>> f"{2e-9 / machine.multiply_add:.0f} GFLOP/s a core"     # doctest: +SKIP
+    '105 GFLOP/s a core'
+    """
+    return calibration().machine
+
+
+@dataclass(frozen=True, eq=False)
+class Probe:
+    """A problem that is run by one engine.
+
+    Parameters
+    ----------
+    what : str
+        The problem, in words.
+    method : str
+        The engine.
+    problem : Problem
+        The problem.
+    times : list of float
+        Seconds of a call, once for each run.
+    """
+
+    what: str
+    method: str
+    problem: Problem
+    times: list[float] = field(default_factory=list)
+
+    def run(self) -> None:
+        """Time a call once more."""
+        self._call()  # the arrays come into the cache
+        self.times.append(min(_seconds(self._call, self._repeats) for _ in range(3)))
+
+    @lazy
+    def _call(self) -> Callable[[], object]:
+        plan = make_plan(self.problem, self.method, TYPICAL)
+        out = np.empty(self.problem.result_shape, self.problem.result)
+        call = partial(plan, _samples(self.problem), out, 1)
+        call()  # machine code is made here
+        return call
+
+    @lazy
+    def _repeats(self) -> int:
+        return _repeats(self._call)
+
+    @property
+    def measurement(self) -> Measurement:
+        """What was measured so far."""
+        # Predictions are sums over units, so a machine with a second for one unit and none for the others counts it.
+        free = Machine(*(0.0 for _ in fields(Machine)))
+        machines = (replace(free, **{unit.name: 1.0}) for unit in fields(Machine))
+        plans = (make_plan(self.problem, self.method, machine) for machine in machines)
+        return Measurement(
+            self.what, self.method, tuple(plan.candidates[0].seconds for plan in plans), min(self.times)
+        )
+
+
+def calibration(progress: Callable[[Sequence[Probe]], Iterable[Probe]] = iter) -> Calibration:
+    """Do what `calibrate` does and return everything that was measured.
+
+    Parameters
+    ----------
+    progress : callable
+        Is given the probes in the order in which they run, and yields them one by one.
+
+    Returns
+    -------
+    Calibration
+        The machine and its measurements.
+    """
+    probes = _probes()
+    for probe in progress(probes * ROUNDS):
+        probe.run()
+    measurements = tuple(probe.measurement for probe in probes)
+    machine = _fitted(measurements)
+    return Calibration(machine, measurements, keep(machine))
+
+
+def fastest(problem: Problem, machine: Machine | None = None) -> Plan:
+    """Run a problem in every way that is not predicted to be far behind, and remember which was fastest.
+
+    Parameters
+    ----------
+    problem : Problem
+        What is asked. It is run on random samples.
+    machine : Machine, optional
+        What predictions are made with; that at hand by default.
+
+    Returns
+    -------
+    Plan
+        The plan for the fastest way.
+    """
+    machine = current() if machine is None else machine
+    candidates = make_plan(problem, "auto", machine).candidates
+    within = REACH * candidates[0].seconds
+    methods = [candidate.method for candidate in candidates if candidate.seconds <= within < math.inf]
+    plans = {method: make_plan(problem, method, machine) for method in methods}
+    chosen = _race(problem, plans) if len(plans) > 1 else methods[0]
+    remember(problem, chosen)
+    return plans[chosen]
+
+
+def _race(problem: Problem, plans: dict[str, Plan]) -> str:
+    """Run all plans in turn, round after round, and return the name of the one with the best time of all."""
+    x = _samples(problem)
+    mask = np.random.default_rng(1).random(x.shape) < 0.9 if problem.masked else None
+    out = np.empty(problem.result_shape, problem.result)
+    calls = {method: partial(plan, x, out, None, mask) for method, plan in plans.items()}
+    start = perf_counter()
+    for call in calls.values():
+        call()  # machine code, tables and threads are made here
+    repeats = {method: _repeats(call) for method, call in calls.items()}
+    best = dict.fromkeys(calls, math.inf)
+    for _ in range(HEATS):
+        for method, call in calls.items():
+            best[method] = min(best[method], _seconds(call, repeats[method]))
+        reach = LEAD * min(best.values())
+        calls = {method: call for method, call in calls.items() if best[method] <= reach}
+        if len(calls) == 1 or perf_counter() - start > PATIENCE:
+            break
+    return min(best, key=lambda method: best[method])
+
+
+def _repeats(call: Callable[[], object]) -> int:
+    return max(1, math.ceil(SLOT / max(_seconds(call, 1), 1e-7)))
+
+
+def _seconds(call: Callable[[], object], repeats: int) -> float:
+    start = perf_counter()
+    for _ in repeat(None, repeats):
+        call()
+    return (perf_counter() - start) / repeats
+
+
+def _samples(problem: Problem) -> NDArray[Any]:
+    drawn = np.random.default_rng(0).random(problem.shape, np.float32)
+    return drawn.astype(problem.dtype) if problem.dtype.kind in "fc" else (100 * drawn).astype(problem.dtype)
+
+
+# ---- from measurements to a machine
+
+
+def _fitted(measurements: Sequence[Measurement]) -> Machine:
+    """Find the units that predict the measured times best: least squares of relative errors, none of them negative.
+
+    What is typical, as much faster or slower as this machine is on the whole, is one more measurement of each unit.
+    """
+    amounts = np.array([measurement.amounts for measurement in measurements])
+    measured = np.array([measurement.seconds for measurement in measurements])
+    typical = np.array(astuple(TYPICAL))
+    typical *= np.median(measured / (amounts @ typical))
+    shares = amounts * typical / measured[:, None]  # of each unit in the time that was measured
+    weights = np.ones(len(measured))
+    for _ in range(10):
+        # Reweighted, squares of errors become sizes of errors where those are large.
+        rows = np.vstack([shares * weights[:, None], PRIOR * np.eye(len(typical))])
+        found = _nonnegative(rows, np.concatenate([weights, np.full(len(typical), PRIOR)]))
+        errors = np.abs(np.log(np.maximum(shares @ found, 1e-9)))
+        weights = 1 / np.sqrt(np.maximum(errors / DISTURBED, 1.0))
+    return Machine(*(float(value) for value in found * typical))
+
+
+def _nonnegative(rows: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Minimise ``|rows @ x - right|`` over ``x >= 0``, one coordinate after the other until none moves.
+
+    Reference: Franc, Hlaváč and Navara, *Sequential coordinate-wise algorithm for the non-negative least squares
+    problem*, Computer Analysis of Images and Patterns, 2005.
+    """
+    normal, projected = rows.T @ rows, rows.T @ right
+    x = np.zeros(len(projected))
+    for _ in range(10_000):
+        before = x.copy()
+        for k in range(len(x)):
+            x[k] = max(0.0, x[k] - (normal[k] @ x - projected[k]) / normal[k, k])
+        if np.abs(x - before).max() <= 1e-9:
+            break
+    return x
+
+
+# ---- what is run
+
+
+def _probes() -> list[Probe]:
+    """List problems that spend their time on different units of work, or on two of them in different proportions."""
+    rng = np.random.default_rng(0)
+
+    def dense(*shape: int) -> tuple[str, Kernel]:
+        return f"dense {_text(shape)}", Kernel(rng.standard_normal(shape))
+
+    def sparse(count: int, *shape: int) -> tuple[str, Kernel]:
+        taps = np.zeros(shape)
+        taps.flat[rng.permutation(taps.size)[:count]] = 1.0
+        taps.flat[[0, -1]] = 1.0
+        return f"sparse {_text(shape)}", Kernel(taps)
+
+    def smooth(sigma: float) -> tuple[str, Kernel]:
+        return f"Gaussian {sigma:g}", gaussian(sigma)
+
+    def window(width: int, ndim: int = 2) -> tuple[str, Kernel]:
+        return f"box {width}", box(width, ndim=ndim)
+
+    small, middle, large, signal = (64, 64), (512, 512), (2048, 2048), (300_000,)
+    listed = [
+        ("direct", dense(3, 3), (16, 16), "float32"),
+        ("direct", dense(3, 3), small, "float32"),
+        ("direct", dense(3, 3), middle, "float32"),
+        ("direct", dense(3, 3), large, "float32"),
+        ("direct", dense(3, 3), large, "uint8"),
+        ("direct", dense(5, 5), (1024, 1024), "float32"),
+        ("direct", dense(7, 7), middle, "float32"),
+        ("direct", dense(7, 7), middle, "uint8"),
+        ("direct", dense(7, 7), middle, "float64"),
+        ("direct", dense(15, 15), (256, 256), "float32"),
+        ("direct", dense(15, 15), middle, "float32"),
+        ("direct", dense(5, 5, 5), (64, 64, 64), "float32"),
+        ("direct", dense(31), signal, "float32"),
+        ("direct", dense(101), signal, "float32"),
+        ("direct", sparse(60, 21, 21), middle, "float32"),
+        ("direct", sparse(120, 31, 31), middle, "float32"),
+        ("direct", sparse(60, 21, 21), (1024, 1024), "uint8"),
+        ("separable", smooth(1), small, "float32"),
+        ("separable", smooth(1), middle, "float32"),
+        ("separable", smooth(1), (1024, 1024), "float32"),
+        ("separable", smooth(2), middle, "uint8"),
+        ("separable", smooth(3), middle, "float64"),
+        ("separable", smooth(5), middle, "float32"),
+        ("separable", smooth(5), (1024, 1024), "float32"),
+        ("separable", smooth(3), large, "float32"),
+        ("separable", smooth(10), middle, "float32"),
+        ("separable", ("LoG 2", log(2)), middle, "float32"),
+        ("running", window(5), middle, "float32"),
+        ("running", window(9), (1024, 1024), "float32"),
+        ("running", window(9), large, "float32"),
+        ("running", window(15), middle, "uint8"),
+        ("running", window(31), middle, "float32"),
+        ("running", window(31), (1024, 1024), "uint8"),
+        ("running", window(101, 1), signal, "float32"),
+        ("fourier", dense(9, 9), small, "float32"),
+        ("fourier", dense(9, 9), middle, "float32"),
+        ("fourier", dense(15, 15), (1024, 1024), "float32"),
+        ("fourier", dense(31, 31), middle, "float32"),
+        ("fourier", dense(31, 31), middle, "float64"),
+        ("fourier", dense(31, 31), large, "float32"),
+        ("fourier", dense(63, 63), (1024, 1024), "float32"),
+        ("fourier", dense(101), signal, "float32"),
+        ("fourier", dense(2001), signal, "float32"),
+    ]
+    return [
+        Probe(f"{name} on {_text(shape)} {dtype}", method, _problem(kernel, shape, np.dtype(dtype)))
+        for method, (name, kernel), shape, dtype in listed
+    ]
+
+
+def _problem(kernel: Kernel, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Problem:
+    return Problem(
+        shape=shape,
+        dtype=dtype,
+        kernel=kernel,
+        reflected=False,
+        axes=tuple(range(len(shape))),
+        mode="reflect",
+        cval=0.0,
+        regions=tuple((0, length) for length in shape),
+        result=dtype,
+    )
+
+
+def _text(shape: tuple[int, ...]) -> str:
+    return " x ".join(map(str, shape))

@@ -1,0 +1,1 @@
+"""The ways to compute a layer on tensors: one module each, with the same functions."""

@@ -1,0 +1,189 @@
+"""Products of Fourier transforms in place of sums over taps, by torch's transforms, on every device.
+
+Signals longer than the taps are cut into tiles that overlap (overlap-save), so that the transforms stay small; tiles
+are one more axis of the batch. Transforms of the input are shared by all channels out, and added up before the only
+transform back.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import cache
+
+import torch
+
+from faltung.planning.layer import Axis, Layer
+from faltung.tensors.extension import extend, fold
+
+__all__ = ["adjoint", "correlate", "taps", "tile_lengths"]
+
+
+def correlate(layer: Layer, x: torch.Tensor, w: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+    """Correlate with a bank of taps."""
+    kind = _computed(x.dtype)
+    tiles, sizes, steps = _tiles(layer, x.to(kind))
+    spectra = torch.fft.rfftn(tiles, dim=_last(layer))
+    kernels = torch.fft.rfftn(_spread(layer, w.to(kind)), s=sizes, dim=_last(layer)).conj()
+    # Axes: images, groups, channels out, channels in, tiles, frequencies.
+    shape = (layer.groups, layer.outs, layer.ins, *[1] * len(sizes), *kernels.shape[2:])
+    spectra = spectra.unflatten(1, (layer.groups, layer.ins))
+    total = _product(spectra, kernels.reshape(shape))
+    found = torch.fft.irfftn(total.flatten(1, 2), s=sizes, dim=_last(layer))
+    y = _joined(layer, found, steps)
+    return y if bias is None else y + bias.to(kind).reshape(-1, *[1] * len(sizes))
+
+
+def adjoint(layer: Layer, g: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
+    """Map gradients of outputs to those of samples: a correlation with the reversed taps, channels exchanged."""
+    dense = _unit(layer)
+    shape = (layer.groups, layer.outs, layer.ins, *w.shape[2:])
+    reversed_ = w.reshape(shape).transpose(1, 2).flip([*range(3, w.ndim + 1)])
+    across = dense.adjoint
+    found = correlate(across, _spread_gradient(layer, g), reversed_.reshape(across.taps_shape), None)
+    low = [0 if layer.mode == "constant" else min(axis.start, 0) for axis in layer.axes]
+    return fold(found, low, layer.source_shape[2:], layer.mode)
+
+
+def taps(layer: Layer, x: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
+    """Map samples and gradients of outputs to gradients of taps."""
+    kind = _computed(x.dtype)
+    tiles, sizes, steps = _tiles(layer, x.to(kind))
+    spectra = torch.fft.rfftn(tiles, dim=_last(layer)).unflatten(1, (layer.groups, layer.ins))
+    g = _spread_gradient(layer, g.to(kind))
+    for axis, step in enumerate(steps, 2):
+        g = _cut(g, axis, -(-g.shape[axis] // step), step, step)
+    others = torch.fft.rfftn(g, s=sizes, dim=_last(layer)).conj().unflatten(1, (layer.groups, layer.outs))
+    # Sum over images and tiles, for every group, channel out, channel in and frequency.
+    many = len(sizes)
+    a = others.movedim(0, 2).flatten(2, 2 + many).flatten(3)
+    b = spectra.movedim(0, 2).flatten(2, 2 + many).flatten(3)
+    if layer.ins == layer.outs == 1:
+        total = (a * b).sum(dim=2, keepdim=True)
+    else:
+        total = torch.matmul(a.permute(0, 3, 1, 2), b.permute(0, 3, 2, 1)).permute(0, 2, 3, 1)
+    frequencies = spectra.shape[-many:]
+    total = total.reshape(layer.groups * layer.outs, layer.ins, *frequencies)
+    found: torch.Tensor = torch.fft.irfftn(total, s=sizes, dim=_last(layer))
+    for k, along in enumerate(layer.axes, 2):
+        lags = [slice(None)] * k + [slice(None, along.dilation * (along.size - 1) + 1, along.dilation)]
+        found = found[tuple(lags)]
+    return found
+
+
+@cache
+def tile_lengths(axis: Axis) -> tuple[int, int]:
+    """Length of the transforms along an axis, and outputs (of unit stride) of each tile.
+
+    Examples
+    --------
+    >>> tile_lengths(Axis(length=100_000, size=1000, outputs=99_001)), tile_lengths(Axis(64, 31, -15, 64))
+    ((8192, 7193), (96, 66))
+    """
+    reach = axis.dilation * (axis.size - 1)
+    outputs = axis.stride * (axis.outputs - 1) + 1
+    whole = _fast(outputs + reach)
+    tile = max(256, 2 ** math.ceil(math.log2(6 * reach + 1)))
+    length = whole if whole <= 2 * tile else tile
+    return length, length - reach
+
+
+def _fast(least: int) -> int:
+    """Return the next length that is a product of twos, threes and fives, and even."""
+    best: int = 2 ** math.ceil(math.log2(max(least, 2)))
+    five = 1
+    while five < best:
+        three = five
+        while three < best:
+            n = 2 * three
+            while n < least:
+                n *= 2
+            best = min(best, n)
+            three *= 3
+        five *= 5
+    return best
+
+
+def _computed(dtype: torch.dtype) -> torch.dtype:
+    return torch.float64 if dtype == torch.float64 else torch.float32
+
+
+def _last(layer: Layer) -> list[int]:
+    return [*range(-len(layer.axes), 0)]
+
+
+def _unit(layer: Layer) -> Layer:
+    """Return the layer that also makes the outputs between those of a layer with a stride."""
+    axes = tuple(
+        Axis(axis.length, axis.size, axis.start, axis.stride * (axis.outputs - 1) + 1, 1, axis.dilation)
+        for axis in layer.axes
+    )
+    return Layer(layer.images, layer.groups, layer.ins, layer.outs, axes, layer.mode)
+
+
+def _tiles(layer: Layer, x: torch.Tensor) -> tuple[torch.Tensor, list[int], list[int]]:
+    """Cut the extended input into tiles: one axis for each spatial axis, before those of their samples."""
+    x = extend(x, [axis.start for axis in layer.axes], [axis.stop for axis in layer.axes], layer.mode)
+    sizes, steps = zip(*(tile_lengths(axis) for axis in layer.axes), strict=True)
+    for k, (axis, size, step) in enumerate(zip(layer.axes, sizes, steps, strict=True), 2):
+        outputs = axis.stride * (axis.outputs - 1) + 1
+        x = _cut(x, k, -(-outputs // step), step, size)
+    return x, [*sizes], [*steps]
+
+
+def _cut(x: torch.Tensor, axis: int, count: int, step: int, size: int) -> torch.Tensor:
+    """Cut an axis into windows; its place is taken by their number, and a last axis of their samples is added."""
+    missing = (count - 1) * step + size - x.shape[axis]
+    if missing > 0:
+        x = torch.cat([x, x.new_zeros((*x.shape[:axis], missing, *x.shape[axis + 1 :]))], dim=axis)
+    return x.unfold(axis, size, step)
+
+
+def _joined(layer: Layer, tiles: torch.Tensor, steps: list[int]) -> torch.Tensor:
+    """Put the outputs of tiles side by side, and leave out those that a stride passes over."""
+    many = len(steps)
+    for k, step in enumerate(steps, 2):
+        tiles = tiles.narrow(k + many, 0, min(step, tiles.shape[k + many]))
+    order = [0, 1, *(place for k in range(2, 2 + many) for place in (k, k + many))]
+    tiles = tiles.permute(order)
+    for k, axis in enumerate(layer.axes, 2):
+        tiles = tiles.flatten(k, k + 1).narrow(k, 0, axis.stride * (axis.outputs - 1) + 1)
+    every = [slice(None, None, axis.stride) for axis in layer.axes]
+    return tiles[(slice(None), slice(None), *every)].contiguous()
+
+
+def _spread(layer: Layer, w: torch.Tensor) -> torch.Tensor:
+    """Put the zeros of a dilation between taps."""
+    return _with_zeros(w, [axis.dilation for axis in layer.axes])
+
+
+def _spread_gradient(layer: Layer, g: torch.Tensor) -> torch.Tensor:
+    """Put zeros where a stride passed over outputs."""
+    return _with_zeros(g, [axis.stride for axis in layer.axes])
+
+
+def _with_zeros(x: torch.Tensor, steps: list[int]) -> torch.Tensor:
+    if all(step == 1 for step in steps):
+        return x
+    shape = [step * (length - 1) + 1 for step, length in zip(steps, x.shape[2:], strict=True)]
+    spread = x.new_zeros((*x.shape[:2], *shape))
+    spread[(slice(None), slice(None), *(slice(None, None, step) for step in steps))] = x
+    return spread
+
+
+def _product(spectra: torch.Tensor, kernels: torch.Tensor) -> torch.Tensor:
+    """Sum over channels in of products, frequency by frequency.
+
+    Spectra are (images, groups, channels in, tiles ..., frequencies ...), kernels (groups, channels out, channels in,
+    1 ..., frequencies ...).
+    """
+    many = (spectra.ndim - 3) // 2
+    if spectra.shape[2] == 1:
+        return spectra * kernels.squeeze(2)
+    tiles, frequencies = spectra.shape[3 : 3 + many], spectra.shape[3 + many :]
+    a = spectra.flatten(3, 2 + many).flatten(4)  # images, groups, ins, tiles, frequencies
+    b = kernels.flatten(3)  # groups, outs, ins, frequencies
+    a = a.permute(1, 4, 0, 3, 2).flatten(2, 3)  # groups, frequencies, images x tiles, ins
+    total = torch.matmul(a, b.permute(0, 3, 2, 1))  # groups, frequencies, images x tiles, outs
+    images = spectra.shape[0]
+    total = total.reshape(*total.shape[:2], images, -1, total.shape[-1]).permute(2, 0, 4, 3, 1)
+    return total.reshape(images, total.shape[1], total.shape[2], *tiles, *frequencies)

@@ -1,0 +1,193 @@
+"""Run folders: never shared, never half written; networks come back as they were."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from faltung.datasets.dataset import Dataset
+from faltung.errors import ArgumentError
+from faltung.learn.runs import RunFolder
+from faltung.learn.saved import save_network
+from faltung.networks import NETWORKS, ConvClassifier, DenseClassifier, load
+from faltung.networks.stored import GENERATORS, load_trained
+
+
+def test_numbered_folders_are_never_used_twice(tmp_path):
+    parent = tmp_path / "runs"
+    names = [RunFolder.create(parent=parent).path.name for _ in range(3)]
+    assert names == ["learn-001", "learn-002", "learn-003"]
+    (parent / "learn-002").rmdir()
+    (parent / "learn-004").write_text("a file")
+    assert RunFolder.create(parent=parent).path.name == "learn-002"
+    assert RunFolder.create(parent=parent).path.name == "learn-005"
+
+
+def test_new_and_empty_folders_are_accepted(tmp_path):
+    assert RunFolder.create(tmp_path / "a" / "b").path.is_dir()
+    assert RunFolder.create(tmp_path / "a" / "b").path == tmp_path / "a" / "b"
+
+
+def test_a_folder_that_holds_something_is_left_alone(tmp_path):
+    (tmp_path / "results.txt").write_text("precious")
+    with pytest.raises(
+        ArgumentError, match=r"out: expected a new or empty folder, got .*, which holds 1 entry\. Choose"
+    ):
+        RunFolder.create(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["results.txt"]
+
+
+@pytest.mark.parametrize("name", ["file", "file/below"])
+def test_a_file_is_no_folder(tmp_path, name):
+    (tmp_path / "file").write_text("precious")
+    with pytest.raises(ArgumentError, match=r"out: expected a new or empty folder, got the file .*file"):
+        RunFolder.create(tmp_path / name)
+    assert (tmp_path / "file").read_text() == "precious"
+
+
+@pytest.mark.parametrize("failing", ["fsync", "replace"])
+@pytest.mark.parametrize("error", [KeyboardInterrupt, OSError(28, "No space left on device")])
+def test_an_interrupted_write_leaves_the_former_file_and_nothing_else(tmp_path, monkeypatch, failing, error):
+    run = RunFolder(tmp_path)
+    run.write_text("metrics.json", "before")
+
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(*((os, "fsync") if failing == "fsync" else (Path, "replace")), fail)
+    with pytest.raises(error if isinstance(error, type) else type(error)):
+        run.write_text("metrics.json", "after")
+    assert [path.name for path in tmp_path.iterdir()] == ["metrics.json"]
+    assert (tmp_path / "metrics.json").read_text() == "before"
+
+
+def test_written_files_are_exact(tmp_path):
+    run = RunFolder(tmp_path)
+    run.write_bytes("picture.png", bytes(range(256)))
+    run.write_csv("history.csv", [{"epoch": 1, "risk": 0.5}, {"epoch": 2, "risk": 1 / 3}])
+    run.write_json("metrics.json", {"größe": 1.5})
+    assert (tmp_path / "picture.png").read_bytes() == bytes(range(256))
+    assert (tmp_path / "history.csv").read_bytes() == b"epoch,risk\n1,0.5\n2,0.3333333333333333\n"
+    assert json.loads((tmp_path / "metrics.json").read_text(encoding="utf-8")) == {"größe": 1.5}
+
+
+def test_what_is_not_json_is_not_written(tmp_path):
+    with pytest.raises(ValueError, match="JSON compliant"):
+        RunFolder(tmp_path).write_json("metrics.json", {"risk": float("nan")})
+    assert not list(tmp_path.iterdir())
+
+
+NETWORK = ConvClassifier(sample_shape=(1, 28, 28), channels=(3, 4), classes=2)
+DENSE = DenseClassifier(sample_shape=(1, 28, 28), widths=(5,), classes=2)
+SERIES = ConvClassifier(sample_shape=(2, 40), channels=(3, 4), classes=2, size=5, mean=0.5, deviation=2.0)
+
+
+def _data(sample_shape=(1, 28, 28), dtype=np.uint8) -> Dataset:
+    return Dataset(np.zeros((2, *sample_shape), dtype), np.array([0, 1]), ("bag", "coat"))
+
+
+@pytest.fixture
+def saved(tmp_path):
+    save_network(RunFolder(tmp_path), "model", NETWORK, _data())
+    return tmp_path
+
+
+@pytest.mark.parametrize("network", [NETWORK, DENSE, SERIES], ids=["conv", "dense", "series"])
+def test_a_saved_network_gives_the_same_predictions(tmp_path, network):
+    shape = tuple(network.arguments["sample_shape"])
+    network.train()(torch.rand(16, *shape))  # so that batch norm has statistics to keep
+    save_network(RunFolder(tmp_path), "model", network, _data(shape, np.float32))
+    again = load(tmp_path)
+    assert not again.training
+    samples = torch.rand(9, *shape)
+    assert torch.equal(again(samples), network.eval()(samples))
+
+
+def test_what_inputs_and_outputs_stand_for_is_kept(tmp_path):
+    save_network(RunFolder(tmp_path), "dense", SERIES, _data((2, 40), np.float32))
+    trained = load_trained(tmp_path, "dense")
+    assert (trained.class_names, trained.dtype, trained.sample_shape) == (("bag", "coat"), "float32", (2, 40))
+    assert trained.network.arguments == SERIES.arguments
+
+
+def test_nothing_but_weights_and_json_is_written(saved):
+    assert sorted(path.name for path in saved.iterdir()) == ["model.json", "model.safetensors"]
+    assert json.loads((saved / "model.json").read_text()) == {
+        "format": 2,
+        "class": "ConvClassifier",
+        "arguments": {
+            "sample_shape": [1, 28, 28],
+            "classes": 2,
+            "channels": [3, 4],
+            "size": 3,
+            "mean": 0.0,
+            "deviation": 1.0,
+        },
+        "class_names": ["bag", "coat"],
+        "samples": {"dtype": "uint8", "shape": [1, 28, 28]},
+    }
+
+
+def _edit(folder: Path, **changes: object) -> None:
+    description = json.loads((folder / "model.json").read_text())
+    (folder / "model.json").write_text(json.dumps({**description, **changes}))
+
+
+@pytest.mark.parametrize(
+    ("damage", "cause"),
+    [
+        (lambda folder: (folder / "model.json").write_text("{"), "JSONDecodeError"),
+        (lambda folder: (folder / "model.json").write_text("[]"), "TypeError"),
+        (lambda folder: (folder / "model.json").write_bytes(b"\xff"), "UnicodeDecodeError"),
+        (lambda folder: (folder / "model.safetensors").write_bytes(b"x" * 50), "SafetensorError"),
+        (
+            lambda folder: _edit(folder, arguments={**NETWORK.arguments, "channels": [3, 5]}),
+            "RuntimeError: .*size mismatch",
+        ),
+        (lambda folder: _edit(folder, arguments={"colour": "red"}), "TypeError: .*'colour'"),
+        (lambda folder: _edit(folder, arguments=[1]), "TypeError"),
+        (lambda folder: _edit(folder, samples={"dtype": "uint8"}), "KeyError: 'shape'"),
+        (lambda folder: _edit(folder, format=1), "format 1, and this version of faltung reads 2"),
+    ],
+)
+def test_damaged_runs_are_refused(saved, damage, cause):
+    damage(saved)
+    with pytest.raises(ArgumentError, match=rf"(?s)run: expected a run folder with model\.json and .*{cause}"):
+        load(saved)
+
+
+@pytest.mark.parametrize(
+    ("folder", "cause"),
+    [("nowhere", "does not exist"), ("empty", "lacks them"), ("a.file", "is a file"), ("half", "lacks them")],
+)
+def test_what_is_no_run_folder_is_refused(tmp_path, folder, cause):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "half").mkdir()
+    (tmp_path / "half" / "model.json").touch()
+    (tmp_path / "a.file").touch()
+    expected = "run: expected a run folder with model.json and model.safetensors, got '.*', which "
+    with pytest.raises(ArgumentError, match=expected + rf"{cause}\. faltung learn makes one\."):
+        load(tmp_path / folder)
+
+
+@pytest.mark.parametrize(("name", "classes"), [("system", NETWORKS), ("ConvClassifier", GENERATORS)])
+def test_only_the_named_classes_are_built(saved, name, classes):
+    _edit(saved, **{"class": name})
+    with pytest.raises(
+        ArgumentError, match=rf"run: expected a network of class .* or .*, got '{name}' in '.*\.json'"
+    ):
+        load_trained(saved, classes=classes)
+
+
+def test_another_stem_is_another_network(saved):
+    save_network(RunFolder(saved), "dense", DENSE, _data())
+    (saved / "metrics.json").touch()
+    (saved / "dense.checkpoint.safetensors").touch()
+    assert type(load(saved, "dense")).__name__ == "DenseClassifier"
+    with pytest.raises(ArgumentError, match=r"network: expected one that the run has: dense, model, got 'other'"):
+        load(saved, "other")
