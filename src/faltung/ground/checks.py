@@ -15,6 +15,7 @@ __all__ = [
     "axis_index",
     "dimensions",
     "integer",
+    "is_integer",
     "is_number",
     "is_sequence",
     "non_negative",
@@ -31,6 +32,11 @@ _MOST_AXES = 32
 def is_number(value: object) -> bool:
     """Whether `value` is a number: Python's, NumPy's, or in an array without axes."""
     return isinstance(value, numbers.Complex) or (isinstance(value, np.ndarray) and value.ndim == 0)
+
+
+def is_integer(value: object) -> bool:
+    """Whether `value` is an integer of Python or NumPy; a boolean is none."""
+    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
 
 
 def is_sequence(value: object) -> bool:

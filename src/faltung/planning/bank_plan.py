@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,9 +17,11 @@ from faltung.ground.lazy import lazy
 from faltung.kernels.basis import Basis, shared_basis
 from faltung.planning.cost import Machine, seconds
 from faltung.planning.forms import cropped
-from faltung.planning.planner import METHODS, Candidate, Plan, chosen_first, make_plan
+from faltung.planning.planned import Candidate, Planned, choose, rounding_of_store
+from faltung.planning.planner import METHODS, Plan, make_plan
 from faltung.planning.problem import Problem
-from faltung.planning.report import describe_bank
+from faltung.planning.question import Question
+from faltung.planning.report import Row, bytes_text, scale_text, shape_text, time_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 __all__ = ["BankPlan", "make_bank_plan"]
 
+#: The methods in which kernels share work.
+_TOGETHER = ("fourier", "basis")
 #: Most separable filters that a bank is made of.
 MOST_FILTERS = 32
 
@@ -38,22 +41,20 @@ FOURIER = Fourier()
 
 
 @dataclass(frozen=True, eq=False)
-class BankPlan:
-    """The answer to a bank of kernels over one array; it is called, printed and kept like a `Plan`.
+class BankPlan(Planned):
+    """The plan of a bank of kernels over one array.
 
     Parameters
     ----------
     bank : Bank
         The kernels.
-    together : Problem
+    problem : Problem
         What is asked, with a kernel that covers the support of all.
     plans : tuple of Plan
         The plan of each kernel by itself.
-    method : {'apart', 'fourier', 'basis'}
-        Whether each kernel is applied by itself, all share the transform of each tile, or all are combinations of the
-        same separable filters.
     candidates : tuple of Candidate
-        Everything considered, the chosen one first.
+        ``apart``, each kernel by itself; ``fourier``, all share the transform of each tile; ``basis``, all are linear
+        combinations of the same separable filters. The chosen one is first.
 
     Examples
     --------
@@ -66,52 +67,82 @@ class BankPlan:
     """
 
     bank: Bank
-    together: Problem
+    problem: Problem
     plans: tuple[Plan, ...]
-    method: str
-    candidates: tuple[Candidate, ...]
+    candidates: tuple[Candidate, ...] = ()
 
-    #: How it is carried out; the module that does it stands rungs higher and puts itself here.
-    execute: ClassVar[Callable[[BankPlan, Any, Any, int | None, Any], NDArray[Any]]]
+    @lazy
+    def result_shape(self) -> tuple[int, ...]:  # type: ignore[override]
+        """Shape of the result: a first axis for the kernels, then that of a result of one."""
+        return (len(self.plans), *self.problem.result_shape)
 
-    def __call__(self, x: Any, out: Any = None, workers: int | None = None, mask: Any = None) -> NDArray[Any]:
-        """Carry out the plan on an array of the planned shape and dtype.
-
-        Parameters
-        ----------
-        x : array_like
-            The input.
-        out : ndarray, optional
-            Where to put the result, which has a first axis for the kernels.
-        workers : int, optional
-            Number of threads.
-        mask : array_like, optional
-            Which samples are there, if the plan was made with a mask.
-
-        Returns
-        -------
-        ndarray
-            The result, which is `out` if that was given.
-        """
-        return BankPlan.execute(self, x, out, workers, mask)
+    @lazy
+    def error(self) -> float:  # type: ignore[override]
+        """Bound of the rounding error of an output of any kernel, relative to what `pointwise` says."""
+        if self.method == "apart":
+            return max(plan.error for plan in self.plans)
+        unit = float(np.finfo(self.problem.number).eps) / 2
+        return (1 + self._roundings * unit) * (1 + rounding_of_store(self.problem.result, self.problem.number)) - 1
 
     @property
-    def result_shape(self) -> tuple[int, ...]:
-        """Shape of the result."""
-        return (len(self.plans), *self.together.result_shape)
+    def _roundings(self) -> float:
+        if self.method == "fourier":
+            return FOURIER.work(self.task(self.problem.extended)).roundings
+        # What filters contribute to a kernel may cancel there: their roundings do not.
+        assert self.basis is not None
+        tasks = self.filters(self.problem.extended)
+        sizes = np.array([np.abs(task.taps).sum(dtype=np.float64) for task in tasks])
+        totals = np.abs(self.taps).sum(axis=tuple(range(1, self.taps.ndim)))
+        amplified = float((np.abs(self.basis.weights) @ sizes / np.where(totals > 0, totals, 1.0)).max())
+        return (max(SEPARABLE.work(task).roundings for task in tasks) + len(tasks) + 1) * max(amplified, 1.0)
+
+    @property
+    def pointwise(self) -> bool:  # type: ignore[override]
+        """Whether `error` is relative to the sum of abs(tap) * abs(sample) under each output."""
+        return self.method == "apart" and all(plan.pointwise for plan in self.plans)
+
+    @lazy
+    def memory(self) -> int:  # type: ignore[override]
+        """Bytes of scratch for each worker, approximately."""
+        if self.method == "apart":
+            return max(plan.memory for plan in self.plans)
+        number = self.problem.number.itemsize
+        if self.method == "fourier":
+            task = self.task(self.problem.extended)
+            return int(FOURIER.work(task).scratch * 2 + math.prod(FOURIER.tile(task)) * task.step * number)
+        tasks = self.filters(self.problem.extended)
+        return int(math.prod(SEPARABLE.tile(tasks[0])) * tasks[0].step * number * (len(tasks) + 1))
+
+    def rows(self) -> list[Row]:
+        """Return what the plan prints, as pairs of a word and a text."""
+        problem, chosen = self.problem, self.candidates[0]
+        text = {
+            "apart": f"one by one, {' and '.join(chosen.engines)}",
+            "fourier": "all from one transform of each tile",
+            "basis": f"combinations of {len(self.basis.rows) if self.basis else 0} separable filters",
+        }
+        return [
+            (problem.kernel_row[0], f"a bank of {len(self.plans)} kernels"),
+            problem.input_row,
+            ("output", f"{shape_text(self.result_shape)} {problem.result}, computed in {problem.number}"),
+            ("method", f"{self.method}: {text[self.method]}"),
+            ("time", f"{time_text(self.seconds)} predicted, on one core"),
+            ("memory", f"{bytes_text(self.memory)} of scratch a worker"),
+            ("error", f"at most {self.error:.1e} of {scale_text(self.pointwise)}"),
+        ]
 
     @lazy
     def taps(self) -> NDArray[np.float64]:
         """Taps of all kernels in the axes of the layout and the support of all."""
-        sizes = self.together.layout.sizes
-        order = np.argsort(self.together.axes)
-        support = self.together.correlated
+        sizes = self.problem.layout.sizes
+        order = np.argsort(self.problem.axes)
+        support = self.problem.correlated
         return np.stack([cropped(p.problem.given, support).transpose(order).reshape(sizes) for p in self.plans])
 
     @lazy
     def basis(self) -> Basis | None:
         """Separable filters that all kernels are combinations of, if there are so few that it pays."""
-        taps, problem = self.taps, self.together
+        taps, problem = self.taps, self.problem
         if np.iscomplexobj(taps):
             return None
         flat = math.prod(taps.shape[1:-2]) == 1 and min(taps.shape[-2:]) > 1
@@ -122,7 +153,7 @@ class BankPlan:
 
     def task(self, source: np.dtype[Any]) -> Task:
         """Return what the kernels have in common, as an engine sees it."""
-        problem = self.together
+        problem = self.problem
         task = problem.tasks(problem.forms[0], source, problem.written)[0][0]
         return replace(task, taps=np.ascontiguousarray(self.taps[0], problem.number), terms=())
 
@@ -140,34 +171,26 @@ class BankPlan:
             )
         return found
 
-    def __str__(self) -> str:
-        """Return the plan as a table."""
-        return describe_bank(self)
 
-
-def make_bank_plan(
-    bank: Bank, problems: Sequence[Problem], together: Problem, method: str, machine: Machine
-) -> BankPlan:
+def make_bank_plan(question: Question, machine: Machine) -> BankPlan:
     """Choose the way with the least predicted time, or take the one asked for.
 
     Raises
     ------
     ArgumentError
-        `method` names no way, or one that cannot do the task.
+        `question.method` is the name of no method, or of one that cannot do this.
     """
-    if method not in (*METHODS, "apart", "basis"):
+    method = question.method
+    if method not in (*METHODS, *_TOGETHER, "apart"):
         names = ", ".join(map(repr, (*METHODS, "apart", "basis")))
         raise ArgumentError("method", f"one of {names}", repr(method))
-    single = "auto" if method in ("apart", "basis", "fourier") else method
+    single = "auto" if method in ("apart", *_TOGETHER) else method
+    problems = [question.problem_of(kernel) for (kernel,) in question.bank]
     plans = tuple(make_plan(problem, single, machine) for problem in problems)
-    found = BankPlan(bank, together, plans, "apart", ())
-    options = [_apart(found), _by_transforms(found, machine), _from_filters(found, machine)]
-    options.sort(key=lambda option: option.seconds)
-    wanted = method if method in ("apart", "fourier", "basis") else "apart"
-    chosen = options[0] if method == "auto" else next(option for option in options if option.method == wanted)
-    if chosen.reason:
-        raise ArgumentError("method", "a way that can do this", repr(method), f"It cannot: {chosen.reason}.")
-    return replace(found, method=chosen.method, candidates=chosen_first(chosen, options))
+    plan = BankPlan(question.bank, question.problem, plans)
+    options = [_apart(plan), _by_transforms(plan, machine), _from_filters(plan, machine)]
+    wanted = method if method in ("auto", *_TOGETHER) else "apart"
+    return replace(plan, candidates=choose(options, wanted, "a way"))
 
 
 def _apart(plan: BankPlan) -> Candidate:
@@ -180,20 +203,20 @@ def _refusal(plan: BankPlan) -> str:
         return "there is one kernel only"
     if any(part.problem.correlated.dtype.kind == "c" for part in plan.plans):
         return "a kernel is complex"
-    if plan.together.weighted:
+    if plan.problem.weighted:
         return "samples may be missing"
-    return "" if plan.together.direct else "the result is converted on its way"
+    return "" if plan.problem.direct else "the result is converted on its way"
 
 
 def _imprecise(plan: BankPlan) -> str:
-    pointwise = plan.together.accuracy == "pointwise"
+    pointwise = plan.problem.accuracy == "pointwise"
     return "its rounding errors are not bounded point by point" if pointwise else ""
 
 
 def _by_transforms(plan: BankPlan, machine: Machine) -> Candidate:
     if reason := _refusal(plan) or _imprecise(plan):
         return Candidate("fourier", (), math.inf, reason)
-    task = plan.task(plan.together.extended)
+    task = plan.task(plan.problem.extended)
     if reason := FOURIER.accepts(task):
         return Candidate("fourier", (), math.inf, reason)
     one, count = FOURIER.work(task), len(plan.plans)
@@ -204,7 +227,7 @@ def _by_transforms(plan: BankPlan, machine: Machine) -> Candidate:
         bytes=one.bytes * count,
         calls=one.calls + count,
     )
-    return Candidate("fourier", ("fourier",), seconds(work, plan.together.number, machine))
+    return Candidate("fourier", ("fourier",), seconds(work, plan.problem.number, machine))
 
 
 def _from_filters(plan: BankPlan, machine: Machine) -> Candidate:
@@ -213,13 +236,13 @@ def _from_filters(plan: BankPlan, machine: Machine) -> Candidate:
         reason = "the kernels share no few separable filters"
     if reason:
         return Candidate("basis", (), math.inf, reason)
-    filters = plan.filters(plan.together.extended)
+    filters = plan.filters(plan.problem.extended)
     passes = [SEPARABLE.work(task) for task in filters]
     outputs = float(math.prod(plan.result_shape))
     work = Work(
         multiply_adds=outputs * len(filters) * 1.6,
         passed=sum(each.passed for each in passes),
         trips=sum(each.trips for each in passes),
-        bytes=outputs * plan.together.written.itemsize,
+        bytes=outputs * plan.problem.written.itemsize,
     )
-    return Candidate("basis", ("separable", "direct"), seconds(work, plan.together.number, machine))
+    return Candidate("basis", ("separable", "direct"), seconds(work, plan.problem.number, machine))

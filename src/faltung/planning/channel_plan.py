@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
 from faltung.errors import ArgumentError
 from faltung.ground.lazy import lazy
-from faltung.kernels import Bank, Kernel
+from faltung.kernels import Bank
+from faltung.kernels.dilated import dilated
 from faltung.planning.cost import Machine
 from faltung.planning.layer import Axis, Layer
+from faltung.planning.layer_tiles import gathered_bytes
 from faltung.planning.machine import current
-from faltung.planning.planner import METHODS, Candidate, Plan, chosen_first, make_plan
+from faltung.planning.planned import Candidate, Planned, choose, rounding_of_store
+from faltung.planning.planner import METHODS, Plan, make_plan
 from faltung.planning.problem import Problem
-from faltung.planning.report import describe_channels
+from faltung.planning.question import Question
+from faltung.planning.report import Row, bytes_text, scale_text, shape_text, time_text
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-__all__ = ["ChannelPlan", "make_channel_plan", "spread"]
+__all__ = ["ChannelPlan", "make_channel_plan"]
 
 #: Most spatial axes of the machine code for channels.
 MOST_AXES = 3
@@ -31,29 +31,18 @@ _ADDED = 3.0
 
 
 @dataclass(frozen=True, eq=False)
-class ChannelPlan:
-    """The answer to a bank over channels; it is called, printed and kept like a `Plan`.
+class ChannelPlan(Planned):
+    """The plan of a bank over channels, or of a filter with a stride or a dilation.
 
     Parameters
     ----------
-    bank : Bank
-        The kernels, as they were given.
-    together : Problem
-        What is asked of an array, with a kernel that covers the support of all, taps with their dilation.
-    channel_axis : int or None
-        The axis of the array for channels in, or None where there is one channel without an axis.
-    new_axis : bool
-        Whether the result has a new first axis for channels out.
-    stride, dilation : tuple of int
-        For each spatial axis.
-    groups : int
-        Groups of channels.
-    method : {'direct', 'apart'}
-        Whether channels are added up in registers, or each kernel is applied by itself.
+    question : Question
+        What is asked.
     candidates : tuple of Candidate
-        Everything considered, the chosen one first.
+        ``direct``, channels are added up in registers; ``apart``, each kernel is applied by itself. The chosen one is
+        first.
     single : str
-        How a kernel by itself is applied.
+        The method for a kernel by itself.
 
     Examples
     --------
@@ -64,46 +53,35 @@ class ChannelPlan:
     ('direct', (8, 32, 32))
     """
 
-    bank: Bank
-    together: Problem
-    channel_axis: int | None
-    new_axis: bool
-    stride: tuple[int, ...]
-    dilation: tuple[int, ...]
-    groups: int
-    method: str = "direct"
+    question: Question
     candidates: tuple[Candidate, ...] = ()
     single: str = "auto"
 
-    #: How it is carried out; the module that does it stands rungs higher and puts itself here.
-    execute: ClassVar[Callable[[ChannelPlan, Any, Any, int | None, Any], NDArray[Any]]]
+    @property
+    def problem(self) -> Problem:  # type: ignore[override]
+        """What is asked of an array, with a kernel that covers the support of all, taps with their dilation."""
+        return self.question.problem
 
-    def __call__(self, x: Any, out: Any = None, workers: int | None = None, mask: Any = None) -> NDArray[Any]:
-        """Carry out the plan on an array of the planned shape and dtype.
+    @property
+    def bank(self) -> Bank:
+        """The kernels, as they were given."""
+        return self.question.bank
 
-        Parameters
-        ----------
-        x : array_like
-            The input.
-        out : ndarray, optional
-            Where to put the result.
-        workers : int, optional
-            Number of threads.
-        mask : array_like, optional
-            Which samples are there, if the plan was made with a mask.
+    @property
+    def channel_axis(self) -> int | None:
+        """The axis of the array for channels in, or None where there is one channel without an axis."""
+        return self.question.channel_axis
 
-        Returns
-        -------
-        ndarray
-            The result, which is `out` if that was given.
-        """
-        return ChannelPlan.execute(self, x, out, workers, mask)
+    @property
+    def new_axis(self) -> bool:
+        """Whether the result has a new first axis for channels out."""
+        return self.question.new_axis
 
     @lazy
-    def result_shape(self) -> tuple[int, ...]:
+    def result_shape(self) -> tuple[int, ...]:  # type: ignore[override]
         """Shape of the result."""
-        shape = [*self.together.shape]
-        for axis, (start, stop), step in zip(self.together.axes, self.together.regions, self.stride, strict=True):
+        shape = [*self.problem.shape]
+        for axis, (start, stop), step in zip(self.problem.axes, self.problem.regions, self.question.stride, strict=True):
             shape[axis] = -(-(stop - start) // step)
         if self.channel_axis is not None:
             shape[self.channel_axis] = self.bank.out_channels
@@ -112,18 +90,18 @@ class ChannelPlan:
     @lazy
     def batch(self) -> tuple[int, ...]:
         """Axes of the array that are neither spatial nor for channels."""
-        taken = {*self.together.axes, self.channel_axis}
-        return tuple(axis for axis in range(len(self.together.shape)) if axis not in taken)
+        taken = {*self.problem.axes, self.channel_axis}
+        return tuple(axis for axis in range(len(self.problem.shape)) if axis not in taken)
 
     @lazy
     def correlated(self) -> Bank:
         """The bank that the array is correlated with."""
-        return self.bank.flip() if self.together.reflected else self.bank
+        return self.bank.flip() if self.problem.reflected else self.bank
 
     @lazy
     def layer(self) -> Layer:
         """What is asked of the machine code for channels."""
-        problem = self.together
+        problem = self.problem
         places = zip(problem.axes, problem.regions, self.bank.shape, self.correlated.origin, strict=True)
         axes = tuple(
             Axis(
@@ -135,30 +113,55 @@ class ChannelPlan:
                 dilation=dilation,
             )
             for (axis, (first, stop), size, origin), stride, dilation in zip(
-                places, self.stride, self.dilation, strict=True
+                places, self.question.stride, self.question.dilation, strict=True
             )
         )
         return Layer(
             images=math.prod(problem.shape[axis] for axis in self.batch),
-            groups=self.groups,
+            groups=self.question.groups,
             ins=self.bank.in_channels,
-            outs=self.bank.out_channels // self.groups,
+            outs=self.bank.out_channels // self.question.groups,
             axes=axes,
             mode=problem.mode,
             cval=float(problem.cval.real),
         )
 
-    @property
-    def error(self) -> float:
+    @lazy
+    def error(self) -> float:  # type: ignore[override]
         """Bound of the rounding error of an output, relative to what `pointwise` says."""
+        eps = float(np.finfo(self.problem.number).eps)
         if self.method == "direct":
-            return (self.layer.ins * self.layer.taps + 1) * float(np.finfo(self.together.number).eps)
-        return self.alone(0, 0).error * (1 + self.bank.in_channels * float(np.finfo(self.together.number).eps))
+            return (self.layer.ins * self.layer.taps + 1) * eps
+        # The worst kernel decides; then its results are added up over the channels in.
+        ins = self.bank.in_channels
+        worst = max(plan.error for plan in self._all_alone())
+        added = (1 + worst) * (1 + ins * eps) - 1 if ins > 1 else worst
+        return (1 + added) * (1 + rounding_of_store(self.problem.result, self.problem.number)) - 1
+
+    @lazy
+    def pointwise(self) -> bool:  # type: ignore[override]
+        """Whether `error` is relative to the sum of abs(tap) * abs(sample) under each output."""
+        return self.method == "direct" or all(plan.pointwise for plan in self._all_alone())
+
+    @lazy
+    def memory(self) -> int:  # type: ignore[override]
+        """Bytes of scratch for each worker, approximately."""
+        if self.method == "direct":
+            return gathered_bytes(self.layer, self.problem.number)
+        first = self.alone(0, 0)
+        return first.memory + (math.prod(first.result_shape) * first.problem.result.itemsize if self._adds else 0)
 
     @property
-    def pointwise(self) -> bool:
-        """Whether that is the sum of abs(tap) * abs(sample) under each output, or a largest one."""
-        return self.method == "direct" or self.alone(0, 0).pointwise
+    def _adds(self) -> bool:
+        """Whether a whole result is kept beside the output: to add another one to, or to leave outputs out."""
+        return self.bank.in_channels > 1 or any(step > 1 for step in self.question.stride)
+
+    def _all_alone(self) -> Iterator[Plan]:
+        """Plans of all kernels by themselves; they are not kept."""
+        bank = self.bank
+        for o in range(bank.out_channels):
+            for i in range(bank.in_channels):
+                yield self._alone.get((o, i)) or self._plan_alone(o, i)
 
     @lazy
     def _alone(self) -> dict[tuple[int, int], Plan]:
@@ -171,7 +174,7 @@ class ChannelPlan:
         return self._alone[o, i]
 
     def _plan_alone(self, o: int, i: int) -> Plan:
-        problem = self.together
+        problem = self.problem
         shape = [*problem.shape]
         axes = problem.axes
         if self.channel_axis is not None:
@@ -180,57 +183,51 @@ class ChannelPlan:
         complex_ = problem.dtype.kind == "c" or self.bank.dtype.kind == "c"
         number = np.result_type(problem.number, np.complex64) if complex_ else problem.number
         result = problem.result if self.bank.in_channels == 1 else number
-        kernel = spread(self.bank[o, i], self.dilation)
+        kernel = dilated(self.bank[o, i], self.question.dilation)
         return make_plan(
             replace(problem, shape=tuple(shape), kernel=kernel, axes=axes, result=np.dtype(result)),
             self.single,
             current(),
         )
 
-    def __str__(self) -> str:
-        """Return the plan as a table."""
-        return describe_channels(self)
+    def rows(self) -> list[Row]:
+        """Return what the plan prints, as pairs of a word and a text."""
+        problem, layer, chosen = self.problem, self.layer, self.candidates[0]
+        text = {
+            "direct": "channels in and out blocked in registers",
+            "apart": f"kernel by kernel, {' and '.join(chosen.engines)}",
+        }
+        steps = ", ".join(f"stride {axis.stride} dilation {axis.dilation}" for axis in layer.axes)
+        return [
+            (problem.kernel_row[0], f"{layer.taps_text}, {steps}"),
+            problem.input_row,
+            ("output", f"{shape_text(self.result_shape)} {problem.result}, computed in {problem.number}"),
+            ("method", f"{self.method}: {text[self.method]}"),
+            ("time", f"{time_text(self.seconds)} predicted, on one core"),
+            ("memory", f"{bytes_text(self.memory)} of scratch a worker"),
+            ("error", f"at most {self.error:.1e} of {scale_text(self.pointwise)}"),
+        ]
 
 
-def spread(kernel: Kernel, dilation: tuple[int, ...]) -> Kernel:
-    """Return a kernel with zeros between its taps: `dilation` - 1 of them on each axis.
-
-    Examples
-    --------
-    >>> spread(Kernel([1, 2, 3], origin=0), (2,)).taps
-    array([1., 0., 2., 0., 3.])
-    """
-    if all(step == 1 for step in dilation):
-        return kernel
-    sizes = [step * (size - 1) + 1 for step, size in zip(dilation, kernel.shape, strict=True)]
-    taps = np.zeros(sizes, kernel.dtype)
-    taps[tuple(slice(None, None, step) for step in dilation)] = kernel.taps
-    return Kernel(taps, [step * at for step, at in zip(dilation, kernel.origin, strict=True)])
-
-
-def make_channel_plan(plan: ChannelPlan, method: str, machine: Machine) -> ChannelPlan:
+def make_channel_plan(question: Question, machine: Machine) -> ChannelPlan:
     """Choose between the two ways, or take the one asked for.
 
     Raises
     ------
     ArgumentError
-        `method` names no way, or one that cannot do the task.
+        `question.method` is the name of no method, or of one that cannot do this.
     """
+    method = question.method
     if method not in (*METHODS, "apart"):
         names = ", ".join(map(repr, (*METHODS, "apart")))
         raise ArgumentError("method", f"one of {names}", repr(method))
-    plan = replace(plan, single="auto" if method in ("apart", "direct") else method)
-    options = [_direct(plan, machine), _apart(plan, machine)]
-    options.sort(key=lambda option: option.seconds)
-    wanted = "direct" if method == "direct" else "apart"
-    chosen = options[0] if method == "auto" else next(option for option in options if option.method == wanted)
-    if chosen.reason:
-        raise ArgumentError("method", "a way that can do this", repr(method), f"It cannot: {chosen.reason}.")
-    return replace(plan, method=chosen.method, candidates=chosen_first(chosen, options))
+    plan = ChannelPlan(question, single="auto" if method in ("apart", "direct") else method)
+    wanted = method if method in ("auto", "direct") else "apart"
+    return replace(plan, candidates=choose([_direct(plan, machine), _apart(plan, machine)], wanted, "a way"))
 
 
 def _direct(plan: ChannelPlan, machine: Machine) -> Candidate:
-    problem, layer = plan.together, plan.layer
+    problem, layer = plan.problem, plan.layer
     reason = ""
     if problem.dtype.kind == "c" or plan.bank.dtype.kind == "c":
         reason = "a sample or a tap is complex"
@@ -250,7 +247,7 @@ def _direct(plan: ChannelPlan, machine: Machine) -> Candidate:
 
 
 def _apart(plan: ChannelPlan, machine: Machine) -> Candidate:
-    if plan.together.weighted and plan.bank.in_channels > 1:
+    if plan.problem.weighted and plan.bank.in_channels > 1:
         return Candidate("apart", (), math.inf, "what is missing in one of several channels has no one meaning")
     one = plan.alone(0, 0)
     kernels = plan.bank.in_channels * plan.bank.out_channels

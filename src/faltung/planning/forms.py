@@ -19,6 +19,7 @@ from faltung.kernels import Kernel
 from faltung.kernels.lowrank import SLACK, outer_factors, outer_sum, windows
 from faltung.kernels.rewrite import factors, outer_terms, windows_of
 from faltung.kernels.taps import TapArray, convolve_taps
+from faltung.planning.report import shape_text
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -48,6 +49,13 @@ class Factor:
     taps: NDArray[np.float64]
     terms: Terms
     faithful: bool = True
+
+    @property
+    def text(self) -> str:
+        """What a plan prints of it."""
+        taps = f"{shape_text(self.taps.shape)} taps, {np.count_nonzero(self.taps)} of them not zero"
+        count = len(self.terms)
+        return f"{taps}, {count} outer product{'s' if count > 1 else ''}" if count else taps
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 from faltung.ground.lazy import lazy
+from faltung.planning.report import shape_text
 
 __all__ = ["Axis", "Layer"]
 
@@ -131,6 +132,11 @@ class Layer:
     def taps_shape(self) -> tuple[int, ...]:
         """Shape of the taps: (channels out, channels in of a group, *spatial)."""
         return (self.groups * self.outs, self.ins, *(axis.size for axis in self.axes))
+
+    @property
+    def taps_text(self) -> str:
+        """What a plan prints of the taps."""
+        return f"{shape_text(self.taps_shape)} taps{f', {self.groups} groups' if self.groups > 1 else ''}"
 
     @lazy
     def stride(self) -> tuple[int, ...]:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -16,15 +15,14 @@ from faltung.engines.passes.running import Running
 from faltung.engines.passes.separable import Separable
 from faltung.engines.weights.weighed import in_few_rows
 from faltung.errors import ArgumentError
+from faltung.ground.lazy import lazy
 from faltung.planning.cost import ALONG, APART, Machine, seconds
 from faltung.planning.forms import Form
 from faltung.planning.problem import Problem
-from faltung.planning.report import describe
+from faltung.planning.planned import Candidate, Planned, chosen_first, rounding_of_store
+from faltung.planning.report import Row, bytes_text, scale_text, shape_text, shortened, time_text
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-__all__ = ["ENGINES", "METHODS", "Candidate", "Plan", "chosen_first", "make_plan"]
+__all__ = ["ENGINES", "METHODS", "Plan", "make_plan"]
 
 _DIRECT = Direct()
 ENGINES: dict[str, Engine] = {
@@ -35,47 +33,8 @@ ENGINES: dict[str, Engine] = {
 METHODS = ("auto", *ENGINES, "passes")
 
 
-@dataclass(frozen=True)
-class Candidate:
-    """One way that was considered.
-
-    Parameters
-    ----------
-    method : str
-        Its name: an engine, or ``passes``.
-    engines : tuple of str
-        The engine of each step.
-    seconds : float
-        Predicted time on one core; infinite if it cannot do the task.
-    reason : str
-        Why it was not chosen; empty for the one that was.
-    """
-
-    method: str
-    engines: tuple[str, ...]
-    seconds: float
-    reason: str = ""
-
-
-def chosen_first(chosen: Candidate, others: Iterable[Candidate]) -> tuple[Candidate, ...]:
-    """Return everything considered, the chosen one first, and of the others why they were not.
-
-    Examples
-    --------
-    >>> chosen_first(Candidate("direct", (), 1.0), [Candidate("fourier", (), 3.0)])[1].reason
-    '3.00 times the predicted time'
-    """
-    best = max(chosen.seconds, 1e-9)  # nothing is to be done for an empty array
-    rejected = [
-        replace(other, reason=other.reason or f"{other.seconds / best:.2f} times the predicted time")
-        for other in others
-        if other is not chosen
-    ]
-    return (chosen, *rejected)
-
-
 @dataclass(frozen=True, eq=False)
-class Plan:
+class Plan(Planned):
     """The answer to a problem: which engine runs, on which tiles, and what that is expected to cost.
 
     A plan is called with an array of the shape and dtype it was made for. It can be printed, pickled and used from
@@ -129,38 +88,43 @@ class Plan:
     weight_engines: tuple[str, ...] = ()
     least_weight: float = 0.0
 
-    #: How a plan is carried out; the module that executes plans stands one rung higher and puts itself here.
-    execute: ClassVar[Callable[[Plan, Any, Any, int | None, Any], NDArray[Any]]]
-
-    def __call__(self, x: Any, out: Any = None, workers: int | None = None, mask: Any = None) -> NDArray[Any]:
-        """Carry out the plan on an array of the planned shape and dtype.
-
-        Parameters
-        ----------
-        x : array_like
-            The input.
-        out : ndarray, optional
-            Where to put the result.
-        workers : int, optional
-            Number of threads.
-        mask : array_like, optional
-            Which samples are there, if the plan was made with a mask.
-
-        Returns
-        -------
-        ndarray
-            The result, which is `out` if that was given.
-        """
-        return Plan.execute(self, x, out, workers, mask)
-
     @property
     def engine(self) -> str:
         """The engines of its steps, as text."""
         return " + ".join(self.engines)
 
-    def __str__(self) -> str:
-        """Return the plan as a table."""
-        return describe(self)
+    @lazy
+    def result_shape(self) -> tuple[int, ...]:  # type: ignore[override]
+        """Shape of the result."""
+        return self.problem.result_shape
+
+    def rows(self) -> list[Row]:
+        """Return what the plan prints, as pairs of a word and a text."""
+        problem = self.problem
+        rewritten = shortened(repr(problem.correlated)) + _rules(problem.simplified.rules)
+        rows = [
+            problem.kernel_row,
+            problem.input_row,
+            ("output", f"{shape_text(problem.result_shape)} {problem.result}, computed in {problem.number}"),
+            ("rewritten", rewritten),
+        ]
+        for number, (engine, step) in enumerate(zip(self.engines, problem.forms[self.form].steps, strict=True), 1):
+            rows.append((f"step {number}", f"{engine}, {step[0].text}{', twice' if len(step) > 1 else ''}"))
+        if problem.weighted:
+            engines = f"by {' + '.join(self.weight_engines)}" if self.weight_engines else "along with the samples"
+            rows.append(("missing", f"weights {engines}"))
+        border = "across the border" if self.gathers else "and strips along the border"
+        return [
+            *rows,
+            ("tile", f"{shape_text(self.tile)}, {border}"),
+            ("time", f"{time_text(self.seconds)} predicted, on one core"),
+            ("memory", f"{bytes_text(self.memory)} of scratch a worker"),
+            ("error", f"at most {self.error:.1e} of {scale_text(self.pointwise)}"),
+        ]
+
+
+def _rules(rules: tuple[str, ...]) -> str:
+    return f" (by {', '.join(dict.fromkeys(rules))})" if rules else ""
 
 
 def make_plan(problem: Problem, method: str, machine: Machine) -> Plan:
@@ -313,7 +277,7 @@ def _plan(problem: Problem, chosen: _Option, others: list[Candidate]) -> Plan:
         tile=tile,
         gathers=gathers,
         candidates=chosen_first(chosen.candidate, others),
-        error=(1 + chosen.work.roundings * unit) * (1 + _rounding_stored(problem)) - 1,
+        error=(1 + chosen.work.roundings * unit) * (1 + rounding_of_store(problem.result, problem.number)) - 1,
         pointwise=chosen.work.pointwise,
         memory=int(halo * problem.layout.step * problem.extended.itemsize + chosen.work.scratch),
         weight_engines=chosen.weights.engines,
@@ -324,10 +288,3 @@ def _plan(problem: Problem, chosen: _Option, others: list[Candidate]) -> Plan:
 def _tile(pairs: list[tuple[Engine, Task]]) -> tuple[int, ...]:
     # The step with the smallest tiles knows why.
     return min((engine.tile(task) for engine, task in pairs), key=math.prod)
-
-
-def _rounding_stored(problem: Problem) -> float:
-    """Return the rounding of the store, where the result is a float narrower than the number computed with."""
-    if problem.result.kind not in "fc" or np.finfo(problem.result).eps <= np.finfo(problem.number).eps:
-        return 0.0
-    return float(np.finfo(problem.result).eps) / 2

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -20,9 +20,7 @@ from faltung.ground.lazy import lazy
 from faltung.kernels import Kernel, Taps
 from faltung.kernels.rewrite import Simplified, simplify
 from faltung.planning.forms import Form, cropped, forms
-
-if TYPE_CHECKING:
-    pass
+from faltung.planning.report import Row, shape_text, shortened
 
 __all__ = ["Layout", "Problem"]
 
@@ -98,6 +96,31 @@ class Problem:
     accuracy: str = "norm"
     skips_nan: bool = False
     masked: bool = False
+
+    @property
+    def kernel_row(self) -> Row:
+        """What a plan prints of the kernel."""
+        return "convolve" if self.reflected else "correlate", shortened(repr(self.kernel))
+
+    @property
+    def input_row(self) -> Row:
+        """What a plan prints of the array."""
+        mode = f"{self.mode}({self.cval:g})" if self.mode == "constant" else self.mode
+        return "input", f"{shape_text(self.shape)} {self.dtype}, mode {mode}, axes {self.axes}"
+
+    @lazy
+    def key(self) -> tuple[Any, ...]:
+        """What makes two problems equal; it can be hashed."""
+        # The text of cval tells 0.0 from -0.0, and a NaN equals itself.
+        kernel, cval = self.kernel.fingerprint, repr(self.cval)
+        place = (self.shape, self.dtype, self.axes, self.regions)
+        return kernel, self.reflected, place, self.mode, cval, self.result, self.accuracy, self.skips_nan, self.masked
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Problem) and self.key == other.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
 
     @lazy
     def given(self) -> Kernel:

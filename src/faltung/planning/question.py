@@ -1,34 +1,35 @@
-"""What is asked? Every argument is checked here, and written down as a `Problem`."""
+"""What is asked? The arguments of a call as one checked value, made of shape, dtype, kernel and options."""
 
 from __future__ import annotations
 
 import math
 import numbers
-from typing import TYPE_CHECKING, Any, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from faltung.errors import ArgumentError, ArgumentTypeError
 from faltung.ground.arrays import as_array, check_result_dtype, computed_dtype
 from faltung.ground.boundary import check_mode
+from faltung.ground.checks import is_integer, is_sequence
+from faltung.ground.lazy import lazy
+from faltung.ground.regions import check_shape, regions
 from faltung.kernels import Bank, Kernel
-from faltung.kernels.taps import as_taps
 from faltung.planning.problem import Problem
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+__all__ = ["Options", "Question", "as_value", "question_of"]
 
-__all__ = ["Asked", "as_input", "as_mask", "axes_of", "channel_axis_of", "problem_of", "steps"]
-
-_SHAPES = ("same", "valid", "full")
 _NAN = ("propagate", "ignore")
 _ACCURACY = ("norm", "pointwise")
-#: Largest origin: positions that far out still fit into the integers that they are counted with.
+#: Largest origin: positions that far out can still be counted in 64 bits.
 _FARTHEST = 1 << 40
+#: The object that a default of 1 is. `True` and 1.0 are equal to it, and are not the same object.
+_ONE = 1
 
 
-class Asked(NamedTuple):
-    """The arguments of a call that do not hold samples or taps, as they came."""
+class Options(NamedTuple):
+    """The arguments of a call that hold neither samples nor taps, as the caller gave them: not checked yet."""
 
     reflected: bool
     mode: Any = None
@@ -44,149 +45,232 @@ class Asked(NamedTuple):
     masked: bool = False
     accuracy: Any = "norm"
     method: Any = "auto"
-    #: What an argument that gives the dtype of the result is called.
-    name: str = "dtype"
-
-    @property
-    def plain(self) -> bool:
-        """Whether there are no channels, and outputs and taps are neighbours."""
-        return self.channel_axis is None and (self.stride, self.dilation, self.groups) == (1, 1, 1)
+    #: The name of the argument that gives the dtype of the result.
+    dtype_name: str = "dtype"
 
     @property
     def key(self) -> tuple[Any, ...]:
-        """The same in a form that is equal for calls that ask the same."""
-        # Type and text of cval tell apart what is equal but not the same (0.0 and -0.0, 1 and True), and find a NaN
-        # again.
-        steps = () if self.plain else (self.channel_axis, repr(self.stride), repr(self.dilation), self.groups)
+        """The arguments in a form that is equal only for calls with the same values of the same types."""
+        # Every call makes this, so that defaults are recognised by identity, which takes the least time. The text of
+        # a value tells apart what is equal but not the same: 1 from True and 1.0, 0.0 from -0.0.
+        steps: tuple[Any, ...] = ()
+        if not (
+            self.channel_axis is None and self.stride is _ONE and self.dilation is _ONE and self.groups is _ONE
+        ):
+            steps = (repr(self.channel_axis), repr(self.stride), repr(self.dilation), repr(self.groups))
         return (
             *(self.reflected, self.mode, type(self.cval), repr(self.cval), self.shape, repr(self.axes), self.dtype),
             *(self.nan, self.masked, self.accuracy, self.method, steps),
         )
 
 
-def as_input(x: Any) -> NDArray[Any]:
-    """Return the array to be filtered."""
-    if isinstance(x, (Kernel, Bank)):
-        remedy = "Give the array first; the convolution of two kernels is their product, a * b."
-        raise ArgumentTypeError("x", "an array", f"a {'bank' if isinstance(x, Bank) else 'kernel'}", remedy)
-    return as_array(x, "x")
+@dataclass(frozen=True, eq=False)
+class Question:
+    """What is asked of a filter: everything that the result depends on, except the samples.
 
+    Every way into the package makes one of these. Two questions are equal if they have the same answer, so that it
+    is the key under which plans are kept.
 
-def as_mask(mask: Any, x: NDArray[Any]) -> NDArray[np.bool_] | None:
-    """Return the mask in the shape of the array, or None."""
-    if mask is None:
-        return None
-    given = as_array(mask, "mask")
-    if given.dtype.kind != "b":
-        remedy = "Compare it with something, for example weights > 0."
-        raise ArgumentTypeError(
-            "mask", "an array of booleans, False where a sample is missing", f"{given.dtype}", remedy
+    Parameters
+    ----------
+    shape, dtype
+        Of the array.
+    kernel : Kernel or Bank
+        The filter, as it was given.
+    reflected : bool
+        Whether the kernel is reflected first: a convolution is a correlation with the reflected kernel.
+    axes : tuple of int
+        The axis of the array for each axis of the kernel, not negative.
+    regions : tuple of (int, int)
+        For each axis of the kernel the positions of the array that have an output, before `stride`.
+    mode : str
+        How the array continues beyond its border.
+    cval : complex
+        The constant beyond the border for ``constant``.
+    result : dtype
+        Of the result.
+    channel_axis : int or None
+        The axis of the channels that a bank adds up, not negative; None where there are none.
+    stride, dilation : tuple of int
+        Samples between neighbouring outputs, and between neighbouring taps, on each axis of the kernel.
+    groups : int
+        Groups of channels.
+    accuracy : {'norm', 'pointwise'}
+        What the error bound has to be relative to.
+    skips_nan, masked : bool
+        Whether NaN is a missing sample, and whether a mask says which samples are missing.
+    method : str
+        The method that is asked for, or ``auto``.
+    """
+
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    kernel: Kernel | Bank
+    reflected: bool
+    axes: tuple[int, ...]
+    regions: tuple[tuple[int, int], ...]
+    mode: str
+    cval: complex
+    result: np.dtype[Any]
+    channel_axis: int | None
+    stride: tuple[int, ...]
+    dilation: tuple[int, ...]
+    groups: int
+    accuracy: str
+    skips_nan: bool
+    masked: bool
+    method: str
+
+    @lazy
+    def key(self) -> tuple[Any, ...]:
+        """What makes two questions equal; it can be hashed."""
+        kernel, cval = self.kernel.fingerprint, repr(self.cval)
+        array = (self.shape, self.dtype, self.axes, self.regions, self.mode, cval, self.result)
+        steps = (self.channel_axis, self.stride, self.dilation, self.groups)
+        return kernel, self.reflected, array, steps, self.accuracy, self.skips_nan, self.masked, self.method
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Question) and self.key == other.key
+
+    def __hash__(self) -> int:
+        return hash(self.key)
+
+    @property
+    def plain(self) -> bool:
+        """Whether there are no channels, and neighbouring outputs and taps are neighbouring samples."""
+        return self.channel_axis is None and {*self.stride, *self.dilation, self.groups} == {1}
+
+    @property
+    def new_axis(self) -> bool:
+        """Whether the result has a new first axis, for the channels out of a bank."""
+        return self.channel_axis is None and isinstance(self.kernel, Bank)
+
+    @lazy
+    def bank(self) -> Bank:
+        """The filter as a bank."""
+        return self.kernel if isinstance(self.kernel, Bank) else Bank.stack([self.kernel])
+
+    @lazy
+    def problem(self) -> Problem:
+        """What is asked of one array: for a bank, or with a dilation, with a kernel of ones that covers all taps."""
+        kernel = self.kernel
+        if isinstance(kernel, Bank) or not self.plain:
+            # Taps of one everywhere: no rule makes their support smaller.
+            sizes, origin = _support(kernel, self.dilation)
+            kernel = Kernel(np.ones(sizes), origin)
+        return Problem(
+            shape=self.shape,
+            dtype=self.dtype,
+            kernel=kernel,
+            reflected=self.reflected,
+            axes=self.axes,
+            mode=self.mode,
+            cval=self.cval,
+            regions=self.regions,
+            result=self.result,
+            accuracy=self.accuracy,
+            skips_nan=self.skips_nan,
+            masked=self.masked,
         )
-    try:
-        return np.broadcast_to(given, x.shape)
-    except ValueError:
-        expected = f"an array of booleans of shape {x.shape}, or one that broadcasts to it"
-        raise ArgumentError("mask", expected, f"shape {given.shape}") from None
+
+    def problem_of(self, kernel: Kernel) -> Problem:
+        """Return what is asked of one kernel of the bank."""
+        return replace(self.problem, kernel=kernel)
 
 
-def problem_of(x: NDArray[Any], kernel: Any, asked: Asked) -> Problem:
-    """Check every argument and say what is asked."""
-    computed = computed_dtype(x.dtype, "x")
-    if not isinstance(kernel, Kernel):
-        kernel = Kernel(as_taps(kernel, "kernel"))
-    if kernel.taps.dtype.kind == "c":
+def _support(kernel: Kernel | Bank, dilation: tuple[int, ...]) -> tuple[list[int], list[int]]:
+    """Return size and origin of the kernel with the zeros of the dilation between its taps."""
+    sizes = [step * (size - 1) + 1 for step, size in zip(dilation, kernel.shape, strict=True)]
+    return sizes, [step * at for step, at in zip(dilation, kernel.origin, strict=True)]
+
+
+def as_value(kernel: Any, channels: bool) -> Kernel | Bank:
+    """Return the filter as a value: an array of taps is a bank if there is an axis of channels, or else a kernel."""
+    if isinstance(kernel, (Kernel, Bank)):
+        return kernel
+    if isinstance(kernel, str):
+        remedy = "Read an expression with faltung.parse."
+        raise ArgumentTypeError("kernel", "a kernel or an array of taps", repr(kernel), remedy)
+    taps = as_array(kernel, "kernel")
+    if not channels:
+        return Kernel(taps)
+    if taps.ndim < 3:
+        remedy = "Give a Kernel to filter every channel by itself."
+        expected = "a bank, or its taps of shape (channels out, channels in of a group, *spatial)"
+        raise ArgumentError("kernel", expected, f"an array of shape {taps.shape}", remedy)
+    return Bank(taps)
+
+
+def question_of(shape: tuple[int, ...], dtype: np.dtype[Any], kernel: Any, options: Options) -> Question:
+    """Check every argument, and return the question.
+
+    Parameters
+    ----------
+    shape, dtype
+        Of the array that is filtered; its samples are not needed.
+    kernel : Kernel, Bank or array_like
+        The filter.
+    options : Options
+        All other arguments.
+
+    Raises
+    ------
+    ArgumentError, ArgumentTypeError
+        An argument cannot be used; the message names it and says what to do.
+
+    Examples
+    --------
+    >>> asked = question_of((480, 640), np.dtype("uint8"), [[1, 2, 1]], Options(reflected=True, shape="valid"))
+    >>> asked.regions, asked.mode, asked.result
+    (((0, 480), (1, 639)), 'reflect', dtype('float32'))
+    """
+    kernel = as_value(kernel, options.channel_axis is not None)
+    computed = computed_dtype(dtype, "x")
+    if kernel.dtype.kind == "c":
         computed = np.result_type(computed, np.complex64)
-    shape, cval = asked.shape, asked.cval
-    if not isinstance(shape, str) or shape not in _SHAPES:
-        raise ArgumentError("shape", f"one of {', '.join(map(repr, _SHAPES))}", repr(shape))
-    for argument, value, choices in (("nan", asked.nan, _NAN), ("accuracy", asked.accuracy, _ACCURACY)):
-        if not isinstance(value, str) or value not in choices:
-            raise ArgumentError(argument, f"{choices[0]!r} or {choices[1]!r}", repr(value))
+    check_shape(options.shape)
+    _check_choice("nan", options.nan, _NAN)
+    _check_choice("accuracy", options.accuracy, _ACCURACY)
     if any(abs(at) > _FARTHEST for at in kernel.origin):
         raise ArgumentError("kernel", f"an origin of at most {_FARTHEST}", f"{kernel.origin}")
-    places = axes_of(asked, x.ndim, kernel.ndim)
-    mode = ("constant" if shape == "full" else "reflect") if asked.mode is None else check_mode(asked.mode)
-    cval = _cval(cval, x.dtype)
-    lengths = [x.shape[axis] for axis in places]
-    larger = [size > length for size, length in zip(kernel.shape, lengths, strict=True)]
-    if shape == "valid" and any(larger) and 0 not in lengths:
-        if not all(size >= length for size, length in zip(kernel.shape, lengths, strict=True)):
-            raise ArgumentError(
-                "shape",
-                "'same' or 'full' where the kernel is longer than the array on one axis and shorter on another",
-                f"'valid' for a kernel of shape {kernel.shape} on axes of lengths {tuple(lengths)}",
-                "Crop the kernel, or choose another shape.",
-            )
-        mode, cval = "constant", 0.0  # taps beyond the array do not take part
-    origins = kernel.flip().origin if asked.reflected else kernel.origin
-    regions = [
-        _region(shape, length, size, origin)
-        for length, size, origin in zip(lengths, kernel.shape, origins, strict=True)
-    ]
-    return Problem(
-        shape=x.shape,
-        dtype=x.dtype,
-        kernel=kernel,
-        reflected=asked.reflected,
-        axes=places,
-        mode=mode,
-        cval=cval,
-        regions=tuple(regions),
-        result=computed if asked.dtype is None else check_result_dtype(asked.dtype, computed, asked.name),
-        accuracy=asked.accuracy,
-        skips_nan=asked.nan == "ignore" and x.dtype.kind in "fc",
-        masked=asked.masked,
+    channel = _channel_axis(options.channel_axis, len(shape))
+    axes = _axes(options.axes, channel, len(shape), kernel.ndim)
+    stride = _steps("stride", options.stride, kernel.ndim)
+    dilation = _steps("dilation", options.dilation, kernel.ndim)
+    groups = _groups(options.groups)
+    if isinstance(kernel, Bank):
+        _check_channels(kernel, channel, 1 if channel is None else shape[channel], groups)
+    else:
+        channel = None  # a kernel filters every channel by itself, so that the axis does not matter
+        _check_no_groups(kernel, groups)
+    mode = ("constant" if options.shape == "full" else "reflect") if options.mode is None else check_mode(options.mode)
+    cval = _cval(options.cval, dtype)
+    sizes, origins = _support(kernel, dilation)
+    if options.reflected:
+        origins = [size - 1 - at for size, at in zip(sizes, origins, strict=True)]
+    outputs = regions(options.shape, [shape[axis] for axis in axes], sizes, origins)
+    if outputs.beyond:
+        mode, cval = "constant", 0.0  # taps beyond the array take no part
+    result = computed if options.dtype is None else check_result_dtype(options.dtype, computed, options.dtype_name)
+    skips_nan = options.nan == "ignore" and dtype.kind in "fc"
+    return Question(
+        *(shape, dtype, kernel, options.reflected, axes, outputs.bounds, mode, cval, result),
+        *(channel, stride, dilation, groups, options.accuracy, skips_nan, options.masked, options.method),
     )
 
 
-def _region(shape: str, length: int, size: int, origin: int) -> tuple[int, int]:
-    """Positions of the array for which there is an output, along one axis."""
-    if length == 0 or shape == "same":
-        return 0, length
-    reaching = (origin - size + 1, length + origin)  # some tap meets a sample
-    if shape == "full":
-        return reaching
-    overlap = min(length, size) - 1
-    return reaching[0] + overlap, reaching[1] - overlap
+# ---- one argument each
 
 
-def axes_of(asked: Asked, ndim: int, kernel_ndim: int) -> tuple[int, ...]:
-    """Return the axis of the array for each axis of the kernel; by default the last ones but that of the channels."""
-    axes, channel = asked.axes, channel_axis_of(asked, ndim)
-    if axes is None:
-        free = [axis for axis in range(ndim) if axis != channel]
-        if len(free) < kernel_ndim:
-            beside = "" if channel is None else " beside the channels"
-            raise ArgumentError(
-                "x",
-                f"an array with at least as many axes{beside} as the kernel, which has {kernel_ndim}",
-                f"one with {len(free)}",
-                "Give the kernel fewer axes (named filters take ndim=), or the array more.",
-            )
-        return tuple(free[len(free) - kernel_ndim :])
-    several = isinstance(axes, (tuple, list, range)) or (isinstance(axes, np.ndarray) and axes.ndim > 0)
-    chosen = tuple(axes) if several else (axes,)
-    for axis in chosen:
-        if isinstance(axis, bool) or not isinstance(axis, numbers.Integral):
-            raise ArgumentTypeError("axes", "an integer for each axis of the kernel", repr(axes))
-    if len(chosen) != kernel_ndim:
-        raise ArgumentError("axes", f"{kernel_ndim}, one for each axis of the kernel", f"{len(chosen)}: {axes!r}")
-    if any(not -ndim <= axis < ndim for axis in chosen):
-        raise ArgumentError("axes", f"axes of an array with {ndim}", repr(axes))
-    placed = tuple(int(axis) % ndim for axis in chosen)
-    if len(set(placed)) != len(placed):
-        raise ArgumentError("axes", "axes that differ", repr(axes))
-    if channel in placed:
-        raise ArgumentError("axes", f"axes other than that of the channels, {channel}", repr(axes))
-    return placed
+def _check_choice(argument: str, value: Any, choices: tuple[str, str]) -> None:
+    if not isinstance(value, str) or value not in choices:
+        raise ArgumentError(argument, f"{choices[0]!r} or {choices[1]!r}", repr(value))
 
 
-def channel_axis_of(asked: Asked, ndim: int) -> int | None:
-    """Return the axis of the channels, not negative, or None."""
-    axis = asked.channel_axis
+def _channel_axis(axis: Any, ndim: int) -> int | None:
     if axis is None:
         return None
-    if isinstance(axis, bool) or not isinstance(axis, numbers.Integral):
+    if not is_integer(axis):
         raise ArgumentTypeError("channel_axis", "an integer or None", repr(axis))
     place = int(axis)
     if not -ndim <= place < ndim:
@@ -194,18 +278,77 @@ def channel_axis_of(asked: Asked, ndim: int) -> int | None:
     return place % ndim
 
 
-def steps(name: str, value: Any, count: int) -> tuple[int, ...]:
-    """Return a stride or dilation for each spatial axis."""
-    several = isinstance(value, (tuple, list)) or (isinstance(value, np.ndarray) and value.ndim > 0)
-    given = tuple(value) if several else (value,) * count
-    for step in given:
-        if isinstance(step, bool) or not isinstance(step, numbers.Integral):
-            raise ArgumentTypeError(name, "a positive integer, or one for each axis of the kernel", repr(value))
-    found = tuple(int(step) for step in given)
-    if len(found) != count or min(found) < 1:
+def _axes(axes: Any, channel: int | None, ndim: int, kernel_ndim: int) -> tuple[int, ...]:
+    """Return the axis of the array for each axis of the kernel; by default the last ones but that of the channels."""
+    if axes is None:
+        return _last_axes(channel, ndim, kernel_ndim)
+    chosen = tuple(axes) if is_sequence(axes) or isinstance(axes, range) else (axes,)
+    if not all(map(is_integer, chosen)):
+        raise ArgumentTypeError("axes", "an integer for each axis of the kernel", repr(axes))
+    if len(chosen) != kernel_ndim:
+        raise ArgumentError("axes", f"{kernel_ndim}, one for each axis of the kernel", f"{len(chosen)}: {axes!r}")
+    if not all(-ndim <= axis < ndim for axis in chosen):
+        raise ArgumentError("axes", f"axes of an array with {ndim}", repr(axes))
+    placed = tuple(int(axis) % ndim for axis in chosen)
+    if len({*placed}) != len(placed):
+        raise ArgumentError("axes", "axes that differ", repr(axes))
+    if channel in placed:
+        raise ArgumentError("axes", f"axes other than that of the channels, {channel}", repr(axes))
+    return placed
+
+
+def _last_axes(channel: int | None, ndim: int, kernel_ndim: int) -> tuple[int, ...]:
+    free = [axis for axis in range(ndim) if axis != channel]
+    if len(free) < kernel_ndim:
+        beside = "" if channel is None else " beside the channels"
+        raise ArgumentError(
+            "x",
+            f"an array with at least as many axes{beside} as the kernel, which has {kernel_ndim}",
+            f"one with {len(free)}",
+            "Give the kernel fewer axes (named filters take ndim=), or the array more.",
+        )
+    return tuple(free[len(free) - kernel_ndim :])
+
+
+def _steps(argument: str, value: Any, count: int) -> tuple[int, ...]:
+    """Return a stride or dilation for each axis of the kernel."""
+    given = tuple(value) if is_sequence(value) else (value,) * count
+    if not all(map(is_integer, given)):
+        raise ArgumentTypeError(argument, "a positive integer, or one for each axis of the kernel", repr(value))
+    steps = tuple(map(int, given))
+    if len(steps) != count or min(steps) < 1:
         expected = f"a positive integer, or {count} of them, one for each axis of the kernel"
-        raise ArgumentError(name, expected, repr(value))
-    return found
+        raise ArgumentError(argument, expected, repr(value))
+    return steps
+
+
+def _groups(groups: Any) -> int:
+    if not is_integer(groups):
+        raise ArgumentTypeError("groups", "a positive integer", repr(groups))
+    if groups < 1:
+        raise ArgumentError("groups", "a positive integer", repr(groups))
+    return int(groups)
+
+
+def _check_no_groups(kernel: Kernel, groups: int) -> None:
+    if groups > 1:
+        remedy = "Say which axis the channels are with channel_axis=."
+        received = f"a bank with 1 channels in and groups={groups}"
+        raise ArgumentError("kernel", "a bank with one channel in for an array without channels", received, remedy)
+
+
+def _check_channels(bank: Bank, channel: int | None, channels: int, groups: int) -> None:
+    if channels == groups * bank.in_channels and not bank.out_channels % groups:
+        return
+    if channel is not None:
+        expected = f"channels out in {groups} equal groups, and {channels} channels in, which x has on axis {channel}"
+        received = f"{bank.out_channels} out and {groups} x {bank.in_channels} in"
+        raise ArgumentError("kernel", expected, received)
+    remedy = "Say which axis they are with channel_axis=."
+    if groups == 1:
+        raise ArgumentError("kernel", "a bank with one channel in", f"one with {bank.in_channels}", remedy)
+    received = f"a bank with {bank.in_channels} channels in and groups={groups}"
+    raise ArgumentError("kernel", "a bank with one channel in for an array without channels", received, remedy)
 
 
 def _cval(cval: Any, dtype: np.dtype[Any]) -> complex:

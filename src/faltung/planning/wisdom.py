@@ -9,10 +9,8 @@ Reference: Frigo and Johnson, *The design and implementation of FFTW3*, Proceedi
 from __future__ import annotations
 
 import hashlib
-from dataclasses import fields
 from typing import Any
 
-from faltung.kernels import Kernel
 from faltung.planning.machine import identity, known, note
 from faltung.planning.planner import METHODS
 from faltung.planning.problem import Problem
@@ -45,6 +43,4 @@ def remember(problem: Problem, method: str) -> None:
 
 
 def _key(problem: Problem) -> str:
-    values = [getattr(problem, field.name) for field in fields(problem)]
-    said = [value.fingerprint.hex() if isinstance(value, Kernel) else repr(value) for value in values]
-    return hashlib.sha256("\0".join([identity(), *said]).encode()).hexdigest()
+    return hashlib.sha256("\0".join([identity(), *map(repr, problem.key)]).encode()).hexdigest()

@@ -23,74 +23,61 @@ from faltung.run.tiling import Tile, tiles_across
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["execute_bank"]
+__all__ = ["BankRunner"]
 
 
-def execute_bank(
-    plan: BankPlan, x: Any, out: Any = None, workers: int | None = None, mask: Any = None
-) -> NDArray[Any]:
-    """Carry out the plan of a bank; parameters as for calling one."""
-    problem, shape = plan.together, plan.result_shape
-    x = as_array(x, "x")
-    if x.shape != problem.shape or x.dtype != problem.dtype:
-        expected = f"shape {problem.shape} and dtype {problem.dtype}, for which this plan was made"
-        raise ArgumentError("x", expected, f"shape {x.shape} and dtype {x.dtype}", "Make a plan for this array.")
-    result = np.empty(shape, problem.result) if out is None else check_out(out, shape, problem.result)
-    overlap = out is not None and np.may_share_memory(x, result)
-    target = np.empty_like(result) if overlap else result
-    if target.size and (plan.method == "apart" or not _Program.can_write(plan, target)):
-        for part, place in zip(plan.plans, target, strict=True):
-            execute(part, x, place, workers, mask)
-    elif target.size:
-        _program(plan).run(x, target, workers)
-    if overlap:
-        result[...] = target
-    return result
-
-
-class _Program:
-    """The plan of a bank whose kernels share work, with its machine code."""
+class BankRunner:
+    """Runs the plan of a bank: kernels one by one, or every tile once for all of them."""
 
     def __init__(self, plan: BankPlan) -> None:
-        self._layout = plan.together.layout
-        self._gather = source_gatherer(plan.together)
-        self._fill: _Transforms | _Filters = _Transforms(plan) if plan.method == "fourier" else _Filters(plan)
-        self._tiles = tiles_across(self._layout, self._fill.tile)
+        self._plan = plan
+        self._layout = plan.problem.layout
 
-    @staticmethod
-    def can_write(plan: BankPlan, out: NDArray[Any]) -> bool:
-        """Whether results can be written to where they belong."""
-        return frame_of(out[0], plan.together.layout).packed
+    @lazy
+    def _fill(self) -> SharedTransform | SharedFilters | None:
+        """What fills a tile for all kernels; None where each kernel is applied by itself."""
+        if self._plan.method == "apart":
+            return None
+        return SharedTransform(self._plan) if self._plan.method == "fourier" else SharedFilters(self._plan)
 
-    def run(self, x: NDArray[Any], out: NDArray[Any], workers: int | None) -> None:
-        """Fill `out`, tile by tile."""
-        source, target = frame_of(x, self._layout), frame_of(out[0], self._layout)
-        first = tuple(start for start, _ in self._layout.regions)
-        start = address_of(x)
-        starts = [address_of(part) for part in out]
+    @lazy
+    def _gather(self) -> Gatherer:
+        return source_gatherer(self._plan.problem)
 
-        def fill(tile: Tile, _alive: object = x) -> None:
-            _buffer, address, strides = self._gather(tile, source, start)
-            at = sum(
-                (position - origin) * stride
-                for position, origin, stride in zip(tile.start, first, (*target.strides, target.column), strict=True)
-            )
-            self._fill(address, strides, [place + at for place in starts], target.strides, tile.shape)
+    @lazy
+    def _tiles(self) -> list[Tile]:
+        assert self._fill is not None
+        return tiles_across(self._layout, self._fill.tile)
 
-        share(fill, self._tiles, worker_count(workers))
+    def reads_first(self, x: NDArray[Any], out: NDArray[Any]) -> bool:
+        """Return False: tiles are written while others are still read."""
+        return False
+
+    def run(self, x: NDArray[Any], out: NDArray[Any], workers: int | None, valid: NDArray[np.bool_] | None) -> None:
+        """Fill `out`, whose first axis is that of the kernels."""
+        target = frame_of(out[0], self._layout)
+        if self._fill is None or not target.packed:
+            for part, place in zip(self._plan.plans, out, strict=True):
+                part.runner.run(x, place, workers, valid)
+            return
+        fill, gather, first = self._fill, self._gather, tuple(start for start, _ in self._layout.regions)
+        source, start = frame_of(x, self._layout), address_of(x)
+        targets = [address_of(part) for part in out]
+
+        def work(tile: Tile, _alive: object = x) -> None:
+            _buffer, address, strides = gather(tile, source, start)
+            at = offset(tile, target, first)
+            fill(address, [place + at for place in targets], Block(strides, target.strides, tile.shape))
+
+        share(work, self._tiles, worker_count(workers))
 
 
-_program = lru_cache(maxsize=32)(_Program)
-
-BankPlan.execute = staticmethod(execute_bank)
-
-
-class _Transforms:
+class SharedTransform:
     """Blocks of all kernels from one transform of their source."""
 
     def __init__(self, plan: BankPlan) -> None:
-        taps = [np.ascontiguousarray(each, plan.together.number) for each in plan.taps]
-        self._bank = FOURIER.prepare_bank(taps, plan.task(plan.together.extended))
+        taps = [np.ascontiguousarray(each, plan.problem.number) for each in plan.taps]
+        self._bank = FOURIER.prepare_bank(taps, plan.task(plan.problem.extended))
         self.tile: tuple[int, ...] = self._bank.tile
 
     def __call__(
@@ -105,13 +92,13 @@ class _Transforms:
         self._bank(source, source_strides, targets, target_strides, shape)
 
 
-class _Filters:
+class SharedFilters:
     """Blocks of all kernels as linear combinations of the same separable filters."""
 
     def __init__(self, plan: BankPlan) -> None:
         assert plan.basis is not None
-        self._task = plan.task(plan.together.extended)
-        filters = plan.filters(plan.together.extended)
+        self._task = plan.task(plan.problem.extended)
+        filters = plan.filters(plan.problem.extended)
         self._filters = [SEPARABLE.prepare(task) for task in filters]
         self._sums = [self._sum(weights) for weights in plan.basis.weights]
         self._taps = plan.taps

@@ -25,12 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ITEMS", "ROOM", "Board", "Run", "correlate_channels", "in_threads", "tile_of"]
 
-#: Numbers of the gathered tile of all channels in, so that it stays in the second-level cache.
-ROOM = 96 * 1024
-#: Columns of a tile of an image.
-WIDEST = 2048
-#: Items that keep all cores busy; more tiles than that are not cut for it.
-ITEMS = 16
 #: Bytes of a result that no cache is expected to keep until the next layer reads it.
 STREAMED_BYTES = 1 << 25
 
@@ -174,27 +168,6 @@ class _Program:
 
 
 _program = lru_cache(maxsize=512)(_Program)
-
-
-def tile_of(layer: Layer, axes: tuple[Axis, ...], rows: int, columns: int) -> tuple[int, int]:
-    """Rows and columns of a tile whose gathered channels stay in the cache, of whole register blocks."""
-    depth, height, width = layer.ins * axes[0].size, axes[1].outputs, axes[2].outputs
-    across = min(-(-width // columns), max(WIDEST // columns, 1)) * columns
-
-    def gathered(rows: int, columns: int) -> int:
-        reads = [len(axis.positions(0, count)[0]) for axis, count in zip(axes[1:], (rows, columns), strict=True)]
-        return depth * math.prod(reads)
-
-    while across > 4 * columns and gathered(rows, across) > ROOM:
-        across = -(-across // 2 // columns) * columns
-    down = height
-    parts = layer.images * layer.groups * axes[0].outputs * -(-width // across)
-    if parts < ITEMS:
-        down = max(rows, -(-height // -(-ITEMS // parts)))
-    while down > rows and gathered(down, across) > ROOM:
-        down = max(rows, down // 2)
-    down = -(-height // -(-height // down))  # as many tiles, of equal height
-    return min(height, -(-down // rows) * rows), across
 
 
 def correlate_channels(

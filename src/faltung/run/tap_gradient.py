@@ -11,7 +11,8 @@ import numpy as np
 from faltung.engines.channels.reduction import FIELDS, Reduction, reduction_block, reduction_function
 from faltung.jit.target import host
 from faltung.planning.layer import Axis, Layer
-from faltung.run.layer_run import ITEMS, ROOM, Board, Run, in_threads
+from faltung.planning.layer_tiles import ITEMS, ROOM
+from faltung.run.layer_run import Board, Run, in_threads
 from faltung.run.tables import Lie, Tables, three
 
 if TYPE_CHECKING:

@@ -1,0 +1,73 @@
+"""How large are the tiles of a layer? The samples of all channels in that a tile needs stay in the cache."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from faltung.engines.channels.blocking import Blocking, blocking
+from faltung.jit.target import host
+from faltung.planning.layer import Axis, Layer
+
+__all__ = ["ITEMS", "ROOM", "gathered_bytes", "register_block", "three_axes", "tile_of"]
+
+#: Numbers of the gathered tile of all channels in, so that it stays in the second-level cache.
+ROOM = 96 * 1024
+#: Columns of a tile of an image.
+WIDEST = 2048
+#: Tiles that keep all cores busy; no more are cut for that purpose.
+ITEMS = 16
+
+
+def three_axes(layer: Layer) -> tuple[Axis, ...]:
+    """Return slices, rows and columns; axes that the layer does not have are of length 1."""
+    return (*[Axis(1, 1)] * (3 - len(layer.axes)), *layer.axes)
+
+
+def register_block(layer: Layer, number: np.dtype[Any]) -> Blocking:
+    """Return the register block of a layer: rows, channels out and vectors."""
+    _, rows, columns = three_axes(layer)
+    kind = "float" if number == np.float32 else "double"
+    return blocking(layer.outs, rows.outputs, columns.outputs, columns.size, kind, host())
+
+
+def gathered_bytes(layer: Layer, number: np.dtype[Any]) -> int:
+    """Return the bytes of the gathered samples of a tile, approximately."""
+    if not layer.multiply_adds:
+        return 0
+    axes, block = three_axes(layer), register_block(layer, number)
+    tile = tile_of(layer, axes, block.rows, block.vectors * block.lanes)
+    return _gathered(layer, axes, *tile) * number.itemsize
+
+
+def _gathered(layer: Layer, axes: tuple[Axis, ...], rows: int, columns: int) -> int:
+    reads = [len(axis.positions(0, count)[0]) for axis, count in zip(axes[1:], (rows, columns), strict=True)]
+    return layer.ins * axes[0].size * math.prod(reads)
+
+
+def tile_of(layer: Layer, axes: tuple[Axis, ...], rows: int, columns: int) -> tuple[int, int]:
+    """Return rows and columns of a tile of whole register blocks.
+
+    Parameters
+    ----------
+    layer : Layer
+        What is asked.
+    axes : tuple of Axis
+        Slices, rows and columns.
+    rows, columns : int
+        Of a register block.
+    """
+    height, width = axes[1].outputs, axes[2].outputs
+    across = min(-(-width // columns), max(WIDEST // columns, 1)) * columns
+    while across > 4 * columns and _gathered(layer, axes, rows, across) > ROOM:
+        across = -(-across // 2 // columns) * columns
+    down = height
+    parts = layer.images * layer.groups * axes[0].outputs * -(-width // across)
+    if parts < ITEMS:
+        down = max(rows, -(-height // -(-ITEMS // parts)))
+    while down > rows and _gathered(layer, axes, down, across) > ROOM:
+        down = max(rows, down // 2)
+    down = -(-height // -(-height // down))  # as many tiles, of equal height
+    return min(height, -(-down // rows) * rows), across

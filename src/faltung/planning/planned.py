@@ -1,0 +1,177 @@
+"""What do all plans have in common? Candidates, an error bound, memory, and how they are called, printed and pickled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, ClassVar
+
+import numpy as np
+
+from faltung.errors import ArgumentError
+from faltung.ground.lazy import lazy
+from faltung.planning.report import Row, table
+
+__all__ = ["Candidate", "Planned", "choose", "chosen_first", "rounding_of_store"]
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One method that was considered.
+
+    Parameters
+    ----------
+    method : str
+        Its name: an engine, or a way to combine engines.
+    engines : tuple of str
+        The engine of each step.
+    seconds : float
+        Predicted time on one core; infinite if it is impossible.
+    reason : str
+        Why it was not chosen; empty for the one that was.
+    """
+
+    method: str
+    engines: tuple[str, ...]
+    seconds: float
+    reason: str = ""
+
+
+def chosen_first(chosen: Candidate, others: Iterable[Candidate]) -> tuple[Candidate, ...]:
+    """Return all candidates, the chosen one first; each of the others says why it was not chosen.
+
+    Examples
+    --------
+    >>> chosen_first(Candidate("direct", (), 1.0), [Candidate("fourier", (), 3.0)])[1].reason
+    '3.00 times the predicted time'
+    """
+    best = max(chosen.seconds, 1e-9)  # an empty array takes no time
+    rejected = [
+        replace(other, reason=other.reason or f"{other.seconds / best:.2f} times the predicted time")
+        for other in others
+        if other is not chosen
+    ]
+    return (chosen, *rejected)
+
+
+def choose(candidates: Sequence[Candidate], method: str = "auto", expected: str = "a method") -> tuple[Candidate, ...]:
+    """Choose the candidate with the least predicted time, or the one that was asked for by name.
+
+    Parameters
+    ----------
+    candidates : sequence of Candidate
+        All that were considered.
+    method : str
+        The name of one of them, or ``auto``.
+    expected : str
+        What the error message says that `method` should have been.
+
+    Returns
+    -------
+    tuple of Candidate
+        The chosen one first.
+
+    Raises
+    ------
+    ArgumentError
+        The method that was asked for is impossible.
+    """
+    ordered = sorted(candidates, key=lambda candidate: candidate.seconds)
+    chosen = ordered[0] if method == "auto" else next(one for one in ordered if one.method == method)
+    if chosen.reason:
+        raise ArgumentError("method", f"{expected} that can do this", repr(method), f"It cannot: {chosen.reason}.")
+    return chosen_first(chosen, ordered)
+
+
+class Planned:
+    """The face of every plan: of a kernel, of a bank, over channels, of a tensor, of a layer.
+
+    A plan is a frozen value. It is called with an array of the planned shape and dtype, printed, and pickled; it can
+    be used by many threads at once.
+
+    Attributes
+    ----------
+    problem : Problem or Layer
+        What is asked.
+    candidates : tuple of Candidate
+        Everything that was considered, the chosen one first.
+    error : float
+        Bound of the rounding error of an output, relative to the sum of abs(tap) * abs(sample) under it if
+        `pointwise`, and to the sum of all abs(tap) times the largest abs(sample) if not.
+    pointwise : bool
+        The scale that `error` is relative to.
+    memory : int
+        Bytes of scratch for each worker, approximately.
+    result_shape : tuple of int
+        Shape of the result.
+    """
+
+    problem: Any
+    candidates: tuple[Candidate, ...]
+    error: float
+    pointwise: bool
+    memory: int
+    result_shape: tuple[int, ...]
+
+    #: Checks the arguments of a call and runs the plan; `faltung.run.entry` is on a higher floor and sets it.
+    execute: ClassVar[Callable[[Any, Any, Any, int | None, Any], Any]]
+    #: Makes what runs a plan: machine code and tables; set by the same module.
+    make_runner: ClassVar[Callable[[Any], Any]]
+
+    def __call__(self, x: Any, out: Any = None, workers: int | None = None, mask: Any = None) -> Any:
+        """Run the plan on an array of the planned shape and dtype.
+
+        Parameters
+        ----------
+        x : array_like
+            The input.
+        out : ndarray, optional
+            Where to write the result; it may overlap `x`.
+        workers : int, optional
+            Number of threads.
+        mask : array_like of bool, optional
+            True where a sample is valid, if the plan was made with a mask.
+
+        Returns
+        -------
+        ndarray
+            The result, which is `out` if that was given.
+        """
+        return self.execute(self, x, out, workers, mask)
+
+    @lazy
+    def runner(self) -> Any:
+        """What runs the plan; it is kept as long as the plan is."""
+        return self.make_runner(self)
+
+    @property
+    def method(self) -> str:
+        """The method that was chosen."""
+        return self.candidates[0].method
+
+    @property
+    def seconds(self) -> float:
+        """Predicted time on one core."""
+        return self.candidates[0].seconds
+
+    def rows(self) -> list[Row]:
+        """Return what the plan prints, as pairs of a word and a text."""
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        """Return the plan as a table."""
+        return table(self.rows(), self.candidates[1:])
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Machine code and whatever else is derived from the fields is made again where it is needed.
+        return {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+
+
+def rounding_of_store(result: np.dtype[Any], number: np.dtype[Any]) -> float:
+    """Relative rounding error of storing, where the result is a float narrower than the number computed with."""
+    if result.kind not in "fc" or np.finfo(result).eps <= np.finfo(number).eps:
+        return 0.0
+    return float(np.finfo(result).eps) / 2

@@ -1,0 +1,114 @@
+"""The entry of every plan: what is passed in a call is checked here, and nowhere else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from faltung.errors import ArgumentError, ArgumentTypeError
+from faltung.ground.arrays import as_array
+from faltung.ground.threads import worker_count
+from faltung.planning.bank_plan import BankPlan
+from faltung.planning.channel_plan import ChannelPlan
+from faltung.planning.planned import Planned
+from faltung.planning.planner import Plan
+from faltung.run.bank_run import BankRunner
+from faltung.run.channel_run import ChannelRunner
+from faltung.run.kernel_run import KernelRunner
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["Runner", "execute"]
+
+
+class Runner(Protocol):
+    """What runs a plan: its machine code, and the tables that stay the same from call to call."""
+
+    def run(self, x: NDArray[Any], out: NDArray[Any], workers: int | None, valid: NDArray[np.bool_] | None) -> None:
+        """Fill `out`, which does not overlap `x`; `valid` is False where a sample is missing."""
+
+    def reads_first(self, x: NDArray[Any], out: NDArray[Any]) -> bool:
+        """Whether all samples are read before the first output is written, so that `out` may be `x`."""
+
+
+def execute(
+    plan: Planned, x: Any, out: Any = None, workers: int | None = None, mask: Any = None
+) -> NDArray[Any]:
+    """Check the arguments of a call, and run the plan; the parameters are those of calling it."""
+    problem = plan.problem
+    if type(x) is not np.ndarray or x.shape != problem.shape or x.dtype != problem.dtype:
+        x = _check_input(x, plan)
+    valid = None if mask is None and not problem.masked else _check_mask(mask, plan)
+    shape = plan.result_shape
+    result = np.empty(shape, problem.result) if out is None else _check_out(out, shape, problem.result)
+    count = None if workers is None else worker_count(workers)
+    if not result.size:
+        return result
+    runner: Runner = plan.runner
+    if out is None or not _overlap(x, valid, result) or runner.reads_first(x, result):
+        runner.run(x, result, count, valid)
+        return result
+    # The input would be overwritten while it is still read.
+    target = np.empty_like(result)
+    runner.run(x, target, count, valid)
+    result[...] = target
+    return result
+
+
+Planned.execute = staticmethod(execute)
+Plan.make_runner = KernelRunner
+BankPlan.make_runner = BankRunner
+ChannelPlan.make_runner = ChannelRunner
+
+
+def _overlap(x: NDArray[Any], valid: NDArray[np.bool_] | None, result: NDArray[Any]) -> bool:
+    return np.may_share_memory(x, result) or (valid is not None and np.may_share_memory(valid, result))
+
+
+def _check_input(x: Any, plan: Planned) -> NDArray[Any]:
+    """Return `x` as the array that the plan was made for."""
+    problem, array = plan.problem, as_array(x, "x")
+    if array.shape != problem.shape or array.dtype != problem.dtype:
+        raise ArgumentError(
+            "x",
+            f"shape {problem.shape} and dtype {problem.dtype}, for which this plan was made",
+            f"shape {array.shape} and dtype {array.dtype}",
+            "Make a plan for this array, or use convolve.",
+        )
+    return array
+
+
+def _check_out(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return `out` if a result of that shape and dtype can be written into it."""
+    array = isinstance(out, np.ndarray) and not isinstance(out, np.ma.MaskedArray)
+    if array and out.shape == shape and out.dtype == dtype and out.flags.writeable:
+        return out  # type: ignore[no-any-return]
+    expected = f"a writable array of shape {shape} and dtype {dtype}"
+    remedy = "Omit out= to have one made."
+    if not array:
+        raise ArgumentTypeError("out", expected, f"a {type(out).__name__}", remedy)
+    if out.shape != shape or out.dtype != dtype:
+        raise ArgumentError("out", expected, f"shape {out.shape} and dtype {out.dtype}", remedy)
+    raise ArgumentError("out", expected, "an array that is read-only", "Pass a copy of it.")
+
+
+def _check_mask(mask: Any, plan: Planned) -> NDArray[np.bool_]:
+    """Return the mask in the shape of the array, if the plan was made for one."""
+    shape = plan.problem.shape
+    if mask is None:
+        raise ArgumentError("mask", "an array of booleans, which this plan was made for", "None")
+    if not plan.problem.masked:
+        remedy = "Make a plan with mask=, or use convolve."
+        raise ArgumentError("mask", "None, which this plan was made for", f"a {type(mask).__name__}", remedy)
+    array = as_array(mask, "mask")
+    if array.dtype.kind != "b":
+        remedy = "Compare it with something, for example weights > 0."
+        expected = "an array of booleans, False where a sample is missing"
+        raise ArgumentTypeError("mask", expected, f"{array.dtype}", remedy)
+    try:
+        return np.broadcast_to(array, shape)
+    except ValueError:
+        expected = f"an array of booleans of shape {shape}, or one that broadcasts to it"
+        raise ArgumentError("mask", expected, f"shape {array.shape}") from None
