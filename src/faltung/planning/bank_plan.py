@@ -9,9 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from faltung.engines.base import Line, Task, Work
-from faltung.engines.direct.direct_engine import Direct
-from faltung.engines.fourier.fourier_engine import Fourier
-from faltung.engines.passes.separable import Separable
+from faltung.engines.catalogue import BY_PASSES, BY_SPECTRA, EXACT
 from faltung.errors import ArgumentError
 from faltung.ground.lazy import lazy
 from faltung.kernels.basis import Basis, shared_basis
@@ -34,10 +32,6 @@ __all__ = ["BankPlan", "make_bank_plan"]
 _TOGETHER = ("fourier", "basis")
 #: Most separable filters that a bank is made of.
 MOST_FILTERS = 32
-
-DIRECT = Direct()
-SEPARABLE = Separable(DIRECT)
-FOURIER = Fourier()
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,14 +81,14 @@ class BankPlan(Planned):
     @property
     def _roundings(self) -> float:
         if self.method == "fourier":
-            return FOURIER.work(self.task(self.problem.extended)).roundings
+            return BY_SPECTRA.work(self.task(self.problem.extended)).roundings
         # What filters contribute to a kernel may cancel there: their roundings do not.
         assert self.basis is not None
         tasks = self.filters(self.problem.extended)
         sizes = np.array([np.abs(task.taps).sum(dtype=np.float64) for task in tasks])
         totals = np.abs(self.taps).sum(axis=tuple(range(1, self.taps.ndim)))
         amplified = float((np.abs(self.basis.weights) @ sizes / np.where(totals > 0, totals, 1.0)).max())
-        return (max(SEPARABLE.work(task).roundings for task in tasks) + len(tasks) + 1) * max(amplified, 1.0)
+        return (max(BY_PASSES.work(task).roundings for task in tasks) + len(tasks) + 1) * max(amplified, 1.0)
 
     @property
     def pointwise(self) -> bool:  # type: ignore[override]
@@ -109,9 +103,9 @@ class BankPlan(Planned):
         number = self.problem.number.itemsize
         if self.method == "fourier":
             task = self.task(self.problem.extended)
-            return int(FOURIER.work(task).scratch * 2 + math.prod(FOURIER.tile(task)) * task.step * number)
+            return int(BY_SPECTRA.work(task).scratch * 2 + math.prod(BY_SPECTRA.tile(task)) * task.step * number)
         tasks = self.filters(self.problem.extended)
-        return int(math.prod(SEPARABLE.tile(tasks[0])) * tasks[0].step * number * (len(tasks) + 1))
+        return int(math.prod(BY_PASSES.tile(tasks[0])) * tasks[0].step * number * (len(tasks) + 1))
 
     def rows(self) -> list[Row]:
         """Return what the plan prints, as pairs of a word and a text."""
@@ -217,9 +211,9 @@ def _by_transforms(plan: BankPlan, machine: Machine) -> Candidate:
     if reason := _refusal(plan) or _imprecise(plan):
         return Candidate("fourier", (), math.inf, reason)
     task = plan.task(plan.problem.extended)
-    if reason := FOURIER.accepts(task):
+    if reason := BY_SPECTRA.accepts(task):
         return Candidate("fourier", (), math.inf, reason)
-    one, count = FOURIER.work(task), len(plan.plans)
+    one, count = BY_SPECTRA.work(task), len(plan.plans)
     # Two kernels share a transform back, and a tile stands alone where two would share one for a single kernel.
     work = Work(
         transformed=one.transformed * (2 + count) / 2,
@@ -227,7 +221,7 @@ def _by_transforms(plan: BankPlan, machine: Machine) -> Candidate:
         bytes=one.bytes * count,
         calls=one.calls + count,
     )
-    return Candidate("fourier", ("fourier",), seconds(work, plan.problem.number, machine))
+    return Candidate("fourier", (BY_SPECTRA.name,), seconds(work, plan.problem.number, machine))
 
 
 def _from_filters(plan: BankPlan, machine: Machine) -> Candidate:
@@ -237,7 +231,7 @@ def _from_filters(plan: BankPlan, machine: Machine) -> Candidate:
     if reason:
         return Candidate("basis", (), math.inf, reason)
     filters = plan.filters(plan.problem.extended)
-    passes = [SEPARABLE.work(task) for task in filters]
+    passes = [BY_PASSES.work(task) for task in filters]
     outputs = float(math.prod(plan.result_shape))
     work = Work(
         multiply_adds=outputs * len(filters) * 1.6,
@@ -245,4 +239,4 @@ def _from_filters(plan: BankPlan, machine: Machine) -> Candidate:
         trips=sum(each.trips for each in passes),
         bytes=outputs * plan.problem.written.itemsize,
     )
-    return Candidate("basis", ("separable", "direct"), seconds(work, plan.problem.number, machine))
+    return Candidate("basis", (BY_PASSES.name, EXACT.name), seconds(work, plan.problem.number, machine))
