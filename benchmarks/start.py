@@ -113,10 +113,8 @@ def small_image(width: int) -> dict[str, float]:
 
 def _machine_code(plan: fa.Plan, x: np.ndarray) -> float:
     """Seconds in the compiled function: a call for the whole image less a call for one row of it."""
-    from faltung.run.kernel_run import _program
-
     out = plan(x)
-    block = _program(plan).in_place[0]
+    block = plan.runner.prepared.in_place[0]
     best = {}
     for _ in range(300):
         for shape in (out.shape, (1, out.shape[1])):

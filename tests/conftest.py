@@ -27,10 +27,8 @@ def _module(name):
 def forget():
     import faltung  # noqa: F401
 
-    _module("run.kernel_run")._program.cache_clear()
-    _module("run.bank_run")._program.cache_clear()
     _module("run.layer_run")._program.cache_clear()
-    _module("planning.kept").plans.clear()
+    _module("planning.kept").forget()
 
 
 @pytest.fixture(params=[128, 256, 512], ids=["4 lanes", "8 lanes", "16 lanes"])

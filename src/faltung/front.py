@@ -1,25 +1,24 @@
-"""The front door: check what came, plan it, carry the plan out."""
+"""The front door: each kind of array is served by one module."""
 
 from __future__ import annotations
 
+import importlib
 import math
-import numbers
+import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from faltung.errors import ArgumentError
-from faltung.ground.arrays import as_dtype, is_tensor
+from faltung.errors import ArgumentError, ArgumentTypeError
+from faltung.ground.arrays import as_array, as_dtype
+from faltung.ground.checks import is_integer
 from faltung.kernels import Bank, Kernel
-from faltung.planning.bank_plan import BankPlan
-from faltung.planning.channel_plan import ChannelPlan
-from faltung.planning.kept import plan_of
-from faltung.planning.planner import Plan
-from faltung.planning.question import Asked, as_input, as_mask
-from faltung.run.bank_run import execute_bank
-from faltung.run.channel_run import execute_channels
-from faltung.run.kernel_run import execute
+from faltung.planning.kept import keep, plan_of
+from faltung.planning.planned import Planned
+from faltung.planning.question import Options, question_of
+from faltung.run.entry import execute
+from faltung.run.race import fastest
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -137,8 +136,8 @@ def convolve(
     (32, 24, 16)
     """
     steps = (channel_axis, stride, dilation, groups)
-    asked = Asked(True, mode, cval, shape, axes, *steps, dtype, nan, mask is not None, accuracy, method)
-    return _filter(x, kernel, asked, out, mask, workers)  # type: ignore[no-any-return]
+    options = Options(True, mode, cval, shape, axes, *steps, dtype, nan, mask is not None, accuracy, method)
+    return _door(x, kernel).filter(x, kernel, options, out, mask, workers)  # type: ignore[no-any-return]
 
 
 def correlate(
@@ -191,12 +190,12 @@ def correlate(
     array([0., 3., 2., 1.])
     """
     steps = (channel_axis, stride, dilation, groups)
-    asked = Asked(False, mode, cval, shape, axes, *steps, dtype, nan, mask is not None, accuracy, method)
-    return _filter(x, kernel, asked, out, mask, workers)  # type: ignore[no-any-return]
+    options = Options(False, mode, cval, shape, axes, *steps, dtype, nan, mask is not None, accuracy, method)
+    return _door(x, kernel).filter(x, kernel, options, out, mask, workers)  # type: ignore[no-any-return]
 
 
 def plan(
-    x: ArrayLike | Sequence[int],
+    x: ArrayLike | tuple[int, ...],
     kernel: Kernel | Bank | ArrayLike,
     mode: str | None = None,
     cval: complex = 0.0,
@@ -214,7 +213,7 @@ def plan(
     accuracy: str = "norm",
     method: str = "auto",
     effort: str = "estimate",
-) -> Plan | BankPlan | ChannelPlan:
+) -> Planned:
     """Return what `convolve` would do: a plan that can be printed, kept, pickled and called.
 
     Parameters
@@ -236,8 +235,8 @@ def plan(
 
     Returns
     -------
-    Plan, BankPlan or ChannelPlan
-        Called with an array of that shape and dtype, it returns the result.
+    Planned
+        A plan, which returns the result when it is called with an array of that shape and dtype.
 
     Raises
     ------
@@ -253,27 +252,91 @@ def plan(
     """
     if effort not in ("estimate", "measure"):
         raise ArgumentError("effort", "'estimate' or 'measure'", repr(effort))
-    if isinstance(x, (tuple, list)) and all(isinstance(length, numbers.Integral) for length in x):
-        if any(length < 0 for length in x):
-            raise ArgumentError("x", "an array, or a shape of lengths that are not negative", repr(x))
-        sample = np.empty((), as_dtype("float32" if dtype is None else dtype, "dtype"))
-        if math.prod(x) * sample.itemsize >= 1 << 62:
-            raise ArgumentError("x", "a shape whose samples can be counted in bytes", repr(x))
-        x, dtype = np.broadcast_to(sample, [int(length) for length in x]), result_dtype
-        name = "result_dtype"
+    name = "dtype"
+    if isinstance(x, tuple):
+        x, dtype, name = _array_of_shape(x, dtype), result_dtype, "result_dtype"
     elif result_dtype is not None:
         raise ArgumentError("result_dtype", "None where x is an array", repr(result_dtype), "Use dtype=.")
-    else:
-        name = "dtype"
+    elif isinstance(x, list) and x and all(map(is_integer, x)):
+        remedy = f"For a shape, pass the tuple {tuple(x)}; for a signal, numpy.array({_shortened(x)})."
+        raise ArgumentTypeError("x", "an array, or a tuple for a shape", "a list of integers", remedy)
     masked = mask is not False and mask is not None
     steps = (channel_axis, stride, dilation, groups)
-    asked = Asked(True, mode, cval, shape, axes, *steps, dtype, nan, masked, accuracy, method, name)
-    if is_tensor(x) or is_tensor(kernel):
-        from faltung.tensors.tensor_front import plan_tensor
+    options = Options(True, mode, cval, shape, axes, *steps, dtype, nan, masked, accuracy, method, name)
+    return _door(x, kernel).plan(x, kernel, options, effort)  # type: ignore[no-any-return]
 
-        samples: Any = x
-        return plan_tensor(samples, kernel, asked)  # type: ignore[no-any-return]
-    return plan_of(as_input(x), kernel, asked, effort)
+
+def _array_of_shape(shape: tuple[Any, ...], dtype: Any) -> NDArray[Any]:
+    """Return an array of a shape that takes no memory."""
+    if not all(is_integer(length) and length >= 0 for length in shape):
+        raise ArgumentError("x", "an array, or a shape of integers that are not negative", repr(shape))
+    sample = np.empty((), as_dtype("float32" if dtype is None else dtype, "dtype"))
+    if math.prod(shape) * sample.itemsize >= 1 << 62:
+        raise ArgumentError("x", "a shape whose samples can be counted in bytes", repr(shape))
+    return np.broadcast_to(sample, [int(length) for length in shape])
+
+
+def _shortened(values: list[Any]) -> str:
+    return str(values) if len(values) <= 4 else f"[{values[0]}, {values[1]}, ...]"
+
+
+# ---- doors: the module that serves each kind of array
+
+
+class _Door(NamedTuple):
+    """A kind of array, and the module that filters it.
+
+    The module has ``filter(x, kernel, options, out, mask, workers)`` and ``plan(x, kernel, options, effort)``. It is
+    imported when such an array comes, and its library is never imported for it.
+    """
+
+    library: str
+    type_name: str
+    module: str
+
+
+_DOORS = (_Door("torch", "Tensor", "faltung.tensors.tensor_front"),)
+
+
+class _Arrays:
+    """The door for NumPy arrays, and for everything that becomes one."""
+
+    @staticmethod
+    def filter(x: Any, kernel: Any, options: Options, out: Any, mask: Any, workers: int | None) -> NDArray[Any]:
+        """Plan, and run the plan."""
+        x = _as_input(x)
+        if options.dtype is None and isinstance(out, np.ndarray):
+            options = options._replace(dtype=out.dtype, dtype_name="out")
+        return execute(plan_of(x.shape, x.dtype, kernel, options), x, out, workers, mask)
+
+    @staticmethod
+    def plan(x: Any, kernel: Any, options: Options, effort: str) -> Planned:
+        """Plan; with effort ``measure``, run what might be fastest, and remember which was."""
+        x = _as_input(x)
+        if effort == "estimate":
+            return plan_of(x.shape, x.dtype, kernel, options)
+        question = question_of(x.shape, x.dtype, kernel, options)
+        return keep(question, fastest(question))
+
+
+def _door(x: Any, kernel: Any) -> Any:
+    """Return what serves these arguments."""
+    if type(x) is np.ndarray and isinstance(kernel, (Kernel, Bank)):
+        return _Arrays
+    for library, type_name, module in _DOORS:
+        loaded = sys.modules.get(library)
+        if loaded is not None and isinstance(
+            x if isinstance(x, kind := getattr(loaded, type_name)) else kernel, kind
+        ):
+            return importlib.import_module(module)
+    return _Arrays
+
+
+def _as_input(x: Any) -> NDArray[Any]:
+    if isinstance(x, (Kernel, Bank)):
+        remedy = "Give the array first; the convolution of two kernels is their product, a * b."
+        raise ArgumentTypeError("x", "an array", f"a {'bank' if isinstance(x, Bank) else 'kernel'}", remedy)
+    return as_array(x, "x")
 
 
 def _apply(kernel: Kernel, x: ArrayLike, mode: Any, cval: Any, axes: Any, dtype: Any) -> NDArray[Any]:
@@ -286,20 +349,3 @@ def _apply_bank(bank: Bank, x: ArrayLike, mode: Any, cval: Any, **named: Any) ->
 
 Kernel.apply = staticmethod(_apply)
 Bank.apply = staticmethod(_apply_bank)
-
-
-def _filter(x: Any, kernel: Any, asked: Asked, out: Any, mask: Any, workers: int | None) -> Any:
-    """Plan and execute, for a kernel or for a bank of them."""
-    if is_tensor(x) or is_tensor(kernel):
-        from faltung.tensors.tensor_front import filter_tensor  # loads torch, which the caller has done
-
-        return filter_tensor(x, kernel, asked, out, mask, workers)
-    x = as_input(x)
-    mask = as_mask(mask, x)
-    if asked.dtype is None and isinstance(out, np.ndarray):
-        asked = asked._replace(dtype=out.dtype, name="out")
-    plan = plan_of(x, kernel, asked)
-    if isinstance(plan, Plan):
-        return execute(plan, x, out, workers, mask)
-    run = execute_bank if isinstance(plan, BankPlan) else execute_channels
-    return run(plan, x, out, workers, mask)  # type: ignore[arg-type]

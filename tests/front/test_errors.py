@@ -61,15 +61,15 @@ VALUES = [
         "dtype: expected a complex dtype for a complex result, got float64. "
         "Take .real, .imag or abs() of the result.",
     ),
-    ({"out": np.zeros(5)}, f"{OUT}shape (5,) and dtype float64. Leave out= away to have one made."),
+    ({"out": np.zeros(5)}, f"{OUT}shape (5,) and dtype float64. Omit out= to have one made."),
     (
         {"out": np.zeros(6, "f4"), "dtype": "f8"},
-        f"{OUT}shape (6,) and dtype float32. Leave out= away to have one made.",
+        f"{OUT}shape (6,) and dtype float32. Omit out= to have one made.",
     ),
     ({"out": read_only()}, f"{OUT}an array that is read-only. Pass a copy of it."),
 ]
 TYPES = [
-    ({"out": np.ma.zeros(6)}, f"{OUT}a MaskedArray. Leave out= away to have one made."),
+    ({"out": np.ma.zeros(6)}, f"{OUT}a MaskedArray. Omit out= to have one made."),
     (
         {"x": fa.box(3)},
         "x: expected an array, got a kernel. "
@@ -169,7 +169,7 @@ def test_whatever_is_wrong_is_answered_by_name(argument, wrong):
         (
             ((-1, 2), [K]),
             {},
-            "x: expected an array, or a shape of lengths that are not negative, got (-1, 2).",
+            "x: expected an array, or a shape of integers that are not negative, got (-1, 2).",
         ),
         (
             (X, K),

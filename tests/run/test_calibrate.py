@@ -23,9 +23,8 @@ from faltung.jit.target import Target, host
 from faltung.planning import machine as store
 from faltung.planning.cost import TYPICAL, Machine, seconds
 from faltung.planning.planner import Plan, make_plan
-
-# The function `faltung.calibrate` hides the module of that name from a plain import statement.
-calibrate = sys.modules["faltung.run.calibration"]
+from faltung.run import calibration as calibrate
+from faltung.run import race
 
 UNITS = [unit.name for unit in fields(Machine)]
 ANOTHER = Machine(1e-11, 2e-11, 3e-11, 4e-10, 5e-11, 6e-10, 7e-12, 8e-6)
@@ -134,7 +133,7 @@ def test_probes_touch_every_unit_and_every_engine_and_count_what_predictions_are
 def quick(monkeypatch):
     """Two small probes on a machine that takes exactly as long as `ANOTHER`, by a clock of its own."""
     time = [0.0]
-    monkeypatch.setattr(calibrate, "perf_counter", lambda: time[0])
+    monkeypatch.setattr(race, "perf_counter", lambda: time[0])
 
     def execute(plan, x, out, workers, mask=None):
         assert workers == 1
@@ -145,7 +144,7 @@ def quick(monkeypatch):
         return out
 
     monkeypatch.setattr(Plan, "execute", staticmethod(execute))
-    monkeypatch.setattr(calibrate, "SLOT", 1e-5)
+    monkeypatch.setattr(race, "SLOT", 1e-5)
     chosen = [probe for probe in calibrate._probes() if probe.problem.shape == (64, 64)]
     assert len(chosen) > 1
     monkeypatch.setattr(calibrate, "_probes", lambda: chosen)

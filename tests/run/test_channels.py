@@ -11,6 +11,7 @@ from numpy.testing import assert_array_equal
 
 import reference
 from faltung.ground import scratch
+from faltung.planning import layer_tiles
 from faltung.planning.layer import Axis, Layer
 from faltung.run import layer_run as channels
 from faltung.run import tap_gradient
@@ -50,10 +51,10 @@ LAYERS = {
 def small_room(request, monkeypatch):
     """Cut layers into small tiles: numbers gathered at once, columns (whole vectors), items that there should be."""
     room, widest, items = request.param
+    for module in (layer_tiles, tap_gradient):
+        for name, value in {"ROOM": room, "WIDEST": widest, "ITEMS": items}.items():
+            monkeypatch.setattr(module, name, value)
     for module in (channels, tap_gradient):
-        monkeypatch.setattr(module, "ROOM", room)
-        monkeypatch.setattr(module, "WIDEST", widest)
-        monkeypatch.setattr(module, "ITEMS", items)
         module._program.cache_clear()
     yield request.param
     for module in (channels, tap_gradient):

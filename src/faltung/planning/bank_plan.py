@@ -26,10 +26,12 @@ if TYPE_CHECKING:
 
     from faltung.kernels.bank import Bank
 
-__all__ = ["BankPlan", "make_bank_plan"]
+__all__ = ["BANK_METHODS", "BankPlan", "make_bank_plan"]
 
 #: The methods in which kernels share work.
 _TOGETHER = ("fourier", "basis")
+#: What ``method=`` takes for a bank.
+BANK_METHODS = (*METHODS, "apart", "basis")
 #: Most separable filters that a bank is made of.
 MOST_FILTERS = 32
 
@@ -66,12 +68,12 @@ class BankPlan(Planned):
     candidates: tuple[Candidate, ...] = ()
 
     @lazy
-    def result_shape(self) -> tuple[int, ...]:  # type: ignore[override]
+    def result_shape(self) -> tuple[int, ...]:
         """Shape of the result: a first axis for the kernels, then that of a result of one."""
         return (len(self.plans), *self.problem.result_shape)
 
     @lazy
-    def error(self) -> float:  # type: ignore[override]
+    def error(self) -> float:
         """Bound of the rounding error of an output of any kernel, relative to what `pointwise` says."""
         if self.method == "apart":
             return max(plan.error for plan in self.plans)
@@ -91,12 +93,12 @@ class BankPlan(Planned):
         return (max(BY_PASSES.work(task).roundings for task in tasks) + len(tasks) + 1) * max(amplified, 1.0)
 
     @property
-    def pointwise(self) -> bool:  # type: ignore[override]
+    def pointwise(self) -> bool:
         """Whether `error` is relative to the sum of abs(tap) * abs(sample) under each output."""
         return self.method == "apart" and all(plan.pointwise for plan in self.plans)
 
     @lazy
-    def memory(self) -> int:  # type: ignore[override]
+    def memory(self) -> int:
         """Bytes of scratch for each worker, approximately."""
         if self.method == "apart":
             return max(plan.memory for plan in self.plans)
@@ -175,9 +177,8 @@ def make_bank_plan(question: Question, machine: Machine) -> BankPlan:
         `question.method` is the name of no method, or of one that cannot do this.
     """
     method = question.method
-    if method not in (*METHODS, *_TOGETHER, "apart"):
-        names = ", ".join(map(repr, (*METHODS, "apart", "basis")))
-        raise ArgumentError("method", f"one of {names}", repr(method))
+    if method not in BANK_METHODS:
+        raise ArgumentError("method", f"one of {', '.join(map(repr, BANK_METHODS))}", repr(method))
     single = "auto" if method in ("apart", *_TOGETHER) else method
     problems = [question.problem_of(kernel) for (kernel,) in question.bank]
     plans = tuple(make_plan(problem, single, machine) for problem in problems)

@@ -22,8 +22,10 @@ from faltung.planning.problem import Problem
 from faltung.planning.question import Question
 from faltung.planning.report import Row, bytes_text, scale_text, shape_text, time_text
 
-__all__ = ["ChannelPlan", "make_channel_plan"]
+__all__ = ["CHANNEL_METHODS", "ChannelPlan", "make_channel_plan"]
 
+#: What ``method=`` takes for a bank over channels.
+CHANNEL_METHODS = (*METHODS, "apart")
 #: Most spatial axes of the machine code for channels.
 MOST_AXES = 3
 #: Bytes that the sum of two kernels' results takes through memory for each number.
@@ -58,7 +60,7 @@ class ChannelPlan(Planned):
     single: str = "auto"
 
     @property
-    def problem(self) -> Problem:  # type: ignore[override]
+    def problem(self) -> Problem:
         """What is asked of an array, with a kernel that covers the support of all, taps with their dilation."""
         return self.question.problem
 
@@ -78,10 +80,12 @@ class ChannelPlan(Planned):
         return self.question.new_axis
 
     @lazy
-    def result_shape(self) -> tuple[int, ...]:  # type: ignore[override]
+    def result_shape(self) -> tuple[int, ...]:
         """Shape of the result."""
         shape = [*self.problem.shape]
-        for axis, (start, stop), step in zip(self.problem.axes, self.problem.regions, self.question.stride, strict=True):
+        for axis, (start, stop), step in zip(
+            self.problem.axes, self.problem.regions, self.question.stride, strict=True
+        ):
             shape[axis] = -(-(stop - start) // step)
         if self.channel_axis is not None:
             shape[self.channel_axis] = self.bank.out_channels
@@ -127,7 +131,7 @@ class ChannelPlan(Planned):
         )
 
     @lazy
-    def error(self) -> float:  # type: ignore[override]
+    def error(self) -> float:
         """Bound of the rounding error of an output, relative to what `pointwise` says."""
         eps = float(np.finfo(self.problem.number).eps)
         if self.method == "direct":
@@ -139,12 +143,12 @@ class ChannelPlan(Planned):
         return (1 + added) * (1 + rounding_of_store(self.problem.result, self.problem.number)) - 1
 
     @lazy
-    def pointwise(self) -> bool:  # type: ignore[override]
+    def pointwise(self) -> bool:
         """Whether `error` is relative to the sum of abs(tap) * abs(sample) under each output."""
         return self.method == "direct" or all(plan.pointwise for plan in self._all_alone())
 
     @lazy
-    def memory(self) -> int:  # type: ignore[override]
+    def memory(self) -> int:
         """Bytes of scratch for each worker, approximately."""
         if self.method == "direct":
             return gathered_bytes(self.layer, self.problem.number)
@@ -218,9 +222,8 @@ def make_channel_plan(question: Question, machine: Machine) -> ChannelPlan:
         `question.method` is the name of no method, or of one that cannot do this.
     """
     method = question.method
-    if method not in (*METHODS, "apart"):
-        names = ", ".join(map(repr, (*METHODS, "apart")))
-        raise ArgumentError("method", f"one of {names}", repr(method))
+    if method not in CHANNEL_METHODS:
+        raise ArgumentError("method", f"one of {', '.join(map(repr, CHANNEL_METHODS))}", repr(method))
     plan = ChannelPlan(question, single="auto" if method in ("apart", "direct") else method)
     wanted = method if method in ("auto", "direct") else "apart"
     return replace(plan, candidates=choose([_direct(plan, machine), _apart(plan, machine)], wanted, "a way"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,14 +13,16 @@ from faltung.ground.arrays import as_array
 from faltung.ground.bounded import Bounded
 from faltung.kernels import Bank, Kernel
 from faltung.planning.bank_plan import BankPlan, make_bank_plan
-from faltung.planning.channel_plan import make_channel_plan
+from faltung.planning.channel_plan import ChannelPlan, make_channel_plan
+from faltung.planning.cost import Machine
 from faltung.planning.machine import current, on_change
 from faltung.planning.planned import Planned
 from faltung.planning.planner import make_plan
+from faltung.planning.problem import Problem
 from faltung.planning.question import Options, Question, question_of
 from faltung.planning.wisdom import remembered
 
-__all__ = ["forget", "keep", "make", "plan_for", "plan_of"]
+__all__ = ["forget", "keep", "make", "plan_for", "plan_of", "plan_problem"]
 
 #: Most plans that are kept, and most bytes of taps, tables and scratch that belong to them.
 MOST_PLANS, MOST_BYTES = 1024, 1 << 27
@@ -27,6 +30,9 @@ MOST_PLANS, MOST_BYTES = 1024, 1 << 27
 #: Plans by question, and again by the arguments as they came, which are found without checking them a second time.
 _plans: Bounded[Question, Planned] = Bounded(MOST_PLANS, MOST_BYTES)
 _asked: Bounded[tuple[Any, ...], Planned] = Bounded(MOST_PLANS, MOST_BYTES)
+
+#: Plans of problems that other rooms ask, such as the filters of tensors.
+_solved: Bounded[tuple[Problem, str], Planned] = Bounded(MOST_PLANS, MOST_BYTES)
 
 
 def plan_of(shape: tuple[int, ...], dtype: np.dtype[Any], kernel: Any, options: Options) -> Planned:
@@ -40,7 +46,7 @@ def plan_of(shape: tuple[int, ...], dtype: np.dtype[Any], kernel: Any, options: 
     try:
         plan = _asked.get(key)
     except TypeError:  # an argument that cannot be hashed is wrong, and the question says so
-        plan = None
+        return plan_for(question_of(shape, dtype, kernel, options))
     if plan is None:
         plan = _asked.get_or_make(key, lambda: plan_for(question_of(shape, dtype, kernel, options)), _weight)
     return plan
@@ -49,6 +55,15 @@ def plan_of(shape: tuple[int, ...], dtype: np.dtype[Any], kernel: Any, options: 
 def plan_for(question: Question) -> Planned:
     """Return the plan for a question: the one that is kept, or a new one."""
     return _plans.get_or_make(question, lambda: make(question), _weight)
+
+
+def plan_problem(problem: Problem, method: str) -> Planned:
+    """Return the plan for a problem that was not asked by a question: the one that is kept, or a new one."""
+
+    def make_it() -> Planned:
+        return make_plan(problem, (remembered(problem) or "auto") if method == "auto" else method, current())
+
+    return _solved.get_or_make((problem, method), make_it, _weight)
 
 
 def keep(question: Question, plan: Planned) -> Planned:
@@ -61,20 +76,23 @@ def forget() -> None:
     """Drop all plans."""
     _plans.clear()
     _asked.clear()
+    _solved.clear()
 
 
 on_change(forget)
 
 
-def make(question: Question) -> Planned:
-    """Make a plan for this machine, by the method that is remembered as the fastest if that was measured."""
-    machine, method = current(), question.method
+def make(question: Question, machine: Machine | None = None) -> Planned:
+    """Make a plan: for this machine, with the method that was measured to be the fastest, if it was measured."""
+    if machine is None:
+        machine = current()
+        if question.method == "auto" and (method := remembered(question)):
+            question = replace(question, method=method)
     if not question.plain:
         return make_channel_plan(question, machine)
     if isinstance(question.kernel, Bank):
         return make_bank_plan(question, machine)
-    problem = question.problem
-    return make_plan(problem, (remembered(problem) or "auto") if method == "auto" else method, machine)
+    return make_plan(question.problem, question.method, machine)
 
 
 def _as_taps(kernel: Any) -> np.ndarray[Any, Any]:
@@ -86,5 +104,9 @@ def _as_taps(kernel: Any) -> np.ndarray[Any, Any]:
 
 def _weight(plan: Planned) -> int:
     """Bytes that a plan keeps in memory, approximately: taps in several forms, tables and spectra."""
-    kernels = len(plan.plans) if isinstance(plan, BankPlan) else 1
-    return kernels * (4096 + 64 * math.prod(plan.problem.kernel.shape) + plan.memory)
+    kernels = 1
+    if isinstance(plan, BankPlan):
+        kernels = len(plan.plans)
+    elif isinstance(plan, ChannelPlan) and plan.method == "apart":
+        kernels = plan.bank.in_channels * plan.bank.out_channels
+    return kernels * (4096 + 64 * int(math.prod(plan.problem.kernel.shape)) + plan.memory)

@@ -1,10 +1,10 @@
-"""What do all plans have in common? Candidates, an error bound, memory, and how they are called, printed and pickled."""
+"""What do all plans have in common? Candidates, an error bound, and how they are called, printed and pickled."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
@@ -54,7 +54,9 @@ def chosen_first(chosen: Candidate, others: Iterable[Candidate]) -> tuple[Candid
     return (chosen, *rejected)
 
 
-def choose(candidates: Sequence[Candidate], method: str = "auto", expected: str = "a method") -> tuple[Candidate, ...]:
+def choose(
+    candidates: Sequence[Candidate], method: str = "auto", expected: str = "a method"
+) -> tuple[Candidate, ...]:
     """Choose the candidate with the least predicted time, or the one that was asked for by name.
 
     Parameters
@@ -106,12 +108,20 @@ class Planned:
         Shape of the result.
     """
 
-    problem: Any
-    candidates: tuple[Candidate, ...]
-    error: float
-    pointwise: bool
-    memory: int
-    result_shape: tuple[int, ...]
+    if TYPE_CHECKING:  # fields of some plans, and derived by others
+
+        @property
+        def problem(self) -> Any: ...  # noqa: D102
+        @property
+        def candidates(self) -> tuple[Candidate, ...]: ...  # noqa: D102
+        @property
+        def error(self) -> float: ...  # noqa: D102
+        @property
+        def pointwise(self) -> bool: ...  # noqa: D102
+        @property
+        def memory(self) -> int: ...  # noqa: D102
+        @property
+        def result_shape(self) -> tuple[int, ...]: ...  # noqa: D102
 
     #: Checks the arguments of a call and runs the plan; `faltung.run.entry` is on a higher floor and sets it.
     execute: ClassVar[Callable[[Any, Any, Any, int | None, Any], Any]]
@@ -137,12 +147,12 @@ class Planned:
         ndarray
             The result, which is `out` if that was given.
         """
-        return self.execute(self, x, out, workers, mask)
+        return type(self).execute(self, x, out, workers, mask)
 
     @lazy
     def runner(self) -> Any:
         """What runs the plan; it is kept as long as the plan is."""
-        return self.make_runner(self)
+        return type(self).make_runner(self)
 
     @property
     def method(self) -> str:

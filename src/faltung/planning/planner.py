@@ -14,8 +14,8 @@ from faltung.errors import ArgumentError
 from faltung.ground.lazy import lazy
 from faltung.planning.cost import ALONG, APART, Machine, seconds
 from faltung.planning.forms import Form
-from faltung.planning.problem import Problem
 from faltung.planning.planned import Candidate, Planned, chosen_first, rounding_of_store
+from faltung.planning.problem import Problem
 from faltung.planning.report import Row, bytes_text, scale_text, shape_text, shortened, time_text
 
 __all__ = ["ENGINES", "METHODS", "Plan", "make_plan"]
@@ -85,7 +85,7 @@ class Plan(Planned):
         return " + ".join(self.engines)
 
     @lazy
-    def result_shape(self) -> tuple[int, ...]:  # type: ignore[override]
+    def result_shape(self) -> tuple[int, ...]:
         """Shape of the result."""
         return self.problem.result_shape
 

@@ -16,6 +16,7 @@ from faltung.ground.checks import is_integer, is_sequence
 from faltung.ground.lazy import lazy
 from faltung.ground.regions import check_shape, regions
 from faltung.kernels import Bank, Kernel
+from faltung.kernels.taps import as_taps
 from faltung.planning.problem import Problem
 
 __all__ = ["Options", "Question", "as_value", "question_of"]
@@ -54,9 +55,7 @@ class Options(NamedTuple):
         # Every call makes this, so that defaults are recognised by identity, which takes the least time. The text of
         # a value tells apart what is equal but not the same: 1 from True and 1.0, 0.0 from -0.0.
         steps: tuple[Any, ...] = ()
-        if not (
-            self.channel_axis is None and self.stride is _ONE and self.dilation is _ONE and self.groups is _ONE
-        ):
+        if not (self.channel_axis is None and self.stride is _ONE and self.dilation is _ONE and self.groups is _ONE):
             steps = (repr(self.channel_axis), repr(self.stride), repr(self.dilation), repr(self.groups))
         return (
             *(self.reflected, self.mode, type(self.cval), repr(self.cval), self.shape, repr(self.axes), self.dtype),
@@ -191,9 +190,9 @@ def as_value(kernel: Any, channels: bool) -> Kernel | Bank:
     if isinstance(kernel, str):
         remedy = "Read an expression with faltung.parse."
         raise ArgumentTypeError("kernel", "a kernel or an array of taps", repr(kernel), remedy)
-    taps = as_array(kernel, "kernel")
     if not channels:
-        return Kernel(taps)
+        return Kernel(as_taps(kernel, "kernel"))
+    taps = as_array(kernel, "kernel")
     if taps.ndim < 3:
         remedy = "Give a Kernel to filter every channel by itself."
         expected = "a bank, or its taps of shape (channels out, channels in of a group, *spatial)"
@@ -231,6 +230,8 @@ def question_of(shape: tuple[int, ...], dtype: np.dtype[Any], kernel: Any, optio
     check_shape(options.shape)
     _check_choice("nan", options.nan, _NAN)
     _check_choice("accuracy", options.accuracy, _ACCURACY)
+    if not isinstance(options.method, str):
+        raise ArgumentError("method", "the name of a method, or 'auto'", repr(options.method))
     if any(abs(at) > _FARTHEST for at in kernel.origin):
         raise ArgumentError("kernel", f"an origin of at most {_FARTHEST}", f"{kernel.origin}")
     channel = _channel_axis(options.channel_axis, len(shape))
@@ -243,7 +244,9 @@ def question_of(shape: tuple[int, ...], dtype: np.dtype[Any], kernel: Any, optio
     else:
         channel = None  # a kernel filters every channel by itself, so that the axis does not matter
         _check_no_groups(kernel, groups)
-    mode = ("constant" if options.shape == "full" else "reflect") if options.mode is None else check_mode(options.mode)
+    mode = (
+        ("constant" if options.shape == "full" else "reflect") if options.mode is None else check_mode(options.mode)
+    )
     cval = _cval(options.cval, dtype)
     sizes, origins = _support(kernel, dilation)
     if options.reflected:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,13 +11,11 @@ from faltung.engines.base import Block, BlockFunction, Task
 from faltung.engines.catalogue import BY_PASSES, BY_SPECTRA, EXACT
 from faltung.engines.chain import packed
 from faltung.engines.repair import view
-from faltung.errors import ArgumentError
 from faltung.ground import scratch
-from faltung.ground.arrays import as_array
+from faltung.ground.lazy import lazy
 from faltung.ground.threads import share, worker_count
 from faltung.planning.bank_plan import BankPlan
-from faltung.run.gathering import address_of, frame_of, source_gatherer
-from faltung.run.kernel_run import check_out, execute
+from faltung.run.gathering import Gatherer, address_of, frame_of, offset, source_gatherer
 from faltung.run.tiling import Tile, tiles_across
 
 if TYPE_CHECKING:
@@ -35,11 +32,11 @@ class BankRunner:
         self._layout = plan.problem.layout
 
     @lazy
-    def _fill(self) -> SharedTransform | SharedFilters | None:
+    def _fill(self) -> _SharedTransform | _SharedFilters | None:
         """What fills a tile for all kernels; None where each kernel is applied by itself."""
         if self._plan.method == "apart":
             return None
-        return SharedTransform(self._plan) if self._plan.method == "fourier" else SharedFilters(self._plan)
+        return _SharedTransform(self._plan) if self._plan.method == "fourier" else _SharedFilters(self._plan)
 
     @lazy
     def _gather(self) -> Gatherer:
@@ -73,7 +70,7 @@ class BankRunner:
         share(work, self._tiles, worker_count(workers))
 
 
-class SharedTransform:
+class _SharedTransform:
     """Blocks of all kernels from one transform of their source."""
 
     def __init__(self, plan: BankPlan) -> None:
@@ -86,7 +83,7 @@ class SharedTransform:
         self._bank(source, targets, block)
 
 
-class SharedFilters:
+class _SharedFilters:
     """Blocks of all kernels as linear combinations of the same separable filters."""
 
     def __init__(self, plan: BankPlan) -> None:

@@ -1,4 +1,4 @@
-"""What does running show? Seconds of this machine's units of work, and the fastest way for one problem."""
+"""How long does a unit of work take on this machine? Problems are run, and the units fitted to their times."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import astuple, dataclass, field, fields, replace
 from functools import partial
-from itertools import repeat
-from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,28 +13,22 @@ import numpy as np
 from faltung.ground.lazy import lazy
 from faltung.kernels import Kernel, box, gaussian, log
 from faltung.planning.cost import TYPICAL, Machine
-from faltung.planning.machine import current, keep
-from faltung.planning.planner import Plan, make_plan
+from faltung.planning.machine import keep
+from faltung.planning.planner import make_plan
 from faltung.planning.problem import Problem
-from faltung.planning.wisdom import remember
+from faltung.run.race import random_samples, repeats_of, seconds_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Calibration", "Measurement", "Probe", "calibrate", "calibration", "fastest"]
+__all__ = ["Calibration", "Measurement", "Probe", "calibrate", "calibration"]
 
-#: Seconds for which a short call is repeated whenever it is timed.
-SLOT = 0.01
 #: Times that every probe is timed, in turn with all others, so that a busy moment meets few timings of each.
 ROUNDS = 7
 #: Weight of what is typical beside one measurement: it decides where measurements say nothing about a unit.
 PRIOR = 0.05
 #: Relative error beyond which a measurement counts less, as one that something disturbed.
 DISTURBED = 0.1
-#: A way is tried if it is predicted to take at most so many times as long as the best.
-REACH = 10.0
-#: Rounds for choosing the fastest way, the seconds after which no other begins, and the lead that ends a race early.
-HEATS, PATIENCE, LEAD = 7, 1.0, 2.0
 
 
 @dataclass(frozen=True)
@@ -157,19 +149,19 @@ class Probe:
     def run(self) -> None:
         """Time a call once more."""
         self._call()  # the arrays come into the cache
-        self.times.append(min(_seconds(self._call, self._repeats) for _ in range(3)))
+        self.times.append(min(seconds_of(self._call, self._repeats) for _ in range(3)))
 
     @lazy
     def _call(self) -> Callable[[], object]:
         plan = make_plan(self.problem, self.method, TYPICAL)
         out = np.empty(self.problem.result_shape, self.problem.result)
-        call = partial(plan, _samples(self.problem), out, 1)
+        call = partial(plan, random_samples(self.problem), out, 1)
         call()  # machine code is made here
         return call
 
     @lazy
     def _repeats(self) -> int:
-        return _repeats(self._call)
+        return repeats_of(self._call)
 
     @property
     def measurement(self) -> Measurement:
@@ -202,68 +194,6 @@ def calibration(progress: Callable[[Sequence[Probe]], Iterable[Probe]] = iter) -
     measurements = tuple(probe.measurement for probe in probes)
     machine = _fitted(measurements)
     return Calibration(machine, measurements, keep(machine))
-
-
-def fastest(problem: Problem, machine: Machine | None = None) -> Plan:
-    """Run a problem in every way that is not predicted to be far behind, and remember which was fastest.
-
-    Parameters
-    ----------
-    problem : Problem
-        What is asked. It is run on random samples.
-    machine : Machine, optional
-        What predictions are made with; that at hand by default.
-
-    Returns
-    -------
-    Plan
-        The plan for the fastest way.
-    """
-    machine = current() if machine is None else machine
-    candidates = make_plan(problem, "auto", machine).candidates
-    within = REACH * candidates[0].seconds
-    methods = [candidate.method for candidate in candidates if candidate.seconds <= within < math.inf]
-    plans = {method: make_plan(problem, method, machine) for method in methods}
-    chosen = _race(problem, plans) if len(plans) > 1 else methods[0]
-    remember(problem, chosen)
-    return plans[chosen]
-
-
-def _race(problem: Problem, plans: dict[str, Plan]) -> str:
-    """Run all plans in turn, round after round, and return the name of the one with the best time of all."""
-    x = _samples(problem)
-    mask = np.random.default_rng(1).random(x.shape) < 0.9 if problem.masked else None
-    out = np.empty(problem.result_shape, problem.result)
-    calls = {method: partial(plan, x, out, None, mask) for method, plan in plans.items()}
-    start = perf_counter()
-    for call in calls.values():
-        call()  # machine code, tables and threads are made here
-    repeats = {method: _repeats(call) for method, call in calls.items()}
-    best = dict.fromkeys(calls, math.inf)
-    for _ in range(HEATS):
-        for method, call in calls.items():
-            best[method] = min(best[method], _seconds(call, repeats[method]))
-        reach = LEAD * min(best.values())
-        calls = {method: call for method, call in calls.items() if best[method] <= reach}
-        if len(calls) == 1 or perf_counter() - start > PATIENCE:
-            break
-    return min(best, key=lambda method: best[method])
-
-
-def _repeats(call: Callable[[], object]) -> int:
-    return max(1, math.ceil(SLOT / max(_seconds(call, 1), 1e-7)))
-
-
-def _seconds(call: Callable[[], object], repeats: int) -> float:
-    start = perf_counter()
-    for _ in repeat(None, repeats):
-        call()
-    return (perf_counter() - start) / repeats
-
-
-def _samples(problem: Problem) -> NDArray[Any]:
-    drawn = np.random.default_rng(0).random(problem.shape, np.float32)
-    return drawn.astype(problem.dtype) if problem.dtype.kind in "fc" else (100 * drawn).astype(problem.dtype)
 
 
 # ---- from measurements to a machine

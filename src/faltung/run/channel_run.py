@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from faltung.errors import ArgumentError
-from faltung.ground.arrays import as_array
+from faltung.engines.catalogue import EXACT
 from faltung.ground.threads import worker_count
 from faltung.kernels import Kernel
 from faltung.planning.channel_plan import ChannelPlan
@@ -16,39 +15,35 @@ from faltung.planning.machine import current
 from faltung.planning.planner import make_plan
 from faltung.planning.problem import Problem
 from faltung.run.gathering import address_of
-from faltung.run.kernel_run import check_out, execute
 from faltung.run.layer_run import correlate_channels
 from faltung.run.tables import lie_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["execute_channels"]
+__all__ = ["ChannelRunner"]
 
 
-def execute_channels(
-    plan: ChannelPlan, x: Any, out: Any = None, workers: int | None = None, mask: Any = None
-) -> NDArray[Any]:
-    """Carry out the plan of a bank over channels; parameters as for calling one."""
-    problem = plan.together
-    x = as_array(x, "x")
-    if x.shape != problem.shape or x.dtype != problem.dtype:
-        expected = f"shape {problem.shape} and dtype {problem.dtype}, for which this plan was made"
-        raise ArgumentError("x", expected, f"shape {x.shape} and dtype {x.dtype}", "Make a plan for this array.")
-    shape = plan.result_shape
-    result = np.empty(shape, problem.result) if out is None else check_out(out, shape, problem.result)
-    if not result.size:
-        return result
-    overlap = out is not None and any(np.may_share_memory(a, result) for a in (x, mask) if a is not None)
-    target = np.empty_like(result) if overlap else result
-    if plan.method == "apart" or not _direct(plan, x, target, workers):
-        _apart(plan, x, target, workers, mask)
-    if overlap:
-        result[...] = target
-    return result
+class ChannelRunner:
+    """Runs the plan of a bank over channels.
 
+    Parameters
+    ----------
+    plan : ChannelPlan
+        What runs.
+    """
 
-ChannelPlan.execute = staticmethod(execute_channels)
+    def __init__(self, plan: ChannelPlan) -> None:
+        self._plan = plan
+
+    def reads_first(self, x: NDArray[Any], out: NDArray[Any]) -> bool:
+        """Return False: channels out are written while channels in are still read."""
+        return False
+
+    def run(self, x: NDArray[Any], out: NDArray[Any], workers: int | None, valid: NDArray[np.bool_] | None) -> None:
+        """Fill `out`; `valid` is False where a sample is missing."""
+        if self._plan.method != "direct" or not _direct(self._plan, x, out, workers):
+            _apart(self._plan, x, out, workers, valid)
 
 
 def _direct(plan: ChannelPlan, x: NDArray[Any], target: NDArray[Any], workers: int | None) -> bool:
@@ -60,7 +55,7 @@ def _direct(plan: ChannelPlan, x: NDArray[Any], target: NDArray[Any], workers: i
     in_place = np.may_share_memory(place, target)
     if not in_place:  # no single step leads from image to image: they are put there later
         place = np.empty(place.shape, place.dtype)
-    taps = np.ascontiguousarray(plan.correlated.taps, plan.together.number)
+    taps = np.ascontiguousarray(plan.correlated.taps, plan.problem.number)
     addresses = address_of(source), lie_of(source), address_of(place), lie_of(place)
     correlate_channels(plan.layer, *addresses, taps, workers=worker_count(workers))
     if not in_place:
@@ -82,9 +77,7 @@ def _many(plan: ChannelPlan, target: NDArray[Any]) -> NDArray[Any]:
 def _ordered(plan: ChannelPlan, channels_first: NDArray[Any]) -> NDArray[Any]:
     """Put the axes in the order of the machine code: the batch, channels, then the spatial ones."""
     at = plan.channel_axis
-    batch, spatial = (
-        [axis + (at is None or axis < at) for axis in axes] for axes in (plan.batch, plan.together.axes)
-    )
+    batch, spatial = ([axis + (at is None or axis < at) for axis in axes] for axes in (plan.batch, plan.problem.axes))
     return channels_first.transpose([*batch, 0, *spatial])
 
 
@@ -100,22 +93,23 @@ def _apart(
 ) -> None:
     """Fill the target with sums of what each kernel makes of its channel."""
     axis, bank = plan.channel_axis, plan.bank
-    ins, outs = bank.in_channels, bank.out_channels // plan.groups
+    ins, outs = bank.in_channels, bank.out_channels // plan.question.groups
     many = _many(plan, target)
     channels = x[np.newaxis] if axis is None else np.moveaxis(x, axis, 0)
     masks: Any = [None] * len(channels)
     if mask is not None:
         masks = mask[np.newaxis] if axis is None else np.moveaxis(mask, axis, 0)
     every = [slice(None)] * (many.ndim - 1)
-    for place, step in zip(plan.alone(0, 0).problem.axes, plan.stride, strict=True):
+    for place, step in zip(plan.alone(0, 0).problem.axes, plan.question.stride, strict=True):
         every[place] = slice(None, None, step)
     for o, part in enumerate(many):
         first = o // outs * ins
         total: Any = None
         for i in range(ins):
             run = plan.alone(o, i)
-            found = execute(run, np.ascontiguousarray(channels[first + i]), None, workers, masks[first + i])
-            found = found[tuple(every)]
+            whole = np.empty(run.result_shape, run.problem.result)
+            run.runner.run(np.ascontiguousarray(channels[first + i]), whole, workers, masks[first + i])
+            found = whole[tuple(every)]
             total = found if total is None else np.add(total, found, out=total)
         part[...] = total if total.dtype == part.dtype else _stored(total, part.dtype)
 
@@ -127,4 +121,5 @@ def _stored(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
     axes = tuple(range(values.ndim))
     regions = tuple((0, length) for length in values.shape)
     problem = Problem(values.shape, values.dtype, unit, False, axes, "nearest", 0.0, regions, dtype)
-    return execute(make_plan(problem, "direct", current()), values)
+    result: NDArray[Any] = make_plan(problem, EXACT.name, current())(values)
+    return result

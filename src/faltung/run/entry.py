@@ -33,9 +33,7 @@ class Runner(Protocol):
         """Whether all samples are read before the first output is written, so that `out` may be `x`."""
 
 
-def execute(
-    plan: Planned, x: Any, out: Any = None, workers: int | None = None, mask: Any = None
-) -> NDArray[Any]:
+def execute(plan: Planned, x: Any, out: Any = None, workers: int | None = None, mask: Any = None) -> NDArray[Any]:
     """Check the arguments of a call, and run the plan; the parameters are those of calling it."""
     problem = plan.problem
     if type(x) is not np.ndarray or x.shape != problem.shape or x.dtype != problem.dtype:

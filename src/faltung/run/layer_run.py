@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from faltung.engines.channels.blocking import blocking
 from faltung.engines.channels.channel_code import FIELDS, Channels, channels_function
 from faltung.engines.registers import Footprint
 from faltung.ground import scratch
 from faltung.ground.threads import share
 from faltung.jit.samples import sample
 from faltung.jit.target import host
-from faltung.planning.layer import Axis, Layer
+from faltung.planning.layer import Layer
+from faltung.planning.layer_tiles import register_block, tile_of
 from faltung.run.gathering import address_of
 from faltung.run.tables import Lie, Tables, three
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["ITEMS", "ROOM", "Board", "Run", "correlate_channels", "in_threads", "tile_of"]
+__all__ = ["Board", "Run", "correlate_channels", "in_threads"]
 
 #: Bytes of a result that no cache is expected to keep until the next layer reads it.
 STREAMED_BYTES = 1 << 25
@@ -77,7 +77,7 @@ class _Program:
         axes, (source, target) = three(layer.axes, source, target)
         slices, rows, columns = axes
         kind = "float" if number == np.float32 else "double"
-        block = blocking(layer.outs, rows.outputs, columns.outputs, columns.size, kind, host())
+        block = register_block(layer, number)
         wide = block.vectors * block.lanes
         tile = tile_of(layer, axes, block.rows, wide)
         # The last tile moves up to end with the array.

@@ -1,10 +1,10 @@
-"""What if samples are missing? They drop out, and the taps on the others weigh as much more."""
+"""Which samples of a block are missing? They are replaced by zeros, and get a weight of zero."""
 
 from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -17,15 +17,23 @@ from faltung.ground.lazy import lazy
 from faltung.jit.target import host
 from faltung.planning.problem import Problem
 from faltung.run.gathering import Frame, Gatherer
+from faltung.run.source import SourceBlock
 from faltung.run.tiling import Tile
 
-__all__ = ["Missing", "Normalised"]
+__all__ = ["Mask", "Missing", "Normalised"]
+
+
+class Mask(NamedTuple):
+    """A mask in memory: a byte for each sample, zero where it is missing."""
+
+    frame: Frame
+    address: int
 
 
 class Missing:
-    """Finds the missing samples of a gathered block.
+    """Finds the missing samples of a source block.
 
-    Behind the block in scratch lie as many weights, one for each sample: 1, or 0 where it is missing.
+    In scratch, the block is followed by a weight for each sample: 1, or 0 where it is missing.
 
     Parameters
     ----------
@@ -35,7 +43,7 @@ class Missing:
 
     def __init__(self, problem: Problem) -> None:
         self._problem = problem
-        fill = np.ones(problem.layout.step, np.uint8)  # what stands outside is not missing
+        fill = np.ones(problem.layout.step, np.uint8)  # the constant beyond the border is not missing
         self._gather = Gatherer(problem.layout, problem.mode, fill, np.dtype(np.uint8), "mask")
         self.room = 1 / problem.extended.itemsize  # a byte for each sample
 
@@ -45,51 +53,46 @@ class Missing:
         together = 2 if problem.dtype.kind == "c" else 1
         return split_function(problem.extended, problem.number, together, problem.skips_nan, problem.masked, host())
 
-    def take_out(
-        self,
-        tile: Tile,
-        source: int,
-        strides: tuple[int, ...],
-        block: int,
-        block_strides: tuple[int, ...],
-        mask: tuple[Frame, int] | None,
-    ) -> bool:
-        """Copy a block with zeros for what is missing, and weights behind it; return whether anything is.
+    def take_out(self, tile: Tile, source: SourceBlock, copy: SourceBlock, mask: Mask | None) -> bool:
+        """Copy a source block, with zeros for missing samples and weights behind it; return whether any is missing.
 
         Parameters
         ----------
         tile : Tile
-            Whose source it is.
-        source, strides
-            Where the samples are, which may be the block itself.
-        block, block_strides
-            The same of scratch, with room for the block and its weights.
-        mask : tuple of Frame and int, optional
-            How the mask lies in memory, and where.
+            The tile.
+        source : SourceBlock
+            Its samples, which may be the copy itself.
+        copy : SourceBlock
+            Scratch with room for the block and its weights.
+        mask : Mask, optional
+            Which samples are valid.
         """
-        _buffer, flags, _ = self.flags(tile, mask)
-        shape = self.shape(tile)
-        rows = slice_offsets(shape[:-1], strides)
-        behind = block + rows.size * block_strides[-1]
-        stride = block_strides[-1] // self._problem.extended.itemsize
-        return bool(self._split(source, block, flags, behind, rows.ctypes.data, rows.size, shape[-1], stride))
+        flags = self.flags(tile, mask)
+        shape = self._shape(tile)
+        rows = slice_offsets(shape[:-1], source.strides)
+        weights = copy.address + rows.size * copy.strides[-1]
+        stride = copy.strides[-1] // self._problem.extended.itemsize
+        sizes = (rows.ctypes.data, rows.size, shape[-1], stride)
+        return bool(self._split(source.address, copy.address, flags.address, weights, *sizes))
 
-    def flags(self, tile: Tile, mask: tuple[Frame, int] | None) -> tuple[object, int, tuple[int, ...]]:
-        """Gather the part of a mask that belongs to a tile: the scratch it is in, its address and its strides."""
-        return (None, 0, (0,) * (len(tile.shape) - 1)) if mask is None else self._gather(tile, *mask)
+    def flags(self, tile: Tile, mask: Mask | None) -> SourceBlock:
+        """Gather the part of a mask that belongs to a tile."""
+        if mask is None:
+            return SourceBlock(0, (0,) * (len(tile.shape) - 1), False, None)
+        buffer, address, strides = self._gather(tile, mask.frame, mask.address)
+        return SourceBlock(address, strides, False, buffer)
 
-    def shape(self, tile: Tile) -> tuple[int, ...]:
+    def _shape(self, tile: Tile) -> tuple[int, ...]:
         """Shape of the source block of a tile, with the samples of a row as its last axis."""
         layout = self._problem.layout
         extended = [length + size - 1 for length, size in zip(tile.shape, layout.sizes, strict=True)]
         return (*extended[:-1], extended[-1] * layout.step)
 
-    def scratch(self, tile: Tile) -> tuple[object, int, tuple[int, ...]]:
-        """Scratch for the block of a tile and its weights, its address, and the strides of the block."""
-        shape = self.shape(tile)
-        strides, size = packed(shape, self._problem.extended.itemsize)
+    def scratch(self, tile: Tile) -> SourceBlock:
+        """Return scratch for the source block of a tile and its weights."""
+        strides, size = packed(self._shape(tile), self._problem.extended.itemsize)
         buffer, address = scratch.take("source", int(size * (1 + self.room)))
-        return buffer, address, strides
+        return SourceBlock(address, strides, False, buffer)
 
 
 class Normalised:

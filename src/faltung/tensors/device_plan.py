@@ -13,9 +13,9 @@ import torch
 from faltung.errors import ArgumentError
 from faltung.kernels import Kernel
 from faltung.planning.layer import Axis, Layer
-from faltung.planning.planner import Candidate, chosen_first
+from faltung.planning.planned import Candidate, Planned, choose
 from faltung.planning.problem import Problem
-from faltung.planning.report import describe_filter
+from faltung.planning.report import Row, scale_text, shape_text, shortened, time_text
 from faltung.tensors.device import rates_of
 from faltung.tensors.extension import extend
 from faltung.tensors.finite import mended
@@ -29,12 +29,14 @@ if TYPE_CHECKING:
 
 __all__ = ["FilterPlan", "filter_plan"]
 
+#: Rounding errors of a stage of a Fourier transform, forwards and backwards, in units of half the machine epsilon.
+_STAGE_ROUNDINGS = 4.0
 #: The ways, in the order in which they are considered.
 _WAYS = ("direct", "separable", "fourier")
 
 
 @dataclass(frozen=True, eq=False)
-class FilterPlan:
+class FilterPlan(Planned):
     """What a filter does with tensors of one shape on one device; it is called with such a tensor.
 
     Parameters
@@ -59,11 +61,48 @@ class FilterPlan:
     candidates: tuple[Candidate, ...]
 
     @property
-    def method(self) -> str:
-        """How it is computed."""
-        return self.candidates[0].method
+    def result_shape(self) -> tuple[int, ...]:
+        """Shape of the result."""
+        return self.problem.result_shape
 
-    def __call__(self, x: torch.Tensor) -> torch.Tensor:
+    @property
+    def error(self) -> float:
+        """Bound of the rounding error of an output, relative to what `pointwise` says."""
+        unit = float(np.finfo(self.problem.number).eps) / 2
+        if self.method == "fourier":
+            return float(_STAGE_ROUNDINGS * math.log2(2 * math.prod(self.problem.shape)) * unit)
+        if self.method == "direct":
+            return (self.problem.correlated.size + 1) * unit
+        terms = _terms(self.problem)
+        sizes = sum(float(np.prod([np.abs(line).sum() for line in lines])) for lines in terms)
+        amplified = max(1.0, sizes / (float(np.abs(self.problem.given.taps).sum()) or 1.0))
+        return amplified * (len(terms) + max(sum(line.size for line in lines) for lines in terms)) * unit
+
+    @property
+    def pointwise(self) -> bool:
+        """Whether `error` is relative to the sum of abs(tap) * abs(sample) under each output."""
+        return self.method == "direct"
+
+    @property
+    def memory(self) -> int:
+        """Bytes of tensors on the way, approximately: the extended input, and what passes leave."""
+        return int(
+            math.prod(self.problem.shape) * self.problem.number.itemsize * (1 if self.method == "direct" else 3)
+        )
+
+    def rows(self) -> list[Row]:
+        """Return what the plan prints, as pairs of a word and a text."""
+        problem = self.problem
+        place = f"{self.dtype} on {self.device}, mode {problem.mode}, axes {problem.axes}"
+        return [
+            ("correlate", shortened(repr(problem.kernel))),
+            ("input", f"{shape_text(problem.shape)} {place}"),
+            ("output", f"{shape_text(problem.result_shape)}, computed in {problem.number}"),
+            ("method", f"{self.method}: {time_text(self.seconds)} predicted"),
+            ("error", f"at most {self.error:.1e} of {scale_text(self.pointwise)}"),
+        ]
+
+    def __call__(self, x: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
         """Carry out the plan.
 
         Parameters
@@ -81,10 +120,6 @@ class FilterPlan:
         y = self._exactly(planes)
         y = y.reshape(*(x.shape[axis] for axis in order[: x.ndim - len(self.problem.axes)]), *y.shape[2:])
         return y.permute(np.argsort(order).tolist()).to(self.dtype)
-
-    def __str__(self) -> str:
-        """Return the plan as a table."""
-        return describe_filter(self)
 
     def _planes(self, x: torch.Tensor) -> tuple[torch.Tensor, list[int]]:
         """Extend the tensor, as (batch, 1, *spatial)."""
@@ -224,11 +259,7 @@ def _choose(
     for name in _WAYS:
         reason = _refusal(problem, name, accuracy)
         found.append(Candidate(name, (name,), math.inf if reason else _seconds(problem, name, rates), reason))
-    found.sort(key=lambda candidate: candidate.seconds)
-    first = found[0] if method == "auto" else next(each for each in found if each.method == method)
-    if first.reason:
-        raise ArgumentError("method", "a way that can do this", repr(first.method), f"It cannot: {first.reason}.")
-    return chosen_first(first, found)
+    return choose(found, method, "a way")
 
 
 def _refusal(problem: Problem, name: str, accuracy: str) -> str:

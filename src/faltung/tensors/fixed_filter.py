@@ -17,15 +17,12 @@ import numpy as np
 import torch
 
 from faltung.kernels import Kernel
-from faltung.planning.machine import current
-from faltung.planning.planner import Plan, make_plan
+from faltung.planning.kept import plan_problem
 from faltung.planning.problem import Problem
-from faltung.planning.wisdom import remembered
-from faltung.run.kernel_run import execute
 from faltung.tensors.calling import differentiable
 from faltung.tensors.device_plan import filter_plan
 from faltung.tensors.extension import fold
-from faltung.tensors.ways import machine_code as direct
+from faltung.tensors.ways import machine_code
 
 __all__ = ["linear", "note_kernel"]
 
@@ -96,57 +93,17 @@ def _linear(
     kernel = _kernel(key, taps, origin)
     regions = tuple(zip(first, stop, strict=True))
     if x.device.type != "cpu":
-        plan = filter_plan(
-            kernel, tuple(x.shape), tuple(axes), regions, mode, cval, method, accuracy, x.dtype, x.device
-        )
-        return plan(x)
+        place = (tuple(x.shape), tuple(axes), regions, mode, cval)
+        return filter_plan(kernel, *place, method, accuracy, x.dtype, x.device)(x)
     kind = torch.float64 if x.dtype == torch.float64 else torch.float32
     samples = x.detach().to(kind).numpy()
-    found = _numpy_plan(
-        (kernel.fingerprint, kernel.origin),
-        _Held(kernel),
-        samples.shape,
-        samples.dtype,
-        tuple(axes),
-        regions,
-        mode,
-        cval,
-        method,
-        accuracy,
+    problem = Problem(
+        *(samples.shape, samples.dtype, kernel, False, tuple(axes), mode, cval, regions, samples.dtype, accuracy)
     )
-    y = direct.empty(found.problem.result_shape, kind)
-    execute(found, samples, y.numpy(), workers or None)
+    plan = plan_problem(problem, method)
+    y = machine_code.empty(plan.result_shape, kind)
+    plan(samples, y.numpy(), workers or None)
     return y.to(x.dtype)
-
-
-class _Held:
-    """A kernel on its way past a cache that finds plans by other arguments."""
-
-    def __init__(self, kernel: Kernel) -> None:
-        self.kernel = kernel
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Held)
-
-    def __hash__(self) -> int:
-        return 0
-
-
-@lru_cache(maxsize=256)
-def _numpy_plan(
-    key: tuple[Any, ...],
-    held: _Held,
-    shape: tuple[int, ...],
-    dtype: np.dtype[Any],
-    axes: tuple[int, ...],
-    regions: tuple[tuple[int, int], ...],
-    mode: str,
-    cval: float,
-    method: str,
-    accuracy: str,
-) -> Plan:
-    problem = Problem(shape, dtype, held.kernel, False, axes, mode, cval, regions, dtype, accuracy)
-    return make_plan(problem, (remembered(problem) or "auto") if method == "auto" else method, current())
 
 
 def _shape(x: Any, axes: Sequence[int], first: Sequence[int], stop: Sequence[int]) -> list[int]:

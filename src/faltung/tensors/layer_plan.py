@@ -12,9 +12,9 @@ import torch
 
 from faltung.errors import ArgumentError
 from faltung.ground.lazy import lazy
-from faltung.planning.layer import Layer
-from faltung.planning.planner import Candidate, chosen_first
-from faltung.planning.report import describe_layer
+from faltung.planning.layer import Axis, Layer
+from faltung.planning.planned import Candidate, chosen_first
+from faltung.planning.report import shape_text, table, time_text
 from faltung.tensors.device import rates_of
 from faltung.tensors.layer_cost import CPU, seconds
 from faltung.tensors.ways import machine_code as direct
@@ -73,7 +73,23 @@ class LayerPlan:
 
     def __str__(self) -> str:
         """Return the plan as a table."""
-        return describe_layer(self)
+        layer = self.layer
+        steps = ", ".join(_steps(axis) for axis in layer.axes)
+        rows = [
+            ("layer", f"{layer.taps_text}, {steps}, mode {layer.mode}"),
+            ("input", f"{shape_text(layer.source_shape)} {self.dtype} on {self.device}, {self.cores} cores"),
+            ("output", f"{shape_text(layer.target_shape)}, {layer.multiply_adds:.3g} multiply-adds"),
+        ]
+        names = {"correlate": "outputs", "adjoint": "d input", "taps": "d kernel"}
+        for part, (first, *others) in self.candidates.items():
+            rows.append((names[part], f"{first.method}: {time_text(first.seconds)} predicted"))
+            rows += [("", f"rejected {other.method}: {time_text(other.seconds)}, {other.reason}") for other in others]
+        return table(rows)
+
+
+def _steps(axis: Axis) -> str:
+    dilated = f" dilation {axis.dilation}" if axis.dilation > 1 else ""
+    return f"stride {axis.stride}{dilated} from {axis.start}"
 
 
 def check_method(method: object) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,10 +17,14 @@ import torch
 from faltung.errors import ArgumentError, ArgumentTypeError
 from faltung.ground.arrays import as_dtype
 from faltung.kernels import Bank, Kernel
-from faltung.planning.channel_plan import ChannelPlan, spread
-from faltung.planning.kept import bank_of, channel_plan, plan_of
+from faltung.kernels.dilated import dilated
+from faltung.planning.channel_plan import ChannelPlan
+from faltung.planning.kept import forget, plan_problem
+from faltung.planning.planned import Candidate, Planned
 from faltung.planning.problem import Problem
-from faltung.planning.question import Asked, axes_of, problem_of, steps
+from faltung.planning.question import Options, Question, as_value, question_of
+from faltung.planning.report import Row
+from faltung.run.race import fastest
 from faltung.tensors import operator
 from faltung.tensors.device_plan import filter_plan
 from faltung.tensors.extension import extend
@@ -27,24 +32,22 @@ from faltung.tensors.finite import mended
 from faltung.tensors.fixed_filter import linear, note_kernel
 from faltung.tensors.layer_plan import check_method, plan_layer
 
-__all__ = ["filter_tensor", "plan_tensor"]
+__all__ = ["TensorPlan", "filter", "plan"]
 
 
-def filter_tensor(x: Any, kernel: Any, asked: Asked, out: Any, mask: Any, workers: int | None = None) -> torch.Tensor:
+def filter(x: Any, kernel: Any, options: Options, out: Any, mask: Any, workers: int | None) -> torch.Tensor:
     """Filter a tensor; the arguments are those of `faltung.convolve`."""
     if not isinstance(x, torch.Tensor):
         remedy = "Use torch.from_numpy(x), or kernel.detach().numpy()."
         raise ArgumentTypeError("x", "a tensor, as the kernel is one", f"a {type(x).__name__}", remedy)
-    wanted = _result_dtype(asked.dtype, x)
-    asked = asked._replace(dtype=None, masked=False)
-    samples = _as_numbers(x)
-    y = _missing(samples, kernel, asked, mask, workers)
+    wanted = _result_dtype(options.dtype, x)
+    y = _missing(_as_numbers(x), kernel, options._replace(dtype=None, masked=False), mask, workers)
     y = _stored(y, wanted)
     if out is None:
         return y
     if not isinstance(out, torch.Tensor) or out.shape != y.shape or out.dtype != y.dtype or out.device != y.device:
         expected = f"a tensor of shape {tuple(y.shape)}, dtype {y.dtype} on {y.device}"
-        raise ArgumentError("out", expected, _described(out), "Leave out= away to have one made.")
+        raise ArgumentError("out", expected, _described(out), "Omit out= to have one made.")
     return out.copy_(y)
 
 
@@ -96,11 +99,11 @@ def _stored(y: torch.Tensor, dtype: torch.dtype | None) -> torch.Tensor:
 # ---- missing samples
 
 
-def _missing(x: torch.Tensor, kernel: Any, asked: Asked, mask: Any, workers: int | None) -> torch.Tensor:
+def _missing(x: torch.Tensor, kernel: Any, options: Options, mask: Any, workers: int | None) -> torch.Tensor:
     """Filter; taps on missing samples drop out, and the others weigh as much more."""
-    ignored = asked.nan == "ignore"
+    ignored = options.nan == "ignore"
     if mask is None and not ignored:
-        return _parts(x, kernel, asked, workers)
+        return _parts(x, kernel, options, workers)
     there = torch.ones(x.shape, dtype=torch.bool, device=x.device)
     if ignored:
         there = ~torch.isnan(x)
@@ -118,13 +121,13 @@ def _missing(x: torch.Tensor, kernel: Any, asked: Asked, mask: Any, workers: int
     if isinstance(kernel, Bank) and kernel.in_channels > 1:
         expected = "a single channel in where samples may be missing"
         raise ArgumentError("kernel", expected, f"a bank with {kernel.in_channels}")
-    asked = asked._replace(nan="propagate")
-    y = _parts(torch.where(there, x, 0), kernel, asked, workers)
+    options = options._replace(nan="propagate")
+    y = _parts(torch.where(there, x, 0), kernel, options, workers)
     # A constant that stands beyond the border is never missing.
     size = _magnitude(kernel)
     real = y.real.dtype if y.is_complex() else y.dtype
-    weights = _parts(there.to(real), size, asked._replace(cval=1.0), workers)
-    total = _parts(torch.ones_like(there, dtype=real), size, asked._replace(mode="nearest"), workers)
+    weights = _parts(there.to(real), size, options._replace(cval=1.0), workers)
+    total = _parts(torch.ones_like(there, dtype=real), size, options._replace(mode="nearest"), workers)
     least = 32 * torch.finfo(weights.dtype).eps * total
     return torch.where(weights > least, y * (total / weights.clamp(min=torch.finfo(weights.dtype).tiny)), math.nan)
 
@@ -141,19 +144,19 @@ def _magnitude(kernel: Any) -> Any:
 # ---- complex numbers
 
 
-def _parts(x: torch.Tensor, kernel: Any, asked: Asked, workers: int | None) -> torch.Tensor:
+def _parts(x: torch.Tensor, kernel: Any, options: Options, workers: int | None) -> torch.Tensor:
     """Filter real and imaginary parts by themselves."""
     if isinstance(kernel, torch.Tensor):
         complex_taps = kernel.is_complex()
     else:
-        kernel = kernel if isinstance(kernel, (Kernel, Bank)) else _value(kernel, asked)
+        kernel = as_value(kernel, options.channel_axis is not None)
         complex_taps = kernel.dtype.kind == "c"
     if not x.is_complex() and not complex_taps:
-        return _real(x, kernel, asked, workers)
-    cval = complex(asked.cval)
+        return _real(x, kernel, options, workers)
+    cval = complex(options.cval)
     samples = [(x.real, cval.real), (x.imag, cval.imag)] if x.is_complex() else [(x, cval.real)]
     taps = [kernel.real, kernel.imag] if complex_taps else [kernel]
-    found = [[_real(s, k, asked._replace(cval=c), workers) for k in taps] for s, c in samples]
+    found = [[_real(s, k, options._replace(cval=c), workers) for k in taps] for s, c in samples]
     if len(samples) == 1:
         return torch.complex(found[0][0], found[0][1])
     if len(taps) == 1:
@@ -161,83 +164,73 @@ def _parts(x: torch.Tensor, kernel: Any, asked: Asked, workers: int | None) -> t
     return torch.complex(found[0][0] - found[1][1], found[0][1] + found[1][0])
 
 
-def _value(kernel: Any, asked: Asked) -> Kernel | Bank:
-    if isinstance(kernel, str):
-        remedy = "Read an expression with faltung.parse."
-        raise ArgumentTypeError("kernel", "a kernel, a tensor or an array of taps", repr(kernel), remedy)
-    return (bank_of(kernel, asked) if asked.channel_axis is not None else None) or Kernel(kernel)
-
-
 # ---- real numbers
 
 
-def _real(x: torch.Tensor, kernel: Any, asked: Asked, workers: int | None) -> torch.Tensor:
+def _real(x: torch.Tensor, kernel: Any, options: Options, workers: int | None) -> torch.Tensor:
     if isinstance(kernel, Kernel):
-        return _by_kernel(x, kernel, asked, workers)
-    return _by_bank(x, kernel, asked)
+        return _by_kernel(x, kernel, options, workers)
+    return _by_bank(x, kernel, options)
 
 
-def _like(x: torch.Tensor) -> Any:
-    """Return an array of the same shape without samples, for what checks arguments."""
+def _question(x: torch.Tensor, kernel: Any, options: Options) -> Question:
+    """Return what is asked of a real tensor; taps that are a tensor are replaced by ones."""
+    if isinstance(kernel, torch.Tensor):
+        shape = tuple(kernel.shape)
+        if options.channel_axis is not None and len(shape) < 3:
+            expected = "taps of shape (channels out, channels in of a group, *spatial)"
+            raise ArgumentError("kernel", expected, f"a tensor of shape {shape}")
+        kernel = as_value(np.ones(shape), options.channel_axis is not None)
     number = np.dtype(np.float64 if x.dtype == torch.float64 else np.float32)
-    return np.broadcast_to(np.empty((), number), tuple(x.shape))
+    return question_of(tuple(x.shape), number, kernel, options)
 
 
-def _kernel_problem(x: torch.Tensor, kernel: Kernel, asked: Asked) -> tuple[Problem, Kernel]:
-    """Return what is asked of a kernel at all positions, and what the tensor is correlated with."""
-    kernel = spread(kernel, steps("dilation", asked.dilation, kernel.ndim))
-    axes = axes_of(asked, x.ndim, kernel.ndim)
-    problem = problem_of(_like(x), kernel, asked._replace(axes=axes, channel_axis=None))
-    return problem, kernel.flip() if problem.reflected else kernel
+def _correlated(question: Question) -> Kernel:
+    """Return the kernel that a tensor is correlated with, with the zeros of its dilation."""
+    assert isinstance(question.kernel, Kernel)
+    kernel = dilated(question.kernel, question.dilation)
+    return kernel.flip() if question.reflected else kernel
 
 
-def _by_kernel(x: torch.Tensor, kernel: Kernel, asked: Asked, workers: int | None) -> torch.Tensor:
+def _by_kernel(x: torch.Tensor, kernel: Kernel, options: Options, workers: int | None) -> torch.Tensor:
     """Filter by a value: every channel, then every so many outputs."""
-    stride = steps("stride", asked.stride, kernel.ndim)
-    problem, correlated = _kernel_problem(x, kernel, asked)
+    question = _question(x, kernel, options)
+    correlated = _correlated(question)
     key, taps = note_kernel(correlated)
-    first, stop = ([region[k] for region in problem.regions] for k in (0, 1))
-    cval = float(complex(problem.cval).real)
-    how = (problem.mode, cval, asked.method, asked.accuracy, workers or 0, key)
-    y = linear(x, taps, list(correlated.origin), list(problem.axes), first, stop, *how)
-    if any(step > 1 for step in stride):
+    first, stop = ([region[k] for region in question.regions] for k in (0, 1))
+    cval = float(question.cval.real)
+    how = (question.mode, cval, question.method, question.accuracy, workers or 0, key)
+    y = linear(x, taps, list(correlated.origin), list(question.axes), first, stop, *how)
+    if any(step > 1 for step in question.stride):
         every = [slice(None)] * y.ndim
-        for axis, step in zip(problem.axes, stride, strict=True):
+        for axis, step in zip(question.axes, question.stride, strict=True):
             every[axis] = slice(None, None, step)
         y = y[tuple(every)]
     return y
 
 
-def _bank_problem(x: torch.Tensor, kernel: Any, asked: Asked) -> ChannelPlan:
-    """Return what is asked of a bank, or of taps that are a tensor."""
-    value = kernel
-    if isinstance(kernel, torch.Tensor):
-        shape = tuple(kernel.shape)
-        if asked.channel_axis is not None and len(shape) < 3:
-            expected = "taps of shape (channels out, channels in of a group, *spatial)"
-            raise ArgumentError("kernel", expected, f"a tensor of shape {shape}")
-        value = Kernel(np.ones(shape)) if asked.channel_axis is None else Bank(np.ones(shape))
-    bank = Bank.stack([value]) if isinstance(value, Kernel) else value
-    plan = channel_plan(_like(x), bank, value, asked)
+def _channel_plan(x: torch.Tensor, kernel: Any, options: Options) -> ChannelPlan:
+    """Return what is asked of a bank, or of taps that are a tensor: a plan without a method."""
+    plan = ChannelPlan(_question(x, kernel, options))
     if len(plan.layer.axes) > 3:
         expected = "at most three spatial axes for tensors with channels"
         raise ArgumentError("kernel", expected, f"{len(plan.layer.axes)}")
     return plan
 
 
-def _way(x: torch.Tensor, asked: Asked) -> str:
-    if asked.method == "auto" and asked.accuracy == "pointwise":
+def _way(x: torch.Tensor, options: Options) -> str:
+    if options.method == "auto" and options.accuracy == "pointwise":
         return "direct" if x.device.type == "cpu" else "torch"
-    return check_method(asked.method)
+    return check_method(options.method)
 
 
-def _by_bank(x: torch.Tensor, kernel: Any, asked: Asked) -> torch.Tensor:
+def _by_bank(x: torch.Tensor, kernel: Any, options: Options) -> torch.Tensor:
     """Filter by a layer: a bank, or taps that are a tensor."""
-    plan = _bank_problem(x, kernel, asked)
+    plan = _channel_plan(x, kernel, options)
     layer = plan.layer
     if isinstance(kernel, torch.Tensor):
-        weights = (kernel[None, None] if asked.channel_axis is None else kernel).to(x)
-        if asked.reflected:
+        weights = (kernel[None, None] if options.channel_axis is None else kernel).to(x)
+        if options.reflected:
             weights = weights.flip([*range(2, weights.ndim)])
     else:
         weights = torch.from_numpy(np.array(plan.correlated.taps)).to(x)
@@ -253,31 +246,139 @@ def _by_bank(x: torch.Tensor, kernel: Any, asked: Asked) -> torch.Tensor:
         geometry = (stride, starts, outputs, dilation, layer.groups, mode, method)
         return lambda x, w: operator.correlate(x, w, None, *geometry)
 
-    apply = through(_way(x, asked))
+    apply = through(_way(x, options))
     y = apply(samples, weights)
     if isinstance(kernel, Bank) and not kernel.taps.all():
         y = mended(y, samples, weights, apply, through("torch"))
     return _in_place(plan, y, x, order)
 
 
-def plan_tensor(x: torch.Tensor, kernel: Any, asked: Asked) -> Any:
-    """Return what would run for a tensor: a plan that prints."""
-    x = _as_numbers(x)
-    if not isinstance(kernel, (torch.Tensor, Kernel, Bank)):
-        kernel = _value(kernel, asked)
+@dataclass(frozen=True, eq=False)
+class TensorPlan(Planned):
+    """The plan of a filter for tensors of one shape, dtype and device; it is called with such a tensor.
+
+    Parameters
+    ----------
+    kernel : Kernel, Bank or Tensor
+        The filter.
+    options : Options
+        All other arguments.
+    shape, dtype, device
+        Of the tensor.
+    inner : Planned
+        What is computed of a real tensor: the plan of an array, of a filter on a device, or of a layer.
+
+    Examples
+    --------
+    >>> import faltung as fa
+    >>> run = fa.plan(torch.zeros(480, 640), fa.gaussian(1.0))
+    >>> run.method, run(torch.ones(480, 640)).shape
+    ('separable', torch.Size([480, 640]))
+    """
+
+    kernel: Any
+    options: Options
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+    device: torch.device
+    inner: Planned
+
+    @property
+    def problem(self) -> Any:
+        """What is asked of a real tensor."""
+        return self.inner.problem
+
+    @property
+    def candidates(self) -> tuple[Candidate, ...]:
+        """Everything that was considered, the chosen one first."""
+        return self.inner.candidates
+
+    @property
+    def error(self) -> float:
+        """Bound of the rounding error of an output, relative to what `pointwise` says."""
+        return self.inner.error
+
+    @property
+    def pointwise(self) -> bool:
+        """Whether `error` is relative to the sum of abs(tap) * abs(sample) under each output."""
+        return self.inner.pointwise
+
+    @property
+    def memory(self) -> int:
+        """Bytes of scratch for each worker, approximately."""
+        return self.inner.memory
+
+    @property
+    def result_shape(self) -> tuple[int, ...]:
+        """Shape of the result."""
+        meta = torch.empty(self.shape, dtype=self.dtype, device="meta")
+        question = _question(meta, self.kernel, self.options._replace(dtype=None, cval=0.0))
+        return ChannelPlan(question).result_shape
+
+    def rows(self) -> list[Row]:
+        """Return what the plan prints, as pairs of a word and a text."""
+        return self.inner.rows()
+
+    def __call__(self, x: Any, out: Any = None, workers: int | None = None, mask: Any = None) -> torch.Tensor:
+        """Run the plan on a tensor of the planned shape, dtype and device; parameters as for other plans."""
+        expected = (
+            f"a tensor of shape {self.shape}, dtype {self.dtype} on {self.device}, for which this plan was made"
+        )
+        remedy = "Make a plan for this tensor, or use convolve."
+        if not isinstance(x, torch.Tensor):
+            raise ArgumentTypeError("x", expected, f"a {type(x).__name__}", remedy)
+        if (tuple(x.shape), x.dtype, x.device) != (self.shape, self.dtype, self.device):
+            raise ArgumentError("x", expected, _described(x), remedy)
+        if self.options.masked and mask is None:
+            raise ArgumentError("mask", "a tensor of booleans, which this plan was made for", "None")
+        if mask is not None and not self.options.masked:
+            remedy = "Make a plan with mask=, or use convolve."
+            raise ArgumentError("mask", "None, which this plan was made for", f"a {type(mask).__name__}", remedy)
+        return filter(x, self.kernel, self.options, out, mask, workers)
+
+
+def plan(x: Any, kernel: Any, options: Options, effort: str) -> TensorPlan:
+    """Return what would run for a tensor."""
+    if not isinstance(x, torch.Tensor):
+        remedy = "Use torch.zeros(shape) for the shape of a tensor."
+        raise ArgumentTypeError("x", "a tensor, as the kernel is one", f"a {type(x).__name__}", remedy)
+    _result_dtype(options.dtype, x)
+    if not isinstance(kernel, torch.Tensor):
+        kernel = as_value(kernel, options.channel_axis is not None)
+    inner = _inner_plan(_as_numbers(x), kernel, options._replace(dtype=None, masked=False), effort)
+    return TensorPlan(kernel, options, tuple(x.shape), x.dtype, x.device, inner)
+
+
+def _inner_plan(x: torch.Tensor, kernel: Any, options: Options, effort: str) -> Any:
+    real, options = x.real if x.is_complex() else x, options._replace(cval=complex(options.cval).real)
+    on_array = isinstance(kernel, Kernel) and x.device.type == "cpu"
+    if effort == "measure" and not on_array:
+        remedy = "Leave the choice to the predicted times, or name a method."
+        raise ArgumentError(
+            "effort", "'estimate' for banks, for taps that are a tensor, and on devices", "'measure'", remedy
+        )
     if not isinstance(kernel, Kernel):
-        layer = _bank_problem(x, kernel, asked).layer
-        return plan_layer(layer, x.dtype, x.device, False, _way(x, asked))
-    if x.device.type == "cpu":
-        return plan_of(_like(x), kernel, asked)
-    problem, correlated = _kernel_problem(x, kernel, asked)
-    place = (problem.shape, problem.axes, problem.regions, problem.mode, float(complex(problem.cval).real))
-    return filter_plan(correlated, *place, asked.method, asked.accuracy, x.dtype, x.device)
+        layer = _channel_plan(real, kernel, options).layer
+        return plan_layer(layer, real.dtype, real.device, False, _way(real, options))
+    question = _question(real, kernel, options)
+    # As the operator computes it: at all positions, before outputs are left out.
+    correlated = _correlated(question)
+    problem = Problem(
+        *(question.shape, question.dtype, correlated, False, question.axes, question.mode, question.cval.real),
+        *(question.regions, question.dtype, question.accuracy),
+    )
+    if on_array:
+        if effort == "measure" and question.method == "auto":
+            fastest(problem)
+            forget()
+        return plan_problem(problem, question.method)
+    place = (problem.shape, problem.axes, problem.regions, problem.mode, float(problem.cval.real))
+    return filter_plan(correlated, *place, question.method, question.accuracy, real.dtype, real.device)
 
 
 def _in_order(plan: ChannelPlan, x: torch.Tensor) -> tuple[torch.Tensor, list[int]]:
     """Return a tensor as (images, channels, *spatial)."""
-    spatial = [*plan.together.axes]
+    spatial = [*plan.problem.axes]
     channel = [] if plan.channel_axis is None else [plan.channel_axis]
     order = [*plan.batch, *channel, *spatial]
     moved = x.permute(order)

@@ -1,0 +1,102 @@
+"""Which machine code does a plan run? Its engines, prepared for the dtype of the source when first needed."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from faltung.engines.base import BlockFunction, WeighingFunction
+from faltung.engines.catalogue import ENGINES, EXACT, weighing_engine
+from faltung.engines.chain import Chain
+from faltung.engines.repair import Checked, Repaired
+from faltung.ground.lazy import lazy
+from faltung.planning.forms import Form
+from faltung.planning.planner import Plan
+from faltung.planning.problem import Problem
+from faltung.run.missing import Normalised
+
+__all__ = ["Functions", "Prepared"]
+
+Functions = list[BlockFunction]
+"""A block function for the real taps, and for complex taps another one for their imaginary parts."""
+
+
+class Prepared:
+    """The block functions of a plan.
+
+    Parameters
+    ----------
+    plan : Plan
+        What runs.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._problem = plan.problem
+
+    @lazy
+    def in_place(self) -> Functions:
+        """Functions that read the array itself."""
+        return self._prepare(self._problem.stored)
+
+    @lazy
+    def from_scratch(self) -> Functions:
+        """Functions that read what was gathered in scratch."""
+        same = self._problem.extended == self._problem.stored
+        return self.in_place if same else self._prepare(self._problem.extended)
+
+    def _prepare(self, source: np.dtype[Any]) -> Functions:
+        problem, plan = self._problem, self._plan
+        return _functions(problem, problem.forms[plan.form], plan.engines, source, problem.written)
+
+    @lazy
+    def weighing(self) -> dict[bool, WeighingFunction]:
+        """Functions that sum weights along with samples, in the array (True) and in scratch; empty if not planned."""
+        problem, plan = self._problem, self._plan
+        engine = weighing_engine(plan.engines)
+        if not problem.weighted or plan.weight_engines or engine is None:
+            return {}
+        sources = {True: problem.stored if problem.readable else problem.extended, False: problem.extended}
+        functions = {}
+        for in_array, source in sources.items():
+            ((task,),) = problem.tasks(problem.forms[plan.form], source, problem.written)
+            functions[in_array] = engine.prepare_weighing(task, problem.skips_nan, problem.masked)
+        return functions
+
+    @lazy
+    def normalised(self) -> Functions:
+        """Functions that correlate samples and weights, and divide."""
+        problem, plan = self._problem, self._plan
+        number = problem.number
+        form, engines = problem.weights(plan.form), plan.weight_engines or plan.engines
+        values = _functions(
+            problem, problem.forms[plan.form], plan.engines, problem.extended, number, to_scratch=True
+        )
+        weights = _functions(problem, form, engines, np.dtype(np.uint8), number, to_scratch=True)[0]
+        total = math.prod(float(step[0].taps.sum()) for step in form.steps)
+        return [Normalised(problem, function, weights, total, plan.least_weight) for function in values]
+
+
+def _functions(
+    problem: Problem,
+    form: Form,
+    engines: tuple[str, ...],
+    source: np.dtype[Any],
+    target: np.dtype[Any],
+    to_scratch: bool = False,
+) -> Functions:
+    """Prepare the engines of a form."""
+    steps = [
+        [ENGINES[name].prepare(task) for task in tasks]
+        for name, tasks in zip(engines, problem.tasks(form, source, target, to_scratch), strict=True)
+    ]
+    if len(steps) == 1:
+        return steps[0]
+    passes = [(function, factor.taps.shape) for (function,), (factor,) in zip(steps, form.steps, strict=True)]
+    chain = Chain(passes, problem.layout.step * problem.number.itemsize, "steps")
+    if form.exact or source.kind != "f":
+        return [chain]
+    (whole,) = problem.tasks(problem.forms[0], source, target, to_scratch)[0]
+    return [Repaired(Checked(chain, whole), lambda: EXACT.prepare(whole))]

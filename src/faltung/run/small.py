@@ -1,0 +1,89 @@
+"""What if an array is small? Then all its tiles are one call of machine code."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from faltung.engines.base import Block, call_of
+from faltung.engines.calls.joined import Joined
+from faltung.engines.calls.team import Calls, Part, team
+from faltung.ground.lazy import lazy
+from faltung.ground.threads import worker_count
+from faltung.planning.planner import Plan
+from faltung.run.gathering import Gatherer, address_of, frame_in_order, offset
+from faltung.run.prepared import Prepared
+from faltung.run.tiling import Tile
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["Small"]
+
+#: Predicted seconds of one core in which the work is done before a thread that is awake could help.
+_ALONE_AWAKE = 1e-4
+#: Predicted seconds of one core up to which all tiles are one call, and threads are kept awake for the next one.
+_BRIEF = 2e-3
+
+
+class Small:
+    """Fills the result of a small array by one call of machine code, if array and result are contiguous.
+
+    Parameters
+    ----------
+    plan : Plan
+        What runs.
+    prepared : Prepared
+        Its block functions.
+    gather : Gatherer
+        Collects source blocks.
+    tiles : list of Tile
+        All tiles of the result.
+    """
+
+    def __init__(self, plan: Plan, prepared: Prepared, gather: Gatherer, tiles: list[Tile]) -> None:
+        self._plan, self._prepared, self._gather, self._tiles = plan, prepared, gather, tiles
+
+    @lazy
+    def single(self) -> Joined | None:
+        """The call for a single tile, or None if there are more, or if there is more to do than that call does."""
+        return self._joined(self._tiles[0]) if len(self._tiles) == 1 else None
+
+    @lazy
+    def calls(self) -> Calls | None:
+        """The calls for several tiles, if together they take little time."""
+        tiles = self._tiles
+        if len(tiles) == 1 or self._plan.seconds > _BRIEF or any(tile.inside for tile in tiles):
+            return None
+        parts = [part for tile in tiles if (part := self._joined(tile)) and part.fits]
+        if len(parts) < len(tiles):
+            return None
+        problem = self._plan.problem
+        target = frame_in_order(problem.result_shape, problem.result, problem.layout)
+        first = tuple(start for start, _ in problem.layout.regions)
+        return Calls(parts, [offset(tile, target, first) for tile in tiles])
+
+    def fill(self, x: NDArray[Any], out: NDArray[Any], workers: int | None) -> bool:
+        """Fill the result; return False if that is still to be done, or to be done again by tiles that repair."""
+        single = self.single
+        calls = self.calls if single is None else None
+        if (single is None and calls is None) or not (x.flags.c_contiguous and out.flags.c_contiguous):
+            return False
+        if single is not None:
+            return not single(address_of(x), address_of(out))
+        assert calls is not None
+        alone = workers is None and self._plan.seconds < _ALONE_AWAKE
+        helpers = 0 if alone else min(worker_count(workers), calls.count) - 1
+        return not team(helpers)(calls, address_of(x), address_of(out))
+
+    def _joined(self, tile: Tile) -> Part | None:
+        """Gather and filter a tile in one call."""
+        problem = self._plan.problem
+        if tile.inside or problem.weighted or not (problem.readable and problem.direct):
+            return None
+        source = frame_in_order(problem.shape, problem.dtype, problem.layout)
+        target = frame_in_order(problem.result_shape, problem.result, problem.layout)
+        gathering = self._gather.gathering(tile, source)
+        call = call_of(self._prepared.from_scratch[0], Block(gathering.strides, target.strides, tile.shape))
+        if call is None:
+            return None
+        return Part(self._gather.code, gathering.arguments, gathering.size, gathering, call)
