@@ -321,7 +321,7 @@ class _Arrays:
 
 def _door(x: Any, kernel: Any) -> Any:
     """Return what serves these arguments."""
-    if type(x) is np.ndarray and isinstance(kernel, (Kernel, Bank)):
+    if type(x) is np.ndarray and isinstance(kernel, (Kernel, Bank, np.ndarray)):
         return _Arrays
     for library, type_name, module in _DOORS:
         loaded = sys.modules.get(library)

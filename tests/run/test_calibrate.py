@@ -22,7 +22,8 @@ from faltung.jit import object_cache
 from faltung.jit.target import Target, host
 from faltung.planning import machine as store
 from faltung.planning.cost import TYPICAL, Machine, seconds
-from faltung.planning.planner import Plan, make_plan
+from faltung.planning.planned import Planned
+from faltung.planning.planner import make_plan
 from faltung.run import calibration as calibrate
 from faltung.run import race
 
@@ -143,7 +144,7 @@ def quick(monkeypatch):
         time[0] += make_plan(plan.problem, method, ANOTHER).candidates[0].seconds
         return out
 
-    monkeypatch.setattr(Plan, "execute", staticmethod(execute))
+    monkeypatch.setattr(Planned, "execute", staticmethod(execute))
     monkeypatch.setattr(race, "SLOT", 1e-5)
     chosen = [probe for probe in calibrate._probes() if probe.problem.shape == (64, 64)]
     assert len(chosen) > 1

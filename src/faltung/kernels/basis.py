@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Basis", "shared_basis"]
 
+#: Multiples of it, modulo 1, are all different and spread evenly.
+_GOLDEN = (5**0.5 - 1) / 2
+
 
 @dataclass(frozen=True, eq=False)
 class Basis:
@@ -69,8 +72,11 @@ def shared_basis(taps: NDArray[np.floating[Any]], eps: float, most: int) -> Basi
     if not sizes.all():
         return None  # a kernel of zeros is no multiple of anything
     block = block / sizes[:, None, None]
-    columns = _span(np.moveaxis(block, 1, 0).reshape(block.shape[1], -1), eps, most)
-    rows = _span(np.moveaxis(block, 2, 0).reshape(block.shape[2], -1), eps, most)
+    # Kernels get different weights. Otherwise, as for filters steered to equidistant angles, singular values may
+    # be equal too, and then any rotation of the factors is a basis: most of them take more outer products.
+    weighted = block * (1 + np.arange(len(block)) * _GOLDEN % 1)[:, None, None]
+    columns = _span(np.moveaxis(weighted, 1, 0).reshape(block.shape[1], -1), eps, most)
+    rows = _span(np.moveaxis(weighted, 2, 0).reshape(block.shape[2], -1), eps, most)
     if columns is None or rows is None:
         return None
     cores = np.einsum("ikl,ka,lb->iab", block, columns, rows, optimize=True)

@@ -147,7 +147,7 @@ class Planned:
         ndarray
             The result, which is `out` if that was given.
         """
-        return type(self).execute(self, x, out, workers, mask)
+        return Planned.execute(self, x, out, workers, mask)
 
     @lazy
     def runner(self) -> Any:

@@ -53,6 +53,11 @@ class Layout:
     origins: tuple[int, ...]
     regions: tuple[tuple[int, int], ...]
 
+    @lazy
+    def first(self) -> tuple[int, ...]:
+        """Position of the first output."""
+        return tuple(start for start, _ in self.regions)
+
 
 @dataclass(frozen=True, eq=False)
 class Problem:

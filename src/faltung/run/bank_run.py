@@ -27,6 +27,8 @@ __all__ = ["BankRunner"]
 class BankRunner:
     """Runs the plan of a bank: kernels one by one, or every tile once for all of them."""
 
+    single = None
+
     def __init__(self, plan: BankPlan) -> None:
         self._plan = plan
         self._layout = plan.problem.layout
@@ -47,18 +49,20 @@ class BankRunner:
         assert self._fill is not None
         return tiles_across(self._layout, self._fill.tile)
 
-    def reads_first(self, x: NDArray[Any], out: NDArray[Any]) -> bool:
-        """Return False: tiles are written while others are still read."""
-        return False
-
     def run(self, x: NDArray[Any], out: NDArray[Any], workers: int | None, valid: NDArray[np.bool_] | None) -> None:
         """Fill `out`, whose first axis is that of the kernels."""
-        target = frame_of(out[0], self._layout)
-        if self._fill is None or not target.packed:
+        fill = self._fill
+        if fill is None:
             for part, place in zip(self._plan.plans, out, strict=True):
                 part.runner.run(x, place, workers, valid)
             return
-        fill, gather, first = self._fill, self._gather, tuple(start for start, _ in self._layout.regions)
+        target = frame_of(out[0], self._layout)
+        if not target.packed:  # samples of a row are not contiguous: that is for the copy to handle
+            result = np.empty(out.shape, out.dtype)
+            self.run(x, result, workers, valid)
+            out[...] = result
+            return
+        gather, first = self._gather, self._layout.first
         source, start = frame_of(x, self._layout), address_of(x)
         targets = [address_of(part) for part in out]
 

@@ -33,12 +33,10 @@ class ChannelRunner:
         What runs.
     """
 
+    single = None
+
     def __init__(self, plan: ChannelPlan) -> None:
         self._plan = plan
-
-    def reads_first(self, x: NDArray[Any], out: NDArray[Any]) -> bool:
-        """Return False: channels out are written while channels in are still read."""
-        return False
 
     def run(self, x: NDArray[Any], out: NDArray[Any], workers: int | None, valid: NDArray[np.bool_] | None) -> None:
         """Fill `out`; `valid` is False where a sample is missing."""

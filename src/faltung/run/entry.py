@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from faltung.engines.calls.joined import Joined
 from faltung.errors import ArgumentError, ArgumentTypeError
 from faltung.ground.arrays import as_array
 from faltung.ground.threads import worker_count
@@ -15,6 +16,7 @@ from faltung.planning.planned import Planned
 from faltung.planning.planner import Plan
 from faltung.run.bank_run import BankRunner
 from faltung.run.channel_run import ChannelRunner
+from faltung.run.gathering import address_of
 from faltung.run.kernel_run import KernelRunner
 
 if TYPE_CHECKING:
@@ -26,11 +28,12 @@ __all__ = ["Runner", "execute"]
 class Runner(Protocol):
     """What runs a plan: its machine code, and the tables that stay the same from call to call."""
 
+    @property
+    def single(self) -> Joined | None:
+        """A call of machine code that does everything, for contiguous arrays so small that they are a single tile."""
+
     def run(self, x: NDArray[Any], out: NDArray[Any], workers: int | None, valid: NDArray[np.bool_] | None) -> None:
         """Fill `out`, which does not overlap `x`; `valid` is False where a sample is missing."""
-
-    def reads_first(self, x: NDArray[Any], out: NDArray[Any]) -> bool:
-        """Whether all samples are read before the first output is written, so that `out` may be `x`."""
 
 
 def execute(plan: Planned, x: Any, out: Any = None, workers: int | None = None, mask: Any = None) -> NDArray[Any]:
@@ -45,7 +48,13 @@ def execute(plan: Planned, x: Any, out: Any = None, workers: int | None = None, 
     if not result.size:
         return result
     runner: Runner = plan.runner
-    if out is None or not _overlap(x, valid, result) or runner.reads_first(x, result):
+    single = runner.single
+    if single is not None and x.flags.c_contiguous and result.flags.c_contiguous:
+        # A call that is final has read the whole array before it writes, so that `out` may be the array itself.
+        apart = out is None or single.final or not _overlap(x, valid, result)
+        if apart and not single(address_of(x), address_of(result)):
+            return result
+    if out is None or not _overlap(x, valid, result):
         runner.run(x, result, count, valid)
         return result
     # The input would be overwritten while it is still read.

@@ -7,7 +7,6 @@ borders, strides, byte orders and half floats.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,14 +15,14 @@ import numpy as np
 from faltung.ground.lazy import lazy
 from faltung.ground.threads import share, worker_count
 from faltung.planning.planner import Plan
-from faltung.run.gathering import Frame, Gatherer, address_of, frame_of, source_gatherer
+from faltung.run.filling import Fill, Plain, WeighedAlong, WeighedApart
+from faltung.run.gathering import Frame, address_of, frame_of, source_gatherer
 from faltung.run.missing import Mask, Missing
 from faltung.run.prepared import Prepared
 from faltung.run.small import Small
-from faltung.run.source import Source, SourceBlock
+from faltung.run.source import Source
 from faltung.run.target import Target
 from faltung.run.tiling import Tile, tiles_across, tiles_beside
-from faltung.run.weighing import WeighedAlong, WeighedApart
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,9 +33,6 @@ __all__ = ["KernelRunner"]
 _ALONE = 2e-4
 #: Most memory layouts of arrays that are kept from call to call.
 _MOST_FRAMES = 64
-
-Fill = Callable[[Tile, SourceBlock, Target], object]
-"""Fills the outputs of a tile from its source block."""
 
 
 class KernelRunner:
@@ -52,68 +48,61 @@ class KernelRunner:
         self._plan = plan
         self._problem = plan.problem
         self._frames: dict[tuple[Any, ...], Frame] = {}
+        self._gather = source_gatherer(self._problem)
+        #: Tiles of an array that the engine can read as it is stored.
+        self._tiles = tiles_beside(plan)
         self.prepared = Prepared(plan)
-
-    @lazy
-    def _gather(self) -> Gatherer:
-        return source_gatherer(self._problem)
+        self.small = Small(plan, self.prepared, self._gather, self._tiles)
+        self.single = self.small.single
 
     @lazy
     def _missing(self) -> Missing:
         return Missing(self._problem)
 
     @lazy
-    def _tiles(self) -> list[Tile]:
-        """Tiles of an array that the engine can read as it is stored."""
-        return tiles_beside(self._plan)
-
-    @lazy
     def _gathered_tiles(self) -> list[Tile]:
         """Tiles of an array of which every source block must be gathered."""
         return tiles_across(self._problem.layout, self._plan.tile)
 
-    @lazy
-    def small(self) -> Small:
-        """What fills the result of a small array by one call."""
-        return Small(self._plan, self.prepared, self._gather, self._tiles)
-
-    def reads_first(self, x: NDArray[Any], out: NDArray[Any]) -> bool:
-        """Whether all samples are read before the first output is written, so that `out` may be `x`."""
-        single = self.small.single
-        return single is not None and single.final and x.flags.c_contiguous and out.flags.c_contiguous
-
     def run(self, x: NDArray[Any], out: NDArray[Any], workers: int | None, valid: NDArray[np.bool_] | None) -> None:
         """Fill `out`, tile by tile; `valid` is False where a sample is missing."""
-        if self.small.fill(x, out, workers):
+        if x.flags.c_contiguous and out.flags.c_contiguous and self.small.fill(x, out, workers):
             return
         room = self._missing.room if self._problem.weighted else 0.0
         source = Source(self._problem, x, self._frame(x), self._gather, room)
         target = Target(self._problem, out, self._frame(out))
         tiles = self._tiles if source.readable else self._gathered_tiles
-        fill = self._filling(source, tiles, valid)
+        # The code is made here: later, every thread would begin by making it.
+        fill: Fill = self._read if source.readable else self._gathered
+        if self._problem.weighted:
+            fill = self._weighed(source, valid)
 
         def work(tile: Tile, _alive: object = (x, valid)) -> None:  # a helper may outlive an interrupted call
             fill(tile, source.block(tile), target)
 
-        alone = workers is None and (len(tiles) == 1 or self._plan.seconds < _ALONE)
+        if len(tiles) == 1:
+            work(tiles[0])
+            return
+        alone = workers is None and self._plan.seconds < _ALONE
         share(work, tiles, 1 if alone else worker_count(workers))
 
-    def _filling(self, source: Source, tiles: list[Tile], valid: NDArray[np.bool_] | None) -> Fill:
-        """Choose how tiles are filled, and make the code for it: later, every thread would begin by making it."""
-        prepared = self.prepared
+    @lazy
+    def _read(self) -> Plain:
+        """How tiles of an array are filled that the engine can read as it is stored."""
+        inside = [tile.inside for tile in self._tiles]
+        return Plain(self.prepared.in_place if any(inside) else [], [] if all(inside) else self.prepared.from_scratch)
+
+    @lazy
+    def _gathered(self) -> Plain:
+        """How tiles are filled whose source blocks are all gathered."""
+        return Plain([], self.prepared.from_scratch)
+
+    def _weighed(self, source: Source, valid: NDArray[np.bool_] | None) -> Fill:
+        """How tiles are filled that may miss samples."""
         mask = None if valid is None else self._mask(valid)
-        if prepared.weighing:
-            return WeighedAlong(prepared, self._missing, mask)
-        inside = [source.readable and tile.inside for tile in tiles]
-        in_array = prepared.in_place if any(inside) else []
-        in_scratch = [] if all(inside) else prepared.from_scratch
-        if self._problem.weighted:
-            return WeighedApart(prepared, self._missing, mask, in_array, in_scratch)
-
-        def fill(tile: Tile, block: SourceBlock, target: Target) -> object:
-            return target.fill(tile, in_array if block.in_array else in_scratch, block)
-
-        return fill
+        if self.prepared.weighing:
+            return WeighedAlong(self.prepared, self._missing, mask)
+        return WeighedApart(self.prepared, self._missing, mask, self._read if source.readable else self._gathered)
 
     def _frame(self, array: NDArray[Any]) -> Frame:
         """Memory layout of an array in the axes of the layout."""

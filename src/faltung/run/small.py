@@ -26,7 +26,7 @@ _BRIEF = 2e-3
 
 
 class Small:
-    """Fills the result of a small array by one call of machine code, if array and result are contiguous.
+    """Fills the result of a small array by one call of machine code; array and result are contiguous.
 
     Parameters
     ----------
@@ -59,18 +59,16 @@ class Small:
             return None
         problem = self._plan.problem
         target = frame_in_order(problem.result_shape, problem.result, problem.layout)
-        first = tuple(start for start, _ in problem.layout.regions)
+        first = problem.layout.first
         return Calls(parts, [offset(tile, target, first) for tile in tiles])
 
     def fill(self, x: NDArray[Any], out: NDArray[Any], workers: int | None) -> bool:
         """Fill the result; return False if that is still to be done, or to be done again by tiles that repair."""
-        single = self.single
-        calls = self.calls if single is None else None
-        if (single is None and calls is None) or not (x.flags.c_contiguous and out.flags.c_contiguous):
-            return False
+        single, calls = self.single, self.calls
         if single is not None:
             return not single(address_of(x), address_of(out))
-        assert calls is not None
+        if calls is None:
+            return False
         alone = workers is None and self._plan.seconds < _ALONE_AWAKE
         helpers = 0 if alone else min(worker_count(workers), calls.count) - 1
         return not team(helpers)(calls, address_of(x), address_of(out))

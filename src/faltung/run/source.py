@@ -54,8 +54,7 @@ class Source:
 
     def __init__(self, problem: Problem, x: NDArray[Any], frame: Frame, gather: Gatherer, room: float) -> None:
         self._x, self._frame, self._gather, self._room = x, frame, gather, room
-        self._start = address_of(x)
-        self._origins = problem.layout.origins
+        self._start, self._origins = address_of(x), problem.layout.origins
         #: Whether an engine can read the array as it is stored.
         self.readable = problem.readable and frame.packed
 

@@ -37,7 +37,7 @@ class Target:
     def __init__(self, problem: Problem, out: NDArray[Any], frame: Frame) -> None:
         self._problem, self._out, self._frame = problem, out, frame
         self._start = address_of(out)
-        self._first = tuple(start for start, _ in problem.layout.regions)
+        self._first = problem.layout.first
         self._writable = problem.direct and frame.packed
 
     def fill(self, tile: Tile, functions: Sequence[BlockFunction], source: SourceBlock) -> object:

@@ -1,7 +1,8 @@
-"""How is a tile with missing samples filled? Weights are summed along with the samples, or apart from them."""
+"""How is a tile filled? By the engine alone, or with weights of samples that may be missing."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from faltung.run.missing import Mask, Missing
@@ -10,7 +11,27 @@ from faltung.run.source import SourceBlock
 from faltung.run.target import Target
 from faltung.run.tiling import Tile
 
-__all__ = ["WeighedAlong", "WeighedApart"]
+__all__ = ["Fill", "Plain", "WeighedAlong", "WeighedApart"]
+
+Fill = Callable[[Tile, SourceBlock, Target], object]
+"""Fills the outputs of a tile from its source block."""
+
+
+class Plain:
+    """Fills tiles without missing samples.
+
+    Parameters
+    ----------
+    in_array, in_scratch : list of BlockFunction
+        For source blocks in the array, and for those that were gathered.
+    """
+
+    def __init__(self, in_array: Functions, in_scratch: Functions) -> None:
+        self._in_array, self._in_scratch = in_array, in_scratch
+
+    def __call__(self, tile: Tile, block: SourceBlock, target: Target) -> None:
+        """Fill a tile."""
+        target.fill(tile, self._in_array if block.in_array else self._in_scratch, block)
 
 
 class WeighedApart:
@@ -24,16 +45,13 @@ class WeighedApart:
         Finds the missing samples.
     mask : Mask, optional
         Which samples are valid.
-    in_array, in_scratch : list of BlockFunction
+    plain : Plain
         What fills a tile without missing samples.
     """
 
-    def __init__(
-        self, prepared: Prepared, missing: Missing, mask: Mask | None, in_array: Functions, in_scratch: Functions
-    ) -> None:
-        self._normalised = prepared.normalised
+    def __init__(self, prepared: Prepared, missing: Missing, mask: Mask | None, plain: Plain) -> None:
+        self._normalised, self._plain = prepared.normalised, plain
         self._missing, self._mask = missing, mask
-        self._in_array, self._in_scratch = in_array, in_scratch
 
     def __call__(self, tile: Tile, block: SourceBlock, target: Target) -> None:
         """Fill a tile."""
@@ -41,7 +59,7 @@ class WeighedApart:
         if self._missing.take_out(tile, block, copy, self._mask):
             target.fill(tile, self._normalised, copy)
         else:
-            target.fill(tile, self._in_array if block.in_array else self._in_scratch, block)
+            self._plain(tile, block, target)
 
 
 class WeighedAlong:
