@@ -98,10 +98,7 @@ class _SharedFilters:
         self._sums = [self._sum(weights) for weights in plan.basis.weights]
         self._taps = plan.taps
         self._exact: list[BlockFunction] = []
-        rows, columns = BY_PASSES.tile(filters[0])[-2:]
-        # What all filters leave of a tile stays in the cache.
-        columns = min(columns, max(128, (1 << 19) // (rows * len(filters) * self._task.step)))
-        self.tile: tuple[int, ...] = (*[1] * (self._task.taps.ndim - 2), rows, columns)
+        self.tile: tuple[int, ...] = plan.filter_tile(filters)
 
     def _sum(self, weights: NDArray[np.float64]) -> BlockFunction:
         number = self._task.taps.dtype
