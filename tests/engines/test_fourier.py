@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 import reference
-from faltung.engines.base import Task
+from faltung.engines.base import Block, Task
 from faltung.engines.fourier import fourier_engine as fourier
 from faltung.engines.fourier.butterfly import frequencies, radices, twiddles
 from faltung.engines.fourier.fourier_engine import BEGIN, BLOCK, Fourier
@@ -49,7 +49,7 @@ def fill(run, task, x):
     """Run a block function over the whole of `x`, as one block."""
     shape = tuple(n - k + 1 for n, k in zip(x.shape, task.taps.shape, strict=False))
     y = np.full((*shape, task.step), 77, task.target)
-    run(x.ctypes.data, x.strides[:-2], y.ctypes.data, y.strides[:-2], shape)
+    run(x.ctypes.data, y.ctypes.data, Block(x.strides[:-2], y.strides[:-2], shape))
     return y
 
 
@@ -157,8 +157,8 @@ def test_nothing_outside_the_block_is_read_or_written():
         inside[...] = 1
         target = np.full((sizes[0] + 2, sizes[1] + 2, channels), -5, "f4")
         task = task_of(inside, taps)
-        strides = inside.strides[:1], target.strides[:1]
-        ENGINE.prepare(task)(inside.ctypes.data, strides[0], target[1:, 1:].ctypes.data, strides[1], tuple(sizes))
+        block = Block(inside.strides[:1], target.strides[:1], tuple(sizes))
+        ENGINE.prepare(task)(inside.ctypes.data, target[1:, 1:].ctypes.data, block)
         assert_allclose(target[1:-1, 1:-1], taps.sum(), rtol=1e-5)
         target[1:-1, 1:-1] = -5
         assert (target == -5).all()
@@ -342,7 +342,9 @@ def test_a_bank_is_its_kernels_one_by_one(vector_bits, count, source, kernel):
 def run_bank(bank, task, x):
     results = [np.full((*task.extents, task.step), 77, task.target) for _ in bank]
     addresses = [each.ctypes.data for each in results]
-    ENGINE.prepare_bank(bank, task)(x.ctypes.data, x.strides[:-2], addresses, results[0].strides[:-2], task.extents)
+    ENGINE.prepare_bank(bank, task)(
+        x.ctypes.data, addresses, Block(x.strides[:-2], results[0].strides[:-2], task.extents)
+    )
     return results
 
 

@@ -9,7 +9,7 @@ import pytest
 from numpy.testing import assert_array_equal
 
 import faltung as fa
-from faltung.planning.planner import ENGINES
+from faltung.engines.catalogue import ENGINES
 from samples import MODES, assert_same_bits, by_scipy, complex_normal, misplaced, noise, normal
 
 # ---- large arrays in every layout --------------------------------------------------------------------------

@@ -17,11 +17,12 @@ from typer.testing import CliRunner
 import faltung as fa
 from faltung.cli.main import app
 from faltung.engines.base import Work
+from faltung.engines.catalogue import ENGINES
 from faltung.jit import object_cache
 from faltung.jit.target import Target, host
 from faltung.planning import machine as store
 from faltung.planning.cost import TYPICAL, Machine, seconds
-from faltung.planning.planner import ENGINES, Plan, make_plan
+from faltung.planning.planner import Plan, make_plan
 
 # The function `faltung.calibrate` hides the module of that name from a plain import statement.
 calibrate = sys.modules["faltung.run.calibration"]

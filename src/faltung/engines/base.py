@@ -1,24 +1,43 @@
-"""What an engine is: given a source block with its halo, fill the destination block.
+"""What is an engine? The whole contract: given a source block with its halo, fill the target block.
 
-An engine sees a `Task`, which holds what stays the same from block to block, and prepares a `BlockFunction` for it.
+An engine gets a `Task`, which holds what stays the same from block to block, and prepares a `BlockFunction` for it.
 All engines compute the same thing, a valid correlation of float or integer samples with real taps::
 
     target[n] = sum over m of taps[m] * source[n + m]
 
-The last axis may carry interleaved channels: then `step` samples lie between neighbours on it.
+The last axis may carry interleaved channels: then neighbours along it are `step` samples apart.
+
+Every engine has the members of `Engine`, and every block function those of `BlockFunction`. The other protocols are
+optional members: of engines, `WeighingEngine` and `BankEngine`; of block functions, `JoinableFunction`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["BlockFunction", "Engine", "Line", "Task", "Terms", "Work"]
+__all__ = [
+    "BankEngine",
+    "BankFunction",
+    "Block",
+    "BlockFunction",
+    "Call",
+    "Engine",
+    "JoinableFunction",
+    "Line",
+    "Task",
+    "Terms",
+    "WeighingEngine",
+    "WeighingFunction",
+    "Work",
+    "call_of",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,28 +144,121 @@ class Work:
     scratch: float = 0.0
 
 
-class BlockFunction(Protocol):
-    """Fills destination blocks."""
+class Block(NamedTuple):
+    """The memory layout of a block in the source and in the target, and the number of its outputs.
 
-    def __call__(
-        self,
-        source: int,
-        source_strides: tuple[int, ...],
-        target: int,
-        target_strides: tuple[int, ...],
-        shape: tuple[int, ...],
-    ) -> object:
+    It is a tuple, so that making one and looking it up in a table takes a fraction of a microsecond.
+
+    Parameters
+    ----------
+    source_strides, target_strides : tuple of int
+        Bytes between neighbours along every axis but the last. Along the last, samples are contiguous.
+    shape : tuple of int
+        Outputs along each axis; the last axis counts positions, each of `step` samples.
+    """
+
+    source_strides: tuple[int, ...]
+    target_strides: tuple[int, ...]
+    shape: tuple[int, ...]
+
+
+# ---- block functions
+
+
+class BlockFunction(Protocol):
+    """Fills target blocks; it may be called from several threads at once."""
+
+    def __call__(self, source: int, target: int, block: Block) -> object:
         """Fill one block.
 
         Parameters
         ----------
         source, target : int
-            Addresses of the first sample of the source block (under the first tap) and of the destination.
-        source_strides, target_strides : tuple of int
-            Bytes between neighbours on every axis but the last.
-        shape : tuple of int
-            Shape of the destination block; the last axis counts positions, each of `step` samples.
+            Addresses of the first sample of the source block (under the first tap) and of the first output.
+        block : Block
+            The memory layout of both, and the shape of the target.
+
+        Returns
+        -------
+        object
+            True (or anything that counts as true) if an output is not finite although it might have to be: a zero
+            tap was multiplied by an infinity, or terms that cancel overflowed. Then the outputs are wrong, and the
+            block must be computed again over the non-zero taps alone. What `Engine.prepare` returns never asks for
+            that: it repairs its blocks itself (see `repair`).
         """
+
+
+class JoinableFunction(BlockFunction, Protocol):
+    """A block function that can be made a part of a larger call of machine code (see `calls`)."""
+
+    def call(self, block: Block) -> Call | None:
+        """Return the call that fills blocks of this layout, or None if it takes more than a single call."""
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """A call of the machine code of a block function, with everything but the addresses of the blocks.
+
+    Parameters
+    ----------
+    code : callable
+        The compiled function; it returns what the block function returns.
+    parameters : mapping
+        Its parameters by name, with their LLVM types.
+    values : mapping
+        Its arguments, except ``source``, ``target`` and those in `scratch`.
+    scratch : mapping
+        For each parameter that points to scratch: the bytes it needs there.
+    keep : object
+        Owns the memory whose addresses are among the values.
+    final : bool
+        Whether the block never has to be computed again.
+    """
+
+    code: Callable[..., int]
+    parameters: Mapping[str, str]
+    values: Mapping[str, int]
+    scratch: Mapping[str, int]
+    keep: object
+    final: bool
+
+
+def call_of(function: BlockFunction, block: Block) -> Call | None:
+    """Return the call that fills blocks of this layout, or None if the function has none."""
+    call: Callable[[Block], Call | None] | None = getattr(function, "call", None)
+    return call(block) if call is not None else None
+
+
+class WeighingFunction(Protocol):
+    """Fills target blocks with the normalised correlation of the samples that are present."""
+
+    def __call__(
+        self, source: int, target: int, block: Block, mask: int = 0, mask_strides: tuple[int, ...] = ()
+    ) -> object:
+        """Fill one block; parameters and result as of `BlockFunction`, and the mask of the source block.
+
+        Parameters
+        ----------
+        mask : int
+            Address of the first byte of the mask: one byte for each sample, zero where it is missing. It is not read
+            if the function was prepared without a mask.
+        mask_strides : tuple of int
+            Bytes between neighbours along every axis but the last.
+        """
+
+
+class BankFunction(Protocol):
+    """Fills a target block for each kernel of a bank, from one source block."""
+
+    @property
+    def tile(self) -> tuple[int, ...]:
+        """Shape of the blocks for which it is fastest."""
+
+    def __call__(self, source: int, targets: Sequence[int], block: Block) -> object:
+        """Fill the blocks; parameters as of `BlockFunction`, with an address for each kernel."""
+
+
+# ---- engines
 
 
 class Engine(Protocol):
@@ -156,8 +268,12 @@ class Engine(Protocol):
     def name(self) -> str:
         """What ``method=`` calls it."""
 
+    @property
+    def exact(self) -> bool:
+        """Whether it accepts every task and computes over the non-zero taps alone: other engines repair with it."""
+
     def tile(self, task: Task) -> tuple[int, ...]:
-        """Return the shape of the output blocks with which it is at its best; the planner cuts along it."""
+        """Return the shape of the output blocks for which it is fastest; the planner cuts tiles of this shape."""
 
     def gathers(self, task: Task) -> bool:
         """Return whether blocks reach across the border, because a strip along it would cost as much as a block."""
@@ -166,7 +282,33 @@ class Engine(Protocol):
         """Return why the task cannot be done this way, or an empty string if it can."""
 
     def work(self, task: Task) -> Work:
-        """Return what must be done for all outputs."""
+        """Return the work for all outputs."""
 
     def prepare(self, task: Task) -> BlockFunction:
-        """Make (or find) the machine code and everything else that does not depend on a block."""
+        """Make (or look up) the machine code and everything else that does not depend on a block."""
+
+
+@runtime_checkable
+class WeighingEngine(Engine, Protocol):
+    """An engine that can also sum the weights of the samples, in the same pass over them."""
+
+    def weighs(self, task: Task) -> bool:
+        """Return whether that is a good way to do this task."""
+
+    def prepare_weighing(self, task: Task, skips_nan: bool, masked: bool) -> WeighingFunction:
+        """Prepare it, for samples that are missing where they are NaN or where a mask excludes them."""
+
+
+class BankEngine(Engine, Protocol):
+    """An engine that can also share work among several kernels of the same shape."""
+
+    def prepare_bank(self, taps: Sequence[NDArray[np.floating]], task: Task) -> BankFunction:
+        """Prepare all kernels together.
+
+        Parameters
+        ----------
+        taps : sequence of ndarray
+            Kernels of the shape and dtype of the task's own taps, which are not used.
+        task : Task
+            What the kernels have in common.
+        """

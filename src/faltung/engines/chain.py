@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from faltung.engines.base import BlockFunction
+from faltung.engines.base import Block, BlockFunction
 from faltung.ground import scratch
 
 __all__ = ["Chain", "packed"]
@@ -28,15 +28,9 @@ class Chain:
         self._passes = passes
         self._position = position
 
-    def __call__(
-        self,
-        source: int,
-        source_strides: tuple[int, ...],
-        target: int,
-        target_strides: tuple[int, ...],
-        shape: tuple[int, ...],
-    ) -> object:
+    def __call__(self, source: int, target: int, block: Block) -> object:
         """Fill the block."""
+        source_strides, target_strides, shape = block
         extended = list(shape)
         for _, sizes in self._passes:
             extended = [length + size - 1 for length, size in zip(extended, sizes, strict=True)]
@@ -46,9 +40,9 @@ class Chain:
             strides, size = packed(extended, self._position)
             buffer, address = scratch.take(f"{self._name} {number % 2}", size)
             buffers.append(buffer)  # alive until the pass that reads it is done
-            run(source, source_strides, address, strides, tuple(extended))
+            run(source, address, Block(source_strides, strides, tuple(extended)))
             source, source_strides = address, strides
-        return self._passes[-1][0](source, source_strides, target, target_strides, shape)
+        return self._passes[-1][0](source, target, Block(source_strides, target_strides, shape))
 
 
 def packed(shape: Sequence[int], position: int) -> tuple[tuple[int, ...], int]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from faltung.engines.base import BlockFunction, Task
+from faltung.engines.base import Block, BlockFunction, Call, Task, call_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,24 +36,16 @@ class Repaired:
         self._make_exact = make_exact
         self._exact: BlockFunction | None = None
 
-    @property
-    def call(self) -> Any:
-        """The call of the fast one, which says whether it was enough."""
-        return getattr(self._fast, "call", None)
+    def call(self, block: Block) -> Call | None:
+        """Return the call of the fast one; it is not final."""
+        return call_of(self._fast, block)
 
-    def __call__(
-        self,
-        source: int,
-        source_strides: tuple[int, ...],
-        target: int,
-        target_strides: tuple[int, ...],
-        shape: tuple[int, ...],
-    ) -> None:
+    def __call__(self, source: int, target: int, block: Block) -> None:
         """Fill the block."""
-        if self._fast(source, source_strides, target, target_strides, shape):
+        if self._fast(source, target, block):
             if self._exact is None:
                 self._exact = self._make_exact()
-            self._exact(source, source_strides, target, target_strides, shape)
+            self._exact(source, target, block)
 
 
 class Checked:
@@ -71,16 +63,10 @@ class Checked:
         self._run = run
         self._task = task
 
-    def __call__(
-        self,
-        source: int,
-        source_strides: tuple[int, ...],
-        target: int,
-        target_strides: tuple[int, ...],
-        shape: tuple[int, ...],
-    ) -> bool:
+    def __call__(self, source: int, target: int, block: Block) -> bool:
         """Fill the block."""
-        self._run(source, source_strides, target, target_strides, shape)
+        self._run(source, target, block)
+        source_strides, target_strides, shape = block
         task = self._task
         # An integer target does not tell; then the source does, and a finite result is computed twice.
         there = task.target.kind == "f"

@@ -10,9 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from faltung.engines.base import Line, Task, Work
-from faltung.engines.direct.direct_engine import Direct
-from faltung.engines.fourier.fourier_engine import Fourier
-from faltung.engines.passes.separable import Separable
+from faltung.engines.catalogue import BY_PASSES, BY_SPECTRA, EXACT
 from faltung.errors import ArgumentError
 from faltung.ground.lazy import lazy
 from faltung.kernels.basis import Basis, shared_basis
@@ -31,10 +29,6 @@ __all__ = ["BankPlan", "make_bank_plan"]
 
 #: Most separable filters that a bank is made of.
 MOST_FILTERS = 32
-
-DIRECT = Direct()
-SEPARABLE = Separable(DIRECT)
-FOURIER = Fourier()
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,9 +188,9 @@ def _by_transforms(plan: BankPlan, machine: Machine) -> Candidate:
     if reason := _refusal(plan) or _imprecise(plan):
         return Candidate("fourier", (), math.inf, reason)
     task = plan.task(plan.together.extended)
-    if reason := FOURIER.accepts(task):
+    if reason := BY_SPECTRA.accepts(task):
         return Candidate("fourier", (), math.inf, reason)
-    one, count = FOURIER.work(task), len(plan.plans)
+    one, count = BY_SPECTRA.work(task), len(plan.plans)
     # Two kernels share a transform back, and a tile stands alone where two would share one for a single kernel.
     work = Work(
         transformed=one.transformed * (2 + count) / 2,
@@ -204,7 +198,7 @@ def _by_transforms(plan: BankPlan, machine: Machine) -> Candidate:
         bytes=one.bytes * count,
         calls=one.calls + count,
     )
-    return Candidate("fourier", ("fourier",), seconds(work, plan.together.number, machine))
+    return Candidate("fourier", (BY_SPECTRA.name,), seconds(work, plan.together.number, machine))
 
 
 def _from_filters(plan: BankPlan, machine: Machine) -> Candidate:
@@ -214,7 +208,7 @@ def _from_filters(plan: BankPlan, machine: Machine) -> Candidate:
     if reason:
         return Candidate("basis", (), math.inf, reason)
     filters = plan.filters(plan.together.extended)
-    passes = [SEPARABLE.work(task) for task in filters]
+    passes = [BY_PASSES.work(task) for task in filters]
     outputs = float(math.prod(plan.result_shape))
     work = Work(
         multiply_adds=outputs * len(filters) * 1.6,
@@ -222,4 +216,4 @@ def _from_filters(plan: BankPlan, machine: Machine) -> Candidate:
         trips=sum(each.trips for each in passes),
         bytes=outputs * plan.together.written.itemsize,
     )
-    return Candidate("basis", ("separable", "direct"), seconds(work, plan.together.number, machine))
+    return Candidate("basis", (BY_PASSES.name, EXACT.name), seconds(work, plan.together.number, machine))

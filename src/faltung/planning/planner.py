@@ -10,11 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import numpy as np
 
 from faltung.engines.base import Engine, Task, Work
-from faltung.engines.direct.direct_engine import Direct
-from faltung.engines.fourier.fourier_engine import Fourier
-from faltung.engines.passes.running import Running
-from faltung.engines.passes.separable import Separable
-from faltung.engines.weights.weighed import in_few_rows
+from faltung.engines.catalogue import ENGINES, EXACT, weighing_engine
 from faltung.errors import ArgumentError
 from faltung.planning.cost import ALONG, APART, Machine, seconds
 from faltung.planning.forms import Form
@@ -25,11 +21,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = ["ENGINES", "METHODS", "Candidate", "Plan", "chosen_first", "make_plan"]
-
-_DIRECT = Direct()
-ENGINES: dict[str, Engine] = {
-    engine.name: engine for engine in (_DIRECT, Separable(_DIRECT), Running(_DIRECT), Fourier())
-}
 
 #: What ``method=`` takes: the engines by name, and a product applied factor by factor.
 METHODS = ("auto", *ENGINES, "passes")
@@ -218,7 +209,7 @@ def _options(problem: Problem, machine: Machine) -> Iterable[_Option]:
     """Every way there is, those that are impossible with the reason why."""
     if 0 in problem.result_shape:
         for method in METHODS[1:]:
-            yield _Option(Candidate(method, ("direct",), 0.0), steps=[[]])
+            yield _Option(Candidate(method, (EXACT.name,), 0.0), steps=[[]])
         return
     source = problem.stored if problem.readable else problem.extended
     for number, form in enumerate(problem.forms):
@@ -286,7 +277,8 @@ def _weigh(
     """Choose how samples are weighed where an option is taken."""
     outputs = float(math.prod(stop - start for start, stop in problem.layout.regions) * problem.layout.step)
     simple = problem.dtype.kind != "c" and problem.correlated.dtype.kind != "c"
-    if engines == ("direct",) and simple and in_few_rows(steps[0][0]):
+    weighing = weighing_engine(engines)
+    if weighing is not None and simple and weighing.weighs(steps[0][0]):
         added = Work(multiply_adds=ALONG * work.multiply_adds, trips=outputs)
         return _Weights(seconds=seconds(added, problem.number, machine))
     weights = problem.weights(form)

@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from faltung.engines.base import BlockFunction, Task
+from faltung.engines.base import Block, BlockFunction, Task
+from faltung.engines.catalogue import BY_PASSES, BY_SPECTRA, EXACT
 from faltung.engines.chain import packed
 from faltung.engines.repair import view
 from faltung.errors import ArgumentError
 from faltung.ground import scratch
 from faltung.ground.arrays import as_array
 from faltung.ground.threads import share, worker_count
-from faltung.planning.bank_plan import DIRECT, FOURIER, SEPARABLE, BankPlan
+from faltung.planning.bank_plan import BankPlan
 from faltung.run.gathering import address_of, frame_of, source_gatherer
 from faltung.run.kernel_run import check_out, execute
 from faltung.run.tiling import Tile, tiles_across
@@ -75,7 +76,7 @@ class _Program:
                 (position - origin) * stride
                 for position, origin, stride in zip(tile.start, first, (*target.strides, target.column), strict=True)
             )
-            self._fill(address, strides, [place + at for place in starts], target.strides, tile.shape)
+            self._fill(address, [place + at for place in starts], Block(strides, target.strides, tile.shape))
 
         share(fill, self._tiles, worker_count(workers))
 
@@ -90,19 +91,12 @@ class _Transforms:
 
     def __init__(self, plan: BankPlan) -> None:
         taps = [np.ascontiguousarray(each, plan.together.number) for each in plan.taps]
-        self._bank = FOURIER.prepare_bank(taps, plan.task(plan.together.extended))
+        self._bank = BY_SPECTRA.prepare_bank(taps, plan.task(plan.together.extended))
         self.tile: tuple[int, ...] = self._bank.tile
 
-    def __call__(
-        self,
-        source: int,
-        source_strides: tuple[int, ...],
-        targets: list[int],
-        target_strides: tuple[int, ...],
-        shape: tuple[int, ...],
-    ) -> None:
+    def __call__(self, source: int, targets: list[int], block: Block) -> None:
         """Fill one block for each kernel."""
-        self._bank(source, source_strides, targets, target_strides, shape)
+        self._bank(source, targets, block)
 
 
 class _Filters:
@@ -112,11 +106,11 @@ class _Filters:
         assert plan.basis is not None
         self._task = plan.task(plan.together.extended)
         filters = plan.filters(plan.together.extended)
-        self._filters = [SEPARABLE.prepare(task) for task in filters]
+        self._filters = [BY_PASSES.prepare(task) for task in filters]
         self._sums = [self._sum(weights) for weights in plan.basis.weights]
         self._taps = plan.taps
         self._exact: list[BlockFunction] = []
-        rows, columns = SEPARABLE.tile(filters[0])[-2:]
+        rows, columns = BY_PASSES.tile(filters[0])[-2:]
         # What all filters leave of a tile stays in the cache.
         columns = min(columns, max(128, (1 << 19) // (rows * len(filters) * self._task.step)))
         self.tile: tuple[int, ...] = (*[1] * (self._task.taps.ndim - 2), rows, columns)
@@ -125,36 +119,32 @@ class _Filters:
         number = self._task.taps.dtype
         taps = weights.astype(number).reshape(-1, *[1] * self._task.taps.ndim)
         extents = (1, *self._task.extents)
-        return DIRECT.prepare(
+        return EXACT.prepare(
             Task(taps, (), True, self._task.step, number, self._task.target, extents, self._task.streamed)
         )
 
-    def __call__(
-        self,
-        source: int,
-        source_strides: tuple[int, ...],
-        targets: list[int],
-        target_strides: tuple[int, ...],
-        shape: tuple[int, ...],
-    ) -> None:
+    def __call__(self, source: int, targets: list[int], block: Block) -> None:
         """Fill one block for each kernel."""
         number, step = self._task.taps.dtype, self._task.step
+        source_strides, target_strides, shape = block
         strides, size = packed(shape, step * number.itemsize)
         buffer, planes = scratch.take("filters", size * len(self._filters))
+        filtered = Block(source_strides, strides, shape)
         for k, run in enumerate(self._filters):
-            run(source, source_strides, planes + k * size, strides, shape)
+            run(source, planes + k * size, filtered)
         samples = view(planes, (size, *strides), (len(self._filters), *shape[:-1], shape[-1] * step), number)
         if self._task.source.kind == "f" and not np.isfinite(samples).all():
             # Filters reach further than the non-zero taps of a kernel.
             for run, target in zip(self._directly(), targets, strict=True):
-                run(source, source_strides, target, target_strides, shape)
+                run(source, target, block)
             return
+        summed = Block((size, *strides), (0, *target_strides), (1, *shape))
         for run, target in zip(self._sums, targets, strict=True):
-            run(planes, (size, *strides), target, (0, *target_strides), (1, *shape))
+            run(planes, target, summed)
         del buffer
 
     def _directly(self) -> list[BlockFunction]:
         if not self._exact:
             taps = (np.ascontiguousarray(each, self._task.taps.dtype) for each in self._taps)
-            self._exact = [DIRECT.prepare(replace(self._task, taps=each)) for each in taps]
+            self._exact = [EXACT.prepare(replace(self._task, taps=each)) for each in taps]
         return self._exact

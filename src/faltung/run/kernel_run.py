@@ -15,19 +15,19 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from faltung.engines.base import BlockFunction
+from faltung.engines.base import Block, BlockFunction, WeighingFunction, call_of
 from faltung.engines.calls.joined import Joined
 from faltung.engines.calls.team import Calls, Part, team
+from faltung.engines.catalogue import ENGINES, EXACT, weighing_engine
 from faltung.engines.chain import Chain
 from faltung.engines.repair import Checked, Repaired
-from faltung.engines.weights.weighed import Weighed
 from faltung.errors import ArgumentError, ArgumentTypeError
 from faltung.ground import scratch
 from faltung.ground.arrays import as_array
 from faltung.ground.lazy import lazy
 from faltung.ground.threads import share, worker_count
 from faltung.planning.forms import Form
-from faltung.planning.planner import ENGINES, Plan
+from faltung.planning.planner import Plan
 from faltung.planning.problem import Problem
 from faltung.run.gathering import Frame, Gatherer, address_of, frame_in_order, frame_of, offset, source_gatherer
 from faltung.run.missing import Missing, Normalised
@@ -145,13 +145,13 @@ class _Program:
         return source_gatherer(self.problem)
 
     @lazy
-    def weighed(self) -> dict[np.dtype[Any], Weighed]:
+    def weighed(self) -> dict[np.dtype[Any], WeighingFunction]:
         """For what a block may hold: values and weights at once, where the plan is so."""
-        problem = self.problem
-        if not problem.weighted or self.plan.weight_engines:
+        problem, engine = self.problem, weighing_engine(self.plan.engines)
+        if not problem.weighted or self.plan.weight_engines or engine is None:
             return {}
         return {
-            source: Weighed(task, problem.skips_nan, problem.masked)
+            source: engine.prepare_weighing(task, problem.skips_nan, problem.masked)
             for source in {problem.stored if problem.readable else problem.extended, problem.extended}
             for task in problem.tasks(problem.forms[self.plan.form], source, problem.written)[0]
         }
@@ -204,9 +204,8 @@ class _Program:
             frame_in_order(shape, dtype, self.layout)
             for shape, dtype in ((problem.shape, problem.dtype), (problem.result_shape, problem.result))
         )
-        block = self.from_scratch[0]
-        found, call = self.gather.gathering(tile, source), getattr(block, "call", None)
-        bound = call and call(found.strides, target.strides, tile.shape)
+        found = self.gather.gathering(tile, source)
+        bound = call_of(self.from_scratch[0], Block(found.strides, target.strides, tile.shape))
         return Part(self.gather.code, found.arguments, found.size, found, bound) if bound else None
 
     def frame(self, array: NDArray[Any]) -> Frame:
@@ -260,7 +259,7 @@ class _Program:
             if weighed:
                 block = weighed[self.problem.stored if lies_there else self.problem.extended]
                 _flags, there, steps = self.missing.flags(tile, flags)
-                if not put(tile, [partial(block, mask=(there, steps))], address, strides):
+                if not put(tile, [partial(block, mask=there, mask_strides=steps)], address, strides):
                     return
             if weighted:
                 copy, packed = address, strides
@@ -274,11 +273,11 @@ class _Program:
             """Fill the outputs of a tile; what is true says that they are wrong."""
             if direct:
                 place = target_start + offset(tile, target, self.first)
-                return blocks[0](address, strides, place, target.strides, tile.shape)
+                return blocks[0](address, place, Block(strides, target.strides, tile.shape))
             results, wrong = [], None
             for name, block in zip(("result", "imaginary result"), blocks, strict=False):
                 result = self.result(tile, name)
-                wrong = block(address, strides, result.ctypes.data, result.strides[:-1], tile.shape)
+                wrong = block(address, result.ctypes.data, Block(strides, result.strides[:-1], tile.shape))
                 results.append(result)
             self.store(results, out, tile)
             return wrong
@@ -342,4 +341,4 @@ def _blocks(
     if form.exact or source.kind != "f":
         return [chain]
     (whole,) = problem.tasks(problem.forms[0], source, target, to_scratch)[0]
-    return [Repaired(Checked(chain, whole), lambda: ENGINES["direct"].prepare(whole))]
+    return [Repaired(Checked(chain, whole), lambda: EXACT.prepare(whole))]

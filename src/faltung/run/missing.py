@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from faltung.engines.base import BlockFunction
+from faltung.engines.base import Block, BlockFunction
 from faltung.engines.chain import packed
-from faltung.engines.direct.direct_engine import slice_offsets
+from faltung.engines.rows import slice_offsets
 from faltung.engines.weights.normalise import join_function, split_function
 from faltung.ground import scratch
 from faltung.ground.lazy import lazy
@@ -119,23 +119,17 @@ class Normalised:
         self._constants = np.array([total, least * total], problem.number)
         self._join = join_function(problem.number, problem.written, problem.streamed, host())
 
-    def __call__(
-        self,
-        source: int,
-        source_strides: tuple[int, ...],
-        target: int,
-        target_strides: tuple[int, ...],
-        shape: tuple[int, ...],
-    ) -> None:
+    def __call__(self, source: int, target: int, block: Block) -> None:
         """Fill the block."""
+        source_strides, target_strides, shape = block
         width = shape[-1] * self._step
         strides = _side_by_side(shape[1:-1], width * self._number.itemsize)
         size = strides[0] * shape[0]
         buffer, place = scratch.take("normalised", 2 * size)
         behind = source + source_strides[0] * (shape[0] + self._sizes[0] - 1)
         weight_strides = tuple([stride // self._bytes for stride in source_strides])
-        self._values(source, source_strides, place, strides, shape)
-        self._weights(behind, weight_strides, place + size, strides, shape)
+        self._values(source, place, Block(source_strides, strides, shape))
+        self._weights(behind, place + size, Block(weight_strides, strides, shape))
         rows = slice_offsets(shape[:-1], target_strides)
         constants = self._constants.ctypes.data
         self._join(place, place + size, constants, target, rows.ctypes.data, rows.size, width)

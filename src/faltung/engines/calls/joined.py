@@ -7,19 +7,19 @@ from call to call but where the arrays lie, so everything else is written into a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import numpy as np
 
+from faltung.engines.base import Call
 from faltung.engines.calls.gather_code import PARAMETERS as GATHER
 from faltung.ground import scratch
 from faltung.jit.compile import address, compile_function, ctypes_of
 from faltung.jit.ir import Function, Value, module
 from faltung.jit.target import Target, host
 
-__all__ = ["Call", "Joined"]
+__all__ = ["Joined"]
 
 _PARAMETERS = {
     "source": "ptr",
@@ -27,34 +27,6 @@ _PARAMETERS = {
     "scratch": "ptr",
     "table": "ptr noalias readonly",  # both functions, and all else that they are called with
 }
-
-
-@dataclass(frozen=True, eq=False)
-class Call:
-    """A call of the machine code of a block function, but for where its blocks lie.
-
-    Parameters
-    ----------
-    code : callable
-        The function.
-    parameters : mapping
-        Its parameters by name, with their types; it returns whether an output was not finite.
-    values : mapping
-        What it is called with, but for ``source``, ``target`` and what is in `scratch`.
-    scratch : mapping
-        Bytes of scratch for each of the parameters that point to some.
-    keep : object
-        What must live as long as the addresses among the values.
-    final : bool
-        Whether it never has to be repaired.
-    """
-
-    code: Callable[..., int]
-    parameters: Mapping[str, str]
-    values: Mapping[str, int]
-    scratch: Mapping[str, int]
-    keep: object
-    final: bool
 
 
 class Joined:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache, lru_cache
+from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from faltung.engines.base import BlockFunction, Task, Work
-from faltung.engines.calls.joined import Call
+from faltung.engines.base import Block, BlockFunction, Call, Task, WeighingFunction, Work
 from faltung.engines.direct.correlation import PARAMETERS, Correlation, emit
-from faltung.engines.passes.block_sizes import SHORT
 from faltung.engines.registers import Footprint
 from faltung.engines.repair import Repaired
+from faltung.engines.rows import SHORT, slice_offsets
+from faltung.engines.weights.weighed import MOST_ROWS, Weighed
 from faltung.jit.compile import compile_function, ctypes_of
 from faltung.jit.ir import module
 from faltung.jit.samples import sample
@@ -24,7 +24,7 @@ from faltung.jit.target import Target, host
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Arrangement", "Direct", "arrange", "slice_offsets"]
+__all__ = ["Arrangement", "Direct", "arrange"]
 
 #: Most multiply-adds written out for one register block; beyond it, loops compile faster and run as fast.
 UNROLLED = 450
@@ -44,6 +44,7 @@ class Direct:
     """Sum over the taps of a kernel of any shape, dense or sparse."""
 
     name = "direct"
+    exact = True
 
     def accepts(self, task: Task) -> str:
         """Return an empty string: there is no task this engine cannot do."""
@@ -87,6 +88,15 @@ class Direct:
         if not arrangement.what.guarded:
             return block
         return Repaired(block, lambda: _Panels(_scatter(task, target), task, target))
+
+    def weighs(self, task: Task) -> bool:
+        """Return whether the taps are dense and in few rows, so that weights can be summed along with samples."""
+        taps = int(np.count_nonzero(task.taps))
+        return 0 < taps >= DENSE * task.taps.size and task.taps.shape[-2] <= MOST_ROWS
+
+    def prepare_weighing(self, task: Task, skips_nan: bool, masked: bool) -> WeighingFunction:
+        """Compile for the shape of the taps."""
+        return Weighed(task, skips_nan, masked)
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,35 +178,26 @@ class _Panels:
         self._corners = arrangement.corners
         self._taps = arrangement.taps
         self._taps_address = arrangement.taps.ctypes.data
-        self._tables: dict[tuple[tuple[int, ...], ...], tuple[object, tuple[int, ...]]] = {}
+        self._tables: dict[Block, tuple[object, tuple[int, ...]]] = {}
 
-    def __call__(
-        self,
-        source: int,
-        source_strides: tuple[int, ...],
-        target: int,
-        target_strides: tuple[int, ...],
-        shape: tuple[int, ...],
-    ) -> bool:
+    def __call__(self, source: int, target: int, block: Block) -> bool:
         """Fill the block; return whether an output was not finite, where the code looks for that."""
-        layout = (source_strides, target_strides, shape)
-        found = self._tables.get(layout)
+        found = self._tables.get(block)
         if found is None:
             if len(self._tables) > 256:
                 self._tables.clear()
-            found = self._tables[layout] = self._arguments(*layout)
+            found = self._tables[block] = self._arguments(block)
         return bool(self._code(source, target, self._taps_address, *found[1]))
 
-    def call(self, source_strides: tuple[int, ...], target_strides: tuple[int, ...], shape: tuple[int, ...]) -> Call:
+    def call(self, block: Block) -> Call:
         """Return the call for blocks of one layout."""
-        tables, arguments = self._arguments(source_strides, target_strides, shape)
+        tables, arguments = self._arguments(block)
         names = [name for name in PARAMETERS if name not in ("source", "target", "taps")]
         values = {"taps": self._taps_address, **dict(zip(names, arguments, strict=True))}
         return Call(self._code, PARAMETERS, values, {}, (tables, self), self._final)
 
-    def _arguments(
-        self, source_strides: tuple[int, ...], target_strides: tuple[int, ...], shape: tuple[int, ...]
-    ) -> tuple[object, tuple[int, ...]]:
+    def _arguments(self, block: Block) -> tuple[object, tuple[int, ...]]:
+        source_strides, target_strides, shape = block
         strides = np.array([*source_strides, self._task.step * self._task.source.itemsize], dtype=np.int64)
         panels = self._corners @ strides
         slices = [slice_offsets(shape[:-2], each[:-1]) for each in (source_strides, target_strides)]
@@ -211,12 +212,3 @@ class _Panels:
             target_strides[-1],
         )
         return (panels, slices), arguments  # the tables live as long as their addresses
-
-
-@lru_cache(maxsize=256)
-def slice_offsets(shape: tuple[int, ...], strides: tuple[int, ...]) -> NDArray[np.int64]:
-    """Byte offset of every slice of a block, given its axes before rows and columns."""
-    table = np.zeros((), dtype=np.int64)
-    for size, stride in zip(shape, strides, strict=True):
-        table = np.add.outer(table, stride * np.arange(size, dtype=np.int64))
-    return np.ascontiguousarray(table)

@@ -15,8 +15,8 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from faltung.engines.base import BlockFunction, Task, Work
-from faltung.engines.fourier.items import Block, Item, Items, list_items
+from faltung.engines.base import Block, BlockFunction, Task, Work
+from faltung.engines.fourier.items import Item, Items, list_items
 from faltung.engines.fourier.overlap import Tiling, block_shape, choose_tiling, transforms
 from faltung.engines.fourier.planes import BANK, LOAD, PAIRS, STORE, bank, load_plane, pairs, store_plane
 from faltung.engines.fourier.spectrum import Plane, aligned
@@ -29,7 +29,7 @@ from faltung.jit.ir import module
 from faltung.jit.samples import Sample, sample
 from faltung.jit.target import Target, host
 
-__all__ = ["Bank", "Fourier"]
+__all__ = ["Fourier", "SpectraBank"]
 
 #: Rounding error for each stage of radix 2, forwards and backwards together, in units of half the machine epsilon
 #: times the sum of abs(taps) times the largest sample of the source block. The largest found is below one, for a wave
@@ -45,6 +45,7 @@ class Fourier:
     """A product of spectra, tile by tile."""
 
     name = "fourier"
+    exact = False
 
     def accepts(self, task: Task) -> str:
         """Return why not: the kernel must extend along the last axis, and fit into a transform."""
@@ -84,7 +85,7 @@ class Fourier:
         """Make the spectrum, and find the code, which is the same for all sizes."""
         return _Filtered(task, self.prepare)
 
-    def prepare_bank(self, taps: Sequence[NDArray[np.floating]], task: Task) -> Bank:
+    def prepare_bank(self, taps: Sequence[NDArray[np.floating]], task: Task) -> SpectraBank:
         """Make the spectra of several kernels, which share the transform of each tile.
 
         Parameters
@@ -94,7 +95,7 @@ class Fourier:
         task : Task
             What the kernels have in common.
         """
-        return Bank(taps, task, self.prepare)
+        return SpectraBank(taps, task, self.prepare)
 
 
 def _tiling(task: Task, many: bool = False) -> Tiling | None:
@@ -183,22 +184,14 @@ class _Filtered:
         self._spectrum = self._blocks.plane.laid_out(spectrum)
         self._numbers = np.array(self._blocks.numbers(task.taps, exponent), task.taps.dtype)
 
-    def __call__(
-        self,
-        source: int,
-        source_strides: tuple[int, ...],
-        target: int,
-        target_strides: tuple[int, ...],
-        shape: tuple[int, ...],
-    ) -> None:
+    def __call__(self, source: int, target: int, block: Block) -> None:
         """Fill the block."""
-        block = Block(source_strides, target_strides, shape)
         addresses = self._spectrum.ctypes.data, self._numbers.ctypes.data
         for item in self._blocks.run(block, (source, target), *addresses):
             self._repair(item, block, source, target)
 
 
-class Bank:
+class SpectraBank:
     """Blocks filtered with several kernels.
 
     Parameters
@@ -229,16 +222,8 @@ class Bank:
         #: Shape of the blocks with which it is at its best; items stand alone here, so that they need not pair.
         self.tile = block_shape(self._blocks.plane.tiling, task.extents, step=2)
 
-    def __call__(
-        self,
-        source: int,
-        source_strides: tuple[int, ...],
-        targets: Sequence[int],
-        target_strides: tuple[int, ...],
-        shape: tuple[int, ...],
-    ) -> None:
-        """Fill one block for each kernel, at an address of its own; parameters as of `BlockFunction`."""
-        block = Block(source_strides, target_strides, shape)
+    def __call__(self, source: int, targets: Sequence[int], block: Block) -> None:
+        """Fill a block for each kernel."""
         places = np.array(targets, np.int64)
         addresses = (source, places.ctypes.data, len(places), self._spectra[0].nbytes)
         for item in self._blocks.run(block, addresses, self._spectra.ctypes.data, self._numbers.ctypes.data):

@@ -8,22 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from faltung.engines.base import Task
+from faltung.engines.base import Block, Task
 from faltung.engines.fourier.overlap import spread
 from faltung.engines.fourier.planes import BLOCK, ITEM
 from faltung.engines.fourier.spectrum import Plane
 from faltung.engines.fourier.transform import PAIR
 
-__all__ = ["Block", "Item", "Items", "list_items"]
-
-
-@dataclass(frozen=True)
-class Block:
-    """How a block lies in memory: bytes between neighbours on every axis but the last, and shape of its outputs."""
-
-    source_strides: tuple[int, ...]
-    target_strides: tuple[int, ...]
-    shape: tuple[int, ...]
+__all__ = ["Item", "Items", "list_items"]
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from faltung.engines.base import BlockFunction, Task
+from faltung.engines.base import Block, BlockFunction, Task
 from faltung.ground.lazy import lazy
 
 __all__ = ["Spoiled"]
@@ -107,7 +107,7 @@ class Spoiled:
 def _apply(run: BlockFunction, samples: NDArray[np.floating], taps: tuple[int, ...]) -> NDArray[np.floating]:
     samples = np.ascontiguousarray(samples)
     result = np.empty([n - k + 1 for n, k in zip(samples.shape, taps, strict=True)], samples.dtype)
-    run(samples.ctypes.data, samples.strides[:-1], result.ctypes.data, result.strides[:-1], result.shape)
+    run(samples.ctypes.data, result.ctypes.data, Block(samples.strides[:-1], result.strides[:-1], result.shape))
     return result
 
 

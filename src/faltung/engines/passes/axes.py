@@ -15,15 +15,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from faltung.engines.base import BlockFunction, Line, Task
-from faltung.engines.calls.joined import Call
+from faltung.engines.base import Block, BlockFunction, Call, Engine, Line, Task
 from faltung.engines.chain import Chain, packed
-from faltung.engines.direct.direct_engine import Direct, slice_offsets
 from faltung.engines.passes.block_sizes import strip_rows
 from faltung.engines.passes.pass_code import PARAMETERS, Passes, emit
 from faltung.engines.passes.windows import NARROW
 from faltung.engines.registers import Footprint
 from faltung.engines.repair import Repaired, view
+from faltung.engines.rows import slice_offsets
 from faltung.ground import scratch
 from faltung.jit.compile import compile_function, ctypes_of
 from faltung.jit.ir import module
@@ -43,13 +42,13 @@ UNROLLED = 450
 FOLDED = 64
 
 
-def passes_along_axes(task: Task, direct: Direct, windows: bool) -> BlockFunction:
+def passes_along_axes(task: Task, engine: Engine, windows: bool) -> BlockFunction:
     """Prepare the passes of all terms; where `windows`, windows of ones are running sums."""
     # Terms whose last factors are equally long become neighbours: they share a loop.
     terms = sorted((_factors(term, windows) for term in task.terms), key=lambda term: term[-1].taps.size)
     alike = len(terms) == 1 and task.faithful
-    exact = cache(lambda: _one_by_one(task, direct) if alike else direct.prepare(task))
-    fused = _Fused(task, terms, direct, exact)
+    exact = cache(lambda: _one_by_one(task, engine) if alike else engine.prepare(task))
+    fused = _Fused(task, terms, engine, exact)
     return Repaired(fused, exact) if fused.guarded else fused
 
 
@@ -111,23 +110,23 @@ def _trimmed(taps: NDArray[np.float64]) -> tuple[NDArray[np.float64], int]:
     return taps[places[0] : places[-1] + 1], int(places[0])
 
 
-# ---- one axis after the other, each by the direct engine
+# ---- one axis after the other, each by the exact engine
 
 
 def _along(
-    task: Task, taps: NDArray[np.float64], axis: int, ends: tuple[bool, bool], direct: Direct
+    task: Task, taps: NDArray[np.float64], axis: int, ends: tuple[bool, bool], engine: Engine
 ) -> BlockFunction:
-    """Prepare a pass along one axis by the direct engine, the first or the last of a chain or neither."""
+    """Prepare a pass along one axis by the exact engine, the first or the last of a chain or neither."""
     number, ndim = task.taps.dtype, task.taps.ndim
     row = min(axis, ndim - 2) if axis < ndim - 1 else ndim - 1
     place = ndim - 2 if row < ndim - 1 else ndim - 1  # where the axis stands once it has changed places
     shaped = taps.astype(number).reshape([-1 if k == place else 1 for k in range(ndim)])
     source, target = task.source if ends[0] else number, task.target if ends[1] else number
-    block = direct.prepare(Task(shaped, (), True, task.step, source, target, task.extents, task.streamed and ends[1]))
+    block = engine.prepare(Task(shaped, (), True, task.step, source, target, task.extents, task.streamed and ends[1]))
     return _Swapped(block, axis) if axis < ndim - 2 else block
 
 
-def _window_along(task: Task, factor: _Factor, axis: int, first: bool, direct: Direct) -> BlockFunction:
+def _window_along(task: Task, factor: _Factor, axis: int, first: bool, engine: Engine) -> BlockFunction:
     """Prepare a running sum along an axis before the rows."""
     number, ndim = task.taps.dtype, task.taps.ndim
     lines = [Line(np.ones(1), (), np.ones(1))] * ndim
@@ -135,7 +134,7 @@ def _window_along(task: Task, factor: _Factor, axis: int, first: bool, direct: D
     taps = np.full((*[1] * (ndim - 2), factor.window, 1), factor.factor, number)
     source = task.source if first else number
     along = Task(taps, (tuple(lines),), True, task.step, source, number, task.extents, False)
-    return _Swapped(passes_along_axes(along, direct, windows=True), axis)
+    return _Swapped(passes_along_axes(along, engine, windows=True), axis)
 
 
 class _Swapped:
@@ -145,17 +144,12 @@ class _Swapped:
         self._block = block
         self._axis = axis
 
-    def __call__(
-        self,
-        source: int,
-        source_strides: tuple[int, ...],
-        target: int,
-        target_strides: tuple[int, ...],
-        shape: tuple[int, ...],
-    ) -> None:
+    def __call__(self, source: int, target: int, block: Block) -> None:
         """Fill the block."""
         swap = self._swap
-        self._block(source, swap(source_strides), target, swap(target_strides), (*swap(shape[:-1]), shape[-1]))
+        source_strides, target_strides, shape = block
+        swapped = Block(swap(source_strides), swap(target_strides), (*swap(shape[:-1]), shape[-1]))
+        self._block(source, target, swapped)
 
     def _swap(self, values: tuple[int, ...]) -> tuple[int, ...]:
         swapped = list(values)
@@ -163,7 +157,7 @@ class _Swapped:
         return tuple(swapped)
 
 
-def _one_by_one(task: Task, direct: Direct) -> BlockFunction:
+def _one_by_one(task: Task, engine: Engine) -> BlockFunction:
     """Prepare an exact pass along every axis of a single outer product."""
     factors = _factors(task.terms[0], False)
     long = [axis for axis, size in enumerate(task.taps.shape) if size > 1] or [task.taps.ndim - 1]
@@ -172,7 +166,7 @@ def _one_by_one(task: Task, direct: Direct) -> BlockFunction:
     for axis in long:
         whole = factors[axis].whole(task.taps.shape[axis]) * (scale if axis == long[-1] else 1.0)
         ends = (axis == long[0], axis == long[-1])
-        passes.append((_along(task, whole, axis, ends, direct), _sizes(task, axis)))
+        passes.append((_along(task, whole, axis, ends, engine), _sizes(task, axis)))
     return Chain(passes, task.step * task.taps.dtype.itemsize, "axes")
 
 
@@ -192,7 +186,7 @@ class _Fused:
     """The passes over rows and columns of all terms; returns whether an output was not finite."""
 
     def __init__(
-        self, task: Task, terms: list[list[_Factor]], direct: Direct, exact: Callable[[], BlockFunction]
+        self, task: Task, terms: list[list[_Factor]], engine: Engine, exact: Callable[[], BlockFunction]
     ) -> None:
         self._task = task
         self._terms = terms
@@ -201,7 +195,7 @@ class _Fused:
         self._lanes = strip_rows(self._number)
         ndim = task.taps.ndim
         self._outer = [axis for axis in range(ndim - 2) if task.taps.shape[axis] > 1]
-        self._before = [self._outer_passes(term, direct) for term in terms] if self._outer else []
+        self._before = [self._outer_passes(term, engine) for term in terms] if self._outer else []
         what, taps = self._describe()
         self.guarded = what.guarded
         self._code = _compile(what, host())
@@ -213,15 +207,15 @@ class _Fused:
         self._factors = np.array([down.factor, across.factor], self._number)
         self._clamped = len(terms) > 1 and task.target.kind == "f" and bool((task.taps >= 0).all())
 
-    def _outer_passes(self, term: list[_Factor], direct: Direct) -> BlockFunction:
+    def _outer_passes(self, term: list[_Factor], engine: Engine) -> BlockFunction:
         passes = []
         for axis in self._outer:
             factor, first = term[axis], axis == self._outer[0]
             if factor.window:
-                passes.append((_window_along(self._task, factor, axis, first, direct), _sizes(self._task, axis)))
+                passes.append((_window_along(self._task, factor, axis, first, engine), _sizes(self._task, axis)))
                 continue
             whole = factor.whole(self._task.taps.shape[axis])
-            passes.append((_along(self._task, whole, axis, (first, False), direct), _sizes(self._task, axis)))
+            passes.append((_along(self._task, whole, axis, (first, False), engine), _sizes(self._task, axis)))
         return Chain(passes, self._task.step * self._number.itemsize, "outer")
 
     def _describe(self) -> tuple[Passes, NDArray[np.floating]]:
@@ -255,15 +249,9 @@ class _Fused:
         what = Passes(down, across, task.step, source, sample(task.target), number, lanes, guarded, streamed)
         return what, np.concatenate([*coefficients, np.zeros(1)]).astype(self._number)
 
-    def __call__(
-        self,
-        source: int,
-        source_strides: tuple[int, ...],
-        target: int,
-        target_strides: tuple[int, ...],
-        shape: tuple[int, ...],
-    ) -> int:
+    def __call__(self, source: int, target: int, block: Block) -> int:
         """Fill the block."""
+        source_strides, target_strides, shape = block
         task, lanes = self._task, self._lanes
         if shape[-2] == 1 and task.taps.shape[-2] == 1 and shape[-1] >= lanes * FOLDED:
             # A long row is cut into as many rows as a strip has.
@@ -271,48 +259,42 @@ class _Fused:
             shape = (*shape[:-2], lanes, shape[-1] - shift * (lanes - 1))
             source_strides = (*source_strides[:-1], shift * task.step * task.source.itemsize)
             target_strides = (*target_strides[:-1], shift * task.step * task.target.itemsize)
+            block = Block(source_strides, target_strides, shape)
         if shape[-2] < lanes or shape[-1] * task.step < lanes:
-            self._exact()(source, source_strides, target, target_strides, shape)
+            self._exact()(source, target, block)
             return 0
-        status = self._run(source, source_strides, target, target_strides, shape)
+        status = self._run(source, target, block)
         if self._clamped and not status:
-            self._clamp(source, source_strides, target, target_strides, shape)
+            self._clamp(source, target, block)
         return status
 
-    def call(
-        self, source_strides: tuple[int, ...], target_strides: tuple[int, ...], shape: tuple[int, ...]
-    ) -> Call | None:
+    def call(self, block: Block) -> Call | None:
         """Return the call for blocks of one layout, where there is nothing to do before and after it."""
-        lanes, folded = self._lanes, shape[-2] == 1
+        shape, lanes = block.shape, self._lanes
+        folded = shape[-2] == 1
         if self._outer or self._clamped or folded or shape[-2] < lanes or shape[-1] * self._task.step < lanes:
             return None
-        tables = self._tables(source_strides, target_strides, shape, 0)
+        tables = self._tables(block, 0)
         names = [name for name in PARAMETERS if name not in ("source", "target", *_OWN, *_SCRATCH)]
         own = (each.ctypes.data for each in (self._taps, self._factors, self._windows))
         values = dict(zip((*_OWN, *names), (*own, *tables.arguments), strict=True))
         sizes = dict(zip(_SCRATCH, (tables.between, tables.sums), strict=True))
         return Call(self._code, PARAMETERS, values, sizes, (tables, self), not self.guarded)
 
-    def _run(
-        self,
-        source: int,
-        source_strides: tuple[int, ...],
-        target: int,
-        target_strides: tuple[int, ...],
-        shape: tuple[int, ...],
-    ) -> int:
+    def _run(self, source: int, target: int, block: Block) -> int:
         task = self._task
         # Where terms have passes of their own before, each begins with its own result in scratch.
         apart, keep = 0, None
         if self._outer:
-            sizes = task.taps.shape
+            sizes, shape = task.taps.shape, block.shape
             extended = (*shape[:-2], shape[-2] + sizes[-2] - 1, shape[-1] + sizes[-1] - 1)
             strides, apart = packed(extended, task.step * self._number.itemsize)
             keep, address = scratch.take("terms", apart * len(self._terms))
+            outer = Block(block.source_strides, strides, extended)
             for number, run in enumerate(self._before):
-                run(source, source_strides, address + number * apart, strides, extended)
-            source, source_strides = address, strides
-        plan = self._tables(source_strides, target_strides, shape, apart)
+                run(source, address + number * apart, outer)
+            source, block = address, Block(strides, block.target_strides, shape)
+        plan = self._tables(block, apart)
         _between, between = scratch.take("between", plan.between)
         _sums, sums = scratch.take("sums", plan.sums)
         status = self._code(
@@ -328,13 +310,8 @@ class _Fused:
         del keep
         return status
 
-    def _make_tables(
-        self,
-        source_strides: tuple[int, ...],
-        target_strides: tuple[int, ...],
-        shape: tuple[int, ...],
-        apart: int,
-    ) -> _Tables:
+    def _make_tables(self, block: Block, apart: int) -> _Tables:
+        source_strides, target_strides, shape = block
         task, terms, lanes = self._task, self._terms, self._lanes
         position = lanes * self._number.itemsize
         extended = (shape[-1] + task.taps.shape[-1] - 1) * task.step
@@ -361,15 +338,9 @@ class _Fused:
         samples = max(shape[-2] + int(self._windows[0]), extended) if self._windows.any() else 0
         return _Tables(term_bytes * len(terms), samples * position, arguments, (*tables, *slices))
 
-    def _clamp(
-        self,
-        source: int,
-        source_strides: tuple[int, ...],
-        target: int,
-        target_strides: tuple[int, ...],
-        shape: tuple[int, ...],
-    ) -> None:
-        """Where taps and samples are not negative, a rounding below zero is none."""
+    def _clamp(self, source: int, target: int, block: Block) -> None:
+        """Replace negative outputs by zero where taps and samples are not negative: they are rounding errors."""
+        source_strides, target_strides, shape = block
         task = self._task
         result = view(target, target_strides, (*shape[:-1], shape[-1] * task.step), task.target)
         if result.min() < 0:

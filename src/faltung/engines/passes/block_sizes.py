@@ -7,11 +7,8 @@ import numpy as np
 from faltung.engines.base import Task
 from faltung.jit.target import host
 
-__all__ = ["SHORT", "folded", "halo", "outer_axes", "strip_rows", "strips"]
+__all__ = ["folded", "halo", "outer_axes", "strip_rows", "strips"]
 
-
-#: Samples of a row from which on gathering whole blocks costs more than strips along the border.
-SHORT = 1024
 #: Samples of a block that is a single row.
 LONG = 1 << 16
 

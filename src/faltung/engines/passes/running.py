@@ -10,11 +10,11 @@ import math
 
 import numpy as np
 
-from faltung.engines.base import BlockFunction, Line, Task, Work
-from faltung.engines.direct.direct_engine import Direct
+from faltung.engines.base import BlockFunction, Engine, Line, Task, Work
 from faltung.engines.passes.axes import passes_along_axes
-from faltung.engines.passes.block_sizes import SHORT, folded, halo, outer_axes, strip_rows, strips
+from faltung.engines.passes.block_sizes import folded, halo, outer_axes, strip_rows, strips
 from faltung.engines.passes.windows import NARROW, additions
+from faltung.engines.rows import SHORT
 from faltung.kernels.lowrank import SLACK
 
 __all__ = ["Running"]
@@ -31,9 +31,10 @@ class Running:
     """Sums over windows along the axes where the kernel is constant, and passes along the others."""
 
     name = "running"
+    exact = False
 
-    def __init__(self, direct: Direct) -> None:
-        self._direct = direct
+    def __init__(self, exact_engine: Engine) -> None:
+        self._exact_engine = exact_engine
 
     def accepts(self, task: Task) -> str:
         """Return why not: the kernel must be one outer product, and constant along some axis."""
@@ -71,7 +72,7 @@ class Running:
 
     def prepare(self, task: Task) -> BlockFunction:
         """Compile the passes."""
-        return passes_along_axes(task, self._direct, windows=True)
+        return passes_along_axes(task, self._exact_engine, windows=True)
 
 
 def _additions(line: Line) -> float:

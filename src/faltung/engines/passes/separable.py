@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from faltung.engines.base import BlockFunction, Line, Task, Work
-from faltung.engines.direct.direct_engine import Direct
+from faltung.engines.base import BlockFunction, Engine, Line, Task, Work
 from faltung.engines.passes.axes import passes_along_axes
-from faltung.engines.passes.block_sizes import SHORT, folded, halo, outer_axes, strip_rows, strips
+from faltung.engines.passes.block_sizes import folded, halo, outer_axes, strip_rows, strips
+from faltung.engines.rows import SHORT
 from faltung.kernels.lowrank import SLACK
 
 if TYPE_CHECKING:
@@ -34,9 +34,10 @@ class Separable:
     """A pass along each axis for each outer product of a sum."""
 
     name = "separable"
+    exact = False
 
-    def __init__(self, direct: Direct) -> None:
-        self._direct = direct
+    def __init__(self, exact_engine: Engine) -> None:
+        self._exact_engine = exact_engine
 
     def accepts(self, task: Task) -> str:
         """Return why not: the kernel must be a sum of outer products that is cheaper than its taps."""
@@ -76,7 +77,7 @@ class Separable:
 
     def prepare(self, task: Task) -> BlockFunction:
         """Compile the passes, and what computes again a block in which zero taps met what is not finite."""
-        return passes_along_axes(task, self._direct, windows=False)
+        return passes_along_axes(task, self._exact_engine, windows=False)
 
 
 def _long(task: Task) -> list[int]:

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from faltung.engines.base import Task
+from faltung.engines.base import Block, Task
 from faltung.engines.direct.correlation import guard
-from faltung.engines.direct.direct_engine import DENSE, slice_offsets
+from faltung.engines.rows import slice_offsets
 from faltung.engines.weights.normalise import scaled
 from faltung.jit.compile import compile_function, ctypes_of
 from faltung.jit.ir import Function, Value, module, vector
@@ -29,7 +29,7 @@ from faltung.jit.target import Target, host
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Weighed", "in_few_rows"]
+__all__ = ["MOST_ROWS", "Weighed"]
 
 #: Most rows of taps: the code has a loop for each, and is compiled in 0.15 s for as many.
 MOST_ROWS = 16
@@ -51,12 +51,6 @@ _PARAMETERS = {
     "mask_stride": "i64",
     "target_stride": "i64",
 }
-
-
-def in_few_rows(task: Task) -> bool:
-    """Return whether this is a way to correlate with such taps: in few rows, and not scattered."""
-    taps = int(np.count_nonzero(task.taps))
-    return 0 < taps >= DENSE * task.taps.size and task.taps.shape[-2] <= MOST_ROWS
 
 
 @dataclass(frozen=True)
@@ -305,29 +299,17 @@ class Weighed:
         self._tables = lru_cache(maxsize=64)(self._make_tables)
 
     def __call__(
-        self,
-        source: int,
-        source_strides: tuple[int, ...],
-        target: int,
-        target_strides: tuple[int, ...],
-        shape: tuple[int, ...],
-        mask: tuple[int, tuple[int, ...]],
+        self, source: int, target: int, block: Block, mask: int = 0, mask_strides: tuple[int, ...] = ()
     ) -> bool:
-        """Fill the block; return whether that went wrong, because an infinity met a zero tap.
-
-        Parameters are those of a block function, and address and strides of the mask; zeros if there is none.
-        """
-        flags, mask_strides = mask
-        arguments, _alive = self._tables(source_strides, mask_strides, target_strides, shape)
-        return bool(self._code(source, flags, target, self._taps.ctypes.data, *arguments))
+        """Fill the block; return whether a zero tap was multiplied by an infinity."""
+        arguments, _alive = self._tables(block, mask_strides)
+        return bool(self._code(source, mask, target, self._taps.ctypes.data, *arguments))
 
     def _make_tables(
-        self,
-        source_strides: tuple[int, ...],
-        mask_strides: tuple[int, ...],
-        target_strides: tuple[int, ...],
-        shape: tuple[int, ...],
+        self, block: Block, mask_strides: tuple[int, ...]
     ) -> tuple[tuple[int, ...], list[NDArray[np.int64]]]:
+        source_strides, target_strides, shape = block
+        mask_strides = mask_strides or (0,) * len(source_strides)
         both = (source_strides, mask_strides)
         tables = [self._corners @ np.array(strides[:-1], np.int64) for strides in both]
         tables += [slice_offsets(shape[:-2], strides[:-1]) for strides in (*both, target_strides)]
