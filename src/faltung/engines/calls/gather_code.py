@@ -7,12 +7,11 @@ orders cost no code of their own. Samples are converted on the way to what the e
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 
 import numpy as np
 
 from faltung.ground.extended import FILL
-from faltung.jit.compile import compile_function, ctypes_of
+from faltung.jit.compile import compile_function, compiled_once, ctypes_of
 from faltung.jit.ir import Function, Value, module
 from faltung.jit.samples import Sample, load, sample, store
 from faltung.jit.target import Target
@@ -37,9 +36,9 @@ PARAMETERS = {
 }
 
 
-@cache
+@compiled_once
 def gather_function(source: np.dtype, target: np.dtype, processor: Target) -> Callable[..., int]:
-    """Compile (or find) the function that gathers `source` samples into `target` samples."""
+    """Compile (or look up) the function that gathers `source` samples into `target` samples."""
     wide = "double" if 8 in (source.itemsize, target.itemsize) else "float"
     text = module(emit(sample(source), sample(target), processor.lanes(wide)))
     return compile_function(text, "gather", ctypes_of(PARAMETERS), processor)

@@ -7,7 +7,6 @@ from call to call but where the arrays lie, so everything else is written into a
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,7 @@ import numpy as np
 from faltung.engines.base import Call
 from faltung.engines.calls.gather_code import PARAMETERS as GATHER
 from faltung.ground import scratch
-from faltung.jit.compile import address, compile_function, ctypes_of
+from faltung.jit.compile import address, compile_function, compiled_once, ctypes_of
 from faltung.jit.ir import Function, Value, module
 from faltung.jit.target import Target, host
 
@@ -72,7 +71,7 @@ class Joined:
         return status
 
 
-@cache
+@compiled_once
 def _compile(parameters: tuple[tuple[str, str], ...], in_scratch: tuple[str, ...], target: Target) -> Any:
     f = Function("joined", _PARAMETERS)
     entries = iter(range(1000))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
 from faltung.jit.target import Target
 
@@ -27,7 +27,7 @@ class Blocking:
     lanes: int
 
 
-@cache
+@lru_cache(maxsize=1024)
 def blocking(outs: int, height: int, width: int, taps: int, number: str, target: Target) -> Blocking:
     """Choose the block for planes of `height` x `width` outputs, `outs` channels and columns of `taps` taps.
 

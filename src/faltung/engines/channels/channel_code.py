@@ -15,12 +15,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 
 from faltung.engines.calls.gather_code import emit as emit_gather
 from faltung.engines.registers import Footprint, Registers
 from faltung.ground.extended import FILL
-from faltung.jit.compile import compile_function, ctypes_of
+from faltung.jit.compile import compile_function, compiled_once, ctypes_of
 from faltung.jit.ir import Function, Value, module, vector
 from faltung.jit.samples import Sample, splat, store
 from faltung.jit.target import Target
@@ -82,9 +81,9 @@ class Channels:
     streamed: bool
 
 
-@cache
+@compiled_once
 def channels_function(what: Channels, target: Target) -> Callable[[int], int]:
-    """Compile (or find) the function for one description; it is called with the address of a board."""
+    """Compile (or look up) the function for one description; it is called with the address of a board."""
     number = Sample("f", 4 if what.footprint.number == "float" else 8)
     gather = [] if what.gathered else [emit_gather(what.source, number, 1, internal=True)]
     text = module(*gather, _emit(what))

@@ -17,11 +17,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
 from faltung.engines.calls.gather_code import emit as emit_gather
 from faltung.engines.channels.channel_code import fields, gather_planes, take_items, tile_of
-from faltung.jit.compile import compile_function, ctypes_of
+from faltung.jit.compile import compile_function, compiled_once, ctypes_of
 from faltung.jit.ir import Function, Value, module, vector
 from faltung.jit.samples import Sample
 from faltung.jit.target import Target
@@ -81,7 +81,7 @@ class Reduction:
     gathered: tuple[int, int]
 
 
-@cache
+@lru_cache(maxsize=1024)
 def reduction_block(
     outs: int, rows: int, columns: int, height: int, vectors: int, registers: int
 ) -> tuple[int, int, int]:
@@ -112,9 +112,9 @@ def reduction_block(
     return best
 
 
-@cache
+@compiled_once
 def reduction_function(what: Reduction, target: Target) -> Callable[[int], int]:
-    """Compile (or find) the function for one description; it is called with the address of a board."""
+    """Compile (or look up) the function for one description; it is called with the address of a board."""
     number = Sample("f", 4 if what.number == "float" else 8)
     gather = [] if all(what.gathered) else [emit_gather(number, number, 1, internal=True)]
     return compile_function(module(*gather, _emit(what)), "reduce", ctypes_of({"board": "ptr"}), target)

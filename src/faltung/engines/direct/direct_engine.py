@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,9 +13,10 @@ from faltung.engines.base import Block, BlockFunction, Call, Task, WeighingFunct
 from faltung.engines.direct.correlation import PARAMETERS, Correlation, emit
 from faltung.engines.registers import Footprint
 from faltung.engines.repair import Repaired
-from faltung.engines.rows import SHORT, slice_offsets
+from faltung.engines.rows import KEPT, SHORT, slice_offsets
 from faltung.engines.weights.weighed import MOST_ROWS, Weighed
-from faltung.jit.compile import compile_function, ctypes_of
+from faltung.jit.bounded import ByteTable
+from faltung.jit.compile import compile_function, compiled_once, ctypes_of
 from faltung.jit.ir import module
 from faltung.jit.samples import sample
 from faltung.jit.target import Target, host
@@ -163,7 +163,7 @@ def _register_block(rows: int, source: np.dtype, target: Target) -> tuple[int, i
     return min(8 if many else 4, rows), 1
 
 
-@cache
+@compiled_once
 def _compile(what: Correlation, target: Target) -> Callable[..., int]:
     return compile_function(module(emit(what)), "correlate", ctypes_of(PARAMETERS), target)
 
@@ -178,25 +178,25 @@ class _Panels:
         self._corners = arrangement.corners
         self._taps = arrangement.taps
         self._taps_address = arrangement.taps.ctypes.data
-        self._tables: dict[Block, tuple[object, tuple[int, ...]]] = {}
+        self._kept: ByteTable[Block, tuple[tuple[NDArray[np.int64], ...], tuple[int, ...]]] = ByteTable(KEPT)
 
     def __call__(self, source: int, target: int, block: Block) -> bool:
         """Fill the block; return whether an output was not finite, where the code looks for that."""
-        found = self._tables.get(block)
-        if found is None:
-            if len(self._tables) > 256:
-                self._tables.clear()
-            found = self._tables[block] = self._arguments(block)
-        return bool(self._code(source, target, self._taps_address, *found[1]))
+        kept = self._kept.get(block)
+        if kept is None:
+            kept = self._tables(block)
+            self._kept.keep(block, kept, sum(table.nbytes for table in kept[0]))
+        return bool(self._code(source, target, self._taps_address, *kept[1]))
 
     def call(self, block: Block) -> Call:
         """Return the call for blocks of one layout."""
-        tables, arguments = self._arguments(block)
+        tables, arguments = self._tables(block)
         names = [name for name in PARAMETERS if name not in ("source", "target", "taps")]
         values = {"taps": self._taps_address, **dict(zip(names, arguments, strict=True))}
         return Call(self._code, PARAMETERS, values, {}, (tables, self), self._final)
 
-    def _arguments(self, block: Block) -> tuple[object, tuple[int, ...]]:
+    def _tables(self, block: Block) -> tuple[tuple[NDArray[np.int64], ...], tuple[int, ...]]:
+        """Return tables of offsets for blocks of one layout, and the arguments of the code that point to them."""
         source_strides, target_strides, shape = block
         strides = np.array([*source_strides, self._task.step * self._task.source.itemsize], dtype=np.int64)
         panels = self._corners @ strides
@@ -211,4 +211,4 @@ class _Panels:
             source_strides[-1],
             target_strides[-1],
         )
-        return (panels, slices), arguments  # the tables live as long as their addresses
+        return (panels, *slices), arguments

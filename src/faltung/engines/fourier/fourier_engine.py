@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +22,10 @@ from faltung.engines.fourier.spectrum import Plane, aligned
 from faltung.engines.fourier.spoiled import Spoiled
 from faltung.engines.fourier.transform import analyse, filter_tile, parts, synthesise
 from faltung.engines.repair import view
+from faltung.engines.rows import KEPT
 from faltung.ground import scratch
-from faltung.jit.compile import address, compile_function, ctypes_of
+from faltung.jit.bounded import ByteTable
+from faltung.jit.compile import address, compile_function, compiled_once, ctypes_of
 from faltung.jit.ir import module
 from faltung.jit.samples import Sample, sample
 from faltung.jit.target import Target, host
@@ -131,11 +132,13 @@ class _Blocks:
         self._code = code
         self._together = together
         self.plane = Plane(_accepted(task, many=together == 1), task.taps.dtype, target)
+        # The machine code calls these two by their addresses.
         self._transfer = (
-            address(_loader(sample(task.source), number, task.step, target)),
-            address(_storer(sample(task.target), number, task.step, target)),
+            _loader(sample(task.source), number, task.step, target),
+            _storer(sample(task.target), number, task.step, target),
         )
-        self._kept: dict[Block, Items] = {}
+        self._transfer_addresses = [address(function) for function in self._transfer]
+        self._items_of: ByteTable[Block, Items] = ByteTable(KEPT)
 
     def numbers(self, taps: NDArray[np.floating], exponent: int) -> list[float]:
         """Scale of the results of taps that were divided by 2 to the `exponent`, and the least results."""
@@ -160,18 +163,18 @@ class _Blocks:
             items.table.ctypes.data,
             len(items.transforms),
             numbers,
-            *self._transfer,
+            *self._transfer_addresses,
             status.ctypes.data,
         )
         return [item for k in np.flatnonzero(status) for item in items.transforms[k]] if spoiled else []
 
     def _items(self, block: Block) -> Items:
-        found = self._kept.get(block)
-        if found is None:
-            if len(self._kept) > 256:
-                self._kept.clear()
-            found = self._kept[block] = list_items(self._task, self.plane, block, self._together)
-        return found
+        items = self._items_of.get(block)
+        if items is None:
+            items = list_items(self._task, self.plane, block, self._together)
+            # Its items in Python take about four times as much as the table that the code reads.
+            self._items_of.keep(block, items, 5 * items.table.nbytes)
+        return items
 
 
 class _Filtered:
@@ -261,27 +264,27 @@ def _number(task: Task) -> str:
     return "float" if task.taps.dtype == np.float32 else "double"
 
 
-@cache
+@compiled_once
 def _filter(number: str, target: Target) -> Callable[..., int]:
     lanes = target.lanes(number)
     text = module(*parts(number, lanes), filter_tile(number, lanes), pairs(number))
     return compile_function(text, "pairs", ctypes_of(PAIRS), target)
 
 
-@cache
+@compiled_once
 def _bank(number: str, target: Target) -> Callable[..., int]:
     lanes = target.lanes(number)
     text = module(*parts(number, lanes), analyse(number, lanes), synthesise(number, lanes), bank(number))
     return compile_function(text, "bank", ctypes_of(BANK), target)
 
 
-@cache
+@compiled_once
 def _loader(source: Sample, number: str, step: int, target: Target) -> Callable[..., int]:
     text = module(load_plane(source, number, target.lanes(number), step))
     return compile_function(text, "load_plane", ctypes_of(LOAD), target)
 
 
-@cache
+@compiled_once
 def _storer(result: Sample, number: str, step: int, target: Target) -> Callable[..., int]:
     text = module(store_plane(result, number, target.lanes(number), step))
     return compile_function(text, "store_plane", ctypes_of(STORE), target)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from itertools import groupby
 from typing import TYPE_CHECKING
 
@@ -22,9 +22,10 @@ from faltung.engines.passes.pass_code import PARAMETERS, Passes, emit
 from faltung.engines.passes.windows import NARROW
 from faltung.engines.registers import Footprint
 from faltung.engines.repair import Repaired, view
-from faltung.engines.rows import slice_offsets
+from faltung.engines.rows import KEPT, slice_offsets
 from faltung.ground import scratch
-from faltung.jit.compile import compile_function, ctypes_of
+from faltung.jit.bounded import ByteTable
+from faltung.jit.compile import compile_function, compiled_once, ctypes_of
 from faltung.jit.ir import module
 from faltung.jit.samples import Sample, sample
 from faltung.jit.target import Target, host
@@ -177,7 +178,7 @@ def _sizes(task: Task, axis: int) -> tuple[int, ...]:
 # ---- all terms at once
 
 
-@cache
+@compiled_once
 def _compile(what: Passes, target: Target) -> Callable[..., int]:
     return compile_function(module(emit(what)), "passes", ctypes_of(PARAMETERS), target)
 
@@ -203,8 +204,9 @@ class _Fused:
         down, across = terms[0][-2:]
         running = [f.window if f.window > NARROW else 0 for f in (down, across)]
         self._windows = np.array(running, np.int64)
-        self._tables = lru_cache(maxsize=64)(self._make_tables)
+        self._kept: ByteTable[tuple[Block, int], _Tables] = ByteTable(KEPT)
         self._factors = np.array([down.factor, across.factor], self._number)
+        self._own = tuple(each.ctypes.data for each in (self._taps, self._factors, self._windows))
         self._clamped = len(terms) > 1 and task.target.kind == "f" and bool((task.taps >= 0).all())
 
     def _outer_passes(self, term: list[_Factor], engine: Engine) -> BlockFunction:
@@ -276,8 +278,7 @@ class _Fused:
             return None
         tables = self._tables(block, 0)
         names = [name for name in PARAMETERS if name not in ("source", "target", *_OWN, *_SCRATCH)]
-        own = (each.ctypes.data for each in (self._taps, self._factors, self._windows))
-        values = dict(zip((*_OWN, *names), (*own, *tables.arguments), strict=True))
+        values = dict(zip((*_OWN, *names), (*self._own, *tables.arguments), strict=True))
         sizes = dict(zip(_SCRATCH, (tables.between, tables.sums), strict=True))
         return Call(self._code, PARAMETERS, values, sizes, (tables, self), not self.guarded)
 
@@ -300,15 +301,21 @@ class _Fused:
         status = self._code(
             source,
             target,
-            self._taps.ctypes.data,
-            self._factors.ctypes.data,
-            self._windows.ctypes.data,
+            *self._own,
             between,
             sums,
             *plan.arguments,
         )
         del keep
         return status
+
+    def _tables(self, block: Block, apart: int) -> _Tables:
+        """Return what repeats for blocks of one layout whose terms are `apart` bytes apart."""
+        tables = self._kept.get((block, apart))
+        if tables is None:
+            tables = self._make_tables(block, apart)
+            self._kept.keep((block, apart), tables, sum(table.nbytes for table in tables.tables))
+        return tables
 
     def _make_tables(self, block: Block, apart: int) -> _Tables:
         source_strides, target_strides, shape = block

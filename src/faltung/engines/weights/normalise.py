@@ -10,11 +10,10 @@ Reference: Knutsson and Westin, "Normalized and differential convolution", CVPR 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 
 import numpy as np
 
-from faltung.jit.compile import compile_function, ctypes_of
+from faltung.jit.compile import compile_function, compiled_once, ctypes_of
 from faltung.jit.ir import Function, Value, module, vector
 from faltung.jit.samples import Sample, load, sample, splat, store
 from faltung.jit.target import Target
@@ -42,11 +41,11 @@ _JOIN = {
 }
 
 
-@cache
+@compiled_once
 def split_function(
     source: np.dtype, number: np.dtype, together: int, skips_nan: bool, masked: bool, target: Target
 ) -> Callable[..., int]:
-    """Compile (or find) the function that takes missing samples out of a block; it returns zero if there was none.
+    """Compile (or look up) the function that takes missing samples out of a block; it returns zero if there was none.
 
     Parameters
     ----------
@@ -119,9 +118,9 @@ def scaled(f: Function, number: str, lanes: int, value: Value, weight: Value, to
     return f.value(f"select {vector('i1', lanes)} {enough}, {kind} {quotient}, {kind} {nan}")
 
 
-@cache
+@compiled_once
 def join_function(number: np.dtype, result: np.dtype, streamed: bool, target: Target) -> Callable[..., int]:
-    """Compile (or find) the function that divides values by their weights; NaN where nothing has weight.
+    """Compile (or look up) the function that divides values by their weights; NaN where nothing has weight.
 
     Parameters
     ----------

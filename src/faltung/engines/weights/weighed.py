@@ -12,16 +12,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from faltung.engines.base import Block, Task
 from faltung.engines.direct.correlation import guard
-from faltung.engines.rows import slice_offsets
+from faltung.engines.rows import KEPT, slice_offsets
 from faltung.engines.weights.normalise import scaled
-from faltung.jit.compile import compile_function, ctypes_of
+from faltung.jit.bounded import ByteTable
+from faltung.jit.compile import compile_function, compiled_once, ctypes_of
 from faltung.jit.ir import Function, Value, module, vector
 from faltung.jit.samples import Sample, load, sample, splat, store
 from faltung.jit.target import Target, host
@@ -90,7 +90,7 @@ class _Code:
     streamed: bool
 
 
-@cache
+@compiled_once
 def _compile(what: _Code, target: Target) -> Callable[..., int]:
     f = Function("weighed", _PARAMETERS)
     f.do("%status = alloca i32")
@@ -296,18 +296,21 @@ class Weighed:
         # Added in the order of the code, so that the quotient is exactly one where nothing is missing.
         total = np.add.accumulate(magnitudes)[-1:]
         self._taps = np.concatenate([task.taps.ravel(), magnitudes, total])
-        self._tables = lru_cache(maxsize=64)(self._make_tables)
+        self._taps_address = self._taps.ctypes.data
+        self._kept: ByteTable[tuple[Block, tuple[int, ...]], tuple[tuple[int, ...], list[NDArray[np.int64]]]]
+        self._kept = ByteTable(KEPT)
 
     def __call__(
         self, source: int, target: int, block: Block, mask: int = 0, mask_strides: tuple[int, ...] = ()
     ) -> bool:
         """Fill the block; return whether a zero tap was multiplied by an infinity."""
-        arguments, _alive = self._tables(block, mask_strides)
-        return bool(self._code(source, mask, target, self._taps.ctypes.data, *arguments))
+        kept = self._kept.get((block, mask_strides))
+        if kept is None:
+            kept = self._tables(block, mask_strides)
+            self._kept.keep((block, mask_strides), kept, sum(table.nbytes for table in kept[1]))
+        return bool(self._code(source, mask, target, self._taps_address, *kept[0]))
 
-    def _make_tables(
-        self, block: Block, mask_strides: tuple[int, ...]
-    ) -> tuple[tuple[int, ...], list[NDArray[np.int64]]]:
+    def _tables(self, block: Block, mask_strides: tuple[int, ...]) -> tuple[tuple[int, ...], list[NDArray[np.int64]]]:
         source_strides, target_strides, shape = block
         mask_strides = mask_strides or (0,) * len(source_strides)
         both = (source_strides, mask_strides)
