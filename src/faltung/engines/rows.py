@@ -1,4 +1,4 @@
-"""Where are the slices of a block, and which rows count as short? Facts that several engines share."""
+"""Which rows are short, and where are the slices of a block? Facts that several engines share."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _offsets: ByteTable[tuple[tuple[int, ...], tuple[int, ...]], NDArray[np.int64]] 
 
 
 def slice_offsets(shape: tuple[int, ...], strides: tuple[int, ...]) -> NDArray[np.int64]:
-    """Byte offset of every slice of a block, given its axes before rows and columns."""
+    """Return the byte offset of every slice of a block, given shape and strides of the axes before the rows."""
     key = (shape, strides)
     table = _offsets.get(key)
     if table is None:

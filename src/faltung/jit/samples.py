@@ -46,57 +46,57 @@ def splat(f: Function, scalar: Value, element: str, lanes: int) -> Value:
     return f.value(f"shufflevector {type_} {first}, {type_} poison, <{lanes} x i32> zeroinitializer")
 
 
-def load(f: Function, pointer: Value, what: Sample, number: str, lanes: int) -> Value:
+def load(f: Function, pointer: Value, memory: Sample, number: str, lanes: int) -> Value:
     """Load `lanes` samples and convert them to `number` (``float`` or ``double``)."""
-    kind = vector(what.type, lanes)
+    kind = vector(memory.type, lanes)
     wanted = vector(number, lanes)
     raw = f.value(f"load {kind}, ptr {pointer}, {_ALIGN}")
-    if what.swapped and what.bytes > 1:
-        raw = f.call(f"llvm.bswap.{_suffix(what.type, lanes)}", kind, (kind, raw))
-    if what.kind != "f":
-        return f.value(f"{'uitofp' if what.kind == 'u' else 'sitofp'} {kind} {raw} to {wanted}")
-    if what.bytes == 2:
+    if memory.swapped and memory.bytes > 1:
+        raw = f.call(f"llvm.bswap.{_suffix(memory.type, lanes)}", kind, (kind, raw))
+    if memory.kind != "f":
+        return f.value(f"{'uitofp' if memory.kind == 'u' else 'sitofp'} {kind} {raw} to {wanted}")
+    if memory.bytes == 2:
         raw, kind = _single_from_half(f, raw, lanes), vector("float", lanes)
-    elif what.swapped:
-        kind = vector("float" if what.bytes == 4 else "double", lanes)
-        raw = f.value(f"bitcast {vector(what.type, lanes)} {raw} to {kind}")
+    elif memory.swapped:
+        kind = vector("float" if memory.bytes == 4 else "double", lanes)
+        raw = f.value(f"bitcast {vector(memory.type, lanes)} {raw} to {kind}")
     if kind == wanted:
         return raw
     return f.value(f"{'fpext' if number == 'double' else 'fptrunc'} {kind} {raw} to {wanted}")
 
 
 def store(
-    f: Function, number: str, value: Value, pointer: Value, what: Sample, lanes: int, streamed: bool = False
+    f: Function, number: str, value: Value, pointer: Value, memory: Sample, lanes: int, streamed: bool = False
 ) -> None:
     """Store `lanes` numbers as samples; integers are rounded half to even, saturated, and NaN becomes zero.
 
     What is `streamed` goes past the cache, to an address that must be a multiple of the vector's size.
     """
-    kind = vector(what.type, lanes)
+    kind = vector(memory.type, lanes)
     have = vector(number, lanes)
-    if what.kind != "f":
-        value = _integer(f, number, value, what, lanes)
-    elif what.type != number:
-        value = f.value(f"{'fpext' if what.bytes == 8 else 'fptrunc'} {have} {value} to {kind}")
-    how = f"align {lanes * what.bytes}, !nontemporal !1" if streamed else _ALIGN
+    if memory.kind != "f":
+        value = _integer(f, number, value, memory, lanes)
+    elif memory.type != number:
+        value = f.value(f"{'fpext' if memory.bytes == 8 else 'fptrunc'} {have} {value} to {kind}")
+    how = f"align {lanes * memory.bytes}, !nontemporal !1" if streamed else _ALIGN
     f.do(f"store {kind} {value}, ptr {pointer}, {how}")
 
 
-def _integer(f: Function, number: str, value: Value, what: Sample, lanes: int) -> Value:
-    kind, have = vector(what.type, lanes), vector(number, lanes)
+def _integer(f: Function, number: str, value: Value, memory: Sample, lanes: int) -> Value:
+    kind, have = vector(memory.type, lanes), vector(number, lanes)
     bits = 32 if number == "float" else 64
     fraction = 23 if number == "float" else 52
-    if 8 * what.bytes >= fraction:
+    if 8 * memory.bytes >= fraction:
         rounded = _rounded(f, number, value, 2.0**fraction, lanes)
-        to = "fptoui" if what.kind == "u" else "fptosi"
-        name = f"llvm.{to}.sat.{_suffix(what.type, lanes)}.{_suffix(number, lanes)}"
+        to = "fptoui" if memory.kind == "u" else "fptosi"
+        name = f"llvm.{to}.sat.{_suffix(memory.type, lanes)}.{_suffix(number, lanes)}"
         return f.call(name, kind, (have, rounded))
     # Saturate by comparison. Then 1.5 * 2**fraction is so large that adding it leaves no room for a fraction: the
     # addition rounds half to even, and the integer stands in the low bits of the sum, in two's complement.
-    low = 0 if what.kind == "u" else -(2 ** (8 * what.bytes - 1))
-    high = low + 2 ** (8 * what.bytes) - 1
+    low = 0 if memory.kind == "u" else -(2 ** (8 * memory.bytes - 1))
+    high = low + 2 ** (8 * memory.bytes) - 1
     zero = splat(f, "0.0", number, lanes)
-    if what.kind == "i":
+    if memory.kind == "i":
         ordered = f.value(f"fcmp ord {have} {value}, {zero}")
         value = f.value(f"select {vector('i1', lanes)} {ordered}, {have} {value}, {have} {zero}")
     for limit, comparison in ((low, "ogt"), (high, "olt")):

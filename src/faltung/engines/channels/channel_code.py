@@ -82,11 +82,11 @@ class Channels:
 
 
 @compiled_once
-def channels_function(what: Channels, target: Target) -> Callable[[int], int]:
+def channels_function(code: Channels, target: Target) -> Callable[[int], int]:
     """Compile (or look up) the function for one description; it is called with the address of a board."""
-    number = Sample("f", 4 if what.footprint.number == "float" else 8)
-    gather = [] if what.gathered else [emit_gather(what.source, number, 1, internal=True)]
-    text = module(*gather, _emit(what))
+    number = Sample("f", 4 if code.footprint.number == "float" else 8)
+    gather = [] if code.gathered else [emit_gather(code.source, number, 1, internal=True)]
+    text = module(*gather, _emit(code))
     return compile_function(text, "fill", ctypes_of({"board": "ptr"}), target)
 
 
@@ -217,13 +217,13 @@ def _load_some(f: Function, number: str, place: Value, mask: Value, others: Valu
     return f.value(f"call {type_} @{name}(ptr {place}, i32 {size}, {bits} {mask}, {type_} {others})")
 
 
-def _emit(what: Channels) -> Function:
+def _emit(code: Channels) -> Function:
     f = Function("fill", {"board": "ptr noalias readonly"})
     of = fields(f, FIELDS)
-    footprint, (rows, vectors), lanes = what.footprint, what.block, what.lanes
+    footprint, (rows, vectors), lanes = code.footprint, code.block, code.lanes
     size = 4 if footprint.number == "float" else 8
     count = rows * footprint.outputs * vectors
-    spilled = "" if what.packed else f.value(f"alloca [{count * lanes} x {footprint.number}], align 64")
+    spilled = "" if code.packed else f.value(f"alloca [{count * lanes} x {footprint.number}], align 64")
     stride = f.multiply(of["columns"], size)
     wide = vectors * lanes
 
@@ -237,7 +237,7 @@ def _emit(what: Channels) -> Function:
             start = f.at(of["source"], f.multiply(image, of["source_image"]))
             start = f.at(start, f.multiply(f.add(first_in, channel), of["source_channel"]))
             place = f.at(of["scratch"], f.multiply(channel, planes))
-            gather_planes(f, of, footprint.number, what.gathered, start, place, slice_, row, column)
+            gather_planes(f, of, footprint.number, code.gathered, start, place, slice_, row, column)
             return []
 
         f.loop(0, of["ins"], 1, channel_in)
@@ -292,14 +292,14 @@ def _emit(what: Channels) -> Function:
                 ]
                 type_ = vector(footprint.number, lanes)
                 values = [f.value(f"fadd {type_} {value}, {bias}") for value in chosen]
-                (put_packed if what.packed else put_singly)(values, there, width)
+                (put_packed if code.packed else put_singly)(values, there, width)
 
     def put_packed(values: list[Value], corner: Value, width: Value) -> None:
         def whole() -> None:
             for k, value in enumerate(values):
                 row, v = divmod(k, vectors)
                 place = f.at(corner, f.multiply(of["target_row"], row)) if row else corner
-                store(f, footprint.number, value, f.at(place, v * lanes * size), what.target, lanes, what.streamed)
+                store(f, footprint.number, value, f.at(place, v * lanes * size), code.target, lanes, code.streamed)
 
         def part() -> None:
             for k, value in enumerate(values):
@@ -309,7 +309,7 @@ def _emit(what: Channels) -> Function:
                     f, footprint.number, value, f.at(place, v * lanes * size), f.subtract(width, v * lanes), lanes
                 )
 
-        if what.streamed:
+        if code.streamed:
             whole()
         else:
             f.either(f.value(f"icmp sge i64 {width}, {wide}"), whole, part)
@@ -326,7 +326,7 @@ def _emit(what: Channels) -> Function:
             def one(x: Value, _: list[Value]) -> list[Value]:
                 place = f.at(spilled, f.multiply(f.add(start, x), size))
                 value = f.value(f"load {footprint.number}, ptr {place}, align {size}")
-                store(f, footprint.number, value, f.at(there, f.multiply(x, of["target_column"])), what.target, 1)
+                store(f, footprint.number, value, f.at(there, f.multiply(x, of["target_column"])), code.target, 1)
                 return []
 
             f.loop(0, stop, 1, one)

@@ -113,24 +113,24 @@ def reduction_block(
 
 
 @compiled_once
-def reduction_function(what: Reduction, target: Target) -> Callable[[int], int]:
+def reduction_function(reduction: Reduction, target: Target) -> Callable[[int], int]:
     """Compile (or look up) the function for one description; it is called with the address of a board."""
-    number = Sample("f", 4 if what.number == "float" else 8)
-    gather = [] if all(what.gathered) else [emit_gather(number, number, 1, internal=True)]
-    return compile_function(module(*gather, _emit(what)), "reduce", ctypes_of({"board": "ptr"}), target)
+    number = Sample("f", 4 if reduction.number == "float" else 8)
+    gather = [] if all(reduction.gathered) else [emit_gather(number, number, 1, internal=True)]
+    return compile_function(module(*gather, _emit(reduction)), "reduce", ctypes_of({"board": "ptr"}), target)
 
 
-def _emit(what: Reduction) -> Function:
+def _emit(reduction: Reduction) -> Function:
     f = Function("reduce", {"board": "ptr noalias readonly"})
     of = fields(f, FIELDS)
     other = {name: of["other_" + name] for name in ("fill", *_TABLES)}
-    size = 4 if what.number == "float" else 8
-    type_ = vector(what.number, what.lanes)
-    sums = what.rows * what.columns * what.outputs
-    vector_bytes = what.lanes * size
-    zero = "0.0" if what.lanes == 1 else "zeroinitializer"
+    size = 4 if reduction.number == "float" else 8
+    type_ = vector(reduction.number, reduction.lanes)
+    sums = reduction.rows * reduction.columns * reduction.outputs
+    vector_bytes = reduction.lanes * size
+    zero = "0.0" if reduction.lanes == 1 else "zeroinitializer"
     suffix = "f32" if size == 4 else "f64"
-    multiply_add = f"llvm.fmuladd.{suffix if what.lanes == 1 else f'v{what.lanes}{suffix}'}"
+    multiply_add = f"llvm.fmuladd.{suffix if reduction.lanes == 1 else f'v{reduction.lanes}{suffix}'}"
     pitch, other_pitch = f.multiply(of["columns"], size), f.multiply(of["other_columns"], size)
     plane = f.multiply(of["rows"], pitch)
     other_plane = f.multiply(of["other_rows"], other_pitch)
@@ -139,7 +139,7 @@ def _emit(what: Reduction) -> Function:
         rest, chunk = f.divide(number, of["chunks"])
         rest, channel = f.divide(rest, of["ins"])
         group, block = f.divide(rest, of["blocks"])
-        first_out = f.multiply(block, what.outputs)
+        first_out = f.multiply(block, reduction.outputs)
         totals = f.at(of["scratch"], of["totals"])
         others = f.at(of["scratch"], of["other_place"])
         tap_blocks = f.multiply(f.multiply(of["depth"], of["row_blocks"]), of["column_blocks"])
@@ -158,15 +158,15 @@ def _emit(what: Reduction) -> Function:
             start = f.at(of["source"], f.multiply(image, of["source_image"]))
             index = f.add(f.multiply(group, of["ins"]), channel)
             start = f.at(start, f.multiply(index, of["source_channel"]))
-            gather_planes(f, of, what.number, what.gathered[0], start, of["scratch"], slice_, row, column)
-            for o in range(what.outputs):
+            gather_planes(f, of, reduction.number, reduction.gathered[0], start, of["scratch"], slice_, row, column)
+            for o in range(reduction.outputs):
                 # Where there is no such channel another one is summed up, and the sums are left alone.
                 inside = f.smaller(f.add(first_out, o), f.subtract(of["outs"], 1))
                 index = f.add(f.multiply(group, of["outs"]), inside)
                 start = f.at(of["other"], f.multiply(image, of["other_image"]))
                 start = f.at(start, f.multiply(index, of["other_channel"]))
                 place = f.at(others, f.multiply(other_plane, o)) if o else others
-                gather_planes(f, other, what.number, what.gathered[1], start, place, slice_, row, column)
+                gather_planes(f, other, reduction.number, reduction.gathered[1], start, place, slice_, row, column)
             each_block(tile)
             return []
 
@@ -192,7 +192,7 @@ def _emit(what: Reduction) -> Function:
             corner = f.at(corner, f.entry(of["row_places"], i))
             corner = f.at(corner, f.entry(of["column_places"], j))
             # Row r of g meets row r + i of the source; above its first row stand rows - 1 of zeros.
-            above = f.multiply(other_pitch, what.rows - 1)
+            above = f.multiply(other_pitch, reduction.rows - 1)
 
             def one_row(r: Value, carried: list[Value]) -> list[Value]:
                 line = f.at(corner, f.multiply(r, pitch))
@@ -202,14 +202,14 @@ def _emit(what: Reduction) -> Function:
                     shift = f.multiply(x, size)
                     here, beside = f.at(line, shift), f.at(there, shift)
                     gs = []
-                    for row in range(what.rows):
-                        for o in range(what.outputs):
+                    for row in range(reduction.rows):
+                        for o in range(reduction.outputs):
                             place = f.at(beside, f.multiply(other_plane, o)) if o else beside
                             place = f.at(place, f.multiply(other_pitch, -row)) if row else place
                             gs.append(f.value(f"load {type_}, ptr {place}, align {size}"))
                     following: list[Value] = []
-                    for tap in range(what.columns):
-                        place = f.at(here, tap * what.step * size)
+                    for tap in range(reduction.columns):
+                        place = f.at(here, tap * reduction.step * size)
                         sample = f.value(f"load {type_}, ptr {place}, align {size}")
                         for g in gs:
                             before = carried[len(following)]
@@ -218,9 +218,9 @@ def _emit(what: Reduction) -> Function:
                     return following
 
                 types = list(zip([type_] * sums, carried, strict=True))
-                return f.loop(0, of["tile_width"], what.lanes, stretch, types)
+                return f.loop(0, of["tile_width"], reduction.lanes, stretch, types)
 
-            rows = f.add(of["tile_height"], what.rows - 1)
+            rows = f.add(of["tile_height"], reduction.rows - 1)
             found = f.loop(0, rows, 1, one_row, [(type_, zero)] * sums)
             for n, value in enumerate(found):
                 place = f.at(totals, f.multiply(f.add(index, n), vector_bytes))
@@ -233,19 +233,19 @@ def _emit(what: Reduction) -> Function:
 
         def add_up(k: Value, _: list[Value]) -> list[Value]:
             value = f.value(f"load {type_}, ptr {f.at(totals, f.multiply(k, vector_bytes))}, align {size}")
-            lanes = what.lanes
+            lanes = reduction.lanes
             while lanes > 1:  # halves are added: a tree, whose rounding errors are small
                 parts = []
                 for begin in (0, lanes // 2):
                     mask = ", ".join(f"i32 {lane}" for lane in range(begin, begin + lanes // 2))
-                    both = f"{vector(what.number, lanes)} {value}, {vector(what.number, lanes)} poison"
+                    both = f"{vector(reduction.number, lanes)} {value}, {vector(reduction.number, lanes)} poison"
                     parts.append(f.value(f"shufflevector {both}, <{lanes // 2} x i32> <{mask}>"))
                 lanes //= 2
-                kind = vector(what.number, lanes) if lanes > 1 else f"<1 x {what.number}>"
+                kind = vector(reduction.number, lanes) if lanes > 1 else f"<1 x {reduction.number}>"
                 value = f.value(f"fadd {kind} {parts[0]}, {parts[1]}")
                 if lanes == 1:
                     value = f.value(f"extractelement {kind} {value}, i32 0")
-            f.do(f"store {what.number} {value}, ptr {f.at(result, f.multiply(k, size))}, align {size}")
+            f.do(f"store {reduction.number} {value}, ptr {f.at(result, f.multiply(k, size))}, align {size}")
             return []
 
         f.loop(0, f.multiply(tap_blocks, sums), 1, add_up)

@@ -59,33 +59,33 @@ def split_function(
         The processor.
     """
     f = Function("split", _SPLIT)
-    what, flag = sample(source), Sample("u", 1)
+    kind, flag = sample(source), Sample("u", 1)
     type_ = "float" if number == np.float32 else "double"
 
     def block(row: Value, line: Value, column: Value, lanes: int) -> Value:
         """Take out the missing of some samples; return bits that are one where one is."""
         index = f.add(f.multiply(row, "%stride"), column)
-        from_there = f.at(line, f.multiply(column, what.bytes))
-        there = f.at("%samples", f.multiply(index, what.bytes))
-        raw = f.value(f"load {vector(what.type, lanes)}, ptr {from_there}, align 1")
+        from_there = f.at(line, f.multiply(column, kind.bytes))
+        there = f.at("%samples", f.multiply(index, kind.bytes))
+        raw = f.value(f"load {vector(kind.type, lanes)}, ptr {from_there}, align 1")
         present = splat(f, "true", "i1", lanes)
         bits = vector("i1", lanes)
         if masked:
             flags = f.at("%mask", f.add(f.multiply(row, "%width"), column))
             chosen = load(f, flags, flag, "float", lanes)
             present = f.value(f"fcmp une {vector('float', lanes)} {chosen}, {splat(f, '0.0', 'float', lanes)}")
-        if skips_nan and what.kind == "f":
-            value = load(f, from_there, what, type_, lanes)
+        if skips_nan and kind.kind == "f":
+            value = load(f, from_there, kind, type_, lanes)
             present = f.value(f"and {bits} {present}, {f.value(f'fcmp ord {vector(type_, lanes)} {value}, {value}')}")
             if together == 2:
                 swapped = ", ".join(f"i32 {k ^ 1}" for k in range(lanes))
                 other = f.value(f"shufflevector {bits} {present}, {bits} {present}, <{lanes} x i32> <{swapped}>")
                 present = f.value(f"and {bits} {present}, {other}")
-        zero = "zeroinitializer" if lanes > 1 else ("0" if what.type.startswith("i") else "0.0")
+        zero = "zeroinitializer" if lanes > 1 else ("0" if kind.type.startswith("i") else "0.0")
         kept = f.value(
-            f"select {bits} {present}, {vector(what.type, lanes)} {raw}, {vector(what.type, lanes)} {zero}"
+            f"select {bits} {present}, {vector(kind.type, lanes)} {raw}, {vector(kind.type, lanes)} {zero}"
         )
-        f.do(f"store {vector(what.type, lanes)} {kept}, ptr {there}, align 1")
+        f.do(f"store {vector(kind.type, lanes)} {kept}, ptr {there}, align 1")
         weights = f.value(f"zext {bits} {present} to {vector('i8', lanes)}")
         f.do(f"store {vector('i8', lanes)} {weights}, ptr {f.at('%weights', index)}, align 1")
         packed = present if lanes == 1 else f.value(f"bitcast {bits} {present} to i{lanes}")
@@ -132,19 +132,19 @@ def join_function(number: np.dtype, result: np.dtype, streamed: bool, target: Ta
         The processor.
     """
     f = Function("join", _JOIN)
-    what, stored = sample(number), sample(result)
+    kind, stored = sample(number), sample(result)
     type_ = "float" if number == np.float32 else "double"
     lanes = target.lanes(type_)
-    total, least = (f.value(f"load {type_}, ptr {f.at('%constants', k * what.bytes)}, align 1") for k in range(2))
+    total, least = (f.value(f"load {type_}, ptr {f.at('%constants', k * kind.bytes)}, align 1") for k in range(2))
 
     def row(index: Value, _: list[Value]) -> list[Value]:
-        first = f.multiply(f.multiply(index, "%width"), what.bytes)
+        first = f.multiply(f.multiply(index, "%width"), kind.bytes)
         there = f.at("%target", f.entry("%rows", index))
 
         def block(column: Value, count: int, past_the_cache: bool = False) -> None:
-            place = f.add(first, f.multiply(column, what.bytes))
-            value = load(f, f.at("%values", place), what, type_, count)
-            weight = load(f, f.at("%weights", place), what, type_, count)
+            place = f.add(first, f.multiply(column, kind.bytes))
+            value = load(f, f.at("%values", place), kind, type_, count)
+            weight = load(f, f.at("%weights", place), kind, type_, count)
             chosen = scaled(f, type_, count, value, weight, *(splat(f, c, type_, count) for c in (total, least)))
             store(f, type_, chosen, f.at(there, f.multiply(column, stored.bytes)), stored, count, past_the_cache)
 
