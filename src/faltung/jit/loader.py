@@ -1,9 +1,13 @@
 """From an object file to an address in executable memory.
 
-The code made here calls nothing, so on Linux loading it is a few lines: copy the sections into fresh memory, fill in
-the distances between code and constants, and turn the memory from writable to executable. LLVM's own linker does the
-same but must be loaded first, which takes longer than many a first convolution; it serves the other systems, and any
-object that these few lines do not understand.
+The code calls nothing outside itself, so on Linux loading it takes a few lines: copy the sections into new memory,
+fill in the distances between code and constants, and make the memory executable instead of writable::
+
+    object file                             memory, from a page on
+    | header | code | constants | ... |     | code | constants |
+
+LLVM's own linker does the same, but loading it takes longer than many a first convolution. It is used on other
+systems, and for every object that these few lines do not understand.
 """
 
 from __future__ import annotations
@@ -111,7 +115,7 @@ def _symbols(code: bytes, sections: list[tuple[int, ...]]) -> list[tuple[bytes, 
 
 
 def _relocate(image: bytearray, machine: int, kind: int, place: int, wanted: int) -> None:
-    """Fill in one reference from `place` to `wanted`, both offsets in the image."""
+    """Fill in one reference from the offset `place` to the offset `wanted` of the image."""
     if machine == _X86_64 and kind in (2, 4):  # R_X86_64_PC32, R_X86_64_PLT32: a signed distance
         struct.pack_into("<i", image, place, wanted - place)
         return
@@ -130,7 +134,7 @@ def _relocate(image: bytearray, machine: int, kind: int, place: int, wanted: int
 def _map(image: bytes) -> tuple[mmap.mmap, int]:
     """Copy an image into memory that is first writable, then executable, never both; return it and its address.
 
-    Linux brings the instruction cache of processors that need it up to date when pages become executable.
+    When pages become executable, Linux brings the instruction cache up to date on processors that need it.
     """
     private = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
     memory = mmap.mmap(-1, len(image), flags=private, prot=mmap.PROT_READ | mmap.PROT_WRITE)

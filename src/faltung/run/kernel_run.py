@@ -17,7 +17,7 @@ import numpy as np
 
 from faltung.engines.base import Block, BlockFunction, WeighingFunction, call_of
 from faltung.engines.calls.joined import Joined
-from faltung.engines.calls.team import Calls, Part, team
+from faltung.engines.calls.team import Calls, TileCall, team
 from faltung.engines.catalogue import ENGINES, EXACT, weighing_engine
 from faltung.engines.chain import Chain
 from faltung.engines.repair import Checked, Repaired
@@ -196,7 +196,7 @@ class _Program:
         target = frame_in_order(self.problem.result_shape, self.problem.result, self.layout)
         return Calls(parts, [offset(tile, target, self.first) for tile in tiles])
 
-    def _joined(self, tile: Tile) -> Part | None:
+    def _joined(self, tile: Tile) -> TileCall | None:
         problem = self.problem
         if tile.inside or problem.weighted or not (problem.readable and problem.direct):
             return None
@@ -206,7 +206,7 @@ class _Program:
         )
         found = self.gather.gathering(tile, source)
         bound = call_of(self.from_scratch[0], Block(found.strides, target.strides, tile.shape))
-        return Part(self.gather.code, found.arguments, found.size, found, bound) if bound else None
+        return TileCall(self.gather.code, found.arguments, found.size, found, bound) if bound else None
 
     def frame(self, array: NDArray[Any]) -> Frame:
         key = (array.strides, array.shape, array.dtype)

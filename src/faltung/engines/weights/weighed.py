@@ -1,10 +1,10 @@
-"""Machine code for dense taps where samples may be missing: values and weights are summed in the same registers.
+"""Machine code for dense taps where samples may be missing: values and weights are summed at the same time.
 
-Each sample is loaded once for both sums, over those m for which source[n + m] is there::
+Each sample is loaded once for both sums, which go over those m for which source[n + m] is present::
 
     value[n] = sum over m of taps[m] * source[n + m]        weight[n] = sum over m of abs(taps[m])
 
-Nothing goes through scratch on its way, which takes longer than the arithmetic where taps are few.
+Nothing goes through scratch: with few taps, that would take longer than the arithmetic.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ if TYPE_CHECKING:
 
 __all__ = ["MOST_ROWS", "Weighed"]
 
-#: Most rows of taps: the code has a loop for each, and is compiled in 0.15 s for as many.
+#: Most rows of taps: the code has a loop for each row, and takes 0.15 s to compile for this many.
 MOST_ROWS = 16
 
 _PARAMETERS = {
     "source": "ptr noalias readonly",  # the sample under the first tap of the first output
-    "mask": "ptr noalias readonly",  # a byte for it, zero where it is missing; not read unless the code is for it
+    "mask": "ptr noalias readonly",  # a byte for each sample, zero if it is missing; read only if the code is masked
     "target": "ptr noalias",  # the first output
-    "taps": "ptr noalias readonly",  # coefficients, their magnitudes, what those add up to
+    "taps": "ptr noalias readonly",  # coefficients, their magnitudes, and the sum of the magnitudes
     "source_panels": "ptr noalias readonly",  # byte offset of each two-dimensional slice of the taps in the source
     "mask_panels": "ptr noalias readonly",
     "source_slices": "ptr noalias readonly",  # byte offset of each two-dimensional slice of the block in the source
@@ -64,17 +64,17 @@ class _Code:
     step : int
         Samples between neighbouring columns of taps.
     source, target : Sample
-        What the blocks hold.
+        The samples of the blocks.
     number : str
-        What is computed with, ``float`` or ``double``.
+        The number computed with, ``float`` or ``double``.
     rows, lanes : int
-        Of a register block.
+        Rows of a register block, and lanes of its vectors.
     skips_nan, masked : bool
         Whether NaN is missing, and whether there is a mask.
     guarded : bool
-        Whether to return 1 where a value is not finite, since zero taps must not multiply infinities.
+        Whether to return 1 if a value is not finite, since zero taps must not be multiplied by infinities.
     streamed : bool
-        Whether to write past the cache, wherever a whole vector can be.
+        Whether to write past the cache, for all whole vectors that are aligned.
     """
 
     shape: tuple[int, int, int]
@@ -95,7 +95,7 @@ def _compile(code: _Code, target: Target) -> Callable[..., int]:
     f = Function("weighed", _PARAMETERS)
     f.do("%status = alloca i32")
     f.do("store i32 0, ptr %status")
-    writer = _Writer(f, code)
+    writer = _WeighingWriter(f, code)
 
     def one_slice(index: Value, _: list[Value]) -> list[Value]:
         writer.slice(*(f.at(f"%{name}", f.entry(f"%{name}_slices", index)) for name in ("source", "mask", "target")))
@@ -103,13 +103,20 @@ def _compile(code: _Code, target: Target) -> Callable[..., int]:
 
     f.loop(0, "%slices", 1, one_slice)
     if code.streamed:
-        f.do("fence seq_cst")  # whoever is told that the block is done must also see it
+        f.do("fence seq_cst")  # a thread that learns that the block is done must also see its outputs
     f.do(f"ret i32 {f.value('load i32, ptr %status')}")
     return compile_function(module(f), "weighed", ctypes_of(_PARAMETERS), target)
 
 
-class _Writer:
-    """Writer of the loops over one two-dimensional slice."""
+class _WeighingWriter:
+    """Writes the loops over one two-dimensional slice.
+
+    A register block holds two sums for each of its rows, of values and of weights. The sums of row r are multiplied
+    out of the source rows r, r + 1, ... (see `registers`)::
+
+        x    present samples, and 0 where one is missing          value  += tap * x
+        p    all bits one where a sample is present, else zero    weight += abs(tap) where p
+    """
 
     def __init__(self, f: Function, code: _Code) -> None:
         self.f = f
@@ -117,7 +124,7 @@ class _Writer:
         self.bytes = 4 if code.number == "float" else 8
 
     def slice(self, source: Value, mask: Value, target: Value) -> None:
-        """Emit blocks of rows and lanes; of one row where there are few, and of one sample where rows are short."""
+        """Emit blocks of rows and lanes; of one row if there are few rows, and of one sample if rows are short."""
         f, code = self.f, self.code
 
         def blocks(rows: int, lanes: int) -> Callable[[], None]:
@@ -138,10 +145,10 @@ class _Writer:
             row = f.smaller(row, last_row)
             line = f.at(source, f.multiply(row, "%source_stride"))
             flags = f.at(mask, f.multiply(row, "%mask_stride"))
-            there = f.at(target, f.multiply(row, "%target_stride"))
+            target_line = f.at(target, f.multiply(row, "%target_stride"))
             first = "0"
-            if streamed:  # the first block begins with the row; the others where a vector of the target does
-                address = f.value(f"ptrtoint ptr {there} to i64")
+            if streamed:  # all blocks but the first and the last begin with an aligned vector
+                address = f.value(f"ptrtoint ptr {target_line} to i64")
                 places = f.value(f"udiv i64 {f.subtract('-1', address)}, {code.target.bytes}")
                 first = f.subtract(f.value(f"and i64 {places}, {lanes - 1}"), lanes - 1)
 
@@ -150,7 +157,7 @@ class _Writer:
                 sums = self.sums(rows, lanes, f.at(line, f.multiply(column, code.source.bytes)), f.at(flags, column))
                 if code.guarded:
                     guard(f, sums[::2], code.number, lanes)
-                place = f.at(there, f.multiply(column, code.target.bytes))
+                place = f.at(target_line, f.multiply(column, code.target.bytes))
                 self.write(self.results(sums, lanes), lanes, place, streamed)
                 return []
 
@@ -165,11 +172,11 @@ class _Writer:
         panels, tap_rows, columns = code.shape
 
         def one_panel(panel: Value, sums: list[Value]) -> list[Value]:
-            here = f.at(source, f.entry("%source_panels", panel))
+            corner = f.at(source, f.entry("%source_panels", panel))
             flags = f.at(mask, f.entry("%mask_panels", panel)) if code.masked else mask
             taps = f.at("%taps", f.multiply(panel, tap_rows * columns * self.bytes))
             for row in range(rows + tap_rows - 1):
-                line = f.at(here, f.multiply("%source_stride", row))
+                line = f.at(corner, f.multiply("%source_stride", row))
                 bits = f.at(flags, f.multiply("%mask_stride", row)) if code.masked else flags
                 sums = self.row(sums, row, lanes, line, bits, taps)
             return sums
@@ -180,7 +187,7 @@ class _Writer:
     def row(
         self, sums: list[Value], source_row: int, lanes: int, line: Value, flags: Value, taps: Value
     ) -> list[Value]:
-        """Emit the sums over one source row, for the output rows that it meets."""
+        """Emit the sums over one source row, for the output rows that it belongs to."""
         f, code = self.f, self.code
         _, tap_rows, columns = code.shape
         kind = vector(code.number, lanes)
@@ -189,10 +196,10 @@ class _Writer:
         users = [row for row in range(len(sums) // 2) if 0 <= source_row - row < tap_rows]
         chosen = [2 * row + k for row in users for k in range(2)]
 
-        # A loop, though there are few columns: written out, so many masks and taps would not stay in registers.
+        # A loop even over few columns: written out, so many masks and taps would not stay in registers.
         def one_column(column: Value, part: list[Value]) -> list[Value]:
             place = f.multiply(column, code.step)
-            x, there = self.samples(lanes, f.at(line, f.multiply(place, code.source.bytes)), f.at(flags, place))
+            x, present = self.samples(lanes, f.at(line, f.multiply(place, code.source.bytes)), f.at(flags, place))
             tap = f.at(taps, f.multiply(column, self.bytes))
             following = []
             for row, value, weight in zip(users, part[::2], part[1::2], strict=True):
@@ -201,30 +208,30 @@ class _Writer:
                 magnitude = self.constant(tap, index + code.shape[0] * tap_rows * columns, lanes)
                 following.append(f.call(multiply_add, kind, (kind, x), (kind, coefficient), (kind, value)))
                 more = f.value(f"fadd {kind} {weight}, {magnitude}")
-                following.append(f.value(f"select {there}, {kind} {more}, {kind} {weight}"))
+                following.append(f.value(f"select {present}, {kind} {more}, {kind} {weight}"))
             return following
 
-        found = f.loop(0, columns, 1, one_column, [(kind, sums[k]) for k in chosen])
+        totals = f.loop(0, columns, 1, one_column, [(kind, sums[k]) for k in chosen])
         sums = list(sums)
-        for k, value in zip(chosen, found, strict=True):
+        for k, value in zip(chosen, totals, strict=True):
             sums[k] = value
         return sums
 
     def samples(self, lanes: int, source: Value, flags: Value) -> tuple[Value, Value]:
-        """Load samples, zero where they are missing, and bits that are one where they are there."""
+        """Emit loads of samples, zero where they are missing, and of bits that are one where they are present."""
         f, code = self.f, self.code
         kind, bits = vector(code.number, lanes), vector("i1", lanes)
         x = load(f, source, code.source, code.number, lanes)
-        there = splat(f, "true", "i1", lanes)
+        present = splat(f, "true", "i1", lanes)
         if code.skips_nan and code.source.kind == "f":
-            there = f.value(f"fcmp ord {kind} {x}, {x}")
+            present = f.value(f"fcmp ord {kind} {x}, {x}")
         if code.masked:
             bytes_ = vector("i8", lanes)
             chosen = f.value(f"load {bytes_}, ptr {flags}, align 1")
             chosen = f.value(f"icmp ne {bytes_} {chosen}, {splat(f, '0', 'i8', lanes)}")
-            there = f.value(f"and {bits} {there}, {chosen}")
-        x = f.value(f"select {bits} {there}, {kind} {x}, {kind} {splat(f, '0.0', code.number, lanes)}")
-        return x, f"{bits} {there}"
+            present = f.value(f"and {bits} {present}, {chosen}")
+        x = f.value(f"select {bits} {present}, {kind} {x}, {kind} {splat(f, '0.0', code.number, lanes)}")
+        return x, f"{bits} {present}"
 
     def constant(self, taps: Value, index: int, lanes: int) -> Value:
         """Emit an entry of the taps, broadcast."""
@@ -243,7 +250,7 @@ class _Writer:
         ]
 
     def write(self, results: list[Value], lanes: int, target: Value, streamed: bool) -> None:
-        """Store one vector for each row, past the cache where all of them are aligned."""
+        """Emit the store of one vector for each row, past the cache if all of them are aligned."""
         f, code = self.f, self.code
 
         def rows(past_the_cache: bool) -> Callable[[], None]:
@@ -258,17 +265,18 @@ class _Writer:
             rows(False)()
             return
         address = f.value(f"ptrtoint ptr {target} to i64")
-        odd = f.value(f"and i64 {f.value(f'or i64 {address}, %target_stride')}, {lanes * code.target.bytes - 1}")
-        f.either(f.value(f"icmp eq i64 {odd}, 0"), rows(True), rows(False))
+        either = f.value(f"or i64 {address}, %target_stride")
+        misaligned = f.value(f"and i64 {either}, {lanes * code.target.bytes - 1}")
+        f.either(f.value(f"icmp eq i64 {misaligned}, 0"), rows(True), rows(False))
 
 
 class Weighed:
-    """Correlates the samples that are there with dense taps, and divides by their share of the whole weight.
+    """Correlates the samples that are present with dense taps, and divides by their share of the whole weight.
 
     Parameters
     ----------
     task : Task
-        What to compute.
+        What is computed.
     skips_nan, masked : bool
         Whether NaN is missing, and whether there is a mask.
     """
