@@ -8,7 +8,7 @@ from typing import TypeVar
 
 __all__ = ["ByteTable"]
 
-#: Bytes that an entry takes beside its value, about.
+#: Bytes that an entry takes in addition to its value, about.
 ENTRY = 512
 
 _Key = TypeVar("_Key")

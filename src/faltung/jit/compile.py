@@ -2,7 +2,7 @@
 
 `compile_function` reads finished machine code from the object cache, or has LLVM make it, and loads it. A `ctypes`
 function releases the interpreter lock while it runs. The function owns its machine code: the memory is unmapped when
-nothing refers to the function any more. So whoever passes its `address` on must also hold the function.
+nothing refers to the function any more. So code that keeps its `address` must also hold the function.
 
 `compiled_once` decorates the functions of engines that emit code. All of them share one table of compiled functions,
 which is bounded by the bytes of machine code; the least recently used are dropped first.

@@ -1,4 +1,4 @@
-"""Compiled objects on disk, so that each filter shape is compiled once on a machine and not once a process.
+"""Compiled objects on disk: each filter shape is compiled once on a machine, and not in every process.
 
 A file is used only if it and its folder belong to the user and no other user may write to them, and if the digest in
 front of it matches key and content: a file that is damaged, cut short, made for another processor or put there by
@@ -24,7 +24,7 @@ _NOTED = 86400
 
 
 def folder() -> str:
-    """Return where objects are kept: ``FALTUNG_CACHE``, or the user's cache folder.
+    """Return the folder for objects: ``FALTUNG_CACHE``, or one in the cache folder of the user.
 
     Raises
     ------
@@ -41,20 +41,20 @@ def folder() -> str:
     else:
         base = os.environ.get("XDG_CACHE_HOME") or expanduser("~/.cache")
     if base.startswith("~"):
-        raise FileNotFoundError("there is no home folder to keep objects in")
+        raise FileNotFoundError("this user has no home folder for compiled objects")
     return join(base, "faltung")
 
 
 def key(text: str, identity: str) -> str:
-    """Name of the file of an object: a digest of source, processor and compiler."""
-    import llvmlite  # its version only: the compiler itself is loaded where there is something to compile
+    """Return the name of the file of an object: a digest of source, processor and compiler."""
+    import llvmlite  # its version only: the compiler itself is loaded when something is compiled
 
     parts = (_FORMAT.decode(), llvmlite.__version__, sys.platform, identity, text)
     return hashlib.sha256("\0".join(parts).encode()).hexdigest() + ".o"
 
 
 def read(key: str) -> bytes | None:
-    """Return the object with that key, or None where there is none that can be trusted."""
+    """Return the object with that key, or None if there is none that can be trusted."""
     try:
         with open(join(trusted_folder(), key), "rb", opener=_no_link) as file:
             status = os.fstat(file.fileno())
@@ -71,7 +71,7 @@ def read(key: str) -> bytes | None:
 
 
 def write(key: str, code: bytes) -> None:
-    """Keep an object, at once or not at all; a folder that cannot be used is left alone."""
+    """Write an object, completely or not at all; a folder that cannot be used is left alone."""
     with contextlib.suppress(OSError):
         os.makedirs(folder(), mode=0o700, exist_ok=True)
         place = trusted_folder()
@@ -102,7 +102,7 @@ def trusted_folder() -> str:
     Raises
     ------
     OSError
-        There is none, or others than the user can write to it.
+        There is none, or other users can write to it.
     """
     place = folder()
     if not _private(os.stat(place)):

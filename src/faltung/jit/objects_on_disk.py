@@ -53,7 +53,7 @@ class StoredFile:
 
 
 def list_files() -> list[StoredFile]:
-    """Return the regular files in the folder of objects, by name; none where there is no such folder.
+    """Return the regular files in the folder of objects, sorted by name; none if there is no such folder.
 
     Raises
     ------

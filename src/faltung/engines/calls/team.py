@@ -75,7 +75,7 @@ class Team:
     Parameters
     ----------
     helpers : int
-        Threads beside the calling one.
+        Threads in addition to the calling one.
     """
 
     def __init__(self, helpers: int) -> None:

@@ -1,4 +1,4 @@
-"""How large is a register block? As few loads as possible for each multiply-add, and no outputs that nobody needs."""
+"""How large is a register block? With few loads for each multiply-add, and few outputs that are not used."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from faltung.jit.target import Target
 
 __all__ = ["Blocking", "blocking"]
 
-#: Cycles of a load of a vector that lies across cache lines, and of a coefficient, beside a multiply-add of one.
+#: Cycles of a load of a vector that crosses cache lines, and of a coefficient; a multiply-add takes one.
 VECTOR, COEFFICIENT = 0.6, 0.35
-#: Multiply-adds that must be under way at once to hide how long one takes.
+#: Independent multiply-adds that hide the latency of one.
 LATENCY = 4
-#: Most channels out that are made at once.
+#: Most channels out that are computed at once.
 MOST = 8
 
 

@@ -51,7 +51,7 @@ class Fourier:
     def accepts(self, task: Task) -> str:
         """Return why not: the kernel must extend along the last axis and fit into a transform."""
         if task.taps.shape[-1] == 1:
-            return "the kernel does not extend along the axis whose samples lie side by side"
+            return "the kernel does not extend along the axis of contiguous samples"
         if sum(size > 1 for size in task.taps.shape) > 3:
             return "the kernel extends along more than three axes"
         return "" if _tiling(task) else "the kernel is too long for a transform in the cache"

@@ -44,7 +44,7 @@ def strip_rows(number: np.dtype[np.floating]) -> int:
 
 
 def halo(task: Task, tile: tuple[int, ...]) -> float:
-    """Return by which factor the passes before the last have more outputs: a tile also needs those beside it."""
+    """Return the factor by which passes before the last have more outputs: those of the halo, too."""
     # A single row is cut into as many rows as a vector has lanes, each with a halo of its own.
     width = tile[-1] / strip_rows(task.taps.dtype) if folded(task) else tile[-1]
     return 1.0 + float(task.taps.shape[-1] - 1) / max(width, 1)

@@ -119,7 +119,7 @@ class _PassWriter:
         self.passes = passes
         self.lanes = passes.lanes
         self.sample = Sample("f", 4 if passes.number == "float" else 8)  # between the passes
-        self.position = passes.lanes * self.sample.bytes  # bytes of one vector there
+        self.position = passes.lanes * self.sample.bytes  # bytes of one vector between the passes
         self.strip = f.multiply("%extended_width", self.position)
 
     def slice(self, source: Value, target: Value) -> None:

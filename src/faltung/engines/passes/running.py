@@ -40,7 +40,7 @@ class Running:
         """Return why not: the kernel must be one outer product, and constant along some axis."""
         if len(task.terms) != 1:
             return "the kernel is not an outer product"
-        return "" if any(line.window > 1 for line in task.terms[0]) else "the kernel is constant along no axis"
+        return "" if any(line.window > 1 for line in task.terms[0]) else "the kernel is not constant along any axis"
 
     def tile(self, task: Task) -> tuple[int, ...]:
         """Return tall tiles if sums go down the columns."""
@@ -57,13 +57,16 @@ class Running:
         """Count sums of windows, and a multiply-add for each tap along the other axes."""
         outputs = float(math.prod(task.extents) * task.step)
         tile = self.tile(task)
-        beside, below = halo(task, tile), 1 + (task.taps.shape[-2] - 1) / max(tile[-2], 1)
+        widened, heightened = halo(task, tile), 1 + (task.taps.shape[-2] - 1) / max(tile[-2], 1)
         *before, down, across = task.terms[0]
-        columns = [(line, beside * (below if before else 1.0)) for line in before] + [(down, beside), (across, 1.0)]
+        columns = [(line, widened * (heightened if before else 1.0)) for line in before] + [
+            (down, widened),
+            (across, 1.0),
+        ]
         return Work(
             summed=outputs * sum(share for line, share in columns if line.window > NARROW),
             passed=outputs * sum(_additions(line) * share for line, share in columns if line.window <= NARROW),
-            trips=((1 + outer_axes(task)) * beside + 1 + folded(task)) * outputs,
+            trips=((1 + outer_axes(task)) * widened + 1 + folded(task)) * outputs,
             bytes=(task.source.itemsize + task.target.itemsize) * outputs,
             calls=float(folded(task)),  # a row that is cut is more than a single call
             pointwise=task.faithful,

@@ -42,7 +42,7 @@ class Separable:
     def accepts(self, task: Task) -> str:
         """Return why not: the kernel must be a sum of outer products with fewer taps in all."""
         if not task.terms:
-            return "the kernel is no sum of few outer products"
+            return "the kernel is not a sum of few outer products"
         if len(task.terms) > 1 and np.count_nonzero(task.taps) <= len(task.terms):
             return "the kernel has no more taps than terms"
         return "" if task.taps.shape[-1] > 1 or len(_long(task)) > 1 else "the kernel extends along one axis only"
@@ -59,16 +59,16 @@ class Separable:
     def work(self, task: Task) -> Work:
         """Count a multiply-add for each tap of each factor, over the halo of a tile too."""
         outputs = float(math.prod(task.extents) * task.step)
-        beside = halo(task, self.tile(task))
+        widened = halo(task, self.tile(task))
         sizes = [[np.count_nonzero(line.taps) for line in term] for term in task.terms]
-        taps = sum(sum(term[:-1]) * beside + term[-1] for term in sizes)
+        taps = sum(sum(term[:-1]) * widened + term[-1] for term in sizes)
         amplified, pointwise = _amplification(task)
         roundings = max(map(sum, sizes)) + task.taps.ndim + 2 * len(sizes) + 2 * SLACK
         return Work(
             passed=taps
             * outputs
             * (2.0 if task.extents[-2] < strip_rows(task.taps.dtype) and not folded(task) else 1.0),
-            trips=((1 + outer_axes(task)) * len(task.terms) * beside + 1 + folded(task)) * outputs,
+            trips=((1 + outer_axes(task)) * len(task.terms) * widened + 1 + folded(task)) * outputs,
             bytes=(task.source.itemsize + task.target.itemsize) * outputs,
             calls=float(folded(task)),  # a row that is cut is more than a single call
             roundings=roundings * amplified,
