@@ -21,11 +21,11 @@ DAY = 86400.0
 
 @pytest.fixture
 def folder(tmp_path, monkeypatch):
-    """A folder of objects of its own, at which this process has not looked yet."""
+    """A folder of objects of its own, at which no process has looked yet."""
     place = tmp_path / "objects"
     place.mkdir(mode=0o700)
     monkeypatch.setenv("FALTUNG_CACHE", str(place))
-    monkeypatch.setattr(objects_on_disk, "_looked_at", None)
+    monkeypatch.setattr(objects_on_disk, "_written", 0)
     return place
 
 
@@ -94,27 +94,33 @@ def test_a_file_of_another_user_stays(folder):
     assert names(folder) == {name_of(1)}
 
 
-def test_the_folder_is_looked_at_once_a_process_and_once_a_day(folder, monkeypatch):
+def test_the_folder_is_looked_at_once_a_day(folder):
     put(folder, name_of(1), days=100)
     prune()
     put(folder, name_of(2), days=100)
     prune()
     assert names(folder) == {name_of(2)}
-    monkeypatch.setattr(objects_on_disk, "_looked_at", None)  # as in another process
-    prune()
-    assert names(folder) == {name_of(2)}
     for days in (1.5, -1.5):  # a day later, and after a clock that was wrong
         put(folder, name_of(2), days=100)
         put(folder, ".pruned", days=days)
-        monkeypatch.setattr(objects_on_disk, "_looked_at", None)
         prune()
         assert names(folder) == set()
+
+
+def test_a_process_that_writes_much_looks_more_often(folder, monkeypatch):
+    monkeypatch.setattr(objects_on_disk, "MOST_BYTES", 16000)
+    prune(100)
+    for number in range(30):
+        put(folder, name_of(number), size=900)
+        prune(900)
+        assert sum(file.bytes for file in list_files()) <= 17000
+    assert len(names(folder)) == 17
 
 
 def test_it_is_not_looked_at_where_nothing_is_compiled(folder, monkeypatch):
     x = np.ones((5, 40), "f4")
     looks = []
-    monkeypatch.setattr(compiler, "prune", lambda: looks.append(1))
+    monkeypatch.setattr(compiler, "prune", looks.append)
     for expected in (True, False):
         looks.clear()
         forget()

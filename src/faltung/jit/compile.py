@@ -101,7 +101,7 @@ def compile_function(text: str, name: str, parameters: Sequence[Any], target: Ta
         if folder:
             _dump(folder, text, name)
     if is_new:
-        prune()
+        prune(len(machine_code))
     function: Any = ctypes.CFUNCTYPE(ctypes.c_int32, *parameters)(code.address)
     function.code = code  # to ask ctypes for the address would leave a reference cycle behind each time
     return function  # type: ignore[no-any-return]

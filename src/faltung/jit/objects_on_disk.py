@@ -1,7 +1,8 @@
 """Which compiled objects are on disk, and which are removed? Those unused for long, and the oldest of too many.
 
-`prune` looks at the folder at most once a process and once a day, after something was compiled, which takes longer.
-Only files that this package made are removed: objects by their names, and unfinished files of processes that ended.
+`prune` looks at the folder after something was compiled, which takes longer: once a day for all processes, and more
+often in a process that writes a lot. Only files that this package made are removed: objects by their names, and
+unfinished files of processes that ended.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _OBJECT = re.compile(r"[0-9a-f]{64}\.o")
 _NEW = re.compile(r"\.new-\d+-[0-9a-f]{16}")
 _LOOKED = ".pruned"
 
-_looked_at: str | None = None
+_written = 0  # bytes, since this process last looked at the folder
 
 
 @dataclass(frozen=True)
@@ -86,14 +87,21 @@ def clear() -> tuple[int, int]:
     return len(objects), sum(objects)
 
 
-def prune() -> None:
-    """Remove old objects and leftovers, if the folder was not looked at for a day."""
-    global _looked_at
+def prune(written: int = 0) -> None:
+    """Remove old objects and leftovers, if no process looked at the folder for a day, or if much was written.
+
+    Parameters
+    ----------
+    written : int
+        Bytes that were written to the folder since the last call.
+    """
+    global _written
+    _written += written
     with contextlib.suppress(OSError):
         place, now = trusted_folder(), time.time()
-        if place == _looked_at or not _is_due(place, now):
+        if not _is_due(place, now) and _written <= MOST_BYTES // 16:
             return
-        _looked_at = place
+        _written = 0
         for name in _to_remove([*_files(place)], now):
             with contextlib.suppress(OSError):
                 os.unlink(os.path.join(place, name))

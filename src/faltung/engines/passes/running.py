@@ -59,10 +59,7 @@ class Running:
         tile = self.tile(task)
         widened, heightened = halo(task, tile), 1 + (task.taps.shape[-2] - 1) / max(tile[-2], 1)
         *before, down, across = task.terms[0]
-        columns = [(line, widened * (heightened if before else 1.0)) for line in before] + [
-            (down, widened),
-            (across, 1.0),
-        ]
+        columns = [(line, widened * heightened) for line in before] + [(down, widened), (across, 1.0)]
         return Work(
             summed=outputs * sum(share for line, share in columns if line.window > NARROW),
             passed=outputs * sum(_additions(line) * share for line, share in columns if line.window <= NARROW),
