@@ -129,6 +129,11 @@ for method, kernel in kernels.items():
         runs.append((fa.plan(x, kernel, method=method, nan="ignore" if x is hole else "propagate"), x))
 bank = fa.Bank.stack([fa.Kernel(rng.random((21, 23))) for _ in range(3)])
 runs.append((fa.plan(image, bank, method="fourier"), image))
+channels = rng.random((3, 40, 50), dtype="f4")
+layer = fa.Bank(rng.random((4, 3, 3, 3)))
+runs.append((fa.plan(channels, layer, channel_axis=0, method="direct"), channels))
+masked = image > 0.2
+runs.append((lambda x: fa.convolve(x, fa.sobel(), mask=masked), image))
 runs.append((fa.plan(image[:300, :200], fa.gaussian(1.0)), image[:300, :200]))
 wanted = [run(x) for run, x in runs]
 for _ in range(3):

@@ -4,10 +4,11 @@ The outputs of a slice are covered by register blocks of ``rows`` x ``vectors`` 
 the last blocks of a strip move left, so that they end with the array; some outputs are then computed twice, with the
 same result. With 2 rows and 2 vectors of 4 lanes, on 3 x 15 outputs::
 
-    |aaaabbbb|aaaabbbb|       first strip: a wide block, then single vectors; the last vector moves left
-    |ccccdddd|ccccdddd|
-    ...
-    |                         last strip: rows 1 and 2, since row 2 alone is too few
+    rows 0 and 1    aaaabbbbcccc        a, b: a block of 2 vectors;  c: a single vector
+                    aaaabbbbcccc
+                               dddd     d: the last vector, which moves left
+                               dddd
+    rows 1 and 2    the same again: the last strip, which moves up
 
 A two-dimensional kernel is one panel (see `registers`); a volume has a panel for each of its slices; scattered taps
 are panels of one tap.

@@ -20,7 +20,7 @@ import numpy as np
 from faltung.engines.base import Block, BlockFunction, Call, Engine, Line, Task
 from faltung.engines.chain import Chain, packed
 from faltung.engines.passes.block_sizes import strip_rows
-from faltung.engines.passes.factors import Factor, scaled_factors
+from faltung.engines.passes.factors import ScaledFactor, scaled_factors
 from faltung.engines.passes.pass_code import PARAMETERS, Passes, emit
 from faltung.engines.passes.windows import NARROW
 from faltung.engines.registers import Footprint
@@ -72,7 +72,7 @@ def _along(
     return _Swapped(block, axis) if axis < ndim - 2 else block
 
 
-def _window_along(task: Task, factor: Factor, axis: int, first: bool, engine: Engine) -> BlockFunction:
+def _window_along(task: Task, factor: ScaledFactor, axis: int, first: bool, engine: Engine) -> BlockFunction:
     """Prepare a running sum along an axis before the rows."""
     number, ndim = task.taps.dtype, task.taps.ndim
     lines = [Line(np.ones(1), (), np.ones(1))] * ndim
@@ -132,7 +132,7 @@ class _Fused:
     """The passes over rows and columns of all terms; returns whether an output is not finite."""
 
     def __init__(
-        self, task: Task, terms: list[list[Factor]], engine: Engine, exact: Callable[[], BlockFunction]
+        self, task: Task, terms: list[list[ScaledFactor]], engine: Engine, exact: Callable[[], BlockFunction]
     ) -> None:
         self._task = task
         self._terms = terms
@@ -153,7 +153,7 @@ class _Fused:
         self._own = tuple(table.ctypes.data for table in (self._taps, self._factors, self._windows))
         self._clamped = len(terms) > 1 and task.target.kind == "f" and bool((task.taps >= 0).all())
 
-    def _outer_passes(self, term: list[Factor], engine: Engine) -> BlockFunction:
+    def _outer_passes(self, term: list[ScaledFactor], engine: Engine) -> BlockFunction:
         passes = []
         for axis in self._outer:
             factor, first = term[axis], axis == self._outer[0]

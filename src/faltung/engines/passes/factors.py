@@ -14,11 +14,11 @@ from faltung.engines.passes.windows import NARROW
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Factor", "scaled_factors"]
+__all__ = ["ScaledFactor", "scaled_factors"]
 
 
 @dataclass(frozen=True, eq=False)
-class Factor:
+class ScaledFactor:
     """A factor of one term along one axis, scaled so that no sum before the last is larger than the samples.
 
     Parameters
@@ -50,7 +50,7 @@ class Factor:
         return self.window if self.window <= NARROW else 0
 
 
-def scaled_factors(term: tuple[Line, ...], windows: bool) -> list[Factor]:
+def scaled_factors(term: tuple[Line, ...], windows: bool) -> list[ScaledFactor]:
     """Scale all factors but the last by powers of two, which round nothing; the last one is scaled back."""
     scale = 1.0
     factors = []
@@ -59,7 +59,7 @@ def scaled_factors(term: tuple[Line, ...], windows: bool) -> list[Factor]:
         window = line.window if windows else 0
         if axis < len(term) - 1 and line.taps.size == 1:
             scale *= float(line.taps[0])
-            factors.append(Factor(np.ones(1)))
+            factors.append(ScaledFactor(np.ones(1)))
         elif axis < len(term) - 1:
             following = term[axis + 1] if axis == len(term) - 2 else None
             size = float(window or np.abs(taps).sum())
@@ -67,9 +67,9 @@ def scaled_factors(term: tuple[Line, ...], windows: bool) -> list[Factor]:
                 size *= following.window or 1  # the running sum after it must not overflow either
             power = 2.0 ** -math.ceil(math.log2(size)) if size else 1.0
             scale *= (float(line.rest[0]) if window else 1.0) / power
-            factors.append(Factor(taps * power, start, window, power))
+            factors.append(ScaledFactor(taps * power, start, window, power))
         else:
-            factors.append(Factor(taps * scale, start, window, scale * float(line.rest[0]) if window else 1.0))
+            factors.append(ScaledFactor(taps * scale, start, window, scale * float(line.rest[0]) if window else 1.0))
     return factors
 
 
