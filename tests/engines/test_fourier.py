@@ -368,7 +368,7 @@ def test_a_bank_keeps_the_promises_of_its_kernels():
 @pytest.mark.parametrize(
     ("kernel", "reason"),
     [
-        ((3, 1), "the kernel does not extend along the axis whose samples lie side by side"),
+        ((3, 1), "the kernel does not extend along the axis of contiguous samples"),
         ((2, 2, 2, 2), "the kernel extends along more than three axes"),
         ((1, 1_000_000), "the kernel is too long for a transform in the cache"),
     ],

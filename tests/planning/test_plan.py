@@ -75,9 +75,9 @@ def test_the_cheapest_possible_way_is_chosen_and_the_others_have_their_reasons(t
 @pytest.mark.parametrize(
     ("kernel", "method", "reason"),
     [
-        (fa.gaussian(2.0), "running", "the kernel is constant along no axis"),
+        (fa.gaussian(2.0), "running", "the kernel is not constant along any axis"),
         (fa.disk(5.0), "running", "the kernel is not an outer product"),
-        (fa.disk(5.0), "separable", "the kernel is no sum of few outer products"),
+        (fa.disk(5.0), "separable", "the kernel is not a sum of few outer products"),
         (fa.disk(5.0), "passes", "the kernel is not a product of several"),
     ],
 )

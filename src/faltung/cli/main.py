@@ -14,6 +14,7 @@ from rich.markup import escape
 
 from faltung import __version__
 from faltung.cli.apply import apply
+from faltung.cli.cache import cache
 from faltung.cli.calibrate import calibrate
 from faltung.cli.console import errors
 from faltung.cli.export import export
@@ -38,7 +39,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (apply, plan, fit, learn, predict, generate, export, calibrate):
+for command in (apply, plan, fit, learn, predict, generate, export, calibrate, cache):
     app.command()(command)
 
 

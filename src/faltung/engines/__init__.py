@@ -1,1 +1,1 @@
-"""How can it be computed? One file an engine; each computes a valid correlation and knows no boundary."""
+"""How can a valid correlation be computed? One folder for each engine; no engine knows a boundary mode."""

@@ -49,9 +49,9 @@ class Line:
     taps : ndarray
         All its taps, in double precision.
     widths : tuple of int
-        Widths of the windows of ones that it is a product (a full convolution) of, with `rest`.
+        Widths of windows of ones: convolved with each other and with `rest`, they give the taps.
     rest : ndarray
-        What remains; `taps` itself where there are no windows.
+        What remains besides them; `taps` itself if there are no windows.
     """
 
     taps: NDArray[np.float64]
@@ -60,7 +60,7 @@ class Line:
 
     @property
     def window(self) -> int:
-        """Width of the single window of ones that it is a multiple of, or 0."""
+        """Width of the window of ones if it is a multiple of a single one, or 0."""
         return self.widths[0] if len(self.widths) == 1 and self.rest.size == 1 else 0
 
 
@@ -70,24 +70,24 @@ Terms = tuple[tuple[Line, ...], ...]
 
 @dataclass(frozen=True, eq=False)
 class Task:
-    """What an engine is asked to compute, block after block.
+    """What an engine computes, block after block.
 
     Parameters
     ----------
     taps : ndarray
         Real taps of at least two axes, in the number computed with (float32 or float64).
     terms : tuple of tuple of Line
-        Outer products that add up to the taps, each one factor for each axis; empty where none are known.
+        Outer products that add up to the taps, with one factor for each axis; empty if none are known.
     faithful : bool
-        Whether the terms add up to each tap to a few of its own roundings, and not only to a few of the largest.
+        Whether the sum of the terms has a small error relative to each tap, and not only relative to the largest.
     step : int
         Samples from one position of the last axis to the next: the number of interleaved channels.
     source, target : dtype
-        What the blocks hold, in the processor's byte order; the samples of a row lie side by side.
+        The dtypes of the blocks, in the byte order of the processor; samples of a row are contiguous.
     extents : tuple of int
         Shape of the whole output, of which a block is a part; the last axis counts positions.
     streamed : bool
-        Whether the result is larger than the cache, so that it had better be written past it.
+        Whether the result is larger than the cache and should be written past it.
     """
 
     taps: NDArray[np.floating]
@@ -102,12 +102,12 @@ class Task:
 
 @dataclass(frozen=True)
 class Work:
-    """What an engine must do for a whole task: a property of the task, not of a machine.
+    """The work of an engine for a whole task: a property of the task, not of a machine.
 
     Parameters
     ----------
     multiply_adds : float
-        Multiplications with the addition that follows, by register blocks over dense or written-out taps.
+        Multiplications with an addition, in register blocks over dense or written-out taps.
     scattered : float
         The same over taps that are visited one by one.
     passed : float
@@ -115,20 +115,20 @@ class Work:
     summed : float
         Samples that go through a running sum.
     transformed : float
-        Complex samples that go through a Fourier transform, each times the binary logarithm of the transform's size.
+        Complex samples that go through a Fourier transform, times the binary logarithm of its size.
     trips : float
-        Samples that go through the cache once more than they must.
+        Samples that go through the cache once more than necessary.
     bytes : float
-        Bytes that must come from or go to main memory.
+        Bytes that are read from or written to main memory.
     calls : float
         Calls of machine code from Python.
     roundings : float
-        Bound of the rounding error, in units of half the machine epsilon times the scale that `pointwise` tells.
+        Bound of the rounding error, in units of half the machine epsilon times the scale (see `pointwise`).
     pointwise : bool
         Whether the scale is the sum of abs(tap) * abs(sample) under each output. Otherwise it is the sum of all
         abs(tap) times the largest abs(sample) in the block.
     scratch : float
-        Bytes that each worker needs beside the block.
+        Bytes that each worker needs besides the block.
     """
 
     multiply_adds: float = 0.0

@@ -1,4 +1,4 @@
-"""Which engines are there, and which of them has an optional ability? Elsewhere no engine is special by its name."""
+"""Which engines exist, and which of them have optional abilities? No engine is special by its name elsewhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Block functions one after the other, from scratch to scratch."""
+"""How are block functions applied in turn? Each but the last leaves its result in scratch."""
 
 from __future__ import annotations
 
@@ -11,16 +11,20 @@ __all__ = ["Chain", "packed"]
 
 
 class Chain:
-    """Passes over a block, of which each but the last leaves its result in scratch.
+    """A block function made of several, applied in turn.
+
+    Scratch holds two buffers, which take turns::
+
+        source -> pass 0 -> buffer 0 -> pass 1 -> buffer 1 -> pass 2 -> buffer 0 -> ... -> last pass -> target
 
     Parameters
     ----------
     passes : sequence of (BlockFunction, tuple of int)
-        What runs, and the size of its kernel along each axis.
+        The block functions, each with the size of its kernel along each axis.
     position : int
-        Bytes of one position of a row in scratch.
+        Bytes of a position of a row in scratch.
     name : str
-        Of its scratch; chains inside each other have different ones.
+        The name of its scratch; chains inside each other have different names.
     """
 
     def __init__(self, passes: Sequence[tuple[BlockFunction, tuple[int, ...]]], position: int, name: str) -> None:
@@ -46,9 +50,9 @@ class Chain:
 
 
 def packed(shape: Sequence[int], position: int) -> tuple[tuple[int, ...], int]:
-    """Strides of a block in scratch, and its size in bytes."""
-    # Rows begin with a cache line, and are one line longer than needed, so that rows a power of two long do not all
-    # meet in the same few lines.
+    """Return the strides of a block in scratch, and its size in bytes."""
+    # Rows begin with a cache line and are one line longer than needed: rows a power of two apart would all be kept in
+    # the same few places of the cache.
     strides = [(-(-shape[-1] * position // 64) + 1) * 64]
     for length in reversed(shape[1:-1]):
         strides.insert(0, strides[0] * length)

@@ -1,13 +1,22 @@
-"""Sums in registers: a block of ``rows`` x ``outputs`` x ``vectors`` accumulators that walks over the taps.
+"""Sums in registers: a block of ``rows`` x ``outputs`` x ``vectors`` accumulators, added up over all taps.
 
 The taps are cut into *panels*, dense blocks of rows x columns, each with a byte offset into the source::
 
     out[r, c] = sum over panels p, rows i, columns j of taps[p, i, j] * source[offset[p] + row r + i, column c + j]
 
-The block walks down the source rows under it, so that each vector loaded feeds every output row that uses it, and
-every channel out where several are made at once: ``taps`` then holds one coefficient for each of them. For each
-output the taps are added in one order, panel by panel and row by row, wherever the output lies in a block: that is
-why neither tiles nor workers change a bit of the result.
+The code goes down the source rows under the block, so that each vector is loaded once and used for every output row
+that it belongs to. With 2 output rows (A, B) of 2 vectors, and a panel of 3 rows of taps (t0, t1, t2)::
+
+    source row 0   [  v0  ][  v1  ]     A += t0 v
+    source row 1   [  v0  ][  v1  ]     A += t1 v,  B += t0 v
+    source row 2   [  v0  ][  v1  ]     A += t2 v,  B += t1 v
+    source row 3   [  v0  ][  v1  ]                 B += t2 v
+
+    accumulators    A0 A1 = output row 0, lanes are columns;  B0 B1 = output row 1
+
+It is used for every channel out, too, if several are computed at once: ``taps`` then holds one coefficient for each
+of them, one after the other. For each output the taps are added in the same order, panel by panel and row by row,
+whatever the position of the output in its block. That is why neither tiles nor workers change a bit of the result.
 """
 
 from __future__ import annotations
@@ -22,22 +31,22 @@ __all__ = ["Footprint", "Registers"]
 
 @dataclass(frozen=True)
 class Footprint:
-    """Taps as the code sees them: all that is fixed but their coefficients.
+    """The taps as the code sees them: everything except their coefficients.
 
     Parameters
     ----------
     panels, rows, columns : int
         Number of panels, and the shape of each.
     pattern : tuple of int or None
-        Flat indices of the non-zero taps, to unroll over just these; None to loop over all of them.
+        Flat indices of the non-zero taps if these are written out; None for loops over all taps.
     step : int
         Samples between neighbouring columns of taps.
     source : Sample
-        What the source holds.
+        The samples of the source.
     number : str
-        What is computed with, ``float`` or ``double``.
+        The number computed with, ``float`` or ``double``.
     outputs : int
-        Channels out that are made at once.
+        Channels out that are computed at once.
     """
 
     panels: int
@@ -51,16 +60,16 @@ class Footprint:
 
 
 class Registers:
-    """Writer of the sum over all taps of a footprint.
+    """Writes the sum over all taps of a footprint.
 
     Parameters
     ----------
     f : Function
-        Where to write.
-    what : Footprint
+        The function that is written.
+    footprint : Footprint
         The taps.
     rows, vectors, lanes : int
-        Accumulators, and the lanes of each.
+        Output rows and vectors of the block, and the lanes of a vector.
     taps : Value
         Pointer to the coefficients.
     offsets : Value
@@ -72,7 +81,7 @@ class Registers:
     def __init__(
         self,
         f: Function,
-        what: Footprint,
+        footprint: Footprint,
         rows: int,
         vectors: int,
         lanes: int,
@@ -81,124 +90,125 @@ class Registers:
         stride: Value | int,
     ) -> None:
         self.f = f
-        self.what = what
+        self.footprint = footprint
         self.rows = rows
         self.vectors = vectors
         self.lanes = lanes
         self.taps = taps
         self.offsets = offsets
         self.stride = str(stride)
-        self.type = vector(what.number, lanes)
-        self.bytes = 4 if what.number == "float" else 8
+        self.type = vector(footprint.number, lanes)
+        self.bytes = 4 if footprint.number == "float" else 8
 
     def sums(self, source: Value) -> list[Value]:
-        """Accumulators, row after row, for outputs whose first tap meets the samples at `source`."""
-        return self._looped(source) if self.what.pattern is None else self._unrolled(source, self.what.pattern)
+        """Emit the sum for outputs whose first tap is at `source`; return the accumulators, row after row."""
+        pattern = self.footprint.pattern
+        return self._looped(source) if pattern is None else self._unrolled(source, pattern)
 
     def _unrolled(self, source: Value, pattern: tuple[int, ...]) -> list[Value]:
-        """Sum over the non-zero taps, each written out."""
-        what, f = self.what, self.f
-        slot = {tap: place for place, tap in enumerate(pattern)}
-        size = what.rows * what.columns
-        sums: list[Value | None] = [None] * (self.rows * what.outputs * self.vectors)
-        for panel in range(what.panels):
+        """Emit the sum over the non-zero taps, each written out."""
+        footprint, f = self.footprint, self.f
+        index_of = {tap: index for index, tap in enumerate(pattern)}
+        size = footprint.rows * footprint.columns
+        sums: list[Value | None] = [None] * (self.rows * footprint.outputs * self.vectors)
+        for panel in range(footprint.panels):
             if not any(tap // size == panel for tap in pattern):
                 continue
             start = f.at(source, f.entry(self.offsets, str(panel)))
-            for source_row in range(self.rows + what.rows - 1):
+            for source_row in range(self.rows + footprint.rows - 1):
                 line = f.at(start, f.multiply(self.stride, source_row)) if source_row else start
-                for column in range(what.columns):
+                for column in range(footprint.columns):
                     users = []
                     for row in range(self.rows):
-                        tap = panel * size + (source_row - row) * what.columns + column
-                        if 0 <= source_row - row < what.rows and tap in slot:
-                            users += self._outputs(row, slot[tap])
+                        tap = panel * size + (source_row - row) * footprint.columns + column
+                        if 0 <= source_row - row < footprint.rows and tap in index_of:
+                            users += self._outputs(row, index_of[tap])
                     if users:
                         self._feed(sums, users, self._samples(line, column), self.taps)
-        return [value for value in sums if value is not None]  # a pattern has a tap, so every sum has begun
+        return [value for value in sums if value is not None]  # a pattern has at least one tap, so none is left out
 
     def _looped(self, source: Value) -> list[Value]:
-        """Sum over all taps of all panels in loops: panels, then source rows, then columns."""
-        what, f, rows = self.what, self.f, self.rows
-        types = [self.type] * (rows * what.outputs * self.vectors)
-        panel_bytes = what.rows * what.columns * what.outputs * self.bytes
+        """Emit loops over all panels, then source rows, then columns."""
+        footprint, f, rows = self.footprint, self.f, self.rows
+        types = [self.type] * (rows * footprint.outputs * self.vectors)
+        panel_bytes = footprint.rows * footprint.columns * footprint.outputs * self.bytes
         zero = "0.0" if self.lanes == 1 else "zeroinitializer"
 
         def one_panel(panel: Value, sums: list[Value]) -> list[Value]:
             start = f.at(source, f.entry(self.offsets, panel))
             taps = f.at(self.taps, f.multiply(panel, panel_bytes))
-            # Source rows at the top and the bottom of the block meet only some of its outputs; all between meet all.
-            for source_row in range(min(rows, what.rows) - 1):
+            # Source rows at the top and the bottom belong to some of the output rows, those between to all of them.
+            for source_row in range(min(rows, footprint.rows) - 1):
                 sums = self._row(sums, start, taps, source_row)
-            if what.rows >= rows:
+            if footprint.rows >= rows:
 
-                def full(source_row: Value, sums: list[Value]) -> list[Value]:
+                def every_output_row(source_row: Value, sums: list[Value]) -> list[Value]:
                     return self._row(sums, start, taps, source_row)
 
-                sums = f.loop(rows - 1, what.rows, 1, full, list(zip(types, sums, strict=True)))
+                sums = f.loop(rows - 1, footprint.rows, 1, every_output_row, list(zip(types, sums, strict=True)))
             else:
-                for source_row in range(what.rows - 1, rows):
+                for source_row in range(footprint.rows - 1, rows):
                     sums = self._row(sums, start, taps, source_row)
-            for source_row in range(max(rows, what.rows), rows + what.rows - 1):
+            for source_row in range(max(rows, footprint.rows), rows + footprint.rows - 1):
                 sums = self._row(sums, start, taps, source_row)
             return sums
 
         carried = [(type_, zero) for type_ in types]
-        if what.panels == 1:
+        if footprint.panels == 1:
             return one_panel("0", [value for _, value in carried])
-        return f.loop(0, what.panels, 1, one_panel, carried)
+        return f.loop(0, footprint.panels, 1, one_panel, carried)
 
     def _row(self, sums: list[Value], start: Value, taps: Value, source_row: Value | int) -> list[Value]:
-        """Sum over the columns of one source row, for the output rows that it meets."""
-        what, f = self.what, self.f
-        tap_bytes = what.outputs * self.bytes
+        """Emit the sum over the columns of one source row, for the output rows that it belongs to."""
+        footprint, f = self.footprint, self.f
+        tap_bytes = footprint.outputs * self.bytes
         if isinstance(source_row, int):
-            users = [row for row in range(self.rows) if 0 <= source_row - row < what.rows]
+            users = [row for row in range(self.rows) if 0 <= source_row - row < footprint.rows]
             source_row = str(source_row)
         else:
             users = list(range(self.rows))
         line = f.at(start, f.multiply(source_row, self.stride))
-        # The tap that output row 0 would use; row r uses the one r tap rows before it.
-        row_taps = f.at(taps, f.multiply(source_row, what.columns * tap_bytes))
-        each = what.outputs * self.vectors
-        chosen = [row * each + k for row in users for k in range(each)]
+        # The taps that output row 0 uses (or would use); output row r uses those r tap rows before.
+        row_taps = f.at(taps, f.multiply(source_row, footprint.columns * tap_bytes))
+        row_sums = footprint.outputs * self.vectors
+        chosen = [row * row_sums + k for row in users for k in range(row_sums)]
 
         def one_column(column: Value, part: list[Value]) -> list[Value]:
-            here = f.at(line, f.multiply(column, what.step * what.source.bytes))
+            place = f.at(line, f.multiply(column, footprint.step * footprint.source.bytes))
             tap = f.at(row_taps, f.multiply(column, tap_bytes))
-            local: list[Value | None] = list(part)
-            feeds = [feed for k, row in enumerate(users) for feed in self._outputs(k, -row * what.columns)]
-            self._feed(local, feeds, self._samples(here, 0), tap)
-            return [value for value in local if value is not None]
+            following: list[Value | None] = list(part)
+            feeds = [feed for k, row in enumerate(users) for feed in self._outputs(k, -row * footprint.columns)]
+            self._feed(following, feeds, self._samples(place, 0), tap)
+            return [value for value in following if value is not None]
 
         carried = [(self.type, sums[k]) for k in chosen]
-        if what.columns == 1:
+        if footprint.columns == 1:
             results = one_column("0", [value for _, value in carried])
         else:
-            results = f.loop(0, what.columns, 1, one_column, carried)
+            results = f.loop(0, footprint.columns, 1, one_column, carried)
         sums = list(sums)
         for k, value in zip(chosen, results, strict=True):
             sums[k] = value
         return sums
 
     def _samples(self, line: Value, column: int) -> list[Value]:
-        f, what = self.f, self.what
-        first = column * what.step * what.source.bytes
-        width = self.lanes * what.source.bytes
-        return [
-            load(f, f.at(line, first + v * width), what.source, what.number, self.lanes) for v in range(self.vectors)
-        ]
+        """Emit loads of the vectors of one row and column of the source."""
+        f, footprint = self.f, self.footprint
+        first = column * footprint.step * footprint.source.bytes
+        width = self.lanes * footprint.source.bytes
+        places = (f.at(line, first + v * width) for v in range(self.vectors))
+        return [load(f, place, footprint.source, footprint.number, self.lanes) for place in places]
 
     def _outputs(self, row: int, tap: int) -> list[tuple[int, int]]:
-        """Pairs of a row of accumulators and a coefficient: those of one output row and one tap."""
-        count = self.what.outputs
+        """Return pairs of a row of accumulators and a coefficient: those of one output row and one tap."""
+        count = self.footprint.outputs
         return [(row * count + o, tap * count + o) for o in range(count)]
 
     def _feed(
         self, sums: list[Value | None], users: list[tuple[int, int]], samples: list[Value], taps: Value
     ) -> None:
-        """Add ``tap * sample`` to the accumulators of each user, a pair of row of accumulators and coefficient."""
-        f, number = self.f, self.what.number
+        """Emit ``accumulator += tap * sample`` for each user, a pair of a row of accumulators and a coefficient."""
+        f, number = self.f, self.footprint.number
         suffix = {"float": "f32", "double": "f64"}[number]
         name = f"llvm.fmuladd.{suffix if self.lanes == 1 else f'v{self.lanes}{suffix}'}"
         for row, index in users:

@@ -1,8 +1,8 @@
-"""What makes a fast way exact: blocks in which it went wrong are computed again.
+"""How does fast code stay exact? Blocks in which an infinity went wrong are computed again.
 
-Code that also multiplies zero taps, or that adds up terms which cancel, turns an infinity into NaN where the
-definition does not. Such code says when a block has an output that is not finite; only then is the block computed
-once more, over the non-zero taps alone.
+Code that also multiplies zero taps, or that adds terms which cancel, turns an infinity into NaN where the definition
+does not. Such code says if an output of a block is not finite; only then is the block computed again, over the
+non-zero taps alone.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ __all__ = ["Checked", "Repaired", "view"]
 
 
 class Repaired:
-    """A fast block function that returns whether an output was not finite, and an exact one for those blocks.
+    """A fast block function, and an exact one for the blocks that must be computed again.
 
     Parameters
     ----------
     fast : BlockFunction
-        Tried first.
+        Returns whether an output is not finite.
     make_exact : callable
-        Makes the other where it is needed for the first time.
+        Prepares the exact one, when it is needed for the first time.
     """
 
     def __init__(self, fast: BlockFunction, make_exact: Callable[[], BlockFunction]) -> None:
@@ -49,7 +49,7 @@ class Repaired:
 
 
 class Checked:
-    """A block function that returns whether an output was not finite, by looking at all of them.
+    """A block function that looks at all its outputs, and returns whether one of them is not finite.
 
     Parameters
     ----------
@@ -68,24 +68,24 @@ class Checked:
         self._run(source, target, block)
         source_strides, target_strides, shape = block
         task = self._task
-        # An integer target does not tell; then the source does, and a finite result is computed twice.
-        there = task.target.kind == "f"
-        if not there:
+        address, strides, dtype = target, target_strides, task.target
+        if dtype.kind != "f":
+            # Integers are always finite. So the source is looked at instead, although its result may be right.
             shape = tuple(length + size - 1 for length, size in zip(shape, task.taps.shape, strict=True))
-        address, strides = (target, target_strides) if there else (source, source_strides)
-        samples = view(address, strides, (*shape[:-1], shape[-1] * task.step), task.target if there else task.source)
+            address, strides, dtype = source, source_strides, task.source
+        samples = view(address, strides, (*shape[:-1], shape[-1] * task.step), dtype)
         return not np.isfinite(samples).all()
 
 
 def view(
     address: int, strides: tuple[int, ...], shape: tuple[int, ...], dtype: np.dtype[Any], step: int = 1
 ) -> NDArray[Any]:
-    """Return an array over a block given the address of its first sample; neighbours in a row are `step` apart."""
+    """Return an array over the memory of a block that begins at an address; samples of a row are `step` apart."""
     return np.asarray(_Memory(address, (*strides, step * dtype.itemsize), shape, dtype))
 
 
 class _Memory:
-    """Memory that NumPy takes for an array."""
+    """Memory that NumPy accepts as an array."""
 
     def __init__(self, address: int, strides: tuple[int, ...], shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
         self.__array_interface__ = {

@@ -1,8 +1,8 @@
 """LLVM IR as text: values, vectors, loops and conditionals, no more than the engines need.
 
-A `Function` collects lines of one LLVM function. Every method that computes returns the name of the new value, so
-an engine reads like the arithmetic it emits. Vectors of one lane are written as scalars; the same engine code then
-emits the main loop and the scalar rest.
+A `Function` collects the lines of one LLVM function. Every method that computes returns the name of the new value, so
+the code of an engine looks like the arithmetic that it emits. Vectors of one lane are written as scalars; so the same
+code emits the main loop and the rest that no vector fits into.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ Carried = Sequence[tuple[str, Value]]
 
 
 def vector(element: str, lanes: int) -> str:
-    """Type of `lanes` elements: the element itself where there is one lane only."""
+    """Return the type of `lanes` elements: for a single lane, the element itself."""
     return element if lanes == 1 else f"<{lanes} x {element}>"
 
 
 def module(*functions: Function) -> str:
-    """LLVM assembly of some functions, of which later ones may call earlier ones."""
+    """Return the LLVM assembly of some functions, of which later ones may call earlier ones."""
     declarations = {name: text for function in functions for name, text in function.declarations.items()}
     metadata = ["!0 = !{}", "!1 = !{i32 1}"]
     return "\n".join([*(function.text() for function in functions), *declarations.values(), *metadata, ""])
@@ -38,9 +38,9 @@ class Function:
     Parameters
     ----------
     name : str
-        Symbol of the function.
+        The symbol of the function.
     parameters : dict
-        Parameter name to LLVM type with attributes, in order.
+        For each name, in order, the LLVM type with attributes.
     internal : bool
         Whether only functions of the same module call it.
     """
@@ -73,7 +73,7 @@ class Function:
         self._lines.append(f"  {instruction}")
 
     def call(self, intrinsic: str, type_: str, *arguments: tuple[str, Value]) -> Value:
-        """Call an LLVM intrinsic, declaring it where this is its first use."""
+        """Emit a call of an LLVM intrinsic, which is declared at its first use."""
         types = ", ".join(kind for kind, _ in arguments)
         self.declarations.setdefault(intrinsic, f"declare {type_} @{intrinsic}({types})")
         values = ", ".join(f"{kind} {value}" for kind, value in arguments)
@@ -106,7 +106,7 @@ class Function:
         return pointer if offset == 0 else self.value(f"getelementptr i8, ptr {pointer}, i64 {offset}")
 
     def entry(self, table: Value, index: Value) -> Value:
-        """Entry of a table of 64-bit integers that nobody writes while the function runs."""
+        """Entry of a table of 64-bit integers that does not change while the function runs."""
         slot = self.value(f"getelementptr i64, ptr {table}, i64 {index}")
         return self.value(f"load i64, ptr {slot}, align 8, !invariant.load !0")
 
@@ -135,7 +135,7 @@ class Function:
         following = body(index, current)
         self.do(f"{index}.next = add nsw i64 {index}, {step}")
         self.do(f"br label %{label}")
-        # The phis of the head name the block in which the body ended, which is known only now.
+        # The phis at the head name the block in which the body ended, which is known only now.
         phis = [f"  {index} = phi i64 [ {start}, %{before} ], [ {index}.next, %{self._block} ]"]
         phis += [
             f"  {name} = phi {type_} [ {first}, %{before} ], [ {next_}, %{self._block} ]"
@@ -146,7 +146,7 @@ class Function:
         return current
 
     def claimed(self, counter: Value, count: Value, body: Callable[[Value], None]) -> None:
-        """Emit `body` for every number below `count` that this thread is the first to take from a shared counter."""
+        """Emit `body` for every number below `count` that this thread takes from a counter shared by all threads."""
         self._count += 1
         label = f"claim{self._count}"
         self.do(f"br label %{label}")
@@ -161,7 +161,7 @@ class Function:
 
     @contextmanager
     def when(self, condition: Value) -> Iterator[None]:
-        """Emit what is written in the ``with`` block so that it runs only where `condition` (an i1) holds."""
+        """Emit the contents of the ``with`` block so that they run only if `condition` (an i1) holds."""
         self._count += 1
         label = f"when{self._count}"
         self.do(f"br i1 {condition}, label %{label}, label %{label}.end")

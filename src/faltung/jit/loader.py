@@ -1,9 +1,13 @@
 """From an object file to an address in executable memory.
 
-The code made here calls nothing, so on Linux loading it is a few lines: copy the sections into fresh memory, fill in
-the distances between code and constants, and turn the memory from writable to executable. LLVM's own linker does the
-same but must be loaded first, which takes longer than many a first convolution; it serves the other systems, and any
-object that these few lines do not understand.
+The code calls nothing outside itself, so on Linux loading it takes a few lines: copy the sections into new memory,
+fill in the distances between code and constants, and make the memory executable instead of writable::
+
+    object file                             memory, from a page on
+    | header | code | constants | ... |     | code | constants |
+
+LLVM's own linker does the same, but loading it takes longer than many a first convolution. It is used on other
+systems, and for every object that these few lines do not understand.
 """
 
 from __future__ import annotations
@@ -12,79 +16,106 @@ import ctypes
 import mmap
 import struct
 import sys
-from typing import Any
+from dataclasses import dataclass
 
-__all__ = ["load"]
-
-_keep: list[Any] = []  # code stays mapped for the life of the process: functions hold addresses only
+__all__ = ["Code", "load"]
 
 _ALLOCATED, _PROGRAM, _RELOCATIONS, _SYMBOLS = 0x2, 1, 4, 2
 _X86_64, _AARCH64 = 62, 183
+
+
+@dataclass(frozen=True, eq=False)
+class Code:
+    """A function in executable memory. The memory is released with the last reference to this.
+
+    Parameters
+    ----------
+    address : int
+        Where the function begins.
+    bytes : int
+        Memory that it takes, about.
+    owner : object
+        Owns the memory.
+    """
+
+    address: int
+    bytes: int
+    owner: object
 
 
 class _NotUnderstood(Exception):
     pass
 
 
-def load(code: bytes, name: str) -> int:
-    """Address of the function `name` in the object file `code`, ready to be called."""
+def load(code: bytes, name: str) -> Code:
+    """Load the function `name` of the object file `code`, ready to be called."""
     if sys.platform == "linux":
         try:
             image, entry = _link(code, name)
-            return _map(image) + entry
+            memory, start = _map(image)
         except _NotUnderstood:
             pass
+        else:
+            return Code(start + entry, -(-len(image) // mmap.PAGESIZE) * mmap.PAGESIZE, memory)
     return _load_by_llvm(code, name)
 
 
 def _link(code: bytes, name: str) -> tuple[bytes, int]:
-    """Image that may stand at any page address, and the place of the function in it."""
+    """Return an image that can be loaded at any page address, and the offset of the function in it."""
+    machine, sections = _sections(code)
+    image, places = _image(code, sections)
+    symbols = _symbols(code, sections)
+    for _, kind, _, _, offset, size, _, changed, _, _ in sections:
+        if kind != _RELOCATIONS or changed not in places:
+            continue
+        for position, info, addend in struct.iter_unpack("<QQq", code[offset : offset + size]):
+            _, section, value = symbols[info >> 32]
+            if section not in places:
+                raise _NotUnderstood("a reference to something outside the object")
+            wanted = places[section] + value + addend
+            _relocate(image, machine, info & 0xFFFFFFFF, places[changed] + position, wanted)
+    for symbol, section, value in symbols:
+        if section in places and symbol == name.encode():
+            return bytes(image), places[section] + value
+    raise _NotUnderstood(f"no function {name}")
+
+
+def _sections(code: bytes) -> tuple[int, list[tuple[int, ...]]]:
+    """Return the machine of an object file and its section headers.
+
+    A header is name, type, flags, address, offset, size, link, info, alignment, entry size.
+    """
     machine = struct.unpack_from("<H", code, 18)[0]
     if code[:6] != b"\x7fELF\x02\x01" or machine not in (_X86_64, _AARCH64):
         raise _NotUnderstood("not a little-endian 64-bit ELF object of a known machine")
     (table,) = struct.unpack_from("<Q", code, 40)
     entry_size, count = struct.unpack_from("<HH", code, 58)
-    # A section header is name, type, flags, address, offset, size, link, info, alignment, entry size.
-    sections = [struct.unpack_from("<IIQQQQIIQQ", code, table + entry_size * k) for k in range(count)]
+    return machine, [struct.unpack_from("<IIQQQQIIQQ", code, table + entry_size * k) for k in range(count)]
 
+
+def _image(code: bytes, sections: list[tuple[int, ...]]) -> tuple[bytearray, dict[int, int]]:
+    """Return the sections that are loaded, one after the other, and the offset of each of them."""
     image, places = bytearray(), {}
     for number, (_, kind, flags, _, offset, size, _, _, alignment, _) in enumerate(sections):
         if flags & _ALLOCATED and kind == _PROGRAM:
             image.extend(bytes(-len(image) % max(alignment, 1)))
             places[number] = len(image)
             image.extend(code[offset : offset + size])
+    return image, places
 
-    symbols_at = next(section for section in sections if section[1] == _SYMBOLS)
-    names_at = sections[symbols_at[6]][4]
 
-    def symbol(index: int) -> tuple[int, int, int]:
-        text, _, _, section, value, _ = struct.unpack_from("<IBBHQQ", code, symbols_at[4] + 24 * index)
-        return text, section, value
-
-    for _, kind, _, _, offset, size, _, changed, _, _ in sections:
-        if kind != _RELOCATIONS or changed not in places:
-            continue
-        for position, info, addend in struct.iter_unpack("<QQq", code[offset : offset + size]):
-            _, section, value = symbol(info >> 32)
-            if section not in places:
-                raise _NotUnderstood("a reference to something outside the object")
-            _relocate(
-                image,
-                machine,
-                info & 0xFFFFFFFF,
-                places[changed] + position,
-                places[section] + value + addend,
-            )
-
-    for index in range(symbols_at[5] // 24):
-        text, section, value = symbol(index)
-        if section in places and code[names_at + text :].split(b"\0", 1)[0] == name.encode():
-            return bytes(image), places[section] + value
-    raise _NotUnderstood(f"no function {name}")
+def _symbols(code: bytes, sections: list[tuple[int, ...]]) -> list[tuple[bytes, int, int]]:
+    """Return name, section and offset in it of every symbol."""
+    table = next(section for section in sections if section[1] == _SYMBOLS)
+    names = sections[table[6]][4]
+    symbols = []
+    for text, _, _, section, value, _ in struct.iter_unpack("<IBBHQQ", code[table[4] : table[4] + table[5]]):
+        symbols.append((code[names + text : code.index(b"\0", names + text)], section, value))
+    return symbols
 
 
 def _relocate(image: bytearray, machine: int, kind: int, place: int, wanted: int) -> None:
-    """Fill in one reference from `place` to `wanted`, both offsets in the image."""
+    """Fill in one reference from the offset `place` to the offset `wanted` of the image."""
     if machine == _X86_64 and kind in (2, 4):  # R_X86_64_PC32, R_X86_64_PLT32: a signed distance
         struct.pack_into("<i", image, place, wanted - place)
         return
@@ -100,10 +131,10 @@ def _relocate(image: bytearray, machine: int, kind: int, place: int, wanted: int
     struct.pack_into("<I", image, place, instruction)
 
 
-def _map(image: bytes) -> int:
-    """Copy an image into memory that is first writable, then executable, never both.
+def _map(image: bytes) -> tuple[mmap.mmap, int]:
+    """Copy an image into memory that is first writable, then executable, never both; return it and its address.
 
-    Linux brings the instruction cache of processors that need it up to date when pages become executable.
+    When pages become executable, Linux brings the instruction cache up to date on processors that need it.
     """
     private = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS
     memory = mmap.mmap(-1, len(image), flags=private, prot=mmap.PROT_READ | mmap.PROT_WRITE)
@@ -113,11 +144,10 @@ def _map(image: bytes) -> int:
     length = ctypes.c_size_t(len(image))
     if libc.mprotect(ctypes.c_void_p(address), length, mmap.PROT_READ | mmap.PROT_EXEC):
         raise _NotUnderstood(f"memory cannot be made executable (error {ctypes.get_errno()})")
-    _keep.append(memory)
-    return address
+    return memory, address
 
 
-def _load_by_llvm(code: bytes, name: str) -> int:
+def _load_by_llvm(code: bytes, name: str) -> Code:
     import llvmlite.binding as llvm
 
     llvm.initialize_native_target()
@@ -126,5 +156,4 @@ def _load_by_llvm(code: bytes, name: str) -> int:
     engine = llvm.create_mcjit_compiler(llvm.parse_assembly(""), machine)
     engine.add_object_file(llvm.ObjectFileRef.from_data(code))
     engine.finalize_object()
-    _keep.append(engine)
-    return int(engine.get_function_address(name))
+    return Code(int(engine.get_function_address(name)), len(code), engine)

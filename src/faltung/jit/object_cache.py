@@ -1,9 +1,9 @@
-"""Compiled objects on disk, so that each filter shape is compiled once on a machine and not once a process.
+"""Compiled objects on disk: each filter shape is compiled once on a machine, and not in every process.
 
-A file is used only if it and its folder belong to the user and nobody else may write to them, and if the digest in
+A file is used only if it and its folder belong to the user and no other user may write to them, and if the digest in
 front of it matches key and content: a file that is damaged, cut short, made for another processor or put there by
 another user is ignored, and replaced where that is allowed. A cache that cannot be written costs time, never a
-result.
+result. `objects_on_disk` removes old objects.
 """
 
 from __future__ import annotations
@@ -13,15 +13,18 @@ import hashlib
 import os
 import stat
 import sys
+import time
 from os.path import expanduser, join
 
-__all__ = ["folder", "key", "read", "write"]
+__all__ = ["folder", "key", "read", "trusted_folder", "write"]
 
 _FORMAT = b"faltung object 1\n"
+#: Seconds after which a use is noted again, in the time of the file: reading alone does not change it everywhere.
+_NOTED = 86400
 
 
 def folder() -> str:
-    """Return where objects are kept: ``FALTUNG_CACHE``, or the user's cache folder.
+    """Return the folder for objects: ``FALTUNG_CACHE``, or one in the cache folder of the user.
 
     Raises
     ------
@@ -38,25 +41,28 @@ def folder() -> str:
     else:
         base = os.environ.get("XDG_CACHE_HOME") or expanduser("~/.cache")
     if base.startswith("~"):
-        raise FileNotFoundError("there is no home folder to keep objects in")
+        raise FileNotFoundError("this user has no home folder for compiled objects")
     return join(base, "faltung")
 
 
 def key(text: str, identity: str) -> str:
-    """Name of the file of an object: a digest of source, processor and compiler."""
-    import llvmlite  # its version only: the compiler itself is loaded where there is something to compile
+    """Return the name of the file of an object: a digest of source, processor and compiler."""
+    import llvmlite  # its version only: the compiler itself is loaded when something is compiled
 
     parts = (_FORMAT.decode(), llvmlite.__version__, sys.platform, identity, text)
     return hashlib.sha256("\0".join(parts).encode()).hexdigest() + ".o"
 
 
 def read(key: str) -> bytes | None:
-    """Return the object with that key, or None where there is none that can be trusted."""
+    """Return the object with that key, or None if there is none that can be trusted."""
     try:
-        with open(join(_trusted_folder(), key), "rb", opener=_no_link) as file:
-            if not _private(os.fstat(file.fileno())):
+        with open(join(trusted_folder(), key), "rb", opener=_no_link) as file:
+            status = os.fstat(file.fileno())
+            if not _private(status):
                 return None
             content = file.read()
+            if time.time() - status.st_mtime > _NOTED:
+                _note_use(file.fileno())
     except OSError:
         return None
     header = len(_FORMAT) + hashlib.sha256().digest_size
@@ -65,10 +71,10 @@ def read(key: str) -> bytes | None:
 
 
 def write(key: str, code: bytes) -> None:
-    """Keep an object, at once or not at all; a folder that cannot be used is left alone."""
+    """Write an object, completely or not at all; a folder that cannot be used is left alone."""
     with contextlib.suppress(OSError):
         os.makedirs(folder(), mode=0o700, exist_ok=True)
-        place = _trusted_folder()
+        place = trusted_folder()
         name = join(place, f".new-{os.getpid()}-{os.urandom(8).hex()}")
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
         with os.fdopen(os.open(name, flags, 0o600), "wb") as file:
@@ -81,11 +87,23 @@ def write(key: str, code: bytes) -> None:
                 raise
 
 
+def _note_use(file: int) -> None:
+    with contextlib.suppress(OSError, TypeError, NotImplementedError):
+        os.utime(file)
+
+
 def _no_link(path: str, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0))
 
 
-def _trusted_folder() -> str:
+def trusted_folder() -> str:
+    """Return the folder of objects.
+
+    Raises
+    ------
+    OSError
+        There is none, or other users can write to it.
+    """
     place = folder()
     if not _private(os.stat(place)):
         raise PermissionError(f"{place} belongs to others or can be written by them")

@@ -1,4 +1,4 @@
-"""Loads that convert what an array holds to the number computed with, and stores that convert back."""
+"""Loads that convert samples of an array to the number computed with, and stores that convert back."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ALIGN = "align 1"  # NumPy arrays may start anywhere; on today's processors an 
 
 @dataclass(frozen=True)
 class Sample:
-    """How one sample lies in memory: its kind (``f`` float, ``i`` signed, ``u`` unsigned), bytes and byte order."""
+    """A sample in memory: its kind (``f`` float, ``i`` signed, ``u`` unsigned), its bytes and their order."""
 
     kind: str
     bytes: int
@@ -24,7 +24,7 @@ class Sample:
 
     @property
     def type(self) -> str:
-        """LLVM type in memory; half floats and swapped floats are loaded as the integers of their size."""
+        """LLVM type in memory: half floats and swapped floats are loaded as integers of their size."""
         if self.kind == "f" and self.bytes > 2 and not self.swapped:
             return "float" if self.bytes == 4 else "double"
         return f"i{8 * self.bytes}"
@@ -32,13 +32,13 @@ class Sample:
 
 @cache
 def sample(dtype: np.dtype) -> Sample:
-    """Layout of one sample of `dtype`; booleans are stored as unsigned bytes."""
+    """Return the description of a sample of `dtype`; booleans are unsigned bytes."""
     kind = "u" if dtype.kind == "b" else dtype.kind
     return Sample(kind, dtype.itemsize, not dtype.isnative)
 
 
 def splat(f: Function, scalar: Value, element: str, lanes: int) -> Value:
-    """Vector with `scalar` in every lane."""
+    """Emit a vector with `scalar` in every lane."""
     if lanes == 1:
         return scalar
     type_ = vector(element, lanes)
@@ -46,57 +46,58 @@ def splat(f: Function, scalar: Value, element: str, lanes: int) -> Value:
     return f.value(f"shufflevector {type_} {first}, {type_} poison, <{lanes} x i32> zeroinitializer")
 
 
-def load(f: Function, pointer: Value, what: Sample, number: str, lanes: int) -> Value:
-    """Load `lanes` samples and convert them to `number` (``float`` or ``double``)."""
-    kind = vector(what.type, lanes)
+def load(f: Function, pointer: Value, memory: Sample, number: str, lanes: int) -> Value:
+    """Emit a load of `lanes` samples, and their conversion to `number` (``float`` or ``double``)."""
+    kind = vector(memory.type, lanes)
     wanted = vector(number, lanes)
     raw = f.value(f"load {kind}, ptr {pointer}, {_ALIGN}")
-    if what.swapped and what.bytes > 1:
-        raw = f.call(f"llvm.bswap.{_suffix(what.type, lanes)}", kind, (kind, raw))
-    if what.kind != "f":
-        return f.value(f"{'uitofp' if what.kind == 'u' else 'sitofp'} {kind} {raw} to {wanted}")
-    if what.bytes == 2:
+    if memory.swapped and memory.bytes > 1:
+        raw = f.call(f"llvm.bswap.{_suffix(memory.type, lanes)}", kind, (kind, raw))
+    if memory.kind != "f":
+        return f.value(f"{'uitofp' if memory.kind == 'u' else 'sitofp'} {kind} {raw} to {wanted}")
+    if memory.bytes == 2:
         raw, kind = _single_from_half(f, raw, lanes), vector("float", lanes)
-    elif what.swapped:
-        kind = vector("float" if what.bytes == 4 else "double", lanes)
-        raw = f.value(f"bitcast {vector(what.type, lanes)} {raw} to {kind}")
+    elif memory.swapped:
+        kind = vector("float" if memory.bytes == 4 else "double", lanes)
+        raw = f.value(f"bitcast {vector(memory.type, lanes)} {raw} to {kind}")
     if kind == wanted:
         return raw
     return f.value(f"{'fpext' if number == 'double' else 'fptrunc'} {kind} {raw} to {wanted}")
 
 
 def store(
-    f: Function, number: str, value: Value, pointer: Value, what: Sample, lanes: int, streamed: bool = False
+    f: Function, number: str, value: Value, pointer: Value, memory: Sample, lanes: int, streamed: bool = False
 ) -> None:
-    """Store `lanes` numbers as samples; integers are rounded half to even, saturated, and NaN becomes zero.
+    """Emit a store of `lanes` numbers as samples; integers are rounded half to even, saturated, and NaN becomes zero.
 
-    What is `streamed` goes past the cache, to an address that must be a multiple of the vector's size.
+    If `streamed`, it goes past the cache, and the address must be a multiple of the size of the vector.
     """
-    kind = vector(what.type, lanes)
+    kind = vector(memory.type, lanes)
     have = vector(number, lanes)
-    if what.kind != "f":
-        value = _integer(f, number, value, what, lanes)
-    elif what.type != number:
-        value = f.value(f"{'fpext' if what.bytes == 8 else 'fptrunc'} {have} {value} to {kind}")
-    how = f"align {lanes * what.bytes}, !nontemporal !1" if streamed else _ALIGN
+    if memory.kind != "f":
+        value = _integer(f, number, value, memory, lanes)
+    elif memory.type != number:
+        value = f.value(f"{'fpext' if memory.bytes == 8 else 'fptrunc'} {have} {value} to {kind}")
+    how = f"align {lanes * memory.bytes}, !nontemporal !1" if streamed else _ALIGN
     f.do(f"store {kind} {value}, ptr {pointer}, {how}")
 
 
-def _integer(f: Function, number: str, value: Value, what: Sample, lanes: int) -> Value:
-    kind, have = vector(what.type, lanes), vector(number, lanes)
+def _integer(f: Function, number: str, value: Value, memory: Sample, lanes: int) -> Value:
+    kind, have = vector(memory.type, lanes), vector(number, lanes)
     bits = 32 if number == "float" else 64
     fraction = 23 if number == "float" else 52
-    if 8 * what.bytes >= fraction:
+    if 8 * memory.bytes >= fraction:
         rounded = _rounded(f, number, value, 2.0**fraction, lanes)
-        to = "fptoui" if what.kind == "u" else "fptosi"
-        name = f"llvm.{to}.sat.{_suffix(what.type, lanes)}.{_suffix(number, lanes)}"
+        to = "fptoui" if memory.kind == "u" else "fptosi"
+        name = f"llvm.{to}.sat.{_suffix(memory.type, lanes)}.{_suffix(number, lanes)}"
         return f.call(name, kind, (have, rounded))
-    # Saturate by comparison. Then 1.5 * 2**fraction is so large that adding it leaves no room for a fraction: the
-    # addition rounds half to even, and the integer stands in the low bits of the sum, in two's complement.
-    low = 0 if what.kind == "u" else -(2 ** (8 * what.bytes - 1))
-    high = low + 2 ** (8 * what.bytes) - 1
+    # Saturate by comparison. Then 1.5 * 2**fraction is so large that the sum has no bits left for a fraction: the
+    # addition rounds half to even, and the low bits of the sum are the integer, in two's complement:
+    #     float:  sign 1 bit | exponent 8 bits | fraction 23 bits, of which the low 8 or 16 are the result
+    low = 0 if memory.kind == "u" else -(2 ** (8 * memory.bytes - 1))
+    high = low + 2 ** (8 * memory.bytes) - 1
     zero = splat(f, "0.0", number, lanes)
-    if what.kind == "i":
+    if memory.kind == "i":
         ordered = f.value(f"fcmp ord {have} {value}, {zero}")
         value = f.value(f"select {vector('i1', lanes)} {ordered}, {have} {value}, {have} {zero}")
     for limit, comparison in ((low, "ogt"), (high, "olt")):
@@ -115,8 +116,8 @@ def _suffix(type_: str, lanes: int) -> str:
 
 
 def _rounded(f: Function, number: str, value: Value, large: float, lanes: int) -> Value:
-    # Half to even, and without an instruction that old processors lack: there is no room for a fraction beside
-    # `large`, and what is larger already has none.
+    # Half to even, without an instruction that old processors lack: the sum with `large` has no bits left for a
+    # fraction, and a number that is larger has no fraction.
     have, suffix = vector(number, lanes), _suffix(number, lanes)
     limit = splat(f, f"{large:.1f}", number, lanes)
     size = f.call(f"llvm.fabs.{suffix}", have, (have, value))
@@ -127,9 +128,11 @@ def _rounded(f: Function, number: str, value: Value, large: float, lanes: int) -
 
 
 def _single_from_half(f: Function, half: Value, lanes: int) -> Value:
-    # With integer arithmetic only, because not every processor converts half floats and a library call is not ours
-    # to make. The exponent and mantissa bits moved into place are the number times 2**-112, subnormals included;
-    # infinities and NaN get the exponent of all ones by hand.
+    # By integer arithmetic, because not every processor converts half floats, and emitted code calls no library:
+    #     half    s eeeee mmmmmmmmmm
+    #     single  s 000eeeee mmmmmmmmmm0000000000000
+    # The exponent and mantissa bits moved to their positions in a single are the number times 2**-112, for subnormals
+    # too. Infinities and NaN get an exponent of all ones separately.
     bits, number = vector("i32", lanes), vector("float", lanes)
 
     def constant(value: int) -> str:

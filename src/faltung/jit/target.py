@@ -1,7 +1,7 @@
-"""Which processor is this? Enough to choose vector widths and to name the machine code made for it.
+"""Which processor is this? Vector widths, and a name for the machine code that is made for it.
 
-On Linux the answer is read from the kernel's own list, because loading LLVM to ask it would take longer than the
-first convolution; elsewhere LLVM is asked.
+On Linux this is read from the list of the kernel, because loading LLVM takes longer than the first convolution. On
+other systems LLVM is asked.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ __all__ = ["Target", "host"]
 
 @dataclass(frozen=True)
 class Target:
-    """A processor, as the engines see it.
+    """A processor, as engines see it.
 
     Parameters
     ----------
     identity : str
-        Architecture and instruction-set extensions; machine code is valid where this is the same.
+        Architecture and instruction-set extensions; machine code is valid on all processors with the same identity.
     vector_bytes : int
-        Bytes of a vector register that is used.
+        Bytes of the vector registers that are used.
     registers : int
         Number of vector registers.
     """
@@ -36,12 +36,12 @@ class Target:
     registers: int
 
     def lanes(self, number: str) -> int:
-        """Lanes of a register for ``float`` or ``double``."""
+        """Return the lanes of a register for ``float`` or ``double``."""
         return self.vector_bytes // (4 if number == "float" else 8)
 
 
 def host() -> Target:
-    """Return the processor at hand; ``FALTUNG_VECTOR_BITS`` (128, 256 or 512) overrides the vector width."""
+    """Return the processor of this machine; ``FALTUNG_VECTOR_BITS`` (128, 256 or 512) overrides the vector width."""
     return _target(os.environ.get("FALTUNG_VECTOR_BITS", ""))
 
 

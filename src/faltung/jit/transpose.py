@@ -1,4 +1,4 @@
-"""Transposition in registers: as many vectors as a vector has lanes, rows to columns."""
+"""Transposition in registers: rows become columns, for as many vectors as a vector has lanes."""
 
 from __future__ import annotations
 
@@ -8,13 +8,15 @@ __all__ = ["transpose"]
 
 
 def transpose(f: Function, rows: list[Value], number: str) -> list[Value]:
-    """Columns of a square matrix of which each of `rows` is a vector.
+    """Emit the transposition of a square matrix, given its rows as vectors; return its columns.
 
-    Blocks of half the size change places across the diagonal, then blocks of a quarter in each of them, down to
-    single numbers (Eklundh's algorithm)::
+    Square blocks of half the size change places across the diagonal, then blocks of a quarter of the size within each
+    of them, down to single numbers (Eklundh's algorithm). With 4 lanes::
 
-        a b    a c      of square blocks a, b, c, d
-        c d -> b d
+        00 01 02 03        00 01 20 21        00 10 20 30
+        10 11 12 13   ->   10 11 30 31   ->   01 11 21 31
+        20 21 22 23        02 03 22 23        02 12 22 32
+        30 31 32 33        12 13 32 33        03 13 23 33
     """
     lanes = len(rows)
     type_ = vector(number, lanes)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from faltung.engines.base import Block, call_of
 from faltung.engines.calls.joined import Joined
-from faltung.engines.calls.team import Calls, Part, team
+from faltung.engines.calls.team import Calls, TileCall, team
 from faltung.ground.lazy import lazy
 from faltung.ground.threads import worker_count
 from faltung.planning.planner import Plan
@@ -73,7 +73,7 @@ class Small:
         helpers = 0 if alone else min(worker_count(workers), calls.count) - 1
         return not team(helpers)(calls, address_of(x), address_of(out))
 
-    def _joined(self, tile: Tile) -> Part | None:
+    def _joined(self, tile: Tile) -> TileCall | None:
         """Gather and filter a tile in one call."""
         problem = self._plan.problem
         if tile.inside or problem.weighted or not (problem.readable and problem.direct):
@@ -84,4 +84,4 @@ class Small:
         call = call_of(self._prepared.from_scratch[0], Block(gathering.strides, target.strides, tile.shape))
         if call is None:
             return None
-        return Part(self._gather.code, gathering.arguments, gathering.size, gathering, call)
+        return TileCall(self._gather.code, gathering.arguments, gathering.size, gathering, call)

@@ -1,13 +1,15 @@
-"""One call of machine code for two: the block is gathered, and then filtered.
+"""One call of machine code for two: a block is gathered, and then filtered.
 
-On a small image a call from Python costs more than the arithmetic. Where a problem is a single tile nothing changes
-from call to call but where the arrays lie, so everything else is written into a table once.
+On a small image a call from Python costs more than the arithmetic. If a problem is a single tile, only the addresses
+of the arrays change from call to call, so everything else is written into a table once::
+
+    table     gather | its arguments ... | filter | its arguments ...
+    scratch   [ gathered block | scratch of the filter ]
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cache
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,7 @@ import numpy as np
 from faltung.engines.base import Call
 from faltung.engines.calls.gather_code import PARAMETERS as GATHER
 from faltung.ground import scratch
-from faltung.jit.compile import address, compile_function, ctypes_of
+from faltung.jit.compile import address, compile_function, compiled_once, ctypes_of
 from faltung.jit.ir import Function, Value, module
 from faltung.jit.target import Target, host
 
@@ -25,31 +27,31 @@ _PARAMETERS = {
     "source": "ptr",
     "target": "ptr",
     "scratch": "ptr",
-    "table": "ptr noalias readonly",  # both functions, and all else that they are called with
+    "table": "ptr noalias readonly",  # the addresses of both functions, and their other arguments
 }
 
 
 class Joined:
-    """Gathers a block and fills another from it; returns whether an output was not finite.
+    """Gathers a block and fills another from it; returns what the second function returns.
 
     Parameters
     ----------
     gather : callable
-        The machine code that gathers.
+        The compiled function that gathers.
     arguments : tuple of int
-        What it is called with after source and target.
+        Its arguments after source and target.
     size : int
         Bytes of the gathered block.
     keep : object
-        What must live as long as the addresses among the arguments.
+        Owns the memory whose addresses are among the arguments.
     block : Call
-        What fills the other one.
+        The call that fills the other block.
     """
 
     def __init__(
         self, gather: Callable[..., int], arguments: tuple[int, ...], size: int, keep: object, block: Call
     ) -> None:
-        # Scratch begins with the gathered block; what else there is follows, on cache lines of its own.
+        # Scratch begins with the gathered block; the scratch of the other call follows, on cache lines of its own.
         places, self._size = {}, size
         for name, bytes_ in block.scratch.items():
             places[name] = -(-self._size // 64) * 64
@@ -61,18 +63,18 @@ class Joined:
         self._place = self._table.ctypes.data
         self._code = _compile(tuple(block.parameters.items()), tuple(block.scratch), host())
         self._keep = gather, keep, block
-        #: Whether the other block is final, so that it may be where the source is.
+        #: Whether the target is final after the call, so that source and target may share memory.
         self.final = block.final
 
     def __call__(self, source: int, target: int) -> int:
-        """Run both."""
+        """Gather the block at `source`, and fill the one at `target`."""
         buffer, place = scratch.take("joined", self._size)
         status: int = self._code(source, target, place, self._place)
         del buffer
         return status
 
 
-@cache
+@compiled_once
 def _compile(parameters: tuple[tuple[str, str], ...], in_scratch: tuple[str, ...], target: Target) -> Any:
     f = Function("joined", _PARAMETERS)
     entries = iter(range(1000))

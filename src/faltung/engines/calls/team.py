@@ -1,8 +1,8 @@
 """One call of machine code for all tiles of a small image, and threads that take some of them.
 
-A thread that sleeps wakes up late, on the virtual machines measured by 0.1 ms, about what a small image takes; and
-a thread that waits for the interpreter lock sleeps. So the helpers of a team stay in machine code for a moment after
-the last call, with their eyes on a board in memory. What is written there they begin within a microsecond.
+A thread that sleeps wakes up late, on the virtual machines measured by 0.1 ms, about as long as a small image takes;
+and a thread that waits for the interpreter lock sleeps. So the helpers of a team stay in machine code for a moment
+after the last call and watch a board in memory. They begin within a microsecond with what is written there.
 """
 
 from __future__ import annotations
@@ -27,18 +27,18 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-__all__ = ["Calls", "Part", "Team", "team"]
+__all__ = ["Calls", "Team", "TileCall", "team"]
 
 #: Bytes of scratch that each thread of a team has.
 ROOM = 1 << 20
-#: How often a helper looks at the board before it goes to sleep: about 0.1 ms, as long as it takes to wake up.
+#: Times that a helper looks at the board before it goes to sleep: about 0.1 ms, as long as waking up takes.
 _PATIENCE = 4096
-#: Most calls that pass without helpers after these looked out in vain.
+#: Most calls without helpers after these waited in vain.
 _MOST_PASSED = 63
 
 
-class Part(Joined):
-    """One of the calls that fill an array: the parameters are those of `Joined`."""
+class TileCall(Joined):
+    """One of the calls that fill an array; parameters as of `Joined`."""
 
     @property
     def fits(self) -> bool:
@@ -56,13 +56,13 @@ class Calls:
 
     Parameters
     ----------
-    parts : list of Part
+    parts : list of TileCall
         The calls; the last one is begun first.
     offsets : list of int
         Bytes from the first output of the array to the first one of each.
     """
 
-    def __init__(self, parts: list[Part], offsets: list[int]) -> None:
+    def __init__(self, parts: list[TileCall], offsets: list[int]) -> None:
         rows = [(*part.code, offset) for part, offset in zip(parts, offsets, strict=True)]
         self._rows = np.array(rows, np.int64)
         self._keep = parts
@@ -75,7 +75,7 @@ class Team:
     Parameters
     ----------
     helpers : int
-        Threads beside the calling one.
+        Threads in addition to the calling one.
     """
 
     def __init__(self, helpers: int) -> None:
@@ -94,12 +94,12 @@ class Team:
                 return self._led(self._board, calls, source, target)
             finally:
                 self._busy.release()
-        # On a board of its own, that nobody else looks at.
+        # On a board that no helper looks at.
         return self._led(np.zeros_like(self._board), calls, source, target)
 
     def _led(self, board: NDArray[np.int64], calls: Calls, source: int, target: int) -> bool:
         _buffer, place = scratch.take("team", ROOM)
-        # Nothing interrupts machine code: when it returns, nobody uses the arrays any more.
+        # Nothing interrupts machine code: when it returns, no thread uses the arrays any more.
         return bool(self._lead(board.ctypes.data, place, calls.rows, calls.count, source, target))
 
     def _wake(self) -> None:
@@ -111,9 +111,9 @@ class Team:
 
     def _help(self) -> None:
         _buffer, place = scratch.take("team", ROOM)
-        found = self._serve(self._board.ctypes.data, place, _PATIENCE)
-        # Where calls are far apart, or other programs use the cores, a helper is in the way more than it helps.
-        self._passes = 0 if found else min(2 * self._passes + 1, _MOST_PASSED)
+        calls = self._serve(self._board.ctypes.data, place, _PATIENCE)
+        # If calls are far apart, or other programs use the cores, helpers disturb more than they help.
+        self._passes = 0 if calls else min(2 * self._passes + 1, _MOST_PASSED)
         self._passed = 0
 
 
@@ -147,15 +147,21 @@ define internal void @pause() nounwind {
   ret void
 }
 """
-#: What a thread does between two looks, so as to leave the core to another thread on it.
+#: What a thread does between two looks at the board, so that another thread on the same core can run.
 _PAUSES = {"x86_64": _PAUSE_X86, "amd64": _PAUSE_X86, "aarch64": _PAUSE_ARM, "arm64": _PAUSE_ARM}
 
-# The board is eight words:
-#   0  state: the number of the round in the upper half, in the lower one how many calls nobody has begun
-#   1  calls that are not done        2  all that they returned, or-ed together
-#   3  rows    4  source    5  target
-# A call is taken by counting the state down. It fails if the state has changed since it was read, so what was read
-# in between belongs to that round: the leader writes the next one only when all calls of the last are done.
+# The board is eight words of 64 bits:
+#
+#   word    0        1        2         3      4        5        6, 7
+#         | state  | undone | status  | rows | source | target | unused
+#
+#   state   upper half: number of the round; lower half: calls of it that no thread has begun
+#   undone  calls that are not done           status  everything that they returned, combined by "or"
+#   rows    for each call its function, its table, and the offset of its outputs
+#
+# A thread takes a call by counting the state down. That fails if the state has changed since it was read. So rows,
+# source and target, read in between, belong to the same round: the leader writes the next round only when all calls
+# of the last one are done.
 _PROTOCOL = """
 define internal void @take(ptr %board, ptr %scratch) nounwind {
 entry:

@@ -1,19 +1,19 @@
-"""How large is a register block? As few loads as possible for each multiply-add, and no outputs that nobody needs."""
+"""How large is a register block? With few loads for each multiply-add, and few outputs that are not used."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
 from faltung.jit.target import Target
 
 __all__ = ["Blocking", "blocking"]
 
-#: Cycles of a load of a vector that lies across cache lines, and of a coefficient, beside a multiply-add of one.
+#: Cycles of a load of a vector that crosses cache lines, and of a coefficient; a multiply-add takes one.
 VECTOR, COEFFICIENT = 0.6, 0.35
-#: Multiply-adds that must be under way at once to hide how long one takes.
+#: Independent multiply-adds that hide the latency of one.
 LATENCY = 4
-#: Most channels out that are made at once.
+#: Most channels out that are computed at once.
 MOST = 8
 
 
@@ -27,7 +27,7 @@ class Blocking:
     lanes: int
 
 
-@cache
+@lru_cache(maxsize=1024)
 def blocking(outs: int, height: int, width: int, taps: int, number: str, target: Target) -> Blocking:
     """Choose the block for planes of `height` x `width` outputs, `outs` channels and columns of `taps` taps.
 

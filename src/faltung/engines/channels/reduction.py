@@ -1,27 +1,34 @@
-"""Machine code for the gradient to the taps: a sum over all positions, blocked in registers over taps.
+"""Machine code for the gradient with respect to the taps: a sum over all positions, blocked in registers over taps.
 
     gradient[o, i, j] = sum over images, y and x of g[o, y, x] * source[y + i, x + j]
 
-A block of accumulators stands for some rows and columns of taps and some channels out. It goes over the gathered
-source row by row; each vector of it meets as many rows of ``g`` as the block has rows of taps::
+where g is the gradient with respect to the outputs. A block of accumulators belongs to some rows and columns of taps
+and some channels out. The code goes over the gathered source row by row; each vector of it is multiplied by as many
+rows of g as the block has rows of taps::
 
     acc[i, j, o] += source[r, x + j] * g[o, r - i, x]
 
-Behind the last row and column, and between tiles, ``g`` is gathered as zeros, so no row needs a case of its own.
-The sums of a tile begin at zero and are added to totals in memory: rounding errors grow with the length of a tile
-and the number of tiles, not with their product. Each item of work has a total of its own; who takes it changes no
-bit.
+    source, row r    [ x, x + 1, ... ]  columns shifted by j = 0, 1, 2
+    g                row r      of channel o  -> acc[0, j, o]
+                     row r - 1  of channel o  -> acc[1, j, o]
+
+Each lane of an accumulator sums its own columns; in the end the lanes are added up.
+
+Below the last row, behind the last column and between tiles, g is gathered as zeros, so no row is a special case. The
+sums of a tile begin at zero and are added to totals in memory: rounding errors grow with the length of a tile and
+with the number of tiles, not with their product. Every item has totals of its own, so the bits of the result do not
+depend on the thread that takes it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
 from faltung.engines.calls.gather_code import emit as emit_gather
 from faltung.engines.channels.channel_code import fields, gather_planes, take_items, tile_of
-from faltung.jit.compile import compile_function, ctypes_of
+from faltung.jit.compile import compile_function, compiled_once, ctypes_of
 from faltung.jit.ir import Function, Value, module, vector
 from faltung.jit.samples import Sample
 from faltung.jit.target import Target
@@ -41,10 +48,10 @@ _TABLES = (
     "looked_up",
 )
 
-#: What stands on the board that the function is called with: a 64-bit integer each.
+#: Entries of the board that the function is called with: each a 64-bit integer.
 FIELDS = (
     *("claims", "items", "scratch", "room"),
-    *("source", "source_image", "source_channel", "other", "other_image", "other_channel"),  # the other one is g
+    *("source", "source_image", "source_channel", "other", "other_image", "other_channel"),  # other: g
     *("target", "fill", "other_fill"),  # a number for each accumulator of each item
     *("groups", "ins", "outs", "blocks", "images", "chunks"),
     *("slices", "row_tiles", "column_tiles", "tile_height", "tile_width"),
@@ -65,11 +72,11 @@ class Reduction:
     step : int
         Samples between neighbouring columns of taps.
     number : str
-        What is computed with and what the arrays hold, ``float`` or ``double``.
+        The number computed with, which the arrays hold, ``float`` or ``double``.
     lanes : int
         Numbers in a vector register.
     gathered : tuple of int
-        Numbers of the source, and of g, that are gathered at once where they lie side by side; else 0.
+        Numbers of the source, and of g, that are gathered at once if they are contiguous; else 0.
     """
 
     rows: int
@@ -81,14 +88,14 @@ class Reduction:
     gathered: tuple[int, int]
 
 
-@cache
+@lru_cache(maxsize=1024)
 def reduction_block(
     outs: int, rows: int, columns: int, height: int, vectors: int, registers: int
 ) -> tuple[int, int, int]:
-    """Rows and columns of taps and channels out of a block, for planes of `height` rows of so many vectors.
+    """Return rows and columns of taps and channels out of a block, for planes of `height` rows of so many vectors.
 
-    Loads of the source, which lie across cache lines, take twice as long as those of g. A block goes over the rows of
-    zeros above and below a tile too, and has its sums brought to memory.
+    Loads of the source cross cache lines and take twice as long as those of g. A block also goes over the rows of
+    zeros above and below a tile, and its sums must be stored.
 
     Examples
     --------
@@ -105,68 +112,70 @@ def reduction_block(
                     continue
                 blocks = -(-rows // down) * -(-columns // across) * -(-outs // outputs)
                 loads = 2.0 * across + down * outputs
-                each = max(sums, loads, 4) + 0.25 * min(sums, loads)
-                cost = blocks * ((height + down - 1) * (vectors * each + 3) + 3 * sums + 20)
+                per_vector = max(sums, loads, 4) + 0.25 * min(sums, loads)
+                cost = blocks * ((height + down - 1) * (vectors * per_vector + 3) + 3 * sums + 20)
                 if cost < least:
                     best, least = (down, across, outputs), cost
     return best
 
 
-@cache
-def reduction_function(what: Reduction, target: Target) -> Callable[[int], int]:
-    """Compile (or find) the function for one description; it is called with the address of a board."""
-    number = Sample("f", 4 if what.number == "float" else 8)
-    gather = [] if all(what.gathered) else [emit_gather(number, number, 1, internal=True)]
-    return compile_function(module(*gather, _emit(what)), "reduce", ctypes_of({"board": "ptr"}), target)
+@compiled_once
+def reduction_function(reduction: Reduction, target: Target) -> Callable[[int], int]:
+    """Compile (or look up) the function for one description; it is called with the address of a board."""
+    number = Sample("f", 4 if reduction.number == "float" else 8)
+    gather = [] if all(reduction.gathered) else [emit_gather(number, number, 1, internal=True)]
+    return compile_function(module(*gather, _emit(reduction)), "reduce", ctypes_of({"board": "ptr"}), target)
 
 
-def _emit(what: Reduction) -> Function:
+def _emit(reduction: Reduction) -> Function:
     f = Function("reduce", {"board": "ptr noalias readonly"})
-    of = fields(f, FIELDS)
-    other = {name: of["other_" + name] for name in ("fill", *_TABLES)}
-    size = 4 if what.number == "float" else 8
-    type_ = vector(what.number, what.lanes)
-    sums = what.rows * what.columns * what.outputs
-    vector_bytes = what.lanes * size
-    zero = "0.0" if what.lanes == 1 else "zeroinitializer"
+    board = fields(f, FIELDS)
+    other = {name: board["other_" + name] for name in ("fill", *_TABLES)}
+    size = 4 if reduction.number == "float" else 8
+    type_ = vector(reduction.number, reduction.lanes)
+    sums = reduction.rows * reduction.columns * reduction.outputs
+    vector_bytes = reduction.lanes * size
+    zero = "0.0" if reduction.lanes == 1 else "zeroinitializer"
     suffix = "f32" if size == 4 else "f64"
-    multiply_add = f"llvm.fmuladd.{suffix if what.lanes == 1 else f'v{what.lanes}{suffix}'}"
-    pitch, other_pitch = f.multiply(of["columns"], size), f.multiply(of["other_columns"], size)
-    plane = f.multiply(of["rows"], pitch)
-    other_plane = f.multiply(of["other_rows"], other_pitch)
+    multiply_add = f"llvm.fmuladd.{suffix if reduction.lanes == 1 else f'v{reduction.lanes}{suffix}'}"
+    pitch, other_pitch = f.multiply(board["columns"], size), f.multiply(board["other_columns"], size)
+    plane = f.multiply(board["rows"], pitch)
+    other_plane = f.multiply(board["other_rows"], other_pitch)
 
     def item(number: Value) -> None:
-        rest, chunk = f.divide(number, of["chunks"])
-        rest, channel = f.divide(rest, of["ins"])
-        group, block = f.divide(rest, of["blocks"])
-        first_out = f.multiply(block, what.outputs)
-        totals = f.at(of["scratch"], of["totals"])
-        others = f.at(of["scratch"], of["other_place"])
-        tap_blocks = f.multiply(f.multiply(of["depth"], of["row_blocks"]), of["column_blocks"])
+        rest, chunk = f.divide(number, board["chunks"])
+        rest, channel = f.divide(rest, board["ins"])
+        group, block = f.divide(rest, board["blocks"])
+        first_out = f.multiply(block, reduction.outputs)
+        totals = f.at(board["scratch"], board["totals"])
+        others = f.at(board["scratch"], board["other_place"])
+        tap_blocks = f.multiply(f.multiply(board["depth"], board["row_blocks"]), board["column_blocks"])
 
         def clear(k: Value, _: list[Value]) -> list[Value]:
             f.do(f"store {type_} {zero}, ptr {f.at(totals, f.multiply(k, vector_bytes))}, align {size}")
             return []
 
         f.loop(0, f.multiply(tap_blocks, sums), 1, clear)
-        units = f.multiply(f.multiply(of["images"], of["slices"]), f.multiply(of["row_tiles"], of["column_tiles"]))
-        first, _ = f.divide(f.multiply(chunk, units), of["chunks"])
-        last, _ = f.divide(f.multiply(f.add(chunk, "1"), units), of["chunks"])
+        planes = f.multiply(board["images"], board["slices"])
+        units = f.multiply(planes, f.multiply(board["row_tiles"], board["column_tiles"]))
+        first, _ = f.divide(f.multiply(chunk, units), board["chunks"])
+        last, _ = f.divide(f.multiply(f.add(chunk, "1"), units), board["chunks"])
 
         def unit(number: Value, _: list[Value]) -> list[Value]:
-            image, slice_, row, column = tile_of(f, of, number)
-            start = f.at(of["source"], f.multiply(image, of["source_image"]))
-            index = f.add(f.multiply(group, of["ins"]), channel)
-            start = f.at(start, f.multiply(index, of["source_channel"]))
-            gather_planes(f, of, what.number, what.gathered[0], start, of["scratch"], slice_, row, column)
-            for o in range(what.outputs):
-                # Where there is no such channel another one is summed up, and the sums are left alone.
-                inside = f.smaller(f.add(first_out, o), f.subtract(of["outs"], 1))
-                index = f.add(f.multiply(group, of["outs"]), inside)
-                start = f.at(of["other"], f.multiply(image, of["other_image"]))
-                start = f.at(start, f.multiply(index, of["other_channel"]))
+            image, slice_, row, column = tile_of(f, board, number)
+            start = f.at(board["source"], f.multiply(image, board["source_image"]))
+            index = f.add(f.multiply(group, board["ins"]), channel)
+            start = f.at(start, f.multiply(index, board["source_channel"]))
+            place = board["scratch"]
+            gather_planes(f, board, reduction.number, reduction.gathered[0], start, place, slice_, row, column)
+            for o in range(reduction.outputs):
+                # If there is no such channel, another one is summed, and the sums are not used.
+                inside = f.smaller(f.add(first_out, o), f.subtract(board["outs"], 1))
+                index = f.add(f.multiply(group, board["outs"]), inside)
+                start = f.at(board["other"], f.multiply(image, board["other_image"]))
+                start = f.at(start, f.multiply(index, board["other_channel"]))
                 place = f.at(others, f.multiply(other_plane, o)) if o else others
-                gather_planes(f, other, what.number, what.gathered[1], start, place, slice_, row, column)
+                gather_planes(f, other, reduction.number, reduction.gathered[1], start, place, slice_, row, column)
             each_block(tile)
             return []
 
@@ -174,81 +183,81 @@ def _emit(what: Reduction) -> Function:
             def slices(k: Value, _: list[Value]) -> list[Value]:
                 def rows(i: Value, _: list[Value]) -> list[Value]:
                     def columns(j: Value, _: list[Value]) -> list[Value]:
-                        index = f.add(f.multiply(k, of["row_blocks"]), i)
-                        index = f.add(f.multiply(index, of["column_blocks"]), j)
+                        index = f.add(f.multiply(k, board["row_blocks"]), i)
+                        index = f.add(f.multiply(index, board["column_blocks"]), j)
                         body(k, i, j, f.multiply(index, sums))
                         return []
 
-                    f.loop(0, of["column_blocks"], 1, columns)
+                    f.loop(0, board["column_blocks"], 1, columns)
                     return []
 
-                f.loop(0, of["row_blocks"], 1, rows)
+                f.loop(0, board["row_blocks"], 1, rows)
                 return []
 
-            f.loop(0, of["depth"], 1, slices)
+            f.loop(0, board["depth"], 1, slices)
 
         def tile(k: Value, i: Value, j: Value, index: Value) -> None:
-            corner = f.at(of["scratch"], f.multiply(k, plane))
-            corner = f.at(corner, f.entry(of["row_places"], i))
-            corner = f.at(corner, f.entry(of["column_places"], j))
-            # Row r of g meets row r + i of the source; above its first row stand rows - 1 of zeros.
-            above = f.multiply(other_pitch, what.rows - 1)
+            corner = f.at(board["scratch"], f.multiply(k, plane))
+            corner = f.at(corner, f.entry(board["row_places"], i))
+            corner = f.at(corner, f.entry(board["column_places"], j))
+            # Row r of g is multiplied by row r + i of the source; above its first row are `rows - 1` rows of zeros.
+            above = f.multiply(other_pitch, reduction.rows - 1)
 
             def one_row(r: Value, carried: list[Value]) -> list[Value]:
                 line = f.at(corner, f.multiply(r, pitch))
-                there = f.at(f.at(others, above), f.multiply(r, other_pitch))
+                g_line = f.at(f.at(others, above), f.multiply(r, other_pitch))
 
                 def stretch(x: Value, carried: list[Value]) -> list[Value]:
                     shift = f.multiply(x, size)
-                    here, beside = f.at(line, shift), f.at(there, shift)
-                    gs = []
-                    for row in range(what.rows):
-                        for o in range(what.outputs):
-                            place = f.at(beside, f.multiply(other_plane, o)) if o else beside
+                    source_place, g_place = f.at(line, shift), f.at(g_line, shift)
+                    g_vectors = []
+                    for row in range(reduction.rows):
+                        for o in range(reduction.outputs):
+                            place = f.at(g_place, f.multiply(other_plane, o)) if o else g_place
                             place = f.at(place, f.multiply(other_pitch, -row)) if row else place
-                            gs.append(f.value(f"load {type_}, ptr {place}, align {size}"))
+                            g_vectors.append(f.value(f"load {type_}, ptr {place}, align {size}"))
                     following: list[Value] = []
-                    for tap in range(what.columns):
-                        place = f.at(here, tap * what.step * size)
+                    for tap in range(reduction.columns):
+                        place = f.at(source_place, tap * reduction.step * size)
                         sample = f.value(f"load {type_}, ptr {place}, align {size}")
-                        for g in gs:
+                        for g in g_vectors:
                             before = carried[len(following)]
                             pairs = ((type_, sample), (type_, g), (type_, before))
                             following.append(f.call(multiply_add, type_, *pairs))
                     return following
 
                 types = list(zip([type_] * sums, carried, strict=True))
-                return f.loop(0, of["tile_width"], what.lanes, stretch, types)
+                return f.loop(0, board["tile_width"], reduction.lanes, stretch, types)
 
-            rows = f.add(of["tile_height"], what.rows - 1)
-            found = f.loop(0, rows, 1, one_row, [(type_, zero)] * sums)
-            for n, value in enumerate(found):
+            rows = f.add(board["tile_height"], reduction.rows - 1)
+            totals_of_tile = f.loop(0, rows, 1, one_row, [(type_, zero)] * sums)
+            for n, value in enumerate(totals_of_tile):
                 place = f.at(totals, f.multiply(f.add(index, n), vector_bytes))
                 total = f.value(f"load {type_}, ptr {place}, align {size}")
                 total = f.value(f"fadd {type_} {total}, {value}")
                 f.do(f"store {type_} {total}, ptr {place}, align {size}")
 
         f.loop(first, last, 1, unit)
-        result = f.at(of["target"], f.multiply(f.multiply(number, f.multiply(tap_blocks, sums)), size))
+        result = f.at(board["target"], f.multiply(f.multiply(number, f.multiply(tap_blocks, sums)), size))
 
         def add_up(k: Value, _: list[Value]) -> list[Value]:
             value = f.value(f"load {type_}, ptr {f.at(totals, f.multiply(k, vector_bytes))}, align {size}")
-            lanes = what.lanes
-            while lanes > 1:  # halves are added: a tree, whose rounding errors are small
+            lanes = reduction.lanes
+            while lanes > 1:  # the halves are added, and so on: a tree, whose rounding errors are small
                 parts = []
                 for begin in (0, lanes // 2):
                     mask = ", ".join(f"i32 {lane}" for lane in range(begin, begin + lanes // 2))
-                    both = f"{vector(what.number, lanes)} {value}, {vector(what.number, lanes)} poison"
+                    both = f"{vector(reduction.number, lanes)} {value}, {vector(reduction.number, lanes)} poison"
                     parts.append(f.value(f"shufflevector {both}, <{lanes // 2} x i32> <{mask}>"))
                 lanes //= 2
-                kind = vector(what.number, lanes) if lanes > 1 else f"<1 x {what.number}>"
+                kind = vector(reduction.number, lanes) if lanes > 1 else f"<1 x {reduction.number}>"
                 value = f.value(f"fadd {kind} {parts[0]}, {parts[1]}")
                 if lanes == 1:
                     value = f.value(f"extractelement {kind} {value}, i32 0")
-            f.do(f"store {what.number} {value}, ptr {f.at(result, f.multiply(k, size))}, align {size}")
+            f.do(f"store {reduction.number} {value}, ptr {f.at(result, f.multiply(k, size))}, align {size}")
             return []
 
         f.loop(0, f.multiply(tap_blocks, sums), 1, add_up)
 
-    take_items(f, of, item)
+    take_items(f, board, item)
     return f

@@ -1,5 +1,15 @@
 """Machine code for dense and sparse taps: one block of a valid correlation, register block by register block.
 
+The outputs of a slice are covered by register blocks of ``rows`` x ``vectors`` registers. The last strip moves up and
+the last blocks of a strip move left, so that they end with the array; some outputs are then computed twice, with the
+same result. With 2 rows and 2 vectors of 4 lanes, on 3 x 15 outputs::
+
+    rows 0 and 1    aaaabbbbcccc        a, b: a block of 2 vectors;  c: a single vector
+                    aaaabbbbcccc
+                               dddd     d: the last vector, which moves left
+                               dddd
+    rows 1 and 2    the same again: the last strip, which moves up
+
 A two-dimensional kernel is one panel (see `registers`); a volume has a panel for each of its slices; scattered taps
 are panels of one tap.
 """
@@ -21,7 +31,7 @@ PARAMETERS = {
     "panels": "ptr noalias readonly",  # byte offset of each panel in the source
     "source_slices": "ptr noalias readonly",  # byte offset of each two-dimensional slice in the source
     "target_slices": "ptr noalias readonly",  # and in the target
-    "slices": "i64",
+    "slices": "i64",  # number of slices, and their size
     "height": "i64",
     "width": "i64",
     "source_stride": "i64",  # bytes from row to row
@@ -44,10 +54,10 @@ class Correlation:
     block : tuple of int
         Output rows and vectors of a register block.
     guarded : bool
-        Whether to return 1 where an output is not finite (a panel contains zero taps, which must not multiply
-        infinities).
+        Whether to return 1 if an output is not finite, because a panel contains zero taps, which must not be
+        multiplied by infinities.
     streamed : bool
-        Whether to write past the cache where the target is so aligned that whole vectors can be.
+        Whether to write past the cache, where the alignment of the target allows it for whole vectors.
     """
 
     footprint: Footprint
@@ -58,37 +68,38 @@ class Correlation:
     streamed: bool
 
 
-def emit(what: Correlation, name: str = "correlate", internal: bool = False) -> Function:
+def emit(correlation: Correlation, name: str = "correlate", internal: bool = False) -> Function:
     """Write the function for one description, with the parameters `PARAMETERS`."""
     f = Function(name, PARAMETERS, internal)
     f.do("%status = alloca i32")
     f.do("store i32 0, ptr %status")
-    body = _Body(f, what)
+    writer = _SliceWriter(f, correlation)
 
     def one_slice(index: Value, _: list[Value]) -> list[Value]:
-        body.source = f.at("%source", f.entry("%source_slices", index))
-        body.target = f.at("%target", f.entry("%target_slices", index))
-        body.slice()
+        writer.source = f.at("%source", f.entry("%source_slices", index))
+        writer.target = f.at("%target", f.entry("%target_slices", index))
+        writer.slice()
         return []
 
     f.loop(0, "%slices", 1, one_slice)
-    if what.streamed:
-        f.do("fence seq_cst")  # whoever is told that the block is done must also see it
+    if correlation.streamed:
+        f.do("fence seq_cst")  # a thread that learns that the block is done must also see its outputs
     f.do(f"ret i32 {f.value('load i32, ptr %status')}")
     return f
 
 
-class _Body:
-    """Writer of the loops over one two-dimensional slice."""
+class _SliceWriter:
+    """Writes the loops over one two-dimensional slice."""
 
-    def __init__(self, f: Function, what: Correlation) -> None:
+    def __init__(self, f: Function, correlation: Correlation) -> None:
         self.f = f
-        self.what = what
+        self.correlation = correlation
         self.source = "%source"
         self.target = "%target"
 
     def slice(self) -> None:
-        rows, vectors = self.what.block
+        """Emit strips of the planned height, or of one row if there are fewer rows than that."""
+        rows, vectors = self.correlation.block
         if rows == 1:
             self.strips(1, vectors)
             return
@@ -110,18 +121,26 @@ class _Body:
         f.loop(0, "%height", rows, strip)
 
     def columns(self, rows: int, vectors: int, source: Value, target: Value) -> None:
-        """Emit wide blocks, then single vectors of which the last moves left; scalars where no vector fits."""
-        f, what = self.f, self.what
-        lanes, wide = what.lanes, vectors * what.lanes
+        """Emit wide blocks, then single vectors, of which the last moves left; single samples if no vector fits.
+
+        Streamed rows begin with one vector that need not be aligned; the blocks after it are aligned in the target::
+
+            cache lines of the target   |        |        |        |
+            first vector                   [xxxx]
+            aligned blocks                       [xxxxxxxx|xxxxxxxx]
+            last vector                                     [xxxx]
+        """
+        f, correlation = self.f, self.correlation
+        lanes, wide = correlation.lanes, vectors * correlation.lanes
 
         def blocks(
             start: Value | int, step: int, stop: Value, last: Value, lanes: int, vectors: int, streamed: bool = False
         ) -> None:
             def block(column: Value, _: list[Value]) -> list[Value]:
                 column = f.smaller(column, last)
-                here = f.at(source, f.multiply(column, what.footprint.source.bytes))
-                there = f.at(target, f.multiply(column, what.target.bytes))
-                self.block(rows, vectors, lanes, here, there, streamed)
+                source_place = f.at(source, f.multiply(column, correlation.footprint.source.bytes))
+                target_place = f.at(target, f.multiply(column, correlation.target.bytes))
+                self.block(rows, vectors, lanes, source_place, target_place, streamed)
                 return []
 
             f.loop(start, stop, step, block)
@@ -135,38 +154,39 @@ class _Body:
             blocks(done, lanes, "%width", f.subtract("%width", lanes), lanes, 1)
 
         def past_the_cache() -> None:
-            # Up to the first column whose address a whole vector can be streamed to.
+            # `short` bytes remain up to the first column at which a whole vector can be streamed.
             address = f.value(f"ptrtoint ptr {target} to i64")
-            short = f.value(f"and i64 {f.subtract('0', address)}, {lanes * what.target.bytes - 1}")
+            short = f.value(f"and i64 {f.subtract('0', address)}, {lanes * correlation.target.bytes - 1}")
             blocks(0, lanes, "1", "0", lanes, 1)
-            from_column(f.value(f"udiv i64 {short}, {what.target.bytes}"), True)
+            from_column(f.value(f"udiv i64 {short}, {correlation.target.bytes}"), True)
 
-        def whole() -> None:
-            if not what.streamed:
+        def in_vectors() -> None:
+            if not correlation.streamed:
                 from_column(0, False)
                 return
             address = f.value(f"ptrtoint ptr {target} to i64")
-            odd_stride = f.value(f"and i64 %target_stride, {lanes * what.target.bytes - 1}")
-            odd_address = f.value(f"and i64 {address}, {what.target.bytes - 1}")
-            even = f.value(f"icmp eq i64 {f.value(f'or i64 {odd_stride}, {odd_address}')}, 0")
+            odd_stride = f.value(f"and i64 %target_stride, {lanes * correlation.target.bytes - 1}")
+            odd_address = f.value(f"and i64 {address}, {correlation.target.bytes - 1}")
+            aligned = f.value(f"icmp eq i64 {f.value(f'or i64 {odd_stride}, {odd_address}')}, 0")
             long = f.value(f"icmp sge i64 %width, {wide + lanes}")
-            f.either(f.value(f"and i1 {even}, {long}"), past_the_cache, lambda: from_column(0, False))
+            f.either(f.value(f"and i1 {aligned}, {long}"), past_the_cache, lambda: from_column(0, False))
 
         fits = f.value(f"icmp sge i64 %width, {lanes}")
-        f.either(fits, whole, lambda: blocks(0, 1, "%width", "%width", 1, 1))
+        f.either(fits, in_vectors, lambda: blocks(0, 1, "%width", "%width", 1, 1))
 
     def block(self, rows: int, vectors: int, lanes: int, source: Value, target: Value, streamed: bool) -> None:
         """Emit one register block: sum over all taps, then store."""
-        f, what = self.f, self.what
+        f, correlation = self.f, self.correlation
         block = (rows, vectors, lanes)
-        sums = Registers(f, what.footprint, *block, "%taps", "%panels", "%source_stride").sums(source)
-        if what.guarded:
-            guard(f, sums, what.footprint.number, lanes)
+        sums = Registers(f, correlation.footprint, *block, "%taps", "%panels", "%source_stride").sums(source)
+        if correlation.guarded:
+            guard(f, sums, correlation.footprint.number, lanes)
         for row in range(rows):
             for v in range(vectors):
-                offset = v * lanes * what.target.bytes
+                offset = v * lanes * correlation.target.bytes
                 place = f.at(f.at(target, f.multiply("%target_stride", row)) if row else target, offset)
-                store(f, what.footprint.number, sums[row * vectors + v], place, what.target, lanes, streamed)
+                value = sums[row * vectors + v]
+                store(f, correlation.footprint.number, value, place, correlation.target, lanes, streamed)
 
 
 def guard(f: Function, sums: list[Value], number: str, lanes: int) -> None:

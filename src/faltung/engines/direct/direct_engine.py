@@ -1,11 +1,10 @@
-"""The direct engine: every non-zero tap times every sample, in machine code made for just that shape of filter."""
+"""The direct engine: every non-zero tap times every sample, in machine code that is made for this shape of filter."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,9 +13,10 @@ from faltung.engines.base import Block, BlockFunction, Call, Task, WeighingFunct
 from faltung.engines.direct.correlation import PARAMETERS, Correlation, emit
 from faltung.engines.registers import Footprint
 from faltung.engines.repair import Repaired
-from faltung.engines.rows import SHORT, slice_offsets
+from faltung.engines.rows import KEPT, SHORT, slice_offsets
 from faltung.engines.weights.weighed import MOST_ROWS, Weighed
-from faltung.jit.compile import compile_function, ctypes_of
+from faltung.jit.bounded import ByteTable
+from faltung.jit.compile import compile_function, compiled_once, ctypes_of
 from faltung.jit.ir import module
 from faltung.jit.samples import sample
 from faltung.jit.target import Target, host
@@ -28,15 +28,15 @@ __all__ = ["Arrangement", "Direct", "arrange"]
 
 #: Most multiply-adds written out for one register block; beyond it, loops compile faster and run as fast.
 UNROLLED = 450
-#: Most taps for which writing is what takes the time, and so the cache is passed by.
+#: Most taps for which a large result is written past the cache: with so few, writing takes most of the time.
 STREAMED = 32
-#: Outputs of a tile, enough to make the hand-over to a thread cheap, and the longest row of one.
+#: Outputs of a tile, so many that it does not matter what handing it to a thread costs; and its longest row.
 TILE, WIDEST = 1 << 18, 1 << 12
-#: Taps that are always written out, and what a multiply-add costs more where no sample feeds several rows.
+#: Taps that are always written out, and the factor by which a multiply-add is slower where rows share no samples.
 WRITTEN_OUT, SINGLE_ROW = 28, 1.6
 #: Least share of non-zero taps for which a dense loop beats visiting the taps one by one.
 DENSE = 0.4
-#: What a multiply-add costs more in rows that are shorter than a vector.
+#: Factor by which a multiply-add is slower in rows that are shorter than a vector.
 SCALAR = 8.0
 
 
@@ -47,11 +47,11 @@ class Direct:
     exact = True
 
     def accepts(self, task: Task) -> str:
-        """Return an empty string: there is no task this engine cannot do."""
+        """Return an empty string: this engine can do every task."""
         return ""
 
     def tile(self, task: Task) -> tuple[int, ...]:
-        """Return wide tiles: rows are reused while they are in the cache, and a signal is one row."""
+        """Return wide tiles: their rows are used again while they are in the cache, and a signal is a single row."""
         room = TILE // task.step
         shape: list[int] = []
         for extent in reversed(task.extents):
@@ -61,7 +61,7 @@ class Direct:
         return tuple(reversed(shape))
 
     def gathers(self, task: Task) -> bool:
-        """Return whether rows are short: strips along the border would cost more than to gather whole blocks."""
+        """Return whether rows are short: then strips along the border would cost more than gathering whole blocks."""
         return task.extents[-1] * task.step < SHORT
 
     def work(self, task: Task) -> Work:
@@ -85,7 +85,7 @@ class Direct:
         target = host()
         arrangement = arrange(task, target)
         block = _Panels(arrangement, task, target)
-        if not arrangement.what.guarded:
+        if not arrangement.correlation.guarded:
             return block
         return Repaired(block, lambda: _Panels(_scatter(task, target), task, target))
 
@@ -101,36 +101,36 @@ class Direct:
 
 @dataclass(frozen=True, eq=False)
 class Arrangement:
-    """Taps as panels, and the code that goes with them.
+    """Taps cut into panels, and the code for them.
 
     Parameters
     ----------
-    what : Correlation
-        The code.
+    correlation : Correlation
+        The description of the code.
     corners : ndarray, shape (panels, axes of the taps)
         Index of the first tap of each panel.
     taps : ndarray
         Coefficients in the order in which the code reads them.
     """
 
-    what: Correlation
+    correlation: Correlation
     corners: NDArray[np.int64]
     taps: NDArray[np.floating]
 
 
 def arrange(task: Task, target: Target) -> Arrangement:
-    """Choose the code: taps written out if they are few, looped over if they are many, one by one if scattered."""
+    """Choose the code: few taps are written out, many are looped over, scattered ones are visited one by one."""
     *outer, rows, columns = task.taps.shape
     corners = np.array([(*index, 0, 0) for index in np.ndindex(*outer)], dtype=np.int64)
     pattern = np.flatnonzero(task.taps)
-    what = _describe(task, target, len(corners), rows, columns)
-    if 0 < pattern.size * what.block[0] * what.block[1] <= UNROLLED:
-        written_out = replace(what.footprint, pattern=tuple(pattern.tolist()))
-        return Arrangement(replace(what, footprint=written_out), corners, task.taps.ravel()[pattern])
+    correlation = _describe(task, target, len(corners), rows, columns)
+    if 0 < pattern.size * correlation.block[0] * correlation.block[1] <= UNROLLED:
+        written_out = replace(correlation.footprint, pattern=tuple(pattern.tolist()))
+        return Arrangement(replace(correlation, footprint=written_out), corners, task.taps.ravel()[pattern])
     if pattern.size < DENSE * task.taps.size:
         return _scatter(task, target)
-    what = replace(what, guarded=pattern.size < task.taps.size and task.source.kind == "f")
-    return Arrangement(what, corners, np.ascontiguousarray(task.taps).ravel())
+    correlation = replace(correlation, guarded=pattern.size < task.taps.size and task.source.kind == "f")
+    return Arrangement(correlation, corners, np.ascontiguousarray(task.taps).ravel())
 
 
 def _scatter(task: Task, target: Target) -> Arrangement:
@@ -163,44 +163,44 @@ def _register_block(rows: int, source: np.dtype, target: Target) -> tuple[int, i
     return min(8 if many else 4, rows), 1
 
 
-@cache
-def _compile(what: Correlation, target: Target) -> Callable[..., int]:
-    return compile_function(module(emit(what)), "correlate", ctypes_of(PARAMETERS), target)
+@compiled_once
+def _compile(correlation: Correlation, target: Target) -> Callable[..., int]:
+    return compile_function(module(emit(correlation)), "correlate", ctypes_of(PARAMETERS), target)
 
 
 class _Panels:
-    """Compiled code with its taps; the offset tables of each block layout are made once and kept."""
+    """Compiled code with its taps; the tables of offsets for each layout of blocks are made once and kept."""
 
     def __init__(self, arrangement: Arrangement, task: Task, target: Target) -> None:
-        self._code = _compile(arrangement.what, target)
-        self._final = not arrangement.what.guarded
+        self._code = _compile(arrangement.correlation, target)
+        self._final = not arrangement.correlation.guarded
         self._task = task
         self._corners = arrangement.corners
         self._taps = arrangement.taps
         self._taps_address = arrangement.taps.ctypes.data
-        self._tables: dict[Block, tuple[object, tuple[int, ...]]] = {}
+        self._kept: ByteTable[Block, tuple[tuple[NDArray[np.int64], ...], tuple[int, ...]]] = ByteTable(KEPT)
 
     def __call__(self, source: int, target: int, block: Block) -> bool:
-        """Fill the block; return whether an output was not finite, where the code looks for that."""
-        found = self._tables.get(block)
-        if found is None:
-            if len(self._tables) > 256:
-                self._tables.clear()
-            found = self._tables[block] = self._arguments(block)
-        return bool(self._code(source, target, self._taps_address, *found[1]))
+        """Fill the block; return whether an output is not finite, if the code is guarded."""
+        kept = self._kept.get(block)
+        if kept is None:
+            kept = self._tables(block)
+            self._kept.keep(block, kept, sum(table.nbytes for table in kept[0]))
+        return bool(self._code(source, target, self._taps_address, *kept[1]))
 
     def call(self, block: Block) -> Call:
         """Return the call for blocks of one layout."""
-        tables, arguments = self._arguments(block)
+        tables, arguments = self._tables(block)
         names = [name for name in PARAMETERS if name not in ("source", "target", "taps")]
         values = {"taps": self._taps_address, **dict(zip(names, arguments, strict=True))}
         return Call(self._code, PARAMETERS, values, {}, (tables, self), self._final)
 
-    def _arguments(self, block: Block) -> tuple[object, tuple[int, ...]]:
+    def _tables(self, block: Block) -> tuple[tuple[NDArray[np.int64], ...], tuple[int, ...]]:
+        """Return tables of offsets for blocks of one layout, and the arguments of the code that point to them."""
         source_strides, target_strides, shape = block
-        strides = np.array([*source_strides, self._task.step * self._task.source.itemsize], dtype=np.int64)
-        panels = self._corners @ strides
-        slices = [slice_offsets(shape[:-2], each[:-1]) for each in (source_strides, target_strides)]
+        every_stride = [*source_strides, self._task.step * self._task.source.itemsize]
+        panels = self._corners @ np.array(every_stride, np.int64)
+        slices = [slice_offsets(shape[:-2], strides[:-1]) for strides in (source_strides, target_strides)]
         arguments = (
             panels.ctypes.data,
             slices[0].ctypes.data,
@@ -211,4 +211,4 @@ class _Panels:
             source_strides[-1],
             target_strides[-1],
         )
-        return (panels, slices), arguments  # the tables live as long as their addresses
+        return (panels, *slices), arguments

@@ -1,8 +1,18 @@
-"""Butterflies: the small Fourier transforms out of which large ones are made, in registers, for one radix each.
+"""Butterflies: the small Fourier transforms, in registers, that large ones are made of.
 
 A *stage* of radix r goes over an axis of r * count * blocks points. In each block, butterfly j takes the r points
-j, j + count, j + 2 count, ... of a block, and puts its results in their places. Going forwards (decimation in
-frequency), result k is multiplied by exp(-2 pi i j k / (r count)); going backwards (decimation in time), input k is.
+j, j + count, j + 2 count, ..., transforms them, and writes the results to the same positions. A block with r = 4::
+
+    points        0 ... j ... | count ... + j ... | 2 count ... + j ... | 3 count ... + j ...
+    butterfly j         a              b                    c                     d
+                    (a, b, c, d) -> their transform (A, B, C, D) -> (A, w B, w^2 C, w^3 D)
+
+Forwards (decimation in frequency), result k is multiplied by the k-th power of w = exp(-2 pi i j / (r count)), as in
+the picture; backwards (decimation in time), input k is. A butterfly of radix 4 is made of those of radix 2::
+
+    a ---+---> a + b
+          X
+    b ---+---> a - b
 
 J. W. Cooley and J. W. Tukey, "An algorithm for the machine calculation of complex Fourier series", 1965.
 """
@@ -26,7 +36,7 @@ __all__ = [
     "ComplexVectors",
     "butterfly",
     "call",
-    "each",
+    "for_range",
     "frequencies",
     "middle",
     "radices",
@@ -42,7 +52,7 @@ BUTTERFLY = {
     "count": "i64",  # butterflies in a block
     "blocks": "i64",
     "stride": "i64",  # bytes from point to point
-    "vectors": "i64",  # vectors side by side at each point
+    "vectors": "i64",  # contiguous vectors at each point
 }
 MIDDLE = {
     "points": "ptr",
@@ -54,18 +64,18 @@ MIDDLE = {
 
 
 def radices(size: int, registers: int) -> tuple[int, ...]:
-    """Radix of each stage of the forward transform of a size 2**a 3**b, with a at least 2; the last is 4 or 8."""
+    """Return the radix of each stage of a forward transform of size 2**a 3**b, a at least 2; the last is 4 or 8."""
     threes = 0
     while size % 3 == 0:
         size, threes = size // 3, threes + 1
     twos = size.bit_length() - 1
-    # A butterfly of radix 8 wants more than 16 registers; there it is used only where fours do not come out even.
+    # A butterfly of radix 8 needs more than 16 registers; with fewer it is used once, if stages of 4 do not suffice.
     eights = (twos - 2 * (-twos % 3)) // 3 if registers > 16 else twos % 2
     return (3,) * threes + (8,) * eights + (4,) * ((twos - 3 * eights) // 2)
 
 
 def frequencies(stages: tuple[int, ...]) -> NDArray[np.int64]:
-    """Frequency at each place of an axis after a forward transform with stages of these radices."""
+    """Return the frequency at each position of an axis after a forward transform with stages of these radices."""
     if not stages:
         return np.zeros(1, np.int64)
     radix, *rest = stages
@@ -73,18 +83,18 @@ def frequencies(stages: tuple[int, ...]) -> NDArray[np.int64]:
 
 
 def twiddles(radix: int, count: int, number: np.dtype[np.floating]) -> NDArray[np.floating]:
-    """Factors of a stage: for each butterfly of a block, real and imaginary part for each point but the first."""
+    """Return the factors of a stage: for each butterfly of a block, two parts for each point but the first."""
     angle = -2 * np.pi * np.multiply.outer(np.arange(count), np.arange(1, radix)) / (radix * count)
     return np.stack([np.cos(angle), np.sin(angle)], -1).astype(number)
 
 
 def call(f: Function, name: str, parameters: dict[str, str], values: dict[str, Value]) -> Value:
-    """Call a function by its symbol, or through a pointer to it."""
+    """Emit a call of a function by its symbol, or through a pointer to it."""
     symbol = name if name.startswith("%") else f"@{name}"
     return f.value(f"call i32 {symbol}({', '.join(f'{kind} {values[key]}' for key, kind in parameters.items())})")
 
 
-def each(f: Function, stop: Value, body: Callable[[Value], None]) -> None:
+def for_range(f: Function, stop: Value, body: Callable[[Value], None]) -> None:
     """Emit ``for index in range(stop): body(index)``."""
 
     def once(index: Value, _: list[Value]) -> list[Value]:
@@ -97,7 +107,7 @@ def each(f: Function, stop: Value, body: Callable[[Value], None]) -> None:
 def butterfly(radix: int, kind: str, number: str, lanes: int) -> Function:
     """Write the function ``{kind}{radix}`` for a stage: kind ``forward``, ``backward``, or ``last`` without twiddles.
 
-    Forwards the last stage has no twiddles, since its butterflies have one to a block. It is the first one backwards.
+    The last stage forwards, which is the first one backwards, has one butterfly in each block and so no twiddles.
     """
     f = Function(f"{kind}{radix}", BUTTERFLY, internal=True)
     vectors = ComplexVectors(f, number, lanes)
@@ -115,26 +125,26 @@ def butterfly(radix: int, kind: str, number: str, lanes: int) -> Function:
             def one_vector(column: Value) -> None:
                 place = f.at(start, f.multiply(column, vectors.width))
                 places = [place, *(f.at(place, spans[k]) for k in range(1, radix))]
-                points = [vectors.load(where, "%imaginary") for where in places]
+                points = [vectors.load(address, "%imaginary") for address in places]
                 if kind == "backward":
                     points[1:] = [vectors.times(*both) for both in zip(points[1:], factors, strict=True)]
                 points = vectors.transform(points)
                 if kind == "forward":
                     points[1:] = [vectors.times(*both) for both in zip(points[1:], factors, strict=True)]
-                for where, point in zip(places, points, strict=True):
-                    vectors.store(point, where, "%imaginary")
+                for address, point in zip(places, points, strict=True):
+                    vectors.store(point, address, "%imaginary")
 
-            each(f, "%vectors", one_vector)
+            for_range(f, "%vectors", one_vector)
 
-        each(f, "%count", one)
+        for_range(f, "%count", one)
 
-    each(f, "%blocks", one_block)
+    for_range(f, "%blocks", one_block)
     f.do("ret i32 0")
     return f
 
 
 def middle(radix: int, number: str, lanes: int) -> Function:
-    """Write ``middle{radix}``: last stage forwards, product with the spectrum, first stage backwards."""
+    """Write ``middle{radix}``: the last stage forwards, the product with the spectrum, the first stage backwards."""
     f = Function(f"middle{radix}", MIDDLE, internal=True)
     vectors = ComplexVectors(f, number, lanes)
     spans = [f.multiply("%stride", k) for k in range(radix)]
@@ -144,20 +154,20 @@ def middle(radix: int, number: str, lanes: int) -> Function:
         place = f.at("%points", f.multiply(index, "%stride"))
         places = [place, *(f.at(place, spans[k]) for k in range(1, radix))]
         table = f.at("%spectrum", f.multiply(index, 2 * vectors.width))
-        points = vectors.transform([vectors.load(where, "%imaginary") for where in places])
+        points = vectors.transform([vectors.load(address, "%imaginary") for address in places])
         factors = [vectors.load(f.at(table, 2 * k * vectors.width), vectors.width) for k in range(radix)]
         products = [vectors.times(*both) for both in zip(points, factors, strict=True)]
         results = vectors.transform([(im, re) for re, im in products])
-        for where, (im, re) in zip(places, results, strict=True):
-            vectors.store((re, im), where, "%imaginary")
+        for address, (im, re) in zip(places, results, strict=True):
+            vectors.store((re, im), address, "%imaginary")
 
-    each(f, "%blocks", one_block)
+    for_range(f, "%blocks", one_block)
     f.do("ret i32 0")
     return f
 
 
 class ComplexVectors:
-    """Writer of complex arithmetic on vectors: a number is a pair of values, its real and its imaginary part."""
+    """Writes complex arithmetic on vectors: a number is a pair of values, its real and its imaginary part."""
 
     def __init__(self, f: Function, number: str, lanes: int) -> None:
         self._f = f
@@ -168,35 +178,35 @@ class ComplexVectors:
         self.width = self.bytes * lanes
 
     def load(self, place: Value, imaginary: Value | int) -> Complex:
-        """Load a number from a place and from `imaginary` bytes behind it."""
+        """Emit the load of a number, whose imaginary part is `imaginary` bytes behind its real part."""
         return self.load_real(place), self.load_real(self._f.at(place, imaginary))
 
     def store(self, value: Complex, place: Value, imaginary: Value | int) -> None:
-        """Store a number where `load` finds it."""
+        """Emit the store of a number, in the memory layout of `load`."""
         self.store_real(value[0], place)
         self.store_real(value[1], self._f.at(place, imaginary))
 
     def load_real(self, place: Value) -> Value:
-        """Load one vector."""
+        """Emit the load of one vector."""
         return self._f.value(f"load {self._type}, ptr {place}, align {self.width}")
 
     def store_real(self, value: Value, place: Value) -> None:
-        """Store one vector."""
+        """Emit the store of one vector."""
         self._f.do(f"store {self._type} {value}, ptr {place}, align {self.width}")
 
     def broadcast(self, table: Value, index: int) -> Complex:
-        """Load one number of a table of pairs into every lane."""
+        """Emit the load of one number of a table of pairs into every lane."""
         re, im = (self._scalar(self._f.at(table, (2 * index + part) * self.bytes)) for part in range(2))
         return re, im
 
     def times(self, a: Complex, b: Complex) -> Complex:
-        """Product."""
+        """Emit the product of two numbers."""
         f, product = self._f, f"fmul {self._type}"
         negative = f.value(f"fneg {self._type} {f.value(f'{product} {a[1]}, {b[1]}')}")
         return self._fused(a[0], b[0], negative), self._fused(a[0], b[1], f.value(f"{product} {a[1]}, {b[0]}"))
 
     def transform(self, x: list[Complex]) -> list[Complex]:
-        """Fourier transform of 2, 3, 4 or 8 points."""
+        """Emit the Fourier transform of 2, 3, 4 or 8 points."""
         if len(x) == 2:
             return [self._add(*x), self._subtract(*x)]
         if len(x) == 3:
@@ -257,6 +267,6 @@ class ComplexVectors:
         return splat(self._f, self._f.value(load), self._number, self._lanes)
 
     def _constant(self, value: float) -> Value:
-        # LLVM writes numbers of both kinds as the bits of a double, which must be one that the kind can hold.
-        held = float(np.float32(value)) if self._number == "float" else value
-        return splat(self._f, f"0x{struct.pack('>d', held).hex().upper()}", self._number, self._lanes)
+        # LLVM writes a float as the bits of a double, too, whose value must be one of a float.
+        rounded = float(np.float32(value)) if self._number == "float" else value
+        return splat(self._f, f"0x{struct.pack('>d', rounded).hex().upper()}", self._number, self._lanes)

@@ -1,8 +1,8 @@
 """The Fourier engine: overlap-save tiles, transformed, multiplied by a spectrum, and transformed back.
 
 Its cost hardly depends on the size of the kernel. Since taps are real, two items (tiles of one channel each) share a
-complex transform, one as its real and one as its imaginary part. Where a result is not finite, non-finite samples or
-an overflow on the way have spoiled both: then the items are computed again, with care (`engines/spoiled.py`).
+complex transform, one as its real and one as its imaginary part. If a result is not finite, samples that are not
+finite, or an overflow, have spoiled both: then both are computed again (see `spoiled`).
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +22,10 @@ from faltung.engines.fourier.spectrum import Plane, aligned
 from faltung.engines.fourier.spoiled import Spoiled
 from faltung.engines.fourier.transform import analyse, filter_tile, parts, synthesise
 from faltung.engines.repair import view
+from faltung.engines.rows import KEPT
 from faltung.ground import scratch
-from faltung.jit.compile import address, compile_function, ctypes_of
+from faltung.jit.bounded import ByteTable
+from faltung.jit.compile import address, compile_function, compiled_once, ctypes_of
 from faltung.jit.ir import module
 from faltung.jit.samples import Sample, sample
 from faltung.jit.target import Target, host
@@ -32,12 +33,12 @@ from faltung.jit.target import Target, host
 __all__ = ["Fourier", "SpectraBank"]
 
 #: Rounding error for each stage of radix 2, forwards and backwards together, in units of half the machine epsilon
-#: times the sum of abs(taps) times the largest sample of the source block. The largest found is below one, for a wave
-#: under a single tap. No smaller scale would do: the error of a large sample that only small taps touch is spread.
+#: times the sum of abs(taps) times the largest sample of the source block. The largest error measured is below one,
+#: for a wave under a single tap. No smaller scale is possible: the error of a large sample is spread over the tile.
 ROUNDINGS = 4.0
 
 
-#: Calls of machine code that beginning and each block are worth: it is one, but with tables to go through.
+#: Calls of machine code that take as long as the first steps, and as one block with its tables.
 BEGIN, BLOCK = 6.0, 4.0
 
 
@@ -48,23 +49,23 @@ class Fourier:
     exact = False
 
     def accepts(self, task: Task) -> str:
-        """Return why not: the kernel must extend along the last axis, and fit into a transform."""
+        """Return why not: the kernel must extend along the last axis and fit into a transform."""
         if task.taps.shape[-1] == 1:
-            return "the kernel does not extend along the axis whose samples lie side by side"
+            return "the kernel does not extend along the axis of contiguous samples"
         if sum(size > 1 for size in task.taps.shape) > 3:
             return "the kernel extends along more than three axes"
         return "" if _tiling(task) else "the kernel is too long for a transform in the cache"
 
     def tile(self, task: Task) -> tuple[int, ...]:
-        """Return a shape in which tiles come in pairs."""
+        """Return a shape that is made of pairs of tiles."""
         return block_shape(_accepted(task), task.extents, task.step)
 
     def gathers(self, task: Task) -> bool:
-        """Return True: a strip along the border takes transforms as long as a block does."""
+        """Return True: a strip along the border needs transforms as large as those of a block."""
         return True
 
     def work(self, task: Task) -> Work:
-        """Count the points of all transforms, times the binary logarithm of a transform's size."""
+        """Count the points of all transforms, times the binary logarithm of their size."""
         tiling = _accepted(task)
         points = float(transforms(tiling, task.extents, task.step) * tiling.points)
         outputs = math.prod(task.extents) * task.step
@@ -72,7 +73,7 @@ class Fourier:
         stages = math.log2(tiling.size)
         return Work(
             transformed=2 * points * stages,
-            # Samples of both parts go into a plane and out of it, and where it is a single row through twiddles too.
+            # Samples go into a plane and out of it, both parts; a long line is multiplied by twists, too.
             trips=(8 if tiling.kind == "line" else 4) * points,
             bytes=float(outputs * (task.source.itemsize + task.target.itemsize)),
             calls=BEGIN + BLOCK * math.prod(-(-extent // size) for extent, size in blocks),
@@ -82,16 +83,16 @@ class Fourier:
         )
 
     def prepare(self, task: Task) -> BlockFunction:
-        """Make the spectrum, and find the code, which is the same for all sizes."""
+        """Compute the spectrum; the code is the same for all sizes."""
         return _Filtered(task, self.prepare)
 
     def prepare_bank(self, taps: Sequence[NDArray[np.floating]], task: Task) -> SpectraBank:
-        """Make the spectra of several kernels, which share the transform of each tile.
+        """Compute the spectra of several kernels, which share the transform of each tile.
 
         Parameters
         ----------
         taps : sequence of ndarray
-            Kernels of the shape and dtype of the task's own taps, which play no other part.
+            Kernels of the shape and dtype of the task's own taps, which are not used.
         task : Task
             What the kernels have in common.
         """
@@ -99,7 +100,7 @@ class Fourier:
 
 
 def _tiling(task: Task, many: bool = False) -> Tiling | None:
-    # Repairs count in double precision, so that the kernel must fit into a plane of doubles too.
+    # Repairs count in double precision, so the kernel must fit into a plane of doubles, too.
     if choose_tiling(task.extents, task.taps.shape, task.step, 8) is None:
         return None
     return choose_tiling(task.extents, task.taps.shape, task.step, task.taps.itemsize, many)
@@ -113,14 +114,14 @@ def _accepted(task: Task, many: bool = False) -> Tiling:
 
 
 class _Blocks:
-    """What filters blocks: the plane, its code, and the items of each layout of blocks, which are kept.
+    """Filters blocks: holds the plane, its code, and the items of each layout of blocks.
 
     Parameters
     ----------
     task : Task
-        What is asked for, by one kernel or by several of the same shape.
+        What is computed, for one kernel or for several of the same shape.
     code : callable
-        The code for all items.
+        The compiled function for all items.
     together : int
         Items that share a transform.
     """
@@ -131,18 +132,20 @@ class _Blocks:
         self._code = code
         self._together = together
         self.plane = Plane(_accepted(task, many=together == 1), task.taps.dtype, target)
+        # The machine code calls these two by their addresses.
         self._transfer = (
-            address(_loader(sample(task.source), number, task.step, target)),
-            address(_storer(sample(task.target), number, task.step, target)),
+            _loader(sample(task.source), number, task.step, target),
+            _storer(sample(task.target), number, task.step, target),
         )
-        self._kept: dict[Block, Items] = {}
+        self._transfer_addresses = [address(function) for function in self._transfer]
+        self._items_of: ByteTable[Block, Items] = ByteTable(KEPT)
 
     def numbers(self, taps: NDArray[np.floating], exponent: int) -> list[float]:
-        """Scale of the results of taps that were divided by 2 to the `exponent`, and the least results."""
+        """Return the scale of results whose taps were divided by 2 to the `exponent`, and the least results."""
         return [2.0**exponent / self.plane.tiling.size, 0.0 if (taps >= 0).all() else -math.inf, -math.inf]
 
     def run(self, block: Block, addresses: tuple[int, ...], spectrum: int, numbers: int) -> list[Item]:
-        """Filter a block; return the items that are spoiled."""
+        """Filter a block; return the items of which a result is not finite."""
         items = self._items(block)
         sizes = {
             "plane": self.plane.bytes,
@@ -160,18 +163,18 @@ class _Blocks:
             items.table.ctypes.data,
             len(items.transforms),
             numbers,
-            *self._transfer,
+            *self._transfer_addresses,
             status.ctypes.data,
         )
         return [item for k in np.flatnonzero(status) for item in items.transforms[k]] if spoiled else []
 
     def _items(self, block: Block) -> Items:
-        found = self._kept.get(block)
-        if found is None:
-            if len(self._kept) > 256:
-                self._kept.clear()
-            found = self._kept[block] = list_items(self._task, self.plane, block, self._together)
-        return found
+        items = self._items_of.get(block)
+        if items is None:
+            items = list_items(self._task, self.plane, block, self._together)
+            # Its items in Python take about four times as much as the table that the code reads.
+            self._items_of.keep(block, items, 5 * items.table.nbytes)
+        return items
 
 
 class _Filtered:
@@ -201,31 +204,31 @@ class SpectraBank:
     task : Task
         What they have in common.
     prepare : callable
-        The engine's own, for repairs.
+        Prepares block functions of the engine, for repairs.
     """
 
     def __init__(
         self, taps: Sequence[NDArray[np.floating]], task: Task, prepare: Callable[[Task], BlockFunction]
     ) -> None:
         self._blocks = _Blocks(task, _bank(_number(task), host()), together=1)
-        self._repairs = [_Repair(replace(task, taps=each, terms=()), self._blocks, prepare) for each in taps]
+        self._repairs = [_Repair(replace(task, taps=kernel, terms=()), self._blocks, prepare) for kernel in taps]
         spectra, numbers = [], []
-        for each in taps:
-            exponent, spectrum = _spectrum(each, self._blocks.plane)
+        for kernel in taps:
+            exponent, spectrum = _spectrum(kernel, self._blocks.plane)
             spectra.append(spectrum)
-            numbers.append(self._blocks.numbers(each, exponent))
+            numbers.append(self._blocks.numbers(kernel, exponent))
         if len(spectra) % 2:
             spectra.append(np.zeros_like(spectra[0]))
         pairs = zip(spectra[0::2], spectra[1::2], strict=True)
         self._spectra = aligned(np.stack([self._blocks.plane.laid_out(one + 1j * two) for one, two in pairs]))
         self._numbers = np.array(numbers, task.taps.dtype)
-        #: Shape of the blocks with which it is at its best; items stand alone here, so that they need not pair.
+        #: Shape of the blocks for which it is fastest; every item has a transform of its own here.
         self.tile = block_shape(self._blocks.plane.tiling, task.extents, step=2)
 
     def __call__(self, source: int, targets: Sequence[int], block: Block) -> None:
         """Fill a block for each kernel."""
-        places = np.array(targets, np.int64)
-        addresses = (source, places.ctypes.data, len(places), self._spectra[0].nbytes)
+        target_table = np.array(targets, np.int64)
+        addresses = (source, target_table.ctypes.data, len(targets), self._spectra[0].nbytes)
         for item in self._blocks.run(block, addresses, self._spectra.ctypes.data, self._numbers.ctypes.data):
             for repair, target in zip(self._repairs, targets, strict=True):
                 repair(item, block, source, target)
@@ -261,27 +264,27 @@ def _number(task: Task) -> str:
     return "float" if task.taps.dtype == np.float32 else "double"
 
 
-@cache
+@compiled_once
 def _filter(number: str, target: Target) -> Callable[..., int]:
     lanes = target.lanes(number)
     text = module(*parts(number, lanes), filter_tile(number, lanes), pairs(number))
     return compile_function(text, "pairs", ctypes_of(PAIRS), target)
 
 
-@cache
+@compiled_once
 def _bank(number: str, target: Target) -> Callable[..., int]:
     lanes = target.lanes(number)
     text = module(*parts(number, lanes), analyse(number, lanes), synthesise(number, lanes), bank(number))
     return compile_function(text, "bank", ctypes_of(BANK), target)
 
 
-@cache
+@compiled_once
 def _loader(source: Sample, number: str, step: int, target: Target) -> Callable[..., int]:
     text = module(load_plane(source, number, target.lanes(number), step))
     return compile_function(text, "load_plane", ctypes_of(LOAD), target)
 
 
-@cache
+@compiled_once
 def _storer(result: Sample, number: str, step: int, target: Target) -> Callable[..., int]:
     text = module(store_plane(result, number, target.lanes(number), step))
     return compile_function(text, "store_plane", ctypes_of(STORE), target)

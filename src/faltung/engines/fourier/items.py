@@ -1,4 +1,4 @@
-"""The items of a block: which tile of which channel goes through which transform, and where it lies in memory."""
+"""The items of a block: which tile of which channel goes through which transform, and its position in memory."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["Item", "Items", "list_items"]
 
 @dataclass(frozen=True)
 class Item:
-    """One tile of one channel: first output, number of outputs along each axis, and where both lie in the block."""
+    """One tile of one channel: its outputs along each axis, and the byte offsets of its source and its target."""
 
     shape: tuple[int, ...]
     source: int
@@ -28,7 +28,7 @@ class Item:
 
 @dataclass(frozen=True, eq=False)
 class Items:
-    """The items of a block, as many to a transform as share one, and the tables in which the code reads of them."""
+    """The items of a block, grouped by the transforms that they share, and the tables for the code."""
 
     transforms: list[tuple[Item, ...]]
     table: NDArray[np.int64]
@@ -45,8 +45,8 @@ def list_items(task: Task, plane: Plane, block: Block, together: int) -> Items:
     for row, sharing in zip(table, transforms, strict=True):
         entries = [_entries(task, plane, item) for item in sharing]
         row[: len(PAIR)] = _parts(plane, entries)
-        for k, each in enumerate(entries):
-            row[len(PAIR) + k * len(ITEM) :][: len(ITEM)] = [each[name] for name in ITEM]
+        for k, of_item in enumerate(entries):
+            row[len(PAIR) + k * len(ITEM) :][: len(ITEM)] = [of_item[name] for name in ITEM]
     return Items(transforms, table, _strides(task, plane, block))
 
 
@@ -61,7 +61,7 @@ def _item(task: Task, block: Block, tile: tuple[tuple[int, int], ...], channel: 
 
 
 def _entries(task: Task, plane: Plane, item: Item) -> dict[str, int]:
-    """Entries of `ITEM`."""
+    """Return the entries of `ITEM`."""
     entries = {"source": item.source, "target": item.target}
     slab, row, last = plane.tiling.axes
     for side, halo in (("source", 1), ("target", 0)):
@@ -78,10 +78,10 @@ def _entries(task: Task, plane: Plane, item: Item) -> dict[str, int]:
 
 
 def _parts(plane: Plane, entries: list[dict[str, int]]) -> list[int]:
-    """Entries of `PAIR`."""
+    """Return the entries of `PAIR`."""
 
     def most(name: str, unit: int = 1) -> int:
-        return max(-(-each[name] // unit) for each in entries)
+        return max(-(-of_item[name] // unit) for of_item in entries)
 
     lanes, alone = plane.lanes, plane.tiling.kind == "rows"
     parts = {
@@ -95,6 +95,7 @@ def _parts(plane: Plane, entries: list[dict[str, int]]) -> list[int]:
 
 
 def _strides(task: Task, plane: Plane, block: Block) -> NDArray[np.int64]:
+    """Return the table `BLOCK`."""
     slab, row, _ = plane.tiling.axes
     line = plane.tiling.plane[2] if plane.tiling.kind == "line" else 0
     entries = {"line": line}

@@ -1,7 +1,13 @@
 """Which transform for which task? Overlap-save: a transform of n points yields n - k + 1 outputs under k taps.
 
-Larger transforms waste less on the overlap, smaller ones stay in the cache. The choice is pure: extents and kernel
-sizes in, a frozen `Tiling` out.
+Neighbouring tiles overlap by k - 1 samples::
+
+    tile 0    [- - - - - n - - - - -]
+    tile 1                   [- - - - - n - - - - -]
+    outputs   0 0 0 0 0 0 0 0|1 1 1 1 1 1 1 1|            n - k + 1 of each tile
+
+Larger transforms lose less to the overlap, smaller ones stay in the cache. The choice is pure: it takes extents and
+kernel sizes, and returns a frozen `Tiling`.
 """
 
 from __future__ import annotations
@@ -16,25 +22,25 @@ from faltung.ground.lazy import lazy
 
 __all__ = ["LINE_BYTES", "Tiling", "block_shape", "choose_tiling", "spread", "transforms"]
 
-#: Of the cache, and the longest vector.
+#: Bytes of a cache line, and of the longest vector.
 LINE_BYTES = 64
-#: Rows come in groups of as many as a vector has lanes, and columns in whole vectors: of at most 16 lanes.
+#: Rows come in groups of as many as a vector has lanes, and columns in whole vectors, of at most 16 lanes.
 LANES = 16
-#: The transform's sizes.
+#: Sizes of a transform.
 SIZES: list[int] = sorted(2**a * 3**b for a in range(2, 19) for b in range(3))
 #: Bytes of the largest plane: scratch keeps no buffer of more than four megabytes.
 LARGEST_PLANE = 4_000_000
 
-# What follows are guesses that are tuned.
+# The following values are estimates that are tuned.
 #: Cost of loading, transposing, multiplying and storing a point, in stages of radix 2.
 OVERHEAD = 6.0
 #: Cost of the factors between the rows and columns of a long line, in the same unit.
 TWISTING = 3.0
-#: Bytes of a plane that stays in the second-level cache, and how much slower each doubling beyond makes it.
+#: Bytes of a plane that stays in the second-level cache, and the slowdown for each doubling beyond that.
 CACHED, SLOWER = 1 << 19, 0.05
-#: The same where the spectra of many kernels go through that cache too.
+#: The same if the spectra of many kernels go through that cache, too.
 CACHED_BY_MANY, SLOWER_BY_MANY = 1 << 17, 0.17
-#: Points in the planes of a block that make it worth handing over, and blocks that keep all workers busy to the end.
+#: Points in the planes of a block from which handing it to a thread costs little, and blocks that keep all busy.
 BLOCK_POINTS, BLOCKS = 1 << 17, 32
 
 
@@ -47,10 +53,10 @@ class Tiling:
     plane : tuple of int
         Slabs, rows and columns of the complex array in which a tile is transformed.
     axes : tuple of int or None
-        The axes of the task that slabs, rows and columns lie along; None where there are none.
+        The axes of the task for slabs, rows and columns; None if there is none.
     kind : str
-        ``"full"`` where all axes of the plane are transformed, ``"rows"`` where rows are signals of their own,
-        ``"line"`` where the rows together are one long line along the last axis.
+        ``"full"`` if all axes of the plane are transformed, ``"rows"`` if each row is a signal by itself,
+        ``"line"`` if all rows together are one long line along the last axis.
     outputs : tuple of int
         Outputs of a whole tile, along each axis of the task.
     """
@@ -73,7 +79,7 @@ class Tiling:
     def bytes(self, itemsize: int) -> int:
         """Bytes of the plane: an odd number of cache lines from row to row and from slab to slab.
 
-        Rows a power of two apart would all meet in a few places of the cache.
+        Rows a power of two apart would all be kept in the same few places of the cache.
         """
         slabs, rows, _ = self.plane
         return slabs * (rows * self.row_bytes(itemsize) + LINE_BYTES)
@@ -90,7 +96,8 @@ class Tiling:
         """Cost of so many outputs, under many kernels or one, in an arbitrary unit of time."""
         pairs, block = transforms(self, extents, step), block_shape(self, extents, step)
         blocks = math.prod(-(-extent // size) for extent, size in zip(extents, block, strict=True))
-        waiting = 2 * -(-blocks // 2) / max(blocks, 1)  # of few blocks and odd a second worker waits for the last
+        # With few blocks, of an odd number, one of two workers waits for the other.
+        waiting = 2 * -(-blocks // 2) / max(blocks, 1)
         stages = math.log2(self.size) + OVERHEAD + (TWISTING if self.kind == "line" else 0)
         cached, slower = (CACHED_BY_MANY, SLOWER_BY_MANY) if many else (CACHED, SLOWER)
         doublings = max(0.0, math.log2(2 * itemsize * self.points / cached))
@@ -134,13 +141,13 @@ def _tilings(extents: tuple[int, ...], kernel: tuple[int, ...]) -> Iterator[Tili
 
 
 def _sizes(extent: int, kernel: int, multiple: int) -> list[tuple[int, int]]:
-    """Sizes of a transform with their outputs; of those that cover the extent in as many tiles only the smallest."""
-    found: dict[int, tuple[int, int]] = {}
+    """Return sizes of a transform with their outputs: the smallest for each number of tiles that cover the extent."""
+    smallest: dict[int, tuple[int, int]] = {}
     for size in SIZES:
         if size >= kernel and size % multiple == 0:
             valid = size - kernel + 1
-            found.setdefault(-(-extent // valid), (size, min(valid, extent)))
-    return list(found.values())
+            smallest.setdefault(-(-extent // valid), (size, min(valid, extent)))
+    return list(smallest.values())
 
 
 def _near_root(points: int) -> int:
@@ -150,14 +157,14 @@ def _near_root(points: int) -> int:
 
 
 def spread(extent: int, most: int) -> list[tuple[int, int]]:
-    """Return starts and lengths of as few tiles as there must be, all of nearly the same length."""
+    """Return starts and lengths of as few tiles as possible, all of nearly the same length."""
     count = -(-extent // most)
     edges = [extent * k // count for k in range(count + 1)]
     return [(start, stop - start) for start, stop in itertools.pairwise(edges)]
 
 
 def block_shape(tiling: Tiling, extents: tuple[int, ...], step: int) -> tuple[int, ...]:
-    """Return the outputs of a block: tiles that pair, enough to be worth handing over and few enough to share."""
+    """Return the outputs of a block: tiles in pairs, enough for a thread, and few enough for all threads to share."""
     counts = tiling.counts(extents)
     tiles = [1] * len(counts)
     if step % 2:
@@ -183,7 +190,7 @@ def block_shape(tiling: Tiling, extents: tuple[int, ...], step: int) -> tuple[in
 
 
 def transforms(tiling: Tiling, extents: tuple[int, ...], step: int) -> int:
-    """Complex transforms, forwards or backwards, that all blocks take: tiles pair only inside a block."""
+    """Return the complex transforms, forwards or backwards, of all blocks: tiles pair only inside a block."""
     block = block_shape(tiling, extents, step)
     blocks = [
         [min(size, extent - k) for k in range(0, extent, size)] for size, extent in zip(block, extents, strict=True)

@@ -1,22 +1,28 @@
-"""Machine code that takes samples into planes and results out of them, tile after tile.
+"""Machine code that loads samples into planes and stores results from them, tile after tile.
 
 An *item* is one tile of one channel. Two items share a complex transform, one as its real and one as its imaginary
-part. A table says what is read and written of each: nothing outside is touched, and what is missing is zero.
+part. The rest of the plane, beyond the samples of an item, is zero::
+
+    item    s s s s s       plane    s s s s s 0 0 0
+            s s s s s                s s s s s 0 0 0
+                                     0 0 0 0 0 0 0 0
+
+A table says what is read and written for each item; nothing outside of that is touched.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-from faltung.engines.fourier.butterfly import call, each
+from faltung.engines.fourier.butterfly import call, for_range
 from faltung.engines.fourier.transform import FILTER, PAIR, TILE
 from faltung.jit.ir import Function, Value, vector
 from faltung.jit.samples import Sample, load, splat, store
 
 __all__ = ["BANK", "BLOCK", "ITEM", "LOAD", "PAIRS", "STORE", "bank", "load_plane", "pairs", "store_plane"]
 
-#: Entries of the table of an item: byte offsets, and how many slabs, rows and columns are read and written. Rows that
-#: are one long line together hold `source_length` and `target_length` samples, so that the last may be shorter.
+#: Entries of the table of an item: byte offsets, and how many slabs, rows and columns are read and written. If rows
+#: are one long line, they hold `source_length` and `target_length` samples together, and the last may be shorter.
 ITEM = (
     "source",
     "source_slabs",
@@ -29,8 +35,8 @@ ITEM = (
     "target_columns",
     "target_length",
 )
-#: Entries of the table of a block: bytes from slab to slab and from row to row, and the columns by which a row lies
-#: behind the last in a long line (0 where rows are not one line).
+#: Entries of the table of a block: bytes from slab to slab and from row to row, and the columns from one row to the
+#: next in a long line (0 if the rows are not one line).
 BLOCK = ("source_slab", "source_row", "target_slab", "target_row", "line")
 
 LOAD = {"source": "ptr", "plane": "ptr", "tile": "ptr", "block": "ptr", "item": "ptr"}
@@ -51,8 +57,8 @@ _COMMON = {
     "tile": "ptr",
     "block": "ptr",
     "items": "ptr",  # `PAIR`, and `ITEM` twice, for each complex transform
-    "count": "i64",  # of these
-    "numbers": "ptr",  # for each kernel the scale, and the least result where no sample is negative and where one is
+    "count": "i64",  # number of these transforms
+    "numbers": "ptr",  # for each kernel the scale, the least result if no sample is negative, and if one is
     "load": "ptr",  # the functions that `load_plane` and `store_plane` write
     "store": "ptr",
     "status": "ptr",  # for each transform: whether a result is not finite
@@ -97,7 +103,7 @@ def load_plane(source: Sample, number: str, lanes: int, step: int) -> Function:
         f.loop(count, whole, 1, zero)
         f.loop(whole, rows["columns"], lanes, zeros)
 
-    rows.each(rows["slabs"], rows["rows"], one_row)
+    rows.loop(rows["slabs"], rows["rows"], one_row)
     negative.give_back()
     return f
 
@@ -133,7 +139,7 @@ def store_plane(target: Sample, number: str, lanes: int, step: int) -> Function:
 
         _in_vectors(f, count, lanes, results)
 
-    rows.each(rows["target_slabs"], rows["target_rows"], one_row)
+    rows.loop(rows["target_slabs"], rows["target_rows"], one_row)
     infinite.give_back()
     return f
 
@@ -141,7 +147,7 @@ def store_plane(target: Sample, number: str, lanes: int, step: int) -> Function:
 def pairs(number: str) -> Function:
     """Write ``pairs``: one kernel over items two by two; return 1 if a result is not finite."""
     f = Function("pairs", PAIRS)
-    block = _Transforms(f, number)
+    block = _TransformWriter(f, number)
 
     def one_pair(index: Value) -> None:
         first, second = block.load_both(index)
@@ -150,7 +156,7 @@ def pairs(number: str) -> Function:
         other = block.store(block.imaginary, "%target", block.item(index, 1), "%numbers", second)
         block.note(index, f.value(f"or i32 {status}, {other}"))
 
-    each(f, "%count", one_pair)
+    for_range(f, "%count", one_pair)
     block.give_back()
     return f
 
@@ -159,10 +165,10 @@ def bank(number: str) -> Function:
     """Write ``bank``: several kernels, two by two, over items one by one.
 
     The spectrum of two kernels is the first one's plus i times the second one's: the real and the imaginary part of
-    what is transformed back are the results of one and of the other. `targets` holds the addresses of the results.
+    the transform back are the results of the first and of the second. `targets` holds the addresses of the results.
     """
     f = Function("bank", BANK)
-    block = _Transforms(f, number)
+    block = _TransformWriter(f, number)
     three = 3 * (4 if number == "float" else 8)
 
     def one_item(index: Value) -> None:
@@ -179,27 +185,27 @@ def bank(number: str) -> Function:
                     numbers = f.at("%numbers", f.multiply(kernel, three))
                     block.note(index, block.store(plane, target, block.item(index, 0), numbers, negative))
 
-        each(f, f.value(f"udiv i64 {f.add('%kernels', 1)}, 2"), two_kernels)
+        for_range(f, f.value(f"udiv i64 {f.add('%kernels', 1)}, 2"), two_kernels)
 
-    each(f, "%count", one_item)
+    for_range(f, "%count", one_item)
     block.give_back()
     return f
 
 
 class _Rows:
-    """Writer of loops over the rows of a plane and of an array, side by side."""
+    """Writes loops over the rows of a plane and of an array at the same time."""
 
     def __init__(self, f: Function, side: str) -> None:
         self._f = f
         self._side = side
 
     def __getitem__(self, name: str) -> Value:
-        """Read an entry of the tables."""
+        """Emit the load of an entry of the tables."""
         table, names = next(pair for pair in (("%tile", TILE), ("%block", BLOCK), ("%item", ITEM)) if name in pair[1])
         return self._f.entry(table, str(names.index(name)))
 
-    def each(self, slabs: Value, rows: Value, body: Callable[[Value, Value, Value], None]) -> None:
-        """Emit a loop whose body gets a row's address in the plane and in the array, and how many samples it has."""
+    def loop(self, slabs: Value, rows: Value, body: Callable[[Value, Value, Value], None]) -> None:
+        """Emit a loop; its body gets the addresses of a row in plane and array, and its number of samples."""
         f, side = self._f, self._side
         start = f.at(f"%{side}", self[side])
 
@@ -219,13 +225,13 @@ class _Rows:
                     count,
                 )
 
-            each(f, rows, one_row)
+            for_range(f, rows, one_row)
 
-        each(f, slabs, one_slab)
+        for_range(f, slabs, one_slab)
 
 
 class _Flag:
-    """Writer of a flag that is raised where a comparison holds in any lane, and returned in the end."""
+    """Writes a flag that is set where a comparison holds in any lane, and that the function returns."""
 
     def __init__(self, f: Function) -> None:
         self._f = f
@@ -245,7 +251,7 @@ class _Flag:
 
 
 def _in_vectors(f: Function, count: Value, lanes: int, body: Callable[[Value, int], None]) -> None:
-    """Emit ``body(column, width)`` over columns in vectors, of which the last moves left; scalars if none fits."""
+    """Emit ``body(column, width)`` over columns in vectors, of which the last moves left; singly if none fits."""
 
     def over(stop: Value, last: Value, width: int) -> None:
         def once(column: Value, _: list[Value]) -> list[Value]:
@@ -262,15 +268,15 @@ def _in_vectors(f: Function, count: Value, lanes: int, body: Callable[[Value, in
     over(count, count, 1)
 
 
-def _copy(f: Function, what: Sample, count: int, source: Value, step: int, target: Value, target_step: int) -> None:
-    """Copy samples one by one between memory where a vector of them lies side by side and where it does not."""
+def _copy(f: Function, sample: Sample, count: int, source: Value, step: int, target: Value, target_step: int) -> None:
+    """Emit copies of single samples between interleaved channels and contiguous memory."""
     for k in range(count):
-        sample = f.value(f"load {what.type}, ptr {f.at(source, k * step * what.bytes)}, align 1")
-        f.do(f"store {what.type} {sample}, ptr {f.at(target, k * target_step * what.bytes)}, align 1")
+        value = f.value(f"load {sample.type}, ptr {f.at(source, k * step * sample.bytes)}, align 1")
+        f.do(f"store {sample.type} {value}, ptr {f.at(target, k * target_step * sample.bytes)}, align 1")
 
 
-class _Transforms:
-    """Writer of the steps from samples to results for one complex transform."""
+class _TransformWriter:
+    """Writes the steps from samples to results for one complex transform."""
 
     def __init__(self, f: Function, number: str) -> None:
         self._f = f
@@ -280,15 +286,15 @@ class _Transforms:
         f.do("store i32 0, ptr %any")
 
     def pair(self, index: Value) -> Value:
-        """Address of the table of a transform."""
+        """Emit the address of the table of a transform."""
         return self._f.at("%items", self._f.multiply(index, 8 * (len(PAIR) + 2 * len(ITEM))))
 
     def item(self, index: Value, part: int) -> Value:
-        """Address of the table of its first or second item."""
+        """Emit the address of the table of its first or second item."""
         return self._f.at(self.pair(index), 8 * (len(PAIR) + part * len(ITEM)))
 
     def load_both(self, index: Value) -> tuple[Value, Value]:
-        """Load both items; return for each whether one of its samples is negative."""
+        """Emit the loads of both items; return for each whether one of its samples is negative."""
         first, second = (
             call(
                 self._f,
@@ -301,19 +307,19 @@ class _Transforms:
         return first, second
 
     def transform(self, name: str, index: Value, spectrum: Value) -> None:
-        """Call one of the functions for a tile."""
+        """Emit the call of one of the functions for a tile."""
         scratch = {"plane": "%plane", "spectra": "%spectra", "buffer": "%buffer"}
         call(self._f, name, FILTER, {**scratch, "spectrum": spectrum, "tile": "%tile", "pair": self.pair(index)})
 
     def store(self, plane: Value, target: Value, item: Value, numbers: Value, negative: Value) -> Value:
-        """Store an item; return whether a result is not finite."""
+        """Emit the store of an item; return whether a result is not finite."""
         f = self._f
         least = f.at(numbers, f.multiply(f.add(f.value(f"zext i32 {negative} to i64"), 1), self._bytes))
         values = {"plane": plane, "target": target, "item": item, "scale": numbers, "least": least}
         return call(f, "%store", STORE, {**_TABLES, **values})
 
     def note(self, index: Value, status: Value) -> None:
-        """Note that a result is not finite."""
+        """Emit a note for a transform if a result is not finite."""
         f = self._f
         with f.when(f.value(f"icmp ne i32 {status}, 0")):
             f.do(f"store i64 1, ptr {f.at('%status', f.multiply(index, 8))}")

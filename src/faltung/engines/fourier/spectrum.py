@@ -1,7 +1,6 @@
-"""The tables that the transforms of one tiling read: stages, twiddles, and spectra in the order the code meets them.
+"""The tables that the transforms of one tiling read: stages, twiddles, and spectra in the order of the code.
 
-Spectra are made by NumPy in double precision and rounded once, which is better than what the transforms themselves
-would make of the taps.
+Spectra are computed by NumPy in double precision and rounded once: more precisely than the transforms of tiles.
 """
 
 from __future__ import annotations
@@ -18,12 +17,12 @@ from faltung.jit.target import Target
 
 __all__ = ["Plane", "aligned"]
 
-#: Bytes of the vectors that go through all stages of an axis together: few enough to stay in the cache meanwhile.
+#: Bytes of the vectors that go through all stages of an axis together, so few that they stay in the cache.
 CHUNK = 1 << 18
 
 
 def aligned(array: NDArray[Any]) -> NDArray[Any]:
-    """Copy an array to an address that is a multiple of any vector's size."""
+    """Copy an array to an address that is a multiple of the size of any vector."""
     array = np.ascontiguousarray(array)
     memory = np.empty(array.nbytes + LINE_BYTES, np.uint8)
     start = -memory.ctypes.data % LINE_BYTES
@@ -40,14 +39,14 @@ class Plane:
     tiling : Tiling
         Its size, and which of its axes are transformed.
     number : dtype
-        What it holds.
+        The dtype of its parts.
     target : Target
         The processor.
 
     Attributes
     ----------
     table : ndarray
-        What the machine code knows of it, `TILE`.
+        The entries `TILE` for the machine code.
     bytes, buffer_bytes, spectrum_bytes : int
         Sizes of the plane itself, of the buffer for a group of its rows, and of a transform of the whole plane.
     """
@@ -87,10 +86,10 @@ class Plane:
         for axis, (table, _) in zip(("slab", "row", "column"), stages, strict=True):
             entries[f"{axis}_stages"], entries[f"{axis}_stage_count"] = table.ctypes.data, len(table)
         self.table = np.array([entries[name] for name in TILE], np.int64)
-        self._kept = (stages, twists)  # what the tables point to
+        self._keep = stages, twists  # the tables point to these
 
     def spectrum(self, taps: NDArray[np.float64]) -> NDArray[np.complex128]:
-        """Conjugate of the transform of real taps, each frequency where the code meets it."""
+        """Return the conjugate of the transform of real taps, with frequencies in the order of the code."""
         slabs, rows, columns = self._orders
         if self.tiling.kind == "line":
             whole = np.fft.fft(taps.ravel(), self.tiling.points)
@@ -99,7 +98,7 @@ class Plane:
         return np.fft.fftn(taps, sizes, axes=(0, 1, 2))[np.ix_(slabs, rows, columns)].conj()
 
     def laid_out(self, spectrum: NDArray[np.complex128]) -> NDArray[np.floating]:
-        """Lay a spectrum out as the code reads it: for each group of rows and each column a vector of each part."""
+        """Return a spectrum in the order of the code: for each group and column a vector of each part."""
         if self.tiling.kind == "rows":
             spectrum = np.broadcast_to(spectrum, (1, self.lanes, spectrum.shape[2]))
         return aligned(self._grouped(spectrum))
@@ -110,7 +109,7 @@ class Plane:
         return np.stack([groups.real, groups.imag], -2).astype(self.number)
 
     def _twists(self) -> NDArray[np.complex128]:
-        # The transform of n1 n2 points is one of the n1 rows, these factors, and one of the n2 columns.
+        # The transform of n1 n2 points is one along the n1 rows, these factors, and one along the n2 columns.
         products = np.multiply.outer(self._orders[1], np.arange(self.tiling.plane[2])) % self.tiling.points
         return np.exp(-2j * np.pi / self.tiling.points * products)[None]
 
@@ -118,7 +117,7 @@ class Plane:
 def _stages(
     size: int, chosen: tuple[int, ...], number: np.dtype[np.floating]
 ) -> tuple[NDArray[np.int64], list[NDArray[np.floating]]]:
-    """Table of the stages of an axis, and the factors that it points to."""
+    """Return the table of the stages of an axis, and the factors that it points to."""
     table, factors, blocks = np.zeros((len(chosen), len(STAGE)), np.int64), [], 1
     for row, radix in zip(table, chosen, strict=True):
         count = size // (blocks * radix)

@@ -1,8 +1,8 @@
-"""Items of a Fourier tile computed again where a result was not finite: every output gets what it is due.
+"""How are items of a Fourier tile repaired? They are computed again if a result is not finite.
 
-A transform spreads whatever is not finite over the whole tile. Therefore samples that are not finite are replaced by
-zero, and those that are left scaled so that nothing overflows on the way. Where infinities and NaN belong is found
-by counting, also with transforms: how many of them lie under taps that are not zero, positive or negative?
+A transform spreads an infinity or NaN over the whole tile. So samples that are not finite are replaced by zero, and
+the others are scaled so that nothing overflows. Which outputs are infinite or NaN is found by counting, also with
+transforms: how many infinities and NaN are under positive taps of an output, and how many under negative ones?
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ __all__ = ["Spoiled"]
 
 
 class Spoiled:
-    """What repairs spoiled items of a task.
+    """Repairs the items of a task.
 
     Parameters
     ----------
     task : Task
-        What was asked for.
+        What is computed.
     outputs : tuple of int
         Outputs of the largest item.
     prepare : callable
-        The engine's own, which serves also for this.
+        Prepares block functions of the engine, which are used for the repair, too.
     """
 
     def __init__(self, task: Task, outputs: tuple[int, ...], prepare: Callable[[Task], BlockFunction]) -> None:
@@ -48,16 +48,16 @@ class Spoiled:
         target[...] = _stored(result, target.dtype)
 
     def _finite(self, samples: NDArray[np.floating]) -> NDArray[np.floating]:
-        taps, calm = self._calm
+        taps, scaled_down = self._scaled_down
         exponent = int(np.frexp(np.abs(samples).max())[1])
-        result = _apply(calm, np.ldexp(samples, -exponent), self._task.taps.shape)
+        result = _apply(scaled_down, np.ldexp(samples, -exponent), self._task.taps.shape)
         with np.errstate(over="ignore", under="ignore"):
             restored: NDArray[np.floating] = np.ldexp(result, exponent + taps)
         return restored
 
     @lazy
-    def _calm(self) -> tuple[int, BlockFunction]:
-        """The kernel over a power of two that makes the sum of its absolute taps less than one; and the exponent."""
+    def _scaled_down(self) -> tuple[int, BlockFunction]:
+        """Return an exponent, and the kernel over that power of two, whose sum of absolute taps is less than one."""
         exponent = int(np.frexp(np.abs(self._task.taps).sum(dtype=np.longdouble))[1])
         return exponent, self._prepared(np.ldexp(self._task.taps, -exponent))
 
@@ -70,19 +70,19 @@ class Spoiled:
         result[minus] = -np.inf
         result[(plus & minus) | self._touched(np.isnan(samples), positive | negative)] = np.nan
 
-    def _touched(self, where: NDArray[np.bool_], taps: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Whether one of the taps lies on one of the samples, for each output."""
-        if not where.any() or not taps.any():
-            shape = [n - k + 1 for n, k in zip(where.shape, taps.shape, strict=True)]
+    def _touched(self, samples: NDArray[np.bool_], taps: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Return for each output whether one of these taps is on one of these samples."""
+        if not samples.any() or not taps.any():
+            shape = [n - k + 1 for n, k in zip(samples.shape, taps.shape, strict=True)]
             return np.zeros(shape, bool)
-        return _apply(self._counter(taps), where.astype(np.float64), taps.shape) > 0.5
+        return _apply(self._counter(taps), samples.astype(np.float64), taps.shape) > 0.5
 
     def _counter(self, taps: NDArray[np.bool_]) -> BlockFunction:
         key = taps.tobytes()
-        found = self._counters.get(key)
-        if found is None:
-            found = self._counters[key] = self._prepared(taps.astype(np.float64))
-        return found
+        counter = self._counters.get(key)
+        if counter is None:
+            counter = self._counters[key] = self._prepared(taps.astype(np.float64))
+        return counter
 
     @lazy
     def _counters(self) -> dict[bytes, BlockFunction]:

@@ -1,17 +1,24 @@
 """Machine code for Fourier transforms: a tile is transformed, multiplied by a spectrum, and transformed back.
 
-A *plane* holds complex numbers of shape (slabs, rows, columns), split into real and imaginary parts: each of its rows
-is a row of real parts and, some bytes behind it, one of imaginary parts. Transforms are made in place and never
-reorder: forwards by decimation in frequency, which leaves the frequencies of an axis in the order of `frequencies`,
-backwards by decimation in time, which takes them from there. A spectrum in that order meets each frequency where it
-lies.
+A *plane* holds complex numbers of shape (slabs, rows, columns), split into real and imaginary parts::
 
-Slabs and rows are transformed where they are, several columns at a time. Columns are not: a *group* of as many rows
-as a vector has lanes is transposed into a small buffer, and there the same code transforms it.
+    row 0   | re re re ... re | im im im ... im | one cache line unused |
+    row 1   | re re re ... re | im im im ... im | one cache line unused |
+
+Transforms are made in place and never reorder: forwards by decimation in frequency, which leaves the frequencies of
+an axis in the order of `frequencies`; backwards by decimation in time, which expects them in that order. The spectrum
+of the kernel has the same order, so both are multiplied number by number.
+
+Along slabs and rows, the transforms of several columns are made at once, a column in each lane. Along the columns, a
+*group* of as many rows as a vector has lanes is transposed into a small buffer first, and the same code transforms it
+there. With 4 lanes, for rows a, b, c, d::
+
+    column 0   | re of a0 b0 c0 d0 | im of a0 b0 c0 d0 |
+    column 1   | re of a1 b1 c1 d1 | im of a1 b1 c1 d1 |
 
 All sizes share one object of machine code. Sizes, strides and twiddles are data (`TILE`, `STAGE`); only butterflies
-are written out. The inverse transform is the forward one with real and imaginary parts exchanged, which costs
-nothing: the address of one is given for the other.
+are written out. The inverse transform is the forward one with real and imaginary parts exchanged. That costs nothing:
+the address of one part is passed instead of the other.
 """
 
 from __future__ import annotations
@@ -19,13 +26,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from faltung.engines.fourier.butterfly import BUTTERFLY, MIDDLE, ComplexVectors, butterfly, call, each, middle
+from faltung.engines.fourier.butterfly import BUTTERFLY, MIDDLE, ComplexVectors, butterfly, call, for_range, middle
 from faltung.jit.ir import Function, Value
 from faltung.jit.transpose import transpose
 
 __all__ = ["FILTER", "PAIR", "STAGE", "STAGES", "TILE", "analyse", "filter_tile", "parts", "synthesise"]
 
-#: What is written out: the stages of an axis refer to these by their place in the list.
+#: Kinds of stages that are written out: the stages of an axis refer to these by their index.
 STAGES = (("inner", 8), ("inner", 4), ("inner", 3), ("last", 8), ("last", 4))
 #: Columns of the table of the stages of an axis, a row for each, in the order of the forward transform.
 STAGE = ("kind", "count", "blocks", "twiddles")
@@ -49,9 +56,9 @@ TILE = (
     "spectrum_group",  # and from group to group
     "twists",  # factors between the transforms of rows and columns of a long line, or 0
 )
-#: Entries of the table that says which part of a tile holds samples, and of which part results are wanted.
+#: Entries of the table that says which part of a tile holds samples, and for which part results are wanted.
 PAIR = ("rows_in", "vectors_in", "rows_out", "vectors_out", "groups")
-#: Parameters of the functions for a tile; `spectra` is where `analyse` puts the transform and `synthesise` finds it.
+#: Parameters of the functions for a tile; `analyse` writes the transform to `spectra`, `synthesise` reads it there.
 FILTER = {"plane": "ptr", "spectra": "ptr", "buffer": "ptr", "spectrum": "ptr", "tile": "ptr", "pair": "ptr"}
 
 _ALONG = {
@@ -60,9 +67,9 @@ _ALONG = {
     "stages": "ptr",
     "stage_count": "i64",
     "stride": "i64",  # bytes from point to point
-    "vectors": "i64",  # vectors side by side at each point
-    "chunk": "i64",  # of which so many go through all stages together
-    "repeats": "i64",  # and so often again
+    "vectors": "i64",  # contiguous vectors at each point
+    "chunk": "i64",  # of these, how many go through all stages together
+    "repeats": "i64",  # number of arrays
     "repeat_stride": "i64",
 }
 _TURN = {"rows": "ptr", "imaginary": "i64", "row_stride": "i64", "points": "ptr", "blocks": "i64"}
@@ -70,7 +77,7 @@ _MULTIPLY = {"points": "ptr", "imaginary": "i64", "table": "ptr", "results": "pt
 
 
 def parts(number: str, lanes: int) -> list[Function]:
-    """Write everything that the functions for a tile call."""
+    """Write all functions that those for a tile call."""
     width = lanes * (4 if number == "float" else 8)
     return [
         *(butterfly(radix, kind, number, lanes) for radix in (8, 4, 3) for kind in ("forward", "backward")),
@@ -86,9 +93,9 @@ def parts(number: str, lanes: int) -> list[Function]:
 def filter_tile(number: str, lanes: int) -> Function:
     """Write ``filter_tile``: transform the plane, multiply it by the spectrum, and transform it back."""
     f = Function("filter_tile", FILTER, internal=True)
-    tile = _Tile(f, number, lanes)
+    tile = _TileWriter(f, number, lanes)
     tile.forward()
-    # The last stage forwards, the product and the first stage backwards are one step.
+    # The last stage forwards, the product, and the first stage backwards are one step.
     stages = f.subtract(tile["column_stage_count"], "1")
 
     def one_group(group: _Group) -> None:
@@ -107,7 +114,7 @@ def filter_tile(number: str, lanes: int) -> Function:
 def analyse(number: str, lanes: int) -> Function:
     """Write ``analyse``: transform the plane into `spectra`."""
     f = Function("analyse", FILTER, internal=True)
-    tile = _Tile(f, number, lanes)
+    tile = _TileWriter(f, number, lanes)
     tile.forward()
 
     def one_group(group: _Group) -> None:
@@ -123,7 +130,7 @@ def analyse(number: str, lanes: int) -> Function:
 def synthesise(number: str, lanes: int) -> Function:
     """Write ``synthesise``: multiply `spectra` by the spectrum, and transform the product back into the plane."""
     f = Function("synthesise", FILTER, internal=True)
-    tile = _Tile(f, number, lanes)
+    tile = _TileWriter(f, number, lanes)
 
     def one_group(group: _Group) -> None:
         tile.multiply(f.at("%spectra", group.offset), group.spectrum, "%buffer")
@@ -145,8 +152,8 @@ class _Group:
     spectrum: Value  # address of its spectrum
 
 
-class _Tile:
-    """Writer of the steps that make up the functions for a tile."""
+class _TileWriter:
+    """Writes the steps of the functions for a tile."""
 
     def __init__(self, f: Function, number: str, lanes: int) -> None:
         self._f = f
@@ -154,18 +161,18 @@ class _Tile:
         self._width = lanes * (4 if number == "float" else 8)
 
     def __getitem__(self, name: str) -> Value:
-        """Read an entry of the tables."""
+        """Emit the load of an entry of the tables."""
         if name in TILE:
             return self._f.entry("%tile", str(TILE.index(name)))
         return self._f.entry("%pair", str(PAIR.index(name)))
 
     def forward(self) -> None:
-        """Transform slabs, then rows."""
+        """Emit the transforms along slabs, then along rows."""
         self._slabs("forward", "in")
         self._rows("forward", "in")
 
     def backward(self) -> None:
-        """Transform rows back, then slabs, as far as results are wanted."""
+        """Emit the transforms back along rows, then along slabs, where results are wanted."""
         self._rows("backward", "out")
         self._slabs("backward", "out")
 
@@ -198,7 +205,7 @@ class _Tile:
         )
 
     def columns(self, direction: str, points: Value, stage_count: Value) -> None:
-        """Transform the columns of a group that `gather_rows` has collected."""
+        """Emit the transforms along the columns of a group that `gather_rows` has transposed."""
         self._along(
             direction,
             points=points,
@@ -227,27 +234,27 @@ class _Tile:
                 offset = f.add(f.multiply(slab, slab_bytes), f.multiply(index, transform_bytes))
                 body(_Group(rows, offset, f.at(spectrum, f.multiply(index, self["spectrum_group"]))))
 
-            each(f, self["groups"], one_group)
+            for_range(f, self["groups"], one_group)
 
-        each(f, self["slabs"], one_slab)
+        for_range(f, self["slabs"], one_slab)
 
     def gather_rows(self, group: _Group, points: Value) -> None:
-        """Transpose the rows of a group to `points`, and twist them where rows and columns are one long line."""
+        """Emit the transposition of a group to `points`, and its twist if rows and columns are one long line."""
         blocks = self._f.value(f"udiv i64 {self['columns']}, {self._lanes}")
         self._turn("gather_rows", group, points, blocks)
         self._twist(group, points, str(self._width))
 
     def scatter_rows(self, group: _Group, points: Value) -> None:
-        """Do the reverse, for the columns that are wanted."""
+        """Emit the reverse of `gather_rows`, for the columns where results are wanted."""
         self._twist(group, *self._exchanged(points, str(self._width)))
         self._turn("scatter_rows", group, points, self["vectors_out"])
 
     def multiply(self, points: Value, table: Value, results: Value) -> None:
-        """Multiply the transform of a group by as many numbers of a table."""
+        """Emit the product of the transform of a group with as many numbers of a table."""
         self._multiply(points, str(self._width), table, results)
 
     def multiply_in_the_middle(self, points: Value, group: _Group) -> None:
-        """Make the last stage forwards, multiply by the spectrum, and make the first stage backwards."""
+        """Emit the last stage forwards, the product with the spectrum, and the first stage backwards."""
         f = self._f
         stages = f.subtract(self["column_stage_count"], "1")
         last = f.at(self._pointer("column_stages"), f.multiply(stages, 8 * len(STAGE)))
@@ -302,11 +309,11 @@ def _along(direction: str, width: int) -> Function:
             points = f.at(array, f.multiply(first, width))
             vectors = f.smaller("%chunk", f.subtract("%vectors", first))
             values = {"points": points, "imaginary": "%imaginary", "stride": "%stride", "vectors": vectors}
-            each(f, "%stage_count", lambda stage: _one_stage(f, direction, stage, values))
+            for_range(f, "%stage_count", lambda stage: _one_stage(f, direction, stage, values))
 
-        each(f, f.value(f"udiv i64 {f.add('%vectors', f.subtract('%chunk', '1'))}, %chunk"), one_chunk)
+        for_range(f, f.value(f"udiv i64 {f.add('%vectors', f.subtract('%chunk', '1'))}, %chunk"), one_chunk)
 
-    each(f, "%repeats", one_array)
+    for_range(f, "%repeats", one_array)
     f.do("ret i32 0")
     return f
 
@@ -324,7 +331,7 @@ def _one_stage(f: Function, direction: str, index: Value, values: dict[str, Valu
 
 
 def _turn(name: str, number: str, lanes: int) -> Function:
-    """Write ``gather_rows`` or ``scatter_rows``: the transposition of a group of rows, to points or from them."""
+    """Write ``gather_rows`` or ``scatter_rows``: the transposition of a group, square block by square block."""
     f = Function(name, _TURN, internal=True)
     vectors = ComplexVectors(f, number, lanes)
     row_offsets = [f.multiply("%row_stride", k) for k in range(lanes)]
@@ -337,11 +344,11 @@ def _turn(name: str, number: str, lanes: int) -> Function:
             rows = [f.at(start, offset) for offset in row_offsets]
             points = [f.at(first, (2 * k + part) * vectors.width) for k in range(lanes)]
             sources, results = (rows, points) if name == "gather_rows" else (points, rows)
-            turned = transpose(f, [vectors.load_real(place) for place in sources], number)
-            for value, place in zip(turned, results, strict=True):
+            columns = transpose(f, [vectors.load_real(place) for place in sources], number)
+            for value, place in zip(columns, results, strict=True):
                 vectors.store_real(value, place)
 
-    each(f, "%blocks", one_block)
+    for_range(f, "%blocks", one_block)
     f.do("ret i32 0")
     return f
 
@@ -357,6 +364,6 @@ def _multiply(number: str, lanes: int) -> Function:
         factor = vectors.load(f.at("%table", offset), vectors.width)
         vectors.store(vectors.times(point, factor), f.at("%results", offset), "%imaginary")
 
-    each(f, "%count", one)
+    for_range(f, "%count", one)
     f.do("ret i32 0")
     return f

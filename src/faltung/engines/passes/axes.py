@@ -1,30 +1,34 @@
-"""Block functions for sums of outer products: a pass along each axis, from scratch to scratch.
+"""Block functions for sums of outer products: a pass along each axis.
 
-The last two axes are one function of machine code (see `passes`); axes before them come first, one term after the
-other.
+The passes along the last two axes are one function of machine code for all terms (see `pass_code`). Axes before them
+come first, for one term after the other, each with its result in scratch::
+
+    source --- term 0: slices --> scratch ---+
+           --- term 1: slices --> scratch ---+--> rows and columns of all terms, added up --> target
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from itertools import groupby
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from faltung.engines.base import Block, BlockFunction, Call, Engine, Line, Task
 from faltung.engines.chain import Chain, packed
 from faltung.engines.passes.block_sizes import strip_rows
+from faltung.engines.passes.factors import ScaledFactor, scaled_factors
 from faltung.engines.passes.pass_code import PARAMETERS, Passes, emit
 from faltung.engines.passes.windows import NARROW
 from faltung.engines.registers import Footprint
 from faltung.engines.repair import Repaired, view
-from faltung.engines.rows import slice_offsets
+from faltung.engines.rows import KEPT, slice_offsets
 from faltung.ground import scratch
-from faltung.jit.compile import compile_function, ctypes_of
+from faltung.jit.bounded import ByteTable
+from faltung.jit.compile import compile_function, compiled_once, ctypes_of
 from faltung.jit.ir import module
 from faltung.jit.samples import Sample, sample
 from faltung.jit.target import Target, host
@@ -34,80 +38,22 @@ if TYPE_CHECKING:
 
 __all__ = ["passes_along_axes"]
 
-#: Parameters of the machine code that are the same for all blocks, and those that point to scratch.
+#: Parameters of the machine code that are the same for all blocks, and those that are scratch.
 _OWN, _SCRATCH = ("taps", "factors", "windows"), ("between", "sums")
-#: Most multiply-adds written out for one block of a pass.
+#: Most multiply-adds that are written out for a block of a pass.
 UNROLLED = 450
-#: Least positions, for each lane, of a row that is cut into as many rows as there are lanes.
+#: Fewest positions, for each lane, of a row that is cut into as many rows as a vector has lanes.
 FOLDED = 64
 
 
 def passes_along_axes(task: Task, engine: Engine, windows: bool) -> BlockFunction:
-    """Prepare the passes of all terms; where `windows`, windows of ones are running sums."""
-    # Terms whose last factors are equally long become neighbours: they share a loop.
-    terms = sorted((_factors(term, windows) for term in task.terms), key=lambda term: term[-1].taps.size)
+    """Prepare the passes of all terms, with running sums for windows of ones if `windows` says so."""
+    # Terms whose last factors have the same length become neighbours: they share a loop.
+    terms = sorted((scaled_factors(term, windows) for term in task.terms), key=lambda term: term[-1].taps.size)
     alike = len(terms) == 1 and task.faithful
     exact = cache(lambda: _one_by_one(task, engine) if alike else engine.prepare(task))
     fused = _Fused(task, terms, engine, exact)
     return Repaired(fused, exact) if fused.guarded else fused
-
-
-@dataclass(frozen=True, eq=False)
-class _Factor:
-    """A factor of one term along one axis, scaled so that no sum before the last is larger than the samples.
-
-    Parameters
-    ----------
-    taps : ndarray
-        Its taps, in double precision, without zeros at the ends.
-    start : int
-        Where the first of them stands in the kernel.
-    window : int
-        Width of the running sum that takes their place; 0 for none.
-    factor : float
-        What that sum is multiplied by.
-    """
-
-    taps: NDArray[np.float64]
-    start: int = 0
-    window: int = 0
-    factor: float = 1.0
-
-    def whole(self, size: int) -> NDArray[np.float64]:
-        """Its taps among the zeros that were left out."""
-        taps = np.zeros(size)
-        taps[self.start : self.start + self.taps.size] = self.taps
-        return taps
-
-
-def _factors(term: tuple[Line, ...], windows: bool) -> list[_Factor]:
-    """Scale all factors but the last by powers of two, which round nothing; the last one makes up for it."""
-    scale = 1.0
-    factors = []
-    for axis, line in enumerate(term):
-        taps, start = _trimmed(line.taps)
-        window = line.window if windows else 0
-        if axis < len(term) - 1 and line.taps.size == 1:
-            scale *= float(line.taps[0])
-            factors.append(_Factor(np.ones(1)))
-        elif axis < len(term) - 1:
-            following = term[axis + 1] if axis == len(term) - 2 else None
-            size = float(window or np.abs(taps).sum())
-            if following is not None and windows:
-                size *= following.window or 1  # the running sum after it must not overflow either
-            power = 2.0 ** -math.ceil(math.log2(size)) if size else 1.0
-            scale *= (float(line.rest[0]) if window else 1.0) / power
-            factors.append(_Factor(taps * power, start, window, power))
-        else:
-            factors.append(_Factor(taps * scale, start, window, scale * float(line.rest[0]) if window else 1.0))
-    return factors
-
-
-def _trimmed(taps: NDArray[np.float64]) -> tuple[NDArray[np.float64], int]:
-    places = np.flatnonzero(taps)
-    if not places.size:
-        return taps[:1], 0
-    return taps[places[0] : places[-1] + 1], int(places[0])
 
 
 # ---- one axis after the other, each by the exact engine
@@ -116,17 +62,17 @@ def _trimmed(taps: NDArray[np.float64]) -> tuple[NDArray[np.float64], int]:
 def _along(
     task: Task, taps: NDArray[np.float64], axis: int, ends: tuple[bool, bool], engine: Engine
 ) -> BlockFunction:
-    """Prepare a pass along one axis by the exact engine, the first or the last of a chain or neither."""
+    """Prepare a pass along one axis by the exact engine; `ends` tells if it is the first and the last of a chain."""
     number, ndim = task.taps.dtype, task.taps.ndim
     row = min(axis, ndim - 2) if axis < ndim - 1 else ndim - 1
-    place = ndim - 2 if row < ndim - 1 else ndim - 1  # where the axis stands once it has changed places
+    place = ndim - 2 if row < ndim - 1 else ndim - 1  # position of the axis once it has changed places with the rows
     shaped = taps.astype(number).reshape([-1 if k == place else 1 for k in range(ndim)])
     source, target = task.source if ends[0] else number, task.target if ends[1] else number
     block = engine.prepare(Task(shaped, (), True, task.step, source, target, task.extents, task.streamed and ends[1]))
     return _Swapped(block, axis) if axis < ndim - 2 else block
 
 
-def _window_along(task: Task, factor: _Factor, axis: int, first: bool, engine: Engine) -> BlockFunction:
+def _window_along(task: Task, factor: ScaledFactor, axis: int, first: bool, engine: Engine) -> BlockFunction:
     """Prepare a running sum along an axis before the rows."""
     number, ndim = task.taps.dtype, task.taps.ndim
     lines = [Line(np.ones(1), (), np.ones(1))] * ndim
@@ -158,8 +104,8 @@ class _Swapped:
 
 
 def _one_by_one(task: Task, engine: Engine) -> BlockFunction:
-    """Prepare an exact pass along every axis of a single outer product."""
-    factors = _factors(task.terms[0], False)
+    """Prepare an exact pass along each axis of a single outer product."""
+    factors = scaled_factors(task.terms[0], False)
     long = [axis for axis, size in enumerate(task.taps.shape) if size > 1] or [task.taps.ndim - 1]
     scale = 1.0 if task.taps.ndim - 1 in long else float(factors[-1].taps[0])
     passes = []
@@ -177,16 +123,16 @@ def _sizes(task: Task, axis: int) -> tuple[int, ...]:
 # ---- all terms at once
 
 
-@cache
-def _compile(what: Passes, target: Target) -> Callable[..., int]:
-    return compile_function(module(emit(what)), "passes", ctypes_of(PARAMETERS), target)
+@compiled_once
+def _compile(passes: Passes, target: Target) -> Callable[..., int]:
+    return compile_function(module(emit(passes)), "passes", ctypes_of(PARAMETERS), target)
 
 
 class _Fused:
-    """The passes over rows and columns of all terms; returns whether an output was not finite."""
+    """The passes over rows and columns of all terms; returns whether an output is not finite."""
 
     def __init__(
-        self, task: Task, terms: list[list[_Factor]], engine: Engine, exact: Callable[[], BlockFunction]
+        self, task: Task, terms: list[list[ScaledFactor]], engine: Engine, exact: Callable[[], BlockFunction]
     ) -> None:
         self._task = task
         self._terms = terms
@@ -196,18 +142,18 @@ class _Fused:
         ndim = task.taps.ndim
         self._outer = [axis for axis in range(ndim - 2) if task.taps.shape[axis] > 1]
         self._before = [self._outer_passes(term, engine) for term in terms] if self._outer else []
-        what, taps = self._describe()
-        self.guarded = what.guarded
-        self._code = _compile(what, host())
-        self._taps = taps
+        passes, self._taps = self._describe()
+        self.guarded = passes.guarded
+        self._code = _compile(passes, host())
         down, across = terms[0][-2:]
         running = [f.window if f.window > NARROW else 0 for f in (down, across)]
         self._windows = np.array(running, np.int64)
-        self._tables = lru_cache(maxsize=64)(self._make_tables)
+        self._kept: ByteTable[tuple[Block, int], _Tables] = ByteTable(KEPT)
         self._factors = np.array([down.factor, across.factor], self._number)
+        self._own = tuple(table.ctypes.data for table in (self._taps, self._factors, self._windows))
         self._clamped = len(terms) > 1 and task.target.kind == "f" and bool((task.taps >= 0).all())
 
-    def _outer_passes(self, term: list[_Factor], engine: Engine) -> BlockFunction:
+    def _outer_passes(self, term: list[ScaledFactor], engine: Engine) -> BlockFunction:
         passes = []
         for axis in self._outer:
             factor, first = term[axis], axis == self._outer[0]
@@ -219,42 +165,47 @@ class _Fused:
         return Chain(passes, self._task.step * self._number.itemsize, "outer")
 
     def _describe(self) -> tuple[Passes, NDArray[np.floating]]:
-        task, terms, lanes = self._task, self._terms, self._lanes
-        source = sample(self._number if self._outer else task.source)
-        number = "float" if self._number == np.float32 else "double"
+        """Return the description of the code, and its coefficients."""
+        task, terms = self._task, self._terms
+        coefficients = _Coefficients(self._number, self._lanes)
+        down, across = terms[0][-2:]
+        passes = Passes(
+            down=down.narrow if down.window else self._down(coefficients),
+            across=across.narrow if across.window else self._across(coefficients),
+            step=task.step,
+            source=self._source,
+            target=sample(task.target),
+            number=coefficients.number,
+            lanes=self._lanes,
+            guarded=task.source.kind == "f" and (coefficients.zeros or len(terms) > 1 or not task.faithful),
+            streamed=task.streamed and task.target.kind == "f",
+        )
+        return passes, coefficients.in_order()
+
+    @property
+    def _source(self) -> Sample:
+        """The samples that the fused passes read."""
+        return sample(self._number if self._outer else self._task.source)
+
+    def _down(self, coefficients: _Coefficients) -> tuple[Footprint, ...]:
+        return tuple(coefficients.footprint([term[-2].taps], 1, self._source) for term in self._terms)
+
+    def _across(self, coefficients: _Coefficients) -> tuple[Footprint, ...]:
         between = Sample("f", self._number.itemsize)
-        coefficients: list[NDArray[np.float64]] = []
-        looped_zeros = False
-
-        def footprint(panels: list[NDArray[np.float64]], step: int, what: Sample) -> Footprint:
-            nonlocal looped_zeros
-            taps = np.concatenate(panels).astype(self._number)
-            pattern = tuple(np.flatnonzero(taps).tolist())
-            if 0 < len(pattern) * lanes <= UNROLLED:
-                coefficients.append(taps[list(pattern)])
-                return Footprint(len(panels), panels[0].size, 1, pattern, step, what, number)
-            looped_zeros |= len(pattern) < taps.size
-            coefficients.append(taps)
-            return Footprint(len(panels), panels[0].size, 1, None, step, what, number)
-
-        down: tuple[Footprint, ...] | int = terms[0][-2].window if terms[0][-2].window <= NARROW else 0
-        across: tuple[Footprint, ...] | int = terms[0][-1].window if terms[0][-1].window <= NARROW else 0
-        if not terms[0][-2].window:
-            down = tuple(footprint([term[-2].taps], 1, source) for term in terms)
-        if not terms[0][-1].window:
-            groups = [list(group) for _, group in groupby(terms, key=lambda term: term[-1].taps.size)]
-            across = tuple(footprint([t[-1].taps for t in group], task.step, between) for group in groups)
-        guarded = task.source.kind == "f" and (looped_zeros or len(terms) > 1 or not task.faithful)
-        streamed = task.streamed and task.target.kind == "f"
-        what = Passes(down, across, task.step, source, sample(task.target), number, lanes, guarded, streamed)
-        return what, np.concatenate([*coefficients, np.zeros(1)]).astype(self._number)
+        groups = [[*group] for _, group in groupby(self._terms, key=lambda term: term[-1].taps.size)]
+        return tuple(
+            coefficients.footprint([term[-1].taps for term in group], self._task.step, between) for group in groups
+        )
 
     def __call__(self, source: int, target: int, block: Block) -> int:
         """Fill the block."""
         source_strides, target_strides, shape = block
         task, lanes = self._task, self._lanes
         if shape[-2] == 1 and task.taps.shape[-2] == 1 and shape[-1] >= lanes * FOLDED:
-            # A long row is cut into as many rows as a strip has.
+            # A long row is cut into as many rows as a strip has, whose ends overlap where they do not divide it:
+            #     |..........row.........|   becomes   |..row 0..|
+            #                                                |..row 1..|
+            #                                                       |..row 2..|
             shift = shape[-1] // lanes
             shape = (*shape[:-2], lanes, shape[-1] - shift * (lanes - 1))
             source_strides = (*source_strides[:-1], shift * task.step * task.source.itemsize)
@@ -269,21 +220,20 @@ class _Fused:
         return status
 
     def call(self, block: Block) -> Call | None:
-        """Return the call for blocks of one layout, where there is nothing to do before and after it."""
+        """Return the call for blocks of one layout, or None if something must be done before or after it."""
         shape, lanes = block.shape, self._lanes
         folded = shape[-2] == 1
         if self._outer or self._clamped or folded or shape[-2] < lanes or shape[-1] * self._task.step < lanes:
             return None
         tables = self._tables(block, 0)
         names = [name for name in PARAMETERS if name not in ("source", "target", *_OWN, *_SCRATCH)]
-        own = (each.ctypes.data for each in (self._taps, self._factors, self._windows))
-        values = dict(zip((*_OWN, *names), (*own, *tables.arguments), strict=True))
+        values = dict(zip((*_OWN, *names), (*self._own, *tables.arguments), strict=True))
         sizes = dict(zip(_SCRATCH, (tables.between, tables.sums), strict=True))
         return Call(self._code, PARAMETERS, values, sizes, (tables, self), not self.guarded)
 
     def _run(self, source: int, target: int, block: Block) -> int:
         task = self._task
-        # Where terms have passes of their own before, each begins with its own result in scratch.
+        # If terms have passes of their own first, each term goes on from its own result in scratch.
         apart, keep = 0, None
         if self._outer:
             sizes, shape = task.taps.shape, block.shape
@@ -294,21 +244,27 @@ class _Fused:
             for number, run in enumerate(self._before):
                 run(source, address + number * apart, outer)
             source, block = address, Block(strides, block.target_strides, shape)
-        plan = self._tables(block, apart)
-        _between, between = scratch.take("between", plan.between)
-        _sums, sums = scratch.take("sums", plan.sums)
+        tables = self._tables(block, apart)
+        _between, between = scratch.take("between", tables.between)
+        _sums, sums = scratch.take("sums", tables.sums)
         status = self._code(
             source,
             target,
-            self._taps.ctypes.data,
-            self._factors.ctypes.data,
-            self._windows.ctypes.data,
+            *self._own,
             between,
             sums,
-            *plan.arguments,
+            *tables.arguments,
         )
         del keep
         return status
+
+    def _tables(self, block: Block, apart: int) -> _Tables:
+        """Return what repeats for blocks of one layout whose terms are `apart` bytes apart."""
+        tables = self._kept.get((block, apart))
+        if tables is None:
+            tables = self._make_tables(block, apart)
+            self._kept.keep((block, apart), tables, sum(table.nbytes for table in tables.tables))
+        return tables
 
     def _make_tables(self, block: Block, apart: int) -> _Tables:
         source_strides, target_strides, shape = block
@@ -320,7 +276,7 @@ class _Fused:
         starts = [n * apart + t[-2].start * source_strides[-1] for n, t in enumerate(terms)]
         panels = [n * term_bytes + t[-1].start * task.step * position for n, t in enumerate(terms)]
         tables = [np.array(starts, np.int64), np.array(panels, np.int64)]
-        slices = [slice_offsets(shape[:-2], each[:-1]) for each in (source_strides, target_strides)]
+        slices = [slice_offsets(shape[:-2], strides[:-1]) for strides in (source_strides, target_strides)]
         arguments = (
             tables[0].ctypes.data,
             tables[1].ctypes.data,
@@ -334,7 +290,7 @@ class _Fused:
             source_strides[-1],
             target_strides[-1],
         )
-        # Ends of windows are summed up to the last sample, so there are as many sums as samples.
+        # Sums over the ends of windows go on to the last sample, so there are as many sums as samples.
         samples = max(shape[-2] + int(self._windows[0]), extended) if self._windows.any() else 0
         return _Tables(term_bytes * len(terms), samples * position, arguments, (*tables, *slices))
 
@@ -350,9 +306,37 @@ class _Fused:
                 np.maximum(result, 0, out=result)
 
 
+class _Coefficients:
+    """Collects the coefficients of passes, in the order in which the code reads them."""
+
+    def __init__(self, dtype: np.dtype[Any], lanes: int) -> None:
+        self.number = "float" if dtype == np.float32 else "double"
+        #: Whether the code multiplies zeros.
+        self.zeros = False
+        self._dtype = dtype
+        self._lanes = lanes
+        self._values: list[NDArray[np.floating]] = []
+
+    def footprint(self, panels: list[NDArray[np.float64]], step: int, source: Sample) -> Footprint:
+        """Return the footprint of some panels, each a column of taps: written out if they are few."""
+        taps = np.concatenate(panels).astype(self._dtype)
+        pattern: tuple[int, ...] | None = tuple(np.flatnonzero(taps).tolist())
+        if pattern and len(pattern) * self._lanes <= UNROLLED:
+            taps = taps[list(pattern)]
+        else:
+            self.zeros |= not taps.all()
+            pattern = None
+        self._values.append(taps)
+        return Footprint(len(panels), panels[0].size, 1, pattern, step, source, self.number)
+
+    def in_order(self) -> NDArray[np.floating]:
+        """Return all coefficients, and at least one number."""
+        return np.concatenate([*self._values, np.zeros(1)]).astype(self._dtype)
+
+
 @dataclass(frozen=True)
 class _Tables:
-    """What repeats for blocks of one layout: bytes of scratch, arguments, and the tables that they point to."""
+    """All that repeats for blocks of one layout: bytes of scratch, arguments, and the tables that they point to."""
 
     between: int
     sums: int

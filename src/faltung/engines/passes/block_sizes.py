@@ -1,4 +1,4 @@
-"""How large a block of passes is at its best, and how much of it is computed for its neighbours."""
+"""How large is a block of passes, and how much is computed twice? Both follow from cache and vector sizes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from faltung.jit.target import host
 
 __all__ = ["folded", "halo", "outer_axes", "strip_rows", "strips"]
 
-#: Samples of a block that is a single row.
+#: Samples of a block that is a single long row.
 LONG = 1 << 16
 
 
@@ -19,32 +19,32 @@ def outer_axes(task: Task) -> int:
 
 
 def strips(task: Task, rows: int, between: float) -> tuple[int, ...]:
-    """Return the shape of a block of some rows, as wide as `between` bytes for one allow."""
+    """Return the shape of a block of `rows` rows, so wide that one row takes `between` bytes between the passes."""
     room = max(
         int(between / (task.step * task.taps.dtype.itemsize)) - task.taps.shape[-1], 2 * task.taps.shape[-1], 64
     )
     if folded(task):
-        room = max(room, LONG // task.step)  # a long row is cut into as many as there are lanes
+        room = max(room, LONG // task.step)  # a long row is cut into as many rows as a vector has lanes
     shape = [1] * (task.taps.ndim - 2) + [rows, room]
     if outer_axes(task):
-        # Slices of a block share the halo along the axes before the rows.
+        # The slices of a block share their halo along the axes before the rows.
         shape[-2] = min(2 * max(rows, task.taps.shape[-2]), task.extents[-2])
         shape[:-2] = [max(8, size) if size > 1 else 1 for size in task.taps.shape[:-2]]
     return tuple(min(length, extent) for length, extent in zip(shape, task.extents, strict=True))
 
 
 def folded(task: Task) -> bool:
-    """Return whether there is a single row, of which passes make several."""
+    """Return whether there is a single row, which is cut into several."""
     return task.extents[-2] == 1
 
 
 def strip_rows(number: np.dtype[np.floating]) -> int:
-    """Return the rows that passes go through together: as many as a vector has lanes."""
+    """Return the rows of a strip: as many as a vector has lanes."""
     return host().lanes("float" if number == np.float32 else "double")
 
 
 def halo(task: Task, tile: tuple[int, ...]) -> float:
-    """Return the outputs of the passes before the last over those of the last: a tile also needs those beside it."""
-    # A single row is cut into as many as there are lanes, each with a halo of its own.
+    """Return the factor by which passes before the last have more outputs: those of the halo, too."""
+    # A single row is cut into as many rows as a vector has lanes, each with a halo of its own.
     width = tile[-1] / strip_rows(task.taps.dtype) if folded(task) else tile[-1]
     return 1.0 + float(task.taps.shape[-1] - 1) / max(width, 1)

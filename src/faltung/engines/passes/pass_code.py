@@ -1,12 +1,21 @@
 """Machine code for outer products: two passes over one tile, each along a column of lanes, stored transposed.
 
 A pass filters down the rows of its source, as many output rows as a vector has lanes, and stores each square block of
-outputs transposed. The second pass therefore goes across the columns with the very same code, and its transposition
-puts everything back in place. Every load is whole, and for kernels of any size each one feeds many sums.
+outputs transposed. So the second pass goes across the columns with the same code, and its transposition puts
+everything back in order. With 4 lanes, for one strip (a row of numbers is a vector)::
 
-What lies between the passes is kept by strips of as many rows as a vector has lanes: for each position of a row one
-vector with the strip's samples of that position. A sum of outer products has such a set for each of its terms,
-and the second pass adds them up in registers.
+      source                between the passes              target
+      x00 x01 x02 x03       y00 y10 y20 y30   column 0      z00 z01 z02 z03   row 0
+      x10 x11 x12 x13       y01 y11 y21 y31   column 1      z10 z11 z12 z13   row 1
+      x20 ...               y02 ...                         z20 ...
+      down the rows:        across the columns:
+      y0* = sum t[i] x[i]*  z*0 = sum u[j] y*[j]
+
+Every load is a whole vector, and for kernels of any size each one is used for many sums.
+
+Between the passes, samples are stored by strips of as many rows as a vector has lanes: for each position of a row one
+vector with the strip's samples at that position. A sum of outer products has such a set for each of its terms, and
+the second pass adds them up in registers.
 """
 
 from __future__ import annotations
@@ -26,19 +35,19 @@ __all__ = ["PARAMETERS", "Passes", "emit"]
 PARAMETERS = {
     "source": "ptr noalias readonly",
     "target": "ptr noalias",
-    "taps": "ptr noalias readonly",  # coefficients: of the first pass of each term, then of the second of all
-    "factors": "ptr noalias readonly",  # what a running sum is multiplied by: in the first pass, and in the second
+    "taps": "ptr noalias readonly",  # coefficients: of the first pass of each term, then of the second pass of all
+    "factors": "ptr noalias readonly",  # of running sums: of the first pass, and of the second
     "windows": "ptr noalias readonly",  # width of the running sum of the first pass, and of the second
-    "between": "ptr noalias",  # scratch for what lies between the passes
+    "between": "ptr noalias",  # scratch for the samples between the passes
     "sums": "ptr noalias",  # scratch for running sums
     "starts": "ptr noalias readonly",  # byte offset in the source at which each term begins
     "panels": "ptr noalias readonly",  # byte offset between the passes at which each term begins
     "term_bytes": "i64",  # bytes between the passes from term to term
-    "source_slices": "ptr noalias readonly",
+    "source_slices": "ptr noalias readonly",  # byte offset of each two-dimensional slice
     "target_slices": "ptr noalias readonly",
     "slices": "i64",
     "height": "i64",
-    "width": "i64",  # samples of a row, at least as many as a vector has lanes; as is the height
+    "width": "i64",  # samples of a row; width and height are at least the lanes of a vector
     "extended_width": "i64",  # samples of a row before the second pass
     "source_stride": "i64",
     "target_stride": "i64",
@@ -52,23 +61,23 @@ class Passes:
     Parameters
     ----------
     down : tuple of Footprint or int
-        For each term the taps of the first pass, a column. For a single term that is a window of ones its width,
-        if it is narrow, or 0 for a running sum over any width.
+        For each term the taps of the first pass, a column. If a single term is a window of ones: its width if it is
+        narrow, or 0 for a running sum over any width.
     across : tuple of Footprint or int
-        The taps of the second pass: of terms in turn that have the same number of them, one panel a term. Or a
-        window.
+        The taps of the second pass, one panel for each term: a footprint for terms with the same number of taps.
+        Or a window, as in `down`.
     step : int
         Samples from one position of a row to the next.
     source, target : Sample
-        What the blocks hold.
+        The samples of the blocks.
     number : str
-        What is computed with, ``float`` or ``double``.
+        The number computed with, ``float`` or ``double``.
     lanes : int
         Samples in a vector register.
     guarded : bool
-        Whether to return 1 where an output is not finite.
+        Whether to return 1 if an output is not finite.
     streamed : bool
-        Whether to write past the cache, wherever a whole vector can be.
+        Whether to write past the cache, for all whole vectors that are aligned.
     """
 
     down: tuple[Footprint, ...] | int
@@ -82,12 +91,12 @@ class Passes:
     streamed: bool
 
 
-def emit(what: Passes) -> Function:
+def emit(passes: Passes) -> Function:
     """Write the function for one description, with the parameters `PARAMETERS`."""
     f = Function("passes", PARAMETERS)
     f.do("%status = alloca i32")
     f.do("store i32 0, ptr %status")
-    writer = _Writer(f, what)
+    writer = _PassWriter(f, passes)
 
     def one_slice(index: Value, _: list[Value]) -> list[Value]:
         source = f.at("%source", f.entry("%source_slices", index))
@@ -96,36 +105,39 @@ def emit(what: Passes) -> Function:
         return []
 
     f.loop(0, "%slices", 1, one_slice)
-    if what.streamed:
-        f.do("fence seq_cst")  # whoever is told that the block is done must also see it
+    if passes.streamed:
+        f.do("fence seq_cst")  # a thread that learns that the block is done must also see its outputs
     f.do(f"ret i32 {f.value('load i32, ptr %status')}")
     return f
 
 
-class _Writer:
-    """Writer of both passes over one slice."""
+class _PassWriter:
+    """Writes both passes over one slice."""
 
-    def __init__(self, f: Function, what: Passes) -> None:
+    def __init__(self, f: Function, passes: Passes) -> None:
         self.f = f
-        self.what = what
-        self.lanes = what.lanes
-        self.sample = Sample("f", 4 if what.number == "float" else 8)  # between the passes
-        self.position = what.lanes * self.sample.bytes  # bytes of one vector there
+        self.passes = passes
+        self.lanes = passes.lanes
+        self.sample = Sample("f", 4 if passes.number == "float" else 8)  # between the passes
+        self.position = passes.lanes * self.sample.bytes  # bytes of one vector between the passes
         self.strip = f.multiply("%extended_width", self.position)
 
     def slice(self, source: Value, target: Value) -> None:
-        """Emit the passes strip by strip; a running sum goes down all strips before the second pass begins."""
+        """Emit the passes strip by strip; a running sum goes down all strips before the second pass begins.
+
+        The last strip moves up to end with the array.
+        """
         f, lanes = self.f, self.lanes
         last = f.subtract("%height", lanes)
-        if self.what.down == 0:
+        if self.passes.down == 0:
             self.sum_down(source)
 
         def one_strip(row: Value, _: list[Value]) -> list[Value]:
             place = "%between"
-            if self.what.down == 0:
+            if self.passes.down == 0:
                 place = f.at(place, f.multiply(f.value(f"udiv i64 {row}, {lanes}"), self.strip))
             row = f.smaller(row, last)
-            if self.what.down != 0:
+            if self.passes.down != 0:
                 self.filter_down(f.at(source, f.multiply(row, "%source_stride")))
             self.go_across(place, f.at(target, f.multiply(row, "%target_stride")))
             return []
@@ -134,12 +146,12 @@ class _Writer:
 
     def filter_down(self, source: Value) -> None:
         """Emit the first pass of every term over one strip."""
-        f, what = self.f, self.what
-        if isinstance(what.down, int):
+        f, passes = self.f, self.passes
+        if isinstance(passes.down, int):
             self.columns(source, "%between", self.window_down)
             return
         first_tap = 0
-        for term, footprint in enumerate(what.down):
+        for term, footprint in enumerate(passes.down):
             place = f.at("%between", f.multiply("%term_bytes", term)) if term else "%between"
             taps = f.at("%taps", first_tap * self.sample.bytes)
             offsets = f.at("%starts", 8 * term)
@@ -149,47 +161,48 @@ class _Writer:
             first_tap += _coefficients(footprint)
 
     def columns(self, source: Value, place: Value, sums: Callable[[Value], list[Value]]) -> None:
-        """Emit one pass over a strip, a column of lanes after the other."""
-        f, what = self.f, self.what
+        """Emit one pass over a strip, one column of lanes after the other."""
+        f, passes = self.f, self.passes
         last = f.subtract("%extended_width", self.lanes)
 
         def one_column(column: Value, _: list[Value]) -> list[Value]:
             column = self.between_ends(column, last)
-            found = sums(f.at(source, f.multiply(column, what.source.bytes)))
-            self.put(found, f.at(place, f.multiply(column, self.position)), self.position)
+            totals = sums(f.at(source, f.multiply(column, passes.source.bytes)))
+            self.put(totals, f.at(place, f.multiply(column, self.position)), self.position)
             return []
 
-        f.loop(self.first_column(source, what.source), "%extended_width", self.lanes, one_column)
+        f.loop(self.first_column(source, passes.source), "%extended_width", self.lanes, one_column)
 
     def window_down(self, source: Value) -> list[Value]:
-        """Emit sums over a narrow window, of samples scaled so that none overflows."""
-        f, what, scale = self.f, self.what, self.factor(0)
-        assert isinstance(what.down, int)
+        """Emit sums over a narrow window, of samples scaled so that no sum overflows."""
+        f, passes, scale = self.f, self.passes, self.factor(0)
+        assert isinstance(passes.down, int)
 
         def sample(row: int) -> Value:
             place = f.at(source, f.multiply("%source_stride", row)) if row else source
-            value = load(f, place, what.source, what.number, self.lanes)
-            return f.value(f"fmul {vector(what.number, self.lanes)} {value}, {scale}")
+            value = load(f, place, passes.source, passes.number, self.lanes)
+            return f.value(f"fmul {vector(passes.number, self.lanes)} {value}, {scale}")
 
-        return register_sums(f, sample, self.lanes, what.down, 1, what.number, self.lanes)
+        return register_sums(f, sample, self.lanes, passes.down, 1, passes.number, self.lanes)
 
     def sum_down(self, source: Value) -> None:
-        """Emit the first pass as a running sum, a column of lanes after the other."""
-        f, what = self.f, self.what
+        """Emit the first pass as a running sum, one column of lanes after the other."""
+        f, passes = self.f, self.passes
         last = f.subtract("%extended_width", self.lanes)
         width = f.entry("%windows", "0")
         scale = self.factor(0)
 
         def one_column(column: Value, _: list[Value]) -> list[Value]:
             column = self.between_ends(column, last)
-            start = f.at(source, f.multiply(column, what.source.bytes))
+            start = f.at(source, f.multiply(column, passes.source.bytes))
 
             def sample(row: Value) -> Value:
                 # Scaled by a power of two before they are added, so that no sum overflows.
-                value = load(f, f.at(start, f.multiply(row, "%source_stride")), what.source, what.number, self.lanes)
-                return f.value(f"fmul {vector(what.number, self.lanes)} {value}, {scale}")
+                place = f.at(start, f.multiply(row, "%source_stride"))
+                value = load(f, place, passes.source, passes.number, self.lanes)
+                return f.value(f"fmul {vector(passes.number, self.lanes)} {value}, {scale}")
 
-            fill_sums(f, sample, "%sums", "%height", width, what.number, self.lanes)
+            fill_sums(f, sample, "%sums", "%height", width, passes.number, self.lanes)
             below = f.subtract("%height", self.lanes)
 
             def one_group(row: Value, _: list[Value]) -> list[Value]:
@@ -201,70 +214,81 @@ class _Writer:
             f.loop(0, "%height", self.lanes, one_group)
             return []
 
-        f.loop(self.first_column(source, what.source), "%extended_width", self.lanes, one_column)
+        f.loop(self.first_column(source, passes.source), "%extended_width", self.lanes, one_column)
 
-    def first_column(self, row: Value, what: Sample) -> Value:
-        """Emit where columns of lanes begin so that the second starts on a whole vector: a little before the row.
+    def first_column(self, row: Value, sample: Sample) -> Value:
+        """Emit the index of the first column of lanes: an aligned position at or a little before the row.
+
+        Then `between_ends` moves the first column right and the last one left, into the row::
+
+            columns of lanes, aligned    |0000|1111|2222|3333|
+            row                             xxxxxxxxxxxxxxx
 
         Each cache line is then loaded once. Rows that are a power of two long share so few places of the
-        first-level cache that no line would stay there to be loaded from again.
+        first-level cache that a line would be gone before it is loaded from again.
         """
         f = self.f
         address = f.value(f"ptrtoint ptr {row} to i64")
-        places = f.value(f"udiv i64 {f.subtract('-1', address)}, {what.bytes}")
+        places = f.value(f"udiv i64 {f.subtract('-1', address)}, {sample.bytes}")
         return f.subtract(f.value(f"and i64 {places}, {self.lanes - 1}"), self.lanes - 1)
 
     def between_ends(self, column: Value, last: Value) -> Value:
-        """Keep a column of lanes inside the row."""
+        """Move a column of lanes into the row."""
         f = self.f
         return f.smaller(f.call("llvm.smax.i64", "i64", ("i64", column), ("i64", "0")), last)
 
     def go_across(self, between: Value, target: Value) -> None:
-        """Emit the second pass over one strip, with groups of outputs placed so that whole vectors are written."""
-        f, what, lanes = self.f, self.what, self.lanes
-        if what.across == 0:
+        """Emit the second pass over one strip, in groups of as many outputs as a vector has lanes."""
+        f, passes, lanes = self.f, self.passes, self.lanes
+        if passes.across == 0:
             width = f.entry("%windows", "1")
-            for channel in range(what.step):
+            for channel in range(passes.step):
                 self.sum_channel(between, width, channel)
         last = f.subtract("%width", lanes)
-        # The first group begins with the row; the others where a vector of the target does, up to the row's end.
-        first = self.first_column(target, what.target) if what.streamed else "0"
+        # If streamed, all groups but the first and the last begin with an aligned vector of the target.
+        first = self.first_column(target, passes.target) if passes.streamed else "0"
 
         def one_group(start: Value, _: list[Value]) -> list[Value]:
             start = self.between_ends(start, last)
-            here = f.at(between, f.multiply(start, self.position))
-            if isinstance(what.across, int):
-                factor, kind = self.factor(1), vector(what.number, lanes)
-                found = self.window_across(here) if what.across else self.collected(start)
-                sums = [f.value(f"fmul {kind} {value}, {factor}") for value in found]
+            source = f.at(between, f.multiply(start, self.position))
+            if isinstance(passes.across, int):
+                factor, kind = self.factor(1), vector(passes.number, lanes)
+                totals = self.window_across(source) if passes.across else self.collected(start)
+                sums = [f.value(f"fmul {kind} {value}, {factor}") for value in totals]
             else:
-                sums = self.filtered(here)
-            if what.guarded:
-                guard(f, sums, what.number, lanes)
-            self.write(sums, f.at(target, f.multiply(start, what.target.bytes)))
+                sums = self.filtered(source)
+            if passes.guarded:
+                guard(f, sums, passes.number, lanes)
+            self.write(sums, f.at(target, f.multiply(start, passes.target.bytes)))
             return []
 
         f.loop(first, "%width", lanes, one_group)
 
     def filtered(self, source: Value) -> list[Value]:
-        """Emit the sums over the terms for one group of outputs; channels interleave: each is a block of its own."""
-        f, what, lanes = self.f, self.what, self.lanes
-        assert not isinstance(what.across, int)
-        first_tap = 0 if isinstance(what.down, int) else sum(map(_coefficients, what.down))
+        """Emit the sums over all terms for one group of outputs.
+
+        Channels are interleaved, and each has a register block of its own. With 2 channels and 4 lanes::
+
+            outputs of the group     a0 b0 a1 b1
+            register blocks          [a0 a1] and [b0 b1]
+        """
+        f, passes, lanes = self.f, self.passes, self.lanes
+        assert not isinstance(passes.across, int)
+        first_tap = 0 if isinstance(passes.down, int) else sum(map(_coefficients, passes.down))
         first_panel = 0
         totals: list[Value] = []
-        for footprint in what.across:
+        for footprint in passes.across:
             taps = f.at("%taps", first_tap * self.sample.bytes)
             panels = f.at("%panels", first_panel * 8)
             sums = [""] * lanes
-            for channel in range(min(what.step, lanes)):
-                rows = range(channel, lanes, what.step)
-                stride = what.step * self.position
+            for channel in range(min(passes.step, lanes)):
+                rows = range(channel, lanes, passes.step)
+                stride = passes.step * self.position
                 registers = Registers(f, footprint, len(rows), 1, lanes, taps, panels, stride)
-                found = registers.sums(f.at(source, channel * self.position))
-                for row, value in zip(rows, found, strict=True):
+                channel_sums = registers.sums(f.at(source, channel * self.position))
+                for row, value in zip(rows, channel_sums, strict=True):
                     sums[row] = value
-            kind = vector(what.number, lanes)
+            kind = vector(passes.number, lanes)
             totals = [f.value(f"fadd {kind} {a}, {b}") for a, b in zip(totals, sums, strict=True)] if totals else sums
             first_tap += _coefficients(footprint)
             first_panel += footprint.panels
@@ -272,70 +296,72 @@ class _Writer:
 
     def window_across(self, source: Value) -> list[Value]:
         """Emit sums over a narrow window."""
-        f, what = self.f, self.what
-        assert isinstance(what.across, int)
+        f, passes = self.f, self.passes
+        assert isinstance(passes.across, int)
 
         def sample(position: int) -> Value:
-            return load(f, f.at(source, position * self.position), self.sample, what.number, self.lanes)
+            return load(f, f.at(source, position * self.position), self.sample, passes.number, self.lanes)
 
-        return register_sums(f, sample, self.lanes, what.across, what.step, what.number, self.lanes)
+        return register_sums(f, sample, self.lanes, passes.across, passes.step, passes.number, self.lanes)
 
     def sum_channel(self, between: Value, width: Value, channel: int) -> None:
         """Emit the running sum over one channel of a strip."""
-        f, what = self.f, self.what
-        start, stride = f.at(between, channel * self.position), what.step * self.position
-        count = f.value(f"udiv i64 {'%width'}, {what.step}")
+        f, passes = self.f, self.passes
+        start, stride = f.at(between, channel * self.position), passes.step * self.position
+        count = f.value(f"udiv i64 {'%width'}, {passes.step}")
 
         def sample(position: Value) -> Value:
             place = f.at(start, f.multiply(position, stride))
-            return load(f, place, self.sample, what.number, self.lanes)
+            return load(f, place, self.sample, passes.number, self.lanes)
 
         place = f.at("%sums", channel * self.position)
-        fill_sums(f, sample, place, count, width, what.number, self.lanes, stride)
+        fill_sums(f, sample, place, count, width, passes.number, self.lanes, stride)
 
     def collected(self, start: Value) -> list[Value]:
-        """Load the running sums of one group of outputs."""
+        """Emit loads of the running sums of one group of outputs."""
         f = self.f
         place = f.at("%sums", f.multiply(start, self.position))
         return [
-            load(f, f.at(place, k * self.position), self.sample, self.what.number, self.lanes)
+            load(f, f.at(place, k * self.position), self.sample, self.passes.number, self.lanes)
             for k in range(self.lanes)
         ]
 
     def put(self, sums: list[Value], place: Value, stride: int) -> None:
-        """Store a square block transposed between the passes."""
-        for k, column in enumerate(transpose(self.f, sums, self.what.number)):
-            store(self.f, self.what.number, column, self.f.at(place, k * stride), self.sample, self.lanes)
+        """Emit the store of a square block, transposed, between the passes."""
+        for k, column in enumerate(transpose(self.f, sums, self.passes.number)):
+            store(self.f, self.passes.number, column, self.f.at(place, k * stride), self.sample, self.lanes)
 
     def write(self, sums: list[Value], place: Value) -> None:
-        """Store a square block transposed into the target."""
-        f, what = self.f, self.what
-        rows = transpose(f, sums, what.number)
+        """Emit the store of a square block, transposed, into the target."""
+        f, passes = self.f, self.passes
+        rows = transpose(f, sums, passes.number)
 
         def put(streamed: bool) -> Callable[[], None]:
             def rows_of_block() -> None:
                 for k, row in enumerate(rows):
-                    there = f.at(place, f.multiply("%target_stride", k)) if k else place
-                    store(f, what.number, row, there, what.target, self.lanes, streamed)
+                    place_of_row = f.at(place, f.multiply("%target_stride", k)) if k else place
+                    store(f, passes.number, row, place_of_row, passes.target, self.lanes, streamed)
 
             return rows_of_block
 
-        if not what.streamed:
+        if not passes.streamed:
             put(False)()
             return
         address = f.value(f"ptrtoint ptr {place} to i64")
-        odd = f.value(f"and i64 {f.value(f'or i64 {address}, %target_stride')}, {self.lanes * what.target.bytes - 1}")
-        f.either(f.value(f"icmp eq i64 {odd}, 0"), put(True), put(False))
+        either = f.value(f"or i64 {address}, %target_stride")
+        misaligned = f.value(f"and i64 {either}, {self.lanes * passes.target.bytes - 1}")
+        f.either(f.value(f"icmp eq i64 {misaligned}, 0"), put(True), put(False))
 
     def factor(self, index: int) -> Value:
-        """Broadcast factor of a running sum."""
-        f, number = self.f, self.what.number
+        """Emit the factor of a running sum in all lanes."""
+        f, number = self.f, self.passes.number
         place = f.at("%factors", index * self.sample.bytes)
         scalar = f.value(f"load {number}, ptr {place}, align {self.sample.bytes}, !invariant.load !0")
         return splat(f, scalar, number, self.lanes)
 
 
 def _coefficients(footprint: Footprint) -> int:
+    """Count the coefficients of a footprint."""
     if footprint.pattern is not None:
         return len(footprint.pattern)
     return footprint.panels * footprint.rows * footprint.columns

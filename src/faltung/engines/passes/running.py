@@ -1,7 +1,7 @@
 """The running engine: window sums at a cost that does not depend on the width of the window.
 
-Boxes, and kernels that are boxes along some of their axes, are applied as sums that each sample enters three times
-(see `windows`), whatever the width. Sums are made of ones and multiplied at the end, so integers are summed exactly.
+Boxes, and kernels that are boxes along some of their axes, are applied as sums with three additions for each sample,
+whatever the width (see `windows`). Samples are summed first and multiplied at the end, so sums of integers are exact.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from faltung.kernels.lowrank import SLACK
 
 __all__ = ["Running"]
 
-#: Bytes between the passes of a block, about; sums down the columns go through all rows of it first.
+#: Bytes between the passes of a block, about; all its rows are summed down the columns before the second pass.
 BETWEEN = 1 << 20
-#: Size of a kernel from which strips along the border are not worth their halo.
+#: Size of a kernel from which strips along the border cost more, for their halo, than they save.
 GATHERED = 96
-#: Rows of a block; the more, the fewer sums are begun anew.
+#: Rows of a block: with more rows, fewer sums are begun again.
 ROWS = 256
 
 
@@ -40,10 +40,10 @@ class Running:
         """Return why not: the kernel must be one outer product, and constant along some axis."""
         if len(task.terms) != 1:
             return "the kernel is not an outer product"
-        return "" if any(line.window > 1 for line in task.terms[0]) else "the kernel is constant along no axis"
+        return "" if any(line.window > 1 for line in task.terms[0]) else "the kernel is not constant along any axis"
 
     def tile(self, task: Task) -> tuple[int, ...]:
-        """Return tall tiles where sums go down the columns."""
+        """Return tall tiles if sums go down the columns."""
         if task.terms[0][-2].window <= NARROW:
             return strips(task, 8 * strip_rows(task.taps.dtype), BETWEEN / strip_rows(task.taps.dtype))
         rows = min(max(ROWS, 2 * task.taps.shape[-2]), task.extents[-2])
@@ -57,15 +57,15 @@ class Running:
         """Count sums of windows, and a multiply-add for each tap along the other axes."""
         outputs = float(math.prod(task.extents) * task.step)
         tile = self.tile(task)
-        beside, below = halo(task, tile), 1 + (task.taps.shape[-2] - 1) / max(tile[-2], 1)
+        widened, heightened = halo(task, tile), 1 + (task.taps.shape[-2] - 1) / max(tile[-2], 1)
         *before, down, across = task.terms[0]
-        columns = [(line, beside * (below if before else 1.0)) for line in before] + [(down, beside), (across, 1.0)]
+        columns = [(line, widened * heightened) for line in before] + [(down, widened), (across, 1.0)]
         return Work(
             summed=outputs * sum(share for line, share in columns if line.window > NARROW),
             passed=outputs * sum(_additions(line) * share for line, share in columns if line.window <= NARROW),
-            trips=((1 + outer_axes(task)) * beside + 1 + folded(task)) * outputs,
+            trips=((1 + outer_axes(task)) * widened + 1 + folded(task)) * outputs,
             bytes=(task.source.itemsize + task.target.itemsize) * outputs,
-            calls=float(folded(task)),  # a row that is cut up is no single call
+            calls=float(folded(task)),  # a row that is cut is more than a single call
             pointwise=task.faithful,
             roundings=sum(line.taps.size for line in task.terms[0]) + task.taps.ndim + 2 * SLACK,
         )

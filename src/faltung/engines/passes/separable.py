@@ -1,7 +1,7 @@
-"""The separable engine: one-dimensional passes over one tile while it is in the cache.
+"""The separable engine: one-dimensional passes over a tile while it is in the cache.
 
 A kernel that is an outer product f1[m1] f2[m2] ... is applied as a pass along each axis, so that it costs the sum of
-its sides and not their product; a kernel of rank r is a sum of r of them (see `axes`).
+its sizes and not their product; a kernel of rank r is a sum of r outer products (see `axes`).
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Separable"]
 
-#: Bytes between the passes of a block, about: they should stay in the cache.
+#: Bytes between the passes of a block, about; they should stay in the cache.
 BETWEEN = 1 << 18
-#: Size of a kernel from which strips along the border are not worth their halo.
+#: Size of a kernel from which strips along the border cost more, for their halo, than they save.
 GATHERED = 80
-#: Largest growth of rounding by terms that cancel with which the result is still exact point by point.
+#: Most that terms which cancel may amplify rounding errors if the result is to be exact point by point.
 POINTWISE = 4.0
 
 
@@ -40,15 +40,15 @@ class Separable:
         self._exact_engine = exact_engine
 
     def accepts(self, task: Task) -> str:
-        """Return why not: the kernel must be a sum of outer products that is cheaper than its taps."""
+        """Return why not: the kernel must be a sum of outer products with fewer taps in all."""
         if not task.terms:
-            return "the kernel is no sum of few outer products"
+            return "the kernel is not a sum of few outer products"
         if len(task.terms) > 1 and np.count_nonzero(task.taps) <= len(task.terms):
             return "the kernel has no more taps than terms"
         return "" if task.taps.shape[-1] > 1 or len(_long(task)) > 1 else "the kernel extends along one axis only"
 
     def tile(self, task: Task) -> tuple[int, ...]:
-        """Return wide tiles: the columns beside a tile are filtered twice."""
+        """Return wide tiles: columns beside a tile are filtered twice."""
         rows = 8 * strip_rows(task.taps.dtype)
         return strips(task, rows, BETWEEN // (len(task.terms) * strip_rows(task.taps.dtype)))
 
@@ -59,24 +59,24 @@ class Separable:
     def work(self, task: Task) -> Work:
         """Count a multiply-add for each tap of each factor, over the halo of a tile too."""
         outputs = float(math.prod(task.extents) * task.step)
-        beside = halo(task, self.tile(task))
+        widened = halo(task, self.tile(task))
         sizes = [[np.count_nonzero(line.taps) for line in term] for term in task.terms]
-        taps = sum(sum(term[:-1]) * beside + term[-1] for term in sizes)
+        taps = sum(sum(term[:-1]) * widened + term[-1] for term in sizes)
         amplified, pointwise = _amplification(task)
         roundings = max(map(sum, sizes)) + task.taps.ndim + 2 * len(sizes) + 2 * SLACK
         return Work(
             passed=taps
             * outputs
             * (2.0 if task.extents[-2] < strip_rows(task.taps.dtype) and not folded(task) else 1.0),
-            trips=((1 + outer_axes(task)) * len(task.terms) * beside + 1 + folded(task)) * outputs,
+            trips=((1 + outer_axes(task)) * len(task.terms) * widened + 1 + folded(task)) * outputs,
             bytes=(task.source.itemsize + task.target.itemsize) * outputs,
-            calls=float(folded(task)),  # a row that is cut up is no single call
+            calls=float(folded(task)),  # a row that is cut is more than a single call
             roundings=roundings * amplified,
             pointwise=pointwise,
         )
 
     def prepare(self, task: Task) -> BlockFunction:
-        """Compile the passes, and what computes again a block in which zero taps met what is not finite."""
+        """Compile the passes; the exact engine repairs blocks in which zero taps were multiplied by infinities."""
         return passes_along_axes(task, self._exact_engine, windows=False)
 
 
@@ -85,7 +85,7 @@ def _long(task: Task) -> list[int]:
 
 
 def _amplification(task: Task) -> tuple[float, bool]:
-    """How much larger the terms are than their sum, and whether that holds for each tap or only for all together."""
+    """Return how much larger the terms are than their sum, and whether that holds for each tap by itself."""
     if len(task.terms) < 2:
         return 1.0, task.faithful
     sizes = np.sum([_outer(term) for term in task.terms], axis=0)

@@ -1,4 +1,4 @@
-"""Machine code for sums over windows, at a cost that does not depend on their width."""
+"""Machine code for sums over windows, at a cost that hardly depends on their width."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from faltung.jit.samples import Sample, load, store
 
 __all__ = ["NARROW", "additions", "fill_sums", "register_sums"]
 
-#: Widest window whose sums are made in registers.
+#: Widest window whose sums are computed in registers.
 NARROW = 16
 
 
@@ -26,9 +26,17 @@ def fill_sums(
     """Emit sums over windows: ``sums[n] = sample(n) + ... + sample(n + width - 1)`` for n below `count`.
 
     The samples are cut into blocks as long as a window. A window that begins inside a block is the end of that block
-    and the beginning of the next: the sums of all ends are made backwards, block by block, and the sums of all
-    beginnings on the way forward. Three additions a sample whatever the width, and nothing is ever subtracted: no
-    rounding is carried from block to block, no NaN outlives its windows, and sums of what is not negative are not.
+    and the beginning of the next one. The sums over all ends of a block are computed backwards, the sums over all
+    beginnings of the next block forwards. With windows of 4 samples::
+
+        samples     a b c d | e f g h
+        ends        a+b+c+d   b+c+d   c+d       d
+        beginnings            e       e+f       e+f+g
+        windows     a+b+c+d   b+c+d+e c+d+e+f   d+e+f+g
+
+    That takes three additions for each sample, whatever the width, and nothing is subtracted: rounding errors are not
+    carried from block to block, a NaN only reaches the windows that contain it, and sums of samples that are not
+    negative are not negative.
 
     Reference: van Herk, *A fast algorithm for local minimum and maximum filters on rectangular and octagonal
     kernels*, Pattern Recognition Letters 13, 1992, here with sums.
@@ -36,21 +44,21 @@ def fill_sums(
     Parameters
     ----------
     f : Function
-        Where to write.
+        The function that is written.
     sample : callable
         Emits the load of the vector at an index.
     sums : Value
-        Where the vectors of sums go, `stride` bytes apart: by default one after the other.
+        Address of the vectors of sums, which are `stride` bytes apart: by default one after the other.
     count, width : Value
         Number of windows, and their width.
     number, lanes
-        What a vector holds.
+        Number and lanes of a vector.
     stride : int, optional
         Bytes from sum to sum.
     """
     kind = vector(number, lanes)
-    what = Sample("f", 4 if number == "float" else 8)
-    stride = lanes * what.bytes if stride is None else stride
+    memory = Sample("f", 4 if number == "float" else 8)
+    stride = lanes * memory.bytes if stride is None else stride
 
     def place(index: Value) -> Value:
         return f.at(sums, f.multiply(index, stride))
@@ -59,22 +67,22 @@ def fill_sums(
         start = f.multiply(block, width)
         final = f.subtract(f.add(start, width), "1")
 
-        def end(back: Value, total: list[Value]) -> list[Value]:
+        def one_end(back: Value, total: list[Value]) -> list[Value]:
             index = f.subtract(final, back)
             longer = f.value(f"fadd {kind} {total[0]}, {sample(index)}")
-            store(f, number, longer, place(index), what, lanes)
+            store(f, number, longer, place(index), memory, lanes)
             return [longer]
 
-        def beginning(index: Value, total: list[Value]) -> list[Value]:
+        def one_beginning(index: Value, total: list[Value]) -> list[Value]:
             longer = f.value(f"fadd {kind} {total[0]}, {sample(f.add(index, f.subtract(width, '1')))}")
-            there = place(index)
-            rest = load(f, there, what, number, lanes)
-            store(f, number, f.value(f"fadd {kind} {rest}, {longer}"), there, what, lanes)
+            sum_place = place(index)
+            rest = load(f, sum_place, memory, number, lanes)
+            store(f, number, f.value(f"fadd {kind} {rest}, {longer}"), sum_place, memory, lanes)
             return [longer]
 
-        f.loop(0, width, 1, end, [(kind, "zeroinitializer")])
+        f.loop(0, width, 1, one_end, [(kind, "zeroinitializer")])
         stop = f.smaller(f.add(start, width), count)
-        f.loop(f.add(start, "1"), stop, 1, beginning, [(kind, "zeroinitializer")])
+        f.loop(f.add(start, "1"), stop, 1, one_beginning, [(kind, "zeroinitializer")])
         return []
 
     blocks = f.value(f"udiv i64 {f.subtract(f.add(count, width), '1')}, {width}")
@@ -86,30 +94,33 @@ def register_sums(
 ) -> list[Value]:
     """Emit sums over narrow windows: ``sample(n) + sample(n + step) + ... `` of `width` samples, for n below `count`.
 
-    Sums of two make sums of four, and so on; a window is made of those that its width has as binary digits. All are
-    shared with the windows beside it, so that each output takes about the logarithm of the width in additions.
+    Sums of two samples make sums of four, and so on; a window is made of those that its width has as binary digits.
+    All are shared with the neighbouring windows, so that an output takes about as many additions as the logarithm of
+    the width. For windows of 5 samples::
+
+        a b c d e f ...     ab = a+b, bc = b+c, ...    abcd = ab+cd, bcde = bc+de, ...    abcde = abcd+e, ...
 
     Parameters
     ----------
     f : Function
-        Where to write.
+        The function that is written.
     sample : callable
         Emits the load of the vector at an index.
     count, width, step : int
         Number of windows, their width, and the distance of the samples in one.
     number, lanes
-        What a vector holds.
+        Number and lanes of a vector.
     """
     kind = vector(number, lanes)
     known: dict[tuple[int, int], Value] = {}
 
     def total(start: int, length: int) -> Value:
-        found = known.get((start, length))
-        if found is None:
+        value = known.get((start, length))
+        if value is None:
             half = length // 2
-            found = sample(start) if length == 1 else added(total(start, half), total(start + half * step, half))
-            known[start, length] = found
-        return found
+            value = sample(start) if length == 1 else added(total(start, half), total(start + half * step, half))
+            known[start, length] = value
+        return value
 
     def added(a: Value, b: Value) -> Value:
         return f.value(f"fadd {kind} {a}, {b}")
@@ -127,7 +138,7 @@ def register_sums(
 
 
 def additions(width: int) -> int:
-    """Count the additions for an output of `register_sums`.
+    """Return the number of additions for an output of `register_sums`.
 
     Examples
     --------

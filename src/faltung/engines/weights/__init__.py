@@ -1,1 +1,1 @@
-"""Machine code for samples that may be missing: sums of weights beside sums of samples."""
+"""Machine code for samples that may be missing: sums of samples and of their weights."""

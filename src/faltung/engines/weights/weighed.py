@@ -1,10 +1,10 @@
-"""Machine code for dense taps where samples may be missing: values and weights are summed in the same registers.
+"""Machine code for dense taps where samples may be missing: values and weights are summed at the same time.
 
-Each sample is loaded once for both sums, over those m for which source[n + m] is there::
+Each sample is loaded once for both sums, which go over those m for which source[n + m] is present::
 
     value[n] = sum over m of taps[m] * source[n + m]        weight[n] = sum over m of abs(taps[m])
 
-Nothing goes through scratch on its way, which takes longer than the arithmetic where taps are few.
+Nothing goes through scratch: with few taps, that would take longer than the arithmetic.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from faltung.engines.base import Block, Task
 from faltung.engines.direct.correlation import guard
-from faltung.engines.rows import slice_offsets
+from faltung.engines.rows import KEPT, slice_offsets
 from faltung.engines.weights.normalise import scaled
-from faltung.jit.compile import compile_function, ctypes_of
+from faltung.jit.bounded import ByteTable
+from faltung.jit.compile import compile_function, compiled_once, ctypes_of
 from faltung.jit.ir import Function, Value, module, vector
 from faltung.jit.samples import Sample, load, sample, splat, store
 from faltung.jit.target import Target, host
@@ -31,14 +31,14 @@ if TYPE_CHECKING:
 
 __all__ = ["MOST_ROWS", "Weighed"]
 
-#: Most rows of taps: the code has a loop for each, and is compiled in 0.15 s for as many.
+#: Most rows of taps: the code has a loop for each row, and takes 0.15 s to compile for this many.
 MOST_ROWS = 16
 
 _PARAMETERS = {
     "source": "ptr noalias readonly",  # the sample under the first tap of the first output
-    "mask": "ptr noalias readonly",  # a byte for it, zero where it is missing; not read unless the code is for it
+    "mask": "ptr noalias readonly",  # a byte for each sample, zero if it is missing; read only if the code is masked
     "target": "ptr noalias",  # the first output
-    "taps": "ptr noalias readonly",  # coefficients, their magnitudes, what those add up to
+    "taps": "ptr noalias readonly",  # coefficients, their magnitudes, and the sum of the magnitudes
     "source_panels": "ptr noalias readonly",  # byte offset of each two-dimensional slice of the taps in the source
     "mask_panels": "ptr noalias readonly",
     "source_slices": "ptr noalias readonly",  # byte offset of each two-dimensional slice of the block in the source
@@ -64,17 +64,17 @@ class _Code:
     step : int
         Samples between neighbouring columns of taps.
     source, target : Sample
-        What the blocks hold.
+        The samples of the blocks.
     number : str
-        What is computed with, ``float`` or ``double``.
+        The number computed with, ``float`` or ``double``.
     rows, lanes : int
-        Of a register block.
+        Rows of a register block, and lanes of its vectors.
     skips_nan, masked : bool
         Whether NaN is missing, and whether there is a mask.
     guarded : bool
-        Whether to return 1 where a value is not finite, since zero taps must not multiply infinities.
+        Whether to return 1 if a value is not finite, since zero taps must not be multiplied by infinities.
     streamed : bool
-        Whether to write past the cache, wherever a whole vector can be.
+        Whether to write past the cache, for all whole vectors that are aligned.
     """
 
     shape: tuple[int, int, int]
@@ -90,67 +90,74 @@ class _Code:
     streamed: bool
 
 
-@cache
-def _compile(what: _Code, target: Target) -> Callable[..., int]:
+@compiled_once
+def _compile(code: _Code, target: Target) -> Callable[..., int]:
     f = Function("weighed", _PARAMETERS)
     f.do("%status = alloca i32")
     f.do("store i32 0, ptr %status")
-    writer = _Writer(f, what)
+    writer = _WeighingWriter(f, code)
 
     def one_slice(index: Value, _: list[Value]) -> list[Value]:
         writer.slice(*(f.at(f"%{name}", f.entry(f"%{name}_slices", index)) for name in ("source", "mask", "target")))
         return []
 
     f.loop(0, "%slices", 1, one_slice)
-    if what.streamed:
-        f.do("fence seq_cst")  # whoever is told that the block is done must also see it
+    if code.streamed:
+        f.do("fence seq_cst")  # a thread that learns that the block is done must also see its outputs
     f.do(f"ret i32 {f.value('load i32, ptr %status')}")
     return compile_function(module(f), "weighed", ctypes_of(_PARAMETERS), target)
 
 
-class _Writer:
-    """Writer of the loops over one two-dimensional slice."""
+class _WeighingWriter:
+    """Writes the loops over one two-dimensional slice.
 
-    def __init__(self, f: Function, what: _Code) -> None:
+    A register block holds two sums for each of its rows, of values and of weights. The sums of row r are multiplied
+    out of the source rows r, r + 1, ... (see `registers`)::
+
+        x    present samples, and 0 where one is missing          value  += tap * x
+        p    all bits one where a sample is present, else zero    weight += abs(tap) where p
+    """
+
+    def __init__(self, f: Function, code: _Code) -> None:
         self.f = f
-        self.what = what
-        self.bytes = 4 if what.number == "float" else 8
+        self.code = code
+        self.bytes = 4 if code.number == "float" else 8
 
     def slice(self, source: Value, mask: Value, target: Value) -> None:
-        """Emit blocks of rows and lanes; of one row where there are few, and of one sample where rows are short."""
-        f, what = self.f, self.what
+        """Emit blocks of rows and lanes; of one row if there are few rows, and of one sample if rows are short."""
+        f, code = self.f, self.code
 
         def blocks(rows: int, lanes: int) -> Callable[[], None]:
             return lambda: self.blocks(rows, lanes, source, mask, target)
 
-        tall = f.value(f"icmp sge i64 %height, {what.rows}")
-        wide = f.value(f"icmp sge i64 %width, {what.lanes}")
+        tall = f.value(f"icmp sge i64 %height, {code.rows}")
+        wide = f.value(f"icmp sge i64 %width, {code.lanes}")
         whole = f.value(f"and i1 {tall}, {wide}")
-        f.either(whole, blocks(what.rows, what.lanes), lambda: f.either(wide, blocks(1, what.lanes), blocks(1, 1)))
+        f.either(whole, blocks(code.rows, code.lanes), lambda: f.either(wide, blocks(1, code.lanes), blocks(1, 1)))
 
     def blocks(self, rows: int, lanes: int, source: Value, mask: Value, target: Value) -> None:
         """Emit blocks row by row and from left to right; the last ones move back to end with the array."""
-        f, what = self.f, self.what
-        streamed = what.streamed and lanes > 1
+        f, code = self.f, self.code
+        streamed = code.streamed and lanes > 1
         last_row, last_column = f.subtract("%height", rows), f.subtract("%width", lanes)
 
         def strip(row: Value, _: list[Value]) -> list[Value]:
             row = f.smaller(row, last_row)
             line = f.at(source, f.multiply(row, "%source_stride"))
             flags = f.at(mask, f.multiply(row, "%mask_stride"))
-            there = f.at(target, f.multiply(row, "%target_stride"))
+            target_line = f.at(target, f.multiply(row, "%target_stride"))
             first = "0"
-            if streamed:  # the first block begins with the row; the others where a vector of the target does
-                address = f.value(f"ptrtoint ptr {there} to i64")
-                places = f.value(f"udiv i64 {f.subtract('-1', address)}, {what.target.bytes}")
+            if streamed:  # all blocks but the first and the last begin with an aligned vector
+                address = f.value(f"ptrtoint ptr {target_line} to i64")
+                places = f.value(f"udiv i64 {f.subtract('-1', address)}, {code.target.bytes}")
                 first = f.subtract(f.value(f"and i64 {places}, {lanes - 1}"), lanes - 1)
 
             def block(column: Value, _: list[Value]) -> list[Value]:
                 column = f.call("llvm.smax.i64", "i64", ("i64", f.smaller(column, last_column)), ("i64", "0"))
-                sums = self.sums(rows, lanes, f.at(line, f.multiply(column, what.source.bytes)), f.at(flags, column))
-                if what.guarded:
-                    guard(f, sums[::2], what.number, lanes)
-                place = f.at(there, f.multiply(column, what.target.bytes))
+                sums = self.sums(rows, lanes, f.at(line, f.multiply(column, code.source.bytes)), f.at(flags, column))
+                if code.guarded:
+                    guard(f, sums[::2], code.number, lanes)
+                place = f.at(target_line, f.multiply(column, code.target.bytes))
                 self.write(self.results(sums, lanes), lanes, place, streamed)
                 return []
 
@@ -161,96 +168,96 @@ class _Writer:
 
     def sums(self, rows: int, lanes: int, source: Value, mask: Value) -> list[Value]:
         """Emit the sums over all taps, of values and of weights in turn, row after row."""
-        f, what = self.f, self.what
-        panels, tap_rows, columns = what.shape
+        f, code = self.f, self.code
+        panels, tap_rows, columns = code.shape
 
         def one_panel(panel: Value, sums: list[Value]) -> list[Value]:
-            here = f.at(source, f.entry("%source_panels", panel))
-            flags = f.at(mask, f.entry("%mask_panels", panel)) if what.masked else mask
+            corner = f.at(source, f.entry("%source_panels", panel))
+            flags = f.at(mask, f.entry("%mask_panels", panel)) if code.masked else mask
             taps = f.at("%taps", f.multiply(panel, tap_rows * columns * self.bytes))
             for row in range(rows + tap_rows - 1):
-                line = f.at(here, f.multiply("%source_stride", row))
-                bits = f.at(flags, f.multiply("%mask_stride", row)) if what.masked else flags
+                line = f.at(corner, f.multiply("%source_stride", row))
+                bits = f.at(flags, f.multiply("%mask_stride", row)) if code.masked else flags
                 sums = self.row(sums, row, lanes, line, bits, taps)
             return sums
 
         zero = "0.0" if lanes == 1 else "zeroinitializer"
-        return f.loop(0, panels, 1, one_panel, [(vector(what.number, lanes), zero)] * (2 * rows))
+        return f.loop(0, panels, 1, one_panel, [(vector(code.number, lanes), zero)] * (2 * rows))
 
     def row(
         self, sums: list[Value], source_row: int, lanes: int, line: Value, flags: Value, taps: Value
     ) -> list[Value]:
-        """Emit the sums over one source row, for the output rows that it meets."""
-        f, what = self.f, self.what
-        _, tap_rows, columns = what.shape
-        kind = vector(what.number, lanes)
-        suffix = "f32" if what.number == "float" else "f64"
+        """Emit the sums over one source row, for the output rows that it belongs to."""
+        f, code = self.f, self.code
+        _, tap_rows, columns = code.shape
+        kind = vector(code.number, lanes)
+        suffix = "f32" if code.number == "float" else "f64"
         multiply_add = f"llvm.fmuladd.{suffix if lanes == 1 else f'v{lanes}{suffix}'}"
         users = [row for row in range(len(sums) // 2) if 0 <= source_row - row < tap_rows]
         chosen = [2 * row + k for row in users for k in range(2)]
 
-        # A loop, though there are few columns: written out, so many masks and taps would not stay in registers.
+        # A loop even over few columns: written out, so many masks and taps would not stay in registers.
         def one_column(column: Value, part: list[Value]) -> list[Value]:
-            place = f.multiply(column, what.step)
-            x, there = self.samples(lanes, f.at(line, f.multiply(place, what.source.bytes)), f.at(flags, place))
+            place = f.multiply(column, code.step)
+            x, present = self.samples(lanes, f.at(line, f.multiply(place, code.source.bytes)), f.at(flags, place))
             tap = f.at(taps, f.multiply(column, self.bytes))
             following = []
             for row, value, weight in zip(users, part[::2], part[1::2], strict=True):
                 index = (source_row - row) * columns
                 coefficient = self.constant(tap, index, lanes)
-                magnitude = self.constant(tap, index + what.shape[0] * tap_rows * columns, lanes)
+                magnitude = self.constant(tap, index + code.shape[0] * tap_rows * columns, lanes)
                 following.append(f.call(multiply_add, kind, (kind, x), (kind, coefficient), (kind, value)))
                 more = f.value(f"fadd {kind} {weight}, {magnitude}")
-                following.append(f.value(f"select {there}, {kind} {more}, {kind} {weight}"))
+                following.append(f.value(f"select {present}, {kind} {more}, {kind} {weight}"))
             return following
 
-        found = f.loop(0, columns, 1, one_column, [(kind, sums[k]) for k in chosen])
+        totals = f.loop(0, columns, 1, one_column, [(kind, sums[k]) for k in chosen])
         sums = list(sums)
-        for k, value in zip(chosen, found, strict=True):
+        for k, value in zip(chosen, totals, strict=True):
             sums[k] = value
         return sums
 
     def samples(self, lanes: int, source: Value, flags: Value) -> tuple[Value, Value]:
-        """Load samples, zero where they are missing, and bits that are one where they are there."""
-        f, what = self.f, self.what
-        kind, bits = vector(what.number, lanes), vector("i1", lanes)
-        x = load(f, source, what.source, what.number, lanes)
-        there = splat(f, "true", "i1", lanes)
-        if what.skips_nan and what.source.kind == "f":
-            there = f.value(f"fcmp ord {kind} {x}, {x}")
-        if what.masked:
+        """Emit loads of samples, zero where they are missing, and of bits that are one where they are present."""
+        f, code = self.f, self.code
+        kind, bits = vector(code.number, lanes), vector("i1", lanes)
+        x = load(f, source, code.source, code.number, lanes)
+        present = splat(f, "true", "i1", lanes)
+        if code.skips_nan and code.source.kind == "f":
+            present = f.value(f"fcmp ord {kind} {x}, {x}")
+        if code.masked:
             bytes_ = vector("i8", lanes)
             chosen = f.value(f"load {bytes_}, ptr {flags}, align 1")
             chosen = f.value(f"icmp ne {bytes_} {chosen}, {splat(f, '0', 'i8', lanes)}")
-            there = f.value(f"and {bits} {there}, {chosen}")
-        x = f.value(f"select {bits} {there}, {kind} {x}, {kind} {splat(f, '0.0', what.number, lanes)}")
-        return x, f"{bits} {there}"
+            present = f.value(f"and {bits} {present}, {chosen}")
+        x = f.value(f"select {bits} {present}, {kind} {x}, {kind} {splat(f, '0.0', code.number, lanes)}")
+        return x, f"{bits} {present}"
 
     def constant(self, taps: Value, index: int, lanes: int) -> Value:
         """Emit an entry of the taps, broadcast."""
-        f, number = self.f, self.what.number
+        f, number = self.f, self.code.number
         place = f.at(taps, index * self.bytes)
         return splat(f, f.value(f"load {number}, ptr {place}, align {self.bytes}"), number, lanes)
 
     def results(self, sums: list[Value], lanes: int) -> list[Value]:
         """Emit the values divided by their share of the whole weight."""
-        f, what = self.f, self.what
-        total = self.constant("%taps", 2 * what.shape[0] * what.shape[1] * what.shape[2], lanes)
-        none = splat(f, "0.0", what.number, lanes)
+        f, code = self.f, self.code
+        total = self.constant("%taps", 2 * code.shape[0] * code.shape[1] * code.shape[2], lanes)
+        none = splat(f, "0.0", code.number, lanes)
         return [
-            scaled(f, what.number, lanes, value, weight, total, none)
+            scaled(f, code.number, lanes, value, weight, total, none)
             for value, weight in zip(sums[::2], sums[1::2], strict=True)
         ]
 
     def write(self, results: list[Value], lanes: int, target: Value, streamed: bool) -> None:
-        """Store one vector for each row, past the cache where all of them are aligned."""
-        f, what = self.f, self.what
+        """Emit the store of one vector for each row, past the cache if all of them are aligned."""
+        f, code = self.f, self.code
 
         def rows(past_the_cache: bool) -> Callable[[], None]:
             def put() -> None:
                 for row, result in enumerate(results):
                     place = f.at(target, f.multiply("%target_stride", row)) if row else target
-                    store(f, what.number, result, place, what.target, lanes, past_the_cache)
+                    store(f, code.number, result, place, code.target, lanes, past_the_cache)
 
             return put
 
@@ -258,17 +265,18 @@ class _Writer:
             rows(False)()
             return
         address = f.value(f"ptrtoint ptr {target} to i64")
-        odd = f.value(f"and i64 {f.value(f'or i64 {address}, %target_stride')}, {lanes * what.target.bytes - 1}")
-        f.either(f.value(f"icmp eq i64 {odd}, 0"), rows(True), rows(False))
+        either = f.value(f"or i64 {address}, %target_stride")
+        misaligned = f.value(f"and i64 {either}, {lanes * code.target.bytes - 1}")
+        f.either(f.value(f"icmp eq i64 {misaligned}, 0"), rows(True), rows(False))
 
 
 class Weighed:
-    """Correlates the samples that are there with dense taps, and divides by their share of the whole weight.
+    """Correlates the samples that are present with dense taps, and divides by their share of the whole weight.
 
     Parameters
     ----------
     task : Task
-        What to compute.
+        What is computed.
     skips_nan, masked : bool
         Whether NaN is missing, and whether there is a mask.
     """
@@ -278,7 +286,7 @@ class Weighed:
         *outer, rows, columns = task.taps.shape
         self._step = task.step
         self._corners = np.array([*np.ndindex(*outer)], np.int64).reshape(math.prod(outer), len(outer))
-        what = _Code(
+        code = _Code(
             shape=(len(self._corners), rows, columns),
             step=task.step,
             source=sample(task.source),
@@ -291,23 +299,26 @@ class Weighed:
             guarded=task.source.kind == "f" and not task.taps.all(),
             streamed=task.streamed and task.target.kind == "f",
         )
-        self._code = _compile(what, target)
+        self._code = _compile(code, target)
         magnitudes = np.abs(task.taps).ravel()
         # Added in the order of the code, so that the quotient is exactly one where nothing is missing.
         total = np.add.accumulate(magnitudes)[-1:]
         self._taps = np.concatenate([task.taps.ravel(), magnitudes, total])
-        self._tables = lru_cache(maxsize=64)(self._make_tables)
+        self._taps_address = self._taps.ctypes.data
+        self._kept: ByteTable[tuple[Block, tuple[int, ...]], tuple[tuple[int, ...], list[NDArray[np.int64]]]]
+        self._kept = ByteTable(KEPT)
 
     def __call__(
         self, source: int, target: int, block: Block, mask: int = 0, mask_strides: tuple[int, ...] = ()
     ) -> bool:
         """Fill the block; return whether a zero tap was multiplied by an infinity."""
-        arguments, _alive = self._tables(block, mask_strides)
-        return bool(self._code(source, mask, target, self._taps.ctypes.data, *arguments))
+        kept = self._kept.get((block, mask_strides))
+        if kept is None:
+            kept = self._tables(block, mask_strides)
+            self._kept.keep((block, mask_strides), kept, sum(table.nbytes for table in kept[1]))
+        return bool(self._code(source, mask, target, self._taps_address, *kept[0]))
 
-    def _make_tables(
-        self, block: Block, mask_strides: tuple[int, ...]
-    ) -> tuple[tuple[int, ...], list[NDArray[np.int64]]]:
+    def _tables(self, block: Block, mask_strides: tuple[int, ...]) -> tuple[tuple[int, ...], list[NDArray[np.int64]]]:
         source_strides, target_strides, shape = block
         mask_strides = mask_strides or (0,) * len(source_strides)
         both = (source_strides, mask_strides)
