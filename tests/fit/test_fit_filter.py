@@ -205,7 +205,7 @@ def test_what_is_not_finite_takes_out_the_outputs_that_see_it(rng):
     kernel, report = fit_filter(x, y, (3, 4), mode="wrap", held_out=0)
     assert np.allclose(kernel.taps.ravel(), solved(rows[kept], answers[kept]))
     assert report.missing == (~kept).sum() == 2 * 12 + 2
-    assert "left out       26 outputs with samples missing" in str(report)
+    assert "left out             26 outputs with samples missing" in str(report)
     _, judged = fit_filter(x, y, (3, 4), mode="wrap", held_out=0.3)
     assert (judged.missing, judged.positions + judged.held_out_positions) == (26, 1200 - 26)
     weighed, same = fit_filter(x, y, (3, 4), mode="wrap", held_out=0, weights=np.full(x.shape, 2.0))
@@ -323,7 +323,7 @@ def test_where_the_data_do_not_determine_the_taps_the_smallest_are_taken():
     kernel, report = fit_filter(x, 3 * x, 3)
     assert np.allclose(kernel.taps, 1 / 3)
     assert (report.rank, report.unknowns, report.condition) == (1, 9, np.inf)
-    assert "inf: 1 of 9 unknowns are determined, the smallest taps chosen" in str(report)
+    assert "inf: the data determine 1 of 9 unknowns, the smallest taps were chosen" in str(report)
     mended, report = fit_filter(x, 3 * x, 3, ridge=1e-3)
     assert report.rank == 9
     assert np.isfinite(report.condition)
@@ -446,12 +446,20 @@ def test_filters_follow_scale_and_shift_of_the_target(seed, scale):
         (("x", "x", 3), {"held_out": 0.9}, "held_out: expected a number of at least 0 and at most 0.5, got 0.9."),
         (("x", "x", 3), {"seed": -1}, "seed: expected an integer from 0"),
         (("x", "x", 3), {"workers": 0}, "workers: expected a positive integer, got 0."),
-        (("x", "x", 3), {"axes": (0, 0)}, "axes: expected at least one axis, all of them different"),
-        (("x", "x", 3), {"axes": 2}, "axes: expected axes from -2 to 1, got 2."),
-        (("x", "x", 3), {"channel_axis": "c"}, "channel_axis: expected axes from -2 to 1, got 'c'."),
-        (("x", "x", 3), {"axes": 0, "channel_axis": 0}, "none of channels"),
+        (
+            ("x", "x", 3),
+            {"axes": (0, 0)},
+            "axes: expected at least one axis, each of them once, and not the axis of channels",
+        ),
+        (("x", "x", 3), {"axes": 2}, "axes: expected an integer from -2 to 1, got 2."),
+        (("x", "x", 3), {"channel_axis": "c"}, "channel_axis: expected an integer from -2 to 1, got 'c'."),
+        (("x", "x", 3), {"axes": 0, "channel_axis": 0}, "and not the axis of channels, got 0 with channel_axis=0."),
         (("x", "x", 3), {"mask": "none"}, "y: expected at least one output to fit to, got none."),
-        (("x", "x", 3), {"mask": "x"}, "mask: expected an array of booleans, False at positions that take no part"),
+        (
+            ("x", "x", 3),
+            {"mask": "x"},
+            "mask: expected an array of booleans, False at outputs that are left out, got dtype float64.",
+        ),
         (("x", "x", 3), {"mask": "short"}, "mask: expected shape (20, 30), that of x without channels"),
         (("x", "x", 3), {"weights": "negative"}, "weights: expected finite numbers of at least zero, got -1.0."),
         (("x", "x", 3), {"weights": "nan"}, "weights: expected finite numbers of at least zero, got nan."),
@@ -459,16 +467,20 @@ def test_filters_follow_scale_and_shift_of_the_target(seed, scale):
         (
             ("nan", "x", 3),
             {"held_out": 0},
-            "at least one output to fit to, got none, after 504 with samples missing.",
+            "at least one output to fit to, got none, 504 were left out with samples missing.",
         ),
-        (("huge", "x", 3), {}, "x: expected samples whose squares can be added up, got larger ones."),
-        (("x", ["x"], 3), {}, "y: expected one array, as x is, got a list of 1."),
+        (
+            ("huge", "x", 3),
+            {},
+            "x: expected samples whose squares can be summed in double precision, got larger ones.",
+        ),
+        (("x", ["x"], 3), {}, "y: expected one array, like x, got a list of 1."),
         ((["x"], ["x", "x"], 3), {}, "y: expected a list as long as x, which has 1, got 2."),
         ((["x"], ["x"], 3), {"mask": "none"}, "mask: expected a list as long as x, which has 1, got ndarray."),
         ((["a.npy"], ["b.npy"], 3), {}, "read: expected a function that makes an array of the files of x, got None."),
         (([], [], 3), {"read": np.load}, "x: expected at least one array or file, got none."),
         (("x", "x", 3), {"read": 1}, "read: expected a function that makes an array of an item of x or y, got 1."),
-        (("empty", "empty", 3), {}, "x: expected an array with samples, got shape (0, 4)."),
+        (("empty", "empty", 3), {}, "x: expected an array with samples, got shape (0, 4) and y of shape (0, 4)."),
     ],
 )
 def test_errors_name_argument_and_remedy(arguments, options, message):
@@ -502,10 +514,10 @@ def test_a_report_prints_every_figure(rng):
     _, report = fit_filter(x, x, 3)
     assert isinstance(report, FitReport)
     lines = str(report).splitlines()
-    assert [line[:14].rstrip() for line in lines] == [
+    assert [line[:20].rstrip() for line in lines] == [
         "training risk",
         "held-out risk",
         "95 % interval",
-        "condition",
-        "freedom",
+        "condition number",
+        "degrees of freedom",
     ]

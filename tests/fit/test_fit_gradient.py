@@ -140,7 +140,11 @@ def test_the_number_of_steps_is_bounded(rng):
     assert short.gradient > 100 * full.gradient
     assert short.training_risk > full.training_risk
     assert isinstance(full, DescentReport)
-    assert str(full).splitlines()[-1].startswith(f"descent        {full.evaluations} evaluations, after which")
+    assert (
+        str(full)
+        .splitlines()[-1]
+        .startswith(f"descent              {full.evaluations} evaluations; the gradient is ")
+    )
 
 
 @pytest.mark.parametrize(
@@ -160,7 +164,7 @@ def test_the_number_of_steps_is_bounded(rng):
             {},
             "loss: expected 'squared', 'huber', 'poisson', or a function of prediction and target, got 1.",
         ),
-        ((9, 9), 3, "poisson", {}, "y: expected counts, which are not negative, for loss='poisson', got negative"),
+        ((9, 9), 3, "poisson", {}, "y: expected counts of at least zero for loss='poisson', got negative samples."),
         ((9, 9), 3, "squared", {"iterations": 0}, "iterations: expected an integer from 1 to"),
         ((9, 9), 3, "squared", {"tolerance": 2}, "tolerance: expected a number of at least 0 and at most 1, got 2."),
         (

@@ -16,7 +16,7 @@ from faltung.fit.lag_sums import Spectra, smooth_length
 from faltung.fit.nonnegative import minimise_nonnegative
 from faltung.fit.quadratic import minimise
 from faltung.fit.row_sums import RowGram
-from faltung.fit.tiles import HoldOut, tile_sides, tiled
+from faltung.fit.tiles import TileSplitter, tile_sides, tiled
 from faltung.ground.extended import extended_block
 from reference import extended
 
@@ -216,13 +216,13 @@ def test_held_out_tiles_are_the_same_whenever_asked_and_other_for_another_seed()
     tiles = tiled(((0, 50),), [1])
 
     def chosen(seed, fraction=0.3):
-        choice = HoldOut(fraction, seed)
+        choice = TileSplitter(fraction, seed)
         return [choice.split(part)[1] for part in (tiles, tiles[:1], tiles[:1], tiles[:2], tiles)]
 
     assert chosen(1) == chosen(1)
     assert chosen(1) != chosen(2)
     assert sum(map(len, chosen(1))) == round(0.3 * 104)
     assert chosen(1, 0.0) == [[]] * 5
-    kept, held_out = HoldOut(0.5, 0).split(tiles)
+    kept, held_out = TileSplitter(0.5, 0).split(tiles)
     assert sorted(kept + held_out) == tiles
-    assert HoldOut(0.5, 0).split(tiles[:1]) == (tiles[:1], [])
+    assert TileSplitter(0.5, 0).split(tiles[:1]) == (tiles[:1], [])
