@@ -17,10 +17,6 @@ from faltung.fit.nonnegative import minimise_nonnegative
 from faltung.fit.quadratic import minimise
 from faltung.fit.row_sums import RowGram
 from faltung.fit.tiles import TileSplitter, tile_sides, tiled
-from faltung.ground.extended import extended_block
-from reference import extended
-
-MODES = ("reflect", "constant", "nearest", "mirror", "wrap")
 
 
 def products(source, size, lengths):
@@ -81,31 +77,6 @@ def test_products_are_the_same_in_any_number_of_batches(monkeypatch):
             gram.add(rows[start : start + 7], sign=1 if start % 2 else -1)
         signs = np.where(np.arange(50) // 7 % 2, 1, -1)
         assert np.allclose(gram.total(), (rows * signs[:, np.newaxis]).T @ rows)
-
-
-@settings(max_examples=60, deadline=None)
-@given(
-    mode=st.sampled_from(MODES),
-    lengths=st.lists(st.integers(1, 5), min_size=1, max_size=2),
-    starts=st.tuples(st.integers(-9, 6), st.integers(-9, 6)),
-    counts=st.tuples(st.integers(1, 12), st.integers(1, 12)),
-)
-def test_blocks_are_those_of_the_extended_image(mode, lengths, starts, counts):
-    image = np.random.default_rng(0).normal(size=(2, *lengths))
-    region = tuple((start, start + count) for start, count, _ in zip(starts, counts, lengths, strict=False))
-    asked = []
-
-    def read(spans):
-        asked.append(spans)
-        return image[(slice(None), *spans)]
-
-    block = extended_block(read, 2, lengths, region, mode, 0.5, np.float64)
-    for channel in range(2):
-        for place in np.ndindex(block.shape[1:]):
-            position = [start + step for (start, _), step in zip(region, place, strict=True)]
-            assert block[(channel, *place)] == extended(image[channel], position, mode, 0.5)
-    for spans in asked:
-        assert all(0 <= span.start < span.stop <= length for span, length in zip(spans, lengths, strict=True))
 
 
 def positive_definite(rng, unknowns):
