@@ -332,11 +332,11 @@ def _spoil(folder: Path) -> dict[str, str]:
     _save(folder / "b" / "wide.tif", np.full((9, 12), 70000, np.int32))
     return {
         "a/cut.png": "",
-        "a/empty.jpg": "no kind of image that is known",
-        "a/floats.tif": "floats, which can be given as arrays in an npz file",
+        "a/empty.jpg": "not a known kind of image",
+        "a/floats.tif": "pixels are floats, which must be in arrays of an npz file",
         "a/gone.png": "no such file or directory",
         "a/pages.tif": "more than one page",
-        "b/text.png": "no kind of image that is known",
+        "b/text.png": "not a known kind of image",
         "b/tiny.png": "9x7 pixels, fewer than 8 a side",
         "b/wide.tif": "more than 16 bits of grey",
     }
@@ -351,7 +351,7 @@ def test_images_that_cannot_be_used_are_named_together(tmp_path):
     assert text.startswith("DATA: expected images that can be read, got 8 of 14 that cannot be used: a/cut.png (")
     places = [text.index(f"{name} ({reason}") for name, reason in spoiled.items()]
     assert places == sorted(places)
-    assert text.endswith("Mend or remove them, or leave them out with --skip-corrupt (skip_corrupt=True).")
+    assert text.endswith("Repair or remove them, or leave them out with --skip-corrupt (skip_corrupt=True).")
 
 
 def test_with_consent_they_are_left_out_and_named(tmp_path):
@@ -364,7 +364,7 @@ def test_with_consent_they_are_left_out_and_named(tmp_path):
     assert [name for name, _ in skipped] == [*spoiled]
     assert all(reason and reason.startswith(spoiled[name]) for name, reason in skipped)
     assert split.parts() == expected.parts()
-    # The spoiled files of 32 bits had all images decoded with 16, of which 8 are used.
+    # The spoiled files of 32 bits had all images decode with 16, of which 8 are used.
     assert split.digest == expected.digest
 
 
@@ -372,7 +372,7 @@ def test_of_many_the_first_ten_are_named(tmp_path):
     _folders(tmp_path)
     for index in range(13):
         (tmp_path / "cat" / f"x{index:02}.png").write_bytes(b"x")
-    with pytest.raises(ArgumentError, match=r"13 of 21 .*cat/x09\.png \([^)]*\) and 3 more\. Mend") as caught:
+    with pytest.raises(ArgumentError, match=r"13 of 21 .*cat/x09\.png \([^)]*\) and 3 more\. Repair") as caught:
         load(tmp_path)
     assert "x10" not in str(caught.value)
 
@@ -382,8 +382,8 @@ def test_a_class_without_images_is_not_lost_silently(tmp_path):
     for path in (tmp_path / "cow").iterdir():
         path.write_bytes(b"x")
     text = (
-        "DATA: expected images that can be read in each class, got none left in 'cow' (training) without the 4 that "
-        "cannot. Add others, or leave the class out."
+        "DATA: expected images that can be read in each class, got none in 'cow' (training) without the 4 that "
+        "cannot. Add others, or remove the class."
     )
     _refused(tmp_path, text, skip_corrupt=True)
 
@@ -393,8 +393,8 @@ def test_a_class_without_images_is_not_lost_silently(tmp_path):
 LAYOUT = (
     "DATA: expected a folder for each class with its images, or folders train, val and test of such folders, got "
 )
-KNOWN = "Known are .bmp, .gif, .jpeg, .jpg, .pbm, .pgm, .png, .ppm, .tif, .tiff, .webp."
-FEW = "DATA: expected at least 3 training samples of each class, one of them for each part that is held out, got "
+KNOWN = "Images have one of the suffixes .bmp, .gif, .jpeg, .jpg, .pbm, .pgm, .png, .ppm, .tif, .tiff, .webp."
+FEW = "DATA: expected at least 3 training samples of each class, one for each part that is held out, got "
 
 
 @pytest.mark.parametrize(
@@ -414,25 +414,25 @@ FEW = "DATA: expected at least 3 training samples of each class, one of them for
         ),
         (
             ["train/a/1.png", "test/a/1.png", "more/a/1.png"],
-            f"{LAYOUT}the folders 'more', 'test', 'train'. Take folders of classes and folders of parts apart.",
+            f"{LAYOUT}the folders 'more', 'test', 'train'. Use either folders of classes or folders of parts.",
         ),
         (
             ["train/a/1.png", "training/a/1.png"],
-            "DATA: expected one folder for each part, got 'train', 'training'. Put them together.",
+            "DATA: expected one folder for each part, got 'train', 'training'. Merge them.",
         ),
         (["val/a/1.png", "test/a/1.png"], "DATA: expected a folder train, got 'test', 'val'. Rename or add one."),
         (
             ["a/1.png", "a/2.png", "a/3.png"],
-            "DATA: expected at least two classes, got one, 'a'. Add samples of what it is to be told from.",
+            "DATA: expected at least two classes, got one, 'a'. Add samples of another class.",
         ),
         (
             ["a/1.png", "a/2.png", "b/3.png", "c/1.png", "c/2.png", "c/3.png"],
-            f"{FEW}'a' with 2, 'b' with 1. Add samples of these classes, or leave them out.",
+            f"{FEW}'a' with 2, 'b' with 1. Add samples of these classes, or remove the classes.",
         ),
         (
             ["train/a/1.png", "train/b/1.png", "test/c/1.png"],
-            "DATA: expected classes that the training part has, got in the test part 'c'. Add samples of them to the "
-            "training part, or take them out.",
+            "DATA: expected classes with training samples, got 'c' in the test part only. Add training samples of "
+            "them, or remove them.",
         ),
     ],
 )
@@ -455,7 +455,8 @@ def test_folders_that_cannot_be_used(tmp_path, names, text):
         ("nowhere", "DATA: expected a folder or file that exists, got 'ROOT/nowhere'."),
         (
             "x.zip",
-            "DATA: expected a folder, or a file of CSV, npz or IDX, got 'ROOT/x.zip'. Unpack archives into a folder.",
+            "DATA: expected a folder, or a file of CSV, npz or IDX, got 'ROOT/x.zip'. Extract archives into a "
+            "folder.",
         ),
     ],
 )
@@ -479,19 +480,18 @@ def test_folders_that_may_not_be_read_are_named(tmp_path, monkeypatch, where, na
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"ndim": 4}, "ndim: expected 1, 2 or 3, got 4."),
-        ({"ndim": 3}, "ndim: expected 2 for files of images, got 3. Give series and volumes as arrays in npz."),
-        ({"size": 7}, "size: expected at least 8 pixels, got 7."),
-        ({"seed": -1}, "seed: expected zero or a positive integer, got -1."),
-        ({"test": 0.0}, "test: expected a fraction between 0 and 1, got 0.0. Hold out something like 0.1."),
+        ({"ndim": 4}, "ndim: expected an integer from 1 to 3, got 4."),
+        ({"ndim": 3}, "ndim: expected 2 for image files, got 3. Save series and volumes as arrays in an npz file."),
+        ({"size": 7}, "size: expected an integer from 8 to 65536, got 7."),
+        ({"seed": -1}, "seed: expected an integer from 0 to 9223372036854775807, got -1."),
+        ({"test": 0.0}, "test: expected a fraction between 0 and 1, got 0.0. Use 0.1, for instance."),
         (
             {"validation": float("nan")},
-            "validation: expected a fraction between 0 and 1, got nan. Hold out something like 0.1.",
+            "validation: expected a finite number, got nan.",
         ),
         (
             {"validation": 0.5, "test": 0.5},
-            "test: expected fractions that leave something for training, got validation=0.5 and test=0.5. "
-            "Hold out less.",
+            "test: expected fractions with a sum below 1, got validation=0.5 and test=0.5. Hold out less.",
         ),
     ],
 )
@@ -557,9 +557,7 @@ def test_table_says_the_parts(tmp_path):
 
 
 ROWS = "".join(f"pictures/{index}.png,{'ab'[index % 2]},train\n" for index in range(6))
-GAP = (
-    "DATA: expected a file, a label and, if there is that column, a split in each row, got nothing in one of them in "
-)
+GAP = "DATA: expected a file, a label and, if there is such a column, a split in each row, got an empty cell in "
 
 
 @pytest.mark.parametrize(
@@ -576,19 +574,23 @@ GAP = (
             "image_path) and one of labels (label, class, target), got no column in 'x.csv'.",
         ),
         ("file,label\n", "DATA: expected a line for each image, got none in 'x.csv'."),
-        (f"file,label,split\n{ROWS}a.png, ,train\nb.png,a\n", f"{GAP}row 8, 9 of 'x.csv'."),
+        (
+            f"file,label,split\n{ROWS}a.png, ,train\nb.png,a\n",
+            f"{GAP}row 8, 9 of 'x.csv'. Fill the cell, or remove the row.",
+        ),
         (
             f"file,label,split\n{ROWS}a.png,b,dev\n",
-            "DATA: expected train, val or test as split, got 'dev' in row 8 of 'x.csv'.",
+            "DATA: expected train, val or test as split, got 'dev' in row 8 of 'x.csv'. Rename it.",
         ),
         (
             "file,label,split\na.png,a,test\n",
-            "DATA: expected images with the split train, got only test in 'x.csv'.",
+            "DATA: expected images with the split train, got only test in 'x.csv'. Add some, or leave the "
+            "column out.",
         ),
         (
             f"file,label,split\n{ROWS}a.png,b,train\n",
             "DATA: expected images that can be read, got 1 of 7 that cannot be used: a.png (no such file or "
-            "directory). Mend or remove them, or leave them out with --skip-corrupt (skip_corrupt=True).",
+            "directory). Repair or remove them, or leave them out with --skip-corrupt (skip_corrupt=True).",
         ),
     ],
 )
@@ -611,5 +613,5 @@ def test_only_one_table_is_a_data_set(tmp_path):
     _refused(
         tmp_path,
         "DATA: expected one CSV file in the folder, got 'a.csv', 'b.csv'. "
-        "Give the file itself, or use a column split.",
+        "Pass the path of the file, or use a column split.",
     )

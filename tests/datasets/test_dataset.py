@@ -11,16 +11,14 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from faltung.datasets import dataset as datasets
 from faltung.datasets.dataset import PARTS, Dataset, Split, digest
 from faltung.datasets.embedded import EMBEDDED_FILE, load_embedded
-from faltung.datasets.splitting import Part, hold_out, split_parts
+from faltung.datasets.splitting import RawPart, hold_out, split_parts
 from faltung.errors import ArgumentError, ArgumentTypeError
-from faltung.learn.batches import tensors
 
 NAMES = ("bag", "coat")
 
@@ -130,9 +128,9 @@ def test_hold_out_leaves_something_of_each_class():
 def test_made_splits_take_their_share_of_every_class(sizes, fractions, given_part, seed):
     labels = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(sizes)), sizes))
     samples = np.arange(len(labels), dtype=np.float32)[:, None, None].repeat(2, axis=1)
-    parts = {"training": Part(samples.copy(), labels)}
+    parts = {"training": RawPart(samples.copy(), labels)}
     if given_part:
-        parts[given_part] = Part(-samples - 1, labels)
+        parts[given_part] = RawPart(-samples - 1, labels)
     split = split_parts(parts, "", validation=fractions[0], test=fractions[1], seed=seed)
     made = [part for part in ("validation", "test") if part != given_part]
     for part in PARTS:
@@ -248,30 +246,6 @@ def test_embedded_members_are_where_the_samples_were():
         images = np.concatenate([file["training_images"], file["test_images"]])
     for part in ("training", "validation", "test"):
         assert np.array_equal(images[split.parts()[part]], getattr(split, part).samples[:, 0])
-
-
-def test_tensors_keep_every_pixel_and_label():
-    colours = np.arange(2 * 3 * 3 * 4, dtype=np.uint8).reshape(2, 3, 3, 4)
-    images, labels = tensors(Dataset(colours, np.array([1, 0], np.uint8), NAMES))
-    assert images.shape == (2, 3, 3, 4)
-    assert images.is_contiguous(memory_format=torch.channels_last)
-    for place in np.ndindex(colours.shape):
-        assert images[place].item() == np.float32(colours[place]) / np.float32(255)
-    assert labels.tolist() == [1, 0]
-
-
-@pytest.mark.parametrize("spatial", [(9,), (5, 7), (4, 5, 6)])
-def test_tensors_leave_floats_as_they_are(spatial):
-    samples = np.random.default_rng(0).normal(size=(2, 3, *spatial)).astype(np.float32) * 1e6
-    seen, _ = tensors(Dataset(samples, np.array([1, 0]), NAMES))
-    assert np.array_equal(seen.numpy(), samples)
-    seen += 1.0  # and what is done to the tensor is not done to the data
-    assert not np.array_equal(seen.numpy(), samples)
-
-
-def test_tensors_read_samples_that_cannot_be_written():
-    samples = np.broadcast_to(np.float32(2.0), (2, 1, 4))
-    assert tensors(Dataset(samples, np.array([1, 0]), NAMES))[0].tolist() == [[[2.0] * 4]] * 2
 
 
 @pytest.fixture(scope="module")

@@ -213,8 +213,8 @@ BAD[5, 0, 0] = np.inf
         (
             {**GOOD, "y": np.eye(6)},
             {},
-            "labels of shape (samples,), got shape (6, 6) in 'y'. Give one number or string a sample; "
-            "argmax(axis=1) makes numbers of one-hot rows.",
+            "labels of shape (samples,), got shape (6, 6) in 'y'. Save one number or string for each "
+            "sample; argmax(axis=1) converts one-hot rows.",
         ),
         (
             {**GOOD, "y": np.zeros(6)},
@@ -224,44 +224,50 @@ BAD[5, 0, 0] = np.inf
         (
             {**GOOD, "y": _labels(6) + 1, "class_names": ["a", "b"]},
             {},
-            "labels from 0 to 1, as there are 2 class names, got 1 to 2. Correct the labels, or leave the class "
-            "names out.",
+            "labels from 0 to 1 for 2 class names, got 1 to 2. Correct the labels, or leave the class names out.",
         ),
         (
             {**GOOD, "y": ["a", "b"] * 3, "class_names": ["a", "b"]},
             {},
-            "labels from 0 to 1, as there are 2 class names, got 'a'. Correct the labels, or leave the class names "
-            "out.",
+            "labels from 0 to 1 for 2 class names, got 'a'. Correct the labels, or leave the class names out.",
         ),
         (
             {**GOOD, "class_names": ["a", "b", "c"]},
             {},
-            "at least 3 training samples of each class, one of them for each part that is held out, got 'c' with 0. "
-            "Add samples of these classes, or leave them out.",
+            "at least 3 training samples of each class, one for each part that is held out, got 'c' with 0. "
+            "Add samples of these classes, or remove the classes.",
         ),
         (
             {**GOOD, "x": np.array([{}] * 6, object)},
             {},
-            "a whole npz file of plain arrays, got an array of Python objects in 'x.npz'. Save strings with "
-            "dtype=str, and bring series of different lengths to one length.",
+            "a complete npz file of plain arrays, got an array of Python objects in 'x.npz'. Save strings with "
+            "dtype=str, and crop or pad series to one length.",
         ),
         (
             {**GOOD, "x": np.zeros((6, 20), complex)},
             {},
             "samples that are real numbers, got dtype complex128 in 'x'. Convert them to uint8 or float32.",
         ),
-        ({**GOOD, "x": np.zeros((6, 0))}, {}, "at least one sample, got shape (6, 0) in 'x'."),
-        ({**GOOD, "x": np.zeros((6, 7))}, {}, "at least 8 samples along each series, got (7,) in 'x'."),
+        (
+            {**GOOD, "x": np.zeros((6, 0))},
+            {},
+            "at least one sample, got shape (6, 0) in 'x'. Leave empty arrays out.",
+        ),
+        (
+            {**GOOD, "x": np.zeros((6, 7))},
+            {},
+            "at least 8 samples along each series, got (7,) in 'x'. Pad or scale them.",
+        ),
         (
             {**GOOD, "x": np.zeros((6, 7, 9), np.uint8)},
             {},
-            "at least 8 pixels a side, got (7, 9) in 'x'.",
+            "at least 8 pixels a side, got (7, 9) in 'x'. Pad or scale them.",
         ),
         (
             {**GOOD, "x_test": np.zeros((6, 21)), "y_test": _labels(6)},
             {},
-            "samples of one shape (channels, *spatial), got (1, 20) in 'x' and (1, 21) in 'x_test'. Cut, pad or "
-            "scale them to one.",
+            "samples of one shape (channels, *spatial), got (1, 20) in 'x' and (1, 21) in 'x_test'. Crop, pad "
+            "or scale them to one shape.",
         ),
         (
             {
@@ -271,32 +277,32 @@ BAD[5, 0, 0] = np.inf
                 "y_val": _labels(6),
             },
             {},
-            "samples of one shape (channels, *spatial), got (3, 9, 9) in 'x' and (1, 9, 9) in 'x_val'. Cut, pad or "
-            "scale them to one.",
+            "samples of one shape (channels, *spatial), got (3, 9, 9) in 'x' and (1, 9, 9) in 'x_val'. Crop, pad "
+            "or scale them to one shape.",
         ),
         (
             {**GOOD, "x": BAD},
             {},
             "samples that are finite in float32, got nan in sample 4 of 'x', channel 1, position 7; 2 of 6 samples "
-            "are such. Fill the gaps, or leave these samples out.",
+            "have such values. Replace these values, or leave these samples out.",
         ),
         (
             {**GOOD, "x": np.full((6, 20), 1e300)},
             {},
             "samples that are finite in float32, got 1e+300 in sample 0 of 'x', channel 0, position 0; 6 of 6 "
-            "samples are such. Fill the gaps, or leave these samples out.",
+            "samples have such values. Replace these values, or leave these samples out.",
         ),
         (
             {**GOOD, "x": np.zeros((6, 28, 28))},
             {},
-            f"{SERIES} with fewer channels than samples along each, got shape (6, 28, 28), dtype float64 in 'x'. Say "
-            "ndim=2 if these are images, ndim=1 if they are series; their channels go before the length.",
+            f"{SERIES} with fewer channels than samples along each, got shape (6, 28, 28), dtype float64 in 'x'. "
+            "Pass ndim=2 for images, or ndim=1 for series, whose channels come before the length.",
         ),
         (
             {**GOOD, "x": np.zeros((6, 20, 20, 20))},
             {},
-            f"{IMAGES} with fewer than 8 channels, got shape (6, 20, 20, 20), dtype float64 in 'x'. Say ndim=2 if "
-            "these are images, ndim=3 if they are volumes.",
+            f"{IMAGES} with fewer than 8 channels, got shape (6, 20, 20, 20), dtype float64 in 'x'. Pass ndim=2 "
+            "for images, or ndim=3 for volumes.",
         ),
         (
             {**GOOD, "x": np.zeros((6, 20))},
@@ -398,25 +404,34 @@ def test_idx_files_of_every_type(tmp_path, kind, dtype):
 
 
 IMAGE_FILE, LABEL_FILE = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
+AGAIN = "Download the file again."
 MAGIC = "DATA: expected an IDX file, which begins with two zeros, a type from 8 to 14 and the number of axes, up to 5"
 
 
 @pytest.mark.parametrize(
     ("name", "content", "text"),
     [
-        (IMAGE_FILE, b"\x00\x01\x08\x03", f"{MAGIC}, got the bytes 00 01 08 03 in '{IMAGE_FILE}'."),
-        (IMAGE_FILE, b"", f"{MAGIC}, got the bytes (none) in '{IMAGE_FILE}'."),
-        (IMAGE_FILE, b"\0\0\x0a\x01", f"{MAGIC}, got the bytes 00 00 0a 01 in '{IMAGE_FILE}'."),
-        (IMAGE_FILE, b"\0\0\x08\x64" + bytes(400), f"{MAGIC}, got the bytes 00 00 08 64 in '{IMAGE_FILE}'."),
+        (
+            IMAGE_FILE,
+            b"\x00\x01\x08\x03",
+            f"{MAGIC}, got the bytes 00 01 08 03 in '{IMAGE_FILE}'. {AGAIN}",
+        ),
+        (IMAGE_FILE, b"", f"{MAGIC}, got the bytes (none) in '{IMAGE_FILE}'. {AGAIN}"),
+        (
+            IMAGE_FILE,
+            b"\0\0\x0a\x01",
+            f"{MAGIC}, got the bytes 00 00 0a 01 in '{IMAGE_FILE}'. {AGAIN}",
+        ),
+        (IMAGE_FILE, b"\0\0\x08\x64" + bytes(400), f"{MAGIC}, got the bytes 00 00 08 64 in '{IMAGE_FILE}'. {AGAIN}"),
         (
             IMAGE_FILE,
             b"\0\0\x08\x02\0\0",
-            f"DATA: expected a shape, got 0 in '{IMAGE_FILE}'. Fetch the whole file again.",
+            f"DATA: expected at least 12 bytes for 2 axes, got 6 in '{IMAGE_FILE}'. {AGAIN}",
         ),
         (
             IMAGE_FILE,
             b"\0\0\x0b\x02" + bytes([0, 0, 0, 4, 0, 0, 0, 5]) + b"x" * 39,
-            f"DATA: expected 40 bytes for the shape (4, 5), got 39 in '{IMAGE_FILE}'. Fetch the whole file again.",
+            f"DATA: expected 52 bytes for the shape (4, 5), got 51 in '{IMAGE_FILE}'. {AGAIN}",
         ),
         (
             LABEL_FILE,
@@ -427,13 +442,14 @@ MAGIC = "DATA: expected an IDX file, which begins with two zeros, a type from 8 
         (
             LABEL_FILE,
             b"\0\0\x0d\x01" + bytes([0, 0, 0, 1, 0, 0, 0, 0]),
-            f"DATA: expected one whole number for each image, got float32 of shape (1,) in '{LABEL_FILE}'.",
+            f"DATA: expected one integer for each image, got float32 of shape (1,) in '{LABEL_FILE}'. "
+            "Save the labels as integers along one axis.",
         ),
         (
             LABEL_FILE,
             None,
-            f"DATA: expected a file of labels beside that of images, got '{IMAGE_FILE}' without '{LABEL_FILE}'. "
-            "Put it there, with 'labels' in its name where the other has 'images'.",
+            f"DATA: expected a file of labels in the folder of the images, got '{IMAGE_FILE}' without "
+            f"'{LABEL_FILE}'. Put it there; its name has 'labels' in place of 'images'.",
         ),
         (
             IMAGE_FILE,
@@ -445,7 +461,7 @@ MAGIC = "DATA: expected an IDX file, which begins with two zeros, a type from 8 
             "other-train-images-idx3-ubyte",
             b"",
             f"DATA: expected one file of training images, got 'other-train-images-idx3-ubyte' and '{IMAGE_FILE}'. "
-            "Keep each data set in a folder of its own.",
+            "Keep each data set in its own folder.",
         ),
     ],
 )
