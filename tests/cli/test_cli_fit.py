@@ -139,8 +139,8 @@ def test_wrong_input_gets_one_message_and_no_file(command, tmp_path, arguments, 
         for side in (20, 30):
             file.write(np.zeros((side, side), np.float32), photometric="minisblack")
     before = sorted(path.name for path in tmp_path.iterdir())
-    found, out, said = command("fit", *arguments)
-    assert (found, out) == (code, "")
+    exit_code, out, said = command("fit", *arguments)
+    assert (exit_code, out) == (code, "")
     assert message in said
     assert "Traceback" not in said
     assert sorted(path.name for path in tmp_path.iterdir()) == before

@@ -1,4 +1,4 @@
-"""Arrays of the user's own, in npz and IDX files, and what is said of those that are wrong."""
+"""Data sets in npz and IDX files, and the errors for those that cannot be used."""
 
 from __future__ import annotations
 
@@ -40,17 +40,17 @@ def _labels(count: int) -> np.ndarray:
     "names",
     [("x", "y"), ("X", "Y"), ("images", "labels"), ("samples", "label"), ("series", "target"), ("data", "targets")],
 )
-def test_arrays_go_by_their_usual_names(tmp_path, names):
+def test_arrays_are_recognised_by_their_usual_names(tmp_path, names):
     x = _picture(0, (20, 9, 12))
     np.savez(tmp_path / "x.npz", **dict(zip(names, (x, _labels(20)), strict=True)), mean=np.zeros(3))
     split = load(tmp_path / "x.npz")
     assert (split.name, split.class_names, split.source) == ("x", ("0", "1"), MADE)
-    places = [place for part in PARTS for place in split.parts()[part]]
-    assert sorted(places) == [*range(20)]
+    indices = [index for part in PARTS for index in split.parts()[part]]
+    assert sorted(indices) == [*range(20)]
     for part in PARTS:
-        data, places = getattr(split, part), split.parts()[part]
-        assert np.array_equal(data.samples[:, 0], x[places])
-        assert np.array_equal(data.labels, _labels(20)[places])
+        data, indices = getattr(split, part), split.parts()[part]
+        assert np.array_equal(data.samples[:, 0], x[indices])
+        assert np.array_equal(data.labels, _labels(20)[indices])
 
 
 @pytest.mark.parametrize(
@@ -80,9 +80,9 @@ def test_arrays_of_parts(tmp_path, training, others, source):
     assert split.source.startswith(source)
     whole = np.concatenate([arrays[part][0] for part in PARTS if part in arrays])
     for part in PARTS:
-        data, places = getattr(split, part), split.parts()[part]
-        assert np.array_equal(data.samples[:, 0], whole[places])
-        assert np.array_equal(data.labels, np.tile(_labels(8)[::-1], 3)[places])
+        data, indices = getattr(split, part), split.parts()[part]
+        assert np.array_equal(data.samples[:, 0], whole[indices])
+        assert np.array_equal(data.labels, np.tile(_labels(8)[::-1], 3)[indices])
         if part in others:
             assert np.array_equal(data.samples[:, 0], arrays[part][0])
 
@@ -104,7 +104,7 @@ def test_labels_can_be_numbers_or_strings(tmp_path, labels, texts, names):
     assert split.class_names == names
     for part in PARTS:
         assert [names[label] for label in getattr(split, part).labels] == [
-            texts[place % 2] for place in split.parts()[part]
+            texts[index % 2] for index in split.parts()[part]
         ]
 
 
@@ -112,7 +112,7 @@ def test_class_names_can_be_given(tmp_path):
     np.savez(tmp_path / "x.npz", x=_picture(0, (6, 9, 12)), y=_labels(6), class_names=["zebra", "ant"])
     split = load(tmp_path / "x.npz")
     assert split.class_names == ("zebra", "ant")
-    assert split.training.labels.tolist() == [place % 2 for place in split.parts()["training"]]
+    assert split.training.labels.tolist() == [index % 2 for index in split.parts()["training"]]
 
 
 def _channels_last(x: np.ndarray) -> np.ndarray:
@@ -153,7 +153,7 @@ def test_arrays_are_series_images_or_volumes(tmp_path, dtype, shape, ndim, read_
         assert np.array_equal(data.samples, expected(x)[split.parts()[part]])
 
 
-def test_whole_numbers_beyond_a_byte_are_floats_in_all_parts(tmp_path):
+def test_integers_above_255_are_floats_in_all_parts(tmp_path):
     x = np.full((6, 9, 12), 256)
     np.savez(tmp_path / "x.npz", x_train=x % 256, y_train=_labels(6), x_test=x, y_test=_labels(6))
     split = load(tmp_path / "x.npz", ndim=2)
@@ -323,7 +323,7 @@ def test_arrays_that_cannot_be_used(tmp_path, arrays, options, text):
 
 @settings(deadline=None)
 @given(st.data())
-def test_cut_or_changed_npz_never_becomes_other_data(tmp_path_factory, data):
+def test_a_damaged_npz_file_never_becomes_other_data(tmp_path_factory, data):
     path = tmp_path_factory.mktemp("npz") / "x.npz"
     np.savez(path, **GOOD)
     expected = load(path).digest
@@ -350,8 +350,8 @@ def _write_idx(path: Path, array: np.ndarray, kind: int = 8) -> Path:
 def _mnist(folder: Path, suffix: str = "-ubyte", parts: tuple[str, ...] = ("train", "t10k")) -> np.ndarray:
     images = _picture(5, (len(parts) * 10, 9, 12))
     for index, part in enumerate(parts):
-        own = slice(10 * index, 10 * index + 10)
-        _write_idx(folder / f"{part}-images-idx3{suffix}", images[own])
+        span = slice(10 * index, 10 * index + 10)
+        _write_idx(folder / f"{part}-images-idx3{suffix}", images[span])
         _write_idx(folder / f"{part}-labels-idx1{suffix}", (_labels(10) + 3).astype(np.uint8))
     return images
 
@@ -367,13 +367,13 @@ def test_idx_files_of_a_folder(tmp_path, suffix, parts):
         == {1: MADE, 2: "test as given; made: validation 5 % of each class, seed 0", 3: "as given"}[len(parts)]
     )
     for part in PARTS:
-        data, places = getattr(split, part), split.parts()[part]
-        assert np.array_equal(data.samples[:, 0], images[places])
-        assert np.array_equal(data.labels, np.tile(_labels(10), 3)[places])
+        data, indices = getattr(split, part), split.parts()[part]
+        assert np.array_equal(data.samples[:, 0], images[indices])
+        assert np.array_equal(data.labels, np.tile(_labels(10), 3)[indices])
     assert sum(map(len, split.parts().values())) == len(images)
 
 
-def test_idx_file_unpacked_beside_its_packed_form(tmp_path):
+def test_an_idx_file_and_its_compressed_copy_count_as_one(tmp_path):
     _mnist(tmp_path, "-ubyte.gz")
     expected = load(tmp_path).digest
     _mnist(tmp_path, "-ubyte")
@@ -476,7 +476,7 @@ def test_idx_files_that_cannot_be_used(tmp_path, name, content, text):
 
 @settings(deadline=None)
 @given(st.data())
-def test_cut_idx_file_is_never_read(tmp_path_factory, data):
+def test_a_truncated_idx_file_is_an_error(tmp_path_factory, data):
     folder = tmp_path_factory.mktemp("idx")
     suffix = data.draw(st.sampled_from(["-ubyte", "-ubyte.gz"]))
     _mnist(folder, suffix)
