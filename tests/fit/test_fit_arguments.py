@@ -86,23 +86,3 @@ def test_the_exact_filter_needs_no_torch():
         "faltung.errors.MissingExtraError: faltung.fit.fit_filter_by_gradient needs packages that are not installed. "
         'Install them with: pip install "faltung[learn]"'
     )
-
-
-@pytest.mark.parametrize("package", ["fit", "datasets"])
-def test_public_names_are_loaded_when_they_are_used(package):
-    room = getattr(fa, package)
-    assert room.__all__ == sorted(room.__all__)
-    assert {*room.__all__} <= {*dir(room)}
-    for name in room.__all__:
-        assert getattr(room, name).__name__ == name
-    with pytest.raises(AttributeError, match=f"module 'faltung.{package}' has no attribute 'nothing'"):
-        _ = room.nothing
-
-
-def test_names_of_fit_and_datasets_are_those_of_learn():
-    assert fa.learn.fit_filter is fa.fit.fit_filter is fa.fit_filter
-    assert fa.learn.fit_filter_by_gradient is fa.fit.fit_filter_by_gradient
-    assert fa.learn.load is fa.datasets.load
-    assert fa.learn.load_embedded is fa.datasets.load_embedded
-    assert (fa.learn.Dataset, fa.learn.Split) == (fa.datasets.Dataset, fa.datasets.Split)
-    assert (fa.learn.FitReport, fa.learn.DescentReport) == (fa.fit.FitReport, fa.fit.DescentReport)

@@ -181,6 +181,7 @@ def _tile_sums(data: TileData, size: Sequence[int]) -> _TileSums:
 
 def _unused_are_large(data: TileData, size: Sequence[int]) -> bool:
     """Whether samples under no used output are so large that subtracting them again would lose accuracy."""
+    # A sample is under a used output if one of the windows that cover it is used.
     used = np.pad(np.asarray(data.used), [(taps - 1, taps - 1) for taps in size])
     for axis, taps in enumerate(size):
         used = np.asarray(np.lib.stride_tricks.sliding_window_view(used, taps, axis).any(axis=-1))
