@@ -18,7 +18,7 @@ from faltung.datasets.dataset import PARTS
 from faltung.datasets.reading import load
 from faltung.errors import ArgumentError
 
-MADE = "made: validation 5 % and test 10 % of each class, seed 0"
+HELD_OUT = "held out: validation 5 % and test 10 % of each class, seed 0"
 
 
 def _picture(seed: int, shape: tuple[int, ...]) -> np.ndarray:
@@ -44,7 +44,7 @@ def test_arrays_are_recognised_by_their_usual_names(tmp_path, names):
     x = _picture(0, (20, 9, 12))
     np.savez(tmp_path / "x.npz", **dict(zip(names, (x, _labels(20)), strict=True)), mean=np.zeros(3))
     split = load(tmp_path / "x.npz")
-    assert (split.name, split.class_names, split.source) == ("x", ("0", "1"), MADE)
+    assert (split.name, split.class_names, split.source) == ("x", ("0", "1"), HELD_OUT)
     indices = [index for part in PARTS for index in split.parts()[part]]
     assert sorted(indices) == [*range(20)]
     for part in PARTS:
@@ -56,19 +56,19 @@ def test_arrays_are_recognised_by_their_usual_names(tmp_path, names):
 @pytest.mark.parametrize(
     ("training", "others", "source"),
     [
-        (("x_train", "y_train"), {}, MADE),
+        (("x_train", "y_train"), {}, HELD_OUT),
         (
             ("train_images", "train_labels"),
             {"test": ("test_images", "test_labels")},
-            "test as given; made: validation",
+            "test as given; held out: validation",
         ),
-        (("x", "y"), {"test": ("testing-x", "testing-y")}, "test as given; made: validation"),
+        (("x", "y"), {"test": ("testing-x", "testing-y")}, "test as given; held out: validation"),
         (
             ("training_series", "training_labels"),
             {"validation": ("valid.series", "valid.labels"), "test": ("test.series", "test.labels")},
             "as given",
         ),
-        (("X_train", "Y_train"), {"validation": ("X_val", "Y_val")}, "validation as given; made: test"),
+        (("X_train", "Y_train"), {"validation": ("X_val", "Y_val")}, "validation as given; held out: test"),
     ],
 )
 def test_arrays_of_parts(tmp_path, training, others, source):
@@ -364,7 +364,9 @@ def test_idx_files_of_a_folder(tmp_path, suffix, parts):
     assert split.class_names == ("3", "4")
     assert (
         split.source
-        == {1: MADE, 2: "test as given; made: validation 5 % of each class, seed 0", 3: "as given"}[len(parts)]
+        == {1: HELD_OUT, 2: "test as given; held out: validation 5 % of each class, seed 0", 3: "as given"}[
+            len(parts)
+        ]
     )
     for part in PARTS:
         data, indices = getattr(split, part), split.parts()[part]
@@ -383,7 +385,7 @@ def test_an_idx_file_and_its_compressed_copy_count_as_one(tmp_path):
 def test_one_idx_file_with_its_labels(tmp_path):
     images = _mnist(tmp_path)
     split = load(tmp_path / "t10k-images-idx3-ubyte")
-    assert split.source == MADE
+    assert split.source == HELD_OUT
     assert np.array_equal(split.training.samples[:, 0], images[10:][split.parts()["training"]])
     colours = _picture(6, (6, 9, 12, 3))
     _write_idx(tmp_path / "flowers.idx4", colours)

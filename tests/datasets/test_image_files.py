@@ -13,7 +13,7 @@ from faltung.datasets.dataset import PARTS, Split
 from faltung.datasets.reading import load
 from faltung.errors import ArgumentError
 
-MADE = "made: validation 5 % and test 10 % of each class, seed 0"
+HELD_OUT = "held out: validation 5 % and test 10 % of each class, seed 0"
 
 
 def _picture(seed: int, shape: tuple[int, ...] = (9, 12)) -> np.ndarray:
@@ -57,7 +57,7 @@ def _refused(path: Path, text: str, **options: object) -> None:
 
 def test_class_folders_keep_every_pixel(tmp_path):
     split = load(_folders(tmp_path / "pets"))
-    assert (split.name, split.class_names, split.source) == ("pets", ("cat", "dog"), MADE)
+    assert (split.name, split.class_names, split.source) == ("pets", ("cat", "dog"), HELD_OUT)
     for part, size in zip(PARTS, (4, 2, 2), strict=True):
         data = getattr(split, part)
         assert len(data) == size
@@ -110,9 +110,9 @@ def test_classes_are_sorted_as_numbers_only_if_all_are(tmp_path, written, names)
 @pytest.mark.parametrize(
     ("folders", "source"),
     [
-        (("train",), MADE),
-        (("Training", "testing"), "test as given; made: validation 5 % of each class, seed 0"),
-        (("train", "val"), "validation as given; made: test 10 % of each class, seed 0"),
+        (("train",), HELD_OUT),
+        (("Training", "testing"), "test as given; held out: validation 5 % of each class, seed 0"),
+        (("train", "val"), "validation as given; held out: test 10 % of each class, seed 0"),
         (("train", "valid", "test"), "as given"),
         (("training", "VALIDATION", "Test"), "as given"),
     ],
@@ -533,7 +533,7 @@ def _lines(header: str, line: str) -> str:
 def test_a_table_has_files_and_labels(tmp_path, header, line, encoding):
     path = _table(tmp_path, _lines(header, line), encoding=encoding)
     split = load(path)
-    assert (split.name, split.class_names, split.source) == ("labels", ("a", "b"), MADE)
+    assert (split.name, split.class_names, split.source) == ("labels", ("a", "b"), HELD_OUT)
     assert load(tmp_path).digest == split.digest
     samples = _by_file(split)
     assert len(samples) == 6

@@ -66,7 +66,7 @@ def load_embedded(path: str | Path = EMBEDDED_FILE, *, validation_per_class: int
         training.subset(members["validation"]),
         test,
         "Fashion-MNIST subset",
-        f"test as given; made: validation {held_out_per_class} of each class, seed 0",
+        f"test as given; held out: validation {held_out_per_class} of each class, seed 0",
         {**members, "test": np.arange(len(training), len(training) + len(test))},
     )
 

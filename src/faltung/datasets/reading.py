@@ -97,7 +97,7 @@ def load(
     >>> split.name, split.class_names, split.training.samples.shape, split.training.samples.dtype
     ('waves', ('fast', 'slow'), (34, 1, 50), dtype('float32'))
     >>> split.source
-    'made: validation 5 % and test 10 % of each class, seed 0'
+    'held out: validation 5 % and test 10 % of each class, seed 0'
     """
     path = _check_arguments(path, ndim, size, seed, validation, test)
     class_names: Sequence[str] = ()

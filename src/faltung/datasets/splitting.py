@@ -98,7 +98,7 @@ def split_parts(
     >>> samples = np.arange(80, dtype=np.uint8).reshape(10, 1, 8)
     >>> split = split_parts({"training": RawPart(samples, np.array(["no", "yes"] * 5))}, "ten series")
     >>> split.source
-    'made: validation 10 % and test 10 % of each class, seed 0'
+    'held out: validation 10 % and test 10 % of each class, seed 0'
     >>> split.parts()
     {'training': [0, 1, 2, 5, 6, 9], 'validation': [3, 4], 'test': [7, 8]}
     """
@@ -210,5 +210,5 @@ def _source(fractions: Mapping[str, float], seed: int) -> str:
     if not fractions:
         return "as given"
     given = "".join(f"{part} as given; " for part in PARTS[1:] if part not in fractions)
-    made = " and ".join(f"{part} {100 * fraction:g} %" for part, fraction in fractions.items())
-    return f"{given}made: {made} of each class, seed {seed}"
+    held_out = " and ".join(f"{part} {100 * fraction:g} %" for part, fraction in fractions.items())
+    return f"{given}held out: {held_out} of each class, seed {seed}"
