@@ -11,7 +11,7 @@ import pytest
 import faltung as fa
 
 X = np.random.default_rng(3).normal(size=(12, 14))
-NOT_INTEGERS = (1.0, True, np.float64(1), np.bool_(True), np.array(1), 1.5, float("nan"), "1", 1j, {1})
+NOT_INTEGERS = (1.0, True, np.float64(1), np.bool_(True), 1.5, float("nan"), "1", 1j, {1})
 NOT_REAL = (True, np.bool_(False), "0.1", 0.1j, [0.1], np.array([0.1, 0.1]))
 SPOILED = (float("nan"), float("inf"), -float("inf"), np.float32("nan"))
 
@@ -28,7 +28,7 @@ def fit(name, value):
 def test_integers_are_integers(name, value):
     with pytest.raises(fa.ArgumentTypeError, match=f"{name}: expected an integer from .* got ") as caught:
         fit(name, value)
-    equals_one = isinstance(value, float | bool | np.bool_ | np.ndarray) and value == 1
+    equals_one = isinstance(value, float | bool | np.bool_) and value == 1
     assert str(caught.value).endswith(" Use 1.") == equals_one
 
 

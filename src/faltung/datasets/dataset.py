@@ -103,6 +103,9 @@ class Split:
     members : mapping of str to sequence of str or int, optional
         For each part the file of each sample or, if a file has many samples, the number of the sample in the order of
         reading.
+    origin : mapping, optional
+        The arguments of `faltung.datasets.load` that read the data set again; empty for `load_embedded`, None for a
+        data set that was not read from files.
 
     Raises
     ------
@@ -124,6 +127,7 @@ class Split:
     name: str
     source: str = ""
     members: Mapping[str, Sequence[str] | Sequence[int] | NDArray[np.int64]] = field(default_factory=dict)
+    origin: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         for part, data in (("validation", self.validation), ("test", self.test)):

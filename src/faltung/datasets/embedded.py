@@ -19,10 +19,10 @@ __all__ = ["EMBEDDED_FILE", "load_embedded"]
 
 EMBEDDED_FILE = Path(__file__).parents[1] / "data" / "fashion_mnist_subset.npz"
 _EMBEDDED_DIGEST = "b4ad20386308a4236cf6726a7fdd7378f262079b39fd94c0961a9e1685b8217d"
-_TRAINING_PER_CLASS = 500
+_TRAINING_PER_CLASS, _VALIDATION_PER_CLASS = 500, 25
 
 
-def load_embedded(path: str | Path = EMBEDDED_FILE, *, validation_per_class: int = 25) -> Split:
+def load_embedded(path: str | Path = EMBEDDED_FILE, *, validation_per_class: int = _VALIDATION_PER_CLASS) -> Split:
     """Load the Fashion-MNIST subset that ships with faltung: 28x28 grey images of ten kinds of clothing.
 
     It has the first 500 training images and the first 100 test images of each class of the official split. Of the
@@ -55,6 +55,7 @@ def load_embedded(path: str | Path = EMBEDDED_FILE, *, validation_per_class: int
     """
     held_out_per_class = integer("validation_per_class", validation_per_class, 1, _TRAINING_PER_CLASS - 1)
     arrays = _read(Path(path))
+    origin: dict[str, object] | None = {} if held_out_per_class == _VALIDATION_PER_CLASS else None
     training, test = (
         Dataset(arrays[f"{part}_images"][:, None], arrays[f"{part}_labels"], FASHION_MNIST_CLASSES)
         for part in ("training", "test")
@@ -68,6 +69,7 @@ def load_embedded(path: str | Path = EMBEDDED_FILE, *, validation_per_class: int
         "Fashion-MNIST subset",
         f"test as given; held out: validation {held_out_per_class} of each class, seed 0",
         {**members, "test": np.arange(len(training), len(training) + len(test))},
+        origin,
     )
 
 

@@ -110,4 +110,5 @@ def _integer_instead(value: Any, low: int, high: int) -> str:
 
 
 def _describe(value: object) -> str:
-    return str(value) if isinstance(value, numbers.Complex) and not isinstance(value, bool) else repr(value)
+    plain = isinstance(value, numbers.Complex) and not isinstance(value, bool)
+    return str(value) if plain else repr(value)
