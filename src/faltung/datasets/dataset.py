@@ -93,7 +93,7 @@ class Split:
     training : Dataset
         The samples to learn from.
     validation : Dataset
-        The samples by which choices are made, such as that of a recipe.
+        The samples by which choices are made.
     test : Dataset
         The samples that judge the result. They are used once, at the end, and nothing is chosen by them.
     name : str
@@ -158,8 +158,8 @@ class Split:
     @lazy
     def duplicates(self) -> int:
         """The number of test samples that are equal to a training sample, and so do not test anything new."""
-        learned = {*_fingerprints(self.training.samples)}
-        return sum(fingerprint in learned for fingerprint in _fingerprints(self.test.samples))
+        training = {*_fingerprints(self.training.samples)}
+        return sum(fingerprint in training for fingerprint in _fingerprints(self.test.samples))
 
 
 def _kind(data: Dataset) -> str:

@@ -54,9 +54,9 @@ def load(
       of images with its file of labels in the same folder.
 
     Arrays of uint8 (samples, height, width[, channels]) are images, arrays of floats (samples[, channels], length)
-    are series. Images become uint8. If all have the same size, and no side over 96 pixels, they keep it. Otherwise
-    the shorter side is scaled to 64 pixels, and the centre is cropped. Classes are in alphabetical order, or in
-    numerical order if all are integers.
+    are series. Images with intensities from 0 to 255 become uint8, other samples float32. If all images have the same
+    size, and no side over 96 pixels, they keep it. Otherwise the shorter side is scaled to 64 pixels, and the centre
+    is cropped. Classes are in alphabetical order, or in numerical order if all are integers.
 
     Parameters
     ----------
