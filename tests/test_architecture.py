@@ -135,9 +135,11 @@ def test_public_names_are_explained_with_an_example(name):
 
 
 def test_everything_public_is_listed():
-    public = {name for name, thing in vars(fa).items() if not name.startswith("_") and not inspect.ismodule(thing)}
-    assert public - {"annotations", "TYPE_CHECKING"} == {*fa.__all__}
+    things = {name: getattr(fa, name) for name in dir(fa) if not name.startswith("_")}
+    public = {name for name, thing in things.items() if not inspect.ismodule(thing)}
+    assert public - {"annotations", "TYPE_CHECKING", "load_when_used"} == {*fa.__all__}
     assert fa.__all__ == sorted(fa.__all__)
+    assert {"datasets", "fit", "layers", "learn"} <= {*things}
 
 
 def test_an_import_loads_numpy_and_little_else():

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from faltung.errors import ArgumentError, ArgumentTypeError, ExpressionError, FaltungError, MissingExtraError
 from faltung.front import convolve, correlate, plan
+from faltung.ground.faces import load_when_used
 from faltung.ground.threads import workers
 from faltung.kernels import (
     Bank,
@@ -39,7 +40,7 @@ from faltung.planning.planner import Plan
 from faltung.run.calibration import calibrate
 
 if TYPE_CHECKING:
-    from types import ModuleType
+    from faltung.fit.least_squares import fit_filter as fit_filter
 
 __version__ = "0.1.0"
 
@@ -60,6 +61,7 @@ __all__ = [
     "delta",
     "disk",
     "dog",
+    "fit_filter",
     "gabor",
     "gaussian",
     "gaussian_derivative",
@@ -75,11 +77,13 @@ __all__ = [
     "workers",
 ]
 
+# These are on higher rungs, or need packages that not everyone has: they are loaded when they are first used.
+_LOADED_WHEN_USED = {
+    "datasets": "faltung.datasets",
+    "fit": "faltung.fit",
+    "fit_filter": "faltung.fit.least_squares",
+    "layers": "faltung.layers",
+    "learn": "faltung.learn",
+}
 
-def __getattr__(name: str) -> ModuleType:
-    """Load a package when it is first used: these stand on higher rungs, and an import should cost little."""
-    if name in ("layers", "learn"):
-        import importlib
-
-        return importlib.import_module(f"faltung.{name}")
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__, __dir__ = load_when_used(__name__, _LOADED_WHEN_USED)

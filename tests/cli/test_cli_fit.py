@@ -18,7 +18,7 @@ def rng():
     return np.random.default_rng(5)
 
 
-def test_the_filter_between_two_pictures_is_found_named_and_written(command, rng):
+def test_the_filter_between_two_images_is_fitted_named_and_written(command, rng):
     picture = rng.integers(0, 256, (80, 90, 3), dtype=np.uint8)
     Image.fromarray(picture).save("a.png")
     assert command("apply", "a.png", "-k", "gaussian(1.25)", "-o", "b.png")[0] == 0
@@ -27,8 +27,8 @@ def test_the_filter_between_two_pictures_is_found_named_and_written(command, rng
     lines = out.splitlines()
     assert lines[0].startswith("11 x 11 taps, sum ")
     assert float(lines[0].split()[-1]) == pytest.approx(1, abs=1e-4)
-    assert "closest name   gaussian(1.25)" in out
-    assert lines[-1] == "taps           k.txt, for apply -k k.txt"
+    assert "closest name         gaussian(1.25)" in out
+    assert lines[-1] == "taps                 k.txt, for faltung apply -k k.txt"
     # Rounding to whole numbers leaves an error with variance 1/12.
     (risk,) = (line.split()[2] for line in lines if line.startswith("held-out risk"))
     assert float(risk.strip(",")) == pytest.approx(1 / 12, rel=0.05)
@@ -38,7 +38,7 @@ def test_the_filter_between_two_pictures_is_found_named_and_written(command, rng
 
 
 @pytest.mark.parametrize("name", ["k.txt", "k.npy"])
-def test_taps_are_written_as_found(command, rng, name):
+def test_taps_are_written_exactly(command, rng, name):
     x = rng.normal(size=(50, 60))
     kernel = fa.Kernel(rng.normal(size=(3, 5)))
     np.save("a.npy", x)
@@ -51,13 +51,13 @@ def test_taps_are_written_as_found(command, rng, name):
     assert read_filter(name).shape == (3, 3)
 
 
-def test_clipped_pixels_take_no_part(command, rng):
+def test_clipped_pixels_are_left_out(command, rng):
     picture = rng.integers(0, 256, (90, 90), dtype=np.uint8)
     Image.fromarray(picture).save("a.png")
     assert command("apply", "a.png", "-k", "sobel(axis=1)", "-o", "b.png")[0] == 0
     code, out, _ = command("fit", "a.png", "b.png", "--size", 5)
     assert code == 0
-    assert "closest name   sobel(axis=1), 0.00% away" in out
+    assert "closest name         sobel(axis=1), distance 0.00%" in out
     assert "outputs with samples missing" in out
 
 
@@ -72,24 +72,24 @@ def test_folders_hold_pairs_of_the_same_name(command, rng, tmp_path):
         "fit", "raw", "done", "--size", 3, "--sum-to-one", "--non-negative", "--symmetric", "mirror"
     )
     assert code == 0
-    assert "closest name   box(3), 0.00% away" in out
+    assert "closest name         box(3), distance 0.00%" in out
     (tmp_path / "raw" / "more.tif").write_bytes(b"")
     code, _, said = command("fit", "raw", "done")
-    assert (code, "files have the same names, got one that differs in more.tif" in said) == (1, True)
+    assert (code, "files have the same names, got only in one of them more.tif" in said) == (1, True)
 
 
-def test_pages_colours_opacity_and_chosen_axes(command, rng):
+def test_pages_colours_opacity_and_axes(command, rng):
     stack = rng.random((3, 30, 31)).astype(np.float32)
     tifffile.imwrite("a.tif", stack, photometric="minisblack")
     tifffile.imwrite("b.tif", fa.convolve(stack, fa.prewitt(axis=0)), photometric="minisblack")
-    assert "closest name   prewitt(axis=0), 0.00% away" in command("fit", "a.tif", "b.tif", "--size", 3)[1]
+    assert "closest name         prewitt(axis=0), distance 0.00%" in command("fit", "a.tif", "b.tif", "--size", 3)[1]
     tifffile.imwrite("c.tif", fa.convolve(stack, fa.box(2, ndim=3)), photometric="minisblack")
     code, out, _ = command("fit", "a.tif", "c.tif", "--size", "3x3x3", "--mode", "reflect")
-    assert (code, "closest name   box(2, ndim=3), 0.00% away" in out) == (0, True)
+    assert (code, "closest name         box(2, ndim=3), distance 0.00%" in out) == (0, True)
     np.save("a.npy", stack)
     np.save("b.npy", fa.convolve(stack, fa.Kernel([1.0, 2.0, 1.0]), axes=1))
     code, out, _ = command("fit", "a.npy", "b.npy", "--size", 5, "--axes", 1)
-    assert (code, "closest name   4 * binomial(2, ndim=1), 0.00% away" in out) == (0, True)
+    assert (code, "closest name         4 * binomial(2, ndim=1), distance 0.00%" in out) == (0, True)
     signal = rng.normal(size=200)
     np.save("s.npy", signal)
     np.save("t.npy", fa.convolve(signal, fa.box(5, ndim=1)))
@@ -99,14 +99,14 @@ def test_pages_colours_opacity_and_chosen_axes(command, rng):
     filtered = fa.convolve(see_through, fa.box(3), axes=(0, 1), dtype="uint8")
     filtered[..., 3] = 7
     Image.fromarray(filtered).save("b.png")
-    assert "closest name   box(3)" in command("fit", "a.png", "b.png", "--size", 3)[1]
+    assert "closest name         box(3)" in command("fit", "a.png", "b.png", "--size", 3)[1]
 
 
-def test_something_without_a_name_is_called_so(command, rng):
+def test_a_filter_without_a_close_name_is_reported(command, rng):
     x = rng.normal(size=(60, 60))
     np.save("a.npy", x)
     np.save("b.npy", fa.convolve(x, rng.normal(size=(5, 5))))
-    assert ": nothing with a name is close" in command("fit", "a.npy", "b.npy", "--size", 5)[1]
+    assert "; no named filter is close" in command("fit", "a.npy", "b.npy", "--size", 5)[1]
 
 
 @pytest.mark.parametrize(
@@ -126,8 +126,8 @@ def test_something_without_a_name_is_called_so(command, rng):
         (("a.npy", "a.npy", "--size", "3", "-o", "k.png"), 1, "--output: expected a file named .txt or .npy"),
         (("a.npy", "a.npy", "--size", "3", "-o", "no/k.npy"), 1, "Make the folder first."),
         (("a.npy", "b.npy", "--size", "3"), 1, "y: expected an array of the shape of x, (20, 20), got (3, 3)."),
-        (("pages.tif", "pages.tif"), 1, "IMAGE: expected a file with pictures of one shape"),
-        (("empty", "empty"), 1, "AFTER: expected folders in which files have the same names, got empty ones."),
+        (("pages.tif", "pages.tif"), 1, "IMAGE: expected a file with images of one shape"),
+        (("empty", "empty"), 1, "AFTER: expected folders whose files have the same names, got empty folders."),
         (("a.npy", "a.npy", "--ridge", "-1"), 2, "--ridge"),
     ],
 )
@@ -139,8 +139,8 @@ def test_wrong_input_gets_one_message_and_no_file(command, tmp_path, arguments, 
         for side in (20, 30):
             file.write(np.zeros((side, side), np.float32), photometric="minisblack")
     before = sorted(path.name for path in tmp_path.iterdir())
-    found, out, said = command("fit", *arguments)
-    assert (found, out) == (code, "")
+    exit_code, out, said = command("fit", *arguments)
+    assert (exit_code, out) == (code, "")
     assert message in said
     assert "Traceback" not in said
     assert sorted(path.name for path in tmp_path.iterdir()) == before

@@ -283,7 +283,7 @@ def test_files_that_cannot_be_used_are_listed_after_the_rest_is_done(run, comman
     reasons = {
         "small.png": "7x5 pixels, fewer than 8 a side",
         "broken.png": "",
-        "text.jpg": "no kind of image that is known",
+        "text.jpg": "not a known kind of image",
         "empty": "expected a folder with images, .npy or .npz files, got none.",
         "broken.npz": "",
         "objects.npy": "expected .npy with plain numbers, got something else.",
@@ -337,7 +337,7 @@ def test_series_that_cannot_be_used(series, command, tmp_path):
 def test_without_consent_files_that_cannot_be_used_are_an_error(run, tmp_path):
     (tmp_path / "text.jpg").write_text("no image")
     with pytest.raises(
-        ArgumentError, match=r"images: expected files that the network can read, got .*text\.jpg \(no kind"
+        ArgumentError, match=r"images: expected files that the network can read, got .*text\.jpg \(not a known"
     ):
         learn.predict(run, [tmp_path / "text.jpg"])
     assert len(learn.predict(run, [tmp_path / "text.jpg"], on_skip=lambda name, reason: None)) == 0

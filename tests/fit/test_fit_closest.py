@@ -1,4 +1,4 @@
-"""The closest known filter: every name is recognised, with its parameters, and nothing else is."""
+"""The closest named kernel: every name is recognised, with its parameters, and noise is not."""
 
 from __future__ import annotations
 
@@ -40,20 +40,20 @@ def fifteen(kernel):
 @pytest.mark.parametrize("name", NAMES)
 def test_a_named_filter_is_recognised(name):
     expected = fa.parse(name)
-    found = closest_named(fifteen(expected))
-    assert repr(found.kernel) == name
+    closest = closest_named(fifteen(expected))
+    assert repr(closest.kernel) == name
     missing = expected.taps.size > 225  # its tails reach beyond the 15 taps
-    assert found.distance <= (0.01 if missing else 1e-12)
+    assert closest.distance <= (0.01 if missing else 1e-12)
 
 
 @pytest.mark.parametrize("name", ["sobel(axis=1)", "gaussian(1.5)", "motion(9, angle=0.5)", "unsharp(1.2, 0.7)"])
 def test_noise_does_not_hide_the_name(name):
     expected = fa.parse(name)
     noise = np.random.default_rng(0).normal(size=(15, 15)) * np.linalg.norm(expected.taps) * 1e-3 / 15
-    found = closest_named(fa.Kernel(fifteen(expected).taps + noise))
-    assert repr(found.kernel).partition("(")[0] == name.partition("(")[0]
-    assert np.linalg.norm((found.kernel - expected).taps) < 0.01 * np.linalg.norm(expected.taps)
-    assert found.distance == pytest.approx(1e-3, rel=0.2)
+    closest = closest_named(fa.Kernel(fifteen(expected).taps + noise))
+    assert repr(closest.kernel).partition("(")[0] == name.partition("(")[0]
+    assert np.linalg.norm((closest.kernel - expected).taps) < 0.01 * np.linalg.norm(expected.taps)
+    assert closest.distance == pytest.approx(1e-3, rel=0.2)
 
 
 @pytest.mark.parametrize(
@@ -68,22 +68,22 @@ def test_noise_does_not_hide_the_name(name):
     ],
 )
 def test_other_dimensions_and_single_taps(kernel, name):
-    found = closest_named(kernel)
-    assert repr(found.kernel) == name
-    assert found.distance < 1e-12
+    closest = closest_named(kernel)
+    assert repr(closest.kernel) == name
+    assert closest.distance < 1e-12
 
 
-def test_the_distance_says_that_nothing_is_close():
+def test_noise_is_far_from_every_named_kernel():
     noise = np.random.default_rng(1).normal(size=(7, 7))
-    found = closest_named(fa.Kernel(noise))
-    expected = np.linalg.norm((fa.Kernel(noise) - found.kernel).taps) / np.linalg.norm(noise)
-    assert found.distance == pytest.approx(expected)
-    assert found.distance > 0.5
+    closest = closest_named(fa.Kernel(noise))
+    expected = np.linalg.norm((fa.Kernel(noise) - closest.kernel).taps) / np.linalg.norm(noise)
+    assert closest.distance == pytest.approx(expected)
+    assert closest.distance > 0.5
 
 
-def test_what_is_found_can_be_typed():
+def test_the_closest_kernel_can_be_parsed():
     rng = np.random.default_rng(2)
     for _ in range(2):
         kernel = fa.Kernel(rng.random((5, 5)))
-        found = closest_named(kernel).kernel
-        assert fa.parse(repr(found)) == found
+        closest = closest_named(kernel).kernel
+        assert fa.parse(repr(closest)) == closest

@@ -1,4 +1,4 @@
-"""Least-squares filters: every way to ask for one, against a matrix of windows that slow loops make."""
+"""Least-squares filters with every option, against a matrix of windows that slow loops make."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ MODES = ("reflect", "constant", "nearest", "mirror", "wrap")
 
 
 def windows(x, size, mode, cval=0.0):
-    """What the output at each position sees, tap by tap: x (channels, *lengths); mode None for the inside only."""
+    """The window of each output, tap by tap: x (channels, *lengths); mode None for positions inside only."""
     origin = [side // 2 for side in size]
     rows = []
     for n in positions(x.shape[1:], size, mode):
-        places = [
+        window = [
             [p - (j - o) for p, j, o in zip(n, i, origin, strict=True)]
             for i in itertools.product(*(range(side) for side in size))
         ]
-        rows.append([extended(channel, place, mode or "constant", cval) for channel in x for place in places])
+        rows.append([extended(channel, position, mode or "constant", cval) for channel in x for position in window])
     return np.array(rows, np.float64)
 
 
@@ -41,9 +41,9 @@ def positions(lengths, size, mode):
     return [*itertools.product(*axes)]
 
 
-def solved(rows, answers):
+def solved(rows, targets):
     """The solution of smallest norm: taps (channels out, unknowns)."""
-    return np.linalg.lstsq(rows, answers, rcond=1e-11)[0].T
+    return np.linalg.lstsq(rows, targets, rcond=1e-11)[0].T
 
 
 @pytest.fixture
@@ -74,25 +74,25 @@ SHAPES = [
 def test_taps_are_those_of_a_matrix_of_windows(rng, shape, size, mode):
     x, y = rng.normal(size=(2, *shape))
     rows = windows(x[np.newaxis], size, mode, 0.7)
-    answers = np.array([y[n] for n in positions(shape, size, mode)])
-    expected = solved(rows, answers)
+    targets = np.array([y[n] for n in positions(shape, size, mode)])
+    expected = solved(rows, targets)
     kernel, report = fit_filter(x, y, size, mode=mode, cval=0.7, held_out=0)
     assert kernel.shape == size
     assert np.allclose(kernel.taps.ravel(), expected, rtol=1e-8, atol=1e-9)
     assert report.rank == np.linalg.matrix_rank(rows, tol=1e-8)
     assert report.unknowns == math.prod(size)
-    assert report.training_risk == pytest.approx(np.mean((rows @ expected - answers) ** 2), rel=1e-9, abs=1e-12)
-    assert report.positions == len(answers)
+    assert report.training_risk == pytest.approx(np.mean((rows @ expected - targets) ** 2), rel=1e-9, abs=1e-12)
+    assert report.positions == len(targets)
     assert (report.held_out_risk, report.held_out_interval, report.held_out_tiles) == (None, None, 0)
 
 
 @pytest.mark.parametrize("mode", [*MODES, None])
-def test_a_known_filter_is_found_again(rng, mode):
+def test_a_known_filter_is_recovered(rng, mode):
     x = rng.normal(size=(40, 50)).astype(np.float32)
     kernel = fa.Kernel(rng.normal(size=(4, 5)))
-    found, report = fit_filter(x, fa.convolve(x, kernel, mode, 0.3), (4, 5), mode=mode, cval=0.3)
-    assert np.abs(found.taps - kernel.taps).max() < 1e-6
-    assert found.origin == kernel.origin
+    fitted, report = fit_filter(x, fa.convolve(x, kernel, mode, 0.3), (4, 5), mode=mode, cval=0.3)
+    assert np.abs(fitted.taps - kernel.taps).max() < 1e-6
+    assert fitted.origin == kernel.origin
     assert report.held_out_risk < 1e-12
     assert report.degrees_of_freedom == pytest.approx(20)
 
@@ -101,12 +101,12 @@ def test_channels_make_a_bank(rng):
     x, y = rng.normal(size=(9, 2, 14)), rng.normal(size=(9, 3, 14))
     bank, report = fit_filter(x, y, (2, 3), channel_axis=1, mode="mirror", held_out=0)
     rows = windows(np.moveaxis(x, 1, 0), (2, 3), "mirror")
-    answers = np.moveaxis(y, 1, -1).reshape(-1, 3)
-    expected = solved(rows, answers)
+    targets = np.moveaxis(y, 1, -1).reshape(-1, 3)
+    expected = solved(rows, targets)
     assert isinstance(bank, fa.Bank)
     assert bank.taps.shape == (3, 2, 2, 3)
     assert np.allclose(bank.taps.reshape(3, -1), expected)
-    assert report.training_risk == pytest.approx(np.mean((rows @ expected.T - answers) ** 2))
+    assert report.training_risk == pytest.approx(np.mean((rows @ expected.T - targets) ** 2))
     assert (report.unknowns, report.degrees_of_freedom) == (12, pytest.approx(36))
 
 
@@ -114,8 +114,8 @@ def test_images_of_a_batch_share_the_filter(rng):
     x, y = rng.normal(size=(2, 12, 10, 3))
     kernel, _ = fit_filter(x, y, 3, axes=(1, 0), mode="wrap", held_out=0)
     rows = np.vstack([windows(x[..., colour].T[np.newaxis], (3, 3), "wrap") for colour in range(3)])
-    answers = np.concatenate([y[..., colour].T.ravel() for colour in range(3)])
-    assert np.allclose(kernel.taps.ravel(), solved(rows, answers))
+    targets = np.concatenate([y[..., colour].T.ravel() for colour in range(3)])
+    assert np.allclose(kernel.taps.ravel(), solved(rows, targets))
     again, _ = fit_filter(np.moveaxis(x, -1, 0), np.moveaxis(y, -1, 0), (3, 3), mode="wrap", held_out=0)
     assert np.allclose(again.taps, kernel.taps.T)
 
@@ -138,7 +138,7 @@ def test_lists_are_fitted_together(rng, tmp_path):
 
 
 class Chunked:
-    """An array that is read a part at a time, and remembers the largest part."""
+    """An array that is read a part at a time, and records the size of the largest part."""
 
     def __init__(self, array, chunks):
         self.array, self.chunks = array, chunks
@@ -177,35 +177,35 @@ def test_dask_arrays(rng):
 def test_mask_and_weights(rng):
     x, y, weights = rng.normal(size=(3, 30, 31))
     weights = np.abs(weights) * (weights > -1)
-    rows, answers = windows(x[np.newaxis], (3, 3), "reflect"), y.ravel()
+    rows, targets = windows(x[np.newaxis], (3, 3), "reflect"), y.ravel()
     for share in (0.9, 0.5, 0.1):  # dropped ones are taken away, or kept ones added up
         mask = rng.random(x.shape) < share
         kernel, report = fit_filter(x, y, 3, mode="reflect", mask=mask, held_out=0)
-        assert np.allclose(kernel.taps.ravel(), solved(rows[mask.ravel()], answers[mask.ravel()]))
+        assert np.allclose(kernel.taps.ravel(), solved(rows[mask.ravel()], targets[mask.ravel()]))
         assert report.positions == mask.sum()
     root = np.sqrt(weights.ravel())
     weighed, report = fit_filter(x, y, 3, mode="reflect", weights=weights, held_out=0)
-    expected = solved(rows * root[:, np.newaxis], answers * root)
+    expected = solved(rows * root[:, np.newaxis], targets * root)
     assert np.allclose(weighed.taps.ravel(), expected)
-    assert report.training_risk == pytest.approx(np.average((rows @ expected - answers) ** 2, weights=root**2))
+    assert report.training_risk == pytest.approx(np.average((rows @ expected - targets) ** 2, weights=root**2))
     both, _ = fit_filter(x, y, 3, mode="reflect", weights=weights, mask=mask, held_out=0)
     masked, _ = fit_filter(x, y, 3, mode="reflect", weights=np.where(mask, weights, 0), held_out=0)
     assert np.allclose(both.taps, masked.taps)
     row = np.arange(31) % 3 > 0  # broadcasts
     kernel, _ = fit_filter(x, y, 3, mode="reflect", mask=row, held_out=0)
     kept = np.broadcast_to(row, x.shape).ravel()
-    assert np.allclose(kernel.taps.ravel(), solved(rows[kept], answers[kept]))
+    assert np.allclose(kernel.taps.ravel(), solved(rows[kept], targets[kept]))
 
 
-def test_what_is_not_finite_takes_out_the_outputs_that_see_it(rng):
+def test_outputs_over_samples_that_are_not_finite_are_left_out(rng):
     x, y = rng.normal(size=(2, 40, 30))
     x[5, 6], x[20, 20], y[11, 7], y[0, 0] = np.nan, np.inf, np.nan, -np.inf
-    rows, answers = windows(x[np.newaxis], (3, 4), "wrap"), y.ravel()
-    kept = np.isfinite(rows).all(axis=1) & np.isfinite(answers)
+    rows, targets = windows(x[np.newaxis], (3, 4), "wrap"), y.ravel()
+    kept = np.isfinite(rows).all(axis=1) & np.isfinite(targets)
     kernel, report = fit_filter(x, y, (3, 4), mode="wrap", held_out=0)
-    assert np.allclose(kernel.taps.ravel(), solved(rows[kept], answers[kept]))
+    assert np.allclose(kernel.taps.ravel(), solved(rows[kept], targets[kept]))
     assert report.missing == (~kept).sum() == 2 * 12 + 2
-    assert "left out       26 outputs with samples missing" in str(report)
+    assert "left out             26 outputs with samples missing" in str(report)
     _, judged = fit_filter(x, y, (3, 4), mode="wrap", held_out=0.3)
     assert (judged.missing, judged.positions + judged.held_out_positions) == (26, 1200 - 26)
     weighed, same = fit_filter(x, y, (3, 4), mode="wrap", held_out=0, weights=np.full(x.shape, 2.0))
@@ -214,7 +214,7 @@ def test_what_is_not_finite_takes_out_the_outputs_that_see_it(rng):
 
 
 @pytest.mark.parametrize("fill", [1e15, np.nan])
-def test_fill_values_under_a_mask_do_no_harm(rng, fill):
+def test_fill_values_under_a_mask_do_not_matter(rng, fill):
     x = rng.normal(size=(60, 60))
     kernel = fa.Kernel(rng.normal(size=(3, 3)))
     y = fa.convolve(x, kernel, "wrap")
@@ -223,18 +223,18 @@ def test_fill_values_under_a_mask_do_no_harm(rng, fill):
     y[40, 40] = fill
     mask = np.ones(x.shape, bool)
     mask[19:25, 29:34] = mask[40, 40] = False
-    found, report = fit_filter(x, y, 3, mode="wrap", mask=mask)
-    assert np.abs(found.taps - kernel.taps).max() < 1e-12
+    fitted, report = fit_filter(x, y, 3, mode="wrap", mask=mask)
+    assert np.abs(fitted.taps - kernel.taps).max() < 1e-12
     assert report.held_out_risk < 1e-24
     assert report.positions + report.held_out_positions == mask.sum()
 
 
 def test_ridge(rng):
     x, y = rng.normal(size=(2, 17, 18))
-    rows, answers = windows(x[np.newaxis], (3, 3), "reflect"), y.ravel()
+    rows, targets = windows(x[np.newaxis], (3, 3), "reflect"), y.ravel()
     for ridge in (0.01, 3.0):
         penalised = np.vstack([rows / np.sqrt(len(rows)), np.sqrt(ridge) * np.eye(9)])
-        expected = solved(penalised, np.append(answers / np.sqrt(len(rows)), np.zeros(9)))
+        expected = solved(penalised, np.append(targets / np.sqrt(len(rows)), np.zeros(9)))
         kernel, report = fit_filter(x, y, 3, mode="reflect", ridge=ridge, held_out=0)
         assert np.allclose(kernel.taps.ravel(), expected)
         values = np.linalg.eigvalsh(rows.T @ rows / len(rows))
@@ -244,7 +244,7 @@ def test_ridge(rng):
 
 def test_symmetric_taps_are_tied(rng):
     x, y = rng.normal(size=(2, 15, 16))
-    rows, answers = windows(x[np.newaxis], (3, 4), "reflect"), y.ravel()
+    rows, targets = windows(x[np.newaxis], (3, 4), "reflect"), y.ravel()
     index = np.arange(12).reshape(3, 4)
     point = [{a, b} for a, b in zip(index.ravel(), index[::-1, ::-1].ravel(), strict=True)]
     mirror = [
@@ -253,7 +253,7 @@ def test_symmetric_taps_are_tied(rng):
     for symmetric, orbits in (("point", point), ("mirror", mirror)):
         orbits = sorted({tuple(sorted(orbit)) for orbit in orbits})
         spread = np.array([[float(tap in orbit) for orbit in orbits] for tap in range(12)])
-        expected = spread @ np.linalg.lstsq(rows @ spread, answers, rcond=None)[0]
+        expected = spread @ np.linalg.lstsq(rows @ spread, targets, rcond=None)[0]
         kernel, report = fit_filter(x, y, (3, 4), mode="reflect", symmetric=symmetric, held_out=0)
         assert np.allclose(kernel.taps.ravel(), expected)
         assert report.unknowns == len(orbits)
@@ -264,11 +264,11 @@ def test_symmetric_taps_are_tied(rng):
 @pytest.mark.parametrize("symmetric", [None, "point"])
 def test_sum_to_one(rng, symmetric):
     x, y = rng.normal(size=(2, 15, 16))
-    rows, answers = windows(x[np.newaxis], (3, 3), "reflect"), y.ravel()
+    rows, targets = windows(x[np.newaxis], (3, 3), "reflect"), y.ravel()
     spread = np.eye(9) if symmetric is None else (np.eye(9) + np.eye(9)[::-1])[:, :5] / np.array([1, 1, 1, 1, 2])
     free = scipy.linalg.null_space(spread.sum(axis=0)[np.newaxis])
     first = spread @ np.linalg.pinv(spread.sum(axis=0)[np.newaxis])[:, 0]
-    expected = first + spread @ free @ np.linalg.lstsq(rows @ spread @ free, answers - rows @ first, rcond=None)[0]
+    expected = first + spread @ free @ np.linalg.lstsq(rows @ spread @ free, targets - rows @ first, rcond=None)[0]
     kernel, report = fit_filter(x, y, 3, mode="reflect", sum_to_one=True, symmetric=symmetric, held_out=0)
     assert np.allclose(kernel.taps.ravel(), expected)
     assert kernel.taps.sum() == pytest.approx(1)
@@ -318,12 +318,12 @@ def test_non_negative_taps_with_sum_one_are_the_best_of_all_faces(rng):
     assert np.allclose(even.taps, 0.2)
 
 
-def test_where_the_data_do_not_determine_the_taps_the_smallest_are_taken():
+def test_taps_that_the_data_do_not_determine_are_the_smallest():
     x = np.ones((20, 20))
     kernel, report = fit_filter(x, 3 * x, 3)
     assert np.allclose(kernel.taps, 1 / 3)
     assert (report.rank, report.unknowns, report.condition) == (1, 9, np.inf)
-    assert "inf: 1 of 9 unknowns are determined, the smallest taps chosen" in str(report)
+    assert "inf: the data determine 1 of 9 unknowns, the smallest taps were chosen" in str(report)
     mended, report = fit_filter(x, 3 * x, 3, ridge=1e-3)
     assert report.rank == 9
     assert np.isfinite(report.condition)
@@ -364,11 +364,11 @@ def test_held_out_outputs_do_not_matter_to_the_filter(rng):
     assert changed == report.positions == 88 - report.held_out_positions
 
 
-def test_many_small_images_are_held_out_whole(rng):
+def test_small_images_are_held_out_as_a_whole(rng):
     xs = [rng.normal(size=(8, 8)) for _ in range(200)]
     kernel = fa.Kernel(rng.normal(size=(3, 3)))
-    found, report = fit_filter(xs, [fa.convolve(x, kernel) for x in xs], 3)
-    assert found.isclose(kernel)
+    fitted, report = fit_filter(xs, [fa.convolve(x, kernel) for x in xs], 3)
+    assert fitted.isclose(kernel)
     assert (report.held_out_tiles, report.held_out_positions, report.positions) == (40, 40 * 36, 160 * 36)
 
 
@@ -385,7 +385,7 @@ def test_the_interval_is_that_of_student(rng):
     assert confidence_interval(losses[:1], np.ones(1)) is None
 
 
-def test_noise_shows_up_as_risk(rng):
+def test_the_risk_is_the_variance_of_the_noise(rng):
     x = rng.random((600, 700), dtype=np.float32)
     noise = 0.05 * rng.normal(size=x.shape)
     _, report = fit_filter(x, fa.convolve(x, fa.disk(3)) + noise, 9)
@@ -412,8 +412,8 @@ def test_any_filter_is_recovered(data):
     mode = data.draw(st.sampled_from([*MODES, None]))
     rng = np.random.default_rng(data.draw(st.integers(0, 99)))
     x, kernel = rng.normal(size=shape), fa.Kernel(rng.normal(size=size))
-    found, report = fit_filter(x, fa.convolve(x, kernel, mode), size, mode=mode, seed=data.draw(st.integers(0, 9)))
-    assert np.abs(found.taps - kernel.taps).max() < 1e-9
+    fitted, report = fit_filter(x, fa.convolve(x, kernel, mode), size, mode=mode, seed=data.draw(st.integers(0, 9)))
+    assert np.abs(fitted.taps - kernel.taps).max() < 1e-9
     assert report.training_risk < 1e-12
 
 
@@ -446,12 +446,20 @@ def test_filters_follow_scale_and_shift_of_the_target(seed, scale):
         (("x", "x", 3), {"held_out": 0.9}, "held_out: expected a number of at least 0 and at most 0.5, got 0.9."),
         (("x", "x", 3), {"seed": -1}, "seed: expected an integer from 0"),
         (("x", "x", 3), {"workers": 0}, "workers: expected a positive integer, got 0."),
-        (("x", "x", 3), {"axes": (0, 0)}, "axes: expected at least one axis, all of them different"),
-        (("x", "x", 3), {"axes": 2}, "axes: expected axes from -2 to 1, got 2."),
-        (("x", "x", 3), {"channel_axis": "c"}, "channel_axis: expected axes from -2 to 1, got 'c'."),
-        (("x", "x", 3), {"axes": 0, "channel_axis": 0}, "none of channels"),
+        (
+            ("x", "x", 3),
+            {"axes": (0, 0)},
+            "axes: expected at least one axis, each of them once, and not the axis of channels",
+        ),
+        (("x", "x", 3), {"axes": 2}, "axes: expected an integer from -2 to 1, got 2."),
+        (("x", "x", 3), {"channel_axis": "c"}, "channel_axis: expected an integer from -2 to 1, got 'c'."),
+        (("x", "x", 3), {"axes": 0, "channel_axis": 0}, "and not the axis of channels, got 0 with channel_axis=0."),
         (("x", "x", 3), {"mask": "none"}, "y: expected at least one output to fit to, got none."),
-        (("x", "x", 3), {"mask": "x"}, "mask: expected an array of booleans, False at positions that take no part"),
+        (
+            ("x", "x", 3),
+            {"mask": "x"},
+            "mask: expected an array of booleans, False at outputs that are left out, got dtype float64.",
+        ),
         (("x", "x", 3), {"mask": "short"}, "mask: expected shape (20, 30), that of x without channels"),
         (("x", "x", 3), {"weights": "negative"}, "weights: expected finite numbers of at least zero, got -1.0."),
         (("x", "x", 3), {"weights": "nan"}, "weights: expected finite numbers of at least zero, got nan."),
@@ -459,19 +467,23 @@ def test_filters_follow_scale_and_shift_of_the_target(seed, scale):
         (
             ("nan", "x", 3),
             {"held_out": 0},
-            "at least one output to fit to, got none, after 504 with samples missing.",
+            "at least one output to fit to, got none, 504 were left out with samples missing.",
         ),
-        (("huge", "x", 3), {}, "x: expected samples whose squares can be added up, got larger ones."),
-        (("x", ["x"], 3), {}, "y: expected one array, as x is, got a list of 1."),
+        (
+            ("huge", "x", 3),
+            {},
+            "x: expected samples whose squares can be summed in double precision, got larger ones.",
+        ),
+        (("x", ["x"], 3), {}, "y: expected one array, like x, got a list of 1."),
         ((["x"], ["x", "x"], 3), {}, "y: expected a list as long as x, which has 1, got 2."),
         ((["x"], ["x"], 3), {"mask": "none"}, "mask: expected a list as long as x, which has 1, got ndarray."),
         ((["a.npy"], ["b.npy"], 3), {}, "read: expected a function that makes an array of the files of x, got None."),
         (([], [], 3), {"read": np.load}, "x: expected at least one array or file, got none."),
         (("x", "x", 3), {"read": 1}, "read: expected a function that makes an array of an item of x or y, got 1."),
-        (("empty", "empty", 3), {}, "x: expected an array with samples, got shape (0, 4)."),
+        (("empty", "empty", 3), {}, "x: expected an array with samples, got shape (0, 4) and y of shape (0, 4)."),
     ],
 )
-def test_errors_name_argument_and_remedy(arguments, options, message):
+def test_errors_name_the_argument_and_what_was_expected(arguments, options, message):
     x = np.random.default_rng(0).normal(size=(20, 30))
     arrays = {
         "x": x,
@@ -492,9 +504,9 @@ def test_errors_name_argument_and_remedy(arguments, options, message):
         return arrays.get(value, value) if isinstance(value, str) else value
 
     options = {name: named(value) if name in ("mask", "weights") else value for name, value in options.items()}
-    with pytest.raises((fa.ArgumentError, fa.ArgumentTypeError)) as found:
+    with pytest.raises((fa.ArgumentError, fa.ArgumentTypeError)) as caught:
         fit_filter(*map(named, arguments), **options)
-    assert message in str(found.value)
+    assert message in str(caught.value)
 
 
 def test_a_report_prints_every_figure(rng):
@@ -502,10 +514,10 @@ def test_a_report_prints_every_figure(rng):
     _, report = fit_filter(x, x, 3)
     assert isinstance(report, FitReport)
     lines = str(report).splitlines()
-    assert [line[:14].rstrip() for line in lines] == [
+    assert [line[:20].rstrip() for line in lines] == [
         "training risk",
         "held-out risk",
         "95 % interval",
-        "condition",
-        "freedom",
+        "condition number",
+        "degrees of freedom",
     ]

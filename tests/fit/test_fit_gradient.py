@@ -29,14 +29,14 @@ def rng():
         ((20, 21, 3), 3, {"axes": (0, 1), "mode": "nearest"}),
     ],
 )
-def test_the_squared_loss_leads_to_the_solution_of_least_squares(rng, shape, size, options):
+def test_the_squared_loss_gives_the_solution_of_least_squares(rng, shape, size, options):
     # Neighbours are alike, so that the taps are ill determined: plain descent would take thousands of steps.
     x = fa.convolve(rng.normal(size=shape), fa.gaussian(0.9, ndim=len(shape)), "wrap")
     y = rng.normal(size=shape)
     exact, solved = fit_filter(x, y, size, **options)
-    found, report = fit_filter_by_gradient(x, y, size, workers=1, **options)
-    assert type(found) is type(exact)
-    assert np.abs(found.taps - exact.taps).max() < 1e-7 * np.abs(exact.taps).max()
+    fitted, report = fit_filter_by_gradient(x, y, size, workers=1, **options)
+    assert type(fitted) is type(exact)
+    assert np.abs(fitted.taps - exact.taps).max() < 1e-7 * np.abs(exact.taps).max()
     assert report.training_risk == pytest.approx(solved.training_risk)
     assert report.held_out_risk == pytest.approx(solved.held_out_risk)
     assert report.held_out_interval == pytest.approx(solved.held_out_interval)
@@ -67,11 +67,11 @@ def test_outliers_mislead_least_squares_and_not_huber(rng):
     assert report.gradient < 1e-7
 
 
-def test_without_noise_huber_finds_the_filter(rng):
+def test_without_noise_huber_gives_the_filter(rng):
     x = rng.normal(size=(40, 40))
     kernel = fa.Kernel(rng.normal(size=(2, 2)))
-    found, _ = fit_filter_by_gradient(x, fa.convolve(x, kernel), 2, "huber", workers=1)
-    assert np.allclose(found.taps, kernel.taps, atol=1e-5)
+    fitted, _ = fit_filter_by_gradient(x, fa.convolve(x, kernel), 2, "huber", workers=1)
+    assert np.allclose(fitted.taps, kernel.taps, atol=1e-5)
     nothing, report = fit_filter_by_gradient(x, 0 * x, 2, "huber", workers=1)
     assert (nothing.taps == 0).all()
     assert (report.evaluations, report.gradient) == (2, 0.0)
@@ -83,7 +83,7 @@ def test_counts_are_fitted_better_by_their_own_deviance(rng):
     y = rng.poisson(fa.convolve(x, kernel)).astype(float)
     counted, report = fit_filter_by_gradient(x, y, 3, "poisson", workers=1)
     squared, _ = fit_filter(x, y, 3)
-    error, other = (np.abs(found.taps - kernel.taps).max() for found in (counted, squared))
+    error, other = (np.abs(fitted.taps - kernel.taps).max() for fitted in (counted, squared))
     assert error < 0.5 * other
     assert report.held_out_risk == pytest.approx(1.0, rel=0.2)  # the deviance of counts is about one each
     # At the minimum the derivative of the deviance, sum (1 - y / mean) x[n - m], is zero for every tap.
@@ -93,7 +93,7 @@ def test_counts_are_fitted_better_by_their_own_deviance(rng):
     assert np.abs(slopes).max() < 1e-5
 
 
-def test_any_loss_will_do(rng):
+def test_any_loss_can_be_minimised(rng):
     x = rng.normal(size=(40, 41))
     y = fa.convolve(x, fa.sobel(axis=0), "wrap")
 
@@ -110,14 +110,14 @@ def test_any_loss_will_do(rng):
     assert torch_loss.isclose(fa.sobel(axis=0), rtol=1e-6)
 
 
-def test_missing_samples_and_masks_take_outputs_out(rng):
+def test_missing_samples_and_masks_leave_outputs_out(rng):
     x = rng.normal(size=(30, 40))
     y = fa.convolve(x, fa.prewitt(axis=1)) + rng.normal(size=x.shape)
     x[4, 5], y[20, 20] = np.nan, np.inf
     mask = rng.random(x.shape) < 0.8
     exact, solved = fit_filter(x, y, 3, mask=mask)
-    found, report = fit_filter_by_gradient(x, y, 3, mask=mask, workers=1)
-    assert np.allclose(found.taps, exact.taps)
+    fitted, report = fit_filter_by_gradient(x, y, 3, mask=mask, workers=1)
+    assert np.allclose(fitted.taps, exact.taps)
     assert report.training_risk == pytest.approx(solved.training_risk)
     assert report.held_out_risk == pytest.approx(solved.held_out_risk)
     assert (report.positions, report.missing) == (solved.positions, solved.missing)
@@ -125,7 +125,7 @@ def test_missing_samples_and_masks_take_outputs_out(rng):
     assert np.abs(robust.taps - fa.prewitt(axis=1).taps).max() < 0.3
 
 
-def test_directions_without_data_are_left_alone():
+def test_taps_do_not_move_in_directions_without_data():
     x = np.ones((20, 20))
     kernel, report = fit_filter_by_gradient(x, 3 * x, 3, workers=1)
     assert np.allclose(kernel.taps, 1 / 3)
@@ -140,7 +140,11 @@ def test_the_number_of_steps_is_bounded(rng):
     assert short.gradient > 100 * full.gradient
     assert short.training_risk > full.training_risk
     assert isinstance(full, DescentReport)
-    assert str(full).splitlines()[-1].startswith(f"descent        {full.evaluations} evaluations, after which")
+    assert (
+        str(full)
+        .splitlines()[-1]
+        .startswith(f"descent              {full.evaluations} evaluations; the gradient is ")
+    )
 
 
 @pytest.mark.parametrize(
@@ -160,7 +164,7 @@ def test_the_number_of_steps_is_bounded(rng):
             {},
             "loss: expected 'squared', 'huber', 'poisson', or a function of prediction and target, got 1.",
         ),
-        ((9, 9), 3, "poisson", {}, "y: expected counts, which are not negative, for loss='poisson', got negative"),
+        ((9, 9), 3, "poisson", {}, "y: expected counts of at least zero for loss='poisson', got negative samples."),
         ((9, 9), 3, "squared", {"iterations": 0}, "iterations: expected an integer from 1 to"),
         ((9, 9), 3, "squared", {"tolerance": 2}, "tolerance: expected a number of at least 0 and at most 1, got 2."),
         (
@@ -172,8 +176,8 @@ def test_the_number_of_steps_is_bounded(rng):
         ),
     ],
 )
-def test_errors_name_argument_and_remedy(shape, size, loss, options, message):
+def test_errors_name_the_argument_and_what_was_expected(shape, size, loss, options, message):
     x = -np.ones(shape)
-    with pytest.raises((fa.ArgumentError, fa.ArgumentTypeError)) as found:
+    with pytest.raises((fa.ArgumentError, fa.ArgumentTypeError)) as caught:
         fit_filter_by_gradient(x, x, size, loss, **options)
-    assert message in str(found.value)
+    assert message in str(caught.value)

@@ -1,4 +1,4 @@
-"""The parts of a fit, each against its definition: sums over lags, minima on faces, blocks, tiles."""
+"""The parts of a fit, each against its definition: sums over lags, minima on faces, tiles."""
 
 from __future__ import annotations
 
@@ -16,18 +16,14 @@ from faltung.fit.lag_sums import Spectra, smooth_length
 from faltung.fit.nonnegative import minimise_nonnegative
 from faltung.fit.quadratic import minimise
 from faltung.fit.row_sums import RowGram
-from faltung.fit.tiles import HoldOut, tile_sides, tiled
-from faltung.ground.extended import extended_block
-from reference import extended
-
-MODES = ("reflect", "constant", "nearest", "mirror", "wrap")
+from faltung.fit.tiles import TileSplitter, tile_sides, tiled
 
 
 def products(source, size, lengths):
     """All windows of a block as rows, one after the other."""
-    places = itertools.product(*(range(length) for length in lengths))
+    starts = itertools.product(*(range(length) for length in lengths))
     rows = [
-        source[(slice(None), *(slice(p, p + side) for p, side in zip(place, size, strict=True)))] for place in places
+        source[(slice(None), *(slice(p, p + side) for p, side in zip(start, size, strict=True)))] for start in starts
     ]
     return np.array([row.ravel() for row in rows])
 
@@ -35,15 +31,15 @@ def products(source, size, lengths):
 @settings(max_examples=40, deadline=None)
 @given(data=st.data())
 def test_sums_over_lags_make_the_gram_matrix(data):
-    ndim, channels, answers = (data.draw(st.integers(1, 3)) for _ in range(3))
+    ndim, channels, channels_out = (data.draw(st.integers(1, 3)) for _ in range(3))
     size = data.draw(st.tuples(*[st.integers(1, 3)] * ndim))
     lengths = data.draw(st.tuples(*[st.integers(1, 6)] * ndim))
     rng = np.random.default_rng(data.draw(st.integers(0, 99)))
     source = rng.normal(size=(channels, *(length + side - 1 for length, side in zip(lengths, size, strict=True))))
-    target = rng.normal(size=(answers, *lengths))
+    target = rng.normal(size=(channels_out, *lengths))
     rows = products(source, size, lengths)
     moment = Spectra(source, size).moment(target)
-    assert np.allclose(moment.reshape(answers, -1), target.reshape(answers, -1) @ rows)
+    assert np.allclose(moment.reshape(channels_out, -1), target.reshape(channels_out, -1) @ rows)
     gram = GramSum(channels, size)
     gram.add(source)
     assert np.allclose(gram.total(), rows.T @ rows)
@@ -83,31 +79,6 @@ def test_products_are_the_same_in_any_number_of_batches(monkeypatch):
         assert np.allclose(gram.total(), (rows * signs[:, np.newaxis]).T @ rows)
 
 
-@settings(max_examples=60, deadline=None)
-@given(
-    mode=st.sampled_from(MODES),
-    lengths=st.lists(st.integers(1, 5), min_size=1, max_size=2),
-    starts=st.tuples(st.integers(-9, 6), st.integers(-9, 6)),
-    counts=st.tuples(st.integers(1, 12), st.integers(1, 12)),
-)
-def test_blocks_are_those_of_the_extended_image(mode, lengths, starts, counts):
-    image = np.random.default_rng(0).normal(size=(2, *lengths))
-    region = tuple((start, start + count) for start, count, _ in zip(starts, counts, lengths, strict=False))
-    asked = []
-
-    def read(spans):
-        asked.append(spans)
-        return image[(slice(None), *spans)]
-
-    block = extended_block(read, 2, lengths, region, mode, 0.5, np.float64)
-    for channel in range(2):
-        for place in np.ndindex(block.shape[1:]):
-            position = [start + step for (start, _), step in zip(region, place, strict=True)]
-            assert block[(channel, *place)] == extended(image[channel], position, mode, 0.5)
-    for spans in asked:
-        assert all(0 <= span.start < span.stop <= length for span, length in zip(spans, lengths, strict=True))
-
-
 def positive_definite(rng, unknowns):
     rows = rng.normal(size=(2 * unknowns, unknowns))
     return rows.T @ rows
@@ -119,18 +90,18 @@ def test_minima_on_a_hyperplane_are_those_of_lagrange():
         a, b = positive_definite(rng, 6), rng.normal(size=(2, 6))
         bordered = np.block([[a + 0.5 * np.eye(6), normal[:, np.newaxis]], [normal, np.zeros((1, 1))]])
         expected = [np.linalg.solve(bordered, np.append(row, 1.0))[:6] for row in b]
-        found = minimise(a, b, 0.5, normal)
-        assert np.allclose(found.points, expected)
-        assert len(found.eigenvalues) == 5
+        minimum = minimise(a, b, 0.5, normal)
+        assert np.allclose(minimum.points, expected)
+        assert len(minimum.eigenvalues) == 5
 
 
 def test_a_singular_minimum_is_the_smallest():
     rng = np.random.default_rng(2)
     rows = rng.normal(size=(3, 7))
     b = rows.T @ rng.normal(size=3)
-    found = minimise(rows.T @ rows, b[np.newaxis], 0.0)
-    assert (found.rank, found.condition, found.degrees_of_freedom) == (3, math.inf, pytest.approx(3))
-    assert np.allclose(found.points[0], np.linalg.pinv(rows.T @ rows) @ b)
+    minimum = minimise(rows.T @ rows, b[np.newaxis], 0.0)
+    assert (minimum.rank, minimum.condition, minimum.degrees_of_freedom) == (3, math.inf, pytest.approx(3))
+    assert np.allclose(minimum.points[0], np.linalg.pinv(rows.T @ rows) @ b)
     normal = np.ones(7)
     best = minimise(rows.T @ rows, b[np.newaxis], 0.0, normal).points[0]
     bordered = np.block([[rows.T @ rows, normal[:, np.newaxis]], [normal, np.zeros((1, 1))]])
@@ -170,12 +141,12 @@ def test_non_negative_minima_of_singular_functions():
     assert (minimise_nonnegative(np.zeros((2, 2)), np.zeros(2), np.zeros(2)) == 0).all()
 
 
-def test_a_search_without_end_is_given_up(monkeypatch):
+def test_a_search_that_does_not_converge_is_an_error(monkeypatch):
     rng = np.random.default_rng(5)
     before = np.zeros(4, bool)
 
     def forget(a, b, point, free, normal):
-        """Stay where we are, and free only what was not free before, so that it goes round and round."""
+        """Stay at the same point, and never free a coordinate twice, so that the search does not converge."""
         free &= ~before
         before[:] = free
         return point, 0.0
@@ -208,21 +179,20 @@ def test_tiles_cover_a_region_once():
     ],
 )
 def test_sides_of_tiles(lengths, size, sections, sides):
-    found = tile_sides(tuple((0, length) for length in lengths), size, sections)
-    assert found == sides
+    assert tile_sides(tuple((0, length) for length in lengths), size, sections) == sides
 
 
-def test_held_out_tiles_are_the_same_whenever_asked_and_other_for_another_seed():
+def test_held_out_tiles_depend_on_the_seed_alone():
     tiles = tiled(((0, 50),), [1])
 
     def chosen(seed, fraction=0.3):
-        choice = HoldOut(fraction, seed)
+        choice = TileSplitter(fraction, seed)
         return [choice.split(part)[1] for part in (tiles, tiles[:1], tiles[:1], tiles[:2], tiles)]
 
     assert chosen(1) == chosen(1)
     assert chosen(1) != chosen(2)
     assert sum(map(len, chosen(1))) == round(0.3 * 104)
     assert chosen(1, 0.0) == [[]] * 5
-    kept, held_out = HoldOut(0.5, 0).split(tiles)
+    kept, held_out = TileSplitter(0.5, 0).split(tiles)
     assert sorted(kept + held_out) == tiles
-    assert HoldOut(0.5, 0).split(tiles[:1]) == (tiles[:1], [])
+    assert TileSplitter(0.5, 0).split(tiles[:1]) == (tiles[:1], [])

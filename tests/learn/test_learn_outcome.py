@@ -13,7 +13,6 @@ from faltung.datasets.dataset import Dataset, Split
 from faltung.learn.augmentation import Augmentation
 from faltung.learn.batches import tensors
 from faltung.learn.classification import Classification
-from faltung.learn.determinism import reproducible
 from faltung.learn.measures.counting import network_cost
 from faltung.learn.measures.outcome import SHIFTS, measure, shift_unit
 from faltung.learn.measures.superposition import superposition
@@ -21,6 +20,7 @@ from faltung.learn.recipe import Recipe
 from faltung.learn.risk import accuracy, accuracy_interval, accuracy_under_shift, empirical_risk
 from faltung.learn.training import train
 from faltung.networks import ConvClassifier
+from faltung.tensors.determinism import reproducible
 
 
 def _dataset(samples: int, shape: tuple[int, ...], kind: type, seed: int) -> Dataset:

@@ -22,12 +22,12 @@ from faltung.learn.augmentation import Augmentation, mirror_at_random, shift_at_
 from faltung.learn.batches import tensors
 from faltung.learn.checkpoint import Checkpoint
 from faltung.learn.classification import Classification
-from faltung.learn.determinism import reproducible
 from faltung.learn.hardware import Hardware
 from faltung.learn.recipe import Recipe
 from faltung.learn.risk import accuracy, empirical_risk, translate
 from faltung.learn.runs import RunFolder
 from faltung.learn.training import EpochRecord, train
+from faltung.tensors.determinism import reproducible
 
 
 def _dataset(samples: int, seed: int) -> Dataset:

@@ -11,12 +11,12 @@ from scipy.linalg import sqrtm
 
 from faltung.datasets.dataset import Dataset, Split
 from faltung.errors import ArgumentError
-from faltung.learn.determinism import reproducible
 from faltung.learn.generation import judging, score
 from faltung.learn.generation.score import Protocol, features, frechet_distance, nearest
 from faltung.learn.runs import RunFolder
 from faltung.learn.saved import save_network
 from faltung.networks import ConvClassifier, DenseClassifier
+from faltung.tensors.determinism import reproducible
 
 SHAPE = (1, 8, 8)
 

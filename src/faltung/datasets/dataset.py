@@ -1,4 +1,4 @@
-"""What is learned from? Samples with labels, and their split into training, validation and test."""
+"""What is a data set? Samples with labels, split into training, validation and test set."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from faltung.ground.lazy import lazy
 __all__ = ["PARTS", "Dataset", "Split", "digest"]
 
 PARTS = ("training", "validation", "test")
-"""The parts of a split, in the order of their use."""
+"""The parts of a split, in the order in which they are used."""
 
-_BLOCK = 1 << 24  # bytes that are copied at a time where samples do not lie in order in memory
+_BLOCK = 1 << 24  # bytes that are copied at a time if samples are not contiguous in memory
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,16 +28,16 @@ class Dataset:
     Parameters
     ----------
     samples : uint8 or float32 array, shape (samples, channels, *spatial) with one to three spatial axes
-        uint8: intensities from 0 to 255. float32: values of any range.
+        Intensities from 0 to 255 in uint8, or values of any range in float32.
     labels : integer array, shape (samples,)
-        Index of each sample's class.
+        Index of the class of each sample.
     class_names : tuple of str
         Name of each class.
 
     Raises
     ------
     ArgumentError, ArgumentTypeError
-        If dtypes, shapes or labels do not fit together, or there is no sample.
+        Dtypes, shapes or labels do not fit together, or there is no sample.
 
     Examples
     --------
@@ -71,7 +71,7 @@ class Dataset:
 
     @property
     def sample_shape(self) -> tuple[int, ...]:
-        """Shape of one sample as a network sees it: (channels, *spatial)."""
+        """Shape of one sample: (channels, *spatial)."""
         return self.samples.shape[1:]
 
     @property
@@ -91,23 +91,26 @@ class Split:
     Parameters
     ----------
     training : Dataset
-        Its mean loss is what training makes small.
+        The samples to learn from.
     validation : Dataset
-        Shows during training how the network does on samples that it does not learn from.
+        The samples by which choices are made.
     test : Dataset
-        Looked at once, after training; nothing may be chosen by it.
+        The samples that judge the result. They are used once, at the end, and nothing is chosen by them.
     name : str
-        Name of the whole, for reports.
+        Name of the whole data set, for reports.
     source : str, optional
-        How it was split: "as given", or what was made out of which part by which rule and seed.
+        How it was split: "as given", or which parts were taken from training, by which rule and seed.
     members : mapping of str to sequence of str or int, optional
-        For each part the file of each sample or, where samples have no files of their own, its place in the order
-        of reading.
+        For each part the file of each sample or, if a file has many samples, the number of the sample in the order of
+        reading.
+    origin : mapping, optional
+        The arguments of `faltung.datasets.load` that read the data set again; empty for `load_embedded`, None for a
+        data set that was not read from files.
 
     Raises
     ------
     ArgumentError
-        If the parts do not have the same classes and samples of the same shape.
+        The parts differ in classes, shape of samples or dtype.
 
     Examples
     --------
@@ -124,6 +127,7 @@ class Split:
     name: str
     source: str = ""
     members: Mapping[str, Sequence[str] | Sequence[int] | NDArray[np.int64]] = field(default_factory=dict)
+    origin: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         for part, data in (("validation", self.validation), ("test", self.test)):
@@ -135,16 +139,16 @@ class Split:
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """Names of the classes, the same in all parts."""
+        """Names of the classes, which are the same in all parts."""
         return self.training.class_names
 
     def parts(self) -> dict[str, list[str] | list[int]]:
-        """Return `members` as JSON-serialisable lists, to be kept with a run: who learned, watched and tested."""
+        """Return `members` as lists that can be written as JSON."""
         return {part: np.asarray(self.members[part]).tolist() for part in PARTS if part in self.members}
 
     @lazy
     def digest(self) -> str:
-        """A SHA-256 over samples, labels and class names of all parts: another digest means other data."""
+        """SHA-256 of the samples, labels and class names of all parts: it changes if the data change."""
         arrays: dict[str, NDArray[Any]] = {"class_names": np.array(self.class_names)}
         for part in PARTS:
             data: Dataset = getattr(self, part)
@@ -153,9 +157,9 @@ class Split:
 
     @lazy
     def duplicates(self) -> int:
-        """How many test samples are, byte by byte, also training samples, and so tell little of new ones."""
-        seen = {*_fingerprints(self.training.samples)}
-        return sum(fingerprint in seen for fingerprint in _fingerprints(self.test.samples))
+        """The number of test samples that are equal to a training sample, and so do not test anything new."""
+        training = {*_fingerprints(self.training.samples)}
+        return sum(fingerprint in training for fingerprint in _fingerprints(self.test.samples))
 
 
 def _kind(data: Dataset) -> str:
@@ -167,7 +171,7 @@ def _fingerprints(samples: NDArray[Any]) -> Iterator[bytes]:
 
 
 def digest(arrays: Mapping[str, NDArray[Any]]) -> str:
-    """Return a SHA-256 over names, dtypes, shapes and samples of arrays, whatever file they came in.
+    """Return the SHA-256 of the names, dtypes, shapes and values of arrays. It does not depend on their file format.
 
     Examples
     --------

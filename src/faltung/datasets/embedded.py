@@ -1,4 +1,4 @@
-"""What can be learned from with nothing at hand? The Fashion-MNIST subset that ships with faltung."""
+"""Which data set is always available? A subset of Fashion-MNIST that ships with faltung."""
 
 from __future__ import annotations
 
@@ -13,30 +13,32 @@ from faltung.datasets.dataset import Dataset, Split, digest
 from faltung.datasets.known import FASHION_MNIST_CLASSES
 from faltung.datasets.splitting import hold_out
 from faltung.errors import ArgumentError
+from faltung.ground.checks import integer
 
 __all__ = ["EMBEDDED_FILE", "load_embedded"]
 
 EMBEDDED_FILE = Path(__file__).parents[1] / "data" / "fashion_mnist_subset.npz"
 _EMBEDDED_DIGEST = "b4ad20386308a4236cf6726a7fdd7378f262079b39fd94c0961a9e1685b8217d"
+_TRAINING_PER_CLASS, _VALIDATION_PER_CLASS = 500, 25
 
 
-def load_embedded(path: str | Path = EMBEDDED_FILE, *, validation_per_class: int = 25) -> Split:
+def load_embedded(path: str | Path = EMBEDDED_FILE, *, validation_per_class: int = _VALIDATION_PER_CLASS) -> Split:
     """Load the Fashion-MNIST subset that ships with faltung: 28x28 grey images of ten kinds of clothing.
 
-    The first 500 training and 100 test images of each class of the official splits. Of the training images, 25 a
-    class are held out for validation; which ones is fixed, so that runs with different seeds share all their data.
+    It has the first 500 training images and the first 100 test images of each class of the official split. Of the
+    training images, 25 of each class are held out for validation, always the same ones.
 
     Parameters
     ----------
     path : path, optional
-        Where the file lies.
+        The file.
     validation_per_class : int, optional
-        How many training images of each class are held out.
+        How many training images of each class are held out, from 1 to 499.
 
     Raises
     ------
-    ArgumentError
-        If the file is missing, damaged, or holds anything but exactly the subset.
+    ArgumentError, ArgumentTypeError
+        The file is missing, damaged, or has other contents; or `validation_per_class` cannot be used.
 
     References
     ----------
@@ -51,24 +53,27 @@ def load_embedded(path: str | Path = EMBEDDED_FILE, *, validation_per_class: int
     >>> split.test.sample_shape, split.class_names[9]
     ((1, 28, 28), 'Ankle boot')
     """
-    arrays = _read_checked(Path(path))
+    held_out_per_class = integer("validation_per_class", validation_per_class, 1, _TRAINING_PER_CLASS - 1)
+    arrays = _read(Path(path))
+    origin: dict[str, object] | None = {} if held_out_per_class == _VALIDATION_PER_CLASS else None
     training, test = (
         Dataset(arrays[f"{part}_images"][:, None], arrays[f"{part}_labels"], FASHION_MNIST_CLASSES)
         for part in ("training", "test")
     )
-    held_out = hold_out(training.labels, [validation_per_class] * 10, np.random.default_rng(0))
+    held_out = hold_out(training.labels, [held_out_per_class] * 10, np.random.default_rng(0))
     members = {"training": np.flatnonzero(~held_out), "validation": np.flatnonzero(held_out)}
     return Split(
         training.subset(members["training"]),
         training.subset(members["validation"]),
         test,
         "Fashion-MNIST subset",
-        f"test as given; made: validation {validation_per_class} of each class, seed 0",
+        f"test as given; held out: validation {held_out_per_class} of each class, seed 0",
         {**members, "test": np.arange(len(training), len(training) + len(test))},
+        origin,
     )
 
 
-def _read_checked(path: Path) -> dict[str, NDArray[np.uint8]]:
+def _read(path: Path) -> dict[str, NDArray[np.uint8]]:
     expected = "the Fashion-MNIST subset that ships with faltung"
     remedy = "Install faltung again."
     try:

@@ -1,4 +1,4 @@
-"""Which part of a data set does a name speak of? Its words tell."""
+"""Which part of a data set does a name stand for? The words in it, such as train and test, say it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def words(name: str) -> list[str]:
 
 
 def part_of(word: str) -> str | None:
-    """Return the part that a word is a name of, if it is one.
+    """Return the part that a word is a name of; None if it is no such name.
 
     Examples
     --------

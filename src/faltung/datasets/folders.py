@@ -1,65 +1,65 @@
-"""What is in a folder of class folders? The name of the folder that an image lies in is its class."""
+"""Which images are in class folders? The name of the class folder is the class of its images."""
 
 from __future__ import annotations
 
 import os
 from pathlib import Path
 
+from faltung.datasets.data_error import data_error, shortened
 from faltung.datasets.file_names import part_of
 from faltung.datasets.listing import Entry, Listing
-from faltung.datasets.refusal import refusal, shortened
 
 __all__ = ["IMAGE_SUFFIXES", "list_folders"]
 
 IMAGE_SUFFIXES = {".bmp", ".gif", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp"}
-"""How names of images end."""
+"""The suffixes of image files."""
 
 _LAYOUT = "a folder for each class with its images, or folders train, val and test of such folders"
 
 
 def list_folders(root: Path) -> Listing:
-    """List the images of class folders, which lie in `root` itself or in folders named after the parts.
+    """List the images of class folders, which are in `root` or in folders named like the parts.
 
-    Images may lie deeper within a class folder. Names that begin with a dot, and files that are no images by their
-    suffix, are passed over.
+    Images may be in folders inside a class folder. Names that begin with a dot, and files without the suffix of an
+    image, are ignored.
 
     Raises
     ------
     ArgumentError
-        If there are no class folders, or one is empty.
+        There are no class folders, or one is empty.
     """
-    inside = _folders(root)
-    if not inside:
+    folders = _folders(root)
+    if not folders:
         received = f"no folder in '{root}'"
         remedy = "Make a folder for each class, or a CSV file with the columns file and label beside the images."
-        raise refusal(_LAYOUT, received, remedy)
-    named = {folder.name: part for folder in inside if (part := part_of(folder.name))}
-    if len(named) < len(inside):
-        _check_no_part_among_classes(inside)
+        raise data_error(_LAYOUT, received, remedy)
+    parts = {folder.name: part for folder in folders if (part := part_of(folder.name))}
+    if len(parts) < len(folders):
+        _check_no_part_among_classes(folders)
         return {"training": _entries(root)}
-    if len({*named.values()}) < len(named):
-        raise refusal("one folder for each part", shortened(_quoted(inside)), "Put them together.")
-    if "training" not in named.values():
-        raise refusal("a folder train", shortened(_quoted(inside)), "Rename or add one.")
-    return {part: _entries(root / name) for name, part in named.items()}
+    if len({*parts.values()}) < len(parts):
+        raise data_error("one folder for each part", shortened(_quoted(folders)), "Merge them.")
+    if "training" not in parts.values():
+        raise data_error("a folder train", shortened(_quoted(folders)), "Rename or add one.")
+    return {part: _entries(root / name) for name, part in parts.items()}
 
 
-def _check_no_part_among_classes(inside: list[Path]) -> None:
-    # A class may well be called "train"; but then its folder has images and not folders of them.
-    if any(part_of(folder.name) and _folders(folder) and not _images(folder, deep=False) for folder in inside):
-        remedy = "Take folders of classes and folders of parts apart."
-        raise refusal(_LAYOUT, f"the folders {shortened(_quoted(inside))}", remedy)
+def _check_no_part_among_classes(folders: list[Path]) -> None:
+    # A class may be called "train", but then its folder has images and not only folders.
+    if any(part_of(folder.name) and _folders(folder) and not _images(folder, deep=False) for folder in folders):
+        remedy = "Use either folders of classes or folders of parts."
+        raise data_error(_LAYOUT, f"the folders {shortened(_quoted(folders))}", remedy)
 
 
 def _entries(folder: Path) -> list[Entry]:
-    classes = {each: _images(each) for each in _folders(folder)}
-    if not any(classes.values()):
-        remedy = f"Known are {', '.join(sorted(IMAGE_SUFFIXES))}."
-        raise refusal(_LAYOUT, f"no image in folders of '{folder}'", remedy)
-    if empty := [each for each, images in classes.items() if not images]:
+    images_of = {class_folder: _images(class_folder) for class_folder in _folders(folder)}
+    if not any(images_of.values()):
+        remedy = f"Images have one of the suffixes {', '.join(sorted(IMAGE_SUFFIXES))}."
+        raise data_error(_LAYOUT, f"no image in folders of '{folder}'", remedy)
+    if empty := [class_folder for class_folder, images in images_of.items() if not images]:
         received = f"none in {shortened(_quoted(empty))} of '{folder}'"
-        raise refusal("images in each class folder", received, "Fill or remove these folders.")
-    return [Entry(path, each.name) for each, images in classes.items() for path in images]
+        raise data_error("images in each class folder", received, "Fill or remove these folders.")
+    return [Entry(path, class_folder.name) for class_folder, images in images_of.items() for path in images]
 
 
 def _folders(folder: Path) -> list[Path]:
@@ -67,11 +67,11 @@ def _folders(folder: Path) -> list[Path]:
 
 
 def _images(folder: Path, deep: bool = True) -> list[Path]:
-    found: list[Path] = []
-    for place, folders, names in os.walk(folder, onerror=_raise):
+    images: list[Path] = []
+    for path, folders, names in os.walk(folder, onerror=_raise):
         folders[:] = [name for name in folders if deep and not name.startswith(".")]
-        found += [Path(place, name) for name in names if not name.startswith(".") and _is_image(name)]
-    return sorted(found)
+        images += [Path(path, name) for name in names if not name.startswith(".") and _is_image(name)]
+    return sorted(images)
 
 
 def _is_image(name: str) -> bool:

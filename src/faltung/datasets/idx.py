@@ -1,4 +1,4 @@
-"""What do IDX files hold? Images in one and labels in another, the way MNIST comes."""
+"""How are IDX files read? Images from one file and labels from another, like those of MNIST."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from faltung.datasets.data_error import data_error
 from faltung.datasets.dataset import PARTS
 from faltung.datasets.file_names import part_of, words
-from faltung.datasets.layout import arranged
-from faltung.datasets.refusal import refusal
-from faltung.datasets.splitting import Part
+from faltung.datasets.layout import sample_arrays
+from faltung.datasets.splitting import RawPart
 
 __all__ = ["find_idx", "is_idx", "read_idx"]
 
@@ -26,7 +26,7 @@ _DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E
 
 
 def is_idx(path: Path) -> bool:
-    """Say whether a file is an IDX file by its name, or else by its first two bytes, which are zero.
+    """Whether a file is an IDX file, by its name, or by its first two bytes, which are zero.
 
     Examples
     --------
@@ -41,56 +41,64 @@ def is_idx(path: Path) -> bool:
 
 
 def find_idx(folder: Path) -> dict[str, Path]:
-    """Return the file of images of each part, by names like ``train-images-idx3-ubyte.gz``."""
-    found: dict[str, Path] = {}
+    """Return the file of images of each part of a folder, by names like ``train-images-idx3-ubyte.gz``."""
+    images: dict[str, Path] = {}
     for path in sorted(path for path in folder.iterdir() if path.is_file()):
-        own = [word for word in words(path.name) if word != "gz"]
-        parts = {part for word in own if (part := part_of(word))}
-        plain = own and (own[-1] == "images" or re.fullmatch(r"idx\d*|ubyte", own[-1]))
-        if "images" not in own or len(parts) != 1 or not plain or path.name.startswith("."):
+        part = _part_of_images(path.name)
+        if part is None:
             continue
-        [part] = parts
-        # Unpacked beside its packed form is one file.
-        if part in found and found[part].name.removesuffix(".gz") != path.name.removesuffix(".gz"):
-            received = f"'{found[part].name}' and '{path.name}'"
-            raise refusal(f"one file of {part} images", received, "Keep each data set in a folder of its own.")
-        found.setdefault(part, path)
-    return found
+        # A file and its compressed copy count as one.
+        if part in images and images[part].name.removesuffix(".gz") != path.name.removesuffix(".gz"):
+            received = f"'{images[part].name}' and '{path.name}'"
+            raise data_error(f"one file of {part} images", received, "Keep each data set in its own folder.")
+        images.setdefault(part, path)
+    return images
 
 
-def read_idx(images: Mapping[str, Path], ndim: int | None, size: int | None) -> dict[str, Part]:
-    """Read the files of images of each part, and those of labels beside them.
+def _part_of_images(name: str) -> str | None:
+    """Return the part that a file of this name has the images of; None if it is not such a file."""
+    name_words = [word for word in words(name) if word != "gz"]
+    if name.startswith(".") or "images" not in name_words:
+        return None
+    parts = {part for word in name_words if (part := part_of(word))}
+    ends_like_idx = name_words[-1] == "images" or re.fullmatch(r"idx\d*|ubyte", name_words[-1])
+    return parts.pop() if len(parts) == 1 and ends_like_idx else None
+
+
+def read_idx(images: Mapping[str, Path], ndim: int | None, size: int | None) -> dict[str, RawPart]:
+    """Read the file of images of each part, and the file of labels in the same folder.
 
     Raises
     ------
     ArgumentError
-        If a file is missing, damaged, or does not fit the others.
+        A file is missing or damaged, or does not fit the others.
     """
     if "training" not in images:
         received = ", ".join(f"'{path.name}'" for path in images.values())
-        raise refusal("a file of training images, such as train-images-idx3-ubyte.gz", received)
-    arrays = arranged({path.name: _array(path) for path in images.values()}, ndim, size)
+        raise data_error("a file of training images, such as train-images-idx3-ubyte.gz", received)
+    arrays = sample_arrays({path.name: _array(path) for path in images.values()}, ndim, size)
     return {part: _part(images[part], arrays[images[part].name]) for part in PARTS if part in images}
 
 
-def _part(path: Path, samples: NDArray[Any]) -> Part:
-    beside = _labels_beside(path)
-    labels = _array(beside)
+def _part(path: Path, samples: NDArray[Any]) -> RawPart:
+    label_file = _label_file(path)
+    labels = _array(label_file)
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
-        raise refusal("one whole number for each image", f"{labels.dtype} of shape {labels.shape} in '{beside.name}'")
+        received = f"{labels.dtype} of shape {labels.shape} in '{label_file.name}'"
+        raise data_error("one integer for each image", received, "Save the labels as integers along one axis.")
     if len(labels) != len(samples):
-        received = f"{len(labels)} in '{beside.name}' for {len(samples)} in '{path.name}'"
-        raise refusal("one label for each image", received, "Check that both files belong together.")
-    return Part(samples, labels)
+        received = f"{len(labels)} in '{label_file.name}' for {len(samples)} in '{path.name}'"
+        raise data_error("one label for each image", received, "Check that both files belong together.")
+    return RawPart(samples, labels)
 
 
-def _labels_beside(images: Path) -> Path:
+def _label_file(images: Path) -> Path:
     name = re.sub(r"idx\d", "idx1", images.name.replace("images", "labels")).removesuffix(".gz")
     for candidate in (images.with_name(name), images.with_name(f"{name}.gz")):
         if candidate.name != images.name and candidate.is_file():
             return candidate
-    remedy = "Put it there, with 'labels' in its name where the other has 'images'."
-    raise refusal("a file of labels beside that of images", f"'{images.name}' without '{name}'", remedy)
+    remedy = "Put it there; its name has 'labels' in place of 'images'."
+    raise data_error("a file of labels in the folder of the images", f"'{images.name}' without '{name}'", remedy)
 
 
 def _array(path: Path) -> NDArray[Any]:
@@ -98,13 +106,16 @@ def _array(path: Path) -> NDArray[Any]:
     kind, axes = (content[2], content[3]) if len(content) > 3 else (0, 0)
     if content[:2] != b"\0\0" or kind not in _DTYPES or not 1 <= axes <= 5:
         expected = "an IDX file, which begins with two zeros, a type from 8 to 14 and the number of axes, up to 5"
-        raise refusal(expected, f"the bytes {content[:4].hex(' ') or '(none)'} in '{path.name}'")
+        received = f"the bytes {content[:4].hex(' ') or '(none)'} in '{path.name}'"
+        raise data_error(expected, received, "Download the file again.")
     start = 4 + 4 * axes
     shape = struct.unpack(f">{axes}I", content[4:start]) if len(content) >= start else ()
     dtype = np.dtype(_DTYPES[kind])
     if not shape or len(content) - start != math.prod(shape) * dtype.itemsize:
-        expected = f"{math.prod(shape) * dtype.itemsize} bytes for the shape {shape}" if shape else "a shape"
-        raise refusal(expected, f"{max(0, len(content) - start)} in '{path.name}'", "Fetch the whole file again.")
+        received = f"{len(content)} in '{path.name}'"
+        size = start + math.prod(shape) * dtype.itemsize
+        expected = f"{size} bytes for the shape {shape}" if shape else f"at least {start} bytes for {axes} axes"
+        raise data_error(expected, received, "Download the file again.")
     array = np.frombuffer(content, dtype, offset=start).reshape(shape)
     return array.astype(dtype.newbyteorder("="), copy=False)
 
@@ -116,4 +127,4 @@ def _content(path: Path) -> bytearray:
     try:
         return bytearray(gzip.decompress(content))
     except (EOFError, OSError, zlib.error) as error:
-        raise refusal("a whole gzip file", f"'{path.name}' ({error})", "Fetch it again.") from error
+        raise data_error("a complete gzip file", f"'{path.name}' ({error})", "Download the file again.") from error

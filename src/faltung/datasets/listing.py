@@ -1,4 +1,4 @@
-"""Which images does a data set have? Files, each with its class, for each part."""
+"""Which image files does a data set have? A list of files with their classes, for each part."""
 
 from __future__ import annotations
 

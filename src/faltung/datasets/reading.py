@@ -1,26 +1,32 @@
-"""What is in a data set of the user's own? Images in folders or beside a CSV file, arrays in npz or IDX files.
+"""How is a data set of the user read? From images in folders or listed in a CSV file, or arrays in npz or IDX files.
 
-`load` finds out which it is; each kind has a reader of its own, and all return the same parts.
+`load` recognises the kind of the data set. Each kind has its own reader, and all readers return the same parts.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from faltung.datasets.csv_table import is_table, list_table
+from faltung.datasets.data_error import data_error, shortened
 from faltung.datasets.dataset import Split
 from faltung.datasets.folders import list_folders
 from faltung.datasets.idx import find_idx, is_idx, read_idx
 from faltung.datasets.image_files import read_images
 from faltung.datasets.known import known_class_names
 from faltung.datasets.npz import read_npz
-from faltung.datasets.refusal import refusal, shortened
 from faltung.datasets.scaling import SMALLEST
-from faltung.datasets.splitting import Part, split_parts
-from faltung.errors import ArgumentError
+from faltung.datasets.splitting import RawPart, split_parts
+from faltung.errors import ArgumentError, ArgumentTypeError
+from faltung.ground.checks import integer, real
 
 __all__ = ["load"]
+
+_LARGEST_SIZE = 1 << 16
+_LARGEST_SEED = 2**63 - 1
 
 
 def load(
@@ -34,51 +40,51 @@ def load(
     test: float = 0.1,
     on_skip: Callable[[str, str], None] = lambda name, reason: None,
 ) -> Split:
-    """Load a data set of one's own, and split it where it does not come split.
+    """Load a data set from a folder or file, and split it into training, validation and test set.
 
-    It can be
+    Parts that the data set has itself are kept; the others are taken from its training part. A data set is
 
-    - a folder of class folders of images, or folders ``train``, ``val`` and ``test`` of class folders;
-    - a CSV file beside images, or the folder it is in: a line for each image under a header that names a column
-      ``file`` (or ``filename``, ``image``, ``path``), a column ``label`` (or ``class``, ``target``) and perhaps a
-      column ``split``;
+    - a folder of class folders with images, or folders ``train``, ``val`` and ``test`` of such class folders;
+    - a CSV file with a line for each image, or its folder. The first line names a column ``file`` (or ``filename``,
+      ``image``, ``path``), a column ``label`` (or ``class``, ``target``) and optionally a column ``split``;
     - an npz file with arrays ``x`` and ``y`` (or ``images``, ``samples``, ``series``, ``data``; ``labels``), or with
-      such arrays for each part (``x_train``, ``y_train``, ``test_images``, ``test_labels``, ...), and perhaps
+      such arrays for each part (``x_train``, ``y_train``, ``test_images``, ``test_labels``, ...), and optionally
       ``class_names``;
-    - IDX files, packed with gzip or not: a folder with ``train-images...`` and ``train-labels...``, or one file of
-      images with its labels beside it.
+    - IDX files, compressed with gzip or not: a folder with ``train-images...`` and ``train-labels...``, or one file
+      of images with its file of labels in the same folder.
 
-    Arrays of uint8 (samples, height, width[, channels]) are images, of floats (samples[, channels], length) series.
-    Images become uint8. If all have one size and no side over 96 pixels they stay as they are; otherwise the shorter
-    side is scaled to 64 pixels and the middle cut out. Classes are numbered in the order of their names, or as
-    numbers if that is what they are.
+    Arrays of uint8 (samples, height, width[, channels]) are images, arrays of floats (samples[, channels], length)
+    are series. Images with intensities from 0 to 255 become uint8, other samples float32. If all images have the same
+    size, and no side over 96 pixels, they keep it. Otherwise the shorter side is scaled to 64 pixels, and the centre
+    is cropped. Classes are in alphabetical order, or in numerical order if all are integers.
 
     Parameters
     ----------
     path : path
         Folder or file.
     ndim : int, optional
-        Number of spatial axes, where it is open what arrays hold: 1 for series, 2 for images, 3 for volumes.
+        Number of spatial axes: 1 for series, 2 for images, 3 for volumes. It is needed if the axes of an array are
+        ambiguous.
     size : int, optional
-        Side in pixels of the squares that all images become.
+        Side in pixels of the squares that all images are scaled to.
     seed : int, optional
-        Seed of the lot by which samples are held out; no other random number is drawn.
+        Seed of the random choice of held-out samples. Nothing else is random.
     skip_corrupt : bool, optional
-        Leave images out that cannot be used, instead of refusing them all together.
+        Whether images that cannot be used are left out. By default they are an error.
     validation, test : float, optional
-        Fraction of each class that is held out of training, if the part is not given.
+        Fraction of each class that is held out, if the data set does not have the part itself.
     on_skip : callable, optional
         Called with the name of each image that is left out, and with the reason.
 
     Returns
     -------
     Split
-        Its `source` says how it was split, its `parts` which sample went where.
+        The three parts. `source` says how they were split, `parts` which sample is in which part.
 
     Raises
     ------
-    ArgumentError
-        If it cannot be learned from; the error goes by the name DATA.
+    ArgumentError, ArgumentTypeError
+        The data set cannot be used (errors call it DATA), or another argument cannot be used.
 
     Examples
     --------
@@ -92,35 +98,43 @@ def load(
     >>> split.name, split.class_names, split.training.samples.shape, split.training.samples.dtype
     ('waves', ('fast', 'slow'), (34, 1, 50), dtype('float32'))
     >>> split.source
-    'made: validation 5 % and test 10 % of each class, seed 0'
+    'held out: validation 5 % and test 10 % of each class, seed 0'
     """
-    path = Path(path)
-    _check_options(ndim, size, seed)
+    path = _check_arguments(path, ndim, size, seed, validation, test)
     class_names: Sequence[str] = ()
     try:
         if not path.exists():
-            raise refusal("a folder or file that exists", f"'{path}'")
+            raise data_error("a folder or file that exists", f"'{path}'")
         if path.suffix.lower() == ".npz":
             parts, class_names = read_npz(path, ndim, size)
         elif images := _idx_files(path):
             parts = read_idx(images, ndim, size)
             class_names = known_class_names(parts)
         else:
-            parts = _read_listed(path, ndim, size, skip_corrupt, on_skip)
+            parts = _read_image_files(path, ndim, size, skip_corrupt, on_skip)
     except OSError as error:
         received = f"'{error.filename or path}' ({error.strerror or error})"
-        raise refusal("folders and files that can be read", received) from error
+        raise data_error("folders and files that can be read", received) from error
     name = path.resolve().stem if path.is_file() else path.resolve().name
-    return split_parts(parts, name, class_names=class_names, validation=validation, test=test, seed=seed)
+    split = split_parts(parts, name, class_names=class_names, validation=validation, test=test, seed=seed)
+    choice = {"seed": seed, "validation": validation, "test": test}
+    origin = {"path": str(path.resolve()), "ndim": ndim, "size": size, "skip_corrupt": skip_corrupt, **choice}
+    return replace(split, origin=origin)
 
 
-def _check_options(ndim: int | None, size: int | None, seed: int) -> None:
-    if ndim not in (None, 1, 2, 3):
-        raise ArgumentError("ndim", "1, 2 or 3", str(ndim))
-    if size is not None and size < SMALLEST:
-        raise ArgumentError("size", f"at least {SMALLEST} pixels", str(size))
-    if seed < 0:
-        raise ArgumentError("seed", "zero or a positive integer", str(seed))
+def _check_arguments(
+    path: str | Path, ndim: int | None, size: int | None, seed: int, validation: float, test: float
+) -> Path:
+    if not isinstance(path, str | os.PathLike):
+        raise ArgumentTypeError("path", "the path of a folder or file", repr(path))
+    if ndim is not None:
+        integer("ndim", ndim, 1, 3)
+    if size is not None:
+        integer("size", size, SMALLEST, _LARGEST_SIZE)
+    integer("seed", seed, 0, _LARGEST_SEED)
+    real("validation", validation)
+    real("test", test)
+    return Path(path)
 
 
 def _idx_files(path: Path) -> Mapping[str, Path]:
@@ -130,14 +144,15 @@ def _idx_files(path: Path) -> Mapping[str, Path]:
         return {}
     if is_idx(path):
         return {"training": path}
-    raise refusal("a folder, or a file of CSV, npz or IDX", f"'{path}'", "Unpack archives into a folder.")
+    raise data_error("a folder, or a file of CSV, npz or IDX", f"'{path}'", "Extract archives into a folder.")
 
 
-def _read_listed(
+def _read_image_files(
     path: Path, ndim: int | None, size: int | None, skip_corrupt: bool, on_skip: Callable[[str, str], None]
-) -> dict[str, Part]:
+) -> dict[str, RawPart]:
     if ndim not in (None, 2):
-        raise ArgumentError("ndim", "2 for files of images", str(ndim), "Give series and volumes as arrays in npz.")
+        remedy = "Save series and volumes as arrays in an npz file."
+        raise ArgumentError("ndim", "2 for image files", str(ndim), remedy)
     table = _table(path)
     root = table.parent if table else path
     listing = list_table(table) if table else list_folders(root)
@@ -147,8 +162,8 @@ def _read_listed(
 def _table(path: Path) -> Path | None:
     if path.is_file():
         return path
-    tables = [each for each in sorted(path.glob("*.csv")) if is_table(each)]
+    tables = [file for file in sorted(path.glob("*.csv")) if is_table(file)]
     if len(tables) > 1:
-        received = shortened([f"'{each.name}'" for each in tables])
-        raise refusal("one CSV file in the folder", received, "Give the file itself, or use a column split.")
+        received = shortened([f"'{file.name}'" for file in tables])
+        raise data_error("one CSV file in the folder", received, "Pass the path of the file, or use a column split.")
     return tables[0] if tables else None

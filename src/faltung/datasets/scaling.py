@@ -1,4 +1,4 @@
-"""What size does a network see images in? As they are if they are small and alike, and squares of one size if not."""
+"""What size do the images of a data set get? Their own if it is one small size, else that of a square."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from faltung.ground.threads import share, worker_count
 __all__ = ["SMALLEST", "common_size", "fitted", "scaled"]
 
 SMALLEST = 8
-"""The fewest samples a side that there is something to be recognised in."""
+"""The smallest number of samples along a spatial axis."""
 
 _LARGEST = 96
 _SQUARE = 64
 
 
 def common_size(shapes: Collection[tuple[int, int]], size: int | None) -> tuple[int, int]:
-    """Return the height and width that images of these heights and widths get.
+    """Return the common height and width of images of these heights and widths.
 
     Examples
     --------
@@ -37,7 +37,7 @@ def common_size(shapes: Collection[tuple[int, int]], size: int | None) -> tuple[
 
 
 def fitted(image: Image.Image, height: int, width: int) -> Image.Image:
-    """Scale an image, with a filter as wide as the step, until it just covers a frame, and cut out its middle."""
+    """Scale an image until it just covers a frame, without aliasing, and crop its centre."""
     return image if image.size == (width, height) else ImageOps.fit(image, (width, height), Image.Resampling.BICUBIC)
 
 
@@ -56,8 +56,8 @@ def scaled(images: NDArray[Any], size: int | None) -> NDArray[Any]:
         return images
     result = np.empty((*images.shape[:2], height, width), images.dtype)
 
-    def scale(place: tuple[int, ...]) -> None:
-        result[place] = fitted(Image.fromarray(np.ascontiguousarray(images[place])), height, width)
+    def scale(index: tuple[int, ...]) -> None:
+        result[index] = fitted(Image.fromarray(np.ascontiguousarray(images[index])), height, width)
 
     share(scale, np.ndindex(images.shape[:2]), worker_count())
     return result

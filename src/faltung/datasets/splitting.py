@@ -1,4 +1,4 @@
-"""Which samples are kept from training? Those that the data set says, or so many of each class, drawn by lot."""
+"""Which samples are for validation and test? Those that the data set names, or a random fraction of each class."""
 
 from __future__ import annotations
 
@@ -10,23 +10,25 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from faltung.datasets.data_error import data_error, shortened
 from faltung.datasets.dataset import PARTS, Dataset, Split
-from faltung.datasets.refusal import refusal, shortened
 from faltung.errors import ArgumentError
 
-__all__ = ["Part", "hold_out", "split_parts"]
+__all__ = ["RawPart", "hold_out", "split_parts"]
 
 
 @dataclass(frozen=True, eq=False)
-class Part:
-    """What was read of one part of a data set, with classes as they were called there.
+class RawPart:
+    """One part of a data set as it was read, before its classes are numbered.
 
     Parameters
     ----------
     samples : uint8 or float32 array, shape (samples, channels, *spatial)
+        The samples.
     labels : array of integers or strings, shape (samples,)
+        The label of each sample.
     files : sequence of str, optional
-        The file of each sample, where each has its own.
+        The file of each sample, if each sample has its own file.
     """
 
     samples: NDArray[Any]
@@ -37,12 +39,12 @@ class Part:
 def hold_out(
     labels: NDArray[np.integer[Any]], counts: Sequence[int] | NDArray[np.int64], generator: np.random.Generator
 ) -> NDArray[np.bool_]:
-    """Choose at random ``counts[c]`` samples of each class c, and say of every sample whether it was chosen.
+    """Choose ``counts[c]`` samples of each class c at random, and return for every sample whether it was chosen.
 
     Raises
     ------
     ArgumentError
-        If a class has no more samples than are to be chosen, so that nothing of it would remain.
+        A class has no more samples than are to be chosen, so none would remain.
 
     Examples
     --------
@@ -52,16 +54,16 @@ def hold_out(
     """
     chosen = np.zeros(len(labels), dtype=bool)
     for label, count in enumerate(counts):
-        own = np.flatnonzero(labels == label)
-        if count >= len(own):
-            expected = f"fewer than the {len(own)} samples of class {label}"
+        indices = np.flatnonzero(labels == label)
+        if count >= len(indices):
+            expected = f"fewer than the {len(indices)} samples of class {label}"
             raise ArgumentError("counts", expected, str(count), "Hold out fewer samples.")
-        chosen[generator.choice(own, count, replace=False)] = True
+        chosen[generator.choice(indices, count, replace=False)] = True
     return chosen
 
 
 def split_parts(
-    parts: Mapping[str, Part],
+    parts: Mapping[str, RawPart],
     name: str,
     *,
     class_names: Sequence[str] = (),
@@ -69,54 +71,54 @@ def split_parts(
     test: float = 0.1,
     seed: int = 0,
 ) -> Split:
-    """Give classes their numbers, and hold out of training what was not given.
+    """Make a data set of its parts: number the classes, and take missing parts from the training part.
 
     Parameters
     ----------
-    parts : mapping of str to Part
-        The training part, and the others if they were given. The samples of a training part that others are taken
-        from are put into another order, in place, so that they need no memory twice.
+    parts : mapping of str to RawPart
+        The training part, and the others if they were given. To save memory, the samples of the training part are
+        reordered in place if other parts are taken from it.
     name : str
-        Name of the whole.
+        Name of the whole data set.
     class_names : sequence of str, optional
-        What the labels are indices of; otherwise each is the name of its class.
+        Names of the classes, which labels are indices of. By default a label is itself the name of its class.
     validation, test : float, optional
         Fraction of each class that is held out; used only for a part that was not given.
     seed : int, optional
-        Seed of the lot.
+        Seed of the random choice.
 
     Raises
     ------
     ArgumentError
-        If there are fewer than two classes, too few samples of one, or classes that cannot be learned.
+        There are fewer than two classes, too few samples of a class, or classes without training samples.
 
     Examples
     --------
     >>> import numpy as np
     >>> samples = np.arange(80, dtype=np.uint8).reshape(10, 1, 8)
-    >>> split = split_parts({"training": Part(samples, np.array(["no", "yes"] * 5))}, "ten series")
+    >>> split = split_parts({"training": RawPart(samples, np.array(["no", "yes"] * 5))}, "ten series")
     >>> split.source
-    'made: validation 10 % and test 10 % of each class, seed 0'
+    'held out: validation 10 % and test 10 % of each class, seed 0'
     >>> split.parts()
     {'training': [0, 1, 2, 5, 6, 9], 'validation': [3, 4], 'test': [7, 8]}
     """
-    asked = {"validation": validation, "test": test}
-    fractions = {part: fraction for part, fraction in asked.items() if part not in parts}
+    fractions = {"validation": validation, "test": test}
+    fractions = {part: fraction for part, fraction in fractions.items() if part not in parts}
     _check_fractions(fractions)
     labels, names = _numbered(parts, class_names)
     _check_classes(labels, names, least=1 + len(fractions))
 
-    places = _drawn(labels["training"], fractions, np.random.default_rng(seed))
-    order = np.concatenate([*places.values()])
-    _rearrange(parts["training"].samples, order)
+    indices_of = _drawn(labels["training"], fractions, np.random.default_rng(seed))
+    order = np.concatenate([*indices_of.values()])
+    _reorder(parts["training"].samples, order)
     data, members = {}, {}
     first = 0
-    for part, own in places.items():
-        samples = parts["training"].samples[first : first + len(own)]
-        data[part] = Dataset(samples, labels["training"][own], names)
-        members[part] = _members(parts["training"], own, 0)
-        first += len(own)
-    for part in (part for part in PARTS if part not in places):
+    for part, indices in indices_of.items():
+        samples = parts["training"].samples[first : first + len(indices)]
+        data[part] = Dataset(samples, labels["training"][indices], names)
+        members[part] = _members(parts["training"], indices, 0)
+        first += len(indices)
+    for part in (part for part in PARTS if part not in indices_of):
         data[part] = Dataset(parts[part].samples, labels[part], names)
         members[part] = _members(parts[part], np.arange(len(labels[part])), first)
         first += len(labels[part])
@@ -126,24 +128,25 @@ def split_parts(
 def _check_fractions(fractions: Mapping[str, float]) -> None:
     for part, fraction in fractions.items():
         if not 0 < fraction < 1:
-            raise ArgumentError(part, "a fraction between 0 and 1", str(fraction), "Hold out something like 0.1.")
+            raise ArgumentError(part, "a fraction between 0 and 1", str(fraction), "Use 0.1, for instance.")
     if sum(fractions.values()) >= 1:
         received = " and ".join(f"{part}={fraction}" for part, fraction in fractions.items())
-        raise ArgumentError("test", "fractions that leave something for training", received, "Hold out less.")
+        raise ArgumentError("test", "fractions with a sum below 1", received, "Hold out less.")
 
 
 def _numbered(
-    parts: Mapping[str, Part], class_names: Sequence[str]
+    parts: Mapping[str, RawPart], class_names: Sequence[str]
 ) -> tuple[dict[str, NDArray[np.int64]], tuple[str, ...]]:
-    every = np.concatenate([part.labels for part in parts.values()])
+    """Return the labels of each part as indices, and the names of the classes."""
+    labels = np.concatenate([part.labels for part in parts.values()])
     if class_names:
-        if every.dtype.kind not in "iu" or every.min() < 0 or every.max() >= len(class_names):
-            expected = f"labels from 0 to {len(class_names) - 1}, as there are {len(class_names)} class names"
-            received = f"{every.min()} to {every.max()}" if every.dtype.kind in "iu" else f"'{every[0]}'"
-            raise refusal(expected, received, "Correct the labels, or leave the class names out.")
-        indices, names = every.astype(np.int64), [*class_names]
+        if labels.dtype.kind not in "iu" or labels.min() < 0 or labels.max() >= len(class_names):
+            expected = f"labels from 0 to {len(class_names) - 1} for {len(class_names)} class names"
+            received = f"{labels.min()} to {labels.max()}" if labels.dtype.kind in "iu" else f"'{labels[0]}'"
+            raise data_error(expected, received, "Correct the labels, or leave the class names out.")
+        indices, names = labels.astype(np.int64), [*class_names]
     else:
-        values, inverse = np.unique(every, return_inverse=True)
+        values, inverse = np.unique(labels, return_inverse=True)
         texts = [str(value) for value in values]
         numbers = all(re.fullmatch(r"[+-]?\d+", text) for text in texts)
         order = sorted(range(len(texts)), key=lambda index: (int(texts[index]) if numbers else 0, texts[index]))
@@ -154,56 +157,58 @@ def _numbered(
 
 def _check_classes(labels: Mapping[str, NDArray[np.int64]], names: tuple[str, ...], least: int) -> None:
     counts = np.bincount(labels["training"], minlength=len(names))
-    for part, own in labels.items():
-        if unknown := [f"'{names[label]}'" for label in np.unique(own) if not counts[label]]:
-            remedy = "Add samples of them to the training part, or take them out."
-            raise refusal("classes that the training part has", f"in the {part} part {shortened(unknown)}", remedy)
+    for part, labels_of_part in labels.items():
+        if unknown := [f"'{names[label]}'" for label in np.unique(labels_of_part) if not counts[label]]:
+            received = f"{shortened(unknown)} in the {part} part only"
+            remedy = "Add training samples of them, or remove them."
+            raise data_error("classes with training samples", received, remedy)
     if len(names) < 2:
-        raise refusal("at least two classes", f"one, '{names[0]}'", "Add samples of what it is to be told from.")
+        raise data_error("at least two classes", f"one, '{names[0]}'", "Add samples of another class.")
     if few := [f"'{name}' with {count}" for name, count in zip(names, counts, strict=True) if count < least]:
         expected = f"at least {least} training samples of each class"
         if least > 1:
-            expected += ", one of them for each part that is held out"
-        raise refusal(expected, shortened(few), "Add samples of these classes, or leave them out.")
+            expected += ", one for each part that is held out"
+        raise data_error(expected, shortened(few), "Add samples of these classes, or remove the classes.")
 
 
 def _drawn(
     labels: NDArray[np.int64], fractions: Mapping[str, float], generator: np.random.Generator
 ) -> dict[str, NDArray[np.int64]]:
+    """Return the indices of the samples of each part; those of held-out parts are drawn at random."""
     sizes = np.bincount(labels)
     remaining = np.arange(len(labels))
     drawn = {}
-    for still, (part, fraction) in reversed([*enumerate(fractions.items())]):
-        # Whatever the fraction, one sample of each class is left for training and for each part yet to be drawn.
-        most = np.bincount(labels[remaining]) - 1 - still
+    for parts_left, (part, fraction) in reversed([*enumerate(fractions.items())]):
+        # For any fraction, one sample of each class is left for training and for each part that is drawn later.
+        most = np.bincount(labels[remaining]) - 1 - parts_left
         counts = np.clip(np.rint(fraction * sizes), 1, most).astype(np.int64)
         chosen = hold_out(labels[remaining], counts, generator)
         drawn[part], remaining = remaining[chosen], remaining[~chosen]
     return {"training": remaining} | {part: drawn[part] for part in fractions}
 
 
-def _rearrange(samples: NDArray[Any], order: NDArray[np.int64]) -> None:
-    """Do ``samples[:] = samples[order]`` along the cycles of the permutation, with one sample kept aside."""
-    waiting = np.ones(len(order), dtype=bool)
+def _reorder(samples: NDArray[Any], order: NDArray[np.int64]) -> None:
+    """Do ``samples[:] = samples[order]`` in place: one cycle of the permutation after the other."""
+    done = np.zeros(len(order), dtype=bool)
     for start in np.flatnonzero(order != np.arange(len(order))):
-        if not waiting[start]:
+        if done[start]:
             continue
-        aside, place = samples[start].copy(), start
-        while order[place] != start:
-            samples[place] = samples[order[place]]
-            waiting[place] = False
-            place = order[place]
-        samples[place] = aside
-        waiting[place] = False
+        first_sample, index = samples[start].copy(), start
+        while order[index] != start:
+            samples[index] = samples[order[index]]
+            done[index] = True
+            index = order[index]
+        samples[index] = first_sample
+        done[index] = True
 
 
-def _members(part: Part, places: NDArray[np.int64], first: int) -> Sequence[str] | NDArray[np.int64]:
-    return [part.files[place] for place in places] if part.files else first + places
+def _members(part: RawPart, indices: NDArray[np.int64], first: int) -> Sequence[str] | NDArray[np.int64]:
+    return [part.files[index] for index in indices] if part.files else first + indices
 
 
 def _source(fractions: Mapping[str, float], seed: int) -> str:
     if not fractions:
         return "as given"
     given = "".join(f"{part} as given; " for part in PARTS[1:] if part not in fractions)
-    made = " and ".join(f"{part} {100 * fraction:g} %" for part, fraction in fractions.items())
-    return f"{given}made: {made} of each class, seed {seed}"
+    held_out = " and ".join(f"{part} {100 * fraction:g} %" for part, fraction in fractions.items())
+    return f"{given}held out: {held_out} of each class, seed {seed}"

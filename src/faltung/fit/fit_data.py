@@ -1,24 +1,24 @@
-"""What is a filter fitted to, and what is it judged by? The training tiles and the held-out tiles of pairs."""
+"""Which data is a filter fitted to, and which is it judged by? The training tiles and the held-out tiles of pairs."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 from faltung.errors import ArgumentError, ArgumentTypeError
 from faltung.fit.pairs import Pairs, Reader, as_pairs
 from faltung.fit.sections import Section, sections
-from faltung.fit.tiles import HoldOut, tile_sides, tiled
+from faltung.fit.tiles import TileSplitter, tile_sides, tiled
 from faltung.ground.boundary import check_mode
 from faltung.ground.checks import integer, real
 from faltung.ground.extended import Region
 
-__all__ = ["FitData", "Work", "fit_data"]
+__all__ = ["FitData", "SectionTiles", "fit_data"]
 
-Work = Iterator[tuple[Section, list[Region]]]
-"""Sections, and tiles of each."""
+SectionTiles: TypeAlias = Iterator[tuple[Section, list[Region]]]
+"""Sections, each with a list of tiles."""
 
 _MOST_TAPS = 1 << 13
 _LARGEST_SEED = 2**63 - 1
@@ -26,18 +26,18 @@ _LARGEST_SEED = 2**63 - 1
 
 @dataclass(frozen=True)
 class FitData:
-    """Pairs, and how they are split.
+    """Pairs of input and target, and how their tiles are split.
 
     Parameters
     ----------
     pairs : Pairs
         The data.
     mode, cval
-        How the input goes on beyond its border.
+        How the input continues beyond its border.
     fraction : float
-        How many of the tiles are held out.
+        Fraction of the tiles that is held out.
     seed : int
-        Of the choice of those.
+        Seed of the choice of held-out tiles.
     """
 
     pairs: Pairs
@@ -46,23 +46,23 @@ class FitData:
     fraction: float
     seed: int
 
-    def training(self) -> Work:
-        """Go through the data, with the tiles that a filter is fitted to."""
+    def training(self) -> SectionTiles:
+        """Yield the sections with the tiles that a filter is fitted to."""
         return ((section, training) for section, training, _ in self._split())
 
-    def held_out(self) -> Work:
-        """Go through the data, with the tiles that a filter is judged by."""
+    def held_out(self) -> SectionTiles:
+        """Yield the sections with the tiles that a filter is judged by."""
         return ((section, held_out) for section, _, held_out in self._split()) if self.fraction else iter(())
 
     def _split(self) -> Iterator[tuple[Section, list[Region], list[Region]]]:
-        choice = HoldOut(self.fraction, self.seed)
+        splitter = TileSplitter(self.fraction, self.seed)
         for section, count in sections(self.pairs, self.mode, self.cval):
             taps = len(section.source) * math.prod(section.window.size)
             if taps > _MOST_TAPS:
-                remedy = "The normal equations hold the square of that in memory."
+                remedy = "Use a smaller size: memory grows with the square of the number of taps."
                 raise ArgumentError("size", f"at most {_MOST_TAPS} taps for each channel out", f"{taps}", remedy)
             sides = tile_sides(section.region, section.window.size, count)
-            yield (section, *choice.split(tiled(section.region, sides)))
+            yield (section, *splitter.split(tiled(section.region, sides)))
 
 
 def fit_data(
@@ -80,12 +80,12 @@ def fit_data(
     seed: Any,
     read: Reader | None,
 ) -> FitData:
-    """Check what a caller gave.
+    """Check the arguments that describe the data of a fit.
 
     Raises
     ------
     ArgumentError, ArgumentTypeError
-        An argument cannot be used. What is wrong with an array is said when it is opened.
+        An argument cannot be used. Arrays are checked later, when they are opened.
     """
     if read is not None and not callable(read):
         raise ArgumentTypeError("read", "a function that makes an array of an item of x or y", repr(read))

@@ -1,4 +1,4 @@
-"""Which filter makes any loss small? Descent along the gradient of the empirical risk, by torch."""
+"""Which filter minimises any loss? Descent along the gradient of the empirical risk, with torch."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from faltung.errors import ArgumentError, ArgumentTypeError
 from faltung.fit.fit_data import fit_data
 from faltung.fit.fit_report import DescentReport
 from faltung.fit.held_out import held_out_risk
-from faltung.fit.least_squares import as_filter, sums_of
+from faltung.fit.least_squares import as_filter, training_equations
 from faltung.fit.normal_equations import NormalEquations
 from faltung.fit.quadratic import minimise, precision
-from faltung.fit.sections import Block
+from faltung.fit.sections import TileData
 from faltung.ground.checks import integer, real
 from faltung.ground.threads import worker_count
 from faltung.kernels import Bank, Kernel
-from faltung.learn.determinism import reproducible
+from faltung.tensors.determinism import reproducible
 
 if TYPE_CHECKING:
     from faltung.fit.pairs import Reader
@@ -33,30 +33,30 @@ MeanLoss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """Mean loss of a prediction against a target, both of shape (1, channels, *lengths)."""
 
 _MOST_ITERATIONS = 1 << 20
-#: Where Huber's loss goes over into a straight line, in standard deviations: it costs 5 % of efficiency.
+#: Standard deviations at which Huber's loss becomes linear: it is then 95 % efficient for normal errors.
 _HUBER = 1.345
 #: Median of |z| for a standard normal z.
 _MEDIAN = 0.674490
-#: Errors that are none, in units of the root mean square of the target.
-_EXACT = 1e-6
-#: What a prediction has at least to be a mean of counts, in units of the mean of the target.
-_DARK = 1e-6
+#: Smallest error that can be an outlier, relative to the root mean square of the targets.
+_LEAST_OUTLIER = 1e-6
+#: Smallest prediction that is used as a mean of counts, relative to the mean of the targets.
+_LEAST_MEAN = 1e-6
 
 
 @dataclass(frozen=True)
-class _Tile:
-    """A block as tensors; the input is extended already."""
+class _TileTensors:
+    """The data of a tile as tensors; the source already includes what lies beyond the border."""
 
     source: torch.Tensor
     target: torch.Tensor
-    kept: torch.Tensor | None
+    used: torch.Tensor | None
     positions: int
 
     def loss_sum(self, taps: torch.Tensor, loss: MeanLoss) -> torch.Tensor:
-        """Return the sum of losses over the outputs that take part."""
+        """Return the sum of losses over the outputs that are used."""
         prediction = correlate_valid(self.source, taps)
-        if self.kept is not None:
-            prediction = torch.where(self.kept, prediction, self.target)  # where a loss is zero, and has no gradient
+        if self.used is not None:
+            prediction = torch.where(self.used, prediction, self.target)  # loss and gradient are zero elsewhere
         return loss(prediction, self.target) * math.prod(self.target.shape[2:])
 
 
@@ -82,29 +82,32 @@ def fit_filter_by_gradient(
 
         k = argmin  mean over n of  L(sum_m k[m] x[n - m], y[n])
 
-    It is found by L-BFGS on the whole training data, in double precision. The unknowns are not the taps but what
-    makes the normal equations of `fit_filter` an identity, so that likeness of neighbouring samples does no harm.
+    The filter is found by L-BFGS on all training data, in double precision. The unknowns are not the taps, but
+    combinations of taps for which the normal equations of `fit_filter` are the identity. So the descent is fast even
+    if neighbouring samples are correlated.
 
     Parameters
     ----------
     x, y, size, mode, cval, axes, channel_axis, mask, held_out, seed, read
         As for `fit_filter`. All data are held in memory.
     loss : {'squared', 'huber', 'poisson'} or callable, optional
-        The squared error; Huber's loss, which large errors enter by their magnitude only, those beyond 1.345 standard
-        deviations of the errors that `fit_filter` leaves (estimated by their median); or the deviance of counts
-        `y` with Poisson's distribution around the prediction. A callable takes prediction and target, tensors of
-        shape (1, channels, *lengths) with a tile of outputs, and returns the mean loss over it as a tensor that can
-        be differentiated; it has its minimum, zero, where both are the same.
+        ``squared``: the squared error.
+        ``huber``: Huber's loss. It grows only linearly beyond 1.345 standard deviations of the errors that
+        `fit_filter` leaves (estimated by their median).
+        ``poisson``: the deviance of counts `y` that have Poisson's distribution with the prediction as mean.
+        A callable takes prediction and target, tensors of shape (1, channels, *lengths) with the outputs of a tile,
+        and returns the mean loss over them as a tensor that can be differentiated. It must be zero, its minimum,
+        where both are equal.
     iterations : int, optional
-        Most steps.
+        Largest number of steps.
     tolerance : float, optional
-        Norm of the gradient to stop at, in units of that at the beginning.
+        The descent stops when the norm of the gradient is this fraction of that at the start.
     workers : int, optional
         Number of threads; the default is that of `faltung.workers`. Rounding errors depend on it.
 
     Returns
     -------
-    k : Kernel, or Bank if there is an axis of channels
+    k : Kernel, or Bank if `channel_axis` is given
         The filter, in double precision.
     report : DescentReport
         Its risks, and how far the descent went.
@@ -112,13 +115,13 @@ def fit_filter_by_gradient(
     Raises
     ------
     ArgumentError, ArgumentTypeError
-        An argument cannot be used, or no output is left to fit to.
+        An argument cannot be used, or there is no output to fit to.
     MissingExtraError
         torch is not installed.
 
     See Also
     --------
-    faltung.learn.fit_filter : least squares, solved exactly.
+    faltung.fit_filter : least squares, solved exactly.
 
     References
     ----------
@@ -129,11 +132,11 @@ def fit_filter_by_gradient(
     --------
     >>> import numpy as np
     >>> import faltung as fa
-    >>> from faltung.learn import fit_filter_by_gradient
     >>> x = np.random.default_rng(0).normal(size=3000)
     >>> y = fa.convolve(x, np.array([1.0, 2.0, 1.0]))
-    >>> y[::20] = 100.0  # nonsense
-    >>> fit_filter_by_gradient(x, y, 3, loss="huber", workers=1)[0].taps.round(2)
+    >>> y[::20] = 100.0  # outliers
+    >>> k, report = fa.fit.fit_filter_by_gradient(x, y, 3, loss="huber", workers=1)
+    >>> k.taps.round(2)
     array([1., 2., 1.])
     """
     data = fit_data(
@@ -153,20 +156,20 @@ def fit_filter_by_gradient(
     most = integer("iterations", iterations, 1, _MOST_ITERATIONS)
     enough, count = real("tolerance", tolerance, 0.0, 1.0), worker_count(workers)
     _check_loss(loss)
-    equations = sums_of(data, count)
+    equations = training_equations(data, count)
     if len(equations.size) not in _CORRELATIONS:
         raise ArgumentError("size", "a filter of one to three axes", f"{equations.size}", "Use fit_filter.")
-    tiles = [_tile(section.block(tile)) for section, chosen in data.training() for tile in chosen]
+    tiles = [_as_tensors(section.tile_data(tile)) for section, chosen in data.training() for tile in chosen]
 
-    def judge(block: Block) -> tuple[float, float]:
-        tile = _tile(block)
+    def held_out_loss(data: TileData) -> tuple[float, float]:
+        tile = _as_tensors(data)
         with torch.no_grad():
             return tile.loss_sum(taps, mean_loss).item(), float(tile.positions)
 
     with reproducible(data.seed, count):
         mean_loss = _LOSSES[loss](tiles, equations) if isinstance(loss, str) else loss
         taps, risk, evaluations, gradient = _descend(tiles, mean_loss, equations, most, enough)
-        judged = held_out_risk(data.held_out(), judge, 1)  # torch has threads of its own
+        judged = held_out_risk(data.held_out(), held_out_loss, 1)  # torch has its own threads
     report = DescentReport(
         training_risk=risk,
         held_out_risk=judged.risk,
@@ -179,11 +182,11 @@ def fit_filter_by_gradient(
         evaluations=evaluations,
         gradient=gradient,
     )
-    return as_filter(taps.numpy(), banked=channel_axis is not None), report
+    return as_filter(taps.numpy(), as_bank=channel_axis is not None), report
 
 
 def correlate_valid(source: torch.Tensor, taps: torch.Tensor) -> torch.Tensor:
-    """Correlate channels with taps (channels out, channels in, *size), where they lie inside: torch calls it conv.
+    """Return the valid correlation of channels with taps (channels out, channels in, *size): torch calls it conv.
 
     Examples
     --------
@@ -200,20 +203,20 @@ _CORRELATIONS: dict[int, Callable[[torch.Tensor, torch.Tensor], torch.Tensor]] =
 }
 
 
-def _tile(block: Block) -> _Tile:
-    kept = (
-        None if block.kept is None else torch.from_numpy(block.kept.copy())
-    )  # a mask may be a view that is not to be written
-    return _Tile(torch.from_numpy(block.source)[None], torch.from_numpy(block.target)[None], kept, block.positions)
+def _as_tensors(data: TileData) -> _TileTensors:
+    # The mask is copied because torch warns about views that are read-only.
+    used = None if data.used is None else torch.from_numpy(data.used.copy())
+    source, target = (torch.from_numpy(array)[None] for array in (data.source, data.target))
+    return _TileTensors(source, target, used, data.positions)
 
 
 def _descend(
-    tiles: Sequence[_Tile], loss: MeanLoss, equations: NormalEquations, iterations: int, tolerance: float
+    tiles: Sequence[_TileTensors], loss: MeanLoss, equations: NormalEquations, iterations: int, tolerance: float
 ) -> tuple[torch.Tensor, float, int, float]:
-    """Return taps over a window, their mean loss, and how often it took what to get there."""
+    """Return the taps of a correlation, their mean loss, the number of evaluations, and the relative gradient."""
     shape = (len(equations.moment), equations.channels, *equations.size)
     scaling = torch.from_numpy(_whitening(equations.gram / equations.weight))
-    start = torch.from_numpy(_flat_filter(equations))
+    start = torch.from_numpy(_constant_filter(equations))
     unknowns = torch.zeros(len(start), len(scaling), dtype=torch.float64, requires_grad=True)
     norms: list[float] = []
 
@@ -249,36 +252,36 @@ def _descend(
 
 
 def _whitening(gram: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the matrix whose rows are the taps that one unknown each stands for: their outputs are uncorrelated.
+    """Return a matrix whose rows are filters with uncorrelated outputs of variance one: a row for each unknown.
 
-    Directions that the data do not determine are left out, so that nothing moves along them.
+    Directions that the data do not determine have no row, so the descent does not move along them.
     """
     values, vectors = np.linalg.eigh(gram)
-    known = values > precision(len(gram)) * values[-1]
-    return np.ascontiguousarray((vectors[:, known] / np.sqrt(values[known])).T)
+    determined = values > precision(len(gram)) * values[-1]
+    return np.ascontiguousarray((vectors[:, determined] / np.sqrt(values[determined])).T)
 
 
-def _flat_filter(equations: NormalEquations) -> NDArray[np.float64]:
-    """Return the best filter with equal taps: where inputs and targets are positive, so is what it predicts."""
+def _constant_filter(equations: NormalEquations) -> NDArray[np.float64]:
+    """Return the best filter with equal taps. For positive inputs and targets its predictions are positive."""
     energy = float(equations.gram.sum())
     level = equations.moment.sum(axis=1) / energy if energy > 0 else np.zeros(len(equations.moment))
     return np.repeat(level[:, np.newaxis], len(equations.gram), axis=1)
 
 
-def _squared(tiles: Sequence[_Tile], equations: NormalEquations) -> MeanLoss:
+def _squared(tiles: Sequence[_TileTensors], equations: NormalEquations) -> MeanLoss:
     return torch.nn.functional.mse_loss
 
 
-def _huber(tiles: Sequence[_Tile], equations: NormalEquations) -> MeanLoss:
-    exact = minimise(equations.gram, equations.moment, 0.0).points
-    taps = torch.from_numpy(exact).reshape(len(exact), equations.channels, *equations.size)
+def _huber(tiles: Sequence[_TileTensors], equations: NormalEquations) -> MeanLoss:
+    least_squares = minimise(equations.gram, equations.moment, 0.0).points
+    taps = torch.from_numpy(least_squares).reshape(len(least_squares), equations.channels, *equations.size)
     errors = [(tile.target - correlate_valid(tile.source, taps)).abs() for tile in tiles]
-    medians = [
-        error if tile.kept is None else error[..., tile.kept] for tile, error in zip(tiles, errors, strict=True)
+    used_errors = [
+        error if tile.used is None else error[..., tile.used] for tile, error in zip(tiles, errors, strict=True)
     ]
-    median = float(torch.cat([error.flatten() for error in medians]).median())
-    # Without noise nothing is an outlier, and yet the line must begin somewhere.
-    least = _EXACT * math.sqrt(equations.energy / equations.weight)
+    median = float(torch.cat([error.flatten() for error in used_errors]).median())
+    # Without noise the median is zero, or no more than rounding errors.
+    least = _LEAST_OUTLIER * math.sqrt(equations.energy / equations.weight)
     threshold = max(_HUBER * median / _MEDIAN, least) or 1.0
 
     def huber(prediction: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
@@ -287,19 +290,20 @@ def _huber(tiles: Sequence[_Tile], equations: NormalEquations) -> MeanLoss:
     return huber
 
 
-def _poisson(tiles: Sequence[_Tile], equations: NormalEquations) -> MeanLoss:
+def _poisson(tiles: Sequence[_TileTensors], equations: NormalEquations) -> MeanLoss:
     if any(bool((tile.target < 0).any()) for tile in tiles):
-        raise ArgumentError("y", "counts, which are not negative, for loss='poisson'", "negative samples")
-    dark = _DARK * float(np.mean([float(tile.target.mean()) for tile in tiles]))
+        remedy = "Use another loss, or clip y at zero."
+        raise ArgumentError("y", "counts of at least zero for loss='poisson'", "negative samples", remedy)
+    least_mean = _LEAST_MEAN * float(np.mean([float(tile.target.mean()) for tile in tiles]))
 
     def poisson(prediction: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        mean = prediction.clamp(min=dark)
+        mean = prediction.clamp(min=least_mean)
         return 2 * (torch.xlogy(target, target) - torch.xlogy(target, mean) - target + mean).mean()
 
     return poisson
 
 
-_LOSSES: dict[str, Callable[[Sequence[_Tile], NormalEquations], MeanLoss]] = {
+_LOSSES: dict[str, Callable[[Sequence[_TileTensors], NormalEquations], MeanLoss]] = {
     "squared": _squared,
     "huber": _huber,
     "poisson": _poisson,

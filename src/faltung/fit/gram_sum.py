@@ -1,16 +1,18 @@
-"""What is the Gram matrix of windows, summed over outputs? What its diagonals begin with, and how they go on.
+"""What is the Gram matrix of all windows? Computed from the first entries of its diagonals and their differences.
 
-For the outputs n of a block, with input E, and all taps a and b of a window it is
+For a block of outputs n with the input E, and all taps a and b of a window, the Gram matrix is
 
     G[a, b] = sum over n of E[n + a] E[n + b].
 
-Along the diagonals of constant b - a little changes: a step e along an axis moves the block by one output, so that
+It changes little along a diagonal, where b - a is constant: a step e along an axis moves the block by one output, so
 
-    G[a + e, b + e] = G[a, b] + (the same sum over the line behind the end of the block) - (that over its first line).
+    G[a + e, b + e] = G[a, b] + (the same sum over the line after the last one of the block)
+                              - (the same sum over the first line of the block).
 
-A line is a block with an axis less, if the samples that its windows see across it count as channels; so its sums are
-of the same kind. What begins a diagonal are sums over lags, which transforms give for all lags at once. This is the
-displacement structure of the covariance method. It makes the cost hardly depend on the number of taps.
+A line is a block with one axis less: the samples that its windows cover across the line count as channels. So the
+sums over lines are Gram matrices too, computed in the same way. The first entries of the diagonals are sums over
+lags, which transforms compute for all lags at once. This is the displacement structure of the covariance method. With
+it the cost hardly depends on the number of taps.
 
 References
 ----------
@@ -36,7 +38,7 @@ Matrix = NDArray[np.float64]
 
 
 class GramSum:
-    """The matrix G, summed over blocks that are added or taken away.
+    """The matrix G, summed over blocks that are added or subtracted.
 
     Parameters
     ----------
@@ -49,24 +51,32 @@ class GramSum:
     --------
     >>> gram = GramSum(1, (2,))
     >>> gram.add(np.array([[1.0, 2.0, 3.0]]))
-    >>> gram.total().round(12)  # [1, 2] and [2, 3], each times itself
+    >>> gram.total().round(12)  # the sum over the windows [1, 2] and [2, 3]
     array([[ 5.,  8.],
            [ 8., 13.]])
     """
 
     def __init__(self, channels: int, size: Sequence[int]) -> None:
         self._channels, self._size = channels, tuple(size)
-        self._corners = RowGram(channels if not size else 0)
-        self._begin = np.zeros((channels, channels, *(2 * taps - 1 for taps in size)))
-        self._steps = [
+        self._points = RowGram(channels if not size else 0)  # used if there is no axis left
+        self._first_entries = np.zeros((channels, channels, *(2 * taps - 1 for taps in size)))
+        self._lines = [
             GramSum(channels * (taps - 1), (*self._size[:axis], *self._size[axis + 1 :]))
             for axis, taps in enumerate(self._size)
         ]
 
     def add(self, source: Matrix, sign: int = 1) -> None:
-        """Add all outputs of a block, given its input (channels, *(lengths + size - 1)), or take them away."""
+        """Add (or with ``sign=-1`` subtract) all outputs of a block.
+
+        Parameters
+        ----------
+        source : ndarray, shape (channels, *(lengths + size - 1))
+            The input of the block.
+        sign : int
+            1 or -1.
+        """
         if not self._size:
-            self._corners.add(np.array(source, ndmin=2), sign)  # a copy, so that the block need not be kept
+            self._points.add(np.array(source, ndmin=2), sign)  # a copy, so that the block can be released
             return
         self.add_lag_sums(Spectra(source, self._size).lag_sums(), sign)
         for axis, taps in enumerate(self._size):
@@ -75,34 +85,34 @@ class GramSum:
             self.add_line(axis, across[:, : taps - 1], -sign)
 
     def add_lag_sums(self, sums: Matrix, sign: int = 1) -> None:
-        """Add what begins the diagonals for a block, whose lines are added by themselves."""
-        self._begin += sign * sums
+        """Add the first entries of the diagonals for a block. Its lines must be added with `add_line`."""
+        self._first_entries += sign * sums
 
     def add_line(self, axis: int, source: Matrix, sign: int) -> None:
-        """Add a line across an axis: behind the end of a block with the sign of that, the first line with the other.
+        """Add a line of a block: the one after its last with the sign of the block, its first with the opposite sign.
 
         Parameters
         ----------
         axis : int
-            Which axis the line is across.
+            The axis that the line is perpendicular to.
         source : ndarray, shape (channels, size[axis] - 1, *others)
-            The input that its windows see, without the last sample across the line, that axis first.
+            The samples that its windows cover, that axis first, without the last sample along it.
         sign : int
             1 or -1.
         """
         if source.shape[1]:
-            self._steps[axis].add(source.reshape(-1, *source.shape[2:]), sign)
+            self._lines[axis].add(source.reshape(-1, *source.shape[2:]), sign)
 
     def total(self) -> Matrix:
         """Return the matrix, shape (channels * taps, channels * taps)."""
         if not self._size:
-            return self._corners.total()
+            return self._points.total()
         ndim, gram = len(self._size), self._toeplitz()
-        for axis, step in enumerate(self._steps):
-            # The taps a and b along this axis come first; a diagonal goes from (a, b) to (a + 1, b + 1).
+        for axis, lines in enumerate(self._lines):
+            # Move the taps a and b along this axis to the front: a diagonal goes from (a, b) to (a + 1, b + 1).
             along = np.moveaxis(gram, (1 + axis, 2 + ndim + axis), (0, 1))
             half = (self._channels, self._size[axis] - 1, *self._size[:axis], *self._size[axis + 1 :])
-            difference = np.moveaxis(step.total().reshape(*half, *half), (1, 2 + ndim), (0, 1))
+            difference = np.moveaxis(lines.total().reshape(*half, *half), (1, 2 + ndim), (0, 1))
             for tap in range(1, self._size[axis]):
                 along[tap, 1:] = along[tap - 1, :-1] + difference[tap - 1]
         taps = self._channels * math.prod(self._size)
@@ -115,5 +125,5 @@ class GramSum:
         for axis, taps in enumerate(self._size):
             lag = np.arange(taps) - np.arange(taps)[:, np.newaxis] + taps - 1
             lags.append(lag.reshape([taps if place % ndim == axis else 1 for place in range(2 * ndim)]))
-        constant = self._begin[:, :, *lags]
+        constant = self._first_entries[:, :, *lags]
         return np.ascontiguousarray(np.moveaxis(constant, 1, 1 + ndim))

@@ -1,4 +1,4 @@
-"""How wrong is a filter where it was not fitted? The risk on held-out tiles, and how well that is known."""
+"""How good is a filter on data that it was not fitted to? The risk on held-out tiles, with a confidence interval."""
 
 from __future__ import annotations
 
@@ -9,29 +9,29 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from faltung.fit.sections import Block, Section
+from faltung.fit.sections import Section, TileData
 from faltung.front import correlate
 from faltung.ground.extended import Region
 from faltung.kernels import Kernel
 
-__all__ = ["HeldOut", "Loss", "confidence_interval", "held_out_risk", "squared_errors"]
+__all__ = ["HeldOutRisk", "Loss", "confidence_interval", "held_out_risk", "squared_errors"]
 
-Loss = Callable[[Block], tuple[float, float]]
-"""Weighted sum of the loss over the outputs of a block that take part, and the sum of those weights."""
+Loss = Callable[[TileData], tuple[float, float]]
+"""Weighted sum of the loss over the used outputs of a tile, and the sum of their weights."""
 
 
 @dataclass(frozen=True)
-class HeldOut:
+class HeldOutRisk:
     """Mean loss on held-out tiles.
 
     Parameters
     ----------
     risk : float or None
-        The mean; None if no output counts.
+        The mean; None if no output is used.
     interval : (float, float) or None
         Its 95 % confidence interval, from the spread between tiles; None for fewer than two tiles.
     tiles, positions, missing : int
-        How many tiles there are, how many outputs count, and how many do not because something is not finite.
+        The number of tiles, of used outputs, and of outputs left out because something is not finite.
     """
 
     risk: float | None
@@ -41,44 +41,44 @@ class HeldOut:
     missing: int
 
 
-def held_out_risk(work: Iterable[tuple[Section, Sequence[Region]]], loss: Loss, workers: int) -> HeldOut:
+def held_out_risk(section_tiles: Iterable[tuple[Section, Sequence[Region]]], loss: Loss, workers: int) -> HeldOutRisk:
     """Return the mean loss over tiles.
 
     Parameters
     ----------
-    work : iterable of (Section, list of Region)
+    section_tiles : iterable of (Section, list of Region)
         The tiles of each section.
     loss : callable
-        See `Loss`.
+        Returns the loss of a tile, see `Loss`.
     workers : int
         Number of threads.
     """
     losses: list[float] = []
     weights: list[float] = []
     positions = missing = 0
-    for section, tiles in work:
-        for (total, weight), counted, lost in section.work_on(
-            tiles, lambda block: (loss(block), block.positions, block.missing), workers
+    for section, tiles in section_tiles:
+        for (total, weight), tile_positions, tile_missing in section.map_tiles(
+            tiles, lambda data: (loss(data), data.positions, data.missing), workers
         ):
-            positions += counted
-            missing += lost
+            positions += tile_positions
+            missing += tile_missing
             if weight:
                 losses.append(total)
                 weights.append(weight)
     risk = math.fsum(losses) / math.fsum(weights) if losses else None
     interval = confidence_interval(np.array(losses), np.array(weights))
-    return HeldOut(risk, interval, len(losses), positions, missing)
+    return HeldOutRisk(risk, interval, len(losses), positions, missing)
 
 
 def confidence_interval(losses: NDArray[np.float64], weights: NDArray[np.float64]) -> tuple[float, float] | None:
     """Return the 95 % confidence interval of a mean over clusters, or None for fewer than two.
 
-    Errors at neighbouring outputs may be correlated, so tiles are what is independent. With the sums L of losses
-    and W of weights in each of h tiles, the mean R = sum L / sum W has the variance
+    Errors at neighbouring outputs may be correlated, so whole tiles are taken as independent. With the sums L of
+    losses and W of weights of h tiles, the mean R = sum L / sum W has the variance
 
         h / (h - 1) sum (L - R W)^2 / (sum W)^2,
 
-    and the interval is that of Student's distribution with h - 1 degrees of freedom, cut off at zero.
+    and the interval is that of Student's distribution with h - 1 degrees of freedom, clipped at zero.
 
     References
     ----------
@@ -100,32 +100,40 @@ def confidence_interval(losses: NDArray[np.float64], weights: NDArray[np.float64
     return max(float(mean) - half, 0.0), float(mean) + half
 
 
-def squared_errors(block: Block, taps: NDArray[np.float64]) -> tuple[float, float]:
-    """Return the squared error, a mean over channels, of taps (channels out, channels in, *size) over a window."""
-    error = block.target - _predicted(block.source, taps)
+def squared_errors(data: TileData, taps: NDArray[np.float64]) -> tuple[float, float]:
+    """Return the weighted sum of squared errors of a correlation, as means over channels, and the sum of weights.
+
+    Parameters
+    ----------
+    data : TileData
+        A tile.
+    taps : ndarray, shape (channels out, channels in, *size)
+        The taps of the correlation.
+    """
+    error = data.target - _predicted(data.source, taps)
     squares = np.mean(error * error, axis=0)
-    if block.weights is not None:
-        counted = block.weights if block.kept is None else np.where(block.kept, block.weights, 0.0)
-        return float((counted * squares).sum()), float(counted.sum())
-    if block.kept is not None:
-        squares = squares[block.kept]
+    if data.weights is not None:
+        weights = data.weights if data.used is None else np.where(data.used, data.weights, 0.0)
+        return float((weights * squares).sum()), float(weights.sum())
+    if data.used is not None:
+        squares = squares[data.used]
     return float(squares.sum()), float(squares.size)
 
 
 def _predicted(source: NDArray[np.float64], taps: NDArray[np.float64]) -> NDArray[np.float64]:
-    # Tiles are shared out among threads, so that each of them is filtered by one.
-    rows = [
+    # One thread a tile: the tiles themselves are computed on several threads.
+    outputs = [
         sum(
-            correlate(channel, Kernel(own), shape="valid", workers=1)
-            for channel, own in zip(source, row, strict=True)
+            correlate(channel, Kernel(channel_taps), shape="valid", workers=1)
+            for channel, channel_taps in zip(source, row, strict=True)
         )
         for row in taps
     ]
-    return np.stack(rows)
+    return np.stack(outputs)
 
 
 def _student_quantile(freedom: int) -> float:
-    """Return the 97.5 % quantile of Student's distribution, to 2 % for two degrees of freedom and better for more."""
+    """Return the 97.5 % quantile of Student's distribution, within 2 % for two degrees of freedom or more."""
     z = 1.959964
     terms = (
         z,

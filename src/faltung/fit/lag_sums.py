@@ -1,11 +1,11 @@
-"""How do windows correlate, summed over a block of outputs? By lags, for which transforms give all sums at once.
+"""How are the samples of a window correlated? Sums over a block of outputs, for all lags at once, by transforms.
 
-The input of a block of outputs n is E; what an output sees is E[n + a], for all taps a of a window. For a lag d,
+The input of a block of outputs n is E; the window of an output covers E[n + a], for all its taps a. For a lag d,
 
     S[d] = sum over n of E[n + max(-d, 0)] E[n + max(d, 0)]
 
-is the product of two taps that are d apart and of which, along each axis, one is the first. As a correlation of E
-with itself, one factor is confined to the block of outputs along the axes where d >= 0, and the other along the rest.
+is the product of two taps at distance d, one of which is the first tap along each axis. It is a correlation of E with
+itself: along the axes where d >= 0 one factor is cropped to the lengths of the block, along the others the other one.
 """
 
 from __future__ import annotations
@@ -43,36 +43,36 @@ class Spectra:
         self._size = size
         self._lengths = [smooth_length(length) for length in source.shape[1:]]
         outputs = [length - taps + 1 for length, taps in zip(source.shape[1:], size, strict=True)]
-        # By whether E is confined to the outputs, for each axis.
-        self._parts: dict[tuple[bool, ...], NDArray[Any]] = {(): source}
+        # The keys say for each axis whether E is cropped to the lengths of the block.
+        self._spectra: dict[tuple[bool, ...], NDArray[Any]] = {(): source}
         for axis in range(len(size), 0, -1):
             transform = np.fft.rfft if axis == len(size) else np.fft.fft
-            confined = (*[slice(None)] * axis, slice(outputs[axis - 1]))
-            self._parts = {
-                (within, *others): transform(part[confined] if within else part, self._lengths[axis - 1], axis)
-                for others, part in self._parts.items()
-                for within in (False, True)
+            crop = (*[slice(None)] * axis, slice(outputs[axis - 1]))
+            self._spectra = {
+                (cropped, *others): transform(part[crop] if cropped else part, self._lengths[axis - 1], axis)
+                for others, part in self._spectra.items()
+                for cropped in (False, True)
             }
 
     def lag_sums(self) -> NDArray[np.float64]:
         """Return S for lags from ``1 - size`` to ``size - 1``, shape (channels in, channels in, *(2 * size - 1))."""
-        channels = len(next(iter(self._parts.values())))
+        channels = len(next(iter(self._spectra.values())))
         sums = np.empty((channels, channels, *(2 * taps - 1 for taps in self._size)))
-        # A lag and its opposite are the same sum with the factors exchanged, so half of the orthants will do.
+        # The sums for a lag and for its negative differ only in the order of the factors: half of the orthants do.
         for forward in itertools.product((True,), *[(True, False)] * (len(self._size) - 1)):
             backward = tuple(not along for along in forward)
-            orthant = self._correlations(self._parts[forward], self._parts[backward], forward)
+            orthant = self._correlations(self._spectra[forward], self._spectra[backward], forward)
             for signs, part in ((forward, orthant), (backward, orthant.swapaxes(0, 1))):
                 pairs = zip(signs, self._size, strict=True)
-                place = (slice(taps - 1, None, 1 if along else -1) for along, taps in pairs)
-                sums[(slice(None), slice(None), *place)] = part
+                lags = (slice(taps - 1, None, 1 if along else -1) for along, taps in pairs)
+                sums[(slice(None), slice(None), *lags)] = part
         return sums
 
     def moment(self, target: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the sums over n of target[i, n] E[j, n + a], shape (channels out, channels in, *size)."""
-        answers = np.fft.rfftn(target, self._lengths, range(1, target.ndim))
-        everywhere = self._parts[(False,) * len(self._size)]
-        return self._correlations(answers, everywhere, (True,) * len(self._size))
+        spectrum = np.fft.rfftn(target, self._lengths, range(1, target.ndim))
+        uncropped = self._spectra[(False,) * len(self._size)]
+        return self._correlations(spectrum, uncropped, (True,) * len(self._size))
 
     def _correlations(
         self, first: NDArray[np.complex128], second: NDArray[np.complex128], forward: Sequence[bool]
@@ -87,7 +87,7 @@ class Spectra:
 
 
 def smooth_length(least: int) -> int:
-    """Return the smallest length from `least` on that has no prime factor above 5, as fast transforms want it.
+    """Return the smallest length of at least `least` without a prime factor above 5: such transforms are fast.
 
     Examples
     --------

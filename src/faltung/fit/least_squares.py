@@ -1,4 +1,4 @@
-"""Which filter turns one image into another? The exact minimiser of the empirical risk, by least squares."""
+"""Which filter turns one image into another? The exact minimiser of the squared error, by normal equations."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from faltung.kernels import Bank, Kernel
 if TYPE_CHECKING:
     from faltung.fit.pairs import Reader
 
-__all__ = ["as_filter", "fit_filter", "sums_of"]
+__all__ = ["as_filter", "fit_filter", "training_equations"]
 
 
 def fit_filter(
@@ -48,47 +48,48 @@ def fit_filter(
     read: Reader | None = None,
     workers: int | None = None,
 ) -> tuple[Kernel | Bank, FitReport]:
-    """Return the filter k of a given size for which ``convolve(x, k)`` comes closest to `y`, and how close that is.
+    """Return the filter k of a given size for which ``convolve(x, k)`` is closest to `y`, and a report.
 
         k = argmin  sum_n w[n] (y[n] - sum_m k[m] x[n - m])^2 / sum_n w[n]  +  ridge sum_m k[m]^2
 
-    The minimum is exact: the normal equations are summed up in double precision over tiles and solved. With channels,
-    each channel out has a filter for each channel in.
+    The minimum is exact: the normal equations are summed in double precision over tiles, and solved. With channels,
+    there is a filter for each pair of channel out and channel in.
 
     Parameters
     ----------
-    x, y : array_like, or list of those
+    x, y : array_like, or list of these
         Input and target, real, of the same shape; only the number of channels may differ. Arrays stored in chunks
-        (dask, zarr, h5py) are read a part at a time. Of lists, each item of `x` belongs to one of `y`.
+        (dask, zarr, h5py) are read a part at a time. If `x` is a list, `y` is a list of the same length.
     size : int or sequence of int
-        Number of taps, along all axes or along each. The tap at lag zero is that at ``size // 2``.
+        Number of taps, along all axes or along each. The tap at lag zero has the index ``size // 2``.
     mode : {'reflect', 'constant', 'nearest', 'mirror', 'wrap'}, optional
-        How `x` went on beyond its border when `y` was made, as for `faltung.convolve`. By default outputs that see
-        beyond the border take no part, so that nothing need be known about it.
+        How `x` continued beyond its border when `y` was made, as for `faltung.convolve`. By default this is taken as
+        unknown: outputs whose taps reach beyond the border are left out.
     cval : float, optional
-        What lies outside for ``constant``.
+        The value beyond the border for ``constant``.
     axes : int or sequence of int, optional
-        Axis of `x` for each axis of the filter. By default those are all axes but that of channels, or as many of the
-        last ones as `size` has numbers. Along other axes, such as the pages of a stack, lie images that share the
-        filter; ``axes=(0, 1)`` fits one filter to all colours of an image (height, width, colours).
+        Axis of `x` for each axis of the filter. By default these are all axes except that of channels, or as many of
+        the last ones as `size` has numbers. Images along other axes, such as the pages of a stack, share the filter:
+        ``axes=(0, 1)`` fits one filter to all colours of an image (height, width, colours).
     channel_axis : int, optional
         Axis of the channels.
     mask : array_like of bool, optional
-        False at outputs that take no part, in the shape of `x` without channels.
+        False at outputs that are left out, in the shape of `x` without channels.
     weights : array_like, optional
-        What each output weighs, likewise; not negative. This takes longer: the sums then have no structure to use.
+        Weight of each output, in the same shape; not negative. This takes longer, because the fast sums need equal
+        weights.
     ridge : float, optional
         Penalty on the squares of taps; its unit is that of the square of `x`.
     sum_to_one : bool, optional
-        Whether the taps of each channel out have the sum one.
+        Whether the taps of each channel out must sum to one.
     non_negative : bool, optional
         Whether no tap may be negative.
     symmetric : {'point', 'mirror'}, optional
-        Whether the taps stay the same if all axes are reversed together, or each by itself.
+        Whether the taps must stay the same if all axes are reversed together, or each axis by itself.
     held_out : float, optional
-        Fraction of tiles, up to 0.5, that the filter is judged by and not fitted to.
+        Fraction of the tiles, up to 0.5, that the filter is not fitted to but judged by.
     seed : int, optional
-        Of the choice of those tiles.
+        Seed of the choice of those tiles.
     read : callable, optional
         Makes an array of an item of `x` or `y`, for instance of the path of a file: ``numpy.load``, or
         ``tifffile.imread``. Every file is read once for the sums, and again for the held-out risk.
@@ -97,39 +98,38 @@ def fit_filter(
 
     Returns
     -------
-    k : Kernel, or Bank if there is an axis of channels
+    k : Kernel, or Bank if `channel_axis` is given
         The filter, in double precision. A bank has taps of shape (channels out, channels in, *size).
     report : FitReport
-        Its risks, and how well it is determined.
+        Its risks, and how well the data determine it.
 
     Raises
     ------
     ArgumentError, ArgumentTypeError
-        An argument cannot be used, or no output is left to fit to.
+        An argument cannot be used, or there is no output to fit to.
     FaltungError
-        Non-negative taps are too ill determined to be found.
+        The data do not determine non-negative taps well enough.
 
     See Also
     --------
-    faltung.learn.fit_filter_by_gradient : any differentiable loss.
+    faltung.fit.fit_filter_by_gradient : any loss that can be differentiated.
 
     Notes
     -----
-    Samples that are not finite take out the outputs that see them. Where the data do not determine all taps, as in
-    images without detail, the filter of smallest norm is chosen, and the report says so.
+    An output is left out if its target, or a sample under its taps, is not finite. If the data do not determine all
+    taps, as in images without detail, the filter of smallest norm is chosen, and the report says so.
 
     References
     ----------
-    N. Wiener, "Extrapolation, Interpolation, and Smoothing of Stationary Time Series", 1949, of which this is the
-    form for finite data and support.
+    N. Wiener, "Extrapolation, Interpolation, and Smoothing of Stationary Time Series", 1949. This is his filter for
+    finite data and finite support.
 
     Examples
     --------
     >>> import numpy as np
     >>> import faltung as fa
-    >>> from faltung.learn import fit_filter
     >>> x = np.random.default_rng(0).normal(size=(60, 80))
-    >>> k, report = fit_filter(x, fa.convolve(x, fa.sobel(axis=1)), size=3)
+    >>> k, report = fa.fit_filter(x, fa.convolve(x, fa.sobel(axis=1)), size=3)
     >>> k.isclose(fa.sobel(axis=1))
     True
     >>> report.rank, report.positions, report.held_out_positions
@@ -151,8 +151,8 @@ def fit_filter(
     )
     penalty, count = at_least_zero("ridge", ridge), worker_count(workers)
     check_symmetry(symmetric)
-    equations = sums_of(data, count)
-    taps, found, freedom = _solved(equations, penalty, sum_to_one, non_negative, symmetric)
+    equations = training_equations(data, count)
+    taps, minimum, freedom = _solve(equations, penalty, sum_to_one, non_negative, symmetric)
     judged = held_out_risk(data.held_out(), partial(squared_errors, taps=taps), count)
     report = FitReport(
         training_risk=equations.risk(taps.reshape(len(taps), -1)),
@@ -162,59 +162,59 @@ def fit_filter(
         held_out_positions=judged.positions,
         held_out_tiles=judged.tiles,
         missing=equations.missing + judged.missing,
-        condition=found.condition,
-        unknowns=len(found.eigenvalues),
-        rank=found.rank,
+        condition=minimum.condition,
+        unknowns=len(minimum.eigenvalues),
+        rank=minimum.rank,
         degrees_of_freedom=freedom,
     )
-    return as_filter(taps, banked=channel_axis is not None), report
+    return as_filter(taps, as_bank=channel_axis is not None), report
 
 
-def sums_of(data: FitData, workers: int) -> NormalEquations:
+def training_equations(data: FitData, workers: int) -> NormalEquations:
     """Return the normal equations of the training tiles.
 
     Raises
     ------
     ArgumentError
-        No output is left, or the sums are no longer finite.
+        There is no output to fit to, or the sums are not finite.
     """
     equations = normal_equations(data.training(), workers)
     if not equations.weight > 0:
-        received = f"none, after {equations.missing} with samples missing" if equations.missing else "none"
-        remedy = "Mind mask, weights, and samples that are not finite."
+        received = f"none, {equations.missing} were left out with samples missing" if equations.missing else "none"
+        remedy = "Check mask, weights, and samples that are not finite."
         raise ArgumentError("y", "at least one output to fit to", received, remedy)
     if not np.isfinite(equations.gram).all() or not np.isfinite(equations.moment).all():
         remedy = "Divide x and y by a constant."
-        raise ArgumentError("x", "samples whose squares can be added up", "larger ones", remedy)
+        raise ArgumentError("x", "samples whose squares can be summed in double precision", "larger ones", remedy)
     return equations
 
 
-def as_filter(taps: NDArray[np.float64], banked: bool) -> Kernel | Bank:
-    """Return taps that lie over a window, (channels out, channels in, *size), as those of a convolution."""
-    reversed_ = np.flip(taps, tuple(range(2, taps.ndim)))
-    return Bank(reversed_) if banked else Kernel(reversed_[0, 0])
+def as_filter(taps: NDArray[np.float64], as_bank: bool) -> Kernel | Bank:
+    """Return the filter whose convolution is the correlation with taps (channels out, channels in, *size)."""
+    flipped = np.flip(taps, tuple(range(2, taps.ndim)))
+    return Bank(flipped) if as_bank else Kernel(flipped[0, 0])
 
 
-def _solved(
+def _solve(
     equations: NormalEquations, ridge: float, sum_to_one: bool, positive: bool, symmetric: str | None
 ) -> tuple[NDArray[np.float64], Minimum, float]:
-    """Return taps that lie over a window, what was found before signs were looked at, and the degrees of freedom."""
+    """Return the taps of the correlation, the minimum before `positive` is applied, and the degrees of freedom."""
     ties = ties_of(symmetric, equations.channels, equations.size)
     a = ties.gather(ties.gather(equations.gram / equations.weight).T)
     b = ties.gather(equations.moment / equations.weight)
     normal = ties.gather(np.ones((1, len(equations.gram))))[0] if sum_to_one else None
-    found = minimise(a, b, ridge, normal)
-    points, freedom = found.points, len(b) * found.degrees_of_freedom
+    minimum = minimise(a, b, ridge, normal)
+    points, freedom = minimum.points, len(b) * minimum.degrees_of_freedom
     if positive:
         ridged = a + ridge * np.eye(len(a))
         points = np.stack([minimise_nonnegative(ridged, *pair, normal) for pair in zip(b, points, strict=True)])
         freedom = math.fsum(_freedom(a, point > 0, ridge, normal) for point in points)
-    return ties.spread(points).reshape(len(b), equations.channels, *equations.size), found, freedom
+    return ties.spread(points).reshape(len(b), equations.channels, *equations.size), minimum, freedom
 
 
 def _freedom(
     a: NDArray[np.float64], free: NDArray[np.bool_], ridge: float, normal: NDArray[np.float64] | None
 ) -> float:
-    """Degrees of freedom of the unknowns that are free."""
-    along = None if normal is None else normal[free]
-    return minimise(a[np.ix_(free, free)], np.zeros((1, free.sum())), ridge, along).degrees_of_freedom
+    """Return the degrees of freedom of the free unknowns, with the others fixed at zero."""
+    free_normal = None if normal is None else normal[free]
+    return minimise(a[np.ix_(free, free)], np.zeros((1, free.sum())), ridge, free_normal).degrees_of_freedom

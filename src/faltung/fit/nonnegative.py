@@ -1,7 +1,8 @@
-"""Which point makes a quadratic function smallest, if no coordinate may be negative? An active-set method.
+"""Which point minimises a quadratic function, if no coordinate may be negative? An active-set method.
 
-The point u is the one sought if, and only if (Karush, Kuhn, Tucker), no coordinate is negative and the gradient
-g = A u - b + m c vanishes where u > 0 and is not negative elsewhere; m is the multiplier of <c, u> = 1, or zero.
+By the conditions of Karush, Kuhn and Tucker, the point u is the minimiser if, and only if, no coordinate is negative
+and the gradient g = A u - b + m c is zero where u > 0 and not negative elsewhere; m is the multiplier of the
+constraint <c, u> = 1, or zero without it.
 
 References
 ----------
@@ -22,23 +23,24 @@ Vector = NDArray[np.float64]
 
 
 def minimise_nonnegative(a: Vector, b: Vector, start: Vector, normal: Vector | None = None) -> Vector:
-    """Return where <u, A u> - 2 <b, u> is smallest for u >= 0.
+    """Return the point u >= 0 for which <u, A u> - 2 <b, u> is smallest.
 
     Parameters
     ----------
     a : ndarray, shape (unknowns, unknowns)
-        Symmetric and positive semidefinite. What rounding leaves of it where it is singular is added to its diagonal.
+        Symmetric and positive semidefinite. A term of the size of rounding errors is added to its diagonal, so that
+        it is not singular.
     b : ndarray, shape (unknowns,)
         The vector b.
     start : ndarray, shape (unknowns,)
         A guess of which coordinates are positive.
     normal : ndarray, shape (unknowns,), optional
-        Positive; look only where <normal, u> = 1.
+        Positive; with the constraint <normal, u> = 1.
 
     Raises
     ------
     FaltungError
-        If rounding errors keep the method from an end.
+        The method does not converge, because of rounding errors.
 
     Examples
     --------
@@ -59,14 +61,14 @@ def minimise_nonnegative(a: Vector, b: Vector, start: Vector, normal: Vector | N
             return point
         free[steepest] = True
         point, multiplier = _descend(a, b, point, free, normal)
-        # A coordinate that should have grown and did not was one by rounding; it may try again when others moved.
+        # If rounding errors keep the coordinate at zero, it is skipped until another one has moved.
         refused[steepest] = not free[steepest]
         refused &= not free[steepest]
-    raise FaltungError("non_negative: the taps are not determined well enough to find them. Add a small ridge.")
+    raise FaltungError("non_negative: the data do not determine the taps well enough. Add a small ridge.")
 
 
 def _feasible(a: Vector, b: Vector, free: NDArray[np.bool_], normal: Vector | None) -> NDArray[np.bool_]:
-    """Leave out coordinates that come out negative, until none does."""
+    """Fix negative coordinates at zero, until the minimum on the remaining face has none."""
     free = free.copy()
     if normal is not None and not free.any():
         free[int(np.argmax(b / normal))] = True
@@ -81,7 +83,7 @@ def _feasible(a: Vector, b: Vector, free: NDArray[np.bool_], normal: Vector | No
 def _descend(
     a: Vector, b: Vector, point: Vector, free: NDArray[np.bool_], normal: Vector | None
 ) -> tuple[Vector, float]:
-    """Go to the minimum on a face, or until a coordinate is zero, and on from there on the smaller face."""
+    """Move to the minimum on a face. Where a coordinate reaches zero first, continue on the smaller face."""
     while True:
         target, multiplier = _on_face(a, b, free, normal)
         crossing = free & (target < 0)
@@ -94,7 +96,7 @@ def _descend(
 
 
 def _on_face(a: Vector, b: Vector, free: NDArray[np.bool_], normal: Vector | None) -> tuple[Vector, float]:
-    """Minimum with all other coordinates zero, and the multiplier of the hyperplane."""
+    """Return the minimum with all other coordinates zero, and the multiplier of the constraint."""
     point = np.zeros_like(b)
     index = np.flatnonzero(free)
     if not len(index):

@@ -1,7 +1,7 @@
-"""Which point makes a quadratic function smallest? On a hyperplane, if need be.
+"""Which point minimises a quadratic function, in the whole space or on a hyperplane? By eigenvalues.
 
-The function is <u, A u> - 2 <b, u> + ridge |u|^2 with a symmetric A that is positive semidefinite. Where A is
-singular to working precision, and no ridge mends it, the smallest of all minimisers is taken.
+The function is <u, A u> - 2 <b, u> + ridge |u|^2 with a symmetric, positive semidefinite A. If A is singular to
+working precision and the ridge is zero, the minimiser of smallest norm is returned.
 """
 
 from __future__ import annotations
@@ -23,11 +23,11 @@ class Minimum:
     Parameters
     ----------
     points : ndarray, shape (functions, unknowns)
-        A row for each right-hand side.
+        The minimiser of each function.
     eigenvalues : ndarray
-        Of A on the hyperplane, in ascending order, those at rounding level set to zero.
+        Eigenvalues of A on the hyperplane, in ascending order; those of the size of rounding errors are zero.
     ridge : float
-        What is added to them.
+        The ridge, which is added to all of them.
     """
 
     points: Vector
@@ -36,12 +36,12 @@ class Minimum:
 
     @property
     def rank(self) -> int:
-        """How many directions the data, or the ridge, determine."""
+        """The number of directions that the data, or the ridge, determine."""
         return int(np.count_nonzero(self.eigenvalues + self.ridge))
 
     @property
     def condition(self) -> float:
-        """Ratio of the largest eigenvalue to the smallest, with the ridge; infinite if that is zero."""
+        """The largest eigenvalue plus ridge divided by the smallest; infinite if that is zero."""
         if not len(self.eigenvalues):
             return 1.0
         low, high = (float(self.eigenvalues[end]) + self.ridge for end in (0, -1))
@@ -55,12 +55,12 @@ class Minimum:
 
 
 def precision(unknowns: int) -> float:
-    """Return what is rounding beside the largest eigenvalue of a matrix of that many unknowns."""
+    """Return the size of rounding errors in the eigenvalues of a matrix, relative to the largest."""
     return 4 * unknowns * float(np.finfo(np.float64).eps)
 
 
 def minimise(a: Vector, b: Vector, ridge: float, normal: Vector | None = None) -> Minimum:
-    """Return where the function is smallest.
+    """Return the minimum of one or more functions with the same A.
 
     Parameters
     ----------
@@ -69,9 +69,9 @@ def minimise(a: Vector, b: Vector, ridge: float, normal: Vector | None = None) -
     b : ndarray, shape (functions, unknowns)
         The vector b of each function.
     ridge : float
-        Its weight, at least zero.
+        Weight of |u|^2, at least zero.
     normal : ndarray, shape (unknowns,), optional
-        Look only where <normal, u> = 1.
+        Search only the hyperplane <normal, u> = 1.
 
     Examples
     --------
@@ -82,15 +82,15 @@ def minimise(a: Vector, b: Vector, ridge: float, normal: Vector | None = None) -
     """
     if normal is None:
         return _free_minimum(a, b, ridge)
-    # A reflection that turns the normal into the first axis makes that unknown a constant.
+    # Reflect the normal onto the first axis: then the first unknown is a constant.
     length = float(np.linalg.norm(normal))
     reflector = normal / length
     reflector[0] += np.copysign(1.0, reflector[0])
     reflector *= np.sqrt(2) / np.linalg.norm(reflector)
-    turned = _reflected(_reflected(a, reflector).T, reflector)
-    right = _reflected(b, reflector)
+    reflected_a = _reflected(_reflected(a, reflector).T, reflector)
+    reflected_b = _reflected(b, reflector)
     first = -np.copysign(1.0, normal[0]) / length
-    rest = _free_minimum(turned[1:, 1:], right[:, 1:] - first * turned[0, 1:], ridge)
+    rest = _free_minimum(reflected_a[1:, 1:], reflected_b[:, 1:] - first * reflected_a[0, 1:], ridge)
     points = np.hstack([np.full((len(b), 1), first), rest.points])
     return Minimum(_reflected(points, reflector), rest.eigenvalues, ridge)
 
@@ -104,6 +104,6 @@ def _free_minimum(a: Vector, b: Vector, ridge: float) -> Minimum:
         return Minimum(np.zeros(b.shape), np.zeros(0), ridge)
     values, vectors = np.linalg.eigh(a)
     values = np.where(values > precision(len(a)) * values[-1], values, 0.0)
-    solved = values + ridge > 0
-    inverse = np.divide(1.0, values + ridge, out=np.zeros_like(values), where=solved)
+    determined = values + ridge > 0
+    inverse = np.divide(1.0, values + ridge, out=np.zeros_like(values), where=determined)
     return Minimum((b @ vectors) * inverse @ vectors.T, values, ridge)

@@ -1,4 +1,4 @@
-"""What do windows sum up to, one by one? The products of their taps, as matrix products of many windows at a time."""
+"""What is the Gram matrix of chosen windows? A matrix product for many windows at a time."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from numpy.typing import NDArray
 
 __all__ = ["RowGram", "windows_at"]
 
-#: Numbers in a matrix of windows. One product of many rows takes less than many of few: each wakes the threads of the
-#: linear algebra library, and waits for them.
+#: Numbers in a matrix of windows. Few large products are faster than many small ones, because each product wakes the
+#: threads of the linear algebra library and waits for them.
 _BATCH = 1 << 21
 
 Matrix = NDArray[np.float64]
 
 
 class RowGram:
-    """The sum of r r^T over vectors r, added or taken away, that come as the rows of matrices.
+    """The sum of r r^T over the rows r of matrices that are added or subtracted.
 
     Parameters
     ----------
     length : int
-        Of a vector.
+        Length of a row.
 
     Examples
     --------
@@ -40,7 +40,7 @@ class RowGram:
         self._waiting: dict[int, list[Matrix]] = {1: [], -1: []}
 
     def add(self, rows: Matrix, sign: int = 1) -> None:
-        """Add the rows of a matrix, or take them away."""
+        """Add the rows of a matrix, or with ``sign=-1`` subtract them."""
         self._waiting[sign].append(rows)
         if sum(part.size for part in self._waiting[sign]) >= _BATCH:
             self._multiply(sign)
@@ -62,12 +62,21 @@ class RowGram:
 def windows_at(
     source: Matrix, size: Sequence[int], outputs: NDArray[np.bool_]
 ) -> Iterator[tuple[tuple[NDArray[np.intp], ...], Matrix]]:
-    """Yield the places of some outputs, and what they see as the rows of a matrix, a bounded number at a time.
+    """Yield the windows of chosen outputs as the rows of matrices of bounded size, with the indices of the outputs.
+
+    Parameters
+    ----------
+    source : ndarray, shape (channels, *(lengths + size - 1))
+        The input.
+    size : sequence of int
+        Taps of a window along each axis.
+    outputs : ndarray of bool, shape lengths
+        Which outputs are chosen.
 
     Examples
     --------
-    >>> [(place, rows)] = windows_at(np.array([[1.0, 2.0, 3.0, 4.0]]), [2], np.array([True, False, True]))
-    >>> place[0], rows
+    >>> [(index, rows)] = windows_at(np.array([[1.0, 2.0, 3.0, 4.0]]), [2], np.array([True, False, True]))
+    >>> index[0], rows
     (array([0, 2]), array([[1., 2.],
            [3., 4.]]))
     """
@@ -75,8 +84,8 @@ def windows_at(
     windows = np.lib.stride_tricks.sliding_window_view(source, size, tuple(range(1, 1 + ndim)))
     windows = np.moveaxis(windows, 0, ndim)
     taps = math.prod(windows.shape[ndim:])
-    places = np.nonzero(outputs)
+    indices = np.nonzero(outputs)
     most = max(_BATCH // taps, 1)
-    for start in range(0, len(places[0]), most):
-        place = tuple(along[start : start + most] for along in places)
-        yield place, windows[place].reshape(-1, taps)
+    for start in range(0, len(indices[0]), most):
+        index = tuple(along[start : start + most] for along in indices)
+        yield index, windows[index].reshape(-1, taps)

@@ -1,7 +1,7 @@
-"""Which taps are the same number? Symmetries of a filter, as fewer unknowns.
+"""Which taps of a symmetric filter are equal? Tied taps share one unknown.
 
 An orbit is a set of taps that a symmetry makes equal. Its unknown is their common value times the square root of
-their number, so that the sum of squares of the unknowns is that of the taps.
+their number, so that the unknowns have the same sum of squares as the taps.
 """
 
 from __future__ import annotations
@@ -13,30 +13,30 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from faltung.errors import ArgumentError
+from faltung.errors import ArgumentError, ArgumentTypeError
 
 __all__ = ["Ties", "check_symmetry", "ties_of"]
 
 
 @dataclass(frozen=True)
 class Ties:
-    """Orbits of taps.
+    """The orbits of the taps of a filter.
 
     Parameters
     ----------
     orbit : ndarray of int, shape (taps,)
-        The orbit that each tap belongs to.
+        Number of the orbit of each tap.
     """
 
     orbit: NDArray[np.intp]
 
     @property
     def scale(self) -> NDArray[np.float64]:
-        """Value of the taps of each orbit for an unknown of one; its inverse is the sum of such taps."""
+        """The value of a tap of each orbit if its unknown is one: 1 / sqrt(taps of the orbit)."""
         return 1 / np.sqrt(np.bincount(self.orbit))
 
     def gather(self, rows: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return linear functions of the taps, in rows, as functions of the unknowns.
+        """Return linear functions of the taps, one a row, as linear functions of the unknowns.
 
         Examples
         --------
@@ -48,7 +48,7 @@ class Ties:
         return np.asarray(np.add.reduceat(rows[:, order], starts, axis=1) * self.scale)
 
     def spread(self, unknowns: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return the taps that belong to unknowns, in rows.
+        """Return the taps for values of the unknowns, one filter a row.
 
         Examples
         --------
@@ -59,26 +59,30 @@ class Ties:
 
 
 def check_symmetry(symmetric: Any) -> None:
-    """Refuse what is no symmetry.
+    """Check the name of a symmetry.
 
     Raises
     ------
-    ArgumentError
+    ArgumentError, ArgumentTypeError
         It is neither a known name nor None.
     """
+    expected = "'point', 'mirror' or None"
+    if symmetric is not None and not isinstance(symmetric, str):
+        remedy = "Use 'point' if all axes are reversed together, 'mirror' if each axis is."
+        raise ArgumentTypeError("symmetric", expected, repr(symmetric), remedy)
     if symmetric not in (None, "point", "mirror"):
-        raise ArgumentError("symmetric", "'point', 'mirror' or None", repr(symmetric))
+        raise ArgumentError("symmetric", expected, repr(symmetric))
 
 
 def ties_of(symmetric: str | None, channels: int, size: Sequence[int]) -> Ties:
-    """Return the orbits of a symmetry about the middle of the support.
+    """Return the orbits of a symmetry about the centre of the support.
 
     Parameters
     ----------
     symmetric : {'point', 'mirror'} or None
-        Whether the taps stay the same if all axes are reversed together, or each by itself.
+        Whether the taps stay the same if all axes are reversed together, or each axis by itself.
     channels : int
-        Channels in, each with taps of its own.
+        Channels in. Taps of different channels are never tied.
     size : sequence of int
         Taps along each axis.
 
@@ -87,11 +91,11 @@ def ties_of(symmetric: str | None, channels: int, size: Sequence[int]) -> Ties:
     >>> ties_of("mirror", 1, (3,)).orbit
     array([0, 1, 0])
     """
-    first = np.arange(channels * np.prod(size)).reshape(channels, *size)
-    axes = tuple(range(1, first.ndim))
+    first_of_orbit = np.arange(channels * np.prod(size)).reshape(channels, *size)
+    axes = tuple(range(1, first_of_orbit.ndim))
     if symmetric == "point":
-        first = np.minimum(first, np.flip(first, axes))
+        first_of_orbit = np.minimum(first_of_orbit, np.flip(first_of_orbit, axes))
     if symmetric == "mirror":
         for axis in axes:
-            first = np.minimum(first, np.flip(first, axis))
-    return Ties(np.unique(first.ravel(), return_inverse=True)[1])
+            first_of_orbit = np.minimum(first_of_orbit, np.flip(first_of_orbit, axis))
+    return Ties(np.unique(first_of_orbit.ravel(), return_inverse=True)[1])

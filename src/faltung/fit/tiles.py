@@ -1,4 +1,4 @@
-"""Where are the tiles? Regions that the sums are computed over, some of which are held out to judge the result by."""
+"""Which tiles are the outputs cut into? Most are fitted to, and some are held out to judge the filter by."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ import numpy as np
 
 from faltung.ground.extended import Region
 
-__all__ = ["HoldOut", "tile_sides", "tiled"]
+__all__ = ["TileSplitter", "tile_sides", "tiled"]
 
-#: Samples along each axis that the transforms of a tile have, for one, two, and more axes.
-_TRANSFORMED = (1 << 15, 1 << 8, 1 << 6)
-#: How many tiles there are at least where there is room for them, and how small they may be for that.
-_MOST, _SHORTEST = 64, 8
+#: Length of the transforms of a tile along each axis, for one, two, and more axes.
+_TRANSFORM_LENGTHS = (1 << 15, 1 << 8, 1 << 6)
+#: The number of tiles that is aimed at in all sections together, and the shortest side that is cut for that.
+_TILES, _SHORTEST = 64, 8
 
 
 def tiled(region: Region, sides: Sequence[int]) -> list[Region]:
-    """Cut a region into tiles with these sides, the last ones shorter.
+    """Cut a region into tiles with these sides; the last tiles along an axis may be shorter.
 
     Examples
     --------
@@ -34,16 +34,16 @@ def tiled(region: Region, sides: Sequence[int]) -> list[Region]:
 
 
 def tile_sides(region: Region, size: Sequence[int], sections: int) -> list[int]:
-    """Choose the sides of tiles: as suits the transforms, or smaller for some 64 tiles in all sections together.
+    """Choose the sides of tiles: long enough for fast transforms, but about 64 tiles in all sections together.
 
     Parameters
     ----------
     region : sequence of (int, int)
         The outputs of a section.
     size : sequence of int
-        Taps along each axis. Tiles are not much smaller, since each needs an input longer by that.
+        Taps along each axis. The input of a tile is longer than the tile by these, so tiles are not much shorter.
     sections : int
-        How many sections there are.
+        The number of sections.
 
     Examples
     --------
@@ -52,10 +52,10 @@ def tile_sides(region: Region, size: Sequence[int], sections: int) -> list[int]:
     >>> tile_sides(((0, 100), (0, 100)), (15, 15), 1)
     [13, 13]
     """
-    length = _TRANSFORMED[min(len(size), len(_TRANSFORMED)) - 1]
+    length = _TRANSFORM_LENGTHS[min(len(size), len(_TRANSFORM_LENGTHS)) - 1]
     lengths = [stop - start for start, stop in region]
     sides = [min(total, max(length - taps + 1, 3 * taps)) for total, taps in zip(lengths, size, strict=True)]
-    enough = math.ceil(_MOST / sections)
+    enough = math.ceil(_TILES / sections)
     while math.prod(math.ceil(total / side) for total, side in zip(lengths, sides, strict=True)) < enough:
         longest = max(range(len(sides)), key=sides.__getitem__)
         if sides[longest] <= _SHORTEST:
@@ -64,15 +64,15 @@ def tile_sides(region: Region, size: Sequence[int], sections: int) -> list[int]:
     return sides
 
 
-class HoldOut:
-    """The same choice of tiles, as often as it is asked for in the same order.
+class TileSplitter:
+    """Splits the tiles of one section after the other, in the same way in every pass over the data.
 
     Parameters
     ----------
     fraction : float
-        How many of all tiles are held out, from 0 to 0.5.
+        Fraction of all tiles that is held out, from 0 to 0.5.
     seed : int
-        Of the choice.
+        Seed of the choice.
     """
 
     def __init__(self, fraction: float, seed: int) -> None:
@@ -80,16 +80,16 @@ class HoldOut:
         self._sections = self._tiles = 0
 
     def split(self, tiles: Sequence[Region]) -> tuple[list[Region], list[Region]]:
-        """Return the tiles of the next section that are kept, and those that are held out.
+        """Return the training tiles and the held-out tiles of the next section.
 
         Examples
         --------
-        >>> kept, held_out = HoldOut(0.25, seed=0).split(tiled(((0, 8),), [1]))
-        >>> len(kept), len(held_out)
+        >>> training, held_out = TileSplitter(0.25, seed=0).split(tiled(((0, 8),), [1]))
+        >>> len(training), len(held_out)
         (6, 2)
         """
         before, self._tiles = self._tiles, self._tiles + len(tiles)
-        # What rounding leaves over in one section is made up for in the next: there may be one tile in each.
+        # Rounding the running total, not the section, is right also if each section has one tile.
         count = round(self._fraction * self._tiles) - round(self._fraction * before)
         order = np.random.default_rng([self._seed, self._sections]).permutation(len(tiles))
         self._sections += 1

@@ -79,7 +79,7 @@ def integer(argument: str, value: int, low: int, high: int) -> int:
     """Return an integer between two bounds, both included."""
     expected = f"an integer from {low} to {high}"
     if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Integral):
-        raise ArgumentTypeError(argument, expected, _describe(value))
+        raise ArgumentTypeError(argument, expected, _describe(value), _integer_instead(value, low, high))
     if not low <= value <= high:
         raise ArgumentError(argument, expected, _describe(value))
     return int(value)
@@ -107,5 +107,14 @@ def dimensions(ndim: int) -> int:
     return integer("ndim", ndim, 1, _MOST_AXES)
 
 
+def _integer_instead(value: Any, low: int, high: int) -> str:
+    """Return the remedy for a number of another type that is equal to a usable integer."""
+    is_real = (is_number(value) or isinstance(value, np.bool_)) and not np.iscomplexobj(value)
+    if not is_real or not low <= value <= high or value != int(value):
+        return ""
+    return f"Use {int(value)}."
+
+
 def _describe(value: object) -> str:
-    return str(value) if is_number(value) and not isinstance(value, bool) else repr(value)
+    plain = isinstance(value, numbers.Complex) and not isinstance(value, bool)
+    return str(value) if plain else repr(value)

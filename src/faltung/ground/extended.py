@@ -1,8 +1,8 @@
-"""Any region of an array, extended by its border: where its samples come from.
+"""Which samples does a region have that reaches beyond the border of an array? The index maps of `boundary` say it.
 
-A region is a pair (start, stop) of positions for each axis, and may reach beyond the array. `byte_offsets` says it in
-the terms of machine code, `extended_block` reads such a region from wherever the array is kept, and
-`faltung.tensors.extension` does the same with tensors. All stand on the index maps of `boundary`.
+A region is a pair (start, stop) of positions for each axis. `extended_block` reads a region of an array that need not
+be in memory. `byte_offsets` returns the addresses of samples for machine code. `faltung.tensors.extension` extends
+tensors by the same index maps.
 """
 
 from __future__ import annotations
@@ -18,28 +18,34 @@ from faltung.ground.boundary import MODES, OUTSIDE, index_map
 
 __all__ = ["FILL", "Read", "Region", "byte_offsets", "extended_block"]
 
-#: Byte offset that stands for the constant beyond the border.
+#: Byte offset that marks a position beyond the border whose value is the constant.
 FILL = int(np.iinfo(np.int64).min)
 
 Region: TypeAlias = tuple[tuple[int, int], ...]
+"""Start and stop of a range of positions for each axis."""
 
 Read: TypeAlias = Callable[[tuple[slice, ...]], NDArray[Any]]
-"""Samples of an image (channels, *spatial) in a slice for each spatial axis."""
+"""Returns the samples (channels, *spatial) of an image in a slice for each spatial axis."""
 
 
 def byte_offsets(mode: str, length: int, positions: NDArray[np.int64], stride: int) -> NDArray[np.int64]:
-    """Return where the samples at some positions of an extended axis are: bytes from the first sample, or `FILL`.
+    """Return the byte offset from the first sample of an axis to the sample at each position, or `FILL`.
 
     Parameters
     ----------
     mode : str
-        How the axis goes on beyond its border.
+        How the axis continues beyond its border.
     length : int
-        Samples of the axis.
+        Number of samples of the axis.
     positions : ndarray of int64
-        Of any shape; negative ones are before the first sample.
+        Positions, in an array of any shape; negative ones are before the first sample.
     stride : int
         Bytes between neighbouring samples.
+
+    Returns
+    -------
+    ndarray of int64
+        Byte offsets, in the shape of `positions`.
 
     Examples
     --------
@@ -53,33 +59,38 @@ def byte_offsets(mode: str, length: int, positions: NDArray[np.int64], stride: i
 
 
 class _Run(NamedTuple):
-    """Positions of an axis whose samples lie together in the image."""
+    """Positions of a block along an axis whose samples form one slice of the image."""
 
-    place: slice  # in the block
-    span: slice | None  # in the image; None where the constant stands
-    order: NDArray[np.int64] | None  # of the samples in the span; None if it is their own
+    positions: slice  # in the block
+    span: slice | None  # the slice of the image; None for the constant
+    order: NDArray[np.int64] | None  # index in the slice of the sample at each position; None for the slice itself
 
 
 def extended_block(
     read: Read, channels: int, lengths: Sequence[int], region: Region, mode: str, cval: float, dtype: DTypeLike
 ) -> NDArray[Any]:
-    """Return the samples (channels, *region) of an image that goes on beyond its border as `mode` says.
+    r"""Return the samples of an image in a region that may reach beyond its border.
 
     Parameters
     ----------
     read : callable
-        Reads slices of the image. Each call asks for no more than a part of the block needs, so the image may be
-        large, and need not be in memory.
+        Reads slices of the image. It is called only for samples that the block contains, so the image may be larger
+        than memory.
     channels : int
-        Channels of what is read.
+        Number of channels of the image.
     lengths : sequence of int
-        Samples of the image along each spatial axis.
+        Number of samples of the image along each spatial axis, at least one.
     region : sequence of (int, int)
-        Which positions.
+        Start and stop of the positions along each spatial axis.
     mode, cval
-        As for `faltung.convolve`.
+        How the image continues beyond its border, as for `faltung.convolve`.
     dtype : dtype
-        Of the result.
+        Dtype of the result.
+
+    Returns
+    -------
+    ndarray, shape (channels, \*(stop - start))
+        The samples.
 
     Examples
     --------
@@ -90,16 +101,16 @@ def extended_block(
     block = np.empty((channels, *(stop - start for start, stop in region)), dtype)
     axes = [_runs(mode, length, *bounds) for length, bounds in zip(lengths, region, strict=True)]
     for runs in itertools.product(*axes):
-        place = (slice(None), *(run.place for run in runs))
+        positions = (slice(None), *(run.positions for run in runs))
         spans = tuple(run.span for run in runs if run.span is not None)
         if len(spans) < len(runs):
-            block[place] = cval
+            block[positions] = cval
             continue
         part = read(spans)
         for axis, run in enumerate(runs, 1):
             if run.order is not None:
                 part = part.take(run.order, axis)
-        block[place] = part
+        block[positions] = part
     return block
 
 
@@ -107,7 +118,7 @@ def _runs(mode: str, length: int, start: int, stop: int) -> list[_Run]:
     if start >= 0 and stop <= length:
         return [_Run(slice(0, stop - start), slice(start, stop), None)]
     index = index_map(mode, length, start, stop)
-    # Neighbours in the block are neighbours in the image, or there is a jump, or the image ends.
+    # A run ends where neighbours in the block are not neighbours in the image, or at the border for `constant`.
     outside = index == OUTSIDE
     jumps = (np.abs(np.diff(index)) > 1) | (outside[1:] != outside[:-1])
     edges = [0, *(np.flatnonzero(jumps) + 1).tolist(), len(index)]

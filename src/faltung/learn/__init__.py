@@ -1,7 +1,7 @@
 """Filters from data: risk, data sets, training, runs.
 
 Empirical risk minimisation is one idea in few parts, one file each: the data (`datasets`, `tensors`,
-`augmentation`), the risk (`risk`), its minimisation (`training`, `determinism`), what was measured of the minimiser
+`augmentation`), the risk (`risk`), its minimisation (`training`), what was measured of the minimiser
 (`cost`, `outcome`), and what is kept of it (`runs`, `saved`, `charts`, `pictures`, `report`). `comparison` puts them
 together.
 

@@ -16,7 +16,6 @@ from faltung.datasets.dataset import Split
 from faltung.learn.batches import tensors
 from faltung.learn.checkpoint import Checkpoint
 from faltung.learn.classification import Classification
-from faltung.learn.determinism import reproducible
 from faltung.learn.hardware import Hardware
 from faltung.learn.measures.outcome import Outcome, measure
 from faltung.learn.provenance import provenance
@@ -28,6 +27,7 @@ from faltung.learn.runs import RunFolder
 from faltung.learn.saved import save_network
 from faltung.learn.suited import recipe_for
 from faltung.learn.training import EpochRecord, train
+from faltung.tensors.determinism import reproducible
 
 __all__ = ["compare"]
 

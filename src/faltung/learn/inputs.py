@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from faltung.datasets.data_error import data_error, shortened
 from faltung.datasets.folders import IMAGE_SUFFIXES
-from faltung.datasets.image_files import Form, decoded, eight_bits, form_of, on_each
-from faltung.datasets.layout import arranged
-from faltung.datasets.refusal import refusal, shortened
+from faltung.datasets.image_files import PixelFormat, eight_bits, pixel_format, read_pixels, results_or_reasons
+from faltung.datasets.layout import sample_arrays
 from faltung.networks.stored import Trained
 
 __all__ = ["as_samples", "find_files", "read_files"]
@@ -45,7 +45,7 @@ def read_files(files: Sequence[Path], trained: Trained) -> list[NDArray[Any] | s
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # odd metadata do no harm, and what cannot be decoded is an error
         Image.init()
-        results = on_each(lambda file: _read(file, trained), files)
+        results = results_or_reasons(lambda file: _read(file, trained), files)
     return [each.removeprefix("DATA: ") if isinstance(each, str) else each for each in results]
 
 
@@ -79,19 +79,19 @@ def as_samples(name: str, array: NDArray[Any], trained: Trained) -> NDArray[Any]
     if array.ndim == len(spatial) or array.shape in (trained.sample_shape, (*spatial, channels)):
         array = array[None]
     side = spatial[0] if len({*spatial}) == 1 else None
-    samples = arranged({name: array}, len(spatial), side)[name]
+    samples = sample_arrays({name: array}, len(spatial), side)[name]
     if samples.shape[1:] != trained.sample_shape:
         expected = f"samples of shape {trained.sample_shape}, (channels, *spatial), as the network learned from"
-        raise refusal(expected, f"{samples.shape[1:]} in '{name}'")
+        raise data_error(expected, f"{samples.shape[1:]} in '{name}'")
     if trained.dtype == "uint8" and samples.dtype != np.uint8:
         expected = "intensities in whole numbers from 0 to 255, as the network learned from"
-        raise refusal(expected, f"{array.dtype} from {array.min():g} to {array.max():g} in '{name}'")
+        raise data_error(expected, f"{array.dtype} from {array.min():g} to {array.max():g} in '{name}'")
     return samples.astype(trained.dtype, copy=False)
 
 
 def _read(file: Path, trained: Trained) -> NDArray[Any]:
     if file.is_dir():
-        raise refusal("a folder with images, .npy or .npz files", "none")
+        raise data_error("a folder with images, .npy or .npz files", "none")
     if file.suffix.lower() in _ARRAYS:
         return as_samples(file.name, _array(file), trained)
     return _image(file, trained)
@@ -100,11 +100,11 @@ def _read(file: Path, trained: Trained) -> NDArray[Any]:
 def _image(file: Path, trained: Trained) -> NDArray[Any]:
     if trained.dtype != "uint8" or len(trained.sample_shape) != 3 or trained.sample_shape[0] not in (1, 3):
         expected = f"{trained.dtype} samples of shape {trained.sample_shape} in an .npy or .npz file"
-        raise refusal(expected, "an image file")
+        raise data_error(expected, "an image file")
     channels, height, width = trained.sample_shape
-    form = Form(height, width, colour=channels == 3, deep=False)
-    form_of(file)
-    pixels = np.moveaxis(eight_bits(decoded(file, form)), -1, 0)
+    form = PixelFormat(height, width, colour=channels == 3, deep=False)
+    pixel_format(file)
+    pixels = np.moveaxis(eight_bits(read_pixels(file, form)), -1, 0)
     return np.broadcast_to(pixels, trained.sample_shape)[None]  # deep grey has one channel for all colours
 
 
@@ -114,7 +114,7 @@ def _array(file: Path) -> NDArray[Any]:
     likely = {name: array for name, array in arrays.items() if array.ndim > 1} or arrays
     if len(likely) != 1:
         received = shortened([repr(name) for name in likely]) or "none"
-        raise refusal("one array of samples in the file", received, "Save what is to be predicted by itself.")
+        raise data_error("one array of samples in the file", received, "Save what is to be predicted by itself.")
     return next(iter(likely.values()))
 
 
@@ -126,4 +126,4 @@ def _arrays(file: Path) -> dict[str, NDArray[Any]]:
         with loaded:
             return {name: loaded[name] for name in loaded.files}
     except ValueError as error:  # whatever is wrong, numpy speaks of pickles
-        raise refusal(f"{file.suffix} with plain numbers", "something else") from error
+        raise data_error(f"{file.suffix} with plain numbers", "something else") from error

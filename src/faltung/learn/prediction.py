@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from faltung.datasets.data_error import shortened
 from faltung.datasets.dataset import Dataset
-from faltung.datasets.refusal import shortened
 from faltung.errors import ArgumentError
 from faltung.learn.batches import tensors
 from faltung.learn.inputs import as_samples, find_files, read_files

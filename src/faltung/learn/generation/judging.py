@@ -10,13 +10,13 @@ from torch import nn
 from faltung.datasets.dataset import Dataset, Split
 from faltung.learn.checkpoint import Checkpoint
 from faltung.learn.classification import Classification
-from faltung.learn.determinism import reproducible
 from faltung.learn.hardware import Hardware
 from faltung.learn.runs import RunFolder
 from faltung.learn.saved import save_network
 from faltung.learn.suited import augmentation_for, candidates_for, recipe_for
 from faltung.learn.training import EpochRecord, train
 from faltung.networks.stored import CLASSIFIERS, load_trained
+from faltung.tensors.determinism import reproducible
 
 __all__ = ["JUDGE", "published_judge", "trained_judge"]
 

@@ -14,7 +14,6 @@ from faltung.datasets.dataset import Dataset, Split
 from faltung.errors import ArgumentError
 from faltung.learn.augmentation import Augmentation
 from faltung.learn.checkpoint import Checkpoint
-from faltung.learn.determinism import reproducible
 from faltung.learn.generation.flow import UNCHANGED, FlowMatching
 from faltung.learn.generation.generated import GeneratorOutcome, measure_generator, score_table
 from faltung.learn.generation.generation_page import html_page
@@ -30,6 +29,7 @@ from faltung.learn.runs import RunFolder
 from faltung.learn.saved import save_network
 from faltung.learn.training import EpochRecord, train
 from faltung.networks.generator import ConvGenerator, DenseGenerator, VelocityField
+from faltung.tensors.determinism import reproducible
 
 __all__ = [
     "generator_augmentation",

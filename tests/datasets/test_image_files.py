@@ -1,4 +1,4 @@
-"""Images of the user's own, in class folders or beside a CSV file, and what is said of those that are wrong."""
+"""Data sets of images, in class folders or listed in a CSV file, and the errors for those that cannot be used."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from faltung.datasets.dataset import PARTS, Split
 from faltung.datasets.reading import load
 from faltung.errors import ArgumentError
 
-MADE = "made: validation 5 % and test 10 % of each class, seed 0"
+HELD_OUT = "held out: validation 5 % and test 10 % of each class, seed 0"
 
 
 def _picture(seed: int, shape: tuple[int, ...] = (9, 12)) -> np.ndarray:
@@ -26,10 +26,10 @@ def _save(path: Path, pixels: np.ndarray, **options: object) -> Path:
     return path
 
 
-def _folders(root: Path, classes: tuple[str, ...] = ("cat", "dog"), each: int = 4) -> Path:
+def _folders(root: Path, classes: tuple[str, ...] = ("cat", "dog"), per_class: int = 4) -> Path:
     """Write class folders whose images are all different, with the number of the class in the first pixel."""
     for label, name in enumerate(classes):
-        for index in range(each):
+        for index in range(per_class):
             pixels = _picture(int.from_bytes(f"{root.name}{name}{index}".encode()[-8:]))
             pixels[0, 0] = label
             _save(root / name / f"{index}.png", pixels)
@@ -37,7 +37,7 @@ def _folders(root: Path, classes: tuple[str, ...] = ("cat", "dog"), each: int = 
 
 
 def _by_file(split: Split) -> dict[str, np.ndarray]:
-    """What became of each file: (channels, height, width)."""
+    """Return the sample of each file: (channels, height, width)."""
     return {
         file: sample
         for part in PARTS
@@ -57,7 +57,7 @@ def _refused(path: Path, text: str, **options: object) -> None:
 
 def test_class_folders_keep_every_pixel(tmp_path):
     split = load(_folders(tmp_path / "pets"))
-    assert (split.name, split.class_names, split.source) == ("pets", ("cat", "dog"), MADE)
+    assert (split.name, split.class_names, split.source) == ("pets", ("cat", "dog"), HELD_OUT)
     for part, size in zip(PARTS, (4, 2, 2), strict=True):
         data = getattr(split, part)
         assert len(data) == size
@@ -68,7 +68,7 @@ def test_class_folders_keep_every_pixel(tmp_path):
         assert np.array_equal([np.asarray(Image.open(tmp_path / "pets" / file))], sample)
 
 
-def test_samples_are_held_once(tmp_path):
+def test_samples_are_in_memory_once(tmp_path):
     split = load(_folders(tmp_path))
     base = split.training.samples.base
     assert base is not None
@@ -77,7 +77,7 @@ def test_samples_are_held_once(tmp_path):
     assert base.nbytes == 8 * 9 * 12
 
 
-def test_what_is_no_image_is_passed_over(tmp_path):
+def test_other_files_are_ignored(tmp_path):
     _folders(tmp_path)
     _save(tmp_path / "cat" / "deeper" / "x.BMP", _picture(1))
     _save(tmp_path / "cat" / ".hidden.png", _picture(2))
@@ -110,14 +110,14 @@ def test_classes_are_sorted_as_numbers_only_if_all_are(tmp_path, written, names)
 @pytest.mark.parametrize(
     ("folders", "source"),
     [
-        (("train",), MADE),
-        (("Training", "testing"), "test as given; made: validation 5 % of each class, seed 0"),
-        (("train", "val"), "validation as given; made: test 10 % of each class, seed 0"),
+        (("train",), HELD_OUT),
+        (("Training", "testing"), "test as given; held out: validation 5 % of each class, seed 0"),
+        (("train", "val"), "validation as given; held out: test 10 % of each class, seed 0"),
         (("train", "valid", "test"), "as given"),
         (("training", "VALIDATION", "Test"), "as given"),
     ],
 )
-def test_given_parts_stay_and_others_come_out_of_training(tmp_path, folders, source):
+def test_given_parts_are_kept_and_others_are_taken_from_training(tmp_path, folders, source):
     for folder in folders:
         _folders(tmp_path / folder)
     split = load(tmp_path)
@@ -128,7 +128,7 @@ def test_given_parts_stay_and_others_come_out_of_training(tmp_path, folders, sou
     assert sum(map(len, split.parts().values())) == 8 * len(folders)
 
 
-def test_a_table_of_something_else_is_passed_over(tmp_path):
+def test_other_csv_files_are_ignored(tmp_path):
     expected = load(_folders(tmp_path)).digest
     (tmp_path / "a.csv").write_text("name,legs\ncat,4\n")
     (tmp_path / "b.csv").write_bytes(b"\xff\xfe")
@@ -139,8 +139,8 @@ def test_a_class_may_be_called_train(tmp_path):
     assert load(_folders(tmp_path, ("bus", "train"))).class_names == ("bus", "train")
 
 
-def test_seed_draws_and_nothing_else(tmp_path):
-    _folders(tmp_path, each=20)
+def test_a_split_depends_on_the_seed_alone(tmp_path):
+    _folders(tmp_path, per_class=20)
     first = load(tmp_path)
     np.random.seed(1)  # noqa: NPY002
     assert load(tmp_path).parts() == first.parts()
@@ -162,22 +162,22 @@ def test_duplicates_across_parts_are_counted(tmp_path):
 # What images are made into
 
 
-def _beside(folder: Path, shape: tuple[int, ...] = (9, 12)) -> Path:
-    """Write what an image ``a/x.*`` needs beside it, and return its name without suffix."""
+def _others(folder: Path, shape: tuple[int, ...] = (9, 12)) -> Path:
+    """Write the other images of a data set, and return the path of ``a/x`` without suffix."""
     for name, index in (("a", 0), ("a", 1), ("b", 2), ("b", 3), ("b", 4)):
         _save(folder / name / f"{index}.png", _picture(index, shape))
     return folder / "a" / "x"
 
 
-def _become(folder: Path, **options: object) -> np.ndarray:
-    """Return what became of ``a/x.*``: (channels, height, width)."""
+def _sample(folder: Path, **options: object) -> np.ndarray:
+    """Return the sample of ``a/x.*``: (channels, height, width)."""
     [sample] = [sample for file, sample in _by_file(load(folder, **options)).items() if file.startswith("a/x.")]
     return sample
 
 
 def test_grey_among_colours_is_given_three_channels(tmp_path):
     colour = _picture(7, (9, 12, 3))
-    _save(_beside(tmp_path).with_suffix(".png"), colour)
+    _save(_others(tmp_path).with_suffix(".png"), colour)
     samples = _by_file(load(tmp_path))
     assert np.array_equal(samples.pop("a/x.png"), np.moveaxis(colour, -1, 0))
     for file, sample in samples.items():
@@ -208,8 +208,8 @@ def _layers(mode: str, *bands: np.ndarray) -> Image.Image:
     ids=["mask", "palette", "webp", "cmyk", "grey with alpha", "clear", "a fifth", "grey"],
 )
 def test_every_kind_of_pixel_becomes_grey_or_colour(tmp_path, suffix, image, expected):
-    image.save(_beside(tmp_path).with_suffix(suffix), **({"lossless": True} if suffix == ".webp" else {}))
-    seen = _become(tmp_path).astype(int)
+    image.save(_others(tmp_path).with_suffix(suffix), **({"lossless": True} if suffix == ".webp" else {}))
+    seen = _sample(tmp_path).astype(int)
     assert seen.shape == np.shape(expected)
     assert np.abs(seen - expected).max() <= (1 if image.mode == "RGBA" else 0)
 
@@ -217,14 +217,14 @@ def test_every_kind_of_pixel_becomes_grey_or_colour(tmp_path, suffix, image, exp
 def test_palette_with_a_clear_colour(tmp_path):
     image = Image.fromarray(np.where(CLEAR, 1, 0).astype(np.uint8))
     image.putpalette([0, 0, 0, 9, 8, 7])
-    image.save(_beside(tmp_path).with_suffix(".png"), transparency=0)
-    assert _become(tmp_path)[:, 4, [0, 5, 6, 11]].T.tolist() == [[255] * 3] * 2 + [[9, 8, 7]] * 2
+    image.save(_others(tmp_path).with_suffix(".png"), transparency=0)
+    assert _sample(tmp_path)[:, 4, [0, 5, 6, 11]].T.tolist() == [[255] * 3] * 2 + [[9, 8, 7]] * 2
 
 
 def test_first_frame_of_an_animation(tmp_path):
     first, second = (Image.fromarray(np.full((9, 12), value, np.uint8)) for value in (50, 90))
-    first.save(_beside(tmp_path).with_suffix(".gif"), save_all=True, append_images=[second])
-    assert (_become(tmp_path) == 50).all()
+    first.save(_others(tmp_path).with_suffix(".gif"), save_all=True, append_images=[second])
+    assert (_sample(tmp_path) == 50).all()
 
 
 TURNED = {
@@ -246,8 +246,8 @@ def test_images_are_turned_as_exif_says(tmp_path, suffix, orientation):
     exif[0x0112] = orientation
     image = Image.fromarray(np.ascontiguousarray(GREY))
     options = {"lossless": True} if suffix == ".webp" else {}
-    image.save(_beside(tmp_path, TURNED[orientation].shape).with_suffix(suffix), exif=exif, **options)
-    assert np.array_equal(_become(tmp_path)[0], TURNED[orientation])
+    image.save(_others(tmp_path, TURNED[orientation].shape).with_suffix(suffix), exif=exif, **options)
+    assert np.array_equal(_sample(tmp_path)[0], TURNED[orientation])
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tif"])
@@ -257,17 +257,17 @@ def test_deep_grey_keeps_the_upper_eight_of_the_bits_in_use(tmp_path, suffix, bi
     deep[0, 0, 0] = 2**bits - 1
     for index, name in enumerate(("a/0", "a/1", "a/x", "b/3", "b/4", "b/5")):
         _save(tmp_path / f"{name}{suffix}", deep[index % 5])
-    assert np.array_equal(_become(tmp_path)[0], deep[2] >> (bits - 8))
+    assert np.array_equal(_sample(tmp_path)[0], deep[2] >> (bits - 8))
 
 
-def test_deep_grey_and_others_have_the_same_white(tmp_path):
+def test_deep_grey_and_other_images_have_the_same_white(tmp_path):
     deep = np.arange(9 * 12, dtype=np.uint16).reshape(9, 12) * 600
-    _save(_beside(tmp_path).with_suffix(".png"), deep)
+    _save(_others(tmp_path).with_suffix(".png"), deep)
     samples = _by_file(load(tmp_path))
     assert np.array_equal(samples["a/x.png"], [deep >> 8])
     assert np.array_equal(samples["b/2.png"], [_picture(2)])
     _save(tmp_path / "b" / "colour.png", FLAT)
-    assert np.array_equal(_become(tmp_path), [deep >> 8] * 3)
+    assert np.array_equal(_sample(tmp_path), [deep >> 8] * 3)
 
 
 # What size images are made
@@ -285,14 +285,14 @@ def test_deep_grey_and_others_have_the_same_white(tmp_path):
         ((300, 200), (20, 30), 8, (8, 8)),
     ],
 )
-def test_equal_small_images_stay_as_they_are_and_others_become_squares(tmp_path, shape, other, size, expected):
-    _save(_beside(tmp_path, shape).with_suffix(".png"), _picture(0, other))
+def test_small_images_of_one_size_keep_it_and_others_become_squares(tmp_path, shape, other, size, expected):
+    _save(_others(tmp_path, shape).with_suffix(".png"), _picture(0, other))
     assert load(tmp_path, size=size).training.sample_shape == (1, *expected)
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".tif", ".npz"])
 @pytest.mark.parametrize(("height", "width"), [(128, 200), (200, 128)])
-def test_the_shorter_side_is_scaled_and_the_middle_cut_out(tmp_path, suffix, height, width):
+def test_the_shorter_side_is_scaled_and_the_centre_cropped(tmp_path, suffix, height, width):
     """A ramp stays a ramp: the scaled image is its values at the centres of the larger pixels."""
     rows, columns = np.arange(height)[:, None], np.arange(width)
     image = (0.5 * rows + 0.75 * columns).astype(np.uint8)
@@ -301,8 +301,8 @@ def test_the_shorter_side_is_scaled_and_the_middle_cut_out(tmp_path, suffix, hei
         [seen] = load(tmp_path / "x.npz").training.samples[0]
     else:
         deep = image.astype(np.uint16) * 256 if suffix == ".tif" else image
-        _save(_beside(tmp_path).with_suffix(suffix), deep, **({"quality": 100} if suffix == ".jpg" else {}))
-        [seen] = _become(tmp_path)
+        _save(_others(tmp_path).with_suffix(suffix), deep, **({"quality": 100} if suffix == ".jpg" else {}))
+        [seen] = _sample(tmp_path)
     centres = 2 * np.arange(64) + 0.5
     expected = 0.5 * (centres + (height - 128) / 2)[:, None] + 0.75 * (centres + (width - 128) / 2)
     assert np.abs(seen - expected)[2:-2, 2:-2].max() < 2
@@ -311,15 +311,15 @@ def test_the_shorter_side_is_scaled_and_the_middle_cut_out(tmp_path, suffix, hei
 def test_scaling_does_not_alias(tmp_path):
     # Rows that change with every pixel are grey from afar; taking every eighth would make them black or white.
     stripes = np.tile(np.array([[0], [255]], np.uint8), (256, 512))
-    _save(_beside(tmp_path).with_suffix(".png"), stripes)
-    assert np.abs(_become(tmp_path)[0].astype(int)[3:-3] - 127.5).max() < 3
+    _save(_others(tmp_path).with_suffix(".png"), stripes)
+    assert np.abs(_sample(tmp_path)[0].astype(int)[3:-3] - 127.5).max() < 3
 
 
 # Images that cannot be used
 
 
 def _spoil(folder: Path) -> dict[str, str]:
-    """Write images that cannot be used; return their names, in order, and what is said of them."""
+    """Write images that cannot be used; return their names, in order, with the reasons."""
     whole = _save(folder / "a" / "whole.png", _picture(0)).read_bytes()
     (folder / "a" / "cut.png").write_bytes(whole[: len(whole) // 2])
     (folder / "a" / "empty.jpg").write_bytes(b"")
@@ -332,30 +332,30 @@ def _spoil(folder: Path) -> dict[str, str]:
     _save(folder / "b" / "wide.tif", np.full((9, 12), 70000, np.int32))
     return {
         "a/cut.png": "",
-        "a/empty.jpg": "no kind of image that is known",
-        "a/floats.tif": "floats, which can be given as arrays in an npz file",
+        "a/empty.jpg": "not a known kind of image",
+        "a/floats.tif": "pixels are floats, which must be in arrays of an npz file",
         "a/gone.png": "no such file or directory",
         "a/pages.tif": "more than one page",
-        "b/text.png": "no kind of image that is known",
+        "b/text.png": "not a known kind of image",
         "b/tiny.png": "9x7 pixels, fewer than 8 a side",
         "b/wide.tif": "more than 16 bits of grey",
     }
 
 
 def test_images_that_cannot_be_used_are_named_together(tmp_path):
-    _beside(tmp_path)
+    _others(tmp_path)
     spoiled = _spoil(tmp_path)
     with pytest.raises(ArgumentError) as caught:
         load(tmp_path)
     text = str(caught.value)
     assert text.startswith("DATA: expected images that can be read, got 8 of 14 that cannot be used: a/cut.png (")
-    places = [text.index(f"{name} ({reason}") for name, reason in spoiled.items()]
-    assert places == sorted(places)
-    assert text.endswith("Mend or remove them, or leave them out with --skip-corrupt (skip_corrupt=True).")
+    offsets = [text.index(f"{name} ({reason}") for name, reason in spoiled.items()]
+    assert offsets == sorted(offsets)
+    assert text.endswith("Repair or remove them, or leave them out with --skip-corrupt (skip_corrupt=True).")
 
 
-def test_with_consent_they_are_left_out_and_named(tmp_path):
-    _save(_beside(tmp_path).with_suffix(".png"), _picture(9))
+def test_skip_corrupt_leaves_them_out_and_names_them(tmp_path):
+    _save(_others(tmp_path).with_suffix(".png"), _picture(9))
     expected = load(tmp_path)
     spoiled = _spoil(tmp_path)
     (tmp_path / "a" / "whole.png").unlink()
@@ -364,26 +364,26 @@ def test_with_consent_they_are_left_out_and_named(tmp_path):
     assert [name for name, _ in skipped] == [*spoiled]
     assert all(reason and reason.startswith(spoiled[name]) for name, reason in skipped)
     assert split.parts() == expected.parts()
-    # The spoiled files of 32 bits had all images decoded with 16, of which 8 are used.
+    # The spoiled files of 32 bits had all images decode with 16, of which 8 are used.
     assert split.digest == expected.digest
 
 
-def test_of_many_the_first_ten_are_named(tmp_path):
+def test_an_error_names_the_first_ten_images(tmp_path):
     _folders(tmp_path)
     for index in range(13):
         (tmp_path / "cat" / f"x{index:02}.png").write_bytes(b"x")
-    with pytest.raises(ArgumentError, match=r"13 of 21 .*cat/x09\.png \([^)]*\) and 3 more\. Mend") as caught:
+    with pytest.raises(ArgumentError, match=r"13 of 21 .*cat/x09\.png \([^)]*\) and 3 more\. Repair") as caught:
         load(tmp_path)
     assert "x10" not in str(caught.value)
 
 
-def test_a_class_without_images_is_not_lost_silently(tmp_path):
+def test_a_class_without_usable_images_is_an_error(tmp_path):
     _folders(tmp_path, ("cat", "cow", "dog"))
     for path in (tmp_path / "cow").iterdir():
         path.write_bytes(b"x")
     text = (
-        "DATA: expected images that can be read in each class, got none left in 'cow' (training) without the 4 that "
-        "cannot. Add others, or leave the class out."
+        "DATA: expected images that can be read in each class, got none in 'cow' (training) without the 4 that "
+        "cannot. Add others, or remove the class."
     )
     _refused(tmp_path, text, skip_corrupt=True)
 
@@ -393,8 +393,8 @@ def test_a_class_without_images_is_not_lost_silently(tmp_path):
 LAYOUT = (
     "DATA: expected a folder for each class with its images, or folders train, val and test of such folders, got "
 )
-KNOWN = "Known are .bmp, .gif, .jpeg, .jpg, .pbm, .pgm, .png, .ppm, .tif, .tiff, .webp."
-FEW = "DATA: expected at least 3 training samples of each class, one of them for each part that is held out, got "
+KNOWN = "Images have one of the suffixes .bmp, .gif, .jpeg, .jpg, .pbm, .pgm, .png, .ppm, .tif, .tiff, .webp."
+FEW = "DATA: expected at least 3 training samples of each class, one for each part that is held out, got "
 
 
 @pytest.mark.parametrize(
@@ -414,25 +414,25 @@ FEW = "DATA: expected at least 3 training samples of each class, one of them for
         ),
         (
             ["train/a/1.png", "test/a/1.png", "more/a/1.png"],
-            f"{LAYOUT}the folders 'more', 'test', 'train'. Take folders of classes and folders of parts apart.",
+            f"{LAYOUT}the folders 'more', 'test', 'train'. Use either folders of classes or folders of parts.",
         ),
         (
             ["train/a/1.png", "training/a/1.png"],
-            "DATA: expected one folder for each part, got 'train', 'training'. Put them together.",
+            "DATA: expected one folder for each part, got 'train', 'training'. Merge them.",
         ),
         (["val/a/1.png", "test/a/1.png"], "DATA: expected a folder train, got 'test', 'val'. Rename or add one."),
         (
             ["a/1.png", "a/2.png", "a/3.png"],
-            "DATA: expected at least two classes, got one, 'a'. Add samples of what it is to be told from.",
+            "DATA: expected at least two classes, got one, 'a'. Add samples of another class.",
         ),
         (
             ["a/1.png", "a/2.png", "b/3.png", "c/1.png", "c/2.png", "c/3.png"],
-            f"{FEW}'a' with 2, 'b' with 1. Add samples of these classes, or leave them out.",
+            f"{FEW}'a' with 2, 'b' with 1. Add samples of these classes, or remove the classes.",
         ),
         (
             ["train/a/1.png", "train/b/1.png", "test/c/1.png"],
-            "DATA: expected classes that the training part has, got in the test part 'c'. Add samples of them to the "
-            "training part, or take them out.",
+            "DATA: expected classes with training samples, got 'c' in the test part only. Add training samples of "
+            "them, or remove them.",
         ),
     ],
 )
@@ -455,7 +455,8 @@ def test_folders_that_cannot_be_used(tmp_path, names, text):
         ("nowhere", "DATA: expected a folder or file that exists, got 'ROOT/nowhere'."),
         (
             "x.zip",
-            "DATA: expected a folder, or a file of CSV, npz or IDX, got 'ROOT/x.zip'. Unpack archives into a folder.",
+            "DATA: expected a folder, or a file of CSV, npz or IDX, got 'ROOT/x.zip'. Extract archives into a "
+            "folder.",
         ),
     ],
 )
@@ -465,7 +466,7 @@ def test_paths_that_cannot_be_used(tmp_path, name, text):
 
 
 @pytest.mark.parametrize(("where", "name", "folder"), [(Path, "iterdir", ""), (os, "scandir", "/cat")])
-def test_folders_that_may_not_be_read_are_named(tmp_path, monkeypatch, where, name, folder):
+def test_folders_without_permission_are_named(tmp_path, monkeypatch, where, name, folder):
     _folders(tmp_path)
 
     def refuse(path):
@@ -479,19 +480,18 @@ def test_folders_that_may_not_be_read_are_named(tmp_path, monkeypatch, where, na
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"ndim": 4}, "ndim: expected 1, 2 or 3, got 4."),
-        ({"ndim": 3}, "ndim: expected 2 for files of images, got 3. Give series and volumes as arrays in npz."),
-        ({"size": 7}, "size: expected at least 8 pixels, got 7."),
-        ({"seed": -1}, "seed: expected zero or a positive integer, got -1."),
-        ({"test": 0.0}, "test: expected a fraction between 0 and 1, got 0.0. Hold out something like 0.1."),
+        ({"ndim": 4}, "ndim: expected an integer from 1 to 3, got 4."),
+        ({"ndim": 3}, "ndim: expected 2 for image files, got 3. Save series and volumes as arrays in an npz file."),
+        ({"size": 7}, "size: expected an integer from 8 to 65536, got 7."),
+        ({"seed": -1}, "seed: expected an integer from 0 to 9223372036854775807, got -1."),
+        ({"test": 0.0}, "test: expected a fraction between 0 and 1, got 0.0. Use 0.1, for instance."),
         (
             {"validation": float("nan")},
-            "validation: expected a fraction between 0 and 1, got nan. Hold out something like 0.1.",
+            "validation: expected a finite number, got nan.",
         ),
         (
             {"validation": 0.5, "test": 0.5},
-            "test: expected fractions that leave something for training, got validation=0.5 and test=0.5. "
-            "Hold out less.",
+            "test: expected fractions with a sum below 1, got validation=0.5 and test=0.5. Hold out less.",
         ),
     ],
 )
@@ -530,10 +530,10 @@ def _lines(header: str, line: str) -> str:
         ("path,label,split", "./pictures/../{file},{label},train", "utf-8"),
     ],
 )
-def test_table_says_file_and_label(tmp_path, header, line, encoding):
+def test_a_table_has_files_and_labels(tmp_path, header, line, encoding):
     path = _table(tmp_path, _lines(header, line), encoding=encoding)
     split = load(path)
-    assert (split.name, split.class_names, split.source) == ("labels", ("a", "b"), MADE)
+    assert (split.name, split.class_names, split.source) == ("labels", ("a", "b"), HELD_OUT)
     assert load(tmp_path).digest == split.digest
     samples = _by_file(split)
     assert len(samples) == 6
@@ -544,7 +544,7 @@ def test_table_says_file_and_label(tmp_path, header, line, encoding):
             assert np.array_equal(samples[file], [_picture(index)])
 
 
-def test_table_says_the_parts(tmp_path):
+def test_a_table_has_parts(tmp_path):
     parts = ["Train", "val", "test", " training", "validation", "testing"]
     rows = "".join(f"pictures/{index}.png,{'ab'[index // 3]},{part}\n" for index, part in enumerate(parts))
     split = load(_table(tmp_path, f"file,label,split\n{rows}"))
@@ -557,9 +557,7 @@ def test_table_says_the_parts(tmp_path):
 
 
 ROWS = "".join(f"pictures/{index}.png,{'ab'[index % 2]},train\n" for index in range(6))
-GAP = (
-    "DATA: expected a file, a label and, if there is that column, a split in each row, got nothing in one of them in "
-)
+GAP = "DATA: expected a file, a label and, if there is such a column, a split in each row, got an empty cell in "
 
 
 @pytest.mark.parametrize(
@@ -576,19 +574,23 @@ GAP = (
             "image_path) and one of labels (label, class, target), got no column in 'x.csv'.",
         ),
         ("file,label\n", "DATA: expected a line for each image, got none in 'x.csv'."),
-        (f"file,label,split\n{ROWS}a.png, ,train\nb.png,a\n", f"{GAP}row 8, 9 of 'x.csv'."),
+        (
+            f"file,label,split\n{ROWS}a.png, ,train\nb.png,a\n",
+            f"{GAP}row 8, 9 of 'x.csv'. Fill the cell, or remove the row.",
+        ),
         (
             f"file,label,split\n{ROWS}a.png,b,dev\n",
-            "DATA: expected train, val or test as split, got 'dev' in row 8 of 'x.csv'.",
+            "DATA: expected train, val or test as split, got 'dev' in row 8 of 'x.csv'. Rename it.",
         ),
         (
             "file,label,split\na.png,a,test\n",
-            "DATA: expected images with the split train, got only test in 'x.csv'.",
+            "DATA: expected images with the split train, got only test in 'x.csv'. Add some, or leave the "
+            "column out.",
         ),
         (
             f"file,label,split\n{ROWS}a.png,b,train\n",
             "DATA: expected images that can be read, got 1 of 7 that cannot be used: a.png (no such file or "
-            "directory). Mend or remove them, or leave them out with --skip-corrupt (skip_corrupt=True).",
+            "directory). Repair or remove them, or leave them out with --skip-corrupt (skip_corrupt=True).",
         ),
     ],
 )
@@ -596,7 +598,7 @@ def test_tables_that_cannot_be_used(tmp_path, text, message):
     _refused(_table(tmp_path, text, "x.csv"), message)
 
 
-def test_table_in_another_encoding(tmp_path):
+def test_a_table_in_another_encoding_is_an_error(tmp_path):
     path = _table(tmp_path, "file,label\ngr\u00fcn.png,1\n", encoding="latin-1")
     with pytest.raises(
         ArgumentError, match=r"DATA: expected a CSV file in UTF-8, got 'labels\.csv' \(.*\)\. Save it"
@@ -604,12 +606,12 @@ def test_table_in_another_encoding(tmp_path):
         load(path)
 
 
-def test_only_one_table_is_a_data_set(tmp_path):
+def test_two_tables_in_a_folder_are_an_error(tmp_path):
     _table(tmp_path, "file,label\n", "a.csv")
     _table(tmp_path, "file,label\n", "b.csv")
     _table(tmp_path, "key,value\n", "c.csv")
     _refused(
         tmp_path,
         "DATA: expected one CSV file in the folder, got 'a.csv', 'b.csv'. "
-        "Give the file itself, or use a column split.",
+        "Pass the path of the file, or use a column split.",
     )

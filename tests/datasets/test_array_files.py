@@ -1,4 +1,4 @@
-"""Arrays of the user's own, in npz and IDX files, and what is said of those that are wrong."""
+"""Data sets in npz and IDX files, and the errors for those that cannot be used."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from faltung.datasets.dataset import PARTS
 from faltung.datasets.reading import load
 from faltung.errors import ArgumentError
 
-MADE = "made: validation 5 % and test 10 % of each class, seed 0"
+HELD_OUT = "held out: validation 5 % and test 10 % of each class, seed 0"
 
 
 def _picture(seed: int, shape: tuple[int, ...]) -> np.ndarray:
@@ -40,35 +40,35 @@ def _labels(count: int) -> np.ndarray:
     "names",
     [("x", "y"), ("X", "Y"), ("images", "labels"), ("samples", "label"), ("series", "target"), ("data", "targets")],
 )
-def test_arrays_go_by_their_usual_names(tmp_path, names):
+def test_arrays_are_recognised_by_their_usual_names(tmp_path, names):
     x = _picture(0, (20, 9, 12))
     np.savez(tmp_path / "x.npz", **dict(zip(names, (x, _labels(20)), strict=True)), mean=np.zeros(3))
     split = load(tmp_path / "x.npz")
-    assert (split.name, split.class_names, split.source) == ("x", ("0", "1"), MADE)
-    places = [place for part in PARTS for place in split.parts()[part]]
-    assert sorted(places) == [*range(20)]
+    assert (split.name, split.class_names, split.source) == ("x", ("0", "1"), HELD_OUT)
+    indices = [index for part in PARTS for index in split.parts()[part]]
+    assert sorted(indices) == [*range(20)]
     for part in PARTS:
-        data, places = getattr(split, part), split.parts()[part]
-        assert np.array_equal(data.samples[:, 0], x[places])
-        assert np.array_equal(data.labels, _labels(20)[places])
+        data, indices = getattr(split, part), split.parts()[part]
+        assert np.array_equal(data.samples[:, 0], x[indices])
+        assert np.array_equal(data.labels, _labels(20)[indices])
 
 
 @pytest.mark.parametrize(
     ("training", "others", "source"),
     [
-        (("x_train", "y_train"), {}, MADE),
+        (("x_train", "y_train"), {}, HELD_OUT),
         (
             ("train_images", "train_labels"),
             {"test": ("test_images", "test_labels")},
-            "test as given; made: validation",
+            "test as given; held out: validation",
         ),
-        (("x", "y"), {"test": ("testing-x", "testing-y")}, "test as given; made: validation"),
+        (("x", "y"), {"test": ("testing-x", "testing-y")}, "test as given; held out: validation"),
         (
             ("training_series", "training_labels"),
             {"validation": ("valid.series", "valid.labels"), "test": ("test.series", "test.labels")},
             "as given",
         ),
-        (("X_train", "Y_train"), {"validation": ("X_val", "Y_val")}, "validation as given; made: test"),
+        (("X_train", "Y_train"), {"validation": ("X_val", "Y_val")}, "validation as given; held out: test"),
     ],
 )
 def test_arrays_of_parts(tmp_path, training, others, source):
@@ -80,9 +80,9 @@ def test_arrays_of_parts(tmp_path, training, others, source):
     assert split.source.startswith(source)
     whole = np.concatenate([arrays[part][0] for part in PARTS if part in arrays])
     for part in PARTS:
-        data, places = getattr(split, part), split.parts()[part]
-        assert np.array_equal(data.samples[:, 0], whole[places])
-        assert np.array_equal(data.labels, np.tile(_labels(8)[::-1], 3)[places])
+        data, indices = getattr(split, part), split.parts()[part]
+        assert np.array_equal(data.samples[:, 0], whole[indices])
+        assert np.array_equal(data.labels, np.tile(_labels(8)[::-1], 3)[indices])
         if part in others:
             assert np.array_equal(data.samples[:, 0], arrays[part][0])
 
@@ -104,7 +104,7 @@ def test_labels_can_be_numbers_or_strings(tmp_path, labels, texts, names):
     assert split.class_names == names
     for part in PARTS:
         assert [names[label] for label in getattr(split, part).labels] == [
-            texts[place % 2] for place in split.parts()[part]
+            texts[index % 2] for index in split.parts()[part]
         ]
 
 
@@ -112,7 +112,7 @@ def test_class_names_can_be_given(tmp_path):
     np.savez(tmp_path / "x.npz", x=_picture(0, (6, 9, 12)), y=_labels(6), class_names=["zebra", "ant"])
     split = load(tmp_path / "x.npz")
     assert split.class_names == ("zebra", "ant")
-    assert split.training.labels.tolist() == [place % 2 for place in split.parts()["training"]]
+    assert split.training.labels.tolist() == [index % 2 for index in split.parts()["training"]]
 
 
 def _channels_last(x: np.ndarray) -> np.ndarray:
@@ -153,7 +153,7 @@ def test_arrays_are_series_images_or_volumes(tmp_path, dtype, shape, ndim, read_
         assert np.array_equal(data.samples, expected(x)[split.parts()[part]])
 
 
-def test_whole_numbers_beyond_a_byte_are_floats_in_all_parts(tmp_path):
+def test_integers_above_255_are_floats_in_all_parts(tmp_path):
     x = np.full((6, 9, 12), 256)
     np.savez(tmp_path / "x.npz", x_train=x % 256, y_train=_labels(6), x_test=x, y_test=_labels(6))
     split = load(tmp_path / "x.npz", ndim=2)
@@ -213,8 +213,8 @@ BAD[5, 0, 0] = np.inf
         (
             {**GOOD, "y": np.eye(6)},
             {},
-            "labels of shape (samples,), got shape (6, 6) in 'y'. Give one number or string a sample; "
-            "argmax(axis=1) makes numbers of one-hot rows.",
+            "labels of shape (samples,), got shape (6, 6) in 'y'. Save one number or string for each "
+            "sample; argmax(axis=1) converts one-hot rows.",
         ),
         (
             {**GOOD, "y": np.zeros(6)},
@@ -224,44 +224,50 @@ BAD[5, 0, 0] = np.inf
         (
             {**GOOD, "y": _labels(6) + 1, "class_names": ["a", "b"]},
             {},
-            "labels from 0 to 1, as there are 2 class names, got 1 to 2. Correct the labels, or leave the class "
-            "names out.",
+            "labels from 0 to 1 for 2 class names, got 1 to 2. Correct the labels, or leave the class names out.",
         ),
         (
             {**GOOD, "y": ["a", "b"] * 3, "class_names": ["a", "b"]},
             {},
-            "labels from 0 to 1, as there are 2 class names, got 'a'. Correct the labels, or leave the class names "
-            "out.",
+            "labels from 0 to 1 for 2 class names, got 'a'. Correct the labels, or leave the class names out.",
         ),
         (
             {**GOOD, "class_names": ["a", "b", "c"]},
             {},
-            "at least 3 training samples of each class, one of them for each part that is held out, got 'c' with 0. "
-            "Add samples of these classes, or leave them out.",
+            "at least 3 training samples of each class, one for each part that is held out, got 'c' with 0. "
+            "Add samples of these classes, or remove the classes.",
         ),
         (
             {**GOOD, "x": np.array([{}] * 6, object)},
             {},
-            "a whole npz file of plain arrays, got an array of Python objects in 'x.npz'. Save strings with "
-            "dtype=str, and bring series of different lengths to one length.",
+            "a complete npz file of plain arrays, got an array of Python objects in 'x.npz'. Save strings with "
+            "dtype=str, and crop or pad series to one length.",
         ),
         (
             {**GOOD, "x": np.zeros((6, 20), complex)},
             {},
             "samples that are real numbers, got dtype complex128 in 'x'. Convert them to uint8 or float32.",
         ),
-        ({**GOOD, "x": np.zeros((6, 0))}, {}, "at least one sample, got shape (6, 0) in 'x'."),
-        ({**GOOD, "x": np.zeros((6, 7))}, {}, "at least 8 samples along each series, got (7,) in 'x'."),
+        (
+            {**GOOD, "x": np.zeros((6, 0))},
+            {},
+            "at least one sample, got shape (6, 0) in 'x'. Leave empty arrays out.",
+        ),
+        (
+            {**GOOD, "x": np.zeros((6, 7))},
+            {},
+            "at least 8 samples along each series, got (7,) in 'x'. Pad or scale them.",
+        ),
         (
             {**GOOD, "x": np.zeros((6, 7, 9), np.uint8)},
             {},
-            "at least 8 pixels a side, got (7, 9) in 'x'.",
+            "at least 8 pixels a side, got (7, 9) in 'x'. Pad or scale them.",
         ),
         (
             {**GOOD, "x_test": np.zeros((6, 21)), "y_test": _labels(6)},
             {},
-            "samples of one shape (channels, *spatial), got (1, 20) in 'x' and (1, 21) in 'x_test'. Cut, pad or "
-            "scale them to one.",
+            "samples of one shape (channels, *spatial), got (1, 20) in 'x' and (1, 21) in 'x_test'. Crop, pad "
+            "or scale them to one shape.",
         ),
         (
             {
@@ -271,32 +277,32 @@ BAD[5, 0, 0] = np.inf
                 "y_val": _labels(6),
             },
             {},
-            "samples of one shape (channels, *spatial), got (3, 9, 9) in 'x' and (1, 9, 9) in 'x_val'. Cut, pad or "
-            "scale them to one.",
+            "samples of one shape (channels, *spatial), got (3, 9, 9) in 'x' and (1, 9, 9) in 'x_val'. Crop, pad "
+            "or scale them to one shape.",
         ),
         (
             {**GOOD, "x": BAD},
             {},
             "samples that are finite in float32, got nan in sample 4 of 'x', channel 1, position 7; 2 of 6 samples "
-            "are such. Fill the gaps, or leave these samples out.",
+            "have such values. Replace these values, or leave these samples out.",
         ),
         (
             {**GOOD, "x": np.full((6, 20), 1e300)},
             {},
             "samples that are finite in float32, got 1e+300 in sample 0 of 'x', channel 0, position 0; 6 of 6 "
-            "samples are such. Fill the gaps, or leave these samples out.",
+            "samples have such values. Replace these values, or leave these samples out.",
         ),
         (
             {**GOOD, "x": np.zeros((6, 28, 28))},
             {},
-            f"{SERIES} with fewer channels than samples along each, got shape (6, 28, 28), dtype float64 in 'x'. Say "
-            "ndim=2 if these are images, ndim=1 if they are series; their channels go before the length.",
+            f"{SERIES} with fewer channels than samples along each, got shape (6, 28, 28), dtype float64 in 'x'. "
+            "Pass ndim=2 for images, or ndim=1 for series, whose channels come before the length.",
         ),
         (
             {**GOOD, "x": np.zeros((6, 20, 20, 20))},
             {},
-            f"{IMAGES} with fewer than 8 channels, got shape (6, 20, 20, 20), dtype float64 in 'x'. Say ndim=2 if "
-            "these are images, ndim=3 if they are volumes.",
+            f"{IMAGES} with fewer than 8 channels, got shape (6, 20, 20, 20), dtype float64 in 'x'. Pass ndim=2 "
+            "for images, or ndim=3 for volumes.",
         ),
         (
             {**GOOD, "x": np.zeros((6, 20))},
@@ -317,7 +323,7 @@ def test_arrays_that_cannot_be_used(tmp_path, arrays, options, text):
 
 @settings(deadline=None)
 @given(st.data())
-def test_cut_or_changed_npz_never_becomes_other_data(tmp_path_factory, data):
+def test_a_damaged_npz_file_never_becomes_other_data(tmp_path_factory, data):
     path = tmp_path_factory.mktemp("npz") / "x.npz"
     np.savez(path, **GOOD)
     expected = load(path).digest
@@ -344,8 +350,8 @@ def _write_idx(path: Path, array: np.ndarray, kind: int = 8) -> Path:
 def _mnist(folder: Path, suffix: str = "-ubyte", parts: tuple[str, ...] = ("train", "t10k")) -> np.ndarray:
     images = _picture(5, (len(parts) * 10, 9, 12))
     for index, part in enumerate(parts):
-        own = slice(10 * index, 10 * index + 10)
-        _write_idx(folder / f"{part}-images-idx3{suffix}", images[own])
+        span = slice(10 * index, 10 * index + 10)
+        _write_idx(folder / f"{part}-images-idx3{suffix}", images[span])
         _write_idx(folder / f"{part}-labels-idx1{suffix}", (_labels(10) + 3).astype(np.uint8))
     return images
 
@@ -358,16 +364,18 @@ def test_idx_files_of_a_folder(tmp_path, suffix, parts):
     assert split.class_names == ("3", "4")
     assert (
         split.source
-        == {1: MADE, 2: "test as given; made: validation 5 % of each class, seed 0", 3: "as given"}[len(parts)]
+        == {1: HELD_OUT, 2: "test as given; held out: validation 5 % of each class, seed 0", 3: "as given"}[
+            len(parts)
+        ]
     )
     for part in PARTS:
-        data, places = getattr(split, part), split.parts()[part]
-        assert np.array_equal(data.samples[:, 0], images[places])
-        assert np.array_equal(data.labels, np.tile(_labels(10), 3)[places])
+        data, indices = getattr(split, part), split.parts()[part]
+        assert np.array_equal(data.samples[:, 0], images[indices])
+        assert np.array_equal(data.labels, np.tile(_labels(10), 3)[indices])
     assert sum(map(len, split.parts().values())) == len(images)
 
 
-def test_idx_file_unpacked_beside_its_packed_form(tmp_path):
+def test_an_idx_file_and_its_compressed_copy_count_as_one(tmp_path):
     _mnist(tmp_path, "-ubyte.gz")
     expected = load(tmp_path).digest
     _mnist(tmp_path, "-ubyte")
@@ -377,7 +385,7 @@ def test_idx_file_unpacked_beside_its_packed_form(tmp_path):
 def test_one_idx_file_with_its_labels(tmp_path):
     images = _mnist(tmp_path)
     split = load(tmp_path / "t10k-images-idx3-ubyte")
-    assert split.source == MADE
+    assert split.source == HELD_OUT
     assert np.array_equal(split.training.samples[:, 0], images[10:][split.parts()["training"]])
     colours = _picture(6, (6, 9, 12, 3))
     _write_idx(tmp_path / "flowers.idx4", colours)
@@ -398,25 +406,34 @@ def test_idx_files_of_every_type(tmp_path, kind, dtype):
 
 
 IMAGE_FILE, LABEL_FILE = "train-images-idx3-ubyte", "train-labels-idx1-ubyte"
+AGAIN = "Download the file again."
 MAGIC = "DATA: expected an IDX file, which begins with two zeros, a type from 8 to 14 and the number of axes, up to 5"
 
 
 @pytest.mark.parametrize(
     ("name", "content", "text"),
     [
-        (IMAGE_FILE, b"\x00\x01\x08\x03", f"{MAGIC}, got the bytes 00 01 08 03 in '{IMAGE_FILE}'."),
-        (IMAGE_FILE, b"", f"{MAGIC}, got the bytes (none) in '{IMAGE_FILE}'."),
-        (IMAGE_FILE, b"\0\0\x0a\x01", f"{MAGIC}, got the bytes 00 00 0a 01 in '{IMAGE_FILE}'."),
-        (IMAGE_FILE, b"\0\0\x08\x64" + bytes(400), f"{MAGIC}, got the bytes 00 00 08 64 in '{IMAGE_FILE}'."),
+        (
+            IMAGE_FILE,
+            b"\x00\x01\x08\x03",
+            f"{MAGIC}, got the bytes 00 01 08 03 in '{IMAGE_FILE}'. {AGAIN}",
+        ),
+        (IMAGE_FILE, b"", f"{MAGIC}, got the bytes (none) in '{IMAGE_FILE}'. {AGAIN}"),
+        (
+            IMAGE_FILE,
+            b"\0\0\x0a\x01",
+            f"{MAGIC}, got the bytes 00 00 0a 01 in '{IMAGE_FILE}'. {AGAIN}",
+        ),
+        (IMAGE_FILE, b"\0\0\x08\x64" + bytes(400), f"{MAGIC}, got the bytes 00 00 08 64 in '{IMAGE_FILE}'. {AGAIN}"),
         (
             IMAGE_FILE,
             b"\0\0\x08\x02\0\0",
-            f"DATA: expected a shape, got 0 in '{IMAGE_FILE}'. Fetch the whole file again.",
+            f"DATA: expected at least 12 bytes for 2 axes, got 6 in '{IMAGE_FILE}'. {AGAIN}",
         ),
         (
             IMAGE_FILE,
             b"\0\0\x0b\x02" + bytes([0, 0, 0, 4, 0, 0, 0, 5]) + b"x" * 39,
-            f"DATA: expected 40 bytes for the shape (4, 5), got 39 in '{IMAGE_FILE}'. Fetch the whole file again.",
+            f"DATA: expected 52 bytes for the shape (4, 5), got 51 in '{IMAGE_FILE}'. {AGAIN}",
         ),
         (
             LABEL_FILE,
@@ -427,13 +444,14 @@ MAGIC = "DATA: expected an IDX file, which begins with two zeros, a type from 8 
         (
             LABEL_FILE,
             b"\0\0\x0d\x01" + bytes([0, 0, 0, 1, 0, 0, 0, 0]),
-            f"DATA: expected one whole number for each image, got float32 of shape (1,) in '{LABEL_FILE}'.",
+            f"DATA: expected one integer for each image, got float32 of shape (1,) in '{LABEL_FILE}'. "
+            "Save the labels as integers along one axis.",
         ),
         (
             LABEL_FILE,
             None,
-            f"DATA: expected a file of labels beside that of images, got '{IMAGE_FILE}' without '{LABEL_FILE}'. "
-            "Put it there, with 'labels' in its name where the other has 'images'.",
+            f"DATA: expected a file of labels in the folder of the images, got '{IMAGE_FILE}' without "
+            f"'{LABEL_FILE}'. Put it there; its name has 'labels' in place of 'images'.",
         ),
         (
             IMAGE_FILE,
@@ -445,7 +463,7 @@ MAGIC = "DATA: expected an IDX file, which begins with two zeros, a type from 8 
             "other-train-images-idx3-ubyte",
             b"",
             f"DATA: expected one file of training images, got 'other-train-images-idx3-ubyte' and '{IMAGE_FILE}'. "
-            "Keep each data set in a folder of its own.",
+            "Keep each data set in its own folder.",
         ),
     ],
 )
@@ -460,7 +478,7 @@ def test_idx_files_that_cannot_be_used(tmp_path, name, content, text):
 
 @settings(deadline=None)
 @given(st.data())
-def test_cut_idx_file_is_never_read(tmp_path_factory, data):
+def test_a_truncated_idx_file_is_an_error(tmp_path_factory, data):
     folder = tmp_path_factory.mktemp("idx")
     suffix = data.draw(st.sampled_from(["-ubyte", "-ubyte.gz"]))
     _mnist(folder, suffix)

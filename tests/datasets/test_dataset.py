@@ -1,4 +1,4 @@
-"""The data sets: what a Dataset accepts, how it is split, the embedded subset, the script that made the subset."""
+"""Data sets: the arrays that they accept, splits, the embedded subset, and the script that made the subset."""
 
 from __future__ import annotations
 
@@ -11,16 +11,14 @@ from types import ModuleType
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from faltung.datasets import dataset as datasets
 from faltung.datasets.dataset import PARTS, Dataset, Split, digest
 from faltung.datasets.embedded import EMBEDDED_FILE, load_embedded
-from faltung.datasets.splitting import Part, hold_out, split_parts
+from faltung.datasets.splitting import RawPart, hold_out, split_parts
 from faltung.errors import ArgumentError, ArgumentTypeError
-from faltung.learn.batches import tensors
 
 NAMES = ("bag", "coat")
 
@@ -67,7 +65,7 @@ def test_other_contents_are_refused(tmp_path):
         load_embedded(path)
 
 
-def test_same_contents_in_another_container_are_accepted(tmp_path):
+def test_the_same_contents_in_another_file_are_accepted(tmp_path):
     assert len(load_embedded(_write(tmp_path / "data.npz")).training) == 4750
 
 
@@ -109,13 +107,13 @@ def test_digest_depends_on_everything():
 
 
 @given(counts=st.tuples(st.integers(0, 7), st.integers(0, 4)), seed=st.integers(0, 1000))
-def test_hold_out_takes_exactly_so_many_of_each_class(counts, seed):
+def test_hold_out_chooses_the_given_number_of_each_class(counts, seed):
     labels = np.array([0, 1] * 5 + [0] * 3)
     chosen = hold_out(labels, counts, np.random.default_rng(seed))
     assert np.bincount(labels[chosen], minlength=2).tolist() == [*counts]
 
 
-def test_hold_out_leaves_something_of_each_class():
+def test_hold_out_leaves_samples_of_each_class():
     with pytest.raises(ArgumentError, match="counts: expected fewer than the 1 samples of class 1, got 1"):
         hold_out(np.array([0, 0, 1]), [1, 1], np.random.default_rng(0))
 
@@ -127,23 +125,23 @@ def test_hold_out_leaves_something_of_each_class():
     given_part=st.sampled_from([None, "validation", "test"]),
     seed=st.integers(0, 99),
 )
-def test_made_splits_take_their_share_of_every_class(sizes, fractions, given_part, seed):
+def test_held_out_parts_have_their_fraction_of_every_class(sizes, fractions, given_part, seed):
     labels = np.random.default_rng(seed).permutation(np.repeat(np.arange(len(sizes)), sizes))
     samples = np.arange(len(labels), dtype=np.float32)[:, None, None].repeat(2, axis=1)
-    parts = {"training": Part(samples.copy(), labels)}
+    parts = {"training": RawPart(samples.copy(), labels)}
     if given_part:
-        parts[given_part] = Part(-samples - 1, labels)
+        parts[given_part] = RawPart(-samples - 1, labels)
     split = split_parts(parts, "", validation=fractions[0], test=fractions[1], seed=seed)
     made = [part for part in ("validation", "test") if part != given_part]
     for part in PARTS:
-        data, places = getattr(split, part), np.array(split.parts()[part])
+        data, indices = getattr(split, part), np.array(split.parts()[part])
         if part == given_part:
             assert np.array_equal(data.samples, -samples - 1)
-            assert np.array_equal(places, np.arange(len(labels)) + len(labels))
+            assert np.array_equal(indices, np.arange(len(labels)) + len(labels))
         else:
-            assert np.array_equal(data.samples, samples[places])
-            assert np.array_equal(data.labels, labels[places])
-            assert (np.diff(places) > 0).all()
+            assert np.array_equal(data.samples, samples[indices])
+            assert np.array_equal(data.labels, labels[indices])
+            assert (np.diff(indices) > 0).all()
             assert np.bincount(data.labels, minlength=len(sizes)).min() >= 1
     drawn = np.concatenate([split.parts()[part] for part in ("training", *made)])
     assert sorted(drawn) == [*range(len(labels))]
@@ -204,7 +202,7 @@ def _data(values: list[int], names: tuple[str, ...] = NAMES, length: int = 4) ->
     return Dataset(samples, np.arange(len(values)) % 2, names)
 
 
-def test_parts_of_a_split_are_alike():
+def test_parts_of_a_split_have_the_same_classes_and_shape():
     data = _data([1, 2])
     with pytest.raises(ArgumentError, match=r"validation: expected the classes of training, \('bag', 'coat'\), got"):
         Split(data, _data([1, 2], ("coat", "bag")), data, "")
@@ -213,11 +211,11 @@ def test_parts_of_a_split_are_alike():
         Split(data, data, _data([1, 2], length=5), "")
 
 
-def test_duplicates_are_the_test_samples_that_were_learned():
+def test_duplicates_are_test_samples_that_are_training_samples():
     assert Split(_data([1, 2, 3]), _data([7]), _data([3, 9, 3, 7, 1]), "").duplicates == 3
 
 
-def test_digest_of_a_split_tells_every_part_from_the_others():
+def test_digest_of_a_split_depends_on_which_part_is_which():
     first, second, third = _data([1, 2]), _data([3, 4]), _data([5, 6])
     renamed = [_data([value, value + 1], ("a", "b")) for value in (1, 3, 5)]
     orders = [(first, second, third), (second, first, third), (first, third, second), renamed]
@@ -234,7 +232,7 @@ def test_digest_does_not_depend_on_the_order_in_memory(monkeypatch):
     assert digest({"a": array.transpose(2, 1, 0).copy().transpose(2, 1, 0)}) == expected
 
 
-def test_members_are_ready_for_json():
+def test_members_can_be_written_as_json():
     data = _data([1, 2])
     assert Split(data, data, data, "").parts() == {}
     files = {"training": ("a", "b"), "validation": np.array([0, 3]), "test": [1, 2]}
@@ -242,36 +240,12 @@ def test_members_are_ready_for_json():
     assert json.loads(json.dumps(parts)) == {"training": ["a", "b"], "validation": [0, 3], "test": [1, 2]}
 
 
-def test_embedded_members_are_where_the_samples_were():
+def test_embedded_members_are_indices_of_the_file():
     split = load_embedded()
     with np.load(EMBEDDED_FILE, allow_pickle=False) as file:
         images = np.concatenate([file["training_images"], file["test_images"]])
     for part in ("training", "validation", "test"):
         assert np.array_equal(images[split.parts()[part]], getattr(split, part).samples[:, 0])
-
-
-def test_tensors_keep_every_pixel_and_label():
-    colours = np.arange(2 * 3 * 3 * 4, dtype=np.uint8).reshape(2, 3, 3, 4)
-    images, labels = tensors(Dataset(colours, np.array([1, 0], np.uint8), NAMES))
-    assert images.shape == (2, 3, 3, 4)
-    assert images.is_contiguous(memory_format=torch.channels_last)
-    for place in np.ndindex(colours.shape):
-        assert images[place].item() == np.float32(colours[place]) / np.float32(255)
-    assert labels.tolist() == [1, 0]
-
-
-@pytest.mark.parametrize("spatial", [(9,), (5, 7), (4, 5, 6)])
-def test_tensors_leave_floats_as_they_are(spatial):
-    samples = np.random.default_rng(0).normal(size=(2, 3, *spatial)).astype(np.float32) * 1e6
-    seen, _ = tensors(Dataset(samples, np.array([1, 0]), NAMES))
-    assert np.array_equal(seen.numpy(), samples)
-    seen += 1.0  # and what is done to the tensor is not done to the data
-    assert not np.array_equal(seen.numpy(), samples)
-
-
-def test_tensors_read_samples_that_cannot_be_written():
-    samples = np.broadcast_to(np.float32(2.0), (2, 1, 4))
-    assert tensors(Dataset(samples, np.array([1, 0]), NAMES))[0].tolist() == [[[2.0] * 4]] * 2
 
 
 @pytest.fixture(scope="module")

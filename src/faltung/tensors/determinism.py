@@ -1,4 +1,4 @@
-"""How do two runs give the same numbers? One seed, one thread count, and only deterministic algorithms."""
+"""How does torch give the same numbers twice? One seed, one number of threads, only deterministic algorithms."""
 
 from __future__ import annotations
 
@@ -7,28 +7,31 @@ from contextlib import contextmanager
 
 import torch
 
-from faltung.errors import ArgumentError
+from faltung.ground.checks import integer
 
 __all__ = ["reproducible"]
+
+_LARGEST_SEED = 2**63 - 1
+_MOST_THREADS = 2**15
 
 
 @contextmanager
 def reproducible(seed: int, threads: int) -> Iterator[None]:
-    """Fix everything that torch's CPU results depend on, and put it back afterwards.
+    """Fix everything that results of torch on the CPU depend on, and restore it afterwards.
 
-    The number of threads belongs to it: it decides in which order partial sums are added.
+    That includes the number of threads, which decides in which order partial sums are added.
 
     Parameters
     ----------
     seed : int
-        Seed of torch's global generator inside the context; zero or more.
+        Seed of torch's global generator inside the context, from 0 to 2**63 - 1.
     threads : int
-        Threads that one operation may use.
+        How many threads one operation may use.
 
     Raises
     ------
-    ArgumentError
-        If `seed` is negative or above 2**63 - 1, or `threads` below one.
+    ArgumentError, ArgumentTypeError
+        `seed` or `threads` is not an integer, or out of range.
 
     Examples
     --------
@@ -38,10 +41,7 @@ def reproducible(seed: int, threads: int) -> Iterator[None]:
     ...     bool(torch.rand(1) == first)
     True
     """
-    if not 0 <= seed < 2**63:
-        raise ArgumentError("seed", "an integer from 0 to 2**63 - 1", str(seed))
-    if threads < 1:
-        raise ArgumentError("threads", "at least one", str(threads))
+    seed, threads = integer("seed", seed, 0, _LARGEST_SEED), integer("threads", threads, 1, _MOST_THREADS)
     threads_before = torch.get_num_threads()
     deterministic_before = torch.are_deterministic_algorithms_enabled()
     with torch.random.fork_rng(devices=[]):
