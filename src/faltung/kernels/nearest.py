@@ -13,7 +13,7 @@ from faltung.errors import ArgumentError
 from faltung.ground.arrays import as_array, computed_dtype
 from faltung.ground.boundary import OUTSIDE
 from faltung.ground.checks import integer, per_axis, real
-from faltung.kernels.dense import Geometry, as_geometry, assemble, check_groups, check_origin, sparse_arrays
+from faltung.kernels.linear_map import Geometry, as_geometry, assemble, check_groups, check_origin, sparse_arrays
 from faltung.kernels.taps import MOST_TAPS, TapArray, as_origin
 
 if TYPE_CHECKING:
