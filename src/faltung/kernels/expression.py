@@ -71,7 +71,7 @@ def parse(text: str) -> Kernel:
     Raises
     ------
     ExpressionError
-        If the text is no kernel, has a wrong argument, or asks for more than 2^25 taps in all. The message
+        The text is no kernel, has a wrong argument, or asks for more than 2^25 taps in all. The message
         points at the place.
 
     Examples
