@@ -368,23 +368,23 @@ def test_tolerance_makes_the_nearest_convolution():
 def test_the_place_that_differs_is_named(mode, groups):
     bank = Bank(np.random.default_rng(5).integers(1, 9, (4, 2, 3, 2)).astype(float))
     matrix = bank.matrix((9, 7), mode, groups=groups).tolil()
-    # Output (1, 4, 3) and input (0, 4, 3) meet under a tap, far from the border.
+    # Output (1, 4, 3) and sample (0, 4, 3) are connected by a tap, far from the border.
     row, column = np.ravel_multi_index((1, 4, 3), (4, 9, 7)), np.ravel_multi_index((0, 4, 3), (2 * groups, 9, 7))
     matrix[row, column] += 2
     with pytest.raises(ArgumentError) as caught:
         Bank.from_matrix(matrix, (9, 7), mode, groups=groups)
-    assert f"in row {row}, column {column} (output [1, 4, 3], input [0, 4, 3]) stands" in str(caught.value)
-    difference = float(re.search(r"from the nearest by ([\d.e+-]+):", str(caught.value))[1])
+    assert f"row {row}, column {column} (output [1, 4, 3], sample [0, 4, 3]) is " in str(caught.value)
+    difference = float(re.search(r"differs by ([\d.e+-]+) from the nearest one:", str(caught.value))[1])
     assert 1.8 < difference <= 2
 
 
-def test_what_stands_outside_of_a_group_is_named():
+def test_an_entry_outside_of_a_group_is_named():
     matrix = Bank(np.ones((2, 1, 3))).matrix(5, "constant", groups=2).tolil()
     matrix[1, 7] = 0.25
     expected = (
-        "matrix: expected the matrix of a convolution, got one that differs from the nearest by 0.25: in row 1, "
-        "column 7 (output [0, 1], input [1, 2]) stands 0.25, there 0. The other arguments must be those that it was "
-        "made with; tol allows for rounding."
+        "matrix: expected the matrix of a convolution, got a matrix that differs by 0.25 from the nearest one: "
+        "row 1, column 7 (output [0, 1], sample [1, 2]) is 0.25 instead of 0. Pass the arguments that the matrix was "
+        "made with; tol allows for rounding errors."
     )
     with pytest.raises(ArgumentError) as caught:
         Bank.from_matrix(matrix, 5, "constant", groups=2)
@@ -393,7 +393,9 @@ def test_what_stands_outside_of_a_group_is_named():
 
 def test_a_tap_beyond_the_size_is_named():
     matrix = Bank([[[1.0, 2.0, 3.0, 0.5]]], origin=1).matrix(6, "constant")
-    with pytest.raises(ArgumentError, match=r"by 0.5: in row 2, column 0 \(output \[0, 2\], input \[0, 0\]\)"):
+    with pytest.raises(
+        ArgumentError, match=r"by 0.5 from the nearest one: row 2, column 0 \(output \[0, 2\], sample \[0, 0\]\)"
+    ):
         Bank.from_matrix(matrix, 6, "constant", size=3)
 
 
@@ -463,7 +465,7 @@ M = B.matrix((5, 6))
         (
             lambda: B.matrix((8000, 8000)),
             ArgumentError,
-            "lengths: expected a matrix of at most 268435456 entries, got 3072000000. Take smaller lengths",
+            "lengths: expected a matrix of at most 268435456 entries, got 3072000000. Use smaller lengths",
         ),
         (
             lambda: Bank([[[1.0]]], origin=2**41).matrix(5),
@@ -493,7 +495,7 @@ M = B.matrix((5, 6))
         (
             lambda: Bank.from_matrix([[np.nan]], 1),
             ArgumentError,
-            "matrix: expected finite numbers, got some that are not.",
+            "matrix: expected finite numbers, got infinity or NaN.",
         ),
         (
             lambda: Bank.from_matrix(M, (5, 7)),
@@ -528,7 +530,7 @@ M = B.matrix((5, 6))
         (
             lambda: Bank.from_matrix(M, (5, 6), shape="full"),
             ArgumentError,
-            "size: expected the number of taps per axis for shape='full', got None. How many outputs there",
+            "size: expected the number of taps per axis for shape='full', got None. The number of outputs",
         ),
         (
             lambda: Bank.from_matrix(M, (5, 6), size=0),
@@ -553,7 +555,7 @@ M = B.matrix((5, 6))
         (
             lambda: Bank.from_matrix(sparse.csr_array((768000, 768000)), (40, 40, 40), "constant", size=79),
             ArgumentError,
-            "size: expected at most 67108864 taps to look for, got 12 x 12 x 79 x 79 x 79. Give size, as",
+            "size: expected at most 67108864 taps to fit, got 12 x 12 x 79 x 79 x 79. Give a small",
         ),
         (
             lambda: Bank.from_matrix(sparse.eye_array(5000), 5000),

@@ -113,7 +113,7 @@ def unsharp(
     References
     ----------
     Petrou and Petrou, "Image Processing: The Fundamentals", 2010. The taps are those of
-    `skimage.filters.unsharp_mask`, whose `radius` is `sigma` here; nothing is clipped.
+    `skimage.filters.unsharp_mask`, whose `radius` is `sigma` here; outputs are not clipped.
 
     Examples
     --------
@@ -176,8 +176,8 @@ def gabor(
     References
     ----------
     Daugman, "Uncertainty relation for resolution in space, spatial frequency, and orientation", J. Opt. Soc.
-    Am. A 2, 1985. The taps are those of `skimage.filters.gabor_kernel`: `theta`, `n_stds` and `offset` there
-    are `angle`, `truncate` and `phase` here.
+    Am. A 2, 1985. The taps are those of `skimage.filters.gabor_kernel`: its `theta`, `n_stds` and
+    `offset` are `angle`, `truncate` and `phase` here.
 
     Examples
     --------
