@@ -1,8 +1,8 @@
-"""The benchmarks measure what they say: cells are well formed, and every contender computes the same filter.
+"""The benchmarks: cells are well formed, and every contender computes the same filter.
 
-The other libraries run in a process of their own, since some of them do not bear the forks of other tests::
+The other libraries run in a separate process, since some of them do not work after the forks of other tests::
 
-    python tests/test_benchmarks.py    # the largest error of every contender, as JSON
+    python tests/benchmarks/test_benchmarks.py    # the largest error of every contender, as JSON
 """
 
 from __future__ import annotations
@@ -68,23 +68,23 @@ def errors(cell):
 
 
 @pytest.fixture(scope="module")
-def found():
+def errors_found():
     done = subprocess.run([sys.executable, __file__], capture_output=True, text=True, check=True)
     return json.loads(done.stdout)
 
 
 @pytest.mark.parametrize("name", TINY)
-def test_every_contender_agrees_with_scipy(found, name):
+def test_every_contender_agrees_with_scipy(errors_found, name):
     largest = np.abs(TINY[name].taps).sum(axis=tuple(range(1, TINY[name].taps.ndim))).max()
-    # One library cuts off what another rounds, and OpenCV blurs 8-bit numbers in fixed point.
+    # Some libraries truncate where others round, and OpenCV computes Gaussians of 8-bit integers in fixed point.
     tolerance = 1.5 if TINY[name].dtype == "uint8" else 1e-5 * largest
-    assert ours.OURS in found[name]
-    assert {contender: error for contender, error in found[name].items() if not error <= tolerance} == {}
+    assert ours.OURS in errors_found[name]
+    assert {contender: error for contender, error in errors_found[name].items() if not error <= tolerance} == {}
 
 
-def test_every_installed_library_takes_part(found):
+def test_every_installed_library_takes_part(errors_found):
     names = {"cv2": "OpenCV", "scipy": "SciPy", "torch": "torch", "diplib": "DIPlib", "jax": "JAX"}
-    taking_part = {contender.split()[0] for contender in found["dense 5 on 40² float32"]} - {ours.OURS}
+    taking_part = {contender.split()[0] for contender in errors_found["dense 5 on 40² float32"]} - {ours.OURS}
     assert taking_part == {name for package, name in names.items() if find_spec(package)}
     assert {*peers.LIBRARIES.values()} == {*names}
 
@@ -163,10 +163,10 @@ def test_all_contenders_are_timed_and_compared():
     cell = cells.dense(40, 3)
     image = cell.image()
     runs = ours.engines(cell, image)
-    found = compare.compare(cell, [runs, {}], {"copy": image.copy}, seconds=0.01, rounds=3)
-    assert {*found} == {*runs, "copy"}
-    assert found[ours.OURS].ratio == 1
-    assert all(timing.best > 0 for timing in found.values())
+    errors_found = compare.compare(cell, [runs, {}], {"copy": image.copy}, seconds=0.01, rounds=3)
+    assert {*errors_found} == {*runs, "copy"}
+    assert errors_found[ours.OURS].ratio == 1
+    assert all(timing.best > 0 for timing in errors_found.values())
     with pytest.raises(SystemExit, match=r"^zeros is off by"):
         compare.compare(cell, [runs, {"zeros": lambda: np.zeros(cell.shape)}], {}, seconds=0.01, rounds=3)
 
@@ -179,7 +179,7 @@ def example(filter_name, milliseconds, **others):
     return outcome.Outcome(cell, "direct", timings, peak=1e6)
 
 
-def test_what_an_outcome_says():
+def test_the_figures_of_an_outcome():
     one = example("box 3", 4.0, copy=1.0, faltung_running=2.0, OpenCV_a=6.0, OpenCV_b=5.0, SciPy_c=9.0)
     assert (one.seconds, one.peer, one.ratio, one.copies) == (0.004, "OpenCV b", 1.25, 4.0)
     assert (one.best_engine, one.regret) == ("running", 2.0)

@@ -31,7 +31,7 @@ def opened(name, mode=None):
 
 
 def smooth(samples, sigma):
-    """What the command must write for GAUSSIAN, by SciPy, before rounding."""
+    """The output for GAUSSIAN before rounding, computed with SciPy."""
     return scipy.ndimage.gaussian_filter(samples.astype(np.float64), sigma)
 
 
@@ -245,7 +245,7 @@ def test_axes_must_fit_picture_and_kernel(command, axes):
     assert f"--axes: expected 2 of the axes 0 to 1, one for each axis of the kernel, got '{axes}'." in said
 
 
-def test_an_array_that_may_be_a_colour_picture_is_remarked_on(command, rng):
+def test_an_array_that_may_be_a_colour_picture_gets_a_note(command, rng):
     np.save("a.npy", rng.random((5, 6, 3)))
     code, _, said = command("apply", "a.npy", "-k", GAUSSIAN, "-o", "b.npy")
     assert code == 0

@@ -121,7 +121,7 @@ def leaves(draw, channels, ndim, numbers=quarters):
 
 @st.composite
 def expressions(draw, channels, ndim, numbers, depth=2):
-    """Any expression beside what it means: a bank, and its dictionary computed without the bank."""
+    """Any expression, as a bank and as a dictionary of taps that is computed without the bank."""
     kind = draw(st.sampled_from(["leaf", "sum", "difference", "multiple", "kernel", "product"])) if depth else "leaf"
     if kind == "leaf":
         bank = draw(leaves(channels, ndim, numbers))
@@ -308,7 +308,7 @@ def test_every_real_number_scales(two):
     np.testing.assert_array_equal((bank / (2j * two)).taps, [[[-0.25j, -0.5j]]])
 
 
-def test_rank_is_that_of_the_hardest_kernel():
+def test_rank_is_the_largest_rank_of_the_kernels():
     assert Bank.stack([gabor(), gaussian(2)]).rank() == 1
     assert Bank.stack([gaussian(2), gabor(angle=0.5).real]).rank() == 2
     assert Bank([[np.eye(3)], [np.ones((3, 3))]]).rank() == 3
@@ -579,7 +579,7 @@ def test_other_types_get_their_turn(operation):
         operation()
 
 
-def test_a_call_hands_all_arguments_to_the_front_door(monkeypatch):
+def test_a_call_passes_all_arguments_on(monkeypatch):
     calls = []
     monkeypatch.setattr(
         Bank, "apply", staticmethod(lambda *args, **options: calls.append((args, options))), raising=False

@@ -1,4 +1,4 @@
-"""The text form of kernels: what it means, where it fails, and that it asks for no more than it may."""
+"""The text form of kernels: its meaning, its errors, and its bounds."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def test_text_means_what_python_means(text, expected):
         ("delta(\n) +", "expected a number, a kernel or '(', got the end", 10),
     ],
 )
-def test_errors_point_at_the_place(text, message, place):
+def test_errors_point_at_the_position(text, message, place):
     with pytest.raises(ExpressionError) as caught:
         parse(text)
     assert message in str(caught.value)
@@ -160,7 +160,7 @@ def test_errors_point_at_the_place(text, message, place):
         ("kernel([1], 99999999) + kernel([1])", "expected at most 33554432 taps in all kernels"),
     ],
 )
-def test_what_text_asks_for_is_bounded(text, message):
+def test_expressions_are_bounded(text, message):
     started = time.perf_counter()
     with pytest.raises(ExpressionError, match="(?s)" + message.replace("(", r"\(")):
         parse(text)
@@ -215,9 +215,9 @@ def grow(inner):
 
 @laws
 @given(st.recursive(st.one_of(named, literals), grow, max_leaves=4))
-def test_what_a_kernel_prints_reads_back(kernel):
+def test_printed_kernels_can_be_read(kernel):
     restored = parse(repr(kernel))
-    # A sum can cancel, and then rounding is relative to its terms and not to what is left.
+    # Terms of a sum can cancel; rounding errors are then relative to the terms and not to the sum.
     assert restored.isclose(kernel, rtol=1e-9, atol=1e-9)
     assert restored.shape == kernel.shape
 

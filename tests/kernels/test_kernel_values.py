@@ -1,4 +1,4 @@
-"""Kernels as values: what they accept, when they are equal, how they meet other types, how they are shown."""
+"""Kernels as values: their arguments, equality, arithmetic with other types, text and picture."""
 
 from __future__ import annotations
 
