@@ -49,6 +49,11 @@ def regions(shape: str, lengths: Sequence[int], sizes: Sequence[int], origins: S
     sizes, origins : sequence of int
         Taps and origin of the kernel, along each of its axes.
 
+    Returns
+    -------
+    Regions
+        The positions that have an output.
+
     Raises
     ------
     ArgumentError

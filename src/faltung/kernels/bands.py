@@ -138,13 +138,14 @@ def gabor(
     phase: float = 0.0,
     ndim: int = 2,
 ) -> Kernel:
-    """Return the complex Gabor kernel, a plane wave times a Gaussian; ``.real`` is its even part.
+    """Return the complex Gabor kernel, a plane wave times a Gaussian.
 
         k[y, x] = exp(-(u / sigma_x)^2 / 2 - (v / sigma_y)^2 / 2 + i (2 pi frequency u + phase))
                   / (2 pi sigma_x sigma_y),
         u = x cos(angle) + y sin(angle),    v = -x sin(angle) + y cos(angle)
 
-    In one dimension u = x, and the factor is 1 / (sqrt(2 pi) sigma_x).
+    With a phase of zero, ``.real`` is even and ``.imag`` is odd. In one dimension u = x, and the factor is
+    1 / (sqrt(2 pi) sigma_x).
 
     Parameters
     ----------

@@ -50,8 +50,8 @@ class Bank(KernelMatrix):
     Parameters
     ----------
     taps : array_like, shape (channels out, channels in, *spatial)
-        Finite real or complex numbers, with at least one spatial axis; they are stored as float64 or complex128. Of
-        a bank, its taps are taken.
+        Finite real or complex numbers, with at least one spatial axis; they are stored as float64 or complex128.
+        Another bank can be passed, of which the taps are used, and the origin unless `origin` is given.
     origin : int or sequence of int, optional
         Index of the tap at lag zero, one integer per spatial axis, the same for all kernels. The default is
         ``size // 2`` along each axis.

@@ -55,8 +55,8 @@ def parse(text: str) -> Kernel:
 
     The text is written as in Python: named kernels with their arguments, nested lists of taps,
     ``kernel([1, 2, 1], origin=0)``, numbers, the operators ``+ - * / **``, parentheses, ``.flip()``, ``.conj()``,
-    ``.real``, ``.imag``, and the constant ``pi``. The printed text of a kernel can be read back, unless its taps are
-    shortened.
+    ``.real``, ``.imag``, and the constant ``pi``. The printed text of an expression can be read back if it is made of
+    named kernels and of kernels with few taps.
 
     Parameters
     ----------

@@ -130,6 +130,11 @@ class GridFunction:
         label : str
             A name, or the text of a call.
 
+        Returns
+        -------
+        Kernel or Bank
+            The function with the label.
+
         Examples
         --------
         >>> import faltung as fa

@@ -33,7 +33,7 @@ class Kernel(GridFunction):
     The correlation is y[n] = sum_i k[i] x[n + (i - o)], which is the convolution with ``k.flip()``.
 
     ``f * g`` is the convolution of two kernels: filtering with it is filtering with `f` and then with `g`.
-    ``f ** n`` is the product of n times `f`, and ``f ** 0`` is the identity. ``f + g``, ``f - g``, ``a * f``,
+    ``f ** n`` is the product of n factors `f`, and ``f ** 0`` is the identity. ``f + g``, ``f - g``, ``a * f``,
     ``f / a`` and ``-f`` act on the taps, lag by lag. The result of an operator keeps the expression; its taps are
     computed when `taps` is first read. ``f == g`` is true if both are the same function up to rounding, as told by
     `isclose`.
@@ -41,8 +41,8 @@ class Kernel(GridFunction):
     Parameters
     ----------
     taps : array_like
-        Finite real or complex numbers, with at least one axis; they are stored as float64 or complex128. Of a kernel,
-        its taps are taken.
+        Finite real or complex numbers, with at least one axis; they are stored as float64 or complex128. Another
+        kernel can be passed, of which the taps are used, and the origin unless `origin` is given.
     origin : int or sequence of int, optional
         Index of the tap at lag zero, one integer per axis. It may be outside the array, which makes a shifted kernel.
         The default is ``size // 2`` along each axis, as in `scipy.ndimage`.

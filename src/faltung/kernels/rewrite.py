@@ -81,6 +81,11 @@ def factors(kernel: Kernel) -> tuple[Kernel, ...]:
     kernel : Kernel
         The result of `simplify`.
 
+    Returns
+    -------
+    tuple of Kernel
+        The factors.
+
     Examples
     --------
     >>> import faltung as fa

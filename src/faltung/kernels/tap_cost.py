@@ -24,6 +24,11 @@ def cost(kernel: Kernel) -> float:
     kernel : Kernel
         Any expression.
 
+    Returns
+    -------
+    float
+        The multiply-adds.
+
     Examples
     --------
     >>> import faltung as fa
