@@ -1,20 +1,20 @@
-"""What is measured: a cell is an array and the filters that are applied to it."""
+"""What is measured? Cells: an array, and the filters that are applied to it."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 import faltung as fa
+from faltung.ground.lazy import lazy
 
 Run = Callable[[], Any]
-"""One way to compute a cell: filters its array and returns what the library at hand calls an array."""
+"""A call that filters the array of a cell, and returns an array of the library that it uses."""
 
 Terms = tuple[tuple[NDArray[np.float64], ...], ...]
 
@@ -37,16 +37,16 @@ class Cell:
     Parameters
     ----------
     family, filter : str
-        A key of `FAMILIES`, and what the filter is called.
+        A key of `FAMILIES`, and the name of the filter.
     shape, dtype
-        Of the array, and of the result, which has one more axis in front where there are several kernels.
+        Shape and dtype of the array. The result has the same, with one more axis in front for several kernels.
     kernels : tuple of Kernel
-        Filters of odd size with the origin in the middle; more than one is a bank. They extend over the last axes.
+        Kernels of odd size with the origin in the middle, which extend over the last axes; several are a bank.
     terms : tuple of tuple of ndarray
-        Outer products that add up to the only kernel, each one factor for each of its axes; empty where libraries
-        could not know any.
+        Outer products that add up to the only kernel, each with one factor for each axis of it; empty if a user of
+        the other libraries would not know any.
     known : tuple
-        Name and parameters of a filter that libraries have functions of their own for.
+        Name and parameters of a filter for which other libraries have a function.
     """
 
     family: str
@@ -58,7 +58,7 @@ class Cell:
     known: tuple[Any, ...] = ()
 
     def image(self) -> NDArray[Any]:
-        """Make the array, the same one for everybody."""
+        """Return the array, the same for all contenders."""
         rng = np.random.default_rng(0)
         if self.dtype == "uint8":
             return rng.integers(0, 256, self.shape, dtype=np.uint8)
@@ -76,10 +76,10 @@ class Cell:
 
     @property
     def samples(self) -> int:
-        """Number of results."""
+        """Number of outputs."""
         return math.prod(self.result_shape)
 
-    @cached_property
+    @lazy
     def taps(self) -> NDArray[np.float64]:
         """Taps of all kernels, one after the other along the first axis."""
         return np.stack([kernel.taps for kernel in self.kernels])
@@ -90,13 +90,13 @@ class Cell:
         return float(self.samples) * math.prod(self.taps.shape[1:])
 
     @property
-    def passed(self) -> float:
-        """Multiply-adds of passes along each axis."""
+    def pass_multiply_adds(self) -> float:
+        """Multiply-adds of the passes along each axis."""
         return float(self.samples) * sum(factor.size for term in self.terms for factor in term)
 
     @property
     def inner(self) -> tuple[Any, ...]:
-        """Where no library's way to treat the border can be seen."""
+        """Index of the outputs that do not depend on samples beyond the border."""
         border = [slice(size, -size) if size > 1 else slice(None) for size in self.taps.shape[1:]]
         return (..., *border)
 
@@ -107,18 +107,18 @@ class Cell:
         return self.filter if self.shape == usual else f"{self.filter}, {size_text(self.shape)}"
 
     def __str__(self) -> str:
-        """Say in one line what the cell is."""
+        """Return the cell in one line."""
         return f"{self.filter} on {size_text(self.shape)} {self.dtype}"
 
 
 def size_text(shape: Sequence[int]) -> str:
-    """Write a shape the way people do."""
+    """Return a shape as people write it."""
     raised = {2: "²", 3: "³"}.get(len(shape), "")
     return f"{shape[0]}{raised}" if raised and len(set(shape)) == 1 else " x ".join(map(str, shape))
 
 
 def dense(size: int, width: int, dtype: str = "float32") -> Cell:
-    """Random taps: no structure that anybody could use."""
+    """Random taps, without any structure."""
     taps = np.random.default_rng(width).random((width, width))
     family = "uint8" if dtype == "uint8" else "2d"
     return Cell(family, f"dense {width}", (size, size), dtype, (fa.Kernel(taps / taps.sum()),))
@@ -167,7 +167,7 @@ def motion(size: int, length: float, degrees: float) -> Cell:
 
 
 def gabors(size: int, frequencies: Sequence[float], angles: int, width: int) -> Cell:
-    """Gabor kernels of one size, twice as long as wide, which keeps them from being outer products."""
+    """Gabor kernels of one size, twice as long as wide, so that they are not outer products."""
     kernels = []
     for frequency in frequencies:
         for turn in range(angles):

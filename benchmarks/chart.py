@@ -1,4 +1,4 @@
-"""Ratios as bars on a logarithmic axis, group by group, as SVG that can be read on light and dark pages."""
+"""How are ratios drawn? As bars on a logarithmic axis, in groups: an SVG for light and dark pages."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from html import escape
 
 Bar = tuple[str, float, str]
-"""Label, ratio, and what is shown when the pointer rests on the bar."""
+"""Label, ratio, and a text that is shown when the pointer is on the bar."""
 
 _WIDTH, _LEFT, _RIGHT, _TOP, _PLOT, _LABELS = 1080, 44, 16, 84, 300, 118
 _GAP = 14
@@ -16,7 +16,7 @@ _TICKS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)
 
 
 def bars(title: str, groups: Mapping[str, Sequence[Bar]]) -> str:
-    """Draw a bar for each ratio, from the line at 1 upwards or downwards."""
+    """Return the SVG, with a bar for each ratio from the line at 1 upwards or downwards."""
     shown = {name: group for name, group in groups.items() if group}
     ratios = [ratio for group in shown.values() for _, ratio, _ in group]
     low = max((tick for tick in _TICKS if tick <= min(*ratios, 0.7)), default=_TICKS[0])
@@ -35,7 +35,7 @@ def bars(title: str, groups: Mapping[str, Sequence[Bar]]) -> str:
     left = _LEFT + _GAP / 2
     for number, (name, group) in enumerate(shown.items()):
         width = pitch * len(group)
-        # Names of neighbours stand at two heights, so that long ones over few bars do not meet.
+        # The names of groups are at two heights in turn, so that long names over few bars do not overlap.
         parts.append(_words(left + width / 2, 50 + 16 * (number % 2), name, 12, "middle", bold=True))
         for place, bar in enumerate(group):
             parts.append(_bar(left + place * pitch, pitch, down(1), down(bar[1]), bar))

@@ -1,4 +1,4 @@
-"""The exact filter between two images of 12 megapixels: time, memory, error, and what noise does to the risk.
+"""The exact filter between two images of 12 megapixels: time, memory, error, and risk with noise.
 
 python benchmarks/fit.py            # writes benchmarks/results/fit.{md,json}
 """
@@ -30,7 +30,7 @@ for _ in range(3):
     start = time.perf_counter()
     kernel, report = fit_filter(x, y, len(taps))
     seconds.append(time.perf_counter() - start)
-status = dict(line.split(":", 1) for line in open("/proc/self/status"))  # the system's own count starts anew here
+status = dict(line.split(":", 1) for line in open("/proc/self/status"))  # the peak of this process alone
 print(json.dumps({{
     "first": seconds[0],
     "seconds": sorted(seconds)[1],
@@ -43,11 +43,10 @@ print(json.dumps({{
 """
 
 _NOTE = """
-Time is that of the first call in a fresh process, which loads and compiles what it needs, and the median of three;
-memory is the peak of the whole process, of which the two images of float32 are 92 MB. Error is the norm of the
-difference of the taps in units of the norm of the true ones. The noise floor is the variance of what was added to
-the filtered image. A spectrum that falls like 1/f is that of photographs; it ends in a little white noise, as theirs
-does.
+Time is that of the first call in a new process, which loads and compiles, and the median of three. Memory is the peak
+of the whole process, of which the two images of float32 are 92 MB. Error is the norm of the difference of the taps
+over the norm of the true taps. The noise floor is the variance of the noise that was added to the filtered image. A
+spectrum that falls like 1/f, with a little white noise, is that of photographs.
 """
 
 
@@ -62,7 +61,7 @@ def image(kind: str, rng: np.random.Generator) -> NDArray[np.float32]:
 
 
 def one(kind: str, size: int, noise: float) -> dict[str, float]:
-    """Fit a random filter between two images, in a process of its own."""
+    """Fit a random filter between two images in a separate process."""
     rng = np.random.default_rng(0)
     x, taps = image(kind, rng), rng.normal(size=(size, size))
     y = fa.convolve(x, taps / np.abs(taps).sum())
@@ -72,18 +71,18 @@ def one(kind: str, size: int, noise: float) -> dict[str, float]:
             np.save(Path(folder, name), array)
         code = _ONE.format(folder=folder)
         done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    found: dict[str, float] = json.loads(done.stdout)
-    return found
+    figures: dict[str, float] = json.loads(done.stdout)
+    return figures
 
 
 def oracle() -> float:
-    """Largest difference from `numpy.linalg.lstsq` on a matrix of windows, in units of the largest tap."""
+    """Return the largest difference from `numpy.linalg.lstsq` on a matrix of windows, over the largest tap."""
     rng = np.random.default_rng(1)
     x, y = rng.normal(size=(2, 120, 130)).cumsum(axis=2)
     windows = np.lib.stride_tricks.sliding_window_view(x, (15, 15)).reshape(-1, 225)[:, ::-1]
     expected = np.linalg.lstsq(windows, y[7:-7, 7:-7].ravel(), rcond=None)[0]
-    found = fit_filter(x, y, 15, held_out=0)[0].taps.ravel()
-    return float(np.abs(found - expected).max() / np.abs(expected).max())
+    taps = fit_filter(x, y, 15, held_out=0)[0].taps.ravel()
+    return float(np.abs(taps - expected).max() / np.abs(expected).max())
 
 
 def main() -> None:
@@ -99,18 +98,18 @@ def main() -> None:
         ("1/f", 5, 0.0),
         ("1/f", 31, 0.0),
     ):
-        found = one(kind, size, noise)
-        data[f"{kind}, {size} x {size}, noise {noise:g}"] = found
+        figures = one(kind, size, noise)
+        data[f"{kind}, {size} x {size}, noise {noise:g}"] = figures
         row = [
             kind,
             f"{size} x {size}",
             f"{noise:g}",
-            f"{found['first']:.2f} s",
-            f"{found['seconds']:.2f} s",
-            f"{found['peak']:.0f} MB",
-            f"{found['error']:.1e}",
-            f"{found['risk'] / noise**2:.4f}" if noise else "",
-            f"{found['condition']:.1e}",
+            f"{figures['first']:.2f} s",
+            f"{figures['seconds']:.2f} s",
+            f"{figures['peak']:.0f} MB",
+            f"{figures['error']:.1e}",
+            f"{figures['risk'] / noise**2:.4f}" if noise else "",
+            f"{figures['condition']:.1e}",
         ]
         rows.append(row)
         print(" | ".join(row), flush=True)

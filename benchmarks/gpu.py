@@ -1,4 +1,4 @@
-"""Layers and filters on a GPU: every way of ours and the planner's choice, beside torch, CuPy and a copy.
+"""Layers and filters on a GPU: the choice of the planner and every other way of ours, beside torch, CuPy and a copy.
 
 python benchmarks/gpu.py                      # writes benchmarks/results/gpu.{md,json}; a few minutes
 python benchmarks/gpu.py --only depthwise     # cells whose name contains a word; writes nothing
@@ -31,22 +31,22 @@ from cells import Cell, box, dense, gaussian, signal
 from faltung.layers import Conv
 from faltung.tensors.layer_plan import METHODS, PARTS
 from measure import Timing, table, write
-from own import OURS, Choice
+from ours import OURS, Choice
 
 Run = Callable[[], Any]
 
-#: Seconds that a timed run takes at least, and calls that it consists of at most.
+#: Least seconds of a timed run, and most calls in it.
 _SHORT, _CALLS = 2e-3, 50
-#: Seconds from which a call is not repeated in every round.
+#: Seconds of a call that is not repeated in every round.
 _LONG = 0.1
-#: What is let pass, relative to the largest result: torch multiplies single precision on tensor cores.
+#: Largest difference, relative to the largest result: torch multiplies single precision on tensor cores.
 _TOLERANCE = {torch.float32: 5e-3, torch.bfloat16: 5e-2}
 COPY = "copy"
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A layer and its input; gradients to input, kernel and bias are part of the work if `backward`."""
+    """A layer and the shape of its input; `backward` adds the gradients with respect to input, taps and bias."""
 
     name: str
     channels: tuple[int, int]
@@ -59,11 +59,11 @@ class Layer:
 
     @property
     def family(self) -> str:
-        """The heading of its table."""
+        """Heading of the table of the cell."""
         return f"Layers, {str(self.dtype).removeprefix('torch.')}"
 
     def __str__(self) -> str:
-        """Say in one line what it is."""
+        """Return the cell in one line."""
         what = "forward and backward" if self.backward else "forward"
         return f"{self.name}, {str(self.dtype).removeprefix('torch.')}, {what}"
 
@@ -87,7 +87,7 @@ def filters(side: int, length: int) -> Iterator[Cell]:
 
 
 def tiny() -> Iterator[Layer | Cell]:
-    """Yield one cell of each kind, which take no time."""
+    """Yield small cells, one of each kind."""
     for backward in (False, True):
         shape = (2, 4, 12, 12)
         yield Layer("depthwise 4, 9x9", (4, 4), 9, shape, torch.float32, backward, groups=4)
@@ -95,11 +95,11 @@ def tiny() -> Iterator[Layer | Cell]:
     yield from (dense(64, 5), gaussian(96, 2), box(64, 9), signal(2000, 101))
 
 
-# ---- who takes part
+# ---- contenders
 
 
 def of_layer(cell: Layer, device: torch.device) -> tuple[str, dict[str, Run]]:
-    """Return what the planner chose, and every contender; the first one is what users call."""
+    """Return the choice of the planner and all contenders, of which the first is the call that users make."""
     torch.manual_seed(0)
     ours = _layer(cell, "auto").to(device, cell.dtype)
     theirs = nn.Conv2d(*cell.channels, cell.size, cell.stride, cell.size // 2, groups=cell.groups)
@@ -109,20 +109,20 @@ def of_layer(cell: Layer, device: torch.device) -> tuple[str, dict[str, Run]]:
     plan = ours.plan(cell.shape)
     parts = PARTS if cell.backward else PARTS[:1]
     possible = {c.method for part in parts for c in plan.candidates[part] if c.seconds < math.inf}
-    found = {OURS: _step(cell, ours, x)}
+    contenders = {OURS: _step(cell, ours, x)}
     for method in METHODS[1:]:
         if method in possible:
             layer = _layer(cell, method).to(device, cell.dtype)
             layer.load_state_dict(ours.state_dict())
-            found[f"{OURS} {method}"] = _step(cell, layer, x)
+            contenders[f"{OURS} {method}"] = _step(cell, layer, x)
     last = x.contiguous(memory_format=torch.channels_last)
-    found["channels-last faltung"] = _step(cell, ours, last)
-    found["torch"] = _step(cell, theirs, x)
-    found["torch channels-last"] = _step(cell, deepcopy(theirs).to(memory_format=torch.channels_last), last)
+    contenders["channels-last faltung"] = _step(cell, ours, last)
+    contenders["torch"] = _step(cell, theirs, x)
+    contenders["torch channels-last"] = _step(cell, deepcopy(theirs).to(memory_format=torch.channels_last), last)
     with torch.no_grad():
         source, target = torch.empty_like(x), torch.empty_like(ours(x))
-    found[COPY] = partial(_copies, [(source, x), (target, target.clone())])
-    return " / ".join(plan.method(part) for part in parts), found
+    contenders[COPY] = partial(_copies, [(source, x), (target, target.clone())])
+    return " / ".join(plan.method(part) for part in parts), contenders
 
 
 def _layer(cell: Layer, method: str) -> Conv:
@@ -150,27 +150,27 @@ def _step(cell: Layer, layer: nn.Module, x: torch.Tensor) -> Run:
 
 
 def of_filter(cell: Cell, device: torch.device) -> tuple[str, dict[str, Run]]:
-    """Return what the planner chose, and every contender; the first one is what users call."""
+    """Return the choice of the planner and all contenders, of which the first is the call that users make."""
     x = torch.from_numpy(cell.image()).to(device)
     (kernel,) = cell.kernels
     plan = fa.plan(x, kernel)
-    found: dict[str, Run] = {OURS: lambda: [fa.convolve(x, kernel)]}
+    contenders: dict[str, Run] = {OURS: lambda: [fa.convolve(x, kernel)]}
     for candidate in plan.candidates:  # type: ignore[union-attr]
         if candidate.seconds < math.inf:
-            found[f"{OURS} {candidate.method}"] = _by(x, kernel, candidate.method)
+            contenders[f"{OURS} {candidate.method}"] = _by(x, kernel, candidate.method)
     taps = torch.from_numpy(cell.taps[0].copy()).to(x).flip([*range(kernel.ndim)])[None, None]
     convolve = nn.functional.conv1d if x.ndim == 1 else nn.functional.conv2d
     if cell.multiply_adds < 2e11 or device.type == "cpu":
-        found["torch"] = lambda: [convolve(x[None, None], taps, padding="same")[0, 0]]
+        contenders["torch"] = lambda: [convolve(x[None, None], taps, padding="same")[0, 0]]
     lines = [torch.from_numpy(line.copy()).to(x) for line in cell.terms[0]] if cell.terms else []
     if x.ndim == 2 and lines:
         down, across = lines[0].flip(0)[None, None, :, None], lines[1].flip(0)[None, None, None, :]
-        found["torch separable"] = lambda: [
+        contenders["torch separable"] = lambda: [
             convolve(convolve(x[None, None], down, padding="same"), across, padding="same")[0, 0]
         ]
-    found |= _cupy(cell, x)
-    found[COPY] = partial(_copies, [(torch.empty_like(x), x)])
-    return plan.candidates[0].method, found  # type: ignore[union-attr]
+    contenders |= _cupy(cell, x)
+    contenders[COPY] = partial(_copies, [(torch.empty_like(x), x)])
+    return plan.candidates[0].method, contenders  # type: ignore[union-attr]
 
 
 def _by(x: torch.Tensor, kernel: fa.Kernel, method: str) -> Run:
@@ -194,18 +194,20 @@ def _cupy(cell: Cell, x: torch.Tensor) -> dict[str, Run]:
 
         return call
 
-    found = {}
+    contenders = {}
     if cell.multiply_adds < 2e11:
-        found["CuPy ndimage.convolve"] = filling(partial(ndimage.convolve, array, taps))
+        contenders["CuPy ndimage.convolve"] = filling(partial(ndimage.convolve, array, taps))
     if cell.known[:1] == ("gaussian",):
-        found["CuPy ndimage.gaussian_filter"] = filling(
+        contenders["CuPy ndimage.gaussian_filter"] = filling(
             partial(ndimage.gaussian_filter, array, cell.known[1], truncate=4.0)
         )
     if cell.known[:1] == ("box",):
-        found["CuPy ndimage.uniform_filter"] = filling(partial(ndimage.uniform_filter, array, cell.known[1]))
+        contenders["CuPy ndimage.uniform_filter"] = filling(partial(ndimage.uniform_filter, array, cell.known[1]))
     if taps.size > 200:
-        found["CuPy signal.fftconvolve"] = lambda: [torch.from_dlpack(signal.fftconvolve(array, taps, mode="same"))]
-    return found
+        contenders["CuPy signal.fftconvolve"] = lambda: [
+            torch.from_dlpack(signal.fftconvolve(array, taps, mode="same"))
+        ]
+    return contenders
 
 
 def _copies(pairs: list[tuple[torch.Tensor, torch.Tensor]]) -> list[torch.Tensor]:
@@ -217,16 +219,16 @@ def _copies(pairs: list[tuple[torch.Tensor, torch.Tensor]]) -> list[torch.Tensor
 # ---- timing
 
 
-def compete(
+def compare(
     cell: Layer | Cell, contenders: dict[str, Run], device: torch.device, seconds: float, rounds: int
 ) -> dict[str, Timing]:
-    """Compare results, then measure everybody in turn: medians, and medians of ratios to the first.
+    """Compare results, then time all contenders in turn: medians, and medians of the ratios to the first one.
 
-    Who takes longer than others does so in fewer rounds.
+    Slow contenders run in fewer rounds.
     """
     expected: list[torch.Tensor] = []
     for name, run in contenders.items():
-        results = [each.float() for each in run()]
+        results = [result.float() for result in run()]
         expected = expected or results
         for result, wanted in zip(results, expected, strict=False):
             _check(cell, name, result, wanted)
@@ -245,19 +247,18 @@ def compete(
             spent = sum(times[name]) * counts[name]
             if name != first and times[name] and (spent > share or alone[name] > _LONG):
                 continue
-            contenders[name]()  # brings its own numbers to the cache
+            contenders[name]()  # brings its arrays into the cache
             done[name] = _seconds(contenders[name], counts[name], device)
         for name, taken in done.items():
             times[name].append(taken)
             ratios[name].append(taken / done[first])
     return {
-        name: Timing(statistics.median(found), statistics.median(ratios[name]), len(found))
-        for name, found in times.items()
+        name: Timing(statistics.median(own), statistics.median(ratios[name]), len(own)) for name, own in times.items()
     }
 
 
 def _check(cell: Layer | Cell, name: str, result: torch.Tensor, wanted: torch.Tensor) -> None:
-    """Stop where a contender did something else: its time would mean nothing."""
+    """Stop if a contender computes something else, since its time would mean nothing."""
     if isinstance(cell, Cell):  # libraries do not agree beyond the border
         result, wanted = result.reshape(cell.shape)[cell.inner], wanted.reshape(cell.shape)[cell.inner]
     tolerance = _TOLERANCE[cell.dtype] if isinstance(cell, Layer) else _TOLERANCE[torch.float32]
@@ -269,7 +270,7 @@ def _check(cell: Layer | Cell, name: str, result: torch.Tensor, wanted: torch.Te
 
 
 def _seconds(run: Run, count: int, device: torch.device) -> float:
-    """Seconds of a call on the device, of so many that follow each other."""
+    """Return the seconds of a call on the device, the mean of `count` calls one after the other."""
     if device.type != "cuda":
         start = time.perf_counter()
         for _ in range(count):
@@ -285,28 +286,28 @@ def _seconds(run: Run, count: int, device: torch.device) -> float:
     return before.elapsed_time(after) / 1e3 / count
 
 
-# ---- what came out
+# ---- report
 
 
 def where(device: torch.device) -> dict[str, str]:
-    """Say what device it is, and with which versions it is driven."""
-    found = {"device": "CPU", "torch": torch.__version__}
+    """Return the device and the versions of its software."""
+    facts = {"device": "CPU", "torch": torch.__version__}
     if device.type == "cuda":
-        facts = torch.cuda.get_device_properties(device)
-        found["device"] = f"{facts.name}, {facts.total_memory / 2**30:.0f} GiB"
-        found["capability"] = f"{facts.major}.{facts.minor}"
-        found["CUDA"], found["cuDNN"] = str(torch.version.cuda), str(torch.backends.cudnn.version())
+        properties = torch.cuda.get_device_properties(device)
+        facts["device"] = f"{properties.name}, {properties.total_memory / 2**30:.0f} GiB"
+        facts["capability"] = f"{properties.major}.{properties.minor}"
+        facts["CUDA"], facts["cuDNN"] = str(torch.version.cuda), str(torch.backends.cudnn.version())
         with suppress(OSError, subprocess.CalledProcessError):
             query = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
-            found["driver"] = subprocess.run(query, capture_output=True, text=True, check=True).stdout.split("\n")[0]
+            facts["driver"] = subprocess.run(query, capture_output=True, text=True, check=True).stdout.split("\n")[0]
     for name in ("triton", "cupy-cuda12x", "cupy-cuda13x"):
         with suppress(importlib.metadata.PackageNotFoundError):
-            found[name] = importlib.metadata.version(name)
-    return found
+            facts[name] = importlib.metadata.version(name)
+    return facts
 
 
 def row(choice: Choice) -> list[str]:
-    """One line of the table that `HEADER` stands above."""
+    """Return the line of the table below `HEADER`."""
     timings = choice.timings
     peers = {name: timing for name, timing in timings.items() if name.split()[0] in ("torch", "CuPy")}
     best = min(peers, key=lambda name: peers[name].ratio, default="")
@@ -329,18 +330,18 @@ def row(choice: Choice) -> list[str]:
 HEADER = ["cell", "faltung ms", "channels last", "ratio", "best peer", "copies", "chosen", "regret", "all, ms"]
 
 _NOTE = """
-Milliseconds on the device, from one CUDA event to the next around calls that follow each other, the median of several
-rounds in which all contenders ran in turn, after a call that was not counted. *ratio*: time of the fastest peer over
-ours, the median over rounds. *copies*: our time over that of a copy of input and output. *chosen*: the ways that the
-planner chose, of a layer for outputs, gradient to the input and gradient to the kernel. *regret*: time of what was
-chosen over that of our best way, the same one for all parts. torch takes the fastest of cuDNN's kernels
-(`cudnn.benchmark`), and multiplies single precision on tensor cores in convolutions (TF32), as it does by default;
-ours does so where torch's kernels were chosen.
+Milliseconds on the device, between CUDA events before and after several calls: the median over rounds in which all
+contenders ran in turn, each after an untimed call. *ratio*: time of the fastest peer over ours, the median over
+rounds. *copies*: our time over that of a copy of input and output. *chosen*: the ways that the planner chose; of a
+layer for the output, and for the gradients with respect to input and taps. *regret*: time of the choice over that of
+our best way, the same one for all parts. torch takes the fastest of cuDNN's kernels (`cudnn.benchmark`), and by
+default multiplies single precision on tensor cores in convolutions (TF32); our layers do so
+where torch's kernels were chosen.
 """
 
 
 def report(choices: Iterable[Choice], facts: dict[str, str]) -> str:
-    """Lay out everything that was measured."""
+    """Return the report."""
     choices = list(choices)
     worst = max(choices, key=lambda choice: choice.regret)
     parts = [
@@ -358,15 +359,15 @@ def report(choices: Iterable[Choice], facts: dict[str, str]) -> str:
 
 
 def measure(cell: Layer | Cell, device: torch.device, seconds: float, rounds: int) -> Choice:
-    """Measure everybody on one cell."""
+    """Measure all contenders on one cell."""
     engine, contenders = (of_layer if isinstance(cell, Layer) else of_filter)(cell, device)  # type: ignore[operator]
-    return Choice(cell, engine, compete(cell, contenders, device, seconds, rounds))  # type: ignore[arg-type]
+    return Choice(cell, engine, compare(cell, contenders, device, seconds, rounds))  # type: ignore[arg-type]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--device", default="cuda", help="where to run; results of a GPU only are written")
-    parser.add_argument("--tiny", action="store_true", help="cells that take no time; writes nothing")
+    parser.add_argument("--tiny", action="store_true", help="small cells; writes nothing")
     parser.add_argument("--only", default="", help="cells whose name contains this; writes nothing")
     arguments = parser.parse_args()
     device = torch.device(arguments.device)
@@ -374,7 +375,7 @@ def main() -> None:
         parser.exit(
             2, f"{parser.prog}: torch {torch.__version__} sees no GPU; --device cpu --tiny runs without one\n"
         )
-    torch.backends.cudnn.benchmark = True  # torch tries all it has, and keeps the fastest
+    torch.backends.cudnn.benchmark = True  # torch tries all its kernels and uses the fastest
     cells = [*tiny()] if arguments.tiny else [*layers(32, 56), *filters(4096, 1_000_000)]
     cells = [cell for cell in cells if arguments.only in str(cell)]
     if not cells:

@@ -13,16 +13,16 @@ import time
 
 import numpy as np
 
-import own
+import ours
 from cells import FAMILIES, Cell, grid
-from heats import compete
+from compare import compare
 from measure import RESULTS, write
 from outcome import BY_HAND, COPY, HEADER, Outcome, picture, summary, tables
 from peers import contenders
 
 
 def measure(cell: Cell, peak: float, seconds: float, rounds: int) -> Outcome:
-    """Measure everybody on one cell."""
+    """Measure all contenders on one cell."""
     image = cell.image()
     copy = np.empty_like(image)
 
@@ -32,12 +32,12 @@ def measure(cell: Cell, peak: float, seconds: float, rounds: int) -> Outcome:
     others = contenders(cell, image)
     functions = {name: run for name, run in others.items() if not name.endswith(BY_HAND)}
     by_hand = {name: run for name, run in others.items() if name.endswith(BY_HAND)}
-    timings = compete(cell, [own.engines(cell, image), functions, by_hand], {COPY: copied}, seconds, rounds)
-    return Outcome(cell, own.engine(cell, image), timings, peak)
+    timings = compare(cell, [ours.engines(cell, image), functions, by_hand], {COPY: copied}, seconds, rounds)
+    return Outcome(cell, ours.engine(cell, image), timings, peak)
 
 
 def matrix_product_speed() -> float:
-    """Floating-point operations per second of a product of float32 matrices, which comes close to the peak."""
+    """Return the operations per second of a product of float32 matrices, which is close to the peak."""
     a = np.random.default_rng(0).random((1024, 1024), dtype=np.float32)
     out, best, until = np.empty_like(a), float("inf"), time.perf_counter() + 1
     while time.perf_counter() < until:
@@ -48,7 +48,7 @@ def matrix_product_speed() -> float:
 
 
 def chosen(families: set[str], sizes: set[int]) -> list[Cell]:
-    """Cells of these families and longest sides; an empty set stands for all."""
+    """Return the cells of these families and longest sides; an empty set means all."""
     return [
         cell
         for cell in grid()
@@ -67,18 +67,18 @@ def _sizes(text: str) -> set[int]:
     try:
         return set(map(int, text.split(",")))
     except ValueError as error:
-        raise argparse.ArgumentTypeError(f"expected whole numbers, as in 64,512, got {text}") from error
+        raise argparse.ArgumentTypeError(f"expected integers such as 64,512, got {text}") from error
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="fewer rounds; nothing is written")
     parser.add_argument("--only", type=_families, default=set(), help=f"some of {','.join(FAMILIES)}")
-    parser.add_argument("--sizes", type=_sizes, default=set(), help="longest sides of the arrays, as in 64,512")
+    parser.add_argument("--sizes", type=_sizes, default=set(), help="longest sides of the arrays, such as 64,512")
     arguments = parser.parse_args()
     cells = chosen(arguments.only, arguments.sizes)
     if not cells:
-        parser.error("no cell is of these families and of these sizes")
+        parser.error("no cell has these families and sizes")
     peak, outcomes = matrix_product_speed(), []
     seconds, rounds = (0.3, 5) if arguments.quick else (2.0, 15)
     print(f"Peak {peak / 1e9:.0f} GFLOP/s\n" + " | ".join(HEADER))

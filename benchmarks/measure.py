@@ -1,4 +1,4 @@
-"""Timing side by side: every contender in turn, in one process, so that a drift of the machine meets all of them."""
+"""How is time measured? All contenders run in turn in one process, so that a slow machine slows all of them."""
 
 from __future__ import annotations
 
@@ -20,34 +20,36 @@ RESULTS = Path(__file__).parent / "results"
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds of one contender: the best run, and the median over rounds of its time over that of the first."""
+    """Seconds of the best run of a contender, and the median over rounds of its time over that of the first one."""
 
     best: float
     ratio: float
     runs: int
 
 
-def race(contenders: dict[str, Callable[[], object]], seconds: float = 2.0, rounds: int = 31) -> dict[str, Timing]:
-    """Run all contenders in turn, round after round; slow ones sit out once they have used their share of time.
+def time_in_turn(
+    contenders: dict[str, Callable[[], object]], seconds: float = 2.0, rounds: int = 31
+) -> dict[str, Timing]:
+    """Run all contenders in turn, round after round; a slow one stops when it has used its share of the time.
 
-    Each timed run comes right after some of the same contender that are not counted.
+    Before each timed run, the same contender runs a few times untimed.
     """
     share = seconds / len(contenders)
     times: dict[str, list[float]] = {name: [] for name in contenders}
     first = next(iter(contenders))
     ratios: dict[str, list[float]] = {name: [] for name in contenders}
     for run in contenders.values():
-        run()  # caches, plans and threads are made here
+        run()  # makes caches, plans and threads
     order, shuffle = list(contenders), random.Random(0).shuffle
     for _ in range(rounds):
-        shuffle(order)  # so that nobody always comes after the same neighbour
+        shuffle(order)  # so that no contender always follows the same other one
         done: dict[str, float] = {}
         for name in order:
             run = contenders[name]
             if sum(times[name]) > share and len(times[name]) >= 3 and name != first:
                 continue
-            # Threads of the one before may still spin, waiting for more work, and cores that slept begin slowly:
-            # runs that are not counted come first, until both have passed.
+            # At first, threads of the previous contender may still spin, and cores that slept are slow. Untimed runs
+            # take until both is over.
             ready = time.perf_counter() + _WARM
             run()
             while time.perf_counter() < ready:
@@ -58,11 +60,11 @@ def race(contenders: dict[str, Callable[[], object]], seconds: float = 2.0, roun
             times[name].append(done[name])
         for name, seconds_ in done.items():
             ratios[name].append(seconds_ / done[first])
-    return {name: Timing(min(found), statistics.median(ratios[name]), len(found)) for name, found in times.items()}
+    return {name: Timing(min(own), statistics.median(ratios[name]), len(own)) for name, own in times.items()}
 
 
 def machine() -> dict[str, str]:
-    """Say what was measured on, and with which versions."""
+    """Return processor, system, date and versions."""
     processor = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():
@@ -73,23 +75,23 @@ def machine() -> dict[str, str]:
         flags = next((line for line in lines if line.startswith("flags")), "")
         processor += ", AVX-512" if "avx512f" in flags else ", AVX2" if "avx2" in flags else ""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    found = {
+    facts = {
         "processor": processor,
         "cores": str(cores),
         "system": platform.system(),
         "date": time.strftime("%Y-%m-%d"),
     }
-    found["python"] = platform.python_version()
+    facts["python"] = platform.python_version()
     for name in ("faltung", "numpy", "llvmlite", "opencv-python-headless", "scipy", "torch", "diplib", "jax"):
         try:
-            found[name] = importlib.metadata.version(name)
+            facts[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return found
+    return facts
 
 
 def table(header: list[str], rows: Iterable[list[str]]) -> str:
-    """Lay out a Markdown table."""
+    """Return a table in Markdown."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 

@@ -1,4 +1,4 @@
-"""What came out of a cell, and what is said about it: tables, summary, picture."""
+"""What was measured on a cell, and how is it reported? Tables, a summary and a picture."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ import numpy as np
 from cells import FAMILIES, size_text
 from chart import bars
 from measure import table
-from own import Choice
+from ours import Choice
 
 COPY = "copy"
-#: How the names end of what no library offers as a filter: a product of spectra of the whole array, put together by
-#: hand from a library's transforms, with the spectra of the kernels made beforehand.
+#: Suffix of contenders that no library offers as a filter: a product of spectra of the whole array, written by hand
+#: with the transforms of a library; the spectra of the kernels are computed beforehand.
 BY_HAND = " fft"
 _LIBRARIES = ("OpenCV", "SciPy", "torch", "DIPlib", "JAX")
 
 
 @dataclass(frozen=True, eq=False)
 class Outcome(Choice):
-    """The choice beside other libraries and a copy of the array.
+    """The choice of the planner, with the times of other libraries and of a copy of the array.
 
     Parameters
     ----------
@@ -36,12 +36,12 @@ class Outcome(Choice):
 
     @property
     def peer(self) -> str:
-        """The fastest of the other libraries' filters; empty without any."""
+        """Name of the fastest filter of another library, or an empty text."""
         return self._fastest(by_hand=False)
 
     @property
     def by_hand(self) -> str:
-        """The fastest product of spectra put together by hand; empty without any."""
+        """Name of the fastest product of spectra by hand, or an empty text."""
         return self._fastest(by_hand=True)
 
     def _fastest(self, by_hand: bool) -> str:
@@ -50,7 +50,7 @@ class Outcome(Choice):
 
     @property
     def ratio(self) -> float:
-        """Time of that peer over ours; not a number without any."""
+        """Time of the peer over ours; NaN without a peer."""
         return self.timings[self.peer].ratio if self.peer else math.nan
 
     @property
@@ -60,14 +60,14 @@ class Outcome(Choice):
 
     @property
     def share(self) -> str:
-        """How much of the machine is used: of its arithmetic where every tap is visited, else of its memory."""
+        """Share of the peak of arithmetic for the direct engine, and of the speed of a copy for the others."""
         if self.engine != "direct":
             return f"{1 / self.copies:.0%} of copy"
         operations = 2 * np.count_nonzero(self.cell.taps) * self.cell.samples / len(self.cell.kernels)
         return f"{operations / self.seconds / self.peak:.0%} of peak"
 
     def row(self) -> list[str]:
-        """One line of the table that `HEADER` stands above."""
+        """Return the line of the table below `HEADER`."""
         regret = f"{self.regret:.2f}" + ("" if self.best_engine == self.engine else f" ({self.best_engine})")
         least = {library: min((t.best for t in self.of(library).values()), default=0.0) for library in _LIBRARIES}
         return [
@@ -85,7 +85,7 @@ class Outcome(Choice):
         ]
 
     def data(self) -> dict[str, Any]:
-        """Everything, for a program to read."""
+        """Return all figures, for the JSON file."""
         ratio = self.ratio if self.peer else None
         compared = {
             "ratio": ratio,
@@ -113,18 +113,18 @@ HEADER = [
 
 _NOTE = """
 *ratio*: time of the fastest filter of another library over ours, the median over rounds in which all contenders ran
-in random order. *by hand*: the same for a product of spectra of the whole array, put together from a library's
-transforms, with the spectra of the kernels made beforehand. *copies*: our time over that of `numpy.copyto` of the
-array. *share*: for the direct engine, operations on non-zero taps per second over the peak; for the others, the speed
-of the copy over ours. *regret*: time of the engine that the planner chose over that of our best engine on the cell.
-Times are the best of all runs, for a library of all its ways; who was more than three times slower than the fastest
-of the libraries, or of our engines, did not take part in the rounds: the time is that of a few calls alone. Empty:
-the library has no such filter, or takes more than about a second.
+in random order. *by hand*: the same for a product of spectra of the whole array, written by hand with the transforms
+of a library; the spectra of the kernels are computed beforehand. *copies*: our time over that of `numpy.copyto` of
+the array. *share*: for the direct engine, operations on non-zero taps per second over the peak; for the others, the
+speed of the copy over ours. *regret*: time of the engine that the planner chose over that of our fastest engine on
+the cell. Times are the best of all runs, and for a library the best of all its functions. Contenders more than three
+times slower than the fastest of the libraries, or of our engines, are not part of the rounds: their time is that of a
+few calls alone. Empty: the library has no such filter, or takes more than about a second.
 """
 
 
 def tables(outcomes: Sequence[Outcome]) -> str:
-    """Lay out everything that was measured: a summary, and a table for each family."""
+    """Return the report: a summary, and a table for each family."""
     parts = [summary(outcomes), _NOTE]
     for family, members in _by_family(outcomes).items():
         parts.append(f"\n## {family}\n\n" + table(HEADER, [outcome.row() for outcome in members]))
@@ -132,7 +132,7 @@ def tables(outcomes: Sequence[Outcome]) -> str:
 
 
 def summary(outcomes: Sequence[Outcome]) -> str:
-    """Say how the cells of each family, and all of them, came out."""
+    """Return a line for each family of cells and one for all, and the cells in which a peer is faster."""
     families = _by_family(outcomes)
     rows = [_summary_row(family, members) for family, members in families.items()]
     if len(rows) > 1:
@@ -180,7 +180,7 @@ def picture(outcomes: Sequence[Outcome]) -> str:
 
 
 def _by_family(outcomes: Iterable[Outcome]) -> dict[str, list[Outcome]]:
-    found: dict[str, list[Outcome]] = {}
+    families: dict[str, list[Outcome]] = {}
     for outcome in outcomes:
-        found.setdefault(FAMILIES[outcome.cell.family], []).append(outcome)
-    return found
+        families.setdefault(FAMILIES[outcome.cell.family], []).append(outcome)
+    return families

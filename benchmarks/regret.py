@@ -1,4 +1,4 @@
-"""Regret on problems that nobody tuned for: the time of the engine that was chosen over that of our best engine.
+"""Regret on random problems: the time of the engine that the planner chose over that of our fastest engine.
 
 python benchmarks/regret.py              # writes benchmarks/results/regret.{md,json}
 python benchmarks/regret.py --count 10   # a few problems, writes nothing
@@ -14,26 +14,26 @@ from statistics import geometric_mean
 import numpy as np
 
 import faltung as fa
-import own
+import ours
 from cells import Cell
-from heats import alone, compete
+from compare import alone, compare
 from measure import table, write
 
 _COUNT = 200
-#: Seconds of a call: less is all overhead, more would take too long.
+#: Seconds of a call: less is mostly overhead, and more would take too long.
 _LEAST, _MOST = 2e-5, 5e-2
 #: Widest random kernel in one, two and three dimensions.
 _WIDEST = {1: 20_001, 2: 151, 3: 17}
 
 
 def problems(count: int, seed: int) -> Iterator[Cell]:
-    """Yield random problems whose calls take a sensible time."""
+    """Yield random problems whose calls take a suitable time."""
     rng = np.random.default_rng(seed)
-    found = 0
-    while found < count:
+    accepted = 0
+    while accepted < count:
         cell = draw(rng)
-        if _fits(cell) and _LEAST <= alone(own.auto(cell, cell.image()))[1] <= _MOST:
-            found += 1
+        if _fits(cell) and _LEAST <= alone(ours.auto(cell, cell.image()))[1] <= _MOST:
+            accepted += 1
             yield cell
 
 
@@ -86,14 +86,14 @@ def _log_uniform(rng: np.random.Generator, low: float, high: float) -> float:
 
 
 def _fits(cell: Cell) -> bool:
-    """Whether there is something to compare away from the border."""
+    """Whether there are outputs that do not depend on samples beyond the border."""
     return all(length > 2 * size for length, size in zip(cell.spatial, cell.kernels[0].shape, strict=True))
 
 
-def measure(cell: Cell) -> own.Choice:
+def measure(cell: Cell) -> ours.Choice:
     image = cell.image()
-    timings = compete(cell, [own.engines(cell, image)], {}, seconds=0.6, rounds=9)
-    return own.Choice(cell, own.engine(cell, image), timings)
+    timings = compare(cell, [ours.engines(cell, image)], {}, seconds=0.6, rounds=9)
+    return ours.Choice(cell, ours.engine(cell, image), timings)
 
 
 def main() -> None:
@@ -116,7 +116,7 @@ def main() -> None:
         write("regret", "Regret of the planner", f"{verdict}\n{rows}", [choice.data() for choice in choices])
 
 
-def _row(choice: own.Choice) -> list[str]:
+def _row(choice: ours.Choice) -> list[str]:
     milliseconds = f"{choice.seconds * 1e3:.3g}"
     return [f"{choice.regret:.2f}", milliseconds, choice.engine, choice.best_engine, str(choice.cell)]
 

@@ -1,4 +1,4 @@
-"""What a call costs beside its arithmetic: import, first calls, small images, memory.
+"""What does a call cost besides its arithmetic? Import, first calls, small images, memory.
 
 python benchmarks/start.py            # writes benchmarks/results/start.{md,json}
 """
@@ -17,7 +17,7 @@ import cv2
 import numpy as np
 
 import faltung as fa
-from measure import race, table, write
+from measure import table, time_in_turn, write
 
 _FIRST = """
 import time, resource
@@ -46,8 +46,8 @@ print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
 
 
 _NOTE = """
-Imports and first calls are medians over fresh processes, calls on a 64 x 64 image the best of many; memory is
-the growth of the peak of a fresh process.
+Imports and first calls are medians over new processes, and calls on a 64 x 64 image are the best of many. Memory is
+the growth of the peak of a new process.
 """
 
 
@@ -89,7 +89,7 @@ def main() -> None:
 
 
 def small_image(width: int) -> dict[str, float]:
-    """Seconds for one call on a 64 x 64 image that was made before, and for the machine code in it."""
+    """Return the seconds of one call on a 64 x 64 image, and those of its machine code alone."""
     rng = np.random.default_rng(0)
     image, taps = rng.random((64, 64), dtype=np.float32), rng.random((width, width), dtype=np.float32)
     kernel = fa.Kernel(taps)
@@ -98,7 +98,7 @@ def small_image(width: int) -> dict[str, float]:
     def hundred(call: Callable[[], object]) -> Callable[[], object]:
         return lambda: [call() for _ in range(100)]
 
-    found = race(
+    timings = time_in_turn(
         {
             "convolve": hundred(lambda: fa.convolve(image, kernel)),
             "plan": hundred(lambda: run(image)),
@@ -108,11 +108,11 @@ def small_image(width: int) -> dict[str, float]:
     )
     inner = np.ascontiguousarray(np.pad(image, width // 2, mode="symmetric"))
     alone = _machine_code(fa.plan(inner, kernel, shape="valid"), inner)
-    return {name: timing.best / 100 for name, timing in found.items()} | {"machine code alone": alone}
+    return {name: timing.best / 100 for name, timing in timings.items()} | {"machine code alone": alone}
 
 
 def _machine_code(plan: fa.Plan, x: np.ndarray) -> float:
-    """Seconds in the compiled function: a call for the whole image less a call for one row of it."""
+    """Return the seconds in the compiled function, from a call for all rows and a call for one row."""
     out = plan(x)
     block = plan.runner.prepared.in_place[0]
     best = {}

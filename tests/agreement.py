@@ -1,4 +1,4 @@
-"""What a result must agree with, and how closely: the promise of its plan."""
+"""Is a result within the error bound of its plan? The comparison with the definition."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ import shifted
 
 @dataclass(frozen=True)
 class Answer:
-    """What is asked, computed by the definition.
+    """The result by the definition, and the scales of error bounds.
 
-    Sizes are of the samples that are finite: `scale` is the sum of abs(tap) * abs(sample) under each output,
-    `largest` the sum of all abs(tap) times the largest abs(sample).
+    `scale` is the sum of abs(tap) * abs(sample) under each output, and `largest` is the sum of all abs(tap) times the
+    largest abs(sample); both are of the finite samples.
     """
 
     values: NDArray[Any]
@@ -36,9 +36,9 @@ def answer(
     axes: Any,
     double: bool,
 ) -> Answer:
-    """Compute an answer in more than the precision of the result, which is `double` or single.
+    """Compute the answer in a higher precision than that of the result, which is `double` or single.
 
-    A tap that is zero in the numbers computed with touches nothing.
+    A tap that is zero in the precision of the result has no effect.
     """
     taps = np.where(taps.astype(np.complex128 if double else np.complex64) == 0, 0, taps)
     taps, origin = shifted.along_axes(taps, origin, axes, x.ndim)
@@ -53,25 +53,25 @@ def answer(
     )
 
 
-def assert_agrees(got: NDArray[Any], answer: Answer, plan: fa.Plan, what: object = "") -> None:
-    """Check shape, values within the bound of the plan, and the places of what is not finite."""
+def assert_agrees(got: NDArray[Any], answer: Answer, plan: fa.Plan, problem: object = "") -> None:
+    """Check the shape, the values within the bound of the plan, and where values are not finite."""
     values = answer.values
-    assert got.shape == values.shape, f"{got.shape} is not {values.shape}: {what}"
-    assert got.dtype == plan.problem.result, what
+    assert got.shape == values.shape, f"{got.shape} is not {values.shape}: {problem}"
+    assert got.dtype == plan.problem.result, problem
     if not got.size:
         return
     scale = answer.scale if plan.pointwise else answer.largest
     bound = np.broadcast_to(plan.error * scale + _own_rounding(answer, plan), got.shape)
     if got.dtype.kind in "iu":
-        _check_integers(got, values, bound, what)
+        _check_integers(got, values, bound, problem)
         return
-    # Real and imaginary parts are results of their own.
+    # Real and imaginary part are compared by themselves.
     for part in ("real", "imag") if got.dtype.kind == "c" else ("real",):
-        _check_floats(getattr(got, part), getattr(values, part), bound, plan, answer.scale, what)
+        _check_floats(getattr(got, part), getattr(values, part), bound, plan, answer.scale, problem)
 
 
 def _own_rounding(answer: Answer, plan: fa.Plan) -> NDArray[np.floating[Any]]:
-    """Roundings of the definition itself, and results too small for the numbers they are computed or stored in."""
+    """Rounding errors of the definition itself, and of results that are too small for their dtype."""
     taps = plan.problem.kernel.taps
     number = np.finfo(plan.problem.number)
     tiny = float(number.tiny) * max(1.0, float(np.abs(taps).sum()))
@@ -80,25 +80,25 @@ def _own_rounding(answer: Answer, plan: fa.Plan) -> NDArray[np.floating[Any]]:
     return float(np.finfo(answer.values.dtype).eps) * np.count_nonzero(taps) * answer.scale + tiny
 
 
-def _check_integers(got: NDArray[Any], values: NDArray[Any], bound: NDArray[Any], what: object) -> None:
-    # Whatever value within the bound was rounded half to even, the integer lies between those of the two ends.
+def _check_integers(got: NDArray[Any], values: NDArray[Any], bound: NDArray[Any], problem: object) -> None:
+    # Any value within the bound, rounded half to even, is between the rounded ends of the bound.
     limits = np.iinfo(got.dtype)
     values = np.nan_to_num(values, nan=0.0, posinf=np.inf, neginf=-np.inf)
     below, above = (np.rint(values + side * bound).clip(limits.min, limits.max) for side in (-1, 1))
     wide = got.astype(below.dtype)
     at = _first(~((below <= wide) & (wide <= above)))
-    assert at is None, f"{at}: {got[at]} is not from {below[at]} to {above[at]}: {what}"
+    assert at is None, f"{at}: {got[at]} is not from {below[at]} to {above[at]}: {problem}"
 
 
 def _check_floats(
-    got: NDArray[Any], values: NDArray[Any], bound: NDArray[Any], plan: fa.Plan, scale: NDArray[Any], what: object
+    got: NDArray[Any], values: NDArray[Any], bound: NDArray[Any], plan: fa.Plan, scale: NDArray[Any], problem: object
 ) -> None:
-    # A sum may overflow where its terms could, or where the bound allows it to be too large for the result.
+    # A sum may overflow where its terms may, or where the bound allows a value that is too large for the dtype.
     sure = np.isfinite(values) & (scale < float(np.finfo(plan.problem.number).max))
     sure &= np.abs(values) + bound < float(np.finfo(got.dtype).max)
-    assert_places(np.isnan(values), np.isnan(got), sure | ~np.isfinite(values), "NaN", what)
+    assert_places(np.isnan(values), np.isnan(got), sure | ~np.isfinite(values), "NaN", problem)
     for sign, name in ((np.inf, "infinity"), (-np.inf, "minus infinity")):
-        assert_places(values == sign, got == sign, sure | ~np.isfinite(values), name, what)
+        assert_places(values == sign, got == sign, sure | ~np.isfinite(values), name, problem)
     with np.errstate(all="ignore"):
         bad = sure & ~(np.abs(got - values) <= bound)
         if bad.any():
@@ -106,18 +106,18 @@ def _check_floats(
             at = np.unravel_index(excess.argmax(), excess.shape)
             raise AssertionError(
                 f"{bad.sum()} of {bad.size} too far, worst at {tuple(map(int, at))}: {got[at]!r} instead of "
-                f"{values[at]!r}, {float(excess[at]):.2f} times the bound {float(bound[at]):.3g}: {what}"
+                f"{values[at]!r}, {float(excess[at]):.2f} times the bound {float(bound[at]):.3g}: {problem}"
             )
 
 
 def assert_places(
-    wanted: NDArray[np.bool_], got: NDArray[np.bool_], where: NDArray[np.bool_], name: str, what: object
+    wanted: NDArray[np.bool_], got: NDArray[np.bool_], where: NDArray[np.bool_], name: str, problem: object
 ) -> None:
     wrong = where & (wanted != got)
     at = _first(wrong)
-    assert at is None, f"{name} is {'missing' if wanted[at] else 'where it does not belong'} at {at}: {what}"
+    assert at is None, f"{name} is {'missing' if wanted[at] else 'where it does not belong'} at {at}: {problem}"
 
 
 def _first(places: NDArray[np.bool_]) -> tuple[int, ...] | None:
-    found = np.argwhere(places)
-    return tuple(map(int, found[0])) if len(found) else None
+    indices = np.argwhere(places)
+    return tuple(map(int, indices[0])) if len(indices) else None

@@ -1,4 +1,4 @@
-"""Random kernels, as expressions that planners take apart: named filters and boxes, their products and sums."""
+"""Random kernels, as expressions: named filters and boxes, and their products and sums."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ Draw = Callable[[np.random.Generator], fa.Kernel]
 
 
 def _size(rng: np.random.Generator, most: int) -> int:
-    """An integer from one to `most`, as often small as large."""
+    """Return an integer from one to `most`, uniform on a logarithmic scale."""
     return int(np.exp(rng.uniform(0, np.log(most + 0.99))))
 
 
 def _named(ndim: int, most: int) -> dict[str, Draw]:
-    """Filters of so many dimensions, none longer than about `most`."""
+    """Return filters with `ndim` dimensions and at most about `most` taps along an axis."""
     sigma = most / 9
 
     def positive(rng: np.random.Generator, largest: float) -> float:
@@ -52,13 +52,13 @@ def _named(ndim: int, most: int) -> dict[str, Draw]:
 
 
 def low_rank(rng: np.random.Generator, sizes: list[int]) -> np.ndarray:
-    """A sum of up to four outer products."""
+    """Return a sum of at most four outer products."""
     terms = [[rng.standard_normal(size) for size in sizes] for _ in range(rng.integers(1, 5))]
     return np.asarray(sum(functools.reduce(np.multiply.outer, term) for term in terms))
 
 
 def dilated(rng: np.random.Generator, ndim: int, most: int) -> np.ndarray:
-    """Three taps along every axis, with zeros between them."""
+    """Return three taps along each axis, with zeros between them."""
     apart = [_size(rng, max(1, (most - 1) // 2)) for _ in range(ndim)]
     taps = np.zeros([2 * by + 1 for by in apart])
     taps[tuple(slice(None, None, by) for by in apart)] = rng.standard_normal((3,) * ndim)
@@ -66,7 +66,7 @@ def dilated(rng: np.random.Generator, ndim: int, most: int) -> np.ndarray:
 
 
 def random_expression(rng: np.random.Generator, ndim: int, most: int) -> fa.Kernel:
-    """A named filter, or the sum or product of a few, none longer than about twice `most`."""
+    """Return a named filter, or a sum or product of a few, with at most about twice `most` taps along an axis."""
     named = _named(ndim, most)
 
     def one() -> fa.Kernel:

@@ -1,4 +1,4 @@
-"""Arrays between memory pages that may not be touched: one byte read or written outside ends the process."""
+"""Arrays between protected memory pages: to read or write one byte outside ends the process."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _keep: list[Any] = []
 
 
 def guarded(shape: tuple[int, ...], dtype: np.dtype[Any], behind: bool) -> NDArray[Any]:
-    """Uninitialised array that ends (or begins) where a page that may not be touched begins (or ends)."""
+    """Return an uninitialised array that ends (or begins) where a protected page begins (or ends)."""
     page = mmap.PAGESIZE
     size = math.prod(shape) * dtype.itemsize
     room = -(-max(size, 1) // page) * page

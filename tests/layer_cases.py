@@ -1,4 +1,4 @@
-"""Layers to test: shapes that torch tests its own convolutional layers with, calls that it refuses, and comparisons.
+"""Layers to test: the shapes that torch tests its own convolutions with, calls that it refuses, and comparisons.
 
 Read from torch 2.13: `module_tests` in `torch/testing/_internal/common_nn.py`, `module_inputs_torch_nn_ConvNd` in
 `common_modules.py`, and `sample_inputs_conv*` and `error_inputs_conv*` in `common_methods_invocations.py`.
@@ -60,7 +60,7 @@ PLAIN: list[Case] = [
     ((2, 3, 6, 5, 4), 4, (2, 3, 4), {"padding": "valid"}),
     ((2, 3, 6, 5, 4), 4, (2, 3, 4), {"padding": "same"}),
     ((2, 3, 6, 5, 4), 4, (2, 3, 4), {"padding": "same", "dilation": 2}),
-    # what lies beyond the border
+    # padding modes
     *(
         ((2, 2, *[4] * d), 3, 3, {"ndim": d, "stride": 2, "padding": tuple(range(1, d + 1)), "padding_mode": mode})
         for mode in ("reflect", "circular", "replicate", "zeros")
@@ -162,14 +162,14 @@ REFUSED: dict[str, tuple[bool, tuple[int, ...], str, tuple[int, int, Any], dict[
 }
 
 
-# ---- what tests of layers share
+# ---- shared by tests of layers
 
 METHODS = ("auto", "direct", "torch", "fourier")
-#: Names that torch and layers have for what lies beyond the border, and those of the package.
+#: Padding modes of torch and of layers, and the modes of the package.
 MODES = {"zeros": "constant", "reflect": "mirror", "replicate": "nearest", "circular": "wrap", "symmetric": "reflect"}
 PLAIN_KINDS = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 TRANSPOSED_KINDS = {1: nn.ConvTranspose1d, 2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
-#: Rounding errors beside the largest number of a result.
+#: Rounding errors relative to the largest number of a result.
 TOLERANCES = {torch.float64: 1e-12, torch.float32: 1e-5}
 
 
@@ -192,17 +192,17 @@ def pair(
 
 
 def outcome(layer: nn.Module, x: torch.Tensor) -> dict[str, torch.Tensor]:
-    """Return the output, and gradients to input and parameters of its product with noise, the same every time."""
+    """Return the output, and the gradients of its product with fixed noise, with respect to input and parameters."""
     x = x.detach().requires_grad_()
     y = layer(x)
     noise = torch.randint(-16, 17, y.shape, generator=torch.Generator().manual_seed(1)) / 8  # exact in every dtype
     tensors = {"input": x, **dict(layer.named_parameters())}
-    found = torch.autograd.grad(y, [*tensors.values()], noise.to(y.dtype))
-    return {"output": y.detach(), **dict(zip(tensors, found, strict=True))}
+    gradients = torch.autograd.grad(y, [*tensors.values()], noise.to(y.dtype))
+    return {"output": y.detach(), **dict(zip(tensors, gradients, strict=True))}
 
 
 def assert_same(got: dict[Any, torch.Tensor], want: dict[Any, torch.Tensor], tolerance: float | None = None) -> None:
-    """Compare two outcomes, of which the second may be the more accurate."""
+    """Compare two outcomes; the second may be more accurate than the first."""
     assert {*got} == {*want}
     for name, mine in got.items():
         theirs = want[name]

@@ -1,7 +1,7 @@
 """Random problems for `convolve` and `correlate`, checked against the definition within the bounds of their plans.
 
-Arrays lie against memory pages that may not be touched, now before and now behind them. Run as a program, this solves
-as many problems as asked, and names those that fail::
+Arrays begin or end at protected memory pages. Run as a program, this solves as many problems as asked, and names
+those that fail::
 
     python tests/problems.py 20000 --seed 1
 """
@@ -29,16 +29,16 @@ FLOATS = ("f2", "f4", "f8", ">f2", ">f4", ">f8")
 INTEGERS = ("u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", ">i2", ">u4", "?")
 COMPLEX = ("c8", "c16", ">c8")
 
-#: Longest axis of an array by its number of axes, and most taps along an axis by the kernel's.
+#: Longest axis of an array, by its number of axes, and most taps along an axis of a kernel, by its number of axes.
 SMALL = {1: 40, 2: 40, 3: 12, 4: 6}, {1: 9, 2: 9, 3: 4, 4: 3}
 LARGE = {1: 40_000, 2: 300, 3: 40, 4: 14}, {1: 300, 2: 45, 3: 9, 4: 3}
-#: Most products of the definition of a problem, which takes about a second.
+#: Most products in the definition of a problem: they take about a second.
 MOST_PRODUCTS = 50_000_000
 
 
 @dataclass
 class Problem:
-    """One call and the array it is made on."""
+    """One call and its arguments."""
 
     x: NDArray[Any]
     kernel: fa.Kernel
@@ -94,9 +94,9 @@ def random_problem(rng: np.random.Generator, large: bool = False) -> Problem:
         str(rng.choice(["norm", "norm", "pointwise"])),
     )
     if problem.result is not None and rng.random() < 0.5:
-        there = tuple(stop - start for start, stop in regions(problem))
+        result_shape = tuple(stop - start for start, stop in regions(problem))
         behind = bool(rng.random() < 0.5)
-        problem.out = _layout(rng, guarded(tuple(reversed(there)), problem.result, behind).T, rng.random())
+        problem.out = _layout(rng, guarded(tuple(reversed(result_shape)), problem.result, behind).T, rng.random())
     return problem
 
 
@@ -105,7 +105,7 @@ def _kernel(rng: np.random.Generator, ndim: int, side: int) -> fa.Kernel:
         return random_expression(rng, ndim, side)
     sizes = tuple(int(n) for n in rng.integers(1, side + 1, ndim))
     taps = rng.standard_normal(sizes)
-    if rng.random() < 0.3:  # an outer product, which engines may take apart
+    if rng.random() < 0.3:  # an outer product, which engines can use
         taps = functools.reduce(np.multiply.outer, [rng.standard_normal(size) for size in sizes])
     if rng.random() < 0.15:
         taps = taps + 1j * rng.standard_normal(sizes)
@@ -141,7 +141,7 @@ def _array(rng: np.random.Generator, lengths: tuple[int, ...], dtype: np.dtype[A
 
 
 def _numbers(rng: np.random.Generator, lengths: tuple[int, ...], decades: int) -> NDArray[np.float64]:
-    """Noise; or numbers of very different sizes, next to each other or here and there; some of one sign only."""
+    """Return noise, or numbers of very different sizes, everywhere or at a few samples; sometimes without a sign."""
     choice = rng.random()
     numbers = rng.standard_normal(lengths)
     if choice < 0.2:
@@ -152,7 +152,7 @@ def _numbers(rng: np.random.Generator, lengths: tuple[int, ...], decades: int) -
 
 
 def _layout(rng: np.random.Generator, x: NDArray[Any], choice: float) -> NDArray[Any]:
-    """The same values, maybe with other strides: reversed, transposed in memory, every other sample."""
+    """Return the same values, possibly with other strides: reversed, or every second sample."""
     if choice < 0.6:
         copy = guarded(x.shape, x.dtype, choice < 0.3)
         copy[...] = x
@@ -171,23 +171,23 @@ def _layout(rng: np.random.Generator, x: NDArray[Any], choice: float) -> NDArray
 
 
 def regions(problem: Problem) -> list[tuple[int, int]]:
-    """Output region on every axis of the array, worked out from what NumPy means by the three shapes."""
-    found = [(0, n) for n in problem.x.shape]
+    """Return the region of outputs along each axis of the array, by NumPy's rules for the three shapes."""
+    bounds = [(0, n) for n in problem.x.shape]
     for axis, size, origin in zip(problem.axes, problem.kernel.shape, problem.kernel.origin, strict=True):
         length = problem.x.shape[axis]
         if problem.shape == "same" or length == 0:
             continue
-        # Position of the first output of 'full': a convolution begins where its last lag meets sample 0.
+        # Position of the first output of 'full': there, the last tap of a convolution is on sample 0.
         first = -origin if problem.call == "convolve" else origin - size + 1
         if problem.shape == "full":
-            found[axis] = (first, first + length + size - 1)
+            bounds[axis] = (first, first + length + size - 1)
         else:
-            found[axis] = (first + min(length, size) - 1, first + max(length, size))
-    return found
+            bounds[axis] = (first + min(length, size) - 1, first + max(length, size))
+    return bounds
 
 
 def solve(problem: Problem, workers: int | None = None) -> tuple[NDArray[Any], fa.Plan]:
-    """Call what is under test, and plan it; a method that cannot do it leaves the choice to the planner."""
+    """Return the result and the plan of a problem; if its method is impossible, the planner chooses one."""
 
     def arguments(method: str) -> dict[str, Any]:
         kept = ("mode", "cval", "shape", "axes", "accuracy")
@@ -211,25 +211,25 @@ def solve(problem: Problem, workers: int | None = None) -> tuple[NDArray[Any], f
 
 
 def check(problem: Problem) -> None:
-    """Solve a problem and compare with the definition; what is not negative must stay so."""
+    """Solve a problem and compare it with the definition; without negative numbers, no result may be negative."""
     before = problem.x.tobytes()
     got, plan = solve(problem)
     assert problem.x.tobytes() == before, f"the input changed: {problem}"
     assert problem.out is None or got is problem.out, problem
     assert plan.pointwise or problem.accuracy == "norm", problem
     mode, cval = problem.mode, problem.cval
-    there = [problem.x.shape[axis] for axis in problem.axes]
-    if problem.shape == "valid" and any(n < k for n, k in zip(there, problem.kernel.shape, strict=True)):
-        mode, cval = "constant", 0.0  # taps beyond the array take no part
+    lengths = [problem.x.shape[axis] for axis in problem.axes]
+    if problem.shape == "valid" and any(n < k for n, k in zip(lengths, problem.kernel.shape, strict=True)):
+        mode, cval = "constant", 0.0  # taps beyond the border are left out
     taps, origin = problem.kernel.taps, problem.kernel.origin
     double = plan.problem.number == np.float64
     region = regions(problem)
     wanted = answer(problem.call, problem.x, taps, origin, mode, cval, region, problem.axes, double)
     assert_agrees(got, wanted, plan, f"{problem}\n{plan}")
-    # A plan is one of a convolution; a product that is flipped factor by factor is rounded otherwise.
+    # A plan is one of a convolution; a product that is flipped factor by factor has other rounding errors.
     for name, again in elsewhere(problem.x, plan) if problem.call == "convolve" else ():
         assert_agrees(again, wanted, plan, f"{name}: {problem}\n{plan}")
-        if {*plan.engines} <= {"direct", "separable"}:  # others may add up from where a tile begins
+        if {*plan.engines} <= {"direct", "separable"}:  # other engines may add up from the beginning of a tile
             assert_array_equal(again, got, f"{name}: {problem}\n{plan}")
     real = problem.x.dtype.kind != "c" and taps.dtype.kind != "c"
     outside = 0.0 if mode != "constant" else float(cval.real)
@@ -238,12 +238,12 @@ def check(problem: Problem) -> None:
 
 
 def elsewhere(x: NDArray[Any], plan: fa.Plan) -> Iterator[tuple[str, NDArray[Any]]]:
-    """What the same plan makes of the same samples where they lie otherwise, the result maybe in their place."""
+    """Yield results of the same plan for the same samples with other memory layouts, and in place."""
     around = tuple(slice(None, None, -1) for _ in x.shape)
     in_order = x.copy()
     yield "in order", plan(in_order)
     yield "columns first", plan(np.asfortranarray(x))
-    yield "turned round", plan(x[around].copy()[around])
+    yield "reversed", plan(x[around].copy()[around])
     if (x.shape, x.dtype) == (plan.problem.result_shape, plan.problem.result):
         yield "in place", plan(in_order, out=in_order)
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 
 def extended(x: NDArray, position: Sequence[int], mode: str, cval: complex) -> complex:
-    """Sample of the extended array at a position anywhere on the grid."""
+    """Return the value of the extended array at any position of the grid."""
     inside = []
     for index, length in zip(position, x.shape, strict=True):
         if mode == "constant":
@@ -52,7 +52,7 @@ def correlate(
 ) -> NDArray:
     """``y[n] = sum over i of taps[i] * x[n + sign * (i - origin)]`` for all n in the region.
 
-    Array and taps have as many axes. A sample under a tap that is zero takes no part, whatever it is.
+    Array and taps have as many axes. A sample under a tap of zero has no effect, whatever its value.
     """
     kind = np.result_type(x.dtype, taps.dtype, np.float64)
     out = np.zeros([stop - start for start, stop in region], kind)
@@ -72,7 +72,7 @@ def convolve(x, taps, origin, mode, cval, region) -> NDArray:
 
 
 def stored(values: NDArray, dtype: np.dtype) -> NDArray:
-    """What an integer or float dtype keeps of exact values: rounded half to even, saturated, NaN as 0."""
+    """Return exact values as they are stored in a dtype: integers rounded half to even and saturated, NaN as 0."""
     dtype = np.dtype(dtype)
     if dtype.kind not in "iu":
         with np.errstate(over="ignore"):
@@ -93,26 +93,26 @@ def stored(values: NDArray, dtype: np.dtype) -> NDArray:
 
 
 def windows(x: NDArray, axes: Sequence[tuple[int, int, int, int, int]], mode: str, cval: float) -> NDArray:
-    """Samples of (images, channels, *spatial) that taps meet: (images, channels, *outputs, *taps).
+    """Return the samples under taps, (images, channels, *outputs, *taps), of an array (images, channels, *spatial).
 
-    For every spatial axis there are the numbers of taps, the position of the first tap of the first output, the
+    For each spatial axis, `axes` has the number of taps, the position of the first tap of the first output, the
     number of outputs, stride and dilation.
     """
-    found = x.astype(np.float64)
+    samples = x.astype(np.float64)
     for k, (size, start, outputs, stride, dilation) in enumerate(axes):
-        places = np.arange(x.shape[2 + k])
-        meets = np.array(
+        indices = np.arange(x.shape[2 + k])
+        under_taps = np.array(
             [
-                [extended(places, (start + stride * n + dilation * j,), mode, -1) for j in range(size)]
+                [extended(indices, (start + stride * n + dilation * j,), mode, -1) for j in range(size)]
                 for n in range(outputs)
             ],
             int,
         ).reshape(outputs, size)
-        found = np.take(found, meets, 2 + k)  # for what lies outside too, which is then overwritten
-        outside = (slice(None),) * (2 + k) + (meets < 0,)
-        found[outside] = cval
-        found = np.moveaxis(found, 3 + k, -1)  # taps behind everything else
-    return found
+        samples = np.take(samples, under_taps, 2 + k)  # also beyond the border, where the constant is set next
+        outside = (slice(None),) * (2 + k) + (under_taps < 0,)
+        samples[outside] = cval
+        samples = np.moveaxis(samples, 3 + k, -1)  # axes of taps come last
+    return samples
 
 
 def correlate_layer(
@@ -126,14 +126,14 @@ def correlate_layer(
 ) -> NDArray:
     """``y[b, o, n] = bias[o] + sum over i and j of taps[o, i, j] * x[b, i, start + stride * n + dilation * j]``.
 
-    Channels in are those of the group of channel o; n and j have as many axes as there are in `axes`.
+    The channels i are those of the group of channel o; n and j have one number for each of `axes`.
     """
     outs, ins = taps.shape[0] // groups, taps.shape[1]
-    met = windows(x, axes, mode, cval)
+    under_taps = windows(x, axes, mode, cval)
     y = np.zeros((x.shape[0], taps.shape[0], *(axis[2] for axis in axes)))
     for o in range(taps.shape[0]):
         group = o // outs
-        own = met[:, group * ins : (group + 1) * ins]
+        own = under_taps[:, group * ins : (group + 1) * ins]
         for i in range(ins):
             y[:, o] += np.tensordot(own[:, i], taps[o, i].astype(np.float64), len(axes))
         if bias is not None:
@@ -151,10 +151,10 @@ def gradient_of_taps(
 ) -> NDArray:
     """``v[o, i, j] = sum over b and n of g[b, o, n] * x[b, i, start + stride * n + dilation * j]``."""
     outs, ins = g.shape[1] // groups, x.shape[1] // groups
-    met = windows(x, axes, mode, cval)
+    under_taps = windows(x, axes, mode, cval)
     v = np.zeros((g.shape[1], ins, *(axis[0] for axis in axes)))
     for o in range(g.shape[1]):
         for i in range(ins):
-            own = met[:, (o // outs) * ins + i]
+            own = under_taps[:, (o // outs) * ins + i]
             v[o, i] = np.tensordot(g[:, o].astype(np.float64), own, len(axes) + 1)
     return v

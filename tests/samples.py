@@ -1,4 +1,4 @@
-"""Arrays to filter, the same whenever they are drawn, and what two equal results have in common."""
+"""Arrays to filter, the same in every run, and comparisons of results."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MODES = ("reflect", "constant", "nearest", "mirror", "wrap")
 
 
 def noise(shape: int | Sequence[int]) -> np.random.Generator:
-    """Return a generator of its own for each shape: a test draws the same numbers alone and among others."""
+    """Return a generator that depends on the shape only: a test draws the same numbers alone and with other tests."""
     return np.random.default_rng([20, *np.atleast_1d(shape)])
 
 
@@ -31,7 +31,7 @@ def small_integers(shape: int | Sequence[int]) -> NDArray[np.float64]:
 
 
 def misplaced(x: NDArray[Any]) -> NDArray[Any]:
-    """The same samples, one byte off the places where they belong."""
+    """Return a copy of the samples at addresses that are not aligned."""
     view = np.zeros(x.nbytes + 1, np.uint8)[1:].view(x.dtype).reshape(x.shape)
     view[...] = x
     assert not view.flags.aligned
@@ -39,7 +39,7 @@ def misplaced(x: NDArray[Any]) -> NDArray[Any]:
 
 
 def by_scipy(call: str, x: NDArray[Any], taps: NDArray[Any], mode: str, axes: Sequence[int]) -> NDArray[Any]:
-    """The answer in double precision."""
+    """Return the result of SciPy in double precision."""
     sizes = np.ones(x.ndim, int)
     sizes[list(axes)] = taps.shape
     spread = taps.transpose(np.argsort(axes)).reshape(sizes)

@@ -14,7 +14,7 @@ from numpy.typing import DTypeLike, NDArray
 
 
 def positions(start: int, stop: int, length: int, mode: str) -> NDArray[np.int64]:
-    """Index of the sample that stands at each position from `start` up to `stop`; -1 where there is none."""
+    """Return the index of the sample at each position from `start` up to `stop`; -1 is the constant."""
     at = np.arange(start, stop)
     if mode == "constant":
         return np.where((at >= 0) & (at < length), at, -1)
@@ -32,7 +32,7 @@ def positions(start: int, stop: int, length: int, mode: str) -> NDArray[np.int64
 
 
 def extended(x: NDArray[Any], reach: Sequence[tuple[int, int]], mode: str, cval: complex) -> NDArray[Any]:
-    """The extended array between two positions on each axis."""
+    """Return the extended array between two positions on each axis."""
     outside: Any = np.zeros((), bool)
     for axis, (start, stop) in enumerate(reach):
         at = positions(start, stop, x.shape[axis], mode)
@@ -54,8 +54,8 @@ def correlate(
 ) -> NDArray[Any]:
     """``y[n] = sum over i of taps[i] * x[n + sign * (i - origin)]`` for all n in the region.
 
-    Array and taps have as many axes. A sample under a tap that is zero takes no part, whatever it is; real and
-    imaginary parts of samples and taps are samples and taps of their own.
+    Array and taps have as many axes. A sample under a tap of zero has no effect, whatever its value. Real and
+    imaginary parts of samples and taps are multiplied by themselves.
     """
     if sign < 0:
         taps, origin = np.flip(taps), [size - 1 - at for size, at in zip(taps.shape, origin, strict=True)]

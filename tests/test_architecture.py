@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import importlib
 import inspect
 import subprocess
@@ -68,6 +69,13 @@ def imported(module):
         yield from (name for name in names if name in MODULES)
 
 
+def _names(node):
+    """Names that a node of a syntax tree imports or reads."""
+    if isinstance(node, ast.ImportFrom):
+        return [alias.name for alias in node.names]
+    return [node.attr] if isinstance(node, ast.Attribute) else []
+
+
 def test_every_file_has_a_place_on_the_ladder():
     assert len(MODULES) > 30
     assert {place(module) for module in MODULES} <= {*RUNG}
@@ -118,6 +126,20 @@ def test_files_say_what_is_public(module):
     assert [*loaded.__all__] == sorted({*loaded.__all__}, key=lambda name: (not name.isupper(), name))
     assert {name for name in defined if not name.startswith("_")} <= {*loaded.__all__}
     assert all(hasattr(loaded, name) for name in loaded.__all__)
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if name != "faltung.__main__"])
+def test_no_name_hides_a_module(module):
+    loaded = importlib.import_module(module)
+    assert functools.reduce(getattr, module.split(".")[1:], fa) is loaded, f"import {module} as m"
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_properties_that_are_kept_hold_no_lock(module):
+    # `faltung.ground.lazy` says why.
+    tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
+    mentioned = {name for node in ast.walk(tree) for name in _names(node)}
+    assert "cached_property" not in mentioned, "use faltung.ground.lazy.lazy"
 
 
 @pytest.mark.parametrize("name", fa.__all__)

@@ -1,4 +1,4 @@
-"""One list of kernels and one of arrays, to be crossed with every engine."""
+"""Kernels and arrays that every engine is tested with."""
 
 from __future__ import annotations
 
@@ -99,13 +99,13 @@ SHAPES: dict[int, tuple[tuple[int, ...], ...]] = {
     3: ((3, 2, 4), (14, 15, 17)),
     4: ((4, 3, 5, 6),),
 }
-#: Beside single floats, which every kernel is tried with; new dtypes take new machine code.
+#: Dtypes besides float32, which every kernel is tested with; each dtype needs machine code of its own.
 DTYPES = ("f8", "u1", "i2", "f2", ">f4", "c8", "i4", "?")
 
 
 @dataclass(frozen=True)
 class Case:
-    """An array and how it goes on beyond its border."""
+    """An array, and how it continues beyond its border."""
 
     x: NDArray[Any]
     mode: str
@@ -113,7 +113,7 @@ class Case:
 
 
 def cases(name: str) -> Iterator[Case]:
-    """Arrays for a kernel, some of them smaller than it: shapes, modes and dtypes take turns."""
+    """Yield arrays for a kernel, some of them smaller than the kernel, with shapes, modes and dtypes in turn."""
     turn = [*KERNELS].index(name)
     for count, shape in enumerate(SHAPES[KERNELS[name].ndim]):
         for again, dtype in enumerate(("f4", DTYPES[turn % len(DTYPES)])):
@@ -121,7 +121,7 @@ def cases(name: str) -> Iterator[Case]:
 
 
 def samples(shape: tuple[int, ...], dtype: str) -> NDArray[Any]:
-    """Noise over the range of a dtype, as far as products of it can be added up."""
+    """Return noise over the range of a dtype, unless sums of products would overflow."""
     rng = np.random.default_rng([11, *shape])
     kind = np.dtype(dtype)
     if kind.kind == "b":
@@ -134,11 +134,11 @@ def samples(shape: tuple[int, ...], dtype: str) -> NDArray[Any]:
 
 
 def largest(name: str) -> tuple[int, ...]:
-    """The shape with most samples for a kernel."""
+    """Return the shape with most samples for a kernel."""
     return max(SHAPES[KERNELS[name].ndim], key=np.prod)
 
 
 def possible(plan: fa.Plan) -> list[str]:
-    """Every method that can do what a plan does."""
+    """Return all methods that are possible for a plan."""
     able = {candidate.method for candidate in plan.candidates if candidate.seconds < np.inf}
     return [method for method in METHODS if method in able]

@@ -1,8 +1,7 @@
-"""Every other library, each in its best configuration: one file a library, one entry for each of its ways.
+"""The other libraries, each in its best configuration: a file for each library, with all functions that can filter.
 
-Arrays, taps and results are converted and allocated beforehand wherever the library lets one. The border is extended
-as ``reflect`` does where that is offered, and else as is cheapest for the library. A library that is not installed is
-absent.
+Arrays, taps and results are converted and allocated beforehand where the library allows it. The mode is ``reflect``
+where the library has it, and otherwise the fastest of the library. A library that is not installed is left out.
 """
 
 from __future__ import annotations
@@ -23,13 +22,13 @@ LIBRARIES = {
     "diplib": "diplib",
     "jax": "jax",
 }
-"""The files of this folder, and what has to be installed for each."""
+"""The files of this folder, with the package that each needs."""
 
 
 def contenders(cell: Cell, image: NDArray[Any]) -> dict[str, Run]:
-    """Return every way in which another library can filter the image; a name begins with that of the library."""
-    found: dict[str, Run] = {}
+    """Return all calls of other libraries that filter the image; each name begins with that of the library."""
+    runs: dict[str, Run] = {}
     for library, package in LIBRARIES.items():
         if find_spec(package):
-            found |= importlib.import_module(f"peers.{library}").runs(cell, image)
-    return found
+            runs |= importlib.import_module(f"peers.{library}").runs(cell, image)
+    return runs

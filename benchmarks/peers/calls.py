@@ -1,4 +1,4 @@
-"""How the libraries are called: results that go into an array made beforehand, and what would take too long."""
+"""How are libraries called? Results go into an array that exists before, and slow calls are left out."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _LONGEST_CALL = 1.0
 
 
 def affordable(multiply_adds: float, rate: float) -> bool:
-    """Whether so many multiply-adds, at about `rate` a second, are done in a call of about a second."""
+    """Whether a call with so many multiply-adds, at about `rate` per second, takes at most about a second."""
     return multiply_adds <= rate * _LONGEST_CALL
 
 

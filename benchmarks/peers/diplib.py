@@ -1,7 +1,7 @@
 """DIPlib: any dimension; images list their axes in reverse.
 
-Of its dense ways only the direct one is here: that by Fourier transforms treats the highest frequency in another way
-for some kernel sizes, which changes the results of random taps by a per cent.
+Only its direct dense convolution is used. The one with Fourier transforms treats the highest frequency differently
+for some kernel sizes, which changes the results of random taps by one per cent.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ _DENSE_RATE, _PASS_RATE = 1.2e9, 2e9
 
 def runs(cell: Cell, image: NDArray[Any]) -> dict[str, Run]:
     if len(cell.kernels) > 1:
-        return {}  # kernel by kernel it takes too long
+        return {}  # one kernel after the other takes too long
     source, out = diplib.Image(image, None), np.empty_like(image)
     target = _protected(out)
-    found: dict[str, Run] = {}
+    contenders: dict[str, Run] = {}
     if affordable(cell.multiply_adds, _DENSE_RATE):
-        found["DIPlib Convolution"] = _dense(cell, source, out)
-    if cell.terms and affordable(cell.passed, _PASS_RATE):
-        found["DIPlib SeparableConvolution"] = _separable(cell, source, out)
+        contenders["DIPlib Convolution"] = _dense(cell, source, out)
+    if cell.terms and affordable(cell.pass_multiply_adds, _PASS_RATE):
+        contenders["DIPlib SeparableConvolution"] = _separable(cell, source, out)
     match cell.known:
         case ("gaussian", sigma):
-            # Where it is left to choose, it takes a recursive filter for a wide Gaussian, which is only close to one.
+            # By default it uses a recursive filter for a wide Gaussian, which is only an approximation.
             run = partial(diplib.Gauss, source, out=target, sigmas=[sigma], method="FIR", truncation=4.0)
-            found["DIPlib Gauss"] = filling(out, run)
+            contenders["DIPlib Gauss"] = filling(out, run)
         case ("box", width):
             window = diplib.Kernel([width] * len(cell.spatial), "rectangular")
-            found["DIPlib Uniform"] = filling(out, partial(diplib.Uniform, source, out=target, kernel=window))
-    return found
+            contenders["DIPlib Uniform"] = filling(out, partial(diplib.Uniform, source, out=target, kernel=window))
+    return contenders
 
 
 def _protected(out: NDArray[Any]) -> Any:

@@ -22,15 +22,15 @@ def runs(cell: Cell, image: NDArray[Any]) -> dict[str, Run]:
     if cell.dtype == "uint8":
         return {}
     source = jnp.asarray(image.reshape(-1, 1, *cell.spatial))
-    found = {"JAX fft": _fourier(cell, source)}
+    contenders = {"JAX fft": _fourier(cell, source)}
     if affordable(cell.multiply_adds, _DENSE_RATE[len(cell.spatial)]):
-        found["JAX conv"] = _compiled(_passes, source, [[_weight(cell.taps)]])
-    if cell.terms and len(cell.spatial) > 1 and affordable(cell.passed, _PASS_RATE[len(cell.spatial)]):
+        contenders["JAX conv"] = _compiled(_passes, source, [[_weight(cell.taps)]])
+    if cell.terms and len(cell.spatial) > 1 and affordable(cell.pass_multiply_adds, _PASS_RATE[len(cell.spatial)]):
         lines = [
             [_weight(_along(axis, factor, len(term))) for axis, factor in enumerate(term)] for term in cell.terms
         ]
-        found["JAX conv, separable"] = _compiled(_passes, source, lines)
-    return found
+        contenders["JAX conv, separable"] = _compiled(_passes, source, lines)
+    return contenders
 
 
 def _along(axis: int, factor: NDArray[Any], ndim: int) -> NDArray[Any]:
@@ -38,7 +38,7 @@ def _along(axis: int, factor: NDArray[Any], ndim: int) -> NDArray[Any]:
 
 
 def _weight(taps: NDArray[Any]) -> jax.Array:
-    """Reverse the taps, since JAX correlates, and give them an axis of channels behind that of the kernels."""
+    """Reverse the taps, since JAX correlates, and add an axis of channels after that of the kernels."""
     return jnp.asarray(np.flip(taps, tuple(range(1, taps.ndim)))[:, None], jnp.float32)
 
 
@@ -53,7 +53,7 @@ def _passes(source: jax.Array, terms: list[list[jax.Array]]) -> jax.Array:
 
 
 def _fourier(cell: Cell, source: jax.Array) -> Run:
-    """Multiply transforms; those of the kernels are made beforehand."""
+    """Return a product of transforms; those of the kernels are computed beforehand."""
     lengths, same = fourier.lengths(cell), fourier.same(cell)
     axes = tuple(range(-len(lengths), 0))
     spectra = jnp.fft.rfftn(jnp.asarray(cell.taps, jnp.float32), lengths, axes)

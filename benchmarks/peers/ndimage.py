@@ -17,30 +17,30 @@ _DENSE_RATE, _PASS_RATE = 1.3e9, 1.5e9
 
 def runs(cell: Cell, image: NDArray[Any]) -> dict[str, Run]:
     if len(cell.kernels) > 1:
-        return {}  # kernel by kernel it takes minutes
+        return {}  # one kernel after the other takes minutes
     out = np.empty_like(image)
-    found: dict[str, Run] = {}
+    contenders: dict[str, Run] = {}
     if affordable(cell.multiply_adds, _DENSE_RATE):
         taps = cell.taps.reshape((1,) * (image.ndim - len(cell.spatial)) + cell.taps.shape[1:])
-        found["SciPy ndimage.convolve"] = filling(out, partial(scipy.ndimage.convolve, image, taps, output=out))
-    # Passes store what lies between them in the dtype of the result, and cut 8-bit numbers off.
-    if cell.dtype == "uint8" or not affordable(cell.passed, _PASS_RATE):
-        return found
+        contenders["SciPy ndimage.convolve"] = filling(out, partial(scipy.ndimage.convolve, image, taps, output=out))
+    # Passes store their results in the dtype of the output, and truncate 8-bit integers.
+    if cell.dtype == "uint8" or not affordable(cell.pass_multiply_adds, _PASS_RATE):
+        return contenders
     if cell.terms:
-        found["SciPy ndimage.convolve1d"] = _separable(cell, image, out)
+        contenders["SciPy ndimage.convolve1d"] = _separable(cell, image, out)
     match cell.known:
         case ("gaussian", sigma):
             run = partial(scipy.ndimage.gaussian_filter, image, sigma, output=out, truncate=4.0)
-            found["SciPy ndimage.gaussian_filter"] = filling(out, run)
+            contenders["SciPy ndimage.gaussian_filter"] = filling(out, run)
         case ("box", width):
             run = partial(scipy.ndimage.uniform_filter, image, width, output=out)
-            found["SciPy ndimage.uniform_filter"] = filling(out, run)
+            contenders["SciPy ndimage.uniform_filter"] = filling(out, run)
         case ("sobel",):
-            found["SciPy ndimage.sobel"] = filling(out, partial(scipy.ndimage.sobel, image, axis=1, output=out))
+            contenders["SciPy ndimage.sobel"] = filling(out, partial(scipy.ndimage.sobel, image, axis=1, output=out))
         case ("log", sigma):
             run = partial(scipy.ndimage.gaussian_laplace, image, sigma, output=out, truncate=4.0)
-            found["SciPy ndimage.gaussian_laplace"] = filling(out, run)
-    return found
+            contenders["SciPy ndimage.gaussian_laplace"] = filling(out, run)
+    return contenders
 
 
 def _separable(cell: Cell, image: NDArray[Any], out: NDArray[Any]) -> Run:

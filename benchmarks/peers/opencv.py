@@ -1,4 +1,4 @@
-"""OpenCV: one and two dimensions; a bank is filtered kernel by kernel."""
+"""OpenCV: one and two dimensions; a bank is one kernel after the other."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ def runs(cell: Cell, image: NDArray[Any]) -> dict[str, Run]:
     if len(cell.shape) > 2:
         return {}
     source, out = np.atleast_2d(image), np.empty_like(np.atleast_2d(image))
-    found: dict[str, Run] = {"OpenCV filter2D": _dense(cell, source)}
-    if cell.terms and affordable(cell.passed, _RATE):
-        found["OpenCV sepFilter2D"] = _separable(cell, source, out)
+    contenders: dict[str, Run] = {"OpenCV filter2D": _dense(cell, source)}
+    if cell.terms and affordable(cell.pass_multiply_adds, _RATE):
+        contenders["OpenCV sepFilter2D"] = _separable(cell, source, out)
     match cell.known:
         case ("gaussian", sigma):
             size = cell.taps.shape[:0:-1]
-            found["OpenCV GaussianBlur"] = partial(
+            contenders["OpenCV GaussianBlur"] = partial(
                 cv2.GaussianBlur, source, size, sigma, dst=out, borderType=_REFLECT
             )
         case ("box", width):
-            found["OpenCV boxFilter"] = partial(
+            contenders["OpenCV boxFilter"] = partial(
                 cv2.boxFilter, source, -1, (width, width), dst=out, borderType=_REFLECT
             )
         case ("sobel",):
-            found["OpenCV Sobel"] = partial(cv2.Sobel, source, -1, 1, 0, dst=out, ksize=3, borderType=_REFLECT)
-    return found
+            contenders["OpenCV Sobel"] = partial(cv2.Sobel, source, -1, 1, 0, dst=out, ksize=3, borderType=_REFLECT)
+    return contenders
 
 
 def _dense(cell: Cell, source: NDArray[Any]) -> Run:

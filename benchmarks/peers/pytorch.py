@@ -1,4 +1,4 @@
-"""torch on the CPU: convolutional layers as networks use them, pooling, and its Fourier transforms."""
+"""torch on the CPU: the convolutions of its layers, pooling, and Fourier transforms."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ def runs(cell: Cell, image: NDArray[Any]) -> dict[str, Run]:
     if cell.dtype == "uint8":
         return {}
     source = torch.from_numpy(image).reshape(-1, 1, *cell.spatial)
-    found: dict[str, Run] = {"torch fft": _fourier(cell, source)}
+    contenders: dict[str, Run] = {"torch fft": _fourier(cell, source)}
     if affordable(cell.multiply_adds, _DENSE_RATE if len(cell.kernels) == 1 else _BANK_RATE):
-        found["torch conv"] = _passes(source, [[cell.taps]])
-    if cell.terms and len(cell.spatial) > 1 and affordable(cell.passed, _PASS_RATE):
+        contenders["torch conv"] = _passes(source, [[cell.taps]])
+    if cell.terms and len(cell.spatial) > 1 and affordable(cell.pass_multiply_adds, _PASS_RATE):
         terms = [[_along(axis, factor, len(term)) for axis, factor in enumerate(term)] for term in cell.terms]
-        found["torch conv, separable"] = _passes(source, terms)
+        contenders["torch conv, separable"] = _passes(source, terms)
     match cell.known:
         case ("box", width):
-            found["torch avg_pool, separable"] = _pooling(source, width)
-    return found
+            contenders["torch avg_pool, separable"] = _pooling(source, width)
+    return contenders
 
 
 def _along(axis: int, factor: NDArray[Any], ndim: int) -> NDArray[Any]:
@@ -38,7 +38,7 @@ def _along(axis: int, factor: NDArray[Any], ndim: int) -> NDArray[Any]:
 
 
 def _passes(source: torch.Tensor, terms: list[list[NDArray[Any]]]) -> Run:
-    """Sum of terms, each a few passes; the first axis of taps is that of the kernels."""
+    """Return a call that sums terms, each of a few passes; the first axis of taps is that of the kernels."""
     convolve = _CONV[source.ndim - 2]
     weights = [
         [(torch.from_numpy(_flipped(taps))[:, None], [size // 2 for size in taps.shape[1:]]) for taps in term]
@@ -73,7 +73,7 @@ def _pooling(source: torch.Tensor, width: int) -> Run:
 
 
 def _fourier(cell: Cell, source: torch.Tensor) -> Run:
-    """Multiply transforms; those of the kernels are made beforehand."""
+    """Return a product of transforms; those of the kernels are computed beforehand."""
     lengths, same = fourier.lengths(cell), fourier.same(cell)
     axes = tuple(range(-len(lengths), 0))
     spectra = torch.fft.rfftn(torch.from_numpy(cell.taps.astype(np.float32)), lengths, axes)

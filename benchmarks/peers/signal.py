@@ -21,13 +21,13 @@ _CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else o
 def runs(cell: Cell, image: NDArray[Any]) -> dict[str, Run]:
     if cell.dtype == "uint8":
         return {}
-    found = {"SciPy fft": _parallel(_multiplied(cell, image))}
+    contenders = {"SciPy fft": _parallel(_multiplied(cell, image))}
     if len(cell.kernels) == 1:
         axes = tuple(range(image.ndim - len(cell.spatial), image.ndim))
         taps = cell.taps.astype(np.float32).reshape((1,) * axes[0] + cell.taps.shape[1:])
         for way in (scipy.signal.oaconvolve, scipy.signal.fftconvolve):
-            found[f"SciPy {way.__name__}"] = _parallel(partial(way, image, taps, mode="same", axes=axes))
-    return found
+            contenders[f"SciPy {way.__name__}"] = _parallel(partial(way, image, taps, mode="same", axes=axes))
+    return contenders
 
 
 def _parallel(run: Callable[[], Any]) -> Run:
@@ -39,7 +39,7 @@ def _parallel(run: Callable[[], Any]) -> Run:
 
 
 def _multiplied(cell: Cell, image: NDArray[Any]) -> Callable[[], Any]:
-    """Transform the array once for all kernels, whose transforms are made beforehand."""
+    """Return a call that transforms the array once for all kernels; their transforms are computed beforehand."""
     lengths, same = fourier.lengths(cell), fourier.same(cell)
     axes = tuple(range(-len(lengths), 0))
     spectra = scipy.fft.rfftn(cell.taps.astype(np.float32), lengths, axes)
@@ -53,7 +53,7 @@ def _multiplied(cell: Cell, image: NDArray[Any]) -> Callable[[], Any]:
     out = np.empty(cell.result_shape, np.float32)
 
     def one_by_one() -> NDArray[Any]:
-        # Three times as fast as all at once: what lies between the steps stays in the cache.
+        # Three times as fast as all kernels at once, since intermediate results stay in the cache.
         transform = scipy.fft.rfftn(image, lengths, axes)
         for spectrum, result in zip(spectra, out, strict=True):
             result[...] = filtered(transform, spectrum)

@@ -1,4 +1,4 @@
-"""`python -m faltung` is the command `faltung`."""
+"""``python -m faltung`` runs the command ``faltung``."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The exceptions a user can catch.
+"""The exceptions that a user can catch.
 
-Every error caused by an argument names four things: the argument, what was expected, what came, and the remedy.
+Every error about an argument names four things: the argument, what was expected, what was received, and the remedy.
 """
 
 from __future__ import annotations
@@ -33,11 +33,11 @@ class ArgumentError(FaltungError, ValueError):
     Parameters
     ----------
     argument : str
-        Name of the argument, as the caller spelled it.
+        Name of the argument.
     expected, received : str
-        What would have been right, and what came.
+        What was expected, and what was received instead.
     remedy : str, optional
-        A full sentence that says what to do.
+        A sentence that says what to do.
 
     Examples
     --------
@@ -71,7 +71,7 @@ class ArgumentTypeError(FaltungError, TypeError):
 
 
 def _rebuild(cls: type[Exception], argument: str, args: tuple[object, ...]) -> Exception:
-    # The message is finished text: pickling must not explain it a second time.
+    # `args` holds the finished message, which must not be made into a message again.
     error = cls.__new__(cls, *args)
     error.args = args
     error.argument = argument  # type: ignore[attr-defined]
@@ -79,7 +79,7 @@ def _rebuild(cls: type[Exception], argument: str, args: tuple[object, ...]) -> E
 
 
 class ExpressionError(FaltungError, ValueError):
-    """A kernel expression in text form cannot be read; the message points at the place.
+    """A text cannot be read as a kernel; the message points at the position of the mistake.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ class ExpressionError(FaltungError, ValueError):
     text : str
         The whole expression.
     position : int
-        Index of the offending character in `text`.
+        Index in `text` of the character at which the mistake is.
 
     Examples
     --------
@@ -113,9 +113,9 @@ class MissingExtraError(FaltungError, ImportError):
     Parameters
     ----------
     what : str
-        What was asked for.
+        Name of the command or function.
     extra : str
-        The extra that provides it.
+        The extra of the package that installs the dependency.
 
     Examples
     --------

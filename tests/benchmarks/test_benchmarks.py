@@ -1,8 +1,8 @@
-"""The benchmarks measure what they say: cells are well formed, and every contender computes the same filter.
+"""The benchmarks: cells are well formed, and every contender computes the same filter.
 
-The other libraries run in a process of their own, since some of them do not bear the forks of other tests::
+The other libraries run in a separate process, since some of them do not work after the forks of other tests::
 
-    python tests/test_benchmarks.py    # the largest error of every contender, as JSON
+    python tests/benchmarks/test_benchmarks.py    # the largest error of every contender, as JSON
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
 
 import cells
 import chart
+import compare
 import grid
-import heats
+import ours
 import outcome
-import own
 import peers
 import regret
 from measure import Timing
@@ -62,29 +62,29 @@ def errors(cell):
     batch = (1,) * (x.ndim - len(cell.spatial))
     want = np.stack([scipy.ndimage.convolve(x, taps.reshape(batch + taps.shape)) for taps in cell.taps])
     want = want.reshape(cell.result_shape)[cell.inner]
-    runs = own.engines(cell, image) | peers.contenders(cell, image)
+    runs = ours.engines(cell, image) | peers.contenders(cell, image)
     results = {name: np.asarray(run()).reshape(cell.result_shape)[cell.inner] for name, run in runs.items()}
     return {name: float(np.abs(result - want).max()) for name, result in results.items()}
 
 
 @pytest.fixture(scope="module")
-def found():
+def errors_found():
     done = subprocess.run([sys.executable, __file__], capture_output=True, text=True, check=True)
     return json.loads(done.stdout)
 
 
 @pytest.mark.parametrize("name", TINY)
-def test_every_contender_agrees_with_scipy(found, name):
+def test_every_contender_agrees_with_scipy(errors_found, name):
     largest = np.abs(TINY[name].taps).sum(axis=tuple(range(1, TINY[name].taps.ndim))).max()
-    # One library cuts off what another rounds, and OpenCV blurs 8-bit numbers in fixed point.
+    # Some libraries truncate where others round, and OpenCV computes Gaussians of 8-bit integers in fixed point.
     tolerance = 1.5 if TINY[name].dtype == "uint8" else 1e-5 * largest
-    assert own.OURS in found[name]
-    assert {contender: error for contender, error in found[name].items() if not error <= tolerance} == {}
+    assert ours.OURS in errors_found[name]
+    assert {contender: error for contender, error in errors_found[name].items() if not error <= tolerance} == {}
 
 
-def test_every_installed_library_takes_part(found):
+def test_every_installed_library_takes_part(errors_found):
     names = {"cv2": "OpenCV", "scipy": "SciPy", "torch": "torch", "diplib": "DIPlib", "jax": "JAX"}
-    taking_part = {contender.split()[0] for contender in found["dense 5 on 40² float32"]} - {own.OURS}
+    taking_part = {contender.split()[0] for contender in errors_found["dense 5 on 40² float32"]} - {ours.OURS}
     assert taking_part == {name for package, name in names.items() if find_spec(package)}
     assert {*peers.LIBRARIES.values()} == {*names}
 
@@ -126,8 +126,8 @@ def test_a_part_of_the_grid():
     ("arguments", "text"),
     [
         (("--only", "2d,4d"), "argument --only: expected some of 2d,uint8,gauss,box,edges,bank,1d,3d, got 2d,4d"),
-        (("--only", "bank", "--sizes", "64"), "no cell is of these families and of these sizes"),
-        (("--sizes", "big"), "argument --sizes: expected whole numbers, as in 64,512, got big"),
+        (("--only", "bank", "--sizes", "64"), "no cell has these families and sizes"),
+        (("--sizes", "big"), "argument --sizes: expected integers such as 64,512, got big"),
     ],
 )
 def test_wrong_arguments(monkeypatch, capsys, arguments, text):
@@ -137,12 +137,12 @@ def test_wrong_arguments(monkeypatch, capsys, arguments, text):
     assert text in capsys.readouterr().err
 
 
-def test_an_array_is_the_same_for_everybody():
+def test_an_array_is_the_same_for_all_contenders():
     cell = cells.dense(40, 3, "uint8")
     assert (cell.image() == cell.image()).all()
     assert cell.image().dtype == np.uint8
     assert cell.multiply_adds == 40 * 40 * 9
-    assert cells.box(40, 5).passed == 40 * 40 * 10
+    assert cells.box(40, 5).pass_multiply_adds == 40 * 40 * 10
 
 
 @pytest.mark.parametrize(("shape", "text"), [((7,), "7"), ((7, 7), "7²"), ((7, 9), "7 x 9"), ((4, 4, 4), "4³")])
@@ -152,34 +152,34 @@ def test_shapes_as_text(shape, text):
 
 def test_a_contender_that_does_something_else_ends_the_benchmark():
     cell = cells.box(40, 5)
-    with pytest.raises(SystemExit, match=r"^Nobody is off by 0.5, more than 0.0001: box 5 on 40² float32$"):
-        heats.check(cell, "Nobody", np.full(3, 0.5), np.zeros(3))
+    with pytest.raises(SystemExit, match=r"^wrong is off by 0.5, more than 0.0001: box 5 on 40² float32$"):
+        compare.check(cell, "wrong", np.full(3, 0.5), np.zeros(3))
     with pytest.raises(SystemExit, match="off by nan"):
-        heats.check(cell, "Nobody", np.full(3, np.nan), np.zeros(3))
-    heats.check(cell, "Nobody", np.full(3, 5e-5), np.zeros(3))
+        compare.check(cell, "wrong", np.full(3, np.nan), np.zeros(3))
+    compare.check(cell, "wrong", np.full(3, 5e-5), np.zeros(3))
 
 
-def test_everybody_is_timed_and_compared():
+def test_all_contenders_are_timed_and_compared():
     cell = cells.dense(40, 3)
     image = cell.image()
-    runs = own.engines(cell, image)
-    found = heats.compete(cell, [runs, {}], {"copy": image.copy}, seconds=0.01, rounds=3)
-    assert {*found} == {*runs, "copy"}
-    assert found[own.OURS].ratio == 1
-    assert all(timing.best > 0 for timing in found.values())
+    runs = ours.engines(cell, image)
+    errors_found = compare.compare(cell, [runs, {}], {"copy": image.copy}, seconds=0.01, rounds=3)
+    assert {*errors_found} == {*runs, "copy"}
+    assert errors_found[ours.OURS].ratio == 1
+    assert all(timing.best > 0 for timing in errors_found.values())
     with pytest.raises(SystemExit, match=r"^zeros is off by"):
-        heats.compete(cell, [runs, {"zeros": lambda: np.zeros(cell.shape)}], {}, seconds=0.01, rounds=3)
+        compare.compare(cell, [runs, {"zeros": lambda: np.zeros(cell.shape)}], {}, seconds=0.01, rounds=3)
 
 
-def example(filter_name, ours, **others):
+def example(filter_name, milliseconds, **others):
     """An outcome on a 10 x 10 image: milliseconds of contenders, with ``_`` for a space in their names."""
     cell = cells.Cell("box", filter_name, (10, 10), "float32", (cells.fa.box(3),))
-    times = {own.OURS: ours} | {name.replace("_", " "): time for name, time in others.items()}
-    timings = {name: Timing(time / 1e3, time / ours, 5) for name, time in times.items()}
+    times = {ours.OURS: milliseconds} | {name.replace("_", " "): time for name, time in others.items()}
+    timings = {name: Timing(time / 1e3, time / milliseconds, 5) for name, time in times.items()}
     return outcome.Outcome(cell, "direct", timings, peak=1e6)
 
 
-def test_what_an_outcome_says():
+def test_the_figures_of_an_outcome():
     one = example("box 3", 4.0, copy=1.0, faltung_running=2.0, OpenCV_a=6.0, OpenCV_b=5.0, SciPy_c=9.0)
     assert (one.seconds, one.peer, one.ratio, one.copies) == (0.004, "OpenCV b", 1.25, 4.0)
     assert (one.best_engine, one.regret) == ("running", 2.0)

@@ -14,7 +14,7 @@ sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
 import gpu
 import measure
 from measure import Timing
-from own import Choice
+from ours import Choice
 
 CPU = torch.device("cpu")
 
@@ -51,9 +51,9 @@ def test_all_ways_take_part():
 
 def test_a_contender_that_does_something_else_ends_the_benchmark():
     layer, *_ = gpu.tiny()
-    wrong = {"faltung": lambda: [torch.ones(2)], "Nobody": lambda: [torch.zeros(2)]}
-    with pytest.raises(SystemExit, match=r"^Nobody is off by 1 of the largest result, more than 0.005: depthwise 4"):
-        gpu.compete(layer, wrong, CPU, 0.01, 1)
+    wrong = {"faltung": lambda: [torch.ones(2)], "wrong": lambda: [torch.zeros(2)]}
+    with pytest.raises(SystemExit, match=r"^wrong is off by 1 of the largest result, more than 0.005: depthwise 4"):
+        gpu.compare(layer, wrong, CPU, 0.01, 1)
 
 
 def test_a_report(tmp_path, monkeypatch):

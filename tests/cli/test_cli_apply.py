@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 import faltung as fa
 from faltung.cli import images
 from faltung.cli.main import app
+from faltung.cli.targets import new_file
 
 GAUSSIAN = "gaussian(1.5)"
 
@@ -30,7 +31,7 @@ def opened(name, mode=None):
 
 
 def smooth(samples, sigma):
-    """What the command must write for GAUSSIAN, by SciPy, before rounding."""
+    """The output for GAUSSIAN before rounding, computed with SciPy."""
     return scipy.ndimage.gaussian_filter(samples.astype(np.float64), sigma)
 
 
@@ -244,7 +245,7 @@ def test_axes_must_fit_picture_and_kernel(command, axes):
     assert f"--axes: expected 2 of the axes 0 to 1, one for each axis of the kernel, got '{axes}'." in said
 
 
-def test_an_array_that_may_be_a_colour_picture_is_remarked_on(command, rng):
+def test_an_array_that_may_be_a_colour_picture_gets_a_note(command, rng):
     np.save("a.npy", rng.random((5, 6, 3)))
     code, _, said = command("apply", "a.npy", "-k", GAUSSIAN, "-o", "b.npy")
     assert code == 0
@@ -302,6 +303,25 @@ def test_a_picture_written_and_read_is_the_same(tmp_path, rng):
         assert np.array_equal(again.samples, picture.samples)
         assert again.alpha
         assert again.axes == "YXS"
+
+
+def test_one_colour_is_grey_and_two_colours_are_refused(tmp_path, rng):
+    grey = rng.integers(0, 256, (5, 6, 1), dtype=np.uint8)
+    images.write(tmp_path / "a.png", [images.Picture(grey, "YXS")])
+    assert np.array_equal(opened(tmp_path / "a.png"), grey[..., 0])
+    for shape, axes in (((5, 6, 2), "YXS"), ((5, 6, 5), "YXS"), ((4, 5, 6), "QYX"), ((5,), "X")):
+        with pytest.raises(fa.ArgumentError, match="one grey or colour picture for PNG"):
+            images.write(tmp_path / "b.png", [images.Picture(np.zeros(shape, np.uint8), axes)])
+    assert sorted(os.listdir(tmp_path)) == ["a.png"]
+
+
+def test_each_writer_of_a_file_has_a_temporary_name_of_its_own(tmp_path):
+    with new_file(tmp_path / "a.txt") as first, new_file(tmp_path / "a.txt") as second:
+        assert first != second
+        first.write_text("1")
+        second.write_text("2")
+    assert (tmp_path / "a.txt").read_text() == "1"
+    assert os.listdir(tmp_path) == ["a.txt"]
 
 
 def test_kernels_written_as_taps_are_kernels():

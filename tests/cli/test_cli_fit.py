@@ -180,7 +180,7 @@ def test_filters_that_cannot_be_read_or_written(command, tmp_path, rng):
         write_filter(tmp_path / "k.txt", np.ones((2, 2, 2)))
     (tmp_path / "folder.npy").mkdir()
     code, _, said = command("fit", "a.npy", "a.npy", "--size", 3, "-o", "folder.npy", "--overwrite")
-    assert (code, "--output: expected a file that does not exist yet" in said) == (1, True)
+    assert (code, "--output: expected the name of a file" in said) == (1, True)
     code, out, _ = command("plan", "a.npy", "-k", "a.npy")
     assert (code, "9 x 9 float64" in out) == (0, True)
 

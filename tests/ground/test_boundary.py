@@ -12,7 +12,7 @@ import reference
 from faltung import ArgumentError, ArgumentTypeError
 from faltung.ground.boundary import MODES, OUTSIDE, check_mode, index_map
 
-# Six positions before an axis, the axis, and six behind; a dot is a position outside.
+# Six positions before an axis, the axis, and six after it; a dot is a position with the constant.
 WRITTEN_OUT = {
     ("reflect", 1): "000000 0 000000",
     ("reflect", 2): "100110 01 100110",
@@ -46,10 +46,10 @@ def test_there_are_five_modes():
 
 @pytest.mark.parametrize(("mode", "length"), WRITTEN_OUT)
 def test_maps_of_short_axes(mode, length):
-    found = index_map(mode, length, -6, length + 6)
-    text = "".join("." if index == OUTSIDE else str(index) for index in found)
+    result = index_map(mode, length, -6, length + 6)
+    text = "".join("." if index == OUTSIDE else str(index) for index in result)
     assert text == WRITTEN_OUT[mode, length].replace(" ", "")
-    assert found.dtype == np.int64
+    assert result.dtype == np.int64
 
 
 @pytest.mark.parametrize("mode", PAD)
@@ -76,7 +76,7 @@ def test_maps_repeat_at_any_distance(mode, period):
 
 
 @pytest.mark.parametrize("mode", MODES)
-def test_the_five_names_are_taken_as_they_are(mode):
+def test_the_five_modes_are_valid(mode):
     assert check_mode(mode) == mode
     assert check_mode(np.str_(mode)) == mode
 
@@ -103,7 +103,7 @@ EXPECTED = "mode: expected one of 'reflect', 'constant', 'nearest', 'mirror', 'w
         ("", "''."),
     ],
 )
-def test_other_names_are_answered(mode, message):
+def test_names_of_other_libraries_get_the_mode_to_use(mode, message):
     with pytest.raises(ArgumentError) as caught:
         check_mode(mode)
     assert str(caught.value) == EXPECTED + message
@@ -120,7 +120,7 @@ def test_other_names_are_answered(mode, message):
         ),
     ],
 )
-def test_what_is_no_name_is_answered(mode, message):
+def test_a_mode_is_a_text(mode, message):
     with pytest.raises(ArgumentTypeError) as caught:
         check_mode(mode)
     assert str(caught.value) == EXPECTED + message

@@ -46,7 +46,7 @@ def test_all_cores_by_default(monkeypatch):
     assert worker_count() == 1
 
 
-def test_what_is_nearer_to_the_call_wins(monkeypatch):
+def test_the_setting_nearest_to_the_call_is_used(monkeypatch):
     monkeypatch.setenv("FALTUNG_WORKERS", "5")
     assert worker_count() == 5
     with fa.workers(4):
@@ -142,7 +142,7 @@ def test_as_many_threads_work_as_were_asked_for(count):
 
 
 @pytest.mark.parametrize("who", ["caller", "helper"])
-def test_an_error_comes_out_and_nobody_starts_on_another_item(who):
+def test_an_error_is_raised_and_no_thread_starts_another_item(who):
     started = []
     caller = threading.get_ident()
 
@@ -157,14 +157,14 @@ def test_an_error_comes_out_and_nobody_starts_on_another_item(who):
     assert len(started) < 20
 
 
-def test_nobody_works_any_more_when_a_call_is_over():
-    # Arrays may be gone once a call has returned, even if it returned with an error.
+def test_no_thread_works_when_a_call_is_over():
+    # Arrays may be freed when a call has returned, even if it raised an error.
     for _ in range(5):
-        everybody = threading.Barrier(8)
+        all_started = threading.Barrier(8)
         still_working = []
 
-        def work(item, everybody=everybody, still_working=still_working):
-            everybody.wait(10)
+        def work(item, all_started=all_started, still_working=still_working):
+            all_started.wait(10)
             if item < 6:
                 raise ZeroDivisionError
             still_working.append(item)
@@ -176,7 +176,7 @@ def test_nobody_works_any_more_when_a_call_is_over():
         assert not still_working
 
 
-def test_nobody_waits_for_a_thread_that_has_not_begun(monkeypatch):
+def test_no_call_waits_for_a_thread_that_has_not_started(monkeypatch):
     monkeypatch.setattr(threads, "_pool", None)  # the next one has a single thread, which is kept busy
     together, release, done = threading.Barrier(3), threading.Event(), []
 

@@ -121,7 +121,7 @@ def leaves(draw, channels, ndim, numbers=quarters):
 
 @st.composite
 def expressions(draw, channels, ndim, numbers, depth=2):
-    """Any expression beside what it means: a bank, and its dictionary computed without the bank."""
+    """Any expression, as a bank and as a dictionary of taps that is computed without the bank."""
     kind = draw(st.sampled_from(["leaf", "sum", "difference", "multiple", "kernel", "product"])) if depth else "leaf"
     if kind == "leaf":
         bank = draw(leaves(channels, ndim, numbers))
@@ -308,7 +308,7 @@ def test_every_real_number_scales(two):
     np.testing.assert_array_equal((bank / (2j * two)).taps, [[[-0.25j, -0.5j]]])
 
 
-def test_rank_is_that_of_the_hardest_kernel():
+def test_rank_is_the_largest_rank_of_the_kernels():
     assert Bank.stack([gabor(), gaussian(2)]).rank() == 1
     assert Bank.stack([gaussian(2), gabor(angle=0.5).real]).rank() == 2
     assert Bank([[np.eye(3)], [np.ones((3, 3))]]).rank() == 3
@@ -419,9 +419,9 @@ def test_taps_are_copied_and_read_only():
     for array in (*(node.taps for node in nodes), np.asarray(bank), bank[0, 0].taps):
         with pytest.raises(ValueError, match="read-only"):
             array[0] = 1.0
-    with pytest.raises(AttributeError, match="'taps' cannot be set: a bank is a value"):
+    with pytest.raises(AttributeError, match="'taps' cannot be set: a bank cannot be changed"):
         bank.taps = source
-    with pytest.raises(AttributeError, match="'rows' cannot be deleted: a bank is a value"):
+    with pytest.raises(AttributeError, match="'rows' cannot be deleted: a bank cannot be changed"):
         del Bank.stack([f]).rows
     with pytest.raises(TypeError, match="unhashable"):
         hash(bank)
@@ -503,7 +503,11 @@ def test_bad_taps_are_named(arguments, error, message):
     [
         ([], ArgumentError, "rows: expected rows with the same number of kernels, got none"),
         ([[], []], ArgumentError, "rows: expected rows with the same number of kernels, got none"),
-        ([[f], [f, g]], ArgumentError, "got lengths 1 and 2. Where nothing connects two channels, the kernel is 0 *"),
+        (
+            [[f], [f, g]],
+            ArgumentError,
+            "got lengths 1 and 2. For two channels that are not connected, use",
+        ),
         ([f, gaussian(1)], ArgumentError, "kernels with the same number of dimensions, got 1-D and 2-D"),
         (f, ArgumentTypeError, "rows: expected a list of kernels, or of rows of kernels, got Taps"),
         ([1, 2], ArgumentTypeError, "or of rows of kernels, got int. Bank.stack([f, g]) has two channels out"),
@@ -525,7 +529,7 @@ B = Bank(np.ones((2, 3, 2, 2)))
         (
             lambda: B * B,
             ArgumentError,
-            "product: expected a right factor with 3 channels out, as many as go into the left one, got 2. In b2",
+            "product: expected a right factor with 3 channels out, the channels in of the left factor, got 2. In b2",
         ),
         (
             lambda: B + Bank(np.ones((3, 2, 2, 2))),
@@ -535,14 +539,18 @@ B = Bank(np.ones((2, 3, 2, 2)))
         (lambda: B - Bank(np.ones((2, 3, 2))), ArgumentError, "the same number of dimensions, got 2-D and 1-D"),
         (lambda: B * Bank(np.ones((3, 2, 2))), ArgumentError, "the same number of dimensions, got 2-D and 1-D"),
         (lambda: f * B, ArgumentError, "the same number of dimensions, got 1-D and 2-D"),
-        (lambda: B + gaussian(1), ArgumentTypeError, "sum: expected two banks, got a bank and a kernel. Bank.stack"),
+        (
+            lambda: B + gaussian(1),
+            ArgumentTypeError,
+            "sum: expected two banks, got a bank and a kernel. Make a bank of the kernel",
+        ),
         (lambda: gaussian(1) - B, ArgumentTypeError, "sum: expected two banks, got a bank and a kernel"),
         (lambda: B - 1, ArgumentTypeError, "sum: expected two banks, got a bank and the number 1"),
         (lambda: 2.5 + B, ArgumentTypeError, "sum: expected two banks, got a bank and the number 2.5"),
         (lambda: B * np.ones(3), ArgumentTypeError, "operand: expected a bank, a kernel or a number, got ndarray"),
-        (lambda: np.ones(3) * B, ArgumentTypeError, "Filter an array with bank(array)"),
+        (lambda: np.ones(3) * B, ArgumentTypeError, "To filter an array, call bank(array)"),
         (lambda: np.ones(3) + B, ArgumentTypeError, "operand: expected a bank, a kernel or a number, got ndarray"),
-        (lambda: B * [1, 2], ArgumentTypeError, "got list. Filter an array with bank(array), or make a bank"),
+        (lambda: B * [1, 2], ArgumentTypeError, "got list. To filter an array, call bank(array); to make a bank"),
         (lambda: B / np.ones(3), ArgumentTypeError, "operand: expected a bank, a kernel or a number"),
         (lambda: B * True, ArgumentTypeError, "scalar: expected a real or complex number, got True"),
         (lambda: B * np.nan, ArgumentError, "scalar: expected a finite number, got nan"),
@@ -571,7 +579,7 @@ def test_other_types_get_their_turn(operation):
         operation()
 
 
-def test_a_call_hands_all_arguments_to_the_front_door(monkeypatch):
+def test_a_call_passes_all_arguments_on(monkeypatch):
     calls = []
     monkeypatch.setattr(
         Bank, "apply", staticmethod(lambda *args, **options: calls.append((args, options))), raising=False

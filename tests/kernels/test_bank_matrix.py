@@ -116,7 +116,7 @@ def test_the_matrix_does_what_the_definition_says(problem, seed):
 @pytest.mark.parametrize(
     ("mode", "rows"),
     [
-        # Two samples under five taps 1, 2, 4, 8, 16: a row is the sum of the taps that meet each of them.
+        # Two samples under five taps 1, 2, 4, 8, 16: an entry is the sum of the taps on a sample.
         ("constant", [[4, 2], [8, 4]]),
         ("nearest", [[28, 3], [24, 7]]),  # a a | a b | b b
         ("reflect", [[12, 19], [25, 6]]),  # b a | a b | b a
@@ -149,8 +149,8 @@ def test_the_matrix_is_what_convolve_does(mode, shape):
         kernel = fa.Kernel(rng.standard_normal(sizes), origin=(0, 2))
         x = rng.standard_normal(lengths)
         expected = fa.convolve(x, kernel, mode, shape=shape)
-        found = Bank.stack([kernel]).matrix(lengths, mode, shape=shape) @ x.ravel()
-        np.testing.assert_allclose(found.reshape(expected.shape), expected, rtol=1e-12, atol=1e-12)
+        fitted = Bank.stack([kernel]).matrix(lengths, mode, shape=shape) @ x.ravel()
+        np.testing.assert_allclose(fitted.reshape(expected.shape), expected, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize(
@@ -183,7 +183,7 @@ def test_the_matrix_of_a_circular_layer_of_torch():
     np.testing.assert_allclose(matrix @ x.numpy().ravel(), expected, rtol=1e-12, atol=1e-12)
 
 
-# ---- what is true of matrices is true of banks ------------------------------------------------------------
+# ---- laws of matrices are laws of banks -------------------------------------------------------------------
 
 
 @st.composite
@@ -245,9 +245,9 @@ def test_some_bank_has_the_matrix_of_a_bank(problem, dense):
     bank, lengths, options = problem
     matrix = bank.matrix(lengths, **options)
     support = {} if options["shape"] == "same" else {"size": bank.shape}
-    found = Bank.from_matrix(matrix.toarray() if dense else matrix, lengths, **options, **support)
-    assert (found.out_channels, found.in_channels) == (bank.out_channels, bank.in_channels)
-    agree(found.matrix(lengths, **options), matrix)
+    fitted = Bank.from_matrix(matrix.toarray() if dense else matrix, lengths, **options, **support)
+    assert (fitted.out_channels, fitted.in_channels) == (bank.out_channels, bank.in_channels)
+    agree(fitted.matrix(lengths, **options), matrix)
 
 
 @laws
@@ -255,15 +255,15 @@ def test_some_bank_has_the_matrix_of_a_bank(problem, dense):
 def test_the_taps_are_found_wherever_they_are_determined(problem):
     bank, lengths, options = problem
     matrix = bank.matrix(lengths, **options)
-    found = Bank.from_matrix(matrix, lengths, **options, size=bank.shape, origin=bank.origin)
-    assert (found.shape, found.origin) == (bank.shape, bank.origin)
-    agree(found.matrix(lengths, **options), matrix)
+    fitted = Bank.from_matrix(matrix, lengths, **options, size=bank.shape, origin=bank.origin)
+    assert (fitted.shape, fitted.origin) == (bank.shape, bank.origin)
+    agree(fitted.matrix(lengths, **options), matrix)
     # They are if the matrices of single taps are independent.
     single = options | {"groups": 1}
     units = np.eye(np.prod(bank.shape)).reshape(-1, 1, 1, *bank.shape)
     effects = [Bank(unit, bank.origin).matrix(lengths, **single).toarray().ravel() for unit in units]
     if np.linalg.matrix_rank(effects) == len(effects):
-        np.testing.assert_allclose(found.taps, bank.taps, rtol=1e-12, atol=1e-12)
+        np.testing.assert_allclose(fitted.taps, bank.taps, rtol=1e-12, atol=1e-12)
 
 
 @laws
@@ -273,14 +273,14 @@ def test_the_smallest_support_is_found(problem):
     # Long enough that no two lags that may be meant have the same effect.
     far = [n + abs(o) for n, o in zip(bank.shape, bank.origin, strict=True)]
     lengths = [2 * m * d + n for m, d, n in zip(far, options["dilation"], lengths, strict=True)]
-    found = Bank.from_matrix(bank.matrix(lengths, **options), lengths, **options)
-    assert found == bank
+    fitted = Bank.from_matrix(bank.matrix(lengths, **options), lengths, **options)
+    assert fitted == bank
     if bank.taps.any():
         for axis in range(bank.ndim):
-            assert found.taps.take(0, 2 + axis).any()
-            assert found.taps.take(-1, 2 + axis).any()
+            assert fitted.taps.take(0, 2 + axis).any()
+            assert fitted.taps.take(-1, 2 + axis).any()
     else:
-        assert (found.shape, found.origin) == ((1,) * bank.ndim, (0,) * bank.ndim)
+        assert (fitted.shape, fitted.origin) == ((1,) * bank.ndim, (0,) * bank.ndim)
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -295,17 +295,17 @@ def test_small_taps_far_away_in_one_channel_only():
     taps[:, :, 4] = 1.0
     taps[2, 3, 0] = 3e-12
     bank = Bank(taps)
-    found = Bank.from_matrix(bank.matrix(30), 30)
-    assert found.shape == (5,)
-    np.testing.assert_allclose(found.taps[2, 3, 0], 3e-12, rtol=1e-3)
+    fitted = Bank.from_matrix(bank.matrix(30), 30)
+    assert fitted.shape == (5,)
+    np.testing.assert_allclose(fitted.taps[2, 3, 0], 3e-12, rtol=1e-3)
 
 
 def test_lags_far_beyond_the_border():
     bank = Bank([[[1, 2, 3]]], origin=-40)
     assert np.array_equal(bank.matrix(4, "nearest").toarray(), [[6, 0, 0, 0]] * 4)
-    found = Bank.from_matrix(bank.matrix(4, "nearest"), 4, "nearest")
-    np.testing.assert_allclose(found.taps, [[[6]]])
-    assert found.origin == (-3,)
+    fitted = Bank.from_matrix(bank.matrix(4, "nearest"), 4, "nearest")
+    np.testing.assert_allclose(fitted.taps, [[[6]]])
+    assert fitted.origin == (-3,)
     assert bank.matrix(4, "constant").nnz == 0
     far = Bank([[[1, 2, 3]]], origin=2**40)
     assert far.matrix(3, "wrap", dilation=2**20).nnz == 9
@@ -313,14 +313,14 @@ def test_lags_far_beyond_the_border():
 
 def test_the_lags_nearest_to_zero_are_taken():
     # With a period of four samples, lag 3 is lag -1.
-    found = Bank.from_matrix(Bank([[[5.0]]], origin=-3).matrix(4, "wrap"), 4, "wrap")
-    assert (found.taps.tolist(), found.origin) == ([[[5.0]]], (1,))
+    fitted = Bank.from_matrix(Bank([[[5.0]]], origin=-3).matrix(4, "wrap"), 4, "wrap")
+    assert (fitted.taps.tolist(), fitted.origin) == ([[[5.0]]], (1,))
 
 
 def test_the_matrix_of_zeros():
-    found = Bank.from_matrix(np.zeros((2 * 12, 3 * 12)), (3, 4))
-    assert (found.taps.shape, found.origin) == ((2, 3, 1, 1), (0, 0))
-    assert not found.taps.any()
+    fitted = Bank.from_matrix(np.zeros((2 * 12, 3 * 12)), (3, 4))
+    assert (fitted.taps.shape, fitted.origin) == ((2, 3, 1, 1), (0, 0))
+    assert not fitted.taps.any()
     assert Bank([[[0.0]]]).matrix(3).nnz == 0
     assert Bank.from_matrix(np.zeros((2, 4)), 4, shape="valid", size=3).taps.tolist() == [[[0, 0, 0]]]
 
@@ -328,8 +328,8 @@ def test_the_matrix_of_zeros():
 def test_single_precision_is_enough():
     bank = Bank(np.random.default_rng(3).standard_normal((3, 2, 3, 3)))
     for mode in MODES:
-        found = Bank.from_matrix(bank.matrix((8, 9), mode).astype(np.float32), (8, 9), mode)
-        np.testing.assert_allclose(found.taps, bank.taps, rtol=1e-5, atol=1e-6)
+        fitted = Bank.from_matrix(bank.matrix((8, 9), mode).astype(np.float32), (8, 9), mode)
+        np.testing.assert_allclose(fitted.taps, bank.taps, rtol=1e-5, atol=1e-6)
 
 
 def test_other_spellings_of_a_matrix():
@@ -341,10 +341,10 @@ def test_other_spellings_of_a_matrix():
     assert Bank.from_matrix(twice + sparse.diags_array([3, -2.0]), 2, "constant", tol=1.0).size
     kept = sparse.csr_array(([1.0, 1.0], [0, 0], [0, 2]), shape=(1, 1))
     assert Bank.from_matrix(kept, 1).taps.tolist() == [[[2.0]]]
-    assert kept.nnz == 2  # what came is left alone
+    assert kept.nnz == 2  # the argument is not changed
 
 
-def test_any_class_of_bank_knows_the_way_back():
+def test_every_class_of_bank_has_from_matrix():
     dense = Bank([[[1, 2, 3]]]).matrix(5)
     assert Stack.from_matrix(dense, 5) == Bank.from_matrix(dense, 5)
     assert Bank.stack([fa.sobel()]).from_matrix(dense, 5).taps.shape == (1, 1, 3)
@@ -356,8 +356,8 @@ def test_tolerance_makes_the_nearest_convolution():
     noisy = bank.matrix((9, 9), "wrap").toarray() + 1e-3 * rng.standard_normal((162, 81))
     with pytest.raises(ArgumentError, match="matrix: expected the matrix of a convolution"):
         Bank.from_matrix(noisy, (9, 9), "wrap")
-    found = Bank.from_matrix(noisy, (9, 9), "wrap", size=(3, 3), tol=0.01)
-    np.testing.assert_allclose(found.taps, bank.taps, atol=1e-3)
+    fitted = Bank.from_matrix(noisy, (9, 9), "wrap", size=(3, 3), tol=0.01)
+    np.testing.assert_allclose(fitted.taps, bank.taps, atol=1e-3)
 
 
 # ---- matrices that are none -------------------------------------------------------------------------------
@@ -365,26 +365,26 @@ def test_tolerance_makes_the_nearest_convolution():
 
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("groups", [1, 2])
-def test_the_place_that_differs_is_named(mode, groups):
+def test_the_entry_that_differs_is_named(mode, groups):
     bank = Bank(np.random.default_rng(5).integers(1, 9, (4, 2, 3, 2)).astype(float))
     matrix = bank.matrix((9, 7), mode, groups=groups).tolil()
-    # Output (1, 4, 3) and input (0, 4, 3) meet under a tap, far from the border.
+    # Output (1, 4, 3) and sample (0, 4, 3) are connected by a tap, far from the border.
     row, column = np.ravel_multi_index((1, 4, 3), (4, 9, 7)), np.ravel_multi_index((0, 4, 3), (2 * groups, 9, 7))
     matrix[row, column] += 2
     with pytest.raises(ArgumentError) as caught:
         Bank.from_matrix(matrix, (9, 7), mode, groups=groups)
-    assert f"in row {row}, column {column} (output [1, 4, 3], input [0, 4, 3]) stands" in str(caught.value)
-    difference = float(re.search(r"from the nearest by ([\d.e+-]+):", str(caught.value))[1])
+    assert f"row {row}, column {column} (output [1, 4, 3], sample [0, 4, 3]) is " in str(caught.value)
+    difference = float(re.search(r"differs by ([\d.e+-]+) from the nearest one:", str(caught.value))[1])
     assert 1.8 < difference <= 2
 
 
-def test_what_stands_outside_of_a_group_is_named():
+def test_an_entry_outside_of_a_group_is_named():
     matrix = Bank(np.ones((2, 1, 3))).matrix(5, "constant", groups=2).tolil()
     matrix[1, 7] = 0.25
     expected = (
-        "matrix: expected the matrix of a convolution, got one that differs from the nearest by 0.25: in row 1, "
-        "column 7 (output [0, 1], input [1, 2]) stands 0.25, there 0. The other arguments must be those that it was "
-        "made with; tol allows for rounding."
+        "matrix: expected the matrix of a convolution, got a matrix that differs by 0.25 from the nearest one: "
+        "row 1, column 7 (output [0, 1], sample [1, 2]) is 0.25 instead of 0. Pass the arguments that the matrix was "
+        "made with; tol allows for rounding errors."
     )
     with pytest.raises(ArgumentError) as caught:
         Bank.from_matrix(matrix, 5, "constant", groups=2)
@@ -393,7 +393,9 @@ def test_what_stands_outside_of_a_group_is_named():
 
 def test_a_tap_beyond_the_size_is_named():
     matrix = Bank([[[1.0, 2.0, 3.0, 0.5]]], origin=1).matrix(6, "constant")
-    with pytest.raises(ArgumentError, match=r"by 0.5: in row 2, column 0 \(output \[0, 2\], input \[0, 0\]\)"):
+    with pytest.raises(
+        ArgumentError, match=r"by 0.5 from the nearest one: row 2, column 0 \(output \[0, 2\], sample \[0, 0\]\)"
+    ):
         Bank.from_matrix(matrix, 6, "constant", size=3)
 
 
@@ -404,7 +406,7 @@ def test_another_mode_is_no_convolution(made, read):
         Bank.from_matrix(matrix, 6, read, size=5)
 
 
-def test_any_matrix_at_all_is_answered_soon():
+def test_any_matrix_is_refused_soon():
     rng = np.random.default_rng(6)
     for mode in MODES:
         with pytest.raises(ArgumentError, match="the matrix of a convolution"):
@@ -463,7 +465,7 @@ M = B.matrix((5, 6))
         (
             lambda: B.matrix((8000, 8000)),
             ArgumentError,
-            "lengths: expected a matrix of at most 268435456 entries, got 3072000000. Take smaller lengths",
+            "lengths: expected a matrix of at most 268435456 entries, got 3072000000. Use smaller lengths",
         ),
         (
             lambda: Bank([[[1.0]]], origin=2**41).matrix(5),
@@ -493,7 +495,7 @@ M = B.matrix((5, 6))
         (
             lambda: Bank.from_matrix([[np.nan]], 1),
             ArgumentError,
-            "matrix: expected finite numbers, got some that are not.",
+            "matrix: expected finite numbers, got infinity or NaN.",
         ),
         (
             lambda: Bank.from_matrix(M, (5, 7)),
@@ -528,7 +530,7 @@ M = B.matrix((5, 6))
         (
             lambda: Bank.from_matrix(M, (5, 6), shape="full"),
             ArgumentError,
-            "size: expected the number of taps per axis for shape='full', got None. How many outputs there",
+            "size: expected the number of taps per axis for shape='full', got None. The number of outputs",
         ),
         (
             lambda: Bank.from_matrix(M, (5, 6), size=0),
@@ -553,7 +555,7 @@ M = B.matrix((5, 6))
         (
             lambda: Bank.from_matrix(sparse.csr_array((768000, 768000)), (40, 40, 40), "constant", size=79),
             ArgumentError,
-            "size: expected at most 67108864 taps to look for, got 12 x 12 x 79 x 79 x 79. Give size, as",
+            "size: expected at most 67108864 taps to fit, got 12 x 12 x 79 x 79 x 79. Give a small",
         ),
         (
             lambda: Bank.from_matrix(sparse.eye_array(5000), 5000),
@@ -574,7 +576,7 @@ def test_long_signals_are_read_where_the_size_is_known():
 
 
 @pytest.mark.parametrize("operation", [lambda: B.matrix((5, 6)), lambda: Bank.from_matrix(np.eye(3), 3)])
-def test_a_missing_scipy_is_answered_with_its_extra(operation, monkeypatch):
+def test_without_scipy_the_error_names_the_extra(operation, monkeypatch):
     monkeypatch.setitem(sys.modules, "scipy", None)
     with pytest.raises(MissingExtraError, match=re.escape('pip install "faltung[matrix]"')):
         operation()

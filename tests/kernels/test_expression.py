@@ -1,4 +1,4 @@
-"""The text form of kernels: what it means, where it fails, and that it asks for no more than it may."""
+"""The text form of kernels: its meaning, its errors, and its bounds."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_text_means_what_python_means(text, expected):
         ("2 * ", "expected a number, a kernel or '(', got the end", 4),
         ("2", "expected a kernel, got the number 2: multiply delta() by it", 0),
         ("gausian(2)", "unknown name 'gausian': did you mean gaussian?", 0),
-        ("2 * frobnicate(2)", "unknown name 'frobnicate': known are delta, box, gaussian,", 4),
+        ("2 * frobnicate(2)", "unknown name 'frobnicate': the known names are delta, box, gaussian,", 4),
         ("__import__('os')", "unknown name '__import__'", 0),
         ("gaussian", "gaussian needs arguments in parentheses", 0),
         ("gaussian(2", "expected ',', got the end", 10),
@@ -96,8 +96,8 @@ def test_text_means_what_python_means(text, expected):
         ("delta() + gaussian()", "gaussian(sigma, truncate, ndim): missing a required argument: 'sigma'", 10),
         ("gaussian(2, size=3)", "got an unexpected keyword argument 'size'", 0),
         ("sobel(0, 2)", "sobel(axis, ndim): too many positional arguments", 0),
-        ("sobel(axis=0, axis=1)", "expected each argument once, and those with names last", 14),
-        ("sobel(axis=0, 1)", "expected each argument once, and those with names last", 14),
+        ("sobel(axis=0, axis=1)", "expected each argument once, and arguments with names last", 14),
+        ("sobel(axis=0, 1)", "expected each argument once, and arguments with names last", 14),
         ("2 * gaussian(-1)", "gaussian: sigma: expected a number of at least 0, got -1.", 4),
         ("box(1.5)", "box: size: expected an integer from 1 to 2147483648, got 1.5.", 0),
         ("box(True)", "box: size: expected an integer", 0),
@@ -113,7 +113,7 @@ def test_text_means_what_python_means(text, expected):
         ("delta() ** delta()", "expected a number up to 64 as exponent", 8),
         ("delta() ** -1", "exponent: expected an integer from 0 to 10000, got -1.", 8),
         ("delta() ** 65", "expected a number up to 64 as exponent", 8),
-        ("(1, 2)", "expected a number or a kernel; taps are written in brackets", 0),
+        ("(1, 2)", "expected a number or a kernel; taps are written in square brackets", 0),
         (
             "[[1, 2], [3]]",
             "taps: expected an array of numbers, got list. Nested lists must have equal lengths.",
@@ -128,7 +128,7 @@ def test_text_means_what_python_means(text, expected):
         ("delta(\n) +", "expected a number, a kernel or '(', got the end", 10),
     ],
 )
-def test_errors_point_at_the_place(text, message, place):
+def test_errors_point_at_the_position(text, message, place):
     with pytest.raises(ExpressionError) as caught:
         parse(text)
     assert message in str(caught.value)
@@ -153,14 +153,14 @@ def test_errors_point_at_the_place(text, message, place):
         ("(((9**64)**64)**64)**64 * delta()", "the result is not a finite number"),
         (f"{'9' * 3000} * 2 * delta()", "the result is not a finite number"),
         ("gaussian(1e9)", "sigma: expected a kernel of at most 4194304 taps"),
-        ("gaussian(1, ndim=9)", "the expression asks for more than 33554432 taps"),
-        ("+".join(["disk(900)"] * 100), "the expression asks for more than 33554432 taps"),
-        ("((box(64)**64)**64)**64", "the expression asks for more than 33554432 taps"),
+        ("gaussian(1, ndim=9)", "expected at most 33554432 taps in all kernels"),
+        ("+".join(["disk(900)"] * 100), "expected at most 33554432 taps in all kernels"),
+        ("((box(64)**64)**64)**64", "expected at most 33554432 taps in all kernels"),
         ("((delta()**64)**64)**64", "number of factors: expected an integer from 1 to 10000, got 262144"),
-        ("kernel([1], 99999999) + kernel([1])", "the expression asks for more than 33554432 taps"),
+        ("kernel([1], 99999999) + kernel([1])", "expected at most 33554432 taps in all kernels"),
     ],
 )
-def test_what_text_asks_for_is_bounded(text, message):
+def test_expressions_are_bounded(text, message):
     started = time.perf_counter()
     with pytest.raises(ExpressionError, match="(?s)" + message.replace("(", r"\(")):
         parse(text)
@@ -215,9 +215,9 @@ def grow(inner):
 
 @laws
 @given(st.recursive(st.one_of(named, literals), grow, max_leaves=4))
-def test_what_a_kernel_prints_reads_back(kernel):
+def test_printed_kernels_can_be_read(kernel):
     restored = parse(repr(kernel))
-    # A sum can cancel, and then rounding is relative to its terms and not to what is left.
+    # Terms of a sum can cancel; rounding errors are then relative to the terms and not to the sum.
     assert restored.isclose(kernel, rtol=1e-9, atol=1e-9)
     assert restored.shape == kernel.shape
 

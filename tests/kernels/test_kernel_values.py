@@ -1,4 +1,4 @@
-"""Kernels as values: what they accept, when they are equal, how they meet other types, how they are shown."""
+"""Kernels as values: their arguments, equality, arithmetic with other types, text and picture."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def test_fingerprints_tell_structure_and_bits_apart():
 @pytest.mark.parametrize("name", ["taps", "origin", "shape", "colour"])
 def test_kernels_are_immutable(name):
     kernel = Kernel([1, 2])
-    with pytest.raises(AttributeError, match=f"'{name}' cannot be set: a kernel is a value"):
+    with pytest.raises(AttributeError, match=f"'{name}' cannot be set: a kernel cannot be changed"):
         setattr(kernel, name, None)
     with pytest.raises(AttributeError, match=f"'{name}' cannot be deleted"):
         delattr(kernel, name)
@@ -195,8 +195,8 @@ K = Kernel([[1, 2]])
 @pytest.mark.parametrize(
     ("operation", "error", "message"),
     [
-        (lambda: K * np.ones(3), ArgumentTypeError, "Filter it with convolve(array, kernel)"),
-        (lambda: np.ones(3) * K, ArgumentTypeError, "or make a kernel of it with Kernel(array)"),
+        (lambda: K * np.ones(3), ArgumentTypeError, "To filter an array, call kernel(array)"),
+        (lambda: np.ones(3) * K, ArgumentTypeError, "to make a kernel of it, call Kernel(array)"),
         (lambda: np.ones((2, 2)) + K, ArgumentTypeError, "expected a kernel or a number, got ndarray"),
         (lambda: K - [1, 2], ArgumentTypeError, "expected a kernel or a number, got list"),
         (lambda: K / np.ones(3), ArgumentTypeError, "operand: expected a kernel or a number"),
@@ -205,7 +205,7 @@ K = Kernel([[1, 2]])
             ArgumentTypeError,
             "sum: expected two kernels, got a kernel and the number 1. Add 1 * delta",
         ),
-        (lambda: 2.5 - K, ArgumentTypeError, "Add 2.5 * delta(ndim=2), that multiple of the identity"),
+        (lambda: 2.5 - K, ArgumentTypeError, "Add 2.5 * delta(ndim=2), which is that multiple of the identity"),
         (lambda: K * True, ArgumentTypeError, "scalar: expected a real or complex number, got True"),
         (lambda: K * np.nan, ArgumentError, "scalar: expected a finite number, got nan"),
         (lambda: K * 10**400, ArgumentError, "scalar: expected a finite number"),

@@ -76,7 +76,7 @@ def separable(draw, ndim, numbers=quarters):
 
 
 def expressions(ndim, numbers=quarters):
-    """Any expression beside what it means: a kernel, and its dictionary computed without the kernel."""
+    """Any expression, as a kernel and as a dictionary of taps that is computed without the kernel."""
     atoms = st.one_of(leaves(ndim, numbers), separable(ndim, numbers)).map(lambda k: (k, lags_of(Kernel(k))))
 
     def grow(inner):

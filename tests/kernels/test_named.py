@@ -324,7 +324,7 @@ TYPE, VALUE = ArgumentTypeError, ArgumentError
         (
             lambda: gaussian_derivative(1, (1, 1), 0),
             VALUE,
-            "axis: expected None beside one order for each axis, got 0",
+            "axis: expected None with one order for each axis, got 0",
         ),
         (
             lambda: gaussian_derivative(1, (1, 1, 1), ndim=2),
@@ -345,7 +345,7 @@ TYPE, VALUE = ArgumentTypeError, ArgumentError
         (
             lambda: dog(2, 1),
             VALUE,
-            "high: expected at least low along every axis, got low=2, high=1. Swap them",
+            "high: expected at least low along every axis, got low=2, high=1. Swap low and high",
         ),
         (lambda: unsharp(1, math.nan), VALUE, "amount: expected a finite number, got nan"),
         (lambda: gabor(0), VALUE, "frequency: expected a number above 0 and at most 0.5, got 0"),

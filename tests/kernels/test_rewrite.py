@@ -1,4 +1,4 @@
-"""The rules that keep a kernel what it is, each against the definition, and what is found in the numbers alone."""
+"""The rules of rewriting, each against the definition, and the structures that are found in arrays of taps."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ laws = settings(deadline=None, max_examples=60)
 ALL_RULES = dict((*RULES, *FOLDING))
 DOUBLE, SINGLE = (float(np.finfo(kind).eps) for kind in (np.float64, np.float32))
 
-# ---- the oracle: what an expression means, lag by lag ----------------------------------------------------
+# ---- the oracle: the taps of an expression, lag by lag ---------------------------------------------------
 
 
 def means(kernel):
@@ -69,8 +69,8 @@ def size_of(kernel):
     return float(np.abs(kernel.taps).sum())
 
 
-def assert_same(found, given):
-    expected, got = means(given), means(found)
+def assert_same(result, given):
+    expected, got = means(given), means(result)
     worst = max(abs(expected.get(lag, 0) - got.get(lag, 0)) for lag in {*expected, *got})
     assert worst <= 1e-13 * size_of(given)
 
@@ -93,7 +93,7 @@ scalars = st.one_of(quarters, st.just(1.0), st.just(-1.0), st.builds(complex, qu
 
 @st.composite
 def plain(draw, ndim):
-    """Taps, often with what the rules look for: zeros at the border, one value, one tap, rank one."""
+    """Taps, often of a kind that a rule is about: zeros at the border, one value, one tap, rank one."""
     shape = draw(st.tuples(*[st.integers(1, {1: 7, 2: 4, 3: 2}[ndim])] * ndim))
     origin = draw(st.one_of(st.none(), st.tuples(*[st.integers(-2, 4)] * ndim)))
     kind = draw(st.sampled_from(["any", "any", "constant", "outer", "padded", "tap", "complex"]))
@@ -266,9 +266,9 @@ def test_every_rule_has_an_example():
     ("name", "given", "expected"), [(name, *pair) for name, pairs in EXAMPLES.items() for pair in pairs]
 )
 def test_a_rule_applies_to_its_example(name, given, expected):
-    found = ALL_RULES[name](given)
-    assert found.fingerprint == expected.fingerprint, f"{found} is not {expected}"
-    assert_same(found, given)
+    result = ALL_RULES[name](given)
+    assert result.fingerprint == expected.fingerprint, f"{result} is not {expected}"
+    assert_same(result, given)
 
 
 @pytest.mark.parametrize(
@@ -298,7 +298,7 @@ def test_a_rule_applies_to_its_example(name, given, expected):
         ("sums flattened", line + wide),
     ],
 )
-def test_a_rule_leaves_alone_what_it_would_not_better(name, kernel):
+def test_a_rule_is_not_applied_where_nothing_is_gained(name, kernel):
     assert ALL_RULES[name](kernel) is None
 
 
@@ -309,12 +309,14 @@ def test_a_rule_leaves_alone_what_it_would_not_better(name, kernel):
 @given(kernel=anything)
 def test_simplifying_keeps_the_kernel_and_never_costs(kernel):
     simplified = simplify(kernel)
-    found = simplified.kernel
-    assert_same(found, kernel)
-    assert cost(found) <= cost(kernel)
+    result = simplified.kernel
+    assert_same(result, kernel)
+    assert cost(result) <= cost(kernel)
     assert len({*simplified.rules}) == len(simplified.rules)
-    assert (found is kernel) == (simplified.rules == ())
-    assert all(inner <= outer for inner, outer in zip(found.shape, kernel.shape, strict=True)) or not found.taps.any()
+    assert (result is kernel) == (simplified.rules == ())
+    assert (
+        all(inner <= outer for inner, outer in zip(result.shape, kernel.shape, strict=True)) or not result.taps.any()
+    )
 
 
 @settings(deadline=None, max_examples=150)
@@ -348,16 +350,16 @@ def test_the_result_has_one_form(kernel):
 
 def test_rules_are_named_in_the_order_in_which_they_first_applied():
     smooth = fk.gaussian(2)
-    found = simplify(fk.delta() * (3 * smooth - 2 * smooth) * Taps([[2.0]], (1, 0)))
-    assert found.rules == ("equal terms merged", "delta removed", "scalar folded into taps")
-    assert found.kernel == 2 * smooth * Taps([[1.0]], (1, 0))
+    result = simplify(fk.delta() * (3 * smooth - 2 * smooth) * Taps([[2.0]], (1, 0)))
+    assert result.rules == ("equal terms merged", "delta removed", "scalar folded into taps")
+    assert result.kernel == 2 * smooth * Taps([[1.0]], (1, 0))
 
 
-def test_what_nothing_applies_to_is_the_same_object():
+def test_a_kernel_to_which_no_rule_applies_stays_the_same_object():
     for kernel in (fk.gaussian(2), fk.log(2), fk.disk(3), fk.box(9), fk.sobel(), fk.gabor(), fk.disk(3) * fk.box(9)):
-        found = simplify(kernel)
-        assert found.kernel is kernel
-        assert found.rules == ()
+        result = simplify(kernel)
+        assert result.kernel is kernel
+        assert result.rules == ()
 
 
 @pytest.mark.parametrize(
@@ -375,11 +377,11 @@ def test_what_nothing_applies_to_is_the_same_object():
         (fk.box(2**30) * fk.box(2**30), "Outer((Box((1073741824,), origin=(536870911,)) * Box((1073741824,), "),
     ],
 )
-def test_what_becomes_of_filters(kernel, expected):
+def test_filters_simplified(kernel, expected):
     assert str(simplify(kernel).kernel).startswith(expected)
 
 
-def test_numbers_out_of_range_stay_where_they_are():
+def test_scalars_out_of_range_are_not_moved():
     kernel = (1e-200 * wide) * (1e-200 * Box((7,))) * Taps([1e300, 2e300, -1e300])
     assert simplify(kernel).rules == ()
     kernel = (1e200 * wide) * (1e200 * Box((7,))) * Taps([1e-300, 2e-300, -1e-300])
@@ -425,9 +427,9 @@ def test_cost_counts_multiply_adds(kernel, expected):
 @laws
 @given(kernel=anything)
 def test_factors_make_up_the_kernel(kernel):
-    found = simplify(kernel).kernel
-    parts = factors(found)
-    assert_same(Product(parts), found)
+    result = simplify(kernel).kernel
+    parts = factors(result)
+    assert_same(Product(parts), result)
     assert sum(isinstance(part, Box | Outer) for part in parts) < 2
 
 
@@ -443,11 +445,11 @@ def test_factors_of_products():
 @laws
 @given(kernel=anything)
 def test_outer_terms_add_up_to_the_kernel(kernel):
-    found = simplify(kernel).kernel
-    terms = outer_terms(found)
+    result = simplify(kernel).kernel
+    terms = outer_terms(result)
     if terms is not None:
         assert all(axis.ndim == 1 for term in terms for axis in term)
-        assert_same(Sum(map(Outer, terms)), found)
+        assert_same(Sum(map(Outer, terms)), result)
 
 
 def test_outer_terms_are_none_where_a_term_is_not_separable():
@@ -562,7 +564,7 @@ def test_one_term_more_is_taken_where_some_tap_needs_it():
     assert outer_sum(taps, SINGLE, most=1) is None
 
 
-def test_what_does_not_add_up_is_no_answer(monkeypatch):
+def test_a_sum_that_is_not_exact_is_not_returned(monkeypatch):
     taps = random_sum(np.random.default_rng(3), (5, 5), 2)
     terms = outer_sum(taps, SINGLE, most=2)
     off = [(terms[0][0] * (1 + 100 * SINGLE), terms[0][1]), terms[1]]
@@ -594,7 +596,7 @@ def test_factors_share_the_magnitude(shape, scale):
         assert np.abs(single - taps).max() <= 16 * SINGLE * np.abs(taps).max()
 
 
-def test_zeros_are_no_sum_at_all():
+def test_zeros_are_not_a_sum():
     assert outer_sum(np.zeros((3, 3)), DOUBLE, most=3) is None
     assert outer_factors(np.zeros((3, 3)), DOUBLE) is None
     assert outer_sum(np.ones((3, 3)), DOUBLE, most=0) is None
@@ -604,11 +606,11 @@ def test_zeros_are_no_sum_at_all():
 @given(st.lists(st.lists(quarters, min_size=1, max_size=4), min_size=1, max_size=3))
 def test_outer_factors_are_found_where_there_are_some(given):
     taps = reduce(np.multiply.outer, map(np.array, given))
-    found = outer_factors(taps, DOUBLE)
+    result = outer_factors(taps, DOUBLE)
     if not taps.any():
-        assert found is None
+        assert result is None
     else:
-        made = reduce(np.multiply.outer, found)
+        made = reduce(np.multiply.outer, result)
         np.testing.assert_allclose(made, taps, rtol=SLACK * DOUBLE)
         assert ((made == 0) == (taps == 0)).all()
 
@@ -649,23 +651,23 @@ def with_windows(widths, rest):
 )
 @pytest.mark.parametrize("scale", [1.0, 1 / 3, 1e-30])
 def test_windows_are_found(taps, widths, rest, scale):
-    found, left = windows(scale * np.array(taps, dtype=float), DOUBLE)
-    assert found == widths
+    got, left = windows(scale * np.array(taps, dtype=float), DOUBLE)
+    assert got == widths
     np.testing.assert_allclose(left, scale * np.array(rest, dtype=float), rtol=1e-13, atol=1e-14 * scale)
 
 
 @pytest.mark.parametrize("scale", [1.0, 1 / 3, 1e-30])
 def test_many_wide_windows_are_found_in_single_precision(scale):
     # Two roundings of double precision are already too much for three windows of this width.
-    found, left = windows(scale * with_windows((101, 101, 31), [1, 2]), SINGLE)
-    assert found == (101, 101, 31)
+    got, left = windows(scale * with_windows((101, 101, 31), [1, 2]), SINGLE)
+    assert got == (101, 101, 31)
     np.testing.assert_allclose(left, [scale, 2 * scale], rtol=SINGLE)
 
 
 def test_zeros_between_windows_stay_zeros():
     rest = [0.3, 0, 0, 0.79889136, 0, 0.11631584, 0.7]
-    found, left = windows(with_windows((11, 10), rest), DOUBLE)
-    assert found == (11, 10)
+    got, left = windows(with_windows((11, 10), rest), DOUBLE)
+    assert got == (11, 10)
     np.testing.assert_array_equal(left == 0, np.array(rest) == 0)
 
 
@@ -679,11 +681,11 @@ def test_windows_make_up_the_taps(widths, rest, single):
     kind = np.float32 if single else np.float64
     eps = float(np.finfo(kind).eps)
     taps = with_windows(widths, rest).astype(kind)
-    found, left = windows(taps, eps)
-    assert np.abs(with_windows(found, left) - taps).max() <= SLACK * eps * taps.max() * 1.01
-    assert found == tuple(sorted(found, reverse=True))
-    assert np.count_nonzero(left) + 2 * len(found) <= len(taps)
-    assert len(left) + sum(found) - len(found) == len(taps)
+    got, left = windows(taps, eps)
+    assert np.abs(with_windows(got, left) - taps).max() <= SLACK * eps * taps.max() * 1.01
+    assert got == tuple(sorted(got, reverse=True))
+    assert np.count_nonzero(left) + 2 * len(got) <= len(taps)
+    assert len(left) + sum(got) - len(got) == len(taps)
 
 
 @pytest.mark.parametrize("eps", [SINGLE, DOUBLE])

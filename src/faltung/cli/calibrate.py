@@ -11,16 +11,16 @@ __all__ = ["calibrate"]
 
 
 def calibrate() -> None:
-    """Measure how fast this machine is, once, so that the fastest way is chosen on it.
+    """Measure this machine once, so that plans choose what is fastest on it.
 
-    Takes about ten seconds on one core; leave the machine alone meanwhile. Results of filters stay the same within
-    their rounding errors.
+    This takes about ten seconds on one core, during which the machine should do nothing else. Results of filters
+    change within their error bounds only.
 
     Examples
     --------
       faltung calibrate
     """
-    found = calibration(lambda probes: progress(probes, "measuring"))
-    typer.echo(str(found))
-    if not found.saved:
-        errors.print("note: the figures could not be saved; FALTUNG_CACHE can name a folder that only you can write")
+    measured = calibration(lambda probes: progress(probes, "measuring"))
+    typer.echo(str(measured))
+    if not measured.saved:
+        errors.print("note: the figures could not be saved; set FALTUNG_CACHE to a folder that only you can write")

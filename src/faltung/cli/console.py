@@ -1,4 +1,4 @@
-"""Where the commands speak: results on standard output, everything else on standard error."""
+"""Where do commands print? Results on standard output; errors, notes and progress on standard error."""
 
 from __future__ import annotations
 
@@ -20,6 +20,6 @@ class _Items(Sized, Iterable[_Item], Protocol[_Item]):
 
 
 def progress(items: _Items[_Item], what: str) -> Iterator[_Item]:
-    """Yield the items, with a bar that goes on with them where somebody is looking."""
+    """Yield the items, and show a progress bar if standard error is a terminal."""
     with Progress(console=errors, transient=True, disable=not errors.is_terminal) as bar:
         yield from bar.track(items, description=what)

@@ -1,14 +1,13 @@
-"""Filters in files and on the screen: taps as numbers, and a sketch of them."""
+"""How is a filter read, written and sketched? Expressions, files of taps, and text for the terminal."""
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from faltung.cli.images import new_file
+from faltung.cli.targets import check_new_file, new_file
 from faltung.errors import ArgumentError
 from faltung.kernels import Kernel, parse
 
@@ -21,15 +20,15 @@ _FEW = 7
 
 
 def read_filter(text: str) -> Kernel:
-    """Return the filter that a command line names: by an expression, or by a file of its taps.
+    """Return the filter that the option ``--kernel`` names: an expression, or a file of taps.
 
-    A ``.npy`` file holds an array. A ``.txt`` file holds a row of taps in each line; a single line is a filter of one
-    axis. The tap at lag zero is that at ``size // 2``.
+    A ``.npy`` file holds an array. A ``.txt`` file holds a row of taps in each line; a single line is a filter with
+    one axis. The origin is ``size // 2``.
 
     Raises
     ------
     ExpressionError
-        The text is no kernel.
+        The text is not a kernel.
     ArgumentError, ArgumentTypeError
         The file is missing, cannot be read, or does not hold finite taps.
 
@@ -55,29 +54,25 @@ def read_filter(text: str) -> Kernel:
 
 
 def check_filter_target(target: Path, overwrite: bool) -> None:
-    """Refuse a target that would cost the user something, before any work is done.
+    """Refuse a file for taps before any work is done, if it cannot be written or would replace another one.
 
     Raises
     ------
     ArgumentError
-        It exists already, has no folder, or no known kind.
+        The suffix is not known, or as for `check_new_file`.
     """
     if target.suffix.lower() not in _KNOWN:
         raise ArgumentError("--output", "a file named .txt or .npy", f"'{target}'")
-    if not target.absolute().parent.is_dir():
-        raise ArgumentError("--output", "a name in a folder that exists", f"'{target}'", "Make the folder first.")
-    if os.path.lexists(target) and (target.is_dir() or not overwrite):
-        remedy = "" if target.is_dir() else "Add --overwrite to replace it."
-        raise ArgumentError("--output", "a file that does not exist yet", f"'{target}'", remedy)
+    check_new_file("--output", target, overwrite)
 
 
 def write_filter(path: Path, taps: NDArray[np.float64]) -> None:
-    """Write taps so that `read_filter` reads the same numbers.
+    """Write taps to a file, from which `read_filter` reads exactly the same numbers.
 
     Raises
     ------
     ArgumentError
-        There are too many axes for text, or the file cannot be written.
+        The taps have too many axes for text, or the file cannot be written.
     """
     if path.suffix.lower() == ".txt" and taps.ndim > 2:
         raise ArgumentError("--output", "a .npy file for taps of three axes", f"'{path}'")
@@ -89,9 +84,9 @@ def write_filter(path: Path, taps: NDArray[np.float64]) -> None:
 
 
 def sketch(taps: NDArray[np.float64]) -> str:
-    """Draw the taps of one or two axes with letters: numbers if they are few, else shades, after their sign.
+    """Return the taps as text: few as numbers, many as shades, each after its sign.
 
-    Of more axes, the middle of the first ones is drawn.
+    Of taps with more than two axes, the middle plane is shown.
 
     Examples
     --------

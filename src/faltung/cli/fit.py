@@ -13,7 +13,7 @@ import typer
 from numpy.typing import NDArray
 
 from faltung.cli import images
-from faltung.cli.apply import kernel_axes
+from faltung.cli.filtering import kernel_axes
 from faltung.cli.filters import check_filter_target, sketch, write_filter
 from faltung.errors import ArgumentError
 from faltung.ground.arrays import computed_dtype

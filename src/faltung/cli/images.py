@@ -1,24 +1,23 @@
-"""Pictures in files: PNG, JPEG, TIFF and NumPy arrays, read without loss and written whole or not at all."""
+"""How are pictures read and written? PNG, JPEG, TIFF and NumPy arrays, without loss."""
 
 from __future__ import annotations
 
-import contextlib
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from faltung.cli.targets import check_new_file, new_file
 from faltung.errors import ArgumentError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from PIL.Image import Image
 
-__all__ = ["Picture", "check_target", "new_file", "read", "write"]
+__all__ = ["Picture", "check_target", "read", "write"]
 
 _PILLOW = {".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG"}
 _TIFF = {".tif", ".tiff"}
@@ -27,22 +26,22 @@ _KNOWN = ".png, .jpg, .tif or .npy"
 
 @dataclass(frozen=True)
 class Picture:
-    """Samples and what they mean.
+    """Samples and their meaning.
 
     Parameters
     ----------
     samples : ndarray
-        The values.
+        The samples.
     axes : str
-        A letter for each axis, as in TIFF: Y and X are rows and columns, S the colours of a pixel; for a plain array
-        all are Q but the last two.
+        A letter for each axis, as in TIFF: Y and X are rows and columns, and S is the colours of a pixel. An array
+        from a ``.npy`` file has Q for all axes but the last two.
     profile : bytes or None
         Colour profile.
     alpha : bool
         Whether the last colour is opacity.
     tiff : dict
-        What else a TIFF page says of its samples and must say again when written: photometric interpretation,
-        resolution and its unit, orientation.
+        Other properties of a TIFF page, which are kept when it is written: photometric interpretation, resolution
+        and its unit, orientation.
     """
 
     samples: NDArray[Any]
@@ -53,12 +52,12 @@ class Picture:
 
 
 def read(path: Path) -> list[Picture]:
-    """Read all pictures of a file; only a TIFF can have pages of different shapes, and so more than one.
+    """Return the pictures of a file: one, or several if the pages of a TIFF differ in shape.
 
     Raises
     ------
     ArgumentError
-        The file is missing, damaged, or of a kind that cannot be read without loss.
+        The file is missing, damaged, or cannot be read without loss.
     """
     suffix = path.suffix.lower()
     readers: dict[str, Callable[[Path], list[Picture]]] = {".npy": _read_array}
@@ -72,38 +71,32 @@ def read(path: Path) -> list[Picture]:
         return readers[suffix](path)
     except ArgumentError:
         raise
-    except Exception as error:  # what the readers raise for damaged files is as varied as the damage
+    except Exception as error:  # a damaged file can raise any kind of error
         raise ArgumentError("IMAGE", f"a readable {suffix[1:].upper()} file", f"'{path}' ({error})") from error
 
 
 def check_target(target: Path, source: Path, overwrite: bool) -> None:
-    """Refuse a target that would cost the user something, before any work is done.
+    """Refuse a file to write before any work is done, if it cannot be written or would replace another one.
 
     Raises
     ------
     ArgumentError
-        The target is the input, exists already, has no folder, or no known kind.
+        The target is the input, its suffix is not known, or as for `check_new_file`.
     """
     if target.suffix.lower() not in {".npy", *_PILLOW, *_TIFF}:
         raise ArgumentError("--output", f"a file named {_KNOWN}", f"'{target}'")
     if target.exists() and source.exists() and os.path.samefile(target, source):
         raise ArgumentError("--output", "a file other than the input", f"'{target}'", "Choose another name.")
-    if target.is_dir():
-        raise ArgumentError("--output", "the name of a file", f"'{target}', a folder")
-    if not target.absolute().parent.is_dir():
-        raise ArgumentError("--output", "a name in a folder that exists", f"'{target}'", "Make the folder first.")
-    if target.exists() and not overwrite:
-        remedy = "Add --overwrite to replace it."
-        raise ArgumentError("--output", "a file that does not exist yet", f"'{target}'", remedy)
+    check_new_file("--output", target, overwrite)
 
 
 def write(path: Path, pictures: list[Picture]) -> None:
-    """Write pictures to a temporary name and then rename it, so that the file is whole or not there.
+    """Write pictures to a file, whole or not at all.
 
     Raises
     ------
     ArgumentError
-        This kind of file cannot hold these pictures.
+        A file of this format cannot hold the pictures, or cannot be written.
     """
     suffix = path.suffix.lower()
     if suffix in _TIFF:
@@ -124,23 +117,6 @@ def write(path: Path, pictures: list[Picture]) -> None:
         image.save(temporary, format=_PILLOW[suffix], **options)
 
 
-@contextmanager
-def new_file(path: Path) -> Iterator[Path]:
-    """Yield a name beside `path`; rename it to `path` after the block, or remove it if the block failed."""
-    path = path.resolve()  # what a link points to is written, and the link stays one
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        yield temporary
-        os.replace(temporary, path)
-    except OSError as error:
-        raise ArgumentError(
-            "--output", "a file that can be written", f"'{path}' ({error.strerror or error})"
-        ) from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-
-
 def _read_array(path: Path) -> list[Picture]:
     samples = np.load(path, mmap_mode="r", allow_pickle=False)
     if samples.ndim == 0:
@@ -154,7 +130,7 @@ def _read_pillow(path: Path) -> list[Picture]:
     with open(path, "rb") as file:
         header = file.read(26)
     if header.startswith(b"\x89PNG") and header[24] == 16 and header[25] != 0:
-        # Pillow would keep the upper eight bits of each colour without a word.
+        # Pillow would silently keep only the upper eight bits of each colour.
         remedy = "Convert it to TIFF, which is read as it is."
         raise ArgumentError("IMAGE", "a PNG with 8 bits a colour or 16 bits of grey", f"'{path}' with 16", remedy)
     with Image.open(path) as opened:
@@ -163,17 +139,17 @@ def _read_pillow(path: Path) -> list[Picture]:
             remedy = "Save the pictures as pages of a TIFF."
             raise ArgumentError("IMAGE", "a PNG with one picture", f"'{path}' with {frames}", remedy)
         profile = opened.info.get("icc_profile")
-        # The result carries no note on how to turn it, so it is turned now.
+        # The orientation is not written to the output, so the picture is turned here.
         image = ImageOps.exif_transpose(opened)
         if image.mode == "1":
             image = image.convert("L")
         elif image.mode == "P" or "transparency" in image.info:
             image = image.convert("RGBA" if "transparency" in image.info else "RGB")
         elif image.mode not in ("L", "LA", "RGB", "RGBA", "I;16", "I;16B", "I"):
-            image, profile = image.convert("RGB"), None  # the profile was one of other colours
+            image, profile = image.convert("RGB"), None  # the profile is for other colours
         samples = np.asarray(image)
         if image.mode == "I":
-            samples = samples.astype(np.uint16)  # 16-bit grey, which Pillow widens
+            samples = samples.astype(np.uint16)  # 16-bit grey, which Pillow reads as 32 bits
         bands = len(image.getbands())
     return [Picture(samples, "YX" if bands == 1 else "YXS", profile, alpha=bands in (2, 4))]
 
@@ -194,12 +170,12 @@ def _read_tiff(path: Path) -> list[Picture]:
                 raise ArgumentError("IMAGE", "a TIFF of grey or RGB samples", received, "Convert it to RGB first.")
             if samples.dtype.kind == "b":
                 samples = samples.astype(np.uint8) * np.uint8(255)
-            more: dict[str, Any] = {"photometric": "rgb" if photometric == "ycbcr" else photometric}
+            kept: dict[str, Any] = {"photometric": "rgb" if photometric == "ycbcr" else photometric}
             if (tag := page.tags.get("XResolution")) is not None and tag.value[1]:
-                more |= {"resolution": page.get_resolution(), "resolutionunit": page.resolutionunit}
+                kept |= {"resolution": page.get_resolution(), "resolutionunit": page.resolutionunit}
             if (tag := page.tags.get("Orientation")) is not None:
-                more["extratags"] = [(tag.code, tag.dtype, tag.count, tag.value, True)]
-            pictures.append(Picture(samples, axes, page.iccprofile, alpha, more))
+                kept["extratags"] = [(tag.code, tag.dtype, tag.count, tag.value, True)]
+            pictures.append(Picture(samples, axes, page.iccprofile, alpha, kept))
     if not pictures:
         raise ArgumentError("IMAGE", "a TIFF file with at least one page", f"'{path}'")
     return pictures
@@ -226,15 +202,22 @@ def _write_tiff(path: Path, pictures: list[Picture]) -> None:
 def _as_pillow(picture: Picture, kind: str) -> Image:
     from PIL import Image
 
-    samples = picture.samples
-    colours = samples.shape[-1] if picture.axes.endswith("S") else 1
-    plain = samples.ndim == (2 if colours == 1 and not picture.axes.endswith("S") else 3)
-    wide = samples.dtype == np.uint16 and kind == "PNG" and colours == 1
-    if not plain or (samples.ndim == 3 and not picture.axes.endswith("S")) or colours > 4:
+    _check_pillow(picture, kind)
+    one_grey = picture.axes.endswith("S") and picture.samples.shape[-1] == 1
+    return Image.fromarray(picture.samples[..., 0] if one_grey else picture.samples)
+
+
+def _check_pillow(picture: Picture, kind: str) -> None:
+    """Refuse a picture that a PNG or JPEG file cannot hold without loss."""
+    samples, coloured = picture.samples, picture.axes.endswith("S")
+    colours = samples.shape[-1] if coloured else 1
+    if samples.ndim != 2 + coloured or colours > 4 or (colours == 2 and not picture.alpha):
         received = f"an array of shape {samples.shape}"
         raise ArgumentError("--output", f"one grey or colour picture for {kind}", received, "Use .tif or .npy.")
     if picture.tiff.get("photometric") == "miniswhite":
-        raise ArgumentError("--output", f"zero for black in {kind}", "a TIFF in which zero is white", "Use .tif.")
+        expected, received = f"a picture in which zero is black for {kind}", "a TIFF in which zero is white"
+        raise ArgumentError("--output", expected, received, "Use .tif.")
+    wide = samples.dtype == np.uint16 and kind == "PNG" and colours == 1
     if samples.dtype != np.uint8 and not wide:
         expected = "8-bit samples" if kind == "JPEG" else "8-bit samples, or 16-bit grey"
         remedy = "Add --dtype uint8, or use .tif or .npy."
@@ -242,4 +225,3 @@ def _as_pillow(picture: Picture, kind: str) -> Image:
     if kind == "JPEG" and picture.alpha:
         received = "a picture with opacity"
         raise ArgumentError("--output", "no opacity for JPEG", received, "Use .png or .tif.")
-    return Image.fromarray(samples)

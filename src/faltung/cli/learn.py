@@ -236,7 +236,7 @@ def _classify(
 ) -> tuple[list[str], list[list[str]]]:
     from faltung.learn.classification import Classification
     from faltung.learn.comparison import compare
-    from faltung.learn.report import table
+    from faltung.learn.report.table import table
     from faltung.learn.suited import candidates_for
 
     def objective(split: Split, device: str) -> Classification:

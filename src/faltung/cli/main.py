@@ -1,4 +1,4 @@
-"""What can be typed? The `faltung` command, its options, and what becomes of errors.
+"""Which commands are there? The command `faltung`, its options, and its exit codes.
 
 Exit codes: 0 success, 1 failure, 2 a command line that cannot be read, 130 interrupted.
 """
@@ -58,15 +58,15 @@ def _options(
     debug: Annotated[bool, typer.Option("--debug", envvar=_DEBUG, help="Show the traceback of an error.")] = False,
 ) -> None:
     if debug:
-        os.environ[_DEBUG] = "1"  # read in main, and by processes that a command may start
+        os.environ[_DEBUG] = "1"  # for `main`, and for processes that a command starts
 
 
 def main() -> None:
-    """Run the command line; errors that faltung or the system raises become one message and exit code 1."""
+    """Run the command line; an error of faltung or of the system becomes one message and exit code 1."""
     try:
         app()
     except BrokenPipeError:
-        raise  # whoever read our output has gone: nobody is left to tell
+        raise  # the program that reads the output has ended, so no message can reach it
     except (FaltungError, OSError) as error:
         if os.environ.get(_DEBUG, "0") not in ("", "0"):
             raise

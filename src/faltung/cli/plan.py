@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from faltung.cli import images
-from faltung.cli.apply import kernel_axes
+from faltung.cli.filtering import kernel_axes
 from faltung.cli.filters import read_filter
 from faltung.errors import ArgumentError
 from faltung.front import plan as make_plan
@@ -21,12 +21,15 @@ def plan(
     kernel: Annotated[
         str, typer.Option("--kernel", "-k", help="The filter: an expression, or a .txt or .npy file of taps.")
     ],
-    image: Annotated[Path | None, typer.Argument(metavar="IMAGE", help="PNG, JPEG, TIFF or .npy file.")] = None,
-    shape: Annotated[str | None, typer.Option(help="Instead of a file: a shape such as 480x640.")] = None,
-    dtype: Annotated[str, typer.Option(help="With --shape: dtype of the array.")] = "float32",
-    mode: Annotated[str, typer.Option(help="reflect, constant, nearest, mirror or wrap.")] = "reflect",
+    image: Annotated[Path | None, typer.Argument(metavar="IMAGE", help="A PNG, JPEG, TIFF or .npy file.")] = None,
+    shape: Annotated[str | None, typer.Option(help="Shape of an array, such as 480x640, instead of a file.")] = None,
+    dtype: Annotated[str, typer.Option(help="Dtype of the array, with --shape.")] = "float32",
+    mode: Annotated[
+        str,
+        typer.Option(help="How the input continues beyond its border: reflect, constant, nearest, mirror or wrap."),
+    ] = "reflect",
 ) -> None:
-    """Print how a filter would be computed, what that costs, and what else was considered.
+    """Print how a filter would be computed, at which cost, and why not in another way.
 
     Examples
     --------
@@ -38,13 +41,14 @@ def plan(
     if (image is None) == (shape is None):
         received = "neither" if image is None else "both"
         raise ArgumentError("IMAGE", "either a file or --shape", received, "Try --shape 2048x2048.")
-    if image is not None:
-        for picture in images.read(image):
-            axes = kernel_axes(picture, filter_, None)
-            samples = picture.samples
-            typer.echo(str(make_plan(samples, filter_, mode, axes=axes, dtype=samples.dtype)))
-        return
-    if not re.fullmatch(r"\d+(\s*[x,]\s*\d+)*", shape or ""):
+    if shape is not None:
+        typer.echo(str(make_plan(_lengths(shape), filter_, mode, dtype=dtype, result_dtype=dtype)))
+    for picture in images.read(image) if image is not None else ():
+        axes, samples = kernel_axes(picture, filter_, None), picture.samples
+        typer.echo(str(make_plan(samples, filter_, mode, axes=axes, dtype=samples.dtype)))
+
+
+def _lengths(shape: str) -> tuple[int, ...]:
+    if not re.fullmatch(r"\d+(\s*[x,]\s*\d+)*", shape):
         raise ArgumentError("--shape", "lengths such as 480x640", repr(shape))
-    lengths = tuple(int(length) for length in re.findall(r"\d+", shape or ""))
-    typer.echo(str(make_plan(lengths, filter_, mode, dtype=dtype, result_dtype=dtype)))
+    return tuple(int(length) for length in re.findall(r"\d+", shape))

@@ -1,1 +1,1 @@
-"""The ground floor: arrays and what lies beyond their borders, threads, scratch, values computed once."""
+"""The ground floor: arrays and their borders, checks of arguments, threads, scratch, values computed once."""

@@ -1,4 +1,4 @@
-"""Which array is this? The only place that looks at the type of an array that a user hands in."""
+"""Which array is this, and which dtype is it computed with? Only this file looks at the types of users' arrays."""
 
 from __future__ import annotations
 
@@ -14,7 +14,17 @@ if TYPE_CHECKING:
 
 __all__ = ["as_array", "as_dtype", "check_result_dtype", "computed_dtype", "is_tensor"]
 
-# Arrays that NumPy would convert without a word, losing the device, the laziness or the labels.
+#: The dtype that is computed with, by kind and bytes of the dtype of an array.
+_COMPUTED: dict[tuple[str, int], np.dtype[Any]] = {
+    **dict.fromkeys([("b", 1), ("i", 1), ("u", 1), ("i", 2), ("u", 2), ("f", 2), ("f", 4)], np.dtype(np.float32)),
+    **dict.fromkeys([("i", 4), ("u", 4), ("i", 8), ("u", 8), ("f", 8)], np.dtype(np.float64)),
+    ("c", 8): np.dtype(np.complex64),
+    ("c", 16): np.dtype(np.complex128),
+}
+#: What to do with a dtype that cannot be computed with, by kind.
+_CONVERSIONS = {"f": "Use float64.", "c": "Use complex128.", "O": "Convert to float64."}
+
+# Arrays that NumPy would convert silently, and lose their device, their laziness or their labels.
 _FOREIGN = {
     "torch": "Pass x.detach().cpu().numpy().",
     "dask": "Pass x.compute().",
@@ -26,12 +36,12 @@ _FOREIGN = {
 
 
 def as_array(x: Any, name: str) -> NDArray[Any]:
-    """Return `x` as a NumPy array, without a copy where it is one.
+    """Return `x` as a NumPy array; a NumPy array is not copied.
 
     Raises
     ------
     ArgumentTypeError
-        `x` is another library's array, has a mask that would be lost, or is not made of numbers.
+        `x` is an array of another library, is a masked array, or does not hold numbers.
     """
     expected = "a NumPy array of numbers"
     if type(x) is not np.ndarray:
@@ -51,7 +61,7 @@ def as_array(x: Any, name: str) -> NDArray[Any]:
 
 
 def is_tensor(x: Any) -> bool:
-    """Whether `x` is a tensor of torch, which need not be loaded to be asked."""
+    """Whether `x` is a tensor of torch. Torch is not loaded by this check."""
     kind = type(x)
     if kind is np.ndarray:
         return False
@@ -60,29 +70,21 @@ def is_tensor(x: Any) -> bool:
 
 
 def computed_dtype(dtype: np.dtype[Any], name: str) -> np.dtype[Any]:
-    """Return the number that `dtype` is computed with: the default dtype of the result.
+    """Return the dtype that arrays of `dtype` are computed with, which is also the default dtype of the result.
 
-    Single precision for half and single floats and for integers up to 16 bits, double precision for double
-    floats and wider integers, and the same for complex numbers.
+    It is float32 for floats up to 32 bits and integers up to 16 bits, and float64 for float64 and wider integers.
+    Complex numbers keep their precision.
 
     Raises
     ------
     ArgumentTypeError
-        `dtype` is not a number, or wider than double precision.
+        `dtype` is not a dtype of numbers, or has more than double precision.
     """
-    kind, size = dtype.kind, dtype.itemsize
-    if kind == "b" or (kind in "iu" and size <= 2) or (kind == "f" and size <= 4):
-        return np.dtype(np.float32)
-    if (kind in "iu" and size <= 8) or (kind == "f" and size == 8):
-        return np.dtype(np.float64)
-    if kind == "c" and size <= 16:
-        return np.dtype(np.complex64 if size == 8 else np.complex128)
-    remedy = ""
-    if kind in "fc":
-        remedy = f"Use {'float64' if kind == 'f' else 'complex128'}."
-    elif kind == "O":
-        remedy = "Convert to float64."
-    raise ArgumentTypeError(name, "numbers of at most double precision", f"dtype {dtype}", remedy)
+    computed = _COMPUTED.get((dtype.kind, dtype.itemsize))
+    if computed is None:
+        remedy = _CONVERSIONS.get(dtype.kind, "")
+        raise ArgumentTypeError(name, "numbers of at most double precision", f"dtype {dtype}", remedy)
+    return computed
 
 
 def as_dtype(dtype: Any, name: str) -> np.dtype[Any]:
@@ -91,22 +93,21 @@ def as_dtype(dtype: Any, name: str) -> np.dtype[Any]:
     Raises
     ------
     ArgumentTypeError
-        NumPy does not know it.
+        NumPy does not know such a dtype.
     """
     try:
-        found: np.dtype[Any] = np.dtype(dtype)
+        return np.dtype(dtype)  # type: ignore[no-any-return]
     except (TypeError, ValueError, SyntaxError) as error:
         raise ArgumentTypeError(name, "a NumPy dtype of numbers", repr(dtype)) from error
-    return found
 
 
 def check_result_dtype(dtype: Any, computed: np.dtype[Any], name: str) -> np.dtype[Any]:
-    """Return the dtype asked for the result, if `computed` numbers can be stored in it.
+    """Return `dtype` as a NumPy dtype, if results that are computed in dtype `computed` can be stored in it.
 
     Raises
     ------
     ArgumentTypeError, ArgumentError
-        `dtype` is no dtype, no number, or would lose the imaginary part.
+        `dtype` is not a dtype of numbers, or would lose the imaginary part.
     """
     wanted = as_dtype(dtype, name)
     if wanted.kind == "b":

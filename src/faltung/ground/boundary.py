@@ -1,7 +1,7 @@
-"""What lies outside the array? Each mode is one index map.
+"""How does the input continue beyond its border? Each mode is one index map.
 
-Only this file knows a boundary mode. An index map says for every position of an extended axis which sample of the
-array stands there; `OUTSIDE` marks a position where the constant ``cval`` stands.
+Only this file knows the modes. An index map gives, for each position of an extended axis, the index of the sample
+that has its value there, or `OUTSIDE` where the value is the constant ``cval``.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ def _wrap(position: Positions, length: int) -> Positions:
 
 
 def _reflect(position: Positions, length: int) -> Positions:
-    # One period is the array followed by its mirror image, the edge sample standing twice.
+    # One period is the array and its mirror image, so that each sample at the border occurs twice in a row.
     position = position % (2 * length)
     return np.minimum(position, 2 * length - 1 - position)
 
 
 def _mirror(position: Positions, length: int) -> Positions:
-    # One period is the array followed by its mirror image without the two edge samples.
+    # One period is the array and its mirror image without the samples at the border.
     if length == 1:
         return np.zeros_like(position)
     position = position % (2 * length - 2)
@@ -58,8 +58,8 @@ MODES: dict[str, Callable[[Positions, int], Positions]] = {
     "wrap": _wrap,
 }
 
-# What other libraries call the same thing: SciPy's signal and grid names, NumPy's pad, torch, OpenCV.
-_ELSEWHERE = {
+# Names of the same modes in other libraries: SciPy's signal and grid names, NumPy's pad, torch, OpenCV.
+_OTHER_NAMES = {
     "symmetric": "reflect",
     "symm": "reflect",
     "grid-mirror": "reflect",
@@ -88,7 +88,7 @@ _ELSEWHERE = {
 
 
 def check_mode(mode: Any) -> str:
-    """Return `mode` if it is one of the five; answer another library's name with the one to use here.
+    """Return `mode` if it is one of `MODES`; for a name of another library the error says which mode to use.
 
     Raises
     ------
@@ -103,15 +103,15 @@ def check_mode(mode: Any) -> str:
         raise ArgumentTypeError("mode", expected, repr(mode), remedy)
     if mode in MODES:
         return mode
-    known = _ELSEWHERE.get(mode.lower().removeprefix("cv2."))
-    if known is None:
+    same = _OTHER_NAMES.get(mode.lower().removeprefix("cv2."))
+    if same is None:
         close = difflib.get_close_matches(mode.lower(), MODES, n=1)
-        known = close[0] if close else None
-    raise ArgumentError("mode", expected, repr(mode), f"Use mode={known!r}." if known else "")
+        same = close[0] if close else None
+    raise ArgumentError("mode", expected, repr(mode), f"Use mode={same!r}." if same else "")
 
 
 def index_map(mode: str, length: int, start: int, stop: int) -> Positions:
-    """Which sample stands at each position of an extended axis.
+    """Return the index of the sample at each position of an extended axis.
 
     Parameters
     ----------
@@ -120,12 +120,12 @@ def index_map(mode: str, length: int, start: int, stop: int) -> Positions:
     length : int
         Samples of the axis, at least 1.
     start, stop : int
-        Range of positions; 0 to `length` is the axis itself.
+        Range of positions; the axis itself has the positions from 0 up to `length`.
 
     Returns
     -------
     ndarray of int64, shape (stop - start,)
-        Index of a sample, or `OUTSIDE`.
+        Indices of samples, or `OUTSIDE`.
 
     Examples
     --------

@@ -1,7 +1,12 @@
-"""Is this number usable? Each check returns the plain Python number, or raises an error that says why not."""
+"""Is this number usable? Each check returns the plain Python number, or raises an error that says why not.
+
+A NumPy scalar and an array without axes count as the number that they hold. A boolean is no number, and a float is no
+integer, even if it is whole.
+"""
 
 from __future__ import annotations
 
+import cmath
 import math
 import numbers
 from collections.abc import Callable
@@ -30,29 +35,33 @@ _MOST_AXES = 32
 
 
 def is_number(value: object) -> bool:
-    """Whether `value` is a number: Python's, NumPy's, or in an array without axes."""
-    return isinstance(value, numbers.Complex) or (isinstance(value, np.ndarray) and value.ndim == 0)
+    """Whether `value` is one value and not several: a number or a boolean, of Python or of NumPy."""
+    return isinstance(_scalar(value), numbers.Complex | np.bool_)
 
 
 def is_integer(value: object) -> bool:
-    """Whether `value` is an integer of Python or NumPy; a boolean is none."""
-    return isinstance(value, numbers.Integral) and not isinstance(value, bool)
+    """Whether `value` is an integer of Python or NumPy; booleans and whole floats are not."""
+    if type(value) is int:
+        return True
+    scalar = _scalar(value)
+    return isinstance(scalar, numbers.Integral) and not isinstance(scalar, bool)
 
 
 def is_sequence(value: object) -> bool:
-    """Whether `value` holds one item per axis, rather than one for all axes."""
+    """Whether `value` holds one item for each axis, rather than one for all axes."""
     return isinstance(value, list | tuple) or (isinstance(value, np.ndarray) and value.ndim > 0)
 
 
 def number(argument: str, value: complex) -> float | complex:
     """Return a finite real or complex number."""
-    if isinstance(value, bool | np.bool_) or not is_number(value):
+    scalar = _scalar(value)
+    if isinstance(scalar, bool) or not isinstance(scalar, numbers.Complex):
         raise ArgumentTypeError(argument, "a real or complex number", _describe(value))
     try:
-        plain = complex(value) if np.iscomplexobj(value) else float(value.real)
+        plain = float(scalar.real) if isinstance(scalar, numbers.Real) else complex(scalar)
     except OverflowError:
         plain = math.inf
-    if not np.isfinite(plain):
+    if not cmath.isfinite(plain):
         raise ArgumentError(argument, "a finite number", _describe(value))
     return plain
 
@@ -60,13 +69,17 @@ def number(argument: str, value: complex) -> float | complex:
 def real(
     argument: str, value: float, low: float = -math.inf, high: float = math.inf, *, open_end: bool = False
 ) -> float:
-    """Return a finite real number between two bounds, of which the lower one is excluded if it is open."""
-    if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Real):
-        raise ArgumentTypeError(argument, "a real number", _describe(value))
-    plain = float(number(argument, value).real)
+    """Return a finite real number from `low` to `high`; with `open_end`, `low` itself is excluded."""
+    if type(value) is float and math.isfinite(value):
+        plain = value
+    else:
+        scalar = _scalar(value)
+        if isinstance(scalar, bool) or not isinstance(scalar, numbers.Real):
+            raise ArgumentTypeError(argument, "a real number", _describe(value))
+        plain = float(number(argument, scalar).real)  # type: ignore[arg-type]  # a real number is a complex one
     if not low <= plain <= high or (open_end and plain == low):
-        lower = f"a number {'above' if open_end else 'of at least'} {low:g}"
-        raise ArgumentError(argument, lower + f" and at most {high:g}" * (high < math.inf), _describe(value))
+        expected = f"a number {'above' if open_end else 'of at least'} {low:g}"
+        raise ArgumentError(argument, expected + f" and at most {high:g}" * (high < math.inf), _describe(value))
     return plain
 
 
@@ -75,23 +88,30 @@ def non_negative(argument: str, value: float) -> float:
     return real(argument, value, 0.0)
 
 
-def integer(argument: str, value: int, low: int, high: int) -> int:
-    """Return an integer between two bounds, both included."""
-    expected = f"an integer from {low} to {high}"
-    if isinstance(value, bool | np.bool_) or not isinstance(value, numbers.Integral):
+def integer(argument: str, value: int, low: int, high: int | None = None, remedy: str = "") -> int:
+    """Return an integer from `low` to `high`, both included; without `high` there is no upper bound."""
+    if type(value) is int and low <= value and (high is None or value <= high):
+        return value
+    upper = "" if high is None else f" to {high}"
+    expected = "a positive integer" if (low, high) == (1, None) else f"an integer from {low}{upper}"
+    if not is_integer(value):
         raise ArgumentTypeError(argument, expected, _describe(value), _integer_instead(value, low, high))
-    if not low <= value <= high:
-        raise ArgumentError(argument, expected, _describe(value))
-    return int(value)
+    plain = int(value)
+    if plain < low or (high is not None and plain > high):
+        raise ArgumentError(argument, expected, _describe(value), remedy)
+    return plain
 
 
 def axis_index(axis: int, ndim: int) -> int:
-    """Return an axis, which counts from the end if negative, as an index from the start."""
+    """Return the index of an axis, counted from the start; a negative `axis` is counted from the end."""
     return integer("axis", axis, -ndim, ndim - 1) % ndim
 
 
 def per_axis(argument: str, value: Any, ndim: int | None, check: Callable[[str, Any], Number]) -> tuple[Number, ...]:
-    """Return one checked number per axis; a single number serves every axis, two if `ndim` does not say."""
+    """Return one checked number for each axis.
+
+    A single number is used for all axes: as many as `ndim`, or two where `ndim` is None.
+    """
     axes = None if ndim is None else dimensions(ndim)
     if not is_sequence(value):
         return (check(argument, value),) * (axes or 2)
@@ -103,16 +123,19 @@ def per_axis(argument: str, value: Any, ndim: int | None, check: Callable[[str, 
 
 
 def dimensions(ndim: int) -> int:
-    """Return a number of dimensions that every NumPy can index."""
+    """Return a number of dimensions that every version of NumPy supports."""
     return integer("ndim", ndim, 1, _MOST_AXES)
 
 
-def _integer_instead(value: Any, low: int, high: int) -> str:
+def _integer_instead(value: Any, low: int, high: int | None) -> str:
     """Return the remedy for a number of another type that is equal to a usable integer."""
     is_real = (is_number(value) or isinstance(value, np.bool_)) and not np.iscomplexobj(value)
-    if not is_real or not low <= value <= high or value != int(value):
-        return ""
-    return f"Use {int(value)}."
+    whole = is_real and math.isfinite(value) and value == int(value)
+    return f"Use {int(value)}." if whole and low <= value <= (math.inf if high is None else high) else ""
+
+
+def _scalar(value: object) -> object:
+    return value[()] if isinstance(value, np.ndarray) and value.ndim == 0 else value
 
 
 def _describe(value: object) -> str:

@@ -1,4 +1,4 @@
-"""What is derived from a value is computed when it is first asked for, and then kept."""
+"""Properties that are computed when they are first read, and then kept."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ _Value = TypeVar("_Value")
 
 
 class lazy(Generic[_Value]):  # a decorator, like property
-    """A property that is computed once and then lies in the instance dictionary.
+    """A property that is computed once and then kept in the dictionary of the instance.
 
-    `functools.cached_property` does the same, but up to Python 3.11 it holds a lock shared by all instances while it
-    computes: one slow property holds up every other, and a process forked meanwhile waits for that lock for ever.
-    Here two threads may compute the same value, which does no harm as it is the same.
+    `functools.cached_property` does the same, but up to Python 3.11 it holds a lock while it computes, and all
+    instances share that lock. So one slow property blocks all others, and a process that is forked meanwhile waits
+    for the lock for ever. Here two threads may compute a value twice, which is harmless: both get the same.
     """
 
     def __init__(self, compute: Callable[[Any], _Value]) -> None:

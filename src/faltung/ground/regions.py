@@ -1,4 +1,4 @@
-"""Which outputs are there? The rule for `same`, `valid` and `full`, for a kernel of any size and origin."""
+"""Which outputs does a correlation have? The rule for `same`, `valid` and `full`, for any size and origin."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ SHAPES = ("same", "valid", "full")
 
 
 class Regions(NamedTuple):
-    """For each axis of the kernel the positions of the array that have an output.
+    """The positions that have an output, along each axis of the kernel.
 
     Parameters
     ----------
     bounds : tuple of (int, int)
-        Start and stop on each axis.
+        First position, and the position after the last, for each axis.
     beyond : bool
-        Whether the kernel is longer than the array, so that its taps beyond the array take no part.
+        Whether the kernel is longer than the array; then taps beyond the border are left out.
     """
 
     bounds: tuple[tuple[int, int], ...]
@@ -28,7 +28,7 @@ class Regions(NamedTuple):
 
 
 def check_shape(shape: Any) -> str:
-    """Return `shape` if it is one of the three."""
+    """Return `shape` if it is ``same``, ``valid`` or ``full``."""
     if not isinstance(shape, str) or shape not in SHAPES:
         raise ArgumentError("shape", f"one of {', '.join(map(repr, SHAPES))}", repr(shape))
     return shape
@@ -37,16 +37,22 @@ def check_shape(shape: Any) -> str:
 def regions(shape: str, lengths: Sequence[int], sizes: Sequence[int], origins: Sequence[int]) -> Regions:
     """Return the outputs of a correlation, as positions of the array.
 
-    ``same`` has an output for each sample, ``full`` one for each position at which some tap meets a sample, and
-    ``valid`` one for each position at which the shorter of kernel and array is inside the longer one.
+    ``same`` has an output for each sample. ``full`` has one for each position where the kernel overlaps the array.
+    ``valid`` has one for each position where the shorter of kernel and array is inside the longer one.
 
     Parameters
     ----------
     shape : {'same', 'valid', 'full'}
         Which outputs.
-    lengths, sizes, origins : sequence of int
-        For each axis of the kernel: samples of the array, and taps and origin of the kernel that it is correlated
-        with.
+    lengths : sequence of int
+        Samples of the array, along each axis of the kernel.
+    sizes, origins : sequence of int
+        Taps and origin of the kernel, along each of its axes.
+
+    Returns
+    -------
+    Regions
+        The positions that have an output.
 
     Raises
     ------
@@ -73,6 +79,6 @@ def regions(shape: str, lengths: Sequence[int], sizes: Sequence[int], origins: S
 def _bounds(shape: str, length: int, size: int, origin: int) -> tuple[int, int]:
     if length == 0 or shape == "same":
         return 0, length
-    start, stop = origin - size + 1, length + origin  # some tap meets a sample
+    start, stop = origin - size + 1, length + origin  # at least one tap is on a sample
     overlap = min(length, size) - 1 if shape == "valid" else 0
     return start + overlap, stop - overlap

@@ -1,4 +1,4 @@
-"""Memory that a thread works in: buffers that are kept from call to call."""
+"""Scratch: memory for intermediate results, which each thread keeps from call to call."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import numpy as np
 
 __all__ = ["take"]
 
-#: Bytes of the largest buffer that is kept; a larger one is given back after the block it served.
+#: Bytes of the largest buffer that is kept; a larger one is freed when its block is done.
 _KEPT = 1 << 22
-#: Bytes of a cache line, and of the longest vector.
+#: Bytes of a cache line, which are as many as those of the longest vector.
 _LINE = 64
 
 
@@ -23,16 +23,17 @@ _buffers = _Buffers()
 
 
 def take(name: str, size: int) -> tuple[np.ndarray[tuple[int], np.dtype[np.uint8]], int]:
-    """Return this thread's buffer of that name, with at least `size` bytes, and its address, on a cache line.
+    """Return the buffer of this thread with that name, and its address.
 
-    The address is valid for as long as the caller holds the buffer.
+    The buffer has at least `size` bytes and begins at a cache line. The address is valid as long as the caller keeps
+    the buffer.
     """
-    found = _buffers.kept.get(name)
-    if found is None or found[0].size < size:
+    entry = _buffers.kept.get(name)
+    if entry is None or entry[0].size < size:
         memory = np.empty(size + _LINE, np.uint8)
         start = -memory.ctypes.data % _LINE
         buffer = memory[start : start + size]
-        found = (buffer, buffer.ctypes.data)
+        entry = (buffer, buffer.ctypes.data)
         if size <= _KEPT:
-            _buffers.kept[name] = found
-    return found
+            _buffers.kept[name] = entry
+    return entry

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -10,7 +9,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from faltung.errors import ArgumentError, ArgumentTypeError
+from faltung.ground.checks import integer
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
@@ -24,7 +23,11 @@ _pool: ThreadPoolExecutor | None = None
 
 
 def worker_count(asked: Any = None) -> int:
-    """Return how many threads a call gets: as asked, or set by `workers` or ``FALTUNG_WORKERS``, or all cores."""
+    """Return the number of threads of a call.
+
+    It is `asked`, or the number set by `workers`, or ``FALTUNG_WORKERS``, or the number of cores: the first that is
+    given.
+    """
     if asked is not None:
         return _checked(asked, "workers")
     chosen = _chosen.get()
@@ -37,27 +40,19 @@ def worker_count(asked: Any = None) -> int:
 
 
 def _checked(count: Any, name: str) -> int:
-    try:
-        number = operator.index(count)
-    except TypeError:
-        number = None
-    if number is None or isinstance(count, bool):
-        raise ArgumentTypeError(name, "a positive integer", repr(count))
-    if number < 1:
-        raise ArgumentError(name, "a positive integer", repr(count), "Use 1 to stay in the calling thread.")
-    return number
+    return integer(name, count, 1, remedy="Use 1 to stay in the calling thread.")
 
 
 @contextmanager
 def workers(count: int) -> Iterator[None]:
     """Use `count` threads for every call in a ``with`` block.
 
-    The result is the same, bit for bit, whatever the number.
+    Results do not depend on the number of threads, not even in their last bit.
 
     Parameters
     ----------
     count : int
-        Number of threads, the calling one included.
+        Number of threads, with the calling thread, at least 1.
 
     Raises
     ------
@@ -92,15 +87,15 @@ def share(work: Callable[[_Item], None], items: Iterable[_Item], count: int) -> 
                     return
                 work(item)
         except BaseException:
-            waiting.clear()  # after an error nobody starts on another item
+            waiting.clear()  # after an error no thread starts another item
             raise
 
     helpers = start(take, min(count, len(waiting)) - 1)
     try:
         take()
     finally:
-        # Whatever happened, the arrays may be gone when this returns, so everybody must be done with them.
-        # Those that have not begun never will: a thread wakes up late, and there is nothing left for it to do.
+        # When this returns, the arrays may be freed, so every thread must have finished with them. Threads that have
+        # not started yet are cancelled: a thread wakes up late, and no item is left for it.
         errors = [helper.exception() for helper in helpers if not helper.cancel()]
     for error in errors:
         if error is not None:
@@ -108,7 +103,7 @@ def share(work: Callable[[_Item], None], items: Iterable[_Item], count: int) -> 
 
 
 def start(work: Callable[[], None], count: int) -> list[Future[None]]:
-    """Have `count` threads of the pool do `work`; none does where the interpreter is ending."""
+    """Let `count` threads of the pool do `work`; none does when the interpreter is ending."""
     if count < 1:
         return []
     try:
@@ -119,12 +114,12 @@ def start(work: Callable[[], None], count: int) -> list[Future[None]]:
 
 
 def _threads(count: int) -> ThreadPoolExecutor:
-    from concurrent.futures import ThreadPoolExecutor  # loads logging, which one thread does without
+    from concurrent.futures import ThreadPoolExecutor  # it loads logging, which a single thread does not need
 
     global _pool
     pool = _pool
     if pool is None or pool._max_workers < count:
-        # A smaller pool that other threads still use ends when the last of them is done with it.
+        # Other threads may still use the smaller pool: it ends when the last of them has finished.
         pool = _pool = ThreadPoolExecutor(count, thread_name_prefix="faltung")
     return pool
 

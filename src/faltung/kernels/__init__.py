@@ -1,4 +1,4 @@
-"""Kernels and banks of them: filters as values, their algebra, the named ones, and their text form."""
+"""What is a filter? Kernels and banks as values: their algebra, the named kernels, and their text form."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Kernels that pass or lift a band of frequencies."""
+"""Which named kernels select a band of frequencies? Those that keep, remove or amplify details of one size."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def dog(
     truncate: float = 4.0,
     ndim: int | None = None,
 ) -> Kernel:
-    """Return the difference of two Gaussians, which passes the scales between them.
+    """Return the difference of two Gaussians, which keeps details of sizes between the two.
 
         k = gaussian(low) - gaussian(high)
 
@@ -38,16 +38,22 @@ def dog(
     low : float or sequence of float
         Standard deviation of the narrow Gaussian in samples, for all axes or for each.
     high : float or sequence of float, optional
-        That of the wide one, at least `low`: by default 1.6 times as much, close to `log`.
+        Standard deviation of the wide Gaussian, at least `low`. The default is 1.6 times `low`, which makes the
+        kernel similar to `log`.
     truncate : float, optional
         Radius of both kernels in standard deviations.
     ndim : int, optional
         Number of dimensions: by default the length of `low`, or 2.
 
+    Returns
+    -------
+    Kernel
+        The kernel, a difference of two separable kernels; its taps sum to zero.
+
     Raises
     ------
     ArgumentError, ArgumentTypeError
-        If a standard deviation is not a non-negative finite number, or `high` is below `low`.
+        A standard deviation is not a finite number of at least zero, or `high` is below `low`.
 
     References
     ----------
@@ -66,7 +72,7 @@ def dog(
     else:
         highs = per_axis("high", high, len(lows), non_negative)
     if any(wide < narrow for narrow, wide in zip(lows, highs, strict=True)):
-        remedy = "Swap them, or put a minus sign before the kernel."
+        remedy = "Swap low and high; for the negative kernel, put a minus sign in front of it."
         raise ArgumentError("high", "at least low along every axis", f"low={low}, high={high}", remedy)
     return gaussian(lows, truncate=truncate) - gaussian(highs, truncate=truncate)
 
@@ -79,7 +85,7 @@ def unsharp(
     truncate: float = 4.0,
     ndim: int | None = None,
 ) -> Kernel:
-    """Return the unsharp mask: it adds what a Gaussian takes away.
+    """Return the unsharp mask, which sharpens: it adds the details that a Gaussian removes.
 
         k = (1 + amount) delta - amount gaussian(sigma)
 
@@ -88,21 +94,26 @@ def unsharp(
     sigma : float or sequence of float, optional
         Standard deviation of the Gaussian in samples, for all axes or for each.
     amount : float, optional
-        How much of the detail is added; negative amounts blur.
+        Multiple of the details that is added; a negative amount blurs.
     truncate : float, optional
         Radius of the Gaussian in standard deviations.
     ndim : int, optional
         Number of dimensions: by default the length of `sigma`, or 2.
 
+    Returns
+    -------
+    Kernel
+        The kernel, whose taps sum to one.
+
     Raises
     ------
     ArgumentError, ArgumentTypeError
-        If `sigma` is not a non-negative finite number, or `amount` not a finite one.
+        `sigma` is not a finite number of at least zero, or `amount` is not finite.
 
     References
     ----------
     Petrou and Petrou, "Image Processing: The Fundamentals", 2010. The taps are those of
-    `skimage.filters.unsharp_mask`, whose `radius` is `sigma` here; nothing is clipped.
+    `skimage.filters.unsharp_mask`, whose `radius` is `sigma` here; outputs are not clipped.
 
     Examples
     --------
@@ -127,23 +138,23 @@ def gabor(
     phase: float = 0.0,
     ndim: int = 2,
 ) -> Kernel:
-    """Return the complex Gabor kernel, a plane wave under a Gaussian; ``.real`` is the even half of it.
+    """Return the complex Gabor kernel, a plane wave times a Gaussian.
 
         k[y, x] = exp(-(u / sigma_x)^2 / 2 - (v / sigma_y)^2 / 2 + i (2 pi frequency u + phase))
                   / (2 pi sigma_x sigma_y),
         u = x cos(angle) + y sin(angle),    v = -x sin(angle) + y cos(angle)
 
-    It is separable if both standard deviations are equal, at any angle. In one dimension u = x, and the
-    normalisation is 1 / (sqrt(2 pi) sigma_x).
+    With a phase of zero, ``.real`` is even and ``.imag`` is odd. In one dimension u = x, and the factor is
+    1 / (sqrt(2 pi) sigma_x).
 
     Parameters
     ----------
     frequency : float, optional
-        Frequency of the wave in cycles per sample, above zero and at most 0.5: a faster wave looks slower.
+        Frequency of the wave in cycles per sample, above zero and at most 0.5.
     angle : float, optional
         Direction of the wave in radians: 0 is along the last axis, pi / 2 along the first.
     bandwidth : float, optional
-        Bandwidth in octaves, at least 0.01; it sets the standard deviations that are not given.
+        Bandwidth in octaves, at least 0.01; the standard deviations that are not given follow from it.
     sigma_x, sigma_y : float, optional
         Standard deviation along the wave and across it in samples, at least 0.01.
     truncate : float, optional
@@ -151,18 +162,23 @@ def gabor(
     phase : float, optional
         Phase of the wave at lag zero, in radians.
     ndim : int, optional
-        1 or 2.
+        Number of dimensions, 1 or 2.
+
+    Returns
+    -------
+    Kernel
+        The kernel; it is separable if `sigma_x` and `sigma_y` are equal, at any angle.
 
     Raises
     ------
     ArgumentError, ArgumentTypeError
-        If a number is not finite or out of range, or `angle` or `sigma_y` is given in one dimension.
+        A number is not finite or out of range, or `angle` or `sigma_y` is given in one dimension.
 
     References
     ----------
     Daugman, "Uncertainty relation for resolution in space, spatial frequency, and orientation", J. Opt. Soc.
-    Am. A 2, 1985. The taps are those of `skimage.filters.gabor_kernel`: `theta`, `n_stds` and `offset` there
-    are `angle`, `truncate` and `phase` here.
+    Am. A 2, 1985. The taps are those of `skimage.filters.gabor_kernel`: its `theta`, `n_stds` and
+    `offset` are `angle`, `truncate` and `phase` here.
 
     Examples
     --------
@@ -184,9 +200,9 @@ def gabor(
     shift = real("phase", phase)
     if axes == 1:
         if turn != 0 or sigma_y is not None:
-            raise ArgumentError("ndim", "2 for a wave with angle or sigma_y", "1", "Leave angle and sigma_y out.")
+            raise ArgumentError("ndim", "2 for a wave with angle or sigma_y", "1", "Omit angle and sigma_y.")
         return Taps(_wave_taps(along, cycles, _radius(reach * along), shift))
-    # A wave along an axis is constant along the other, and not almost constant: that keeps a factor real.
+    # Along an axis, cos or sin must be exactly zero: then the wave is constant along the other axis, and real there.
     cos, sin = (0.0 if abs(part) < 1e-15 else part for part in (math.cos(turn), math.sin(turn)))
     rows = _radius(max(abs(reach * across * cos), abs(reach * along * sin)))
     columns = _radius(max(abs(reach * along * cos), abs(reach * across * sin)))
@@ -201,7 +217,7 @@ def gabor(
 
 
 def _octave_sigma(frequency: float, bandwidth: float) -> float:
-    """Return the standard deviation at which the response falls to one half at both ends of the band."""
+    """Return the standard deviation with which the response is one half at both ends of the band."""
     octaves = real("bandwidth", bandwidth, _LEAST_BANDWIDTH)
     ratio = 1 / math.tanh(octaves * math.log(2) / 2)  # (2^b + 1) / (2^b - 1)
     return math.sqrt(math.log(2) / 2) / math.pi * ratio / frequency

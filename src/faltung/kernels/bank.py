@@ -1,4 +1,4 @@
-"""What is a layer of filters? A matrix of kernels that keeps the expression that made it: the algebra of banks."""
+"""What is a bank? A matrix of kernels that keeps the expression that made it: the algebra of banks."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from faltung.errors import ArgumentError, ArgumentTypeError
 from faltung.ground.checks import is_number, number
 from faltung.kernels.grid import GridFunction
 from faltung.kernels.kernel import Kernel, Product, Scaled, Sum, as_kernels, sum_of
-from faltung.kernels.matrix import KernelMatrix, compose_taps
+from faltung.kernels.kernel_matrix import KernelMatrix, compose_taps
 from faltung.kernels.outer import Box
 from faltung.kernels.taps import TapArray, add_taps, as_origin, as_taps, convolve_taps
 from faltung.kernels.text import PRODUCT, SUM, Spelling, spell, spell_taps
@@ -28,45 +28,49 @@ _MOST_PRINTED = 6
 
 
 class Bank(KernelMatrix):
-    """A matrix of kernels as a value: what a convolutional layer holds, and an algebra.
+    """A matrix of kernels as a value: the filters of a convolutional layer, and an algebra.
 
-    A bank makes channels y_i of channels x_j, where k_ij is a kernel:
+    A bank of kernels k_ij computes channels out y_i from channels in x_j:
 
         y_i[n] = sum_j sum_m k_ij[m] x_j[n - m].
 
-    ``b2 * b1`` is the composition of two layers, of which `b1` is applied first. It is the matrix product,
-    with convolution for the product of two kernels,
+    ``b2 * b1`` is the composition of two banks, of which `b1` is applied first. It is the product of matrices, in
+    which kernels are multiplied by convolution:
 
-        (b2 * b1)_ij = sum_m (b2)_im * (b1)_mj,
+        (b2 * b1)_ij = sum_m (b2)_im * (b1)_mj.
 
-    and does not commute. A kernel or a number multiplies every channel, and does: ``g * b == b * g``.
-    ``b + c``, ``b - c``, ``a * b``, ``b / a`` and ``-b`` are those of a linear space. All of them keep the
-    expression, layer by layer and kernel by kernel; nothing is multiplied out until `taps` is asked for.
-    ``b == c`` tells whether two banks are the same within rounding (see `isclose`).
+    The order of banks matters. A kernel or a number is applied to each channel, and its order does not matter:
+    ``g * b == b * g``. ``b + c``, ``b - c``, ``a * b``, ``b / a`` and ``-b`` act on the taps, lag by lag. The result
+    of an operator keeps the expression; its taps are computed when `taps` is first read. ``b == c`` is true if both
+    are the same function up to rounding, as told by `isclose`.
 
     A bank is a sequence of rows, one for each channel out, and a row is a tuple of kernels, one for each
-    channel in: ``b[i]`` is a row, ``b[i, j]`` a kernel, and ``Bank.stack(b[2:5])`` a smaller bank.
+    channel in: ``b[i]`` is a row, ``b[i, j]`` is a kernel, and ``Bank.stack(b[2:5])`` is a smaller bank.
 
     Parameters
     ----------
-    taps : array_like
-        Finite real or complex numbers of shape (channels out, channels in, *spatial), with at least one
-        spatial axis; stored as float64 or complex128. A bank is accepted too, and multiplied out.
+    taps : array_like, shape (channels out, channels in, *spatial)
+        Finite real or complex numbers, with at least one spatial axis; they are stored as float64 or complex128.
+        Another bank can be passed, of which the taps are used, and the origin unless `origin` is given.
     origin : int or sequence of int, optional
-        Index of the tap at lag zero, one integer per spatial axis, shared by all kernels. The default is
-        that of `Kernel`.
+        Index of the tap at lag zero, one integer per spatial axis, the same for all kernels. The default is
+        ``size // 2`` along each axis.
 
     Raises
     ------
     ArgumentTypeError
-        If the taps are not numbers, or are kernels, which `Bank.stack` takes.
+        The taps are not numbers, or are kernels (use `Bank.stack`), or the origin is not made of integers.
     ArgumentError
-        If an axis is missing, a tap is not finite, or the origin has the wrong length.
+        An axis is missing, a tap is not finite, or the origin has the wrong length.
+
+    See Also
+    --------
+    Kernel : one filter.
 
     Notes
     -----
-    `shape`, `ndim`, `origin` and `lags` are spatial, as for a kernel, and `taps` has the shape
-    ``(out_channels, in_channels, *shape)``. Neural-network libraries correlate: a layer of theirs is the bank
+    `shape`, `ndim`, `origin` and `lags` are those of the kernels, without channels; `taps` has the shape
+    ``(out_channels, in_channels, *shape)``. Neural-network libraries correlate: the bank of one of their layers is
     ``Bank(weights).flip()``.
 
     Examples
@@ -82,32 +86,37 @@ class Bank(KernelMatrix):
     True
     """
 
-    # NumPy then hands `array * bank` and `numpy.float64(2) * bank` over to the methods below.
+    # With this, NumPy leaves `array * bank` and `numpy.float64(2) * bank` to the methods below.
     __array_ufunc__ = None
 
     def __new__(cls, taps: ArrayLike, origin: int | Sequence[int] | None = None) -> Bank:
-        """Make the simplest node of an expression, given taps; `stack` and operators make the others."""
+        """Make the simplest expression, which is given by taps; `stack` and operators make all others."""
         return BankTaps(taps, origin)
 
     @staticmethod
     def stack(rows: Iterable[Kernel | Iterable[Kernel]]) -> Bank:
-        """Return the bank of kernels that keep their expressions.
+        """Return a bank of kernels, which keep their expressions.
 
-        The kernels may differ in support and origin: they are aligned at lag zero, and the support of the
-        bank is the smallest box that holds all of theirs.
+        The kernels may differ in shape and origin: they are aligned at lag zero, and the shape of the bank is that
+        of the smallest box that holds all of them.
 
         Parameters
         ----------
         rows : iterable of Kernel, or iterable of rows
-            One kernel for each channel out, if there is one channel in; or for each channel out a row, with one
-            kernel for each channel in.
+            One row for each channel out, with one kernel for each channel in. If there is one channel in, a row can
+            be the kernel itself.
+
+        Returns
+        -------
+        Bank
+            The bank of the kernels.
 
         Raises
         ------
         ArgumentTypeError
-            If anything but kernels is among them.
+            One of the items is not a kernel.
         ArgumentError
-            If there is no kernel, the rows differ in length, or the kernels in their number of dimensions.
+            There are no kernels, the rows differ in length, or the kernels differ in their number of dimensions.
 
         Examples
         --------
@@ -122,19 +131,19 @@ class Bank(KernelMatrix):
     def __mul__(self, other: Bank | Kernel | complex) -> Bank:
         if isinstance(other, Bank):
             return Composition((), (self, other))
-        return self.__rmul__(other)  # what is no matrix commutes with one
+        return self.__rmul__(other)  # the order of a bank and a kernel or a number does not matter
 
     def __rmul__(self, other: Kernel | complex) -> Bank:
         if isinstance(other, Kernel):
             return Composition((other,), (self,))
         if is_number(other):
             return Combination(((other, self),))
-        _refuse_array(other)
+        self._refuse_array(other)
         return NotImplemented
 
     def __truediv__(self, other: complex) -> Bank:
         if not is_number(other):
-            _refuse_array(other)
+            self._refuse_array(other)
             return NotImplemented
         divisor = number("divisor", other)
         if divisor == 0:
@@ -146,13 +155,13 @@ class Bank(KernelMatrix):
             return Combination(((1.0, self), (1.0, other)))
         if isinstance(other, Kernel) or is_number(other):
             received = "a kernel" if isinstance(other, Kernel) else f"the number {other}"
-            remedy = "Bank.stack makes a bank of kernels, and says which channels they connect."
+            remedy = "Make a bank of the kernel with Bank.stack, which tells the channels that it connects."
             raise ArgumentTypeError("sum", "two banks", f"a bank and {received}", remedy)
-        _refuse_array(other)
+        self._refuse_array(other)
         return NotImplemented
 
     def __radd__(self, other: Bank | int) -> Bank:
-        # The builtin sum() starts from the integer zero.
+        # The built-in sum() begins with the integer zero.
         return self if isinstance(other, int) and other == 0 else self + other  # type: ignore[operator]
 
     def __sub__(self, other: Bank) -> Bank:
@@ -174,7 +183,7 @@ class BankTaps(Bank):
     __match_args__ = ("taps", "origin")
 
     def __new__(cls, taps: ArrayLike, origin: int | Sequence[int] | None = None) -> Self:
-        """Copy the taps, so that nobody else can change them."""
+        """Copy the taps, so that no other code can change them."""
         if _holds_kernels(taps):
             remedy = "Use Bank.stack, which keeps their expressions."
             raise ArgumentTypeError("taps", "an array of numbers", "kernels", remedy)
@@ -182,13 +191,13 @@ class BankTaps(Bank):
             origin = taps.origin
         array = as_taps(taps)
         if array.ndim < 3:
-            remedy = "There are two axes of channels, though their length may be 1."
+            remedy = "Both axes of channels are needed; their length may be 1."
             raise ArgumentError("taps", "shape (channels out, channels in, *spatial)", str(array.shape), remedy)
         return cls._make(taps=array, origin=as_origin(origin, array.shape[2:]))
 
     def _spelling(self) -> Spelling:
         text = spell_taps(self.taps, self.origin)
-        # Where there are too many taps to print, their shape says more than a few of them.
+        # If there are too many taps to print all, only their shape is printed.
         _, shortened, rest = text.partition("shape=")
         return Spelling(f"Bank(..., shape={rest}" if shortened else text.replace("Kernel", "Bank", 1))
 
@@ -197,18 +206,18 @@ Bank._of_taps = BankTaps
 
 
 class Stack(Bank):
-    """A bank of kernels that keep their expressions, with the parameters of `Bank.stack`."""
+    """A bank of kernels, which keep their expressions; the parameters are those of `Bank.stack`."""
 
     __match_args__ = ("rows",)
     rows: tuple[tuple[Kernel, ...], ...]
 
     def __new__(cls, rows: Iterable[Kernel | Iterable[Kernel]]) -> Self:
-        """Take rows of equal length; a kernel is a row by itself."""
+        """Make the bank of rows of equal length; a kernel is a row with one item."""
         given = tuple((row,) if isinstance(row, Kernel) else _items(row) for row in _items(rows))
         lengths = sorted({len(row) for row in given})
         if len(lengths) != 1 or lengths == [0]:
             received = f"lengths {' and '.join(map(str, lengths))}" if len(lengths) > 1 else "none"
-            remedy = "Where nothing connects two channels, the kernel is 0 * delta()."
+            remedy = "For two channels that are not connected, use the kernel 0 * delta()."
             raise ArgumentError("rows", "rows with the same number of kernels", received, remedy)
         as_kernels(chain.from_iterable(given))
         return cls._make(rows=given)
@@ -244,13 +253,13 @@ class Stack(Bank):
 
 
 class Combination(Bank):
-    """A linear combination of banks, aligned at lag zero, as pairs of a number and a bank."""
+    """A linear combination of banks, aligned at lag zero: pairs of a number and a bank."""
 
     __match_args__ = ("terms",)
     terms: tuple[tuple[float | complex, Bank], ...]
 
     def __new__(cls, terms: Iterable[tuple[complex, Bank]]) -> Self:
-        """Take terms, and the terms of combinations among them; a combination with a name stays one term."""
+        """Add up terms; a bank that is a combination without a label is replaced by its own terms."""
         given = tuple(terms)
         banks = _as_banks(bank for _, bank in given)
         flat: list[tuple[float | complex, Bank]] = []
@@ -295,14 +304,14 @@ class Combination(Bank):
 
 
 class Composition(Bank):
-    """A product of banks, of which the last is applied first, and of kernels that filter every channel."""
+    """A product of banks, of which the last is applied first, and of kernels, which filter each channel."""
 
     __match_args__ = ("kernels", "banks")
     kernels: tuple[Kernel, ...]
     banks: tuple[Bank, ...]
 
     def __new__(cls, kernels: Iterable[Kernel], banks: Iterable[Bank]) -> Self:
-        """Take factors, and the factors of compositions among them; one with a name stays one factor."""
+        """Multiply factors; a bank that is a composition without a label is replaced by its own factors."""
         common: list[Kernel] = [*kernels]
         layers: list[Bank] = []
         for bank in _as_banks(banks):
@@ -314,7 +323,7 @@ class Composition(Bank):
         as_kernels([*common, *map(_window, layers)])
         for left, right in pairwise(layers):
             if left.in_channels != right.out_channels:
-                expected = f"a right factor with {left.in_channels} channels out, as many as go into the left one"
+                expected = f"a right factor with {left.in_channels} channels out, the channels in of the left factor"
                 remedy = "In b2 * b1 the right factor is applied first."
                 raise ArgumentError("product", expected, str(right.out_channels), remedy)
         return cls._make(kernels=tuple(common), banks=tuple(layers))
@@ -330,7 +339,7 @@ class Composition(Bank):
         return any(factor._is_complex() for factor in (*self.kernels, *self.banks))
 
     def _multiply_out(self) -> TapArray:
-        # From the right, since few channels go into most banks.
+        # From the right, since most banks have fewer channels in than out.
         total = reduce(lambda right, left: compose_taps(left, right), [bank.taps for bank in reversed(self.banks)])
         return convolve_taps(Product(self.kernels).taps[np.newaxis, np.newaxis], total) if self.kernels else total
 
@@ -352,7 +361,7 @@ class Composition(Bank):
 
 
 def _as_banks(banks: Iterable[Bank]) -> tuple[Bank, ...]:
-    """At least one bank, and all of them with the same number of dimensions."""
+    """Return at least one bank, all with the same number of dimensions."""
     given = tuple(banks)
     for bank in given:
         if not isinstance(bank, Bank):
@@ -362,7 +371,7 @@ def _as_banks(banks: Iterable[Bank]) -> tuple[Bank, ...]:
 
 
 def _window(function: GridFunction) -> Kernel:
-    """Return a kernel on the support of the function: kernels know what sums and products make of supports."""
+    """Return a kernel with the support of the function: sums and products of kernels compute supports."""
     return Box(function.shape, function.origin)
 
 
@@ -388,11 +397,3 @@ def _listed(texts: Iterable[str]) -> str:
     items = list(texts)
     shown = items if len(items) <= _MOST_PRINTED else [*items[:2], "...", items[-1]]
     return f"[{', '.join(shown)}]"
-
-
-def _refuse_array(other: object) -> None:
-    # An object that opts out of array arithmetic, as banks do, may know banks: it gets its turn.
-    array = hasattr(other, "__array__") and getattr(other, "__array_ufunc__", True) is not None
-    if array or isinstance(other, list | tuple):
-        remedy = "Filter an array with bank(array), or make a bank of it with Bank(array)."
-        raise ArgumentTypeError("operand", "a bank, a kernel or a number", type(other).__name__, remedy)

@@ -1,4 +1,4 @@
-"""The separable filters that several kernels share."""
+"""Which outer products do several kernels share? A basis of which all kernels of a bank are combinations."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ class Basis:
 
     Parameters
     ----------
-    columns, rows : ndarray, shape (filters, size)
+    columns, rows : ndarray, shape (products, size)
         The factors of each outer product.
-    weights : ndarray, shape (kernels, filters)
-        What each kernel takes of each.
+    weights : ndarray, shape (kernels, products)
+        The coefficient of each outer product in each kernel.
     """
 
     columns: NDArray[np.float64]
@@ -36,21 +36,26 @@ class Basis:
 
 
 def shared_basis(taps: NDArray[np.floating[Any]], eps: float, most: int) -> Basis | None:
-    """Few outer products that all kernels of a bank are combinations of, or None if that takes more than `most`.
+    """Return outer products of which all kernels of a bank are combinations, or None if there are more than `most`.
 
-    The columns of all kernels span a space, and so do the rows; the outer products of a basis of one with a basis of
-    the other span every kernel. Those that no kernel takes anything of are left out.
+        |sum over j of weights[i, j] columns[j] rows[j] - taps[i]| <= SLACK eps max |taps[i]|    for every tap
 
-        |sum over filters of weights[i, j] columns[j] rows[j] - taps[i]| <= SLACK eps max |taps[i]|    for every tap
+    The columns of all kernels span a space, and so do their rows. The outer products of a basis of the first space
+    with a basis of the second span all kernels; those with a coefficient of zero in every kernel are left out.
 
     Parameters
     ----------
     taps : ndarray, shape (kernels, rows, columns)
         Real taps.
     eps : float
-        Relative rounding of the number computed with.
+        Relative rounding error of the dtype that is computed with.
     most : int
-        Largest number of outer products worth having.
+        Largest number of outer products.
+
+    Returns
+    -------
+    Basis or None
+        The outer products and the coefficients.
 
     References
     ----------
@@ -70,7 +75,7 @@ def shared_basis(taps: NDArray[np.floating[Any]], eps: float, most: int) -> Basi
     block = taps.astype(np.float64)
     sizes = np.abs(block).max(axis=(1, 2))
     if not sizes.all():
-        return None  # a kernel of zeros is no multiple of anything
+        return None  # the taps of each kernel are divided by the largest of them
     block = block / sizes[:, None, None]
     # Kernels get different weights. Otherwise, as for filters steered to equidistant angles, singular values may
     # be equal too, and then any rotation of the factors is a basis: most of them take more outer products.
@@ -84,14 +89,14 @@ def shared_basis(taps: NDArray[np.floating[Any]], eps: float, most: int) -> Basi
     used = np.argwhere(np.abs(cores).max(axis=0) > 0)
     if len(used) > most:
         return None
-    found = Basis(columns[:, used[:, 0]].T, rows[:, used[:, 1]].T, cores[:, used[:, 0], used[:, 1]] * sizes[:, None])
-    sums = np.einsum("ij,jk,jl->ikl", found.weights, found.columns, found.rows, optimize=True)
+    basis = Basis(columns[:, used[:, 0]].T, rows[:, used[:, 1]].T, cores[:, used[:, 0], used[:, 1]] * sizes[:, None])
+    sums = np.einsum("ij,jk,jl->ikl", basis.weights, basis.columns, basis.rows, optimize=True)
     exact = np.abs(sums - taps) <= SLACK * eps * sizes[:, None, None]
-    return found if exact.all() else None
+    return basis if exact.all() else None
 
 
 def _span(vectors: NDArray[np.float64], eps: float, most: int) -> NDArray[np.float64] | None:
-    """Orthonormal basis of the space that columns span, to the rounding of the numbers."""
+    """Return an orthonormal basis of the span of the columns, up to rounding, or None if it is larger than `most`."""
     basis, values, _ = np.linalg.svd(vectors, full_matrices=False)
     kept = values > SLACK * eps * values[0]
     return basis[:, kept] if kept.sum() <= most else None

@@ -1,4 +1,4 @@
-"""Kernels that differentiate: edges, ridges and blobs; their taps sum to zero."""
+"""Which named kernels differentiate? Those that find edges, ridges and blobs; their taps sum to zero."""
 
 from __future__ import annotations
 
@@ -17,29 +17,34 @@ __all__ = ["gaussian_derivative", "laplacian", "log", "prewitt", "scharr", "sobe
 
 _LARGEST_ORDER = 16
 _LEAST_SIGMA = 1e-3
-# Convolved, y[n] = x[n + 1] - x[n - 1]: positive where the signal rises.
+# Its convolution is y[n] = x[n + 1] - x[n - 1], which is positive where the input rises.
 _CENTRAL_DIFFERENCE = (1.0, 0.0, -1.0)
 _SECOND_DIFFERENCE = (1.0, -2.0, 1.0)
 
 
 @named
 def sobel(axis: int = -1, *, ndim: int = 2) -> Kernel:
-    """Return the Sobel kernel: the difference x[n + 1] - x[n - 1] along one axis, smoothed along the others.
+    """Return the Sobel kernel: the difference x[n + 1] - x[n - 1] along one axis, smoothed along all others.
 
-        [1, 0, -1] along `axis`, [1, 2, 1] along every other
+        k = [1, 0, -1] along `axis`, times [1, 2, 1] along each other axis
 
     Parameters
     ----------
     axis : int, optional
-        Axis to differentiate along; negative ones count from the end. Along axis 1 it answers to vertical
-        edges, along axis 0 to horizontal ones.
+        Axis of the difference; negative numbers count from the end. Of an image, axis 1 shows vertical edges, and
+        axis 0 horizontal ones.
     ndim : int, optional
         Number of dimensions.
+
+    Returns
+    -------
+    Kernel
+        The kernel, separable, with 3 taps along each axis; they sum to zero.
 
     Raises
     ------
     ArgumentError, ArgumentTypeError
-        If there is no such axis.
+        `ndim` is not an integer from 1 to 32, or there is no such axis.
 
     References
     ----------
@@ -59,21 +64,26 @@ def sobel(axis: int = -1, *, ndim: int = 2) -> Kernel:
 
 @named
 def prewitt(axis: int = -1, *, ndim: int = 2) -> Kernel:
-    """Return the Prewitt kernel: the difference x[n + 1] - x[n - 1] along one axis, summed along the others.
+    """Return the Prewitt kernel: the difference x[n + 1] - x[n - 1] along one axis, summed along all others.
 
-        [1, 0, -1] along `axis`, [1, 1, 1] along every other
+        k = [1, 0, -1] along `axis`, times [1, 1, 1] along each other axis
 
     Parameters
     ----------
     axis : int, optional
-        Axis to differentiate along; negative ones count from the end.
+        Axis of the difference; negative numbers count from the end.
     ndim : int, optional
         Number of dimensions.
+
+    Returns
+    -------
+    Kernel
+        The kernel, separable, with 3 taps along each axis; they sum to zero.
 
     Raises
     ------
     ArgumentError, ArgumentTypeError
-        If there is no such axis.
+        `ndim` is not an integer from 1 to 32, or there is no such axis.
 
     References
     ----------
@@ -93,21 +103,26 @@ def prewitt(axis: int = -1, *, ndim: int = 2) -> Kernel:
 
 @named
 def scharr(axis: int = -1, *, ndim: int = 2) -> Kernel:
-    """Return the Scharr kernel: as Sobel's, with the smoothing that keeps the direction of gradients best.
+    """Return the Scharr kernel: a difference along one axis, smoothed so that directions of gradients are accurate.
 
-        [1, 0, -1] along `axis`, [3, 10, 3] / 16 along every other
+        k = [1, 0, -1] along `axis`, times [3, 10, 3] / 16 along each other axis
 
     Parameters
     ----------
     axis : int, optional
-        Axis to differentiate along; negative ones count from the end.
+        Axis of the difference; negative numbers count from the end.
     ndim : int, optional
         Number of dimensions.
+
+    Returns
+    -------
+    Kernel
+        The kernel, separable, with 3 taps along each axis; they sum to zero.
 
     Raises
     ------
     ArgumentError, ArgumentTypeError
-        If there is no such axis.
+        `ndim` is not an integer from 1 to 32, or there is no such axis.
 
     References
     ----------
@@ -127,7 +142,7 @@ def scharr(axis: int = -1, *, ndim: int = 2) -> Kernel:
 
 @named
 def laplacian(*, ndim: int = 2) -> Kernel:
-    """Return the discrete Laplace operator, a sum of second differences.
+    """Return the discrete Laplace operator, the sum of the second differences along all axes.
 
         y[n] = sum over axes of x[n - 1] - 2 x[n] + x[n + 1]
 
@@ -135,6 +150,16 @@ def laplacian(*, ndim: int = 2) -> Kernel:
     ----------
     ndim : int, optional
         Number of dimensions.
+
+    Returns
+    -------
+    Kernel
+        The kernel, with 3 taps along each axis; they sum to zero.
+
+    Raises
+    ------
+    ArgumentError, ArgumentTypeError
+        `ndim` is not an integer from 1 to 32.
 
     References
     ----------
@@ -162,29 +187,35 @@ def gaussian_derivative(
     truncate: float = 4.0,
     ndim: int | None = None,
 ) -> Kernel:
-    """Return a derivative of the Gaussian: smoothing and differentiating in one separable kernel.
+    """Return a derivative of the Gaussian, which smooths and differentiates in one kernel.
 
-        k[m] = (-1/sigma)^n He_n(m / sigma) g[m]
+        k[m] = (-1 / sigma)^n He_n(m / sigma) g[m]    along each axis
 
-    for order n along an axis, with the Hermite polynomial He_n and the taps g of `gaussian`.
+    where n is the order along the axis, He_n is the Hermite polynomial of that degree, and g are the taps of
+    `gaussian` along the axis.
 
     Parameters
     ----------
     sigma : float or sequence of float
         Standard deviation in samples, for all axes or for each.
     order : int or sequence of int, optional
-        Order of the derivative along `axis`, or one order for each axis; up to 16.
+        Order of the derivative along `axis`, or one order for each axis; from 0 to 16.
     axis : int, optional
-        Axis to differentiate along: by default the last. Not used with one order for each axis.
+        Axis of the derivative; the default is the last. It must be omitted if `order` has one number for each axis.
     truncate : float, optional
         Radius of the kernel in standard deviations.
     ndim : int, optional
         Number of dimensions: by default the length of `sigma` or `order`, or 2.
 
+    Returns
+    -------
+    Kernel
+        The kernel, separable, of the shape of `gaussian`.
+
     Raises
     ------
     ArgumentError, ArgumentTypeError
-        If an argument is out of range, or `sigma` so small that no neighbour is left to differentiate with.
+        An argument is out of range, or `sigma` is so small that the Gaussian has one tap.
 
     References
     ----------
@@ -200,7 +231,7 @@ def gaussian_derivative(
     """
     several = is_sequence(order)
     if several and axis is not None:
-        raise ArgumentError("axis", "None beside one order for each axis", str(axis), "Leave axis out.")
+        raise ArgumentError("axis", "None with one order for each axis", str(axis), "Omit axis.")
     if ndim is None and several and not is_sequence(sigma):
         ndim = len(order)  # type: ignore[arg-type]
     sigmas = per_axis("sigma", sigma, ndim, non_negative)
@@ -213,9 +244,9 @@ def gaussian_derivative(
 
 @named
 def log(sigma: float | Sequence[float], *, truncate: float = 4.0, ndim: int | None = None) -> Kernel:
-    """Return the Laplacian of a Gaussian: a detector of blobs and, at its zeros, of edges.
+    """Return the Laplacian of a Gaussian, a detector of blobs; its output changes sign at edges.
 
-        k = sum over axes of the second derivative of a Gaussian along the axis
+        k = sum over axes of the second derivative of the Gaussian along the axis
 
     Parameters
     ----------
@@ -226,10 +257,15 @@ def log(sigma: float | Sequence[float], *, truncate: float = 4.0, ndim: int | No
     ndim : int, optional
         Number of dimensions: by default the length of `sigma`, or 2.
 
+    Returns
+    -------
+    Kernel
+        The kernel, a sum of one separable kernel for each axis. The output is negative in bright blobs.
+
     Raises
     ------
     ArgumentError, ArgumentTypeError
-        If `sigma` is not a number, or so small that no neighbour is left to differentiate with.
+        An argument is not a number of at least zero, or `sigma` is so small that the Gaussian has one tap.
 
     References
     ----------
@@ -265,7 +301,7 @@ def _gaussian_derivative_taps(sigma: float, order: int, truncate: float) -> TapA
     reach = len(taps) // 2
     if reach == 0 or sigma < _LEAST_SIGMA:
         received = f"sigma={sigma:g} with truncate={truncate:g}"
-        remedy = "Use a larger sigma, or sobel or laplacian, which differentiate without smoothing."
+        remedy = "Use a larger sigma, or sobel or laplacian, which need no sigma."
         raise ArgumentError("sigma", "a Gaussian of more than one tap to differentiate", received, remedy)
     places = np.arange(-reach, reach + 1) / sigma
     hermite = np.polynomial.hermite_e.hermeval(places, [0.0] * order + [1.0])

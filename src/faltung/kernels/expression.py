@@ -1,4 +1,4 @@
-"""Which kernel does a text mean? A recursive-descent parser for expressions of numbers and named kernels.
+"""Which kernel is a text? A recursive-descent parser for expressions of numbers and named kernels.
 
     expression := term (('+' | '-') term)*
     term       := unary (('*' | '/') unary)*
@@ -7,7 +7,7 @@
     postfix    := atom ('.flip()' | '.conj()' | '.real' | '.imag')*
     atom       := number | constant | name '(' arguments ')' | list | tuple | '(' expression ')'
 
-Precedence is Python's. Text is read, never executed, and what it can ask for is bounded.
+Precedence is that of Python. Text is read and never executed, and length, depth and number of taps are bounded.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _LARGEST_EXPONENT = 64
 _MOST_TAPS = 2**25
 
 Value: TypeAlias = "Kernel | complex | list[Value] | tuple[Value, ...]"
-"""A list becomes a kernel where one is needed; tuples are for arguments only."""
+"""A list becomes a kernel if a kernel is needed; tuples can only be arguments."""
 
 _CALLS: dict[str, Callable[..., Kernel]] = {**NAMED, "kernel": Kernel, "Kernel": Kernel}
 _CONSTANTS: dict[str, complex] = {"pi": math.pi, "True": True, "False": False}
@@ -51,28 +51,30 @@ _TOKEN = re.compile(
 
 
 def parse(text: str) -> Kernel:
-    """Read a kernel from text such as ``"gaussian(2) * sobel(axis=1)"``.
+    """Return the kernel that a text such as ``"gaussian(2) * sobel(axis=1)"`` describes.
 
-    The text has the numbers, names and operators of the Python interface: named kernels with their arguments,
-    nested lists of taps, ``kernel([1, 2, 1], origin=0)``, the operators ``+ - * / **``, parentheses,
-    ``.flip()``, ``.conj()``, ``.real``, ``.imag``, and the constant ``pi``. What an expression of named
-    kernels and small taps prints reads back as an equal kernel.
+    The text is written as in Python: named kernels with their arguments, nested lists of taps,
+    ``kernel([1, 2, 1], origin=0)``, numbers, the operators ``+ - * / **``, parentheses, ``.flip()``, ``.conj()``,
+    ``.real``, ``.imag``, and the constant ``pi``. The printed text of an expression can be read back if it is made of
+    named kernels and of kernels with few taps.
 
     Parameters
     ----------
     text : str
-        The expression, up to 4096 characters.
+        The expression, with at most 4096 characters.
 
     Returns
     -------
     Kernel
-        The expression, not multiplied out.
+        The kernel, which keeps the expression.
 
     Raises
     ------
     ExpressionError
-        If the text is no kernel, has a wrong argument, or asks for more than 2^25 taps in all. The message
-        points at the place.
+        The text is not a kernel, has a wrong argument, or has kernels with more than 2^25 taps in all. The message
+        points at the position of the mistake.
+    ArgumentTypeError
+        `text` is not a string.
 
     Examples
     --------
@@ -94,7 +96,7 @@ def parse(text: str) -> Kernel:
     if len(text) > _LONGEST_TEXT:
         message = f"expected at most {_LONGEST_TEXT} characters, got {len(text)}"
         raise ExpressionError(message, text[:60], 0)
-    # On one line, an error can point at its place.
+    # The text is put on one line, so that an error can point at a position.
     return _Parser(re.sub(r"\s", " ", text)).whole()
 
 
@@ -105,14 +107,14 @@ class _Token(NamedTuple):
 
 
 class _Parser:
-    """The place in the text, and what has been used up of the bounds."""
+    """The position in the text, and how much of the bounds is used."""
 
     def __init__(self, text: str) -> None:
         self.text = text
         self.tokens = [
-            _Token(kind, found[kind], found.start(kind))
-            for found in _TOKEN.finditer(text)
-            if (kind := found.lastgroup)
+            _Token(kind, match[kind], match.start(kind))
+            for match in _TOKEN.finditer(text)
+            if (kind := match.lastgroup)
         ]
         self.index = 0
         self.depth = 0
@@ -126,8 +128,8 @@ class _Parser:
         raise ExpressionError(message, self.text, position)
 
     def unexpected(self, expected: str) -> NoReturn:
-        found = "the end" if self.token.kind == "end" else repr(self.token.text)
-        self.fail(f"expected {expected}, got {found}", self.token.position)
+        received = "the end" if self.token.kind == "end" else repr(self.token.text)
+        self.fail(f"expected {expected}, got {received}", self.token.position)
 
     def take(self) -> _Token:
         token = self.token
@@ -162,7 +164,7 @@ class _Parser:
         return value
 
     def unary(self) -> Value:
-        # Every recursion passes here, so this bounds them all.
+        # Every recursion passes through this method, so all are bounded.
         self.depth += 1
         if self.depth > _DEEPEST:
             self.fail(f"expected at most {_DEEPEST} levels of nesting", self.token.position)
@@ -215,7 +217,7 @@ class _Parser:
             return _CONSTANTS[token.text]
         if token.text not in _CALLS:
             near = get_close_matches(token.text, [*_CALLS, *_CONSTANTS], 1)
-            hint = f"did you mean {near[0]}?" if near else f"known are {', '.join(_CALLS)}"
+            hint = f"did you mean {near[0]}?" if near else f"the known names are {', '.join(_CALLS)}"
             self.fail(f"unknown name {token.text!r}: {hint}", token.position)
         if not self.accept("("):
             self.fail(f"{token.text} needs arguments in parentheses", token.position)
@@ -247,7 +249,7 @@ class _Parser:
             if keyword and start.text not in kwargs:
                 kwargs[start.text] = value
             elif keyword or kwargs:
-                self.fail("expected each argument once, and those with names last", start.position)
+                self.fail("expected each argument once, and arguments with names last", start.position)
             else:
                 args.append(value)
             if self.token.text != ")":
@@ -280,11 +282,11 @@ class _Parser:
 
     def promote(self, value: Value, position: int) -> Kernel | complex:
         if isinstance(value, tuple):
-            self.fail("expected a number or a kernel; taps are written in brackets", position)
+            self.fail("expected a number or a kernel; taps are written in square brackets", position)
         if not isinstance(value, list):
             return value
         try:
-            return Kernel(value)  # type: ignore[arg-type]  # the constructor tells what is no tap
+            return Kernel(value)  # type: ignore[arg-type]  # the constructor refuses what is not a number
         except FaltungError as error:
             self.fail(str(error), position)
 
@@ -292,7 +294,7 @@ class _Parser:
         operands = self.promote(left, position), self.promote(right, position)
         try:
             result = _OPERATORS[sign](*operands)
-            # Whole numbers beyond this would grow without bound from power to power.
+            # Integers of Python have no largest value: repeated powers of them would fill the memory.
             if isinstance(result, int) and abs(result) > 2**53:
                 result = float(result)
         except FaltungError as error:
@@ -304,7 +306,7 @@ class _Parser:
     def spend(self, kernel: Kernel, position: int) -> Kernel:
         self.taps += kernel.size
         if self.taps > _MOST_TAPS:
-            self.fail(f"the expression asks for more than {_MOST_TAPS} taps", position)
+            self.fail(f"expected at most {_MOST_TAPS} taps in all kernels together", position)
         return kernel
 
 

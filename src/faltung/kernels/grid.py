@@ -1,4 +1,4 @@
-"""What can be read from a function on the integer grid, whatever expression it comes from."""
+"""What can be read from any function on the grid? Taps, support, label, fingerprint and rank of every expression."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self
 import numpy as np
 
 from faltung.errors import ArgumentTypeError
+from faltung.ground.checks import non_negative, real
 from faltung.ground.lazy import lazy
 from faltung.kernels.picture import draw_kernel
 from faltung.kernels.taps import TapArray, check_size, freeze, largest_difference, numerical_rank
@@ -21,36 +22,39 @@ if TYPE_CHECKING:
 __all__ = ["GridFunction"]
 
 _MOST_DRAWN = 2**22
+#: Relative tolerance of equality.
+_RTOL = 1e-12
 
 
 class GridFunction:
-    """A finitely supported function on the integer grid: an immutable value, defined by its fields.
+    """A function on the integer grid with finitely many taps: a value that cannot be changed.
 
-    At each lag a kernel has a number and a bank has a matrix. Whatever is derived from the fields is derived
-    once, when it is first asked for.
+    At each lag a kernel has a number, and a bank has a matrix. The fields in `__match_args__` define the function;
+    everything else is computed from them when it is first read, and then kept.
     """
 
-    # Equality within rounding is not transitive, so no hash can agree with it.
+    # Equality up to rounding is not transitive, so no hash can agree with it.
     __hash__: ClassVar[None]  # type: ignore[assignment]
-    # The fields, in the order of the constructor: they are what is compared, digested and pickled.
+    # The fields, in the order of the constructor: they are digested and pickled.
     __match_args__: ClassVar[tuple[str, ...]]
     _noun: ClassVar[str] = "kernel"
+    _operands: ClassVar[str] = "a kernel or a number"
     _label: str | None = None
-    #: Filters an array; the module that does it stands rungs higher and puts itself here.
+    #: Filters an array; the module that does this is on a higher floor, and sets this attribute.
     apply: ClassVar[Callable[..., Any]]
 
     @classmethod
     def _make(cls, **fields: object) -> Self:
-        # Fields live in the instance dictionary, where a field also takes the place of a cached property.
+        # Fields are in the dictionary of the instance, where a field also replaces a lazy property of its name.
         self = object.__new__(cls)
         vars(self).update(fields)
         return self
 
-    # What follows is true of any function whose taps and origin are fields. A node of an expression replaces
-    # it by what its structure knows without multiplying out.
+    # These methods are right for each function with the fields `taps` and `origin`. A class of expressions overrides
+    # them with what it knows from its structure, without multiplying out.
 
     def _support(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """Shape and origin of the smallest box that is known to hold all taps."""
+        """Shape and origin of the support: a box that holds all taps."""
         return self.taps.shape, self.origin
 
     def _multiply_out(self) -> TapArray:
@@ -60,7 +64,7 @@ class GridFunction:
         return np.iscomplexobj(self.taps)
 
     def _separated(self) -> tuple[Any, ...] | None:
-        """One-dimensional functions whose outer product this is, if the structure says so."""
+        """One-dimensional functions whose outer product this is, if that is known from the structure."""
         return (self,) if self.ndim == 1 else None
 
     def _spelling(self) -> Spelling:
@@ -68,7 +72,7 @@ class GridFunction:
 
     @property
     def _channels(self) -> tuple[int, ...]:
-        """Shape of the value at one lag; the leading axes of the array of taps."""
+        """Shape of the value at one lag: lengths of the first axes of the array of taps."""
         return ()
 
     @property
@@ -78,53 +82,58 @@ class GridFunction:
 
     @lazy
     def shape(self) -> tuple[int, ...]:
-        """Size of the support along each axis."""
+        """Number of taps along each axis, zeros included."""
         return self._support()[0]
 
     @lazy
     def origin(self) -> tuple[int, ...]:
-        """Index of the tap at lag zero, which may lie outside of the support."""
+        """Index of the tap at lag zero along each axis; it may be outside the array of taps."""
         return self._support()[1]
 
     @lazy
     def taps(self) -> TapArray:
-        """The coefficients, multiplied out on first use: a read-only float64 or complex128 array."""
+        """The coefficients: a read-only array of float64 or complex128, computed when it is first read."""
         check_size((*self._channels, *self.shape))
-        with np.errstate(over="ignore", invalid="ignore"):  # `freeze` answers an overflow with an error
+        with np.errstate(over="ignore", invalid="ignore"):  # after an overflow, `freeze` raises an error
             return freeze(self._multiply_out())
 
     @lazy
     def dtype(self) -> np.dtype[Any]:
-        """Data type of the taps, float64 or complex128."""
+        """Dtype of the taps: float64 or complex128."""
         return np.dtype(np.complex128 if self._is_complex() else np.float64)
 
     @property
     def ndim(self) -> int:
-        """Number of axes."""
+        """Number of spatial axes."""
         return len(self.shape)
 
     @property
     def size(self) -> int:
-        """Number of taps in the support, zeros included."""
+        """Number of all taps, zeros included."""
         return math.prod((*self._channels, *self.shape))
 
     @property
     def lags(self) -> tuple[range, ...]:
-        """Lags of the support, one range per axis: ``taps[i]`` has lag ``i - origin``."""
+        """Lags of the taps, as one range for each axis: ``taps[i]`` has the lag ``i - origin``."""
         return tuple(range(-at, size - at) for size, at in zip(self.shape, self.origin, strict=True))
 
     @property
     def label(self) -> str | None:
-        """Text that stands for the kernel where it is printed, or None."""
+        """Text that is printed instead of the expression, or None."""
         return self._label
 
     def labelled(self, label: str) -> Self:
-        """Return the same kernel, printed as `label`.
+        """Return the same function, which is then printed as `label`.
 
         Parameters
         ----------
         label : str
-            Name or call that stands for the kernel.
+            A name, or the text of a call.
+
+        Returns
+        -------
+        Kernel or Bank
+            The function with the label.
 
         Examples
         --------
@@ -137,9 +146,10 @@ class GridFunction:
 
     @lazy
     def fingerprint(self) -> bytes:
-        """Digest of the expression for use as a key: equal ones mean equal taps and origin, bit for bit.
+        """Digest of the expression, for use as a key: 16 bytes.
 
-        It is made without multiplying out, so equal functions of different structure have different ones.
+        Equal fingerprints mean equal taps and origin, bit for bit. The taps of an expression are not computed for it,
+        so equal functions that are written in different ways have different fingerprints.
         """
         digest = hashlib.blake2b(type(self).__name__.encode(), digest_size=16)
         for name in self.__match_args__:
@@ -155,7 +165,24 @@ class GridFunction:
         axes: int | Sequence[int] | None = None,
         dtype: DTypeLike | None = None,
     ) -> NDArray[Any]:
-        """Convolve an array with this kernel; `faltung.convolve` says what the parameters mean.
+        """Return the convolution of an array with this kernel; the arguments are those of `faltung.convolve`.
+
+        Parameters
+        ----------
+        x : array_like
+            Array of any dimension. The kernel extends over its last axes, or over `axes`.
+        mode, cval, axes, dtype
+            As for `faltung.convolve`.
+
+        Returns
+        -------
+        ndarray
+            The convolution, of the shape of `x`.
+
+        Raises
+        ------
+        ArgumentError, ArgumentTypeError
+            An argument cannot be used.
 
         Examples
         --------
@@ -167,17 +194,26 @@ class GridFunction:
         return type(self).apply(self, x, mode, cval, axes, dtype)  # type: ignore[no-any-return]
 
     def rank(self, tol: float | None = None) -> int:
-        """Return the numerical rank: in two dimensions, how many separable kernels add up to this one.
+        """Return the rank: the smallest number of outer products that add up to the kernel, in two dimensions.
 
-        It is the rank of the matrix of taps, and for more than two axes the largest rank among the unfoldings
-        of the array along each axis. What is built as an outer product has rank one by construction; the
-        zero kernel has rank zero.
+        It is the rank of the matrix of taps. With more than two axes, it is the largest rank of the unfoldings of
+        the array along each axis. A kernel that is written as an outer product has rank 1, and zero has rank 0.
 
         Parameters
         ----------
         tol : float, optional
-            Singular values up to `tol` times the largest count as zero. The default is the rounding of
-            float64 times the larger side of the matrix.
+            Singular values up to `tol` times the largest count as zero. The default is the relative rounding error
+            of float64 times the longer side of the matrix.
+
+        Returns
+        -------
+        int
+            The rank.
+
+        Raises
+        ------
+        ArgumentError, ArgumentTypeError
+            `tol` is not a number from 0 to 1.
 
         Examples
         --------
@@ -185,23 +221,36 @@ class GridFunction:
         >>> fa.sobel().rank(), fa.laplacian().rank()
         (1, 2)
         """
+        relative = None if tol is None else real("tol", tol, 0.0, 1.0)
         if (factors := self._separated()) is not None:
             return int(all(factor.taps.any() for factor in factors))
-        return numerical_rank(self.taps, tol)
+        return numerical_rank(self.taps, relative)
 
-    def isclose(self, other: GridFunction, rtol: float = 1e-12, atol: float = 0.0) -> bool:
-        """Tell whether two kernels, or two banks, are the same function on the grid, within a tolerance.
+    def isclose(self, other: GridFunction, rtol: float = _RTOL, atol: float = 0.0) -> bool:
+        """Return whether two kernels, or two banks, are the same function within a tolerance.
 
-            max |f - g| <= atol + rtol max(|f|, |g|)
+            max |f[m] - g[m]| <= atol + rtol max(|f[m]|, |g[m]|)    over all lags m
 
-        over all lags: borders of zeros do not matter, a shifted origin does.
+        Taps outside an array are zero, so zeros at its border make no difference; a shifted origin does.
 
         Parameters
         ----------
         other : Kernel or Bank
-            What to compare with; a kernel and a bank are never the same.
-        rtol, atol : float, optional
-            Tolerance relative to the largest tap of both, and absolute.
+            The other function; a kernel and a bank are never the same.
+        rtol : float, optional
+            Tolerance relative to the largest tap of both.
+        atol : float, optional
+            Absolute tolerance, in the unit of the taps.
+
+        Returns
+        -------
+        bool
+            Whether they are the same.
+
+        Raises
+        ------
+        ArgumentError, ArgumentTypeError
+            `other` is neither a kernel nor a bank, or a tolerance is not a number of at least zero.
 
         Examples
         --------
@@ -214,6 +263,9 @@ class GridFunction:
         if not isinstance(other, GridFunction):
             remedy = f"Wrap taps in faltung.{self._noun.capitalize()}."
             raise ArgumentTypeError("other", f"a {self._noun}", type(other).__name__, remedy)
+        return self._is_close(other, non_negative("rtol", rtol), non_negative("atol", atol))
+
+    def _is_close(self, other: GridFunction, rtol: float, atol: float) -> bool:
         if (self.ndim, self._channels) != (other.ndim, other._channels):
             return False
         if self.fingerprint == other.fingerprint:
@@ -223,16 +275,26 @@ class GridFunction:
         return difference <= atol + rtol * largest
 
     def __eq__(self, other: object) -> bool:
-        return self.isclose(other) if isinstance(other, GridFunction) else NotImplemented
+        return self._is_close(other, _RTOL, 0.0) if isinstance(other, GridFunction) else NotImplemented
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> TapArray:
-        return np.array(self.taps, dtype=dtype, copy=copy)  # None: if needed
+        return np.array(self.taps, dtype=dtype, copy=copy)  # copy=None copies where it must
+
+    def _refuse_array(self, other: object) -> None:
+        # An object that opts out of NumPy's arithmetic, as kernels do, may know how to work with a kernel.
+        array = hasattr(other, "__array__") and getattr(other, "__array_ufunc__", True) is not None
+        if array or isinstance(other, list | tuple):
+            noun = self._noun
+            remedy = (
+                f"To filter an array, call {noun}(array); to make a {noun} of it, call {noun.capitalize()}(array)."
+            )
+            raise ArgumentTypeError("operand", self._operands, type(other).__name__, remedy)
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
-        raise AttributeError(f"{name!r} cannot be set: a {self._noun} is a value, build another one")
+        raise AttributeError(f"{name!r} cannot be set: a {self._noun} cannot be changed. Make another one.")
 
     def __delattr__(self, name: str) -> NoReturn:
-        raise AttributeError(f"{name!r} cannot be deleted: a {self._noun} is a value")
+        raise AttributeError(f"{name!r} cannot be deleted: a {self._noun} cannot be changed.")
 
     def __copy__(self) -> Self:
         return self

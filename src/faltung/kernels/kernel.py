@@ -1,4 +1,4 @@
-"""What is a filter? A function on the grid that keeps the expression that made it: the algebra of kernels."""
+"""What is a kernel? A function on the grid that keeps the expression that made it: the algebra of kernels."""
 
 from __future__ import annotations
 
@@ -24,40 +24,44 @@ _MOST_FACTORS = 10_000
 
 
 class Kernel(GridFunction):
-    """A filter as a value: taps, the index of the tap at lag zero, and an algebra.
+    """A filter as a value: taps, the index of the tap at lag zero (the origin), and an algebra.
 
-    With the origin o, convolving a signal x with the kernel k is
+    The convolution of an array x with a kernel k of origin o is
 
-        y[n] = sum_i k[i] x[n - (i - o)],
+        y[n] = sum_i k[i] x[n - (i - o)].
 
-    and correlating is y[n] = sum_i k[i] x[n + (i - o)], the same as convolving with ``k.flip()``.
+    The correlation is y[n] = sum_i k[i] x[n + (i - o)], which is the convolution with ``k.flip()``.
 
-    ``f * g`` is the convolution of two kernels: filtering with it is filtering with one after the other.
-    ``f + g``, ``f - g``, ``a * f``, ``f / a`` and ``-f`` are those of a linear space, ``f ** n`` is the
-    n-fold product, and ``f ** 0`` the identity. All of them keep the expression; nothing is multiplied out
-    until `taps` is asked for. ``f == g`` tells whether two kernels are the same function within rounding
-    (see `isclose`).
+    ``f * g`` is the convolution of two kernels: filtering with it is filtering with `f` and then with `g`.
+    ``f ** n`` is the product of n factors `f`, and ``f ** 0`` is the identity. ``f + g``, ``f - g``, ``a * f``,
+    ``f / a`` and ``-f`` act on the taps, lag by lag. The result of an operator keeps the expression; its taps are
+    computed when `taps` is first read. ``f == g`` is true if both are the same function up to rounding, as told by
+    `isclose`.
 
     Parameters
     ----------
     taps : array_like
-        Finite real or complex numbers, with at least one axis; stored as float64 or complex128. A kernel
-        is accepted too, and multiplied out.
+        Finite real or complex numbers, with at least one axis; they are stored as float64 or complex128. Another
+        kernel can be passed, of which the taps are used, and the origin unless `origin` is given.
     origin : int or sequence of int, optional
-        Index of the tap at lag zero, one integer per axis. Any integer will do: one outside of the array
-        makes a shifted kernel. The default ``size // 2`` is that of `scipy.ndimage`, for odd and even sizes.
+        Index of the tap at lag zero, one integer per axis. It may be outside the array, which makes a shifted kernel.
+        The default is ``size // 2`` along each axis, as in `scipy.ndimage`.
 
     Raises
     ------
     ArgumentTypeError
-        If the taps are not numbers, or numbers of more than double precision.
+        The taps are not numbers or have more than double precision, or the origin is not made of integers.
     ArgumentError
-        If there is no tap, a tap is not finite, or the origin has the wrong length.
+        There are no taps, a tap is not finite, or the origin has the wrong length.
+
+    See Also
+    --------
+    Bank : a matrix of kernels.
 
     Notes
     -----
-    Kernels are immutable. They are no dictionary keys, since no hash agrees with equality within rounding;
-    `fingerprint` is the key to use.
+    Kernels cannot be changed. They cannot be dictionary keys, since no hash agrees with equality up to rounding; use
+    `fingerprint` as the key.
 
     Examples
     --------
@@ -71,11 +75,11 @@ class Kernel(GridFunction):
     array([-0.25,  0.5 , -0.25])
     """
 
-    # NumPy then hands `array * kernel` and `numpy.float64(2) * kernel` over to the methods below.
+    # With this, NumPy leaves `array * kernel` and `numpy.float64(2) * kernel` to the methods below.
     __array_ufunc__ = None
 
     def __new__(cls, taps: ArrayLike, origin: int | Sequence[int] | None = None) -> Kernel:
-        """Make the simplest node of an expression, given taps; operators make the others."""
+        """Make the simplest expression, which is given by taps; operators make all others."""
         return Taps(taps, origin)
 
     def _flip(self) -> Kernel:
@@ -85,13 +89,15 @@ class Kernel(GridFunction):
         return Taps(self.taps.conj(), self.origin)
 
     def _parts(self) -> tuple[Kernel, Kernel]:
-        """Real and imaginary part of a complex kernel, with as much structure as they keep."""
+        """Real and imaginary part of a complex kernel; known structure is kept."""
         return Taps(self.taps.real, self.origin), Taps(self.taps.imag, self.origin)
 
     def flip(self) -> Kernel:
-        """Return the kernel reversed about lag zero along every axis: ``k.flip()[m] = k[-m]``.
+        """Return the kernel reversed about lag zero along each axis.
 
-        Correlating with a kernel is convolving with its flip. Nothing is conjugated.
+            k.flip()[m] = k[-m]
+
+        Correlation with a kernel is convolution with its flip. Complex taps are not conjugated.
 
         Examples
         --------
@@ -102,7 +108,7 @@ class Kernel(GridFunction):
         return self._derived(self._flip(), ".flip()")
 
     def conj(self) -> Kernel:
-        """Return the kernel with conjugated taps, which is the kernel itself if it is real.
+        """Return the kernel with conjugated taps; a real kernel is returned itself.
 
         Examples
         --------
@@ -114,12 +120,12 @@ class Kernel(GridFunction):
 
     @property
     def real(self) -> Kernel:
-        """Real part; the kernel itself if it is real."""
+        """Real part, as a real kernel; of a real kernel, the kernel itself."""
         return self._derived(self._parts()[0], ".real") if self._is_complex() else self
 
     @property
     def imag(self) -> Kernel:
-        """Imaginary part, as a real kernel."""
+        """Imaginary part, as a real kernel; of a real kernel, zero."""
         return self._derived(self._parts()[1], ".imag") if self._is_complex() else 0.0 * self
 
     def __mul__(self, other: Kernel | complex) -> Kernel:
@@ -127,7 +133,7 @@ class Kernel(GridFunction):
             return Product((self, other))
         if is_number(other):
             return Scaled(other, self)
-        _refuse_array(other)
+        self._refuse_array(other)
         return NotImplemented
 
     def __rmul__(self, other: complex) -> Kernel:
@@ -137,7 +143,7 @@ class Kernel(GridFunction):
         if isinstance(other, Kernel):
             _refuse_inverse()
         if not is_number(other):
-            _refuse_array(other)
+            self._refuse_array(other)
             return NotImplemented
         divisor = number("divisor", other)
         if divisor == 0:
@@ -151,13 +157,13 @@ class Kernel(GridFunction):
         if isinstance(other, Kernel):
             return Sum((self, other))
         if is_number(other):
-            remedy = f"Add {other} * delta(ndim={self.ndim}), that multiple of the identity."
+            remedy = f"Add {other} * delta(ndim={self.ndim}), which is that multiple of the identity."
             raise ArgumentTypeError("sum", "two kernels", f"a kernel and the number {other}", remedy)
-        _refuse_array(other)
+        self._refuse_array(other)
         return NotImplemented
 
     def __radd__(self, other: Kernel | int) -> Kernel:
-        # The builtin sum() starts from the integer zero.
+        # The built-in sum() begins with the integer zero.
         return self if isinstance(other, int) and other == 0 else self + other  # type: ignore[operator]
 
     def __sub__(self, other: Kernel) -> Kernel:
@@ -188,7 +194,7 @@ class Taps(Kernel):
     __match_args__ = ("taps", "origin")
 
     def __new__(cls, taps: ArrayLike, origin: int | Sequence[int] | None = None) -> Self:
-        """Copy the taps, so that nobody else can change them."""
+        """Copy the taps, so that no other code can change them."""
         if isinstance(taps, Kernel) and origin is None:
             origin = taps.origin
         array = as_taps(taps)
@@ -202,7 +208,7 @@ class Sum(Kernel):
     terms: tuple[Kernel, ...]
 
     def __new__(cls, terms: Iterable[Kernel]) -> Self:
-        """Take terms, and the terms of sums among them; a sum with a name stays one term."""
+        """Add up terms; a term that is a sum without a label is replaced by its own terms."""
         given = as_kernels(terms)
         flat = [inner for k in given for inner in (k.terms if isinstance(k, Sum) and not k.label else (k,))]
         return cls._make(terms=tuple(flat))
@@ -243,13 +249,13 @@ class Sum(Kernel):
 
 
 class Product(Kernel):
-    """A convolution of kernels: filtering with one after the other, in any order."""
+    """A convolution of kernels: filtering with all of them, one after the other, in any order."""
 
     __match_args__ = ("factors",)
     factors: tuple[Kernel, ...]
 
     def __new__(cls, factors: Iterable[Kernel]) -> Self:
-        """Take factors, and the factors of products among them; a product with a name stays one factor."""
+        """Multiply factors; a factor that is a product without a label is replaced by its own factors."""
         given = as_kernels(factors)
         flat = [f for k in given for f in (k.factors if isinstance(k, Product) and not k.label else (k,))]
         integer("number of factors", len(flat), 1, _MOST_FACTORS)
@@ -268,7 +274,7 @@ class Product(Kernel):
         arrays = [factor.taps for factor, axes in zip(self.factors, split, strict=True) if axes is None]
         separable = [axes for axes in split if axes is not None]
         if separable:
-            # They meet axis by axis, at the cost of their sides and not of their areas.
+            # Outer products are convolved along each axis, at the cost of their sides and not of their areas.
             arrays.append(outer_taps(Product(axis).taps for axis in zip(*separable, strict=True)))
         return reduce(convolve_taps, sorted(arrays, key=np.size))
 
@@ -289,7 +295,7 @@ class Product(Kernel):
     def _parts(self) -> tuple[Kernel, Kernel]:
         real = tuple(factor for factor in self.factors if not factor._is_complex())
         others = [factor for factor in self.factors if factor._is_complex()]
-        # Keeping the structure of n complex factors would take 2^(n-1) products; one is kept, more are not.
+        # The parts of n complex factors are sums of 2^(n-1) products, so more than one factor is multiplied out.
         rest = others[0] if len(others) == 1 else Taps(Product(others))
         return Product((*real, rest.real)), Product((*real, rest.imag))
 
@@ -306,7 +312,7 @@ class Scaled(Kernel):
     kernel: Kernel
 
     def __new__(cls, scalar: complex, kernel: Kernel) -> Self:
-        """Take a number and a kernel; a multiple of a multiple is one multiple."""
+        """Multiply a kernel by a number; a multiple of a multiple becomes one multiple."""
         factor = number("scalar", scalar)
         (inner,) = as_kernels((kernel,))
         if isinstance(inner, Scaled) and not inner.label:
@@ -347,7 +353,7 @@ class Scaled(Kernel):
 
 
 def as_kernels(kernels: Iterable[Kernel]) -> tuple[Kernel, ...]:
-    """At least one kernel, and all of them with the same number of dimensions."""
+    """Return at least one kernel, all with the same number of dimensions."""
     given = tuple(kernels)
     for kernel in given:
         if not isinstance(kernel, Kernel):
@@ -362,13 +368,13 @@ def as_kernels(kernels: Iterable[Kernel]) -> tuple[Kernel, ...]:
 
 
 def sum_of(terms: Iterable[Kernel]) -> Kernel:
-    """Sum of the terms, or the only term itself."""
+    """Return the sum of the terms, or the only term itself."""
     given = tuple(terms)
     return given[0] if len(given) == 1 else Sum(given)
 
 
 def flipped_origin(kernel: Kernel) -> tuple[int, ...]:
-    """Origin of the kernel reversed along every axis."""
+    """Return the origin of the kernel reversed along each axis."""
     return tuple(size - 1 - at for size, at in zip(kernel.shape, kernel.origin, strict=True))
 
 
@@ -378,13 +384,5 @@ def _spell_power(factor: Kernel, count: int) -> str:
 
 
 def _refuse_inverse() -> NoReturn:
-    remedy = "Only the multiples of a shifted delta have an inverse that is a kernel."
+    remedy = "Only a multiple of a shifted delta has an inverse that is a kernel."
     raise ArgumentTypeError("divisor", "a number", "a kernel", remedy)
-
-
-def _refuse_array(other: object) -> None:
-    # An object that opts out of array arithmetic, as kernels do, may know kernels: it gets its turn.
-    array = hasattr(other, "__array__") and getattr(other, "__array_ufunc__", True) is not None
-    if array or isinstance(other, list | tuple):
-        remedy = "Filter it with convolve(array, kernel), or make a kernel of it with Kernel(array)."
-        raise ArgumentTypeError("operand", "a kernel or a number", type(other).__name__, remedy)

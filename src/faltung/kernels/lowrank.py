@@ -1,6 +1,6 @@
-"""Which arrays of taps are made of less? Outer products, sums of them, and windows of ones, found in the numbers.
+"""Which structure does an array of taps have? Outer products, sums of them, and windows of ones.
 
-Each answer holds to a few roundings of the number computed with, or is not given.
+A structure is returned only if it gives the same taps up to a few rounding errors.
 """
 
 from __future__ import annotations
@@ -20,38 +20,39 @@ if TYPE_CHECKING:
 
 __all__ = ["SLACK", "outer_factors", "outer_sum", "windows"]
 
-#: How far, in units of rounding, what is found may be from the taps and still be the same kernel.
+#: Largest error of the taps of a structure that counts as the same kernel, in units of rounding.
 SLACK = 4.0
 
 #: Whole numbers below this are exact in double precision.
 _WHOLE = 2.0**53
 
-#: Fewest taps that a window must save: a running sum takes some additions, too.
+#: Fewest taps that a window must save, since a running sum takes some additions itself.
 _LEAST_SAVED = 2
-#: How much larger than the taps the numbers may be that windows add up to them.
+#: Largest sum of the magnitudes that windows add up, relative to that of the taps.
 _MOST_GROWTH = 2.0
-#: Rows and columns of the sample by which a matrix is refused before it is decomposed, for each term allowed.
-_SAMPLED = 4
+#: Rows and columns that are tested before the whole matrix is decomposed, for each term allowed.
+_TESTED = 4
 
 
 def outer_factors(taps: NDArray[np.floating[Any]], eps: float) -> Factors | None:
-    """One-dimensional factors whose outer product is `taps`, or None if there are none.
+    """Return one-dimensional factors whose outer product is `taps`, or None if there are none.
 
-    The factors are the lines through the largest tap, divided by it, or in whole numbers by what they have in common.
-    If the taps are an outer product at all, that product agrees with each of them to a few roundings, however small
-    it is beside the largest.
+        |f1[m1] f2[m2] ... - taps[m1, m2, ...]| <= SLACK eps |taps[m1, m2, ...]|    for every tap
+
+    The factors are the lines through the largest tap, divided by it; whole numbers are divided by their greatest
+    common divisor.
 
     Parameters
     ----------
     taps : ndarray
-        Real taps of any number of axes.
+        Real taps with any number of axes.
     eps : float
-        Relative rounding of the number computed with; the product must keep every tap to a few of it.
+        Relative rounding error of the dtype that is computed with.
 
     Returns
     -------
     tuple of ndarray or None
-        One factor for each axis; the largest tap stands in the last one.
+        One factor for each axis. The last factor has the scale of the taps.
 
     Examples
     --------
@@ -72,42 +73,41 @@ def outer_factors(taps: NDArray[np.floating[Any]], eps: float) -> Factors | None
         if axis == taps.ndim - 1:
             factors.append(line / scale)
             continue
-        # Whole numbers stay whole: a line is divided by what divides all of it, and not by the largest tap.
+        # Whole numbers stay whole: a line is divided by its greatest common divisor, and not by the largest tap.
         divisor = float(np.gcd.reduce(line.astype(np.int64))) if whole else largest
         factors.append(line / divisor)
         scale *= largest / divisor
-    # A zero tap must stay one, and with it the samples that it does not touch.
+    # A tap of zero must stay exactly zero, so that samples under it have no effect.
     return tuple(factors) if (np.abs(_outer(factors) - taps) <= SLACK * eps * np.abs(taps)).all() else None
 
 
 def outer_sum(taps: NDArray[np.floating[Any]], eps: float, most: int) -> tuple[Factors, ...] | None:
-    """Few outer products that add up to `taps`, or None if that takes more than `most`.
+    """Return outer products that add up to `taps`, or None if there are more than `most`.
 
         |sum over terms of f1[m1] f2[m2] ... - taps[m1, m2, ...]| <= SLACK eps max |taps|    for every tap
 
-    In two dimensions they are as few as can be: the singular vectors. In more, one axis after the other is split
-    off by the singular vectors of the unfolded array, in every order, and the shortest sum is returned; a
-    shorter one may exist.
+    In two dimensions their number is the rank, and they are the singular vectors. With more axes, one axis after the
+    other is split off by the singular vectors of the unfolded array, in every order, and the shortest sum is
+    returned; a shorter one may exist.
 
     Parameters
     ----------
     taps : ndarray
-        Real taps of any number of axes.
+        Real taps with any number of axes.
     eps : float
-        Relative rounding of the number computed with.
+        Relative rounding error of the dtype that is computed with.
     most : int
-        Largest number of terms worth having.
+        Largest number of terms.
 
     Returns
     -------
     tuple of tuple of ndarray or None
-        For each term one factor for each axis, all about as large as each other. Where every tap is zero there is
-        nothing to add up, and the answer is None.
+        For each term, one factor for each axis, all of about the same magnitude. None if all taps are zero.
 
     Notes
     -----
-    A tap that is zero is small in the sum, but hardly ever zero: other than with `outer_factors`, a sample which
-    that tap does not touch has a part in the sum.
+    Where a tap is zero, the sum is small but seldom exactly zero. So a sample under that tap has an effect, which it
+    does not have with `outer_factors`.
 
     References
     ----------
@@ -139,27 +139,27 @@ def outer_sum(taps: NDArray[np.floating[Any]], eps: float, most: int) -> tuple[F
 
 
 def windows(taps: NDArray[np.floating[Any]], eps: float) -> tuple[tuple[int, ...], NDArray[np.float64]]:
-    """Windows of ones that the taps of a line are a product of, and what is left of them.
+    """Return windows of ones that are factors of the taps along one axis, and the taps of the rest.
 
         ones(widths[0]) * ones(widths[1]) * ... * rest = taps    within SLACK eps max |taps|
 
-    A running sum adds up a window of any width in a few additions, so a window is taken where it leaves at least two
-    non-zero taps fewer, the widest first. What a zero tap does not touch the windows do not touch either, and
-    nothing large cancels between them.
+    A running sum takes a few additions for a window of any width. So a window is split off if the rest then has at
+    least two taps fewer that are not zero; wide windows come first. Where a tap is zero, no window covers the sample,
+    and sums of windows do not cancel much.
 
     Parameters
     ----------
     taps : ndarray
         Real taps along one axis.
     eps : float
-        Relative rounding of the number computed with.
+        Relative rounding error of the dtype that is computed with.
 
     Returns
     -------
     widths : tuple of int
-        From wide to narrow; none if the taps are no such product.
+        Widths of the windows, from wide to narrow; empty if there are none.
     rest : ndarray
-        The other factor.
+        Taps of the other factor.
 
     Examples
     --------
@@ -190,7 +190,7 @@ def _outer(factors: Sequence[NDArray[np.float64]]) -> NDArray[np.float64]:
 
 
 def _split(block: NDArray[np.float64], tolerance: float, most: int) -> list[Factors] | None:
-    """Outer products that add up to the block, at most so many."""
+    """Return at most `most` outer products that add up to the block."""
     long = [axis for axis, size in enumerate(block.shape) if size > 1]
     if len(long) < 2:
         own = long[0] if long else 0
@@ -199,13 +199,13 @@ def _split(block: NDArray[np.float64], tolerance: float, most: int) -> list[Fact
     shortest: list[Factors] | None = None
     for axis in long[:1] if plane else long:
         unfolded = np.moveaxis(block, axis, 0)
-        # What is left over here and what is left over in the parts add up.
+        # The errors here and those of the parts add up.
         pair = _low_rank(unfolded.reshape(len(unfolded), -1), tolerance if plane else tolerance / 2, most)
         if pair is None:
             return None  # no sum is shorter than the rank of an unfolding
         terms: list[Factors] = []
         for column, row in zip(*pair, strict=True):
-            # With a column no larger than one, what a part leaves over is no larger in the sum.
+            # A column with magnitudes of at most one does not increase the error of a part.
             power = math.frexp(float(np.abs(column).max()))[1]
             part = _split(np.ldexp(row, power).reshape(unfolded.shape[1:]), tolerance / 2, most - len(terms))
             if part is None:
@@ -220,20 +220,17 @@ def _split(block: NDArray[np.float64], tolerance: float, most: int) -> list[Fact
 def _low_rank(
     matrix: NDArray[np.float64], tolerance: float, most: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
-    """Columns and rows, both listed along the first axis, whose outer products add up to the matrix."""
-    reach = _SAMPLED * (most + 1)
-    sample = matrix[:: -(-matrix.shape[0] // reach), :: -(-matrix.shape[1] // reach)]
-    if (
-        4 * sample.size < matrix.size
-        and _least_rank(np.linalg.svd(sample, compute_uv=False), sample.size, tolerance) > most
-    ):
+    """Return columns and rows, both along the first axis, whose outer products add up to the matrix."""
+    reach = _TESTED * (most + 1)
+    part = matrix[:: -(-matrix.shape[0] // reach), :: -(-matrix.shape[1] // reach)]
+    if 4 * part.size < matrix.size and _least_rank(_singular_values(part), part.size, tolerance) > most:
         return None
     left, values, _ = np.linalg.svd(matrix, full_matrices=False)
     for rank in range(max(1, _least_rank(values, matrix.size, tolerance)), min(most, values.size) + 1):
         columns = left[:, :rank]
         rows = columns.T @ matrix
-        # Singular vectors are rounded in units of the largest value; what they leave over is taken up once by
-        # the rows and once by the columns.
+        # Rounding errors of singular vectors are relative to the largest singular value. The residual is added once
+        # to the rows and once to the columns.
         rows += columns.T @ (matrix - columns @ rows)
         columns = columns + (matrix - columns @ rows) @ np.linalg.pinv(rows)
         if (np.abs(matrix - columns @ rows) <= tolerance).all():
@@ -241,13 +238,17 @@ def _low_rank(
     return None
 
 
+def _singular_values(matrix: NDArray[np.float64]) -> NDArray[np.floating[Any]]:
+    return np.linalg.svd(matrix, compute_uv=False)
+
+
 def _least_rank(values: NDArray[np.floating[Any]], size: int, tolerance: float) -> int:
-    # A matrix that close in every entry is closer than this in its singular values, too.
+    # If every entry is within the tolerance, every singular value is within this multiple of it.
     return int(np.count_nonzero(values > tolerance * math.sqrt(size)))
 
 
 def _balanced(term: Factors, exponent: int) -> Factors:
-    """Share the magnitude of the term, times a power of two, among its factors, so that none is out of range."""
+    """Return a term times a power of two, with factors of about the same magnitude, so that none overflows."""
     own = [math.frexp(float(np.abs(factor).max()))[1] for factor in term]
     long = [axis for axis, factor in enumerate(term) if factor.size > 1] or [0]
     share, left = divmod(exponent + sum(own[axis] for axis in long), len(long))
@@ -260,17 +261,17 @@ def _steps(taps: NDArray[np.float64]) -> list[float]:
 
 
 def _may_hold(width: int, steps: list[float], tolerance: float) -> bool:
-    """Whether the steps that are a width apart add up to zero: a window makes of each tap one up and one down."""
+    """Whether steps that are a width apart add up to zero: under a window, each tap is one step up and one down."""
     if width >= len(steps):
         return False
     some = steps[::width]
     bound = 2 * tolerance * len(some)
-    # The first of the sums refuses nearly all widths, and costs next to nothing.
+    # The first of the sums rules out nearly all widths, at almost no cost.
     return abs(math.fsum(some)) <= bound and bool((np.abs(_rows(np.array(steps), width).sum(axis=0)) <= bound).all())
 
 
 def _without_window(taps: NDArray[np.float64], width: int, tolerance: float) -> NDArray[np.float64]:
-    """Quotient r[i] = r[i - width] + taps[i] - taps[i - 1]; what is smaller than the tolerance is zero."""
+    """Return the quotient r[i] = r[i - width] + taps[i] - taps[i - 1]; taps within the tolerance of zero are zero."""
     size = len(taps) - width + 1
     quotient = _rows(np.diff(taps[:size], prepend=0.0), width).cumsum(axis=0).ravel()[:size]
     quotient[np.abs(quotient) <= tolerance] = 0.0
@@ -278,16 +279,17 @@ def _without_window(taps: NDArray[np.float64], width: int, tolerance: float) -> 
 
 
 def _rows(line: NDArray[np.float64], width: int) -> NDArray[np.float64]:
-    """Cut the line into rows of a width, the last filled up with zeros."""
+    """Return the line as rows of a width; the last row is filled with zeros."""
     padded = np.zeros(-(-line.size // width) * width)
     padded[: line.size] = line
     return padded.reshape(-1, width)
 
 
 def _make_up(taps: NDArray[np.float64], widths: tuple[int, ...], rest: NDArray[np.float64], tolerance: float) -> bool:
-    total, reach = rest, np.abs(rest)
+    """Whether the windows and the rest multiply to the taps, with the same zeros and little cancellation."""
+    total, magnitude = rest, np.abs(rest)
     for width in widths:
-        total, reach = np.convolve(total, np.ones(width)), np.convolve(reach, np.ones(width))
-    alike = (np.abs(total - taps) <= tolerance) & ((reach > 0) == (taps != 0))
-    # Where much cancels between windows, their rounding is large beside the taps.
-    return bool(alike.all() and reach.sum() <= _MOST_GROWTH * np.abs(taps).sum())
+        total, magnitude = np.convolve(total, np.ones(width)), np.convolve(magnitude, np.ones(width))
+    equal = (np.abs(total - taps) <= tolerance) & ((magnitude > 0) == (taps != 0))
+    # If much cancels between windows, rounding errors are large relative to the taps.
+    return bool(equal.all() and magnitude.sum() <= _MOST_GROWTH * np.abs(taps).sum())

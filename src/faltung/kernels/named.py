@@ -1,4 +1,4 @@
-"""Which kernels have names? The table that the text form of expressions reads."""
+"""Which kernels have names? The table from which the text form of expressions is read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How does a kernel get its name? A constructor's call, spelled out, becomes the label of what it returns."""
+"""How does a named kernel get its label? The label is the call that made the kernel, as text."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ P = ParamSpec("P")
 
 
 def named(constructor: Callable[P, Kernel]) -> Callable[P, Kernel]:
-    """Label the kernels of `constructor` with the call that made them, without arguments left at default."""
+    """Label the kernels that `constructor` returns with its call, without the arguments that have their default."""
     signature = inspect.signature(constructor)
 
     @wraps(constructor)

@@ -1,10 +1,9 @@
-"""Which convolution is it? The one nearest to a matrix, by least squares over lags."""
+"""Which convolution is nearest to a matrix? Its taps, by least squares over lags."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +12,8 @@ from faltung.errors import ArgumentError
 from faltung.ground.arrays import as_array, computed_dtype
 from faltung.ground.boundary import OUTSIDE
 from faltung.ground.checks import integer, per_axis, real
-from faltung.kernels.dense import Geometry, as_geometry, assemble, check_groups, check_origin, sparse_arrays
+from faltung.ground.lazy import lazy
+from faltung.kernels.linear_map import Geometry, as_geometry, assemble, check_groups, check_origin, sparse_arrays
 from faltung.kernels.taps import MOST_TAPS, TapArray, as_origin
 
 if TYPE_CHECKING:
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 __all__ = ["taps_of"]
 
-#: Taps along an axis that a table of all pairs tells apart.
+#: Most taps along an axis: the normal equations have a number for each pair of them.
 _MOST_LAGS = 2**11
-#: What least squares make of a tap that is zero is far below this, relative to the largest.
+#: Relative to the largest tap: a tap that should be zero comes out of least squares far smaller than this.
 _NOISE = 1e-9
-#: Little beside the largest: more than any least squares leave of the matrix of a convolution.
-_LITTLE = 1e-2
+#: Relative to the largest entry: the residual of the matrix of a convolution is smaller than this.
+_SMALL = 1e-2
 
 
 def taps_of(
@@ -44,28 +44,29 @@ def taps_of(
     origin: Any,
     tol: Any,
 ) -> tuple[TapArray, tuple[int, ...]]:
-    """Return taps and origin of the convolution with that matrix; `Bank.from_matrix` tells the parameters."""
+    """Return taps and origin of the convolution with that matrix; the parameters are those of `Bank.from_matrix`."""
     given, tol = _as_sparse(matrix, tol)
     geometry = as_geometry(lengths, None, mode, shape, stride, dilation)
     support = _support(geometry, size, origin)
     if support is None:
-        # No more lags have effects of their own: a mode repeats itself within twice the length, or never changes.
+        # Larger lags have no other effect: a mode is periodic in twice the length or less, or does not change.
         box = (1,) * len(geometry.lengths), (0,) * len(geometry.lengths)
         lags = [np.arange(-length, length + 1) for length in geometry.lengths]
     else:
         box = support
         lags = [np.arange(-at, count - at) for count, at in zip(*box, strict=True)]
     outputs = tuple(map(len, geometry.outputs(*box)[0]))
-    after, before = _channels(given.shape, outputs, geometry.lengths, groups)
-    lines = map(_Axis, geometry.lengths, lags, geometry.samples(*box, lags))
-    problem = _Problem(given, outputs, geometry.lengths, (after, before // groups), groups, tol)
-    fit = (_fit if support else _fit_smallest)(problem, [line.independent() for line in lines])
-    if fit.largest > problem.bound:
-        raise _refusal(problem, fit.rest)
+    after, before = _channels(given.shape, outputs, geometry.lengths)
+    groups = check_groups(groups, after, before)
+    axes = map(_Axis, geometry.lengths, lags, geometry.samples(*box, lags))
+    wanted = _Wanted(given, outputs, geometry.lengths, (after, before // groups), groups, tol)
+    fit = (_fit if support else _fit_smallest)(wanted, [axis.independent() for axis in axes])
+    if fit.error > wanted.bound:
+        raise _refusal(wanted, fit.residual)
     return fit.on_grid(support)
 
 
-# ---- what is asked ----------------------------------------------------------------------------------------
+# ---- arguments --------------------------------------------------------------------------------------------
 
 
 def _as_sparse(matrix: Any, tol: Any) -> tuple[csr_array, float]:
@@ -78,17 +79,17 @@ def _as_sparse(matrix: Any, tol: Any) -> tuple[csr_array, float]:
     kept = sparse.csr_array(given).astype(complex if given.dtype.kind == "c" else float, copy=True)
     kept.sum_duplicates()
     if not np.isfinite(kept.data).all():
-        raise ArgumentError("matrix", "finite numbers", "some that are not")
+        raise ArgumentError("matrix", "finite numbers", "infinity or NaN")
     return kept, max(1e-12, 16 * float(single)) if tol is None else real("tol", tol, 0.0, 1.0)
 
 
 def _support(geometry: Geometry, size: Any, origin: Any) -> tuple[tuple[int, ...], tuple[int, ...]] | None:
-    """Shape and origin that the taps shall have, or None for the smallest that do."""
+    """Return the shape and origin that the taps must have, or None for the smallest that fits."""
     if size is not None:
         sizes = per_axis("size", size, len(geometry.lengths), lambda name, value: integer(name, value, 1, _MOST_LAGS))
         return sizes, check_origin(as_origin(origin, sizes))
     if geometry.shape != "same":
-        remedy = "How many outputs there are depends on it."
+        remedy = "The number of outputs depends on it."
         raise ArgumentError("size", f"the number of taps per axis for shape={geometry.shape!r}", "None", remedy)
     if origin is not None:
         remedy = "The smallest support has its own origin."
@@ -100,10 +101,8 @@ def _support(geometry: Geometry, size: Any, origin: Any) -> tuple[tuple[int, ...
     return None
 
 
-def _channels(
-    shape: tuple[int, ...], outputs: tuple[int, ...], lengths: tuple[int, ...], groups: Any
-) -> tuple[int, int]:
-    """Channels out and in."""
+def _channels(shape: tuple[int, ...], outputs: tuple[int, ...], lengths: tuple[int, ...]) -> tuple[int, int]:
+    """Return the numbers of channels out and in."""
     counts = []
     for count, noun, of, sizes in zip(
         shape, ("rows", "columns"), ("outputs", "inputs"), (outputs, lengths), strict=True
@@ -112,7 +111,6 @@ def _channels(
             expected = f"a multiple of {math.prod(sizes)} {noun}, for {of} of shape {sizes}"
             raise ArgumentError("matrix", expected, str(count))
         counts.append(count // math.prod(sizes))
-    check_groups(groups, *counts)
     return counts[0], counts[1]
 
 
@@ -121,25 +119,25 @@ def _channels(
 
 @dataclass(frozen=True)
 class _Axis:
-    """Along one axis: which of `length` samples is under the tap at each lag (column) for each output (row)."""
+    """One axis: the sample, of `length`, under the tap at each lag (column) for each output (row)."""
 
     length: int
     lags: Indices
     samples: Indices
 
-    @cached_property
-    def joints(self) -> tuple[Indices, Indices]:
-        """Taps in the order of the pairs (output, sample) that they join, and where those of each pair begin."""
+    @lazy
+    def taps_of_pairs(self) -> tuple[Indices, Indices]:
+        """The taps on each pair (output, sample): all in the order of the pairs, and where those of a pair begin."""
         outputs, taps = self.samples.shape
         inside = np.flatnonzero(self.samples.ravel() != OUTSIDE)
         pairs = (np.arange(outputs)[:, np.newaxis] * self.length + self.samples).ravel()[inside]
         counts = np.bincount(pairs, minlength=outputs * self.length)
         return inside[np.argsort(pairs, kind="stable")] % taps, np.concatenate([[0], np.cumsum(counts)])
 
-    @cached_property
+    @lazy
     def gram(self) -> NDArray[np.float64]:
-        """How many pairs (output, sample) any two taps both join: the matrix of the normal equations."""
-        taps, ends = self.joints
+        """The matrix of the normal equations: the number of pairs (output, sample) that two taps have in common."""
+        taps, ends = self.taps_of_pairs
         shape = (len(ends) - 1, len(self.lags))
         joins = sparse_arrays("Bank.from_matrix").csr_array((np.ones(len(taps)), taps, ends), shape=shape)
         return (joins.T @ joins).toarray()  # type: ignore[no-any-return]
@@ -148,19 +146,19 @@ class _Axis:
         return _Axis(self.length, self.lags[which], self.samples[:, which])
 
     def independent(self) -> _Axis:
-        """Leave out each lag whose effect some lags nearer to zero have together, as where a mode repeats itself."""
+        """Leave out each lag whose effect is a combination of lags nearer to zero, as when a mode repeats itself."""
         order = np.lexsort((self.lags, np.abs(self.lags)))
         gram = self.gram[np.ix_(order, order)]
-        # Pivots of the elimination are squared distances from all that came before. Counts make them about one or
-        # more (measured for all modes, strides and dilations), or the ridge, times a number of lags, for nothing new.
+        # A pivot of the elimination is the squared distance of a lag from the span of those before it. Measured for
+        # all modes, strides and dilations, it is at least about one, or about the ridge for a lag in that span.
         ridge = 1e-11 * max(1.0, gram.max())
         pivots = np.diag(np.linalg.cholesky(gram + ridge * np.eye(len(gram)))) ** 2
         return self.keep(np.sort(order[pivots > 1e-2]))
 
 
 @dataclass(frozen=True)
-class _Problem:
-    """A matrix, and what is known of the convolution that it may be."""
+class _Wanted:
+    """A matrix, and the shape of the convolution that it should be."""
 
     matrix: csr_array
     outputs: tuple[int, ...]
@@ -169,59 +167,59 @@ class _Problem:
     groups: int
     tol: float
 
-    @cached_property
+    @lazy
     def bound(self) -> float:
         return self.tol * _largest(self.matrix)
 
-    def mixed(self, rest: csr_array, rng: np.random.Generator) -> _Problem:
-        """Return the problem of one channel, which is a mixture of all."""
+    def mixed(self, residual: csr_array, rng: np.random.Generator) -> _Wanted:
+        """Return a random mixture of all channels of a residual, as one channel."""
         sparse, after = sparse_arrays("Bank.from_matrix"), self.channels[0]
         before = self.groups * self.channels[1]
         out = sparse.kron(rng.uniform(1, 2, (1, after)), sparse.eye_array(math.prod(self.outputs)), "csr")
         into = sparse.kron(rng.uniform(1, 2, (before, 1)), sparse.eye_array(math.prod(self.lengths)), "csr")
-        return _Problem(out @ rest @ into, self.outputs, self.lengths, (1, 1), 1, self.tol)
+        return _Wanted(out @ residual @ into, self.outputs, self.lengths, (1, 1), 1, self.tol)
 
 
 @dataclass(frozen=True)
 class _Fit:
-    """Taps at all lags of the axes, and what they leave of the matrix."""
+    """Taps at all lags of the axes, and the residual: the matrix without that of the taps."""
 
     axes: list[_Axis]
     taps: TapArray
-    rest: csr_array
+    residual: csr_array
 
     @property
-    def largest(self) -> float:
-        return _largest(self.rest)
+    def error(self) -> float:
+        return _largest(self.residual)
 
     def on_grid(self, support: tuple[tuple[int, ...], tuple[int, ...]] | None) -> tuple[TapArray, tuple[int, ...]]:
-        """Taps with zeros where an axis has no lag, on a given support or the smallest, and its origin."""
+        """Return taps and origin on a support, by default the smallest; taps at lags that were left out are zero."""
         origin = support[1] if support else tuple(-int(axis.lags[0]) for axis in self.axes)
         size = support[0] if support else [int(axis.lags[-1] - axis.lags[0]) + 1 for axis in self.axes]
         grid = np.zeros((*self.taps.shape[:2], *size), self.taps.dtype)
-        places = [axis.lags + at for axis, at in zip(self.axes, origin, strict=True)]
-        grid[np.ix_(*map(np.arange, self.taps.shape[:2]), *places)] = self.taps
+        indices = [axis.lags + at for axis, at in zip(self.axes, origin, strict=True)]
+        grid[np.ix_(*map(np.arange, self.taps.shape[:2]), *indices)] = self.taps
         if support:
             return grid, origin
-        where = np.argwhere(grid.any(axis=(0, 1)))
-        if not len(where):
-            where, origin = np.zeros((1, len(size)), int), (0,) * len(size)
-        low, high = where.min(axis=0).tolist(), where.max(axis=0).tolist()
+        used = np.argwhere(grid.any(axis=(0, 1)))
+        if not len(used):
+            used, origin = np.zeros((1, len(size)), int), (0,) * len(size)
+        low, high = used.min(axis=0).tolist(), used.max(axis=0).tolist()
         box: tuple[Any, ...] = (..., *(slice(i, j + 1) for i, j in zip(low, high, strict=True)))
         return grid[box], tuple(at - i for at, i in zip(origin, low, strict=True))
 
 
-def _fit(problem: _Problem, axes: list[_Axis]) -> _Fit:
-    """Least squares over the lags of the axes."""
-    shape = (*problem.channels, *(len(axis.lags) for axis in axes))
+def _fit(wanted: _Wanted, axes: list[_Axis]) -> _Fit:
+    """Fit the taps at the lags of the axes by least squares."""
+    shape = (*wanted.channels, *(len(axis.lags) for axis in axes))
     if math.prod(shape) > MOST_TAPS:
-        remedy = "Give size, as small as will do."
-        raise ArgumentError("size", f"at most {MOST_TAPS} taps to look for", " x ".join(map(str, shape)), remedy)
-    fit = _Fit(axes, np.zeros(shape, problem.matrix.dtype), problem.matrix)
-    # A tap of zero comes out as noise, relative to the largest. A second pass explains what the first one left,
-    # where small taps are the largest: it tells them from noise.
+        remedy = "Give a small size."
+        raise ArgumentError("size", f"at most {MOST_TAPS} taps to fit", " x ".join(map(str, shape)), remedy)
+    fit = _Fit(axes, np.zeros(shape, wanted.matrix.dtype), wanted.matrix)
+    # Taps that should be zero come out as noise relative to the largest tap. A second pass fits the residual of the
+    # first, in which small taps are the largest, so that they differ from noise.
     for _ in range(2):
-        step = _project(problem, fit.rest, axes)
+        step = _project(wanted, fit.residual, axes)
         for i, axis in enumerate(axes, 2):
             moved = np.moveaxis(step, i, 0)
             solved = np.linalg.solve(axis.gram, moved.reshape(len(moved), math.prod(moved.shape[1:])))
@@ -229,69 +227,69 @@ def _fit(problem: _Problem, axes: list[_Axis]) -> _Fit:
         taps = np.add(fit.taps, step, order="C")
         sizes = np.abs(taps)
         noise = _NOISE * np.abs(step).max(initial=0.0)
-        taps[sizes <= max(noise, problem.tol / 16 * sizes.max(initial=0.0))] = 0
-        _drop_most(taps, problem)
+        taps[sizes <= max(noise, wanted.tol / 16 * sizes.max(initial=0.0))] = 0
+        _drop_most(taps, wanted)
         samples = [axis.samples for axis in axes]
-        fit = _Fit(axes, taps, problem.matrix - assemble(samples, problem.lengths, taps, problem.groups))
-        if not problem.bound < fit.largest <= _LITTLE * _largest(problem.matrix):
-            break  # all is explained, or what is left is no matter of small taps
+        fit = _Fit(axes, taps, wanted.matrix - assemble(samples, wanted.lengths, taps, wanted.groups))
+        if not wanted.bound < fit.error <= _SMALL * _largest(wanted.matrix):
+            break  # the fit is good enough, or small taps are not the reason that it is not
     return fit
 
 
-def _drop_most(taps: TapArray, problem: _Problem) -> None:
-    """Leave only the largest taps, where all would make a matrix much fuller than the one given.
+def _drop_most(taps: TapArray, wanted: _Wanted) -> None:
+    """Keep only the largest taps, if all together have a matrix with many more entries than the given one.
 
-    Then it is the matrix of no convolution, and the taps serve to tell where.
+    The given matrix is then not one of a convolution, and the taps only serve to name its largest error.
     """
-    entries = max(2**25, 4 * problem.matrix.nnz)
-    most = max(1, entries // (problem.matrix.shape[0] * problem.channels[1]))
+    entries = max(2**25, 4 * wanted.matrix.nnz)
+    most = max(1, entries // (wanted.matrix.shape[0] * wanted.channels[1]))
     sizes = np.abs(taps).max(axis=(0, 1)).ravel()
     if np.count_nonzero(sizes) > most:
         taps.reshape(*taps.shape[:2], -1)[:, :, np.argpartition(sizes, -most)[:-most]] = 0
 
 
-def _fit_smallest(problem: _Problem, axes: list[_Axis]) -> _Fit:
-    """Least squares over the lags of the smallest box that explains the matrix."""
+def _fit_smallest(wanted: _Wanted, axes: list[_Axis]) -> _Fit:
+    """Fit the taps by least squares, at the lags of the smallest box that is large enough for the matrix."""
     rng = np.random.default_rng(0)
     low = [int(np.abs(axis.lags).argmin()) for axis in axes]
-    high, fit = low, _Fit(axes, np.zeros(0), problem.matrix)
-    # Lags are found in a mixture of all channels, since none at random makes taps vanish: one channel is soon
-    # searched. A second mixture finds taps that were too small beside others, in what these have left.
+    high, fit = low, _Fit(axes, np.zeros(0), wanted.matrix)
+    # The box is read from a random mixture of all channels, in which no tap cancels: one channel is fast to fit. A
+    # mixture of the residual shows taps that were too small relative to others in the first one.
     for _ in range(2):
-        mixed = problem.mixed(fit.rest, rng)
-        found = _fit(mixed, axes)
-        sizes = np.abs(found.taps[0, 0])
-        # A mixture of convolutions is one. If this is none, all lags have a share in what is wrong, and no use.
-        where = np.nonzero(sizes > (0 if found.largest <= mixed.bound else _LITTLE * sizes.max()))
-        low = [min([first, *index.tolist()]) for first, index in zip(low, where, strict=True)]
-        high = [max([last, *index.tolist()]) for last, index in zip(high, where, strict=True)]
+        mixed = wanted.mixed(fit.residual, rng)
+        mixed_fit = _fit(mixed, axes)
+        sizes = np.abs(mixed_fit.taps[0, 0])
+        # If the mixture is not a convolution, errors spread over taps at all lags, and the small taps mean nothing.
+        used = np.nonzero(sizes > (0 if mixed_fit.error <= mixed.bound else _SMALL * sizes.max()))
+        low = [min([first, *index.tolist()]) for first, index in zip(low, used, strict=True)]
+        high = [max([last, *index.tolist()]) for last, index in zip(high, used, strict=True)]
         box = [axis.keep(slice(i, j + 1)) for axis, i, j in zip(axes, low, high, strict=True)]
-        fit = _fit(problem, box)
-        if not problem.bound < fit.largest <= _NOISE * _largest(problem.matrix):
+        fit = _fit(wanted, box)
+        if not wanted.bound < fit.error <= _NOISE * _largest(wanted.matrix):
             break
     return fit
 
 
-def _project(problem: _Problem, matrix: csr_array, axes: list[_Axis]) -> TapArray:
-    """Sum of the entries of the matrix that each tap is part of: the right side of the normal equations."""
-    (after, before), inputs, outputs = problem.channels, math.prod(problem.lengths), math.prod(problem.outputs)
+def _project(wanted: _Wanted, matrix: csr_array, axes: list[_Axis]) -> TapArray:
+    """Return, for each tap, the sum of the entries that it belongs to: the right side of the normal equations."""
+    (after, before), inputs, outputs = wanted.channels, math.prod(wanted.lengths), math.prod(wanted.outputs)
     shape = (after, before, *(len(axis.lags) for axis in axes))
     total = np.zeros(math.prod(shape), matrix.dtype)
     rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
-    # Few enough entries to stay in the cache, where that is worth while; and sums of sums are more accurate.
+    # Few entries at once stay in the cache, and sums of their sums are more accurate than one sum.
     few = min(max(2**14, len(total)), 2**20)
     for start in range(0, matrix.nnz, few):
         part = slice(start, start + few)
         out, n = np.divmod(rows[part], outputs)
         into, m = np.divmod(matrix.indices[part].astype(np.int64), inputs)
-        into -= before * (out // (after // problem.groups))
+        into -= before * (out // (after // wanted.groups))
         inside = (into >= 0) & (into < before)
         bins, values = (out * before + into)[inside], matrix.data[part][inside]
-        places = np.unravel_index(n[inside], problem.outputs), np.unravel_index(m[inside], problem.lengths)
-        pairs = [i * axis.length + j for i, j, axis in zip(*places, axes, strict=True)]
+        indices = np.unravel_index(n[inside], wanted.outputs), np.unravel_index(m[inside], wanted.lengths)
+        pairs = [i * axis.length + j for i, j, axis in zip(*indices, axes, strict=True)]
         for k, axis in enumerate(axes):
-            # Each entry is taken once for each tap that joins its output with its sample.
-            taps, ends = axis.joints
+            # An entry is repeated for each tap on its pair (output, sample).
+            taps, ends = axis.taps_of_pairs
             firsts, counts = ends[pairs[k]], ends[pairs[k] + 1] - ends[pairs[k]]
             entry = np.repeat(np.arange(len(counts)), counts)
             turn = np.arange(len(entry)) - (np.cumsum(counts) - counts)[entry]
@@ -307,16 +305,16 @@ def _largest(matrix: csr_array) -> float:
     return float(np.abs(matrix.data).max()) if matrix.nnz else 0.0
 
 
-def _refusal(problem: _Problem, rest: csr_array) -> ArgumentError:
-    """Say where the matrix differs most from the convolution that was found."""
-    at = int(np.abs(rest.data).argmax())
-    row, column = int(np.searchsorted(rest.indptr, at, side="right")) - 1, int(rest.indices[at])
-    output = tuple(map(int, np.unravel_index(row, (problem.matrix.shape[0], *problem.outputs))))
-    sample = tuple(map(int, np.unravel_index(column, (problem.matrix.shape[1], *problem.lengths))))
-    value, difference = problem.matrix[row, column], rest.data[at]
+def _refusal(wanted: _Wanted, residual: csr_array) -> ArgumentError:
+    """Return the error that names the entry with the largest residual."""
+    at = int(np.abs(residual.data).argmax())
+    row, column = int(np.searchsorted(residual.indptr, at, side="right")) - 1, int(residual.indices[at])
+    output = tuple(map(int, np.unravel_index(row, (wanted.matrix.shape[0], *wanted.outputs))))
+    sample = tuple(map(int, np.unravel_index(column, (wanted.matrix.shape[1], *wanted.lengths))))
+    value, difference = wanted.matrix[row, column], residual.data[at]
     received = (
-        f"one that differs from the nearest by {abs(difference):.6g}: in row {row}, column {column} "
-        f"(output {list(output)}, input {list(sample)}) stands {value:.6g}, there {value - difference:.6g}"
+        f"a matrix that differs by {abs(difference):.6g} from the nearest one: row {row}, column {column} "
+        f"(output {list(output)}, sample {list(sample)}) is {value:.6g} instead of {value - difference:.6g}"
     )
-    remedy = "The other arguments must be those that it was made with; tol allows for rounding."
+    remedy = "Pass the arguments that the matrix was made with; tol allows for rounding errors."
     return ArgumentError("matrix", "the matrix of a convolution", received, remedy)

@@ -1,4 +1,4 @@
-"""Kernels that are separable by construction: the outer product, and the mean over a window."""
+"""Which kernels are outer products by construction? `Outer`, and `Box`, the mean over a window."""
 
 from __future__ import annotations
 
@@ -19,14 +19,21 @@ __all__ = ["Box", "Outer"]
 
 
 class Box(Kernel):
-    """The mean over a window: every tap is one over the number of taps.
+    """The mean over a window: each tap is one over the number of taps.
+
+        k[m] = 1 / (widths[0] widths[1] ...)
 
     Parameters
     ----------
     widths : sequence of int
-        Size of the window along each axis.
-    origin : sequence of int, optional
+        Width of the window in samples, along each axis.
+    origin : int or sequence of int, optional
         As for `Kernel`.
+
+    Raises
+    ------
+    ArgumentError, ArgumentTypeError
+        A width is not a positive integer, or the origin does not fit.
 
     Examples
     --------
@@ -39,7 +46,7 @@ class Box(Kernel):
     widths: tuple[int, ...]
 
     def __new__(cls, widths: Sequence[int], origin: int | Sequence[int] | None = None) -> Self:
-        """Take any widths, however large: no tap is stored."""
+        """Make the kernel; no taps are stored, so a window can be of any width."""
         sizes = tuple(integer("widths", width, 1, sys.maxsize) for width in widths)
         dimensions(len(sizes))
         return cls._make(widths=sizes, origin=as_origin(origin, sizes))
@@ -64,12 +71,19 @@ class Box(Kernel):
 
 
 class Outer(Kernel):
-    """An outer product of one-dimensional kernels: k[m1, m2, ...] = f1[m1] f2[m2] ...
+    """An outer product of one-dimensional kernels.
+
+        k[m1, m2, ...] = f1[m1] f2[m2] ...
 
     Parameters
     ----------
     factors : sequence of Kernel
-        One one-dimensional kernel per axis.
+        One kernel with one axis for each axis of the product.
+
+    Raises
+    ------
+    ArgumentError, ArgumentTypeError
+        A factor is not a kernel with one axis.
 
     Examples
     --------
@@ -84,7 +98,7 @@ class Outer(Kernel):
     factors: tuple[Kernel, ...]
 
     def __new__(cls, factors: Iterable[Kernel]) -> Self:
-        """Take one factor per axis, themselves any expression."""
+        """Make the kernel of one factor for each axis; a factor can be any expression."""
         given = as_kernels(factors)
         if given[0].ndim != 1:
             raise ArgumentError("factors", "one-dimensional kernels, one per axis", f"{given[0].ndim}-D")
@@ -115,7 +129,7 @@ class Outer(Kernel):
             u = factor.real
             if factor._is_complex():
                 v = factor.imag
-                # (p + iq)(u + iv) = (pu - qv) + i(pv + qu), term by term
+                # (p + iq) (u + iv) = (pu - qv) + i (pv + qu), for each term
                 real, imag = (
                     [(*p, u) for p in real] + [(*q, -v) for q in imag],
                     [(*p, v) for p in real] + [(*q, u) for q in imag],

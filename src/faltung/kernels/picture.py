@@ -21,11 +21,10 @@ _NEGATIVE, _POSITIVE, _WHITE = (33, 102, 172), (178, 24, 43), "#ffffff"
 
 
 def draw_kernel(taps: TapArray, origin: tuple[int, ...], caption: str) -> str:
-    """SVG text: bars for one dimension, cells for two, a row of slices for more, two rows if complex.
+    """Return the SVG: bars for one axis, cells for two, a row of slices for more; complex kernels have two rows.
 
-    The scale is linear and symmetric about zero; a ring marks the tap at lag zero. Where a kernel has more
-    than 41 taps along an axis, a cell shows the tap of largest magnitude in its block, and the caption
-    says so.
+    The scale is linear and symmetric about zero, and a ring marks the tap at lag zero. If a kernel has more than 41
+    taps along an axis, a cell shows the tap of largest magnitude among several, and the caption says so.
     """
     parts = [taps.real, taps.imag] if np.iscomplexobj(taps) else [taps]
     largest = float(np.abs(taps).max()) or 1.0
@@ -47,7 +46,7 @@ def draw_kernel(taps: TapArray, origin: tuple[int, ...], caption: str) -> str:
 
 
 def _row(values: TapArray, origin: tuple[int, ...]) -> tuple[str, float, float]:
-    """Drawing, width and height of one row of panels, for values between -1 and 1."""
+    """Return SVG, width and height of one row of panels, for values between -1 and 1."""
     if values.ndim == 1:
         return _bars(values, origin[0]), _PANEL * 2, _PANEL / 2
     slices = values.reshape(-1, *values.shape[-2:])
@@ -67,7 +66,7 @@ def _cells(values: TapArray, origin: tuple[int, ...] | None, side: float) -> str
     reduced, block = _reduce(values)
     unit = side / max(reduced.shape)
     rows, columns = reduced.shape
-    # One path per colour keeps the text short, and white is the background.
+    # One path for each colour keeps the text short; white is the background.
     paths: dict[str, list[str]] = defaultdict(list)
     for (row, column), value in np.ndenumerate(reduced):
         paths[_colour(float(value))].append(f"M{column} {row}h1v1h-1z")
@@ -108,7 +107,7 @@ def _ring(origin: tuple[int, ...] | None, block: int, shape: tuple[int, ...], ra
 
 
 def _reduce(values: TapArray) -> tuple[TapArray, int]:
-    """Blocks of equal side, each replaced by its value of largest magnitude."""
+    """Return the value of largest magnitude of each block of taps, and the side of the blocks."""
     block = _block(values.shape)
     if block == 1:
         return values, 1
@@ -138,7 +137,7 @@ def _window(count: int, most: int, centre: int) -> range:
 
 
 def _flat_index(index: tuple[int, ...], shape: tuple[int, ...]) -> int:
-    """Position of a slice in the flattened row, or -1 where the index lies outside."""
+    """Return the position of a slice in the row of slices, or -1 if the index is outside the array."""
     if not all(0 <= i < size for i, size in zip(index, shape, strict=True)):
         return -1
     return int(np.ravel_multi_index(index, shape)) if shape else 0

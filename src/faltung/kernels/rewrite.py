@@ -1,11 +1,11 @@
-"""What is the cheapest equal expression? The rules of the table, applied until none is left that applies.
+"""What is the cheapest equal expression? The rules of the table are applied until no rule applies any more.
 
-They go from the parts of an expression to the whole. What they leave is
+The parts of an expression are simplified before the whole. The result has this form:
 
-* a sum, none of whose terms is a sum, or one term;
+* it is one term, or a sum of terms that are no sums;
 * a term is taps, a box, an outer product, or a product that costs less than its taps;
-* in a product at most one factor is a box or an outer product, as long as it has more than one axis;
-* a scalar is part of the taps; only a term that has none to take it is a multiple.
+* with more than one axis, at most one factor of a product is a box or an outer product;
+* scalars are multiplied into taps; only a term without taps is a multiple.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ __all__ = ["Simplified", "cost", "factors", "outer_terms", "simplify", "windows_
 
 @dataclass(frozen=True, eq=False)
 class Simplified:
-    """An equal kernel, and how it was found.
+    """An equal kernel, and the rules that led to it.
 
     Parameters
     ----------
     kernel : Kernel
-        Equal to the given one, and no dearer. It may be real where the complex parts of the given one cancel.
+        Equal to the given kernel, and not more expensive. It can be real where imaginary parts cancel.
     rules : tuple of str
-        Names of the rules that applied, in the order in which they first did.
+        Names of the rules that were applied, each once, in their order.
     """
 
     kernel: Kernel
@@ -40,22 +40,27 @@ class Simplified:
 
 
 def simplify(kernel: Kernel) -> Simplified:
-    """Return an equal kernel that costs as little as the rules can make it.
+    """Return the cheapest equal kernel that the rules lead to.
 
-    Taps are the same to the rounding of float64, lag by lag; the support may be smaller where it held only zeros.
-    Where no rule applies it is the very same kernel, which keeps its label.
+    Its taps are equal lag by lag, up to the rounding of float64; zeros at the border of the taps may be left out. If
+    no rule applies, it is the given kernel itself, with its label.
 
     Parameters
     ----------
     kernel : Kernel
         Any expression.
 
+    Returns
+    -------
+    Simplified
+        The kernel, and the rules that were applied.
+
     Examples
     --------
     >>> import faltung as fa
     >>> smooth = fa.gaussian(2)
-    >>> found = simplify(fa.delta() * (3 * smooth - 2 * smooth))
-    >>> found.kernel, found.rules
+    >>> simple = simplify(fa.delta() * (3 * smooth - 2 * smooth))
+    >>> simple.kernel, simple.rules
     (gaussian(2), ('equal terms merged', 'delta removed'))
     >>> simplify(fa.Kernel([[1, 2, 1], [2, 4, 2], [1, 2, 1]])).kernel
     Outer((Kernel([1, 2, 1], origin=1), Kernel([1, 2, 1], origin=1)))
@@ -67,14 +72,19 @@ def simplify(kernel: Kernel) -> Simplified:
 
 
 def factors(kernel: Kernel) -> tuple[Kernel, ...]:
-    """Split a simplified product into what can run as passes one after the other.
+    """Return the factors of a simplified kernel, which can be applied one after the other.
 
-    At most one of them is made of boxes or an outer product; what is no product is its only factor.
+    All boxes are one factor. A kernel that is not a product is its only factor.
 
     Parameters
     ----------
     kernel : Kernel
         The result of `simplify`.
+
+    Returns
+    -------
+    tuple of Kernel
+        The factors.
 
     Examples
     --------
@@ -92,12 +102,17 @@ def factors(kernel: Kernel) -> tuple[Kernel, ...]:
 
 
 def outer_terms(kernel: Kernel) -> tuple[tuple[Kernel, ...], ...] | None:
-    """Return the terms of a simplified kernel as one-dimensional kernels, one for each axis, where all are separable.
+    """Return the terms of a simplified kernel as one-dimensional kernels, or None if a term is not separable.
 
     Parameters
     ----------
     kernel : Kernel
         The result of `simplify`.
+
+    Returns
+    -------
+    tuple of tuple of Kernel or None
+        For each term, one kernel for each axis.
 
     Examples
     --------
@@ -118,16 +133,23 @@ def outer_terms(kernel: Kernel) -> tuple[tuple[Kernel, ...], ...] | None:
 
 
 def windows_of(kernel: Kernel) -> tuple[tuple[int, ...], TapArray]:
-    """Widths of the windows of ones that a one-dimensional expression is a product of, and taps of the rest.
+    """Return the windows of ones that are factors of a one-dimensional expression, and the taps of the rest.
 
         ones(widths[0]) * ones(widths[1]) * ... * rest = kernel.taps
 
-    They are read from the expression; `lowrank.windows` finds them in numbers.
+    They are read from the expression; `lowrank.windows` finds them in an array of taps.
 
     Parameters
     ----------
     kernel : Kernel
         A one-dimensional kernel.
+
+    Returns
+    -------
+    widths : tuple of int
+        Widths of the windows, from wide to narrow.
+    rest : ndarray
+        Taps of the product of all other factors.
 
     Examples
     --------
@@ -143,7 +165,7 @@ def windows_of(kernel: Kernel) -> tuple[tuple[int, ...], TapArray]:
 
 
 def _rewritten(kernel: Kernel, rules: Rules, applied: list[str], known: dict[int, tuple[Kernel, Kernel]]) -> Kernel:
-    # A kernel is remembered beside its result: as long as it lives, no other object has its id.
+    # `known` keeps each kernel with its result: as long as the kernel exists, no other object has its id.
     if id(kernel) not in known:
         result = kernel
         while True:

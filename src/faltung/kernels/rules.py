@@ -1,7 +1,7 @@
-"""Which expressions are equal? A table of rules, each of which keeps the taps and where they stand.
+"""Which expressions are equal? A table of rules, each of which keeps the taps and their lags.
 
-A rule is a name and a function that returns an equal kernel, or None where it does not apply. Structure is given up
-only where the taps alone cost no more, so what is known is never multiplied out.
+A rule is a name and a function that returns an equal kernel, or None if the rule does not apply. Known structure is
+kept: an expression is multiplied out only if its taps cost no more than the expression.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ __all__ = ["FOLDING", "RULES", "Rules", "axes_of", "parted", "product_of", "scal
 
 Rules = tuple[tuple[str, Callable[[Kernel], Kernel | None]], ...]
 
-#: Multiply-adds that it may take to see what taps cost, and to find those that surely cost less.
-_TRIED, _MOST_EFFORT = 1 << 12, 1 << 24
-#: Scalars are gathered and folded while the numbers stay far from overflow and from what underflow takes away.
+#: Most multiply-adds for multiplying out an expression: to see whether its taps cost less, and if they surely do.
+_MOST_TRIED, _MOST_EFFORT = 1 << 12, 1 << 24
+#: Scalars are gathered and folded as long as the results are in this range, far from overflow and underflow.
 _LEAST, _LARGEST = 1e-150, 1e150
 _ROUNDING = float(np.finfo(float).eps)
 
@@ -88,7 +88,7 @@ def _small_terms_merged(kernel: Kernel) -> Kernel | None:
     if not isinstance(kernel, Sum):
         return None
     plain, others = _divided(kernel.terms, lambda term: isinstance(parted(term)[1], Taps | Outer | Box))
-    # Taps first, then what is structured, each from small to large and from one end to the other.
+    # Taps first, then boxes and outer products; each from small to large, and those of one size by their origin.
     plain.sort(key=lambda term: (not isinstance(parted(term)[1], Taps), term.size, term.origin))
     merged = _neighbours_merged(plain, Sum)
     return sum_of((*merged, *others)) if len(merged) < len(plain) else None
@@ -188,7 +188,7 @@ RULES: Rules = (
     ("small terms merged", _small_terms_merged),
     ("small factors merged", _small_factors_merged),
 )
-#: Scalars stand before their term until no other rule applies: only so are equal terms seen to be equal.
+#: Scalars are folded into taps when no other rule applies: before that, equal terms could not be recognised.
 FOLDING: Rules = (("scalar folded into taps", _scalar_folded),)
 
 
@@ -196,7 +196,7 @@ FOLDING: Rules = (("scalar folded into taps", _scalar_folded),)
 
 
 def parted(kernel: Kernel) -> tuple[complex, Kernel]:
-    """Return a scalar and the kernel that it is a multiple of."""
+    """Return a scalar and a kernel, of which this kernel is the product."""
     return (kernel.scalar, kernel.kernel) if isinstance(kernel, Scaled) else (1.0, kernel)
 
 
@@ -207,12 +207,12 @@ def _parted_tap(axis: Kernel) -> tuple[complex, Kernel]:
 
 
 def times(scalar: complex, kernel: Kernel) -> Kernel:
-    """Return the multiple of a kernel, which is the kernel itself where the scalar is one."""
+    """Return the multiple of a kernel, which is the kernel itself if the scalar is one."""
     return kernel if _is_one(scalar) else Scaled(scalar, kernel)
 
 
 def scaled(scalar: complex, kernel: Kernel) -> Kernel | None:
-    """Return the multiple of what may be a multiple itself, or None where the scalar leaves the range of numbers."""
+    """Return the multiple of a kernel as one `Scaled`, or None if the scalar would be out of range."""
     own, unit = parted(kernel)
     product = scalar * own
     return times(product, unit) if _in_range(product) or scalar == 0 or own == 0 else None
@@ -226,7 +226,7 @@ def _scaled_by(scalars: Sequence[complex], kernel: Kernel) -> Kernel | None:
 
 
 def _absorbed(scalar: complex, kernel: Kernel) -> Kernel | None:
-    """Multiply the taps of a factor by the scalar, or return None where there are none to take it."""
+    """Return the kernel with the scalar multiplied into taps, or None if there are no taps for it."""
     match kernel:
         case Taps(taps, origin):
             return Taps(scalar * taps, origin) if _in_range(scalar * _largest(taps)) else None
@@ -253,7 +253,7 @@ def _largest(taps: TapArray) -> float:
     return float(max(np.abs(taps.real).max(), np.abs(taps.imag).max()))
 
 
-# ---- nodes -----------------------------------------------------------------------------------------------
+# ---- parts of an expression ------------------------------------------------------------------------------
 
 
 def _zero(kernel: Kernel) -> Kernel:
@@ -287,7 +287,7 @@ def _divided(parts: Sequence[Kernel], holds: Callable[[Kernel], bool]) -> tuple[
 
 
 def axes_of(kernel: Kernel) -> tuple[Kernel, ...] | None:
-    """Return one-dimensional kernels whose outer product this is, by structure or by its numbers, or None."""
+    """Return one-dimensional kernels whose outer product is the kernel, by its structure or its taps, or None."""
     if kernel.ndim == 1:
         return (kernel,)
     if not isinstance(kernel, Taps):
@@ -322,7 +322,7 @@ def _shifted(kernel: Kernel, shift: tuple[int, ...]) -> Kernel:
 
 
 def _key(kernel: Kernel) -> bytes:
-    """Digest an expression, in whatever order it names its factors."""
+    """Return a digest of an expression that does not depend on the order of factors."""
     match kernel:
         case Product(parts):
             return b"(" + b"*".join(sorted(map(_key, parts))) + b")"
@@ -340,12 +340,12 @@ def _neighbours_merged(parts: list[Kernel], node: type[Sum | Product]) -> list[K
 
 
 def _written_out(kernel: Sum | Product) -> Kernel | None:
-    """Multiply out, if the taps cost no more and it takes little to find out."""
+    """Return the kernel as taps, or None if they cost more than the expression or take too long to compute."""
     effort = kernel.size * (min(map(cost, kernel.factors)) if isinstance(kernel, Product) else 1)
-    if effort > (_MOST_EFFORT if kernel.size <= cost(kernel) else _TRIED):
+    if effort > (_MOST_EFFORT if kernel.size <= cost(kernel) else _MOST_TRIED):
         return None
     try:
         taps = Taps(kernel)
-    except ArgumentError:  # an overflow on the way, which the structure may avoid
+    except ArgumentError:  # an overflow, which the expression may avoid
         return None
     return taps if cost(taps) <= cost(kernel) else None

@@ -1,4 +1,4 @@
-"""Kernels that average, and the identity: their taps are non-negative and sum to one."""
+"""Which named kernels smooth? Those whose taps are non-negative and sum to one, and the identity."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 MOST_NAMED_TAPS = 2**22
-"""The largest array that a named kernel allocates: 2048 x 2048 taps, or one side of a separable kernel."""
+"""Most taps that a named kernel allocates, as many as in 2048 x 2048; of a separable kernel, along each axis."""
 
 _LARGEST_SIDE = 2**31
 _LARGEST_ORDER = 1024
@@ -36,12 +36,24 @@ _LARGEST_ORDER = 1024
 
 @named
 def delta(*, ndim: int = 2) -> Kernel:
-    """Return the unit impulse, the identity of convolution: one at lag zero.
+    """Return the unit impulse, which is the identity of convolution.
+
+        k[m] = 1 where m = 0, and 0 elsewhere
 
     Parameters
     ----------
     ndim : int, optional
         Number of dimensions.
+
+    Returns
+    -------
+    Kernel
+        The kernel, with one tap.
+
+    Raises
+    ------
+    ArgumentError, ArgumentTypeError
+        `ndim` is not an integer from 1 to 32.
 
     Examples
     --------
@@ -58,9 +70,7 @@ def delta(*, ndim: int = 2) -> Kernel:
 def box(size: int | Sequence[int], *, ndim: int | None = None) -> Kernel:
     """Return the mean over a window.
 
-        y[n] = mean of x[n - size // 2], ..., x[n - size // 2 + size - 1]
-
-    along each axis, the window of `scipy.ndimage.uniform_filter` for odd and even sizes.
+        y[n] = mean of x[n - size // 2], ..., x[n - size // 2 + size - 1]    along each axis
 
     Parameters
     ----------
@@ -69,10 +79,19 @@ def box(size: int | Sequence[int], *, ndim: int | None = None) -> Kernel:
     ndim : int, optional
         Number of dimensions: by default the length of `size`, or 2.
 
+    Returns
+    -------
+    Kernel
+        The kernel, separable, with `size` taps along each axis. They are not stored, so `size` can be large.
+
     Raises
     ------
     ArgumentError, ArgumentTypeError
-        If a size is not a positive integer, or their number is not `ndim`.
+        A size is not a positive integer, or there are not `ndim` sizes.
+
+    References
+    ----------
+    The window is that of `scipy.ndimage.uniform_filter`, for odd and even sizes.
 
     Examples
     --------
@@ -83,29 +102,37 @@ def box(size: int | Sequence[int], *, ndim: int | None = None) -> Kernel:
     (1, 3)
     """
     widths = per_axis("size", size, ndim, lambda name, value: integer(name, value, 1, _LARGEST_SIDE))
-    # Taps run against the samples, so the left one of two middles puts the window where SciPy has it.
+    # Lags and samples run in opposite directions, so SciPy's window has its origin at the left one of two middles.
     return Box(widths, tuple((width - 1) // 2 for width in widths))
 
 
 @named
 def gaussian(sigma: float | Sequence[float], *, truncate: float = 4.0, ndim: int | None = None) -> Kernel:
-    """Return the sampled Gaussian, an outer product of one-dimensional ones that sum to one.
+    """Return the sampled Gaussian, the outer product of a Gaussian along each axis.
 
-        k[m] = exp(-m^2 / (2 sigma^2)) / sum,    |m| <= floor(truncate sigma + 1/2)
+        k[m] = exp(-m^2 / (2 sigma^2)) / sum,    |m| <= floor(truncate sigma + 1/2),    along each axis
+
+    where the sum makes the taps along the axis sum to one.
 
     Parameters
     ----------
     sigma : float or sequence of float
-        Standard deviation in samples, for all axes or for each; zero leaves an axis as it is.
+        Standard deviation in samples, for all axes or for each; an axis with zero is not smoothed.
     truncate : float, optional
         Radius of the kernel in standard deviations.
     ndim : int, optional
         Number of dimensions: by default the length of `sigma`, or 2.
 
+    Returns
+    -------
+    Kernel
+        The kernel, separable, with an odd number of taps along each axis.
+
     Raises
     ------
     ArgumentError, ArgumentTypeError
-        If `sigma` or `truncate` is not a non-negative finite number, or the kernel would be absurdly wide.
+        `sigma` or `truncate` is not a finite number of at least zero, or the kernel would have more than 2^22 taps
+        along an axis.
 
     References
     ----------
@@ -126,23 +153,28 @@ def gaussian(sigma: float | Sequence[float], *, truncate: float = 4.0, ndim: int
 
 @named
 def binomial(order: int, *, ndim: int = 2) -> Kernel:
-    """Return the binomial kernel, the mean of two neighbours taken `order` times along each axis.
+    """Return the binomial kernel: the mean of two neighbours, repeated `order` times along each axis.
 
-        k[i] = C(order, i) / 2^order,    i = 0, ..., order
+        k[i] = C(order, i) / 2^order,    i = 0, ..., order,    along each axis
 
-    It comes close to a Gaussian of standard deviation sqrt(order) / 2.
+    It approximates a Gaussian of standard deviation sqrt(order) / 2.
 
     Parameters
     ----------
     order : int
-        How often; each axis has order + 1 taps. For an odd order the origin is the left one of two middles.
+        Number of repetitions, from 0 to 1024. The origin is ``order // 2``.
     ndim : int, optional
         Number of dimensions.
+
+    Returns
+    -------
+    Kernel
+        The kernel, separable, with ``order + 1`` taps along each axis.
 
     Raises
     ------
     ArgumentError, ArgumentTypeError
-        If `order` is not an integer from 0 to 1024.
+        `order` is not an integer from 0 to 1024, or `ndim` not one from 1 to 32.
 
     References
     ----------
@@ -163,21 +195,30 @@ def binomial(order: int, *, ndim: int = 2) -> Kernel:
 
 @named
 def disk(radius: float, *, ndim: int = 2) -> Kernel:
-    """Return the mean over a disk, which is a ball in three dimensions.
+    """Return the mean over a disk, or over a ball in three dimensions.
 
-        k[m] = 1 / count    where    m1^2 + m2^2 + ... <= radius^2
+        k[m] = 1 / count    where m1^2 + m2^2 + ... <= radius^2, and 0 elsewhere
 
     Parameters
     ----------
     radius : float
-        Radius in samples. The footprint is that of `skimage.morphology.disk`, or `ball`.
+        Radius in samples.
     ndim : int, optional
         Number of dimensions.
+
+    Returns
+    -------
+    Kernel
+        The kernel, with ``2 floor(radius) + 1`` taps along each axis.
 
     Raises
     ------
     ArgumentError, ArgumentTypeError
-        If `radius` is not a non-negative finite number, or the disk would be absurdly large.
+        `radius` is not a finite number of at least zero, or the kernel would have more than 2^22 taps.
+
+    References
+    ----------
+    The taps other than zero are those of `skimage.morphology.disk` and `skimage.morphology.ball`.
 
     Examples
     --------
@@ -200,9 +241,7 @@ def disk(radius: float, *, ndim: int = 2) -> Kernel:
 def motion(length: float, angle: float = 0.0) -> Kernel:
     """Return the blur of a straight movement during exposure, in two dimensions.
 
-        k[m] = (length in pixel m of the segment t (sin angle, cos angle), |t| <= length / 2) / length
-
-    so that the line is anti-aliased, and the taps sum to one.
+        k[m] = (length inside pixel m of the segment t (sin angle, cos angle), |t| <= length / 2) / length
 
     Parameters
     ----------
@@ -211,10 +250,16 @@ def motion(length: float, angle: float = 0.0) -> Kernel:
     angle : float, optional
         Direction in radians: 0 is along the last axis, pi / 2 along the first.
 
+    Returns
+    -------
+    Kernel
+        The kernel, whose taps sum to one.
+
     Raises
     ------
     ArgumentError, ArgumentTypeError
-        If `length` is not a positive finite number, or absurdly large.
+        `length` is not a finite number above zero, `angle` is not finite, or the kernel would have more than 2^22
+        taps.
 
     Examples
     --------
@@ -229,17 +274,17 @@ def motion(length: float, angle: float = 0.0) -> Kernel:
     half = real("length", length, 0.0, open_end=True) / 2
     turn = real("angle", angle)
     check_named("length", 2 * half + 1, 2 * half + 1)
-    if half <= 0.5:  # the segment does not leave its pixel
+    if half <= 0.5:  # all of the segment is inside one pixel
         return Taps([[1.0]])
     slope = np.array([math.sin(turn), math.cos(turn)])
-    # Between two crossings of a border between pixels the segment stays in one pixel.
+    # The segment is cut where it crosses from one pixel to the next, so that each piece is inside one pixel.
     cuts = [np.array([-half, half])]
     for step in slope[np.abs(slope) > 1e-12]:
         borders = (np.arange(math.ceil(half) * 2 + 2) - math.ceil(half) - 0.5) / step
         cuts.append(borders[np.abs(borders) < half])
     times = np.sort(np.concatenate(cuts))
     lengths = np.diff(times) / (2 * half)
-    # Rounding can split a crossing at a corner of pixels into two, with a piece of no length in between.
+    # At a corner of pixels, rounding can make two cuts instead of one, with a piece of almost no length between them.
     kept = lengths > 1e-12
     pixels = np.rint(np.outer((times[:-1] + times[1:])[kept] / 2, slope)).astype(int)
     reach = np.abs(pixels).max(axis=0)
@@ -249,7 +294,7 @@ def motion(length: float, angle: float = 0.0) -> Kernel:
 
 
 def gaussian_taps(sigma: float, truncate: float) -> TapArray:
-    """One axis of a Gaussian; a vanishing sigma gives the impulse."""
+    """Return the taps of a Gaussian along one axis; if `sigma` is almost zero, those of the impulse."""
     reach = real("truncate", truncate, 0.0) * sigma + 0.5
     check_named("sigma", 2 * reach + 1)
     if reach < 1 or sigma <= 1e-15:
@@ -260,12 +305,12 @@ def gaussian_taps(sigma: float, truncate: float) -> TapArray:
 
 
 def check_named(argument: str, *sides: float) -> None:
-    """Refuse an argument that would make a named kernel allocate far more taps than is sensible."""
+    """Raise an error if a named kernel would have more than `MOST_NAMED_TAPS` taps."""
     size = math.prod(sides)
     if size > MOST_NAMED_TAPS:
         raise ArgumentError(argument, f"a kernel of at most {MOST_NAMED_TAPS} taps", f"about {size:.2g} taps")
 
 
 def outer(factors: Sequence[Kernel]) -> Kernel:
-    """Outer product of one-dimensional kernels, or the only one itself."""
+    """Return the outer product of one-dimensional kernels, or the only kernel itself."""
     return factors[0] if len(factors) == 1 else Outer(factors)

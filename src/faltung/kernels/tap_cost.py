@@ -1,4 +1,4 @@
-"""What does an expression cost? Multiply-adds for each output, before any machine is known."""
+"""What does an expression cost? Multiply-adds for each output, on any machine."""
 
 from __future__ import annotations
 
@@ -9,20 +9,25 @@ from faltung.kernels.outer import Box, Outer
 
 __all__ = ["cost"]
 
-#: Additions of a running sum, however wide the window is.
+#: Additions of a running sum for each output, whatever the width of the window.
 _RUNNING_SUM = 3
 
 
 def cost(kernel: Kernel) -> float:
-    """Multiply-adds for each output, if every factor is a pass of its own and every term is added up.
+    """Return the multiply-adds for each output, if each factor is a pass of its own and the terms are added up.
 
-    Taps cost their number without zeros, an outer product the sum over its axes, and a window along an axis no more
-    than a running sum. An axis of one tap is free.
+    Taps cost one for each tap that is not zero, an outer product the sum over its axes, and a window along an axis at
+    most a running sum. An axis with one tap is free.
 
     Parameters
     ----------
     kernel : Kernel
         Any expression.
+
+    Returns
+    -------
+    float
+        The multiply-adds.
 
     Examples
     --------

@@ -1,9 +1,8 @@
-"""Arithmetic on taps: plain arrays and the index of lag zero, with no expression in sight."""
+"""Arithmetic on taps: plain arrays with the index of lag zero, without expressions."""
 
 from __future__ import annotations
 
 import math
-import numbers
 from collections.abc import Iterable
 from functools import reduce
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from faltung.errors import ArgumentError, ArgumentTypeError
-from faltung.ground.checks import is_sequence
+from faltung.ground.checks import is_integer, is_sequence
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike
@@ -31,14 +30,14 @@ __all__ = [
 ]
 
 TapArray = np.ndarray[Any, np.dtype[Any]]
-"""Taps are float64 or complex128; NumPy cannot spell that union usefully."""
+"""An array of float64 or complex128; NumPy has no useful type for that union."""
 
 MOST_TAPS = 2**26
 """The largest array of taps that an expression is multiplied out to (512 MiB of float64)."""
 
 
 def as_taps(taps: ArrayLike, name: str = "taps") -> TapArray:
-    """Copy `taps` to a read-only float64 or complex128 array, or an error that says what is wrong."""
+    """Return a read-only copy of `taps` in float64 or complex128; the errors speak of the argument `name`."""
     try:
         given = np.asarray(taps)
     except (ValueError, TypeError) as error:
@@ -61,19 +60,19 @@ def freeze(taps: TapArray, name: str = "taps") -> TapArray:
     finite = np.isfinite(taps)
     if not finite.all():
         place = tuple(int(i) for i in np.argwhere(~finite)[0])
-        remedy = "A filter has finite taps; what is missing belongs to the input."
+        remedy = "Taps must be finite; mark missing samples in the input instead."
         raise ArgumentError(name, "finite numbers", f"{taps[place]} at index {place}", remedy)
     taps.flags.writeable = False
     return taps
 
 
 def as_origin(origin: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Return one index per axis; `None` means the middle, and the right one of two middles."""
+    """Return one index for each axis; None means the middle, which is ``size // 2``."""
     if origin is None:
         return tuple(size // 2 for size in shape)
     indices = list(origin) if is_sequence(origin) else [origin]
     expected = f"{len(shape)} integer{'s' if len(shape) > 1 else ''}, one per axis"
-    if not all(isinstance(index, numbers.Integral) and not isinstance(index, bool) for index in indices):
+    if not all(map(is_integer, indices)):
         raise ArgumentTypeError("origin", expected, repr(origin))
     if len(indices) != len(shape):
         raise ArgumentError("origin", expected, repr(origin))
@@ -81,15 +80,18 @@ def as_origin(origin: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def check_size(shape: tuple[int, ...]) -> None:
-    """Refuse to allocate an array of taps that no machine would like."""
+    """Raise an error for an array of taps that is too large to allocate."""
     if math.prod(shape) > MOST_TAPS:
         received = " x ".join(map(str, shape))
-        remedy = "Keep the expression: convolve with it, or with its parts one after the other."
+        remedy = "Convolve with the expression itself, or with its parts one after the other."
         raise ArgumentError("taps", f"at most {MOST_TAPS} taps to multiply out", received, remedy)
 
 
 def convolve_taps(first: TapArray, second: TapArray) -> TapArray:
-    """Full convolution by shifted sums: one multiply and one add a term, so equal terms cancel to zero."""
+    """Return the full convolution of two arrays of taps.
+
+    It adds up shifted copies of the larger array, so that terms that cancel exactly give exactly zero.
+    """
     small, large = sorted((first, second), key=np.size)
     shape = [m + n - 1 for m, n in zip(small.shape, large.shape, strict=True)]
     total = np.zeros(shape, dtype=np.result_type(small, large))
@@ -100,7 +102,7 @@ def convolve_taps(first: TapArray, second: TapArray) -> TapArray:
 
 
 def outer_taps(factors: Iterable[TapArray]) -> TapArray:
-    """Outer product of one-dimensional arrays, the first along the first axis."""
+    """Return the outer product of one-dimensional arrays, the first along the first axis."""
     return np.array(reduce(np.multiply.outer, factors))
 
 
@@ -110,7 +112,7 @@ def add_taps(
     origin: tuple[int, ...],
     dtype: DTypeLike,
 ) -> TapArray:
-    """Sum of (taps, origin) pairs, aligned at lag zero, inside a given support."""
+    """Return the sum of pairs of taps and origin, aligned at lag zero, on a support that holds all of them."""
     total = np.zeros(shape, dtype)
     for taps, own in terms:
         starts = [outer - inner for outer, inner in zip(origin, own, strict=True)]
@@ -120,7 +122,10 @@ def add_taps(
 
 
 def numerical_rank(taps: TapArray, tol: float | None) -> int:
-    """Largest rank among the unfoldings of `taps`; singular values up to tol x the largest count as zero."""
+    """Return the largest rank of the unfoldings of `taps` along each axis.
+
+    Singular values up to `tol` times the largest count as zero.
+    """
     return max(_matrix_rank(_unfold(taps, axis), tol) for axis in range(taps.ndim))
 
 
@@ -137,12 +142,12 @@ def _matrix_rank(matrix: TapArray, tol: float | None) -> int:
 def largest_difference(
     first: TapArray, first_origin: tuple[int, ...], second: TapArray, second_origin: tuple[int, ...]
 ) -> float:
-    """Maximum over all lags of |first - second|, both zero outside their support."""
+    """Return the maximum over all lags of |first - second|; both are zero outside their support."""
     lags = list(zip(first.shape, first_origin, second.shape, second_origin, strict=True))
     low = [max(-i, -j) for _, i, _, j in lags]
     high = [max(start, min(m - i, n - j)) for start, (m, i, n, j) in zip(low, lags, strict=True)]
-    # Supports may lie far apart, so their union is never allocated: the overlap is compared, and what
-    # sticks out on either side is compared with zero.
+    # Supports may be far apart, so their union is never allocated: taps where they overlap are compared with each
+    # other, and all other taps with zero.
     in_first = tuple(slice(a + i, b + i) for a, b, i in zip(low, high, first_origin, strict=True))
     in_second = tuple(slice(a + j, b + j) for a, b, j in zip(low, high, second_origin, strict=True))
     if any(a == b for a, b in zip(low, high, strict=True)):

@@ -1,4 +1,4 @@
-"""How a kernel is spelled: text that reads like the expression that made it."""
+"""How is a kernel printed? As text that reads like the expression that made it."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from faltung.kernels.taps import TapArray
 __all__ = ["ATOM", "PRODUCT", "SUM", "Spelling", "spell", "spell_taps"]
 
 SUM, PRODUCT, ATOM = range(3)
-"""How tightly an expression binds; what binds less tightly than its surroundings gets parentheses."""
+"""How tightly an expression binds: a part that binds less tightly than the whole gets parentheses."""
 
 _LONGEST = 81
-"""Taps are written out up to a 9 x 9 kernel."""
+"""Most taps that are all printed: those of a 9 x 9 kernel."""
 
 
 class Spelling(NamedTuple):
@@ -30,7 +30,9 @@ class Spelling(NamedTuple):
 
 
 def spell(value: object) -> str:
-    """Shortest text that reads back as the same number, or tuple of numbers."""
+    """Return the shortest text that reads back as the same number, or as the same tuple of numbers."""
+    if isinstance(value, np.ndarray) and value.ndim == 0:
+        value = value.item()
     if isinstance(value, Sequence | np.ndarray):
         items = [spell(item) for item in value]
         return f"({items[0]},)" if len(items) == 1 else f"({', '.join(items)})"
@@ -43,7 +45,7 @@ def spell(value: object) -> str:
 
 
 def spell_taps(taps: TapArray, origin: tuple[int, ...]) -> str:
-    """Taps as a constructor call; large ones are shortened and say their shape instead."""
+    """Return a call of `Kernel` with the taps; many taps are shortened, and their shape is added."""
     where = f"origin={spell(origin[0] if len(origin) == 1 else origin)}"
     if taps.size <= _LONGEST:
         return f"Kernel({_nested(taps.tolist())}, {where})"

@@ -14,7 +14,7 @@ from faltung.errors import MissingExtraError
 
 try:
     from faltung.layers.conv import Conv
-    from faltung.layers.convert import CONVOLUTIONS, convert
+    from faltung.layers.conversion import CONVOLUTIONS, convert
     from faltung.layers.transposed import ConvTransposed
     from faltung.tensors.layer_plan import LayerPlan
 except ModuleNotFoundError as error:

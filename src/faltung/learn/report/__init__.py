@@ -5,15 +5,14 @@ look inside, `mistakes` and `samples` show where the network is wrong.
 
 Examples
 --------
->>> from faltung.learn.report import findings
+>>> from faltung.learn.report.findings import findings
 >>> findings([])
 []
 """
 
 from __future__ import annotations
 
-from faltung.learn.report.findings import findings, warnings
+from faltung.learn.report.findings import warnings
 from faltung.learn.report.page import html_report
-from faltung.learn.report.table import table
 
-__all__ = ["findings", "html_report", "table", "warnings"]
+__all__ = ["html_report", "warnings"]

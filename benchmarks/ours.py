@@ -1,4 +1,4 @@
-"""faltung itself: as the planner chooses, by every engine that can be asked for, and how good the choice was."""
+"""faltung among the contenders: with the method that the planner chose, and with each other method."""
 
 from __future__ import annotations
 
@@ -17,21 +17,22 @@ from measure import Timing
 
 OURS = "faltung"
 
-#: Up to this many samples the plan is made once and kept, as one would do for many small images.
+#: Most samples of an array whose plan is made once and kept, as for many small images.
 _SMALL = 64 * 64
 
 
 @dataclass(frozen=True, eq=False)
 class Choice:
-    """What the planner chose for a cell, and how that compares.
+    """The method that the planner chose for a cell, and the times of all.
 
     Parameters
     ----------
     cell : Cell
+        Array and filter.
     engine : str
-        What was chosen.
+        The chosen method.
     timings : dict
-        By name: ``faltung`` as it chose, ``faltung`` with the name of an engine, and any others.
+        Timing by name: ``faltung`` for the chosen method, ``faltung`` and a method, and other contenders.
     """
 
     cell: Cell
@@ -49,18 +50,18 @@ class Choice:
 
     @property
     def best_engine(self) -> str:
-        """Our own fastest engine."""
+        """The fastest method of faltung."""
         own = self.of(OURS)
         best = min(own, key=lambda name: own[name].ratio)
         return self.engine if best == OURS else best.removeprefix(f"{OURS} ")
 
     @property
     def regret(self) -> float:
-        """Time of the engine that was chosen over that of the best one."""
+        """Time of the chosen method over that of the fastest one."""
         return 1 / min(timing.ratio for timing in self.of(OURS).values())
 
     def data(self) -> dict[str, Any]:
-        """Everything, for a program to read."""
+        """Return all figures, for the JSON file."""
         return {
             "cell": str(self.cell),
             "engine": self.engine,
@@ -71,19 +72,19 @@ class Choice:
 
 
 def engines(cell: Cell, image: NDArray[Any]) -> dict[str, Run]:
-    """Return what users call, and the same by every method that was not chosen and is possible."""
+    """Return the call that users make, and the same call with each possible method that was not chosen."""
     _, *rejected = _candidates(cell, image)
     names = [candidate.method for candidate in rejected if candidate.seconds < math.inf]
     return {OURS: auto(cell, image)} | {f"{OURS} {name}": _run(cell, image, name) for name in names}
 
 
 def auto(cell: Cell, image: NDArray[Any]) -> Run:
-    """Return what users call."""
+    """Return the call that users make."""
     return _run(cell, image, "auto")
 
 
 def engine(cell: Cell, image: NDArray[Any]) -> str:
-    """Name the method that the planner chose, of a bank for its first kernel."""
+    """Return the method that the planner chose; of a bank, for its first kernel."""
     return _candidates(cell, image)[0].method
 
 

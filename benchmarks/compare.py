@@ -1,4 +1,4 @@
-"""Who takes part in the race: everyone runs alone first, results are compared, and who is far behind drops out."""
+"""Contenders side by side: first each runs alone and results are compared, then the fast ones are timed in turn."""
 
 from __future__ import annotations
 
@@ -12,57 +12,58 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cells import Cell, Run
-from measure import Timing, race
+from measure import Timing, time_in_turn
 
-#: Times the fastest of a group from which on a contender keeps the time that it took alone.
+#: A contender this many times slower than the fastest of its group is not timed in turn.
 _FAR = 3.0
-#: Seconds: a call that takes longer is not repeated alone, and a timed run in the race is no shorter than that.
+#: Seconds of a call that is not repeated alone, and the least seconds of a run that is timed in turn.
 _LONG, _SHORT = 1.0, 1e-3
-#: Seconds for which a contender is repeated alone.
+#: Seconds for which the calls of a contender are repeated alone.
 _ALONE = 0.01
-#: Difference that is let pass, for floats relative to the largest result that there can be. Of 8-bit numbers some
-#: libraries cut off what others round, and OpenCV blurs them in fixed point.
+#: Largest difference of results: for floats relative to the largest possible result, for 8-bit integers in levels,
+#: since some libraries truncate where others round, and OpenCV computes Gaussians in fixed point.
 _TOLERANCE, _LEVELS = 1e-4, 2.0
 
 
-def compete(
+def compare(
     cell: Cell, groups: Sequence[dict[str, Run]], beside: dict[str, Run], seconds: float, rounds: int
 ) -> dict[str, Timing]:
     """Compare the results of all groups and measure them side by side.
 
-    Ratios refer to the first contender of the first group. Those within reach of the fastest of their group run in
-    turn, together with `beside`, which computes something else; for the others a few calls alone must do.
+    Ratios are relative to the first contender of the first group. The contenders that are not much slower than the
+    fastest of their group are timed in turn, together with `beside`, which computes something else. The time of the
+    others is that of a few calls alone.
     """
     seconds_alone: dict[str, float] = {}
     expected: NDArray[Any] | None = None
     for name, run in (item for group in groups for item in group.items()):
         result, seconds_alone[name] = alone(run)
-        found = np.asarray(result).reshape(cell.result_shape)[cell.inner].astype(np.float64)
-        expected = found if expected is None else expected
-        check(cell, name, found, expected)
+        inner = np.asarray(result).reshape(cell.result_shape)[cell.inner].astype(np.float64)
+        expected = inner if expected is None else expected
+        check(cell, name, inner, expected)
     first = next(iter(groups[0]))
-    raced = {first: groups[0][first]} | beside
+    in_turn = {first: groups[0][first]} | beside
     for group in groups:
-        reach = _FAR * min((seconds_alone[name] for name in group), default=0.0)
-        raced |= {name: run for name, run in group.items() if seconds_alone[name] <= reach}
+        limit = _FAR * min((seconds_alone[name] for name in group), default=0.0)
+        in_turn |= {name: run for name, run in group.items() if seconds_alone[name] <= limit}
     count = max(1, round(_SHORT / seconds_alone[first]))
-    timings = race({name: partial(_repeated, run, count) for name, run in raced.items()}, seconds, rounds)
+    timings = time_in_turn({name: partial(_repeated, run, count) for name, run in in_turn.items()}, seconds, rounds)
     return {
         name: Timing(time_alone, time_alone / seconds_alone[first], 1) for name, time_alone in seconds_alone.items()
     } | {name: Timing(timing.best / count, timing.ratio, timing.runs) for name, timing in timings.items()}
 
 
-def check(cell: Cell, name: str, found: NDArray[np.float64], expected: NDArray[np.float64]) -> None:
-    """Stop where a contender did something else: its time would mean nothing."""
+def check(cell: Cell, name: str, result: NDArray[np.float64], expected: NDArray[np.float64]) -> None:
+    """Stop if a contender computes something else, since its time would mean nothing."""
     largest = np.abs(cell.taps).reshape(len(cell.kernels), -1).sum(axis=1).max()
     tolerance = _LEVELS if cell.dtype == "uint8" else _TOLERANCE * largest
-    difference = float(np.abs(found - expected).max())
+    difference = float(np.abs(result - expected).max())
     if not difference <= tolerance:
         raise SystemExit(f"{name} is off by {difference:.3g}, more than {tolerance:.3g}: {cell}")
 
 
 def alone(run: Run) -> tuple[Any, float]:
-    """Return the result, and the least seconds of a call; the first, which makes code, counts only if it is slow."""
+    """Return the result and the least seconds of a call; the first, which compiles, counts only if it is slow."""
     start = time.perf_counter()
     result = run()
     best = time.perf_counter() - start

@@ -1,4 +1,4 @@
-"""Which matrix is it? A convolution as the fully connected layer that it is."""
+"""Which linear map is a convolution? The sparse matrix with a row for each output and a column for each sample."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Geometry", "as_geometry", "assemble", "check_groups", "check_origin", "matrix_of", "sparse_arrays"]
 
-#: Entries of a matrix, before those on the same sample are added up: some 5 GB while they are put in order.
+#: Most entries of a matrix, before those on the same sample are added up: they take some 5 GB while they are sorted.
 _MOST_ENTRIES = 2**28
-#: Stride and dilation, and origin: positions that far out still fit into the integers that they are counted with.
+#: Largest stride and dilation, and largest index of an origin: positions then do not overflow 64-bit integers.
 _LARGEST_STEP = 2**20
-_FARTHEST = 2**40
+_LARGEST_ORIGIN = 2**40
 
 
 def matrix_of(
@@ -40,8 +40,8 @@ def matrix_of(
     dilation: Any,
     groups: Any,
 ) -> csr_array:
-    """Return the matrix of a convolution; `Bank.matrix` says what the parameters mean."""
-    sparse_arrays("Bank.matrix")  # what is missing is said before any work
+    """Return the matrix of a convolution; the parameters are those of `Bank.matrix`."""
+    sparse_arrays("Bank.matrix")  # a missing package is reported before any work
     geometry = as_geometry(lengths, taps.ndim - 2, mode, shape, stride, dilation)
     groups = check_groups(groups, taps.shape[0])
     size = taps.shape[2:]
@@ -49,14 +49,14 @@ def matrix_of(
     used = int(np.count_nonzero(taps.any(axis=(0, 1))))
     entries = math.prod(map(len, outputs)) * taps.shape[0] * taps.shape[1] * max(1, used)
     if entries > _MOST_ENTRIES:
-        remedy = "Take smaller lengths: the taps are the same at any."
+        remedy = "Use smaller lengths; the taps do not depend on them."
         raise ArgumentError("lengths", f"a matrix of at most {_MOST_ENTRIES} entries", str(entries), remedy)
     lags = [np.arange(-at, count - at) for count, at in zip(size, origin, strict=True)]
     return assemble(geometry.samples(size, origin, lags), geometry.lengths, taps, groups)
 
 
 def sparse_arrays(what: str) -> Any:
-    """Return SciPy's module of sparse arrays, which `what` was asked for needs."""
+    """Return SciPy's module of sparse arrays; the error without SciPy says that `what` needs it."""
     try:
         from scipy import sparse
     except ImportError as error:
@@ -64,12 +64,12 @@ def sparse_arrays(what: str) -> Any:
     return sparse
 
 
-# ---- what is asked ----------------------------------------------------------------------------------------
+# ---- arguments --------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Geometry:
-    """What beside its taps makes a linear map of a convolution, with one number for each spatial axis."""
+    """What determines the matrix of a convolution besides its taps, with one number for each spatial axis."""
 
     lengths: tuple[int, ...]
     mode: str
@@ -78,16 +78,16 @@ class Geometry:
     dilation: tuple[int, ...]
 
     def outputs(self, size: tuple[int, ...], origin: tuple[int, ...]) -> tuple[list[range], str]:
-        """Positions of the array for which there is an output, and the mode that holds for them."""
+        """Return the positions that have an output along each axis, and the mode that is used for them."""
         sizes = tuple((count - 1) * step + 1 for count, step in zip(size, self.dilation, strict=True))
-        # `origin` is that of a convolution: the reflected kernel has its own at the other end.
+        # The rule is one for correlations, so it gets the origin of the flipped kernel.
         origins = [count - 1 - at * step for count, at, step in zip(sizes, origin, self.dilation, strict=True)]
-        found = regions(self.shape, self.lengths, sizes, origins)
-        mode = "constant" if found.beyond else self.mode
-        return [range(*bounds, step) for bounds, step in zip(found.bounds, self.stride, strict=True)], mode
+        outputs = regions(self.shape, self.lengths, sizes, origins)
+        mode = "constant" if outputs.beyond else self.mode
+        return [range(*bounds, step) for bounds, step in zip(outputs.bounds, self.stride, strict=True)], mode
 
     def samples(self, size: tuple[int, ...], origin: tuple[int, ...], lags: Sequence[Indices]) -> list[Indices]:
-        """Which sample is under the tap at each lag (column) for each output (row), axis by axis."""
+        """Return, for each axis, the sample under the tap at each lag (column) for each output (row)."""
         outputs, mode = self.outputs(size, origin)
         return [
             MODES[mode](np.arange(at.start, at.stop, at.step, dtype=np.int64)[:, np.newaxis] - lag * step, length)
@@ -96,7 +96,7 @@ class Geometry:
 
 
 def as_geometry(lengths: Any, ndim: int | None, mode: Any, shape: Any, stride: Any, dilation: Any) -> Geometry:
-    """Check what is asked; where `ndim` is None, there are as many axes as lengths."""
+    """Return the checked arguments; if `ndim` is None, there are as many axes as lengths."""
     given = tuple(lengths) if is_sequence(lengths) else (lengths,)
     axes = max(1, len(given)) if ndim is None else ndim
     if len(given) != axes:
@@ -112,7 +112,7 @@ def as_geometry(lengths: Any, ndim: int | None, mode: Any, shape: Any, stride: A
 
 
 def check_groups(groups: Any, *channels: int) -> int:
-    """Return the number of groups, if it divides the channels out, and in where they are told."""
+    """Return the number of groups, if it divides all given numbers of channels: out, and in."""
     count = integer("groups", groups, 1, MOST_TAPS)
     if any(number % count for number in channels):
         names = " and ".join(f"{number} channels {way}" for number, way in zip(channels, ("out", "in"), strict=False))
@@ -121,9 +121,9 @@ def check_groups(groups: Any, *channels: int) -> int:
 
 
 def check_origin(origin: tuple[int, ...]) -> tuple[int, ...]:
-    """Return the origin, if positions can be counted from there."""
-    if any(abs(at) > _FARTHEST for at in origin):
-        raise ArgumentError("origin", f"indices of at most {_FARTHEST}", str(origin))
+    """Return the origin, if positions relative to it do not overflow."""
+    if any(abs(at) > _LARGEST_ORIGIN for at in origin):
+        raise ArgumentError("origin", f"indices of at most {_LARGEST_ORIGIN}", str(origin))
     return origin
 
 
@@ -131,21 +131,21 @@ def check_origin(origin: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def assemble(samples: Sequence[Indices], lengths: tuple[int, ...], taps: TapArray, groups: int) -> csr_array:
-    """Put taps where they belong; `samples` are those of a geometry, with a column for each tap along an axis."""
+    """Return the matrix with these taps; `samples` are those of a geometry, with a column for each tap of an axis."""
     (after, before), inputs, outputs = taps.shape[:2], math.prod(lengths), math.prod(map(len, samples))
-    # All pairs of channels have the same pattern: which samples (columns) each output (row) sees, by which taps.
+    # All pairs of channels have the same pattern: the samples (columns) of each output (row), with their taps.
     used = np.flatnonzero(taps.any(axis=(0, 1)))
-    met = _meetings(samples, lengths, np.unravel_index(used, taps.shape[2:]))
-    order = np.argsort(met, axis=1, kind="stable")
-    met = np.take_along_axis(met, order, axis=1)
-    inside = met < inputs
-    opens = inside.copy()
-    opens[:, 1:] &= met[:, 1:] != met[:, :-1]
-    columns, widths = met[opens], np.count_nonzero(opens, axis=1)
+    pattern = _sample_pattern(samples, lengths, np.unravel_index(used, taps.shape[2:]))
+    order = np.argsort(pattern, axis=1, kind="stable")
+    pattern = np.take_along_axis(pattern, order, axis=1)
+    inside = pattern < inputs
+    first_tap = inside.copy()  # whether an entry is the first of those on its sample
+    first_tap[:, 1:] &= pattern[:, 1:] != pattern[:, :-1]
+    columns, widths = pattern[first_tap], np.count_nonzero(first_tap, axis=1)
     values = taps.reshape(after * before, -1)[:, used[order[inside]]]
     if len(columns) < values.shape[1]:  # several taps on one sample
-        values = np.add.reduceat(values, np.flatnonzero(opens[inside]), axis=1)
-    # A row of the matrix is that row of the pattern once for each channel in, one after the other.
+        values = np.add.reduceat(values, np.flatnonzero(first_tap[inside]), axis=1)
+    # A row of the matrix repeats its row of the pattern for each channel in, one after the other.
     kind = np.int32 if max(values.size, groups * before * inputs) < 2**31 else np.int64
     row, channel = np.repeat(np.arange(outputs), widths), np.arange(before)[:, np.newaxis]
     first = np.cumsum(widths) - widths
@@ -162,10 +162,13 @@ def assemble(samples: Sequence[Indices], lengths: tuple[int, ...], taps: TapArra
     return matrix
 
 
-def _meetings(samples: Sequence[Indices], lengths: tuple[int, ...], used: tuple[Indices, ...]) -> Indices:
-    """Flat index of the sample under each of the taps at each output; one past the last where there is none."""
-    met, inside = np.zeros(1, np.int64), np.ones(1, bool)
+def _sample_pattern(samples: Sequence[Indices], lengths: tuple[int, ...], used: tuple[Indices, ...]) -> Indices:
+    """Return the flat index of the sample under each tap (column) for each output (row).
+
+    Where a tap is beyond the border, on the constant, the index is the number of samples.
+    """
+    flat, inside = np.zeros(1, np.int64), np.ones(1, bool)
     for axis, (line, length, index) in enumerate(zip(samples, lengths, used, strict=True)):
         along = line[:, index].reshape(*(len(line) if a == axis else 1 for a in range(len(lengths))), len(index))
-        met, inside = met * length + along, inside & (along != OUTSIDE)
-    return np.where(inside, met, math.prod(lengths)).reshape(math.prod(map(len, samples)), len(used[0]))
+        flat, inside = flat * length + along, inside & (along != OUTSIDE)
+    return np.where(inside, flat, math.prod(lengths)).reshape(math.prod(map(len, samples)), len(used[0]))

@@ -1,4 +1,4 @@
-"""What can be read from a matrix of kernels, whatever expression it comes from."""
+"""What can be read from any matrix of kernels? Channels, rows, and the sparse matrix, of every expression."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ import numpy as np
 
 from faltung.errors import ArgumentError
 from faltung.ground.checks import integer
-from faltung.kernels.dense import matrix_of
 from faltung.kernels.grid import GridFunction
 from faltung.kernels.kernel import Kernel, Taps
+from faltung.kernels.linear_map import matrix_of
 from faltung.kernels.nearest import taps_of
 from faltung.kernels.taps import TapArray, freeze
 
@@ -24,13 +24,14 @@ __all__ = ["KernelMatrix", "compose_taps"]
 
 
 class KernelMatrix(GridFunction):
-    """A function on the integer grid whose values are matrices: one row for each channel that comes out."""
+    """A function on the integer grid whose values are matrices, with one row for each channel out."""
 
     _noun: ClassVar[str] = "bank"
-    #: Makes a bank of taps and an origin; the class of such banks, which derives from this one, puts itself here.
+    _operands: ClassVar[str] = "a bank, a kernel or a number"
+    #: Makes a bank of taps and an origin: the class that is given by taps, which derives from this one.
     _of_taps: ClassVar[Callable[..., Any]]
 
-    # What follows is true of any matrix whose taps and origin are fields; other nodes replace it.
+    # These methods are right for each class with the fields `taps` and `origin`; other classes override them.
 
     @property
     def _channels(self) -> tuple[int, ...]:
@@ -40,7 +41,7 @@ class KernelMatrix(GridFunction):
         return self.taps.shape[2:], self.origin
 
     def _row(self, i: int) -> tuple[Kernel, ...]:
-        """Kernels that make one channel out, with as much structure as there is."""
+        """Kernels that compute one channel out; known structure is kept."""
         return tuple(Taps(taps, self.origin) for taps in self.taps[i])
 
     def _flip(self) -> Self:
@@ -52,12 +53,12 @@ class KernelMatrix(GridFunction):
 
     @property
     def out_channels(self) -> int:
-        """Number of channels that come out, which is that of rows and ``len(bank)``."""
+        """Number of channels out, which is the number of rows and ``len(bank)``."""
         return self._channels[0]
 
     @property
     def in_channels(self) -> int:
-        """Number of channels that go in, which is that of the kernels in a row."""
+        """Number of channels in, which is the number of kernels in a row."""
         return self._channels[1]
 
     def __len__(self) -> int:
@@ -98,24 +99,24 @@ class KernelMatrix(GridFunction):
         method: str = "auto",
         workers: int | None = None,
     ) -> NDArray[Any]:
-        """Convolve the channels of an array with the bank, and add them up.
+        """Return the convolution of the channels of an array with the bank, summed over the channels in.
 
             y[i] = sum over j of convolve(x[j], bank[i, j])
 
-        Without `channel_axis`, the bank has one channel in, and the first axis of the result, which `x` does not
-        have, is for the channels out.
+        Without `channel_axis`, the bank must have one channel in. The result then has one axis more than `x`: the
+        first, for the channels out.
 
         Parameters
         ----------
         x : array_like
-            Array of any dimension. The kernels extend over its last axes or over `axes`, all others are a batch.
+            Array of any dimension. The kernels extend over its last axes, or over `axes`; all others are a batch.
         mode, cval, axes, channel_axis, stride, dilation, groups, out, dtype, method, workers
             As for `faltung.convolve`.
 
         Returns
         -------
         ndarray
-            The result, which is `out` if that was given.
+            The channels out; this is `out`, if `out` is given.
 
         Raises
         ------
@@ -156,40 +157,36 @@ class KernelMatrix(GridFunction):
         dilation: int | Sequence[int] = 1,
         groups: int = 1,
     ) -> csr_array:
-        """Return the fully connected layer that convolves an array with the bank.
+        """Return the convolution with the bank as the matrix of a fully connected layer.
 
-        A convolution is a linear map, so there is a matrix B with
+            y.ravel() = matrix @ x.ravel()
 
-            y.ravel() = B @ x.ravel()
-
-        for every array x of shape ``(groups * in_channels, *lengths)``, and its convolution y of shape
-        ``(out_channels, *outputs)``. A tap stands in B once for each output, and most of B is zero: this is what
-        makes a convolution of a dense layer.
+        for every array x of shape ``(groups * in_channels, *lengths)`` and its convolution y of shape
+        ``(out_channels, *outputs)``. Each row holds the taps of one output, and all other entries are zero.
 
         Parameters
         ----------
         lengths : int or sequence of int
-            Samples along each spatial axis.
+            Samples of x along each spatial axis.
         mode : {'reflect', 'constant', 'nearest', 'mirror', 'wrap'}, optional
-            How x goes on beyond its border, as for `faltung.convolve`: by default ``reflect``, for ``shape="full"``
-            ``constant``. The constant is zero, as another would be added to every output near the border: no matrix
-            does that.
+            How x continues beyond its border, as for `faltung.convolve`. The default is ``reflect``, and ``constant``
+            for ``shape="full"``. The constant is zero: any other would add a number to the outputs near the border,
+            which no matrix can do.
         shape : {'same', 'valid', 'full'}, optional
             Which outputs, as for `faltung.convolve`.
         stride : int or sequence of int, optional
-            Every how many outputs one is kept, beginning with the first.
+            Samples between neighbouring outputs; the first output is kept.
         dilation : int or sequence of int, optional
-            Distance of neighbouring taps; ``dilation - 1`` zeros are put between them. The lag of each tap is as many
-            times longer.
+            Samples between neighbouring taps: each lag is multiplied by it.
         groups : int, optional
-            Into how many groups the channels are divided: the first ``out_channels / groups`` see the first
-            `in_channels` channels only, and so on.
+            Number of groups of channels. The first ``out_channels / groups`` channels out are computed from the first
+            `in_channels` channels of x only, and so on.
 
         Returns
         -------
         scipy.sparse.csr_array
-            Of float64 or complex128, and of shape ``(out_channels * prod(outputs), groups * in_channels *
-            prod(lengths))``. Where several taps meet the same sample, at a border, they are added up.
+            Matrix of float64 or complex128 and of shape ``(out_channels * prod(outputs), groups * in_channels *
+            prod(lengths))``. Near a border several taps can be on the same sample: then they are added up.
 
         Raises
         ------
@@ -200,7 +197,7 @@ class KernelMatrix(GridFunction):
 
         See Also
         --------
-        from_matrix : the way back.
+        from_matrix : the bank of such a matrix.
 
         Examples
         --------
@@ -232,47 +229,52 @@ class KernelMatrix(GridFunction):
         origin: int | Sequence[int] | None = None,
         tol: float | None = None,
     ) -> Self:
-        """Return the bank that a fully connected layer convolves with, if there is one.
+        """Return the bank of which a matrix is the convolution, or raise an error if there is none.
 
             Bank.from_matrix(bank.matrix(lengths, mode), lengths, mode) == bank
 
         Parameters
         ----------
         matrix : array_like or scipy.sparse array
-            A matrix as made by `matrix`, with a row for each output and a column for each input.
+            A matrix such as `matrix` returns, with a row for each output and a column for each sample. The numbers
+            of channels follow from its shape.
         lengths, mode, shape, stride, dilation, groups
-            What the matrix was made with. Channels are counted.
+            The arguments of `matrix` that the matrix was made with.
         size : int or sequence of int, optional
             Taps along each axis. It must be given for ``shape="valid"`` and ``"full"``, where the number of outputs
-            depends on it. Otherwise the default is the smallest support that holds all taps other than zero, for
-            arrays of up to 1023 samples along each axis.
+            depends on it. The default is the smallest size that holds all taps that are not zero; it needs arrays of
+            at most 1023 samples along each axis.
         origin : int or sequence of int, optional
-            Origin of taps of that size; the default is that of `Kernel`. For ``"valid"`` and ``"full"`` the matrix is
-            the same for any.
+            Origin of taps of that `size`; the default is that of `Kernel`. For ``shape="valid"`` and ``"full"`` the
+            matrix does not depend on it.
         tol : float, optional
-            How far entries may be off, relative to the largest. The default is 1e-12, or 16 units of rounding for
-            matrices of lower precision.
+            Largest error of an entry, relative to the largest entry, from 0 to 1. The default is 1e-12, or 16 units
+            of rounding for a matrix of lower precision.
 
         Returns
         -------
         Bank
-            Where the array is so small that several taps always meet the same samples, as taps a period apart do for
-            ``wrap``, many banks have the same matrix: this is one with lags near zero. Otherwise it is the only one.
+            The only such bank, or one with lags near zero if there are several. There are several if the array is so
+            small that two taps are always on the same sample, such as taps a whole length apart with ``wrap``.
 
         Raises
         ------
         ArgumentError
-            It is not the matrix of a convolution: the message says at which output and input it differs most, and by
-            how much. Or another argument cannot be used.
+            It is not the matrix of a convolution, and the message gives the entry with the largest error. Or another
+            argument cannot be used.
         ArgumentTypeError
             An argument has a type that cannot be used.
         MissingExtraError
             SciPy is not installed.
 
+        See Also
+        --------
+        matrix : the matrix of a bank.
+
         Notes
         -----
-        Taps are found by least squares over lags: a tap is about the mean of all entries where it stands. What is
-        smaller than `tol` beside the largest tap counts as zero.
+        The taps are fitted by least squares: a tap is about the mean of all entries that it belongs to. A tap smaller
+        than `tol` times the largest counts as zero.
 
         Examples
         --------
@@ -285,18 +287,23 @@ class KernelMatrix(GridFunction):
         >>> fa.Bank.from_matrix(dense, 3, "constant")
         Traceback (most recent call last):
         ...
-        faltung.errors.ArgumentError: matrix: expected the matrix of a convolution, got one that differs ...
+        faltung.errors.ArgumentError: matrix: expected the matrix of a convolution, got a matrix that differs ...
         """
         taps, origin = taps_of(matrix, lengths, mode, shape, stride, dilation, groups, size, origin, tol)
         return cls._of_taps(taps, origin)  # type: ignore[no-any-return]
 
     def rank(self, tol: float | None = None) -> int:
-        """Return the largest rank among the kernels: it is one where all of them are separable.
+        """Return the largest rank of the kernels, which is 1 if all of them are separable.
 
         Parameters
         ----------
         tol : float, optional
             As for `Kernel.rank`.
+
+        Returns
+        -------
+        int
+            The rank.
 
         Examples
         --------
@@ -307,10 +314,12 @@ class KernelMatrix(GridFunction):
         return max(kernel.rank(tol) for kernel in chain.from_iterable(self))
 
     def flip(self) -> Self:
-        """Return the bank of the kernels reversed about lag zero along every axis.
+        """Return the bank with each kernel reversed about lag zero along each axis.
 
-        Correlating with a bank is convolving with its flip. Nothing is conjugated and no channels change places,
-        so that ``(b2 * b1).flip() == b2.flip() * b1.flip()``.
+            b.flip()[i, j] = b[i, j].flip()
+
+        Correlation with a bank is convolution with its flip. Complex taps are not conjugated, and channels keep
+        their order, so that ``(b2 * b1).flip() == b2.flip() * b1.flip()``.
 
         Examples
         --------
@@ -321,7 +330,7 @@ class KernelMatrix(GridFunction):
         return self._derived(self._flip(), ".flip()")
 
     def conj(self) -> Self:
-        """Return the bank with conjugated taps, which is the bank itself if it is real.
+        """Return the bank with conjugated taps; a real bank is returned itself.
 
         Examples
         --------
@@ -336,8 +345,8 @@ class KernelMatrix(GridFunction):
 
 
 def compose_taps(left: TapArray, right: TapArray) -> TapArray:
-    """Matrix product of two arrays of taps, with convolution for product: one matrix product for each lag."""
-    # Matrices in the last two axes, and one after the other in memory: so matmul is fast.
+    """Return the matrix product of two arrays of taps, in which entries are multiplied by convolution."""
+    # The last two axes are those of the matrices, and contiguous, so that their products are fast.
     outer, inner = (np.ascontiguousarray(np.moveaxis(taps, (0, 1), (-2, -1))) for taps in (left, right))
     sizes = [m + n - 1 for m, n in zip(left.shape[2:], right.shape[2:], strict=True)]
     total = np.zeros((*sizes, left.shape[0], right.shape[1]), np.result_type(left, right))
