@@ -326,7 +326,7 @@ def test_own_data_are_learned_and_the_split_is_recorded(small):
 
 
 def test_accuracy_is_measured_with_fewer_samples_too(small, tmp_path, monkeypatch):
-    monkeypatch.setattr("faltung.learn.suited._STEPS", 20)
+    monkeypatch.setattr("faltung.learn.tasks.classification.suited._STEPS", 20)
     arguments = [argument for argument in SMALL if argument != "--no-curve"]
     assert _call("learn", small / "stripes.npz", *arguments, "--out", tmp_path / "run") == 0
     facts = _facts(tmp_path / "run")

@@ -13,7 +13,7 @@ import typer
 from faltung.cli.console import progress
 from faltung.cli.targets import check_new_file
 from faltung.errors import ArgumentError
-from faltung.learn.generation.sampling import Sampling
+from faltung.learn.tasks.generation.sampling import Sampling
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,10 +58,10 @@ def generate(
     - `faltung generate runs/learn-001 -n 1000 --npz samples.npz`
     - `faltung generate runs/learn-001 --network dense -o dense.png`
     """
-    from faltung.learn.generation import flow
     from faltung.learn.report.contact_sheet import contact_sheet
     from faltung.learn.report.pictures import png
     from faltung.learn.runs import RunFolder
+    from faltung.learn.tasks.generation import flow
     from faltung.networks.generator import GENERATORS, VelocityField
     from faltung.networks.stored import load_trained
 

@@ -103,6 +103,9 @@ class Split:
     members : mapping of str to sequence of str or int, optional
         For each part the file of each sample or, where samples have no files of their own, its place in the order
         of reading.
+    origin : mapping, optional
+        The arguments of `faltung.learn.load` with which it can be read again; empty for the data set that ships with
+        faltung, None for one that was made of arrays.
 
     Raises
     ------
@@ -124,6 +127,7 @@ class Split:
     name: str
     source: str = ""
     members: Mapping[str, Sequence[str] | Sequence[int] | NDArray[np.int64]] = field(default_factory=dict)
+    origin: Mapping[str, Any] | None = None
 
     def __post_init__(self) -> None:
         for part, data in (("validation", self.validation), ("test", self.test)):

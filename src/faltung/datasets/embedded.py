@@ -52,6 +52,7 @@ def load_embedded(path: str | Path = EMBEDDED_FILE, *, validation_per_class: int
     ((1, 28, 28), 'Ankle boot')
     """
     arrays = _read_checked(Path(path))
+    origin: dict[str, object] | None = {} if validation_per_class == 25 else None
     training, test = (
         Dataset(arrays[f"{part}_images"][:, None], arrays[f"{part}_labels"], FASHION_MNIST_CLASSES)
         for part in ("training", "test")
@@ -65,6 +66,7 @@ def load_embedded(path: str | Path = EMBEDDED_FILE, *, validation_per_class: int
         "Fashion-MNIST subset",
         f"test as given; made: validation {validation_per_class} of each class, seed 0",
         {**members, "test": np.arange(len(training), len(training) + len(test))},
+        origin,
     )
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from faltung.datasets.csv_table import is_table, list_table
@@ -111,7 +112,10 @@ def load(
         received = f"'{error.filename or path}' ({error.strerror or error})"
         raise refusal("folders and files that can be read", received) from error
     name = path.resolve().stem if path.is_file() else path.resolve().name
-    return split_parts(parts, name, class_names=class_names, validation=validation, test=test, seed=seed)
+    split = split_parts(parts, name, class_names=class_names, validation=validation, test=test, seed=seed)
+    drawing = {"seed": seed, "validation": validation, "test": test}
+    origin = {"path": str(path.resolve()), "ndim": ndim, "size": size, "skip_corrupt": skip_corrupt, **drawing}
+    return replace(split, origin=origin)
 
 
 def _check_options(ndim: int | None, size: int | None, seed: int) -> None:

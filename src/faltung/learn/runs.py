@@ -2,16 +2,44 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
 import os
+import secrets
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from faltung.errors import ArgumentError
 
-__all__ = ["RunFolder"]
+__all__ = ["METRICS", "RunFolder", "RunStopped"]
+
+METRICS = "metrics.json"
+"""The file that is written last: a folder that has it holds a finished run."""
+
+_PARTIAL = ".partial"  # ending of files that are being written
+_LEFT_OVER = 600.0  # seconds after which a file that is being written has no writer any more
+
+
+class RunStopped(KeyboardInterrupt):
+    """A run was stopped with Ctrl-C; it can be continued.
+
+    Parameters
+    ----------
+    folder : path
+        The run folder.
+
+    Examples
+    --------
+    >>> print(RunStopped(Path("runs/photos")))
+    Stopped. What is finished is in runs/photos. Continue with: faltung learn --resume runs/photos
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(f"Stopped. What is finished is in {folder}. Continue with: faltung learn --resume {folder}")
+        self.folder = folder
 
 
 class RunFolder:
@@ -61,17 +89,35 @@ class RunFolder:
             raise ArgumentError(
                 "out", "a new or empty folder", f"the file {str(error.filename)!r}", remedy
             ) from error
-        entries = len(list(path.iterdir()))
+        entries = sum(not entry.name.endswith(_PARTIAL) for entry in path.iterdir())
         if entries:
             received = f"{str(path)!r}, which holds {entries} {'entry' if entries == 1 else 'entries'}"
             raise ArgumentError("out", "a new or empty folder", received, remedy)
         return cls(path)
 
+    @property
+    def finished(self) -> bool:
+        """Whether the folder holds a finished run."""
+        return (self.path / METRICS).exists()
+
+    def check_unfinished(self) -> None:
+        """Refuse a folder that holds a finished run, which another run would overwrite.
+
+        Raises
+        ------
+        ArgumentError
+            If it does.
+        """
+        if self.finished:
+            received = f"{str(self.path)!r}, which holds a finished run"
+            raise ArgumentError("run", "a folder without a finished run", received, "Choose a new folder.")
+
     def write_bytes(self, name: str, content: bytes) -> None:
-        """Write a file; whoever reads it at any time finds the former content or the new one, never a part."""
-        partial = self.path / f".{name}.partial"
+        """Write a file. At any time the folder has the former content or the new one, never a part of it."""
+        # The name is used once, so that two processes that write the same file do not write into each other's.
+        partial = self.path / f".{name}.{os.getpid()}-{secrets.token_hex(4)}{_PARTIAL}"
         try:
-            with partial.open("wb") as file:
+            with partial.open("xb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
@@ -79,6 +125,13 @@ class RunFolder:
         except BaseException:  # Ctrl-C too must leave nothing behind
             partial.unlink(missing_ok=True)
             raise
+
+    def remove_leftovers(self) -> None:
+        """Delete files that a killed process had begun to write, some minutes after it was killed."""
+        for partial in self.path.glob(f".*{_PARTIAL}"):
+            with contextlib.suppress(FileNotFoundError):  # another process may have finished or deleted it
+                if time.time() - partial.stat().st_mtime > _LEFT_OVER:
+                    partial.unlink()
 
     def write_text(self, name: str, content: str) -> None:
         """Write a text file in UTF-8, whole or not at all."""
@@ -89,9 +142,10 @@ class RunFolder:
         self.write_text(name, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
     def write_csv(self, name: str, rows: Sequence[Mapping[str, object]]) -> None:
-        """Write rows that share their keys as a CSV file with a header, whole or not at all."""
+        """Write rows as a CSV file with a header, whole or not at all; keys that a row lacks stay empty."""
         text = io.StringIO()
-        writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+        columns = list(dict.fromkeys(column for row in rows for column in row))
+        writer = csv.DictWriter(text, fieldnames=columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
         self.write_text(name, text.getvalue())

@@ -28,7 +28,7 @@ class Objective(Protocol):
 
     Examples
     --------
-    See `faltung.learn.classification.Classification`.
+    See `faltung.learn.tasks.classification.cross_entropy.Classification`.
     """
 
     def __len__(self) -> int:
@@ -111,7 +111,7 @@ def train(
 
     Examples
     --------
-    >>> from faltung.learn.classification import Classification
+    >>> from faltung.learn.tasks.classification.cross_entropy import Classification
     >>> from faltung.datasets.embedded import load_embedded
     >>> network = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
     >>> [record] = train(network, Classification(load_embedded()), Recipe(epochs=1, learning_rate=0.1))

@@ -13,14 +13,13 @@ from torch import nn
 
 from faltung.datasets.dataset import Dataset, Split
 from faltung.learn.batches import tensors
-from faltung.learn.classification import Classification
 from faltung.learn.measures.confusion import confusion_matrix
 from faltung.learn.measures.counting import NetworkCost, network_cost
 from faltung.learn.measures.layerwise import Layer, answers, first_convolution, layers_of
 from faltung.learn.measures.probe import linear_probe, probe_features
 from faltung.learn.measures.reliability import CalibrationBin, calibration, calibration_error
 from faltung.learn.measures.superposition import superposition
-from faltung.learn.risk import accuracy_interval, recognised_under_shift
+from faltung.learn.risk import Loss, accuracy_interval, recognised_under_shift
 from faltung.learn.saved import describe
 from faltung.learn.training import EpochRecord
 
@@ -210,7 +209,7 @@ def measure(
     name: str,
     network: nn.Module,
     split: Split,
-    objective: Classification,
+    loss: Loss,
     history: tuple[EpochRecord, ...],
 ) -> Outcome:
     """Measure a trained network on training samples and on the test samples, moved and unmoved, layer by layer.
@@ -223,10 +222,10 @@ def measure(
         Maps samples to logits.
     split : Split
         What it was trained on, and what it is tested on.
-    objective : Classification
-        Whose loss training made small.
+    loss : callable
+        The loss that training made small: of logits and labels, their mean.
     history : tuple of EpochRecord
-        The course of training.
+        One record for each epoch of training.
 
     Examples
     --------
@@ -234,7 +233,7 @@ def measure(
     >>> from faltung.networks import DenseClassifier
     >>> split = load_embedded()
     >>> network = DenseClassifier(sample_shape=(1, 28, 28), classes=10)
-    >>> outcome = measure("dense", network, split, Classification(split), ())
+    >>> outcome = measure("dense", network, split, nn.CrossEntropyLoss(), ())
     >>> outcome.cost.parameters, sorted(outcome.shifted_accuracy)
     (536586, [0, 1, 2, 3, 4, 5, 6])
     >>> [round(each.linear_share, 6) for each in outcome.layers][0]
@@ -260,10 +259,10 @@ def measure(
         split.test.sample_shape,
         cost,
         history,
-        training_risk=objective.loss(training_logits, training_labels).item(),
+        training_risk=loss(training_logits, training_labels).item(),
         training_accuracy=_right(training_logits, training_labels).mean().item(),
         training_samples=len(seen),
-        test_risk=objective.loss(logits, labels).item(),
+        test_risk=loss(logits, labels).item(),
         test_labels=labels.numpy(),
         test_probabilities=torch.softmax(logits, dim=1).numpy(),
         recognised={0: _right(logits, labels).numpy(), **_recognised_moved(network, split, samples, labels)},

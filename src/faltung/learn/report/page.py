@@ -45,11 +45,11 @@ def html_report(
 
     Examples
     --------
-    See `faltung.learn.comparison.compare`, which writes it.
+    See `faltung.learn.tasks.classify.compare`, which writes it.
     """
     model, *yardsticks = outcomes
     called = nouns(model.sample_shape)
-    template = Template(files("faltung.learn.report").joinpath("template.html").read_text(encoding="utf-8"))
+    template = Template(files("faltung.learn.report").joinpath("comparison.html").read_text(encoding="utf-8"))
     page = template.substitute(
         title=escape(" against ".join(filter(None, (quoted(model.name), _list([each.name for each in yardsticks]))))),
         data_name=escape(split.name),

@@ -22,12 +22,12 @@ def table(outcomes: Sequence[Outcome]) -> tuple[list[str], list[list[str]]]:
 
     Examples
     --------
-    >>> from faltung.learn import classification
-    >>> from faltung.learn import embedded
-    >>> from faltung.learn.measures import outcome
+    >>> from torch import nn
+    >>> from faltung.datasets.embedded import load_embedded
+    >>> from faltung.learn.measures.outcome import measure
     >>> from faltung.networks import DenseClassifier
-    >>> split, network = embedded.load_embedded(), DenseClassifier(sample_shape=(1, 28, 28), classes=10)
-    >>> dense = outcome.measure("dense", network, split, classification.Classification(split), ())
+    >>> network = DenseClassifier(sample_shape=(1, 28, 28), classes=10)
+    >>> dense = measure("dense", network, load_embedded(), nn.CrossEntropyLoss(), ())
     >>> header, [row] = table([dense])
     >>> header[:5]
     ['Network', 'Parameters', 'Multiply-adds', 'Training time', 'Test accuracy']

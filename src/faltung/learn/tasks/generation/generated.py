@@ -13,11 +13,11 @@ from numpy.typing import NDArray
 from torch import nn
 
 from faltung.datasets.dataset import Dataset
-from faltung.learn.generation.flow import follow, generate, guided, noise, samples_of
-from faltung.learn.generation.sampling import Sampling
-from faltung.learn.generation.score import Protocol, Score
 from faltung.learn.measures.counting import NetworkCost, network_cost
 from faltung.learn.saved import describe
+from faltung.learn.tasks.generation.flow import follow, generate, guided, noise, samples_of
+from faltung.learn.tasks.generation.sampling import Sampling
+from faltung.learn.tasks.generation.score import Protocol, Score
 from faltung.learn.training import EpochRecord
 from faltung.networks.generator import VelocityField
 

@@ -23,7 +23,7 @@ from faltung.datasets.dataset import Split
 from faltung.errors import ArgumentError
 from faltung.learn.augmentation import Augmentation
 from faltung.learn.batches import tensors
-from faltung.learn.generation.sampling import Sampling
+from faltung.learn.tasks.generation.sampling import Sampling
 from faltung.networks.generator import VelocityField
 
 __all__ = [

@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faltung.datasets.dataset import Split
-from faltung.learn.generation.generated import GeneratorOutcome, score_table
 from faltung.learn.report.charts import Line, line_chart
 from faltung.learn.report.contact_sheet import contact_sheet
 from faltung.learn.report.numbers import grid
 from faltung.learn.report.pictures import data_uri, png
 from faltung.learn.report.wording import nouns, percent, quoted
+from faltung.learn.tasks.generation.generated import GeneratorOutcome, score_table
 
 __all__ = ["html_page"]
 
@@ -35,11 +35,13 @@ def html_page(outcomes: Sequence[GeneratorOutcome], split: Split, made: Mapping[
 
     Examples
     --------
-    See `faltung.learn.generation.learning.learn_to_generate`, which writes it.
+    See `faltung.learn.tasks.generate.learn_to_generate`, which writes it.
     """
     model = outcomes[0]
     called = nouns(split.training.sample_shape)
-    template = Template(files("faltung.learn.generation").joinpath("template.html").read_text(encoding="utf-8"))
+    template = Template(
+        files("faltung.learn.tasks.generation").joinpath("generation.html").read_text(encoding="utf-8")
+    )
     return template.substitute(
         data_name=escape(split.name),
         data_sizes=f"{len(split.class_names)} classes; {len(split.training):,} {called.samples} to learn from, "
