@@ -274,7 +274,7 @@ def test_interrupt_ends_cleanly(tmp_path):
     finally:
         process.kill()
     assert process.returncode == 130
-    text = f"Stopped. What was finished is in {folder}. Go on with: faltung learn --resume {folder}"
+    text = f"Stopped. What is finished is in {folder}. Continue with: faltung learn --resume {folder}"
     assert err.strip().endswith(text)
     assert "Traceback" not in out + err
     files = ["convolutional.checkpoint.safetensors", "history.csv", "run.json", "split.json"]
@@ -382,7 +382,7 @@ def test_a_run_does_not_go_on_with_other_data(small, tmp_path, capsys):
 def test_a_finished_run_is_left_alone(small, capsys):
     before = {path.name: path.read_bytes() for path in (small / "run").iterdir()}
     assert _call("learn", "--resume", small / "run") == 1
-    assert "--resume: expected a run that was stopped, got" in capsys.readouterr().err
+    assert "resume: expected a run that was stopped, got" in capsys.readouterr().err
     assert {path.name: path.read_bytes() for path in (small / "run").iterdir()} == before
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
@@ -232,7 +233,12 @@ def _options(name: str, task: Task[Any], given: Mapping[str, Any]) -> dict[str, 
             known = " or ".join(map(repr, task.options)) or "none"
             raise ArgumentError("options", f"settings of the task {name!r} ({known})", repr(option), "Omit it.")
     absolute = {option: str(value.resolve()) for option, value in given.items() if isinstance(value, Path)}
-    return {**task.options, **given, **absolute}
+    options = {**task.options, **given, **absolute}
+    try:
+        json.dumps(options)
+    except TypeError as error:
+        raise ArgumentError("options", "values that JSON can hold, such as paths", str(options)) from error
+    return options
 
 
 def _begin(assignment: Assignment, split: Split, out: Path | None, hardware: Hardware) -> RunFolder:
