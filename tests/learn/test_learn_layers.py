@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from faltung.learn.measures.layerwise import Layer, answers, first_convolution, layers_of
+from faltung.learn.measures.layerwise import NetworkLayer, answers, first_convolution, layers_of
 from faltung.learn.measures.probe import linear_probe, probe_features
 from faltung.learn.measures.superposition import superposition
 
@@ -29,9 +29,9 @@ def _network() -> nn.Module:
 def test_layers_in_the_order_in_which_they_run():
     network = _network().train()
     assert layers_of(network, (2, 4, 5)) == (
-        Layer("0", "3×3 convolution, 2 → 4", True, 72, (2, 4, 5), (4, 4, 5)),
-        Layer("3", "1×3 depthwise convolution, 4 channels", True, 12, (4, 4, 5), (4, 4, 3)),
-        Layer("6", "linear, 48 → 3", False, 144, (48,), (3,)),
+        NetworkLayer("0", "3×3 convolution, 2 → 4", True, 72, (2, 4, 5), (4, 4, 5)),
+        NetworkLayer("3", "1×3 depthwise convolution, 4 channels", True, 12, (4, 4, 5), (4, 4, 3)),
+        NetworkLayer("6", "linear, 48 → 3", False, 144, (48,), (3,)),
     )
     assert [layer.dense_weights for layer in layers_of(network, (2, 4, 5))] == [40 * 80, 80 * 48, 144]
     assert network.training

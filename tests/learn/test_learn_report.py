@@ -15,10 +15,10 @@ from PIL import Image
 
 from faltung.datasets.dataset import Dataset, Split
 from faltung.learn.measures.counting import LayerCost, NetworkCost
-from faltung.learn.measures.layerwise import Layer
+from faltung.learn.measures.layerwise import NetworkLayer
 from faltung.learn.measures.outcome import MeasuredLayer, Outcome
 from faltung.learn.report import findings, html_report, table, warnings
-from faltung.learn.report.charts import Bar, Line, bar_chart, line_chart, ticks
+from faltung.learn.report.charts import Bar, Curve, bar_chart, line_chart, ticks
 from faltung.learn.report.pictures import colour_sheet, data_uri, middle, png, signed_sheet, visible
 from faltung.learn.report.sketches import sketch
 from faltung.learn.report.wording import times
@@ -43,7 +43,9 @@ def _parse(chart: str) -> ElementTree.Element:
 
 
 def test_chart_places_points_where_their_numbers_are():
-    chart = _parse(line_chart([Line("a & b", ((0, 10), (2, 30), (4, 20)), 1)], title="t<1", x_label="x", y_label="y"))
+    chart = _parse(
+        line_chart([Curve("a & b", ((0, 10), (2, 30), (4, 20)), 1)], title="t<1", x_label="x", y_label="y")
+    )
     places = [tuple(map(float, pair.split(","))) for pair in chart.find(".//polyline").get("points").split()]
     xs, ys = zip(*places, strict=True)
     assert xs[1] - xs[0] == pytest.approx(xs[2] - xs[1], abs=0.15)
@@ -56,17 +58,17 @@ def test_chart_places_points_where_their_numbers_are():
 
 
 def test_chart_of_a_single_point():
-    chart = _parse(line_chart([Line("a", ((1, 0.5),), 1)], title="t", x_label="x", y_label="y"))
+    chart = _parse(line_chart([Curve("a", ((1, 0.5),), 1)], title="t", x_label="x", y_label="y"))
     assert len(chart.findall(".//circle")) == 1
 
 
 def test_lines_of_many_networks_share_six_colours_and_zero_is_quiet():
-    styles = [Line("a", ((0, 0),), colour).style for colour in (0, 1, 6, 7, 13)]
+    styles = [Curve("a", ((0, 0),), colour).style for colour in (0, 1, 6, 7, 13)]
     assert styles == ["line series-0", "line series-1", "line series-6", "line series-1", "line series-1"]
 
 
 def test_logarithmic_chart_makes_equal_ratios_equal_distances():
-    lines = [Line("a", ((10, 1), (100, 2), (1000, 3)), 1)]
+    lines = [Curve("a", ((10, 1), (100, 2), (1000, 3)), 1)]
     chart = _parse(line_chart(lines, title="t", x_label="x", y_label="y", x_ticks=(10, 100, 1000), logarithmic=True))
     xs = [float(pair.split(",")[0]) for pair in chart.find(".//polyline").get("points").split()]
     assert xs[1] - xs[0] == pytest.approx(xs[2] - xs[1], abs=0.15)
@@ -75,7 +77,7 @@ def test_logarithmic_chart_makes_equal_ratios_equal_distances():
 
 
 def test_intervals_reach_from_low_to_high_within_the_frame():
-    line = Line("a", ((0, 50), (1, 60)), 1, intervals=((40, 55), (50, 90)))
+    line = Curve("a", ((0, 50), (1, 60)), 1, intervals=((40, 55), (50, 90)))
     chart = _parse(line_chart([line], title="t", x_label="x", y_label="y"))
     bars = [each for each in chart.iter("line") if each.get("class") == "interval series-1"]
     [first, second] = [float(each.get("y1")) - float(each.get("y2")) for each in bars]
@@ -189,8 +191,8 @@ def test_png_and_its_address_keep_every_pixel():
 
 
 LAYERS = (
-    MeasuredLayer(Layer("0", "3×3 convolution, 1 → 2", True, 18, (1, 4, 4), (2, 4, 4)), 288, 0.5, 1.0),
-    MeasuredLayer(Layer("1", "linear, 32 → 2", False, 64, (32,), (2,)), 64, 0.75, 0.25),
+    MeasuredLayer(NetworkLayer("0", "3×3 convolution, 1 → 2", True, 18, (1, 4, 4), (2, 4, 4)), 288, 0.5, 1.0),
+    MeasuredLayer(NetworkLayer("1", "linear, 32 → 2", False, 64, (32,), (2,)), 64, 0.75, 0.25),
 )
 PROBABILITIES = np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.3, 0.7]], np.float32)
 RIGHT = np.array([1.0, 0.0, 1.0, 1.0])

@@ -13,13 +13,13 @@ from torch import nn
 from faltung.layers import CONVOLUTIONS
 from faltung.learn.risk import batches, evaluation
 
-__all__ = ["Layer", "answers", "first_convolution", "layers_of"]
+__all__ = ["NetworkLayer", "answers", "first_convolution", "layers_of"]
 
 _Listener = Callable[[str, nn.Module, torch.Tensor, torch.Tensor], None]
 
 
 @dataclass(frozen=True)
-class Layer:
+class NetworkLayer:
     """A convolutional or linear layer, and the shapes of what it reads and answers for one sample.
 
     Parameters
@@ -37,7 +37,7 @@ class Layer:
 
     Examples
     --------
-    >>> Layer("0", "3×3 convolution, 1 → 2", True, 18, (1, 8, 8), (2, 8, 8)).dense_weights
+    >>> NetworkLayer("0", "3×3 convolution, 1 → 2", True, 18, (1, 8, 8), (2, 8, 8)).dense_weights
     8192
     """
 
@@ -54,7 +54,7 @@ class Layer:
         return math.prod(self.input_shape) * math.prod(self.output_shape)
 
 
-def layers_of(network: nn.Module, sample_shape: tuple[int, ...]) -> tuple[Layer, ...]:
+def layers_of(network: nn.Module, sample_shape: tuple[int, ...]) -> tuple[NetworkLayer, ...]:
     """Return a network's convolutional and linear layers, in the order in which they run.
 
     Parameters
@@ -72,13 +72,13 @@ def layers_of(network: nn.Module, sample_shape: tuple[int, ...]) -> tuple[Layer,
     0 3×3 convolution, 1 → 2 (2, 4, 4) 18 512
     2 linear, 32 → 5 (5,) 160 160
     """
-    found: list[Layer] = []
+    found: list[NetworkLayer] = []
 
     def note(name: str, module: nn.Module, given: torch.Tensor, answer: torch.Tensor) -> None:
         weights = module.get_parameter("weight").numel()
         convolutional = isinstance(module, CONVOLUTIONS)
         shapes = tuple(given.shape[1:]), tuple(answer.shape[1:])
-        found.append(Layer(name, _title(module), convolutional, weights, *shapes))
+        found.append(NetworkLayer(name, _title(module), convolutional, weights, *shapes))
 
     with evaluation(network), _listening(network, note):
         network(*batches(network, torch.zeros(1, *sample_shape)))

@@ -15,7 +15,7 @@ from faltung.datasets.dataset import Dataset, Split
 from faltung.learn.batches import tensors
 from faltung.learn.measures.confusion import confusion_matrix
 from faltung.learn.measures.counting import NetworkCost, network_cost
-from faltung.learn.measures.layerwise import Layer, answers, first_convolution, layers_of
+from faltung.learn.measures.layerwise import NetworkLayer, answers, first_convolution, layers_of
 from faltung.learn.measures.probe import linear_probe, probe_features
 from faltung.learn.measures.reliability import CalibrationBin, calibration, calibration_error
 from faltung.learn.measures.superposition import superposition
@@ -40,7 +40,7 @@ class MeasuredLayer:
 
     Parameters
     ----------
-    layer : Layer
+    layer : NetworkLayer
         Its place, kind and shapes.
     multiply_adds : int
         For one sample.
@@ -54,7 +54,7 @@ class MeasuredLayer:
     See `measure`.
     """
 
-    layer: Layer
+    layer: NetworkLayer
     multiply_adds: int
     probe_accuracy: float
     linear_share: float

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-__all__ = ["Bar", "Line", "bar_chart", "line_chart", "ticks"]
+__all__ = ["Bar", "Curve", "bar_chart", "line_chart", "ticks"]
 
 _WIDTH, _HEIGHT = 560, 320
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 16, 16, 48
@@ -16,7 +16,7 @@ _COLOURS = 6  # series colours of the page
 
 
 @dataclass(frozen=True)
-class Line:
+class Curve:
     """One line of a chart.
 
     Parameters
@@ -35,7 +35,7 @@ class Line:
 
     Examples
     --------
-    >>> Line("risk", ((1.0, 0.5), (2.0, 0.25)), colour=1).style
+    >>> Curve("risk", ((1.0, 0.5), (2.0, 0.25)), colour=1).style
     'line series-1'
     """
 
@@ -98,7 +98,7 @@ def ticks(low: float, high: float, count: int = 5) -> list[float]:
 
 
 def line_chart(
-    lines: Sequence[Line],
+    lines: Sequence[Curve],
     *,
     title: str,
     x_label: str,
@@ -112,7 +112,7 @@ def line_chart(
 
     Parameters
     ----------
-    lines : sequence of Line
+    lines : sequence of Curve
         Each has at least one point.
     title : str
         Says what the chart shows, for those who cannot see it.
@@ -125,7 +125,7 @@ def line_chart(
 
     Examples
     --------
-    >>> chart = line_chart([Line("a", ((0, 0), (1, 1)), 1)], title="t", x_label="x", y_label="y")
+    >>> chart = line_chart([Curve("a", ((0, 0), (1, 1)), 1)], title="t", x_label="x", y_label="y")
     >>> chart[:17], chart.count("<polyline")
     ('<svg class="chart', 1)
     """
@@ -217,7 +217,7 @@ def _horizontal_rule(frame: _Frame, value: float) -> str:
     )
 
 
-def _polyline(frame: _Frame, line: Line) -> str:
+def _polyline(frame: _Frame, line: Curve) -> str:
     places = [(frame.x(x), frame.y(y)) for x, y in line.points]
     drawn = f'<polyline class="{line.style}" points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in places)}"/>'
     if len(places) <= _MARKERS_UP_TO and line.colour:
@@ -225,7 +225,7 @@ def _polyline(frame: _Frame, line: Line) -> str:
     return drawn
 
 
-def _intervals(frame: _Frame, line: Line) -> str:
+def _intervals(frame: _Frame, line: Curve) -> str:
     return "".join(
         f'<line class="interval {line.series}" x1="{frame.x(x):.1f}" x2="{frame.x(x):.1f}" '
         f'y1="{frame.y(low):.1f}" y2="{frame.y(high):.1f}"/>'

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 
 from faltung.learn.measures.outcome import Outcome
-from faltung.learn.report.charts import Line, line_chart, ticks
+from faltung.learn.report.charts import Curve, line_chart, ticks
 from faltung.learn.report.numbers import grid
 from faltung.learn.report.wording import nouns, percent, quoted
 from faltung.learn.risk import accuracy_interval
@@ -88,7 +88,7 @@ def _probe_chart(outcomes: Sequence[Outcome]) -> str:
         shares = [outcome.input_probe_accuracy, *(each.probe_accuracy for each in outcome.layers)]
         intervals = [accuracy_interval(share, len(outcome.test_labels)) for share in shares]
         lines.append(
-            Line(
+            Curve(
                 outcome.name,
                 tuple((place, 100 * share) for place, share in enumerate(shares)),
                 colour,
@@ -106,7 +106,7 @@ def _probe_chart(outcomes: Sequence[Outcome]) -> str:
 
 def _superposition_chart(outcomes: Sequence[Outcome]) -> str:
     lines = [
-        Line(
+        Curve(
             outcome.name,
             ((0, 100.0), *((place, 100 * each.linear_share) for place, each in enumerate(outcome.layers, start=1))),
             colour,

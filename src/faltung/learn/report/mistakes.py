@@ -12,7 +12,7 @@ from faltung.datasets.dataset import Split
 from faltung.learn.measures.confusion import Confusion, most_confused
 from faltung.learn.measures.outcome import Outcome
 from faltung.learn.measures.reliability import calibration_error
-from faltung.learn.report.charts import Bar, Line, bar_chart, line_chart
+from faltung.learn.report.charts import Bar, Curve, bar_chart, line_chart
 from faltung.learn.report.numbers import numbers
 from faltung.learn.report.sample_section import judged_samples, picture
 from faltung.learn.report.wording import nouns, percent, quoted
@@ -163,13 +163,13 @@ def calibration_section(outcomes: Sequence[Outcome]) -> str:
 
 
 def _reliability(outcomes: Sequence[Outcome]) -> str:
-    lines = [Line("as sure as right", ((0.0, 0.0), (100.0, 100.0)), 0, dashed=True)]
+    lines = [Curve("as sure as right", ((0.0, 0.0), (100.0, 100.0)), 0, dashed=True)]
     for colour, outcome in enumerate(outcomes, start=1):
         bins = outcome.calibration
         points = tuple((100 * each.confidence, 100 * each.accuracy) for each in bins)
         intervals = [accuracy_interval(each.accuracy, each.count) for each in bins] if colour == 1 else []
         spread = tuple((100 * low, 100 * high) for low, high in intervals)
-        lines.append(Line(outcome.name, points, colour, intervals=spread))
+        lines.append(Curve(outcome.name, points, colour, intervals=spread))
     return line_chart(
         lines,
         title="Accuracy against the probability that a network gives its answer",

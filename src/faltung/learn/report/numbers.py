@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
-from faltung.learn.report.charts import Line
+from faltung.learn.report.charts import Curve
 
 __all__ = ["grid", "grid_of", "numbers"]
 
@@ -38,12 +38,12 @@ def numbers(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return f"<details><summary>The numbers</summary>{grid(header, rows)}</details>"
 
 
-def grid_of(lines: Sequence[Line], x_label: str) -> str:
+def grid_of(lines: Sequence[Curve], x_label: str) -> str:
     """Return a table of the points of a chart's lines.
 
     Examples
     --------
-    >>> grid_of([Line("a", ((0, 1.5), (1, 2)), 1), Line("b", ((1, 3),), 2)], "x").count("<td>")
+    >>> grid_of([Curve("a", ((0, 1.5), (1, 2)), 1), Curve("b", ((1, 3),), 2)], "x").count("<td>")
     4
     """
     points = [dict(line.points) for line in lines]

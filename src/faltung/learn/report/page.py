@@ -11,7 +11,7 @@ import numpy as np
 
 from faltung.datasets.dataset import Split
 from faltung.learn.measures.outcome import Outcome
-from faltung.learn.report.charts import Line, line_chart, ticks
+from faltung.learn.report.charts import Curve, line_chart, ticks
 from faltung.learn.report.filter_section import filters_section
 from faltung.learn.report.findings import findings, warnings
 from faltung.learn.report.layer_section import costs_section, depth_section
@@ -139,9 +139,9 @@ def _curve(outcomes: Sequence[Outcome], curve: Mapping[str, Mapping[int, float]]
     )
 
 
-def _accuracy_lines(curves: Mapping[str, Mapping[int, float]], samples: int) -> list[Line]:
+def _accuracy_lines(curves: Mapping[str, Mapping[int, float]], samples: int) -> list[Curve]:
     return [
-        Line(
+        Curve(
             name,
             tuple((x, 100 * curve[x]) for x in sorted(curve)),
             colour,
@@ -202,7 +202,7 @@ def _course_chart(outcomes: Sequence[Outcome], quantity: str, unit: float, y_lab
                 (each.epoch, unit * each.measures[measure]) for each in outcome.history if measure in each.measures
             ]
             if points:
-                lines.append(Line(f"{outcome.name}, {part}", tuple(points), colour, dashed=part == "validation"))
+                lines.append(Curve(f"{outcome.name}, {part}", tuple(points), colour, dashed=part == "validation"))
     if not lines:
         return ""
     last = max(epoch for line in lines for epoch, _ in line.points)

@@ -29,7 +29,7 @@ __all__ = ["TASK", "compare"]
 _FRACTIONS = (1 / 16, 1 / 4)
 
 
-class _Measures:
+class _ClassifierMeasures:
     """Measures classifiers on the test samples of a split."""
 
     facts: Mapping[str, object] = {}
@@ -73,7 +73,7 @@ TASK: Task[Outcome] = Task(
     recipe=recipe_for,
     augmentation=augmentation_for,
     objective=_objective,
-    measures=_Measures,
+    measures=_ClassifierMeasures,
     report=_report,
     table=table,
     curve=LearningCurve(

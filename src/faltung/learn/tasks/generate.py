@@ -31,7 +31,7 @@ from faltung.networks.generator import VelocityField
 __all__ = ["TASK", "learn_to_generate"]
 
 
-class _Measures:
+class _GeneratorMeasures:
     """Scores generators with a judge, which is trained first if there is none."""
 
     def __init__(self, setup: Setup, trainer: Trainer) -> None:
@@ -73,7 +73,7 @@ TASK: Task[GeneratorOutcome] = Task(
     recipe=generator_recipe,
     augmentation=generator_augmentation,
     objective=_objective,
-    measures=_Measures,
+    measures=_GeneratorMeasures,
     report=_report,
     table=score_table,
     options={"judge": None},

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faltung.datasets.dataset import Split
-from faltung.learn.report.charts import Line, line_chart
+from faltung.learn.report.charts import Curve, line_chart
 from faltung.learn.report.contact_sheet import contact_sheet
 from faltung.learn.report.numbers import grid
 from faltung.learn.report.pictures import data_uri, png
@@ -112,7 +112,7 @@ def _scores_caption(model: GeneratorOutcome, samples: str) -> str:
 
 def _risk_chart(outcomes: Sequence[GeneratorOutcome]) -> str:
     lines = [
-        Line(
+        Curve(
             f"{outcome.name}, {part}",
             tuple((record.epoch, record.measures[f"{part}_risk"]) for record in outcome.history),
             colour,

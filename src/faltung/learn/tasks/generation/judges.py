@@ -86,7 +86,13 @@ def trained_judge(setup: Setup, trainer: Trainer) -> nn.Module:
     See `faltung.learn.tasks.generate.learn_to_generate`.
     """
     data = setup.split.training
-    make_judge, *_ = CLASSIFY.candidates(data).values()
+
+    def make_judge() -> nn.Module:
+        # Counting the parameters of candidates draws random numbers: published scores have judges with weights
+        # drawn after that.
+        make_model, *_ = CLASSIFY.candidates(data).values()
+        return make_model()
+
     objective = CLASSIFY.objective(replace(setup, augmentation=CLASSIFY.augmentation(data)))
     trained = trainer.train(JUDGE, make_judge, objective, CLASSIFY.recipe(len(data)))
     trainer.save(JUDGE, trained.network, data)
