@@ -1,4 +1,4 @@
-"""How do two runs give the same numbers? One seed, one thread count, and only deterministic algorithms."""
+"""How do two runs get the same results? With one seed, one number of threads, and deterministic algorithms."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ __all__ = ["reproducible"]
 
 @contextmanager
 def reproducible(seed: int, threads: int) -> Iterator[None]:
-    """Fix everything that torch's CPU results depend on, and put it back afterwards.
+    """Fix everything that torch's results on the CPU depend on; restore it at the end of the context.
 
-    The number of threads belongs to it: it decides in which order partial sums are added.
+    They depend on the number of threads, too: it decides in which order partial sums are added.
 
     Parameters
     ----------

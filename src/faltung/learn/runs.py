@@ -1,4 +1,4 @@
-"""What is kept of a training run? A folder of its own, in which every file is whole at any moment."""
+"""What is kept of a run? A folder of its own, in which every file is always complete."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ METRICS = "metrics.json"
 """The file that is written last: a folder that has it holds a finished run."""
 
 _PARTIAL = ".partial"  # ending of files that are being written
-_LEFT_OVER = 600.0  # seconds after which a file that is being written has no writer any more
+_LEFT_OVER = 600.0  # seconds; no file takes so long to be written, so its process was killed
 
 
 class RunStopped(KeyboardInterrupt):
@@ -43,7 +43,7 @@ class RunStopped(KeyboardInterrupt):
 
 
 class RunFolder:
-    """A folder that belongs to one run; files in it are written whole or not at all.
+    """The folder of a run; each of its files is written completely or not at all.
 
     Parameters
     ----------
@@ -65,20 +65,20 @@ class RunFolder:
 
     @classmethod
     def create(cls, path: Path | None = None, *, parent: Path = Path("runs")) -> RunFolder:
-        """Make a new run folder and never use an earlier one.
+        """Make a new run folder; the folder of an earlier run is never used.
 
         Parameters
         ----------
         path : path, optional
-            The folder; it must be empty or not exist yet. Without it, the next free one of `parent`/learn-001,
+            The folder, which is empty or does not exist yet. By default the next free one of `parent`/learn-001,
             `parent`/learn-002 and so on.
         parent : path, optional
-            Where numbered folders are made.
+            The folder of the numbered folders.
 
         Raises
         ------
         ArgumentError
-            If `path` is a file or a folder that holds something.
+            If `path` is a file, or a folder that is not empty.
         """
         if path is None:
             return cls(_next_numbered(parent))
@@ -122,7 +122,7 @@ class RunFolder:
                 file.flush()
                 os.fsync(file.fileno())
             partial.replace(self.path / name)
-        except BaseException:  # Ctrl-C too must leave nothing behind
+        except BaseException:  # Ctrl-C, too, must leave no partial file
             partial.unlink(missing_ok=True)
             raise
 
@@ -134,15 +134,15 @@ class RunFolder:
                     partial.unlink()
 
     def write_text(self, name: str, content: str) -> None:
-        """Write a text file in UTF-8, whole or not at all."""
+        """Write a text file in UTF-8."""
         self.write_bytes(name, content.encode())
 
     def write_json(self, name: str, content: Mapping[str, object]) -> None:
-        """Write a JSON file, whole or not at all; NaN and infinities, which are not JSON, raise ValueError."""
+        """Write a JSON file; NaN and infinities, which are not JSON, raise ValueError."""
         self.write_text(name, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
     def write_csv(self, name: str, rows: Sequence[Mapping[str, object]]) -> None:
-        """Write rows as a CSV file with a header, whole or not at all; keys that a row lacks stay empty."""
+        """Write rows as a CSV file with a header; a cell is empty if its row lacks the key."""
         text = io.StringIO()
         columns = list(dict.fromkeys(column for row in rows for column in row))
         writer = csv.DictWriter(text, fieldnames=columns, lineterminator="\n")
@@ -157,7 +157,7 @@ def _next_numbered(parent: Path) -> Path:
     while True:
         path = parent / f"learn-{number:03d}"
         try:
-            path.mkdir()  # fails if another run, maybe at this moment, took the number
+            path.mkdir()  # fails if another run has taken the number, perhaps at this moment
         except FileExistsError:
             number += 1
         else:

@@ -139,7 +139,7 @@ def learn_to_generate(
     >>> import tempfile
     >>> from pathlib import Path
     >>> from faltung.datasets.embedded import load_embedded
-    >>> from faltung.networks import ConvClassifier
+    >>> from faltung.networks import ConvClassifier, DenseGenerator
     >>> few = load_embedded().validation
     >>> split = Split(few, few, few, "few")
     >>> candidates = {"dense": lambda: DenseGenerator(sample_shape=(1, 28, 28), classes=10, width=8)}
