@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from faltung.datasets.dataset import Split
 from faltung.learn.report.charts import Curve, line_chart
 from faltung.learn.report.contact_sheet import contact_sheet
-from faltung.learn.report.numbers import grid
+from faltung.learn.report.numbers import definitions, grid
 from faltung.learn.report.pictures import data_uri, png
 from faltung.learn.report.wording import nouns, percent, quoted
 from faltung.learn.tasks.generation.generated import GeneratorOutcome, score_table
@@ -53,7 +53,7 @@ def html_page(outcomes: Sequence[GeneratorOutcome], split: Split, made: Mapping[
         samples=called.samples,
         sample=called.sample,
         risk=_risk_chart(outcomes),
-        provenance=_definitions(made),
+        provenance=definitions(made),
     )
 
 
@@ -123,14 +123,3 @@ def _risk_chart(outcomes: Sequence[GeneratorOutcome]) -> str:
     ]
     label = "Risk (mean squared error of the velocity)"
     return line_chart(lines, title=f"{label} against epoch", x_label="Epoch", y_label=label)
-
-
-def _definitions(made: Mapping[str, object]) -> str:
-    def text(value: object) -> str:
-        if isinstance(value, Mapping):
-            return ", ".join(f"{key.replace('_', ' ')} {text(item)}" for key, item in value.items())
-        return "none" if value is None else str(value)
-
-    return "\n".join(
-        f"<dt>{escape(key.capitalize())}</dt><dd>{escape(text(value))}</dd>" for key, value in made.items()
-    )
