@@ -22,7 +22,7 @@ from faltung.learn.runs import RunFolder
 from faltung.learn.saved import save_network
 from faltung.learn.tasks.generate import learn_to_generate
 from faltung.learn.tasks.generation import judges
-from faltung.learn.tasks.generation.generated import score_table
+from faltung.learn.tasks.generation.generator_outcome import score_table
 from faltung.learn.tasks.generation.generators import generator_recipe, generators_for
 from faltung.networks import DenseClassifier
 from faltung.networks.generator import ConvGenerator, DenseGenerator
@@ -142,7 +142,7 @@ def test_shown_samples_are_the_first_of_each_class(learned):
     _, (outcome, _) = learned
     assert outcome.class_names == NAMES
     assert outcome.samples.shape == (2, 10, 1, 8, 8)
-    assert np.array_equal(outcome.ways[:, -1], outcome.samples[:, 0])
+    assert np.array_equal(outcome.paths[:, -1], outcome.samples[:, 0])
     pairs = ((outcome.samples[:, :1] / 255 - SPLIT.training.samples / 255) ** 2).sum(axis=(2, 3, 4))
     assert np.array_equal(outcome.neighbours, SPLIT.training.samples[pairs.argmin(axis=1)])
 

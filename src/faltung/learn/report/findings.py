@@ -171,8 +171,8 @@ def _few_samples(model: Outcome, yardsticks: Sequence[Outcome], curve: Mapping[s
     low, high = accuracy_interval(ours[most], len(model.test_labels))
     samples = nouns(model.sample_shape).samples
     return (
-        f"Trained on {min(ours):,} to {most:,} {samples}: {' '.join(sentences)} Each accuracy is from "
-        f"one run, and uncertain by {_points((high - low) / 2)} points with {len(model.test_labels):,} test {samples}."
+        f"Trained on {min(ours):,} to {most:,} {samples}: {' '.join(sentences)} Each accuracy is from one "
+        f"run, and uncertain by {_points((high - low) / 2)} points with {len(model.test_labels):,} test {samples}."
     )
 
 

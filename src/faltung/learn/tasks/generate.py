@@ -19,7 +19,7 @@ from faltung.learn.report.pictures import png
 from faltung.learn.runs import RunFolder
 from faltung.learn.task import Results, Setup, Task
 from faltung.learn.tasks.generation.flow import UNCHANGED, FlowMatching
-from faltung.learn.tasks.generation.generated import GeneratorOutcome, measure_generator, score_table
+from faltung.learn.tasks.generation.generator_outcome import GeneratorOutcome, measure_generator, score_table
 from faltung.learn.tasks.generation.generator_page import html_page
 from faltung.learn.tasks.generation.generators import generator_augmentation, generator_recipe, generators_for
 from faltung.learn.tasks.generation.judges import JUDGE, judge_for
@@ -94,33 +94,34 @@ def learn_to_generate(
     sampling: Sampling | None = None,
     on_epoch: OnEpoch = lambda name, record: None,
 ) -> list[GeneratorOutcome]:
-    """Train generators with the same data, recipe and seed, score what they make, and write it all to a run folder.
+    """Train generators with the same data, recipe and seed, score their samples, and write all of it to a run folder.
 
-    Each network is written as soon as it is trained, a checkpoint and `history.csv` after every epoch. Called again
-    with a folder in which it was stopped, it goes on there, and the end is the same to the last bit.
+    Each network is saved as soon as it is trained; checkpoints and `history.csv` are written after every epoch.
+    Called again with the folder of a run that was stopped, it continues the run, and the results are the same to the
+    last bit.
 
     Parameters
     ----------
     split : Split
-        Data to learn from, to watch and to be compared with.
+        Training, validation and test set.
     recipe : Recipe
-        How to train each of the generators.
+        How each of the generators is trained.
     run : RunFolder
-        Where to write.
+        The folder to write to. It holds nothing, or a run that was stopped.
     candidates : mapping of str to callable, optional
-        Names, and what makes a fresh network; those of `generators_for` by default. The first is the model, written
-        as `model.safetensors` and `model.json`; the others are its yardsticks, written under their own names.
+        Names, and what makes a fresh network; those of `generators_for` by default. The first is the model, saved as
+        `model.safetensors` and `model.json`; the others are its yardsticks, saved under their own names.
     augmentation : Augmentation, optional
-        How training samples are changed at random.
+        The random changes of training samples.
     seed : int, optional
         Seed of weights and order.
     hardware : Hardware, optional
         What to run on; one thread of the CPU by default.
     judge : torch.nn.Module, optional
-        The classifier that judges what was generated. Without it, one that ships with faltung if it knows the data,
-        or one that is trained first.
+        The classifier that judges generated samples. By default one that ships with faltung if it fits the data, or
+        one that is trained first.
     sampling : Sampling, optional
-        How the samples are made that are scored.
+        Seed, steps and guidance of the samples that are scored.
     on_epoch : callable, optional
         Called with a network's name and its record after each epoch.
 
@@ -132,7 +133,8 @@ def learn_to_generate(
     Raises
     ------
     ArgumentError
-        If an argument is out of its range, the judge does not fit the data, or a risk stops being finite.
+        If the folder holds a finished run, an argument is out of its range, the judge does not fit the data, or a
+        risk stops being finite.
 
     Examples
     --------

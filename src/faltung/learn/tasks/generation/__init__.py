@@ -1,1 +1,1 @@
-"""Learning to generate: flow matching, samples, and how they are scored."""
+"""Learning to generate: flow matching, sampling, judges and scores."""

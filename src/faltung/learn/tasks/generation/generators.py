@@ -18,14 +18,14 @@ __all__ = ["generator_augmentation", "generator_recipe", "generators_for"]
 
 _CHANNELS = (16, 32, 64)
 _DEEP = 64  # channels of all further levels
-_COARSE = 8  # places along an axis that the coarsest level may have
+_COARSE = 8  # largest length of an axis at the coarsest level
 _BATCH = 64
 _STEPS = 15_000  # for so many samples:
 _SAMPLES = 60_000
 
 
 def generators_for(data: Dataset) -> Mapping[str, Callable[[], VelocityField]]:
-    """Return what makes a convolutional generator of samples like these, and a dense one with as many parameters.
+    """Return functions that make a convolutional generator for a training set, and a dense one of the same size.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def generators_for(data: Dataset) -> Mapping[str, Callable[[], VelocityField]]:
 
 
 def generator_recipe(samples: int) -> Recipe:
-    """Return the recipe for a generator and so many training samples: four times as many take twice as many steps.
+    """Return the recipe of a generator for a number of training samples: for four times as many, twice the steps.
 
     Examples
     --------
@@ -87,7 +87,7 @@ def generator_recipe(samples: int) -> Recipe:
 
 
 def generator_augmentation(data: Dataset) -> Augmentation:
-    """Return how samples are changed at random: not at all, for a generator would learn the changes.
+    """Return the random changes of training samples: none, because a generator would learn them.
 
     Examples
     --------
