@@ -230,7 +230,7 @@ def test_what_is_no_run_folder_is_refused(tmp_path, folder, cause):
     (tmp_path / "half" / "model.json").touch()
     (tmp_path / "a.file").touch()
     expected = "run: expected a run folder with model.json and model.safetensors, got '.*', which "
-    with pytest.raises(ArgumentError, match=expected + rf"{cause}\. faltung learn makes one\."):
+    with pytest.raises(ArgumentError, match=expected + rf"{cause}\. Make one with: faltung learn"):
         load(tmp_path / folder)
 
 

@@ -61,8 +61,8 @@ def _findings(outcomes: Sequence[GeneratorOutcome], samples: str) -> list[str]:
     return [
         f"{quoted(outcome.name)}: the judge recognises the class of {percent(outcome.score.label_accuracy)} of the "
         f"generated {samples}, and of {percent(outcome.score.test_label_accuracy)} of the test {samples}. The "
-        f"Fréchet distance to the test {samples} is {outcome.score.frechet:.3f}; for as many training {samples} it is "
-        f"{outcome.score.frechet_floor:.3f}. {_copies(outcome, samples)}"
+        f"Fréchet distance to the test {samples} is {outcome.score.frechet:.3f}; for as many training {samples} it "
+        f"is {outcome.score.frechet_floor:.3f}. {_copies(outcome, samples)}"
         for outcome in outcomes
     ]
 
@@ -104,10 +104,10 @@ def _scores_caption(model: GeneratorOutcome, samples: str) -> str:
     return (
         f"{score.samples:,} generated and as many test {samples}, of the same classes. Multiply-adds are for one "
         "evaluation of the network. Label accuracy: share of samples whose class the judge recognises. Fréchet "
-        f"distance: between the judge's features of generated and of test {samples}. Nearest training: median distance to the "
-        f"nearest training sample; between the judge's features it is {score.nearest_features:.2f} for "
-        f"{escape(quoted(model.name))} and {score.test_nearest_features:.2f} for test {samples}. The last row is for "
-        f"test {samples} instead of generated ones; its Fréchet distance is between training and test {samples}."
+        f"distance: between the judge's features of generated and of test {samples}. Nearest training: median "
+        f"distance to the nearest training sample; between the judge's features it is {score.nearest_features:.2f} "
+        f"for {escape(quoted(model.name))} and {score.test_nearest_features:.2f} for test {samples}. The last row is "
+        f"for test {samples} instead of generated ones; its Fréchet distance is between training and test {samples}."
     )
 
 
