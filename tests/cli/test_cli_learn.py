@@ -274,7 +274,7 @@ def test_interrupt_ends_cleanly(tmp_path):
     finally:
         process.kill()
     assert process.returncode == 130
-    text = f"Stopped. What is finished is in {folder}. Continue with: faltung learn --resume {folder}"
+    text = f"Stopped. The results so far are in {folder}. Continue with: faltung learn --resume {folder}"
     assert err.strip().endswith(text)
     assert "Traceback" not in out + err
     files = ["convolutional.checkpoint.safetensors", "history.csv", "run.json", "split.json"]

@@ -289,7 +289,7 @@ def test_files_that_cannot_be_used_are_listed_after_the_rest_is_done(run, comman
         "objects.npy": "expected .npy with plain numbers, got something else.",
         "volumes.npy": "expected images (samples, height, width) or",
         "floats.npy": "expected whole numbers from 0 to 255, as in training, got",
-        "colours.npy": "expected samples of shape (1, 8, 12), (channels, *spatial), as the network learned from,",
+        "colours.npy": "expected samples of shape (1, 8, 12), (channels, *spatial), as in training,",
         "two.npz": "expected one array of samples in the file, got 'x_train', 'x_test'. Save",
         "none.npz": "expected one array of samples in the file, got none. Save",
     }

@@ -97,7 +97,7 @@ def learn(
 
     All networks learn from the same samples with the same loss. One yardstick has as many parameters as the
     convolutional network, a second one has more. The table shows what each network costs and how many test samples
-    it recognises, as they are and moved by some pixels. The run folder gets the networks, metrics.json, history.csv,
+    it recognises, unmoved and moved by some pixels. The run folder gets the networks, metrics.json, history.csv,
     and report.html with curves, filters and mistakes. With --task generate the networks learn to make new images.
 
     Without DATA the networks learn from 4,750 images of clothing that ship with faltung, which takes about a minute.
@@ -198,7 +198,7 @@ def _progress() -> Iterator[Callable[[str, EpochRecord], None]]:
 
 
 def _print_epoch(name: str, record: EpochRecord) -> None:
-    # A log shows that the run goes on, not every epoch.
+    # A log needs only some of the epochs.
     if record.epoch in (1, record.epochs) or record.epoch % 10 == 0:
         typer.echo(f"{name}: epoch {record.epoch} of {record.epochs}, {_state(record)}", err=True)
 

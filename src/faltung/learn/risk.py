@@ -42,8 +42,8 @@ Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 _Region = tuple[EllipsisType | slice, ...]
 
-_BATCH = 100  # so that what lies between two layers of a small network stays in a core's cache
-_Z = 1.959964  # 95 % of a normal distribution lie within so many standard deviations
+_BATCH = 100  # so few that the activations of a small network stay in the cache of a core
+_Z = 1.959964  # standard deviations around the mean that hold 95 % of a normal distribution
 
 
 @contextmanager

@@ -34,11 +34,13 @@ class RunStopped(KeyboardInterrupt):
     Examples
     --------
     >>> print(RunStopped(Path("runs/photos")))
-    Stopped. What is finished is in runs/photos. Continue with: faltung learn --resume runs/photos
+    Stopped. The results so far are in runs/photos. Continue with: faltung learn --resume runs/photos
     """
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(f"Stopped. What is finished is in {folder}. Continue with: faltung learn --resume {folder}")
+        super().__init__(
+            f"Stopped. The results so far are in {folder}. Continue with: faltung learn --resume {folder}"
+        )
         self.folder = folder
 
 

@@ -113,7 +113,7 @@ class LearningCurve(Generic[_Outcome]):
 
 @dataclass(frozen=True, eq=False)
 class Results(Generic[_Outcome]):
-    """What a run found, for its report.
+    """The results of a run, for its report.
 
     Parameters
     ----------

@@ -92,9 +92,9 @@ def warnings(split: Split) -> list[str]:
 
 def _accuracy(model: Outcome, yardsticks: Sequence[Outcome]) -> str:
     others = "".join(
-        f" {quoted(each.name)}: {percent(each.test_accuracy)} with {each.cost.parameters:,}, "
-        f"{_verdict(each.recognised[0] - model.recognised[0])}."
-        for each in yardsticks
+        f" {quoted(yardstick.name)}: {percent(yardstick.test_accuracy)} with {yardstick.cost.parameters:,}, "
+        f"{_verdict(yardstick.recognised[0] - model.recognised[0])}."
+        for yardstick in yardsticks
     )
     return (
         f"{quoted(model.name)} recognises {percent(model.test_accuracy)} of the {len(model.test_labels):,} test "
@@ -103,7 +103,7 @@ def _accuracy(model: Outcome, yardsticks: Sequence[Outcome]) -> str:
 
 
 def _verdict(differences: NDArray[np.float64]) -> str:
-    """Return a mean difference in words, or that the samples leave its sign open."""
+    """Return a mean difference in words, or that its sign is not certain."""
     mean, (low, high) = float(differences.mean()), paired_interval(differences)
     if low <= 0 <= high:
         return f"a difference within chance ({interval(low, high)} points)"
@@ -121,8 +121,9 @@ def _moves(model: Outcome, yardsticks: Sequence[Outcome]) -> str:
         return outcome.recognised[0] - outcome.recognised[far]
 
     others = "".join(
-        f" {quoted(each.name)} loses {_points(losses(each).mean())}, {_verdict(losses(each) - losses(model))}."
-        for each in yardsticks
+        f" {quoted(yardstick.name)} loses {_points(losses(yardstick).mean())}, "
+        f"{_verdict(losses(yardstick) - losses(model))}."
+        for yardstick in yardsticks
     )
     return (
         f"When the test {called.samples} move by {far} {called.places}, {quoted(model.name)} loses "
@@ -150,8 +151,9 @@ def _sharing(model: Outcome) -> str:
 def _arithmetic(model: Outcome, yardsticks: Sequence[Outcome]) -> str:
     ours = model.cost.multiply_adds
     others = "".join(
-        f" {quoted(each.name)} needs {each.cost.multiply_adds:,}: {times(each.cost.multiply_adds, ours)}."
-        for each in yardsticks
+        f" {quoted(yardstick.name)} needs {yardstick.cost.multiply_adds:,}: "
+        f"{times(yardstick.cost.multiply_adds, ours)}."
+        for yardstick in yardsticks
     )
     shared = " Sharing weights saves weights but no arithmetic." if ours > model.cost.parameters else ""
     sample = nouns(model.sample_shape).sample
@@ -161,9 +163,9 @@ def _arithmetic(model: Outcome, yardsticks: Sequence[Outcome]) -> str:
 def _few_samples(model: Outcome, yardsticks: Sequence[Outcome], curve: Mapping[str, Mapping[int, float]]) -> str:
     ours = curve.get(model.name, {})
     sentences = [
-        _beside(model, ours, each, curve[each.name])
-        for each in yardsticks
-        if len(ours.keys() & curve.get(each.name, {})) > 1
+        _beside(model, ours, yardstick, curve[yardstick.name])
+        for yardstick in yardsticks
+        if len(ours.keys() & curve.get(yardstick.name, {})) > 1
     ]
     if not sentences:
         return ""

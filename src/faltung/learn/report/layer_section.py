@@ -23,8 +23,8 @@ def costs_section(outcomes: Sequence[Outcome]) -> str:
     """
     model, *yardsticks = outcomes
     others = "".join(
-        f"<details><summary>Layers of {escape(quoted(each.name))}</summary>{_layer_table(each)}</details>"
-        for each in yardsticks
+        f"<details><summary>Layers of {escape(quoted(yardstick.name))}</summary>{_layer_table(yardstick)}</details>"
+        for yardstick in yardsticks
     )
     return _layer_table(model) + others
 

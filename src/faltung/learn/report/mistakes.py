@@ -138,17 +138,17 @@ def calibration_section(outcomes: Sequence[Outcome]) -> str:
     """
     model = outcomes[0]
     errors = ", ".join(
-        f"{quoted(each.name)} {100 * calibration_error(each.calibration):.1f} points" for each in outcomes
+        f"{quoted(outcome.name)} {100 * calibration_error(outcome.calibration):.1f} points" for outcome in outcomes
     )
     bins = model.calibration
     rows = [
         [
-            f"{100 * each.low:.0f} to {100 * each.high:.0f} %",
-            f"{each.count:,}",
-            percent(each.confidence),
-            percent(each.accuracy),
+            f"{100 * part.low:.0f} to {100 * part.high:.0f} %",
+            f"{part.count:,}",
+            percent(part.confidence),
+            percent(part.accuracy),
         ]
-        for each in bins
+        for part in bins
     ]
     return (
         f'<div class="pair"><figure>{_reliability(outcomes)}<figcaption>Ten bins of probability. Above the dashed '
@@ -166,8 +166,8 @@ def _reliability(outcomes: Sequence[Outcome]) -> str:
     lines = [Curve("perfectly calibrated", ((0.0, 0.0), (100.0, 100.0)), 0, dashed=True)]
     for colour, outcome in enumerate(outcomes, start=1):
         bins = outcome.calibration
-        points = tuple((100 * each.confidence, 100 * each.accuracy) for each in bins)
-        intervals = [accuracy_interval(each.accuracy, each.count) for each in bins] if colour == 1 else []
+        points = tuple((100 * part.confidence, 100 * part.accuracy) for part in bins)
+        intervals = [accuracy_interval(part.accuracy, part.count) for part in bins] if colour == 1 else []
         spread = tuple((100 * low, 100 * high) for low, high in intervals)
         lines.append(Curve(outcome.name, points, colour, intervals=spread))
     return line_chart(
@@ -180,8 +180,8 @@ def _reliability(outcomes: Sequence[Outcome]) -> str:
 
 def _certainties(model: Outcome) -> str:
     bars = [
-        Bar(100 * each.low, 100 * each.high, (each.count * each.accuracy, each.count * (1 - each.accuracy)))
-        for each in model.calibration
+        Bar(100 * part.low, 100 * part.high, (part.count * part.accuracy, part.count * (1 - part.accuracy)))
+        for part in model.calibration
     ]
     return bar_chart(
         bars,

@@ -51,13 +51,16 @@ def html_report(
     called = nouns(model.sample_shape)
     template = Template(files("faltung.learn.report").joinpath("comparison.html").read_text(encoding="utf-8"))
     page = template.substitute(
-        title=escape(" against ".join(filter(None, (quoted(model.name), _list([each.name for each in yardsticks]))))),
+        title=escape(
+            " against ".join(filter(None, (quoted(model.name), _list([yardstick.name for yardstick in yardsticks]))))
+        ),
         data_name=escape(split.name),
         data_sizes=f"{len(split.class_names)} classes; {len(split.training):,} training {called.samples}, "
         f"{len(split.validation):,} for validation, {len(split.test):,} for the test",
         warnings="".join(f'<p class="warning" role="note">{escape(text)}</p>' for text in warnings(split)),
         findings="\n".join(
-            f"<dt>{escape(each.topic)}</dt><dd>{escape(each.text)}</dd>" for each in findings(outcomes, curve)
+            f"<dt>{escape(finding.topic)}</dt><dd>{escape(finding.text)}</dd>"
+            for finding in findings(outcomes, curve)
         ),
         comparison=_comparison(outcomes, split),
         samples=called.samples,
@@ -97,7 +100,7 @@ def _comparison(outcomes: Sequence[Outcome], split: Split) -> str:
 
 def _shifts(outcomes: Sequence[Outcome], split: Split) -> str:
     called = nouns(outcomes[0].sample_shape)
-    curves = {each.name: each.shifted_accuracy for each in outcomes}
+    curves = {outcome.name: outcome.shifted_accuracy for outcome in outcomes}
     label = f"Distance ({called.places})"
     lines = _accuracy_lines(curves, len(outcomes[0].test_labels))
     chart = line_chart(
@@ -123,7 +126,9 @@ def _curve(outcomes: Sequence[Outcome], curve: Mapping[str, Mapping[int, float]]
         return ""
     called = nouns(outcomes[0].sample_shape)
     label = f"Training {called.samples}"
-    lines = _accuracy_lines({each.name: curve.get(each.name, {}) for each in outcomes}, len(outcomes[0].test_labels))
+    lines = _accuracy_lines(
+        {outcome.name: curve.get(outcome.name, {}) for outcome in outcomes}, len(outcomes[0].test_labels)
+    )
     chart = line_chart(
         lines,
         title=f"Test accuracy against the number of training {called.samples}",
@@ -168,14 +173,14 @@ def _courses(outcomes: Sequence[Outcome]) -> str:
     figures = "\n".join(f"<figure>{chart}</figure>" for chart in charts)
     rows = [
         [
-            each.name,
-            f"{len(each.history)}",
-            f"{each.training_risk:.3f}",
-            f"{each.test_risk:.3f}",
-            f"{100 * each.training_accuracy:.1f} %",
-            f"{100 * each.test_accuracy:.1f} %",
+            outcome.name,
+            f"{len(outcome.history)}",
+            f"{outcome.training_risk:.3f}",
+            f"{outcome.test_risk:.3f}",
+            f"{100 * outcome.training_accuracy:.1f} %",
+            f"{100 * outcome.test_accuracy:.1f} %",
         ]
-        for each in outcomes
+        for outcome in outcomes
     ]
     header = [
         "With the final weights",
@@ -199,7 +204,9 @@ def _course_chart(outcomes: Sequence[Outcome], quantity: str, unit: float, y_lab
         for part in ("training", "validation"):
             measure = f"{part}_{quantity}"
             points = [
-                (each.epoch, unit * each.measures[measure]) for each in outcome.history if measure in each.measures
+                (record.epoch, unit * record.measures[measure])
+                for record in outcome.history
+                if measure in record.measures
             ]
             if points:
                 lines.append(Curve(f"{outcome.name}, {part}", tuple(points), colour, dashed=part == "validation"))
