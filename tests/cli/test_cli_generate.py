@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -15,12 +16,14 @@ from faltung.cli import main as entry
 from faltung.datasets.dataset import Dataset, Split
 from faltung.datasets.reading import load
 from faltung.errors import ArgumentError
-from faltung.learn.generation import judging
-from faltung.learn.generation.learning import generator_recipe, generators_for, learn_to_generate, score_table
 from faltung.learn.recipe import Recipe
 from faltung.learn.report.contact_sheet import contact_sheet
 from faltung.learn.runs import RunFolder
 from faltung.learn.saved import save_network
+from faltung.learn.tasks.generate import learn_to_generate
+from faltung.learn.tasks.generation import judges
+from faltung.learn.tasks.generation.generator_outcome import score_table
+from faltung.learn.tasks.generation.generators import generator_recipe, generators_for
 from faltung.networks import DenseClassifier
 from faltung.networks.generator import ConvGenerator, DenseGenerator
 
@@ -55,7 +58,8 @@ def _learn(folder: Path, **options):
 @pytest.fixture(scope="module", autouse=True)
 def _short_judgement():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(judging, "recipe_for", lambda samples: Recipe(epochs=20, batch_size=16, learning_rate=0.05))
+        recipe = Recipe(epochs=20, batch_size=16, learning_rate=0.05)
+        patch.setattr(judges, "CLASSIFY", dataclasses.replace(judges.CLASSIFY, recipe=lambda samples: recipe))
         yield
 
 
@@ -111,7 +115,8 @@ def test_run_folder_is_complete(learned):
         assert outcome.score.test_label_accuracy > 0.9  # the judge has learned
     with (folder / "history.csv").open(newline="") as file:
         rows = [(row["network"], row["epoch"]) for row in csv.DictReader(file)]
-    assert rows == [(name, str(epoch)) for name in CANDIDATES for epoch in (1, 2, 3)]
+    judged = [("judge", str(epoch)) for epoch in range(1, 21)]
+    assert rows == judged + [(name, str(epoch)) for name in CANDIDATES for epoch in (1, 2, 3)]
     assert _pixels(folder / "samples.png").shape == (2 * 80 + 4, 10 * 80 + 9 * 4, 3)
 
 
@@ -137,7 +142,7 @@ def test_shown_samples_are_the_first_of_each_class(learned):
     _, (outcome, _) = learned
     assert outcome.class_names == NAMES
     assert outcome.samples.shape == (2, 10, 1, 8, 8)
-    assert np.array_equal(outcome.ways[:, -1], outcome.samples[:, 0])
+    assert np.array_equal(outcome.paths[:, -1], outcome.samples[:, 0])
     pairs = ((outcome.samples[:, :1] / 255 - SPLIT.training.samples / 255) ** 2).sum(axis=(2, 3, 4))
     assert np.array_equal(outcome.neighbours, SPLIT.training.samples[pairs.argmin(axis=1)])
 

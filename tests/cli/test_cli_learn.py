@@ -274,7 +274,7 @@ def test_interrupt_ends_cleanly(tmp_path):
     finally:
         process.kill()
     assert process.returncode == 130
-    text = f"Stopped. What was finished is in {folder}. Go on with: faltung learn --resume {folder}"
+    text = f"Stopped. The results so far are in {folder}. Continue with: faltung learn --resume {folder}"
     assert err.strip().endswith(text)
     assert "Traceback" not in out + err
     files = ["convolutional.checkpoint.safetensors", "history.csv", "run.json", "split.json"]
@@ -326,7 +326,7 @@ def test_own_data_are_learned_and_the_split_is_recorded(small):
 
 
 def test_accuracy_is_measured_with_fewer_samples_too(small, tmp_path, monkeypatch):
-    monkeypatch.setattr("faltung.learn.suited._STEPS", 20)
+    monkeypatch.setattr("faltung.learn.tasks.classification.suited._STEPS", 20)
     arguments = [argument for argument in SMALL if argument != "--no-curve"]
     assert _call("learn", small / "stripes.npz", *arguments, "--out", tmp_path / "run") == 0
     facts = _facts(tmp_path / "run")
@@ -382,7 +382,7 @@ def test_a_run_does_not_go_on_with_other_data(small, tmp_path, capsys):
 def test_a_finished_run_is_left_alone(small, capsys):
     before = {path.name: path.read_bytes() for path in (small / "run").iterdir()}
     assert _call("learn", "--resume", small / "run") == 1
-    assert "--resume: expected a run that was stopped, got" in capsys.readouterr().err
+    assert "resume: expected a run that was stopped, got" in capsys.readouterr().err
     assert {path.name: path.read_bytes() for path in (small / "run").iterdir()} == before
 
 

@@ -225,7 +225,7 @@ def test_folders_are_searched_and_their_names_are_labels(run, command, tmp_path)
     *lines, last = out.splitlines()
     names = ["bright/c.jpg", "dark/a.png", "dark/b.PNG", "other/d.png"]
     assert [line.split()[0] for line in lines] == [str(Path("set") / name) for name in names]
-    assert last == "Recognised 2 of the 3 in folders named after a class: 66.7 %"
+    assert last == "Recognised 2 of 3 samples in folders named after a class: 66.7 %"
 
 
 def test_csv_and_json_hold_all_probabilities(run, command, tmp_path):
@@ -283,13 +283,13 @@ def test_files_that_cannot_be_used_are_listed_after_the_rest_is_done(run, comman
     reasons = {
         "small.png": "7x5 pixels, fewer than 8 a side",
         "broken.png": "",
-        "text.jpg": "not a known kind of image",
+        "text.jpg": "no kind of image that is known",
         "empty": "expected a folder with images, .npy or .npz files, got none.",
         "broken.npz": "",
         "objects.npy": "expected .npy with plain numbers, got something else.",
         "volumes.npy": "expected images (samples, height, width) or",
-        "floats.npy": "expected intensities in whole numbers from 0 to 255, as the network learned from, got",
-        "colours.npy": "expected samples of shape (1, 8, 12), (channels, *spatial), as the network learned from,",
+        "floats.npy": "expected whole numbers from 0 to 255, as in training, got",
+        "colours.npy": "expected samples of shape (1, 8, 12), (channels, *spatial), as in training,",
         "two.npz": "expected one array of samples in the file, got 'x_train', 'x_test'. Save",
         "none.npz": "expected one array of samples in the file, got none. Save",
     }
@@ -318,7 +318,7 @@ def test_series_that_cannot_be_used(series, command, tmp_path):
         np.save(tmp_path / f"{name}.npy", array)
     code, out, err = command(series, "image.png", *(f"{name}.npy" for name in arrays))
     assert (code, out) == (1, "")
-    wanted = "expected samples of shape (2, 10), (channels, *spatial), as the network learned from, got"
+    wanted = "expected samples of shape (2, 10), (channels, *spatial), as in training, got"
     for line, reason in zip(
         err.splitlines(),
         (
@@ -337,7 +337,7 @@ def test_series_that_cannot_be_used(series, command, tmp_path):
 def test_without_consent_files_that_cannot_be_used_are_an_error(run, tmp_path):
     (tmp_path / "text.jpg").write_text("no image")
     with pytest.raises(
-        ArgumentError, match=r"images: expected files that the network can read, got .*text\.jpg \(not a known"
+        ArgumentError, match=r"images: expected files that fit the network, got .*text\.jpg \(no kind"
     ):
         learn.predict(run, [tmp_path / "text.jpg"])
     assert len(learn.predict(run, [tmp_path / "text.jpg"], on_skip=lambda name, reason: None)) == 0
@@ -348,7 +348,7 @@ def test_without_consent_files_that_cannot_be_used_are_an_error(run, tmp_path):
     [
         (
             ("{run}/model.json", "a.png"),
-            "run: expected a run folder with .*, which is a file. faltung learn makes one.",
+            "run: expected a run folder with .*, which is a file. Make one with: faltung learn",
         ),
         (("nowhere", "a.png"), "run: expected a run folder with .*, which does not exist."),
         (

@@ -76,7 +76,7 @@ def test_onnx_gives_the_logits_of_the_network(run, tmp_path, stem):
     shape = list(load(run, stem).arguments["sample_shape"])
     assert facts["class_names"] == [*NAMES]
     assert facts["sample_shape"] == shape
-    assert facts["samples"].startswith("float32 from 0 to 1" if stem == "model" else "float32 as learned from")
+    assert facts["samples"].startswith("float32 from 0 to 1" if stem == "model" else "float32 as in training")
     [given], [returned] = model.graph.input, model.graph.output
     sizes = [
         [axis.dim_param or axis.dim_value for axis in each.type.tensor_type.shape.dim] for each in (given, returned)
@@ -196,7 +196,7 @@ def test_the_command_says_what_it_wrote(run, command, tmp_path):
         ),
         (
             ("{run}", "-o", "a.bin"),
-            "format: expected 'onnx' or 'pt2', got neither, and a file named 'a.bin'. Name the f",
+            "format: expected 'onnx' or 'pt2', got no format and a file named 'a.bin'. Name the f",
         ),
         (("{run}", "-o", "a.pt2", "--format", "xml"), "format: expected 'onnx' or 'pt2', got 'xml'."),
         (

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from faltung.datasets.dataset import Dataset, Split
 from faltung.errors import ArgumentError
-from faltung.learn.generation import flow
-from faltung.learn.generation.sampling import Sampling
 from faltung.learn.recipe import Recipe
+from faltung.learn.tasks.generation import flow
+from faltung.learn.tasks.generation.sampling import Sampling
 from faltung.learn.training import train
 from faltung.networks.generator import ConvGenerator, DenseGenerator, VelocityField
 from faltung.tensors.determinism import reproducible

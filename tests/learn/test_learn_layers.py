@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from faltung.learn.measures.layerwise import Layer, answers, first_convolution, layers_of
+from faltung.learn.measures.layerwise import NetworkLayer, activations, first_convolution, layers_of
 from faltung.learn.measures.probe import linear_probe, probe_features
 from faltung.learn.measures.superposition import superposition
 
@@ -29,9 +29,9 @@ def _network() -> nn.Module:
 def test_layers_in_the_order_in_which_they_run():
     network = _network().train()
     assert layers_of(network, (2, 4, 5)) == (
-        Layer("0", "3×3 convolution, 2 → 4", True, 72, (2, 4, 5), (4, 4, 5)),
-        Layer("3", "1×3 depthwise convolution, 4 channels", True, 12, (4, 4, 5), (4, 4, 3)),
-        Layer("6", "linear, 48 → 3", False, 144, (48,), (3,)),
+        NetworkLayer("0", "3×3 convolution, 2 → 4", True, 72, (2, 4, 5), (4, 4, 5)),
+        NetworkLayer("3", "1×3 depthwise convolution, 4 channels", True, 12, (4, 4, 5), (4, 4, 3)),
+        NetworkLayer("6", "linear, 48 → 3", False, 144, (48,), (3,)),
     )
     assert [layer.dense_weights for layer in layers_of(network, (2, 4, 5))] == [40 * 80, 80 * 48, 144]
     assert network.training
@@ -62,7 +62,7 @@ def test_a_dense_layer_in_place_of_a_convolution_has_as_many_weights_as_said():
 def test_answers_are_what_the_layers_compute():
     network = _network().eval()
     samples = _seeded(230, 2, 4, 5)  # more than two batches
-    logits, kept = answers(network, samples, lambda answer: answer.flatten(1))
+    logits, kept = activations(network, samples, lambda answer: answer.flatten(1))
     expected = [network[0](samples), network[:4](samples), network(samples)]
     assert torch.allclose(logits, expected[2], atol=1e-5)
     for found, whole in zip(kept, expected, strict=True):
@@ -71,9 +71,9 @@ def test_answers_are_what_the_layers_compute():
 
 def test_listening_leaves_no_trace():
     network = _network().train()
-    answers(network, torch.zeros(3, 2, 4, 5), lambda answer: answer)
+    activations(network, torch.zeros(3, 2, 4, 5), lambda answer: answer)
     with pytest.raises(RuntimeError):
-        answers(network, torch.zeros(3, 2, 9), lambda answer: answer)
+        activations(network, torch.zeros(3, 2, 9), lambda answer: answer)
     assert network.training
     assert not any(module._forward_hooks for module in network.modules())
 
@@ -82,7 +82,7 @@ def test_a_layer_that_runs_twice_stands_there_twice():
     shared = nn.Linear(4, 4)
     network = nn.Sequential(shared, nn.ReLU(), shared)
     assert [layer.name for layer in layers_of(network, (4,))] == ["0", "0"]
-    _, kept = answers(network, torch.ones(1, 4), lambda answer: answer)
+    _, kept = activations(network, torch.ones(1, 4), lambda answer: answer)
     assert torch.allclose(kept[1], shared(shared(torch.ones(1, 4)).relu()))
 
 

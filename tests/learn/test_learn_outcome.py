@@ -12,12 +12,12 @@ from torch import nn
 from faltung.datasets.dataset import Dataset, Split
 from faltung.learn.augmentation import Augmentation
 from faltung.learn.batches import tensors
-from faltung.learn.classification import Classification
 from faltung.learn.measures.counting import network_cost
 from faltung.learn.measures.outcome import SHIFTS, measure, shift_unit
 from faltung.learn.measures.superposition import superposition
 from faltung.learn.recipe import Recipe
 from faltung.learn.risk import accuracy, accuracy_interval, accuracy_under_shift, empirical_risk
+from faltung.learn.tasks.classification.cross_entropy import Classification
 from faltung.learn.training import train
 from faltung.networks import ConvClassifier
 from faltung.tensors.determinism import reproducible
@@ -73,7 +73,7 @@ CASES = {
 def measured(request):
     split = _split(*request.param)
     network, objective, history = _trained(split)
-    return split, network, objective, measure("small", network, split, objective, history)
+    return split, network, objective, measure("small", network, split, objective.loss, history)
 
 
 def test_numbers_are_those_of_the_network(measured):
@@ -145,7 +145,7 @@ def test_a_probe_of_a_layer_that_finds_the_class_beats_one_of_the_samples():
         first = network.stages[0].change[0].weight
         first.zero_()
         first[0, 0, 1, 1] = 1.0
-    outcome = measure("lit", network, split, objective, ())
+    outcome = measure("lit", network, split, objective.loss, ())
     assert max(each.probe_accuracy for each in outcome.layers) > outcome.input_probe_accuracy + 0.1
     assert outcome.metrics()["last_epoch"] == {}
 
@@ -154,7 +154,7 @@ def test_many_samples_are_moved_in_one_direction_each():
     split = _split((1, 5, 5), np.uint8)
     many = Split(split.training, split.validation, split.test.subset(np.arange(1000) % 60), "many")
     network, objective, history = _trained(split)
-    outcome = measure("small", network, many, objective, history)
+    outcome = measure("small", network, many, objective.loss, history)
     assert {*np.unique(outcome.recognised[1])} <= {0.0, 1.0}
     samples, labels = tensors(split.test)
     # The 60 samples, each about 17 times in one of four directions: nearly the mean over all of them.

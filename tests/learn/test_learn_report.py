@@ -15,14 +15,12 @@ from PIL import Image
 
 from faltung.datasets.dataset import Dataset, Split
 from faltung.learn.measures.counting import LayerCost, NetworkCost
-from faltung.learn.measures.layerwise import Layer
+from faltung.learn.measures.layerwise import NetworkLayer
 from faltung.learn.measures.outcome import MeasuredLayer, Outcome
-from faltung.learn.report import html_report, warnings
-from faltung.learn.report.charts import Bar, Line, bar_chart, line_chart, ticks
-from faltung.learn.report.findings import findings
+from faltung.learn.report import findings, html_report, table, warnings
+from faltung.learn.report.charts import Bar, Curve, bar_chart, line_chart, ticks
 from faltung.learn.report.pictures import colour_sheet, data_uri, middle, png, signed_sheet, visible
 from faltung.learn.report.sketches import sketch
-from faltung.learn.report.table import table
 from faltung.learn.report.wording import times
 from faltung.learn.training import EpochRecord
 
@@ -45,7 +43,9 @@ def _parse(chart: str) -> ElementTree.Element:
 
 
 def test_chart_places_points_where_their_numbers_are():
-    chart = _parse(line_chart([Line("a & b", ((0, 10), (2, 30), (4, 20)), 1)], title="t<1", x_label="x", y_label="y"))
+    chart = _parse(
+        line_chart([Curve("a & b", ((0, 10), (2, 30), (4, 20)), 1)], title="t<1", x_label="x", y_label="y")
+    )
     places = [tuple(map(float, pair.split(","))) for pair in chart.find(".//polyline").get("points").split()]
     xs, ys = zip(*places, strict=True)
     assert xs[1] - xs[0] == pytest.approx(xs[2] - xs[1], abs=0.15)
@@ -58,17 +58,17 @@ def test_chart_places_points_where_their_numbers_are():
 
 
 def test_chart_of_a_single_point():
-    chart = _parse(line_chart([Line("a", ((1, 0.5),), 1)], title="t", x_label="x", y_label="y"))
+    chart = _parse(line_chart([Curve("a", ((1, 0.5),), 1)], title="t", x_label="x", y_label="y"))
     assert len(chart.findall(".//circle")) == 1
 
 
 def test_lines_of_many_networks_share_six_colours_and_zero_is_quiet():
-    styles = [Line("a", ((0, 0),), colour).style for colour in (0, 1, 6, 7, 13)]
+    styles = [Curve("a", ((0, 0),), colour).style for colour in (0, 1, 6, 7, 13)]
     assert styles == ["line series-0", "line series-1", "line series-6", "line series-1", "line series-1"]
 
 
 def test_logarithmic_chart_makes_equal_ratios_equal_distances():
-    lines = [Line("a", ((10, 1), (100, 2), (1000, 3)), 1)]
+    lines = [Curve("a", ((10, 1), (100, 2), (1000, 3)), 1)]
     chart = _parse(line_chart(lines, title="t", x_label="x", y_label="y", x_ticks=(10, 100, 1000), logarithmic=True))
     xs = [float(pair.split(",")[0]) for pair in chart.find(".//polyline").get("points").split()]
     assert xs[1] - xs[0] == pytest.approx(xs[2] - xs[1], abs=0.15)
@@ -77,7 +77,7 @@ def test_logarithmic_chart_makes_equal_ratios_equal_distances():
 
 
 def test_intervals_reach_from_low_to_high_within_the_frame():
-    line = Line("a", ((0, 50), (1, 60)), 1, intervals=((40, 55), (50, 90)))
+    line = Curve("a", ((0, 50), (1, 60)), 1, intervals=((40, 55), (50, 90)))
     chart = _parse(line_chart([line], title="t", x_label="x", y_label="y"))
     bars = [each for each in chart.iter("line") if each.get("class") == "interval series-1"]
     [first, second] = [float(each.get("y1")) - float(each.get("y2")) for each in bars]
@@ -191,8 +191,8 @@ def test_png_and_its_address_keep_every_pixel():
 
 
 LAYERS = (
-    MeasuredLayer(Layer("0", "3×3 convolution, 1 → 2", True, 18, (1, 4, 4), (2, 4, 4)), 288, 0.5, 1.0),
-    MeasuredLayer(Layer("1", "linear, 32 → 2", False, 64, (32,), (2,)), 64, 0.75, 0.25),
+    MeasuredLayer(NetworkLayer("0", "3×3 convolution, 1 → 2", True, 18, (1, 4, 4), (2, 4, 4)), 288, 0.5, 1.0),
+    MeasuredLayer(NetworkLayer("1", "linear, 32 → 2", False, 64, (32,), (2,)), 64, 0.75, 0.25),
 )
 PROBABILITIES = np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.3, 0.7]], np.float32)
 RIGHT = np.array([1.0, 0.0, 1.0, 1.0])
@@ -304,8 +304,7 @@ def test_findings_do_not_decide_what_few_samples_leave_open():
 
 def test_findings_on_weights():
     assert _said([_outcome("conv")])["Weights"].endswith(
-        "In the convolutional layers of “conv” there are 18 weights; "
-        "in dense layers in their place there would be 512, 28.4 times as many."
+        "The convolutional layers of “conv” have 18 weights; dense layers instead would have 512, 28.4 times as many."
     )
     assert "Weights" not in _said([_outcome("dense", layers=LAYERS[1:])])
 
@@ -313,11 +312,14 @@ def test_findings_on_weights():
 @pytest.mark.parametrize(
     ("ours", "expected"),
     [
-        ({10: 0.5, 100: 0.9}, "is ahead of “b” at 1 of 2 sizes, and needs all of them to reach the 80.0 % that “b”"),
-        ({10: 0.8, 100: 0.9}, "is ahead of “b” at 2 of 2 sizes, and reaches with 10 the 80.0 % that “b” reaches"),
+        (
+            {10: 0.5, 100: 0.9},
+            "is ahead of “b” at 1 of 2 sizes, and it needs all of them to reach the 80.0 % that “b”",
+        ),
+        ({10: 0.8, 100: 0.9}, "is ahead of “b” at 2 of 2 sizes, and with 10 it reaches the 80.0 % that “b” reaches"),
         (
             {10: 0.1, 100: 0.2},
-            "is ahead of “b” at 0 of 2 sizes, and does not reach the 80.0 % that “b” reaches with 100",
+            "is ahead of “b” at 0 of 2 sizes, and it does not reach the 80.0 % that “b” reaches with 100",
         ),
     ],
 )
@@ -333,9 +335,9 @@ def test_no_finding_on_few_samples_without_two_sizes_to_compare(curve):
 
 def test_findings_on_depth():
     assert _said([_outcome("a")])["Depth"] == (
-        "A linear classifier recognises 25.0 % of the test images as they are, 50.0 % from what the first layer "
-        "of “a” answers, and at most 75.0 %, from layer 2 of 2. Superposition, which holds exactly for a linear map, "
-        "explains 100 % of what the first layer answers and 25 % of what the last one does. "
+        "A linear classifier recognises 25.0 % of the test images from their values, 50.0 % from activations of the "
+        "first layer of “a”, and at most 75.0 %, from those of layer 2 of 2. Superposition, which holds exactly for "
+        "a linear map, explains 100 % of the activations of the first layer and 25 % of those of the last layer. "
         "The last layer is further from a linear map than the first."
     )
     assert "further" not in _said([_outcome("a", layers=LAYERS[::-1])])["Depth"]
@@ -345,9 +347,9 @@ def test_findings_on_depth():
 @pytest.mark.parametrize(
     ("right", "verdict"),
     [
-        (200, "it could be surer"),
-        (0, "it is surer than it should be"),
-        (150, "on the whole it is as sure as it should be"),
+        (200, "its probabilities are too low"),
+        (0, "its probabilities are too high"),
+        (150, "on average its probabilities are right"),
     ],
 )
 def test_findings_on_certainty(right, verdict):
@@ -355,7 +357,10 @@ def test_findings_on_certainty(right, verdict):
     probabilities = np.tile(PROBABILITIES, (50, 1))
     labels = np.where(recognised[0] > 0, probabilities.argmax(1), probabilities.argmin(1))
     said = _said([_outcome("a", recognised=recognised, test_probabilities=probabilities, test_labels=labels)])
-    assert f"a probability of 75.0 % on average and is right in {right / 2:.1f} %: {verdict}." in said["Certainty"]
+    assert (
+        f"a probability of 75.0 % on average, and {right / 2:.1f} % of them are right: {verdict}."
+        in said["Certainty"]
+    )
 
 
 def test_no_outcome_no_finding():
@@ -367,7 +372,7 @@ def test_warnings_of_test_samples_that_were_learned_from():
     split = _split()
     copied = Split(split.test, split.validation, split.test, "twice")
     assert warnings(copied) == [
-        "4 of the 4 test images are also among the training images: the test accuracy says less about new ones."
+        "4 of the 4 test images are also training images: the test accuracy says less about new images."
     ]
     assert "4 of the 4 test images are also" in _text(_page([_outcome("conv")], copied, {}, {}))
 
@@ -394,11 +399,11 @@ def test_page_is_well_formed_escaped_and_stands_alone():
             assert element.find("title").text
     text = _text(tree)
     assert "tiny <data>" in text
-    assert "“conv <1>” against “dense”. 2 classes; 4 images to learn from, 4 to watch, 4 to test." in text
+    assert "“conv <1>” against “dense”. 2 classes; 4 training images, 4 for validation, 4 for the test." in text
     assert "75.0 % 30.1 to 95.4" in text
     # Image 1 is a coat that the network takes for a bag, with a probability of 60 %.
     assert text.count("<b>bag</b> 60 % is coat & tie") == 2
-    assert "It is wrong about 1 of 4." in text
+    assert "1 of 4 predictions are wrong." in text
     assert "conv <1> 2 0.111 0.222 99.0 % 75.0 %" in text
     assert "1 · 3×3 convolution, 1 → 2 2×4×4 18 512 288 50.0 % 100 %" in text
     assert "2 · linear, 32 → 2 2 64 the same 64 75.0 % 25 %" in text
@@ -432,7 +437,7 @@ def test_page_of_many_classes_with_long_names_draws_their_confusions():
         (cell.get("x"), cell.get("y")): (cell.get("class"), cell.find("title").text) for cell in drawing.iter("rect")
     }
     assert len(cells) == 103
-    assert cells["99", "2"] == ("mistake", f"{names[2]} taken for {names[99]}: 1 of 2")
+    assert cells["99", "2"] == ("mistake", f"{names[2]} predicted as {names[99]}: 1 of 2")
     assert cells["2", "2"] == ("right", f"{names[2]} recognised: 1 of 2")
 
 
@@ -445,9 +450,9 @@ def test_page_of_series_and_volumes():
     )  # fmt: skip
     tree = _page([series], Split(data, data, data, "series"), {}, {})
     titles = [svg.find("title").text for svg in tree.iter("svg") if svg.get("class") == "sketch"]
-    assert titles[:6] == ["Kernel 1", "Kernel 2", "Kernel 3", "Answer 1", "Answer 2", "Answer 3"]
+    assert titles[:6] == ["Kernel 1", "Kernel 2", "Kernel 3", "Feature map 1", "Feature map 2", "Feature map 3"]
     assert "Test series 0: a" in titles
-    assert "the mean of the training values moves in" in _text(tree)
+    assert "The gap is filled with the mean of the training values" in _text(tree)
     assert not list(tree.iter("img"))
 
     data = Dataset(np.zeros((4, 1, 3, 4, 4), np.float32), np.array([0, 1, 1, 1]), ("a", "b"))
@@ -457,7 +462,7 @@ def test_page_of_series_and_volumes():
     )  # fmt: skip
     text = _text(_page([volumes], Split(data, data, data, "volumes"), {}, {}))
     assert "The 3 kernels of 3×3×3 taps" in text
-    assert "Of each the middle slice is shown." in text
+    assert "The middle slice of each is shown." in text
 
 
 def test_page_draws_at_most_64_kernels_and_says_so():
@@ -474,9 +479,9 @@ def test_page_without_mistakes_filters_history_or_curve_leaves_them_out():
     model = _outcome("dense", test_probabilities=right, first_kernels=None, first_responses=None, history=())
     tree = _page([model], _split(), {"seed": 0}, {})
     text = _text(tree)
-    assert "It makes no mistake at all." in text
-    assert "It is wrong about" not in text
-    assert "The filters it learned" not in text
-    assert "With fewer images" not in text
+    assert "There are no mistakes." in text
+    assert "predictions are wrong" not in text
+    assert "The kernels of the first layer" not in text
+    assert "Fewer training images" not in text
     assert "against epoch" not in text
     assert "“dense”. 2 classes" in text

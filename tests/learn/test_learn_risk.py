@@ -134,7 +134,7 @@ def test_samples_share_the_directions_evenly(directions):
 
 def test_moves_that_cannot_be_made():
     arguments = Middle(), torch.zeros(1, 1, 3, 3), torch.tensor([1])
-    with pytest.raises(ArgumentError, match="places: expected a number of places, zero or more, got -1"):
+    with pytest.raises(ArgumentError, match="places: expected a distance of zero or more, got -1"):
         accuracy_under_shift(*arguments, places=-1)
     for directions in (0, 5):
         with pytest.raises(ArgumentError, match=f"directions: expected from 1 to 4, got {directions}"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -64,6 +65,64 @@ def test_an_interrupted_write_leaves_the_former_file_and_nothing_else(tmp_path, 
         run.write_text("metrics.json", "after")
     assert [path.name for path in tmp_path.iterdir()] == ["metrics.json"]
     assert (tmp_path / "metrics.json").read_text() == "before"
+
+
+def test_two_that_write_the_same_file_at_once_do_not_meet(tmp_path, monkeypatch):
+    """Each writes a file of its own until it is whole; the last one that is whole stays."""
+    first, second = RunFolder(tmp_path), RunFolder(tmp_path)
+    sync, between = os.fsync, []
+
+    def write_the_other(descriptor):
+        monkeypatch.setattr(os, "fsync", sync)
+        second.write_text("metrics.json", "second")
+        between.append((tmp_path / "metrics.json").read_text())
+        sync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", write_the_other)
+    first.write_text("metrics.json", "first")
+    assert between == ["second"]
+    assert [path.name for path in tmp_path.iterdir()] == ["metrics.json"]
+    assert (tmp_path / "metrics.json").read_text() == "first"
+
+
+def test_many_threads_write_the_same_file(tmp_path):
+    contents = [bytes([value]) * 5000 for value in range(40)]
+    with ThreadPoolExecutor(8) as pool:
+        [*pool.map(lambda content: RunFolder(tmp_path).write_bytes("a.bin", content), contents)]
+    assert [path.name for path in tmp_path.iterdir()] == ["a.bin"]
+    assert (tmp_path / "a.bin").read_bytes() in contents
+
+
+def test_written_files_are_readable_for_whom_the_umask_lets(tmp_path):
+    (tmp_path / "other").touch()
+    RunFolder(tmp_path).write_text("a.txt", "text")
+    assert (tmp_path / "a.txt").stat().st_mode == (tmp_path / "other").stat().st_mode
+
+
+@pytest.mark.parametrize("name", ["model.json", "model.safetensors", "metrics.json"])
+def test_files_that_a_killed_process_left_half_written_are_no_files_of_the_run(tmp_path, name, monkeypatch):
+    kept = []
+    with monkeypatch.context() as patch:  # a killed process cannot tidy up
+        patch.setattr(Path, "unlink", lambda self, missing_ok=False: kept.append(self))
+        patch.setattr(Path, "replace", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            RunFolder(tmp_path).write_text(name, "half a fi")
+    [leftover] = tmp_path.iterdir()
+    assert kept == [leftover]
+    run = RunFolder.create(tmp_path)  # still as good as empty
+    assert not run.finished
+    with pytest.raises(ArgumentError, match="run: expected a run folder"):
+        load(tmp_path)
+    run.remove_leftovers()
+    assert leftover.exists()  # another process may be writing it
+    os.utime(leftover, (0, 0))
+    run.remove_leftovers()
+    assert not list(tmp_path.iterdir())
+
+
+def test_rows_of_different_networks_share_a_table(tmp_path):
+    RunFolder(tmp_path).write_csv("history.csv", [{"epoch": 1, "accuracy": 0.5}, {"epoch": 1, "risk": 0.25}])
+    assert (tmp_path / "history.csv").read_text() == "epoch,accuracy,risk\n1,0.5,\n1,,0.25\n"
 
 
 def test_written_files_are_exact(tmp_path):
@@ -171,7 +230,7 @@ def test_what_is_no_run_folder_is_refused(tmp_path, folder, cause):
     (tmp_path / "half" / "model.json").touch()
     (tmp_path / "a.file").touch()
     expected = "run: expected a run folder with model.json and model.safetensors, got '.*', which "
-    with pytest.raises(ArgumentError, match=expected + rf"{cause}\. faltung learn makes one\."):
+    with pytest.raises(ArgumentError, match=expected + rf"{cause}\. Make one with: faltung learn"):
         load(tmp_path / folder)
 
 

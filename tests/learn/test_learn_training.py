@@ -21,11 +21,11 @@ from faltung.errors import ArgumentError
 from faltung.learn.augmentation import Augmentation, mirror_at_random, shift_at_random
 from faltung.learn.batches import tensors
 from faltung.learn.checkpoint import Checkpoint
-from faltung.learn.classification import Classification
 from faltung.learn.hardware import Hardware
 from faltung.learn.recipe import Recipe
 from faltung.learn.risk import accuracy, empirical_risk, translate
 from faltung.learn.runs import RunFolder
+from faltung.learn.tasks.classification.cross_entropy import Classification
 from faltung.learn.training import EpochRecord, train
 from faltung.tensors.determinism import reproducible
 

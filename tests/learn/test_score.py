@@ -11,10 +11,10 @@ from scipy.linalg import sqrtm
 
 from faltung.datasets.dataset import Dataset, Split
 from faltung.errors import ArgumentError
-from faltung.learn.generation import judging, score
-from faltung.learn.generation.score import Protocol, features, frechet_distance, nearest
 from faltung.learn.runs import RunFolder
 from faltung.learn.saved import save_network
+from faltung.learn.tasks.generation import judges, score
+from faltung.learn.tasks.generation.score import Protocol, features, frechet_distance, nearest
 from faltung.networks import ConvClassifier, DenseClassifier
 from faltung.tensors.determinism import reproducible
 
@@ -162,13 +162,13 @@ def test_floats_are_scored_as_they_are():
 
 
 def test_published_judges_know_their_data_by_classes_shape_and_dtype(tmp_path, monkeypatch):
-    monkeypatch.setattr(judging, "_DATA", tmp_path)
+    monkeypatch.setattr(judges, "_DATA", tmp_path)
     data, judge = _data(6, 0), _judge()
-    assert judging.published_judge(data) is None
+    assert judges.published_judge(data) is None
     save_network(RunFolder(tmp_path), "abc_judge", judge, data)
-    found = judging.published_judge(data)
+    found = judges.published_judge(data)
     assert torch.equal(found.classify.weight, judge.classify.weight)
     assert not found.training
-    assert judging.published_judge(Dataset(data.samples, data.labels, ("a", "b", "other"))) is None
-    assert judging.published_judge(Dataset(data.samples.astype(np.float32), data.labels, data.class_names)) is None
-    assert judging.published_judge(Dataset(data.samples[..., :5], data.labels, data.class_names)) is None
+    assert judges.published_judge(Dataset(data.samples, data.labels, ("a", "b", "other"))) is None
+    assert judges.published_judge(Dataset(data.samples.astype(np.float32), data.labels, data.class_names)) is None
+    assert judges.published_judge(Dataset(data.samples[..., :5], data.labels, data.class_names)) is None

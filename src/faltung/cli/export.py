@@ -1,4 +1,4 @@
-"""`faltung export`: write a trained network for use elsewhere."""
+"""`faltung export`: write a trained network to a file for other programs."""
 
 from __future__ import annotations
 
@@ -13,21 +13,21 @@ __all__ = ["export"]
 
 
 def export(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder that `faltung learn` made.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder of `faltung learn`.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="File to write: .onnx or .pt2.", metavar="FILE")],
     network: Annotated[
-        str, typer.Option(help="Which network of the run: model, or the name of a yardstick.", metavar="NAME")
+        str, typer.Option(help="Network of the run: model, or the name of a yardstick.", metavar="NAME")
     ] = "model",
     format: Annotated[
         str | None,
-        typer.Option(help="onnx or pt2.", metavar="FORMAT", show_default="what the file's name ends with"),
+        typer.Option(help="onnx or pt2.", metavar="FORMAT", show_default="ending of the file name"),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace FILE if it exists.")] = False,
 ) -> None:
-    """Write a trained classifier for use elsewhere: as ONNX, or as a program for `torch.export.load`.
+    """Write a trained classifier for other programs: as ONNX, or as a program for `torch.export.load`.
 
-    The file takes float32 samples in batches of any size and gives logits; it also holds the names of the classes.
-    It is run beside the network first, and written only if both say the same.
+    The input of the exported network is a float32 batch of any size, the output are logits. The file also holds the
+    names of the classes. It is written only if its logits agree with those of the trained network.
 
     For example:
 
@@ -37,8 +37,8 @@ def export(
     from faltung import learn as learning
 
     check_new_file("--output", output, overwrite)
-    done = learning.export_network(run, output, network=network, format=format)
+    exported = learning.export_network(run, output, network=network, format=format)
     typer.echo(
-        f"{done.path}: {done.size / 1000:,.0f} kB; its logits differ from those of the network by at most "
-        f"{done.difference:.1g} of the largest"
+        f"{exported.path}: {exported.size / 1000:,.0f} kB; its logits differ from those of the network by at most "
+        f"{exported.difference:.1g} of the largest"
     )

@@ -1,4 +1,4 @@
-"""`faltung generate`: make new images or series with a trained generator."""
+"""`faltung generate`: generate new images or series with a trained network."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import typer
 from faltung.cli.console import progress
 from faltung.cli.targets import check_new_file
 from faltung.errors import ArgumentError
-from faltung.learn.generation.sampling import Sampling
+from faltung.learn.tasks.generation.sampling import Sampling
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -25,31 +25,31 @@ __all__ = ["generate"]
 
 def generate(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder of `faltung learn --task generate`.")],
-    count: Annotated[int, typer.Option("-n", "--count", help="How many.", min=1, metavar="N")] = 64,
+    count: Annotated[int, typer.Option("-n", "--count", help="Number of samples.", min=1, metavar="N")] = 64,
     class_name: Annotated[
         str | None,
-        typer.Option("--class", help="Of which class.", metavar="NAME", show_default="all in turn"),
+        typer.Option("--class", help="Class of the samples.", metavar="NAME", show_default="all in turn"),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Seed of the noise they begin as.", min=0, metavar="N")] = 0,
+    seed: Annotated[int, typer.Option(help="Seed of the noise.", min=0, metavar="N")] = 0,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="PNG with all of them side by side.", metavar="FILE")
+        Path | None, typer.Option("--output", "-o", help="PNG file with all samples in rows.", metavar="FILE")
     ] = None,
     npz: Annotated[
-        Path | None, typer.Option("--npz", help="Write samples, labels and names of classes.", metavar="FILE")
+        Path | None, typer.Option("--npz", help="NPZ file with samples, labels and class names.", metavar="FILE")
     ] = None,
     steps: Annotated[int, typer.Option(help="Steps from noise to a sample.", min=1, metavar="N")] = Sampling.steps,
     guidance: Annotated[
-        float, typer.Option(help="More is more typical of the class; 1 is as learned.", metavar="FACTOR")
+        float, typer.Option(help="1: samples as learned; more: more typical of their class.", metavar="FACTOR")
     ] = Sampling.guidance,
     network: Annotated[
-        str, typer.Option(help="Which network of the run: model, or the name of a yardstick.", metavar="NAME")
+        str, typer.Option(help="Network of the run: model, or the name of a yardstick.", metavar="NAME")
     ] = "model",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
 ) -> None:
-    """Make new images or series with a network that learned to generate them.
+    """Generate new images or series with a network that learned to do so.
 
-    Each begins as noise and becomes a sample in a few steps. The same seed gives the same samples: the first ten of a
-    hundred are those that `-n 10` makes.
+    Each sample begins as noise, which a few steps turn into a sample. The same seed gives the same samples: `-n 10`
+    gives the first ten samples of `-n 100`.
 
     For example:
 
@@ -58,10 +58,10 @@ def generate(
     - `faltung generate runs/learn-001 -n 1000 --npz samples.npz`
     - `faltung generate runs/learn-001 --network dense -o dense.png`
     """
-    from faltung.learn.generation import flow
     from faltung.learn.report.contact_sheet import contact_sheet
     from faltung.learn.report.pictures import png
     from faltung.learn.runs import RunFolder
+    from faltung.learn.tasks.generation import flow
     from faltung.networks.generator import GENERATORS, VelocityField
     from faltung.networks.stored import load_trained
 
@@ -75,8 +75,8 @@ def generate(
     trained = load_trained(run, network, GENERATORS)
     assert isinstance(trained.network, VelocityField)
     classes = len(trained.class_names)
-    chosen = range(classes) if class_name is None else [_index(class_name, trained.class_names)]
-    labels = np.resize(np.array(chosen), count)
+    wanted = range(classes) if class_name is None else [_index(class_name, trained.class_names)]
+    labels = np.resize(np.array(wanted), count)
     samples = flow.generate(
         trained.network,
         labels,
@@ -89,7 +89,7 @@ def generate(
         RunFolder(output.parent).write_bytes(output.name, png(contact_sheet(samples, columns)))
     if npz is not None:
         RunFolder(npz.parent).write_bytes(npz.name, _npz(samples, labels, trained.class_names))
-    kinds = "all classes in turn" if class_name is None else trained.class_names[chosen[0]]
+    kinds = "all classes in turn" if class_name is None else trained.class_names[wanted[0]]
     for file in written.values():
         typer.echo(f"{file}: {count} of {kinds}")
 
@@ -100,7 +100,7 @@ def _check_ending(option: str, file: Path, ending: str) -> None:
 
 
 def _index(wanted: str, class_names: Sequence[str]) -> int:
-    """Return the class of a name, in whatever case it is written."""
+    """Return the index of a class name, in upper or lower case."""
     folded = [name.casefold() for name in class_names]
     if wanted.casefold() not in folded:
         raise ArgumentError("--class", f"one of {', '.join(class_names)}", repr(wanted))

@@ -1,10 +1,11 @@
-"""`faltung predict`: say of images or series which classes they belong to."""
+"""`faltung predict`: predict the classes of images or series."""
 
 from __future__ import annotations
 
 import csv
 import io
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -23,27 +24,29 @@ _STANDARD_OUTPUT = Path("-")
 
 
 def predict(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder that `faltung learn` made.")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder of `faltung learn`.")],
     images: Annotated[
-        list[Path], typer.Argument(metavar="IMAGES", help="Images, .npy and .npz files, and folders of them.")
+        list[Path], typer.Argument(metavar="IMAGES", help="Images, .npy and .npz files, or folders of them.")
     ],
     network: Annotated[
-        str, typer.Option(help="Which network of the run: model, or the name of a yardstick.", metavar="NAME")
+        str, typer.Option(help="Network of the run: model, or the name of a yardstick.", metavar="NAME")
     ] = "model",
-    top: Annotated[int, typer.Option(help="How many classes to print for each.", min=1, metavar="N")] = 3,
+    top: Annotated[int, typer.Option(help="Number of classes to print for each sample.", min=1, metavar="N")] = 3,
     csv_file: Annotated[
-        Path | None, typer.Option("--csv", help="Write all probabilities; - is standard output.", metavar="FILE")
+        Path | None,
+        typer.Option("--csv", help="Write all probabilities; - is standard output.", metavar="FILE"),
     ] = None,
     json_file: Annotated[
-        Path | None, typer.Option("--json", help="Write all probabilities; - is standard output.", metavar="FILE")
+        Path | None,
+        typer.Option("--json", help="Write all probabilities; - is standard output.", metavar="FILE"),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
 ) -> None:
-    """Say of images or series which classes they belong to, and how probable that is.
+    """Predict the classes of images or series, with probabilities.
 
-    Images may have any size and mode; they are brought to what the network learned from just as its training images
-    were. Folders are searched to their depths. Where the folder that a file lies in is named after a class, the share
-    of those files that were recognised is printed too.
+    Images may have any size and mode; they are converted in the same way as the training images. Folders are searched
+    with all their subfolders. If files are in folders that are named after a class, the share of them that is
+    recognised is printed, too.
 
     Files that cannot be used are listed at the end; the exit code is then 1.
 
@@ -62,7 +65,7 @@ def predict(
         if file != _STANDARD_OUTPUT:
             check_new_file(option, file, overwrite)
     skipped: dict[str, str] = {}
-    said = learning.predict(
+    predictions = learning.predict(
         run,
         images,
         network=network,
@@ -70,13 +73,13 @@ def predict(
         track=lambda batches: progress(batches, "predicting"),
     )
     for option, file in written.items():
-        text = _csv(said) if option == "--csv" else _json(said, skipped)
+        text = _csv(predictions) if option == "--csv" else _json(predictions, skipped)
         if file == _STANDARD_OUTPUT:
             typer.echo(text, nl=False)
         else:
             learning.RunFolder(file.parent).write_text(file.name, text)
     if _STANDARD_OUTPUT not in written.values():
-        _print(said, top)
+        _print(predictions, top)
     for name, reason in skipped.items():
         errors.print(f"{name}: {reason}", soft_wrap=True, markup=False)
     if skipped:
@@ -84,41 +87,47 @@ def predict(
         raise typer.Exit(1)
 
 
-def _csv(said: Predictions) -> str:
+def _csv(predictions: Predictions) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["name", "label", "class", *(f"p({name})" for name in said.class_names)])
-    rows = zip(said.names, said.labels, said.classes, said.probabilities.tolist(), strict=True)
-    writer.writerows([name, label or "", own, *probabilities] for name, label, own, probabilities in rows)
+    writer.writerow(["name", "label", "class", *(f"p({name})" for name in predictions.class_names)])
+    writer.writerows(
+        [name, label or "", predicted, *probabilities] for name, label, predicted, probabilities in _rows(predictions)
+    )
     return text.getvalue()
 
 
-def _json(said: Predictions, skipped: dict[str, str]) -> str:
-    rows = zip(said.names, said.labels, said.classes, said.probabilities.tolist(), strict=True)
-    predictions = [
+def _json(predictions: Predictions, skipped: dict[str, str]) -> str:
+    rows = [
         {
             "name": name,
             "label": label,
-            "class": own,
-            "probabilities": dict(zip(said.class_names, probabilities, strict=True)),
+            "class": predicted,
+            "probabilities": dict(zip(predictions.class_names, probabilities, strict=True)),
         }
-        for name, label, own, probabilities in rows
+        for name, label, predicted, probabilities in _rows(predictions)
     ]
-    return json.dumps({"predictions": predictions, "unusable": skipped}, indent=2, ensure_ascii=False) + "\n"
+    return json.dumps({"predictions": rows, "unusable": skipped}, indent=2, ensure_ascii=False) + "\n"
 
 
-def _print(said: Predictions, top: int) -> None:
-    # One line a sample, however long: what reads it may be another program.
-    tops = [said.top(sample, top) for sample in range(len(said))]
+def _rows(predictions: Predictions) -> Iterator[tuple[str, str | None, str, list[float]]]:
+    """Yield name, true class if known, predicted class and probabilities of each sample."""
+    probabilities = predictions.probabilities.tolist()
+    yield from zip(predictions.names, predictions.labels, predictions.classes, probabilities, strict=True)
+
+
+def _print(predictions: Predictions, top: int) -> None:
+    # One line for each sample, however long: another program may read it.
+    tops = [predictions.top(sample, top) for sample in range(len(predictions))]
     cells = [
-        [name, *(text for own, share in best for text in (own, f"{100 * share:5.1f} %"))]
-        for name, best in zip(said.names, tops, strict=True)
+        [name, *(text for predicted, share in best for text in (predicted, f"{100 * share:5.1f} %"))]
+        for name, best in zip(predictions.names, tops, strict=True)
     ]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     for row in cells:
         typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)))
-    right, known = said.recognised
+    right, known = predictions.recognised
     if known:
         typer.echo(
-            f"Recognised {right:,} of the {known:,} in folders named after a class: {100 * right / known:.1f} %"
+            f"Recognised {right:,} of {known:,} samples in folders named after a class: {100 * right / known:.1f} %"
         )

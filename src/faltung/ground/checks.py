@@ -129,9 +129,12 @@ def dimensions(ndim: int) -> int:
 
 def _integer_instead(value: Any, low: int, high: int | None) -> str:
     """Return the remedy for a number of another type that is equal to a usable integer."""
-    is_real = (is_number(value) or isinstance(value, np.bool_)) and not np.iscomplexobj(value)
-    whole = is_real and math.isfinite(value) and value == int(value)
-    return f"Use {int(value)}." if whole and low <= value <= (math.inf if high is None else high) else ""
+    scalar: Any = _scalar(value)
+    if not is_number(value) or np.iscomplexobj(scalar) or not math.isfinite(scalar):
+        return ""
+    if not low <= scalar <= (math.inf if high is None else high):
+        return ""
+    return f"Use {int(scalar)}." if scalar == int(scalar) else ""
 
 
 def _scalar(value: object) -> object:

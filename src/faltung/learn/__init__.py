@@ -1,9 +1,8 @@
-"""Filters from data: risk, data sets, training, runs.
+"""Learning from data: training, measures, reports, and a table of tasks.
 
-Empirical risk minimisation is one idea in few parts, one file each: the data (`datasets`, `tensors`,
-`augmentation`), the risk (`risk`), its minimisation (`training`), what was measured of the minimiser
-(`cost`, `outcome`), and what is kept of it (`runs`, `saved`, `charts`, `pictures`, `report`). `comparison` puts them
-together.
+Empirical risk minimisation in few parts, one file each. `tasks` is the table of what can be learned; `task` says what
+a task is, `experiment` carries it out, `launch` has the rules of a run. Training: `training`, `recipe`, `hardware`,
+`checkpoint`, `trainer`. What is measured: `risk`, `measures`. What is kept: `runs`, `saved`, `report`.
 
 The names below are loaded when they are first used, so that importing `faltung.learn` needs neither torch nor time.
 
@@ -33,10 +32,11 @@ if TYPE_CHECKING:
     from faltung.learn.assignment import Assignment as Assignment
     from faltung.learn.augmentation import Augmentation as Augmentation
     from faltung.learn.checkpoint import Checkpoint as Checkpoint
-    from faltung.learn.classification import Classification as Classification
-    from faltung.learn.comparison import compare as compare
     from faltung.learn.export import export_network as export_network
     from faltung.learn.hardware import Hardware as Hardware
+    from faltung.learn.launch import FinishedRun as FinishedRun
+    from faltung.learn.launch import resume as resume
+    from faltung.learn.launch import run as run
     from faltung.learn.measures.counting import network_cost as network_cost
     from faltung.learn.measures.outcome import Outcome as Outcome
     from faltung.learn.prediction import predict as predict
@@ -45,9 +45,13 @@ if TYPE_CHECKING:
     from faltung.learn.risk import accuracy_under_shift as accuracy_under_shift
     from faltung.learn.risk import empirical_risk as empirical_risk
     from faltung.learn.runs import RunFolder as RunFolder
-    from faltung.learn.suited import augmentation_for as augmentation_for
-    from faltung.learn.suited import candidates_for as candidates_for
-    from faltung.learn.suited import recipe_for as recipe_for
+    from faltung.learn.runs import RunStopped as RunStopped
+    from faltung.learn.task import Task as Task
+    from faltung.learn.tasks.classification.cross_entropy import Classification as Classification
+    from faltung.learn.tasks.classification.suited import augmentation_for as augmentation_for
+    from faltung.learn.tasks.classification.suited import candidates_for as candidates_for
+    from faltung.learn.tasks.classification.suited import recipe_for as recipe_for
+    from faltung.learn.tasks.classify import compare as compare
     from faltung.learn.training import EpochRecord as EpochRecord
     from faltung.learn.training import Objective as Objective
     from faltung.learn.training import train as train
@@ -56,22 +60,25 @@ _MODULE_OF = {
     "Assignment": "faltung.learn.assignment",
     "Augmentation": "faltung.learn.augmentation",
     "Checkpoint": "faltung.learn.checkpoint",
-    "Classification": "faltung.learn.classification",
+    "Classification": "faltung.learn.tasks.classification.cross_entropy",
     "Dataset": "faltung.datasets.dataset",
     "DescentReport": "faltung.fit.fit_report",
     "EpochRecord": "faltung.learn.training",
+    "FinishedRun": "faltung.learn.launch",
     "FitReport": "faltung.fit.fit_report",
     "Hardware": "faltung.learn.hardware",
     "Objective": "faltung.learn.training",
     "Outcome": "faltung.learn.measures.outcome",
     "Recipe": "faltung.learn.recipe",
     "RunFolder": "faltung.learn.runs",
+    "RunStopped": "faltung.learn.runs",
     "Split": "faltung.datasets.dataset",
+    "Task": "faltung.learn.task",
     "accuracy": "faltung.learn.risk",
     "accuracy_under_shift": "faltung.learn.risk",
-    "augmentation_for": "faltung.learn.suited",
-    "candidates_for": "faltung.learn.suited",
-    "compare": "faltung.learn.comparison",
+    "augmentation_for": "faltung.learn.tasks.classification.suited",
+    "candidates_for": "faltung.learn.tasks.classification.suited",
+    "compare": "faltung.learn.tasks.classify",
     "empirical_risk": "faltung.learn.risk",
     "export_network": "faltung.learn.export",
     "fit_filter": "faltung.fit.least_squares",
@@ -80,7 +87,9 @@ _MODULE_OF = {
     "load_embedded": "faltung.datasets.embedded",
     "network_cost": "faltung.learn.measures.counting",
     "predict": "faltung.learn.prediction",
-    "recipe_for": "faltung.learn.suited",
+    "resume": "faltung.learn.launch",
+    "run": "faltung.learn.launch",
+    "recipe_for": "faltung.learn.tasks.classification.suited",
     "train": "faltung.learn.training",
 }
 

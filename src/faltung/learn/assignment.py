@@ -1,4 +1,4 @@
-"""What is a run asked to do? Written down before it begins, so that it can go on after a stop."""
+"""What is a run asked to do? It is recorded before the run begins, so that it can be continued after a stop."""
 
 from __future__ import annotations
 
@@ -27,28 +27,28 @@ class Assignment:
 
     Parameters
     ----------
-    task : {"classify", "generate"}
-        What is learned.
+    task : str
+        Name of the task, such as "classify" or "generate".
     data : str or None
-        Where the data set lies; None is the one that ships with faltung.
-    reading : dict
-        Further arguments of `faltung.learn.load`.
+        Path of the data set; None is the one that ships with faltung.
+    reading : dict or None
+        Further arguments of `faltung.learn.load`; None if the data set was made of arrays.
     recipe : Recipe
         How the networks are trained.
     augmentation : Augmentation
         How samples are changed at random.
     label_smoothing : float
-        Probability that is taken from the true class.
+        Probability that a loss over classes takes from the true class.
     seed : int
         Seed of weights, order and augmentation.
     threads : int
         Threads of one operation on the CPU; the numbers depend on it.
     precision : str
-        Of the products, see `Hardware`.
+        Precision of the products, as in `Hardware`.
     digest : str
-        Of the data set when the run began.
+        Digest of the data set when the run began.
     options : dict
-        What else the task needs to know.
+        Whether there is a learning curve ("curve"), and the task's own settings.
 
     Examples
     --------
@@ -62,7 +62,7 @@ class Assignment:
 
     task: str
     data: str | None
-    reading: dict[str, Any]
+    reading: dict[str, Any] | None
     recipe: Recipe
     augmentation: Augmentation
     label_smoothing: float
@@ -102,9 +102,21 @@ class Assignment:
         Raises
         ------
         ArgumentError
-            If it is not what it was when the run began.
+            If it is not what it was when the run began, or was not read from files.
         """
-        split = read_split(self.data, self.reading)
+        if self.reading is None:
+            remedy = "Call faltung.learn.resume(folder, split)."
+            raise ArgumentError("split", "the data set, which was made of arrays", "none", remedy)
+        return self.checked(read_split(self.data, self.reading))
+
+    def checked(self, split: Split) -> Split:
+        """Return a data set if it is what it was when the run began.
+
+        Raises
+        ------
+        ArgumentError
+            If it is not.
+        """
         if split.digest != self.digest:
             raise ArgumentError(
                 "resume",

@@ -1,4 +1,4 @@
-"""Which changes of a sample leave its class alone? Mirroring, and moving by a little."""
+"""Which random changes keep the class of a sample? Mirroring it, and moving it by a few samples."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ __all__ = ["Augmentation", "mirror_at_random", "shift_at_random"]
 
 @dataclass(frozen=True)
 class Augmentation:
-    """How samples are changed at random before a network learns from them.
+    """The random changes of training samples.
 
     Parameters
     ----------
     mirror : bool
         Whether half of the samples are mirrored along the last axis, images left to right.
     shift : int
-        By how many places samples are moved at most, along each axis.
+        The largest move along each axis, in pixels or values.
 
     Raises
     ------
@@ -71,7 +71,7 @@ def mirror_at_random(samples: torch.Tensor, generator: torch.Generator) -> torch
 
 
 def shift_at_random(samples: torch.Tensor, places: int, generator: torch.Generator) -> torch.Tensor:
-    """Move each sample by up to `places` along each spatial axis, all moves equally likely; zeros move in.
+    """Move each sample by up to `places` along each spatial axis. All moves are equally likely; zeros fill the gap.
 
     Parameters
     ----------
@@ -92,7 +92,7 @@ def shift_at_random(samples: torch.Tensor, places: int, generator: torch.Generat
     """
     count, lengths = len(samples), samples.shape[2:]
     starts = torch.randint(0, 2 * places + 1, (len(lengths), count), generator=generator).to(samples.device)
-    # A view of all windows, (samples, channels, *starts, *spatial), out of which each sample takes one.
+    # A view of all windows, (samples, channels, *starts, *spatial); one of them is chosen for each sample.
     windows = pad(samples, (places,) * (2 * len(lengths)))
     for axis, length in enumerate(lengths, start=2):
         windows = windows.unfold(axis, length, 1)

@@ -1,4 +1,4 @@
-"""What does a network read? Samples as float tensors, labels as integers."""
+"""What is the input of a network? Samples as float tensors, labels as integers."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ __all__ = ["tensors"]
 def tensors(data: Dataset) -> tuple[torch.Tensor, torch.Tensor]:
     """Return samples as a float32 tensor (samples, channels, *spatial) and labels as an int64 tensor.
 
-    Intensities of 0 to 255 become values in [0, 1]; floats stay as they are. The mean is not subtracted: black
-    stays zero, so that the zeros with which a convolutional layer extends its input continue a black background
-    instead of drawing a frame around it. Batch normalisation does the scaling.
+    Intensities from 0 to 255 become values from 0 to 1; floats stay as they are. The mean is not subtracted, so that
+    black stays zero: a convolutional layer extends its input by zeros, which continue a black background. Batch
+    normalisation does the scaling.
 
     Examples
     --------
@@ -27,6 +27,6 @@ def tensors(data: Dataset) -> tuple[torch.Tensor, torch.Tensor]:
     samples = torch.from_numpy(data.samples.astype(np.float32))
     if data.samples.dtype == np.uint8:
         samples /= 255.0
-    # Channels last in memory is the order in which CPU convolutions with few channels are fastest.
+    # Convolutions with few channels are fastest on the CPU with the channels last in memory.
     order = torch.channels_last if data.ndim == 2 else torch.contiguous_format
     return samples.contiguous(memory_format=order), torch.from_numpy(data.labels.astype(np.int64))

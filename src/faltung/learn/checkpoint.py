@@ -1,4 +1,4 @@
-"""How does training go on after it was stopped? From one file that is whole at any moment, and never unpickled."""
+"""How is training continued after a stop? From one file that is always complete and is never unpickled."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ __all__ = ["Checkpoint"]
 
 
 class Checkpoint:
-    """A safetensors file with the state of training at the end of an epoch; its header holds the course until then.
+    """A safetensors file with the state of training at the end of an epoch; its header holds the history.
 
     Parameters
     ----------
     run : RunFolder
-        Where the file lies.
+        The folder of the file.
     name : str
         Name of the network that is trained.
 
@@ -44,7 +44,7 @@ class Checkpoint:
         self._file = f"{name}.checkpoint.safetensors"
 
     def save(self, tensors: Mapping[str, torch.Tensor], facts: Mapping[str, Any]) -> None:
-        """Replace the file; whoever stops the program at any moment leaves the former one or the new one."""
+        """Replace the file. If the program is stopped meanwhile, the former file remains."""
         content = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
         self._run.write_bytes(self._file, save(content, {"facts": json.dumps(facts)}))
 
@@ -61,7 +61,7 @@ class Checkpoint:
             return None
         try:
             with safe_open(path, "pt") as file:
-                names = file.keys()  # it cannot be walked through itself
+                names = file.keys()  # the file itself is not iterable
                 return {name: file.get_tensor(name) for name in names}, json.loads(file.metadata()["facts"])
         except (OSError, SafetensorError, TypeError, KeyError, ValueError) as error:
             received = f"a damaged file {str(path)!r} ({error})"
@@ -70,5 +70,5 @@ class Checkpoint:
             ) from error
 
     def remove(self) -> None:
-        """Delete the file, once what it was for is reached."""
+        """Delete the file if it exists."""
         (self._run.path / self._file).unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Where can one watch training go on? In TensorBoard, for those who use it."""
+"""How is training watched in TensorBoard? As events, written after each epoch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["event_writer"]
 
 @contextmanager
 def event_writer(folder: Path) -> Iterator[Callable[[str, EpochRecord], None]]:
-    """Yield what writes a network's epoch as TensorBoard's events, one folder a network.
+    """Yield a function that writes the epochs of a network as events of TensorBoard, to one folder per network.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""How does a trained network leave? As ONNX or as a program of torch, and only if it still says the same."""
+"""How is a network exported? As ONNX or as a program of torch, and only if its logits stay the same."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _Run = Callable[[torch.Tensor], torch.Tensor]
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written.
+    """An exported network.
 
     Parameters
     ----------
@@ -40,8 +40,7 @@ class Exported:
     size : int
         In bytes.
     facts : dict of str to str
-        What the file says of itself besides the network, as JSON: "class_names", "sample_shape", and in "samples"
-        the scale of its input.
+        Metadata of the file, as JSON: "class_names", "sample_shape", and the scale of the input as "samples".
     difference : float
         Largest difference between logits of the file and of the network, relative to the largest logit.
 
@@ -62,24 +61,23 @@ def export_network(
     """Write a trained classifier as a file that runs without faltung, for batches of any size.
 
     The file maps float32 "samples" (batch, channels, *spatial) to "logits" (batch, classes). It is made in memory and
-    run on batches of two sizes, of noise and of smooth samples; it is written only if its logits are those of the
-    network.
+    run on batches of noise and of smooth samples. It is written only if its logits are those of the network.
 
     Parameters
     ----------
     run : path
         A run folder.
     output : path
-        File to write, whole or not at all.
+        File to write, completely or not at all.
     network : str, optional
-        Which network of the run: "model", or the name of a yardstick.
+        Network of the run: "model", or the name of a yardstick.
     format : {"onnx", "pt2"}, optional
-        ONNX, or a program for `torch.export.load`. By default what the file's name ends with.
+        ONNX, or a program for `torch.export.load`. By default the ending of the file name.
 
     Raises
     ------
     ArgumentError
-        If the run has no such classifier, or the format is neither of the two.
+        If the run has no such classifier, or the format is not one of the two.
     MissingExtraError
         If ONNX is asked for and not installed.
     FaltungError
@@ -106,11 +104,11 @@ def export_network(
     output = Path(output)
     chosen = format or output.suffix.removeprefix(".").lower()
     if chosen not in _FORMATS:
-        received = repr(format) if format else f"neither, and a file named '{output}'"
+        received = repr(format) if format else f"no format and a file named '{output}'"
         raise ArgumentError("format", " or ".join(map(repr, _FORMATS)), received, "Name the file .onnx or .pt2.")
     write, read = _FORMATS[chosen]
     trained = load_trained(run, network, CLASSIFIERS)
-    convert(trained.network, to="torch")  # what is written must run where faltung is not installed
+    convert(trained.network, to="torch")  # the file must run without faltung
     facts = _facts(trained)
     with _quiet():
         content = write(trained, facts)
@@ -126,7 +124,7 @@ def export_network(
 
 def _facts(trained: Trained) -> dict[str, str]:
     scale = (
-        "float32 from 0 to 1: intensities divided by 255" if trained.dtype == "uint8" else "float32 as learned from"
+        "float32 from 0 to 1: intensities divided by 255" if trained.dtype == "uint8" else "float32 as in training"
     )
     facts = {"class_names": trained.class_names, "sample_shape": trained.sample_shape, "samples": scale}
     return {name: json.dumps(fact, ensure_ascii=False) for name, fact in facts.items()}
@@ -150,7 +148,7 @@ def _to_onnx(trained: Trained, facts: dict[str, str]) -> bytes:
     assert program is not None  # it is None without dynamo
     program.model.metadata_props.update(facts)
     for node in program.model.graph.all_nodes():
-        node.metadata_props.clear()  # where the lines of this program lie is nobody's business
+        node.metadata_props.clear()  # paths of this machine are private
     content: bytes = program.model_proto.SerializeToString()
     return content
 
@@ -163,7 +161,7 @@ def _from_onnx(content: bytes) -> _Run:
 
 
 def _to_program(trained: Trained, facts: dict[str, str]) -> bytes:
-    # torch.export keeps tensors only as they lie in memory in the order of their axes.
+    # torch.export keeps only tensors that are contiguous in the order of their axes.
     trained.network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # missing in the stubs
     batch = torch.export.Dim("batch")
     program = torch.export.export(trained.network, (_example(trained),), dynamic_shapes={"samples": {0: batch}})
@@ -188,17 +186,17 @@ def _example(trained: Trained) -> torch.Tensor:
 
 @torch.no_grad()
 def _largest_difference(trained: Trained, run: _Run) -> float:
-    """Return by how much the logits of two networks differ, relative to the largest."""
+    """Return the largest difference between the logits of two networks, relative to the largest logit."""
     differences = []
     for batch in _BATCHES:
         for samples in _probes(trained, batch):
             logits = trained.network(samples)
             differences.append((run(samples) - logits).abs().max() / logits.abs().max())
-    return torch.stack(differences).max().item()  # not a number if any is
+    return torch.stack(differences).max().item()  # NaN if any difference is NaN
 
 
 def _probes(trained: Trained, batch: int) -> Iterator[torch.Tensor]:
-    """Yield noise, and the smooth samples that images and series are more like, on the network's scale."""
+    """Yield noise, and smooth samples, which are more like images and series, on the scale of the training set."""
     generator = torch.Generator().manual_seed(batch)
     channels, *spatial = trained.sample_shape
     for lengths in (spatial, [-(-length // 7) for length in spatial]):
@@ -211,7 +209,7 @@ def _probes(trained: Trained, batch: int) -> Iterator[torch.Tensor]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep to itself what torch has to say of its own parts and of packages that it could use."""
+    """Suppress warnings of torch about its own parts and about packages that it could use."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)

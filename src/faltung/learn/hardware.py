@@ -1,4 +1,4 @@
-"""What does training run on? A device, its precision, and how many processes and threads share the work."""
+"""What does training run on? A device, a precision, and processes and threads that share the work."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
 @dataclass(frozen=True)
 class Hardware:
-    """Where tensors lie and who works on them.
+    """The device, precision, threads and processes of a training.
 
-    Several processes, as `torchrun` starts them, each compute their part of every batch; gradients are averaged.
+    Several processes, as `torchrun` starts them, each compute a part of every batch; gradients are averaged.
 
     Parameters
     ----------
@@ -32,9 +32,9 @@ class Hardware:
     threads : int
         Threads that one operation on the CPU may use.
     precision : {"float32", "bfloat16"}
-        Of the products in convolutional and linear layers; weights and sums stay in float32.
+        Precision of the products in convolutional and linear layers; weights and sums stay in float32.
     rank, processes : int
-        Which of how many processes this is.
+        Number of this process, counted from zero, and number of all processes.
 
     Examples
     --------
@@ -52,37 +52,37 @@ class Hardware:
 
     @classmethod
     def find(cls, device: str | None = None, threads: int | None = None, precision: str | None = None) -> Hardware:
-        """Return the hardware at hand: a CUDA device if there is one, all cores, bfloat16 where it is built in.
+        """Return the hardware of this computer: a CUDA device if it has one, all cores, bfloat16 if it is fast.
 
         Parameters
         ----------
         device, threads, precision : optional
-            Taken as they are if given.
+            Used instead of what would be chosen.
 
         Raises
         ------
         ArgumentError
-            If the device cannot be used or the precision is none of the two.
+            If the device cannot be used or the precision is not one of the two.
         """
         local = int(os.environ.get("LOCAL_RANK", "0"))
-        found = device or (f"cuda:{local}" if torch.cuda.is_available() else "cpu")
+        chosen_device = device or (f"cuda:{local}" if torch.cuda.is_available() else "cpu")
         try:
-            torch.zeros(1, device=found)
+            torch.zeros(1, device=chosen_device)
         except (RuntimeError, AssertionError, NotImplementedError) as error:
             reason = str(error).splitlines()[0]
             raise ArgumentError(
-                "device", "a device that torch can use here, such as cpu", f"{found!r} ({reason})"
+                "device", "a device that torch can use here, such as cpu", f"{chosen_device!r} ({reason})"
             ) from error
-        chosen = precision or ("bfloat16" if _multiplies_bfloat16(found) else "float32")
+        chosen = precision or ("bfloat16" if _multiplies_bfloat16(chosen_device) else "float32")
         if chosen not in _PRECISIONS:
             raise ArgumentError("precision", " or ".join(map(repr, _PRECISIONS)), repr(chosen))
         processes = int(os.environ.get("WORLD_SIZE", "1"))
         shared = max(1, worker_count() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
-        return cls(found, threads or shared, chosen, int(os.environ.get("RANK", "0")), processes)
+        return cls(chosen_device, threads or shared, chosen, int(os.environ.get("RANK", "0")), processes)
 
     @property
     def leads(self) -> bool:
-        """Whether this is the process that writes and speaks."""
+        """Whether this is the first process, the only one that writes files and reports progress."""
         return self.rank == 0
 
     def part(self, chosen: torch.Tensor) -> torch.Tensor:
@@ -107,14 +107,14 @@ class Hardware:
         return values / self.processes
 
     def agree(self, network: nn.Module) -> None:
-        """Give every process the buffers of the first; statistics of batch norms come from different samples."""
+        """Copy the buffers of the first process to all; each had computed its batch statistics from other samples."""
         if self.processes > 1:
             for buffer in network.buffers():
                 distributed.broadcast(buffer, 0)
 
     @contextmanager
     def joined(self) -> Iterator[None]:
-        """Bring the processes together, if there are several, and let them go afterwards."""
+        """Connect the processes while the context lasts, if there are several."""
         if self.processes == 1:
             yield
             return
@@ -126,7 +126,7 @@ class Hardware:
 
 
 def _multiplies_bfloat16(device: str) -> bool:
-    """Return whether the device has instructions for products of bfloat16, without which it is the slower format."""
+    """Return whether the device has instructions for bfloat16; without them float32 is faster."""
     if device.startswith("cuda"):
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     return "avx512_bf16" in host().identity or "amx_bf16" in host().identity

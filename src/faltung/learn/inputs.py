@@ -1,4 +1,4 @@
-"""How do files become what a trained network reads? As they became training samples, but to its shape."""
+"""How do files become the input of a trained network? In the same way as its training samples, to its shape."""
 
 from __future__ import annotations
 
@@ -24,49 +24,49 @@ _ARRAYS = (".npy", ".npz")
 
 
 def find_files(paths: Iterable[Path]) -> list[Path]:
-    """Return files as they are, and for each folder the images and arrays in it and in the folders below.
+    """Return the files among the paths, and for each folder the images and arrays in it and in its subfolders.
 
-    A folder without any stays in the list, so that it can be said of it that it cannot be used.
+    A folder without any remains in the list, so that it can be reported as unusable.
     """
     return [file for path in paths for file in (_files_below(path) if path.is_dir() else [path])]
 
 
 def _files_below(folder: Path) -> list[Path]:
-    found: list[Path] = []
-    for place, folders, names in os.walk(folder):
+    files: list[Path] = []
+    for parent, folders, names in os.walk(folder):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         known = (name for name in sorted(names) if Path(name).suffix.lower() in (*IMAGE_SUFFIXES, *_ARRAYS))
-        found += [Path(place, name) for name in known if not name.startswith(".")]
-    return found or [folder]
+        files += [Path(parent, name) for name in known if not name.startswith(".")]
+    return files or [folder]
 
 
 def read_files(files: Sequence[Path], trained: Trained) -> list[NDArray[Any] | str]:
-    """Read files on all threads: for each its samples (samples, channels, *spatial), or why there are none."""
+    """Read files on all threads: for each its samples (samples, channels, *spatial), or why it cannot be read."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # odd metadata do no harm, and what cannot be decoded is an error
+        warnings.simplefilter("ignore")  # odd metadata do no harm; a file that cannot be decoded is an error
         Image.init()
         results = results_or_reasons(lambda file: _read(file, trained), files)
-    return [each.removeprefix("DATA: ") if isinstance(each, str) else each for each in results]
+    return [result.removeprefix("DATA: ") if isinstance(result, str) else result for result in results]
 
 
 def as_samples(name: str, array: NDArray[Any], trained: Trained) -> NDArray[Any]:
-    """Return an array of one or many samples as what a network learned from: (samples, channels, *spatial).
+    """Return an array of one or many samples as the input of a network: (samples, channels, *spatial).
 
-    Axes are told apart as in training data; images are scaled and cut to the network's size.
+    Axes are recognised as in training data; images are scaled and cropped to the network's size.
 
     Parameters
     ----------
     name : str
-        What errors call the array.
+        Name of the array in errors.
     array : array of real numbers
         Many samples, or one.
     trained : Trained
-        What is to read them.
+        The network.
 
     Raises
     ------
     ArgumentError
-        If the network cannot read them.
+        If they do not fit the network.
 
     Examples
     --------
@@ -81,10 +81,10 @@ def as_samples(name: str, array: NDArray[Any], trained: Trained) -> NDArray[Any]
     side = spatial[0] if len({*spatial}) == 1 else None
     samples = sample_arrays({name: array}, len(spatial), side)[name]
     if samples.shape[1:] != trained.sample_shape:
-        expected = f"samples of shape {trained.sample_shape}, (channels, *spatial), as the network learned from"
+        expected = f"samples of shape {trained.sample_shape}, (channels, *spatial), as in training"
         raise data_error(expected, f"{samples.shape[1:]} in '{name}'")
     if trained.dtype == "uint8" and samples.dtype != np.uint8:
-        expected = "intensities in whole numbers from 0 to 255, as the network learned from"
+        expected = "whole numbers from 0 to 255, as in training"
         raise data_error(expected, f"{array.dtype} from {array.min():g} to {array.max():g} in '{name}'")
     return samples.astype(trained.dtype, copy=False)
 
@@ -105,16 +105,16 @@ def _image(file: Path, trained: Trained) -> NDArray[Any]:
     form = PixelFormat(height, width, colour=channels == 3, deep=False)
     pixel_format(file)
     pixels = np.moveaxis(eight_bits(read_pixels(file, form)), -1, 0)
-    return np.broadcast_to(pixels, trained.sample_shape)[None]  # deep grey has one channel for all colours
+    return np.broadcast_to(pixels, trained.sample_shape)[None]  # 16-bit grey images have one channel for all colours
 
 
 def _array(file: Path) -> NDArray[Any]:
     arrays = _arrays(file)
-    # Labels and names of classes, which may lie beside the samples, have one axis.
+    # Labels and class names, which may be in the same file, have one axis.
     likely = {name: array for name, array in arrays.items() if array.ndim > 1} or arrays
     if len(likely) != 1:
         received = shortened([repr(name) for name in likely]) or "none"
-        raise data_error("one array of samples in the file", received, "Save what is to be predicted by itself.")
+        raise data_error("one array of samples in the file", received, "Save the samples in a file of their own.")
     return next(iter(likely.values()))
 
 
@@ -125,5 +125,5 @@ def _arrays(file: Path) -> dict[str, NDArray[Any]]:
             return {"": loaded}
         with loaded:
             return {name: loaded[name] for name in loaded.files}
-    except ValueError as error:  # whatever is wrong, numpy speaks of pickles
+    except ValueError as error:  # whatever is wrong, the message of NumPy is about pickles
         raise data_error(f"{file.suffix} with plain numbers", "something else") from error

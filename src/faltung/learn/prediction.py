@@ -1,4 +1,4 @@
-"""Which class do new samples belong to? What a trained network says of files and arrays that it never saw."""
+"""Which class do new samples belong to? The predictions of a trained network for files and arrays."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ _FILES = 64  # read at a time
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """What a network says of samples.
+    """The predictions of a network for samples.
 
     Parameters
     ----------
     names : tuple of str
-        Of each sample: its file, and its place in the file if that holds many.
+        Name of each sample: its file, and its index if the file holds several samples.
     probabilities : float64 array, shape (samples, classes)
         Softmax of the logits; each row adds up to one.
     class_names : tuple of str
         Name of each class.
     labels : tuple of str or None
-        The class that the folder of a sample is named after, if it is.
+        The class that the folder of a sample is named after; None for other folders.
 
     Examples
     --------
-    >>> said = Predictions(("a.png",), np.array([[0.25, 0.75]]), ("bag", "coat"), ("coat",))
-    >>> said.classes, said.top(0, 2), said.recognised
+    >>> predictions = Predictions(("a.png",), np.array([[0.25, 0.75]]), ("bag", "coat"), ("coat",))
+    >>> predictions.classes, predictions.top(0, 2), predictions.recognised
     (['coat'], [('coat', 0.75), ('bag', 0.25)], (1, 1))
     """
 
@@ -61,14 +61,14 @@ class Predictions:
 
     @property
     def recognised(self) -> tuple[int, int]:
-        """How many samples were put into the class that their folder is named after, of how many in such folders."""
+        """The number of samples in folders named after a class that are predicted to be of it, and of all of them."""
         known = [(own, label) for own, label in zip(self.classes, self.labels, strict=True) if label is not None]
         return sum(own == label for own, label in known), len(known)
 
     def top(self, sample: int, count: int) -> list[tuple[str, float]]:
-        """Return the most probable classes of a sample, and how probable they are, in falling order."""
+        """Return the most probable classes of a sample and their probabilities, the most probable first."""
         order = np.argsort(-self.probabilities[sample], kind="stable")[:count]
-        return [(self.class_names[each], float(self.probabilities[sample, each])) for each in order]
+        return [(self.class_names[label], float(self.probabilities[sample, label])) for label in order]
 
 
 def predict(
@@ -79,35 +79,36 @@ def predict(
     on_skip: Callable[[str, str], None] | None = None,
     track: Callable[[Sequence[list[Path]]], Iterable[list[Path]]] = lambda batches: batches,
 ) -> Predictions:
-    """Say of samples how probable each class is, by a network that `faltung learn` trained.
+    """Return the probability of each class for each sample, computed by a network that `faltung learn` trained.
 
     p[c] = exp(z[c]) / sum over all classes d of exp(z[d]), where z are the logits of the network.
 
-    Images of any size and mode are brought to what the network learned from just as its training images were.
+    Images of any size and mode are converted in the same way as the training images.
 
     Parameters
     ----------
     run : path
         A run folder.
     images : path, paths, or array
-        Files of images; .npy or .npz files of images, series or volumes; folders, which are searched to their
-        depths; or an array of samples, (samples[, channels], *spatial), images also with the channels last.
+        Files of images; .npy or .npz files of images, series or volumes; folders, which are searched with all their
+        subfolders; or an array of samples, (samples[, channels], *spatial), images also with the channels last.
     network : str, optional
-        Which network of the run: "model", or the name of a yardstick.
+        Network of the run: "model", or the name of a yardstick.
     on_skip : callable, optional
-        Called with the name of each file that cannot be used, and with the reason. Without it that is an error.
+        Called with the name of each file that cannot be used, and with the reason. Without it such files are an
+        error.
     track : callable, optional
-        What the batches of files are drawn through, to show how far it is.
+        Iterates over the batches of files, to show progress.
 
     Returns
     -------
     Predictions
-        In the order given, that of names within folders.
+        In the order of `images`; within a folder in the order of names.
 
     Raises
     ------
     ArgumentError
-        If the run has no such classifier, or a file or the array cannot be used.
+        If the run has no such classifier, or if a file or the array cannot be used.
 
     Examples
     --------
@@ -119,8 +120,8 @@ def predict(
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     network = DenseClassifier(sample_shape=(1, 28, 28), classes=10)
     ...     save_network(RunFolder(Path(folder)), "model", network, split.training)
-    ...     said = predict(folder, split.test.samples[:5])
-    >>> said.names, said.probabilities.shape
+    ...     predictions = predict(folder, split.test.samples[:5])
+    >>> predictions.names, predictions.probabilities.shape
     (('0', '1', '2', '3', '4'), (5, 10))
     """
     trained = load_trained(run, network, CLASSIFIERS)
@@ -162,11 +163,11 @@ def _report(unusable: Sequence[tuple[str, str]], on_skip: Callable[[str, str], N
             on_skip(name, reason)
     elif unusable:
         received = shortened([f"{name} ({reason})" for name, reason in unusable])
-        raise ArgumentError("images", "files that the network can read", received)
+        raise ArgumentError("images", "files that fit the network", received)
 
 
 def _names(file: Path, samples: int) -> list[str]:
-    return [_shown(file)] if samples == 1 else [f"{_shown(file)}[{place}]" for place in range(samples)]
+    return [_shown(file)] if samples == 1 else [f"{_shown(file)}[{index}]" for index in range(samples)]
 
 
 def _shown(file: Path) -> str:

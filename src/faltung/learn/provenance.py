@@ -19,7 +19,7 @@ __all__ = ["provenance"]
 
 
 def provenance(split: Split, recipe: Recipe, *, seed: int, hardware: Hardware) -> dict[str, object]:
-    """Return as JSON-serialisable values what a run needs to be made again.
+    """Return everything that a repetition of the run needs, as JSON-serialisable values.
 
     Examples
     --------

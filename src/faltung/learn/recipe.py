@@ -1,4 +1,4 @@
-"""How is a network trained? Everything that decides it, apart from network, data and seed."""
+"""How is a network trained? All settings of training apart from network, data and seed."""
 
 from __future__ import annotations
 
@@ -17,27 +17,28 @@ _WARM_UP = 0.2  # fraction of training during which the learning rate rises
 
 @dataclass(frozen=True)
 class Recipe:
-    """How the empirical risk is made small, step by step.
+    """The settings with which the empirical risk is made small, step by step.
 
     Parameters
     ----------
     epochs : int
-        Passes over the training samples.
+        Passes over the training set.
     batch_size : int
-        Samples a step.
+        Samples of one step.
     learning_rate : float
-        The largest step; it rises to it during the first fifth of training and falls to zero along a half cosine.
+        The largest learning rate. The rate rises to it in the first fifth of training, and then falls to zero along
+        half a cosine.
     momentum : float
         Nesterov momentum.
     weight_decay : float
-        Factor of the squared norm of the weights that is added to the risk; biases and batch norms are exempt.
+        Factor of the squared norm of the weights, which is added to the risk. Biases and batch norms are exempt.
     optimiser : {"sgd", "adam"}
         Stochastic gradient descent with momentum, or AdamW.
     averaging : float
-        The weights that are kept are a mean over about this fraction of all steps, in which later ones weigh more.
+        The final weights are a mean over about this fraction of all steps, in which later steps count more.
     patience : int, optional
-        Epochs without a smaller validation risk after which training ends, and the weights of the smallest are kept.
-        Without it the validation samples choose nothing.
+        Training ends after this many epochs without a smaller validation risk, with the weights of the smallest.
+        Without it the validation set has no influence.
 
     Raises
     ------
@@ -81,7 +82,7 @@ class Recipe:
 
     def optimiser_of(self, network: nn.Module) -> torch.optim.Optimizer:
         """Return the optimiser of a network's parameters."""
-        # Decay pulls weights towards zero; doing so to shifts and scales of batch norms would change what they mean.
+        # Decay makes weights smaller; shifts and scales of batch norms must keep their size.
         parameters = list(network.parameters())
         groups = [
             {"params": [p for p in parameters if p.ndim > 1], "weight_decay": self.weight_decay},
@@ -93,7 +94,7 @@ class Recipe:
         return torch.optim.SGD(groups, lr=self.learning_rate, momentum=self.momentum, nesterov=nesterov)
 
     def rate(self, progress: float) -> float:
-        """Return the learning rate after a fraction of training: up a straight line, down a cosine.
+        """Return the learning rate after a fraction of training: it rises linearly and falls along a cosine.
 
         Examples
         --------
@@ -105,7 +106,7 @@ class Recipe:
         return self.learning_rate * (0.5 + 0.5 * math.cos(math.pi * (progress - _WARM_UP) / (1 - _WARM_UP)))
 
     def average_decay(self, steps: int) -> float:
-        """Return by how much the mean of the weights shrinks before a step adds its own.
+        """Return the factor that the mean of the weights keeps in one of so many steps.
 
         Examples
         --------

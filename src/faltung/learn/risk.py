@@ -1,11 +1,11 @@
-"""How wrong is a network? The empirical risk, the accuracy, and the accuracy on moved samples.
+"""How often is a network wrong? The empirical risk, the accuracy, and the accuracy on moved samples.
 
 The empirical risk of a network f on samples (x, y) is the mean of a loss L over them,
 
     R(f) = 1/n sum over i of L(f(x_i), y_i).
 
-On the training samples it is what training makes small; on samples that the network never saw it estimates how wrong
-the network will be.
+On the training set it is what training makes small; on samples that are not in the training set it estimates the
+expected loss.
 """
 
 from __future__ import annotations
@@ -42,8 +42,8 @@ Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 
 _Region = tuple[EllipsisType | slice, ...]
 
-_BATCH = 100  # so that what lies between two layers of a small network stays in a core's cache
-_Z = 1.959964  # 95 % of a normal distribution lie within so many standard deviations
+_BATCH = 100  # so few that the activations of a small network stay in the cache of a core
+_Z = 1.959964  # standard deviations around the mean that hold 95 % of a normal distribution
 
 
 @contextmanager
@@ -69,7 +69,7 @@ def evaluation(network: nn.Module) -> Iterator[None]:
 
 
 def batches(network: nn.Module, samples: torch.Tensor) -> Iterator[torch.Tensor]:
-    """Return samples batch after batch, each on the device of the network's parameters.
+    """Return samples in batches, on the device of the network's parameters.
 
     Examples
     --------
@@ -81,14 +81,14 @@ def batches(network: nn.Module, samples: torch.Tensor) -> Iterator[torch.Tensor]
 
 
 def logits(network: nn.Module, samples: torch.Tensor) -> torch.Tensor:
-    """Return a network's outputs for any number of samples, computed in evaluation mode, batch after batch.
+    """Return a network's outputs for any number of samples, computed in evaluation mode and in batches.
 
     Parameters
     ----------
     network : torch.nn.Module
-        Left in the mode, training or evaluation, that it came in.
+        Its mode, training or evaluation, is restored.
     samples : tensor, shape (samples, channels, *spatial)
-        What the network reads, on any device.
+        Input of the network, on any device.
 
     Returns
     -------
@@ -118,7 +118,7 @@ def empirical_risk(network: nn.Module, samples: torch.Tensor, labels: torch.Tens
 
     Examples
     --------
-    Two classes that cannot be told apart cost log 2 = 0.693 a sample:
+    A network that gives two classes the same probability has the risk log 2 = 0.693:
 
     >>> risk = empirical_risk(nn.Flatten(), torch.zeros(4, 1, 1, 2), torch.zeros(4, dtype=torch.long),
     ...                       nn.functional.cross_entropy)
@@ -140,15 +140,15 @@ def accuracy(network: nn.Module, samples: torch.Tensor, labels: torch.Tensor) ->
 
 
 def translate(samples: torch.Tensor, *moves: int, background: float = 0.0) -> torch.Tensor:
-    """Move samples by whole places: y[n] = x[n - move], and `background` where x ends.
+    """Move samples by a whole number of pixels or values: y[n] = x[n - move], and `background` beyond the border.
 
     Parameters
     ----------
     samples : tensor, shape (..., *spatial)
     *moves : int
-        Places to move by along each of the last axes; for images down and right, or up and left if negative.
+        Distance along each of the last axes; for images down and right, or up and left if negative.
     background : float, optional
-        What moves in.
+        Value that fills the gap.
 
     Examples
     --------
@@ -179,7 +179,7 @@ def recognised_under_shift(
     background: float = 0.0,
     directions: int | None = None,
 ) -> torch.Tensor:
-    """Return of each sample in which share of the directions it is still recognised after a move.
+    """Return for each sample the share of the directions in which it can be moved and is still recognised.
 
     Parameters
     ----------
@@ -188,12 +188,12 @@ def recognised_under_shift(
     samples : tensor, shape (samples, channels, *spatial)
     labels : int64 tensor, shape (samples,)
     places : int
-        How far each sample is moved, forth or back along one of its axes.
+        Distance by which each sample is moved, forth or back along one of its axes.
     background : float, optional
-        What moves in.
+        Value that fills the gap.
     directions : int, optional
-        In how many of all directions each sample is moved; all by default. With fewer, the samples share them
-        evenly, in an order that is shuffled but always the same.
+        Number of directions in which each sample is moved; all by default. With fewer, the directions are divided
+        evenly among the samples, in a shuffled order that is always the same.
 
     Returns
     -------
@@ -202,11 +202,11 @@ def recognised_under_shift(
     Raises
     ------
     ArgumentError
-        If `places` is negative or `directions` no number of directions.
+        If `places` is negative, or `directions` is below one or above the number of directions.
 
     Examples
     --------
-    A pattern at the border leaves the frame, or moves to where this network takes it for something else:
+    This network takes the brighter pixel for the class, so that a move by one pixel always changes its answer:
 
     >>> image, label = torch.tensor([[[[0.0, 1.0]]]]), torch.tensor([1])
     >>> recognised_under_shift(nn.Flatten(), image, label, places=0).tolist()
@@ -215,7 +215,7 @@ def recognised_under_shift(
     [0.0]
     """
     if places < 0:
-        raise ArgumentError("places", "a number of places, zero or more", str(places))
+        raise ArgumentError("places", "a distance of zero or more", str(places))
     axes = samples.ndim - 2
     ways = [[sign * places * (other == axis) for other in range(axes)] for axis in range(axes) for sign in (-1, 1)]
     directions = len(ways) if directions is None else directions
@@ -225,18 +225,18 @@ def recognised_under_shift(
     recognised = torch.zeros(len(samples), dtype=torch.float64)
     for index, moves in enumerate(ways):
         chosen = ((turns + index) % len(ways) < directions).nonzero()[:, 0]
-        for some in torch.split(chosen, _BATCH)[: len(chosen)]:  # what is split into nothing is one part of nothing
-            found = logits(network, translate(samples[some], *moves, background=background)).argmax(1)
-            recognised[some] += (found == labels[some]).double().cpu()
+        for some in torch.split(chosen, _BATCH)[: len(chosen)]:  # no sample would be one empty batch
+            predicted = logits(network, translate(samples[some], *moves, background=background)).argmax(1)
+            recognised[some] += (predicted == labels[some]).double().cpu()
     return recognised / directions
 
 
 def accuracy_under_shift(
     network: nn.Module, samples: torch.Tensor, labels: torch.Tensor, places: int, *, background: float = 0.0
 ) -> float:
-    """Return the accuracy on samples moved by so many places, the mean over both directions of every axis.
+    """Return the accuracy on samples moved by so many pixels or values, the mean over both directions of every axis.
 
-    A network that finds a pattern wherever it is keeps its accuracy, but for what leaves the frame.
+    A network that recognises a pattern at any position loses accuracy only where a part of it leaves the frame.
 
     Raises
     ------
@@ -252,7 +252,7 @@ def accuracy_under_shift(
 
 
 def accuracy_interval(accuracy: float, samples: int) -> tuple[float, float]:
-    """Return the 95 % confidence interval of an accuracy that was measured on independent samples.
+    """Return the 95 % confidence interval of an accuracy, measured on independent samples.
 
     Wilson's score interval: the values p for which the measured one lies within 1.96 standard deviations of the
     binomial distribution with probability p.
@@ -275,8 +275,8 @@ def accuracy_interval(accuracy: float, samples: int) -> tuple[float, float]:
 def paired_interval(differences: NDArray[np.floating[Any]]) -> tuple[float, float]:
     """Return the 95 % confidence interval of a mean difference, measured on the same independent samples.
 
-    The normal interval after one sample with difference 1 and one with -1 were added: for what is right or wrong,
-    the interval of Bonett and Price, which also holds where samples are few or all differences are zero.
+    The normal interval after one sample with difference 1 and one with -1 were added. For differences of right and
+    wrong answers it is the interval of Bonett and Price, which also holds if samples are few or all differences zero.
 
     Parameters
     ----------

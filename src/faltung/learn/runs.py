@@ -1,21 +1,51 @@
-"""What is kept of a training run? A folder of its own, in which every file is whole at any moment."""
+"""What is kept of a run? A folder of its own, in which every file is always complete."""
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
 import os
+import secrets
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from faltung.errors import ArgumentError
 
-__all__ = ["RunFolder"]
+__all__ = ["METRICS", "RunFolder", "RunStopped"]
+
+METRICS = "metrics.json"
+"""The file that is written last: a folder that has it holds a finished run."""
+
+_PARTIAL = ".partial"  # ending of files that are being written
+_LEFT_OVER = 600.0  # seconds; no file takes so long to be written, so its process was killed
+
+
+class RunStopped(KeyboardInterrupt):
+    """A run was stopped with Ctrl-C; it can be continued.
+
+    Parameters
+    ----------
+    folder : path
+        The run folder.
+
+    Examples
+    --------
+    >>> print(RunStopped(Path("runs/photos")))
+    Stopped. The results so far are in runs/photos. Continue with: faltung learn --resume runs/photos
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(
+            f"Stopped. The results so far are in {folder}. Continue with: faltung learn --resume {folder}"
+        )
+        self.folder = folder
 
 
 class RunFolder:
-    """A folder that belongs to one run; files in it are written whole or not at all.
+    """The folder of a run; each of its files is written completely or not at all.
 
     Parameters
     ----------
@@ -37,20 +67,20 @@ class RunFolder:
 
     @classmethod
     def create(cls, path: Path | None = None, *, parent: Path = Path("runs")) -> RunFolder:
-        """Make a new run folder and never use an earlier one.
+        """Make a new run folder; the folder of an earlier run is never used.
 
         Parameters
         ----------
         path : path, optional
-            The folder; it must be empty or not exist yet. Without it, the next free one of `parent`/learn-001,
+            The folder, which is empty or does not exist yet. By default the next free one of `parent`/learn-001,
             `parent`/learn-002 and so on.
         parent : path, optional
-            Where numbered folders are made.
+            The folder of the numbered folders.
 
         Raises
         ------
         ArgumentError
-            If `path` is a file or a folder that holds something.
+            If `path` is a file, or a folder that is not empty.
         """
         if path is None:
             return cls(_next_numbered(parent))
@@ -61,37 +91,63 @@ class RunFolder:
             raise ArgumentError(
                 "out", "a new or empty folder", f"the file {str(error.filename)!r}", remedy
             ) from error
-        entries = len(list(path.iterdir()))
+        entries = sum(not entry.name.endswith(_PARTIAL) for entry in path.iterdir())
         if entries:
             received = f"{str(path)!r}, which holds {entries} {'entry' if entries == 1 else 'entries'}"
             raise ArgumentError("out", "a new or empty folder", received, remedy)
         return cls(path)
 
+    @property
+    def finished(self) -> bool:
+        """Whether the folder holds a finished run."""
+        return (self.path / METRICS).exists()
+
+    def check_unfinished(self) -> None:
+        """Refuse a folder that holds a finished run, which another run would overwrite.
+
+        Raises
+        ------
+        ArgumentError
+            If it does.
+        """
+        if self.finished:
+            received = f"{str(self.path)!r}, which holds a finished run"
+            raise ArgumentError("run", "a folder without a finished run", received, "Choose a new folder.")
+
     def write_bytes(self, name: str, content: bytes) -> None:
-        """Write a file; whoever reads it at any time finds the former content or the new one, never a part."""
-        partial = self.path / f".{name}.partial"
+        """Write a file. At any time the folder has the former content or the new one, never a part of it."""
+        # The name is used once, so that two processes that write the same file do not write into each other's.
+        partial = self.path / f".{name}.{os.getpid()}-{secrets.token_hex(4)}{_PARTIAL}"
         try:
-            with partial.open("wb") as file:
+            with partial.open("xb") as file:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
             partial.replace(self.path / name)
-        except BaseException:  # Ctrl-C too must leave nothing behind
+        except BaseException:  # Ctrl-C, too, must leave no partial file
             partial.unlink(missing_ok=True)
             raise
 
+    def remove_leftovers(self) -> None:
+        """Delete files that a killed process had begun to write, some minutes after it was killed."""
+        for partial in self.path.glob(f".*{_PARTIAL}"):
+            with contextlib.suppress(FileNotFoundError):  # another process may have finished or deleted it
+                if time.time() - partial.stat().st_mtime > _LEFT_OVER:
+                    partial.unlink()
+
     def write_text(self, name: str, content: str) -> None:
-        """Write a text file in UTF-8, whole or not at all."""
+        """Write a text file in UTF-8."""
         self.write_bytes(name, content.encode())
 
     def write_json(self, name: str, content: Mapping[str, object]) -> None:
-        """Write a JSON file, whole or not at all; NaN and infinities, which are not JSON, raise ValueError."""
+        """Write a JSON file; NaN and infinities, which are not JSON, raise ValueError."""
         self.write_text(name, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
     def write_csv(self, name: str, rows: Sequence[Mapping[str, object]]) -> None:
-        """Write rows that share their keys as a CSV file with a header, whole or not at all."""
+        """Write rows as a CSV file with a header; a cell is empty if its row lacks the key."""
         text = io.StringIO()
-        writer = csv.DictWriter(text, fieldnames=list(rows[0]), lineterminator="\n")
+        columns = list(dict.fromkeys(column for row in rows for column in row))
+        writer = csv.DictWriter(text, fieldnames=columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
         self.write_text(name, text.getvalue())
@@ -103,7 +159,7 @@ def _next_numbered(parent: Path) -> Path:
     while True:
         path = parent / f"learn-{number:03d}"
         try:
-            path.mkdir()  # fails if another run, maybe at this moment, took the number
+            path.mkdir()  # fails if another run has taken the number, perhaps at this moment
         except FileExistsError:
             number += 1
         else:

@@ -1,4 +1,4 @@
-"""How is a trained network kept? Weights as safetensors, structure as JSON; `faltung.networks.stored` rebuilds it."""
+"""How is a trained network saved? Weights as safetensors, structure as JSON; `faltung.networks.stored` loads it."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def save_network(run: RunFolder, stem: str, network: nn.Module, data: Dataset) -
     Parameters
     ----------
     run : RunFolder
-        Where to write.
+        The folder to write to.
     stem : str
-        File name without its ending.
+        File name without ending.
     network : torch.nn.Module
-        Has the keyword arguments of its constructor as `arguments`.
+        Its attribute `arguments` holds the keyword arguments of its constructor.
     data : Dataset
-        What it learned from: names of classes, dtype and shape of samples are kept with it.
+        Its training set; names of classes, dtype and shape of the samples are saved with the network.
 
     Examples
     --------

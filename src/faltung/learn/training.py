@@ -20,15 +20,15 @@ from faltung.learn.recipe import Recipe
 
 __all__ = ["EpochRecord", "Objective", "train"]
 
-_MOMENT = 1.0  # second: what takes less is done again sooner than it is read from a disk
+_INTERVAL = 1.0  # seconds between two checkpoints: fewer seconds of work are not worth a file
 
 
 class Objective(Protocol):
-    """The risk of a network: what is made small, and on which samples.
+    """The risk of a network that training makes small, and the samples on which it is computed.
 
     Examples
     --------
-    See `faltung.learn.classification.Classification`.
+    See `faltung.learn.tasks.classification.cross_entropy.Classification`.
     """
 
     def __len__(self) -> int:
@@ -37,7 +37,7 @@ class Objective(Protocol):
     def batch_risk(
         self, network: nn.Module, chosen: torch.Tensor, generator: torch.Generator
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """Return the mean loss of chosen training samples, and what else is worth watching, by name."""
+        """Return the mean loss of chosen training samples, and further measures of the batch by name."""
 
     def validate(self, network: nn.Module) -> dict[str, float]:
         """Return measures on the validation samples, "validation_risk" among them."""
@@ -45,17 +45,17 @@ class Objective(Protocol):
 
 @dataclass(frozen=True)
 class EpochRecord:
-    """What one pass over the training samples did.
+    """What was measured in one pass over the training set.
 
     Parameters
     ----------
     epoch, epochs : int
-        Which, counted from one, of how many.
+        Number of the epoch, counted from one, and number of all epochs.
     seconds : float
         Time of the training steps alone.
     measures : mapping of str to float
-        "training_risk" and what else the objective watches, means over the epoch's batches, augmented and in training
-        mode, while the weights were changing; then its measures on the validation samples, with the averaged weights.
+        "training_risk" and further measures of the objective: means over the batches of the epoch, with augmented
+        samples, while the weights changed. Then its measures on the validation set, with the averaged weights.
 
     Examples
     --------
@@ -79,25 +79,27 @@ def train(
     checkpoint: Checkpoint | None = None,
     on_epoch: Callable[[EpochRecord], None] = lambda record: None,
 ) -> list[EpochRecord]:
-    """Make a network's empirical risk on the training samples small; its weights become a mean over the last steps.
+    """Make the empirical risk of a network on the training set small.
+
+    The weights that the network ends with are a mean over the last steps.
 
     Parameters
     ----------
     network : torch.nn.Module
         Changed in place.
     objective : Objective
-        What is made small.
+        The risk.
     recipe : Recipe
-        How.
+        Epochs, batch size, optimiser and learning rate.
     seed : int, optional
-        Seed of the order of the samples and of all other choices. Those of an epoch depend on seed and epoch alone,
-        so that training goes on after a stop as if there had been none.
+        Seed of the order of the samples and of all other random numbers. Those of an epoch depend on seed and epoch
+        alone, so that a training that was stopped and continued has the same result.
     hardware : Hardware, optional
         What to run on; one thread of the CPU by default.
     checkpoint : Checkpoint, optional
-        Written after every epoch, but not again within a second. If it holds something, training goes on from there.
+        Written after an epoch, at most once a second. If it holds a state, training continues from it.
     on_epoch : callable, optional
-        Called with each epoch's record as soon as it is there, first with those that the checkpoint holds.
+        Called with the record of each epoch at its end; first with the records that the checkpoint holds.
 
     Returns
     -------
@@ -107,11 +109,11 @@ def train(
     Raises
     ------
     ArgumentError
-        If the risk stops being finite; the checkpoint stays as it was an epoch before.
+        If the risk stops being finite. The checkpoint keeps the state of the epoch before.
 
     Examples
     --------
-    >>> from faltung.learn.classification import Classification
+    >>> from faltung.learn.tasks.classification.cross_entropy import Classification
     >>> from faltung.datasets.embedded import load_embedded
     >>> network = nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
     >>> [record] = train(network, Classification(load_embedded()), Recipe(epochs=1, learning_rate=0.1))
@@ -131,12 +133,12 @@ def train(
 
     network.train()
     for epoch in range(len(history) + 1, recipe.epochs + 1):
-        if state.waited(history):
+        if state.out_of_patience(history):
             break
         started = time.perf_counter()
         order_of_samples, choices = _generators(seed, epoch, hardware.rank)
         sums: dict[str, torch.Tensor] = {}
-        # Samples that do not fill a batch wait for another epoch's order.
+        # Samples that do not fill a batch are left out of this epoch.
         order = torch.randperm(len(objective), generator=order_of_samples)[: steps_per_epoch * recipe.batch_size]
         for index, chosen in enumerate(order.chunk(steps_per_epoch)):
             rate = recipe.rate(((epoch - 1) * steps_per_epoch + index + 0.5) / steps)
@@ -158,7 +160,7 @@ def train(
         record = EpochRecord(epoch, recipe.epochs, seconds, {**means, **objective.validate(state.average.module)})
         history.append(record)
         state.keep(record)
-        if checkpoint and hardware.leads and (time.monotonic() > saved + _MOMENT or epoch == recipe.epochs):
+        if checkpoint and hardware.leads and (time.monotonic() > saved + _INTERVAL or epoch == recipe.epochs):
             state.save(checkpoint, history)
             saved = time.monotonic()
         on_epoch(record)
@@ -167,7 +169,7 @@ def train(
 
 
 class _State:
-    """Everything that changes from step to step, and how it is saved."""
+    """Everything that changes from step to step, with its way to and from a checkpoint."""
 
     def __init__(self, network: nn.Module, recipe: Recipe, steps: int) -> None:
         self._network = network
@@ -180,18 +182,18 @@ class _State:
         self._best_epoch = 0
 
     def keep(self, record: EpochRecord) -> None:
-        """Remember the averaged weights if nothing before did better, where that decides."""
+        """Keep the averaged weights if their validation risk is the smallest yet and the recipe has patience."""
         risk = record.measures["validation_risk"]
         if self._patience is not None and risk < self._best_risk:
             self._best_risk, self._best_epoch = risk, record.epoch
             self._best = {name: value.clone() for name, value in self.average.module.state_dict().items()}
 
-    def waited(self, history: list[EpochRecord]) -> bool:
-        """Return whether the validation risk has not become smaller for as long as the recipe's patience lasts."""
+    def out_of_patience(self, history: list[EpochRecord]) -> bool:
+        """Return whether the validation risk has not fallen for as many epochs as the recipe's patience."""
         return self._patience is not None and len(history) - self._best_epoch >= self._patience
 
     def finish(self) -> None:
-        """Give the network the weights that are kept."""
+        """Load the kept weights into the network."""
         self._network.load_state_dict(self._best or self.average.module.state_dict())
 
     def _tensors(self) -> dict[str, torch.Tensor]:
@@ -208,11 +210,11 @@ class _State:
         checkpoint.save(self._tensors(), {"history": [asdict(record) for record in history], **best})
 
     def load(self, checkpoint: Checkpoint) -> list[EpochRecord]:
-        """Put everything back as a checkpoint holds it; return the history until then."""
-        found = checkpoint.load()
-        if found is None:
+        """Restore the state of a checkpoint; return the history until then."""
+        saved = checkpoint.load()
+        if saved is None:
             return []
-        tensors, facts = found
+        tensors, facts = saved
         parts: dict[str, dict[str, torch.Tensor]] = {}
         for key, value in tensors.items():
             part, _, name = key.partition(".")
@@ -226,7 +228,7 @@ class _State:
         for key, value in parts.get("optimiser", {}).items():
             index, _, name = key.partition(".")
             like = parameters[int(index)]
-            # In the memory layout of the parameter, so that every sum is formed as it would have been.
+            # In the memory layout of the parameter: sums over it are then formed in the same order as before.
             own = torch.empty_like(like).copy_(value) if value.shape == like.shape else value
             states.setdefault(int(index), {})[name] = own
         groups = self.optimiser.state_dict()["param_groups"]
@@ -235,12 +237,12 @@ class _State:
 
 
 def _generators(seed: int, epoch: int, rank: int) -> tuple[torch.Generator, torch.Generator]:
-    """Return what decides the order of an epoch, alike in all processes, and its other choices, unlike in each."""
+    """Return generators for the order of an epoch, the same in all processes, and for what differs between them."""
 
     def seeded(*key: int) -> int:
         return int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> 1)
 
-    torch.manual_seed(seeded(seed, epoch, rank, 2))  # for layers that choose for themselves, such as dropout
+    torch.manual_seed(seeded(seed, epoch, rank, 2))  # for layers that draw random numbers, such as dropout
     return (
         torch.Generator().manual_seed(seeded(seed, epoch)),
         torch.Generator().manual_seed(seeded(seed, epoch, rank, 1)),
@@ -252,6 +254,6 @@ def _check_finite(risk: float, epoch: int, recipe: Recipe) -> None:
         raise ArgumentError(
             "learning_rate",
             "steps small enough for the risk to stay finite",
-            f"{recipe.learning_rate:g}, with which it became {risk} in epoch {epoch}",
+            f"{recipe.learning_rate:g}, with which the risk became {risk} in epoch {epoch}",
             f"Use a smaller one, such as {recipe.learning_rate / 10:g}.",
         )

@@ -1,7 +1,7 @@
 """Networks: small, readable torch modules.
 
-Each is described by the name of its class and its arguments, so that a run folder can rebuild it without running
-anything it was given.
+Each is described by the name of its class and by its arguments, so that it can be rebuilt from a run folder without
+running any code of the folder.
 
 Examples
 --------

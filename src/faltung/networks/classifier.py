@@ -1,8 +1,8 @@
 """Which class does a sample belong to? A small convolutional network for series, images and volumes.
 
-Each stage learns two banks of kernels and a residual pair on top, and keeps the largest response in every 2 (x 2 x 2)
-neighbours. What is left of the positions at the end is averaged away, so that the same pattern counts the same
-wherever it is.
+Each stage has a bank of kernels and a residual pair of banks. Between two stages, the largest of every 2 (x 2 x 2)
+neighbours is kept. At the end the feature maps are averaged over all positions, so that a pattern counts the same at
+every position.
 """
 
 from __future__ import annotations
@@ -29,16 +29,16 @@ class ConvClassifier(nn.Module):
     Parameters
     ----------
     sample_shape : sequence of int
-        Shape of one sample, (channels, *spatial) with one to three spatial axes. Samples of other sizes are read
-        too, as long as every stage finds something to pool.
+        Shape of one sample, (channels, *spatial) with one to three spatial axes. Samples of other sizes are possible
+        if no axis becomes too short for the pooling.
     classes : int
         Number of classes.
     channels : sequence of int
-        Kernels of each stage, in channels out. Between two stages every axis is halved.
+        Output channels of each stage. Between two stages every axis is halved.
     size : int
         Taps of a kernel along each axis, an odd number.
     mean, deviation : float
-        Of the training samples; intensities of images, from 0 to 1, stay as they are.
+        Mean and standard deviation of the training samples; 0 and 1 for intensities from 0 to 1.
 
     Raises
     ------
@@ -80,7 +80,9 @@ class ConvClassifier(nn.Module):
             received = f"channels={tuple(channels)}, classes={classes}"
             raise ArgumentError("channels", "at least one stage, and no number below one", received)
         if size < 1 or size % 2 == 0:
-            raise ArgumentError("size", "an odd number of taps, so that outputs lie on inputs", str(size))
+            raise ArgumentError(
+                "size", "an odd number of taps, so that outputs have the positions of inputs", str(size)
+            )
         self.arguments = {
             "sample_shape": list(sample_shape),
             "classes": classes,
@@ -94,7 +96,7 @@ class ConvClassifier(nn.Module):
         self.stages = nn.Sequential()
         for before, after in pairwise(widths):
             if len(self.stages):
-                # An odd last row or column is pooled by itself and not dropped.
+                # An odd last row or column is pooled by itself, not dropped.
                 self.stages.append(_LARGEST[ndim](2, ceil_mode=True))
             self.stages.append(_Stage(before, after, size, ndim))
         self.classify = nn.Linear(widths[-1], classes)
@@ -103,13 +105,13 @@ class ConvClassifier(nn.Module):
 
     def forward(self, samples: torch.Tensor) -> torch.Tensor:
         """Map samples (samples, channels, *spatial) to logits (samples, classes)."""
-        responses = self.stages(self.standardise(samples))
-        logits: torch.Tensor = self.classify(responses.flatten(2).mean(dim=2))
+        feature_maps = self.stages(self.standardise(samples))
+        logits: torch.Tensor = self.classify(feature_maps.flatten(2).mean(dim=2))
         return logits
 
 
 class _Stage(nn.Module):
-    """A bank that changes the number of channels, and a pair of banks that adds to what it found."""
+    """A bank that changes the number of channels, and a residual pair of banks."""
 
     def __init__(self, before: int, after: int, size: int, ndim: int) -> None:
         super().__init__()
@@ -118,8 +120,8 @@ class _Stage(nn.Module):
         self.second = _bank(after, after, size, ndim)
 
     def forward(self, samples: torch.Tensor) -> torch.Tensor:
-        found = torch.relu(self.change(samples))
-        return torch.relu(found + self.second(torch.relu(self.first(found))))
+        changed = torch.relu(self.change(samples))
+        return torch.relu(changed + self.second(torch.relu(self.first(changed))))
 
 
 def _bank(before: int, after: int, size: int, ndim: int) -> nn.Sequential:

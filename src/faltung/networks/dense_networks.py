@@ -1,7 +1,7 @@
-"""What would a network do that knows nothing of neighbours? The fully connected yardstick.
+"""How good is a network that ignores which samples are neighbours? The fully connected yardstick.
 
-Every output is a weighted sum of every input: shuffle the places of all samples in the same way and it learns as well
-as before.
+Every output is a weighted sum of all inputs. If the pixels of all samples are permuted in the same way, it learns
+equally well.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ class DenseClassifier(nn.Module):
     Parameters
     ----------
     sample_shape : sequence of int
-        Shape of one sample: (channels, *spatial). A dense network fits no other.
+        Shape of one sample: (channels, *spatial). A dense network accepts no other shape.
     widths : sequence of int
         Outputs of each hidden layer.
     classes : int
         Number of classes.
     mean, deviation : float
-        Of the training samples; intensities of images, from 0 to 1, stay as they are.
+        Mean and standard deviation of the training samples; 0 and 1 for intensities from 0 to 1.
 
     Raises
     ------
@@ -76,14 +76,14 @@ class DenseClassifier(nn.Module):
 
     @staticmethod
     def widths_for(parameters: int, sample_shape: Sequence[int], classes: int) -> tuple[int, ...]:
-        """Return widths of two equal hidden layers with which a network has at most so many parameters.
+        """Return the widths of two equal hidden layers for a network with at most so many parameters.
 
         Examples
         --------
         >>> DenseClassifier.widths_for(80_000, (1, 28, 28), classes=10)
         (90, 90)
         """
-        # w (inputs + 2) + w (w + 2) + (w + 1) classes = parameters, solved for w; a batch norm has 2 an output.
+        # w (inputs + 2) + w (w + 2) + (w + 1) classes = parameters, solved for w; batch norm has 2 per output.
         half = (math.prod(sample_shape) + classes + 4) / 2
         width = math.floor(math.sqrt(half * half + max(0, parameters - classes)) - half)
         return (max(1, width),) * 2

@@ -1,4 +1,4 @@
-"""Which way from noise to a sample? Velocity fields: a small convolutional network, and a fully connected one."""
+"""How does noise move towards a sample? Velocity fields: a small convolutional network, and a dense one."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ __all__ = ["GENERATORS", "ConvGenerator", "DenseGenerator", "VelocityField"]
 
 _GROUP = 8  # channels that are normalised together
 _FREQUENCIES = 32
-_MOMENT = 128  # numbers that describe time and class
+_MOMENT = 128  # length of the vector that describes time and class
 
 
 class VelocityField(nn.Module):
-    """A network v(x, t, class): how a point x moves at time t on its way from noise, t = 0, to a sample, t = 1.
+    """A network v(x, t, class): the velocity of a point x at time t on its path from noise (t = 0) to a sample (1).
 
-    Classes are counted from zero; the number behind the last one means any of them.
+    Classes are counted from zero; the number after the last class means any class.
 
-    Points and velocities are on a scale on which the training samples have mean 0 and deviation 1, and noise too.
+    On the scale of points and velocities, training samples and noise both have mean 0 and standard deviation 1.
 
     Parameters
     ----------
@@ -37,7 +37,7 @@ class VelocityField(nn.Module):
     classes : int
         Number of classes.
     mean, deviation : float
-        Of the training samples.
+        Mean and standard deviation of the training samples.
 
     Raises
     ------
@@ -62,15 +62,16 @@ class VelocityField(nn.Module):
         self.moment = _Moment(classes)
 
     def restore(self, points: torch.Tensor) -> torch.Tensor:
-        """Return points on the scale of samples."""
+        """Return points on the scale of the samples."""
         return points * self.standardise.deviation + self.standardise.mean
 
 
 class ConvGenerator(VelocityField):
-    """A convolutional network that looks at fine structure, at coarse structure, and at the fine in the coarse.
+    """A convolutional network with levels of fine to coarse resolution, a U-Net.
 
-    From level to level it halves every axis; on the way back up it adds what each level had found on the way down.
-    Each level has residual blocks of two banks; between the two, time and class scale and shift every channel.
+    From level to level every axis is halved. On the way back to the finest level, the result of each coarser level is
+    added to that of the finer one. Each level has residual blocks of two banks; between the two, time and class scale
+    and shift every channel.
 
     Parameters
     ----------
@@ -81,14 +82,14 @@ class ConvGenerator(VelocityField):
     channels : sequence of int
         Channels of each level, multiples of 8.
     blocks : sequence of int
-        Residual blocks of each level, on the way down and again on the way up; of the last level once.
+        Residual blocks of each level, on the way to coarser levels and again on the way back; of the last level once.
     mean, deviation : float
         Of the training samples.
 
     Raises
     ------
     ArgumentError
-        If a number is below one, channels are no multiple of 8, or there is not one number of blocks for each level.
+        If a number is below one, channels are not multiples of 8, or `blocks` and `channels` differ in length.
 
     References
     ----------
@@ -132,22 +133,22 @@ class ConvGenerator(VelocityField):
         }
         self.enter = _convolution(sample_shape[0], channels[0], ndim)
         self.level = _Level(channels, blocks, ndim)
-        self.leave = _silent(_convolution(channels[0], sample_shape[0], ndim))
+        self.leave = _zero(_convolution(channels[0], sample_shape[0], ndim))
         if ndim == 2:
             self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in the stubs
 
     def forward(self, points: torch.Tensor, times: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Map points (samples, channels, *spatial), times (samples,) and labels (samples,) to velocities."""
-        found = self.level(self.enter(points), self.moment(times, labels))
-        velocities: torch.Tensor = self.leave(silu(group_norm(found, found.shape[1] // _GROUP)))
+        features = self.level(self.enter(points), self.moment(times, labels))
+        velocities: torch.Tensor = self.leave(silu(group_norm(features, features.shape[1] // _GROUP)))
         return velocities
 
 
 class DenseGenerator(VelocityField):
-    """Residual blocks of full linear maps, in which every output is a weighted sum of every input.
+    """Residual blocks of dense layers, in which every output is a weighted sum of all inputs.
 
-    Fewer numbers than a sample has pass through the blocks, so a multiple of the point that depends on time and class
-    is added at the end: without it, noise could not be told to vanish.
+    The blocks are narrower than a sample. So a multiple of the point, which depends on time and class, is added at
+    the end: without it, the network could not remove all noise.
 
     Parameters
     ----------
@@ -185,7 +186,7 @@ class DenseGenerator(VelocityField):
         deviation: float = 1.0,
     ) -> None:
         super().__init__(sample_shape, classes, mean, deviation)
-        if width < 2 or blocks < 1:  # one number has nothing to be normalised with
+        if width < 2 or blocks < 1:  # a single number cannot be normalised
             raise ArgumentError("width", "at least two, and at least one block", f"width={width}, blocks={blocks}")
         self.arguments = {
             "sample_shape": list(sample_shape),
@@ -199,22 +200,22 @@ class DenseGenerator(VelocityField):
         self.enter = nn.Linear(inputs, width)
         layer = partial(nn.Linear, width, width)
         self.blocks = nn.ModuleList(_Block(layer(), layer(), width, groups=1) for _ in range(blocks))
-        self.leave = _silent(nn.Linear(width, inputs))
-        self.keep = _silent(nn.Linear(_MOMENT, 1))
+        self.leave = _zero(nn.Linear(width, inputs))
+        self.keep = _zero(nn.Linear(_MOMENT, 1))
 
     def forward(self, points: torch.Tensor, times: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         """Map points (samples, channels, *spatial), times (samples,) and labels (samples,) to velocities."""
         moment = self.moment(times, labels)
         values = points.flatten(1)
-        found = self.enter(values)
+        features = self.enter(values)
         for block in self.blocks:
-            found = block(found, moment)
-        velocities: torch.Tensor = self.leave(silu(group_norm(found, 1))) + self.keep(moment) * values
+            features = block(features, moment)
+        velocities: torch.Tensor = self.leave(silu(group_norm(features, 1))) + self.keep(moment) * values
         return velocities.reshape(points.shape)
 
     @classmethod
     def width_for(cls, parameters: int, sample_shape: Sequence[int], classes: int) -> int:
-        """Return the width of hidden layers with which a network has at most so many parameters.
+        """Return the width of the hidden layers for a network with at most so many parameters.
 
         Examples
         --------
@@ -233,11 +234,11 @@ class DenseGenerator(VelocityField):
 GENERATORS: Mapping[str, type[VelocityField]] = MappingProxyType(
     {cls.__name__: cls for cls in (ConvGenerator, DenseGenerator)}
 )
-"""The classes of networks that turn noise into samples."""
+"""The classes of networks that generate samples from noise."""
 
 
 class _Moment(nn.Module):
-    """What time it is and which class is wanted, in numbers that every block reads."""
+    """Time and class as a vector, which is an input of every block."""
 
     frequencies: torch.Tensor
     rows: torch.Tensor
@@ -247,7 +248,7 @@ class _Moment(nn.Module):
         self.time = nn.Sequential(nn.Linear(2 * _FREQUENCIES, _MOMENT), nn.SiLU(), nn.Linear(_MOMENT, _MOMENT))
         self.label = nn.Linear(classes, _MOMENT, bias=False)
         self.register_buffer("frequencies", torch.logspace(0, 3, _FREQUENCIES), persistent=False)
-        # A row for each class, and one of zeros for any of them.
+        # A row for each class, and a row of zeros for any class.
         self.register_buffer("rows", torch.eye(classes + 1, classes), persistent=False)
 
     def forward(self, times: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
@@ -257,45 +258,45 @@ class _Moment(nn.Module):
 
 
 class _Block(nn.Module):
-    """Two linear maps; between them every channel is normalised, and scaled and shifted by time and class."""
+    """A residual pair of linear maps; between them every channel is normalised, then scaled and shifted."""
 
     def __init__(self, first: nn.Module, second: nn.Module, channels: int, groups: int) -> None:
         super().__init__()
         self.groups = groups
         self.first = first
-        self.second = _silent(second)
-        self.modulate = _silent(nn.Linear(_MOMENT, 2 * channels))
+        self.second = _zero(second)
+        self.modulate = _zero(nn.Linear(_MOMENT, 2 * channels))
 
     def forward(self, points: torch.Tensor, moment: torch.Tensor) -> torch.Tensor:
         by_channel = self.modulate(moment).reshape(len(points), -1, *[1] * (points.ndim - 2))
         scale, shift = by_channel.chunk(2, dim=1)
-        found = group_norm(self.first(points), self.groups)
-        added: torch.Tensor = self.second(silu(torch.addcmul(shift, found, 1 + scale)))
+        normalised = group_norm(self.first(points), self.groups)
+        added: torch.Tensor = self.second(silu(torch.addcmul(shift, normalised, 1 + scale)))
         return points + added
 
 
 class _Level(nn.Module):
-    """Blocks at one resolution, before and after all that is done at coarser ones."""
+    """The blocks at one resolution, before and after the coarser levels."""
 
     def __init__(self, channels: Sequence[int], blocks: Sequence[int], ndim: int) -> None:
         super().__init__()
-        here, *coarser = channels
-        self.before = _blocks(blocks[0], here, ndim)
+        own, *coarser = channels
+        self.before = _blocks(blocks[0], own, ndim)
         self.coarser = None
         if coarser:
-            self.descend = _convolution(here, coarser[0], ndim, stride=2)
+            self.descend = _convolution(own, coarser[0], ndim, stride=2)
             self.coarser = _Level(coarser, blocks[1:], ndim)
-            self.ascend = Conv(coarser[0], here, kernel_size=1, ndim=ndim)
-            self.after = _blocks(blocks[0], here, ndim)
+            self.ascend = Conv(coarser[0], own, kernel_size=1, ndim=ndim)
+            self.after = _blocks(blocks[0], own, ndim)
 
     def forward(self, points: torch.Tensor, moment: torch.Tensor) -> torch.Tensor:
         for block in self.before:
             points = block(points, moment)
         if self.coarser is None:
             return points
-        found = self.ascend(self.coarser(self.descend(points), moment))
-        # An odd length was halved upwards; every position finds the one that it was part of.
-        points = points + interpolate(found, size=points.shape[2:])
+        coarse = self.ascend(self.coarser(self.descend(points), moment))
+        # An odd length was rounded up when it was halved; every position gets the coarse one that covers it.
+        points = points + interpolate(coarse, size=points.shape[2:])
         for block in self.after:
             points = block(points, moment)
         return points
@@ -306,8 +307,8 @@ def _blocks(count: int, channels: int, ndim: int) -> nn.ModuleList:
     return nn.ModuleList(_Block(bank(), bank(), channels, channels // _GROUP) for _ in range(count))
 
 
-def _silent(layer: nn.Module) -> nn.Module:
-    """Make a layer answer zero at first: blocks begin as the identity, and nothing random has to be unlearned."""
+def _zero(layer: nn.Module) -> nn.Module:
+    """Set all parameters of a layer to zero, so that its output is zero and a block begins as the identity."""
     for parameter in layer.parameters():
         nn.init.zeros_(parameter)
     return layer

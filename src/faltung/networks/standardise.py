@@ -1,4 +1,4 @@
-"""On which scale does a network read? Less a mean and over a deviation, both counted from the training samples."""
+"""On which scale is the input of a network? Minus the mean, divided by the deviation of the training samples."""
 
 from __future__ import annotations
 
@@ -11,13 +11,12 @@ __all__ = ["Standardise"]
 class Standardise(nn.Module):
     """Subtracts a mean and divides by a deviation.
 
-    They belong to the network's description and not to its weights: they are counted from samples, not learned by
-    gradient descent.
+    Both belong to the network's description, not to its weights: they are computed from samples, not learned.
 
     Parameters
     ----------
     mean, deviation : float
-        The same for all channels, so that their relations stay.
+        The same for all channels, which keeps their relations.
 
     Examples
     --------

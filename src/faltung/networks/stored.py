@@ -1,4 +1,4 @@
-"""Which network does a run folder hold? Only those named here can be rebuilt, and nothing is unpickled."""
+"""Which networks does a run folder hold? Only the classes named here are rebuilt; nothing is unpickled."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from faltung.networks.generator import ConvGenerator, DenseGenerator
 __all__ = ["CLASSIFIERS", "FORMAT", "GENERATORS", "NETWORKS", "Trained", "load", "load_trained"]
 
 FORMAT = 2
-"""Version of the description that is kept beside the weights."""
+"""Version of the description that is saved with the weights."""
 
 CLASSIFIERS: Mapping[str, type[nn.Module]] = MappingProxyType(
     {cls.__name__: cls for cls in (ConvClassifier, DenseClassifier)}
@@ -31,7 +31,7 @@ CLASSIFIERS: Mapping[str, type[nn.Module]] = MappingProxyType(
 GENERATORS: Mapping[str, type[nn.Module]] = MappingProxyType(
     {cls.__name__: cls for cls in (ConvGenerator, DenseGenerator)}
 )
-"""The classes of networks that lead from noise to a sample of a class."""
+"""The classes of networks that generate samples of a class from noise."""
 
 NETWORKS: Mapping[str, type[nn.Module]] = MappingProxyType({**CLASSIFIERS, **GENERATORS})
 """The classes that a run folder may name."""
@@ -39,7 +39,7 @@ NETWORKS: Mapping[str, type[nn.Module]] = MappingProxyType({**CLASSIFIERS, **GEN
 
 @dataclass(frozen=True, eq=False)
 class Trained:
-    """A trained network, and what its inputs and outputs stand for.
+    """A trained network, and the meaning of its input and output.
 
     Parameters
     ----------
@@ -48,7 +48,7 @@ class Trained:
     class_names : tuple of str
         Name of each class.
     dtype : {"uint8", "float32"}
-        Of the samples that it learned from. The network reads uint8 intensities as float32 from 0 to 1.
+        Of its training samples. The input for uint8 intensities is float32 from 0 to 1.
     sample_shape : tuple of int
         Shape of one sample: (channels, *spatial).
 
@@ -72,7 +72,7 @@ def load(folder: str | Path, stem: str = "model") -> nn.Module:
     folder : path
         The run folder.
     stem : str, optional
-        Which of its networks: "model" for the one that was trained for, or the name of a yardstick, such as "dense".
+        File name of the network: "model", or the name of a yardstick, such as "dense".
 
     Raises
     ------
@@ -97,14 +97,14 @@ def load(folder: str | Path, stem: str = "model") -> nn.Module:
 def load_trained(
     folder: str | Path, stem: str = "model", classes: Mapping[str, type[nn.Module]] = NETWORKS
 ) -> Trained:
-    """Rebuild a trained network from a run folder, together with what its inputs and outputs stand for.
+    """Rebuild a trained network from a run folder, with the meaning of its input and output.
 
     Parameters
     ----------
     folder, stem
         As for `load`.
     classes : mapping of str to class, optional
-        The only classes that are accepted, and so what the caller can use.
+        The classes that are accepted.
 
     Raises
     ------
@@ -141,7 +141,7 @@ def _check_present(folder: Path, stem: str) -> None:
         raise ArgumentError("network", f"one that the run has: {', '.join(sorted(stored))}", repr(stem))
     missing = "does not exist" if not folder.exists() else "lacks them" if folder.is_dir() else "is a file"
     received = f"'{folder}', which {missing}"
-    remedy = "faltung learn makes one."
+    remedy = "Make one with: faltung learn"
     raise ArgumentError("run", f"a run folder with {stem}.json and {stem}.safetensors", received, remedy)
 
 

@@ -1,1 +1,1 @@
-"""What came of training a network? One measurement a file; `outcome` takes them all."""
+"""What is measured of a trained network? One measure in each file; `outcome` takes all of them."""

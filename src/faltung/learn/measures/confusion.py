@@ -1,4 +1,4 @@
-"""What is taken for what? Counts of true and predicted classes."""
+"""Which classes are confused? Counts of true and predicted classes."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ __all__ = ["Confusion", "confusion_matrix", "most_confused"]
 
 @dataclass(frozen=True)
 class Confusion:
-    """One class taken for another.
+    """Samples of one class that were predicted to be of another.
 
     Parameters
     ----------
     actual, predicted : int
-        Index of the class that it was, and of the one that the network said.
+        Index of the true class, and of the predicted class.
     count : int
-        How often.
+        Number of such samples.
     share : float
-        Of all samples of the actual class.
+        Their share of all samples of the true class.
 
     Examples
     --------
@@ -39,7 +39,7 @@ class Confusion:
 def confusion_matrix(
     labels: NDArray[np.integer[Any]], predicted: NDArray[np.integer[Any]], classes: int
 ) -> NDArray[np.int64]:
-    """Count how often which class was taken for which: the rows are the true classes, the columns what was said.
+    """Count samples by true class (rows) and predicted class (columns).
 
     Parameters
     ----------
@@ -62,7 +62,7 @@ def confusion_matrix(
 
 
 def most_confused(matrix: NDArray[np.int64], count: int) -> list[Confusion]:
-    """Return the most frequent mistakes of a confusion matrix, at most so many, the most frequent first.
+    """Return at most `count` kinds of mistakes of a confusion matrix, the most frequent first.
 
     Examples
     --------

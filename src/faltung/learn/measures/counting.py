@@ -14,7 +14,7 @@ from faltung.layers import CONVOLUTIONS
 
 __all__ = ["LayerCost", "NetworkCost", "network_cost"]
 
-# One multiplication a sample that inference folds into the layer before.
+# One multiplication per sample, which inference folds into the layer before.
 _NORMALISATIONS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
@@ -25,7 +25,7 @@ class LayerCost:
     Parameters
     ----------
     name : str
-        Where the layer sits in the network.
+        Path of the layer in the network.
     kind : str
         Name of its class.
     multiply_adds : int
@@ -49,9 +49,9 @@ class NetworkCost:
     Parameters
     ----------
     parameters : int
-        Numbers that training changes.
+        Number of trainable parameters.
     layers : tuple of LayerCost
-        In the order in which they run; a layer that runs twice stands here twice.
+        In the order in which they run; a layer that runs twice is listed twice.
 
     Examples
     --------
@@ -71,9 +71,9 @@ class NetworkCost:
 def network_cost(network: nn.Module, input_shape: tuple[int, ...]) -> NetworkCost:
     """Count a network's parameters, and the multiply-adds of its convolutional and linear layers for one input.
 
-    A convolutional layer needs (outputs) x (channels in / groups) x (taps) of them, a linear layer
+    A convolutional layer needs (outputs) x (channels in / groups) x (taps) multiply-adds, a linear layer
     (inputs) x (outputs). A multiply-add counts once, not as two operations. Products with the zeros beyond the
-    border count, because they are computed; biases, normalisations, activations and pooling do not.
+    border count, because they are computed. Biases, normalisations, activations and pooling do not count.
 
     Parameters
     ----------
@@ -85,7 +85,7 @@ def network_cost(network: nn.Module, input_shape: tuple[int, ...]) -> NetworkCos
     Raises
     ------
     ArgumentTypeError
-        If a layer with parameters is of a kind that this function cannot count.
+        If the network has a layer with parameters that this function cannot count.
 
     Examples
     --------

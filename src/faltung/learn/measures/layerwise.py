@@ -1,4 +1,4 @@
-"""Which layers does a network have, and what does each of them answer? Found by running it."""
+"""Which layers does a network have, and what are their activations? Both are observed while it runs."""
 
 from __future__ import annotations
 
@@ -13,31 +13,31 @@ from torch import nn
 from faltung.layers import CONVOLUTIONS
 from faltung.learn.risk import batches, evaluation
 
-__all__ = ["Layer", "answers", "first_convolution", "layers_of"]
+__all__ = ["NetworkLayer", "activations", "first_convolution", "layers_of"]
 
-_Listener = Callable[[str, nn.Module, torch.Tensor, torch.Tensor], None]
+_Observer = Callable[[str, nn.Module, torch.Tensor, torch.Tensor], None]
 
 
 @dataclass(frozen=True)
-class Layer:
-    """A convolutional or linear layer, and the shapes of what it reads and answers for one sample.
+class NetworkLayer:
+    """A convolutional or linear layer, with the shapes of its input and output for one sample.
 
     Parameters
     ----------
     name : str
-        Where the layer sits in the network.
+        Path of the layer in the network.
     title : str
-        What it is, for people.
+        Its kind and size, for readers.
     convolutional : bool
-        Whether it uses its weights at every place.
+        Whether it uses its weights at every position.
     weights : int
-        How many it has, without biases.
+        Number of weights, without biases.
     input_shape, output_shape : tuple of int
         Without the batch axis.
 
     Examples
     --------
-    >>> Layer("0", "3×3 convolution, 1 → 2", True, 18, (1, 8, 8), (2, 8, 8)).dense_weights
+    >>> NetworkLayer("0", "3×3 convolution, 1 → 2", True, 18, (1, 8, 8), (2, 8, 8)).dense_weights
     8192
     """
 
@@ -50,11 +50,11 @@ class Layer:
 
     @property
     def dense_weights(self) -> int:
-        """Weights of a dense layer in its place: one for each pair of input and output."""
+        """Weights of a dense layer instead: one for each pair of input and output."""
         return math.prod(self.input_shape) * math.prod(self.output_shape)
 
 
-def layers_of(network: nn.Module, sample_shape: tuple[int, ...]) -> tuple[Layer, ...]:
+def layers_of(network: nn.Module, sample_shape: tuple[int, ...]) -> tuple[NetworkLayer, ...]:
     """Return a network's convolutional and linear layers, in the order in which they run.
 
     Parameters
@@ -72,32 +72,32 @@ def layers_of(network: nn.Module, sample_shape: tuple[int, ...]) -> tuple[Layer,
     0 3×3 convolution, 1 → 2 (2, 4, 4) 18 512
     2 linear, 32 → 5 (5,) 160 160
     """
-    found: list[Layer] = []
+    layers: list[NetworkLayer] = []
 
-    def note(name: str, module: nn.Module, given: torch.Tensor, answer: torch.Tensor) -> None:
+    def note(name: str, module: nn.Module, given: torch.Tensor, output: torch.Tensor) -> None:
         weights = module.get_parameter("weight").numel()
         convolutional = isinstance(module, CONVOLUTIONS)
-        shapes = tuple(given.shape[1:]), tuple(answer.shape[1:])
-        found.append(Layer(name, _title(module), convolutional, weights, *shapes))
+        shapes = tuple(given.shape[1:]), tuple(output.shape[1:])
+        layers.append(NetworkLayer(name, _title(module), convolutional, weights, *shapes))
 
-    with evaluation(network), _listening(network, note):
+    with evaluation(network), _observing(network, note):
         network(*batches(network, torch.zeros(1, *sample_shape)))
-    return tuple(found)
+    return tuple(layers)
 
 
-def answers(
+def activations(
     network: nn.Module, samples: torch.Tensor, reduce: Callable[[torch.Tensor], torch.Tensor]
 ) -> tuple[torch.Tensor, list[torch.Tensor]]:
-    """Return logits for samples, and what each convolutional and linear layer answers, reduced batch after batch.
+    """Return logits for samples, and the activations of each convolutional and linear layer, reduced by a function.
 
     Parameters
     ----------
     network : torch.nn.Module
         Is run in evaluation mode.
     samples : tensor, shape (samples, channels, *spatial)
-        What it reads, on any device.
+        Input of the network, on any device.
     reduce : callable
-        Makes of a layer's answers to a batch what is to be kept of them; the first axis stays.
+        Returns what is kept of the activation of a layer for one batch; the first axis stays.
 
     Returns
     -------
@@ -108,17 +108,17 @@ def answers(
     Examples
     --------
     >>> network = nn.Sequential(nn.Conv1d(1, 2, 3), nn.Flatten(), nn.Linear(8, 5))
-    >>> logits, kept = answers(network, torch.zeros(250, 1, 6), lambda answer: answer.flatten(1))
-    >>> logits.shape, [each.shape for each in kept]
+    >>> logits, kept = activations(network, torch.zeros(250, 1, 6), lambda activation: activation.flatten(1))
+    >>> logits.shape, [activation.shape for activation in kept]
     (torch.Size([250, 5]), [torch.Size([250, 8]), torch.Size([250, 5])])
     """
     logits: list[torch.Tensor] = []
     kept: list[list[torch.Tensor]] = []
 
-    def keep(name: str, module: nn.Module, given: torch.Tensor, answer: torch.Tensor) -> None:
-        kept[-1].append(reduce(answer).to(samples.device))
+    def keep(name: str, module: nn.Module, given: torch.Tensor, output: torch.Tensor) -> None:
+        kept[-1].append(reduce(output).to(samples.device))
 
-    with evaluation(network), _listening(network, keep):
+    with evaluation(network), _observing(network, keep):
         for batch in batches(network, samples):
             kept.append([])
             logits.append(network(batch).to(samples.device))
@@ -126,43 +126,43 @@ def answers(
 
 
 def first_convolution(network: nn.Module, sample: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor] | None:
-    """Return the kernels of the first convolutional layer and its answer to a sample, or None if there is none.
+    """Return the kernels of the first convolutional layer and its feature maps for a sample, or None without one.
 
     Parameters
     ----------
     network : torch.nn.Module
         Is run once in evaluation mode.
     sample : tensor, shape (channels, *spatial)
-        What it reads.
+        Input of the network.
 
     Returns
     -------
     kernels : tensor, shape (channels out, channels in, *spatial)
-    answer : tensor, shape (channels out, *spatial)
+    feature_maps : tensor, shape (channels out, *spatial)
 
     Examples
     --------
-    >>> kernels, answer = first_convolution(nn.Sequential(nn.Conv1d(1, 2, 3)), torch.zeros(1, 6))
-    >>> kernels.shape, answer.shape
+    >>> kernels, feature_maps = first_convolution(nn.Sequential(nn.Conv1d(1, 2, 3)), torch.zeros(1, 6))
+    >>> kernels.shape, feature_maps.shape
     (torch.Size([2, 1, 3]), torch.Size([2, 4]))
     """
-    found: list[tuple[torch.Tensor, torch.Tensor]] = []
+    layers: list[tuple[torch.Tensor, torch.Tensor]] = []
 
-    def note(name: str, module: nn.Module, given: torch.Tensor, answer: torch.Tensor) -> None:
+    def note(name: str, module: nn.Module, given: torch.Tensor, output: torch.Tensor) -> None:
         if isinstance(module, CONVOLUTIONS):
-            found.append((module.weight.detach().cpu(), answer[0].cpu()))
+            layers.append((module.weight.detach().cpu(), output[0].cpu()))
 
-    with evaluation(network), _listening(network, note):
+    with evaluation(network), _observing(network, note):
         network(*batches(network, sample[None]))
-    return found[0] if found else None
+    return layers[0] if layers else None
 
 
 @contextmanager
-def _listening(network: nn.Module, hear: _Listener) -> Iterator[None]:
-    """Have every convolutional and linear layer say what it read and answered."""
+def _observing(network: nn.Module, observe: _Observer) -> Iterator[None]:
+    """Call a function with the input and output of every convolutional and linear layer that runs."""
 
     def hook(name: str) -> Callable[[nn.Module, tuple[torch.Tensor], torch.Tensor], None]:
-        return lambda module, given, answer: hear(name, module, given[0], answer)
+        return lambda module, inputs, output: observe(name, module, inputs[0], output)
 
     handles = [
         module.register_forward_hook(hook(name))

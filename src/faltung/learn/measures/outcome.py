@@ -1,4 +1,4 @@
-"""What came of training a network? Everything that is measured of it, once and at the end."""
+"""How good is a trained classifier? Everything that is measured of it, once, at the end of training."""
 
 from __future__ import annotations
 
@@ -13,14 +13,13 @@ from torch import nn
 
 from faltung.datasets.dataset import Dataset, Split
 from faltung.learn.batches import tensors
-from faltung.learn.classification import Classification
 from faltung.learn.measures.confusion import confusion_matrix
 from faltung.learn.measures.counting import NetworkCost, network_cost
-from faltung.learn.measures.layerwise import Layer, answers, first_convolution, layers_of
+from faltung.learn.measures.layerwise import NetworkLayer, activations, first_convolution, layers_of
 from faltung.learn.measures.probe import linear_probe, probe_features
 from faltung.learn.measures.reliability import CalibrationBin, calibration, calibration_error
 from faltung.learn.measures.superposition import superposition
-from faltung.learn.risk import accuracy_interval, recognised_under_shift
+from faltung.learn.risk import Loss, accuracy_interval, recognised_under_shift
 from faltung.learn.saved import describe
 from faltung.learn.training import EpochRecord
 
@@ -29,33 +28,33 @@ __all__ = ["SHIFTS", "MeasuredLayer", "Outcome", "measure", "shift_unit"]
 SHIFTS = (0, 1, 2, 3, 4, 5, 6)
 """How far the test samples are moved, in units of `shift_unit`."""
 
-_PLACES_A_UNIT = 28  # of the shortest axis
+_LENGTH_PER_UNIT = 28  # of the shortest axis
 _TRAINING_SAMPLES = 1500  # enough for a training accuracy within two points, and for the linear probes
-_MOVED_SAMPLES = 1000  # moved so often at least, if all directions allow it
-_PAIRED_SAMPLES = 200  # for superposition, which is a sum over many answers and needs no more
+_MOVED_SAMPLES = 1000  # at least so many moved samples, if there are enough directions
+_PAIRED_SAMPLES = 200  # enough for superposition, a sum over many activations
 
 
 @dataclass(frozen=True)
 class MeasuredLayer:
-    """One convolutional or linear layer of a trained network, and what was measured of it.
+    """The measures of one convolutional or linear layer of a trained network.
 
     Parameters
     ----------
-    layer : Layer
-        Its place, kind and shapes.
+    layer : NetworkLayer
+        Its path, kind and shapes.
     multiply_adds : int
         For one sample.
     probe_accuracy : float
-        Accuracy on the test samples of a linear classifier of the layer's answers.
+        Accuracy of a linear classifier of its activations on the test set.
     linear_share : float
-        How much of its answers superposition explains; 1 for a linear map of the samples.
+        Share of its activation that superposition explains; 1 for a linear map of the samples.
 
     Examples
     --------
     See `measure`.
     """
 
-    layer: Layer
+    layer: NetworkLayer
     multiply_adds: int
     probe_accuracy: float
     linear_share: float
@@ -63,33 +62,33 @@ class MeasuredLayer:
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """What was measured of one trained network.
+    """The measures of one trained classifier.
 
     Parameters
     ----------
     name : str
-        What the comparison calls the network.
+        Name of the network in the comparison.
     description : dict
         Class and arguments of the network.
     sample_shape : tuple of int
-        Shape of what it reads: (channels, *spatial).
+        Shape of one sample: (channels, *spatial).
     cost : NetworkCost
         Parameters, and multiply-adds for one sample.
     history : tuple of EpochRecord
-        The course of training.
+        One record for each epoch of training.
     training_risk, training_accuracy : float
-        On training samples as they are, with the weights that were kept.
+        On training samples without augmentation, with the final weights.
     training_samples : int
-        On how many of them, drawn at random.
+        Number of these training samples, which are drawn at random.
     test_risk : float
-        On the test samples.
+        On the test set.
     test_labels : integer array, shape (samples,)
-        Their classes.
+        Classes of the test samples.
     test_probabilities : float32 array, shape (samples, classes)
-        What the network thinks of each.
+        Predicted probabilities for the test samples.
     recognised : mapping of int to float64 array, shape (samples,)
-        For each distance in places, zero among them: in which share of the directions in which it was moved so far
-        each test sample is recognised.
+        For each distance, zero included: the share of the directions in which each test sample was moved by this
+        distance and recognised.
     input_probe_accuracy : float
         Accuracy of a linear classifier of the samples themselves.
     layers : tuple of MeasuredLayer
@@ -97,7 +96,7 @@ class Outcome:
     first_kernels : float32 array, shape (channels out, channels in, *spatial), or None
         The kernels of the first convolutional layer, if there is one.
     first_responses : float32 array, shape (channels out, *spatial), or None
-        What that layer makes of the first test sample.
+        The feature maps of that layer for the first test sample.
 
     Examples
     --------
@@ -144,17 +143,17 @@ class Outcome:
 
     @property
     def shifted_accuracy(self) -> dict[int, float]:
-        """The accuracy on the test samples moved by so many places, mean over all directions."""
-        return {places: float(shares.mean()) for places, shares in self.recognised.items()}
+        """The accuracy on moved test samples by distance, the mean over all directions."""
+        return {distance: float(shares.mean()) for distance, shares in self.recognised.items()}
 
     @property
     def calibration(self) -> tuple[CalibrationBin, ...]:
-        """How often the network is right, by how sure it is."""
+        """The accuracy by the probability of the prediction."""
         return calibration(self.test_probabilities, self.test_labels)
 
     @property
     def confusion(self) -> NDArray[np.int64]:
-        """How often which class is taken for which: true classes down, predicted classes across."""
+        """The number of test samples by true class (rows) and predicted class (columns)."""
         return confusion_matrix(self.test_labels, self.predicted, self.test_probabilities.shape[1])
 
     def metrics(self) -> dict[str, object]:
@@ -171,12 +170,12 @@ class Outcome:
             "test_risk": self.test_risk,
             "test_accuracy": self.test_accuracy,
             "test_accuracy_interval_95": list(self.test_interval),
-            "shifted_accuracy": {str(places): value for places, value in self.shifted_accuracy.items()},
+            "shifted_accuracy": {str(distance): value for distance, value in self.shifted_accuracy.items()},
             "expected_calibration_error": calibration_error(self.calibration),
-            "calibration": [asdict(each) for each in self.calibration],
+            "calibration": [asdict(part) for part in self.calibration],
             "confusion": self.confusion.tolist(),
             "input_probe_accuracy": self.input_probe_accuracy,
-            "layers": [_layer_metrics(each) for each in self.layers],
+            "layers": [_layer_metrics(layer) for layer in self.layers],
         }
 
 
@@ -196,37 +195,37 @@ def _layer_metrics(measured: MeasuredLayer) -> dict[str, object]:
 
 
 def shift_unit(sample_shape: tuple[int, ...]) -> int:
-    """Return by how many places samples are moved in one step: one for every 28 of their shortest axis.
+    """Return the smallest distance by which samples are moved: one for every 28 pixels of the shortest axis.
 
     Examples
     --------
     >>> shift_unit((1, 28, 28)), shift_unit((3, 96, 128)), shift_unit((1, 427)), shift_unit((1, 8, 8))
     (1, 3, 15, 1)
     """
-    return max(1, round(min(sample_shape[1:]) / _PLACES_A_UNIT))
+    return max(1, round(min(sample_shape[1:]) / _LENGTH_PER_UNIT))
 
 
 def measure(
     name: str,
     network: nn.Module,
     split: Split,
-    objective: Classification,
+    loss: Loss,
     history: tuple[EpochRecord, ...],
 ) -> Outcome:
-    """Measure a trained network on training samples and on the test samples, moved and unmoved, layer by layer.
+    """Measure a trained classifier on training and test samples, moved and unmoved, and layer by layer.
 
     Parameters
     ----------
     name : str
-        What the comparison calls the network.
+        Name of the network in the comparison.
     network : torch.nn.Module
         Maps samples to logits.
     split : Split
-        What it was trained on, and what it is tested on.
-    objective : Classification
-        Whose loss training made small.
+        Its training and test sets are used.
+    loss : callable
+        The loss that training made small: of logits and labels, their mean.
     history : tuple of EpochRecord
-        The course of training.
+        One record for each epoch of training.
 
     Examples
     --------
@@ -234,17 +233,17 @@ def measure(
     >>> from faltung.networks import DenseClassifier
     >>> split = load_embedded()
     >>> network = DenseClassifier(sample_shape=(1, 28, 28), classes=10)
-    >>> outcome = measure("dense", network, split, Classification(split), ())
+    >>> outcome = measure("dense", network, split, nn.CrossEntropyLoss(), ())
     >>> outcome.cost.parameters, sorted(outcome.shifted_accuracy)
     (536586, [0, 1, 2, 3, 4, 5, 6])
-    >>> [round(each.linear_share, 6) for each in outcome.layers][0]
+    >>> [round(layer.linear_share, 6) for layer in outcome.layers][0]
     1.0
     """
     seen = _some_of(split.training, _TRAINING_SAMPLES)
     training_samples, training_labels = tensors(seen)
     samples, labels = tensors(split.test)
-    training_logits, training_features = answers(network, training_samples, probe_features)
-    logits, features = answers(network, samples, probe_features)
+    training_logits, training_features = activations(network, training_samples, probe_features)
+    logits, features = activations(network, samples, probe_features)
 
     def probe(training_features: torch.Tensor, test_features: torch.Tensor) -> float:
         return linear_probe(training_features, training_labels, test_features, labels)
@@ -260,10 +259,10 @@ def measure(
         split.test.sample_shape,
         cost,
         history,
-        training_risk=objective.loss(training_logits, training_labels).item(),
+        training_risk=loss(training_logits, training_labels).item(),
         training_accuracy=_right(training_logits, training_labels).mean().item(),
         training_samples=len(seen),
-        test_risk=objective.loss(logits, labels).item(),
+        test_risk=loss(logits, labels).item(),
         test_labels=labels.numpy(),
         test_probabilities=torch.softmax(logits, dim=1).numpy(),
         recognised={0: _right(logits, labels).numpy(), **_recognised_moved(network, split, samples, labels)},
@@ -290,17 +289,17 @@ def _right(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
 def _recognised_moved(
     network: nn.Module, split: Split, samples: torch.Tensor, labels: torch.Tensor
 ) -> dict[int, NDArray[np.float64]]:
-    """Return for each distance in which share of the directions each sample is recognised.
+    """Return for each distance the share of the directions in which each sample is recognised.
 
-    Many samples are moved in one direction each, few in several: more samples tell more than more moves of the same.
+    If samples are many, each is moved in one direction; if they are few, in several.
     """
     unit, directions = shift_unit(split.test.sample_shape), 2 * split.test.ndim
-    each = min(directions, max(1, _MOVED_SAMPLES // len(samples)))
+    per_sample = min(directions, max(1, _MOVED_SAMPLES // len(samples)))
     black = split.training.samples.dtype == np.uint8
     background = 0.0 if black else float(split.training.samples.mean(dtype=np.float64))
     return {
         unit * steps: recognised_under_shift(
-            network, samples, labels, unit * steps, background=background, directions=each
+            network, samples, labels, unit * steps, background=background, directions=per_sample
         ).numpy()
         for steps in SHIFTS[1:]
     }

@@ -1,10 +1,10 @@
-"""What can be read from a layer's answers? As much as the best linear classifier of them gets right.
+"""What can be read from the activations of a layer? The accuracy of the best linear classifier of them.
 
 A linear probe of features X predicts the one-hot labels Y by ridge regression,
 
     W = argmin |X W - Y|^2 + r |W|^2 = (X^T X + r I)^-1 X^T Y,
 
-which has no step size, no schedule and no random numbers, so that layers differ by their answers alone.
+which has no learning rate and no random numbers, so that layers differ by their activations alone.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ _AVERAGES: dict[int, Callable[..., torch.Tensor]] = {
 _RIDGES = torch.logspace(-6, 2, 17, dtype=torch.float64)  # in units of the mean eigenvalue of X^T X
 
 
-def probe_features(answers: torch.Tensor) -> torch.Tensor:
-    """Return of answers, averaged over neighbours until there are few enough, one vector for each sample.
+def probe_features(activations: torch.Tensor) -> torch.Tensor:
+    """Return activations as one vector of at most 512 features for each sample, averaged over neighbours.
 
-    Every layer keeps as many places of each axis as make at most 512 features: a probe of a few channels may read
-    them at many places, a probe of many channels at few, and none has the larger probe to thank for its accuracy.
+    Every layer keeps as many positions along each axis as give at most 512 features. So the probes of all layers have
+    about the same size, and a probe is not better because it is larger.
 
     Parameters
     ----------
-    answers : tensor, shape (samples, channels, *spatial) or (samples, features)
-        Features without spatial axes are kept.
+    activations : tensor, shape (samples, channels, *spatial) or (samples, features)
+        Features without spatial axes are kept. More than 512 channels give one feature each.
 
     Returns
     -------
@@ -48,11 +48,11 @@ def probe_features(answers: torch.Tensor) -> torch.Tensor:
     >>> probe_features(torch.zeros(5, 1, 20)).shape
     torch.Size([5, 20])
     """
-    axes = answers.ndim - 2
+    axes = activations.ndim - 2
     if axes == 0:
-        return answers
-    places = max(1, math.floor((_FEATURES / answers.shape[1]) ** (1 / axes) + 1e-9))
-    return _AVERAGES[axes](answers, [min(places, size) for size in answers.shape[2:]]).flatten(1)
+        return activations
+    positions = max(1, math.floor((_FEATURES / activations.shape[1]) ** (1 / axes) + 1e-9))
+    return _AVERAGES[axes](activations, [min(positions, size) for size in activations.shape[2:]]).flatten(1)
 
 
 def linear_probe(
@@ -60,8 +60,8 @@ def linear_probe(
 ) -> float:
     """Fit a linear classifier to features by ridge regression; return its accuracy on test features.
 
-    Features are centred and scaled to variance one. The ridge is the one of 17 that makes the generalised
-    cross-validation score of the training features smallest, n |X W - Y|^2 / (n - degrees of freedom)^2.
+    Features are centred and scaled to variance one. Of 17 ridges, the one with the smallest generalised
+    cross-validation score on the training features is used, n |X W - Y|^2 / (n - degrees of freedom)^2.
 
     Parameters
     ----------
@@ -81,8 +81,8 @@ def linear_probe(
     0.5
     """
     mean, deviation = features.double().mean(0), features.double().std(0, correction=0)
-    scale = torch.where(deviation > 1e-6 * deviation.max(), deviation, torch.inf)  # what never changes tells nothing
-    inputs, tests = ((each.double() - mean) / scale for each in (features, test_features))
+    scale = torch.where(deviation > 1e-6 * deviation.max(), deviation, torch.inf)  # constant features are ignored
+    inputs, tests = ((values.double() - mean) / scale for values in (features, test_features))
     targets = functional.one_hot(labels).double()
     shares = targets.mean(0)
     predicted = tests @ _ridge(inputs, targets - shares) + shares
@@ -90,11 +90,11 @@ def linear_probe(
 
 
 def _ridge(inputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-    # In the eigenvectors of X^T X every ridge is a division.
+    # In the basis of the eigenvectors of X^T X, the solution for each ridge is a division.
     eigenvalues, vectors = torch.linalg.eigh(inputs.T @ inputs)
     eigenvalues = eigenvalues.clamp(min=0)
     products = vectors.T @ (inputs.T @ targets)
-    ridges = _RIDGES * eigenvalues.mean().clamp(min=1e-30)  # features that never change make it zero
+    ridges = _RIDGES * eigenvalues.mean().clamp(min=1e-30)  # the mean is zero if all features are constant
     damped = eigenvalues + ridges[:, None]
     explained = ((damped + ridges[:, None]) / damped**2) @ products.square().sum(1)
     freedom = len(inputs) - 1 - (eigenvalues / damped).sum(1)

@@ -1,4 +1,4 @@
-"""Can a network's probabilities be believed? Of what it is 80 % sure of, it should get 80 % right."""
+"""Are a network's probabilities reliable? Of predictions with probability 80 %, 80 % should be right."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ _BINS = 10
 
 @dataclass(frozen=True)
 class CalibrationBin:
-    """Samples of which a network was about equally sure.
+    """Samples whose predictions have about the same probability.
 
     Parameters
     ----------
     low, high : float
-        Their largest probabilities lie above `low`, up to and with `high`.
+        Bounds of the probability of the predicted class; `high` belongs to the bin, `low` does not.
     count : int
-        How many they are; at least one.
+        Number of samples; at least one.
     confidence : float
-        Their mean largest probability.
+        Mean probability of the predicted class.
     accuracy : float
-        The share that was right.
+        Share of right predictions.
 
     Examples
     --------
@@ -44,12 +44,12 @@ class CalibrationBin:
 def calibration(
     probabilities: NDArray[np.floating[Any]], labels: NDArray[np.integer[Any]]
 ) -> tuple[CalibrationBin, ...]:
-    """Sort predictions by their largest probability into ten equal intervals; those that hold none are left out.
+    """Sort predictions by their probability into ten equal bins; empty bins are omitted.
 
     Parameters
     ----------
     probabilities : array, shape (samples, classes)
-        What a network thinks of each sample.
+        Predicted probabilities.
     labels : integer array, shape (samples,)
         The true classes.
 
@@ -63,17 +63,17 @@ def calibration(
     """
     confidence = probabilities.max(axis=1).astype(np.float64)
     right = probabilities.argmax(axis=1) == labels
-    # Float32 0.7 is a little less than 0.7; whatever is that close to a limit belongs to it.
+    # 0.7 in float32 is a little less than 0.7: probabilities so close to a bound count as the bound.
     index = np.clip(np.ceil(np.round(confidence * _BINS, 5)).astype(int) - 1, 0, _BINS - 1)
     return tuple(
         CalibrationBin(
-            place / _BINS,
-            (place + 1) / _BINS,
-            int((index == place).sum()),
-            float(confidence[index == place].mean()),
-            float(right[index == place].mean()),
+            number / _BINS,
+            (number + 1) / _BINS,
+            int((index == number).sum()),
+            float(confidence[index == number].mean()),
+            float(right[index == number].mean()),
         )
-        for place in np.unique(index).tolist()
+        for number in np.unique(index).tolist()
     )
 
 
@@ -92,4 +92,5 @@ def calibration_error(bins: tuple[CalibrationBin, ...]) -> float:
     >>> calibration_error(parts)
     0.125
     """
-    return sum(each.count * abs(each.confidence - each.accuracy) for each in bins) / sum(each.count for each in bins)
+    total = sum(part.count for part in bins)
+    return sum(part.count * abs(part.confidence - part.accuracy) for part in bins) / total

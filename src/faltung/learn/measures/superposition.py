@@ -1,11 +1,11 @@
-"""How far is each layer from a linear map? Superposition tells.
+"""How far is each layer from a linear map? As far as superposition fails.
 
-A linear map, up to a constant, answers the average of two samples with the average of its answers,
+A linear map, up to a constant, maps the mean of two samples to the mean of its outputs,
 
     h((x + y) / 2) = (h(x) + h(y)) / 2,
 
-and nothing else does so for all samples. The first convolution of a network is such a map; every layer behind a
-non-linearity departs from it.
+and no other map does so for all samples. The first convolution of a network is such a map; the layers after a
+non-linearity are not.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from faltung.learn.measures.layerwise import answers
+from faltung.learn.measures.layerwise import activations
 
 __all__ = ["superposition"]
 
-_PLACES = 16
+_POSITIONS = 16
 
 
 def superposition(network: nn.Module, samples: torch.Tensor) -> list[float]:
-    """Return of each convolutional and linear layer how much of its answers superposition explains.
+    """Return for each convolutional and linear layer how much of its activation superposition explains.
 
-    The coefficient of determination, over pairs of samples x, y and the layer's answers at up to 16 places of each
-    axis: one less the squared differences between h((x + y) / 2) and (h(x) + h(y)) / 2, in units of the variance of
-    h((x + y) / 2). It is 1 for a linear map, and 0 where the differences are as large as the answers vary or larger.
+    The coefficient of determination over pairs of samples x, y and up to 16 positions along each axis: one minus the
+    sum of squared differences between h((x + y) / 2) and (h(x) + h(y)) / 2, divided by the variation of
+    h((x + y) / 2). It is 1 for a linear map, and 0 if the differences are as large as the variation, or larger.
 
     Parameters
     ----------
@@ -49,7 +49,7 @@ def superposition(network: nn.Module, samples: torch.Tensor) -> list[float]:
     half = len(samples) // 2
     ones, others = samples[:half], samples[half : 2 * half]
     (_, of_ones), (_, of_others), (_, of_averages) = (
-        answers(network, each, _some_places) for each in (ones, others, (ones + others) / 2)
+        activations(network, inputs, _some_positions) for inputs in (ones, others, (ones + others) / 2)
     )
     return [
         _explained(average, (one + other) / 2)
@@ -57,11 +57,12 @@ def superposition(network: nn.Module, samples: torch.Tensor) -> list[float]:
     ]
 
 
-def _some_places(answer: torch.Tensor) -> torch.Tensor:
-    """Return the answers at no more than 16 evenly spaced places of each axis, as one row for each sample."""
-    for axis, size in enumerate(answer.shape[2:], start=2):
-        answer = answer.index_select(axis, torch.arange(0, size, -(-size // _PLACES), device=answer.device))
-    return answer.flatten(1)
+def _some_positions(activation: torch.Tensor) -> torch.Tensor:
+    """Return an activation at no more than 16 evenly spaced positions along each axis, one row for each sample."""
+    for axis, size in enumerate(activation.shape[2:], start=2):
+        positions = torch.arange(0, size, -(-size // _POSITIONS), device=activation.device)
+        activation = activation.index_select(axis, positions)
+    return activation.flatten(1)
 
 
 def _explained(values: torch.Tensor, predictions: torch.Tensor) -> float:

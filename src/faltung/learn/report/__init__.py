@@ -1,7 +1,8 @@
-"""What does a run show? A table and sentences for the terminal, and a page that stands alone.
+"""How are results shown? As a table for the terminal, and as a page that needs no other file.
 
-`page` puts the page together: `findings` says what came out, `table` what each network costs, `layers` and `filters`
-look inside, `mistakes` and `samples` show where the network is wrong.
+`page` assembles the page of a comparison of classifiers. `findings` has the results in sentences, `table` the costs
+and accuracies; `layer_section` and `filter_section` show the inside of the networks, `mistakes` and `sample_section`
+their errors.
 
 Examples
 --------

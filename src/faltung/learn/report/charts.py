@@ -1,4 +1,4 @@
-"""How does one number depend on another? Charts as inline SVG, drawn by the page's own style sheet."""
+"""How are numbers drawn? As charts in inline SVG, with the colours of the page's style sheet."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 
-__all__ = ["Bar", "Line", "bar_chart", "line_chart", "ticks"]
+__all__ = ["Bar", "Curve", "bar_chart", "line_chart", "ticks"]
 
 _WIDTH, _HEIGHT = 560, 320
 _LEFT, _RIGHT, _TOP, _BOTTOM = 52, 16, 16, 48
@@ -16,26 +16,26 @@ _COLOURS = 6  # series colours of the page
 
 
 @dataclass(frozen=True)
-class Line:
-    """One line of a chart.
+class Curve:
+    """One curve of a chart.
 
     Parameters
     ----------
     name : str
-        What the legend says.
+        Its name in the legend.
     points : tuple of (float, float)
         From left to right.
     colour : int
-        Which of the page's six series colours, counted from one and from the start again after the last; zero is a
-        quiet one, for what is only there to compare with.
+        Number of its colour among the six series colours of the page, counted from one; after the last colour the
+        first one follows. Zero is grey, for a reference.
     dashed : bool
-        Whether the line is broken.
+        Whether the curve is dashed.
     intervals : tuple of (float, float)
-        How far each value may be off, from low to high: one interval for each point, or none at all.
+        Confidence interval of each value, low and high: one for each point, or none at all.
 
     Examples
     --------
-    >>> Line("risk", ((1.0, 0.5), (2.0, 0.25)), colour=1).style
+    >>> Curve("risk", ((1.0, 0.5), (2.0, 0.25)), colour=1).style
     'line series-1'
     """
 
@@ -47,23 +47,23 @@ class Line:
 
     @property
     def series(self) -> str:
-        """CSS class of the line's colour."""
+        """CSS class of the curve's colour."""
         return f"series-{(self.colour - 1) % _COLOURS + 1 if self.colour else 0}"
 
     @property
     def style(self) -> str:
-        """CSS classes of the line and its key in the legend."""
+        """CSS classes of the curve and its key in the legend."""
         return f"line {self.series}" + (" dashed" if self.dashed else "")
 
 
 @dataclass(frozen=True)
 class Bar:
-    """One bar of a chart, made of parts on top of each other.
+    """One bar of a chart, made of parts that are stacked.
 
     Parameters
     ----------
     low, high : float
-        Where it stands on the horizontal axis.
+        Its left and right end on the horizontal axis.
     parts : tuple of float
         Height of each part, from the bottom up.
 
@@ -79,7 +79,7 @@ class Bar:
 
 
 def ticks(low: float, high: float, count: int = 5) -> list[float]:
-    """Return about `count` round numbers, steps of 1, 2 or 5 times a power of ten, that lie from `low` to `high`.
+    """Return about `count` round numbers from `low` to `high`, in steps of 1, 2 or 5 times a power of ten.
 
     Examples
     --------
@@ -98,7 +98,7 @@ def ticks(low: float, high: float, count: int = 5) -> list[float]:
 
 
 def line_chart(
-    lines: Sequence[Line],
+    lines: Sequence[Curve],
     *,
     title: str,
     x_label: str,
@@ -106,26 +106,26 @@ def line_chart(
     x_ticks: Sequence[float] | None = None,
     logarithmic: bool = False,
 ) -> str:
-    """Draw lines over common axes as an SVG element, and their legend as an HTML list.
+    """Draw curves over common axes as an SVG element, and their legend as an HTML list.
 
-    Colours and dashes come from the CSS classes `series-0`, `series-1` ... and `dashed` of the page around it.
+    Colours and dashes come from the CSS classes `series-0`, `series-1` ... and `dashed` of the page.
 
     Parameters
     ----------
-    lines : sequence of Line
+    lines : sequence of Curve
         Each has at least one point.
     title : str
-        Says what the chart shows, for those who cannot see it.
+        Description of the chart, for readers who cannot see it.
     x_label, y_label : str
         Names of the axes, with units.
     x_ticks : sequence of float, optional
-        Where the horizontal axis is labelled, instead of at round numbers.
+        Labels of the horizontal axis; round numbers by default.
     logarithmic : bool, optional
-        Whether equal distances along the horizontal axis are equal ratios; then all of it is positive.
+        Whether the horizontal axis is logarithmic; its values are then positive.
 
     Examples
     --------
-    >>> chart = line_chart([Line("a", ((0, 0), (1, 1)), 1)], title="t", x_label="x", y_label="y")
+    >>> chart = line_chart([Curve("a", ((0, 0), (1, 1)), 1)], title="t", x_label="x", y_label="y")
     >>> chart[:17], chart.count("<polyline")
     ('<svg class="chart', 1)
     """
@@ -145,7 +145,7 @@ def bar_chart(bars: Sequence[Bar], names: Mapping[str, str], *, title: str, x_la
     Parameters
     ----------
     bars : sequence of Bar
-        From left to right, not over one another.
+        From left to right, without overlap.
     names : mapping of str to str
         Name and CSS class of each part of a bar, from the bottom up.
     title, x_label, y_label : str
@@ -172,8 +172,8 @@ class _Frame:
     logarithmic: bool
 
     def x(self, value: float) -> float:
-        low, high, place = (math.log(each) if self.logarithmic else each for each in (self.x_low, self.x_high, value))
-        return _LEFT + (place - low) / ((high - low) or 1.0) * (_WIDTH - _LEFT - _RIGHT)
+        low, high, position = (math.log(x) if self.logarithmic else x for x in (self.x_low, self.x_high, value))
+        return _LEFT + (position - low) / ((high - low) or 1.0) * (_WIDTH - _LEFT - _RIGHT)
 
     def y(self, value: float) -> float:
         share = (value - self.y_low) / (self.y_high - self.y_low)
@@ -217,15 +217,17 @@ def _horizontal_rule(frame: _Frame, value: float) -> str:
     )
 
 
-def _polyline(frame: _Frame, line: Line) -> str:
-    places = [(frame.x(x), frame.y(y)) for x, y in line.points]
-    drawn = f'<polyline class="{line.style}" points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in places)}"/>'
-    if len(places) <= _MARKERS_UP_TO and line.colour:
-        drawn += "".join(f'<circle class="marker {line.series}" cx="{x:.1f}" cy="{y:.1f}" r="4"/>' for x, y in places)
+def _polyline(frame: _Frame, line: Curve) -> str:
+    positions = [(frame.x(x), frame.y(y)) for x, y in line.points]
+    drawn = f'<polyline class="{line.style}" points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in positions)}"/>'
+    if len(positions) <= _MARKERS_UP_TO and line.colour:
+        drawn += "".join(
+            f'<circle class="marker {line.series}" cx="{x:.1f}" cy="{y:.1f}" r="4"/>' for x, y in positions
+        )
     return drawn
 
 
-def _intervals(frame: _Frame, line: Line) -> str:
+def _intervals(frame: _Frame, line: Curve) -> str:
     return "".join(
         f'<line class="interval {line.series}" x1="{frame.x(x):.1f}" x2="{frame.x(x):.1f}" '
         f'y1="{frame.y(low):.1f}" y2="{frame.y(high):.1f}"/>'

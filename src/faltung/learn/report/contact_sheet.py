@@ -1,4 +1,4 @@
-"""What do many samples look like side by side? One picture, like a photographer's contact sheet."""
+"""How are many samples shown in one picture? In rows and columns, as on a contact sheet."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ __all__ = ["contact_sheet"]
 _TILE = 84  # pixels of a tile's longer side, about
 _GAP = 4
 _PAPER = 255
-_SMOOTHED = 4  # a line is drawn so many times as large, and made smaller
+_OVERSAMPLING = 4  # a line is drawn so many times as large, and then reduced
 
 
 def contact_sheet(samples: NDArray[Any], columns: int) -> NDArray[np.uint8]:
-    """Lay out samples row by row; images keep their pixels, each drawn as a square of whole pixels.
+    """Lay out samples row by row; each pixel of an image becomes a square of pixels.
 
     Parameters
     ----------
     samples : uint8 or float32 array, shape (samples, channels, *spatial)
         Series are drawn as lines, volumes as their middle slices.
     columns : int
-        Samples in a row.
+        Number of samples in a row.
 
     Returns
     -------
@@ -36,7 +36,7 @@ def contact_sheet(samples: NDArray[Any], columns: int) -> NDArray[np.uint8]:
     Raises
     ------
     ArgumentError
-        If there is no sample or no column.
+        If there are no samples or no columns.
 
     Examples
     --------
@@ -64,13 +64,13 @@ def _enlarged(pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _line(series: NDArray[Any]) -> NDArray[np.uint8]:
-    width, height = 2 * _TILE * _SMOOTHED, _TILE * _SMOOTHED
+    width, height = 2 * _TILE * _OVERSAMPLING, _TILE * _OVERSAMPLING
     low, high = float(series.min()), float(series.max())
     across = np.linspace(0, width - 1, series.shape[1])
     picture = Image.new("L", (width, height), _PAPER)
     draw = ImageDraw.Draw(picture)
     for channel in series.astype(np.float64):
         down = (high - channel) / ((high - low) or 1.0) * (height - 1)
-        draw.line(np.stack([across, down], axis=1).ravel().tolist(), fill=0, width=_SMOOTHED)
-    small = picture.resize((width // _SMOOTHED, height // _SMOOTHED), Image.Resampling.BOX)
+        draw.line(np.stack([across, down], axis=1).ravel().tolist(), fill=0, width=_OVERSAMPLING)
+    small = picture.resize((width // _OVERSAMPLING, height // _OVERSAMPLING), Image.Resampling.BOX)
     return np.stack([np.asarray(small)] * 3, axis=-1)

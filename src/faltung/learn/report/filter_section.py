@@ -1,4 +1,4 @@
-"""What did the first layer learn? Its kernels, and what they answer."""
+"""What did the first layer learn? Its kernels, and their feature maps."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ _DRAWN = 64  # at most
 
 
 def filters_section(model: Outcome) -> str:
-    """Return pictures of the first convolution's kernels and of their answers, or nothing if there is none.
+    """Return pictures of the kernels of the first convolution and of their feature maps; empty without a convolution.
 
     Examples
     --------
-    See `faltung.learn.report.html_report`, which puts the page together.
+    See `faltung.learn.report.html_report`, which assembles the page.
     """
     kernels, responses = model.first_kernels, model.first_responses
     if kernels is None or responses is None:
@@ -32,39 +32,39 @@ def filters_section(model: Outcome) -> str:
     drawings, meaning, count = _drawn_kernels(kernels)
     shown = "" if count <= _DRAWN else f" The first {_DRAWN} of {count} are shown."
     kernels_caption = (
-        f"The {len(kernels)} kernels of {taps} taps in the first convolution, as they are laid over the {sample}. "
-        "They began as random numbers, and making the risk small is all that shaped them. "
-        f"{meaning} Each has its own scale.{shown}"
+        f"The {len(kernels)} kernels of {taps} taps in the first convolution, as correlation applies them to the "
+        f"{sample}. They began as random numbers and were changed by training only. "
+        f"{meaning} Each kernel has its own scale.{shown}"
     )
-    responses_caption = f"What they answer to the first test {sample}, in the same order."
+    responses_caption = f"The feature maps of these kernels for the first test {sample}, in the same order."
     return (
-        '<section>\n<h2 id="filters">The filters it learned</h2>\n'
+        '<section>\n<h2 id="filters">The kernels of the first layer</h2>\n'
         f"<figure>{drawings}<figcaption>{kernels_caption}</figcaption></figure>\n"
         f"<figure>{_drawn_responses(responses)}<figcaption>{responses_caption}</figcaption></figure>\n</section>"
     )
 
 
 def _drawn_kernels(kernels: NDArray[np.float32]) -> tuple[str, str, int]:
-    """Return drawings of kernels, what their colours mean, and how many drawings all of them would need."""
+    """Return drawings of kernels, the meaning of their colours, and the number of drawings that all would need."""
     if kernels.ndim == 3:
-        return _sketches(kernels, "Kernel"), "The quiet line is zero.", len(kernels)
+        return _sketches(kernels, "Kernel"), "The grey line is zero.", len(kernels)
     if kernels.ndim == 4 and kernels.shape[1] == 3:
-        meaning = "They are drawn in the colours that they read, with grey for zero."
+        meaning = "Each channel is drawn in its colour; grey is zero."
         return _sheet(colour_sheet(kernels[:_DRAWN]), "kernels in colour"), meaning, len(kernels)
-    each = kernels.reshape(-1, *kernels.shape[2:])
-    slices = " Of each the middle slice is shown." if kernels.ndim == 5 else ""
+    planes = kernels.reshape(-1, *kernels.shape[2:])
+    slices = " The middle slice of each is shown." if kernels.ndim == 5 else ""
     meaning = f"Orange is positive, blue negative, white zero.{slices}"
-    return _sheet(signed_sheet(middle(each[:_DRAWN])), "kernels in blue, white and orange"), meaning, len(each)
+    return _sheet(signed_sheet(middle(planes[:_DRAWN])), "kernels in blue, white and orange"), meaning, len(planes)
 
 
 def _drawn_responses(responses: NDArray[np.float32]) -> str:
     if responses.ndim == 2:
-        return _sketches(responses[:, None], "Answer")
-    return _sheet(signed_sheet(middle(responses[:_DRAWN])), "answers in blue, white and orange")
+        return _sketches(responses[:, None], "Feature map")
+    return _sheet(signed_sheet(middle(responses[:_DRAWN])), "feature maps in blue, white and orange")
 
 
-def _sketches(tiles: NDArray[np.float32], what: str) -> str:
-    drawn = (sketch(tile, title=f"{what} {place}", zero=True) for place, tile in enumerate(tiles[:_DRAWN], start=1))
+def _sketches(tiles: NDArray[np.float32], name: str) -> str:
+    drawn = (sketch(tile, title=f"{name} {number}", zero=True) for number, tile in enumerate(tiles[:_DRAWN], start=1))
     return f'<div class="sketches">{"".join(drawn)}</div>'
 
 

@@ -1,4 +1,4 @@
-"""What did the comparison show, in sentences? Each is true whichever way the numbers went."""
+"""What are the results in sentences? Each sentence is true whatever the numbers are."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from faltung.learn.risk import accuracy_interval, paired_interval
 
 __all__ = ["Finding", "findings", "warnings"]
 
-_TOLD_SHIFT = 4  # of the distances that were measured, counted from no move at all
+_SHIFT = 4  # index of the distance that is reported, among those that were measured
 _NO_CURVE: Mapping[str, Mapping[int, float]] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What was found about one matter.
+    """One result in sentences.
 
     Parameters
     ----------
     topic : str
-        The matter, in a word or two.
+        The topic, in one or two words.
     text : str
-        What was found, in full sentences.
+        The result, in full sentences.
 
     Examples
     --------
@@ -43,12 +43,12 @@ class Finding:
 
 
 def findings(outcomes: Sequence[Outcome], curve: Mapping[str, Mapping[int, float]] = _NO_CURVE) -> list[Finding]:
-    """Say what the first network does and how its yardsticks compare.
+    """Return how the first network does and how its yardsticks compare.
 
     Parameters
     ----------
     outcomes : sequence of Outcome
-        The network first, then its yardsticks.
+        The model first, then its yardsticks.
     curve : mapping, optional
         Test accuracy by name of the network and number of training samples.
 
@@ -73,7 +73,7 @@ def findings(outcomes: Sequence[Outcome], curve: Mapping[str, Mapping[int, float
 
 
 def warnings(split: Split) -> list[str]:
-    """Say what about the data makes the numbers mean less than they seem to.
+    """Return reasons in the data why the numbers mean less than they seem to.
 
     Examples
     --------
@@ -85,16 +85,16 @@ def warnings(split: Split) -> list[str]:
         return []
     called = nouns(split.test.sample_shape)
     return [
-        f"{split.duplicates:,} of the {len(split.test):,} test {called.samples} are also among the training "
-        f"{called.samples}: the test accuracy says less about new ones."
+        f"{split.duplicates:,} of the {len(split.test):,} test {called.samples} are also training "
+        f"{called.samples}: the test accuracy says less about new {called.samples}."
     ]
 
 
 def _accuracy(model: Outcome, yardsticks: Sequence[Outcome]) -> str:
     others = "".join(
-        f" {quoted(each.name)}: {percent(each.test_accuracy)} with {each.cost.parameters:,}, "
-        f"{_verdict(each.recognised[0] - model.recognised[0])}."
-        for each in yardsticks
+        f" {quoted(yardstick.name)}: {percent(yardstick.test_accuracy)} with {yardstick.cost.parameters:,}, "
+        f"{_verdict(yardstick.recognised[0] - model.recognised[0])}."
+        for yardstick in yardsticks
     )
     return (
         f"{quoted(model.name)} recognises {percent(model.test_accuracy)} of the {len(model.test_labels):,} test "
@@ -103,7 +103,7 @@ def _accuracy(model: Outcome, yardsticks: Sequence[Outcome]) -> str:
 
 
 def _verdict(differences: NDArray[np.float64]) -> str:
-    """Say how large a mean difference is, or that the samples do not settle its sign."""
+    """Return a mean difference in words, or that its sign is not certain."""
     mean, (low, high) = float(differences.mean()), paired_interval(differences)
     if low <= 0 <= high:
         return f"a difference within chance ({interval(low, high)} points)"
@@ -114,20 +114,21 @@ def _verdict(differences: NDArray[np.float64]) -> str:
 
 def _moves(model: Outcome, yardsticks: Sequence[Outcome]) -> str:
     distances = sorted(model.recognised)
-    far = distances[min(_TOLD_SHIFT, len(distances) - 1)]
+    far = distances[min(_SHIFT, len(distances) - 1)]
     called = nouns(model.sample_shape)
 
     def losses(outcome: Outcome) -> NDArray[np.float64]:
         return outcome.recognised[0] - outcome.recognised[far]
 
     others = "".join(
-        f" {quoted(each.name)} loses {_points(losses(each).mean())}, {_verdict(losses(each) - losses(model))}."
-        for each in yardsticks
+        f" {quoted(yardstick.name)} loses {_points(losses(yardstick).mean())}, "
+        f"{_verdict(losses(yardstick) - losses(model))}."
+        for yardstick in yardsticks
     )
     return (
         f"When the test {called.samples} move by {far} {called.places}, {quoted(model.name)} loses "
         f"{_points(losses(model).mean())} points of accuracy.{others} "
-        "What has left the frame is lost for any network."
+        "Parts that leave the frame are lost for any network."
     )
 
 
@@ -141,19 +142,20 @@ def _sharing(model: Outcome) -> str:
         return ""
     weights, dense = sum(layer.weights for layer in layers), sum(layer.dense_weights for layer in layers)
     return (
-        "A kernel uses each of its weights at every place. "
-        f"In the convolutional layers of {quoted(model.name)} there are {weights:,} weights; "
-        f"in dense layers in their place there would be {dense:,}, {times(dense, weights)}."
+        "A kernel uses each of its weights at every position. "
+        f"The convolutional layers of {quoted(model.name)} have {weights:,} weights; "
+        f"dense layers instead would have {dense:,}, {times(dense, weights)}."
     )
 
 
 def _arithmetic(model: Outcome, yardsticks: Sequence[Outcome]) -> str:
     ours = model.cost.multiply_adds
     others = "".join(
-        f" {quoted(each.name)} needs {each.cost.multiply_adds:,}: {times(each.cost.multiply_adds, ours)}."
-        for each in yardsticks
+        f" {quoted(yardstick.name)} needs {yardstick.cost.multiply_adds:,}: "
+        f"{times(yardstick.cost.multiply_adds, ours)}."
+        for yardstick in yardsticks
     )
-    shared = " Using weights many times saves weights and not arithmetic." if ours > model.cost.parameters else ""
+    shared = " Sharing weights saves weights but no arithmetic." if ours > model.cost.parameters else ""
     sample = nouns(model.sample_shape).sample
     return f"For one {sample} {quoted(model.name)} needs {ours:,} multiply-adds.{others}{shared}"
 
@@ -161,9 +163,9 @@ def _arithmetic(model: Outcome, yardsticks: Sequence[Outcome]) -> str:
 def _few_samples(model: Outcome, yardsticks: Sequence[Outcome], curve: Mapping[str, Mapping[int, float]]) -> str:
     ours = curve.get(model.name, {})
     sentences = [
-        _beside(model, ours, each, curve[each.name])
-        for each in yardsticks
-        if len(ours.keys() & curve.get(each.name, {})) > 1
+        _beside(model, ours, yardstick, curve[yardstick.name])
+        for yardstick in yardsticks
+        if len(ours.keys() & curve.get(yardstick.name, {})) > 1
     ]
     if not sentences:
         return ""
@@ -171,8 +173,8 @@ def _few_samples(model: Outcome, yardsticks: Sequence[Outcome], curve: Mapping[s
     low, high = accuracy_interval(ours[most], len(model.test_labels))
     samples = nouns(model.sample_shape).samples
     return (
-        f"Trained on {min(ours):,} to {most:,} {samples}: {' '.join(sentences)} Each accuracy is of one run; "
-        f"{len(model.test_labels):,} test {samples} tell it to within {_points((high - low) / 2)} points."
+        f"Trained on {min(ours):,} to {most:,} {samples}: {' '.join(sentences)} Each accuracy is from one "
+        f"run, and uncertain by {_points((high - low) / 2)} points with {len(model.test_labels):,} test {samples}."
     )
 
 
@@ -183,11 +185,11 @@ def _beside(model: Outcome, ours: Mapping[int, float], yardstick: Outcome, their
     enough = [size for size in sizes if ours[size] >= theirs[most]]
     target = f"the {percent(theirs[most])} that {quoted(yardstick.name)} reaches with {most:,}"
     if not enough:
-        reached = f"does not reach {target}"
+        reached = f"it does not reach {target}"
     elif enough[0] == most:
-        reached = f"needs all of them to reach {target}"
+        reached = f"it needs all of them to reach {target}"
     else:
-        reached = f"reaches with {enough[0]:,} {target}"
+        reached = f"with {enough[0]:,} it reaches {target}"
     return (
         f"{quoted(model.name)} is ahead of {quoted(yardstick.name)} at {ahead} of {len(sizes)} sizes, and {reached}."
     )
@@ -204,11 +206,11 @@ def _depth(model: Outcome) -> str:
     )
     return (
         f"A linear classifier recognises {percent(model.input_probe_accuracy)} of the test "
-        f"{nouns(model.sample_shape).samples} as they are, {percent(first.probe_accuracy)} from what the first layer "
-        f"of {quoted(model.name)} answers, and at most {percent(probes[best])}, from layer {best + 1} of "
-        f"{len(probes)}. Superposition, which holds exactly for a linear map, explains "
-        f"{100 * first.linear_share:.0f} % of what the first layer answers and {100 * last.linear_share:.0f} % of "
-        f"what the last one does.{further}"
+        f"{nouns(model.sample_shape).samples} from their values, {percent(first.probe_accuracy)} from activations of "
+        f"the first layer of {quoted(model.name)}, and at most {percent(probes[best])}, from those of layer "
+        f"{best + 1} of {len(probes)}. Superposition, which holds exactly for a linear map, explains "
+        f"{100 * first.linear_share:.0f} % of the activations of the first layer and {100 * last.linear_share:.0f} % "
+        f"of those of the last layer.{further}"
     )
 
 
@@ -216,13 +218,13 @@ def _certainty(model: Outcome) -> str:
     confidence = model.test_probabilities.max(axis=1).astype(np.float64)
     low, high = paired_interval(confidence - model.recognised[0])
     if low > 0:
-        verdict = "it is surer than it should be"
+        verdict = "its probabilities are too high"
     elif high < 0:
-        verdict = "it could be surer"
+        verdict = "its probabilities are too low"
     else:
-        verdict = "on the whole it is as sure as it should be"
+        verdict = "on average its probabilities are right"
     return (
-        f"{quoted(model.name)} gives its answers a probability of {percent(confidence.mean())} on average and is "
-        f"right in {percent(model.test_accuracy)}: {verdict}. "
+        f"{quoted(model.name)} gives its predictions a probability of {percent(confidence.mean())} on average, and "
+        f"{percent(model.test_accuracy)} of them are right: {verdict}. "
         f"Its expected calibration error is {_points(calibration_error(model.calibration))} points."
     )

@@ -1,4 +1,4 @@
-"""Where is a network wrong, and does it know? Confusions, its surest mistakes, and calibration."""
+"""Where is a network wrong, and how sure is it? Confusions, mistakes, and calibration."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from faltung.datasets.dataset import Split
 from faltung.learn.measures.confusion import Confusion, most_confused
 from faltung.learn.measures.outcome import Outcome
 from faltung.learn.measures.reliability import calibration_error
-from faltung.learn.report.charts import Bar, Line, bar_chart, line_chart
+from faltung.learn.report.charts import Bar, Curve, bar_chart, line_chart
 from faltung.learn.report.numbers import numbers
 from faltung.learn.report.sample_section import judged_samples, picture
 from faltung.learn.report.wording import nouns, percent, quoted
@@ -20,23 +20,23 @@ from faltung.learn.risk import accuracy_interval
 
 __all__ = ["calibration_section", "confusion_section", "samples_section"]
 
-_WRITTEN_OUT = 20  # classes whose confusions are a table of numbers; of more they are a picture
+_LARGEST_TABLE = 20  # classes; the confusions of more classes are drawn as a picture
 _PAIRS = 8
 _FIRST = 20
 _SUREST = 10
 
 
 def confusion_section(model: Outcome, split: Split) -> str:
-    """Return what is taken for what: the confusion matrix, and its most frequent mistakes with an example each.
+    """Return the confusion matrix, and the most frequent mistakes with an example of each.
 
     Examples
     --------
-    See `faltung.learn.report.html_report`, which puts the page together.
+    See `faltung.learn.report.html_report`, which assembles the page.
     """
     matrix, names = model.confusion, split.class_names
-    drawn = _matrix_table(matrix, names) if len(names) <= _WRITTEN_OUT else _matrix_picture(matrix, names)
+    drawn = _matrix_table(matrix, names) if len(names) <= _LARGEST_TABLE else _matrix_picture(matrix, names)
     pairs = most_confused(matrix, _PAIRS)
-    listed = _pairs_table(model, split, pairs) if pairs else "<p>It makes no mistake at all.</p>"
+    listed = _pairs_table(model, split, pairs) if pairs else "<p>There are no mistakes.</p>"
     return f'<div class="beside">{drawn}{listed}</div>'
 
 
@@ -46,13 +46,13 @@ def _matrix_table(matrix: NDArray[np.int64], names: Sequence[str]) -> str:
     rows = []
     for actual, row in enumerate(matrix.tolist()):
         cells = "".join(
-            _cell(count, count / max(1, sum(row)) if actual == said else count / strongest, actual == said)
-            for said, count in enumerate(row)
+            _cell(count, count / max(1, sum(row)) if actual == predicted else count / strongest, actual == predicted)
+            for predicted, count in enumerate(row)
         )
         rows.append(f'<tr><th scope="row">{escape(names[actual])}</th>{cells}</tr>')
     return (
-        '<div class="scroll"><table class="matrix"><caption>How many test samples of each class (down) were taken '
-        "for which (across). Blue: recognised, by the share of the class. Orange: mistakes, by their number."
+        '<div class="scroll"><table class="matrix"><caption>Number of test samples by true class (rows) and '
+        "predicted class (columns). Blue: recognised, by their share of the class. Orange: mistakes, by their number."
         "</caption>"
         f'<thead><tr><th scope="col">True class</th>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table></div>'
     )
@@ -68,21 +68,21 @@ def _matrix_picture(matrix: NDArray[np.int64], names: Sequence[str]) -> str:
     size = len(matrix)
     totals = matrix.sum(axis=1)
     cells = []
-    for actual, said in np.argwhere(matrix).tolist():
-        right = actual == said
-        share = matrix[actual, said] / totals[actual]
-        told = "recognised" if right else f"taken for {names[said]}"
+    for actual, predicted in np.argwhere(matrix).tolist():
+        right = actual == predicted
+        share = matrix[actual, predicted] / totals[actual]
+        outcome = "recognised" if right else f"predicted as {names[predicted]}"
         cells.append(
-            f'<rect class="{"right" if right else "mistake"}" x="{said}" y="{actual}" width="1" height="1" '
-            f'style="--strength:{np.sqrt(share):.2f}"><title>{escape(names[actual])} {escape(told)}: '
-            f"{matrix[actual, said]} of {totals[actual]}</title></rect>"
+            f'<rect class="{"right" if right else "mistake"}" x="{predicted}" y="{actual}" width="1" height="1" '
+            f'style="--strength:{np.sqrt(share):.2f}"><title>{escape(names[actual])} {escape(outcome)}: '
+            f"{matrix[actual, predicted]} of {totals[actual]}</title></rect>"
         )
     return (
         f'<figure class="single"><svg class="confusions" role="img" viewBox="0 0 {size} {size}">'
         f"<title>Confusion matrix of {size} classes</title>{''.join(cells)}</svg>"
-        "<figcaption>True classes from top to bottom, what they were taken for from left to right, in the order of "
-        "the data set. Blue on the diagonal: recognised. Orange: mistaken. Stronger where it is a larger share of "
-        "the class.</figcaption></figure>"
+        "<figcaption>True classes from top to bottom, predicted classes from left to right, in the order of the data "
+        "set. Blue on the diagonal: recognised. Orange: mistakes. The colour is stronger for a larger share of the "
+        "class.</figcaption></figure>"
     )
 
 
@@ -96,9 +96,10 @@ def _pairs_table(model: Outcome, split: Split, pairs: Sequence[Confusion]) -> st
     )
     return (
         '<div class="scroll"><table class="pairs"><caption>The most frequent mistakes, each with the test '
-        f"{nouns(model.sample_shape).sample} of which it was surest.</caption>"
-        '<thead><tr><td></td><th scope="col">It is</th><th scope="col">taken for</th><th scope="col" class="number">'
-        'How often</th><th scope="col" class="number">Of its class</th></tr></thead>'
+        f"{nouns(model.sample_shape).sample} for which the predicted probability was highest.</caption>"
+        '<thead><tr><td></td><th scope="col">True class</th><th scope="col">Prediction</th>'
+        '<th scope="col" class="number">Number</th><th scope="col" class="number">Share of its class</th></tr>'
+        "</thead>"
         f"<tbody>\n{rows}\n</tbody></table></div>"
     )
 
@@ -109,53 +110,52 @@ def _surest(model: Outcome, pair: Confusion) -> int:
 
 
 def samples_section(model: Outcome, split: Split) -> str:
-    """Return what the network says about the first test samples, and the mistakes that it was surest of.
+    """Return the predictions for the first test samples, and the mistakes with the highest probabilities.
 
     Examples
     --------
-    See `faltung.learn.report.html_report`, which puts the page together.
+    See `faltung.learn.report.html_report`, which assembles the page.
     """
     called = nouns(model.sample_shape)
     shown = judged_samples(model, split, range(min(_FIRST, len(split.test))))
-    section = (
-        f"<p>The first test {called.samples} in the order of the data set, neither sorted nor chosen.</p>\n{shown}\n"
-    )
+    section = f"<p>The first test {called.samples} in the order of the data set, without selection.</p>\n{shown}\n"
     wrong = np.flatnonzero(model.predicted != model.test_labels)
     if len(wrong):
         surest_first = wrong[np.argsort(-model.test_probabilities[wrong].max(axis=1), kind="stable")]
         section += (
-            f"<p>It is wrong about {len(wrong):,} of {len(split.test):,}. The mistakes that it was surest of:</p>\n"
-            + judged_samples(model, split, surest_first[:_SUREST].tolist())
+            f"<p>{len(wrong):,} of {len(split.test):,} predictions are wrong. The wrong predictions with the highest "
+            "probabilities:</p>\n" + judged_samples(model, split, surest_first[:_SUREST].tolist())
         )
     return section
 
 
 def calibration_section(outcomes: Sequence[Outcome]) -> str:
-    """Return how often each network is right by how sure it is, and how many samples it is how sure of.
+    """Return charts of the accuracy by the predicted probability, and of the number of samples by it.
 
     Examples
     --------
-    See `faltung.learn.report.html_report`, which puts the page together.
+    See `faltung.learn.report.html_report`, which assembles the page.
     """
     model = outcomes[0]
     errors = ", ".join(
-        f"{quoted(each.name)} {100 * calibration_error(each.calibration):.1f} points" for each in outcomes
+        f"{quoted(outcome.name)} {100 * calibration_error(outcome.calibration):.1f} points" for outcome in outcomes
     )
     bins = model.calibration
     rows = [
         [
-            f"{100 * each.low:.0f} to {100 * each.high:.0f} %",
-            f"{each.count:,}",
-            percent(each.confidence),
-            percent(each.accuracy),
+            f"{100 * part.low:.0f} to {100 * part.high:.0f} %",
+            f"{part.count:,}",
+            percent(part.confidence),
+            percent(part.accuracy),
         ]
-        for each in bins
+        for part in bins
     ]
     return (
         f'<div class="pair"><figure>{_reliability(outcomes)}<figcaption>Ten bins of probability. Above the dashed '
-        f"line a network is right more often than it says. Bars: 95 % intervals of {escape(quoted(model.name))}."
-        f"</figcaption></figure>\n<figure>{_certainties(model)}<figcaption>How sure {escape(quoted(model.name))} is "
-        "of what it says about the test samples.</figcaption></figure></div>\n"
+        "line, predictions are right more often than their probability says. Bars: 95 % intervals of "
+        f"{escape(quoted(model.name))}.</figcaption></figure>\n<figure>{_certainties(model)}<figcaption>Number of "
+        f"test samples by the probability of their prediction, for {escape(quoted(model.name))}.</figcaption>"
+        "</figure></div>\n"
         f"<p>Expected calibration error, the mean distance from the dashed line: {escape(errors)}. "
         "With few samples in a bin, chance alone makes it larger than zero.</p>\n"
         + numbers(["Probability", "Samples", "Mean probability", "Accuracy"], rows)
@@ -163,30 +163,30 @@ def calibration_section(outcomes: Sequence[Outcome]) -> str:
 
 
 def _reliability(outcomes: Sequence[Outcome]) -> str:
-    lines = [Line("as sure as right", ((0.0, 0.0), (100.0, 100.0)), 0, dashed=True)]
+    lines = [Curve("perfectly calibrated", ((0.0, 0.0), (100.0, 100.0)), 0, dashed=True)]
     for colour, outcome in enumerate(outcomes, start=1):
         bins = outcome.calibration
-        points = tuple((100 * each.confidence, 100 * each.accuracy) for each in bins)
-        intervals = [accuracy_interval(each.accuracy, each.count) for each in bins] if colour == 1 else []
+        points = tuple((100 * part.confidence, 100 * part.accuracy) for part in bins)
+        intervals = [accuracy_interval(part.accuracy, part.count) for part in bins] if colour == 1 else []
         spread = tuple((100 * low, 100 * high) for low, high in intervals)
-        lines.append(Line(outcome.name, points, colour, intervals=spread))
+        lines.append(Curve(outcome.name, points, colour, intervals=spread))
     return line_chart(
         lines,
-        title="Accuracy against the probability that a network gives its answer",
-        x_label="Probability that it gives (%)",
-        y_label="Right (%)",
+        title="Accuracy against the probability of the prediction",
+        x_label="Probability of the prediction (%)",
+        y_label="Accuracy (%)",
     )
 
 
 def _certainties(model: Outcome) -> str:
     bars = [
-        Bar(100 * each.low, 100 * each.high, (each.count * each.accuracy, each.count * (1 - each.accuracy)))
-        for each in model.calibration
+        Bar(100 * part.low, 100 * part.high, (part.count * part.accuracy, part.count * (1 - part.accuracy)))
+        for part in model.calibration
     ]
     return bar_chart(
         bars,
         {"right": "filled-right", "wrong": "filled-mistake"},
-        title=f"How many test samples {quoted(model.name)} is how sure of, right and wrong",
-        x_label="Probability that it gives (%)",
+        title=f"Number of right and wrong predictions of {quoted(model.name)} against their probability",
+        x_label="Probability of the prediction (%)",
         y_label="Test samples",
     )

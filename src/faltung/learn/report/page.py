@@ -1,4 +1,4 @@
-"""How does the page come together? Findings first, then the measurements behind them, each with its drawing."""
+"""How is the page of a comparison assembled? First the findings, then the measures with their charts."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import numpy as np
 
 from faltung.datasets.dataset import Split
 from faltung.learn.measures.outcome import Outcome
-from faltung.learn.report.charts import Line, line_chart, ticks
+from faltung.learn.report.charts import Curve, line_chart, ticks
 from faltung.learn.report.filter_section import filters_section
 from faltung.learn.report.findings import findings, warnings
 from faltung.learn.report.layer_section import costs_section, depth_section
 from faltung.learn.report.mistakes import calibration_section, confusion_section, samples_section
-from faltung.learn.report.numbers import grid, grid_of
+from faltung.learn.report.numbers import definitions, grid, grid_of
 from faltung.learn.report.table import table
 from faltung.learn.report.wording import nouns, quoted
 from faltung.learn.risk import accuracy_interval
@@ -30,34 +30,37 @@ def html_report(
     made: Mapping[str, object],
     curve: Mapping[str, Mapping[int, float]],
 ) -> str:
-    """Return a page that shows a comparison and carries its style and pictures within itself.
+    """Return the page of a comparison of classifiers, with its style and pictures in the same file.
 
     Parameters
     ----------
     outcomes : sequence of Outcome
-        The network first, then its yardsticks.
+        The model first, then its yardsticks.
     split : Split
-        The data that they were trained and tested on.
+        Training, validation and test set.
     made : mapping
-        What `provenance` returned.
+        How the numbers were made: data, recipe, seed, versions, machine.
     curve : mapping of str to mapping of int to float
         Test accuracy by name of the network and number of training samples; may be empty.
 
     Examples
     --------
-    See `faltung.learn.comparison.compare`, which writes it.
+    See `faltung.learn.compare`, which writes it.
     """
     model, *yardsticks = outcomes
     called = nouns(model.sample_shape)
-    template = Template(files("faltung.learn.report").joinpath("template.html").read_text(encoding="utf-8"))
+    template = Template(files("faltung.learn.report").joinpath("comparison.html").read_text(encoding="utf-8"))
     page = template.substitute(
-        title=escape(" against ".join(filter(None, (quoted(model.name), _list([each.name for each in yardsticks]))))),
+        title=escape(
+            " against ".join(filter(None, (quoted(model.name), _list([yardstick.name for yardstick in yardsticks]))))
+        ),
         data_name=escape(split.name),
-        data_sizes=f"{len(split.class_names)} classes; {len(split.training):,} {called.samples} to learn from, "
-        f"{len(split.validation):,} to watch, {len(split.test):,} to test",
+        data_sizes=f"{len(split.class_names)} classes; {len(split.training):,} training {called.samples}, "
+        f"{len(split.validation):,} for validation, {len(split.test):,} for the test",
         warnings="".join(f'<p class="warning" role="note">{escape(text)}</p>' for text in warnings(split)),
         findings="\n".join(
-            f"<dt>{escape(each.topic)}</dt><dd>{escape(each.text)}</dd>" for each in findings(outcomes, curve)
+            f"<dt>{escape(finding.topic)}</dt><dd>{escape(finding.text)}</dd>"
+            for finding in findings(outcomes, curve)
         ),
         comparison=_comparison(outcomes, split),
         samples=called.samples,
@@ -71,7 +74,7 @@ def html_report(
         calibration=calibration_section(outcomes),
         judged=samples_section(model, split),
         model=escape(quoted(model.name)),
-        provenance=_definitions(made),
+        provenance=definitions(made),
     )
     return page.replace(" %", "\u00a0%")  # numbers and their per cent signs stay on one line
 
@@ -90,27 +93,27 @@ def _comparison(outcomes: Sequence[Outcome], split: Split) -> str:
     return grid(
         header,
         rows,
-        f"Same {called.samples}, loss, recipe and augmentation for all; one run each. "
+        f"All networks have the same {called.samples}, loss, recipe and augmentation; one run each. "
         f"Multiply-adds are for one {called.sample}.",
     )
 
 
 def _shifts(outcomes: Sequence[Outcome], split: Split) -> str:
     called = nouns(outcomes[0].sample_shape)
-    curves = {each.name: each.shifted_accuracy for each in outcomes}
-    label = f"Test {called.samples} moved by ({called.places})"
+    curves = {outcome.name: outcome.shifted_accuracy for outcome in outcomes}
+    label = f"Distance ({called.places})"
     lines = _accuracy_lines(curves, len(outcomes[0].test_labels))
     chart = line_chart(
         lines,
-        title=f"Test accuracy against how far the test {called.samples} are moved",
+        title=f"Test accuracy against the distance by which the test {called.samples} are moved",
         x_label=label,
         y_label="Test accuracy (%)",
         x_ticks=sorted(outcomes[0].recognised),
     )
     inward = "black" if split.test.samples.dtype == np.uint8 else "the mean of the training values"
     caption = (
-        f"Each {called.sample} is moved along one of its axes, forth or back, in equal parts; {inward} moves in. "
-        "Bars: 95 % intervals."
+        f"Each test {called.sample} is moved along one of its axes; all directions are used equally often. The gap "
+        f"is filled with {inward}. Bars: 95 % intervals."
     )
     return (
         f'<div class="pair"><figure>{chart}<figcaption>{caption}</figcaption></figure>'
@@ -123,7 +126,9 @@ def _curve(outcomes: Sequence[Outcome], curve: Mapping[str, Mapping[int, float]]
         return ""
     called = nouns(outcomes[0].sample_shape)
     label = f"Training {called.samples}"
-    lines = _accuracy_lines({each.name: curve.get(each.name, {}) for each in outcomes}, len(outcomes[0].test_labels))
+    lines = _accuracy_lines(
+        {outcome.name: curve.get(outcome.name, {}) for outcome in outcomes}, len(outcomes[0].test_labels)
+    )
     chart = line_chart(
         lines,
         title=f"Test accuracy against the number of training {called.samples}",
@@ -133,15 +138,15 @@ def _curve(outcomes: Sequence[Outcome], curve: Mapping[str, Mapping[int, float]]
         logarithmic=True,
     )
     return (
-        f'<section>\n<h2 id="fewer">With fewer {called.samples}</h2>\n<div class="pair"><figure>{chart}<figcaption>'
-        f"One run for each point. Bars: 95 % intervals.</figcaption></figure>"
+        f'<section>\n<h2 id="fewer">Fewer training {called.samples}</h2>\n<div class="pair"><figure>{chart}'
+        f"<figcaption>One run for each point. Bars: 95 % intervals.</figcaption></figure>"
         f"<div>{grid_of(lines, label)}</div></div>\n</section>"
     )
 
 
-def _accuracy_lines(curves: Mapping[str, Mapping[int, float]], samples: int) -> list[Line]:
+def _accuracy_lines(curves: Mapping[str, Mapping[int, float]], samples: int) -> list[Curve]:
     return [
-        Line(
+        Curve(
             name,
             tuple((x, 100 * curve[x]) for x in sorted(curve)),
             colour,
@@ -168,17 +173,17 @@ def _courses(outcomes: Sequence[Outcome]) -> str:
     figures = "\n".join(f"<figure>{chart}</figure>" for chart in charts)
     rows = [
         [
-            each.name,
-            f"{len(each.history)}",
-            f"{each.training_risk:.3f}",
-            f"{each.test_risk:.3f}",
-            f"{100 * each.training_accuracy:.1f} %",
-            f"{100 * each.test_accuracy:.1f} %",
+            outcome.name,
+            f"{len(outcome.history)}",
+            f"{outcome.training_risk:.3f}",
+            f"{outcome.test_risk:.3f}",
+            f"{100 * outcome.training_accuracy:.1f} %",
+            f"{100 * outcome.test_accuracy:.1f} %",
         ]
-        for each in outcomes
+        for outcome in outcomes
     ]
     header = [
-        "With the weights that were kept",
+        "With the final weights",
         "Epochs",
         "Training risk",
         "Test risk",
@@ -187,8 +192,8 @@ def _courses(outcomes: Sequence[Outcome]) -> str:
     ]
     called = nouns(outcomes[0].sample_shape)
     caption = (
-        f"Training risk and accuracy are of {outcomes[0].training_samples:,} training {called.samples}, drawn at "
-        "random and as they are."
+        f"Training risk and accuracy are measured on {outcomes[0].training_samples:,} training {called.samples}, "
+        "drawn at random, without augmentation."
     )
     return f'<div class="pair">{figures}</div>\n{grid(header, rows, caption)}'
 
@@ -199,10 +204,12 @@ def _course_chart(outcomes: Sequence[Outcome], quantity: str, unit: float, y_lab
         for part in ("training", "validation"):
             measure = f"{part}_{quantity}"
             points = [
-                (each.epoch, unit * each.measures[measure]) for each in outcome.history if measure in each.measures
+                (record.epoch, unit * record.measures[measure])
+                for record in outcome.history
+                if measure in record.measures
             ]
             if points:
-                lines.append(Line(f"{outcome.name}, {part}", tuple(points), colour, dashed=part == "validation"))
+                lines.append(Curve(f"{outcome.name}, {part}", tuple(points), colour, dashed=part == "validation"))
     if not lines:
         return ""
     last = max(epoch for line in lines for epoch, _ in line.points)
@@ -212,18 +219,4 @@ def _course_chart(outcomes: Sequence[Outcome], quantity: str, unit: float, y_lab
         x_label="Epoch",
         y_label=y_label,
         x_ticks=[epoch for epoch in ticks(1, last) if epoch == round(epoch)],
-    )
-
-
-def _definitions(made: Mapping[str, object]) -> str:
-    def text(value: object) -> str:
-        if isinstance(value, Mapping):
-            return ", ".join(f"{key.replace('_', ' ')} {text(item)}" for key, item in value.items())
-        if isinstance(value, bool):
-            return "yes" if value else "no"
-        return "none" if value is None else str(value)
-
-    return "\n".join(
-        f"<dt>{escape(key.replace('_', ' ').capitalize())}</dt><dd>{escape(text(value))}</dd>"
-        for key, value in made.items()
     )

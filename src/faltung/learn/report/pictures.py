@@ -1,4 +1,4 @@
-"""What does a kernel or an image look like? PNG pictures for reports."""
+"""How are kernels and images drawn? As PNG pictures for reports."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from PIL import Image
 
 __all__ = ["colour_sheet", "data_uri", "middle", "png", "signed_sheet", "visible"]
 
-# Ends and middle of the signed scale: blue for negative, near white for zero, orange for positive. Both ends are told
-# apart with every common kind of colour blindness.
+# Ends and middle of the signed scale: blue for negative, near white for zero, orange for positive. Both ends can be
+# distinguished with every common kind of colour blindness.
 _NEGATIVE = np.array([33, 102, 172], dtype=float)
 _ZERO = np.array([247, 247, 247], dtype=float)
 _POSITIVE = np.array([204, 88, 3], dtype=float)
@@ -22,24 +22,24 @@ _GREY = 128.0
 _TILE = 84  # pixels of a tile's longer side, about
 _GAP = 12
 _COLUMNS = 8
-_LARGEST = 2 * _TILE  # pixels of a picture's longer side: enough for screens with two pixels for one
+_LARGEST = 2 * _TILE  # pixels of a picture's longer side: enough for screens of double resolution
 
 
 def signed_sheet(tiles: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Draw kernels or responses side by side on a signed scale: blue is negative, near white zero, orange positive.
+    """Draw kernels or feature maps side by side: blue is negative, near white is zero, orange is positive.
 
-    Each tile has its own scale, up to its largest magnitude. For kernels that loses nothing where batch norm follows,
-    which makes their magnitude meaningless.
+    Each tile has its own scale, up to its largest magnitude. The magnitude of a kernel means nothing if batch norm
+    follows.
 
     Parameters
     ----------
     tiles : array, shape (tiles, height, width)
-        What to draw.
+        Kernels or feature maps.
 
     Returns
     -------
     uint8 array, shape (height, width, 4)
-        Red, green, blue and opacity; what lies between the tiles is transparent.
+        Red, green, blue and opacity; the gaps between the tiles are transparent.
 
     Examples
     --------
@@ -54,12 +54,12 @@ def signed_sheet(tiles: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 
 def colour_sheet(tiles: NDArray[np.float32]) -> NDArray[np.uint8]:
-    """Draw kernels that read red, green and blue side by side in these colours; grey is zero.
+    """Draw kernels with channels red, green and blue side by side in these colours; grey is zero.
 
     Parameters
     ----------
     tiles : array, shape (tiles, 3, height, width)
-        What to draw, each up to its own largest magnitude.
+        Kernels; each has its own scale, up to its largest magnitude.
 
     Returns
     -------
@@ -76,7 +76,7 @@ def colour_sheet(tiles: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 
 def _strength(tiles: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Return tiles in units of their largest magnitude, without the places that a picture cannot show."""
+    """Return tiles in units of their largest magnitude, with fewer pixels if they are too large for a page."""
     down, across = (-(-size // _LARGEST) for size in tiles.shape[-2:])
     shown = tiles[..., ::down, ::across].astype(np.float64)
     largest = np.abs(shown).max(axis=tuple(range(1, shown.ndim)), keepdims=True)
@@ -85,7 +85,7 @@ def _strength(tiles: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def _sheet(colours: NDArray[np.float64]) -> NDArray[np.uint8]:
-    """Lay out colours (tiles, height, width, 3), with whole pixels for each place."""
+    """Lay out colours (tiles, height, width, 3); each value becomes a square of whole pixels."""
     cell = max(1, _TILE // max(colours.shape[1:3]))
     columns = min(_COLUMNS, len(colours))
     rows = -(-len(colours) // columns)
@@ -100,7 +100,7 @@ def _sheet(colours: NDArray[np.float64]) -> NDArray[np.uint8]:
 
 
 def middle(tiles: NDArray[Any]) -> NDArray[Any]:
-    """Return what a picture can show of tiles with one to three spatial axes: of a volume its middle slice.
+    """Return tiles with one to three spatial axes as pictures; of a volume the middle slice.
 
     Parameters
     ----------
@@ -123,10 +123,10 @@ def middle(tiles: NDArray[Any]) -> NDArray[Any]:
 
 
 def visible(sample: NDArray[Any]) -> NDArray[np.uint8]:
-    """Return an image or a volume's middle slice as one that can be shown: grey or red, green and blue.
+    """Return an image, or the middle slice of a volume, as a grey or RGB picture.
 
-    Intensities stay as they are; values without a scale are spread from their smallest to their largest. Other
-    channels than one or three are averaged, and what is larger than a page shows is made smaller.
+    Intensities stay as they are; floats are scaled from their smallest to their largest value. Other numbers of
+    channels than one or three are averaged, and large images are reduced.
 
     Parameters
     ----------
@@ -169,7 +169,7 @@ def png(pixels: NDArray[np.uint8]) -> bytes:
 
 
 def data_uri(content: bytes) -> str:
-    """Return a PNG as an address that carries it whole, so that a page needs no other file.
+    """Return a PNG as a data URI, so that a page needs no other file.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What does the network say about a sample? Its picture, and below it the verdict."""
+"""How are predictions shown? As the picture of a sample with the prediction below it."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ def picture(split: Split, index: int) -> str:
 
 
 def judged_samples(model: Outcome, split: Split, indices: Iterable[int]) -> str:
-    """Return an HTML list of test samples, each with what the network says and how sure it is.
+    """Return an HTML list of test samples, each with the prediction and its probability.
 
     Examples
     --------
-    See `faltung.learn.report.html_report`, which puts the page together.
+    See `faltung.learn.report.html_report`, which assembles the page.
     """
     judged = "\n".join(_judged(model, split, index) for index in indices)
     return f'<ul class="samples">\n{judged}\n</ul>'
@@ -44,6 +44,6 @@ def judged_samples(model: Outcome, split: Split, indices: Iterable[int]) -> str:
 def _judged(model: Outcome, split: Split, index: int) -> str:
     probabilities = model.test_probabilities[index]
     predicted, actual = int(probabilities.argmax()), int(split.test.labels[index])
-    said = f"{escape(split.class_names[predicted])} {100 * probabilities[predicted]:.0f} %"
-    wrong = f'<span class="wrong">{said}</span><br/>is {escape(split.class_names[actual])}'
-    return f"<li>{picture(split, index)}{said if predicted == actual else wrong}</li>"
+    prediction = f"{escape(split.class_names[predicted])} {100 * probabilities[predicted]:.0f} %"
+    wrong = f'<span class="wrong">{prediction}</span><br/>is {escape(split.class_names[actual])}'
+    return f"<li>{picture(split, index)}{prediction if predicted == actual else wrong}</li>"

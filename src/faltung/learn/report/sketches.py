@@ -1,4 +1,4 @@
-"""What does a series look like? Small line drawings as inline SVG, drawn by the page's own style sheet."""
+"""How are series drawn? As small line drawings in inline SVG, with the colours of the page's style sheet."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from numpy.typing import NDArray
 __all__ = ["sketch"]
 
 _WIDTH, _HEIGHT, _MARGIN = 168, 84, 4
-_COLUMNS = 84  # of a series that is longer than twice as many places
+_COLUMNS = 84  # of a series that is longer than twice this number
 _CHANNELS = 6
 
 
 def sketch(values: NDArray[Any], *, title: str, zero: bool = False) -> str:
-    """Draw the channels of a series over each other, in the smallest frame that holds them.
+    """Draw the channels of a series in one frame.
 
-    What is too long to show every place is drawn as the smallest and the largest of neighbours, so that no peak is
-    lost. Of many channels the first six are drawn.
+    A long series is drawn as the smallest and the largest of neighbouring values, so that no peak is lost. Of many
+    channels the first six are drawn.
 
     Parameters
     ----------
     values : array, shape (channels, places)
         Finite numbers.
     title : str
-        Says what the drawing shows, for those who cannot see it.
+        Description of the drawing, for readers who cannot see it.
     zero : bool, optional
-        Whether zero belongs to the frame and is marked by a line.
+        Whether the frame includes zero and marks it by a line.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""What does each network cost, and how well does it do? One table for terminal and page."""
+"""What does each network cost, and how accurate is it? One table for terminal and page."""
 
 from __future__ import annotations
 
@@ -9,25 +9,25 @@ from faltung.learn.report.wording import nouns, percent
 
 __all__ = ["table"]
 
-_SHOWN = (1, 2, 4)  # of the distances that were measured
+_SHOWN = (1, 2, 4)  # indices of the distances that are shown
 
 
 def table(outcomes: Sequence[Outcome]) -> tuple[list[str], list[list[str]]]:
-    """Return header and rows of the comparison: what each network costs and how well it does.
+    """Return header and rows of the comparison: the costs and the accuracies of each network.
 
     Parameters
     ----------
     outcomes : sequence of Outcome
-        At least one; all of the same data.
+        At least one; all for the same data.
 
     Examples
     --------
-    >>> from faltung.learn import classification
-    >>> from faltung.learn import embedded
-    >>> from faltung.learn.measures import outcome
+    >>> from torch import nn
+    >>> from faltung.datasets.embedded import load_embedded
+    >>> from faltung.learn.measures.outcome import measure
     >>> from faltung.networks import DenseClassifier
-    >>> split, network = embedded.load_embedded(), DenseClassifier(sample_shape=(1, 28, 28), classes=10)
-    >>> dense = outcome.measure("dense", network, split, classification.Classification(split), ())
+    >>> network = DenseClassifier(sample_shape=(1, 28, 28), classes=10)
+    >>> dense = measure("dense", network, load_embedded(), nn.CrossEntropyLoss(), ())
     >>> header, [row] = table([dense])
     >>> header[:5]
     ['Network', 'Parameters', 'Multiply-adds', 'Training time', 'Test accuracy']

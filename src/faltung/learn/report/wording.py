@@ -1,4 +1,4 @@
-"""How does the page speak? What samples are called, and how numbers are said."""
+"""Which words does the page use? Names of samples, and numbers in words."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ __all__ = ["Nouns", "interval", "nouns", "percent", "quoted", "times"]
 
 @dataclass(frozen=True)
 class Nouns:
-    """What samples with so many spatial axes are called, and the places of their grid.
+    """The names of samples, and of the unit of distances.
 
     Parameters
     ----------
     sample, samples, places : str
-        One sample, several, and the unit of distances.
+        One sample, several samples, and the unit of distances.
     unit : str
         Short form of `places`, if there is one.
 
@@ -31,14 +31,14 @@ class Nouns:
 
 
 _NOUNS = {
-    1: Nouns("series", "series", "places", ""),
+    1: Nouns("series", "series", "positions", ""),
     2: Nouns("image", "images", "pixels", "px"),
     3: Nouns("volume", "volumes", "voxels", ""),
 }
 
 
 def nouns(sample_shape: tuple[int, ...]) -> Nouns:
-    """Return what samples of shape (channels, *spatial) are called.
+    """Return the names for samples of shape (channels, *spatial).
 
     Examples
     --------
@@ -67,12 +67,12 @@ def interval(low: float, high: float) -> str:
     >>> interval(-0.014, 0.5)
     '95 % interval −1.4 to 50.0'
     """
-    first, last = (f"{100 * each:.1f}".replace("-", "−") for each in (low, high))
+    first, last = (f"{100 * share:.1f}".replace("-", "−") for share in (low, high))
     return f"95 % interval {first} to {last}"
 
 
 def times(ours: int, theirs: int) -> str:
-    """Say of the first of two numbers how many times as many it is as the second, or how many times fewer.
+    """Return the ratio of two numbers in words: how many times as many the first is, or how many times fewer.
 
     Examples
     --------
@@ -83,14 +83,14 @@ def times(ours: int, theirs: int) -> str:
         return "as many"
     larger, smaller = max(ours, theirs), max(1, min(ours, theirs))
     ratio = larger / smaller
-    said = f"{ratio:,.0f}" if ratio >= 100 else f"{ratio:.1f}"
-    if said == "1.0":
+    text = f"{ratio:,.0f}" if ratio >= 100 else f"{ratio:.1f}"
+    if text == "1.0":
         return "about as many"
-    return f"{said} times {'fewer' if ours < theirs else 'as many'}"
+    return f"{text} times {'fewer' if ours < theirs else 'as many'}"
 
 
 def quoted(name: str) -> str:
-    """Return the name of a network as it stands in a sentence.
+    """Return the name of a network in quotation marks.
 
     Examples
     --------

@@ -1,4 +1,4 @@
-"""How are samples made with a trained generator? Everything that decides it, apart from network and classes."""
+"""How are samples generated? All settings of sampling apart from network and classes."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ __all__ = ["Sampling"]
 
 @dataclass(frozen=True)
 class Sampling:
-    """Where samples begin, and how they go from there.
+    """The settings with which a trained generator makes samples.
 
     Parameters
     ----------
     seed : int
         Seed of the noise; zero or more.
     steps : int
-        From noise to a sample; the network is evaluated twice in each.
+        Steps from noise to a sample; the network is evaluated twice in each.
     guidance : float
-        How far samples go beyond where those of any class go, towards those of their class: 1 is as learned, more is
-        more typical, 0 is any class.
+        1 gives samples as they were learned, more gives samples that are more typical of their class, 0 ignores the
+        class.
 
     Raises
     ------

@@ -1,7 +1,7 @@
-"""How good is a generator? Its samples are held beside test samples, and test samples beside training samples.
+"""How good is a generator? Its samples are compared with test samples, and these with training samples.
 
-The protocol, for which docs/scoring.md gives the reasons: one sample is generated for each test sample, of the same
-class, and both are looked at through a judge, a classifier that saw the training samples only.
+The protocol, whose reasons are in docs/scoring.md: for each test sample one sample of the same class is generated.
+Both sets are compared through a judge, a classifier that was trained on the training set only.
 """
 
 from __future__ import annotations
@@ -21,31 +21,30 @@ from faltung.learn.batches import tensors
 __all__ = ["MOST", "Nearest", "Protocol", "Score", "features", "frechet_distance", "nearest"]
 
 MOST = 10_000
-"""Test samples that are looked at, at most."""
+"""Largest number of test samples that are used."""
 
-_BATCH = 500  # samples that the judge sees at a time
-_BLOCK = 256  # samples whose distances to all training samples are held at a time
+_BATCH = 500  # samples that the judge classifies at a time
+_BLOCK = 256  # samples whose distances to all training samples are in memory at a time
 
 
 @dataclass(frozen=True)
 class Score:
-    """What the protocol found, and what it finds of real samples.
+    """The scores of generated samples, and those of real samples for comparison.
 
     Parameters
     ----------
     samples : int
         Number of generated samples, and of test samples.
     label_accuracy, test_label_accuracy : float
-        Share of the generated samples in which the judge sees the class that was asked for; of the test samples, in
-        which it sees their class.
+        Share of the generated samples that the judge recognises as of their class; the same for test samples.
     frechet, frechet_floor : float
-        Fréchet distance of the judge's features between generated and test samples; between as many training samples
-        and the test samples, which no generator is expected to fall below.
+        Fréchet distance between the judge's features of generated and of test samples. The floor is the distance
+        between as many training samples and the test samples; no generator is expected to be below it.
     nearest, test_nearest : float
-        Median distance of a generated sample to the training sample nearest to it; of a test sample. Root of the sum
-        of squared differences, intensities counted from 0 to 1.
+        Median Euclidean distance of a generated sample to the nearest training sample, with intensities from 0 to 1;
+        the same for test samples.
     nearest_features, test_nearest_features : float
-        The same between the judge's features.
+        The same distances between the judge's features.
 
     Examples
     --------
@@ -71,14 +70,14 @@ class Score:
 
 @dataclass(frozen=True, eq=False)
 class Nearest:
-    """For each of some samples the training sample nearest to it.
+    """The nearest training sample of each sample.
 
     Parameters
     ----------
     distances : float64 array, shape (samples,)
-        To that training sample.
+        Distance to the nearest training sample.
     indices : int64 array, shape (samples,)
-        Which it is; the first of several.
+        Its index; the first of several.
 
     Examples
     --------
@@ -90,24 +89,24 @@ class Nearest:
 
 
 class Protocol:
-    """Scores generated samples; what concerns real samples only is computed once, when it is made.
+    """Scores generated samples. The scores of real samples are computed once, when the protocol is made.
 
     Parameters
     ----------
     judge : torch.nn.Module
         A classifier of the same classes whose last layer is `classify`.
     split : Split
-        Test samples to compare with; training samples to be near to, which the judge learned from.
+        Its test set is compared with; its training set is that of the judge.
 
     Attributes
     ----------
     labels : int64 array
-        The classes for which samples are to be generated.
+        Classes of the samples that must be generated.
 
     Raises
     ------
     ArgumentError
-        If the judge cannot tell the features that it decides by.
+        If the judge is no classifier of these classes, or its features are not known.
 
     Examples
     --------
@@ -124,14 +123,14 @@ class Protocol:
     def __init__(self, judge: nn.Module, split: Split) -> None:
         self._judge = judge
         self._split = split
-        # Spread over the whole part, which may be sorted by class.
+        # Spread over the whole test set, which may be sorted by class.
         chosen = np.linspace(0, len(split.test) - 1, min(MOST, len(split.test))).astype(np.int64)
         test = split.test.subset(chosen)
         self.labels: NDArray[np.int64] = test.labels.astype(np.int64)
         self._training = _values(split.training)
         self._training_features, _ = features(judge, split.training)
-        self._test_features, said = features(judge, test)
-        self._test_accuracy = float((said == self.labels).mean())
+        self._test_features, predicted = features(judge, test)
+        self._test_accuracy = float((predicted == self.labels).mean())
         self._test_nearest = _median(nearest(_values(test), self._training))
         self._test_nearest_features = _median(nearest(self._test_features, self._training_features))
         self._floor = frechet_distance(self._training_features[self._alike()], self._test_features)
@@ -142,21 +141,21 @@ class Protocol:
         Raises
         ------
         ArgumentError
-            If there is not one for each label.
+            If there is not one sample for each label.
         """
         if samples.shape != (expected := (len(self.labels), *self._split.training.sample_shape)):
             raise ArgumentError("samples", f"shape {expected}", f"shape {samples.shape}")
         generated = Dataset(samples, self.labels, self._split.class_names)
-        found, said = features(self._judge, generated)
+        own_features, predicted = features(self._judge, generated)
         return Score(
             len(samples),
-            float((said == self.labels).mean()),
+            float((predicted == self.labels).mean()),
             self._test_accuracy,
-            frechet_distance(found, self._test_features),
+            frechet_distance(own_features, self._test_features),
             self._floor,
             _median(self.nearest(samples)),
             self._test_nearest,
-            _median(nearest(found, self._training_features)),
+            _median(nearest(own_features, self._training_features)),
             self._test_nearest_features,
         )
 
@@ -165,7 +164,7 @@ class Protocol:
         return nearest(_values(Dataset(samples, np.zeros(len(samples), np.int64), ("",))), self._training)
 
     def _alike(self) -> NDArray[np.int64]:
-        """Return training samples of the classes of `labels`, as many of each, if there are."""
+        """Return the indices of training samples: as many of each class as in `labels`, if there are so many."""
         labels = self._split.training.labels
         chosen = []
         for label, count in zip(*np.unique(self.labels, return_counts=True), strict=True):
@@ -176,14 +175,14 @@ class Protocol:
 
 @torch.no_grad()
 def features(judge: nn.Module, data: Dataset) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Return what a classifier decides by, the inputs of its last layer, and what it decides.
+    """Return the features of samples, which are the inputs of the last layer of a classifier, and its predictions.
 
     Parameters
     ----------
     judge : torch.nn.Module
         In evaluation mode; its last layer is `classify`.
     data : Dataset
-        What it looks at.
+        The samples.
 
     Returns
     -------
@@ -193,15 +192,15 @@ def features(judge: nn.Module, data: Dataset) -> tuple[NDArray[np.float32], NDAr
     Raises
     ------
     ArgumentError
-        If there is no such layer.
+        If the classifier has no such layer.
 
     Examples
     --------
     >>> from faltung.datasets.embedded import load_embedded
     >>> from faltung.networks import ConvClassifier
     >>> judge = ConvClassifier(sample_shape=(1, 28, 28), classes=10, channels=(4, 12))
-    >>> found, said = features(judge, load_embedded().validation)
-    >>> found.shape, said.shape
+    >>> values, predicted = features(judge, load_embedded().validation)
+    >>> values.shape, predicted.shape
     ((250, 12), (250,))
     """
     last = getattr(judge, "classify", None)
@@ -209,25 +208,25 @@ def features(judge: nn.Module, data: Dataset) -> tuple[NDArray[np.float32], NDAr
         expected = f"a classifier of {len(data.class_names)} classes whose last layer is `classify`"
         known = f" of {last.out_features}" if isinstance(last, nn.Linear) else ""
         raise ArgumentError("judge", expected, f"{type(judge).__name__}{known}", "Name another run folder.")
-    seen: list[torch.Tensor] = []
-    hook = last.register_forward_pre_hook(lambda layer, inputs: seen.append(inputs[0].float()))
+    inputs_seen: list[torch.Tensor] = []
+    hook = last.register_forward_pre_hook(lambda layer, inputs: inputs_seen.append(inputs[0].float()))
     try:
         samples, _ = tensors(data)
-        said = torch.cat([judge(batch).argmax(dim=1) for batch in torch.split(samples, _BATCH)])
+        predicted = torch.cat([judge(batch).argmax(dim=1) for batch in torch.split(samples, _BATCH)])
     finally:
         hook.remove()
-    return torch.cat(seen).numpy(), said.numpy()
+    return torch.cat(inputs_seen).numpy(), predicted.numpy()
 
 
 def frechet_distance(first: NDArray[np.floating[Any]], second: NDArray[np.floating[Any]]) -> float:
-    """Return the Fréchet distance of the normal distributions with the means and covariances of two sets of features.
+    """Return the Fréchet distance between normal distributions with the means and covariances of two feature sets.
 
     |m1 - m2|^2 + tr(C1 + C2 - 2 (C1 C2)^(1/2)), a squared length.
 
     Parameters
     ----------
     first, second : array, shape (samples, features)
-        Two or more samples each.
+        At least two samples each.
 
     References
     ----------
@@ -237,16 +236,16 @@ def frechet_distance(first: NDArray[np.floating[Any]], second: NDArray[np.floati
 
     Examples
     --------
-    Means that are 3 apart, and deviations 1 and 3:
+    Means with the difference 3, and deviations 1 and 3:
 
     >>> round(frechet_distance(np.array([[-1.0], [0.0], [1.0]]), np.array([[0.0], [3.0], [6.0]])), 6)
     13.0
     """
     if min(len(first), len(second)) < 2:
         raise ArgumentError("samples", "at least two on each side", f"{len(first)} and {len(second)}")
-    means = [each.astype(np.float64).mean(axis=0) for each in (first, second)]
-    covariances = [np.atleast_2d(np.cov(each.astype(np.float64), rowvar=False)) for each in (first, second)]
-    # C1 C2 has the eigenvalues of the symmetric R C2 R with R^2 = C1; rounding may leave some below zero.
+    means = [values.astype(np.float64).mean(axis=0) for values in (first, second)]
+    covariances = [np.atleast_2d(np.cov(values.astype(np.float64), rowvar=False)) for values in (first, second)]
+    # C1 C2 has the eigenvalues of the symmetric R C2 R with R^2 = C1; rounding may make some of them negative.
     values, vectors = np.linalg.eigh(covariances[0])
     root = (vectors * np.sqrt(values.clip(0))) @ vectors.T
     shared = np.sqrt(np.linalg.eigvalsh(root @ covariances[1] @ root).clip(0)).sum()
@@ -255,21 +254,21 @@ def frechet_distance(first: NDArray[np.floating[Any]], second: NDArray[np.floati
 
 
 def nearest(samples: NDArray[np.float32], training: NDArray[np.float32]) -> Nearest:
-    """Find for each sample the training sample at the least Euclidean distance.
+    """Return for each sample the training sample with the smallest Euclidean distance.
 
     Parameters
     ----------
     samples, training : float32 array, shape (samples, values)
-        The same values in both.
+        Both have the same number of values.
 
     Examples
     --------
     >>> training = np.array([[0, 0], [3, 4]], np.float32)
-    >>> found = nearest(np.array([[0, 1], [3, 4], [9, 4]], np.float32), training)
-    >>> found.distances, found.indices
+    >>> neighbours = nearest(np.array([[0, 1], [3, 4], [9, 4]], np.float32), training)
+    >>> neighbours.distances, neighbours.indices
     (array([1., 0., 6.]), array([0, 1, 1]))
     """
-    # Around their mean, since products of values far from zero would drown the differences.
+    # Relative to the mean: products of large values would lose small differences to rounding.
     centre = torch.from_numpy(training).mean(dim=0)
     candidates = torch.from_numpy(training) - centre
     halves = 0.5 * candidates.square().sum(dim=1)
@@ -278,7 +277,7 @@ def nearest(samples: NDArray[np.float32], training: NDArray[np.float32]) -> Near
         # |a - b|^2 = |a|^2 + 2 (|b|^2 / 2 - ab), and |a|^2 is the same for all b.
         index = torch.addmm(halves, block, candidates.T, alpha=-1).argmin(dim=1)
         indices.append(index)
-        # Once more as it is defined: a difference of sums would not tell a copy from its original.
+        # Computed again by the definition: a difference of sums is too inexact to give zero for a copy.
         distances.append((block - candidates[index]).double().square().sum(dim=1).sqrt())
     return Nearest(torch.cat(distances).numpy(), torch.cat(indices).numpy())
 
@@ -287,5 +286,5 @@ def _values(data: Dataset) -> NDArray[np.float32]:
     return tensors(data)[0].flatten(1).numpy()
 
 
-def _median(found: Nearest) -> float:
-    return float(np.median(found.distances))
+def _median(neighbours: Nearest) -> float:
+    return float(np.median(neighbours.distances))

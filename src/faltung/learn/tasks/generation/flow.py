@@ -1,12 +1,12 @@
-"""How does noise become a sample? Along straight lines, whose mean velocity a network learns.
+"""How does noise become a sample? It follows a velocity field, the mean velocity of straight lines.
 
-A sample x1 and noise x0 are joined by the line x(t) = (1 - t) x0 + t x1, along which the velocity is x1 - x0. Many
-lines cross at a point x, and the network that minimises the mean squared difference to their velocities gives their
-mean there, v(x, t) = E[x1 - x0 | x(t) = x]. Noise that follows dx/dt = v(x, t) from t = 0 to 1 is then distributed
-like the samples: through every place, at every time, as much flows as lines go through it.
+The line x(t) = (1 - t) x0 + t x1 joins noise x0 and a sample x1; the velocity along it is x1 - x0. Many lines cross
+at a point x. A network that minimises the mean squared difference to their velocities learns their mean,
+v(x, t) = E[x1 - x0 | x(t) = x]. Noise that follows dx/dt = v(x, t) from t = 0 to t = 1 has the distribution of the
+samples at t = 1, because the flow through every point is that of the lines.
 
-Some lines are shown to the network without their class, so that it knows the velocity of any class, u, beside that of
-a class, v. Guidance follows u + g (v - u): with g above 1 it goes where samples of the class are and others are not.
+Some lines are given to the network without their class. So it learns the velocity for any class, u, beside the
+velocity for one class, v. Guidance follows u + g (v - u): with g above 1 the samples are more typical of their class.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from faltung.datasets.dataset import Split
 from faltung.errors import ArgumentError
 from faltung.learn.augmentation import Augmentation
 from faltung.learn.batches import tensors
-from faltung.learn.generation.sampling import Sampling
+from faltung.learn.tasks.generation.sampling import Sampling
 from faltung.networks.generator import VelocityField
 
 __all__ = [
@@ -38,29 +38,29 @@ __all__ = [
 ]
 
 UNCHANGED = Augmentation(mirror=False, shift=0)
-"""What is done to training samples unless told otherwise: nothing, for a generator would learn the changes."""
+"""No random change of training samples: a generator would learn the changes."""
 
 _PLAIN = Sampling()
-_UNNAMED = 0.1  # share of the lines whose class the network is not told
+_UNNAMED = 0.1  # share of the lines that the network gets without their class
 _BLOCK = 250  # samples computed at a time
 
 
 class FlowMatching:
     """The risk of a velocity field: its mean squared difference to the velocities of lines from noise to samples.
 
-    R(v) = E (v(x(t), t, class) - (x1 - x0))^2, over training samples x1, noise x0 and times t from 0 to 1. It does
-    not become zero: what is left is how much the lines through one point differ.
+    R(v) = E (v(x(t), t, class) - (x1 - x0))^2, over training samples x1, noise x0 and times t from 0 to 1. It cannot
+    become zero, because the lines through one point have different velocities.
 
     Parameters
     ----------
     split : Split
-        Its training and validation parts are used.
+        Its training and validation sets are used.
     scale : callable
-        Brings samples to the scale of the network, on which noise has mean 0 and deviation 1.
+        Converts samples to the scale of the network, on which noise has mean 0 and deviation 1.
     augmentation : Augmentation, optional
-        How training samples are changed at random; what is generated will be changed like that too.
+        The random changes of training samples; generated samples will have the same changes.
     device : str, optional
-        Where the samples are kept.
+        The torch device of the samples.
 
     References
     ----------
@@ -92,7 +92,7 @@ class FlowMatching:
         self._classes = len(split.class_names)
         self._training = [tensor.to(device) for tensor in tensors(split.training)]
         samples, labels = tensors(split.validation)
-        # The same noise and times after every epoch, so that the risks differ by nothing but the network.
+        # The same noise and times after every epoch, so that only the network changes the risk.
         generator = torch.Generator().manual_seed(0)
         starts, times = torch.randn(samples.shape, generator=generator), torch.rand(len(labels), generator=generator)
         self._validation = [tensor.to(device) for tensor in (starts, scale(samples), times, labels)]
@@ -103,19 +103,19 @@ class FlowMatching:
     def batch_risk(
         self, network: nn.Module, chosen: torch.Tensor, generator: torch.Generator
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """Return the mean loss of chosen training samples, each at some time on a line to it from new noise."""
+        """Return the mean loss for chosen training samples, each with new noise and a random time."""
         samples, labels = (tensor[chosen.to(tensor.device)] for tensor in self._training)
         ends = self._scale(self._augment(samples, generator))
         starts = torch.randn(ends.shape, generator=generator).to(ends.device)
-        # Times at equal distances from a random first one cover every batch evenly, and each by itself is uniform.
-        places = torch.arange(len(ends)) / len(ends)
-        times = ((torch.rand(1, generator=generator) + places) % 1).to(ends.device)
+        # Times at equal distances from a random first one: each is uniform, and every batch covers all times evenly.
+        distances = torch.arange(len(ends)) / len(ends)
+        times = ((torch.rand(1, generator=generator) + distances) % 1).to(ends.device)
         unnamed = (torch.rand(len(ends), generator=generator) < _UNNAMED).to(ends.device)
         return _risk(network, starts, ends, times, labels.masked_fill(unnamed, self._classes)), {}
 
     @torch.no_grad()
     def validate(self, network: nn.Module) -> dict[str, float]:
-        """Return the risk on the validation samples."""
+        """Return the risk on the validation set."""
         blocks = zip(*(torch.split(tensor, _BLOCK) for tensor in self._validation), strict=True)
         total = sum(len(block[0]) * _risk(network, *block).item() for block in blocks)
         return {"validation_risk": total / len(self._validation[0])}
@@ -134,7 +134,7 @@ Velocity = Callable[[torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
 
 
 def guided(network: VelocityField, strength: float) -> Velocity:
-    """Return the velocity u + g (v - u), where v is that of a class, u that of any, and g the strength.
+    """Return the velocity u + g (v - u): v for one class, u for any class, g the strength.
 
     References
     ----------
@@ -166,25 +166,24 @@ def follow(
     labels: torch.Tensor,
     steps: int,
 ) -> Iterator[torch.Tensor]:
-    """Yield where points are after each of equal steps from time 0 to 1, first where they start.
+    """Yield the positions of points that move with a velocity from time 0 to 1, at the start and after each step.
 
-    By the midpoint rule: with the velocity half a step ahead, x + h v(x + h/2 v(x, t), t + h/2), whose error falls
-    with the square of h.
+    Each step is x + h v(x + h/2 v(x, t), t + h/2), the midpoint rule. Its error falls with the square of h.
 
     Parameters
     ----------
     velocity : Velocity
-        Of every point.
+        The velocity of all points.
     points : tensor, shape (samples, ...)
-        Where they start.
+        Positions at time 0.
     labels : int64 tensor, shape (samples,)
-        Class of each.
+        Class of each point.
     steps : int
-        Number of steps.
+        Number of steps, all of the same length.
 
     Examples
     --------
-    A velocity that grows with time, dx/dt = 2 t, is followed exactly:
+    The rule is exact for a velocity that is linear in time, dx/dt = 2 t:
 
     >>> start, label = torch.zeros(1, 1), torch.zeros(1, dtype=torch.long)
     >>> [point.item() for point in follow(lambda x, t, label: 2 * t[:, None], start, label, steps=2)]
@@ -198,8 +197,8 @@ def follow(
         yield points
 
 
-def noise(seed: int, places: Iterable[int], shape: Sequence[int]) -> torch.Tensor:
-    """Return the normal noise that the samples at some places begin as; it depends on seed and place alone.
+def noise(seed: int, indices: Iterable[int], shape: Sequence[int]) -> torch.Tensor:
+    """Return the normal noise from which samples are generated; it depends on the seed and on their indices alone.
 
     Examples
     --------
@@ -207,8 +206,8 @@ def noise(seed: int, places: Iterable[int], shape: Sequence[int]) -> torch.Tenso
     >>> bool((several[3:] == noise(0, [3, 4], (1, 2, 2))).all())
     True
     """
-    each = (np.random.default_rng([seed, place]).standard_normal(shape, np.float32) for place in places)
-    return torch.from_numpy(np.stack([*each]))
+    samples = [np.random.default_rng([seed, index]).standard_normal(shape, np.float32) for index in indices]
+    return torch.from_numpy(np.stack(samples))
 
 
 def generate(
@@ -219,9 +218,9 @@ def generate(
     dtype: str = "uint8",
     track: Callable[[Sequence[int]], Iterable[int]] = iter,
 ) -> NDArray[Any]:
-    """Make samples of given classes out of noise.
+    """Generate samples of given classes from noise.
 
-    A sample depends on seed, place and class alone: it is the same however many others are made.
+    A sample depends on the seed, its index and its class alone, not on the number of samples.
 
     Parameters
     ----------
@@ -230,11 +229,11 @@ def generate(
     labels : integer array, shape (samples,)
         Class of each sample.
     sampling : Sampling, optional
-        How.
+        Seed, steps and guidance.
     dtype : {"uint8", "float32"}, optional
-        That of the samples that the network learned from: uint8 are intensities, and float32 any values.
+        As in training: uint8 for intensities, float32 for any values.
     track : callable, optional
-        What the blocks are drawn through, to show how far it is.
+        Iterates over the blocks of samples, to show progress.
 
     Returns
     -------
@@ -243,7 +242,7 @@ def generate(
     Raises
     ------
     ArgumentError
-        If a label is no class of the network.
+        If a label is not a class of the network.
 
     Examples
     --------
@@ -267,7 +266,7 @@ def generate(
 
 
 def samples_of(network: VelocityField, points: torch.Tensor, dtype: str) -> NDArray[Any]:
-    """Return points on the scale of a network as the samples that they stand for.
+    """Return the samples that correspond to points on the scale of a network.
 
     Examples
     --------

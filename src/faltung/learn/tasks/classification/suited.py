@@ -1,7 +1,7 @@
-"""What suits a data set? The networks, the recipe and the augmentation that it is learned with unless told otherwise.
+"""Which classifiers suit a data set? The networks, the recipe and the augmentation that are used by default.
 
-The defaults were chosen by validation accuracy, on 5,000 training images of Fashion-MNIST that were held out, and on
-a fifth of the training series of OSULeaf and ACSF1; no test sample was looked at.
+The defaults were chosen by validation accuracy: on 5,000 training images of Fashion-MNIST that were held out, and on
+a fifth of the training series of OSULeaf and ACSF1. No test sample was used.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ __all__ = ["augmentation_for", "candidates_for", "recipe_for"]
 
 _EPOCHS = 20
 _EPOCHS_OF_MANY = 24
-_MANY = 20_000  # samples: they are learned from for longer before they are known by heart
+_MANY = 20_000  # samples: so many are not memorised as soon, and training can last longer
 _STEPS = 740
 _CHANNELS = (16, 32, 48, 64, 96, 128)
 _SERIES_CHANNELS = (16, 32, 48, 48, 48, 48)
@@ -31,10 +31,11 @@ _LARGE = (512, 256)
 
 
 def candidates_for(data: Dataset) -> Mapping[str, Callable[[], nn.Module]]:
-    """Return what makes a convolutional network for samples like these, and its dense yardsticks.
+    """Return functions that make a convolutional network for a training set, and its dense yardsticks.
 
-    One yardstick has as many parameters, the other as many as it needs: on the embedded data, judged by other
-    training images of Fashion-MNIST, 2.5 times as many did 0.3 points better, and 4.5 times as many no better.
+    One yardstick has as many parameters, the other has more. On the embedded data, tested with other training images
+    of Fashion-MNIST, a network with 2.5 times as many parameters as the larger yardstick was 0.3 points better, and
+    one with 4.5 times as many was not better.
 
     Parameters
     ----------
@@ -53,7 +54,7 @@ def candidates_for(data: Dataset) -> Mapping[str, Callable[[], nn.Module]]:
     shape, classes = data.sample_shape, len(data.class_names)
     mean, deviation = _scale(data)
     channels, taps = (_SERIES_CHANNELS, _SERIES_TAPS) if data.ndim == 1 else (_CHANNELS, 3)
-    # Stages until what is left is small enough for the last one's kernels to see a large part of it.
+    # So many stages that the kernels of the last one cover a large part of the sample.
     enough = 64 if data.ndim == 1 else 8
     stages = min(len(channels), 1 + max(0, math.ceil(math.log2(max(shape[1:]) / enough))))
     convolutional = partial(
@@ -76,14 +77,14 @@ def candidates_for(data: Dataset) -> Mapping[str, Callable[[], nn.Module]]:
 
 
 def _scale(data: Dataset) -> tuple[float, float]:
-    """Return mean and deviation of values whose scale is not known; intensities have one."""
+    """Return mean and deviation of floats, whose scale is not known; the scale of intensities is."""
     if data.samples.dtype == np.uint8:
         return 0.0, 1.0
     return float(data.samples.mean(dtype=np.float64)), float(data.samples.std(dtype=np.float64)) or 1.0
 
 
 def recipe_for(samples: int) -> Recipe:
-    """Return the recipe for a classifier and so many training samples: smaller batches and more epochs for few.
+    """Return the recipe of a classifier for a number of training samples: few need small batches and many epochs.
 
     Examples
     --------
@@ -101,9 +102,9 @@ def recipe_for(samples: int) -> Recipe:
 
 
 def augmentation_for(data: Dataset) -> Augmentation:
-    """Return how samples like these are changed at random.
+    """Return the random changes of the samples of a training set.
 
-    Images may be mirrored; the order in a series means something. Both are moved by a 28th of their length.
+    Images are mirrored, series are not, because their order matters. All are moved by up to a 28th of their length.
 
     Examples
     --------

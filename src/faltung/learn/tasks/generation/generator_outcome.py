@@ -1,4 +1,4 @@
-"""What came of training a generator? Its score, some of its samples, and how they came about."""
+"""How good is a trained generator? Its score, some of its samples, and their paths from noise."""
 
 from __future__ import annotations
 
@@ -13,45 +13,45 @@ from numpy.typing import NDArray
 from torch import nn
 
 from faltung.datasets.dataset import Dataset
-from faltung.learn.generation.flow import follow, generate, guided, noise, samples_of
-from faltung.learn.generation.sampling import Sampling
-from faltung.learn.generation.score import Protocol, Score
 from faltung.learn.measures.counting import NetworkCost, network_cost
 from faltung.learn.saved import describe
+from faltung.learn.tasks.generation.flow import follow, generate, guided, noise, samples_of
+from faltung.learn.tasks.generation.sampling import Sampling
+from faltung.learn.tasks.generation.score import Protocol, Score
 from faltung.learn.training import EpochRecord
 from faltung.networks.generator import VelocityField
 
 __all__ = ["GeneratorOutcome", "measure_generator", "score_table"]
 
 _CLASSES = 10  # shown at most
-_SAMPLES = 10  # of each class
-_MOMENTS = (0.0, 0.25, 0.5, 0.75, 1.0)  # of the way from noise to a sample
+_SAMPLES = 10  # shown of each class
+_MOMENTS = (0.0, 0.25, 0.5, 0.75, 1.0)  # times on the path from noise to a sample
 
 
 @dataclass(frozen=True, eq=False)
 class GeneratorOutcome:
-    """What was measured of one trained generator.
+    """The measures of one trained generator.
 
     Parameters
     ----------
     name : str
-        What the comparison calls the network.
+        Name of the network in the comparison.
     description : dict
         Class and arguments of the network.
     cost : NetworkCost
         Parameters, and multiply-adds for one velocity of one sample.
     history : tuple of EpochRecord
-        The course of training.
+        One record for each epoch of training.
     score : Score
-        By the protocol.
+        The scores of the protocol.
     class_names : tuple of str
-        Of the classes that are shown.
+        Names of the classes that are shown.
     samples : array, shape (classes, samples, channels, *spatial)
-        The first ones that were generated of each of these classes.
+        The first samples that were generated of each of these classes.
     neighbours : array, shape (classes, channels, *spatial)
-        The training sample nearest to the first sample of each class.
-    ways : array, shape (classes, moments, channels, *spatial)
-        The first sample of each class on its way from noise.
+        The nearest training sample of the first sample of each class.
+    paths : array, shape (classes, moments, channels, *spatial)
+        The first sample of each class at some times on its path from noise.
 
     Examples
     --------
@@ -66,7 +66,7 @@ class GeneratorOutcome:
     class_names: tuple[str, ...]
     samples: NDArray[Any]
     neighbours: NDArray[Any]
-    ways: NDArray[Any]
+    paths: NDArray[Any]
 
     @property
     def training_seconds(self) -> float:
@@ -93,22 +93,22 @@ def measure_generator(
     history: Sequence[EpochRecord],
     sampling: Sampling,
 ) -> GeneratorOutcome:
-    """Generate the samples that the protocol asks for, score them, and keep the first of each class.
+    """Generate the samples that the protocol needs, score them, and keep the first samples of each class.
 
     Parameters
     ----------
     name : str
-        What the comparison calls the network.
+        Name of the network in the comparison.
     network : VelocityField
-        Samples are made where it is; afterwards it is on the CPU, in evaluation mode.
+        Samples are generated on its device; afterwards it is on the CPU, in evaluation mode.
     training : Dataset
-        What it learned from.
+        The training set.
     protocol : Protocol
-        How it is scored.
+        Scores the samples.
     history : sequence of EpochRecord
-        The course of its training.
+        One record for each epoch of its training.
     sampling : Sampling
-        How samples are made.
+        Seed, steps and guidance.
 
     Examples
     --------
@@ -121,7 +121,7 @@ def measure_generator(
     >>> network = DenseGenerator(sample_shape=(1, 28, 28), classes=10, width=8)
     >>> protocol = Protocol(judge, Split(few, few, few, "few"))
     >>> outcome = measure_generator("dense", network, few, protocol, (), Sampling(seed=0, steps=2, guidance=1.0))
-    >>> outcome.samples.shape, outcome.ways.shape, outcome.cost.parameters
+    >>> outcome.samples.shape, outcome.paths.shape, outcome.cost.parameters
     ((10, 10, 1, 28, 28), (10, 3, 1, 28, 28), 46201)
     """
     network.eval()
@@ -129,9 +129,9 @@ def measure_generator(
     samples = generate(network, protocol.labels, sampling, dtype=dtype)
     network.cpu()
     classes = np.unique(protocol.labels)[:_CLASSES]
-    places = [np.flatnonzero(protocol.labels == label)[:_SAMPLES] for label in classes]
-    fewest = min(map(len, places))
-    first = np.array([place[0] for place in places])
+    shown = [np.flatnonzero(protocol.labels == label)[:_SAMPLES] for label in classes]
+    fewest = min(map(len, shown))
+    first = np.array([indices[0] for indices in shown])
     return GeneratorOutcome(
         name,
         describe(network),
@@ -139,24 +139,24 @@ def measure_generator(
         tuple(history),
         protocol(samples),
         tuple(training.class_names[label] for label in classes),
-        np.stack([samples[place[:fewest]] for place in places]),
+        np.stack([samples[indices[:fewest]] for indices in shown]),
         training.samples[protocol.nearest(samples[first]).indices],
-        _ways(network, first, protocol.labels[first], sampling, dtype),
+        _paths(network, first, protocol.labels[first], sampling, dtype),
     )
 
 
-def _ways(
-    network: VelocityField, places: NDArray[np.int64], labels: NDArray[np.int64], sampling: Sampling, dtype: str
+def _paths(
+    network: VelocityField, indices: NDArray[np.int64], labels: NDArray[np.int64], sampling: Sampling, dtype: str
 ) -> NDArray[Any]:
-    """Return samples at some moments from noise on, shape (samples, moments, channels, *spatial)."""
-    start = noise(sampling.seed, places.tolist(), network.sample_shape)
-    way = list(follow(guided(network, sampling.guidance), start, torch.from_numpy(labels), sampling.steps))
+    """Return samples at some times on their paths from noise, shape (samples, moments, channels, *spatial)."""
+    start = noise(sampling.seed, indices.tolist(), network.sample_shape)
+    path = list(follow(guided(network, sampling.guidance), start, torch.from_numpy(labels), sampling.steps))
     moments = sorted({round(moment * sampling.steps) for moment in _MOMENTS})
-    return np.stack([samples_of(network, way[moment], dtype) for moment in moments], axis=1)
+    return np.stack([samples_of(network, path[moment], dtype) for moment in moments], axis=1)
 
 
 class _AtTheStart(nn.Module):
-    """A velocity field at time zero for the first class: a function of points alone, whose cost can be counted."""
+    """A velocity field at time zero for the first class, a function of points alone, to count its cost."""
 
     def __init__(self, network: VelocityField) -> None:
         super().__init__()
@@ -170,7 +170,7 @@ class _AtTheStart(nn.Module):
 
 
 def score_table(outcomes: Sequence[GeneratorOutcome]) -> tuple[list[str], list[list[str]]]:
-    """Return header and rows of the comparison: each generator, and last the samples that are real.
+    """Return header and rows of the comparison: a row for each generator, and a last row for test samples.
 
     Examples
     --------
@@ -181,15 +181,15 @@ def score_table(outcomes: Sequence[GeneratorOutcome]) -> tuple[list[str], list[l
     header += ["Label accuracy", "Fréchet distance", "Nearest training"]
     rows = [
         [
-            each.name,
-            f"{each.cost.parameters:,}",
-            f"{each.cost.multiply_adds:,}",
-            f"{each.training_seconds:.0f} s",
-            *_scores(each.score.label_accuracy, each.score.frechet, each.score.nearest),
+            outcome.name,
+            f"{outcome.cost.parameters:,}",
+            f"{outcome.cost.multiply_adds:,}",
+            f"{outcome.training_seconds:.0f} s",
+            *_scores(outcome.score.label_accuracy, outcome.score.frechet, outcome.score.nearest),
         ]
-        for each in outcomes
+        for outcome in outcomes
     ]
-    for score in (each.score for each in outcomes[:1]):
+    for score in (outcome.score for outcome in outcomes[:1]):
         real = _scores(score.test_label_accuracy, score.frechet_floor, score.test_nearest)
         rows.append(["test samples", "", "", "", *real])
     return header, rows

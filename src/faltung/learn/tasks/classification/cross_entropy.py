@@ -1,4 +1,4 @@
-"""What does a classifier make small? The mean cross entropy of its probabilities against the labels."""
+"""What is the risk of a classifier? The mean cross entropy of its probabilities and the labels."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ __all__ = ["Classification"]
 
 
 class Classification:
-    """The risk of a classifier on the training samples of a split, and how it does on the validation samples.
+    """The risk of a classifier on the training set of a split, and its risk and accuracy on the validation set.
 
     Parameters
     ----------
     split : Split
-        Its training and validation parts are used.
+        Its training and validation sets are used.
     label_smoothing : float, optional
         Probability that is taken from the true class and spread over all classes.
     augmentation : Augmentation, optional
-        How training samples are changed at random.
+        The random changes of training samples.
     device : str, optional
-        Where the samples are kept.
+        The torch device of the samples.
 
     Raises
     ------
@@ -64,17 +64,17 @@ class Classification:
     def batch_risk(
         self, network: nn.Module, chosen: torch.Tensor, generator: torch.Generator
     ) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
-        """Return the mean loss of chosen training samples, and the share of them that were recognised."""
+        """Return the mean loss of chosen training samples, and the accuracy on them."""
         samples, labels = (tensor[chosen.to(tensor.device)] for tensor in self._training)
         batch = self._augment(samples, generator)
         if batch.ndim == 4:
             batch = batch.contiguous(memory_format=torch.channels_last)
-        found = network(batch).float()
-        return self.loss(found, labels), {"training_accuracy": (found.argmax(1) == labels).double().mean()}
+        scores = network(batch).float()
+        return self.loss(scores, labels), {"training_accuracy": (scores.argmax(1) == labels).double().mean()}
 
     def validate(self, network: nn.Module) -> dict[str, float]:
-        """Return risk and accuracy on the validation samples."""
+        """Return risk and accuracy on the validation set."""
         samples, labels = self._validation
-        found = logits(network, samples)
-        recognised = (found.argmax(1) == labels).double().mean().item()
-        return {"validation_risk": self.loss(found, labels).item(), "validation_accuracy": recognised}
+        scores = logits(network, samples)
+        recognised = (scores.argmax(1) == labels).double().mean().item()
+        return {"validation_risk": self.loss(scores, labels).item(), "validation_accuracy": recognised}

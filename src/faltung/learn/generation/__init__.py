@@ -1,1 +1,0 @@
-"""Learning to generate: flow matching, samples, and how they are scored."""

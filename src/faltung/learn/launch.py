@@ -1,0 +1,297 @@
+"""How is a run begun and continued? The rules of a run: what is decided by itself, recorded, checked and refused."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from faltung.datasets.dataset import Split
+from faltung.errors import ArgumentError
+from faltung.learn.assignment import Assignment
+from faltung.learn.experiment import carry_out
+from faltung.learn.hardware import Hardware
+from faltung.learn.recipe import Recipe
+from faltung.learn.report.columns import text_table
+from faltung.learn.runs import RunFolder, RunStopped
+from faltung.learn.task import Measured, Setup, Task
+from faltung.learn.tasks import TASKS
+from faltung.learn.trainer import OnEpoch, Trainer
+from faltung.learn.training import EpochRecord
+
+__all__ = ["FinishedRun", "resume", "run"]
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+@dataclass(frozen=True, eq=False)
+class FinishedRun:
+    """A run that has ended: its folder, and what was measured.
+
+    Parameters
+    ----------
+    folder : path
+        The run folder.
+    task : str
+        Name of the task.
+    outcomes : tuple
+        What was measured of each network: the model first, then its yardsticks. Empty in all but the first of
+        several processes.
+
+    Examples
+    --------
+    See `run`.
+    """
+
+    folder: Path
+    task: str
+    outcomes: tuple[Measured, ...]
+
+    @property
+    def report(self) -> Path:
+        """The page with curves, pictures and mistakes, for a browser."""
+        return self.folder / "report.html"
+
+    def table(self) -> str:
+        """Return the table of all networks as lines of text, as `faltung learn` prints it."""
+        return text_table(*TASKS[self.task].table(self.outcomes)) if self.outcomes else ""
+
+
+def run(
+    task: str,
+    split: Split,
+    *,
+    out: str | Path | None = None,
+    epochs: int | None = None,
+    batch_size: int | None = None,
+    learning_rate: float | None = None,
+    patience: int | None = None,
+    label_smoothing: float = 0.1,
+    curve: bool = True,
+    options: Mapping[str, Any] = _NOTHING,
+    seed: int = 0,
+    threads: int | None = None,
+    device: str | None = None,
+    precision: str | None = None,
+    tensorboard: bool = False,
+    on_epoch: OnEpoch = lambda name, record: None,
+) -> FinishedRun:
+    """Train the networks of a task on a data set, measure them, and write all of it to a new run folder.
+
+    The folder gets `run.json` and `split.json`, with which `resume` continues the run after a stop; the networks;
+    `history.csv`; and at the end pictures, `report.html` and `metrics.json`. The same seed, number of threads and
+    machine give the same numbers.
+
+    Parameters
+    ----------
+    task : {"classify", "generate"}
+        What is learned.
+    split : Split
+        Training, validation and test set, as `faltung.learn.load` or `faltung.learn.load_embedded` return them.
+    out : path, optional
+        New or empty folder; by default the next one of runs/learn-001, runs/learn-002 and so on.
+    epochs, batch_size, learning_rate, patience : optional
+        As in `Recipe`; by default what suits the task and the number of training samples. If only the batch size is
+        given, the learning rate is scaled with it.
+    label_smoothing : float, optional
+        Probability that a loss over classes takes from the true class.
+    curve : bool, optional
+        Also train on fractions of the training set, if the task has a learning curve.
+    options : mapping, optional
+        The task's own settings: {"judge": folder} for "generate", the run folder of the classifier that judges
+        generated samples.
+    seed : int, optional
+        Seed of weights, order and augmentation.
+    threads, device, precision : optional
+        As in `Hardware.find`.
+    tensorboard : bool, optional
+        Also write the history for TensorBoard, to the folder `events`.
+    on_epoch : callable, optional
+        Called with a network's name and its record after each epoch, in the first of several processes.
+
+    Returns
+    -------
+    FinishedRun
+        Its `table` says what each network costs and how well it does.
+
+    Raises
+    ------
+    ArgumentError
+        If an argument is out of its range, `out` is not empty, or a risk stops being finite.
+    RunStopped
+        If Ctrl-C is pressed; `resume` continues the run.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from faltung.datasets.dataset import Split
+    >>> from faltung.datasets.embedded import load_embedded
+    >>> few = load_embedded().validation
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     done = run("classify", Split(few, few, few, "few"), out=folder, epochs=1, curve=False, device="cpu")
+    >>> print(done.table())  # doctest: +ELLIPSIS
+                              Multiply- Training     Test ...
+    Network       Parameters       adds     time accuracy ...
+    ...
+    convolutional     84,154 10,951,392 ...
+    """
+    row = TASKS[task]
+    hardware = Hardware.find(device, threads, precision)
+    given = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "patience": patience}
+    assignment = Assignment(
+        task,
+        *_source(split),
+        _recipe(row, len(split.training), {name: value for name, value in given.items() if value is not None}),
+        row.augmentation(split.training),
+        label_smoothing,
+        seed,
+        hardware.threads,
+        hardware.precision,
+        split.digest,
+        {"curve": curve, **_options(task, row, options)},
+    )
+    folder = _begin(assignment, split, None if out is None else Path(out), hardware)
+    return _carry_out(assignment, split, folder, hardware, tensorboard, on_epoch)
+
+
+def resume(
+    folder: str | Path,
+    split: Split | None = None,
+    *,
+    device: str | None = None,
+    tensorboard: bool = False,
+    on_epoch: OnEpoch = lambda name, record: None,
+) -> FinishedRun:
+    """Continue a run that was stopped; its results are those of a run that was never stopped, to the last bit.
+
+    Data, recipe, seed, threads and precision are those with which the run began. Only what this function takes can
+    be chosen anew.
+
+    Parameters
+    ----------
+    folder : path
+        The run folder.
+    split : Split, optional
+        The data, if the run began with arrays and not with what `faltung.learn.load` had read.
+    device : str, optional
+        As in `Hardware.find`.
+    tensorboard, on_epoch : optional
+        As in `run`.
+
+    Returns
+    -------
+    FinishedRun
+
+    Raises
+    ------
+    ArgumentError
+        If the folder holds no run, a finished run, or a run with other data.
+    RunStopped
+        If Ctrl-C is pressed.
+
+    Examples
+    --------
+    >>> resume("no/such/folder")
+    Traceback (most recent call last):
+    faltung.errors.ArgumentError: resume: expected a run folder with run.json as faltung wrote it, ...
+    """
+    folder = Path(folder)
+    assignment = Assignment.load(folder)
+    run_folder = RunFolder(folder)
+    if run_folder.finished:
+        received = f"'{folder}', which is finished"
+        raise ArgumentError("resume", "a run that was stopped", received, "Begin a new run in a new folder.")
+    hardware = Hardware.find(device, assignment.threads, assignment.precision)
+    split = assignment.read_data() if split is None else assignment.checked(split)
+    return _carry_out(assignment, split, run_folder, hardware, tensorboard, on_epoch)
+
+
+def _source(split: Split) -> tuple[str | None, dict[str, Any] | None]:
+    """Return where a data set was read and with which arguments; nothing for one that was made of arrays."""
+    if split.origin is None:
+        return None, None
+    arguments = dict(split.origin)
+    return arguments.pop("path", None), arguments
+
+
+def _recipe(task: Task[Any], samples: int, given: Mapping[str, Any]) -> Recipe:
+    """Return the task's recipe with what is given; a step is as large for one sample whatever the batch size."""
+    own = task.recipe(samples)
+    if "batch_size" in given and "learning_rate" not in given:
+        own = replace(own, learning_rate=own.learning_rate * given["batch_size"] / own.batch_size)
+    return replace(own, **given)
+
+
+def _options(name: str, task: Task[Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return all settings of a task's own, as JSON-serialisable values."""
+    for option in given:
+        if option not in task.options:
+            known = " or ".join(map(repr, task.options)) or "none"
+            raise ArgumentError("options", f"settings of the task {name!r} ({known})", repr(option), "Omit it.")
+    absolute = {option: str(value.resolve()) for option, value in given.items() if isinstance(value, Path)}
+    options = {**task.options, **given, **absolute}
+    try:
+        json.dumps(options)
+    except TypeError as error:
+        raise ArgumentError("options", "values that JSON can hold, such as paths", str(options)) from error
+    return options
+
+
+def _begin(assignment: Assignment, split: Split, out: Path | None, hardware: Hardware) -> RunFolder:
+    """Make the run folder and record what is to be done; only the first of several processes does."""
+    if hardware.processes > 1 and out is None:
+        raise ArgumentError("out", "a folder that all processes know", "none", "Name one.")
+    if not hardware.leads and out is not None:
+        return RunFolder(out)
+    folder = RunFolder.create(out)
+    assignment.save(folder)
+    folder.write_json("split.json", {"name": split.name, "source": split.source, **split.parts()})
+    return folder
+
+
+def _carry_out(
+    assignment: Assignment,
+    split: Split,
+    folder: RunFolder,
+    hardware: Hardware,
+    tensorboard: bool,
+    on_epoch: OnEpoch,
+) -> FinishedRun:
+    task = TASKS[assignment.task]
+    if not assignment.options.get("curve") and task.curve is not None:
+        task = replace(task, curve=replace(task.curve, fractions=()))
+    setup = Setup(
+        split,
+        assignment.augmentation,
+        assignment.label_smoothing,
+        hardware.device,
+        {**task.options, **assignment.options},
+    )
+    try:
+        with hardware.joined(), _listeners(folder, hardware, tensorboard, on_epoch) as tell:
+            trainer = Trainer(folder, seed=assignment.seed, hardware=hardware, on_epoch=tell)
+            outcomes = carry_out(task, setup, assignment.recipe, trainer)
+    except KeyboardInterrupt:
+        raise RunStopped(folder.path) from None
+    return FinishedRun(folder.path, assignment.task, tuple(outcomes))
+
+
+@contextmanager
+def _listeners(folder: RunFolder, hardware: Hardware, tensorboard: bool, on_epoch: OnEpoch) -> Iterator[OnEpoch]:
+    """Yield what tells everything that listens about an epoch, in the first of several processes."""
+    with ExitStack() as stack:
+        listeners = [on_epoch] if hardware.leads else []
+        if tensorboard and hardware.leads:
+            from faltung.learn.events import event_writer
+
+            listeners.append(stack.enter_context(event_writer(folder.path / "events")))
+
+        def tell(name: str, record: EpochRecord) -> None:
+            for listener in listeners:
+                listener(name, record)
+
+        yield tell

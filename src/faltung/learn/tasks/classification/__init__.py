@@ -1,0 +1,1 @@
+"""Learning to classify: the loss, and the networks, recipe and augmentation that suit a data set."""

@@ -1,0 +1,1 @@
+"""Learning to generate: flow matching, sampling, judges and scores."""

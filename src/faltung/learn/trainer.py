@@ -1,0 +1,150 @@
+"""How are the networks of one run trained? One after the other: same seed, same hardware, one history."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from torch import nn
+
+from faltung.datasets.dataset import Dataset
+from faltung.learn.checkpoint import Checkpoint
+from faltung.learn.hardware import Hardware
+from faltung.learn.recipe import Recipe
+from faltung.learn.runs import RunFolder
+from faltung.learn.saved import save_network
+from faltung.learn.training import EpochRecord, Objective, train
+from faltung.tensors.determinism import reproducible
+
+__all__ = ["MakeNetwork", "MakeObjective", "OnEpoch", "TrainedCandidate", "Trainer"]
+
+MakeNetwork = Callable[[], nn.Module]
+"""Returns a fresh network."""
+
+MakeObjective = Callable[[nn.Module], Objective]
+"""Returns the objective with which a network is trained."""
+
+OnEpoch = Callable[[str, EpochRecord], None]
+"""Called after each epoch with the name of the network and the record of the epoch."""
+
+_INTERVAL = 1.0  # seconds between two writings of the history
+
+
+@dataclass(frozen=True, eq=False)
+class TrainedCandidate:
+    """A network at the end of its training.
+
+    Parameters
+    ----------
+    name : str
+        Name of the network in the run.
+    network : torch.nn.Module
+        On the device on which it was trained.
+    objective : Objective
+        The risk that training made small.
+    history : tuple of EpochRecord
+        One record for each epoch.
+
+    Examples
+    --------
+    >>> TrainedCandidate("dense", nn.Identity(), None, ()).name
+    'dense'
+    """
+
+    name: str
+    network: nn.Module
+    objective: Objective
+    history: tuple[EpochRecord, ...]
+
+
+class Trainer:
+    """Trains the networks of a run with one seed on one hardware; keeps their history and their checkpoints.
+
+    Parameters
+    ----------
+    run : RunFolder
+        Gets `history.csv` with the epochs of all networks, the checkpoints, and the networks that are saved.
+    seed : int, optional
+        Seed of weights, order and augmentation.
+    hardware : Hardware, optional
+        What to run on; one thread of the CPU by default. Only the first of several processes writes.
+    on_epoch : callable, optional
+        Called with a network's name and its record after each epoch.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> from faltung.datasets.embedded import load_embedded
+    >>> from faltung.learn.tasks.classification.cross_entropy import Classification
+    >>> from faltung.networks import DenseClassifier
+    >>> objective = Classification(load_embedded())
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     trainer = Trainer(RunFolder(Path(folder)))
+    ...     make = lambda: DenseClassifier(sample_shape=(1, 28, 28), widths=(8,), classes=10)
+    ...     trained = trainer.train("dense", make, lambda network: objective, Recipe(epochs=1))
+    ...     sorted(path.name for path in Path(folder).iterdir())
+    ['dense.checkpoint.safetensors', 'history.csv']
+    >>> [record.epoch for record in trained.history]
+    [1]
+    """
+
+    def __init__(
+        self,
+        run: RunFolder,
+        *,
+        seed: int = 0,
+        hardware: Hardware | None = None,
+        on_epoch: OnEpoch = lambda name, record: None,
+    ) -> None:
+        self.run = run
+        self.seed = seed
+        self.hardware = hardware or Hardware()
+        self._on_epoch = on_epoch
+        self._rows: list[dict[str, object]] = []
+        self._checkpoints: list[Checkpoint] = []
+        self._written = -math.inf
+
+    def train(
+        self, name: str, make_network: MakeNetwork, make_objective: MakeObjective, recipe: Recipe
+    ) -> TrainedCandidate:
+        """Train a network from the start, or from its checkpoint if the run folder holds one."""
+        checkpoint = Checkpoint(self.run, name)
+        self._checkpoints.append(checkpoint)
+        with reproducible(self.seed, self.hardware.threads):
+            network = make_network()
+            objective = make_objective(network)
+            history = train(
+                network,
+                objective,
+                recipe,
+                seed=self.seed,
+                hardware=self.hardware,
+                checkpoint=checkpoint,
+                on_epoch=lambda record: self._record(name, record),
+            )
+        self._write_history()
+        return TrainedCandidate(name, network, objective, tuple(history))
+
+    def _record(self, name: str, record: EpochRecord) -> None:
+        self._rows.append({"network": name, "epoch": record.epoch, "seconds": record.seconds, **record.measures})
+        if time.monotonic() > self._written + _INTERVAL:
+            self._write_history()
+        self._on_epoch(name, record)
+
+    def _write_history(self) -> None:
+        if self.hardware.leads:
+            self.run.write_csv("history.csv", self._rows)
+        self._written = time.monotonic()
+
+    def save(self, stem: str, network: nn.Module, data: Dataset) -> None:
+        """Write a network and its description to the run folder."""
+        if self.hardware.leads:
+            save_network(self.run, stem, network, data)
+
+    def remove_checkpoints(self) -> None:
+        """Delete the checkpoints of all networks that were trained."""
+        for checkpoint in self._checkpoints:
+            checkpoint.remove()

@@ -1,0 +1,346 @@
+"""The rules of a run: three lines of Python do what the command does, stops cost nothing, finished runs are kept."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import sys
+import types
+from inspect import signature
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import faltung as fa
+from faltung.cli.learn import learn
+from faltung.cli.main import main
+from faltung.datasets.dataset import Dataset, Split
+from faltung.datasets.reading import load
+from faltung.errors import ArgumentError
+from faltung.learn.experiment import carry_out
+from faltung.learn.launch import resume, run
+from faltung.learn.measures.outcome import SHIFTS
+from faltung.learn.recipe import Recipe
+from faltung.learn.runs import RunFolder, RunStopped
+from faltung.learn.task import LearningCurve, Setup, Task
+from faltung.learn.tasks import TASKS
+from faltung.learn.tasks.classification.cross_entropy import Classification
+from faltung.learn.tasks.classification.suited import recipe_for
+from faltung.learn.tasks.classify import compare
+from faltung.learn.tasks.generate import learn_to_generate
+from faltung.learn.tasks.generation.generators import generator_recipe
+from faltung.learn.trainer import Trainer
+from faltung.networks import ConvClassifier, DenseClassifier
+from faltung.networks.generator import DenseGenerator
+
+
+def _part(count: int, seed: int) -> Dataset:
+    """Bright rows are class 0, bright columns class 1."""
+    generator = np.random.default_rng(seed)
+    images = generator.integers(0, 40, (count, 1, 8, 8), dtype=np.uint8)
+    labels = np.arange(count) % 2
+    for image, label, place in zip(images, labels, generator.integers(1, 7, count), strict=True):
+        image[(0, slice(None), place) if label else (0, place)] += 180
+    return Dataset(images, labels, ("row", "column"))
+
+
+SPLIT = Split(_part(48, 1), _part(16, 2), _part(24, 3), "rows and columns")
+PLAIN = {"threads": 1, "device": "cpu", "precision": "float32"}
+SHORT = {"epochs": 2, "batch_size": 16, "curve": False, **PLAIN}
+CANDIDATES = {"dense": lambda: DenseClassifier(sample_shape=(1, 8, 8), classes=2, widths=(4,))}
+GENERATORS = {"dense": lambda: DenseGenerator(sample_shape=(1, 8, 8), classes=2, width=4)}
+
+
+def _content(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def _facts(folder: Path) -> dict:
+    """Metrics without what differs between two runs that did the same."""
+    facts = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
+    del facts["finished"]
+    for network in facts["networks"].values():
+        network.pop("training_seconds", None)
+    return facts
+
+
+def _assignment(folder: Path) -> dict:
+    return json.loads((folder / "run.json").read_text(encoding="utf-8"))
+
+
+def _stop_after(name: str, epoch: int):
+    def stop(trained, record):
+        if (trained, record.epoch) == (name, epoch):
+            raise KeyboardInterrupt
+
+    return stop
+
+
+@pytest.fixture(scope="module")
+def stripes(tmp_path_factory) -> Path:
+    file = tmp_path_factory.mktemp("data") / "stripes.npz"
+    part = _part(90, 4)
+    np.savez(file, x=part.samples[:, 0], y=part.labels)
+    return file
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, stripes) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "stripes"
+    run("classify", load(stripes), out=folder, **SHORT)
+    return folder
+
+
+def test_three_lines_do_what_the_command_does(finished, stripes, tmp_path, capsys):
+    split = fa.learn.load(stripes)
+    done = fa.learn.run("classify", split, out=str(tmp_path / "run"), **SHORT)
+    table = done.table()
+    assert [line.split()[0] for line in table.splitlines()[3:]] == ["convolutional", "dense-small", "dense-large"]
+    assert done.report == tmp_path / "run" / "report.html"
+    assert done.report.exists()
+
+    with pytest.MonkeyPatch.context() as patch:
+        words = ["faltung", "learn", stripes, "--epochs", 2, "--batch-size", 16, "--no-curve", "--threads", 1]
+        words += ["--device", "cpu", "--precision", "float32", "--out", tmp_path / "command"]
+        patch.setattr(sys, "argv", [*map(str, words)])
+        with pytest.raises(SystemExit):
+            main()
+    header = capsys.readouterr().out.splitlines()[:2]
+    assert header == table.splitlines()[:2]
+    assert _facts(tmp_path / "run") == _facts(tmp_path / "command") == _facts(finished)
+    assert _assignment(tmp_path / "run") == _assignment(tmp_path / "command")
+    for name in ("split.json", "model.safetensors", "dense-large.safetensors"):
+        assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "command" / name).read_bytes()
+
+
+@pytest.mark.parametrize("stopped", ["convolutional", "dense-large"])
+def test_a_stopped_run_continues_to_the_same_bits(finished, stripes, tmp_path, stopped):
+    folder = tmp_path / "run"
+    with pytest.raises(RunStopped, match=f"Continue with: faltung learn --resume {folder}") as error:
+        run("classify", load(stripes), out=folder, on_epoch=_stop_after(stopped, 1), **SHORT)
+    assert error.value.folder == folder
+    seen = []
+    done = resume(str(folder), device="cpu", on_epoch=lambda name, record: seen.append((name, record.epoch)))
+    assert seen == [(outcome.name, epoch) for outcome in done.outcomes for epoch in (1, 2)]
+    assert _facts(folder) == _facts(finished)
+    assert _content(folder).keys() == _content(finished).keys()
+    assert (folder / "model.safetensors").read_bytes() == (finished / "model.safetensors").read_bytes()
+
+
+def test_a_run_on_arrays_is_resumed_with_the_arrays(tmp_path):
+    with pytest.raises(RunStopped):
+        run("classify", SPLIT, out=tmp_path, on_epoch=_stop_after("convolutional", 1), **SHORT)
+    with pytest.raises(ArgumentError, match=r"split: .* made of arrays, got none\. Call faltung\.learn\.resume\(fol"):
+        resume(tmp_path)
+    other = dataclasses.replace(SPLIT, test=_part(24, 9))
+    with pytest.raises(ArgumentError, match="resume: expected the data set as it was when the run began"):
+        resume(tmp_path, other)
+    assert len(resume(tmp_path, SPLIT, device="cpu").outcomes) == 3
+
+
+def _experiment(folder: Path):
+    carry_out(TASKS["classify"], Setup(SPLIT, fa.learn.Augmentation()), Recipe(epochs=1), Trainer(RunFolder(folder)))
+
+
+JUDGE = ConvClassifier(sample_shape=(1, 8, 8), classes=2, channels=(4,))
+DOORS = {
+    "compare": lambda folder: compare(CANDIDATES, SPLIT, Recipe(epochs=1), RunFolder(folder)),
+    "learn_to_generate": lambda folder: learn_to_generate(
+        SPLIT, Recipe(epochs=1), RunFolder(folder), candidates=GENERATORS, judge=JUDGE
+    ),
+    "carry_out": _experiment,
+    "run": lambda folder: run("classify", SPLIT, out=folder, **SHORT),
+    "resume": resume,
+}
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_a_finished_run_is_never_overwritten(finished, tmp_path, door):
+    before = _content(finished)
+    with pytest.raises(ArgumentError, match=r"got .*\. (Choose a|Begin a new run in a new) .*folder"):
+        DOORS[door](finished)
+    assert _content(finished) == before
+
+
+@pytest.mark.parametrize("door", ["compare", "learn_to_generate"])
+def test_a_door_refuses_the_run_that_it_finished_itself(tmp_path, door):
+    assert len(DOORS[door](tmp_path)) == 1
+    before = _content(tmp_path)
+    with pytest.raises(ArgumentError, match=r"run: expected a folder without a finished run, .*\. Choose a new f"):
+        DOORS[door](tmp_path)
+    assert _content(tmp_path) == before
+
+
+def test_what_a_killed_run_left_half_written_does_no_harm(finished, stripes, tmp_path):
+    folder = tmp_path / "run"
+    with pytest.raises(RunStopped):
+        run("classify", load(stripes), out=folder, on_epoch=_stop_after("dense-small", 1), **SHORT)
+    for name in ("history.csv", "dense-small.checkpoint.safetensors", "metrics.json"):
+        leftover = folder / f".{name}.4711-00c0ffee.partial"
+        leftover.write_bytes(b"half a file")
+        os.utime(leftover, (0, 0))
+    being_written = folder / ".history.csv.4712-00c0ffee.partial"
+    being_written.write_bytes(b"half a file")
+    resume(folder, device="cpu")
+    assert _facts(folder) == _facts(finished)
+    assert _content(folder).keys() - _content(finished).keys() == {being_written.name}
+
+
+class _Epochs:
+    """The number of epochs, as the measure of a toy task."""
+
+    def __init__(self, setup, trainer):
+        self.facts = {"toy": True}
+
+    def __call__(self, trained):
+        return types.SimpleNamespace(name=trained.name, epochs=len(trained.history), metrics=lambda: {"size": 1})
+
+
+def _toy() -> Task:
+    def objective(setup):
+        shared = Classification(setup.split, device=setup.device)
+        return lambda network: shared
+
+    return Task(
+        candidates=lambda data: CANDIDATES,
+        recipe=lambda samples: Recipe(epochs=3, batch_size=8, learning_rate=0.1),
+        augmentation=lambda data: fa.learn.Augmentation(mirror=False, shift=0),
+        objective=objective,
+        measures=_Epochs,
+        report=lambda results: {"report.html": f"<p>{results.facts['toy']} {results.curve}</p>"},
+        table=lambda outcomes: (["Network", "Epochs"], [[each.name, str(each.epochs)] for each in outcomes]),
+        curve=LearningCurve("epochs_by_size", (0.5,), lambda outcome: outcome.epochs, lambda network, split: 7.0),
+        options={"colour": "red"},
+    )
+
+
+@pytest.fixture
+def toy(monkeypatch):
+    """A third task: a module that defines TASK, and a line in the table."""
+    module = types.ModuleType("toy_task")
+    module.TASK = _toy()
+    monkeypatch.setitem(sys.modules, "toy_task", module)
+    monkeypatch.setitem(TASKS.module_of, "toy", "toy_task")
+
+
+def test_a_third_task_is_one_file_and_one_line(toy, tmp_path):
+    done = run("toy", SPLIT, out=tmp_path / "run", **PLAIN)
+    assert done.table().splitlines()[-1].split() == ["dense", "3"]
+    facts = _facts(tmp_path / "run")
+    assert facts["toy"] is True
+    assert facts["epochs_by_size"] == {"dense": {"48": 3, "24": 7.0}}
+    assert done.report.read_text() == "<p>True {'dense': {48: 3, 24: 7.0}}</p>"
+    assert _assignment(tmp_path / "run")["options"] == {"curve": True, "colour": "red"}
+
+
+def test_the_command_knows_a_third_task_too(toy, stripes, command, tmp_path):
+    arguments = ["--threads", 1, "--device", "cpu", "--precision", "float32", "--out", tmp_path / "run"]
+    code, out, _ = command("learn", stripes, "--task", "toy", *arguments)
+    assert code == 0
+    assert "dense" in out
+    assert (tmp_path / "run" / "model.safetensors").exists()
+    code, _, err = command("learn", "--task", "sing")
+    assert code == 1
+    assert "--task: expected classify or generate or toy, got 'sing'" in err
+
+
+def test_a_task_that_is_stopped_continues_whatever_the_task(toy, tmp_path):
+    with pytest.raises(RunStopped):
+        run("toy", SPLIT, out=tmp_path / "stopped", on_epoch=_stop_after("dense-24", 2), **PLAIN)
+    resume(tmp_path / "stopped", SPLIT, device="cpu")
+    run("toy", SPLIT, out=tmp_path / "whole", **PLAIN)
+    assert _facts(tmp_path / "stopped") == _facts(tmp_path / "whole")
+    name = "model.safetensors"
+    assert (tmp_path / "stopped" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_rows_of_the_table_are_complete(task):
+    row = TASKS[task]
+    _, *yardsticks = row.candidates(SPLIT.training)
+    assert yardsticks
+    assert row.recipe(1000).epochs > 0
+    assert json.dumps(dict(row.options))
+
+
+@pytest.mark.parametrize("recipe", [recipe_for, generator_recipe])
+@pytest.mark.parametrize(
+    "given", [{"batch_size": 8}, {"batch_size": 8, "learning_rate": 0.5}, {"epochs": 3}], ids=str
+)
+def test_the_learning_rate_is_scaled_with_the_batch_size_unless_given(toy, tmp_path, recipe, given, monkeypatch):
+    row = dataclasses.replace(sys.modules["toy_task"].TASK, recipe=recipe)
+    monkeypatch.setattr(sys.modules["toy_task"], "TASK", row)
+    with pytest.raises(RunStopped):
+        run("toy", SPLIT, out=tmp_path / "run", on_epoch=_stop_after("dense", 1), **PLAIN, **given)
+    own, recorded = recipe(48), _assignment(tmp_path / "run")["recipe"]
+    rate = own.learning_rate * given["batch_size"] / own.batch_size if "batch_size" in given else own.learning_rate
+    assert recorded == {**dataclasses.asdict(own), "learning_rate": rate, **given}
+
+
+def test_label_smoothing_is_recorded_and_used(tmp_path):
+    risks = {}
+    for smoothing in (0.0, 0.3):
+        done = run("classify", SPLIT, out=tmp_path / str(smoothing), label_smoothing=smoothing, **SHORT)
+        assert _assignment(tmp_path / str(smoothing))["label_smoothing"] == smoothing
+        risks[smoothing] = [outcome.test_risk for outcome in done.outcomes]
+        assert list(done.outcomes[0].recognised) == list(SHIFTS)
+    assert risks[0.0] != risks[0.3]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "text"),
+    [
+        ({"task": "sing"}, "task: expected classify or generate, got 'sing'"),
+        ({"options": {"judge": "runs/other"}}, r"options: .* of the task 'classify' \(none\), got 'judge'\. Omit it"),
+        ({"task": "generate", "options": {"colour": 1}}, r"options: .* 'generate' \('judge'\), got 'colour'"),
+        ({"epochs": 0}, "epochs: expected at least 1, got 0"),
+        ({"learning_rate": -1.0}, "learning_rate: expected a positive number"),
+        ({"device": "abacus"}, "device: .* got 'abacus'"),
+        ({"precision": "float8"}, "precision: .* got 'float8'"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_before_a_folder_is_made(tmp_path, arguments, text):
+    with pytest.raises(ArgumentError, match=text):
+        run(**{"task": "classify", "split": SPLIT, "out": tmp_path / "run", **arguments})
+    assert not list(tmp_path.iterdir())
+
+
+def test_several_processes_need_a_folder_by_name(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(ArgumentError, match="out: expected a folder that all processes know, got none"):
+        run("classify", SPLIT, **PLAIN)
+    assert not list(tmp_path.iterdir())
+
+
+OTHERS = [
+    ("--task", "classify"), ("--epochs", 3), ("--batch-size", 8), ("--learning-rate", 0.1), ("--patience", 2),
+    ("--curve",), ("--no-curve",), ("--seed", 0), ("--threads", 1), ("--workers", 1), ("--precision", "float32"),
+    ("--size", 9), ("--ndim", 2), ("--skip-corrupt",), ("--judge", "runs/other"), ("--out", "runs/new"),
+    ("data.npz",),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("other", OTHERS, ids=lambda other: other[0])
+def test_nothing_that_would_be_ignored_is_taken_beside_resume(command, other):
+    code, out, err = command("learn", "--resume", "runs/learn-001", *other)
+    named = {"data.npz": "DATA", "--no-curve": "--curve", "--workers": "--threads"}.get(other[0], other[0])
+    assert (code, out) == (1, "")
+    assert "--resume: expected no other setting" in err
+    assert f"got {named}. Omit them." in err
+    assert not list(Path().iterdir())
+
+
+def test_every_option_of_the_command_is_allowed_or_refused_beside_resume():
+    tested = {"data" if other[0] == "data.npz" else other[0] for other in OTHERS}
+    names = {"data" if name == "data" else f"--{name.replace('_', '-')}" for name in signature(learn).parameters}
+    assert names - {*tested} == {"--context", "--resume", "--device", "--tensorboard"}
+    assert {"device", "tensorboard"} < {*signature(resume).parameters}
+
+
+def test_a_network_module_is_no_setting_that_can_be_recorded(tmp_path):
+    with pytest.raises(ArgumentError, match=r"options: expected values that JSON can hold, .*ConvClassifier"):
+        run("generate", SPLIT, out=tmp_path / "run", options={"judge": JUDGE}, **PLAIN)
+    assert not list(tmp_path.iterdir())
