@@ -29,7 +29,8 @@ from torch import nn
 import faltung as fa
 from cells import Cell, box, dense, gaussian, signal
 from faltung.layers import Conv
-from faltung.tensors.layer_plan import METHODS, PARTS
+from faltung.tensors.layer_plan import METHODS
+from faltung.tensors.ways.way import PARTS
 from measure import Timing, table, write
 from own import OURS, Choice
 

@@ -21,7 +21,7 @@ from torch import nn
 
 from faltung.layers import Conv, convert
 from faltung.planning.layer import Layer
-from faltung.tensors.layer_plan import WAYS
+from faltung.tensors.ways.way import WAYS
 from measure import race, table, write
 
 

@@ -10,7 +10,8 @@ from torch import nn
 import faltung as fa
 from faltung.layers import Conv, ConvTransposed
 from faltung.tensors.device import measure
-from faltung.tensors.layer_plan import METHODS, PARTS
+from faltung.tensors.layer_plan import METHODS
+from faltung.tensors.ways.way import PARTS
 
 needs_cuda = pytest.mark.skipif(
     not torch.cuda.is_available(), reason="torch sees no GPU: these tests want CUDA and a build of torch for it"

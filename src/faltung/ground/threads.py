@@ -15,7 +15,7 @@ from faltung.errors import ArgumentError, ArgumentTypeError
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
 
-__all__ = ["share", "start", "worker_count", "workers"]
+__all__ = ["chosen_count", "core_count", "share", "start", "worker_count", "workers"]
 
 _Item = TypeVar("_Item")
 
@@ -25,6 +25,12 @@ _pool: ThreadPoolExecutor | None = None
 
 def worker_count(asked: Any = None) -> int:
     """Return how many threads a call gets: as asked, or set by `workers` or ``FALTUNG_WORKERS``, or all cores."""
+    chosen = chosen_count(asked)
+    return core_count() if chosen is None else chosen
+
+
+def chosen_count(asked: Any = None) -> int | None:
+    """Return how many threads an argument, `workers` or ``FALTUNG_WORKERS`` asks for; None if none of them does."""
     if asked is not None:
         return _checked(asked, "workers")
     chosen = _chosen.get()
@@ -33,6 +39,11 @@ def worker_count(asked: Any = None) -> int:
     text = os.environ.get("FALTUNG_WORKERS")
     if text:
         return _checked(int(text) if text.isdecimal() else text, "FALTUNG_WORKERS")
+    return None
+
+
+def core_count() -> int:
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

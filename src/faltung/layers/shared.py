@@ -1,14 +1,15 @@
-"""What a layer and its transpose have in common: their arguments, and when everything is left to torch."""
+"""What do a layer and its transpose share? The checks of their arguments and inputs, and the use of plans."""
 
 from __future__ import annotations
 
-import operator as integers
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
 
 from faltung.errors import ArgumentError, ArgumentTypeError
+from faltung.ground.checks import integer
 from faltung.tensors import operator
 from faltung.tensors.layer_plan import LayerPlan, plan_layer
 
@@ -17,6 +18,7 @@ __all__ = [
     "always_torch",
     "batched",
     "cast",
+    "channel_counts",
     "check_shape",
     "differentiated",
     "each_axis",
@@ -25,7 +27,7 @@ __all__ = [
     "planned",
 ]
 
-#: Names of torch for what lies outside, and ours.
+#: Torch's names for how the input continues beyond its border, and ours.
 MODES = {
     "zeros": "constant",
     "reflect": "mirror",
@@ -34,36 +36,40 @@ MODES = {
     "symmetric": "reflect",
 }
 
-#: Channels of each group and taps of a layer that is best left to torch whatever the shape of its input.
+#: With so many channels in each group, and no more taps, torch's kernels are best whatever the shape of the input.
 _MANY_CHANNELS, _FEW_TAPS = 32, 49
+_LARGEST = 2**31 - 1
 
 
 def ndim_of(kernel_size: int | Sequence[int], ndim: int | None) -> int:
     """Return the number of spatial axes of a layer."""
-    several = len(kernel_size) if isinstance(kernel_size, (tuple, list)) else None
-    count = several if ndim is None and several is not None else 2 if ndim is None else ndim
-    if count not in (1, 2, 3):
-        raise ArgumentError("ndim", "1, 2 or 3 spatial axes", repr(count))
-    if several not in (None, 1, count):
-        remedy = "Leave ndim= away, or give a single number."
+    sizes = len(kernel_size) if isinstance(kernel_size, (tuple, list)) else None
+    if ndim is None:
+        return 2 if sizes is None else integer("len(kernel_size)", sizes, 1, 3)
+    count = integer("ndim", ndim, 1, 3)
+    if sizes not in (None, 1, count):
+        remedy = "Omit ndim=, or give a single number."
         expected = f"one number for each of {count} spatial axes"
-        raise ArgumentError("kernel_size", expected, f"{several} of them", remedy)
+        raise ArgumentError("kernel_size", expected, f"{sizes} of them", remedy)
     return count
 
 
 def each_axis(name: str, value: Any, count: int, least: int = 1) -> tuple[int, ...]:
-    """Return a number for each spatial axis."""
+    """Return a checked integer for each spatial axis; a single one is used for all axes."""
     given = tuple(value) if isinstance(value, (tuple, list)) else (value,)
     if len(given) == 1:
         given *= count
-    try:
-        numbers = tuple(integers.index(number) for number in given)
-    except TypeError:
-        raise ArgumentTypeError(name, "an integer, or one for each spatial axis", repr(value)) from None
-    if len(numbers) != count or min(numbers) < least:
+    if len(given) != count:
         expected = f"{count} integers of at least {least}, or one for all axes"
         raise ArgumentError(name, expected, repr(value))
-    return numbers
+    return tuple(integer(name, number, least, _LARGEST) for number in given)
+
+
+def channel_counts(in_channels: int, out_channels: int, groups: int) -> tuple[int, int, int]:
+    """Return the checked numbers of channels and groups; torch checks whether they fit together."""
+    named = (("in_channels", in_channels, 0), ("out_channels", out_channels, 0), ("groups", groups, 1))
+    ins, outs, parts = (integer(name, count, least, _LARGEST) for name, count, least in named)
+    return ins, outs, parts
 
 
 def batched(layer: Any, x: torch.Tensor, forward: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
@@ -83,7 +89,7 @@ def batched(layer: Any, x: torch.Tensor, forward: Callable[[torch.Tensor], torch
 def cast(
     x: torch.Tensor, w: torch.Tensor, bias: torch.Tensor | None
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
-    """Return the tensors in the dtype of autocast, where that is on; else they must agree."""
+    """Return the tensors in the dtype of autocast, if it is on; else their dtypes must agree."""
     device = x.device.type
     if device != "meta" and torch.is_autocast_enabled(device) and x.is_floating_point() and x.dtype != torch.float64:
         kind = torch.get_autocast_dtype(device)
@@ -95,7 +101,7 @@ def cast(
 
 
 def differentiated(x: torch.Tensor, w: torch.Tensor) -> bool:
-    """Whether gradients will be asked for."""
+    """Whether gradients are going to be computed."""
     return torch.is_grad_enabled() and (x.requires_grad or w.requires_grad)
 
 
@@ -103,18 +109,16 @@ def always_torch(layer: Any) -> bool:
     """Whether a layer is left to torch whatever the shape of its input."""
     if layer.method != "auto":
         return bool(layer.method == "torch")
-    taps = 1
-    for size in layer.kernel_size:
-        taps *= size
+    taps: int = math.prod(layer.kernel_size)
     channels = min(layer.in_channels, layer.out_channels) // layer.groups
     return channels >= _MANY_CHANNELS and taps <= _FEW_TAPS
 
 
 def planned(layer: Any, source: tuple[int, ...], geometry: tuple[Any, ...], channels_last: bool) -> LayerPlan:
-    """Return the plan of a layer with the geometry that the operator takes, for samples of shape `source`."""
+    """Return the plan of a layer for samples of shape `source`; `geometry` is that of the operator."""
     weight = layer.weight
-    found = operator.layer_of(source, tuple(weight.shape), *geometry)
-    return plan_layer(found, weight.dtype, weight.device, channels_last, layer.method)
+    asked = operator.layer_of(source, tuple(weight.shape), *geometry)
+    return plan_layer(asked, weight.dtype, weight.device, channels_last, layer.method)
 
 
 def check_shape(layer: Any, shape: Sequence[int]) -> tuple[int, ...]:
@@ -127,5 +131,5 @@ def check_shape(layer: Any, shape: Sequence[int]) -> tuple[int, ...]:
 
 
 def extras(layer: Any) -> str:
-    """Return the arguments that torch's layers lack, where they are not the default."""
+    """Return as text the arguments that torch's layers lack, if they are not the default."""
     return (", flip=True" if layer.flip else "") + (f", method={layer.method}" if layer.method != "auto" else "")

@@ -1,4 +1,4 @@
-"""The transpose of a convolutional layer, which is computed as the gradient of one."""
+"""How is a transposed convolutional layer used in torch? As a module that is computed as the gradient of a layer."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from faltung.layers.shared import (
     always_torch,
     batched,
     cast,
+    channel_counts,
     check_shape,
     differentiated,
     each_axis,
@@ -30,7 +31,7 @@ _CONV_TRANSPOSE = {1: conv_transpose1d, 2: conv_transpose2d, 3: conv_transpose3d
 
 
 class ConvTransposed(_ConvTransposeNd):
-    """The transpose of a `Conv`: what generators and decoders enlarge with; made by `Conv.transposed`.
+    """The transpose of a `Conv`, with which generators and decoders enlarge; made by `Conv.transposed`.
 
     The parameters are those of `torch.nn.ConvTranspose1d`, `torch.nn.ConvTranspose2d` and
     `torch.nn.ConvTranspose3d`, and of `Conv`; the padding is of zeros.
@@ -69,6 +70,7 @@ class ConvTransposed(_ConvTransposeNd):
         method: str = "auto",
     ) -> None:
         count = ndim_of(kernel_size, ndim)
+        in_channels, out_channels, groups = channel_counts(in_channels, out_channels, groups)
         super().__init__(
             in_channels,
             out_channels,
@@ -96,7 +98,7 @@ class ConvTransposed(_ConvTransposeNd):
 
     def forward(self, input: torch.Tensor, output_size: Sequence[int] | None = None) -> torch.Tensor:
         """Map (images, channels in, *spatial), or one such image, to (images, channels out, *spatial)."""
-        # What torch calls output padding decides between the shapes that the transposed layer maps to the same one.
+        # Several shapes are mapped to the same one by the layer: torch's output padding says which one is meant.
         more = self._output_padding(
             input,
             None if output_size is None else list(output_size),
@@ -126,11 +128,11 @@ class ConvTransposed(_ConvTransposeNd):
             arguments = (self.stride, self.padding, more, self.groups, self.dilation)
             return enlarge(x, w, bias, *arguments)  # type: ignore[no-any-return]
         stride, start, _, dilation, groups, mode = geometry
-        y: torch.Tensor = operator.adjoint(x, w, lengths, stride, start, dilation, groups, mode, self.method)
+        y: torch.Tensor = operator.adjoint(x, w, lengths, stride, start, dilation, groups, mode, self.method, 0)
         return y if bias is None else y + bias.reshape(-1, *[1] * len(lengths))
 
     def _geometry(self, shape: Sequence[int], more: Sequence[int]) -> tuple[tuple[int, ...], tuple[Any, ...]]:
-        """Lengths of the result, and the geometry of the layer of which this one is the transpose."""
+        """Return the lengths of the result, and the geometry of the layer of which this one is the transpose."""
         lengths = tuple(
             (length - 1) * s - 2 * p + d * (k - 1) + m + 1
             for length, s, p, d, k, m in zip(
@@ -155,7 +157,7 @@ class ConvTransposed(_ConvTransposeNd):
         shape : sequence of int
             Of the input: (images, channels, *spatial).
         channels_last : bool
-            Whether its channels lie last in memory.
+            Whether its channels are last in memory.
 
         Examples
         --------
@@ -166,5 +168,5 @@ class ConvTransposed(_ConvTransposeNd):
         return planned(self, (shape[0], self.out_channels, *lengths), geometry, channels_last)
 
     def extra_repr(self) -> str:
-        """Return the arguments that are not the default."""
+        """Return as text the arguments that are not the default."""
         return str(super().extra_repr()) + extras(self)  # type: ignore[no-untyped-call]

@@ -1,53 +1,44 @@
-"""Which way is a layer computed, and why? One choice for each part: outputs, and gradients to samples and to taps."""
+"""Which way is a layer computed, and why? One choice each for the outputs and the gradients of samples and taps."""
 
 from __future__ import annotations
 
 import math
-import os
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from types import ModuleType
 
 import torch
 
 from faltung.errors import ArgumentError
 from faltung.ground.lazy import lazy
+from faltung.ground.threads import core_count
 from faltung.planning.layer import Layer
 from faltung.planning.planner import Candidate, chosen_first
 from faltung.planning.report import describe_layer
 from faltung.tensors.device import rates_of
 from faltung.tensors.layer_cost import CPU, seconds
-from faltung.tensors.ways import machine_code as direct
-from faltung.tensors.ways import spectral
-from faltung.tensors.ways import torch_kernels as own
-from faltung.tensors.ways import triton_kernels as depthwise
+from faltung.tensors.ways.way import PARTS, WAYS, Way
 
-__all__ = ["METHODS", "PARTS", "WAYS", "LayerPlan", "check_method", "chosen", "cores", "plan_layer"]
+__all__ = ["METHODS", "LayerPlan", "check_method", "chosen", "plan_layer"]
 
-#: The ways, by the name that ``method=`` calls them: modules whose functions are named after the parts.
-WAYS: dict[str, ModuleType] = {"direct": direct, "triton": depthwise, "torch": own, "fourier": spectral}
 #: What ``method=`` of a layer takes.
 METHODS = ("auto", *WAYS)
-#: What is computed of a layer: its outputs, and the gradients to its samples and to its taps.
-PARTS = ("correlate", "adjoint", "taps")
-#: Fewest taps for which a Fourier transform is considered.
-_MANY_TAPS = 64
 
 
 @dataclass(frozen=True)
 class LayerPlan:
-    """What a layer does with an input of one shape: for each part every way, the chosen one first.
+    """How a layer is computed for inputs of one shape: every way for each part, the chosen one first.
 
     Parameters
     ----------
     layer : Layer
-        What is asked.
+        Shapes and geometry.
     dtype, device : str
         Of the tensors.
     cores : int
-        Of the CPU. A plan does not depend on how many of them work on it: so neither do the bits of a result.
+        Of the CPU. A plan does not depend on how many of them work on it, so the bits of a result do not either.
     candidates : dict of str to tuple of Candidate
-        For the parts ``correlate``, ``adjoint`` (the gradient to the input) and ``taps`` (that to the kernel).
+        For the parts ``correlate``, ``adjoint`` (the gradient with respect to the input) and ``taps`` (that with
+        respect to the taps).
 
     Examples
     --------
@@ -63,12 +54,12 @@ class LayerPlan:
     candidates: dict[str, tuple[Candidate, ...]]
 
     def method(self, part: str) -> str:
-        """Return how a part is computed."""
+        """Return the way in which a part is computed."""
         return self.candidates[part][0].method
 
     @lazy
     def all_torch(self) -> bool:
-        """Whether every part is best left to torch."""
+        """Whether every part is left to torch."""
         return all(self.method(part) == "torch" for part in PARTS)
 
     def __str__(self) -> str:
@@ -77,7 +68,7 @@ class LayerPlan:
 
 
 def check_method(method: object) -> str:
-    """Return the name of a way."""
+    """Return the name of a way, or raise an error that lists the names."""
     if not isinstance(method, str) or method not in METHODS:
         raise ArgumentError("method", f"one of {', '.join(map(repr, METHODS))}", repr(method))
     return method
@@ -92,17 +83,14 @@ def plan_layer(
     method: str = "auto",
 ) -> LayerPlan:
     """Choose the way with the least predicted time for each part, or take the one asked for."""
-    found = {part: _choose(layer, part, dtype, device, channels_last, check_method(method)) for part in PARTS}
-    return LayerPlan(layer, str(dtype).removeprefix("torch."), str(device), cores(), found)
+    candidates = {part: _choose(layer, part, dtype, device, channels_last, check_method(method)) for part in PARTS}
+    return LayerPlan(layer, str(dtype).removeprefix("torch."), str(device), _cores(), candidates)
 
 
-@cache
-def cores() -> int:
-    """Return the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+_cores = cache(core_count)
 
 
-def chosen(plan: LayerPlan, part: str) -> ModuleType:
+def chosen(plan: LayerPlan, part: str) -> Way:
     """Return the module that computes a part."""
     return WAYS[plan.method(part)]
 
@@ -112,33 +100,22 @@ def _choose(
 ) -> tuple[Candidate, ...]:
     cpu = device.type == "cpu"
     rates = CPU if device.type in ("cpu", "meta") else rates_of(device, dtype)
-    found = []
-    for name in WAYS:
-        reason = _refusal(layer, part, name, dtype, device)
+    considered = []
+    for name, way in WAYS.items():
+        reason = way.refusal(layer, part, device, dtype)
         time = math.inf
         if not reason:
-            time = seconds(
-                layer, part, name, rates, cores() if cpu else 1, dtype == torch.float64, channels_last, cpu
-            )
+            threads = _cores() if cpu else 1
+            time = seconds(layer, part, name, rates, threads, dtype == torch.float64, channels_last, cpu)
             if name != "torch" and dtype.itemsize == 2 and cpu:
                 time *= 1.5  # samples are widened first, and torch multiplies short numbers faster
-        found.append(Candidate(name, (name,), time, reason))
-    found.sort(key=lambda candidate: candidate.seconds)
-    first = found[0] if method == "auto" else next(each for each in found if each.method == method)
-    if math.isinf(first.seconds) and first.reason:
-        first = next(each for each in found if each.method == "torch")  # what torch does, it does for everything
-    return chosen_first(first, found)
+        considered.append(Candidate(name, (name,), time, reason))
+    considered.sort(key=lambda candidate: candidate.seconds)
+    first = considered[0] if method == "auto" else _named(considered, method)
+    if first.reason:
+        first = _named(considered, "torch")  # which refuses nothing
+    return chosen_first(first, considered)
 
 
-def _refusal(layer: Layer, part: str, name: str, dtype: torch.dtype, device: torch.device) -> str:
-    if name == "direct":
-        return direct.refusal(layer, part, device, dtype)
-    if name == "triton":
-        return depthwise.refusal(layer, part, device, dtype)
-    if name == "fourier" and not dtype.is_floating_point:
-        return "the numbers are not real"
-    if name == "fourier" and device.type == "meta":
-        return "there are no numbers"
-    if name == "fourier" and layer.taps < _MANY_TAPS:
-        return f"fewer than {_MANY_TAPS} taps"
-    return ""
+def _named(candidates: list[Candidate], method: str) -> Candidate:
+    return next(candidate for candidate in candidates if candidate.method == method)

@@ -15,6 +15,7 @@ import torch
 
 from faltung.errors import ArgumentError, ArgumentTypeError
 from faltung.ground.arrays import as_dtype
+from faltung.ground.threads import worker_count
 from faltung.kernels import Bank, Kernel
 from faltung.planning.channel_plan import ChannelPlan, spread
 from faltung.planning.kept import bank_of, channel_plan, plan_of
@@ -35,6 +36,8 @@ def filter_tensor(x: Any, kernel: Any, asked: Asked, out: Any, mask: Any, worker
     if not isinstance(x, torch.Tensor):
         remedy = "Use torch.from_numpy(x), or kernel.detach().numpy()."
         raise ArgumentTypeError("x", "a tensor, as the kernel is one", f"a {type(x).__name__}", remedy)
+    if workers is not None:
+        worker_count(workers)  # raises an error if it is no number of threads
     wanted = _result_dtype(asked.dtype, x)
     asked = asked._replace(dtype=None, masked=False)
     samples = _as_numbers(x)
@@ -174,7 +177,7 @@ def _value(kernel: Any, asked: Asked) -> Kernel | Bank:
 def _real(x: torch.Tensor, kernel: Any, asked: Asked, workers: int | None) -> torch.Tensor:
     if isinstance(kernel, Kernel):
         return _by_kernel(x, kernel, asked, workers)
-    return _by_bank(x, kernel, asked)
+    return _by_bank(x, kernel, asked, workers)
 
 
 def _like(x: torch.Tensor) -> Any:
@@ -231,7 +234,7 @@ def _way(x: torch.Tensor, asked: Asked) -> str:
     return check_method(asked.method)
 
 
-def _by_bank(x: torch.Tensor, kernel: Any, asked: Asked) -> torch.Tensor:
+def _by_bank(x: torch.Tensor, kernel: Any, asked: Asked, workers: int | None) -> torch.Tensor:
     """Filter by a layer: a bank, or taps that are a tensor."""
     plan = _bank_problem(x, kernel, asked)
     layer = plan.layer
@@ -250,7 +253,7 @@ def _by_bank(x: torch.Tensor, kernel: Any, asked: Asked) -> torch.Tensor:
     stride, outputs, dilation = zip(*((axis.stride, axis.outputs, axis.dilation) for axis in layer.axes), strict=True)
 
     def through(method: str) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
-        geometry = (stride, starts, outputs, dilation, layer.groups, mode, method)
+        geometry = (stride, starts, outputs, dilation, layer.groups, mode, method, workers or 0)
         return lambda x, w: operator.correlate(x, w, None, *geometry)
 
     apply = through(_way(x, asked))
