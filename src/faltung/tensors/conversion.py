@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 __all__ = ["computed", "constant", "numpy_dtype"]
 
 
+_SINGLE, _DOUBLE = np.dtype(np.float32), np.dtype(np.float64)
+
+
 def computed(dtype: torch.dtype) -> torch.dtype:
     """Return the dtype in which real tensors are computed: double precision for double precision, else single."""
     return torch.float64 if dtype == torch.float64 else torch.float32
@@ -20,7 +23,7 @@ def computed(dtype: torch.dtype) -> torch.dtype:
 
 def numpy_dtype(dtype: torch.dtype) -> np.dtype[Any]:
     """Return NumPy's name for the dtype in which real tensors are computed."""
-    return np.dtype(np.float64 if dtype == torch.float64 else np.float32)
+    return _DOUBLE if dtype == torch.float64 else _SINGLE
 
 
 def constant(

@@ -16,9 +16,9 @@ from faltung.planning.planner import Candidate, chosen_first
 from faltung.planning.report import describe_layer
 from faltung.tensors.device import rates_of
 from faltung.tensors.layer_cost import CPU, seconds
-from faltung.tensors.ways.way import PARTS, WAYS, Way
+from faltung.tensors.ways.way import PARTS, WAYS
 
-__all__ = ["METHODS", "LayerPlan", "check_method", "chosen", "plan_layer"]
+__all__ = ["METHODS", "LayerPlan", "check_method", "plan_layer"]
 
 #: What ``method=`` of a layer takes.
 METHODS = ("auto", *WAYS)
@@ -88,11 +88,6 @@ def plan_layer(
 
 
 _cores = cache(core_count)
-
-
-def chosen(plan: LayerPlan, part: str) -> Way:
-    """Return the module that computes a part."""
-    return WAYS[plan.method(part)]
 
 
 def _choose(

@@ -27,7 +27,8 @@ import torch
 from faltung.ground import threads
 from faltung.planning.layer import Axis, Layer
 from faltung.tensors.calling import differentiable
-from faltung.tensors.layer_plan import LayerPlan, chosen, plan_layer
+from faltung.tensors.layer_plan import LayerPlan, plan_layer
+from faltung.tensors.ways.way import WAYS
 
 __all__ = ["adjoint", "correlate", "is_channels_last", "layer_of", "plan_of", "taps"]
 
@@ -127,28 +128,30 @@ def _computed(plan: LayerPlan, part: str, tensors: tuple[Any, ...], workers: int
     """Compute a part of a layer, on `workers` threads if that is not 0."""
     if not plan.layer.multiply_adds:
         return _empty_sums(plan.layer, part, tensors)
-    compute = getattr(chosen(plan, part), part)
+    method = plan.method(part)
+    compute = getattr(WAYS[method], part)
     if workers:
         with threads.workers(workers):
             result: torch.Tensor = compute(plan.layer, *tensors)
     else:
         result = compute(plan.layer, *tensors)
-    return _finite(plan, part, tensors, result)
+    if method == "fourier" or (method == "direct" and part == "taps"):
+        return _finite(plan.layer, part, tensors, result)
+    return result
 
 
-def _finite(plan: LayerPlan, part: str, tensors: tuple[Any, ...], result: torch.Tensor) -> torch.Tensor:
+def _finite(layer: Layer, part: str, tensors: tuple[Any, ...], result: torch.Tensor) -> torch.Tensor:
     """Return the result with NaN and infinities only where torch's sums over taps have them.
 
     Fourier transforms spread them over a tile. Machine code multiplies them with the zeros around a tile, and so
     spreads them to the gradients of taps that never touch them.
     """
-    spreads = plan.method(part) == "fourier" or (plan.method(part) == "direct" and part == "taps")
     # A sum is quickly computed, and finite only if all values are.
-    if spreads and not _capturing(result) and not math.isfinite(result.sum().item()):
-        exact = plan_layer(plan.layer, result.dtype, result.device, False, "torch")
-        wide = tuple(None if tensor is None else tensor.to(result.dtype) for tensor in tensors)
-        result = getattr(chosen(exact, part), part)(plan.layer, *wide)
-    return result
+    if _capturing(result) or math.isfinite(result.sum().item()):
+        return result
+    wide = (None if tensor is None else tensor.to(result.dtype) for tensor in tensors)
+    exact: torch.Tensor = getattr(WAYS["torch"], part)(layer, *wide)
+    return exact
 
 
 def _capturing(x: torch.Tensor) -> bool:
