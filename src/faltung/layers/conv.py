@@ -10,28 +10,16 @@ import torch
 from torch.nn.modules.conv import _ConvNd
 
 from faltung.errors import ArgumentError
-from faltung.layers.shared import (
-    MODES,
-    always_torch,
-    batched,
-    cast,
-    channel_counts,
-    check_shape,
-    differentiated,
-    each_axis,
-    extras,
-    ndim_of,
-    planned,
-)
+from faltung.layers.shared import MODES, PlannedLayer, channel_counts, each_axis, left_to_torch, ndim_of
 from faltung.layers.transposed import ConvTransposed
 from faltung.tensors import operator
-from faltung.tensors.layer_plan import LayerPlan, check_method
+from faltung.tensors.layer_plan import LayerPlan
 from faltung.tensors.ways import torch_kernels
 
 __all__ = ["Conv"]
 
 
-class Conv(_ConvNd):
+class Conv(PlannedLayer, _ConvNd):
     """A convolutional layer for series, images and volumes, which plans how it is computed.
 
     It takes the arguments of `torch.nn.Conv1d`, `torch.nn.Conv2d` and `torch.nn.Conv3d`, computes the same, and has
@@ -96,10 +84,6 @@ class Conv(_ConvNd):
     torch.Size([8, 4, 92])
     """
 
-    # A layer that was converted from torch's has no attributes of these names.
-    flip: bool = False
-    method: str = "auto"
-
     def __init__(
         self,
         in_channels: int,
@@ -143,10 +127,7 @@ class Conv(_ConvNd):
             dtype=dtype,
         )
         self.padding_mode: Any = padding_mode
-        if flip:
-            self.flip = True
-        if check_method(method) != "auto":
-            self.method = method
+        self._choose(flip, method)
 
     @staticmethod
     def transposed(  # type: ignore[override]  # torch's layers have an attribute of this name, which is False
@@ -163,22 +144,19 @@ class Conv(_ConvNd):
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """Map (images, channels in, *spatial), or one such image, to (images, channels out, *spatial)."""
-        return batched(self, input, self._forward)
+        return self._batched(input, self._forward)
 
     def _forward(self, x: torch.Tensor) -> torch.Tensor:
-        x, w, bias = cast(x, self.weight, self.bias)
-        if self.flip:
-            w = w.flip([*range(2, w.ndim)])
+        x, w, bias = self._operands(x)
         geometry = self._geometry(x.shape)
         if torch.compiler.is_compiling():
             # Shapes may be symbols here, so the layer is planned when it runs, unless torch is best for all shapes.
-            if always_torch(self) and self.padding_mode == "zeros" and not isinstance(self.padding, str):
+            if self._always_torch() and self.padding_mode == "zeros" and not isinstance(self.padding, str):
                 zeros, stride, dilation = self.padding, self.stride, self.dilation
                 return torch_kernels.convolution(x, w, bias, stride, zeros, dilation, self.groups)
             return operator.correlate(x, w, bias, *geometry, self.method, 0)
-        layer = operator.layer_of(tuple(x.shape), tuple(w.shape), *geometry)
-        plan = operator.plan_of(layer, x, self.method)
-        if plan.all_torch if differentiated(x, w) else plan.method("correlate") == "torch":
+        layer = self._layer(x.shape, geometry)
+        if left_to_torch(operator.plan_of(layer, x, self.method), "correlate", x, w):
             return torch_kernels.correlate(layer, x, w, bias)
         return operator.correlate(x, w, bias, *geometry, self.method, 0)
 
@@ -209,12 +187,8 @@ class Conv(_ConvNd):
         >>> Conv(64, 64, 3, padding=1).plan((16, 64, 56, 56)).method("taps")
         'torch'
         """
-        source = check_shape(self, shape)
-        return planned(self, source, self._geometry(source), channels_last)
-
-    def extra_repr(self) -> str:
-        """Return as text the arguments that are not the default."""
-        return str(super().extra_repr()) + extras(self)  # type: ignore[no-untyped-call]
+        source = self._checked(shape)
+        return self._plan(self._layer(source, self._geometry(source)), channels_last)
 
 
 def _torch_mode(padding_mode: str) -> Any:

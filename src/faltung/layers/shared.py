@@ -10,22 +10,11 @@ import torch
 
 from faltung.errors import ArgumentError, ArgumentTypeError
 from faltung.ground.checks import integer
+from faltung.planning.layer import Layer
 from faltung.tensors import operator
-from faltung.tensors.layer_plan import LayerPlan, plan_layer
+from faltung.tensors.layer_plan import LayerPlan, check_method, plan_layer
 
-__all__ = [
-    "MODES",
-    "always_torch",
-    "batched",
-    "cast",
-    "channel_counts",
-    "check_shape",
-    "differentiated",
-    "each_axis",
-    "extras",
-    "ndim_of",
-    "planned",
-]
+__all__ = ["MODES", "PlannedLayer", "channel_counts", "each_axis", "left_to_torch", "ndim_of"]
 
 #: Torch's names for how the input continues beyond its border, and ours.
 MODES = {
@@ -72,64 +61,90 @@ def channel_counts(in_channels: int, out_channels: int, groups: int) -> tuple[in
     return ins, outs, parts
 
 
-def batched(layer: Any, x: torch.Tensor, forward: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
-    """Apply `forward` to a batch, or to one image as a batch of one."""
-    count = len(layer.kernel_size)
-    if not isinstance(x, torch.Tensor):
-        raise ArgumentTypeError("input", "a tensor", f"a {type(x).__name__}", "Use torch.from_numpy for an array.")
-    if x.ndim not in (count + 1, count + 2) or x.shape[-count - 1] != layer.in_channels:
-        axes = f"{layer.in_channels} channels and {count} spatial axes"
-        expected = f"shape (images, channels, *spatial) or (channels, *spatial) with {axes}"
-        raise ArgumentError("input", expected, f"shape {tuple(x.shape)}")
-    if x.ndim == count + 2:
-        return forward(x)
-    return forward(x.unsqueeze(0)).squeeze(0)
+class PlannedLayer:
+    """What a layer and its transpose add to torch's: a direction, a method and a plan for every shape of input.
+
+    Attributes
+    ----------
+    flip : bool
+        Whether the layer convolves in the mathematical sense.
+    method : str
+        The way in which it is computed, ``'auto'`` for that of the plan.
+    """
+
+    # A layer that was converted from torch's has no attributes of these names.
+    flip: bool = False
+    method: str = "auto"
+
+    in_channels: int
+    out_channels: int
+    kernel_size: tuple[int, ...]
+    groups: int
+    weight: torch.Tensor
+    bias: torch.Tensor | None
+
+    def extra_repr(self) -> str:
+        """Return as text the arguments that are not the default."""
+        text = str(super().extra_repr())  # type: ignore[misc]  # that of torch's layer
+        return text + ", flip=True" * self.flip + (f", method={self.method}" if self.method != "auto" else "")
+
+    def _choose(self, flip: bool, method: str) -> None:
+        if flip:
+            self.flip = True
+        if check_method(method) != "auto":
+            self.method = method
+
+    def _batched(self, x: torch.Tensor, forward: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
+        """Apply `forward` to a batch, or to one image as a batch of one."""
+        count = len(self.kernel_size)
+        if not isinstance(x, torch.Tensor):
+            raise ArgumentTypeError(
+                "input", "a tensor", f"a {type(x).__name__}", "Use torch.from_numpy for an array."
+            )
+        if x.ndim not in (count + 1, count + 2) or x.shape[-count - 1] != self.in_channels:
+            axes = f"{self.in_channels} channels and {count} spatial axes"
+            expected = f"shape (images, channels, *spatial) or (channels, *spatial) with {axes}"
+            raise ArgumentError("input", expected, f"shape {tuple(x.shape)}")
+        if x.ndim == count + 2:
+            return forward(x)
+        return forward(x.unsqueeze(0)).squeeze(0)
+
+    def _operands(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+        """Return samples, taps of a correlation, and bias, in one dtype: that of autocast if it is on."""
+        w, bias, device = self.weight, self.bias, x.device.type
+        autocast = device != "meta" and torch.is_autocast_enabled(device)
+        if autocast and x.is_floating_point() and x.dtype != torch.float64:
+            kind = torch.get_autocast_dtype(device)
+            x, w, bias = x.to(kind), w.to(kind), None if bias is None else bias.to(kind)
+        elif x.dtype != w.dtype:
+            remedy = "Convert one of them: input.to(layer.weight.dtype), or layer.to(input.dtype)."
+            raise ArgumentTypeError("input", f"dtype {w.dtype}, which the weights have", f"{x.dtype}", remedy)
+        return x, w.flip([*range(2, w.ndim)]) if self.flip else w, bias
+
+    def _always_torch(self) -> bool:
+        """Whether the layer is left to torch whatever the shape of its input."""
+        if self.method != "auto":
+            return self.method == "torch"
+        channels = min(self.in_channels, self.out_channels) // self.groups
+        return channels >= _MANY_CHANNELS and math.prod(self.kernel_size) <= _FEW_TAPS
+
+    def _layer(self, source: Sequence[int], geometry: tuple[Any, ...]) -> Layer:
+        """Return the layer for samples of shape `source`, with the geometry that the operator takes."""
+        return operator.layer_of(tuple(source), tuple(self.weight.shape), *geometry)
+
+    def _plan(self, layer: Layer, channels_last: bool) -> LayerPlan:
+        return plan_layer(layer, self.weight.dtype, self.weight.device, channels_last, self.method)
+
+    def _checked(self, shape: Sequence[int]) -> tuple[int, ...]:
+        """Return the shape of an input that the layer can be planned for."""
+        count = len(self.kernel_size)
+        if len(shape) != count + 2 or shape[1] != self.in_channels:
+            expected = f"(images, {self.in_channels}, *spatial) with {count} spatial axes"
+            raise ArgumentError("shape", expected, str(tuple(shape)))
+        return tuple(shape)
 
 
-def cast(
-    x: torch.Tensor, w: torch.Tensor, bias: torch.Tensor | None
-) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
-    """Return the tensors in the dtype of autocast, if it is on; else their dtypes must agree."""
-    device = x.device.type
-    if device != "meta" and torch.is_autocast_enabled(device) and x.is_floating_point() and x.dtype != torch.float64:
-        kind = torch.get_autocast_dtype(device)
-        return x.to(kind), w.to(kind), None if bias is None else bias.to(kind)
-    if x.dtype != w.dtype:
-        remedy = "Convert one of them: input.to(layer.weight.dtype), or layer.to(input.dtype)."
-        raise ArgumentTypeError("input", f"dtype {w.dtype}, which the weights have", f"{x.dtype}", remedy)
-    return x, w, bias
-
-
-def differentiated(x: torch.Tensor, w: torch.Tensor) -> bool:
-    """Whether gradients are going to be computed."""
-    return torch.is_grad_enabled() and (x.requires_grad or w.requires_grad)
-
-
-def always_torch(layer: Any) -> bool:
-    """Whether a layer is left to torch whatever the shape of its input."""
-    if layer.method != "auto":
-        return bool(layer.method == "torch")
-    taps: int = math.prod(layer.kernel_size)
-    channels = min(layer.in_channels, layer.out_channels) // layer.groups
-    return channels >= _MANY_CHANNELS and taps <= _FEW_TAPS
-
-
-def planned(layer: Any, source: tuple[int, ...], geometry: tuple[Any, ...], channels_last: bool) -> LayerPlan:
-    """Return the plan of a layer for samples of shape `source`; `geometry` is that of the operator."""
-    weight = layer.weight
-    asked = operator.layer_of(source, tuple(weight.shape), *geometry)
-    return plan_layer(asked, weight.dtype, weight.device, channels_last, layer.method)
-
-
-def check_shape(layer: Any, shape: Sequence[int]) -> tuple[int, ...]:
-    """Return the shape of an input that a layer can be planned for."""
-    count = len(layer.kernel_size)
-    if len(shape) != count + 2 or shape[1] != layer.in_channels:
-        expected = f"(images, {layer.in_channels}, *spatial) with {count} spatial axes"
-        raise ArgumentError("shape", expected, str(tuple(shape)))
-    return tuple(shape)
-
-
-def extras(layer: Any) -> str:
-    """Return as text the arguments that torch's layers lack, if they are not the default."""
-    return (", flip=True" if layer.flip else "") + (f", method={layer.method}" if layer.method != "auto" else "")
+def left_to_torch(plan: LayerPlan, part: str, x: torch.Tensor, w: torch.Tensor) -> bool:
+    """Whether torch computes a part of a layer, and the gradients too if there are going to be any."""
+    differentiated = torch.is_grad_enabled() and (x.requires_grad or w.requires_grad)
+    return plan.all_torch if differentiated else plan.method(part) == "torch"

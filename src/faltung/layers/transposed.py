@@ -10,27 +10,16 @@ from torch.nn.functional import conv_transpose1d, conv_transpose2d, conv_transpo
 from torch.nn.modules.conv import _ConvTransposeNd
 
 from faltung.errors import ArgumentError
-from faltung.layers.shared import (
-    always_torch,
-    batched,
-    cast,
-    channel_counts,
-    check_shape,
-    differentiated,
-    each_axis,
-    extras,
-    ndim_of,
-    planned,
-)
+from faltung.layers.shared import PlannedLayer, channel_counts, each_axis, left_to_torch, ndim_of
 from faltung.tensors import operator
-from faltung.tensors.layer_plan import LayerPlan, check_method
+from faltung.tensors.layer_plan import LayerPlan
 
 __all__ = ["ConvTransposed"]
 
 _CONV_TRANSPOSE = {1: conv_transpose1d, 2: conv_transpose2d, 3: conv_transpose3d}
 
 
-class ConvTransposed(_ConvTransposeNd):
+class ConvTransposed(PlannedLayer, _ConvTransposeNd):
     """The transpose of a `Conv`, with which generators and decoders enlarge; made by `Conv.transposed`.
 
     The parameters are those of `torch.nn.ConvTranspose1d`, `torch.nn.ConvTranspose2d` and
@@ -46,9 +35,6 @@ class ConvTransposed(_ConvTransposeNd):
     >>> ConvTransposed(8, 3, 4, stride=2, padding=1)(torch.zeros(1, 8, 16, 16)).shape
     torch.Size([1, 3, 32, 32])
     """
-
-    flip: bool = False
-    method: str = "auto"
 
     def __init__(
         self,
@@ -86,10 +72,7 @@ class ConvTransposed(_ConvTransposeNd):
             device=device,
             dtype=dtype,
         )
-        if flip:
-            self.flip = True
-        if check_method(method) != "auto":
-            self.method = method
+        self._choose(flip, method)
 
     @property
     def _zeros(self) -> tuple[int, ...]:
@@ -112,18 +95,16 @@ class ConvTransposed(_ConvTransposeNd):
             if extra and extra >= max(stride, dilation):
                 expected = f"less than the stride {self.stride} or the dilation {self.dilation} on each axis"
                 raise ArgumentError("output_padding", expected, str(tuple(more)))
-        return batched(self, input, lambda x: self._forward(x, tuple(more)))
+        return self._batched(input, lambda x: self._forward(x, tuple(more)))
 
     def _forward(self, x: torch.Tensor, more: tuple[int, ...]) -> torch.Tensor:
-        x, w, bias = cast(x, self.weight, self.bias)
-        if self.flip:
-            w = w.flip([*range(2, w.ndim)])
+        x, w, bias = self._operands(x)
         lengths, geometry = self._geometry(x.shape, more)
-        left_to_torch = always_torch(self)
+        by_torch = self._always_torch()
         if not torch.compiler.is_compiling():
-            plan = self._plan(x, (x.shape[0], self.out_channels, *lengths), geometry)
-            left_to_torch = plan.all_torch if differentiated(x, w) else plan.method("adjoint") == "torch"
-        if left_to_torch:
+            layer = self._layer((x.shape[0], self.out_channels, *lengths), geometry)
+            by_torch = left_to_torch(operator.plan_of(layer, x, self.method), "adjoint", x, w)
+        if by_torch:
             enlarge: Any = _CONV_TRANSPOSE[len(lengths)]
             arguments = (self.stride, self.padding, more, self.groups, self.dilation)
             return enlarge(x, w, bias, *arguments)  # type: ignore[no-any-return]
@@ -145,10 +126,6 @@ class ConvTransposed(_ConvTransposeNd):
         start = tuple(-p for p in self._zeros)
         return lengths, (self.stride, start, tuple(shape[2:]), self.dilation, self.groups, "constant")
 
-    def _plan(self, x: torch.Tensor, source: tuple[int, ...], geometry: tuple[Any, ...]) -> LayerPlan:
-        layer = operator.layer_of(source, tuple(self.weight.shape), *geometry)
-        return operator.plan_of(layer, x, self.method)
-
     def plan(self, shape: Sequence[int], *, channels_last: bool = False) -> LayerPlan:
         """Return how the layer and its gradients are computed; its outputs are the ``adjoint`` of a `Conv`.
 
@@ -164,9 +141,5 @@ class ConvTransposed(_ConvTransposeNd):
         >>> ConvTransposed(64, 32, 4, stride=2).plan((1, 64, 16, 16)).method("adjoint")
         'torch'
         """
-        lengths, geometry = self._geometry(check_shape(self, shape), self.output_padding)
-        return planned(self, (shape[0], self.out_channels, *lengths), geometry, channels_last)
-
-    def extra_repr(self) -> str:
-        """Return as text the arguments that are not the default."""
-        return str(super().extra_repr()) + extras(self)  # type: ignore[no-untyped-call]
+        lengths, geometry = self._geometry(self._checked(shape), self.output_padding)
+        return self._plan(self._layer((shape[0], self.out_channels, *lengths), geometry), channels_last)
