@@ -29,7 +29,8 @@ from torch import nn
 import faltung as fa
 from cells import Cell, box, dense, gaussian, signal
 from faltung.layers import Conv
-from faltung.tensors.layer_plan import METHODS, PARTS
+from faltung.tensors.layer_plan import METHODS
+from faltung.tensors.ways.way import PARTS
 from measure import Timing, table, write
 from ours import OURS, Choice
 
@@ -108,7 +109,7 @@ def of_layer(cell: Layer, device: torch.device) -> tuple[str, dict[str, Run]]:
     x = torch.randn(cell.shape, dtype=torch.float32).to(device, cell.dtype)
     plan = ours.plan(cell.shape)
     parts = PARTS if cell.backward else PARTS[:1]
-    possible = {c.method for part in parts for c in plan.candidates[part] if c.seconds < math.inf}
+    possible = {c.method for part in parts for c in plan.parts[part] if c.seconds < math.inf}
     contenders = {OURS: _step(cell, ours, x)}
     for method in METHODS[1:]:
         if method in possible:
@@ -122,7 +123,7 @@ def of_layer(cell: Layer, device: torch.device) -> tuple[str, dict[str, Run]]:
     with torch.no_grad():
         source, target = torch.empty_like(x), torch.empty_like(ours(x))
     contenders[COPY] = partial(_copies, [(source, x), (target, target.clone())])
-    return " / ".join(plan.method(part) for part in parts), contenders
+    return " / ".join(plan.method_of(part) for part in parts), contenders
 
 
 def _layer(cell: Layer, method: str) -> Conv:

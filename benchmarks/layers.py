@@ -1,9 +1,10 @@
-"""Layers beside torch: forward, forward and backward, training of blocks, memory, and the regret of the plans.
+"""Layers beside torch: forward, forward and backward, whole blocks in training, memory; and how good the plans are.
 
 python benchmarks/layers.py            # writes benchmarks/results/layers.{md,json}; about five minutes
 python benchmarks/layers.py depthwise  # only cells whose name contains a word; writes nothing
 
-Our layer and torch's run in turn in one process, each with contiguous and with channels-last tensors.
+Every cell runs in turn, in one process: our layer with contiguous and with channels-last tensors, and torch's with
+both.
 """
 
 from __future__ import annotations
@@ -20,13 +21,13 @@ from torch import nn
 
 from faltung.layers import Conv, convert
 from faltung.planning.layer import Layer
-from faltung.tensors.layer_plan import WAYS
-from measure import table, time_in_turn, write
+from faltung.tensors.ways.way import WAYS
+from measure import race, table, write
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A layer and the shape of its input; `goal` is the least ratio to torch that is wanted, if any."""
+    """A layer and an input; what is asked of the ratio to torch, if anything."""
 
     name: str
     channels: tuple[int, int]
@@ -83,8 +84,8 @@ CELLS = [
 ]
 
 
-def contenders_of(cell: Cell) -> dict[str, Callable[[], object]]:
-    """Return our layer and torch's, with contiguous and with channels-last tensors."""
+def contenders(cell: Cell) -> dict[str, Callable[[], object]]:
+    """Our layer and torch's, with the samples of a row and with the channels side by side."""
     count = len(cell.shape) - 2
     torch.manual_seed(0)
     ours = Conv(*cell.channels, cell.size, cell.stride, cell.size // 2, groups=cell.groups, ndim=count)
@@ -92,14 +93,14 @@ def contenders_of(cell: Cell) -> dict[str, Callable[[], object]]:
         *cell.channels, cell.size, cell.stride, cell.size // 2, groups=cell.groups
     )
     theirs.load_state_dict(ours.state_dict())
-    contenders: dict[str, Callable[[], object]] = {}
+    found: dict[str, Callable[[], object]] = {}
     for order in ("contiguous", "channels last")[: 1 if count == 1 else 2]:
         format_ = torch.contiguous_format
         if order == "channels last":
             format_ = torch.channels_last if count == 2 else torch.channels_last_3d
         for name, layer in (("faltung", ours), ("torch", theirs)):
-            contenders[f"{name}, {order}"] = _step(cell, layer, format_)
-    return contenders
+            found[f"{name}, {order}"] = _step(cell, layer, format_)
+    return found
 
 
 def _step(cell: Cell, layer: nn.Module, format_: torch.memory_format) -> Callable[[], object]:
@@ -121,29 +122,29 @@ def _step(cell: Cell, layer: nn.Module, format_: torch.memory_format) -> Callabl
     return both
 
 
-# ---- regret of the plans
+# ---- how good the plans are
 
 
 def regret(cell: Cell) -> list[dict[str, object]]:
-    """Return the chosen way and its time over that of the best, for each part and memory layout."""
-    count, rows = len(cell.shape) - 2, []
+    """For each part and order of axes: what was chosen, and its time over that of the best way."""
+    count, found = len(cell.shape) - 2, []
     layer = Conv(*cell.channels, cell.size, cell.stride, cell.size // 2, groups=cell.groups, ndim=count)
     for last in (False, True)[: 1 if count == 1 else 2]:
         plan = layer.plan(cell.shape, channels_last=last)
         format_ = torch.contiguous_format
         if last:
             format_ = torch.channels_last if count == 2 else torch.channels_last_3d
-        shapes = (plan.layer.source_shape, plan.layer.taps_shape, plan.layer.target_shape)
+        shapes = (plan.problem.source_shape, plan.problem.taps_shape, plan.problem.target_shape)
         x, w, g = (torch.randn(shape).to(memory_format=format_) for shape in shapes)
         for part, tensors in (("correlate", (x, w, None)), ("adjoint", (g, w)), ("taps", (x, g))):
             if part != "correlate" and not cell.backward:
                 continue
-            ways = {c.method for c in plan.candidates[part] if c.seconds < 20 * plan.candidates[part][0].seconds}
-            runs = {way: _part(plan.layer, way, part, tensors, format_) for way in ways}
-            times = {way: timing.best for way, timing in time_in_turn(runs, 0.4 * len(runs), 7).items()}
-            row = {"cell": cell.name, "part": part, "channels last": last, "chosen": plan.method(part), **times}
-            rows.append({**row, "regret": times[plan.method(part)] / min(times.values())})
-    return rows
+            ways = {c.method for c in plan.parts[part] if c.seconds < 20 * plan.parts[part][0].seconds}
+            runs = {way: _part(plan.problem, way, part, tensors, format_) for way in ways}
+            times = {way: timing.best for way, timing in race(runs, 0.4 * len(runs), 7).items()}
+            row = {"cell": cell.name, "part": part, "channels last": last, "chosen": plan.method_of(part), **times}
+            found.append({**row, "regret": times[plan.method_of(part)] / min(times.values())})
+    return found
 
 
 def _part(
@@ -173,9 +174,9 @@ class ConvNeXtBlock(nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Map (images, channels, height, width) to the same shape."""
-        y = self.norm(self.depthwise(x).permute(0, 2, 3, 1))
-        y = self.narrow(nn.functional.gelu(self.wide(y)))
-        return x + y.permute(0, 3, 1, 2)
+        found = self.norm(self.depthwise(x).permute(0, 2, 3, 1))
+        found = self.narrow(nn.functional.gelu(self.wide(found)))
+        return x + found.permute(0, 3, 1, 2)
 
 
 class LargeKernelBlock(nn.Module):
@@ -224,7 +225,7 @@ def _training(kind: type[nn.Module], channels: int, shape: tuple[int, ...], ours
 
 
 def train_blocks(seconds: float) -> list[dict[str, object]]:
-    rows = []
+    found = []
     for name, (kind, channels, shape) in BLOCKS.items():
         curves = []
         for ours in (True, False):
@@ -232,11 +233,11 @@ def train_blocks(seconds: float) -> list[dict[str, object]]:
             curves.append([step() for _ in range(10)])
         apart = max(abs(a - b) / b for a, b in zip(*curves, strict=True))
         steps = {"faltung": _training(kind, channels, shape, True), "torch": _training(kind, channels, shape, False)}
-        times = time_in_turn(steps, seconds, 9)
+        times = race(steps, seconds, 9)
         row = {"block": name, "faltung": times["faltung"].best, "torch": times["torch"].best, "losses apart": apart}
-        rows.append(row)
+        found.append(row)
         print(row, flush=True)
-    return rows
+    return found
 
 
 # ---- memory
@@ -253,13 +254,13 @@ layers = torch.nn.Sequential(
     Conv(8, 4, 3, padding=1, method="direct"),
     Conv.transposed(4, 4, 3, padding=1, method="direct"))
 x = torch.randn(2, 4, 24, 24)
-kilobytes = []
+found = []
 for step in range({steps} + 1):
     layers(x).square().mean().backward()
     layers.zero_grad()
     if step % ({steps} // 10) == 0:
-        kilobytes.append(resident())
-print(json.dumps(kilobytes))
+        found.append(resident())
+print(json.dumps(found))
 """
 
 _PEAK = """
@@ -283,22 +284,22 @@ def _run(code: str) -> object:
 
 
 def memory(steps: int) -> dict[str, object]:
-    """Return the resident memory over many steps, and the peaks of a padded layer and of torch's, in kilobytes."""
-    kilobytes: dict[str, object] = {"resident": _run(_STEPS.format(steps=steps))}
+    """Resident memory over many steps, and the peak of a padded layer beside torch's, in kilobytes."""
+    found: dict[str, object] = {"resident": _run(_STEPS.format(steps=steps))}
     for mode in ("zeros", "reflect"):
         arguments = f"16, 16, 7, padding=3, groups=16, padding_mode={mode!r}"
         for name, layer in (("faltung", f"Conv({arguments})"), ("torch", f"torch.nn.Conv2d({arguments})")):
-            kilobytes[f"{name}, {mode}"] = _run(_PEAK.format(layer=layer))
-    print(kilobytes, flush=True)
-    return kilobytes
+            found[f"{name}, {mode}"] = _run(_PEAK.format(layer=layer))
+    print(found, flush=True)
+    return found
 
 
 def main(words: list[str]) -> None:
     cells = [cell for cell in CELLS if not words or any(word in cell.name for word in words)]
     rows, data = [], []
-    time_in_turn(contenders_of(cells[0]), 2.0, 5)  # torch is slower in the first second of a process; not counted
+    race(contenders(cells[0]), 2.0, 5)  # torch is slower in the first second of a process; not counted
     for cell in cells:
-        times = time_in_turn(contenders_of(cell), 4.0, 15)
+        times = race(contenders(cell), 4.0, 15)
         ours = min((t.best, name) for name, t in times.items() if name.startswith("faltung"))
         theirs = min((t.best, name) for name, t in times.items() if name.startswith("torch"))
         what = "forward and backward" if cell.backward else "forward"
@@ -321,8 +322,7 @@ _COLUMNS = ("faltung, contiguous", "faltung, channels last", "torch, contiguous"
 
 _NOTE = """
 Milliseconds, the best of several runs in turn in one process, float32, layers with a bias. The ratio is torch's
-better time over our better time; `goal` is the least ratio that is wanted. Gradients are those with respect to
-input, weights and bias.
+better time over our better time; `goal` is what was asked of it. Gradients are those to input, weights and bias.
 """
 
 
@@ -339,7 +339,7 @@ def _text(rows: list[list[str]], blocks: list[dict[str, object]], used: dict[str
         for row in blocks
     ]
     text += "\n## A step of training, with `convert` and without\n\n"
-    text += table(["block", "converted, ms", "torch, ms", "ratio", "relative difference of losses, 10 steps"], lines)
+    text += table(["block", "converted, ms", "torch, ms", "ratio", "losses apart, of 10 steps"], lines)
     resident = [int(kilobytes) for kilobytes in used["resident"]]  # type: ignore[attr-defined]
     first, last = resident[1] / 1024, resident[-1] / 1024
     text += "\n## Memory\n\nResident memory over 10,000 steps of four layers: "
@@ -369,9 +369,7 @@ def _plans(rows: list[dict[str, object]]) -> str:
         ]
         for row in worst
     ]
-    return (
-        text + "The twelve with the largest regret:\n\n" + table(["layer", "part", "chosen", *ways, "regret"], lines)
-    )
+    return text + "The dozen with the most:\n\n" + table(["layer", "part", "chosen", *ways, "regret"], lines)
 
 
 if __name__ == "__main__":

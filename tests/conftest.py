@@ -78,12 +78,13 @@ def alone():
 @pytest.fixture
 def even_few_taps(monkeypatch):
     """Let layers transform kernels of any size, also those that are always summed over."""
-    from faltung.tensors import layer_plan as plans
+    from faltung.tensors.layer_plan import plan_layer
+    from faltung.tensors.ways import spectral
 
-    monkeypatch.setattr(plans, "_MANY_TAPS", 0)
-    plans.plan_layer.cache_clear()
+    monkeypatch.setattr(spectral, "_MANY_TAPS", 0)
+    plan_layer.cache_clear()
     yield
-    plans.plan_layer.cache_clear()
+    plan_layer.cache_clear()
 
 
 @pytest.fixture

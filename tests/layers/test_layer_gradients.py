@@ -198,7 +198,7 @@ def test_what_is_not_finite_reaches_the_same_outputs(dtype, value):
     found = {}
     for method in ("torch", "fourier", "direct"):
         layer.method = method
-        assert layer.plan(x.shape).method("taps") == method
+        assert layer.plan(x.shape).method_of("taps") == method
         found[method] = outcome(layer, x)
     for name, want in found["torch"].items():
         assert want.isfinite().any() or name == "weight"
@@ -309,7 +309,7 @@ x = torch.ones(1, 4, 2048, 2048)
 for mode in ("zeros", "reflect"):
     layer = make(4, 4, 7, padding=3, groups=4, padding_mode=mode).requires_grad_(False)
     if make is Conv:
-        assert layer.plan(x.shape).method("correlate") == "direct"
+        assert layer.plan(x.shape).method_of("correlate") == "direct"
     layer(torch.ones(1, 4, 96, 96))
     with open("/proc/self/clear_refs", "w") as file:
         file.write("5")  # the peak is now what there is

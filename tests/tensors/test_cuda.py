@@ -10,7 +10,8 @@ from torch import nn
 import faltung as fa
 from faltung.layers import Conv, ConvTransposed
 from faltung.tensors.device import measure
-from faltung.tensors.layer_plan import METHODS, PARTS
+from faltung.tensors.layer_plan import METHODS
+from faltung.tensors.ways.way import PARTS
 
 needs_cuda = pytest.mark.skipif(
     not torch.cuda.is_available(), reason="torch sees no GPU: these tests want CUDA and a build of torch for it"
@@ -271,7 +272,7 @@ def test_more_numbers_than_32_bits_count():
     layer = Conv(2, 2, 3, padding=1, groups=2, method="triton", device="cuda", dtype=torch.float16)
     x = torch.ones(17, 2, 8192, 8192, device="cuda", dtype=torch.float16)
     assert x.numel() > 2**31
-    assert layer.plan(x.shape).method("correlate") == "triton"
+    assert layer.plan(x.shape).method_of("correlate") == "triton"
     with torch.no_grad():
         corner = layer(x[-1:, :, -4:, -4:])[0, :, -2:, -2:]
         assert torch.equal(layer(x)[-1, :, -2:, -2:], corner)

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import pickle
+
 import numpy as np
 import pytest
 import torch
 
 import faltung as fa
+from faltung.planning import kept, wisdom
+from faltung.planning.planned import Planned
+from faltung.run import race
 from faltung.tensors.device_plan import filter_plan
 
 MODES = ("reflect", "constant", "nearest", "mirror", "wrap")
@@ -152,10 +157,13 @@ def test_into_a_tensor_that_is_given():
 
 def test_nothing_is_copied_on_the_cpu(monkeypatch):
     seen = []
-    import faltung.tensors.fixed_filter as linear
+    execute = Planned.execute
 
-    kept = linear.execute
-    monkeypatch.setattr(linear, "execute", lambda plan, x, *rest: seen.append(x.ctypes.data) or kept(plan, x, *rest))
+    def watched(plan, x, *rest):
+        seen.append(x.ctypes.data)
+        return execute(plan, x, *rest)
+
+    monkeypatch.setattr(Planned, "execute", staticmethod(watched))
     x = torch.randn(64, 64)
     fa.convolve(x, fa.gaussian(1))
     assert seen == [x.data_ptr()]
@@ -231,4 +239,83 @@ def test_plans_of_tensors_are_printed():
     x = torch.randn(3, 64, 64)
     assert "separable" in str(fa.plan(x, fa.gaussian(2)))
     assert "d kernel" in str(fa.plan(x, torch.randn(8, 3, 3, 3), channel_axis=0))
-    assert fa.plan(x, fa.Bank(np.ones((8, 3, 3, 3))), channel_axis=0, method="torch").method("taps") == "torch"
+    assert (
+        fa.plan(x, fa.Bank(np.ones((8, 3, 3, 3))), channel_axis=0, method="torch").inner.method_of("taps") == "torch"
+    )
+
+
+# ---- plans
+
+
+TENSOR_PLANS = {
+    "kernel": (fa.gaussian(1.0), {}),
+    "complex kernel": (fa.gabor(0.2), {}),
+    "stride": (fa.gaussian(1.0), {"stride": 2}),
+    "bank": (fa.Bank.stack([fa.sobel(), fa.gaussian(1.0)]), {}),
+    "channels": (fa.Bank(np.ones((4, 3, 3, 3))), {"channel_axis": 0}),
+    "taps": (torch.ones(4, 3, 3, 3), {"channel_axis": 0}),
+    "full": (fa.gaussian(1.0), {"shape": "full"}),
+}
+
+
+@pytest.mark.parametrize("name", TENSOR_PLANS)
+def test_plans_of_tensors_have_the_face_of_all_plans(name):
+    x = torch.randn(3, 20, 24)
+    kernel, named = TENSOR_PLANS[name]
+    run = fa.plan(x, kernel, **named)
+    y = run(x)
+    torch.testing.assert_close(y, fa.convolve(x, kernel, **named), rtol=0, atol=0)
+    assert tuple(y.shape) == run.result_shape
+    assert run.method == run.candidates[0].method
+    assert 0 < run.error < 1e-4
+    assert run.pointwise in (True, False)
+    assert isinstance(run.memory, int)
+    assert "error" in str(run)
+    again = pickle.loads(pickle.dumps(run))
+    assert str(again) == str(run)
+    torch.testing.assert_close(again(x), y, rtol=0, atol=0)
+    out = torch.empty_like(y)
+    assert run(x, out, workers=1) is out
+    for wrong in (x.double(), x[:, 1:], x.to("meta")):
+        with pytest.raises(fa.ArgumentError, match="for which this plan was made"):
+            run(wrong)
+    with pytest.raises(fa.ArgumentTypeError, match="for which this plan was made"):
+        run(x.numpy())
+    with pytest.raises(fa.ArgumentError, match="mask: expected None"):
+        run(x, mask=torch.ones(x.shape, dtype=torch.bool))
+    with pytest.raises(fa.ArgumentTypeError, match="workers: expected a positive integer"):
+        run(x, workers=True)
+
+
+def test_a_plan_made_with_a_mask_is_called_with_one():
+    x = torch.randn(20, 24)
+    mask = torch.rand(20, 24) < 0.9
+    run = fa.plan(x, fa.gaussian(1.0), mask=mask)
+    torch.testing.assert_close(run(x, mask=mask), fa.convolve(x, fa.gaussian(1.0), mask=mask))
+    with pytest.raises(fa.ArgumentError, match="mask: expected a tensor of booleans"):
+        run(x)
+
+
+def test_what_is_measured_for_an_array_holds_for_the_same_tensor(monkeypatch, tmp_path):
+    monkeypatch.setenv("FALTUNG_CACHE", str(tmp_path))
+    monkeypatch.setattr(wisdom, "_choices", None)
+    monkeypatch.setattr(race, "REACH", 1e6)
+    kernel = fa.Kernel(np.random.default_rng(0).standard_normal((5, 7)))
+    for first, second in (
+        (np.zeros((60, 70), "f4"), torch.zeros(60, 70)),
+        (torch.zeros(70, 60), np.zeros((70, 60), "f4")),
+    ):
+        measured = []
+        monkeypatch.setattr(race, "_race", lambda plans, measured=measured: measured.append(1) or "fourier")
+        assert fa.plan(first, kernel, effort="measure").method == "fourier"
+        assert measured == [1]
+        kept.forget()
+        assert fa.plan(second, kernel).method == fa.plan(first, kernel).method == "fourier"
+    monkeypatch.setattr(wisdom, "_choices", None)
+
+
+def test_effort_is_measured_or_refused():
+    x = torch.zeros(3, 20, 20)
+    for kernel in (fa.Bank(np.ones((4, 3, 3, 3))), torch.ones(4, 3, 3, 3)):
+        with pytest.raises(fa.ArgumentError, match="effort: expected 'estimate' for banks"):
+            fa.plan(x, kernel, channel_axis=0, effort="measure")

@@ -134,7 +134,7 @@ def layers():
         y.square().sum().backward()
         results.append([y.detach(), leaf.grad, layer.weight.grad, layer.bias.grad])
     plan = ours.plan((2, 3, 7, 8))
-    return [error(a, b.double()) for a, b in zip(*results, strict=True)], [plan.method(part) for part in PARTS]
+    return [error(a, b.double()) for a, b in zip(*results, strict=True)], [plan.method_of(part) for part in PARTS]
 
 
 def all_errors():

@@ -14,7 +14,7 @@ from faltung.ground.checks import integer
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
 
-__all__ = ["share", "start", "worker_count", "workers"]
+__all__ = ["chosen_count", "core_count", "share", "start", "worker_count", "workers"]
 
 _Item = TypeVar("_Item")
 
@@ -28,6 +28,12 @@ def worker_count(asked: Any = None) -> int:
     It is `asked`, or the number set by `workers`, or ``FALTUNG_WORKERS``, or the number of cores: the first that is
     given.
     """
+    chosen = chosen_count(asked)
+    return core_count() if chosen is None else chosen
+
+
+def chosen_count(asked: Any = None) -> int | None:
+    """Return how many threads an argument, `workers` or ``FALTUNG_WORKERS`` asks for; None if none of them does."""
     if asked is not None:
         return _checked(asked, "workers")
     chosen = _chosen.get()
@@ -36,6 +42,11 @@ def worker_count(asked: Any = None) -> int:
     text = os.environ.get("FALTUNG_WORKERS")
     if text:
         return _checked(int(text) if text.isdecimal() else text, "FALTUNG_WORKERS")
+    return None
+
+
+def core_count() -> int:
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

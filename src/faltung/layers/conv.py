@@ -1,4 +1,4 @@
-"""A convolutional layer that plans: torch's own kernels where they are best, others where they are not."""
+"""How is a convolutional layer used in torch? As a module that plans how it is computed."""
 
 from __future__ import annotations
 
@@ -10,33 +10,21 @@ import torch
 from torch.nn.modules.conv import _ConvNd
 
 from faltung.errors import ArgumentError
-from faltung.layers.shared import (
-    MODES,
-    always_torch,
-    batched,
-    cast,
-    check_shape,
-    differentiated,
-    each_axis,
-    extras,
-    ndim_of,
-    planned,
-)
+from faltung.layers.shared import MODES, PlannedLayer, channel_counts, each_axis, left_to_torch, ndim_of
 from faltung.layers.transposed import ConvTransposed
 from faltung.tensors import operator
-from faltung.tensors.layer_plan import LayerPlan, check_method
-from faltung.tensors.ways import torch_kernels as own
+from faltung.tensors.layer_plan import LayerPlan
+from faltung.tensors.ways import torch_kernels
 
 __all__ = ["Conv"]
 
 
-class Conv(_ConvNd):
+class Conv(PlannedLayer, _ConvNd):
     """A convolutional layer for series, images and volumes, which plans how it is computed.
 
     It takes the arguments of `torch.nn.Conv1d`, `torch.nn.Conv2d` and `torch.nn.Conv3d`, computes the same, and has
-    the same parameters under the same names. For every shape of input it uses torch's own kernels where they are
-    best, and others where they are not: for depthwise layers, large kernels and few channels. `plan` says which,
-    and why.
+    the same parameters under the same names. For every shape of input it plans the fastest way: torch's own kernels,
+    or others for depthwise layers, large kernels and few channels. `plan` says which, and why.
 
     Parameters
     ----------
@@ -55,8 +43,7 @@ class Conv(_ConvNd):
     bias : bool
         Whether a number is added to each channel.
     padding_mode : {'zeros', 'reflect', 'replicate', 'circular', 'symmetric'}
-        What lies beyond the border; ``'symmetric'``, which torch lacks, repeats the sample at the edge:
-        ``c b a | a b c``.
+        How the input continues beyond its border. ``'symmetric'``, which torch lacks, is ``c b a | a b c``.
     device, dtype
         Of the parameters.
     ndim : int, optional
@@ -65,7 +52,7 @@ class Conv(_ConvNd):
         Whether to convolve in the mathematical sense, ``y[n] = sum of w[m] x[n - m]``. By default layers correlate,
         which other libraries call convolution.
     method : {'auto', 'direct', 'triton', 'torch', 'fourier'}
-        How it is computed; by default the plan chooses.
+        The way in which it is computed; by default the plan chooses.
 
     Raises
     ------
@@ -81,22 +68,21 @@ class Conv(_ConvNd):
     A tensor is (images, channels, *spatial), or without the first axis. Gradients of every order are computed with
     the same operator, under `torch.autocast`, `torch.compile`, `torch.export` and `torch.vmap` too. Half-precision
     tensors of the CPU are added up in single precision. Fourier transforms are used where many taps make them
-    cheaper; their rounding errors are small beside the largest output.
+    cheaper; their rounding errors are small relative to the largest output.
+
+    Machine code runs on the number of threads that `faltung.workers` or ``FALTUNG_WORKERS`` sets where a layer or its
+    backward pass is called, or else on as many as torch uses. The result does not depend on it.
 
     Examples
     --------
     >>> layer = Conv(96, 96, 31, padding=15, groups=96)
     >>> layer(torch.zeros(1, 96, 56, 56)).shape
     torch.Size([1, 96, 56, 56])
-    >>> layer.plan((1, 96, 56, 56)).method("correlate")
+    >>> layer.plan((1, 96, 56, 56)).method_of("correlate")
     'direct'
     >>> Conv(2, 4, 9, ndim=1)(torch.zeros(8, 2, 100)).shape
     torch.Size([8, 4, 92])
     """
-
-    # What a layer that was torch's does not have of its own.
-    flip: bool = False
-    method: str = "auto"
 
     def __init__(
         self,
@@ -123,6 +109,7 @@ class Conv(_ConvNd):
             each_axis(name, value, count)
             for name, value in (("kernel_size", kernel_size), ("stride", stride), ("dilation", dilation))
         )
+        in_channels, out_channels, groups = channel_counts(in_channels, out_channels, groups)
         margins = padding if isinstance(padding, str) else each_axis("padding", padding, count, least=0)
         super().__init__(
             in_channels,
@@ -135,18 +122,15 @@ class Conv(_ConvNd):
             (0,) * count,
             groups,
             bias,
-            _known(padding_mode),
+            _torch_mode(padding_mode),
             device=device,
             dtype=dtype,
         )
         self.padding_mode: Any = padding_mode
-        if flip:
-            self.flip = True
-        if check_method(method) != "auto":
-            self.method = method
+        self._choose(flip, method)
 
     @staticmethod
-    def transposed(  # type: ignore[override]  # of a layer itself it is False
+    def transposed(  # type: ignore[override]  # torch's layers have an attribute of this name, which is False
         *arguments: Any, **named: Any
     ) -> ConvTransposed:
         """Return the transposed layer, a `ConvTransposed` made with these arguments.
@@ -160,30 +144,28 @@ class Conv(_ConvNd):
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """Map (images, channels in, *spatial), or one such image, to (images, channels out, *spatial)."""
-        return batched(self, input, self._forward)
+        return self._batched(input, self._forward)
 
     def _forward(self, x: torch.Tensor) -> torch.Tensor:
-        x, w, bias = cast(x, self.weight, self.bias)
-        if self.flip:
-            w = w.flip([*range(2, w.ndim)])
+        x, w, bias = self._operands(x)
         geometry = self._geometry(x.shape)
         if torch.compiler.is_compiling():
-            # Shapes may be symbols here, so the layer is planned when it runs, unless every plan would be torch's.
-            if always_torch(self) and self.padding_mode == "zeros" and not isinstance(self.padding, str):
+            # Shapes may be symbols here, so the layer is planned when it runs, unless torch is best for all shapes.
+            if self._always_torch() and self.padding_mode == "zeros" and not isinstance(self.padding, str):
                 zeros, stride, dilation = self.padding, self.stride, self.dilation
-                return own.convolution(x, w, bias, stride, zeros, dilation, self.groups)
-            return operator.correlate(x, w, bias, *geometry, self.method)
-        layer = operator.layer_of(tuple(x.shape), tuple(w.shape), *geometry)
-        plan = operator.plan_of(layer, x, self.method)
-        if plan.all_torch if differentiated(x, w) else plan.method("correlate") == "torch":
-            return own.correlate(layer, x, w, bias)
-        return operator.correlate(x, w, bias, *geometry, self.method)
+                return torch_kernels.convolution(x, w, bias, stride, zeros, dilation, self.groups)
+            return operator.correlate(x, w, bias, *geometry, self.method, 0)
+        layer = self._layer(x.shape, geometry)
+        if left_to_torch(operator.plan_of(layer, x, self.method), "correlate", x, w):
+            return torch_kernels.correlate(layer, x, w, bias)
+        return operator.correlate(x, w, bias, *geometry, self.method, 0)
 
     def _geometry(self, shape: Sequence[int]) -> Any:
-        """Stride, first position, outputs, dilation, groups and mode, as the operator takes them."""
-        mine = (self.kernel_size, self.stride, self.padding, self.dilation, self.groups, self.padding_mode)
-        # Shapes may be symbols where a graph is made, which no cache should keep.
-        return _geometry.__wrapped__(shape, *mine) if torch.compiler.is_compiling() else _geometry(shape, *mine)
+        """Return stride, first position, outputs, dilation, groups and mode, as the operator takes them."""
+        # Where a graph is made, shapes may be symbols, which a cache must not keep.
+        geometry = _geometry.__wrapped__ if torch.compiler.is_compiling() else _geometry
+        sizes, mode = self.kernel_size, self.padding_mode
+        return geometry(shape, sizes, self.stride, self.padding, self.dilation, self.groups, mode)
 
     def plan(self, shape: Sequence[int], *, channels_last: bool = False) -> LayerPlan:
         """Return how the layer and its gradients are computed for inputs of one shape, and why.
@@ -193,7 +175,7 @@ class Conv(_ConvNd):
         shape : sequence of int
             Of the input: (images, channels, *spatial).
         channels_last : bool
-            Whether its channels lie last in memory.
+            Whether its channels are last in memory.
 
         Returns
         -------
@@ -202,19 +184,15 @@ class Conv(_ConvNd):
 
         Examples
         --------
-        >>> Conv(64, 64, 3, padding=1).plan((16, 64, 56, 56)).method("taps")
+        >>> Conv(64, 64, 3, padding=1).plan((16, 64, 56, 56)).method_of("taps")
         'torch'
         """
-        source = check_shape(self, shape)
-        return planned(self, source, self._geometry(source), channels_last)
-
-    def extra_repr(self) -> str:
-        """Return the arguments that are not the default."""
-        return str(super().extra_repr()) + extras(self)  # type: ignore[no-untyped-call]
+        source = self._checked(shape)
+        return self._plan(self._layer(source, self._geometry(source)), channels_last)
 
 
-def _known(padding_mode: str) -> Any:
-    """Return a mode that torch's constructor takes, which needs it only to tell zeros from others."""
+def _torch_mode(padding_mode: str) -> Any:
+    """Return a mode that torch's constructor accepts; it only distinguishes zeros from all others."""
     return "circular" if padding_mode == "symmetric" else padding_mode
 
 

@@ -1,4 +1,4 @@
-"""Whose layers does a model have? Those of torch are exchanged for ours, and back."""
+"""How are layers of torch in a model exchanged for those of this package? In place, and back."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _TRANSPOSED = {1: nn.ConvTranspose1d, 2: nn.ConvTranspose2d, 3: nn.ConvTranspose
 def convert(model: _Model, to: str = "faltung") -> _Model:
     """Swap the convolutional layers of a model, in place, for those of this module, or back for torch's.
 
-    Layers stay the same objects, with their parameters, hooks and names: optimisers and state dicts go on as if
-    nothing had happened, and results differ by rounding only. Subclasses of torch's layers are left alone, because
-    what they compute is their own.
+    Layers stay the same objects, with their parameters, hooks and names, so optimisers and state dicts stay valid,
+    and results differ by rounding only. Subclasses of torch's layers are not changed, because they may compute
+    something else.
 
     Parameters
     ----------
@@ -42,7 +42,7 @@ def convert(model: _Model, to: str = "faltung") -> _Model:
     Raises
     ------
     ArgumentError
-        A layer has what torch's layers lack, ``flip=True`` or ``padding_mode='symmetric'``; nothing is changed then.
+        A layer has ``flip=True`` or ``padding_mode='symmetric'``, which torch's layers lack. Nothing is changed then.
 
     Examples
     --------
@@ -56,24 +56,32 @@ def convert(model: _Model, to: str = "faltung") -> _Model:
         raise ArgumentTypeError("model", "a torch.nn.Module", f"a {type(model).__name__}")
     if to not in ("faltung", "torch"):
         raise ArgumentError("to", "'faltung' or 'torch'", repr(to))
-    ours: dict[type, type] = {
-        **dict.fromkeys(_PLAIN.values(), Conv),
-        **dict.fromkeys(_TRANSPOSED.values(), ConvTransposed),
-    }
-    swaps: list[tuple[nn.Module, type]] = []
-    for name, module in model.named_modules():
-        if to == "faltung" and type(module) in ours:
-            swaps.append((module, ours[type(module)]))
-        elif to == "torch" and type(module) in (Conv, ConvTransposed):
-            assert isinstance(module, (Conv, ConvTransposed))
-            if module.flip or module.padding_mode == "symmetric":
-                what = "flip=True" if module.flip else "padding_mode='symmetric'"
-                expected = "layers that torch has too"
-                raise ArgumentError("model", expected, f"{what} in {name or 'the layer'!r}", "Keep that layer.")
-            theirs: dict[int, Any] = _PLAIN if type(module) is Conv else _TRANSPOSED
-            swaps.append((module, theirs[len(module.kernel_size)]))
+    other = _ours if to == "faltung" else _theirs
+    swaps = [(module, other(module, name)) for name, module in model.named_modules()]
     for module, kind in swaps:
-        module.__class__ = kind
-        if to == "torch":
-            module.__dict__.pop("method", None)
+        if kind is not None:
+            module.__class__ = kind
+            if to == "torch":
+                module.__dict__.pop("method", None)
     return model
+
+
+def _ours(module: nn.Module, name: str) -> type | None:
+    """Return the class of ours that replaces that of a module, or None."""
+    del name
+    plain: dict[type, type] = dict.fromkeys(_PLAIN.values(), Conv)
+    transposed: dict[type, type] = dict.fromkeys(_TRANSPOSED.values(), ConvTransposed)
+    kinds = plain | transposed
+    return kinds.get(type(module))
+
+
+def _theirs(module: nn.Module, name: str) -> type | None:
+    """Return the class of torch that replaces that of a module, or None."""
+    if not isinstance(module, Conv | ConvTransposed) or type(module) not in (Conv, ConvTransposed):
+        return None
+    if module.flip or module.padding_mode == "symmetric":
+        lacking = "flip=True" if module.flip else "padding_mode='symmetric'"
+        received = f"{lacking} in {name or 'the layer'!r}"
+        raise ArgumentError("model", "layers that torch has too", received, "Keep that layer.")
+    kinds: dict[int, Any] = _PLAIN if type(module) is Conv else _TRANSPOSED
+    return kinds[len(module.kernel_size)]  # type: ignore[no-any-return]

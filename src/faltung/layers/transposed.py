@@ -1,4 +1,4 @@
-"""The transpose of a convolutional layer, which is computed as the gradient of one."""
+"""How is a transposed convolutional layer used in torch? As a module that is computed as the gradient of a layer."""
 
 from __future__ import annotations
 
@@ -10,27 +10,17 @@ from torch.nn.functional import conv_transpose1d, conv_transpose2d, conv_transpo
 from torch.nn.modules.conv import _ConvTransposeNd
 
 from faltung.errors import ArgumentError
-from faltung.layers.shared import (
-    always_torch,
-    batched,
-    cast,
-    check_shape,
-    differentiated,
-    each_axis,
-    extras,
-    ndim_of,
-    planned,
-)
+from faltung.layers.shared import PlannedLayer, channel_counts, each_axis, left_to_torch, ndim_of
 from faltung.tensors import operator
-from faltung.tensors.layer_plan import LayerPlan, check_method
+from faltung.tensors.layer_plan import LayerPlan
 
 __all__ = ["ConvTransposed"]
 
 _CONV_TRANSPOSE = {1: conv_transpose1d, 2: conv_transpose2d, 3: conv_transpose3d}
 
 
-class ConvTransposed(_ConvTransposeNd):
-    """The transpose of a `Conv`: what generators and decoders enlarge with; made by `Conv.transposed`.
+class ConvTransposed(PlannedLayer, _ConvTransposeNd):
+    """The transpose of a `Conv`, with which generators and decoders enlarge; made by `Conv.transposed`.
 
     The parameters are those of `torch.nn.ConvTranspose1d`, `torch.nn.ConvTranspose2d` and
     `torch.nn.ConvTranspose3d`, and of `Conv`; the padding is of zeros.
@@ -45,9 +35,6 @@ class ConvTransposed(_ConvTransposeNd):
     >>> ConvTransposed(8, 3, 4, stride=2, padding=1)(torch.zeros(1, 8, 16, 16)).shape
     torch.Size([1, 3, 32, 32])
     """
-
-    flip: bool = False
-    method: str = "auto"
 
     def __init__(
         self,
@@ -69,6 +56,7 @@ class ConvTransposed(_ConvTransposeNd):
         method: str = "auto",
     ) -> None:
         count = ndim_of(kernel_size, ndim)
+        in_channels, out_channels, groups = channel_counts(in_channels, out_channels, groups)
         super().__init__(
             in_channels,
             out_channels,
@@ -84,10 +72,7 @@ class ConvTransposed(_ConvTransposeNd):
             device=device,
             dtype=dtype,
         )
-        if flip:
-            self.flip = True
-        if check_method(method) != "auto":
-            self.method = method
+        self._choose(flip, method)
 
     @property
     def _zeros(self) -> tuple[int, ...]:
@@ -96,7 +81,7 @@ class ConvTransposed(_ConvTransposeNd):
 
     def forward(self, input: torch.Tensor, output_size: Sequence[int] | None = None) -> torch.Tensor:
         """Map (images, channels in, *spatial), or one such image, to (images, channels out, *spatial)."""
-        # What torch calls output padding decides between the shapes that the transposed layer maps to the same one.
+        # Several shapes are mapped to the same one by the layer: torch's output padding says which one is meant.
         more = self._output_padding(
             input,
             None if output_size is None else list(output_size),
@@ -110,27 +95,25 @@ class ConvTransposed(_ConvTransposeNd):
             if extra and extra >= max(stride, dilation):
                 expected = f"less than the stride {self.stride} or the dilation {self.dilation} on each axis"
                 raise ArgumentError("output_padding", expected, str(tuple(more)))
-        return batched(self, input, lambda x: self._forward(x, tuple(more)))
+        return self._batched(input, lambda x: self._forward(x, tuple(more)))
 
     def _forward(self, x: torch.Tensor, more: tuple[int, ...]) -> torch.Tensor:
-        x, w, bias = cast(x, self.weight, self.bias)
-        if self.flip:
-            w = w.flip([*range(2, w.ndim)])
+        x, w, bias = self._operands(x)
         lengths, geometry = self._geometry(x.shape, more)
-        left_to_torch = always_torch(self)
+        by_torch = self._always_torch()
         if not torch.compiler.is_compiling():
-            plan = self._plan(x, (x.shape[0], self.out_channels, *lengths), geometry)
-            left_to_torch = plan.all_torch if differentiated(x, w) else plan.method("adjoint") == "torch"
-        if left_to_torch:
+            layer = self._layer((x.shape[0], self.out_channels, *lengths), geometry)
+            by_torch = left_to_torch(operator.plan_of(layer, x, self.method), "adjoint", x, w)
+        if by_torch:
             enlarge: Any = _CONV_TRANSPOSE[len(lengths)]
             arguments = (self.stride, self.padding, more, self.groups, self.dilation)
             return enlarge(x, w, bias, *arguments)  # type: ignore[no-any-return]
         stride, start, _, dilation, groups, mode = geometry
-        y: torch.Tensor = operator.adjoint(x, w, lengths, stride, start, dilation, groups, mode, self.method)
+        y: torch.Tensor = operator.adjoint(x, w, lengths, stride, start, dilation, groups, mode, self.method, 0)
         return y if bias is None else y + bias.reshape(-1, *[1] * len(lengths))
 
     def _geometry(self, shape: Sequence[int], more: Sequence[int]) -> tuple[tuple[int, ...], tuple[Any, ...]]:
-        """Lengths of the result, and the geometry of the layer of which this one is the transpose."""
+        """Return the lengths of the result, and the geometry of the layer of which this one is the transpose."""
         lengths = tuple(
             (length - 1) * s - 2 * p + d * (k - 1) + m + 1
             for length, s, p, d, k, m in zip(
@@ -143,10 +126,6 @@ class ConvTransposed(_ConvTransposeNd):
         start = tuple(-p for p in self._zeros)
         return lengths, (self.stride, start, tuple(shape[2:]), self.dilation, self.groups, "constant")
 
-    def _plan(self, x: torch.Tensor, source: tuple[int, ...], geometry: tuple[Any, ...]) -> LayerPlan:
-        layer = operator.layer_of(source, tuple(self.weight.shape), *geometry)
-        return operator.plan_of(layer, x, self.method)
-
     def plan(self, shape: Sequence[int], *, channels_last: bool = False) -> LayerPlan:
         """Return how the layer and its gradients are computed; its outputs are the ``adjoint`` of a `Conv`.
 
@@ -155,16 +134,12 @@ class ConvTransposed(_ConvTransposeNd):
         shape : sequence of int
             Of the input: (images, channels, *spatial).
         channels_last : bool
-            Whether its channels lie last in memory.
+            Whether its channels are last in memory.
 
         Examples
         --------
-        >>> ConvTransposed(64, 32, 4, stride=2).plan((1, 64, 16, 16)).method("adjoint")
+        >>> ConvTransposed(64, 32, 4, stride=2).plan((1, 64, 16, 16)).method_of("adjoint")
         'torch'
         """
-        lengths, geometry = self._geometry(check_shape(self, shape), self.output_padding)
-        return planned(self, (shape[0], self.out_channels, *lengths), geometry, channels_last)
-
-    def extra_repr(self) -> str:
-        """Return the arguments that are not the default."""
-        return str(super().extra_repr()) + extras(self)  # type: ignore[no-untyped-call]
+        lengths, geometry = self._geometry(self._checked(shape), self.output_padding)
+        return self._plan(self._layer((shape[0], self.out_channels, *lengths), geometry), channels_last)

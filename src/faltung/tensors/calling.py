@@ -1,6 +1,6 @@
-"""Who calls an operator? It is a plain function, one with gradients, one that all transforms know, or registered.
+"""In which form does torch call an operator? Plain, with gradients, with all transforms, or registered by name.
 
-From a function and its derivatives `differentiable` makes all four, and what chooses between them.
+From a function and its derivatives, `differentiable` makes all four forms, and a function that calls the cheapest.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ __all__ = ["differentiable"]
 
 _KINDS = (torch.Tensor, torch.nn.Parameter)
 _KEYS = torch._C.DispatchKey
-#: Tensors that are not what lies in memory: negated or conjugated when they are read, or one of many (those of the
-#: older vmap behind ``is_grads_batched`` have the gradients of no device of their own).
+#: Tensors whose values are not those in memory: they are negated or conjugated when they are read, or are one of many
+#: (those of the older vmap behind ``is_grads_batched``).
 _STRANGE = 0
 for _key in (_KEYS.Negative, _KEYS.Conjugate, _KEYS.AutogradOther):
     _STRANGE |= torch._C.DispatchKeySet(_key).raw_repr()
@@ -38,13 +38,13 @@ def differentiable(
     Parameters
     ----------
     name : str
-        Under which it is registered, ``library::name``.
+        The name under which it is registered, ``library::name``.
     do : callable
-        What is computed, with annotations from which torch reads the operator's schema.
+        The function that computes; torch reads the schema of the operator from its annotations.
     tensors : int
         Number of its first arguments that are tensors, or None.
     fake : callable
-        A result without numbers.
+        Returns a result of the right shape without numbers.
     keep, backward, tangent, vmap : callable
         What torch calls ``setup_context``, ``backward``, ``jvp`` and ``vmap``.
     """
@@ -65,11 +65,11 @@ def differentiable(
     registered.register_vmap(vmap)
 
     def call(*arguments: Any) -> torch.Tensor:
-        """Choose the cheapest way to do all that is asked for, and call it.
+        """Call the cheapest form that supports what torch is doing.
 
-        A registered operator costs some 0.1 ms more than a function with gradients, which costs more than one
-        without. It is called where a graph is made. Transforms of torch.func, and tangents, want a function that
-        knows them.
+        A registered operator costs some 0.1 ms more than a function with gradients, which costs more than a plain
+        one. It is called where a graph is made. The transforms of torch.func, and tangents, need a function that
+        has rules for them.
         """
         if torch.compiler.is_compiling() or torch._C._len_torch_dispatch_stack():
             return registered(*arguments)  # type: ignore[no-any-return]

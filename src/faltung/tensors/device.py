@@ -12,20 +12,20 @@ import torch
 from faltung.planning.layer import Axis, Layer
 from faltung.planning.machine import known, note
 from faltung.tensors.layer_cost import Rates
-from faltung.tensors.ways import triton_kernels as depthwise
+from faltung.tensors.ways import triton_kernels
 
 __all__ = ["measure", "rates_of"]
 
 _FILE = "devices.json"
 _MOST_DEVICES = 50
 _RUNS = 5
-#: Calls that are waited for together: a device works on one while the next is being prepared.
+#: Calls between two waits for the device: it works on one while the next is prepared.
 _TOGETHER = 8
 
 
 @cache
 def rates_of(device: torch.device, dtype: torch.dtype) -> Rates:
-    """Return the rates of a device, from the disk or measured now, in some hundredths of a second."""
+    """Return the rates of a device, from the disk or measured now, which takes some hundredths of a second."""
     key = f"{torch.cuda.get_device_name(device) if device.type == 'cuda' else device} {dtype} {torch.__version__}"
     kept = known(_FILE).get(key)
     names = {field.name for field in fields(Rates)}
@@ -35,9 +35,9 @@ def rates_of(device: torch.device, dtype: torch.dtype) -> Rates:
         and all(isinstance(value, float) and 0 <= value < math.inf for value in kept.values())
     ):
         return Rates(**kept)
-    found = measure(device, dtype)
-    note(_FILE, key, asdict(found), _MOST_DEVICES)
-    return found
+    measured = measure(device, dtype)
+    note(_FILE, key, asdict(measured), _MOST_DEVICES)
+    return measured
 
 
 def measure(device: torch.device, dtype: torch.dtype) -> Rates:
@@ -56,27 +56,27 @@ def measure(device: torch.device, dtype: torch.dtype) -> Rates:
     with torch.no_grad():
         one = random(1)
         call = _time(lambda: one + one, device)
-        images = 64 if device.type == "cuda" else 4  # enough for a device to be busy for longer than a call takes
+        images = 64 if device.type == "cuda" else 4  # so many that the work takes longer than the call
         x, w = random(images, 64, 56, 56), random(64, 64, 3, 3)
         dense = _time(lambda: conv2d(x, w, padding=1), device) / (images * 64 * 64 * 9 * 56 * 56)
-        d = random(64, 1, 7, 7)
-        each = _time(lambda: conv2d(x, d, padding=3, groups=64), device) / (images * 64 * 49 * 56 * 56)
+        single = random(64, 1, 7, 7)
+        depthwise = _time(lambda: conv2d(x, single, padding=3, groups=64), device) / (images * 64 * 49 * 56 * 56)
         layer = Layer(images, 64, 1, 1, (Axis(56, 15, -7, 56),) * 2)
         alone = 0.0
-        if device.type == "cuda" and not depthwise.refusal(layer, "correlate", device, dtype):
+        if device.type == "cuda" and not triton_kernels.refusal(layer, "correlate", device, dtype):
             long = random(64, 1, 15, 15)
-            alone = _time(lambda: depthwise.correlate(layer, x, long, None), device) / layer.multiply_adds
+            alone = _time(lambda: triton_kernels.correlate(layer, x, long, None), device) / layer.multiply_adds
         image = random(16, 1024, 1024)
         number = _time(lambda: image + 1, device) / (2 * image.numel())
         reordered = _time(lambda: image.transpose(0, 2).contiguous(), device) / (2 * image.numel())
         planes = image.float() if dtype.itemsize < 4 else image
         stages = planes.numel() * math.log2(1024 * 1024)
         transformed = _time(lambda: torch.fft.rfft2(planes), device) / stages
-    return Rates(dense, each, number, reordered, transformed, call, alone)
+    return Rates(dense, depthwise, number, reordered, transformed, call, alone)
 
 
 def _time(run: Callable[[], object], device: torch.device) -> float:
-    """Least seconds of a call in a few runs."""
+    """Return the seconds of the fastest of a few calls."""
     import time
 
     def wait() -> None:

@@ -1,28 +1,31 @@
-"""Which way is a fixed filter computed on a device, and why? By torch's kernels there: in one or several passes."""
+"""Which way is a fixed filter computed on a device, and why? In one or several passes, by kernels for the device."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import lru_cache, reduce
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 
 from faltung.errors import ArgumentError
+from faltung.ground.bounded import Bounded
+from faltung.ground.lazy import lazy
 from faltung.kernels import Kernel
 from faltung.planning.layer import Axis, Layer
+from faltung.planning.machine import on_change
 from faltung.planning.planned import Candidate, Planned, choose
 from faltung.planning.problem import Problem
-from faltung.planning.report import Row, scale_text, shape_text, shortened, time_text
+from faltung.planning.report import Row, scale_text, shape_text, time_text
+from faltung.tensors.conversion import computed, constant, numpy_dtype
 from faltung.tensors.device import rates_of
 from faltung.tensors.extension import extend
 from faltung.tensors.finite import mended
 from faltung.tensors.layer_cost import CPU, Rates
-from faltung.tensors.ways import spectral
-from faltung.tensors.ways import torch_kernels as own
-from faltung.tensors.ways import triton_kernels as depthwise
+from faltung.tensors.ways import spectral, torch_kernels, triton_kernels
+from faltung.tensors.ways.way import Way
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,19 +33,19 @@ if TYPE_CHECKING:
 __all__ = ["FilterPlan", "filter_plan"]
 
 #: Rounding errors of a stage of a Fourier transform, forwards and backwards, in units of half the machine epsilon.
-_STAGE_ROUNDINGS = 4.0
+_ROUNDINGS = 4.0
 #: The ways, in the order in which they are considered.
 _WAYS = ("direct", "separable", "fourier")
 
 
 @dataclass(frozen=True, eq=False)
 class FilterPlan(Planned):
-    """What a filter does with tensors of one shape on one device; it is called with such a tensor.
+    """How tensors of one shape on one device are filtered; it is called with such a tensor.
 
     Parameters
     ----------
     problem : Problem
-        What is asked.
+        Shape, kernel and options.
     dtype, device
         Of the tensors.
     candidates : tuple of Candidate
@@ -65,18 +68,18 @@ class FilterPlan(Planned):
         """Shape of the result."""
         return self.problem.result_shape
 
-    @property
+    @lazy
     def error(self) -> float:
         """Bound of the rounding error of an output, relative to what `pointwise` says."""
         unit = float(np.finfo(self.problem.number).eps) / 2
         if self.method == "fourier":
-            return float(_STAGE_ROUNDINGS * math.log2(2 * math.prod(self.problem.shape)) * unit)
+            return _ROUNDINGS * math.log2(2 * math.prod(self.problem.shape)) * unit
         if self.method == "direct":
             return (self.problem.correlated.size + 1) * unit
-        terms = _terms(self.problem)
-        sizes = sum(float(np.prod([np.abs(line).sum() for line in lines])) for lines in terms)
+        products = _outer_products(self.problem)
+        sizes = sum(math.prod(float(np.abs(line).sum()) for line in lines) for lines in products)
         amplified = max(1.0, sizes / (float(np.abs(self.problem.given.taps).sum()) or 1.0))
-        return amplified * (len(terms) + max(sum(line.size for line in lines) for lines in terms)) * unit
+        return amplified * (len(products) + max(sum(line.size for line in lines) for lines in products)) * unit
 
     @property
     def pointwise(self) -> bool:
@@ -85,17 +88,16 @@ class FilterPlan(Planned):
 
     @property
     def memory(self) -> int:
-        """Bytes of tensors on the way, approximately: the extended input, and what passes leave."""
-        return int(
-            math.prod(self.problem.shape) * self.problem.number.itemsize * (1 if self.method == "direct" else 3)
-        )
+        """Bytes of tensors on the way, approximately: the extended input, and the results of passes."""
+        copies = 1 if self.method == "direct" else 3
+        return copies * math.prod(self.problem.shape) * self.problem.number.itemsize
 
     def rows(self) -> list[Row]:
         """Return what the plan prints, as pairs of a word and a text."""
         problem = self.problem
         place = f"{self.dtype} on {self.device}, mode {problem.mode}, axes {problem.axes}"
         return [
-            ("correlate", shortened(repr(problem.kernel))),
+            problem.kernel_row,
             ("input", f"{shape_text(problem.shape)} {place}"),
             ("output", f"{shape_text(problem.result_shape)}, computed in {problem.number}"),
             ("method", f"{self.method}: {time_text(self.seconds)} predicted"),
@@ -103,7 +105,7 @@ class FilterPlan(Planned):
         ]
 
     def __call__(self, x: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
-        """Carry out the plan.
+        """Filter a tensor.
 
         Parameters
         ----------
@@ -115,9 +117,8 @@ class FilterPlan(Planned):
         Tensor
             In the same dtype.
         """
-        kind = torch.float64 if self.dtype == torch.float64 else torch.float32
-        planes, order = self._planes(x.to(kind))
-        y = self._exactly(planes)
+        planes, order = self._planes(x.to(computed(self.dtype)))
+        y = mended(self._apply(planes, self._taps), planes, self._taps, self._apply, _densely)
         y = y.reshape(*(x.shape[axis] for axis in order[: x.ndim - len(self.problem.axes)]), *y.shape[2:])
         return y.permute(np.argsort(order).tolist()).to(self.dtype)
 
@@ -133,37 +134,43 @@ class FilterPlan(Planned):
             b - at + size - 1 for (_, b), at, size in zip(problem.regions, kernel.origin, kernel.shape, strict=True)
         ]
         if problem.mode == "constant" and problem.cval:
-            # Beyond the border stands a number: what is above it is extended by nothing.
+            # The difference from the constant is extended by zeros.
             return extend(planes - problem.cval.real, low, high, "constant") + problem.cval.real, order
         return extend(planes, low, high, problem.mode), order
 
-    def _exactly(self, planes: torch.Tensor) -> torch.Tensor:
-        taps = _tensor(self.problem.correlated.taps, planes)
-        return mended(self._apply(planes, taps), planes, taps, self._apply, _densely)
+    @lazy
+    def _taps(self) -> torch.Tensor:
+        """The taps on the device, where they stay: a copy in every call would wait for all earlier work there."""
+        return self._on_device(self.problem.correlated.taps)
+
+    @lazy
+    def _passes(self) -> list[list[torch.Tensor]]:
+        """The taps of each pass, for each outer product of the kernel."""
+        passes = []
+        for lines in _outer_products(self.problem):
+            shapes = np.diag([line.size - 1 for line in lines]) + 1  # (n, 1, 1), (1, n, 1), ...
+            terms = zip(lines, shapes.tolist(), strict=True)
+            passes.append([self._on_device(line.reshape(s)) for line, s in terms if line.size > 1 or line[0] != 1])
+        return passes
+
+    def _on_device(self, taps: NDArray[Any]) -> torch.Tensor:
+        return constant(lambda: np.asarray(taps, np.float64)[None, None], self.device, computed(self.dtype))
 
     def _apply(self, planes: torch.Tensor, taps: torch.Tensor) -> torch.Tensor:
         if self.method == "fourier":
             return spectral.correlate(_layer(planes, tuple(taps.shape[2:])), planes, taps, None)
         if self.method == "direct":
             return _densely(planes, taps)
-        total: Any = None
-        for lines in _terms(self.problem):
-            passed = planes
-            for axis, line in enumerate(lines):
-                shape = [1] * len(lines)
-                shape[axis] = line.size
-                if line.size > 1 or line[0] != 1:
-                    passed = _densely(passed, _tensor(line.reshape(shape), planes))
-            total = passed if total is None else total + passed
-        return total  # type: ignore[no-any-return]
+        total: torch.Tensor = reduce(torch.add, (reduce(_densely, passes, planes) for passes in self._passes))
+        return total
 
 
 def _densely(planes: torch.Tensor, taps: torch.Tensor) -> torch.Tensor:
     """Correlate by a sum over taps."""
     layer = _layer(planes, tuple(taps.shape[2:]))
-    refused = planes.device.type == "cpu" or depthwise.refusal(layer, "correlate", planes.device, planes.dtype)
-    y: torch.Tensor = (own if refused else depthwise).correlate(layer, planes, taps, None)
-    return y
+    refused = planes.device.type == "cpu" or triton_kernels.refusal(layer, "correlate", planes.device, planes.dtype)
+    way: Way = torch_kernels if refused else triton_kernels
+    return way.correlate(layer, planes, taps, None)
 
 
 def _layer(planes: torch.Tensor, sizes: tuple[int, ...]) -> Layer:
@@ -173,29 +180,19 @@ def _layer(planes: torch.Tensor, sizes: tuple[int, ...]) -> Layer:
     return Layer(planes.shape[0], 1, 1, 1, axes)
 
 
-def _tensor(taps: NDArray[Any], like: torch.Tensor) -> torch.Tensor:
-    return _on_device(np.asarray(taps, np.float64).tobytes(), taps.shape, like.dtype, like.device)
-
-
-@lru_cache(maxsize=256)
-def _on_device(taps: bytes, shape: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> torch.Tensor:
-    """Copy taps to a device once: each copy would wait for everything that the device has still to do."""
-    return torch.frombuffer(bytearray(taps), dtype=torch.float64).reshape(1, 1, *shape).to(device, dtype)
-
-
-def _terms(problem: Problem) -> list[list[NDArray[np.float64]]]:
-    """Return one-dimensional factors, in the order of the axes of the kernel, of outer products that add up to it."""
+def _outer_products(problem: Problem) -> list[list[NDArray[np.float64]]]:
+    """Return outer products that add up to the kernel: a line of taps for each of its axes; none if it is no sum."""
     (factor,) = problem.forms[0].steps[0]
     order = [*problem.axes]
     # A layout may begin with a row axis of its own.
     shift = len(factor.taps.shape) - (max(order) + 1)
-    found = []
+    products = []
     for term in factor.terms:
         lines = [term[axis + shift].taps for axis in order]
         others = [line.taps for place, line in enumerate(term) if place - shift not in order]
-        lines[0] = lines[0] * reduce(lambda a, b: a * b, (float(line[0]) for line in others), 1.0)
-        found.append(lines)
-    return found
+        lines[0] = lines[0] * math.prod(float(line[0]) for line in others)
+        products.append(lines)
+    return products
 
 
 def filter_plan(
@@ -231,19 +228,18 @@ def filter_plan(
         `method` names no way, or one that cannot do it.
     """
     key = (kernel.fingerprint, shape, axes, regions, mode, repr(cval), method, accuracy, dtype, device)
-    found = _plans.get(key)
-    if found is None:
-        number = np.dtype(np.float64 if dtype == torch.float64 else np.float32)
+
+    def make() -> FilterPlan:
+        number = numpy_dtype(dtype)
         problem = Problem(shape, number, kernel, False, axes, mode, complex(cval).real, regions, number, accuracy)
-        found = FilterPlan(problem, dtype, device, _choose(problem, method, accuracy, dtype, device))
-        while len(_plans) >= _MOST_PLANS:
-            _plans.pop(next(iter(_plans)), None)
-        _plans[key] = found
-    return found
+        return FilterPlan(problem, dtype, device, _choose(problem, method, accuracy, dtype, device))
+
+    return _plans.get_or_make(key, make, lambda plan: kernel.size * 8)
 
 
-_plans: dict[tuple[Any, ...], FilterPlan] = {}
-_MOST_PLANS = 256
+#: Plans of recent calls. They keep their taps, here and on the device.
+_plans: Bounded[tuple[Any, ...], FilterPlan] = Bounded(256, 1 << 28)
+on_change(_plans.clear)
 
 
 def _choose(
@@ -252,38 +248,33 @@ def _choose(
     if method not in ("auto", *_WAYS):
         names = ", ".join(map(repr, ("auto", *_WAYS)))
         raise ArgumentError("method", f"one of {names} for a tensor on {device}", repr(method))
-    rates = (
-        CPU if device.type == "cpu" else rates_of(device, torch.float64 if dtype == torch.float64 else torch.float32)
-    )
-    found = []
+    rates = CPU if device.type == "cpu" else rates_of(device, computed(dtype))
+    considered = []
     for name in _WAYS:
         reason = _refusal(problem, name, accuracy)
-        found.append(Candidate(name, (name,), math.inf if reason else _seconds(problem, name, rates), reason))
-    return choose(found, method, "a way")
+        considered.append(Candidate(name, (name,), math.inf if reason else _seconds(problem, name, rates), reason))
+    return choose(considered, method, "a way")
 
 
 def _refusal(problem: Problem, name: str, accuracy: str) -> str:
-    if name == "direct" and len(problem.axes) > 3:
+    if name in ("direct", "separable") and len(problem.axes) > 3:
         return "the kernel has more than three axes"
-    if name == "separable" and not _terms(problem):
+    if name == "separable" and not _outer_products(problem):
         return "the kernel is not a sum of few outer products"
-    if name == "separable" and len(problem.axes) > 3:
-        return "the kernel has more than three axes"
-    return (
-        "its rounding errors are not bounded point by point" if name == "fourier" and accuracy == "pointwise" else ""
-    )
+    if name == "fourier" and accuracy == "pointwise":
+        return "its rounding errors are not bounded point by point"
+    return ""
 
 
 def _seconds(problem: Problem, name: str, rates: Rates) -> float:
     outputs: int = math.prod(problem.result_shape)
     moved = 2 * rates.number * outputs
-    each = min(rates.depthwise, rates.alone or math.inf)
+    multiply_add = min(rates.depthwise, rates.alone or math.inf)
     if name == "direct":
-        return outputs * problem.correlated.size * each + moved + rates.call
+        return outputs * problem.correlated.size * multiply_add + moved + rates.call
     if name == "separable":
-        terms = _terms(problem)
-        passes = [line.size for lines in terms for line in lines if line.size > 1]
-        return sum(outputs * size * each + moved + rates.call for size in passes)
+        passes = [line.size for lines in _outer_products(problem) for line in lines if line.size > 1]
+        return sum(outputs * size * multiply_add + moved + rates.call for size in passes)
     lengths = [b - a + size - 1 for (a, b), size in zip(problem.regions, problem.correlated.shape, strict=True)]
     batch = outputs // max(math.prod(b - a for a, b in problem.regions), 1)
     size = batch * math.prod(lengths)

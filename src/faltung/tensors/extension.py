@@ -1,16 +1,25 @@
-"""What lies outside a tensor? The index maps of `boundary`, and their adjoint, which gives gradients back."""
+"""How is a tensor extended by its border, and what is the adjoint? With the index maps of `faltung.ground.boundary`.
+
+before | tensor  | after
+extend:   c b a | a b c d | d c b       mode "reflect": samples are copied
+fold:     u v w | p q r s | x y z       copies are added: a is p + w, b is q + v + z, c is r + u + y, d is s + x
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
 
 import torch
 from torch.nn.functional import pad
 
 from faltung.ground.boundary import index_map
+from faltung.ground.bounded import Bounded
+from faltung.tensors.conversion import constant
 
 __all__ = ["extend", "fold"]
+
+#: Index maps of recent calls on their devices. They have an integer for each sample of an axis.
+_indices: Bounded[tuple[str, int, int, int, torch.device], torch.Tensor] = Bounded(256, 1 << 26)
 
 
 def extend(x: torch.Tensor, low: Sequence[int], high: Sequence[int], mode: str) -> torch.Tensor:
@@ -19,11 +28,11 @@ def extend(x: torch.Tensor, low: Sequence[int], high: Sequence[int], mode: str) 
     Parameters
     ----------
     x : Tensor, shape (images, channels, *spatial)
-        What is extended, or cropped.
+        The tensor that is extended or cropped.
     low, high : sequence of int
-        For each spatial axis; negative positions lie before the first sample.
+        For each spatial axis; negative positions are before the first sample.
     mode : str
-        One of the modes of `faltung.convolve`; for ``constant`` zeros stand outside.
+        One of the modes of `faltung.convolve`; with ``constant``, zeros are beyond the border.
     """
     first = x.ndim - len(low)
     lengths = x.shape[first:]
@@ -41,12 +50,12 @@ def extend(x: torch.Tensor, low: Sequence[int], high: Sequence[int], mode: str) 
 
 
 def fold(extended: torch.Tensor, low: Sequence[int], lengths: Sequence[int], mode: str) -> torch.Tensor:
-    """Return the adjoint of `extend`: what belongs to copies of a sample is added to the sample.
+    """Return the adjoint of `extend`: the values of all copies of a sample are added.
 
     Parameters
     ----------
     extended : Tensor, shape (images, channels, *spatial)
-        Values at the positions from `low` on; where they end before the last sample, zeros follow.
+        Values at the positions from `low` on; after the last one, zeros follow.
     low : sequence of int
         First position on each spatial axis.
     lengths : sequence of int
@@ -65,8 +74,8 @@ def fold(extended: torch.Tensor, low: Sequence[int], lengths: Sequence[int], mod
         if mode != "constant":
             for start, stop in ((a, min(0, b)), (max(length, a), b)):
                 if start < stop:
-                    part = extended.narrow(axis, start - a, stop - start)
-                    total = total.index_add(axis, _index(extended, mode, length, start, stop), part)
+                    copies = extended.narrow(axis, start - a, stop - start)
+                    total = total.index_add(axis, _index(extended, mode, length, start, stop), copies)
         extended = total
     return extended
 
@@ -74,11 +83,11 @@ def fold(extended: torch.Tensor, low: Sequence[int], lengths: Sequence[int], mod
 def _index(x: torch.Tensor, mode: str, length: int, start: int, stop: int) -> torch.Tensor:
     """Return the index map as a tensor, for use with `x`."""
     if torch.compiler.is_compiling() or type(x) is not torch.Tensor:
-        # Where a graph is made, what was made outside of it is not known.
+        # A graph cannot use tensors that were made outside of it.
         return torch.tensor(index_map(mode, length, start, stop).tolist(), device=x.device)
-    return _kept_index(mode, length, start, stop, x.device)
-
-
-@lru_cache(maxsize=256)
-def _kept_index(mode: str, length: int, start: int, stop: int, device: torch.device) -> torch.Tensor:
-    return torch.from_numpy(index_map(mode, length, start, stop)).to(device)
+    key = (mode, length, start, stop, x.device)
+    index = _indices.get(key)
+    if index is None:
+        index = constant(lambda: index_map(mode, length, start, stop), x.device)
+        _indices.put(key, index, index.nbytes)
+    return index

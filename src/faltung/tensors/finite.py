@@ -1,4 +1,4 @@
-"""What is not finite reaches just those outputs whose non-zero taps touch it, whichever way a filter is computed."""
+"""Which outputs do NaN and infinities reach? Exactly those whose non-zero taps touch them, in every way."""
 
 from __future__ import annotations
 
@@ -17,15 +17,20 @@ def mended(
     apply: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
     count: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
 ) -> torch.Tensor:
-    """Return a filtered tensor in which nothing has spread.
+    """Return the outputs with NaN and infinities only where non-zero taps touch them.
 
-    Zero times infinity is not a number, and a transform spreads it over a tile: what is finite is filtered by
-    itself, and where the rest goes is counted.
+    A tap of zero times an infinity is NaN, and a Fourier transform spreads NaN over a whole tile. So where the result
+    is not finite, the finite samples are filtered alone. Then, for each output, the samples of each kind that are not
+    finite are counted:
+
+        +inf under a positive tap, or -inf under a negative one    makes the output +inf
+        -inf under a positive tap, or +inf under a negative one    makes the output -inf
+        both, or NaN under any tap that is not zero                makes the output NaN
 
     Parameters
     ----------
     y : Tensor
-        What came out.
+        The outputs as they were computed.
     x, taps : Tensor
         Samples and taps.
     apply : callable
@@ -36,15 +41,15 @@ def mended(
     if (y.is_cuda and torch.cuda.is_current_stream_capturing()) or bool(torch.isfinite(y).all()):
         return y
     if bool(torch.isfinite(x).all()):
-        return y  # an overflow
+        return y  # the outputs overflowed
     y = apply(torch.where(torch.isfinite(x), x, 0), taps)
-    up, down, nan = x == math.inf, x == -math.inf, torch.isnan(x)
+    plus, minus, nan = x == math.inf, x == -math.inf, torch.isnan(x)
 
-    def met(samples: torch.Tensor, where: torch.Tensor) -> torch.Tensor:
-        return count(samples.to(x.dtype), where.to(taps.dtype)) > 0.5
+    def touched(samples: torch.Tensor, which_taps: torch.Tensor) -> torch.Tensor:
+        return count(samples.to(x.dtype), which_taps.to(taps.dtype)) > 0.5
 
-    rises = met(up, taps > 0) | met(down, taps < 0)
-    falls = met(up, taps < 0) | met(down, taps > 0)
+    rises = touched(plus, taps > 0) | touched(minus, taps < 0)
+    falls = touched(plus, taps < 0) | touched(minus, taps > 0)
     y = torch.where(rises, math.inf, y)
     y = torch.where(falls, -math.inf, y)
-    return torch.where(met(nan, taps != 0) | (rises & falls), math.nan, y)
+    return torch.where(touched(nan, taps != 0) | (rises & falls), math.nan, y)

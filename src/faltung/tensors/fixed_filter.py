@@ -1,58 +1,54 @@
-"""A fixed filter as a linear map of tensors: its own adjoint but for the taps' order, and registered with torch.
+"""How is a tensor filtered by a kernel that is a value? As a linear map of the tensor, registered with torch.
 
-    y[n] = sum over m of taps[m] * x[n + m - origin]        for n in a region
+    y[n] = sum over m of taps[m] * x[n + m - origin]        for all n of a region
 
-The gradient to x is the same map with reversed taps, of a gradient outside of which there is nothing; what it gives
-to positions beyond the border belongs to the samples of which copies stand there.
+The gradient with respect to x is the same map with the reversed taps, applied to the gradient with respect to y,
+which is zero outside of the region. What it yields for positions beyond the border is added to the samples that are
+copied there.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Sequence
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import torch
 
+from faltung.ground.bounded import Bounded
 from faltung.kernels import Kernel
 from faltung.planning.kept import plan_problem
 from faltung.planning.problem import Problem
 from faltung.tensors.calling import differentiable
+from faltung.tensors.conversion import computed, constant
 from faltung.tensors.device_plan import filter_plan
 from faltung.tensors.extension import fold
 from faltung.tensors.ways import machine_code
 
 __all__ = ["linear", "note_kernel"]
 
-#: Kernels of recent calls, whose expressions a graph cannot hold; where one is missing, its taps say enough.
-_kernels: OrderedDict[str, Kernel] = OrderedDict()
-_MOST_KERNELS = 256
-#: What the key of a kernel ends with, if it is the reversed one.
+#: Kernels of recent calls, and their taps. A graph holds the taps only; with the expression, plans are cheaper.
+_kernels: Bounded[str, tuple[Kernel, torch.Tensor]] = Bounded(256, 1 << 28)
+#: The end of the key of a reversed kernel.
 _FLIPPED = " flipped"
+_CPU = torch.device("cpu")
 
 
 def note_kernel(kernel: Kernel) -> tuple[str, torch.Tensor]:
     """Keep a kernel, and return what a graph holds of it: its key and its taps."""
     key = kernel.fingerprint.hex()
-    if key not in _kernels:
-        _kernels[key] = kernel
-        while len(_kernels) > _MOST_KERNELS:
-            _kernels.popitem(last=False)
-    return key, _taps(key)
-
-
-@lru_cache(maxsize=_MOST_KERNELS)
-def _taps(key: str) -> torch.Tensor:
-    return torch.from_numpy(np.array(_kernels[key].taps))
+    kept = _kernels.get(key)
+    if kept is None:
+        kept = _kernels.put(key, (kernel, constant(lambda: kernel.taps, _CPU)), 2 * kernel.taps.nbytes)
+    return key, kept[1]
 
 
 def _kernel(key: str, taps: torch.Tensor, origin: Sequence[int]) -> Kernel:
-    found = _kernels.get(key.removesuffix(_FLIPPED))
-    if found is None:
+    """Return the kernel of a key, or, where it is no longer kept, one with the same taps."""
+    kept = _kernels.get(key.removesuffix(_FLIPPED))
+    if kept is None:
         return Kernel(taps.numpy(), tuple(origin))
-    return found.flip() if key.endswith(_FLIPPED) else found
+    return kept[0].flip() if key.endswith(_FLIPPED) else kept[0]
 
 
 def _linear(
@@ -88,19 +84,17 @@ def _linear(
     workers : int
         Number of threads; 0 for the default.
     key : str
-        Of the kernel, from `note_kernel`.
+        The key of the kernel, from `note_kernel`.
     """
     kernel = _kernel(key, taps, origin)
     regions = tuple(zip(first, stop, strict=True))
     if x.device.type != "cpu":
-        place = (tuple(x.shape), tuple(axes), regions, mode, cval)
-        return filter_plan(kernel, *place, method, accuracy, x.dtype, x.device)(x)
-    kind = torch.float64 if x.dtype == torch.float64 else torch.float32
+        how = (mode, cval, method, accuracy, x.dtype, x.device)
+        return filter_plan(kernel, tuple(x.shape), tuple(axes), regions, *how)(x)
+    kind = computed(x.dtype)
     samples = x.detach().to(kind).numpy()
-    problem = Problem(
-        *(samples.shape, samples.dtype, kernel, False, tuple(axes), mode, cval, regions, samples.dtype, accuracy)
-    )
-    plan = plan_problem(problem, method)
+    place = (samples.shape, samples.dtype, kernel, False, tuple(axes), mode, cval, regions, samples.dtype, accuracy)
+    plan = plan_problem(Problem(*place), method)
     y = machine_code.empty(plan.result_shape, kind)
     plan(samples, y.numpy(), workers or None)
     return y.to(x.dtype)
@@ -125,7 +119,7 @@ def _backward(ctx: Any, c: torch.Tensor) -> tuple[Any, ...]:
     low, high = [], []
     for axis, a, b, at, size in zip(axes, first, stop, origin, sizes, strict=True):
         length = ctx.shape[axis]
-        # Where nothing stands beyond the border, nothing is to be given back there.
+        # Zeros beyond the border have no gradient; copies of samples have.
         low.append(0 if mode == "constant" else min(0, a - at))
         high.append(length if mode == "constant" else max(length, b + size - 1 - at))
     key = key.removesuffix(_FLIPPED) if key.endswith(_FLIPPED) else key + _FLIPPED
@@ -134,10 +128,11 @@ def _backward(ctx: Any, c: torch.Tensor) -> tuple[Any, ...]:
         [size - 1 - at for size, at in zip(sizes, origin, strict=True)],
     )
     region = [[n - a for n, a in zip(edge, first, strict=True)] for edge in (low, high)]
-    found = linear(c, flipped, lag_zero, axes, region[0], region[1], "constant", 0.0, method, accuracy, workers, key)
+    how = ("constant", 0.0, method, accuracy, workers, key)
+    extended = linear(c, flipped, lag_zero, axes, *region, *how)
     order = [axis for axis in range(c.ndim) if axis not in axes] + [*axes]
     lengths = [ctx.shape[axis] for axis in axes]
-    folded = fold(found.permute(order), low, lengths, mode)
+    folded = fold(extended.permute(order), low, lengths, mode)
     return folded.permute(np.argsort(order).tolist()), *[None] * 11
 
 

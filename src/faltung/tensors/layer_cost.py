@@ -1,4 +1,4 @@
-"""How long does a part of a layer take, in each way? Guesses that are tuned, apart from rules that are always true.
+"""How long does a part of a layer take in each way? Guesses that are tuned; what is always true is in the ways.
 
 The figures of the CPU were fitted to two Zen 4 cores and torch 2.13 (`benchmarks/layers.py` measures how good the
 choices are); those of a device are measured on it when it is first used.
@@ -17,13 +17,13 @@ from faltung.tensors.ways.spectral import tile_lengths
 
 __all__ = ["CPU", "Rates", "seconds"]
 
-#: Channels that torch's dense kernels fill up to on the CPU.
+#: Channels of which torch's dense kernels compute a multiple on the CPU.
 _FULL = 16
-#: What more goes before a call that is not torch's own, as a multiple of a call.
+#: Time before the work of a call that is not torch's own begins, as a multiple of that of torch's calls.
 _PREPARED = 2.5
-#: Rows of a volume, with all its channels, up to which torch does without its fast kernels.
+#: Rows of a volume, those of all channels, up to which torch does not use its fast kernels.
 _SMALL_VOLUME = 20480
-#: Bytes from which torch's allocator takes fresh memory for every result, and what filling such a page costs a byte.
+#: Bytes from which torch's allocator takes new memory for every result, and seconds a byte to fill a new page.
 _FRESH, _FAULT = 1 << 25, 2.4e-10
 
 
@@ -38,15 +38,15 @@ class Rates:
     depthwise : float
         The same where every channel has a group of its own.
     number : float
-        A number that is read or written in the order in which it lies.
+        A number that is read or written in the order of memory.
     reordered : float
         A number that is read or written in another order.
     transformed : float
         A real number in one of the log2(n) stages of a Fourier transform.
     call : float
-        A call, whatever it does.
+        A call, before its work begins.
     alone : float
-        A multiply-add of the kernels of `faltung.tensors.ways.triton_kernels`, where there are many taps.
+        A multiply-add of `faltung.tensors.ways.triton_kernels` with many taps.
     """
 
     multiply_add: float
@@ -78,25 +78,25 @@ def seconds(
     Parameters
     ----------
     layer : Layer
-        What is asked.
+        Shapes and geometry.
     part : {'correlate', 'adjoint', 'taps'}
-        Outputs, or gradients to samples or taps.
+        Outputs, or the gradient with respect to samples or taps.
     method : {'direct', 'triton', 'torch', 'fourier'}
         In which way.
     rates : Rates
         Of the device.
     threads : int
-        That share the work.
+        Number of threads that share the work.
     double : bool
         Whether numbers are in double precision.
     channels_last : bool
-        Whether the tensors lie with the channels last.
+        Whether channels are last in memory.
     cpu : bool
         Whether the device is a CPU.
     """
     on_torch = _torch_on_cpu if cpu else _torch_on_device
-    how = {"direct": _direct, "triton": _triton, "torch": on_torch, "fourier": _fourier}[method]
-    work = how(layer, part, rates, channels_last)
+    cost = {"direct": _direct, "triton": _triton, "torch": on_torch, "fourier": _fourier}[method]
+    work = cost(layer, part, rates, channels_last)
     wide = 2.0 if double and cpu else 1.0  # the rates of a device are those for its dtype
     return work * wide / threads + rates.call * (1.0 if method == "torch" else _PREPARED)
 
@@ -107,29 +107,39 @@ def _numbers(layer: Layer) -> int:
 
 def _direct(layer: Layer, part: str, rates: Rates, channels_last: bool) -> float:
     moved = rates.number * _numbers(layer)
-    if channels_last:  # brought into the order of planes, and what comes out back
+    if channels_last:  # channels are brought into planes first, and the result back
         numbers = _numbers(layer)
         moved += rates.reordered * numbers * (6.0 if 4 * numbers >= _FRESH else 0.9)
-    *_, rows, columns = (layer.axes[0], *layer.axes)
-    height = rows.outputs if len(layer.axes) > 1 else 1
+    work = _direct_taps(layer) if part == "taps" else _direct_outputs(layer, part)
+    return layer.multiply_adds * rates.multiply_add * work + moved
+
+
+def _direct_outputs(layer: Layer, part: str) -> float:
+    """Return the time of a multiply-add, as a multiple of one where every register block is full."""
+    height, columns = _height(layer), layer.axes[-1]
     outs = layer.ins if part == "adjoint" else layer.outs
-    number = "float"
-    if part == "taps":
-        lanes = _lanes(columns.outputs, host().lanes(number))
-        vectors = -(-columns.outputs // lanes)
-        down, across, outputs = reduction_block(
-            layer.outs, rows.size, columns.size, height, vectors, host().registers
-        )
-        loads = (2.0 * across + down * outputs) / (down * across * outputs)
-        waste = -(-layer.outs // outputs) * outputs / layer.outs * (height + down - 1) / height
-        waste *= vectors * lanes / columns.outputs
-        again = 1.5 if layer.ins > 1 else 1.0  # g is gathered once for every channel in
-        return layer.multiply_adds * rates.multiply_add * waste * (max(1.0, loads) + 0.25) * again + moved
-    block = blocking(outs, height, columns.outputs, columns.size, number, host())
+    block = blocking(outs, height, columns.outputs, columns.size, "float", host())
     wide = block.vectors * block.lanes
     waste = -(-outs // block.outputs) * block.outputs / outs * -(-columns.outputs // wide) * wide / columns.outputs
-    single = 1.5 if layer.strided else 1.0
-    return layer.multiply_adds * rates.multiply_add * waste * single + moved
+    return waste * (1.5 if layer.strided else 1.0)
+
+
+def _direct_taps(layer: Layer) -> float:
+    """Return the same for the gradient with respect to the taps, with the loads of each register block."""
+    height, columns = _height(layer), layer.axes[-1]
+    rows = layer.axes[-2] if len(layer.axes) > 1 else columns
+    lanes = _lanes(columns.outputs, host().lanes("float"))
+    vectors = -(-columns.outputs // lanes)
+    down, across, outputs = reduction_block(layer.outs, rows.size, columns.size, height, vectors, host().registers)
+    loads = (2.0 * across + down * outputs) / (down * across * outputs)
+    waste = -(-layer.outs // outputs) * outputs / layer.outs * (height + down - 1) / height
+    waste *= vectors * lanes / columns.outputs
+    again = 1.5 if layer.ins > 1 else 1.0  # g is gathered once for every channel in
+    return waste * (max(1.0, loads) + 0.25) * again
+
+
+def _height(layer: Layer) -> int:
+    return layer.axes[-2].outputs if len(layer.axes) > 1 else 1
 
 
 def _lanes(width: int, lanes: int) -> int:
@@ -139,33 +149,37 @@ def _lanes(width: int, lanes: int) -> int:
 
 
 def _torch_on_cpu(layer: Layer, part: str, rates: Rates, channels_last: bool) -> float:
-    numbers = _numbers(layer)
-    result = {
-        "correlate": math.prod(layer.target_shape),
-        "adjoint": math.prod(layer.source_shape),
-        "taps": math.prod(layer.taps_shape),
-    }[part]
-    fresh = 2 * _FAULT * 4 * result if 4 * result >= _FRESH else 0.0  # by one thread, whatever their number
-    moved = numbers * (0.5 * rates.number if channels_last else 0.8 * rates.reordered) + fresh
-    side = max(axis.size for axis in layer.axes)
+    moved = _numbers(layer) * (0.5 * rates.number if channels_last else 0.8 * rates.reordered) + _fresh(layer, part)
     if layer.ins == layer.outs == 1 and layer.groups > 1:
-        times = _depthwise(part, side, channels_last)
+        times = _depthwise(part, max(axis.size for axis in layer.axes), channels_last)
         return layer.multiply_adds * rates.depthwise * times + 0.3 * moved
+    if len(layer.axes) == 3 and layer.images == 1 and math.prod(layer.source_shape[:-1]) <= _SMALL_VOLUME:
+        return layer.multiply_adds * rates.multiply_add * 24.0 + moved  # torch uses another kernel for such volumes
     ins, outs = _filled(layer.ins), _filled(layer.outs)
     macs = ins * (layer.outs if channels_last else outs) if part == "adjoint" else outs * layer.ins
     macs *= layer.images * layer.groups * layer.taps * layer.outputs
+    return macs * rates.multiply_add * _dense(layer, part) + moved
+
+
+def _fresh(layer: Layer, part: str) -> float:
+    """Return the seconds to fill new memory with a large result; one thread does it, whatever their number."""
+    shapes = {"correlate": layer.target_shape, "adjoint": layer.source_shape, "taps": layer.taps_shape}
+    size = 4 * math.prod(shapes[part])
+    return 2 * _FAULT * size if size >= _FRESH else 0.0
+
+
+def _dense(layer: Layer, part: str) -> float:
+    """Return the time of a multiply-add of torch's layers of many channels, as a multiple of the fastest ones."""
     slow = 1.5 if layer.groups > 1 else 1.0
-    if len(layer.axes) == 3 and layer.images == 1 and math.prod(layer.source_shape[:-1]) <= _SMALL_VOLUME:
-        return layer.multiply_adds * rates.multiply_add * 24.0 + moved  # torch leaves such volumes to another kernel
     if len(layer.axes) == 1 and layer.taps > 64:
         slow *= 15.0
     if part == "taps" and layer.taps > 100:
         slow *= 4.0
-    return macs * rates.multiply_add * slow + moved
+    return slow
 
 
 def _depthwise(part: str, side: int, channels_last: bool) -> float:
-    """How many times as long a multiply-add of torch's depthwise layers takes as those of the smallest kernels."""
+    """Return the time of a multiply-add of torch's depthwise layers, as a multiple of that for small kernels."""
     if part == "taps":
         return 3.0 if side <= 3 else 14.0 if channels_last and side < 16 else 32.0
     if part == "adjoint":
@@ -182,11 +196,11 @@ def _filled(channels: int) -> int:
 
 
 def _triton(layer: Layer, part: str, rates: Rates, channels_last: bool) -> float:
-    """Predict what takes longer: to move the numbers, or to issue the instructions.
+    """Return the longer time: to move the numbers, or to issue the instructions.
 
-    In the code for compute capability 9.0 there are 2.5 of them for each multiply-add of many taps, 35 more for each
-    output, thrice as many where a kernel has one row only, and 2.6 times as many for gradients of taps, which come in
-    blocks of four by two. That all of them take equally long is a guess.
+    In the code for compute capability 9.0 there are 2.5 instructions for each multiply-add of many taps, and 35 more
+    for each output; three times as many for a kernel of one row, and 2.6 times as many for gradients of taps, which
+    are computed in blocks of four by two. That all of them take the same time is a guess.
     """
     moved = rates.number * _numbers(layer)
     if part == "taps":
@@ -201,11 +215,11 @@ def _triton(layer: Layer, part: str, rates: Rates, channels_last: bool) -> float
 
 def _torch_on_device(layer: Layer, part: str, rates: Rates, channels_last: bool) -> float:
     alone = layer.ins == layer.outs == 1
-    each = rates.depthwise if alone else rates.multiply_add * max(1.0, 16 / layer.ins, 16 / layer.outs)
+    time = rates.depthwise if alone else rates.multiply_add * max(1.0, 16 / layer.ins, 16 / layer.outs)
     if alone and part == "taps":
-        each *= 4.0  # a guess: what torch is slowest at, as its users say, is the gradient to taps of single channels
+        time *= 4.0  # a guess: users report that torch is slowest at the gradients of taps of single channels
     del channels_last
-    return layer.multiply_adds * each + rates.number * _numbers(layer)
+    return layer.multiply_adds * time + rates.number * _numbers(layer)
 
 
 def _fourier(layer: Layer, part: str, rates: Rates, channels_last: bool) -> float:

@@ -1,90 +1,154 @@
-"""Which way is a layer computed, and why? One choice for each part: outputs, and gradients to samples and to taps."""
+"""Which way is a layer computed, and why? One choice each for the outputs and the gradients of samples and taps."""
 
 from __future__ import annotations
 
 import math
-import os
 from dataclasses import dataclass
 from functools import cache, lru_cache
-from types import ModuleType
 
 import torch
 
 from faltung.errors import ArgumentError
 from faltung.ground.lazy import lazy
+from faltung.ground.threads import core_count
 from faltung.planning.layer import Axis, Layer
-from faltung.planning.planned import Candidate, chosen_first
-from faltung.planning.report import shape_text, table, time_text
+from faltung.planning.layer_tiles import gathered_bytes
+from faltung.planning.planned import Candidate, Planned, chosen_first
+from faltung.planning.report import Row, bytes_text, scale_text, shape_text, table, time_text
+from faltung.tensors.conversion import computed, numpy_dtype
 from faltung.tensors.device import rates_of
 from faltung.tensors.layer_cost import CPU, seconds
-from faltung.tensors.ways import machine_code as direct
-from faltung.tensors.ways import spectral
-from faltung.tensors.ways import torch_kernels as own
-from faltung.tensors.ways import triton_kernels as depthwise
+from faltung.tensors.ways.spectral import tile_lengths
+from faltung.tensors.ways.way import PARTS, WAYS
 
-__all__ = ["METHODS", "PARTS", "WAYS", "LayerPlan", "check_method", "chosen", "cores", "plan_layer"]
+__all__ = ["METHODS", "LayerPlan", "check_method", "plan_layer"]
 
-#: The ways, by the name that ``method=`` calls them: modules whose functions are named after the parts.
-WAYS: dict[str, ModuleType] = {"direct": direct, "triton": depthwise, "torch": own, "fourier": spectral}
+#: Rounding errors of a stage of a Fourier transform, forwards and backwards, in units of the machine epsilon.
+_ROUNDINGS = 2.0
 #: What ``method=`` of a layer takes.
 METHODS = ("auto", *WAYS)
-#: What is computed of a layer: its outputs, and the gradients to its samples and to its taps.
-PARTS = ("correlate", "adjoint", "taps")
-#: Fewest taps for which a Fourier transform is considered.
-_MANY_TAPS = 64
 
 
-@dataclass(frozen=True)
-class LayerPlan:
-    """What a layer does with an input of one shape: for each part every way, the chosen one first.
+@dataclass(frozen=True, eq=False)
+class LayerPlan(Planned):
+    """The plan of a layer for inputs of one shape: its outputs, and the gradients with respect to input and taps.
+
+    As every plan it tells of the outputs; `parts` and `method_of` tell of the gradients too.
 
     Parameters
     ----------
-    layer : Layer
-        What is asked.
+    problem : Layer
+        Shapes and geometry.
     dtype, device : str
         Of the tensors.
     cores : int
-        Of the CPU. A plan does not depend on how many of them work on it: so neither do the bits of a result.
-    candidates : dict of str to tuple of Candidate
-        For the parts ``correlate``, ``adjoint`` (the gradient to the input) and ``taps`` (that to the kernel).
+        Of the CPU. A plan does not depend on how many of them work on it, so the bits of a result do not either.
+    parts : dict of str to tuple of Candidate
+        Everything that was considered, the chosen one first, for ``correlate`` (the outputs), ``adjoint`` (the
+        gradient with respect to the input) and ``taps`` (that with respect to the taps).
 
     Examples
     --------
     >>> from faltung.layers import Conv
-    >>> Conv(96, 96, 13, padding=6, groups=96).plan((4, 96, 56, 56)).method("taps")
-    'direct'
+    >>> plan = Conv(96, 96, 13, padding=6, groups=96).plan((4, 96, 56, 56))
+    >>> plan.method, plan.method_of("taps"), plan.result_shape
+    ('direct', 'direct', (4, 96, 56, 56))
     """
 
-    layer: Layer
+    problem: Layer
     dtype: str
     device: str
     cores: int
-    candidates: dict[str, tuple[Candidate, ...]]
+    parts: dict[str, tuple[Candidate, ...]]
 
-    def method(self, part: str) -> str:
-        """Return how a part is computed."""
-        return self.candidates[part][0].method
+    @property
+    def candidates(self) -> tuple[Candidate, ...]:
+        """Everything that was considered for the outputs, the chosen one first."""
+        return self.parts["correlate"]
+
+    def method_of(self, part: str) -> str:
+        """Return the way in which a part is computed."""
+        return self.parts[part][0].method
 
     @lazy
     def all_torch(self) -> bool:
-        """Whether every part is best left to torch."""
-        return all(self.method(part) == "torch" for part in PARTS)
+        """Whether every part is left to torch."""
+        return all(self.method_of(part) == "torch" for part in PARTS)
 
-    def __str__(self) -> str:
-        """Return the plan as a table."""
-        layer = self.layer
+    @property
+    def result_shape(self) -> tuple[int, ...]:
+        """Shape of the outputs: (images, channels, *spatial)."""
+        return self.problem.target_shape
+
+    @lazy
+    def error(self) -> float:
+        """Bound of the rounding error of an output, relative to what `pointwise` says."""
+        kind = getattr(torch, self.dtype)
+        eps = torch.finfo(computed(kind)).eps
+        roundings: float = self.problem.ins * self.problem.taps + 1
+        if self.method == "fourier":
+            points = math.prod(tile_lengths(axis)[0] for axis in self.problem.axes)
+            roundings = _ROUNDINGS * math.log2(points) + self.problem.ins
+        stored = torch.finfo(kind).eps / 2 if kind != computed(kind) else 0.0
+        return (1 + roundings * eps) * (1 + stored) - 1
+
+    @property
+    def pointwise(self) -> bool:
+        """Whether `error` is relative to the sum of abs(tap) * abs(sample) under each output."""
+        return self.method != "fourier"
+
+    @lazy
+    def memory(self) -> int:
+        """Bytes of scratch for each worker, approximately; of tensors on the way for ``torch`` and ``fourier``."""
+        layer = self.problem
+        item: int = getattr(torch, self.dtype).itemsize
+        if self.method == "direct":
+            return gathered_bytes(layer, numpy_dtype(getattr(torch, self.dtype)))
+        extended = math.prod(layer.source_shape[:2]) * math.prod(axis.stop - axis.start for axis in layer.axes)
+        return extended * item * (4 if self.method == "fourier" else 1)
+
+    def __call__(  # type: ignore[override]
+        self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None = None
+    ) -> torch.Tensor:
+        """Compute the outputs, without gradients.
+
+        Parameters
+        ----------
+        x : Tensor, shape (images, channels in, *spatial)
+            The input.
+        weight : Tensor, shape (channels out, channels in of a group, *spatial)
+            The taps.
+        bias : Tensor, optional
+            A number for each channel out.
+        """
+        given, expected = (tuple(x.shape), tuple(weight.shape)), (self.problem.source_shape, self.problem.taps_shape)
+        if given != expected:
+            received = f"an input of shape {given[0]} and taps of shape {given[1]}"
+            wanted = f"an input of shape {expected[0]} and taps of shape {expected[1]}"
+            raise ArgumentError("x", wanted, received, "Make a plan for these shapes.")
+        with torch.no_grad():
+            return WAYS[self.method].correlate(self.problem, x, weight, bias).to(x.dtype)
+
+    def rows(self) -> list[Row]:
+        """Return what the plan prints, as pairs of a word and a text."""
+        layer = self.problem
         steps = ", ".join(_steps(axis) for axis in layer.axes)
         rows = [
             ("layer", f"{layer.taps_text}, {steps}, mode {layer.mode}"),
             ("input", f"{shape_text(layer.source_shape)} {self.dtype} on {self.device}, {self.cores} cores"),
             ("output", f"{shape_text(layer.target_shape)}, {layer.multiply_adds:.3g} multiply-adds"),
+            ("memory", bytes_text(self.memory)),
+            ("error", f"at most {self.error:.1e} of {scale_text(self.pointwise)}"),
         ]
         names = {"correlate": "outputs", "adjoint": "d input", "taps": "d kernel"}
-        for part, (first, *others) in self.candidates.items():
+        for part, (first, *others) in self.parts.items():
             rows.append((names[part], f"{first.method}: {time_text(first.seconds)} predicted"))
             rows += [("", f"rejected {other.method}: {time_text(other.seconds)}, {other.reason}") for other in others]
-        return table(rows)
+        return rows
+
+    def __str__(self) -> str:
+        """Return the plan as a table."""
+        return table(self.rows())
 
 
 def _steps(axis: Axis) -> str:
@@ -93,7 +157,7 @@ def _steps(axis: Axis) -> str:
 
 
 def check_method(method: object) -> str:
-    """Return the name of a way."""
+    """Return the name of a way, or raise an error that lists the names."""
     if not isinstance(method, str) or method not in METHODS:
         raise ArgumentError("method", f"one of {', '.join(map(repr, METHODS))}", repr(method))
     return method
@@ -108,19 +172,11 @@ def plan_layer(
     method: str = "auto",
 ) -> LayerPlan:
     """Choose the way with the least predicted time for each part, or take the one asked for."""
-    found = {part: _choose(layer, part, dtype, device, channels_last, check_method(method)) for part in PARTS}
-    return LayerPlan(layer, str(dtype).removeprefix("torch."), str(device), cores(), found)
+    parts = {part: _choose(layer, part, dtype, device, channels_last, check_method(method)) for part in PARTS}
+    return LayerPlan(layer, str(dtype).removeprefix("torch."), str(device), _cores(), parts)
 
 
-@cache
-def cores() -> int:
-    """Return the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
-def chosen(plan: LayerPlan, part: str) -> ModuleType:
-    """Return the module that computes a part."""
-    return WAYS[plan.method(part)]
+_cores = cache(core_count)
 
 
 def _choose(
@@ -128,33 +184,22 @@ def _choose(
 ) -> tuple[Candidate, ...]:
     cpu = device.type == "cpu"
     rates = CPU if device.type in ("cpu", "meta") else rates_of(device, dtype)
-    found = []
-    for name in WAYS:
-        reason = _refusal(layer, part, name, dtype, device)
+    considered = []
+    for name, way in WAYS.items():
+        reason = way.refusal(layer, part, device, dtype)
         time = math.inf
         if not reason:
-            time = seconds(
-                layer, part, name, rates, cores() if cpu else 1, dtype == torch.float64, channels_last, cpu
-            )
+            threads = _cores() if cpu else 1
+            time = seconds(layer, part, name, rates, threads, dtype == torch.float64, channels_last, cpu)
             if name != "torch" and dtype.itemsize == 2 and cpu:
                 time *= 1.5  # samples are widened first, and torch multiplies short numbers faster
-        found.append(Candidate(name, (name,), time, reason))
-    found.sort(key=lambda candidate: candidate.seconds)
-    first = found[0] if method == "auto" else next(each for each in found if each.method == method)
-    if math.isinf(first.seconds) and first.reason:
-        first = next(each for each in found if each.method == "torch")  # what torch does, it does for everything
-    return chosen_first(first, found)
+        considered.append(Candidate(name, (name,), time, reason))
+    considered.sort(key=lambda candidate: candidate.seconds)
+    first = considered[0] if method == "auto" else _named(considered, method)
+    if first.reason:
+        first = _named(considered, "torch")  # which refuses nothing
+    return chosen_first(first, considered)
 
 
-def _refusal(layer: Layer, part: str, name: str, dtype: torch.dtype, device: torch.device) -> str:
-    if name == "direct":
-        return direct.refusal(layer, part, device, dtype)
-    if name == "triton":
-        return depthwise.refusal(layer, part, device, dtype)
-    if name == "fourier" and not dtype.is_floating_point:
-        return "the numbers are not real"
-    if name == "fourier" and device.type == "meta":
-        return "there are no numbers"
-    if name == "fourier" and layer.taps < _MANY_TAPS:
-        return f"fewer than {_MANY_TAPS} taps"
-    return ""
+def _named(candidates: list[Candidate], method: str) -> Candidate:
+    return next(candidate for candidate in candidates if candidate.method == method)

@@ -1,13 +1,18 @@
-"""The operator as three bilinear maps that are each other's gradients, registered with torch.
+"""How does torch differentiate a layer? By three bilinear maps, which are each other's gradients.
 
-A layer correlates samples x with taps w. For a fixed w that is a linear map of x, and has an adjoint; for a fixed x
-it is one of w, and has another:
+A layer correlates samples x with taps w. This is linear in x, with an adjoint that maps g, the gradient with respect
+to y, to that with respect to x; and it is linear in w, with another adjoint. Their gradients are the same maps again,
+where c is the gradient with respect to h or v:
 
-    y = correlate(x, w)        gradients: to x adjoint(g, w),   to w taps(x, g)
-    h = adjoint(g, w)          gradients: to g correlate(c, w), to w taps(c, g)
-    v = taps(x, g)             gradients: to x adjoint(g, c),   to g correlate(x, c)
+                           gradient with respect to the first argument    and to the second
+    y = correlate(x, w)    adjoint(g, w)                                  taps(x, g)
+    h = adjoint(g, w)      correlate(c, w)                                taps(c, g)
+    v = taps(x, g)         adjoint(g, c)                                  correlate(x, c)
 
-So all derivatives of any order are made of the same three. ``adjoint`` is also what a transposed layer computes.
+So the derivatives of every order are these three. ``adjoint`` is also what a transposed layer computes.
+
+Their last three arguments are always the mode of the border, the method, and the number of threads, where 0 stands
+for that of `faltung.workers`, or else of torch. A number that was asked for is that of the gradients too.
 """
 
 from __future__ import annotations
@@ -19,9 +24,11 @@ from typing import Any
 
 import torch
 
+from faltung.ground import threads
 from faltung.planning.layer import Axis, Layer
 from faltung.tensors.calling import differentiable
-from faltung.tensors.layer_plan import LayerPlan, chosen, plan_layer
+from faltung.tensors.layer_plan import LayerPlan, plan_layer
+from faltung.tensors.ways.way import WAYS
 
 __all__ = ["adjoint", "correlate", "is_channels_last", "layer_of", "plan_of", "taps"]
 
@@ -49,7 +56,7 @@ def plan_of(layer: Layer, x: torch.Tensor, method: str, other: torch.Tensor | No
 
 
 def is_channels_last(x: torch.Tensor) -> bool:
-    """Whether the samples of all channels at a position lie side by side, and those of a channel do not."""
+    """Whether the channels at a position are contiguous in memory, and the samples of a channel are not."""
     return x.ndim > 2 and x.stride(1) == 1 and x.shape[1] > 1 and not x.is_contiguous()
 
 
@@ -67,12 +74,13 @@ def _correlate(
     groups: int,
     mode: str,
     method: str,
+    workers: int = 0,
 ) -> torch.Tensor:
     """Correlate (images, channels, *spatial) with taps (channels out, channels in of a group, *spatial)."""
     layer = layer_of(
         tuple(x.shape), tuple(w.shape), tuple(stride), tuple(start), tuple(outputs), tuple(dilation), groups, mode
     )
-    return _like(_finite(plan_of(layer, x, method), "correlate", (x, w, bias)), x)
+    return _like(_computed(plan_of(layer, x, method), "correlate", (x, w, bias), workers), x)
 
 
 def _adjoint(
@@ -85,13 +93,14 @@ def _adjoint(
     groups: int,
     mode: str,
     method: str,
+    workers: int = 0,
 ) -> torch.Tensor:
     """Map (images, channels out, *outputs) to (images, channels in, *lengths): the transpose of `correlate`."""
     source = (g.shape[0], w.shape[1] * groups, *lengths)
     layer = layer_of(
         source, tuple(w.shape), tuple(stride), tuple(start), tuple(g.shape[2:]), tuple(dilation), groups, mode
     )
-    return _like(_finite(plan_of(layer, g, method), "adjoint", (g, w)), g)
+    return _like(_computed(plan_of(layer, g, method), "adjoint", (g, w), workers), g)
 
 
 def _taps(
@@ -104,59 +113,73 @@ def _taps(
     groups: int,
     mode: str,
     method: str,
+    workers: int = 0,
 ) -> torch.Tensor:
-    """Map samples and gradients of outputs to the gradient of taps of those sizes."""
+    """Map samples and the gradient with respect to the outputs to that with respect to the taps, of those sizes."""
     shape = (g.shape[1], x.shape[1] // groups, *sizes)
     layer = layer_of(
         tuple(x.shape), shape, tuple(stride), tuple(start), tuple(g.shape[2:]), tuple(dilation), groups, mode
     )
-    return _finite(plan_of(layer, x, method, g), "taps", (x, g)).to(x.dtype).contiguous()
+    gradient = _computed(plan_of(layer, x, method, g), "taps", (x, g), workers)
+    return gradient.to(x.dtype).contiguous()
 
 
-def _finite(plan: LayerPlan, part: str, tensors: tuple[Any, ...]) -> torch.Tensor:
-    """Compute a part; where what is not finite has spread, torch's sums over taps put it right.
+def _computed(plan: LayerPlan, part: str, tensors: tuple[Any, ...], workers: int) -> torch.Tensor:
+    """Compute a part of a layer, on `workers` threads if that is not 0."""
+    if not plan.problem.multiply_adds:
+        return _empty_sums(plan.problem, part, tensors)
+    method = plan.method_of(part)
+    compute = getattr(WAYS[method], part)
+    if workers:
+        with threads.workers(workers):
+            result: torch.Tensor = compute(plan.problem, *tensors)
+    else:
+        result = compute(plan.problem, *tensors)
+    if method == "fourier" or (method == "direct" and part == "taps"):
+        return _finite(plan.problem, part, tensors, result)
+    return result
 
-    Transforms spread it everywhere; machine code spreads it to the gradients of taps that never meet it, by products
-    with the zeros around a tile.
+
+def _finite(layer: Layer, part: str, tensors: tuple[Any, ...], result: torch.Tensor) -> torch.Tensor:
+    """Return the result with NaN and infinities only where torch's sums over taps have them.
+
+    Fourier transforms spread them over a tile. Machine code multiplies them with the zeros around a tile, and so
+    spreads them to the gradients of taps that never touch them.
     """
-    if not plan.layer.multiply_adds:
-        return _nothing(plan.layer, part, tensors)
-    found: torch.Tensor = getattr(chosen(plan, part), part)(plan.layer, *tensors)
-    spreads = plan.method(part) == "fourier" or (plan.method(part) == "direct" and part == "taps")
-    # A sum is quickly made, and finite only where everything is.
-    if spreads and not _capturing(found) and not math.isfinite(found.sum().item()):
-        exact = plan_layer(plan.layer, found.dtype, found.device, False, "torch")
-        wide = tuple(None if each is None else each.to(found.dtype) for each in tensors)
-        found = getattr(chosen(exact, part), part)(plan.layer, *wide)
-    return found
+    # A sum is quickly computed, and finite only if all values are.
+    if _capturing(result) or math.isfinite(result.sum().item()):
+        return result
+    wide = (None if tensor is None else tensor.to(result.dtype) for tensor in tensors)
+    exact: torch.Tensor = getattr(WAYS["torch"], part)(layer, *wide)
+    return exact
 
 
 def _capturing(x: torch.Tensor) -> bool:
     return x.is_cuda and torch.cuda.is_current_stream_capturing()
 
 
-def _nothing(layer: Layer, part: str, tensors: tuple[Any, ...]) -> torch.Tensor:
-    """Return what is left where there is nothing to add up: zeros, or the bias."""
+def _empty_sums(layer: Layer, part: str, tensors: tuple[Any, ...]) -> torch.Tensor:
+    """Return the result where there are no products to add up: zeros, or the bias."""
     shape = {"correlate": layer.target_shape, "adjoint": layer.source_shape, "taps": layer.taps_shape}[part]
-    found: torch.Tensor = tensors[0].new_zeros(shape)
+    result: torch.Tensor = tensors[0].new_zeros(shape)
     if part == "correlate" and tensors[2] is not None:
-        found = found + tensors[2].reshape(-1, *[1] * len(layer.axes))
-    return found
+        result = result + tensors[2].reshape(-1, *[1] * len(layer.axes))
+    return result
 
 
-def _like(found: torch.Tensor, given: torch.Tensor) -> torch.Tensor:
-    """Return a result in the dtype and the order of axes of what it was made of."""
-    found = found.to(given.dtype)
-    if is_channels_last(given) and found.ndim in (4, 5):
-        return found.contiguous(memory_format=torch.channels_last if found.ndim == 4 else torch.channels_last_3d)
-    return found.contiguous()
+def _like(result: torch.Tensor, given: torch.Tensor) -> torch.Tensor:
+    """Return a result in the dtype and the memory order of the tensor that it was computed from."""
+    result = result.to(given.dtype)
+    if is_channels_last(given) and result.ndim in (4, 5):
+        return result.contiguous(memory_format=torch.channels_last if result.ndim == 4 else torch.channels_last_3d)
+    return result.contiguous()
 
 
 def _like_fake(shape: Sequence[int], given: torch.Tensor) -> torch.Tensor:
-    found = given.new_empty(tuple(shape))
+    result = given.new_empty(tuple(shape))
     if given.ndim in (4, 5) and is_channels_last(given):
-        return found.to(memory_format=torch.channels_last if given.ndim == 4 else torch.channels_last_3d)
-    return found
+        return result.to(memory_format=torch.channels_last if given.ndim == 4 else torch.channels_last_3d)
+    return result
 
 
 # ---- gradients
@@ -169,37 +192,37 @@ def _keep(ctx: Any, inputs: tuple[Any, ...], output: Any = None) -> None:
 
 def _correlate_backward(ctx: Any, c: torch.Tensor) -> tuple[Any, ...]:
     x, w = ctx.saved_tensors
-    bias, stride, start, _, dilation, groups, mode, method = ctx.rest
+    bias, stride, start, _, dilation, *how = ctx.rest
     to_x = to_w = to_bias = None
     if ctx.needs_input_grad[0]:
-        to_x = adjoint(c, w, x.shape[2:], stride, start, dilation, groups, mode, method)
+        to_x = adjoint(c, w, x.shape[2:], stride, start, dilation, *how)
     if ctx.needs_input_grad[1]:
-        to_w = taps(x, c, w.shape[2:], stride, start, dilation, groups, mode, method)
+        to_w = taps(x, c, w.shape[2:], stride, start, dilation, *how)
     if bias is not None and ctx.needs_input_grad[2]:
         to_bias = c.sum(dim=[0, *range(2, c.ndim)])
-    return to_x, to_w, to_bias, *[None] * 7
+    return to_x, to_w, to_bias, *[None] * (len(ctx.rest) - 1)
 
 
 def _adjoint_backward(ctx: Any, c: torch.Tensor) -> tuple[Any, ...]:
     g, w = ctx.saved_tensors
-    _, stride, start, dilation, groups, mode, method = ctx.rest
+    _, stride, start, *how = ctx.rest
     to_g = to_w = None
     if ctx.needs_input_grad[0]:
-        to_g = correlate(c, w, None, stride, start, g.shape[2:], dilation, groups, mode, method)
+        to_g = correlate(c, w, None, stride, start, g.shape[2:], *how)
     if ctx.needs_input_grad[1]:
-        to_w = taps(c, g, w.shape[2:], stride, start, dilation, groups, mode, method)
-    return to_g, to_w, *[None] * 7
+        to_w = taps(c, g, w.shape[2:], stride, start, *how)
+    return to_g, to_w, *[None] * len(ctx.rest)
 
 
 def _taps_backward(ctx: Any, c: torch.Tensor) -> tuple[Any, ...]:
     x, g = ctx.saved_tensors
-    _, stride, start, dilation, groups, mode, method = ctx.rest
+    _, stride, start, *how = ctx.rest
     to_x = to_g = None
     if ctx.needs_input_grad[0]:
-        to_x = adjoint(g, c, x.shape[2:], stride, start, dilation, groups, mode, method)
+        to_x = adjoint(g, c, x.shape[2:], stride, start, *how)
     if ctx.needs_input_grad[1]:
-        to_g = correlate(x, c, None, stride, start, g.shape[2:], dilation, groups, mode, method)
-    return to_x, to_g, *[None] * 7
+        to_g = correlate(x, c, None, stride, start, g.shape[2:], *how)
+    return to_x, to_g, *[None] * len(ctx.rest)
 
 
 # ---- tangents
@@ -237,7 +260,7 @@ def _as_images(x: torch.Tensor) -> torch.Tensor:
 
 
 def _as_groups(x: torch.Tensor) -> torch.Tensor:
-    """Put the mapped axis of (mapped, images, channels, ...) among the channels."""
+    """Join the mapped axis of (mapped, images, channels, ...) with the channels."""
     return x.transpose(0, 1).flatten(1, 2)
 
 
@@ -250,30 +273,30 @@ def _split(y: torch.Tensor, axis: int, size: int) -> torch.Tensor:
 
 
 def _correlate_vmap(info: Any, axes: Any, x: Any, w: Any, bias: Any, *rest: Any) -> tuple[torch.Tensor, int]:
-    size, (*geometry, groups, mode, method) = info.batch_size, rest
+    size, (*geometry, groups, mode, method, workers) = info.batch_size, rest
     if axes[1] is None and axes[2] is None:
-        y = correlate(_as_images(_first(x, axes[0], size)), w, bias, *geometry, groups, mode, method)
+        y = correlate(_as_images(_first(x, axes[0], size)), w, bias, *geometry, groups, mode, method, workers)
         return _split(y, 0, size), 0
     xs, ws = _first(x, axes[0], size), _first(w, axes[1], size)
     biases = None if bias is None else _first(bias, axes[2], size).flatten()
-    y = correlate(_as_groups(xs), ws.flatten(0, 1), biases, *geometry, groups * size, mode, method)
+    y = correlate(_as_groups(xs), ws.flatten(0, 1), biases, *geometry, groups * size, mode, method, workers)
     return _from_groups(y, size), 0
 
 
 def _adjoint_vmap(info: Any, axes: Any, g: Any, w: Any, *rest: Any) -> tuple[torch.Tensor, int]:
-    size, (*geometry, groups, mode, method) = info.batch_size, rest
+    size, (*geometry, groups, mode, method, workers) = info.batch_size, rest
     if axes[1] is None:
-        x = adjoint(_as_images(_first(g, axes[0], size)), w, *geometry, groups, mode, method)
+        x = adjoint(_as_images(_first(g, axes[0], size)), w, *geometry, groups, mode, method, workers)
         return _split(x, 0, size), 0
     gs, ws = _first(g, axes[0], size), _first(w, axes[1], size)
-    x = adjoint(_as_groups(gs), ws.flatten(0, 1), *geometry, groups * size, mode, method)
+    x = adjoint(_as_groups(gs), ws.flatten(0, 1), *geometry, groups * size, mode, method, workers)
     return _from_groups(x, size), 0
 
 
 def _taps_vmap(info: Any, axes: Any, x: Any, g: Any, *rest: Any) -> tuple[torch.Tensor, int]:
-    size, (*geometry, groups, mode, method) = info.batch_size, rest
-    xs, gs = (_as_groups(_first(each, axis, size)) for each, axis in zip((x, g), axes[:2], strict=True))
-    v = taps(xs, gs, *geometry, groups * size, mode, method)
+    size, (*geometry, groups, mode, method, workers) = info.batch_size, rest
+    xs, gs = _as_groups(_first(x, axes[0], size)), _as_groups(_first(g, axes[1], size))
+    v = taps(xs, gs, *geometry, groups * size, mode, method, workers)
     return _split(v, 0, size), 0
 
 

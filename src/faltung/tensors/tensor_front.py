@@ -16,6 +16,7 @@ import torch
 
 from faltung.errors import ArgumentError, ArgumentTypeError
 from faltung.ground.arrays import as_dtype
+from faltung.ground.threads import worker_count
 from faltung.kernels import Bank, Kernel
 from faltung.kernels.dilated import dilated
 from faltung.planning.channel_plan import ChannelPlan
@@ -40,6 +41,8 @@ def filter(x: Any, kernel: Any, options: Options, out: Any, mask: Any, workers: 
     if not isinstance(x, torch.Tensor):
         remedy = "Use torch.from_numpy(x), or kernel.detach().numpy()."
         raise ArgumentTypeError("x", "a tensor, as the kernel is one", f"a {type(x).__name__}", remedy)
+    if workers is not None:
+        worker_count(workers)  # raises an error if it is no number of threads
     wanted = _result_dtype(options.dtype, x)
     y = _missing(_as_numbers(x), kernel, options._replace(dtype=None, masked=False), mask, workers)
     y = _stored(y, wanted)
@@ -170,7 +173,7 @@ def _parts(x: torch.Tensor, kernel: Any, options: Options, workers: int | None) 
 def _real(x: torch.Tensor, kernel: Any, options: Options, workers: int | None) -> torch.Tensor:
     if isinstance(kernel, Kernel):
         return _by_kernel(x, kernel, options, workers)
-    return _by_bank(x, kernel, options)
+    return _by_bank(x, kernel, options, workers)
 
 
 def _question(x: torch.Tensor, kernel: Any, options: Options) -> Question:
@@ -224,7 +227,7 @@ def _way(x: torch.Tensor, options: Options) -> str:
     return check_method(options.method)
 
 
-def _by_bank(x: torch.Tensor, kernel: Any, options: Options) -> torch.Tensor:
+def _by_bank(x: torch.Tensor, kernel: Any, options: Options, workers: int | None) -> torch.Tensor:
     """Filter by a layer: a bank, or taps that are a tensor."""
     plan = _channel_plan(x, kernel, options)
     layer = plan.layer
@@ -243,7 +246,7 @@ def _by_bank(x: torch.Tensor, kernel: Any, options: Options) -> torch.Tensor:
     stride, outputs, dilation = zip(*((axis.stride, axis.outputs, axis.dilation) for axis in layer.axes), strict=True)
 
     def through(method: str) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
-        geometry = (stride, starts, outputs, dilation, layer.groups, mode, method)
+        geometry = (stride, starts, outputs, dilation, layer.groups, mode, method, workers or 0)
         return lambda x, w: operator.correlate(x, w, None, *geometry)
 
     apply = through(_way(x, options))

@@ -1,9 +1,9 @@
-"""Threads for machine code beside torch: torch's own, where they can be asked.
+"""On which threads does machine code run beside torch, and on how many? On torch's own, where they can be reached.
 
-Between two parallel regions torch's threads wait with their eyes open, on the very cores on which others would run.
-So code that stands between torch's kernels runs on the same threads: they begin within a microsecond, and no core
-has two masters. They belong to GNU's OpenMP library, which torch brings along on Linux; elsewhere, threads of the
-pool of `faltung.ground.threads` do the work.
+Between two parallel regions torch's threads do not sleep: they wait in a loop, and occupy their cores. Threads of our
+own would share these cores with them. So machine code between torch's kernels runs on torch's threads: they begin
+within a microsecond. They belong to GNU's OpenMP library, which torch brings along on Linux; elsewhere the code runs
+on the threads of `faltung.ground.threads`.
 """
 
 from __future__ import annotations
@@ -13,14 +13,22 @@ import sys
 from collections.abc import Callable
 from functools import cache
 
+import torch
+
+from faltung.ground.threads import chosen_count
 from faltung.jit.compile import address
 from faltung.run.layer_run import in_threads
 
-__all__ = ["beside_torch"]
+__all__ = ["beside_torch", "thread_count"]
+
+
+def thread_count() -> int:
+    """Return the number of threads that `faltung.workers` or ``FALTUNG_WORKERS`` asks for, or else torch's."""
+    return chosen_count() or torch.get_num_threads()
 
 
 def beside_torch(code: Callable[[int], int], board: int, count: int) -> None:
-    """Call machine code with the address of a board on so many threads."""
+    """Call machine code with the address of its table `board`, on `count` threads."""
     parallel = _parallel()
     if count == 1:
         code(board)
@@ -32,17 +40,17 @@ def beside_torch(code: Callable[[int], int], board: int, count: int) -> None:
 
 @cache
 def _parallel() -> Callable[[int, int, int, int], None] | None:
-    """Find ``GOMP_parallel(function, data, threads, flags)`` in the library that torch has loaded."""
+    """Return ``GOMP_parallel(function, data, threads, flags)`` of the library that torch has loaded, or None."""
     if sys.platform != "linux":
         return None
     with open("/proc/self/maps", encoding="utf-8", errors="replace") as maps:
         paths = {line.split(maxsplit=5)[-1].strip() for line in maps if "/libgomp" in line}
-    if len(paths) != 1:  # none, or two of which only one can be torch's
+    if len(paths) != 1:  # with two libraries, it is not known which one is torch's
         return None
     try:
-        found = ctypes.CDLL(paths.pop()).GOMP_parallel
+        parallel = ctypes.CDLL(paths.pop()).GOMP_parallel
     except (OSError, AttributeError):
         return None
-    found.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint)
-    found.restype = None
-    return found
+    parallel.argtypes = (ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint, ctypes.c_uint)
+    parallel.restype = None
+    return parallel

@@ -1,1 +1,1 @@
-"""The ways to compute a layer on tensors: one module each, with the same functions."""
+"""The ways to compute a layer on tensors, a module each; `way` is their contract and their table."""

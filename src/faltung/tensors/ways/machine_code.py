@@ -1,4 +1,4 @@
-"""The machine code of `faltung.run.layer_run` on tensors of the CPU, which it reads and writes where they are."""
+"""A layer by the machine code of `faltung.run.layer_run`, which reads and writes tensors of the CPU in place."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ import sys
 from collections.abc import Callable
 from functools import cache
 
-import numpy as np
 import torch
 
 from faltung.planning.layer import Layer
 from faltung.run.layer_run import correlate_channels
 from faltung.run.tables import Lie
 from faltung.run.tap_gradient import tap_gradient
-from faltung.tensors.extension import fold
-from faltung.tensors.torch_threads import beside_torch
+from faltung.tensors.conversion import computed, numpy_dtype
+from faltung.tensors.torch_threads import beside_torch, thread_count
+from faltung.tensors.ways.adjoint_layer import adjoint_by
 
 __all__ = ["adjoint", "correlate", "empty", "refusal", "taps"]
 
-#: Bytes from which memory had better come in large pages: to fill in small ones takes longer than many a filter.
+#: Bytes from which large pages are asked for: to fill small ones takes longer than many a filter.
 _LARGE = 1 << 25
 _PAGE = 4096
 
@@ -32,60 +32,61 @@ def refusal(layer: Layer, part: str, device: torch.device, dtype: torch.dtype) -
     if not dtype.is_floating_point:
         return "the numbers are not real"
     if part == "adjoint" and layer.strided:
-        return "outputs lie further apart than samples"
+        return "the stride is above 1"
     return ""
 
 
 def correlate(layer: Layer, x: torch.Tensor, w: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
     """Correlate with a bank of taps."""
-    kind = _computed(x.dtype)
+    kind = computed(x.dtype)
     x = _planes(x.to(kind).resolve_neg())
     y = empty(layer.target_shape, kind)
     numbers = None if bias is None else bias.detach().to(kind).resolve_neg().numpy()
     correlate_channels(
         layer,
         x.data_ptr(),
-        _lie(x),
+        _memory_layout(x),
         y.data_ptr(),
-        _lie(y),
+        _memory_layout(y),
         w.detach().to(kind).resolve_neg().contiguous().numpy(),
         numbers,
         beside_torch,
-        torch.get_num_threads(),
+        thread_count(),
     )
     return y
 
 
 def adjoint(layer: Layer, g: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
-    """Map gradients of outputs to those of samples: a correlation with the reversed taps, channels exchanged."""
-    shape = (layer.groups, layer.outs, layer.ins, *w.shape[2:])
-    reversed_ = w.detach().reshape(shape).transpose(1, 2).flip([*range(3, w.ndim + 1)])
-    across = layer.adjoint
-    found = correlate(across, g, reversed_.reshape(across.taps_shape), None)
-    low = [0 if layer.mode == "constant" else min(axis.start, 0) for axis in layer.axes]
-    return fold(found, low, [axis.length for axis in layer.axes], layer.mode)
+    """Return the gradient with respect to the samples; only for unit strides."""
+    return adjoint_by(correlate, layer, g, w.detach())
 
 
 def taps(layer: Layer, x: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
-    """Map samples and gradients of outputs to gradients of taps."""
-    kind = _computed(x.dtype)
-    x, g = (_planes(each.to(kind).resolve_neg()) for each in (x, g))
-    number = np.dtype(np.float32 if kind == torch.float32 else np.float64)
-    found = tap_gradient(
-        layer, x.data_ptr(), _lie(x), g.data_ptr(), _lie(g), number, beside_torch, torch.get_num_threads()
+    """Return the gradient with respect to the taps."""
+    kind = computed(x.dtype)
+    x, g = (_planes(tensor.to(kind).resolve_neg()) for tensor in (x, g))
+    gradient = tap_gradient(
+        layer,
+        x.data_ptr(),
+        _memory_layout(x),
+        g.data_ptr(),
+        _memory_layout(g),
+        numpy_dtype(kind),
+        beside_torch,
+        thread_count(),
     )
-    return torch.from_numpy(found)
+    return torch.from_numpy(gradient)
 
 
 def empty(shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
-    """Return a new tensor, in large pages where it has many of them."""
-    made = torch.empty(shape, dtype=dtype)
+    """Return a new tensor, in large pages if it is large."""
+    y = torch.empty(shape, dtype=dtype)
     size = math.prod(shape) * dtype.itemsize
     advise = _madvise() if size >= _LARGE else None
     if advise is not None:
-        start = -(-made.data_ptr() // _PAGE) * _PAGE
-        advise(start, (made.data_ptr() + size - start) // _PAGE * _PAGE, 14)  # MADV_HUGEPAGE, which may fail
-    return made
+        start = -(-y.data_ptr() // _PAGE) * _PAGE
+        advise(start, (y.data_ptr() + size - start) // _PAGE * _PAGE, 14)  # MADV_HUGEPAGE, which may fail
+    return y
 
 
 @cache
@@ -97,19 +98,14 @@ def _madvise() -> Callable[[int, int, int], int] | None:
     return advise
 
 
-def _computed(dtype: torch.dtype) -> torch.dtype:
-    return torch.float64 if dtype == torch.float64 else torch.float32
-
-
 def _planes(x: torch.Tensor) -> torch.Tensor:
-    """Return the tensor with the samples of a row, not those of the channels, side by side."""
+    """Return the tensor with contiguous rows; with channels last, it is the channels that are contiguous."""
     return x if x.stride(-1) == 1 or x.shape[-1] == 1 or x.shape[1] == 1 else x.contiguous()
 
 
-def _lie(x: torch.Tensor) -> Lie:
+def _memory_layout(x: torch.Tensor) -> Lie:
     item = x.element_size()
-    dtype = np.dtype(np.float32 if x.dtype == torch.float32 else np.float64)
     strides = [step * item for step in x.stride()]
     if x.shape[-1] == 1:
-        strides[-1] = item  # what torch says of an axis of length 1 means nothing
-    return Lie(dtype, tuple(strides))
+        strides[-1] = item  # the stride that torch states for an axis of length 1 means nothing
+    return Lie(numpy_dtype(x.dtype), tuple(strides))

@@ -1,55 +1,72 @@
-"""Products of Fourier transforms in place of sums over taps, by torch's transforms, on every device.
+"""A layer by Fourier transforms, those of torch, on every device: products in place of sums over taps.
 
-Signals longer than the taps are cut into tiles that overlap (overlap-save), so that the transforms stay small; tiles
-are one more axis of the batch. Transforms of the input are shared by all channels out, and added up before the only
+An axis that is long beside the taps is cut into tiles that overlap (overlap-save), so that the transforms stay short.
+Tiles are one more axis of the batch:
+
+    samples   |------ tile 0 ------|
+                             |------ tile 1 ------|      as many as a transform is long
+    outputs   |--- tile 0 ---|--- tile 1 ---|            fewer, by the samples that the taps reach ahead
+
+The transform of a tile is shared by all channels out. Products are added up over channels in before the only
 transform back.
 """
 
 from __future__ import annotations
 
 import math
-from functools import cache
+from functools import lru_cache
 
 import torch
 
 from faltung.planning.layer import Axis, Layer
-from faltung.tensors.extension import extend, fold
+from faltung.tensors.conversion import computed
+from faltung.tensors.extension import extend
+from faltung.tensors.ways.adjoint_layer import adjoint_by
 
-__all__ = ["adjoint", "correlate", "taps", "tile_lengths"]
+__all__ = ["adjoint", "correlate", "refusal", "taps", "tile_lengths"]
+
+#: Fewest taps for which a Fourier transform is considered.
+_MANY_TAPS = 64
+
+
+def refusal(layer: Layer, part: str, device: torch.device, dtype: torch.dtype) -> str:
+    """Return why this cannot compute a part of a layer, or an empty string if it can."""
+    del part
+    if not dtype.is_floating_point:
+        return "the numbers are not real"
+    if device.type == "meta":
+        return "there are no numbers"
+    if layer.taps < _MANY_TAPS:
+        return f"fewer than {_MANY_TAPS} taps"
+    return ""
 
 
 def correlate(layer: Layer, x: torch.Tensor, w: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
     """Correlate with a bank of taps."""
-    kind = _computed(x.dtype)
+    kind = computed(x.dtype)
     tiles, sizes, steps = _tiles(layer, x.to(kind))
     spectra = torch.fft.rfftn(tiles, dim=_last(layer))
-    kernels = torch.fft.rfftn(_spread(layer, w.to(kind)), s=sizes, dim=_last(layer)).conj()
+    kernels = torch.fft.rfftn(_dilated(layer, w.to(kind)), s=sizes, dim=_last(layer)).conj()
     # Axes: images, groups, channels out, channels in, tiles, frequencies.
     shape = (layer.groups, layer.outs, layer.ins, *[1] * len(sizes), *kernels.shape[2:])
     spectra = spectra.unflatten(1, (layer.groups, layer.ins))
-    total = _product(spectra, kernels.reshape(shape))
-    found = torch.fft.irfftn(total.flatten(1, 2), s=sizes, dim=_last(layer))
-    y = _joined(layer, found, steps)
+    product = _product(spectra, kernels.reshape(shape))
+    outputs = torch.fft.irfftn(product.flatten(1, 2), s=sizes, dim=_last(layer))
+    y = _joined(layer, outputs, steps)
     return y if bias is None else y + bias.to(kind).reshape(-1, *[1] * len(sizes))
 
 
 def adjoint(layer: Layer, g: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
-    """Map gradients of outputs to those of samples: a correlation with the reversed taps, channels exchanged."""
-    dense = _unit(layer)
-    shape = (layer.groups, layer.outs, layer.ins, *w.shape[2:])
-    reversed_ = w.reshape(shape).transpose(1, 2).flip([*range(3, w.ndim + 1)])
-    across = dense.adjoint
-    found = correlate(across, _spread_gradient(layer, g), reversed_.reshape(across.taps_shape), None)
-    low = [0 if layer.mode == "constant" else min(axis.start, 0) for axis in layer.axes]
-    return fold(found, low, layer.source_shape[2:], layer.mode)
+    """Return the gradient with respect to the samples."""
+    return adjoint_by(correlate, _unit(layer), _unit_gradient(layer, g), w)
 
 
 def taps(layer: Layer, x: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
-    """Map samples and gradients of outputs to gradients of taps."""
-    kind = _computed(x.dtype)
+    """Return the gradient with respect to the taps."""
+    kind = computed(x.dtype)
     tiles, sizes, steps = _tiles(layer, x.to(kind))
     spectra = torch.fft.rfftn(tiles, dim=_last(layer)).unflatten(1, (layer.groups, layer.ins))
-    g = _spread_gradient(layer, g.to(kind))
+    g = _unit_gradient(layer, g.to(kind))
     for axis, step in enumerate(steps, 2):
         g = _cut(g, axis, -(-g.shape[axis] // step), step, step)
     others = torch.fft.rfftn(g, s=sizes, dim=_last(layer)).conj().unflatten(1, (layer.groups, layer.outs))
@@ -63,14 +80,12 @@ def taps(layer: Layer, x: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
         total = torch.matmul(a.permute(0, 3, 1, 2), b.permute(0, 3, 2, 1)).permute(0, 2, 3, 1)
     frequencies = spectra.shape[-many:]
     total = total.reshape(layer.groups * layer.outs, layer.ins, *frequencies)
-    found: torch.Tensor = torch.fft.irfftn(total, s=sizes, dim=_last(layer))
-    for k, along in enumerate(layer.axes, 2):
-        lags = [slice(None)] * k + [slice(None, along.dilation * (along.size - 1) + 1, along.dilation)]
-        found = found[tuple(lags)]
-    return found
+    lags: torch.Tensor = torch.fft.irfftn(total, s=sizes, dim=_last(layer))
+    at_taps = [slice(0, axis.dilation * (axis.size - 1) + 1, axis.dilation) for axis in layer.axes]
+    return lags[(slice(None), slice(None), *at_taps)]
 
 
-@cache
+@lru_cache(maxsize=4096)
 def tile_lengths(axis: Axis) -> tuple[int, int]:
     """Length of the transforms along an axis, and outputs (of unit stride) of each tile.
 
@@ -103,16 +118,12 @@ def _fast(least: int) -> int:
     return best
 
 
-def _computed(dtype: torch.dtype) -> torch.dtype:
-    return torch.float64 if dtype == torch.float64 else torch.float32
-
-
 def _last(layer: Layer) -> list[int]:
     return [*range(-len(layer.axes), 0)]
 
 
 def _unit(layer: Layer) -> Layer:
-    """Return the layer that also makes the outputs between those of a layer with a stride."""
+    """Return the layer with unit strides, which also has the outputs that the strides of `layer` skip."""
     axes = tuple(
         Axis(axis.length, axis.size, axis.start, axis.stride * (axis.outputs - 1) + 1, 1, axis.dilation)
         for axis in layer.axes
@@ -131,7 +142,7 @@ def _tiles(layer: Layer, x: torch.Tensor) -> tuple[torch.Tensor, list[int], list
 
 
 def _cut(x: torch.Tensor, axis: int, count: int, step: int, size: int) -> torch.Tensor:
-    """Cut an axis into windows; its place is taken by their number, and a last axis of their samples is added."""
+    """Cut an axis into windows: it becomes the axis of windows, and an axis of their samples is appended."""
     missing = (count - 1) * step + size - x.shape[axis]
     if missing > 0:
         x = torch.cat([x, x.new_zeros((*x.shape[:axis], missing, *x.shape[axis + 1 :]))], dim=axis)
@@ -139,7 +150,7 @@ def _cut(x: torch.Tensor, axis: int, count: int, step: int, size: int) -> torch.
 
 
 def _joined(layer: Layer, tiles: torch.Tensor, steps: list[int]) -> torch.Tensor:
-    """Put the outputs of tiles side by side, and leave out those that a stride passes over."""
+    """Join the outputs of all tiles, and leave out those that the strides skip."""
     many = len(steps)
     for k, step in enumerate(steps, 2):
         tiles = tiles.narrow(k + many, 0, min(step, tiles.shape[k + many]))
@@ -151,17 +162,17 @@ def _joined(layer: Layer, tiles: torch.Tensor, steps: list[int]) -> torch.Tensor
     return tiles[(slice(None), slice(None), *every)].contiguous()
 
 
-def _spread(layer: Layer, w: torch.Tensor) -> torch.Tensor:
-    """Put the zeros of a dilation between taps."""
-    return _with_zeros(w, [axis.dilation for axis in layer.axes])
+def _dilated(layer: Layer, w: torch.Tensor) -> torch.Tensor:
+    """Return the taps with zeros between them, as the dilation says."""
+    return _with_zeros(w, layer.dilation)
 
 
-def _spread_gradient(layer: Layer, g: torch.Tensor) -> torch.Tensor:
-    """Put zeros where a stride passed over outputs."""
-    return _with_zeros(g, [axis.stride for axis in layer.axes])
+def _unit_gradient(layer: Layer, g: torch.Tensor) -> torch.Tensor:
+    """Return the gradient with respect to the outputs of `_unit(layer)`: zeros for those that the strides skip."""
+    return _with_zeros(g, layer.stride)
 
 
-def _with_zeros(x: torch.Tensor, steps: list[int]) -> torch.Tensor:
+def _with_zeros(x: torch.Tensor, steps: tuple[int, ...]) -> torch.Tensor:
     if all(step == 1 for step in steps):
         return x
     shape = [step * (length - 1) + 1 for step, length in zip(steps, x.shape[2:], strict=True)]

@@ -1,11 +1,19 @@
-"""What does one program of a GPU do for a filter over a single channel? The source of the kernels, for Triton.
+"""What does one program of a GPU compute of a layer of single channels? The source of the kernels, for Triton.
 
-Triton reads these functions as text and translates them for the device when they are first called; it is imported by
-`kernels` and nowhere else. A program has `BLOCK` lanes. Lanes are outputs in the order in which they lie, so that
-neighbours read neighbouring samples, and each of them stands for `ROWS` outputs below each other (`dilation` rows
-apart, so that they share samples): a sample that was loaded is multiplied with as many taps. Loads, of which a
-processor can start a quarter as many as multiply-adds, would be what everything waits for. Channels that lie side by
-side are lanes too, `ACROSS` of them.
+Triton reads these functions as text and translates them for the device when they are first called; `kernels` imports
+it, and nothing else does. A program has `BLOCK` lanes, and each lane has `ROWS` outputs below each other, a dilation
+apart, so that a sample that was loaded is multiplied with several taps: a processor can start only a quarter as many
+loads as multiply-adds. With ROWS = 4, a dilation of 2 and seven columns of outputs:
+
+    row 0     0  1  2  3  4  5  6      the first outputs of lanes 0 to 6: neighbouring lanes read neighbouring samples
+    row 1     7  8  9 10 11 12 13      of lanes 7 to 13
+    row 2     0  1  2  3  4  5  6      the second outputs of lanes 0 to 6
+    row 3     7  8  9 10 11 12 13
+    ...                                rows 4 and 6 are the third and fourth outputs of lanes 0 to 6
+    row 8    14 15 16 17 18 19 20      the next group of lanes
+
+Where channels are last in memory, a block of lanes has two axes: `BLOCK / ACROSS` lanes as above, and `ACROSS`
+channels, so that neighbours are still neighbours in memory.
 
 Numbers in capitals are known when a kernel is translated.
 """
@@ -17,7 +25,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 __all__ = ["kernels"]
 
-# Names in the kernels stand for these, once `kernels` has been called.
+# Names that the kernels use; `kernels` sets them.
 tl: Any = None
 add_row: Any = None
 add_tap: Any = None
@@ -32,7 +40,7 @@ else:
 
 @cache
 def kernels() -> tuple[Any, Any]:
-    """Return the kernels that correlate, and that add up gradients of taps."""
+    """Return two kernels: one correlates, the other adds up gradients of taps."""
     global tl, constexpr, add_row, add_tap, add_column, add_pair, put
     import triton
     import triton.language
@@ -40,8 +48,8 @@ def kernels() -> tuple[Any, Any]:
     tl, constexpr = triton.language, triton.language.constexpr
     add_row, add_tap = triton.jit(_add_row), triton.jit(_add_tap)
     add_column, add_pair, put = triton.jit(_add_column), triton.jit(_add_pair), triton.jit(_put)
-    # Triton translates anew for integers that are 1 or divisible by 16. For steps of 1 that pays: neighbours lie side
-    # by side; for the others it would only be one more wait for every other shape.
+    # Triton translates once more for integers that are 1 or divisible by 16. For steps this is useful: with a step of
+    # 1, neighbours are contiguous. For other integers every new shape would only have to wait.
     steps = {"x_channel", "x_column", "y_channel", "y_column", "g_column", "tap_step", "tap_channel"}
     steps |= {"dilation_row", "dilation_column"}
     return tuple(
@@ -56,6 +64,15 @@ def _numbers(code: Any) -> list[str]:
 
 
 # ---- outputs: y[n] = sum over j of w[j] x[start + stride n + dilation j]
+#
+# The row of samples t under a lane belongs to tap t of its first output, tap t - STRIDE of the second, ... With
+# ROWS = 4, STRIDE = 1 and KH = 5 taps below each other, the taps by which a row is multiplied are
+#
+#     row t       0  1  2  3  4  5  6  7
+#     output 0    0  1  2  3  4                  in the first and last rows only some outputs take part;
+#     output 1       0  1  2  3  4               in rows STRIDE * (ROWS - 1) to KH - 1, here 3 and 4, all of them
+#     output 2          0  1  2  3  4
+#     output 3             0  1  2  3  4
 
 
 def _correlate(  # type: ignore[no-untyped-def]
@@ -66,7 +83,7 @@ def _correlate(  # type: ignore[no-untyped-def]
     ACROSS: constexpr, BIAS: constexpr, UNROLLED: constexpr, NUMBER: constexpr, BLOCK: constexpr,
 ):  # fmt: skip
     program = tl.program_id(0)
-    if ACROSS > 1:  # channels lie side by side: neighbouring lanes are channels, each with taps of its own
+    if ACROSS > 1:  # neighbouring lanes are channels, each with taps of its own
         lane = (program % blocks) * (BLOCK // ACROSS) + tl.arange(0, BLOCK // ACROSS)[:, None]
         channel = (program // blocks) * ACROSS + tl.arange(0, ACROSS)[None, :]
         writes = (lane < lanes) & (channel < channels)
@@ -88,7 +105,6 @@ def _correlate(  # type: ignore[no-untyped-def]
     x_top = start_row + STRIDE * row
     x_left = start_column + stride_column * column
     a1, a2, a3 = a0, a0, a0
-    # Row t of the samples meets row t of the taps for the first output of a lane, t - STRIDE for the second ...
     if UNROLLED:
         for t in tl.static_range(STRIDE * (ROWS - 1) + KH):
             a0, a1, a2, a3 = add_row(
@@ -100,7 +116,7 @@ def _correlate(  # type: ignore[no-untyped-def]
                 ROWS > 2 and t >= 3 * STRIDE,
                 KW, STRIDE, UP_ROW, UP_COLUMN, True, NUMBER,
             )  # fmt: skip
-    else:  # KH > STRIDE * (ROWS - 1): between the first and the last rows all outputs of a lane take part
+    else:  # KH > STRIDE * (ROWS - 1)
         for t in tl.static_range(STRIDE * (ROWS - 1)):
             a0, a1, a2, a3 = add_row(
                 a0, a1, a2, a3, source, taps, x_top + t * dilation_row, x_left, inside, t,
@@ -140,13 +156,13 @@ def _add_row(  # type: ignore[no-untyped-def]
     USE0: constexpr, USE1: constexpr, USE2: constexpr, USE3: constexpr, KW: constexpr, STRIDE: constexpr,
     UP_ROW: constexpr, UP_COLUMN: constexpr, UNROLLED: constexpr, NUMBER: constexpr,
 ):  # fmt: skip
-    """Add what a row of samples contributes to the outputs of each lane that it belongs to."""
+    """Add the products of a row of samples to those outputs of each lane that have it under a tap."""
     inside = inside & (row >= 0)
     if UP_ROW > 1:  # samples are UP_ROW positions apart
         inside = inside & (row % UP_ROW == 0)
         row = row // UP_ROW
     source = source + row * x_row + column * x_column
-    column = tl.where(inside & (row < height), column, -1073741824)  # far outside, so that there is one test a load
+    column = tl.where(inside & (row < height), column, -1073741824)  # far outside: one test for each load is enough
     if UNROLLED:
         for k in tl.static_range(KW):
             a0, a1, a2, a3 = add_tap(
@@ -167,15 +183,15 @@ def _add_tap(  # type: ignore[no-untyped-def]
     BACK: constexpr, USE0: constexpr, USE1: constexpr, USE2: constexpr, USE3: constexpr, UP: constexpr,
     NUMBER: constexpr,
 ):  # fmt: skip
-    """Multiply a sample of each lane with the taps that meet it."""
-    if UP > 1:  # `source` is where the first column, which need not be there, would be without UP
+    """Multiply a sample of each lane with one tap for each of its outputs."""
+    if UP > 1:  # samples are UP positions apart; `source` is the address of the first column as if UP were 1
         across = tl.where((column + ahead >= 0) & ((column + ahead) % UP == 0), (column + ahead) // UP, -1)
         source = source + (across - column) * x_column
     else:
         across = column + ahead
         source = source + ahead * x_column
-    there = across.to(tl.uint32, bitcast=True) < width.to(tl.uint32)  # negative numbers are large ones without a sign
-    sample = tl.load(source, mask=there, other=0.0).to(NUMBER)
+    within = across.to(tl.uint32, bitcast=True) < width.to(tl.uint32)  # without a sign, negative numbers are large
+    sample = tl.load(source, mask=within, other=0.0).to(NUMBER)
     if USE0:
         a0 += sample * tl.load(taps + tap * tap_step).to(NUMBER)
     if USE1:
@@ -188,6 +204,15 @@ def _add_tap(  # type: ignore[no-untyped-def]
 
 
 # ---- gradients of taps: v[j] = sum over n of g[n] x[start + stride n + dilation j]
+#
+# A program adds up a block of DOWN by WIDE taps, here 4 by 2, over one part of all outputs:
+#
+#     a0  b0        taps j, k         and j, k + 1
+#     a1  b1        taps j + 1, k     and j + 1, k + 1
+#     a2  b2
+#     a3  b3
+#
+# Each of these is a block of lanes, which are summed when all outputs of the part are done.
 
 
 def _taps(  # type: ignore[no-untyped-def]
@@ -196,10 +221,10 @@ def _taps(  # type: ignore[no-untyped-def]
     KH: constexpr, KW: constexpr, STRIDE: constexpr, ROWS: constexpr, DOWN: constexpr, WIDE: constexpr,
     ACROSS: constexpr, NUMBER: constexpr, BLOCK: constexpr,
 ):  # fmt: skip
-    """Add up DOWN rows and WIDE columns of taps, over one of the parts that all outputs are divided into.
+    """Add up the gradients of DOWN rows and WIDE columns of taps, over one part of all outputs.
 
-    ROWS divides the rows of outputs, so that a lane has them all: what is not there must not be multiplied by zero,
-    since samples need not be finite.
+    ROWS divides the number of rows of outputs, so that every lane has ROWS outputs. Outputs that do not exist must
+    not count as zeros, because zero times a sample that is not finite is NaN.
     """
     program = tl.program_id(0)
     k = program % ((KW + WIDE - 1) // WIDE) * WIDE
@@ -228,14 +253,14 @@ def _taps(  # type: ignore[no-untyped-def]
         group = (lane // columns) % groups
         image = (lane // columns // groups).to(tl.int64)
         row = (group // dilation_row) * (ROWS * dilation_row) + group % dilation_row
-        there = g + image * g_image + plane * g_channel + row * g_row + column * g_column
-        g0 = tl.load(there, mask=inside, other=0.0).to(NUMBER)
+        gradient = g + image * g_image + plane * g_channel + row * g_row + column * g_column
+        g0 = tl.load(gradient, mask=inside, other=0.0).to(NUMBER)
         g1, g2, g3 = g0, g0, g0
         if ROWS > 1:
-            g1 = tl.load(there + dilation_row * g_row, mask=inside, other=0.0).to(NUMBER)
+            g1 = tl.load(gradient + dilation_row * g_row, mask=inside, other=0.0).to(NUMBER)
         if ROWS > 2:
-            g2 = tl.load(there + 2 * dilation_row * g_row, mask=inside, other=0.0).to(NUMBER)
-            g3 = tl.load(there + 3 * dilation_row * g_row, mask=inside, other=0.0).to(NUMBER)
+            g2 = tl.load(gradient + 2 * dilation_row * g_row, mask=inside, other=0.0).to(NUMBER)
+            g3 = tl.load(gradient + 3 * dilation_row * g_row, mask=inside, other=0.0).to(NUMBER)
         column = start_column + stride_column * column + dilation_column * k
         row = start_row + STRIDE * row + dilation_row * j
         source = x + image * x_image + plane * x_channel + row * x_row + column * x_column
@@ -260,11 +285,11 @@ def _add_column(  # type: ignore[no-untyped-def]
     a0, a1, a2, a3, g0, g1, g2, g3, source, row, column, inside, height, width, x_row, dilation,
     STRIDE: constexpr, ROWS: constexpr, DOWN: constexpr, NUMBER: constexpr,
 ):  # fmt: skip
-    """Add what a lane contributes to the gradients of DOWN taps below each other."""
+    """Add the products of each lane to the gradients of DOWN taps below each other."""
     row = tl.where((inside & (column >= 0)) & (column < width), row, -1073741824)
     for t in tl.static_range(STRIDE * (ROWS - 1) + DOWN):
-        there = row.to(tl.uint32, bitcast=True) < height.to(tl.uint32)
-        sample = tl.load(source, mask=there, other=0.0).to(NUMBER)
+        within = row.to(tl.uint32, bitcast=True) < height.to(tl.uint32)
+        sample = tl.load(source, mask=within, other=0.0).to(NUMBER)
         a0 = add_pair(a0, sample, g0, g1, g2, g3, t, STRIDE, ROWS)
         if DOWN > 1:
             a1 = add_pair(a1, sample, g0, g1, g2, g3, t - 1, STRIDE, ROWS)
@@ -280,7 +305,7 @@ def _add_column(  # type: ignore[no-untyped-def]
 def _add_pair(  # type: ignore[no-untyped-def]
     a, sample, g0, g1, g2, g3, AHEAD: constexpr, STRIDE: constexpr, ROWS: constexpr
 ):
-    """Multiply a sample with the gradient of the output that a tap brings it to, if that is one of the lane's."""
+    """Multiply a sample with the gradient of the output that has it under a tap, if the lane has that output."""
     if AHEAD == 0:
         a += sample * g0
     if AHEAD == STRIDE and ROWS > 1:
@@ -292,12 +317,12 @@ def _add_pair(  # type: ignore[no-untyped-def]
     return a
 
 
-def _put(target, a0, a1, a2, a3, there, rows, KW: constexpr, DOWN: constexpr):  # type: ignore[no-untyped-def]
-    """Store the sums of taps below each other, as far as there are any."""
-    tl.store(target, tl.sum(a0, axis=0), mask=there)
+def _put(target, a0, a1, a2, a3, exists, rows, KW: constexpr, DOWN: constexpr):  # type: ignore[no-untyped-def]
+    """Store the sums over lanes for taps below each other; the kernel has `rows` rows from the first one on."""
+    tl.store(target, tl.sum(a0, axis=0), mask=exists)
     if DOWN > 1:
-        tl.store(target + KW, tl.sum(a1, axis=0), mask=there & (rows > 1))
+        tl.store(target + KW, tl.sum(a1, axis=0), mask=exists & (rows > 1))
     if DOWN > 2:
-        tl.store(target + 2 * KW, tl.sum(a2, axis=0), mask=there & (rows > 2))
+        tl.store(target + 2 * KW, tl.sum(a2, axis=0), mask=exists & (rows > 2))
     if DOWN > 3:
-        tl.store(target + 3 * KW, tl.sum(a3, axis=0), mask=there & (rows > 3))
+        tl.store(target + 3 * KW, tl.sum(a3, axis=0), mask=exists & (rows > 3))
