@@ -111,8 +111,8 @@ def _compile(code: _Code, target: Target) -> Callable[..., int]:
 class _WeighingWriter:
     """Writes the loops over one two-dimensional slice.
 
-    A register block holds two sums for each of its rows, of values and of weights. The sums of row r are multiplied
-    out of the source rows r, r + 1, ... (see `registers`)::
+    A register block holds two sums for each of its rows, of values and of weights. Output row r needs the source rows
+    r, r + 1, ... (see `registers`). For every tap::
 
         x    present samples, and 0 where one is missing          value  += tap * x
         p    all bits one where a sample is present, else zero    weight += abs(tap) where p
