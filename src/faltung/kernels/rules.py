@@ -213,9 +213,9 @@ def times(scalar: complex, kernel: Kernel) -> Kernel:
 
 def scaled(scalar: complex, kernel: Kernel) -> Kernel | None:
     """Return the multiple of a kernel as one `Scaled`, or None if the scalar would be out of range."""
-    own, unit = parted(kernel)
-    product = scalar * own
-    return times(product, unit) if _in_range(product) or scalar == 0 or own == 0 else None
+    inner, unit = parted(kernel)
+    product = scalar * inner
+    return times(product, unit) if _in_range(product) or scalar == 0 or inner == 0 else None
 
 
 def _scaled_by(scalars: Sequence[complex], kernel: Kernel) -> Kernel | None:
