@@ -6,7 +6,6 @@ integer, even if it is whole.
 
 from __future__ import annotations
 
-import cmath
 import math
 import numbers
 from collections.abc import Callable
@@ -61,7 +60,7 @@ def number(argument: str, value: complex) -> float | complex:
         plain = float(scalar.real) if isinstance(scalar, numbers.Real) else complex(scalar)
     except OverflowError:
         plain = math.inf
-    if not cmath.isfinite(plain):
+    if not np.isfinite(plain):  # torch.compile cannot trace that of cmath
         raise ArgumentError(argument, "a finite number", _describe(value))
     return plain
 
