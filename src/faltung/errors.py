@@ -112,7 +112,7 @@ class MissingExtraError(FaltungError, ImportError):
 
     Parameters
     ----------
-    what : str
+    feature : str
         Name of the command or function.
     extra : str
         The extra of the package that installs the dependency.
@@ -123,11 +123,11 @@ class MissingExtraError(FaltungError, ImportError):
     faltung.learn needs packages that are not installed. Install them with: pip install "faltung[learn]"
     """
 
-    def __init__(self, what: str, extra: str) -> None:
+    def __init__(self, feature: str, extra: str) -> None:
         super().__init__(
-            f'{what} needs packages that are not installed. Install them with: pip install "faltung[{extra}]"'
+            f'{feature} needs packages that are not installed. Install them with: pip install "faltung[{extra}]"'
         )
-        self._parts = (what, extra)
+        self._parts = (feature, extra)
 
     def __reduce__(self) -> tuple[object, ...]:
         return type(self), self._parts

@@ -153,3 +153,12 @@ def test_booleans_and_texts_are_no_numbers(name):
     for wrong in ("0.25", np.array("0.25")):
         with pytest.raises((ArgumentTypeError, TypeError)):
             call(wrong)
+
+
+@pytest.mark.parametrize("function", [K, B], ids=["kernel", "bank"])
+@pytest.mark.parametrize("other", [False, True, np.False_, 0.0, np.int64(1), 2])
+def test_only_the_zero_of_the_built_in_sum_is_added(function, other):
+    assert sum([function, function]) == 2 * function
+    for operation in (lambda: other + function, lambda: function + other, lambda: function - other):
+        with pytest.raises((ArgumentTypeError, TypeError)):
+            operation()

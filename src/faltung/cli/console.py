@@ -19,7 +19,7 @@ class _Items(Sized, Iterable[_Item], Protocol[_Item]):
     pass
 
 
-def progress(items: _Items[_Item], what: str) -> Iterator[_Item]:
+def progress(items: _Items[_Item], description: str) -> Iterator[_Item]:
     """Yield the items, and show a progress bar if standard error is a terminal."""
     with Progress(console=errors, transient=True, disable=not errors.is_terminal) as bar:
-        yield from bar.track(items, description=what)
+        yield from bar.track(items, description=description)

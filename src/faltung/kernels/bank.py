@@ -162,7 +162,7 @@ class Bank(KernelMatrix):
 
     def __radd__(self, other: Bank | int) -> Bank:
         # The built-in sum() begins with the integer zero.
-        return self if isinstance(other, int) and other == 0 else self + other  # type: ignore[operator]
+        return self if type(other) is int and other == 0 else self + other  # type: ignore[operator]
 
     def __sub__(self, other: Bank) -> Bank:
         return self + (-other if isinstance(other, Bank) else other)

@@ -175,7 +175,7 @@ def laplacian(*, ndim: int = 2) -> Kernel:
     """
     axes = dimensions(ndim)
     impulse, second = Taps([1.0]), Taps(_SECOND_DIFFERENCE)
-    return sum_of(outer([second if axis == own else impulse for own in range(axes)]) for axis in range(axes))
+    return sum_of(outer([second if axis == index else impulse for index in range(axes)]) for axis in range(axes))
 
 
 @named
@@ -237,8 +237,8 @@ def gaussian_derivative(
     sigmas = per_axis("sigma", sigma, ndim, non_negative)
     orders = per_axis("order", order, len(sigmas), lambda name, value: integer(name, value, 0, _LARGEST_ORDER))
     if not several:
-        own = axis_index(-1 if axis is None else axis, len(sigmas))
-        orders = tuple(n if index == own else 0 for index, n in enumerate(orders))
+        chosen = axis_index(-1 if axis is None else axis, len(sigmas))
+        orders = tuple(n if index == chosen else 0 for index, n in enumerate(orders))
     return _gaussian_outer(sigmas, orders, truncate)
 
 
@@ -280,13 +280,13 @@ def log(sigma: float | Sequence[float], *, truncate: float = 4.0, ndim: int | No
     """
     sigmas = per_axis("sigma", sigma, ndim, non_negative)
     axes = range(len(sigmas))
-    return sum_of(_gaussian_outer(sigmas, [2 * (axis == own) for own in axes], truncate) for axis in axes)
+    return sum_of(_gaussian_outer(sigmas, [2 * (axis == index) for index in axes], truncate) for axis in axes)
 
 
 def _difference(axis: int, ndim: int, smoothing: tuple[float, ...]) -> Kernel:
     axes = dimensions(ndim)
-    own = axis_index(axis, axes)
-    return outer([Taps(_CENTRAL_DIFFERENCE if index == own else smoothing) for index in range(axes)])
+    chosen = axis_index(axis, axes)
+    return outer([Taps(_CENTRAL_DIFFERENCE if index == chosen else smoothing) for index in range(axes)])
 
 
 def _gaussian_outer(sigmas: Sequence[float], orders: Sequence[int], truncate: float) -> Kernel:

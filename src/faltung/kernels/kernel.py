@@ -164,7 +164,7 @@ class Kernel(GridFunction):
 
     def __radd__(self, other: Kernel | int) -> Kernel:
         # The built-in sum() begins with the integer zero.
-        return self if isinstance(other, int) and other == 0 else self + other  # type: ignore[operator]
+        return self if type(other) is int and other == 0 else self + other  # type: ignore[operator]
 
     def __sub__(self, other: Kernel) -> Kernel:
         return self + (-other if isinstance(other, Kernel) else other)

@@ -55,12 +55,12 @@ def matrix_of(
     return assemble(geometry.samples(size, origin, lags), geometry.lengths, taps, groups)
 
 
-def sparse_arrays(what: str) -> Any:
-    """Return SciPy's module of sparse arrays; the error without SciPy says that `what` needs it."""
+def sparse_arrays(feature: str) -> Any:
+    """Return SciPy's module of sparse arrays; without SciPy, the error says that `feature` needs it."""
     try:
         from scipy import sparse
     except ImportError as error:
-        raise MissingExtraError(what, "matrix") from error
+        raise MissingExtraError(feature, "matrix") from error
     return sparse
 
 

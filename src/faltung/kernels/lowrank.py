@@ -193,8 +193,8 @@ def _split(block: NDArray[np.float64], tolerance: float, most: int) -> list[Fact
     """Return at most `most` outer products that add up to the block."""
     long = [axis for axis, size in enumerate(block.shape) if size > 1]
     if len(long) < 2:
-        own = long[0] if long else 0
-        return [tuple(block.ravel() if axis == own else np.ones(1) for axis in range(block.ndim))]
+        only = long[0] if long else 0
+        return [tuple(block.ravel() if axis == only else np.ones(1) for axis in range(block.ndim))]
     plane = len(long) == 2
     shortest: list[Factors] | None = None
     for axis in long[:1] if plane else long:
@@ -249,10 +249,10 @@ def _least_rank(values: NDArray[np.floating[Any]], size: int, tolerance: float) 
 
 def _balanced(term: Factors, exponent: int) -> Factors:
     """Return a term times a power of two, with factors of about the same magnitude, so that none overflows."""
-    own = [math.frexp(float(np.abs(factor).max()))[1] for factor in term]
+    exponents = [math.frexp(float(np.abs(factor).max()))[1] for factor in term]
     long = [axis for axis, factor in enumerate(term) if factor.size > 1] or [0]
-    share, left = divmod(exponent + sum(own[axis] for axis in long), len(long))
-    powers = {axis: share + (place < left) - own[axis] for place, axis in enumerate(long)}
+    share, remainder = divmod(exponent + sum(exponents[axis] for axis in long), len(long))
+    powers = {axis: share + (count < remainder) - exponents[axis] for count, axis in enumerate(long)}
     return tuple(np.ldexp(factor, powers.get(axis, 0)) for axis, factor in enumerate(term))
 
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from faltung.kernels.kernel import Kernel, Product, Scaled, Sum, Taps
 from faltung.kernels.outer import Box, Outer
-from faltung.kernels.rules import FOLDING, RULES, Rules, axes_of, parted, product_of, scaled, times
+from faltung.kernels.rules import FOLDING, RULES, Rules, axes_of, product_of, scaled, split_scalar, times
 from faltung.kernels.tap_cost import cost
 from faltung.kernels.taps import TapArray
 
@@ -92,7 +92,7 @@ def factors(kernel: Kernel) -> tuple[Kernel, ...]:
     >>> fa.kernels.rewrite.factors(simplify(fa.disk(2) * fa.box(9)).kernel)[1]
     box(9)
     """
-    scalar, unit = parted(kernel)
+    scalar, unit = split_scalar(kernel)
     if not isinstance(unit, Product):
         return (kernel,)
     boxes = [factor for factor in unit.factors if isinstance(factor, Box)]
@@ -124,7 +124,7 @@ def outer_terms(kernel: Kernel) -> tuple[tuple[Kernel, ...], ...] | None:
     """
     terms = []
     for term in kernel.terms if isinstance(kernel, Sum) else (kernel,):
-        scalar, unit = parted(term)
+        scalar, unit = split_scalar(term)
         axes = axes_of(unit)
         if axes is None:
             return None
@@ -157,7 +157,7 @@ def windows_of(kernel: Kernel) -> tuple[tuple[int, ...], TapArray]:
     >>> windows_of(fa.box(4, ndim=1) * fa.box(2, ndim=1) * fa.Kernel([8, -8]))
     ((4, 2), array([ 1., -1.]))
     """
-    scalar, unit = parted(kernel)
+    scalar, unit = split_scalar(kernel)
     parts = unit.factors if isinstance(unit, Product) else (unit,)
     widths = [part.widths[0] for part in parts if isinstance(part, Box)]
     rest = product_of([part for part in parts if not isinstance(part, Box)] or [Taps([1.0])])

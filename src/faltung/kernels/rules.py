@@ -17,7 +17,7 @@ from faltung.kernels.outer import Box, Outer
 from faltung.kernels.tap_cost import cost
 from faltung.kernels.taps import TapArray
 
-__all__ = ["FOLDING", "RULES", "Rules", "axes_of", "parted", "product_of", "scaled", "times"]
+__all__ = ["FOLDING", "RULES", "Rules", "axes_of", "product_of", "scaled", "split_scalar", "times"]
 
 Rules = tuple[tuple[str, Callable[[Kernel], Kernel | None]], ...]
 
@@ -51,9 +51,9 @@ def _scalars_gathered(kernel: Kernel) -> Kernel | None:
         case Scaled(scalar, inner) if _is_one(scalar) or isinstance(inner, Scaled):
             return scaled(scalar, inner)
         case Product(parts):
-            scalars, units = zip(*map(parted, parts), strict=True)
+            scalars, units = zip(*map(split_scalar, parts), strict=True)
         case Outer(parts):
-            scalars, units = zip(*map(_parted_tap, parts), strict=True)
+            scalars, units = zip(*map(_split_tap, parts), strict=True)
         case _:
             return None
     return None if all(map(_is_one, scalars)) else _scaled_by(scalars, type(kernel)(units))
@@ -62,11 +62,11 @@ def _scalars_gathered(kernel: Kernel) -> Kernel | None:
 def _sums_flattened(kernel: Kernel) -> Kernel | None:
     if isinstance(kernel, Scaled) and isinstance(kernel.kernel, Sum):
         kernel = Sum((kernel,))
-    if not isinstance(kernel, Sum) or not any(isinstance(parted(term)[1], Sum) for term in kernel.terms):
+    if not isinstance(kernel, Sum) or not any(isinstance(split_scalar(term)[1], Sum) for term in kernel.terms):
         return None
     flat: list[Kernel | None] = []
     for term in kernel.terms:
-        scalar, unit = parted(term)
+        scalar, unit = split_scalar(term)
         flat += [scaled(scalar, inner) for inner in unit.terms] if isinstance(unit, Sum) else [term]
     return _sum_of_all(flat)
 
@@ -76,7 +76,7 @@ def _equal_terms_merged(kernel: Kernel) -> Kernel | None:
         return None
     totals: dict[bytes, tuple[complex, Kernel]] = {}
     for term in kernel.terms:
-        scalar, unit = parted(term)
+        scalar, unit = split_scalar(term)
         key = _key(unit)
         totals[key] = (totals[key][0] + scalar if key in totals else scalar, unit)
     if len(totals) == len(kernel.terms):
@@ -87,9 +87,9 @@ def _equal_terms_merged(kernel: Kernel) -> Kernel | None:
 def _small_terms_merged(kernel: Kernel) -> Kernel | None:
     if not isinstance(kernel, Sum):
         return None
-    plain, others = _divided(kernel.terms, lambda term: isinstance(parted(term)[1], Taps | Outer | Box))
+    plain, others = _partition(kernel.terms, lambda term: isinstance(split_scalar(term)[1], Taps | Outer | Box))
     # Taps first, then boxes and outer products; each from small to large, and those of one size by their origin.
-    plain.sort(key=lambda term: (not isinstance(parted(term)[1], Taps), term.size, term.origin))
+    plain.sort(key=lambda term: (not isinstance(split_scalar(term)[1], Taps), term.size, term.origin))
     merged = _neighbours_merged(plain, Sum)
     return sum_of((*merged, *others)) if len(merged) < len(plain) else None
 
@@ -104,7 +104,7 @@ def _products_flattened(kernel: Kernel) -> Kernel | None:
 def _delta_removed(kernel: Kernel) -> Kernel | None:
     if not isinstance(kernel, Product):
         return None
-    deltas, others = _divided(kernel.factors, lambda part: isinstance(part, Taps) and part.size == 1)
+    deltas, others = _partition(kernel.factors, lambda part: isinstance(part, Taps) and part.size == 1)
     if not deltas or len(kernel.factors) == 1:
         return None
     first, *rest = others or [Taps(np.ones((1,) * kernel.ndim))]
@@ -126,7 +126,7 @@ def _outer_products_joined(kernel: Kernel) -> Kernel | None:
 def _small_factors_merged(kernel: Kernel) -> Kernel | None:
     if not isinstance(kernel, Product):
         return None
-    plain, others = _divided(kernel.factors, lambda part: isinstance(part, Taps))
+    plain, others = _partition(kernel.factors, lambda part: isinstance(part, Taps))
     merged = _neighbours_merged(sorted(plain, key=cost), Product)
     return product_of([*others, *merged]) if len(merged) < len(plain) else None
 
@@ -195,15 +195,15 @@ FOLDING: Rules = (("scalar folded into taps", _scalar_folded),)
 # ---- scalars ---------------------------------------------------------------------------------------------
 
 
-def parted(kernel: Kernel) -> tuple[complex, Kernel]:
+def split_scalar(kernel: Kernel) -> tuple[complex, Kernel]:
     """Return a scalar and a kernel, of which this kernel is the product."""
     return (kernel.scalar, kernel.kernel) if isinstance(kernel, Scaled) else (1.0, kernel)
 
 
-def _parted_tap(axis: Kernel) -> tuple[complex, Kernel]:
+def _split_tap(axis: Kernel) -> tuple[complex, Kernel]:
     if isinstance(axis, Taps) and axis.size == 1 and not _is_delta(axis):
         return axis.taps.item(), Taps([1.0], axis.origin)
-    return parted(axis)
+    return split_scalar(axis)
 
 
 def times(scalar: complex, kernel: Kernel) -> Kernel:
@@ -213,9 +213,9 @@ def times(scalar: complex, kernel: Kernel) -> Kernel:
 
 def scaled(scalar: complex, kernel: Kernel) -> Kernel | None:
     """Return the multiple of a kernel as one `Scaled`, or None if the scalar would be out of range."""
-    own, unit = parted(kernel)
-    product = scalar * own
-    return times(product, unit) if _in_range(product) or scalar == 0 or own == 0 else None
+    inner, unit = split_scalar(kernel)
+    product = scalar * inner
+    return times(product, unit) if _in_range(product) or scalar == 0 or inner == 0 else None
 
 
 def _scaled_by(scalars: Sequence[complex], kernel: Kernel) -> Kernel | None:
@@ -282,7 +282,7 @@ def _sum_of_all(terms: Sequence[Kernel | None]) -> Kernel | None:
     return Sum(present) if len(present) == len(terms) else None
 
 
-def _divided(parts: Sequence[Kernel], holds: Callable[[Kernel], bool]) -> tuple[list[Kernel], list[Kernel]]:
+def _partition(parts: Sequence[Kernel], holds: Callable[[Kernel], bool]) -> tuple[list[Kernel], list[Kernel]]:
     return [part for part in parts if holds(part)], [part for part in parts if not holds(part)]
 
 

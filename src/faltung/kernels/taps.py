@@ -114,8 +114,8 @@ def add_taps(
 ) -> TapArray:
     """Return the sum of pairs of taps and origin, aligned at lag zero, on a support that holds all of them."""
     total = np.zeros(shape, dtype)
-    for taps, own in terms:
-        starts = [outer - inner for outer, inner in zip(origin, own, strict=True)]
+    for taps, inside in terms:
+        starts = [outer - inner for outer, inner in zip(origin, inside, strict=True)]
         window = tuple(slice(i, i + size) for i, size in zip(starts, taps.shape, strict=True))
         total[window] += taps
     return total

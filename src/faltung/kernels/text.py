@@ -46,11 +46,11 @@ def spell(value: object) -> str:
 
 def spell_taps(taps: TapArray, origin: tuple[int, ...]) -> str:
     """Return a call of `Kernel` with the taps; many taps are shortened, and their shape is added."""
-    where = f"origin={spell(origin[0] if len(origin) == 1 else origin)}"
+    at = f"origin={spell(origin[0] if len(origin) == 1 else origin)}"
     if taps.size <= _LONGEST:
-        return f"Kernel({_nested(taps.tolist())}, {where})"
+        return f"Kernel({_nested(taps.tolist())}, {at})"
     short = np.array2string(taps, separator=", ", threshold=0, edgeitems=2, precision=4)
-    return f"Kernel({' '.join(short.split())}, shape={taps.shape}, {where})"
+    return f"Kernel({' '.join(short.split())}, shape={taps.shape}, {at})"
 
 
 def _nested(items: object) -> str:
