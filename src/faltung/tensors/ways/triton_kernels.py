@@ -176,7 +176,7 @@ def _empty_outputs(x: torch.Tensor, axes: Sequence[Axis], last: bool) -> torch.T
 
 
 def _block(lanes: int, planes: int) -> int:
-    """Return the lanes of a program: as many as can be with which there are enough programs."""
+    """Return the lanes of a program: the most with which there are enough programs."""
     block = _LANES
     while block > _FEWEST and -(-lanes // block) * planes < _PROGRAMS:
         block //= 2
