@@ -349,7 +349,7 @@ def test_findings_on_depth():
     [
         (200, "its probabilities are too low"),
         (0, "its probabilities are too high"),
-        (150, "on average its probabilities are right"),
+        (150, "the difference is within chance"),
     ],
 )
 def test_findings_on_certainty(right, verdict):

@@ -17,6 +17,7 @@ import faltung as fa
 from faltung.cli.learn import learn
 from faltung.cli.main import main
 from faltung.datasets.dataset import Dataset, Split
+from faltung.datasets.embedded import load_embedded
 from faltung.datasets.reading import load
 from faltung.errors import ArgumentError
 from faltung.learn.experiment import carry_out
@@ -129,6 +130,15 @@ def test_a_stopped_run_continues_to_the_same_bits(finished, stripes, tmp_path, s
     assert (folder / "model.safetensors").read_bytes() == (finished / "model.safetensors").read_bytes()
 
 
+def test_a_data_set_knows_how_to_read_it_again(stripes):
+    split = load(stripes, seed=3, validation=0.2, test=0.3)
+    assert load(**split.origin).digest == split.digest
+    assert load(stripes).digest != split.digest
+    assert load_embedded().origin == {}
+    assert load_embedded(validation_per_class=10).origin is None
+    assert SPLIT.origin is None
+
+
 def test_a_run_on_arrays_is_resumed_with_the_arrays(tmp_path):
     with pytest.raises(RunStopped):
         run("classify", SPLIT, out=tmp_path, on_epoch=_stop_after("convolutional", 1), **SHORT)
@@ -173,7 +183,7 @@ def test_a_door_refuses_the_run_that_it_finished_itself(tmp_path, door):
     assert _content(tmp_path) == before
 
 
-def test_what_a_killed_run_left_half_written_does_no_harm(finished, stripes, tmp_path):
+def test_partial_files_of_a_killed_run_do_no_harm(finished, stripes, tmp_path):
     folder = tmp_path / "run"
     with pytest.raises(RunStopped):
         run("classify", load(stripes), out=folder, on_epoch=_stop_after("dense-small", 1), **SHORT)

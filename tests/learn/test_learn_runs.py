@@ -67,7 +67,7 @@ def test_an_interrupted_write_leaves_the_former_file_and_nothing_else(tmp_path, 
     assert (tmp_path / "metrics.json").read_text() == "before"
 
 
-def test_two_that_write_the_same_file_at_once_do_not_meet(tmp_path, monkeypatch):
+def test_two_writers_of_one_file_do_not_disturb_each_other(tmp_path, monkeypatch):
     """Each writes a file of its own until it is whole; the last one that is whole stays."""
     first, second = RunFolder(tmp_path), RunFolder(tmp_path)
     sync, between = os.fsync, []
@@ -93,14 +93,14 @@ def test_many_threads_write_the_same_file(tmp_path):
     assert (tmp_path / "a.bin").read_bytes() in contents
 
 
-def test_written_files_are_readable_for_whom_the_umask_lets(tmp_path):
+def test_written_files_have_the_permissions_of_other_files(tmp_path):
     (tmp_path / "other").touch()
     RunFolder(tmp_path).write_text("a.txt", "text")
     assert (tmp_path / "a.txt").stat().st_mode == (tmp_path / "other").stat().st_mode
 
 
 @pytest.mark.parametrize("name", ["model.json", "model.safetensors", "metrics.json"])
-def test_files_that_a_killed_process_left_half_written_are_no_files_of_the_run(tmp_path, name, monkeypatch):
+def test_partial_files_of_a_killed_process_do_no_harm(tmp_path, name, monkeypatch):
     kept = []
     with monkeypatch.context() as patch:  # a killed process cannot tidy up
         patch.setattr(Path, "unlink", lambda self, missing_ok=False: kept.append(self))

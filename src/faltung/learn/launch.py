@@ -88,8 +88,8 @@ def run(
 
     Parameters
     ----------
-    task : {"classify", "generate"}
-        What is learned.
+    task : str
+        What is learned: "classify", "generate", or another name of `faltung.learn.tasks.TASKS`.
     split : Split
         Training, validation and test set, as `faltung.learn.load` or `faltung.learn.load_embedded` return them.
     out : path, optional

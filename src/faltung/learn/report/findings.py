@@ -222,7 +222,7 @@ def _certainty(model: Outcome) -> str:
     elif high < 0:
         verdict = "its probabilities are too low"
     else:
-        verdict = "on average its probabilities are right"
+        verdict = "the difference is within chance"
     return (
         f"{quoted(model.name)} gives its predictions a probability of {percent(confidence.mean())} on average, and "
         f"{percent(model.test_accuracy)} of them are right: {verdict}. "
