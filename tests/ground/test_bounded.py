@@ -37,10 +37,13 @@ def test_a_value_that_is_put_again_counts_once():
     assert (cache.get("a"), len(cache), cache.bytes) == (2, 1, 8)
 
 
-def test_a_value_larger_than_the_cache_is_not_kept():
+def test_a_value_larger_than_the_cache_is_kept_alone():
     cache = Bounded(most=100, most_bytes=10)
+    cache.put("small", 0, 4)
     assert cache.put("a", 1, 11) == 1
-    assert (cache.get("a"), len(cache), cache.bytes) == (None, 0, 0)
+    assert (cache.get("small"), cache.get("a"), len(cache), cache.bytes) == (None, 1, 1, 11)
+    cache.put("small", 0, 4)
+    assert (cache.get("small"), cache.get("a"), cache.bytes) == (0, None, 4)
 
 
 def test_clear_drops_everything():

@@ -15,9 +15,9 @@ import pytest
 import faltung as fa
 from conftest import forget
 from faltung.errors import ArgumentError
+from faltung.ground.bounded import Bounded
 from faltung.jit import compile as compiler
 from faltung.jit import loader
-from faltung.jit.bounded import ENTRY, ByteTable
 from faltung.jit.compile import address, compile_function, compiled_once
 from faltung.jit.target import host
 
@@ -89,7 +89,7 @@ def test_what_llvm_loads_is_owned_too(monkeypatch):
 @linux_only
 def test_hundreds_of_filters_do_not_pile_up(monkeypatch):
     before = settle()
-    monkeypatch.setattr(compiler, "_functions", ByteTable(40 * 4096))
+    monkeypatch.setattr(compiler, "_functions", Bounded(1000, 40 * 4096))
     rng, highest = np.random.default_rng(3), 0
     x = rng.random((7, 40), dtype=np.float32)
     for number in range(200):
@@ -184,83 +184,11 @@ def test_code_is_dropped_while_threads_compile_and_run():
     assert not failures
 
 
-# ---- the table ---------------------------------------------------------------------------------------------
-
-
-def test_a_table_is_bounded_by_bytes():
-    table = ByteTable(10 * (ENTRY + 100))
-    for key in range(100):
-        assert table.keep(key, str(key), 100) == str(key)
-        assert table.bytes <= 10 * (ENTRY + 100)
-    assert [*table] == [*range(90, 100)]
-    assert table.keep("large", "l", 10**9) == "l"  # a single one may be larger
-    assert [*table] == ["large"]
-    assert table.keep("small", "s", 1) == "s"
-    assert [*table] == ["small"]
-    assert table.bytes == ENTRY + 1
-
-
-def test_the_least_recently_used_entry_is_dropped():
-    table = ByteTable(3 * (ENTRY + 1))
-    for key in "abc":
-        table.keep(key, key.upper(), 1)
-    assert table.recent("a") == "A"
-    assert table.recent("x") is None
-    table.keep("d", "D", 1)
-    assert [*table] == ["c", "a", "d"]
-    assert table.keep("a", "another", 1) == "A"  # the first of several threads wins
-
-
-def test_threads_share_a_table():
-    table, failures = ByteTable(20 * ENTRY), []
-
-    def work(seed):
-        random = np.random.default_rng(seed)
-        try:
-            for key in random.integers(60, size=3000).tolist():
-                value = table.recent(key) or table.keep(key, str(key), 7)
-                assert value == str(key)
-                if key == 0:
-                    table.clear()
-        except BaseException as error:
-            failures.append(error)
-
-    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(6)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not failures
-    assert table.bytes == len(table) * (ENTRY + 7) <= 20 * ENTRY
-
-
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
-def test_a_table_works_after_a_fork():
-    table, stop = ByteTable(8 * ENTRY), threading.Event()
-
-    def work():
-        key = 0
-        while not stop.is_set():
-            key += 1
-            table.keep(key, key, 1)
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    try:
-        for _ in range(30):
-            child = os.fork()
-            if child == 0:
-                table.keep("child", 1, 1)
-                os._exit(0 if table.recent("child") == 1 else 1)
-            assert os.waitpid(child, 0)[1] == 0
-    finally:
-        stop.set()
-        thread.join()
+# ---- compiled once -----------------------------------------------------------------------------------------
 
 
 def test_functions_are_compiled_once_for_equal_arguments(monkeypatch):
-    monkeypatch.setattr(compiler, "_functions", ByteTable(3 * (ENTRY + loader.mmap.PAGESIZE)))
+    monkeypatch.setattr(compiler, "_functions", Bounded(1000, 3 * loader.mmap.PAGESIZE))
     made = []
 
     @compiled_once

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
+import subprocess
+import sys
+import weakref
 
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
 import faltung as fa
+from conftest import forget
 from faltung import ArgumentError, ArgumentTypeError
 from samples import assert_same_bits, normal
 
@@ -159,3 +164,41 @@ def test_the_bound_of_a_bank_is_that_of_its_worst_kernel():
     taps[0, 0, 4, 4], taps[0, 1] = 1, large.taps
     run = fa.plan(X[:2], fa.Bank(taps), channel_axis=0, method="apart")
     assert run.error >= alone
+
+
+@every_plan
+def test_what_a_plan_holds_is_released_with_it(name):
+    """Without the garbage collector: a server that filters with its users' kernels must not pile them up."""
+    forget()
+    gc.collect()
+    gc.disable()
+    try:
+        run = plan_of(name)
+        run(X)
+        run(X[::-1][::-1])
+        held = [weakref.ref(run), weakref.ref(run.runner)]
+        forget()
+        del run
+        assert [ref() for ref in held] == [None, None]
+    finally:
+        gc.enable()
+
+
+GROWTH = """
+import numpy as np, faltung as fa
+def resident():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * 4096 / 2**20
+x, rng = np.zeros((256, 256), "f4"), np.random.default_rng(0)
+for number in range(160):
+    fa.convolve(x, rng.standard_normal((101, 101)))
+    if number == 100:
+        before = resident()
+print(resident() - before)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_new_kernels_do_not_make_the_process_grow():
+    done = subprocess.run([sys.executable, "-c", GROWTH], capture_output=True, text=True, check=True)
+    assert float(done.stdout) < 16

@@ -6,19 +6,21 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from faltung.jit.bounded import ByteTable
+from faltung.ground.bounded import Bounded
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["KEPT", "SHORT", "slice_offsets"]
+__all__ = ["KEPT", "MOST_KEPT", "SHORT", "slice_offsets"]
 
 #: Samples of a row from which on gathering whole blocks costs more than strips along the border.
 SHORT = 1024
 #: Bytes of tables that a block function keeps from call to call.
 KEPT = 1 << 20
+#: Number of tables that a block function keeps.
+MOST_KEPT = 4096
 
-_offsets: ByteTable[tuple[tuple[int, ...], tuple[int, ...]], NDArray[np.int64]] = ByteTable(4 * KEPT)
+_offsets: Bounded[tuple[tuple[int, ...], tuple[int, ...]], NDArray[np.int64]] = Bounded(4 * MOST_KEPT, 4 * KEPT)
 
 
 def slice_offsets(shape: tuple[int, ...], strides: tuple[int, ...]) -> NDArray[np.int64]:
@@ -29,5 +31,5 @@ def slice_offsets(shape: tuple[int, ...], strides: tuple[int, ...]) -> NDArray[n
         table = np.zeros((), dtype=np.int64)
         for size, stride in zip(shape, strides, strict=True):
             table = np.add.outer(table, stride * np.arange(size, dtype=np.int64))
-        table = _offsets.keep(key, np.ascontiguousarray(table), table.nbytes)
+        table = _offsets.put(key, np.ascontiguousarray(table), table.nbytes)
     return table

@@ -64,7 +64,7 @@ class Bounded(Generic[_Key, _Value]):
         return entry.value
 
     def put(self, key: _Key, value: _Value, size: int = 0) -> _Value:
-        """Keep a value of `size` bytes, and return it; one that is larger than the whole cache is not kept."""
+        """Keep a value of `size` bytes, and return it; one that is larger than the whole cache is kept alone."""
         return self._put(key, value, size, self._cleared)
 
     def get_or_make(
@@ -120,7 +120,7 @@ class Bounded(Generic[_Key, _Value]):
 
     def _is_too_large(self) -> bool:
         over = self._most_bytes is not None and self._bytes > self._most_bytes
-        return bool(self._entries) and (over or len(self._entries) > self._most)
+        return len(self._entries) > 1 and (over or len(self._entries) > self._most)
 
 
 def _renew_locks() -> None:

@@ -23,8 +23,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, ParamSpec
 
 from faltung.errors import ArgumentError
+from faltung.ground.bounded import Bounded
 from faltung.jit import loader, object_cache
-from faltung.jit.bounded import ByteTable
 from faltung.jit.objects_on_disk import prune
 from faltung.jit.target import Target
 
@@ -32,12 +32,14 @@ __all__ = ["address", "compile_function", "compiled_once", "ctypes_of", "forget_
 
 #: Bytes of machine code that stay in memory while no plan uses them.
 MOST_CODE = 64 << 20
+#: Number of functions that do.
+MOST_FUNCTIONS = 1 << 16
 _DUMP = "FALTUNG_DUMP"
 
 _Parameters = ParamSpec("_Parameters")
 _CompiledFunction = Callable[..., int]
 
-_functions: ByteTable[tuple[Any, ...], _CompiledFunction] = ByteTable(MOST_CODE)
+_functions: Bounded[tuple[Any, ...], _CompiledFunction] = Bounded(MOST_FUNCTIONS, MOST_CODE)
 _lock = threading.Lock()  # LLVM's shared state is not safe for several threads
 
 if hasattr(os, "register_at_fork"):
@@ -51,10 +53,10 @@ def compiled_once(make: Callable[_Parameters, _CompiledFunction]) -> Callable[_P
     @functools.wraps(make)
     def look_up(*arguments: _Parameters.args, **named: _Parameters.kwargs) -> _CompiledFunction:
         key = (make, *arguments, *named.items())
-        function = _functions.recent(key)
+        function = _functions.get(key)
         if function is None:
             function = make(*arguments, **named)
-            function = _functions.keep(key, function, _code(function).bytes)
+            function = _functions.put(key, function, _code(function).bytes)
         return function
 
     return look_up

@@ -152,7 +152,10 @@ class Planned:
     @lazy
     def runner(self) -> Any:
         """What runs the plan; it is kept as long as the plan is."""
-        return type(self).make_runner(self)
+        # It gets a copy: if plan and runner referred to each other, memory would wait for the garbage collector.
+        copy = object.__new__(type(self))
+        vars(copy).update(vars(self))
+        return type(self).make_runner(copy)
 
     @property
     def method(self) -> str:

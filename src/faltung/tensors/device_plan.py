@@ -19,8 +19,8 @@ from faltung.planning.machine import on_change
 from faltung.planning.planned import Candidate, Planned, choose
 from faltung.planning.problem import Problem
 from faltung.planning.report import Row, scale_text, shape_text, time_text
-from faltung.tensors.conversion import computed, constant, numpy_dtype
 from faltung.tensors.device import rates_of
+from faltung.tensors.dtypes import computed, constant, numpy_dtype
 from faltung.tensors.extension import extend
 from faltung.tensors.finite import mended
 from faltung.tensors.layer_cost import CPU, Rates

@@ -14,7 +14,7 @@ from torch.nn.functional import pad
 
 from faltung.ground.boundary import index_map
 from faltung.ground.bounded import Bounded
-from faltung.tensors.conversion import constant
+from faltung.tensors.dtypes import constant
 
 __all__ = ["extend", "fold"]
 

@@ -20,8 +20,8 @@ from faltung.kernels import Kernel
 from faltung.planning.kept import plan_problem
 from faltung.planning.problem import Problem
 from faltung.tensors.calling import differentiable
-from faltung.tensors.conversion import computed, constant
 from faltung.tensors.device_plan import filter_plan
+from faltung.tensors.dtypes import computed, constant
 from faltung.tensors.extension import fold
 from faltung.tensors.ways import machine_code
 

@@ -15,8 +15,8 @@ from faltung.planning.layer import Axis, Layer
 from faltung.planning.layer_tiles import gathered_bytes
 from faltung.planning.planned import Candidate, Planned, chosen_first
 from faltung.planning.report import Row, bytes_text, scale_text, shape_text, table, time_text
-from faltung.tensors.conversion import computed, numpy_dtype
 from faltung.tensors.device import rates_of
+from faltung.tensors.dtypes import computed, numpy_dtype
 from faltung.tensors.layer_cost import CPU, seconds
 from faltung.tensors.ways.spectral import tile_lengths
 from faltung.tensors.ways.way import PARTS, WAYS

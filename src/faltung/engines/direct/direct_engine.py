@@ -13,9 +13,9 @@ from faltung.engines.base import Block, BlockFunction, Call, Task, WeighingFunct
 from faltung.engines.direct.correlation import PARAMETERS, Correlation, emit
 from faltung.engines.registers import Footprint
 from faltung.engines.repair import Repaired
-from faltung.engines.rows import KEPT, SHORT, slice_offsets
+from faltung.engines.rows import KEPT, MOST_KEPT, SHORT, slice_offsets
 from faltung.engines.weights.weighed import MOST_ROWS, Weighed
-from faltung.jit.bounded import ByteTable
+from faltung.ground.bounded import Bounded
 from faltung.jit.compile import compile_function, compiled_once, ctypes_of
 from faltung.jit.ir import module
 from faltung.jit.samples import sample
@@ -178,14 +178,14 @@ class _Panels:
         self._corners = arrangement.corners
         self._taps = arrangement.taps
         self._taps_address = arrangement.taps.ctypes.data
-        self._kept: ByteTable[Block, tuple[tuple[NDArray[np.int64], ...], tuple[int, ...]]] = ByteTable(KEPT)
+        self._kept: Bounded[Block, tuple[tuple[NDArray[np.int64], ...], tuple[int, ...]]] = Bounded(MOST_KEPT, KEPT)
 
     def __call__(self, source: int, target: int, block: Block) -> bool:
         """Fill the block; return whether an output is not finite, if the code is guarded."""
         kept = self._kept.get(block)
         if kept is None:
             kept = self._tables(block)
-            self._kept.keep(block, kept, sum(table.nbytes for table in kept[0]))
+            self._kept.put(block, kept, sum(table.nbytes for table in kept[0]))
         return bool(self._code(source, target, self._taps_address, *kept[1]))
 
     def call(self, block: Block) -> Call:

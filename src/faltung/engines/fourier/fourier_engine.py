@@ -22,9 +22,9 @@ from faltung.engines.fourier.spectrum import Plane, aligned
 from faltung.engines.fourier.spoiled import Spoiled
 from faltung.engines.fourier.transform import analyse, filter_tile, parts, synthesise
 from faltung.engines.repair import view
-from faltung.engines.rows import KEPT
+from faltung.engines.rows import KEPT, MOST_KEPT
 from faltung.ground import scratch
-from faltung.jit.bounded import ByteTable
+from faltung.ground.bounded import Bounded
 from faltung.jit.compile import address, compile_function, compiled_once, ctypes_of
 from faltung.jit.ir import module
 from faltung.jit.samples import Sample, sample
@@ -138,7 +138,7 @@ class _Blocks:
             _storer(sample(task.target), number, task.step, target),
         )
         self._transfer_addresses = [address(function) for function in self._transfer]
-        self._items_of: ByteTable[Block, Items] = ByteTable(KEPT)
+        self._items_of: Bounded[Block, Items] = Bounded(MOST_KEPT, KEPT)
 
     def numbers(self, taps: NDArray[np.floating], exponent: int) -> list[float]:
         """Return the scale of results whose taps were divided by 2 to the `exponent`, and the least results."""
@@ -173,7 +173,7 @@ class _Blocks:
         if items is None:
             items = list_items(self._task, self.plane, block, self._together)
             # Its items in Python take about four times as much as the table that the code reads.
-            self._items_of.keep(block, items, 5 * items.table.nbytes)
+            self._items_of.put(block, items, 5 * items.table.nbytes)
         return items
 
 

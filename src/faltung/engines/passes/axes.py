@@ -25,9 +25,9 @@ from faltung.engines.passes.pass_code import PARAMETERS, Passes, emit
 from faltung.engines.passes.windows import NARROW
 from faltung.engines.registers import Footprint
 from faltung.engines.repair import Repaired, view
-from faltung.engines.rows import KEPT, slice_offsets
+from faltung.engines.rows import KEPT, MOST_KEPT, slice_offsets
 from faltung.ground import scratch
-from faltung.jit.bounded import ByteTable
+from faltung.ground.bounded import Bounded
 from faltung.jit.compile import compile_function, compiled_once, ctypes_of
 from faltung.jit.ir import module
 from faltung.jit.samples import Sample, sample
@@ -148,7 +148,7 @@ class _Fused:
         down, across = terms[0][-2:]
         running = [f.window if f.window > NARROW else 0 for f in (down, across)]
         self._windows = np.array(running, np.int64)
-        self._kept: ByteTable[tuple[Block, int], _Tables] = ByteTable(KEPT)
+        self._kept: Bounded[tuple[Block, int], _Tables] = Bounded(MOST_KEPT, KEPT)
         self._factors = np.array([down.factor, across.factor], self._number)
         self._own = tuple(table.ctypes.data for table in (self._taps, self._factors, self._windows))
         self._clamped = len(terms) > 1 and task.target.kind == "f" and bool((task.taps >= 0).all())
@@ -263,7 +263,7 @@ class _Fused:
         tables = self._kept.get((block, apart))
         if tables is None:
             tables = self._make_tables(block, apart)
-            self._kept.keep((block, apart), tables, sum(table.nbytes for table in tables.tables))
+            self._kept.put((block, apart), tables, sum(table.nbytes for table in tables.tables))
         return tables
 
     def _make_tables(self, block: Block, apart: int) -> _Tables:

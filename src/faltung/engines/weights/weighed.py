@@ -18,9 +18,9 @@ import numpy as np
 
 from faltung.engines.base import Block, Task
 from faltung.engines.direct.correlation import guard
-from faltung.engines.rows import KEPT, slice_offsets
+from faltung.engines.rows import KEPT, MOST_KEPT, slice_offsets
 from faltung.engines.weights.normalise import scaled
-from faltung.jit.bounded import ByteTable
+from faltung.ground.bounded import Bounded
 from faltung.jit.compile import compile_function, compiled_once, ctypes_of
 from faltung.jit.ir import Function, Value, module, vector
 from faltung.jit.samples import Sample, load, sample, splat, store
@@ -305,8 +305,8 @@ class Weighed:
         total = np.add.accumulate(magnitudes)[-1:]
         self._taps = np.concatenate([task.taps.ravel(), magnitudes, total])
         self._taps_address = self._taps.ctypes.data
-        self._kept: ByteTable[tuple[Block, tuple[int, ...]], tuple[tuple[int, ...], list[NDArray[np.int64]]]]
-        self._kept = ByteTable(KEPT)
+        self._kept: Bounded[tuple[Block, tuple[int, ...]], tuple[tuple[int, ...], list[NDArray[np.int64]]]]
+        self._kept = Bounded(MOST_KEPT, KEPT)
 
     def __call__(
         self, source: int, target: int, block: Block, mask: int = 0, mask_strides: tuple[int, ...] = ()
@@ -315,7 +315,7 @@ class Weighed:
         kept = self._kept.get((block, mask_strides))
         if kept is None:
             kept = self._tables(block, mask_strides)
-            self._kept.keep((block, mask_strides), kept, sum(table.nbytes for table in kept[1]))
+            self._kept.put((block, mask_strides), kept, sum(table.nbytes for table in kept[1]))
         return bool(self._code(source, mask, target, self._taps_address, *kept[0]))
 
     def _tables(self, block: Block, mask_strides: tuple[int, ...]) -> tuple[tuple[int, ...], list[NDArray[np.int64]]]:

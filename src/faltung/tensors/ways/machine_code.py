@@ -14,7 +14,7 @@ from faltung.planning.layer import Layer
 from faltung.run.layer_run import correlate_channels
 from faltung.run.tables import Lie
 from faltung.run.tap_gradient import tap_gradient
-from faltung.tensors.conversion import computed, numpy_dtype
+from faltung.tensors.dtypes import computed, numpy_dtype
 from faltung.tensors.torch_threads import beside_torch, thread_count
 from faltung.tensors.ways.adjoint_layer import adjoint_by
 

@@ -19,7 +19,7 @@ from functools import lru_cache
 import torch
 
 from faltung.planning.layer import Axis, Layer
-from faltung.tensors.conversion import computed
+from faltung.tensors.dtypes import computed
 from faltung.tensors.extension import extend
 from faltung.tensors.ways.adjoint_layer import adjoint_by
 

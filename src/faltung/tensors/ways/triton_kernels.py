@@ -18,7 +18,7 @@ from typing import Any
 import torch
 
 from faltung.planning.layer import Axis, Layer
-from faltung.tensors.conversion import computed
+from faltung.tensors.dtypes import computed
 from faltung.tensors.ways.triton_code import kernels
 
 __all__ = ["adjoint", "correlate", "refusal", "taps"]
