@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from faltung.engines.base import Block, BlockFunction, Call, Task, call_of
+from faltung.engines.base import Block, BlockFunction, Call, Job, call_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -55,25 +55,25 @@ class Checked:
     ----------
     run : BlockFunction
         Fills the block.
-    task : Task
+    job : Job
         What it computes.
     """
 
-    def __init__(self, run: BlockFunction, task: Task) -> None:
+    def __init__(self, run: BlockFunction, job: Job) -> None:
         self._run = run
-        self._task = task
+        self._job = job
 
     def __call__(self, source: int, target: int, block: Block) -> bool:
         """Fill the block."""
         self._run(source, target, block)
         source_strides, target_strides, shape = block
-        task = self._task
-        address, strides, dtype = target, target_strides, task.target
+        job = self._job
+        address, strides, dtype = target, target_strides, job.target
         if dtype.kind != "f":
             # Integers are always finite. So the source is looked at instead, although its result may be right.
-            shape = tuple(length + size - 1 for length, size in zip(shape, task.taps.shape, strict=True))
-            address, strides, dtype = source, source_strides, task.source
-        samples = view(address, strides, (*shape[:-1], shape[-1] * task.step), dtype)
+            shape = tuple(length + size - 1 for length, size in zip(shape, job.taps.shape, strict=True))
+            address, strides, dtype = source, source_strides, job.source
+        samples = view(address, strides, (*shape[:-1], shape[-1] * job.step), dtype)
         return not np.isfinite(samples).all()
 
 

@@ -1,4 +1,4 @@
-"""What does it cost? `Work` is a property of the task; a `Machine` says how long a unit of work takes.
+"""What does it cost? `Work` is a property of the job; a `Machine` says how long a unit of work takes.
 
 The figures here are guesses that are tuned, kept apart from the rules that are always true.
 """

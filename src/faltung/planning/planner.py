@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from faltung.engines.base import Engine, Task, Work
+from faltung.engines.base import Engine, Job, Work
 from faltung.engines.catalogue import ENGINES, EXACT, weighing_engine
 from faltung.errors import ArgumentError
 from faltung.ground.lazy import lazy
@@ -124,7 +124,7 @@ def make_plan(problem: Problem, method: str, machine: Machine) -> Plan:
     Raises
     ------
     ArgumentError
-        `method` names no way, or one that cannot do the task.
+        `method` names no way, or one that cannot do the job.
     """
     if method not in METHODS:
         raise ArgumentError("method", f"one of {', '.join(map(repr, METHODS))}", repr(method))
@@ -164,7 +164,7 @@ class _Option:
 
     candidate: Candidate
     form: int = 0
-    steps: list[list[Task]] = field(default_factory=list)
+    steps: list[list[Job]] = field(default_factory=list)
     work: Work = field(default_factory=Work)
     weights: _Weights = field(default_factory=_Weights)
 
@@ -177,7 +177,7 @@ def _options(problem: Problem, machine: Machine) -> Iterable[_Option]:
         return
     source = problem.stored if problem.readable else problem.extended
     for number, form in enumerate(problem.forms):
-        steps = problem.tasks(form, source, problem.written)
+        steps = problem.jobs(form, source, problem.written)
         if number == 0:
             for name in ENGINES:
                 yield _option(problem, name, (name,), number, steps, machine)
@@ -188,9 +188,9 @@ def _options(problem: Problem, machine: Machine) -> Iterable[_Option]:
         yield _Option(Candidate("passes", (), math.inf, "the kernel is not a product of several"))
 
 
-def _cheapest(task: Task, machine: Machine) -> str:
-    able = [name for name, engine in ENGINES.items() if not engine.accepts(task)]
-    return min(able, key=lambda name: seconds(ENGINES[name].work(task), task.taps.dtype, machine))
+def _cheapest(job: Job, machine: Machine) -> str:
+    able = [name for name, engine in ENGINES.items() if not engine.accepts(job)]
+    return min(able, key=lambda name: seconds(ENGINES[name].work(job), job.taps.dtype, machine))
 
 
 def _option(
@@ -198,14 +198,14 @@ def _option(
     method: str,
     engines: tuple[str, ...],
     form: int,
-    steps: list[list[Task]],
+    steps: list[list[Job]],
     machine: Machine,
 ) -> _Option:
-    pairs = [(ENGINES[name], task) for name, tasks in zip(engines, steps, strict=True) for task in tasks]
-    reason = next((text for text in (engine.accepts(task) for engine, task in pairs) if text), "")
+    pairs = [(ENGINES[name], job) for name, jobs in zip(engines, steps, strict=True) for job in jobs]
+    reason = next((text for text in (engine.accepts(job) for engine, job in pairs) if text), "")
     if reason:
         return _Option(Candidate(method, engines, math.inf, reason))
-    work = _total([engine.work(task) for engine, task in pairs], problem.forms[form])
+    work = _total([engine.work(job) for engine, job in pairs], problem.forms[form])
     tiles = math.prod(
         -(-extent // max(most, 1)) for extent, most in zip(pairs[0][1].extents, _tile(pairs), strict=True)
     )
@@ -236,7 +236,7 @@ def _total(works: list[Work], form: Form) -> Work:
 
 
 def _weigh(
-    problem: Problem, engines: tuple[str, ...], form: int, steps: list[list[Task]], work: Work, machine: Machine
+    problem: Problem, engines: tuple[str, ...], form: int, steps: list[list[Job]], work: Work, machine: Machine
 ) -> _Weights:
     """Choose how samples are weighed where an option is taken."""
     outputs = float(math.prod(stop - start for start, stop in problem.layout.regions) * problem.layout.step)
@@ -247,9 +247,9 @@ def _weigh(
         return _Weights(seconds=seconds(added, problem.number, machine))
     weights = problem.weights(form)
     if weights is not problem.forms[form]:
-        (task,) = problem.tasks(weights, problem.number, problem.number)[0]
-        engines = (_cheapest(task, machine),)
-        work = ENGINES[engines[0]].work(task)
+        (job,) = problem.jobs(weights, problem.number, problem.number)[0]
+        engines = (_cheapest(job, machine),)
+        work = ENGINES[engines[0]].work(job)
     added = replace(work, bytes=0.0, trips=work.trips + APART * outputs)
     least = 0.0 if work.pointwise else work.roundings * float(np.finfo(problem.number).eps) / 2
     return _Weights(engines, least, seconds(added, problem.number, machine))
@@ -259,7 +259,7 @@ def _plan(problem: Problem, chosen: _Option, others: list[Candidate]) -> Plan:
     engines = [ENGINES[name] for name in chosen.candidate.engines]
     pairs = [(engine, step[0]) for engine, step in zip(engines, chosen.steps, strict=True) if step]
     tile = _tile(pairs) if pairs else problem.layout.sizes
-    gathers = any(engine.gathers(task) for engine, task in pairs)
+    gathers = any(engine.gathers(job) for engine, job in pairs)
     halo = math.prod(length + size - 1 for length, size in zip(tile, problem.layout.sizes, strict=True))
     unit = float(np.finfo(problem.number).eps) / 2
     return Plan(
@@ -277,6 +277,6 @@ def _plan(problem: Problem, chosen: _Option, others: list[Candidate]) -> Plan:
     )
 
 
-def _tile(pairs: list[tuple[Engine, Task]]) -> tuple[int, ...]:
+def _tile(pairs: list[tuple[Engine, Job]]) -> tuple[int, ...]:
     # The step with the smallest tiles knows why.
-    return min((engine.tile(task) for engine, task in pairs), key=math.prod)
+    return min((engine.tile(job) for engine, job in pairs), key=math.prod)

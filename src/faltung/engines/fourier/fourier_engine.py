@@ -14,7 +14,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from faltung.engines.base import Block, BlockFunction, Task, Work
+from faltung.engines.base import Block, BlockFunction, Job, Work
 from faltung.engines.fourier.items import Item, Items, list_items
 from faltung.engines.fourier.overlap import Tiling, block_shape, choose_tiling, transforms
 from faltung.engines.fourier.planes import BANK, LOAD, PAIRS, STORE, bank, load_plane, pairs, store_plane
@@ -48,68 +48,68 @@ class Fourier:
     name = "fourier"
     exact = False
 
-    def accepts(self, task: Task) -> str:
+    def accepts(self, job: Job) -> str:
         """Return why not: the kernel must extend along the last axis and fit into a transform."""
-        if task.taps.shape[-1] == 1:
+        if job.taps.shape[-1] == 1:
             return "the kernel does not extend along the axis of contiguous samples"
-        if sum(size > 1 for size in task.taps.shape) > 3:
+        if sum(size > 1 for size in job.taps.shape) > 3:
             return "the kernel extends along more than three axes"
-        return "" if _tiling(task) else "the kernel is too long for a transform in the cache"
+        return "" if _tiling(job) else "the kernel is too long for a transform in the cache"
 
-    def tile(self, task: Task) -> tuple[int, ...]:
+    def tile(self, job: Job) -> tuple[int, ...]:
         """Return a shape that is made of pairs of tiles."""
-        return block_shape(_accepted(task), task.extents, task.step)
+        return block_shape(_accepted(job), job.extents, job.step)
 
-    def gathers(self, task: Task) -> bool:
+    def gathers(self, job: Job) -> bool:
         """Return True: a strip along the border needs transforms as large as those of a block."""
         return True
 
-    def work(self, task: Task) -> Work:
+    def work(self, job: Job) -> Work:
         """Count the points of all transforms, times the binary logarithm of their size."""
-        tiling = _accepted(task)
-        points = float(transforms(tiling, task.extents, task.step) * tiling.points)
-        outputs = math.prod(task.extents) * task.step
-        blocks = zip(task.extents, self.tile(task), strict=True)
+        tiling = _accepted(job)
+        points = float(transforms(tiling, job.extents, job.step) * tiling.points)
+        outputs = math.prod(job.extents) * job.step
+        blocks = zip(job.extents, self.tile(job), strict=True)
         stages = math.log2(tiling.size)
         return Work(
             transformed=2 * points * stages,
             # Samples go into a plane and out of it, both parts; a long line is multiplied by twists, too.
             trips=(8 if tiling.kind == "line" else 4) * points,
-            bytes=float(outputs * (task.source.itemsize + task.target.itemsize)),
+            bytes=float(outputs * (job.source.itemsize + job.target.itemsize)),
             calls=BEGIN + BLOCK * math.prod(-(-extent // size) for extent, size in blocks),
             roundings=ROUNDINGS * stages,
             pointwise=False,
-            scratch=float(tiling.bytes(task.taps.itemsize)),
+            scratch=float(tiling.bytes(job.taps.itemsize)),
         )
 
-    def prepare(self, task: Task) -> BlockFunction:
+    def prepare(self, job: Job) -> BlockFunction:
         """Compute the spectrum; the code is the same for all sizes."""
-        return _Filtered(task, self.prepare)
+        return _Filtered(job, self.prepare)
 
-    def prepare_bank(self, taps: Sequence[NDArray[np.floating]], task: Task) -> SpectraBank:
+    def prepare_bank(self, taps: Sequence[NDArray[np.floating]], job: Job) -> SpectraBank:
         """Compute the spectra of several kernels, which share the transform of each tile.
 
         Parameters
         ----------
         taps : sequence of ndarray
-            Kernels of the shape and dtype of the task's own taps, which are not used.
-        task : Task
+            Kernels of the shape and dtype of the job's own taps, which are not used.
+        job : Job
             What the kernels have in common.
         """
-        return SpectraBank(taps, task, self.prepare)
+        return SpectraBank(taps, job, self.prepare)
 
 
-def _tiling(task: Task, many: bool = False) -> Tiling | None:
+def _tiling(job: Job, many: bool = False) -> Tiling | None:
     # Repairs count in double precision, so the kernel must fit into a plane of doubles, too.
-    if choose_tiling(task.extents, task.taps.shape, task.step, 8) is None:
+    if choose_tiling(job.extents, job.taps.shape, job.step, 8) is None:
         return None
-    return choose_tiling(task.extents, task.taps.shape, task.step, task.taps.itemsize, many)
+    return choose_tiling(job.extents, job.taps.shape, job.step, job.taps.itemsize, many)
 
 
-def _accepted(task: Task, many: bool = False) -> Tiling:
-    tiling = _tiling(task, many)
+def _accepted(job: Job, many: bool = False) -> Tiling:
+    tiling = _tiling(job, many)
     if tiling is None:
-        raise ValueError("the engine does not accept this task")
+        raise ValueError("the engine does not accept this job")
     return tiling
 
 
@@ -118,7 +118,7 @@ class _Blocks:
 
     Parameters
     ----------
-    task : Task
+    job : Job
         What is computed, for one kernel or for several of the same shape.
     code : callable
         The compiled function for all items.
@@ -126,16 +126,16 @@ class _Blocks:
         Items that share a transform.
     """
 
-    def __init__(self, task: Task, code: Callable[..., int], together: int) -> None:
-        number, target = _number(task), host()
-        self._task = task
+    def __init__(self, job: Job, code: Callable[..., int], together: int) -> None:
+        number, target = _number(job), host()
+        self._job = job
         self._code = code
         self._together = together
-        self.plane = Plane(_accepted(task, many=together == 1), task.taps.dtype, target)
+        self.plane = Plane(_accepted(job, many=together == 1), job.taps.dtype, target)
         # The machine code calls these two by their addresses.
         self._transfer = (
-            _loader(sample(task.source), number, task.step, target),
-            _storer(sample(task.target), number, task.step, target),
+            _loader(sample(job.source), number, job.step, target),
+            _storer(sample(job.target), number, job.step, target),
         )
         self._transfer_addresses = [address(function) for function in self._transfer]
         self._items_of: Bounded[Block, Items] = Bounded(MOST_KEPT, KEPT)
@@ -171,7 +171,7 @@ class _Blocks:
     def _items(self, block: Block) -> Items:
         items = self._items_of.get(block)
         if items is None:
-            items = list_items(self._task, self.plane, block, self._together)
+            items = list_items(self._job, self.plane, block, self._together)
             # Its items in Python take about four times as much as the table that the code reads.
             self._items_of.put(block, items, 5 * items.table.nbytes)
         return items
@@ -180,12 +180,12 @@ class _Blocks:
 class _Filtered:
     """Blocks filtered with one kernel."""
 
-    def __init__(self, task: Task, prepare: Callable[[Task], BlockFunction]) -> None:
-        self._blocks = _Blocks(task, _filter(_number(task), host()), together=2)
-        self._repair = _Repair(task, self._blocks, prepare)
-        exponent, spectrum = _spectrum(task.taps, self._blocks.plane)
+    def __init__(self, job: Job, prepare: Callable[[Job], BlockFunction]) -> None:
+        self._blocks = _Blocks(job, _filter(_number(job), host()), together=2)
+        self._repair = _Repair(job, self._blocks, prepare)
+        exponent, spectrum = _spectrum(job.taps, self._blocks.plane)
         self._spectrum = self._blocks.plane.laid_out(spectrum)
-        self._numbers = np.array(self._blocks.numbers(task.taps, exponent), task.taps.dtype)
+        self._numbers = np.array(self._blocks.numbers(job.taps, exponent), job.taps.dtype)
 
     def __call__(self, source: int, target: int, block: Block) -> None:
         """Fill the block."""
@@ -201,17 +201,17 @@ class SpectraBank:
     ----------
     taps : sequence of ndarray
         The kernels.
-    task : Task
+    job : Job
         What they have in common.
     prepare : callable
         Prepares block functions of the engine, for repairs.
     """
 
     def __init__(
-        self, taps: Sequence[NDArray[np.floating]], task: Task, prepare: Callable[[Task], BlockFunction]
+        self, taps: Sequence[NDArray[np.floating]], job: Job, prepare: Callable[[Job], BlockFunction]
     ) -> None:
-        self._blocks = _Blocks(task, _bank(_number(task), host()), together=1)
-        self._repairs = [_Repair(replace(task, taps=kernel, terms=()), self._blocks, prepare) for kernel in taps]
+        self._blocks = _Blocks(job, _bank(_number(job), host()), together=1)
+        self._repairs = [_Repair(replace(job, taps=kernel, terms=()), self._blocks, prepare) for kernel in taps]
         spectra, numbers = [], []
         for kernel in taps:
             exponent, spectrum = _spectrum(kernel, self._blocks.plane)
@@ -221,9 +221,9 @@ class SpectraBank:
             spectra.append(np.zeros_like(spectra[0]))
         pairs = zip(spectra[0::2], spectra[1::2], strict=True)
         self._spectra = aligned(np.stack([self._blocks.plane.laid_out(one + 1j * two) for one, two in pairs]))
-        self._numbers = np.array(numbers, task.taps.dtype)
+        self._numbers = np.array(numbers, job.taps.dtype)
         #: Shape of the blocks for which it is fastest; every item has a transform of its own here.
-        self.tile = block_shape(self._blocks.plane.tiling, task.extents, step=2)
+        self.tile = block_shape(self._blocks.plane.tiling, job.extents, step=2)
 
     def __call__(self, source: int, targets: Sequence[int], block: Block) -> None:
         """Fill a block for each kernel."""
@@ -237,16 +237,16 @@ class SpectraBank:
 class _Repair:
     """Items of one kernel computed again."""
 
-    def __init__(self, task: Task, blocks: _Blocks, prepare: Callable[[Task], BlockFunction]) -> None:
-        self._task = task
-        self._spoiled = Spoiled(task, blocks.plane.tiling.outputs, prepare)
+    def __init__(self, job: Job, blocks: _Blocks, prepare: Callable[[Job], BlockFunction]) -> None:
+        self._job = job
+        self._spoiled = Spoiled(job, blocks.plane.tiling.outputs, prepare)
 
     def __call__(self, item: Item, block: Block, source: int, target: int) -> None:
-        task = self._task
-        shape = tuple(size + taps - 1 for size, taps in zip(item.shape, task.taps.shape, strict=True))
+        job = self._job
+        shape = tuple(size + taps - 1 for size, taps in zip(item.shape, job.taps.shape, strict=True))
         self._spoiled.repair(
-            view(source + item.source, block.source_strides, shape, task.source, task.step),
-            view(target + item.target, block.target_strides, item.shape, task.target, task.step),
+            view(source + item.source, block.source_strides, shape, job.source, job.step),
+            view(target + item.target, block.target_strides, item.shape, job.target, job.step),
         )
 
 
@@ -260,8 +260,8 @@ def _spectrum(taps: NDArray[np.floating], plane: Plane) -> tuple[int, NDArray[np
     return exponent, plane.spectrum(np.ldexp(taps.astype(np.float64), -exponent).reshape(shape))
 
 
-def _number(task: Task) -> str:
-    return "float" if task.taps.dtype == np.float32 else "double"
+def _number(job: Job) -> str:
+    return "float" if job.taps.dtype == np.float32 else "double"
 
 
 @compiled_once

@@ -1,4 +1,4 @@
-"""Which transform for which task? Overlap-save: a transform of n points yields n - k + 1 outputs under k taps.
+"""Which transform for which job? Overlap-save: a transform of n points yields n - k + 1 outputs under k taps.
 
 Neighbouring tiles overlap by k - 1 samples::
 
@@ -53,12 +53,12 @@ class Tiling:
     plane : tuple of int
         Slabs, rows and columns of the complex array in which a tile is transformed.
     axes : tuple of int or None
-        The axes of the task for slabs, rows and columns; None if there is none.
+        The axes of the job for slabs, rows and columns; None if there is none.
     kind : str
         ``"full"`` if all axes of the plane are transformed, ``"rows"`` if each row is a signal by itself,
         ``"line"`` if all rows together are one long line along the last axis.
     outputs : tuple of int
-        Outputs of a whole tile, along each axis of the task.
+        Outputs of a whole tile, along each axis of the job.
     """
 
     plane: tuple[int, int, int]
