@@ -87,10 +87,10 @@ def test_a_setting_can_decorate_a_function(monkeypatch):
     [
         (0, ArgumentError, "expected a positive integer, got 0. Use 1 to stay in the calling thread."),
         (-3, ArgumentError, "expected a positive integer, got -3. Use 1 to stay in the calling thread."),
-        (2.0, ArgumentTypeError, "expected a positive integer, got 2.0."),
+        (2.0, ArgumentTypeError, "expected a positive integer, got 2.0. Use 2."),
         ("2", ArgumentTypeError, "expected a positive integer, got '2'."),
-        (True, ArgumentTypeError, "expected a positive integer, got True."),
-        (np.array(2.0), ArgumentTypeError, "expected a positive integer, got array(2.)."),
+        (True, ArgumentTypeError, "expected a positive integer, got True. Use 1."),
+        (np.array(2.0), ArgumentTypeError, "expected a positive integer, got array(2.). Use 2."),
         (np.array([1, 2]), ArgumentTypeError, "expected a positive integer, got array([1, 2])."),
     ],
 )

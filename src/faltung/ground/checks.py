@@ -94,7 +94,7 @@ def integer(argument: str, value: int, low: int, high: int | None = None, remedy
     upper = "" if high is None else f" to {high}"
     expected = "a positive integer" if (low, high) == (1, None) else f"an integer from {low}{upper}"
     if not is_integer(value):
-        raise ArgumentTypeError(argument, expected, _describe(value))
+        raise ArgumentTypeError(argument, expected, _describe(value), _integer_instead(value, low, high))
     plain = int(value)
     if plain < low or (high is not None and plain > high):
         raise ArgumentError(argument, expected, _describe(value), remedy)
@@ -128,6 +128,16 @@ def dimensions(ndim: int) -> int:
 
 def _scalar(value: object) -> object:
     return value[()] if isinstance(value, np.ndarray) and value.ndim == 0 else value
+
+
+def _integer_instead(value: object, low: int, high: int | None) -> str:
+    """Return the remedy for a number of another type that is equal to a usable integer."""
+    scalar = _scalar(value)
+    if not isinstance(scalar, numbers.Real | np.bool_):
+        return ""
+    plain: Any = scalar
+    usable = low <= plain < math.inf and plain == int(plain) and (high is None or plain <= high)
+    return f"Use {int(plain)}." if usable else ""
 
 
 def _describe(value: object) -> str:
