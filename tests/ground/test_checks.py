@@ -86,6 +86,12 @@ def test_numbers_are_finite(value):
             ArgumentTypeError,
             "n: expected a positive integer, got 2.0.",
         ),
+        (lambda: integer("n", 2.0, 0, 9), ArgumentTypeError, "n: expected an integer from 0 to 9, got 2.0. Use 2."),
+        (lambda: integer("n", np.True_, 1), ArgumentTypeError, "n: expected a positive integer, got "),
+        (lambda: integer("n", 2.5, 0), ArgumentTypeError, "n: expected an integer from 0, got 2.5."),
+        (lambda: integer("n", np.inf, 0), ArgumentTypeError, "n: expected an integer from 0, got inf."),
+        (lambda: integer("n", np.nan, 0), ArgumentTypeError, "n: expected an integer from 0, got nan."),
+        (lambda: integer("n", 10.0, 0, 9), ArgumentTypeError, "n: expected an integer from 0 to 9, got 10.0."),
         (lambda: real("n", -1, 0.0), ArgumentError, "n: expected a number of at least 0, got -1."),
         (lambda: real("n", 0, 0.0, 1.0, open_end=True), ArgumentError, "n: expected a number above 0 and at most 1"),
         (

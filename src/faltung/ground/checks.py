@@ -141,6 +141,16 @@ def _scalar(value: object) -> object:
     return value[()] if isinstance(value, np.ndarray) and value.ndim == 0 else value
 
 
+def _integer_instead(value: object, low: int, high: int | None) -> str:
+    """Return the remedy for a number of another type that is equal to a usable integer."""
+    scalar = _scalar(value)
+    if not isinstance(scalar, numbers.Real | np.bool_):
+        return ""
+    plain: Any = scalar
+    usable = low <= plain < math.inf and plain == int(plain) and (high is None or plain <= high)
+    return f"Use {int(plain)}." if usable else ""
+
+
 def _describe(value: object) -> str:
     plain = isinstance(value, numbers.Complex) and not isinstance(value, bool)
     return str(value) if plain else repr(value)
