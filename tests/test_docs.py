@@ -193,9 +193,7 @@ def command_exists(line: str, helps: dict[str, bool]) -> bool:
     if words[0] == "make":
         return re.search(rf"^{words[1]}:", (ROOT / "Makefile").read_text(), re.MULTILINE) is not None
     if words[0] == "pip":
-        extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-        asked = re.findall(r"\[(\w+)\]", line)
-        return {*asked} <= {*extras}
+        return {*re.findall(r"\[(\w+)\]", line)} <= {*extras()}
     program = words[0].removeprefix(".venv/bin/")
     files = [word for word in words[1:] if "/" in word and not word.startswith("-")]
     return program in {"python", "pytest"} and all((ROOT / file.split("::")[0]).exists() for file in files)
@@ -276,6 +274,34 @@ def test_figures_of_tables_are_those_of_the_results(page):
         figures = {number for cell in table_cells(table).values() for number in re.findall(r"\d+(?:\.\d+)?", cell)}
         measured = "".join((RESULTS / f"{name}.md").read_text(encoding="utf-8") for name in names)
         assert figures <= {*re.findall(r"\d+(?:\.\d+)?", measured)}
+
+
+# ---- what can be installed
+
+#: What a package is imported as, if not by its own name; None for tools, and for what torch.onnx needs.
+IMPORTED_AS = {
+    "opencv-python-headless": "cv2",
+    "scikit-image": "skimage",
+    "mypy": None,
+    "ruff": None,
+    "onnxscript": None,
+}
+
+
+def extras() -> dict[str, list[str]]:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    return {extra: [re.match(r"[\w-]+", package)[0] for package in packages] for extra, packages in extras.items()}
+
+
+@pytest.mark.parametrize("extra", extras())
+def test_an_extra_installs_what_is_used(extra):
+    files = [file for folder in ("src", "tests", "benchmarks", "docs") for file in (ROOT / folder).rglob("*.py")]
+    text = "".join(file.read_text(encoding="utf-8") for file in files)
+    for package in extras()[extra]:
+        module = IMPORTED_AS.get(package, package)
+        if module is not None and module != "faltung":
+            used = rf"^\s*(import|from) {module}\b|(import_module|importorskip)\(\"{module}\b"
+            assert re.search(used, text, re.MULTILINE), package
 
 
 if __name__ == "__main__" and sys.argv[1:] == ["--write"]:
