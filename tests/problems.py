@@ -21,10 +21,11 @@ from numpy.typing import NDArray
 import faltung as fa
 from agreement import answer, assert_agrees
 from expressions import random_expression
+from faltung.ground import boundary
 from faltung.planning.planner import METHODS
 from guarded import guarded
 
-MODES = ("reflect", "constant", "nearest", "mirror", "wrap")
+MODES = tuple(boundary.MODES)
 FLOATS = ("f2", "f4", "f8", ">f2", ">f4", ">f8")
 INTEGERS = ("u1", "i1", "u2", "i2", "u4", "i4", "u8", "i8", ">i2", ">u4", "?")
 COMPLEX = ("c8", "c16", ">c8")

@@ -16,25 +16,27 @@ import faltung as fa
 
 ROOT = Path(fa.__file__).parent
 
-# A file imports only from lower rungs, or from its own folder. "face" is `import faltung` itself.
+# The floors, from the lowest to the highest: the rooms of each, and the question that each room answers. A file
+# imports only from lower floors, or from its own room. "face" is `import faltung` itself. The page
+# docs/architecture.md has a copy of this list; `python tests/test_docs.py --write` renews it.
 LADDER = [
-    {"errors"},
-    {"ground"},
-    {"kernels"},
-    {"jit"},
-    {"engines"},
-    {"planning"},
-    {"run"},
-    {"tensors"},
-    {"front"},
-    {"face"},
-    {"layers"},
-    {"fit"},
-    {"datasets"},
-    {"networks"},
-    {"learn"},
-    {"cli"},
-    {"__main__"},
+    {"errors": "What can go wrong? The exceptions, and the form of their messages."},
+    {"ground": "What do all rooms share? Arrays, borders, regions, checks, threads, scratch, bounded caches."},
+    {"kernels": "What is the filter? Values with an algebra, names, a text form, and the rules that rewrite them."},
+    {"jit": "How is machine code made, kept and loaded?"},
+    {"engines": "How can a valid correlation be computed?"},
+    {"planning": "What is asked, and what will run?"},
+    {"run": "How is a plan run? Tiles, on every worker."},
+    {"tensors": "How does the operator work inside torch, with gradients, on every device?"},
+    {"front": "Which module serves this kind of array?"},
+    {"face": "Which names are public?"},
+    {"layers": "How does a torch module use the operator in place of torch's own layers?"},
+    {"fit": "Which filter leads from this input to this output?"},
+    {"datasets": "What is there to learn from?"},
+    {"networks": "Which networks learn? Classifiers, generators and dense yardsticks."},
+    {"learn": "How is a network trained, measured and shown?"},
+    {"cli": "What can be typed? One file for each command: parse, call, print."},
+    {"__main__": "What does `python -m faltung` do? The same as the command `faltung`."},
 ]
 RUNG = {name: rung for rung, names in enumerate(LADDER) for name in names}
 

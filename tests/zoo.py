@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 import faltung as fa
 from expressions import dilated, low_rank
+from faltung.ground import boundary
 from faltung.planning.planner import METHODS
-from samples import MODES
+
+MODES = tuple(boundary.MODES)
 
 
 def _noise(*shape: int) -> NDArray[np.float64]:

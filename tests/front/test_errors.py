@@ -7,6 +7,7 @@ import pytest
 
 import faltung as fa
 from faltung import ArgumentError, ArgumentTypeError, FaltungError
+from faltung.ground.boundary import MODES
 from faltung.planning.planner import METHODS
 
 
@@ -20,7 +21,7 @@ class FromTorch:
 FromTorch.__module__ = "torch.nn"
 
 X, K = np.arange(6.0), [1.0, 2.0, 1.0]
-MODE = "mode: expected one of 'reflect', 'constant', 'nearest', 'mirror', 'wrap', got "
+MODE = f"mode: expected one of {', '.join(map(repr, MODES))}, got "
 OUT = "out: expected a writable array of shape (6,) and dtype float64, got "
 NUMBERS = "expected numbers of at most double precision, got dtype "
 ARRAY = "expected a NumPy array of numbers, got "
