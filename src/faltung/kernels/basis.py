@@ -77,9 +77,18 @@ def shared_basis(taps: NDArray[np.floating[Any]], eps: float, most: int) -> Basi
     if not sizes.all():
         return None  # the taps of each kernel are divided by the largest of them
     block = block / sizes[:, None, None]
-    # Kernels get different weights. Otherwise, as for filters steered to equidistant angles, singular values may
-    # be equal too, and then any rotation of the factors is a basis: most of them take more outer products.
-    weighted = block * (1 + np.arange(len(block)) * _GOLDEN % 1)[:, None, None]
+    # With equal weights of the kernels, as of filters steered to equidistant angles, singular values may be equal too.
+    # Then any rotation of the factors is a basis, and most of them take more outer products.
+    unequal = 1 + np.arange(len(block)) * _GOLDEN % 1
+    candidates = [_basis(block, sizes, weights, eps, most) for weights in (np.ones(len(block)), unequal)]
+    return min((basis for basis in candidates if basis), key=lambda basis: len(basis.rows), default=None)
+
+
+def _basis(
+    block: NDArray[np.float64], sizes: NDArray[np.float64], weights: NDArray[np.float64], eps: float, most: int
+) -> Basis | None:
+    """Return the basis of kernels, whose largest tap is 1, that the singular vectors of weighted kernels give."""
+    weighted = block * weights[:, None, None]
     columns = _span(np.moveaxis(weighted, 1, 0).reshape(block.shape[1], -1), eps, most)
     rows = _span(np.moveaxis(weighted, 2, 0).reshape(block.shape[2], -1), eps, most)
     if columns is None or rows is None:
@@ -91,7 +100,7 @@ def shared_basis(taps: NDArray[np.floating[Any]], eps: float, most: int) -> Basi
         return None
     basis = Basis(columns[:, used[:, 0]].T, rows[:, used[:, 1]].T, cores[:, used[:, 0], used[:, 1]] * sizes[:, None])
     sums = np.einsum("ij,jk,jl->ikl", basis.weights, basis.columns, basis.rows, optimize=True)
-    exact = np.abs(sums - taps) <= SLACK * eps * sizes[:, None, None]
+    exact = np.abs(sums - block * sizes[:, None, None]) <= SLACK * eps * sizes[:, None, None]
     return basis if exact.all() else None
 
 
