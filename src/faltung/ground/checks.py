@@ -127,16 +127,6 @@ def dimensions(ndim: int) -> int:
     return integer("ndim", ndim, 1, _MOST_AXES)
 
 
-def _integer_instead(value: Any, low: int, high: int | None) -> str:
-    """Return the remedy for a number of another type that is equal to a usable integer."""
-    scalar: Any = _scalar(value)
-    if not is_number(value) or np.iscomplexobj(scalar) or not math.isfinite(scalar):
-        return ""
-    if not low <= scalar <= (math.inf if high is None else high):
-        return ""
-    return f"Use {int(scalar)}." if scalar == int(scalar) else ""
-
-
 def _scalar(value: object) -> object:
     return value[()] if isinstance(value, np.ndarray) and value.ndim == 0 else value
 

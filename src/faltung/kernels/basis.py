@@ -77,15 +77,15 @@ def shared_basis(taps: NDArray[np.floating[Any]], eps: float, most: int) -> Basi
     if not sizes.all():
         return None  # the taps of each kernel are divided by the largest of them
     block = block / sizes[:, None, None]
-    # With equal weights of the kernels, as of filters steered to equidistant angles, singular values may be equal too.
-    # Then any rotation of the factors is a basis, and most of them take more outer products.
-    unequal = 1 + np.arange(len(block)) * _GOLDEN % 1
+    # With equal weights, as of filters steered to equidistant angles, singular values may be equal too. Then any
+    # rotation of the factors is a basis, and most of them take more outer products.
+    unequal: NDArray[np.float64] = 1 + np.arange(len(block), dtype=np.float64) * _GOLDEN % 1
     candidates = [_basis(block, sizes, weights, eps, most) for weights in (np.ones(len(block)), unequal)]
     return min((basis for basis in candidates if basis), key=lambda basis: len(basis.rows), default=None)
 
 
 def _basis(
-    block: NDArray[np.float64], sizes: NDArray[np.float64], weights: NDArray[np.float64], eps: float, most: int
+    block: NDArray[np.float64], sizes: NDArray[np.floating[Any]], weights: NDArray[np.float64], eps: float, most: int
 ) -> Basis | None:
     """Return the basis of kernels, whose largest tap is 1, that the singular vectors of weighted kernels give."""
     weighted = block * weights[:, None, None]
