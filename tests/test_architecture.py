@@ -53,11 +53,8 @@ def place(module):
 
 
 def imported(module):
-    """Modules of the package that a module imports anywhere, except for type checkers only."""
+    """Modules of the package that a module imports anywhere, also those for type checkers only."""
     tree = ast.parse(MODULES[module].read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"):
-            node.body = []
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -109,6 +106,54 @@ def test_no_import_leads_back():
 
     for module in MODULES:
         visit(module, [])
+
+
+# ---- structure
+
+
+def _functions():
+    """Every function of the package: module, name, lines without the docstring, cyclomatic complexity."""
+    for module, path in MODULES.items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef):
+                body = node.body[ast.get_docstring(node) is not None :] or node.body
+                yield module, node.name, 2 + body[-1].end_lineno - body[0].lineno, _complexity(node)
+
+
+def _complexity(function):
+    """One more than the branches: conditions, loops, handlers, comprehensions, and each further operand of and / or."""
+    branches = (ast.If, ast.IfExp, ast.For, ast.While, ast.ExceptHandler, ast.comprehension, ast.Assert)
+    nodes = [*ast.walk(function)]
+    operands = sum(len(node.values) - 1 for node in nodes if isinstance(node, ast.BoolOp))
+    return 1 + operands + sum(isinstance(node, branches) for node in nodes)
+
+
+def _emits(module):
+    """Whether a module writes machine code, so that its functions are as long as the code that they write."""
+    return "faltung.jit.ir" in imported(module) or module == "faltung.tensors.ways.triton_code"
+
+
+def test_rooms_are_few_and_names_are_used_once():
+    rooms = {path.relative_to(ROOT).parts[0] for path in MODULES.values()} - {"__init__.py", "__main__.py"}
+    assert len(rooms) <= 18
+    # A command may be called after what it calls.
+    stems = [path.stem for path in MODULES.values() if path.stem != "__init__" and "cli" not in path.parts]
+    assert sorted({*stems}) == sorted(stems)
+    classes = [
+        node.name
+        for path in MODULES.values()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ClassDef)
+    ]
+    assert sorted({*classes}) == sorted(classes)
+
+
+def test_functions_are_short_and_simple():
+    functions = [*_functions()]
+    lengths = [lines for _, _, lines, _ in functions]
+    assert sum(lengths) / len(lengths) < 10
+    wrong = [row for row in functions if (row[2] > 60 or row[3] > 15) and not _emits(row[0])]
+    assert wrong == []
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -49,29 +49,31 @@ def execute(plan: Planned, x: Any, out: Any = None, workers: int | None = None, 
         return result
     runner: Runner = plan.runner
     single = runner.single
-    if single is not None and x.flags.c_contiguous and result.flags.c_contiguous:
-        # A call that is final has read the whole array before it writes, so that `out` may be the array itself.
-        apart = out is None or single.final or not _overlap(x, valid, result)
-        if apart and not single(address_of(x), address_of(result)):
-            return result
-    if out is None or not _overlap(x, valid, result):
-        runner.run(x, result, count, valid)
-        return result
-    # The input would be overwritten while it is still read.
-    target = np.empty_like(result)
-    runner.run(x, target, count, valid)
-    result[...] = target
+    # A small array is filled by a single call, which returns 0 unless a sample is not finite.
+    if single is None or out is not None or not x.flags.c_contiguous or single(address_of(x), address_of(result)):
+        _fill(runner, x, result, count, valid)
     return result
+
+
+def _fill(
+    runner: Runner, x: NDArray[Any], result: NDArray[Any], workers: int | None, valid: NDArray[np.bool_] | None
+) -> None:
+    """Fill the result, which may overlap the input."""
+    single = runner.single
+    if single is not None and single.final and x.flags.c_contiguous and result.flags.c_contiguous:
+        single(address_of(x), address_of(result))  # it reads the whole array before it writes
+    elif not (np.may_share_memory(x, result) or (valid is not None and np.may_share_memory(valid, result))):
+        runner.run(x, result, workers, valid)
+    else:  # the input would be overwritten while it is still read
+        target = np.empty_like(result)
+        runner.run(x, target, workers, valid)
+        result[...] = target
 
 
 Planned.execute = staticmethod(execute)
 Plan.make_runner = KernelRunner
 BankPlan.make_runner = BankRunner
 ChannelPlan.make_runner = ChannelRunner
-
-
-def _overlap(x: NDArray[Any], valid: NDArray[np.bool_] | None, result: NDArray[Any]) -> bool:
-    return np.may_share_memory(x, result) or (valid is not None and np.may_share_memory(valid, result))
 
 
 def _check_input(x: Any, plan: Planned) -> NDArray[Any]:
