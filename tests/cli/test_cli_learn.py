@@ -21,6 +21,7 @@ from PIL import Image
 from faltung import __version__
 from faltung.cli import main as entry
 from faltung.datasets.embedded import load_embedded
+from faltung.learn.tasks import TASKS
 from faltung.networks import load
 
 EPOCHS = 2
@@ -391,7 +392,7 @@ def test_a_finished_run_is_left_alone(small, capsys):
     [
         (["--resume", "nowhere"], "resume: expected a run folder with run.json as faltung wrote it, got 'nowhere'"),
         (["--resume", "nowhere", "--epochs", "3"], "--resume: expected no other setting, .* got --?epochs"),
-        (["--task", "sing"], "--task: expected classify or generate, got 'sing'"),
+        (["--task", "sing"], f"--task: expected {' or '.join(TASKS)}, got 'sing'"),
         (["nowhere.npz"], "DATA: expected"),
         (["--device", "abacus"], "device: expected a device that torch can use here"),
         (["--precision", "float8"], "precision: expected 'float32' or 'bfloat16'"),

@@ -253,7 +253,7 @@ def test_the_command_knows_a_third_task_too(toy, stripes, command, tmp_path):
     assert (tmp_path / "run" / "model.safetensors").exists()
     code, _, err = command("learn", "--task", "sing")
     assert code == 1
-    assert "--task: expected classify or generate or toy, got 'sing'" in err
+    assert f"--task: expected {' or '.join(TASKS)}, got 'sing'" in err
 
 
 def test_a_task_that_is_stopped_continues_whatever_the_task(toy, tmp_path):
@@ -302,7 +302,7 @@ def test_label_smoothing_is_recorded_and_used(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        ({"task": "sing"}, "task: expected classify or generate, got 'sing'"),
+        ({"task": "sing"}, f"task: expected {' or '.join(TASKS)}, got 'sing'"),
         ({"options": {"judge": "runs/other"}}, r"options: .* of the task 'classify' \(none\), got 'judge'\. Omit it"),
         ({"task": "generate", "options": {"colour": 1}}, r"options: .* 'generate' \('judge'\), got 'colour'"),
         ({"epochs": 0}, "epochs: expected at least 1, got 0"),
