@@ -15,7 +15,7 @@ from faltung.planning import layer_tiles
 from faltung.planning.layer import Axis, Layer
 from faltung.run import layer_run as channels
 from faltung.run import tap_gradient
-from faltung.run.tables import lie_of
+from faltung.run.tables import memory_layout
 from guarded import guarded
 from samples import MODES, assert_same_bits, misplaced, noise, normal
 
@@ -55,10 +55,10 @@ def small_room(request, monkeypatch):
         for name, value in {"ROOM": room, "WIDEST": widest, "ITEMS": items}.items():
             monkeypatch.setattr(module, name, value)
     for module in (channels, tap_gradient):
-        module._program.cache_clear()
+        module._codes.clear()
     yield request.param
     for module in (channels, tap_gradient):
-        module._program.cache_clear()
+        module._codes.clear()
 
 
 def axes_of(layer):
@@ -84,13 +84,17 @@ def spoil():
 def correlate(layer, x, taps, bias=None, out=None, workers=1):
     spoil()
     out = np.full(layer.target_shape, np.nan, taps.dtype) if out is None else out
-    channels.correlate_channels(layer, place(x), lie_of(x), place(out), lie_of(out), taps, bias, workers=workers)
+    channels.correlate_channels(
+        layer, place(x), memory_layout(x), place(out), memory_layout(out), taps, bias, workers=workers
+    )
     return out
 
 
 def reduce(layer, x, g, workers=1):
     spoil()
-    return tap_gradient.tap_gradient(layer, place(x), lie_of(x), place(g), lie_of(g), x.dtype, workers=workers)
+    return tap_gradient.tap_gradient(
+        layer, place(x), memory_layout(x), place(g), memory_layout(g), x.dtype, workers=workers
+    )
 
 
 def assert_correlated(got, layer, x, taps, bias=None):

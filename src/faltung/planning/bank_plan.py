@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -108,6 +109,12 @@ class BankPlan(Planned):
             return int(BY_SPECTRA.work(task).scratch * 2 + math.prod(BY_SPECTRA.tile(task)) * task.step * number)
         tasks = self.filters(self.problem.extended)
         return int(math.prod(BY_PASSES.tile(tasks[0])) * tasks[0].step * number * (len(tasks) + 1))
+
+    def filter_tile(self, filters: Sequence[Task]) -> tuple[int, ...]:
+        """Return the tile on which separable filters are combined: what all of them leave stays in the cache."""
+        rows, columns = BY_PASSES.tile(filters[0])[-2:]
+        columns = min(columns, max(128, (1 << 19) // (rows * len(filters) * filters[0].step)))
+        return (*[1] * (filters[0].taps.ndim - 2), rows, columns)
 
     def rows(self) -> list[Row]:
         """Return what the plan prints, as pairs of a word and a text."""
@@ -239,5 +246,11 @@ def _from_filters(plan: BankPlan, machine: Machine) -> Candidate:
         passed=sum(each.passed for each in passes),
         trips=sum(each.trips for each in passes),
         bytes=outputs * plan.problem.written.itemsize,
+        calls=(len(filters) + len(plan.plans)) * _count(filters[0].extents, plan.filter_tile(filters)),
     )
     return Candidate("basis", (BY_PASSES.name, EXACT.name), seconds(work, plan.problem.number, machine))
+
+
+def _count(extents: Sequence[int], tile: Sequence[int]) -> int:
+    """Return how many tiles cover all outputs."""
+    return math.prod(-(-extent // max(most, 1)) for extent, most in zip(extents, tile, strict=True))

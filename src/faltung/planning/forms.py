@@ -170,28 +170,36 @@ def _factor(
     for axis, size in zip(axes, whole.shape, strict=True):
         sizes[axis] = size
     taps = np.ascontiguousarray(taps.transpose(np.argsort(axes)).reshape(sizes))
-    found = outer_terms(part)
-    if found is not None:
-        terms = []
-        for kernels in found:
-            term = [_ONE] * ndim
-            for axis, line, total, origin in zip(axes, kernels, whole.shape, whole.origin, strict=True):
-                term[axis] = _line(line, total, origin)
-            terms.append(tuple(term))
-        if len(terms) == 1 and sum(size > 1 for size in sizes) == 1 and not any(line.widths for line in terms[0]):
-            # Along a single axis the factor is the taps themselves.
-            axis = int(np.argmax(sizes))
-            terms = [tuple(Line(taps.ravel(), (), taps.ravel()) if k == axis else _ONE for k in range(ndim))]
-    else:
-        terms = _numerical(taps, float(np.finfo(number).eps))
+    eps = float(np.finfo(number).eps)
+    terms = _known(part, taps, whole, axes)
+    if terms is None:
+        terms = _numerical(taps, eps)
     cheaper = sum(_line_cost(line) for term in terms for line in term) < np.count_nonzero(taps) + 2 * ndim
     if not (terms and cheaper):
         return Factor(taps, ())
     total = np.sum([reduce(np.multiply.outer, [line.taps for line in term]) for term in terms], axis=0)
-    # What the terms miss adds up over the taps, so that only little of it all together is a rounding.
-    missed = float(np.abs(total - taps).sum())
-    close = missed <= SLACK * float(np.finfo(number).eps) * float(np.abs(taps).sum())
+    # The differences add up over the taps, so only a small sum of them is a rounding.
+    close = float(np.abs(total - taps).sum()) <= SLACK * eps * float(np.abs(taps).sum())
     return Factor(taps, tuple(terms) if close else (), _faithful(total, taps, number))
+
+
+def _known(part: Kernel, taps: TapArray, whole: Kernel, axes: Sequence[int]) -> list[tuple[Line, ...]] | None:
+    """Outer products that an expression consists of, in the axes of the layout; None if it is no sum of them."""
+    products = outer_terms(part)
+    if products is None:
+        return None
+    terms = []
+    for lines in products:
+        term = [_ONE] * taps.ndim
+        for axis, line, size, origin in zip(axes, lines, whole.shape, whole.origin, strict=True):
+            term[axis] = _line(line, size, origin)
+        terms.append(tuple(term))
+    if len(terms) == 1 and sum(size > 1 for size in taps.shape) == 1 and not any(line.widths for line in terms[0]):
+        # Along a single axis the factor is the taps themselves.
+        along = int(np.argmax(taps.shape))
+        own = Line(taps.ravel(), (), taps.ravel())
+        terms = [tuple(own if axis == along else _ONE for axis in range(taps.ndim))]
+    return terms
 
 
 def _faithful(total: TapArray, taps: TapArray, number: np.dtype[Any]) -> bool:

@@ -25,7 +25,7 @@ from faltung.planning.wisdom import remembered
 __all__ = ["forget", "keep", "make", "plan_for", "plan_of", "plan_problem"]
 
 #: Most plans that are kept, and most bytes of taps, tables and scratch that belong to them.
-MOST_PLANS, MOST_BYTES = 1024, 1 << 27
+MOST_PLANS, MOST_BYTES = 1024, 1 << 26
 
 #: Plans by question, and again by the arguments as they came, which are found without checking them a second time.
 _plans: Bounded[Question, Planned] = Bounded(MOST_PLANS, MOST_BYTES)

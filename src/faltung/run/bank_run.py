@@ -15,7 +15,7 @@ from faltung.ground import scratch
 from faltung.ground.lazy import lazy
 from faltung.ground.threads import share, worker_count
 from faltung.planning.bank_plan import BankPlan
-from faltung.run.gathering import Gatherer, address_of, frame_of, offset, source_gatherer
+from faltung.run.gathering import Gatherer, address_of, offset, source_gatherer, strides_of
 from faltung.run.tiling import Tile, tiles_across
 
 if TYPE_CHECKING:
@@ -56,20 +56,20 @@ class BankRunner:
             for part, place in zip(self._plan.plans, out, strict=True):
                 part.runner.run(x, place, workers, valid)
             return
-        target = frame_of(out[0], self._layout)
+        target = strides_of(out[0], self._layout)
         if not target.packed:  # samples of a row are not contiguous: that is for the copy to handle
             result = np.empty(out.shape, out.dtype)
             self.run(x, result, workers, valid)
             out[...] = result
             return
         gather, first = self._gather, self._layout.first
-        source, start = frame_of(x, self._layout), address_of(x)
+        source, start = strides_of(x, self._layout), address_of(x)
         targets = [address_of(part) for part in out]
 
         def work(tile: Tile, _alive: object = x) -> None:
             _buffer, address, strides = gather(tile, source, start)
             at = offset(tile, target, first)
-            fill(address, [place + at for place in targets], Block(strides, target.strides, tile.shape))
+            fill(address, [place + at for place in targets], Block(strides, target.outer, tile.shape))
 
         share(work, self._tiles, worker_count(workers))
 
@@ -98,10 +98,7 @@ class _SharedFilters:
         self._sums = [self._sum(weights) for weights in plan.basis.weights]
         self._taps = plan.taps
         self._exact: list[BlockFunction] = []
-        rows, columns = BY_PASSES.tile(filters[0])[-2:]
-        # What all filters leave of a tile stays in the cache.
-        columns = min(columns, max(128, (1 << 19) // (rows * len(filters) * self._task.step)))
-        self.tile: tuple[int, ...] = (*[1] * (self._task.taps.ndim - 2), rows, columns)
+        self.tile: tuple[int, ...] = plan.filter_tile(filters)
 
     def _sum(self, weights: NDArray[np.float64]) -> BlockFunction:
         number = self._task.taps.dtype

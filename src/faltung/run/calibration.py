@@ -16,6 +16,7 @@ from faltung.planning.cost import TYPICAL, Machine
 from faltung.planning.machine import keep
 from faltung.planning.planner import make_plan
 from faltung.planning.problem import Problem
+from faltung.planning.report import shape_text
 from faltung.run.race import random_samples, repeats_of, seconds_of
 
 if TYPE_CHECKING:
@@ -236,78 +237,83 @@ def _nonnegative(rows: NDArray[np.float64], right: NDArray[np.float64]) -> NDArr
     return x
 
 
-# ---- what is run
+# ---- the problems that are run
+
+_SMALL, _MIDDLE, _LARGER, _LARGE = (64, 64), (512, 512), (1024, 1024), (2048, 2048)
+_SIGNAL, _VOLUME = (300_000,), (64, 64, 64)
+
+#: Problems that spend their time on different units of work, or on two units in different proportions: engine, name
+#: and arguments of the kernel, shape and dtype of the array.
+_PROBES: tuple[tuple[str, str, tuple[float, ...], tuple[int, ...], str], ...] = (
+    ("direct", "dense", (3, 3), (16, 16), "float32"),
+    ("direct", "dense", (3, 3), _SMALL, "float32"),
+    ("direct", "dense", (3, 3), _MIDDLE, "float32"),
+    ("direct", "dense", (3, 3), _LARGE, "float32"),
+    ("direct", "dense", (3, 3), _LARGE, "uint8"),
+    ("direct", "dense", (5, 5), _LARGER, "float32"),
+    ("direct", "dense", (7, 7), _MIDDLE, "float32"),
+    ("direct", "dense", (7, 7), _MIDDLE, "uint8"),
+    ("direct", "dense", (7, 7), _MIDDLE, "float64"),
+    ("direct", "dense", (15, 15), (256, 256), "float32"),
+    ("direct", "dense", (15, 15), _MIDDLE, "float32"),
+    ("direct", "dense", (5, 5, 5), _VOLUME, "float32"),
+    ("direct", "dense", (31,), _SIGNAL, "float32"),
+    ("direct", "dense", (101,), _SIGNAL, "float32"),
+    ("direct", "sparse", (60, 21, 21), _MIDDLE, "float32"),
+    ("direct", "sparse", (120, 31, 31), _MIDDLE, "float32"),
+    ("direct", "sparse", (60, 21, 21), _LARGER, "uint8"),
+    ("separable", "Gaussian", (1,), _SMALL, "float32"),
+    ("separable", "Gaussian", (1,), _MIDDLE, "float32"),
+    ("separable", "Gaussian", (1,), _LARGER, "float32"),
+    ("separable", "Gaussian", (2,), _MIDDLE, "uint8"),
+    ("separable", "Gaussian", (3,), _MIDDLE, "float64"),
+    ("separable", "Gaussian", (5,), _MIDDLE, "float32"),
+    ("separable", "Gaussian", (5,), _LARGER, "float32"),
+    ("separable", "Gaussian", (3,), _LARGE, "float32"),
+    ("separable", "Gaussian", (10,), _MIDDLE, "float32"),
+    ("separable", "LoG", (2,), _MIDDLE, "float32"),
+    ("running", "box", (5,), _MIDDLE, "float32"),
+    ("running", "box", (9,), _LARGER, "float32"),
+    ("running", "box", (9,), _LARGE, "float32"),
+    ("running", "box", (15,), _MIDDLE, "uint8"),
+    ("running", "box", (31,), _MIDDLE, "float32"),
+    ("running", "box", (31,), _LARGER, "uint8"),
+    ("running", "box", (101,), _SIGNAL, "float32"),
+    ("fourier", "dense", (9, 9), _SMALL, "float32"),
+    ("fourier", "dense", (9, 9), _MIDDLE, "float32"),
+    ("fourier", "dense", (15, 15), _LARGER, "float32"),
+    ("fourier", "dense", (31, 31), _MIDDLE, "float32"),
+    ("fourier", "dense", (31, 31), _MIDDLE, "float64"),
+    ("fourier", "dense", (31, 31), _LARGE, "float32"),
+    ("fourier", "dense", (63, 63), _LARGER, "float32"),
+    ("fourier", "dense", (101,), _SIGNAL, "float32"),
+    ("fourier", "dense", (2001,), _SIGNAL, "float32"),
+)
 
 
 def _probes() -> list[Probe]:
-    """List problems that spend their time on different units of work, or on two of them in different proportions."""
+    """Return the problems of the table, with the same random taps every time."""
     rng = np.random.default_rng(0)
+    probes = []
+    for method, name, arguments, shape, dtype in _PROBES:
+        text, kernel = _kernel(name, arguments, len(shape), rng)
+        problem = _problem(kernel, shape, np.dtype(dtype))
+        probes.append(Probe(f"{text} on {shape_text(shape)} {dtype}", method, problem))
+    return probes
 
-    def dense(*shape: int) -> tuple[str, Kernel]:
-        return f"dense {_text(shape)}", Kernel(rng.standard_normal(shape))
 
-    def sparse(count: int, *shape: int) -> tuple[str, Kernel]:
+def _kernel(name: str, arguments: tuple[Any, ...], ndim: int, rng: np.random.Generator) -> tuple[str, Kernel]:
+    """Return the text and the kernel of a row of the table."""
+    if name == "dense":
+        return f"dense {shape_text(arguments)}", Kernel(rng.standard_normal(arguments))
+    if name == "sparse":
+        count, *shape = arguments
         taps = np.zeros(shape)
         taps.flat[rng.permutation(taps.size)[:count]] = 1.0
         taps.flat[[0, -1]] = 1.0
-        return f"sparse {_text(shape)}", Kernel(taps)
-
-    def smooth(sigma: float) -> tuple[str, Kernel]:
-        return f"Gaussian {sigma:g}", gaussian(sigma)
-
-    def window(width: int, ndim: int = 2) -> tuple[str, Kernel]:
-        return f"box {width}", box(width, ndim=ndim)
-
-    small, middle, large, signal = (64, 64), (512, 512), (2048, 2048), (300_000,)
-    listed = [
-        ("direct", dense(3, 3), (16, 16), "float32"),
-        ("direct", dense(3, 3), small, "float32"),
-        ("direct", dense(3, 3), middle, "float32"),
-        ("direct", dense(3, 3), large, "float32"),
-        ("direct", dense(3, 3), large, "uint8"),
-        ("direct", dense(5, 5), (1024, 1024), "float32"),
-        ("direct", dense(7, 7), middle, "float32"),
-        ("direct", dense(7, 7), middle, "uint8"),
-        ("direct", dense(7, 7), middle, "float64"),
-        ("direct", dense(15, 15), (256, 256), "float32"),
-        ("direct", dense(15, 15), middle, "float32"),
-        ("direct", dense(5, 5, 5), (64, 64, 64), "float32"),
-        ("direct", dense(31), signal, "float32"),
-        ("direct", dense(101), signal, "float32"),
-        ("direct", sparse(60, 21, 21), middle, "float32"),
-        ("direct", sparse(120, 31, 31), middle, "float32"),
-        ("direct", sparse(60, 21, 21), (1024, 1024), "uint8"),
-        ("separable", smooth(1), small, "float32"),
-        ("separable", smooth(1), middle, "float32"),
-        ("separable", smooth(1), (1024, 1024), "float32"),
-        ("separable", smooth(2), middle, "uint8"),
-        ("separable", smooth(3), middle, "float64"),
-        ("separable", smooth(5), middle, "float32"),
-        ("separable", smooth(5), (1024, 1024), "float32"),
-        ("separable", smooth(3), large, "float32"),
-        ("separable", smooth(10), middle, "float32"),
-        ("separable", ("LoG 2", log(2)), middle, "float32"),
-        ("running", window(5), middle, "float32"),
-        ("running", window(9), (1024, 1024), "float32"),
-        ("running", window(9), large, "float32"),
-        ("running", window(15), middle, "uint8"),
-        ("running", window(31), middle, "float32"),
-        ("running", window(31), (1024, 1024), "uint8"),
-        ("running", window(101, 1), signal, "float32"),
-        ("fourier", dense(9, 9), small, "float32"),
-        ("fourier", dense(9, 9), middle, "float32"),
-        ("fourier", dense(15, 15), (1024, 1024), "float32"),
-        ("fourier", dense(31, 31), middle, "float32"),
-        ("fourier", dense(31, 31), middle, "float64"),
-        ("fourier", dense(31, 31), large, "float32"),
-        ("fourier", dense(63, 63), (1024, 1024), "float32"),
-        ("fourier", dense(101), signal, "float32"),
-        ("fourier", dense(2001), signal, "float32"),
-    ]
-    return [
-        Probe(f"{name} on {_text(shape)} {dtype}", method, _problem(kernel, shape, np.dtype(dtype)))
-        for method, (name, kernel), shape, dtype in listed
-    ]
+        return f"sparse {shape_text(shape)}", Kernel(taps)
+    named: dict[str, Callable[..., Kernel]] = {"Gaussian": gaussian, "LoG": log, "box": box}
+    return f"{name} {arguments[0]:g}", named[name](*arguments, ndim=ndim)
 
 
 def _problem(kernel: Kernel, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Problem:
@@ -322,7 +328,3 @@ def _problem(kernel: Kernel, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Pr
         regions=tuple((0, length) for length in shape),
         result=dtype,
     )
-
-
-def _text(shape: tuple[int, ...]) -> str:
-    return " x ".join(map(str, shape))

@@ -16,7 +16,7 @@ from faltung.planning.planner import make_plan
 from faltung.planning.problem import Problem
 from faltung.run.gathering import address_of
 from faltung.run.layer_run import correlate_channels
-from faltung.run.tables import lie_of
+from faltung.run.tables import memory_layout
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -54,7 +54,7 @@ def _direct(plan: ChannelPlan, x: NDArray[Any], target: NDArray[Any], workers: i
     if not in_place:  # no single step leads from image to image: they are put there later
         place = np.empty(place.shape, place.dtype)
     taps = np.ascontiguousarray(plan.correlated.taps, plan.problem.number)
-    addresses = address_of(source), lie_of(source), address_of(place), lie_of(place)
+    addresses = address_of(source), memory_layout(source), address_of(place), memory_layout(place)
     correlate_channels(plan.layer, *addresses, taps, workers=worker_count(workers))
     if not in_place:
         ordered[...] = place.reshape(ordered.shape)

@@ -1,4 +1,4 @@
-"""The entry of every plan: what is passed in a call is checked here, and nowhere else."""
+"""How is a plan called? The arguments of a call are checked here, for every kind of plan, and nowhere else."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ __all__ = ["Runner", "execute"]
 
 
 class Runner(Protocol):
-    """What runs a plan: its machine code, and the tables that stay the same from call to call."""
+    """The machine code of a plan, and the tables that stay the same from call to call."""
 
     @property
     def single(self) -> Joined | None:
-        """A call of machine code that does everything, for contiguous arrays so small that they are a single tile."""
+        """One call of machine code that does everything: for contiguous arrays of a single tile, or None."""
 
     def run(self, x: NDArray[Any], out: NDArray[Any], workers: int | None, valid: NDArray[np.bool_] | None) -> None:
         """Fill `out`, which does not overlap `x`; `valid` is False where a sample is missing."""
@@ -50,11 +50,11 @@ def execute(plan: Planned, x: Any, out: Any = None, workers: int | None = None, 
     runner: Runner = plan.runner
     single = runner.single
     if single is not None and x.flags.c_contiguous and result.flags.c_contiguous:
-        # A call that is final has read the whole array before it writes, so that `out` may be the array itself.
-        apart = out is None or single.final or not _overlap(x, valid, result)
+        # A final call has read the whole array before it writes, so that `out` may be the array itself.
+        apart = single.final or not _overlap(x, valid, out)
         if apart and not single(address_of(x), address_of(result)):
             return result
-    if out is None or not _overlap(x, valid, result):
+    if not _overlap(x, valid, out):
         runner.run(x, result, count, valid)
         return result
     # The input would be overwritten while it is still read.
@@ -70,8 +70,11 @@ BankPlan.make_runner = BankRunner
 ChannelPlan.make_runner = ChannelRunner
 
 
-def _overlap(x: NDArray[Any], valid: NDArray[np.bool_] | None, result: NDArray[Any]) -> bool:
-    return np.may_share_memory(x, result) or (valid is not None and np.may_share_memory(valid, result))
+def _overlap(x: NDArray[Any], valid: NDArray[np.bool_] | None, out: NDArray[Any] | None) -> bool:
+    """Whether writing the result may overwrite samples, or a mask, that are still to be read."""
+    if out is None:
+        return False
+    return np.may_share_memory(x, out) or (valid is not None and np.may_share_memory(valid, out))
 
 
 def _check_input(x: Any, plan: Planned) -> NDArray[Any]:

@@ -6,14 +6,14 @@ from collections.abc import Callable
 from functools import partial
 
 from faltung.run.missing import Mask, Missing
+from faltung.run.output import Output
 from faltung.run.prepared import Functions, Prepared
 from faltung.run.source import SourceBlock
-from faltung.run.target import Target
 from faltung.run.tiling import Tile
 
 __all__ = ["Fill", "Plain", "WeighedAlong", "WeighedApart"]
 
-Fill = Callable[[Tile, SourceBlock, Target], object]
+Fill = Callable[[Tile, SourceBlock, Output], object]
 """Fills the outputs of a tile from its source block."""
 
 
@@ -29,7 +29,7 @@ class Plain:
     def __init__(self, in_array: Functions, in_scratch: Functions) -> None:
         self._in_array, self._in_scratch = in_array, in_scratch
 
-    def __call__(self, tile: Tile, block: SourceBlock, target: Target) -> None:
+    def __call__(self, tile: Tile, block: SourceBlock, target: Output) -> None:
         """Fill a tile."""
         target.fill(tile, self._in_array if block.in_array else self._in_scratch, block)
 
@@ -53,7 +53,7 @@ class WeighedApart:
         self._normalised, self._plain = prepared.normalised, plain
         self._missing, self._mask = missing, mask
 
-    def __call__(self, tile: Tile, block: SourceBlock, target: Target) -> None:
+    def __call__(self, tile: Tile, block: SourceBlock, target: Output) -> None:
         """Fill a tile."""
         copy = self._missing.scratch(tile) if block.in_array else block
         if self._missing.take_out(tile, block, copy, self._mask):
@@ -79,7 +79,7 @@ class WeighedAlong:
         self._prepared, self._weighing = prepared, prepared.weighing
         self._missing, self._mask = missing, mask
 
-    def __call__(self, tile: Tile, block: SourceBlock, target: Target) -> None:
+    def __call__(self, tile: Tile, block: SourceBlock, target: Output) -> None:
         """Fill a tile."""
         flags = self._missing.flags(tile, self._mask)
         weigh = partial(self._weighing[block.in_array], mask=flags.address, mask_strides=flags.strides)

@@ -16,12 +16,12 @@ from faltung.ground.lazy import lazy
 from faltung.ground.threads import share, worker_count
 from faltung.planning.planner import Plan
 from faltung.run.filling import Fill, Plain, WeighedAlong, WeighedApart
-from faltung.run.gathering import Frame, address_of, frame_of, source_gatherer
+from faltung.run.gathering import Strides, address_of, source_gatherer, strides_of
 from faltung.run.missing import Mask, Missing
+from faltung.run.output import Output
 from faltung.run.prepared import Prepared
 from faltung.run.small import Small
 from faltung.run.source import Source
-from faltung.run.target import Target
 from faltung.run.tiling import Tile, tiles_across, tiles_beside
 
 if TYPE_CHECKING:
@@ -31,8 +31,8 @@ __all__ = ["KernelRunner"]
 
 #: Predicted seconds of one core in which the work is done before a second thread would have woken up.
 _ALONE = 2e-4
-#: Most memory layouts of arrays that are kept from call to call.
-_MOST_FRAMES = 64
+#: Most strides of arrays that are kept from call to call.
+_MOST_STRIDES = 64
 
 
 class KernelRunner:
@@ -47,7 +47,7 @@ class KernelRunner:
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._problem = plan.problem
-        self._frames: dict[tuple[Any, ...], Frame] = {}
+        self._strides: dict[tuple[Any, ...], Strides] = {}
         self._gather = source_gatherer(self._problem)
         #: Tiles of an array that the engine can read as it is stored.
         self._tiles = tiles_beside(plan)
@@ -69,8 +69,8 @@ class KernelRunner:
         if x.flags.c_contiguous and out.flags.c_contiguous and self.small.fill(x, out, workers):
             return
         room = self._missing.room if self._problem.weighted else 0.0
-        source = Source(self._problem, x, self._frame(x), self._gather, room)
-        target = Target(self._problem, out, self._frame(out))
+        source = Source(self._problem, x, self._strides_of(x), self._gather, room)
+        target = Output(self._problem, out, self._strides_of(out))
         tiles = self._tiles if source.readable else self._gathered_tiles
         # The code is made here: later, every thread would begin by making it.
         fill: Fill = self._read if source.readable else self._gathered
@@ -104,20 +104,20 @@ class KernelRunner:
             return WeighedAlong(self.prepared, self._missing, mask)
         return WeighedApart(self.prepared, self._missing, mask, self._read if source.readable else self._gathered)
 
-    def _frame(self, array: NDArray[Any]) -> Frame:
-        """Memory layout of an array in the axes of the layout."""
+    def _strides_of(self, array: NDArray[Any]) -> Strides:
+        """Return the strides of an array in the axes of the layout, from those of recent arrays if possible."""
         key = (array.strides, array.shape, array.dtype)
-        frame = self._frames.get(key)
-        if frame is None:
-            if len(self._frames) >= _MOST_FRAMES:
-                self._frames.clear()
-            frame = self._frames[key] = frame_of(array, self._problem.layout)
-        return frame
+        strides = self._strides.get(key)
+        if strides is None:
+            if len(self._strides) >= _MOST_STRIDES:
+                self._strides.clear()
+            strides = self._strides[key] = strides_of(array, self._problem.layout)
+        return strides
 
     def _mask(self, valid: NDArray[np.bool_]) -> Mask:
         flags = valid.view(np.uint8)
-        frame = self._frame(flags)
+        strides = self._strides_of(flags)
         if self._problem.dtype.kind == "c":  # a flag counts for both parts of a sample
-            channels = np.repeat(frame.channels, 2)
-            frame = replace(frame, channels=channels, packed=False, key=channels.tobytes())
-        return Mask(frame, address_of(flags))
+            channels = np.repeat(strides.channels, 2)
+            strides = replace(strides, channels=channels, packed=False, key=channels.tobytes())
+        return Mask(strides, address_of(flags))

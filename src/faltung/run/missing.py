@@ -16,7 +16,7 @@ from faltung.ground import scratch
 from faltung.ground.lazy import lazy
 from faltung.jit.target import host
 from faltung.planning.problem import Problem
-from faltung.run.gathering import Frame, Gatherer
+from faltung.run.gathering import Gatherer, Strides
 from faltung.run.source import SourceBlock
 from faltung.run.tiling import Tile
 
@@ -26,7 +26,7 @@ __all__ = ["Mask", "Missing", "Normalised"]
 class Mask(NamedTuple):
     """A mask in memory: a byte for each sample, zero where it is missing."""
 
-    frame: Frame
+    strides: Strides
     address: int
 
 
@@ -79,7 +79,7 @@ class Missing:
         """Gather the part of a mask that belongs to a tile."""
         if mask is None:
             return SourceBlock(0, (0,) * (len(tile.shape) - 1), False, None)
-        buffer, address, strides = self._gather(tile, mask.frame, mask.address)
+        buffer, address, strides = self._gather(tile, mask.strides, mask.address)
         return SourceBlock(address, strides, False, buffer)
 
     def _shape(self, tile: Tile) -> tuple[int, ...]:

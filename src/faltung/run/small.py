@@ -10,7 +10,7 @@ from faltung.engines.calls.team import Calls, Part, team
 from faltung.ground.lazy import lazy
 from faltung.ground.threads import worker_count
 from faltung.planning.planner import Plan
-from faltung.run.gathering import Gatherer, address_of, frame_in_order, offset
+from faltung.run.gathering import Gatherer, address_of, contiguous_strides, offset
 from faltung.run.prepared import Prepared
 from faltung.run.tiling import Tile
 
@@ -58,7 +58,7 @@ class Small:
         if len(parts) < len(tiles):
             return None
         problem = self._plan.problem
-        target = frame_in_order(problem.result_shape, problem.result, problem.layout)
+        target = contiguous_strides(problem.result_shape, problem.result, problem.layout)
         first = problem.layout.first
         return Calls(parts, [offset(tile, target, first) for tile in tiles])
 
@@ -78,10 +78,10 @@ class Small:
         problem = self._plan.problem
         if tile.inside or problem.weighted or not (problem.readable and problem.direct):
             return None
-        source = frame_in_order(problem.shape, problem.dtype, problem.layout)
-        target = frame_in_order(problem.result_shape, problem.result, problem.layout)
+        source = contiguous_strides(problem.shape, problem.dtype, problem.layout)
+        target = contiguous_strides(problem.result_shape, problem.result, problem.layout)
         gathering = self._gather.gathering(tile, source)
-        call = call_of(self._prepared.from_scratch[0], Block(gathering.strides, target.strides, tile.shape))
+        call = call_of(self._prepared.from_scratch[0], Block(gathering.strides, target.outer, tile.shape))
         if call is None:
             return None
         return Part(self._gather.code, gathering.arguments, gathering.size, gathering, call)

@@ -13,7 +13,7 @@ import torch
 
 from faltung.planning.layer import Layer
 from faltung.run.layer_run import correlate_channels
-from faltung.run.tables import Lie
+from faltung.run.tables import MemoryLayout
 from faltung.run.tap_gradient import tap_gradient
 from faltung.tensors.extension import fold
 from faltung.tensors.torch_threads import beside_torch
@@ -106,10 +106,10 @@ def _planes(x: torch.Tensor) -> torch.Tensor:
     return x if x.stride(-1) == 1 or x.shape[-1] == 1 or x.shape[1] == 1 else x.contiguous()
 
 
-def _lie(x: torch.Tensor) -> Lie:
+def _lie(x: torch.Tensor) -> MemoryLayout:
     item = x.element_size()
     dtype = np.dtype(np.float32 if x.dtype == torch.float32 else np.float64)
     strides = [step * item for step in x.stride()]
     if x.shape[-1] == 1:
         strides[-1] = item  # what torch says of an axis of length 1 means nothing
-    return Lie(dtype, tuple(strides))
+    return MemoryLayout(dtype, tuple(strides))
