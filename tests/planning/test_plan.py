@@ -84,7 +84,9 @@ def test_the_cheapest_possible_way_is_chosen_and_the_others_have_their_reasons(t
 def test_a_method_that_cannot_do_it_says_why(kernel, method, reason):
     with pytest.raises(ArgumentError) as caught:
         fa.plan((300, 400), kernel, method=method)
-    assert str(caught.value) == (f"method: expected an engine that can do this, got {method!r}. It cannot: {reason}.")
+    assert str(caught.value) == (
+        f"method: expected an engine that supports this, got {method!r}. It does not: {reason}."
+    )
     (rejected,) = [c for c in fa.plan((300, 400), kernel).candidates if c.method == method]
     assert (rejected.seconds, rejected.reason) == (math.inf, reason)
 

@@ -247,12 +247,12 @@ def test_a_plan_is_printed_pickled_and_called():
         ({"dilation": (1, 2, 3)}, "dilation: expected a positive integer, or 2 of them"),
         ({"groups": 0}, "groups: expected a positive integer, got 0"),
         ({"groups": 2}, "kernel: expected channels out in 2 equal groups"),
-        ({"channel_axis": 7}, "channel_axis: expected an axis of an array with 3, got 7"),
+        ({"channel_axis": 7}, "channel_axis: expected an axis of an array with 3 axes, got 7"),
         ({"channel_axis": 0.0}, "channel_axis: expected an integer or None"),
         ({"channel_axis": 0}, "3 channels in, which x has on axis 0|9 channels in, which x has on axis 0"),
         ({"axes": (1, 2)}, "axes: expected axes other than that of the channels, 2"),
         ({"method": "nothing"}, "method: expected one of"),
-        ({"channel_axis": None}, "Say which axis they are with channel_axis="),
+        ({"channel_axis": None}, "Pass the axis of the channels as channel_axis="),
     ],
 )
 def test_wrong_arguments_are_named(arguments, text):

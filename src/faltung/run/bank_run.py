@@ -1,4 +1,4 @@
-"""Run a bank: every tile once, for all kernels."""
+"""How does the plan of a bank run? Kernels one by one, or every tile once for all kernels."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ __all__ = ["BankRunner"]
 
 
 class BankRunner:
-    """Runs the plan of a bank: kernels one by one, or every tile once for all of them."""
+    """Runs the plan of a bank."""
 
     single = None
 
@@ -57,7 +57,7 @@ class BankRunner:
                 part.runner.run(x, place, workers, valid)
             return
         target = strides_of(out[0], self._layout)
-        if not target.packed:  # samples of a row are not contiguous: that is for the copy to handle
+        if not target.packed:  # the samples of a row are not contiguous: compute into a copy
             result = np.empty(out.shape, out.dtype)
             self.run(x, result, workers, valid)
             out[...] = result
@@ -68,8 +68,8 @@ class BankRunner:
 
         def work(tile: Tile, _alive: object = x) -> None:
             _buffer, address, strides = gather(tile, source, start)
-            at = offset(tile, target, first)
-            fill(address, [place + at for place in targets], Block(strides, target.outer, tile.shape))
+            start_of_tile = offset(tile, target, first)
+            fill(address, [place + start_of_tile for place in targets], Block(strides, target.outer, tile.shape))
 
         share(work, self._tiles, worker_count(workers))
 
@@ -78,7 +78,7 @@ class _SharedTransform:
     """Blocks of all kernels from one transform of their source."""
 
     def __init__(self, plan: BankPlan) -> None:
-        taps = [np.ascontiguousarray(each, plan.problem.number) for each in plan.taps]
+        taps = [np.ascontiguousarray(kernel, plan.problem.number) for kernel in plan.taps]
         self._bank = BY_SPECTRA.prepare_bank(taps, plan.task(plan.problem.extended))
         self.tile: tuple[int, ...] = self._bank.tile
 
@@ -119,7 +119,7 @@ class _SharedFilters:
             run(source, planes + k * size, filtered)
         samples = view(planes, (size, *strides), (len(self._filters), *shape[:-1], shape[-1] * step), number)
         if self._task.source.kind == "f" and not np.isfinite(samples).all():
-            # Filters reach further than the non-zero taps of a kernel.
+            # Shared filters also read samples that no non-zero tap of a kernel reads.
             for run, target in zip(self._directly(), targets, strict=True):
                 run(source, target, block)
             return
@@ -130,6 +130,6 @@ class _SharedFilters:
 
     def _directly(self) -> list[BlockFunction]:
         if not self._exact:
-            taps = (np.ascontiguousarray(each, self._task.taps.dtype) for each in self._taps)
-            self._exact = [EXACT.prepare(replace(self._task, taps=each)) for each in taps]
+            kernels = (np.ascontiguousarray(kernel, self._task.taps.dtype) for kernel in self._taps)
+            self._exact = [EXACT.prepare(replace(self._task, taps=taps)) for taps in kernels]
         return self._exact

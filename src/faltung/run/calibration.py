@@ -1,4 +1,4 @@
-"""How long does a unit of work take on this machine? Problems are run, and the units fitted to their times."""
+"""How long does a unit of work take on this machine? Problems are timed, and the units are fitted to the times."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Calibration", "Measurement", "Probe", "calibrate", "calibration"]
 
-#: Times that every probe is timed, in turn with all others, so that a busy moment meets few timings of each.
+#: Times that every probe is timed, in turns with all others: a busy moment disturbs few timings of each.
 ROUNDS = 7
-#: Weight of what is typical beside one measurement: it decides where measurements say nothing about a unit.
+#: Weight of the typical value of a unit, relative to one measurement: it decides if measurements say nothing.
 PRIOR = 0.05
-#: Relative error beyond which a measurement counts less, as one that something disturbed.
+#: Relative error above which a measurement counts less, because something disturbed it.
 DISTURBED = 0.1
 
 
@@ -45,7 +45,7 @@ class Measurement:
     amounts : tuple of float
         Units of work of each kind, in the order of the fields of `Machine`.
     seconds : float
-        Best time of a call on one core: whatever interrupts a call makes it longer.
+        Least time of a call on one core: interruptions only make a call longer.
     """
 
     what: str
@@ -68,9 +68,9 @@ class Calibration:
     machine : Machine
         The seconds.
     measurements : tuple of Measurement
-        What was measured.
+        The measurements.
     saved : bool
-        Whether later processes will find the result.
+        Whether the result was saved for later processes.
     """
 
     machine: Machine
@@ -79,7 +79,7 @@ class Calibration:
 
     @property
     def errors(self) -> list[float]:
-        """Factor by which the prediction of each measurement is off, at least 1."""
+        """Factor between predicted and measured time of each measurement, at least 1."""
         ratios = [measurement.ratio(self.machine) for measurement in self.measurements]
         return [max(ratio, 1 / ratio) for ratio in ratios]
 
@@ -99,12 +99,12 @@ class Calibration:
 
 
 def calibrate() -> Machine:
-    """Measure this machine on one core, which takes some seconds, and plan with what was found from now on.
+    """Measure this machine, which takes some seconds, and use the figures for planning from now on.
 
     The predicted time of a plan is a sum over units of work, ``sum over u of amount[u] * seconds[u]``. Some forty
-    problems are run by engines that differ in what they spend their time on, and the seconds are those
-    that predict the times best, by least squares of relative errors. They are saved for later processes, under the
-    processor and the version of the package, in the folder of compiled code (``FALTUNG_CACHE``).
+    problems with different shares of these units are timed on one core. The seconds are those that predict the times
+    best, by least squares of relative errors. They are saved for later processes in the folder of compiled code
+    (``FALTUNG_CACHE``), for this processor and this version of the package.
 
     Returns
     -------
@@ -113,8 +113,8 @@ def calibrate() -> Machine:
 
     Notes
     -----
-    Results do not change by more than rounding: another way to the same result may be chosen. Leave the machine alone
-    while it is measured.
+    Results change by rounding at most, because another method may be chosen. Other programs should not run during the
+    measurement.
 
     Examples
     --------
@@ -149,7 +149,7 @@ class Probe:
 
     def run(self) -> None:
         """Time a call once more."""
-        self._call()  # the arrays come into the cache
+        self._call()  # brings the arrays into the cache
         self.times.append(min(seconds_of(self._call, self._repeats) for _ in range(3)))
 
     @lazy
@@ -157,7 +157,7 @@ class Probe:
         plan = make_plan(self.problem, self.method, TYPICAL)
         out = np.empty(self.problem.result_shape, self.problem.result)
         call = partial(plan, random_samples(self.problem), out, 1)
-        call()  # machine code is made here
+        call()  # compiles machine code
         return call
 
     @lazy
@@ -166,8 +166,8 @@ class Probe:
 
     @property
     def measurement(self) -> Measurement:
-        """What was measured so far."""
-        # Predictions are sums over units, so a machine with a second for one unit and none for the others counts it.
+        """The measurement so far."""
+        # Predictions are sums over units: a machine with one second for one unit and none for the others counts it.
         free = Machine(*(0.0 for _ in fields(Machine)))
         machines = (replace(free, **{unit.name: 1.0}) for unit in fields(Machine))
         plans = (make_plan(self.problem, self.method, machine) for machine in machines)
@@ -177,12 +177,12 @@ class Probe:
 
 
 def calibration(progress: Callable[[Sequence[Probe]], Iterable[Probe]] = iter) -> Calibration:
-    """Do what `calibrate` does and return everything that was measured.
+    """Do the same as `calibrate`, and return all measurements.
 
     Parameters
     ----------
     progress : callable
-        Is given the probes in the order in which they run, and yields them one by one.
+        Takes the probes in the order in which they run, and yields them one by one.
 
     Returns
     -------
@@ -201,23 +201,23 @@ def calibration(progress: Callable[[Sequence[Probe]], Iterable[Probe]] = iter) -
 
 
 def _fitted(measurements: Sequence[Measurement]) -> Machine:
-    """Find the units that predict the measured times best: least squares of relative errors, none of them negative.
+    """Return the machine that predicts the measured times best: non-negative least squares of relative errors.
 
-    What is typical, as much faster or slower as this machine is on the whole, is one more measurement of each unit.
+    One more measurement of each unit is its typical value, scaled by the median speed of this machine.
     """
     amounts = np.array([measurement.amounts for measurement in measurements])
     measured = np.array([measurement.seconds for measurement in measurements])
     typical = np.array(astuple(TYPICAL))
     typical *= np.median(measured / (amounts @ typical))
-    shares = amounts * typical / measured[:, None]  # of each unit in the time that was measured
+    shares = amounts * typical / measured[:, None]  # of each unit in the measured time
     weights = np.ones(len(measured))
     for _ in range(10):
-        # Reweighted, squares of errors become sizes of errors where those are large.
+        # With these weights, large errors count by their size and not by their square.
         rows = np.vstack([shares * weights[:, None], PRIOR * np.eye(len(typical))])
-        found = _nonnegative(rows, np.concatenate([weights, np.full(len(typical), PRIOR)]))
-        errors = np.abs(np.log(np.maximum(shares @ found, 1e-9)))
+        scales = _nonnegative(rows, np.concatenate([weights, np.full(len(typical), PRIOR)]))
+        errors = np.abs(np.log(np.maximum(shares @ scales, 1e-9)))
         weights = 1 / np.sqrt(np.maximum(errors / DISTURBED, 1.0))
-    return Machine(*(float(value) for value in found * typical))
+    return Machine(*(float(value) for value in scales * typical))
 
 
 def _nonnegative(rows: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:

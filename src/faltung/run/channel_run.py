@@ -1,4 +1,4 @@
-"""Run a bank over channels of an array: all at once in registers, or kernel by kernel."""
+"""How does a bank over channels run? All kernels at once in registers, or one by one."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class ChannelRunner:
     Parameters
     ----------
     plan : ChannelPlan
-        What runs.
+        The plan.
     """
 
     single = None
@@ -45,13 +45,13 @@ class ChannelRunner:
 
 
 def _direct(plan: ChannelPlan, x: NDArray[Any], target: NDArray[Any], workers: int | None) -> bool:
-    """Fill the target; return False where a zero tap may have met something that is not finite."""
+    """Fill the target; return False if a zero tap may have been multiplied by a sample that is not finite."""
     axis = plan.channel_axis
     source = _merged(plan, x[np.newaxis] if axis is None else np.moveaxis(x, axis, 0))
     ordered = _ordered(plan, _many(plan, target))
     place = _merged(plan, _many(plan, target))
     in_place = np.may_share_memory(place, target)
-    if not in_place:  # no single step leads from image to image: they are put there later
+    if not in_place:  # no single stride leads from image to image: the result is copied later
         place = np.empty(place.shape, place.dtype)
     taps = np.ascontiguousarray(plan.correlated.taps, plan.problem.number)
     addresses = address_of(source), memory_layout(source), address_of(place), memory_layout(place)
@@ -80,7 +80,7 @@ def _ordered(plan: ChannelPlan, channels_first: NDArray[Any]) -> NDArray[Any]:
 
 
 def _merged(plan: ChannelPlan, channels_first: NDArray[Any]) -> NDArray[Any]:
-    """Make all axes of the batch one, which may take a copy."""
+    """Merge all axes of the batch into one, which may take a copy."""
     ordered = _ordered(plan, channels_first)
     count = len(plan.batch)
     return ordered.reshape((math.prod(ordered.shape[:count]), *ordered.shape[count:]))
@@ -89,7 +89,7 @@ def _merged(plan: ChannelPlan, channels_first: NDArray[Any]) -> NDArray[Any]:
 def _apart(
     plan: ChannelPlan, x: NDArray[Any], target: NDArray[Any], workers: int | None, mask: NDArray[Any] | None
 ) -> None:
-    """Fill the target with sums of what each kernel makes of its channel."""
+    """Fill the target with sums of channels, each filtered by its kernel."""
     axis, bank = plan.channel_axis, plan.bank
     ins, outs = bank.in_channels, bank.out_channels // plan.question.groups
     many = _many(plan, target)
@@ -107,13 +107,13 @@ def _apart(
             run = plan.alone(o, i)
             whole = np.empty(run.result_shape, run.problem.result)
             run.runner.run(np.ascontiguousarray(channels[first + i]), whole, workers, masks[first + i])
-            found = whole[tuple(every)]
-            total = found if total is None else np.add(total, found, out=total)
+            outputs = whole[tuple(every)]
+            total = outputs if total is None else np.add(total, outputs, out=total)
         part[...] = total if total.dtype == part.dtype else _stored(total, part.dtype)
 
 
 def _stored(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Convert as every result is converted: rounded half to even, and saturated."""
+    """Return values in the dtype of the result: rounded half to even, and saturated."""
     values = np.ascontiguousarray(values)
     unit = Kernel(np.ones([1] * max(values.ndim, 1)))
     axes = tuple(range(values.ndim))

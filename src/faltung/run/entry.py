@@ -54,14 +54,25 @@ def execute(plan: Planned, x: Any, out: Any = None, workers: int | None = None, 
         apart = single.final or not _overlap(x, valid, out)
         if apart and not single(address_of(x), address_of(result)):
             return result
-    if not _overlap(x, valid, out):
-        runner.run(x, result, count, valid)
-        return result
-    # The input would be overwritten while it is still read.
-    target = np.empty_like(result)
-    runner.run(x, target, count, valid)
-    result[...] = target
+    _run_tiles(runner, x, out, result, count, valid)
     return result
+
+
+def _run_tiles(
+    runner: Runner,
+    x: NDArray[Any],
+    out: NDArray[Any] | None,
+    result: NDArray[Any],
+    workers: int | None,
+    valid: NDArray[np.bool_] | None,
+) -> None:
+    """Fill the result tile by tile; through a copy if the input would be overwritten while it is still read."""
+    if not _overlap(x, valid, out):
+        runner.run(x, result, workers, valid)
+        return
+    target = np.empty_like(result)
+    runner.run(x, target, workers, valid)
+    result[...] = target
 
 
 Planned.execute = staticmethod(execute)

@@ -1,4 +1,4 @@
-"""How is a tile filled? By the engine alone, or with weights of samples that may be missing."""
+"""How is a tile computed? By the engine alone, or with weights of samples that may be missing."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Plain:
 
 
 class WeighedApart:
-    """Correlates samples and weights one after the other in tiles that miss a sample, and fills others as usual.
+    """Correlates samples and weights one after the other if a sample of the tile is missing.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ class WeighedApart:
     mask : Mask, optional
         Which samples are valid.
     plain : Plain
-        What fills a tile without missing samples.
+        Fills a tile without missing samples.
     """
 
     def __init__(self, prepared: Prepared, missing: Missing, mask: Mask | None, plain: Plain) -> None:
@@ -84,7 +84,7 @@ class WeighedAlong:
         flags = self._missing.flags(tile, self._mask)
         weigh = partial(self._weighing[block.in_array], mask=flags.address, mask_strides=flags.strides)
         if target.fill(tile, [weigh], block):
-            # A zero tap was multiplied by an infinity: sums over the non-zero taps alone are right.
+            # A zero tap was multiplied by an infinity: compute sums over the non-zero taps alone.
             copy = self._missing.scratch(tile) if block.in_array else block
             self._missing.take_out(tile, block, copy, self._mask)
             target.fill(tile, self._prepared.normalised, copy)

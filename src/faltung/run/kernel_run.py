@@ -1,8 +1,8 @@
-"""Run the plan of a kernel: every tile, on every worker.
+"""How does the plan of a kernel run? Every tile, on every worker.
 
-A tile whose source block is inside the array reads it there. A tile that reaches across the border, or whose samples
-the engine cannot read as they are stored, has its source block gathered in scratch first. There is nothing more to
-borders, strides, byte orders and half floats.
+A tile whose source block is inside the array reads it there. If the tile reaches across the border, or if the engine
+cannot read the samples as they are stored, the source block is gathered in scratch first. Borders, strides, byte
+orders and half floats need nothing else.
 """
 
 from __future__ import annotations
@@ -29,19 +29,19 @@ if TYPE_CHECKING:
 
 __all__ = ["KernelRunner"]
 
-#: Predicted seconds of one core in which the work is done before a second thread would have woken up.
+#: Predicted seconds on one core up to which the work is done before a second thread wakes up.
 _ALONE = 2e-4
 #: Most strides of arrays that are kept from call to call.
 _MOST_STRIDES = 64
 
 
 class KernelRunner:
-    """Runs a plan: holds its machine code, and the tables that stay the same from call to call.
+    """Runs the plan of a kernel with its machine code, and tables that stay the same from call to call.
 
     Parameters
     ----------
     plan : Plan
-        What runs.
+        The plan.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -49,7 +49,7 @@ class KernelRunner:
         self._problem = plan.problem
         self._strides: dict[tuple[Any, ...], Strides] = {}
         self._gather = source_gatherer(self._problem)
-        #: Tiles of an array that the engine can read as it is stored.
+        #: Tiles for arrays that the engine can read as they are stored.
         self._tiles = tiles_beside(plan)
         self.prepared = Prepared(plan)
         self.small = Small(plan, self.prepared, self._gather, self._tiles)
@@ -61,7 +61,7 @@ class KernelRunner:
 
     @lazy
     def _gathered_tiles(self) -> list[Tile]:
-        """Tiles of an array of which every source block must be gathered."""
+        """Tiles for arrays of which every source block has to be gathered."""
         return tiles_across(self._problem.layout, self._plan.tile)
 
     def run(self, x: NDArray[Any], out: NDArray[Any], workers: int | None, valid: NDArray[np.bool_] | None) -> None:
@@ -72,7 +72,7 @@ class KernelRunner:
         source = Source(self._problem, x, self._strides_of(x), self._gather, room)
         target = Output(self._problem, out, self._strides_of(out))
         tiles = self._tiles if source.readable else self._gathered_tiles
-        # The code is made here: later, every thread would begin by making it.
+        # The code is compiled here: later, every thread would begin by compiling it.
         fill: Fill = self._read if source.readable else self._gathered
         if self._problem.weighted:
             fill = self._weighed(source, valid)
@@ -88,17 +88,17 @@ class KernelRunner:
 
     @lazy
     def _read(self) -> Plain:
-        """How tiles of an array are filled that the engine can read as it is stored."""
+        """Fills tiles of an array that the engine can read as it is stored."""
         inside = [tile.inside for tile in self._tiles]
         return Plain(self.prepared.in_place if any(inside) else [], [] if all(inside) else self.prepared.from_scratch)
 
     @lazy
     def _gathered(self) -> Plain:
-        """How tiles are filled whose source blocks are all gathered."""
+        """Fills tiles whose source blocks are all gathered."""
         return Plain([], self.prepared.from_scratch)
 
     def _weighed(self, source: Source, valid: NDArray[np.bool_] | None) -> Fill:
-        """How tiles are filled that may miss samples."""
+        """Return what fills tiles of samples that may be missing."""
         mask = None if valid is None else self._mask(valid)
         if self.prepared.weighing:
             return WeighedAlong(self.prepared, self._missing, mask)

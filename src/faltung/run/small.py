@@ -1,4 +1,4 @@
-"""What if an array is small? Then all its tiles are one call of machine code."""
+"""How does a plan run on a small array? All tiles are one call of machine code."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 
 __all__ = ["Small"]
 
-#: Predicted seconds of one core in which the work is done before a thread that is awake could help.
+#: Predicted seconds on one core up to which the work is done before a thread that is awake can help.
 _ALONE_AWAKE = 1e-4
-#: Predicted seconds of one core up to which all tiles are one call, and threads are kept awake for the next one.
+#: Predicted seconds on one core up to which all tiles are one call, and threads stay awake for the next one.
 _BRIEF = 2e-3
 
 
 class Small:
-    """Fills the result of a small array by one call of machine code; array and result are contiguous.
+    """Fills the result for a small array by one call of machine code; array and result are contiguous.
 
     Parameters
     ----------
     plan : Plan
-        What runs.
+        The plan.
     prepared : Prepared
         Its block functions.
     gather : Gatherer
@@ -45,12 +45,12 @@ class Small:
 
     @lazy
     def single(self) -> Joined | None:
-        """The call for a single tile, or None if there are more, or if there is more to do than that call does."""
+        """The call for a single tile; None if there are more tiles, or if one call cannot do everything."""
         return self._joined(self._tiles[0]) if len(self._tiles) == 1 else None
 
     @lazy
     def calls(self) -> Calls | None:
-        """The calls for several tiles, if together they take little time."""
+        """The calls for several tiles, if all together take little time."""
         tiles = self._tiles
         if len(tiles) == 1 or self._plan.seconds > _BRIEF or any(tile.inside for tile in tiles):
             return None
@@ -63,7 +63,7 @@ class Small:
         return Calls(parts, [offset(tile, target, first) for tile in tiles])
 
     def fill(self, x: NDArray[Any], out: NDArray[Any], workers: int | None) -> bool:
-        """Fill the result; return False if that is still to be done, or to be done again by tiles that repair."""
+        """Fill the result; return False if that has to be done, or done again, by the loop over tiles."""
         single, calls = self.single, self.calls
         if single is not None:
             return not single(address_of(x), address_of(out))
@@ -74,7 +74,7 @@ class Small:
         return not team(helpers)(calls, address_of(x), address_of(out))
 
     def _joined(self, tile: Tile) -> Part | None:
-        """Gather and filter a tile in one call."""
+        """Return a call that gathers and filters a tile; None if a call cannot do everything."""
         problem = self._plan.problem
         if tile.inside or problem.weighted or not (problem.readable and problem.direct):
             return None
