@@ -191,8 +191,8 @@ def make_bank_plan(question: Question, machine: Machine) -> BankPlan:
     plans = tuple(make_plan(problem, single, machine) for problem in problems)
     plan = BankPlan(question.bank, question.problem, plans)
     options = [_apart(plan), _by_transforms(plan, machine), _from_filters(plan, machine)]
-    wanted = method if method in ("auto", *_TOGETHER) and math.prod(plan.result_shape) else "apart"
-    return replace(plan, candidates=choose(options, wanted, "a method"))
+    together = method in ("auto", *_TOGETHER) and 0 not in plan.result_shape
+    return replace(plan, candidates=choose(options, method if together else "apart", "a method"))
 
 
 def _apart(plan: BankPlan) -> Candidate:
