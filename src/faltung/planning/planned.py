@@ -153,7 +153,7 @@ class Planned:
 
     @lazy
     def runner(self) -> Any:
-        """The machine code and tables that run the plan; they are kept as long as the plan."""
+        """What runs the plan; it is kept as long as the plan is."""
         return type(self).make_runner(self)
 
     @property

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from faltung.engines.catalogue import EXACT
+from faltung.ground.lazy import lazy
 from faltung.ground.threads import worker_count
 from faltung.kernels import Kernel
 from faltung.planning.channel_plan import ChannelPlan
@@ -40,29 +41,36 @@ class ChannelRunner:
 
     def run(self, x: NDArray[Any], out: NDArray[Any], workers: int | None, valid: NDArray[np.bool_] | None) -> None:
         """Fill `out`; `valid` is False where a sample is missing."""
-        if self._plan.method != "direct" or not _direct(self._plan, x, out, workers):
+        if self._plan.method != "direct" or not self._direct(x, out, workers):
             _apart(self._plan, x, out, workers, valid)
 
+    @lazy
+    def _taps(self) -> NDArray[Any]:
+        """The taps in the number computed with."""
+        return np.ascontiguousarray(self._plan.correlated.taps, self._plan.problem.number)
 
-def _direct(plan: ChannelPlan, x: NDArray[Any], target: NDArray[Any], workers: int | None) -> bool:
-    """Fill the target; return False if a zero tap may have been multiplied by a sample that is not finite."""
-    axis = plan.channel_axis
-    source = _merged(plan, x[np.newaxis] if axis is None else np.moveaxis(x, axis, 0))
-    ordered = _ordered(plan, _many(plan, target))
-    place = _merged(plan, _many(plan, target))
-    in_place = np.may_share_memory(place, target)
-    if not in_place:  # no single stride leads from image to image: the result is copied later
-        place = np.empty(place.shape, place.dtype)
-    taps = np.ascontiguousarray(plan.correlated.taps, plan.problem.number)
-    addresses = address_of(source), memory_layout(source), address_of(place), memory_layout(place)
-    correlate_channels(plan.layer, *addresses, taps, workers=worker_count(workers))
-    if not in_place:
-        ordered[...] = place.reshape(ordered.shape)
-    if plan.correlated.taps.all():
-        return True
-    if target.dtype.kind == "f":
-        return bool(np.isfinite(target).all())
-    return math.isfinite(plan.layer.cval) and (source.dtype.kind != "f" or bool(np.isfinite(source).all()))
+    @lazy
+    def _has_zeros(self) -> bool:
+        return not self._plan.correlated.taps.all()
+
+    def _direct(self, x: NDArray[Any], target: NDArray[Any], workers: int | None) -> bool:
+        """Fill the target; return False if a zero tap may have been multiplied by a sample that is not finite."""
+        plan, axis = self._plan, self._plan.channel_axis
+        source = _merged(plan, x[np.newaxis] if axis is None else np.moveaxis(x, axis, 0))
+        ordered = _ordered(plan, _many(plan, target))
+        place = _merged(plan, _many(plan, target))
+        in_place = np.may_share_memory(place, target)
+        if not in_place:  # no single stride leads from image to image: the result is copied later
+            place = np.empty(place.shape, place.dtype)
+        addresses = address_of(source), memory_layout(source), address_of(place), memory_layout(place)
+        correlate_channels(plan.layer, *addresses, self._taps, workers=worker_count(workers))
+        if not in_place:
+            ordered[...] = place.reshape(ordered.shape)
+        if not self._has_zeros:
+            return True
+        if target.dtype.kind == "f":
+            return bool(np.isfinite(target).all())
+        return math.isfinite(plan.layer.cval) and (source.dtype.kind != "f" or bool(np.isfinite(source).all()))
 
 
 def _many(plan: ChannelPlan, target: NDArray[Any]) -> NDArray[Any]:

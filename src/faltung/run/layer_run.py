@@ -250,5 +250,7 @@ def correlate_channels(
         return
     large = math.prod(layer.target_shape) * target_layout.dtype.itemsize >= STREAMED_BYTES
     key = (layer, source_layout, target_layout, taps.dtype, large)
-    code = _codes.get_or_make(key, lambda: LayerCode(*key), attrgetter("nbytes"))
+    code = _codes.get(key)
+    if code is None:
+        code = _codes.get_or_make(key, lambda: LayerCode(*key), attrgetter("nbytes"))
     code(source, target, taps, bias, run, workers)

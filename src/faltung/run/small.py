@@ -74,7 +74,7 @@ class Small:
         return not team(helpers)(calls, address_of(x), address_of(out))
 
     def _joined(self, tile: Tile) -> Part | None:
-        """Return a call that gathers and filters a tile; None if a call cannot do everything."""
+        """Gather and filter a tile in one call."""
         problem = self._plan.problem
         if tile.inside or problem.weighted or not (problem.readable and problem.direct):
             return None

@@ -239,5 +239,7 @@ def tap_gradient(
     if not layer.multiply_adds:
         return np.zeros(layer.taps_shape, number)
     key = (layer, source_layout, gradient_layout, number)
-    code = _codes.get_or_make(key, lambda: TapGradientCode(*key), attrgetter("nbytes"))
+    code = _codes.get(key)
+    if code is None:
+        code = _codes.get_or_make(key, lambda: TapGradientCode(*key), attrgetter("nbytes"))
     return code(source, gradient, run, workers)
