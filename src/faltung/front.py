@@ -124,8 +124,8 @@ def convolve(
     -----
     The result is the same for every engine, up to rounding, and the same to the last bit for any number of threads:
 
-    - A sample that is not finite reaches exactly the outputs under whose non-zero taps it lies.
-    - If no tap and no sample is negative, no output is.
+    - A sample that is not finite affects exactly the outputs whose non-zero taps read it.
+    - If no tap and no sample is negative, no output is negative.
     - A rounding error is at most ``plan(x, kernel).error`` times a scale. This is the sum of
       ``abs(tap) * abs(sample)`` under the output if ``plan(x, kernel).pointwise``; otherwise it is the sum of all
       ``abs(tap)`` times the largest ``abs(sample)``.

@@ -274,5 +274,5 @@ def test_what_is_wrong_with_a_mask_is_said():
         fa.convolve(x, [[1.0]], nan="omit")
     with pytest.raises(ArgumentError, match="Make a plan with mask="):
         fa.plan(x, fa.box(3))(x, mask=np.ones((4, 5), bool))
-    with pytest.raises(ArgumentError, match="which this plan was made for, got None"):
+    with pytest.raises(ArgumentError, match="because this plan was made with a mask, got None"):
         fa.plan(x, fa.box(3), mask=True)(x)

@@ -104,12 +104,12 @@ class Problem:
 
     @property
     def kernel_row(self) -> Row:
-        """What a plan prints of the kernel."""
+        """The row that a plan prints for the kernel."""
         return "convolve" if self.reflected else "correlate", shortened(repr(self.kernel))
 
     @property
     def input_row(self) -> Row:
-        """What a plan prints of the array."""
+        """The row that a plan prints for the array."""
         mode = f"{self.mode}({self.cval:g})" if self.mode == "constant" else self.mode
         return "input", f"{shape_text(self.shape)} {self.dtype}, mode {mode}, axes {self.axes}"
 

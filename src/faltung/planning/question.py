@@ -219,8 +219,8 @@ def question_of(shape: tuple[int, ...], dtype: np.dtype[Any], kernel: Any, optio
 
     Examples
     --------
-    >>> asked = question_of((480, 640), np.dtype("uint8"), [[1, 2, 1]], Options(reflected=True, shape="valid"))
-    >>> asked.regions, asked.mode, asked.result
+    >>> question = question_of((480, 640), np.dtype("uint8"), [[1, 2, 1]], Options(reflected=True, shape="valid"))
+    >>> question.regions, question.mode, question.result
     (((0, 480), (1, 639)), 'reflect', dtype('float32'))
     """
     kernel = as_value(kernel, options.channel_axis is not None)
@@ -255,10 +255,24 @@ def question_of(shape: tuple[int, ...], dtype: np.dtype[Any], kernel: Any, optio
     if outputs.beyond:
         mode, cval = "constant", 0.0  # taps beyond the array are left out
     result = computed if options.dtype is None else check_result_dtype(options.dtype, computed, options.dtype_name)
-    skips_nan = options.nan == "ignore" and dtype.kind in "fc"
     return Question(
-        *(shape, dtype, kernel, options.reflected, axes, outputs.bounds, mode, cval, result),
-        *(channel, stride, dilation, groups, options.accuracy, skips_nan, options.masked, options.method),
+        shape=shape,
+        dtype=dtype,
+        kernel=kernel,
+        reflected=options.reflected,
+        axes=axes,
+        regions=outputs.bounds,
+        mode=mode,
+        cval=cval,
+        result=result,
+        channel_axis=channel,
+        stride=stride,
+        dilation=dilation,
+        groups=groups,
+        accuracy=options.accuracy,
+        skips_nan=options.nan == "ignore" and dtype.kind in "fc",
+        masked=options.masked,
+        method=options.method,
     )
 
 

@@ -26,7 +26,8 @@ _FILE = "wisdom.json"
 #: Most choices that are kept, about a megabyte; these are the most recent ones.
 MOST = 10_000
 
-_choices: Bounded[str, str] | None = None
+_choices: Bounded[str, str] = Bounded(MOST)
+_loaded = False
 
 
 def remembered(question: Question | Problem) -> str | None:
@@ -46,14 +47,12 @@ def remember(question: Question | Problem, method: str) -> None:
 
 
 def _known_choices() -> Bounded[str, str]:
-    """Return the choices of this process, which begin with those on disk."""
-    global _choices
-    choices = _choices
-    if choices is None:
-        choices = Bounded(MOST)
-        _read_into(choices)
-        _choices = choices
-    return choices
+    """Return the choices of this process; it reads those on disk once."""
+    global _loaded
+    if not _loaded:
+        _read_into(_choices)  # two threads may both do this, which does no harm
+        _loaded = True
+    return _choices
 
 
 def _read_into(choices: Bounded[str, str]) -> None:

@@ -103,10 +103,17 @@ class _SharedFilters:
     def _sum(self, weights: NDArray[np.float64]) -> BlockFunction:
         number = self._task.taps.dtype
         taps = weights.astype(number).reshape(-1, *[1] * self._task.taps.ndim)
-        extents = (1, *self._task.extents)
-        return EXACT.prepare(
-            Task(taps, (), True, self._task.step, number, self._task.target, extents, self._task.streamed)
+        task = Task(
+            taps=taps,
+            terms=(),
+            faithful=True,
+            step=self._task.step,
+            source=number,
+            target=self._task.target,
+            extents=(1, *self._task.extents),
+            streamed=self._task.streamed,
         )
+        return EXACT.prepare(task)
 
     def __call__(self, source: int, targets: list[int], block: Block) -> None:
         """Fill one block for each kernel."""

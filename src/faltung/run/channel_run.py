@@ -126,6 +126,16 @@ def _stored(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
     unit = Kernel(np.ones([1] * max(values.ndim, 1)))
     axes = tuple(range(values.ndim))
     regions = tuple((0, length) for length in values.shape)
-    problem = Problem(values.shape, values.dtype, unit, False, axes, "nearest", 0.0, regions, dtype)
+    problem = Problem(
+        shape=values.shape,
+        dtype=values.dtype,
+        kernel=unit,
+        reflected=False,
+        axes=axes,
+        mode="nearest",
+        cval=0.0,
+        regions=regions,
+        result=dtype,
+    )
     result: NDArray[Any] = make_plan(problem, EXACT.name, current())(values)
     return result

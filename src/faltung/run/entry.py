@@ -116,16 +116,18 @@ def _check_out(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArra
 
 
 def _check_mask(mask: Any, plan: Planned) -> NDArray[np.bool_]:
-    """Return the mask in the shape of the array, if the plan was made for one."""
+    """Return the mask in the shape of the array, if the plan was made with one."""
     shape = plan.problem.shape
     if mask is None:
-        raise ArgumentError("mask", "an array of booleans, which this plan was made for", "None")
+        raise ArgumentError("mask", "an array of booleans, because this plan was made with a mask", "None")
     if not plan.problem.masked:
         remedy = "Make a plan with mask=, or use convolve."
-        raise ArgumentError("mask", "None, which this plan was made for", f"a {type(mask).__name__}", remedy)
+        raise ArgumentError(
+            "mask", "None, because this plan was made without a mask", f"a {type(mask).__name__}", remedy
+        )
     array = as_array(mask, "mask")
     if array.dtype.kind != "b":
-        remedy = "Compare it with something, for example weights > 0."
+        remedy = "Compare it with a number, for example weights > 0."
         expected = "an array of booleans, False where a sample is missing"
         raise ArgumentTypeError("mask", expected, f"{array.dtype}", remedy)
     try:

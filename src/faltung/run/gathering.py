@@ -60,7 +60,7 @@ class Strides:
 
 
 class _Kept:
-    """What is kept from call to call for arrays of the same strides."""
+    """The tables that are kept from call to call, for arrays with the same strides."""
 
     def __init__(self, strides: tuple[Any, ...]) -> None:
         self.strides = strides

@@ -84,7 +84,7 @@ class LayerCode:
     Parameters
     ----------
     layer : Layer
-        What is computed.
+        The layer.
     source, target : MemoryLayout
         The memory layout of input and output.
     number : dtype
@@ -138,11 +138,19 @@ class LayerCode:
 
     def _compile(self, streamed: bool) -> Callable[[int], int]:
         panels, down, across = self._panels
-        dilation, outputs = self._axes[2].dilation, self._block.outputs
         number = "float" if self._number == np.float32 else "double"
         # Loops over taps, none written out: the compiler would load all coefficients ahead of the loop over columns,
         # find no registers for them, and halve the speed.
-        footprint = Footprint(panels.size, down, across, None, dilation, sample(self._number), number, outputs)
+        footprint = Footprint(
+            panels=panels.size,
+            rows=down,
+            columns=across,
+            pattern=None,
+            step=self._axes[2].dilation,
+            source=sample(self._number),
+            number=number,
+            outputs=self._block.outputs,
+        )
         return channels_function(
             Channels(
                 footprint=footprint,
@@ -231,7 +239,7 @@ def correlate_channels(
     Parameters
     ----------
     layer : Layer
-        What is computed.
+        The layer.
     source, target : int
         Addresses of the first samples of input and output.
     source_layout, target_layout : MemoryLayout

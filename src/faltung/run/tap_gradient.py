@@ -114,10 +114,16 @@ class TapGradientCode:
 
     def _compile(self) -> Any:
         down, across, outputs = self._block
-        kind = "float" if self._number == np.float32 else "double"
-        gathered = self._source_tables.gathered, self._gradient_tables.gathered
-        step = self._axes[2].dilation
-        return reduction_function(Reduction(down, across, outputs, step, kind, self._lanes, gathered), host())
+        reduction = Reduction(
+            rows=down,
+            columns=across,
+            outputs=outputs,
+            step=self._axes[2].dilation,
+            number="float" if self._number == np.float32 else "double",
+            lanes=self._lanes,
+            gathered=(self._source_tables.gathered, self._gradient_tables.gathered),
+        )
+        return reduction_function(reduction, host())
 
     def _entries(self) -> dict[str, int]:
         """Return the entries of the board that stay the same; what it calls `other` is the gradient."""
