@@ -44,7 +44,7 @@ def test_the_disk_is_read_once(monkeypatch):
     assert reads == ["machine.json"]
 
 
-def test_what_is_kept_comes_back_to_the_last_bit(monkeypatch):
+def test_figures_are_read_as_they_were_saved(monkeypatch):
     machine = Machine(*(unit / 3 for unit in astuple(TYPICAL)))
     assert store.keep(machine)
     assert store.current() == machine == in_a_new_process(monkeypatch)
@@ -116,7 +116,7 @@ def test_damaged_files_are_ignored_and_replaced(damage, folder, monkeypatch):
         {unit: value for unit, value in asdict(ANOTHER).items() if unit != "call"},
     ],
 )
-def test_entries_that_are_no_machine_are_ignored(entry):
+def test_entries_that_are_not_a_machine_are_ignored(entry):
     store.note("machine.json", store.identity(), entry, 10)
     assert store.current() == TYPICAL
 

@@ -60,7 +60,7 @@ def test_planning_again_gives_the_same_plan():
 
 
 @pytest.mark.parametrize("text", ["box(9)", "gaussian(2)", "gaussian(2) * box(9)", "disk(3)"])
-def test_the_cheapest_possible_way_is_chosen_and_the_others_have_their_reasons(text):
+def test_the_fastest_possible_method_is_chosen_and_the_others_have_reasons(text):
     plan = fa.plan((300, 400), fa.parse(text))
     chosen, *rejected = plan.candidates
     assert chosen.reason == ""
@@ -81,7 +81,7 @@ def test_the_cheapest_possible_way_is_chosen_and_the_others_have_their_reasons(t
         (fa.disk(5.0), "passes", "the kernel is not a product of several"),
     ],
 )
-def test_a_method_that_cannot_do_it_says_why(kernel, method, reason):
+def test_an_impossible_method_is_refused_with_its_reason(kernel, method, reason):
     with pytest.raises(ArgumentError) as caught:
         fa.plan((300, 400), kernel, method=method)
     assert str(caught.value) == (
@@ -91,7 +91,7 @@ def test_a_method_that_cannot_do_it_says_why(kernel, method, reason):
     assert (rejected.seconds, rejected.reason) == (math.inf, reason)
 
 
-def test_pointwise_accuracy_rules_out_what_cannot_keep_it():
+def test_pointwise_accuracy_excludes_engines_with_another_error_scale():
     plan = fa.plan((300, 400), fa.disk(12.0), accuracy="pointwise")
     assert plan.pointwise
     reasons = {candidate.method: candidate.reason for candidate in plan.candidates}
@@ -101,7 +101,7 @@ def test_pointwise_accuracy_rules_out_what_cannot_keep_it():
         fa.plan((300, 400), fa.disk(12.0), accuracy="pointwise", method="fourier")
 
 
-def test_a_plan_prints_what_would_run():
+def test_a_plan_prints_every_row():
     kernel = fa.Kernel([[1, 2, 1]])
     run = fa.plan((40, 50), kernel, "constant", 0.5, dtype="u1", result_dtype="i2", method="direct")
     text = str(run)
@@ -124,7 +124,7 @@ def test_a_plan_of_passes_prints_each_of_them():
     assert len(steps) == 2
 
 
-def test_complex_taps_print_as_one_step_done_twice():
+def test_complex_taps_are_one_step_that_runs_twice():
     text = str(fa.plan((40, 50), fa.Kernel([[1j, 2.0, 1.0]]), method="direct"))
     assert "direct, 1 x 3 taps, 2 of them not zero, 1 outer product, twice" in text
 

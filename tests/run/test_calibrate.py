@@ -92,7 +92,7 @@ def test_the_fit_finds_the_machine_that_was_measured(seed):
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_what_is_typical_hardly_moves_predictions_of_what_was_measured(seed):
+def test_typical_figures_hardly_change_predictions_of_measured_problems(seed):
     rng = np.random.default_rng(seed)
     found = measurements(some_machine(rng), rng)
     fitted = calibrate._fitted(found)
@@ -112,7 +112,7 @@ def test_a_unit_that_was_not_measured_is_typical_of_a_machine_of_that_speed():
     np.testing.assert_allclose(astuple(calibrate._fitted(found)), 3 * np.array(astuple(TYPICAL)), rtol=1e-6)
 
 
-def test_probes_touch_every_unit_and_every_engine_and_count_what_predictions_are_made_of():
+def test_probes_cover_every_unit_and_every_engine():
     probes = calibrate._probes()
     counted = [replace(probe, times=[1.0]).measurement for probe in probes]
     assert len(probes) >= 25
@@ -148,7 +148,7 @@ def quick(monkeypatch):
     return chosen
 
 
-def test_calibration_runs_all_probes_in_turn_and_plans_with_what_it_found(quick, monkeypatch):
+def test_calibration_runs_all_probes_in_turns_and_plans_with_the_result(quick, monkeypatch):
     dropped, order = [], []
     monkeypatch.setattr(store, "_dependents", [lambda: dropped.append(store.current())])
 
@@ -190,7 +190,7 @@ def test_a_calibration_prints_units_problems_and_errors():
     assert lines[-1] == "predictions are off by a factor of 2.00 on average, 4.00 at worst"
 
 
-def test_the_command_prints_what_it_found(quick, monkeypatch):
+def test_the_command_prints_the_calibration(quick, monkeypatch):
     done = CliRunner().invoke(app, ["calibrate"])
     assert done.exit_code == 0
     assert str(calibrate.Calibration(store.current(), tuple(probe.measurement for probe in quick))) in done.output
@@ -198,7 +198,7 @@ def test_the_command_prints_what_it_found(quick, monkeypatch):
     assert in_a_new_process(monkeypatch) != TYPICAL
 
 
-def test_the_command_says_where_nothing_can_be_saved(quick, monkeypatch, tmp_path):
+def test_the_command_says_if_the_result_cannot_be_saved(quick, monkeypatch, tmp_path):
     (tmp_path / "file").touch()
     monkeypatch.setenv("FALTUNG_CACHE", str(tmp_path / "file"))
     done = CliRunner().invoke(app, ["calibrate"])

@@ -111,7 +111,7 @@ class BankPlan(Planned):
         return int(math.prod(BY_PASSES.tile(tasks[0])) * tasks[0].step * number * (len(tasks) + 1))
 
     def filter_tile(self, filters: Sequence[Task]) -> tuple[int, ...]:
-        """Return the tile on which separable filters are combined: the results of all of them stay in the cache."""
+        """Return the tile on which separable filters are combined: what all of them leave stays in the cache."""
         rows, columns = BY_PASSES.tile(filters[0])[-2:]
         columns = min(columns, max(128, (1 << 19) // (rows * len(filters) * filters[0].step)))
         return (*[1] * (filters[0].taps.ndim - 2), rows, columns)
