@@ -14,6 +14,7 @@ from numpy.testing import assert_array_equal
 import faltung as fa
 from conftest import forget
 from faltung import ArgumentError
+from faltung.planning import kept
 from faltung.planning.kept import MOST_PLANS
 from faltung.planning.planner import METHODS
 from samples import assert_same_bits, normal
@@ -183,3 +184,16 @@ def test_more_plans_than_are_kept():
     for length in range(10, 20 + MOST_PLANS):
         assert fa.convolve(np.ones(length), [1.0, 2.0]).tolist() == [3] * length
     assert_array_equal(fa.convolve(np.arange(9.0), [1.0, 2.0]), first)
+
+
+@pytest.mark.parametrize("method", ["direct", "apart"])
+def test_plans_are_kept_by_the_bytes_of_their_taps(method):
+    bank, few = fa.Bank(np.ones((64, 32, 5, 5))), fa.Bank(np.ones((1, 1, 5, 5)))
+    sizes = []
+    for kernels in (few, bank):
+        forget()
+        fa.plan((kernels.in_channels, 20, 20), kernels, channel_axis=0, method=method)
+        sizes.append(kept._plans.bytes)
+    assert sizes[1] - sizes[0] > bank.taps.nbytes
+    forget()
+    assert kept._plans.bytes == 0
