@@ -111,4 +111,4 @@ def _weight(plan: Planned) -> int:
         kernels = plan.bank.in_channels * plan.bank.out_channels
         if plan.method == "direct":  # one table for all kernels, and their taps in double and single precision
             return 4096 + 16 * kernels * math.prod(plan.bank.shape) + plan.memory
-    return kernels * (4096 + 64 * math.prod(plan.problem.kernel.shape) + plan.memory)
+    return kernels * (4096 + 64 * int(math.prod(plan.problem.kernel.shape)) + plan.memory)
