@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from faltung.engines.base import BankEngine, Block, Task, WeighingEngine, call_of
+from faltung.engines.base import BankEngine, Block, Job, WeighingEngine, call_of
 from faltung.engines.catalogue import BY_SPECTRA, ENGINES, EXACT, weighing_engine
 
-ONES = Task(np.ones((3, 3), "f4"), (), True, 1, np.dtype("f4"), np.dtype("f4"), (8, 20), False)
+ONES = Job(np.ones((3, 3), "f4"), (), True, 1, np.dtype("f4"), np.dtype("f4"), (8, 20), False)
 
 
 def test_engines_are_listed_under_their_names():
@@ -18,8 +18,8 @@ def test_engines_are_listed_under_their_names():
 def test_one_engine_is_exact_and_does_everything():
     assert [engine for engine in ENGINES.values() if engine.exact] == [EXACT]
     for taps in (np.ones((1, 1)), np.zeros((3, 2)), np.eye(40), np.ones((2, 2, 2, 2, 2))):
-        task = Task(taps, (), True, 1, np.dtype("f8"), np.dtype("f8"), (9,) * taps.ndim, False)
-        assert EXACT.accepts(task) == ""
+        job = Job(taps, (), True, 1, np.dtype("f8"), np.dtype("f8"), (9,) * taps.ndim, False)
+        assert EXACT.accepts(job) == ""
 
 
 def test_optional_abilities_are_asked_of_the_engine_and_not_of_its_name():
@@ -38,8 +38,8 @@ def test_a_block_function_repairs_itself(name):
     block = Block(x.strides[:1], y.strides[:1], y.shape)
     taps = np.zeros((3, 3), "f4")
     taps[0] = taps[2] = 1
-    task = Task(taps, (), True, 1, x.dtype, y.dtype, y.shape, False)
-    assert not ENGINES[name].prepare(task)(x.ctypes.data, y.ctypes.data, block)
+    job = Job(taps, (), True, 1, x.dtype, y.dtype, y.shape, False)
+    assert not ENGINES[name].prepare(job)(x.ctypes.data, y.ctypes.data, block)
     assert (y == np.inf).all()
 
 

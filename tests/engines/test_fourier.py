@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 import reference
-from faltung.engines.base import Block, Task
+from faltung.engines.base import Block, Job
 from faltung.engines.fourier import fourier_engine as fourier
 from faltung.engines.fourier.butterfly import frequencies, radices, twiddles
 from faltung.engines.fourier.fourier_engine import BEGIN, BLOCK, Fourier
@@ -39,36 +39,36 @@ def correlated(x, taps):
     return out
 
 
-def task_of(x, taps, target=None, extents=None):
-    """Task to correlate `x`, which has an axis of channels more than `taps`."""
+def job_of(x, taps, target=None, extents=None):
+    """Job to correlate `x`, which has an axis of channels more than `taps`."""
     shape = tuple(n - k + 1 for n, k in zip(x.shape, taps.shape, strict=False))
-    return Task(taps, (), True, x.shape[-1], x.dtype, np.dtype(target or x.dtype), extents or shape, False)
+    return Job(taps, (), True, x.shape[-1], x.dtype, np.dtype(target or x.dtype), extents or shape, False)
 
 
-def fill(run, task, x):
+def fill(run, job, x):
     """Run a block function over the whole of `x`, as one block."""
-    shape = tuple(n - k + 1 for n, k in zip(x.shape, task.taps.shape, strict=False))
-    y = np.full((*shape, task.step), 77, task.target)
+    shape = tuple(n - k + 1 for n, k in zip(x.shape, job.taps.shape, strict=False))
+    y = np.full((*shape, job.step), 77, job.target)
     run(x.ctypes.data, y.ctypes.data, Block(x.strides[:-2], y.strides[:-2], shape))
     return y
 
 
 def filtered(x, taps, target=None, extents=None):
     """Correlate `x` with the engine, as one block."""
-    task = task_of(x, taps, target, extents)
-    assert ENGINE.accepts(task) == ""
-    return fill(ENGINE.prepare(task), task, x)
+    job = job_of(x, taps, target, extents)
+    assert ENGINE.accepts(job) == ""
+    return fill(ENGINE.prepare(job), job, x)
 
 
-def tolerance(task, x):
+def tolerance(job, x):
     """Stated bound, relative to the sum of all taps times the largest sample."""
-    scale = np.abs(task.taps).sum(dtype=np.float64) * np.abs(x.astype(np.float64)).max()
-    return ENGINE.work(task).roundings * np.finfo(task.taps.dtype).eps / 2 * scale
+    scale = np.abs(job.taps).sum(dtype=np.float64) * np.abs(x.astype(np.float64)).max()
+    return ENGINE.work(job).roundings * np.finfo(job.taps.dtype).eps / 2 * scale
 
 
 def check(x, taps, **options):
-    task = task_of(x, taps, **options)
-    assert_allclose(filtered(x, taps, **options), correlated(x, taps), rtol=0, atol=tolerance(task, x))
+    job = job_of(x, taps, **options)
+    assert_allclose(filtered(x, taps, **options), correlated(x, taps), rtol=0, atol=tolerance(job, x))
 
 
 def samples(shape, dtype="f4", channels=1):
@@ -134,18 +134,18 @@ def test_every_pair_of_dtypes(source, target, channels):
     expected = reference.stored(correlated(x, taps), np.dtype(target))
     got = filtered(x, taps, target=target)
     if target[0] == "f":
-        assert_allclose(got, expected, rtol=0, atol=tolerance(task_of(x, taps), x))
+        assert_allclose(got, expected, rtol=0, atol=tolerance(job_of(x, taps), x))
     else:
         assert_array_equal(got, expected)  # whole numbers, far from any tie
 
 
 def test_one_function_serves_blocks_of_any_shape():
     taps = samples((9, 14))[..., 0]
-    task = task_of(samples((300, 300)), taps)
-    run = ENGINE.prepare(task)
+    job = job_of(samples((300, 300)), taps)
+    run = ENGINE.prepare(job)
     for shape in [(9, 14), (9, 200), (10, 15), (64, 64), (200, 14), (299, 171)]:
         x = samples(shape)
-        assert_allclose(fill(run, task, x), correlated(x, taps), rtol=0, atol=tolerance(task, x))
+        assert_allclose(fill(run, job, x), correlated(x, taps), rtol=0, atol=tolerance(job, x))
 
 
 def test_nothing_outside_the_block_is_read_or_written():
@@ -156,9 +156,9 @@ def test_nothing_outside_the_block_is_read_or_written():
         inside = around[1:-1, 1:-1]
         inside[...] = 1
         target = np.full((sizes[0] + 2, sizes[1] + 2, channels), -5, "f4")
-        task = task_of(inside, taps)
+        job = job_of(inside, taps)
         block = Block(inside.strides[:1], target.strides[:1], tuple(sizes))
-        ENGINE.prepare(task)(inside.ctypes.data, target[1:, 1:].ctypes.data, block)
+        ENGINE.prepare(job)(inside.ctypes.data, target[1:, 1:].ctypes.data, block)
         assert_allclose(target[1:-1, 1:-1], taps.sum(), rtol=1e-5)
         target[1:-1, 1:-1] = -5
         assert (target == -5).all()
@@ -170,8 +170,8 @@ def test_strides_of_any_sign_and_odd_addresses():
     x[...] = samples((40, 50))
     taps = samples((4, 5))[..., 0]
     upside_down = x[::-1]
-    y = fill(ENGINE.prepare(task_of(x, taps)), task_of(x, taps), upside_down)
-    assert_allclose(y, correlated(upside_down, taps), rtol=0, atol=tolerance(task_of(x, taps), x))
+    y = fill(ENGINE.prepare(job_of(x, taps)), job_of(x, taps), upside_down)
+    assert_allclose(y, correlated(upside_down, taps), rtol=0, atol=tolerance(job_of(x, taps), x))
 
 
 # ---- what is not finite ----------------------------------------------------------------------------------------
@@ -187,7 +187,7 @@ def check_bad(x, taps):
     assert_array_equal(got[infinite], expected[infinite])
     finite = np.isfinite(expected)
     calm = np.where(np.isfinite(x), x, 0)
-    assert_allclose(got[finite], expected[finite], rtol=0, atol=tolerance(task_of(x, taps), calm))
+    assert_allclose(got[finite], expected[finite], rtol=0, atol=tolerance(job_of(x, taps), calm))
 
 
 @pytest.mark.parametrize("number", ["f4", "f8"])
@@ -306,11 +306,11 @@ def test_any_shape(sizes, last, more, channels, seed):
 
 def test_bits_do_not_depend_on_the_thread():
     x, taps = samples((300, 300)), samples((21, 21))[..., 0]
-    task = task_of(x, taps)
-    run = ENGINE.prepare(task)
-    expected = fill(run, task, x)
+    job = job_of(x, taps)
+    run = ENGINE.prepare(job)
+    expected = fill(run, job, x)
     with ThreadPoolExecutor(4) as pool:
-        for got in pool.map(lambda _: fill(run, task, x), range(12)):
+        for got in pool.map(lambda _: fill(run, job, x), range(12)):
             assert_array_equal(got, expected)
 
 
@@ -333,17 +333,17 @@ def test_the_function_is_linear():
 def test_a_bank_is_its_kernels_one_by_one(vector_bits, count, source, kernel):
     x = samples(source, channels=2)
     bank = [samples(kernel)[..., 0] * np.float32(4.0**k) for k in range(count)]
-    task = task_of(x, bank[0])
-    results = run_bank(bank, task, x)
+    job = job_of(x, bank[0])
+    results = run_bank(bank, job, x)
     for taps, got in zip(bank, results, strict=True):
-        assert_allclose(got, correlated(x, taps), rtol=0, atol=tolerance(task_of(x, taps), x))
+        assert_allclose(got, correlated(x, taps), rtol=0, atol=tolerance(job_of(x, taps), x))
 
 
-def run_bank(bank, task, x):
-    results = [np.full((*task.extents, task.step), 77, task.target) for _ in bank]
+def run_bank(bank, job, x):
+    results = [np.full((*job.extents, job.step), 77, job.target) for _ in bank]
     addresses = [each.ctypes.data for each in results]
-    ENGINE.prepare_bank(bank, task)(
-        x.ctypes.data, addresses, Block(x.strides[:-2], results[0].strides[:-2], task.extents)
+    ENGINE.prepare_bank(bank, job)(
+        x.ctypes.data, addresses, Block(x.strides[:-2], results[0].strides[:-2], job.extents)
     )
     return results
 
@@ -351,11 +351,11 @@ def run_bank(bank, task, x):
 def test_a_bank_keeps_the_promises_of_its_kernels():
     x = np.abs(samples((60, 60)))
     bank = [np.abs(samples((5, 5))[..., 0]), np.zeros((5, 5), "f4"), samples((5, 5))[..., 0]]
-    results = run_bank(bank, task_of(x, bank[0]), x)
+    results = run_bank(bank, job_of(x, bank[0]), x)
     assert results[0].min() >= 0
     assert (results[1] >= 0).all()
     x[30, 30] = np.inf
-    for taps, got in zip(bank, run_bank(bank, task_of(x, bank[0]), x), strict=True):
+    for taps, got in zip(bank, run_bank(bank, job_of(x, bank[0]), x), strict=True):
         expected = correlated(x, taps)
         bad = ~np.isfinite(expected)
         assert_array_equal(got[bad], expected[bad])
@@ -374,8 +374,8 @@ def test_a_bank_keeps_the_promises_of_its_kernels():
     ],
 )
 def test_what_is_not_accepted(kernel, reason):
-    task = Task(np.ones(kernel, "f4"), (), True, 1, np.dtype("f4"), np.dtype("f4"), (9,) * len(kernel), False)
-    assert ENGINE.accepts(task) == reason
+    job = Job(np.ones(kernel, "f4"), (), True, 1, np.dtype("f4"), np.dtype("f4"), (9,) * len(kernel), False)
+    assert ENGINE.accepts(job) == reason
 
 
 EXTENTS = [
@@ -402,8 +402,8 @@ def test_a_tiling_covers_the_extents(extents, kernel, step, itemsize):
 
 @pytest.mark.parametrize(("extents", "kernel", "step"), EXTENTS, ids=str)
 def test_work_counts_what_the_blocks_take(extents, kernel, step):
-    task = Task(np.ones(kernel, "f4"), (), True, step, np.dtype("f4"), np.dtype("f4"), extents, False)
-    tiling, block = choose_tiling(extents, kernel, step, 4), ENGINE.tile(task)
+    job = Job(np.ones(kernel, "f4"), (), True, step, np.dtype("f4"), np.dtype("f4"), extents, False)
+    tiling, block = choose_tiling(extents, kernel, step, 4), ENGINE.tile(job)
     total = blocks = 0
     for start in itertools.product(*(range(0, extent, size) for extent, size in zip(extents, block, strict=True))):
         shape = [min(size, extent - first) for size, extent, first in zip(block, extents, start, strict=True)]
@@ -411,7 +411,7 @@ def test_work_counts_what_the_blocks_take(extents, kernel, step):
         total += -(-tiles * step // 2)
         blocks += 1
     assert transforms(tiling, extents, step) == total
-    work = ENGINE.work(task)
+    work = ENGINE.work(job)
     assert work.calls == BEGIN + BLOCK * blocks
     assert work.transformed == 2 * total * tiling.points * math.log2(tiling.size)
     assert not work.pointwise

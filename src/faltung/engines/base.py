@@ -1,6 +1,6 @@
 """What is an engine? The whole contract: given a source block with its halo, fill the target block.
 
-An engine gets a `Task`, which holds what stays the same from block to block, and prepares a `BlockFunction` for it.
+An engine gets a `Job`, which holds what stays the same from block to block, and prepares a `BlockFunction` for it.
 All engines compute the same thing, a valid correlation of float or integer samples with real taps::
 
     target[n] = sum over m of taps[m] * source[n + m]
@@ -31,7 +31,7 @@ __all__ = [
     "Engine",
     "JoinableFunction",
     "Line",
-    "Task",
+    "Job",
     "Terms",
     "WeighingEngine",
     "WeighingFunction",
@@ -69,7 +69,7 @@ Terms = tuple[tuple[Line, ...], ...]
 
 
 @dataclass(frozen=True, eq=False)
-class Task:
+class Job:
     """What an engine is asked to compute, block after block.
 
     Parameters
@@ -102,7 +102,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Work:
-    """What an engine must do for a whole task: a property of the task, not of a machine.
+    """What an engine must do for a whole job: a property of the job, not of a machine.
 
     Parameters
     ----------
@@ -270,21 +270,21 @@ class Engine(Protocol):
 
     @property
     def exact(self) -> bool:
-        """Whether it accepts every task and computes over the non-zero taps alone: other engines repair with it."""
+        """Whether it accepts every job and computes over the non-zero taps alone: other engines repair with it."""
 
-    def tile(self, task: Task) -> tuple[int, ...]:
+    def tile(self, job: Job) -> tuple[int, ...]:
         """Return the shape of the output blocks for which it is fastest; the planner cuts tiles of this shape."""
 
-    def gathers(self, task: Task) -> bool:
+    def gathers(self, job: Job) -> bool:
         """Return whether blocks reach across the border, because a strip along it would cost as much as a block."""
 
-    def accepts(self, task: Task) -> str:
-        """Return why the task cannot be done this way, or an empty string if it can."""
+    def accepts(self, job: Job) -> str:
+        """Return why the job cannot be done this way, or an empty string if it can."""
 
-    def work(self, task: Task) -> Work:
+    def work(self, job: Job) -> Work:
         """Return the work for all outputs."""
 
-    def prepare(self, task: Task) -> BlockFunction:
+    def prepare(self, job: Job) -> BlockFunction:
         """Make (or look up) the machine code and everything else that does not depend on a block."""
 
 
@@ -292,23 +292,23 @@ class Engine(Protocol):
 class WeighingEngine(Engine, Protocol):
     """An engine that can also sum the weights of the samples, in the same pass over them."""
 
-    def weighs(self, task: Task) -> bool:
-        """Return whether that is a good way to do this task."""
+    def weighs(self, job: Job) -> bool:
+        """Return whether that is a good way to do this job."""
 
-    def prepare_weighing(self, task: Task, skips_nan: bool, masked: bool) -> WeighingFunction:
+    def prepare_weighing(self, job: Job, skips_nan: bool, masked: bool) -> WeighingFunction:
         """Prepare it, for samples that are missing where they are NaN or where a mask excludes them."""
 
 
 class BankEngine(Engine, Protocol):
     """An engine that can also share work among several kernels of the same shape."""
 
-    def prepare_bank(self, taps: Sequence[NDArray[np.floating]], task: Task) -> BankFunction:
+    def prepare_bank(self, taps: Sequence[NDArray[np.floating]], job: Job) -> BankFunction:
         """Prepare all kernels together.
 
         Parameters
         ----------
         taps : sequence of ndarray
-            Kernels of the shape and dtype of the task's own taps, which are not used.
-        task : Task
+            Kernels of the shape and dtype of the job's own taps, which are not used.
+        job : Job
             What the kernels have in common.
         """

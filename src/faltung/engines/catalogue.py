@@ -10,7 +10,7 @@ from faltung.engines.passes.separable import Separable
 
 __all__ = ["BY_PASSES", "BY_SPECTRA", "ENGINES", "EXACT", "weighing_engine"]
 
-#: Accepts every task and computes over the non-zero taps alone: blocks are repaired with it.
+#: Accepts every job and computes over the non-zero taps alone: blocks are repaired with it.
 EXACT: Engine = Direct()
 #: Applies outer products as passes along the axes.
 BY_PASSES: Engine = Separable(EXACT)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from faltung.engines.base import Block, BlockFunction, Call, Task, call_of
+from faltung.engines.base import Block, BlockFunction, Call, Job, call_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -55,25 +55,25 @@ class Checked:
     ----------
     run : BlockFunction
         Fills the block.
-    task : Task
+    job : Job
         What it computes.
     """
 
-    def __init__(self, run: BlockFunction, task: Task) -> None:
+    def __init__(self, run: BlockFunction, job: Job) -> None:
         self._run = run
-        self._task = task
+        self._job = job
 
     def __call__(self, source: int, target: int, block: Block) -> bool:
         """Fill the block."""
         self._run(source, target, block)
         source_strides, target_strides, shape = block
-        task = self._task
+        job = self._job
         # An integer target does not tell; then the source does, and a finite result is computed twice.
-        there = task.target.kind == "f"
+        there = job.target.kind == "f"
         if not there:
-            shape = tuple(length + size - 1 for length, size in zip(shape, task.taps.shape, strict=True))
+            shape = tuple(length + size - 1 for length, size in zip(shape, job.taps.shape, strict=True))
         address, strides = (target, target_strides) if there else (source, source_strides)
-        samples = view(address, strides, (*shape[:-1], shape[-1] * task.step), task.target if there else task.source)
+        samples = view(address, strides, (*shape[:-1], shape[-1] * job.step), job.target if there else job.source)
         return not np.isfinite(samples).all()
 
 

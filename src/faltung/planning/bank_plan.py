@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from faltung.engines.base import Line, Task, Work
+from faltung.engines.base import Line, Job, Work
 from faltung.engines.catalogue import BY_PASSES, BY_SPECTRA, EXACT
 from faltung.errors import ArgumentError
 from faltung.ground.lazy import lazy
@@ -84,14 +84,14 @@ class BankPlan(Planned):
     @property
     def _roundings(self) -> float:
         if self.method == "fourier":
-            return BY_SPECTRA.work(self.task(self.problem.extended)).roundings
+            return BY_SPECTRA.work(self.job(self.problem.extended)).roundings
         # The contributions of filters to a kernel may cancel; their roundings do not.
         assert self.basis is not None
-        tasks = self.filters(self.problem.extended)
-        sizes = np.array([np.abs(task.taps).sum(dtype=np.float64) for task in tasks])
+        jobs = self.filters(self.problem.extended)
+        sizes = np.array([np.abs(job.taps).sum(dtype=np.float64) for job in jobs])
         totals = np.abs(self.taps).sum(axis=tuple(range(1, self.taps.ndim)))
         amplified = float((np.abs(self.basis.weights) @ sizes / np.where(totals > 0, totals, 1.0)).max())
-        return (max(BY_PASSES.work(task).roundings for task in tasks) + len(tasks) + 1) * max(amplified, 1.0)
+        return (max(BY_PASSES.work(job).roundings for job in jobs) + len(jobs) + 1) * max(amplified, 1.0)
 
     @property
     def pointwise(self) -> bool:
@@ -105,12 +105,12 @@ class BankPlan(Planned):
             return max(plan.memory for plan in self.plans)
         number = self.problem.number.itemsize
         if self.method == "fourier":
-            task = self.task(self.problem.extended)
-            return int(BY_SPECTRA.work(task).scratch * 2 + math.prod(BY_SPECTRA.tile(task)) * task.step * number)
-        tasks = self.filters(self.problem.extended)
-        return int(math.prod(BY_PASSES.tile(tasks[0])) * tasks[0].step * number * (len(tasks) + 1))
+            job = self.job(self.problem.extended)
+            return int(BY_SPECTRA.work(job).scratch * 2 + math.prod(BY_SPECTRA.tile(job)) * job.step * number)
+        jobs = self.filters(self.problem.extended)
+        return int(math.prod(BY_PASSES.tile(jobs[0])) * jobs[0].step * number * (len(jobs) + 1))
 
-    def filter_tile(self, filters: Sequence[Task]) -> tuple[int, ...]:
+    def filter_tile(self, filters: Sequence[Job]) -> tuple[int, ...]:
         """Return the tile on which separable filters are combined: what all of them leave stays in the cache."""
         rows, columns = BY_PASSES.tile(filters[0])[-2:]
         columns = min(columns, max(128, (1 << 19) // (rows * len(filters) * filters[0].step)))
@@ -154,25 +154,25 @@ class BankPlan(Planned):
         eps = float(np.finfo(problem.number).eps)
         return shared_basis(taps.reshape(len(taps), *taps.shape[-2:]), eps, min(MOST_FILTERS, len(taps)))
 
-    def task(self, source: np.dtype[Any]) -> Task:
-        """Return the task of the first kernel, which is the same for all except for the taps."""
+    def job(self, source: np.dtype[Any]) -> Job:
+        """Return the job of the first kernel, which is the same for all except for the taps."""
         problem = self.problem
-        task = problem.tasks(problem.forms[0], source, problem.written)[0][0]
-        return replace(task, taps=np.ascontiguousarray(self.taps[0], problem.number), terms=())
+        job = problem.jobs(problem.forms[0], source, problem.written)[0][0]
+        return replace(job, taps=np.ascontiguousarray(self.taps[0], problem.number), terms=())
 
-    def filters(self, source: np.dtype[Any]) -> list[Task]:
-        """Return the tasks of the separable filters."""
+    def filters(self, source: np.dtype[Any]) -> list[Job]:
+        """Return the jobs of the separable filters."""
         assert self.basis is not None
-        task, tasks = self.task(source), []
+        job, jobs = self.job(source), []
         for column, row in zip(self.basis.columns, self.basis.rows, strict=True):
             one = Line(np.ones(1), (), np.ones(1))
-            lines = (*[one] * (task.taps.ndim - 2), Line(column, (), column), Line(row, (), row))
-            taps = np.multiply.outer(column, row).reshape(task.taps.shape)
-            taps = np.ascontiguousarray(taps, task.taps.dtype)
-            tasks.append(
-                replace(task, taps=taps, terms=(lines,), faithful=True, target=task.taps.dtype, streamed=False)
+            lines = (*[one] * (job.taps.ndim - 2), Line(column, (), column), Line(row, (), row))
+            taps = np.multiply.outer(column, row).reshape(job.taps.shape)
+            taps = np.ascontiguousarray(taps, job.taps.dtype)
+            jobs.append(
+                replace(job, taps=taps, terms=(lines,), faithful=True, target=job.taps.dtype, streamed=False)
             )
-        return tasks
+        return jobs
 
 
 def make_bank_plan(question: Question, machine: Machine) -> BankPlan:
@@ -220,10 +220,10 @@ def _imprecise(plan: BankPlan) -> str:
 def _by_transforms(plan: BankPlan, machine: Machine) -> Candidate:
     if reason := _refusal(plan) or _imprecise(plan):
         return Candidate("fourier", (), math.inf, reason)
-    task = plan.task(plan.problem.extended)
-    if reason := BY_SPECTRA.accepts(task):
+    job = plan.job(plan.problem.extended)
+    if reason := BY_SPECTRA.accepts(job):
         return Candidate("fourier", (), math.inf, reason)
-    one, count = BY_SPECTRA.work(task), len(plan.plans)
+    one, count = BY_SPECTRA.work(job), len(plan.plans)
     # Two kernels share an inverse transform. For a single kernel, two tiles share one; here every tile has its own.
     work = Work(
         transformed=one.transformed * (2 + count) / 2,
@@ -241,7 +241,7 @@ def _from_filters(plan: BankPlan, machine: Machine) -> Candidate:
     if reason:
         return Candidate("basis", (), math.inf, reason)
     filters = plan.filters(plan.problem.extended)
-    passes = [BY_PASSES.work(task) for task in filters]
+    passes = [BY_PASSES.work(job) for job in filters]
     outputs = float(math.prod(plan.result_shape))
     work = Work(
         multiply_adds=outputs * len(filters) * 1.6,

@@ -1,4 +1,4 @@
-"""How long does it take? `Work` is a property of a task, and a `Machine` is the seconds that a unit of work takes.
+"""How long does it take? `Work` is a property of a job, and a `Machine` is the seconds that a unit of work takes.
 
 All figures here are guesses that are tuned. Rules that are always true are in other files.
 """

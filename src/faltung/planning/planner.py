@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from faltung.engines.base import Engine, Task, Work
+from faltung.engines.base import Engine, Job, Work
 from faltung.engines.catalogue import ENGINES, EXACT, weighing_engine
 from faltung.errors import ArgumentError
 from faltung.ground.lazy import lazy
@@ -152,11 +152,11 @@ class _Weights:
 
 @dataclass(frozen=True, eq=False)
 class _Option:
-    """A candidate, and all that a plan of it needs: form, tasks of each step, work, weights."""
+    """A candidate, and all that a plan of it needs: form, jobs of each step, work, weights."""
 
     candidate: Candidate
     form: int = 0
-    steps: list[list[Task]] = field(default_factory=list)
+    steps: list[list[Job]] = field(default_factory=list)
     work: Work = field(default_factory=Work)
     weights: _Weights = field(default_factory=_Weights)
 
@@ -176,21 +176,21 @@ def _options(problem: Problem, machine: Machine) -> Iterable[_Option]:
         yield _option(problem, name, (name,), 0, steps, machine)
     for number, form in enumerate(products, 1):
         steps = _steps(problem, form)
-        engines = tuple(_cheapest(tasks[0], machine) for tasks in steps)
+        engines = tuple(_cheapest(jobs[0], machine) for jobs in steps)
         yield _option(problem, "passes", engines, number, steps, machine)
     if not products:
         yield _impossible("passes", (), "the kernel is not a product of several")
 
 
-def _steps(problem: Problem, form: Form) -> list[list[Task]]:
-    """Return the tasks of each step of a form."""
-    return problem.tasks(form, problem.stored if problem.readable else problem.extended, problem.written)
+def _steps(problem: Problem, form: Form) -> list[list[Job]]:
+    """Return the jobs of each step of a form."""
+    return problem.jobs(form, problem.stored if problem.readable else problem.extended, problem.written)
 
 
-def _cheapest(task: Task, machine: Machine) -> str:
-    """Return the engine with the least predicted time for a task."""
-    able = [name for name, engine in ENGINES.items() if not engine.accepts(task)]
-    return min(able, key=lambda name: seconds(ENGINES[name].work(task), task.taps.dtype, machine))
+def _cheapest(job: Job, machine: Machine) -> str:
+    """Return the engine with the least predicted time for a job."""
+    able = [name for name, engine in ENGINES.items() if not engine.accepts(job)]
+    return min(able, key=lambda name: seconds(ENGINES[name].work(job), job.taps.dtype, machine))
 
 
 # ---- rule 2: an option is impossible if an engine refuses, or if its error has the wrong scale
@@ -201,11 +201,11 @@ def _option(
     method: str,
     engines: tuple[str, ...],
     form: int,
-    steps: list[list[Task]],
+    steps: list[list[Job]],
     machine: Machine,
 ) -> _Option:
-    pairs = [(ENGINES[name], task) for name, tasks in zip(engines, steps, strict=True) for task in tasks]
-    reason = next((text for text in (engine.accepts(task) for engine, task in pairs) if text), "")
+    pairs = [(ENGINES[name], job) for name, jobs in zip(engines, steps, strict=True) for job in jobs]
+    reason = next((text for text in (engine.accepts(job) for engine, job in pairs) if text), "")
     if reason:
         return _impossible(method, engines, reason)
     work = _total(pairs, problem.forms[form])
@@ -223,8 +223,8 @@ def _impossible(method: str, engines: tuple[str, ...], reason: str) -> _Option:
 # ---- rule 3: the work of an option is the sum over its steps, with a call for every tile of every step
 
 
-def _total(pairs: list[tuple[Engine, Task]], form: Form) -> Work:
-    works = [engine.work(task) for engine, task in pairs]
+def _total(pairs: list[tuple[Engine, Job]], form: Form) -> Work:
+    works = [engine.work(job) for engine, job in pairs]
     extents, tile = pairs[0][1].extents, _tile(pairs)
     tiles = math.prod(-(-extent // max(most, 1)) for extent, most in zip(extents, tile, strict=True))
     amplified = max(1.0, form.amplified)
@@ -247,7 +247,7 @@ def _total(pairs: list[tuple[Engine, Task]], form: Form) -> Work:
 
 
 def _weights(
-    problem: Problem, engines: tuple[str, ...], form: int, steps: list[list[Task]], work: Work, machine: Machine
+    problem: Problem, engines: tuple[str, ...], form: int, steps: list[list[Job]], work: Work, machine: Machine
 ) -> _Weights:
     outputs = float(math.prod(stop - start for start, stop in problem.layout.regions) * problem.layout.step)
     real = problem.dtype.kind != "c" and problem.correlated.dtype.kind != "c"
@@ -257,9 +257,9 @@ def _weights(
         return _Weights(seconds=seconds(added, problem.number, machine))
     weights = problem.weights(form)
     if weights is not problem.forms[form]:
-        (task,) = problem.tasks(weights, problem.number, problem.number)[0]
-        engines = (_cheapest(task, machine),)
-        work = ENGINES[engines[0]].work(task)
+        (job,) = problem.jobs(weights, problem.number, problem.number)[0]
+        engines = (_cheapest(job, machine),)
+        work = ENGINES[engines[0]].work(job)
     added = replace(work, bytes=0.0, trips=work.trips + APART * outputs)
     least = 0.0 if work.pointwise else work.roundings * float(np.finfo(problem.number).eps) / 2
     return _Weights(engines, least, seconds(added, problem.number, machine))
@@ -279,7 +279,7 @@ def _plan(problem: Problem, chosen: _Option, candidates: tuple[Candidate, ...]) 
         engines=chosen.candidate.engines,
         form=chosen.form,
         tile=tile,
-        gathers=any(engine.gathers(task) for engine, task in pairs),
+        gathers=any(engine.gathers(job) for engine, job in pairs),
         candidates=candidates,
         error=(1 + chosen.work.roundings * unit) * (1 + rounding_of_store(problem.result, problem.number)) - 1,
         pointwise=chosen.work.pointwise,
@@ -289,5 +289,5 @@ def _plan(problem: Problem, chosen: _Option, candidates: tuple[Candidate, ...]) 
     )
 
 
-def _tile(pairs: list[tuple[Engine, Task]]) -> tuple[int, ...]:
-    return min((engine.tile(task) for engine, task in pairs), key=math.prod)
+def _tile(pairs: list[tuple[Engine, Job]]) -> tuple[int, ...]:
+    return min((engine.tile(job) for engine, job in pairs), key=math.prod)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from faltung.engines.base import Task
+from faltung.engines.base import Job
 from faltung.errors import ArgumentError
 from faltung.ground.arrays import computed_dtype
 from faltung.ground.lazy import lazy
@@ -244,10 +244,10 @@ class Problem:
         alike = all((factor.taps >= 0).all() for step in chosen.steps for factor in step)
         return chosen if alike and self.correlated.dtype.kind != "c" else self.magnitudes
 
-    def tasks(
+    def jobs(
         self, form: Form, source: np.dtype[Any], target: np.dtype[Any], to_scratch: bool = False
-    ) -> list[list[Task]]:
-        """Return the tasks of engines: for each step one, or two for complex taps, from source to target dtype.
+    ) -> list[list[Job]]:
+        """Return the jobs of engines: for each step one, or two for complex taps, from source to target dtype.
 
         A result that goes `to_scratch` is read again at once, so it stays in the cache.
         """
@@ -255,7 +255,7 @@ class Problem:
         last = len(form.steps) - 1
         return [
             [
-                Task(
+                Job(
                     taps=np.ascontiguousarray(factor.taps, dtype=self.number),
                     terms=factor.terms,
                     faithful=factor.faithful,

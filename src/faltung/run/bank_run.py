@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from faltung.engines.base import Block, BlockFunction, Task
+from faltung.engines.base import Block, BlockFunction, Job
 from faltung.engines.catalogue import BY_PASSES, BY_SPECTRA, EXACT
 from faltung.engines.chain import packed
 from faltung.engines.repair import view
@@ -79,7 +79,7 @@ class _SharedTransform:
 
     def __init__(self, plan: BankPlan) -> None:
         taps = [np.ascontiguousarray(kernel, plan.problem.number) for kernel in plan.taps]
-        self._bank = BY_SPECTRA.prepare_bank(taps, plan.task(plan.problem.extended))
+        self._bank = BY_SPECTRA.prepare_bank(taps, plan.job(plan.problem.extended))
         self.tile: tuple[int, ...] = self._bank.tile
 
     def __call__(self, source: int, targets: list[int], block: Block) -> None:
@@ -92,32 +92,32 @@ class _SharedFilters:
 
     def __init__(self, plan: BankPlan) -> None:
         assert plan.basis is not None
-        self._task = plan.task(plan.problem.extended)
+        self._job = plan.job(plan.problem.extended)
         filters = plan.filters(plan.problem.extended)
-        self._filters = [BY_PASSES.prepare(task) for task in filters]
+        self._filters = [BY_PASSES.prepare(job) for job in filters]
         self._sums = [self._sum(weights) for weights in plan.basis.weights]
         self._taps = plan.taps
         self._exact: list[BlockFunction] = []
         self.tile: tuple[int, ...] = plan.filter_tile(filters)
 
     def _sum(self, weights: NDArray[np.float64]) -> BlockFunction:
-        number = self._task.taps.dtype
-        taps = weights.astype(number).reshape(-1, *[1] * self._task.taps.ndim)
-        task = Task(
+        number = self._job.taps.dtype
+        taps = weights.astype(number).reshape(-1, *[1] * self._job.taps.ndim)
+        job = Job(
             taps=taps,
             terms=(),
             faithful=True,
-            step=self._task.step,
+            step=self._job.step,
             source=number,
-            target=self._task.target,
-            extents=(1, *self._task.extents),
-            streamed=self._task.streamed,
+            target=self._job.target,
+            extents=(1, *self._job.extents),
+            streamed=self._job.streamed,
         )
-        return EXACT.prepare(task)
+        return EXACT.prepare(job)
 
     def __call__(self, source: int, targets: list[int], block: Block) -> None:
         """Fill one block for each kernel."""
-        number, step = self._task.taps.dtype, self._task.step
+        number, step = self._job.taps.dtype, self._job.step
         source_strides, target_strides, shape = block
         strides, size = packed(shape, step * number.itemsize)
         buffer, planes = scratch.take("filters", size * len(self._filters))
@@ -125,7 +125,7 @@ class _SharedFilters:
         for k, run in enumerate(self._filters):
             run(source, planes + k * size, filtered)
         samples = view(planes, (size, *strides), (len(self._filters), *shape[:-1], shape[-1] * step), number)
-        if self._task.source.kind == "f" and not np.isfinite(samples).all():
+        if self._job.source.kind == "f" and not np.isfinite(samples).all():
             # Shared filters also read samples that no non-zero tap of a kernel reads.
             for run, target in zip(self._directly(), targets, strict=True):
                 run(source, target, block)
@@ -137,6 +137,6 @@ class _SharedFilters:
 
     def _directly(self) -> list[BlockFunction]:
         if not self._exact:
-            kernels = (np.ascontiguousarray(kernel, self._task.taps.dtype) for kernel in self._taps)
-            self._exact = [EXACT.prepare(replace(self._task, taps=taps)) for taps in kernels]
+            kernels = (np.ascontiguousarray(kernel, self._job.taps.dtype) for kernel in self._taps)
+            self._exact = [EXACT.prepare(replace(self._job, taps=taps)) for taps in kernels]
         return self._exact

@@ -61,8 +61,8 @@ class Prepared:
         sources = {True: problem.stored if problem.readable else problem.extended, False: problem.extended}
         functions = {}
         for in_array, source in sources.items():
-            ((task,),) = problem.tasks(problem.forms[plan.form], source, problem.written)
-            functions[in_array] = engine.prepare_weighing(task, problem.skips_nan, problem.masked)
+            ((job,),) = problem.jobs(problem.forms[plan.form], source, problem.written)
+            functions[in_array] = engine.prepare_weighing(job, problem.skips_nan, problem.masked)
         return functions
 
     @lazy
@@ -89,8 +89,8 @@ def _functions(
 ) -> Functions:
     """Prepare the engines of a form."""
     steps = [
-        [ENGINES[name].prepare(task) for task in tasks]
-        for name, tasks in zip(engines, problem.tasks(form, source, target, to_scratch), strict=True)
+        [ENGINES[name].prepare(job) for job in jobs]
+        for name, jobs in zip(engines, problem.jobs(form, source, target, to_scratch), strict=True)
     ]
     if len(steps) == 1:
         return steps[0]
@@ -98,5 +98,5 @@ def _functions(
     chain = Chain(passes, problem.layout.step * problem.number.itemsize, "steps")
     if form.exact or source.kind != "f":
         return [chain]
-    (whole,) = problem.tasks(problem.forms[0], source, target, to_scratch)[0]
+    (whole,) = problem.jobs(problem.forms[0], source, target, to_scratch)[0]
     return [Repaired(Checked(chain, whole), lambda: EXACT.prepare(whole))]

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from faltung.engines.base import Block, BlockFunction, Call, Task, WeighingFunction, Work
+from faltung.engines.base import Block, BlockFunction, Call, Job, WeighingFunction, Work
 from faltung.engines.direct.correlation import PARAMETERS, Correlation, emit
 from faltung.engines.registers import Footprint
 from faltung.engines.repair import Repaired
@@ -46,57 +46,57 @@ class Direct:
     name = "direct"
     exact = True
 
-    def accepts(self, task: Task) -> str:
-        """Return an empty string: there is no task this engine cannot do."""
+    def accepts(self, job: Job) -> str:
+        """Return an empty string: there is no job this engine cannot do."""
         return ""
 
-    def tile(self, task: Task) -> tuple[int, ...]:
+    def tile(self, job: Job) -> tuple[int, ...]:
         """Return wide tiles: rows are reused while they are in the cache, and a signal is one row."""
-        room = TILE // task.step
+        room = TILE // job.step
         shape: list[int] = []
-        for extent in reversed(task.extents):
-            widest = WIDEST if not shape and math.prod(task.extents[:-1]) > 1 else room
+        for extent in reversed(job.extents):
+            widest = WIDEST if not shape and math.prod(job.extents[:-1]) > 1 else room
             shape.append(max(1, min(extent, room, widest)))
             room //= shape[-1]
         return tuple(reversed(shape))
 
-    def gathers(self, task: Task) -> bool:
+    def gathers(self, job: Job) -> bool:
         """Return whether rows are short: strips along the border would cost more than to gather whole blocks."""
-        return task.extents[-1] * task.step < SHORT
+        return job.extents[-1] * job.step < SHORT
 
-    def work(self, task: Task) -> Work:
+    def work(self, job: Job) -> Work:
         """Count one multiply-add for each tap that is visited, and one pass through source and target."""
-        outputs = float(math.prod(task.extents) * task.step)
-        taps = float(np.count_nonzero(task.taps))
-        scattered = taps < DENSE * task.taps.size and taps > WRITTEN_OUT
-        visited = taps if scattered or taps <= WRITTEN_OUT else float(task.taps.size)
-        if task.extents[-1] * task.step < host().lanes("float" if task.taps.dtype == np.float32 else "double"):
+        outputs = float(math.prod(job.extents) * job.step)
+        taps = float(np.count_nonzero(job.taps))
+        scattered = taps < DENSE * job.taps.size and taps > WRITTEN_OUT
+        visited = taps if scattered or taps <= WRITTEN_OUT else float(job.taps.size)
+        if job.extents[-1] * job.step < host().lanes("float" if job.taps.dtype == np.float32 else "double"):
             visited *= SCALAR
         return Work(
-            multiply_adds=0.0 if scattered else visited * outputs * (SINGLE_ROW if task.taps.shape[-2] == 1 else 1.0),
+            multiply_adds=0.0 if scattered else visited * outputs * (SINGLE_ROW if job.taps.shape[-2] == 1 else 1.0),
             scattered=visited * outputs if scattered else 0.0,
-            trips=0.0 if task.source.kind == "f" else outputs,  # integers are converted whenever they are loaded
-            bytes=(task.source.itemsize + task.target.itemsize) * outputs,
+            trips=0.0 if job.source.kind == "f" else outputs,  # integers are converted whenever they are loaded
+            bytes=(job.source.itemsize + job.target.itemsize) * outputs,
             roundings=taps + 1,
         )
 
-    def prepare(self, task: Task) -> BlockFunction:
+    def prepare(self, job: Job) -> BlockFunction:
         """Compile for the pattern of non-zero taps."""
         target = host()
-        arrangement = arrange(task, target)
-        block = _Panels(arrangement, task, target)
+        arrangement = arrange(job, target)
+        block = _Panels(arrangement, job, target)
         if not arrangement.what.guarded:
             return block
-        return Repaired(block, lambda: _Panels(_scatter(task, target), task, target))
+        return Repaired(block, lambda: _Panels(_scatter(job, target), job, target))
 
-    def weighs(self, task: Task) -> bool:
+    def weighs(self, job: Job) -> bool:
         """Return whether the taps are dense and in few rows, so that weights can be summed along with samples."""
-        taps = int(np.count_nonzero(task.taps))
-        return 0 < taps >= DENSE * task.taps.size and task.taps.shape[-2] <= MOST_ROWS
+        taps = int(np.count_nonzero(job.taps))
+        return 0 < taps >= DENSE * job.taps.size and job.taps.shape[-2] <= MOST_ROWS
 
-    def prepare_weighing(self, task: Task, skips_nan: bool, masked: bool) -> WeighingFunction:
+    def prepare_weighing(self, job: Job, skips_nan: bool, masked: bool) -> WeighingFunction:
         """Compile for the shape of the taps."""
-        return Weighed(task, skips_nan, masked)
+        return Weighed(job, skips_nan, masked)
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,37 +118,37 @@ class Arrangement:
     taps: NDArray[np.floating]
 
 
-def arrange(task: Task, target: Target) -> Arrangement:
+def arrange(job: Job, target: Target) -> Arrangement:
     """Choose the code: taps written out if they are few, looped over if they are many, one by one if scattered."""
-    *outer, rows, columns = task.taps.shape
+    *outer, rows, columns = job.taps.shape
     corners = np.array([(*index, 0, 0) for index in np.ndindex(*outer)], dtype=np.int64)
-    pattern = np.flatnonzero(task.taps)
-    what = _describe(task, target, len(corners), rows, columns)
+    pattern = np.flatnonzero(job.taps)
+    what = _describe(job, target, len(corners), rows, columns)
     if 0 < pattern.size * what.block[0] * what.block[1] <= UNROLLED:
         written_out = replace(what.footprint, pattern=tuple(pattern.tolist()))
-        return Arrangement(replace(what, footprint=written_out), corners, task.taps.ravel()[pattern])
-    if pattern.size < DENSE * task.taps.size:
-        return _scatter(task, target)
-    what = replace(what, guarded=pattern.size < task.taps.size and task.source.kind == "f")
-    return Arrangement(what, corners, np.ascontiguousarray(task.taps).ravel())
+        return Arrangement(replace(what, footprint=written_out), corners, job.taps.ravel()[pattern])
+    if pattern.size < DENSE * job.taps.size:
+        return _scatter(job, target)
+    what = replace(what, guarded=pattern.size < job.taps.size and job.source.kind == "f")
+    return Arrangement(what, corners, np.ascontiguousarray(job.taps).ravel())
 
 
-def _scatter(task: Task, target: Target) -> Arrangement:
+def _scatter(job: Job, target: Target) -> Arrangement:
     """Make each non-zero tap a panel of its own."""
-    places = np.argwhere(task.taps)
-    return Arrangement(_describe(task, target, len(places), 1, 1), places, task.taps[tuple(places.T)])
+    places = np.argwhere(job.taps)
+    return Arrangement(_describe(job, target, len(places), 1, 1), places, job.taps[tuple(places.T)])
 
 
-def _describe(task: Task, target: Target, panels: int, rows: int, columns: int) -> Correlation:
-    number = "float" if task.taps.dtype == np.float32 else "double"
-    few = bool(np.count_nonzero(task.taps) <= STREAMED)
+def _describe(job: Job, target: Target, panels: int, rows: int, columns: int) -> Correlation:
+    number = "float" if job.taps.dtype == np.float32 else "double"
+    few = bool(np.count_nonzero(job.taps) <= STREAMED)
     return Correlation(
-        footprint=Footprint(panels, rows, columns, None, task.step, sample(task.source), number),
-        target=sample(task.target),
+        footprint=Footprint(panels, rows, columns, None, job.step, sample(job.source), number),
+        target=sample(job.target),
         lanes=target.lanes(number),
-        block=_register_block(rows, task.source, target),
+        block=_register_block(rows, job.source, target),
         guarded=False,
-        streamed=task.streamed and task.target.kind == "f" and few,
+        streamed=job.streamed and job.target.kind == "f" and few,
     )
 
 
@@ -171,10 +171,10 @@ def _compile(what: Correlation, target: Target) -> Callable[..., int]:
 class _Panels:
     """Compiled code with its taps; the offset tables of each block layout are made once and kept."""
 
-    def __init__(self, arrangement: Arrangement, task: Task, target: Target) -> None:
+    def __init__(self, arrangement: Arrangement, job: Job, target: Target) -> None:
         self._code = _compile(arrangement.what, target)
         self._final = not arrangement.what.guarded
-        self._task = task
+        self._job = job
         self._corners = arrangement.corners
         self._taps = arrangement.taps
         self._taps_address = arrangement.taps.ctypes.data
@@ -198,7 +198,7 @@ class _Panels:
 
     def _arguments(self, block: Block) -> tuple[object, tuple[int, ...]]:
         source_strides, target_strides, shape = block
-        strides = np.array([*source_strides, self._task.step * self._task.source.itemsize], dtype=np.int64)
+        strides = np.array([*source_strides, self._job.step * self._job.source.itemsize], dtype=np.int64)
         panels = self._corners @ strides
         slices = [slice_offsets(shape[:-2], each[:-1]) for each in (source_strides, target_strides)]
         arguments = (
@@ -207,7 +207,7 @@ class _Panels:
             slices[1].ctypes.data,
             slices[0].size,
             shape[-2],
-            shape[-1] * self._task.step,
+            shape[-1] * self._job.step,
             source_strides[-1],
             target_strides[-1],
         )

@@ -15,7 +15,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from faltung.engines.base import Block, BlockFunction, Task, Work
+from faltung.engines.base import Block, BlockFunction, Job, Work
 from faltung.engines.fourier.items import Item, Items, list_items
 from faltung.engines.fourier.overlap import Tiling, block_shape, choose_tiling, transforms
 from faltung.engines.fourier.planes import BANK, LOAD, PAIRS, STORE, bank, load_plane, pairs, store_plane
@@ -47,68 +47,68 @@ class Fourier:
     name = "fourier"
     exact = False
 
-    def accepts(self, task: Task) -> str:
+    def accepts(self, job: Job) -> str:
         """Return why not: the kernel must extend along the last axis, and fit into a transform."""
-        if task.taps.shape[-1] == 1:
+        if job.taps.shape[-1] == 1:
             return "the kernel does not extend along the axis whose samples lie side by side"
-        if sum(size > 1 for size in task.taps.shape) > 3:
+        if sum(size > 1 for size in job.taps.shape) > 3:
             return "the kernel extends along more than three axes"
-        return "" if _tiling(task) else "the kernel is too long for a transform in the cache"
+        return "" if _tiling(job) else "the kernel is too long for a transform in the cache"
 
-    def tile(self, task: Task) -> tuple[int, ...]:
+    def tile(self, job: Job) -> tuple[int, ...]:
         """Return a shape in which tiles come in pairs."""
-        return block_shape(_accepted(task), task.extents, task.step)
+        return block_shape(_accepted(job), job.extents, job.step)
 
-    def gathers(self, task: Task) -> bool:
+    def gathers(self, job: Job) -> bool:
         """Return True: a strip along the border takes transforms as long as a block does."""
         return True
 
-    def work(self, task: Task) -> Work:
+    def work(self, job: Job) -> Work:
         """Count the points of all transforms, times the binary logarithm of a transform's size."""
-        tiling = _accepted(task)
-        points = float(transforms(tiling, task.extents, task.step) * tiling.points)
-        outputs = math.prod(task.extents) * task.step
-        blocks = zip(task.extents, self.tile(task), strict=True)
+        tiling = _accepted(job)
+        points = float(transforms(tiling, job.extents, job.step) * tiling.points)
+        outputs = math.prod(job.extents) * job.step
+        blocks = zip(job.extents, self.tile(job), strict=True)
         stages = math.log2(tiling.size)
         return Work(
             transformed=2 * points * stages,
             # Samples of both parts go into a plane and out of it, and where it is a single row through twiddles too.
             trips=(8 if tiling.kind == "line" else 4) * points,
-            bytes=float(outputs * (task.source.itemsize + task.target.itemsize)),
+            bytes=float(outputs * (job.source.itemsize + job.target.itemsize)),
             calls=BEGIN + BLOCK * math.prod(-(-extent // size) for extent, size in blocks),
             roundings=ROUNDINGS * stages,
             pointwise=False,
-            scratch=float(tiling.bytes(task.taps.itemsize)),
+            scratch=float(tiling.bytes(job.taps.itemsize)),
         )
 
-    def prepare(self, task: Task) -> BlockFunction:
+    def prepare(self, job: Job) -> BlockFunction:
         """Make the spectrum, and find the code, which is the same for all sizes."""
-        return _Filtered(task, self.prepare)
+        return _Filtered(job, self.prepare)
 
-    def prepare_bank(self, taps: Sequence[NDArray[np.floating]], task: Task) -> SpectraBank:
+    def prepare_bank(self, taps: Sequence[NDArray[np.floating]], job: Job) -> SpectraBank:
         """Make the spectra of several kernels, which share the transform of each tile.
 
         Parameters
         ----------
         taps : sequence of ndarray
-            Kernels of the shape and dtype of the task's own taps, which play no other part.
-        task : Task
+            Kernels of the shape and dtype of the job's own taps, which play no other part.
+        job : Job
             What the kernels have in common.
         """
-        return SpectraBank(taps, task, self.prepare)
+        return SpectraBank(taps, job, self.prepare)
 
 
-def _tiling(task: Task, many: bool = False) -> Tiling | None:
+def _tiling(job: Job, many: bool = False) -> Tiling | None:
     # Repairs count in double precision, so that the kernel must fit into a plane of doubles too.
-    if choose_tiling(task.extents, task.taps.shape, task.step, 8) is None:
+    if choose_tiling(job.extents, job.taps.shape, job.step, 8) is None:
         return None
-    return choose_tiling(task.extents, task.taps.shape, task.step, task.taps.itemsize, many)
+    return choose_tiling(job.extents, job.taps.shape, job.step, job.taps.itemsize, many)
 
 
-def _accepted(task: Task, many: bool = False) -> Tiling:
-    tiling = _tiling(task, many)
+def _accepted(job: Job, many: bool = False) -> Tiling:
+    tiling = _tiling(job, many)
     if tiling is None:
-        raise ValueError("the engine does not accept this task")
+        raise ValueError("the engine does not accept this job")
     return tiling
 
 
@@ -117,7 +117,7 @@ class _Blocks:
 
     Parameters
     ----------
-    task : Task
+    job : Job
         What is asked for, by one kernel or by several of the same shape.
     code : callable
         The code for all items.
@@ -125,15 +125,15 @@ class _Blocks:
         Items that share a transform.
     """
 
-    def __init__(self, task: Task, code: Callable[..., int], together: int) -> None:
-        number, target = _number(task), host()
-        self._task = task
+    def __init__(self, job: Job, code: Callable[..., int], together: int) -> None:
+        number, target = _number(job), host()
+        self._job = job
         self._code = code
         self._together = together
-        self.plane = Plane(_accepted(task, many=together == 1), task.taps.dtype, target)
+        self.plane = Plane(_accepted(job, many=together == 1), job.taps.dtype, target)
         self._transfer = (
-            address(_loader(sample(task.source), number, task.step, target)),
-            address(_storer(sample(task.target), number, task.step, target)),
+            address(_loader(sample(job.source), number, job.step, target)),
+            address(_storer(sample(job.target), number, job.step, target)),
         )
         self._kept: dict[Block, Items] = {}
 
@@ -170,19 +170,19 @@ class _Blocks:
         if found is None:
             if len(self._kept) > 256:
                 self._kept.clear()
-            found = self._kept[block] = list_items(self._task, self.plane, block, self._together)
+            found = self._kept[block] = list_items(self._job, self.plane, block, self._together)
         return found
 
 
 class _Filtered:
     """Blocks filtered with one kernel."""
 
-    def __init__(self, task: Task, prepare: Callable[[Task], BlockFunction]) -> None:
-        self._blocks = _Blocks(task, _filter(_number(task), host()), together=2)
-        self._repair = _Repair(task, self._blocks, prepare)
-        exponent, spectrum = _spectrum(task.taps, self._blocks.plane)
+    def __init__(self, job: Job, prepare: Callable[[Job], BlockFunction]) -> None:
+        self._blocks = _Blocks(job, _filter(_number(job), host()), together=2)
+        self._repair = _Repair(job, self._blocks, prepare)
+        exponent, spectrum = _spectrum(job.taps, self._blocks.plane)
         self._spectrum = self._blocks.plane.laid_out(spectrum)
-        self._numbers = np.array(self._blocks.numbers(task.taps, exponent), task.taps.dtype)
+        self._numbers = np.array(self._blocks.numbers(job.taps, exponent), job.taps.dtype)
 
     def __call__(self, source: int, target: int, block: Block) -> None:
         """Fill the block."""
@@ -198,17 +198,17 @@ class SpectraBank:
     ----------
     taps : sequence of ndarray
         The kernels.
-    task : Task
+    job : Job
         What they have in common.
     prepare : callable
         The engine's own, for repairs.
     """
 
     def __init__(
-        self, taps: Sequence[NDArray[np.floating]], task: Task, prepare: Callable[[Task], BlockFunction]
+        self, taps: Sequence[NDArray[np.floating]], job: Job, prepare: Callable[[Job], BlockFunction]
     ) -> None:
-        self._blocks = _Blocks(task, _bank(_number(task), host()), together=1)
-        self._repairs = [_Repair(replace(task, taps=each, terms=()), self._blocks, prepare) for each in taps]
+        self._blocks = _Blocks(job, _bank(_number(job), host()), together=1)
+        self._repairs = [_Repair(replace(job, taps=each, terms=()), self._blocks, prepare) for each in taps]
         spectra, numbers = [], []
         for each in taps:
             exponent, spectrum = _spectrum(each, self._blocks.plane)
@@ -218,9 +218,9 @@ class SpectraBank:
             spectra.append(np.zeros_like(spectra[0]))
         pairs = zip(spectra[0::2], spectra[1::2], strict=True)
         self._spectra = aligned(np.stack([self._blocks.plane.laid_out(one + 1j * two) for one, two in pairs]))
-        self._numbers = np.array(numbers, task.taps.dtype)
+        self._numbers = np.array(numbers, job.taps.dtype)
         #: Shape of the blocks with which it is at its best; items stand alone here, so that they need not pair.
-        self.tile = block_shape(self._blocks.plane.tiling, task.extents, step=2)
+        self.tile = block_shape(self._blocks.plane.tiling, job.extents, step=2)
 
     def __call__(self, source: int, targets: Sequence[int], block: Block) -> None:
         """Fill a block for each kernel."""
@@ -234,16 +234,16 @@ class SpectraBank:
 class _Repair:
     """Items of one kernel computed again."""
 
-    def __init__(self, task: Task, blocks: _Blocks, prepare: Callable[[Task], BlockFunction]) -> None:
-        self._task = task
-        self._spoiled = Spoiled(task, blocks.plane.tiling.outputs, prepare)
+    def __init__(self, job: Job, blocks: _Blocks, prepare: Callable[[Job], BlockFunction]) -> None:
+        self._job = job
+        self._spoiled = Spoiled(job, blocks.plane.tiling.outputs, prepare)
 
     def __call__(self, item: Item, block: Block, source: int, target: int) -> None:
-        task = self._task
-        shape = tuple(size + taps - 1 for size, taps in zip(item.shape, task.taps.shape, strict=True))
+        job = self._job
+        shape = tuple(size + taps - 1 for size, taps in zip(item.shape, job.taps.shape, strict=True))
         self._spoiled.repair(
-            view(source + item.source, block.source_strides, shape, task.source, task.step),
-            view(target + item.target, block.target_strides, item.shape, task.target, task.step),
+            view(source + item.source, block.source_strides, shape, job.source, job.step),
+            view(target + item.target, block.target_strides, item.shape, job.target, job.step),
         )
 
 
@@ -257,8 +257,8 @@ def _spectrum(taps: NDArray[np.floating], plane: Plane) -> tuple[int, NDArray[np
     return exponent, plane.spectrum(np.ldexp(taps.astype(np.float64), -exponent).reshape(shape))
 
 
-def _number(task: Task) -> str:
-    return "float" if task.taps.dtype == np.float32 else "double"
+def _number(job: Job) -> str:
+    return "float" if job.taps.dtype == np.float32 else "double"
 
 
 @cache

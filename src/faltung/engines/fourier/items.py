@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from faltung.engines.base import Block, Task
+from faltung.engines.base import Block, Job
 from faltung.engines.fourier.overlap import spread
 from faltung.engines.fourier.planes import BLOCK, ITEM
 from faltung.engines.fourier.spectrum import Plane
@@ -35,38 +35,38 @@ class Items:
     block: NDArray[np.int64]
 
 
-def list_items(task: Task, plane: Plane, block: Block, together: int) -> Items:
+def list_items(job: Job, plane: Plane, block: Block, together: int) -> Items:
     """Cut a block into items, of which `together` (1 or 2) share a transform."""
     outputs = plane.tiling.outputs
     tiles = itertools.product(*(spread(size, most) for size, most in zip(block.shape, outputs, strict=True)))
-    items = [_item(task, block, tile, channel) for tile in tiles for channel in range(task.step)]
+    items = [_item(job, block, tile, channel) for tile in tiles for channel in range(job.step)]
     transforms = [tuple(items[k : k + together]) for k in range(0, len(items), together)]
     table = np.zeros((len(transforms), len(PAIR) + 2 * len(ITEM)), np.int64)
     for row, sharing in zip(table, transforms, strict=True):
-        entries = [_entries(task, plane, item) for item in sharing]
+        entries = [_entries(job, plane, item) for item in sharing]
         row[: len(PAIR)] = _parts(plane, entries)
         for k, each in enumerate(entries):
             row[len(PAIR) + k * len(ITEM) :][: len(ITEM)] = [each[name] for name in ITEM]
-    return Items(transforms, table, _strides(task, plane, block))
+    return Items(transforms, table, _strides(job, plane, block))
 
 
-def _item(task: Task, block: Block, tile: tuple[tuple[int, int], ...], channel: int) -> Item:
+def _item(job: Job, block: Block, tile: tuple[tuple[int, int], ...], channel: int) -> Item:
     *starts, column = (start for start, _ in tile)
-    position = column * task.step + channel
+    position = column * job.step + channel
     source, target = (
         sum(start * stride for start, stride in zip(starts, strides, strict=True)) + position * dtype.itemsize
-        for strides, dtype in ((block.source_strides, task.source), (block.target_strides, task.target))
+        for strides, dtype in ((block.source_strides, job.source), (block.target_strides, job.target))
     )
     return Item(tuple(length for _, length in tile), source, target)
 
 
-def _entries(task: Task, plane: Plane, item: Item) -> dict[str, int]:
+def _entries(job: Job, plane: Plane, item: Item) -> dict[str, int]:
     """Entries of `ITEM`."""
     entries = {"source": item.source, "target": item.target}
     slab, row, last = plane.tiling.axes
     for side, halo in (("source", 1), ("target", 0)):
         slabs, rows, columns = (
-            1 if axis is None else item.shape[axis] + halo * (task.taps.shape[axis] - 1) for axis in (slab, row, last)
+            1 if axis is None else item.shape[axis] + halo * (job.taps.shape[axis] - 1) for axis in (slab, row, last)
         )
         length = columns
         if plane.tiling.kind == "line":
@@ -94,14 +94,14 @@ def _parts(plane: Plane, entries: list[dict[str, int]]) -> list[int]:
     return [parts[name] for name in PAIR]
 
 
-def _strides(task: Task, plane: Plane, block: Block) -> NDArray[np.int64]:
+def _strides(job: Job, plane: Plane, block: Block) -> NDArray[np.int64]:
     slab, row, _ = plane.tiling.axes
     line = plane.tiling.plane[2] if plane.tiling.kind == "line" else 0
     entries = {"line": line}
     for side, strides, dtype in (
-        ("source", block.source_strides, task.source),
-        ("target", block.target_strides, task.target),
+        ("source", block.source_strides, job.source),
+        ("target", block.target_strides, job.target),
     ):
         entries[f"{side}_slab"] = 0 if slab is None else strides[slab]
-        entries[f"{side}_row"] = line * task.step * dtype.itemsize if row is None else strides[row]
+        entries[f"{side}_row"] = line * job.step * dtype.itemsize if row is None else strides[row]
     return np.array([entries[name] for name in BLOCK], np.int64)

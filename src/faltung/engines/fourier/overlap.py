@@ -1,4 +1,4 @@
-"""Which transform for which task? Overlap-save: a transform of n points yields n - k + 1 outputs under k taps.
+"""Which transform for which job? Overlap-save: a transform of n points yields n - k + 1 outputs under k taps.
 
 Larger transforms waste less on the overlap, smaller ones stay in the cache. The choice is pure: extents and kernel
 sizes in, a frozen `Tiling` out.
@@ -47,12 +47,12 @@ class Tiling:
     plane : tuple of int
         Slabs, rows and columns of the complex array in which a tile is transformed.
     axes : tuple of int or None
-        The axes of the task that slabs, rows and columns lie along; None where there are none.
+        The axes of the job that slabs, rows and columns lie along; None where there are none.
     kind : str
         ``"full"`` where all axes of the plane are transformed, ``"rows"`` where rows are signals of their own,
         ``"line"`` where the rows together are one long line along the last axis.
     outputs : tuple of int
-        Outputs of a whole tile, along each axis of the task.
+        Outputs of a whole tile, along each axis of the job.
     """
 
     plane: tuple[int, int, int]

@@ -14,18 +14,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from faltung.engines.base import Block, BlockFunction, Task
+from faltung.engines.base import Block, BlockFunction, Job
 from faltung.ground.lazy import lazy
 
 __all__ = ["Spoiled"]
 
 
 class Spoiled:
-    """What repairs spoiled items of a task.
+    """What repairs spoiled items of a job.
 
     Parameters
     ----------
-    task : Task
+    job : Job
         What was asked for.
     outputs : tuple of int
         Outputs of the largest item.
@@ -33,14 +33,14 @@ class Spoiled:
         The engine's own, which serves also for this.
     """
 
-    def __init__(self, task: Task, outputs: tuple[int, ...], prepare: Callable[[Task], BlockFunction]) -> None:
-        self._task = task
+    def __init__(self, job: Job, outputs: tuple[int, ...], prepare: Callable[[Job], BlockFunction]) -> None:
+        self._job = job
         self._outputs = outputs
         self._prepare = prepare
 
     def repair(self, source: NDArray[Any], target: NDArray[Any]) -> None:
         """Fill `target` from `source`, which is larger by the halo."""
-        samples = source.astype(self._task.taps.dtype)
+        samples = source.astype(self._job.taps.dtype)
         finite = np.isfinite(samples)
         result = self._finite(np.where(finite, samples, 0))
         if not finite.all():
@@ -50,7 +50,7 @@ class Spoiled:
     def _finite(self, samples: NDArray[np.floating]) -> NDArray[np.floating]:
         taps, calm = self._calm
         exponent = int(np.frexp(np.abs(samples).max())[1])
-        result = _apply(calm, np.ldexp(samples, -exponent), self._task.taps.shape)
+        result = _apply(calm, np.ldexp(samples, -exponent), self._job.taps.shape)
         with np.errstate(over="ignore", under="ignore"):
             restored: NDArray[np.floating] = np.ldexp(result, exponent + taps)
         return restored
@@ -58,12 +58,12 @@ class Spoiled:
     @lazy
     def _calm(self) -> tuple[int, BlockFunction]:
         """The kernel over a power of two that makes the sum of its absolute taps less than one; and the exponent."""
-        exponent = int(np.frexp(np.abs(self._task.taps).sum(dtype=np.longdouble))[1])
-        return exponent, self._prepared(np.ldexp(self._task.taps, -exponent))
+        exponent = int(np.frexp(np.abs(self._job.taps).sum(dtype=np.longdouble))[1])
+        return exponent, self._prepared(np.ldexp(self._job.taps, -exponent))
 
     def _place_infinities(self, samples: NDArray[np.floating], result: NDArray[np.floating]) -> None:
         up, down = samples == np.inf, samples == -np.inf
-        positive, negative = self._task.taps > 0, self._task.taps < 0
+        positive, negative = self._job.taps > 0, self._job.taps < 0
         plus = self._touched(up, positive) | self._touched(down, negative)
         minus = self._touched(down, positive) | self._touched(up, negative)
         result[plus] = np.inf
@@ -92,7 +92,7 @@ class Spoiled:
         number = taps.dtype
         return self._prepare(
             replace(
-                self._task,
+                self._job,
                 taps=taps,
                 terms=(),
                 step=1,

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from faltung.engines.base import Block, BlockFunction, Call, Engine, Line, Task
+from faltung.engines.base import Block, BlockFunction, Call, Engine, Line, Job
 from faltung.engines.chain import Chain, packed
 from faltung.engines.passes.block_sizes import strip_rows
 from faltung.engines.passes.pass_code import PARAMETERS, Passes, emit
@@ -42,13 +42,13 @@ UNROLLED = 450
 FOLDED = 64
 
 
-def passes_along_axes(task: Task, engine: Engine, windows: bool) -> BlockFunction:
+def passes_along_axes(job: Job, engine: Engine, windows: bool) -> BlockFunction:
     """Prepare the passes of all terms; where `windows`, windows of ones are running sums."""
     # Terms whose last factors are equally long become neighbours: they share a loop.
-    terms = sorted((_factors(term, windows) for term in task.terms), key=lambda term: term[-1].taps.size)
-    alike = len(terms) == 1 and task.faithful
-    exact = cache(lambda: _one_by_one(task, engine) if alike else engine.prepare(task))
-    fused = _Fused(task, terms, engine, exact)
+    terms = sorted((_factors(term, windows) for term in job.terms), key=lambda term: term[-1].taps.size)
+    alike = len(terms) == 1 and job.faithful
+    exact = cache(lambda: _one_by_one(job, engine) if alike else engine.prepare(job))
+    fused = _Fused(job, terms, engine, exact)
     return Repaired(fused, exact) if fused.guarded else fused
 
 
@@ -114,26 +114,26 @@ def _trimmed(taps: NDArray[np.float64]) -> tuple[NDArray[np.float64], int]:
 
 
 def _along(
-    task: Task, taps: NDArray[np.float64], axis: int, ends: tuple[bool, bool], engine: Engine
+    job: Job, taps: NDArray[np.float64], axis: int, ends: tuple[bool, bool], engine: Engine
 ) -> BlockFunction:
     """Prepare a pass along one axis by the exact engine, the first or the last of a chain or neither."""
-    number, ndim = task.taps.dtype, task.taps.ndim
+    number, ndim = job.taps.dtype, job.taps.ndim
     row = min(axis, ndim - 2) if axis < ndim - 1 else ndim - 1
     place = ndim - 2 if row < ndim - 1 else ndim - 1  # where the axis stands once it has changed places
     shaped = taps.astype(number).reshape([-1 if k == place else 1 for k in range(ndim)])
-    source, target = task.source if ends[0] else number, task.target if ends[1] else number
-    block = engine.prepare(Task(shaped, (), True, task.step, source, target, task.extents, task.streamed and ends[1]))
+    source, target = job.source if ends[0] else number, job.target if ends[1] else number
+    block = engine.prepare(Job(shaped, (), True, job.step, source, target, job.extents, job.streamed and ends[1]))
     return _Swapped(block, axis) if axis < ndim - 2 else block
 
 
-def _window_along(task: Task, factor: _Factor, axis: int, first: bool, engine: Engine) -> BlockFunction:
+def _window_along(job: Job, factor: _Factor, axis: int, first: bool, engine: Engine) -> BlockFunction:
     """Prepare a running sum along an axis before the rows."""
-    number, ndim = task.taps.dtype, task.taps.ndim
+    number, ndim = job.taps.dtype, job.taps.ndim
     lines = [Line(np.ones(1), (), np.ones(1))] * ndim
     lines[ndim - 2] = Line(np.full(factor.window, factor.factor), (factor.window,), np.array([factor.factor]))
     taps = np.full((*[1] * (ndim - 2), factor.window, 1), factor.factor, number)
-    source = task.source if first else number
-    along = Task(taps, (tuple(lines),), True, task.step, source, number, task.extents, False)
+    source = job.source if first else number
+    along = Job(taps, (tuple(lines),), True, job.step, source, number, job.extents, False)
     return _Swapped(passes_along_axes(along, engine, windows=True), axis)
 
 
@@ -157,21 +157,21 @@ class _Swapped:
         return tuple(swapped)
 
 
-def _one_by_one(task: Task, engine: Engine) -> BlockFunction:
+def _one_by_one(job: Job, engine: Engine) -> BlockFunction:
     """Prepare an exact pass along every axis of a single outer product."""
-    factors = _factors(task.terms[0], False)
-    long = [axis for axis, size in enumerate(task.taps.shape) if size > 1] or [task.taps.ndim - 1]
-    scale = 1.0 if task.taps.ndim - 1 in long else float(factors[-1].taps[0])
+    factors = _factors(job.terms[0], False)
+    long = [axis for axis, size in enumerate(job.taps.shape) if size > 1] or [job.taps.ndim - 1]
+    scale = 1.0 if job.taps.ndim - 1 in long else float(factors[-1].taps[0])
     passes = []
     for axis in long:
-        whole = factors[axis].whole(task.taps.shape[axis]) * (scale if axis == long[-1] else 1.0)
+        whole = factors[axis].whole(job.taps.shape[axis]) * (scale if axis == long[-1] else 1.0)
         ends = (axis == long[0], axis == long[-1])
-        passes.append((_along(task, whole, axis, ends, engine), _sizes(task, axis)))
-    return Chain(passes, task.step * task.taps.dtype.itemsize, "axes")
+        passes.append((_along(job, whole, axis, ends, engine), _sizes(job, axis)))
+    return Chain(passes, job.step * job.taps.dtype.itemsize, "axes")
 
 
-def _sizes(task: Task, axis: int) -> tuple[int, ...]:
-    return tuple(size if k == axis else 1 for k, size in enumerate(task.taps.shape))
+def _sizes(job: Job, axis: int) -> tuple[int, ...]:
+    return tuple(size if k == axis else 1 for k, size in enumerate(job.taps.shape))
 
 
 # ---- all terms at once
@@ -186,15 +186,15 @@ class _Fused:
     """The passes over rows and columns of all terms; returns whether an output was not finite."""
 
     def __init__(
-        self, task: Task, terms: list[list[_Factor]], engine: Engine, exact: Callable[[], BlockFunction]
+        self, job: Job, terms: list[list[_Factor]], engine: Engine, exact: Callable[[], BlockFunction]
     ) -> None:
-        self._task = task
+        self._job = job
         self._terms = terms
         self._exact = exact
-        self._number = task.taps.dtype
+        self._number = job.taps.dtype
         self._lanes = strip_rows(self._number)
-        ndim = task.taps.ndim
-        self._outer = [axis for axis in range(ndim - 2) if task.taps.shape[axis] > 1]
+        ndim = job.taps.ndim
+        self._outer = [axis for axis in range(ndim - 2) if job.taps.shape[axis] > 1]
         self._before = [self._outer_passes(term, engine) for term in terms] if self._outer else []
         what, taps = self._describe()
         self.guarded = what.guarded
@@ -205,22 +205,22 @@ class _Fused:
         self._windows = np.array(running, np.int64)
         self._tables = lru_cache(maxsize=64)(self._make_tables)
         self._factors = np.array([down.factor, across.factor], self._number)
-        self._clamped = len(terms) > 1 and task.target.kind == "f" and bool((task.taps >= 0).all())
+        self._clamped = len(terms) > 1 and job.target.kind == "f" and bool((job.taps >= 0).all())
 
     def _outer_passes(self, term: list[_Factor], engine: Engine) -> BlockFunction:
         passes = []
         for axis in self._outer:
             factor, first = term[axis], axis == self._outer[0]
             if factor.window:
-                passes.append((_window_along(self._task, factor, axis, first, engine), _sizes(self._task, axis)))
+                passes.append((_window_along(self._job, factor, axis, first, engine), _sizes(self._job, axis)))
                 continue
-            whole = factor.whole(self._task.taps.shape[axis])
-            passes.append((_along(self._task, whole, axis, (first, False), engine), _sizes(self._task, axis)))
-        return Chain(passes, self._task.step * self._number.itemsize, "outer")
+            whole = factor.whole(self._job.taps.shape[axis])
+            passes.append((_along(self._job, whole, axis, (first, False), engine), _sizes(self._job, axis)))
+        return Chain(passes, self._job.step * self._number.itemsize, "outer")
 
     def _describe(self) -> tuple[Passes, NDArray[np.floating]]:
-        task, terms, lanes = self._task, self._terms, self._lanes
-        source = sample(self._number if self._outer else task.source)
+        job, terms, lanes = self._job, self._terms, self._lanes
+        source = sample(self._number if self._outer else job.source)
         number = "float" if self._number == np.float32 else "double"
         between = Sample("f", self._number.itemsize)
         coefficients: list[NDArray[np.float64]] = []
@@ -243,24 +243,24 @@ class _Fused:
             down = tuple(footprint([term[-2].taps], 1, source) for term in terms)
         if not terms[0][-1].window:
             groups = [list(group) for _, group in groupby(terms, key=lambda term: term[-1].taps.size)]
-            across = tuple(footprint([t[-1].taps for t in group], task.step, between) for group in groups)
-        guarded = task.source.kind == "f" and (looped_zeros or len(terms) > 1 or not task.faithful)
-        streamed = task.streamed and task.target.kind == "f"
-        what = Passes(down, across, task.step, source, sample(task.target), number, lanes, guarded, streamed)
+            across = tuple(footprint([t[-1].taps for t in group], job.step, between) for group in groups)
+        guarded = job.source.kind == "f" and (looped_zeros or len(terms) > 1 or not job.faithful)
+        streamed = job.streamed and job.target.kind == "f"
+        what = Passes(down, across, job.step, source, sample(job.target), number, lanes, guarded, streamed)
         return what, np.concatenate([*coefficients, np.zeros(1)]).astype(self._number)
 
     def __call__(self, source: int, target: int, block: Block) -> int:
         """Fill the block."""
         source_strides, target_strides, shape = block
-        task, lanes = self._task, self._lanes
-        if shape[-2] == 1 and task.taps.shape[-2] == 1 and shape[-1] >= lanes * FOLDED:
+        job, lanes = self._job, self._lanes
+        if shape[-2] == 1 and job.taps.shape[-2] == 1 and shape[-1] >= lanes * FOLDED:
             # A long row is cut into as many rows as a strip has.
             shift = shape[-1] // lanes
             shape = (*shape[:-2], lanes, shape[-1] - shift * (lanes - 1))
-            source_strides = (*source_strides[:-1], shift * task.step * task.source.itemsize)
-            target_strides = (*target_strides[:-1], shift * task.step * task.target.itemsize)
+            source_strides = (*source_strides[:-1], shift * job.step * job.source.itemsize)
+            target_strides = (*target_strides[:-1], shift * job.step * job.target.itemsize)
             block = Block(source_strides, target_strides, shape)
-        if shape[-2] < lanes or shape[-1] * task.step < lanes:
+        if shape[-2] < lanes or shape[-1] * job.step < lanes:
             self._exact()(source, target, block)
             return 0
         status = self._run(source, target, block)
@@ -272,7 +272,7 @@ class _Fused:
         """Return the call for blocks of one layout, where there is nothing to do before and after it."""
         shape, lanes = block.shape, self._lanes
         folded = shape[-2] == 1
-        if self._outer or self._clamped or folded or shape[-2] < lanes or shape[-1] * self._task.step < lanes:
+        if self._outer or self._clamped or folded or shape[-2] < lanes or shape[-1] * self._job.step < lanes:
             return None
         tables = self._tables(block, 0)
         names = [name for name in PARAMETERS if name not in ("source", "target", *_OWN, *_SCRATCH)]
@@ -282,13 +282,13 @@ class _Fused:
         return Call(self._code, PARAMETERS, values, sizes, (tables, self), not self.guarded)
 
     def _run(self, source: int, target: int, block: Block) -> int:
-        task = self._task
+        job = self._job
         # Where terms have passes of their own before, each begins with its own result in scratch.
         apart, keep = 0, None
         if self._outer:
-            sizes, shape = task.taps.shape, block.shape
+            sizes, shape = job.taps.shape, block.shape
             extended = (*shape[:-2], shape[-2] + sizes[-2] - 1, shape[-1] + sizes[-1] - 1)
-            strides, apart = packed(extended, task.step * self._number.itemsize)
+            strides, apart = packed(extended, job.step * self._number.itemsize)
             keep, address = scratch.take("terms", apart * len(self._terms))
             outer = Block(block.source_strides, strides, extended)
             for number, run in enumerate(self._before):
@@ -312,13 +312,13 @@ class _Fused:
 
     def _make_tables(self, block: Block, apart: int) -> _Tables:
         source_strides, target_strides, shape = block
-        task, terms, lanes = self._task, self._terms, self._lanes
+        job, terms, lanes = self._job, self._terms, self._lanes
         position = lanes * self._number.itemsize
-        extended = (shape[-1] + task.taps.shape[-1] - 1) * task.step
+        extended = (shape[-1] + job.taps.shape[-1] - 1) * job.step
         strips = -(-shape[-2] // lanes) if self._windows[0] else 1
         term_bytes = strips * extended * position
         starts = [n * apart + t[-2].start * source_strides[-1] for n, t in enumerate(terms)]
-        panels = [n * term_bytes + t[-1].start * task.step * position for n, t in enumerate(terms)]
+        panels = [n * term_bytes + t[-1].start * job.step * position for n, t in enumerate(terms)]
         tables = [np.array(starts, np.int64), np.array(panels, np.int64)]
         slices = [slice_offsets(shape[:-2], each[:-1]) for each in (source_strides, target_strides)]
         arguments = (
@@ -329,7 +329,7 @@ class _Fused:
             slices[1].ctypes.data,
             slices[0].size,
             shape[-2],
-            shape[-1] * task.step,
+            shape[-1] * job.step,
             extended,
             source_strides[-1],
             target_strides[-1],
@@ -341,12 +341,12 @@ class _Fused:
     def _clamp(self, source: int, target: int, block: Block) -> None:
         """Replace negative outputs by zero where taps and samples are not negative: they are rounding errors."""
         source_strides, target_strides, shape = block
-        task = self._task
-        result = view(target, target_strides, (*shape[:-1], shape[-1] * task.step), task.target)
+        job = self._job
+        result = view(target, target_strides, (*shape[:-1], shape[-1] * job.step), job.target)
         if result.min() < 0:
-            extended = [length + size - 1 for length, size in zip(shape, task.taps.shape, strict=True)]
-            extended[-1] *= task.step
-            if view(source, source_strides, tuple(extended), task.source).min() >= 0:
+            extended = [length + size - 1 for length, size in zip(shape, job.taps.shape, strict=True)]
+            extended[-1] *= job.step
+            if view(source, source_strides, tuple(extended), job.source).min() >= 0:
                 np.maximum(result, 0, out=result)
 
 

@@ -10,7 +10,7 @@ import math
 
 import numpy as np
 
-from faltung.engines.base import BlockFunction, Engine, Line, Task, Work
+from faltung.engines.base import BlockFunction, Engine, Line, Job, Work
 from faltung.engines.passes.axes import passes_along_axes
 from faltung.engines.passes.block_sizes import folded, halo, outer_axes, strip_rows, strips
 from faltung.engines.passes.windows import NARROW, additions
@@ -36,43 +36,43 @@ class Running:
     def __init__(self, exact_engine: Engine) -> None:
         self._exact_engine = exact_engine
 
-    def accepts(self, task: Task) -> str:
+    def accepts(self, job: Job) -> str:
         """Return why not: the kernel must be one outer product, and constant along some axis."""
-        if len(task.terms) != 1:
+        if len(job.terms) != 1:
             return "the kernel is not an outer product"
-        return "" if any(line.window > 1 for line in task.terms[0]) else "the kernel is constant along no axis"
+        return "" if any(line.window > 1 for line in job.terms[0]) else "the kernel is constant along no axis"
 
-    def tile(self, task: Task) -> tuple[int, ...]:
+    def tile(self, job: Job) -> tuple[int, ...]:
         """Return tall tiles where sums go down the columns."""
-        if task.terms[0][-2].window <= NARROW:
-            return strips(task, 8 * strip_rows(task.taps.dtype), BETWEEN / strip_rows(task.taps.dtype))
-        rows = min(max(ROWS, 2 * task.taps.shape[-2]), task.extents[-2])
-        return strips(task, rows, BETWEEN / rows)
+        if job.terms[0][-2].window <= NARROW:
+            return strips(job, 8 * strip_rows(job.taps.dtype), BETWEEN / strip_rows(job.taps.dtype))
+        rows = min(max(ROWS, 2 * job.taps.shape[-2]), job.extents[-2])
+        return strips(job, rows, BETWEEN / rows)
 
-    def gathers(self, task: Task) -> bool:
+    def gathers(self, job: Job) -> bool:
         """Return whether a strip along the border costs about as much as a tile, since its halo is as wide."""
-        return bool(max(task.taps.shape) > GATHERED) or task.extents[-1] * task.step < SHORT
+        return bool(max(job.taps.shape) > GATHERED) or job.extents[-1] * job.step < SHORT
 
-    def work(self, task: Task) -> Work:
+    def work(self, job: Job) -> Work:
         """Count sums of windows, and a multiply-add for each tap along the other axes."""
-        outputs = float(math.prod(task.extents) * task.step)
-        tile = self.tile(task)
-        beside, below = halo(task, tile), 1 + (task.taps.shape[-2] - 1) / max(tile[-2], 1)
-        *before, down, across = task.terms[0]
+        outputs = float(math.prod(job.extents) * job.step)
+        tile = self.tile(job)
+        beside, below = halo(job, tile), 1 + (job.taps.shape[-2] - 1) / max(tile[-2], 1)
+        *before, down, across = job.terms[0]
         columns = [(line, beside * (below if before else 1.0)) for line in before] + [(down, beside), (across, 1.0)]
         return Work(
             summed=outputs * sum(share for line, share in columns if line.window > NARROW),
             passed=outputs * sum(_additions(line) * share for line, share in columns if line.window <= NARROW),
-            trips=((1 + outer_axes(task)) * beside + 1 + folded(task)) * outputs,
-            bytes=(task.source.itemsize + task.target.itemsize) * outputs,
-            calls=float(folded(task)),  # a row that is cut up is no single call
-            pointwise=task.faithful,
-            roundings=sum(line.taps.size for line in task.terms[0]) + task.taps.ndim + 2 * SLACK,
+            trips=((1 + outer_axes(job)) * beside + 1 + folded(job)) * outputs,
+            bytes=(job.source.itemsize + job.target.itemsize) * outputs,
+            calls=float(folded(job)),  # a row that is cut up is no single call
+            pointwise=job.faithful,
+            roundings=sum(line.taps.size for line in job.terms[0]) + job.taps.ndim + 2 * SLACK,
         )
 
-    def prepare(self, task: Task) -> BlockFunction:
+    def prepare(self, job: Job) -> BlockFunction:
         """Compile the passes."""
-        return passes_along_axes(task, self._exact_engine, windows=True)
+        return passes_along_axes(job, self._exact_engine, windows=True)
 
 
 def _additions(line: Line) -> float:

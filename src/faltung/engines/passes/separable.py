@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from faltung.engines.base import BlockFunction, Engine, Line, Task, Work
+from faltung.engines.base import BlockFunction, Engine, Line, Job, Work
 from faltung.engines.passes.axes import passes_along_axes
 from faltung.engines.passes.block_sizes import folded, halo, outer_axes, strip_rows, strips
 from faltung.engines.rows import SHORT
@@ -39,59 +39,59 @@ class Separable:
     def __init__(self, exact_engine: Engine) -> None:
         self._exact_engine = exact_engine
 
-    def accepts(self, task: Task) -> str:
+    def accepts(self, job: Job) -> str:
         """Return why not: the kernel must be a sum of outer products that is cheaper than its taps."""
-        if not task.terms:
+        if not job.terms:
             return "the kernel is no sum of few outer products"
-        if len(task.terms) > 1 and np.count_nonzero(task.taps) <= len(task.terms):
+        if len(job.terms) > 1 and np.count_nonzero(job.taps) <= len(job.terms):
             return "the kernel has no more taps than terms"
-        return "" if task.taps.shape[-1] > 1 or len(_long(task)) > 1 else "the kernel extends along one axis only"
+        return "" if job.taps.shape[-1] > 1 or len(_long(job)) > 1 else "the kernel extends along one axis only"
 
-    def tile(self, task: Task) -> tuple[int, ...]:
+    def tile(self, job: Job) -> tuple[int, ...]:
         """Return wide tiles: the columns beside a tile are filtered twice."""
-        rows = 8 * strip_rows(task.taps.dtype)
-        return strips(task, rows, BETWEEN // (len(task.terms) * strip_rows(task.taps.dtype)))
+        rows = 8 * strip_rows(job.taps.dtype)
+        return strips(job, rows, BETWEEN // (len(job.terms) * strip_rows(job.taps.dtype)))
 
-    def gathers(self, task: Task) -> bool:
+    def gathers(self, job: Job) -> bool:
         """Return whether a strip along the border costs about as much as a tile, since its halo is as wide."""
-        return bool(max(task.taps.shape) > GATHERED) or task.extents[-1] * task.step < SHORT
+        return bool(max(job.taps.shape) > GATHERED) or job.extents[-1] * job.step < SHORT
 
-    def work(self, task: Task) -> Work:
+    def work(self, job: Job) -> Work:
         """Count a multiply-add for each tap of each factor, over the halo of a tile too."""
-        outputs = float(math.prod(task.extents) * task.step)
-        beside = halo(task, self.tile(task))
-        sizes = [[np.count_nonzero(line.taps) for line in term] for term in task.terms]
+        outputs = float(math.prod(job.extents) * job.step)
+        beside = halo(job, self.tile(job))
+        sizes = [[np.count_nonzero(line.taps) for line in term] for term in job.terms]
         taps = sum(sum(term[:-1]) * beside + term[-1] for term in sizes)
-        amplified, pointwise = _amplification(task)
-        roundings = max(map(sum, sizes)) + task.taps.ndim + 2 * len(sizes) + 2 * SLACK
+        amplified, pointwise = _amplification(job)
+        roundings = max(map(sum, sizes)) + job.taps.ndim + 2 * len(sizes) + 2 * SLACK
         return Work(
             passed=taps
             * outputs
-            * (2.0 if task.extents[-2] < strip_rows(task.taps.dtype) and not folded(task) else 1.0),
-            trips=((1 + outer_axes(task)) * len(task.terms) * beside + 1 + folded(task)) * outputs,
-            bytes=(task.source.itemsize + task.target.itemsize) * outputs,
-            calls=float(folded(task)),  # a row that is cut up is no single call
+            * (2.0 if job.extents[-2] < strip_rows(job.taps.dtype) and not folded(job) else 1.0),
+            trips=((1 + outer_axes(job)) * len(job.terms) * beside + 1 + folded(job)) * outputs,
+            bytes=(job.source.itemsize + job.target.itemsize) * outputs,
+            calls=float(folded(job)),  # a row that is cut up is no single call
             roundings=roundings * amplified,
             pointwise=pointwise,
         )
 
-    def prepare(self, task: Task) -> BlockFunction:
+    def prepare(self, job: Job) -> BlockFunction:
         """Compile the passes, and what computes again a block in which zero taps met what is not finite."""
-        return passes_along_axes(task, self._exact_engine, windows=False)
+        return passes_along_axes(job, self._exact_engine, windows=False)
 
 
-def _long(task: Task) -> list[int]:
-    return [axis for axis, size in enumerate(task.taps.shape) if size > 1]
+def _long(job: Job) -> list[int]:
+    return [axis for axis, size in enumerate(job.taps.shape) if size > 1]
 
 
-def _amplification(task: Task) -> tuple[float, bool]:
+def _amplification(job: Job) -> tuple[float, bool]:
     """How much larger the terms are than their sum, and whether that holds for each tap or only for all together."""
-    if len(task.terms) < 2:
-        return 1.0, task.faithful
-    sizes = np.sum([_outer(term) for term in task.terms], axis=0)
-    taps = np.abs(task.taps)
+    if len(job.terms) < 2:
+        return 1.0, job.faithful
+    sizes = np.sum([_outer(term) for term in job.terms], axis=0)
+    taps = np.abs(job.taps)
     largest = float((sizes / np.maximum(taps, np.finfo(np.float32).tiny)).max())
-    if task.faithful and largest <= POINTWISE:
+    if job.faithful and largest <= POINTWISE:
         return largest, True
     return float(sizes.sum() / taps.sum()), False
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from faltung.engines.base import Block, Task
+from faltung.engines.base import Block, Job
 from faltung.engines.direct.correlation import guard
 from faltung.engines.rows import slice_offsets
 from faltung.engines.weights.normalise import scaled
@@ -267,35 +267,35 @@ class Weighed:
 
     Parameters
     ----------
-    task : Task
+    job : Job
         What to compute.
     skips_nan, masked : bool
         Whether NaN is missing, and whether there is a mask.
     """
 
-    def __init__(self, task: Task, skips_nan: bool, masked: bool) -> None:
-        target, number = host(), "float" if task.taps.dtype == np.float32 else "double"
-        *outer, rows, columns = task.taps.shape
-        self._step = task.step
+    def __init__(self, job: Job, skips_nan: bool, masked: bool) -> None:
+        target, number = host(), "float" if job.taps.dtype == np.float32 else "double"
+        *outer, rows, columns = job.taps.shape
+        self._step = job.step
         self._corners = np.array([*np.ndindex(*outer)], np.int64).reshape(math.prod(outer), len(outer))
         what = _Code(
             shape=(len(self._corners), rows, columns),
-            step=task.step,
-            source=sample(task.source),
-            target=sample(task.target),
+            step=job.step,
+            source=sample(job.source),
+            target=sample(job.target),
             number=number,
             rows=target.registers // 4,  # half of the registers are sums
             lanes=target.lanes(number),
             skips_nan=skips_nan,
             masked=masked,
-            guarded=task.source.kind == "f" and not task.taps.all(),
-            streamed=task.streamed and task.target.kind == "f",
+            guarded=job.source.kind == "f" and not job.taps.all(),
+            streamed=job.streamed and job.target.kind == "f",
         )
         self._code = _compile(what, target)
-        magnitudes = np.abs(task.taps).ravel()
+        magnitudes = np.abs(job.taps).ravel()
         # Added in the order of the code, so that the quotient is exactly one where nothing is missing.
         total = np.add.accumulate(magnitudes)[-1:]
-        self._taps = np.concatenate([task.taps.ravel(), magnitudes, total])
+        self._taps = np.concatenate([job.taps.ravel(), magnitudes, total])
         self._tables = lru_cache(maxsize=64)(self._make_tables)
 
     def __call__(
