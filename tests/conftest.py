@@ -27,7 +27,7 @@ def _module(name):
 def forget():
     import faltung  # noqa: F401
 
-    _module("run.layer_run")._program.cache_clear()
+    _module("run.layer_run")._codes.clear()
     _module("planning.kept").forget()
 
 

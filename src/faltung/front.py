@@ -1,4 +1,4 @@
-"""The front door: each kind of array is served by one module."""
+"""The front door: the arguments of a call go to the module that filters arrays of this kind."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from faltung.run.race import fastest
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-__all__ = ["convolve", "correlate", "plan"]
+__all__ = ["DOORS", "Door", "convolve", "correlate", "plan"]
 
 
 def convolve(
@@ -51,58 +51,63 @@ def convolve(
     Parameters
     ----------
     x : array_like or torch.Tensor
-        Array of any dimension, of integers, floats or complex numbers. For a tensor the result is one, on the same
-        device and with gradients.
+        An array with any number of axes, of integers, floats or complex numbers. For a tensor, the result is a tensor
+        on the same device, with gradients.
     kernel : Kernel, Bank, array_like or torch.Tensor
-        The filter. An array is a kernel whose origin is at ``size // 2`` on every axis, as in `scipy.ndimage`. For a
-        bank without `channel_axis`, the result has a new first axis, with one entry for each channel out.
+        The filter. An array of taps is a kernel whose origin is at ``size // 2`` on every axis, as in
+        `scipy.ndimage`. For a bank without `channel_axis`, the result has a new first axis, with one entry for each
+        channel out.
     mode : {'reflect', 'constant', 'nearest', 'mirror', 'wrap'}, optional
-        How `x` goes on beyond its border, with SciPy's meanings: ``d c b a | a b c d | d c b a`` is ``reflect``,
-        ``d c b | a b c d | c b a`` is ``mirror``. The default is ``reflect``; for ``shape="full"``, which is about
-        the array standing alone, it is ``constant``.
+        How `x` continues beyond its border, with SciPy's meanings. For example, ``reflect`` is
+        ``d c b a | a b c d | d c b a``, and ``mirror`` is ``d c b | a b c d | c b a``. The default is ``reflect``, or
+        ``constant`` for ``shape="full"``, as in `numpy.convolve`.
     cval : number, optional
-        What lies outside for ``constant``.
+        The value of all samples beyond the border, for the mode ``constant``.
     shape : {'same', 'valid', 'full'}, optional
-        Which outputs: as many as there are inputs; those for which kernel and array overlap completely; or all
-        for which they overlap at all, as in `numpy.convolve`.
+        Which outputs are computed: ``same``, one for each sample of `x`; ``valid``, those for which kernel and array
+        overlap completely; ``full``, those for which they overlap at all. The last two are as in `numpy.convolve`.
     axes : int or sequence of int, optional
-        Axis of `x` for each axis of the kernel. The default is the last ``kernel.ndim`` axes; all others are a
-        batch. A colour image of shape (height, width, 3) is filtered with ``axes=(0, 1)``.
+        The axis of `x` for each axis of the kernel. The default is the last ``kernel.ndim`` axes; all other axes are
+        a batch. For a colour image of shape (height, width, 3), use ``axes=(0, 1)``.
     channel_axis : int, optional
-        Axis of the channels of `x`, which a bank adds up: there are ``groups * bank.in_channels`` of them, and
-        the result has the channels out on that axis. An array of taps is then (channels out, channels in, *spatial);
-        a kernel filters every channel by itself.
+        The axis of the channels of `x`, which a bank adds up. It has ``groups * bank.in_channels`` channels; the
+        result has ``bank.out_channels`` channels on the same axis. With this argument, an array of taps is a bank of
+        shape (channels out, channels in, *spatial). A kernel filters every channel by itself.
     stride : int or sequence of int, optional
-        Every how many positions there is an output, beginning with the first, on each axis of the kernel.
+        Samples between neighbouring outputs, on each axis of the kernel.
     dilation : int or sequence of int, optional
-        Positions from tap to tap, on each axis of the kernel: `dilation` - 1 zeros stand between two of them.
+        Samples between neighbouring taps, on each axis of the kernel; ``dilation=1`` leaves the kernel as it is.
     groups : int, optional
-        Groups of channels, of which each goes through its own part of the channels out, as in neural networks.
+        Number of groups of channels. Channels out depend only on the channels in of their own group.
     out : ndarray, optional
-        Where to put the result; it may be `x` itself.
+        The array that the result is written to. It may overlap `x`.
     dtype : dtype, optional
-        Of the result. The default is float32 for half and single floats and for integers up to 16 bits, float64 for
-        double floats and wider integers, and complex likewise. Integers are rounded half to even and saturated, and
-        NaN becomes 0.
+        The dtype of the result. The default is float32 for floats of up to 32 bits and integers of up to 16 bits, and
+        float64 for all wider ones; for complex numbers, complex64 or complex128. An integer result is rounded half to
+        even and saturated, and NaN becomes 0.
     nan : {'propagate', 'ignore'}, optional
-        Whether NaN is a value like others, or says that a sample is missing.
+        Whether a NaN is a value like others, or a missing sample.
     mask : array_like of bool, optional
-        Which samples are there: False where one is missing. It has the shape of `x`, or one that broadcasts to it.
-        Taps on missing samples drop out, and the others weigh as much more: the result is
-        ``y * sum(abs(kernel)) / w``, with y the convolution with zeros in place of what is missing, and w that of
-        ones and zeros with ``abs(kernel)``. An output under which everything is missing is NaN. What lies beyond the
-        border is missing where the sample that `mode` puts there is; a constant never is.
+        True where a sample is valid, False where it is missing; it has the shape of `x`, or one that broadcasts to
+        it. Missing samples are left out, and the weight of the others is increased: the result is
+        ``y * sum(abs(kernel)) / w``. Here y is the convolution of `x` with zeros in place of missing samples, and w
+        the convolution of the mask, as ones and zeros, with ``abs(kernel)``. An output without any valid sample is
+        NaN. Beyond the border, copies of missing samples are missing, and the constant is valid.
     accuracy : {'norm', 'pointwise'}, optional
-        What rounding errors are small beside: by default the largest outputs of a tile, which allows Fourier
-        transforms; or the sum of ``abs(tap) * abs(sample)`` under each output itself, for data over many decades.
-    method : {'auto', 'direct', 'separable', 'running', 'fourier', 'passes'}, optional
-        The engine, or ``passes`` for a product of kernels applied one by one; by default the planner chooses.
+        The scale that the error bound is relative to: ``norm``, the largest sample times the sum of ``abs(kernel)``,
+        which allows Fourier transforms; ``pointwise``, the sum of ``abs(tap) * abs(sample)`` under each output, for
+        data over many decades.
+    method : str, optional
+        The method: ``auto``, the one with the least predicted time; the name of an engine, ``direct``,
+        ``separable``, ``running`` or ``fourier``; or ``passes``, the factors of a product of kernels one by one. A
+        bank has two methods more: ``apart``, its kernels one by one, and, without channels, ``basis``, combinations
+        of a few separable filters. A plan prints all methods with their predicted times.
     workers : int, optional
         Number of threads; the default is that of `faltung.workers`. The result does not depend on it.
 
     Returns
     -------
-    ndarray
+    ndarray or torch.Tensor
         The result, which is `out` if that was given.
 
     Raises
@@ -112,16 +117,18 @@ def convolve(
 
     See Also
     --------
-    correlate : the same without the reflection of the kernel.
-    plan : what would run, and why.
+    correlate : The same without the reflection of the kernel.
+    plan : What would run, and why.
 
     Notes
     -----
-    Samples that are not finite reach exactly those outputs whose non-zero taps touch them, and where neither taps nor
-    samples are negative no output is, whichever engine runs. Rounding errors are at most ``plan(x, kernel).error``
-    times the sum of ``abs(tap) * abs(sample)`` under an output, if ``plan(x, kernel).pointwise``, and else times the
-    sum of all ``abs(tap)`` and the largest ``abs(sample)``. The result is the same, bit for bit, on any number of
-    threads.
+    The result is the same for every engine, up to rounding, and the same to the last bit for any number of threads:
+
+    - A sample that is not finite affects exactly the outputs whose non-zero taps read it.
+    - If no tap and no sample is negative, no output is negative.
+    - A rounding error is at most ``plan(x, kernel).error`` times a scale. This is the sum of
+      ``abs(tap) * abs(sample)`` under the output if ``plan(x, kernel).pointwise``; otherwise it is the sum of all
+      ``abs(tap)`` times the largest ``abs(sample)``.
 
     Examples
     --------
@@ -162,8 +169,8 @@ def correlate(
 ) -> NDArray[Any]:
     """Correlate an array with a kernel: ``y[n] = sum over m of kernel[m] * x[n + m]``.
 
-    This is what neural-network libraries call convolution. Complex taps are not conjugated, unlike in
-    `numpy.correlate` and `scipy.ndimage.correlate`; pass ``kernel.conj()`` where that is wanted.
+    Neural-network libraries call this operation convolution. Complex taps are not conjugated, unlike in
+    `numpy.correlate` and `scipy.ndimage.correlate`; to conjugate them, pass ``kernel.conj()``.
 
     Parameters
     ----------
@@ -174,13 +181,18 @@ def correlate(
 
     Returns
     -------
-    ndarray
+    ndarray or torch.Tensor
         The result, which is `out` if that was given.
 
     Raises
     ------
     ArgumentError, ArgumentTypeError
         An argument cannot be used; the message names it and says what to do.
+
+    See Also
+    --------
+    convolve : The same with the kernel reflected.
+    plan : What would run, and why.
 
     Examples
     --------
@@ -214,29 +226,31 @@ def plan(
     method: str = "auto",
     effort: str = "estimate",
 ) -> Planned:
-    """Return what `convolve` would do: a plan that can be printed, kept, pickled and called.
+    """Return the plan of a convolution: it says what `convolve` would do, and does it when it is called.
+
+    A plan can be printed, pickled, kept, and called many times with other arrays of the same shape and dtype.
 
     Parameters
     ----------
-    x : ndarray, torch.Tensor or tuple of int
+    x : array_like, torch.Tensor or tuple of int
         The array, or its shape.
     kernel, mode, cval, shape, axes, channel_axis, stride, dilation, groups, nan, accuracy, method
         As for `convolve`.
     dtype : dtype, optional
-        For an array, the dtype of the result, as for `convolve`. For a shape, the dtype of the array, float32 by
-        default.
+        If `x` is an array, the dtype of the result, as for `convolve`. If `x` is a shape, the dtype of the array; the
+        default is float32.
     result_dtype : dtype, optional
-        For a shape, the dtype of the result.
+        If `x` is a shape, the dtype of the result; the default is that of `convolve`.
     mask : bool or array_like, optional
-        Whether the plan is called with a mask.
+        Whether the plan will be called with a mask. A mask itself also means yes; its values do not matter.
     effort : {'estimate', 'measure'}, optional
-        Whether engines are chosen by their predicted time, or by running them; the choice is remembered on disk, and
-        taken from there by later plans for the same problem.
+        How the method is chosen: ``estimate``, by predicted times; ``measure``, by running every method that might be
+        the fastest. A measured choice is kept on disk, and later plans for the same question use it.
 
     Returns
     -------
     Planned
-        A plan, which returns the result when it is called with an array of that shape and dtype.
+        The plan. ``run(x)`` returns the result for an array of the planned shape and dtype.
 
     Raises
     ------
@@ -247,7 +261,7 @@ def plan(
     --------
     >>> import faltung as fa
     >>> run = fa.plan((480, 640), fa.gaussian(1.0), dtype="float32")
-    >>> print(run.engine, run.problem.result_shape)
+    >>> print(run.method, run.result_shape)
     separable (480, 640)
     """
     if effort not in ("estimate", "measure"):
@@ -280,14 +294,28 @@ def _shortened(values: list[Any]) -> str:
     return str(values) if len(values) <= 4 else f"[{values[0]}, {values[1]}, ...]"
 
 
-# ---- doors: the module that serves each kind of array
+# ---- doors: the module that filters each kind of array
 
 
-class _Door(NamedTuple):
-    """A kind of array, and the module that filters it.
+class Door(NamedTuple):
+    """A kind of array, and the module that filters arrays of this kind.
 
-    The module has ``filter(x, kernel, options, out, mask, workers)`` and ``plan(x, kernel, options, effort)``. It is
-    imported when such an array comes, and its library is never imported for it.
+    The module has two functions, with the arguments of `convolve` as `Options`::
+
+        filter(x, kernel, options, out, mask, workers)      return the result
+        plan(x, kernel, options, effort)                    return the plan
+
+    It is imported when the first array of this kind is passed. The library is never imported: whoever passes one of
+    its arrays has imported it.
+
+    Parameters
+    ----------
+    library : str
+        The name under which the library is imported.
+    type_name : str
+        The class of its arrays in this library; arrays of a subclass are of this kind too.
+    module : str
+        The module of this package that filters them.
     """
 
     library: str
@@ -295,15 +323,16 @@ class _Door(NamedTuple):
     module: str
 
 
-_DOORS = (_Door("torch", "Tensor", "faltung.tensors.tensor_front"),)
+#: All kinds of arrays except NumPy's. The kind of `x` decides; that of the kernel, if `x` is of none of them.
+DOORS = (Door("torch", "Tensor", "faltung.tensors.tensor_front"),)
 
 
 class _Arrays:
-    """The door for NumPy arrays, and for everything that becomes one."""
+    """The door for NumPy arrays, and for everything that can be converted to one."""
 
     @staticmethod
     def filter(x: Any, kernel: Any, options: Options, out: Any, mask: Any, workers: int | None) -> NDArray[Any]:
-        """Plan, and run the plan."""
+        """Make a plan, and run it."""
         x = _as_input(x)
         if options.dtype is None and isinstance(out, np.ndarray):
             options = options._replace(dtype=out.dtype, dtype_name="out")
@@ -311,7 +340,7 @@ class _Arrays:
 
     @staticmethod
     def plan(x: Any, kernel: Any, options: Options, effort: str) -> Planned:
-        """Plan; with effort ``measure``, run what might be fastest, and remember which was."""
+        """Make a plan; with effort ``measure``, by running the methods that might be the fastest."""
         x = _as_input(x)
         if effort == "estimate":
             return plan_of(x.shape, x.dtype, kernel, options)
@@ -320,21 +349,20 @@ class _Arrays:
 
 
 def _door(x: Any, kernel: Any) -> Any:
-    """Return what serves these arguments."""
+    """Return the module that filters `x` with `kernel`, or the class for NumPy arrays."""
     if type(x) is np.ndarray and isinstance(kernel, (Kernel, Bank, np.ndarray)):
         return _Arrays
-    for library, type_name, module in _DOORS:
-        loaded = sys.modules.get(library)
-        if loaded is not None and isinstance(
-            x if isinstance(x, kind := getattr(loaded, type_name)) else kernel, kind
-        ):
-            return importlib.import_module(module)
+    for array in (x, kernel):
+        for door in DOORS:
+            kind = getattr(sys.modules.get(door.library), door.type_name, None)
+            if kind is not None and isinstance(array, kind):
+                return importlib.import_module(door.module)
     return _Arrays
 
 
 def _as_input(x: Any) -> NDArray[Any]:
     if isinstance(x, (Kernel, Bank)):
-        remedy = "Give the array first; the convolution of two kernels is their product, a * b."
+        remedy = "Pass the array first; the convolution of two kernels is their product, a * b."
         raise ArgumentTypeError("x", "an array", f"a {'bank' if isinstance(x, Bank) else 'kernel'}", remedy)
     return as_array(x, "x")
 

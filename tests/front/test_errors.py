@@ -39,19 +39,19 @@ VALUES = [
     ({"cval": 1j}, "cval: expected a real number for a real array, got 1j. Convert x to a complex dtype."),
     ({"shape": "Same"}, "shape: expected one of 'same', 'valid', 'full', got 'Same'."),
     ({"method": "fft"}, f"method: expected one of {', '.join(map(repr, METHODS))}, got 'fft'."),
-    ({"axes": (0, 1)}, "axes: expected 1, one for each axis of the kernel, got 2: (0, 1)."),
-    ({"axes": 1}, "axes: expected axes of an array with 1, got 1."),
-    ({"axes": -2}, "axes: expected axes of an array with 1, got -2."),
-    ({"x": [[1.0]], "kernel": [[1.0]], "axes": (1, -1)}, "axes: expected axes that differ, got (1, -1)."),
+    ({"axes": (0, 1)}, "axes: expected 1 axis, as many as the kernel has, got (0, 1)."),
+    ({"axes": 1}, "axes: expected axes of an array with 1 axis, got 1."),
+    ({"axes": -2}, "axes: expected axes of an array with 1 axis, got -2."),
+    ({"x": [[1.0]], "kernel": [[1.0]], "axes": (1, -1)}, "axes: expected axes that are all different, got (1, -1)."),
     (
         {"kernel": [[1.0]]},
         "x: expected an array with at least as many axes as the kernel, which has 2, got one with 1. "
-        "Give the kernel fewer axes (named filters take ndim=), or the array more.",
+        "Use a kernel with fewer axes (named filters take ndim=), or an array with more.",
     ),
     (
         {"x": 3.0},
         "x: expected an array with at least as many axes as the kernel, which has 1, got one with 0. "
-        "Give the kernel fewer axes (named filters take ndim=), or the array more.",
+        "Use a kernel with fewer axes (named filters take ndim=), or an array with more.",
     ),
     (
         {"dtype": "bool"},
@@ -74,7 +74,7 @@ TYPES = [
     (
         {"x": fa.box(3)},
         "x: expected an array, got a kernel. "
-        "Give the array first; the convolution of two kernels is their product, a * b.",
+        "Pass the array first; the convolution of two kernels is their product, a * b.",
     ),
     ({"mode": b"wrap"}, f"{MODE}b'wrap'."),
     (
@@ -233,7 +233,7 @@ def test_taps_that_single_floats_cannot_hold():
     with pytest.raises(ArgumentError) as caught:
         fa.convolve(np.ones(3, "f4"), [1, 1e300])
     assert str(caught.value) == (
-        "kernel: expected taps within the range of float32, which this array is computed with, got a tap of "
+        "kernel: expected taps within the range of float32, the dtype of the computation, got a tap of "
         "magnitude 1e+300. Convert the array to float64, or scale the kernel."
     )
     assert fa.convolve(np.ones(2, "f4"), [1e300], dtype="f8").tolist() == [1e300, 1e300]

@@ -14,6 +14,7 @@ from numpy.testing import assert_array_equal
 import faltung as fa
 from conftest import forget
 from faltung import ArgumentError
+from faltung.planning import kept
 from faltung.planning.kept import MOST_PLANS
 from faltung.planning.planner import METHODS
 from samples import assert_same_bits, normal
@@ -60,7 +61,7 @@ def test_planning_again_gives_the_same_plan():
 
 
 @pytest.mark.parametrize("text", ["box(9)", "gaussian(2)", "gaussian(2) * box(9)", "disk(3)"])
-def test_the_cheapest_possible_way_is_chosen_and_the_others_have_their_reasons(text):
+def test_the_fastest_possible_method_is_chosen_and_the_others_have_reasons(text):
     plan = fa.plan((300, 400), fa.parse(text))
     chosen, *rejected = plan.candidates
     assert chosen.reason == ""
@@ -81,15 +82,17 @@ def test_the_cheapest_possible_way_is_chosen_and_the_others_have_their_reasons(t
         (fa.disk(5.0), "passes", "the kernel is not a product of several"),
     ],
 )
-def test_a_method_that_cannot_do_it_says_why(kernel, method, reason):
+def test_an_impossible_method_is_refused_with_its_reason(kernel, method, reason):
     with pytest.raises(ArgumentError) as caught:
         fa.plan((300, 400), kernel, method=method)
-    assert str(caught.value) == (f"method: expected an engine that can do this, got {method!r}. It cannot: {reason}.")
+    assert str(caught.value) == (
+        f"method: expected an engine that supports this, got {method!r}. It does not: {reason}."
+    )
     (rejected,) = [c for c in fa.plan((300, 400), kernel).candidates if c.method == method]
     assert (rejected.seconds, rejected.reason) == (math.inf, reason)
 
 
-def test_pointwise_accuracy_rules_out_what_cannot_keep_it():
+def test_pointwise_accuracy_excludes_engines_with_another_error_scale():
     plan = fa.plan((300, 400), fa.disk(12.0), accuracy="pointwise")
     assert plan.pointwise
     reasons = {candidate.method: candidate.reason for candidate in plan.candidates}
@@ -99,7 +102,7 @@ def test_pointwise_accuracy_rules_out_what_cannot_keep_it():
         fa.plan((300, 400), fa.disk(12.0), accuracy="pointwise", method="fourier")
 
 
-def test_a_plan_prints_what_would_run():
+def test_a_plan_prints_every_row():
     kernel = fa.Kernel([[1, 2, 1]])
     run = fa.plan((40, 50), kernel, "constant", 0.5, dtype="u1", result_dtype="i2", method="direct")
     text = str(run)
@@ -122,7 +125,7 @@ def test_a_plan_of_passes_prints_each_of_them():
     assert len(steps) == 2
 
 
-def test_complex_taps_print_as_one_step_done_twice():
+def test_complex_taps_are_one_step_that_runs_twice():
     text = str(fa.plan((40, 50), fa.Kernel([[1j, 2.0, 1.0]]), method="direct"))
     assert "direct, 1 x 3 taps, 2 of them not zero, 1 outer product, twice" in text
 
@@ -181,3 +184,16 @@ def test_more_plans_than_are_kept():
     for length in range(10, 20 + MOST_PLANS):
         assert fa.convolve(np.ones(length), [1.0, 2.0]).tolist() == [3] * length
     assert_array_equal(fa.convolve(np.arange(9.0), [1.0, 2.0]), first)
+
+
+@pytest.mark.parametrize("method", ["direct", "apart"])
+def test_plans_are_kept_by_the_bytes_of_their_taps(method):
+    bank, few = fa.Bank(np.ones((64, 32, 5, 5))), fa.Bank(np.ones((1, 1, 5, 5)))
+    sizes = []
+    for kernels in (few, bank):
+        forget()
+        fa.plan((kernels.in_channels, 20, 20), kernels, channel_axis=0, method=method)
+        sizes.append(kept._plans.bytes)
+    assert sizes[1] - sizes[0] > bank.taps.nbytes
+    forget()
+    assert kept._plans.bytes == 0

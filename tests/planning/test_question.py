@@ -117,3 +117,30 @@ def test_the_doors_have_the_same_arguments():
     assert {*Options._fields} - {"reflected", "masked", "dtype_name"} == {*shared} - {"kernel"}
     for name, default in Options._field_defaults.items():
         assert name in ("masked", "dtype_name") or convolve[name].default == default
+
+
+@pytest.mark.parametrize("call", [fa.convolve, fa.correlate, fa.plan])
+@pytest.mark.parametrize(
+    "name", [name for name in Options._fields if name not in ("reflected", "masked", "dtype_name")]
+)
+@pytest.mark.parametrize(
+    "value", [{}, {1}, [[]], np.ones((2, 2)), slice(1, 2)], ids=["dict", "set", "list", "array", "slice"]
+)
+def test_values_that_cannot_be_hashed_are_refused_by_name(call, name, value):
+    for _ in range(2):
+        with pytest.raises((ArgumentError, ArgumentTypeError)) as caught:
+            call(np.ones((4, 5), "f4"), fa.box(3), **{name: value})
+        assert caught.value.argument == name
+
+
+def test_equal_arrays_of_options_are_the_same_question():
+    assert ask(fa.box(3), axes=np.array([0, 1]), stride=np.array([2, 1])) == ask(fa.box(3), stride=(2, 1))
+
+
+@pytest.mark.parametrize("shape", [(0, 5), (5, 0), (0, 0)])
+@pytest.mark.parametrize("kind", ["same", "full"])
+def test_questions_about_empty_arrays_are_checked_too(shape, kind):
+    question = question_of(shape, F4, fa.box(3), Options(True, shape=kind))
+    assert question.problem.result_shape == fa.plan(shape, fa.box(3), shape=kind).result_shape
+    with pytest.raises(ArgumentTypeError):
+        question_of(shape, F4, fa.box(3), Options(True, stride=1.5))

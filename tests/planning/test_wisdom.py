@@ -1,37 +1,40 @@
-"""Wisdom: choices that were measured, what they are remembered for, and what becomes of them on disk."""
+"""Wisdom: for which questions a measured choice is remembered, in this process and on disk."""
 
 from __future__ import annotations
 
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
 import faltung as fa
-from faltung.engines.catalogue import ENGINES
+from faltung.ground.bounded import Bounded
 from faltung.jit import object_cache
 from faltung.jit.target import Target
 from faltung.planning import machine as store
-from faltung.planning import planner, wisdom
-from faltung.planning.cost import TYPICAL
-from faltung.planning.planned import Planned
-from faltung.planning.planner import make_plan
+from faltung.planning import wisdom
 from faltung.planning.problem import Problem
-from faltung.run import race
+
+
+def forget_choices(monkeypatch):
+    """Forget what this process remembers."""
+    monkeypatch.setattr(wisdom, "_choices", Bounded(wisdom.MOST))
+    monkeypatch.setattr(wisdom, "_loaded", False)
 
 
 @pytest.fixture(autouse=True)
 def folder(monkeypatch, tmp_path):
     """Give each test a cache folder and a memory of its own."""
     monkeypatch.setenv("FALTUNG_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(wisdom, "_choices", None)
+    forget_choices(monkeypatch)
     return tmp_path / "cache"
 
 
 def in_a_new_process(monkeypatch, problem):
     """Return what a process that starts now remembers."""
-    monkeypatch.setattr(wisdom, "_choices", None)
+    forget_choices(monkeypatch)
     return wisdom.remembered(problem)
 
 
@@ -55,10 +58,7 @@ def problem_of(kernel, shape=(40, 50), dtype="float32", **changes):
 GAUSSIAN = problem_of(fa.gaussian(2.0))
 
 
-# ---- what is remembered
-
-
-def test_where_nothing_was_measured_nothing_is_remembered_and_nothing_computed(folder, monkeypatch):
+def test_without_measurements_no_digest_is_computed(folder, monkeypatch):
     reads = []
     monkeypatch.setattr(object_cache, "read", lambda name: reads.append(name))
     monkeypatch.setattr(wisdom, "_key", lambda problem: pytest.fail("a digest of nothing"))
@@ -68,7 +68,7 @@ def test_where_nothing_was_measured_nothing_is_remembered_and_nothing_computed(f
     assert not folder.exists()
 
 
-def test_a_choice_is_remembered_here_and_in_later_processes(monkeypatch):
+def test_a_choice_is_remembered_in_this_process_and_in_later_ones(monkeypatch):
     wisdom.remember(GAUSSIAN, "fourier")
     assert wisdom.remembered(GAUSSIAN) == "fourier"
     assert in_a_new_process(monkeypatch, GAUSSIAN) == "fourier"
@@ -118,11 +118,11 @@ def test_a_choice_is_for_one_processor_and_one_version(monkeypatch):
     assert wisdom.remembered(GAUSSIAN) == "fourier"
 
 
-def test_what_another_process_found_meanwhile_is_kept(monkeypatch):
+def test_choices_of_other_processes_are_kept(monkeypatch):
     box, disk = problem_of(fa.box(9)), problem_of(fa.disk(3.0))
     wisdom.remember(GAUSSIAN, "separable")
     with monkeypatch.context() as other_process:
-        other_process.setattr(wisdom, "_choices", None)
+        forget_choices(other_process)
         wisdom.remember(box, "running")
     assert wisdom.remembered(box) is None  # the file is read once
     wisdom.remember(disk, "direct")
@@ -140,7 +140,7 @@ def test_the_most_recent_choices_are_kept(monkeypatch):
 
 
 @pytest.mark.parametrize("method", ["magic", "", None, 3, ["direct"]])
-def test_a_method_that_there_is_not_is_not_used(method):
+def test_an_unknown_method_is_not_used(method):
     store.note("wisdom.json", wisdom._key(GAUSSIAN), method, 10)
     assert wisdom.remembered(GAUSSIAN) is None
 
@@ -165,83 +165,19 @@ def test_a_folder_that_others_can_write_is_not_trusted(folder, monkeypatch):
     assert in_a_new_process(monkeypatch, GAUSSIAN) == "fourier"
 
 
-# ---- choosing
+def test_choices_in_memory_are_bounded_too(monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("FALTUNG_CACHE", str(tmp_path / "file"))  # nothing can be saved
+    monkeypatch.setattr(wisdom, "MOST", 2)
+    forget_choices(monkeypatch)
+    problems = [problem_of(fa.box(width)) for width in (3, 5, 7)]
+    for problem in problems:
+        wisdom.remember(problem, "running")
+    assert [wisdom.remembered(problem) for problem in problems] == [None, "running", "running"]
 
 
-@pytest.fixture
-def clock(monkeypatch):
-    """A clock that only goes on while plans run, as long as a test says that they take."""
-
-    class Clock:
-        seconds = 0.0
-
-        def __init__(self):
-            self.takes, self.ran = {}, []
-
-        def execute(self, plan, x, out, workers, mask=None):
-            method = plan.candidates[0].method
-            assert x.shape == plan.problem.shape
-            assert x.dtype == plan.problem.dtype
-            assert (mask is not None) == plan.problem.masked
-            self.ran.append(method)
-            self.seconds += self.takes[method]
-            return out
-
-    clock = Clock()
-    # Tests list the engines that ran: those that are added later take no part.
-    engines = {name: ENGINES[name] for name in ("direct", "separable", "running", "fourier")}
-    monkeypatch.setattr(planner, "ENGINES", engines)
-    monkeypatch.setattr(race, "perf_counter", lambda: clock.seconds)
-    monkeypatch.setattr(Planned, "execute", staticmethod(clock.execute))
-    return clock
-
-
-@pytest.mark.parametrize("best", ["direct", "separable", "fourier"])
-@pytest.mark.parametrize("dtype", ["float32", "float16", ">f8", "uint8", "int64", "bool", "complex64"])
-def test_the_fastest_way_is_chosen_and_remembered(best, dtype, clock, monkeypatch):
-    monkeypatch.setattr(race, "REACH", 1e6)
-    clock.takes = {"direct": 1e-3, "separable": 1e-3, "fourier": 1e-3} | {best: 0.9e-3}
-    problem = problem_of(fa.gaussian(2.0), dtype=dtype, result=np.dtype("float32"))
-    plan = race.fastest(problem, TYPICAL)
-    assert plan.candidates[0].method == best
-    assert plan.problem is problem
-    assert {*clock.ran} == {"direct", "separable", "fourier"}
-    assert in_a_new_process(monkeypatch, problem) == best
-
-
-def test_what_is_predicted_to_be_far_behind_is_not_run(clock, monkeypatch):
-    problem = problem_of(fa.gaussian(9.0), shape=(300, 300))
-    seconds = {c.method: c.seconds for c in make_plan(problem, "auto", TYPICAL).candidates}
-    assert seconds["direct"] > 10 * min(seconds.values())
-    clock.takes = dict.fromkeys(seconds, 1e-3)
-    race.fastest(problem, TYPICAL)
-    assert {*clock.ran} == {"separable", "fourier"}
-
-
-def test_a_single_way_is_not_run_at_all(clock):
-    problem = problem_of(fa.Kernel(np.ones((3, 1)) + np.eye(3, 1)), accuracy="pointwise")
-    assert race.fastest(problem, TYPICAL).candidates[0].method == "direct"
-    assert clock.ran == []
-    assert wisdom.remembered(problem) == "direct"
-
-
-def test_who_is_far_behind_leaves_the_race_and_a_long_race_ends_early(clock, monkeypatch):
-    monkeypatch.setattr(race, "REACH", 1e6)
-    clock.takes = {"direct": 5.0, "separable": 0.9, "fourier": 1.0}
-    assert race.fastest(GAUSSIAN, TYPICAL).candidates[0].method == "separable"
-    assert clock.ran.count("direct") == 3  # once for its code, once to see how often, once timed
-    assert clock.ran.count("separable") == 3
-
-
-def test_masks_and_missing_samples_are_part_of_what_is_measured(clock):
-    problem = replace(problem_of(fa.gaussian(2.0)), masked=True, skips_nan=True)
-    clock.takes = {"direct": 1e-3, "separable": 2e-3, "fourier": 3e-3, "running": 1e-3}
-    assert race.fastest(problem).candidates[0].method == "direct"
-
-
-def test_the_chosen_plan_computes_the_same():
-    kernel = fa.gaussian(1.0)
-    x = np.random.default_rng(0).random((60, 70), dtype=np.float32)
-    plan = race.fastest(problem_of(kernel, x.shape))
-    np.testing.assert_allclose(plan(x), fa.convolve(x, kernel, method="direct"), rtol=1e-5)
-    assert wisdom.remembered(plan.problem) == plan.candidates[0].method
+def test_threads_lose_no_choice():
+    problems = [problem_of(fa.Kernel([[1.0, number]])) for number in range(40)]
+    with ThreadPoolExecutor(8) as pool:
+        [*pool.map(lambda problem: wisdom.remember(problem, "direct"), problems)]
+    assert [wisdom.remembered(problem) for problem in problems] == ["direct"] * len(problems)

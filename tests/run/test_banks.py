@@ -52,7 +52,7 @@ def test_a_bank_is_its_kernels(name, shape, mode):
 
 
 @pytest.mark.parametrize("name", BANKS)
-def test_what_is_not_finite_goes_the_same_way(name):
+def test_samples_that_are_not_finite_affect_the_same_outputs(name):
     x = RNG.standard_normal((80, 90)).astype(np.float32)
     x[10, 20], x[60, 70], x[61, 75] = np.nan, np.inf, -np.inf
     want = one_by_one(x, BANKS[name])
@@ -85,7 +85,7 @@ def test_other_dtypes_and_missing_samples():
     assert_allclose(fa.convolve(holes, bank, nan="ignore"), want, atol=1e-12)
 
 
-def test_out_may_lie_anywhere():
+def test_out_of_any_memory_layout():
     x = RNG.standard_normal((60, 70)).astype(np.float32)
     bank = fa.Bank.stack(BANKS["steered"])
     want = bank(x)

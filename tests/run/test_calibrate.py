@@ -1,9 +1,7 @@
-"""Calibration: the fit against SciPy, what is kept on disk and trusted, and the command."""
+"""Calibration: the fit against SciPy, the problems that are timed, and the command."""
 
 from __future__ import annotations
 
-import stat
-import sys
 from dataclasses import asdict, astuple, fields, replace
 
 import numpy as np
@@ -18,8 +16,6 @@ import faltung as fa
 from faltung.cli.main import app
 from faltung.engines.base import Work
 from faltung.engines.catalogue import ENGINES
-from faltung.jit import object_cache
-from faltung.jit.target import Target, host
 from faltung.planning import machine as store
 from faltung.planning.cost import TYPICAL, Machine, seconds
 from faltung.planning.planned import Planned
@@ -96,7 +92,7 @@ def test_the_fit_finds_the_machine_that_was_measured(seed):
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_what_is_typical_hardly_moves_predictions_of_what_was_measured(seed):
+def test_typical_figures_hardly_change_predictions_of_measured_problems(seed):
     rng = np.random.default_rng(seed)
     found = measurements(some_machine(rng), rng)
     fitted = calibrate._fitted(found)
@@ -116,7 +112,7 @@ def test_a_unit_that_was_not_measured_is_typical_of_a_machine_of_that_speed():
     np.testing.assert_allclose(astuple(calibrate._fitted(found)), 3 * np.array(astuple(TYPICAL)), rtol=1e-6)
 
 
-def test_probes_touch_every_unit_and_every_engine_and_count_what_predictions_are_made_of():
+def test_probes_cover_every_unit_and_every_engine():
     probes = calibrate._probes()
     counted = [replace(probe, times=[1.0]).measurement for probe in probes]
     assert len(probes) >= 25
@@ -152,7 +148,7 @@ def quick(monkeypatch):
     return chosen
 
 
-def test_calibration_runs_all_probes_in_turn_and_plans_with_what_it_found(quick, monkeypatch):
+def test_calibration_runs_all_probes_in_turns_and_plans_with_the_result(quick, monkeypatch):
     dropped, order = [], []
     monkeypatch.setattr(store, "_dependents", [lambda: dropped.append(store.current())])
 
@@ -194,7 +190,7 @@ def test_a_calibration_prints_units_problems_and_errors():
     assert lines[-1] == "predictions are off by a factor of 2.00 on average, 4.00 at worst"
 
 
-def test_the_command_prints_what_it_found(quick, monkeypatch):
+def test_the_command_prints_the_calibration(quick, monkeypatch):
     done = CliRunner().invoke(app, ["calibrate"])
     assert done.exit_code == 0
     assert str(calibrate.Calibration(store.current(), tuple(probe.measurement for probe in quick))) in done.output
@@ -202,127 +198,10 @@ def test_the_command_prints_what_it_found(quick, monkeypatch):
     assert in_a_new_process(monkeypatch) != TYPICAL
 
 
-def test_the_command_says_where_nothing_can_be_saved(quick, monkeypatch, tmp_path):
+def test_the_command_says_if_the_result_cannot_be_saved(quick, monkeypatch, tmp_path):
     (tmp_path / "file").touch()
     monkeypatch.setenv("FALTUNG_CACHE", str(tmp_path / "file"))
     done = CliRunner().invoke(app, ["calibrate"])
     assert done.exit_code == 0
     assert "note: the figures could not be saved" in " ".join(done.output.split())
     assert store.current() != TYPICAL  # for this process they are in force all the same
-
-
-# ---- what is kept
-
-
-def test_without_a_file_the_machine_is_typical(folder):
-    assert store.current() == TYPICAL
-    assert not folder.exists()
-
-
-def test_the_disk_is_read_once(monkeypatch):
-    reads = []
-    monkeypatch.setattr(object_cache, "read", lambda name: reads.append(name))
-    for _ in range(3):
-        assert store.current() == TYPICAL
-    assert reads == ["machine.json"]
-
-
-def test_what_is_kept_comes_back_to_the_last_bit(monkeypatch):
-    machine = Machine(*(unit / 3 for unit in astuple(TYPICAL)))
-    assert store.keep(machine)
-    assert store.current() == machine == in_a_new_process(monkeypatch)
-
-
-def another_processor(patch):
-    patch.setattr(store, "host", lambda: Target("another processor", 64, 32))
-
-
-def another_vector_width(patch):
-    bits = 8 * host().vector_bytes
-    patch.setenv("FALTUNG_VECTOR_BITS", "128" if bits > 128 else "256")
-
-
-def another_version(patch):
-    patch.setattr(fa, "__version__", "0.0.0")
-
-
-@pytest.mark.parametrize("change", [another_processor, another_vector_width, another_version])
-def test_figures_measured_elsewhere_are_not_used_and_not_lost(change, monkeypatch):
-    assert store.keep(ANOTHER)
-    with monkeypatch.context() as patch:
-        change(patch)
-        assert in_a_new_process(patch) == TYPICAL
-        other = replace(ANOTHER, call=1.0)
-        assert store.keep(other)
-        assert in_a_new_process(patch) == other
-    assert in_a_new_process(monkeypatch) == ANOTHER
-    assert len(store.known("machine.json")) == 2
-
-
-def stored(folder):
-    """Return the one file in which the figures are."""
-    (path,) = [path for path in folder.iterdir() if path.name.startswith("machine.json")]
-    return path
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [
-        lambda content: b"",
-        lambda content: content[:-5],
-        lambda content: content.replace(b"e-", b"e+", 1),
-        lambda content: b"\0" * 300,
-    ],
-    ids=["empty", "cut short", "changed", "zeros"],
-)
-def test_damaged_files_are_ignored_and_replaced(damage, folder, monkeypatch):
-    assert store.keep(ANOTHER)
-    path = stored(folder)
-    path.write_bytes(damage(path.read_bytes()))
-    assert in_a_new_process(monkeypatch) == TYPICAL
-    assert store.keep(ANOTHER)
-    assert in_a_new_process(monkeypatch) == ANOTHER
-
-
-@pytest.mark.parametrize(
-    "entry",
-    [
-        None,
-        [],
-        "fast",
-        {},
-        asdict(ANOTHER) | {"more": 1e-9},
-        asdict(ANOTHER) | {"call": "1e-6"},
-        asdict(ANOTHER) | {"call": -1e-6},
-        asdict(ANOTHER) | {"call": float("nan")},
-        asdict(ANOTHER) | {"call": float("inf")},
-        {unit: value for unit, value in asdict(ANOTHER).items() if unit != "call"},
-    ],
-)
-def test_entries_that_are_no_machine_are_ignored(entry):
-    store.note("machine.json", store.identity(), entry, 10)
-    assert store.current() == TYPICAL
-
-
-@pytest.mark.parametrize("content", ["", "[1, 2]", "{", "null"])
-def test_files_that_hold_something_else_have_no_entries(content):
-    object_cache.write("machine.json", content.encode())
-    assert store.known("machine.json") == {}
-    assert store.current() == TYPICAL
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="the profile folder is private there")
-@pytest.mark.parametrize("who", [stat.S_IWGRP, stat.S_IWOTH])
-def test_a_folder_that_others_can_write_is_not_trusted(who, folder, monkeypatch):
-    assert store.keep(ANOTHER)
-    folder.chmod(0o700 | who)
-    assert in_a_new_process(monkeypatch) == TYPICAL
-    before = stored(folder).read_bytes()
-    assert not store.keep(TYPICAL)
-    assert stored(folder).read_bytes() == before
-
-
-def test_a_file_keeps_the_most_recent_entries():
-    for key in ("a", "b", "c", "a", "d"):
-        store.note("some.json", key, key.upper(), 3)
-    assert [*store.known("some.json").items()] == [("c", "C"), ("a", "A"), ("d", "D")]

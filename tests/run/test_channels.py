@@ -1,4 +1,4 @@
-"""Channels in registers: the machine code for a layer, and for the gradient to its taps, against slow loops."""
+"""Machine code of layers, and of the gradient with respect to their taps, against slow loops."""
 
 from __future__ import annotations
 
@@ -11,11 +11,12 @@ from numpy.testing import assert_array_equal
 
 import reference
 from faltung.ground import scratch
+from faltung.ground.bounded import Bounded
 from faltung.planning import layer_tiles
 from faltung.planning.layer import Axis, Layer
 from faltung.run import layer_run as channels
 from faltung.run import tap_gradient
-from faltung.run.tables import lie_of
+from faltung.run.tables import Tables, memory_layout
 from guarded import guarded
 from samples import MODES, assert_same_bits, misplaced, noise, normal
 
@@ -55,10 +56,10 @@ def small_room(request, monkeypatch):
         for name, value in {"ROOM": room, "WIDEST": widest, "ITEMS": items}.items():
             monkeypatch.setattr(module, name, value)
     for module in (channels, tap_gradient):
-        module._program.cache_clear()
+        module._codes.clear()
     yield request.param
     for module in (channels, tap_gradient):
-        module._program.cache_clear()
+        module._codes.clear()
 
 
 def axes_of(layer):
@@ -84,13 +85,17 @@ def spoil():
 def correlate(layer, x, taps, bias=None, out=None, workers=1):
     spoil()
     out = np.full(layer.target_shape, np.nan, taps.dtype) if out is None else out
-    channels.correlate_channels(layer, place(x), lie_of(x), place(out), lie_of(out), taps, bias, workers=workers)
+    channels.correlate_channels(
+        layer, place(x), memory_layout(x), place(out), memory_layout(out), taps, bias, workers=workers
+    )
     return out
 
 
 def reduce(layer, x, g, workers=1):
     spoil()
-    return tap_gradient.tap_gradient(layer, place(x), lie_of(x), place(g), lie_of(g), x.dtype, workers=workers)
+    return tap_gradient.tap_gradient(
+        layer, place(x), memory_layout(x), place(g), memory_layout(g), x.dtype, workers=workers
+    )
 
 
 def assert_correlated(got, layer, x, taps, bias=None):
@@ -216,7 +221,7 @@ def test_workers_change_no_bit(number):
             assert_same_bits(reduce(layer, x, g, workers), gradient)
 
 
-def test_programs_may_run_many_at_once():
+def test_threads_may_run_the_same_code_at_once():
     layers = [Layer(1, 1, 2, 3, (square(30 + k, 3, -1), square(41, 5, -2)), "wrap") for k in range(4)]
     given = [operands(layer, "f4") for layer in layers]
     want = [correlate(layer, *each) for layer, each in zip(layers, given, strict=True)]
@@ -235,14 +240,14 @@ def test_programs_may_run_many_at_once():
     assert not wrong
 
 
-def test_no_image_is_no_work():
+def test_an_empty_batch_has_an_empty_result():
     layer = replace(LAYERS["image"], images=0)
     x, taps, bias = operands(layer, "f4")
     assert correlate(layer, x, taps, bias).shape == (0, 5, 9, 21)
     assert_array_equal(reduce(layer, x, np.zeros(layer.target_shape, "f4")), np.zeros(layer.taps_shape))
 
 
-def test_what_is_not_finite_reaches_the_outputs_whose_taps_meet_it():
+def test_samples_that_are_not_finite_affect_the_outputs_whose_taps_read_them():
     for name in ("image", "depthwise", "stride and dilation", "groups"):
         for mode in MODES:
             layer = replace(LAYERS[name], mode=mode)
@@ -274,7 +279,7 @@ LAYOUTS = {
 
 @pytest.mark.parametrize("name", LAYOUTS)
 @pytest.mark.parametrize("number", NUMBERS)
-def test_samples_may_lie_anywhere(number, name):
+def test_inputs_of_any_memory_layout(number, name):
     layer = Layer(2, 2, 2, 3, (square(9, 3, -1), Axis(22, 3, -2, 22)), "reflect")
     x, taps, bias = operands(layer, number)
     moved = LAYOUTS[name](x)
@@ -285,7 +290,7 @@ def test_samples_may_lie_anywhere(number, name):
     assert_same_bits(reduce(layer, x, LAYOUTS[name](g)), reduce(layer, x, g))
 
 
-def test_one_image_again_and_again():
+def test_an_input_may_be_one_image_repeated_by_a_stride_of_zero():
     layer = LAYERS["image"]
     x, taps, bias = operands(layer, "f4")
     for again in (x[:1], x[:, :1], x[..., :1, :], x[..., :1]):
@@ -297,7 +302,7 @@ def test_one_image_again_and_again():
 
 @pytest.mark.parametrize("name", LAYOUTS)
 @pytest.mark.parametrize("dtype", ["f4", "i2"])
-def test_results_may_be_put_anywhere_and_nothing_beside_them(dtype, name):
+def test_outputs_of_any_memory_layout_and_nothing_else_is_written(dtype, name):
     layer = Layer(2, 2, 2, 3, (square(9, 3, -1), square(22, 3, -1)), "wrap")
     x, taps, bias = operands(layer, "f4")
     x, bias = 4000 * x, 10_000 + 4000 * bias
@@ -435,3 +440,43 @@ def test_random_layers_at_every_vector_width(seed, vector_bits):
 def test_random_layers_in_many_tiles(seed, small_room):
     for number in range(25):
         attempt(seed, number)
+
+
+def arrays_in(value):
+    """Return all arrays that an object keeps, but for views of others."""
+    if isinstance(value, np.ndarray):
+        return [value]
+    if isinstance(value, tuple | list):
+        return [array for item in value for array in arrays_in(item)]
+    if isinstance(value, channels.LayerCode | tap_gradient.TapGradientCode | Tables):
+        return arrays_in([*vars(value).values()])
+    return []
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_code_is_kept_up_to_a_number_of_bytes(name, monkeypatch):
+    for module in (channels, tap_gradient):
+        monkeypatch.setattr(module, "_codes", Bounded(512))
+    layers = [replace(LAYERS[name], cval=float(number)) for number in range(5)]
+    x, taps, bias = operands(layers[0], "f4")
+    g = normal(layers[0].target_shape, "f4")
+    for layer in layers:
+        correlate(layer, x, taps, bias)
+        reduce(layer, x, g)
+    limits = {}
+    for module in (channels, tap_gradient):
+        codes = module._codes
+        assert len(codes) == len(layers)
+        size = codes.bytes // len(layers)
+        entry = next(iter(codes._entries.values()))
+        kept = sum(array.nbytes for array in arrays_in(entry.value))
+        assert size <= kept <= size + 64
+        limits[module] = 3 * size
+        monkeypatch.setattr(module, "_codes", Bounded(512, 3 * size))
+    expected = [(correlate(layer, x, taps, bias), reduce(layer, x, g)) for layer in layers]
+    for module in (channels, tap_gradient):
+        assert 0 < len(module._codes) <= 3
+        assert module._codes.bytes <= limits[module]
+    for layer, (result, gradient) in zip(layers, expected, strict=True):
+        assert_same_bits(correlate(layer, x, taps, bias), result)
+        assert_same_bits(reduce(layer, x, g), gradient)

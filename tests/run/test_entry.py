@@ -1,4 +1,4 @@
-"""The entry: what is passed in a call of a plan has its effect, or is refused by name, for every kind of plan."""
+"""The entry: every argument of a call has its effect or is refused by name, for every kind of plan."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ import gc
 import pickle
 import subprocess
 import sys
+import threading
 import weakref
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -15,6 +18,10 @@ from numpy.testing import assert_array_equal
 import faltung as fa
 from conftest import forget
 from faltung import ArgumentError, ArgumentTypeError
+from faltung.planning import machine
+from faltung.planning.cost import TYPICAL
+from faltung.planning.kept import make
+from faltung.planning.question import Options, question_of
 from samples import assert_same_bits, normal
 
 X = normal((3, 20, 24)).astype("f4")
@@ -115,12 +122,14 @@ def test_another_array_is_refused(name):
 @every_plan
 def test_a_mask_has_its_effect_or_is_refused(name):
     kernel, asked, may_miss = PLANS[name]
-    with pytest.raises(ArgumentError, match=r"^mask: expected None, which this plan was made for"):
+    with pytest.raises(ArgumentError, match=r"^mask: expected None, because this plan was made without a mask"):
         plan_of(name)(X, mask=VALID)
     if not may_miss:
         return
     run = plan_of(name, mask=True)
-    with pytest.raises(ArgumentError, match=r"^mask: expected an array of booleans, which this plan was made for"):
+    with pytest.raises(
+        ArgumentError, match=r"^mask: expected an array of booleans, because this plan was made with a mask"
+    ):
         run(X)
     expected = fa.convolve(X, kernel, mask=VALID, **{**asked, "method": "auto"})
     np.testing.assert_allclose(run(X, mask=VALID), expected, rtol=1e-4, atol=1e-5)
@@ -138,10 +147,119 @@ def test_a_mask_is_made_of_booleans(name, dtype):
         run(X, mask=np.ones(X.shape, dtype))
     assert str(caught.value) == (
         f"mask: expected an array of booleans, False where a sample is missing, got {np.dtype(dtype)}. "
-        "Compare it with something, for example weights > 0."
+        "Compare it with a number, for example weights > 0."
     )
     with pytest.raises(ArgumentError, match=r"^mask: expected an array of booleans of shape"):
         run(X, mask=np.ones((7, 7), bool))
+
+
+@every_plan
+def test_the_input_may_be_read_only_and_is_never_written(name):
+    run = plan_of(name)
+    expected = run(X)
+    before = X.copy()
+    for x in (X.copy(), np.asfortranarray(X), X[::-1].copy()[::-1], np.repeat(X, 2, 2)[:, :, ::2]):
+        x.flags.writeable = False
+        assert_same_bits(run(x), expected)
+        assert_array_equal(x, before)
+
+
+@every_plan
+def test_a_list_of_the_planned_shape_is_an_array(name):
+    kernel, asked, _ = PLANS[name]
+    x = X.astype("f8")
+    run = fa.plan(x.shape, kernel, **{**asked, "method": "auto"}, dtype="float64")
+    assert_same_bits(run(x.tolist()), run(x))
+
+
+@every_plan
+@pytest.mark.parametrize("kind", ["the mask", "a part of it", "its memory"])
+def test_out_may_overlap_the_mask(name, kind):
+    if not PLANS[name][2]:
+        return
+    run = plan_of(name, mask=True)
+    expected = run(X, mask=VALID)
+    size = expected.nbytes + VALID.nbytes
+    room = np.zeros(-(-size // 16) * 16, np.uint8)
+    start = {"the mask": 0, "a part of it": 16, "its memory": VALID.nbytes // 2}[kind]
+    valid = room[start : start + VALID.nbytes].view(bool).reshape(X.shape)
+    valid[...] = VALID
+    out = room[: expected.nbytes].view(expected.dtype).reshape(expected.shape)
+    assert np.may_share_memory(valid, out)
+    assert_same_bits(run(X, out, mask=valid), expected)
+
+
+@every_plan
+def test_workers_may_be_any_integer(name):
+    run = plan_of(name)
+    for workers in (np.int64(2), np.uint8(1), np.array(2)):
+        assert_same_bits(run(X, workers=workers), run(X))
+    for wrong in (np.array([2]), np.array(2.0), np.bool_(True), [2], int):
+        with pytest.raises(ArgumentTypeError, match=r"^workers: expected a positive integer"):
+            run(X, workers=wrong)
+
+
+@every_plan
+def test_an_empty_array_has_an_empty_result_and_checked_arguments(name):
+    kernel, asked, may_miss = PLANS[name]
+    channels = X.shape[:1] if "channel_axis" in asked else (0,)
+    spatial = X.shape[1:] if channels == (0,) else (0, X.shape[2])
+    run = fa.plan((*channels, *spatial), kernel, **asked)
+    x = np.empty((*channels, *spatial), "f4")
+    result = run(x)
+    assert result.shape == run.result_shape
+    assert 0 in result.shape
+    assert result.dtype == run.problem.result
+    assert run(x, result) is result
+    assert str(pickle.loads(pickle.dumps(run))) == str(run)
+    for wrong in ({"workers": 0}, {"workers": "2"}, {"out": np.empty(3)}, {"mask": x > 0}, {"out": [1.0]}):
+        with pytest.raises((ArgumentError, ArgumentTypeError), match=f"^{next(iter(wrong))}: expected"):
+            run(x, **wrong)
+    if may_miss:
+        assert fa.plan(x, kernel, mask=True, **asked)(x, mask=x > 0).shape == result.shape
+
+
+@every_plan
+def test_threads_may_share_a_plan(name):
+    run = pickle.loads(pickle.dumps(plan_of(name)))  # without machine code: all threads begin by making it
+    expected = plan_of(name)(X)
+    with ThreadPoolExecutor(8) as pool:
+        for result in pool.map(lambda _: run(X), range(32)):
+            assert_same_bits(result, expected)
+
+
+def test_threads_may_plan_while_others_calibrate(monkeypatch, tmp_path):
+    monkeypatch.setenv("FALTUNG_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(machine, "_current", None)
+    fast, slow = TYPICAL, replace(TYPICAL, multiply_add=100 * TYPICAL.multiply_add)
+    kernels = [fa.Kernel(normal((size, size))) for size in (3, 5, 31)]
+    expected = [fa.convolve(X, kernel, axes=(1, 2)) for kernel in kernels]
+    stop = threading.Event()
+
+    def change_machine():
+        while not stop.is_set():
+            machine.keep(slow)
+            machine.keep(fast)
+
+    def plan_and_run(number):
+        for kernel, result in zip(kernels, expected, strict=True):
+            run = fa.plan(X, kernel, axes=(1, 2))
+            assert run.candidates[0].seconds <= min(candidate.seconds for candidate in run.candidates)
+            np.testing.assert_allclose(run(X), result, rtol=1e-3, atol=1e-3)
+        return number
+
+    with ThreadPoolExecutor(5) as pool:
+        try:
+            changing = pool.submit(change_machine)
+            assert [*pool.map(plan_and_run, range(24))] == [*range(24)]
+        finally:
+            stop.set()
+        changing.result()
+    # No plan that was made with other figures is left.
+    for figures in (slow, fast):
+        machine.keep(figures)
+        for kernel in kernels:
+            assert fa.plan(X, kernel).seconds == make(question_of(X.shape, X.dtype, kernel, Options(True))).seconds
 
 
 @every_plan

@@ -62,7 +62,7 @@ def random_bank(outs, ins, *sizes, origin=None):
         (random_bank(2, 1, 2, 3, 2), (4, 3, 5), {"stride": (1, 2, 1)}),
     ],
 )
-def test_every_way_agrees_with_the_definition(bank, lengths, steps, mode, method):
+def test_every_method_agrees_with_the_definition(bank, lengths, steps, mode, method):
     channels = bank.in_channels * steps.get("groups", 1)
     x = rng.standard_normal((channels, *lengths))
     got = fa.convolve(x, bank, mode, 0.5, channel_axis=0, method=method, **steps)
@@ -82,7 +82,7 @@ def test_shapes_and_both_orders_of_taps(shape, reflected, method):
 
 @pytest.mark.parametrize("channel_axis", [0, 1, 2, -1])
 @pytest.mark.parametrize("method", ["direct", "apart"])
-def test_channels_are_where_they_are_said_to_be(channel_axis, method):
+def test_channels_may_be_on_any_axis(channel_axis, method):
     x, bank = rng.standard_normal((3, 10, 12)), random_bank(5, 3, 3, 3)
     expected = np.moveaxis(slowly(x, bank), 0, channel_axis)
     got = fa.convolve(np.moveaxis(x, 0, channel_axis), bank, channel_axis=channel_axis, method=method)
@@ -123,7 +123,7 @@ def test_integers_are_rounded_and_saturated(method):
     assert fa.convolve(x, bank, channel_axis=2, method=method).dtype == np.float32
 
 
-def test_an_image_may_be_filtered_into_itself():
+def test_an_image_may_be_filtered_in_place():
     x, bank = rng.standard_normal((3, 12, 12)), random_bank(3, 3, 3, 3)
     expected = slowly(x, bank)
     assert fa.convolve(x, bank, channel_axis=0, out=x) is x
@@ -132,7 +132,7 @@ def test_an_image_may_be_filtered_into_itself():
 
 @pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
 @pytest.mark.parametrize("method", ["direct", "apart", "auto"])
-def test_what_is_not_finite_reaches_only_outputs_whose_taps_touch_it(value, method):
+def test_samples_that_are_not_finite_affect_only_outputs_whose_taps_read_them(value, method):
     x = rng.standard_normal((2, 9, 10))
     x[1, 4, 5] = value
     taps = rng.standard_normal((3, 2, 3, 3))
@@ -247,12 +247,12 @@ def test_a_plan_is_printed_pickled_and_called():
         ({"dilation": (1, 2, 3)}, "dilation: expected a positive integer, or 2 of them"),
         ({"groups": 0}, "groups: expected a positive integer, got 0"),
         ({"groups": 2}, "kernel: expected channels out in 2 equal groups"),
-        ({"channel_axis": 7}, "channel_axis: expected an axis of an array with 3, got 7"),
+        ({"channel_axis": 7}, "channel_axis: expected an axis of an array with 3 axes, got 7"),
         ({"channel_axis": 0.0}, "channel_axis: expected an integer or None"),
         ({"channel_axis": 0}, "3 channels in, which x has on axis 0|9 channels in, which x has on axis 0"),
         ({"axes": (1, 2)}, "axes: expected axes other than that of the channels, 2"),
         ({"method": "nothing"}, "method: expected one of"),
-        ({"channel_axis": None}, "Say which axis they are with channel_axis="),
+        ({"channel_axis": None}, "Pass the axis of the channels as channel_axis="),
     ],
 )
 def test_wrong_arguments_are_named(arguments, text):
@@ -261,14 +261,14 @@ def test_wrong_arguments_are_named(arguments, text):
         fa.convolve(x, bank, **{"channel_axis": 2, **arguments})
 
 
-def test_taps_as_an_array_are_a_bank_where_there_are_channels():
+def test_an_array_of_taps_is_a_bank_if_there_are_channels():
     x, taps = rng.standard_normal((3, 9, 8)), rng.standard_normal((4, 3, 3, 3))
     np.testing.assert_allclose(fa.convolve(x, taps, channel_axis=0), slowly(x, fa.Bank(taps)), atol=1e-12)
     with pytest.raises(fa.ArgumentError, match="channels out, channels in of a group"):
         fa.convolve(x, np.ones((3, 3)), channel_axis=0)
 
 
-def test_nothing_to_do():
+def test_empty_arrays_and_results():
     bank = random_bank(4, 3, 3, 3)
     assert fa.convolve(np.empty((3, 0, 5)), bank, channel_axis=0).shape == (4, 0, 5)
     assert fa.convolve(np.empty((0, 3, 5, 5)), bank, channel_axis=1).shape == (0, 4, 5, 5)

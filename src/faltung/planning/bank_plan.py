@@ -1,4 +1,4 @@
-"""What will run for a bank? Its kernels one by one, or together: by shared transforms, or from shared filters."""
+"""What will run for a bank? Its kernels one by one, or together: by a shared transform, or from shared filters."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ __all__ = ["BANK_METHODS", "BankPlan", "make_bank_plan"]
 
 #: The methods in which kernels share work.
 _TOGETHER = ("fourier", "basis")
-#: What ``method=`` takes for a bank.
+#: Values of ``method=`` for a bank.
 BANK_METHODS = (*METHODS, "apart", "basis")
-#: Most separable filters that a bank is made of.
+#: Most separable filters that the kernels are combinations of.
 MOST_FILTERS = 32
 
 
@@ -46,12 +46,12 @@ class BankPlan(Planned):
     bank : Bank
         The kernels.
     problem : Problem
-        What is asked, with a kernel that covers the support of all.
+        The problem of a kernel that covers the support of all.
     plans : tuple of Plan
         The plan of each kernel by itself.
     candidates : tuple of Candidate
-        ``apart``, each kernel by itself; ``fourier``, all share the transform of each tile; ``basis``, all are linear
-        combinations of the same separable filters. The chosen one is first.
+        All methods, the chosen one first: ``apart``, each kernel by itself; ``fourier``, all kernels share the
+        transform of each tile; ``basis``, all are linear combinations of the same separable filters.
 
     Examples
     --------
@@ -70,7 +70,7 @@ class BankPlan(Planned):
 
     @lazy
     def result_shape(self) -> tuple[int, ...]:
-        """Shape of the result: a first axis for the kernels, then that of a result of one."""
+        """Shape of the result: the number of kernels, then the shape of the result of one."""
         return (len(self.plans), *self.problem.result_shape)
 
     @lazy
@@ -85,7 +85,7 @@ class BankPlan(Planned):
     def _roundings(self) -> float:
         if self.method == "fourier":
             return BY_SPECTRA.work(self.job(self.problem.extended)).roundings
-        # What filters contribute to a kernel may cancel there: their roundings do not.
+        # The contributions of filters to a kernel may cancel; their roundings do not.
         assert self.basis is not None
         jobs = self.filters(self.problem.extended)
         sizes = np.array([np.abs(job.taps).sum(dtype=np.float64) for job in jobs])
@@ -136,7 +136,7 @@ class BankPlan(Planned):
 
     @lazy
     def taps(self) -> NDArray[np.float64]:
-        """Taps of all kernels in the axes of the layout and the support of all."""
+        """The taps of all kernels, in the axes of the layout and in the support of all."""
         sizes = self.problem.layout.sizes
         order = np.argsort(self.problem.axes)
         support = self.problem.correlated
@@ -144,44 +144,42 @@ class BankPlan(Planned):
 
     @lazy
     def basis(self) -> Basis | None:
-        """Separable filters that all kernels are combinations of, if there are so few that it pays."""
+        """Separable filters that all kernels are combinations of, if there are so few that they are cheaper."""
         taps, problem = self.taps, self.problem
         if np.iscomplexobj(taps):
             return None
         flat = math.prod(taps.shape[1:-2]) == 1 and min(taps.shape[-2:]) > 1
         if not flat or (taps >= 0).all(axis=tuple(range(1, taps.ndim))).any():
-            return None  # sums that cancel would not keep what is not negative
+            return None  # sums that cancel might make an output negative
         eps = float(np.finfo(problem.number).eps)
         return shared_basis(taps.reshape(len(taps), *taps.shape[-2:]), eps, min(MOST_FILTERS, len(taps)))
 
     def job(self, source: np.dtype[Any]) -> Job:
-        """Return what the kernels have in common, as an engine sees it."""
+        """Return the job of the first kernel, which is the same for all except for the taps."""
         problem = self.problem
         job = problem.jobs(problem.forms[0], source, problem.written)[0][0]
         return replace(job, taps=np.ascontiguousarray(self.taps[0], problem.number), terms=())
 
     def filters(self, source: np.dtype[Any]) -> list[Job]:
-        """Return the separable filters as jobs."""
+        """Return the jobs of the separable filters."""
         assert self.basis is not None
-        job, found = self.job(source), []
+        job, jobs = self.job(source), []
         for column, row in zip(self.basis.columns, self.basis.rows, strict=True):
             one = Line(np.ones(1), (), np.ones(1))
             lines = (*[one] * (job.taps.ndim - 2), Line(column, (), column), Line(row, (), row))
             taps = np.multiply.outer(column, row).reshape(job.taps.shape)
             taps = np.ascontiguousarray(taps, job.taps.dtype)
-            found.append(
-                replace(job, taps=taps, terms=(lines,), faithful=True, target=job.taps.dtype, streamed=False)
-            )
-        return found
+            jobs.append(replace(job, taps=taps, terms=(lines,), faithful=True, target=job.taps.dtype, streamed=False))
+        return jobs
 
 
 def make_bank_plan(question: Question, machine: Machine) -> BankPlan:
-    """Choose the way with the least predicted time, or take the one asked for.
+    """Choose the method with the least predicted time, or take the one that was asked for.
 
     Raises
     ------
     ArgumentError
-        `question.method` is the name of no method, or of one that cannot do this.
+        `question.method` is no name of a method, or that of one that does not support this question.
     """
     method = question.method
     if method not in BANK_METHODS:
@@ -191,8 +189,8 @@ def make_bank_plan(question: Question, machine: Machine) -> BankPlan:
     plans = tuple(make_plan(problem, single, machine) for problem in problems)
     plan = BankPlan(question.bank, question.problem, plans)
     options = [_apart(plan), _by_transforms(plan, machine), _from_filters(plan, machine)]
-    wanted = method if method in ("auto", *_TOGETHER) else "apart"
-    return replace(plan, candidates=choose(options, wanted, "a way"))
+    together = method in ("auto", *_TOGETHER) and 0 not in plan.result_shape
+    return replace(plan, candidates=choose(options, method if together else "apart", "a method"))
 
 
 def _apart(plan: BankPlan) -> Candidate:
@@ -201,13 +199,15 @@ def _apart(plan: BankPlan) -> Candidate:
 
 
 def _refusal(plan: BankPlan) -> str:
+    if 0 in plan.result_shape:
+        return "the result is empty"
     if len(plan.plans) < 2:
-        return "there is one kernel only"
+        return "there is only one kernel"
     if any(part.problem.correlated.dtype.kind == "c" for part in plan.plans):
         return "a kernel is complex"
     if plan.problem.weighted:
         return "samples may be missing"
-    return "" if plan.problem.direct else "the result is converted on its way"
+    return "" if plan.problem.direct else "the result is converted when it is stored"
 
 
 def _imprecise(plan: BankPlan) -> str:
@@ -222,7 +222,7 @@ def _by_transforms(plan: BankPlan, machine: Machine) -> Candidate:
     if reason := BY_SPECTRA.accepts(job):
         return Candidate("fourier", (), math.inf, reason)
     one, count = BY_SPECTRA.work(job), len(plan.plans)
-    # Two kernels share a transform back, and a tile stands alone where two would share one for a single kernel.
+    # Two kernels share an inverse transform. For a single kernel, two tiles share one; here every tile has its own.
     work = Work(
         transformed=one.transformed * (2 + count) / 2,
         trips=one.trips * count,
@@ -235,7 +235,7 @@ def _by_transforms(plan: BankPlan, machine: Machine) -> Candidate:
 def _from_filters(plan: BankPlan, machine: Machine) -> Candidate:
     reason = _refusal(plan) or _imprecise(plan)
     if not reason and plan.basis is None:
-        reason = "the kernels share no few separable filters"
+        reason = "the kernels are not combinations of a few separable filters"
     if reason:
         return Candidate("basis", (), math.inf, reason)
     filters = plan.filters(plan.problem.extended)
@@ -243,8 +243,8 @@ def _from_filters(plan: BankPlan, machine: Machine) -> Candidate:
     outputs = float(math.prod(plan.result_shape))
     work = Work(
         multiply_adds=outputs * len(filters) * 1.6,
-        passed=sum(each.passed for each in passes),
-        trips=sum(each.trips for each in passes),
+        passed=sum(work.passed for work in passes),
+        trips=sum(work.trips for work in passes),
         bytes=outputs * plan.problem.written.itemsize,
         calls=(len(filters) + len(plan.plans)) * _count(filters[0].extents, plan.filter_tile(filters)),
     )

@@ -1,4 +1,4 @@
-"""What will run where channels are added up, or outputs or taps lie apart? All at once, or kernel by kernel."""
+"""What will run for a bank over channels, a stride or a dilation? All kernels at once, or one by one."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from faltung.planning.report import Row, bytes_text, scale_text, shape_text, tim
 
 __all__ = ["CHANNEL_METHODS", "ChannelPlan", "make_channel_plan"]
 
-#: What ``method=`` takes for a bank over channels.
+#: Values of ``method=`` for a bank over channels.
 CHANNEL_METHODS = (*METHODS, "apart")
 #: Most spatial axes of the machine code for channels.
 MOST_AXES = 3
-#: Bytes that the sum of two kernels' results takes through memory for each number.
+#: Times that a number moves through memory when the results of two kernels are added.
 _ADDED = 3.0
 
 
@@ -39,10 +39,10 @@ class ChannelPlan(Planned):
     Parameters
     ----------
     question : Question
-        What is asked.
+        The question that it answers.
     candidates : tuple of Candidate
-        ``direct``, channels are added up in registers; ``apart``, each kernel is applied by itself. The chosen one is
-        first.
+        Both methods, the chosen one first: ``direct``, channels are added up in registers; ``apart``, each kernel is
+        applied by itself.
     single : str
         The method for a kernel by itself.
 
@@ -61,17 +61,17 @@ class ChannelPlan(Planned):
 
     @property
     def problem(self) -> Problem:
-        """What is asked of an array, with a kernel that covers the support of all, taps with their dilation."""
+        """The problem of a kernel that covers all taps, with the zeros of the dilation between them."""
         return self.question.problem
 
     @property
     def bank(self) -> Bank:
-        """The kernels, as they were given."""
+        """The kernels, as they were passed."""
         return self.question.bank
 
     @property
     def channel_axis(self) -> int | None:
-        """The axis of the array for channels in, or None where there is one channel without an axis."""
+        """The axis of the array for channels in; None for a single channel without an axis."""
         return self.question.channel_axis
 
     @property
@@ -104,7 +104,7 @@ class ChannelPlan(Planned):
 
     @lazy
     def layer(self) -> Layer:
-        """What is asked of the machine code for channels."""
+        """The layer that the machine code for channels computes."""
         problem = self.problem
         places = zip(problem.axes, problem.regions, self.bank.shape, self.correlated.origin, strict=True)
         axes = tuple(
@@ -136,7 +136,7 @@ class ChannelPlan(Planned):
         eps = float(np.finfo(self.problem.number).eps)
         if self.method == "direct":
             return (self.layer.ins * self.layer.taps + 1) * eps
-        # The worst kernel decides; then its results are added up over the channels in.
+        # The bound is that of the worst kernel; results are then added up over the channels in.
         ins = self.bank.in_channels
         worst = max(plan.error for plan in self._all_alone())
         added = (1 + worst) * (1 + ins * eps) - 1 if ins > 1 else worst
@@ -157,7 +157,7 @@ class ChannelPlan(Planned):
 
     @property
     def _adds(self) -> bool:
-        """Whether a whole result is kept beside the output: to add another one to, or to leave outputs out."""
+        """Whether a whole result is kept beside the output: to add another one to it, or to skip outputs."""
         return self.bank.in_channels > 1 or any(step > 1 for step in self.question.stride)
 
     def _all_alone(self) -> Iterator[Plan]:
@@ -174,7 +174,7 @@ class ChannelPlan(Planned):
     def alone(self, o: int, i: int) -> Plan:
         """Return the plan of one kernel by itself, at all positions, in the number computed with."""
         if (o, i) not in self._alone:
-            self._alone[o, i] = self._plan_alone(o, i)  # kept, and with it the machine code that belongs to it
+            self._alone[o, i] = self._plan_alone(o, i)  # kept, with its machine code
         return self._alone[o, i]
 
     def _plan_alone(self, o: int, i: int) -> Plan:
@@ -214,19 +214,19 @@ class ChannelPlan(Planned):
 
 
 def make_channel_plan(question: Question, machine: Machine) -> ChannelPlan:
-    """Choose between the two ways, or take the one asked for.
+    """Choose the method with the least predicted time, or take the one that was asked for.
 
     Raises
     ------
     ArgumentError
-        `question.method` is the name of no method, or of one that cannot do this.
+        `question.method` is no name of a method, or that of one that does not support this question.
     """
     method = question.method
     if method not in CHANNEL_METHODS:
         raise ArgumentError("method", f"one of {', '.join(map(repr, CHANNEL_METHODS))}", repr(method))
     plan = ChannelPlan(question, single="auto" if method in ("apart", "direct") else method)
     wanted = method if method in ("auto", "direct") else "apart"
-    return replace(plan, candidates=choose([_direct(plan, machine), _apart(plan, machine)], wanted, "a way"))
+    return replace(plan, candidates=choose([_direct(plan, machine), _apart(plan, machine)], wanted, "a method"))
 
 
 def _direct(plan: ChannelPlan, machine: Machine) -> Candidate:
@@ -239,7 +239,7 @@ def _direct(plan: ChannelPlan, machine: Machine) -> Candidate:
     elif len(layer.axes) > MOST_AXES:
         reason = f"there are more than {MOST_AXES} spatial axes"
     elif (problem.result.kind == "f" and problem.result.itemsize == 2) or not problem.result.isnative:
-        reason = "the result is converted on its way"
+        reason = "the result is converted when it is stored"
     if reason:
         return Candidate("direct", (), math.inf, reason)
     numbers = math.prod(layer.source_shape) + math.prod(layer.target_shape)
@@ -251,7 +251,7 @@ def _direct(plan: ChannelPlan, machine: Machine) -> Candidate:
 
 def _apart(plan: ChannelPlan, machine: Machine) -> Candidate:
     if plan.problem.weighted and plan.bank.in_channels > 1:
-        return Candidate("apart", (), math.inf, "what is missing in one of several channels has no one meaning")
+        return Candidate("apart", (), math.inf, "samples may be missing in some channels and not in others")
     one = plan.alone(0, 0)
     kernels = plan.bank.in_channels * plan.bank.out_channels
     numbers = math.prod(one.problem.result_shape)

@@ -1,6 +1,6 @@
-"""What does it cost? `Work` is a property of the job; a `Machine` says how long a unit of work takes.
+"""How long does it take? `Work` is a property of a job, and a `Machine` is the seconds that a unit of work takes.
 
-The figures here are guesses that are tuned, kept apart from the rules that are always true.
+All figures here are guesses that are tuned. Rules that are always true are in other files.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from faltung.engines.base import Work
 
 __all__ = ["ALONG", "APART", "TYPICAL", "Machine", "seconds"]
 
-#: What weights add to the arithmetic of samples that may be missing, where both are summed in the same registers.
+#: Share by which weights increase the arithmetic, if they are summed in the same registers as the samples.
 ALONG = 0.7
-#: Trips through the cache of such a sample, where it is taken apart into value and weight, and these are divided.
+#: Trips through the cache to split a sample into value and weight and to divide the results, if they are not.
 APART = 2.0
 
 
@@ -53,7 +53,7 @@ class Machine:
     call: float
 
 
-#: As `calibrate` found it on a Zen 4 core, with 512-bit vectors and fused multiply-adds.
+#: Measured by `calibrate` on a Zen 4 core with 512-bit vectors and fused multiply-adds.
 TYPICAL = Machine(
     multiply_add=1.8e-11,
     scattered=3.2e-11,
@@ -67,11 +67,11 @@ TYPICAL = Machine(
 
 
 def seconds(work: Work, number: np.dtype[np.floating], machine: Machine) -> float:
-    """Predicted seconds of one core: a sum over the units of work, so that measurements are fitted by a linear model.
+    """Return the predicted seconds on one core: a sum over units of work, so a linear model fits measurements.
 
-    Arithmetic and memory hardly overlap: taking the slower of them instead of the sum predicts no better.
+    Arithmetic and memory hardly overlap: the larger of the two predicts no better than their sum.
     """
-    double = number.itemsize / 4  # numbers twice as wide fill a vector half as full
+    double = number.itemsize / 4  # a vector holds half as many numbers of twice the width
     arithmetic = (
         work.multiply_adds * machine.multiply_add
         + work.scattered * machine.scattered

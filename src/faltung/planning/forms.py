@@ -1,7 +1,7 @@
-"""In which ways can a kernel be written? As one array of taps with what it is made of, or as passes in turn.
+"""In which forms can a kernel be written? As an array of taps with its outer products, or as passes one by one.
 
-A `Factor` is a real kernel in the axes of a layout; a `Form` is what runs step by step, each step one factor, or two
-where the taps are complex.
+A `Factor` is a real kernel in the axes of a layout. A `Form` is a sequence of steps; each step is one factor, or two
+factors for complex taps.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Factor", "Form", "cropped", "forms"]
 
-#: Most outer products that a kernel is taken apart into.
+#: Most outer products that a kernel is written as a sum of.
 MOST_TERMS = 8
-#: Most taps of a product that is applied as passes: beyond it the passes could not be checked against the product.
+#: Most taps of a product that is applied as passes: larger products are not multiplied out to check the passes.
 MOST_MULTIPLIED_OUT = 1 << 20
 
 
@@ -41,9 +41,9 @@ class Factor:
     taps : ndarray
         All its taps, in double precision.
     terms : tuple of tuple of Line
-        Outer products that add up to them; empty where that takes more multiply-adds than the taps.
+        Outer products that add up to the taps; empty if they take more multiply-adds than the taps.
     faithful : bool
-        Whether the terms add up to each tap to a few of its own roundings, and not only to a few of the largest.
+        Whether the sum of the terms differs from every tap by a few of its own roundings, not those of the largest.
     """
 
     taps: NDArray[np.float64]
@@ -52,7 +52,7 @@ class Factor:
 
     @property
     def text(self) -> str:
-        """What a plan prints of it."""
+        """The text that a plan prints."""
         taps = f"{shape_text(self.taps.shape)} taps, {np.count_nonzero(self.taps)} of them not zero"
         count = len(self.terms)
         return f"{taps}, {count} outer product{'s' if count > 1 else ''}" if count else taps
@@ -60,16 +60,16 @@ class Factor:
 
 @dataclass(frozen=True, eq=False)
 class Form:
-    """One way to write a kernel.
+    """A kernel as a sequence of steps.
 
     Parameters
     ----------
     steps : tuple of tuple of Factor
         For each pass over the samples one factor, or one for the real and one for the imaginary part of the taps.
     amplified : float
-        How much larger the roundings of the passes are than those of their product.
+        Factor by which rounding errors of the passes are larger than those of their product.
     exact : bool
-        Whether what is not finite goes the same way through the passes as through their product.
+        Whether samples that are not finite have the same effect in the passes as in their product.
     """
 
     steps: tuple[tuple[Factor, ...], ...]
@@ -78,20 +78,20 @@ class Form:
 
 
 def forms(kernel: Kernel, given: Kernel, axes: Sequence[int], ndim: int, number: np.dtype[Any]) -> tuple[Form, ...]:
-    """Write a simplified kernel as one step, and as passes in turn where it is a product.
+    """Write a simplified kernel as one step and, if it is a product, as passes one by one.
 
     Parameters
     ----------
     kernel : Kernel
-        What the array is correlated with.
+        The simplified kernel.
     given : Kernel
-        The same as it was before it was simplified: its taps are the definition.
+        The kernel before it was simplified: its taps are the definition.
     axes : sequence of int
         The axis of the layout for each axis of the kernel.
     ndim : int
         Number of axes of the layout.
     number : dtype
-        What is computed with.
+        The number computed with.
     """
     taps = cropped(given, kernel)
     parts = (kernel.real, kernel.imag) if kernel.dtype.kind == "c" else (kernel,)
@@ -108,13 +108,13 @@ def forms(kernel: Kernel, given: Kernel, axes: Sequence[int], ndim: int, number:
 def _in_turn(
     product: Sequence[Kernel], taps: TapArray, axes: Sequence[int], ndim: int, number: np.dtype[Any]
 ) -> Form:
-    """Make passes in turn, the cheap ones first: what comes early is computed for the halo of what comes late."""
+    """Return the factors as passes, cheap ones first: the first passes also compute the halo of the later ones."""
     steps = [_factor(factor, factor.taps, factor, axes, ndim, number) for factor in product]
     steps.sort(key=_cost)
     carried = 1.0
     scaled = []
     for factor in steps[:-1]:
-        # No sum on the way is larger than the samples; a power of two rounds nothing.
+        # No intermediate sum is larger than the samples. A power of two causes no rounding.
         power = 2.0 ** -math.ceil(math.log2(float(np.abs(factor.taps).sum()) or 1.0))
         carried /= power
         scaled.append(_times(factor, power))
@@ -126,7 +126,7 @@ def _in_turn(
 
 
 def _growth(sizes: NDArray[np.floating], taps: NDArray[np.floating]) -> float:
-    """How much larger than `taps` what they are the sum of is, and the roundings with it."""
+    """Return the factor by which the sizes of all summands exceed the taps, and their roundings as well."""
     taps = np.abs(taps)
     return float(sizes.sum() / taps.sum()) if taps.any() else 1.0
 
@@ -149,11 +149,11 @@ def _line_cost(line: Line) -> float:
 
 
 def cropped(given: Kernel, kernel: Kernel) -> TapArray:
-    """Taps of a kernel in the support of a simplified one, outside of which they are zero."""
+    """Return the taps of a kernel in the support of a simplified one; outside it they are zero."""
     if given.shape == kernel.shape and given.origin == kernel.origin:
         return given.taps
     taps = np.zeros(kernel.shape, given.dtype)
-    starts = [own - there for own, there in zip(given.origin, kernel.origin, strict=True)]
+    starts = [own - simplified for own, simplified in zip(given.origin, kernel.origin, strict=True)]
     low = [max(start, 0) for start in starts]
     high = [min(start + n, m) for start, n, m in zip(starts, kernel.shape, given.shape, strict=True)]
     if all(a < b for a, b in zip(low, high, strict=True)):
@@ -165,37 +165,45 @@ def cropped(given: Kernel, kernel: Kernel) -> TapArray:
 def _factor(
     part: Kernel, taps: TapArray, whole: Kernel, axes: Sequence[int], ndim: int, number: np.dtype[Any]
 ) -> Factor:
-    """Put real taps into the axes of the layout, and take them apart as their expression `part` says."""
+    """Return real taps in the axes of the layout, with the outer products of their expression `part`."""
     sizes = [1] * ndim
     for axis, size in zip(axes, whole.shape, strict=True):
         sizes[axis] = size
     taps = np.ascontiguousarray(taps.transpose(np.argsort(axes)).reshape(sizes))
-    found = outer_terms(part)
-    if found is not None:
-        terms = []
-        for kernels in found:
-            term = [_ONE] * ndim
-            for axis, line, total, origin in zip(axes, kernels, whole.shape, whole.origin, strict=True):
-                term[axis] = _line(line, total, origin)
-            terms.append(tuple(term))
-        if len(terms) == 1 and sum(size > 1 for size in sizes) == 1 and not any(line.widths for line in terms[0]):
-            # Along a single axis the factor is the taps themselves.
-            axis = int(np.argmax(sizes))
-            terms = [tuple(Line(taps.ravel(), (), taps.ravel()) if k == axis else _ONE for k in range(ndim))]
-    else:
-        terms = _numerical(taps, float(np.finfo(number).eps))
+    eps = float(np.finfo(number).eps)
+    terms = _known(part, taps, whole, axes)
+    if terms is None:
+        terms = _numerical(taps, eps)
     cheaper = sum(_line_cost(line) for term in terms for line in term) < np.count_nonzero(taps) + 2 * ndim
     if not (terms and cheaper):
         return Factor(taps, ())
     total = np.sum([reduce(np.multiply.outer, [line.taps for line in term]) for term in terms], axis=0)
-    # What the terms miss adds up over the taps, so that only little of it all together is a rounding.
-    missed = float(np.abs(total - taps).sum())
-    close = missed <= SLACK * float(np.finfo(number).eps) * float(np.abs(taps).sum())
+    # The differences add up over the taps, so only a small sum of them is a rounding.
+    close = float(np.abs(total - taps).sum()) <= SLACK * eps * float(np.abs(taps).sum())
     return Factor(taps, tuple(terms) if close else (), _faithful(total, taps, number))
 
 
+def _known(part: Kernel, taps: TapArray, whole: Kernel, axes: Sequence[int]) -> list[tuple[Line, ...]] | None:
+    """Return the outer products of an expression, in the axes of the layout; None if it is no sum of them."""
+    products = outer_terms(part)
+    if products is None:
+        return None
+    terms = []
+    for lines in products:
+        term = [_ONE] * taps.ndim
+        for axis, line, size, origin in zip(axes, lines, whole.shape, whole.origin, strict=True):
+            term[axis] = _line(line, size, origin)
+        terms.append(tuple(term))
+    if len(terms) == 1 and sum(size > 1 for size in taps.shape) == 1 and not any(line.widths for line in terms[0]):
+        # Along a single axis the factor is the taps themselves.
+        along = int(np.argmax(taps.shape))
+        own = Line(taps.ravel(), (), taps.ravel())
+        terms = [tuple(own if axis == along else _ONE for axis in range(taps.ndim))]
+    return terms
+
+
 def _faithful(total: TapArray, taps: TapArray, number: np.dtype[Any]) -> bool:
-    """Whether a total is each tap, as the number computed with holds it, to a few roundings."""
+    """Whether a total differs from every tap, rounded to the number computed with, by a few roundings."""
     with np.errstate(over="ignore"):
         held = taps.astype(number).astype(np.float64)
     return bool((np.abs(total - held) <= SLACK * float(np.finfo(number).eps) * np.abs(held)).all())
@@ -216,7 +224,7 @@ def _line(kernel: Kernel, size: int, origin: int) -> Line:
 
 
 def _numerical(taps: NDArray[np.float64], eps: float) -> list[tuple[Line, ...]]:
-    """Outer products found in the numbers, no more of them than pay."""
+    """Return outer products that are computed from the taps, if there are so few that they are cheaper."""
     one = outer_factors(taps, eps)
     if one is not None:
         return [tuple(Line(line, *windows(line, eps)) for line in one)]

@@ -1,4 +1,4 @@
-"""Which plan answers a question? Plans of recent questions are kept: they depend on everything but the samples."""
+"""Which plan answers a question? Plans of recent questions are kept: they do not depend on the samples."""
 
 from __future__ import annotations
 
@@ -27,16 +27,16 @@ __all__ = ["forget", "keep", "make", "plan_for", "plan_of", "plan_problem"]
 #: Most plans that are kept, and most bytes of taps, tables and scratch that belong to them.
 MOST_PLANS, MOST_BYTES = 1024, 1 << 26
 
-#: Plans by question, and again by the arguments as they came, which are found without checking them a second time.
+#: Plans by question; and by the arguments as they were passed, so that they are not checked a second time.
 _plans: Bounded[Question, Planned] = Bounded(MOST_PLANS, MOST_BYTES)
 _asked: Bounded[tuple[Any, ...], Planned] = Bounded(MOST_PLANS, MOST_BYTES)
 
-#: Plans of problems that other rooms ask, such as the filters of tensors.
+#: Plans of problems that other rooms make, such as the filters of tensors.
 _solved: Bounded[tuple[Problem, str], Planned] = Bounded(MOST_PLANS, MOST_BYTES)
 
 
 def plan_of(shape: tuple[int, ...], dtype: np.dtype[Any], kernel: Any, options: Options) -> Planned:
-    """Return the plan for arguments as they came."""
+    """Return the plan for arguments as they were passed."""
     if isinstance(kernel, (Kernel, Bank)):
         taps: Any = kernel.fingerprint
     else:
@@ -45,7 +45,7 @@ def plan_of(shape: tuple[int, ...], dtype: np.dtype[Any], kernel: Any, options: 
     key = (shape, dtype, taps, options.key)
     try:
         plan = _asked.get(key)
-    except TypeError:  # an argument that cannot be hashed is wrong, and the question says so
+    except TypeError:  # an argument that cannot be hashed is wrong, and `question_of` says so
         return plan_for(question_of(shape, dtype, kernel, options))
     if plan is None:
         plan = _asked.get_or_make(key, lambda: plan_for(question_of(shape, dtype, kernel, options)), _weight)
@@ -58,7 +58,7 @@ def plan_for(question: Question) -> Planned:
 
 
 def plan_problem(problem: Problem, method: str) -> Planned:
-    """Return the plan for a problem that was not asked by a question: the one that is kept, or a new one."""
+    """Return the plan for a problem without a question: the one that is kept, or a new one."""
 
     def make_it() -> Planned:
         return make_plan(problem, (remembered(problem) or "auto") if method == "auto" else method, current())
@@ -67,8 +67,8 @@ def plan_problem(problem: Problem, method: str) -> Planned:
 
 
 def keep(question: Question, plan: Planned) -> Planned:
-    """Keep a plan that was found to be faster, in place of the one before."""
-    _asked.clear()  # some of these arguments may ask the same
+    """Keep a plan that was measured to be the fastest, in place of the one before."""
+    _asked.clear()  # some of these arguments may be the same question
     return _plans.put(question, plan, _weight(plan))
 
 
@@ -83,7 +83,7 @@ on_change(forget)
 
 
 def make(question: Question, machine: Machine | None = None) -> Planned:
-    """Make a plan: for this machine, with the method that was measured to be the fastest, if it was measured."""
+    """Make a plan; for this machine by default, with the fastest method if it was measured before."""
     if machine is None:
         machine = current()
         if question.method == "auto" and (method := remembered(question)):
@@ -103,10 +103,12 @@ def _as_taps(kernel: Any) -> np.ndarray[Any, Any]:
 
 
 def _weight(plan: Planned) -> int:
-    """Bytes that a plan keeps in memory, approximately: taps in several forms, tables and spectra."""
+    """Return the bytes that a plan keeps in memory, approximately: taps in several forms, tables and spectra."""
     kernels = 1
     if isinstance(plan, BankPlan):
         kernels = len(plan.plans)
-    elif isinstance(plan, ChannelPlan) and plan.method == "apart":
+    elif isinstance(plan, ChannelPlan):
         kernels = plan.bank.in_channels * plan.bank.out_channels
+        if plan.method == "direct":  # one table for all kernels, and their taps in double and single precision
+            return 4096 + 16 * kernels * math.prod(plan.bank.shape) + plan.memory
     return kernels * (4096 + 64 * int(math.prod(plan.problem.kernel.shape)) + plan.memory)

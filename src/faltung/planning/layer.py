@@ -1,4 +1,4 @@
-"""What is asked of a bank over channels: a `Layer`, and how its outputs find their samples along each axis."""
+"""What is asked of a bank over channels? A `Layer`, and for each axis the positions that its outputs read."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ __all__ = ["Axis", "Layer"]
 
 @dataclass(frozen=True)
 class Axis:
-    """One spatial axis: ``output n`` and ``tap j`` meet at position ``start + stride * n + dilation * j``.
+    """One spatial axis: tap j of output n reads the sample at position ``start + stride * n + dilation * j``.
 
     Parameters
     ----------
     length : int
-        Samples.
+        Number of samples.
     size : int
-        Taps.
+        Number of taps.
     start : int
         Position of the first tap of the first output; negative where the array is extended (padded) there.
     outputs : int
@@ -43,23 +43,23 @@ class Axis:
     dilation: int = 1
 
     def positions(self, first: int, count: int) -> tuple[list[int], list[int]]:
-        """Positions that `count` outputs read, and for each tap where among them it meets the first output.
+        """Return the positions that `count` outputs read, and the place among them of each tap of the first output.
 
-        They stand in such an order that what a tap meets from output to output stands side by side: with a stride
-        of s, every s-th position follows the other.
+        The positions that one tap reads for all outputs are contiguous in this order: for a stride of s, every s-th
+        position comes first, then those shifted by one.
         """
         reach = [self.dilation * j for j in range(self.size)]
-        found: list[int] = []
+        positions: list[int] = []
         places = [0] * self.size
         by_phase = sorted(range(self.size), key=lambda j: (reach[j] % self.stride, j))
         for phase, group in groupby(by_phase, key=lambda j: reach[j] % self.stride):
             taps = [*group]
             for j in taps:
-                places[j] = len(found) + reach[j] // self.stride
+                places[j] = len(positions) + reach[j] // self.stride
             farthest = reach[taps[-1]] // self.stride
             begin = self.start + self.stride * first + phase
-            found += range(begin, begin + self.stride * (count + farthest), self.stride)
-        return found, places
+            positions += range(begin, begin + self.stride * (count + farthest), self.stride)
+        return positions, places
 
     @property
     def stop(self) -> int:
@@ -69,24 +69,24 @@ class Axis:
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """A correlation with a bank: shapes, and everything else that is not a number in an array.
+    """A correlation with a bank: its shapes and its mode, without samples and taps.
 
-    Layers are told apart by identity, which plans and programs are found by at once.
+    Layers are compared by identity, so that plans and machine code are found in the least time.
 
     Parameters
     ----------
     images : int
-        Samples of the batch.
+        Number of arrays in a batch.
     groups : int
-        Groups of channels that have nothing to do with each other.
+        Groups of channels; channels are connected only within their group.
     ins, outs : int
-        Channels in and out of each group.
+        Channels in and channels out of each group.
     axes : tuple of Axis
         One to three spatial axes.
     mode : str
-        How the array goes on beyond its border.
+        How the input continues beyond its border.
     cval : float
-        What stands there for ``constant``.
+        The constant beyond the border for ``constant``.
 
     Examples
     --------
@@ -105,17 +105,17 @@ class Layer:
 
     @lazy
     def taps(self) -> int:
-        """Taps of one kernel."""
+        """Number of taps of one kernel."""
         return math.prod(axis.size for axis in self.axes)
 
     @lazy
     def outputs(self) -> int:
-        """Outputs of one channel."""
+        """Number of outputs of one channel."""
         return math.prod(axis.outputs for axis in self.axes)
 
     @lazy
     def multiply_adds(self) -> int:
-        """Products with their additions."""
+        """Number of multiply-adds."""
         return self.images * self.groups * self.ins * self.outs * self.taps * self.outputs
 
     @lazy
@@ -135,7 +135,7 @@ class Layer:
 
     @property
     def taps_text(self) -> str:
-        """What a plan prints of the taps."""
+        """The text that a plan prints for the taps."""
         return f"{shape_text(self.taps_shape)} taps{f', {self.groups} groups' if self.groups > 1 else ''}"
 
     @lazy
@@ -150,14 +150,14 @@ class Layer:
 
     @lazy
     def strided(self) -> bool:
-        """Whether outputs are further apart than samples on some axis."""
+        """Whether the stride is larger than 1 on some axis."""
         return any(axis.stride > 1 for axis in self.axes)
 
     @lazy
     def adjoint(self) -> Layer:
-        """The layer that maps gradients of outputs to those of samples, with taps reversed and channels exchanged.
+        """The layer that computes the gradient with respect to the input: taps reversed, channels exchanged.
 
-        It covers all samples that a tap touches, those beyond the border too, and is for unit strides only.
+        Its output covers all samples that a tap reads, those beyond the border too. The stride has to be 1.
         """
         axes = tuple(
             Axis(
@@ -173,7 +173,7 @@ class Layer:
 
     def _margin(self, axis: Axis) -> tuple[int, int]:
         """Return where the samples of the adjoint begin, counted from the first tap, and their number."""
-        if self.mode == "constant":  # what lies beyond the border is no sample
+        if self.mode == "constant":  # the constant beyond the border is no sample
             return -axis.start, axis.length
         low, high = min(axis.start, 0), max(axis.stop, axis.length)
         return low - axis.start, high - low

@@ -1,4 +1,4 @@
-"""How large are the tiles of a layer? The samples of all channels in that a tile needs stay in the cache."""
+"""How large are the tiles of a layer? The samples of all channels in that a tile reads stay in the cache."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from faltung.planning.layer import Axis, Layer
 
 __all__ = ["ITEMS", "ROOM", "gathered_bytes", "register_block", "three_axes", "tile_of"]
 
-#: Numbers of the gathered tile of all channels in, so that it stays in the second-level cache.
+#: Most numbers of a gathered tile of all channels in: it stays in the second-level cache.
 ROOM = 96 * 1024
-#: Columns of a tile of an image.
+#: Most columns of a tile.
 WIDEST = 2048
-#: Tiles that keep all cores busy; no more are cut for that purpose.
+#: Number of tiles that keeps all cores busy.
 ITEMS = 16
 
 
 def three_axes(layer: Layer) -> tuple[Axis, ...]:
-    """Return slices, rows and columns; axes that the layer does not have are of length 1."""
+    """Return slices, rows and columns; an axis that the layer does not have is of length 1."""
     return (*[Axis(1, 1)] * (3 - len(layer.axes)), *layer.axes)
 
 
@@ -53,11 +53,11 @@ def tile_of(layer: Layer, axes: tuple[Axis, ...], rows: int, columns: int) -> tu
     Parameters
     ----------
     layer : Layer
-        What is asked.
+        The layer.
     axes : tuple of Axis
         Slices, rows and columns.
     rows, columns : int
-        Of a register block.
+        Rows and columns of a register block.
     """
     height, width = axes[1].outputs, axes[2].outputs
     across = min(-(-width // columns), max(WIDEST // columns, 1)) * columns

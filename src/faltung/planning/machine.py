@@ -1,7 +1,7 @@
-"""Which machine is this, and what is known of it? Figures measured here are kept from process to process.
+"""How fast is this machine? Figures that were measured on it are kept on disk for later processes.
 
-They lie in files of JSON beside the compiled objects and under the same rules: private to the user, written at once
-or not at all, checked by a digest. What cannot be trusted is ignored, and replaced by the next measurement.
+They are in JSON files beside the compiled objects, under the same rules: private to the user, written completely or
+not at all, and checked by a digest. A file that cannot be trusted is ignored, and replaced by the next measurement.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from faltung.planning.cost import TYPICAL, Machine
 __all__ = ["current", "identity", "keep", "known", "note", "on_change"]
 
 _FILE = "machine.json"
-#: Machines that share a home folder, and versions of the package: more are not kept.
+#: Most pairs of machine and version of the package whose figures are kept; several may share a home folder.
 _MOST_MACHINES = 100
 
 _current: Machine | None = None
@@ -28,16 +28,16 @@ _dependents: list[Callable[[], object]] = []
 
 
 def current() -> Machine:
-    """Return what was measured on this machine, or what is typical; the disk is read once in a process."""
+    """Return the figures measured on this machine, or typical ones; each process reads the disk once."""
     global _current
-    found = _current
-    if found is None:
-        found = _current = _saved() or TYPICAL
-    return found
+    machine = _current
+    if machine is None:
+        machine = _current = _saved() or TYPICAL
+    return machine
 
 
 def keep(machine: Machine) -> bool:
-    """Plan with these figures from now on, in later processes too; return whether they could be saved."""
+    """Use these figures for planning, in later processes too; return whether they could be saved."""
     global _current
     note(_FILE, identity(), asdict(machine), _MOST_MACHINES)
     _current = machine
@@ -47,24 +47,24 @@ def keep(machine: Machine) -> bool:
 
 
 def on_change(dependent: Callable[[], object]) -> None:
-    """Have `dependent` called whenever other figures come into force, for example to drop plans made with the old."""
+    """Call `dependent` whenever the figures change, for example to drop plans that were made with the old ones."""
     _dependents.append(dependent)
 
 
 def identity() -> str:
-    """Digest of processor, vector width and version of the package: what is measured is true for these."""
+    """Return a digest of processor, vector width and version of the package, for which measurements are valid."""
     target = host()
-    # The version stands in the package itself, which is on a higher rung, and loaded whenever this runs.
+    # The version is in the package itself, which is on a higher floor and loaded whenever this runs.
     version = sys.modules["faltung"].__version__
     return hashlib.sha256(f"{target.identity} {target.vector_bytes} {version}".encode()).hexdigest()
 
 
 def known(name: str) -> dict[str, Any]:
-    """Return the entries of a file, which is an object of JSON; none where there is no file that can be trusted."""
+    """Return the entries of a JSON file; none if there is no file that can be trusted."""
     content = object_cache.read(name)
     if content is None:
         return {}
-    import json  # where nothing was measured, a first convolution does not wait for this
+    import json  # if nothing was measured, the first convolution does not wait for this import
 
     try:
         entries = json.loads(content)
@@ -74,7 +74,7 @@ def known(name: str) -> dict[str, Any]:
 
 
 def note(name: str, key: str, value: Any, most: int) -> None:
-    """Put an entry into a file, after those of other processes, of which the `most` recent stay."""
+    """Add an entry to a file behind those of other processes; the `most` recent entries are kept."""
     import json
 
     entries = known(name)

@@ -1,4 +1,4 @@
-"""What do all plans have in common? Candidates, an error bound, and how they are called, printed and pickled."""
+"""What do all plans have in common? Candidates, an error bound; they are called, printed and pickled alike."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ class Candidate:
     Parameters
     ----------
     method : str
-        Its name: an engine, or a way to combine engines.
+        Its name: that of an engine, or of a way to combine engines.
     engines : tuple of str
         The engine of each step.
     seconds : float
         Predicted time on one core; infinite if it is impossible.
     reason : str
-        Why it was not chosen; empty for the one that was.
+        The reason why it was not chosen; empty for the chosen one.
     """
 
     method: str
@@ -62,16 +62,16 @@ def choose(
     Parameters
     ----------
     candidates : sequence of Candidate
-        All that were considered.
+        All candidates.
     method : str
         The name of one of them, or ``auto``.
     expected : str
-        What the error message says that `method` should have been.
+        What `method` should be, for the error message.
 
     Returns
     -------
     tuple of Candidate
-        The chosen one first.
+        All candidates, the chosen one first.
 
     Raises
     ------
@@ -81,22 +81,24 @@ def choose(
     ordered = sorted(candidates, key=lambda candidate: candidate.seconds)
     chosen = ordered[0] if method == "auto" else next(one for one in ordered if one.method == method)
     if chosen.reason:
-        raise ArgumentError("method", f"{expected} that can do this", repr(method), f"It cannot: {chosen.reason}.")
+        raise ArgumentError(
+            "method", f"{expected} that supports this", repr(method), f"It does not: {chosen.reason}."
+        )
     return chosen_first(chosen, ordered)
 
 
 class Planned:
-    """The face of every plan: of a kernel, of a bank, over channels, of a tensor, of a layer.
+    """A plan: of a kernel, of a bank, over channels, of a tensor or of a layer.
 
-    A plan is a frozen value. It is called with an array of the planned shape and dtype, printed, and pickled; it can
-    be used by many threads at once.
+    A plan is a frozen value. It can be called with an array of the planned shape and dtype, printed, pickled, and
+    used by many threads at once.
 
     Attributes
     ----------
     problem : Problem or Layer
-        What is asked.
+        The problem that it solves.
     candidates : tuple of Candidate
-        Everything that was considered, the chosen one first.
+        All methods that were considered, the chosen one first.
     error : float
         Bound of the rounding error of an output, relative to the sum of abs(tap) * abs(sample) under it if
         `pointwise`, and to the sum of all abs(tap) times the largest abs(sample) if not.
@@ -108,7 +110,7 @@ class Planned:
         Shape of the result.
     """
 
-    if TYPE_CHECKING:  # fields of some plans, and derived by others
+    if TYPE_CHECKING:  # fields of some plans, properties of others
 
         @property
         def problem(self) -> Any: ...  # noqa: D102
@@ -123,9 +125,9 @@ class Planned:
         @property
         def result_shape(self) -> tuple[int, ...]: ...  # noqa: D102
 
-    #: Checks the arguments of a call and runs the plan; `faltung.run.entry` is on a higher floor and sets it.
+    #: Checks the arguments of a call and runs the plan. It is set by `faltung.run.entry`, on a higher floor.
     execute: ClassVar[Callable[[Any, Any, Any, int | None, Any], Any]]
-    #: Makes what runs a plan: machine code and tables; set by the same module.
+    #: Makes the runner of a plan: its machine code and tables. It is set by the same module.
     make_runner: ClassVar[Callable[[Any], Any]]
 
     def __call__(self, x: Any, out: Any = None, workers: int | None = None, mask: Any = None) -> Any:
@@ -140,7 +142,7 @@ class Planned:
         workers : int, optional
             Number of threads.
         mask : array_like of bool, optional
-            True where a sample is valid, if the plan was made with a mask.
+            True where a sample is valid; for a plan that was made with a mask.
 
         Returns
         -------
@@ -176,7 +178,7 @@ class Planned:
         return table(self.rows(), self.candidates[1:])
 
     def __getstate__(self) -> dict[str, Any]:
-        # Machine code and whatever else is derived from the fields is made again where it is needed.
+        # Machine code, and everything else that is derived from the fields, is made again when it is needed.
         return {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -184,7 +186,7 @@ class Planned:
 
 
 def rounding_of_store(result: np.dtype[Any], number: np.dtype[Any]) -> float:
-    """Relative rounding error of storing, where the result is a float narrower than the number computed with."""
+    """Return the relative error of rounding the number computed with to a narrower float, that of the result."""
     if result.kind not in "fc" or np.finfo(result).eps <= np.finfo(number).eps:
         return 0.0
     return float(np.finfo(result).eps) / 2

@@ -1,4 +1,4 @@
-"""What will run? From a problem to a plan, without touching an array."""
+"""What will run? A problem becomes a plan by five rules; no array is touched."""
 
 from __future__ import annotations
 
@@ -14,49 +14,46 @@ from faltung.errors import ArgumentError
 from faltung.ground.lazy import lazy
 from faltung.planning.cost import ALONG, APART, Machine, seconds
 from faltung.planning.forms import Form
-from faltung.planning.planned import Candidate, Planned, chosen_first, rounding_of_store
+from faltung.planning.planned import Candidate, Planned, choose, rounding_of_store
 from faltung.planning.problem import Problem
 from faltung.planning.report import Row, bytes_text, scale_text, shape_text, shortened, time_text
 
 __all__ = ["ENGINES", "METHODS", "Plan", "make_plan"]
 
-#: What ``method=`` takes: the engines by name, and a product applied factor by factor.
+#: Values of ``method=``: the engines by name, and ``passes``, the factors of a product one by one.
 METHODS = ("auto", *ENGINES, "passes")
 
 
 @dataclass(frozen=True, eq=False)
 class Plan(Planned):
-    """The answer to a problem: which engine runs, on which tiles, and what that is expected to cost.
-
-    A plan is called with an array of the shape and dtype it was made for. It can be printed, pickled and used from
-    many threads.
+    """The plan of a kernel: its engines, its tiles, and its predicted time.
 
     Parameters
     ----------
     problem : Problem
-        What is asked.
+        The problem that it solves.
     engines : tuple of str
-        What was chosen, for each step.
+        The engine of each step.
     form : int
-        Which of the forms of the problem's kernel they compute.
+        Index of the form of the problem's kernel that they compute.
     tile : tuple of int
         Largest shape of an output tile, for slices, row and column.
     gathers : bool
-        Whether tiles reach across the border; otherwise they stop at it, and strips along it are tiles of their own.
+        Whether tiles reach across the border. If not, they stop at the border, and strips along it are other tiles.
     candidates : tuple of Candidate
-        Everything considered, the chosen one first.
+        All methods that were considered, the chosen one first.
     error : float
-        Bound of the rounding error of an output, relative to the sum of abs(tap) * abs(sample) under it, where
-        `pointwise`, and else to the sum of all abs(tap) times the largest abs(sample).
+        Bound of the rounding error of an output, relative to the sum of abs(tap) * abs(sample) under it if
+        `pointwise`, and to the sum of all abs(tap) times the largest abs(sample) if not.
     pointwise : bool
-        What `error` is relative to.
+        The scale that `error` is relative to.
     memory : int
-        Bytes of scratch for each worker, about.
+        Bytes of scratch for each worker, approximately.
     weight_engines : tuple of str
-        What the weights of samples are correlated with, where samples may be missing; nothing where that is done
-        along with the samples.
+        Engines that correlate the weights of samples that may be missing; none if weights are summed along with the
+        samples.
     least_weight : float
-        Share of the whole weight up to which a weight is taken for a rounding error.
+        Share of the whole weight up to which a weight is a rounding error.
 
     Examples
     --------
@@ -81,7 +78,7 @@ class Plan(Planned):
 
     @property
     def engine(self) -> str:
-        """The engines of its steps, as text."""
+        """The engines of all steps, as text."""
         return " + ".join(self.engines)
 
     @lazy
@@ -119,38 +116,33 @@ def _rules(rules: tuple[str, ...]) -> str:
 
 
 def make_plan(problem: Problem, method: str, machine: Machine) -> Plan:
-    """Choose the way with the least predicted time, or take the one asked for.
+    """Choose the method with the least predicted time, or take the one that was asked for.
 
     Raises
     ------
     ArgumentError
-        `method` names no way, or one that cannot do the job.
+        `method` is no name of a method, or that of one that does not support this problem.
     """
     if method not in METHODS:
         raise ArgumentError("method", f"one of {', '.join(map(repr, METHODS))}", repr(method))
-    options = sorted(_options(problem, machine), key=lambda option: option.candidate.seconds)
-    chosen = options[0]
-    if method != "auto":
-        chosen = next(option for option in options if option.candidate.method == method)
-        if chosen.candidate.reason:
-            expected = "an engine that can do this"
-            raise ArgumentError("method", expected, repr(method), f"It cannot: {chosen.candidate.reason}.")
-    others = [option.candidate for option in options if option is not chosen]
-    return _plan(problem, chosen, others)
+    options = [*_options(problem, machine)]
+    candidates = choose([option.candidate for option in options], method, "an engine")
+    chosen = next(option for option in options if option.candidate is candidates[0])
+    return _plan(problem, chosen, candidates)
 
 
 @dataclass(frozen=True)
 class _Weights:
-    """How samples that may be missing are weighed.
+    """How the weights of samples are computed if samples may be missing.
 
     Parameters
     ----------
     engines : tuple of str
-        What weights are correlated with; nothing where that is done along with the samples.
+        Engines that correlate the weights; none if weights are summed along with the samples.
     least : float
-        Share of the whole weight up to which a weight is taken for a rounding error.
+        Share of the whole weight up to which a weight is a rounding error.
     seconds : float
-        Predicted time that this adds.
+        Predicted additional time.
     """
 
     engines: tuple[str, ...] = ()
@@ -160,7 +152,7 @@ class _Weights:
 
 @dataclass(frozen=True, eq=False)
 class _Option:
-    """A candidate with what a plan of it needs."""
+    """A candidate, and all that a plan of it needs: form, jobs of each step, work, weights."""
 
     candidate: Candidate
     form: int = 0
@@ -169,28 +161,39 @@ class _Option:
     weights: _Weights = field(default_factory=_Weights)
 
 
+# ---- rule 1: every engine in one step, and, for a product of kernels, its factors as passes one by one
+
+
 def _options(problem: Problem, machine: Machine) -> Iterable[_Option]:
-    """Every way there is, those that are impossible with the reason why."""
+    """Return every method; an impossible one has the reason and an infinite time."""
     if 0 in problem.result_shape:
         for method in METHODS[1:]:
             yield _Option(Candidate(method, (EXACT.name,), 0.0), steps=[[]])
         return
-    source = problem.stored if problem.readable else problem.extended
-    for number, form in enumerate(problem.forms):
-        steps = problem.jobs(form, source, problem.written)
-        if number == 0:
-            for name in ENGINES:
-                yield _option(problem, name, (name,), number, steps, machine)
-            continue
-        engines = tuple(_cheapest(step[0], machine) for step in steps)
+    whole, *products = problem.forms
+    steps = _steps(problem, whole)
+    for name in ENGINES:
+        yield _option(problem, name, (name,), 0, steps, machine)
+    for number, form in enumerate(products, 1):
+        steps = _steps(problem, form)
+        engines = tuple(_cheapest(jobs[0], machine) for jobs in steps)
         yield _option(problem, "passes", engines, number, steps, machine)
-    if len(problem.forms) == 1:
-        yield _Option(Candidate("passes", (), math.inf, "the kernel is not a product of several"))
+    if not products:
+        yield _impossible("passes", (), "the kernel is not a product of several")
+
+
+def _steps(problem: Problem, form: Form) -> list[list[Job]]:
+    """Return the jobs of each step of a form."""
+    return problem.jobs(form, problem.stored if problem.readable else problem.extended, problem.written)
 
 
 def _cheapest(job: Job, machine: Machine) -> str:
+    """Return the engine with the least predicted time for a job."""
     able = [name for name, engine in ENGINES.items() if not engine.accepts(job)]
     return min(able, key=lambda name: seconds(ENGINES[name].work(job), job.taps.dtype, machine))
+
+
+# ---- rule 2: an option is impossible if an engine refuses, or if its error has the wrong scale
 
 
 def _option(
@@ -204,21 +207,26 @@ def _option(
     pairs = [(ENGINES[name], job) for name, jobs in zip(engines, steps, strict=True) for job in jobs]
     reason = next((text for text in (engine.accepts(job) for engine, job in pairs) if text), "")
     if reason:
-        return _Option(Candidate(method, engines, math.inf, reason))
-    work = _total([engine.work(job) for engine, job in pairs], problem.forms[form])
-    tiles = math.prod(
-        -(-extent // max(most, 1)) for extent, most in zip(pairs[0][1].extents, _tile(pairs), strict=True)
-    )
-    work = replace(work, calls=work.calls + len(pairs) * tiles)
+        return _impossible(method, engines, reason)
+    work = _total(pairs, problem.forms[form])
     if problem.accuracy == "pointwise" and not work.pointwise:
-        reason = "its rounding errors are not bounded point by point"
-        return _Option(Candidate(method, engines, math.inf, reason))
-    weights = _weigh(problem, engines, form, steps, work, machine) if problem.weighted else _Weights()
+        return _impossible(method, engines, "its rounding errors are not bounded point by point")
+    weights = _weights(problem, engines, form, steps, work, machine) if problem.weighted else _Weights()
     predicted = seconds(work, problem.number, machine) + weights.seconds
     return _Option(Candidate(method, engines, predicted), form, steps, work, weights)
 
 
-def _total(works: list[Work], form: Form) -> Work:
+def _impossible(method: str, engines: tuple[str, ...], reason: str) -> _Option:
+    return _Option(Candidate(method, engines, math.inf, reason))
+
+
+# ---- rule 3: the work of an option is the sum over its steps, with a call for every tile of every step
+
+
+def _total(pairs: list[tuple[Engine, Job]], form: Form) -> Work:
+    works = [engine.work(job) for engine, job in pairs]
+    extents, tile = pairs[0][1].extents, _tile(pairs)
+    tiles = math.prod(-(-extent // max(most, 1)) for extent, most in zip(extents, tile, strict=True))
     amplified = max(1.0, form.amplified)
     return Work(
         multiply_adds=sum(work.multiply_adds for work in works),
@@ -228,21 +236,23 @@ def _total(works: list[Work], form: Form) -> Work:
         transformed=sum(work.transformed for work in works),
         trips=sum(work.trips for work in works),
         bytes=max(work.bytes for work in works),
-        calls=sum(work.calls for work in works),
+        calls=sum(work.calls for work in works) + len(pairs) * tiles,
         roundings=amplified * sum(work.roundings for work in works),
         pointwise=all(work.pointwise for work in works) and amplified == 1.0,
         scratch=sum(work.scratch for work in works),
     )
 
 
-def _weigh(
+# ---- rule 4: weights of samples are summed along with them if the engine can, and correlated by themselves if not
+
+
+def _weights(
     problem: Problem, engines: tuple[str, ...], form: int, steps: list[list[Job]], work: Work, machine: Machine
 ) -> _Weights:
-    """Choose how samples are weighed where an option is taken."""
     outputs = float(math.prod(stop - start for start, stop in problem.layout.regions) * problem.layout.step)
-    simple = problem.dtype.kind != "c" and problem.correlated.dtype.kind != "c"
+    real = problem.dtype.kind != "c" and problem.correlated.dtype.kind != "c"
     weighing = weighing_engine(engines)
-    if weighing is not None and simple and weighing.weighs(steps[0][0]):
+    if weighing is not None and real and weighing.weighs(steps[0][0]):
         added = Work(multiply_adds=ALONG * work.multiply_adds, trips=outputs)
         return _Weights(seconds=seconds(added, problem.number, machine))
     weights = problem.weights(form)
@@ -255,11 +265,13 @@ def _weigh(
     return _Weights(engines, least, seconds(added, problem.number, machine))
 
 
-def _plan(problem: Problem, chosen: _Option, others: list[Candidate]) -> Plan:
+# ---- rule 5: the plan has the smallest tile of its steps, and gathers across the border if one of them wants that
+
+
+def _plan(problem: Problem, chosen: _Option, candidates: tuple[Candidate, ...]) -> Plan:
     engines = [ENGINES[name] for name in chosen.candidate.engines]
     pairs = [(engine, step[0]) for engine, step in zip(engines, chosen.steps, strict=True) if step]
     tile = _tile(pairs) if pairs else problem.layout.sizes
-    gathers = any(engine.gathers(job) for engine, job in pairs)
     halo = math.prod(length + size - 1 for length, size in zip(tile, problem.layout.sizes, strict=True))
     unit = float(np.finfo(problem.number).eps) / 2
     return Plan(
@@ -267,8 +279,8 @@ def _plan(problem: Problem, chosen: _Option, others: list[Candidate]) -> Plan:
         engines=chosen.candidate.engines,
         form=chosen.form,
         tile=tile,
-        gathers=gathers,
-        candidates=chosen_first(chosen.candidate, others),
+        gathers=any(engine.gathers(job) for engine, job in pairs),
+        candidates=candidates,
         error=(1 + chosen.work.roundings * unit) * (1 + rounding_of_store(problem.result, problem.number)) - 1,
         pointwise=chosen.work.pointwise,
         memory=int(halo * problem.layout.step * problem.extended.itemsize + chosen.work.scratch),
@@ -278,5 +290,4 @@ def _plan(problem: Problem, chosen: _Option, others: list[Candidate]) -> Plan:
 
 
 def _tile(pairs: list[tuple[Engine, Job]]) -> tuple[int, ...]:
-    # The step with the smallest tiles knows why.
     return min((engine.tile(job) for engine, job in pairs), key=math.prod)

@@ -1,8 +1,8 @@
-"""What is asked: a `Problem`, and the axes in which it is computed.
+"""What is asked of one array and one kernel? A `Problem`, and the axes in which it is computed.
 
 Whatever its dimensions, a problem is computed on arrays with the axes (slices ..., row, column, channels ...).
-The column axis is the last that the kernel extends over, everything behind it is interleaved channels, and the
-real and imaginary parts of complex samples are two channels more.
+The column axis is the last axis of the kernel. All axes behind it are interleaved channels, and so are the real and
+imaginary part of a complex sample.
 """
 
 from __future__ import annotations
@@ -37,13 +37,13 @@ class Layout:
     Parameters
     ----------
     column : int
-        Axis of the array that is the column axis; before axis 0 stands a row axis of length 1.
+        The axis of the array that is the column axis. If it is axis 0, a row axis of length 1 is put before it.
     step : int
         Samples at one position of the column axis: channels, times two for complex samples.
     lengths, sizes, origins : tuple of int
-        For slices, row and column: samples of the array, and size and origin of the kernel.
+        For slices, row and column: the length of the array, and the size and origin of the kernel.
     regions : tuple of (int, int)
-        For the same axes: the output, in positions of the array.
+        For the same axes: start and stop of the outputs, in positions of the array.
     """
 
     column: int
@@ -70,21 +70,21 @@ class Problem:
     kernel : Kernel
         The filter.
     reflected : bool
-        Whether the kernel is reflected first, which makes a convolution of a correlation.
+        Whether the kernel is reflected first, so that the correlation is a convolution.
     axes : tuple of int
         The axis of the array for each axis of the kernel, not negative.
     mode : str
-        How the array goes on beyond its border.
+        How the array continues beyond its border.
     cval : complex
-        What stands there for ``constant``.
+        The constant beyond the border for ``constant``.
     regions : tuple of (int, int)
-        For each axis of the kernel: the positions of the array for which there is an output.
+        For each axis of the kernel: start and stop of the positions of the array that have an output.
     result : dtype
-        What the result is stored as.
+        The dtype of the result.
     accuracy : {'norm', 'pointwise'}
-        What rounding errors are to be small beside: the largest outputs, or each.
+        The scale that the error bound has to be relative to.
     skips_nan : bool
-        Whether NaN is a sample that is missing.
+        Whether NaN is a missing sample.
     masked : bool
         Whether a mask says which samples are missing.
     """
@@ -104,19 +104,19 @@ class Problem:
 
     @property
     def kernel_row(self) -> Row:
-        """What a plan prints of the kernel."""
+        """The row that a plan prints for the kernel."""
         return "convolve" if self.reflected else "correlate", shortened(repr(self.kernel))
 
     @property
     def input_row(self) -> Row:
-        """What a plan prints of the array."""
+        """The row that a plan prints for the array."""
         mode = f"{self.mode}({self.cval:g})" if self.mode == "constant" else self.mode
         return "input", f"{shape_text(self.shape)} {self.dtype}, mode {mode}, axes {self.axes}"
 
     @lazy
     def key(self) -> tuple[Any, ...]:
         """What makes two problems equal; it can be hashed."""
-        # The text of cval tells 0.0 from -0.0, and a NaN equals itself.
+        # As texts, 0.0 and -0.0 differ, and a NaN equals itself.
         kernel, cval = self.kernel.fingerprint, repr(self.cval)
         place = (self.shape, self.dtype, self.axes, self.regions)
         return kernel, self.reflected, place, self.mode, cval, self.result, self.accuracy, self.skips_nan, self.masked
@@ -130,19 +130,19 @@ class Problem:
     @lazy
     def given(self) -> Kernel:
         """The kernel that the array is correlated with, as it was given."""
-        # Flipping the taps, and not the expression: its parts would be multiplied out in another order.
+        # The taps are flipped, not the expression: its parts would be multiplied out in another order.
         return Taps(np.flip(self.kernel.taps), self.kernel.flip().origin) if self.reflected else self.kernel
 
     @lazy
     def simplified(self) -> Simplified:
         """An equal, cheaper way to write that kernel, and the rules that led to it."""
-        found = simplify(self.kernel.flip() if self.reflected else self.kernel)
-        kept = np.count_nonzero(cropped(self.given, found.kernel)) == np.count_nonzero(self.given.taps)
-        return found if kept else Simplified(self.given, ())
+        simplified = simplify(self.kernel.flip() if self.reflected else self.kernel)
+        kept = np.count_nonzero(cropped(self.given, simplified.kernel)) == np.count_nonzero(self.given.taps)
+        return simplified if kept else Simplified(self.given, ())
 
     @lazy
     def correlated(self) -> Kernel:
-        """The simplified kernel: engines know no other operation than to correlate with it."""
+        """The simplified kernel, with which engines correlate."""
         return self.simplified.kernel
 
     @lazy
@@ -155,24 +155,24 @@ class Problem:
 
     @lazy
     def number(self) -> np.dtype[Any]:
-        """The real number computed with: double where the array or the result calls for it."""
+        """The real number computed with: double precision if array or result need it, or else single precision."""
         both = (computed_dtype(self.dtype, "x"), computed_dtype(self.result, "dtype"))
         double = any(kind in (np.float64, np.complex128) for kind in both)
         return np.dtype(np.float64 if double else np.float32)
 
     @lazy
     def stored(self) -> np.dtype[Any]:
-        """What the array holds, or the real and imaginary parts of what it holds."""
+        """The dtype of a sample, or of its real and imaginary parts."""
         return _real_part(self.dtype)
 
     @lazy
     def readable(self) -> bool:
-        """Whether an engine can read what is stored."""
+        """Whether an engine can read samples as they are stored."""
         return self.stored.isnative and self.stored.kind != "b" and self.stored != np.float16
 
     @lazy
     def extended(self) -> np.dtype[Any]:
-        """What scratch holds: what the array holds, unless what stands outside would be rounded by that."""
+        """The dtype of gathered blocks: that of the array, unless it would round the constant beyond the border."""
         if not self.readable:
             return self.number
         exact = self.mode != "constant" or self.stored == self.number
@@ -182,7 +182,7 @@ class Problem:
 
     @lazy
     def written(self) -> np.dtype[Any]:
-        """What an engine writes: the result where it can, else numbers that NumPy converts on the way there."""
+        """The dtype that an engine writes: that of the result if it can, or else a number that NumPy converts."""
         return _real_part(self.result).newbyteorder("=") if self._single else self.number
 
     @lazy
@@ -197,7 +197,7 @@ class Problem:
 
     @lazy
     def streamed(self) -> bool:
-        """Whether the result is so large that it had better be written past the cache."""
+        """Whether the result is so large that it is written past the cache."""
         return self.written.kind == "f" and math.prod(self.result_shape) * self.written.itemsize >= STREAMED_BYTES
 
     @lazy
@@ -222,24 +222,24 @@ class Problem:
 
     @lazy
     def forms(self) -> tuple[Form, ...]:
-        """Ways to write the kernel in the axes of the layout: in one step first, then as passes in turn."""
-        found = forms(self.correlated, self.given, *self._places)
-        self._check_range(found[0])
-        return found
+        """Ways to write the kernel in the axes of the layout: in one step first, then as passes one by one."""
+        ways = forms(self.correlated, self.given, *self._places)
+        self._check_range(ways[0])
+        return ways
 
     @property
     def weighted(self) -> bool:
-        """Whether samples may be missing, so that results are divided by the weight of those that are there."""
+        """Whether samples may be missing, so that results are divided by the weight of the valid samples."""
         return self.skips_nan or self.masked
 
     @lazy
     def magnitudes(self) -> Form:
-        """How the magnitudes of the taps are written, with which weights are correlated."""
+        """The form of the magnitudes of the taps, with which weights are correlated."""
         kernel = Taps(np.abs(cropped(self.given, self.correlated)), self.correlated.origin)
         return forms(kernel, kernel, *self._places)[0]
 
     def weights(self, form: int) -> Form:
-        """Return the form in which weights are correlated where samples are in the given one."""
+        """Return the form for weights if samples are correlated in the given form."""
         chosen = self.forms[form]
         alike = all((factor.taps >= 0).all() for step in chosen.steps for factor in step)
         return chosen if alike and self.correlated.dtype.kind != "c" else self.magnitudes
@@ -247,9 +247,9 @@ class Problem:
     def jobs(
         self, form: Form, source: np.dtype[Any], target: np.dtype[Any], to_scratch: bool = False
     ) -> list[list[Job]]:
-        """Return what engines are asked to do: for each step a job, or two, given what the blocks hold.
+        """Return the jobs of engines: for each step one, or two for complex taps, from source to target dtype.
 
-        What goes `to_scratch` is read again at once, and had better stay in the cache.
+        A result that goes `to_scratch` is read again at once, so it stays in the cache.
         """
         extents = tuple(stop - start for start, stop in self.layout.regions)
         last = len(form.steps) - 1
@@ -272,7 +272,7 @@ class Problem:
 
     @lazy
     def _places(self) -> tuple[list[int], int, np.dtype[Any]]:
-        """The axis of the layout for each of the kernel, the number of axes, and the number computed with."""
+        """The axis of the layout for each axis of the kernel, the number of axes, and the number computed with."""
         inserted = 1 if self.layout.column == 0 else 0
         axes = [axis + inserted for axis in self.axes]
         return axes, len(self.layout.lengths), self.number
@@ -283,7 +283,7 @@ class Problem:
         if not finite:
             raise ArgumentError(
                 "kernel",
-                f"taps within the range of {self.number}, which this array is computed with",
+                f"taps within the range of {self.number}, the dtype of the computation",
                 f"a tap of magnitude {np.abs(self.kernel.taps).max():g}",
                 "Convert the array to float64, or scale the kernel.",
             )

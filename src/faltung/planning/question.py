@@ -30,7 +30,7 @@ _ONE = 1
 
 
 class Options(NamedTuple):
-    """The arguments of a call that hold neither samples nor taps, as the caller gave them: not checked yet."""
+    """The arguments of a call except arrays and the kernel, as they were passed: not checked yet."""
 
     reflected: bool
     mode: Any = None
@@ -52,8 +52,8 @@ class Options(NamedTuple):
     @property
     def key(self) -> tuple[Any, ...]:
         """The arguments in a form that is equal only for calls with the same values of the same types."""
-        # Every call makes this, so that defaults are recognised by identity, which takes the least time. The text of
-        # a value tells apart what is equal but not the same: 1 from True and 1.0, 0.0 from -0.0.
+        # Every call makes this key, so defaults are recognised by identity, which takes the least time. As texts,
+        # equal values of other types differ: 1 from True and 1.0, 0.0 from -0.0.
         steps: tuple[Any, ...] = ()
         if not (self.channel_axis is None and self.stride is _ONE and self.dilation is _ONE and self.groups is _ONE):
             steps = (repr(self.channel_axis), repr(self.stride), repr(self.dilation), repr(self.groups))
@@ -67,13 +67,13 @@ class Options(NamedTuple):
 class Question:
     """What is asked of a filter: everything that the result depends on, except the samples.
 
-    Every way into the package makes one of these. Two questions are equal if they have the same answer, so that it
-    is the key under which plans are kept.
+    Every door of the package makes a question. Two questions are equal if they have the same answer, so a question is
+    the key under which plans are kept.
 
     Parameters
     ----------
     shape, dtype
-        Of the array.
+        Shape and dtype of the array.
     kernel : Kernel or Bank
         The filter, as it was given.
     reflected : bool
@@ -81,13 +81,13 @@ class Question:
     axes : tuple of int
         The axis of the array for each axis of the kernel, not negative.
     regions : tuple of (int, int)
-        For each axis of the kernel the positions of the array that have an output, before `stride`.
+        For each axis of the kernel: start and stop of the positions of the array that have an output, for stride 1.
     mode : str
         How the array continues beyond its border.
     cval : complex
         The constant beyond the border for ``constant``.
     result : dtype
-        Of the result.
+        The dtype of the result.
     channel_axis : int or None
         The axis of the channels that a bank adds up, not negative; None where there are none.
     stride, dilation : tuple of int
@@ -95,11 +95,11 @@ class Question:
     groups : int
         Groups of channels.
     accuracy : {'norm', 'pointwise'}
-        What the error bound has to be relative to.
+        The scale that the error bound has to be relative to.
     skips_nan, masked : bool
         Whether NaN is a missing sample, and whether a mask says which samples are missing.
     method : str
-        The method that is asked for, or ``auto``.
+        The name of a method, or ``auto``.
     """
 
     shape: tuple[int, ...]
@@ -122,7 +122,7 @@ class Question:
 
     @lazy
     def key(self) -> tuple[Any, ...]:
-        """What makes two questions equal; it can be hashed."""
+        """A value that is equal for equal questions, and can be hashed."""
         kernel, cval = self.kernel.fingerprint, repr(self.cval)
         array = (self.shape, self.dtype, self.axes, self.regions, self.mode, cval, self.result)
         steps = (self.channel_axis, self.stride, self.dilation, self.groups)
@@ -151,10 +151,10 @@ class Question:
 
     @lazy
     def problem(self) -> Problem:
-        """What is asked of one array: for a bank, or with a dilation, with a kernel of ones that covers all taps."""
+        """The problem of one array and one kernel; for a bank or a dilation, with a kernel of ones that covers it."""
         kernel = self.kernel
         if isinstance(kernel, Bank) or not self.plain:
-            # Taps of one everywhere: no rule makes their support smaller.
+            # All taps are one, so no rule makes the support smaller.
             sizes, origin = _support(kernel, self.dilation)
             kernel = Kernel(np.ones(sizes), origin)
         return Problem(
@@ -173,7 +173,7 @@ class Question:
         )
 
     def problem_of(self, kernel: Kernel) -> Problem:
-        """Return what is asked of one kernel of the bank."""
+        """Return the problem of one kernel of the bank."""
         return replace(self.problem, kernel=kernel)
 
 
@@ -194,8 +194,8 @@ def as_value(kernel: Any, channels: bool) -> Kernel | Bank:
         return Kernel(as_taps(kernel, "kernel"))
     taps = as_array(kernel, "kernel")
     if taps.ndim < 3:
-        remedy = "Give a Kernel to filter every channel by itself."
-        expected = "a bank, or its taps of shape (channels out, channels in of a group, *spatial)"
+        remedy = "Pass a Kernel to filter every channel by itself."
+        expected = "a bank, or its taps with the shape (channels out, channels in of a group, *spatial)"
         raise ArgumentError("kernel", expected, f"an array of shape {taps.shape}", remedy)
     return Bank(taps)
 
@@ -206,7 +206,7 @@ def question_of(shape: tuple[int, ...], dtype: np.dtype[Any], kernel: Any, optio
     Parameters
     ----------
     shape, dtype
-        Of the array that is filtered; its samples are not needed.
+        Shape and dtype of the array; its samples are not needed.
     kernel : Kernel, Bank or array_like
         The filter.
     options : Options
@@ -219,8 +219,8 @@ def question_of(shape: tuple[int, ...], dtype: np.dtype[Any], kernel: Any, optio
 
     Examples
     --------
-    >>> asked = question_of((480, 640), np.dtype("uint8"), [[1, 2, 1]], Options(reflected=True, shape="valid"))
-    >>> asked.regions, asked.mode, asked.result
+    >>> question = question_of((480, 640), np.dtype("uint8"), [[1, 2, 1]], Options(reflected=True, shape="valid"))
+    >>> question.regions, question.mode, question.result
     (((0, 480), (1, 639)), 'reflect', dtype('float32'))
     """
     kernel = as_value(kernel, options.channel_axis is not None)
@@ -242,7 +242,7 @@ def question_of(shape: tuple[int, ...], dtype: np.dtype[Any], kernel: Any, optio
     if isinstance(kernel, Bank):
         _check_channels(kernel, channel, 1 if channel is None else shape[channel], groups)
     else:
-        channel = None  # a kernel filters every channel by itself, so that the axis does not matter
+        channel = None  # a kernel filters every channel by itself, so the axis does not matter
         _check_no_groups(kernel, groups)
     mode = (
         ("constant" if options.shape == "full" else "reflect") if options.mode is None else check_mode(options.mode)
@@ -253,12 +253,26 @@ def question_of(shape: tuple[int, ...], dtype: np.dtype[Any], kernel: Any, optio
         origins = [size - 1 - at for size, at in zip(sizes, origins, strict=True)]
     outputs = regions(options.shape, [shape[axis] for axis in axes], sizes, origins)
     if outputs.beyond:
-        mode, cval = "constant", 0.0  # taps beyond the array take no part
+        mode, cval = "constant", 0.0  # taps beyond the array are left out
     result = computed if options.dtype is None else check_result_dtype(options.dtype, computed, options.dtype_name)
-    skips_nan = options.nan == "ignore" and dtype.kind in "fc"
     return Question(
-        *(shape, dtype, kernel, options.reflected, axes, outputs.bounds, mode, cval, result),
-        *(channel, stride, dilation, groups, options.accuracy, skips_nan, options.masked, options.method),
+        shape=shape,
+        dtype=dtype,
+        kernel=kernel,
+        reflected=options.reflected,
+        axes=axes,
+        regions=outputs.bounds,
+        mode=mode,
+        cval=cval,
+        result=result,
+        channel_axis=channel,
+        stride=stride,
+        dilation=dilation,
+        groups=groups,
+        accuracy=options.accuracy,
+        skips_nan=options.nan == "ignore" and dtype.kind in "fc",
+        masked=options.masked,
+        method=options.method,
     )
 
 
@@ -277,24 +291,24 @@ def _channel_axis(axis: Any, ndim: int) -> int | None:
         raise ArgumentTypeError("channel_axis", "an integer or None", repr(axis))
     place = int(axis)
     if not -ndim <= place < ndim:
-        raise ArgumentError("channel_axis", f"an axis of an array with {ndim}", repr(axis))
+        raise ArgumentError("channel_axis", f"an axis of an array with {_axes_text(ndim)}", repr(axis))
     return place % ndim
 
 
 def _axes(axes: Any, channel: int | None, ndim: int, kernel_ndim: int) -> tuple[int, ...]:
-    """Return the axis of the array for each axis of the kernel; by default the last ones but that of the channels."""
+    """Return the axis of the array for each axis of the kernel; by default the last ones, without the channels."""
     if axes is None:
         return _last_axes(channel, ndim, kernel_ndim)
     chosen = tuple(axes) if is_sequence(axes) or isinstance(axes, range) else (axes,)
     if not all(map(is_integer, chosen)):
         raise ArgumentTypeError("axes", "an integer for each axis of the kernel", repr(axes))
     if len(chosen) != kernel_ndim:
-        raise ArgumentError("axes", f"{kernel_ndim}, one for each axis of the kernel", f"{len(chosen)}: {axes!r}")
+        raise ArgumentError("axes", f"{_axes_text(kernel_ndim)}, as many as the kernel has", repr(axes))
     if not all(-ndim <= axis < ndim for axis in chosen):
-        raise ArgumentError("axes", f"axes of an array with {ndim}", repr(axes))
+        raise ArgumentError("axes", f"axes of an array with {_axes_text(ndim)}", repr(axes))
     placed = tuple(int(axis) % ndim for axis in chosen)
     if len({*placed}) != len(placed):
-        raise ArgumentError("axes", "axes that differ", repr(axes))
+        raise ArgumentError("axes", "axes that are all different", repr(axes))
     if channel in placed:
         raise ArgumentError("axes", f"axes other than that of the channels, {channel}", repr(axes))
     return placed
@@ -308,9 +322,13 @@ def _last_axes(channel: int | None, ndim: int, kernel_ndim: int) -> tuple[int, .
             "x",
             f"an array with at least as many axes{beside} as the kernel, which has {kernel_ndim}",
             f"one with {len(free)}",
-            "Give the kernel fewer axes (named filters take ndim=), or the array more.",
+            "Use a kernel with fewer axes (named filters take ndim=), or an array with more.",
         )
     return tuple(free[len(free) - kernel_ndim :])
+
+
+def _axes_text(count: int) -> str:
+    return f"{count} {'axis' if count == 1 else 'axes'}"
 
 
 def _steps(argument: str, value: Any, count: int) -> tuple[int, ...]:
@@ -335,7 +353,7 @@ def _groups(groups: Any) -> int:
 
 def _check_no_groups(kernel: Kernel, groups: int) -> None:
     if groups > 1:
-        remedy = "Say which axis the channels are with channel_axis=."
+        remedy = "Pass the axis of the channels as channel_axis=."
         received = f"a bank with 1 channels in and groups={groups}"
         raise ArgumentError("kernel", "a bank with one channel in for an array without channels", received, remedy)
 
@@ -347,7 +365,7 @@ def _check_channels(bank: Bank, channel: int | None, channels: int, groups: int)
         expected = f"channels out in {groups} equal groups, and {channels} channels in, which x has on axis {channel}"
         received = f"{bank.out_channels} out and {groups} x {bank.in_channels} in"
         raise ArgumentError("kernel", expected, received)
-    remedy = "Say which axis they are with channel_axis=."
+    remedy = "Pass the axis of the channels as channel_axis=."
     if groups == 1:
         raise ArgumentError("kernel", "a bank with one channel in", f"one with {bank.in_channels}", remedy)
     received = f"a bank with {bank.in_channels} channels in and groups={groups}"

@@ -1,4 +1,4 @@
-"""How is a plan printed? Rows of a word and a text, and what else was considered."""
+"""How is a plan printed? As rows of a word and a text, and a row for each candidate that was rejected."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any, Protocol, TypeAlias
 __all__ = ["Row", "bytes_text", "scale_text", "shape_text", "shortened", "table", "time_text"]
 
 Row: TypeAlias = tuple[str, str]
-"""A word, and what the plan says about it."""
+"""A word, and a text about it."""
 
-#: Characters of a kernel that are printed; of a longer text both ends.
+#: Most characters of a kernel that are printed; of a longer text, both ends are.
 LONGEST = 160
 
 
@@ -25,7 +25,7 @@ class _Rejected(Protocol):
 
 
 def table(rows: Sequence[Row], rejected: Iterable[_Rejected] = ()) -> str:
-    """Return rows as lines with two columns, and a line for each candidate that was rejected.
+    """Return rows, and a row for each candidate that was rejected, as lines with two columns.
 
     Examples
     --------

@@ -1,7 +1,7 @@
-"""Which way was fastest? Choices that were measured are remembered, as FFTW remembers its wisdom.
+"""Which method was the fastest? Measured choices are remembered, like the wisdom of FFTW.
 
-A choice is remembered for everything that determines a plan: the whole problem, the processor and the version of the
-package. It lies on disk (see `machine`), so that later processes need not measure again.
+A choice belongs to everything that determines a plan: the whole question, the processor and the version of the
+package. It is kept on disk (see `machine`), so that later processes need not measure again.
 
 Reference: Frigo and Johnson, *The design and implementation of FFTW3*, Proceedings of the IEEE 93(2), 2005.
 """
@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from typing import Any
 
+from faltung.ground.bounded import Bounded
 from faltung.kernels import Bank
 from faltung.planning.bank_plan import BANK_METHODS
 from faltung.planning.channel_plan import CHANNEL_METHODS
@@ -23,28 +23,42 @@ from faltung.planning.question import Question
 __all__ = ["remember", "remembered"]
 
 _FILE = "wisdom.json"
-#: Choices that are kept, the most recent ones: about a megabyte.
+#: Most choices that are kept, about a megabyte; these are the most recent ones.
 MOST = 10_000
 
-_choices: dict[str, Any] | None = None
+_choices: Bounded[str, str] = Bounded(MOST)
+_loaded = False
 
 
 def remembered(question: Question | Problem) -> str | None:
-    """Return the method that was fastest for a question, or None if that was not measured."""
-    global _choices
-    choices = _choices
-    if choices is None:
-        choices = _choices = known(_FILE)
-    method = choices.get(_key(question)) if choices else None
-    return method if isinstance(method, str) and method in _methods(question) else None
+    """Return the method that was the fastest for a question, or None if that was not measured."""
+    choices = _known_choices()
+    method = choices.get(_key(question)) if len(choices) else None
+    return method if method is not None and method in _methods(question) else None
 
 
 def remember(question: Question | Problem, method: str) -> None:
-    """Remember the fastest method for a question, here and on disk."""
-    global _choices
+    """Remember the fastest method for a question, in this process and on disk."""
     key = _key(question)
     note(_FILE, key, method, MOST)
-    _choices = {**(_choices or {}), **known(_FILE), key: method}  # this process remembers without a disk too
+    choices = _known_choices()
+    _read_into(choices)  # other processes may have measured meanwhile
+    choices.put(key, method)  # this process remembers it even without a disk
+
+
+def _known_choices() -> Bounded[str, str]:
+    """Return the choices of this process; it reads those on disk once."""
+    global _loaded
+    if not _loaded:
+        _read_into(_choices)  # two threads may both do this, which does no harm
+        _loaded = True
+    return _choices
+
+
+def _read_into(choices: Bounded[str, str]) -> None:
+    for key, method in known(_FILE).items():
+        if isinstance(method, str):
+            choices.put(key, method)
 
 
 def _methods(question: Question | Problem) -> Iterable[str]:
@@ -54,7 +68,7 @@ def _methods(question: Question | Problem) -> Iterable[str]:
 
 
 def _key(question: Question | Problem) -> str:
-    """Name of a question in the file; that of a single kernel is the name of its problem."""
+    """Return the key of a question in the file; for a single kernel, that of its problem."""
     if isinstance(question, Question) and question.plain and not isinstance(question.kernel, Bank):
         question = question.problem
     # A convolution and the correlation with the reflected kernel are the same problem.

@@ -1,1 +1,1 @@
-"""How is a plan run? Tiles, on every worker, from where their samples lie to where the results belong."""
+"""How is a plan run? Tile by tile, on every worker: read or gather the source, compute, write the output."""

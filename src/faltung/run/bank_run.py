@@ -1,4 +1,4 @@
-"""Run a bank: every tile once, for all kernels."""
+"""How does the plan of a bank run? Kernels one by one, or every tile once for all kernels."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from faltung.ground import scratch
 from faltung.ground.lazy import lazy
 from faltung.ground.threads import share, worker_count
 from faltung.planning.bank_plan import BankPlan
-from faltung.run.gathering import Gatherer, address_of, frame_of, offset, source_gatherer
+from faltung.run.gathering import Gatherer, address_of, offset, source_gatherer, strides_of
 from faltung.run.tiling import Tile, tiles_across
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ __all__ = ["BankRunner"]
 
 
 class BankRunner:
-    """Runs the plan of a bank: kernels one by one, or every tile once for all of them."""
+    """Runs the plan of a bank."""
 
     single = None
 
@@ -56,20 +56,20 @@ class BankRunner:
             for part, place in zip(self._plan.plans, out, strict=True):
                 part.runner.run(x, place, workers, valid)
             return
-        target = frame_of(out[0], self._layout)
-        if not target.packed:  # samples of a row are not contiguous: that is for the copy to handle
+        target = strides_of(out[0], self._layout)
+        if not target.packed:  # the samples of a row are not contiguous: compute into a copy
             result = np.empty(out.shape, out.dtype)
             self.run(x, result, workers, valid)
             out[...] = result
             return
         gather, first = self._gather, self._layout.first
-        source, start = frame_of(x, self._layout), address_of(x)
+        source, start = strides_of(x, self._layout), address_of(x)
         targets = [address_of(part) for part in out]
 
         def work(tile: Tile, _alive: object = x) -> None:
             _buffer, address, strides = gather(tile, source, start)
-            at = offset(tile, target, first)
-            fill(address, [place + at for place in targets], Block(strides, target.strides, tile.shape))
+            start_of_tile = offset(tile, target, first)
+            fill(address, [place + start_of_tile for place in targets], Block(strides, target.outer, tile.shape))
 
         share(work, self._tiles, worker_count(workers))
 
@@ -78,7 +78,7 @@ class _SharedTransform:
     """Blocks of all kernels from one transform of their source."""
 
     def __init__(self, plan: BankPlan) -> None:
-        taps = [np.ascontiguousarray(each, plan.problem.number) for each in plan.taps]
+        taps = [np.ascontiguousarray(kernel, plan.problem.number) for kernel in plan.taps]
         self._bank = BY_SPECTRA.prepare_bank(taps, plan.job(plan.problem.extended))
         self.tile: tuple[int, ...] = self._bank.tile
 
@@ -103,10 +103,17 @@ class _SharedFilters:
     def _sum(self, weights: NDArray[np.float64]) -> BlockFunction:
         number = self._job.taps.dtype
         taps = weights.astype(number).reshape(-1, *[1] * self._job.taps.ndim)
-        extents = (1, *self._job.extents)
-        return EXACT.prepare(
-            Job(taps, (), True, self._job.step, number, self._job.target, extents, self._job.streamed)
+        job = Job(
+            taps=taps,
+            terms=(),
+            faithful=True,
+            step=self._job.step,
+            source=number,
+            target=self._job.target,
+            extents=(1, *self._job.extents),
+            streamed=self._job.streamed,
         )
+        return EXACT.prepare(job)
 
     def __call__(self, source: int, targets: list[int], block: Block) -> None:
         """Fill one block for each kernel."""
@@ -119,7 +126,7 @@ class _SharedFilters:
             run(source, planes + k * size, filtered)
         samples = view(planes, (size, *strides), (len(self._filters), *shape[:-1], shape[-1] * step), number)
         if self._job.source.kind == "f" and not np.isfinite(samples).all():
-            # Filters reach further than the non-zero taps of a kernel.
+            # Shared filters also read samples that no non-zero tap of a kernel reads.
             for run, target in zip(self._directly(), targets, strict=True):
                 run(source, target, block)
             return
@@ -130,6 +137,6 @@ class _SharedFilters:
 
     def _directly(self) -> list[BlockFunction]:
         if not self._exact:
-            taps = (np.ascontiguousarray(each, self._job.taps.dtype) for each in self._taps)
-            self._exact = [EXACT.prepare(replace(self._job, taps=each)) for each in taps]
+            kernels = (np.ascontiguousarray(kernel, self._job.taps.dtype) for kernel in self._taps)
+            self._exact = [EXACT.prepare(replace(self._job, taps=taps)) for taps in kernels]
         return self._exact

@@ -1,4 +1,4 @@
-"""How long does a unit of work take on this machine? Problems are run, and the units fitted to their times."""
+"""How long does a unit of work take on this machine? Problems are timed, and the units are fitted to the times."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from faltung.planning.cost import TYPICAL, Machine
 from faltung.planning.machine import keep
 from faltung.planning.planner import make_plan
 from faltung.planning.problem import Problem
+from faltung.planning.report import shape_text
 from faltung.run.race import random_samples, repeats_of, seconds_of
 
 if TYPE_CHECKING:
@@ -23,11 +24,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Calibration", "Measurement", "Probe", "calibrate", "calibration"]
 
-#: Times that every probe is timed, in turn with all others, so that a busy moment meets few timings of each.
+#: Times that every probe is timed, in turns with all others: a busy moment disturbs few timings of each.
 ROUNDS = 7
-#: Weight of what is typical beside one measurement: it decides where measurements say nothing about a unit.
+#: Weight of the typical value of a unit, relative to one measurement: it decides if measurements say nothing.
 PRIOR = 0.05
-#: Relative error beyond which a measurement counts less, as one that something disturbed.
+#: Relative error above which a measurement counts less, because something disturbed it.
 DISTURBED = 0.1
 
 
@@ -44,7 +45,7 @@ class Measurement:
     amounts : tuple of float
         Units of work of each kind, in the order of the fields of `Machine`.
     seconds : float
-        Best time of a call on one core: whatever interrupts a call makes it longer.
+        Least time of a call on one core: interruptions only make a call longer.
     """
 
     what: str
@@ -67,9 +68,9 @@ class Calibration:
     machine : Machine
         The seconds.
     measurements : tuple of Measurement
-        What was measured.
+        The measurements.
     saved : bool
-        Whether later processes will find the result.
+        Whether the result was saved for later processes.
     """
 
     machine: Machine
@@ -78,7 +79,7 @@ class Calibration:
 
     @property
     def errors(self) -> list[float]:
-        """Factor by which the prediction of each measurement is off, at least 1."""
+        """Factor between predicted and measured time of each measurement, at least 1."""
         ratios = [measurement.ratio(self.machine) for measurement in self.measurements]
         return [max(ratio, 1 / ratio) for ratio in ratios]
 
@@ -98,12 +99,12 @@ class Calibration:
 
 
 def calibrate() -> Machine:
-    """Measure this machine on one core, which takes some seconds, and plan with what was found from now on.
+    """Measure this machine, which takes some seconds, and use the figures for planning from now on.
 
     The predicted time of a plan is a sum over units of work, ``sum over u of amount[u] * seconds[u]``. Some forty
-    problems are run by engines that differ in what they spend their time on, and the seconds are those
-    that predict the times best, by least squares of relative errors. They are saved for later processes, under the
-    processor and the version of the package, in the folder of compiled code (``FALTUNG_CACHE``).
+    problems with different shares of these units are timed on one core. The seconds are those that predict the times
+    best, by least squares of relative errors. They are saved for later processes in the folder of compiled code
+    (``FALTUNG_CACHE``), for this processor and this version of the package.
 
     Returns
     -------
@@ -112,8 +113,8 @@ def calibrate() -> Machine:
 
     Notes
     -----
-    Results do not change by more than rounding: another way to the same result may be chosen. Leave the machine alone
-    while it is measured.
+    Results change by rounding at most, because another method may be chosen. Other programs should not run during the
+    measurement.
 
     Examples
     --------
@@ -148,7 +149,7 @@ class Probe:
 
     def run(self) -> None:
         """Time a call once more."""
-        self._call()  # the arrays come into the cache
+        self._call()  # brings the arrays into the cache
         self.times.append(min(seconds_of(self._call, self._repeats) for _ in range(3)))
 
     @lazy
@@ -156,7 +157,7 @@ class Probe:
         plan = make_plan(self.problem, self.method, TYPICAL)
         out = np.empty(self.problem.result_shape, self.problem.result)
         call = partial(plan, random_samples(self.problem), out, 1)
-        call()  # machine code is made here
+        call()  # compiles machine code
         return call
 
     @lazy
@@ -165,8 +166,8 @@ class Probe:
 
     @property
     def measurement(self) -> Measurement:
-        """What was measured so far."""
-        # Predictions are sums over units, so a machine with a second for one unit and none for the others counts it.
+        """The measurement so far."""
+        # Predictions are sums over units: a machine with one second for one unit and none for the others counts it.
         free = Machine(*(0.0 for _ in fields(Machine)))
         machines = (replace(free, **{unit.name: 1.0}) for unit in fields(Machine))
         plans = (make_plan(self.problem, self.method, machine) for machine in machines)
@@ -176,12 +177,12 @@ class Probe:
 
 
 def calibration(progress: Callable[[Sequence[Probe]], Iterable[Probe]] = iter) -> Calibration:
-    """Do what `calibrate` does and return everything that was measured.
+    """Do the same as `calibrate`, and return all measurements.
 
     Parameters
     ----------
     progress : callable
-        Is given the probes in the order in which they run, and yields them one by one.
+        Takes the probes in the order in which they run, and yields them one by one.
 
     Returns
     -------
@@ -200,23 +201,23 @@ def calibration(progress: Callable[[Sequence[Probe]], Iterable[Probe]] = iter) -
 
 
 def _fitted(measurements: Sequence[Measurement]) -> Machine:
-    """Find the units that predict the measured times best: least squares of relative errors, none of them negative.
+    """Return the machine that predicts the measured times best: non-negative least squares of relative errors.
 
-    What is typical, as much faster or slower as this machine is on the whole, is one more measurement of each unit.
+    One more measurement of each unit is its typical value, scaled by the median speed of this machine.
     """
     amounts = np.array([measurement.amounts for measurement in measurements])
     measured = np.array([measurement.seconds for measurement in measurements])
     typical = np.array(astuple(TYPICAL))
     typical *= np.median(measured / (amounts @ typical))
-    shares = amounts * typical / measured[:, None]  # of each unit in the time that was measured
+    shares = amounts * typical / measured[:, None]  # of each unit in the measured time
     weights = np.ones(len(measured))
     for _ in range(10):
-        # Reweighted, squares of errors become sizes of errors where those are large.
+        # With these weights, large errors count by their size and not by their square.
         rows = np.vstack([shares * weights[:, None], PRIOR * np.eye(len(typical))])
-        found = _nonnegative(rows, np.concatenate([weights, np.full(len(typical), PRIOR)]))
-        errors = np.abs(np.log(np.maximum(shares @ found, 1e-9)))
+        scales = _nonnegative(rows, np.concatenate([weights, np.full(len(typical), PRIOR)]))
+        errors = np.abs(np.log(np.maximum(shares @ scales, 1e-9)))
         weights = 1 / np.sqrt(np.maximum(errors / DISTURBED, 1.0))
-    return Machine(*(float(value) for value in found * typical))
+    return Machine(*(float(value) for value in scales * typical))
 
 
 def _nonnegative(rows: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -236,78 +237,83 @@ def _nonnegative(rows: NDArray[np.float64], right: NDArray[np.float64]) -> NDArr
     return x
 
 
-# ---- what is run
+# ---- the problems that are run
+
+_SMALL, _MIDDLE, _LARGER, _LARGE = (64, 64), (512, 512), (1024, 1024), (2048, 2048)
+_SIGNAL, _VOLUME = (300_000,), (64, 64, 64)
+
+#: Problems that spend their time on different units of work, or on two units in different proportions: engine, name
+#: and arguments of the kernel, shape and dtype of the array.
+_PROBES: tuple[tuple[str, str, tuple[float, ...], tuple[int, ...], str], ...] = (
+    ("direct", "dense", (3, 3), (16, 16), "float32"),
+    ("direct", "dense", (3, 3), _SMALL, "float32"),
+    ("direct", "dense", (3, 3), _MIDDLE, "float32"),
+    ("direct", "dense", (3, 3), _LARGE, "float32"),
+    ("direct", "dense", (3, 3), _LARGE, "uint8"),
+    ("direct", "dense", (5, 5), _LARGER, "float32"),
+    ("direct", "dense", (7, 7), _MIDDLE, "float32"),
+    ("direct", "dense", (7, 7), _MIDDLE, "uint8"),
+    ("direct", "dense", (7, 7), _MIDDLE, "float64"),
+    ("direct", "dense", (15, 15), (256, 256), "float32"),
+    ("direct", "dense", (15, 15), _MIDDLE, "float32"),
+    ("direct", "dense", (5, 5, 5), _VOLUME, "float32"),
+    ("direct", "dense", (31,), _SIGNAL, "float32"),
+    ("direct", "dense", (101,), _SIGNAL, "float32"),
+    ("direct", "sparse", (60, 21, 21), _MIDDLE, "float32"),
+    ("direct", "sparse", (120, 31, 31), _MIDDLE, "float32"),
+    ("direct", "sparse", (60, 21, 21), _LARGER, "uint8"),
+    ("separable", "Gaussian", (1,), _SMALL, "float32"),
+    ("separable", "Gaussian", (1,), _MIDDLE, "float32"),
+    ("separable", "Gaussian", (1,), _LARGER, "float32"),
+    ("separable", "Gaussian", (2,), _MIDDLE, "uint8"),
+    ("separable", "Gaussian", (3,), _MIDDLE, "float64"),
+    ("separable", "Gaussian", (5,), _MIDDLE, "float32"),
+    ("separable", "Gaussian", (5,), _LARGER, "float32"),
+    ("separable", "Gaussian", (3,), _LARGE, "float32"),
+    ("separable", "Gaussian", (10,), _MIDDLE, "float32"),
+    ("separable", "LoG", (2,), _MIDDLE, "float32"),
+    ("running", "box", (5,), _MIDDLE, "float32"),
+    ("running", "box", (9,), _LARGER, "float32"),
+    ("running", "box", (9,), _LARGE, "float32"),
+    ("running", "box", (15,), _MIDDLE, "uint8"),
+    ("running", "box", (31,), _MIDDLE, "float32"),
+    ("running", "box", (31,), _LARGER, "uint8"),
+    ("running", "box", (101,), _SIGNAL, "float32"),
+    ("fourier", "dense", (9, 9), _SMALL, "float32"),
+    ("fourier", "dense", (9, 9), _MIDDLE, "float32"),
+    ("fourier", "dense", (15, 15), _LARGER, "float32"),
+    ("fourier", "dense", (31, 31), _MIDDLE, "float32"),
+    ("fourier", "dense", (31, 31), _MIDDLE, "float64"),
+    ("fourier", "dense", (31, 31), _LARGE, "float32"),
+    ("fourier", "dense", (63, 63), _LARGER, "float32"),
+    ("fourier", "dense", (101,), _SIGNAL, "float32"),
+    ("fourier", "dense", (2001,), _SIGNAL, "float32"),
+)
 
 
 def _probes() -> list[Probe]:
-    """List problems that spend their time on different units of work, or on two of them in different proportions."""
+    """Return the problems of the table, with the same random taps every time."""
     rng = np.random.default_rng(0)
+    probes = []
+    for method, name, arguments, shape, dtype in _PROBES:
+        text, kernel = _kernel(name, arguments, len(shape), rng)
+        problem = _problem(kernel, shape, np.dtype(dtype))
+        probes.append(Probe(f"{text} on {shape_text(shape)} {dtype}", method, problem))
+    return probes
 
-    def dense(*shape: int) -> tuple[str, Kernel]:
-        return f"dense {_text(shape)}", Kernel(rng.standard_normal(shape))
 
-    def sparse(count: int, *shape: int) -> tuple[str, Kernel]:
+def _kernel(name: str, arguments: tuple[Any, ...], ndim: int, rng: np.random.Generator) -> tuple[str, Kernel]:
+    """Return the text and the kernel of a row of the table."""
+    if name == "dense":
+        return f"dense {shape_text(arguments)}", Kernel(rng.standard_normal(arguments))
+    if name == "sparse":
+        count, *shape = arguments
         taps = np.zeros(shape)
         taps.flat[rng.permutation(taps.size)[:count]] = 1.0
         taps.flat[[0, -1]] = 1.0
-        return f"sparse {_text(shape)}", Kernel(taps)
-
-    def smooth(sigma: float) -> tuple[str, Kernel]:
-        return f"Gaussian {sigma:g}", gaussian(sigma)
-
-    def window(width: int, ndim: int = 2) -> tuple[str, Kernel]:
-        return f"box {width}", box(width, ndim=ndim)
-
-    small, middle, large, signal = (64, 64), (512, 512), (2048, 2048), (300_000,)
-    listed = [
-        ("direct", dense(3, 3), (16, 16), "float32"),
-        ("direct", dense(3, 3), small, "float32"),
-        ("direct", dense(3, 3), middle, "float32"),
-        ("direct", dense(3, 3), large, "float32"),
-        ("direct", dense(3, 3), large, "uint8"),
-        ("direct", dense(5, 5), (1024, 1024), "float32"),
-        ("direct", dense(7, 7), middle, "float32"),
-        ("direct", dense(7, 7), middle, "uint8"),
-        ("direct", dense(7, 7), middle, "float64"),
-        ("direct", dense(15, 15), (256, 256), "float32"),
-        ("direct", dense(15, 15), middle, "float32"),
-        ("direct", dense(5, 5, 5), (64, 64, 64), "float32"),
-        ("direct", dense(31), signal, "float32"),
-        ("direct", dense(101), signal, "float32"),
-        ("direct", sparse(60, 21, 21), middle, "float32"),
-        ("direct", sparse(120, 31, 31), middle, "float32"),
-        ("direct", sparse(60, 21, 21), (1024, 1024), "uint8"),
-        ("separable", smooth(1), small, "float32"),
-        ("separable", smooth(1), middle, "float32"),
-        ("separable", smooth(1), (1024, 1024), "float32"),
-        ("separable", smooth(2), middle, "uint8"),
-        ("separable", smooth(3), middle, "float64"),
-        ("separable", smooth(5), middle, "float32"),
-        ("separable", smooth(5), (1024, 1024), "float32"),
-        ("separable", smooth(3), large, "float32"),
-        ("separable", smooth(10), middle, "float32"),
-        ("separable", ("LoG 2", log(2)), middle, "float32"),
-        ("running", window(5), middle, "float32"),
-        ("running", window(9), (1024, 1024), "float32"),
-        ("running", window(9), large, "float32"),
-        ("running", window(15), middle, "uint8"),
-        ("running", window(31), middle, "float32"),
-        ("running", window(31), (1024, 1024), "uint8"),
-        ("running", window(101, 1), signal, "float32"),
-        ("fourier", dense(9, 9), small, "float32"),
-        ("fourier", dense(9, 9), middle, "float32"),
-        ("fourier", dense(15, 15), (1024, 1024), "float32"),
-        ("fourier", dense(31, 31), middle, "float32"),
-        ("fourier", dense(31, 31), middle, "float64"),
-        ("fourier", dense(31, 31), large, "float32"),
-        ("fourier", dense(63, 63), (1024, 1024), "float32"),
-        ("fourier", dense(101), signal, "float32"),
-        ("fourier", dense(2001), signal, "float32"),
-    ]
-    return [
-        Probe(f"{name} on {_text(shape)} {dtype}", method, _problem(kernel, shape, np.dtype(dtype)))
-        for method, (name, kernel), shape, dtype in listed
-    ]
+        return f"sparse {shape_text(shape)}", Kernel(taps)
+    named: dict[str, Callable[..., Kernel]] = {"Gaussian": gaussian, "LoG": log, "box": box}
+    return f"{name} {arguments[0]:g}", named[name](*arguments, ndim=ndim)
 
 
 def _problem(kernel: Kernel, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Problem:
@@ -322,7 +328,3 @@ def _problem(kernel: Kernel, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Pr
         regions=tuple((0, length) for length in shape),
         result=dtype,
     )
-
-
-def _text(shape: tuple[int, ...]) -> str:
-    return " x ".join(map(str, shape))

@@ -1,4 +1,4 @@
-"""Run a bank over channels of an array: all at once in registers, or kernel by kernel."""
+"""How does a bank over channels run? All kernels at once in registers, or one by one."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from faltung.engines.catalogue import EXACT
+from faltung.ground.lazy import lazy
 from faltung.ground.threads import worker_count
 from faltung.kernels import Kernel
 from faltung.planning.channel_plan import ChannelPlan
@@ -16,7 +17,7 @@ from faltung.planning.planner import make_plan
 from faltung.planning.problem import Problem
 from faltung.run.gathering import address_of
 from faltung.run.layer_run import correlate_channels
-from faltung.run.tables import lie_of
+from faltung.run.tables import memory_layout
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,7 +31,7 @@ class ChannelRunner:
     Parameters
     ----------
     plan : ChannelPlan
-        What runs.
+        The plan.
     """
 
     single = None
@@ -40,29 +41,36 @@ class ChannelRunner:
 
     def run(self, x: NDArray[Any], out: NDArray[Any], workers: int | None, valid: NDArray[np.bool_] | None) -> None:
         """Fill `out`; `valid` is False where a sample is missing."""
-        if self._plan.method != "direct" or not _direct(self._plan, x, out, workers):
+        if self._plan.method != "direct" or not self._direct(x, out, workers):
             _apart(self._plan, x, out, workers, valid)
 
+    @lazy
+    def _taps(self) -> NDArray[Any]:
+        """The taps in the number computed with."""
+        return np.ascontiguousarray(self._plan.correlated.taps, self._plan.problem.number)
 
-def _direct(plan: ChannelPlan, x: NDArray[Any], target: NDArray[Any], workers: int | None) -> bool:
-    """Fill the target; return False where a zero tap may have met something that is not finite."""
-    axis = plan.channel_axis
-    source = _merged(plan, x[np.newaxis] if axis is None else np.moveaxis(x, axis, 0))
-    ordered = _ordered(plan, _many(plan, target))
-    place = _merged(plan, _many(plan, target))
-    in_place = np.may_share_memory(place, target)
-    if not in_place:  # no single step leads from image to image: they are put there later
-        place = np.empty(place.shape, place.dtype)
-    taps = np.ascontiguousarray(plan.correlated.taps, plan.problem.number)
-    addresses = address_of(source), lie_of(source), address_of(place), lie_of(place)
-    correlate_channels(plan.layer, *addresses, taps, workers=worker_count(workers))
-    if not in_place:
-        ordered[...] = place.reshape(ordered.shape)
-    if plan.correlated.taps.all():
-        return True
-    if target.dtype.kind == "f":
-        return bool(np.isfinite(target).all())
-    return math.isfinite(plan.layer.cval) and (source.dtype.kind != "f" or bool(np.isfinite(source).all()))
+    @lazy
+    def _has_zeros(self) -> bool:
+        return not self._plan.correlated.taps.all()
+
+    def _direct(self, x: NDArray[Any], target: NDArray[Any], workers: int | None) -> bool:
+        """Fill the target; return False if a zero tap may have been multiplied by a sample that is not finite."""
+        plan, axis = self._plan, self._plan.channel_axis
+        source = _merged(plan, x[np.newaxis] if axis is None else np.moveaxis(x, axis, 0))
+        ordered = _ordered(plan, _many(plan, target))
+        place = _merged(plan, _many(plan, target))
+        in_place = np.may_share_memory(place, target)
+        if not in_place:  # no single stride leads from image to image: the result is copied later
+            place = np.empty(place.shape, place.dtype)
+        addresses = address_of(source), memory_layout(source), address_of(place), memory_layout(place)
+        correlate_channels(plan.layer, *addresses, self._taps, workers=worker_count(workers))
+        if not in_place:
+            ordered[...] = place.reshape(ordered.shape)
+        if not self._has_zeros:
+            return True
+        if target.dtype.kind == "f":
+            return bool(np.isfinite(target).all())
+        return math.isfinite(plan.layer.cval) and (source.dtype.kind != "f" or bool(np.isfinite(source).all()))
 
 
 def _many(plan: ChannelPlan, target: NDArray[Any]) -> NDArray[Any]:
@@ -80,7 +88,7 @@ def _ordered(plan: ChannelPlan, channels_first: NDArray[Any]) -> NDArray[Any]:
 
 
 def _merged(plan: ChannelPlan, channels_first: NDArray[Any]) -> NDArray[Any]:
-    """Make all axes of the batch one, which may take a copy."""
+    """Merge all axes of the batch into one, which may take a copy."""
     ordered = _ordered(plan, channels_first)
     count = len(plan.batch)
     return ordered.reshape((math.prod(ordered.shape[:count]), *ordered.shape[count:]))
@@ -89,7 +97,7 @@ def _merged(plan: ChannelPlan, channels_first: NDArray[Any]) -> NDArray[Any]:
 def _apart(
     plan: ChannelPlan, x: NDArray[Any], target: NDArray[Any], workers: int | None, mask: NDArray[Any] | None
 ) -> None:
-    """Fill the target with sums of what each kernel makes of its channel."""
+    """Fill the target with sums of channels, each filtered by its kernel."""
     axis, bank = plan.channel_axis, plan.bank
     ins, outs = bank.in_channels, bank.out_channels // plan.question.groups
     many = _many(plan, target)
@@ -107,17 +115,27 @@ def _apart(
             run = plan.alone(o, i)
             whole = np.empty(run.result_shape, run.problem.result)
             run.runner.run(np.ascontiguousarray(channels[first + i]), whole, workers, masks[first + i])
-            found = whole[tuple(every)]
-            total = found if total is None else np.add(total, found, out=total)
+            outputs = whole[tuple(every)]
+            total = outputs if total is None else np.add(total, outputs, out=total)
         part[...] = total if total.dtype == part.dtype else _stored(total, part.dtype)
 
 
 def _stored(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Convert as every result is converted: rounded half to even, and saturated."""
+    """Return values in the dtype of the result: rounded half to even, and saturated."""
     values = np.ascontiguousarray(values)
     unit = Kernel(np.ones([1] * max(values.ndim, 1)))
     axes = tuple(range(values.ndim))
     regions = tuple((0, length) for length in values.shape)
-    problem = Problem(values.shape, values.dtype, unit, False, axes, "nearest", 0.0, regions, dtype)
+    problem = Problem(
+        shape=values.shape,
+        dtype=values.dtype,
+        kernel=unit,
+        reflected=False,
+        axes=axes,
+        mode="nearest",
+        cval=0.0,
+        regions=regions,
+        result=dtype,
+    )
     result: NDArray[Any] = make_plan(problem, EXACT.name, current())(values)
     return result

@@ -1,4 +1,4 @@
-"""The entry of every plan: what is passed in a call is checked here, and nowhere else."""
+"""How is a plan called? The arguments of a call are checked here, for every kind of plan, and nowhere else."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ __all__ = ["Runner", "execute"]
 
 
 class Runner(Protocol):
-    """What runs a plan: its machine code, and the tables that stay the same from call to call."""
+    """The machine code of a plan, and the tables that stay the same from call to call."""
 
     @property
     def single(self) -> Joined | None:
-        """A call of machine code that does everything, for contiguous arrays so small that they are a single tile."""
+        """One call of machine code that does everything: for contiguous arrays of a single tile, or None."""
 
     def run(self, x: NDArray[Any], out: NDArray[Any], workers: int | None, valid: NDArray[np.bool_] | None) -> None:
         """Fill `out`, which does not overlap `x`; `valid` is False where a sample is missing."""
@@ -104,16 +104,18 @@ def _check_out(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArra
 
 
 def _check_mask(mask: Any, plan: Planned) -> NDArray[np.bool_]:
-    """Return the mask in the shape of the array, if the plan was made for one."""
+    """Return the mask in the shape of the array, if the plan was made with one."""
     shape = plan.problem.shape
     if mask is None:
-        raise ArgumentError("mask", "an array of booleans, which this plan was made for", "None")
+        raise ArgumentError("mask", "an array of booleans, because this plan was made with a mask", "None")
     if not plan.problem.masked:
         remedy = "Make a plan with mask=, or use convolve."
-        raise ArgumentError("mask", "None, which this plan was made for", f"a {type(mask).__name__}", remedy)
+        raise ArgumentError(
+            "mask", "None, because this plan was made without a mask", f"a {type(mask).__name__}", remedy
+        )
     array = as_array(mask, "mask")
     if array.dtype.kind != "b":
-        remedy = "Compare it with something, for example weights > 0."
+        remedy = "Compare it with a number, for example weights > 0."
         expected = "an array of booleans, False where a sample is missing"
         raise ArgumentTypeError("mask", expected, f"{array.dtype}", remedy)
     try:

@@ -1,4 +1,4 @@
-"""How is a tile filled? By the engine alone, or with weights of samples that may be missing."""
+"""How is a tile computed? By the engine alone, or with weights of samples that may be missing."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from collections.abc import Callable
 from functools import partial
 
 from faltung.run.missing import Mask, Missing
+from faltung.run.output import Output
 from faltung.run.prepared import Functions, Prepared
 from faltung.run.source import SourceBlock
-from faltung.run.target import Target
 from faltung.run.tiling import Tile
 
 __all__ = ["Fill", "Plain", "WeighedAlong", "WeighedApart"]
 
-Fill = Callable[[Tile, SourceBlock, Target], object]
+Fill = Callable[[Tile, SourceBlock, Output], object]
 """Fills the outputs of a tile from its source block."""
 
 
@@ -29,13 +29,13 @@ class Plain:
     def __init__(self, in_array: Functions, in_scratch: Functions) -> None:
         self._in_array, self._in_scratch = in_array, in_scratch
 
-    def __call__(self, tile: Tile, block: SourceBlock, target: Target) -> None:
+    def __call__(self, tile: Tile, block: SourceBlock, target: Output) -> None:
         """Fill a tile."""
         target.fill(tile, self._in_array if block.in_array else self._in_scratch, block)
 
 
 class WeighedApart:
-    """Correlates samples and weights one after the other in tiles that miss a sample, and fills others as usual.
+    """Correlates samples and weights one after the other if a sample of the tile is missing.
 
     Parameters
     ----------
@@ -46,14 +46,14 @@ class WeighedApart:
     mask : Mask, optional
         Which samples are valid.
     plain : Plain
-        What fills a tile without missing samples.
+        Fills a tile without missing samples.
     """
 
     def __init__(self, prepared: Prepared, missing: Missing, mask: Mask | None, plain: Plain) -> None:
         self._normalised, self._plain = prepared.normalised, plain
         self._missing, self._mask = missing, mask
 
-    def __call__(self, tile: Tile, block: SourceBlock, target: Target) -> None:
+    def __call__(self, tile: Tile, block: SourceBlock, target: Output) -> None:
         """Fill a tile."""
         copy = self._missing.scratch(tile) if block.in_array else block
         if self._missing.take_out(tile, block, copy, self._mask):
@@ -79,12 +79,12 @@ class WeighedAlong:
         self._prepared, self._weighing = prepared, prepared.weighing
         self._missing, self._mask = missing, mask
 
-    def __call__(self, tile: Tile, block: SourceBlock, target: Target) -> None:
+    def __call__(self, tile: Tile, block: SourceBlock, target: Output) -> None:
         """Fill a tile."""
         flags = self._missing.flags(tile, self._mask)
         weigh = partial(self._weighing[block.in_array], mask=flags.address, mask_strides=flags.strides)
         if target.fill(tile, [weigh], block):
-            # A zero tap was multiplied by an infinity: sums over the non-zero taps alone are right.
+            # A zero tap was multiplied by an infinity: compute sums over the non-zero taps alone.
             copy = self._missing.scratch(tile) if block.in_array else block
             self._missing.take_out(tile, block, copy, self._mask)
             target.fill(tile, self._prepared.normalised, copy)

@@ -1,4 +1,4 @@
-"""Where does a tile find its samples? In the array, or in scratch where they are gathered across the border."""
+"""How are the samples of a tile gathered? By tables of byte offsets, which extend the array across its border."""
 
 from __future__ import annotations
 
@@ -19,51 +19,69 @@ from faltung.run.tiling import Tile
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Frame", "Gatherer", "Gathering", "address_of", "frame_in_order", "frame_of", "offset", "source_gatherer"]
+__all__ = [
+    "Gatherer",
+    "Gathering",
+    "Strides",
+    "address_of",
+    "contiguous_strides",
+    "offset",
+    "source_gatherer",
+    "strides_of",
+]
 
 #: Bytes of tables that are kept from call to call.
 KEPT = 1 << 22
 
 
 @dataclass(frozen=True)
-class Frame:
-    """How an array lies in memory, in the axes of a layout.
+class Strides:
+    """The strides of an array in the axes of a layout.
 
     Parameters
     ----------
-    strides : tuple of int
-        Bytes between neighbours along slices and row.
+    outer : tuple of int
+        Bytes between neighbouring samples along every axis but the last: slices and row.
     column : int
-        The same along the column axis.
+        Bytes between neighbouring positions along the last axis, that of the columns.
     channels : ndarray
-        Byte offset of each channel.
+        Byte offset of each channel at a position.
     packed : bool
-        Whether the samples of a row lie side by side.
+        Whether the samples of a row are contiguous.
     key : bytes
-        The offsets of the channels, for use in a key.
+        The offsets of the channels, which can be hashed.
     """
 
-    strides: tuple[int, ...]
+    outer: tuple[int, ...]
     column: int
     channels: NDArray[np.int64]
     packed: bool
     key: bytes
 
 
+class _Kept:
+    """The tables that are kept from call to call, for arrays with the same strides."""
+
+    def __init__(self, strides: tuple[Any, ...]) -> None:
+        self.strides = strides
+        self.gatherings: dict[tuple[Any, ...], Gathering] = {}
+        self.bytes = 0
+
+
 @dataclass(frozen=True)
 class Gathering:
-    """How the source block of a tile is collected in scratch.
+    """The tables by which the source block of a tile is gathered in scratch.
 
     Parameters
     ----------
     size : int
         Bytes of scratch.
     strides : tuple of int
-        Of the block there.
+        Strides of the block in scratch.
     arguments : tuple of int
-        Of the gather function, from the fill value on.
+        Arguments of the gather function, from the fill value on.
     tables : tuple of ndarray
-        Keeps alive what the arguments point to.
+        The arrays that the arguments point to.
     """
 
     size: int
@@ -80,13 +98,13 @@ class Gatherer:
     layout : Layout
         The axes, and the support of the kernel.
     mode : str
-        What lies outside.
+        How the array continues beyond its border.
     fill : ndarray
-        One position of what stands there for ``constant``, in the dtype that is gathered into.
+        The constant of the mode ``constant`` for every channel of a position, in the dtype of the gathered block.
     stored : dtype
-        What the array holds.
+        The dtype of the array.
     name : str
-        Of the scratch.
+        Name of the scratch.
     """
 
     def __init__(self, layout: Layout, mode: str, fill: NDArray[Any], stored: np.dtype[Any], name: str) -> None:
@@ -95,9 +113,7 @@ class Gatherer:
         self._fill = fill
         self._stored = stored
         self._name = name
-        self._found: dict[tuple[Any, ...], Gathering] = {}
-        self._kept = 0  # bytes of tables
-        self._frame: tuple[Any, ...] = ()
+        self._kept = _Kept(())
 
     @lazy
     def code(self) -> Any:
@@ -105,36 +121,37 @@ class Gatherer:
         return gather_function(self._stored, self._fill.dtype, host())
 
     def __call__(
-        self, tile: Tile, source: Frame, address: int, room: float = 0.0
+        self, tile: Tile, source: Strides, address: int, room: float = 0.0
     ) -> tuple[Any, int, tuple[int, ...]]:
-        """Gather the source block of a tile: the scratch it is in, its address and its strides.
+        """Gather the source block of a tile; return the scratch that holds it, its address and its strides.
 
         Behind the block there is `room` for more, as a multiple of its size.
         """
-        found = self.gathering(tile, source)
-        buffer, block = scratch.take(self._name, int(found.size * (1 + room)))
-        self.code(address, block, *found.arguments)
-        return buffer, block, found.strides
+        gathering = self.gathering(tile, source)
+        buffer, block = scratch.take(self._name, int(gathering.size * (1 + room)))
+        self.code(address, block, *gathering.arguments)
+        return buffer, block, gathering.strides
 
-    def gathering(self, tile: Tile, source: Frame) -> Gathering:
-        """Return how the source block of a tile is gathered."""
-        frame = (source.strides, source.column, source.key)
-        key = (tile.start, tile.shape, frame)
-        found = self._found.get(key)
-        if found is None:
-            if frame != self._frame:  # what is kept belongs to arrays that lie in memory in another way
-                self._found, self._kept, self._frame = {}, 0, frame
-            found = self._gathering(tile, source)
-            size = sum(table.nbytes for table in found.tables)
-            # Tiles come round in one order: to drop old tables for new ones would keep none that is used again.
-            if self._kept + size <= KEPT:
-                self._found[key] = found
-                self._kept += size
-        return found
+    def gathering(self, tile: Tile, source: Strides) -> Gathering:
+        """Return the tables for the source block of a tile."""
+        strides = (source.outer, source.column, source.key)
+        kept = self._kept
+        if kept.strides != strides:
+            kept = self._kept = _Kept(strides)
+        key = (tile.start, tile.shape)
+        gathering = kept.gatherings.get(key)
+        if gathering is None:
+            gathering = self._gathering(tile, source)
+            size = sum(table.nbytes for table in gathering.tables)
+            # Tiles come in the same order in every call: old tables in place of new ones would not be used again.
+            if kept.bytes + size <= KEPT:
+                kept.gatherings[key] = gathering
+                kept.bytes += size
+        return gathering
 
-    def _gathering(self, tile: Tile, source: Frame) -> Gathering:
-        """Find the offset of every row and of every sample in a row, or `FILL` outside the array."""
-        along = [self._offsets(axis, tile, stride) for axis, stride in enumerate(source.strides)]
+    def _gathering(self, tile: Tile, source: Strides) -> Gathering:
+        """Find the offset of every row and of every sample in a row, or `FILL` beyond the border."""
+        along = [self._offsets(axis, tile, stride) for axis, stride in enumerate(source.outer)]
         rows: NDArray[np.int64] = np.zeros((), np.int64)
         for offsets in along:
             outside = np.logical_or.outer(rows == FILL, offsets == FILL)
@@ -159,8 +176,8 @@ class Gatherer:
             tables=(rows, columns),
         )
 
-    def _columns(self, tile: Tile, source: Frame) -> tuple[NDArray[np.int64], int, tuple[int, int, int]]:
-        """Find the offsets of the samples in a row, their number, and which lie side by side from where on."""
+    def _columns(self, tile: Tile, source: Strides) -> tuple[NDArray[np.int64], int, tuple[int, int, int]]:
+        """Find the offsets of the samples in a row, their number, and the span of those that are contiguous."""
         layout = self._layout
         first = tile.start[-1] - layout.origins[-1]
         count = tile.shape[-1] + layout.sizes[-1] - 1
@@ -180,28 +197,28 @@ class Gatherer:
         return byte_offsets(self._mode, self._layout.lengths[axis], positions, stride)
 
 
-def offset(tile: Tile, frame: Frame, origin: tuple[int, ...]) -> int:
-    """Bytes from the first sample of an array to that of a tile whose start counts from `origin`."""
+def offset(tile: Tile, strides: Strides, origin: tuple[int, ...]) -> int:
+    """Return the bytes from the first sample of an array, which is at position `origin`, to the first of a tile."""
     if tile.start == origin:
         return 0
-    strides = (*frame.strides, frame.column)
-    return sum([(s - o) * stride for s, o, stride in zip(tile.start, origin, strides, strict=True)])
+    steps = (*strides.outer, strides.column)
+    return sum([(start - first) * step for start, first, step in zip(tile.start, origin, steps, strict=True)])
 
 
-def frame_of(array: NDArray[Any], layout: Layout) -> Frame:
-    """Return how an array lies in memory."""
-    return _frame(array.shape, array.strides, array.dtype, layout)
+def strides_of(array: NDArray[Any], layout: Layout) -> Strides:
+    """Return the strides of an array in the axes of a layout."""
+    return _in_layout(array.shape, array.strides, array.dtype, layout)
 
 
-def frame_in_order(shape: tuple[int, ...], dtype: np.dtype[Any], layout: Layout) -> Frame:
-    """Return how an array lies in memory whose samples lie side by side in the order of its axes."""
+def contiguous_strides(shape: tuple[int, ...], dtype: np.dtype[Any], layout: Layout) -> Strides:
+    """Return the strides of a contiguous array in the axes of a layout."""
     strides = [dtype.itemsize]
     for length in reversed(shape[1:]):
         strides.insert(0, strides[0] * length)
-    return _frame(shape, tuple(strides), dtype, layout)
+    return _in_layout(shape, tuple(strides), dtype, layout)
 
 
-def _frame(shape: tuple[int, ...], strides: tuple[int, ...], dtype: np.dtype[Any], layout: Layout) -> Frame:
+def _in_layout(shape: tuple[int, ...], strides: tuple[int, ...], dtype: np.dtype[Any], layout: Layout) -> Strides:
     offsets: NDArray[Any] = np.zeros((), np.int64)
     trailing = list(zip(shape, strides, strict=True))[layout.column + 1 :]
     item = dtype.itemsize
@@ -212,13 +229,13 @@ def _frame(shape: tuple[int, ...], strides: tuple[int, ...], dtype: np.dtype[Any
         offsets = np.add.outer(offsets, stride * np.arange(size, dtype=np.int64))
     channels = np.ascontiguousarray(offsets).ravel()
     column = strides[layout.column]
-    side_by_side = np.array_equal(channels, item * np.arange(channels.size))
-    packed = side_by_side and column == item * channels.size
-    return Frame(strides[: layout.column] if layout.column else (0,), column, channels, packed, channels.tobytes())
+    contiguous = np.array_equal(channels, item * np.arange(channels.size))
+    packed = contiguous and column == item * channels.size
+    return Strides(strides[: layout.column] if layout.column else (0,), column, channels, packed, channels.tobytes())
 
 
 def source_gatherer(problem: Problem) -> Gatherer:
-    """Gather the samples of the array that a problem is about."""
+    """Return what gathers the samples of the array of a problem."""
     parts = [problem.cval.real, problem.cval.imag][: 2 if problem.dtype.kind == "c" else 1]
     with np.errstate(over="ignore"):
         sample = np.array(parts).astype(problem.extended)
@@ -227,9 +244,9 @@ def source_gatherer(problem: Problem) -> Gatherer:
 
 
 def address_of(array: NDArray[Any]) -> int:
-    """Address of the first sample."""
+    """Return the address of the first sample."""
     try:
-        # Three times as fast as asking the array, which small images notice.
+        # Three times as fast as asking the array, which counts for small images.
         return ctypes.addressof(ctypes.c_char.from_buffer(array))  # type: ignore[arg-type]
     except (TypeError, ValueError, BufferError):  # read-only, or not contiguous
         return array.ctypes.data

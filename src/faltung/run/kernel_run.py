@@ -1,8 +1,8 @@
-"""Run the plan of a kernel: every tile, on every worker.
+"""How does the plan of a kernel run? Every tile, on every worker.
 
-A tile whose source block is inside the array reads it there. A tile that reaches across the border, or whose samples
-the engine cannot read as they are stored, has its source block gathered in scratch first. There is nothing more to
-borders, strides, byte orders and half floats.
+A tile whose source block is inside the array reads it there. If the tile reaches across the border, or if the engine
+cannot read the samples as they are stored, the source block is gathered in scratch first. Borders, strides, byte
+orders and half floats need nothing else.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from faltung.ground.lazy import lazy
 from faltung.ground.threads import share, worker_count
 from faltung.planning.planner import Plan
 from faltung.run.filling import Fill, Plain, WeighedAlong, WeighedApart
-from faltung.run.gathering import Frame, address_of, frame_of, source_gatherer
+from faltung.run.gathering import Strides, address_of, source_gatherer, strides_of
 from faltung.run.missing import Mask, Missing
+from faltung.run.output import Output
 from faltung.run.prepared import Prepared
 from faltung.run.small import Small
 from faltung.run.source import Source
-from faltung.run.target import Target
 from faltung.run.tiling import Tile, tiles_across, tiles_beside
 
 if TYPE_CHECKING:
@@ -29,27 +29,27 @@ if TYPE_CHECKING:
 
 __all__ = ["KernelRunner"]
 
-#: Predicted seconds of one core in which the work is done before a second thread would have woken up.
+#: Predicted seconds on one core up to which the work is done before a second thread wakes up.
 _ALONE = 2e-4
-#: Most memory layouts of arrays that are kept from call to call.
-_MOST_FRAMES = 64
+#: Most strides of arrays that are kept from call to call.
+_MOST_STRIDES = 64
 
 
 class KernelRunner:
-    """Runs a plan: holds its machine code, and the tables that stay the same from call to call.
+    """Runs the plan of a kernel with its machine code, and tables that stay the same from call to call.
 
     Parameters
     ----------
     plan : Plan
-        What runs.
+        The plan.
     """
 
     def __init__(self, plan: Plan) -> None:
         self._plan = plan
         self._problem = plan.problem
-        self._frames: dict[tuple[Any, ...], Frame] = {}
+        self._strides: dict[tuple[Any, ...], Strides] = {}
         self._gather = source_gatherer(self._problem)
-        #: Tiles of an array that the engine can read as it is stored.
+        #: Tiles for arrays that the engine can read as they are stored.
         self._tiles = tiles_beside(plan)
         self.prepared = Prepared(plan)
         self.small = Small(plan, self.prepared, self._gather, self._tiles)
@@ -61,7 +61,7 @@ class KernelRunner:
 
     @lazy
     def _gathered_tiles(self) -> list[Tile]:
-        """Tiles of an array of which every source block must be gathered."""
+        """Tiles for arrays of which every source block has to be gathered."""
         return tiles_across(self._problem.layout, self._plan.tile)
 
     def run(self, x: NDArray[Any], out: NDArray[Any], workers: int | None, valid: NDArray[np.bool_] | None) -> None:
@@ -69,10 +69,10 @@ class KernelRunner:
         if x.flags.c_contiguous and out.flags.c_contiguous and self.small.fill(x, out, workers):
             return
         room = self._missing.room if self._problem.weighted else 0.0
-        source = Source(self._problem, x, self._frame(x), self._gather, room)
-        target = Target(self._problem, out, self._frame(out))
+        source = Source(self._problem, x, self._strides_of(x), self._gather, room)
+        target = Output(self._problem, out, self._strides_of(out))
         tiles = self._tiles if source.readable else self._gathered_tiles
-        # The code is made here: later, every thread would begin by making it.
+        # The code is compiled here: later, every thread would begin by compiling it.
         fill: Fill = self._read if source.readable else self._gathered
         if self._problem.weighted:
             fill = self._weighed(source, valid)
@@ -88,36 +88,36 @@ class KernelRunner:
 
     @lazy
     def _read(self) -> Plain:
-        """How tiles of an array are filled that the engine can read as it is stored."""
+        """Fills tiles of an array that the engine can read as it is stored."""
         inside = [tile.inside for tile in self._tiles]
         return Plain(self.prepared.in_place if any(inside) else [], [] if all(inside) else self.prepared.from_scratch)
 
     @lazy
     def _gathered(self) -> Plain:
-        """How tiles are filled whose source blocks are all gathered."""
+        """Fills tiles whose source blocks are all gathered."""
         return Plain([], self.prepared.from_scratch)
 
     def _weighed(self, source: Source, valid: NDArray[np.bool_] | None) -> Fill:
-        """How tiles are filled that may miss samples."""
+        """Return what fills tiles of samples that may be missing."""
         mask = None if valid is None else self._mask(valid)
         if self.prepared.weighing:
             return WeighedAlong(self.prepared, self._missing, mask)
         return WeighedApart(self.prepared, self._missing, mask, self._read if source.readable else self._gathered)
 
-    def _frame(self, array: NDArray[Any]) -> Frame:
-        """Memory layout of an array in the axes of the layout."""
+    def _strides_of(self, array: NDArray[Any]) -> Strides:
+        """Return the strides of an array in the axes of the layout, from those of recent arrays if possible."""
         key = (array.strides, array.shape, array.dtype)
-        frame = self._frames.get(key)
-        if frame is None:
-            if len(self._frames) >= _MOST_FRAMES:
-                self._frames.clear()
-            frame = self._frames[key] = frame_of(array, self._problem.layout)
-        return frame
+        strides = self._strides.get(key)
+        if strides is None:
+            if len(self._strides) >= _MOST_STRIDES:
+                self._strides.clear()
+            strides = self._strides[key] = strides_of(array, self._problem.layout)
+        return strides
 
     def _mask(self, valid: NDArray[np.bool_]) -> Mask:
         flags = valid.view(np.uint8)
-        frame = self._frame(flags)
+        strides = self._strides_of(flags)
         if self._problem.dtype.kind == "c":  # a flag counts for both parts of a sample
-            channels = np.repeat(frame.channels, 2)
-            frame = replace(frame, channels=channels, packed=False, key=channels.tobytes())
-        return Mask(frame, address_of(flags))
+            channels = np.repeat(strides.channels, 2)
+            strides = replace(strides, channels=channels, packed=False, key=channels.tobytes())
+        return Mask(strides, address_of(flags))

@@ -1,10 +1,10 @@
-"""Run a bank over channels: a board for each call of the machine code of `engines/channels`."""
+"""How does the machine code of a layer run? With a board of addresses and sizes, which all threads read."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from functools import lru_cache
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,24 +12,27 @@ import numpy as np
 from faltung.engines.channels.channel_code import FIELDS, Channels, channels_function
 from faltung.engines.registers import Footprint
 from faltung.ground import scratch
+from faltung.ground.bounded import Bounded
 from faltung.ground.threads import share
 from faltung.jit.samples import sample
 from faltung.jit.target import host
 from faltung.planning.layer import Layer
 from faltung.planning.layer_tiles import register_block, tile_of
 from faltung.run.gathering import address_of
-from faltung.run.tables import Lie, Tables, three
+from faltung.run.tables import MemoryLayout, Tables, in_three_axes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Board", "Run", "correlate_channels", "in_threads"]
+__all__ = ["Board", "LayerCode", "Run", "correlate_channels", "in_threads", "whole_lines"]
 
 #: Bytes of a result that no cache is expected to keep until the next layer reads it.
 STREAMED_BYTES = 1 << 25
+#: Most layers whose machine code is kept, and most bytes of tables that belong to it.
+MOST_LAYERS, MOST_BYTES = 512, 1 << 27
 
 Run = Callable[[Callable[[int], int], int, int], None]
-"""Calls machine code with the address of a board, on so many threads."""
+"""Calls machine code with the address of a board, on a number of threads."""
 
 
 def in_threads(code: Callable[[int], int], board: int, count: int) -> None:
@@ -42,14 +45,14 @@ def in_threads(code: Callable[[int], int], board: int, count: int) -> None:
 
 
 class Board:
-    """What machine code is called with: a table of integers, most of which never change.
+    """The table of integers that machine code is called with; most of them never change.
 
     Parameters
     ----------
-    fields : sequence of str
-        What stands in it.
+    fields : tuple of str
+        Names of its entries.
     values : dict
-        What does not change from call to call; items and room of a thread among it.
+        The entries that stay the same from call to call; `items`, and `room` of a thread, are among them.
     """
 
     def __init__(self, fields: tuple[str, ...], values: dict[str, int]) -> None:
@@ -58,7 +61,7 @@ class Board:
         self._items, self._room = values["items"], values["room"]
 
     def call(self, run: Run, code: Callable[[int], int], workers: int, **values: int) -> None:
-        """Call machine code that shares out the items among threads; `values` are the rest of the board."""
+        """Call machine code that shares out the items among threads; `values` are the other entries."""
         count = max(1, min(workers, self._items))
         board, claims = self._values.copy(), np.zeros(2, np.int64)
         buffer, place = scratch.take("channels", self._room * count)
@@ -67,99 +70,147 @@ class Board:
         for name, value in values.items():
             board[places[name]] = value
         run(code, address_of(board), count)
-        del buffer  # until here nobody else may write there
+        del buffer  # until here the scratch belongs to this call
 
 
-class _Program:
-    """The machine code for one layer and arrays that lie in one way."""
+def whole_lines(size: int) -> int:
+    """Round a number of bytes up to whole cache lines."""
+    return -(-size // 64) * 64
 
-    def __init__(self, layer: Layer, source: Lie, target: Lie, number: np.dtype[Any], streamed: bool) -> None:
-        axes, (source, target) = three(layer.axes, source, target)
-        slices, rows, columns = axes
-        kind = "float" if number == np.float32 else "double"
-        block = register_block(layer, number)
-        wide = block.vectors * block.lanes
-        tile = tile_of(layer, axes, block.rows, wide)
-        # The last tile moves up to end with the array.
-        tops = [min(top, rows.outputs - tile[0]) for top in range(0, rows.outputs, tile[0])]
-        positions = np.array([rows.positions(top, tile[0])[0] for top in tops], np.int64)
-        tables = Tables(axes, layer.mode, source, tile, positions, number)
-        panels, down, across = tables.panels(layer.ins)
-        taps = layer.ins * layer.taps
-        # Looped over, never written out: the compiler would load all coefficients ahead of the loop over columns,
+
+class LayerCode:
+    """The machine code of a layer, for one memory layout of input and output, and its tables.
+
+    Parameters
+    ----------
+    layer : Layer
+        The layer.
+    source, target : MemoryLayout
+        The memory layout of input and output.
+    number : dtype
+        The number computed with.
+    streamed : bool
+        Whether the output is so large that it is written past the cache.
+    """
+
+    def __init__(
+        self, layer: Layer, source: MemoryLayout, target: MemoryLayout, number: np.dtype[Any], streamed: bool
+    ) -> None:
+        self._axes, (self._source, self._target) = in_three_axes(layer.axes, source, target)
+        self._layer, self._number = layer, number
+        self._block = register_block(layer, number)
+        self._blocks = -(-layer.outs // self._block.outputs)  # of channels out
+        self._vector_bytes = self._block.lanes * number.itemsize
+        self._tile = tile_of(layer, self._axes, self._block.rows, self._columns)
+        self._tables = Tables(self._axes, layer.mode, self._source, self._tile, self._row_positions(), number)
+        self._panels = self._tables.panels(layer.ins)
+        self._fill = np.array([layer.cval]).astype(number)
+        self._no_bias = np.zeros(layer.groups * layer.outs, number)
+        self._streamed = streamed and self._has_whole_vectors()
+        self._codes = [self._compile(past) for past in ((False, True) if self._streamed else (False,))]
+        self._board = Board(FIELDS, self._entries())
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all tables."""
+        return self._tables.nbytes + self._panels[0].nbytes + self._no_bias.nbytes
+
+    @property
+    def _columns(self) -> int:
+        """Columns of a register block."""
+        return self._block.vectors * self._block.lanes
+
+    @property
+    def _packed(self) -> bool:
+        """Whether the output holds the number computed with, and the samples of its rows are contiguous."""
+        return self._target.dtype == self._number and self._target.strides[-1] == self._number.itemsize
+
+    def _row_positions(self) -> NDArray[np.int64]:
+        """Positions of the rows that each tile reads; the last tile moves up to end with the array."""
+        rows, height = self._axes[1], self._tile[0]
+        tops = [min(top, rows.outputs - height) for top in range(0, rows.outputs, height)]
+        return np.array([rows.positions(top, height)[0] for top in tops], np.int64)
+
+    def _has_whole_vectors(self) -> bool:
+        """Whether every row of a tile consists of whole vectors, aligned if the output is."""
+        whole = self._axes[2].outputs % self._columns == self._tile[1] % self._columns == 0
+        return self._packed and whole and not any(step % self._vector_bytes for step in self._target.strides[:-1])
+
+    def _compile(self, streamed: bool) -> Callable[[int], int]:
+        panels, down, across = self._panels
+        number = "float" if self._number == np.float32 else "double"
+        # Loops over taps, none written out: the compiler would load all coefficients ahead of the loop over columns,
         # find no registers for them, and halve the speed.
-        footprint = Footprint(panels.size, down, across, None, columns.dilation, sample(number), kind, block.outputs)
-        vector_bytes = block.lanes * number.itemsize
-        packed = target.dtype == number and target.strides[-1] == number.itemsize
-        whole = columns.outputs % wide == tile[1] % wide == 0
-        self._streamed = packed and streamed and whole and not any(s % vector_bytes for s in target.strides[:-1])
-        self._vector_bytes = vector_bytes
-        self._codes = [
-            channels_function(
-                Channels(
-                    footprint=footprint,
-                    source=sample(source.dtype),
-                    target=sample(target.dtype),
-                    lanes=block.lanes,
-                    gathered=tables.gathered,
-                    block=(block.rows, block.vectors),
-                    packed=packed,
-                    streamed=past,
-                ),
-                host(),
-            )
-            for past in ((False, True) if self._streamed else (False,))
-        ]
-        self._layer, self._number, self._outputs = layer, number, block.outputs
-        self._blocks = -(-layer.outs // block.outputs)
-        fill = np.array([layer.cval]).astype(number)
-        no_bias = np.zeros(layer.groups * layer.outs, number)
-        self._keep = tables, panels, fill, no_bias
-        tiles = slices.outputs * tables.row_tiles * tables.column_tiles
-        # A block may read up to a register block behind the last row that it needs.
-        room = layer.ins * slices.size * tables.plane + 4 * wide * number.itemsize
-        self._board = Board(
-            FIELDS,
-            {
-                "items": layer.images * layer.groups * tiles,
-                "room": -(-room // 64) * 64,
-                **dict(zip(("source_image", "source_channel"), source.strides, strict=False)),
-                **dict(zip(FIELDS[FIELDS.index("target_image") :], target.strides, strict=False)),
-                "block_bytes": taps * block.outputs * number.itemsize,
-                "panels": panels.ctypes.data,
-                "bias": no_bias.ctypes.data,
-                "fill": fill.ctypes.data,
-                "groups": layer.groups,
-                "ins": layer.ins,
-                "outs": layer.outs,
-                "blocks": self._blocks,
-                "slices": slices.outputs,
-                "height": rows.outputs,
-                "width": columns.outputs,
-                "row_tiles": tables.row_tiles,
-                "column_tiles": tables.column_tiles,
-                "tile_height": tile[0],
-                "tile_width": tile[1],
-                **tables.entries(),
-            },
+        footprint = Footprint(
+            panels=panels.size,
+            rows=down,
+            columns=across,
+            pattern=None,
+            step=self._axes[2].dilation,
+            source=sample(self._number),
+            number=number,
+            outputs=self._block.outputs,
+        )
+        return channels_function(
+            Channels(
+                footprint=footprint,
+                source=sample(self._source.dtype),
+                target=sample(self._target.dtype),
+                lanes=self._block.lanes,
+                gathered=self._tables.gathered,
+                block=(self._block.rows, self._block.vectors),
+                packed=self._packed,
+                streamed=streamed,
+            ),
+            host(),
         )
 
-    def _packed(self, taps: NDArray[Any]) -> NDArray[Any]:
+    def _entries(self) -> dict[str, int]:
+        """Return the entries of the board that stay the same from call to call."""
+        layer, tables, size = self._layer, self._tables, self._number.itemsize
+        slices, rows, columns = self._axes
+        # A block may read up to a register block behind the last row that it needs.
+        room = layer.ins * slices.size * tables.plane + 4 * self._columns * size
+        return {
+            "items": layer.images * layer.groups * slices.outputs * tables.row_tiles * tables.column_tiles,
+            "room": whole_lines(room),
+            **dict(zip(("source_image", "source_channel"), self._source.strides, strict=False)),
+            **dict(zip(FIELDS[FIELDS.index("target_image") :], self._target.strides, strict=False)),
+            "block_bytes": layer.ins * layer.taps * self._block.outputs * size,
+            "panels": self._panels[0].ctypes.data,
+            "bias": self._no_bias.ctypes.data,
+            "fill": self._fill.ctypes.data,
+            "groups": layer.groups,
+            "ins": layer.ins,
+            "outs": layer.outs,
+            "blocks": self._blocks,
+            "slices": slices.outputs,
+            "height": rows.outputs,
+            "width": columns.outputs,
+            "row_tiles": tables.row_tiles,
+            "column_tiles": tables.column_tiles,
+            "tile_height": self._tile[0],
+            "tile_width": self._tile[1],
+            **tables.entries(),
+        }
+
+    def _in_order(self, taps: NDArray[Any]) -> NDArray[Any]:
         """Coefficients in the order in which the code reads them: for each block of channels out, tap after tap."""
-        layer = self._layer
+        layer, outputs = self._layer, self._block.outputs
         flat = taps.reshape(layer.groups, layer.outs, layer.ins * layer.taps)
-        if layer.outs % self._outputs:
-            filled = np.zeros((layer.groups, self._blocks * self._outputs, flat.shape[2]), self._number)
+        if layer.outs % outputs:
+            filled = np.zeros((layer.groups, self._blocks * outputs, flat.shape[2]), self._number)
             filled[:, : layer.outs] = flat
             flat = filled
-        by_block = flat.reshape(layer.groups, self._blocks, self._outputs, -1)
+        by_block = flat.reshape(layer.groups, self._blocks, outputs, -1)
         return np.ascontiguousarray(by_block.swapaxes(2, 3), self._number)
 
     def __call__(
         self, source: int, target: int, taps: NDArray[Any], bias: NDArray[Any] | None, run: Run, workers: int
     ) -> None:
-        packed = self._packed(taps)
-        values = {"source": source, "target": target, "taps": address_of(packed)}
+        """Fill the output at the address `target`."""
+        coefficients = self._in_order(taps)
+        values = {"source": source, "target": target, "taps": address_of(coefficients)}
         if bias is not None:
             bias = np.ascontiguousarray(bias, self._number)
             values["bias"] = address_of(bias)
@@ -167,40 +218,47 @@ class _Program:
         self._board.call(run, self._codes[past], workers, **values)
 
 
-_program = lru_cache(maxsize=512)(_Program)
+_codes: Bounded[tuple[Layer, MemoryLayout, MemoryLayout, np.dtype[Any], bool], LayerCode] = Bounded(
+    MOST_LAYERS, MOST_BYTES
+)
 
 
 def correlate_channels(
     layer: Layer,
     source: int,
-    source_lie: Lie,
+    source_layout: MemoryLayout,
     target: int,
-    target_lie: Lie,
+    target_layout: MemoryLayout,
     taps: NDArray[Any],
     bias: NDArray[Any] | None = None,
     run: Run = in_threads,
     workers: int = 1,
 ) -> None:
-    """Correlate what lies at one address with a bank, and put the result at another.
+    """Correlate the array at one address with a bank, and write the result to another address.
 
     Parameters
     ----------
     layer : Layer
-        What is asked.
+        The layer.
     source, target : int
-        Addresses of the first samples.
-    source_lie, target_lie : Lie
-        How the arrays lie.
+        Addresses of the first samples of input and output.
+    source_layout, target_layout : MemoryLayout
+        The memory layout of input and output.
     taps : ndarray
-        The taps of all channels, of shape `Layer.taps_shape`, in single or double precision: what is computed with.
+        The taps of all channels, of shape `Layer.taps_shape`. Their dtype, single or double precision, is that of the
+        computation.
     bias : ndarray, optional
         A number for each channel out that is added.
     run : callable
-        How the machine code is run.
+        Runs the machine code.
     workers : int
-        On how many threads; the result does not depend on it.
+        Number of threads; the result does not depend on it.
     """
     if not layer.multiply_adds:
         return
-    large = math.prod(layer.target_shape) * target_lie.dtype.itemsize >= STREAMED_BYTES
-    _program(layer, source_lie, target_lie, taps.dtype, large)(source, target, taps, bias, run, workers)
+    large = math.prod(layer.target_shape) * target_layout.dtype.itemsize >= STREAMED_BYTES
+    key = (layer, source_layout, target_layout, taps.dtype, large)
+    code = _codes.get(key)
+    if code is None:
+        code = _codes.get_or_make(key, lambda: LayerCode(*key), attrgetter("nbytes"))
+    code(source, target, taps, bias, run, workers)

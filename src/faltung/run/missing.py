@@ -1,4 +1,4 @@
-"""Which samples of a block are missing? They are replaced by zeros, and get a weight of zero."""
+"""How are missing samples left out? They are replaced by zeros, and get a weight of zero."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from faltung.ground import scratch
 from faltung.ground.lazy import lazy
 from faltung.jit.target import host
 from faltung.planning.problem import Problem
-from faltung.run.gathering import Frame, Gatherer
+from faltung.run.gathering import Gatherer, Strides
 from faltung.run.source import SourceBlock
 from faltung.run.tiling import Tile
 
@@ -26,7 +26,7 @@ __all__ = ["Mask", "Missing", "Normalised"]
 class Mask(NamedTuple):
     """A mask in memory: a byte for each sample, zero where it is missing."""
 
-    frame: Frame
+    strides: Strides
     address: int
 
 
@@ -38,7 +38,7 @@ class Missing:
     Parameters
     ----------
     problem : Problem
-        What is asked.
+        The problem.
     """
 
     def __init__(self, problem: Problem) -> None:
@@ -50,8 +50,8 @@ class Missing:
     @lazy
     def _split(self) -> Any:
         problem = self._problem
-        together = 2 if problem.dtype.kind == "c" else 1
-        return split_function(problem.extended, problem.number, together, problem.skips_nan, problem.masked, host())
+        parts = 2 if problem.dtype.kind == "c" else 1
+        return split_function(problem.extended, problem.number, parts, problem.skips_nan, problem.masked, host())
 
     def take_out(self, tile: Tile, source: SourceBlock, copy: SourceBlock, mask: Mask | None) -> bool:
         """Copy a source block, with zeros for missing samples and weights behind it; return whether any is missing.
@@ -61,7 +61,7 @@ class Missing:
         tile : Tile
             The tile.
         source : SourceBlock
-            Its samples, which may be the copy itself.
+            Its source block, which may be the copy itself.
         copy : SourceBlock
             Scratch with room for the block and its weights.
         mask : Mask, optional
@@ -79,7 +79,7 @@ class Missing:
         """Gather the part of a mask that belongs to a tile."""
         if mask is None:
             return SourceBlock(0, (0,) * (len(tile.shape) - 1), False, None)
-        buffer, address, strides = self._gather(tile, mask.frame, mask.address)
+        buffer, address, strides = self._gather(tile, mask.strides, mask.address)
         return SourceBlock(address, strides, False, buffer)
 
     def _shape(self, tile: Tile) -> tuple[int, ...]:
@@ -101,13 +101,13 @@ class Normalised:
     Parameters
     ----------
     problem : Problem
-        What is asked.
+        The problem.
     values, weights : BlockFunction
-        Correlate samples with the taps, and weights with their magnitudes.
+        Correlate samples with the taps, and weights with the magnitudes of the taps.
     total : float
-        What the weights add up to where nothing is missing.
+        The sum of all weights if no sample is missing.
     least : float
-        Share of that up to which a weight is taken for a rounding error.
+        Share of this sum up to which a weight is a rounding error.
     """
 
     def __init__(
@@ -126,7 +126,7 @@ class Normalised:
         """Fill the block."""
         source_strides, target_strides, shape = block
         width = shape[-1] * self._step
-        strides = _side_by_side(shape[1:-1], width * self._number.itemsize)
+        strides = _contiguous(shape[1:-1], width * self._number.itemsize)
         size = strides[0] * shape[0]
         buffer, place = scratch.take("normalised", 2 * size)
         behind = source + source_strides[0] * (shape[0] + self._sizes[0] - 1)
@@ -140,5 +140,5 @@ class Normalised:
 
 
 @lru_cache(maxsize=256)
-def _side_by_side(lengths: tuple[int, ...], row: int) -> tuple[int, ...]:
+def _contiguous(lengths: tuple[int, ...], row: int) -> tuple[int, ...]:
     return tuple(row * math.prod(lengths[k:]) for k in range(len(lengths) + 1))

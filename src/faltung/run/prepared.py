@@ -1,4 +1,4 @@
-"""Which machine code does a plan run? Its engines, prepared for the dtype of the source when first needed."""
+"""Which machine code does a plan run? That of its engines, prepared for each source dtype at first use."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Prepared:
     Parameters
     ----------
     plan : Plan
-        What runs.
+        The plan.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -43,7 +43,7 @@ class Prepared:
 
     @lazy
     def from_scratch(self) -> Functions:
-        """Functions that read what was gathered in scratch."""
+        """Functions that read gathered blocks in scratch."""
         same = self._problem.extended == self._problem.stored
         return self.in_place if same else self._prepare(self._problem.extended)
 
@@ -53,7 +53,7 @@ class Prepared:
 
     @lazy
     def weighing(self) -> dict[bool, WeighingFunction]:
-        """Functions that sum weights along with samples, in the array (True) and in scratch; empty if not planned."""
+        """Functions that sum weights along with samples, for blocks in the array (True) and in scratch (False)."""
         problem, plan = self._problem, self._plan
         engine = weighing_engine(plan.engines)
         if not problem.weighted or plan.weight_engines or engine is None:

@@ -1,4 +1,4 @@
-"""Which plan is the fastest for a question? All that might be are run in turn."""
+"""Which plan is the fastest for a question? All that might be the fastest are run in turns."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ if TYPE_CHECKING:
 
 __all__ = ["fastest", "random_samples", "repeats_of", "seconds_of"]
 
-#: Seconds for which a short call is repeated whenever it is timed.
+#: Seconds for which a short call is repeated when it is timed.
 SLOT = 0.01
 #: A candidate is run if it is predicted to take at most so many times as long as the best.
 REACH = 10.0
-#: Rounds of a race, the seconds after which no other begins, and the lead that ends a race early.
-HEATS, PATIENCE, LEAD = 7, 1.0, 2.0
+#: Most rounds of a race; seconds after which no new round begins; lead of the best that drops a candidate.
+ROUNDS, PATIENCE, LEAD = 7, 1.0, 2.0
 
 
 def fastest(question: Question | Problem, machine: Machine | None = None) -> Planned:
@@ -40,14 +40,14 @@ def fastest(question: Question | Problem, machine: Machine | None = None) -> Pla
     Parameters
     ----------
     question : Question or Problem
-        What is asked. It is run on random samples.
+        The question. Its plans run on random samples.
     machine : Machine, optional
-        What times are predicted with; by default the machine at hand.
+        The machine that times are predicted for; by default this one.
 
     Returns
     -------
     Planned
-        The plan with the fastest candidate. A method that is asked for by name is not compared with others.
+        The fastest plan. A method that was asked for by name is not compared with others.
     """
     machine = current() if machine is None else machine
     first = _plan(question, "auto", machine)
@@ -68,7 +68,7 @@ def _plan(question: Question | Problem, method: str, machine: Machine) -> Planne
 
 
 def _race(plans: dict[str, Planned]) -> str:
-    """Run all plans in turn, round after round, and return the method with the least time of all."""
+    """Run all plans in turns, round after round, and return the method with the least time."""
     some = next(iter(plans.values()))
     problem = some.problem
     x = random_samples(problem)
@@ -77,10 +77,10 @@ def _race(plans: dict[str, Planned]) -> str:
     calls = {method: partial(plan, x, out, None, mask) for method, plan in plans.items()}
     start = perf_counter()
     for call in calls.values():
-        call()  # machine code, tables and threads are made here
+        call()  # compiles machine code, makes tables and starts threads
     repeats = {method: repeats_of(call) for method, call in calls.items()}
     best = dict.fromkeys(calls, math.inf)
-    for _ in range(HEATS):
+    for _ in range(ROUNDS):
         for method, call in calls.items():
             best[method] = min(best[method], seconds_of(call, repeats[method]))
         reach = LEAD * min(best.values())
@@ -91,12 +91,12 @@ def _race(plans: dict[str, Planned]) -> str:
 
 
 def repeats_of(call: Callable[[], object]) -> int:
-    """Return how often a call is made whenever it is timed."""
+    """Return how often a call is repeated when it is timed."""
     return max(1, math.ceil(SLOT / max(seconds_of(call, 1), 1e-7)))
 
 
 def seconds_of(call: Callable[[], object], repeats: int) -> float:
-    """Return the mean seconds of so many calls."""
+    """Return the mean seconds of a call."""
     start = perf_counter()
     for _ in repeat(None, repeats):
         call()
@@ -104,6 +104,6 @@ def seconds_of(call: Callable[[], object], repeats: int) -> float:
 
 
 def random_samples(problem: Problem) -> NDArray[Any]:
-    """Return an array for a problem, filled with random samples that are always the same."""
+    """Return an array of random samples for a problem; they are the same in every call."""
     drawn = np.random.default_rng(0).random(problem.shape, np.float32)
     return drawn.astype(problem.dtype) if problem.dtype.kind in "fc" else (100 * drawn).astype(problem.dtype)

@@ -1,4 +1,4 @@
-"""What if an array is small? Then all its tiles are one call of machine code."""
+"""How does a plan run on a small array? All tiles are one call of machine code."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from faltung.engines.calls.team import Calls, TileCall, team
 from faltung.ground.lazy import lazy
 from faltung.ground.threads import worker_count
 from faltung.planning.planner import Plan
-from faltung.run.gathering import Gatherer, address_of, frame_in_order, offset
+from faltung.run.gathering import Gatherer, address_of, contiguous_strides, offset
 from faltung.run.prepared import Prepared
 from faltung.run.tiling import Tile
 
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
 
 __all__ = ["Small"]
 
-#: Predicted seconds of one core in which the work is done before a thread that is awake could help.
+#: Predicted seconds on one core up to which the work is done before a thread that is awake can help.
 _ALONE_AWAKE = 1e-4
-#: Predicted seconds of one core up to which all tiles are one call, and threads are kept awake for the next one.
+#: Predicted seconds on one core up to which all tiles are one call, and threads stay awake for the next one.
 _BRIEF = 2e-3
 
 
 class Small:
-    """Fills the result of a small array by one call of machine code; array and result are contiguous.
+    """Fills the result for a small array by one call of machine code; array and result are contiguous.
 
     Parameters
     ----------
     plan : Plan
-        What runs.
+        The plan.
     prepared : Prepared
         Its block functions.
     gather : Gatherer
@@ -45,12 +45,12 @@ class Small:
 
     @lazy
     def single(self) -> Joined | None:
-        """The call for a single tile, or None if there are more, or if there is more to do than that call does."""
+        """The call for a single tile; None if there are more tiles, or if one call cannot do everything."""
         return self._joined(self._tiles[0]) if len(self._tiles) == 1 else None
 
     @lazy
     def calls(self) -> Calls | None:
-        """The calls for several tiles, if together they take little time."""
+        """The calls for several tiles, if all together take little time."""
         tiles = self._tiles
         if len(tiles) == 1 or self._plan.seconds > _BRIEF or any(tile.inside for tile in tiles):
             return None
@@ -58,12 +58,12 @@ class Small:
         if len(parts) < len(tiles):
             return None
         problem = self._plan.problem
-        target = frame_in_order(problem.result_shape, problem.result, problem.layout)
+        target = contiguous_strides(problem.result_shape, problem.result, problem.layout)
         first = problem.layout.first
         return Calls(parts, [offset(tile, target, first) for tile in tiles])
 
     def fill(self, x: NDArray[Any], out: NDArray[Any], workers: int | None) -> bool:
-        """Fill the result; return False if that is still to be done, or to be done again by tiles that repair."""
+        """Fill the result; return False if that has to be done, or done again, by the loop over tiles."""
         single, calls = self.single, self.calls
         if single is not None:
             return not single(address_of(x), address_of(out))
@@ -78,10 +78,10 @@ class Small:
         problem = self._plan.problem
         if tile.inside or problem.weighted or not (problem.readable and problem.direct):
             return None
-        source = frame_in_order(problem.shape, problem.dtype, problem.layout)
-        target = frame_in_order(problem.result_shape, problem.result, problem.layout)
+        source = contiguous_strides(problem.shape, problem.dtype, problem.layout)
+        target = contiguous_strides(problem.result_shape, problem.result, problem.layout)
         gathering = self._gather.gathering(tile, source)
-        call = call_of(self._prepared.from_scratch[0], Block(gathering.strides, target.strides, tile.shape))
+        call = call_of(self._prepared.from_scratch[0], Block(gathering.strides, target.outer, tile.shape))
         if call is None:
             return None
         return TileCall(self._gather.code, gathering.arguments, gathering.size, gathering, call)

@@ -1,11 +1,11 @@
-"""Where are the samples that a tile needs? In the array itself, or gathered in scratch."""
+"""Which memory does a tile read? The array itself, or scratch, where its source block was gathered."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from faltung.planning.problem import Problem
-from faltung.run.gathering import Frame, Gatherer, address_of, offset
+from faltung.run.gathering import Gatherer, Strides, address_of, offset
 from faltung.run.tiling import Tile
 
 if TYPE_CHECKING:
@@ -20,13 +20,13 @@ class SourceBlock(NamedTuple):
     Parameters
     ----------
     address : int
-        Of the sample under the first tap of the first output.
+        Address of the sample under the first tap of the first output.
     strides : tuple of int
-        Bytes between neighbours along every axis but the last.
+        Bytes between neighbouring samples along every axis but the last.
     in_array : bool
         Whether it is a part of the array, and not a copy in scratch.
     buffer : object
-        Owns the memory.
+        The owner of the memory.
     """
 
     address: int
@@ -41,27 +41,27 @@ class Source:
     Parameters
     ----------
     problem : Problem
-        What is asked.
+        The problem.
     x : ndarray
         The array.
-    frame : Frame
-        Its memory layout.
+    strides : Strides
+        Its strides.
     gather : Gatherer
         Copies blocks into scratch, extended across the border.
     room : float
-        How much more scratch there is behind a gathered block, as a multiple of its size.
+        Scratch behind a gathered block, as a multiple of its size.
     """
 
-    def __init__(self, problem: Problem, x: NDArray[Any], frame: Frame, gather: Gatherer, room: float) -> None:
-        self._x, self._frame, self._gather, self._room = x, frame, gather, room
+    def __init__(self, problem: Problem, x: NDArray[Any], strides: Strides, gather: Gatherer, room: float) -> None:
+        self._x, self._strides, self._gather, self._room = x, strides, gather, room
         self._start, self._origins = address_of(x), problem.layout.origins
         #: Whether an engine can read the array as it is stored.
-        self.readable = problem.readable and frame.packed
+        self.readable = problem.readable and strides.packed
 
     def block(self, tile: Tile) -> SourceBlock:
         """Return the source block of a tile."""
         if tile.inside and self.readable:
-            address = self._start + offset(tile, self._frame, self._origins)
-            return SourceBlock(address, self._frame.strides, True, self._x)
-        buffer, address, strides = self._gather(tile, self._frame, self._start, self._room)
+            address = self._start + offset(tile, self._strides, self._origins)
+            return SourceBlock(address, self._strides.outer, True, self._x)
+        buffer, address, strides = self._gather(tile, self._strides, self._start, self._room)
         return SourceBlock(address, strides, False, buffer)

@@ -1,9 +1,8 @@
-"""Tables: where the tiles of a layer find their samples, and where in what was gathered the taps are."""
+"""Which tables does the machine code of a layer read? Byte offsets of samples, and of taps in scratch."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -14,90 +13,94 @@ from faltung.planning.layer import Axis
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Lie", "Tables", "lie_of", "three"]
+__all__ = ["MemoryLayout", "Tables", "in_three_axes", "memory_layout"]
 
 
-@dataclass(frozen=True)
-class Lie:
-    """How an array (images, channels, *spatial) lies in memory: what it holds, and bytes between neighbours."""
+class MemoryLayout(NamedTuple):
+    """Dtype and strides of an array with the axes (images, channels, *spatial)."""
 
     dtype: np.dtype[Any]
     strides: tuple[int, ...]
 
 
-def lie_of(array: NDArray[Any]) -> Lie:
-    """Return how an array lies."""
-    return Lie(array.dtype, array.strides)
+def memory_layout(array: NDArray[Any]) -> MemoryLayout:
+    """Return the memory layout of an array."""
+    return MemoryLayout(array.dtype, array.strides)
 
 
-def three(axes: tuple[Axis, ...], *lies: Lie) -> tuple[tuple[Axis, ...], list[Lie]]:
-    """Axes and arrays with slices and rows before the columns, of length 1 where there are none."""
+def in_three_axes(axes: tuple[Axis, ...], *layouts: MemoryLayout) -> tuple[tuple[Axis, ...], list[MemoryLayout]]:
+    """Return axes and memory layouts with slices, rows and columns; new axes have length 1 and come first."""
     missing = 3 - len(axes)
-    longer = [Lie(lie.dtype, (*lie.strides[:2], *[0] * missing, *lie.strides[2:])) for lie in lies]
+    longer = [
+        layout._replace(strides=(*layout.strides[:2], *[0] * missing, *layout.strides[2:])) for layout in layouts
+    ]
     return (*[Axis(1, 1)] * missing, *axes), longer
 
 
 class Tables:
-    """Where the tiles of a layer's input are gathered from, and where in them the taps are.
+    """Byte offsets: of the samples of every tile in the input, and of the taps in the gathered tile.
 
     Parameters
     ----------
     axes : tuple of Axis
         Three of them: slices, rows and columns.
     mode : str
-        What lies beyond the border.
-    lie : Lie
-        Of the input.
+        How the input continues beyond its border.
+    source : MemoryLayout
+        The memory layout of the input.
     tile : tuple of int
         Rows and columns of outputs of a tile.
     row_positions : ndarray, shape (tiles, rows)
         Positions of the rows that each tile gathers.
     number : dtype
-        What scratch holds.
+        The dtype of scratch.
     """
 
     def __init__(
         self,
         axes: tuple[Axis, ...],
         mode: str,
-        lie: Lie,
+        source: MemoryLayout,
         tile: tuple[int, int],
         row_positions: NDArray[np.int64],
         number: np.dtype[Any],
     ) -> None:
         size = number.itemsize
         slices, rows, columns = axes
-        strides = lie.strides
+        slice_stride, row_stride, column_stride = source.strides[-3:]
         self.tile = tile
         self.row_tiles, self.rows = row_positions.shape
         self.column_tiles = -(-columns.outputs // tile[1])
-        # Of slices a tile gathers just those that a tap meets, in the order of the taps.
+        # A tile gathers only those slices that a tap reads, in the order of the taps.
         first = slices.start + slices.stride * np.arange(slices.outputs)
         planes = np.add.outer(first, slices.dilation * np.arange(slices.size))
-        self.slice_offsets = np.ascontiguousarray(byte_offsets(mode, slices.length, planes, strides[-3]))
-        self.row_offsets = np.ascontiguousarray(byte_offsets(mode, rows.length, row_positions, strides[-2]))
+        self.slice_offsets = np.ascontiguousarray(byte_offsets(mode, slices.length, planes, slice_stride))
+        self.row_offsets = np.ascontiguousarray(byte_offsets(mode, rows.length, row_positions, row_stride))
         self.no_rows = np.full(self.rows, FILL)
-        lefts = [(k * tile[1], tile[1]) for k in range(self.column_tiles)]
         lanes = host().vector_bytes // size
         self.columns = -(-len(columns.positions(0, tile[1])[0]) // lanes) * lanes
-        side_by_side = columns.stride == 1 and strides[-1] == size and lie.dtype == number
-        self.gathered = lanes if side_by_side else 0
-        self.inner, self.column_offsets = self._columns(columns, mode, lefts, lie)
+        contiguous = columns.stride == 1 and column_stride == size and source.dtype == number
+        self.gathered = lanes if contiguous else 0
+        self.inner, self.column_offsets = self._columns(columns, mode, column_stride)
         self.looked_up = int(mode != "constant" and bool(self.column_offsets.size))
         self.plane = self.rows * self.columns * size
         self._axes, self._size = (rows, columns), size
         self.depth = slices.size
 
-    def _columns(
-        self, axis: Axis, mode: str, windows: list[tuple[int, int]], lie: Lie
-    ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Find for each window which columns lie side by side, and the byte offsets of all others."""
-        stride, entries = lie.strides[-1], 0
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all tables."""
+        tables = (self.slice_offsets, self.row_offsets, self.no_rows, self.inner, self.column_offsets)
+        return sum(table.nbytes for table in tables)
+
+    def _columns(self, axis: Axis, mode: str, stride: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Find for each tile in a row which columns are contiguous, and the byte offsets of all others."""
+        entries, width = 0, self.tile[1]
         inner, outer = [], []
-        for first, count in windows:
-            positions = np.array(axis.positions(first, count)[0], np.int64)
+        for tile in range(self.column_tiles):
+            positions = np.array(axis.positions(tile * width, width)[0], np.int64)
             inside = np.flatnonzero((positions >= 0) & (positions < axis.length))
-            # Behind the last one scratch is filled up to a whole vector.
+            # Behind the last column scratch is filled up to a whole vector.
             positions = np.append(positions, np.full(self.columns - positions.size, -1 if mode == "constant" else 0))
             start, stop = (int(inside[0]), int(inside[-1]) + 1) if self.gathered and inside.size else (0, 0)
             rest = np.concatenate([positions[:start], positions[stop:]])
@@ -107,19 +110,19 @@ class Tables:
         return np.array(inner, np.int64), np.concatenate(outer)
 
     def places(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Byte offsets in scratch at which each row and each column of taps meets the first output."""
+        """Byte offsets in scratch of the samples under each row and each column of taps, for the first output."""
         rows, columns = (
             np.array(axis.positions(0, count)[1], np.int64) for axis, count in zip(self._axes, self.tile, strict=True)
         )
         return rows * self.columns * self._size, columns * self._size
 
     def regular(self) -> tuple[bool, bool]:
-        """Whether rows of taps, and columns of them, follow one another in scratch as outputs do."""
+        """Whether neighbouring rows of taps, and columns of taps, read neighbouring rows and columns of scratch."""
         rows, columns = self._axes
         return rows.stride == rows.dilation == 1, columns.stride == 1
 
     def panels(self, ins: int) -> tuple[NDArray[np.int64], int, int]:
-        """Byte offsets of dense panels of taps, for all channels in; and the rows and columns of each."""
+        """Byte offsets of dense panels of taps, for all channels in; and the rows and columns of a panel."""
         (rows, columns), (regular_rows, regular_columns) = self._axes, self.regular()
         row_places, column_places = self.places()
         down = rows.size if regular_rows and regular_columns else 1
@@ -129,7 +132,7 @@ class Tables:
         return np.ascontiguousarray(places.ravel()), down, across
 
     def entries(self) -> dict[str, int]:
-        """Return what the machine code reads of them."""
+        """Return the entries of a board that describe these tables."""
         return {
             "depth": self.depth,
             "slice_offsets": self.slice_offsets.ctypes.data,

@@ -1,4 +1,4 @@
-"""Where are the tiles? The outputs of a plan, cut into blocks that fit into the cache."""
+"""How are outputs cut into tiles? Into blocks that fit into the cache, at the border or across it."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from faltung.planning.problem import Layout
 
 __all__ = ["Tile", "tiles_across", "tiles_beside"]
 
-#: Outputs that a strip along the border has at least across, so that vectors fit into it.
+#: Least width of a strip along the border, so that vectors fit into it.
 STRIP = 16
-#: A problem of at most so many samples and predicted seconds is one tile.
+#: Samples and predicted seconds up to which a problem is cut into tiles across the border.
 SMALL, QUICK = 1 << 17, 1e-4
 
 
 @dataclass(frozen=True)
 class Tile:
-    """A destination block, in positions of the array along slices, row and column.
+    """Outputs that are computed at once, in positions of the array along slices, row and column.
 
     Parameters
     ----------
     start, shape : tuple of int
-        Its first output, and how many there are along each axis.
+        Position of the first output, and number of outputs along each axis.
     inside : bool
-        Whether the whole source block lies in the array.
+        Whether the whole source block is inside the array.
     """
 
     start: tuple[int, ...]
@@ -36,22 +36,22 @@ class Tile:
 
 
 def tiles_across(layout: Layout, most: tuple[int, ...]) -> list[Tile]:
-    """Cut all outputs into tiles of about the same size, whether or not they reach across the border."""
+    """Cut all outputs into tiles of about the same size, which may reach across the border."""
     return _cut(layout, most, layout.regions)
 
 
 def tiles_beside(plan: Plan) -> list[Tile]:
-    """Cut into tiles that stop at the border, and strips along it, where that beats gathering whole tiles there."""
+    """Cut into tiles that stop at the border, and strips along it, if that is faster than gathering whole tiles."""
     layout = plan.problem.layout
     outputs = math.prod(stop - start for start, stop in layout.regions) * layout.step
     if plan.gathers or (outputs <= SMALL and plan.candidates[0].seconds <= QUICK):
         return tiles_across(layout, plan.tile)
     tiles = [tile for box in _boxes(layout, 0, ()) for tile in _cut(layout, _as_many(plan.tile, box), box)]
-    return sorted(tiles, key=lambda tile: tile.inside)  # strips take longest: nobody should wait for the last one
+    return sorted(tiles, key=lambda tile: tile.inside)  # strips take longest: no thread waits for the last one
 
 
 def _boxes(layout: Layout, axis: int, above: tuple[tuple[int, int], ...]) -> Iterator[tuple[tuple[int, int], ...]]:
-    """Cut strips off both ends of one axis after the other: they are as long as may be, and few."""
+    """Cut strips off both ends of one axis after the other, so that strips are long and few."""
     if axis == len(layout.regions):
         yield above
         return
@@ -64,7 +64,7 @@ def _boxes(layout: Layout, axis: int, above: tuple[tuple[int, int], ...]) -> Ite
 
 
 def _as_many(most: tuple[int, ...], box: Sequence[tuple[int, int]]) -> tuple[int, ...]:
-    """Shape of tiles with about as many outputs, for a box that is narrower than they are."""
+    """Return the shape of tiles with about as many outputs, for a box that is narrower than the planned tiles."""
     room, shape = math.prod(most), list(most)
     for axis in reversed(range(len(box))):
         start, stop = box[axis]
@@ -93,15 +93,15 @@ def _cut(layout: Layout, most: tuple[int, ...], box: Sequence[tuple[int, int]]) 
 
 
 def _even(start: int, stop: int, most: int) -> list[tuple[int, int]]:
-    """Cut an interval into parts of at most `most`, all about as long; multiples of eight where that is possible."""
+    """Cut an interval into parts of at most `most`, of about the same length; multiples of eight if possible."""
     count = max(1, -(-(stop - start) // most))
     length = -(-(stop - start) // count)
     length = min(-(-length // 8) * 8, max(most, 1))
-    return [(at, min(at + length, stop)) for at in range(start, stop, length)]
+    return [(first, min(first + length, stop)) for first in range(start, stop, length)]
 
 
 def _segments(region: tuple[int, int], origin: int, size: int, length: int) -> list[tuple[tuple[int, int], bool]]:
-    """Cut an axis of outputs into what reaches across the border and what lies inside."""
+    """Cut an axis of outputs into segments that reach across the border, and one inside."""
     start, stop = region
     first, last = max(start, origin), min(stop, length - size + 1 + origin)
     if first > start:

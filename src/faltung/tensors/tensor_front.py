@@ -113,7 +113,7 @@ def _missing(x: torch.Tensor, kernel: Any, options: Options, mask: Any, workers:
     if mask is not None:
         given = mask if isinstance(mask, torch.Tensor) else torch.as_tensor(mask)
         if given.dtype != torch.bool:
-            remedy = "Compare it with something, for example weights > 0."
+            remedy = "Compare it with a number, for example weights > 0."
             expected = "a tensor of booleans, False where a sample is missing"
             raise ArgumentTypeError("mask", expected, f"{given.dtype}", remedy)
         try:
@@ -333,10 +333,12 @@ class TensorPlan(Planned):
         if (tuple(x.shape), x.dtype, x.device) != (self.shape, self.dtype, self.device):
             raise ArgumentError("x", expected, _described(x), remedy)
         if self.options.masked and mask is None:
-            raise ArgumentError("mask", "a tensor of booleans, which this plan was made for", "None")
+            raise ArgumentError("mask", "a tensor of booleans, because this plan was made with a mask", "None")
         if mask is not None and not self.options.masked:
             remedy = "Make a plan with mask=, or use convolve."
-            raise ArgumentError("mask", "None, which this plan was made for", f"a {type(mask).__name__}", remedy)
+            raise ArgumentError(
+                "mask", "None, because this plan was made without a mask", f"a {type(mask).__name__}", remedy
+            )
         return filter(x, self.kernel, self.options, out, mask, workers)
 
 

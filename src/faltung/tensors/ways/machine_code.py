@@ -12,7 +12,7 @@ import torch
 
 from faltung.planning.layer import Layer
 from faltung.run.layer_run import correlate_channels
-from faltung.run.tables import Lie
+from faltung.run.tables import MemoryLayout
 from faltung.run.tap_gradient import tap_gradient
 from faltung.tensors.dtypes import computed, numpy_dtype
 from faltung.tensors.torch_threads import beside_torch, thread_count
@@ -103,9 +103,9 @@ def _planes(x: torch.Tensor) -> torch.Tensor:
     return x if x.stride(-1) == 1 or x.shape[-1] == 1 or x.shape[1] == 1 else x.contiguous()
 
 
-def _memory_layout(x: torch.Tensor) -> Lie:
+def _memory_layout(x: torch.Tensor) -> MemoryLayout:
     item = x.element_size()
     strides = [step * item for step in x.stride()]
     if x.shape[-1] == 1:
         strides[-1] = item  # the stride that torch states for an axis of length 1 means nothing
-    return Lie(numpy_dtype(x.dtype), tuple(strides))
+    return MemoryLayout(numpy_dtype(x.dtype), tuple(strides))

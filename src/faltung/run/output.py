@@ -1,4 +1,4 @@
-"""Where do the outputs of a tile go? Into the result itself, or through scratch, where they are converted."""
+"""How are the outputs of a tile written? Into the result itself, or through scratch, where they are converted."""
 
 from __future__ import annotations
 
@@ -11,40 +11,40 @@ import numpy as np
 from faltung.engines.base import Block, BlockFunction
 from faltung.ground import scratch
 from faltung.planning.problem import Problem
-from faltung.run.gathering import Frame, address_of, offset
+from faltung.run.gathering import Strides, address_of, offset
 from faltung.run.source import SourceBlock
 from faltung.run.tiling import Tile
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Target"]
+__all__ = ["Output"]
 
 
-class Target:
-    """The result of one call.
+class Output:
+    """The result of one call, as the target of its tiles.
 
     Parameters
     ----------
     problem : Problem
-        What is asked.
+        The problem.
     out : ndarray
         The result.
-    frame : Frame
-        Its memory layout.
+    strides : Strides
+        Its strides.
     """
 
-    def __init__(self, problem: Problem, out: NDArray[Any], frame: Frame) -> None:
-        self._problem, self._out, self._frame = problem, out, frame
+    def __init__(self, problem: Problem, out: NDArray[Any], strides: Strides) -> None:
+        self._problem, self._out, self._strides = problem, out, strides
         self._start = address_of(out)
         self._first = problem.layout.first
-        self._writable = problem.direct and frame.packed
+        self._writable = problem.direct and strides.packed
 
     def fill(self, tile: Tile, functions: Sequence[BlockFunction], source: SourceBlock) -> object:
-        """Fill the outputs of a tile; return True if a function says that they must be computed again."""
+        """Fill the outputs of a tile; return True if a function reports that they must be computed again."""
         if self._writable:
-            place = self._start + offset(tile, self._frame, self._first)
-            return functions[0](source.address, place, Block(source.strides, self._frame.strides, tile.shape))
+            place = self._start + offset(tile, self._strides, self._first)
+            return functions[0](source.address, place, Block(source.strides, self._strides.outer, tile.shape))
         results, wrong = [], None
         for name, function in zip(("result", "imaginary result"), functions, strict=False):
             result = self._in_scratch(tile, name)
@@ -69,11 +69,11 @@ class Target:
         ]
         place = self._out[tuple(window[len(window) - self._problem.layout.column - 1 :])]  # there may be no row axis
         with np.errstate(over="ignore", invalid="ignore"):
-            total = self._together(results)
+            total = self._combined(results)
             place[...] = total.reshape(place.shape)
 
-    def _together(self, results: list[NDArray[Any]]) -> NDArray[Any]:
-        """Add up what the real and the imaginary taps contribute."""
+    def _combined(self, results: list[NDArray[Any]]) -> NDArray[Any]:
+        """Combine the contributions of real and imaginary taps."""
         complex_samples = self._problem.dtype.kind == "c"
         if complex_samples:
             results = [result.view(np.dtype(f"c{2 * result.itemsize}")) for result in results]
