@@ -337,7 +337,7 @@ def test_series_that_cannot_be_used(series, command, tmp_path):
 def test_without_consent_files_that_cannot_be_used_are_an_error(run, tmp_path):
     (tmp_path / "text.jpg").write_text("no image")
     with pytest.raises(
-        ArgumentError, match=r"images: expected files that fit the network, got .*text\.jpg \(no kind"
+        ArgumentError, match=r"images: expected files that fit the network, got .*text\.jpg \(not a known kind"
     ):
         learn.predict(run, [tmp_path / "text.jpg"])
     assert len(learn.predict(run, [tmp_path / "text.jpg"], on_skip=lambda name, reason: None)) == 0

@@ -17,10 +17,12 @@ from faltung.datasets.dataset import Dataset, Split
 from faltung.learn.measures.counting import LayerCost, NetworkCost
 from faltung.learn.measures.layerwise import NetworkLayer
 from faltung.learn.measures.outcome import MeasuredLayer, Outcome
-from faltung.learn.report import findings, html_report, table, warnings
+from faltung.learn.report import html_report, warnings
 from faltung.learn.report.charts import Bar, Curve, bar_chart, line_chart, ticks
+from faltung.learn.report.findings import findings
 from faltung.learn.report.pictures import colour_sheet, data_uri, middle, png, signed_sheet, visible
 from faltung.learn.report.sketches import sketch
+from faltung.learn.report.table import table
 from faltung.learn.report.wording import times
 from faltung.learn.training import EpochRecord
 

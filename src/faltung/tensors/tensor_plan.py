@@ -1,0 +1,149 @@
+"""What would run for a tensor? A plan that is called with tensors, on the plan of an array, a filter or a layer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from faltung.errors import ArgumentError, ArgumentTypeError
+from faltung.kernels import Kernel
+from faltung.planning.channel_plan import ChannelPlan
+from faltung.planning.kept import forget, plan_problem
+from faltung.planning.planned import Candidate, Planned
+from faltung.planning.problem import Problem
+from faltung.planning.question import Options, as_value
+from faltung.planning.report import Row
+from faltung.run.race import fastest
+from faltung.tensors.device_plan import filter_plan
+from faltung.tensors.layer_plan import plan_layer
+from faltung.tensors.storing import as_numbers, result_dtype
+from faltung.tensors.tensor_filter import ask, channel_plan, correlated_kernel, description, filter, way
+
+__all__ = ["TensorPlan", "plan"]
+
+
+@dataclass(frozen=True, eq=False)
+class TensorPlan(Planned):
+    """The plan of a filter for tensors of one shape, dtype and device; it is called with such a tensor.
+
+    Parameters
+    ----------
+    kernel : Kernel, Bank or Tensor
+        The filter.
+    options : Options
+        All other arguments.
+    shape, dtype, device
+        Of the tensor.
+    inner : Planned
+        What is computed of a real tensor: the plan of an array, of a filter on a device, or of a layer.
+
+    Examples
+    --------
+    >>> import faltung as fa
+    >>> run = fa.plan(torch.zeros(480, 640), fa.gaussian(1.0))
+    >>> run.method, run(torch.ones(480, 640)).shape
+    ('separable', torch.Size([480, 640]))
+    """
+
+    kernel: Any
+    options: Options
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+    device: torch.device
+    inner: Planned
+
+    @property
+    def problem(self) -> Any:
+        """What is asked of a real tensor."""
+        return self.inner.problem
+
+    @property
+    def candidates(self) -> tuple[Candidate, ...]:
+        """Everything that was considered, the chosen one first."""
+        return self.inner.candidates
+
+    @property
+    def error(self) -> float:
+        """Bound of the rounding error of an output, relative to what `pointwise` says."""
+        return self.inner.error
+
+    @property
+    def pointwise(self) -> bool:
+        """Whether `error` is relative to the sum of abs(tap) * abs(sample) under each output."""
+        return self.inner.pointwise
+
+    @property
+    def memory(self) -> int:
+        """Bytes of scratch for each worker, approximately."""
+        return self.inner.memory
+
+    @property
+    def result_shape(self) -> tuple[int, ...]:
+        """Shape of the result."""
+        meta = torch.empty(self.shape, dtype=self.dtype, device="meta")
+        question = ask(meta, self.kernel, self.options._replace(dtype=None, cval=0.0))
+        return ChannelPlan(question).result_shape
+
+    def rows(self) -> list[Row]:
+        """Return what the plan prints, as pairs of a word and a text."""
+        return self.inner.rows()
+
+    def __call__(self, x: Any, out: Any = None, workers: int | None = None, mask: Any = None) -> torch.Tensor:
+        """Run the plan on a tensor of the planned shape, dtype and device; parameters as for other plans."""
+        expected = (
+            f"a tensor of shape {self.shape}, dtype {self.dtype} on {self.device}, for which this plan was made"
+        )
+        remedy = "Make a plan for this tensor, or use convolve."
+        if not isinstance(x, torch.Tensor):
+            raise ArgumentTypeError("x", expected, f"a {type(x).__name__}", remedy)
+        if (tuple(x.shape), x.dtype, x.device) != (self.shape, self.dtype, self.device):
+            raise ArgumentError("x", expected, description(x), remedy)
+        if self.options.masked and mask is None:
+            raise ArgumentError("mask", "a tensor of booleans, because this plan was made with a mask", "None")
+        if mask is not None and not self.options.masked:
+            remedy = "Make a plan with mask=, or use convolve."
+            raise ArgumentError(
+                "mask", "None, because this plan was made without a mask", f"a {type(mask).__name__}", remedy
+            )
+        return filter(x, self.kernel, self.options, out, mask, workers)
+
+
+def plan(x: Any, kernel: Any, options: Options, effort: str) -> TensorPlan:
+    """Return what would run for a tensor."""
+    if not isinstance(x, torch.Tensor):
+        remedy = "Use torch.zeros(shape) for the shape of a tensor."
+        raise ArgumentTypeError("x", "a tensor, as the kernel is one", f"a {type(x).__name__}", remedy)
+    result_dtype(options.dtype, x)
+    if not isinstance(kernel, torch.Tensor):
+        kernel = as_value(kernel, options.channel_axis is not None)
+    inner = _inner_plan(as_numbers(x), kernel, options._replace(dtype=None, masked=False), effort)
+    return TensorPlan(kernel, options, tuple(x.shape), x.dtype, x.device, inner)
+
+
+def _inner_plan(x: torch.Tensor, kernel: Any, options: Options, effort: str) -> Any:
+    real, options = x.real if x.is_complex() else x, options._replace(cval=complex(options.cval).real)
+    on_array = isinstance(kernel, Kernel) and x.device.type == "cpu"
+    if effort == "measure" and not on_array:
+        remedy = "Leave the choice to the predicted times, or name a method."
+        raise ArgumentError(
+            "effort", "'estimate' for banks, for taps that are a tensor, and on devices", "'measure'", remedy
+        )
+    if not isinstance(kernel, Kernel):
+        layer = channel_plan(real, kernel, options).layer
+        return plan_layer(layer, real.dtype, real.device, False, way(real, options))
+    question = ask(real, kernel, options)
+    # As the operator computes it: at all positions, before outputs are left out.
+    correlated = correlated_kernel(question)
+    problem = Problem(
+        *(question.shape, question.dtype, correlated, False, question.axes, question.mode, question.cval.real),
+        *(question.regions, question.dtype, question.accuracy),
+    )
+    if on_array:
+        if effort == "measure" and question.method == "auto":
+            fastest(problem)
+            forget()
+        return plan_problem(problem, question.method)
+    place = (problem.shape, problem.axes, problem.regions, problem.mode, float(problem.cval.real))
+    return filter_plan(correlated, *place, question.method, question.accuracy, real.dtype, real.device)
