@@ -283,7 +283,7 @@ def test_files_that_cannot_be_used_are_listed_after_the_rest_is_done(run, comman
     reasons = {
         "small.png": "7x5 pixels, fewer than 8 a side",
         "broken.png": "",
-        "text.jpg": "no kind of image that is known",
+        "text.jpg": "not a known kind of image",
         "empty": "expected a folder with images, .npy or .npz files, got none.",
         "broken.npz": "",
         "objects.npy": "expected .npy with plain numbers, got something else.",

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 import faltung as fa
+from faltung.ground.bounded import Bounded
 from faltung.planning import kept, wisdom
 from faltung.planning.planned import Planned
 from faltung.run import race
@@ -298,7 +299,8 @@ def test_a_plan_made_with_a_mask_is_called_with_one():
 
 def test_what_is_measured_for_an_array_holds_for_the_same_tensor(monkeypatch, tmp_path):
     monkeypatch.setenv("FALTUNG_CACHE", str(tmp_path))
-    monkeypatch.setattr(wisdom, "_choices", None)
+    monkeypatch.setattr(wisdom, "_choices", Bounded(100))
+    monkeypatch.setattr(wisdom, "_loaded", False)
     monkeypatch.setattr(race, "REACH", 1e6)
     kernel = fa.Kernel(np.random.default_rng(0).standard_normal((5, 7)))
     for first, second in (
@@ -311,7 +313,7 @@ def test_what_is_measured_for_an_array_holds_for_the_same_tensor(monkeypatch, tm
         assert measured == [1]
         kept.forget()
         assert fa.plan(second, kernel).method == fa.plan(first, kernel).method == "fourier"
-    monkeypatch.setattr(wisdom, "_choices", None)
+    kept.forget()
 
 
 def test_effort_is_measured_or_refused():

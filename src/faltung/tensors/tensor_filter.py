@@ -1,7 +1,7 @@
 """How is a tensor filtered? Missing samples, complex numbers, and then the operator of the kernel.
 
-What is asked is a `Question`, as for arrays. A kernel that is a value is a fixed linear map (`fixed_filter`); taps that
-are a tensor, and banks over channels, are a layer (`operator`). Gradients are computed through both.
+What is asked is a `Question`, as for arrays. A kernel that is a value is a fixed linear map (`fixed_filter`). Taps in
+a tensor, and banks over channels, are a layer (`operator`). Gradients are computed through both.
 """
 
 from __future__ import annotations
