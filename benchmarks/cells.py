@@ -5,13 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 import faltung as fa
-from faltung.ground.lazy import lazy
 
 Run = Callable[[], Any]
 """A call that filters the array of a cell, and returns an array of the library that it uses."""
@@ -79,7 +79,7 @@ class Cell:
         """Number of outputs."""
         return math.prod(self.result_shape)
 
-    @lazy
+    @cached_property
     def taps(self) -> NDArray[np.float64]:
         """Taps of all kernels, one after the other along the first axis."""
         return np.stack([kernel.taps for kernel in self.kernels])

@@ -3,9 +3,9 @@
 python benchmarks/trees.py OTHER                  # this checkout against another one, all cells
 python benchmarks/trees.py OTHER --only layers    # grid, calls, layers or start
 
-Only what the public face offers is measured, so that the other checkout may be an old one. A ratio above 1 says that
-this checkout is slower. Both processes are alive all the time and take turns, so that a drift of the machine affects
-both.
+Only what the public face offers is measured, so that the other checkout may be an old one. Both processes are alive all
+the time and take turns, so that a drift of the machine affects both. A line shows the best time of each and the median
+of the ratios of all rounds; above 1, this checkout is slower. A checkout against itself shows how far that is noise.
 """
 
 from __future__ import annotations
@@ -169,8 +169,8 @@ def _best(call: Callable[[], object]) -> float:
     return best
 
 
-def compare(other: Path, group: str, rounds: int) -> Iterator[tuple[str, float, float]]:
-    """Yield for each cell its name, and the best seconds of this checkout and of the other one."""
+def compare(other: Path, group: str, rounds: int, match: str = "") -> Iterator[tuple[str, list[float], list[float]]]:
+    """Yield for each cell its name, and the seconds of this checkout and of the other one, round after round."""
     trees = [HERE.parent, other]
     if group == "start":
         for name, code in (("import faltung", _IMPORT), ("first call, compiled before", _FIRST)):
@@ -188,7 +188,9 @@ def compare(other: Path, group: str, rounds: int) -> Iterator[tuple[str, float, 
         for tree in trees
     ]
     for number, name in enumerate(names):
-        best = [math.inf, math.inf]
+        if match not in name:
+            continue
+        times: list[list[float]] = [[], []]
         for turn in range(rounds):
             for place in (0, 1) if turn % 2 else (1, 0):
                 server = servers[place]
@@ -196,16 +198,16 @@ def compare(other: Path, group: str, rounds: int) -> Iterator[tuple[str, float, 
                 assert server.stdout is not None
                 server.stdin.write(f"{number}\n")
                 server.stdin.flush()
-                best[place] = min(best[place], float(server.stdout.readline()))
-        yield name, *best
+                times[place].append(float(server.stdout.readline()))
+        yield name, times[0], times[1]
     for server in servers:
         assert server.stdin is not None
         server.stdin.close()
         server.wait()
 
 
-def _starts(trees: list[Path], code: str) -> list[float]:
-    best = [math.inf, math.inf]
+def _starts(trees: list[Path], code: str) -> list[list[float]]:
+    times: list[list[float]] = [[], []]
     with tempfile.TemporaryDirectory() as cache:
         for _ in range(_STARTS):
             for place, tree in enumerate(trees):
@@ -213,8 +215,8 @@ def _starts(trees: list[Path], code: str) -> list[float]:
                 done = subprocess.run(
                     [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
                 )
-                best[place] = min(best[place], float(done.stdout))
-    return best
+                times[place].append(float(done.stdout))
+    return times
 
 
 def _environment(tree: Path) -> dict[str, str]:
@@ -225,6 +227,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("other", nargs="?", type=Path, help="another checkout")
     parser.add_argument("--only", choices=GROUPS, help="cells of one kind")
+    parser.add_argument("--match", default="", help="only cells whose names contain this")
     parser.add_argument("--rounds", type=int, default=12, help="times that each cell is run by both")
     parser.add_argument("--json", type=Path, help="write the times to a file")
     parser.add_argument("--serve", choices=GROUPS, help=argparse.SUPPRESS)
@@ -234,10 +237,10 @@ def main() -> None:
         return
     if given.other is None:
         parser.error("name the folder of another checkout")
-    times: dict[str, tuple[float, float]] = {}
+    times: dict[str, tuple[list[float], list[float]]] = {}
     for group in [given.only] if given.only else GROUPS:
         ratios = []
-        for name, ours, theirs in compare(given.other.resolve(), group, given.rounds):
+        for name, ours, theirs in compare(given.other.resolve(), group, given.rounds, given.match):
             times[f"{group}: {name}"] = ours, theirs
             ratios.append(ours / theirs)
             print(
