@@ -3,9 +3,9 @@
 python benchmarks/trees.py OTHER                  # this checkout against another one, all cells
 python benchmarks/trees.py OTHER --only layers    # grid, calls, layers or start
 
-Only what the public face offers is measured, so that the other checkout may be an old one. Both processes are alive all
-the time and take turns, so that a drift of the machine affects both. A line shows the best time of each and the median
-of the ratios of all rounds; above 1, this checkout is slower. A checkout against itself shows how far that is noise.
+Only what the public face offers is measured, so that the other checkout may be an old one. Both processes are alive
+all the time and take turns, so that a drift of the machine affects both. A line shows the best time of each, and the
+median of the ratios of all rounds; above 1, this checkout is slower. A checkout against itself shows the noise.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import argparse
 import json
 import math
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -242,10 +243,9 @@ def main() -> None:
         ratios = []
         for name, ours, theirs in compare(given.other.resolve(), group, given.rounds, given.match):
             times[f"{group}: {name}"] = ours, theirs
-            ratios.append(ours / theirs)
-            print(
-                f"{group:<7}{name:<48}{ours * 1e6:>12.4g} us {theirs * 1e6:>12.4g} us  {ratios[-1]:.3f}", flush=True
-            )
+            ratios.append(statistics.median(a / b for a, b in zip(ours, theirs, strict=True)))
+            both = f"{min(ours) * 1e6:>12.4g} us {min(theirs) * 1e6:>12.4g} us"
+            print(f"{group:<7}{name:<48}{both}  {ratios[-1]:.3f}", flush=True)
         mean = math.exp(sum(map(math.log, ratios)) / len(ratios))
         print(f"{group}: {mean:.3f} in geometric mean, {max(ratios):.3f} at most", flush=True)
     if given.json:
