@@ -37,10 +37,10 @@ from faltung.kernels import (
     unsharp,
 )
 from faltung.planning.planner import Plan
-from faltung.run.calibration import calibrate
 
 if TYPE_CHECKING:
     from faltung.fit.least_squares import fit_filter as fit_filter
+    from faltung.run.calibration import calibrate as calibrate
 
 __version__ = "0.1.0"
 
@@ -77,8 +77,9 @@ __all__ = [
     "workers",
 ]
 
-# These are on higher rungs, or need packages that not everyone has: they are loaded when they are first used.
+# These are on higher floors, or are seldom used: they are loaded when they are first used.
 _LOADED_WHEN_USED = {
+    "calibrate": "faltung.run.calibration",
     "datasets": "faltung.datasets",
     "fit": "faltung.fit",
     "fit_filter": "faltung.fit.least_squares",

@@ -18,7 +18,6 @@ from faltung.planning.kept import keep, plan_of
 from faltung.planning.planned import Planned
 from faltung.planning.question import Options, question_of
 from faltung.run.entry import execute
-from faltung.run.race import fastest
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -344,6 +343,8 @@ class _Arrays:
         x = _as_input(x)
         if effort == "estimate":
             return plan_of(x.shape, x.dtype, kernel, options)
+        from faltung.run.race import fastest  # seldom used, and an import should cost little
+
         question = question_of(x.shape, x.dtype, kernel, options)
         return keep(question, fastest(question))
 

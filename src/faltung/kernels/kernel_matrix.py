@@ -12,8 +12,6 @@ from faltung.errors import ArgumentError
 from faltung.ground.checks import integer
 from faltung.kernels.grid import GridFunction
 from faltung.kernels.kernel import Kernel, Taps
-from faltung.kernels.linear_map import matrix_of
-from faltung.kernels.nearest import taps_of
 from faltung.kernels.taps import TapArray, freeze
 
 if TYPE_CHECKING:
@@ -212,6 +210,8 @@ class KernelMatrix(GridFunction):
         array([[2., 1., 0., 3.],
                [0., 3., 2., 1.]])
         """
+        from faltung.kernels.linear_map import matrix_of  # matrices are seldom used, and an import should cost little
+
         return matrix_of(self.taps, self.origin, lengths, mode, shape, stride, dilation, groups)
 
     @classmethod
@@ -289,6 +289,8 @@ class KernelMatrix(GridFunction):
         ...
         faltung.errors.ArgumentError: matrix: expected the matrix of a convolution, got a matrix that differs ...
         """
+        from faltung.kernels.nearest import taps_of
+
         taps, origin = taps_of(matrix, lengths, mode, shape, stride, dilation, groups, size, origin, tol)
         return cls._of_taps(taps, origin)  # type: ignore[no-any-return]
 

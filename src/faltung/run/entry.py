@@ -15,7 +15,6 @@ from faltung.planning.channel_plan import ChannelPlan
 from faltung.planning.planned import Planned
 from faltung.planning.planner import Plan
 from faltung.run.bank_run import BankRunner
-from faltung.run.channel_run import ChannelRunner
 from faltung.run.gathering import address_of
 from faltung.run.kernel_run import KernelRunner
 
@@ -70,10 +69,16 @@ def _fill(
         result[...] = target
 
 
+def _channel_runner(plan: ChannelPlan) -> Runner:
+    from faltung.run.channel_run import ChannelRunner  # its machine code is loaded when there are channels
+
+    return ChannelRunner(plan)
+
+
 Planned.execute = staticmethod(execute)
 Plan.make_runner = KernelRunner
 BankPlan.make_runner = BankRunner
-ChannelPlan.make_runner = ChannelRunner
+ChannelPlan.make_runner = _channel_runner
 
 
 def _check_input(x: Any, plan: Planned) -> NDArray[Any]:
