@@ -197,3 +197,12 @@ def test_plans_are_kept_by_the_bytes_of_their_taps(method):
     assert sizes[1] - sizes[0] > bank.taps.nbytes
     forget()
     assert kept._plans.bytes == 0
+
+
+def test_the_bound_covers_a_constant_that_is_rounded():
+    """With a single tap there is no slack: tap, constant and product are rounded once each."""
+    x, kernel = np.zeros(200, "f4"), fa.Kernel([0.2553633037522716], origin=-300)
+    for cval, roundings in ((0.3, 3), (0.5, 2)):
+        run = fa.plan(x, kernel, "constant", cval)
+        assert run.error == pytest.approx(roundings * 2.0**-24)
+        assert np.abs(run(x).astype("f8") - kernel.taps * cval).max() <= run.error * kernel.taps.sum() * cval

@@ -121,6 +121,8 @@ class Hardware:
         distributed.init_process_group("nccl" if self.device.startswith("cuda") else "gloo")
         try:
             yield
+            # Together: a process that ends while another one still uses the connection may be aborted at its exit.
+            distributed.barrier()
         finally:
             distributed.destroy_process_group()
 

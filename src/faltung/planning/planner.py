@@ -281,7 +281,9 @@ def _plan(problem: Problem, chosen: _Option, candidates: tuple[Candidate, ...]) 
         tile=tile,
         gathers=any(engine.gathers(job) for engine, job in pairs),
         candidates=candidates,
-        error=(1 + chosen.work.roundings * unit) * (1 + rounding_of_store(problem.result, problem.number)) - 1,
+        error=(1 + (chosen.work.roundings + problem.rounds_outside(problem.number)) * unit)
+        * (1 + rounding_of_store(problem.result, problem.number))
+        - 1,
         pointwise=chosen.work.pointwise,
         memory=int(halo * problem.layout.step * problem.extended.itemsize + chosen.work.scratch),
         weight_engines=chosen.weights.engines,

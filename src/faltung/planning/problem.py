@@ -175,10 +175,15 @@ class Problem:
         """The dtype of gathered blocks: that of the array, unless it would round the constant beyond the border."""
         if not self.readable:
             return self.number
-        exact = self.mode != "constant" or self.stored == self.number
-        outside = complex(self.cval)
-        kept = exact or all(_representable(part, self.stored) for part in (outside.real, outside.imag))
+        kept = self.stored == self.number or not self.rounds_outside(self.stored)
         return self.stored if kept else self.number
+
+    def rounds_outside(self, dtype: np.dtype[Any]) -> bool:
+        """Return whether the constant beyond the border is rounded if it is stored as `dtype`."""
+        outside = complex(self.cval)
+        return self.mode == "constant" and not (
+            _representable(outside.real, dtype) and _representable(outside.imag, dtype)
+        )
 
     @lazy
     def written(self) -> np.dtype[Any]:
