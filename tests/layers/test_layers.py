@@ -16,6 +16,7 @@ from torch import nn
 from torch.nn import functional
 
 import faltung as fa
+from faltung.errors import ArgumentError, ArgumentTypeError
 from faltung.ground.boundary import index_map
 from faltung.layers import Conv, ConvTransposed, LayerPlan
 from layer_cases import (
@@ -475,12 +476,24 @@ def test_errors_are_those_that_can_be_caught():
 
 # ---- plans
 
+_NO_SHAPES = [(1.0, 2, 9, 9), (1, 2, 9.0, 9), (True, 2, 9, 9), (1, 2, 9), "1299", 5, (1, 3, 9, 9)]
+
+
+@pytest.mark.parametrize("shape", _NO_SHAPES)
+@pytest.mark.parametrize("make", [Conv, Conv.transposed])
+def test_a_plan_for_a_shape_that_is_none_is_refused_and_leaves_nothing_behind(make, shape):
+    layer = make(2, 2, 7, padding=3, bias=False)
+    with pytest.raises((ArgumentError, ArgumentTypeError), match=r"^shape: "):
+        layer.plan(shape)
+    assert layer(torch.rand(1, 2, 9, 9)).shape == (1, 2, 9, 9)
+    assert all(type(length) is int for length in layer.plan([1, 2, 9, 9]).problem.source_shape)
+
 
 def test_a_plan_names_every_part_and_why_others_were_not_chosen():
     plan = Conv(8, 8, 9, padding=4, groups=8).plan((2, 8, 40, 40))
     assert isinstance(plan, LayerPlan)
     text = str(plan)
-    for word in ("8 x 1 x 9 x 9 taps, 8 groups", "2 x 8 x 40 x 40", "outputs", "d input", "d kernel"):
+    for word in ("8 x 1 x 9 x 9 taps, 8 groups", "2 x 8 x 40 x 40", "outputs", "with respect to the taps"):
         assert word in text
     for part, candidates in plan.parts.items():
         assert part in ("correlate", "adjoint", "taps")

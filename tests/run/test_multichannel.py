@@ -222,7 +222,7 @@ def test_a_plan_is_printed_pickled_and_called():
     assert isinstance(run, ChannelPlan)
     text = str(run)
     assert "4 x 3 x 5 x 5 taps" in text
-    assert "stride 2" in text
+    assert "stride (2, 2)" in text
     assert "rejected" in text
     assert run.result_shape == (4, 10, 11)
     expected = slowly(x, bank, stride=2)
@@ -249,9 +249,11 @@ def test_a_plan_is_printed_pickled_and_called():
         ({"groups": 2}, "kernel: expected channels out in 2 equal groups"),
         ({"channel_axis": 7}, "channel_axis: expected an axis of an array with 3 axes, got 7"),
         ({"channel_axis": 0.0}, "channel_axis: expected an integer or None"),
-        ({"channel_axis": 0}, "3 channels in, which x has on axis 0|9 channels in, which x has on axis 0"),
+        ({"channel_axis": 0}, "9 channels in, as many as x has on axis 0"),
         ({"axes": (1, 2)}, "axes: expected axes other than that of the channels, 2"),
         ({"method": "nothing"}, "method: expected one of"),
+        ({"dilation": 10**9}, "dilation: expected a dilation with which the kernel covers at most"),
+        ({"nan": "ignore"}, "kernel: expected a bank with one channel in where samples may be missing"),
         ({"channel_axis": None}, "Pass the axis of the channels as channel_axis="),
     ],
 )

@@ -10,6 +10,7 @@ from torch.autograd import forward_ad
 import faltung as fa
 from faltung.layers import Conv
 from faltung.tensors.ways import machine_code
+from faltung.tensors.ways.way import WAYS
 
 rng = np.random.default_rng(3)
 TAPS = torch.from_numpy(rng.standard_normal((4, 3, 3, 3))).float()
@@ -139,3 +140,22 @@ def test_old_graphs_without_a_number_still_run(counts):
 def test_a_wrong_number_is_refused_for_every_kernel(kernel, workers):
     with pytest.raises((fa.ArgumentError, fa.ArgumentTypeError), match="workers: expected a positive integer"):
         fa.convolve(torch.randn(9, 9), kernel, workers=workers)
+
+
+@pytest.mark.parametrize("method", ["torch", "fourier"])
+def test_kernels_of_torch_work_on_as_many_threads_as_a_call_asks_for(method, monkeypatch):
+    seen, correlate = [], WAYS[method].correlate
+
+    def watched(*arguments):
+        seen.append(torch.get_num_threads())
+        return correlate(*arguments)
+
+    monkeypatch.setattr(WAYS[method], "correlate", watched)
+    x, w = torch.rand(2, 20, 20), torch.rand(3, 2, 9, 9)
+    before = torch.get_num_threads()
+    fa.correlate(x, w, channel_axis=0, method=method, workers=before + 1)
+    with fa.workers(before + 2):
+        fa.correlate(x, w, channel_axis=0, method=method)
+    fa.correlate(x, w, channel_axis=0, method=method)
+    assert seen == [before + 1, before + 2, before]
+    assert torch.get_num_threads() == before

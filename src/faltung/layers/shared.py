@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from faltung.errors import ArgumentError, ArgumentTypeError
-from faltung.ground.checks import integer
+from faltung.ground.checks import integer, is_sequence
 from faltung.planning.layer import Layer
 from faltung.tensors import operator
 from faltung.tensors.layer_plan import LayerPlan, check_method, plan_layer
@@ -138,10 +138,13 @@ class PlannedLayer:
     def _checked(self, shape: Sequence[int]) -> tuple[int, ...]:
         """Return the shape of an input that the layer can be planned for."""
         count = len(self.kernel_size)
-        if len(shape) != count + 2 or shape[1] != self.in_channels:
-            expected = f"(images, {self.in_channels}, *spatial) with {count} spatial axes"
-            raise ArgumentError("shape", expected, str(tuple(shape)))
-        return tuple(shape)
+        expected = f"(images, {self.in_channels}, *spatial) with {count} spatial axes"
+        if not is_sequence(shape):
+            raise ArgumentTypeError("shape", expected, repr(shape))
+        lengths = tuple(integer("shape", length, 0, _LARGEST) for length in shape)
+        if len(lengths) != count + 2 or lengths[1] != self.in_channels:
+            raise ArgumentError("shape", expected, str(lengths))
+        return lengths
 
 
 def left_to_torch(plan: LayerPlan, part: str, x: torch.Tensor, w: torch.Tensor) -> bool:

@@ -141,5 +141,6 @@ class ConvTransposed(PlannedLayer, _ConvTransposeNd):
         >>> ConvTransposed(64, 32, 4, stride=2).plan((1, 64, 16, 16)).method_of("adjoint")
         'torch'
         """
-        lengths, geometry = self._geometry(self._checked(shape), self.output_padding)
-        return self._plan(self._layer((shape[0], self.out_channels, *lengths), geometry), channels_last)
+        source = self._checked(shape)
+        lengths, geometry = self._geometry(source, self.output_padding)
+        return self._plan(self._layer((source[0], self.out_channels, *lengths), geometry), channels_last)

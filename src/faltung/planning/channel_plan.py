@@ -201,9 +201,8 @@ class ChannelPlan(Planned):
             "direct": "channels in and out blocked in registers",
             "apart": f"kernel by kernel, {' and '.join(chosen.engines)}",
         }
-        steps = ", ".join(f"stride {axis.stride} dilation {axis.dilation}" for axis in layer.axes)
         return [
-            (problem.kernel_row[0], f"{layer.taps_text}, {steps}"),
+            (problem.kernel_row[0], f"{layer.taps_text}, {layer.steps_text}"),
             problem.input_row,
             ("output", f"{shape_text(self.result_shape)} {problem.result}, computed in {problem.number}"),
             ("method", f"{self.method}: {text[self.method]}"),
@@ -224,6 +223,10 @@ def make_channel_plan(question: Question, machine: Machine) -> ChannelPlan:
     method = question.method
     if method not in CHANNEL_METHODS:
         raise ArgumentError("method", f"one of {', '.join(map(repr, CHANNEL_METHODS))}", repr(method))
+    if question.problem.weighted and question.bank.in_channels > 1:
+        expected = 'a bank with one channel in where samples may be missing, by a mask or by nan="ignore"'
+        remedy = "Fill the missing samples first, or filter each channel by itself with a Kernel."
+        raise ArgumentError("kernel", expected, f"one with {question.bank.in_channels}", remedy)
     plan = ChannelPlan(question, single="auto" if method in ("apart", "direct") else method)
     wanted = method if method in ("auto", "direct") else "apart"
     return replace(plan, candidates=choose([_direct(plan, machine), _apart(plan, machine)], wanted, "a method"))
@@ -250,8 +253,6 @@ def _direct(plan: ChannelPlan, machine: Machine) -> Candidate:
 
 
 def _apart(plan: ChannelPlan, machine: Machine) -> Candidate:
-    if plan.problem.weighted and plan.bank.in_channels > 1:
-        return Candidate("apart", (), math.inf, "samples may be missing in some channels and not in others")
     one = plan.alone(0, 0)
     kernels = plan.bank.in_channels * plan.bank.out_channels
     numbers = math.prod(one.problem.result_shape)

@@ -148,6 +148,13 @@ class Layer:
         """Samples between neighbouring taps, on each axis."""
         return tuple(axis.dilation for axis in self.axes)
 
+    @property
+    def steps_text(self) -> str:
+        """Stride and dilation, and the position of the first sample that is read, as text."""
+        dilation, starts = (tuple(getattr(axis, name) for axis in self.axes) for name in ("dilation", "start"))
+        dilated = f", dilation {dilation}" if max(dilation) > 1 else ""
+        return f"stride {self.stride}{dilated}, from position {starts}"
+
     @lazy
     def strided(self) -> bool:
         """Whether the stride is larger than 1 on some axis."""

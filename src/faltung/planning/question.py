@@ -25,6 +25,8 @@ _NAN = ("propagate", "ignore")
 _ACCURACY = ("norm", "pointwise")
 #: Largest origin: positions that far out can still be counted in 64 bits.
 _FARTHEST = 1 << 40
+#: Most samples that a kernel covers with its dilation: as many taps as a gigabyte holds.
+_LARGEST_SUPPORT = 1 << 27
 #: The object that a default of 1 is. `True` and 1.0 are equal to it, and are not the same object.
 _ONE = 1
 
@@ -180,6 +182,9 @@ class Question:
 def _support(kernel: Kernel | Bank, dilation: tuple[int, ...]) -> tuple[list[int], list[int]]:
     """Return size and origin of the kernel with the zeros of the dilation between its taps."""
     sizes = [step * (size - 1) + 1 for step, size in zip(dilation, kernel.shape, strict=True)]
+    if math.prod(sizes) > _LARGEST_SUPPORT:
+        expected = f"a dilation with which the kernel covers at most {_LARGEST_SUPPORT} samples"
+        raise ArgumentError("dilation", expected, f"{dilation} for a kernel of shape {kernel.shape}")
     return sizes, [step * at for step, at in zip(dilation, kernel.origin, strict=True)]
 
 
@@ -362,8 +367,11 @@ def _check_channels(bank: Bank, channel: int | None, channels: int, groups: int)
     if channels == groups * bank.in_channels and not bank.out_channels % groups:
         return
     if channel is not None:
-        expected = f"channels out in {groups} equal groups, and {channels} channels in, which x has on axis {channel}"
-        received = f"{bank.out_channels} out and {groups} x {bank.in_channels} in"
+        expected = f"{channels} channels in, as many as x has on axis {channel}"
+        received = f"a bank with {bank.in_channels} channels in and {bank.out_channels} out"
+        if groups > 1:
+            expected = f"channels out in {groups} equal groups, and in all groups together {expected}"
+            received += f", and groups={groups}"
         raise ArgumentError("kernel", expected, received)
     remedy = "Pass the axis of the channels as channel_axis=."
     if groups == 1:

@@ -11,7 +11,7 @@ import torch
 from faltung.errors import ArgumentError
 from faltung.ground.lazy import lazy
 from faltung.ground.threads import core_count
-from faltung.planning.layer import Axis, Layer
+from faltung.planning.layer import Layer
 from faltung.planning.layer_tiles import gathered_bytes
 from faltung.planning.planned import Candidate, Planned, chosen_first
 from faltung.planning.report import Row, bytes_text, scale_text, shape_text, table, time_text
@@ -132,17 +132,16 @@ class LayerPlan(Planned):
     def rows(self) -> list[Row]:
         """Return what the plan prints, as pairs of a word and a text."""
         layer = self.problem
-        steps = ", ".join(_steps(axis) for axis in layer.axes)
         rows = [
-            ("layer", f"{layer.taps_text}, {steps}, mode {layer.mode}"),
+            ("layer", f"{layer.taps_text}, {layer.steps_text}, mode {layer.mode}"),
             ("input", f"{shape_text(layer.source_shape)} {self.dtype} on {self.device}, {self.cores} cores"),
             ("output", f"{shape_text(layer.target_shape)}, {layer.multiply_adds:.3g} multiply-adds"),
             ("memory", bytes_text(self.memory)),
             ("error", f"at most {self.error:.1e} of {scale_text(self.pointwise)}"),
         ]
-        names = {"correlate": "outputs", "adjoint": "d input", "taps": "d kernel"}
         for part, (first, *others) in self.parts.items():
-            rows.append((names[part], f"{first.method}: {time_text(first.seconds)} predicted"))
+            word, about = _PRINTED[part]
+            rows.append((word, f"{about}{first.method}: {time_text(first.seconds)} predicted"))
             rows += [("", f"rejected {other.method}: {time_text(other.seconds)}, {other.reason}") for other in others]
         return rows
 
@@ -151,9 +150,12 @@ class LayerPlan(Planned):
         return table(self.rows())
 
 
-def _steps(axis: Axis) -> str:
-    dilated = f" dilation {axis.dilation}" if axis.dilation > 1 else ""
-    return f"stride {axis.stride}{dilated} from {axis.start}"
+#: The word for each part, and what it is about.
+_PRINTED = {
+    "correlate": ("outputs", ""),
+    "adjoint": ("gradient", "with respect to the input, "),
+    "taps": ("gradient", "with respect to the taps, "),
+}
 
 
 def check_method(method: object) -> str:

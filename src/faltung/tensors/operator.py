@@ -24,10 +24,11 @@ from typing import Any
 
 import torch
 
-from faltung.ground import threads
+from faltung.ground.threads import chosen_count
 from faltung.planning.layer import Axis, Layer
 from faltung.tensors.calling import differentiable
 from faltung.tensors.layer_plan import LayerPlan, plan_layer
+from faltung.tensors.torch_threads import on_threads
 from faltung.tensors.ways.way import WAYS
 
 __all__ = ["adjoint", "correlate", "is_channels_last", "layer_of", "plan_of", "taps"]
@@ -130,11 +131,12 @@ def _computed(plan: LayerPlan, part: str, tensors: tuple[Any, ...], workers: int
         return _empty_sums(plan.problem, part, tensors)
     method = plan.method_of(part)
     compute = getattr(WAYS[method], part)
-    if workers:
-        with threads.workers(workers):
-            result: torch.Tensor = compute(plan.problem, *tensors)
+    count = chosen_count(workers or None)
+    if count is None:
+        result: torch.Tensor = compute(plan.problem, *tensors)
     else:
-        result = compute(plan.problem, *tensors)
+        with on_threads(count):
+            result = compute(plan.problem, *tensors)
     if method == "fourier" or (method == "direct" and part == "taps"):
         return _finite(plan.problem, part, tensors, result)
     return result

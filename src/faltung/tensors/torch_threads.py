@@ -10,21 +10,34 @@ from __future__ import annotations
 
 import ctypes
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import cache
 
 import torch
 
-from faltung.ground.threads import chosen_count
+from faltung.ground.threads import chosen_count, workers
 from faltung.jit.compile import address
 from faltung.run.layer_run import in_threads
 
-__all__ = ["beside_torch", "thread_count"]
+__all__ = ["beside_torch", "on_threads", "thread_count"]
 
 
 def thread_count() -> int:
     """Return the number of threads that `faltung.workers` or ``FALTUNG_WORKERS`` asks for, or else torch's."""
     return chosen_count() or torch.get_num_threads()
+
+
+@contextmanager
+def on_threads(count: int) -> Iterator[None]:
+    """Use `count` threads in a ``with`` block, for machine code and for torch's kernels."""
+    before = torch.get_num_threads()
+    try:
+        torch.set_num_threads(count)
+        with workers(count):
+            yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def beside_torch(code: Callable[[int], int], board: int, count: int) -> None:
