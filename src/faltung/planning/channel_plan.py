@@ -219,14 +219,29 @@ def make_channel_plan(question: Question, machine: Machine) -> ChannelPlan:
     Raises
     ------
     ArgumentError
-        `question.method` is no name of a method, or that of one that does not support this question.
+        `question.method` is no name of a method, or that of one that does not support this question; or samples may
+        be missing, and several channels are added up.
     """
     method = question.method
     if method not in CHANNEL_METHODS:
         raise ArgumentError("method", f"one of {', '.join(map(repr, CHANNEL_METHODS))}", repr(method))
+    _check_missing(question)
     plan = ChannelPlan(question, single="auto" if method in ("apart", "direct") else method)
     wanted = method if method in ("auto", "direct") else "apart"
     return replace(plan, candidates=choose([_direct(plan, machine), _apart(plan, machine)], wanted, "a method"))
+
+
+def _check_missing(question: Question) -> None:
+    """Refuse sums over channels of which some may be missing: there is no weight that all of them share."""
+    channels = question.bank.in_channels
+    if channels == 1 or not (question.skips_nan or question.masked):
+        return
+    raise ArgumentError(
+        "kernel",
+        "a bank with one channel in where samples may be missing",
+        f"one that adds up {channels} channels, each of which may miss other samples",
+        "Fill in the missing samples first, or pass a Kernel, which filters every channel by itself.",
+    )
 
 
 def _direct(plan: ChannelPlan, machine: Machine) -> Candidate:
@@ -238,7 +253,7 @@ def _direct(plan: ChannelPlan, machine: Machine) -> Candidate:
         reason = "samples may be missing"
     elif len(layer.axes) > MOST_AXES:
         reason = f"there are more than {MOST_AXES} spatial axes"
-    elif (problem.result.kind == "f" and problem.result.itemsize == 2) or not problem.result.isnative:
+    elif not problem.direct:
         reason = "the result is converted when it is stored"
     if reason:
         return Candidate("direct", (), math.inf, reason)
@@ -250,8 +265,6 @@ def _direct(plan: ChannelPlan, machine: Machine) -> Candidate:
 
 
 def _apart(plan: ChannelPlan, machine: Machine) -> Candidate:
-    if plan.problem.weighted and plan.bank.in_channels > 1:
-        return Candidate("apart", (), math.inf, "samples may be missing in some channels and not in others")
     one = plan.alone(0, 0)
     kernels = plan.bank.in_channels * plan.bank.out_channels
     numbers = math.prod(one.problem.result_shape)
