@@ -102,7 +102,8 @@ class LayerCode:
         self._blocks = -(-layer.outs // self._block.outputs)  # of channels out
         self._vector_bytes = self._block.lanes * number.itemsize
         self._tile = tile_of(layer, self._axes, self._block.rows, self._columns)
-        self._tables = Tables(self._axes, layer.mode, self._source, self._tile, self._row_positions(), number)
+        rows = self._axes[1].positions(self._tile[0])
+        self._tables = Tables(self._axes, layer.mode, self._source, self._tile, self._tops(), rows, number)
         self._panels = self._tables.panels(layer.ins)
         self._fill = np.array([layer.cval]).astype(number)
         self._no_bias = np.zeros(layer.groups * layer.outs, number)
@@ -125,11 +126,10 @@ class LayerCode:
         """Whether the output holds the number computed with, and the samples of its rows are contiguous."""
         return self._target.dtype == self._number and self._target.strides[-1] == self._number.itemsize
 
-    def _row_positions(self) -> NDArray[np.int64]:
-        """Positions of the rows that each tile reads; the last tile moves up to end with the array."""
-        rows, height = self._axes[1], self._tile[0]
-        tops = [min(top, rows.outputs - height) for top in range(0, rows.outputs, height)]
-        return np.array([rows.positions(top, height)[0] for top in tops], np.int64)
+    def _tops(self) -> NDArray[np.int64]:
+        """First row of outputs of each tile; the last tile moves up to end with the array."""
+        outputs, height = self._axes[1].outputs, self._tile[0]
+        return np.minimum(np.arange(0, outputs, height), outputs - height)
 
     def _has_whole_vectors(self) -> bool:
         """Whether every row of a tile consists of whole vectors, aligned if the output is."""
