@@ -12,7 +12,7 @@ from faltung.errors import ArgumentError
 from faltung.ground.lazy import lazy
 from faltung.kernels import Bank
 from faltung.kernels.dilated import dilated
-from faltung.planning.cost import Machine
+from faltung.planning.cost import Machine, layer_seconds
 from faltung.planning.layer import Axis, Layer
 from faltung.planning.layer_tiles import gathered_bytes
 from faltung.planning.machine import current
@@ -257,11 +257,7 @@ def _direct(plan: ChannelPlan, machine: Machine) -> Candidate:
         reason = "the result is converted when it is stored"
     if reason:
         return Candidate("direct", (), math.inf, reason)
-    numbers = math.prod(layer.source_shape) + math.prod(layer.target_shape)
-    double = problem.number.itemsize / 4
-    apart = 1.5 if layer.strided or any(axis.dilation > 1 for axis in layer.axes) else 1.0
-    seconds = double * (layer.multiply_adds * machine.multiply_add * apart + numbers * machine.trip)
-    return Candidate("direct", ("direct",), seconds + 4 * machine.call)
+    return Candidate("direct", ("direct",), layer_seconds(layer, problem.number, machine))
 
 
 def _apart(plan: ChannelPlan, machine: Machine) -> Candidate:

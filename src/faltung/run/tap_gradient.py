@@ -11,8 +11,10 @@ import numpy as np
 from faltung.engines.channels.reduction import FIELDS, Reduction, reduction_block, reduction_function
 from faltung.ground.bounded import Bounded
 from faltung.jit.target import host
+from faltung.planning.cost import layer_seconds
 from faltung.planning.layer import Axis, Layer
 from faltung.planning.layer_tiles import ITEMS, ROOM
+from faltung.planning.machine import current
 from faltung.run.layer_run import MOST_BYTES, MOST_LAYERS, Board, Run, in_threads, whole_lines
 from faltung.run.tables import NOWHERE, MemoryLayout, Tables, in_three_axes
 
@@ -56,7 +58,7 @@ class TapGradientCode:
         self._fills = np.array([layer.cval, 0.0]).astype(number)  # beyond the border of input and gradient
         self._shape = self._shape_of_totals()
         self._code = self._compile()
-        self._board = Board(FIELDS, self._entries())
+        self._board = Board(FIELDS, self._entries(), layer_seconds(layer, number, current()))
 
     @property
     def nbytes(self) -> int:
