@@ -18,6 +18,8 @@ __all__ = ["Tile", "Tiles", "tile_in_time", "tiles_across", "tiles_beside"]
 STRIP = 16
 #: Samples and predicted seconds up to which a problem is cut into tiles across the border.
 SMALL, QUICK = 1 << 17, 1e-4
+#: Most tiles that are kept from call to call.
+KEPT = 1024
 #: Most predicted seconds of a tile: an interrupt (Ctrl-C) is noticed between tiles.
 LONGEST = 0.05
 
@@ -47,7 +49,7 @@ class _Part(NamedTuple):
 
 
 class Tiles:
-    """All tiles of an array, made one after the other: there may be millions of them.
+    """All tiles of an array: made one after the other where there are many, since there may be millions.
 
     Parameters
     ----------
@@ -63,6 +65,13 @@ class Tiles:
         return self._count
 
     def __iter__(self) -> Iterator[Tile]:
+        return iter(self._kept) if self._count <= KEPT else self._made()
+
+    @lazy
+    def _kept(self) -> tuple[Tile, ...]:
+        return tuple(self._made())
+
+    def _made(self) -> Iterator[Tile]:
         for box in self._boxes:
             for parts in itertools.product(*box):
                 starts, sizes, inside = zip(*parts, strict=True)
