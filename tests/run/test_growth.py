@@ -92,7 +92,7 @@ def test_tables_of_a_long_signal_are_as_long_as_those_of_a_short_one(stride, mod
         if size < 100:
             codes.append(TapGradientCode(layer, source, target, single))
         taken.append(sum(code.nbytes for code in codes))
-    assert taken[1] - taken[0] < 0.15 * 10**8 / stride  # some numbers for each tile
+    assert taken[1] - taken[0] < 0.5 * 10**8 / stride  # some numbers for each tile
     assert taken[0] < (1 << 22) + 1000 * size  # those of one tile, and of the border
 
 
@@ -119,7 +119,7 @@ def test_the_positions_of_an_axis_hold_every_tap(size, stride, dilation, first, 
 
 @pytest.mark.parametrize("method", ["direct", "separable", "fourier"])
 def test_the_tiles_of_a_huge_image_are_not_listed(method):
-    plan = fa.plan((10**7, 10**7), fa.gaussian(2), method=method)
+    plan = fa.plan((10**6, 10**6), fa.gaussian(2), method=method)
     tracemalloc.start()
     try:
         tiles = tiles_beside(plan)
@@ -127,9 +127,9 @@ def test_the_tiles_of_a_huge_image_are_not_listed(method):
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
-    assert len(tiles) > 10**5
+    assert len(tiles) > 1000
     assert len(first.start) == 2
-    assert peak < 1 << 29  # parts of the axes
+    assert peak < 1 << 26  # the parts of both axes
 
 
 @pytest.mark.parametrize("size", [3, 31])
