@@ -162,6 +162,18 @@ def test_results_of_another_kind_than_the_channels(source, result, ins, groups):
     np.testing.assert_array_equal(got, reference.stored(expected, np.dtype(result)))
 
 
+@pytest.mark.parametrize("method", ["direct", "apart"])
+@pytest.mark.parametrize("result", ["f4", ">f4", "f8"])
+def test_the_bound_of_a_plan_covers_the_rounding_to_the_dtype_of_the_result(result, method):
+    x, bank = rng.standard_normal((2, 9, 30)), random_bank(2, 2, 3, 3)
+    if method == "direct" and not np.dtype(result).isnative:
+        method = "auto"
+    run = fa.plan(x, bank, channel_axis=0, dtype=result, method=method)
+    scale = slowly(np.abs(x), fa.Bank(np.abs(bank.taps)))
+    assert (np.abs(run(x) - slowly(x, bank)) <= (run.error + 1e-15) * scale.max()).all()
+    assert run.error >= float(np.finfo(result).eps) / 2
+
+
 def test_a_kernel_filters_every_channel_by_itself():
     x = rng.standard_normal((8, 9, 3))
     got = fa.convolve(x, fa.gaussian(1), channel_axis=2)

@@ -135,12 +135,12 @@ class ChannelPlan(Planned):
         """Bound of the rounding error of an output, relative to what `pointwise` says."""
         eps = float(np.finfo(self.problem.number).eps)
         if self.method == "direct":
-            return (self.layer.ins * self.layer.taps + 1) * eps
-        # The bound is that of the worst kernel; results are then added up over the channels in.
-        ins = self.bank.in_channels
-        worst = max(plan.error for plan in self._all_alone())
-        added = (1 + worst) * (1 + ins * eps) - 1 if ins > 1 else worst
-        return (1 + added) * (1 + rounding_of_store(self.problem.result, self.problem.number)) - 1
+            error = (self.layer.ins * self.layer.taps + 1) * eps
+        else:  # the bound is that of the worst kernel; results are then added up over the channels in
+            ins = self.bank.in_channels
+            error = max(plan.error for plan in self._all_alone())
+            error = (1 + error) * (1 + ins * eps) - 1 if ins > 1 else error
+        return (1 + error) * (1 + rounding_of_store(self.problem.result, self.problem.number)) - 1
 
     @lazy
     def pointwise(self) -> bool:
