@@ -1,15 +1,20 @@
 """Random problems for `convolve` and `correlate`, checked against the definition within the bounds of their plans.
 
 Arrays begin or end at protected memory pages. Run as a program, this solves as many problems as asked, and names
-those that fail::
+those that fail, or that end the process. Every second one is a kernel on an array; the others are of the kinds of
+`mixed_problems.py`::
 
     python tests/problems.py 20000 --seed 1
+    python tests/problems.py 1000 --kind tensor
+    python tests/problems.py 1000 --kind kernel --decades 15
 """
 
 from __future__ import annotations
 
 import argparse
 import functools
+import itertools
+import multiprocessing
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +24,7 @@ from numpy.testing import assert_array_equal
 from numpy.typing import NDArray
 
 import faltung as fa
+import mixed_problems
 from agreement import answer, assert_agrees
 from expressions import random_expression
 from faltung.ground import boundary
@@ -249,9 +255,13 @@ def elsewhere(x: NDArray[Any], plan: fa.Plan) -> Iterator[tuple[str, NDArray[Any
         yield "in place", plan(in_order, out=in_order)
 
 
-def attempt(seed: int, number: int, large: bool = False) -> None:
+def attempt(seed: int, number: int, large: bool = False, decades: int = 0) -> None:
     """Solve one random problem and check it."""
     problem = random_problem(np.random.default_rng([seed, number]), large)
+    if decades and problem.x.dtype.kind == "f" and problem.x.dtype.itemsize > 2 and problem.x.flags.writeable:
+        rng = np.random.default_rng([seed, number, decades])
+        with np.errstate(all="ignore"):
+            problem.x[...] *= 10.0 ** rng.uniform(-decades, decades, problem.x.shape)
     try:
         check(problem)
     except Exception as error:
@@ -259,20 +269,44 @@ def attempt(seed: int, number: int, large: bool = False) -> None:
         raise
 
 
+def solve_some(arguments: argparse.Namespace, numbers: range, at: Any, failed: Any) -> None:
+    """Solve a number of problems; `at` is the one that is being solved, and `failed` counts."""
+    others = itertools.cycle(mixed_problems.KINDS)
+    kinds = [arguments.kind or ("kernel" if number % 2 else next(others)) for number in numbers]
+    for number, kind in zip(numbers, kinds, strict=True):
+        at.value = number
+        try:
+            if kind == "kernel":
+                attempt(arguments.seed, number, arguments.large, arguments.decades)
+            else:
+                mixed_problems.attempt(kind, arguments.seed, number)
+        except Exception as error:
+            failed.value += 1
+            notes = " ".join(getattr(error, "__notes__", []))
+            print(f"{notes:.300}\n{type(error).__name__}: {error}\n", flush=True)
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("count", type=int)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--large", action="store_true")
+    parser.add_argument("--kind", choices=["kernel", *mixed_problems.KINDS], help="all kinds by default")
+    parser.add_argument("--large", action="store_true", help="arrays of many tiles, for kernels")
+    parser.add_argument("--decades", type=int, default=0, help="samples from 10**-N to 10**N, for kernels")
     arguments = parser.parse_args()
-    failed = 0
-    for number in range(arguments.count):
-        try:
-            attempt(arguments.seed, number, arguments.large)
-        except Exception as error:
-            failed += 1
-            print(f"seed {arguments.seed} problem {number}: {type(error).__name__}: {error}\n", flush=True)
-    print(f"{arguments.count} problems, {failed} of them not solved")
+    forked = multiprocessing.get_context("fork")
+    at, failed, first = forked.Value("q", 0), forked.Value("q", 0), 0
+    while first < arguments.count:  # a process for some hundred problems: if one of them ends it, others go on
+        last = min(first + 600, arguments.count)
+        process = forked.Process(target=solve_some, args=(arguments, range(first, last), at, failed))
+        process.start()
+        process.join()
+        first = last
+        if process.exitcode:
+            failed.value += 1
+            first = at.value + 1
+            print(f"seed {arguments.seed} problem {at.value} ended the process: {process.exitcode}\n", flush=True)
+    print(f"{arguments.count} problems, {failed.value} of them not solved")
 
 
 if __name__ == "__main__":

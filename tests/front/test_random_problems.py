@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 import faltung as fa
+import mixed_problems
 import problems
 
 
@@ -39,3 +40,17 @@ def test_random_problems_written_past_the_cache(seed, vector_bits, past_the_cach
         problems.attempt(seed, number)
     for number in range(3):
         problems.attempt(seed, number, large=True)
+
+
+@pytest.mark.parametrize("seed", range(5))
+@pytest.mark.parametrize("kind", mixed_problems.KINDS)
+def test_random_problems_of_every_kind(kind, seed):
+    for number in range(12):
+        mixed_problems.attempt(kind, seed, number)
+
+
+@pytest.mark.parametrize("kind", mixed_problems.KINDS)
+def test_random_problems_of_every_kind_in_many_tiles(kind, tiny_tiles):
+    with fa.workers(3):
+        for number in range(12):
+            mixed_problems.attempt(kind, 20, number)

@@ -150,6 +150,30 @@ def test_complex_samples_and_taps():
     np.testing.assert_allclose(got, slowly(x, bank, stride=2), atol=1e-12)
 
 
+@pytest.mark.parametrize("result", ["c8", "c16", ">c8", "f2", ">f4", "i1", ">u2"])
+@pytest.mark.parametrize("source", ["u1", "f2", "f4", ">f8"])
+@pytest.mark.parametrize(("ins", "groups"), [(1, 2), (2, 1)])
+def test_results_of_another_kind_than_the_channels(source, result, ins, groups):
+    x = rng.integers(0, 9, (2, 6, 20)).astype(source)
+    bank = fa.Bank(rng.integers(0, 3, (2, ins, 3, 2)) / 2)
+    got = fa.convolve(x, bank, channel_axis=0, dtype=result, groups=groups)
+    expected = slowly(x.astype("f8"), bank, groups=groups)
+    assert got.dtype == np.dtype(result)
+    np.testing.assert_array_equal(got, reference.stored(expected, np.dtype(result)))
+
+
+@pytest.mark.parametrize("method", ["direct", "apart"])
+@pytest.mark.parametrize("result", ["f4", ">f4", "f8"])
+def test_the_bound_of_a_plan_covers_the_rounding_to_the_dtype_of_the_result(result, method):
+    x, bank = rng.standard_normal((2, 9, 30)), random_bank(2, 2, 3, 3)
+    if method == "direct" and not np.dtype(result).isnative:
+        method = "auto"
+    run = fa.plan(x, bank, channel_axis=0, dtype=result, method=method)
+    scale = slowly(np.abs(x), fa.Bank(np.abs(bank.taps)))
+    assert (np.abs(run(x) - slowly(x, bank)) <= (run.error + 1e-15) * scale.max()).all()
+    assert run.error >= float(np.finfo(result).eps) / 2
+
+
 def test_a_kernel_filters_every_channel_by_itself():
     x = rng.standard_normal((8, 9, 3))
     got = fa.convolve(x, fa.gaussian(1), channel_axis=2)
@@ -179,8 +203,16 @@ def test_missing_samples_with_a_stride():
     x[3, 4] = np.nan
     whole = fa.convolve(x, fa.gaussian(1), nan="ignore")
     np.testing.assert_allclose(fa.convolve(x, fa.gaussian(1), nan="ignore", stride=2), whole[::2, ::2], atol=1e-12)
-    with pytest.raises(fa.ArgumentError, match="missing"):
-        fa.convolve(np.stack([x, x]), random_bank(2, 2, 3, 3), channel_axis=0, nan="ignore", method="apart")
+
+
+@pytest.mark.parametrize("method", ["auto", "apart", "direct"])
+@pytest.mark.parametrize("missing", [{"nan": "ignore"}, {"mask": True}])
+def test_sums_over_channels_that_may_miss_samples_are_refused(missing, method):
+    x, bank = rng.standard_normal((2, 9, 10)), random_bank(2, 2, 3, 3)
+    missing = {name: np.ones(x.shape, bool) if value is True else value for name, value in missing.items()}
+    text = "kernel: expected a bank with one channel in where samples may be missing, got one that adds up 2 channels"
+    with pytest.raises(fa.ArgumentError, match=text):
+        fa.convolve(x, bank, channel_axis=0, method=method, **missing)
 
 
 def test_layers_compose_as_banks_do():

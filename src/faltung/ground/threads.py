@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections import deque
+import threading
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from typing import TYPE_CHECKING, Any, TypeVar
+from operator import length_hint
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from faltung.ground.checks import integer
 
@@ -85,32 +86,81 @@ def workers(count: int) -> Iterator[None]:
         _chosen.reset(token)
 
 
-def share(work: Callable[[_Item], None], items: Iterable[_Item], count: int) -> None:
-    """Do `work` on every item with `count` threads, each taking the next item when it is free."""
-    waiting = deque(items)
+class _Sharing(Generic[_Item]):
+    """Items that several threads work off, each taking the next one when it is free.
 
-    def take() -> None:
+    An interrupt (Ctrl-C) may be raised between any two steps of the caller, but never in a helper. So helpers note
+    themselves whether they are at work, and nothing that the caller has to remember decides how long it waits.
+    """
+
+    def __init__(self, work: Callable[[_Item], None], items: Iterable[_Item]) -> None:
+        self._work: Callable[[_Item], None] | None = work
+        self._items = iter(items)
+        self._lock = threading.Lock()
+        self._helpers: set[int] = set()
+        self._wake = threading.Lock()  # held, but for a moment when a helper has finished
+        self._wake.acquire()
+        self.errors: list[BaseException] = []
+
+    def work_off(self) -> None:
+        """Do the work on one item after the other; after an error no thread starts another one."""
         try:
             while True:
-                try:
-                    item = waiting.popleft()
-                except IndexError:
+                with self._lock:
+                    work, item = self._work, next(self._items, self)
+                if work is None or item is self:
                     return
-                work(item)
-        except BaseException:
-            waiting.clear()  # after an error no thread starts another item
-            raise
+                work(item)  # type: ignore[arg-type]
+        except BaseException as error:
+            self.errors.append(error)
+            self._work = None
 
-    helpers = start(take, min(count, len(waiting)) - 1)
+    def help(self) -> None:
+        """Work off items, on a thread of the pool; a thread that wakes up too late finds nothing to do."""
+        number = threading.get_ident()
+        with self._lock:
+            if self._work is None:
+                return
+            self._helpers.add(number)
+        try:
+            self.work_off()
+        finally:
+            self._helpers.discard(number)
+            with suppress(RuntimeError):  # another helper has just done the same
+                self._wake.release()
+
+    def finish(self) -> None:
+        """Let no thread begin, and wait until none works any more."""
+        while True:
+            try:
+                with self._lock:
+                    self._work = None
+                while self._helpers:
+                    self._wake.acquire(timeout=0.1)
+                return
+            except BaseException as error:  # an interrupt, while this thread waits
+                self.errors.append(error)
+
+
+def share(work: Callable[[_Item], None], items: Iterable[_Item], count: int) -> None:
+    """Do `work` on every item with `count` threads, each taking the next item when it is free.
+
+    When this returns, or raises, no thread works any more: the arrays may be freed. An interrupt (Ctrl-C) is raised
+    as soon as all threads have finished the item that they are at.
+    """
+    sharing = _Sharing(work, items)
     try:
-        take()
-    finally:
-        # When this returns, the arrays may be freed, so every thread must have finished with them. Threads that have
-        # not started yet are cancelled: a thread wakes up late, and no item is left for it.
-        errors = [helper.exception() for helper in helpers if not helper.cancel()]
-    for error in errors:
-        if error is not None:
-            raise error
+        start(sharing.help, min(count, length_hint(items, count)) - 1)
+        sharing.work_off()
+    except BaseException as error:
+        sharing.errors.append(error)
+    sharing.finish()
+    errors = sharing.errors
+    if errors:
+        try:
+            raise errors[0]
+        finally:
+            errors.clear()  # an error refers to this frame: a cycle would keep the arrays in memory
 
 
 def start(work: Callable[[], None], count: int) -> list[Future[None]]:

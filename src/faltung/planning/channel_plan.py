@@ -12,7 +12,7 @@ from faltung.errors import ArgumentError
 from faltung.ground.lazy import lazy
 from faltung.kernels import Bank
 from faltung.kernels.dilated import dilated
-from faltung.planning.cost import Machine
+from faltung.planning.cost import Machine, layer_seconds
 from faltung.planning.layer import Axis, Layer
 from faltung.planning.layer_tiles import gathered_bytes
 from faltung.planning.machine import current
@@ -135,12 +135,12 @@ class ChannelPlan(Planned):
         """Bound of the rounding error of an output, relative to what `pointwise` says."""
         eps = float(np.finfo(self.problem.number).eps)
         if self.method == "direct":
-            return (self.layer.ins * self.layer.taps + 1) * eps
-        # The bound is that of the worst kernel; results are then added up over the channels in.
-        ins = self.bank.in_channels
-        worst = max(plan.error for plan in self._all_alone())
-        added = (1 + worst) * (1 + ins * eps) - 1 if ins > 1 else worst
-        return (1 + added) * (1 + rounding_of_store(self.problem.result, self.problem.number)) - 1
+            error = (self.layer.ins * self.layer.taps + 1) * eps
+        else:  # the bound is that of the worst kernel; results are then added up over the channels in
+            ins = self.bank.in_channels
+            error = max(plan.error for plan in self._all_alone())
+            error = (1 + error) * (1 + ins * eps) - 1 if ins > 1 else error
+        return (1 + error) * (1 + rounding_of_store(self.problem.result, self.problem.number)) - 1
 
     @lazy
     def pointwise(self) -> bool:
@@ -218,18 +218,29 @@ def make_channel_plan(question: Question, machine: Machine) -> ChannelPlan:
     Raises
     ------
     ArgumentError
-        `question.method` is no name of a method, or that of one that does not support this question.
+        `question.method` is no name of a method, or that of one that does not support this question; or samples may
+        be missing, and several channels are added up.
     """
     method = question.method
     if method not in CHANNEL_METHODS:
         raise ArgumentError("method", f"one of {', '.join(map(repr, CHANNEL_METHODS))}", repr(method))
-    if question.problem.weighted and question.bank.in_channels > 1:
-        expected = 'a bank with one channel in where samples may be missing, by a mask or by nan="ignore"'
-        remedy = "Fill the missing samples first, or filter each channel by itself with a Kernel."
-        raise ArgumentError("kernel", expected, f"one with {question.bank.in_channels}", remedy)
+    _check_missing(question)
     plan = ChannelPlan(question, single="auto" if method in ("apart", "direct") else method)
     wanted = method if method in ("auto", "direct") else "apart"
     return replace(plan, candidates=choose([_direct(plan, machine), _apart(plan, machine)], wanted, "a method"))
+
+
+def _check_missing(question: Question) -> None:
+    """Refuse sums over channels of which some may be missing: there is no weight that all of them share."""
+    channels = question.bank.in_channels
+    if channels == 1 or not (question.skips_nan or question.masked):
+        return
+    raise ArgumentError(
+        "kernel",
+        "a bank with one channel in where samples may be missing",
+        f"one that adds up {channels} channels, each of which may miss other samples",
+        "Fill in the missing samples first, or pass a Kernel, which filters every channel by itself.",
+    )
 
 
 def _direct(plan: ChannelPlan, machine: Machine) -> Candidate:
@@ -241,15 +252,11 @@ def _direct(plan: ChannelPlan, machine: Machine) -> Candidate:
         reason = "samples may be missing"
     elif len(layer.axes) > MOST_AXES:
         reason = f"there are more than {MOST_AXES} spatial axes"
-    elif (problem.result.kind == "f" and problem.result.itemsize == 2) or not problem.result.isnative:
+    elif not problem.direct:
         reason = "the result is converted when it is stored"
     if reason:
         return Candidate("direct", (), math.inf, reason)
-    numbers = math.prod(layer.source_shape) + math.prod(layer.target_shape)
-    double = problem.number.itemsize / 4
-    apart = 1.5 if layer.strided or any(axis.dilation > 1 for axis in layer.axes) else 1.0
-    seconds = double * (layer.multiply_adds * machine.multiply_add * apart + numbers * machine.trip)
-    return Candidate("direct", ("direct",), seconds + 4 * machine.call)
+    return Candidate("direct", ("direct",), layer_seconds(layer, problem.number, machine))
 
 
 def _apart(plan: ChannelPlan, machine: Machine) -> Candidate:

@@ -5,13 +5,15 @@ All figures here are guesses that are tuned. Rules that are always true are in o
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 
 from faltung.engines.base import Work
+from faltung.planning.layer import Layer
 
-__all__ = ["ALONG", "APART", "TYPICAL", "Machine", "seconds"]
+__all__ = ["ALONG", "APART", "TYPICAL", "Machine", "layer_seconds", "seconds"]
 
 #: Share by which weights increase the arithmetic, if they are summed in the same registers as the samples.
 ALONG = 0.7
@@ -81,3 +83,12 @@ def seconds(work: Work, number: np.dtype[np.floating], machine: Machine) -> floa
         + work.trips * machine.trip
     )
     return float(double * arithmetic + work.bytes * machine.byte + work.calls * machine.call)
+
+
+def layer_seconds(layer: Layer, number: np.dtype[np.floating], machine: Machine) -> float:
+    """Return the predicted seconds on one core of the machine code for channels."""
+    numbers = math.prod(layer.source_shape) + math.prod(layer.target_shape)
+    double = number.itemsize / 4
+    apart = 1.5 if layer.strided or any(step > 1 for step in layer.dilation) else 1.0
+    arithmetic = layer.multiply_adds * machine.multiply_add * apart
+    return double * (arithmetic + numbers * machine.trip) + 4 * machine.call

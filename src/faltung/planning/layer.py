@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from itertools import groupby
+from typing import TYPE_CHECKING
+
+import numpy as np
 
 from faltung.ground.lazy import lazy
 from faltung.planning.report import shape_text
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = ["Axis", "Layer"]
 
@@ -31,8 +36,9 @@ class Axis:
 
     Examples
     --------
-    >>> Axis(length=5, size=3, start=-1, outputs=3, stride=2).positions(0, 3)
-    ([-1, 1, 3, 5, 0, 2, 4], [0, 4, 1])
+    >>> axis = Axis(length=5, size=3, start=-1, outputs=3, stride=2)
+    >>> axis.positions(3).tolist(), axis.places(3).tolist(), axis.reads(3)
+    ([-1, 1, 3, 5, 0, 2, 4], [0, 4, 1], 7)
     """
 
     length: int
@@ -42,24 +48,41 @@ class Axis:
     stride: int = 1
     dilation: int = 1
 
-    def positions(self, first: int, count: int) -> tuple[list[int], list[int]]:
-        """Return the positions that `count` outputs read, and the place among them of each tap of the first output.
+    @lazy
+    def _phases(self) -> list[tuple[int, int]]:
+        """Remainders of the distances of taps from the first one by the stride, each with its largest quotient."""
+        period = self.stride // math.gcd(self.stride, self.dilation)  # taps so far apart have the same remainder
+        firsts = range(min(period, self.size))
+        lasts = (first + period * ((self.size - 1 - first) // period) for first in firsts)
+        reached = zip(firsts, lasts, strict=True)
+        return sorted(
+            (self.dilation * first % self.stride, self.dilation * last // self.stride) for first, last in reached
+        )
+
+    def reads(self, count: int) -> int:
+        """Return how many positions `count` neighbouring outputs read."""
+        return sum(count + farthest for _, farthest in self._phases)
+
+    def positions(self, count: int) -> NDArray[np.int64]:
+        """Return the positions that the first `count` outputs read; those of later ones are as many strides behind.
 
         The positions that one tap reads for all outputs are contiguous in this order: for a stride of s, every s-th
         position comes first, then those shifted by one.
         """
-        reach = [self.dilation * j for j in range(self.size)]
-        positions: list[int] = []
-        places = [0] * self.size
-        by_phase = sorted(range(self.size), key=lambda j: (reach[j] % self.stride, j))
-        for phase, group in groupby(by_phase, key=lambda j: reach[j] % self.stride):
-            taps = [*group]
-            for j in taps:
-                places[j] = len(positions) + reach[j] // self.stride
-            farthest = reach[taps[-1]] // self.stride
-            begin = self.start + self.stride * first + phase
-            positions += range(begin, begin + self.stride * (count + farthest), self.stride)
-        return positions, places
+        parts = [phase + self.stride * np.arange(count + farthest) for phase, farthest in self._phases]
+        positions: NDArray[np.int64] = self.start + np.concatenate(parts)
+        return positions
+
+    def places(self, count: int) -> NDArray[np.int64]:
+        """Return the place of each tap of the first output among the positions that `count` outputs read."""
+        begin, begins = 0, {}
+        for phase, farthest in self._phases:
+            begins[phase] = begin
+            begin += count + farthest
+        reach = self.dilation * np.arange(self.size)
+        first = np.array([begins[phase] for phase in (reach % self.stride).tolist()], np.int64)
+        places: NDArray[np.int64] = first + reach // self.stride
+        return places
 
     @property
     def stop(self) -> int:

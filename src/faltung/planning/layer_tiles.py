@@ -17,6 +17,9 @@ __all__ = ["ITEMS", "ROOM", "gathered_bytes", "register_block", "three_axes", "t
 ROOM = 96 * 1024
 #: Most columns of a tile.
 WIDEST = 2048
+#: Most positions that a tile reads for each one that it moves on. Tiles of a long kernel are long, too: the tables of
+#: those that reach across the border, all together, are at most so many times as long as the kernel.
+OVERLAP = 8
 #: Number of tiles that keeps all cores busy.
 ITEMS = 16
 
@@ -43,8 +46,13 @@ def gathered_bytes(layer: Layer, number: np.dtype[Any]) -> int:
 
 
 def _gathered(layer: Layer, axes: tuple[Axis, ...], rows: int, columns: int) -> int:
-    reads = [len(axis.positions(0, count)[0]) for axis, count in zip(axes[1:], (rows, columns), strict=True)]
+    reads = [axis.reads(count) for axis, count in zip(axes[1:], (rows, columns), strict=True)]
     return layer.ins * axes[0].size * math.prod(reads)
+
+
+def _shortest(axis: Axis) -> int:
+    """Return the fewest outputs of a tile along an axis."""
+    return min(axis.outputs, axis.dilation * (axis.size - 1) // (OVERLAP * axis.stride))
 
 
 def tile_of(layer: Layer, axes: tuple[Axis, ...], rows: int, columns: int) -> tuple[int, int]:
@@ -60,14 +68,16 @@ def tile_of(layer: Layer, axes: tuple[Axis, ...], rows: int, columns: int) -> tu
         Rows and columns of a register block.
     """
     height, width = axes[1].outputs, axes[2].outputs
-    across = min(-(-width // columns), max(WIDEST // columns, 1)) * columns
-    while across > 4 * columns and _gathered(layer, axes, rows, across) > ROOM:
+    narrowest = max(4, -(-_shortest(axes[2]) // columns)) * columns
+    across = min(-(-width // columns), max(WIDEST // columns, 1, narrowest // columns)) * columns
+    while across > narrowest and _gathered(layer, axes, rows, across) > ROOM:
         across = -(-across // 2 // columns) * columns
     down = height
     parts = layer.images * layer.groups * axes[0].outputs * -(-width // across)
     if parts < ITEMS:
         down = max(rows, -(-height // -(-ITEMS // parts)))
-    while down > rows and _gathered(layer, axes, down, across) > ROOM:
-        down = max(rows, down // 2)
+    lowest = max(rows, _shortest(axes[1]))
+    while down > lowest and _gathered(layer, axes, down, across) > ROOM:
+        down = max(lowest, down // 2)
     down = -(-height // -(-height // down))  # as many tiles, of equal height
     return min(height, -(-down // rows) * rows), across

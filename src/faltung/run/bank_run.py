@@ -16,7 +16,7 @@ from faltung.ground.lazy import lazy
 from faltung.ground.threads import share, worker_count
 from faltung.planning.bank_plan import BankPlan
 from faltung.run.gathering import Gatherer, address_of, offset, source_gatherer, strides_of
-from faltung.run.tiling import Tile, tiles_across
+from faltung.run.tiling import Tile, Tiles, tiles_across
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -45,7 +45,7 @@ class BankRunner:
         return source_gatherer(self._plan.problem)
 
     @lazy
-    def _tiles(self) -> list[Tile]:
+    def _tiles(self) -> Tiles:
         assert self._fill is not None
         return tiles_across(self._layout, self._fill.tile)
 

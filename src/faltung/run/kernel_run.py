@@ -22,7 +22,7 @@ from faltung.run.output import Output
 from faltung.run.prepared import Prepared
 from faltung.run.small import Small
 from faltung.run.source import Source
-from faltung.run.tiling import Tile, tiles_across, tiles_beside
+from faltung.run.tiling import Tile, Tiles, tile_in_time, tiles_across, tiles_beside
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -60,9 +60,9 @@ class KernelRunner:
         return Missing(self._problem)
 
     @lazy
-    def _gathered_tiles(self) -> list[Tile]:
+    def _gathered_tiles(self) -> Tiles:
         """Tiles for arrays of which every source block has to be gathered."""
-        return tiles_across(self._problem.layout, self._plan.tile)
+        return tiles_across(self._problem.layout, tile_in_time(self._plan))
 
     def run(self, x: NDArray[Any], out: NDArray[Any], workers: int | None, valid: NDArray[np.bool_] | None) -> None:
         """Fill `out`, tile by tile; `valid` is False where a sample is missing."""
@@ -81,7 +81,7 @@ class KernelRunner:
             fill(tile, source.block(tile), target)
 
         if len(tiles) == 1:
-            work(tiles[0])
+            work(*tiles)
             return
         alone = workers is None and self._plan.seconds < _ALONE
         share(work, tiles, 1 if alone else worker_count(workers))
@@ -89,8 +89,9 @@ class KernelRunner:
     @lazy
     def _read(self) -> Plain:
         """Fills tiles of an array that the engine can read as it is stored."""
-        inside = [tile.inside for tile in self._tiles]
-        return Plain(self.prepared.in_place if any(inside) else [], [] if all(inside) else self.prepared.from_scratch)
+        tiles = self._tiles
+        in_place = self.prepared.in_place if tiles.some_inside else []
+        return Plain(in_place, [] if tiles.all_inside else self.prepared.from_scratch)
 
     @lazy
     def _gathered(self) -> Plain:

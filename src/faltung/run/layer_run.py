@@ -16,8 +16,10 @@ from faltung.ground.bounded import Bounded
 from faltung.ground.threads import share
 from faltung.jit.samples import sample
 from faltung.jit.target import host
+from faltung.planning.cost import layer_seconds
 from faltung.planning.layer import Layer
 from faltung.planning.layer_tiles import register_block, tile_of
+from faltung.planning.machine import current
 from faltung.run.gathering import address_of
 from faltung.run.tables import MemoryLayout, Tables, in_three_axes
 
@@ -28,6 +30,8 @@ __all__ = ["Board", "LayerCode", "Run", "correlate_channels", "in_threads", "who
 
 #: Bytes of a result that no cache is expected to keep until the next layer reads it.
 STREAMED_BYTES = 1 << 25
+#: Most predicted seconds of a call of machine code.
+LONGEST = 0.05
 #: Most layers whose machine code is kept, and most bytes of tables that belong to it.
 MOST_LAYERS, MOST_BYTES = 512, 1 << 27
 
@@ -53,12 +57,15 @@ class Board:
         Names of its entries.
     values : dict
         The entries that stay the same from call to call; `items`, and `room` of a thread, are among them.
+    seconds : float
+        Predicted time of all items on one core.
     """
 
-    def __init__(self, fields: tuple[str, ...], values: dict[str, int]) -> None:
+    def __init__(self, fields: tuple[str, ...], values: dict[str, int], seconds: float) -> None:
         self._values = np.array([values.get(name, 0) for name in fields], np.int64)
         self._places = {name: place for place, name in enumerate(fields)}
         self._items, self._room = values["items"], values["room"]
+        self._portion = self._items * LONGEST / max(seconds, LONGEST)
 
     def call(self, run: Run, code: Callable[[int], int], workers: int, **values: int) -> None:
         """Call machine code that shares out the items among threads; `values` are the other entries."""
@@ -69,7 +76,11 @@ class Board:
         board[places["claims"]], board[places["scratch"]] = address_of(claims), place
         for name, value in values.items():
             board[places[name]] = value
-        run(code, address_of(board), count)
+        portion = count * max(1, int(self._portion))
+        for first in range(0, self._items, portion):  # an interrupt (Ctrl-C) is noticed between portions
+            claims[:] = first, 0
+            board[places["items"]] = min(first + portion, self._items)
+            run(code, address_of(board), count)
         del buffer  # until here the scratch belongs to this call
 
 
@@ -102,13 +113,14 @@ class LayerCode:
         self._blocks = -(-layer.outs // self._block.outputs)  # of channels out
         self._vector_bytes = self._block.lanes * number.itemsize
         self._tile = tile_of(layer, self._axes, self._block.rows, self._columns)
-        self._tables = Tables(self._axes, layer.mode, self._source, self._tile, self._row_positions(), number)
+        rows = self._axes[1].positions(self._tile[0])
+        self._tables = Tables(self._axes, layer.mode, self._source, self._tile, self._tops(), rows, number)
         self._panels = self._tables.panels(layer.ins)
         self._fill = np.array([layer.cval]).astype(number)
         self._no_bias = np.zeros(layer.groups * layer.outs, number)
         self._streamed = streamed and self._has_whole_vectors()
         self._codes = [self._compile(past) for past in ((False, True) if self._streamed else (False,))]
-        self._board = Board(FIELDS, self._entries())
+        self._board = Board(FIELDS, self._entries(), layer_seconds(layer, number, current()))
 
     @property
     def nbytes(self) -> int:
@@ -125,11 +137,10 @@ class LayerCode:
         """Whether the output holds the number computed with, and the samples of its rows are contiguous."""
         return self._target.dtype == self._number and self._target.strides[-1] == self._number.itemsize
 
-    def _row_positions(self) -> NDArray[np.int64]:
-        """Positions of the rows that each tile reads; the last tile moves up to end with the array."""
-        rows, height = self._axes[1], self._tile[0]
-        tops = [min(top, rows.outputs - height) for top in range(0, rows.outputs, height)]
-        return np.array([rows.positions(top, height)[0] for top in tops], np.int64)
+    def _tops(self) -> NDArray[np.int64]:
+        """First row of outputs of each tile; the last tile moves up to end with the array."""
+        outputs, height = self._axes[1].outputs, self._tile[0]
+        return np.minimum(np.arange(0, outputs, height), outputs - height)
 
     def _has_whole_vectors(self) -> bool:
         """Whether every row of a tile consists of whole vectors, aligned if the output is."""

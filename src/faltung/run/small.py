@@ -12,7 +12,7 @@ from faltung.ground.threads import worker_count
 from faltung.planning.planner import Plan
 from faltung.run.gathering import Gatherer, address_of, contiguous_strides, offset
 from faltung.run.prepared import Prepared
-from faltung.run.tiling import Tile
+from faltung.run.tiling import Tile, Tiles
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,23 +36,23 @@ class Small:
         Its block functions.
     gather : Gatherer
         Collects source blocks.
-    tiles : list of Tile
+    tiles : Tiles
         All tiles of the result.
     """
 
-    def __init__(self, plan: Plan, prepared: Prepared, gather: Gatherer, tiles: list[Tile]) -> None:
+    def __init__(self, plan: Plan, prepared: Prepared, gather: Gatherer, tiles: Tiles) -> None:
         self._plan, self._prepared, self._gather, self._tiles = plan, prepared, gather, tiles
 
     @lazy
     def single(self) -> Joined | None:
         """The call for a single tile; None if there are more tiles, or if one call cannot do everything."""
-        return self._joined(self._tiles[0]) if len(self._tiles) == 1 else None
+        return self._joined(*self._tiles) if len(self._tiles) == 1 else None
 
     @lazy
     def calls(self) -> Calls | None:
         """The calls for several tiles, if all together take little time."""
         tiles = self._tiles
-        if len(tiles) == 1 or self._plan.seconds > _BRIEF or any(tile.inside for tile in tiles):
+        if len(tiles) == 1 or self._plan.seconds > _BRIEF or tiles.some_inside:
             return None
         parts = [part for tile in tiles if (part := self._joined(tile)) and part.fits]
         if len(parts) < len(tiles):

@@ -13,7 +13,11 @@ from faltung.planning.layer import Axis
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["MemoryLayout", "Tables", "in_three_axes", "memory_layout"]
+__all__ = ["NOWHERE", "MemoryLayout", "Tables", "in_three_axes", "memory_layout"]
+
+
+#: A position that is before the array, however far a tile is from the first one.
+NOWHERE = -(1 << 62)
 
 
 class MemoryLayout(NamedTuple):
@@ -50,8 +54,10 @@ class Tables:
         The memory layout of the input.
     tile : tuple of int
         Rows and columns of outputs of a tile.
-    row_positions : ndarray, shape (tiles, rows)
-        Positions of the rows that each tile gathers.
+    tops : ndarray, shape (tiles,)
+        First row of outputs of each tile.
+    row_positions : ndarray, shape (rows,)
+        Positions of the rows that a tile whose first row of outputs is 0 gathers; or `NOWHERE`.
     number : dtype
         The dtype of scratch.
     """
@@ -62,6 +68,7 @@ class Tables:
         mode: str,
         source: MemoryLayout,
         tile: tuple[int, int],
+        tops: NDArray[np.int64],
         row_positions: NDArray[np.int64],
         number: np.dtype[Any],
     ) -> None:
@@ -69,16 +76,16 @@ class Tables:
         slices, rows, columns = axes
         slice_stride, row_stride, column_stride = source.strides[-3:]
         self.tile = tile
-        self.row_tiles, self.rows = row_positions.shape
+        self.row_tiles, self.rows = tops.size, row_positions.size
         self.column_tiles = -(-columns.outputs // tile[1])
         # A tile gathers only those slices that a tap reads, in the order of the taps.
         first = slices.start + slices.stride * np.arange(slices.outputs)
         planes = np.add.outer(first, slices.dilation * np.arange(slices.size))
         self.slice_offsets = np.ascontiguousarray(byte_offsets(mode, slices.length, planes, slice_stride))
-        self.row_offsets = np.ascontiguousarray(byte_offsets(mode, rows.length, row_positions, row_stride))
+        self.row_offsets, self.row_tables = _rows(rows, mode, row_stride, tops, row_positions)
         self.no_rows = np.full(self.rows, FILL)
         lanes = host().vector_bytes // size
-        self.columns = -(-len(columns.positions(0, tile[1])[0]) // lanes) * lanes
+        self.columns = -(-columns.reads(tile[1]) // lanes) * lanes
         contiguous = columns.stride == 1 and column_stride == size and source.dtype == number
         self.gathered = lanes if contiguous else 0
         self.inner, self.column_offsets = self._columns(columns, mode, column_stride)
@@ -90,30 +97,34 @@ class Tables:
     @property
     def nbytes(self) -> int:
         """Bytes of all tables."""
-        tables = (self.slice_offsets, self.row_offsets, self.no_rows, self.inner, self.column_offsets)
-        return sum(table.nbytes for table in tables)
+        rows = (self.row_offsets, self.row_tables, self.no_rows)
+        return sum(table.nbytes for table in (self.slice_offsets, *rows, self.inner, self.column_offsets))
 
     def _columns(self, axis: Axis, mode: str, stride: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Find for each tile in a row which columns are contiguous, and the byte offsets of all others."""
-        entries, width = 0, self.tile[1]
-        inner, outer = [], []
-        for tile in range(self.column_tiles):
-            positions = np.array(axis.positions(tile * width, width)[0], np.int64)
-            inside = np.flatnonzero((positions >= 0) & (positions < axis.length))
+        """Find for each tile in a row which columns are contiguous, and the byte offsets of all others.
+
+        All tiles whose columns are inside the array share the entries of the first one of them.
+        """
+        positions, width = axis.positions(self.tile[1]), self.tile[1]
+        shifts = axis.stride * width * np.arange(self.column_tiles)
+        of_tile, written = _sharing(positions, shifts, axis.length)
+        records, outer, entries = [], [], 0
+        for shift in written:
+            moved = positions + shift
+            inside = np.flatnonzero((moved >= 0) & (moved < axis.length))
             # Behind the last column scratch is filled up to a whole vector.
-            positions = np.append(positions, np.full(self.columns - positions.size, -1 if mode == "constant" else 0))
+            moved = np.append(moved, np.full(self.columns - moved.size, -1 if mode == "constant" else 0))
             start, stop = (int(inside[0]), int(inside[-1]) + 1) if self.gathered and inside.size else (0, 0)
-            rest = np.concatenate([positions[:start], positions[stop:]])
+            rest = np.concatenate([moved[:start], moved[stop:]])
             outer.append(byte_offsets(mode, axis.length, rest, stride))
-            inner.append((start, stop, int(positions[start]) * stride if stop else 0, entries))
+            records.append((start, stop, int(moved[start]) * stride if stop else 0, entries))
             entries += rest.size
-        return np.array(inner, np.int64), np.concatenate(outer)
+        bases = (shifts - written[of_tile]) * stride
+        return np.column_stack([np.array(records, np.int64)[of_tile], bases]), np.concatenate(outer)
 
     def places(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Byte offsets in scratch of the samples under each row and each column of taps, for the first output."""
-        rows, columns = (
-            np.array(axis.positions(0, count)[1], np.int64) for axis, count in zip(self._axes, self.tile, strict=True)
-        )
+        rows, columns = (axis.places(count) for axis, count in zip(self._axes, self.tile, strict=True))
         return rows * self.columns * self._size, columns * self._size
 
     def regular(self) -> tuple[bool, bool]:
@@ -137,6 +148,7 @@ class Tables:
             "depth": self.depth,
             "slice_offsets": self.slice_offsets.ctypes.data,
             "row_offsets": self.row_offsets.ctypes.data,
+            "row_tables": self.row_tables.ctypes.data,
             "no_rows": self.no_rows.ctypes.data,
             "rows": self.rows,
             "column_offsets": self.column_offsets.ctypes.data,
@@ -144,3 +156,44 @@ class Tables:
             "inner": self.inner.ctypes.data,
             "looked_up": self.looked_up,
         }
+
+
+def _sharing(
+    positions: NDArray[np.int64], shifts: NDArray[np.int64], length: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return which tiles can share a table of offsets: those that are inside the array as a whole.
+
+    Parameters
+    ----------
+    positions : ndarray
+        Positions that a tile reads, before it is shifted.
+    shifts : ndarray
+        How far each tile is shifted.
+    length : int
+        Samples of the axis.
+
+    Returns
+    -------
+    of_tile : ndarray
+        The number of the table of each tile.
+    written : ndarray
+        The shift of the tile that each table is written for.
+    """
+    known = positions[positions > NOWHERE]
+    inside = (shifts + known.min() >= 0) & (shifts + known.max() < length)
+    own = ~inside
+    own[np.argmax(inside)] = True  # the first one inside writes the table of all of them
+    tables = np.cumsum(own) - 1
+    tables[inside] = tables[np.argmax(inside)]
+    return tables, shifts[own]
+
+
+def _rows(
+    axis: Axis, mode: str, stride: int, tops: NDArray[np.int64], positions: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return byte offsets of rows; and for each row of tiles the first of its entries, and what is added to them."""
+    shifts = axis.stride * tops
+    of_tile, written = _sharing(positions, shifts, axis.length)
+    offsets = byte_offsets(mode, axis.length, np.add.outer(written, positions), stride)
+    bases = (shifts - written[of_tile]) * stride
+    return np.ascontiguousarray(offsets), np.column_stack([of_tile * positions.size, bases])

@@ -11,10 +11,12 @@ import numpy as np
 from faltung.engines.channels.reduction import FIELDS, Reduction, reduction_block, reduction_function
 from faltung.ground.bounded import Bounded
 from faltung.jit.target import host
+from faltung.planning.cost import layer_seconds
 from faltung.planning.layer import Axis, Layer
 from faltung.planning.layer_tiles import ITEMS, ROOM
+from faltung.planning.machine import current
 from faltung.run.layer_run import MOST_BYTES, MOST_LAYERS, Board, Run, in_threads, whole_lines
-from faltung.run.tables import MemoryLayout, Tables, in_three_axes
+from faltung.run.tables import NOWHERE, MemoryLayout, Tables, in_three_axes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -56,7 +58,7 @@ class TapGradientCode:
         self._fills = np.array([layer.cval, 0.0]).astype(number)  # beyond the border of input and gradient
         self._shape = self._shape_of_totals()
         self._code = self._compile()
-        self._board = Board(FIELDS, self._entries())
+        self._board = Board(FIELDS, self._entries(), layer_seconds(layer, number, current()))
 
     @property
     def nbytes(self) -> int:
@@ -81,28 +83,26 @@ class TapGradientCode:
         """Return rows and columns of outputs of a tile, whose samples and gradients stay in the cache."""
         slices, rows, columns = self._axes
         height, width = rows.outputs, min(-(-columns.outputs // self._lanes) * self._lanes, WIDEST)
-        depth, across = slices.size + self._block[2], len(columns.positions(0, width)[0])
-        while height > 1 and depth * len(rows.positions(0, height)[0]) * across > ROOM:
+        depth, across = slices.size + self._block[2], columns.reads(width)
+        while height > 1 and depth * rows.reads(height) * across > ROOM:
             height = -(-height // 2)
         return height, width
 
-    def _tops(self) -> range:
+    def _tops(self) -> NDArray[np.int64]:
         """First row of outputs of each tile."""
-        return range(0, self._axes[1].outputs, self._tile[0])
+        return np.arange(0, self._axes[1].outputs, self._tile[0])
 
     def _tables_of_source(self) -> Tables:
-        rows, height = self._axes[1], self._tile[0]
-        positions = np.array([rows.positions(top, height)[0] for top in self._tops()], np.int64)
-        return Tables(self._axes, self._layer.mode, self._source, self._tile, positions, self._number)
+        rows = self._axes[1].positions(self._tile[0])
+        return Tables(self._axes, self._layer.mode, self._source, self._tile, self._tops(), rows, self._number)
 
     def _tables_of_gradient(self) -> Tables:
         """Return tables of the gradient, of which a tile holds its own rows, and rows of zeros above and below."""
         down, height = self._block[0], self._tile[0]
         own = np.arange(1 - down, height + down - 1)
-        inside = (own >= 0) & (own < height)
-        positions = np.array([np.where(inside, own + top, -1) for top in self._tops()], np.int64)
+        rows = np.where((own >= 0) & (own < height), own, NOWHERE)
         axes = tuple(Axis(length=axis.outputs, size=1, outputs=axis.outputs) for axis in self._axes)
-        return Tables(axes, "constant", self._gradient, self._tile, positions, self._number)
+        return Tables(axes, "constant", self._gradient, self._tile, self._tops(), rows, self._number)
 
     def _shape_of_totals(self) -> tuple[int, ...]:
         """Return groups, blocks of channels out, channels in, chunks, slices, blocks of rows, blocks of columns."""

@@ -5,21 +5,26 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
+from faltung.engines.catalogue import EXACT
+from faltung.ground.lazy import lazy
 from faltung.planning.planner import Plan
 from faltung.planning.problem import Layout
 
-__all__ = ["Tile", "tiles_across", "tiles_beside"]
+__all__ = ["Tile", "Tiles", "tile_in_time", "tiles_across", "tiles_beside"]
 
 #: Least width of a strip along the border, so that vectors fit into it.
 STRIP = 16
 #: Samples and predicted seconds up to which a problem is cut into tiles across the border.
 SMALL, QUICK = 1 << 17, 1e-4
+#: Most tiles that are kept from call to call.
+KEPT = 1024
+#: Most predicted seconds of a tile: an interrupt (Ctrl-C) is noticed between tiles.
+LONGEST = 0.05
 
 
-@dataclass(frozen=True)
-class Tile:
+class Tile(NamedTuple):
     """Outputs that are computed at once, in positions of the array along slices, row and column.
 
     Parameters
@@ -35,19 +40,86 @@ class Tile:
     inside: bool
 
 
-def tiles_across(layout: Layout, most: tuple[int, ...]) -> list[Tile]:
+class _Part(NamedTuple):
+    """A part of an axis: its first output, their number, and whether all that they read is inside the array."""
+
+    start: int
+    size: int
+    inside: bool
+
+
+class Tiles:
+    """All tiles of an array: made one after the other where there are many, since there may be millions.
+
+    Parameters
+    ----------
+    boxes : list of list of list of _Part
+        Boxes of outputs; for each axis of a box the parts into which it is cut.
+    """
+
+    def __init__(self, boxes: list[list[list[_Part]]]) -> None:
+        self._boxes = boxes
+        self._count = sum(math.prod(map(len, box)) for box in boxes)
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[Tile]:
+        return iter(self._kept) if self._count <= KEPT else self._made()
+
+    @lazy
+    def _kept(self) -> tuple[Tile, ...]:
+        return tuple(self._made())
+
+    def _made(self) -> Iterator[Tile]:
+        for box in self._boxes:
+            for parts in itertools.product(*box):
+                starts, sizes, inside = zip(*parts, strict=True)
+                yield Tile(starts, sizes, all(inside))
+
+    @lazy
+    def some_inside(self) -> bool:
+        """Whether the source block of any tile is inside the array."""
+        return any(all(any(part.inside for part in axis) for axis in box) for box in self._boxes)
+
+    @lazy
+    def all_inside(self) -> bool:
+        """Whether the source blocks of all tiles are inside the array."""
+        return all(_is_inside(box) for box in self._boxes)
+
+
+def _is_inside(box: list[list[_Part]]) -> bool:
+    return all(part.inside for axis in box for part in axis)
+
+
+def tile_in_time(plan: Plan) -> tuple[int, ...]:
+    """Return the shape of tiles: the planned one, or less if that takes too long, as for a very large kernel."""
+    shape, layout = list(plan.tile), plan.problem.layout
+    if plan.engines != (EXACT.name,):
+        return plan.tile  # other engines take long only for many outputs, and a smaller tile would hardly be faster
+    outputs = math.prod(stop - start for start, stop in layout.regions)
+    most = LONGEST * outputs / max(plan.seconds, LONGEST)
+    for axis in range(len(shape)):
+        size = math.prod(shape)
+        if size > most:
+            shape[axis] = max(1, int(shape[axis] * most / size))
+    return tuple(shape)
+
+
+def tiles_across(layout: Layout, most: tuple[int, ...]) -> Tiles:
     """Cut all outputs into tiles of about the same size, which may reach across the border."""
-    return _cut(layout, most, layout.regions)
+    return Tiles([_cut(layout, most, layout.regions)])
 
 
-def tiles_beside(plan: Plan) -> list[Tile]:
+def tiles_beside(plan: Plan) -> Tiles:
     """Cut into tiles that stop at the border, and strips along it, if that is faster than gathering whole tiles."""
     layout = plan.problem.layout
+    tile = tile_in_time(plan)
     outputs = math.prod(stop - start for start, stop in layout.regions) * layout.step
     if plan.gathers or (outputs <= SMALL and plan.candidates[0].seconds <= QUICK):
-        return tiles_across(layout, plan.tile)
-    tiles = [tile for box in _boxes(layout, 0, ()) for tile in _cut(layout, _as_many(plan.tile, box), box)]
-    return sorted(tiles, key=lambda tile: tile.inside)  # strips take longest: no thread waits for the last one
+        return tiles_across(layout, tile)
+    boxes = [_cut(layout, _as_many(tile, box), box) for box in _boxes(layout, 0, ())]
+    return Tiles(sorted(boxes, key=_is_inside))  # strips take longest: no thread waits for the last one
 
 
 def _boxes(layout: Layout, axis: int, above: tuple[tuple[int, int], ...]) -> Iterator[tuple[tuple[int, int], ...]]:
@@ -74,21 +146,15 @@ def _as_many(most: tuple[int, ...], box: Sequence[tuple[int, int]]) -> tuple[int
     return tuple(shape)
 
 
-def _cut(layout: Layout, most: tuple[int, ...], box: Sequence[tuple[int, int]]) -> list[Tile]:
-    """Cut a box of outputs into tiles of about the same size, none larger than planned."""
-    cuts = [_even(start, stop, length) for (start, stop), length in zip(box, most, strict=True)]
+def _cut(layout: Layout, most: tuple[int, ...], box: Sequence[tuple[int, int]]) -> list[list[_Part]]:
+    """Cut each axis of a box of outputs into parts of about the same size, none larger than planned."""
+    axes = zip(box, most, layout.origins, layout.sizes, layout.lengths, strict=True)
     return [
-        Tile(
-            tuple(start for start, _ in parts),
-            tuple(stop - start for start, stop in parts),
-            all(
-                start >= origin and stop - 1 - origin + size <= length
-                for (start, stop), origin, size, length in zip(
-                    parts, layout.origins, layout.sizes, layout.lengths, strict=True
-                )
-            ),
-        )
-        for parts in itertools.product(*cuts)
+        [
+            _Part(first, last - first, first >= origin and last - 1 - origin + size <= length)
+            for first, last in _even(start, stop, longest)
+        ]
+        for (start, stop), longest, origin, size, length in axes
     ]
 
 

@@ -62,7 +62,8 @@ FIELDS = (
     *("groups", "ins", "outs", "blocks"),  # channels of one group, and blocks of channels out
     *("slices", "height", "width"),  # outputs
     *("row_tiles", "column_tiles", "tile_height", "tile_width"),
-    *("depth", "slice_offsets", "row_offsets", "no_rows", "rows", "column_offsets", "columns", "inner", "looked_up"),
+    *("depth", "slice_offsets", "row_offsets", "row_tables", "no_rows", "rows"),
+    *("column_offsets", "columns", "inner", "looked_up"),
 )
 
 
@@ -111,7 +112,7 @@ def fields(f: Function, names: tuple[str, ...]) -> dict[str, Value]:
     """Emit loads of the entries of the board; addresses become pointers."""
     pointers = {
         *("claims", "scratch", "source", "other", "target", "taps", "panels", "bias", "fill", "inner", "no_rows"),
-        *("slice_offsets", "row_offsets", "column_offsets", "row_places", "column_places"),
+        *("slice_offsets", "row_offsets", "row_tables", "column_offsets", "row_places", "column_places"),
     }
     values = {}
     for place, name in enumerate(names):
@@ -157,10 +158,13 @@ def gather_planes(
         by                     table   masked vectors            table
     """
     size = 4 if number == "float" else 8
-    inner = f.at(board["inner"], f.multiply(column, 32))
-    first, stop, shift, entry = (f.entry(inner, str(k)) for k in range(4))
+    # Tiles inside the array share one table of columns and one of rows: what differs is added to the start.
+    inner = f.at(board["inner"], f.multiply(column, 40))
+    first, stop, shift, entry, across = (f.entry(inner, str(k)) for k in range(5))
     columns = f.at(board["column_offsets"], f.multiply(entry, 8))
-    some_rows = f.at(board["row_offsets"], f.multiply(f.multiply(row, board["rows"]), 8))
+    row_table = f.at(board["row_tables"], f.multiply(row, 16))
+    some_rows = f.at(board["row_offsets"], f.multiply(f.entry(row_table, "0"), 8))
+    start = f.at(start, f.add(across, f.entry(row_table, "1")))
     pitch = f.multiply(board["columns"], size)
 
     def plane(k: Value, _: list[Value]) -> list[Value]:

@@ -40,6 +40,7 @@ _TABLES = (
     "depth",
     "slice_offsets",
     "row_offsets",
+    "row_tables",
     "no_rows",
     "rows",
     "column_offsets",

@@ -192,11 +192,10 @@ def block_shape(tiling: Tiling, extents: tuple[int, ...], step: int) -> tuple[in
 def transforms(tiling: Tiling, extents: tuple[int, ...], step: int) -> int:
     """Return the complex transforms, forwards or backwards, of all blocks: tiles pair only inside a block."""
     block = block_shape(tiling, extents, step)
-    blocks = [
-        [min(size, extent - k) for k in range(0, extent, size)] for size, extent in zip(block, extents, strict=True)
-    ]
+    # Along each axis there are whole blocks, and what is left behind them.
+    parts = [[(size, extent // size), (extent % size, 1)] for size, extent in zip(block, extents, strict=True)]
     total = 0
-    for shape in itertools.product(*(set(sizes) for sizes in blocks)):
-        times = math.prod(sizes.count(size) for sizes, size in zip(blocks, shape, strict=True))
-        total += times * -(-math.prod(tiling.counts(shape)) * step // 2)
+    for blocks in itertools.product(*parts):
+        tiles = math.prod(tiling.counts(tuple(size for size, _ in blocks)))
+        total += math.prod(number for _, number in blocks) * -(-tiles * step // 2)
     return total
