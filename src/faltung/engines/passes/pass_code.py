@@ -24,7 +24,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from faltung.engines.direct.correlation import guard
-from faltung.engines.passes.windows import fill_sums, register_sums
+from faltung.engines.passes.windows import TOTAL, fill_sums, register_sums
 from faltung.engines.registers import Footprint, Registers
 from faltung.jit.ir import Function, Value, vector
 from faltung.jit.samples import Sample, load, splat, store
@@ -36,7 +36,7 @@ PARAMETERS = {
     "source": "ptr noalias readonly",
     "target": "ptr noalias",
     "taps": "ptr noalias readonly",  # coefficients: of the first pass of each term, then of the second pass of all
-    "factors": "ptr noalias readonly",  # of running sums: of the first pass, and of the second
+    "factors": "ptr noalias readonly",  # of sums over windows, in double precision: of the first and the second pass
     "windows": "ptr noalias readonly",  # width of the running sum of the first pass, and of the second
     "between": "ptr noalias",  # scratch for the samples between the passes
     "sums": "ptr noalias",  # scratch for running sums
@@ -175,7 +175,8 @@ class _PassWriter:
 
     def window_down(self, source: Value) -> list[Value]:
         """Emit sums over a narrow window, of samples scaled so that no sum overflows."""
-        f, passes, scale = self.f, self.passes, self.factor(0)
+        f, passes = self.f, self.passes
+        scale = self.factor(0, passes.number)
         assert isinstance(passes.down, int)
 
         def sample(row: int) -> Value:
@@ -190,7 +191,7 @@ class _PassWriter:
         f, passes = self.f, self.passes
         last = f.subtract("%extended_width", self.lanes)
         width = f.entry("%windows", "0")
-        scale = self.factor(0)
+        scale = self.factor(0, "double")
 
         def one_column(column: Value, _: list[Value]) -> list[Value]:
             column = self.between_ends(column, last)
@@ -199,16 +200,16 @@ class _PassWriter:
             def sample(row: Value) -> Value:
                 # Scaled by a power of two before they are added, so that no sum overflows.
                 place = f.at(start, f.multiply(row, "%source_stride"))
-                value = load(f, place, passes.source, passes.number, self.lanes)
-                return f.value(f"fmul {vector(passes.number, self.lanes)} {value}, {scale}")
+                value = load(f, place, passes.source, "double", self.lanes)
+                return f.value(f"fmul {vector('double', self.lanes)} {value}, {scale}")
 
-            fill_sums(f, sample, "%sums", "%height", width, passes.number, self.lanes)
+            fill_sums(f, sample, "%sums", "%height", width, self.lanes)
             below = f.subtract("%height", self.lanes)
 
             def one_group(row: Value, _: list[Value]) -> list[Value]:
                 strip = f.multiply(f.value(f"udiv i64 {row}, {self.lanes}"), self.strip)
                 place = f.at(f.at("%between", strip), f.multiply(column, self.position))
-                self.put(self.collected(f.smaller(row, below)), place, self.position)
+                self.put(self.collected(f.smaller(row, below), passes.number), place, self.position)
                 return []
 
             f.loop(0, "%height", self.lanes, one_group)
@@ -251,10 +252,10 @@ class _PassWriter:
         def one_group(start: Value, _: list[Value]) -> list[Value]:
             start = self.between_ends(start, last)
             source = f.at(between, f.multiply(start, self.position))
-            if isinstance(passes.across, int):
-                factor, kind = self.factor(1), vector(passes.number, lanes)
-                totals = self.window_across(source) if passes.across else self.collected(start)
-                sums = [f.value(f"fmul {kind} {value}, {factor}") for value in totals]
+            if passes.across == 0:
+                sums = [self.rounded(value) for value in self.times_factor(self.collected(start, "double"), "double")]
+            elif isinstance(passes.across, int):
+                sums = self.times_factor(self.window_across(source), passes.number)
             else:
                 sums = self.filtered(source)
             if passes.guarded:
@@ -312,19 +313,28 @@ class _PassWriter:
 
         def sample(position: Value) -> Value:
             place = f.at(start, f.multiply(position, stride))
-            return load(f, place, self.sample, passes.number, self.lanes)
+            return load(f, place, self.sample, "double", self.lanes)
 
-        place = f.at("%sums", channel * self.position)
-        fill_sums(f, sample, place, count, width, passes.number, self.lanes, stride)
+        place = f.at("%sums", channel * self.lanes * TOTAL.bytes)
+        fill_sums(f, sample, place, count, width, self.lanes, passes.step)
 
-    def collected(self, start: Value) -> list[Value]:
-        """Emit loads of the running sums of one group of outputs."""
-        f = self.f
-        place = f.at("%sums", f.multiply(start, self.position))
-        return [
-            load(f, f.at(place, k * self.position), self.sample, self.passes.number, self.lanes)
-            for k in range(self.lanes)
-        ]
+    def collected(self, start: Value, number: str) -> list[Value]:
+        """Emit loads of the running sums of one group of outputs, as ``float`` or ``double``."""
+        f, size = self.f, self.lanes * TOTAL.bytes
+        place = f.at("%sums", f.multiply(start, size))
+        return [load(f, f.at(place, k * size), TOTAL, number, self.lanes) for k in range(self.lanes)]
+
+    def times_factor(self, totals: list[Value], number: str) -> list[Value]:
+        """Emit products of sums over windows with the factor of the second pass."""
+        factor, kind = self.factor(1, number), vector(number, self.lanes)
+        return [self.f.value(f"fmul {kind} {value}, {factor}") for value in totals]
+
+    def rounded(self, value: Value) -> Value:
+        """Emit the rounding of a vector of doubles to the number computed with."""
+        number, lanes = self.passes.number, self.lanes
+        if number == "double":
+            return value
+        return self.f.value(f"fptrunc {vector('double', lanes)} {value} to {vector(number, lanes)}")
 
     def put(self, sums: list[Value], place: Value, stride: int) -> None:
         """Emit the store of a square block, transposed, between the passes."""
@@ -352,12 +362,9 @@ class _PassWriter:
         misaligned = f.value(f"and i64 {either}, {self.lanes * passes.target.bytes - 1}")
         f.either(f.value(f"icmp eq i64 {misaligned}, 0"), put(True), put(False))
 
-    def factor(self, index: int) -> Value:
-        """Emit the factor of a running sum in all lanes."""
-        f, number = self.f, self.passes.number
-        place = f.at("%factors", index * self.sample.bytes)
-        scalar = f.value(f"load {number}, ptr {place}, align {self.sample.bytes}, !invariant.load !0")
-        return splat(f, scalar, number, self.lanes)
+    def factor(self, index: int, number: str) -> Value:
+        """Emit the factor of a sum over windows in all lanes."""
+        return splat(self.f, load(self.f, self.f.at("%factors", index * 8), TOTAL, number, 1), number, self.lanes)
 
 
 def _coefficients(footprint: Footprint) -> int:

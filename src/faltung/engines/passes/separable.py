@@ -13,7 +13,7 @@ import numpy as np
 
 from faltung.engines.base import BlockFunction, Engine, Job, Line, Work
 from faltung.engines.passes.axes import passes_along_axes
-from faltung.engines.passes.block_sizes import folded, halo, outer_axes, strip_rows, strips
+from faltung.engines.passes.block_sizes import folded, halo, narrowed, outer_axes, strip_rows, strips
 from faltung.engines.rows import SHORT
 from faltung.kernels.lowrank import SLACK
 
@@ -26,6 +26,8 @@ __all__ = ["Separable"]
 BETWEEN = 1 << 18
 #: Size of a kernel from which strips along the border cost more, for their halo, than they save.
 GATHERED = 80
+#: Factor by which passes take longer that filter few rows as rows.
+LOW = 2.0
 #: Most that terms which cancel may amplify rounding errors if the result is to be exact point by point.
 POINTWISE = 4.0
 
@@ -59,21 +61,24 @@ class Separable:
     def work(self, job: Job) -> Work:
         """Count a multiply-add for each tap of each factor, over the halo of a tile too."""
         outputs = float(math.prod(job.extents) * job.step)
-        widened = halo(job, self.tile(job))
+        tile = self.tile(job)
+        widened = halo(job, tile)
         sizes = [[np.count_nonzero(line.taps) for line in term] for term in job.terms]
         taps = sum(sum(term[:-1]) * widened + term[-1] for term in sizes)
         amplified, pointwise = _amplification(job)
         roundings = max(map(sum, sizes)) + job.taps.ndim + 2 * len(sizes) + 2 * SLACK
         return Work(
-            passed=taps
-            * outputs
-            * (2.0 if job.extents[-2] < strip_rows(job.taps.dtype) and not folded(job) else 1.0),
+            passed=taps * outputs * min(narrowed(job, tile), LOW if self._low(job, tile) else math.inf),
             trips=((1 + outer_axes(job)) * len(job.terms) * widened + 1 + folded(job)) * outputs,
             bytes=(job.source.itemsize + job.target.itemsize) * outputs,
             calls=float(folded(job)),  # a row that is cut is more than a single call
             roundings=roundings * amplified,
             pointwise=pointwise,
         )
+
+    def _low(self, job: Job, tile: tuple[int, ...]) -> bool:
+        """Return whether rows are filtered as rows where there are few of them (see `axes`)."""
+        return len(job.terms) == 1 and job.faithful and tile[-1] * job.step >= strip_rows(job.taps.dtype)
 
     def prepare(self, job: Job) -> BlockFunction:
         """Compile the passes; the exact engine repairs blocks in which zero taps were multiplied by infinities."""
