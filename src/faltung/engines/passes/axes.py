@@ -10,6 +10,7 @@ come first, for one term after the other, each with its result in scratch::
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -18,9 +19,10 @@ import numpy as np
 from faltung.engines.base import Block, BlockFunction, Call, Engine, Job, Line
 from faltung.engines.chain import Chain, packed
 from faltung.engines.passes.block_sizes import lanes_for, strip_rows
-from faltung.engines.passes.factors import ScaledFactor, scaled_factors
+from faltung.engines.passes.factors import ScaledFactor, amplification, scaled_factors
 from faltung.engines.passes.fused import Fused
 from faltung.engines.repair import Repaired, view
+from faltung.engines.spread import MOST_OCTAVES, Spread, can_spread
 from faltung.ground import scratch
 
 if TYPE_CHECKING:
@@ -30,16 +32,40 @@ __all__ = ["passes_along_axes"]
 
 #: Fewest positions, for each lane, of a row that is cut into as many rows as a vector has lanes.
 FOLDED = 64
+#: Octaves by which samples may be farther apart in double precision, for a result in single precision.
+GAINED = 26
 
 
-def passes_along_axes(job: Job, engine: Engine, windows: bool) -> BlockFunction:
-    """Prepare the passes of all terms, with running sums for windows of ones if `windows` says so."""
+def passes_along_axes(job: Job, engine: Engine, windows: bool, octaves: int = MOST_OCTAVES) -> BlockFunction:
+    """Prepare the passes of all terms.
+
+    Parameters
+    ----------
+    job : Job
+        What is computed.
+    engine : Engine
+        The exact engine.
+    windows : bool
+        Whether windows of ones are running sums.
+    octaves : int
+        Octaves from which on samples are too far apart for terms that cancel.
+    """
     # Terms whose last factors have the same length become neighbours: they share a loop.
     terms = sorted((scaled_factors(term, windows) for term in job.terms), key=lambda term: term[-1].taps.size)
     alike = len(terms) == 1 and job.faithful
-    exact = cache(lambda: _one_by_one(job, engine) if alike else engine.prepare(job))
-    fused = _Terms(job, terms, engine, exact if alike and not windows else None)
-    return Repaired(fused, exact) if fused.guarded else fused
+
+    @cache
+    def exact() -> BlockFunction:
+        if alike:
+            return _one_by_one(job, engine)
+        if job.faithful and job.taps.dtype == np.float32:
+            double = replace(job, taps=job.taps.astype(np.float64))
+            return passes_along_axes(double, engine, windows, octaves + GAINED)
+        return engine.prepare(job)
+
+    bounded = amplification(job)[1] or not can_spread(job.source)
+    passes = _Terms(job, terms, engine, exact if alike and not windows else None, 0 if bounded else octaves)
+    return Repaired(passes, exact) if passes.guarded else passes
 
 
 # ---- one axis after the other, each by the exact engine
@@ -108,13 +134,19 @@ def _sizes(job: Job, axis: int) -> tuple[int, ...]:
 
 
 class _Terms:
-    """The passes of all terms; returns whether an output is not finite.
+    """The passes of all terms; returns whether a block must be computed again.
 
-    `low` prepares a faster function for blocks of few rows, if there is one.
+    `low` prepares a faster function for blocks of few rows, if there is one. From `octaves` on, samples are too far
+    apart; 0 says that it does not matter.
     """
 
     def __init__(
-        self, job: Job, terms: list[list[ScaledFactor]], engine: Engine, low: Callable[[], BlockFunction] | None
+        self,
+        job: Job,
+        terms: list[list[ScaledFactor]],
+        engine: Engine,
+        low: Callable[[], BlockFunction] | None,
+        octaves: int,
     ) -> None:
         self._job = job
         self._terms = terms
@@ -123,7 +155,10 @@ class _Terms:
         self._outer = [axis for axis in range(job.taps.ndim - 2) if job.taps.shape[axis] > 1]
         self._before = [self._outer_passes(term, engine) for term in terms] if self._outer else []
         self._lanes = strip_rows(self._number)
-        self._fused = {self._lanes: Fused(job, terms, bool(self._outer), self._lanes)}
+        # Fused passes look at the samples themselves, unless they read the results of other passes.
+        self._far = Spread(job, octaves) if self._outer and octaves else None
+        self._octaves = octaves
+        self._fused = {self._lanes: self._make_fused(self._lanes)}
         self.guarded = self._fused[self._lanes].guarded
         self._clamped = len(terms) > 1 and job.target.kind == "f" and bool((job.taps >= 0).all())
 
@@ -140,6 +175,8 @@ class _Terms:
 
     def __call__(self, source: int, target: int, block: Block) -> int:
         """Fill the block."""
+        if self._far is not None and self._far(source, block):
+            return 1
         block = self._folded(block)
         if self._low is not None and self._is_low(block):
             self._low()(source, target, block)
@@ -183,8 +220,11 @@ class _Terms:
         """Return the last two passes in vectors that a block has enough rows and columns for."""
         lanes = lanes_for(self._number, block.shape[-2], block.shape[-1] * self._job.step)
         if lanes not in self._fused:
-            self._fused[lanes] = Fused(self._job, self._terms, bool(self._outer), lanes)
+            self._fused[lanes] = self._make_fused(lanes)
         return self._fused[lanes]
+
+    def _make_fused(self, lanes: int) -> Fused:
+        return Fused(self._job, self._terms, bool(self._outer), lanes, self._octaves)
 
     def _run(self, source: int, target: int, block: Block, fused: Fused) -> int:
         job = self._job

@@ -16,9 +16,10 @@ import numpy as np
 from faltung.engines.base import Block, Call, Job
 from faltung.engines.passes.factors import ScaledFactor
 from faltung.engines.passes.pass_code import PARAMETERS, Passes, emit
-from faltung.engines.passes.windows import NARROW, TOTAL
+from faltung.engines.passes.windows import NARROW, WIDE
 from faltung.engines.registers import Footprint
 from faltung.engines.rows import KEPT, MOST_KEPT, slice_offsets
+from faltung.engines.spread import apart_for
 from faltung.ground import scratch
 from faltung.ground.bounded import Bounded
 from faltung.jit.compile import compile_function, compiled_once, ctypes_of
@@ -55,17 +56,21 @@ class Fused:
         Whether each term comes from passes of its own, along the axes before the rows.
     lanes : int
         Lanes of a vector: blocks have at least as many rows, and as many samples in a row.
+    octaves : int
+        Octaves from which on samples are too far apart; 0 if that does not matter.
     """
 
-    def __init__(self, job: Job, terms: list[list[ScaledFactor]], outer: bool, lanes: int) -> None:
-        self._job, self._terms, self._lanes = job, terms, lanes
+    def __init__(self, job: Job, terms: list[list[ScaledFactor]], outer: bool, lanes: int, octaves: int) -> None:
+        self._job, self._terms, self._outer, self._lanes, self._octaves = job, terms, outer, lanes, octaves
         self._source = sample(job.taps.dtype if outer else job.source)
+        windows = [factor.window if factor.window > NARROW else 0 for factor in terms[0][-2:]]
+        self._sums = np.dtype(np.float64) if max(windows) > WIDE else job.taps.dtype
         passes, self._taps = self._describe()
-        self.guarded = passes.guarded
+        #: Whether blocks may have to be computed again.
+        self.guarded = passes.guarded or bool(octaves)
         self._code = _compile(passes, host())
         down, across = terms[0][-2:]
-        running = [f.window if f.window > NARROW else 0 for f in (down, across)]
-        self._windows = np.array(running, np.int64)
+        self._windows = np.array(windows, np.int64)
         self._kept: Bounded[tuple[Block, int], _Tables] = Bounded(MOST_KEPT, KEPT)
         self._factors = np.array([down.factor, across.factor])
         self._own = tuple(table.ctypes.data for table in (self._taps, self._factors, self._windows))
@@ -83,8 +88,13 @@ class Fused:
             target=sample(job.target),
             number=coefficients.number,
             lanes=self._lanes,
-            guarded=job.source.kind == "f" and (coefficients.zeros or len(terms) > 1 or not job.faithful),
+            # Where samples are looked at, here or before the outer passes, outputs are finite.
+            guarded=not self._octaves
+            and job.source.kind == "f"
+            and (coefficients.zeros or len(terms) > 1 or not job.faithful),
             streamed=job.streamed and job.target.kind == "f",
+            sums="float" if self._sums == np.float32 else "double",
+            apart=apart_for(job, self._octaves) if self._octaves and not self._outer else None,
         )
         return passes, coefficients.in_order()
 
@@ -99,7 +109,7 @@ class Fused:
         )
 
     def __call__(self, source: int, target: int, block: Block, apart: int) -> int:
-        """Fill a block, from terms that are `apart` bytes apart; return whether an output is not finite."""
+        """Fill a block, from terms that are `apart` bytes apart; return whether it must be computed again."""
         tables = self._tables(block, apart)
         _between, between = scratch.take("between", tables.between)
         _sums, sums = scratch.take("sums", tables.sums)
@@ -141,13 +151,14 @@ class Fused:
             slices[0].size,
             shape[-2],
             shape[-1] * job.step,
+            shape[-2] + job.taps.shape[-2] - 1,
             extended,
             source_strides[-1],
             target_strides[-1],
         )
         # Sums over the ends of windows go on to the last sample, so there are as many sums as samples.
         samples = max(shape[-2] + int(self._windows[0]), extended) if self._windows.any() else 0
-        return _Tables(term_bytes * len(terms), samples * lanes * TOTAL.bytes, arguments, (*tables, *slices))
+        return _Tables(term_bytes * len(terms), samples * lanes * self._sums.itemsize, arguments, (*tables, *slices))
 
 
 class _Coefficients:

@@ -13,7 +13,7 @@ import numpy as np
 from faltung.engines.base import BlockFunction, Engine, Job, Line, Work
 from faltung.engines.passes.axes import passes_along_axes
 from faltung.engines.passes.block_sizes import folded, halo, narrowed, outer_axes, strip_rows, strips
-from faltung.engines.passes.windows import NARROW, additions
+from faltung.engines.passes.windows import NARROW, WIDE, additions
 from faltung.engines.rows import SHORT
 from faltung.kernels.lowrank import SLACK
 
@@ -23,8 +23,6 @@ __all__ = ["Running"]
 BETWEEN = 1 << 20
 #: Size of a kernel from which strips along the border cost more, for their halo, than they save.
 GATHERED = 96
-#: Roundings in single precision of a pass over wide windows: one of its result; those in double precision are less.
-WIDE = 2
 #: Rows of a block: with more rows, fewer sums are begun again.
 ROWS = 256
 
@@ -93,6 +91,6 @@ def _begun(line: Line, outputs: int) -> float:
 
 def _roundings(line: Line, job: Job) -> int:
     """Count the roundings of a pass: sums over wide windows are in double precision, until they are stored."""
-    if line.window > NARROW and job.taps.dtype == np.float32:
-        return WIDE
+    if line.window > WIDE and job.taps.dtype == np.float32:
+        return 2  # that of the result, and all those in double precision
     return additions(line.window) + 1 if 0 < line.window <= NARROW else line.taps.size

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from faltung.jit.ir import Function, Value, vector
 from faltung.jit.samples import Sample, load, store
 
-__all__ = ["NARROW", "TOTAL", "additions", "fill_sums", "register_sums"]
+__all__ = ["NARROW", "WIDE", "additions", "fill_sums", "register_sums"]
 
 #: Widest window whose sums are computed in registers.
 NARROW = 16
-#: What sums over wider windows are added up and kept in: their error does not grow with the width.
-TOTAL = Sample("f", 8)
+#: Widest window whose sums are in the number computed with. Those over wider ones are in double precision, so that
+#: their error does not grow with the width.
+WIDE = 64
 
 
 def fill_sums(
@@ -21,6 +22,7 @@ def fill_sums(
     sums: Value,
     count: Value,
     width: Value,
+    number: str,
     lanes: int,
     stride: int = 1,
 ) -> None:
@@ -37,8 +39,7 @@ def fill_sums(
 
     That takes three additions for each sample, whatever the width, and nothing is subtracted: rounding errors are not
     carried from block to block, a NaN only reaches the windows that contain it, and sums of samples that are not
-    negative are not negative. The sums are in double precision: those of single-precision numbers have one rounding,
-    that of the result.
+    negative are not negative.
 
     Reference: van Herk, *A fast algorithm for local minimum and maximum filters on rectangular and octagonal
     kernels*, Pattern Recognition Letters 13, 1992, here with sums.
@@ -48,18 +49,19 @@ def fill_sums(
     f : Function
         The function that is written.
     sample : callable
-        Emits the load of the vector at an index, in double precision.
+        Emits the load of the vector at an index.
     sums : Value
         Address of the vectors of sums, which are `stride` positions apart.
     count, width : Value
         Number of windows, and their width.
-    lanes
-        Lanes of a vector.
+    number, lanes
+        Number and lanes of a vector.
     stride : int, optional
         Positions from sum to sum.
     """
-    kind = vector("double", lanes)
-    stride *= lanes * TOTAL.bytes
+    kind = vector(number, lanes)
+    memory = Sample("f", 4 if number == "float" else 8)
+    stride *= lanes * memory.bytes
 
     def place(index: Value) -> Value:
         return f.at(sums, f.multiply(index, stride))
@@ -71,14 +73,14 @@ def fill_sums(
         def one_end(back: Value, total: list[Value]) -> list[Value]:
             index = f.subtract(final, back)
             longer = f.value(f"fadd {kind} {total[0]}, {sample(index)}")
-            store(f, "double", longer, place(index), TOTAL, lanes)
+            store(f, number, longer, place(index), memory, lanes)
             return [longer]
 
         def one_beginning(index: Value, total: list[Value]) -> list[Value]:
             longer = f.value(f"fadd {kind} {total[0]}, {sample(f.add(index, f.subtract(width, '1')))}")
             sum_place = place(index)
-            rest = load(f, sum_place, TOTAL, "double", lanes)
-            store(f, "double", f.value(f"fadd {kind} {rest}, {longer}"), sum_place, TOTAL, lanes)
+            rest = load(f, sum_place, memory, number, lanes)
+            store(f, number, f.value(f"fadd {kind} {rest}, {longer}"), sum_place, memory, lanes)
             return [longer]
 
         f.loop(0, width, 1, one_end, [(kind, "zeroinitializer")])
