@@ -159,3 +159,20 @@ def test_channels_of_wide_windows():
     x = np.stack([np.full((60, 400), value, "f4") for value in (30001, 7, 1e-3)], -1)
     got = fa.convolve(x, fa.box((41, 201)), axes=(0, 1), method="running")
     np.testing.assert_allclose(got, x, rtol=3e-7)
+
+
+# ---- results below the range of normal numbers
+
+
+@pytest.mark.parametrize("kernel", [fa.gaussian(2), fa.box(21), fa.dog(1, 2), fa.sobel(0), 100 * fa.box((3, 40))])
+@pytest.mark.parametrize("size", [1e-36, 1e-38, 1e-41, 1e-44])
+def test_subnormal_results_are_off_by_the_absolute_term_at_most(kernel, size):
+    x = (normal((70, 90)) * size).astype("f4")
+    total = float(np.abs(kernel.taps).sum())
+    for candidate in fa.plan(x, kernel).candidates:
+        if candidate.seconds < np.inf:
+            plan = fa.plan(x, kernel, method=candidate.method)
+            expected = wanted(x, kernel, plan)
+            scale = expected.scale if plan.pointwise else expected.largest
+            bound = plan.error * scale + float(np.finfo(np.float32).tiny) * max(total, 1.0)
+            assert (np.abs(plan(x) - expected.values) <= bound).all(), plan
