@@ -9,7 +9,7 @@ import numpy as np
 from faltung.engines.base import Job
 from faltung.jit.target import host
 
-__all__ = ["folded", "halo", "lanes_for", "narrowed", "outer_axes", "strip_rows", "strips"]
+__all__ = ["calls_besides", "folded", "halo", "lanes_for", "narrowed", "outer_axes", "strip_rows", "strips"]
 
 #: Samples of a block that is a single long row.
 LONG = 1 << 16
@@ -31,6 +31,12 @@ def strips(job: Job, rows: int, between: float) -> tuple[int, ...]:
         shape[-2] = min(2 * max(rows, job.taps.shape[-2]), job.extents[-2])
         shape[:-2] = [max(8, size) if size > 1 else 1 for size in job.taps.shape[:-2]]
     return tuple(min(length, extent) for length, extent in zip(shape, job.extents, strict=True))
+
+
+def calls_besides(job: Job, tile: tuple[int, ...], terms: int) -> float:
+    """Count the calls of machine code besides one for each tile: for a row that is cut, and for axes before rows."""
+    tiles = math.prod(-(-extent // max(length, 1)) for extent, length in zip(job.extents, tile, strict=True))
+    return folded(job) + float(tiles * terms * outer_axes(job))
 
 
 def folded(job: Job) -> bool:

@@ -12,7 +12,7 @@ import numpy as np
 
 from faltung.engines.base import BlockFunction, Engine, Job, Line, Work
 from faltung.engines.passes.axes import passes_along_axes
-from faltung.engines.passes.block_sizes import folded, halo, narrowed, outer_axes, strip_rows, strips
+from faltung.engines.passes.block_sizes import calls_besides, folded, halo, narrowed, outer_axes, strip_rows, strips
 from faltung.engines.passes.windows import NARROW, WIDE, additions
 from faltung.engines.rows import SHORT
 from faltung.kernels.lowrank import SLACK
@@ -67,7 +67,7 @@ class Running:
             passed=outputs * sum(_additions(line) * share for line, share in columns if line.window <= NARROW),
             trips=((1 + outer_axes(job)) * widened + 1 + folded(job)) * outputs,
             bytes=(job.source.itemsize + job.target.itemsize) * outputs,
-            calls=float(folded(job)),  # a row that is cut is more than a single call
+            calls=calls_besides(job, tile, 1),
             pointwise=job.faithful,
             roundings=sum(_roundings(line, job) for line in job.terms[0]) + job.taps.ndim + 2 * SLACK,
         )

@@ -17,7 +17,7 @@ import numpy as np
 
 from faltung.engines.base import BlockFunction, Engine, Job, Work
 from faltung.engines.passes.axes import passes_along_axes
-from faltung.engines.passes.block_sizes import folded, halo, narrowed, outer_axes, strip_rows, strips
+from faltung.engines.passes.block_sizes import calls_besides, folded, halo, narrowed, outer_axes, strip_rows, strips
 from faltung.engines.passes.factors import amplification
 from faltung.engines.rows import SHORT
 from faltung.kernels.lowrank import SLACK
@@ -74,7 +74,7 @@ class Separable:
             passed=taps * outputs * min(narrowed(job, tile), LOW if self._low(job, tile) else math.inf),
             trips=((1 + outer_axes(job)) * len(job.terms) * widened + 1 + folded(job)) * outputs,
             bytes=(job.source.itemsize + job.target.itemsize) * outputs,
-            calls=float(folded(job)),  # a row that is cut is more than a single call
+            calls=calls_besides(job, tile, len(sizes)),
             roundings=roundings * amplified,
             pointwise=pointwise,
         )
