@@ -206,3 +206,18 @@ def test_the_bound_covers_a_constant_that_is_rounded():
         run = fa.plan(x, kernel, "constant", cval)
         assert run.error == pytest.approx(roundings * 2.0**-24)
         assert np.abs(run(x).astype("f8") - kernel.taps * cval).max() <= run.error * kernel.taps.sum() * cval
+
+
+@pytest.mark.parametrize("tap", [1e-30, 1e-38, 1e-42, 1e-45, 1e-60])
+@pytest.mark.parametrize("method", ["auto", "direct", "separable", "running", "fourier"])
+def test_taps_of_any_magnitude_keep_their_digits(tap, method):
+    x = np.full((40, 64), min(0.01 / tap, 1e37), "f4")
+    for kernel in (tap * fa.box(5) * 25, tap * fa.gaussian(2), fa.Kernel(np.full((3, 3), tap))):
+        plan = fa.plan(x, kernel)
+        if next(c for c in plan.candidates if c.method == method or method == "auto").seconds == np.inf:
+            continue
+        plan = fa.plan(x, kernel, method=method)
+        wanted = float(kernel.taps.sum()) * float(x[0, 0])
+        least = float(np.finfo(np.float32).smallest_subnormal)
+        assert plan(x).dtype == np.float32
+        np.testing.assert_allclose(plan(x), wanted, rtol=2 * plan.error, atol=least)

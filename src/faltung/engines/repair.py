@@ -1,8 +1,8 @@
-"""How does fast code stay exact? Blocks in which an infinity went wrong are computed again.
+"""How does fast code stay exact? Blocks in which something went wrong are computed again.
 
 Code that also multiplies zero taps, or that adds terms which cancel, turns an infinity into NaN where the definition
 does not. Such code says if an output of a block is not finite; only then is the block computed again, over the
-non-zero taps alone.
+non-zero taps alone. The same is done if samples are so far apart that the small ones drown (see `spread`).
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from faltung.engines.base import Block, BlockFunction, Call, Job, call_of
+from faltung.engines.spread import Spread
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,7 +27,7 @@ class Repaired:
     Parameters
     ----------
     fast : BlockFunction
-        Returns whether an output is not finite.
+        Returns whether its outputs are wrong.
     make_exact : callable
         Prepares the exact one, when it is needed for the first time.
     """
@@ -49,7 +50,7 @@ class Repaired:
 
 
 class Checked:
-    """A block function that looks at all its outputs, and returns whether one of them is not finite.
+    """A block function that fills blocks only if their samples are not too far apart; returns whether they are.
 
     Parameters
     ----------
@@ -61,20 +62,14 @@ class Checked:
 
     def __init__(self, run: BlockFunction, job: Job) -> None:
         self._run = run
-        self._job = job
+        self._far = Spread(job)
 
     def __call__(self, source: int, target: int, block: Block) -> bool:
-        """Fill the block."""
+        """Fill the block, unless it has to be computed in another way."""
+        if self._far(source, block):
+            return True
         self._run(source, target, block)
-        source_strides, target_strides, shape = block
-        job = self._job
-        address, strides, dtype = target, target_strides, job.target
-        if dtype.kind != "f":
-            # Integers are always finite. So the source is looked at instead, although its result may be right.
-            shape = tuple(length + size - 1 for length, size in zip(shape, job.taps.shape, strict=True))
-            address, strides, dtype = source, source_strides, job.source
-        samples = view(address, strides, (*shape[:-1], shape[-1] * job.step), dtype)
-        return not np.isfinite(samples).all()
+        return False
 
 
 def view(

@@ -44,7 +44,8 @@ class Plan(Planned):
         All methods that were considered, the chosen one first.
     error : float
         Bound of the rounding error of an output, relative to the sum of abs(tap) * abs(sample) under it if
-        `pointwise`, and to the sum of all abs(tap) times the largest abs(sample) if not.
+        `pointwise`, and to the sum of all abs(tap) times the largest abs(sample) if not. In addition, results may be
+        off by the smallest normal number times the sum of all abs(tap), or times one if that is more.
     pointwise : bool
         The scale that `error` is relative to.
     memory : int

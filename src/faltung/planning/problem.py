@@ -28,6 +28,8 @@ __all__ = ["Layout", "Problem"]
 MOST_CHANNELS = 16
 #: Bytes of a result that no cache is expected to keep.
 STREAMED_BYTES = 1 << 23
+#: Largest tap of a kernel that is computed with in double precision because some taps would be subnormal.
+MINUTE = float(np.finfo(np.float32).tiny) * 2.0**30
 
 
 @dataclass(frozen=True)
@@ -155,10 +157,12 @@ class Problem:
 
     @lazy
     def number(self) -> np.dtype[Any]:
-        """The real number computed with: double precision if array or result need it, or else single precision."""
+        """The real number computed with: double precision if array, result or taps need it, or else single."""
         both = (computed_dtype(self.dtype, "x"), computed_dtype(self.result, "dtype"))
         double = any(kind in (np.float64, np.complex128) for kind in both)
-        return np.dtype(np.float64 if double else np.float32)
+        # Single precision has few digits, or none, for taps as small as these.
+        minute = not double and 0.0 < np.abs(self.kernel.taps).max(initial=0.0) < MINUTE
+        return np.dtype(np.float64 if double or minute else np.float32)
 
     @lazy
     def stored(self) -> np.dtype[Any]:

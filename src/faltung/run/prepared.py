@@ -11,6 +11,7 @@ from faltung.engines.base import BlockFunction, WeighingFunction
 from faltung.engines.catalogue import ENGINES, EXACT, weighing_engine
 from faltung.engines.chain import Chain
 from faltung.engines.repair import Checked, Repaired
+from faltung.engines.spread import can_spread
 from faltung.ground.lazy import lazy
 from faltung.planning.forms import Form
 from faltung.planning.planner import Plan
@@ -96,7 +97,7 @@ def _functions(
         return steps[0]
     passes = [(function, factor.taps.shape) for (function,), (factor,) in zip(steps, form.steps, strict=True)]
     chain = Chain(passes, problem.layout.step * problem.number.itemsize, "steps")
-    if form.exact or source.kind != "f":
+    if form.exact or not can_spread(source):
         return [chain]
     (whole,) = problem.jobs(problem.forms[0], source, target, to_scratch)[0]
     return [Repaired(Checked(chain, whole), lambda: EXACT.prepare(whole))]

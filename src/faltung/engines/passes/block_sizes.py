@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from faltung.engines.base import Job
 from faltung.jit.target import host
 
-__all__ = ["folded", "halo", "outer_axes", "strip_rows", "strips"]
+__all__ = ["calls_besides", "folded", "halo", "lanes_for", "narrowed", "outer_axes", "strip_rows", "strips"]
 
 #: Samples of a block that is a single long row.
 LONG = 1 << 16
@@ -31,6 +33,12 @@ def strips(job: Job, rows: int, between: float) -> tuple[int, ...]:
     return tuple(min(length, extent) for length, extent in zip(shape, job.extents, strict=True))
 
 
+def calls_besides(job: Job, tile: tuple[int, ...], terms: int) -> float:
+    """Count the calls of machine code besides one for each tile: for a row that is cut, and for axes before rows."""
+    tiles = math.prod(-(-extent // max(length, 1)) for extent, length in zip(job.extents, tile, strict=True))
+    return folded(job) + float(tiles * terms * outer_axes(job))
+
+
 def folded(job: Job) -> bool:
     """Return whether there is a single row, which is cut into several."""
     return job.extents[-2] == 1
@@ -39,6 +47,23 @@ def folded(job: Job) -> bool:
 def strip_rows(number: np.dtype[np.floating]) -> int:
     """Return the rows of a strip: as many as a vector has lanes."""
     return host().lanes("float" if number == np.float32 else "double")
+
+
+def lanes_for(number: np.dtype[np.floating], rows: int, samples: int) -> int:
+    """Return the lanes of the vectors that a block is filled with: no more than it has rows, or samples in a row."""
+    return min(strip_rows(number), 1 << (min(rows, samples).bit_length() - 1))
+
+
+def narrowed(job: Job, tile: tuple[int, ...]) -> float:
+    """Return the factor by which passes take longer if rows or columns of a tile are too few to fill vectors."""
+    if folded(job):
+        return 1.0
+    rows, samples = tile[-2], tile[-1] * job.step
+    lanes = lanes_for(job.taps.dtype, max(rows, 1), max(samples, 1))
+    if lanes == strip_rows(job.taps.dtype):
+        return 1.0
+    covered = math.prod(-(-length // lanes) * lanes / max(length, 1) for length in (rows, samples))
+    return strip_rows(job.taps.dtype) / lanes * covered
 
 
 def halo(job: Job, tile: tuple[int, ...]) -> float:

@@ -8,13 +8,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from faltung.engines.base import Line
+from faltung.engines.base import Job, Line
 from faltung.engines.passes.windows import NARROW
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["ScaledFactor", "scaled_factors"]
+__all__ = ["ScaledFactor", "amplification", "scaled_factors"]
+
+#: Most that terms which cancel may amplify rounding errors if the result is to be exact point by point.
+POINTWISE = 4.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -79,3 +82,22 @@ def _trimmed(taps: NDArray[np.float64]) -> tuple[NDArray[np.float64], int]:
     if not places.size:
         return taps[:1], 0
     return taps[places[0] : places[-1] + 1], int(places[0])
+
+
+def amplification(job: Job) -> tuple[float, bool]:
+    """Return how much larger the terms are than their sum, and whether that holds for each tap by itself."""
+    if len(job.terms) < 2:
+        return 1.0, job.faithful
+    sizes = np.sum([_outer(term) for term in job.terms], axis=0)
+    taps = np.abs(job.taps)
+    largest = float((sizes / np.maximum(taps, np.finfo(np.float32).tiny)).max())
+    if job.faithful and largest <= POINTWISE:
+        return largest, True
+    return float(sizes.sum() / taps.sum()), False
+
+
+def _outer(term: tuple[Line, ...]) -> NDArray[np.float64]:
+    product: NDArray[np.float64] = np.ones(())
+    for line in term:
+        product = np.multiply.outer(product, np.abs(line.taps))
+    return product

@@ -26,6 +26,7 @@ from dataclasses import dataclass
 from faltung.engines.direct.correlation import guard
 from faltung.engines.passes.windows import fill_sums, register_sums
 from faltung.engines.registers import Footprint, Registers
+from faltung.engines.spread import Apart, emit_spread
 from faltung.jit.ir import Function, Value, vector
 from faltung.jit.samples import Sample, load, splat, store
 from faltung.jit.transpose import transpose
@@ -36,7 +37,7 @@ PARAMETERS = {
     "source": "ptr noalias readonly",
     "target": "ptr noalias",
     "taps": "ptr noalias readonly",  # coefficients: of the first pass of each term, then of the second pass of all
-    "factors": "ptr noalias readonly",  # of running sums: of the first pass, and of the second
+    "factors": "ptr noalias readonly",  # of sums over windows, in double precision: of the first and the second pass
     "windows": "ptr noalias readonly",  # width of the running sum of the first pass, and of the second
     "between": "ptr noalias",  # scratch for the samples between the passes
     "sums": "ptr noalias",  # scratch for running sums
@@ -48,6 +49,7 @@ PARAMETERS = {
     "slices": "i64",
     "height": "i64",
     "width": "i64",  # samples of a row; width and height are at least the lanes of a vector
+    "extended_height": "i64",  # rows before the first pass
     "extended_width": "i64",  # samples of a row before the second pass
     "source_stride": "i64",
     "target_stride": "i64",
@@ -78,6 +80,10 @@ class Passes:
         Whether to return 1 if an output is not finite.
     streamed : bool
         Whether to write past the cache, for all whole vectors that are aligned.
+    sums : str
+        The number in which running sums are added up, ``float`` or ``double``.
+    apart : Apart, optional
+        When samples are too far apart, which also returns 1 (see `spread`).
     """
 
     down: tuple[Footprint, ...] | int
@@ -89,6 +95,8 @@ class Passes:
     lanes: int
     guarded: bool
     streamed: bool
+    sums: str
+    apart: Apart | None
 
 
 def emit(passes: Passes) -> Function:
@@ -120,6 +128,7 @@ class _PassWriter:
         self.lanes = passes.lanes
         self.sample = Sample("f", 4 if passes.number == "float" else 8)  # between the passes
         self.position = passes.lanes * self.sample.bytes  # bytes of one vector between the passes
+        self.total = Sample("f", 4 if passes.sums == "float" else 8)  # of a running sum
         self.strip = f.multiply("%extended_width", self.position)
 
     def slice(self, source: Value, target: Value) -> None:
@@ -129,6 +138,8 @@ class _PassWriter:
         """
         f, lanes = self.f, self.lanes
         last = f.subtract("%height", lanes)
+        if self.passes.apart is not None:
+            self.look_at(source, self.passes.apart)
         if self.passes.down == 0:
             self.sum_down(source)
 
@@ -143,6 +154,14 @@ class _PassWriter:
             return []
 
         f.loop(0, "%height", lanes, one_strip)
+
+    def look_at(self, source: Value, apart: Apart) -> None:
+        """Set the status if the samples of a slice are too far apart."""
+        f, passes = self.f, self.passes
+        sizes = (1, "%extended_height", "%extended_width")
+        numbers = (passes.source, passes.number, self.lanes, apart)
+        with f.when(emit_spread(f, lambda _: source, sizes, "%source_stride", *numbers)):
+            f.do("store i32 1, ptr %status")
 
     def filter_down(self, source: Value) -> None:
         """Emit the first pass of every term over one strip."""
@@ -175,7 +194,8 @@ class _PassWriter:
 
     def window_down(self, source: Value) -> list[Value]:
         """Emit sums over a narrow window, of samples scaled so that no sum overflows."""
-        f, passes, scale = self.f, self.passes, self.factor(0)
+        f, passes = self.f, self.passes
+        scale = self.factor(0, passes.number)
         assert isinstance(passes.down, int)
 
         def sample(row: int) -> Value:
@@ -190,7 +210,7 @@ class _PassWriter:
         f, passes = self.f, self.passes
         last = f.subtract("%extended_width", self.lanes)
         width = f.entry("%windows", "0")
-        scale = self.factor(0)
+        scale = self.factor(0, passes.sums)
 
         def one_column(column: Value, _: list[Value]) -> list[Value]:
             column = self.between_ends(column, last)
@@ -199,16 +219,16 @@ class _PassWriter:
             def sample(row: Value) -> Value:
                 # Scaled by a power of two before they are added, so that no sum overflows.
                 place = f.at(start, f.multiply(row, "%source_stride"))
-                value = load(f, place, passes.source, passes.number, self.lanes)
-                return f.value(f"fmul {vector(passes.number, self.lanes)} {value}, {scale}")
+                value = load(f, place, passes.source, passes.sums, self.lanes)
+                return f.value(f"fmul {vector(passes.sums, self.lanes)} {value}, {scale}")
 
-            fill_sums(f, sample, "%sums", "%height", width, passes.number, self.lanes)
+            fill_sums(f, sample, "%sums", "%height", width, passes.sums, self.lanes)
             below = f.subtract("%height", self.lanes)
 
             def one_group(row: Value, _: list[Value]) -> list[Value]:
                 strip = f.multiply(f.value(f"udiv i64 {row}, {self.lanes}"), self.strip)
                 place = f.at(f.at("%between", strip), f.multiply(column, self.position))
-                self.put(self.collected(f.smaller(row, below)), place, self.position)
+                self.put(self.collected(f.smaller(row, below), passes.number), place, self.position)
                 return []
 
             f.loop(0, "%height", self.lanes, one_group)
@@ -251,10 +271,10 @@ class _PassWriter:
         def one_group(start: Value, _: list[Value]) -> list[Value]:
             start = self.between_ends(start, last)
             source = f.at(between, f.multiply(start, self.position))
-            if isinstance(passes.across, int):
-                factor, kind = self.factor(1), vector(passes.number, lanes)
-                totals = self.window_across(source) if passes.across else self.collected(start)
-                sums = [f.value(f"fmul {kind} {value}, {factor}") for value in totals]
+            if passes.across == 0:
+                sums = self.rounded(self.times_factor(self.collected(start, passes.sums), passes.sums))
+            elif isinstance(passes.across, int):
+                sums = self.times_factor(self.window_across(source), passes.number)
             else:
                 sums = self.filtered(source)
             if passes.guarded:
@@ -312,19 +332,26 @@ class _PassWriter:
 
         def sample(position: Value) -> Value:
             place = f.at(start, f.multiply(position, stride))
-            return load(f, place, self.sample, passes.number, self.lanes)
+            return load(f, place, self.sample, passes.sums, self.lanes)
 
-        place = f.at("%sums", channel * self.position)
-        fill_sums(f, sample, place, count, width, passes.number, self.lanes, stride)
+        place = f.at("%sums", channel * self.lanes * self.total.bytes)
+        fill_sums(f, sample, place, count, width, passes.sums, self.lanes, passes.step)
 
-    def collected(self, start: Value) -> list[Value]:
-        """Emit loads of the running sums of one group of outputs."""
-        f = self.f
-        place = f.at("%sums", f.multiply(start, self.position))
-        return [
-            load(f, f.at(place, k * self.position), self.sample, self.passes.number, self.lanes)
-            for k in range(self.lanes)
-        ]
+    def collected(self, start: Value, number: str) -> list[Value]:
+        """Emit loads of the running sums of one group of outputs, as ``float`` or ``double``."""
+        f, size = self.f, self.lanes * self.total.bytes
+        place = f.at("%sums", f.multiply(start, size))
+        return [load(f, f.at(place, k * size), self.total, number, self.lanes) for k in range(self.lanes)]
+
+    def times_factor(self, totals: list[Value], number: str) -> list[Value]:
+        """Emit products of sums over windows with the factor of the second pass."""
+        factor, kind = self.factor(1, number), vector(number, self.lanes)
+        return [self.f.value(f"fmul {kind} {value}, {factor}") for value in totals]
+
+    def rounded(self, values: list[Value]) -> list[Value]:
+        """Emit the rounding of running sums to the number computed with."""
+        number, sums = (vector(number, self.lanes) for number in (self.passes.number, self.passes.sums))
+        return values if number == sums else [self.f.value(f"fptrunc {sums} {value} to {number}") for value in values]
 
     def put(self, sums: list[Value], place: Value, stride: int) -> None:
         """Emit the store of a square block, transposed, between the passes."""
@@ -352,12 +379,10 @@ class _PassWriter:
         misaligned = f.value(f"and i64 {either}, {self.lanes * passes.target.bytes - 1}")
         f.either(f.value(f"icmp eq i64 {misaligned}, 0"), put(True), put(False))
 
-    def factor(self, index: int) -> Value:
-        """Emit the factor of a running sum in all lanes."""
-        f, number = self.f, self.passes.number
-        place = f.at("%factors", index * self.sample.bytes)
-        scalar = f.value(f"load {number}, ptr {place}, align {self.sample.bytes}, !invariant.load !0")
-        return splat(f, scalar, number, self.lanes)
+    def factor(self, index: int, number: str) -> Value:
+        """Emit the factor of a sum over windows in all lanes."""
+        scalar = load(self.f, self.f.at("%factors", index * 8), Sample("f", 8), number, 1)
+        return splat(self.f, scalar, number, self.lanes)
 
 
 def _coefficients(footprint: Footprint) -> int:

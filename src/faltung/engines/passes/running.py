@@ -12,8 +12,8 @@ import numpy as np
 
 from faltung.engines.base import BlockFunction, Engine, Job, Line, Work
 from faltung.engines.passes.axes import passes_along_axes
-from faltung.engines.passes.block_sizes import folded, halo, outer_axes, strip_rows, strips
-from faltung.engines.passes.windows import NARROW, additions
+from faltung.engines.passes.block_sizes import calls_besides, folded, halo, narrowed, outer_axes, strip_rows, strips
+from faltung.engines.passes.windows import NARROW, WIDE, additions
 from faltung.engines.rows import SHORT
 from faltung.kernels.lowrank import SLACK
 
@@ -59,15 +59,17 @@ class Running:
         tile = self.tile(job)
         widened, heightened = halo(job, tile), 1 + (job.taps.shape[-2] - 1) / max(tile[-2], 1)
         *before, down, across = job.terms[0]
-        columns = [(line, widened * heightened) for line in before] + [(down, widened), (across, 1.0)]
+        slower = narrowed(job, tile)
+        columns = [(line, widened * heightened) for line in before]
+        columns += [(down, widened * _begun(down, tile[-2]) * slower), (across, slower)]
         return Work(
             summed=outputs * sum(share for line, share in columns if line.window > NARROW),
             passed=outputs * sum(_additions(line) * share for line, share in columns if line.window <= NARROW),
             trips=((1 + outer_axes(job)) * widened + 1 + folded(job)) * outputs,
             bytes=(job.source.itemsize + job.target.itemsize) * outputs,
-            calls=float(folded(job)),  # a row that is cut is more than a single call
+            calls=calls_besides(job, tile, 1),
             pointwise=job.faithful,
-            roundings=sum(line.taps.size for line in job.terms[0]) + job.taps.ndim + 2 * SLACK,
+            roundings=sum(_roundings(line, job) for line in job.terms[0]) + job.taps.ndim + 2 * SLACK,
         )
 
     def prepare(self, job: Job) -> BlockFunction:
@@ -78,3 +80,17 @@ class Running:
 def _additions(line: Line) -> float:
     """Count the multiply-adds of a pass, or half as many as the additions in registers, which nothing is kept for."""
     return additions(line.window) / 2 if line.window else float(np.count_nonzero(line.taps))
+
+
+def _begun(line: Line, outputs: int) -> float:
+    """Return the factor by which more is added up because the last window begins a block that it does not fill."""
+    if line.window <= NARROW:
+        return 1.0
+    return (-(-outputs // line.window) * line.window / max(outputs, 1) + 1.0) / 2.0
+
+
+def _roundings(line: Line, job: Job) -> int:
+    """Count the roundings of a pass: sums over wide windows are in double precision, until they are stored."""
+    if line.window > WIDE and job.taps.dtype == np.float32:
+        return 2  # that of the result, and all those in double precision
+    return additions(line.window) + 1 if 0 < line.window <= NARROW else line.taps.size

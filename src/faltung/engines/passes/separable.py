@@ -2,6 +2,10 @@
 
 A kernel that is an outer product f1[m1] f2[m2] ... is applied as a pass along each axis, so that it costs the sum of
 its sizes and not their product; a kernel of rank r is a sum of r outer products (see `axes`).
+
+The terms of a sum may cancel: then the rounding errors of a pass are relative to the terms, not to their sum. If the
+samples of a block are far apart, too, it is computed again (see `spread`), so that a fill value or a bright star does
+not touch outputs that no tap connects it with.
 """
 
 from __future__ import annotations
@@ -11,14 +15,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from faltung.engines.base import BlockFunction, Engine, Job, Line, Work
+from faltung.engines.base import BlockFunction, Engine, Job, Work
 from faltung.engines.passes.axes import passes_along_axes
-from faltung.engines.passes.block_sizes import folded, halo, outer_axes, strip_rows, strips
+from faltung.engines.passes.block_sizes import calls_besides, folded, halo, narrowed, outer_axes, strip_rows, strips
+from faltung.engines.passes.factors import amplification
 from faltung.engines.rows import SHORT
 from faltung.kernels.lowrank import SLACK
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
+    pass
 
 __all__ = ["Separable"]
 
@@ -26,8 +31,8 @@ __all__ = ["Separable"]
 BETWEEN = 1 << 18
 #: Size of a kernel from which strips along the border cost more, for their halo, than they save.
 GATHERED = 80
-#: Most that terms which cancel may amplify rounding errors if the result is to be exact point by point.
-POINTWISE = 4.0
+#: Factor by which passes take longer that filter few rows as rows.
+LOW = 2.0
 
 
 class Separable:
@@ -59,21 +64,24 @@ class Separable:
     def work(self, job: Job) -> Work:
         """Count a multiply-add for each tap of each factor, over the halo of a tile too."""
         outputs = float(math.prod(job.extents) * job.step)
-        widened = halo(job, self.tile(job))
+        tile = self.tile(job)
+        widened = halo(job, tile)
         sizes = [[np.count_nonzero(line.taps) for line in term] for term in job.terms]
         taps = sum(sum(term[:-1]) * widened + term[-1] for term in sizes)
-        amplified, pointwise = _amplification(job)
+        amplified, pointwise = amplification(job)
         roundings = max(map(sum, sizes)) + job.taps.ndim + 2 * len(sizes) + 2 * SLACK
         return Work(
-            passed=taps
-            * outputs
-            * (2.0 if job.extents[-2] < strip_rows(job.taps.dtype) and not folded(job) else 1.0),
+            passed=taps * outputs * min(narrowed(job, tile), LOW if self._low(job, tile) else math.inf),
             trips=((1 + outer_axes(job)) * len(job.terms) * widened + 1 + folded(job)) * outputs,
             bytes=(job.source.itemsize + job.target.itemsize) * outputs,
-            calls=float(folded(job)),  # a row that is cut is more than a single call
+            calls=calls_besides(job, tile, len(sizes)),
             roundings=roundings * amplified,
             pointwise=pointwise,
         )
+
+    def _low(self, job: Job, tile: tuple[int, ...]) -> bool:
+        """Return whether rows are filtered as rows where there are few of them (see `axes`)."""
+        return len(job.terms) == 1 and job.faithful and tile[-1] * job.step >= strip_rows(job.taps.dtype)
 
     def prepare(self, job: Job) -> BlockFunction:
         """Compile the passes; the exact engine repairs blocks in which zero taps were multiplied by infinities."""
@@ -82,22 +90,3 @@ class Separable:
 
 def _long(job: Job) -> list[int]:
     return [axis for axis, size in enumerate(job.taps.shape) if size > 1]
-
-
-def _amplification(job: Job) -> tuple[float, bool]:
-    """Return how much larger the terms are than their sum, and whether that holds for each tap by itself."""
-    if len(job.terms) < 2:
-        return 1.0, job.faithful
-    sizes = np.sum([_outer(term) for term in job.terms], axis=0)
-    taps = np.abs(job.taps)
-    largest = float((sizes / np.maximum(taps, np.finfo(np.float32).tiny)).max())
-    if job.faithful and largest <= POINTWISE:
-        return largest, True
-    return float(sizes.sum() / taps.sum()), False
-
-
-def _outer(term: tuple[Line, ...]) -> NDArray[np.float64]:
-    product: NDArray[np.float64] = np.ones(())
-    for line in term:
-        product = np.multiply.outer(product, np.abs(line.taps))
-    return product

@@ -7,10 +7,13 @@ from collections.abc import Callable
 from faltung.jit.ir import Function, Value, vector
 from faltung.jit.samples import Sample, load, store
 
-__all__ = ["NARROW", "additions", "fill_sums", "register_sums"]
+__all__ = ["NARROW", "WIDE", "additions", "fill_sums", "register_sums"]
 
 #: Widest window whose sums are computed in registers.
 NARROW = 16
+#: Widest window whose sums are in the number computed with. Those over wider ones are in double precision, so that
+#: their error does not grow with the width.
+WIDE = 64
 
 
 def fill_sums(
@@ -21,7 +24,7 @@ def fill_sums(
     width: Value,
     number: str,
     lanes: int,
-    stride: int | None = None,
+    stride: int = 1,
 ) -> None:
     """Emit sums over windows: ``sums[n] = sample(n) + ... + sample(n + width - 1)`` for n below `count`.
 
@@ -48,17 +51,17 @@ def fill_sums(
     sample : callable
         Emits the load of the vector at an index.
     sums : Value
-        Address of the vectors of sums, which are `stride` bytes apart: by default one after the other.
+        Address of the vectors of sums, which are `stride` positions apart.
     count, width : Value
         Number of windows, and their width.
     number, lanes
         Number and lanes of a vector.
     stride : int, optional
-        Bytes from sum to sum.
+        Positions from sum to sum.
     """
     kind = vector(number, lanes)
     memory = Sample("f", 4 if number == "float" else 8)
-    stride = lanes * memory.bytes if stride is None else stride
+    stride *= lanes * memory.bytes
 
     def place(index: Value) -> Value:
         return f.at(sums, f.multiply(index, stride))
