@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
 import os
-import sys
 
 # Torch's threads spin while they wait; beside another busy process each of its calls then takes many times as long.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -20,13 +20,10 @@ def _own_cache(tmp_path_factory):
 
 
 def _module(name):
-    # The functions `faltung.plan` and `faltung.convolve` hide what they are named after from a plain import.
-    return sys.modules[f"faltung.{name}"]
+    return importlib.import_module(f"faltung.{name}")  # some are loaded when they are needed
 
 
 def forget():
-    import faltung  # noqa: F401
-
     _module("run.layer_run")._codes.clear()
     _module("planning.kept").forget()
 
