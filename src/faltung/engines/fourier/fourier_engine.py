@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from faltung.engines.base import Block, BlockFunction, Job, Work
 from faltung.engines.fourier.items import Item, Items, list_items
+from faltung.engines.fourier.large import SLOWER, LargeFiltered, LargeTiling, choose_large
 from faltung.engines.fourier.overlap import Tiling, block_shape, choose_tiling, transforms
 from faltung.engines.fourier.planes import APART, BANK, LOAD, PAIRS, STORE, bank, load_plane, pairs, store_plane
 from faltung.engines.fourier.spectrum import Plane, aligned
@@ -41,6 +42,10 @@ ROUNDINGS = 4.0
 
 #: Calls of machine code that take as long as the first steps, and as one block with its tables.
 BEGIN, BLOCK = 6.0, 4.0
+#: The same for one large transform with all its steps in NumPy.
+LARGE = 60.0
+#: Taps from which large transforms are considered.
+WORTH_LARGE = 10_000
 
 
 class Fourier:
@@ -50,16 +55,13 @@ class Fourier:
     exact = False
 
     def accepts(self, job: Job) -> str:
-        """Return why not: the kernel must extend along the last axis and fit into a transform."""
-        if job.taps.shape[-1] == 1:
-            return "the kernel does not extend along the axis of contiguous samples"
-        if sum(size > 1 for size in job.taps.shape) > 3:
-            return "the kernel extends along more than three axes"
-        return "" if _tiling(job) else "the kernel is too long for a transform in the cache"
+        """Return why not: the kernel must extend along an axis."""
+        return "" if job.taps.size > 1 else "the kernel is a single tap"
 
     def tile(self, job: Job) -> tuple[int, ...]:
-        """Return a shape that is made of pairs of tiles."""
-        return block_shape(_accepted(job), job.extents, job.step)
+        """Return a shape that is made of pairs of tiles, or one tile in large transforms."""
+        tiling = _tiling(job)
+        return tiling.outputs if isinstance(tiling, LargeTiling) else block_shape(tiling, job.extents, job.step)
 
     def gathers(self, job: Job) -> bool:
         """Return True: a strip along the border needs transforms as large as those of a block."""
@@ -67,16 +69,27 @@ class Fourier:
 
     def work(self, job: Job) -> Work:
         """Count the points of all transforms, times the binary logarithm of their size."""
-        tiling = _accepted(job)
+        tiling = _tiling(job)
+        stages = math.log2(2 * tiling.size)
+        moved = float(math.prod(job.extents) * job.step * (job.source.itemsize + job.target.itemsize))
+        if isinstance(tiling, LargeTiling):
+            tiles = tiling.tiles(job.extents) * job.step
+            return Work(
+                transformed=SLOWER[job.taps.itemsize] * tiles * tiling.points * stages,
+                bytes=moved,
+                calls=BEGIN + LARGE * tiles,
+                roundings=ROUNDINGS * stages,
+                pointwise=False,
+                scratch=4.0 * tiling.points * job.taps.itemsize,
+            )
         points = float(transforms(tiling, job.extents, job.step) * tiling.points)
-        outputs = math.prod(job.extents) * job.step
         blocks = zip(job.extents, self.tile(job), strict=True)
         stages = math.log2(tiling.size)
         return Work(
             transformed=2 * points * stages,
             # Samples go into a plane and out of it, both parts; a long line is multiplied by twists, too.
             trips=(8 if tiling.kind == "line" else 4) * points,
-            bytes=float(outputs * (job.source.itemsize + job.target.itemsize)),
+            bytes=moved,
             calls=BEGIN + BLOCK * math.prod(-(-extent // size) for extent, size in blocks),
             roundings=ROUNDINGS * stages,
             pointwise=False,
@@ -85,7 +98,13 @@ class Fourier:
 
     def prepare(self, job: Job) -> BlockFunction:
         """Compute the spectrum; the code is the same for all sizes."""
+        if isinstance(_tiling(job), LargeTiling):
+            return LargeFiltered(job, _bare)
         return _Filtered(job, _Repair)
+
+    def shares(self, job: Job) -> str:
+        """Return why not: the kernels of a bank must extend along the last axis and fit into a transform."""
+        return "" if _in_cache(job, many=True) else "the kernels do not fit into a transform in the cache"
 
     def prepare_bank(self, taps: Sequence[NDArray[np.floating]], job: Job) -> SpectraBank:
         """Compute the spectra of several kernels, which share the transform of each tile.
@@ -100,18 +119,29 @@ class Fourier:
         return SpectraBank(taps, job)
 
 
-def _tiling(job: Job, many: bool = False) -> Tiling | None:
-    # Repairs count in double precision, so the kernel must fit into a plane of doubles, too.
-    if choose_tiling(job.extents, job.taps.shape, job.step, 8) is None:
+def _in_cache(job: Job, many: bool = False) -> Tiling | None:
+    """Return the tiling with transforms in the cache; None if the kernel does not fit into any."""
+    extended = sum(size > 1 for size in job.taps.shape)
+    if job.taps.shape[-1] == 1 or extended > 3:
         return None
     return choose_tiling(job.extents, job.taps.shape, job.step, job.taps.itemsize, many)
 
 
-def _accepted(job: Job, many: bool = False) -> Tiling:
-    tiling = _tiling(job, many)
-    if tiling is None:
-        raise ValueError("the engine does not accept this job")
-    return tiling
+def _tiling(job: Job) -> Tiling | LargeTiling:
+    """Return the cheaper tiling for one kernel, with transforms in the cache or large ones."""
+    small = _in_cache(job)
+    if small is not None and math.prod(job.taps.shape) < WORTH_LARGE:
+        return small
+    large = choose_large(job.extents, job.taps.shape, job.step)
+    if small is None:
+        return large
+    cheap = small.seconds(job.extents, job.step, job.taps.itemsize, many=False)
+    return small if cheap <= large.seconds(job.extents, job.step, job.taps.itemsize) else large
+
+
+def _bare(job: Job) -> BlockFunction:
+    """Prepare a block function that repairs nothing."""
+    return LargeFiltered(job) if isinstance(_tiling(job), LargeTiling) else _Filtered(job)
 
 
 class _Blocks:
@@ -137,7 +167,10 @@ class _Blocks:
         self._code = code
         self._together = together
         self._box = tuple(map(min, zip(*map(box_of_taps, kernels), strict=True)))
-        self.plane = Plane(_accepted(job, many=together == 1), job.taps.dtype, target)
+        tiling = _in_cache(job, many=together == 1)
+        if tiling is None:
+            raise ValueError("the kernel does not fit into a transform in the cache")
+        self.plane = Plane(tiling, job.taps.dtype, target)
         # The machine code calls these two by their addresses.
         self._transfer = (
             _loader(sample(job.source), number, job.step, target),
@@ -247,7 +280,7 @@ class _Repair:
 
     def __init__(self, job: Job, blocks: _Blocks) -> None:
         self._job = job
-        self._spoiled = Spoiled(job, blocks.plane.tiling.outputs, _Filtered)
+        self._spoiled = Spoiled(job, blocks.plane.tiling.outputs, _bare)
 
     def __call__(self, items: Sequence[Item], finite: bool, block: Block, source: int, target: int) -> None:
         job = self._job

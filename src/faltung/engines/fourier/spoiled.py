@@ -25,7 +25,7 @@ from faltung.engines.base import Block, BlockFunction, Job
 from faltung.engines.fourier.survey import RANGE
 from faltung.ground.lazy import lazy
 
-__all__ = ["Spoiled"]
+__all__ = ["Spoiled", "any_in_windows", "stored"]
 
 #: Binary digits between the largest and the smallest sample of a part: those that are lost leave a single all of its
 #: own, and a double as many as `RANGE` does.
@@ -82,7 +82,7 @@ class Spoiled:
         result = self._part_by_part(np.where(finite, samples, 0).astype(np.float64))
         if not finite.all():
             self._place_infinities(samples, result)
-        target[...] = _stored(result, target.dtype)
+        target[...] = stored(result, target.dtype)
 
     def _part_by_part(self, samples: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the results of finite samples."""
@@ -122,7 +122,7 @@ class Spoiled:
             shape = [n - k + 1 for n, k in zip(samples.shape, taps.shape, strict=True)]
             return np.zeros(shape, bool)
         if taps.all():
-            return _any_in_windows(samples, taps.shape)
+            return any_in_windows(samples, taps.shape)
         return _apply(self._counter(taps), samples.astype(np.float64), taps.shape) > 0.5
 
     def _touched_by_some(self, samples: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -177,7 +177,7 @@ def _apply(run: BlockFunction, samples: NDArray[np.floating], taps: tuple[int, .
     return result
 
 
-def _any_in_windows(flags: NDArray[np.bool_], sizes: tuple[int, ...]) -> NDArray[np.bool_]:
+def any_in_windows(flags: NDArray[np.bool_], sizes: tuple[int, ...]) -> NDArray[np.bool_]:
     """Return for each window of a size whether one of its flags is set: of two windows first, then of four, ..."""
     for axis, size in enumerate(sizes):
         flags, span = flags.swapaxes(0, axis), 1
@@ -189,7 +189,7 @@ def _any_in_windows(flags: NDArray[np.bool_], sizes: tuple[int, ...]) -> NDArray
     return flags
 
 
-def _stored(values: NDArray[np.floating], dtype: np.dtype[Any]) -> NDArray[Any]:
+def stored(values: NDArray[np.floating], dtype: np.dtype[Any]) -> NDArray[Any]:
     """Convert as `faltung.jit.samples.store` does: half to even, saturated, and NaN becomes zero in an integer."""
     with np.errstate(over="ignore"):
         if dtype.kind == "f":
