@@ -127,7 +127,8 @@ def convolve(
     - If no tap and no sample is negative, no output is negative.
     - A rounding error is at most ``plan(x, kernel).error`` times a scale. This is the sum of
       ``abs(tap) * abs(sample)`` under the output if ``plan(x, kernel).pointwise``; otherwise it is the sum of all
-      ``abs(tap)`` times the largest ``abs(sample)``.
+      ``abs(tap)`` times the largest ``abs(sample)``. The Fourier engine takes samples of very different magnitudes
+      apart: no sample counts that is more than 4096 times as large as all under the non-zero taps of the output.
 
     Examples
     --------

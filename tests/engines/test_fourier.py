@@ -368,14 +368,20 @@ def test_a_bank_keeps_the_promises_of_its_kernels():
 @pytest.mark.parametrize(
     ("kernel", "reason"),
     [
-        ((3, 1), "the kernel does not extend along the axis of contiguous samples"),
-        ((2, 2, 2, 2), "the kernel extends along more than three axes"),
-        ((1, 1_000_000), "the kernel is too long for a transform in the cache"),
+        ((3, 1), "the kernels do not fit into a transform in the cache"),
+        ((2, 2, 2, 2), "the kernels do not fit into a transform in the cache"),
+        ((1, 1_000_000), "the kernels do not fit into a transform in the cache"),
     ],
 )
-def test_what_is_not_accepted(kernel, reason):
+def test_what_a_bank_cannot_share(kernel, reason):
     job = Job(np.ones(kernel, "f4"), (), True, 1, np.dtype("f4"), np.dtype("f4"), (9,) * len(kernel), False)
-    assert ENGINE.accepts(job) == reason
+    assert ENGINE.accepts(job) == ""
+    assert ENGINE.shares(job) == reason
+
+
+def test_a_single_tap_is_not_accepted():
+    job = Job(np.ones((1, 1), "f4"), (), True, 1, np.dtype("f4"), np.dtype("f4"), (9, 9), False)
+    assert ENGINE.accepts(job) == "the kernel is a single tap"
 
 
 EXTENTS = [

@@ -302,6 +302,9 @@ class WeighingEngine(Engine, Protocol):
 class BankEngine(Engine, Protocol):
     """An engine that can also share work among several kernels of the same shape."""
 
+    def shares(self, job: Job) -> str:
+        """Return why kernels cannot share work, or an empty string if they can; parameters as of `prepare_bank`."""
+
     def prepare_bank(self, taps: Sequence[NDArray[np.floating]], job: Job) -> BankFunction:
         """Prepare all kernels together.
 

@@ -116,7 +116,7 @@ class Function:
         self,
         start: Value | int,
         stop: Value | int,
-        step: int,
+        step: Value | int,
         body: Callable[[Value, list[Value]], list[Value]],
         carried: Carried = (),
     ) -> list[Value]:

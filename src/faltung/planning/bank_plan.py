@@ -219,7 +219,7 @@ def _by_transforms(plan: BankPlan, machine: Machine) -> Candidate:
     if reason := _refusal(plan) or _imprecise(plan):
         return Candidate("fourier", (), math.inf, reason)
     job = plan.job(plan.problem.extended)
-    if reason := BY_SPECTRA.accepts(job):
+    if reason := BY_SPECTRA.shares(job):
         return Candidate("fourier", (), math.inf, reason)
     one, count = BY_SPECTRA.work(job), len(plan.plans)
     # Two kernels share an inverse transform. For a single kernel, two tiles share one; here every tile has its own.

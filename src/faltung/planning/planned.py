@@ -102,6 +102,8 @@ class Planned:
     error : float
         Bound of the rounding error of an output, relative to the sum of abs(tap) * abs(sample) under it if
         `pointwise`, and to the sum of all abs(tap) times the largest abs(sample) if not.
+        With the Fourier engine, that largest abs(sample) counts as no more than 4096 times the largest one under the
+        non-zero taps of the output, unless samples are integers of up to 16 bits.
     pointwise : bool
         The scale that `error` is relative to.
     memory : int

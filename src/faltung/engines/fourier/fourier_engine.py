@@ -1,8 +1,8 @@
 """The Fourier engine: overlap-save tiles, transformed, multiplied by a spectrum, and transformed back.
 
 Its cost hardly depends on the size of the kernel. Since taps are real, two items (tiles of one channel each) share a
-complex transform, one as its real and one as its imaginary part. If a result is not finite, samples that are not
-finite, or an overflow, have spoiled both: then both are computed again (see `spoiled`).
+complex transform, one as its real and one as its imaginary part. Samples that are not finite, or an overflow, spoil
+both; so may a sample that is far larger than others. Then both are computed again (see `survey` and `spoiled`).
 """
 
 from __future__ import annotations
@@ -16,10 +16,12 @@ from numpy.typing import NDArray
 
 from faltung.engines.base import Block, BlockFunction, Job, Work
 from faltung.engines.fourier.items import Item, Items, list_items
+from faltung.engines.fourier.large import SLOWER, LargeFiltered, LargeTiling, choose_large
 from faltung.engines.fourier.overlap import Tiling, block_shape, choose_tiling, transforms
-from faltung.engines.fourier.planes import BANK, LOAD, PAIRS, STORE, bank, load_plane, pairs, store_plane
+from faltung.engines.fourier.planes import APART, BANK, LOAD, PAIRS, STORE, bank, load_plane, pairs, store_plane
 from faltung.engines.fourier.spectrum import Plane, aligned
 from faltung.engines.fourier.spoiled import Spoiled
+from faltung.engines.fourier.survey import box_of_taps
 from faltung.engines.fourier.transform import analyse, filter_tile, parts, synthesise
 from faltung.engines.repair import view
 from faltung.engines.rows import KEPT, MOST_KEPT
@@ -40,6 +42,10 @@ ROUNDINGS = 4.0
 
 #: Calls of machine code that take as long as the first steps, and as one block with its tables.
 BEGIN, BLOCK = 6.0, 4.0
+#: The same for one large transform with all its steps in NumPy.
+LARGE = 60.0
+#: Taps from which large transforms are considered.
+WORTH_LARGE = 10_000
 
 
 class Fourier:
@@ -49,16 +55,13 @@ class Fourier:
     exact = False
 
     def accepts(self, job: Job) -> str:
-        """Return why not: the kernel must extend along the last axis and fit into a transform."""
-        if job.taps.shape[-1] == 1:
-            return "the kernel does not extend along the axis of contiguous samples"
-        if sum(size > 1 for size in job.taps.shape) > 3:
-            return "the kernel extends along more than three axes"
-        return "" if _tiling(job) else "the kernel is too long for a transform in the cache"
+        """Return why not: the kernel must extend along an axis."""
+        return "" if job.taps.size > 1 else "the kernel is a single tap"
 
     def tile(self, job: Job) -> tuple[int, ...]:
-        """Return a shape that is made of pairs of tiles."""
-        return block_shape(_accepted(job), job.extents, job.step)
+        """Return a shape that is made of pairs of tiles, or one tile in large transforms."""
+        tiling = _tiling(job)
+        return tiling.outputs if isinstance(tiling, LargeTiling) else block_shape(tiling, job.extents, job.step)
 
     def gathers(self, job: Job) -> bool:
         """Return True: a strip along the border needs transforms as large as those of a block."""
@@ -66,16 +69,27 @@ class Fourier:
 
     def work(self, job: Job) -> Work:
         """Count the points of all transforms, times the binary logarithm of their size."""
-        tiling = _accepted(job)
+        tiling = _tiling(job)
+        stages = math.log2(2 * tiling.size)
+        moved = float(math.prod(job.extents) * job.step * (job.source.itemsize + job.target.itemsize))
+        if isinstance(tiling, LargeTiling):
+            tiles = tiling.tiles(job.extents) * job.step
+            return Work(
+                transformed=SLOWER[job.taps.itemsize] * tiles * tiling.points * stages,
+                bytes=moved,
+                calls=BEGIN + LARGE * tiles,
+                roundings=ROUNDINGS * stages,
+                pointwise=False,
+                scratch=4.0 * tiling.points * job.taps.itemsize,
+            )
         points = float(transforms(tiling, job.extents, job.step) * tiling.points)
-        outputs = math.prod(job.extents) * job.step
         blocks = zip(job.extents, self.tile(job), strict=True)
         stages = math.log2(tiling.size)
         return Work(
             transformed=2 * points * stages,
             # Samples go into a plane and out of it, both parts; a long line is multiplied by twists, too.
             trips=(8 if tiling.kind == "line" else 4) * points,
-            bytes=float(outputs * (job.source.itemsize + job.target.itemsize)),
+            bytes=moved,
             calls=BEGIN + BLOCK * math.prod(-(-extent // size) for extent, size in blocks),
             roundings=ROUNDINGS * stages,
             pointwise=False,
@@ -84,7 +98,13 @@ class Fourier:
 
     def prepare(self, job: Job) -> BlockFunction:
         """Compute the spectrum; the code is the same for all sizes."""
-        return _Filtered(job, self.prepare)
+        if isinstance(_tiling(job), LargeTiling):
+            return LargeFiltered(job, _bare)
+        return _Filtered(job, _Repair)
+
+    def shares(self, job: Job) -> str:
+        """Return why not: the kernels of a bank must extend along the last axis and fit into a transform."""
+        return "" if _in_cache(job, many=True) else "the kernels do not fit into a transform in the cache"
 
     def prepare_bank(self, taps: Sequence[NDArray[np.floating]], job: Job) -> SpectraBank:
         """Compute the spectra of several kernels, which share the transform of each tile.
@@ -96,21 +116,32 @@ class Fourier:
         job : Job
             What the kernels have in common.
         """
-        return SpectraBank(taps, job, self.prepare)
+        return SpectraBank(taps, job)
 
 
-def _tiling(job: Job, many: bool = False) -> Tiling | None:
-    # Repairs count in double precision, so the kernel must fit into a plane of doubles, too.
-    if choose_tiling(job.extents, job.taps.shape, job.step, 8) is None:
+def _in_cache(job: Job, many: bool = False) -> Tiling | None:
+    """Return the tiling with transforms in the cache; None if the kernel does not fit into any."""
+    extended = sum(size > 1 for size in job.taps.shape)
+    if job.taps.shape[-1] == 1 or extended > 3:
         return None
     return choose_tiling(job.extents, job.taps.shape, job.step, job.taps.itemsize, many)
 
 
-def _accepted(job: Job, many: bool = False) -> Tiling:
-    tiling = _tiling(job, many)
-    if tiling is None:
-        raise ValueError("the engine does not accept this job")
-    return tiling
+def _tiling(job: Job) -> Tiling | LargeTiling:
+    """Return the cheaper tiling for one kernel, with transforms in the cache or large ones."""
+    small = _in_cache(job)
+    if small is not None and math.prod(job.taps.shape) < WORTH_LARGE:
+        return small
+    large = choose_large(job.extents, job.taps.shape, job.step)
+    if small is None:
+        return large
+    cheap = small.seconds(job.extents, job.step, job.taps.itemsize, many=False)
+    return small if cheap <= large.seconds(job.extents, job.step, job.taps.itemsize) else large
+
+
+def _bare(job: Job) -> BlockFunction:
+    """Prepare a block function that repairs nothing."""
+    return LargeFiltered(job) if isinstance(_tiling(job), LargeTiling) else _Filtered(job)
 
 
 class _Blocks:
@@ -122,16 +153,24 @@ class _Blocks:
         What is computed, for one kernel or for several of the same shape.
     code : callable
         The compiled function for all items.
+    kernels : sequence of ndarray
+        The taps.
     together : int
         Items that share a transform.
     """
 
-    def __init__(self, job: Job, code: Callable[..., int], together: int) -> None:
+    def __init__(
+        self, job: Job, code: Callable[..., int], kernels: Sequence[NDArray[np.floating]], together: int
+    ) -> None:
         number, target = _number(job), host()
         self._job = job
         self._code = code
         self._together = together
-        self.plane = Plane(_accepted(job, many=together == 1), job.taps.dtype, target)
+        self._box = tuple(map(min, zip(*map(box_of_taps, kernels), strict=True)))
+        tiling = _in_cache(job, many=together == 1)
+        if tiling is None:
+            raise ValueError("the kernel does not fit into a transform in the cache")
+        self.plane = Plane(tiling, job.taps.dtype, target)
         # The machine code calls these two by their addresses.
         self._transfer = (
             _loader(sample(job.source), number, job.step, target),
@@ -144,13 +183,16 @@ class _Blocks:
         """Return the scale of results whose taps were divided by 2 to the `exponent`, and the least results."""
         return [2.0**exponent / self.plane.tiling.size, 0.0 if (taps >= 0).all() else -math.inf, -math.inf]
 
-    def run(self, block: Block, addresses: tuple[int, ...], spectrum: int, numbers: int) -> list[Item]:
-        """Filter a block; return the items of which a result is not finite."""
+    def run(
+        self, block: Block, addresses: tuple[int, ...], spectrum: int, numbers: int
+    ) -> list[tuple[tuple[Item, ...], bool]]:
+        """Filter a block; return the transforms to look at again, and whether all their results are finite."""
         items = self._items(block)
         sizes = {
             "plane": self.plane.bytes,
             "buffer": self.plane.buffer_bytes,
             "spectra": self.plane.spectrum_bytes if self._together == 1 else 0,
+            "cells": items.cell_bytes,
         }
         memory = [scratch.take(f"fourier {name}", size) for name, size in sizes.items()]
         status = np.zeros(len(items.transforms), np.int64)
@@ -166,23 +208,23 @@ class _Blocks:
             *self._transfer_addresses,
             status.ctypes.data,
         )
-        return [item for k in np.flatnonzero(status) for item in items.transforms[k]] if spoiled else []
+        return [(items.transforms[k], bool(status[k] == APART)) for k in np.flatnonzero(status)] if spoiled else []
 
     def _items(self, block: Block) -> Items:
         items = self._items_of.get(block)
         if items is None:
-            items = list_items(self._job, self.plane, block, self._together)
+            items = list_items(self._job, self.plane, block, self._together, self._box)
             # Its items in Python take about four times as much as the table that the code reads.
             self._items_of.put(block, items, 5 * items.table.nbytes)
         return items
 
 
 class _Filtered:
-    """Blocks filtered with one kernel."""
+    """Blocks filtered with one kernel; nothing is repaired for a repair."""
 
-    def __init__(self, job: Job, prepare: Callable[[Job], BlockFunction]) -> None:
-        self._blocks = _Blocks(job, _filter(_number(job), host()), together=2)
-        self._repair = _Repair(job, self._blocks, prepare)
+    def __init__(self, job: Job, repair: Callable[[Job, _Blocks], _Repair] | None = None) -> None:
+        self._blocks = _Blocks(job, _filter(_number(job), host()), [job.taps], together=2)
+        self._repair = repair(job, self._blocks) if repair else None
         exponent, spectrum = _spectrum(job.taps, self._blocks.plane)
         self._spectrum = self._blocks.plane.laid_out(spectrum)
         self._numbers = np.array(self._blocks.numbers(job.taps, exponent), job.taps.dtype)
@@ -190,8 +232,10 @@ class _Filtered:
     def __call__(self, source: int, target: int, block: Block) -> None:
         """Fill the block."""
         addresses = self._spectrum.ctypes.data, self._numbers.ctypes.data
-        for item in self._blocks.run(block, (source, target), *addresses):
-            self._repair(item, block, source, target)
+        again = self._blocks.run(block, (source, target), *addresses)
+        if self._repair is not None:
+            for items, finite in again:
+                self._repair(items, finite, block, source, target)
 
 
 class SpectraBank:
@@ -203,15 +247,11 @@ class SpectraBank:
         The kernels.
     job : Job
         What they have in common.
-    prepare : callable
-        Prepares block functions of the engine, for repairs.
     """
 
-    def __init__(
-        self, taps: Sequence[NDArray[np.floating]], job: Job, prepare: Callable[[Job], BlockFunction]
-    ) -> None:
-        self._blocks = _Blocks(job, _bank(_number(job), host()), together=1)
-        self._repairs = [_Repair(replace(job, taps=kernel, terms=()), self._blocks, prepare) for kernel in taps]
+    def __init__(self, taps: Sequence[NDArray[np.floating]], job: Job) -> None:
+        self._blocks = _Blocks(job, _bank(_number(job), host()), taps, together=1)
+        self._repairs = [_Repair(replace(job, taps=kernel, terms=()), self._blocks) for kernel in taps]
         spectra, numbers = [], []
         for kernel in taps:
             exponent, spectrum = _spectrum(kernel, self._blocks.plane)
@@ -229,25 +269,31 @@ class SpectraBank:
         """Fill a block for each kernel."""
         target_table = np.array(targets, np.int64)
         addresses = (source, target_table.ctypes.data, len(targets), self._spectra[0].nbytes)
-        for item in self._blocks.run(block, addresses, self._spectra.ctypes.data, self._numbers.ctypes.data):
+        numbers = self._numbers.ctypes.data
+        for items, finite in self._blocks.run(block, addresses, self._spectra.ctypes.data, numbers):
             for repair, target in zip(self._repairs, targets, strict=True):
-                repair(item, block, source, target)
+                repair(items, finite, block, source, target)
 
 
 class _Repair:
     """Items of one kernel computed again."""
 
-    def __init__(self, job: Job, blocks: _Blocks, prepare: Callable[[Job], BlockFunction]) -> None:
+    def __init__(self, job: Job, blocks: _Blocks) -> None:
         self._job = job
-        self._spoiled = Spoiled(job, blocks.plane.tiling.outputs, prepare)
+        self._spoiled = Spoiled(job, blocks.plane.tiling.outputs, _bare)
 
-    def __call__(self, item: Item, block: Block, source: int, target: int) -> None:
+    def __call__(self, items: Sequence[Item], finite: bool, block: Block, source: int, target: int) -> None:
         job = self._job
-        shape = tuple(size + taps - 1 for size, taps in zip(item.shape, job.taps.shape, strict=True))
-        self._spoiled.repair(
-            view(source + item.source, block.source_strides, shape, job.source, job.step),
-            view(target + item.target, block.target_strides, item.shape, job.target, job.step),
-        )
+        both = []
+        for item in items:
+            shape = tuple(size + taps - 1 for size, taps in zip(item.shape, job.taps.shape, strict=True))
+            samples = view(source + item.source, block.source_strides, shape, job.source, job.step)
+            both.append((samples, view(target + item.target, block.target_strides, item.shape, job.target, job.step)))
+        if finite:
+            self._spoiled.mend(both)
+            return
+        for samples, results in both:
+            self._spoiled.repair(samples, results)
 
 
 def _spectrum(taps: NDArray[np.floating], plane: Plane) -> tuple[int, NDArray[np.complex128]]:

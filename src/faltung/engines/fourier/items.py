@@ -12,6 +12,7 @@ from faltung.engines.base import Block, Job
 from faltung.engines.fourier.overlap import spread
 from faltung.engines.fourier.planes import BLOCK, ITEM
 from faltung.engines.fourier.spectrum import Plane
+from faltung.engines.fourier.survey import cell
 from faltung.engines.fourier.transform import PAIR
 
 __all__ = ["Item", "Items", "list_items"]
@@ -33,10 +34,11 @@ class Items:
     transforms: list[tuple[Item, ...]]
     table: NDArray[np.int64]
     block: NDArray[np.int64]
+    cell_bytes: int
 
 
-def list_items(job: Job, plane: Plane, block: Block, together: int) -> Items:
-    """Cut a block into items, of which `together` (1 or 2) share a transform."""
+def list_items(job: Job, plane: Plane, block: Block, together: int, box: tuple[int, ...]) -> Items:
+    """Cut a block into items, of which `together` (1 or 2) share a transform; no kernel has zeros in `box`."""
     outputs = plane.tiling.outputs
     tiles = itertools.product(*(spread(size, most) for size, most in zip(block.shape, outputs, strict=True)))
     items = [_item(job, block, tile, channel) for tile in tiles for channel in range(job.step)]
@@ -47,7 +49,12 @@ def list_items(job: Job, plane: Plane, block: Block, together: int) -> Items:
         row[: len(PAIR)] = _parts(plane, entries)
         for k, of_item in enumerate(entries):
             row[len(PAIR) + k * len(ITEM) :][: len(ITEM)] = [of_item[name] for name in ITEM]
-    return Items(transforms, table, _strides(job, plane, block))
+    strides = _strides(job, plane, block, box)
+    slabs, rows = (int(strides[BLOCK.index(name)]) for name in ("cell_slabs", "cell_rows"))
+    # Cells in several slabs are kept from slab to slab.
+    kept = -(-plane.tiling.plane[1] // rows) if slabs > 1 else 1
+    cell_bytes = (kept * plane.tiling.plane[2] + plane.lanes) * plane.number.itemsize
+    return Items(transforms, table, strides, cell_bytes)
 
 
 def _item(job: Job, block: Block, tile: tuple[tuple[int, int], ...], channel: int) -> Item:
@@ -94,11 +101,12 @@ def _parts(plane: Plane, entries: list[dict[str, int]]) -> list[int]:
     return [parts[name] for name in PAIR]
 
 
-def _strides(job: Job, plane: Plane, block: Block) -> NDArray[np.int64]:
+def _strides(job: Job, plane: Plane, block: Block, box: tuple[int, ...]) -> NDArray[np.int64]:
     """Return the table `BLOCK`."""
-    slab, row, _ = plane.tiling.axes
+    slab, row, last = plane.tiling.axes
     line = plane.tiling.plane[2] if plane.tiling.kind == "line" else 0
-    entries = {"line": line}
+    slabs, rows, columns = cell(1 if slab is None else box[slab], 1 if row is None else box[row], box[last], line)
+    entries = {"line": line, "cell_slabs": slabs, "cell_rows": rows, "cell_columns": columns}
     for side, strides, dtype in (
         ("source", block.source_strides, job.source),
         ("target", block.target_strides, job.target),

@@ -15,11 +15,25 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from faltung.engines.fourier.butterfly import call, for_range
+from faltung.engines.fourier.survey import RANGE, Survey, in_vectors
 from faltung.engines.fourier.transform import FILTER, PAIR, TILE
 from faltung.jit.ir import Function, Value, vector
 from faltung.jit.samples import Sample, load, splat, store
 
-__all__ = ["BANK", "BLOCK", "ITEM", "LOAD", "PAIRS", "STORE", "bank", "load_plane", "pairs", "store_plane"]
+__all__ = [
+    "APART",
+    "BANK",
+    "BLOCK",
+    "INFINITE",
+    "ITEM",
+    "LOAD",
+    "PAIRS",
+    "STORE",
+    "bank",
+    "load_plane",
+    "pairs",
+    "store_plane",
+]
 
 #: Entries of the table of an item: byte offsets, and how many slabs, rows and columns are read and written. If rows
 #: are one long line, they hold `source_length` and `target_length` samples together, and the last may be shorter.
@@ -35,11 +49,24 @@ ITEM = (
     "target_columns",
     "target_length",
 )
+#: Slabs, rows and columns of a cell (see `survey`).
+CELL = ("cell_slabs", "cell_rows", "cell_columns")
 #: Entries of the table of a block: bytes from slab to slab and from row to row, and the columns from one row to the
 #: next in a long line (0 if the rows are not one line).
-BLOCK = ("source_slab", "source_row", "target_slab", "target_row", "line")
+BLOCK = ("source_slab", "source_row", "target_slab", "target_row", "line", *CELL)
 
-LOAD = {"source": "ptr", "plane": "ptr", "tile": "ptr", "block": "ptr", "item": "ptr"}
+#: The status of a transform: a result is not finite, or samples are so far apart that small ones may be lost.
+INFINITE, APART = 1, 2
+
+LOAD = {
+    "source": "ptr",
+    "plane": "ptr",
+    "tile": "ptr",
+    "block": "ptr",
+    "item": "ptr",
+    "range": "ptr",  # results: the largest sample, and the least of the largest samples of all cells (see `survey`)
+    "cells": "ptr",  # scratch for a number for each column
+}
 STORE = {
     "plane": "ptr",
     "target": "ptr",
@@ -53,6 +80,7 @@ _COMMON = {
     "plane": "ptr",
     "buffer": "ptr",
     "spectra": "ptr",
+    "cells": "ptr",
     "spectrum": "ptr",
     "tile": "ptr",
     "block": "ptr",
@@ -61,7 +89,7 @@ _COMMON = {
     "numbers": "ptr",  # for each kernel the scale, the least result if no sample is negative, and if one is
     "load": "ptr",  # the functions that `load_plane` and `store_plane` write
     "store": "ptr",
-    "status": "ptr",  # for each transform: whether a result is not finite
+    "status": "ptr",  # for each transform: 0, `INFINITE` or `APART`
 }
 PAIRS = {"source": "ptr", "target": "ptr", **_COMMON}
 BANK = {"source": "ptr", "targets": "ptr", "kernels": "i64", "spectrum_bytes": "i64", **_COMMON}
@@ -73,12 +101,18 @@ def load_plane(source: Sample, number: str, lanes: int, step: int) -> Function:
     rows = _Rows(f, "source")
     bytes_ = 4 if number == "float" else 8
     negative = _Flag(f)
+    survey = None
+    if source.kind == "f" or source.bytes > 2:  # a single has more digits than smaller integers need
+        survey = Survey(f, number, lanes, [rows[name] for name in CELL], rows["columns"])
     f.do(f"%together = alloca {vector(source.type, lanes)}")
 
     def put(place: Value, value: Value, count: int) -> None:
         f.do(f"store {vector(number, count)} {value}, ptr {place}, align {bytes_}")
 
-    def one_row(plane: Value, array: Value, count: Value) -> None:
+    def one_row(plane: Value, array: Value, count: Value, slab: Value, row: Value) -> None:
+        if survey:
+            survey.begin_row(slab, row, rows["source_rows"], rows["source_columns"])
+
         def samples(column: Value, width: int) -> None:
             place = f.at(array, f.multiply(column, step * source.bytes))
             if step > 1 and width > 1:
@@ -88,8 +122,12 @@ def load_plane(source: Sample, number: str, lanes: int, step: int) -> Function:
             if source.kind != "u":
                 negative.note(f"fcmp olt {vector(number, width)} {value}, {splat(f, '0.0', number, width)}", width)
             put(f.at(plane, f.multiply(column, bytes_)), value, width)
+            if survey:
+                survey.note(column, value, width)
 
-        _in_vectors(f, count, lanes, samples)
+        in_vectors(f, count, lanes, samples)
+        if survey:
+            survey.end_row(count, rows["source_columns"])
 
         def zero(column: Value, _: list[Value]) -> list[Value]:
             put(f.at(plane, f.multiply(column, bytes_)), "0.0", 1)
@@ -104,6 +142,10 @@ def load_plane(source: Sample, number: str, lanes: int, step: int) -> Function:
         f.loop(whole, rows["columns"], lanes, zeros)
 
     rows.loop(rows["slabs"], rows["rows"], one_row)
+    if survey:
+        survey.give_back()
+    else:
+        f.do(f"store {vector(number, 2)} zeroinitializer, ptr %range, align {bytes_}")
     negative.give_back()
     return f
 
@@ -116,7 +158,7 @@ def store_plane(target: Sample, number: str, lanes: int, step: int) -> Function:
     infinite = _Flag(f)
     f.do(f"%together = alloca {vector(target.type, lanes)}")
 
-    def one_row(plane: Value, array: Value, count: Value) -> None:
+    def one_row(plane: Value, array: Value, count: Value, *_: Value) -> None:
         def results(column: Value, width: int) -> None:
             type_ = vector(number, width)
             scale, least = (
@@ -137,7 +179,7 @@ def store_plane(target: Sample, number: str, lanes: int, step: int) -> Function:
             if apart:
                 _copy(f, target, width, "%together", 1, place, step)
 
-        _in_vectors(f, count, lanes, results)
+        in_vectors(f, count, lanes, results)
 
     rows.loop(rows["target_slabs"], rows["target_rows"], one_row)
     infinite.give_back()
@@ -204,8 +246,8 @@ class _Rows:
         table, names = next(pair for pair in (("%tile", TILE), ("%block", BLOCK), ("%item", ITEM)) if name in pair[1])
         return self._f.entry(table, str(names.index(name)))
 
-    def loop(self, slabs: Value, rows: Value, body: Callable[[Value, Value, Value], None]) -> None:
-        """Emit a loop; its body gets the addresses of a row in plane and array, and its number of samples."""
+    def loop(self, slabs: Value, rows: Value, body: Callable[[Value, Value, Value, Value, Value], None]) -> None:
+        """Emit a loop; its body gets the addresses of a row in plane and array, its samples, slab and row."""
         f, side = self._f, self._side
         start = f.at(f"%{side}", self[side])
 
@@ -223,6 +265,8 @@ class _Rows:
                     f.at(plane, f.multiply(row, self["row_stride"])),
                     f.at(array, f.multiply(row, self[f"{side}_row"])),
                     count,
+                    slab,
+                    row,
                 )
 
             for_range(f, rows, one_row)
@@ -250,24 +294,6 @@ class _Flag:
         self._f.do(f"ret i32 {self._f.value('load i32, ptr %flag')}")
 
 
-def _in_vectors(f: Function, count: Value, lanes: int, body: Callable[[Value, int], None]) -> None:
-    """Emit ``body(column, width)`` over columns in vectors, of which the last moves left; singly if none fits."""
-
-    def over(stop: Value, last: Value, width: int) -> None:
-        def once(column: Value, _: list[Value]) -> list[Value]:
-            body(f.smaller(column, last), width)
-            return []
-
-        f.loop(0, stop, width, once)
-
-    if lanes > 1:
-        fits = f.value(f"icmp sge i64 {count}, {lanes}")
-        wide = f.value(f"select i1 {fits}, i64 {count}, i64 0")
-        over(wide, f.subtract(count, lanes), lanes)
-        count = f.subtract(count, wide)
-    over(count, count, 1)
-
-
 def _copy(f: Function, sample: Sample, count: int, source: Value, step: int, target: Value, target_step: int) -> None:
     """Emit copies of single samples between interleaved channels and contiguous memory."""
     for k in range(count):
@@ -280,7 +306,10 @@ class _TransformWriter:
 
     def __init__(self, f: Function, number: str) -> None:
         self._f = f
+        self._number = number
         self._bytes = 4 if number == "float" else 8
+        for part in range(2):
+            f.do(f"%range{part} = alloca [2 x {number}], align 16")
         self.imaginary = f.at("%plane", f.entry("%tile", str(TILE.index("imaginary"))))
         f.do("%any = alloca i32")
         f.do("store i32 0, ptr %any")
@@ -294,16 +323,36 @@ class _TransformWriter:
         return self._f.at(self.pair(index), 8 * (len(PAIR) + part * len(ITEM)))
 
     def load_both(self, index: Value) -> tuple[Value, Value]:
-        """Emit the loads of both items; return for each whether one of its samples is negative."""
+        """Emit the loads of both items; return for each whether one of its samples is negative.
+
+        The transform is noted if samples are so far apart that small ones may be lost beside large ones.
+        """
+        values = {**_TABLES, "source": "%source", "cells": "%cells"}
         first, second = (
             call(
                 self._f,
                 "%load",
                 LOAD,
-                {**_TABLES, "source": "%source", "plane": plane, "item": self.item(index, part)},
+                {**values, "plane": plane, "item": self.item(index, part), "range": f"%range{part}"},
             )
             for part, plane in enumerate(("%plane", self.imaginary))
         )
+        f, number = self._f, self._number
+        (large, quiet), (other_large, other_quiet) = (
+            [
+                f.value(f"load {number}, ptr {f.at(f'%range{part}', k * self._bytes)}, align {self._bytes}")
+                for k in range(2)
+            ]
+            for part in range(2)
+        )
+        larger, quieter = (
+            f.value(f"fcmp ogt {number} {large}, {other_large}"),
+            f.value(f"fcmp olt {number} {quiet}, {other_quiet}"),
+        )
+        large = f.value(f"select i1 {larger}, {number} {large}, {number} {other_large}")
+        quiet = f.value(f"select i1 {quieter}, {number} {quiet}, {number} {other_quiet}")
+        apart = f.value(f"fcmp olt {number} {f.value(f'fmul {number} {quiet}, {RANGE}')}, {large}")
+        self.note(index, f.value(f"zext i1 {apart} to i32"), APART)
         return first, second
 
     def transform(self, name: str, index: Value, spectrum: Value) -> None:
@@ -318,11 +367,11 @@ class _TransformWriter:
         values = {"plane": plane, "target": target, "item": item, "scale": numbers, "least": least}
         return call(f, "%store", STORE, {**_TABLES, **values})
 
-    def note(self, index: Value, status: Value) -> None:
-        """Emit a note for a transform if a result is not finite."""
+    def note(self, index: Value, status: Value, code: int = INFINITE) -> None:
+        """Emit a note for a transform if `status` is not zero."""
         f = self._f
         with f.when(f.value(f"icmp ne i32 {status}, 0")):
-            f.do(f"store i64 1, ptr {f.at('%status', f.multiply(index, 8))}")
+            f.do(f"store i64 {code}, ptr {f.at('%status', f.multiply(index, 8))}")
             f.do("store i32 1, ptr %any")
 
     def give_back(self) -> None:
