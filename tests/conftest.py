@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
 import os
-import sys
 
 # Torch's threads spin while they wait; beside another busy process each of its calls then takes many times as long.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -21,7 +21,7 @@ def _own_cache(tmp_path_factory):
 
 def _module(name):
     # The functions `faltung.plan` and `faltung.convolve` hide what they are named after from a plain import.
-    return sys.modules[f"faltung.{name}"]
+    return importlib.import_module(f"faltung.{name}")
 
 
 def forget():

@@ -77,10 +77,7 @@ TYPES = [
         "Pass the array first; the convolution of two kernels is their product, a * b.",
     ),
     ({"mode": b"wrap"}, f"{MODE}b'wrap'."),
-    (
-        {"mode": ["wrap"]},
-        f"{MODE}['wrap']. One mode serves all axes; filter axis by axis with axes= to use several.",
-    ),
+    ({"mode": [b"wrap"]}, f"{MODE}b'wrap'."),
     ({"cval": "1"}, "cval: expected a number, got '1'."),
     ({"cval": None}, "cval: expected a number, got None."),
     ({"cval": True}, "cval: expected a number, got True."),

@@ -102,7 +102,7 @@ class LayerCode:
         self._blocks = -(-layer.outs // self._block.outputs)  # of channels out
         self._vector_bytes = self._block.lanes * number.itemsize
         self._tile = tile_of(layer, self._axes, self._block.rows, self._columns)
-        self._tables = Tables(self._axes, layer.mode, self._source, self._tile, self._row_positions(), number)
+        self._tables = Tables(self._axes, self._source, self._tile, self._row_positions(), number)
         self._panels = self._tables.panels(layer.ins)
         self._fill = np.array([layer.cval]).astype(number)
         self._no_bias = np.zeros(layer.groups * layer.outs, number)

@@ -44,8 +44,6 @@ class Tables:
     ----------
     axes : tuple of Axis
         Three of them: slices, rows and columns.
-    mode : str
-        How the input continues beyond its border.
     source : MemoryLayout
         The memory layout of the input.
     tile : tuple of int
@@ -59,7 +57,6 @@ class Tables:
     def __init__(
         self,
         axes: tuple[Axis, ...],
-        mode: str,
         source: MemoryLayout,
         tile: tuple[int, int],
         row_positions: NDArray[np.int64],
@@ -74,15 +71,15 @@ class Tables:
         # A tile gathers only those slices that a tap reads, in the order of the taps.
         first = slices.start + slices.stride * np.arange(slices.outputs)
         planes = np.add.outer(first, slices.dilation * np.arange(slices.size))
-        self.slice_offsets = np.ascontiguousarray(byte_offsets(mode, slices.length, planes, slice_stride))
-        self.row_offsets = np.ascontiguousarray(byte_offsets(mode, rows.length, row_positions, row_stride))
+        self.slice_offsets = np.ascontiguousarray(byte_offsets(slices.mode, slices.length, planes, slice_stride))
+        self.row_offsets = np.ascontiguousarray(byte_offsets(rows.mode, rows.length, row_positions, row_stride))
         self.no_rows = np.full(self.rows, FILL)
         lanes = host().vector_bytes // size
         self.columns = -(-len(columns.positions(0, tile[1])[0]) // lanes) * lanes
         contiguous = columns.stride == 1 and column_stride == size and source.dtype == number
         self.gathered = lanes if contiguous else 0
-        self.inner, self.column_offsets = self._columns(columns, mode, column_stride)
-        self.looked_up = int(mode != "constant" and bool(self.column_offsets.size))
+        self.inner, self.column_offsets = self._columns(columns, column_stride)
+        self.looked_up = int(columns.mode != "constant" and bool(self.column_offsets.size))
         self.plane = self.rows * self.columns * size
         self._axes, self._size = (rows, columns), size
         self.depth = slices.size
@@ -93,7 +90,7 @@ class Tables:
         tables = (self.slice_offsets, self.row_offsets, self.no_rows, self.inner, self.column_offsets)
         return sum(table.nbytes for table in tables)
 
-    def _columns(self, axis: Axis, mode: str, stride: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def _columns(self, axis: Axis, stride: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Find for each tile in a row which columns are contiguous, and the byte offsets of all others."""
         entries, width = 0, self.tile[1]
         inner, outer = [], []
@@ -101,10 +98,11 @@ class Tables:
             positions = np.array(axis.positions(tile * width, width)[0], np.int64)
             inside = np.flatnonzero((positions >= 0) & (positions < axis.length))
             # Behind the last column scratch is filled up to a whole vector.
-            positions = np.append(positions, np.full(self.columns - positions.size, -1 if mode == "constant" else 0))
+            behind = -1 if axis.mode == "constant" else 0
+            positions = np.append(positions, np.full(self.columns - positions.size, behind))
             start, stop = (int(inside[0]), int(inside[-1]) + 1) if self.gathered and inside.size else (0, 0)
             rest = np.concatenate([positions[:start], positions[stop:]])
-            outer.append(byte_offsets(mode, axis.length, rest, stride))
+            outer.append(byte_offsets(axis.mode, axis.length, rest, stride))
             inner.append((start, stop, int(positions[start]) * stride if stop else 0, entries))
             entries += rest.size
         return np.array(inner, np.int64), np.concatenate(outer)

@@ -93,7 +93,7 @@ class TapGradientCode:
     def _tables_of_source(self) -> Tables:
         rows, height = self._axes[1], self._tile[0]
         positions = np.array([rows.positions(top, height)[0] for top in self._tops()], np.int64)
-        return Tables(self._axes, self._layer.mode, self._source, self._tile, positions, self._number)
+        return Tables(self._axes, self._source, self._tile, positions, self._number)
 
     def _tables_of_gradient(self) -> Tables:
         """Return tables of the gradient, of which a tile holds its own rows, and rows of zeros above and below."""
@@ -102,7 +102,7 @@ class TapGradientCode:
         inside = (own >= 0) & (own < height)
         positions = np.array([np.where(inside, own + top, -1) for top in self._tops()], np.int64)
         axes = tuple(Axis(length=axis.outputs, size=1, outputs=axis.outputs) for axis in self._axes)
-        return Tables(axes, "constant", self._gradient, self._tile, positions, self._number)
+        return Tables(axes, self._gradient, self._tile, positions, self._number)
 
     def _shape_of_totals(self) -> tuple[int, ...]:
         """Return groups, blocks of channels out, channels in, chunks, slices, blocks of rows, blocks of columns."""
