@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from faltung.errors import ArgumentError, ArgumentTypeError
-from faltung.ground.arrays import as_array, as_dtype
+from faltung.ground.arrays import as_array, as_dtype, is_masked_array
 from faltung.ground.checks import is_integer
 from faltung.kernels import Bank, Kernel
 from faltung.kernels.grid import GridFunction
@@ -52,7 +52,8 @@ def convolve(
     ----------
     x : array_like or torch.Tensor
         An array with any number of axes, of integers, floats or complex numbers. For a tensor, the result is a tensor
-        on the same device, with gradients.
+        on the same device, with gradients. The masked samples of a masked array of NumPy are missing, as with `mask`;
+        the result is a masked array, whose mask is True where no sample under the output is valid.
     kernel : Kernel, Bank, array_like or torch.Tensor
         The filter. An array of taps is a kernel whose origin is at ``size // 2`` on every axis, as in
         `scipy.ndimage`. For a bank without `channel_axis`, the result has a new first axis, with one entry for each
@@ -336,6 +337,8 @@ class _Arrays:
     def filter(x: Any, kernel: Any, options: Options, out: Any, mask: Any, workers: int | None) -> NDArray[Any]:
         """Make a plan, and run it."""
         x = _as_input(x)
+        if type(x) is not np.ndarray and np.ma.is_masked(x):
+            options = options._replace(masked=True)
         if options.dtype is None and isinstance(out, np.ndarray):
             options = options._replace(dtype=out.dtype, dtype_name="out")
         return execute(plan_of(x.shape, x.dtype, kernel, options), x, out, workers, mask)
@@ -344,6 +347,8 @@ class _Arrays:
     def plan(x: Any, kernel: Any, options: Options, effort: str) -> Planned:
         """Make a plan; with effort ``measure``, by running the methods that might be the fastest."""
         x = _as_input(x)
+        if type(x) is not np.ndarray and np.ma.is_masked(x):
+            options = options._replace(masked=True)
         if effort == "estimate":
             return plan_of(x.shape, x.dtype, kernel, options)
         from faltung.run.race import fastest  # seldom used, and an import should cost little
@@ -368,6 +373,9 @@ def _as_input(x: Any) -> NDArray[Any]:
     if isinstance(x, (Kernel, Bank)):
         remedy = "Pass the array first; the convolution of two kernels is their product, a * b."
         raise ArgumentTypeError("x", "an array", f"a {'bank' if isinstance(x, Bank) else 'kernel'}", remedy)
+    if is_masked_array(x):  # its mask is read when it is run
+        as_array(np.ma.getdata(x), "x")
+        return x  # type: ignore[no-any-return]
     return as_array(x, "x")
 
 
