@@ -223,6 +223,18 @@ def test_every_way_of_a_layer(method):
             assert_allclose(got, wanted, atol=1e-10)
 
 
+@pytest.mark.parametrize("modes", [*MODES, ("wrap", "constant"), ("constant", "mirror")])
+@pytest.mark.parametrize("origin", [6, -6, 40])
+def test_banks_whose_taps_are_all_beyond_the_array(modes, origin):
+    x = torch.from_numpy(small_integers((2, 3))).requires_grad_()
+    bank = fa.Bank(small_integers((2, 1, 2, 2)), (origin, origin))
+    y = fa.convolve(x, bank, modes, CVAL)
+    assert_array_equal(y.detach(), fa.convolve(x.detach().numpy(), bank, modes, CVAL))
+    (to_x,) = torch.autograd.grad(y.sum(), x)
+    units = np.eye(6).reshape(6, 2, 3)
+    assert_array_equal(to_x.ravel(), [fa.convolve(unit, bank, modes).sum() for unit in units])
+
+
 def test_modes_in_a_compiled_graph():
     x, kernel = torch.from_numpy(small_integers((6, 7))), fa.Kernel(small_integers((3, 4)))
     modes = ("wrap", "nearest")

@@ -81,7 +81,7 @@ def test_the_five_modes_are_valid(mode):
     assert check_mode(np.str_(mode)) == mode
 
 
-ODD = 'Extend the array first, numpy.pad(x, width, "reflect", reflect_type="odd"), and filter with shape="valid".'
+ODD = 'Extend the array first, numpy.pad(x, width, "{}", reflect_type="odd"), and filter with shape="valid".'
 EXPECTED = "mode: expected one of 'reflect', 'constant', 'nearest', 'mirror', 'wrap', got "
 
 
@@ -104,7 +104,8 @@ EXPECTED = "mode: expected one of 'reflect', 'constant', 'nearest', 'mirror', 'w
         ("wrap,nearest", "'wrap,nearest'. Use mode=('wrap', 'nearest')."),
         ("same", "'same'. Use shape='same', which says which outputs are computed; mode= is the border."),
         ("full", "'full'. Use shape='full', which says which outputs are computed; mode= is the border."),
-        *((name, f"{name!r}. {ODD}") for name in ("antireflect", "antisymmetric", "odd", "Smooth")),
+        *((name, f"{name!r}. {ODD.format('reflect')}") for name in ("antireflect", "odd", "Odd")),
+        *((name, f"{name!r}. {ODD.format('symmetric')}") for name in ("antisymmetric", "asym")),
         ("", "''."),
     ],
 )

@@ -86,12 +86,10 @@ _OTHER_NAMES = {
     "grid-wrap": "wrap",
     "border_wrap": "wrap",
 }
-# Continuations with another sign than the samples, which no index map has.
-_ODD = ("antireflect", "antisymmetric", "odd", "smooth", "asym", "antireflect_101", "reflect_odd", "symmetric_odd")
+# Odd borders continue with another sign than that of the samples, which no index map has: how numpy.pad calls them.
+_ODD = {"odd": "reflect", "antireflect": "reflect", "antisymmetric": "symmetric", "asym": "symmetric"}
+# What is no mode, and may come as the third argument all the same.
 _SHAPES = ("same", "valid", "full")
-_ODD_REMEDY = (
-    'Extend the array first, numpy.pad(x, width, "reflect", reflect_type="odd"), and filter with shape="valid".'
-)
 
 
 def check_mode(mode: Any) -> str:
@@ -115,7 +113,8 @@ def _remedy(mode: str) -> str:
     if mode in _SHAPES:
         return f"Use shape={mode!r}, which says which outputs are computed; mode= is the border."
     if mode in _ODD:
-        return _ODD_REMEDY
+        extended = f'numpy.pad(x, width, "{_ODD[mode]}", reflect_type="odd")'
+        return f'Extend the array first, {extended}, and filter with shape="valid".'
     if "," in mode and {*(names := mode.split(","))} <= {*MODES}:
         return f"Use mode={tuple(names)}."
     close = difflib.get_close_matches(mode, MODES, n=1)
