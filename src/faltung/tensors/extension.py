@@ -40,22 +40,27 @@ def extend(x: torch.Tensor, low: Sequence[int], high: Sequence[int], modes: Sequ
         for axis, (a, b) in enumerate(zip(low, high, strict=True), first):
             x = x.narrow(axis, a, b - a)
         return x
-    axes = [*zip(modes, lengths, low, high, strict=True)]
     if "constant" in modes:
-        margins = []
-        for axis, (mode, length, a, b) in enumerate(axes, first):
-            if mode != "constant":
-                margins.append((0, 0))
-            elif b < 0 or a > length:  # torch pads what is left after cropping, and that would be less than nothing
-                x = x.narrow(axis, 0, 0)
-                margins.append((0, b - a))
-            else:
-                margins.append((-a, b - length))
-        x = pad(x, [n for margin in reversed(margins) for n in margin])
-    for axis, (mode, length, a, b) in enumerate(axes, first):
+        x = _with_zeros(x, low, high, modes)
+    for axis, (a, b, length, mode) in enumerate(zip(low, high, lengths, modes, strict=True), first):
         if mode != "constant" and (a, b) != (0, length):
             x = x.index_select(axis, _index(x, mode, length, a, b))
     return x
+
+
+def _with_zeros(x: torch.Tensor, low: Sequence[int], high: Sequence[int], modes: Sequence[str]) -> torch.Tensor:
+    """Extend the axes whose mode is ``constant``."""
+    first, margins = x.ndim - len(low), []
+    for axis, (a, b, mode) in enumerate(zip(low, high, modes, strict=True), first):
+        length = x.shape[axis]
+        if mode != "constant":
+            margins.append((0, 0))
+        elif b < 0 or a > length:  # torch pads what is left after cropping, and that would be less than nothing
+            x = x.narrow(axis, 0, 0)
+            margins.append((0, b - a))
+        else:
+            margins.append((-a, b - length))
+    return pad(x, [n for margin in reversed(margins) for n in margin])
 
 
 def fold(extended: torch.Tensor, low: Sequence[int], lengths: Sequence[int], modes: Sequence[str]) -> torch.Tensor:
