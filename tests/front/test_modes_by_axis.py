@@ -12,6 +12,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 import faltung as fa
 import shifted
 from faltung.planning.planner import METHODS
+from faltung.tensors.device_plan import filter_plan
 from samples import MODES, complex_normal, normal, small_integers
 
 PAD = {"reflect": "symmetric", "mirror": "reflect", "nearest": "edge", "wrap": "wrap", "constant": "constant"}
@@ -233,6 +234,15 @@ def test_banks_whose_taps_are_all_beyond_the_array(modes, origin):
     (to_x,) = torch.autograd.grad(y.sum(), x)
     units = np.eye(6).reshape(6, 2, 3)
     assert_array_equal(to_x.ravel(), [fa.convolve(unit, bank, modes).sum() for unit in units])
+
+
+@pytest.mark.parametrize("method", ["direct", "separable", "fourier"])
+def test_every_way_of_a_device(method):
+    x, kernel = small_integers((9, 12)), fa.gaussian(1.0)
+    place = (kernel, (9, 12), (0, 1), ((0, 9), (0, 12)))
+    for modes in PAIRS:
+        plan = filter_plan(*place, modes, CVAL, method, dtype=torch.float64)
+        assert_allclose(plan(torch.from_numpy(x)), definition(x, kernel, modes), atol=1e-12)
 
 
 def test_modes_in_a_compiled_graph():

@@ -90,7 +90,7 @@ def test_only_integers_are_integers_whatever_was_asked_before(name, value):
 @pytest.mark.parametrize("name", CALLS)
 def test_integers_of_numpy_are_integers(name):
     x, kernel = np.arange(120, dtype="f4").reshape(4, 5, 6), fa.box(3)
-    for kind in (np.int64, np.uint8):
+    for kind in (np.int64, np.uint8, np.array):
         np.testing.assert_array_equal(
             fa.convolve(x, kernel, **CALLS[name](kind(1))), fa.convolve(x, kernel, **CALLS[name](1))
         )
