@@ -42,6 +42,10 @@ class Series(Image):
     """Looks like a series of pandas, which has an index."""
 
 
+class Labelled(Series):
+    """Looks like a series of a library that builds on pandas."""
+
+
 Measured.__module__ = Image.__module__ = "astropy.any"
 Series.__module__ = "pandas.core"
 
@@ -138,6 +142,7 @@ TYPES = [
             ),
             (Image([1.0, 2.0], unit="adu"), "astropy Image, whose unit would be lost", "x.data"),
             (Series([1.0]), "pandas Series", "x.to_numpy()"),
+            (Labelled([1.0]), "pandas Labelled", "x.to_numpy()"),
         )
     ),
     ({"x": FromTorch()}, f"x: {ARRAY}torch FromTorch. Pass x.detach().cpu().numpy()."),

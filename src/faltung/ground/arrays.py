@@ -55,7 +55,9 @@ def as_array(x: Any, name: str) -> NDArray[Any]:
     """
     expected = "a NumPy array of numbers"
     if type(x) is not np.ndarray:
-        library = type(x).__module__.partition(".")[0]
+        # A subclass in another module is an array of that library all the same.
+        libraries = [base.__module__.partition(".")[0] for base in type(x).__mro__]
+        library = next((name for name in libraries if name in _FOREIGN), libraries[0])
         kind = f"{library} {type(x).__name__}"
         if library in _FOREIGN:
             raise ArgumentTypeError(name, expected, kind, _FOREIGN[library].replace("x", name, 1))
