@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,7 +31,7 @@ def answer(
     x: NDArray[Any],
     taps: NDArray[Any],
     origin: Any,
-    mode: str,
+    mode: str | Sequence[str],
     cval: complex,
     region: Any,
     axes: Any,
@@ -38,14 +39,18 @@ def answer(
 ) -> Answer:
     """Compute the answer in a higher precision than that of the result, which is `double` or single.
 
-    A tap that is zero in the precision of the result has no effect.
+    There is one mode for all axes, or one for each axis of the kernel. A tap that is zero in the precision of the
+    result has no effect.
     """
     taps = np.where(taps.astype(np.complex128 if double else np.complex64) == 0, 0, taps)
     taps, origin = shifted.along_axes(taps, origin, axes, x.ndim)
     run = getattr(shifted, call)
     sizes = np.abs(x.astype(np.complex128 if x.dtype.kind == "c" else np.float64))
     sizes[~np.isfinite(sizes)] = 0
-    outside = abs(cval) if mode == "constant" and np.isfinite(cval) else 0.0
+    if not isinstance(mode, str):
+        modes = dict(zip(axes, mode, strict=True))
+        mode = [modes.get(axis, "nearest") for axis in range(x.ndim)]
+    outside = abs(cval) if "constant" in mode and np.isfinite(cval) else 0.0
     return Answer(
         values=run(x, taps, origin, mode, cval, region, precision=np.longdouble if double else np.float64),
         scale=run(sizes, np.abs(taps), origin, mode, outside, region, precision=np.float64),

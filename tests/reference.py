@@ -12,31 +12,36 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def extended(x: NDArray, position: Sequence[int], mode: str, cval: complex) -> complex:
-    """Return the value of the extended array at any position of the grid."""
+def by_axis(mode: str | Sequence[str], count: int) -> Sequence[str]:
+    """Return a mode for each axis."""
+    return [mode] * count if isinstance(mode, str) else mode
+
+
+def extended(x: NDArray, position: Sequence[int], mode: str | Sequence[str], cval: complex) -> complex:
+    """Return the value of the extended array at any position of the grid; `mode` is for all axes, or for each."""
     inside = []
-    for index, length in zip(position, x.shape, strict=True):
-        if mode == "constant":
+    for index, length, along in zip(position, x.shape, by_axis(mode, x.ndim), strict=True):
+        if along == "constant":
             if not 0 <= index < length:
                 return cval
-        elif mode == "nearest":
+        elif along == "nearest":
             index = 0 if index < 0 else length - 1 if index >= length else index
-        elif mode == "wrap":
+        elif along == "wrap":
             while index < 0:
                 index += length
             while index >= length:
                 index -= length
-        elif mode == "reflect":  # d c b a | a b c d | d c b a
+        elif along == "reflect":  # d c b a | a b c d | d c b a
             while not 0 <= index < length:
                 index = -1 - index if index < 0 else 2 * length - 1 - index
-        elif mode == "mirror":  # d c b | a b c d | c b a
+        elif along == "mirror":  # d c b | a b c d | c b a
             while not 0 <= index < length:
                 if length == 1:
                     index = 0
                 else:
                     index = -index if index < 0 else 2 * (length - 1) - index
         else:
-            raise ValueError(mode)
+            raise ValueError(along)
         inside.append(index)
     return x[tuple(inside)]
 
@@ -45,7 +50,7 @@ def correlate(
     x: NDArray,
     taps: NDArray,
     origin: Sequence[int],
-    mode: str,
+    mode: str | Sequence[str],
     cval: complex,
     region: Sequence[tuple[int, int]],
     sign: int = 1,
@@ -92,18 +97,21 @@ def stored(values: NDArray, dtype: np.dtype) -> NDArray:
     return out
 
 
-def windows(x: NDArray, axes: Sequence[tuple[int, int, int, int, int]], mode: str, cval: float) -> NDArray:
+def windows(
+    x: NDArray, axes: Sequence[tuple[int, int, int, int, int]], mode: str | Sequence[str], cval: float
+) -> NDArray:
     """Return the samples under taps, (images, channels, *outputs, *taps), of an array (images, channels, *spatial).
 
     For each spatial axis, `axes` has the number of taps, the position of the first tap of the first output, the
     number of outputs, stride and dilation.
     """
     samples = x.astype(np.float64)
+    modes = by_axis(mode, len(axes))
     for k, (size, start, outputs, stride, dilation) in enumerate(axes):
         indices = np.arange(x.shape[2 + k])
         under_taps = np.array(
             [
-                [extended(indices, (start + stride * n + dilation * j,), mode, -1) for j in range(size)]
+                [extended(indices, (start + stride * n + dilation * j,), modes[k], -1) for j in range(size)]
                 for n in range(outputs)
             ],
             int,
@@ -120,7 +128,7 @@ def correlate_layer(
     taps: NDArray,
     groups: int,
     axes: Sequence[tuple[int, int, int, int, int]],
-    mode: str,
+    mode: str | Sequence[str],
     cval: float = 0.0,
     bias: NDArray | None = None,
 ) -> NDArray:
@@ -146,7 +154,7 @@ def gradient_of_taps(
     g: NDArray,
     groups: int,
     axes: Sequence[tuple[int, int, int, int, int]],
-    mode: str,
+    mode: str | Sequence[str],
     cval: float = 0.0,
 ) -> NDArray:
     """``v[o, i, j] = sum over b and n of g[b, o, n] * x[b, i, start + stride * n + dilation * j]``."""

@@ -31,11 +31,14 @@ def positions(start: int, stop: int, length: int, mode: str) -> NDArray[np.int64
     raise ValueError(mode)
 
 
-def extended(x: NDArray[Any], reach: Sequence[tuple[int, int]], mode: str, cval: complex) -> NDArray[Any]:
-    """Return the extended array between two positions on each axis."""
+def extended(
+    x: NDArray[Any], reach: Sequence[tuple[int, int]], mode: str | Sequence[str], cval: complex
+) -> NDArray[Any]:
+    """Return the extended array between two positions on each axis; `mode` is for all axes, or for each."""
+    modes = [mode] * x.ndim if isinstance(mode, str) else mode
     outside: Any = np.zeros((), bool)
     for axis, (start, stop) in enumerate(reach):
-        at = positions(start, stop, x.shape[axis], mode)
+        at = positions(start, stop, x.shape[axis], modes[axis])
         x = x.take(at, axis)
         outside = np.logical_or.outer(outside, at < 0)
     x[outside] = cval
@@ -46,7 +49,7 @@ def correlate(
     x: NDArray[Any],
     taps: NDArray[Any],
     origin: Sequence[int],
-    mode: str,
+    mode: str | Sequence[str],
     cval: complex,
     region: Sequence[tuple[int, int]],
     sign: int = 1,
@@ -96,7 +99,7 @@ def convolve(
     x: NDArray[Any],
     taps: NDArray[Any],
     origin: Sequence[int],
-    mode: str,
+    mode: str | Sequence[str],
     cval: complex,
     region: Sequence[tuple[int, int]],
     precision: DTypeLike = np.longdouble,

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from faltung.errors import ArgumentError, ArgumentTypeError
-from faltung.ground.arrays import as_array, as_dtype
+from faltung.ground.arrays import as_array, as_dtype, is_masked_array
 from faltung.ground.checks import is_integer
 from faltung.kernels import Bank, Kernel
+from faltung.kernels.grid import GridFunction
 from faltung.planning.kept import keep, plan_of
 from faltung.planning.planned import Planned
 from faltung.planning.question import Options, question_of
@@ -28,7 +29,7 @@ __all__ = ["DOORS", "Door", "convolve", "correlate", "plan"]
 def convolve(
     x: ArrayLike,
     kernel: Kernel | Bank | ArrayLike,
-    mode: str | None = None,
+    mode: str | Sequence[str] | None = None,
     cval: complex = 0.0,
     *,
     shape: str = "same",
@@ -51,20 +52,23 @@ def convolve(
     ----------
     x : array_like or torch.Tensor
         An array with any number of axes, of integers, floats or complex numbers. For a tensor, the result is a tensor
-        on the same device, with gradients.
+        on the same device, with gradients. The masked samples of a masked array of NumPy are missing, as with `mask`;
+        the result is a masked array, whose mask is True where no sample under the output is valid.
     kernel : Kernel, Bank, array_like or torch.Tensor
         The filter. An array of taps is a kernel whose origin is at ``size // 2`` on every axis, as in
         `scipy.ndimage`. For a bank without `channel_axis`, the result has a new first axis, with one entry for each
         channel out.
-    mode : {'reflect', 'constant', 'nearest', 'mirror', 'wrap'}, optional
-        How `x` continues beyond its border, with SciPy's meanings. For example, ``reflect`` is
-        ``d c b a | a b c d | d c b a``, and ``mirror`` is ``d c b | a b c d | c b a``. The default is ``reflect``, or
-        ``constant`` for ``shape="full"``, as in `numpy.convolve`.
+    mode : {'reflect', 'constant', 'nearest', 'mirror', 'wrap'}, or a sequence of these, optional
+        How `x` continues beyond its border, with SciPy's meanings: one name, or one for each axis of the kernel. For
+        example, ``reflect`` is ``d c b a | a b c d | d c b a``, and ``mirror`` is ``d c b | a b c d | c b a``. The
+        default is ``reflect``, or ``constant`` for ``shape="full"``, as in `numpy.convolve`.
     cval : number, optional
-        The value of all samples beyond the border, for the mode ``constant``.
+        The value of all samples beyond the border, for the mode ``constant``. With a mode for each axis, it is the
+        value wherever a position is beyond the border of an axis with that mode.
     shape : {'same', 'valid', 'full'}, optional
-        Which outputs are computed: ``same``, one for each sample of `x`; ``valid``, those for which kernel and array
-        overlap completely; ``full``, those for which they overlap at all. The last two are as in `numpy.convolve`.
+        Which outputs are computed: ``same``, one for each sample of `x`, as in `scipy.ndimage`; ``valid``, those for
+        which kernel and array overlap completely; ``full``, those for which they overlap at all. The last two are as
+        in `numpy.convolve`. Its ``same`` differs for kernels of even size: see the origin of `Kernel`.
     axes : int or sequence of int, optional
         The axis of `x` for each axis of the kernel. The default is the last ``kernel.ndim`` axes; all other axes are
         a batch. For a colour image of shape (height, width, 3), use ``axes=(0, 1)``.
@@ -87,11 +91,11 @@ def convolve(
     nan : {'propagate', 'ignore'}, optional
         Whether a NaN is a value like others, or a missing sample.
     mask : array_like of bool, optional
-        True where a sample is valid, False where it is missing; it has the shape of `x`, or one that broadcasts to
-        it. Missing samples are left out, and the weight of the others is increased: the result is
-        ``y * sum(abs(kernel)) / w``. Here y is the convolution of `x` with zeros in place of missing samples, and w
-        the convolution of the mask, as ones and zeros, with ``abs(kernel)``. An output without any valid sample is
-        NaN. Beyond the border, copies of missing samples are missing, and the constant is valid.
+        True where a sample is valid, False where it is missing, which is the opposite of `numpy.ma`; it has the shape
+        of `x`, or one that broadcasts to it. Missing samples are left out, and the weight of the others is increased:
+        the result is ``y * sum(abs(kernel)) / w``. Here y is the convolution of `x` with zeros in place of missing
+        samples, and w the convolution of the mask, as ones and zeros, with ``abs(kernel)``. An output without any
+        valid sample is NaN. Beyond the border, copies of missing samples are missing, and the constant is valid.
     accuracy : {'norm', 'pointwise'}, optional
         The scale that the error bound is relative to: ``norm``, the largest sample times the sum of ``abs(kernel)``,
         which allows Fourier transforms; ``pointwise``, the sum of ``abs(tap) * abs(sample)`` under each output, for
@@ -150,7 +154,7 @@ def convolve(
 def correlate(
     x: ArrayLike,
     kernel: Kernel | Bank | ArrayLike,
-    mode: str | None = None,
+    mode: str | Sequence[str] | None = None,
     cval: complex = 0.0,
     *,
     shape: str = "same",
@@ -209,7 +213,7 @@ def correlate(
 def plan(
     x: ArrayLike | tuple[int, ...],
     kernel: Kernel | Bank | ArrayLike,
-    mode: str | None = None,
+    mode: str | Sequence[str] | None = None,
     cval: complex = 0.0,
     *,
     shape: str = "same",
@@ -334,6 +338,8 @@ class _Arrays:
     def filter(x: Any, kernel: Any, options: Options, out: Any, mask: Any, workers: int | None) -> NDArray[Any]:
         """Make a plan, and run it."""
         x = _as_input(x)
+        if type(x) is not np.ndarray and np.ma.is_masked(x):
+            options = options._replace(masked=True)
         if options.dtype is None and isinstance(out, np.ndarray):
             options = options._replace(dtype=out.dtype, dtype_name="out")
         return execute(plan_of(x.shape, x.dtype, kernel, options), x, out, workers, mask)
@@ -342,6 +348,8 @@ class _Arrays:
     def plan(x: Any, kernel: Any, options: Options, effort: str) -> Planned:
         """Make a plan; with effort ``measure``, by running the methods that might be the fastest."""
         x = _as_input(x)
+        if type(x) is not np.ndarray and np.ma.is_masked(x):
+            options = options._replace(masked=True)
         if effort == "estimate":
             return plan_of(x.shape, x.dtype, kernel, options)
         from faltung.run.race import fastest  # seldom used, and an import should cost little
@@ -366,16 +374,10 @@ def _as_input(x: Any) -> NDArray[Any]:
     if isinstance(x, (Kernel, Bank)):
         remedy = "Pass the array first; the convolution of two kernels is their product, a * b."
         raise ArgumentTypeError("x", "an array", f"a {'bank' if isinstance(x, Bank) else 'kernel'}", remedy)
+    if is_masked_array(x):  # its mask is read when it is run
+        as_array(np.ma.getdata(x), "x")
+        return x  # type: ignore[no-any-return]
     return as_array(x, "x")
 
 
-def _apply(kernel: Kernel, x: ArrayLike, mode: Any, cval: Any, axes: Any, dtype: Any) -> NDArray[Any]:
-    return convolve(x, kernel, mode, cval, axes=axes, dtype=dtype)
-
-
-def _apply_bank(bank: Bank, x: ArrayLike, mode: Any, cval: Any, **named: Any) -> NDArray[Any]:
-    return convolve(x, bank, mode, cval, **named)
-
-
-Kernel.apply = staticmethod(_apply)
-Bank.apply = staticmethod(_apply_bank)
+GridFunction.apply = staticmethod(convolve)

@@ -106,6 +106,12 @@ def test_arrays_axes_modes_and_correlation(command, rng):
     assert result.dtype == np.float32
     kernel = np.array([[[1, 2], [3, 4]]])
     assert np.allclose(result, scipy.ndimage.correlate(volume, kernel, mode="constant", cval=2))
+    assert command("apply", "v.npy", "-k", "box((3, 5))", "--mode", "wrap, nearest", "-o", "m.npy")[0] == 0
+    assert np.array_equal(np.load("m.npy"), fa.convolve(volume, fa.box((3, 5)), ("wrap", "nearest")))
+    code, said, _ = command("plan", "v.npy", "-k", "box((3, 5))", "--mode", "wrap,nearest")
+    assert (code, "mode wrap,nearest," in said) == (0, True)
+    code, _, said = command("apply", "v.npy", "-k", "box((3, 5))", "--mode", "wrap,edge", "-o", "n.npy")
+    assert (code, "Use mode='nearest'" in said) == (1, True)
 
 
 def test_negative_results_are_kept_only_where_the_dtype_can(command, rng):

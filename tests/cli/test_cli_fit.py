@@ -163,14 +163,27 @@ def test_filters_are_read_from_text(tmp_path, text, taps):
     assert read_filter(str(path)) == fa.Kernel(taps)
 
 
+def test_filters_are_read_from_tables(tmp_path):
+    (tmp_path / "k.csv").write_text("1, 2, 3\n4,5,6\n")
+    assert read_filter(str(tmp_path / "k.csv")) == fa.Kernel([[1, 2, 3], [4, 5, 6]])
+    (tmp_path / "line.csv").write_text("1,2,1\n")
+    assert read_filter(str(tmp_path / "line.csv")) == fa.Kernel([1, 2, 1])
+
+
 def test_filters_that_cannot_be_read_or_written(command, tmp_path, rng):
     np.save("a.npy", rng.random((9, 9)))
     (tmp_path / "bad.txt").write_text("1 2\n3\n")
     (tmp_path / "none.txt").write_text("1 nan\n")
+    (tmp_path / "psf.tif").write_bytes(b"II*")
     np.save("object.npy", np.array([object()], dtype=object), allow_pickle=True)
     for kernel, message in (
         ("missing.txt", "--kernel: expected an expression, or a file that exists, got 'missing.txt'."),
         ("bad.txt", "--kernel: expected a file of taps, got 'bad.txt'"),
+        (
+            "psf.tif",
+            "--kernel: expected an expression, or a .txt, .csv or .npy file of taps, got 'psf.tif'. Write its",
+        ),
+        ("no.csv", "--kernel: expected an expression, or a file that exists, got 'no.csv'."),
         ("none.txt", "taps: expected finite numbers"),
         ("object.npy", "--kernel: expected a file of taps, got 'object.npy'"),
     ):

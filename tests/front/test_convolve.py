@@ -13,6 +13,43 @@ from scipy import ndimage, signal
 import faltung as fa
 from samples import MODES, normal, small_integers
 
+# ---- what NumPy calls "same"
+
+
+@pytest.mark.parametrize("size", range(1, 8))
+def test_same_of_numpy_and_scipy_by_the_origin(size):
+    x, taps = small_integers(9), small_integers(size + 10)[:size]
+    theirs = fa.convolve(x, fa.Kernel(taps, (size - 1) // 2), "constant")
+    assert_array_equal(theirs, np.convolve(x, taps, "same"))
+    assert_allclose(theirs, signal.convolve(x, taps, "same"), atol=1e-12)
+    assert_array_equal(fa.correlate(x, taps, "constant"), np.correlate(x, taps, "same"))
+    plane, square = small_integers((8, 9)), small_integers((size, size + 1))
+    origin = [(length - 1) // 2 for length in square.shape]
+    theirs = fa.convolve(plane, fa.Kernel(square, origin), "constant")
+    assert_allclose(theirs, signal.convolve2d(plane, square, "same"), atol=1e-12)
+
+
+# ---- a kernel is called with every argument
+
+
+def test_kernels_and_banks_are_called_with_every_argument():
+    x, kernel = normal((2, 12, 15)), fa.gaussian(1.0)
+    bank = fa.Bank(normal((3, 2, 3, 3)))
+    for options in (
+        {"shape": "valid"},
+        {"mode": ("wrap", "nearest"), "cval": 1.0, "axes": (0, 2), "dtype": "f8", "method": "direct", "workers": 1},
+        {"nan": "ignore", "mask": x > -1, "accuracy": "pointwise", "stride": 2, "dilation": (1, 2)},
+        {"channel_axis": 0, "groups": 1},
+    ):
+        assert_array_equal(kernel(x, **options), fa.convolve(x, kernel, **options))
+    for options in ({"stride": 2, "shape": "full"}, {"groups": 1, "dilation": 2, "accuracy": "pointwise"}):
+        assert_array_equal(bank(x, channel_axis=0, **options), fa.convolve(x, bank, channel_axis=0, **options))
+    out = np.empty_like(x)
+    assert kernel(x, out=out) is out
+    with pytest.raises(TypeError, match="unexpected keyword argument 'boundary'"):
+        kernel(x, boundary="wrap")
+
+
 # ---- arrays shorter than the kernel, written out -----------------------------------------------------------
 
 # With powers of ten as taps, the digits of y[n] are the samples around n, read from left to right.

@@ -20,10 +20,40 @@ class FromTorch:
 
 FromTorch.__module__ = "torch.nn"
 
+
+class Measured(np.ndarray):
+    """Looks like a quantity of astropy: an array with a unit."""
+
+    unit = "m"
+    value = property(lambda self: self.view(np.ndarray))
+
+
+class Image:
+    """Looks like an image of astropy: numbers with a mask, with a unit, or with neither."""
+
+    def __init__(self, data, mask=None, unit=None):
+        self.data, self.mask, self.unit = np.array(data), mask, unit
+
+    def __array__(self, dtype=None, copy=None):
+        return self.data
+
+
+class Series(Image):
+    """Looks like a series of pandas, which has an index."""
+
+
+class Labelled(Series):
+    """Looks like a series of a library that builds on pandas."""
+
+
+Measured.__module__ = Image.__module__ = "astropy.any"
+Series.__module__ = "pandas.core"
+
 X, K = np.arange(6.0), [1.0, 2.0, 1.0]
 MODE = f"mode: expected one of {', '.join(map(repr, MODES))}, got "
 OUT = "out: expected a writable array of shape (6,) and dtype float64, got "
 NUMBERS = "expected numbers of at most double precision, got dtype "
+MASKED = "a masked array, whose mask would be lost."
 ARRAY = "expected a NumPy array of numbers, got "
 
 
@@ -71,16 +101,14 @@ VALUES = [
 ]
 TYPES = [
     ({"out": np.ma.zeros(6)}, f"{OUT}a MaskedArray. Omit out= to have one made."),
+    ({"out": np.zeros(6).view(Measured)}, f"{OUT}a Measured. Omit out= to have one made."),
     (
         {"x": fa.box(3)},
         "x: expected an array, got a kernel. "
         "Pass the array first; the convolution of two kernels is their product, a * b.",
     ),
     ({"mode": b"wrap"}, f"{MODE}b'wrap'."),
-    (
-        {"mode": ["wrap"]},
-        f"{MODE}['wrap']. One mode serves all axes; filter axis by axis with axes= to use several.",
-    ),
+    ({"mode": [b"wrap"]}, f"{MODE}b'wrap'."),
     ({"cval": "1"}, "cval: expected a number, got '1'."),
     ({"cval": None}, "cval: expected a number, got None."),
     ({"cval": True}, "cval: expected a number, got True."),
@@ -95,13 +123,41 @@ TYPES = [
         "kernel: expected a kernel or an array of taps, got 'gaussian(1)'. Read an expression with faltung.parse.",
     ),
     ({"x": [[1], [1, 2]]}, f"x: {ARRAY}a ragged list."),
-    (
-        {"x": np.ma.zeros(3)},
-        f"x: {ARRAY}a masked array, whose mask would be lost. Fill it first: x.filled(value).",
+    *(
+        (
+            {name: np.ma.zeros(3)},
+            f"{name}: {ARRAY}a masked array, whose mask would be lost. Fill it first: {name}.filled(value).",
+        )
+        for name in ("kernel", "mask")
+    ),
+    *(
+        ({name: kind}, f"{name}: {ARRAY}{received}. Pass {remedy.replace('x', name)}.")
+        for name in ("x", "kernel", "mask")
+        for kind, received, remedy in (
+            (np.arange(3.0).view(Measured), "astropy Measured, whose unit would be lost", "x.value"),
+            (
+                Image([1.0, 2.0], mask=[True, False]),
+                "astropy Image, whose mask would be lost",
+                "x.data, and mask=~x.mask",
+            ),
+            (Image([1.0, 2.0], unit="adu"), "astropy Image, whose unit would be lost", "x.data"),
+            (Series([1.0]), "pandas Series", "x.to_numpy()"),
+            (Labelled([1.0]), "pandas Labelled", "x.to_numpy()"),
+        )
     ),
     ({"x": FromTorch()}, f"x: {ARRAY}torch FromTorch. Pass x.detach().cpu().numpy()."),
     ({"kernel": FromTorch()}, f"kernel: {ARRAY}torch FromTorch. Pass kernel.detach().cpu().numpy()."),
 ]
+
+
+def test_arrays_that_hold_nothing_but_numbers_are_arrays(tmp_path):
+    np.save(tmp_path / "x.npy", X)
+    mapped, bare = np.load(tmp_path / "x.npy", mmap_mode="r"), Image(X)
+    for x in (X.tolist(), tuple(X), mapped, bare, memoryview(X), X.view(type("Own", (np.ndarray,), {}))):
+        got = fa.convolve(x, K)
+        assert type(got) is np.ndarray
+        np.testing.assert_array_equal(got, fa.convolve(X, K))
+    np.testing.assert_array_equal(fa.convolve(X, K, "constant", np.array(2)), fa.convolve(X, K, "constant", 2.0))
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from numpy.testing import assert_array_equal
 
 import reference
 from faltung import ArgumentError, ArgumentTypeError
-from faltung.ground.boundary import MODES, OUTSIDE, check_mode, index_map
+from faltung.ground.boundary import MODES, OUTSIDE, by_axis, check_mode, check_modes, index_map, spelled
 
 # Six positions before an axis, the axis, and six after it; a dot is a position with the constant.
 WRITTEN_OUT = {
@@ -81,6 +81,7 @@ def test_the_five_modes_are_valid(mode):
     assert check_mode(np.str_(mode)) == mode
 
 
+ODD = 'Extend the array first, numpy.pad(x, width, "{}", reflect_type="odd"), and filter with shape="valid".'
 EXPECTED = "mode: expected one of 'reflect', 'constant', 'nearest', 'mirror', 'wrap', got "
 
 
@@ -100,6 +101,11 @@ EXPECTED = "mode: expected one of 'reflect', 'constant', 'nearest', 'mirror', 'w
         ("cv2.BORDER_WRAP", "'cv2.BORDER_WRAP'. Use mode='wrap'."),
         ("refelct", "'refelct'. Use mode='reflect'."),
         ("linear_ramp", "'linear_ramp'."),
+        ("wrap,nearest", "'wrap,nearest'. Use mode=('wrap', 'nearest')."),
+        ("same", "'same'. Use shape='same', which says which outputs are computed; mode= is the border."),
+        ("full", "'full'. Use shape='full', which says which outputs are computed; mode= is the border."),
+        *((name, f"{name!r}. {ODD.format('reflect')}") for name in ("antireflect", "odd", "Odd")),
+        *((name, f"{name!r}. {ODD.format('symmetric')}") for name in ("antisymmetric", "asym")),
         ("", "''."),
     ],
 )
@@ -114,13 +120,37 @@ def test_names_of_other_libraries_get_the_mode_to_use(mode, message):
     [
         (None, "None."),
         (4, "4."),
-        (
-            ("wrap", "reflect"),
-            "('wrap', 'reflect'). One mode serves all axes; filter axis by axis with axes= to use several.",
-        ),
+        ((), "()."),
     ],
 )
 def test_a_mode_is_a_text(mode, message):
     with pytest.raises(ArgumentTypeError) as caught:
         check_mode(mode)
     assert str(caught.value) == EXPECTED + message
+
+
+@pytest.mark.parametrize(
+    "modes", [("wrap", "nearest", "wrap"), ["wrap", "nearest", "wrap"], np.array(["wrap", "nearest", "wrap"])]
+)
+def test_a_mode_for_each_axis(modes):
+    assert check_modes(modes, 3) == ("wrap", "nearest", "wrap")
+    assert all(type(mode) is str for mode in check_modes(modes, 3))
+
+
+@pytest.mark.parametrize("modes", [(), ("wrap",), ("wrap", "wrap", "wrap")])
+def test_there_are_as_many_modes_as_axes(modes):
+    with pytest.raises(ArgumentError) as caught:
+        check_modes(modes, 2)
+    assert str(caught.value) == f"mode: expected one name, or 2, one for each axis of the kernel, got {modes!r}."
+
+
+@pytest.mark.parametrize(("modes", "error"), [(("wrap", "edge"), ArgumentError), (("wrap", None), ArgumentTypeError)])
+def test_each_mode_is_checked(modes, error):
+    with pytest.raises(error, match=r"^mode: expected one of .*'edge'\. Use mode='nearest'\.$|got None\.$"):
+        check_modes(modes, 2)
+
+
+@given(st.lists(st.sampled_from([*MODES]), min_size=1, max_size=4))
+def test_modes_as_a_text(modes):
+    assert by_axis(spelled(modes), len(modes)) == tuple(modes)
+    assert (spelled(modes) in MODES) == (len({*modes}) == 1)

@@ -15,25 +15,25 @@ MODES = ("reflect", "constant", "nearest", "mirror", "wrap")
 
 @settings(max_examples=60, deadline=None)
 @given(
-    mode=st.sampled_from(MODES),
+    modes=st.tuples(st.sampled_from(MODES), st.sampled_from(MODES)),
     lengths=st.lists(st.integers(1, 5), min_size=1, max_size=2),
     starts=st.tuples(st.integers(-9, 6), st.integers(-9, 6)),
     counts=st.tuples(st.integers(1, 12), st.integers(1, 12)),
 )
-def test_blocks_are_those_of_the_extended_image(mode, lengths, starts, counts):
+def test_blocks_are_those_of_the_extended_image(modes, lengths, starts, counts):
     image = np.random.default_rng(0).normal(size=(2, *lengths))
     region = tuple((start, start + count) for start, count, _ in zip(starts, counts, lengths, strict=False))
-    read_spans = []
+    modes, read_spans = modes[: len(lengths)], []
 
     def read(spans):
         read_spans.append(spans)
         return image[(slice(None), *spans)]
 
-    block = extended_block(read, 2, lengths, region, mode, 0.5, np.float64)
+    block = extended_block(read, 2, lengths, region, modes, 0.5, np.float64)
     for channel in range(2):
         for index in np.ndindex(block.shape[1:]):
             position = [start + step for (start, _), step in zip(region, index, strict=True)]
-            assert block[(channel, *index)] == extended(image[channel], position, mode, 0.5)
+            assert block[(channel, *index)] == extended(image[channel], position, modes, 0.5)
     for spans in read_spans:
         assert all(0 <= span.start < span.stop <= length for span, length in zip(spans, lengths, strict=True))
 

@@ -197,6 +197,25 @@ def test_means_sum_to_one_in_any_dimension(kernel, ndim):
     assert math.isclose(kernel(ndim=ndim).taps.sum(), 1.0)
 
 
+@pytest.mark.parametrize("ndim", [1, 2, 3])
+@pytest.mark.parametrize("sigma", [0.13, 0.2, 0.25, 0.3, 0.4, 0.5, 0.6, 0.65, 0.7, 0.8, 1, 1.5, 2, 3, 5])
+def test_derivatives_do_not_answer_to_constants(sigma, ndim):
+    kernels = [log(sigma, ndim=ndim), dog(sigma, ndim=ndim)]
+    kernels += [gaussian_derivative(sigma, order, ndim=ndim) for order in (1, 2, 3, 4)]
+    for kernel in kernels:
+        answer = abs(math.fsum(kernel.taps.ravel()))
+        assert answer <= (0.005 * ndim if sigma > 0.6 else 1e-13) * np.abs(kernel.taps).sum() + 1e-15
+        assert kernel == kernel.flip() or kernel == -kernel.flip()
+
+
+@pytest.mark.parametrize("sigma", [0.3, 0.45, 0.6])
+def test_narrow_derivatives_are_scipys_less_a_multiple_of_the_gaussian(sigma):
+    x = np.eye(1, 41, 20)[0]
+    theirs, smooth = ndimage.gaussian_filter(x, sigma, order=2), ndimage.gaussian_filter(x, sigma)
+    expected = theirs - theirs.sum() * smooth
+    np.testing.assert_allclose(convolved(x, log(sigma, ndim=1)), expected, atol=1e-13)
+
+
 @laws
 @given(st.integers(0, 6), st.floats(1.5, 4))
 def test_gaussian_derivatives_differentiate_polynomials(order, sigma):

@@ -26,6 +26,8 @@ def ask(kernel, **named):
         ({}, {"axes": (-2, -1), "stride": (1, 1), "dilation": [1, 1], "groups": 1}),
         ({"stride": 2}, {"stride": (2, np.int64(2))}),
         ({"dtype": "float32"}, {"dtype": np.float32}),
+        ({"mode": "wrap"}, {"mode": ("wrap", "wrap")}),
+        ({"mode": ("wrap", "nearest")}, {"mode": ["wrap", np.str_("nearest")]}),
     ],
 )
 def test_questions_with_the_same_answer_are_equal(one, other):
@@ -38,6 +40,8 @@ def test_questions_with_the_same_answer_are_equal(one, other):
     "changed",
     [
         {"mode": "wrap"},
+        {"mode": ("wrap", "reflect")},
+        {"mode": ("reflect", "wrap")},
         {"cval": 1.0},
         {"cval": -0.0},
         {"shape": "full"},
@@ -86,7 +90,7 @@ def test_only_integers_are_integers_whatever_was_asked_before(name, value):
 @pytest.mark.parametrize("name", CALLS)
 def test_integers_of_numpy_are_integers(name):
     x, kernel = np.arange(120, dtype="f4").reshape(4, 5, 6), fa.box(3)
-    for kind in (np.int64, np.uint8):
+    for kind in (np.int64, np.uint8, np.array):
         np.testing.assert_array_equal(
             fa.convolve(x, kernel, **CALLS[name](kind(1))), fa.convolve(x, kernel, **CALLS[name](1))
         )
@@ -109,6 +113,10 @@ def test_only_a_tuple_is_a_shape():
 def test_the_doors_have_the_same_arguments():
     convolve, correlate, plan = (inspect.signature(f).parameters for f in (fa.convolve, fa.correlate, fa.plan))
     assert convolve == correlate
+    for filter_ in (fa.Kernel, fa.Bank):
+        call = inspect.signature(filter_.__call__).parameters
+        assert [*call.values()][2:] == [*convolve.values()][2:]
+        assert [*call][:2] == ["self", "x"]
     shared = [name for name in convolve if name not in ("x", "mask", "out", "workers")]
     assert [name for name in plan if name in shared] == shared
     assert all(convolve[name] == plan[name] for name in shared)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from dataclasses import replace
 
@@ -28,6 +29,12 @@ def square(length, size, start=0, **named):
     return Axis(length, size, start, length, **named)
 
 
+def extended(layer, *modes):
+    """A layer with that mode for all axes, or with one for each."""
+    modes = modes * len(layer.axes) if len(modes) == 1 else modes
+    return replace(layer, axes=tuple(replace(axis, mode=mode) for axis, mode in zip(layer.axes, modes, strict=True)))
+
+
 LAYERS = {
     "image": Layer(2, 1, 3, 5, (square(9, 3, -1), square(21, 5, -2))),
     "valid": Layer(1, 1, 2, 3, (Axis(9, 3, 0, 7), Axis(11, 4, 0, 8))),
@@ -44,7 +51,7 @@ LAYERS = {
     "far outside": Layer(1, 1, 1, 2, (Axis(3, 2, -9, 5), Axis(4, 3, 7, 6))),
     "one sample": Layer(1, 1, 1, 1, (Axis(1, 1), Axis(1, 1))),
     "many channels": Layer(1, 1, 17, 19, (square(4, 3, -1), square(5, 3, -1))),
-    "constant beyond the border": Layer(1, 2, 2, 2, (square(6, 3, -2), square(7, 5, -4)), "constant", -2.5),
+    "constant beyond the border": Layer(1, 2, 2, 2, (square(6, 3, -2), square(7, 5, -4)), -2.5),
 }
 
 
@@ -100,7 +107,7 @@ def reduce(layer, x, g, workers=1):
 
 def assert_correlated(got, layer, x, taps, bias=None):
     """Each output may be off by a rounding error for every product."""
-    common = (layer.groups, axes_of(layer), layer.mode)
+    common = (layer.groups, axes_of(layer), layer.modes)
     want = reference.correlate_layer(x, taps, *common, layer.cval, bias)
     size = reference.correlate_layer(
         np.abs(x.astype("f8")), np.abs(taps), *common, abs(layer.cval), None if bias is None else np.abs(bias)
@@ -115,7 +122,7 @@ def assert_correlated(got, layer, x, taps, bias=None):
 
 
 def assert_reduced(got, layer, x, g):
-    common = (layer.groups, axes_of(layer), layer.mode)
+    common = (layer.groups, axes_of(layer), layer.modes)
     want = reference.gradient_of_taps(x, g, *common, layer.cval)
     size = reference.gradient_of_taps(np.abs(x), np.abs(g), *common, abs(layer.cval))
     assert (got.shape, got.dtype) == (layer.taps_shape, x.dtype)
@@ -135,7 +142,7 @@ def assert_right(layer, number, workers=1):
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("name", ["valid", "series", "volume", "array smaller than the kernel", "far outside"])
 def test_the_oracle_is_the_sum_over_channels_of_the_definition(name, mode):
-    layer = replace(LAYERS[name], images=1, mode=mode, cval=1.5)
+    layer = replace(extended(LAYERS[name], mode), images=1, cval=1.5)
     x, taps, _ = operands(layer, "f8")
     got = reference.correlate_layer(x, taps, layer.groups, axes_of(layer), mode, 1.5)
     region = [(axis.start, axis.start + axis.outputs) for axis in layer.axes]
@@ -153,7 +160,7 @@ def test_the_oracle_of_the_gradient_is_the_transpose_of_the_other(name):
     layer = replace(LAYERS[name], cval=0.0)
     x, taps, _ = operands(layer, "f8")
     g = normal(layer.target_shape, "f8")
-    common = (layer.groups, axes_of(layer), layer.mode)
+    common = (layer.groups, axes_of(layer), layer.modes)
     forward = (reference.correlate_layer(x, taps, *common) * g).sum()
     assert abs((reference.gradient_of_taps(x, g, *common) * taps).sum() - forward) < 1e-10
 
@@ -165,7 +172,16 @@ def test_the_oracle_of_the_gradient_is_the_transpose_of_the_other(name):
 @pytest.mark.parametrize("name", LAYERS)
 def test_layers_in_every_mode_at_every_vector_width(name, number, vector_bits):
     for mode in MODES:
-        assert_right(replace(LAYERS[name], mode=mode), number)
+        assert_right(extended(LAYERS[name], mode), number)
+
+
+@pytest.mark.parametrize("number", NUMBERS)
+@pytest.mark.parametrize("name", [name for name, layer in LAYERS.items() if len(layer.axes) > 1])
+def test_layers_with_a_mode_for_each_axis(name, number):
+    layer = replace(LAYERS[name], cval=1.5)
+    for modes in itertools.product(MODES, repeat=len(layer.axes)):
+        if len({*modes}) > 1:
+            assert_right(extended(layer, *modes), number)
 
 
 @pytest.mark.parametrize(
@@ -173,20 +189,20 @@ def test_layers_in_every_mode_at_every_vector_width(name, number, vector_bits):
     [(g, i, o) for g, i in ((1, 1), (1, 7), (3, 2)) for o in (1, 2, 3, 4, 5, 7, 8, 9, 11, 16, 17)],
 )
 def test_any_number_of_channels(groups, ins, outs):
-    assert_right(Layer(2, groups, ins, outs, (square(5, 3, -1), square(19, 3, -1)), "nearest"), "f4")
+    assert_right(extended(Layer(2, groups, ins, outs, (square(5, 3, -1), square(19, 3, -1))), "nearest"), "f4")
 
 
 @pytest.mark.parametrize("width", [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 47, 48, 49, 64, 65])
 def test_any_width(width, vector_bits):
     for height in (1, 2, 5):
-        assert_right(Layer(1, 1, 2, 3, (square(height, 3, -1), square(width, 3, -1)), "mirror"), "f4")
+        assert_right(extended(Layer(1, 1, 2, 3, (square(height, 3, -1), square(width, 3, -1))), "mirror"), "f4")
 
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 7, 8, 9, 11, 16, 31])
 def test_any_size_of_kernel(size):
     for number in NUMBERS:
         assert_right(Layer(1, 2, 1, 1, (square(12, size, -(size // 2)), square(20, size, -(size // 2)))), number)
-        assert_right(Layer(1, 1, 2, 3, (square(40, size, -1),), "wrap"), number)
+        assert_right(extended(Layer(1, 1, 2, 3, (square(40, size, -1),)), "wrap"), number)
 
 
 @pytest.mark.parametrize(
@@ -195,22 +211,24 @@ def test_any_size_of_kernel(size):
 @pytest.mark.parametrize("name", LAYERS)
 def test_small_tiles_change_nothing(name, small_room):
     for mode in ("constant", "reflect"):
-        assert_right(replace(LAYERS[name], mode=mode), "f4", workers=2)
+        assert_right(extended(LAYERS[name], mode), "f4", workers=2)
 
 
 @pytest.mark.parametrize("small_room", [(300, 32, 50)], indirect=True, ids=["tiles"])
 def test_planes_of_many_tiles(small_room):
     for mode in MODES:
-        assert_right(Layer(1, 1, 2, 3, (square(61, 3, -1), square(130, 5, -2)), mode), "f4", workers=3)
-        assert_right(Layer(2, 3, 1, 2, (Axis(61, 5, -3, 20, 3, 2), Axis(130, 3, 2, 50, 2)), mode), "f8", workers=3)
+        assert_right(extended(Layer(1, 1, 2, 3, (square(61, 3, -1), square(130, 5, -2))), mode), "f4", workers=3)
+        assert_right(
+            extended(Layer(2, 3, 1, 2, (Axis(61, 5, -3, 20, 3, 2), Axis(130, 3, 2, 50, 2))), mode), "f8", workers=3
+        )
 
 
 @pytest.mark.parametrize("number", NUMBERS)
 def test_workers_change_no_bit(number):
     layers = [
-        Layer(2, 1, 3, 5, (square(70, 3, -1), square(90, 5, -2)), "reflect"),
+        extended(Layer(2, 1, 3, 5, (square(70, 3, -1), square(90, 5, -2))), "reflect"),
         Layer(1, 8, 1, 1, (square(64, 7, -3), square(65, 7, -3))),
-        Layer(3, 1, 2, 2, (Axis(999, 31, -15, 333, 3),), "wrap"),
+        extended(Layer(3, 1, 2, 2, (Axis(999, 31, -15, 333, 3),)), "wrap"),
     ]
     for layer in layers:
         x, taps, bias = operands(layer, number)
@@ -222,7 +240,7 @@ def test_workers_change_no_bit(number):
 
 
 def test_threads_may_run_the_same_code_at_once():
-    layers = [Layer(1, 1, 2, 3, (square(30 + k, 3, -1), square(41, 5, -2)), "wrap") for k in range(4)]
+    layers = [extended(Layer(1, 1, 2, 3, (square(30 + k, 3, -1), square(41, 5, -2))), "wrap") for k in range(4)]
     given = [operands(layer, "f4") for layer in layers]
     want = [correlate(layer, *each) for layer, each in zip(layers, given, strict=True)]
     wrong = []
@@ -250,7 +268,7 @@ def test_an_empty_batch_has_an_empty_result():
 def test_samples_that_are_not_finite_affect_the_outputs_whose_taps_read_them():
     for name in ("image", "depthwise", "stride and dilation", "groups"):
         for mode in MODES:
-            layer = replace(LAYERS[name], mode=mode)
+            layer = extended(LAYERS[name], mode)
             x, taps, bias = operands(layer, "f4")
             x[0, 1, 2, 3], x[0, 0, 5, 8], x[-1, -1, 0, 0] = np.nan, np.inf, -np.inf
             with np.errstate(invalid="ignore"):
@@ -280,7 +298,7 @@ LAYOUTS = {
 @pytest.mark.parametrize("name", LAYOUTS)
 @pytest.mark.parametrize("number", NUMBERS)
 def test_inputs_of_any_memory_layout(number, name):
-    layer = Layer(2, 2, 2, 3, (square(9, 3, -1), Axis(22, 3, -2, 22)), "reflect")
+    layer = extended(Layer(2, 2, 2, 3, (square(9, 3, -1), Axis(22, 3, -2, 22))), "reflect")
     x, taps, bias = operands(layer, number)
     moved = LAYOUTS[name](x)
     assert_array_equal(moved, x)
@@ -303,7 +321,7 @@ def test_an_input_may_be_one_image_repeated_by_a_stride_of_zero():
 @pytest.mark.parametrize("name", LAYOUTS)
 @pytest.mark.parametrize("dtype", ["f4", "i2"])
 def test_outputs_of_any_memory_layout_and_nothing_else_is_written(dtype, name):
-    layer = Layer(2, 2, 2, 3, (square(9, 3, -1), square(22, 3, -1)), "wrap")
+    layer = extended(Layer(2, 2, 2, 3, (square(9, 3, -1), square(22, 3, -1))), "wrap")
     x, taps, bias = operands(layer, "f4")
     x, bias = 4000 * x, 10_000 + 4000 * bias
     plain = correlate(layer, x, taps, bias, np.zeros(layer.target_shape, dtype))
@@ -336,7 +354,7 @@ def test_samples_of_any_dtype(dtype, number, vector_bits):
 @pytest.mark.parametrize("number", NUMBERS)
 @pytest.mark.parametrize("dtype", ["u1", "i1", "u2", "i2", "i4", "f4", "f8"])
 def test_results_of_any_dtype_saturate(dtype, number, vector_bits):
-    layer = replace(LAYERS["image"], mode="mirror")
+    layer = extended(LAYERS["image"], "mirror")
     limits = np.iinfo(dtype) if np.dtype(dtype).kind in "iu" else None
     for size in (1, 40, 1 if limits is None else limits.max):
         x, taps, bias = operands(layer, number)
@@ -362,7 +380,7 @@ def test_whole_numbers_are_rounded_half_to_even():
 def test_results_that_no_cache_keeps(number, vector_bits, monkeypatch):
     monkeypatch.setattr(channels, "STREAMED_BYTES", 0)
     for width in (64, 96, 100):
-        layer = Layer(2, 1, 2, 3, (square(9, 3, -1), square(width, 3, -1)), "reflect")
+        layer = extended(Layer(2, 1, 2, 3, (square(9, 3, -1), square(width, 3, -1))), "reflect")
         x, taps, bias = operands(layer, number)
         room = np.zeros(layer.images * 3 * 9 * width * np.dtype(number).itemsize + 128, np.uint8)
         for shift in (0, 16, 4):  # aligned to whole vectors, to some of them, to none
@@ -396,9 +414,9 @@ def random_layer(rng):
     ]
     if rng.random() < 0.3:
         axes[-1] = replace(axes[-1], length=between(1, 90), outputs=between(1, 80))
-    mode = MODES[between(0, len(MODES))]
+    axes = [replace(axis, mode=MODES[between(0, len(MODES))]) for axis in axes]
     cval = float(between(-3, 4)) if rng.random() < 0.5 else 0.0
-    return Layer(between(1, 4), between(1, 4), between(1, 5), between(1, 11), tuple(axes), mode, cval)
+    return Layer(between(1, 4), between(1, 4), between(1, 5), between(1, 11), tuple(axes), cval)
 
 
 def attempt(seed, number):

@@ -47,7 +47,7 @@ def problem_of(kernel, shape=(40, 50), dtype="float32", **changes):
         kernel=kernel,
         reflected=True,
         axes=tuple(range(len(shape) - ndim, len(shape))),
-        mode="reflect",
+        modes=("reflect", "reflect"),
         cval=0.0,
         regions=tuple((0, length) for length in shape[-ndim:]),
         result=np.dtype(dtype),

@@ -34,7 +34,7 @@ def filtered(x, kernel):
 
 def planned(x, kernel):
     """The same by a plan for a device, which a plan for the CPU is close to."""
-    plan = filter_plan(kernel, tuple(x.shape), (0, 1), ((0, 24), (0, 20)), "reflect", method="separable")
+    plan = filter_plan(kernel, tuple(x.shape), (0, 1), ((0, 24), (0, 20)), ("reflect",) * 2, method="separable")
     return (plan(x),)
 
 
@@ -85,7 +85,7 @@ def test_a_machine_that_is_measured_anew_has_new_plans(monkeypatch, other_machin
         Planned, "execute", staticmethod(lambda plan, *rest: seen.append(plan) or execute(plan, *rest))
     )
     x, kernel = torch.randn(40, 40), fa.gaussian(1.0)
-    place = (kernel, (40, 40), (0, 1), ((0, 40), (0, 40)), "reflect")
+    place = (kernel, (40, 40), (0, 1), ((0, 40), (0, 40)), ("reflect", "reflect"))
     on_device = []
     for turn in range(4):
         if turn == 2:
@@ -110,7 +110,7 @@ def test_caches_are_bounded_by_bytes():
     key, taps = fixed_filter.note_kernel(next(kernels))
     assert fixed_filter._kernel(key, taps, (0, 0)).shape == (1000, 2000)
     for length in range(2_000_000, 2_000_010):
-        extend(torch.zeros(1, 1, length), [-1], [length + 1], "reflect")
+        extend(torch.zeros(1, 1, length), [-1], [length + 1], ["reflect"])
     assert extension._indices.bytes <= 1 << 26
 
 
@@ -120,8 +120,8 @@ def test_caches_are_bounded_by_bytes():
     [
         lambda x, mode: fa.convolve(x, fa.gaussian(1.7), mode),
         lambda x, mode: fa.convolve(x, fa.Bank.stack([fa.gaussian(1.7)]), mode),
-        lambda x, mode: extend(x[None, None], [-2, -3], [12, 14], mode),
-        lambda x, mode: filter_plan(fa.gaussian(1.7), (11, 13), (0, 1), ((0, 11), (0, 13)), mode)(x),
+        lambda x, mode: extend(x[None, None], [-2, -3], [12, 14], [mode] * 2),
+        lambda x, mode: filter_plan(fa.gaussian(1.7), (11, 13), (0, 1), ((0, 11), (0, 13)), (mode,) * 2)(x),
     ],
     ids=["kernel", "bank", "extension", "plan for a device"],
 )
@@ -140,7 +140,7 @@ def test_what_is_kept_in_inference_mode_serves_gradients(call, mode, monkeypatch
 
 
 def test_plans_for_a_device_are_pickled_without_their_tensors():
-    plan = filter_plan(fa.gaussian(1.0), (40, 40), (0, 1), ((0, 40), (0, 40)), "reflect")
+    plan = filter_plan(fa.gaussian(1.0), (40, 40), (0, 1), ((0, 40), (0, 40)), ("reflect", "reflect"))
     x = torch.randn(40, 40)
     size = len(pickle.dumps(plan))
     y = plan(x)

@@ -191,7 +191,7 @@ def test_the_ways_of_a_device(method, mode):
     x = rng.standard_normal((3, 12, 14))
     regions, axes = ((-1, 12), (0, 13)), (0, 2)
     x = x.transpose(1, 0, 2)
-    plan = filter_plan(kernel, x.shape, axes, regions, mode, 0.7, method, dtype=torch.float64)
+    plan = filter_plan(kernel, x.shape, axes, regions, (mode, mode), 0.7, method, dtype=torch.float64)
     expected = fa.correlate(x, kernel, mode, 0.7, axes=axes, shape="same")
     got = plan(torch.from_numpy(x.copy())).numpy()
     np.testing.assert_allclose(got[1:], expected[:, :, :13], atol=1e-12)
@@ -203,7 +203,9 @@ def test_the_ways_of_a_device_keep_what_is_not_finite_where_it_is(method):
     x = rng.standard_normal((20, 21))
     x[3, 4], x[10, 11], x[15, 2], x[15, 3] = np.nan, np.inf, np.inf, -np.inf
     kernel = fa.gaussian(1.0) - 0.3 * fa.delta()
-    plan = filter_plan(kernel, x.shape, (0, 1), ((0, 20), (0, 21)), "reflect", 0.0, method, dtype=torch.float64)
+    plan = filter_plan(
+        kernel, x.shape, (0, 1), ((0, 20), (0, 21)), ("reflect",) * 2, 0.0, method, dtype=torch.float64
+    )
     got = plan(torch.from_numpy(x)).numpy()
     np.testing.assert_allclose(got, fa.correlate(x, kernel, method="direct"), atol=1e-12)
 

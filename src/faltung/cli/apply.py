@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from faltung.cli import images
-from faltung.cli.filtering import filtered, kernel_axes, result_dtype
+from faltung.cli.filtering import MODE_HELP, filtered, kernel_axes, modes, result_dtype
 from faltung.cli.filters import read_filter
 from faltung.front import convolve, correlate
 
@@ -18,12 +18,12 @@ __all__ = ["apply"]
 def apply(
     image: Annotated[Path, typer.Argument(metavar="IMAGE", help="A PNG, JPEG, TIFF or .npy file.")],
     kernel: Annotated[
-        str, typer.Option("--kernel", "-k", help="The filter: an expression, or a .txt or .npy file of taps.")
+        str, typer.Option("--kernel", "-k", help="The filter: an expression, or a .txt, .csv or .npy file of taps.")
     ],
     output: Annotated[Path, typer.Option("--output", "-o", help="The file to write; its suffix decides the format.")],
     mode: Annotated[
         str,
-        typer.Option(help="How the input continues beyond its border: reflect, constant, nearest, mirror or wrap."),
+        typer.Option(help=MODE_HELP),
     ] = "reflect",
     cval: Annotated[float, typer.Option(help="The constant of --mode constant.")] = 0.0,
     dtype: Annotated[str | None, typer.Option(help="Dtype of the output; the default is that of the input.")] = None,
@@ -53,11 +53,10 @@ def apply(
     images.check_target(output, image, overwrite)
     pictures = images.read(image)
     result = result_dtype(pictures[0], filter_, dtype)
+    options: dict[str, Any] = {"mode": modes(mode), "cval": cval, "workers": workers}
     run = correlate if correlation else convolve
     results = [
-        filtered(
-            picture, run, filter_, kernel_axes(picture, filter_, axes), result, mode=mode, cval=cval, workers=workers
-        )
+        filtered(picture, run, filter_, kernel_axes(picture, filter_, axes), result, **options)
         for picture in pictures
     ]
     images.write(output, results)

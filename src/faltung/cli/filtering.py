@@ -15,7 +15,25 @@ from faltung.front import convolve
 from faltung.ground.arrays import check_result_dtype, computed_dtype
 from faltung.kernels import Kernel, delta
 
-__all__ = ["filtered", "kernel_axes", "result_dtype"]
+__all__ = ["MODE_HELP", "filtered", "kernel_axes", "modes", "result_dtype"]
+
+#: Help of the option that names the border.
+MODE_HELP = (
+    "How the input continues beyond its border: reflect, constant, nearest, mirror or wrap; or one for each axis of "
+    "the kernel, such as wrap,nearest."
+)
+
+
+def modes(text: str) -> str | tuple[str, ...]:
+    """Return the mode, or the modes of all axes, that the option ``--mode`` names.
+
+    Examples
+    --------
+    >>> modes("wrap"), modes("wrap, nearest")
+    ('wrap', ('wrap', 'nearest'))
+    """
+    names = tuple(name.strip() for name in text.split(","))
+    return names if len(names) > 1 else text
 
 
 def kernel_axes(picture: Picture, kernel: Kernel, chosen: str | None) -> tuple[int, ...]:

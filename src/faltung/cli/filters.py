@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -22,8 +23,8 @@ _FEW = 7
 def read_filter(text: str) -> Kernel:
     """Return the filter that the option ``--kernel`` names: an expression, or a file of taps.
 
-    A ``.npy`` file holds an array. A ``.txt`` file holds a row of taps in each line; a single line is a filter with
-    one axis. The origin is ``size // 2``.
+    A ``.npy`` file holds an array. A ``.txt`` file holds a row of taps in each line, with spaces between them, and a
+    ``.csv`` file with commas; a single line is a filter with one axis. The origin is ``size // 2``.
 
     Raises
     ------
@@ -38,15 +39,21 @@ def read_filter(text: str) -> Kernel:
     2 * box(3)
     """
     path = Path(text)
-    if path.suffix.lower() not in _KNOWN:
+    suffix = path.suffix.lower()
+    if suffix not in (*_KNOWN, ".csv"):
+        if os.path.isfile(text):
+            remedy = "Write its samples to a .npy file: numpy.save."
+            raise ArgumentError(
+                "--kernel", "an expression, or a .txt, .csv or .npy file of taps", f"'{path}'", remedy
+            )
         return parse(text)
     if not path.is_file():
         raise ArgumentError("--kernel", "an expression, or a file that exists", f"'{path}'")
     try:
-        if path.suffix.lower() == ".npy":
+        if suffix == ".npy":
             taps = np.load(path, allow_pickle=False)
         else:
-            taps = np.loadtxt(path, ndmin=2)
+            taps = np.loadtxt(path, ndmin=2, delimiter="," if suffix == ".csv" else None)
             taps = taps[0] if len(taps) == 1 else taps
     except (ValueError, OSError, EOFError) as error:
         raise ArgumentError("--kernel", "a file of taps", f"'{path}' ({error})") from error

@@ -13,7 +13,7 @@ import typer
 from numpy.typing import NDArray
 
 from faltung.cli import images
-from faltung.cli.filtering import kernel_axes
+from faltung.cli.filtering import kernel_axes, modes
 from faltung.cli.filters import check_filter_target, sketch, write_filter
 from faltung.errors import ArgumentError
 from faltung.ground.arrays import computed_dtype
@@ -34,7 +34,8 @@ def fit(
     mode: Annotated[
         str | None,
         typer.Option(
-            help="How BEFORE continued beyond its border: reflect, constant, nearest, mirror or wrap.",
+            help="How BEFORE continued beyond its border: reflect, constant, nearest, mirror or wrap; or one for "
+            "each axis, such as wrap,nearest.",
             show_default="unknown, pixels near the border are left out",
         ),
     ] = None,
@@ -82,7 +83,7 @@ def fit(
         [_File(path) for path, _ in pairs],
         [_File(path, filtered=True) for _, path in pairs],
         support,
-        mode=mode,
+        mode=None if mode is None else modes(mode),
         cval=cval,
         ridge=ridge,
         sum_to_one=sum_to_one,

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from faltung.cli import images
-from faltung.cli.filtering import kernel_axes
+from faltung.cli.filtering import MODE_HELP, kernel_axes, modes
 from faltung.cli.filters import read_filter
 from faltung.errors import ArgumentError
 from faltung.front import plan as make_plan
@@ -19,14 +19,14 @@ __all__ = ["plan"]
 
 def plan(
     kernel: Annotated[
-        str, typer.Option("--kernel", "-k", help="The filter: an expression, or a .txt or .npy file of taps.")
+        str, typer.Option("--kernel", "-k", help="The filter: an expression, or a .txt, .csv or .npy file of taps.")
     ],
     image: Annotated[Path | None, typer.Argument(metavar="IMAGE", help="A PNG, JPEG, TIFF or .npy file.")] = None,
     shape: Annotated[str | None, typer.Option(help="Shape of an array, such as 480x640, instead of a file.")] = None,
     dtype: Annotated[str, typer.Option(help="Dtype of the array, with --shape.")] = "float32",
     mode: Annotated[
         str,
-        typer.Option(help="How the input continues beyond its border: reflect, constant, nearest, mirror or wrap."),
+        typer.Option(help=MODE_HELP),
     ] = "reflect",
 ) -> None:
     """Print how a filter would be computed, at which cost, and why not in another way.
@@ -42,10 +42,10 @@ def plan(
         received = "neither" if image is None else "both"
         raise ArgumentError("IMAGE", "either a file or --shape", received, "Try --shape 2048x2048.")
     if shape is not None:
-        typer.echo(str(make_plan(_lengths(shape), filter_, mode, dtype=dtype, result_dtype=dtype)))
+        typer.echo(str(make_plan(_lengths(shape), filter_, modes(mode), dtype=dtype, result_dtype=dtype)))
     for picture in images.read(image) if image is not None else ():
         axes, samples = kernel_axes(picture, filter_, None), picture.samples
-        typer.echo(str(make_plan(samples, filter_, mode, axes=axes, dtype=samples.dtype)))
+        typer.echo(str(make_plan(samples, filter_, modes(mode), axes=axes, dtype=samples.dtype)))
 
 
 def _lengths(shape: str) -> tuple[int, ...]:

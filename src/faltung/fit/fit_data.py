@@ -11,8 +11,8 @@ from faltung.errors import ArgumentError, ArgumentTypeError
 from faltung.fit.pairs import Pairs, Reader, as_pairs
 from faltung.fit.sections import Section, sections
 from faltung.fit.tiles import TileSplitter, tile_sides, tiled
-from faltung.ground.boundary import check_mode
-from faltung.ground.checks import integer, real
+from faltung.ground.boundary import check_modes
+from faltung.ground.checks import integer, is_sequence, real
 from faltung.ground.extended import Region
 
 __all__ = ["FitData", "SectionTiles", "fit_data"]
@@ -41,7 +41,7 @@ class FitData:
     """
 
     pairs: Pairs
-    mode: str | None
+    mode: str | tuple[str, ...] | None
     cval: float
     fraction: float
     seed: int
@@ -91,8 +91,13 @@ def fit_data(
         raise ArgumentTypeError("read", "a function that makes an array of an item of x or y", repr(read))
     return FitData(
         pairs=as_pairs(x, y, mask, weights, size, axes, channel_axis, read),
-        mode=None if mode is None else check_mode(mode),
+        mode=None if mode is None else _mode(mode),
         cval=real("cval", cval),
         fraction=real("held_out", held_out, 0.0, 0.5),
         seed=integer("seed", seed, 0, _LARGEST_SEED),
     )
+
+
+def _mode(mode: Any) -> str | tuple[str, ...]:
+    """Return one mode for all axes, or several: their number is compared with that of the axes later."""
+    return check_modes(mode, len(mode)) if is_sequence(mode) else check_modes(mode, 1)[0]

@@ -66,7 +66,7 @@ def fit_filter_by_gradient(
     size: int | Sequence[int],
     loss: str | MeanLoss = "squared",
     *,
-    mode: str | None = None,
+    mode: str | Sequence[str] | None = None,
     cval: float = 0.0,
     axes: int | Sequence[int] | None = None,
     channel_axis: int | None = None,

@@ -33,7 +33,7 @@ def fit_filter(
     y: Any,
     size: int | Sequence[int],
     *,
-    mode: str | None = None,
+    mode: str | Sequence[str] | None = None,
     cval: float = 0.0,
     axes: int | Sequence[int] | None = None,
     channel_axis: int | None = None,
@@ -62,7 +62,7 @@ def fit_filter(
         (dask, zarr, h5py) are read a part at a time. If `x` is a list, `y` is a list of the same length.
     size : int or sequence of int
         Number of taps, along all axes or along each. The tap at lag zero has the index ``size // 2``.
-    mode : {'reflect', 'constant', 'nearest', 'mirror', 'wrap'}, optional
+    mode : {'reflect', 'constant', 'nearest', 'mirror', 'wrap'}, or a sequence of these, optional
         How `x` continued beyond its border when `y` was made, as for `faltung.convolve`. By default this is taken as
         unknown: outputs whose taps reach beyond the border are left out.
     cval : float, optional

@@ -20,6 +20,7 @@ from faltung.errors import ArgumentError
 from faltung.fit.pairs import Pair, Pairs, is_chunked, pick
 from faltung.fit.tiles import tiled
 from faltung.ground.arrays import computed_dtype
+from faltung.ground.boundary import check_modes
 from faltung.ground.extended import Region, extended_block
 from faltung.ground.threads import share
 
@@ -39,20 +40,26 @@ class Window:
     ----------
     size : tuple of int
         Taps along each axis.
-    mode : str or None
-        How the input continues beyond its border; None if outputs whose window reaches beyond it are left out.
+    modes : tuple of str, or None
+        How the input continues beyond its border, along each axis; None if outputs whose window reaches beyond it are
+        left out.
     cval : float
         The value beyond the border for ``constant``.
     """
 
     size: tuple[int, ...]
-    mode: str | None
+    modes: tuple[str, ...] | None
     cval: float
 
     @property
     def origin(self) -> tuple[int, ...]:
         """Index of the tap at lag zero, the default of `faltung.Kernel`."""
         return tuple(size // 2 for size in self.size)
+
+    @property
+    def extension(self) -> tuple[str, ...]:
+        """The mode of each axis; if there is none, no window reaches beyond the border."""
+        return self.modes or ("constant",) * len(self.size)
 
     def inputs(self, region: Region) -> Region:
         """Return the region of the input that the windows of outputs in a region cover."""
@@ -61,7 +68,7 @@ class Window:
 
     def outputs(self, lengths: Sequence[int]) -> Region:
         """Return the region that has outputs, for an image of these lengths; it may be empty."""
-        if self.mode is not None:
+        if self.modes is not None:
             return tuple((0, length) for length in lengths)
         axes = zip(lengths, self.size, self.origin, strict=True)
         return tuple((size - 1 - at, length - at) for length, size, at in axes)
@@ -162,17 +169,16 @@ class Section:
 
     def _inputs(self, region: Region) -> NDArray[np.float64]:
         channels, *lengths = self.source.shape
-        mode = self.window.mode or "constant"  # without a mode no window reaches beyond the border
         inputs = self.window.inputs(region)
         read = partial(_sliced, self.source)
-        return extended_block(read, channels, lengths, inputs, mode, self.window.cval, np.float64)
+        return extended_block(read, channels, lengths, inputs, self.window.extension, self.window.cval, np.float64)
 
     def _at(self, samples: NDArray[Any], region: Region) -> NDArray[Any]:
         bounds = zip(region, self.first, strict=True)
         return _sliced(samples, [slice(start - first, stop - first) for (start, stop), first in bounds])
 
 
-def sections(pairs: Pairs, mode: str | None, cval: float) -> Iterator[tuple[Section, int]]:
+def sections(pairs: Pairs, mode: str | Sequence[str] | None, cval: float) -> Iterator[tuple[Section, int]]:
     """Yield all sections, always in the same order.
 
     Yields
@@ -182,7 +188,8 @@ def sections(pairs: Pairs, mode: str | None, cval: float) -> Iterator[tuple[Sect
         The approximate number of all sections.
     """
     for pair in pairs:
-        window = Window(pairs.window(pair), mode, cval)
+        size = pairs.window(pair)
+        window = Window(size, None if mode is None else check_modes(mode, len(size)), cval)
         region = window.outputs(pair.lengths)
         if any(start >= stop for start, stop in region):
             remedy = "Use a smaller size, or pass mode= to extend x beyond its border."
@@ -225,16 +232,15 @@ def _section_in_memory(pair: Pair, window: Window, image: tuple[int, ...]) -> Se
 def _read(pair: Pair, window: Window, image: tuple[int, ...], region: Region) -> Section:
     """Read the data of outputs in a region. The source includes the samples beyond the border that they need."""
     read = partial(pick, pair.source, pair.roles, image)
-    mode = window.mode or "constant"
     inputs = window.inputs(region)
     dtype = np.float64 if window.cval else computed_dtype(pair.source.dtype, "x")
-    source = extended_block(read, pair.channels[1], pair.lengths, inputs, mode, window.cval, dtype)
+    source = extended_block(read, pair.channels[1], pair.lengths, inputs, window.extension, window.cval, dtype)
     spans = [slice(start, stop) for start, stop in region]
     target, mask, weights = (
         None if array is None else pick(array, pair.roles, image, spans)
         for array in (pair.target, pair.mask, pair.weights)
     )
-    inside = replace(window, mode=None)
+    inside = replace(window, modes=None)
     first = tuple(start for start, _ in inside.outputs(source.shape[1:]))
     return Section(inside, source, target, mask, weights, first)  # type: ignore[arg-type]
 

@@ -12,7 +12,15 @@ from faltung.errors import ArgumentError, ArgumentTypeError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["as_array", "as_dtype", "check_result_dtype", "computed_dtype", "is_tensor"]
+__all__ = [
+    "as_array",
+    "as_dtype",
+    "carried",
+    "check_result_dtype",
+    "computed_dtype",
+    "is_masked_array",
+    "is_tensor",
+]
 
 #: The dtype that is computed with, by kind and bytes of the dtype of an array.
 _COMPUTED: dict[tuple[str, int], np.dtype[Any]] = {
@@ -24,11 +32,13 @@ _COMPUTED: dict[tuple[str, int], np.dtype[Any]] = {
 #: What to do with a dtype that cannot be computed with, by kind.
 _CONVERSIONS = {"f": "Use float64.", "c": "Use complex128.", "O": "Convert to float64."}
 
-# Arrays that NumPy would convert silently, and lose their device, their laziness or their labels.
+# Arrays that NumPy would convert silently, and lose their device, their laziness, their labels or their units.
 _FOREIGN = {
     "torch": "Pass x.detach().cpu().numpy().",
     "dask": "Pass x.compute().",
     "xarray": "Pass x.to_numpy().",
+    "pandas": "Pass x.to_numpy().",
+    "polars": "Pass x.to_numpy().",
     "cupy": "Pass x.get().",
     "jax": "Pass numpy.asarray(x).",
     "jaxlib": "Pass numpy.asarray(x).",
@@ -41,23 +51,55 @@ def as_array(x: Any, name: str) -> NDArray[Any]:
     Raises
     ------
     ArgumentTypeError
-        `x` is an array of another library, is a masked array, or does not hold numbers.
+        `x` is an array of another library, has a mask or a unit, or does not hold numbers.
     """
     expected = "a NumPy array of numbers"
     if type(x) is not np.ndarray:
-        library = type(x).__module__.partition(".")[0]
+        # A subclass in another module is an array of that library all the same.
+        libraries = [base.__module__.partition(".")[0] for base in type(x).__mro__]
+        library = next((name for name in libraries if name in _FOREIGN), libraries[0])
+        kind = f"{library} {type(x).__name__}"
         if library in _FOREIGN:
-            kind = f"{library} {type(x).__name__}"
             raise ArgumentTypeError(name, expected, kind, _FOREIGN[library].replace("x", name, 1))
-        if isinstance(x, np.ma.MaskedArray):
+        if is_masked_array(x):
             remedy = f"Fill it first: {name}.filled(value)."
             raise ArgumentTypeError(name, expected, "a masked array, whose mask would be lost", remedy)
+        if more := carried(x):
+            received = f"{kind}, whose {more} would be lost"
+            raise ArgumentTypeError(name, expected, received, _numbers_of(x, more).replace("x", name))
         try:
             x = np.asarray(x)
         except ValueError as error:
             raise ArgumentTypeError(name, expected, f"a ragged {type(x).__name__}") from error
     computed_dtype(x.dtype, name)
     return x  # type: ignore[no-any-return]
+
+
+def is_masked_array(x: Any) -> bool:
+    """Whether `x` is a masked array of NumPy, whose module is not loaded by this check."""
+    if type(x) is np.ndarray:
+        return False
+    masked = sys.modules.get("numpy.ma")
+    return masked is not None and isinstance(x, masked.MaskedArray)
+
+
+def carried(x: Any) -> str:
+    """Return what an array holds besides numbers, which NumPy would drop silently: a mask, a unit, or neither."""
+    kind = type(x)
+    if kind is np.ndarray or kind in (list, tuple):
+        return ""
+    for what in ("mask", "unit", "units"):
+        if getattr(x, what, None) is not None and not callable(getattr(kind, what, None)):
+            return what.removesuffix("s")
+    return ""
+
+
+def _numbers_of(x: Any, more: str) -> str:
+    """Return how to pass the numbers of an array with a mask or a unit."""
+    data = "x.unmasked" if hasattr(x, "unmasked") else "x.data" if more == "mask" else "x"
+    if more == "mask":
+        return f"Pass {data}{'.value' if hasattr(x, 'value') else ''}, and mask=~x.mask."
+    return f"Pass {data}.{'value' if hasattr(x, 'value') else 'magnitude' if hasattr(x, 'magnitude') else 'data'}."
 
 
 def is_tensor(x: Any) -> bool:

@@ -7,14 +7,15 @@ that has its value there, or `OUTSIDE` where the value is the constant ``cval``.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from faltung.errors import ArgumentError, ArgumentTypeError
+from faltung.ground.checks import is_sequence
 
-__all__ = ["MODES", "OUTSIDE", "check_mode", "index_map"]
+__all__ = ["MODES", "OUTSIDE", "by_axis", "check_mode", "check_modes", "index_map", "spelled"]
 
 OUTSIDE = -1
 
@@ -85,6 +86,10 @@ _OTHER_NAMES = {
     "grid-wrap": "wrap",
     "border_wrap": "wrap",
 }
+# Odd borders continue with another sign than that of the samples, which no index map has: how numpy.pad calls them.
+_ODD = {"odd": "reflect", "antireflect": "reflect", "antisymmetric": "symmetric", "asym": "symmetric"}
+# What is no mode, and may come as the third argument all the same.
+_SHAPES = ("same", "valid", "full")
 
 
 def check_mode(mode: Any) -> str:
@@ -97,17 +102,67 @@ def check_mode(mode: Any) -> str:
     """
     expected = "one of " + ", ".join(repr(name) for name in MODES)
     if not isinstance(mode, str):
-        remedy = ""
-        if isinstance(mode, (list, tuple)):
-            remedy = "One mode serves all axes; filter axis by axis with axes= to use several."
-        raise ArgumentTypeError("mode", expected, repr(mode), remedy)
+        raise ArgumentTypeError("mode", expected, repr(mode))
     if mode in MODES:
-        return mode
-    same = _OTHER_NAMES.get(mode.lower().removeprefix("cv2."))
-    if same is None:
-        close = difflib.get_close_matches(mode.lower(), MODES, n=1)
-        same = close[0] if close else None
-    raise ArgumentError("mode", expected, repr(mode), f"Use mode={same!r}." if same else "")
+        return str(mode)
+    raise ArgumentError("mode", expected, repr(mode), _remedy(mode.lower().removeprefix("cv2.")))
+
+
+def _remedy(mode: str) -> str:
+    """Return what to use instead of something else that might be meant as a mode."""
+    if mode in _SHAPES:
+        return f"Use shape={mode!r}, which says which outputs are computed; mode= is the border."
+    if mode in _ODD:
+        extended = f'numpy.pad(x, width, "{_ODD[mode]}", reflect_type="odd")'
+        return f'Extend the array first, {extended}, and filter with shape="valid".'
+    if "," in mode and {*(names := mode.split(","))} <= {*MODES}:
+        return f"Use mode={tuple(names)}."
+    close = difflib.get_close_matches(mode, MODES, n=1)
+    same = _OTHER_NAMES.get(mode) or (close[0] if close else None)
+    return f"Use mode={same!r}." if same else ""
+
+
+def check_modes(mode: Any, count: int) -> tuple[str, ...]:
+    """Return a mode for each of `count` axes: the same for all, or the one that is given for each.
+
+    Raises
+    ------
+    ArgumentTypeError, ArgumentError
+        There are fewer or more modes than axes, or one is not a mode; see `check_mode`.
+
+    Examples
+    --------
+    >>> check_modes("wrap", 2), check_modes(["wrap", "nearest"], 2)
+    (('wrap', 'wrap'), ('wrap', 'nearest'))
+    """
+    if not is_sequence(mode):
+        return (check_mode(mode),) * count
+    if len(mode) != count:
+        expected = f"one name, or {count}, one for each axis of the kernel"
+        raise ArgumentError("mode", expected, repr(mode))
+    return tuple(map(check_mode, mode))
+
+
+def spelled(modes: Sequence[str]) -> str:
+    """Return the modes of axes as one text, which plans print and which the operators of torch are called with.
+
+    Examples
+    --------
+    >>> spelled(("wrap", "wrap")), spelled(("wrap", "nearest"))
+    ('wrap', 'wrap,nearest')
+    """
+    return modes[0] if len({*modes}) == 1 else ",".join(modes)
+
+
+def by_axis(text: str, count: int) -> tuple[str, ...]:
+    """Return the modes of `count` axes from the text that `spelled` makes.
+
+    Examples
+    --------
+    >>> by_axis("wrap", 2), by_axis("wrap,nearest", 2)
+    (('wrap', 'wrap'), ('wrap', 'nearest'))
+    """
+    return tuple(text.split(",")) if "," in text else (text,) * count
 
 
 def index_map(mode: str, length: int, start: int, stop: int) -> Positions:

@@ -26,6 +26,7 @@ __all__ = [
     "number",
     "per_axis",
     "real",
+    "scalar",
 ]
 
 Number = TypeVar("Number", int, float)
@@ -35,15 +36,15 @@ _MOST_AXES = 32
 
 def is_number(value: object) -> bool:
     """Whether `value` is one value and not several: a number or a boolean, of Python or of NumPy."""
-    return isinstance(_scalar(value), numbers.Complex | np.bool_)
+    return isinstance(scalar(value), numbers.Complex | np.bool_)
 
 
 def is_integer(value: object) -> bool:
     """Whether `value` is an integer of Python or NumPy; booleans and whole floats are not."""
     if type(value) is int:
         return True
-    scalar = _scalar(value)
-    return isinstance(scalar, numbers.Integral) and not isinstance(scalar, bool)
+    held = scalar(value)
+    return isinstance(held, numbers.Integral) and not isinstance(held, bool)
 
 
 def is_sequence(value: object) -> bool:
@@ -53,11 +54,11 @@ def is_sequence(value: object) -> bool:
 
 def number(argument: str, value: complex) -> float | complex:
     """Return a finite real or complex number."""
-    scalar = _scalar(value)
-    if isinstance(scalar, bool) or not isinstance(scalar, numbers.Complex):
+    held = scalar(value)
+    if isinstance(held, bool) or not isinstance(held, numbers.Complex):
         raise ArgumentTypeError(argument, "a real or complex number", _describe(value))
     try:
-        plain = float(scalar.real) if isinstance(scalar, numbers.Real) else complex(scalar)
+        plain = float(held.real) if isinstance(held, numbers.Real) else complex(held)
     except OverflowError:
         plain = math.inf
     # By parts, since torch.compile does not know the function for complex numbers.
@@ -73,10 +74,10 @@ def real(
     if type(value) is float and math.isfinite(value):
         plain = value
     else:
-        scalar = _scalar(value)
-        if isinstance(scalar, bool) or not isinstance(scalar, numbers.Real):
+        held = scalar(value)
+        if isinstance(held, bool) or not isinstance(held, numbers.Real):
             raise ArgumentTypeError(argument, "a real number", _describe(value))
-        plain = float(number(argument, scalar).real)  # type: ignore[arg-type]  # a real number is a complex one
+        plain = float(number(argument, held).real)  # type: ignore[arg-type]  # a real number is a complex one
     if not low <= plain <= high or (open_end and plain == low):
         expected = f"a number {'above' if open_end else 'of at least'} {low:g}"
         raise ArgumentError(argument, expected + f" and at most {high:g}" * (high < math.inf), _describe(value))
@@ -127,16 +128,17 @@ def dimensions(ndim: int) -> int:
     return integer("ndim", ndim, 1, _MOST_AXES)
 
 
-def _scalar(value: object) -> object:
+def scalar(value: object) -> object:
+    """Return the number that an array without axes holds, and everything else as it is."""
     return value[()] if isinstance(value, np.ndarray) and value.ndim == 0 else value
 
 
 def _integer_instead(value: object, low: int, high: int | None) -> str:
     """Return the remedy for a number of another type that is equal to a usable integer."""
-    scalar = _scalar(value)
-    if not isinstance(scalar, numbers.Real | np.bool_):
+    held = scalar(value)
+    if not isinstance(held, numbers.Real | np.bool_):
         return ""
-    plain: Any = scalar
+    plain: Any = held
     usable = low <= plain < math.inf and plain == int(plain) and (high is None or plain <= high)
     return f"Use {int(plain)}." if usable else ""
 

@@ -67,7 +67,13 @@ class _Run(NamedTuple):
 
 
 def extended_block(
-    read: Read, channels: int, lengths: Sequence[int], region: Region, mode: str, cval: float, dtype: DTypeLike
+    read: Read,
+    channels: int,
+    lengths: Sequence[int],
+    region: Region,
+    modes: Sequence[str],
+    cval: float,
+    dtype: DTypeLike,
 ) -> NDArray[Any]:
     r"""Return the samples of an image in a region that may reach beyond its border.
 
@@ -82,8 +88,10 @@ def extended_block(
         Number of samples of the image along each spatial axis, at least one.
     region : sequence of (int, int)
         Start and stop of the positions along each spatial axis.
-    mode, cval
-        How the image continues beyond its border, as for `faltung.convolve`.
+    modes : sequence of str
+        How the image continues beyond its border, along each spatial axis.
+    cval : float
+        The value beyond the border of an axis with the mode ``constant``.
     dtype : dtype
         Dtype of the result.
 
@@ -95,11 +103,11 @@ def extended_block(
     Examples
     --------
     >>> row = np.arange(4.0)[np.newaxis]
-    >>> extended_block(lambda spans: row[(slice(None), *spans)], 1, [4], ((-2, 6),), "wrap", 0.0, float)
+    >>> extended_block(lambda spans: row[(slice(None), *spans)], 1, [4], ((-2, 6),), ["wrap"], 0.0, float)
     array([[2., 3., 0., 1., 2., 3., 0., 1.]])
     """
     block = np.empty((channels, *(stop - start for start, stop in region)), dtype)
-    axes = [_runs(mode, length, *bounds) for length, bounds in zip(lengths, region, strict=True)]
+    axes = [_runs(mode, length, *bounds) for mode, length, bounds in zip(modes, lengths, region, strict=True)]
     for runs in itertools.product(*axes):
         positions = (slice(None), *(run.positions for run in runs))
         spans = tuple(run.span for run in runs if run.span is not None)

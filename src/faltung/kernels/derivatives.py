@@ -1,4 +1,4 @@
-"""Which named kernels differentiate? Those that find edges, ridges and blobs; their taps sum to zero."""
+"""Which named kernels differentiate? Those that find edges, ridges and blobs; they hardly answer to constants."""
 
 from __future__ import annotations
 
@@ -17,6 +17,8 @@ __all__ = ["gaussian_derivative", "laplacian", "log", "prewitt", "scharr", "sobe
 
 _LARGEST_ORDER = 16
 _LEAST_SIGMA = 1e-3
+#: Largest sum of the taps of a derivative, as a share of the sum of their magnitudes.
+_LARGEST_SUM = 1 / 200
 # Its convolution is y[n] = x[n + 1] - x[n - 1], which is positive where the input rises.
 _CENTRAL_DIFFERENCE = (1.0, 0.0, -1.0)
 _SECOND_DIFFERENCE = (1.0, -2.0, 1.0)
@@ -192,7 +194,9 @@ def gaussian_derivative(
         k[m] = (-1 / sigma)^n He_n(m / sigma) g[m]    along each axis
 
     where n is the order along the axis, He_n is the Hermite polynomial of that degree, and g are the taps of
-    `gaussian` along the axis.
+    `gaussian` along the axis. Where the grid is too coarse for the Gaussian (for the second derivative, up to a sigma
+    of about 0.65), the sum s of these taps is more than 1/200 of the sum of their magnitudes. Then the kernel is
+    k - s g, whose taps sum to zero, so that it does not answer to constants.
 
     Parameters
     ----------
@@ -219,7 +223,7 @@ def gaussian_derivative(
 
     References
     ----------
-    The taps are those of `scipy.ndimage.gaussian_filter` with `order`.
+    The taps are those of `scipy.ndimage.gaussian_filter` with `order`, except where they are made to sum to zero.
 
     Examples
     --------
@@ -248,6 +252,9 @@ def log(sigma: float | Sequence[float], *, truncate: float = 4.0, ndim: int | No
 
         k = sum over axes of the second derivative of the Gaussian along the axis
 
+    The second derivative is that of `gaussian_derivative`: up to a sigma of about 0.65 its taps are made to sum to
+    zero; above, they sum to less than 1/200 of the sum of their magnitudes.
+
     Parameters
     ----------
     sigma : float or sequence of float
@@ -270,7 +277,7 @@ def log(sigma: float | Sequence[float], *, truncate: float = 4.0, ndim: int | No
     References
     ----------
     Marr and Hildreth, "Theory of edge detection", Proc. R. Soc. Lond. B 207, 1980. The taps are those of
-    `scipy.ndimage.gaussian_laplace`.
+    `scipy.ndimage.gaussian_laplace`, except where they are made to sum to zero.
 
     Examples
     --------
@@ -305,4 +312,10 @@ def _gaussian_derivative_taps(sigma: float, order: int, truncate: float) -> TapA
         raise ArgumentError("sigma", "a Gaussian of more than one tap to differentiate", received, remedy)
     places = np.arange(-reach, reach + 1) / sigma
     hermite = np.polynomial.hermite_e.hermeval(places, [0.0] * order + [1.0])
-    return np.asarray((-1 / sigma) ** order * hermite * taps)
+    derivative = np.asarray((-1 / sigma) ** order * hermite * taps)
+    if abs(derivative.sum()) <= _LARGEST_SUM * np.abs(derivative).sum():
+        return derivative
+    # The order is even. The tap in the middle cancels the others, so that rounding errors of s do not remain.
+    derivative -= derivative.sum() * taps
+    derivative[reach] = -2 * derivative[reach + 1 :].sum()
+    return derivative

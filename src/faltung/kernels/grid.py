@@ -40,7 +40,7 @@ class GridFunction:
     _noun: ClassVar[str] = "kernel"
     _operands: ClassVar[str] = "a kernel or a number"
     _label: str | None = None
-    #: Filters an array; the module that does this is on a higher floor, and sets this attribute.
+    #: This is `faltung.convolve`, which is on a higher floor and sets this attribute.
     apply: ClassVar[Callable[..., Any]]
 
     @classmethod
@@ -159,25 +159,41 @@ class GridFunction:
     def __call__(
         self,
         x: ArrayLike,
-        mode: str | None = None,
+        mode: str | Sequence[str] | None = None,
         cval: complex = 0.0,
         *,
+        shape: str = "same",
         axes: int | Sequence[int] | None = None,
+        channel_axis: int | None = None,
+        stride: int | Sequence[int] = 1,
+        dilation: int | Sequence[int] = 1,
+        groups: int = 1,
+        out: NDArray[Any] | None = None,
         dtype: DTypeLike | None = None,
+        nan: str = "propagate",
+        mask: ArrayLike | None = None,
+        accuracy: str = "norm",
+        method: str = "auto",
+        workers: int | None = None,
     ) -> NDArray[Any]:
-        """Return the convolution of an array with this kernel; the arguments are those of `faltung.convolve`.
+        """Return the convolution of an array with this kernel, or of its channels with this bank.
+
+        For a bank, ``y[i] = sum over j of convolve(x[j], bank[i, j])``. Without `channel_axis`, the bank must have
+        one channel in, and the result has a new first axis for the channels out.
 
         Parameters
         ----------
         x : array_like
-            Array of any dimension. The kernel extends over its last axes, or over `axes`.
-        mode, cval, axes, dtype
+            Array of any dimension. The kernel extends over its last axes, or over `axes`; all others are a batch.
+        mode, cval, shape, axes, channel_axis, stride, dilation, groups
+            As for `faltung.convolve`.
+        out, dtype, nan, mask, accuracy, method, workers
             As for `faltung.convolve`.
 
         Returns
         -------
         ndarray
-            The convolution, of the shape of `x`.
+            The convolution; this is `out`, if `out` is given.
 
         Raises
         ------
@@ -190,8 +206,29 @@ class GridFunction:
         >>> import faltung as fa
         >>> fa.Kernel([1, 2, 3])(np.array([0.0, 0.0, 1.0, 0.0]))
         array([0., 1., 2., 3.])
+        >>> grey = fa.Bank([[[[0.3]], [[0.6]], [[0.1]]]])
+        >>> grey(np.ones((4, 5, 3)), channel_axis=2).shape
+        (4, 5, 1)
         """
-        return type(self).apply(self, x, mode, cval, axes, dtype)  # type: ignore[no-any-return]
+        return type(self).apply(  # type: ignore[no-any-return]
+            x,
+            self,
+            mode,
+            cval,
+            shape=shape,
+            axes=axes,
+            channel_axis=channel_axis,
+            stride=stride,
+            dilation=dilation,
+            groups=groups,
+            out=out,
+            dtype=dtype,
+            nan=nan,
+            mask=mask,
+            accuracy=accuracy,
+            method=method,
+            workers=workers,
+        )
 
     def rank(self, tol: float | None = None) -> int:
         """Return the rank: the smallest number of outer products that add up to the kernel, in two dimensions.

@@ -15,7 +15,6 @@ from faltung.kernels.kernel import Kernel, Taps
 from faltung.kernels.taps import TapArray, freeze
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, DTypeLike, NDArray
     from scipy.sparse import csr_array
 
 __all__ = ["KernelMatrix", "compose_taps"]
@@ -81,74 +80,10 @@ class KernelMatrix(GridFunction):
             raise ArgumentError("index", "a channel out and a channel in", f"{len(index)} indices", remedy)
         return self[index[0]][_channel("channel in", index[1], self.in_channels)]
 
-    def __call__(
-        self,
-        x: ArrayLike,
-        mode: str | None = None,
-        cval: complex = 0.0,
-        *,
-        axes: int | Sequence[int] | None = None,
-        channel_axis: int | None = None,
-        stride: int | Sequence[int] = 1,
-        dilation: int | Sequence[int] = 1,
-        groups: int = 1,
-        out: NDArray[Any] | None = None,
-        dtype: DTypeLike | None = None,
-        method: str = "auto",
-        workers: int | None = None,
-    ) -> NDArray[Any]:
-        """Return the convolution of the channels of an array with the bank, summed over the channels in.
-
-            y[i] = sum over j of convolve(x[j], bank[i, j])
-
-        Without `channel_axis`, the bank must have one channel in. The result then has one axis more than `x`: the
-        first, for the channels out.
-
-        Parameters
-        ----------
-        x : array_like
-            Array of any dimension. The kernels extend over its last axes, or over `axes`; all others are a batch.
-        mode, cval, axes, channel_axis, stride, dilation, groups, out, dtype, method, workers
-            As for `faltung.convolve`.
-
-        Returns
-        -------
-        ndarray
-            The channels out; this is `out`, if `out` is given.
-
-        Raises
-        ------
-        ArgumentError, ArgumentTypeError
-            The channels do not fit the bank, or another argument cannot be used.
-
-        Examples
-        --------
-        >>> import numpy as np
-        >>> import faltung as fa
-        >>> grey = fa.Bank([[[[0.3]], [[0.6]], [[0.1]]]])
-        >>> grey(np.ones((4, 5, 3)), channel_axis=2).shape
-        (4, 5, 1)
-        """
-        return type(self).apply(  # type: ignore[no-any-return]
-            self,
-            x,
-            mode,
-            cval,
-            axes=axes,
-            channel_axis=channel_axis,
-            stride=stride,
-            dilation=dilation,
-            groups=groups,
-            out=out,
-            dtype=dtype,
-            method=method,
-            workers=workers,
-        )
-
     def matrix(
         self,
         lengths: int | Sequence[int],
-        mode: str | None = None,
+        mode: str | Sequence[str] | None = None,
         *,
         shape: str = "same",
         stride: int | Sequence[int] = 1,
@@ -166,7 +101,7 @@ class KernelMatrix(GridFunction):
         ----------
         lengths : int or sequence of int
             Samples of x along each spatial axis.
-        mode : {'reflect', 'constant', 'nearest', 'mirror', 'wrap'}, optional
+        mode : {'reflect', 'constant', 'nearest', 'mirror', 'wrap'}, or a sequence of these, optional
             How x continues beyond its border, as for `faltung.convolve`. The default is ``reflect``, and ``constant``
             for ``shape="full"``. The constant is zero: any other would add a number to the outputs near the border,
             which no matrix can do.
@@ -219,7 +154,7 @@ class KernelMatrix(GridFunction):
         cls,
         matrix: Any,
         lengths: int | Sequence[int],
-        mode: str | None = None,
+        mode: str | Sequence[str] | None = None,
         *,
         shape: str = "same",
         stride: int | Sequence[int] = 1,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from faltung.errors import ArgumentError, MissingExtraError
-from faltung.ground.boundary import MODES, OUTSIDE, check_mode
+from faltung.ground.boundary import MODES, OUTSIDE, check_modes
 from faltung.ground.checks import integer, is_sequence, per_axis
 from faltung.ground.regions import check_shape, regions
 from faltung.kernels.taps import MOST_TAPS, TapArray
@@ -72,26 +72,26 @@ class Geometry:
     """What determines the matrix of a convolution besides its taps, with one number for each spatial axis."""
 
     lengths: tuple[int, ...]
-    mode: str
+    modes: tuple[str, ...]
     shape: str
     stride: tuple[int, ...]
     dilation: tuple[int, ...]
 
-    def outputs(self, size: tuple[int, ...], origin: tuple[int, ...]) -> tuple[list[range], str]:
-        """Return the positions that have an output along each axis, and the mode that is used for them."""
+    def outputs(self, size: tuple[int, ...], origin: tuple[int, ...]) -> tuple[list[range], tuple[str, ...]]:
+        """Return the positions that have an output along each axis, and the mode that is used for it."""
         sizes = tuple((count - 1) * step + 1 for count, step in zip(size, self.dilation, strict=True))
         # The rule is one for correlations, so it gets the origin of the flipped kernel.
         origins = [count - 1 - at * step for count, at, step in zip(sizes, origin, self.dilation, strict=True)]
         outputs = regions(self.shape, self.lengths, sizes, origins)
-        mode = "constant" if outputs.beyond else self.mode
-        return [range(*bounds, step) for bounds, step in zip(outputs.bounds, self.stride, strict=True)], mode
+        modes = ("constant",) * len(sizes) if outputs.beyond else self.modes
+        return [range(*bounds, step) for bounds, step in zip(outputs.bounds, self.stride, strict=True)], modes
 
     def samples(self, size: tuple[int, ...], origin: tuple[int, ...], lags: Sequence[Indices]) -> list[Indices]:
         """Return, for each axis, the sample under the tap at each lag (column) for each output (row)."""
-        outputs, mode = self.outputs(size, origin)
+        outputs, modes = self.outputs(size, origin)
         return [
             MODES[mode](np.arange(at.start, at.stop, at.step, dtype=np.int64)[:, np.newaxis] - lag * step, length)
-            for at, lag, step, length in zip(outputs, lags, self.dilation, self.lengths, strict=True)
+            for at, lag, step, length, mode in zip(outputs, lags, self.dilation, self.lengths, modes, strict=True)
         ]
 
 
@@ -104,7 +104,7 @@ def as_geometry(lengths: Any, ndim: int | None, mode: Any, shape: Any, stride: A
         raise ArgumentError("lengths", expected, repr(lengths))
     return Geometry(
         lengths=tuple(integer("lengths", length, 1, MOST_TAPS) for length in given),
-        mode=("constant" if shape == "full" else "reflect") if mode is None else check_mode(mode),
+        modes=check_modes(("constant" if shape == "full" else "reflect") if mode is None else mode, axes),
         shape=check_shape(shape),
         stride=per_axis("stride", stride, axes, lambda name, value: integer(name, value, 1, _LARGEST_STEP)),
         dilation=per_axis("dilation", dilation, axes, lambda name, value: integer(name, value, 1, _LARGEST_STEP)),

@@ -115,9 +115,10 @@ class ChannelPlan(Planned):
                 outputs=-(-(stop - first) // stride),
                 stride=stride,
                 dilation=dilation,
+                mode=mode,
             )
-            for (axis, (first, stop), size, origin), stride, dilation in zip(
-                places, self.question.stride, self.question.dilation, strict=True
+            for (axis, (first, stop), size, origin), stride, dilation, mode in zip(
+                places, self.question.stride, self.question.dilation, problem.modes, strict=True
             )
         )
         return Layer(
@@ -126,7 +127,6 @@ class ChannelPlan(Planned):
             ins=self.bank.in_channels,
             outs=self.bank.out_channels // self.question.groups,
             axes=axes,
-            mode=problem.mode,
             cval=float(problem.cval.real),
         )
 

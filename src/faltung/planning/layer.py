@@ -33,6 +33,8 @@ class Axis:
         Number of outputs.
     stride, dilation : int
         Samples between neighbouring outputs, and between neighbouring taps.
+    mode : str
+        How the array continues beyond its border.
 
     Examples
     --------
@@ -47,6 +49,7 @@ class Axis:
     outputs: int = 1
     stride: int = 1
     dilation: int = 1
+    mode: str = "constant"
 
     @lazy
     def _phases(self) -> list[tuple[int, int]]:
@@ -92,7 +95,7 @@ class Axis:
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """A correlation with a bank: its shapes and its mode, without samples and taps.
+    """A correlation with a bank: its shapes and modes, without samples and taps.
 
     Layers are compared by identity, so that plans and machine code are found in the least time.
 
@@ -106,10 +109,8 @@ class Layer:
         Channels in and channels out of each group.
     axes : tuple of Axis
         One to three spatial axes.
-    mode : str
-        How the input continues beyond its border.
     cval : float
-        The constant beyond the border for ``constant``.
+        The value beyond the border of an axis with the mode ``constant``.
 
     Examples
     --------
@@ -123,7 +124,6 @@ class Layer:
     ins: int
     outs: int
     axes: tuple[Axis, ...]
-    mode: str = "constant"
     cval: float = 0.0
 
     @lazy
@@ -179,6 +179,11 @@ class Layer:
         return f"stride {self.stride}{dilated}, from position {starts}"
 
     @lazy
+    def modes(self) -> tuple[str, ...]:
+        """How the input continues beyond its border, on each axis."""
+        return tuple(axis.mode for axis in self.axes)
+
+    @lazy
     def strided(self) -> bool:
         """Whether the stride is larger than 1 on some axis."""
         return any(axis.stride > 1 for axis in self.axes)
@@ -199,11 +204,11 @@ class Layer:
             )
             for axis in self.axes
         )
-        return replace(self, ins=self.outs, outs=self.ins, axes=axes, mode="constant", cval=0.0)
+        return replace(self, ins=self.outs, outs=self.ins, axes=axes, cval=0.0)
 
     def _margin(self, axis: Axis) -> tuple[int, int]:
         """Return where the samples of the adjoint begin, counted from the first tap, and their number."""
-        if self.mode == "constant":  # the constant beyond the border is no sample
+        if axis.mode == "constant":  # the constant beyond the border is no sample
             return -axis.start, axis.length
         low, high = min(axis.start, 0), max(axis.stop, axis.length)
         return low - axis.start, high - low

@@ -16,6 +16,7 @@ import numpy as np
 from faltung.engines.base import Job
 from faltung.errors import ArgumentError
 from faltung.ground.arrays import computed_dtype
+from faltung.ground.boundary import spelled
 from faltung.ground.lazy import lazy
 from faltung.kernels import Kernel, Taps
 from faltung.kernels.rewrite import Simplified, simplify
@@ -46,6 +47,8 @@ class Layout:
         For slices, row and column: the length of the array, and the size and origin of the kernel.
     regions : tuple of (int, int)
         For the same axes: start and stop of the outputs, in positions of the array.
+    modes : tuple of str
+        For the same axes: how the array continues beyond its border.
     """
 
     column: int
@@ -54,6 +57,7 @@ class Layout:
     sizes: tuple[int, ...]
     origins: tuple[int, ...]
     regions: tuple[tuple[int, int], ...]
+    modes: tuple[str, ...]
 
     @lazy
     def first(self) -> tuple[int, ...]:
@@ -75,10 +79,10 @@ class Problem:
         Whether the kernel is reflected first, so that the correlation is a convolution.
     axes : tuple of int
         The axis of the array for each axis of the kernel, not negative.
-    mode : str
-        How the array continues beyond its border.
+    modes : tuple of str
+        For each axis of the kernel: how the array continues beyond its border.
     cval : complex
-        The constant beyond the border for ``constant``.
+        The value beyond the border of an axis with the mode ``constant``.
     regions : tuple of (int, int)
         For each axis of the kernel: start and stop of the positions of the array that have an output.
     result : dtype
@@ -96,7 +100,7 @@ class Problem:
     kernel: Kernel
     reflected: bool
     axes: tuple[int, ...]
-    mode: str
+    modes: tuple[str, ...]
     cval: complex
     regions: tuple[tuple[int, int], ...]
     result: np.dtype[Any]
@@ -112,7 +116,7 @@ class Problem:
     @property
     def input_row(self) -> Row:
         """The row that a plan prints for the array."""
-        mode = f"{self.mode}({self.cval:g})" if self.mode == "constant" else self.mode
+        mode = spelled(self.modes).replace("constant", f"constant({self.cval:g})")
         return "input", f"{shape_text(self.shape)} {self.dtype}, mode {mode}, axes {self.axes}"
 
     @lazy
@@ -120,8 +124,8 @@ class Problem:
         """What makes two problems equal; it can be hashed."""
         # As texts, 0.0 and -0.0 differ, and a NaN equals itself.
         kernel, cval = self.kernel.fingerprint, repr(self.cval)
-        place = (self.shape, self.dtype, self.axes, self.regions)
-        return kernel, self.reflected, place, self.mode, cval, self.result, self.accuracy, self.skips_nan, self.masked
+        place = (self.shape, self.dtype, self.axes, self.regions, self.modes)
+        return kernel, self.reflected, place, cval, self.result, self.accuracy, self.skips_nan, self.masked
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Problem) and self.key == other.key
@@ -185,7 +189,7 @@ class Problem:
     def rounds_outside(self, dtype: np.dtype[Any]) -> bool:
         """Return whether the constant beyond the border is rounded if it is stored as `dtype`."""
         outside = complex(self.cval)
-        return self.mode == "constant" and not (
+        return "constant" in self.modes and not (
             _representable(outside.real, dtype) and _representable(outside.imag, dtype)
         )
 
@@ -214,20 +218,19 @@ class Problem:
         """The axes in which this problem is computed."""
         ndim = len(self.shape)
         sizes, origins = [1] * ndim, [0] * ndim
-        regions = [(0, length) for length in self.shape]
+        regions, modes = [(0, length) for length in self.shape], ["constant"] * ndim
         for k, axis in enumerate(self.axes):
             sizes[axis], origins[axis] = self.correlated.shape[k], self.correlated.origin[k]
-            regions[axis] = self.regions[k]
+            regions[axis], modes[axis] = self.regions[k], self.modes[k]
         pair = 2 if self.dtype.kind == "c" else 1
         last = max(self.axes)
         channels = math.prod(self.shape[last + 1 :])
         if channels * pair > MOST_CHANNELS:
             last, channels = ndim - 1, 1
-        axes = [*zip(self.shape, sizes, origins, regions, strict=True)][: last + 1]
+        axes = [*zip(self.shape, sizes, origins, regions, modes, strict=True)][: last + 1]
         if last == 0:
-            axes.insert(0, (1, 1, 0, (0, 1)))  # a row axis of length 1
-        lengths, sizes_, origins_, regions_ = zip(*axes, strict=True)
-        return Layout(last, channels * pair, lengths, sizes_, origins_, regions_)
+            axes.insert(0, (1, 1, 0, (0, 1), "constant"))  # a row axis of length 1
+        return Layout(last, channels * pair, *zip(*axes, strict=True))
 
     @lazy
     def forms(self) -> tuple[Form, ...]:

@@ -11,8 +11,8 @@ import numpy as np
 
 from faltung.errors import ArgumentError, ArgumentTypeError
 from faltung.ground.arrays import as_array, check_result_dtype, computed_dtype
-from faltung.ground.boundary import check_mode
-from faltung.ground.checks import is_integer, is_sequence
+from faltung.ground.boundary import check_modes
+from faltung.ground.checks import is_integer, is_sequence, scalar
 from faltung.ground.lazy import lazy
 from faltung.ground.regions import check_shape, regions
 from faltung.kernels import Bank, Kernel
@@ -84,10 +84,10 @@ class Question:
         The axis of the array for each axis of the kernel, not negative.
     regions : tuple of (int, int)
         For each axis of the kernel: start and stop of the positions of the array that have an output, for stride 1.
-    mode : str
-        How the array continues beyond its border.
+    modes : tuple of str
+        For each axis of the kernel: how the array continues beyond its border.
     cval : complex
-        The constant beyond the border for ``constant``.
+        The value beyond the border of an axis with the mode ``constant``.
     result : dtype
         The dtype of the result.
     channel_axis : int or None
@@ -110,7 +110,7 @@ class Question:
     reflected: bool
     axes: tuple[int, ...]
     regions: tuple[tuple[int, int], ...]
-    mode: str
+    modes: tuple[str, ...]
     cval: complex
     result: np.dtype[Any]
     channel_axis: int | None
@@ -126,7 +126,7 @@ class Question:
     def key(self) -> tuple[Any, ...]:
         """A value that is equal for equal questions, and can be hashed."""
         kernel, cval = self.kernel.fingerprint, repr(self.cval)
-        array = (self.shape, self.dtype, self.axes, self.regions, self.mode, cval, self.result)
+        array = (self.shape, self.dtype, self.axes, self.regions, self.modes, cval, self.result)
         steps = (self.channel_axis, self.stride, self.dilation, self.groups)
         return kernel, self.reflected, array, steps, self.accuracy, self.skips_nan, self.masked, self.method
 
@@ -165,7 +165,7 @@ class Question:
             kernel=kernel,
             reflected=self.reflected,
             axes=self.axes,
-            mode=self.mode,
+            modes=self.modes,
             cval=self.cval,
             regions=self.regions,
             result=self.result,
@@ -225,8 +225,8 @@ def question_of(shape: tuple[int, ...], dtype: np.dtype[Any], kernel: Any, optio
     Examples
     --------
     >>> question = question_of((480, 640), np.dtype("uint8"), [[1, 2, 1]], Options(reflected=True, shape="valid"))
-    >>> question.regions, question.mode, question.result
-    (((0, 480), (1, 639)), 'reflect', dtype('float32'))
+    >>> question.regions, question.modes, question.result
+    (((0, 480), (1, 639)), ('reflect', 'reflect'), dtype('float32'))
     """
     kernel = as_value(kernel, options.channel_axis is not None)
     computed = computed_dtype(dtype, "x")
@@ -249,16 +249,15 @@ def question_of(shape: tuple[int, ...], dtype: np.dtype[Any], kernel: Any, optio
     else:
         channel = None  # a kernel filters every channel by itself, so the axis does not matter
         _check_no_groups(kernel, groups)
-    mode = (
-        ("constant" if options.shape == "full" else "reflect") if options.mode is None else check_mode(options.mode)
-    )
+    default = "constant" if options.shape == "full" else "reflect"
+    modes = check_modes(default if options.mode is None else options.mode, kernel.ndim)
     cval = _cval(options.cval, dtype)
     sizes, origins = _support(kernel, dilation)
     if options.reflected:
         origins = [size - 1 - at for size, at in zip(sizes, origins, strict=True)]
     outputs = regions(options.shape, [shape[axis] for axis in axes], sizes, origins)
     if outputs.beyond:
-        mode, cval = "constant", 0.0  # taps beyond the array are left out
+        modes, cval = ("constant",) * kernel.ndim, 0.0  # taps beyond the array are left out
     result = computed if options.dtype is None else check_result_dtype(options.dtype, computed, options.dtype_name)
     return Question(
         shape=shape,
@@ -267,7 +266,7 @@ def question_of(shape: tuple[int, ...], dtype: np.dtype[Any], kernel: Any, optio
         reflected=options.reflected,
         axes=axes,
         regions=outputs.bounds,
-        mode=mode,
+        modes=modes,
         cval=cval,
         result=result,
         channel_axis=channel,
@@ -381,6 +380,7 @@ def _check_channels(bank: Bank, channel: int | None, channels: int, groups: int)
 
 
 def _cval(cval: Any, dtype: np.dtype[Any]) -> complex:
+    cval = scalar(cval)
     if isinstance(cval, bool) or not isinstance(cval, (numbers.Complex, np.number)):
         raise ArgumentTypeError("cval", "a number", repr(cval))
     try:

@@ -323,7 +323,7 @@ def _problem(kernel: Kernel, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Pr
         kernel=kernel,
         reflected=False,
         axes=tuple(range(len(shape))),
-        mode="reflect",
+        modes=("reflect",) * len(shape),
         cval=0.0,
         regions=tuple((0, length) for length in shape),
         result=dtype,

@@ -132,7 +132,7 @@ def _stored(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
         kernel=unit,
         reflected=False,
         axes=axes,
-        mode="nearest",
+        modes=("nearest",) * len(axes),
         cval=0.0,
         regions=regions,
         result=dtype,

@@ -8,7 +8,7 @@ import numpy as np
 
 from faltung.engines.calls.joined import Joined
 from faltung.errors import ArgumentError, ArgumentTypeError
-from faltung.ground.arrays import as_array
+from faltung.ground.arrays import as_array, carried, is_masked_array
 from faltung.ground.threads import worker_count
 from faltung.planning.bank_plan import BankPlan
 from faltung.planning.channel_plan import ChannelPlan
@@ -39,6 +39,10 @@ def execute(plan: Planned, x: Any, out: Any = None, workers: int | None = None, 
     """Check the arguments of a call, and run the plan; the parameters are those of calling it."""
     problem = plan.problem
     if type(x) is not np.ndarray or x.shape != problem.shape or x.dtype != problem.dtype:
+        if is_masked_array(x):
+            from faltung.run.masked_arrays import run_masked  # seldom used, and an import should cost little
+
+            return run_masked(plan, x, out, workers, mask)  # type: ignore[no-any-return]
         x = _check_input(x, plan)
     valid = None if mask is None and not problem.masked else _check_mask(mask, plan)
     shape = plan.result_shape
@@ -96,7 +100,7 @@ def _check_input(x: Any, plan: Planned) -> NDArray[Any]:
 
 def _check_out(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
     """Return `out` if a result of that shape and dtype can be written into it."""
-    array = isinstance(out, np.ndarray) and not isinstance(out, np.ma.MaskedArray)
+    array = isinstance(out, np.ndarray) and not carried(out)
     if array and out.shape == shape and out.dtype == dtype and out.flags.writeable:
         return out  # type: ignore[no-any-return]
     expected = f"a writable array of shape {shape} and dtype {dtype}"

@@ -96,9 +96,7 @@ class Gatherer:
     Parameters
     ----------
     layout : Layout
-        The axes, and the support of the kernel.
-    mode : str
-        How the array continues beyond its border.
+        The axes, with their modes, and the support of the kernel.
     fill : ndarray
         The constant of the mode ``constant`` for every channel of a position, in the dtype of the gathered block.
     stored : dtype
@@ -107,9 +105,8 @@ class Gatherer:
         Name of the scratch.
     """
 
-    def __init__(self, layout: Layout, mode: str, fill: NDArray[Any], stored: np.dtype[Any], name: str) -> None:
+    def __init__(self, layout: Layout, fill: NDArray[Any], stored: np.dtype[Any], name: str) -> None:
         self._layout = layout
-        self._mode = mode
         self._fill = fill
         self._stored = stored
         self._name = name
@@ -185,16 +182,17 @@ class Gatherer:
         if not source.packed or (end - begin) * layout.step < INNER:
             begin = end = 0
         outer = first + np.concatenate([np.arange(begin), np.arange(end, count)])
-        offsets = byte_offsets(self._mode, layout.lengths[-1], outer, source.column)
+        offsets = byte_offsets(layout.modes[-1], layout.lengths[-1], outer, source.column)
         columns = np.where(offsets[:, np.newaxis] == FILL, FILL, np.add.outer(offsets, source.channels))
         inner = (begin * layout.step, end * layout.step, (first + begin) * source.column)
         return np.ascontiguousarray(columns), count * layout.step, inner
 
     def _offsets(self, axis: int, tile: Tile, stride: int) -> NDArray[np.int64]:
         """Byte offsets along an axis of the positions that a tile reads."""
-        first = tile.start[axis] - self._layout.origins[axis]
-        positions = np.arange(first, first + tile.shape[axis] + self._layout.sizes[axis] - 1, dtype=np.int64)
-        return byte_offsets(self._mode, self._layout.lengths[axis], positions, stride)
+        layout = self._layout
+        first = tile.start[axis] - layout.origins[axis]
+        positions = np.arange(first, first + tile.shape[axis] + layout.sizes[axis] - 1, dtype=np.int64)
+        return byte_offsets(layout.modes[axis], layout.lengths[axis], positions, stride)
 
 
 def offset(tile: Tile, strides: Strides, origin: tuple[int, ...]) -> int:
@@ -240,7 +238,7 @@ def source_gatherer(problem: Problem) -> Gatherer:
     with np.errstate(over="ignore"):
         sample = np.array(parts).astype(problem.extended)
     fill = np.tile(sample, problem.layout.step // len(parts))
-    return Gatherer(problem.layout, problem.mode, fill, problem.stored, "source")
+    return Gatherer(problem.layout, fill, problem.stored, "source")
 
 
 def address_of(array: NDArray[Any]) -> int:

@@ -114,7 +114,7 @@ class LayerCode:
         self._vector_bytes = self._block.lanes * number.itemsize
         self._tile = tile_of(layer, self._axes, self._block.rows, self._columns)
         rows = self._axes[1].positions(self._tile[0])
-        self._tables = Tables(self._axes, layer.mode, self._source, self._tile, self._tops(), rows, number)
+        self._tables = Tables(self._axes, self._source, self._tile, self._tops(), rows, number)
         self._panels = self._tables.panels(layer.ins)
         self._fill = np.array([layer.cval]).astype(number)
         self._no_bias = np.zeros(layer.groups * layer.outs, number)

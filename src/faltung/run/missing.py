@@ -44,7 +44,7 @@ class Missing:
     def __init__(self, problem: Problem) -> None:
         self._problem = problem
         fill = np.ones(problem.layout.step, np.uint8)  # the constant beyond the border is not missing
-        self._gather = Gatherer(problem.layout, problem.mode, fill, np.dtype(np.uint8), "mask")
+        self._gather = Gatherer(problem.layout, fill, np.dtype(np.uint8), "mask")
         self.room = 1 / problem.extended.itemsize  # a byte for each sample
 
     @lazy

@@ -48,8 +48,6 @@ class Tables:
     ----------
     axes : tuple of Axis
         Three of them: slices, rows and columns.
-    mode : str
-        How the input continues beyond its border.
     source : MemoryLayout
         The memory layout of the input.
     tile : tuple of int
@@ -65,7 +63,6 @@ class Tables:
     def __init__(
         self,
         axes: tuple[Axis, ...],
-        mode: str,
         source: MemoryLayout,
         tile: tuple[int, int],
         tops: NDArray[np.int64],
@@ -81,15 +78,15 @@ class Tables:
         # A tile gathers only those slices that a tap reads, in the order of the taps.
         first = slices.start + slices.stride * np.arange(slices.outputs)
         planes = np.add.outer(first, slices.dilation * np.arange(slices.size))
-        self.slice_offsets = np.ascontiguousarray(byte_offsets(mode, slices.length, planes, slice_stride))
-        self.row_offsets, self.row_tables = _rows(rows, mode, row_stride, tops, row_positions)
+        self.slice_offsets = np.ascontiguousarray(byte_offsets(slices.mode, slices.length, planes, slice_stride))
+        self.row_offsets, self.row_tables = _rows(rows, row_stride, tops, row_positions)
         self.no_rows = np.full(self.rows, FILL)
         lanes = host().vector_bytes // size
         self.columns = -(-columns.reads(tile[1]) // lanes) * lanes
         contiguous = columns.stride == 1 and column_stride == size and source.dtype == number
         self.gathered = lanes if contiguous else 0
-        self.inner, self.column_offsets = self._columns(columns, mode, column_stride)
-        self.looked_up = int(mode != "constant" and bool(self.column_offsets.size))
+        self.inner, self.column_offsets = self._columns(columns, column_stride)
+        self.looked_up = int(columns.mode != "constant" and bool(self.column_offsets.size))
         self.plane = self.rows * self.columns * size
         self._axes, self._size = (rows, columns), size
         self.depth = slices.size
@@ -100,7 +97,7 @@ class Tables:
         rows = (self.row_offsets, self.row_tables, self.no_rows)
         return sum(table.nbytes for table in (self.slice_offsets, *rows, self.inner, self.column_offsets))
 
-    def _columns(self, axis: Axis, mode: str, stride: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    def _columns(self, axis: Axis, stride: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Find for each tile in a row which columns are contiguous, and the byte offsets of all others.
 
         All tiles whose columns are inside the array share the entries of the first one of them.
@@ -113,10 +110,10 @@ class Tables:
             moved = positions + shift
             inside = np.flatnonzero((moved >= 0) & (moved < axis.length))
             # Behind the last column scratch is filled up to a whole vector.
-            moved = np.append(moved, np.full(self.columns - moved.size, -1 if mode == "constant" else 0))
+            moved = np.append(moved, np.full(self.columns - moved.size, -1 if axis.mode == "constant" else 0))
             start, stop = (int(inside[0]), int(inside[-1]) + 1) if self.gathered and inside.size else (0, 0)
             rest = np.concatenate([moved[:start], moved[stop:]])
-            outer.append(byte_offsets(mode, axis.length, rest, stride))
+            outer.append(byte_offsets(axis.mode, axis.length, rest, stride))
             records.append((start, stop, int(moved[start]) * stride if stop else 0, entries))
             entries += rest.size
         bases = (shifts - written[of_tile]) * stride
@@ -189,11 +186,11 @@ def _sharing(
 
 
 def _rows(
-    axis: Axis, mode: str, stride: int, tops: NDArray[np.int64], positions: NDArray[np.int64]
+    axis: Axis, stride: int, tops: NDArray[np.int64], positions: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return byte offsets of rows; and for each row of tiles the first of its entries, and what is added to them."""
     shifts = axis.stride * tops
     of_tile, written = _sharing(positions, shifts, axis.length)
-    offsets = byte_offsets(mode, axis.length, np.add.outer(written, positions), stride)
+    offsets = byte_offsets(axis.mode, axis.length, np.add.outer(written, positions), stride)
     bases = (shifts - written[of_tile]) * stride
     return np.ascontiguousarray(offsets), np.column_stack([of_tile * positions.size, bases])

@@ -94,7 +94,7 @@ class TapGradientCode:
 
     def _tables_of_source(self) -> Tables:
         rows = self._axes[1].positions(self._tile[0])
-        return Tables(self._axes, self._layer.mode, self._source, self._tile, self._tops(), rows, self._number)
+        return Tables(self._axes, self._source, self._tile, self._tops(), rows, self._number)
 
     def _tables_of_gradient(self) -> Tables:
         """Return tables of the gradient, of which a tile holds its own rows, and rows of zeros above and below."""
@@ -102,7 +102,7 @@ class TapGradientCode:
         own = np.arange(1 - down, height + down - 1)
         rows = np.where((own >= 0) & (own < height), own, NOWHERE)
         axes = tuple(Axis(length=axis.outputs, size=1, outputs=axis.outputs) for axis in self._axes)
-        return Tables(axes, "constant", self._gradient, self._tile, self._tops(), rows, self._number)
+        return Tables(axes, self._gradient, self._tile, self._tops(), rows, self._number)
 
     def _shape_of_totals(self) -> tuple[int, ...]:
         """Return groups, blocks of channels out, channels in, chunks, slices, blocks of rows, blocks of columns."""

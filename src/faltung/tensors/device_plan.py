@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from faltung.errors import ArgumentError
+from faltung.ground.boundary import spelled
 from faltung.ground.bounded import Bounded
 from faltung.ground.lazy import lazy
 from faltung.kernels import Kernel
@@ -53,7 +54,7 @@ class FilterPlan(Planned):
 
     Examples
     --------
-    >>> plan = filter_plan(Kernel(np.ones((9, 9))), (512, 512), (0, 1), ((0, 512), (0, 512)), "reflect")
+    >>> plan = filter_plan(Kernel(np.ones((9, 9))), (512, 512), (0, 1), ((0, 512), (0, 512)), ("reflect",) * 2)
     >>> plan.method, plan(torch.ones(512, 512)).shape
     ('separable', torch.Size([512, 512]))
     """
@@ -95,7 +96,7 @@ class FilterPlan(Planned):
     def rows(self) -> list[Row]:
         """Return what the plan prints, as pairs of a word and a text."""
         problem = self.problem
-        place = f"{self.dtype} on {self.device}, mode {problem.mode}, axes {problem.axes}"
+        place = f"{self.dtype} on {self.device}, mode {spelled(problem.modes)}, axes {problem.axes}"
         return [
             problem.kernel_row,
             ("input", f"{shape_text(problem.shape)} {place}"),
@@ -133,10 +134,10 @@ class FilterPlan(Planned):
         high = [
             b - at + size - 1 for (_, b), at, size in zip(problem.regions, kernel.origin, kernel.shape, strict=True)
         ]
-        if problem.mode == "constant" and problem.cval:
+        if "constant" in problem.modes and problem.cval:
             # The difference from the constant is extended by zeros.
-            return extend(planes - problem.cval.real, low, high, "constant") + problem.cval.real, order
-        return extend(planes, low, high, problem.mode), order
+            return extend(planes - problem.cval.real, low, high, problem.modes) + problem.cval.real, order
+        return extend(planes, low, high, problem.modes), order
 
     @lazy
     def _taps(self) -> torch.Tensor:
@@ -200,7 +201,7 @@ def filter_plan(
     shape: tuple[int, ...],
     axes: tuple[int, ...],
     regions: tuple[tuple[int, int], ...],
-    mode: str,
+    modes: tuple[str, ...],
     cval: float = 0.0,
     method: str = "auto",
     accuracy: str = "norm",
@@ -217,7 +218,9 @@ def filter_plan(
         Of the tensor.
     axes, regions
         For each axis of the kernel, that of the tensor, and the positions for which there is an output.
-    mode, cval, method, accuracy
+    modes
+        How the tensor continues beyond its border, along each of them.
+    cval, method, accuracy
         As for `faltung.convolve`; the methods are ``direct``, ``separable`` and ``fourier``.
     dtype, device
         Of the tensor.
@@ -227,11 +230,11 @@ def filter_plan(
     ArgumentError
         `method` names no way, or one that cannot do it.
     """
-    key = (kernel.fingerprint, shape, axes, regions, mode, repr(cval), method, accuracy, dtype, device)
+    key = (kernel.fingerprint, shape, axes, regions, modes, repr(cval), method, accuracy, dtype, device)
 
     def make() -> FilterPlan:
         number = numpy_dtype(dtype)
-        problem = Problem(shape, number, kernel, False, axes, mode, complex(cval).real, regions, number, accuracy)
+        problem = Problem(shape, number, kernel, False, axes, modes, complex(cval).real, regions, number, accuracy)
         return FilterPlan(problem, dtype, device, _choose(problem, method, accuracy, dtype, device))
 
     return _plans.get_or_make(key, make, lambda plan: kernel.size * 8)

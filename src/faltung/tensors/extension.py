@@ -22,7 +22,7 @@ __all__ = ["extend", "fold"]
 _indices: Bounded[tuple[str, int, int, int, torch.device], torch.Tensor] = Bounded(256, 1 << 26)
 
 
-def extend(x: torch.Tensor, low: Sequence[int], high: Sequence[int], mode: str) -> torch.Tensor:
+def extend(x: torch.Tensor, low: Sequence[int], high: Sequence[int], modes: Sequence[str]) -> torch.Tensor:
     """Return the samples from position `low` up to `high` of each of the last axes.
 
     Parameters
@@ -31,8 +31,8 @@ def extend(x: torch.Tensor, low: Sequence[int], high: Sequence[int], mode: str) 
         The tensor that is extended or cropped.
     low, high : sequence of int
         For each spatial axis; negative positions are before the first sample.
-    mode : str
-        One of the modes of `faltung.convolve`; with ``constant``, zeros are beyond the border.
+    modes : sequence of str
+        For each spatial axis, one of the modes of `faltung.convolve`; with ``constant``, zeros are beyond the border.
     """
     first = x.ndim - len(low)
     lengths = x.shape[first:]
@@ -40,16 +40,30 @@ def extend(x: torch.Tensor, low: Sequence[int], high: Sequence[int], mode: str) 
         for axis, (a, b) in enumerate(zip(low, high, strict=True), first):
             x = x.narrow(axis, a, b - a)
         return x
-    if mode == "constant":
-        margins = [(-a, b - length) for a, b, length in zip(low, high, lengths, strict=True)]
-        return pad(x, [n for margin in reversed(margins) for n in margin])
-    for axis, (a, b, length) in enumerate(zip(low, high, lengths, strict=True), first):
-        if (a, b) != (0, length):
+    if "constant" in modes:
+        x = _with_zeros(x, low, high, modes)
+    for axis, (a, b, length, mode) in enumerate(zip(low, high, lengths, modes, strict=True), first):
+        if mode != "constant" and (a, b) != (0, length):
             x = x.index_select(axis, _index(x, mode, length, a, b))
     return x
 
 
-def fold(extended: torch.Tensor, low: Sequence[int], lengths: Sequence[int], mode: str) -> torch.Tensor:
+def _with_zeros(x: torch.Tensor, low: Sequence[int], high: Sequence[int], modes: Sequence[str]) -> torch.Tensor:
+    """Extend the axes whose mode is ``constant``."""
+    first, margins = x.ndim - len(low), []
+    for axis, (a, b, mode) in enumerate(zip(low, high, modes, strict=True), first):
+        length = x.shape[axis]
+        if mode != "constant":
+            margins.append((0, 0))
+        elif b < 0 or a > length:  # torch pads what is left after cropping, and that would be less than nothing
+            x = x.narrow(axis, 0, 0)
+            margins.append((0, b - a))
+        else:
+            margins.append((-a, b - length))
+    return pad(x, [n for margin in reversed(margins) for n in margin])
+
+
+def fold(extended: torch.Tensor, low: Sequence[int], lengths: Sequence[int], modes: Sequence[str]) -> torch.Tensor:
     """Return the adjoint of `extend`: the values of all copies of a sample are added.
 
     Parameters
@@ -60,17 +74,19 @@ def fold(extended: torch.Tensor, low: Sequence[int], lengths: Sequence[int], mod
         First position on each spatial axis.
     lengths : sequence of int
         Samples of each axis of the result.
-    mode : str
+    modes : sequence of str
         As for `extend`.
     """
     first = extended.ndim - len(low)
-    for axis, (a, length) in enumerate(zip(low, lengths, strict=True), first):
+    for axis, (mode, a, length) in enumerate(zip(modes, low, lengths, strict=True), first):
         b = a + extended.shape[axis]
         if (a, b) == (0, length):
             continue
-        inside = extended.narrow(axis, max(-a, 0), max(min(b, length) - max(a, 0), 0))
         total = extended.new_zeros((*extended.shape[:axis], length, *extended.shape[axis + 1 :]))
-        total.narrow(axis, max(a, 0), inside.shape[axis]).copy_(inside)
+        start, stop = max(a, 0), min(b, length)
+        if start < stop:
+            inside = extended.narrow(axis, start - a, stop - start)
+            total.narrow(axis, start, stop - start).copy_(inside)
         if mode != "constant":
             for start, stop in ((a, min(0, b)), (max(length, a), b)):
                 if start < stop:

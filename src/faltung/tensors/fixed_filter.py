@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from faltung.ground.boundary import by_axis
 from faltung.ground.bounded import Bounded
 from faltung.kernels import Kernel
 from faltung.planning.kept import plan_problem
@@ -79,7 +80,9 @@ def _linear(
         Axis of `x` for each axis of the taps, not negative.
     first, stop : sequence of int
         For each of them the positions for which there is an output.
-    mode, cval, method, accuracy
+    mode : str
+        The modes of the axes, as `faltung.ground.boundary.spelled` writes them.
+    cval, method, accuracy
         As for `faltung.convolve`.
     workers : int
         Number of threads; 0 for the default.
@@ -87,13 +90,13 @@ def _linear(
         The key of the kernel, from `note_kernel`.
     """
     kernel = _kernel(key, taps, origin)
-    regions = tuple(zip(first, stop, strict=True))
+    regions, modes = tuple(zip(first, stop, strict=True)), by_axis(mode, len(axes))
     if x.device.type != "cpu":
-        how = (mode, cval, method, accuracy, x.dtype, x.device)
+        how = (modes, cval, method, accuracy, x.dtype, x.device)
         return filter_plan(kernel, tuple(x.shape), tuple(axes), regions, *how)(x)
     kind = computed(x.dtype)
     samples = x.detach().to(kind).numpy()
-    place = (samples.shape, samples.dtype, kernel, False, tuple(axes), mode, cval, regions, samples.dtype, accuracy)
+    place = (samples.shape, samples.dtype, kernel, False, tuple(axes), modes, cval, regions, samples.dtype, accuracy)
     plan = plan_problem(Problem(*place), method)
     y = machine_code.empty(plan.result_shape, kind)
     plan(samples, y.numpy(), workers or None)
@@ -116,12 +119,12 @@ def _backward(ctx: Any, c: torch.Tensor) -> tuple[Any, ...]:
     (taps,) = ctx.saved_tensors
     origin, axes, first, stop, mode, _cval, method, accuracy, workers, key = ctx.rest
     sizes = taps.shape
-    low, high = [], []
-    for axis, a, b, at, size in zip(axes, first, stop, origin, sizes, strict=True):
+    low, high, modes = [], [], by_axis(mode, len(axes))
+    for axis, a, b, at, size, along in zip(axes, first, stop, origin, sizes, modes, strict=True):
         length = ctx.shape[axis]
         # Zeros beyond the border have no gradient; copies of samples have.
-        low.append(0 if mode == "constant" else min(0, a - at))
-        high.append(length if mode == "constant" else max(length, b + size - 1 - at))
+        low.append(0 if along == "constant" else min(0, a - at))
+        high.append(length if along == "constant" else max(length, b + size - 1 - at))
     key = key.removesuffix(_FLIPPED) if key.endswith(_FLIPPED) else key + _FLIPPED
     flipped, lag_zero = (
         taps.flip([*range(taps.ndim)]),
@@ -132,7 +135,7 @@ def _backward(ctx: Any, c: torch.Tensor) -> tuple[Any, ...]:
     extended = linear(c, flipped, lag_zero, axes, *region, *how)
     order = [axis for axis in range(c.ndim) if axis not in axes] + [*axes]
     lengths = [ctx.shape[axis] for axis in axes]
-    folded = fold(extended.permute(order), low, lengths, mode)
+    folded = fold(extended.permute(order), low, lengths, modes)
     return folded.permute(np.argsort(order).tolist()), *[None] * 11
 
 

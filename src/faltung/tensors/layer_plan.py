@@ -9,6 +9,7 @@ from functools import cache, lru_cache
 import torch
 
 from faltung.errors import ArgumentError
+from faltung.ground.boundary import spelled
 from faltung.ground.lazy import lazy
 from faltung.ground.threads import core_count
 from faltung.planning.layer import Layer
@@ -133,7 +134,7 @@ class LayerPlan(Planned):
         """Return what the plan prints, as pairs of a word and a text."""
         layer = self.problem
         rows = [
-            ("layer", f"{layer.taps_text}, {layer.steps_text}, mode {layer.mode}"),
+            ("layer", f"{layer.taps_text}, {layer.steps_text}, mode {spelled(layer.modes)}"),
             ("input", f"{shape_text(layer.source_shape)} {self.dtype} on {self.device}, {self.cores} cores"),
             ("output", f"{shape_text(layer.target_shape)}, {layer.multiply_adds:.3g} multiply-adds"),
             ("memory", bytes_text(self.memory)),

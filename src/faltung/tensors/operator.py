@@ -11,8 +11,9 @@ where c is the gradient with respect to h or v:
 
 So the derivatives of every order are these three. ``adjoint`` is also what a transposed layer computes.
 
-Their last three arguments are always the mode of the border, the method, and the number of threads, where 0 stands
-for that of `faltung.workers`, or else of torch. A number that was asked for is that of the gradients too.
+Their last three arguments are always the modes of the axes (as `faltung.ground.boundary.spelled` writes them), the
+method, and the number of threads, where 0 stands for that of `faltung.workers`, or else of torch. A number that was
+asked for is that of the gradients too.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from typing import Any
 
 import torch
 
+from faltung.ground.boundary import by_axis
 from faltung.ground.threads import chosen_count
 from faltung.planning.layer import Axis, Layer
 from faltung.tensors.calling import differentiable
@@ -46,8 +48,9 @@ def layer_of(
     mode: str,
 ) -> Layer:
     """Return the layer for shapes of samples and taps, as torch orders their axes."""
-    axes = tuple(map(Axis, source[2:], taps[2:], start, outputs, stride, dilation))
-    return Layer(source[0], groups, taps[1], taps[0] // groups, axes, mode)
+    modes = by_axis(mode, len(stride))
+    axes = tuple(map(Axis, source[2:], taps[2:], start, outputs, stride, dilation, modes))
+    return Layer(source[0], groups, taps[1], taps[0] // groups, axes)
 
 
 def plan_of(layer: Layer, x: torch.Tensor, method: str, other: torch.Tensor | None = None) -> LayerPlan:

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 
 from faltung.errors import ArgumentError, ArgumentTypeError
+from faltung.ground.boundary import spelled
 from faltung.ground.threads import worker_count
 from faltung.kernels import Bank, Kernel
 from faltung.kernels.dilated import dilated
@@ -160,7 +161,7 @@ def _by_kernel(x: torch.Tensor, kernel: Kernel, options: Options, workers: int |
     key, taps = note_kernel(correlated)
     first, stop = ([region[k] for region in question.regions] for k in (0, 1))
     cval = float(question.cval.real)
-    how = (question.mode, cval, question.method, question.accuracy, workers or 0, key)
+    how = (spelled(question.modes), cval, question.method, question.accuracy, workers or 0, key)
     y = linear(x, taps, list(correlated.origin), list(question.axes), first, stop, *how)
     if any(step > 1 for step in question.stride):
         every = [slice(None)] * y.ndim
@@ -197,10 +198,10 @@ def _by_bank(x: torch.Tensor, kernel: Any, options: Options, workers: int | None
     else:
         weights = torch.from_numpy(np.array(plan.correlated.taps)).to(x)
     samples, order = _in_order(plan, x)
-    mode, starts = layer.mode, [axis.start for axis in layer.axes]
-    if mode == "constant" and layer.cval:
+    mode, starts = spelled(layer.modes), [axis.start for axis in layer.axes]
+    if "constant" in layer.modes and layer.cval:
         stops = [axis.stop for axis in layer.axes]
-        samples = extend(samples - layer.cval, starts, stops, "constant") + layer.cval
+        samples = extend(samples - layer.cval, starts, stops, layer.modes) + layer.cval
         starts = [0] * len(starts)
     stride, outputs, dilation = zip(*((axis.stride, axis.outputs, axis.dilation) for axis in layer.axes), strict=True)
 

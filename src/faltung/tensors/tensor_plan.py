@@ -137,7 +137,7 @@ def _inner_plan(x: torch.Tensor, kernel: Any, options: Options, effort: str) -> 
     # As the operator computes it: at all positions, before outputs are left out.
     correlated = correlated_kernel(question)
     problem = Problem(
-        *(question.shape, question.dtype, correlated, False, question.axes, question.mode, question.cval.real),
+        *(question.shape, question.dtype, correlated, False, question.axes, question.modes, question.cval.real),
         *(question.regions, question.dtype, question.accuracy),
     )
     if on_array:
@@ -145,5 +145,5 @@ def _inner_plan(x: torch.Tensor, kernel: Any, options: Options, effort: str) -> 
             fastest(problem)
             forget()
         return plan_problem(problem, question.method)
-    place = (problem.shape, problem.axes, problem.regions, problem.mode, float(problem.cval.real))
+    place = (problem.shape, problem.axes, problem.regions, problem.modes, float(problem.cval.real))
     return filter_plan(correlated, *place, question.method, question.accuracy, real.dtype, real.device)

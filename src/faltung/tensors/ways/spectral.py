@@ -14,6 +14,7 @@ transform back.
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from functools import lru_cache
 
 import torch
@@ -124,16 +125,13 @@ def _last(layer: Layer) -> list[int]:
 
 def _unit(layer: Layer) -> Layer:
     """Return the layer with unit strides, which also has the outputs that the strides of `layer` skip."""
-    axes = tuple(
-        Axis(axis.length, axis.size, axis.start, axis.stride * (axis.outputs - 1) + 1, 1, axis.dilation)
-        for axis in layer.axes
-    )
-    return Layer(layer.images, layer.groups, layer.ins, layer.outs, axes, layer.mode)
+    axes = tuple(replace(axis, outputs=axis.stride * (axis.outputs - 1) + 1, stride=1) for axis in layer.axes)
+    return Layer(layer.images, layer.groups, layer.ins, layer.outs, axes)
 
 
 def _tiles(layer: Layer, x: torch.Tensor) -> tuple[torch.Tensor, list[int], list[int]]:
     """Cut the extended input into tiles: one axis for each spatial axis, before those of their samples."""
-    x = extend(x, [axis.start for axis in layer.axes], [axis.stop for axis in layer.axes], layer.mode)
+    x = extend(x, [axis.start for axis in layer.axes], [axis.stop for axis in layer.axes], layer.modes)
     sizes, steps = zip(*(tile_lengths(axis) for axis in layer.axes), strict=True)
     for k, (axis, size, step) in enumerate(zip(layer.axes, sizes, steps, strict=True), 2):
         outputs = axis.stride * (axis.outputs - 1) + 1

@@ -29,7 +29,7 @@ def padding(layer: Layer) -> tuple[int, ...] | None:
     for axis in layer.axes:
         zeros = -axis.start
         room = axis.length + 2 * zeros - axis.dilation * (axis.size - 1) - 1
-        if zeros < 0 or room < 0 or room // axis.stride + 1 != axis.outputs or (zeros and layer.mode != "constant"):
+        if zeros < 0 or room < 0 or room // axis.stride + 1 != axis.outputs or (zeros and axis.mode != "constant"):
             return None
         margins.append(zeros)
     return tuple(margins)
@@ -65,7 +65,7 @@ def adjoint(layer: Layer, g: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
     low, high = _reach(layer)
     shape = (*layer.source_shape[:2], *(b - a for a, b in zip(low, high, strict=True)))
     extended, _ = _gradients(layer, g, _shape_only(g, shape), w, (0,) * len(low), (True, False))
-    return fold(extended, low, layer.source_shape[2:], layer.mode)
+    return fold(extended, low, layer.source_shape[2:], layer.modes)
 
 
 def taps(layer: Layer, x: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
@@ -100,4 +100,4 @@ def _reach(layer: Layer) -> tuple[list[int], list[int]]:
 
 
 def _extended(layer: Layer, x: torch.Tensor) -> torch.Tensor:
-    return extend(x, *_reach(layer), layer.mode)
+    return extend(x, *_reach(layer), layer.modes)

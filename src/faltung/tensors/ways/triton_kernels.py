@@ -52,8 +52,8 @@ def refusal(layer: Layer, part: str, device: torch.device, dtype: torch.dtype) -
         return "there are three spatial axes"
     if dtype not in _DTYPES:
         return "the numbers are not real"
-    outside = any(axis.start < 0 or axis.stop > axis.length for axis in layer.axes)
-    if outside and (layer.mode != "constant" or layer.cval):
+    outside = [axis for axis in layer.axes if axis.start < 0 or axis.stop > axis.length]
+    if any(axis.mode != "constant" or layer.cval for axis in outside):
         return "there is something other than zeros beyond the border"
     if max(math.prod(layer.source_shape[1:]), math.prod(layer.target_shape[1:]), _most_lanes(layer)) > _MOST:
         return "there are too many numbers"
