@@ -17,6 +17,7 @@ from faltung.ground.lazy import lazy
 from faltung.ground.regions import check_shape, regions
 from faltung.kernels import Bank, Kernel
 from faltung.kernels.taps import as_taps
+from faltung.planning.missing_rule import MissingRule, missing_rule
 from faltung.planning.problem import Problem
 
 __all__ = ["Options", "Question", "as_value", "question_of"]
@@ -46,6 +47,10 @@ class Options(NamedTuple):
     masked: bool = False
     accuracy: Any = "norm"
     method: Any = "auto"
+    #: Whether samples have weights. Doors get them in place of the mask.
+    graded: bool = False
+    min_weight: Any = 0.0
+    keep_nan: Any = False
     #: The name of the argument that gives the dtype of the result.
     dtype_name: str = "dtype"
 
@@ -57,6 +62,8 @@ class Options(NamedTuple):
         steps: tuple[Any, ...] = ()
         if not (self.channel_axis is None and self.stride is _ONE and self.dilation is _ONE and self.groups is _ONE):
             steps = (repr(self.channel_axis), repr(self.stride), repr(self.dilation), repr(self.groups))
+        if self.graded or self.keep_nan is not False or type(self.min_weight) is not float or self.min_weight:
+            steps = (steps, self.graded, repr(self.min_weight), repr(self.keep_nan))
         return (
             *(self.reflected, self.mode, type(self.cval), repr(self.cval), self.shape, repr(self.axes), self.dtype),
             *(self.nan, self.masked, self.accuracy, self.method, steps),
@@ -96,8 +103,8 @@ class Question:
         Groups of channels.
     accuracy : {'norm', 'pointwise'}
         The scale that the error bound has to be relative to.
-    skips_nan, masked : bool
-        Whether NaN is a missing sample, and whether a mask says which samples are missing.
+    missing : MissingRule
+        Which samples are missing, and what becomes of outputs that need them.
     method : str
         The name of a method, or ``auto``.
     """
@@ -116,8 +123,7 @@ class Question:
     dilation: tuple[int, ...]
     groups: int
     accuracy: str
-    skips_nan: bool
-    masked: bool
+    missing: MissingRule
     method: str
 
     @lazy
@@ -126,7 +132,7 @@ class Question:
         kernel, cval = self.kernel.fingerprint, repr(self.cval)
         array = (self.shape, self.dtype, self.axes, self.regions, self.mode, cval, self.result)
         steps = (self.channel_axis, self.stride, self.dilation, self.groups)
-        return kernel, self.reflected, array, steps, self.accuracy, self.skips_nan, self.masked, self.method
+        return kernel, self.reflected, array, steps, self.accuracy, self.missing, self.method
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Question) and self.key == other.key
@@ -168,8 +174,7 @@ class Question:
             regions=self.regions,
             result=self.result,
             accuracy=self.accuracy,
-            skips_nan=self.skips_nan,
-            masked=self.masked,
+            missing=self.missing,
         )
 
     def problem_of(self, kernel: Kernel) -> Problem:
@@ -254,6 +259,8 @@ def question_of(shape: tuple[int, ...], dtype: np.dtype[Any], kernel: Any, optio
     outputs = regions(options.shape, [shape[axis] for axis in axes], sizes, origins)
     if outputs.beyond:
         mode, cval = "constant", 0.0  # taps beyond the array are left out
+    skips_nan = _skips_nan(options.nan, dtype, cval)
+    given = (skips_nan, options.masked, options.graded, options.min_weight, options.keep_nan, outputs.beyond)
     result = computed if options.dtype is None else check_result_dtype(options.dtype, computed, options.dtype_name)
     return Question(
         shape=shape,
@@ -270,8 +277,7 @@ def question_of(shape: tuple[int, ...], dtype: np.dtype[Any], kernel: Any, optio
         dilation=dilation,
         groups=groups,
         accuracy=options.accuracy,
-        skips_nan=options.nan == "ignore" and dtype.kind in "fc",
-        masked=options.masked,
+        missing=missing_rule(MissingRule(*given), options.shape, stride, channel),
         method=options.method,
     )
 
@@ -282,6 +288,11 @@ def question_of(shape: tuple[int, ...], dtype: np.dtype[Any], kernel: Any, optio
 def _check_choice(argument: str, value: Any, choices: tuple[str, str]) -> None:
     if not isinstance(value, str) or value not in choices:
         raise ArgumentError(argument, f"{choices[0]!r} or {choices[1]!r}", repr(value))
+
+
+def _skips_nan(nan: str, dtype: np.dtype[Any], cval: complex) -> bool:
+    """Whether samples that are NaN are missing; a constant can be NaN beside samples that cannot."""
+    return nan == "ignore" and (dtype.kind in "fc" or cval != cval)
 
 
 def _channel_axis(axis: Any, ndim: int) -> int | None:
