@@ -154,7 +154,8 @@ def convolve(
     steps = (channel_axis, stride, dilation, groups)
     rest: tuple[Any, ...] = (accuracy, method, weights is not None, min_weight, keep_nan)
     options = Options(True, mode, cval, shape, axes, *steps, dtype, nan, mask is not None, *rest)
-    return _door(x, kernel).filter(x, kernel, options, out, one_of(mask, weights), workers)  # type: ignore[no-any-return]
+    valid = mask if weights is None else one_of(mask, weights)
+    return _door(x, kernel).filter(x, kernel, options, out, valid, workers)  # type: ignore[no-any-return]
 
 
 def correlate(
@@ -219,7 +220,8 @@ def correlate(
     options = Options(
         False, mode, cval, shape, axes, *steps, dtype, nan, mask is not None, accuracy, method, *missing
     )
-    return _door(x, kernel).filter(x, kernel, options, out, one_of(mask, weights), workers)  # type: ignore[no-any-return]
+    valid = mask if weights is None else one_of(mask, weights)
+    return _door(x, kernel).filter(x, kernel, options, out, valid, workers)  # type: ignore[no-any-return]
 
 
 def plan(
@@ -351,8 +353,8 @@ class _Arrays:
         x = _as_input(x)
         if options.dtype is None and isinstance(out, np.ndarray):
             options = options._replace(dtype=out.dtype, dtype_name="out")
-        given = (None, mask) if options.graded else (mask, None)
-        return execute(plan_of(x.shape, x.dtype, kernel, options), x, out, workers, *given)
+        plan = plan_of(x.shape, x.dtype, kernel, options)
+        return execute(plan, x, out, workers, None, mask) if options.graded else execute(plan, x, out, workers, mask)
 
     @staticmethod
     def plan(x: Any, kernel: Any, options: Options, effort: str) -> Planned:

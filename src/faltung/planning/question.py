@@ -57,17 +57,17 @@ class Options(NamedTuple):
     @property
     def key(self) -> tuple[Any, ...]:
         """The arguments in a form that is equal only for calls with the same values of the same types."""
-        # Every call makes this key, so defaults are recognised by identity, which takes the least time. As texts,
-        # equal values of other types differ: 1 from True and 1.0, 0.0 from -0.0.
-        steps: tuple[Any, ...] = ()
-        if not (self.channel_axis is None and self.stride is _ONE and self.dilation is _ONE and self.groups is _ONE):
-            steps = (repr(self.channel_axis), repr(self.stride), repr(self.dilation), repr(self.groups))
-        if self.graded or self.keep_nan is not False or type(self.min_weight) is not float or self.min_weight:
-            steps = (steps, self.graded, repr(self.min_weight), repr(self.keep_nan))
-        return (
-            *(self.reflected, self.mode, type(self.cval), repr(self.cval), self.shape, repr(self.axes), self.dtype),
-            *(self.nan, self.masked, self.accuracy, self.method, steps),
-        )
+        # Every call makes this key, and names of its own take less time than attributes; so do defaults that are
+        # recognised by identity. As texts, equal values of other types differ: 1 from True and 1.0, 0.0 from -0.0.
+        reflected, mode, cval, shape, axes, channel_axis, stride, dilation, groups, dtype, nan, masked, *rest = self
+        accuracy, method, graded, min_weight, keep_nan, _ = rest
+        more: tuple[Any, ...] = ()
+        if not (channel_axis is None and stride is _ONE and dilation is _ONE and groups is _ONE):
+            more = (repr(channel_axis), repr(stride), repr(dilation), repr(groups))
+        if graded or keep_nan is not False or type(min_weight) is not float or min_weight:
+            more = (more, graded, repr(min_weight), repr(keep_nan))
+        cval_key, axes_key = repr(cval), repr(axes)
+        return reflected, mode, type(cval), cval_key, shape, axes_key, dtype, nan, masked, accuracy, method, more
 
 
 @dataclass(frozen=True, eq=False)

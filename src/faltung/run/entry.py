@@ -12,7 +12,7 @@ from faltung.ground.arrays import as_array
 from faltung.ground.threads import worker_count
 from faltung.planning.bank_plan import BankPlan
 from faltung.planning.channel_plan import ChannelPlan
-from faltung.planning.missing_rule import MissingRule
+from faltung.planning.missing_rule import NOTHING_MISSING, MissingRule
 from faltung.planning.planned import Planned
 from faltung.planning.planner import Plan
 from faltung.run.bank_run import BankRunner
@@ -44,7 +44,8 @@ def execute(
     problem = plan.problem
     if type(x) is not np.ndarray or x.shape != problem.shape or x.dtype != problem.dtype:
         x = _check_input(x, plan)
-    valid = None if mask is weights is None and not problem.weighted else valid_samples(plan, mask, weights)
+    everything = mask is None and weights is None and problem.missing is NOTHING_MISSING
+    valid = None if everything else valid_samples(plan, mask, weights)
     shape = plan.result_shape
     result = np.empty(shape, problem.result) if out is None else _check_out(out, shape, problem.result)
     count = None if workers is None else worker_count(workers)
