@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import math
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -11,11 +10,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from faltung.errors import ArgumentError, ArgumentTypeError
-from faltung.ground.arrays import as_array, as_dtype, is_masked_array
+from faltung.ground.arrays import array_of_shape, as_array, is_masked_array
 from faltung.ground.checks import is_integer
 from faltung.kernels import Bank, Kernel
 from faltung.kernels.grid import GridFunction
 from faltung.planning.kept import keep, plan_of
+from faltung.planning.missing_rule import one_of
 from faltung.planning.planned import Planned
 from faltung.planning.question import Options, question_of
 from faltung.run.entry import execute
@@ -42,6 +42,9 @@ def convolve(
     dtype: DTypeLike | None = None,
     nan: str = "propagate",
     mask: ArrayLike | None = None,
+    weights: ArrayLike | None = None,
+    min_weight: float = 0.0,
+    keep_nan: bool = False,
     accuracy: str = "norm",
     method: str = "auto",
     workers: int | None = None,
@@ -92,10 +95,17 @@ def convolve(
         Whether a NaN is a value like others, or a missing sample.
     mask : array_like of bool, optional
         True where a sample is valid, False where it is missing, which is the opposite of `numpy.ma`; it has the shape
-        of `x`, or one that broadcasts to it. Missing samples are left out, and the weight of the others is increased:
-        the result is ``y * sum(abs(kernel)) / w``. Here y is the convolution of `x` with zeros in place of missing
-        samples, and w the convolution of the mask, as ones and zeros, with ``abs(kernel)``. An output without any
-        valid sample is NaN. Beyond the border, copies of missing samples are missing, and the constant is valid.
+        of `x`, or one that broadcasts to it. Each missing sample counts, under each output, as the mean of the valid
+        ones there, weighted by ``abs(kernel)``. For taps of one sign, this is the result of the valid samples, divided
+        by their share of the sum of all taps; for taps that sum to zero, a constant stays zero. An output without any
+        valid sample is NaN. Beyond the border, copies of missing samples are missing, and the constant is valid,
+        unless it is NaN and ``nan="ignore"``.
+    weights : array_like, optional
+        Weights of the samples, from 0 (missing) to 1, in place of a mask.
+    min_weight : float, optional
+        Share of the sum of ``abs(kernel)`` that must be valid under an output, from 0 to 1; otherwise it is NaN.
+    keep_nan : bool, optional
+        Whether outputs at the positions of missing samples are NaN. This needs ``shape="same"`` and ``stride=1``.
     accuracy : {'norm', 'pointwise'}, optional
         The scale that the error bound is relative to: ``norm``, the largest sample times the sum of ``abs(kernel)``,
         which allows Fourier transforms; ``pointwise``, the sum of ``abs(tap) * abs(sample)`` under each output, for
@@ -147,8 +157,10 @@ def convolve(
     (32, 24, 16)
     """
     steps = (channel_axis, stride, dilation, groups)
-    options = Options(True, mode, cval, shape, axes, *steps, dtype, nan, mask is not None, accuracy, method)
-    return _door(x, kernel).filter(x, kernel, options, out, mask, workers)  # type: ignore[no-any-return]
+    rest: tuple[Any, ...] = (accuracy, method, weights is not None, min_weight, keep_nan)
+    options = Options(True, mode, cval, shape, axes, *steps, dtype, nan, mask is not None, *rest)
+    valid = mask if weights is None else one_of(mask, weights)
+    return _door(x, kernel).filter(x, kernel, options, out, valid, workers)  # type: ignore[no-any-return]
 
 
 def correlate(
@@ -167,6 +179,9 @@ def correlate(
     dtype: DTypeLike | None = None,
     nan: str = "propagate",
     mask: ArrayLike | None = None,
+    weights: ArrayLike | None = None,
+    min_weight: float = 0.0,
+    keep_nan: bool = False,
     accuracy: str = "norm",
     method: str = "auto",
     workers: int | None = None,
@@ -180,7 +195,7 @@ def correlate(
     ----------
     x, kernel, mode, cval, shape, axes, channel_axis, stride, dilation, groups
         As for `convolve`.
-    out, dtype, nan, mask, accuracy, method, workers
+    out, dtype, nan, mask, weights, min_weight, keep_nan, accuracy, method, workers
         As for `convolve`.
 
     Returns
@@ -206,8 +221,12 @@ def correlate(
     array([0., 3., 2., 1.])
     """
     steps = (channel_axis, stride, dilation, groups)
-    options = Options(False, mode, cval, shape, axes, *steps, dtype, nan, mask is not None, accuracy, method)
-    return _door(x, kernel).filter(x, kernel, options, out, mask, workers)  # type: ignore[no-any-return]
+    missing = (weights is not None, min_weight, keep_nan)
+    options = Options(
+        False, mode, cval, shape, axes, *steps, dtype, nan, mask is not None, accuracy, method, *missing
+    )
+    valid = mask if weights is None else one_of(mask, weights)
+    return _door(x, kernel).filter(x, kernel, options, out, valid, workers)  # type: ignore[no-any-return]
 
 
 def plan(
@@ -226,6 +245,9 @@ def plan(
     result_dtype: DTypeLike | None = None,
     nan: str = "propagate",
     mask: ArrayLike | bool = False,
+    weights: ArrayLike | bool = False,
+    min_weight: float = 0.0,
+    keep_nan: bool = False,
     accuracy: str = "norm",
     method: str = "auto",
     effort: str = "estimate",
@@ -238,15 +260,17 @@ def plan(
     ----------
     x : array_like, torch.Tensor or tuple of int
         The array, or its shape.
-    kernel, mode, cval, shape, axes, channel_axis, stride, dilation, groups, nan, accuracy, method
+    kernel, mode, cval, shape, axes, channel_axis, stride, dilation, groups
+        As for `convolve`.
+    nan, min_weight, keep_nan, accuracy, method
         As for `convolve`.
     dtype : dtype, optional
         If `x` is an array, the dtype of the result, as for `convolve`. If `x` is a shape, the dtype of the array; the
         default is float32.
     result_dtype : dtype, optional
         If `x` is a shape, the dtype of the result; the default is that of `convolve`.
-    mask : bool or array_like, optional
-        Whether the plan will be called with a mask. A mask itself also means yes; its values do not matter.
+    mask, weights : bool or array_like, optional
+        Whether the plan will be called with a mask, or with weights. An array means yes; its values are not read.
     effort : {'estimate', 'measure'}, optional
         How the method is chosen: ``estimate``, by predicted times; ``measure``, by running every method that might be
         the fastest. A measured choice is kept on disk, and later plans for the same question use it.
@@ -272,26 +296,18 @@ def plan(
         raise ArgumentError("effort", "'estimate' or 'measure'", repr(effort))
     name = "dtype"
     if isinstance(x, tuple):
-        x, dtype, name = _array_of_shape(x, dtype), result_dtype, "result_dtype"
+        x, dtype, name = array_of_shape(x, dtype), result_dtype, "result_dtype"
     elif result_dtype is not None:
         raise ArgumentError("result_dtype", "None where x is an array", repr(result_dtype), "Use dtype=.")
     elif isinstance(x, list) and x and all(map(is_integer, x)):
         remedy = f"For a shape, pass the tuple {tuple(x)}; for a signal, numpy.array({_shortened(x)})."
         raise ArgumentTypeError("x", "an array, or a tuple for a shape", "a list of integers", remedy)
-    masked = mask is not False and mask is not None
+    masked, graded = (given is not False and given is not None for given in (mask, weights))
+    one_of(masked or None, graded or None)
     steps = (channel_axis, stride, dilation, groups)
-    options = Options(True, mode, cval, shape, axes, *steps, dtype, nan, masked, accuracy, method, name)
+    rest: tuple[Any, ...] = (accuracy, method, graded, min_weight, keep_nan, name)
+    options = Options(True, mode, cval, shape, axes, *steps, dtype, nan, masked, *rest)
     return _door(x, kernel).plan(x, kernel, options, effort)  # type: ignore[no-any-return]
-
-
-def _array_of_shape(shape: tuple[Any, ...], dtype: Any) -> NDArray[Any]:
-    """Return an array of a shape that takes no memory."""
-    if not all(is_integer(length) and length >= 0 for length in shape):
-        raise ArgumentError("x", "an array, or a shape of integers that are not negative", repr(shape))
-    sample = np.empty((), as_dtype("float32" if dtype is None else dtype, "dtype"))
-    if math.prod(shape) * sample.itemsize >= 1 << 62:
-        raise ArgumentError("x", "a shape whose samples can be counted in bytes", repr(shape))
-    return np.broadcast_to(sample, [int(length) for length in shape])
 
 
 def _shortened(values: list[Any]) -> str:
@@ -308,6 +324,8 @@ class Door(NamedTuple):
 
         filter(x, kernel, options, out, mask, workers)      return the result
         plan(x, kernel, options, effort)                    return the plan
+
+    If ``options.graded``, the mask is weights of the samples.
 
     It is imported when the first array of this kind is passed. The library is never imported: whoever passes one of
     its arrays has imported it.
@@ -339,17 +357,18 @@ class _Arrays:
         """Make a plan, and run it."""
         x = _as_input(x)
         if type(x) is not np.ndarray and np.ma.is_masked(x):
-            options = options._replace(masked=True)
+            options = options._replace(masked=not options.graded)
         if options.dtype is None and isinstance(out, np.ndarray):
             options = options._replace(dtype=out.dtype, dtype_name="out")
-        return execute(plan_of(x.shape, x.dtype, kernel, options), x, out, workers, mask)
+        plan = plan_of(x.shape, x.dtype, kernel, options)
+        return execute(plan, x, out, workers, None, mask) if options.graded else execute(plan, x, out, workers, mask)
 
     @staticmethod
     def plan(x: Any, kernel: Any, options: Options, effort: str) -> Planned:
         """Make a plan; with effort ``measure``, by running the methods that might be the fastest."""
         x = _as_input(x)
         if type(x) is not np.ndarray and np.ma.is_masked(x):
-            options = options._replace(masked=True)
+            options = options._replace(masked=not options.graded)
         if effort == "estimate":
             return plan_of(x.shape, x.dtype, kernel, options)
         from faltung.run.race import fastest  # seldom used, and an import should cost little

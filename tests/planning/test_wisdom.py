@@ -15,6 +15,7 @@ from faltung.jit import object_cache
 from faltung.jit.target import Target
 from faltung.planning import machine as store
 from faltung.planning import wisdom
+from faltung.planning.missing_rule import MissingRule
 from faltung.planning.problem import Problem
 
 
@@ -89,8 +90,9 @@ def test_a_choice_is_remembered_in_this_process_and_in_later_ones(monkeypatch):
         replace(GAUSSIAN, regions=((0, 40), (3, 47))),
         replace(GAUSSIAN, result=np.dtype("uint8")),
         replace(GAUSSIAN, accuracy="pointwise"),
-        replace(GAUSSIAN, skips_nan=True),
-        replace(GAUSSIAN, masked=True),
+        replace(GAUSSIAN, missing=MissingRule(skips_nan=True)),
+        replace(GAUSSIAN, missing=MissingRule(masked=True)),
+        replace(GAUSSIAN, missing=MissingRule(masked=True, min_weight=0.5)),
     ],
     ids=lambda problem: "",
 )

@@ -147,7 +147,7 @@ def test_a_mask_is_made_of_booleans(name, dtype):
         run(X, mask=np.ones(X.shape, dtype))
     assert str(caught.value) == (
         f"mask: expected an array of booleans, False where a sample is missing, got {np.dtype(dtype)}. "
-        "Compare it with a number, for example weights > 0."
+        "Compare it with a number, for example weights > 0, or pass it as weights=."
     )
     with pytest.raises(ArgumentError, match=r"^mask: expected an array of booleans of shape"):
         run(X, mask=np.ones((7, 7), bool))

@@ -29,15 +29,19 @@ KERNELS = {
 
 
 def expected(x, kernel, mode, cval, there):
-    """The formula in double precision: y sum(abs(k)) / w, and NaN where nothing has weight."""
+    """The formula in double precision, where missing samples count as the mean; NaN where nothing has weight."""
     magnitudes = np.abs(kernel.taps)
     shift = [o - s // 2 for o, s in zip(kernel.origin, kernel.shape, strict=True)]
-    arguments = {"mode": mode, "origin": shift}
-    values = scipy.ndimage.convolve(np.where(there, x, 0.0).astype(float), kernel.taps, cval=cval, **arguments)
-    weights = scipy.ndimage.convolve(there.astype(float), magnitudes, cval=1.0, **arguments)
-    none = weights < 1e-9 * magnitudes.sum()
+    present = np.where(there, x, 0.0).astype(float) * there
+
+    def correlated(samples, taps, outside):
+        return scipy.ndimage.convolve(samples.astype(float), taps, mode=mode, origin=shift, cval=outside)
+
+    values, sums = correlated(present, kernel.taps, cval), correlated(present, magnitudes, cval)
+    weights, missing = correlated(there, magnitudes, 1.0), correlated(1.0 - there, kernel.taps, 0.0)
+    none = weights < 1e-12 * magnitudes.sum()
     with np.errstate(all="ignore"):
-        return np.where(none, np.nan, values * magnitudes.sum() / weights), weights / magnitudes.sum()
+        return np.where(none, np.nan, values + missing * sums / weights), weights / magnitudes.sum()
 
 
 def image(shape, share):
@@ -106,9 +110,9 @@ def test_complex_taps_weigh_by_magnitude():
     x[4, 5] = np.nan
     taps = RNG.standard_normal((3, 3)) + 1j * RNG.standard_normal((3, 3))
     there = ~np.isnan(x)
-    filled = np.where(there, x, 0.0)
-    weights = scipy.ndimage.convolve(there.astype(float), np.abs(taps))
-    want = scipy.ndimage.convolve(filled, taps) * np.abs(taps).sum() / weights
+    filled, magnitudes = np.where(there, x, 0.0), np.abs(taps)
+    means = scipy.ndimage.convolve(filled, magnitudes) / scipy.ndimage.convolve(there.astype(float), magnitudes)
+    want = scipy.ndimage.convolve(filled, taps) + scipy.ndimage.convolve((~there).astype(complex), taps) * means
     assert_allclose(fa.convolve(x, taps, nan="ignore"), want, rtol=1e-12)
 
 
@@ -135,6 +139,7 @@ def test_an_infinity_under_a_zero_tap_affects_no_output():
     got = fa.correlate(x, taps, "constant", nan="ignore", method="direct")
     want = np.zeros((6, 7))
     want[1:4, 2], want[1:4, 4] = np.inf, -np.inf
+    want[3, 2] = np.nan  # the missing sample counts as the mean, which is infinite, with a tap of the other sign
     assert_array_equal(got, want)
 
 

@@ -12,6 +12,7 @@ from faltung.engines.catalogue import ENGINES
 from faltung.ground.bounded import Bounded
 from faltung.planning import planner, wisdom
 from faltung.planning.cost import TYPICAL
+from faltung.planning.missing_rule import MissingRule
 from faltung.planning.planned import Planned
 from faltung.planning.planner import make_plan
 from faltung.planning.problem import Problem
@@ -68,11 +69,11 @@ def clock(monkeypatch):
         def __init__(self):
             self.takes, self.ran = {}, []
 
-        def execute(self, plan, x, out, workers, mask=None):
+        def execute(self, plan, x, out, workers, mask=None, weights=None):
             method = plan.candidates[0].method
             assert x.shape == plan.problem.shape
             assert x.dtype == plan.problem.dtype
-            assert (mask is not None) == plan.problem.masked
+            assert (mask is not None) == plan.problem.missing.masked
             self.ran.append(method)
             self.seconds += self.takes[method]
             return out
@@ -124,7 +125,7 @@ def test_slow_methods_leave_the_race_and_a_long_race_ends_early(clock, monkeypat
 
 
 def test_problems_with_masks_and_missing_samples_are_measured_with_them(clock):
-    problem = replace(problem_of(fa.gaussian(2.0)), masked=True, skips_nan=True)
+    problem = replace(problem_of(fa.gaussian(2.0)), missing=MissingRule(masked=True, skips_nan=True))
     clock.takes = {"direct": 1e-3, "separable": 2e-3, "fourier": 3e-3, "running": 1e-3}
     assert race.fastest(problem).candidates[0].method == "direct"
 

@@ -295,8 +295,11 @@ class WeighingEngine(Engine, Protocol):
     def weighs(self, job: Job) -> bool:
         """Return whether that is a good way to do this job."""
 
-    def prepare_weighing(self, job: Job, skips_nan: bool, masked: bool) -> WeighingFunction:
-        """Prepare it, for samples that are missing where they are NaN or where a mask excludes them."""
+    def prepare_weighing(self, job: Job, skips_nan: bool, masked: bool, least: float) -> WeighingFunction:
+        """Prepare it, for samples that are missing where they are NaN or where a mask excludes them.
+
+        Where the share of the whole weight that is present is at most `least`, an output is NaN.
+        """
 
 
 class BankEngine(Engine, Protocol):

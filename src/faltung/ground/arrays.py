@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from faltung.errors import ArgumentError, ArgumentTypeError
+from faltung.ground.checks import is_integer
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
+    "array_of_shape",
     "as_array",
     "as_dtype",
     "carried",
@@ -163,3 +166,13 @@ def check_result_dtype(dtype: Any, computed: np.dtype[Any], name: str) -> np.dty
             "Take .real, .imag or abs() of the result.",
         )
     return wanted
+
+
+def array_of_shape(shape: tuple[Any, ...], dtype: Any) -> NDArray[Any]:
+    """Return an array of a shape that takes no memory."""
+    if not all(is_integer(length) and length >= 0 for length in shape):
+        raise ArgumentError("x", "an array, or a shape of integers that are not negative", repr(shape))
+    sample = np.empty((), as_dtype("float32" if dtype is None else dtype, "dtype"))
+    if math.prod(shape) * sample.itemsize >= 1 << 62:
+        raise ArgumentError("x", "a shape whose samples can be counted in bytes", repr(shape))
+    return np.broadcast_to(sample, [int(length) for length in shape])

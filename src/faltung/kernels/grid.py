@@ -172,6 +172,9 @@ class GridFunction:
         dtype: DTypeLike | None = None,
         nan: str = "propagate",
         mask: ArrayLike | None = None,
+        weights: ArrayLike | None = None,
+        min_weight: float = 0.0,
+        keep_nan: bool = False,
         accuracy: str = "norm",
         method: str = "auto",
         workers: int | None = None,
@@ -187,7 +190,7 @@ class GridFunction:
             Array of any dimension. The kernel extends over its last axes, or over `axes`; all others are a batch.
         mode, cval, shape, axes, channel_axis, stride, dilation, groups
             As for `faltung.convolve`.
-        out, dtype, nan, mask, accuracy, method, workers
+        out, dtype, nan, mask, weights, min_weight, keep_nan, accuracy, method, workers
             As for `faltung.convolve`.
 
         Returns
@@ -225,6 +228,9 @@ class GridFunction:
             dtype=dtype,
             nan=nan,
             mask=mask,
+            weights=weights,
+            min_weight=min_weight,
+            keep_nan=keep_nan,
             accuracy=accuracy,
             method=method,
             workers=workers,

@@ -233,7 +233,7 @@ def make_channel_plan(question: Question, machine: Machine) -> ChannelPlan:
 def _check_missing(question: Question) -> None:
     """Refuse sums over channels of which some may be missing: there is no weight that all of them share."""
     channels = question.bank.in_channels
-    if channels == 1 or not (question.skips_nan or question.masked):
+    if channels == 1 or not question.missing.applies:
         return
     raise ArgumentError(
         "kernel",

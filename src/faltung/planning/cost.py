@@ -13,10 +13,12 @@ import numpy as np
 from faltung.engines.base import Work
 from faltung.planning.layer import Layer
 
-__all__ = ["ALONG", "APART", "TYPICAL", "Machine", "layer_seconds", "seconds"]
+__all__ = ["ALONG", "ALONG_SIGNED", "APART", "TYPICAL", "Machine", "layer_seconds", "seconds"]
 
 #: Share by which weights increase the arithmetic, if they are summed in the same registers as the samples.
 ALONG = 0.7
+#: The same for taps of both signs, which take two more sums.
+ALONG_SIGNED = 2.2
 #: Trips through the cache to split a sample into value and weight and to divide the results, if they are not.
 APART = 2.0
 

@@ -128,11 +128,13 @@ class Planned:
         def result_shape(self) -> tuple[int, ...]: ...  # noqa: D102
 
     #: Checks the arguments of a call and runs the plan. It is set by `faltung.run.entry`, on a higher floor.
-    execute: ClassVar[Callable[[Any, Any, Any, int | None, Any], Any]]
+    execute: ClassVar[Callable[[Any, Any, Any, int | None, Any, Any], Any]]
     #: Makes the runner of a plan: its machine code and tables. It is set by the same module.
     make_runner: ClassVar[Callable[[Any], Any]]
 
-    def __call__(self, x: Any, out: Any = None, workers: int | None = None, mask: Any = None) -> Any:
+    def __call__(
+        self, x: Any, out: Any = None, workers: int | None = None, mask: Any = None, weights: Any = None
+    ) -> Any:
         """Run the plan on an array of the planned shape and dtype.
 
         Parameters
@@ -145,13 +147,15 @@ class Planned:
             Number of threads.
         mask : array_like of bool, optional
             True where a sample is valid; for a plan that was made with a mask.
+        weights : array_like, optional
+            Weights of samples, from 0 to 1; for a plan that was made with weights.
 
         Returns
         -------
         ndarray
             The result, which is `out` if that was given.
         """
-        return Planned.execute(self, x, out, workers, mask)
+        return Planned.execute(self, x, out, workers, mask, weights)
 
     @lazy
     def runner(self) -> Any:

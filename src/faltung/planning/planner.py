@@ -12,7 +12,7 @@ from faltung.engines.base import Engine, Job, Work
 from faltung.engines.catalogue import ENGINES, EXACT, weighing_engine
 from faltung.errors import ArgumentError
 from faltung.ground.lazy import lazy
-from faltung.planning.cost import ALONG, APART, Machine, seconds
+from faltung.planning.cost import ALONG, ALONG_SIGNED, APART, Machine, seconds
 from faltung.planning.forms import Form
 from faltung.planning.planned import Candidate, Planned, choose, rounding_of_store
 from faltung.planning.problem import Problem
@@ -22,6 +22,8 @@ __all__ = ["ENGINES", "METHODS", "Plan", "make_plan"]
 
 #: Values of ``method=``: the engines by name, and ``passes``, the factors of a product one by one.
 METHODS = ("auto", *ENGINES, "passes")
+#: Share of the whole weight up to which a tile is computed again where errors are not bounded point by point.
+DOUBTED = 1 / 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +47,8 @@ class Plan(Planned):
     error : float
         Bound of the rounding error of an output, relative to the sum of abs(tap) * abs(sample) under it if
         `pointwise`, and to the sum of all abs(tap) times the largest abs(sample) if not. In addition, results may be
-        off by the smallest normal number times the sum of all abs(tap), or times one if that is more.
+        off by the smallest normal number times the sum of all abs(tap), or times one if that is more. Where samples
+        are missing, the scale is divided by the share of the sum of abs(tap) that is present.
     pointwise : bool
         The scale that `error` is relative to.
     memory : int
@@ -54,7 +57,10 @@ class Plan(Planned):
         Engines that correlate the weights of samples that may be missing; none if weights are summed along with the
         samples.
     least_weight : float
-        Share of the whole weight up to which a weight is a rounding error.
+        Share of the whole weight up to which an output is NaN.
+    doubted_weight : float
+        Share of the whole weight up to which the errors of these engines are not small beside a weight, so that a
+        tile is computed again by the engine that is exact; 0 if they are small beside any weight.
 
     Examples
     --------
@@ -76,6 +82,7 @@ class Plan(Planned):
     memory: int
     weight_engines: tuple[str, ...] = ()
     least_weight: float = 0.0
+    doubted_weight: float = 0.0
 
     @property
     def engine(self) -> str:
@@ -102,13 +109,14 @@ class Plan(Planned):
         if problem.weighted:
             engines = f"by {' + '.join(self.weight_engines)}" if self.weight_engines else "along with the samples"
             rows.append(("missing", f"weights {engines}"))
+        scale = f"{scale_text(self.pointwise)}{', divided by the share present' if problem.weighted else ''}"
         border = "across the border" if self.gathers else "and strips along the border"
         return [
             *rows,
             ("tile", f"{shape_text(self.tile)}, {border}"),
             ("time", f"{time_text(self.seconds)} predicted, on one core"),
             ("memory", f"{bytes_text(self.memory)} of scratch a worker"),
-            ("error", f"at most {self.error:.1e} of {scale_text(self.pointwise)}"),
+            ("error", f"at most {self.error:.1e} of {scale}"),
         ]
 
 
@@ -141,13 +149,19 @@ class _Weights:
     engines : tuple of str
         Engines that correlate the weights; none if weights are summed along with the samples.
     least : float
-        Share of the whole weight up to which a weight is a rounding error.
+        Share of the whole weight up to which an output is NaN.
+    doubted : float
+        Share of the whole weight up to which a tile is computed again.
+    roundings : float
+        Additional rounding errors of an output.
     seconds : float
         Predicted additional time.
     """
 
     engines: tuple[str, ...] = ()
     least: float = 0.0
+    doubted: float = 0.0
+    roundings: float = 0.0
     seconds: float = 0.0
 
 
@@ -188,9 +202,11 @@ def _steps(problem: Problem, form: Form) -> list[list[Job]]:
     return problem.jobs(form, problem.stored if problem.readable else problem.extended, problem.written)
 
 
-def _cheapest(job: Job, machine: Machine) -> str:
-    """Return the engine with the least predicted time for a job."""
+def _cheapest(job: Job, machine: Machine, pointwise: bool = False) -> str:
+    """Return the engine with the least predicted time for a job; if asked for, of those with pointwise errors."""
     able = [name for name, engine in ENGINES.items() if not engine.accepts(job)]
+    if pointwise:
+        able = [name for name in able if ENGINES[name].work(job).pointwise]
     return min(able, key=lambda name: seconds(ENGINES[name].work(job), job.taps.dtype, machine))
 
 
@@ -252,18 +268,34 @@ def _weights(
 ) -> _Weights:
     outputs = float(math.prod(stop - start for start, stop in problem.layout.regions) * problem.layout.step)
     real = problem.dtype.kind != "c" and problem.correlated.dtype.kind != "c"
-    weighing = weighing_engine(engines)
-    if weighing is not None and real and weighing.weighs(steps[0][0]):
-        added = Work(multiply_adds=ALONG * work.multiply_adds, trips=outputs)
-        return _Weights(seconds=seconds(added, problem.number, machine))
-    weights = problem.weights(form)
+    weighing = weighing_engine(engines) if real and not (problem.missing.graded or problem.missing.alone) else None
+    if weighing is not None and weighing.weighs(steps[0][0]):
+        added = Work(multiply_adds=(ALONG_SIGNED if problem.fills else ALONG) * work.multiply_adds, trips=outputs)
+        roundings = _roundings(work)
+        predicted = seconds(added, problem.number, machine)
+        return _Weights(least=_least(problem, roundings), roundings=roundings, seconds=predicted)
+    weights, by_weights = problem.weights(form), work
     if weights is not problem.forms[form]:
         (job,) = problem.jobs(weights, problem.number, problem.number)[0]
-        engines = (_cheapest(job, machine),)
-        work = ENGINES[engines[0]].work(job)
-    added = replace(work, bytes=0.0, trips=work.trips + APART * outputs)
-    least = 0.0 if work.pointwise else work.roundings * float(np.finfo(problem.number).eps) / 2
-    return _Weights(engines, least, seconds(added, problem.number, machine))
+        engines = (_cheapest(job, machine, work.pointwise),)
+        by_weights = ENGINES[engines[0]].work(job)
+    added = replace(by_weights, bytes=0.0, trips=by_weights.trips + APART * outputs)
+    predicted = seconds(added, problem.number, machine)
+    if problem.fills:  # means and missing taps take as long as weights and values
+        predicted += seconds(added, problem.number, machine) + seconds(work, problem.number, machine)
+    doubted = 0.0 if work.pointwise and by_weights.pointwise else DOUBTED
+    roundings = _roundings(by_weights)
+    return _Weights(engines, _least(problem, roundings), doubted, roundings, predicted)
+
+
+def _roundings(weights: Work) -> float:
+    """Return the additional roundings of an output: of its weight, of what is missing, and of their quotient."""
+    return 2 * weights.roundings + 8
+
+
+def _least(problem: Problem, roundings: float) -> float:
+    """Return the share up to which an output is NaN; the share that was asked for is enough, up to rounding."""
+    return max(0.0, problem.missing.min_weight - roundings * float(np.finfo(problem.number).eps))
 
 
 # ---- rule 5: the plan has the smallest tile of its steps, and gathers across the border if one of them wants that
@@ -275,6 +307,7 @@ def _plan(problem: Problem, chosen: _Option, candidates: tuple[Candidate, ...]) 
     tile = _tile(pairs) if pairs else problem.layout.sizes
     halo = math.prod(length + size - 1 for length, size in zip(tile, problem.layout.sizes, strict=True))
     unit = float(np.finfo(problem.number).eps) / 2
+    roundings = chosen.work.roundings + chosen.weights.roundings + problem.rounds_outside(problem.number)
     return Plan(
         problem=problem,
         engines=chosen.candidate.engines,
@@ -282,13 +315,12 @@ def _plan(problem: Problem, chosen: _Option, candidates: tuple[Candidate, ...]) 
         tile=tile,
         gathers=any(engine.gathers(job) for engine, job in pairs),
         candidates=candidates,
-        error=(1 + (chosen.work.roundings + problem.rounds_outside(problem.number)) * unit)
-        * (1 + rounding_of_store(problem.result, problem.number))
-        - 1,
+        error=(1 + roundings * unit) * (1 + rounding_of_store(problem.result, problem.number)) - 1,
         pointwise=chosen.work.pointwise,
         memory=int(halo * problem.layout.step * problem.extended.itemsize + chosen.work.scratch),
         weight_engines=chosen.weights.engines,
         least_weight=chosen.weights.least,
+        doubted_weight=chosen.weights.doubted,
     )
 
 

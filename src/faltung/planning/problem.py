@@ -21,6 +21,7 @@ from faltung.ground.lazy import lazy
 from faltung.kernels import Kernel, Taps
 from faltung.kernels.rewrite import Simplified, simplify
 from faltung.planning.forms import Form, cropped, forms
+from faltung.planning.missing_rule import NOTHING_MISSING, MissingRule
 from faltung.planning.report import Row, shape_text, shortened
 
 __all__ = ["Layout", "Problem"]
@@ -89,10 +90,8 @@ class Problem:
         The dtype of the result.
     accuracy : {'norm', 'pointwise'}
         The scale that the error bound has to be relative to.
-    skips_nan : bool
-        Whether NaN is a missing sample.
-    masked : bool
-        Whether a mask says which samples are missing.
+    missing : MissingRule
+        Which samples are missing, and what becomes of outputs that need them.
     """
 
     shape: tuple[int, ...]
@@ -105,8 +104,7 @@ class Problem:
     regions: tuple[tuple[int, int], ...]
     result: np.dtype[Any]
     accuracy: str = "norm"
-    skips_nan: bool = False
-    masked: bool = False
+    missing: MissingRule = NOTHING_MISSING
 
     @property
     def kernel_row(self) -> Row:
@@ -125,7 +123,7 @@ class Problem:
         # As texts, 0.0 and -0.0 differ, and a NaN equals itself.
         kernel, cval = self.kernel.fingerprint, repr(self.cval)
         place = (self.shape, self.dtype, self.axes, self.regions, self.modes)
-        return kernel, self.reflected, place, cval, self.result, self.accuracy, self.skips_nan, self.masked
+        return kernel, self.reflected, place, cval, self.result, self.accuracy, self.missing
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Problem) and self.key == other.key
@@ -181,7 +179,7 @@ class Problem:
     @lazy
     def extended(self) -> np.dtype[Any]:
         """The dtype of gathered blocks: that of the array, unless it would round the constant beyond the border."""
-        if not self.readable:
+        if not self.readable or self.missing.graded:  # a sample is multiplied by its weight
             return self.number
         kept = self.stored == self.number or not self.rounds_outside(self.stored)
         return self.stored if kept else self.number
@@ -241,8 +239,19 @@ class Problem:
 
     @property
     def weighted(self) -> bool:
-        """Whether samples may be missing, so that results are divided by the weight of the valid samples."""
-        return self.skips_nan or self.masked
+        """Whether samples may be missing, so that outputs depend on the weights of those that are present."""
+        return self.missing.applies
+
+    @lazy
+    def weight(self) -> np.dtype[Any]:
+        """The dtype of the weights of samples."""
+        return self.number if self.missing.graded else np.dtype(np.uint8)
+
+    @lazy
+    def fills(self) -> bool:
+        """Whether missing samples count as the mean of the others; for taps of one sign, a division does the same."""
+        taps = self.given.taps
+        return self.missing.alone or taps.dtype.kind == "c" or bool((taps > 0).any() and (taps < 0).any())
 
     @lazy
     def magnitudes(self) -> Form:
@@ -254,7 +263,7 @@ class Problem:
         """Return the form for weights if samples are correlated in the given form."""
         chosen = self.forms[form]
         alike = all((factor.taps >= 0).all() for step in chosen.steps for factor in step)
-        return chosen if alike and self.correlated.dtype.kind != "c" else self.magnitudes
+        return chosen if alike and not self.fills else self.magnitudes
 
     def jobs(
         self, form: Form, source: np.dtype[Any], target: np.dtype[Any], to_scratch: bool = False

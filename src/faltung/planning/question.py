@@ -17,6 +17,7 @@ from faltung.ground.lazy import lazy
 from faltung.ground.regions import check_shape, regions
 from faltung.kernels import Bank, Kernel
 from faltung.kernels.taps import as_taps
+from faltung.planning.missing_rule import MissingRule, missing_rule
 from faltung.planning.problem import Problem
 
 __all__ = ["Options", "Question", "as_value", "question_of"]
@@ -48,21 +49,27 @@ class Options(NamedTuple):
     masked: bool = False
     accuracy: Any = "norm"
     method: Any = "auto"
+    #: Whether samples have weights. Doors get them in place of the mask.
+    graded: bool = False
+    min_weight: Any = 0.0
+    keep_nan: Any = False
     #: The name of the argument that gives the dtype of the result.
     dtype_name: str = "dtype"
 
     @property
     def key(self) -> tuple[Any, ...]:
         """The arguments in a form that is equal only for calls with the same values of the same types."""
-        # Every call makes this key, so defaults are recognised by identity, which takes the least time. As texts,
-        # equal values of other types differ: 1 from True and 1.0, 0.0 from -0.0.
-        steps: tuple[Any, ...] = ()
-        if not (self.channel_axis is None and self.stride is _ONE and self.dilation is _ONE and self.groups is _ONE):
-            steps = (repr(self.channel_axis), repr(self.stride), repr(self.dilation), repr(self.groups))
-        return (
-            *(self.reflected, self.mode, type(self.cval), repr(self.cval), self.shape, repr(self.axes), self.dtype),
-            *(self.nan, self.masked, self.accuracy, self.method, steps),
-        )
+        # Every call makes this key, and names of its own take less time than attributes; so do defaults that are
+        # recognised by identity. As texts, equal values of other types differ: 1 from True and 1.0, 0.0 from -0.0.
+        reflected, mode, cval, shape, axes, channel_axis, stride, dilation, groups, dtype, nan, masked, *rest = self
+        accuracy, method, graded, min_weight, keep_nan, _ = rest
+        more: tuple[Any, ...] = ()
+        if not (channel_axis is None and stride is _ONE and dilation is _ONE and groups is _ONE):
+            more = (repr(channel_axis), repr(stride), repr(dilation), repr(groups))
+        if graded or keep_nan is not False or type(min_weight) is not float or min_weight:
+            more = (more, graded, repr(min_weight), repr(keep_nan))
+        cval_key, axes_key = repr(cval), repr(axes)
+        return reflected, mode, type(cval), cval_key, shape, axes_key, dtype, nan, masked, accuracy, method, more
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,8 +105,8 @@ class Question:
         Groups of channels.
     accuracy : {'norm', 'pointwise'}
         The scale that the error bound has to be relative to.
-    skips_nan, masked : bool
-        Whether NaN is a missing sample, and whether a mask says which samples are missing.
+    missing : MissingRule
+        Which samples are missing, and what becomes of outputs that need them.
     method : str
         The name of a method, or ``auto``.
     """
@@ -118,8 +125,7 @@ class Question:
     dilation: tuple[int, ...]
     groups: int
     accuracy: str
-    skips_nan: bool
-    masked: bool
+    missing: MissingRule
     method: str
 
     @lazy
@@ -128,7 +134,7 @@ class Question:
         kernel, cval = self.kernel.fingerprint, repr(self.cval)
         array = (self.shape, self.dtype, self.axes, self.regions, self.modes, cval, self.result)
         steps = (self.channel_axis, self.stride, self.dilation, self.groups)
-        return kernel, self.reflected, array, steps, self.accuracy, self.skips_nan, self.masked, self.method
+        return kernel, self.reflected, array, steps, self.accuracy, self.missing, self.method
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Question) and self.key == other.key
@@ -170,8 +176,7 @@ class Question:
             regions=self.regions,
             result=self.result,
             accuracy=self.accuracy,
-            skips_nan=self.skips_nan,
-            masked=self.masked,
+            missing=self.missing,
         )
 
     def problem_of(self, kernel: Kernel) -> Problem:
@@ -258,6 +263,8 @@ def question_of(shape: tuple[int, ...], dtype: np.dtype[Any], kernel: Any, optio
     outputs = regions(options.shape, [shape[axis] for axis in axes], sizes, origins)
     if outputs.beyond:
         modes, cval = ("constant",) * kernel.ndim, 0.0  # taps beyond the array are left out
+    skips_nan = _skips_nan(options.nan, dtype, cval)
+    given = (skips_nan, options.masked, options.graded, options.min_weight, options.keep_nan, outputs.beyond)
     result = computed if options.dtype is None else check_result_dtype(options.dtype, computed, options.dtype_name)
     return Question(
         shape=shape,
@@ -274,8 +281,7 @@ def question_of(shape: tuple[int, ...], dtype: np.dtype[Any], kernel: Any, optio
         dilation=dilation,
         groups=groups,
         accuracy=options.accuracy,
-        skips_nan=options.nan == "ignore" and dtype.kind in "fc",
-        masked=options.masked,
+        missing=missing_rule(MissingRule(*given), options.shape, stride, channel),
         method=options.method,
     )
 
@@ -286,6 +292,11 @@ def question_of(shape: tuple[int, ...], dtype: np.dtype[Any], kernel: Any, optio
 def _check_choice(argument: str, value: Any, choices: tuple[str, str]) -> None:
     if not isinstance(value, str) or value not in choices:
         raise ArgumentError(argument, f"{choices[0]!r} or {choices[1]!r}", repr(value))
+
+
+def _skips_nan(nan: str, dtype: np.dtype[Any], cval: complex) -> bool:
+    """Whether samples that are NaN are missing; a constant can be NaN beside samples that cannot."""
+    return nan == "ignore" and (dtype.kind in "fc" or cval != cval)
 
 
 def _channel_axis(axis: Any, ndim: int) -> int | None:

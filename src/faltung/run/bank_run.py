@@ -49,7 +49,7 @@ class BankRunner:
         assert self._fill is not None
         return tiles_across(self._layout, self._fill.tile)
 
-    def run(self, x: NDArray[Any], out: NDArray[Any], workers: int | None, valid: NDArray[np.bool_] | None) -> None:
+    def run(self, x: NDArray[Any], out: NDArray[Any], workers: int | None, valid: NDArray[Any] | None) -> None:
         """Fill `out`, whose first axis is that of the kernels."""
         fill = self._fill
         if fill is None:

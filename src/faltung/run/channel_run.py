@@ -39,7 +39,7 @@ class ChannelRunner:
     def __init__(self, plan: ChannelPlan) -> None:
         self._plan = plan
 
-    def run(self, x: NDArray[Any], out: NDArray[Any], workers: int | None, valid: NDArray[np.bool_] | None) -> None:
+    def run(self, x: NDArray[Any], out: NDArray[Any], workers: int | None, valid: NDArray[Any] | None) -> None:
         """Fill `out`; `valid` is False where a sample is missing."""
         if self._plan.method != "direct" or not self._direct(x, out, workers):
             _apart(self._plan, x, out, workers, valid)

@@ -12,11 +12,13 @@ from faltung.ground.arrays import as_array, carried, is_masked_array
 from faltung.ground.threads import worker_count
 from faltung.planning.bank_plan import BankPlan
 from faltung.planning.channel_plan import ChannelPlan
+from faltung.planning.missing_rule import NOTHING_MISSING, MissingRule
 from faltung.planning.planned import Planned
 from faltung.planning.planner import Plan
 from faltung.run.bank_run import BankRunner
 from faltung.run.gathering import address_of
 from faltung.run.kernel_run import KernelRunner
+from faltung.run.validity import keep_missing, valid_samples
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,20 +33,23 @@ class Runner(Protocol):
     def single(self) -> Joined | None:
         """One call of machine code that does everything: for contiguous arrays of a single tile, or None."""
 
-    def run(self, x: NDArray[Any], out: NDArray[Any], workers: int | None, valid: NDArray[np.bool_] | None) -> None:
-        """Fill `out`, which does not overlap `x`; `valid` is False where a sample is missing."""
+    def run(self, x: NDArray[Any], out: NDArray[Any], workers: int | None, valid: NDArray[Any] | None) -> None:
+        """Fill `out`, which does not overlap `x`; `valid` is False where a sample is missing, or its weight."""
 
 
-def execute(plan: Planned, x: Any, out: Any = None, workers: int | None = None, mask: Any = None) -> NDArray[Any]:
+def execute(
+    plan: Planned, x: Any, out: Any = None, workers: int | None = None, mask: Any = None, weights: Any = None
+) -> NDArray[Any]:
     """Check the arguments of a call, and run the plan; the parameters are those of calling it."""
     problem = plan.problem
     if type(x) is not np.ndarray or x.shape != problem.shape or x.dtype != problem.dtype:
         if is_masked_array(x):
             from faltung.run.masked_arrays import run_masked  # seldom used, and an import should cost little
 
-            return run_masked(plan, x, out, workers, mask)  # type: ignore[no-any-return]
+            return run_masked(plan, x, out, workers, mask, weights)  # type: ignore[no-any-return]
         x = _check_input(x, plan)
-    valid = None if mask is None and not problem.masked else _check_mask(mask, plan)
+    everything = mask is None and weights is None and problem.missing is NOTHING_MISSING
+    valid = None if everything else valid_samples(plan, mask, weights)
     shape = plan.result_shape
     result = np.empty(shape, problem.result) if out is None else _check_out(out, shape, problem.result)
     count = None if workers is None else worker_count(workers)
@@ -54,12 +59,17 @@ def execute(plan: Planned, x: Any, out: Any = None, workers: int | None = None, 
     single = runner.single
     # A small array is filled by a single call, which returns 0 unless a sample is not finite.
     if single is None or out is not None or not x.flags.c_contiguous or single(address_of(x), address_of(result)):
-        _fill(runner, x, result, count, valid)
+        _fill(runner, x, result, count, valid, problem.missing)
     return result
 
 
 def _fill(
-    runner: Runner, x: NDArray[Any], result: NDArray[Any], workers: int | None, valid: NDArray[np.bool_] | None
+    runner: Runner,
+    x: NDArray[Any],
+    result: NDArray[Any],
+    workers: int | None,
+    valid: NDArray[Any] | None,
+    missing: MissingRule,
 ) -> None:
     """Fill the result, which may overlap the input."""
     single = runner.single
@@ -67,9 +77,11 @@ def _fill(
         single(address_of(x), address_of(result))  # it reads the whole array before it writes
     elif not (np.may_share_memory(x, result) or (valid is not None and np.may_share_memory(valid, result))):
         runner.run(x, result, workers, valid)
+        if missing.keep_nan:
+            keep_missing(missing, x, result, valid)
     else:  # the input would be overwritten while it is still read
         target = np.empty_like(result)
-        runner.run(x, target, workers, valid)
+        _fill(runner, x, target, workers, valid, missing)
         result[...] = target
 
 
@@ -110,25 +122,3 @@ def _check_out(out: Any, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArra
     if out.shape != shape or out.dtype != dtype:
         raise ArgumentError("out", expected, f"shape {out.shape} and dtype {out.dtype}", remedy)
     raise ArgumentError("out", expected, "an array that is read-only", "Pass a copy of it.")
-
-
-def _check_mask(mask: Any, plan: Planned) -> NDArray[np.bool_]:
-    """Return the mask in the shape of the array, if the plan was made with one."""
-    shape = plan.problem.shape
-    if mask is None:
-        raise ArgumentError("mask", "an array of booleans, because this plan was made with a mask", "None")
-    if not plan.problem.masked:
-        remedy = "Make a plan with mask=, or use convolve."
-        raise ArgumentError(
-            "mask", "None, because this plan was made without a mask", f"a {type(mask).__name__}", remedy
-        )
-    array = as_array(mask, "mask")
-    if array.dtype.kind != "b":
-        remedy = "Compare it with a number, for example weights > 0."
-        expected = "an array of booleans, False where a sample is missing"
-        raise ArgumentTypeError("mask", expected, f"{array.dtype}", remedy)
-    try:
-        return np.broadcast_to(array, shape)
-    except ValueError:
-        expected = f"an array of booleans of shape {shape}, or one that broadcasts to it"
-        raise ArgumentError("mask", expected, f"shape {array.shape}") from None

@@ -235,7 +235,7 @@ def _in_layout(shape: tuple[int, ...], strides: tuple[int, ...], dtype: np.dtype
 def source_gatherer(problem: Problem) -> Gatherer:
     """Return what gathers the samples of the array of a problem."""
     parts = [problem.cval.real, problem.cval.imag][: 2 if problem.dtype.kind == "c" else 1]
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         sample = np.array(parts).astype(problem.extended)
     fill = np.tile(sample, problem.layout.step // len(parts))
     return Gatherer(problem.layout, fill, problem.stored, "source")

@@ -64,7 +64,7 @@ class KernelRunner:
         """Tiles for arrays of which every source block has to be gathered."""
         return tiles_across(self._problem.layout, tile_in_time(self._plan))
 
-    def run(self, x: NDArray[Any], out: NDArray[Any], workers: int | None, valid: NDArray[np.bool_] | None) -> None:
+    def run(self, x: NDArray[Any], out: NDArray[Any], workers: int | None, valid: NDArray[Any] | None) -> None:
         """Fill `out`, tile by tile; `valid` is False where a sample is missing."""
         if x.flags.c_contiguous and out.flags.c_contiguous and self.small.fill(x, out, workers):
             return
@@ -98,7 +98,7 @@ class KernelRunner:
         """Fills tiles whose source blocks are all gathered."""
         return Plain([], self.prepared.from_scratch)
 
-    def _weighed(self, source: Source, valid: NDArray[np.bool_] | None) -> Fill:
+    def _weighed(self, source: Source, valid: NDArray[Any] | None) -> Fill:
         """Return what fills tiles of samples that may be missing."""
         mask = None if valid is None else self._mask(valid)
         if self.prepared.weighing:
@@ -115,8 +115,8 @@ class KernelRunner:
             strides = self._strides[key] = strides_of(array, self._problem.layout)
         return strides
 
-    def _mask(self, valid: NDArray[np.bool_]) -> Mask:
-        flags = valid.view(np.uint8)
+    def _mask(self, valid: NDArray[Any]) -> Mask:
+        flags = valid.view(self._problem.weight) if valid.dtype.kind == "b" else valid
         strides = self._strides_of(flags)
         if self._problem.dtype.kind == "c":  # a flag counts for both parts of a sample
             channels = np.repeat(strides.channels, 2)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["run_masked"]
 
 
-def run_masked(plan: Planned, x: Any, out: Any, workers: int | None, mask: Any) -> Any:
+def run_masked(plan: Planned, x: Any, out: Any, workers: int | None, mask: Any, weights: Any) -> Any:
     """Run a plan on a masked array; the parameters are those of calling it.
 
     Returns
@@ -33,19 +33,21 @@ def run_masked(plan: Planned, x: Any, out: Any, workers: int | None, mask: Any) 
     if found and not plan.problem.weighted:
         expected = "an array without masked samples, because this plan was made without a mask"
         raise ArgumentError("x", expected, "a masked array", "Make a plan with mask=True, or use convolve.")
-    if plan.problem.masked:
+    if plan.problem.missing.masked:
         mask = _valid(missing, mask, x.shape)
+    elif plan.problem.missing.graded and weights is not None:
+        weights = _valid(missing, weights, x.shape)
     data = as_array(np.ma.getdata(x), "x")
-    result = plan(data, out, workers, mask)
+    result = plan(data, out, workers, mask, weights)
     undefined: Any = np.ma.nomask if missing is np.ma.nomask else np.zeros(result.shape, bool)
     if plan.problem.weighted:
         # An integer cannot be NaN: for its mask, the same is computed in floats.
-        undefined = np.isnan(result if result.dtype.kind in "fc" else _in_floats(plan, data, workers, mask))
+        undefined = np.isnan(result if result.dtype.kind in "fc" else _in_floats(plan, data, workers, mask, weights))
     return np.ma.array(result, mask=undefined, copy=False)
 
 
 def _valid(missing: Any, mask: Any, shape: tuple[int, ...]) -> NDArray[Any]:
-    """Return a mask with zeros where samples are missing, and what was passed elsewhere."""
+    """Return a mask, or weights, with zeros where samples are missing, and what was passed elsewhere."""
     if mask is None:
         return np.broadcast_to(np.logical_not(missing), shape)
     given = as_array(mask, "mask")
@@ -57,14 +59,14 @@ def _valid(missing: Any, mask: Any, shape: tuple[int, ...]) -> NDArray[Any]:
         return given
 
 
-def _in_floats(plan: Planned, data: NDArray[Any], workers: int | None, mask: Any) -> NDArray[Any]:
+def _in_floats(plan: Planned, data: NDArray[Any], workers: int | None, mask: Any, weights: Any) -> NDArray[Any]:
     """Return the result in the dtype that is computed with."""
     if isinstance(plan, BankPlan):
-        return np.stack([_in_floats(single, data, workers, mask) for single in plan.plans])
+        return np.stack([_in_floats(single, data, workers, mask, weights) for single in plan.plans])
     problem = plan.problem
     if isinstance(plan, ChannelPlan):
         plan = plan_for(replace(plan.question, result=problem.number))
     else:
         plan = plan_problem(replace(problem, result=problem.number), plan.method)
-    result: NDArray[Any] = plan(data, None, workers, mask)
+    result: NDArray[Any] = plan(data, None, workers, mask, weights)
     return result

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -11,7 +12,8 @@ import numpy as np
 from faltung.engines.base import Block, BlockFunction
 from faltung.engines.chain import packed
 from faltung.engines.rows import slice_offsets
-from faltung.engines.weights.normalise import join_function, split_function
+from faltung.engines.weights.blanking import NOWHERE, Blanking, blanking_function
+from faltung.engines.weights.normalise import join_function
 from faltung.ground import scratch
 from faltung.ground.lazy import lazy
 from faltung.jit.target import host
@@ -24,7 +26,7 @@ __all__ = ["Mask", "Missing", "Normalised"]
 
 
 class Mask(NamedTuple):
-    """A mask in memory: a byte for each sample, zero where it is missing."""
+    """Weights of samples in memory: of a mask a byte for each sample, zero where it is missing."""
 
     strides: Strides
     address: int
@@ -33,7 +35,8 @@ class Mask(NamedTuple):
 class Missing:
     """Finds the missing samples of a source block.
 
-    In scratch, the block is followed by a weight for each sample: 1, or 0 where it is missing.
+    In scratch, the block is followed by the weight of each sample (1, or 0 where it is missing, or a number between)
+    and, if missing samples count as the mean of the others, by 1 minus that weight.
 
     Parameters
     ----------
@@ -43,15 +46,26 @@ class Missing:
 
     def __init__(self, problem: Problem) -> None:
         self._problem = problem
-        fill = np.ones(problem.layout.step, np.uint8)  # the constant beyond the border is not missing
-        self._gather = Gatherer(problem.layout, fill, np.dtype(np.uint8), "mask")
-        self.room = 1 / problem.extended.itemsize  # a byte for each sample
+        # The constant beyond the border is not missing, unless the array stands alone.
+        outside = NOWHERE[problem.missing.graded] if problem.missing.alone else 1
+        fill = np.full(problem.layout.step, outside, problem.weight)
+        self._gather = Gatherer(problem.layout, fill, problem.weight, "mask")
+        self.room = (2 if problem.fills else 1) * problem.weight.itemsize / problem.extended.itemsize
 
     @lazy
-    def _split(self) -> Any:
+    def _blankings(self) -> dict[bool, Any]:
+        """Code that blanks the missing samples of blocks in the array (True) and in scratch (False)."""
         problem = self._problem
         parts = 2 if problem.dtype.kind == "c" else 1
-        return split_function(problem.extended, problem.number, parts, problem.skips_nan, problem.masked, host())
+        masked = problem.missing.masked or problem.missing.graded or problem.missing.alone
+        rules = (problem.missing.skips_nan, masked, problem.missing.alone, problem.fills)
+        sources = {True: problem.stored if problem.readable else problem.extended, False: problem.extended}
+        return {
+            in_array: blanking_function(
+                Blanking(source, problem.extended, problem.number, problem.weight, parts, *rules), host()
+            )
+            for in_array, source in sources.items()
+        }
 
     def take_out(self, tile: Tile, source: SourceBlock, copy: SourceBlock, mask: Mask | None) -> bool:
         """Copy a source block, with zeros for missing samples and weights behind it; return whether any is missing.
@@ -65,15 +79,18 @@ class Missing:
         copy : SourceBlock
             Scratch with room for the block and its weights.
         mask : Mask, optional
-            Which samples are valid.
+            The weights of the samples.
         """
         flags = self.flags(tile, mask)
         shape = self._shape(tile)
         rows = slice_offsets(shape[:-1], source.strides)
-        weights = copy.address + rows.size * copy.strides[-1]
+        size = rows.size * copy.strides[-1]
         stride = copy.strides[-1] // self._problem.extended.itemsize
+        weights = copy.address + size
+        missing = weights + rows.size * stride * self._problem.weight.itemsize
         sizes = (rows.ctypes.data, rows.size, shape[-1], stride)
-        return bool(self._split(source.address, copy.address, flags.address, weights, *sizes))
+        blank = self._blankings[source.in_array]
+        return bool(blank(source.address, copy.address, flags.address, weights, missing, *sizes))
 
     def flags(self, tile: Tile, mask: Mask | None) -> SourceBlock:
         """Gather the part of a mask that belongs to a tile."""
@@ -96,7 +113,7 @@ class Missing:
 
 
 class Normalised:
-    """A block function that divides a correlation of samples by that of their weights.
+    """A block function that correlates samples and weights, and makes up for the samples that are missing.
 
     Parameters
     ----------
@@ -104,39 +121,60 @@ class Normalised:
         The problem.
     values, weights : BlockFunction
         Correlate samples with the taps, and weights with the magnitudes of the taps.
-    total : float
-        The sum of all weights if no sample is missing.
-    least : float
-        Share of this sum up to which a weight is a rounding error.
+    means : sequence of BlockFunction
+        If missing samples count as the mean of the others: what correlates samples with the magnitudes of the taps,
+        and what correlates with the taps what is missing of the weights.
+    constants : tuple of float
+        The sum of all weights if no sample is missing; and the shares of this sum up to which an output is NaN, and
+        up to which a weight is doubted.
+    make_exact : callable, optional
+        Makes what computes a block again if a weight is doubted, or a mean is not finite.
     """
 
     def __init__(
-        self, problem: Problem, values: BlockFunction, weights: BlockFunction, total: float, least: float
+        self,
+        problem: Problem,
+        values: BlockFunction,
+        weights: BlockFunction,
+        means: Sequence[BlockFunction],
+        constants: tuple[float, float, float],
+        make_exact: Callable[[], BlockFunction] | None = None,
     ) -> None:
-        self._values = values
-        self._weights = weights
-        self._number = problem.number
-        self._step = problem.layout.step
-        self._sizes = problem.layout.sizes
-        self._bytes = problem.extended.itemsize
-        self._constants = np.array([total, least * total], problem.number)
-        self._join = join_function(problem.number, problem.written, problem.streamed, host())
+        self._problem = problem
+        self._parts = [values, weights, *means]
+        total, least, doubted = constants
+        self._constants = np.array([total, least * total, doubted * total], problem.number)
+        self._make_exact = make_exact
+        doubts = make_exact is not None
+        self._join = join_function(problem.number, problem.written, bool(means), doubts, problem.streamed, host())
+
+    @lazy
+    def _exact(self) -> BlockFunction:
+        assert self._make_exact is not None
+        return self._make_exact()
 
     def __call__(self, source: int, target: int, block: Block) -> None:
         """Fill the block."""
+        problem = self._problem
         source_strides, target_strides, shape = block
-        width = shape[-1] * self._step
-        strides = _contiguous(shape[1:-1], width * self._number.itemsize)
+        width = shape[-1] * problem.layout.step
+        strides = _contiguous(shape[1:-1], width * problem.number.itemsize)
         size = strides[0] * shape[0]
-        buffer, place = scratch.take("normalised", 2 * size)
-        behind = source + source_strides[0] * (shape[0] + self._sizes[0] - 1)
-        weight_strides = tuple([stride // self._bytes for stride in source_strides])
-        self._values(source, place, Block(source_strides, strides, shape))
-        self._weights(behind, place + size, Block(weight_strides, strides, shape))
+        buffer, sums = scratch.take("normalised", len(self._parts) * size)
+        samples = source_strides[0] * (shape[0] + problem.layout.sizes[0] - 1)
+        bytes_, weight_bytes = problem.extended.itemsize, problem.weight.itemsize
+        behind, weights = source + samples, samples // bytes_ * weight_bytes
+        weight_strides = tuple([stride // bytes_ * weight_bytes for stride in source_strides])
+        places = [(source, source_strides), (behind, weight_strides)]
+        places += [(source, source_strides), (behind + weights, weight_strides)]
+        for number, (run, (address, steps)) in enumerate(zip(self._parts, places, strict=False)):
+            run(address, sums + number * size, Block(steps, strides, shape))
         rows = slice_offsets(shape[:-1], target_strides)
         constants = self._constants.ctypes.data
-        self._join(place, place + size, constants, target, rows.ctypes.data, rows.size, width)
+        wrong = self._join(sums, size, constants, target, rows.ctypes.data, rows.size, width)
         del buffer
+        if wrong:
+            self._exact(source, target, block)
 
 
 @lru_cache(maxsize=256)

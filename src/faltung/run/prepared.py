@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -63,21 +64,42 @@ class Prepared:
         functions = {}
         for in_array, source in sources.items():
             ((job,),) = problem.jobs(problem.forms[plan.form], source, problem.written)
-            functions[in_array] = engine.prepare_weighing(job, problem.skips_nan, problem.masked)
+            functions[in_array] = engine.prepare_weighing(
+                job, problem.missing.skips_nan, problem.missing.masked, plan.least_weight
+            )
         return functions
 
     @lazy
     def normalised(self) -> Functions:
-        """Functions that correlate samples and weights, and divide."""
-        problem, plan = self._problem, self._plan
-        number = problem.number
-        form, engines = problem.weights(plan.form), plan.weight_engines or plan.engines
-        values = _functions(
-            problem, problem.forms[plan.form], plan.engines, problem.extended, number, to_scratch=True
-        )
-        weights = _functions(problem, form, engines, np.dtype(np.uint8), number, to_scratch=True)[0]
-        total = math.prod(float(step[0].taps.sum()) for step in form.steps)
-        return [Normalised(problem, function, weights, total, plan.least_weight) for function in values]
+        """Functions that correlate samples and weights, and make up for the missing samples."""
+        plan = self._plan
+        return _normalised(plan, plan.form, plan.engines, plan.weight_engines or plan.engines, plan.doubted_weight)
+
+
+def _normalised(
+    plan: Plan, number: int, engines: tuple[str, ...], weight_engines: tuple[str, ...], doubted: float
+) -> Functions:
+    """Prepare them for a form and its engines; what they doubt is computed again, exactly."""
+    problem = plan.problem
+
+    def functions(form: Form, engines: tuple[str, ...], source: np.dtype[Any]) -> Functions:
+        return _functions(problem, form, engines, source, problem.number, to_scratch=True)
+
+    def exact(part: int) -> Callable[[], BlockFunction]:
+        return lambda: _normalised(plan, 0, (EXACT.name,), (EXACT.name,), 0.0)[part]
+
+    form, weights = problem.forms[number], problem.weights(number)
+    values = functions(form, engines, problem.extended)
+    (weight,) = functions(weights, weight_engines, problem.weight)
+    means: list[Functions] = [[] for _ in values]
+    if problem.fills:
+        (mean,) = functions(weights, weight_engines, problem.extended)
+        means = [[mean, missing] for missing in functions(form, engines, problem.weight)]
+    constants = (math.prod(float(step[0].taps.sum()) for step in weights.steps), plan.least_weight, doubted)
+    return [
+        Normalised(problem, value, weight, means[part], constants, exact(part) if doubted else None)
+        for part, value in enumerate(values)
+    ]
 
 
 def _functions(

@@ -72,9 +72,10 @@ def _race(plans: dict[str, Planned]) -> str:
     some = next(iter(plans.values()))
     problem = some.problem
     x = random_samples(problem)
-    mask = np.random.default_rng(1).random(x.shape) < 0.9 if problem.masked else None
+    valid = np.random.default_rng(1).random(x.shape) < 0.9
+    mask, weights = (valid if given else None for given in (problem.missing.masked, problem.missing.graded))
     out = np.empty(some.result_shape, problem.result)
-    calls = {method: partial(plan, x, out, None, mask) for method, plan in plans.items()}
+    calls = {method: partial(plan, x, out, None, mask, weights) for method, plan in plans.items()}
     start = perf_counter()
     for call in calls.values():
         call()  # compiles machine code, makes tables and starts threads

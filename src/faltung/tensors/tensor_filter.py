@@ -28,7 +28,7 @@ from faltung.tensors.fixed_filter import linear, note_kernel
 from faltung.tensors.layer_plan import check_method
 from faltung.tensors.storing import as_numbers, result_dtype, stored
 
-__all__ = ["ask", "channel_plan", "correlated_kernel", "description", "filter", "way"]
+__all__ = ["ask", "channel_plan", "correlated_kernel", "description", "filter", "refuse_weights", "way"]
 
 
 def filter(x: Any, kernel: Any, options: Options, out: Any, mask: Any, workers: int | None) -> torch.Tensor:
@@ -36,6 +36,7 @@ def filter(x: Any, kernel: Any, options: Options, out: Any, mask: Any, workers: 
     if not isinstance(x, torch.Tensor):
         remedy = "Use torch.from_numpy(x), or kernel.detach().numpy()."
         raise ArgumentTypeError("x", "a tensor, as the kernel is one", f"a {type(x).__name__}", remedy)
+    refuse_weights(options)
     if workers is not None:
         worker_count(workers)  # raises an error if it is no number of threads
     wanted = result_dtype(options.dtype, x)
@@ -57,6 +58,17 @@ def description(out: Any) -> str:
 
 
 # ---- missing samples
+
+
+def refuse_weights(options: Options) -> None:
+    """Raise an error for arguments about missing samples that only arrays have."""
+    for name, given in (
+        ("weights", options.graded),
+        ("min_weight", options.min_weight),
+        ("keep_nan", options.keep_nan),
+    ):
+        if given:
+            raise ArgumentError(name, "none for tensors", "one", "Filter x.numpy(), which shares its memory.")
 
 
 def _missing(x: torch.Tensor, kernel: Any, options: Options, mask: Any, workers: int | None) -> torch.Tensor:

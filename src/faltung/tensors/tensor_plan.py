@@ -19,7 +19,15 @@ from faltung.run.race import fastest
 from faltung.tensors.device_plan import filter_plan
 from faltung.tensors.layer_plan import plan_layer
 from faltung.tensors.storing import as_numbers, result_dtype
-from faltung.tensors.tensor_filter import ask, channel_plan, correlated_kernel, description, filter, way
+from faltung.tensors.tensor_filter import (
+    ask,
+    channel_plan,
+    correlated_kernel,
+    description,
+    filter,
+    refuse_weights,
+    way,
+)
 
 __all__ = ["TensorPlan", "plan"]
 
@@ -90,7 +98,9 @@ class TensorPlan(Planned):
         """Return what the plan prints, as pairs of a word and a text."""
         return self.inner.rows()
 
-    def __call__(self, x: Any, out: Any = None, workers: int | None = None, mask: Any = None) -> torch.Tensor:
+    def __call__(
+        self, x: Any, out: Any = None, workers: int | None = None, mask: Any = None, weights: Any = None
+    ) -> torch.Tensor:
         """Run the plan on a tensor of the planned shape, dtype and device; parameters as for other plans."""
         expected = (
             f"a tensor of shape {self.shape}, dtype {self.dtype} on {self.device}, for which this plan was made"
@@ -100,6 +110,8 @@ class TensorPlan(Planned):
             raise ArgumentTypeError("x", expected, f"a {type(x).__name__}", remedy)
         if (tuple(x.shape), x.dtype, x.device) != (self.shape, self.dtype, self.device):
             raise ArgumentError("x", expected, description(x), remedy)
+        if weights is not None:
+            raise ArgumentError("weights", "None for tensors", f"a {type(weights).__name__}")
         if self.options.masked and mask is None:
             raise ArgumentError("mask", "a tensor of booleans, because this plan was made with a mask", "None")
         if mask is not None and not self.options.masked:
@@ -115,6 +127,7 @@ def plan(x: Any, kernel: Any, options: Options, effort: str) -> TensorPlan:
     if not isinstance(x, torch.Tensor):
         remedy = "Use torch.zeros(shape) for the shape of a tensor."
         raise ArgumentTypeError("x", "a tensor, as the kernel is one", f"a {type(x).__name__}", remedy)
+    refuse_weights(options)
     result_dtype(options.dtype, x)
     if not isinstance(kernel, torch.Tensor):
         kernel = as_value(kernel, options.channel_axis is not None)

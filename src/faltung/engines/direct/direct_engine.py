@@ -94,9 +94,9 @@ class Direct:
         taps = int(np.count_nonzero(job.taps))
         return 0 < taps >= DENSE * job.taps.size and job.taps.shape[-2] <= MOST_ROWS
 
-    def prepare_weighing(self, job: Job, skips_nan: bool, masked: bool) -> WeighingFunction:
+    def prepare_weighing(self, job: Job, skips_nan: bool, masked: bool, least: float) -> WeighingFunction:
         """Compile for the shape of the taps."""
-        return Weighed(job, skips_nan, masked)
+        return Weighed(job, skips_nan, masked, least)
 
 
 @dataclass(frozen=True, eq=False)

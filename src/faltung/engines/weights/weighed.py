@@ -1,9 +1,11 @@
 """Machine code for dense taps where samples may be missing: values and weights are summed at the same time.
 
-Each sample is loaded once for both sums, which go over those m for which source[n + m] is present::
+Each sample is loaded once for all sums, which go over those m for which source[n + m] is present::
 
     value[n] = sum over m of taps[m] * source[n + m]        weight[n] = sum over m of abs(taps[m])
 
+and, for taps of both signs, a sum of abs(taps[m]) * source[n + m], and one of taps[m] over all other m (see
+`normalise`).
 Nothing goes through scratch: with few taps, that would take longer than the arithmetic.
 """
 
@@ -19,7 +21,7 @@ import numpy as np
 from faltung.engines.base import Block, Job
 from faltung.engines.direct.correlation import guard
 from faltung.engines.rows import KEPT, MOST_KEPT, slice_offsets
-from faltung.engines.weights.normalise import scaled
+from faltung.engines.weights.normalise import filled, scaled
 from faltung.ground.bounded import Bounded
 from faltung.jit.compile import compile_function, compiled_once, ctypes_of
 from faltung.jit.ir import Function, Value, module, vector
@@ -38,7 +40,7 @@ _PARAMETERS = {
     "source": "ptr noalias readonly",  # the sample under the first tap of the first output
     "mask": "ptr noalias readonly",  # a byte for each sample, zero if it is missing; read only if the code is masked
     "target": "ptr noalias",  # the first output
-    "taps": "ptr noalias readonly",  # coefficients, their magnitudes, and the sum of the magnitudes
+    "taps": "ptr noalias readonly",  # coefficients, their magnitudes, the sum of these, and the largest weight of NaN
     "source_panels": "ptr noalias readonly",  # byte offset of each two-dimensional slice of the taps in the source
     "mask_panels": "ptr noalias readonly",
     "source_slices": "ptr noalias readonly",  # byte offset of each two-dimensional slice of the block in the source
@@ -71,6 +73,8 @@ class _Code:
         Rows of a register block, and lanes of its vectors.
     skips_nan, masked : bool
         Whether NaN is missing, and whether there is a mask.
+    fills : bool
+        Whether missing samples count as the mean of the others, since the taps have both signs.
     guarded : bool
         Whether to return 1 if a value is not finite, since zero taps must not be multiplied by infinities.
     streamed : bool
@@ -86,6 +90,7 @@ class _Code:
     lanes: int
     skips_nan: bool
     masked: bool
+    fills: bool
     guarded: bool
     streamed: bool
 
@@ -111,17 +116,20 @@ def _compile(code: _Code, target: Target) -> Callable[..., int]:
 class _WeighingWriter:
     """Writes the loops over one two-dimensional slice.
 
-    A register block holds two sums for each of its rows, of values and of weights. Output row r needs the source rows
-    r, r + 1, ... (see `registers`). For every tap::
+    A register block holds two sums for each of its rows, of values and of weights; for taps of both signs two more,
+    of means and of the taps on missing samples. Output row r needs the source rows r, r + 1, ... (see `registers`).
+    For every tap::
 
-        x    present samples, and 0 where one is missing          value  += tap * x
-        p    all bits one where a sample is present, else zero    weight += abs(tap) where p
+        x    present samples, and 0 where one is missing          value   += tap * x        mean += abs(tap) * x
+        p    all bits one where a sample is present, else zero    weight  += abs(tap) where p
+                                                                  missing += tap where not p
     """
 
     def __init__(self, f: Function, code: _Code) -> None:
         self.f = f
         self.code = code
         self.bytes = 4 if code.number == "float" else 8
+        self.count = 4 if code.fills else 2  # sums for each row
 
     def slice(self, source: Value, mask: Value, target: Value) -> None:
         """Emit blocks of rows and lanes; of one row if there are few rows, and of one sample if rows are short."""
@@ -156,7 +164,7 @@ class _WeighingWriter:
                 column = f.call("llvm.smax.i64", "i64", ("i64", f.smaller(column, last_column)), ("i64", "0"))
                 sums = self.sums(rows, lanes, f.at(line, f.multiply(column, code.source.bytes)), f.at(flags, column))
                 if code.guarded:
-                    guard(f, sums[::2], code.number, lanes)
+                    guard(f, sums[:: self.count], code.number, lanes)
                 place = f.at(target_line, f.multiply(column, code.target.bytes))
                 self.write(self.results(sums, lanes), lanes, place, streamed)
                 return []
@@ -167,7 +175,7 @@ class _WeighingWriter:
         f.loop(0, "%height", rows, strip)
 
     def sums(self, rows: int, lanes: int, source: Value, mask: Value) -> list[Value]:
-        """Emit the sums over all taps, of values and of weights in turn, row after row."""
+        """Emit the sums over all taps, row after row: of values, of weights, of means, and of missing taps."""
         f, code = self.f, self.code
         panels, tap_rows, columns = code.shape
 
@@ -182,7 +190,7 @@ class _WeighingWriter:
             return sums
 
         zero = "0.0" if lanes == 1 else "zeroinitializer"
-        return f.loop(0, panels, 1, one_panel, [(vector(code.number, lanes), zero)] * (2 * rows))
+        return f.loop(0, panels, 1, one_panel, [(vector(code.number, lanes), zero)] * (self.count * rows))
 
     def row(
         self, sums: list[Value], source_row: int, lanes: int, line: Value, flags: Value, taps: Value
@@ -193,8 +201,9 @@ class _WeighingWriter:
         kind = vector(code.number, lanes)
         suffix = "f32" if code.number == "float" else "f64"
         multiply_add = f"llvm.fmuladd.{suffix if lanes == 1 else f'v{lanes}{suffix}'}"
-        users = [row for row in range(len(sums) // 2) if 0 <= source_row - row < tap_rows]
-        chosen = [2 * row + k for row in users for k in range(2)]
+        count = self.count
+        users = [row for row in range(len(sums) // count) if 0 <= source_row - row < tap_rows]
+        chosen = [count * row + k for row in users for k in range(count)]
 
         # A loop even over few columns: written out, so many masks and taps would not stay in registers.
         def one_column(column: Value, part: list[Value]) -> list[Value]:
@@ -202,13 +211,18 @@ class _WeighingWriter:
             x, present = self.samples(lanes, f.at(line, f.multiply(place, code.source.bytes)), f.at(flags, place))
             tap = f.at(taps, f.multiply(column, self.bytes))
             following = []
-            for row, value, weight in zip(users, part[::2], part[1::2], strict=True):
+            for row, (value, weight, *others) in zip(users, _in_rows(part, count), strict=True):
                 index = (source_row - row) * columns
                 coefficient = self.constant(tap, index, lanes)
                 magnitude = self.constant(tap, index + code.shape[0] * tap_rows * columns, lanes)
                 following.append(f.call(multiply_add, kind, (kind, x), (kind, coefficient), (kind, value)))
                 more = f.value(f"fadd {kind} {weight}, {magnitude}")
                 following.append(f.value(f"select {present}, {kind} {more}, {kind} {weight}"))
+                if others:
+                    mean, missing = others
+                    following.append(f.call(multiply_add, kind, (kind, x), (kind, magnitude), (kind, mean)))
+                    more = f.value(f"fadd {kind} {missing}, {coefficient}")
+                    following.append(f.value(f"select {present}, {kind} {missing}, {kind} {more}"))
             return following
 
         totals = f.loop(0, columns, 1, one_column, [(kind, sums[k]) for k in chosen])
@@ -240,14 +254,14 @@ class _WeighingWriter:
         return splat(f, f.value(f"load {number}, ptr {place}, align {self.bytes}"), number, lanes)
 
     def results(self, sums: list[Value], lanes: int) -> list[Value]:
-        """Emit the values divided by their share of the whole weight."""
+        """Emit the outputs."""
         f, code = self.f, self.code
-        total = self.constant("%taps", 2 * code.shape[0] * code.shape[1] * code.shape[2], lanes)
-        none = splat(f, "0.0", code.number, lanes)
-        return [
-            scaled(f, code.number, lanes, value, weight, total, none)
-            for value, weight in zip(sums[::2], sums[1::2], strict=True)
-        ]
+        behind = 2 * code.shape[0] * code.shape[1] * code.shape[2]
+        total, least = (self.constant("%taps", behind + k, lanes) for k in range(2))
+        rows = _in_rows(sums, self.count)
+        if code.fills:
+            return [filled(f, code.number, lanes, row, least) for row in rows]
+        return [scaled(f, code.number, lanes, row, total, least) for row in rows]
 
     def write(self, results: list[Value], lanes: int, target: Value, streamed: bool) -> None:
         """Emit the store of one vector for each row, past the cache if all of them are aligned."""
@@ -270,6 +284,11 @@ class _WeighingWriter:
         f.either(f.value(f"icmp eq i64 {misaligned}, 0"), rows(True), rows(False))
 
 
+def _in_rows(sums: list[Value], count: int) -> list[list[Value]]:
+    """Return the sums of each row."""
+    return [sums[k : k + count] for k in range(0, len(sums), count)]
+
+
 class Weighed:
     """Correlates the samples that are present with dense taps, and divides by their share of the whole weight.
 
@@ -279,23 +298,27 @@ class Weighed:
         What is computed.
     skips_nan, masked : bool
         Whether NaN is missing, and whether there is a mask.
+    least : float
+        Share of the whole weight up to which an output is NaN.
     """
 
-    def __init__(self, job: Job, skips_nan: bool, masked: bool) -> None:
+    def __init__(self, job: Job, skips_nan: bool, masked: bool, least: float) -> None:
         target, number = host(), "float" if job.taps.dtype == np.float32 else "double"
         *outer, rows, columns = job.taps.shape
         self._step = job.step
         self._corners = np.array([*np.ndindex(*outer)], np.int64).reshape(math.prod(outer), len(outer))
+        fills = bool((job.taps > 0).any() and (job.taps < 0).any())
         code = _Code(
             shape=(len(self._corners), rows, columns),
             step=job.step,
             source=sample(job.source),
             target=sample(job.target),
             number=number,
-            rows=target.registers // 4,  # half of the registers are sums
+            rows=target.registers // (8 if fills else 4),  # half of the registers are sums
             lanes=target.lanes(number),
             skips_nan=skips_nan,
             masked=masked,
+            fills=fills,
             guarded=job.source.kind == "f" and not job.taps.all(),
             streamed=job.streamed and job.target.kind == "f",
         )
@@ -303,7 +326,7 @@ class Weighed:
         magnitudes = np.abs(job.taps).ravel()
         # Added in the order of the code, so that the quotient is exactly one where nothing is missing.
         total = np.add.accumulate(magnitudes)[-1:]
-        self._taps = np.concatenate([job.taps.ravel(), magnitudes, total])
+        self._taps = np.concatenate([job.taps.ravel(), magnitudes, total, total * job.taps.dtype.type(least)])
         self._taps_address = self._taps.ctypes.data
         self._kept: Bounded[tuple[Block, tuple[int, ...]], tuple[tuple[int, ...], list[NDArray[np.int64]]]]
         self._kept = Bounded(MOST_KEPT, KEPT)

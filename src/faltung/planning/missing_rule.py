@@ -1,0 +1,91 @@
+"""Which samples are missing, and what becomes of outputs that need them? The arguments that say so, checked."""
+
+from __future__ import annotations
+
+import numbers
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from faltung.errors import ArgumentError, ArgumentTypeError
+
+__all__ = ["NOTHING_MISSING", "MissingRule", "missing_rule", "one_of"]
+
+
+class MissingRule(NamedTuple):
+    """Which samples are missing, and what becomes of outputs that need them.
+
+    Parameters
+    ----------
+    skips_nan, masked, graded : bool
+        Whether NaN is a missing sample, whether a mask says which samples are missing, and whether every sample has a
+        weight between 0 and 1.
+    min_weight : float
+        Share of the sum of all abs(tap) that has to be present under an output.
+    keep_nan : bool
+        Whether outputs at the positions of missing samples are NaN.
+    alone : bool
+        Whether there are no samples beyond the border, neither present nor missing.
+    """
+
+    skips_nan: bool = False
+    masked: bool = False
+    graded: bool = False
+    min_weight: float = 0.0
+    keep_nan: bool = False
+    alone: bool = False
+
+    @property
+    def applies(self) -> bool:
+        """Whether samples may be missing."""
+        return self.skips_nan or self.masked or self.graded
+
+
+#: The rule for an array without missing samples.
+NOTHING_MISSING = MissingRule()
+
+
+def missing_rule(given: MissingRule, shape: str, stride: tuple[int, ...], channel: int | None) -> MissingRule:
+    """Return a rule if it can be used with this shape, stride and axis of channels; none if nothing can be missing.
+
+    Raises
+    ------
+    ArgumentError, ArgumentTypeError
+        A part of the rule cannot be used; the message names it and says what to do.
+    """
+    min_weight, keep_nan = _min_weight(given.min_weight), _keep_nan(given.keep_nan, shape, stride, channel)
+    return given._replace(min_weight=min_weight, keep_nan=keep_nan) if given.applies else NOTHING_MISSING
+
+
+def one_of(mask: Any, weights: Any) -> Any:
+    """Return what says which samples are valid: a mask, which is weights of 0 and 1, or weights."""
+    if mask is not None and weights is not None:
+        raise ArgumentError("mask", "None where samples have weights", "both", "Use numpy.where(mask, weights, 0).")
+    return mask if weights is None else weights
+
+
+def _min_weight(value: Any) -> float:
+    """Return `min_weight` if it is a number from 0 to 1."""
+    if isinstance(value, (bool, np.bool_)) or not isinstance(value, numbers.Real):
+        raise ArgumentTypeError("min_weight", "a number from 0 to 1", repr(value))
+    share = float(value)
+    if not 0 <= share <= 1:
+        raise ArgumentError("min_weight", "a number from 0 to 1", repr(value))
+    return share
+
+
+def _keep_nan(value: Any, shape: str, stride: tuple[int, ...], channel: int | None) -> bool:
+    """Return `keep_nan` if it is False, or if each sample has an output of its own."""
+    if not isinstance(value, (bool, np.bool_)):
+        raise ArgumentTypeError("keep_nan", "True or False", repr(value))
+    if not value:
+        return False
+    received = "True for a bank over channels" if channel is not None else ""
+    if {*stride} != {1}:
+        received = f"True with stride={stride}"
+    if shape != "same":
+        received = f"True with shape={shape!r}"
+    if received:
+        expected = "False where samples have no output of their own"
+        raise ArgumentError("keep_nan", expected, received, "Omit it, or use shape='same' and stride=1.")
+    return True

@@ -1,0 +1,86 @@
+"""Which samples are valid? Mask and weights of a call are checked; missing samples stay missing where asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from faltung.errors import ArgumentError, ArgumentTypeError
+from faltung.ground.arrays import as_array
+from faltung.planning.missing_rule import MissingRule
+from faltung.planning.planned import Planned
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["keep_missing", "valid_samples"]
+
+#: Samples that are looked at together when missing ones are kept, so that memory is bounded.
+_TOGETHER = 1 << 20
+
+
+def valid_samples(plan: Planned, mask: Any, weights: Any) -> NDArray[Any] | None:
+    """Return booleans or weights in the shape of the array, if the plan was made with a mask or with weights."""
+    rule: MissingRule = plan.problem.missing
+    for name, value, planned in (("mask", mask, rule.masked), ("weights", weights, rule.graded)):
+        _check_given(name, value, planned)
+    shape = plan.problem.shape
+    if mask is not None:
+        valid: NDArray[Any] = _in_shape("mask", _booleans(mask), shape)
+        return valid.view(np.uint8) != 0 if rule.alone else valid
+    if weights is not None:
+        return _in_shape("weights", _numbers(weights).astype(plan.problem.number), shape)
+    return np.broadcast_to(np.True_, shape) if rule.alone else None
+
+
+def keep_missing(rule: MissingRule, x: NDArray[Any], result: NDArray[Any], valid: NDArray[Any] | None) -> None:
+    """Write NaN where a sample is missing; zero where the result has integers."""
+    value = 0 if result.dtype.kind in "iu" else complex(np.nan, np.nan) if result.dtype.kind == "c" else np.nan
+    rows = max(1, _TOGETHER * len(x) // x.size) if x.ndim else 1
+    for start in range(0, len(x) if x.ndim else 1, rows):
+        part: Any = slice(start, start + rows) if x.ndim else ...
+        gone = np.isnan(x[part]) if rule.skips_nan else np.zeros(x[part].shape, bool)
+        if valid is not None:
+            gone |= valid[part] == 0
+        # A bank has an axis of its kernels before those of the array.
+        np.copyto(result[(..., part, *[slice(None)] * (x.ndim - 1))] if x.ndim else result, value, where=gone)
+
+
+def _check_given(name: str, value: Any, planned: bool) -> None:
+    if value is None and planned:
+        kind = "booleans" if name == "mask" else "numbers from 0 to 1"
+        received = f"an array of {kind}, because this plan was made with {'a mask' if name == 'mask' else 'weights'}"
+        raise ArgumentError(name, received, "None")
+    if value is not None and not planned:
+        expected = f"None, because this plan was made without {'a mask' if name == 'mask' else 'weights'}"
+        remedy = f"Make a plan with {name}=, or use convolve."
+        raise ArgumentError(name, expected, f"a {type(value).__name__}", remedy)
+
+
+def _booleans(mask: Any) -> NDArray[np.bool_]:
+    array = as_array(mask, "mask")
+    if array.dtype.kind != "b":
+        remedy = "Compare it with a number, for example weights > 0, or pass it as weights=."
+        expected = "an array of booleans, False where a sample is missing"
+        raise ArgumentTypeError("mask", expected, f"{array.dtype}", remedy)
+    return array
+
+
+def _numbers(weights: Any) -> NDArray[Any]:
+    array = as_array(weights, "weights")
+    if array.dtype.kind not in "biuf":
+        raise ArgumentTypeError("weights", "an array of numbers from 0 to 1", f"{array.dtype}")
+    if array.size and not (array.min() >= 0 and array.max() <= 1):  # NaN is neither
+        remedy = "Divide them by their maximum; where a weight is NaN, use 0."
+        raise ArgumentError("weights", "numbers from 0 to 1", f"some from {array.min()} to {array.max()}", remedy)
+    return array
+
+
+def _in_shape(name: str, array: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    try:
+        return np.broadcast_to(array, shape)
+    except ValueError:
+        kind = "booleans" if name == "mask" else "numbers"
+        expected = f"an array of {kind} of shape {shape}, or one that broadcasts to it"
+        raise ArgumentError(name, expected, f"shape {array.shape}") from None
