@@ -78,7 +78,8 @@ class Board:
             board[places[name]] = value
         portion = count * max(1, int(self._portion))
         for first in range(0, self._items, portion):  # an interrupt (Ctrl-C) is noticed between portions
-            claims[:] = first, 0
+            if first:
+                claims[:] = first, 0
             board[places["items"]] = min(first + portion, self._items)
             run(code, address_of(board), count)
         del buffer  # until here the scratch belongs to this call
