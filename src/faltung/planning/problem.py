@@ -15,7 +15,7 @@ import numpy as np
 
 from faltung.engines.base import Job
 from faltung.errors import ArgumentError
-from faltung.ground.arrays import computed_dtype
+from faltung.ground.arrays import computed_number
 from faltung.ground.lazy import lazy
 from faltung.kernels import Kernel, Taps
 from faltung.kernels.rewrite import Simplified, simplify
@@ -156,9 +156,7 @@ class Problem:
     @lazy
     def number(self) -> np.dtype[Any]:
         """The real number computed with: double precision if array or result need it, or else single precision."""
-        both = (computed_dtype(self.dtype, "x"), computed_dtype(self.result, "dtype"))
-        double = any(kind in (np.float64, np.complex128) for kind in both)
-        return np.dtype(np.float64 if double else np.float32)
+        return computed_number(self.dtype, self.result)
 
     @lazy
     def stored(self) -> np.dtype[Any]:

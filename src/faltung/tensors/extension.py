@@ -22,7 +22,7 @@ __all__ = ["extend", "fold"]
 _indices: Bounded[tuple[str, int, int, int, torch.device], torch.Tensor] = Bounded(256, 1 << 26)
 
 
-def extend(x: torch.Tensor, low: Sequence[int], high: Sequence[int], mode: str) -> torch.Tensor:
+def extend(x: torch.Tensor, low: Sequence[int], high: Sequence[int], mode: str, cval: float = 0.0) -> torch.Tensor:
     """Return the samples from position `low` up to `high` of each of the last axes.
 
     Parameters
@@ -32,7 +32,9 @@ def extend(x: torch.Tensor, low: Sequence[int], high: Sequence[int], mode: str) 
     low, high : sequence of int
         For each spatial axis; negative positions are before the first sample.
     mode : str
-        One of the modes of `faltung.convolve`; with ``constant``, zeros are beyond the border.
+        One of the modes of `faltung.convolve`.
+    cval : float
+        The constant beyond the border for ``constant``.
     """
     first = x.ndim - len(low)
     lengths = x.shape[first:]
@@ -41,8 +43,14 @@ def extend(x: torch.Tensor, low: Sequence[int], high: Sequence[int], mode: str) 
             x = x.narrow(axis, a, b - a)
         return x
     if mode == "constant":
-        margins = [(-a, b - length) for a, b, length in zip(low, high, lengths, strict=True)]
-        return pad(x, [n for margin in reversed(margins) for n in margin])
+        margins = []
+        for axis, (a, b, length) in enumerate(zip(low, high, lengths, strict=True), first):
+            if b < 0 or a > length:  # torch pads what is left after cropping, and that would be less than nothing
+                x = x.narrow(axis, 0, 0)
+                margins.append((0, b - a))
+            else:
+                margins.append((-a, b - length))
+        return pad(x, [n for margin in reversed(margins) for n in margin], value=cval)
     for axis, (a, b, length) in enumerate(zip(low, high, lengths, strict=True), first):
         if (a, b) != (0, length):
             x = x.index_select(axis, _index(x, mode, length, a, b))
@@ -68,9 +76,11 @@ def fold(extended: torch.Tensor, low: Sequence[int], lengths: Sequence[int], mod
         b = a + extended.shape[axis]
         if (a, b) == (0, length):
             continue
-        inside = extended.narrow(axis, max(-a, 0), max(min(b, length) - max(a, 0), 0))
         total = extended.new_zeros((*extended.shape[:axis], length, *extended.shape[axis + 1 :]))
-        total.narrow(axis, max(a, 0), inside.shape[axis]).copy_(inside)
+        start, stop = max(a, 0), min(b, length)
+        if start < stop:
+            inside = extended.narrow(axis, start - a, stop - start)
+            total.narrow(axis, start, stop - start).copy_(inside)
         if mode != "constant":
             for start, stop in ((a, min(0, b)), (max(length, a), b)):
                 if start < stop:
