@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -9,13 +10,14 @@ import torch
 
 from faltung.errors import ArgumentError, ArgumentTypeError
 from faltung.ground.arrays import computed_number
+from faltung.ground.bounded import Bounded
 from faltung.kernels import Bank, Kernel
 from faltung.kernels.dilated import dilated
 from faltung.planning.channel_plan import ChannelPlan
 from faltung.planning.question import Options, Question, as_value, question_of
 from faltung.tensors.storing import followed, torch_dtype
 
-__all__ = ["Asked", "as_numbers", "ask", "channel_plan", "check_tensor", "correlated"]
+__all__ = ["Asked", "as_numbers", "ask", "check_tensor", "correlated"]
 
 
 class Asked(NamedTuple):
@@ -25,18 +27,25 @@ class Asked(NamedTuple):
     ----------
     question : Question
         The question; taps that are a tensor are ones in it.
-    kernel : Kernel, Bank or Tensor
-        The filter.
     number : torch.dtype
         The real number computed with.
     result : torch.dtype
         The dtype of the result.
+    plan : ChannelPlan or None
+        For a bank, or taps that are a tensor: the layer that is asked for, as a plan without a method.
+    kernel : Kernel, Bank or Tensor
+        The filter.
     """
 
     question: Question
-    kernel: Kernel | Bank | torch.Tensor
     number: torch.dtype
     result: torch.dtype
+    plan: ChannelPlan | None
+    kernel: Kernel | Bank | torch.Tensor
+
+
+#: What was asked in recent calls, without kernels, by the arguments as they were passed.
+_kept: Bounded[tuple[Any, ...], tuple[Question, torch.dtype, torch.dtype, ChannelPlan | None]] = Bounded(256, 1 << 26)
 
 
 def ask(shape: tuple[int, ...], dtype: torch.dtype, kernel: Any, options: Options) -> Asked:
@@ -48,13 +57,29 @@ def ask(shape: tuple[int, ...], dtype: torch.dtype, kernel: Any, options: Option
     >>> asked.number, asked.result
     (torch.float64, torch.float64)
     """
-    wanted, value = options.dtype, kernel
+    if isinstance(kernel, torch.Tensor):
+        form: Any = (tuple(kernel.shape), kernel.is_complex())
+    else:
+        kernel = as_value(kernel, options.channel_axis is not None)
+        form = kernel.fingerprint
+    key = (shape, dtype, form, options.key, options.dtype_name)
+    try:
+        kept = _kept.get(key)
+    except TypeError:  # an argument that cannot be hashed is wrong, and `question_of` says so
+        kept = _checked(shape, dtype, kernel, options)
+    if kept is None:
+        kept = _kept.put(key, _checked(shape, dtype, kernel, options), 4096 + 32 * math.prod(kernel.shape))
+    return Asked(*kept, kernel)
+
+
+def _checked(
+    shape: tuple[int, ...], dtype: torch.dtype, kernel: Any, options: Options
+) -> tuple[Question, torch.dtype, torch.dtype, ChannelPlan | None]:
+    """Return what is asked, without the kernel."""
+    wanted = options.dtype
     if isinstance(wanted, torch.dtype):
         options = options._replace(dtype=followed(wanted, options.dtype_name))
-    if isinstance(kernel, torch.Tensor):
-        value = _ones(kernel, options.channel_axis is not None)
-    else:
-        value = kernel = as_value(kernel, options.channel_axis is not None)
+    value = _ones(kernel, options.channel_axis is not None) if isinstance(kernel, torch.Tensor) else kernel
     question = question_of(shape, followed(dtype, "x"), value, options)
     if isinstance(wanted, torch.dtype):
         result = wanted
@@ -62,8 +87,8 @@ def ask(shape: tuple[int, ...], dtype: torch.dtype, kernel: Any, options: Option
         result = dtype
     else:
         result = torch_dtype(question.result)
-    number = computed_number(question.dtype, question.result)
-    return Asked(question, kernel, torch_dtype(number), result)
+    number = torch_dtype(computed_number(question.dtype, question.result))
+    return question, number, result, None if isinstance(kernel, Kernel) else _channel_plan(question)
 
 
 def _is_integer(dtype: torch.dtype) -> bool:
@@ -104,10 +129,9 @@ def correlated(kernel: Kernel, question: Question) -> Kernel:
     return kernel.flip() if question.reflected else kernel
 
 
-def channel_plan(question: Question) -> ChannelPlan:
-    """Return what is asked of a bank, or of taps that are a tensor: a plan without a method."""
-    plan = ChannelPlan(question)
-    if len(plan.layer.axes) > 3:
+def _channel_plan(question: Question) -> ChannelPlan:
+    """Return what is asked of a bank, or of taps that are a tensor."""
+    if len(question.axes) > 3:
         expected = "at most three spatial axes for tensors with channels"
-        raise ArgumentError("kernel", expected, f"{len(plan.layer.axes)}")
-    return plan
+        raise ArgumentError("kernel", expected, f"{len(question.axes)}")
+    return ChannelPlan(question)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ __all__ = ["followed", "stored", "torch_dtype"]
 _LIKE: dict[torch.dtype, np.dtype[Any]] = {torch.bfloat16: np.dtype("f2"), torch.complex32: np.dtype("c8")}
 
 
+@cache
 def followed(dtype: torch.dtype, name: str) -> np.dtype[Any]:
     """Return the dtype of NumPy whose rules a dtype of torch follows.
 
@@ -33,6 +35,7 @@ def followed(dtype: torch.dtype, name: str) -> np.dtype[Any]:
     return like
 
 
+@cache
 def torch_dtype(dtype: np.dtype[Any]) -> torch.dtype:
     """Return the dtype of torch with the name of one of NumPy."""
     found = getattr(torch, dtype.name, None)

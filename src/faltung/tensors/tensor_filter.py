@@ -19,7 +19,7 @@ from faltung.kernels import Bank, Kernel
 from faltung.planning.channel_plan import ChannelPlan
 from faltung.planning.question import Options, Question
 from faltung.tensors import operator
-from faltung.tensors.asked import Asked, as_numbers, ask, channel_plan, check_tensor, correlated
+from faltung.tensors.asked import Asked, as_numbers, ask, check_tensor, correlated
 from faltung.tensors.extension import extend
 from faltung.tensors.finite import mended
 from faltung.tensors.fixed_filter import linear, note_kernel
@@ -67,7 +67,7 @@ def _filtered(x: torch.Tensor, asked: Asked, mask: Any, workers: int) -> torch.T
 
     def apply(x: torch.Tensor, kernel: Any, cval: complex, exact: bool = False) -> torch.Tensor:
         choice = (_exact_method(question, x.device), "pointwise") if exact else (question.method, question.accuracy)
-        return _parts(x, kernel, question, cval, _How(*choice, workers))
+        return _parts(x, kernel, asked, cval, _How(*choice, workers))
 
     return without_missing(x, asked.kernel, question, mask, apply)
 
@@ -81,13 +81,13 @@ def _exact_method(question: Question, device: torch.device) -> str:
 # ---- complex numbers
 
 
-def _parts(x: torch.Tensor, kernel: Any, question: Question, cval: complex, how: _How) -> torch.Tensor:
+def _parts(x: torch.Tensor, kernel: Any, asked: Asked, cval: complex, how: _How) -> torch.Tensor:
     """Filter real and imaginary parts by themselves."""
     complex_taps = kernel.is_complex() if isinstance(kernel, torch.Tensor) else kernel.dtype.kind == "c"
     cval = complex(cval)
     samples = [(x.real, cval.real), (x.imag, cval.imag)] if x.is_complex() else [(x, cval.real)]
     taps = _real_and_imaginary(kernel) if complex_taps else (kernel,)
-    found = [[_real(s, k, question, c, how) for k in taps] for s, c in samples]
+    found = [[_real(s, k, asked, c, how) for k in taps] for s, c in samples]
     if len(samples) == len(taps) == 1:
         return found[0][0]
     if len(samples) == 1:
@@ -106,10 +106,11 @@ def _real_and_imaginary(kernel: Any) -> tuple[Any, Any]:
 # ---- real numbers
 
 
-def _real(x: torch.Tensor, kernel: Any, question: Question, cval: float, how: _How) -> torch.Tensor:
+def _real(x: torch.Tensor, kernel: Any, asked: Asked, cval: float, how: _How) -> torch.Tensor:
     if isinstance(kernel, Kernel):
-        return _by_kernel(x, kernel, question, cval, how)
-    return _by_bank(x, kernel, question, cval, how)
+        return _by_kernel(x, kernel, asked.question, cval, how)
+    assert asked.plan is not None
+    return _by_bank(x, kernel, asked.plan, cval, how)
 
 
 def _by_kernel(x: torch.Tensor, kernel: Kernel, question: Question, cval: float, how: _How) -> torch.Tensor:
@@ -137,10 +138,9 @@ def layer_way(device: torch.device, method: str, accuracy: str) -> str:
     return method
 
 
-def _by_bank(x: torch.Tensor, kernel: Any, question: Question, cval: float, how: _How) -> torch.Tensor:
+def _by_bank(x: torch.Tensor, kernel: Any, plan: ChannelPlan, cval: float, how: _How) -> torch.Tensor:
     """Filter by a layer: a bank, or taps that are a tensor."""
-    plan = channel_plan(question)
-    layer = plan.layer
+    question, layer = plan.question, plan.layer
     if isinstance(kernel, torch.Tensor):
         weights = (kernel[None, None] if question.channel_axis is None else kernel).to(x)
         if question.reflected:

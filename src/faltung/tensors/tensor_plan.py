@@ -17,7 +17,7 @@ from faltung.planning.problem import Problem
 from faltung.planning.question import Options
 from faltung.planning.report import Row
 from faltung.run.race import fastest
-from faltung.tensors.asked import Asked, ask, channel_plan, check_tensor, correlated
+from faltung.tensors.asked import Asked, ask, check_tensor, correlated
 from faltung.tensors.device_plan import filter_plan
 from faltung.tensors.dtypes import numpy_dtype
 from faltung.tensors.layer_plan import plan_layer
@@ -135,8 +135,9 @@ def _inner_plan(asked: Asked, device: torch.device, effort: str) -> Any:
             "effort", "'estimate' for banks, for taps that are a tensor, and on devices", "'measure'", remedy
         )
     if not isinstance(kernel, Kernel):
+        assert asked.plan is not None
         way = layer_way(device, question.method, question.accuracy)
-        return plan_layer(channel_plan(question).layer, asked.number, device, False, way)
+        return plan_layer(asked.plan.layer, asked.number, device, False, way)
     # As the operator computes it: at all positions, before outputs are left out.
     taps = correlated(kernel, question)
     number = numpy_dtype(asked.number)
