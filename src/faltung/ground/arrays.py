@@ -21,6 +21,7 @@ __all__ = [
     "carried",
     "check_result_dtype",
     "computed_dtype",
+    "computed_number",
     "is_masked_array",
     "is_tensor",
 ]
@@ -130,6 +131,19 @@ def computed_dtype(dtype: np.dtype[Any], name: str) -> np.dtype[Any]:
         remedy = _CONVERSIONS.get(dtype.kind, "")
         raise ArgumentTypeError(name, "numbers of at most double precision", f"dtype {dtype}", remedy)
     return computed
+
+
+def computed_number(array: np.dtype[Any], result: np.dtype[Any]) -> np.dtype[Any]:
+    """Return the real number computed with: double precision if array or result need it, or else single precision.
+
+    Examples
+    --------
+    >>> computed_number(np.dtype("uint8"), np.dtype("float64")), computed_number(np.dtype("c8"), np.dtype("f2"))
+    (dtype('float64'), dtype('float32'))
+    """
+    both = (computed_dtype(array, "x"), computed_dtype(result, "dtype"))
+    double = any(kind in (np.float64, np.complex128) for kind in both)
+    return np.dtype(np.float64 if double else np.float32)
 
 
 def as_dtype(dtype: Any, name: str) -> np.dtype[Any]:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from faltung.errors import ArgumentError
 
-__all__ = ["SHAPES", "Regions", "check_shape", "regions"]
+__all__ = ["SHAPES", "Regions", "check_shape", "covered", "regions"]
 
 SHAPES = ("same", "valid", "full")
 
@@ -74,6 +74,21 @@ def regions(shape: str, lengths: Sequence[int], sizes: Sequence[int], origins: S
             "Crop the kernel, or choose another shape.",
         )
     return Regions(tuple(_bounds(shape, *axis) for axis in zip(lengths, sizes, origins, strict=True)), beyond)
+
+
+def covered(start: int, stop: int, length: int) -> tuple[int, int]:
+    """Return the least range of positions that has all that are read, from `start` up to `stop`, and all samples.
+
+    If no sample is read, because the taps are far beyond the array, it has only the positions that are read.
+
+    Examples
+    --------
+    >>> covered(-2, 4, 10), covered(3, 12, 10), covered(500, 502, 10)
+    ((-2, 10), (0, 12), (500, 502))
+    """
+    if stop < 0 or start > length:
+        return start, stop
+    return min(start, 0), max(stop, length)
 
 
 def _bounds(shape: str, length: int, size: int, origin: int) -> tuple[int, int]:

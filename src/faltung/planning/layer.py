@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from faltung.ground.lazy import lazy
+from faltung.ground.regions import covered
 from faltung.planning.report import shape_text
 
 if TYPE_CHECKING:
@@ -198,17 +199,17 @@ class Layer:
             Axis(
                 length=axis.outputs,
                 size=axis.size,
-                start=-axis.dilation * (axis.size - 1) + self._margin(axis)[0],
-                outputs=self._margin(axis)[1],
+                start=-axis.dilation * (axis.size - 1) + self.margin(axis)[0],
+                outputs=self.margin(axis)[1],
                 dilation=axis.dilation,
             )
             for axis in self.axes
         )
         return replace(self, ins=self.outs, outs=self.ins, axes=axes, cval=0.0)
 
-    def _margin(self, axis: Axis) -> tuple[int, int]:
+    def margin(self, axis: Axis) -> tuple[int, int]:
         """Return where the samples of the adjoint begin, counted from the first tap, and their number."""
         if axis.mode == "constant":  # the constant beyond the border is no sample
             return -axis.start, axis.length
-        low, high = min(axis.start, 0), max(axis.stop, axis.length)
+        low, high = covered(axis.start, axis.stop, axis.length)
         return low - axis.start, high - low

@@ -15,7 +15,7 @@ import numpy as np
 
 from faltung.engines.base import Job
 from faltung.errors import ArgumentError
-from faltung.ground.arrays import computed_dtype
+from faltung.ground.arrays import computed_number
 from faltung.ground.boundary import spelled
 from faltung.ground.lazy import lazy
 from faltung.kernels import Kernel, Taps
@@ -160,11 +160,10 @@ class Problem:
     @lazy
     def number(self) -> np.dtype[Any]:
         """The real number computed with: double precision if array, result or taps need it, or else single."""
-        both = (computed_dtype(self.dtype, "x"), computed_dtype(self.result, "dtype"))
-        double = any(kind in (np.float64, np.complex128) for kind in both)
+        number = computed_number(self.dtype, self.result)
         # Single precision has few digits, or none, for taps as small as these.
-        minute = not double and 0.0 < np.abs(self.kernel.taps).max(initial=0.0) < MINUTE
-        return np.dtype(np.float64 if double or minute else np.float32)
+        minute = 0.0 < np.abs(self.kernel.taps).max(initial=0.0) < MINUTE
+        return np.dtype(np.float64) if minute else number
 
     @lazy
     def stored(self) -> np.dtype[Any]:

@@ -16,8 +16,8 @@ __all__ = ["differentiable"]
 _KINDS = (torch.Tensor, torch.nn.Parameter)
 _KEYS = torch._C.DispatchKey
 #: Tensors whose values are not those in memory: they are negated or conjugated when they are read, or are one of many
-#: (those of the older vmap behind ``is_grads_batched``).
-_STRANGE = 0
+#: (those of the older vmap behind ``is_grads_batched``), or there are none (the device ``meta``).
+_STRANGE = torch._C.DispatchKeySet(_KEYS.Meta).raw_repr() & ~torch._C.DispatchKeySet(_KEYS.CPU).raw_repr()
 for _key in (_KEYS.Negative, _KEYS.Conjugate, _KEYS.AutogradOther):
     _STRANGE |= torch._C.DispatchKeySet(_key).raw_repr()
 

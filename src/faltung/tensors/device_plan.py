@@ -23,7 +23,7 @@ from faltung.planning.report import Row, scale_text, shape_text, time_text
 from faltung.tensors.device import rates_of
 from faltung.tensors.dtypes import computed, constant, numpy_dtype
 from faltung.tensors.extension import extend
-from faltung.tensors.finite import mended
+from faltung.tensors.finite import SPREAD, WIDE_SPREAD, hidden, mended, spread
 from faltung.tensors.layer_cost import CPU, Rates
 from faltung.tensors.ways import spectral, torch_kernels, triton_kernels
 from faltung.tensors.ways.way import Way
@@ -119,7 +119,7 @@ class FilterPlan(Planned):
             In the same dtype.
         """
         planes, order = self._planes(x.to(computed(self.dtype)))
-        y = mended(self._apply(planes, self._taps), planes, self._taps, self._apply, _densely)
+        y = mended(self._apply(planes), planes, self._taps, lambda finite, _: self._apply(finite), _densely)
         y = y.reshape(*(x.shape[axis] for axis in order[: x.ndim - len(self.problem.axes)]), *y.shape[2:])
         return y.permute(np.argsort(order).tolist()).to(self.dtype)
 
@@ -134,10 +134,7 @@ class FilterPlan(Planned):
         high = [
             b - at + size - 1 for (_, b), at, size in zip(problem.regions, kernel.origin, kernel.shape, strict=True)
         ]
-        if "constant" in problem.modes and problem.cval:
-            # The difference from the constant is extended by zeros.
-            return extend(planes - problem.cval.real, low, high, problem.modes) + problem.cval.real, order
-        return extend(planes, low, high, problem.modes), order
+        return extend(planes, low, high, problem.modes, problem.cval.real), order
 
     @lazy
     def _taps(self) -> torch.Tensor:
@@ -157,7 +154,16 @@ class FilterPlan(Planned):
     def _on_device(self, taps: NDArray[Any]) -> torch.Tensor:
         return constant(lambda: np.asarray(taps, np.float64)[None, None], self.device, computed(self.dtype))
 
-    def _apply(self, planes: torch.Tensor, taps: torch.Tensor) -> torch.Tensor:
+    def _apply(self, planes: torch.Tensor) -> torch.Tensor:
+        taps = self._taps
+        exact = self.method == "direct" or (self.method == "separable" and len(self._passes) == 1)
+        if not exact and not hidden(planes):
+            gain = taps.abs().sum() * math.prod(planes.shape[2:]) ** 2
+            most = spread(planes, taps.shape[2:], gain)
+            if most > SPREAD and self.method == "fourier" and most <= WIDE_SPREAD and taps.dtype == torch.float32:
+                planes, taps = planes.double(), taps.double()
+            elif not most <= SPREAD:  # errors would be in proportion to the largest sample
+                return _densely(planes, taps)
         if self.method == "fourier":
             return spectral.correlate(_layer(planes, tuple(taps.shape[2:])), planes, taps, None)
         if self.method == "direct":
@@ -167,8 +173,10 @@ class FilterPlan(Planned):
 
 
 def _densely(planes: torch.Tensor, taps: torch.Tensor) -> torch.Tensor:
-    """Correlate by a sum over taps."""
+    """Correlate by a sum over taps; on more than three axes, by transforms in double precision."""
     layer = _layer(planes, tuple(taps.shape[2:]))
+    if len(layer.axes) > 3:
+        return spectral.correlate(layer, planes.double(), taps.double(), None).to(planes.dtype)
     refused = planes.device.type == "cpu" or triton_kernels.refusal(layer, "correlate", planes.device, planes.dtype)
     way: Way = torch_kernels if refused else triton_kernels
     return way.correlate(layer, planes, taps, None)

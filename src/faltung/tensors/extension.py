@@ -22,7 +22,9 @@ __all__ = ["extend", "fold"]
 _indices: Bounded[tuple[str, int, int, int, torch.device], torch.Tensor] = Bounded(256, 1 << 26)
 
 
-def extend(x: torch.Tensor, low: Sequence[int], high: Sequence[int], modes: Sequence[str]) -> torch.Tensor:
+def extend(
+    x: torch.Tensor, low: Sequence[int], high: Sequence[int], modes: Sequence[str], cval: float = 0.0
+) -> torch.Tensor:
     """Return the samples from position `low` up to `high` of each of the last axes.
 
     Parameters
@@ -32,7 +34,9 @@ def extend(x: torch.Tensor, low: Sequence[int], high: Sequence[int], modes: Sequ
     low, high : sequence of int
         For each spatial axis; negative positions are before the first sample.
     modes : sequence of str
-        For each spatial axis, one of the modes of `faltung.convolve`; with ``constant``, zeros are beyond the border.
+        For each spatial axis, one of the modes of `faltung.convolve`.
+    cval : float
+        The constant beyond the border of axes with the mode ``constant``.
     """
     first = x.ndim - len(low)
     lengths = x.shape[first:]
@@ -41,14 +45,16 @@ def extend(x: torch.Tensor, low: Sequence[int], high: Sequence[int], modes: Sequ
             x = x.narrow(axis, a, b - a)
         return x
     if "constant" in modes:
-        x = _with_zeros(x, low, high, modes)
+        x = _with_constant(x, low, high, modes, cval)
     for axis, (a, b, length, mode) in enumerate(zip(low, high, lengths, modes, strict=True), first):
         if mode != "constant" and (a, b) != (0, length):
             x = x.index_select(axis, _index(x, mode, length, a, b))
     return x
 
 
-def _with_zeros(x: torch.Tensor, low: Sequence[int], high: Sequence[int], modes: Sequence[str]) -> torch.Tensor:
+def _with_constant(
+    x: torch.Tensor, low: Sequence[int], high: Sequence[int], modes: Sequence[str], cval: float
+) -> torch.Tensor:
     """Extend the axes whose mode is ``constant``."""
     first, margins = x.ndim - len(low), []
     for axis, (a, b, mode) in enumerate(zip(low, high, modes, strict=True), first):
@@ -60,7 +66,7 @@ def _with_zeros(x: torch.Tensor, low: Sequence[int], high: Sequence[int], modes:
             margins.append((0, b - a))
         else:
             margins.append((-a, b - length))
-    return pad(x, [n for margin in reversed(margins) for n in margin])
+    return pad(x, [n for margin in reversed(margins) for n in margin], value=cval)
 
 
 def fold(extended: torch.Tensor, low: Sequence[int], lengths: Sequence[int], modes: Sequence[str]) -> torch.Tensor:

@@ -1,13 +1,80 @@
-"""Which outputs do NaN and infinities reach? Exactly those whose non-zero taps touch them, in every way."""
+"""Which samples may a transform join? Those that are not too far apart; NaN and infinities reach what taps connect.
+
+A Fourier transform, or a sum of terms that cancel, makes errors in proportion to the largest sample of a whole tile.
+So they are used only where the samples of a channel are not too far apart. NaN and infinities reach exactly the
+outputs whose non-zero taps touch them, in every way.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 
-__all__ = ["mended"]
+from faltung.tensors.dtypes import computed
+
+__all__ = ["SPREAD", "WIDE_SPREAD", "hidden", "mended", "spread"]
+
+#: How many times the largest sample of one block may be that of another one in the same channel. Errors are then not
+#: larger than the bound of a sum over some hundred taps.
+SPREAD = 2.0**13
+#: The same for samples in single precision that are transformed in double precision.
+WIDE_SPREAD = SPREAD * 2.0**27
+
+
+def spread(x: torch.Tensor, sizes: Sequence[int], gain: torch.Tensor) -> float:
+    """Return how many times the largest sample of a block is that of another block of the same channel, at most.
+
+    Parameters
+    ----------
+    x : Tensor, shape (images, channels, *spatial)
+        The samples.
+    sizes : sequence of int
+        Size of a block: the taps, on each axis. Blocks of zeros do not count.
+    gain : Tensor
+        By how much samples grow at most on their way, as a single number.
+
+    Returns
+    -------
+    float
+        The quotient; infinity where a sample is not finite or a sum may overflow.
+    """
+    if not x.numel():
+        return 0.0
+    highs = lows = x.detach()
+    for axis, size in enumerate(sizes, 2):
+        highs, lows = _over_blocks(torch.amax, highs, axis, size), _over_blocks(torch.amin, lows, axis, size)
+    peaks = torch.maximum(highs, -lows)
+    peaks = peaks.flatten(2).to(computed(x.dtype))
+    high = peaks.amax(2)
+    low = torch.where(peaks > 0, peaks, math.inf).amin(2)
+    quotient = torch.where(high > 0, high / low, high)
+    most = torch.where(high * gain < torch.finfo(high.dtype).max, quotient, math.inf).amax()
+    return float(most)
+
+
+def _over_blocks(reduce: Callable[..., torch.Tensor], x: torch.Tensor, axis: int, size: int) -> torch.Tensor:
+    """Reduce each block of `size` samples along an axis; the last one may be shorter."""
+    length = x.shape[axis]
+    whole = length // size * size
+    parts = []
+    if whole:
+        parts.append(reduce(x.narrow(axis, 0, whole).unfold(axis, size, size), dim=-1))
+    if whole < length:
+        parts.append(reduce(x.narrow(axis, whole, length - whole), dim=axis, keepdim=True))
+    return torch.cat(parts, axis)
+
+
+def hidden(x: torch.Tensor) -> bool:
+    """Whether the numbers of a tensor cannot be looked at now: there are none, or many, or a graph is recorded."""
+    functorch = torch._C._functorch
+    while functorch.is_functorch_wrapped_tensor(x):
+        if functorch.is_batchedtensor(x):
+            return True
+        x = functorch.get_unwrapped(x)
+    known = type(x) in (torch.Tensor, torch.nn.Parameter) and not x.is_meta
+    return not known or (x.is_cuda and torch.cuda.is_current_stream_capturing())
 
 
 def mended(
@@ -38,7 +105,8 @@ def mended(
     count : callable
         The same as a sum over taps, for samples and taps of zeros and ones.
     """
-    if (y.is_cuda and torch.cuda.is_current_stream_capturing()) or bool(torch.isfinite(y).all()):
+    # A sum is quickly computed, and finite only if all values are.
+    if hidden(y) or math.isfinite(y.detach().sum().item()) or bool(torch.isfinite(y).all()):
         return y
     if bool(torch.isfinite(x).all()):
         return y  # the outputs overflowed

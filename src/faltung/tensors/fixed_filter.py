@@ -17,6 +17,7 @@ import torch
 
 from faltung.ground.boundary import by_axis
 from faltung.ground.bounded import Bounded
+from faltung.ground.regions import covered
 from faltung.kernels import Kernel
 from faltung.planning.kept import plan_problem
 from faltung.planning.problem import Problem
@@ -89,6 +90,8 @@ def _linear(
     key : str
         The key of the kernel, from `note_kernel`.
     """
+    if 0 in (shape := _shape(x, axes, first, stop)):
+        return x.new_empty(shape)
     kernel = _kernel(key, taps, origin)
     regions, modes = tuple(zip(first, stop, strict=True)), by_axis(mode, len(axes))
     if x.device.type != "cpu":
@@ -117,14 +120,17 @@ def _keep(ctx: Any, inputs: tuple[Any, ...], output: object = None) -> None:
 
 def _backward(ctx: Any, c: torch.Tensor) -> tuple[Any, ...]:
     (taps,) = ctx.saved_tensors
+    if 0 in c.shape:
+        return c.new_zeros(ctx.shape), *[None] * 11
     origin, axes, first, stop, mode, _cval, method, accuracy, workers, key = ctx.rest
     sizes = taps.shape
     low, high, modes = [], [], by_axis(mode, len(axes))
     for axis, a, b, at, size, along in zip(axes, first, stop, origin, sizes, modes, strict=True):
         length = ctx.shape[axis]
         # Zeros beyond the border have no gradient; copies of samples have.
-        low.append(0 if along == "constant" else min(0, a - at))
-        high.append(length if along == "constant" else max(length, b + size - 1 - at))
+        edges = (0, length) if along == "constant" else covered(a - at, b + size - 1 - at, length)
+        low.append(edges[0])
+        high.append(edges[1])
     key = key.removesuffix(_FLIPPED) if key.endswith(_FLIPPED) else key + _FLIPPED
     flipped, lag_zero = (
         taps.flip([*range(taps.ndim)]),

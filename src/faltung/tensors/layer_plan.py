@@ -191,7 +191,9 @@ def _choose(
     for name, way in WAYS.items():
         reason = way.refusal(layer, part, device, dtype)
         time = math.inf
-        if not reason:
+        if not (reason or layer.multiply_adds):
+            time = 0.0
+        elif not reason:
             threads = _cores() if cpu else 1
             time = seconds(layer, part, name, rates, threads, dtype == torch.float64, channels_last, cpu)
             if name != "torch" and dtype.itemsize == 2 and cpu:

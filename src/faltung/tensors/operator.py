@@ -29,8 +29,11 @@ from faltung.ground.boundary import by_axis
 from faltung.ground.threads import chosen_count
 from faltung.planning.layer import Axis, Layer
 from faltung.tensors.calling import differentiable
+from faltung.tensors.dtypes import computed
+from faltung.tensors.finite import SPREAD, WIDE_SPREAD, hidden, spread
 from faltung.tensors.layer_plan import LayerPlan, plan_layer
 from faltung.tensors.torch_threads import on_threads
+from faltung.tensors.ways.spectral import tile_lengths
 from faltung.tensors.ways.way import WAYS
 
 __all__ = ["adjoint", "correlate", "is_channels_last", "layer_of", "plan_of", "taps"]
@@ -130,37 +133,59 @@ def _taps(
 
 def _computed(plan: LayerPlan, part: str, tensors: tuple[Any, ...], workers: int) -> torch.Tensor:
     """Compute a part of a layer, on `workers` threads if that is not 0."""
-    if not plan.problem.multiply_adds:
-        return _empty_sums(plan.problem, part, tensors)
+    layer = plan.problem
+    if not layer.multiply_adds:
+        return _empty_sums(layer, part, tensors)
     method = plan.method_of(part)
+    if method == "fourier":
+        method, number = _suited(plan, part, tensors)
+        tensors = tuple(None if tensor is None else tensor.to(number) for tensor in tensors)
     compute = getattr(WAYS[method], part)
     count = chosen_count(workers or None)
     if count is None:
-        result: torch.Tensor = compute(plan.problem, *tensors)
+        result: torch.Tensor = compute(layer, *tensors)
     else:
         with on_threads(count):
-            result = compute(plan.problem, *tensors)
-    if method == "fourier" or (method == "direct" and part == "taps"):
-        return _finite(plan.problem, part, tensors, result)
+            result = compute(layer, *tensors)
+    # Machine code multiplies values that are not finite with the zeros around a tile, and so spreads them to the
+    # gradients of taps that never touch them. A sum is quickly computed, and finite only if all values are.
+    if method == "direct" and part == "taps" and not math.isfinite(result.sum().item()):
+        wide = (tensor.to(result.dtype) for tensor in tensors)
+        result = WAYS["torch"].taps(layer, *wide)
     return result
 
 
-def _finite(layer: Layer, part: str, tensors: tuple[Any, ...], result: torch.Tensor) -> torch.Tensor:
-    """Return the result with NaN and infinities only where torch's sums over taps have them.
+def _suited(plan: LayerPlan, part: str, tensors: tuple[Any, ...]) -> tuple[str, torch.dtype]:
+    """Return the way and the number for a part that is planned by Fourier transforms.
 
-    Fourier transforms spread them over a tile. Machine code multiplies them with the zeros around a tile, and so
-    spreads them to the gradients of taps that never touch them.
+    Their errors are in proportion to the largest sample of a tile. So where samples are far apart, the transforms are
+    in double precision, or sums over taps take their place.
     """
-    # A sum is quickly computed, and finite only if all values are.
-    if _capturing(result) or math.isfinite(result.sum().item()):
-        return result
-    wide = (None if tensor is None else tensor.to(result.dtype) for tensor in tensors)
-    exact: torch.Tensor = getattr(WAYS["torch"], part)(layer, *wide)
-    return exact
+    number = computed(tensors[0].dtype)
+    if hidden(tensors[0]):
+        return "fourier", number
+    most = _spread(plan.problem, part, tensors, number)
+    if most <= SPREAD:
+        return "fourier", number
+    if most <= WIDE_SPREAD and number == torch.float32:
+        return "fourier", torch.float64
+    if most < math.inf:
+        sums = (one.method for one in plan.parts[part] if one.method != "fourier" and one.seconds < math.inf)
+        return next(sums), number
+    return "torch", number
 
 
-def _capturing(x: torch.Tensor) -> bool:
-    return x.is_cuda and torch.cuda.is_current_stream_capturing()
+def _spread(layer: Layer, part: str, tensors: tuple[Any, ...], number: torch.dtype) -> float:
+    """Return how far apart samples are, and gradients too where sums of products of both are computed."""
+    sizes = [axis.dilation * (axis.size - 1) + 1 for axis in layer.axes]
+    points = math.prod(tile_lengths(axis)[0] for axis in layer.axes) ** 2
+    if part == "taps":
+        x, g = tensors
+        peak = torch.maximum(g.detach().amax(), -g.detach().amin()).to(number)
+        gain = peak * (points * layer.images * layer.outputs)
+        return max(spread(x, sizes, gain), spread(g, layer.taps_shape[2:], torch.ones_like(peak)))
+    magnitudes = tensors[1].detach().to(number).abs().flatten(1).sum(1)
+    return spread(tensors[0], sizes, magnitudes.amax() * points)
 
 
 def _empty_sums(layer: Layer, part: str, tensors: tuple[Any, ...]) -> torch.Tensor:

@@ -1,41 +1,52 @@
-"""Which numbers are computed with, and how is a result stored? The rules of arrays, for tensors."""
+"""Which dtype of NumPy does a dtype of torch follow, and how is a result stored? The rules of arrays, for tensors."""
 
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import Any
 
 import numpy as np
 import torch
 
 from faltung.errors import ArgumentTypeError
-from faltung.ground.arrays import as_dtype, check_result_dtype, computed_dtype
 
-__all__ = ["as_numbers", "result_dtype", "stored"]
+__all__ = ["followed", "stored", "torch_dtype"]
 
-#: Dtypes of torch that NumPy lacks, and dtypes of NumPy for which the same rules hold.
-_LIKE = {torch.bfloat16: "float16", torch.complex32: "complex64"}
-
-
-def as_numbers(x: torch.Tensor) -> torch.Tensor:
-    """Return samples to compute with: integers and booleans become floats, by the rule for arrays."""
-    if x.is_floating_point() or x.is_complex():
-        return x
-    return x.to(_torch_dtype(computed_dtype(_numpy_dtype(x.dtype), "x")))
+#: Dtypes of torch that NumPy lacks, and dtypes of NumPy whose rules they follow.
+_LIKE: dict[torch.dtype, np.dtype[Any]] = {torch.bfloat16: np.dtype("f2"), torch.complex32: np.dtype("c8")}
 
 
-def result_dtype(dtype: Any, x: torch.Tensor) -> torch.dtype | None:
-    """Return the dtype asked for the result of a tensor, if the result can be stored in it; None if none is asked."""
-    if dtype is None:
-        return None
-    asked = dtype if isinstance(dtype, torch.dtype) else _torch_dtype(as_dtype(dtype, "dtype"))
-    check_result_dtype(_numpy_dtype(asked), computed_dtype(_numpy_dtype(x.dtype), "x"), "dtype")
-    return asked
+@cache
+def followed(dtype: torch.dtype, name: str) -> np.dtype[Any]:
+    """Return the dtype of NumPy whose rules a dtype of torch follows.
+
+    Examples
+    --------
+    >>> followed(torch.bfloat16, "x"), followed(torch.uint8, "x")
+    (dtype('float16'), dtype('uint8'))
+    """
+    if dtype in _LIKE:
+        return _LIKE[dtype]
+    try:
+        like: np.dtype[Any] = np.dtype(str(dtype).removeprefix("torch."))
+    except TypeError:
+        raise ArgumentTypeError(name, "a dtype of numbers", str(dtype), "Convert to float32.") from None
+    return like
 
 
-def stored(y: torch.Tensor, dtype: torch.dtype | None) -> torch.Tensor:
+@cache
+def torch_dtype(dtype: np.dtype[Any]) -> torch.dtype:
+    """Return the dtype of torch with the name of one of NumPy."""
+    found = getattr(torch, dtype.name, None)
+    if not isinstance(found, torch.dtype):
+        raise ArgumentTypeError("dtype", "a dtype of torch", repr(dtype.name))
+    return found
+
+
+def stored(y: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     """Convert a result; integers are rounded half to even and saturated, and NaN becomes 0."""
-    if dtype is None or y.dtype == dtype:
+    if y.dtype == dtype:
         return y
     if dtype.is_floating_point or dtype.is_complex:
         return y.to(dtype)
@@ -47,14 +58,3 @@ def stored(y: torch.Tensor, dtype: torch.dtype | None) -> torch.Tensor:
     below = math.nextafter(float(limits.max), 0.0)
     whole = rounded.clamp(float(limits.min), below).to(torch.float64).to(dtype)
     return torch.where(rounded >= float(limits.max), limits.max, whole)
-
-
-def _numpy_dtype(dtype: torch.dtype) -> np.dtype[Any]:
-    return np.dtype(_LIKE.get(dtype) or str(dtype).removeprefix("torch."))
-
-
-def _torch_dtype(dtype: np.dtype[Any]) -> torch.dtype:
-    found = getattr(torch, dtype.name, None)
-    if not isinstance(found, torch.dtype):
-        raise ArgumentTypeError("dtype", "a dtype of torch", repr(dtype.name))
-    return found

@@ -8,43 +8,41 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 
-from faltung.errors import ArgumentError, ArgumentTypeError
+from faltung.errors import ArgumentError
 from faltung.ground.boundary import spelled
 from faltung.ground.threads import worker_count
 from faltung.kernels import Bank, Kernel
-from faltung.kernels.dilated import dilated
 from faltung.planning.channel_plan import ChannelPlan
-from faltung.planning.question import Options, Question, as_value, question_of
+from faltung.planning.question import Options, Question
 from faltung.tensors import operator
-from faltung.tensors.dtypes import numpy_dtype
+from faltung.tensors.asked import Asked, as_numbers, ask, check_tensor, correlated
 from faltung.tensors.extension import extend
 from faltung.tensors.finite import mended
 from faltung.tensors.fixed_filter import linear, note_kernel
 from faltung.tensors.layer_plan import check_method
-from faltung.tensors.storing import as_numbers, result_dtype, stored
+from faltung.tensors.missing_samples import without_missing
+from faltung.tensors.storing import stored
 
-__all__ = ["ask", "channel_plan", "correlated_kernel", "description", "filter", "refuse_weights", "way"]
+__all__ = ["description", "filter", "layer_way"]
 
 
 def filter(x: Any, kernel: Any, options: Options, out: Any, mask: Any, workers: int | None) -> torch.Tensor:
     """Filter a tensor; the arguments are those of `faltung.convolve`."""
-    if not isinstance(x, torch.Tensor):
-        remedy = "Use torch.from_numpy(x), or kernel.detach().numpy()."
-        raise ArgumentTypeError("x", "a tensor, as the kernel is one", f"a {type(x).__name__}", remedy)
-    refuse_weights(options)
+    check_tensor(x, "Use torch.from_numpy(x), or kernel.detach().numpy().")
     if workers is not None:
         worker_count(workers)  # raises an error if it is no number of threads
-    wanted = result_dtype(options.dtype, x)
-    y = _missing(as_numbers(x), kernel, options._replace(dtype=None, masked=False), mask, workers)
-    y = stored(y, wanted)
+    if options.dtype is None and isinstance(out, torch.Tensor):
+        options = options._replace(dtype=out.dtype, dtype_name="out")
+    asked = ask(tuple(x.shape), x.dtype, kernel, options)
+    y = stored(_filtered(as_numbers(x, asked), asked, mask, workers or 0), asked.result)
     if out is None:
         return y
-    if not isinstance(out, torch.Tensor) or out.shape != y.shape or out.dtype != y.dtype or out.device != y.device:
+    if not isinstance(out, torch.Tensor) or out.shape != y.shape or out.device != y.device:
         expected = f"a tensor of shape {tuple(y.shape)}, dtype {y.dtype} on {y.device}"
         raise ArgumentError("out", expected, description(out), "Omit out= to have one made.")
     return out.copy_(y)
@@ -57,81 +55,42 @@ def description(out: Any) -> str:
     return f"a {type(out).__name__}"
 
 
-# ---- missing samples
+class _How(NamedTuple):
+    """How real numbers are filtered: by which method, with which accuracy, on how many threads (0: as usual)."""
+
+    method: str
+    accuracy: str
+    workers: int
 
 
-def refuse_weights(options: Options) -> None:
-    """Raise an error for arguments about missing samples that only arrays have."""
-    for name, given in (
-        ("weights", options.graded),
-        ("min_weight", options.min_weight),
-        ("keep_nan", options.keep_nan),
-    ):
-        if given:
-            raise ArgumentError(name, "none for tensors", "one", "Filter x.numpy(), which shares its memory.")
+def _filtered(x: torch.Tensor, asked: Asked, mask: Any, workers: int) -> torch.Tensor:
+    question = asked.question
+
+    def apply(x: torch.Tensor, kernel: Any, cval: complex, exact: bool = False) -> torch.Tensor:
+        choice = (_exact_method(question, x.device), "pointwise") if exact else (question.method, question.accuracy)
+        return _parts(x, kernel, asked, cval, _How(*choice, workers))
+
+    return without_missing(x, asked.kernel, question, mask, apply)
 
 
-def _missing(x: torch.Tensor, kernel: Any, options: Options, mask: Any, workers: int | None) -> torch.Tensor:
-    """Filter, with the taps on missing samples left out and the others scaled up."""
-    if mask is None and options.nan != "ignore":
-        return _parts(x, kernel, options, workers)
-    valid = _valid(x, mask, options.nan == "ignore")
-    if isinstance(kernel, Bank) and kernel.in_channels > 1:
-        expected = "a single channel in where samples may be missing"
-        raise ArgumentError("kernel", expected, f"a bank with {kernel.in_channels}")
-    options = options._replace(nan="propagate")
-    y = _parts(torch.where(valid, x, 0), kernel, options, workers)
-    magnitudes = _magnitude(kernel)
-    real = y.real.dtype if y.is_complex() else y.dtype
-    # The constant beyond the border is never missing.
-    weights = _parts(valid.to(real), magnitudes, options._replace(cval=1.0), workers)
-    total = _parts(torch.ones_like(valid, dtype=real), magnitudes, options._replace(mode="nearest"), workers)
-    least = 32 * torch.finfo(weights.dtype).eps * total
-    return torch.where(weights > least, y * (total / weights.clamp(min=torch.finfo(weights.dtype).tiny)), math.nan)
-
-
-def _valid(x: torch.Tensor, mask: Any, skips_nan: bool) -> torch.Tensor:
-    """Return a tensor of booleans, False where a sample is missing."""
-    valid = ~torch.isnan(x) if skips_nan else torch.ones(x.shape, dtype=torch.bool, device=x.device)
-    if mask is None:
-        return valid
-    mask = mask if isinstance(mask, torch.Tensor) else torch.as_tensor(mask)
-    if mask.dtype != torch.bool:
-        remedy = "Compare it with a number, for example weights > 0."
-        expected = "a tensor of booleans, False where a sample is missing"
-        raise ArgumentTypeError("mask", expected, f"{mask.dtype}", remedy)
-    try:
-        return valid & torch.broadcast_to(mask.to(x.device), x.shape)
-    except RuntimeError:
-        expected = f"a tensor of shape {tuple(x.shape)}, or one that broadcasts to it"
-        raise ArgumentError("mask", expected, f"shape {tuple(mask.shape)}") from None
-
-
-def _magnitude(kernel: Any) -> Any:
-    if isinstance(kernel, torch.Tensor):
-        return kernel.abs()
-    if isinstance(kernel, Bank):
-        return Bank(np.abs(kernel.taps), kernel.origin)
-    kernel = kernel if isinstance(kernel, Kernel) else Kernel(kernel)
-    return Kernel(np.abs(kernel.taps), kernel.origin)
+def _exact_method(question: Question, device: torch.device) -> str:
+    """Return the method for results whose error is small beside the sum of abs(tap) * abs(sample) under them."""
+    sums_on_device = isinstance(question.kernel, Kernel) and device.type != "cpu" and len(question.axes) <= 3
+    return "direct" if sums_on_device else "auto"
 
 
 # ---- complex numbers
 
 
-def _parts(x: torch.Tensor, kernel: Any, options: Options, workers: int | None) -> torch.Tensor:
+def _parts(x: torch.Tensor, kernel: Any, asked: Asked, cval: complex, how: _How) -> torch.Tensor:
     """Filter real and imaginary parts by themselves."""
-    if isinstance(kernel, torch.Tensor):
-        complex_taps = kernel.is_complex()
-    else:
-        kernel = as_value(kernel, options.channel_axis is not None)
-        complex_taps = kernel.dtype.kind == "c"
-    if not x.is_complex() and not complex_taps:
-        return _real(x, kernel, options, workers)
-    cval = complex(options.cval)
+    complex_taps = kernel.is_complex() if isinstance(kernel, torch.Tensor) else kernel.dtype.kind == "c"
+    cval = complex(cval)
     samples = [(x.real, cval.real), (x.imag, cval.imag)] if x.is_complex() else [(x, cval.real)]
-    taps = [kernel.real, kernel.imag] if complex_taps else [kernel]
-    found = [[_real(s, k, options._replace(cval=c), workers) for k in taps] for s, c in samples]
+    taps = _real_and_imaginary(kernel) if complex_taps else (kernel,)
+    found = [[_real(s, k, asked, c, how) for k in taps] for s, c in samples]
+    if len(samples) == len(taps) == 1:
+        return found[0][0]
     if len(samples) == 1:
         return torch.complex(found[0][0], found[0][1])
     if len(taps) == 1:
@@ -139,42 +98,29 @@ def _parts(x: torch.Tensor, kernel: Any, options: Options, workers: int | None) 
     return torch.complex(found[0][0] - found[1][1], found[0][1] + found[1][0])
 
 
+def _real_and_imaginary(kernel: Any) -> tuple[Any, Any]:
+    if isinstance(kernel, Bank):
+        return Bank(kernel.taps.real, kernel.origin), Bank(kernel.taps.imag, kernel.origin)
+    return kernel.real, kernel.imag
+
+
 # ---- real numbers
 
 
-def _real(x: torch.Tensor, kernel: Any, options: Options, workers: int | None) -> torch.Tensor:
+def _real(x: torch.Tensor, kernel: Any, asked: Asked, cval: float, how: _How) -> torch.Tensor:
     if isinstance(kernel, Kernel):
-        return _by_kernel(x, kernel, options, workers)
-    return _by_bank(x, kernel, options, workers)
+        return _by_kernel(x, kernel, asked.question, cval, how)
+    assert asked.plan is not None
+    return _by_bank(x, kernel, asked.plan, cval, how)
 
 
-def ask(x: torch.Tensor, kernel: Any, options: Options) -> Question:
-    """Return what is asked of a real tensor; taps that are a tensor are replaced by ones."""
-    if isinstance(kernel, torch.Tensor):
-        shape = tuple(kernel.shape)
-        if options.channel_axis is not None and len(shape) < 3:
-            expected = "taps of shape (channels out, channels in of a group, *spatial)"
-            raise ArgumentError("kernel", expected, f"a tensor of shape {shape}")
-        kernel = as_value(np.ones(shape), options.channel_axis is not None)
-    return question_of(tuple(x.shape), numpy_dtype(x.dtype), kernel, options)
-
-
-def correlated_kernel(question: Question) -> Kernel:
-    """Return the kernel that a tensor is correlated with, with the zeros of its dilation."""
-    assert isinstance(question.kernel, Kernel)
-    kernel = dilated(question.kernel, question.dilation)
-    return kernel.flip() if question.reflected else kernel
-
-
-def _by_kernel(x: torch.Tensor, kernel: Kernel, options: Options, workers: int | None) -> torch.Tensor:
+def _by_kernel(x: torch.Tensor, kernel: Kernel, question: Question, cval: float, how: _How) -> torch.Tensor:
     """Filter by a kernel that is a value: every channel at all positions, of which the stride then leaves some."""
-    question = ask(x, kernel, options)
-    correlated = correlated_kernel(question)
-    key, taps = note_kernel(correlated)
+    kernel = correlated(kernel, question)
+    key, taps = note_kernel(kernel)
     first, stop = ([region[k] for region in question.regions] for k in (0, 1))
-    cval = float(question.cval.real)
-    how = (spelled(question.modes), cval, question.method, question.accuracy, workers or 0, key)
-    y = linear(x, taps, list(correlated.origin), list(question.axes), first, stop, *how)
+    place = (list(kernel.origin), list(question.axes), first, stop, spelled(question.modes), cval)
+    y = linear(x, taps, *place, *how, key)
     if any(step > 1 for step in question.stride):
         every = [slice(None)] * y.ndim
         for axis, step in zip(question.axes, question.stride, strict=True):
@@ -183,47 +129,39 @@ def _by_kernel(x: torch.Tensor, kernel: Kernel, options: Options, workers: int |
     return y
 
 
-def channel_plan(x: torch.Tensor, kernel: Any, options: Options) -> ChannelPlan:
-    """Return what is asked of a bank, or of taps that are a tensor: a plan without a method."""
-    plan = ChannelPlan(ask(x, kernel, options))
-    if len(plan.layer.axes) > 3:
-        expected = "at most three spatial axes for tensors with channels"
-        raise ArgumentError("kernel", expected, f"{len(plan.layer.axes)}")
-    return plan
-
-
-def way(x: torch.Tensor, options: Options) -> str:
+def layer_way(device: torch.device, method: str, accuracy: str) -> str:
     """Return the way in which a layer is computed, or ``auto``."""
-    if options.method == "auto" and options.accuracy == "pointwise":
-        return "direct" if x.device.type == "cpu" else "torch"
-    return check_method(options.method)
+    if method == "auto" and accuracy == "pointwise":
+        return "direct" if device.type == "cpu" else "torch"
+    if check_method(method) == "fourier" and accuracy == "pointwise":
+        reason = "its rounding errors are not bounded point by point"
+        raise ArgumentError("method", "a way that supports this", repr(method), f"It does not: {reason}.")
+    return method
 
 
-def _by_bank(x: torch.Tensor, kernel: Any, options: Options, workers: int | None) -> torch.Tensor:
+def _by_bank(x: torch.Tensor, kernel: Any, plan: ChannelPlan, cval: float, how: _How) -> torch.Tensor:
     """Filter by a layer: a bank, or taps that are a tensor."""
-    plan = channel_plan(x, kernel, options)
-    layer = plan.layer
+    question, layer = plan.question, plan.layer
     if isinstance(kernel, torch.Tensor):
-        weights = (kernel[None, None] if options.channel_axis is None else kernel).to(x)
-        if options.reflected:
+        weights = (kernel[None, None] if question.channel_axis is None else kernel).to(x)
+        if question.reflected:
             weights = weights.flip([*range(2, weights.ndim)])
     else:
-        weights = torch.from_numpy(np.array(plan.correlated.taps)).to(x)
+        weights = torch.from_numpy(np.array((kernel.flip() if question.reflected else kernel).taps)).to(x)
     samples, order = _in_order(plan, x)
-    mode, starts = spelled(layer.modes), [axis.start for axis in layer.axes]
-    if "constant" in layer.modes and layer.cval:
-        stops = [axis.stop for axis in layer.axes]
-        samples = extend(samples - layer.cval, starts, stops, layer.modes) + layer.cval
+    modes, starts = layer.modes, [axis.start for axis in layer.axes]
+    if "constant" in modes and cval:
+        samples = extend(samples, starts, [axis.stop for axis in layer.axes], modes, cval)
         starts = [0] * len(starts)
     stride, outputs, dilation = zip(*((axis.stride, axis.outputs, axis.dilation) for axis in layer.axes), strict=True)
 
     def through(method: str) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
-        geometry = (stride, starts, outputs, dilation, layer.groups, mode, method, workers or 0)
+        geometry = (stride, starts, outputs, dilation, layer.groups, spelled(modes), method, how.workers)
         return lambda x, w: operator.correlate(x, w, None, *geometry)
 
-    apply = through(way(x, options))
+    apply = through(layer_way(x.device, how.method, how.accuracy))
     y = apply(samples, weights)
-    if isinstance(kernel, Bank) and not kernel.taps.all():
+    if isinstance(kernel, torch.Tensor) or not kernel.taps.all():
         y = mended(y, samples, weights, apply, through("torch"))
     return _in_place(plan, y, x, order)
 
@@ -236,7 +174,8 @@ def _in_order(plan: ChannelPlan, x: torch.Tensor) -> tuple[torch.Tensor, list[in
     moved = x.permute(order)
     if not channel:
         moved = moved.unsqueeze(len(plan.batch))
-    return moved.reshape(-1, *moved.shape[len(plan.batch) :]), order
+    images = math.prod(x.shape[axis] for axis in plan.batch)
+    return moved.reshape(images, *moved.shape[len(plan.batch) :]), order
 
 
 def _in_place(plan: ChannelPlan, y: torch.Tensor, x: torch.Tensor, order: list[int]) -> torch.Tensor:

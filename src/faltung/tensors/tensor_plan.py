@@ -8,26 +8,20 @@ from typing import Any
 import torch
 
 from faltung.errors import ArgumentError, ArgumentTypeError
+from faltung.ground.lazy import lazy
 from faltung.kernels import Kernel
 from faltung.planning.channel_plan import ChannelPlan
 from faltung.planning.kept import forget, plan_problem
 from faltung.planning.planned import Candidate, Planned
 from faltung.planning.problem import Problem
-from faltung.planning.question import Options, as_value
+from faltung.planning.question import Options
 from faltung.planning.report import Row
 from faltung.run.race import fastest
+from faltung.tensors.asked import Asked, ask, check_tensor, correlated
 from faltung.tensors.device_plan import filter_plan
+from faltung.tensors.dtypes import numpy_dtype
 from faltung.tensors.layer_plan import plan_layer
-from faltung.tensors.storing import as_numbers, result_dtype
-from faltung.tensors.tensor_filter import (
-    ask,
-    channel_plan,
-    correlated_kernel,
-    description,
-    filter,
-    refuse_weights,
-    way,
-)
+from faltung.tensors.tensor_filter import description, filter, layer_way
 
 __all__ = ["TensorPlan", "plan"]
 
@@ -75,7 +69,9 @@ class TensorPlan(Planned):
     @property
     def error(self) -> float:
         """Bound of the rounding error of an output, relative to what `pointwise` says."""
-        return self.inner.error
+        number, result = (torch.finfo(dtype).eps for dtype in (self.asked.number, self.asked.result))
+        stored = result / 2 if result > number else 0.0
+        return (1 + self.inner.error) * (1 + stored) - 1
 
     @property
     def pointwise(self) -> bool:
@@ -90,9 +86,12 @@ class TensorPlan(Planned):
     @property
     def result_shape(self) -> tuple[int, ...]:
         """Shape of the result."""
-        meta = torch.empty(self.shape, dtype=self.dtype, device="meta")
-        question = ask(meta, self.kernel, self.options._replace(dtype=None, cval=0.0))
-        return ChannelPlan(question).result_shape
+        return ChannelPlan(self.asked.question).result_shape
+
+    @lazy
+    def asked(self) -> Asked:
+        """What is asked."""
+        return ask(self.shape, self.dtype, self.kernel, self.options)
 
     def rows(self) -> list[Row]:
         """Return what the plan prints, as pairs of a word and a text."""
@@ -124,34 +123,31 @@ class TensorPlan(Planned):
 
 def plan(x: Any, kernel: Any, options: Options, effort: str) -> TensorPlan:
     """Return what would run for a tensor."""
-    if not isinstance(x, torch.Tensor):
-        remedy = "Use torch.zeros(shape) for the shape of a tensor."
-        raise ArgumentTypeError("x", "a tensor, as the kernel is one", f"a {type(x).__name__}", remedy)
-    refuse_weights(options)
-    result_dtype(options.dtype, x)
-    if not isinstance(kernel, torch.Tensor):
-        kernel = as_value(kernel, options.channel_axis is not None)
-    inner = _inner_plan(as_numbers(x), kernel, options._replace(dtype=None, masked=False), effort)
-    return TensorPlan(kernel, options, tuple(x.shape), x.dtype, x.device, inner)
+    check_tensor(x, "Use torch.zeros(shape) for the shape of a tensor.")
+    asked = ask(tuple(x.shape), x.dtype, kernel, options)
+    inner = _inner_plan(asked, x.device, effort)
+    return TensorPlan(asked.kernel, options, tuple(x.shape), x.dtype, x.device, inner)
 
 
-def _inner_plan(x: torch.Tensor, kernel: Any, options: Options, effort: str) -> Any:
-    real, options = x.real if x.is_complex() else x, options._replace(cval=complex(options.cval).real)
-    on_array = isinstance(kernel, Kernel) and x.device.type == "cpu"
+def _inner_plan(asked: Asked, device: torch.device, effort: str) -> Any:
+    """Return the plan for a real tensor: the real part of the samples, and of the question."""
+    question, kernel = asked.question, asked.kernel
+    on_array = isinstance(kernel, Kernel) and device.type == "cpu"
     if effort == "measure" and not on_array:
         remedy = "Leave the choice to the predicted times, or name a method."
         raise ArgumentError(
             "effort", "'estimate' for banks, for taps that are a tensor, and on devices", "'measure'", remedy
         )
     if not isinstance(kernel, Kernel):
-        layer = channel_plan(real, kernel, options).layer
-        return plan_layer(layer, real.dtype, real.device, False, way(real, options))
-    question = ask(real, kernel, options)
+        assert asked.plan is not None
+        way = layer_way(device, question.method, question.accuracy)
+        return plan_layer(asked.plan.layer, asked.number, device, False, way)
     # As the operator computes it: at all positions, before outputs are left out.
-    correlated = correlated_kernel(question)
+    taps = correlated(kernel, question)
+    number = numpy_dtype(asked.number)
     problem = Problem(
-        *(question.shape, question.dtype, correlated, False, question.axes, question.modes, question.cval.real),
-        *(question.regions, question.dtype, question.accuracy),
+        *(question.shape, number, taps, False, question.axes, question.modes, question.cval.real),
+        *(question.regions, number, question.accuracy),
     )
     if on_array:
         if effort == "measure" and question.method == "auto":
@@ -159,4 +155,4 @@ def _inner_plan(x: torch.Tensor, kernel: Any, options: Options, effort: str) -> 
             forget()
         return plan_problem(problem, question.method)
     place = (problem.shape, problem.axes, problem.regions, problem.modes, float(problem.cval.real))
-    return filter_plan(correlated, *place, question.method, question.accuracy, real.dtype, real.device)
+    return filter_plan(taps, *place, question.method, question.accuracy, asked.number, device)

@@ -35,5 +35,5 @@ def adjoint_by(correlate: Correlate, layer: Layer, g: torch.Tensor, w: torch.Ten
     reversed_ = by_group.transpose(1, 2).flip([*range(3, w.ndim + 1)])
     across = layer.adjoint
     extended = correlate(across, g, reversed_.reshape(across.taps_shape), None)
-    low = [0 if axis.mode == "constant" else min(axis.start, 0) for axis in layer.axes]
+    low = [axis.start + layer.margin(axis)[0] for axis in layer.axes]
     return fold(extended, low, layer.source_shape[2:], layer.modes)

@@ -1,0 +1,149 @@
+"""What is asked of a tensor? The question that is asked of an array, and the dtypes of torch that follow from it."""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+
+from faltung.errors import ArgumentError, ArgumentTypeError
+from faltung.ground.arrays import computed_number
+from faltung.ground.bounded import Bounded
+from faltung.kernels import Bank, Kernel
+from faltung.kernels.dilated import dilated
+from faltung.planning.channel_plan import ChannelPlan
+from faltung.planning.question import Options, Question, as_value, question_of
+from faltung.tensors.storing import followed, torch_dtype
+
+__all__ = ["Asked", "as_numbers", "ask", "check_tensor", "correlated"]
+
+
+class Asked(NamedTuple):
+    """What is asked of a tensor.
+
+    Parameters
+    ----------
+    question : Question
+        The question; taps that are a tensor are ones in it.
+    number : torch.dtype
+        The real number computed with.
+    result : torch.dtype
+        The dtype of the result.
+    plan : ChannelPlan or None
+        For a bank, or taps that are a tensor: the layer that is asked for, as a plan without a method.
+    kernel : Kernel, Bank or Tensor
+        The filter.
+    """
+
+    question: Question
+    number: torch.dtype
+    result: torch.dtype
+    plan: ChannelPlan | None
+    kernel: Kernel | Bank | torch.Tensor
+
+
+#: What was asked in recent calls, without kernels, by the arguments as they were passed.
+_kept: Bounded[tuple[Any, ...], tuple[Question, torch.dtype, torch.dtype, ChannelPlan | None]] = Bounded(256, 1 << 26)
+
+
+def ask(shape: tuple[int, ...], dtype: torch.dtype, kernel: Any, options: Options) -> Asked:
+    """Check every argument, and return what is asked of a tensor of this shape and dtype.
+
+    Examples
+    --------
+    >>> asked = ask((480, 640), torch.float16, [[1, 2, 1]], Options(True, dtype=torch.float64))
+    >>> asked.number, asked.result
+    (torch.float64, torch.float64)
+    """
+    if isinstance(kernel, torch.Tensor):
+        form: Any = (tuple(kernel.shape), kernel.is_complex())
+    else:
+        kernel = as_value(kernel, options.channel_axis is not None)
+        form = kernel.fingerprint
+    key = (shape, dtype, form, options.key, options.dtype_name)
+    try:
+        kept = _kept.get(key)
+    except TypeError:  # an argument that cannot be hashed is wrong, and `question_of` says so
+        kept = _checked(shape, dtype, kernel, options)
+    if kept is None:
+        kept = _kept.put(key, _checked(shape, dtype, kernel, options), 4096 + 32 * math.prod(kernel.shape))
+    return Asked(*kept, kernel)
+
+
+def _checked(
+    shape: tuple[int, ...], dtype: torch.dtype, kernel: Any, options: Options
+) -> tuple[Question, torch.dtype, torch.dtype, ChannelPlan | None]:
+    """Return what is asked, without the kernel."""
+    _refuse_weights(options)
+    wanted = options.dtype
+    if isinstance(wanted, torch.dtype):
+        options = options._replace(dtype=followed(wanted, options.dtype_name))
+    value = _ones(kernel, options.channel_axis is not None) if isinstance(kernel, torch.Tensor) else kernel
+    question = question_of(shape, followed(dtype, "x"), value, options)
+    if isinstance(wanted, torch.dtype):
+        result = wanted
+    elif wanted is None and not _is_integer(dtype) and dtype.is_complex == (question.result.kind == "c"):
+        result = dtype
+    else:
+        result = torch_dtype(question.result)
+    number = torch_dtype(computed_number(question.dtype, question.result))
+    return question, number, result, None if isinstance(kernel, Kernel) else _channel_plan(question)
+
+
+def _refuse_weights(options: Options) -> None:
+    """Raise an error for arguments about missing samples that only arrays have."""
+    for name, given in (
+        ("weights", options.graded),
+        ("min_weight", options.min_weight),
+        ("keep_nan", options.keep_nan),
+    ):
+        if given:
+            raise ArgumentError(name, "none for tensors", "one", "Filter x.numpy(), which shares its memory.")
+
+
+def _is_integer(dtype: torch.dtype) -> bool:
+    return not (dtype.is_floating_point or dtype.is_complex)
+
+
+def _ones(taps: torch.Tensor, channels: bool) -> Kernel | Bank:
+    """Return a kernel or bank of ones in the shape of taps that are a tensor."""
+    shape = tuple(taps.shape)
+    if channels and len(shape) < 3:
+        expected = "taps of shape (channels out, channels in of a group, *spatial)"
+        raise ArgumentError("kernel", expected, f"a tensor of shape {shape}")
+    return as_value(np.ones(shape, np.complex64 if taps.is_complex() else np.float32), channels)
+
+
+def check_tensor(x: Any, otherwise: str) -> None:
+    """Raise an error unless `x` is a tensor with a place for each number; `otherwise` is what to do if it is none."""
+    if not isinstance(x, torch.Tensor):
+        raise ArgumentTypeError("x", "a tensor, as the kernel is one", f"a {type(x).__name__}", otherwise)
+    if x.layout != torch.strided or x.is_quantized:
+        kind = "a quantized tensor" if x.is_quantized else f"a tensor with the layout {x.layout}"
+        remedy = f"Pass x.{'dequantize' if x.is_quantized else 'to_dense'}()."
+        raise ArgumentTypeError("x", "a dense tensor", kind, remedy)
+
+
+def as_numbers(x: torch.Tensor, asked: Asked) -> torch.Tensor:
+    """Return samples in the dtype that is computed with."""
+    question, kernel = asked.question, asked.kernel
+    alike = isinstance(kernel, torch.Tensor) and x.dtype == kernel.dtype == asked.result
+    if alike and x.device.type != "cpu" and not question.missing.applies:
+        return x  # devices multiply short numbers faster, and add up in single precision
+    return x.to(asked.number.to_complex() if x.is_complex() else asked.number)
+
+
+def correlated(kernel: Kernel, question: Question) -> Kernel:
+    """Return the kernel that a tensor is correlated with, with the zeros of its dilation."""
+    kernel = dilated(kernel, question.dilation)
+    return kernel.flip() if question.reflected else kernel
+
+
+def _channel_plan(question: Question) -> ChannelPlan:
+    """Return what is asked of a bank, or of taps that are a tensor."""
+    if len(question.axes) > 3:
+        expected = "at most three spatial axes for tensors with channels"
+        raise ArgumentError("kernel", expected, f"{len(question.axes)}")
+    return ChannelPlan(question)
