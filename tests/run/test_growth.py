@@ -83,8 +83,8 @@ def test_a_plan_counts_transforms_without_counting_blocks():
 def test_tables_of_a_long_signal_are_as_long_as_those_of_a_short_one(stride, mode, size):
     taken = []
     for length in (10**6, 10**8):
-        axis = Axis(length, size, -(size // 2), length // stride, stride)
-        layer = Layer(1, 1, 2, 3, (axis,), mode)
+        axis = Axis(length, size, -(size // 2), length // stride, stride, mode=mode)
+        layer = Layer(1, 1, 2, 3, (axis,))
         single = np.dtype("f4")
         source = MemoryLayout(single, (8 * length, 4 * length, 4))
         target = MemoryLayout(single, (12 * axis.outputs, 4 * axis.outputs, 4))
