@@ -300,7 +300,7 @@ def plan(
     elif result_dtype is not None:
         raise ArgumentError("result_dtype", "None where x is an array", repr(result_dtype), "Use dtype=.")
     elif isinstance(x, list) and x and all(map(is_integer, x)):
-        remedy = f"For a shape, pass the tuple {tuple(x)}; for a signal, numpy.array({_shortened(x)})."
+        remedy = f"For a shape, pass the tuple {tuple(x)}; for a signal, numpy.array(x)."
         raise ArgumentTypeError("x", "an array, or a tuple for a shape", "a list of integers", remedy)
     masked, graded = (given is not False and given is not None for given in (mask, weights))
     one_of(masked or None, graded or None)
@@ -308,10 +308,6 @@ def plan(
     rest: tuple[Any, ...] = (accuracy, method, graded, min_weight, keep_nan, name)
     options = Options(True, mode, cval, shape, axes, *steps, dtype, nan, masked, *rest)
     return _door(x, kernel).plan(x, kernel, options, effort)  # type: ignore[no-any-return]
-
-
-def _shortened(values: list[Any]) -> str:
-    return str(values) if len(values) <= 4 else f"[{values[0]}, {values[1]}, ...]"
 
 
 # ---- doors: the module that filters each kind of array

@@ -101,7 +101,7 @@ def test_only_a_tuple_is_a_shape():
         fa.plan([480, 640], fa.box(3))
     assert str(caught.value) == (
         "x: expected an array, or a tuple for a shape, got a list of integers. "
-        "For a shape, pass the tuple (480, 640); for a signal, numpy.array([480, 640])."
+        "For a shape, pass the tuple (480, 640); for a signal, numpy.array(x)."
     )
     assert fa.plan((480, 640), fa.box(3)).result_shape == (480, 640)
     assert fa.plan([1.0, 2.0], [1.0]).result_shape == (2,)

@@ -17,6 +17,7 @@ from faltung.ground.lazy import lazy
 from faltung.ground.regions import check_shape, regions
 from faltung.kernels import Bank, Kernel
 from faltung.kernels.taps import as_taps
+from faltung.planning.call_axes import channel_axis, spatial_axes
 from faltung.planning.missing_rule import MissingRule, missing_rule
 from faltung.planning.problem import Problem
 
@@ -244,8 +245,8 @@ def question_of(shape: tuple[int, ...], dtype: np.dtype[Any], kernel: Any, optio
         raise ArgumentError("method", "the name of a method, or 'auto'", repr(options.method))
     if any(abs(at) > _FARTHEST for at in kernel.origin):
         raise ArgumentError("kernel", f"an origin of at most {_FARTHEST}", f"{kernel.origin}")
-    channel = _channel_axis(options.channel_axis, len(shape))
-    axes = _axes(options.axes, channel, len(shape), kernel.ndim)
+    channel = channel_axis(options.channel_axis, len(shape))
+    axes = spatial_axes(options.axes, channel, len(shape), kernel.ndim)
     stride = _steps("stride", options.stride, kernel.ndim)
     dilation = _steps("dilation", options.dilation, kernel.ndim)
     groups = _groups(options.groups)
@@ -297,53 +298,6 @@ def _check_choice(argument: str, value: Any, choices: tuple[str, str]) -> None:
 def _skips_nan(nan: str, dtype: np.dtype[Any], cval: complex) -> bool:
     """Whether samples that are NaN are missing; a constant can be NaN beside samples that cannot."""
     return nan == "ignore" and (dtype.kind in "fc" or cval != cval)
-
-
-def _channel_axis(axis: Any, ndim: int) -> int | None:
-    if axis is None:
-        return None
-    if not is_integer(axis):
-        raise ArgumentTypeError("channel_axis", "an integer or None", repr(axis))
-    place = int(axis)
-    if not -ndim <= place < ndim:
-        raise ArgumentError("channel_axis", f"an axis of an array with {_axes_text(ndim)}", repr(axis))
-    return place % ndim
-
-
-def _axes(axes: Any, channel: int | None, ndim: int, kernel_ndim: int) -> tuple[int, ...]:
-    """Return the axis of the array for each axis of the kernel; by default the last ones, without the channels."""
-    if axes is None:
-        return _last_axes(channel, ndim, kernel_ndim)
-    chosen = tuple(axes) if is_sequence(axes) or isinstance(axes, range) else (axes,)
-    if not all(map(is_integer, chosen)):
-        raise ArgumentTypeError("axes", "an integer for each axis of the kernel", repr(axes))
-    if len(chosen) != kernel_ndim:
-        raise ArgumentError("axes", f"{_axes_text(kernel_ndim)}, as many as the kernel has", repr(axes))
-    if not all(-ndim <= axis < ndim for axis in chosen):
-        raise ArgumentError("axes", f"axes of an array with {_axes_text(ndim)}", repr(axes))
-    placed = tuple(int(axis) % ndim for axis in chosen)
-    if len({*placed}) != len(placed):
-        raise ArgumentError("axes", "axes that are all different", repr(axes))
-    if channel in placed:
-        raise ArgumentError("axes", f"axes other than that of the channels, {channel}", repr(axes))
-    return placed
-
-
-def _last_axes(channel: int | None, ndim: int, kernel_ndim: int) -> tuple[int, ...]:
-    free = [axis for axis in range(ndim) if axis != channel]
-    if len(free) < kernel_ndim:
-        beside = "" if channel is None else " beside the channels"
-        raise ArgumentError(
-            "x",
-            f"an array with at least as many axes{beside} as the kernel, which has {kernel_ndim}",
-            f"one with {len(free)}",
-            "Use a kernel with fewer axes (named filters take ndim=), or an array with more.",
-        )
-    return tuple(free[len(free) - kernel_ndim :])
-
-
-def _axes_text(count: int) -> str:
-    return f"{count} {'axis' if count == 1 else 'axes'}"
 
 
 def _steps(argument: str, value: Any, count: int) -> tuple[int, ...]:
