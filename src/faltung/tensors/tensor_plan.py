@@ -97,6 +97,10 @@ class TensorPlan(Planned):
         """Return what the plan prints, as pairs of a word and a text."""
         return self.inner.rows()
 
+    def __str__(self) -> str:
+        """Return the plan as a table."""
+        return str(self.inner)
+
     def __call__(
         self, x: Any, out: Any = None, workers: int | None = None, mask: Any = None, weights: Any = None
     ) -> torch.Tensor:
