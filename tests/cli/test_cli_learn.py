@@ -185,7 +185,7 @@ def test_earlier_run_is_never_overwritten(run, capsys):
 @pytest.mark.parametrize(
     ("arguments", "code", "text"),
     [
-        (["learn", "--learning-rate", "0"], 1, "learning_rate: expected a positive number, got 0.0"),
+        (["learn", "--learning-rate", "0"], 1, "learning_rate: expected a number above 0, got 0.0"),
         (["learn", "--epochs", "0"], 2, "--epochs"),
         (["learn", "--colour"], 2, "--colour"),
         (["larn"], 2, "larn"),

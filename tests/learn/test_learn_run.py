@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 import sys
 import types
 from inspect import signature
@@ -19,7 +20,7 @@ from faltung.cli.main import main
 from faltung.datasets.dataset import Dataset, Split
 from faltung.datasets.embedded import load_embedded
 from faltung.datasets.reading import load
-from faltung.errors import ArgumentError
+from faltung.errors import ArgumentError, FaltungError
 from faltung.learn.experiment import carry_out
 from faltung.learn.launch import resume, run
 from faltung.learn.measures.outcome import SHIFTS
@@ -305,8 +306,8 @@ def test_label_smoothing_is_recorded_and_used(tmp_path):
         ({"task": "sing"}, f"task: expected {' or '.join(TASKS)}, got 'sing'"),
         ({"options": {"judge": "runs/other"}}, r"options: .* of the task 'classify' \(none\), got 'judge'\. Omit it"),
         ({"task": "generate", "options": {"colour": 1}}, r"options: .* 'generate' \('judge'\), got 'colour'"),
-        ({"epochs": 0}, "epochs: expected at least 1, got 0"),
-        ({"learning_rate": -1.0}, "learning_rate: expected a positive number"),
+        ({"epochs": 0}, "epochs: expected a positive integer, got 0"),
+        ({"learning_rate": -1.0}, "learning_rate: expected a number above 0, got -1"),
         ({"device": "abacus"}, "device: .* got 'abacus'"),
         ({"precision": "float8"}, "precision: .* got 'float8'"),
     ],
@@ -315,6 +316,82 @@ def test_what_cannot_be_done_is_refused_before_a_folder_is_made(tmp_path, argume
     with pytest.raises(ArgumentError, match=text):
         run(**{"task": "classify", "split": SPLIT, "out": tmp_path / "run", **arguments})
     assert not list(tmp_path.iterdir())
+
+
+WRONG = [
+    ("epochs", 1.0, "expected a positive integer, got 1.0. Use 1.", 1),
+    ("epochs", True, "expected a positive integer, got True. Use 1.", 1),
+    ("epochs", "3", "expected a positive integer, got '3'", 1),
+    ("batch_size", 64.0, "expected an integer from 2, got 64.0. Use 64.", 64),
+    ("batch_size", "a", "expected an integer from 2, got 'a'", np.int64(16)),
+    ("learning_rate", "a", "expected a real number, got 'a'", np.float32(0.5)),
+    ("learning_rate", True, "expected a real number, got True", 0.1),
+    ("patience", True, "expected a positive integer, got True. Use 1.", 1),
+    ("patience", 1.0, "expected a positive integer, got 1.0. Use 1.", 1),
+    ("seed", 1.5, "expected an integer from 0 to 9223372036854775807, got 1.5", 1),
+    ("seed", True, "expected an integer from 0 to 9223372036854775807, got True. Use 1.", np.uint8(1)),
+    ("seed", -1, "expected an integer from 0 to 9223372036854775807, got -1", 0),
+    ("seed", 2**63, "expected an integer from 0 to 9223372036854775807, got 9223372036854775808", 2**63 - 1),
+    ("label_smoothing", 2, "expected a number from 0 to below 1, got 2", 0),
+    ("label_smoothing", "much", "expected a real number, got 'much'", 0.1),
+    ("threads", True, "expected an integer from 1 to 32768, got True. Use 1.", 1),
+    ("threads", 0, "expected an integer from 1 to 32768, got 0. Use 1 for a single thread.", 1),
+    ("device", 0, "expected the name of a torch device, got 0 of class int. Use 'cpu' or 'cuda:0'.", "cpu"),
+    ("precision", ["float32"], "expected 'float32' or 'bfloat16', got ['float32']", "float32"),
+    ("split", SPLIT.training, "expected a Split: training, validation and test set, got Dataset. Use fal", SPLIT),
+    ("split", "photos/", "expected a Split: training, validation and test set, got 'photos/' of class str.", SPLIT),
+    ("task", ["toy"], "expected classify or generate or toy, got ['toy']", "toy"),
+    ("curve", 0, "expected True or False, got 0 of class int", False),
+    ("options", [], "expected settings of the task by name, got [] of class list. Use {} for none.", {}),
+    ("options", {"colour": float("nan")}, "expected values that JSON can hold", {"colour": "red"}),
+    ("tensorboard", 1, "expected True or False, got 1 of class int", False),
+    ("on_epoch", "print", "expected a function of a name and an EpochRecord, got 'print'", lambda *_: None),
+]
+
+
+@pytest.mark.parametrize(("name", "wrong", "text", "right"), WRONG, ids=lambda value: str(value)[:20])
+def test_a_wrong_argument_is_named_and_leaves_no_folder(toy, tmp_path, name, wrong, text, right):
+    arguments = {"task": "toy", "split": SPLIT, "out": tmp_path / "run", "epochs": 1, "curve": False, **PLAIN}
+    with pytest.raises(FaltungError, match=rf"^{name}: {re.escape(text)}"):
+        run(**{**arguments, name: wrong})
+    assert not list(tmp_path.iterdir())
+    assert run(**{**arguments, name: right}).outcomes
+
+
+def test_the_path_of_a_run_is_checked_too(tmp_path):
+    with pytest.raises(FaltungError, match="out: expected the path of a new folder, got 3 of class int"):
+        run("classify", SPLIT, out=3, **SHORT)
+    with pytest.raises(FaltungError, match="folder: expected the path of a run folder, got 3 of class int"):
+        resume(3)
+
+
+@pytest.mark.parametrize("arguments", [{"learning_rate": 1e30}, {"task": "generate", "options": {"judge": "none"}}])
+def test_a_run_that_trains_no_epoch_leaves_no_folder(tmp_path, arguments):
+    with pytest.raises(FaltungError):
+        run(**{"task": "classify", "split": SPLIT, "out": tmp_path / "run", **SHORT, **arguments})
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"run": "runs/a"}, r"run: expected a RunFolder, got 'runs/a' of class str\. Use RunFolder\.create\(path\)"),
+        (
+            {"run": RunFolder("runs/a")},
+            r"run: expected a folder that exists, got 'runs/a', .*RunFolder\.create\(path\)",
+        ),
+        ({"split": SPLIT.training}, "split: expected a Split: training, validation and test set, got Dataset"),
+        ({"recipe": {"epochs": 1}}, "recipe: expected a Recipe, got dict"),
+        ({"seed": 1.0}, r"seed: expected an integer .*, got 1\.0\. Use 1"),
+        ({"hardware": "cpu"}, "hardware: expected a Hardware, got 'cpu' of class str"),
+    ],
+)
+def test_compare_names_a_wrong_argument(tmp_path, changes, text):
+    arguments = {"split": SPLIT, "recipe": Recipe(epochs=1), "run": RunFolder(str(tmp_path)), "seed": 0}
+    with pytest.raises(FaltungError, match=text):
+        compare(CANDIDATES, **{**arguments, **changes})
+    assert not list(tmp_path.iterdir())
+    assert compare(CANDIDATES, **arguments)
 
 
 def test_several_processes_need_a_folder_by_name(monkeypatch, tmp_path):
