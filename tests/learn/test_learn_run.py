@@ -26,6 +26,7 @@ from faltung.learn.launch import resume, run
 from faltung.learn.measures.outcome import SHIFTS
 from faltung.learn.recipe import Recipe
 from faltung.learn.runs import RunFolder, RunStopped
+from faltung.learn.saved import save_network
 from faltung.learn.task import LearningCurve, Setup, Task
 from faltung.learn.tasks import TASKS
 from faltung.learn.tasks.classification.cross_entropy import Classification
@@ -255,6 +256,25 @@ def test_the_command_knows_a_third_task_too(toy, stripes, command, tmp_path):
     code, _, err = command("learn", "--task", "sing")
     assert code == 1
     assert f"--task: expected {' or '.join(TASKS)}, got 'sing'" in err
+
+
+def test_networks_of_a_task_without_classes_predict_none(toy, command, tmp_path):
+    run("toy", SPLIT, out=tmp_path / "run", epochs=1, curve=False, **PLAIN)
+    text = r"run: expected a run of a task that learns classes, got '.*run', a run of the task 'toy'\. Load"
+    with pytest.raises(ArgumentError, match=text):
+        fa.learn.predict(tmp_path / "run", SPLIT.test.samples)
+    with pytest.raises(ArgumentError, match=text):
+        fa.learn.export_network(tmp_path / "run", tmp_path / "model.pt2")
+    assert not (tmp_path / "model.pt2").exists()
+    code, _, err = command("predict", tmp_path / "run", tmp_path)
+    assert (code, "a run of the task 'toy'" in err) == (1, True)
+
+
+def test_a_network_with_other_outputs_than_classes_predicts_none(tmp_path):
+    network = DenseClassifier(sample_shape=(1, 8, 8), classes=3, widths=(4,))
+    save_network(RunFolder(tmp_path), "model", network, SPLIT.training)
+    with pytest.raises(ArgumentError, match="run: expected a network with one output for each of 2 classes, got one"):
+        fa.learn.predict(tmp_path, SPLIT.test.samples)
 
 
 def test_a_task_that_is_stopped_continues_whatever_the_task(toy, tmp_path):

@@ -180,6 +180,9 @@ class Task(Generic[_Outcome]):
         The number that is also measured with fewer training samples.
     options : mapping of str, optional
         The task's own settings and their default values, which are JSON-serialisable.
+    classifies : bool, optional
+        Whether the outputs of the classifiers in its run folders are logits of the classes of the data, as the
+        functions `predict` and `export_network` read them. Without it they refuse its runs.
 
     Examples
     --------
@@ -197,3 +200,4 @@ class Task(Generic[_Outcome]):
     table: Callable[[Sequence[_Outcome]], tuple[list[str], list[list[str]]]]
     curve: LearningCurve[_Outcome] | None = None
     options: Mapping[str, object] = field(default_factory=dict)
+    classifies: bool = False
