@@ -433,7 +433,7 @@ OTHERS = [
 @pytest.mark.parametrize("other", OTHERS, ids=lambda other: other[0])
 def test_nothing_that_would_be_ignored_is_taken_beside_resume(command, other):
     code, out, err = command("learn", "--resume", "runs/learn-001", *other)
-    named = {"data.npz": "DATA", "--no-curve": "--curve", "--workers": "--threads"}.get(other[0], other[0])
+    named = {"data.npz": "DATA", "--no-curve": "--curve"}.get(other[0], other[0])
     assert (code, out) == (1, "")
     assert "--resume: expected no other setting" in err
     assert f"got {named}. Omit them." in err
