@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 from scipy import ndimage
 
+#: The modes that SciPy has; `zoo.MODES` are those of faltung.
 MODES = ("reflect", "constant", "nearest", "mirror", "wrap")
 
 

@@ -168,7 +168,7 @@ def test_a_failed_write_leaves_nothing_behind(command, rng, tmp_path, monkeypatc
         (("a.png", "-k", "gausian(2)", "-o", "b.png"), "gaussian"),
         (("a.png", "-k", "gaussian(2", "-o", "b.png"), "column"),
         (("a.png", "-k", "gaussian(2, ndim=3)", "-o", "b.png"), "at most 2 axes"),
-        (("a.png", "-k", GAUSSIAN, "--mode", "symmetric", "-o", "b.png"), "mode='reflect'"),
+        (("a.png", "-k", GAUSSIAN, "--mode", "symmetric", "-o", "b.png"), "--mode reflect"),
         (("a.png", "-k", GAUSSIAN, "--dtype", "uint99", "-o", "b.png"), "--dtype: expected a NumPy dtype of numbers"),
         (("a.png", "-k", GAUSSIAN, "--dtype", "float32", "-o", "b.png"), "--dtype uint8"),
         (("a.png", "-k", GAUSSIAN, "-o", "b.bmp"), "expected a file named .png"),

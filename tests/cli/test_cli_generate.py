@@ -247,11 +247,15 @@ def test_same_seed_same_file_and_the_first_of_many(run, tmp_path):
             "--output: expected a file that does not exist yet, got 'taken.png'. Add --overwrite",
         ),
         (["-o", "none/grid.png"], 1, "--output: expected a name in a folder that exists"),
-        (["-o", "grid.png", "--network", "other"], 1, "network: expected one that the run has: dense, judge, model"),
+        (
+            ["-o", "grid.png", "--network", "other"],
+            1,
+            "--network: expected one that the run has: dense, judge, model",
+        ),
         (
             ["-o", "grid.png", "--network", "judge"],
             1,
-            "run: expected a network of class ConvGenerator or DenseGenerator",
+            "RUN: expected a network of class ConvGenerator or DenseGenerator",
         ),
         (["-o", "grid.png", "--guidance", "-1"], 1, "guidance: expected a number from 0, got -1.0"),
         (["-o", "grid.png", "-n", "0"], 2, "--count"),

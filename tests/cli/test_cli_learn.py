@@ -178,14 +178,14 @@ def test_earlier_run_is_never_overwritten(run, capsys):
     assert {path.name: path.read_bytes() for path in run.iterdir()} == before
     out, err = capsys.readouterr()
     assert out == ""
-    assert "Error: out: expected a new or empty folder, got" in err
+    assert "Error: --out: expected a new or empty folder, got" in err
     assert "Traceback" not in err
 
 
 @pytest.mark.parametrize(
     ("arguments", "code", "text"),
     [
-        (["learn", "--learning-rate", "0"], 1, "learning_rate: expected a positive number, got 0.0"),
+        (["learn", "--learning-rate", "0"], 1, "--learning-rate: expected a number above 0, got 0.0"),
         (["learn", "--epochs", "0"], 2, "--epochs"),
         (["learn", "--colour"], 2, "--colour"),
         (["larn"], 2, "larn"),

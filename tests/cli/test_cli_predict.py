@@ -348,12 +348,12 @@ def test_without_consent_files_that_cannot_be_used_are_an_error(run, tmp_path):
     [
         (
             ("{run}/model.json", "a.png"),
-            "run: expected a run folder with .*, which is a file. Make one with: faltung learn",
+            "RUN: expected a run folder with .*, which is a file. Make one with: faltung learn",
         ),
-        (("nowhere", "a.png"), "run: expected a run folder with .*, which does not exist."),
+        (("nowhere", "a.png"), "RUN: expected a run folder with .*, which does not exist."),
         (
             ("{run}", "a.png", "--network", "large"),
-            "network: expected one that the run has: dense, model, got 'large'.",
+            "--network: expected one that the run has: dense, model, got 'large'.",
         ),
         (
             ("{run}", "a.png", "--csv", "-", "--json", "-"),
@@ -370,7 +370,7 @@ def test_without_consent_files_that_cannot_be_used_are_an_error(run, tmp_path):
         (("{run}", "a.png", "--json", "."), "--json: expected the name of a file, got '.', a folder."),
         (
             ("generator", "a.png"),
-            "run: expected a network of class ConvClassifier or DenseClassifier, got 'DenseGene",
+            "RUN: expected a network of class ConvClassifier or DenseClassifier, got 'DenseGene",
         ),
     ],
 )

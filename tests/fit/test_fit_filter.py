@@ -17,8 +17,7 @@ import faltung as fa
 from faltung.fit.held_out import confidence_interval
 from faltung.learn import FitReport, fit_filter
 from reference import extended
-
-MODES = ("reflect", "constant", "nearest", "mirror", "wrap")
+from zoo import MODES
 
 
 def windows(x, size, mode, cval=0.0):

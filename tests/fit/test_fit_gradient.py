@@ -9,8 +9,7 @@ import torch
 import faltung as fa
 from faltung.learn import DescentReport, fit_filter, fit_filter_by_gradient
 from reference import convolve
-
-MODES = ("reflect", "constant", "nearest", "mirror", "wrap")
+from zoo import MODES
 
 
 @pytest.fixture

@@ -10,8 +10,7 @@ from numpy.testing import assert_array_equal
 
 import reference
 import shifted
-
-MODES = ("reflect", "constant", "nearest", "mirror", "wrap")
+from zoo import MODES
 
 
 @st.composite

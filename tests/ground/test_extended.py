@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from faltung.ground.extended import FILL, byte_offsets, extended_block
 from reference import extended
-
-MODES = ("reflect", "constant", "nearest", "mirror", "wrap")
+from zoo import MODES
 
 
 @settings(max_examples=60, deadline=None)

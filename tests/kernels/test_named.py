@@ -37,9 +37,9 @@ from faltung.kernels import (
     unsharp,
 )
 from faltung.kernels.named import NAMED
+from samples import MODES
 
 laws = settings(deadline=None, max_examples=30)
-MODES = ["reflect", "constant", "nearest", "mirror", "wrap"]
 CAMERA = skimage.data.camera()[200:237, 200:241] / 255.0
 RNG = np.random.default_rng(0)
 SIGNAL = RNG.normal(size=50)

@@ -98,7 +98,7 @@ def test_a_program_gives_the_logits_of_the_network(run, tmp_path, stem):
 
 def test_torch_finds_nothing_to_warn_of_in_the_weights(run):
     """It warns where weights do not lie in memory in the order of their axes, and may then mistake them."""
-    trained = export.load_trained(run)
+    trained = export.trained_classifier(run)
     assert not trained.network.stages[0].change[0].weight.is_contiguous()
     assert len(export._to_program(trained, {})) > 10_000
 
@@ -143,7 +143,7 @@ def test_without_the_extra_its_install_line_is_the_answer(run, tmp_path, monkeyp
 
 def test_probes_are_on_the_scale_of_the_network(run):
     for stem, low, high in (("model", 0, 1), ("series", 7 - 2 * 20, 7 + 2 * 20)):
-        trained = export.load_trained(run, stem)
+        trained = export.trained_classifier(run, stem)
         noise, smooth = export._probes(trained, 50)
         for probe in (noise, smooth):
             assert probe.shape == (50, *trained.sample_shape)
@@ -184,21 +184,21 @@ def test_the_command_says_what_it_wrote(run, command, tmp_path):
     [
         (
             ("nowhere", "-o", "a.pt2"),
-            "run: expected a run folder with model.json and model.safetensors, got 'nowhere', wh",
+            "RUN: expected a run folder with model.json and model.safetensors, got 'nowhere', wh",
         ),
         (
             ("{run}", "-o", "a.pt2", "--network", "x"),
-            "network: expected one that the run has: dense, generator, model, s",
+            "--network: expected one that the run has: dense, generator, model, s",
         ),
         (
             ("{run}", "-o", "a.pt2", "--network", "generator"),
-            "run: expected a network of class ConvClassifier or DenseCl",
+            "RUN: expected a network of class ConvClassifier or DenseCl",
         ),
         (
             ("{run}", "-o", "a.bin"),
-            "format: expected 'onnx' or 'pt2', got no format and a file named 'a.bin'. Name the f",
+            "--format: expected 'onnx' or 'pt2', got no format and a file named 'a.bin'. Name the f",
         ),
-        (("{run}", "-o", "a.pt2", "--format", "xml"), "format: expected 'onnx' or 'pt2', got 'xml'."),
+        (("{run}", "-o", "a.pt2", "--format", "xml"), "--format: expected 'onnx' or 'pt2', got 'xml'."),
         (
             ("{run}", "-o", "old.pt2"),
             "--output: expected a file that does not exist yet, got 'old.pt2'. Add --overwrite",

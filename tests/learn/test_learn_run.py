@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 import sys
 import types
 from inspect import signature
@@ -19,12 +20,13 @@ from faltung.cli.main import main
 from faltung.datasets.dataset import Dataset, Split
 from faltung.datasets.embedded import load_embedded
 from faltung.datasets.reading import load
-from faltung.errors import ArgumentError
+from faltung.errors import ArgumentError, FaltungError
 from faltung.learn.experiment import carry_out
 from faltung.learn.launch import resume, run
 from faltung.learn.measures.outcome import SHIFTS
 from faltung.learn.recipe import Recipe
 from faltung.learn.runs import RunFolder, RunStopped
+from faltung.learn.saved import save_network
 from faltung.learn.task import LearningCurve, Setup, Task
 from faltung.learn.tasks import TASKS
 from faltung.learn.tasks.classification.cross_entropy import Classification
@@ -256,6 +258,25 @@ def test_the_command_knows_a_third_task_too(toy, stripes, command, tmp_path):
     assert f"--task: expected {' or '.join(TASKS)}, got 'sing'" in err
 
 
+def test_networks_of_a_task_without_classes_predict_none(toy, command, tmp_path):
+    run("toy", SPLIT, out=tmp_path / "run", epochs=1, curve=False, **PLAIN)
+    text = r"run: expected a run of a task that learns classes, got '.*run', a run of the task 'toy'\. Load"
+    with pytest.raises(ArgumentError, match=text):
+        fa.learn.predict(tmp_path / "run", SPLIT.test.samples)
+    with pytest.raises(ArgumentError, match=text):
+        fa.learn.export_network(tmp_path / "run", tmp_path / "model.pt2")
+    assert not (tmp_path / "model.pt2").exists()
+    code, _, err = command("predict", tmp_path / "run", tmp_path)
+    assert (code, "a run of the task 'toy'" in err) == (1, True)
+
+
+def test_a_network_with_other_outputs_than_classes_predicts_none(tmp_path):
+    network = DenseClassifier(sample_shape=(1, 8, 8), classes=3, widths=(4,))
+    save_network(RunFolder(tmp_path), "model", network, SPLIT.training)
+    with pytest.raises(ArgumentError, match="run: expected a network with one output for each of 2 classes, got one"):
+        fa.learn.predict(tmp_path, SPLIT.test.samples)
+
+
 def test_a_task_that_is_stopped_continues_whatever_the_task(toy, tmp_path):
     with pytest.raises(RunStopped):
         run("toy", SPLIT, out=tmp_path / "stopped", on_epoch=_stop_after("dense-24", 2), **PLAIN)
@@ -305,8 +326,8 @@ def test_label_smoothing_is_recorded_and_used(tmp_path):
         ({"task": "sing"}, f"task: expected {' or '.join(TASKS)}, got 'sing'"),
         ({"options": {"judge": "runs/other"}}, r"options: .* of the task 'classify' \(none\), got 'judge'\. Omit it"),
         ({"task": "generate", "options": {"colour": 1}}, r"options: .* 'generate' \('judge'\), got 'colour'"),
-        ({"epochs": 0}, "epochs: expected at least 1, got 0"),
-        ({"learning_rate": -1.0}, "learning_rate: expected a positive number"),
+        ({"epochs": 0}, "epochs: expected a positive integer, got 0"),
+        ({"learning_rate": -1.0}, "learning_rate: expected a number above 0, got -1"),
         ({"device": "abacus"}, "device: .* got 'abacus'"),
         ({"precision": "float8"}, "precision: .* got 'float8'"),
     ],
@@ -315,6 +336,82 @@ def test_what_cannot_be_done_is_refused_before_a_folder_is_made(tmp_path, argume
     with pytest.raises(ArgumentError, match=text):
         run(**{"task": "classify", "split": SPLIT, "out": tmp_path / "run", **arguments})
     assert not list(tmp_path.iterdir())
+
+
+WRONG = [
+    ("epochs", 1.0, "expected a positive integer, got 1.0. Use 1.", 1),
+    ("epochs", True, "expected a positive integer, got True. Use 1.", 1),
+    ("epochs", "3", "expected a positive integer, got '3'", 1),
+    ("batch_size", 64.0, "expected an integer from 2, got 64.0. Use 64.", 64),
+    ("batch_size", "a", "expected an integer from 2, got 'a'", np.int64(16)),
+    ("learning_rate", "a", "expected a real number, got 'a'", np.float32(0.5)),
+    ("learning_rate", True, "expected a real number, got True", 0.1),
+    ("patience", True, "expected a positive integer, got True. Use 1.", 1),
+    ("patience", 1.0, "expected a positive integer, got 1.0. Use 1.", 1),
+    ("seed", 1.5, "expected an integer from 0 to 9223372036854775807, got 1.5", 1),
+    ("seed", True, "expected an integer from 0 to 9223372036854775807, got True. Use 1.", np.uint8(1)),
+    ("seed", -1, "expected an integer from 0 to 9223372036854775807, got -1", 0),
+    ("seed", 2**63, "expected an integer from 0 to 9223372036854775807, got 9223372036854775808", 2**63 - 1),
+    ("label_smoothing", 2, "expected a number from 0 to below 1, got 2", 0),
+    ("label_smoothing", "much", "expected a real number, got 'much'", 0.1),
+    ("threads", True, "expected an integer from 1 to 32768, got True. Use 1.", 1),
+    ("threads", 0, "expected an integer from 1 to 32768, got 0. Use 1 for a single thread.", 1),
+    ("device", 0, "expected the name of a torch device, got 0 of class int. Use 'cpu' or 'cuda:0'.", "cpu"),
+    ("precision", ["float32"], "expected 'float32' or 'bfloat16', got ['float32']", "float32"),
+    ("split", SPLIT.training, "expected a Split: training, validation and test set, got Dataset. Use fal", SPLIT),
+    ("split", "photos/", "expected a Split: training, validation and test set, got 'photos/' of class str.", SPLIT),
+    ("task", ["toy"], "expected classify or generate or toy, got ['toy']", "toy"),
+    ("curve", 0, "expected True or False, got 0 of class int", False),
+    ("options", [], "expected settings of the task by name, got [] of class list. Use {} for none.", {}),
+    ("options", {"colour": float("nan")}, "expected values that JSON can hold", {"colour": "red"}),
+    ("tensorboard", 1, "expected True or False, got 1 of class int", False),
+    ("on_epoch", "print", "expected a function of a name and an EpochRecord, got 'print'", lambda *_: None),
+]
+
+
+@pytest.mark.parametrize(("name", "wrong", "text", "right"), WRONG, ids=lambda value: str(value)[:20])
+def test_a_wrong_argument_is_named_and_leaves_no_folder(toy, tmp_path, name, wrong, text, right):
+    arguments = {"task": "toy", "split": SPLIT, "out": tmp_path / "run", "epochs": 1, "curve": False, **PLAIN}
+    with pytest.raises(FaltungError, match=rf"^{name}: {re.escape(text)}"):
+        run(**{**arguments, name: wrong})
+    assert not list(tmp_path.iterdir())
+    assert run(**{**arguments, name: right}).outcomes
+
+
+def test_the_path_of_a_run_is_checked_too(tmp_path):
+    with pytest.raises(FaltungError, match="out: expected the path of a new folder, got 3 of class int"):
+        run("classify", SPLIT, out=3, **SHORT)
+    with pytest.raises(FaltungError, match="folder: expected the path of a run folder, got 3 of class int"):
+        resume(3)
+
+
+@pytest.mark.parametrize("arguments", [{"learning_rate": 1e30}, {"task": "generate", "options": {"judge": "none"}}])
+def test_a_run_that_trains_no_epoch_leaves_no_folder(tmp_path, arguments):
+    with pytest.raises(FaltungError):
+        run(**{"task": "classify", "split": SPLIT, "out": tmp_path / "run", **SHORT, **arguments})
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"run": "runs/a"}, r"run: expected a RunFolder, got 'runs/a' of class str\. Use RunFolder\.create\(path\)"),
+        (
+            {"run": RunFolder("runs/a")},
+            r"run: expected a folder that exists, got 'runs/a', .*RunFolder\.create\(path\)",
+        ),
+        ({"split": SPLIT.training}, "split: expected a Split: training, validation and test set, got Dataset"),
+        ({"recipe": {"epochs": 1}}, "recipe: expected a Recipe, got dict"),
+        ({"seed": 1.0}, r"seed: expected an integer .*, got 1\.0\. Use 1"),
+        ({"hardware": "cpu"}, "hardware: expected a Hardware, got 'cpu' of class str"),
+    ],
+)
+def test_compare_names_a_wrong_argument(tmp_path, changes, text):
+    arguments = {"split": SPLIT, "recipe": Recipe(epochs=1), "run": RunFolder(str(tmp_path)), "seed": 0}
+    with pytest.raises(FaltungError, match=text):
+        compare(CANDIDATES, **{**arguments, **changes})
+    assert not list(tmp_path.iterdir())
+    assert compare(CANDIDATES, **arguments)
 
 
 def test_several_processes_need_a_folder_by_name(monkeypatch, tmp_path):
@@ -336,7 +433,7 @@ OTHERS = [
 @pytest.mark.parametrize("other", OTHERS, ids=lambda other: other[0])
 def test_nothing_that_would_be_ignored_is_taken_beside_resume(command, other):
     code, out, err = command("learn", "--resume", "runs/learn-001", *other)
-    named = {"data.npz": "DATA", "--no-curve": "--curve", "--workers": "--threads"}.get(other[0], other[0])
+    named = {"data.npz": "DATA", "--no-curve": "--curve"}.get(other[0], other[0])
     assert (code, out) == (1, "")
     assert "--resume: expected no other setting" in err
     assert f"got {named}. Omit them." in err

@@ -305,15 +305,15 @@ def test_divergence_is_an_error_that_names_a_smaller_step():
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"epochs": 0}, "epochs: expected at least 1, got 0"),
-        ({"batch_size": 1}, "batch_size: expected at least 2, got 1"),
-        ({"weight_decay": -0.1}, "weight_decay: expected at least 0, got -0.1"),
+        ({"epochs": 0}, "epochs: expected a positive integer, got 0"),
+        ({"batch_size": 1}, "batch_size: expected an integer from 2, got 1"),
+        ({"weight_decay": -0.1}, "weight_decay: expected a number of at least 0, got -0.1"),
         ({"weight_decay": float("nan")}, "weight_decay: .* got nan"),
-        ({"learning_rate": 0.0}, "learning_rate: expected a positive number, got 0.0"),
+        ({"learning_rate": 0.0}, "learning_rate: expected a number above 0, got 0.0"),
         ({"learning_rate": float("inf")}, "learning_rate: .* got inf"),
         ({"momentum": 1.0}, "momentum: expected a number from 0 to below 1, got 1.0"),
         ({"averaging": -0.1}, "averaging: .* got -0.1"),
-        ({"patience": 0}, "patience: expected at least 1, got 0"),
+        ({"patience": 0}, "patience: expected a positive integer, got 0"),
         ({"optimiser": "lion"}, "optimiser: expected 'sgd' or 'adam', got 'lion'"),
     ],
 )
@@ -325,7 +325,7 @@ def test_recipes_out_of_range_are_refused(changes, text):
 def test_objectives_out_of_range_are_refused():
     with pytest.raises(ArgumentError, match=r"label_smoothing: .* got -0\.1"):
         Classification(SPLIT, label_smoothing=-0.1)
-    with pytest.raises(ArgumentError, match="shift: expected at least 0, got -1"):
+    with pytest.raises(ArgumentError, match="shift: expected an integer from 0, got -1"):
         Augmentation(shift=-1)
 
 

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 import faltung as fa
 import reference
 from faltung.planning.channel_plan import ChannelPlan
+from zoo import MODES
 
-MODES = ("reflect", "constant", "nearest", "mirror", "wrap")
 rng = np.random.default_rng(5)
 
 

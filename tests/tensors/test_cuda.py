@@ -12,6 +12,7 @@ from faltung.layers import Conv, ConvTransposed
 from faltung.tensors.device import measure
 from faltung.tensors.layer_plan import METHODS
 from faltung.tensors.ways.way import PARTS
+from zoo import MODES
 
 needs_cuda = pytest.mark.skipif(
     not torch.cuda.is_available(), reason="torch sees no GPU: these tests want CUDA and a build of torch for it"
@@ -171,7 +172,7 @@ KERNELS = {
 
 
 @pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize("mode", ["reflect", "constant", "nearest", "mirror", "wrap"])
+@pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("name", KERNELS)
 def test_filters(name, mode, device):
     for dtype, tolerance in ((torch.float32, 1e-5), (torch.float64, 1e-12)):

@@ -14,8 +14,8 @@ from faltung.planning import kept, wisdom
 from faltung.planning.planned import Planned
 from faltung.run import race
 from faltung.tensors.device_plan import filter_plan
+from zoo import MODES
 
-MODES = ("reflect", "constant", "nearest", "mirror", "wrap")
 KERNELS = {
     "smooth": fa.gaussian(1.2),
     "edge": fa.sobel(axis=0) * fa.box(3),

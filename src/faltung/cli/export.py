@@ -29,10 +29,11 @@ def export(
     The input of the exported network is a float32 batch of any size, the output are logits. The file also holds the
     names of the classes. It is written only if its logits agree with those of the trained network.
 
-    For example:
+    Examples
+    --------
+      faltung export runs/learn-001 -o model.onnx
 
-    - `faltung export runs/learn-001 -o model.onnx`
-    - `faltung export runs/learn-001 -o dense.pt2 --network dense-large`
+      faltung export runs/learn-001 -o dense.pt2 --network dense-large
     """
     from faltung import learn as learning
 

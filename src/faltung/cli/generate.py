@@ -51,12 +51,15 @@ def generate(
     Each sample begins as noise, which a few steps turn into a sample. The same seed gives the same samples: `-n 10`
     gives the first ten samples of `-n 100`.
 
-    For example:
+    Examples
+    --------
+      faltung generate runs/learn-001 -o grid.png
 
-    - `faltung generate runs/learn-001 -o grid.png`
-    - `faltung generate runs/learn-001 -n 64 --class bag --seed 1 -o bags.png`
-    - `faltung generate runs/learn-001 -n 1000 --npz samples.npz`
-    - `faltung generate runs/learn-001 --network dense -o dense.png`
+      faltung generate runs/learn-001 -n 64 --class bag --seed 1 -o bags.png
+
+      faltung generate runs/learn-001 -n 1000 --npz samples.npz
+
+      faltung generate runs/learn-001 --network dense -o dense.png
     """
     from faltung.learn.report.contact_sheet import contact_sheet
     from faltung.learn.report.pictures import png

@@ -31,7 +31,7 @@ def learn(
             show_default=False,
         ),
     ] = None,
-    task: Annotated[str, typer.Option(help="What to learn.", metavar="|".join(TASKS))] = "classify",
+    task: Annotated[str, typer.Option(help=f"What to learn: {' or '.join(TASKS)}.", metavar="TASK")] = "classify",
     epochs: Annotated[
         int | None,
         typer.Option(help="Passes over the training set.", min=1, metavar="N", show_default="by size"),
@@ -54,14 +54,13 @@ def learn(
     threads: Annotated[
         int | None,
         typer.Option(
-            "--threads",
-            "--workers",
-            help="Threads of one operation; the results depend on it.",
+            help="Threads of one operation; the results depend on it. Also --workers.",
             min=1,
             metavar="N",
             show_default="all cores",
         ),
     ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, hidden=True)] = None,  # two names do not fit into the help
     device: Annotated[
         str | None, typer.Option(help="Device of torch: cpu, cuda, ...", show_default="a GPU if there is one")
     ] = None,
@@ -104,12 +103,15 @@ def learn(
     The same seed, number of threads and machine give the same results. `torchrun --nproc-per-node 2 -m faltung
     learn` shares the work among processes.
 
-    For example:
+    Examples
+    --------
+      faltung learn
 
-    - `faltung learn`
-    - `faltung learn photos/ --size 64 --out runs/photos`
-    - `faltung learn series.npz --epochs 100 --patience 20`
-    - `faltung learn --resume runs/learn-001`
+      faltung learn photos/ --size 64 --out runs/photos
+
+      faltung learn series.npz --epochs 100 --patience 20
+
+      faltung learn --resume runs/learn-001
     """
     if task not in TASKS:
         raise ArgumentError("--task", " or ".join(TASKS), repr(task))
@@ -138,7 +140,7 @@ def learn(
                     curve=curve,
                     options={} if judge is None else {"judge": judge},
                     seed=seed,
-                    threads=threads,
+                    threads=workers if threads is None else threads,
                     device=device,
                     precision=precision,
                     tensorboard=tensorboard,

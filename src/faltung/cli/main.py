@@ -23,11 +23,15 @@ from faltung.cli.generate import generate
 from faltung.cli.learn import learn
 from faltung.cli.plan import plan
 from faltung.cli.predict import predict
+from faltung.cli.typed import naming_what_was_typed
 from faltung.errors import FaltungError
 
 __all__ = ["app", "main"]
 
 _DEBUG = "FALTUNG_DEBUG"
+
+#: What the functions behind a command call its arguments, where the command has another name for them.
+_OTHER_NAMES = {"apply": {"x": "IMAGE"}, "plan": {"x": "IMAGE"}, "fit": {"x": "BEFORE", "y": "AFTER"}}
 
 app = typer.Typer(
     name="faltung",
@@ -40,7 +44,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (apply, plan, fit, learn, predict, generate, export, calibrate, cache):
-    app.command()(command)
+    app.command()(naming_what_was_typed(command, _OTHER_NAMES.get(command.__name__, {})))
 
 
 def _print_version(wanted: bool) -> None:

@@ -50,11 +50,13 @@ def predict(
 
     Files that cannot be used are listed at the end; the exit code is then 1.
 
-    For example:
+    Examples
+    --------
+      faltung predict runs/learn-001 photo.jpg
 
-    - `faltung predict runs/learn-001 photo.jpg`
-    - `faltung predict runs/learn-001 photos/ --top 1 --csv probabilities.csv`
-    - `faltung predict runs/learn-001 series.npz --network dense-large --json -`
+      faltung predict runs/learn-001 photos/ --top 1 --csv probabilities.csv
+
+      faltung predict runs/learn-001 series.npz --network dense-large --json -
     """
     from faltung import learn as learning
 

@@ -11,13 +11,16 @@ from faltung.datasets.dataset import Split
 from faltung.datasets.embedded import load_embedded
 from faltung.datasets.reading import load
 from faltung.errors import ArgumentError
+from faltung.learn.arguments import seed_of, share, thread_count
 from faltung.learn.augmentation import Augmentation
 from faltung.learn.recipe import Recipe
 from faltung.learn.runs import RunFolder
 
-__all__ = ["Assignment", "read_split"]
+__all__ = ["ASSIGNMENT", "Assignment", "read_split"]
 
-_FILE = "run.json"
+ASSIGNMENT = "run.json"
+"""The file that is written first: what the run is asked to do."""
+
 _FORMAT = 1
 
 
@@ -50,6 +53,11 @@ class Assignment:
     options : dict
         Whether there is a learning curve ("curve"), and the task's own settings.
 
+    Raises
+    ------
+    ArgumentError, ArgumentTypeError
+        If smoothing, seed or threads are of another type, or out of their range.
+
     Examples
     --------
     >>> import tempfile
@@ -72,9 +80,15 @@ class Assignment:
     digest: str
     options: dict[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        # Plain numbers, which JSON can hold. Recipe and augmentation have checked theirs.
+        object.__setattr__(self, "label_smoothing", share("label_smoothing", self.label_smoothing))
+        object.__setattr__(self, "seed", seed_of(self.seed))
+        object.__setattr__(self, "threads", thread_count(self.threads))
+
     def save(self, run: RunFolder) -> None:
         """Write the assignment to the run folder."""
-        run.write_json(_FILE, {"format": _FORMAT, **asdict(self)})
+        run.write_json(ASSIGNMENT, {"format": _FORMAT, **asdict(self)})
 
     @classmethod
     def load(cls, folder: Path) -> Assignment:
@@ -86,7 +100,7 @@ class Assignment:
             If the folder holds none, or one that cannot be read.
         """
         try:
-            facts = json.loads((folder / _FILE).read_text(encoding="utf-8"))
+            facts = json.loads((folder / ASSIGNMENT).read_text(encoding="utf-8"))
             if facts.pop("format") != _FORMAT:
                 raise ValueError("written by another version of faltung")
             facts["recipe"] = Recipe(**facts["recipe"])
@@ -94,7 +108,7 @@ class Assignment:
             return cls(**facts)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             received = f"{str(folder)!r} ({type(error).__name__}: {error})"
-            raise ArgumentError("resume", f"a run folder with {_FILE} as faltung wrote it", received) from error
+            raise ArgumentError("resume", f"a run folder with {ASSIGNMENT} as faltung wrote it", received) from error
 
     def read_data(self) -> Split:
         """Read the data set again.

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 from torch.nn.functional import pad
 
-from faltung.errors import ArgumentError
+from faltung.ground.checks import integer
 
 __all__ = ["Augmentation", "mirror_at_random", "shift_at_random"]
 
@@ -25,8 +25,8 @@ class Augmentation:
 
     Raises
     ------
-    ArgumentError
-        If `shift` is negative.
+    ArgumentError, ArgumentTypeError
+        If `shift` is no integer, or negative.
 
     Examples
     --------
@@ -38,8 +38,7 @@ class Augmentation:
     shift: int = 1
 
     def __post_init__(self) -> None:
-        if self.shift < 0:
-            raise ArgumentError("shift", "at least 0", str(self.shift))
+        object.__setattr__(self, "shift", integer("shift", self.shift, 0))
 
     def __call__(self, samples: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """Return a changed copy of a batch, tensor of shape (samples, channels, *spatial)."""

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from faltung.learn.arguments import instance
 from faltung.learn.provenance import provenance
 from faltung.learn.recipe import Recipe
 from faltung.learn.runs import METRICS, RunFolder
@@ -55,6 +56,7 @@ def carry_out(task: Task[_Outcome], setup: Setup, recipe: Recipe, trainer: Train
     --------
     See `faltung.learn.compare` and `faltung.learn.run`, which call it.
     """
+    instance("recipe", recipe, Recipe, "a Recipe", "Use Recipe(epochs=10).")
     trainer.run.check_unfinished()
     if trainer.hardware.leads:
         trainer.run.remove_leftovers()

@@ -18,7 +18,8 @@ from torch import nn
 from faltung.errors import ArgumentError, FaltungError, MissingExtraError
 from faltung.layers import convert
 from faltung.learn.runs import RunFolder
-from faltung.networks.stored import CLASSIFIERS, Trained, load_trained
+from faltung.learn.trained_classifier import trained_classifier
+from faltung.networks.stored import Trained
 
 __all__ = ["Exported", "export_network"]
 
@@ -77,7 +78,7 @@ def export_network(
     Raises
     ------
     ArgumentError
-        If the run has no such classifier, or the format is not one of the two.
+        If the run has no such classifier, its task does not learn classes, or the format is not one of the two.
     MissingExtraError
         If ONNX is asked for and not installed.
     FaltungError
@@ -107,7 +108,7 @@ def export_network(
         received = repr(format) if format else f"no format and a file named '{output}'"
         raise ArgumentError("format", " or ".join(map(repr, _FORMATS)), received, "Name the file .onnx or .pt2.")
     write, read = _FORMATS[chosen]
-    trained = load_trained(run, network, CLASSIFIERS)
+    trained = trained_classifier(run, network)
     convert(trained.network, to="torch")  # the file must run without faltung
     facts = _facts(trained)
     with _quiet():

@@ -13,6 +13,7 @@ from torch import distributed, nn
 from faltung.errors import ArgumentError
 from faltung.ground.threads import worker_count
 from faltung.jit.target import host
+from faltung.learn.arguments import instance, thread_count
 
 __all__ = ["Hardware"]
 
@@ -50,6 +51,12 @@ class Hardware:
     rank: int = 0
     processes: int = 1
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "threads", thread_count(self.threads))
+        instance("device", self.device, str, "the name of a torch device", "Use 'cpu' or 'cuda:0'.")
+        if self.precision not in list(_PRECISIONS):
+            raise ArgumentError("precision", " or ".join(map(repr, _PRECISIONS)), repr(self.precision))
+
     @classmethod
     def find(cls, device: str | None = None, threads: int | None = None, precision: str | None = None) -> Hardware:
         """Return the hardware of this computer: a CUDA device if it has one, all cores, bfloat16 if it is fast.
@@ -62,23 +69,26 @@ class Hardware:
         Raises
         ------
         ArgumentError
-            If the device cannot be used or the precision is not one of the two.
+            If the device cannot be used, the precision is not one of the two, or `threads` is not positive.
         """
         local = int(os.environ.get("LOCAL_RANK", "0"))
-        chosen_device = device or (f"cuda:{local}" if torch.cuda.is_available() else "cpu")
+        if device is None:
+            device = f"cuda:{local}" if torch.cuda.is_available() else "cpu"
+        instance("device", device, str, "the name of a torch device", "Use 'cpu' or 'cuda:0'.")
         try:
-            torch.zeros(1, device=chosen_device)
+            torch.zeros(1, device=device)
         except (RuntimeError, AssertionError, NotImplementedError) as error:
             reason = str(error).splitlines()[0]
             raise ArgumentError(
-                "device", "a device that torch can use here, such as cpu", f"{chosen_device!r} ({reason})"
+                "device", "a device that torch can use here, such as cpu", f"{device!r} ({reason})"
             ) from error
-        chosen = precision or ("bfloat16" if _multiplies_bfloat16(chosen_device) else "float32")
-        if chosen not in _PRECISIONS:
-            raise ArgumentError("precision", " or ".join(map(repr, _PRECISIONS)), repr(chosen))
+        if precision is None:
+            precision = "bfloat16" if _multiplies_bfloat16(device) else "float32"
         processes = int(os.environ.get("WORLD_SIZE", "1"))
         shared = max(1, worker_count() // int(os.environ.get("LOCAL_WORLD_SIZE", "1")))
-        return cls(chosen_device, threads or shared, chosen, int(os.environ.get("RANK", "0")), processes)
+        return cls(
+            device, shared if threads is None else threads, precision, int(os.environ.get("RANK", "0")), processes
+        )
 
     @property
     def leads(self) -> bool:

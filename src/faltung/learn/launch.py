@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -12,7 +13,8 @@ from typing import Any
 
 from faltung.datasets.dataset import Split
 from faltung.errors import ArgumentError
-from faltung.learn.assignment import Assignment
+from faltung.learn.arguments import instance, split_of_data
+from faltung.learn.assignment import ASSIGNMENT, Assignment
 from faltung.learn.experiment import carry_out
 from faltung.learn.hardware import Hardware
 from faltung.learn.recipe import Recipe
@@ -24,6 +26,8 @@ from faltung.learn.trainer import OnEpoch, Trainer
 from faltung.learn.training import EpochRecord
 
 __all__ = ["FinishedRun", "resume", "run"]
+
+_SPLIT, _EVENTS = "split.json", "events"  # names of a file and a folder of the run folder
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -120,8 +124,9 @@ def run(
 
     Raises
     ------
-    ArgumentError
-        If an argument is out of its range, `out` is not empty, or a risk stops being finite.
+    ArgumentError, ArgumentTypeError
+        If an argument is of another type or out of its range, `out` is not empty, or a risk stops being finite. If no
+        epoch was trained, no folder is left.
     RunStopped
         If Ctrl-C is pressed; `resume` continues the run.
 
@@ -139,7 +144,10 @@ def run(
     ...
     convolutional     84,154 10,951,392 ...
     """
-    row = TASKS[task]
+    # Everything is checked before the folder is made: by these, and by the values that are made of the arguments.
+    row, split = TASKS[task], split_of_data(split)
+    place = None if out is None else Path(instance("out", out, str | Path, "the path of a new folder"))
+    _check_listening(tensorboard, on_epoch)
     hardware = Hardware.find(device, threads, precision)
     given = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "patience": patience}
     assignment = Assignment(
@@ -152,10 +160,15 @@ def run(
         hardware.threads,
         hardware.precision,
         split.digest,
-        {"curve": curve, **_options(task, row, options)},
+        {"curve": instance("curve", curve, bool, "True or False"), **_options(task, row, options)},
     )
-    folder = _begin(assignment, split, None if out is None else Path(out), hardware)
-    return _carry_out(assignment, split, folder, hardware, tensorboard, on_epoch)
+    folder = _begin(assignment, split, place, hardware)
+    try:
+        return _carry_out(assignment, split, folder, hardware, tensorboard, on_epoch)
+    except Exception:
+        if hardware.leads:
+            _discard_unused(folder)
+        raise
 
 
 def resume(
@@ -199,14 +212,15 @@ def resume(
     Traceback (most recent call last):
     faltung.errors.ArgumentError: resume: expected a run folder with run.json as faltung wrote it, ...
     """
-    folder = Path(folder)
+    folder = Path(instance("folder", folder, str | Path, "the path of a run folder"))
+    _check_listening(tensorboard, on_epoch)
     assignment = Assignment.load(folder)
     run_folder = RunFolder(folder)
     if run_folder.finished:
         received = f"'{folder}', which is finished"
         raise ArgumentError("resume", "a run that was stopped", received, "Begin a new run in a new folder.")
     hardware = Hardware.find(device, assignment.threads, assignment.precision)
-    split = assignment.read_data() if split is None else assignment.checked(split)
+    split = assignment.read_data() if split is None else assignment.checked(split_of_data(split))
     return _carry_out(assignment, split, run_folder, hardware, tensorboard, on_epoch)
 
 
@@ -221,24 +235,30 @@ def _source(split: Split) -> tuple[str | None, dict[str, Any] | None]:
 def _recipe(task: Task[Any], samples: int, given: Mapping[str, Any]) -> Recipe:
     """Return the task's recipe with what is given; a step is as large for one sample whatever the batch size."""
     own = task.recipe(samples)
+    asked = replace(own, **given)
     if "batch_size" in given and "learning_rate" not in given:
-        own = replace(own, learning_rate=own.learning_rate * given["batch_size"] / own.batch_size)
-    return replace(own, **given)
+        return replace(asked, learning_rate=own.learning_rate * asked.batch_size / own.batch_size)
+    return asked
 
 
 def _options(name: str, task: Task[Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """Return all settings of a task's own, as JSON-serialisable values."""
-    for option in given:
+    for option in instance("options", given, Mapping, "settings of the task by name", "Use {} for none."):
         if option not in task.options:
             known = " or ".join(map(repr, task.options)) or "none"
             raise ArgumentError("options", f"settings of the task {name!r} ({known})", repr(option), "Omit it.")
     absolute = {option: str(value.resolve()) for option, value in given.items() if isinstance(value, Path)}
     options = {**task.options, **given, **absolute}
     try:
-        json.dumps(options)
-    except TypeError as error:
+        json.dumps(options, allow_nan=False)
+    except (TypeError, ValueError) as error:
         raise ArgumentError("options", "values that JSON can hold, such as paths", str(options)) from error
     return options
+
+
+def _check_listening(tensorboard: bool, on_epoch: OnEpoch) -> None:
+    instance("tensorboard", tensorboard, bool, "True or False")
+    instance("on_epoch", on_epoch, Callable, "a function of a name and an EpochRecord")  # type: ignore[arg-type]
 
 
 def _begin(assignment: Assignment, split: Split, out: Path | None, hardware: Hardware) -> RunFolder:
@@ -249,8 +269,18 @@ def _begin(assignment: Assignment, split: Split, out: Path | None, hardware: Har
         return RunFolder(out)
     folder = RunFolder.create(out)
     assignment.save(folder)
-    folder.write_json("split.json", {"name": split.name, "source": split.source, **split.parts()})
+    folder.write_json(_SPLIT, {"name": split.name, "source": split.source, **split.parts()})
     return folder
+
+
+def _discard_unused(folder: RunFolder) -> None:
+    """Delete a run folder in which no epoch was trained, so that its name can be used again."""
+    if {path.name for path in folder.path.iterdir()} <= {ASSIGNMENT, _SPLIT, _EVENTS}:
+        shutil.rmtree(folder.path / _EVENTS, ignore_errors=True)
+        for name in (ASSIGNMENT, _SPLIT):
+            (folder.path / name).unlink(missing_ok=True)
+        with suppress(OSError):  # a link stays, and an empty folder does no harm
+            folder.path.rmdir()
 
 
 def _carry_out(
@@ -288,7 +318,7 @@ def _listeners(folder: RunFolder, hardware: Hardware, tensorboard: bool, on_epoc
         if tensorboard and hardware.leads:
             from faltung.learn.events import event_writer
 
-            listeners.append(stack.enter_context(event_writer(folder.path / "events")))
+            listeners.append(stack.enter_context(event_writer(folder.path / _EVENTS)))
 
         def tell(name: str, record: EpochRecord) -> None:
             for listener in listeners:

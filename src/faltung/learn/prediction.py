@@ -17,7 +17,8 @@ from faltung.errors import ArgumentError
 from faltung.learn.batches import tensors
 from faltung.learn.inputs import as_samples, find_files, read_files
 from faltung.learn.risk import logits
-from faltung.networks.stored import CLASSIFIERS, Trained, load_trained
+from faltung.learn.trained_classifier import trained_classifier
+from faltung.networks.stored import Trained
 
 __all__ = ["Predictions", "predict"]
 
@@ -108,7 +109,7 @@ def predict(
     Raises
     ------
     ArgumentError
-        If the run has no such classifier, or if a file or the array cannot be used.
+        If the run has no such classifier, its task does not learn classes, or if a file or the array cannot be used.
 
     Examples
     --------
@@ -124,7 +125,7 @@ def predict(
     >>> predictions.names, predictions.probabilities.shape
     (('0', '1', '2', '3', '4'), (5, 10))
     """
-    trained = load_trained(run, network, CLASSIFIERS)
+    trained = trained_classifier(run, network)
     names: list[str] = []
     labels: list[str | None] = []
     probabilities = [np.empty((0, len(trained.class_names)))]

@@ -9,6 +9,8 @@ import torch
 from torch import nn
 
 from faltung.errors import ArgumentError
+from faltung.ground.checks import integer, non_negative, real
+from faltung.learn.arguments import share
 
 __all__ = ["Recipe"]
 
@@ -42,8 +44,8 @@ class Recipe:
 
     Raises
     ------
-    ArgumentError
-        If a value is out of its range.
+    ArgumentError, ArgumentTypeError
+        If a value is no number, or out of its range.
 
     Examples
     --------
@@ -51,7 +53,7 @@ class Recipe:
     128
     >>> Recipe(epochs=0)
     Traceback (most recent call last):
-    faltung.errors.ArgumentError: epochs: expected at least 1, got 0.
+    faltung.errors.ArgumentError: epochs: expected a positive integer, got 0.
     """
 
     epochs: int = 30
@@ -64,19 +66,17 @@ class Recipe:
     patience: int | None = None
 
     def __post_init__(self) -> None:
-        for name, value, least in (
-            ("epochs", self.epochs, 1),
-            ("batch_size", self.batch_size, 2),  # batch norm needs two samples
-            ("weight_decay", self.weight_decay, 0),
-            ("patience", 1 if self.patience is None else self.patience, 1),
-        ):
-            if not value >= least:
-                raise ArgumentError(name, f"at least {least}", str(value))
-        if not 0 < self.learning_rate < math.inf:
-            raise ArgumentError("learning_rate", "a positive number", str(self.learning_rate))
-        for name, share in (("momentum", self.momentum), ("averaging", self.averaging)):
-            if not 0 <= share < 1:
-                raise ArgumentError(name, "a number from 0 to below 1", str(share))
+        checked = {
+            "epochs": integer("epochs", self.epochs, 1),
+            "batch_size": integer("batch_size", self.batch_size, 2),  # batch norm needs two samples
+            "learning_rate": real("learning_rate", self.learning_rate, 0.0, open_end=True),
+            "momentum": share("momentum", self.momentum),
+            "weight_decay": non_negative("weight_decay", self.weight_decay),
+            "averaging": share("averaging", self.averaging),
+            "patience": None if self.patience is None else integer("patience", self.patience, 1),
+        }
+        for name, value in checked.items():
+            object.__setattr__(self, name, value)  # plain numbers, which JSON can hold
         if self.optimiser not in ("sgd", "adam"):
             raise ArgumentError("optimiser", "'sgd' or 'adam'", repr(self.optimiser))
 

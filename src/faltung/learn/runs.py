@@ -62,8 +62,8 @@ class RunFolder:
     first ['metrics.json']
     """
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
 
     @classmethod
     def create(cls, path: Path | None = None, *, parent: Path = Path("runs")) -> RunFolder:
@@ -103,13 +103,16 @@ class RunFolder:
         return (self.path / METRICS).exists()
 
     def check_unfinished(self) -> None:
-        """Refuse a folder that holds a finished run, which another run would overwrite.
+        """Refuse a folder that holds a finished run, which another run would overwrite, or that does not exist.
 
         Raises
         ------
         ArgumentError
-            If it does.
+            If it does, or does not exist.
         """
+        if not self.path.is_dir():
+            received = f"{str(self.path)!r}, which is none"
+            raise ArgumentError("run", "a folder that exists", received, "Make it with RunFolder.create(path).")
         if self.finished:
             received = f"{str(self.path)!r}, which holds a finished run"
             raise ArgumentError("run", "a folder without a finished run", received, "Choose a new folder.")

@@ -9,6 +9,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from torch import nn
 
 from faltung.datasets.dataset import Dataset, Split
+from faltung.learn.arguments import instance, share, split_of_data
 from faltung.learn.augmentation import Augmentation
 from faltung.learn.recipe import Recipe
 from faltung.learn.trainer import MakeNetwork, MakeObjective, TrainedCandidate, Trainer
@@ -53,6 +54,11 @@ class Setup:
     options : mapping, optional
         The task's own settings, by name.
 
+    Raises
+    ------
+    ArgumentError, ArgumentTypeError
+        If an argument is of another class, or `label_smoothing` is out of its range.
+
     Examples
     --------
     >>> from faltung.datasets.embedded import load_embedded
@@ -65,6 +71,12 @@ class Setup:
     label_smoothing: float = 0.1
     device: str = "cpu"
     options: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        split_of_data(self.split)
+        instance("augmentation", self.augmentation, Augmentation, "an Augmentation", "Use Augmentation().")
+        instance("options", self.options, Mapping, "the task's settings by name", "Use {} for none.")
+        object.__setattr__(self, "label_smoothing", share("label_smoothing", self.label_smoothing))
 
 
 class Measures(Protocol[_Made]):
@@ -168,6 +180,9 @@ class Task(Generic[_Outcome]):
         The number that is also measured with fewer training samples.
     options : mapping of str, optional
         The task's own settings and their default values, which are JSON-serialisable.
+    classifies : bool, optional
+        Whether the outputs of the classifiers in its run folders are logits of the classes of the data, as the
+        functions `predict` and `export_network` read them. Without it they refuse its runs.
 
     Examples
     --------
@@ -185,3 +200,4 @@ class Task(Generic[_Outcome]):
     table: Callable[[Sequence[_Outcome]], tuple[list[str], list[list[str]]]]
     curve: LearningCurve[_Outcome] | None = None
     options: Mapping[str, object] = field(default_factory=dict)
+    classifies: bool = False

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from faltung.datasets.dataset import Dataset
+from faltung.learn.arguments import instance, seed_of
 from faltung.learn.checkpoint import Checkpoint
 from faltung.learn.hardware import Hardware
 from faltung.learn.recipe import Recipe
@@ -99,9 +100,10 @@ class Trainer:
         hardware: Hardware | None = None,
         on_epoch: OnEpoch = lambda name, record: None,
     ) -> None:
-        self.run = run
-        self.seed = seed
-        self.hardware = hardware or Hardware()
+        remedy = "Use RunFolder.create(path) for a new folder, or RunFolder(path)."
+        self.run = instance("run", run, RunFolder, "a RunFolder", remedy)
+        self.seed = seed_of(seed)
+        self.hardware = instance("hardware", hardware or Hardware(), Hardware, "a Hardware", "Use Hardware.find().")
         self._on_epoch = on_epoch
         self._rows: list[dict[str, object]] = []
         self._checkpoints: list[Checkpoint] = []

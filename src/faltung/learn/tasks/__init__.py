@@ -32,7 +32,7 @@ class _Tasks(Mapping[str, "Task[Any]"]):
         self.module_of = dict(module_of)
 
     def __getitem__(self, name: str) -> Task[Any]:
-        if name not in self.module_of:
+        if not isinstance(name, str) or name not in self.module_of:
             raise ArgumentError("task", " or ".join(self.module_of), repr(name))
         task: Task[Any] = import_module(self.module_of[name]).TASK
         return task

@@ -76,6 +76,7 @@ TASK: Task[Outcome] = Task(
     measures=_ClassifierMeasures,
     report=_report,
     table=table,
+    classifies=True,
     curve=LearningCurve(
         "accuracy_by_training_samples", _FRACTIONS, lambda outcome: outcome.test_accuracy, _test_accuracy
     ),

@@ -77,6 +77,7 @@ TASK: Task[GeneratorOutcome] = Task(
     report=_report,
     table=score_table,
     options={"judge": None},
+    classifies=True,  # the judge; generators are no classifiers
 )
 """Generation by flow matching, measured by the protocol of `docs/scoring.md`."""
 

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from faltung.datasets.dataset import Split
-from faltung.errors import ArgumentError
+from faltung.learn.arguments import share
 from faltung.learn.augmentation import Augmentation
 from faltung.learn.batches import tensors
 from faltung.learn.risk import logits
@@ -30,8 +30,8 @@ class Classification:
 
     Raises
     ------
-    ArgumentError
-        If `label_smoothing` is out of its range.
+    ArgumentError, ArgumentTypeError
+        If `label_smoothing` is no number, or out of its range.
 
     Examples
     --------
@@ -51,12 +51,10 @@ class Classification:
         augmentation: Augmentation | None = None,
         device: str = "cpu",
     ) -> None:
-        if not 0 <= label_smoothing < 1:
-            raise ArgumentError("label_smoothing", "a number from 0 to below 1", str(label_smoothing))
         self._training = [tensor.to(device) for tensor in tensors(split.training)]
         self._validation = [tensor.to(device) for tensor in tensors(split.validation)]
         self._augment = augmentation or Augmentation()
-        self.loss = nn.CrossEntropyLoss(label_smoothing=label_smoothing)
+        self.loss = nn.CrossEntropyLoss(label_smoothing=share("label_smoothing", label_smoothing))
 
     def __len__(self) -> int:
         return len(self._training[1])

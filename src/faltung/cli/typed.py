@@ -1,0 +1,65 @@
+"""What was typed for this argument? Errors of functions name options and arguments as they are typed."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Mapping
+from inspect import signature
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
+
+from faltung.errors import ArgumentError, ArgumentTypeError
+
+__all__ = ["naming_what_was_typed", "typed_names"]
+
+
+def typed_names(command: Callable[..., None]) -> dict[str, str]:
+    """Return for each parameter of a command what is typed for it: ``--mode``, or ``IMAGE``.
+
+    Examples
+    --------
+    >>> from faltung.cli.plan import plan
+    >>> typed_names(plan)
+    {'kernel': '--kernel', 'image': 'IMAGE', 'shape': '--shape', 'dtype': '--dtype', 'mode': '--mode'}
+    """
+    hints = get_type_hints(command, include_extras=True)
+    names = {}
+    for name in signature(command).parameters:
+        if get_origin(hints[name]) is Annotated:
+            (told,) = get_args(hints[name])[1:]
+            option = f"--{name.replace('_', '-')}"
+            # In an annotation, typer keeps the first name where it keeps a default otherwise.
+            given = [text for text in map(str, (told.default, *(told.param_decls or ()))) if text.startswith("--")]
+            names[name] = (given or [option])[0] if told.__class__.__name__ == "OptionInfo" else _bare(told.metavar)
+    return names
+
+
+def naming_what_was_typed(command: Callable[..., None], others: Mapping[str, str]) -> Callable[..., None]:
+    """Return a command whose errors name what was typed; `others` are names that its functions use beside its own."""
+    names: dict[str, str] = {}
+
+    @functools.wraps(command)
+    def renaming(*arguments: Any, **options: Any) -> None:
+        try:
+            command(*arguments, **options)
+        except (ArgumentError, ArgumentTypeError) as error:
+            names.update({**typed_names(command), **others})
+            error.args = (_renamed(str(error), error.argument, names),)
+            raise
+
+    return renaming
+
+
+def _bare(metavar: str) -> str:
+    return metavar.strip("[]")
+
+
+def _renamed(message: str, argument: str, names: Mapping[str, str]) -> str:
+    """Return a message with the names that were typed: of its argument, of others in it, and in its remedy."""
+    if argument in names:
+        message = names[argument] + message.removeprefix(argument)
+    for name, typed in names.items():
+        message = re.sub(rf"\b{name}='?([\w.]+)'?", rf"{typed} \1", message)
+        if len(name) == 1:
+            message = re.sub(rf"\b(of|as|like|Pass) {name}\b", rf"\1 {typed}", message)
+    return message
