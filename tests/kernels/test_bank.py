@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import inspect
 import itertools
 import math
 import pickle
@@ -16,6 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
+from faltung import convolve
 from faltung.errors import ArgumentError, ArgumentTypeError, FaltungError
 from faltung.kernels import (
     Bank,
@@ -585,11 +587,11 @@ def test_a_call_passes_all_arguments_on(monkeypatch):
         Bank, "apply", staticmethod(lambda *args, **options: calls.append((args, options))), raising=False
     )
     B("image")
-    B("image", "wrap", 1.0, axes=0, out="out", dtype="float64", method="direct", workers=2)
-    steps = {"channel_axis": None, "stride": 1, "dilation": 1, "groups": 1}
-    unset = {"axes": None, "out": None, "dtype": None, "method": "auto", "workers": None, **steps}
-    given = {"axes": 0, "out": "out", "dtype": "float64", "method": "direct", "workers": 2, **steps}
-    assert calls == [((B, "image", None, 0.0), unset), ((B, "image", "wrap", 1.0), given)]
+    given = {"axes": 0, "out": "out", "dtype": "float64", "method": "direct", "workers": 2}
+    B("image", "wrap", 1.0, **given)
+    parameters = inspect.signature(convolve).parameters.values()
+    unset = {one.name: one.default for one in parameters if one.kind is one.KEYWORD_ONLY}
+    assert calls == [(("image", B, None, 0.0), unset), (("image", B, "wrap", 1.0), {**unset, **given})]
 
 
 # ---- text and pictures ------------------------------------------------------------------------------------

@@ -132,7 +132,7 @@ def quick(monkeypatch):
     time = [0.0]
     monkeypatch.setattr(race, "perf_counter", lambda: time[0])
 
-    def execute(plan, x, out, workers, mask=None):
+    def execute(plan, x, out, workers, mask=None, weights=None):
         assert workers == 1
         assert x.shape == plan.problem.shape
         assert x.dtype == plan.problem.dtype
