@@ -15,7 +15,7 @@ from faltung.ground.checks import is_integer
 from faltung.kernels import Bank, Kernel
 from faltung.kernels.grid import GridFunction
 from faltung.planning.kept import keep, plan_of
-from faltung.planning.missing_rule import one_of
+from faltung.planning.missing_rule import one_of, planned_with
 from faltung.planning.planned import Planned
 from faltung.planning.question import Options, question_of
 from faltung.run.entry import execute
@@ -302,7 +302,7 @@ def plan(
     elif isinstance(x, list) and x and all(map(is_integer, x)):
         remedy = f"For a shape, pass the tuple {tuple(x)}; for a signal, numpy.array(x)."
         raise ArgumentTypeError("x", "an array, or a tuple for a shape", "a list of integers", remedy)
-    masked, graded = (given is not False and given is not None for given in (mask, weights))
+    masked, graded = planned_with("mask", mask), planned_with("weights", weights)
     one_of(masked or None, graded or None)
     steps = (channel_axis, stride, dilation, groups)
     rest: tuple[Any, ...] = (accuracy, method, graded, min_weight, keep_nan, name)

@@ -152,3 +152,14 @@ def test_questions_about_empty_arrays_are_checked_too(shape, kind):
     assert question.problem.result_shape == fa.plan(shape, fa.box(3), shape=kind).result_shape
     with pytest.raises(ArgumentTypeError):
         question_of(shape, F4, fa.box(3), Options(True, stride=1.5))
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"), [("mask", "no"), ("mask", np.ones((9, 9))), ("mask", 1), ("weights", "no")]
+)
+def test_a_plan_is_made_for_a_mask_that_is_one(name, wrong):
+    with pytest.raises(ArgumentTypeError, match=rf"^{name}: expected True or False, or an array of "):
+        fa.plan((9, 9), fa.box(3), **{name: wrong})
+    for right in (True, np.ones((9, 9), bool), [[True] * 9] * 9):
+        assert fa.plan((9, 9), fa.box(3), **{name: right}).problem.weighted
+    assert not fa.plan((9, 9), fa.box(3), **{name: np.False_}).problem.weighted

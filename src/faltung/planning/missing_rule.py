@@ -9,7 +9,7 @@ import numpy as np
 
 from faltung.errors import ArgumentError, ArgumentTypeError
 
-__all__ = ["NOTHING_MISSING", "MissingRule", "missing_rule", "one_of"]
+__all__ = ["NOTHING_MISSING", "MissingRule", "missing_rule", "one_of", "planned_with"]
 
 
 class MissingRule(NamedTuple):
@@ -62,6 +62,19 @@ def one_of(mask: Any, weights: Any) -> Any:
     if mask is not None and weights is not None:
         raise ArgumentError("mask", "None where samples have weights", "both", "Use numpy.where(mask, weights, 0).")
     return mask if weights is None else weights
+
+
+def planned_with(name: str, value: Any) -> bool:
+    """Return whether a plan is made for a mask, or for weights: `value` is True, False, None or an array of them."""
+    if value is None or isinstance(value, (bool, np.bool_)):
+        return bool(value)
+    dtype = str(value.dtype if hasattr(value, "dtype") else np.asarray(value).dtype).removeprefix("torch.")
+    kind, named = (
+        ("booleans", ("bool",)) if name == "mask" else ("numbers", ("bool", "int", "uint", "float", "bfloat"))
+    )
+    if dtype.rstrip("0123456789") not in named:
+        raise ArgumentTypeError(name, f"True or False, or an array of {kind}", repr(value)[:80])
+    return True
 
 
 def _min_weight(value: Any) -> float:
