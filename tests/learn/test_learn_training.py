@@ -6,6 +6,8 @@ import collections
 import dataclasses
 import itertools
 import math
+import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -252,6 +254,37 @@ def test_products_in_bfloat16_learn_too_and_weights_stay_float32():
     assert history[-1].measures["validation_accuracy"] > 0.95
     assert not _same(network, exact)
     assert {tensor.dtype for tensor in network.parameters()} == {torch.float32}
+
+
+_CONNECTED = """
+import os, torch
+from torch import nn
+from faltung.learn.hardware import Hardware
+
+def threads():
+    return [open(f"/proc/self/task/{task}/comm").read().strip() for task in os.listdir("/proc/self/task")]
+
+hardware = Hardware(processes=1 + int(os.environ["WORLD_SIZE"]))  # more than one, whatever the number of processes is
+with hardware.joined():
+    hardware.replica(nn.Linear(3, 2))(torch.ones(1, 3)).sum().backward()
+    assert any("gloo" in name for name in threads()), threads()
+assert not any("gloo" in name for name in threads()), threads()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads are listed by Linux")
+def test_threads_of_the_connection_end_with_it():
+    """A thread that outlives the interpreter can abort the process."""
+    alone = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "RANK": "0", "WORLD_SIZE": "1"}
+    command = [sys.executable, "-W", "ignore", "-c", _CONNECTED]
+    done = subprocess.run(command, env=os.environ | alone, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def free_port():
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        return listening.getsockname()[1]
 
 
 def test_two_processes_learn_what_one_does(tmp_path):

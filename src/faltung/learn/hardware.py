@@ -128,10 +128,14 @@ class Hardware:
         if self.processes == 1:
             yield
             return
+        # Functions of this module take the connection as a default when it is imported. So it is imported before, or
+        # else the connection would never be closed, and its threads could abort the process at its exit.
+        import torch.distributed.nn  # noqa: F401
+
         distributed.init_process_group("nccl" if self.device.startswith("cuda") else "gloo")
         try:
             yield
-            # Together: a process that ends while another one still uses the connection may be aborted at its exit.
+            # Together, so that no process closes the connection while another one still uses it.
             distributed.barrier()
         finally:
             distributed.destroy_process_group()
