@@ -298,7 +298,8 @@ def test_kernels_and_banks_inside_a_compiled_function():
         (lambda x: fa.convolve(x, [[1j]], out=torch.empty(6, 7)), "out: expected a complex dtype"),
         (lambda x: fa.convolve(x, [[1.0]], "constant", 1j), "cval: expected a real number for a real array"),
         (lambda x: fa.convolve(x.to_sparse(), [[1.0]]), r"x: expected a dense tensor.*x.to_dense\(\)"),
-        (lambda x: fa.convolve(x.to(torch.float8_e4m3fn), [[1.0]]), "x: expected a dtype of numbers"),
+        # NumPy knows the name if another package has told it.
+        (lambda x: fa.convolve(x.to(torch.float8_e4m3fn), [[1.0]]), "x: expected (a dtype of )?numbers"),
         (
             lambda x: fa.convolve(x, fa.Bank(np.ones((1, 6, 3))), channel_axis=0, nan="ignore"),
             "a bank with one channel in where samples may be missing",
