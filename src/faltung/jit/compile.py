@@ -91,9 +91,11 @@ def compile_function(text: str, name: str, parameters: Sequence[Any], target: Ta
     ArgumentError
         ``FALTUNG_DUMP`` names a folder that cannot be written.
     """
-    key = object_cache.key(text, target.identity)
     folder = os.environ.get(_DUMP)
+    # What is imported here for the first time is imported under the lock: a module that another thread is importing
+    # during a fork would stay locked in the child.
     with _lock:
+        key = object_cache.key(text, target.identity)
         machine_code = object_cache.read(key)
         is_new = machine_code is None
         if machine_code is None:
