@@ -10,19 +10,12 @@ import numpy as np
 import pytest
 
 import faltung as fa
-from faltung.ground.bounded import Bounded
 from faltung.jit import object_cache
 from faltung.jit.target import Target
 from faltung.planning import machine as store
 from faltung.planning import wisdom
 from faltung.planning.missing_rule import MissingRule
-from faltung.planning.problem import Problem
-
-
-def forget_choices(monkeypatch):
-    """Forget what this process remembers."""
-    monkeypatch.setattr(wisdom, "_choices", Bounded(wisdom.MOST))
-    monkeypatch.setattr(wisdom, "_loaded", False)
+from remembered import forget_choices, in_a_new_process, problem_of
 
 
 @pytest.fixture(autouse=True)
@@ -31,29 +24,6 @@ def folder(monkeypatch, tmp_path):
     monkeypatch.setenv("FALTUNG_CACHE", str(tmp_path / "cache"))
     forget_choices(monkeypatch)
     return tmp_path / "cache"
-
-
-def in_a_new_process(monkeypatch, problem):
-    """Return what a process that starts now remembers."""
-    forget_choices(monkeypatch)
-    return wisdom.remembered(problem)
-
-
-def problem_of(kernel, shape=(40, 50), dtype="float32", **changes):
-    """Describe a convolution with a kernel over the last axes."""
-    ndim = kernel.ndim
-    plain = Problem(
-        shape=shape,
-        dtype=np.dtype(dtype),
-        kernel=kernel,
-        reflected=True,
-        axes=tuple(range(len(shape) - ndim, len(shape))),
-        modes=("reflect", "reflect"),
-        cval=0.0,
-        regions=tuple((0, length) for length in shape[-ndim:]),
-        result=np.dtype(dtype),
-    )
-    return replace(plain, **changes)
 
 
 GAUSSIAN = problem_of(fa.gaussian(2.0))

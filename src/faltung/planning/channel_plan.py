@@ -22,7 +22,7 @@ from faltung.planning.problem import Problem
 from faltung.planning.question import Question
 from faltung.planning.report import Row, bytes_text, scale_text, shape_text, time_text
 
-__all__ = ["CHANNEL_METHODS", "ChannelPlan", "make_channel_plan"]
+__all__ = ["CHANNEL_METHODS", "ChannelPlan", "check_missing", "make_channel_plan"]
 
 #: Values of ``method=`` for a bank over channels.
 CHANNEL_METHODS = (*METHODS, "apart")
@@ -224,13 +224,13 @@ def make_channel_plan(question: Question, machine: Machine) -> ChannelPlan:
     method = question.method
     if method not in CHANNEL_METHODS:
         raise ArgumentError("method", f"one of {', '.join(map(repr, CHANNEL_METHODS))}", repr(method))
-    _check_missing(question)
+    check_missing(question)
     plan = ChannelPlan(question, single="auto" if method in ("apart", "direct") else method)
     wanted = method if method in ("auto", "direct") else "apart"
     return replace(plan, candidates=choose([_direct(plan, machine), _apart(plan, machine)], wanted, "a method"))
 
 
-def _check_missing(question: Question) -> None:
+def check_missing(question: Question) -> None:
     """Refuse sums over channels of which some may be missing: there is no weight that all of them share."""
     channels = question.bank.in_channels
     if channels == 1 or not question.missing.applies:

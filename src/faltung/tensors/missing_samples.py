@@ -19,6 +19,7 @@ import torch
 
 from faltung.errors import ArgumentError, ArgumentTypeError
 from faltung.kernels import Bank, Kernel
+from faltung.planning.channel_plan import check_missing
 from faltung.planning.question import Question
 
 __all__ = ["Apply", "without_missing"]
@@ -36,13 +37,7 @@ def without_missing(x: torch.Tensor, kernel: Any, question: Question, mask: Any,
     skips_nan, alone = question.missing.skips_nan, question.missing.alone
     if mask is None and not skips_nan:
         return apply(x, kernel, question.cval)
-    if question.bank.in_channels > 1:
-        raise ArgumentError(
-            "kernel",
-            "a bank with one channel in where samples may be missing",
-            f"one that adds up {question.bank.in_channels} channels, each of which may miss other samples",
-            "Fill in the missing samples first, or pass a Kernel, which filters every channel by itself.",
-        )
+    check_missing(question)
     valid = _valid(x, mask, skips_nan)
     # The constant beyond the border is present, unless it is NaN and NaN is missing.
     outside = not (skips_nan and cmath.isnan(question.cval))
