@@ -9,7 +9,7 @@ import numpy as np
 
 from faltung.errors import ArgumentError, ArgumentTypeError
 
-__all__ = ["NOTHING_MISSING", "MissingRule", "missing_rule", "one_of", "planned_with"]
+__all__ = ["NOTHING_MISSING", "MissingRule", "check_given", "missing_rule", "one_of", "planned_with"]
 
 
 class MissingRule(NamedTuple):
@@ -75,6 +75,18 @@ def planned_with(name: str, value: Any) -> bool:
     if dtype.rstrip("0123456789") not in named:
         raise ArgumentTypeError(name, f"True or False, or an array of {kind}", repr(value)[:80])
     return True
+
+
+def check_given(name: str, value: Any, planned: bool, noun: str = "an array") -> None:
+    """Raise an error unless a plan that was made with a mask, or with weights, is called with one, and only then."""
+    made = "a mask" if name == "mask" else "weights"
+    if value is None and planned:
+        kind = "booleans" if name == "mask" else "numbers from 0 to 1"
+        raise ArgumentError(name, f"{noun} of {kind}, because this plan was made with {made}", "None")
+    if value is not None and not planned:
+        expected = f"None, because this plan was made without {made}"
+        remedy = f"Make a plan with {name}=, or use convolve."
+        raise ArgumentError(name, expected, f"a {type(value).__name__}", remedy)
 
 
 def _min_weight(value: Any) -> float:

@@ -8,7 +8,7 @@ import numpy as np
 
 from faltung.errors import ArgumentError, ArgumentTypeError
 from faltung.ground.arrays import as_array
-from faltung.planning.missing_rule import MissingRule
+from faltung.planning.missing_rule import MissingRule, check_given
 from faltung.planning.planned import Planned
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ def valid_samples(plan: Planned, mask: Any, weights: Any) -> NDArray[Any] | None
     """Return booleans or weights in the shape of the array, if the plan was made with a mask or with weights."""
     rule: MissingRule = plan.problem.missing
     for name, value, planned in (("mask", mask, rule.masked), ("weights", weights, rule.graded)):
-        _check_given(name, value, planned)
+        check_given(name, value, planned)
     shape = plan.problem.shape
     if mask is not None:
         valid: NDArray[Any] = _in_shape("mask", _booleans(mask), shape)
@@ -45,17 +45,6 @@ def keep_missing(rule: MissingRule, x: NDArray[Any], result: NDArray[Any], valid
             gone |= valid[part] == 0
         # A bank has an axis of its kernels before those of the array.
         np.copyto(result[(..., part, *[slice(None)] * (x.ndim - 1))] if x.ndim else result, value, where=gone)
-
-
-def _check_given(name: str, value: Any, planned: bool) -> None:
-    if value is None and planned:
-        kind = "booleans" if name == "mask" else "numbers from 0 to 1"
-        received = f"an array of {kind}, because this plan was made with {'a mask' if name == 'mask' else 'weights'}"
-        raise ArgumentError(name, received, "None")
-    if value is not None and not planned:
-        expected = f"None, because this plan was made without {'a mask' if name == 'mask' else 'weights'}"
-        remedy = f"Make a plan with {name}=, or use convolve."
-        raise ArgumentError(name, expected, f"a {type(value).__name__}", remedy)
 
 
 def _booleans(mask: Any) -> NDArray[np.bool_]:

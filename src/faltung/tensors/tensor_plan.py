@@ -12,6 +12,7 @@ from faltung.ground.lazy import lazy
 from faltung.kernels import Kernel
 from faltung.planning.channel_plan import ChannelPlan
 from faltung.planning.kept import forget, plan_problem
+from faltung.planning.missing_rule import check_given
 from faltung.planning.planned import Candidate, Planned
 from faltung.planning.problem import Problem
 from faltung.planning.question import Options
@@ -115,13 +116,7 @@ class TensorPlan(Planned):
             raise ArgumentError("x", expected, description(x), remedy)
         if weights is not None:
             raise ArgumentError("weights", "None for tensors", f"a {type(weights).__name__}")
-        if self.options.masked and mask is None:
-            raise ArgumentError("mask", "a tensor of booleans, because this plan was made with a mask", "None")
-        if mask is not None and not self.options.masked:
-            remedy = "Make a plan with mask=, or use convolve."
-            raise ArgumentError(
-                "mask", "None, because this plan was made without a mask", f"a {type(mask).__name__}", remedy
-            )
+        check_given("mask", mask, self.options.masked, "a tensor")
         return filter(x, self.kernel, self.options, out, mask, workers)
 
 
