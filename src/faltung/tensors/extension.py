@@ -47,9 +47,21 @@ def extend(
     if "constant" in modes:
         x = _with_constant(x, low, high, modes, cval)
     for axis, (a, b, length, mode) in enumerate(zip(low, high, lengths, modes, strict=True), first):
-        if mode != "constant" and (a, b) != (0, length):
-            x = x.index_select(axis, _index(x, mode, length, a, b))
+        if mode != "constant":
+            x = _along(x, axis, a, b, length, mode)
     return x
+
+
+def _along(x: torch.Tensor, axis: int, a: int, b: int, length: int, mode: str) -> torch.Tensor:
+    """Return positions `a` to `b` of an axis. Samples inside are copied as they lie, only margins one by one."""
+    start, stop = min(max(a, 0), length), max(min(b, length), 0)
+    if (a, b) == (start, stop):
+        return x.narrow(axis, a, b - a)
+    if start >= stop:
+        return x.index_select(axis, _index(x, mode, length, a, b))
+    margins = [x.index_select(axis, _index(x, mode, length, *m)) for m in ((a, start), (stop, b)) if m[0] < m[1]]
+    margins.insert(a < start, x.narrow(axis, start, stop - start))
+    return torch.cat(margins, axis)
 
 
 def _with_constant(
