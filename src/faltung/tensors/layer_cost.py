@@ -1,7 +1,8 @@
 """How long does a part of a layer take in each way? Guesses that are tuned; what is always true is in the ways.
 
 The figures of the CPU were fitted to two Zen 4 cores and torch 2.13 (`benchmarks/layers.py` measures how good the
-choices are); those of a device are measured on it when it is first used.
+choices are); those of a device are measured on it when it is first used, and the multiples of them were fitted to an
+H100 and torch 2.11 (`benchmarks/results/gpu.md`).
 """
 
 from __future__ import annotations
@@ -21,6 +22,10 @@ __all__ = ["CPU", "Rates", "seconds"]
 _FULL = 16
 #: Time before the work of a call that is not torch's own begins, as a multiple of that of torch's calls.
 _PREPARED = 2.5
+#: The same for Triton's, which are prepared in Python; the device works on earlier calls meanwhile.
+_LAUNCHED = 12.0
+#: Time of transforms on a device, as a multiple of what its rates say.
+_TRANSFORMED = 1.5
 #: Rows of a volume, those of all channels, up to which torch does not use its fast kernels.
 _SMALL_VOLUME = 20480
 #: Bytes from which torch's allocator takes new memory for every result, and seconds a byte to fill a new page.
@@ -98,6 +103,10 @@ def seconds(
     cost = {"direct": _direct, "triton": _triton, "torch": on_torch, "fourier": _fourier}[method]
     work = cost(layer, part, rates, channels_last)
     wide = 2.0 if double and cpu else 1.0  # the rates of a device are those for its dtype
+    if not cpu and method == "fourier":
+        work *= _TRANSFORMED
+    if method == "triton":
+        return max(work, rates.call * _LAUNCHED)
     return work * wide / threads + rates.call * (1.0 if method == "torch" else _PREPARED)
 
 
@@ -200,26 +209,37 @@ def _triton(layer: Layer, part: str, rates: Rates, channels_last: bool) -> float
 
     In the code for compute capability 9.0 there are 2.5 instructions for each multiply-add of many taps, and 35 more
     for each output; three times as many for a kernel of one row, and 2.6 times as many for gradients of taps, which
-    are computed in blocks of four by two. That all of them take the same time is a guess.
+    are computed in blocks of four by two. With channels last every lane loads taps of its own.
     """
     moved = rates.number * _numbers(layer)
     if part == "taps":
         rows, columns = (*(axis.size for axis in layer.axes), 1)[:2]
         waste = (-(-rows // 4) * 4 if rows > 2 else rows) * (-(-columns // 2) * 2 if columns > 1 else 1) / layer.taps
+        waste *= 2.8 if channels_last else 1.0
         return max(moved, 2.6 * waste * layer.multiply_adds * rates.alone)
     shape = layer.source_shape if part == "adjoint" else layer.target_shape
-    del channels_last  # which costs a little more for short numbers
     shared = layer.axes[0].size > 1 if len(layer.axes) > 1 else layer.taps > 8  # samples, between outputs
-    return max(moved, math.prod(shape) * (layer.taps * (1 if shared else 3) + 14) * rates.alone)
+    each = (1 if shared else 3) * (4.2 if channels_last else 1.0)
+    return max(moved, math.prod(shape) * (layer.taps * each + 14) * rates.alone)
 
 
 def _torch_on_device(layer: Layer, part: str, rates: Rates, channels_last: bool) -> float:
-    alone = layer.ins == layer.outs == 1
-    time = rates.depthwise if alone else rates.multiply_add * max(1.0, 16 / layer.ins, 16 / layer.outs)
-    if alone and part == "taps":
-        time *= 4.0  # a guess: users report that torch is slowest at the gradients of taps of single channels
-    del channels_last
-    return layer.multiply_adds * time + rates.number * _numbers(layer)
+    moved = rates.number * _numbers(layer)
+    if layer.ins * layer.outs > 1:
+        return layer.multiply_adds * rates.multiply_add * max(1.0, 16 / layer.ins, 16 / layer.outs) + moved
+    times = _alone_on_device(part, max(axis.size for axis in layer.axes), channels_last)
+    if channels_last and part == "adjoint":  # torch brings the numbers into its own order
+        moved += 1.5 * rates.reordered * math.prod(layer.source_shape)
+    return layer.multiply_adds * rates.depthwise * times + moved
+
+
+def _alone_on_device(part: str, side: int, channels_last: bool) -> float:
+    """Return the time of a multiply-add of torch's layers of single channels, as a multiple of that of 7 x 7 taps."""
+    if part == "taps":
+        return 2.0 if not channels_last else 1.0 if side <= 5 else 6.0
+    if part == "adjoint" or not channels_last:
+        return 1.0
+    return 0.6 if side <= 7 else 5.0
 
 
 def _fourier(layer: Layer, part: str, rates: Rates, channels_last: bool) -> float:
