@@ -40,9 +40,19 @@ def positions(lengths, size, mode):
     return [*itertools.product(*axes)]
 
 
-def solved(rows, targets):
-    """The solution of smallest norm: taps (channels out, unknowns)."""
-    return np.linalg.lstsq(rows, targets, rcond=1e-11)[0].T
+def solved(rows, targets, weights=None):
+    """The solution of smallest norm beside an offset: taps (channels out, unknowns)."""
+    weights = np.ones(len(rows)) if weights is None else weights
+    rows, targets = (each - np.average(each, axis=0, weights=weights) for each in (rows, targets))
+    root = np.sqrt(weights).reshape(-1, *[1] * (targets.ndim - 1))
+    return np.linalg.lstsq(rows * root.reshape(-1, 1), targets * root, rcond=1e-11)[0].T
+
+
+def offset_and_risk(rows, targets, taps, weights=None):
+    """What is left of the targets: its mean for each channel, and its variance."""
+    left = targets - rows @ taps.T
+    mean = np.average(left, axis=0, weights=weights)
+    return mean, np.average((left - mean) ** 2, axis=0, weights=weights).mean()
 
 
 @pytest.fixture
@@ -78,9 +88,12 @@ def test_taps_are_those_of_a_matrix_of_windows(rng, shape, size, mode):
     kernel, report = fit_filter(x, y, size, mode=mode, cval=0.7, held_out=0)
     assert kernel.shape == size
     assert np.allclose(kernel.taps.ravel(), expected, rtol=1e-8, atol=1e-9)
-    assert report.rank == np.linalg.matrix_rank(rows, tol=1e-8)
+    assert report.rank == np.linalg.matrix_rank(rows - rows.mean(axis=0), tol=1e-8)
     assert report.unknowns == math.prod(size)
-    assert report.training_risk == pytest.approx(np.mean((rows @ expected - targets) ** 2), rel=1e-9, abs=1e-12)
+    offset, risk = offset_and_risk(rows, targets, expected)
+    assert report.offset == (pytest.approx(offset),)
+    assert report.training_risk == pytest.approx(risk, rel=1e-9, abs=1e-12)
+    assert report.explained == pytest.approx(1 - risk / targets.var())
     assert report.positions == len(targets)
     assert (report.held_out_risk, report.held_out_interval, report.held_out_tiles) == (None, None, 0)
 
@@ -105,7 +118,9 @@ def test_channels_make_a_bank(rng):
     assert isinstance(bank, fa.Bank)
     assert bank.taps.shape == (3, 2, 2, 3)
     assert np.allclose(bank.taps.reshape(3, -1), expected)
-    assert report.training_risk == pytest.approx(np.mean((rows @ expected.T - targets) ** 2))
+    offset, risk = offset_and_risk(rows, targets, expected)
+    assert report.offset == pytest.approx(offset)
+    assert report.training_risk == pytest.approx(risk)
     assert (report.unknowns, report.degrees_of_freedom) == (12, pytest.approx(36))
 
 
@@ -182,11 +197,12 @@ def test_mask_and_weights(rng):
         kernel, report = fit_filter(x, y, 3, mode="reflect", mask=mask, held_out=0)
         assert np.allclose(kernel.taps.ravel(), solved(rows[mask.ravel()], targets[mask.ravel()]))
         assert report.positions == mask.sum()
-    root = np.sqrt(weights.ravel())
     weighed, report = fit_filter(x, y, 3, mode="reflect", weights=weights, held_out=0)
-    expected = solved(rows * root[:, np.newaxis], targets * root)
+    expected = solved(rows, targets, weights.ravel())
     assert np.allclose(weighed.taps.ravel(), expected)
-    assert report.training_risk == pytest.approx(np.average((rows @ expected - targets) ** 2, weights=root**2))
+    offset, risk = offset_and_risk(rows, targets, expected, weights.ravel())
+    assert report.offset == (pytest.approx(offset),)
+    assert report.training_risk == pytest.approx(risk)
     both, _ = fit_filter(x, y, 3, mode="reflect", weights=weights, mask=mask, held_out=0)
     masked, _ = fit_filter(x, y, 3, mode="reflect", weights=np.where(mask, weights, 0), held_out=0)
     assert np.allclose(both.taps, masked.taps)
@@ -233,8 +249,8 @@ def test_ridge(rng):
     rows, targets = windows(x[np.newaxis], (3, 3), "reflect"), y.ravel()
     for ridge in (0.01, 3.0):
         penalised = np.vstack([rows / np.sqrt(len(rows)), np.sqrt(ridge) * np.eye(9)])
-        expected = solved(penalised, np.append(targets / np.sqrt(len(rows)), np.zeros(9)))
-        kernel, report = fit_filter(x, y, 3, mode="reflect", ridge=ridge, held_out=0)
+        expected = np.linalg.lstsq(penalised, np.append(targets / np.sqrt(len(rows)), np.zeros(9)), rcond=None)[0]
+        kernel, report = fit_filter(x, y, 3, mode="reflect", ridge=ridge, held_out=0, offset=False)
         assert np.allclose(kernel.taps.ravel(), expected)
         values = np.linalg.eigvalsh(rows.T @ rows / len(rows))
         assert report.degrees_of_freedom == pytest.approx(np.sum(values / (values + ridge)))
@@ -253,7 +269,7 @@ def test_symmetric_taps_are_tied(rng):
         orbits = sorted({tuple(sorted(orbit)) for orbit in orbits})
         spread = np.array([[float(tap in orbit) for orbit in orbits] for tap in range(12)])
         expected = spread @ np.linalg.lstsq(rows @ spread, targets, rcond=None)[0]
-        kernel, report = fit_filter(x, y, (3, 4), mode="reflect", symmetric=symmetric, held_out=0)
+        kernel, report = fit_filter(x, y, (3, 4), mode="reflect", symmetric=symmetric, held_out=0, offset=False)
         assert np.allclose(kernel.taps.ravel(), expected)
         assert report.unknowns == len(orbits)
     assert np.array_equal(kernel.taps, kernel.taps[::-1])
@@ -268,7 +284,9 @@ def test_sum_to_one(rng, symmetric):
     free = scipy.linalg.null_space(spread.sum(axis=0)[np.newaxis])
     first = spread @ np.linalg.pinv(spread.sum(axis=0)[np.newaxis])[:, 0]
     expected = first + spread @ free @ np.linalg.lstsq(rows @ spread @ free, targets - rows @ first, rcond=None)[0]
-    kernel, report = fit_filter(x, y, 3, mode="reflect", sum_to_one=True, symmetric=symmetric, held_out=0)
+    kernel, report = fit_filter(
+        x, y, 3, mode="reflect", sum_to_one=True, symmetric=symmetric, held_out=0, offset=False
+    )
     assert np.allclose(kernel.taps.ravel(), expected)
     assert kernel.taps.sum() == pytest.approx(1)
     assert report.unknowns == spread.shape[1] - 1
@@ -287,11 +305,11 @@ def test_non_negative_taps_are_those_of_scipy(rng):
         y = fa.convolve(x, fa.unsharp(1.0, sharpness)) + rng.normal(size=x.shape)
         rows = windows(x[np.newaxis], (4, 5), "reflect")
         expected, _ = scipy.optimize.nnls(rows, y.ravel())
-        kernel, report = fit_filter(x, y, (4, 5), mode="reflect", non_negative=True, held_out=0)
+        kernel, report = fit_filter(x, y, (4, 5), mode="reflect", non_negative=True, held_out=0, offset=False)
         assert np.allclose(kernel.taps.ravel(), expected, atol=1e-10)
         assert report.degrees_of_freedom == pytest.approx(np.count_nonzero(expected))
         assert report.training_risk == pytest.approx(np.mean((rows @ expected - y.ravel()) ** 2))
-    nothing, report = fit_filter(x, -x, 1, non_negative=True)
+    nothing, report = fit_filter(x, -x, 1, non_negative=True, offset=False)
     assert (nothing.taps.tolist(), report.degrees_of_freedom) == ([[0.0]], 0.0)
 
 
@@ -308,7 +326,7 @@ def test_non_negative_taps_with_sum_one_are_the_best_of_all_faces(rng):
             taps[face] = 1 / count + free @ moved
             if (taps >= 0).all():
                 best = min(best, (np.mean((rows @ taps - y) ** 2), taps.tolist()))
-    options = {"mode": "reflect", "non_negative": True, "sum_to_one": True, "held_out": 0}
+    options = {"mode": "reflect", "non_negative": True, "sum_to_one": True, "held_out": 0, "offset": False}
     kernel, report = fit_filter(x, y, 5, **options)
     assert report.training_risk == pytest.approx(best[0])
     assert np.allclose(kernel.taps, best[1])
@@ -319,20 +337,23 @@ def test_non_negative_taps_with_sum_one_are_the_best_of_all_faces(rng):
 
 def test_taps_that_the_data_do_not_determine_are_the_smallest():
     x = np.ones((20, 20))
-    kernel, report = fit_filter(x, 3 * x, 3)
+    kernel, report = fit_filter(x, 3 * x, 3, offset=False)
     assert np.allclose(kernel.taps, 1 / 3)
     assert (report.rank, report.unknowns, report.condition) == (1, 9, np.inf)
     assert "inf: the data determine 1 of 9 unknowns, the smallest taps were chosen" in str(report)
-    mended, report = fit_filter(x, 3 * x, 3, ridge=1e-3)
+    mended, report = fit_filter(x, 3 * x, 3, ridge=1e-3, offset=False)
     assert report.rank == 9
     assert np.isfinite(report.condition)
     assert np.allclose(mended.taps, 27 / (9 * (9 + 1e-3)))
-    positive, _ = fit_filter(x, 3 * x, 3, non_negative=True)
+    positive, _ = fit_filter(x, 3 * x, 3, non_negative=True, offset=False)
     assert positive.taps.min() >= 0
     assert positive.taps.sum() == pytest.approx(3)
-    zero, report = fit_filter(0 * x, x, 3)
+    zero, report = fit_filter(0 * x, x, 3, offset=False)
     assert (zero.taps == 0).all()
     assert report.rank == 0
+    flat, report = fit_filter(x, 3 * x, 3)  # a constant explains it all
+    assert (flat.taps == 0).all()
+    assert (report.offset, report.explained) == ((3.0,), None)
 
 
 def test_training_and_held_out_risk_share_all_outputs(rng):
@@ -342,7 +363,7 @@ def test_training_and_held_out_risk_share_all_outputs(rng):
     assert report.positions + report.held_out_positions == x.size
     assert 0.15 < report.held_out_positions / x.size < 0.35
     total = report.training_risk * report.positions + report.held_out_risk * report.held_out_positions
-    assert total == pytest.approx(np.sum((fa.convolve(x, kernel, "wrap") - y) ** 2))
+    assert total == pytest.approx(np.sum((fa.convolve(x, kernel, "wrap") + report.offset - y) ** 2))
     low, high = report.held_out_interval
     assert low < report.held_out_risk < high
     assert report.held_out_risk == pytest.approx(0.01, rel=0.1)
@@ -517,6 +538,69 @@ def test_a_report_prints_every_figure(rng):
         "training risk",
         "held-out risk",
         "95 % interval",
+        "explained",
+        "offset",
+        "shift",
         "condition number",
         "degrees of freedom",
     ]
+
+
+@pytest.mark.parametrize("brightness", [0.0, 30.0, -1e6])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "uint16"])
+def test_a_difference_of_brightness_is_an_offset(rng, brightness, dtype):
+    x = (200 * fa.gaussian(1.5)(rng.normal(size=(120, 140))) + 1000).astype(dtype)
+    y = fa.convolve(x, fa.gaussian(1.0), dtype="float64") + brightness
+    kernel, report = fit_filter(x, y, 9)
+    assert np.abs(kernel.taps - fa.gaussian(1.0).taps).max() < 1e-5
+    assert report.offset[0] == pytest.approx(brightness, abs=0.1)
+    assert report.held_out_explained > 0.999999
+    bent, report = fit_filter(x, y, 9, offset=False)
+    assert report.offset is None
+    if brightness:
+        assert np.abs(bent.taps - fa.gaussian(1.0).taps).max() > 0.01
+
+
+def test_offsets_and_scales_of_channels_do_not_matter(rng):
+    x, y = rng.normal(size=(2, 30, 31, 2))
+    units, levels = np.array([1.0, 1e3]), np.array([1e5, -1e7])
+    plain, report = fit_filter(x, y, 3, channel_axis=-1)
+    moved, same = fit_filter(x * units + levels, y, 3, channel_axis=-1)
+    assert np.allclose(moved.taps * units[:, np.newaxis, np.newaxis], plain.taps, atol=1e-7)
+    assert same.training_risk == pytest.approx(report.training_risk)
+    assert same.offset == pytest.approx(report.offset - (plain.taps.sum(axis=(2, 3)) / units) @ levels, rel=1e-5)
+
+
+@pytest.mark.parametrize("moved", [(4, 0), (0, -5), (9, 9)])
+def test_images_that_are_moved_further_than_the_taps_reach_are_named(rng, moved):
+    x = fa.gaussian(1.0)(rng.normal(size=(150, 160)))
+    y = np.roll(fa.gaussian(1.0)(x), moved, (0, 1)) + 5
+    _, report = fit_filter(x, y, 7)
+    assert report.displacement == moved
+    assert f"y is moved by {moved[0]}, {moved[1]} samples against x" in str(report)
+    _, report = fit_filter(x, y, 25)
+    assert report.displacement is None
+    assert np.allclose(report.shift, moved, atol=0.05)
+
+
+def test_unrelated_images_are_not_moved(rng):
+    for shape in ((400,), (60, 70), (12, 13, 14)):
+        x, y = rng.normal(size=(2, *shape))
+        _, report = fit_filter(x, y, 3)
+        assert report.displacement is None
+        assert report.explained < 0.2
+
+
+def test_every_item_of_a_list_has_the_axes_of_the_first(rng):
+    flat, image = rng.normal(size=81), rng.normal(size=(9, 9))
+    with pytest.raises(fa.ArgumentError, match="x: expected items with as many axes of the filter as the first, 2, "):
+        fit_filter([image, flat], [image, flat], 3)
+    colour = rng.normal(size=(9, 9, 3))
+    with pytest.raises(fa.ArgumentError, match="as many channels in x as the first, 3, got 9 in item 1"):
+        fit_filter([colour, image], [colour, image], 3, channel_axis=-1, axes=0)
+
+
+def test_the_offset_is_found_and_not_given():
+    x = np.ones((9, 9))
+    with pytest.raises(fa.ArgumentTypeError, match=r"offset: expected True or False, got 30\.0\. .*report\.offset"):
+        fit_filter(x, x, 3, offset=30.0)

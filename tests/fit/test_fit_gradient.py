@@ -48,7 +48,7 @@ def test_the_risk_is_that_of_the_filter(rng, mode):
     x, y = rng.normal(size=(2, 9, 8))
     kernel, report = fit_filter_by_gradient(x, y, (2, 3), mode=mode, cval=0.4, held_out=0, workers=1)
     expected = convolve(x, kernel.taps, kernel.origin, mode, 0.4, [(0, 9), (0, 8)])
-    assert report.training_risk == pytest.approx(np.mean((expected - y) ** 2))
+    assert report.training_risk == pytest.approx(np.mean((expected + report.offset - y) ** 2))
     assert (report.held_out_risk, report.held_out_tiles) == (None, 0)
 
 
@@ -86,9 +86,10 @@ def test_counts_are_fitted_better_by_their_own_deviance(rng):
     assert error < 0.5 * other
     assert report.held_out_risk == pytest.approx(1.0, rel=0.2)  # the deviance of counts is about one each
     # At the minimum the derivative of the deviance, sum (1 - y / mean) x[n - m], is zero for every tap.
-    full, _ = fit_filter_by_gradient(x, y, 3, "poisson", mode="wrap", held_out=0, workers=1)
-    mean = fa.convolve(x, full, "wrap")
-    slopes = [np.mean((1 - y / mean) * np.roll(x, (i - 1, j - 1), (0, 1))) for i, j in np.ndindex(3, 3)]
+    full, report = fit_filter_by_gradient(x, y, 3, "poisson", mode="wrap", held_out=0, workers=1)
+    mean = fa.convolve(x, full, "wrap") + report.offset
+    slopes = [np.mean(1 - y / mean)]
+    slopes += [np.mean((1 - y / mean) * np.roll(x, (i - 1, j - 1), (0, 1))) for i, j in np.ndindex(3, 3)]
     assert np.abs(slopes).max() < 1e-5
 
 
@@ -126,9 +127,19 @@ def test_missing_samples_and_masks_leave_outputs_out(rng):
 
 def test_taps_do_not_move_in_directions_without_data():
     x = np.ones((20, 20))
-    kernel, report = fit_filter_by_gradient(x, 3 * x, 3, workers=1)
+    kernel, report = fit_filter_by_gradient(x, 3 * x, 3, workers=1, offset=False)
     assert np.allclose(kernel.taps, 1 / 3)
     assert report.training_risk < 1e-20
+
+
+def test_inputs_of_zeros_leave_the_offset_only():
+    x, y = np.zeros((40, 40)), np.ones((40, 40))
+    kernel, report = fit_filter_by_gradient(x, y, 3, workers=1)
+    assert (kernel.taps == 0).all()
+    assert report.offset == (pytest.approx(1.0),)
+    kernel, report = fit_filter_by_gradient(x, y, 3, workers=1, offset=False)
+    assert (kernel.taps == 0).all()
+    assert (report.offset, report.training_risk) == (None, pytest.approx(1.0))
 
 
 def test_the_number_of_steps_is_bounded(rng):

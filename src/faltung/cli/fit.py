@@ -44,6 +44,9 @@ def fit(
         str | None, typer.Option(help="Axes of the filter, such as 0,1; rows and columns by default.")
     ] = None,
     ridge: Annotated[float, typer.Option(min=0, help="Penalty on the squares of taps.")] = 0.0,
+    offset: Annotated[
+        bool, typer.Option("--offset/--no-offset", help="Also find a difference of brightness.")
+    ] = True,
     symmetric: Annotated[str | None, typer.Option(help="Equal taps: point or mirror symmetry.")] = None,
     non_negative: Annotated[bool, typer.Option("--non-negative", help="No tap is below zero.")] = False,
     sum_to_one: Annotated[bool, typer.Option("--sum-to-one", help="The taps sum to one.")] = False,
@@ -86,6 +89,7 @@ def fit(
         mode=None if mode is None else modes(mode),
         cval=cval,
         ridge=ridge,
+        offset=offset,
         sum_to_one=sum_to_one,
         non_negative=non_negative,
         symmetric=symmetric,

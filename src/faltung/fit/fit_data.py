@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from faltung.errors import ArgumentError, ArgumentTypeError
@@ -38,6 +38,8 @@ class FitData:
         Fraction of the tiles that is held out.
     seed : int
         Seed of the choice of held-out tiles.
+    centred : bool
+        Whether the means of the first section are subtracted from all samples.
     """
 
     pairs: Pairs
@@ -45,6 +47,7 @@ class FitData:
     cval: float
     fraction: float
     seed: int
+    centred: bool
 
     def training(self) -> SectionTiles:
         """Yield the sections with the tiles that a filter is fitted to."""
@@ -56,7 +59,11 @@ class FitData:
 
     def _split(self) -> Iterator[tuple[Section, list[Region], list[Region]]]:
         splitter = TileSplitter(self.fraction, self.seed)
+        levels = None
         for section, count in sections(self.pairs, self.mode, self.cval):
+            if self.centred:
+                levels = section.means() if levels is None else levels
+                section = replace(section, levels=levels)
             taps = len(section.source) * math.prod(section.window.size)
             if taps > _MOST_TAPS:
                 remedy = "Use a smaller size: memory grows with the square of the number of taps."
@@ -79,6 +86,7 @@ def fit_data(
     held_out: Any,
     seed: Any,
     read: Reader | None,
+    centred: bool,
 ) -> FitData:
     """Check the arguments that describe the data of a fit.
 
@@ -95,6 +103,7 @@ def fit_data(
         cval=real("cval", cval),
         fraction=real("held_out", held_out, 0.0, 0.5),
         seed=integer("seed", seed, 0, _LARGEST_SEED),
+        centred=centred,
     )
 
 

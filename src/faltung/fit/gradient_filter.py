@@ -15,7 +15,7 @@ from faltung.errors import ArgumentError, ArgumentTypeError
 from faltung.fit.fit_data import fit_data
 from faltung.fit.fit_report import DescentReport
 from faltung.fit.held_out import held_out_risk
-from faltung.fit.least_squares import as_filter, training_equations
+from faltung.fit.least_squares import as_filter, flag, training_equations
 from faltung.fit.normal_equations import NormalEquations
 from faltung.fit.quadratic import minimise, precision
 from faltung.fit.sections import TileData
@@ -44,6 +44,19 @@ _LEAST_MEAN = 1e-6
 
 
 @dataclass(frozen=True)
+class _Affine:
+    """A correlation with taps (channels out, channels in, *size), and what is added to each channel out."""
+
+    taps: torch.Tensor
+    offset: torch.Tensor
+
+    def __call__(self, source: torch.Tensor) -> torch.Tensor:
+        """Return the prediction for the input of a tile."""
+        prediction = correlate_valid(source, self.taps)
+        return prediction + self.offset.reshape(-1, *[1] * (prediction.ndim - 2))
+
+
+@dataclass(frozen=True)
 class _TileTensors:
     """The data of a tile as tensors; the source already includes what lies beyond the border."""
 
@@ -52,9 +65,9 @@ class _TileTensors:
     used: torch.Tensor | None
     positions: int
 
-    def loss_sum(self, taps: torch.Tensor, loss: MeanLoss) -> torch.Tensor:
+    def loss_sum(self, affine: _Affine, loss: MeanLoss) -> torch.Tensor:
         """Return the sum of losses over the outputs that are used."""
-        prediction = correlate_valid(self.source, taps)
+        prediction = affine(self.source)
         if self.used is not None:
             prediction = torch.where(self.used, prediction, self.target)  # loss and gradient are zero elsewhere
         return loss(prediction, self.target) * math.prod(self.target.shape[2:])
@@ -71,6 +84,7 @@ def fit_filter_by_gradient(
     axes: int | Sequence[int] | None = None,
     channel_axis: int | None = None,
     mask: Any = None,
+    offset: bool = True,
     held_out: float = 0.2,
     seed: int = 0,
     read: Reader | None = None,
@@ -78,9 +92,9 @@ def fit_filter_by_gradient(
     tolerance: float = 1e-8,
     workers: int | None = None,
 ) -> tuple[Kernel | Bank, DescentReport]:
-    """Return the filter k of a given size for which the mean loss of ``convolve(x, k)`` against `y` is smallest.
+    """Return the filter k of a given size for which the loss of ``convolve(x, k) + offset`` against `y` is smallest.
 
-        k = argmin  mean over n of  L(sum_m k[m] x[n - m], y[n])
+        k, c = argmin  mean over n of  L(c + sum_m k[m] x[n - m], y[n])
 
     The filter is found by L-BFGS on all training data, in double precision. The unknowns are not the taps, but
     combinations of taps for which the normal equations of `fit_filter` are the identity. So the descent is fast even
@@ -88,7 +102,7 @@ def fit_filter_by_gradient(
 
     Parameters
     ----------
-    x, y, size, mode, cval, axes, channel_axis, mask, held_out, seed, read
+    x, y, size, mode, cval, axes, channel_axis, mask, offset, held_out, seed, read
         As for `fit_filter`. All data are held in memory.
     loss : {'squared', 'huber', 'poisson'} or callable, optional
         ``squared``: the squared error.
@@ -110,7 +124,7 @@ def fit_filter_by_gradient(
     k : Kernel, or Bank if `channel_axis` is given
         The filter, in double precision.
     report : DescentReport
-        Its risks, and how far the descent went.
+        The offset, the risks, and how far the descent went.
 
     Raises
     ------
@@ -134,9 +148,9 @@ def fit_filter_by_gradient(
     >>> import faltung as fa
     >>> x = np.random.default_rng(0).normal(size=3000)
     >>> y = fa.convolve(x, np.array([1.0, 2.0, 1.0]))
-    >>> y[::20] = 100.0  # outliers
+    >>> y[::20] += 100.0 * (-1) ** np.arange(150)  # outliers
     >>> k, report = fa.fit.fit_filter_by_gradient(x, y, 3, loss="huber", workers=1)
-    >>> k.taps.round(2)
+    >>> k.taps.round(1)
     array([1., 2., 1.])
     """
     data = fit_data(
@@ -152,7 +166,9 @@ def fit_filter_by_gradient(
         held_out=held_out,
         seed=seed,
         read=read,
+        centred=False,  # losses such as that of counts need the samples themselves
     )
+    with_offset = flag("offset", offset)
     most = integer("iterations", iterations, 1, _MOST_ITERATIONS)
     enough, count = real("tolerance", tolerance, 0.0, 1.0), worker_count(workers)
     _check_loss(loss)
@@ -164,12 +180,12 @@ def fit_filter_by_gradient(
     def held_out_loss(data: TileData) -> tuple[float, float]:
         tile = _as_tensors(data)
         with torch.no_grad():
-            return tile.loss_sum(taps, mean_loss).item(), float(tile.positions)
+            return tile.loss_sum(affine, mean_loss).item(), float(tile.positions)
 
     with reproducible(data.seed, count):
-        mean_loss = _LOSSES[loss](tiles, equations) if isinstance(loss, str) else loss
-        taps, risk, evaluations, gradient = _descend(tiles, mean_loss, equations, most, enough)
-        judged = held_out_risk(data.held_out(), held_out_loss, 1)  # torch has its own threads
+        mean_loss = _LOSSES[loss](tiles, equations, with_offset) if isinstance(loss, str) else loss
+        affine, risk, evaluations, gradient = _descend(tiles, mean_loss, equations, with_offset, most, enough)
+        judged = held_out_risk(data.held_out(), held_out_loss, equations.means, 1)  # torch has its own threads
     report = DescentReport(
         training_risk=risk,
         held_out_risk=judged.risk,
@@ -178,11 +194,12 @@ def fit_filter_by_gradient(
         held_out_positions=judged.positions,
         held_out_tiles=judged.tiles,
         missing=equations.missing + judged.missing,
+        offset=tuple(affine.offset.tolist()) if with_offset else None,
         loss=loss if isinstance(loss, str) else getattr(loss, "__name__", type(loss).__name__),
         evaluations=evaluations,
         gradient=gradient,
     )
-    return as_filter(taps.numpy(), as_bank=channel_axis is not None), report
+    return as_filter(affine.taps.numpy(), as_bank=channel_axis is not None), report
 
 
 def correlate_valid(source: torch.Tensor, taps: torch.Tensor) -> torch.Tensor:
@@ -211,27 +228,35 @@ def _as_tensors(data: TileData) -> _TileTensors:
 
 
 def _descend(
-    tiles: Sequence[_TileTensors], loss: MeanLoss, equations: NormalEquations, iterations: int, tolerance: float
-) -> tuple[torch.Tensor, float, int, float]:
-    """Return the taps of a correlation, their mean loss, the number of evaluations, and the relative gradient."""
+    tiles: Sequence[_TileTensors],
+    loss: MeanLoss,
+    equations: NormalEquations,
+    with_offset: bool,
+    iterations: int,
+    tolerance: float,
+) -> tuple[_Affine, float, int, float]:
+    """Return taps and offset, their mean loss, the number of evaluations, and the relative gradient."""
     shape = (len(equations.moment), equations.channels, *equations.size)
-    scaling = torch.from_numpy(_whitening(equations.gram / equations.weight))
-    start = torch.from_numpy(_constant_filter(equations))
+    scaling = torch.from_numpy(_whitening(_gram(equations, with_offset)))
+    start = torch.from_numpy(_constant_filter(equations, scaling.shape[1]))
     unknowns = torch.zeros(len(start), len(scaling), dtype=torch.float64, requires_grad=True)
     norms: list[float] = []
+    taps_count = len(equations.gram)
 
-    def taps() -> torch.Tensor:
-        return (start + unknowns @ scaling).reshape(shape)
+    def affine() -> _Affine:
+        rows = start + unknowns @ scaling
+        offset = rows[:, taps_count] if with_offset else torch.zeros(len(rows), dtype=rows.dtype)
+        return _Affine(rows[:, :taps_count].reshape(shape), offset)
 
     def closure() -> float:
         unknowns.grad = None
         total = 0.0
         for tile in tiles:
-            part = tile.loss_sum(taps(), loss) / equations.positions
+            part = tile.loss_sum(affine(), loss) / equations.positions
             part.backward()  # type: ignore[no-untyped-call]
             total += part.item()
         assert unknowns.grad is not None
-        norms.append(unknowns.grad.abs().max().item())
+        norms.append(unknowns.grad.abs().max().item() if len(scaling) else 0.0)
         return total
 
     closure()
@@ -248,7 +273,17 @@ def _descend(
     if norms[0] > 0:
         optimiser.step(closure)  # type: ignore[no-untyped-call]
     risk = closure()
-    return taps().detach(), risk, len(norms), norms[-1] / norms[0] if norms[0] > 0 else 0.0
+    with torch.no_grad():
+        return affine(), risk, len(norms), norms[-1] / norms[0] if norms[0] > 0 else 0.0
+
+
+def _gram(equations: NormalEquations, with_offset: bool) -> NDArray[np.float64]:
+    """Return the mean Gram matrix of the windows, with a one behind each window if there is an offset."""
+    gram = equations.gram / equations.weight
+    if not with_offset:
+        return gram
+    mean = equations.windows / equations.weight
+    return np.block([[gram, mean[:, np.newaxis]], [mean, np.ones((1, 1))]])
 
 
 def _whitening(gram: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -261,21 +296,26 @@ def _whitening(gram: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.ascontiguousarray((vectors[:, determined] / np.sqrt(values[determined])).T)
 
 
-def _constant_filter(equations: NormalEquations) -> NDArray[np.float64]:
-    """Return the best filter with equal taps. For positive inputs and targets its predictions are positive."""
+def _constant_filter(equations: NormalEquations, unknowns: int) -> NDArray[np.float64]:
+    """Return the best filter with equal taps and no offset. Its predictions are positive for positive data."""
     energy = float(equations.gram.sum())
     level = equations.moment.sum(axis=1) / energy if energy > 0 else np.zeros(len(equations.moment))
-    return np.repeat(level[:, np.newaxis], len(equations.gram), axis=1)
+    start = np.zeros((len(level), unknowns))
+    start[:, : len(equations.gram)] = level[:, np.newaxis]
+    return start
 
 
-def _squared(tiles: Sequence[_TileTensors], equations: NormalEquations) -> MeanLoss:
+def _squared(tiles: Sequence[_TileTensors], equations: NormalEquations, with_offset: bool) -> MeanLoss:
     return torch.nn.functional.mse_loss
 
 
-def _huber(tiles: Sequence[_TileTensors], equations: NormalEquations) -> MeanLoss:
-    least_squares = minimise(equations.gram, equations.moment, 0.0).points
-    taps = torch.from_numpy(least_squares).reshape(len(least_squares), equations.channels, *equations.size)
-    errors = [(tile.target - correlate_valid(tile.source, taps)).abs() for tile in tiles]
+def _huber(tiles: Sequence[_TileTensors], equations: NormalEquations, with_offset: bool) -> MeanLoss:
+    centred = equations.about_means() if with_offset else equations
+    points = minimise(centred.gram, centred.moment, 0.0).points
+    taps = torch.from_numpy(points).reshape(len(points), equations.channels, *equations.size)
+    offset = torch.from_numpy(equations.offset(points) if with_offset else np.zeros(len(points)))
+    least_squares = _Affine(taps, offset)
+    errors = [(tile.target - least_squares(tile.source)).abs() for tile in tiles]
     used_errors = [
         error if tile.used is None else error[..., tile.used] for tile, error in zip(tiles, errors, strict=True)
     ]
@@ -290,7 +330,7 @@ def _huber(tiles: Sequence[_TileTensors], equations: NormalEquations) -> MeanLos
     return huber
 
 
-def _poisson(tiles: Sequence[_TileTensors], equations: NormalEquations) -> MeanLoss:
+def _poisson(tiles: Sequence[_TileTensors], equations: NormalEquations, with_offset: bool) -> MeanLoss:
     if any(bool((tile.target < 0).any()) for tile in tiles):
         remedy = "Use another loss, or clip y at zero."
         raise ArgumentError("y", "counts of at least zero for loss='poisson'", "negative samples", remedy)
@@ -303,7 +343,7 @@ def _poisson(tiles: Sequence[_TileTensors], equations: NormalEquations) -> MeanL
     return poisson
 
 
-_LOSSES: dict[str, Callable[[Sequence[_TileTensors], NormalEquations], MeanLoss]] = {
+_LOSSES: dict[str, Callable[[Sequence[_TileTensors], NormalEquations, bool], MeanLoss]] = {
     "squared": _squared,
     "huber": _huber,
     "poisson": _poisson,

@@ -28,6 +28,8 @@ class HeldOutRisk:
     ----------
     risk : float or None
         The mean; None if no output is used.
+    variance : float or None
+        The mean squared deviation of the targets from given means, as means over channels.
     interval : (float, float) or None
         Its 95 % confidence interval, from the spread between tiles; None for fewer than two tiles.
     tiles, positions, missing : int
@@ -35,13 +37,16 @@ class HeldOutRisk:
     """
 
     risk: float | None
+    variance: float | None
     interval: tuple[float, float] | None
     tiles: int
     positions: int
     missing: int
 
 
-def held_out_risk(section_tiles: Iterable[tuple[Section, Sequence[Region]]], loss: Loss, workers: int) -> HeldOutRisk:
+def held_out_risk(
+    section_tiles: Iterable[tuple[Section, Sequence[Region]]], loss: Loss, means: NDArray[np.float64], workers: int
+) -> HeldOutRisk:
     """Return the mean loss over tiles.
 
     Parameters
@@ -50,24 +55,32 @@ def held_out_risk(section_tiles: Iterable[tuple[Section, Sequence[Region]]], los
         The tiles of each section.
     loss : callable
         Returns the loss of a tile, see `Loss`.
+    means : ndarray, shape (channels out,)
+        The means that targets deviate from.
     workers : int
         Number of threads.
     """
     losses: list[float] = []
     weights: list[float] = []
+    deviations: list[float] = []
+
+    def judge(data: TileData) -> tuple[tuple[float, float], float, int, int]:
+        deviation = data.target - means.reshape(-1, *[1] * (data.target.ndim - 1))
+        return loss(data), _weighted(data, deviation)[0], data.positions, data.missing
+
     positions = missing = 0
     for section, tiles in section_tiles:
-        for (total, weight), tile_positions, tile_missing in section.map_tiles(
-            tiles, lambda data: (loss(data), data.positions, data.missing), workers
-        ):
+        judged = section.map_tiles(tiles, judge, workers)
+        for (total, weight), deviation, tile_positions, tile_missing in judged:
             positions += tile_positions
             missing += tile_missing
             if weight:
                 losses.append(total)
+                deviations.append(deviation)
                 weights.append(weight)
-    risk = math.fsum(losses) / math.fsum(weights) if losses else None
+    risk, variance = (math.fsum(each) / math.fsum(weights) if losses else None for each in (losses, deviations))
     interval = confidence_interval(np.array(losses), np.array(weights))
-    return HeldOutRisk(risk, interval, len(losses), positions, missing)
+    return HeldOutRisk(risk, variance, interval, len(losses), positions, missing)
 
 
 def confidence_interval(losses: NDArray[np.float64], weights: NDArray[np.float64]) -> tuple[float, float] | None:
@@ -100,7 +113,7 @@ def confidence_interval(losses: NDArray[np.float64], weights: NDArray[np.float64
     return max(float(mean) - half, 0.0), float(mean) + half
 
 
-def squared_errors(data: TileData, taps: NDArray[np.float64]) -> tuple[float, float]:
+def squared_errors(data: TileData, taps: NDArray[np.float64], offset: NDArray[np.float64]) -> tuple[float, float]:
     """Return the weighted sum of squared errors of a correlation, as means over channels, and the sum of weights.
 
     Parameters
@@ -109,8 +122,15 @@ def squared_errors(data: TileData, taps: NDArray[np.float64]) -> tuple[float, fl
         A tile.
     taps : ndarray, shape (channels out, channels in, *size)
         The taps of the correlation.
+    offset : ndarray, shape (channels out,)
+        What is added to it.
     """
-    error = data.target - _predicted(data.source, taps)
+    predicted = _predicted(data.source, taps)
+    return _weighted(data, data.target - predicted - offset.reshape(-1, *[1] * (predicted.ndim - 1)))
+
+
+def _weighted(data: TileData, error: NDArray[np.float64]) -> tuple[float, float]:
+    """Return the weighted sum of the squares of errors, as means over channels, and the sum of weights."""
     squares = np.mean(error * error, axis=0)
     if data.weights is not None:
         weights = data.weights if data.used is None else np.where(data.used, data.weights, 0.0)

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Spectra", "smooth_length"]
+__all__ = ["Spectra", "smooth_length", "window_sums"]
 
 
 class Spectra:
@@ -84,6 +84,23 @@ class Spectra:
             lags = np.arange(taps) if along else -np.arange(taps) % length
             part = inverse(part, length, axis).take(lags, axis)
         return part
+
+
+def window_sums(source: NDArray[np.float64], size: Sequence[int]) -> NDArray[np.float64]:
+    """Return the sums over n of E[j, n + a], shape (channels in, *size).
+
+    Examples
+    --------
+    >>> window_sums(np.array([[1.0, 2.0, 3.0]]), [2])  # 1 + 2, 2 + 3
+    array([[3., 5.]])
+    """
+    for axis, taps in enumerate(size, 1):
+        outputs = source.shape[axis] - taps + 1
+        before = [(0, 0)] * source.ndim
+        before[axis] = (1, 0)
+        sums = np.moveaxis(np.pad(np.cumsum(source, axis), before), axis, 0)
+        source = np.moveaxis(sums[outputs : outputs + taps] - sums[:taps], 0, axis)
+    return source
 
 
 def smooth_length(least: int) -> int:

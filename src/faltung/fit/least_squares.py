@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from faltung.errors import ArgumentError
+from faltung.errors import ArgumentError, ArgumentTypeError
+from faltung.fit.displacement import displacement, shift_of
 from faltung.fit.fit_data import FitData, fit_data
-from faltung.fit.fit_report import FitReport
+from faltung.fit.fit_report import FitReport, explained
 from faltung.fit.held_out import held_out_risk, squared_errors
 from faltung.fit.nonnegative import minimise_nonnegative
 from faltung.fit.normal_equations import NormalEquations, normal_equations
@@ -25,7 +26,7 @@ from faltung.kernels import Bank, Kernel
 if TYPE_CHECKING:
     from faltung.fit.pairs import Reader
 
-__all__ = ["as_filter", "fit_filter", "training_equations"]
+__all__ = ["as_filter", "fit_filter", "flag", "training_equations"]
 
 
 def fit_filter(
@@ -40,6 +41,7 @@ def fit_filter(
     mask: Any = None,
     weights: Any = None,
     ridge: float = 0.0,
+    offset: bool = True,
     sum_to_one: bool = False,
     non_negative: bool = False,
     symmetric: str | None = None,
@@ -48,12 +50,12 @@ def fit_filter(
     read: Reader | None = None,
     workers: int | None = None,
 ) -> tuple[Kernel | Bank, FitReport]:
-    """Return the filter k of a given size for which ``convolve(x, k)`` is closest to `y`, and a report.
+    """Return the filter k of a given size for which ``convolve(x, k) + offset`` is closest to `y`, and a report.
 
-        k = argmin  sum_n w[n] (y[n] - sum_m k[m] x[n - m])^2 / sum_n w[n]  +  ridge sum_m k[m]^2
+        k, c = argmin  sum_n w[n] (y[n] - c - sum_m k[m] x[n - m])^2 / sum_n w[n]  +  ridge sum_m k[m]^2
 
     The minimum is exact: the normal equations are summed in double precision over tiles, and solved. With channels,
-    there is a filter for each pair of channel out and channel in.
+    there is a filter for each pair of channel out and channel in. The offset c is in the report.
 
     Parameters
     ----------
@@ -80,6 +82,9 @@ def fit_filter(
         weights.
     ridge : float, optional
         Penalty on the squares of taps; its unit is that of the square of `x`.
+    offset : bool, optional
+        Whether a constant may be added to each channel out, such as a change of brightness. Without it a difference
+        of brightness bends the taps.
     sum_to_one : bool, optional
         Whether the taps of each channel out must sum to one.
     non_negative : bool, optional
@@ -101,7 +106,8 @@ def fit_filter(
     k : Kernel, or Bank if `channel_axis` is given
         The filter, in double precision. A bank has taps of shape (channels out, channels in, *size).
     report : FitReport
-        Its risks, and how well the data determine it.
+        The offset, the share of the variance of `y` that is explained, the risks, and how well the data determine
+        the filter.
 
     Raises
     ------
@@ -118,6 +124,9 @@ def fit_filter(
     -----
     An output is left out if its target, or a sample under its taps, is not finite. If the data do not determine all
     taps, as in images without detail, the filter of smallest norm is chosen, and the report says so.
+
+    If the images are moved against each other further than the taps reach, no filter of this size can bring them
+    together. The report says how far, found from the phases of their spectra.
 
     References
     ----------
@@ -148,15 +157,22 @@ def fit_filter(
         held_out=held_out,
         seed=seed,
         read=read,
+        centred=flag("offset", offset),
     )
     penalty, count = at_least_zero("ridge", ridge), worker_count(workers)
     check_symmetry(symmetric)
-    equations = training_equations(data, count)
+    sums = training_equations(data, count)
+    equations = sums.about_means() if offset else sums
     taps, minimum, freedom = _solve(equations, penalty, sum_to_one, non_negative, symmetric)
-    judged = held_out_risk(data.held_out(), partial(squared_errors, taps=taps), count)
+    rows = taps.reshape(len(taps), -1)
+    above = sums.offset(rows) if offset else np.zeros(len(taps))
+    judged = held_out_risk(data.held_out(), partial(squared_errors, taps=taps, offset=above), sums.means, count)
+    k = as_filter(taps, as_bank=channel_axis is not None)
     report = FitReport(
-        training_risk=equations.risk(taps.reshape(len(taps), -1)),
+        training_risk=equations.risk(rows),
+        explained=explained(equations.risk(rows), sums.variance),
         held_out_risk=judged.risk,
+        held_out_explained=explained(judged.risk, judged.variance),
         held_out_interval=judged.interval,
         positions=equations.positions,
         held_out_positions=judged.positions,
@@ -166,8 +182,11 @@ def fit_filter(
         unknowns=len(minimum.eigenvalues),
         rank=minimum.rank,
         degrees_of_freedom=freedom,
+        offset=tuple(sums.between_samples(above, rows).tolist()) if offset else None,
+        shift=shift_of(k) if isinstance(k, Kernel) else None,
+        displacement=displacement(data),
     )
-    return as_filter(taps, as_bank=channel_axis is not None), report
+    return k, report
 
 
 def training_equations(data: FitData, workers: int) -> NormalEquations:
@@ -193,6 +212,14 @@ def as_filter(taps: NDArray[np.float64], as_bank: bool) -> Kernel | Bank:
     """Return the filter whose convolution is the correlation with taps (channels out, channels in, *size)."""
     flipped = np.flip(taps, tuple(range(2, taps.ndim)))
     return Bank(flipped) if as_bank else Kernel(flipped[0, 0])
+
+
+def flag(name: str, value: Any) -> bool:
+    """Return a choice between yes and no."""
+    if not isinstance(value, bool | np.bool_):
+        remedy = "Its value is found: see report.offset."
+        raise ArgumentTypeError(name, "True or False", repr(value), remedy)
+    return bool(value)
 
 
 def _solve(

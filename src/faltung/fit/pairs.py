@@ -104,7 +104,24 @@ class Pairs:
         return len(self.items)
 
     def __iter__(self) -> Iterator[Pair]:
-        return (self._open(*item) for item in self.items)
+        first: Pair | None = None
+        for place, item in enumerate(self.items):
+            pair = self._open(*item)
+            first = first or pair
+            self._check_like_first(place, pair, first)
+            yield pair
+
+    def _check_like_first(self, place: int, pair: Pair, first: Pair) -> None:
+        """Refuse a pair that cannot share the filter of the first one."""
+        for name, here, there in (
+            ("axes of the filter", len(pair.roles.spatial), len(first.roles.spatial)),
+            ("channels in x", pair.channels[1], first.channels[1]),
+            ("channels in y", pair.channels[0], first.channels[0]),
+        ):
+            if here != there:
+                remedy = "Pass axes= or size with a number for each axis." if name.startswith("axes") else ""
+                expected = f"items with as many {name} as the first, {there}"
+                raise ArgumentError("x", expected, f"{here} in item {place}, of shape {pair.source.shape}", remedy)
 
     def window(self, pair: Pair) -> tuple[int, ...]:
         """Return the taps of the filter along each axis."""

@@ -11,7 +11,7 @@ import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,9 +24,12 @@ from faltung.ground.boundary import check_modes
 from faltung.ground.extended import Region, extended_block
 from faltung.ground.threads import share
 
-__all__ = ["Section", "TileData", "Window", "sections"]
+__all__ = ["Levels", "Section", "TileData", "Window", "sections"]
 
 _Result = TypeVar("_Result")
+
+Levels: TypeAlias = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""A number for each channel in and for each channel out, which is subtracted from samples as they are read."""
 
 #: The number of samples of a chunked array that are in memory at a time.
 _HELD = 1 << 24
@@ -118,6 +121,9 @@ class Section:
         Target, mask and weight of each output.
     first : tuple of int
         Position in the source of the first output that these three arrays have a value for.
+    levels : Levels, optional
+        What is subtracted from input and target. Sums of squares of what is left do not lose the digits that samples
+        with a large mean and a small deviation have in common.
     """
 
     window: Window
@@ -126,6 +132,14 @@ class Section:
     mask: NDArray[np.bool_] | None
     weights: NDArray[Any] | None
     first: tuple[int, ...]
+    levels: Levels | None = None
+
+    def means(self) -> Levels:
+        """Return the means of input and target, channel by channel, at the outputs that are not left out."""
+        lengths = self.target.shape[1:]
+        spans = [slice(first, first + length) for first, length in zip(self.first, lengths, strict=True)]
+        chosen = np.ones(lengths, bool) if self.mask is None else self.mask[0]
+        return _means(_sliced(self.source, spans), chosen), _means(self.target, chosen)
 
     @property
     def region(self) -> Region:
@@ -154,6 +168,8 @@ class Section:
     def tile_data(self, tile: Region) -> TileData:
         """Return all data of the outputs of a tile."""
         source, target = self._inputs(tile), self._at(self.target, tile).astype(np.float64)
+        if self.levels is not None:
+            target -= _per_channel(self.levels[1], target.ndim)
         used = None if self.mask is None else self._at(self.mask, tile)[0]
         weights = None if self.weights is None else _check_weights(self._at(self.weights, tile)[0].astype(np.float64))
         missing = 0
@@ -171,7 +187,9 @@ class Section:
         channels, *lengths = self.source.shape
         inputs = self.window.inputs(region)
         read = partial(_sliced, self.source)
-        return extended_block(read, channels, lengths, inputs, self.window.extension, self.window.cval, np.float64)
+        window = self.window
+        source = extended_block(read, channels, lengths, inputs, window.extension, window.cval, np.float64)
+        return source if self.levels is None else source - _per_channel(self.levels[0], source.ndim)
 
     def _at(self, samples: NDArray[Any], region: Region) -> NDArray[Any]:
         bounds = zip(region, self.first, strict=True)
@@ -247,6 +265,16 @@ def _read(pair: Pair, window: Window, image: tuple[int, ...], region: Region) ->
 
 def _sliced(samples: NDArray[Any], spans: Sequence[slice]) -> NDArray[Any]:
     return samples[(slice(None), *spans)]
+
+
+def _means(samples: NDArray[Any], chosen: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return the mean of the chosen samples of each channel that are finite, zero if there are none."""
+    rows = (channel[chosen & np.isfinite(channel)].astype(np.float64) for channel in samples)
+    return np.array([row.mean() if row.size else 0.0 for row in rows])
+
+
+def _per_channel(numbers: NDArray[np.float64], ndim: int) -> NDArray[np.float64]:
+    return numbers.reshape(-1, *[1] * (ndim - 1))
 
 
 def _finite_windows(source: NDArray[np.float64], size: Sequence[int]) -> NDArray[np.bool_]:
