@@ -311,13 +311,27 @@ def test_picture_is_small_and_well_formed(kernel):
 
 def test_picture_shows_sign_size_and_origin():
     text = Kernel([[1, 0], [-1, 0.5]], origin=(0, 1))._repr_svg_()
-    assert '<path fill="#b2182b" d="M0 0h1v1h-1z"/>' in text
+    assert '<path fill="#cc5803" d="M0 0h1v1h-1z"/>' in text
     assert '<path fill="#2166ac" d="M0 1h1v1h-1z"/>' in text
-    assert '<path fill="#d88c95" d="M1 1h1v1h-1z"/>' in text
+    assert '<path fill="#e2a87d" d="M1 1h1v1h-1z"/>' in text
     assert text.count("<path") == 3
     assert '<circle cx="1.5" cy="0.5"' in text
     assert "<circle" not in Kernel([[1, 2]], origin=(5, 5))._repr_svg_()
-    assert fills(Kernel([1, -1])) >= {"#b2182b", "#2166ac"}
+    assert fills(Kernel([1, -1])) >= {"#cc5803", "#2166ac"}
+
+
+def words(kernel):
+    return [element.text for element in drawn(kernel).iter() if element.tag.endswith("text")]
+
+
+def test_pictures_have_numbers_up_to_seven_taps_a_legend_and_both_parts():
+    taps = np.array([[0.25, -1.5], [0.0, 1 / 3]])
+    assert words(Kernel(taps))[:-1] == ["0.25", "-1.5", "0", "0.333", "-1.5", "0", "1.5"]
+    assert words(Kernel([1, -2, 0.5]))[:-1] == ["1", "-2", "0.5", "-2", "0", "2"]
+    assert words(Kernel(np.ones((8, 8))))[:-1] == ["-1", "0", "1"]
+    parts = words(Kernel([[1, 2j]]))
+    assert parts[:3] == ["real part", "1", "0"]
+    assert parts[3:6] == ["imaginary part", "0", "2"]
 
 
 def test_picture_of_a_large_kernel_keeps_its_extremes():
@@ -325,6 +339,6 @@ def test_picture_of_a_large_kernel_keeps_its_extremes():
     taps[17, 42], taps[80, 80] = 1.0, -1.0
     text = Kernel(taps)._repr_svg_()
     assert "a cell shows the largest of 3 x 3 taps" in text
-    assert 'fill="#b2182b" d="M14 5h1v1h-1z"' in text
+    assert 'fill="#cc5803" d="M14 5h1v1h-1z"' in text
     assert 'fill="#2166ac" d="M26 26h1v1h-1z"' in text
     assert Box((10**4, 10**4))._repr_svg_() is None

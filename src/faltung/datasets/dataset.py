@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from faltung.errors import ArgumentError, ArgumentTypeError
 from faltung.ground.lazy import lazy
+from faltung.ground.notebook import html_table
 
 __all__ = ["PARTS", "Dataset", "Split", "digest"]
 
@@ -79,6 +80,18 @@ class Dataset:
         """Number of spatial axes: 1 for series, 2 for images, 3 for volumes."""
         return self.samples.ndim - 2
 
+    def _repr_html_(self) -> str:
+        return html_table(
+            [(name, f"{count:,}") for name, count in zip(self.class_names, self.counts, strict=True)],
+            ("class", "samples"),
+            f"{len(self):,} samples, {_kind(self)}",
+        )
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """The number of samples of each class."""
+        return tuple(np.bincount(self.labels.astype(np.int64), minlength=len(self.class_names)).tolist())
+
     def subset(self, indices: NDArray[np.int64]) -> Dataset:
         """Return the samples at `indices`, in that order."""
         return Dataset(self.samples[indices], self.labels[indices], self.class_names)
@@ -141,6 +154,13 @@ class Split:
     def class_names(self) -> tuple[str, ...]:
         """Names of the classes, which are the same in all parts."""
         return self.training.class_names
+
+    def _repr_html_(self) -> str:
+        columns = (self.training.counts, self.validation.counts, self.test.counts)
+        rows = [(name, *(f"{n:,}" for n in row)) for name, *row in zip(self.class_names, *columns, strict=True)]
+        rows.append(("all", *(f"{sum(column):,}" for column in columns)))
+        caption = f"{self.name}: {_kind(self.training)}. Split: {self.source or 'by the caller'}"
+        return html_table(rows, ("class", *PARTS), caption)
 
     def parts(self) -> dict[str, list[str] | list[int]]:
         """Return `members` as lists that can be written as JSON."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from faltung.ground.notebook import html_table
+
 __all__ = ["DescentReport", "FitReport", "RiskReport", "explained"]
 
 _NAME_WIDTH = 20
@@ -56,6 +58,9 @@ class RiskReport:
         if self.missing:
             rows["left out"] = f"{self.missing:,} outputs with samples missing"
         return rows
+
+    def _repr_html_(self) -> str:
+        return html_table(self.rows().items(), caption=type(self).__name__)
 
     def __str__(self) -> str:
         return "\n".join(f"{name:<{_NAME_WIDTH}} {text}" for name, text in self.rows().items())

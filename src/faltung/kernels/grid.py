@@ -355,7 +355,9 @@ class GridFunction:
         return Spelling(self._label) if self._label else self._spelling()
 
     def _repr_svg_(self) -> str | None:
-        return draw_kernel(self.taps, self._lag_zero, repr(self)) if self.size <= _MOST_DRAWN else None
+        if self.size > _MOST_DRAWN:
+            return None
+        return draw_kernel(self.taps, self.origin, repr(self), self._channels)
 
 
 def _restore(cls: type[GridFunction], fields: list[object], label: str | None) -> GridFunction:

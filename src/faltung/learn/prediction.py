@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from faltung.datasets.data_error import shortened
 from faltung.datasets.dataset import Dataset
 from faltung.errors import ArgumentError
+from faltung.ground.notebook import html_table
 from faltung.learn.batches import tensors
 from faltung.learn.inputs import as_samples, find_files, read_files
 from faltung.learn.risk import logits
@@ -23,6 +24,7 @@ from faltung.networks.stored import Trained
 __all__ = ["Predictions", "predict"]
 
 _FILES = 64  # read at a time
+_SHOWN = 50  # rows of a table
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,6 +67,13 @@ class Predictions:
         """The number of samples in folders named after a class that are predicted to be of it, and of all of them."""
         known = [(own, label) for own, label in zip(self.classes, self.labels, strict=True) if label is not None]
         return sum(own == label for own, label in known), len(known)
+
+    def _repr_html_(self) -> str:
+        shown = min(len(self), _SHOWN)
+        best = [(self.names[sample], *self.top(sample, 1)[0]) for sample in range(shown)]
+        rows = [(name, label, f"{probability:.1%}") for name, label, probability in best]
+        caption = f"{len(self):,} predictions" + (f", the first {shown}" if shown < len(self) else "")
+        return html_table(rows, ("sample", "class", "probability"), caption)
 
     def top(self, sample: int, count: int) -> list[tuple[str, float]]:
         """Return the most probable classes of a sample and their probabilities, the most probable first."""

@@ -10,7 +10,8 @@ import numpy as np
 
 from faltung.errors import ArgumentError
 from faltung.ground.lazy import lazy
-from faltung.planning.report import Row, table
+from faltung.ground.notebook import html_table
+from faltung.planning.report import Row, table, time_text
 
 __all__ = ["Candidate", "Planned", "choose", "chosen_first", "rounding_of_store"]
 
@@ -175,13 +176,23 @@ class Planned:
         """Predicted time on one core."""
         return self.candidates[0].seconds
 
+    @property
+    def rejected(self) -> tuple[Candidate, ...]:
+        """The candidates that are printed below the rows."""
+        return self.candidates[1:]
+
     def rows(self) -> list[Row]:
         """Return what the plan prints, as pairs of a word and a text."""
         raise NotImplementedError
 
     def __str__(self) -> str:
         """Return the plan as a table."""
-        return table(self.rows(), self.candidates[1:])
+        return table(self.rows(), self.rejected)
+
+    def _repr_html_(self) -> str:
+        rejected = [(one.method, time_text(one.seconds), one.reason) for one in self.rejected]
+        considered = html_table(rejected, ("also considered", "predicted", "not chosen because")) if rejected else ""
+        return html_table(self.rows(), caption=type(self).__name__) + considered
 
     def __getstate__(self) -> dict[str, Any]:
         # Machine code, and everything else that is derived from the fields, is made again when it is needed.

@@ -15,7 +15,7 @@ from faltung.ground.threads import core_count
 from faltung.planning.layer import Layer
 from faltung.planning.layer_tiles import gathered_bytes
 from faltung.planning.planned import Candidate, Planned, chosen_first
-from faltung.planning.report import Row, bytes_text, scale_text, shape_text, table, time_text
+from faltung.planning.report import Row, bytes_text, scale_text, shape_text, time_text
 from faltung.tensors.device import rates_of
 from faltung.tensors.dtypes import computed, numpy_dtype
 from faltung.tensors.layer_cost import CPU, seconds
@@ -146,9 +146,10 @@ class LayerPlan(Planned):
             rows += [("", f"rejected {other.method}: {time_text(other.seconds)}, {other.reason}") for other in others]
         return rows
 
-    def __str__(self) -> str:
-        """Return the plan as a table."""
-        return table(self.rows())
+    @property
+    def rejected(self) -> tuple[Candidate, ...]:
+        """None: those of each part are among the rows."""
+        return ()
 
 
 #: The word for each part, and what it is about.

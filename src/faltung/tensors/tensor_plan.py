@@ -98,9 +98,10 @@ class TensorPlan(Planned):
         """Return what the plan prints, as pairs of a word and a text."""
         return self.inner.rows()
 
-    def __str__(self) -> str:
-        """Return the plan as a table."""
-        return str(self.inner)
+    @property
+    def rejected(self) -> tuple[Candidate, ...]:
+        """The candidates that are printed below the rows."""
+        return self.inner.rejected
 
     def __call__(
         self, x: Any, out: Any = None, workers: int | None = None, mask: Any = None, weights: Any = None

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from faltung.errors import ArgumentTypeError
+from faltung.ground.notebook import html_table
 from faltung.layers import CONVOLUTIONS
 
 __all__ = ["LayerCost", "NetworkCost", "network_cost"]
@@ -66,6 +67,11 @@ class NetworkCost:
     def multiply_adds(self) -> int:
         """Multiply-adds of all layers together."""
         return sum(layer.multiply_adds for layer in self.layers)
+
+    def _repr_html_(self) -> str:
+        rows = [(layer.name or "(itself)", layer.kind, f"{layer.multiply_adds:,}") for layer in self.layers]
+        caption = f"{self.parameters:,} parameters, {self.multiply_adds:,} multiply-adds for one input"
+        return html_table(rows, ("layer", "kind", "multiply-adds"), caption)
 
 
 def network_cost(network: nn.Module, input_shape: tuple[int, ...]) -> NetworkCost:

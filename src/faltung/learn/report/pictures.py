@@ -10,13 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from faltung.ground.colours import NEGATIVE, POSITIVE, ZERO
+
 __all__ = ["colour_sheet", "data_uri", "middle", "png", "signed_sheet", "visible"]
 
-# Ends and middle of the signed scale: blue for negative, near white for zero, orange for positive. Both ends can be
-# distinguished with every common kind of colour blindness.
-_NEGATIVE = np.array([33, 102, 172], dtype=float)
-_ZERO = np.array([247, 247, 247], dtype=float)
-_POSITIVE = np.array([204, 88, 3], dtype=float)
+_NEGATIVE, _ZERO, _POSITIVE = (np.array(colour, float) for colour in (NEGATIVE, ZERO, POSITIVE))
 _GREY = 128.0
 
 _TILE = 84  # pixels of a tile's longer side, about
