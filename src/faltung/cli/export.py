@@ -37,7 +37,7 @@ def export(
     """
     from faltung import learn as learning
 
-    check_new_file("--output", output, overwrite)
+    check_new_file("--output", output, overwrite, [run])
     exported = learning.export_network(run, output, network=network, format=format)
     typer.echo(
         f"{exported.path}: {exported.size / 1000:,.0f} kB; its logits differ from those of the network by at most "

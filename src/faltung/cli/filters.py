@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -60,7 +61,7 @@ def read_filter(text: str) -> Kernel:
     return Kernel(taps)
 
 
-def check_filter_target(target: Path, overwrite: bool) -> None:
+def check_filter_target(target: Path, overwrite: bool, inputs: Iterable[Path]) -> None:
     """Refuse a file for taps before any work is done, if it cannot be written or would replace another one.
 
     Raises
@@ -70,7 +71,7 @@ def check_filter_target(target: Path, overwrite: bool) -> None:
     """
     if target.suffix.lower() not in _KNOWN:
         raise ArgumentError("--output", "a file named .txt or .npy", f"'{target}'")
-    check_new_file("--output", target, overwrite)
+    check_new_file("--output", target, overwrite, inputs)
 
 
 def write_filter(path: Path, taps: NDArray[np.float64]) -> None:

@@ -75,7 +75,7 @@ def fit(
     from faltung.fit import closest_named, fit_filter
 
     if output is not None:
-        check_filter_target(output, overwrite)
+        check_filter_target(output, overwrite, [before, after])
     pairs = _pairs(before, after)
     support = _support(size, axes, pairs[0][0])
     read = partial(_read, ndim=len(support), axes=axes)

@@ -25,6 +25,7 @@ from faltung.cli.plan import plan
 from faltung.cli.predict import predict
 from faltung.cli.typed import naming_what_was_typed
 from faltung.errors import FaltungError
+from faltung.ground.threads import chosen_count
 
 __all__ = ["app", "main"]
 
@@ -61,6 +62,7 @@ def _options(
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", envvar=_DEBUG, help="Show the traceback of an error.")] = False,
 ) -> None:
+    chosen_count()  # a wrong FALTUNG_WORKERS is an error, whether the command computes or not
     if debug:
         os.environ[_DEBUG] = "1"  # for `main`, and for processes that a command starts
 

@@ -1,55 +1,140 @@
-"""May this file be written? It is checked before any work, and written whole or not at all."""
+"""May this file be written? It is checked before any work, and written whole or not at all.
+
+Every command writes its files here, so the same holds for all of them: an input is never overwritten, whatever name it
+has there; only a regular file is ever replaced; a file that is replaced keeps its permissions.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import secrets
-from collections.abc import Iterator
+import stat
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
 from faltung.errors import ArgumentError
 
-__all__ = ["check_new_file", "new_file"]
+__all__ = ["check_new_file", "check_new_files", "new_file"]
+
+_KINDS = (
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+)
 
 
-def check_new_file(option: str, target: Path, overwrite: bool) -> None:
+def check_new_file(option: str, target: Path, overwrite: bool, inputs: Iterable[Path] = ()) -> None:
     """Refuse a file to write before any work is done, if it cannot be written or would replace another one.
+
+    Parameters
+    ----------
+    option : str
+        What was typed for the file, such as ``--output``.
+    target : path
+        The file to write.
+    overwrite : bool
+        Whether a file that exists may be replaced. An input is never replaced.
+    inputs : iterable of path
+        All files that the command reads, and folders whose files it may read.
 
     Raises
     ------
     ArgumentError
-        The target is a folder, its folder does not exist, or it exists and `overwrite` is false.
+        The target is an input or in a folder of inputs, it is no regular file, its folder does not exist, or it exists
+        and `overwrite` is false.
     """
-    if target.is_dir():
-        raise ArgumentError(option, "the name of a file", f"'{target}', a folder")
-    if not target.absolute().parent.is_dir():
-        raise ArgumentError(option, "a name in a folder that exists", f"'{target}'", "Make the folder first.")
-    if target.exists() and not overwrite:
+    found = _status(option, target)
+    if found is None:
+        if not Path(os.path.realpath(target)).parent.is_dir():
+            raise ArgumentError(option, "a name in a folder that exists", f"'{target}'", "Make the folder first.")
+        return
+    for name in inputs:
+        if (input_ := _same_file(found, name)) is not None:
+            same = "" if Path(input_) == target else f", which is the input '{input_}'"
+            remedy = "Choose another name."
+            raise ArgumentError(option, "a file other than the input", f"'{target}'{same}", remedy)
+    _check_regular(option, target, found)
+    if not overwrite:
         remedy = "Add --overwrite to replace it."
         raise ArgumentError(option, "a file that does not exist yet", f"'{target}'", remedy)
 
 
-@contextmanager
-def new_file(path: Path) -> Iterator[Path]:
-    """Yield a temporary name in the folder of `path`, and rename it to `path` at the end of the block.
-
-    If the block fails, the temporary file is removed. A link is kept: the file that it points to is written.
+def check_new_files(targets: Mapping[str, Path], overwrite: bool, inputs: Iterable[Path] = ()) -> None:
+    """Check several files to write, by what was typed for them; each needs a name of its own.
 
     Raises
     ------
     ArgumentError
-        The file cannot be written.
+        Two of them are the same, or as for `check_new_file`.
     """
-    path = path.resolve()
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}.part")
+    known = tuple(inputs)
+    taken: dict[str, str] = {}
+    for option, target in targets.items():
+        check_new_file(option, target, overwrite, known)
+        if (other := taken.setdefault(os.path.realpath(target), option)) != option:
+            raise ArgumentError(option, f"another file than {other}", f"'{target}' for both", "Choose another name.")
+
+
+@contextmanager
+def new_file(path: Path, option: str = "--output") -> Iterator[Path]:
+    """Yield a temporary name in the folder of `path`, and rename it to `path` at the end of the block.
+
+    If the block fails, the temporary file is removed. A link is kept: the file that it points to is written. A file
+    that is replaced keeps its permissions.
+
+    Raises
+    ------
+    ArgumentError
+        The file cannot be written, or `path` is not a regular file.
+    """
+    whole = Path(os.path.realpath(path))
+    temporary = whole.with_name(f".faltung-{os.getpid()}-{secrets.token_hex(4)}.part")
     try:
         yield temporary
-        os.replace(temporary, path)
+        if (found := _status(option, path)) is not None:
+            _check_regular(option, path, found)
+            os.chmod(temporary, stat.S_IMODE(found.st_mode))
+        os.replace(temporary, whole)
     except OSError as error:
-        received = f"'{path}' ({error.strerror or error})"
-        raise ArgumentError("--output", "a file that can be written", received) from error
+        raise ArgumentError(
+            option, "a file that can be written", f"'{path}' ({error.strerror or error})"
+        ) from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
+
+
+def _status(option: str, target: Path) -> os.stat_result | None:
+    """Return what a file is, through links; None if there is none."""
+    try:
+        return os.stat(target)
+    except FileNotFoundError:
+        return None
+    except OSError as error:  # links that lead in a circle, or a file where a folder should be
+        received = f"'{target}' ({error.strerror})"
+        raise ArgumentError(option, "a file that can be written", received, "Choose another name.") from error
+    except ValueError as error:  # a name with a zero byte
+        raise ArgumentError(option, "the name of a file", repr(str(target))) from error
+
+
+def _check_regular(option: str, target: Path, found: os.stat_result) -> None:
+    for is_kind, kind in _KINDS:
+        if is_kind(found.st_mode):
+            remedy = "Choose another name." if kind == "a folder" else "Write a file, and copy it there."
+            raise ArgumentError(option, "the name of a file", f"'{target}', {kind}", remedy)
+
+
+def _same_file(found: os.stat_result, name: Path) -> str | None:
+    """Return the name of the input that is the same file: `name` itself, or a file in that folder."""
+    candidates: Iterable[str] = [os.fspath(name)]
+    if os.path.isdir(name):
+        candidates = (os.path.join(folder, file) for folder, _, files in os.walk(name) for file in files)
+    for candidate in candidates:
+        with contextlib.suppress(OSError):
+            if os.path.samestat(os.stat(candidate), found):
+                return candidate
+    return None

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from inspect import signature
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
-from faltung.errors import ArgumentError, ArgumentTypeError
+from faltung.errors import ArgumentError, ArgumentTypeError, MissingExtraError
 
 __all__ = ["naming_what_was_typed", "typed_names"]
 
@@ -46,6 +46,12 @@ def naming_what_was_typed(command: Callable[..., None], others: Mapping[str, str
             names.update({**typed_names(command), **others})
             error.args = (_renamed(str(error), error.argument, names),)
             raise
+        except MissingExtraError as error:
+            raise MissingExtraError(f"faltung {command.__name__}", error.extra) from error
+        except ModuleNotFoundError as error:
+            if error.name not in ("torch", "safetensors"):
+                raise
+            raise MissingExtraError(f"faltung {command.__name__}", "learn") from error
 
     return renaming
 
