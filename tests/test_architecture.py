@@ -35,6 +35,7 @@ LADDER = [
     {"datasets": "What is there to learn from?"},
     {"networks": "Which networks learn? Classifiers, generators and dense yardsticks."},
     {"learn": "How is a network trained, measured and shown?"},
+    {"files": "How do pictures come from files, and go to files, with all that the files say about them?"},
     {"cli": "What can be typed? One file for each command: parse, call, print."},
     {"__main__": "What does `python -m faltung` do? The same as the command `faltung`."},
 ]

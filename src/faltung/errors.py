@@ -5,7 +5,14 @@ Every error about an argument names four things: the argument, what was expected
 
 from __future__ import annotations
 
-__all__ = ["ArgumentError", "ArgumentTypeError", "AxesWarning", "ExpressionError", "FaltungError", "MissingExtraError"]
+__all__ = [
+    "ArgumentError",
+    "ArgumentTypeError",
+    "AxesWarning",
+    "ExpressionError",
+    "FaltungError",
+    "MissingExtraError",
+]
 
 
 class FaltungError(Exception):

@@ -12,9 +12,9 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import faltung as fa
-from faltung.cli import images
+from faltung import files
 from faltung.cli.main import app
-from faltung.cli.targets import new_file
+from faltung.files.targets import new_file
 
 GAUSSIAN = "gaussian(1.5)"
 
@@ -302,22 +302,22 @@ def test_help_has_examples():
 
 
 def test_a_picture_written_and_read_is_the_same(tmp_path, rng):
-    picture = images.Picture(rng.integers(0, 256, (5, 6, 4), dtype=np.uint8), "YXS", alpha=True)
+    picture = files.Picture(rng.integers(0, 256, (5, 6, 4), dtype=np.uint8), "YXS", ("straight",), "rgb")
     for name in ("a.png", "a.tif"):
-        images.write(tmp_path / name, [picture])
-        (again,) = images.read(tmp_path / name)
+        files.write(tmp_path / name, [picture])
+        (again,) = files.read(tmp_path / name)
         assert np.array_equal(again.samples, picture.samples)
-        assert again.alpha
+        assert again.opacity
         assert again.axes == "YXS"
 
 
 def test_one_colour_is_grey_and_two_colours_are_refused(tmp_path, rng):
     grey = rng.integers(0, 256, (5, 6, 1), dtype=np.uint8)
-    images.write(tmp_path / "a.png", [images.Picture(grey, "YXS")])
+    files.write(tmp_path / "a.png", [files.Picture(grey, "YXS")])
     assert np.array_equal(opened(tmp_path / "a.png"), grey[..., 0])
     for shape, axes in (((5, 6, 2), "YXS"), ((5, 6, 5), "YXS"), ((4, 5, 6), "QYX"), ((5,), "X")):
         with pytest.raises(fa.ArgumentError, match="one grey or colour picture for PNG"):
-            images.write(tmp_path / "b.png", [images.Picture(np.zeros(shape, np.uint8), axes)])
+            files.write(tmp_path / "b.png", [files.Picture(np.zeros(shape, np.uint8), axes)])
     assert sorted(os.listdir(tmp_path)) == ["a.png"]
 
 

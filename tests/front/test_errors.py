@@ -68,7 +68,12 @@ VALUES = [
     ({"mode": "reflex"}, f"{MODE}'reflex'. Use mode='reflect'."),
     ({"cval": 1j}, "cval: expected a real number for a real array, got 1j. Convert x to a complex dtype."),
     ({"shape": "Same"}, "shape: expected one of 'same', 'valid', 'full', got 'Same'."),
-    ({"method": "fft"}, f"method: expected one of {', '.join(map(repr, METHODS))}, got 'fft'."),
+    (
+        {"method": "fft"},
+        f"method: expected one of {', '.join(map(repr, METHODS))}, got 'fft'. Use method='fourier'.",
+    ),
+    ({"method": "best"}, f"method: expected one of {', '.join(map(repr, METHODS))}, got 'best'."),
+    ({"nan": "omit"}, "nan: expected 'propagate' or 'ignore', got 'omit'. Use nan='ignore'."),
     ({"axes": (0, 1)}, "axes: expected 1 axis, as many as the kernel has, got (0, 1)."),
     ({"axes": 1}, "axes: expected axes of an array with 1 axis, got 1."),
     ({"axes": -2}, "axes: expected axes of an array with 1 axis, got -2."),

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from faltung.cli import images
+from faltung import files
 from faltung.cli.filtering import MODE_HELP, filtered, kernel_axes, modes, result_dtype
 from faltung.cli.filters import read_filter
 from faltung.front import convolve, correlate
@@ -50,8 +50,8 @@ def apply(
       faltung apply signal.npy -k "[0.25, 0.5, 0.25]" --mode mirror -o out.npy
     """
     filter_ = read_filter(kernel)
-    images.check_target(output, image, overwrite)
-    pictures = images.read(image)
+    files.check_target(output, [image], overwrite)
+    pictures = files.read(image)
     result = result_dtype(pictures[0], filter_, dtype)
     options: dict[str, Any] = {"mode": modes(mode), "cval": cval, "workers": workers}
     run = correlate if correlation else convolve
@@ -59,6 +59,6 @@ def apply(
         filtered(picture, run, filter_, kernel_axes(picture, filter_, axes), result, **options)
         for picture in pictures
     ]
-    images.write(output, results)
+    files.write(output, results)
     shape = " x ".join(str(length) for length in results[0].samples.shape)
     typer.echo(f"{output}: {shape} {result}")

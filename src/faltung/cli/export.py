@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from faltung.cli.targets import check_new_file
+from faltung.files.targets import check_new_file
 
 __all__ = ["export"]
 

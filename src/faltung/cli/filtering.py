@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from faltung.cli.console import errors, progress
-from faltung.cli.images import Picture
 from faltung.errors import ArgumentError
+from faltung.files import Picture
 from faltung.front import convolve
 from faltung.ground.arrays import check_result_dtype, computed_dtype
 from faltung.kernels import Kernel, delta
@@ -103,7 +103,7 @@ def filtered(
     from_the_end = tuple(axis - samples.ndim for axis in axes)  # a page has fewer axes than a stack
     for page in _pages(picture, axes, kernel):
         run(samples[page], kernel, axes=from_the_end, out=result[page], **options)
-    if picture.alpha:
+    if picture.opacity:
         # The operator itself copies opacity, since it saturates if the dtype changes.
         convolve(samples[..., -1], delta(ndim=1), out=result[..., -1])
     return replace(picture, samples=result)

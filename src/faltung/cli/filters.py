@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from faltung.cli.targets import check_new_file, new_file
 from faltung.errors import ArgumentError
+from faltung.files.targets import check_new_file, new_file
 from faltung.kernels import Kernel, parse
 
 __all__ = ["check_filter_target", "read_filter", "sketch", "write_filter"]

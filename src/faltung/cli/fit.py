@@ -12,10 +12,11 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from faltung.cli import images
+from faltung import files
 from faltung.cli.filtering import kernel_axes, modes
 from faltung.cli.filters import check_filter_target, sketch, write_filter
 from faltung.errors import ArgumentError
+from faltung.files.opacity import colour_samples
 from faltung.ground.arrays import computed_dtype
 from faltung.kernels import Kernel
 
@@ -139,19 +140,19 @@ def _support(size: str, axes: str | None, first: Path) -> tuple[int, ...]:
         return sizes
     if axes is not None:
         return sizes * len(axes.split(","))
-    (picture, *_) = images.read(first)
+    (picture, *_) = files.read(first)
     return sizes * min(2, sum(name not in "SC" for name in picture.axes))
 
 
 def _read(file: _File, ndim: int, axes: str | None) -> NDArray[Any]:
     """Return the samples of a file without opacity, with the axes of the filter last."""
-    pictures = images.read(file.path)
+    pictures = files.read(file.path)
     if len(pictures) > 1:
         remedy = "Save each image as a file, in a folder."
         raise ArgumentError("IMAGE", "a file with images of one shape", f"'{file.path}'", remedy)
     (picture,) = pictures
     spatial = kernel_axes(picture, Kernel(np.ones((1,) * ndim)), axes)
-    samples = picture.samples[..., :-1] if picture.alpha else picture.samples
+    samples = colour_samples(picture)
     samples = np.moveaxis(samples, spatial, range(-ndim, 0))
     return _without_clipped(samples) if file.filtered else samples
 

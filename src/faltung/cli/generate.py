@@ -11,8 +11,8 @@ import numpy as np
 import typer
 
 from faltung.cli.console import progress
-from faltung.cli.targets import check_new_files, new_file
 from faltung.errors import ArgumentError
+from faltung.files.targets import check_new_files, new_file
 from faltung.learn.tasks.generation.sampling import Sampling
 
 if TYPE_CHECKING:

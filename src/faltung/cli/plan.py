@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from faltung.cli import images
+from faltung import files
 from faltung.cli.filtering import MODE_HELP, kernel_axes, modes
 from faltung.cli.filters import read_filter
 from faltung.errors import ArgumentError
@@ -43,7 +43,7 @@ def plan(
         raise ArgumentError("IMAGE", "either a file or --shape", received, "Try --shape 2048x2048.")
     if shape is not None:
         typer.echo(str(make_plan(_lengths(shape), filter_, modes(mode), dtype=dtype, result_dtype=dtype)))
-    for picture in images.read(image) if image is not None else ():
+    for picture in files.read(image) if image is not None else ():
         axes, samples = kernel_axes(picture, filter_, None), picture.samples
         typer.echo(str(make_plan(samples, filter_, modes(mode), axes=axes, dtype=samples.dtype)))
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from faltung.cli.console import errors, progress
-from faltung.cli.targets import check_new_files, new_file
 from faltung.errors import ArgumentError
+from faltung.files.targets import check_new_files, new_file
 
 if TYPE_CHECKING:
     from faltung.learn.prediction import Predictions

@@ -44,8 +44,8 @@ def check_new_file(option: str, target: Path, overwrite: bool, inputs: Iterable[
     Raises
     ------
     ArgumentError
-        The target is an input or in a folder of inputs, it is no regular file, its folder does not exist, or it exists
-        and `overwrite` is false.
+        The target is an input or in a folder of inputs, it is no regular file, its folder does not exist, or it
+        exists and `overwrite` is false.
     """
     found = _status(option, target)
     if found is None:

@@ -1,0 +1,27 @@
+"""How is an array read and written? As a ``.npy`` file, mapped into memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from faltung.errors import ArgumentError
+from faltung.files.picture_value import Metadata, Picture
+
+__all__ = ["read_array", "write_array"]
+
+
+def read_array(path: Path) -> list[Picture]:
+    """Return the array of a file as one picture."""
+    samples = np.load(path, mmap_mode="r", allow_pickle=False)
+    if samples.ndim == 0:
+        raise ArgumentError("IMAGE", "an array with at least one axis", f"'{path}', a single number")
+    axes = ("Q" * samples.ndim + "YX")[-samples.ndim :] if samples.ndim > 1 else "X"
+    return [Picture(samples, axes, metadata=Metadata("NPY"))]
+
+
+def write_array(path: Path, picture: Picture) -> None:
+    """Write the samples of a picture."""
+    with open(path, "wb") as file:
+        np.save(file, picture.samples, allow_pickle=False)
