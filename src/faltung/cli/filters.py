@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from faltung.errors import ArgumentError
-from faltung.files.targets import check_new_file, new_file
+from faltung import files
+from faltung.cli.console import print_note
+from faltung.errors import ArgumentError, ExpressionError, FaltungError
+from faltung.files.formats import SUFFIXES
+from faltung.files.opacity import colour_samples
+from faltung.files.targets import Inputs, check_new_file, new_file
 from faltung.kernels import Kernel, parse
 
-__all__ = ["check_filter_target", "read_filter", "sketch", "write_filter"]
+__all__ = ["KERNEL_HELP", "check_filter_target", "filter_file", "read_filter", "sketch", "write_filter"]
 
-_KNOWN = (".npy", ".txt")
+#: Suffixes of files that taps are written to.
+_KNOWN = (".npy", ".txt", ".csv")
+#: Suffixes that no expression has.
+_SUFFIXES = (*_KNOWN, ".tsv", *SUFFIXES)
+#: How files of pictures begin: PNG, TIFF in four kinds, JPEG, GIF, BMP, WebP.
+_PICTURES = (b"\x89PNG", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"\xff\xd8", b"GIF8", b"BM", b"RIFF")
+#: Help of the option that names the filter.
+KERNEL_HELP = "An expression, or a file of taps: CSV, TXT, NPY, TIFF or PNG. `faltung kernels` lists the names."
 _SHADES = " .:-=+*#%@"
 #: Taps along an axis that are printed as numbers.
 _FEW = 7
@@ -24,13 +34,14 @@ _FEW = 7
 def read_filter(text: str) -> Kernel:
     """Return the filter that the option ``--kernel`` names: an expression, or a file of taps.
 
-    A ``.npy`` file holds an array. A ``.txt`` file holds a row of taps in each line, with spaces between them, and a
-    ``.csv`` file with commas; a single line is a filter with one axis. The origin is ``size // 2``.
+    A file is an array (``.npy``), a table of numbers (``.csv``, ``.txt``) with a row of taps in each line, or a picture
+    (``.tif``, ``.png``, ...); its suffix may be in upper case, or missing. A table with a single line is a filter with
+    one axis. The origin is ``size // 2``. The integers of a picture are divided by their sum.
 
     Raises
     ------
     ExpressionError
-        The text is not a kernel.
+        The text is not a kernel, and no file has this name.
     ArgumentError, ArgumentTypeError
         The file is missing, cannot be read, or does not hold finite taps.
 
@@ -39,29 +50,83 @@ def read_filter(text: str) -> Kernel:
     >>> read_filter("2 * box(3)")
     2 * box(3)
     """
-    path = Path(text)
-    suffix = path.suffix.lower()
-    if suffix not in (*_KNOWN, ".csv"):
-        if os.path.isfile(text):
-            remedy = "Write its samples to a .npy file: numpy.save."
-            raise ArgumentError(
-                "--kernel", "an expression, or a .txt, .csv or .npy file of taps", f"'{path}'", remedy
-            )
+    path = filter_file(text)
+    if path is None:
         return parse(text)
-    if not path.is_file():
-        raise ArgumentError("--kernel", "an expression, or a file that exists", f"'{path}'")
+    if not _is_file(path):
+        received = f"'{path}', a folder" if path.is_dir() else f"'{path}'"
+        raise ArgumentError("--kernel", "an expression, or a file that exists", received)
     try:
-        if suffix == ".npy":
-            taps = np.load(path, allow_pickle=False)
-        else:
-            taps = np.loadtxt(path, ndmin=2, delimiter="," if suffix == ".csv" else None)
-            taps = taps[0] if len(taps) == 1 else taps
-    except (ValueError, OSError, EOFError) as error:
+        return Kernel(_taps(path))
+    except FaltungError as error:
+        raise ArgumentError("--kernel", "a file of taps", f"'{path}'", str(error)) from error
+    except (ValueError, OSError, EOFError, MemoryError) as error:
         raise ArgumentError("--kernel", "a file of taps", f"'{path}' ({error})") from error
-    return Kernel(taps)
 
 
-def check_filter_target(target: Path, overwrite: bool, inputs: Iterable[Path]) -> None:
+def filter_file(text: str) -> Path | None:
+    """Return the file that the option ``--kernel`` names, or None if it is an expression.
+
+    Examples
+    --------
+    >>> filter_file("2 * box(3)"), filter_file("psf.TIF").name
+    (None, 'psf.TIF')
+    """
+    path = Path(text)
+    if path.suffix.lower() in _SUFFIXES:
+        return path
+    try:
+        parse(text)
+    except ExpressionError:
+        return path if _is_file(path) else None
+    return None
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # an expression that is no name of a file: too long, for example
+        return False
+
+
+def _taps(path: Path) -> NDArray[Any]:
+    """Return the taps in a file, by what is in it."""
+    with open(path, "rb") as file:
+        begin = file.read(8)
+    if begin.startswith(b"\x93NUMPY"):
+        return np.asarray(np.load(path, allow_pickle=False))
+    if begin.startswith(_PICTURES):
+        return _taps_of_picture(path)
+    text = path.read_text(encoding="utf-8-sig")
+    delimiter = next((sign for sign in (";", ",", "\t") if sign in text), None)
+    lines = text.replace(",", ".").splitlines() if delimiter == ";" else text.splitlines()  # a comma may be decimal
+    taps = np.loadtxt(lines, ndmin=2, delimiter=delimiter)
+    if not taps.size:
+        raise ValueError("there are no numbers")
+    return taps[0] if len(taps) == 1 else taps
+
+
+def _taps_of_picture(path: Path) -> NDArray[Any]:
+    pictures = files.read(path)
+    picture = pictures[0]
+    samples = colour_samples(picture)
+    if picture.colour_axis is not None:
+        grey = np.take(samples, [0], axis=picture.colour_axis)
+        if not (samples == grey).all():
+            raise ArgumentError("--kernel", "a grey picture", "colours", "Save it as grey.")
+        samples = grey.squeeze(picture.colour_axis)
+    if len(pictures) > 1:
+        raise ArgumentError("--kernel", "one picture", f"{len(pictures)} in one file", "Save it alone.")
+    if samples.dtype.kind != "u":
+        return samples
+    total = int(samples.sum(dtype=np.uint64))
+    if not total:
+        raise ArgumentError("--kernel", "a picture that is not black", "only zeros")
+    print_note(f"the taps in {path} were divided by their sum, {total:,}, so that they add up to 1")
+    return samples / total
+
+
+def check_filter_target(target: Path, overwrite: bool, inputs: Inputs) -> None:
     """Refuse a file for taps before any work is done, if it cannot be written or would replace another one.
 
     Raises
@@ -70,7 +135,7 @@ def check_filter_target(target: Path, overwrite: bool, inputs: Iterable[Path]) -
         The suffix is not known, or as for `check_new_file`.
     """
     if target.suffix.lower() not in _KNOWN:
-        raise ArgumentError("--output", "a file named .txt or .npy", f"'{target}'")
+        raise ArgumentError("--output", "a file named .txt, .csv or .npy", f"'{target}'")
     check_new_file("--output", target, overwrite, inputs)
 
 
@@ -82,13 +147,14 @@ def write_filter(path: Path, taps: NDArray[np.float64]) -> None:
     ArgumentError
         The taps have too many axes for text, or the file cannot be written.
     """
-    if path.suffix.lower() == ".txt" and taps.ndim > 2:
+    if path.suffix.lower() != ".npy" and taps.ndim > 2:
         raise ArgumentError("--output", "a .npy file for taps of three axes", f"'{path}'")
     with new_file(path) as temporary, open(temporary, "wb") as file:
         if path.suffix.lower() == ".npy":
             np.save(file, taps, allow_pickle=False)
         else:
-            np.savetxt(file, np.atleast_2d(taps), fmt="%.17g")
+            delimiter = "," if path.suffix.lower() == ".csv" else " "
+            np.savetxt(file, np.atleast_2d(taps), fmt="%.17g", delimiter=delimiter)
 
 
 def sketch(taps: NDArray[np.float64]) -> str:

@@ -13,10 +13,12 @@ import typer
 from numpy.typing import NDArray
 
 from faltung import files
+from faltung.cli.console import print_note
 from faltung.cli.filtering import kernel_axes, modes
 from faltung.cli.filters import check_filter_target, sketch, write_filter
 from faltung.errors import ArgumentError
 from faltung.files.opacity import colour_samples
+from faltung.files.targets import Inputs
 from faltung.ground.arrays import computed_dtype
 from faltung.kernels import Kernel
 
@@ -76,7 +78,7 @@ def fit(
     from faltung.fit import closest_named, fit_filter
 
     if output is not None:
-        check_filter_target(output, overwrite, [before, after])
+        check_filter_target(output, overwrite, Inputs([before, after]))
     pairs = _pairs(before, after)
     support = _support(size, axes, pairs[0][0])
     read = partial(_read, ndim=len(support), axes=axes)
@@ -151,7 +153,7 @@ def _read(file: _File, ndim: int, axes: str | None) -> NDArray[Any]:
         remedy = "Save each image as a file, in a folder."
         raise ArgumentError("IMAGE", "a file with images of one shape", f"'{file.path}'", remedy)
     (picture,) = pictures
-    spatial = kernel_axes(picture, Kernel(np.ones((1,) * ndim)), axes)
+    spatial = kernel_axes(picture, Kernel(np.ones((1,) * ndim)), axes, print_note)
     samples = colour_samples(picture)
     samples = np.moveaxis(samples, spatial, range(-ndim, 0))
     return _without_clipped(samples) if file.filtered else samples

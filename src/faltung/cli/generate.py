@@ -12,7 +12,7 @@ import typer
 
 from faltung.cli.console import progress
 from faltung.errors import ArgumentError
-from faltung.files.targets import check_new_files, new_file
+from faltung.files.targets import Inputs, check_new_files, new_file
 from faltung.learn.tasks.generation.sampling import Sampling
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ def generate(
         raise ArgumentError("--output", "a file to write", "none", "Add -o grid.png or --npz samples.npz.")
     for option, file in written.items():
         _check_ending(option, file, ".png" if option == "--output" else ".npz")
-    check_new_files(written, overwrite, [run])
+    check_new_files(written, overwrite, Inputs([run]))
     trained = load_trained(run, network, GENERATORS)
     assert isinstance(trained.network, VelocityField)
     classes = len(trained.class_names)

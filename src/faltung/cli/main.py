@@ -10,29 +10,25 @@ import sys
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from faltung import __version__
 from faltung.cli.apply import apply
 from faltung.cli.cache import cache
 from faltung.cli.calibrate import calibrate
-from faltung.cli.console import errors
+from faltung.cli.console import print_error
 from faltung.cli.export import export
 from faltung.cli.fit import fit
 from faltung.cli.generate import generate
 from faltung.cli.learn import learn
 from faltung.cli.plan import plan
 from faltung.cli.predict import predict
-from faltung.cli.typed import naming_what_was_typed
+from faltung.cli.typed import message_of, naming_what_was_typed
 from faltung.errors import FaltungError
 from faltung.ground.threads import chosen_count
 
 __all__ = ["app", "main"]
 
 _DEBUG = "FALTUNG_DEBUG"
-
-#: What the functions behind a command call its arguments, where the command has another name for them.
-_OTHER_NAMES = {"apply": {"x": "IMAGE"}, "plan": {"x": "IMAGE"}, "fit": {"x": "BEFORE", "y": "AFTER"}}
 
 app = typer.Typer(
     name="faltung",
@@ -45,7 +41,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (apply, plan, fit, learn, predict, generate, export, calibrate, cache):
-    app.command()(naming_what_was_typed(command, _OTHER_NAMES.get(command.__name__, {})))
+    app.command()(naming_what_was_typed(command))
 
 
 def _print_version(wanted: bool) -> None:
@@ -73,8 +69,8 @@ def main() -> None:
         app()
     except BrokenPipeError:
         raise  # the program that reads the output has ended, so no message can reach it
-    except (FaltungError, OSError) as error:
+    except (FaltungError, OSError, MemoryError) as error:
         if os.environ.get(_DEBUG, "0") not in ("", "0"):
             raise
-        errors.print(f"[bold red]Error:[/] {escape(str(error))}", soft_wrap=True)
+        print_error(error if not isinstance(error, MemoryError) else message_of(error, app))
         sys.exit(1)

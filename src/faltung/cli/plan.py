@@ -9,8 +9,9 @@ from typing import Annotated
 import typer
 
 from faltung import files
+from faltung.cli.console import print_note
 from faltung.cli.filtering import MODE_HELP, kernel_axes, modes
-from faltung.cli.filters import read_filter
+from faltung.cli.filters import KERNEL_HELP, read_filter
 from faltung.errors import ArgumentError
 from faltung.front import plan as make_plan
 
@@ -18,10 +19,8 @@ __all__ = ["plan"]
 
 
 def plan(
-    kernel: Annotated[
-        str, typer.Option("--kernel", "-k", help="The filter: an expression, or a .txt, .csv or .npy file of taps.")
-    ],
-    image: Annotated[Path | None, typer.Argument(metavar="IMAGE", help="A PNG, JPEG, TIFF or .npy file.")] = None,
+    kernel: Annotated[str, typer.Option("--kernel", "-k", metavar="FILTER", help=KERNEL_HELP)],
+    image: Annotated[Path | None, typer.Argument(metavar="[IMAGE]", help="A picture or an array.")] = None,
     shape: Annotated[str | None, typer.Option(help="Shape of an array, such as 480x640, instead of a file.")] = None,
     dtype: Annotated[str, typer.Option(help="Dtype of the array, with --shape.")] = "float32",
     mode: Annotated[
@@ -44,7 +43,7 @@ def plan(
     if shape is not None:
         typer.echo(str(make_plan(_lengths(shape), filter_, modes(mode), dtype=dtype, result_dtype=dtype)))
     for picture in files.read(image) if image is not None else ():
-        axes, samples = kernel_axes(picture, filter_, None), picture.samples
+        axes, samples = kernel_axes(picture, filter_, None, print_note), picture.samples
         typer.echo(str(make_plan(samples, filter_, modes(mode), axes=axes, dtype=samples.dtype)))
 
 

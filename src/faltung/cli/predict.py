@@ -13,7 +13,7 @@ import typer
 
 from faltung.cli.console import errors, progress
 from faltung.errors import ArgumentError
-from faltung.files.targets import check_new_files, new_file
+from faltung.files.targets import Inputs, check_new_files, new_file
 
 if TYPE_CHECKING:
     from faltung.learn.prediction import Predictions
@@ -64,7 +64,7 @@ def predict(
     if list(written.values()).count(_STANDARD_OUTPUT) == 2:
         raise ArgumentError("--json", "--csv or --json on standard output", "both", "Name a file for one of them.")
     files = {option: file for option, file in written.items() if file != _STANDARD_OUTPUT}
-    check_new_files(files, overwrite, [run, *images])
+    check_new_files(files, overwrite, Inputs([run, *images]))
     skipped: dict[str, str] = {}
     predictions = learning.predict(
         run,

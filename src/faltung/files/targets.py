@@ -15,8 +15,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from faltung.errors import ArgumentError
+from faltung.ground.lazy import lazy
 
-__all__ = ["check_new_file", "check_new_files", "new_file"]
+__all__ = ["Inputs", "check_new_file", "check_new_files", "new_file"]
 
 _KINDS = (
     (stat.S_ISDIR, "a folder"),
@@ -27,7 +28,41 @@ _KINDS = (
 )
 
 
-def check_new_file(option: str, target: Path, overwrite: bool, inputs: Iterable[Path] = ()) -> None:
+class Inputs:
+    """The files that a command reads, and all files in the folders that it reads.
+
+    A file is known by what it is and not by its name, so links and further names of it are known, too.
+
+    Examples
+    --------
+    >>> Inputs([Path("missing.png")]).name_of(os.stat(os.curdir)) is None
+    True
+    """
+
+    def __init__(self, paths: Iterable[Path] = ()) -> None:
+        self._paths = tuple(paths)
+
+    @lazy
+    def _names(self) -> dict[tuple[int, int], str]:
+        names: dict[tuple[int, int], str] = {}
+        for name in (name for path in self._paths for name in _with_all_files(path)):
+            with contextlib.suppress(OSError, ValueError):
+                found = os.stat(name)
+                names.setdefault((found.st_dev, found.st_ino), name)
+        return names
+
+    def name_of(self, found: os.stat_result) -> str | None:
+        """Return the name of the input that is this file, or None."""
+        return self._names.get((found.st_dev, found.st_ino))
+
+
+def _with_all_files(path: Path) -> Iterator[str]:
+    yield os.fspath(path)
+    for folder, _, names in os.walk(path):
+        yield from (os.path.join(folder, name) for name in names)
+
+
+def check_new_file(option: str, target: Path, overwrite: bool, inputs: Inputs | None = None) -> None:
     """Refuse a file to write before any work is done, if it cannot be written or would replace another one.
 
     Parameters
@@ -38,8 +73,8 @@ def check_new_file(option: str, target: Path, overwrite: bool, inputs: Iterable[
         The file to write.
     overwrite : bool
         Whether a file that exists may be replaced. An input is never replaced.
-    inputs : iterable of path
-        All files that the command reads, and folders whose files it may read.
+    inputs : Inputs, optional
+        All files that the command reads.
 
     Raises
     ------
@@ -52,18 +87,16 @@ def check_new_file(option: str, target: Path, overwrite: bool, inputs: Iterable[
         if not Path(os.path.realpath(target)).parent.is_dir():
             raise ArgumentError(option, "a name in a folder that exists", f"'{target}'", "Make the folder first.")
         return
-    for name in inputs:
-        if (input_ := _same_file(found, name)) is not None:
-            same = "" if Path(input_) == target else f", which is the input '{input_}'"
-            remedy = "Choose another name."
-            raise ArgumentError(option, "a file other than the input", f"'{target}'{same}", remedy)
+    if inputs is not None and (name := inputs.name_of(found)) is not None:
+        same = "" if Path(name) == target else f", which is '{name}'"
+        raise ArgumentError(option, "a file other than the input", f"'{target}'{same}", "Choose another name.")
     _check_regular(option, target, found)
     if not overwrite:
         remedy = "Add --overwrite to replace it."
         raise ArgumentError(option, "a file that does not exist yet", f"'{target}'", remedy)
 
 
-def check_new_files(targets: Mapping[str, Path], overwrite: bool, inputs: Iterable[Path] = ()) -> None:
+def check_new_files(targets: Mapping[str, Path], overwrite: bool, inputs: Inputs | None = None) -> None:
     """Check several files to write, by what was typed for them; each needs a name of its own.
 
     Raises
@@ -71,10 +104,9 @@ def check_new_files(targets: Mapping[str, Path], overwrite: bool, inputs: Iterab
     ArgumentError
         Two of them are the same, or as for `check_new_file`.
     """
-    known = tuple(inputs)
     taken: dict[str, str] = {}
     for option, target in targets.items():
-        check_new_file(option, target, overwrite, known)
+        check_new_file(option, target, overwrite, inputs)
         if (other := taken.setdefault(os.path.realpath(target), option)) != option:
             raise ArgumentError(option, f"another file than {other}", f"'{target}' for both", "Choose another name.")
 
@@ -100,9 +132,7 @@ def new_file(path: Path, option: str = "--output") -> Iterator[Path]:
             os.chmod(temporary, stat.S_IMODE(found.st_mode))
         os.replace(temporary, whole)
     except OSError as error:
-        raise ArgumentError(
-            option, "a file that can be written", f"'{path}' ({error.strerror or error})"
-        ) from error
+        raise ArgumentError(option, "a file that can be written", f"'{path}' ({error.strerror or error})") from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
@@ -126,15 +156,3 @@ def _check_regular(option: str, target: Path, found: os.stat_result) -> None:
         if is_kind(found.st_mode):
             remedy = "Choose another name." if kind == "a folder" else "Write a file, and copy it there."
             raise ArgumentError(option, "the name of a file", f"'{target}', {kind}", remedy)
-
-
-def _same_file(found: os.stat_result, name: Path) -> str | None:
-    """Return the name of the input that is the same file: `name` itself, or a file in that folder."""
-    candidates: Iterable[str] = [os.fspath(name)]
-    if os.path.isdir(name):
-        candidates = (os.path.join(folder, file) for folder, _, files in os.walk(name) for file in files)
-    for candidate in candidates:
-        with contextlib.suppress(OSError):
-            if os.path.samestat(os.stat(candidate), found):
-                return candidate
-    return None

@@ -12,7 +12,7 @@ from faltung.files.array_file import write_array
 from faltung.files.formats import format_of_name
 from faltung.files.picture_value import Picture
 from faltung.files.pillow_file import write_pillow
-from faltung.files.targets import check_new_file, new_file
+from faltung.files.targets import Inputs, check_new_file, new_file
 from faltung.files.tiff_file import write_tiff
 
 __all__ = ["check_target", "dtypes", "lost", "write"]
@@ -27,7 +27,7 @@ def check_target(target: Path, sources: Sequence[Path], overwrite: bool) -> None
         The target is an input, its suffix is not known, or as for `check_new_file`.
     """
     format_of_name(target)
-    check_new_file("--output", target, overwrite, sources)
+    check_new_file("--output", target, overwrite, Inputs(sources))
 
 
 def dtypes(path: Path, picture: Picture) -> tuple[np.dtype, ...] | None:

@@ -296,7 +296,7 @@ def question_of(shape: tuple[int, ...], dtype: np.dtype[Any], kernel: Any, optio
 
 def _check_choice(argument: str, value: Any, choices: tuple[str, str]) -> None:
     if not isinstance(value, str) or value not in choices:
-        remedy = "Use nan='ignore'." if argument == "nan" and value in _IGNORED_ELSEWHERE else ""
+        remedy = "Use nan='ignore'." if isinstance(value, str) and value in _IGNORED_ELSEWHERE else ""
         raise ArgumentError(argument, f"{choices[0]!r} or {choices[1]!r}", repr(value), remedy)
 
 

@@ -1,0 +1,133 @@
+"""Which files are read, and where do their results go? One file to one file, or many files to a folder."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from faltung.errors import ArgumentError
+from faltung.files.formats import SUFFIXES, format_of_name
+
+__all__ = ["Job", "Jobs", "jobs_of"]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One file to read, and the file to write."""
+
+    source: Path
+    target: Path
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """All files to read and write.
+
+    Parameters
+    ----------
+    jobs : tuple of Job
+        The files.
+    skipped : tuple of path
+        Files in the folders that are no pictures by their names.
+    folder : path or None
+        The folder that gets the results, or None if there is one file with a name of its own.
+    """
+
+    jobs: tuple[Job, ...]
+    skipped: tuple[Path, ...] = ()
+    folder: Path | None = None
+
+    def make_folder(self, target: Path) -> None:
+        """Make the folder of a file to write, if it is in the folder that gets all results.
+
+        Raises
+        ------
+        ArgumentError
+            The folder cannot be made.
+        """
+        if self.folder is not None:
+            try:
+                target.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                received = f"'{error.filename}' ({error.strerror})"
+                raise ArgumentError("--output", "a folder that can be made", received) from error
+
+
+def jobs_of(inputs: Sequence[Path], typed: str, suffix: str | None) -> Jobs:
+    """Return the files to read and to write.
+
+    The result of one file is the file `typed`, unless that is a folder. The results of several files, and of the
+    files of folders, are in the folder `typed`, under their own names and in the same subfolders.
+
+    Parameters
+    ----------
+    inputs : sequence of path
+        Files and folders. Folders are searched with all their subfolders; names that begin with a dot are left out.
+    typed : str
+        A file or a folder; with a slash at the end it is a folder.
+    suffix : str or None
+        Suffix of the names in the folder; None for that of each file.
+
+    Raises
+    ------
+    ArgumentError
+        An input does not exist, or two results would have the same name.
+    """
+    for path in inputs:
+        if not path.exists():
+            raise ArgumentError("IMAGE", "a file or folder that exists", f"'{path}'")
+    output = Path(typed)
+    into_folder = output.is_dir() or typed.endswith(("/", os.sep))
+    if len(inputs) == 1 and not inputs[0].is_dir() and not into_folder:
+        if suffix is not None:
+            remedy = "Write the suffix into the name of the output."
+            raise ArgumentError("--suffix", "a folder as --output", f"the file '{output}'", remedy)
+        return Jobs((Job(inputs[0], output),))
+    if output.exists() and not output.is_dir():
+        what = f"the folder '{inputs[0]}'" if len(inputs) == 1 else f"{len(inputs)} inputs"
+        raise ArgumentError("--output", f"a folder, such as results/, for {what}", f"the file '{output}'")
+    if not into_folder and output.suffix.lower() in SUFFIXES:
+        what = "a folder as input" if len(inputs) == 1 else f"{len(inputs)} inputs"
+        remedy = f"Write '{output.with_suffix('')}/' if that is meant."
+        raise ArgumentError("--output", f"the name of a folder for {what}", f"'{output}'", remedy)
+    if suffix is not None:
+        suffix = suffix if suffix.startswith(".") else f".{suffix}"
+        format_of_name(Path(f"name{suffix}"), "--suffix")
+    return _into_folder(inputs, output, suffix)
+
+
+def _into_folder(inputs: Sequence[Path], output: Path, suffix: str | None) -> Jobs:
+    jobs, skipped, taken = [], [], dict[Path, Path]()
+    for path in inputs:
+        for source in _files_in(path, output) if path.is_dir() else (path,):
+            if path.is_dir() and source.suffix.lower() not in SUFFIXES:
+                skipped.append(source)
+                continue
+            name = source.relative_to(path) if path.is_dir() else Path(source.name)
+            target = output / (name if suffix is None else name.with_suffix(suffix))
+            if (other := taken.setdefault(target, source)) != source:
+                remedy = "Filter them one after the other, into different folders."
+                raise ArgumentError("IMAGE", "files with different names", f"'{other}' and '{source}'", remedy)
+            jobs.append(Job(source, target))
+    if not jobs:
+        where = ", ".join(f"'{path}'" for path in inputs)
+        known = ", ".join(SUFFIXES)
+        raise ArgumentError("IMAGE", f"pictures, which are named {known}", f"none of {len(skipped)} files in {where}")
+    return Jobs(tuple(dict.fromkeys(jobs)), tuple(skipped), output)
+
+
+def _files_in(folder: Path, output: Path) -> Iterator[Path]:
+    """Yield all files of a folder by name, without hidden ones and without earlier results in the output folder."""
+    for place, folders, names in os.walk(folder):
+        inside = (name for name in folders if not name.startswith("."))
+        folders[:] = sorted(name for name in inside if not _same(Path(place, name), output))
+        for name in sorted(names):
+            path = Path(place, name)
+            if not name.startswith(".") and path.is_file():
+                yield path
+
+
+def _same(one: Path, other: Path) -> bool:
+    return other.exists() and os.path.samefile(one, other)
