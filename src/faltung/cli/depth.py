@@ -60,9 +60,7 @@ class Depth:
         limits = _range_of(colour_samples(picture)) if self.by_results else self.limits
         if limits is not None:
             low, high = limits
-            note(
-                f"{low:g}:{high:g} became 0:{white:g}; --scale LOW:HIGH chooses other values, --scale none keeps them"
-            )
+            note(f"{low:g}:{high:g} became 0:{white:g}; --scale LOW:HIGH maps others, --scale none keeps the numbers")
             samples = (samples - low) * (white / (high - low))
         if (index := picture.opacity_index) is not None and picture.colour_axis is not None:
             samples = np.array(samples)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from faltung.cli.depth import Scale, depth_of
-from faltung.cli.missing import MissingOptions, MissingSamples
+from faltung.cli.missing import NOTHING_SAID, MissingOptions, MissingSamples
 from faltung.errors import ArgumentError
 from faltung.files import Picture
 from faltung.files.opacity import filtered_with_opacity, opaque_value, stored
@@ -33,6 +33,7 @@ MODE_HELP = (
 AXES_HELP = "Axes to filter, as numbers or letters: 0,1 or Y,X."
 
 Note = Callable[[str], None]
+Track = Callable[[range], Iterable[int]]
 
 
 def modes(text: str) -> str | tuple[str, ...]:
@@ -59,12 +60,10 @@ class Filtering:
     dtype: str | None = None
     scale: Scale = None
     straight: bool = False
-    missing: MissingOptions = MissingOptions()
+    missing: MissingOptions = NOTHING_SAID
     workers: int | None = None
 
-    def __call__(
-        self, picture: Picture, target: Path, note: Note, track: Callable[[range], Iterable[int]]
-    ) -> Picture:
+    def __call__(self, picture: Picture, target: Path, note: Note, track: Track) -> Picture:
         """Return a filtered picture, for a file of this name.
 
         Parameters
@@ -89,9 +88,8 @@ class Filtering:
         run = partial(self._run, picture=picture, axes=axes, missing=missing, track=track)
         if not depth.scales and not missing.applies:
             return self._opacity(picture, depth.dtype, run)
-        number = np.result_type(
-            computed_dtype(picture.samples.dtype, "IMAGE"), computed_dtype(depth.dtype, "--dtype")
-        )
+        both = (picture.samples.dtype, depth.dtype)
+        number = np.result_type(*(computed_dtype(dtype, "--dtype") for dtype in both))
         filtered = self._opacity(picture, number, run)
         return missing.marked(depth.store(filtered, note), filtered, note)
 
@@ -120,7 +118,7 @@ class Filtering:
         picture: Picture,
         axes: tuple[int, ...],
         missing: MissingSamples,
-        track: Callable[[range], Iterable[int]],
+        track: Track,
     ) -> NDArray[Any]:
         """Return samples of a picture, with its axes, filtered by a kernel."""
         result = np.empty(samples.shape, dtype)
@@ -140,7 +138,7 @@ class Filtering:
         return result
 
 
-def _pages(picture: Picture, axes: tuple[int, ...], track: Callable[[range], Iterable[int]]) -> Iterator[Any]:
+def _pages(picture: Picture, axes: tuple[int, ...], track: Track) -> Iterator[Any]:
     """Yield the index of each page: a stack is filtered page by page, to show progress."""
     if 0 in axes or picture.axes[0] in "SC":
         yield ...

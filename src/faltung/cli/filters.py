@@ -34,9 +34,9 @@ _FEW = 7
 def read_filter(text: str) -> Kernel:
     """Return the filter that the option ``--kernel`` names: an expression, or a file of taps.
 
-    A file is an array (``.npy``), a table of numbers (``.csv``, ``.txt``) with a row of taps in each line, or a picture
-    (``.tif``, ``.png``, ...); its suffix may be in upper case, or missing. A table with a single line is a filter with
-    one axis. The origin is ``size // 2``. The integers of a picture are divided by their sum.
+    A file is an array (``.npy``), a table of numbers (``.csv``, ``.txt``) with a row of taps in each line, or a
+    picture (``.tif``, ``.png``, ...); its suffix may be in upper case, or missing. A table with a single line is a
+    filter with one axis. The origin is ``size // 2``. The integers of a picture are divided by their sum.
 
     Raises
     ------

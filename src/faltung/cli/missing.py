@@ -1,4 +1,4 @@
-"""Which samples of a picture are missing? What `--nan`, `--mask` and `--nodata` say, and what the file itself says."""
+"""Which samples of a picture are missing? What `--nan`, `--mask` and `--nodata` say, and what the file says."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from faltung.files.opacity import colour_samples
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["MissingOptions", "MissingSamples", "missing_options"]
+__all__ = ["NOTHING_SAID", "MissingOptions", "MissingSamples", "missing_options"]
 
 #: Formats in which 0 stays 0.
 _LOSSY = ("JPEG", "WEBP")
@@ -59,7 +59,9 @@ class MissingOptions:
         samples, nans = colour_samples(picture) if picture.opacity else picture.samples, 0
         present: NDArray[np.bool_] | None = None
         if picture.nodata is not None:
-            present = ~np.isnan(samples) if picture.nodata != picture.nodata else samples != picture.nodata
+            present = np.asarray(
+                ~np.isnan(samples) if picture.nodata != picture.nodata else samples != picture.nodata
+            )
         if samples.dtype.kind in "fc":
             nan = np.isnan(samples)
             nans = int(np.count_nonzero(nan if present is None else nan & present))
@@ -70,7 +72,7 @@ class MissingOptions:
             mask = _fitted(self.mask, self.mask_name, picture)
             present = mask if present is None else present & mask
         if present is not None and picture.colour_axis is not None and picture.opacity:
-            present = present.all(axis=picture.colour_axis, keepdims=True)  # a pixel has one opacity
+            present = np.asarray(present.all(axis=picture.colour_axis, keepdims=True))  # a pixel has one opacity
             kept = None if kept is None else kept.any(axis=picture.colour_axis, keepdims=True)
         if present is not None and present.all():
             present = None
@@ -142,9 +144,7 @@ class MissingSamples:
         nodata, samples = result.nodata, result.samples
         if nodata is None:
             if samples.dtype.kind in "iu" and (count := int(np.count_nonzero(empty))):
-                note(
-                    f"{count:,} results have no valid sample and became 0; --nodata VALUE or --dtype float32 marks them"
-                )
+                note(f"{count:,} results have no valid sample and became 0; --dtype float32 makes them NaN")
             return result
         if not _holds(samples.dtype, nodata):
             remedy = "Keep the dtype, or add --nodata none."
@@ -164,6 +164,10 @@ class MissingSamples:
             note(f"{count:,} results were {nodata:g}, the value of missing samples, and became {other:g}")
         samples[empty] = nodata
         return replace(result, samples=samples)
+
+
+#: Nothing was typed about missing samples.
+NOTHING_SAID = MissingOptions()
 
 
 def missing_options(nan: str, mask: Path | None, nodata: str | None, min_weight: float) -> MissingOptions:
@@ -203,8 +207,8 @@ def _mask(path: Path) -> NDArray[np.bool_]:
     samples = colour_samples(picture)
     if samples.dtype.kind == "f" and np.isnan(samples).any():
         raise ArgumentError("--mask", "numbers, nonzero where a sample is valid", f"NaN in '{path}'")
-    valid = samples != 0
-    return valid if picture.colour_axis is None else valid.any(axis=picture.colour_axis)
+    valid: NDArray[np.bool_] = samples != 0
+    return valid if picture.colour_axis is None else np.asarray(valid.any(axis=picture.colour_axis))
 
 
 def _fitted(mask: NDArray[np.bool_], name: str, picture: Picture) -> NDArray[np.bool_]:
@@ -228,9 +232,8 @@ def _fitted(mask: NDArray[np.bool_], name: str, picture: Picture) -> NDArray[np.
 def _holds(dtype: np.dtype[Any], value: float) -> bool:
     """Whether a sample of a dtype can have a value."""
     if dtype.kind not in "iu":
-        return dtype.kind in "fc" and not (
-            np.isfinite(value) and abs(value) > float(np.finfo(dtype).max) * (1 + 1e-7)
-        )
+        largest = float(np.finfo(dtype).max) * (1 + 1e-7)  # files spell it with few digits
+        return dtype.kind in "fc" and (not np.isfinite(value) or abs(value) <= largest)
     limits = np.iinfo(dtype)
     return bool(value == value and limits.min <= value <= limits.max and value == int(value))
 

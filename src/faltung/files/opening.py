@@ -10,7 +10,7 @@ from faltung.files.array_file import read_array
 from faltung.files.formats import format_of_name
 from faltung.files.picture_value import Picture
 from faltung.files.pillow_file import read_pillow
-from faltung.files.tiff_file import read_tiff
+from faltung.files.tiff_input import read_tiff
 
 __all__ = ["read"]
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from faltung.files.directory import Entry
+
 __all__ = ["Metadata", "Picture"]
 
 
@@ -38,14 +40,18 @@ class Metadata:
         Texts by keyword, such as Software and Comment.
     durations : tuple of float
         Milliseconds for which each picture of an animation is shown.
-    tags : tuple
-        Further tags of a TIFF page, as `tifffile.TiffWriter.write` takes them.
+    tags : tuple of tuple of Entry
+        Further entries of TIFF pages: of all pages, or of each.
+    axes_told : dict or None
+        What the description of axes in a TIFF of tifffile says beside them; None if there is no such description.
     imagej : dict or None
         Properties of an ImageJ hyperstack: spacing, unit, ranges, tables of colours.
     ome : str or None
         OME-XML of the file.
     chunks : tuple of (bytes, bytes)
         Further chunks of a PNG, by type.
+    unread : tuple of str
+        What the file holds that cannot be passed on to any file, as sentences.
     """
 
     format: str = ""
@@ -58,10 +64,12 @@ class Metadata:
     xmp: bytes | None = None
     texts: dict[str, str] = field(default_factory=dict)
     durations: tuple[float, ...] = ()
-    tags: tuple[tuple[Any, ...], ...] = ()
+    tags: tuple[tuple[Entry, ...], ...] = ()
+    axes_told: dict[str, Any] | None = None
     imagej: dict[str, Any] | None = None
     ome: str | None = None
     chunks: tuple[tuple[bytes, bytes], ...] = ()
+    unread: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

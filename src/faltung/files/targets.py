@@ -1,7 +1,7 @@
 """May this file be written? It is checked before any work, and written whole or not at all.
 
-Every command writes its files here, so the same holds for all of them: an input is never overwritten, whatever name it
-has there; only a regular file is ever replaced; a file that is replaced keeps its permissions.
+Every command writes its files here, so the same holds for all of them: an input is never overwritten, by whatever
+name; only a regular file is ever replaced; a file that is replaced keeps its permissions.
 """
 
 from __future__ import annotations

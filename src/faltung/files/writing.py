@@ -13,7 +13,7 @@ from faltung.files.formats import format_of_name
 from faltung.files.picture_value import Picture
 from faltung.files.pillow_file import write_pillow
 from faltung.files.targets import Inputs, check_new_file, new_file
-from faltung.files.tiff_file import write_tiff
+from faltung.files.tiff_output import write_tiff
 
 __all__ = ["check_target", "dtypes", "lost", "write"]
 

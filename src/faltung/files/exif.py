@@ -1,0 +1,51 @@
+"""How is EXIF passed on? Without a thumbnail, and for pictures that are turned already."""
+
+from __future__ import annotations
+
+import struct
+
+from faltung.files.directory import Directory, Entry, Structure, packed
+
+__all__ = ["ORIENTATION", "block", "entry_of_text", "orientation_of", "parsed", "upright"]
+
+#: The tag of the orientation.
+ORIENTATION = 274
+_EXIF, _WIDTH, _HEIGHT = 34665, 40962, 40963
+
+
+def parsed(exif: bytes) -> Directory:
+    """Return the directory of an EXIF block, with or without its name before it; empty if it is damaged."""
+    try:
+        structure = Structure.of(exif.removeprefix(b"Exif\0\0"))
+        return structure.directory(structure.first)
+    except ValueError:
+        return {}
+
+
+def block(directory: Directory) -> bytes:
+    """Return a directory as an EXIF block; empty if nothing is in it."""
+    whole = {code: entry for code, entry in directory.items() if isinstance(entry, dict) or entry.complete}
+    return b"II*\0" + struct.pack("<I", 8) + packed(whole, 8) if whole else b""
+
+
+def orientation_of(directory: Directory) -> int:
+    """Return how rows and columns are stored, 1 to 8."""
+    entry = directory.get(ORIENTATION)
+    value = entry.numbers[0] if isinstance(entry, Entry) and entry.numbers else 1
+    return int(value) if value in range(1, 9) else 1
+
+
+def upright(directory: Directory) -> Directory:
+    """Return a directory for the same picture after it was turned."""
+    turned = orientation_of(directory) > 4
+    kept = {code: entry for code, entry in directory.items() if code != ORIENTATION}
+    inner = kept.get(_EXIF)
+    if turned and isinstance(inner, dict) and _WIDTH in inner and _HEIGHT in inner:
+        kept[_EXIF] = inner | {_WIDTH: inner[_HEIGHT], _HEIGHT: inner[_WIDTH]}
+    return kept
+
+
+def entry_of_text(code: int, text: str) -> Entry:
+    """Return an entry that holds a text."""
+    data = text.encode("utf-8") + b"\0"
+    return Entry(code, 2, len(data), data)

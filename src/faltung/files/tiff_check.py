@@ -1,0 +1,129 @@
+"""Is a TIFF whole? Its directories are checked before anything is decoded, so damage costs neither time nor memory."""
+
+from __future__ import annotations
+
+import math
+import mmap
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from faltung.files.directory import Entry, Structure
+from faltung.files.limits import check_size
+
+__all__ = ["checked_structure"]
+
+_WIDTH, _LENGTH, _BITS, _COMPRESSION, _DESCRIPTION = 256, 257, 258, 259, 270
+_SAMPLES, _ROWS, _PLANAR, _TILE_WIDTH, _TILE_LENGTH, _SUB, _DEPTH, _TILE_DEPTH = (
+    277,
+    278,
+    284,
+    322,
+    323,
+    330,
+    32997,
+    32998,
+)
+_OFFSETS, _COUNTS = (273, 324), (279, 325)
+#: Entries without which pixels cannot be right.
+_NEEDED = {_WIDTH, _LENGTH, _BITS, _COMPRESSION, 262, *_OFFSETS, _SAMPLES, _ROWS, *_COUNTS, _PLANAR, 317, 320}
+_NEEDED |= {_TILE_WIDTH, _TILE_LENGTH, _SUB, 338, 339, 347, _DEPTH, _TILE_DEPTH}
+#: Tags of georeferenced files, in which blocks without any data are left out.
+_GEOGRAPHIC = {33550, 33922, 34264, 34735, 42112, 42113}
+
+
+@contextmanager
+def checked_structure(path: Path) -> Iterator[Structure]:
+    """Yield the structure of a TIFF, or raise ValueError if it is damaged."""
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as buffer:
+        structure = Structure.of(buffer)
+        _check(structure)
+        yield structure
+
+
+def _check(structure: Structure) -> None:
+    size, unpacked, planes, seen = len(structure.buffer), 0, 0, set[int]()
+    waiting = [(offset, 0) for offset in structure.chain()]
+    if not waiting:
+        raise ValueError("it has no page")
+    first = {entry.code: entry for entry in structure.entries(waiting[0][0])}
+    while waiting:
+        offset, depth = waiting.pop()
+        if offset in seen:
+            raise ValueError("two of its pages are one directory")
+        seen.add(offset)
+        entries = {entry.code: entry for entry in structure.entries(offset)}
+        if broken := [code for code in sorted(_NEEDED & {*entries}) if not entries[code].complete]:
+            raise ValueError(f"the values of its tag {broken[0]} are not in the file")
+        if depth < 3 and _SUB in entries:
+            waiting += [(child, depth + 1) for child in entries[_SUB].numbers]
+        unpacked += _check_page(entries, size)
+        planes += 1
+        check_size(unpacked, size)
+    _check_planes(first, planes)
+
+
+def _check_page(entries: dict[int, Entry], size: int) -> int:
+    """Check one page; return the bytes that it unpacks to."""
+
+    def number(code: int, default: int = 0) -> int:
+        values = entries[code].numbers if code in entries else ()
+        return int(values[0]) if values else default
+
+    width, length, samples, depth = number(_WIDTH), number(_LENGTH), number(_SAMPLES, 1), max(1, number(_DEPTH))
+    if min(width, length, samples) < 1:
+        return 0  # not a picture: a directory of other data
+    bits = max(entries[_BITS].numbers or (1,)) if _BITS in entries else 1
+    if bits > 128:
+        raise ValueError(f"it has {bits} bits a sample")
+    unpacked = width * length * samples * depth * -(-bits // 8)
+    check_size(unpacked, size)
+    planar = number(_PLANAR, 1) == 2
+    if _TILE_WIDTH in entries:
+        tile = number(_TILE_WIDTH), number(_TILE_LENGTH), max(1, number(_TILE_DEPTH))
+        if min(tile) < 1:
+            raise ValueError("its tiles have no pixels")
+        check_size(math.prod(tile) * (1 if planar else samples) * -(-bits // 8), size)
+        expected = -(-width // tile[0]) * -(-length // tile[1]) * -(-depth // tile[2])
+    else:
+        expected = -(-length // min(max(1, number(_ROWS, 2**32 - 1)), length)) * depth
+    _check_blocks(entries, expected * (samples if planar else 1), width * length * samples * depth * bits // 8, size)
+    return unpacked
+
+
+def _check_blocks(entries: dict[int, Entry], expected: int, nbytes: int, size: int) -> None:
+    """Check that the blocks of a page are in the file."""
+    offsets, counts = (
+        next((entries[code].numbers for code in codes if code in entries), ()) for codes in (_OFFSETS, _COUNTS)
+    )
+    if not offsets:
+        raise ValueError("it has no pixels")
+    packed = _COMPRESSION in entries and entries[_COMPRESSION].numbers[:1] not in ((1,), ())
+    if not packed and len(offsets) == 1:
+        # ImageJ and others store all in one piece, whatever the count says.
+        expected = 1
+        if offsets[0] + nbytes > size:
+            raise ValueError("its pixels are not all in the file")
+    if len(offsets) < expected or (packed and len(counts) < expected):
+        raise ValueError(f"it has {len(offsets)} of {expected} blocks of pixels")
+    for offset, count in zip(offsets, counts, strict=False):
+        if offset + count > size and (packed or len(offsets) > 1):
+            raise ValueError("a block of its pixels is not in the file")
+    empty = sum(1 for count in counts[:expected] if not count)
+    if empty and (packed or len(offsets) > 1) and not _GEOGRAPHIC & {*entries}:
+        raise ValueError(f"{empty} of its {expected} blocks of pixels are empty")
+
+
+def _check_planes(first: dict[int, Entry], planes: int) -> None:
+    """Check that OME-XML speaks of no more planes than there are pages."""
+    text = first[_DESCRIPTION].data if _DESCRIPTION in first else b""
+    if not text.rstrip(b"\0 \r\n\t").endswith(b"OME>"):
+        return
+    if b"<!DOCTYPE" in text or b"<!ENTITY" in text:
+        raise ValueError("its OME-XML has entities")
+    for pixels in re.findall(rb"<(?:\w+:)?Pixels\s[^>]*>", text):
+        lengths = [int(digits) for digits in re.findall(rb'Size[ZCT]="(\d{1,12})"', pixels)]
+        if math.prod(lengths) > 64 * planes + 64:
+            received = f"its OME-XML speaks of {math.prod(lengths):,} planes, and it has {planes} pages"
+            raise ValueError(f"{received}; planes in other files are not read")

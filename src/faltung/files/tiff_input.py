@@ -1,0 +1,213 @@
+"""How is a TIFF read? As tifffile does it, one picture for each of its series, after its directories are checked."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from faltung.errors import ArgumentError
+from faltung.files.directory import Directory, Entry, Structure
+from faltung.files.exif import block, orientation_of
+from faltung.files.jpeg_quality import quality_of_tables
+from faltung.files.limits import check_size
+from faltung.files.orientation import as_seen
+from faltung.files.picture_value import Metadata, Picture
+from faltung.files.tiff_check import checked_structure
+from faltung.files.tiff_tags import TEXTS, nodata_of, passed_on
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["read_tiff"]
+
+_COLOURS = {"minisblack": "grey", "miniswhite": "white is zero", "rgb": "rgb", "ycbcr": "rgb", "separated": "cmyk"}
+_COLOURS |= {"palette": "rgb", "linear_raw": "rgb"}
+_COUNTS = {"rgb": 3, "cmyk": 4}
+_EXTRA = {1: "associated", 2: "straight"}
+_UNITS = {2: "inch", 3: "cm"}
+#: Kinds of series whose axes are told by something that is passed on.
+_KEPT_KINDS = {"generic", "uniform", "shaped", "imagej", "ome", "stk"}
+_JPEG = {6, 7, 34892, 33007}
+
+
+def read_tiff(path: Path) -> list[Picture]:
+    """Return the pictures of a file, one for each series: pages of one shape and dtype."""
+    import tifffile
+
+    with checked_structure(path) as structure, _quiet(), tifffile.TiffFile(path, _multifile=False) as file:
+        series = list(file.series)
+        if not series:
+            raise ArgumentError("IMAGE", "a TIFF file with at least one page", f"'{path}'")
+        check_size(sum(each.nbytes for each in series), len(structure.buffer))
+        _check_all_pages_are_read(path, file, series)
+        return [_picture(path, file, each, structure) for each in series]
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep tifffile from writing to the terminal: what it complains about is checked here."""
+    logger = logging.getLogger("tifffile")
+    before, logger.disabled = logger.disabled, True
+    try:
+        yield
+    finally:
+        logger.disabled = before
+
+
+def _check_all_pages_are_read(path: Path, file: Any, series: list[Any]) -> None:
+    """Refuse a file that has pictures which would be left out."""
+    levels = [level for each in series for level in each.levels]
+    if any(page is None for level in levels for page in level):
+        received = f"'{path}', an OME-TIFF of which some are in other files"
+        raise ArgumentError("IMAGE", "a TIFF with all of its planes", received, "Save it as one file.")
+    read = {page.offset for level in levels for page in level}
+    for page in file.pages:
+        missing = {*(page.subifds or ())} - read
+        if page.offset not in read and not page.is_tiled and page.imagewidth * page.imagelength == 0:
+            continue
+        if page.offset not in read or missing:
+            received = f"'{path}' with more (page {page.index})"
+            raise ArgumentError("IMAGE", f"a TIFF of {len(series)} series of pages alone", received, "Split it.")
+
+
+def _picture(path: Path, file: Any, series: Any, structure: Structure) -> Picture:
+    page = series.keyframe
+    photometric = page.photometric.name.lower()
+    if photometric not in _COLOURS:
+        received = f"'{path}' with {photometric} samples"
+        raise ArgumentError("IMAGE", "a TIFF of grey, RGB or CMYK samples", received, "Convert it to RGB first.")
+    samples, axes, bits = series.asarray(), series.axes, page.bitspersample
+    colours = _COLOURS[photometric]
+    directory = structure.directory(page.offset)
+    imagej = dict(file.imagej_metadata) if series.kind == "imagej" else None
+    if photometric == "ycbcr" and int(page.compression) not in _JPEG:
+        samples, axes = _converted(path, page), "YXS"
+    elif photometric == "palette" and imagej is not None:
+        colours = "grey"  # an ImageJ table of colours is for the display of values
+        imagej["colormap"] = page.colormap
+    elif photometric == "palette":
+        samples, axes = _without_palette(samples, page.colormap), axes + "S"
+    elif samples.dtype.kind == "b":
+        samples = samples.astype(np.uint8) * np.uint8(255)
+    extra = tuple(_EXTRA.get(int(kind), "extra") for kind in page.extrasamples) if "S" in axes else ()
+    if "S" in axes:
+        # Some writers do not say what bands beyond the colours are.
+        surplus = samples.shape[axes.index("S")] - _COUNTS.get(colours, 1) - len(extra)
+        extra = ("extra",) * max(0, surplus) + extra if surplus > 0 else extra
+    orientation = orientation_of(directory)
+    return Picture(
+        as_seen(samples, axes, orientation),
+        axes,
+        extra,
+        colours,
+        nodata_of(directory),
+        bits if 1 < bits < 8 * samples.dtype.itemsize and samples.dtype.kind == "u" else 0,
+        tuple(_seen_shape(level.shape, axes, orientation) for level in series.levels[1:]),
+        _metadata(file, series, structure, directory, imagej),
+    )
+
+
+def _seen_shape(shape: tuple[int, ...], axes: str, orientation: int) -> tuple[int, ...]:
+    return as_seen(np.broadcast_to(np.uint8(0), shape), axes, orientation).shape
+
+
+def _without_palette(samples: NDArray[Any], table: NDArray[np.uint16]) -> NDArray[Any]:
+    """Return the colours that samples stand for, with 8 bits if that is all a table uses."""
+    if not (table % 257).any():
+        table = (table // 257).astype(np.uint8)
+    elif not (table & 255).any():
+        table = (table >> 8).astype(np.uint8)  # as old writers scale
+    return table.T[samples]
+
+
+def _converted(path: Path, page: Any) -> NDArray[Any]:
+    """Return the RGB samples of a page that tifffile does not convert."""
+    from PIL import Image
+
+    with open(path, "rb") as opened, Image.open(opened) as image:
+        image.seek(page.index)
+        image.getexif().pop(274, None)
+        return np.asarray(image.convert("RGB"))
+
+
+def _metadata(
+    file: Any, series: Any, structure: Structure, directory: Directory, imagej: dict[str, Any] | None
+) -> Metadata:
+    page = series.keyframe
+    told = {code for code in TEXTS if code != 270 or series.kind in ("generic", "uniform") or page.description1}
+    if series.kind == "ome":
+        told -= {270}
+    kept = {code: entry for code, entry in directory.items() if isinstance(entry, dict) or code in told}
+    rational = [directory.get(code) for code in (282, 283)]
+    resolution = None
+    if all(isinstance(entry, Entry) and len(entry.numbers) == 2 and entry.numbers[1] for entry in rational):
+        across, down = (entry.numbers[0] / entry.numbers[1] for entry in rational if isinstance(entry, Entry))
+        resolution = (across, down) if across > 0 and down > 0 else None
+    unit = directory.get(296)
+    xmp = directory.get(700)
+    return Metadata(
+        "TIFF",
+        _encoding(file, series),
+        orientation_of(directory),
+        resolution,
+        _UNITS.get(unit.numbers[0], "") if isinstance(unit, Entry) and unit.numbers else "inch",
+        page.iccprofile,
+        block(kept) or None,
+        xmp.data if isinstance(xmp, Entry) else None,
+        tags=_tags(series, structure),
+        axes_told=_told_axes(file, series),
+        imagej=imagej,
+        ome=file.ome_metadata if series.kind == "ome" else None,
+        unread=_unread(series, directory),
+    )
+
+
+def _tags(series: Any, structure: Structure) -> tuple[tuple[Entry, ...], ...]:
+    """Return the entries to pass on: once if all pages have the same, else for each page."""
+    if series.kind not in ("generic", "uniform"):
+        return (passed_on(structure.entries(series.keyframe.offset)),)
+    pages = [structure.entries(page.offset) for page in series]
+    texts = [tuple(entry for entry in page if entry.code in TEXTS and entry.complete) for page in pages]
+    kept = [passed_on(page) for page in pages]
+    if all(each == kept[0] for each in kept) and not any(texts[1:]):
+        return (kept[0],)
+    return tuple(page + text for page, text in zip(kept, texts, strict=True))
+
+
+def _told_axes(file: Any, series: Any) -> dict[str, Any] | None:
+    """Return what tifffile's own description of axes says, or what it would say; None if pages tell enough."""
+    if series.kind == "shaped":
+        known = next((dict(each) for each in file.shaped_metadata or () if each), {})
+        return {key: value for key, value in known.items() if key not in ("shape", "axes", "truncated")}
+    return None if series.kind in ("generic", "uniform", "imagej", "ome") else {}
+
+
+def _unread(series: Any, directory: Directory) -> tuple[str, ...]:
+    sentences = []
+    if series.kind not in _KEPT_KINDS:
+        sentences.append(f"What only {series.kind.upper()} files say is not passed on.")
+    broken = [code for code, entry in directory.items() if isinstance(entry, Entry) and not entry.complete]
+    if broken:
+        sentences.append(f"The values of tag {', '.join(map(str, sorted(broken)))} are not in the file.")
+    return tuple(sentences)
+
+
+def _encoding(file: Any, series: Any) -> dict[str, Any]:
+    page = series.keyframe
+    found: dict[str, Any] = {"compression": int(page.compression), "big": file.is_bigtiff, "order": file.byteorder}
+    if page.is_tiled and page.tiledepth in (None, 1):
+        found["tile"] = (page.tilelength, page.tilewidth)
+    if int(page.predictor) != 1:
+        found["predictor"] = True
+    if int(page.compression) in _JPEG:
+        first = page.jpegtables or file.filehandle.read_array("u1", page.databytecounts[0], page.dataoffsets[0])
+        found["quality"] = quality_of_tables(bytes(first)) or 95
+        found["subsampling"] = page.subsampling
+    if len(series.levels) > 1:
+        found["levels"] = "directories" if series.levels[1].keyframe.is_subifd else "pages"
+    return found
