@@ -170,13 +170,13 @@ def test_a_failed_write_leaves_nothing_behind(command, rng, tmp_path, monkeypatc
         (("a.png", "-k", "gaussian(2, ndim=3)", "-o", "b.png"), "at most 2 axes"),
         (("a.png", "-k", GAUSSIAN, "--mode", "symmetric", "-o", "b.png"), "--mode reflect"),
         (("a.png", "-k", GAUSSIAN, "--dtype", "uint99", "-o", "b.png"), "--dtype: expected a NumPy dtype of numbers"),
-        (("a.png", "-k", GAUSSIAN, "--dtype", "float32", "-o", "b.png"), "--dtype uint8"),
+        (("a.png", "-k", GAUSSIAN, "--dtype", "float32", "-o", "b.png"), "use .tif or .npy"),
         (("a.png", "-k", GAUSSIAN, "-o", "b.bmp"), "expected a file named .png"),
         (("a.png", "-k", GAUSSIAN, "-o", "nowhere/b.png"), "Make the folder first"),
         (("a.png", "-k", GAUSSIAN, "--axes", "x", "-o", "b.png"), "--axes"),
-        (("missing.png", "-k", GAUSSIAN, "-o", "b.png"), "a file that exists"),
+        (("missing.png", "-k", GAUSSIAN, "-o", "b.png"), "a file or folder that exists"),
         (("broken.png", "-k", GAUSSIAN, "-o", "b.png"), "a readable PNG file"),
-        (("broken.tif", "-k", GAUSSIAN, "-o", "b.png"), "a TIFF file with at least one page"),
+        (("broken.tif", "-k", GAUSSIAN, "-o", "b.png"), "a readable TIFF file"),
         (("pickle.npy", "-k", GAUSSIAN, "-o", "b.npy"), "a readable NPY file"),
         (("deep.png", "-k", GAUSSIAN, "-o", "b.png"), "Convert it to TIFF"),
     ],
@@ -219,11 +219,15 @@ def test_tiff_samples_keep_their_meaning(command, rng, tmp_path):
     assert np.array_equal(opened("grey.png"), np.where(negative > 99, 255, 0))
 
 
-def test_opacity_saturates_in_a_narrower_dtype(command, rng):
-    samples = np.full((8, 9, 4), 40_000, np.uint16)
+def test_opacity_is_scaled_with_the_colours(command, rng):
+    samples = rng.integers(0, 65536, (8, 9, 4), np.uint16)
     tifffile.imwrite("deep.tif", samples, photometric="rgb", extrasamples=["unassalpha"])
-    assert command("apply", "deep.tif", "-k", "delta()", "--dtype", "uint8", "-o", "out.tif")[0] == 0
-    assert (tifffile.imread("out.tif") == 255).all()
+    code, _, said = command("apply", "deep.tif", "-k", "delta()", "--dtype", "uint8", "-o", "out.tif")
+    assert (code, "0:65535 became 0:255" in said) == (0, True)
+    result = tifffile.imread("out.tif")
+    visible = result[..., 3] > 0
+    assert (result[visible] == np.rint(samples / 257)[visible]).all()
+    assert (result[..., 3] == np.rint(samples[..., 3] / 257)).all()
 
 
 def test_an_animation_is_not_cut_to_its_first_frame(command, rng):
@@ -248,7 +252,7 @@ def test_axes_must_fit_picture_and_kernel(command, axes):
     np.save("a.npy", np.zeros((5, 6)))
     code, _, said = command("apply", "a.npy", "-k", GAUSSIAN, "--axes", axes, "-o", "b.npy")
     assert code == 1
-    assert f"--axes: expected 2 of the axes 0 to 1, one for each axis of the kernel, got '{axes}'." in said
+    assert f"--axes: expected 2 of the axes 0 to 1 or Y,X, one for each axis of the kernel, got '{axes}'." in said
 
 
 def test_an_array_that_may_be_a_colour_picture_gets_a_note(command, rng):
@@ -265,9 +269,9 @@ def test_an_array_that_may_be_a_colour_picture_gets_a_note(command, rng):
 
 def test_an_output_that_cannot_be_written(command, tmp_path):
     np.save("a.npy", np.zeros((5, 6)))
-    (tmp_path / "folder.npy").mkdir()
-    code, _, said = command("apply", "a.npy", "-k", GAUSSIAN, "-o", "folder.npy", "--overwrite")
-    assert (code, "--output: expected the name of a file, got 'folder.npy', a folder." in said) == (1, True)
+    (tmp_path / "a").mkdir()
+    code, _, said = command("apply", "a.npy", "-k", GAUSSIAN, "-o", "a/b/c.npy")
+    assert (code, "--output: expected a name in a folder that exists, got 'a/b/c.npy'." in said) == (1, True)
     (tmp_path / "link.npy").symlink_to("real.npy")
     assert command("apply", "a.npy", "-k", GAUSSIAN, "-o", "link.npy")[0] == 0
     assert (tmp_path / "link.npy").is_symlink()

@@ -123,7 +123,7 @@ def test_a_filter_without_a_close_name_is_reported(command, rng):
             "symmetric: expected 'point', 'mirror' or None",
         ),
         (("a.npy", "a.npy", "--size", "3", "--mode", "edge"), 1, "Use --mode nearest."),
-        (("a.npy", "a.npy", "--size", "3", "-o", "k.png"), 1, "--output: expected a file named .txt or .npy"),
+        (("a.npy", "a.npy", "--size", "3", "-o", "k.png"), 1, "--output: expected a file named .txt, .csv or .npy"),
         (("a.npy", "a.npy", "--size", "3", "-o", "no/k.npy"), 1, "Make the folder first."),
         (
             ("a.npy", "b.npy", "--size", "3"),
@@ -185,7 +185,7 @@ def test_filters_that_cannot_be_read_or_written(command, tmp_path, rng):
         ("bad.txt", "--kernel: expected a file of taps, got 'bad.txt'"),
         (
             "psf.tif",
-            "--kernel: expected an expression, or a .txt, .csv or .npy file of taps, got 'psf.tif'. Write its",
+            "--kernel: expected a file of taps, got 'psf.tif'. IMAGE: expected a readable TIFF file",
         ),
         ("no.csv", "--kernel: expected an expression, or a file that exists, got 'no.csv'."),
         ("none.txt", "taps: expected finite numbers"),

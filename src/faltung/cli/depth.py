@@ -112,7 +112,8 @@ def depth_of(
         if chosen is not None or computed.kind == "c":
             names = " or ".join(map(str, held))
             argument = "--output" if chosen is None else "--dtype"
-            remedy = "Choose .tif or .npy, which hold all numbers."
+            omitted = "" if chosen is None else "Omit --dtype, or use"
+            remedy = f"{omitted or 'Use'} .tif or .npy, which hold all numbers."
             raise ArgumentError(argument, f"{names} for '{target}'", str(dtype), remedy)
         dtype = held[-1]
     depth = _scaled(picture, dtype, scale, held is not None)

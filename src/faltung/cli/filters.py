@@ -95,7 +95,7 @@ def _taps(path: Path) -> NDArray[Any]:
         begin = file.read(8)
     if begin.startswith(b"\x93NUMPY"):
         return np.asarray(np.load(path, allow_pickle=False))
-    if begin.startswith(_PICTURES):
+    if begin.startswith(_PICTURES) or SUFFIXES.get(path.suffix.lower(), "NPY") != "NPY":
         return _taps_of_picture(path)
     text = path.read_text(encoding="utf-8-sig")
     delimiter = next((sign for sign in (";", ",", "\t") if sign in text), None)
