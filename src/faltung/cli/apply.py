@@ -169,7 +169,7 @@ def _do_all(jobs: Jobs, work: _Work) -> int:
 def _print_summary(jobs: Jobs, failed: int) -> None:
     if jobs.skipped:
         names = ", ".join(map(str, jobs.skipped[:_LISTED])) + (", ..." if len(jobs.skipped) > _LISTED else "")
-        errors.print(printable(f"skipped, not named as pictures: {names}"), soft_wrap=True, markup=False)
+        errors.print(printable(f"skipped, no pictures by their names: {names}"), soft_wrap=True, markup=False)
     counts = f"{len(jobs.jobs) - failed} written, {failed} failed, {len(jobs.skipped)} skipped"
     errors.print(counts, soft_wrap=True, markup=False)
 

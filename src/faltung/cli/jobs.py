@@ -30,7 +30,7 @@ class Jobs:
     jobs : tuple of Job
         The files.
     skipped : tuple of path
-        Files in the folders that are no pictures by their names.
+        Files in the folders that are no pictures, by their names.
     folder : path or None
         The folder that gets the results, or None if there is one file with a name of its own.
     """
@@ -76,16 +76,16 @@ def jobs_of(inputs: Sequence[Path], typed: str, suffix: str | None) -> Jobs:
         An input does not exist, or two results would have the same name.
     """
     for path in inputs:
-        if not path.exists():
+        if not os.path.exists(path):  # unlike the methods of paths, this never fails
             raise ArgumentError("IMAGE", "a file or folder that exists", f"'{path}'")
     output = Path(typed)
-    into_folder = output.is_dir() or typed.endswith(("/", os.sep))
-    if len(inputs) == 1 and not inputs[0].is_dir() and not into_folder:
+    into_folder = os.path.isdir(output) or typed.endswith(("/", os.sep))
+    if len(inputs) == 1 and not os.path.isdir(inputs[0]) and not into_folder:
         if suffix is not None:
             remedy = "Write the suffix into the name of the output."
             raise ArgumentError("--suffix", "a folder as --output", f"the file '{output}'", remedy)
         return Jobs((Job(inputs[0], output),))
-    if output.exists() and not output.is_dir():
+    if os.path.exists(output) and not os.path.isdir(output):
         what = f"the folder '{inputs[0]}'" if len(inputs) == 1 else f"{len(inputs)} inputs"
         raise ArgumentError("--output", f"a folder, such as results/, for {what}", f"the file '{output}'")
     if not into_folder and output.suffix.lower() in SUFFIXES:
@@ -101,11 +101,11 @@ def jobs_of(inputs: Sequence[Path], typed: str, suffix: str | None) -> Jobs:
 def _into_folder(inputs: Sequence[Path], output: Path, suffix: str | None) -> Jobs:
     jobs, skipped, taken = [], [], dict[Path, Path]()
     for path in inputs:
-        for source in _files_in(path, output) if path.is_dir() else (path,):
-            if path.is_dir() and source.suffix.lower() not in SUFFIXES:
+        for source in _files_in(path, output) if os.path.isdir(path) else (path,):
+            if os.path.isdir(path) and not (source.suffix.lower() in SUFFIXES and source.is_file()):
                 skipped.append(source)
                 continue
-            name = source.relative_to(path) if path.is_dir() else Path(source.name)
+            name = source.relative_to(path) if os.path.isdir(path) else Path(source.name)
             target = output / (name if suffix is None else name.with_suffix(suffix))
             if (other := taken.setdefault(target, source)) != source:
                 remedy = "Filter them one after the other, into different folders."
@@ -115,6 +115,9 @@ def _into_folder(inputs: Sequence[Path], output: Path, suffix: str | None) -> Jo
         where = ", ".join(f"'{path}'" for path in inputs)
         known = ", ".join(SUFFIXES)
         raise ArgumentError("IMAGE", f"pictures, which are named {known}", f"none of {len(skipped)} files in {where}")
+    if all(job.target.exists() and _same(job.source, job.target) for job in jobs):
+        remedy = "Choose another name."
+        raise ArgumentError("--output", "a folder other than that of the inputs", f"'{output}'", remedy)
     return Jobs(tuple(dict.fromkeys(jobs)), tuple(skipped), output)
 
 
@@ -124,10 +127,9 @@ def _files_in(folder: Path, output: Path) -> Iterator[Path]:
         inside = (name for name in folders if not name.startswith("."))
         folders[:] = sorted(name for name in inside if not _same(Path(place, name), output))
         for name in sorted(names):
-            path = Path(place, name)
-            if not name.startswith(".") and path.is_file():
-                yield path
+            if not name.startswith("."):
+                yield Path(place, name)
 
 
 def _same(one: Path, other: Path) -> bool:
-    return other.exists() and os.path.samefile(one, other)
+    return os.path.exists(other) and os.path.samefile(one, other)
