@@ -1,4 +1,4 @@
-"""Every command that writes a file: no input is overwritten, by whatever name, and only regular files are replaced."""
+"""Every command that writes a file: no input is overwritten, by whatever name; only regular files are replaced."""
 
 from __future__ import annotations
 
@@ -156,10 +156,13 @@ def test_two_outputs_have_two_names(command, files):
 
 
 def test_a_file_that_turns_into_a_pipe_meanwhile_is_kept(tmp_path):
-    target = tmp_path / "a"
-    with pytest.raises(ArgumentError, match="got '.*a', a pipe"), new_file(target) as temporary:
-        temporary.write_bytes(b"new")
-        os.mkfifo(target)
+    def write(target):
+        with new_file(target) as temporary:
+            temporary.write_bytes(b"new")
+            os.mkfifo(target)
+
+    with pytest.raises(ArgumentError, match=r"got '.*a', a pipe"):
+        write(tmp_path / "a")
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
 
 

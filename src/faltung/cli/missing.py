@@ -57,7 +57,7 @@ class MissingOptions:
         """
         picture = self._with_nodata(picture)
         samples, nans = colour_samples(picture) if picture.opacity else picture.samples, 0
-        present: Any = None
+        present: NDArray[np.bool_] | None = None
         if picture.nodata is not None:
             present = np.asarray(
                 ~np.isnan(samples) if picture.nodata != picture.nodata else samples != picture.nodata
@@ -69,8 +69,8 @@ class MissingOptions:
             note(f"{nans:,} samples are NaN, and so is every result that they reach; --nan ignore leaves them out")
         kept = None if present is None or present.all() else np.asarray(~present)
         if self.mask is not None:
-            mask: Any = _fitted(self.mask, self.mask_name, picture)
-            present = mask if present is None else np.asarray(present & mask)
+            mask = _fitted(self.mask, self.mask_name, picture)
+            present = mask if present is None else np.logical_and(present, mask)
         if present is not None and picture.colour_axis is not None and picture.opacity:
             present = np.asarray(present.all(axis=picture.colour_axis, keepdims=True))  # a pixel has one opacity
             kept = None if kept is None else kept.any(axis=picture.colour_axis, keepdims=True)
