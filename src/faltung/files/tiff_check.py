@@ -1,4 +1,4 @@
-"""Is a TIFF whole? Its directories are checked before anything is decoded, so damage costs neither time nor memory."""
+"""Is a TIFF whole? Directories are checked before anything is decoded, so damage costs neither time nor memory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,16 @@ from faltung.files.limits import check_size
 __all__ = ["checked_structure"]
 
 _WIDTH, _LENGTH, _BITS, _COMPRESSION, _DESCRIPTION = 256, 257, 258, 259, 270
-_SAMPLES, _ROWS, _PLANAR, _TILE_WIDTH, _TILE_LENGTH, _SUB, _DEPTH, _TILE_DEPTH = 277, 278, 284, 322, 323, 330, 32997, 32998
+_SAMPLES, _ROWS, _PLANAR, _TILE_WIDTH, _TILE_LENGTH, _SUB, _DEPTH, _TILE_DEPTH = (
+    277,
+    278,
+    284,
+    322,
+    323,
+    330,
+    32997,
+    32998,
+)
 _OFFSETS, _COUNTS = (273, 324), (279, 325)
 #: Entries without which pixels cannot be right.
 _NEEDED = {_WIDTH, _LENGTH, _BITS, _COMPRESSION, 262, *_OFFSETS, _SAMPLES, _ROWS, *_COUNTS, _PLANAR, 317, 320}
