@@ -19,8 +19,7 @@ from faltung.cli.missing import missing_options
 from faltung.cli.typed import message_of
 from faltung.errors import FaltungError
 from faltung.files import Picture
-from faltung.files.formats import format_of_name
-from faltung.files.targets import Inputs, check_new_file
+from faltung.files.targets import Inputs
 from faltung.ground.arrays import as_dtype
 from faltung.ground.boundary import check_modes
 from faltung.planning.report import shape_text
@@ -141,8 +140,7 @@ class _Work:
 
     def do(self, job: Job, track: Callable[[range], Iterable[int]]) -> None:
         """Read a file, filter its pictures, and write the results."""
-        format_of_name(job.target)
-        check_new_file("--output", job.target, self.overwrite, self.inputs)
+        files.check_target(job.target, self.inputs, self.overwrite)
         note = self.notes.of(job.source)
         results = [self.how(picture, job.target, note, track) for picture in files.read(job.source)]
         for sentence in files.lost(job.target, results, metadata=self.metadata):

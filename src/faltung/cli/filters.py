@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from faltung import files
 from faltung.cli.console import print_note
 from faltung.errors import ArgumentError, ExpressionError, FaltungError
-from faltung.files.formats import SUFFIXES
+from faltung.files.formats import SUFFIXES, format_of_contents
 from faltung.files.opacity import colour_samples
 from faltung.files.targets import Inputs, check_new_file, new_file
 from faltung.kernels import Kernel, parse
@@ -22,8 +22,6 @@ __all__ = ["KERNEL_HELP", "check_filter_target", "filter_file", "read_filter", "
 _KNOWN = (".npy", ".txt", ".csv")
 #: Suffixes that no expression has.
 _SUFFIXES = (*_KNOWN, ".tsv", *SUFFIXES)
-#: How files of pictures begin: PNG, TIFF in four kinds, JPEG, GIF, BMP, WebP.
-_PICTURES = (b"\x89PNG", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"\xff\xd8", b"GIF8", b"BM", b"RIFF")
 #: Help of the option that names the filter.
 KERNEL_HELP = "An expression, or a file of taps: CSV, TXT, NPY, TIFF or PNG. `faltung kernels` lists the names."
 _SHADES = " .:-=+*#%@"
@@ -59,7 +57,8 @@ def read_filter(text: str) -> Kernel:
     try:
         return Kernel(_taps(path))
     except FaltungError as error:
-        raise ArgumentError("--kernel", "a file of taps", f"'{path}'", str(error)) from error
+        own = isinstance(error, ArgumentError) and error.argument == "--kernel"
+        raise error if own else ArgumentError("--kernel", "a file of taps", f"'{path}'", str(error)) from error
     except (ValueError, OSError, EOFError, MemoryError) as error:
         raise ArgumentError("--kernel", "a file of taps", f"'{path}' ({error})") from error
 
@@ -91,11 +90,13 @@ def _is_file(path: Path) -> bool:
 
 def _taps(path: Path) -> NDArray[Any]:
     """Return the taps in a file, by what is in it."""
-    with open(path, "rb") as file:
-        begin = file.read(8)
-    if begin.startswith(b"\x93NUMPY"):
+    try:
+        name = format_of_contents(path, "--kernel")
+    except ArgumentError:  # a table of numbers, or a picture that is none
+        name = SUFFIXES.get(path.suffix.lower(), "")
+    if name == "NPY":
         return np.asarray(np.load(path, allow_pickle=False))
-    if begin.startswith(_PICTURES) or SUFFIXES.get(path.suffix.lower(), "NPY") != "NPY":
+    if name:
         return _taps_of_picture(path)
     text = path.read_text(encoding="utf-8-sig")
     delimiter = next((sign for sign in (";", ",", "\t") if sign in text), None)
@@ -107,7 +108,7 @@ def _taps(path: Path) -> NDArray[Any]:
 
 
 def _taps_of_picture(path: Path) -> NDArray[Any]:
-    pictures = files.read(path)
+    pictures = files.read(path, "--kernel")
     picture = pictures[0]
     samples = colour_samples(picture)
     if picture.colour_axis is not None:

@@ -196,10 +196,7 @@ def missing_options(nan: str, mask: Path | None, nodata: str | None, min_weight:
 
 def _mask(path: Path) -> NDArray[np.bool_]:
     """Return the mask of a file, with a value for each pixel."""
-    try:
-        pictures = files.read(path)
-    except ArgumentError as error:
-        raise ArgumentError("--mask", "a PNG, TIFF or .npy file that can be read", f"'{path}'", str(error)) from error
+    pictures = files.read(path, "--mask")
     if len(pictures) != 1 or pictures[0].metadata.format in _LOSSY:
         what = "several pictures" if len(pictures) != 1 else pictures[0].metadata.format
         raise ArgumentError("--mask", "one picture in a PNG, TIFF or .npy file", f"'{path}', {what}")

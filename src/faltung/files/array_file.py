@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from faltung.errors import ArgumentError
 from faltung.files.picture_value import Metadata, Picture
+from faltung.files.refusal import RefusedError
 
 __all__ = ["read_array", "write_array"]
 
@@ -16,7 +16,7 @@ def read_array(path: Path) -> list[Picture]:
     """Return the array of a file as one picture."""
     samples = np.load(path, mmap_mode="r", allow_pickle=False)
     if samples.ndim == 0:
-        raise ArgumentError("IMAGE", "an array with at least one axis", f"'{path}', a single number")
+        raise RefusedError("an array with at least one axis", ", a single number")
     axes = ("Q" * samples.ndim + "YX")[-samples.ndim :] if samples.ndim > 1 else "X"
     return [Picture(samples, axes, metadata=Metadata("NPY"))]
 

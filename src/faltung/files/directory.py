@@ -1,4 +1,4 @@
-"""What is in the directories of a TIFF, and of EXIF, which has the same form? Their entries, without decoding pixels."""
+"""What is in the directories of a TIFF, and of EXIF, which has the same form? Entries, without pixels."""
 
 from __future__ import annotations
 

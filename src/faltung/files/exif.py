@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import re
 import struct
 
 from faltung.files.directory import Directory, Entry, Structure, packed
 
-__all__ = ["ORIENTATION", "block", "entry_of_text", "orientation_of", "parsed", "upright"]
+__all__ = ["ORIENTATION", "block", "entry_of_text", "orientation_of", "parsed", "upright", "upright_xmp"]
 
 #: The tag of the orientation.
 ORIENTATION = 274
+_IN_XMP = re.compile(rb"(tiff:Orientation(?:=[\"']|>))([0-9])")
 _EXIF, _WIDTH, _HEIGHT = 34665, 40962, 40963
 
 
@@ -28,17 +30,28 @@ def block(directory: Directory) -> bytes:
     return b"II*\0" + struct.pack("<I", 8) + packed(whole, 8) if whole else b""
 
 
-def orientation_of(directory: Directory) -> int:
-    """Return how rows and columns are stored, 1 to 8."""
+def orientation_of(directory: Directory, xmp: bytes | None = None) -> int:
+    """Return how rows and columns are stored, 1 to 8, as EXIF says, or else as XMP does."""
     entry = directory.get(ORIENTATION)
-    value = entry.numbers[0] if isinstance(entry, Entry) and entry.numbers else 1
+    if isinstance(entry, Entry) and entry.numbers:
+        value = entry.numbers[0]
+    else:
+        found = _IN_XMP.search(xmp or b"")
+        value = int(found[2]) if found else 1
     return int(value) if value in range(1, 9) else 1
+
+
+def upright_xmp(xmp: bytes | None) -> bytes | None:
+    """Return XMP for the same picture after it was turned."""
+    return _IN_XMP.sub(rb"\g<1>1", xmp) if xmp else None
 
 
 def upright(directory: Directory) -> Directory:
     """Return a directory for the same picture after it was turned."""
     turned = orientation_of(directory) > 4
-    kept = {code: entry for code, entry in directory.items() if code != ORIENTATION}
+    kept = dict(directory)
+    if ORIENTATION in kept:
+        kept[ORIENTATION] = Entry(ORIENTATION, 3, 1, struct.pack("<H", 1))
     inner = kept.get(_EXIF)
     if turned and isinstance(inner, dict) and _WIDTH in inner and _HEIGHT in inner:
         kept[_EXIF] = inner | {_WIDTH: inner[_HEIGHT], _HEIGHT: inner[_WIDTH]}

@@ -53,5 +53,5 @@ def rewritten(xml: str, dtypes: Sequence[np.dtype[Any]], planes: Sequence[int], 
         first += count
     head = b'<?xml version="1.0" encoding="UTF-8"?>'
     # Only ASCII, as TIFF wants it.
-    body = ElementTree.tostring(root, encoding="us-ascii")
+    body: bytes = ElementTree.tostring(root, encoding="us-ascii")
     return head + body.split(b"?>", 1)[-1].lstrip() if body.startswith(b"<?xml") else head + body

@@ -52,7 +52,6 @@ def filtered_with_opacity(
     dtype: np.dtype[Any],
     colours: Callable[[NDArray[Any], np.dtype[Any]], NDArray[Any]],
     opacity: Callable[[NDArray[Any], np.dtype[Any]], NDArray[Any]] | None,
-    scale: float = 1.0,
 ) -> Picture:
     """Return a filtered picture, whether it has opacity or not.
 
@@ -72,11 +71,9 @@ def filtered_with_opacity(
     opacity : callable or None
         Filters opacity in the same way, given from 0 to 1; what lies beyond the border should be 1 in mode constant,
         and the taps should sum to one. None for a filter whose taps sum to zero: opacity is copied.
-    scale : float
-        Factor of the results other than opacity.
     """
     if picture.opacity is None:
-        return replace(picture, samples=_scaled(colours, picture.samples, dtype, scale))
+        return replace(picture, samples=colours(picture.samples, dtype))
     index = picture.opacity_index
     assert index is not None
     given = _part(picture, slice(index, index + 1))
@@ -84,33 +81,22 @@ def filtered_with_opacity(
     computed = np.result_type(given.dtype, np.float32)
     plain = colour_samples(picture)
     if (given == full).all():
-        result, kept = _scaled(colours, plain, dtype, scale), np.full(given.shape, opaque_value(dtype), dtype)
+        result, kept = colours(plain, dtype), np.full(given.shape, opaque_value(dtype), dtype)
     else:
         fraction = given.astype(computed) / computed.type(full)
         kept_fraction = fraction if opacity is None else np.clip(opacity(fraction, computed), 0, 1)
         kept = stored(kept_fraction * opaque_value(dtype), dtype)
         straight = picture.opacity == "straight"
-        sums = colours(plain * fraction if straight else plain, computed) * computed.type(scale)
+        sums = colours(plain * fraction if straight else plain, computed)
         visible = kept > 0
         if straight:
             np.divide(sums, kept_fraction, out=sums, where=visible)
-        result = stored(np.where(visible, sums, plain * computed.type(scale)), dtype)
+        result = stored(np.where(visible, sums, plain), dtype)
     bands = [
-        kept if place == index else _scaled(colours, _part(picture, slice(place, place + 1)), dtype, scale)
+        kept if place == index else colours(_part(picture, slice(place, place + 1)), dtype)
         for place in range(picture.colour_count, picture.colour_count + len(picture.extra))
     ]
     return replace(picture, samples=np.concatenate([result, *bands], axis=picture.colour_axis))
-
-
-def _scaled(
-    filter_: Callable[[NDArray[Any], np.dtype[Any]], NDArray[Any]],
-    samples: NDArray[Any],
-    dtype: np.dtype[Any],
-    scale: float,
-) -> NDArray[Any]:
-    if scale == 1:
-        return filter_(samples, dtype)
-    return stored(filter_(samples, np.result_type(samples.dtype, np.float32)) * scale, dtype)
 
 
 def _part(picture: Picture, wanted: slice) -> NDArray[Any]:

@@ -1,4 +1,4 @@
-"""How are rows and columns stored? As they are seen, or turned and mirrored as the orientation of EXIF and TIFF says."""
+"""How are rows and columns stored? As they are seen, or turned and mirrored, as EXIF or TIFF says."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ def as_seen(samples: NDArray[Any], axes: str, orientation: int) -> NDArray[Any]:
     exchanged, reversed_ = _STEPS[orientation]
     if exchanged:
         samples = samples.swapaxes(axes.index("Y"), axes.index("X"))
-    return np.flip(samples, [axes.index(letter) for letter in reversed_]) if reversed_ else samples
+    return np.flip(samples, tuple(axes.index(letter) for letter in reversed_)) if reversed_ else samples
 
 
 def as_stored(samples: NDArray[Any], axes: str, orientation: int) -> NDArray[Any]:
     """Return samples as a file of this orientation stores them: the inverse of `as_seen`."""
     exchanged, reversed_ = _STEPS[orientation]
     if reversed_:
-        samples = np.flip(samples, [axes.index(letter) for letter in reversed_])
+        samples = np.flip(samples, tuple(axes.index(letter) for letter in reversed_))
     return samples.swapaxes(axes.index("Y"), axes.index("X")) if exchanged else samples

@@ -1,4 +1,4 @@
-"""Is a TIFF whole? Its directories are checked before anything is decoded, so damage costs neither time nor memory."""
+"""Is a TIFF whole? Directories are checked before anything is decoded, so damage costs neither time nor memory."""
 
 from __future__ import annotations
 

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from faltung.errors import ArgumentError
 from faltung.files.directory import Directory, Entry, Structure
 from faltung.files.exif import block, orientation_of
 from faltung.files.jpeg_quality import quality_of_tables
 from faltung.files.limits import check_size
 from faltung.files.orientation import as_seen
 from faltung.files.picture_value import Metadata, Picture
+from faltung.files.refusal import RefusedError
 from faltung.files.tiff_check import checked_structure
 from faltung.files.tiff_tags import TEXTS, nodata_of, passed_on
 
@@ -42,9 +42,9 @@ def read_tiff(path: Path) -> list[Picture]:
     with checked_structure(path) as structure, _quiet(), tifffile.TiffFile(path, _multifile=False) as file:
         series = list(file.series)
         if not series:
-            raise ArgumentError("IMAGE", "a TIFF file with at least one page", f"'{path}'")
+            raise RefusedError("a TIFF file with at least one page", "")
         check_size(sum(each.nbytes for each in series), len(structure.buffer))
-        _check_all_pages_are_read(path, file, series)
+        _check_all_pages_are_read(file, series)
         return [_picture(path, file, each, structure) for each in series]
 
 
@@ -59,28 +59,28 @@ def _quiet() -> Iterator[None]:
         logger.disabled = before
 
 
-def _check_all_pages_are_read(path: Path, file: Any, series: list[Any]) -> None:
+def _check_all_pages_are_read(file: Any, series: list[Any]) -> None:
     """Refuse a file that has pictures which would be left out."""
     levels = [level for each in series for level in each.levels]
     if any(page is None for level in levels for page in level):
-        received = f"'{path}', an OME-TIFF of which some are in other files"
-        raise ArgumentError("IMAGE", "a TIFF with all of its planes", received, "Save it as one file.")
+        held = ", an OME-TIFF of which some are in other files"
+        raise RefusedError("a TIFF with all of its planes", held, "Save it as one file.")
     read = {page.offset for level in levels for page in level}
     for page in file.pages:
         missing = {*(page.subifds or ())} - read
         if page.offset not in read and not page.is_tiled and page.imagewidth * page.imagelength == 0:
             continue
         if page.offset not in read or missing:
-            received = f"'{path}' with more (page {page.index})"
-            raise ArgumentError("IMAGE", f"a TIFF of {len(series)} series of pages alone", received, "Split it.")
+            held = f" with a further picture at page {page.index}"
+            raise RefusedError("a TIFF of pages and smaller copies of them", held, "Split it.")
 
 
 def _picture(path: Path, file: Any, series: Any, structure: Structure) -> Picture:
     page = series.keyframe
     photometric = page.photometric.name.lower()
     if photometric not in _COLOURS:
-        received = f"'{path}' with {photometric} samples"
-        raise ArgumentError("IMAGE", "a TIFF of grey, RGB or CMYK samples", received, "Convert it to RGB first.")
+        held = f" with {photometric} samples"
+        raise RefusedError("a TIFF of grey, RGB or CMYK samples", held, "Convert it to RGB first.")
     samples, axes, bits = series.asarray(), series.axes, page.bitspersample
     colours = _COLOURS[photometric]
     directory = structure.directory(page.offset)
@@ -122,7 +122,8 @@ def _without_palette(samples: NDArray[Any], table: NDArray[np.uint16]) -> NDArra
         table = (table // 257).astype(np.uint8)
     elif not (table & 255).any():
         table = (table >> 8).astype(np.uint8)  # as old writers scale
-    return table.T[samples]
+    colours: NDArray[Any] = table.T[samples]
+    return colours
 
 
 def _converted(path: Path, page: Any) -> NDArray[Any]:

@@ -188,8 +188,8 @@ def _write_series(
             of_page = told.data.rstrip(b"\0") if told is not None else description if index == 0 else None
             file.write(page, description=of_page, metadata=None, extratags=row, **options)
         return
-    tags = once + extra_tags([*own, *pages[0]], order)
-    file.write(samples, description=description, metadata=shaped, extratags=tags, subifds=nested or None, **options)
+    every = once + extra_tags([*own, *pages[0]], order)
+    file.write(samples, description=description, metadata=shaped, extratags=every, subifds=nested or None, **options)
     for level in levels:
         same = {key: value for key, value in options.items() if key not in ("resolution", "resolutionunit")}
         file.write(level, subfiletype=1, metadata=None, **same)

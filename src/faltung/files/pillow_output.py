@@ -1,0 +1,156 @@
+"""How are JPEG, GIF, WebP, BMP and animations written? As Pillow does it, with the compression of the input."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from faltung.files.picture_value import Metadata, Picture
+from faltung.files.png_output import with_chunks
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["write_pillow"]
+
+_QUALITY = 95
+_INCH = 2.54  # centimetres
+_TRANSPARENT = 255  # index in the palette of a GIF
+_MOST_FRAMES = 65_535  # milliseconds that WebP and GIF can hold are more
+
+
+def write_pillow(path: Path, picture: Picture, name: str) -> None:
+    """Write a plain picture, or frames."""
+    from PIL import Image
+
+    metadata = picture.metadata
+    mode = "CMYK" if picture.colours == "cmyk" else None
+    frames = (
+        list(picture.samples) if picture.axes.startswith("T") or picture.axes[0] not in "YX" else [picture.samples]
+    )
+    if name == "GIF":
+        images = [_indexed(frame) for frame in frames]
+    else:
+        images = [Image.fromarray(frame, mode) if mode else Image.fromarray(frame) for frame in frames]
+    options = _OPTIONS[name](metadata, picture)
+    if len(images) > 1:
+        options |= {"save_all": True, "append_images": images[1:]} | _animated(metadata, len(images), name)
+    if name == "PNG":
+        packed = io.BytesIO()
+        images[0].save(packed, format=name, **options)
+        path.write_bytes(with_chunks(packed.getvalue(), metadata))
+        return
+    images[0].save(path, format=name, **options)
+
+
+def _animated(metadata: Metadata, count: int, name: str) -> dict[str, Any]:
+    durations = [round(each) for each in metadata.durations] if len(metadata.durations) == count else [100] * count
+    options: dict[str, Any] = {"duration": durations}
+    if "loop" in metadata.encoding or name != "GIF":
+        options["loop"] = metadata.encoding.get("loop", 0)
+    if name == "GIF":
+        options["disposal"] = 2
+    elif name == "PNG":
+        options |= {"disposal": 0, "blend": 0}
+    return options
+
+
+def _dots_per_inch(metadata: Metadata) -> tuple[float, float] | None:
+    if metadata.resolution is None or not metadata.unit:
+        return None
+    factor = _INCH if metadata.unit == "cm" else 1.0
+    return (metadata.resolution[0] * factor, metadata.resolution[1] * factor)
+
+
+def _jpeg_options(metadata: Metadata, picture: Picture) -> dict[str, Any]:
+    encoding = metadata.encoding
+    options: dict[str, Any] = {"quality": _QUALITY, "subsampling": 0}
+    if metadata.format == "JPEG" and "tables" in encoding:
+        # Without quality, which would scale the tables.
+        options = {"qtables": encoding["tables"], "progressive": encoding["progressive"]}
+        if encoding["subsampling"] >= 0 and picture.colours == "rgb":
+            options["subsampling"] = encoding["subsampling"]
+        if encoding["segments"]:
+            options["extra"] = encoding["segments"]
+    elif "quality" in encoding:
+        options["quality"] = encoding["quality"]
+    if (dots := _dots_per_inch(metadata)) is not None:
+        options["dpi"] = tuple(max(1, min(round(each), 65535)) for each in dots)
+    if metadata.profile:
+        options["icc_profile"] = metadata.profile
+    if metadata.exif:
+        options["exif"] = b"Exif\0\0" + metadata.exif
+    if metadata.xmp:
+        options["xmp"] = metadata.xmp
+    if "Comment" in metadata.texts:
+        options["comment"] = metadata.texts["Comment"].encode("utf-8")
+    return options
+
+
+def _webp_options(metadata: Metadata, _: Picture) -> dict[str, Any]:
+    lossless = metadata.encoding.get("lossless", metadata.format != "JPEG")
+    # Colours under opacity 0 are kept, too.
+    options: dict[str, Any] = {"lossless": lossless, "exact": True, "quality": 80 if lossless else _QUALITY}
+    if metadata.profile:
+        options["icc_profile"] = metadata.profile
+    if metadata.exif:
+        options["exif"] = metadata.exif
+    if metadata.xmp:
+        options["xmp"] = metadata.xmp
+    return options
+
+
+def _gif_options(metadata: Metadata, picture: Picture) -> dict[str, Any]:
+    options: dict[str, Any] = {"optimize": False}
+    if picture.opacity:
+        options["transparency"] = _TRANSPARENT
+    if "Comment" in metadata.texts:
+        options["comment"] = metadata.texts["Comment"].encode("utf-8")
+    return options
+
+
+def _bmp_options(metadata: Metadata, _: Picture) -> dict[str, Any]:
+    dots = _dots_per_inch(metadata)
+    return {} if dots is None else {"dpi": dots}
+
+
+def _png_options(_: Metadata, __: Picture) -> dict[str, Any]:
+    return {}
+
+
+_OPTIONS = {
+    "JPEG": _jpeg_options,
+    "WEBP": _webp_options,
+    "GIF": _gif_options,
+    "BMP": _bmp_options,
+    "PNG": _png_options,
+}
+
+
+def _indexed(frame: NDArray[Any]) -> Any:
+    """Return a frame with at most 256 colours: its own, if they are as few. Opacity below a half is transparent."""
+    from PIL import Image
+
+    if frame.ndim == 2:
+        return Image.fromarray(frame)
+    hidden = frame[..., -1] < 128 if frame.shape[-1] in (2, 4) else None
+    colours = np.repeat(frame[..., :1], 3, -1) if frame.shape[-1] < 3 else frame[..., :3]
+    most = 256 if hidden is None else 255
+    flat = colours.reshape(-1, 3)
+    table, indices = np.unique(flat if hidden is None else flat[~hidden.ravel()], axis=0, return_inverse=True)
+    if len(table) <= most:
+        whole = np.full(len(flat), _TRANSPARENT, np.uint8)
+        whole[... if hidden is None else ~hidden.ravel()] = indices.ravel()
+        found = Image.fromarray(whole.reshape(hidden.shape if hidden is not None else colours.shape[:2]), "P")
+        found.putpalette(table.astype(np.uint8).tobytes())
+        return found
+    found = Image.fromarray(np.ascontiguousarray(colours)).quantize(most)
+    if hidden is not None:
+        indices = np.where(hidden, np.uint8(_TRANSPARENT), np.asarray(found))
+        palette = found.getpalette()
+        found = Image.fromarray(indices, "P")
+        found.putpalette(palette or [])
+    return found

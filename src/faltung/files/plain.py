@@ -1,0 +1,145 @@
+"""How does a picture become one that plain formats hold? Of greys or colours from black to white, colours last."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from faltung.errors import ArgumentError
+from faltung.files.opacity import opaque_value, stored
+from faltung.files.picture_value import Picture
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["HOLDS", "Holds", "has_visible_opacity", "held_dtypes", "plain"]
+
+
+class Holds(NamedTuple):
+    """What a plain format can hold."""
+
+    dtypes: tuple[np.dtype[Any], ...]
+    opacity: bool
+    frames: bool
+    inks: bool = False
+
+
+_BYTES, _WORDS = np.dtype("u1"), np.dtype("u2")
+#: What each format can hold.
+HOLDS = {
+    "PNG": Holds((_BYTES, _WORDS), opacity=True, frames=True),
+    "JPEG": Holds((_BYTES,), opacity=False, frames=False, inks=True),
+    "WEBP": Holds((_BYTES,), opacity=True, frames=True),
+    "GIF": Holds((_BYTES,), opacity=True, frames=True),
+    "BMP": Holds((_BYTES,), opacity=True, frames=False),
+    "PNM": Holds((_BYTES, _WORDS), opacity=False, frames=False),
+    "PFM": Holds((np.dtype("f4"),), opacity=False, frames=False),
+}
+
+
+def held_dtypes(picture: Picture, name: str) -> tuple[np.dtype[Any], ...]:
+    """Return the dtypes that a format can hold for a picture: animations have 8 bits."""
+    samples, axes = _colours_last(picture)
+    return (_BYTES,) if samples.ndim > 2 + axes.endswith("S") else HOLDS[name].dtypes
+
+
+def plain(picture: Picture, name: str) -> Picture:
+    """Return a picture with axes YX or YXS, or TYXS if a format has frames, in colours that the format has.
+
+    Opacity that is 1 everywhere is left out where a format has none. Inks become light, (1 - ink)(1 - black), unless
+    the format has them. Where zero is white, values are reversed. Colours that are multiplied by opacity are divided
+    by it.
+
+    Raises
+    ------
+    ArgumentError
+        The format cannot hold the picture.
+    """
+    holds = HOLDS[name]
+    samples, axes = _colours_last(picture)
+    _check_axes(samples, axes, picture, name)
+    held = held_dtypes(picture, name)
+    if samples.dtype not in held:
+        depths = {_BYTES: "8-bit", _WORDS: "16-bit", np.dtype("f4"): "float32"}
+        expected = f"{' or '.join(depths[dtype] for dtype in held)} samples for {name}"
+        raise ArgumentError("--output", expected, str(samples.dtype), "Add --scale, or use .tif or .npy.")
+    samples = _whole_range(samples, picture.bits)
+    opaque, colours, opacity = samples.dtype.type(opaque_value(samples.dtype)), samples, None
+    if axes.endswith("S"):
+        colours, opacity = samples[..., : picture.colour_count], samples[..., picture.colour_count :]
+    if picture.colours == "white is zero":
+        colours = opaque - colours
+    if picture.colours == "cmyk" and not holds.inks:
+        colours = _light(colours, opaque)
+    if picture.opacity is not None and opacity is not None:
+        if picture.opacity == "associated":
+            colours = _divided(colours, opacity, opaque)
+        colours = _with_opacity(colours, opacity, opaque, holds, name)
+    if colours.shape[-1:] == (1,) and axes.endswith("S"):
+        colours, axes = colours[..., 0], axes[:-1]
+    kind = "cmyk" if picture.colours == "cmyk" and holds.inks else "rgb" if colours.shape[-1] > 2 else "grey"
+    extra = ("straight",) if picture.opacity and axes.endswith("S") and colours.shape[-1] in (2, 4) else ()
+    extra = () if kind == "cmyk" else extra
+    metadata = picture.metadata
+    if picture.colours == "cmyk" and kind != "cmyk":
+        metadata = replace(metadata, profile=None)  # it is for inks
+    return replace(
+        picture, samples=colours, axes=axes, extra=extra, colours=kind if "S" in axes else "grey", metadata=metadata
+    )
+
+
+def has_visible_opacity(picture: Picture) -> bool:
+    """Whether any pixel is not opaque."""
+    index, axis = picture.opacity_index, picture.colour_axis
+    if index is None or axis is None:
+        return False
+    return bool((np.take(picture.samples, index, axis) != opaque_value(picture.samples.dtype)).any())
+
+
+def _colours_last(picture: Picture) -> tuple[NDArray[Any], str]:
+    """Return samples with the colours last, without axes of length one before rows."""
+    samples, axes = picture.samples, picture.axes
+    if "S" in axes:
+        samples, axes = np.moveaxis(samples, axes.index("S"), -1), axes.replace("S", "") + "S"
+    while samples.ndim > 2 + axes.endswith("S") and samples.shape[0] == 1 and axes[0] not in "YX":
+        samples, axes = samples[0], axes[1:]
+    return samples, axes
+
+
+def _check_axes(samples: NDArray[Any], axes: str, picture: Picture, name: str) -> None:
+    frames = HOLDS[name].frames and samples.ndim == 3 + axes.endswith("S")
+    bands = samples.shape[-1] if axes.endswith("S") else 1
+    counts = {1, 3} | ({4} if picture.colours == "cmyk" else set())
+    fits = picture.colour_count in counts and len(picture.extra) <= 1 and picture.extra != ("extra",)
+    if (samples.ndim != 2 + axes.endswith("S") and not frames) or bands > 5 or not fits:
+        received = f"an array of shape {picture.samples.shape}"
+        if "extra" in picture.extra:
+            received += f", of which {picture.extra.count('extra')} bands are no colours"
+        raise ArgumentError("--output", f"one grey or colour picture for {name}", received, "Use .tif or .npy.")
+
+
+def _whole_range(samples: NDArray[Any], bits: int) -> NDArray[Any]:
+    """Return samples of which all bits are used, from those that use some."""
+    if not bits:
+        return samples
+    return stored(samples * (opaque_value(samples.dtype) / (2**bits - 1)), samples.dtype)
+
+
+def _light(inks: NDArray[Any], opaque: Any) -> NDArray[Any]:
+    left = (opaque - inks).astype(np.float64)
+    return stored(left[..., :3] * left[..., 3:] / float(opaque), inks.dtype)
+
+
+def _divided(colours: NDArray[Any], opacity: NDArray[Any], opaque: Any) -> NDArray[Any]:
+    shares = np.where(opacity == 0, 1.0, opacity / float(opaque))
+    return stored(colours / shares, colours.dtype)
+
+
+def _with_opacity(colours: NDArray[Any], opacity: NDArray[Any], opaque: Any, holds: Holds, name: str) -> NDArray[Any]:
+    if holds.opacity:
+        return np.concatenate([colours, opacity], axis=-1)
+    if (opacity != opaque).any():
+        raise ArgumentError("--output", f"no opacity for {name}", "a picture with opacity", "Use .png or .tif.")
+    return colours
