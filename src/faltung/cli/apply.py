@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from faltung import files
+from faltung.cli.completion import calls, mode_names, nan_rules
 from faltung.cli.console import Notes, errors, print_error, printable, progress
 from faltung.cli.depth import SCALE_HELP, scale_of
 from faltung.cli.filtering import AXES_HELP, MODE_HELP, Filtering, modes
@@ -32,16 +33,16 @@ _LISTED = 10
 
 def apply(
     image: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Pictures or arrays, or folders of them.")],
-    kernel: Annotated[str, typer.Option("--kernel", "-k", metavar="FILTER", help=KERNEL_HELP)],
+    kernel: Annotated[str, typer.Option("--kernel", "-k", metavar="FILTER", help=KERNEL_HELP, autocompletion=calls)],
     output: Annotated[
         str,
-        typer.Option("--output", "-o", metavar="PATH", help="File to write, or folder/ for several; see below."),
+        typer.Option("--output", "-o", metavar="PATH", help="File to write, or a folder/ for several inputs."),
     ],
     suffix: Annotated[
         str | None,
         typer.Option(metavar="SUFFIX", help="Format in the folder, such as .png.", show_default="as each input"),
     ] = None,
-    mode: Annotated[str, typer.Option(metavar="MODE", help=MODE_HELP)] = "reflect",
+    mode: Annotated[str, typer.Option(metavar="MODE", help=MODE_HELP, autocompletion=mode_names)] = "reflect",
     cval: Annotated[float, typer.Option(metavar="VALUE", help="The constant of --mode constant.")] = 0.0,
     axes: Annotated[str | None, typer.Option(metavar="AXES", help=AXES_HELP, show_default="rows and columns")] = None,
     correlation: Annotated[bool, typer.Option("--correlate", help="Correlate instead of convolving.")] = False,
@@ -53,7 +54,12 @@ def apply(
         typer.Option(metavar="RANGE", help=SCALE_HELP, show_default="auto where it is plain, or else none"),
     ] = None,
     nan: Annotated[
-        str, typer.Option(metavar="RULE", help="What NaN is: a value (propagate) or a missing sample (ignore).")
+        str,
+        typer.Option(
+            metavar="RULE",
+            help="What NaN is: a value (propagate) or a missing sample (ignore).",
+            autocompletion=nan_rules,
+        ),
     ] = "propagate",
     mask: Annotated[
         Path | None,
@@ -65,7 +71,12 @@ def apply(
     ] = None,
     min_weight: Annotated[
         float,
-        typer.Option(metavar="SHARE", min=0, max=1, help="Share of the weights that must be valid for a result."),
+        typer.Option(
+            metavar="SHARE",
+            min=0,
+            max=1,
+            help="Least share of the weights that must be valid; below it a result is missing.",
+        ),
     ] = 0.0,
     straight: Annotated[
         bool, typer.Option("--straight", help="Filter colours by themselves, and copy opacity.")

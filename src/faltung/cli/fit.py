@@ -13,8 +13,9 @@ import typer
 from numpy.typing import NDArray
 
 from faltung import files
+from faltung.cli.completion import mode_names
 from faltung.cli.console import print_note
-from faltung.cli.filtering import kernel_axes, modes
+from faltung.cli.filtering import AXES_HELP, kernel_axes, modes
 from faltung.cli.filters import check_filter_target, sketch, write_filter
 from faltung.errors import ArgumentError
 from faltung.files.opacity import colour_samples
@@ -31,33 +32,43 @@ _NAME_WIDTH = 20
 
 
 def fit(
-    before: Annotated[Path, typer.Argument(metavar="BEFORE", help="PNG, JPEG, TIFF or .npy file, or a folder.")],
-    after: Annotated[Path, typer.Argument(metavar="AFTER", help="The same images, filtered.")],
-    size: Annotated[str, typer.Option(help="Taps of the filter, such as 15, 9x15 or 5x15x15.")] = "15",
+    before: Annotated[Path, typer.Argument(metavar="BEFORE", help="A picture or an array, or a folder of them.")],
+    after: Annotated[Path, typer.Argument(metavar="AFTER", help="The same, filtered.")],
+    size: Annotated[
+        str, typer.Option(metavar="TAPS", help="Taps of the filter, such as 15, 9x15 or 5x15x15.")
+    ] = "15",
     mode: Annotated[
         str | None,
         typer.Option(
+            metavar="MODE",
             help="How BEFORE continued beyond its border: reflect, constant, nearest, mirror or wrap; or one for "
             "each axis, such as wrap,nearest.",
             show_default="unknown, pixels near the border are left out",
+            autocompletion=mode_names,
         ),
     ] = None,
-    cval: Annotated[float, typer.Option(help="The value beyond the border for --mode constant.")] = 0.0,
-    axes: Annotated[
-        str | None, typer.Option(help="Axes of the filter, such as 0,1; rows and columns by default.")
+    cval: Annotated[float, typer.Option(metavar="VALUE", help="The constant of --mode constant.")] = 0.0,
+    axes: Annotated[str | None, typer.Option(metavar="AXES", help=AXES_HELP, show_default="rows and columns")] = None,
+    ridge: Annotated[float, typer.Option(metavar="WEIGHT", min=0, help="Penalty on the squares of taps.")] = 0.0,
+    symmetric: Annotated[
+        str | None, typer.Option(metavar="KIND", help="Equal taps: point or mirror symmetry.", show_default="none")
     ] = None,
-    ridge: Annotated[float, typer.Option(min=0, help="Penalty on the squares of taps.")] = 0.0,
-    symmetric: Annotated[str | None, typer.Option(help="Equal taps: point or mirror symmetry.")] = None,
     non_negative: Annotated[bool, typer.Option("--non-negative", help="No tap is below zero.")] = False,
     sum_to_one: Annotated[bool, typer.Option("--sum-to-one", help="The taps sum to one.")] = False,
-    held_out: Annotated[float, typer.Option(min=0, max=0.5, help="Fraction of tiles to judge the filter by.")] = 0.2,
-    seed: Annotated[int, typer.Option(min=0, help="Seed of the choice of these tiles.")] = 0,
+    held_out: Annotated[
+        float, typer.Option(metavar="SHARE", min=0, max=0.5, help="Share of tiles to judge the filter by.")
+    ] = 0.2,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Seed of the choice of these tiles.")] = 0,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="File for the taps, .txt or .npy, for apply -k."),
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="File for the taps, .txt, .csv or .npy, for faltung apply -k."
+        ),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output file if it exists.")] = False,
-    workers: Annotated[int | None, typer.Option(min=1, help="Number of threads; all cores by default.")] = None,
+    workers: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Threads.", show_default="one for each core")
+    ] = None,
 ) -> None:
     """Find the filter that turns one image into another, by least squares.
 
@@ -68,12 +79,9 @@ def fit(
     Examples
     --------
       faltung fit sharp.png blurred.png --size 15
-
       faltung fit sharp.png blurred.png --size 9 -o filter.txt
-
       faltung apply other.png -k filter.txt -o filtered.png
-
-      faltung fit raw/ processed/ --size 7 --symmetric mirror --sum-to-one
+      faltung fit raw/ done/ --size 7 --symmetric mirror --sum-to-one
     """
     from faltung.fit import closest_named, fit_filter
 

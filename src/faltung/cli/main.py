@@ -19,6 +19,8 @@ from faltung.cli.console import print_error
 from faltung.cli.export import export
 from faltung.cli.fit import fit
 from faltung.cli.generate import generate
+from faltung.cli.help import ExplainedCommand, ExplainedGroup
+from faltung.cli.kernels import kernels
 from faltung.cli.learn import learn
 from faltung.cli.plan import plan
 from faltung.cli.predict import predict
@@ -35,13 +37,13 @@ app = typer.Typer(
     help="The convolution operator: filter images, and learn filters from images.",
     epilog="Exit codes: 0 success, 1 failure, 2 a command line that cannot be read, 130 interrupted.",
     no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode="markdown",
+    cls=ExplainedGroup,
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (apply, plan, fit, learn, predict, generate, export, calibrate, cache):
-    app.command()(naming_what_was_typed(command))
+for command in (apply, kernels, plan, fit, learn, predict, generate, export, calibrate, cache):
+    app.command(cls=ExplainedCommand)(naming_what_was_typed(command))
 
 
 def _print_version(wanted: bool) -> None:

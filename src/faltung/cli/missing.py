@@ -70,10 +70,10 @@ class MissingOptions:
         kept = None if present is None or present.all() else np.asarray(~present)
         if self.mask is not None:
             mask = _fitted(self.mask, self.mask_name, picture)
-            present = mask if present is None else np.logical_and(present, mask)
+            present = mask if present is None else mask & present
         if present is not None and picture.colour_axis is not None and picture.opacity:
             present = np.asarray(present.all(axis=picture.colour_axis, keepdims=True))  # a pixel has one opacity
-            kept = None if kept is None else kept.any(axis=picture.colour_axis, keepdims=True)
+            kept = None if kept is None else np.asarray(kept.any(axis=picture.colour_axis, keepdims=True))
         if present is not None and present.all():
             present = None
         return picture, MissingSamples(self, present, kept, bool(nans))

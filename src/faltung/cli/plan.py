@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from faltung import files
+from faltung.cli.completion import calls, mode_names
 from faltung.cli.console import print_note
 from faltung.cli.filtering import MODE_HELP, kernel_axes, modes
 from faltung.cli.filters import KERNEL_HELP, read_filter
@@ -19,22 +20,20 @@ __all__ = ["plan"]
 
 
 def plan(
-    kernel: Annotated[str, typer.Option("--kernel", "-k", metavar="FILTER", help=KERNEL_HELP)],
+    kernel: Annotated[str, typer.Option("--kernel", "-k", metavar="FILTER", help=KERNEL_HELP, autocompletion=calls)],
     image: Annotated[Path | None, typer.Argument(metavar="[IMAGE]", help="A picture or an array.")] = None,
-    shape: Annotated[str | None, typer.Option(help="Shape of an array, such as 480x640, instead of a file.")] = None,
-    dtype: Annotated[str, typer.Option(help="Dtype of the array, with --shape.")] = "float32",
-    mode: Annotated[
-        str,
-        typer.Option(help=MODE_HELP),
-    ] = "reflect",
+    shape: Annotated[
+        str | None, typer.Option(metavar="SHAPE", help="Shape of an array, such as 480x640, instead of a file.")
+    ] = None,
+    dtype: Annotated[str, typer.Option(metavar="DTYPE", help="Dtype of the array, with --shape.")] = "float32",
+    mode: Annotated[str, typer.Option(metavar="MODE", help=MODE_HELP, autocompletion=mode_names)] = "reflect",
 ) -> None:
     """Print how a filter would be computed, at which cost, and why not in another way.
 
     Examples
     --------
       faltung plan photo.jpg -k "gaussian(2)"
-
-      faltung plan --shape 2048x2048 --dtype uint8 -k "gaussian(2) * sobel(axis=1)"
+      faltung plan --shape 512x512 -k "gaussian(2) * sobel(axis=1)"
     """
     filter_ = read_filter(kernel)
     if (image is None) == (shape is None):
