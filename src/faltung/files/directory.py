@@ -119,6 +119,12 @@ class Structure:
         count, start, step = self._count(offset)
         return self._number("Q" if self.big else "I", start + step * count)
 
+    def place(self, code: int) -> int:
+        """Return where the value of an entry of the first directory is, if it is a short one."""
+        count, start, step = self._count(self.first)
+        codes = [self._number("H", start + step * index) for index in range(count)]
+        return start + step * codes.index(code) + (12 if self.big else 8)
+
     def directory(self, offset: int, depth: int = 0) -> Directory:
         """Return a directory with the directories that it points at; those that are damaged are left out."""
         found: Directory = {}

@@ -8,7 +8,7 @@ from pathlib import Path
 from faltung.files.exif import parsed
 from faltung.files.formats import format_of_name
 from faltung.files.picture_value import Metadata, Picture
-from faltung.files.plain import HOLDS, has_visible_opacity
+from faltung.files.plain import HOLDS, has_partial_opacity
 from faltung.files.tiff_output import is_imagej, is_ome, packing
 from faltung.files.tiff_tags import TEXTS
 
@@ -26,6 +26,7 @@ _KEPT = {
     "PFM": set[str](),
     "NPY": set[str](),
 }
+_NAMES = {"NPY": ".npy", "WEBP": "WebP"}
 _TEXTS_OF_TIFF = {"Description", "Software", "Creation Time", "Author", "Copyright"}
 _GEOGRAPHIC = {33550, 33922, 34264, 34735, 34736, 34737, 42112}
 _COMPRESSIONS = {6: "JPEG", 7: "JPEG", 34712: "JPEG 2000", 33003: "JPEG 2000", 33005: "JPEG 2000", 34887: "LERC"}
@@ -39,7 +40,7 @@ def lost(path: Path, pictures: Sequence[Picture], *, metadata: bool = True) -> l
     fields = [field for picture in pictures for field in _lost_fields(picture, name, metadata)]
     if metadata and name == "TIFF" and any(each.metadata.ome for each in pictures) and not is_ome(pictures):
         fields.append("OME-XML")
-    sentences = [f"A {name} file does not keep {_listed(fields)}."] if fields else []
+    sentences = [f"A {_NAMES.get(name, name)} file does not keep {_listed(fields)}."] if fields else []
     sentences += [sentence for picture in pictures for sentence in _changed(picture, name)]
     if metadata:
         sentences += [sentence for picture in pictures for sentence in picture.metadata.unread]
@@ -124,7 +125,7 @@ def _changed(picture: Picture, name: str) -> list[str]:
         sentences.append("CMYK becomes RGB: each colour is (1 - ink) (1 - black).")
     if name == "GIF" and (picture.colours != "grey" or picture.extra):
         sentences.append("A GIF file has 256 colours a frame: others become the closest of these.")
-    if name == "GIF" and has_visible_opacity(picture):
+    if name == "GIF" and has_partial_opacity(picture):
         sentences.append("A GIF file has no partial opacity: below one half pixels are transparent.")
     if name in ("JPEG",) and picture.opacity is not None:
         sentences.append("All pixels are opaque, so opacity is left out.")

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["read_pillow"]
 
-_FORMATS = ["JPEG", "MPO", "GIF", "WEBP", "BMP", "PNG"]
+_FORMATS = ["JPEG", "GIF", "WEBP", "BMP", "PNG"]
 _MODES = {"L": "grey", "LA": "grey", "RGB": "rgb", "RGBA": "rgb", "CMYK": "cmyk"}
 _UNITS = {1: "inch", 2: "cm"}
 _KNOWN_SEGMENTS = {"APP0", "APP1", "APP2", "APP14", "COM"}
@@ -65,7 +65,7 @@ def read_pillow(path: Path, known: dict[str, Any] | None = None) -> list[Picture
             axes,
             ("straight",) if mode.endswith("A") else (),
             _MODES[mode],
-            metadata=Metadata(exif=block(upright(directory)) or None, xmp=upright_xmp(xmp), **fields),
+            metadata=Metadata(exif=block(upright(directory)) or None, **fields),
         )
     ]
 

@@ -14,7 +14,7 @@ from faltung.files.picture_value import Picture
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["HOLDS", "Holds", "has_visible_opacity", "held_dtypes", "plain"]
+__all__ = ["HOLDS", "Holds", "has_partial_opacity", "held_dtypes", "plain"]
 
 
 class Holds(NamedTuple):
@@ -90,12 +90,13 @@ def plain(picture: Picture, name: str) -> Picture:
     )
 
 
-def has_visible_opacity(picture: Picture) -> bool:
-    """Whether any pixel is not opaque."""
+def has_partial_opacity(picture: Picture) -> bool:
+    """Whether any pixel is neither opaque nor transparent."""
     index, axis = picture.opacity_index, picture.colour_axis
     if index is None or axis is None:
         return False
-    return bool((np.take(picture.samples, index, axis) != opaque_value(picture.samples.dtype)).any())
+    opacity = np.take(picture.samples, index, axis)
+    return bool(((opacity != opaque_value(opacity.dtype)) & (opacity != 0)).any())
 
 
 def _colours_last(picture: Picture) -> tuple[NDArray[Any], str]:

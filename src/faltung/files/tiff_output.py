@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import struct
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from faltung.files import ome
-from faltung.files.directory import Directory, Entry, packed
+from faltung.files.directory import Directory, Entry, Structure, packed
 from faltung.files.exif import entry_of_text, parsed
 from faltung.files.orientation import as_stored
 from faltung.files.picture_value import Metadata, Picture
@@ -235,21 +236,16 @@ def _pointers(metadata: Metadata) -> list[tuple[Any, ...]]:
 
 def _attach_exif(path: Path, pictures: Sequence[Picture], order: str, big: bool) -> None:
     """Write the directories of EXIF behind the pages, since tifffile does not write directories."""
-    import tifffile
-
     known = parsed(pictures[0].metadata.exif or b"")
     inner: dict[int, Directory] = {code: each for code in _POINTERS if isinstance(each := known.get(code), dict)}
     if not inner:
         return
     with open(path, "r+b") as file:
-        places = {}
         for code, directory in inner.items():
-            places[code] = file.seek(0, 2) + file.tell() % 2
-            file.write(b"\0" * (places[code] - file.tell()))
-            file.write(packed(directory, places[code], order, big))
-    with tifffile.TiffFile(path, mode="r+") as written:
-        offsets = {code: written.pages[0].tags[code].valueoffset for code in places}
-    with open(path, "r+b") as file:
-        for code, at in offsets.items():
-            file.seek(at)
-            file.write(struct.pack(order + "I", places[code]))
+            end = file.seek(0, 2)
+            file.write(b"\0" * (end % 2))
+            file.write(packed(directory, end + end % 2, order, big))
+            file.flush()
+            with mmap.mmap(file.fileno(), 0) as buffer:
+                at = Structure.of(buffer).place(code)
+                buffer[at : at + 4] = struct.pack(order + "I", end + end % 2)
