@@ -185,7 +185,7 @@ def test_filters_that_cannot_be_read_or_written(command, tmp_path, rng):
         ("bad.txt", "--kernel: expected a file of taps, got 'bad.txt'"),
         (
             "psf.tif",
-            "--kernel: expected a file of taps, got 'psf.tif'. IMAGE: expected a readable TIFF file",
+            "--kernel: expected a PNG, JPEG, TIFF, GIF, WebP, BMP, PNM or .npy file, got 'psf.tif', of another kind.",
         ),
         ("no.csv", "--kernel: expected an expression, or a file that exists, got 'no.csv'."),
         ("none.txt", "taps: expected finite numbers"),

@@ -114,15 +114,17 @@ def _taps_of_picture(path: Path) -> NDArray[Any]:
     if picture.colour_axis is not None:
         grey = np.take(samples, [0], axis=picture.colour_axis)
         if not (samples == grey).all():
-            raise ArgumentError("--kernel", "a grey picture", "colours", "Save it as grey.")
+            raise ArgumentError(
+                "--kernel", "a grey picture of a filter", f"'{path}' with colours", "Save it as grey."
+            )
         samples = grey.squeeze(picture.colour_axis)
     if len(pictures) > 1:
-        raise ArgumentError("--kernel", "one picture", f"{len(pictures)} in one file", "Save it alone.")
+        raise ArgumentError("--kernel", "one picture of a filter", f"{len(pictures)} in '{path}'", "Save it alone.")
     if samples.dtype.kind != "u":
         return samples
     total = int(samples.sum(dtype=np.uint64))
     if not total:
-        raise ArgumentError("--kernel", "a picture that is not black", "only zeros")
+        raise ArgumentError("--kernel", "a picture of a filter", f"'{path}', which is black")
     print_note(f"the taps in {path} were divided by their sum, {total:,}, so that they add up to 1")
     return samples / total
 

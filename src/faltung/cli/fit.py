@@ -18,6 +18,7 @@ from faltung.cli.console import print_note
 from faltung.cli.filtering import AXES_HELP, kernel_axes, modes
 from faltung.cli.filters import check_filter_target, sketch, write_filter
 from faltung.errors import ArgumentError
+from faltung.files.formats import SUFFIXES
 from faltung.files.opacity import colour_samples
 from faltung.files.targets import Inputs
 from faltung.ground.arrays import computed_dtype
@@ -132,13 +133,23 @@ def _pairs(before: Path, after: Path) -> list[tuple[Path, Path]]:
         raise ArgumentError("AFTER", "two files, or two folders", received, "Pass a file for a file.")
     if not before.is_dir():
         return [(before, after)]
-    names, others = ({path.name for path in folder.iterdir() if path.is_file()} for folder in (before, after))
+    names, others = _picture_names(before), _picture_names(after)
     if names != others or not names:
         unpaired = ", ".join(sorted(names ^ others)[:5])
         received = f"only in one of them {unpaired}" if unpaired else "empty folders"
         remedy = "Rename or remove files without a partner." if unpaired else "Put files into both folders."
         raise ArgumentError("AFTER", "folders whose files have the same names", received, remedy)
     return [(before / name, after / name) for name in sorted(names)]
+
+
+def _picture_names(folder: Path) -> set[str]:
+    """Return the names of the pictures in a folder; other files are told, and hidden ones are left alone."""
+    names = {path.name for path in folder.iterdir() if path.is_file() and not path.name.startswith(".")}
+    pictures = {name for name in names if Path(name).suffix.lower() in SUFFIXES}
+    if others := sorted(names - pictures):
+        shown = ", ".join(others[:5]) + ", ..." * (len(others) > 5)
+        print_note(f"skipped in {folder}, no pictures by their names: {shown}")
+    return pictures
 
 
 def _support(size: str, axes: str | None, first: Path) -> tuple[int, ...]:

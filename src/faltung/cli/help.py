@@ -100,13 +100,14 @@ def _remark(param: Any) -> str:
     """Return what is said of every option in the same way: whether it is required, or what holds without it."""
     said = [f"variable: {param.envvar}"] if param.envvar else []
     shown, default = param.show_default, param.default
+    is_flag = param.param_type_name == "option" and param.is_flag
     if param.required:
         said.append("required")
     elif isinstance(shown, str):
         said.append(f"default: {shown}")
-    elif shown and param.is_flag and param.secondary_opts:
+    elif shown and is_flag and param.secondary_opts:
         said.append(f"default: {(param.opts if default else param.secondary_opts)[0]}")
-    elif shown and default is not None and not param.is_flag:
+    elif shown and default is not None and not is_flag:
         said.append(f"default: {default:g}" if isinstance(default, float) else f"default: {default}")
     return f"[{'; '.join(said)}]" if said else ""
 
