@@ -20,6 +20,7 @@ from faltung.cli.missing import missing_options
 from faltung.cli.typed import message_of
 from faltung.errors import FaltungError
 from faltung.files import Picture
+from faltung.files.formats import format_of_contents
 from faltung.files.targets import Inputs
 from faltung.ground.arrays import as_dtype
 from faltung.ground.boundary import check_modes
@@ -151,6 +152,7 @@ class _Work:
 
     def do(self, job: Job, track: Callable[[range], Iterable[int]]) -> None:
         """Read a file, filter its pictures, and write the results."""
+        format_of_contents(job.source)  # what is wrong with the input is told before what is wrong with the output
         files.check_target(job.target, self.inputs, self.overwrite)
         note = self.notes.of(job.source)
         results = [self.how(picture, job.target, note, track) for picture in files.read(job.source)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ _KNOWN = (".npy", ".txt", ".csv")
 _SUFFIXES = (*_KNOWN, ".tsv", *SUFFIXES)
 #: Help of the option that names the filter.
 KERNEL_HELP = "An expression, or a file of taps: CSV, TXT, NPY, TIFF or PNG. `faltung kernels` lists the names."
+#: What a path has between names: in an expression, neither follows a letter nor begins the text.
+_SEPARATORS = re.compile(r"^[./~]|[A-Za-z_.]/")
 _SHADES = " .:-=+*#%@"
 #: Taps along an axis that are printed as numbers.
 _FEW = 7
@@ -50,7 +53,11 @@ def read_filter(text: str) -> Kernel:
     """
     path = filter_file(text)
     if path is None:
-        return parse(text)
+        try:
+            return parse(text)
+        except ExpressionError as error:
+            error.args = (f"--kernel: {error}",)
+            raise
     if not _is_file(path):
         received = f"'{path}', a folder" if path.is_dir() else f"'{path}'"
         raise ArgumentError("--kernel", "an expression, or a file that exists", received)
@@ -68,8 +75,8 @@ def filter_file(text: str) -> Path | None:
 
     Examples
     --------
-    >>> filter_file("2 * box(3)"), filter_file("psf.TIF").name
-    (None, 'psf.TIF')
+    >>> filter_file("2 * box(3)"), filter_file("psf.TIF").name, filter_file("filters/psf").name
+    (None, 'psf.TIF', 'psf')
     """
     path = Path(text)
     if path.suffix.lower() in _SUFFIXES:
@@ -77,7 +84,7 @@ def filter_file(text: str) -> Path | None:
     try:
         parse(text)
     except ExpressionError:
-        return path if _is_file(path) else None
+        return path if _is_file(path) or _SEPARATORS.search(text) else None
     return None
 
 
