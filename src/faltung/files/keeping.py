@@ -8,7 +8,7 @@ from pathlib import Path
 from faltung.files.exif import parsed
 from faltung.files.formats import format_of_name
 from faltung.files.picture_value import Metadata, Picture
-from faltung.files.plain import HOLDS, has_partial_opacity
+from faltung.files.plain import HOLDS, has_many_colours, has_partial_opacity
 from faltung.files.tiff_output import is_imagej, is_ome, packing
 from faltung.files.tiff_tags import TEXTS
 
@@ -123,11 +123,11 @@ def _changed(picture: Picture, name: str) -> list[str]:
     sentences = []
     if picture.colours == "cmyk" and name in HOLDS and not HOLDS[name].inks:
         sentences.append("CMYK becomes RGB: each colour is (1 - ink) (1 - black).")
-    if name == "GIF" and (picture.colours != "grey" or picture.extra):
+    if name == "GIF" and has_many_colours(picture):
         sentences.append("A GIF file has 256 colours a frame: others become the closest of these.")
     if name == "GIF" and has_partial_opacity(picture):
         sentences.append("A GIF file has no partial opacity: below one half pixels are transparent.")
-    if name in ("JPEG",) and picture.opacity is not None:
+    if name in HOLDS and not HOLDS[name].opacity and picture.opacity is not None:
         sentences.append("All pixels are opaque, so opacity is left out.")
     if name == "TIFF" and picture.metadata.format == "TIFF":
         before, after = picture.metadata.encoding.get("compression", 1), packing(picture).get("compression", 1)

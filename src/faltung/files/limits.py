@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["check_size"]
+__all__ = ["check_size", "largest_size"]
 
 #: Bytes that any file may unpack to.
 _SMALL = 128 * 2**20
@@ -10,7 +10,12 @@ _SMALL = 128 * 2**20
 _RATIO = 1100
 
 
+def largest_size(size: int) -> int:
+    """Return the bytes that a file of `size` bytes may unpack to."""
+    return max(_SMALL, _RATIO * size)
+
+
 def check_size(unpacked: int, size: int) -> None:
     """Raise ValueError if a file of `size` bytes says that it unpacks to too many."""
-    if unpacked > max(_SMALL, _RATIO * size):
+    if unpacked > largest_size(size):
         raise ValueError(f"it says that its {size:,} bytes unpack to {unpacked:,}, which is implausible")

@@ -12,6 +12,7 @@ from faltung.files.picture_value import Picture
 from faltung.files.pillow_input import read_pillow
 from faltung.files.png_input import read_png
 from faltung.files.pnm_file import read_pnm
+from faltung.files.quiet import quiet
 from faltung.files.refusal import RefusedError
 from faltung.files.tiff_input import read_tiff
 
@@ -46,7 +47,8 @@ def read(path: Path, argument: str = "IMAGE") -> list[Picture]:
     """
     name = format_of_contents(path, argument)
     try:
-        return _READERS.get(name, read_pillow)(path)
+        with quiet():
+            return _READERS.get(name, read_pillow)(path)
     except RefusedError as error:
         raise ArgumentError(argument, error.expected, f"'{path}'{error.held}", error.remedy) from error
     except MemoryError as error:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import struct
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from faltung.files.exif import block, orientation_of, parsed, upright, upright_xmp
-from faltung.files.limits import check_size
+from faltung.files.limits import check_size, largest_size
 from faltung.files.orientation import as_seen
 from faltung.files.picture_value import Metadata, Picture
 from faltung.files.refusal import RefusedError
@@ -29,15 +28,14 @@ _KNOWN_SEGMENTS = {"APP0", "APP1", "APP2", "APP14", "COM"}
 
 
 @contextlib.contextmanager
-def _unlimited() -> Iterator[None]:
-    """Let Pillow open large pictures without complaints: their sizes are checked here."""
+def _limited(size: int) -> Iterator[None]:
+    """Let Pillow open large pictures without complaints, but not what is implausible for so many bytes."""
     from PIL import Image
 
-    before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    # Pillow refuses what has twice as many pixels, and a pixel has up to four bytes.
+    before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, largest_size(size) // 8
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
+        yield
     finally:
         Image.MAX_IMAGE_PIXELS = before
 
@@ -46,8 +44,8 @@ def read_pillow(path: Path, known: dict[str, Any] | None = None) -> list[Picture
     """Return the picture of a file, or the frames of an animation, with metadata that are known already."""
     from PIL import Image
 
-    with _unlimited(), open(path, "rb") as file, Image.open(file, formats=_FORMATS) as image:
-        size = path.stat().st_size
+    size = path.stat().st_size
+    with _limited(size), open(path, "rb") as file, Image.open(file, formats=_FORMATS) as image:
         check_size(image.width * image.height * 4, size)
         frames = getattr(image, "n_frames", 1) if image.format != "MPO" else 1
         check_size(image.width * image.height * 4 * frames, size)
@@ -90,6 +88,8 @@ def _frames(image: Any, count: int) -> tuple[NDArray[Any], str, tuple[float, ...
         image.seek(index)
         frames.append(np.array(image.convert("RGBA")))
         durations.append(float(image.info.get("duration", 0)))
+    if len({frame.shape for frame in frames}) > 1:
+        raise RefusedError("an animation whose frames have one size", " with others")
     whole = np.stack(frames)
     if (whole[..., 3] == 255).all():
         return whole[..., :3], "RGB", tuple(durations)
@@ -99,7 +99,7 @@ def _frames(image: Any, count: int) -> tuple[NDArray[Any], str, tuple[float, ...
 def _metadata(image: Any, path: Path) -> dict[str, Any]:
     """Return what the file says, by the fields of `Metadata`."""
     info, kind = image.info, "JPEG" if image.format == "MPO" else image.format
-    encoding: dict[str, Any] = {key: info[key] for key in ("loop", "background", "disposal", "blend") if key in info}
+    encoding: dict[str, Any] = {key: info[key] for key in ("loop", "default_image") if key in info}
     fields: dict[str, Any] = {"format": kind, "encoding": encoding, "profile": info.get("icc_profile")}
     fields["xmp"] = info.get("xmp")
     if isinstance(comment := info.get("comment"), bytes):

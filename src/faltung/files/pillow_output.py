@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,9 +18,9 @@ if TYPE_CHECKING:
 __all__ = ["write_pillow"]
 
 _QUALITY = 95
+_JFIF_UNITS = {"inch": 1, "cm": 2}
 _INCH = 2.54  # centimetres
 _TRANSPARENT = 255  # index in the palette of a GIF
-_MOST_FRAMES = 65_535  # milliseconds that WebP and GIF can hold are more
 
 
 def write_pillow(path: Path, picture: Picture, name: str) -> None:
@@ -38,12 +39,10 @@ def write_pillow(path: Path, picture: Picture, name: str) -> None:
     options = _OPTIONS[name](metadata, picture)
     if len(images) > 1:
         options |= {"save_all": True, "append_images": images[1:]} | _animated(metadata, len(images), name)
-    if name == "PNG":
-        packed = io.BytesIO()
-        images[0].save(packed, format=name, **options)
-        path.write_bytes(with_chunks(packed.getvalue(), metadata))
-        return
-    images[0].save(path, format=name, **options)
+    packed = io.BytesIO()
+    images[0].save(packed, format=name, **options)
+    finish = {"PNG": with_chunks, "JPEG": _with_density}.get(name)
+    path.write_bytes(packed.getvalue() if finish is None else finish(packed.getvalue(), metadata))
 
 
 def _animated(metadata: Metadata, count: int, name: str) -> dict[str, Any]:
@@ -54,7 +53,10 @@ def _animated(metadata: Metadata, count: int, name: str) -> dict[str, Any]:
     if name == "GIF":
         options["disposal"] = 2
     elif name == "PNG":
-        options |= {"disposal": 0, "blend": 0}
+        # A picture that is no frame, for programs that show one picture.
+        options |= {"disposal": 0, "blend": 0, "default_image": metadata.encoding.get("default_image", False)}
+        if options["default_image"]:
+            options["duration"] = durations[1:]
     return options
 
 
@@ -77,8 +79,6 @@ def _jpeg_options(metadata: Metadata, picture: Picture) -> dict[str, Any]:
             options["extra"] = encoding["segments"]
     elif "quality" in encoding:
         options["quality"] = encoding["quality"]
-    if (dots := _dots_per_inch(metadata)) is not None:
-        options["dpi"] = tuple(max(1, min(round(each), 65535)) for each in dots)
     if metadata.profile:
         options["icc_profile"] = metadata.profile
     if metadata.exif:
@@ -88,6 +88,14 @@ def _jpeg_options(metadata: Metadata, picture: Picture) -> dict[str, Any]:
     if "Comment" in metadata.texts:
         options["comment"] = metadata.texts["Comment"].encode("utf-8")
     return options
+
+
+def _with_density(packed: bytes, metadata: Metadata) -> bytes:
+    """Return a JPEG whose first segment has the resolution, in the unit that it is in; Pillow knows inches alone."""
+    if metadata.resolution is None or packed[6:11] != b"JFIF\0":
+        return packed
+    across, down = (max(1, min(round(value), 65535)) for value in metadata.resolution)
+    return packed[:13] + struct.pack(">BHH", _JFIF_UNITS.get(metadata.unit, 0), across, down) + packed[18:]
 
 
 def _webp_options(metadata: Metadata, _: Picture) -> dict[str, Any]:
@@ -113,8 +121,7 @@ def _gif_options(metadata: Metadata, picture: Picture) -> dict[str, Any]:
 
 
 def _bmp_options(metadata: Metadata, _: Picture) -> dict[str, Any]:
-    dots = _dots_per_inch(metadata)
-    return {} if dots is None else {"dpi": dots}
+    return {"dpi": _dots_per_inch(metadata) or (0, 0)}  # zero: not known
 
 
 def _png_options(_: Metadata, __: Picture) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from faltung.files.picture_value import Picture
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["HOLDS", "Holds", "has_partial_opacity", "held_dtypes", "plain"]
+__all__ = ["HOLDS", "Holds", "has_many_colours", "has_partial_opacity", "held_dtypes", "plain"]
 
 
 class Holds(NamedTuple):
@@ -33,7 +33,7 @@ HOLDS = {
     "JPEG": Holds((_BYTES,), opacity=False, frames=False, inks=True),
     "WEBP": Holds((_BYTES,), opacity=True, frames=True),
     "GIF": Holds((_BYTES,), opacity=True, frames=True),
-    "BMP": Holds((_BYTES,), opacity=True, frames=False),
+    "BMP": Holds((_BYTES,), opacity=False, frames=False),
     "PNM": Holds((_BYTES, _WORDS), opacity=False, frames=False),
     "PFM": Holds((np.dtype("f4"),), opacity=False, frames=False),
 }
@@ -97,6 +97,16 @@ def has_partial_opacity(picture: Picture) -> bool:
         return False
     opacity = np.take(picture.samples, index, axis)
     return bool(((opacity != opaque_value(opacity.dtype)) & (opacity != 0)).any())
+
+
+def has_many_colours(picture: Picture) -> bool:
+    """Whether one frame of a picture of bytes has more colours than a table of 256."""
+    samples, axes = _colours_last(picture)
+    if not axes.endswith("S") or samples.dtype != np.uint8 or samples.shape[-1] not in (2, 3, 4):
+        return False
+    weights = np.uint32(256) ** np.arange(samples.shape[-1], dtype=np.uint32)
+    frames = samples.reshape(-1, samples.shape[-3] * samples.shape[-2], samples.shape[-1])
+    return any(len(np.unique(frame @ weights)) > 256 - bool(picture.extra) for frame in frames)
 
 
 def _colours_last(picture: Picture) -> tuple[NDArray[Any], str]:

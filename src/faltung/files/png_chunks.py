@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import struct
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 __all__ = ["SIGNATURE", "chunk", "chunks", "said", "text_chunk", "unpacked"]
 
 SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_CRITICAL = {b"IHDR", b"PLTE", b"IDAT", b"IEND"}
 _LARGEST = 64 * 2**20  # bytes that a compressed text or profile may have
 _XMP = "XML:com.adobe.xmp"
 #: Chunks that mean the same for other pixels; the first two only for pixels of the same kind.
@@ -30,7 +29,10 @@ _KEPT = {
     b"sCAL",
     b"sTER",
 }
-_READ = {b"tRNS", b"pHYs", b"iCCP", b"eXIf", b"tEXt", b"zTXt", b"iTXt", b"acTL", b"fcTL", b"fdAT"}
+#: Chunks of the pixels themselves, and of animations.
+_PIXELS = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"acTL", b"fcTL", b"fdAT"}
+_TEXTS = {b"tEXt", b"zTXt", b"iTXt"}
+_RAW_EXIF = "Raw profile type exif"
 
 
 def chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
@@ -61,9 +63,9 @@ def unpacked(data: bytes) -> bytes:
     try:
         whole = decoder.decompress(data, _LARGEST)
     except zlib.error as error:
-        raise ValueError(f"a text or profile is damaged ({error})") from error
+        raise ValueError(f"it is damaged ({error})") from error
     if not decoder.eof:
-        raise ValueError("a text or profile is not whole, or too large")
+        raise ValueError("it is not whole, or too large")
     return whole
 
 
@@ -87,28 +89,57 @@ def text_chunk(keyword: str, text: str) -> bytes:
         return chunk(b"iTXt", name + b"\0\0\0\0\0" + text.encode("utf-8"))
 
 
+def _resolution(contents: bytes) -> dict[str, Any]:
+    if len(contents) != 9:
+        raise ValueError("it has another length")
+    across, down, unit = struct.unpack(">IIB", contents)
+    if not across or not down:
+        return {}
+    metres = 100 if unit == 1 else 1
+    return {"resolution": (across / metres, down / metres), "unit": "cm" if unit == 1 else ""}
+
+
+def _profile(contents: bytes) -> dict[str, Any]:
+    return {"profile": unpacked(contents.partition(b"\0")[2][1:])}
+
+
+def _exif(contents: bytes) -> dict[str, Any]:
+    return {"exif": contents}
+
+
+_FIELDS: dict[bytes, Callable[[bytes], dict[str, Any]]] = {b"pHYs": _resolution, b"iCCP": _profile, b"eXIf": _exif}
+
+
 def said(found: Iterable[tuple[bytes, bytes]]) -> dict[str, Any]:
     """Return what chunks say, by the fields of `Metadata`."""
     fields: dict[str, Any] = {}
     texts: dict[str, str] = {}
     kept, unread = [], []
     for kind, contents in found:
-        if kind in (b"tEXt", b"zTXt", b"iTXt"):
-            keyword, text = _text(kind, contents)
-            texts[keyword] = f"{texts[keyword]}\n{text}" if keyword in texts else text
-        elif kind == b"pHYs" and len(contents) == 9:
-            across, down, unit = struct.unpack(">IIB", contents)
-            if across and down:
-                metres = 100 if unit == 1 else 1
-                fields |= {"resolution": (across / metres, down / metres), "unit": "cm" if unit == 1 else ""}
-        elif kind == b"iCCP":
-            fields["profile"] = unpacked(contents.partition(b"\0")[2][1:])
-        elif kind == b"eXIf":
-            fields["exif"] = contents
-        elif kind in _KEPT or (kind not in _CRITICAL | _READ and kind[3:4].islower()):
-            kept.append((kind, contents))
-        elif kind not in _CRITICAL | _READ:
-            unread.append(f"The chunk {kind.decode('ascii', 'replace')} is not passed on.")
+        name = kind.decode("ascii", "replace")
+        try:
+            if kind in _TEXTS:
+                keyword, text = _text(kind, contents)
+                texts[keyword] = f"{texts[keyword]}\n{text}" if keyword in texts else text
+            elif kind in _FIELDS:
+                fields |= _FIELDS[kind](contents)
+            elif kind in _KEPT or (kind not in _PIXELS and kind[3:4].islower()):
+                kept.append((kind, contents))
+            elif kind not in _PIXELS:
+                unread.append(f"The chunk {name} is not passed on.")
+        except ValueError as error:
+            unread.append(f"The chunk {name} is not passed on: {error}.")
     if _XMP in texts:
         fields["xmp"] = texts.pop(_XMP).encode("utf-8")
+    if _RAW_EXIF in texts and "exif" not in fields and (exif := _from_digits(texts[_RAW_EXIF])):
+        fields["exif"] = exif
+        del texts[_RAW_EXIF]
     return fields | {"texts": texts, "chunks": tuple(kept), "unread": tuple(unread)}
+
+
+def _from_digits(text: str) -> bytes | None:
+    """Return EXIF that ImageMagick writes as a text of hexadecimal digits behind a name and a length."""
+    try:
+        return bytes.fromhex("".join(text.split()[2:]))
+    except ValueError:
+        return None

@@ -73,7 +73,7 @@ def _check_page(entries: dict[int, Entry], size: int) -> int:
 
     width, length, samples, depth = number(_WIDTH), number(_LENGTH), number(_SAMPLES, 1), max(1, number(_DEPTH))
     if min(width, length, samples) < 1:
-        return 0  # not a picture: a directory of other data
+        raise ValueError("a page has no pixels")
     bits = max(entries[_BITS].numbers or (1,)) if _BITS in entries else 1
     if bits > 128:
         raise ValueError(f"it has {bits} bits a sample")

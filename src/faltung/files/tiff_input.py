@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import logging
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,24 +36,13 @@ def read_tiff(path: Path) -> list[Picture]:
     """Return the pictures of a file, one for each series: pages of one shape and dtype."""
     import tifffile
 
-    with checked_structure(path) as structure, _quiet(), tifffile.TiffFile(path, _multifile=False) as file:
+    with checked_structure(path) as structure, tifffile.TiffFile(path, _multifile=False) as file:
         series = list(file.series)
         if not series:
             raise RefusedError("a TIFF file with at least one page", "")
         check_size(sum(each.nbytes for each in series), len(structure.buffer))
         _check_all_pages_are_read(file, series)
         return [_picture(path, file, each, structure) for each in series]
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep tifffile from writing to the terminal: what it complains about is checked here."""
-    logger = logging.getLogger("tifffile")
-    before, logger.disabled = logger.disabled, True
-    try:
-        yield
-    finally:
-        logger.disabled = before
 
 
 def _check_all_pages_are_read(file: Any, series: list[Any]) -> None:
@@ -68,8 +54,6 @@ def _check_all_pages_are_read(file: Any, series: list[Any]) -> None:
     read = {page.offset for level in levels for page in level}
     for page in file.pages:
         missing = {*(page.subifds or ())} - read
-        if page.offset not in read and not page.is_tiled and page.imagewidth * page.imagelength == 0:
-            continue
         if page.offset not in read or missing:
             held = f" with a further picture at page {page.index}"
             raise RefusedError("a TIFF of pages and smaller copies of them", held, "Split it.")
@@ -77,11 +61,13 @@ def _check_all_pages_are_read(file: Any, series: list[Any]) -> None:
 
 def _picture(path: Path, file: Any, series: Any, structure: Structure) -> Picture:
     page = series.keyframe
-    photometric = page.photometric.name.lower()
+    photometric = page.photometric.name.lower() if 262 in page.tags else "minisblack"
     if photometric not in _COLOURS:
         held = f" with {photometric} samples"
         raise RefusedError("a TIFF of grey, RGB or CMYK samples", held, "Convert it to RGB first.")
     samples, axes, bits = series.asarray(), series.axes, page.bitspersample
+    if samples.ndim != len(axes):
+        raise ValueError("its pages do not have the shape that they should have")
     colours = _COLOURS[photometric]
     directory = structure.directory(page.offset)
     imagej = dict(file.imagej_metadata) if series.kind == "imagej" else None
@@ -90,6 +76,8 @@ def _picture(path: Path, file: Any, series: Any, structure: Structure) -> Pictur
     elif photometric == "palette" and imagej is not None:
         colours = "grey"  # an ImageJ table of colours is for the display of values
         imagej["colormap"] = page.colormap
+    elif photometric == "palette" and "S" in axes:
+        raise RefusedError("a TIFF of grey, RGB or CMYK samples", " with a palette and further samples")
     elif photometric == "palette":
         samples, axes = _without_palette(samples, page.colormap), axes + "S"
     elif samples.dtype.kind == "b":
@@ -122,7 +110,7 @@ def _without_palette(samples: NDArray[Any], table: NDArray[np.uint16]) -> NDArra
         table = (table // 257).astype(np.uint8)
     elif not (table & 255).any():
         table = (table >> 8).astype(np.uint8)  # as old writers scale
-    colours: NDArray[Any] = table.T[samples]
+    colours: NDArray[Any] = table.T[samples.astype(np.intp)]
     return colours
 
 
@@ -144,19 +132,12 @@ def _metadata(
     if series.kind == "ome":
         told -= {270}
     kept = {code: entry for code, entry in directory.items() if isinstance(entry, dict) or code in told}
-    rational = [directory.get(code) for code in (282, 283)]
-    resolution = None
-    if all(isinstance(entry, Entry) and len(entry.numbers) == 2 and entry.numbers[1] for entry in rational):
-        across, down = (entry.numbers[0] / entry.numbers[1] for entry in rational if isinstance(entry, Entry))
-        resolution = (across, down) if across > 0 and down > 0 else None
-    unit = directory.get(296)
     xmp = directory.get(700)
     return Metadata(
         "TIFF",
         _encoding(file, series),
         orientation_of(directory),
-        resolution,
-        _UNITS.get(unit.numbers[0], "") if isinstance(unit, Entry) and unit.numbers else "inch",
+        *_resolution(directory),
         page.iccprofile,
         block(kept) or None,
         xmp.data if isinstance(xmp, Entry) else None,
@@ -166,6 +147,19 @@ def _metadata(
         ome=file.ome_metadata if series.kind == "ome" else None,
         unread=_unread(series, directory),
     )
+
+
+def _resolution(directory: Directory) -> tuple[tuple[float, float] | None, str]:
+    """Return pixels in a unit of length along columns and rows, and the unit."""
+    found = [entry.numbers for code in (282, 283) if isinstance(entry := directory.get(code), Entry)]
+    if any(len(each) != 2 or not each[0] or not each[1] for each in found) or len(found) != 2:
+        return None, ""
+    (across, unit_across), (down, unit_down) = found
+    resolution = (across / unit_across, down / unit_down)
+    unit = directory.get(296)
+    name = _UNITS.get(unit.numbers[0], "") if isinstance(unit, Entry) and unit.numbers else "inch"
+    # Square pixels without a unit are what writers put there if nothing is known.
+    return (None, "") if resolution == (1, 1) and not name else (resolution, name)
 
 
 def _tags(series: Any, structure: Structure) -> tuple[tuple[Entry, ...], ...]:

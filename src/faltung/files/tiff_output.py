@@ -25,6 +25,7 @@ __all__ = ["is_imagej", "is_ome", "packing", "write_tiff"]
 
 _EXTRA = {"extra": "unspecified", "associated": "assocalpha", "straight": "unassalpha"}
 _PHOTOMETRIC = {"white is zero": "miniswhite", "rgb": "rgb", "cmyk": "separated"}
+_PIXEL_AXES = dict.fromkeys(map(ord, "YXS"))
 _UNITS = {"inch": 2, "cm": 3}
 _POINTERS = {34665: "ExifTag", 34853: "GPSTag"}
 _ORDERS = {"<": "<", ">": ">"}
@@ -110,7 +111,7 @@ def _shaped(picture: Picture) -> dict[str, Any] | None:
 def _is_stack(picture: Picture) -> bool:
     """Whether the axes before rows and columns are those of a plain sequence of pages."""
     metadata = picture.metadata
-    return metadata.imagej is None and metadata.ome is None and picture.axes[:-2].strip("S") in ("I", "Q")
+    return metadata.imagej is None and metadata.ome is None and picture.axes.translate(_PIXEL_AXES) in ("I", "Q")
 
 
 def _stored_axes(picture: Picture) -> tuple[NDArray[Any], str]:

@@ -17,6 +17,7 @@ from faltung.files.pillow_output import write_pillow
 from faltung.files.plain import HOLDS, held_dtypes, plain
 from faltung.files.png_output import write_png
 from faltung.files.pnm_file import write_pnm
+from faltung.files.quiet import quiet
 from faltung.files.targets import Inputs, check_new_file, new_file
 from faltung.files.tiff_output import write_tiff
 
@@ -76,7 +77,7 @@ def write(path: Path, pictures: Sequence[Picture], *, metadata: bool = True) -> 
     if name in HOLDS:
         pictures = [plain(pictures[0], name)]
     try:
-        with new_file(path) as temporary:
+        with quiet(), new_file(path) as temporary:
             _write_as(name, temporary, pictures)
     except (ArgumentError, OSError, MemoryError):
         raise
