@@ -102,7 +102,7 @@ def test_outputs_that_cannot_be_right(command, pictures, tmp_path):
     for arguments, message in (
         (
             ("photos", "-o", "out.png"),
-            "--output: expected the name of a folder for a folder as input, got 'out.png'.",
+            "--output: expected the name of a folder for the folder 'photos', got 'out.png'.",
         ),
         (("photos", "-o", "file"), "--output: expected a folder, such as results/, for the folder 'photos'"),
         (("photos", "-o", "photos"), "--output: expected a folder other than that of the inputs, got 'photos'."),

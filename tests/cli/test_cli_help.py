@@ -59,7 +59,13 @@ def test_examples_have_one_form(command, name):
 def test_defaults_are_shown(command):
     _, out, _ = command("apply", "--help")
     said = " ".join(out.split())
-    for text in ("[default: reflect]", "[default: 0]", "[default: --keep-metadata]", "[required]", "-o, --output PATH"):
+    for text in (
+        "[default: reflect]",
+        "[default: 0]",
+        "[default: --keep-metadata]",
+        "[required]",
+        "-o, --output PATH",
+    ):
         assert text in said
 
 
@@ -146,7 +152,7 @@ def test_without_torch_one_sentence_says_how_to_install_it(tmp_path, line):
 
 def test_without_torch_pictures_are_filtered(tmp_path):
     Image.fromarray(np.zeros((9, 9), np.uint8)).save(tmp_path / "a.png")
-    call = [sys.executable, "-c", WITHOUT, *"apply a.png -k box(3) -o b.png".split()]
+    call = [sys.executable, "-c", WITHOUT, *["apply", "a.png", "-k", "box(3)", "-o", "b.png"]]
     assert subprocess.run(call, cwd=tmp_path, check=False).returncode == 0
 
 

@@ -13,7 +13,7 @@ from PIL import Image
 from faltung import learn
 from faltung.datasets.dataset import Dataset
 from faltung.errors import ArgumentError
-from faltung.files.targets import Inputs, check_new_file, check_new_files, new_file
+from faltung.ground.targets import Inputs, check_new_file, check_new_files, new_file
 from faltung.learn.saved import save_network
 from faltung.networks import DenseClassifier
 from faltung.networks.generator import DenseGenerator

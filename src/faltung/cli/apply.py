@@ -15,15 +15,15 @@ from faltung.cli.console import Notes, errors, print_error, printable, progress
 from faltung.cli.depth import SCALE_HELP, scale_of
 from faltung.cli.filtering import AXES_HELP, MODE_HELP, Filtering, modes
 from faltung.cli.filters import KERNEL_HELP, filter_file, read_filter
-from faltung.cli.jobs import Job, Jobs, jobs_of
+from faltung.cli.jobs import FileJob, FileJobs, jobs_of
 from faltung.cli.missing import missing_options
 from faltung.cli.typed import message_of
 from faltung.errors import FaltungError
 from faltung.files import Picture
 from faltung.files.formats import format_of_contents
-from faltung.files.targets import Inputs
 from faltung.ground.arrays import as_dtype
 from faltung.ground.boundary import check_modes
+from faltung.ground.targets import Inputs
 from faltung.planning.report import shape_text
 
 __all__ = ["apply"]
@@ -150,7 +150,7 @@ class _Work:
     metadata: bool
     overwrite: bool
 
-    def do(self, job: Job, track: Callable[[range], Iterable[int]]) -> None:
+    def do(self, job: FileJob, track: Callable[[range], Iterable[int]]) -> None:
         """Read a file, filter its pictures, and write the results."""
         format_of_contents(job.source)  # what is wrong with the input is told before what is wrong with the output
         files.check_target(job.target, self.inputs, self.overwrite)
@@ -162,7 +162,7 @@ class _Work:
         typer.echo(printable(f"{job.target}: {_description(results)}"))
 
 
-def _do_all(jobs: Jobs, work: _Work) -> int:
+def _do_all(jobs: FileJobs, work: _Work) -> int:
     """Filter all files, and return how many failed."""
     failed = 0
     for job in progress(jobs.jobs, "filtering"):
@@ -177,7 +177,7 @@ def _do_all(jobs: Jobs, work: _Work) -> int:
     return failed
 
 
-def _print_summary(jobs: Jobs, failed: int) -> None:
+def _print_summary(jobs: FileJobs, failed: int) -> None:
     if jobs.skipped:
         names = ", ".join(map(str, jobs.skipped[:_LISTED])) + (", ..." if len(jobs.skipped) > _LISTED else "")
         errors.print(printable(f"skipped, no pictures by their names: {names}"), soft_wrap=True, markup=False)

@@ -101,47 +101,57 @@ def depth_of(
     ArgumentError, ArgumentTypeError
         The results cannot be stored in the dtype, or in a file of this name.
     """
-    given = picture.samples.dtype
-    computed = computed_dtype(given, "IMAGE")
-    if kernel.dtype.kind == "c":
-        computed = np.result_type(computed, np.complex64)
-    own = computed if given.kind == "b" else given
-    dtype = check_result_dtype(own if chosen is None else chosen, computed, "--dtype")
+    wanted = _wanted(picture, kernel, chosen)
     held = files.dtypes(target, picture)
-    if held is not None and dtype not in held:
-        if chosen is not None or computed.kind == "c":
-            names = " or ".join(map(str, held))
-            argument = "--output" if chosen is None else "--dtype"
-            omitted = "" if chosen is None else "Omit --dtype, or use"
-            remedy = f"{omitted or 'Use'} .tif or .npy, which hold all numbers."
-            raise ArgumentError(argument, f"{names} for '{target}'", str(dtype), remedy)
-        dtype = held[-1]
+    dtype = wanted if held is None or wanted in held else held[-1]
+    if dtype != wanted and (chosen is not None or wanted.kind == "c"):
+        argument, omit = ("--output", "Use") if chosen is None else ("--dtype", "Omit --dtype, or use")
+        expected = f"{' or '.join(map(str, held or ()))} for '{target}'"
+        raise ArgumentError(argument, expected, str(wanted), f"{omit} .tif or .npy, which hold all numbers.")
     depth = _scaled(picture, dtype, scale, held is not None)
-    if dtype != own and chosen is None and scale is None and not depth.scales:
-        expected = f"samples that a file named {target.suffix} holds"
-        remedy = (
+    if dtype != wanted and scale is None and not depth.scales:
+        raise ArgumentError(
+            "--output",
+            f"samples that a file named {target.suffix} holds",
+            f"{wanted} for '{target}'",
             "Add --scale auto, or --scale LOW:HIGH for the values that become black and white; .tif and .npy hold "
-            "the numbers as they are."
+            "the numbers as they are.",
         )
-        raise ArgumentError("--output", expected, f"{own} for '{target}'", remedy)
     if dtype.kind == "u" and not depth.scales and (kernel.real.taps < 0).any():
         note(f"results below 0 become 0 in {dtype}; --dtype float32 keeps them")
     return depth
 
 
+def _wanted(picture: Picture, kernel: Kernel, chosen: str | None) -> np.dtype[Any]:
+    """Return the dtype that was typed, or that of the picture."""
+    given = picture.samples.dtype
+    computed = computed_dtype(given, "IMAGE")
+    own = computed if given.kind == "b" else given
+    if kernel.dtype.kind == "c":
+        computed = np.result_type(computed, np.complex64)
+    return check_result_dtype(own if chosen is None else chosen, computed, "--dtype")
+
+
 def _scaled(picture: Picture, dtype: np.dtype[Any], scale: Scale, as_picture: bool) -> Depth:
+    """Return how results get a dtype: with `scale`, or without it where it is plain what is meant."""
     given = picture.samples.dtype
     if isinstance(scale, tuple):
         return Depth(dtype, scale)
     if scale == "none" or given == dtype or given.kind == "c":
         return Depth(dtype)
-    if given.kind == "u" and given.itemsize <= 2:
-        smaller = dtype.kind == "u" and dtype.itemsize < given.itemsize
-        limits = (0.0, float((1 << picture.bits) - 1 if picture.bits else np.iinfo(given).max))
-        return Depth(dtype, limits if scale or (smaller and (as_picture or picture.colours)) else None)
-    if given.kind == "f" and dtype.kind == "u" and (scale or as_picture or picture.colours) and _from_0_to_1(picture):
-        return Depth(dtype, (0.0, 1.0))
+    limits = _whole_range(picture)
+    narrower = dtype.kind == "u" and (given.kind == "f" or dtype.itemsize < given.itemsize)
+    if limits is not None and (scale == "auto" or (narrower and (as_picture or bool(picture.colours)))):
+        return Depth(dtype, limits)
     return Depth(dtype, by_results=scale == "auto")
+
+
+def _whole_range(picture: Picture) -> tuple[float, float] | None:
+    """Return what is black and white in a picture by its dtype; None where only its samples say so."""
+    dtype = picture.samples.dtype
+    if dtype.kind == "u" and dtype.itemsize <= 2:
+        return 0.0, float((1 << picture.bits) - 1 if picture.bits else np.iinfo(dtype).max)
+    return (0.0, 1.0) if dtype.kind == "f" and _from_0_to_1(picture) else None
 
 
 def _from_0_to_1(picture: Picture) -> bool:

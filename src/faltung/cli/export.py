@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from faltung.files.targets import Inputs, check_new_file
+from faltung.ground.targets import Inputs, check_new_file
 
 __all__ = ["export"]
 

@@ -14,7 +14,7 @@ from faltung.cli.console import print_note
 from faltung.errors import ArgumentError, ExpressionError, FaltungError
 from faltung.files.formats import SUFFIXES, format_of_contents
 from faltung.files.opacity import colour_samples
-from faltung.files.targets import Inputs, check_new_file, new_file
+from faltung.ground.targets import Inputs, check_new_file, new_file
 from faltung.kernels import Kernel, parse
 
 __all__ = ["KERNEL_HELP", "check_filter_target", "filter_file", "read_filter", "sketch", "write_filter"]

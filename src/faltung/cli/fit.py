@@ -20,8 +20,8 @@ from faltung.cli.filters import check_filter_target, sketch, write_filter
 from faltung.errors import ArgumentError
 from faltung.files.formats import SUFFIXES
 from faltung.files.opacity import colour_samples
-from faltung.files.targets import Inputs
 from faltung.ground.arrays import computed_dtype
+from faltung.ground.targets import Inputs
 from faltung.kernels import Kernel
 
 __all__ = ["fit"]

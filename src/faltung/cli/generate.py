@@ -12,7 +12,7 @@ import typer
 
 from faltung.cli.console import progress
 from faltung.errors import ArgumentError
-from faltung.files.targets import Inputs, check_new_files, new_file
+from faltung.ground.targets import Inputs, check_new_files, new_file
 from faltung.learn.tasks.generation.sampling import Sampling
 
 if TYPE_CHECKING:

@@ -10,11 +10,11 @@ from pathlib import Path
 from faltung.errors import ArgumentError
 from faltung.files.formats import SUFFIXES, format_of_name
 
-__all__ = ["Job", "Jobs", "jobs_of"]
+__all__ = ["FileJob", "FileJobs", "jobs_of"]
 
 
 @dataclass(frozen=True)
-class Job:
+class FileJob:
     """One file to read, and the file to write."""
 
     source: Path
@@ -22,12 +22,12 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Jobs:
+class FileJobs:
     """All files to read and write.
 
     Parameters
     ----------
-    jobs : tuple of Job
+    jobs : tuple of FileJob
         The files.
     skipped : tuple of path
         Files in the folders that are no pictures, by their names.
@@ -35,7 +35,7 @@ class Jobs:
         The folder that gets the results, or None if there is one file with a name of its own.
     """
 
-    jobs: tuple[Job, ...]
+    jobs: tuple[FileJob, ...]
     skipped: tuple[Path, ...] = ()
     folder: Path | None = None
 
@@ -55,7 +55,7 @@ class Jobs:
                 raise ArgumentError("--output", "a folder that can be made", received) from error
 
 
-def jobs_of(inputs: Sequence[Path], typed: str, suffix: str | None) -> Jobs:
+def jobs_of(inputs: Sequence[Path], typed: str, suffix: str | None) -> FileJobs:
     """Return the files to read and to write.
 
     The result of one file is the file `typed`, unless that is a folder. The results of several files, and of the
@@ -84,21 +84,25 @@ def jobs_of(inputs: Sequence[Path], typed: str, suffix: str | None) -> Jobs:
         if suffix is not None:
             remedy = "Write the suffix into the name of the output."
             raise ArgumentError("--suffix", "a folder as --output", f"the file '{output}'", remedy)
-        return Jobs((Job(inputs[0], output),))
-    if os.path.exists(output) and not os.path.isdir(output):
-        what = f"the folder '{inputs[0]}'" if len(inputs) == 1 else f"{len(inputs)} inputs"
-        raise ArgumentError("--output", f"a folder, such as results/, for {what}", f"the file '{output}'")
-    if not into_folder and output.suffix.lower() in SUFFIXES:
-        what = "a folder as input" if len(inputs) == 1 else f"{len(inputs)} inputs"
-        remedy = f"Write '{output.with_suffix('')}/' if that is meant."
-        raise ArgumentError("--output", f"the name of a folder for {what}", f"'{output}'", remedy)
+        return FileJobs((FileJob(inputs[0], output),))
+    _check_folder(output, typed, inputs)
     if suffix is not None:
         suffix = suffix if suffix.startswith(".") else f".{suffix}"
         format_of_name(Path(f"name{suffix}"), "--suffix")
     return _into_folder(inputs, output, suffix)
 
 
-def _into_folder(inputs: Sequence[Path], output: Path, suffix: str | None) -> Jobs:
+def _check_folder(output: Path, typed: str, inputs: Sequence[Path]) -> None:
+    """Refuse an output that is a file, or looks like one, where it has to be a folder."""
+    what = f"{len(inputs)} inputs" if len(inputs) > 1 else f"the folder '{inputs[0]}'"
+    if os.path.exists(output) and not os.path.isdir(output):
+        raise ArgumentError("--output", f"a folder, such as results/, for {what}", f"the file '{output}'")
+    if not (typed.endswith(("/", os.sep)) or os.path.isdir(output)) and output.suffix.lower() in SUFFIXES:
+        remedy = f"Write '{output.with_suffix('')}/' if that is meant."
+        raise ArgumentError("--output", f"the name of a folder for {what}", f"'{output}'", remedy)
+
+
+def _into_folder(inputs: Sequence[Path], output: Path, suffix: str | None) -> FileJobs:
     jobs, skipped, taken = [], [], dict[Path, Path]()
     for path in inputs:
         for source in _files_in(path, output) if os.path.isdir(path) else (path,):
@@ -110,7 +114,7 @@ def _into_folder(inputs: Sequence[Path], output: Path, suffix: str | None) -> Jo
             if (other := taken.setdefault(target, source)) != source:
                 remedy = "Filter them one after the other, into different folders."
                 raise ArgumentError("IMAGE", "files with different names", f"'{other}' and '{source}'", remedy)
-            jobs.append(Job(source, target))
+            jobs.append(FileJob(source, target))
     if not jobs:
         where = ", ".join(f"'{path}'" for path in inputs)
         known = ", ".join(SUFFIXES)
@@ -118,7 +122,7 @@ def _into_folder(inputs: Sequence[Path], output: Path, suffix: str | None) -> Jo
     if all(job.target.exists() and _same(job.source, job.target) for job in jobs):
         remedy = "Choose another name."
         raise ArgumentError("--output", "a folder other than that of the inputs", f"'{output}'", remedy)
-    return Jobs(tuple(dict.fromkeys(jobs)), tuple(skipped), output)
+    return FileJobs(tuple(dict.fromkeys(jobs)), tuple(skipped), output)
 
 
 def _files_in(folder: Path, output: Path) -> Iterator[Path]:

@@ -56,24 +56,20 @@ class MissingOptions:
             The mask has another shape than the picture, or no sample can have the value.
         """
         picture = self._with_nodata(picture)
-        samples, nans = colour_samples(picture) if picture.opacity else picture.samples, 0
-        present: NDArray[np.bool_] | None = None
-        if picture.nodata is not None:
-            present = np.asarray(
-                ~np.isnan(samples) if picture.nodata != picture.nodata else samples != picture.nodata
-            )
-        if samples.dtype.kind in "fc":
-            nan = np.isnan(samples)
-            nans = int(np.count_nonzero(nan if present is None else nan & present))
+        samples = colour_samples(picture) if picture.opacity else picture.samples
+        present = _other_than(samples, picture.nodata)
+        nans = _count_of_nan(samples, present)
         if nans and self.nan == "propagate":
             note(f"{nans:,} samples are NaN, and so is every result that they reach; --nan ignore leaves them out")
-        kept = None if present is None or present.all() else np.asarray(~present)
+        kept = None if present is None else np.asarray(~present)
         if self.mask is not None:
             mask = _fitted(self.mask, self.mask_name, picture)
-            present = mask if present is None else mask & present
-        if present is not None and picture.colour_axis is not None and picture.opacity:
-            present = np.asarray(present.all(axis=picture.colour_axis, keepdims=True))  # a pixel has one opacity
-            kept = None if kept is None else np.asarray(kept.any(axis=picture.colour_axis, keepdims=True))
+            present = mask if present is None else np.asarray(present & mask)
+        if (
+            picture.colour_axis is not None and picture.opacity
+        ):  # a pixel has one opacity, so it is missing as a whole
+            present = None if present is None else np.asarray(present.all(axis=picture.colour_axis, keepdims=True))
+            kept = None if kept is None else kept.any(axis=picture.colour_axis, keepdims=True)
         if present is not None and present.all():
             present = None
         return picture, MissingSamples(self, present, kept, bool(nans))
@@ -192,6 +188,20 @@ def missing_options(nan: str, mask: Path | None, nodata: str | None, min_weight:
     if mask is None:
         return MissingOptions(nan, None, value, min_weight)
     return MissingOptions(nan, _mask(mask), value, min_weight, str(mask))
+
+
+def _other_than(samples: NDArray[Any], nodata: float | None) -> Any:
+    """Return where samples differ from the value of missing ones; None if all do."""
+    if nodata is None:
+        return None
+    other = np.asarray(~np.isnan(samples) if nodata != nodata else samples != nodata)
+    return None if other.all() else other
+
+
+def _count_of_nan(samples: NDArray[Any], present: Any) -> int:
+    if samples.dtype.kind not in "fc":
+        return 0
+    return int(np.count_nonzero(np.isnan(samples) if present is None else np.isnan(samples) & present))
 
 
 def _mask(path: Path) -> NDArray[np.bool_]:

@@ -13,7 +13,7 @@ import typer
 
 from faltung.cli.console import errors, progress
 from faltung.errors import ArgumentError
-from faltung.files.targets import Inputs, check_new_files, new_file
+from faltung.ground.targets import Inputs, check_new_files, new_file
 
 if TYPE_CHECKING:
     from faltung.learn.prediction import Predictions

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from faltung.errors import ArgumentError, FaltungError, MissingExtraError
-from faltung.files.targets import new_file
+from faltung.ground.targets import new_file
 from faltung.layers import convert
 from faltung.learn.trained_classifier import trained_classifier
 from faltung.networks.stored import Trained
