@@ -21,7 +21,7 @@ ROOT = Path(fa.__file__).parent
 # docs/architecture.md has a copy of this list; `python tests/test_docs.py --write` renews it.
 LADDER = [
     {"errors": "What can go wrong? The exceptions, and the form of their messages."},
-    {"ground": "What do all rooms share? Arrays, borders, regions, checks, threads, scratch, bounded caches."},
+    {"ground": "What do all rooms share? Arrays, borders, regions, checks, threads, scratch, caches, new files."},
     {"kernels": "What is the filter? Values with an algebra, names, a text form, and the rules that rewrite them."},
     {"jit": "How is machine code made, kept and loaded?"},
     {"engines": "How can a valid correlation be computed?"},

@@ -298,3 +298,13 @@ def test_taps_that_single_floats_cannot_hold():
         "magnitude 1e+300. Convert the array to float64, or scale the kernel."
     )
     assert fa.convolve(np.ones(2, "f4"), [1e300], dtype="f8").tolist() == [1e300, 1e300]
+
+
+@pytest.mark.parametrize(
+    ("there", "here"), [("fft", "fourier"), ("FFT", "fourier"), ("dense", "direct"), ("box", "running")]
+)
+def test_methods_of_other_libraries_are_named(there, here):
+    bank = fa.Bank.stack([fa.box(3), fa.sobel()])
+    for kernel, options in ((fa.box(3), {}), (bank, {}), (fa.Bank(np.ones((2, 3, 3, 3))), {"channel_axis": 2})):
+        with pytest.raises(ArgumentError, match=rf"got '{there}'. Use method='{here}'.$"):
+            fa.convolve(np.ones((9, 8, 3)), kernel, axes=(0, 1), method=there, **options)

@@ -69,7 +69,7 @@ class MissingOptions:
             picture.colour_axis is not None and picture.opacity
         ):  # a pixel has one opacity, so it is missing as a whole
             present = None if present is None else np.asarray(present.all(axis=picture.colour_axis, keepdims=True))
-            kept = None if kept is None else kept.any(axis=picture.colour_axis, keepdims=True)
+            kept = None if kept is None else np.asarray(kept.any(axis=picture.colour_axis, keepdims=True))
         if present is not None and present.all():
             present = None
         return picture, MissingSamples(self, present, kept, bool(nans))
