@@ -126,11 +126,14 @@ class Structure:
         return start + step * codes.index(code) + (12 if self.big else 8)
 
     def directory(self, offset: int, depth: int = 0) -> Directory:
-        """Return a directory with the directories that it points at; those that are damaged are left out."""
+        """Return a directory with the directories that it points at; those that are damaged are left out.
+
+        Of several entries with one code the first counts.
+        """
         found: Directory = {}
         for entry in self.entries(offset):
             if entry.code not in _POINTERS:
-                found[entry.code] = entry
+                found.setdefault(entry.code, entry)
             elif depth < 2 and entry.numbers:
                 try:
                     found[entry.code] = self.directory(entry.numbers[0], depth + 1)

@@ -211,8 +211,9 @@ def _unread(series: Any, directory: Directory) -> tuple[str, ...]:
 def _encoding(file: Any, series: Any) -> dict[str, Any]:
     page = series.keyframe
     found: dict[str, Any] = {"compression": int(page.compression), "big": file.is_bigtiff, "order": file.byteorder}
-    if page.is_tiled and page.tiledepth in (None, 1):
-        found["tile"] = (page.tilelength, page.tilewidth)
+    if page.is_tiled:
+        volume = (page.tiledepth,) if page.imagedepth > 1 else ()
+        found["tile"] = (*volume, page.tilelength, page.tilewidth)
     if int(page.predictor) != 1:
         found["predictor"] = True
     if int(page.compression) in _JPEG:

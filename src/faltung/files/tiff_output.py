@@ -55,13 +55,13 @@ def write_tiff(path: Path, pictures: Sequence[Picture]) -> None:
     size = sum(picture.samples.nbytes * (1 + bool(picture.levels)) for picture in pictures)
     first = pictures[0].metadata
     imagej = len(pictures) == 1 and is_imagej(pictures[0])
-    order = ">" if imagej else first.encoding.get("order", "<") if first.format == "TIFF" else "<"
+    order = first.encoding.get("order", "<") if first.format == "TIFF" else "<"
     big = not imagej and (size > _LARGEST or first.encoding.get("big", False) is True)
     with tifffile.TiffWriter(path, bigtiff=big, byteorder=order, imagej=imagej, ome=False) as file:
         xml = _ome_xml(pictures, order) if is_ome(pictures) else None
         for index, picture in enumerate(pictures):
             if imagej:
-                _write_imagej(file, picture)
+                _write_imagej(file, picture, order)
             elif xml is not None:
                 _write_series(file, picture, order, xml if index == 0 else None, None)
             else:
@@ -73,6 +73,7 @@ def _shaped(picture: Picture) -> dict[str, Any] | None:
     """Return what tifffile has to say of the axes, or None if pages say enough."""
     told = picture.metadata.axes_told
     plain = picture.axes in ("YX", "YXS", "SYX") or (picture.metadata.format == "TIFF" and _is_stack(picture))
+    plain = plain or len(packing(picture).get("tile", ())) == 3
     if told is None and plain:
         return None
     return {**(told or {}), "axes": picture.axes}
@@ -176,7 +177,7 @@ def _stored_shape(shape: tuple[int, ...], picture: Picture) -> tuple[int, ...]:
     return as_stored(np.broadcast_to(np.uint8(0), shape), picture.axes, picture.metadata.orientation).shape
 
 
-def _write_imagej(file: Any, picture: Picture) -> None:
+def _write_imagej(file: Any, picture: Picture, order: str) -> None:
     known = dict(picture.metadata.imagej or {})
     table = known.pop("colormap", None)
     own = {"ImageJ", "images", "channels", "slices", "frames", "hyperstack", "axes", "shape"}
@@ -188,8 +189,8 @@ def _write_imagej(file: Any, picture: Picture) -> None:
     samples, axes = _stored_axes(picture)
     metadata = {key: value for key, value in known.items() if key not in own} | {"axes": axes}
     texts = [entry for entry in _texts(picture.metadata) if entry.code != 270]
-    tags = [(*row[:4], True) for row in extra_tags(texts, ">")] + _pointers(picture.metadata)
-    tags += extra_tags([*_own_tags(picture), *(picture.metadata.tags or ((),))[0]], ">")
+    tags = [(*row[:4], True) for row in extra_tags(texts, order)] + _pointers(picture.metadata)
+    tags += extra_tags([*_own_tags(picture), *(picture.metadata.tags or ((),))[0]], order)
     file.write(samples, metadata=metadata, extratags=tags, software=False, **options)
 
 

@@ -24,24 +24,28 @@ def packing(picture: Picture) -> dict[str, Any]:
         {"tile": encoding["tile"]} if "tile" in encoding and not any(each % 16 for each in encoding["tile"]) else {}
     )
     if compression == 1:
-        return {"bitspersample": picture.bits} if not tiled and _fits_bits(picture) else tiled
+        return tiled or _bits(picture)
     if compression in (6, _JPEG) and _fits_jpeg(picture):
         options = {"compression": _JPEG, "compressionargs": {"level": encoding["quality"]}}
         options |= {"subsampling": encoding["subsampling"] or (2, 2)} if picture.colour_count == 3 else {}
         return tiled | options
     compression = compression if compression in _LOSSLESS else _DEFLATE
-    predicted = encoding.get("predictor") and compression in _PREDICTED and picture.samples.dtype.kind in "iuf"
-    return tiled | {"compression": compression} | ({"predictor": True} if predicted else {})
+    predicts = compression in _PREDICTED and picture.samples.dtype.kind in "iuf"
+    return tiled | {"compression": compression, "predictor": encoding.get("predictor", False) and predicts}
+
+
+def _are_tiles(lengths: tuple[int, ...]) -> bool:
+    """Whether tifffile can write tiles of some lengths; those of volumes have three."""
+    return bool(lengths) and not any(length % 16 for length in lengths[-2:])
 
 
 def _fits_jpeg(picture: Picture) -> bool:
     return picture.samples.dtype == np.uint8 and picture.colour_count in (1, 3) and not picture.extra
 
 
-def _fits_bits(picture: Picture) -> bool:
-    """Whether samples can be stored with as many bits as they had."""
+def _bits(picture: Picture) -> dict[str, Any]:
+    """Return as many bits as samples had, if they still fit."""
     samples, bits = picture.samples, picture.bits
-    if not bits or samples.dtype.kind != "u":
-        return False
     least = {1: 0, 2: 8, 4: 16}.get(samples.dtype.itemsize, 64)
-    return least < bits < 8 * samples.dtype.itemsize and not samples.size % 8 and int(samples.max()) < 2**bits
+    narrow = samples.dtype.kind == "u" and least < bits < 8 * samples.dtype.itemsize
+    return {"bitspersample": bits} if narrow and not samples.size % 8 and int(samples.max()) < 2**bits else {}
