@@ -165,7 +165,9 @@ def main():
     folder = Path(tempfile.mkdtemp(prefix="fuzzed-"))
     read, refused, failures = attack(arguments.count, arguments.seed, folder)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    print(f"{read} read, {refused} refused, {len(failures)} failures in {folder}, {peak} MB at most, pid {os.getpid()}")
+    print(
+        f"{read} read, {refused} refused, {len(failures)} failures in {folder}, {peak} MB at most, pid {os.getpid()}"
+    )
     for failure in failures:
         print(*failure)
 

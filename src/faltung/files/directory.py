@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-__all__ = ["Directory", "Entry", "Structure", "packed"]
+__all__ = ["Directory", "Structure", "Tag", "packed"]
 
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}
 _WORDS = {3: 2, 4: 4, 5: 4, 8: 2, 9: 4, 10: 4, 11: 4, 12: 8, 13: 4, 16: 8, 17: 8, 18: 8}  # what is swapped
@@ -24,7 +24,7 @@ _MOST_ENTRIES = 4096
 
 
 @dataclass(frozen=True)
-class Entry:
+class Tag:
     """One entry of a directory.
 
     Parameters
@@ -58,7 +58,7 @@ class Entry:
 
 
 #: Entries by their code; those that point at a directory are that directory.
-Directory: TypeAlias = "dict[int, Entry | Directory]"
+Directory: TypeAlias = "dict[int, Tag | Directory]"
 
 
 def _swapped(data: bytes, kind: int) -> bytes:
@@ -109,7 +109,7 @@ class Structure:
             yield offset
             offset = self.next(offset)
 
-    def entries(self, offset: int) -> list[Entry]:
+    def entries(self, offset: int) -> list[Tag]:
         """Return the entries of a directory, or raise ValueError if it is not inside."""
         count, start, step = self._count(offset)
         return [self._entry(start + step * index) for index in range(count)]
@@ -126,11 +126,14 @@ class Structure:
         return start + step * codes.index(code) + (12 if self.big else 8)
 
     def directory(self, offset: int, depth: int = 0) -> Directory:
-        """Return a directory with the directories that it points at; those that are damaged are left out."""
+        """Return a directory with the directories that it points at; those that are damaged are left out.
+
+        Of several entries with one code the first counts.
+        """
         found: Directory = {}
         for entry in self.entries(offset):
             if entry.code not in _POINTERS:
-                found[entry.code] = entry
+                found.setdefault(entry.code, entry)
             elif depth < 2 and entry.numbers:
                 try:
                     found[entry.code] = self.directory(entry.numbers[0], depth + 1)
@@ -153,7 +156,7 @@ class Structure:
         (number,) = struct.unpack(self.order + kind, self.buffer[offset : offset + size])
         return int(number)
 
-    def _entry(self, start: int) -> Entry:
+    def _entry(self, start: int) -> Tag:
         code, kind = self._number("H", start), self._number("H", start + 2)
         count = self._number("Q" if self.big else "I", start + 4)
         room = 8 if self.big else 4
@@ -161,10 +164,10 @@ class Structure:
         size = count * _SIZES.get(kind, 0)
         at = inline if size <= room else self._number("Q" if self.big else "I", inline)
         data = bytes(self.buffer[at : at + size]) if size <= len(self.buffer) else b""
-        return Entry(code, kind, count, data if self.order == "<" or len(data) != size else _swapped(data, kind))
+        return Tag(code, kind, count, data if self.order == "<" or len(data) != size else _swapped(data, kind))
 
 
-def packed(directory: Mapping[int, Entry | Directory], base: int, order: str = "<", big: bool = False) -> bytes:
+def packed(directory: Mapping[int, Tag | Directory], base: int, order: str = "<", big: bool = False) -> bytes:
     """Return the bytes of a directory that begins at an offset, with all it points at behind it."""
     number, size, room = ("Q", 20, 8) if big else ("I", 12, 4)
     head = struct.pack(order + ("Q" if big else "H"), len(directory))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import struct
 
-from faltung.files.directory import Directory, Entry, Structure, packed
+from faltung.files.directory import Directory, Structure, Tag, packed
 
 __all__ = ["ORIENTATION", "block", "entry_of_text", "orientation_of", "parsed", "upright", "upright_xmp"]
 
@@ -33,7 +33,7 @@ def block(directory: Directory) -> bytes:
 def orientation_of(directory: Directory, xmp: bytes | None = None) -> int:
     """Return how rows and columns are stored, 1 to 8, as EXIF says, or else as XMP does."""
     entry = directory.get(ORIENTATION)
-    if isinstance(entry, Entry) and entry.numbers:
+    if isinstance(entry, Tag) and entry.numbers:
         value = entry.numbers[0]
     else:
         found = _IN_XMP.search(xmp or b"")
@@ -51,14 +51,14 @@ def upright(directory: Directory) -> Directory:
     turned = orientation_of(directory) > 4
     kept = dict(directory)
     if ORIENTATION in kept:
-        kept[ORIENTATION] = Entry(ORIENTATION, 3, 1, struct.pack("<H", 1))
+        kept[ORIENTATION] = Tag(ORIENTATION, 3, 1, struct.pack("<H", 1))
     inner = kept.get(_EXIF)
     if turned and isinstance(inner, dict) and _WIDTH in inner and _HEIGHT in inner:
         kept[_EXIF] = inner | {_WIDTH: inner[_HEIGHT], _HEIGHT: inner[_WIDTH]}
     return kept
 
 
-def entry_of_text(code: int, text: str) -> Entry:
+def entry_of_text(code: int, text: str) -> Tag:
     """Return an entry that holds a text."""
     data = text.encode("utf-8") + b"\0"
-    return Entry(code, 2, len(data), data)
+    return Tag(code, 2, len(data), data)

@@ -9,7 +9,8 @@ from faltung.files.exif import parsed
 from faltung.files.formats import format_of_name
 from faltung.files.picture_value import Metadata, Picture
 from faltung.files.plain import HOLDS, has_many_colours, has_partial_opacity
-from faltung.files.tiff_output import is_imagej, is_ome, packing
+from faltung.files.tiff_output import is_imagej, is_ome
+from faltung.files.tiff_packing import packing
 from faltung.files.tiff_tags import TEXTS
 
 __all__ = ["lost"]
@@ -27,7 +28,8 @@ _KEPT = {
     "NPY": set[str](),
 }
 _NAMES = {"NPY": ".npy", "WEBP": "WebP"}
-_TEXTS_OF_TIFF = {"Description", "Software", "Creation Time", "Author", "Copyright"}
+_KEPT_TEXTS = {"TIFF": {"Description", "Software", "Creation Time", "Author", "Copyright"}}
+_KEPT_TEXTS |= {"JPEG": {"Comment"}, "GIF": {"Comment"}}
 _GEOGRAPHIC = {33550, 33922, 34264, 34735, 34736, 34737, 42112}
 _COMPRESSIONS = {6: "JPEG", 7: "JPEG", 34712: "JPEG 2000", 33003: "JPEG 2000", 33005: "JPEG 2000", 34887: "LERC"}
 _COMPRESSIONS |= {50001: "WebP", 34927: "WebP", 50002: "JPEG XL", 2: "CCITT", 3: "CCITT", 4: "CCITT", 34892: "JPEG"}
@@ -53,45 +55,34 @@ def _listed(fields: Iterable[str]) -> str:
 
 
 def _lost_fields(picture: Picture, name: str, metadata: bool) -> list[str]:
-    kept = _KEPT[name]
-    found = {"nodata": "the value of missing samples"} if picture.nodata is not None else {}
-    if picture.levels:
-        found["levels"] = "the smaller copies of a pyramid"
-    if picture.metadata.durations:
-        found["durations"] = "for how long each frame is shown"
-    if picture.metadata.profile:
-        found["profile"] = "the colour profile"
-    fields = [words for field, words in found.items() if field not in kept]
-    if picture.colours == "cmyk" and picture.metadata.profile and "profile" in kept and name not in ("TIFF", "JPEG"):
-        fields.append("the profile of the inks")
-    if not metadata:
-        return fields
+    meaning = {
+        "nodata": "the value of missing samples" if picture.nodata is not None else "",
+        "levels": "the smaller copies of a pyramid" if picture.levels else "",
+        "durations": "for how long each frame is shown" if picture.metadata.durations else "",
+        "profile": "the colour profile" if picture.metadata.profile else "",
+    }
+    if meaning["profile"] and picture.colours == "cmyk" and name in HOLDS and not HOLDS[name].inks:
+        meaning = {**meaning, "profile": "", "": "the profile of the inks"}
+    fields = meaning | (_said(picture, name) if metadata else {})
+    return [words for field, words in fields.items() if words and field not in _KEPT[name]]
+
+
+def _said(picture: Picture, name: str) -> dict[str, str]:
+    """Return what a file says beside the meaning of its samples, by the fields of `Metadata`, in words."""
     known = picture.metadata
-    own = {
-        "resolution": "the resolution" if known.resolution else "",
+    imagej, ratio = name == "TIFF" and not is_imagej(picture), name == "BMP" and not known.unit
+    texts = {*known.texts} - _KEPT_TEXTS.get(name, set())
+    return {
+        "resolution (ratio)" if ratio else "resolution": "the resolution" if known.resolution else "",
         "exif": _exif_words(known),
         "xmp": "XMP" if known.xmp else "",
         "tags": _tag_words(known),
-        "imagej": "the properties of ImageJ" if known.imagej else "",
+        "imagej (other)" if imagej else "imagej": "the properties of ImageJ" if known.imagej else "",
         "ome": "OME-XML" if known.ome else "",
         "segments": "the segments of other programs" if known.encoding.get("segments") else "",
         "chunks": _chunk_words(known),
+        "texts": f"the texts {_listed(sorted(texts))}" if texts else "",
     }
-    fields += [words for field, words in own.items() if words and field not in kept]
-    if name == "TIFF" and known.imagej and not is_imagej(picture):
-        fields.append("the properties of ImageJ")
-    if name == "BMP" and known.resolution and not known.unit:
-        fields.append("the ratio of the sides of a pixel")
-    texts = (
-        set()
-        if "texts" in kept
-        else {*known.texts} - (_TEXTS_OF_TIFF if name == "TIFF" else {"Comment"} & _commented(name))
-    )
-    return fields + ([f"the texts {_listed(sorted(texts))}"] if texts else [])
-
-
-def _commented(name: str) -> set[str]:
-    return {"Comment"} if name in ("JPEG", "GIF") else set()
 
 
 def _exif_words(known: Metadata) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from faltung.files.directory import Entry
+    from faltung.files.directory import Tag
 
 __all__ = ["Metadata", "Picture"]
 
@@ -40,7 +40,7 @@ class Metadata:
         Texts by keyword, such as Software and Comment.
     durations : tuple of float
         Milliseconds for which each picture of an animation is shown.
-    tags : tuple of tuple of Entry
+    tags : tuple of tuple of Tag
         Further entries of TIFF pages: of all pages, or of each.
     axes_told : dict or None
         What the description of axes in a TIFF of tifffile says beside them; None if there is no such description.
@@ -64,7 +64,7 @@ class Metadata:
     xmp: bytes | None = None
     texts: dict[str, str] = field(default_factory=dict)
     durations: tuple[float, ...] = ()
-    tags: tuple[tuple[Entry, ...], ...] = ()
+    tags: tuple[tuple[Tag, ...], ...] = ()
     axes_told: dict[str, Any] | None = None
     imagej: dict[str, Any] | None = None
     ome: str | None = None

@@ -57,37 +57,47 @@ def plain(picture: Picture, name: str) -> Picture:
     ArgumentError
         The format cannot hold the picture.
     """
-    holds = HOLDS[name]
     samples, axes = _colours_last(picture)
     _check_axes(samples, axes, picture, name)
+    _check_dtype(picture, name)
+    samples = _whole_range(samples, picture.bits)
+    if not axes.endswith("S"):
+        return replace(picture, samples=_shown(samples, None, picture, name), axes=axes, colours="grey", bits=0)
+    colours, opacity = np.split(samples, [picture.colour_count], axis=-1)
+    if picture.opacity and not HOLDS[name].opacity and (opacity != opaque_value(samples.dtype)).any():
+        raise ArgumentError("--output", f"no opacity for {name}", "a picture with opacity", "Use .png or .tif.")
+    extra = ("straight",) if picture.opacity and HOLDS[name].opacity else ()
+    colours = _shown(colours, opacity, picture, name)
+    whole = np.concatenate([colours, opacity], axis=-1) if extra else colours
+    if whole.shape[-1] == 1:
+        whole, axes = whole[..., 0], axes[:-1]
+    kind = {1: "grey", 3: "rgb", 4: "cmyk"}[colours.shape[-1]]
+    # The profile of inks says nothing of light.
+    kept = (
+        picture.metadata if kind == "cmyk" or picture.colours != "cmyk" else replace(picture.metadata, profile=None)
+    )
+    return replace(picture, samples=whole, axes=axes, extra=extra, colours=kind, bits=0, metadata=kept)
+
+
+def _check_dtype(picture: Picture, name: str) -> None:
     held = held_dtypes(picture, name)
-    if samples.dtype not in held:
+    if picture.samples.dtype not in held:
         depths = {_BYTES: "8-bit", _WORDS: "16-bit", np.dtype("f4"): "float32"}
         expected = f"{' or '.join(depths[dtype] for dtype in held)} samples for {name}"
-        raise ArgumentError("--output", expected, str(samples.dtype), "Add --scale, or use .tif or .npy.")
-    samples = _whole_range(samples, picture.bits)
-    opaque, colours, opacity = samples.dtype.type(opaque_value(samples.dtype)), samples, None
-    if axes.endswith("S"):
-        colours, opacity = samples[..., : picture.colour_count], samples[..., picture.colour_count :]
+        remedy = "Add --scale, or use .tif or .npy."
+        raise ArgumentError("--output", expected, str(picture.samples.dtype), remedy)
+
+
+def _shown(colours: NDArray[Any], opacity: NDArray[Any] | None, picture: Picture, name: str) -> NDArray[Any]:
+    """Return colours of which zero is black, in light if a format has no inks, and not multiplied by opacity."""
+    opaque = colours.dtype.type(opaque_value(colours.dtype))
     if picture.colours == "white is zero":
         colours = opaque - colours
-    if picture.colours == "cmyk" and not holds.inks:
+    if picture.colours == "cmyk" and not HOLDS[name].inks:
         colours = _light(colours, opaque)
-    if picture.opacity is not None and opacity is not None:
-        if picture.opacity == "associated":
-            colours = _divided(colours, opacity, opaque)
-        colours = _with_opacity(colours, opacity, opaque, holds, name)
-    if colours.shape[-1:] == (1,) and axes.endswith("S"):
-        colours, axes = colours[..., 0], axes[:-1]
-    kind = "cmyk" if picture.colours == "cmyk" and holds.inks else "rgb" if colours.shape[-1] > 2 else "grey"
-    extra = ("straight",) if picture.opacity and axes.endswith("S") and colours.shape[-1] in (2, 4) else ()
-    extra = () if kind == "cmyk" else extra
-    metadata = picture.metadata
-    if picture.colours == "cmyk" and kind != "cmyk":
-        metadata = replace(metadata, profile=None)  # it is for inks
-    return replace(
-        picture, samples=colours, axes=axes, extra=extra, colours=kind if "S" in axes else "grey", metadata=metadata
-    )
+    if opacity is not None and picture.opacity == "associated":
+        return _divided(colours, opacity, opaque)
+    return colours
 
 
 def has_partial_opacity(picture: Picture) -> bool:
@@ -146,11 +156,3 @@ def _light(inks: NDArray[Any], opaque: Any) -> NDArray[Any]:
 def _divided(colours: NDArray[Any], opacity: NDArray[Any], opaque: Any) -> NDArray[Any]:
     shares = np.where(opacity == 0, 1.0, opacity / float(opaque))
     return stored(colours / shares, colours.dtype)
-
-
-def _with_opacity(colours: NDArray[Any], opacity: NDArray[Any], opaque: Any, holds: Holds, name: str) -> NDArray[Any]:
-    if holds.opacity:
-        return np.concatenate([colours, opacity], axis=-1)
-    if (opacity != opaque).any():
-        raise ArgumentError("--output", f"no opacity for {name}", "a picture with opacity", "Use .png or .tif.")
-    return colours

@@ -38,8 +38,8 @@ def read_png(path: Path) -> list[Picture]:
     # Decoders need no more than these, and may convert colours by others.
     needed = [pair for pair in found if pair[0] in (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND")]
     samples = np.asarray(imagecodecs.png_decode(SIGNATURE + b"".join(chunk(*pair) for pair in needed)))
-    bands = samples.shape[2] if samples.ndim == 3 else 1
-    axes = "YX" if bands == 1 else "YXS"
+    samples = samples[..., 0] if samples.shape[2:] == (1,) else samples
+    axes, bands = "YXS"[: samples.ndim], samples.shape[2] if samples.ndim == 3 else 1
     directory, xmp = parsed(fields.pop("exif", b"")), fields.pop("xmp", None)
     metadata = Metadata(
         "PNG", {"pixels": (colour, depth)}, exif=block(upright(directory)) or None, xmp=upright_xmp(xmp), **fields
@@ -47,7 +47,7 @@ def read_png(path: Path) -> list[Picture]:
     return [
         Picture(
             as_seen(
-                samples.reshape(samples.shape[:2] if bands == 1 else samples.shape),
+                samples,
                 axes,
                 orientation_of(directory, xmp),
             ),

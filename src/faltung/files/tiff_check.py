@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from faltung.files.directory import Entry, Structure
+from faltung.files.directory import Structure, Tag
 from faltung.files.limits import check_size
 
 __all__ = ["checked_structure"]
@@ -64,7 +64,7 @@ def _check(structure: Structure) -> None:
     _check_planes(first, planes)
 
 
-def _check_page(entries: dict[int, Entry], size: int) -> int:
+def _check_page(entries: dict[int, Tag], size: int) -> int:
     """Check one page; return the bytes that it unpacks to."""
 
     def number(code: int, default: int = 0) -> int:
@@ -92,7 +92,7 @@ def _check_page(entries: dict[int, Entry], size: int) -> int:
     return unpacked
 
 
-def _check_blocks(entries: dict[int, Entry], expected: int, nbytes: int, size: int) -> None:
+def _check_blocks(entries: dict[int, Tag], expected: int, nbytes: int, size: int) -> None:
     """Check that the blocks of a page are in the file."""
     offsets, counts = (
         next((entries[code].numbers for code in codes if code in entries), ()) for codes in (_OFFSETS, _COUNTS)
@@ -102,20 +102,20 @@ def _check_blocks(entries: dict[int, Entry], expected: int, nbytes: int, size: i
     packed = _COMPRESSION in entries and entries[_COMPRESSION].numbers[:1] not in ((1,), ())
     if not packed and len(offsets) == 1:
         # ImageJ and others store all in one piece, whatever the count says.
-        expected = 1
         if offsets[0] + nbytes > size:
             raise ValueError("its pixels are not all in the file")
-    if len(offsets) < expected or (packed and len(counts) < expected):
-        raise ValueError(f"it has {len(offsets)} of {expected} blocks of pixels")
-    for offset, count in zip(offsets, counts, strict=False):
-        if offset + count > size and (packed or len(offsets) > 1):
-            raise ValueError("a block of its pixels is not in the file")
-    empty = sum(1 for count in counts[:expected] if not count)
-    if empty and (packed or len(offsets) > 1) and not _GEOGRAPHIC & {*entries}:
+        return
+    found = min(len(offsets), len(counts))
+    if found < expected:
+        raise ValueError(f"it has {found} of {expected} blocks of pixels")
+    if any(offset + count > size for offset, count in zip(offsets, counts, strict=False)):
+        raise ValueError("a block of its pixels is not in the file")
+    empty = counts[:expected].count(0)
+    if empty and not _GEOGRAPHIC & {*entries}:
         raise ValueError(f"{empty} of its {expected} blocks of pixels are empty")
 
 
-def _check_planes(first: dict[int, Entry], planes: int) -> None:
+def _check_planes(first: dict[int, Tag], planes: int) -> None:
     """Check that OME-XML speaks of no more planes than there are pages."""
     text = first[_DESCRIPTION].data if _DESCRIPTION in first else b""
     if not text.rstrip(b"\0 \r\n\t").endswith(b"OME>"):

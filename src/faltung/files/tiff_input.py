@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from faltung.files.directory import Directory, Entry, Structure
+from faltung.files.directory import Directory, Structure, Tag
 from faltung.files.exif import block, orientation_of
 from faltung.files.jpeg_quality import quality_of_tables
 from faltung.files.limits import check_size
@@ -61,43 +61,59 @@ def _check_all_pages_are_read(file: Any, series: list[Any]) -> None:
 
 def _picture(path: Path, file: Any, series: Any, structure: Structure) -> Picture:
     page = series.keyframe
-    photometric = page.photometric.name.lower() if 262 in page.tags else "minisblack"
-    if photometric not in _COLOURS:
-        held = f" with {photometric} samples"
-        raise RefusedError("a TIFF of grey, RGB or CMYK samples", held, "Convert it to RGB first.")
-    samples, axes, bits = series.asarray(), series.axes, page.bitspersample
-    if samples.ndim != len(axes):
-        raise ValueError("its pages do not have the shape that they should have")
-    colours = _COLOURS[photometric]
     directory = structure.directory(page.offset)
     imagej = dict(file.imagej_metadata) if series.kind == "imagej" else None
-    if photometric == "ycbcr" and int(page.compression) not in _JPEG:
-        samples, axes = _converted(path, page), "YXS"
-    elif photometric == "palette" and imagej is not None:
-        colours = "grey"  # an ImageJ table of colours is for the display of values
-        imagej["colormap"] = page.colormap
-    elif photometric == "palette" and "S" in axes:
-        raise RefusedError("a TIFF of grey, RGB or CMYK samples", " with a palette and further samples")
-    elif photometric == "palette":
-        samples, axes = _without_palette(samples, page.colormap), axes + "S"
-    elif samples.dtype.kind == "b":
-        samples = samples.astype(np.uint8) * np.uint8(255)
-    extra = tuple(_EXTRA.get(int(kind), "extra") for kind in page.extrasamples) if "S" in axes else ()
-    if "S" in axes:
-        # Some writers do not say what bands beyond the colours are.
-        surplus = samples.shape[axes.index("S")] - _COUNTS.get(colours, 1) - len(extra)
-        extra = ("extra",) * max(0, surplus) + extra if surplus > 0 else extra
+    samples, axes, colours = _pixels(path, series, imagej)
+    bits = (
+        page.bitspersample if 1 < page.bitspersample < 8 * samples.dtype.itemsize and samples.dtype.kind == "u" else 0
+    )
     orientation = orientation_of(directory)
     return Picture(
         as_seen(samples, axes, orientation),
         axes,
-        extra,
+        _extra(samples, axes, colours, page) if "S" in axes else (),
         colours,
         nodata_of(directory),
-        bits if 1 < bits < 8 * samples.dtype.itemsize and samples.dtype.kind == "u" else 0,
+        bits,
         tuple(_seen_shape(level.shape, axes, orientation) for level in series.levels[1:]),
         _metadata(file, series, structure, directory, imagej),
     )
+
+
+def _pixels(path: Path, series: Any, imagej: dict[str, Any] | None) -> tuple[NDArray[Any], str, str]:
+    """Return samples, their axes, and what their colours are."""
+    page = series.keyframe
+    # An unknown number has no name, and one that is not there is grey.
+    photometric = (
+        getattr(page.photometric, "name", str(page.photometric)).lower() if 262 in page.tags else "minisblack"
+    )
+    if photometric not in _COLOURS:
+        held = f" with {photometric} samples"
+        raise RefusedError("a TIFF of grey, RGB or CMYK samples", held, "Convert it to RGB first.")
+    colours = _COLOURS[photometric]
+    if photometric == "ycbcr" and int(page.compression) not in _JPEG:
+        return _converted(path, page), "YXS", colours
+    samples, axes = series.asarray(), series.axes
+    if samples.ndim != len(axes):
+        raise ValueError("its pages do not have the shape that they should have")
+    if photometric != "palette":
+        return samples.astype(np.uint8) * np.uint8(255) if samples.dtype.kind == "b" else samples, axes, colours
+    if imagej is not None:
+        imagej["colormap"] = page.colormap  # for the display of values
+        return samples, axes, "grey"
+    if "S" in axes:
+        raise RefusedError("a TIFF of grey, RGB or CMYK samples", " with a palette and further samples")
+    return _without_palette(samples, page.colormap), axes + "S", colours
+
+
+def _extra(samples: NDArray[Any], axes: str, colours: str, page: Any) -> tuple[str, ...]:
+    """Return what the samples of a pixel beyond its colours are."""
+    extra = tuple(_EXTRA.get(int(kind), "extra") for kind in page.extrasamples)
+    # Some writers do not say what bands beyond the colours are.
+    surplus: int = samples.shape[axes.index("S")] - _COUNTS.get(colours, 1) - len(extra)
+    if surplus < 0:
+        raise ValueError(f"its pixels have too few samples for {colours}")
+    return ("extra",) * surplus + extra
 
 
 def _seen_shape(shape: tuple[int, ...], axes: str, orientation: int) -> tuple[int, ...]:
@@ -140,7 +156,7 @@ def _metadata(
         *_resolution(directory),
         page.iccprofile,
         block(kept) or None,
-        xmp.data if isinstance(xmp, Entry) else None,
+        xmp.data if isinstance(xmp, Tag) else None,
         tags=_tags(series, structure),
         axes_told=_told_axes(file, series),
         imagej=imagej,
@@ -151,18 +167,18 @@ def _metadata(
 
 def _resolution(directory: Directory) -> tuple[tuple[float, float] | None, str]:
     """Return pixels in a unit of length along columns and rows, and the unit."""
-    found = [entry.numbers for code in (282, 283) if isinstance(entry := directory.get(code), Entry)]
+    found = [entry.numbers for code in (282, 283) if isinstance(entry := directory.get(code), Tag)]
     if any(len(each) != 2 or not each[0] or not each[1] for each in found) or len(found) != 2:
         return None, ""
     (across, unit_across), (down, unit_down) = found
     resolution = (across / unit_across, down / unit_down)
     unit = directory.get(296)
-    name = _UNITS.get(unit.numbers[0], "") if isinstance(unit, Entry) and unit.numbers else "inch"
+    name = _UNITS.get(unit.numbers[0], "") if isinstance(unit, Tag) and unit.numbers else "inch"
     # Square pixels without a unit are what writers put there if nothing is known.
     return (None, "") if resolution == (1, 1) and not name else (resolution, name)
 
 
-def _tags(series: Any, structure: Structure) -> tuple[tuple[Entry, ...], ...]:
+def _tags(series: Any, structure: Structure) -> tuple[tuple[Tag, ...], ...]:
     """Return the entries to pass on: once if all pages have the same, else for each page."""
     if series.kind not in ("generic", "uniform"):
         return (passed_on(structure.entries(series.keyframe.offset)),)
@@ -186,7 +202,7 @@ def _unread(series: Any, directory: Directory) -> tuple[str, ...]:
     sentences = []
     if series.kind not in _KEPT_KINDS:
         sentences.append(f"What only {series.kind.upper()} files say is not passed on.")
-    broken = [code for code, entry in directory.items() if isinstance(entry, Entry) and not entry.complete]
+    broken = [code for code, entry in directory.items() if isinstance(entry, Tag) and not entry.complete]
     if broken:
         sentences.append(f"The values of tag {', '.join(map(str, sorted(broken)))} are not in the file.")
     return tuple(sentences)
@@ -195,8 +211,9 @@ def _unread(series: Any, directory: Directory) -> tuple[str, ...]:
 def _encoding(file: Any, series: Any) -> dict[str, Any]:
     page = series.keyframe
     found: dict[str, Any] = {"compression": int(page.compression), "big": file.is_bigtiff, "order": file.byteorder}
-    if page.is_tiled and page.tiledepth in (None, 1):
-        found["tile"] = (page.tilelength, page.tilewidth)
+    if page.is_tiled:
+        volume = (page.tiledepth,) if page.imagedepth > 1 else ()
+        found["tile"] = (*volume, page.tilelength, page.tilewidth)
     if int(page.predictor) != 1:
         found["predictor"] = True
     if int(page.compression) in _JPEG:

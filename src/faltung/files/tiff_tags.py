@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from faltung.files.directory import Directory, Entry
+from faltung.files.directory import Directory, Tag
 
 __all__ = ["TEXTS", "extra_tags", "nodata_of", "number_text", "passed_on"]
 
@@ -21,13 +21,13 @@ _STORAGE |= {532, 700, 32997, 32998, 34675, 50674, 50838, 50839, _NODATA}
 _FOREIGN = {33628, 33629, 33630, 33631, 34118, 34361, 34362, 34412, 37706, 51023, 51123}
 
 
-def passed_on(entries: Iterable[Entry]) -> tuple[Entry, ...]:
+def passed_on(entries: Iterable[Tag]) -> tuple[Tag, ...]:
     """Return the entries that a page is written with again, but for texts that EXIF has, too."""
     left_out = _STORAGE | TEXTS | _EXIF_DIRECTORIES | _FOREIGN
     return tuple(entry for entry in entries if entry.code not in left_out and entry.complete)
 
 
-def extra_tags(entries: Iterable[Entry], order: str) -> list[tuple[int, int, int, bytes, bool]]:
+def extra_tags(entries: Iterable[Tag], order: str) -> list[tuple[int, int, int, bytes, bool]]:
     """Return entries as tifffile writes them, for every page."""
     return [(entry.code, entry.kind, entry.count, entry.ordered(order), False) for entry in entries]
 
@@ -35,7 +35,7 @@ def extra_tags(entries: Iterable[Entry], order: str) -> list[tuple[int, int, int
 def nodata_of(directory: Directory) -> int | float | None:
     """Return the value of missing samples that GDAL's tag has."""
     entry = directory.get(_NODATA)
-    text = entry.data.rstrip(b"\0 ").decode("ascii", "replace").strip() if isinstance(entry, Entry) else ""
+    text = entry.data.rstrip(b"\0 ").decode("ascii", "replace").strip() if isinstance(entry, Tag) else ""
     for kind in (int, float):
         try:
             return kind(text)
