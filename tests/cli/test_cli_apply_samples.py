@@ -235,6 +235,27 @@ def test_scales_that_are_none(command, scale):
     assert (code, "--scale: expected auto, none, or two different numbers such as 0:4095" in said) == (1, True)
 
 
+def test_complex_filters(command, rng):
+    samples = rng.integers(0, 256, (20, 30), dtype=np.uint8)
+    Image.fromarray(samples).save("a.png")
+    assert command("apply", "a.png", "-k", "gabor(0.1)", "-o", "b.npy")[0] == 0
+    result = np.load("b.npy")
+    assert result.dtype == np.complex64
+    assert np.array_equal(result, fa.gabor(0.1)(samples))
+    for arguments, message in (
+        (("-o", "b.png"), "--output: expected uint8 or uint16 for 'b.png', got complex64. Use .tif or .npy"),
+        (("-o", "c.npy", "--dtype", "uint8"), "The real part of a filter is written (gabor(0.1)).real."),
+    ):
+        code, _, said = command("apply", "a.png", "-k", "gabor(0.1)", *arguments)
+        assert (code, message in said) == (1, True), said
+
+
+def test_pages_that_become_frames_get_a_note(command, rng):
+    np.save("a.npy", rng.random((3, 20, 30)))
+    code, _, said = command("apply", "a.npy", "-k", "box(3)", "-o", "b.png")
+    assert (code, "its pages became the frames of an animation" in said) == (0, True)
+
+
 # ---- axes
 
 

@@ -112,7 +112,7 @@ def test_a_filter_without_a_close_name_is_reported(command, rng):
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (("a.npy", "none.npy"), 1, "a file that exists"),
+        (("a.npy", "none.npy"), 1, "a file or folder that exists"),
         (("a.npy", "."), 1, "AFTER: expected two files, or two folders, got 'a.npy' and '.'."),
         (("a.npy", "a.npy", "--size", "3y"), 1, "--size: expected a number of taps such as 15, or 9x15, got '3y'."),
         (("a.npy", "a.npy", "--size", "0"), 1, "size: expected an integer from 1"),

@@ -112,7 +112,7 @@ def depth_of(
     if dtype != wanted and scale is None and not depth.scales:
         raise ArgumentError(
             "--output",
-            f"samples that a file named {target.suffix} holds",
+            f"samples that a {target.suffix} file holds",
             f"{wanted} for '{target}'",
             "Add --scale auto, or --scale LOW:HIGH for the values that become black and white; .tif and .npy hold "
             "the numbers as they are.",
@@ -128,8 +128,14 @@ def _wanted(picture: Picture, kernel: Kernel, chosen: str | None) -> np.dtype[An
     computed = computed_dtype(given, "IMAGE")
     own = computed if given.kind == "b" else given
     if kernel.dtype.kind == "c":
-        computed = np.result_type(computed, np.complex64)
-    return check_result_dtype(own if chosen is None else chosen, computed, "--dtype")
+        own = computed = np.result_type(computed, np.complex64)
+    try:
+        return check_result_dtype(own if chosen is None else chosen, computed, "--dtype")
+    except ArgumentError as error:
+        if computed.kind != "c":
+            raise
+        remedy = f"The real part of a filter is written ({kernel!r}).real."
+        raise ArgumentError("--dtype", "a complex dtype for a complex result", str(chosen), remedy) from error
 
 
 def _scaled(picture: Picture, dtype: np.dtype[Any], scale: Scale, as_picture: bool) -> Depth:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from functools import partial
@@ -128,6 +129,9 @@ class _File:
 
 def _pairs(before: Path, after: Path) -> list[tuple[Path, Path]]:
     """Return the pairs of files that belong together."""
+    for argument, path in (("BEFORE", before), ("AFTER", after)):
+        if not os.path.exists(path):
+            raise ArgumentError(argument, "a file or folder that exists", f"'{path}'")
     if before.is_dir() != after.is_dir():
         received = f"'{before}' and '{after}'"
         raise ArgumentError("AFTER", "two files, or two folders", received, "Pass a file for a file.")
