@@ -80,6 +80,28 @@ def test_results_never_become_missing_by_chance(command):
     assert (np.load("b.npy") == 5).sum() == 1
 
 
+def test_a_value_that_no_sample_can_have_is_that_of_none(command, rng):
+    samples = rng.integers(0, 256, (20, 30), dtype=np.uint8)
+    for name, value, data in (("i", "-9999", samples), ("f", "-1.7976931348623157e+308", samples / np.float32(7))):
+        tifffile.imwrite(f"{name}.tif", data, metadata=None, extratags=[(42113, 2, 0, value, True)])
+        np.save("m.npy", samples > 9)
+        assert command("apply", f"{name}.tif", "-k", GAUSSIAN, "-o", f"{name}2.tif")[0] == 0
+        assert np.abs(tifffile.imread(f"{name}2.tif") - fa.gaussian(1.5)(data)).max() <= 0.51
+        assert command("apply", f"{name}.tif", "-k", GAUSSIAN, "--mask", "m.npy", "-o", f"{name}3.tif")[0] == 0
+        assert np.abs(tifffile.imread(f"{name}3.tif") - normalised(data, samples > 9)).max() <= 0.51
+
+
+def test_results_are_not_missing_where_no_sample_is(command):
+    data = np.zeros((9, 9), np.uint16)
+    data[...] = [1, 3, 1, 3, 1, 3, 1, 3, 1]
+    tifffile.imwrite("a.tif", data, metadata=None, extratags=[(42113, 2, 0, "2", True)])
+    code, _, said = command("apply", "a.tif", "-k", "[[1, 2, 1]]", "-o", "b.tif")
+    assert code == 0
+    code, _, said = command("apply", "a.tif", "-k", "[[0.25, 0.5, 0.25]]", "-o", "c.tif")
+    assert (code, "results were 2, the value of missing samples, and became 3" in said) == (0, True)
+    assert not (tifffile.imread("c.tif") == 2).any()
+
+
 def test_nan_is_a_value_unless_it_is_left_out(command, rng):
     samples = rng.random((30, 40)).astype(np.float32)
     samples[5, 6] = np.nan
@@ -244,7 +266,7 @@ def test_complex_filters(command, rng):
     assert np.array_equal(result, fa.gabor(0.1)(samples))
     for arguments, message in (
         (("-o", "b.png"), "--output: expected uint8 or uint16 for 'b.png', got complex64. Use .tif or .npy"),
-        (("-o", "c.npy", "--dtype", "uint8"), "The real part of a filter is written (gabor(0.1)).real."),
+        (("-o", "c.npy", "--dtype", "uint8"), "The real part of a filter is written (gabor(frequency=0.1)).real."),
     ):
         code, _, said = command("apply", "a.png", "-k", "gabor(0.1)", *arguments)
         assert (code, message in said) == (1, True), said

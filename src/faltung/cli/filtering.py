@@ -86,7 +86,7 @@ class Filtering:
         picture, missing = self.missing.of(picture, note)
         depth = depth_of(picture, self.kernel, target, self.dtype, self.scale, note)
         run = partial(self._run, picture=picture, axes=axes, missing=missing, track=track)
-        if not depth.scales and not missing.applies:
+        if not depth.scales and not missing.marks:
             return self._opacity(picture, depth.dtype, run)
         both = (picture.samples.dtype, depth.dtype)
         number = np.result_type(*(computed_dtype(dtype, "--dtype") for dtype in both))

@@ -57,7 +57,10 @@ class MissingOptions:
         """
         picture = self._with_nodata(picture)
         samples = colour_samples(picture) if picture.opacity else picture.samples
-        present = _other_than(samples, picture.nodata)
+        nodata = picture.nodata
+        if nodata is not None and not _holds(samples.dtype, nodata):
+            nodata = None  # no sample of this file is missing
+        present = _other_than(samples, nodata)
         nans = _count_of_nan(samples, present)
         if nans and self.nan == "propagate":
             note(f"{nans:,} samples are NaN, and so is every result that they reach; --nan ignore leaves them out")
@@ -65,14 +68,13 @@ class MissingOptions:
         if self.mask is not None:
             mask = _fitted(self.mask, self.mask_name, picture)
             present = mask if present is None else np.asarray(present & mask)
-        if (
-            picture.colour_axis is not None and picture.opacity
-        ):  # a pixel has one opacity, so it is missing as a whole
-            present = None if present is None else np.asarray(present.all(axis=picture.colour_axis, keepdims=True))
-            kept = None if kept is None else np.asarray(kept.any(axis=picture.colour_axis, keepdims=True))
+        if (axis := picture.colour_axis) is not None and picture.opacity:
+            # A pixel has one opacity, so all its colours are missing, or none.
+            present = None if present is None else np.asarray(present.all(axis=axis, keepdims=True))
+            kept = None if kept is None else np.asarray(kept.any(axis=axis, keepdims=True))
         if present is not None and present.all():
             present = None
-        return picture, MissingSamples(self, present, kept, bool(nans))
+        return picture, MissingSamples(self, nodata, present, kept, bool(nans))
 
     def _with_nodata(self, picture: Picture) -> Picture:
         if self.nodata is None:
@@ -94,6 +96,8 @@ class MissingSamples:
     ----------
     options : MissingOptions
         What was typed.
+    nodata : float or None
+        The value of missing samples.
     present : ndarray of bool or None
         False where a sample is missing, with the axes of the picture; None if it says nothing.
     kept : ndarray of bool or None
@@ -103,6 +107,7 @@ class MissingSamples:
     """
 
     options: MissingOptions
+    nodata: float | None
     present: NDArray[np.bool_] | None
     kept: NDArray[np.bool_] | None
     nans: bool
@@ -111,6 +116,11 @@ class MissingSamples:
     def applies(self) -> bool:
         """Whether samples are missing."""
         return self.present is not None or (self.options.nan == "ignore" and self.nans)
+
+    @property
+    def marks(self) -> bool:
+        """Whether results have to be looked at, because they may be missing or must not look so."""
+        return self.applies or self.nodata is not None
 
     def arguments(self, page: Any) -> dict[str, Any]:
         """Return the arguments of `faltung.convolve` for a page, given by its index."""
@@ -137,7 +147,7 @@ class MissingSamples:
             The dtype of the result does not hold the value.
         """
         empty = np.isnan(filtered.samples)
-        nodata, samples = result.nodata, result.samples
+        nodata, samples = self.nodata, result.samples
         if nodata is None:
             if samples.dtype.kind in "iu" and (count := int(np.count_nonzero(empty))):
                 note(f"{count:,} results have no valid sample and became 0; --dtype float32 makes them NaN")
