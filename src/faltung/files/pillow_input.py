@@ -6,7 +6,7 @@ import contextlib
 import struct
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from faltung.files.refusal import RefusedError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+    from PIL.ImageFile import ImageFile
 
 __all__ = ["read_pillow"]
 
@@ -40,12 +41,19 @@ def _limited(size: int) -> Iterator[None]:
         Image.MAX_IMAGE_PIXELS = before
 
 
+def _opened(file: BinaryIO) -> ImageFile:
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        return Image.open(file, formats=_FORMATS)
+    except UnidentifiedImageError:
+        raise ValueError("its header is damaged") from None
+
+
 def read_pillow(path: Path, known: dict[str, Any] | None = None) -> list[Picture]:
     """Return the picture of a file, or the frames of an animation, with metadata that are known already."""
-    from PIL import Image
-
     size = path.stat().st_size
-    with _limited(size), open(path, "rb") as file, Image.open(file, formats=_FORMATS) as image:
+    with _limited(size), open(path, "rb") as file, _opened(file) as image:
         check_size(image.width * image.height * 4, size)
         frames = getattr(image, "n_frames", 1) if image.format != "MPO" else 1
         check_size(image.width * image.height * 4 * frames, size)

@@ -75,7 +75,7 @@ def _jpeg_options(metadata: Metadata, picture: Picture) -> dict[str, Any]:
         options = {"qtables": encoding["tables"], "progressive": encoding["progressive"]}
         if encoding["subsampling"] >= 0 and picture.colours == "rgb":
             options["subsampling"] = encoding["subsampling"]
-        if encoding["segments"]:
+        if encoding.get("segments"):
             options["extra"] = encoding["segments"]
     elif "quality" in encoding:
         options["quality"] = encoding["quality"]

@@ -7,8 +7,10 @@ import mmap
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
+from faltung.files.block_size import HEADED, check_block
 from faltung.files.directory import Structure, Tag
 from faltung.files.limits import check_size
 
@@ -58,61 +60,79 @@ def _check(structure: Structure) -> None:
             raise ValueError(f"the values of its tag {broken[0]} are not in the file")
         if depth < 3 and _SUB in entries:
             waiting += [(child, depth + 1) for child in entries[_SUB].numbers]
-        unpacked += _check_page(entries, size)
+        unpacked += _check_page(entries, structure)
         planes += 1
         check_size(unpacked, size)
     _check_planes(first, planes)
 
 
-def _check_page(entries: dict[int, Tag], size: int) -> int:
+@dataclass(frozen=True)
+class _PageBlocks:
+    """How the pixels of a page are cut into blocks."""
+
+    width: int
+    length: int
+    number: int
+    pixels_nbytes: int  # of the page, as they are packed without compression
+
+
+def _number(entries: dict[int, Tag], code: int, default: int = 0) -> int:
+    values = entries[code].numbers if code in entries else ()
+    return int(values[0]) if values else default
+
+
+def _check_page(entries: dict[int, Tag], structure: Structure) -> int:
     """Check one page; return the bytes that it unpacks to."""
-
-    def number(code: int, default: int = 0) -> int:
-        values = entries[code].numbers if code in entries else ()
-        return int(values[0]) if values else default
-
-    width, length, samples, depth = number(_WIDTH), number(_LENGTH), number(_SAMPLES, 1), max(1, number(_DEPTH))
-    if min(width, length, samples) < 1:
+    size = len(structure.buffer)
+    names = (_WIDTH, 0), (_LENGTH, 0), (_SAMPLES, 1), (_DEPTH, 1)
+    width, length, samples, depth = (_number(entries, code, default) for code, default in names)
+    if min(width, length, samples, depth) < 1:
         raise ValueError("a page has no pixels")
-    bits = max(entries[_BITS].numbers or (1,)) if _BITS in entries else 1
-    if bits > 128:
-        raise ValueError(f"it has {bits} bits a sample")
-    unpacked = width * length * samples * depth * -(-bits // 8)
+    bits = (entries[_BITS].numbers if _BITS in entries else ()) or (1,)
+    if max(bits) > 128:
+        raise ValueError(f"it has {max(bits)} bits a sample")
+    unpacked = width * length * samples * depth * -(-max(bits) // 8)
     check_size(unpacked, size)
-    planar = number(_PLANAR, 1) == 2
+    planes = samples if _number(entries, _PLANAR, 1) == 2 else 1
+    nbytes = width * length * depth * (sum(bits) if len(bits) == samples else samples * bits[0]) // 8
     if _TILE_WIDTH in entries:
-        tile = number(_TILE_WIDTH), number(_TILE_LENGTH), max(1, number(_TILE_DEPTH))
+        tile = [_number(entries, code, 1) for code in (_TILE_WIDTH, _TILE_LENGTH, _TILE_DEPTH)]
         if min(tile) < 1:
             raise ValueError("its tiles have no pixels")
-        check_size(math.prod(tile) * (1 if planar else samples) * -(-bits // 8), size)
-        expected = -(-width // tile[0]) * -(-length // tile[1]) * -(-depth // tile[2])
+        check_size(math.prod(tile) * samples // planes * -(-max(bits) // 8), size)
+        count = math.prod(-(-whole // part) for whole, part in zip((width, length, depth), tile, strict=True))
+        blocks = _PageBlocks(tile[0], tile[1], count * planes, nbytes)
     else:
-        expected = -(-length // min(max(1, number(_ROWS, 2**32 - 1)), length)) * depth
-    _check_blocks(entries, expected * (samples if planar else 1), width * length * samples * depth * bits // 8, size)
-    return unpacked
+        rows = min(max(1, _number(entries, _ROWS, 2**32 - 1)), length)
+        blocks = _PageBlocks(width, rows, -(-length // rows) * depth * planes, nbytes)
+    _check_blocks(entries, blocks, structure)
+    return int(unpacked)
 
 
-def _check_blocks(entries: dict[int, Tag], expected: int, nbytes: int, size: int) -> None:
-    """Check that the blocks of a page are in the file."""
+def _check_blocks(entries: dict[int, Tag], blocks: _PageBlocks, structure: Structure) -> None:
+    """Check that the blocks of a page are in the file, and as large as they should be."""
+    size, compression = len(structure.buffer), _number(entries, _COMPRESSION, 1)
     offsets, counts = (
         next((entries[code].numbers for code in codes if code in entries), ()) for codes in (_OFFSETS, _COUNTS)
     )
     if not offsets:
         raise ValueError("it has no pixels")
-    packed = _COMPRESSION in entries and entries[_COMPRESSION].numbers[:1] not in ((1,), ())
-    if not packed and len(offsets) == 1:
+    if compression == 1 and len(offsets) == 1:
         # ImageJ and others store all in one piece, whatever the count says.
-        if offsets[0] + nbytes > size:
+        if offsets[0] + blocks.pixels_nbytes > size:
             raise ValueError("its pixels are not all in the file")
         return
     found = min(len(offsets), len(counts))
-    if found < expected:
-        raise ValueError(f"it has {found} of {expected} blocks of pixels")
+    if found < blocks.number:
+        raise ValueError(f"it has {found} of {blocks.number} blocks of pixels")
     if any(offset + count > size for offset, count in zip(offsets, counts, strict=False)):
         raise ValueError("a block of its pixels is not in the file")
-    empty = counts[:expected].count(0)
+    empty = counts[: blocks.number].count(0)
     if empty and not _GEOGRAPHIC & {*entries}:
-        raise ValueError(f"{empty} of its {expected} blocks of pixels are empty")
+        raise ValueError(f"{empty} of its {blocks.number} blocks of pixels are empty")
+    if compression in HEADED:
+        for offset, count in zip(offsets, counts, strict=False):
+            check_block(structure.buffer[offset : offset + count], compression, blocks.width, blocks.length)
 
 
 def _check_planes(first: dict[int, Tag], planes: int) -> None:
