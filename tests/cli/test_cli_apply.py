@@ -288,6 +288,14 @@ def test_plan_prints_what_would_run(command):
     assert "9 x 9 x 3 uint8, mode reflect, axes (0, 1)" in out
 
 
+def test_plan_takes_axes(command):
+    code, out, said = command("plan", "--shape", "480x640x3", "-k", "box(3)")
+    assert (code, "axes (1, 2)" in out or "axes" not in out, "add --axes 0,1" in said) == (0, True, True)
+    for arguments in (("--shape", "480x640x3", "--axes", "0,1"), ("--shape", "480x640x3", "--axes", "-3,-2")):
+        code, out, said = command("plan", *arguments, "-k", "box(3)")
+        assert (code, "axes (0, 1)" in out, said) == (0, True, "")
+
+
 @pytest.mark.parametrize("arguments", [("-k", "box(3)"), ("-k", "box(3)", "--shape", "4xq")])
 def test_plan_refuses(command, arguments):
     code, _, said = command("plan", *arguments)

@@ -11,22 +11,25 @@ import typer
 from faltung import files
 from faltung.cli.completion import calls, mode_names
 from faltung.cli.console import print_note
-from faltung.cli.filtering import MODE_HELP, kernel_axes, modes
+from faltung.cli.filtering import AXES_HELP, MODE_HELP, kernel_axes, modes
 from faltung.cli.filters import KERNEL_HELP, read_filter
 from faltung.errors import ArgumentError
+from faltung.files.array_file import picture_of_array
 from faltung.front import plan as make_plan
+from faltung.ground.arrays import array_of_shape
 
 __all__ = ["plan"]
 
 
 def plan(
     kernel: Annotated[str, typer.Option("--kernel", "-k", metavar="FILTER", help=KERNEL_HELP, autocompletion=calls)],
-    image: Annotated[Path | None, typer.Argument(metavar="[IMAGE]", help="A picture or an array.")] = None,
+    image: Annotated[Path | None, typer.Argument(metavar="IMAGE", help="A picture or an array.")] = None,
     shape: Annotated[
         str | None, typer.Option(metavar="SHAPE", help="Shape of an array, such as 480x640, instead of a file.")
     ] = None,
     dtype: Annotated[str, typer.Option(metavar="DTYPE", help="Dtype of the array, with --shape.")] = "float32",
     mode: Annotated[str, typer.Option(metavar="MODE", help=MODE_HELP, autocompletion=mode_names)] = "reflect",
+    axes: Annotated[str | None, typer.Option(metavar="AXES", help=AXES_HELP, show_default="rows and columns")] = None,
 ) -> None:
     """Print how a filter would be computed, at which cost, and why not in another way.
 
@@ -39,11 +42,10 @@ def plan(
     if (image is None) == (shape is None):
         received = "neither" if image is None else "both"
         raise ArgumentError("IMAGE", "either a file or --shape", received, "Try --shape 2048x2048.")
-    if shape is not None:
-        typer.echo(str(make_plan(_lengths(shape), filter_, modes(mode), dtype=dtype, result_dtype=dtype)))
-    for picture in files.read(image) if image is not None else ():
-        axes, samples = kernel_axes(picture, filter_, None, print_note), picture.samples
-        typer.echo(str(make_plan(samples, filter_, modes(mode), axes=axes, dtype=samples.dtype)))
+    pictures = [picture_of_array(array_of_shape(_lengths(shape), dtype))] if shape is not None else []
+    for picture in files.read(image) if image is not None else pictures:
+        chosen, samples = kernel_axes(picture, filter_, axes, print_note), picture.samples
+        typer.echo(str(make_plan(samples, filter_, modes(mode), axes=chosen, dtype=samples.dtype)))
 
 
 def _lengths(shape: str) -> tuple[int, ...]:

@@ -20,7 +20,8 @@ def typed_names(command: Callable[..., None]) -> dict[str, str]:
     --------
     >>> from faltung.cli.plan import plan
     >>> typed_names(plan)
-    {'kernel': '--kernel', 'image': 'IMAGE', 'shape': '--shape', 'dtype': '--dtype', 'mode': '--mode'}
+    {'kernel': '--kernel', 'image': 'IMAGE', 'shape': '--shape', 'dtype': '--dtype', 'mode': '--mode',
+    'axes': '--axes'}
     """
     hints = get_type_hints(command, include_extras=True)
     names = {}

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from faltung.files.picture_value import Metadata, Picture
 from faltung.files.refusal import RefusedError
 
-__all__ = ["read_array", "write_array"]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["picture_of_array", "read_array", "write_array"]
 
 
 def read_array(path: Path) -> list[Picture]:
@@ -17,8 +21,19 @@ def read_array(path: Path) -> list[Picture]:
     samples = np.load(path, mmap_mode="r", allow_pickle=False)
     if samples.ndim == 0:
         raise RefusedError("an array with at least one axis", ", a single number")
+    return [picture_of_array(samples)]
+
+
+def picture_of_array(samples: NDArray[Any]) -> Picture:
+    """Return an array as a picture: its last axes are rows and columns.
+
+    Examples
+    --------
+    >>> picture_of_array(np.zeros((9, 480, 640))).axes
+    'QYX'
+    """
     axes = ("Q" * samples.ndim + "YX")[-samples.ndim :] if samples.ndim > 1 else "X"
-    return [Picture(samples, axes, metadata=Metadata("NPY"))]
+    return Picture(samples, axes, metadata=Metadata("NPY"))
 
 
 def write_array(path: Path, picture: Picture) -> None:

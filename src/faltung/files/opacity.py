@@ -44,7 +44,7 @@ def stored(values: NDArray[Any], dtype: np.dtype[Any]) -> NDArray[Any]:
     from faltung.kernels import delta
 
     # The operator itself stores them, so all results follow one rule.
-    return np.asarray(convolve(values, delta(ndim=1), dtype=dtype))
+    return np.asarray(convolve(values, delta(ndim=1), axes=-1, dtype=dtype))
 
 
 def filtered_with_opacity(

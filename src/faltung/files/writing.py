@@ -18,8 +18,8 @@ from faltung.files.plain import HOLDS, held_dtypes, plain
 from faltung.files.png_output import write_png
 from faltung.files.pnm_file import write_pnm
 from faltung.files.quiet import quiet
-from faltung.ground.targets import Inputs, check_new_file, new_file
 from faltung.files.tiff_output import write_tiff
+from faltung.ground.targets import Inputs, check_new_file, new_file
 
 __all__ = ["check_target", "dtypes", "write"]
 
