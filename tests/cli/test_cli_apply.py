@@ -296,6 +296,20 @@ def test_plan_takes_axes(command):
         assert (code, "axes (0, 1)" in out, said) == (0, True, "")
 
 
+@pytest.mark.parametrize("dtype", ["(2,)f4", "object", "M8[s]", "S3", ""])
+def test_a_dtype_of_no_numbers_is_refused(command, dtype):
+    np.save("a.npy", np.zeros((5, 5)))
+    for name, arguments in (("plan", ("--shape", "5x5")), ("apply", ("a.npy", "-o", "b.npy"))):
+        code, _, said = command(name, *arguments, "-k", "box(3)", "--dtype", dtype)
+        assert (code, said.startswith("Error: --dtype: expected")) == (1, True), said
+
+
+def test_a_shape_that_is_none_is_refused(command):
+    for shape in ("9" * 30, "99999999x99999999x99999999", "4x", "-1x4", "x".join(["2"] * 40)):
+        code, _, said = command("plan", "--shape", shape, "-k", "box(3)")
+        assert (code, said.startswith("Error: --shape: expected")) == (1, True), said
+
+
 @pytest.mark.parametrize("arguments", [("-k", "box(3)"), ("-k", "box(3)", "--shape", "4xq")])
 def test_plan_refuses(command, arguments):
     code, _, said = command("plan", *arguments)

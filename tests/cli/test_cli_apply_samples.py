@@ -266,6 +266,7 @@ def test_complex_filters(command, rng):
     assert np.array_equal(result, fa.gabor(0.1)(samples))
     for arguments, message in (
         (("-o", "b.png"), "--output: expected uint8 or uint16 for 'b.png', got complex64. Use .tif or .npy"),
+        (("-o", "d.npy", "--scale", "0:1"), "--scale: expected none for complex results, got complex64."),
         (("-o", "c.npy", "--dtype", "uint8"), "The real part of a filter is written (gabor(frequency=0.1)).real."),
     ):
         code, _, said = command("apply", "a.png", "-k", "gabor(0.1)", *arguments)

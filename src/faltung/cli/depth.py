@@ -141,9 +141,11 @@ def _wanted(picture: Picture, kernel: Kernel, chosen: str | None) -> np.dtype[An
 def _scaled(picture: Picture, dtype: np.dtype[Any], scale: Scale, as_picture: bool) -> Depth:
     """Return how results get a dtype: with `scale`, or without it where it is plain what is meant."""
     given = picture.samples.dtype
+    if dtype.kind == "c" and scale not in (None, "none"):
+        raise ArgumentError("--scale", "none for complex results", str(dtype), "No complex number is black or white.")
     if isinstance(scale, tuple):
         return Depth(dtype, scale)
-    if scale == "none" or given == dtype or given.kind == "c":
+    if scale == "none" or given == dtype or dtype.kind == "c":
         return Depth(dtype)
     limits = _whole_range(picture)
     narrower = dtype.kind == "u" and (given.kind == "f" or dtype.itemsize < given.itemsize)

@@ -248,6 +248,8 @@ def _fitted(mask: NDArray[np.bool_], name: str, picture: Picture) -> NDArray[np.
 
 def _holds(dtype: np.dtype[Any], value: float) -> bool:
     """Whether a sample of a dtype can have a value."""
+    if dtype.kind == "b":
+        return value in (0, 1)
     if dtype.kind not in "iu":
         largest = float(np.finfo(dtype).max) * (1 + 1e-7)  # files spell it with few digits
         return dtype.kind in "fc" and (not np.isfinite(value) or abs(value) <= largest)

@@ -14,6 +14,7 @@ from faltung.cli.console import print_note
 from faltung.cli.filtering import AXES_HELP, MODE_HELP, kernel_axes, modes
 from faltung.cli.filters import KERNEL_HELP, read_filter
 from faltung.errors import ArgumentError
+from faltung.files import Picture
 from faltung.files.array_file import picture_of_array
 from faltung.front import plan as make_plan
 from faltung.ground.arrays import array_of_shape
@@ -42,13 +43,16 @@ def plan(
     if (image is None) == (shape is None):
         received = "neither" if image is None else "both"
         raise ArgumentError("IMAGE", "either a file or --shape", received, "Try --shape 2048x2048.")
-    pictures = [picture_of_array(array_of_shape(_lengths(shape), dtype))] if shape is not None else []
-    for picture in files.read(image) if image is not None else pictures:
+    for picture in _planned(shape, dtype) if image is None else files.read(image):
         chosen, samples = kernel_axes(picture, filter_, axes, print_note), picture.samples
         typer.echo(str(make_plan(samples, filter_, modes(mode), axes=chosen, dtype=samples.dtype)))
 
 
-def _lengths(shape: str) -> tuple[int, ...]:
-    if not re.fullmatch(r"\d+(\s*[x,]\s*\d+)*", shape):
+def _planned(shape: str | None, dtype: str) -> list[Picture]:
+    """Return an array of the shape that was typed, as a picture that takes no memory."""
+    if shape is None or not re.fullmatch(r"\d{1,18}(\s*[x,]\s*\d{1,18}){0,31}", shape):
         raise ArgumentError("--shape", "lengths such as 480x640", repr(shape))
-    return tuple(int(length) for length in re.findall(r"\d+", shape))
+    try:
+        return [picture_of_array(array_of_shape(tuple(map(int, re.findall(r"\d+", shape))), dtype))]
+    except ArgumentError as error:
+        raise ArgumentError("--shape", "samples that can be counted in bytes", repr(shape)) from error
