@@ -190,6 +190,13 @@ def test_arrays_are_mapped_and_written_as_they_are(tmp_path):
     assert np.array_equal(tifffile.imread(through(tmp_path / "a.npy", "b.tif")), array)
 
 
+def test_an_array_of_colours_becomes_a_picture(tmp_path):
+    for bands in (3, 4):
+        array = noise(9, 13, bands)
+        np.save(tmp_path / "a.npy", array)
+        assert np.array_equal(opened(through(tmp_path / "a.npy", "b.png")), array)
+
+
 def test_contents_decide_how_a_file_is_read(tmp_path):
     frames = [Image.fromarray(smooth(2, 2, seed=seed)) for seed in range(3)]
     frames[0].save(tmp_path / "moving.jpg", format="GIF", save_all=True, append_images=frames[1:])
@@ -225,6 +232,7 @@ def test_a_picture_that_a_format_cannot_hold(tmp_path):
         refused(name, noise(9, 13, 5), "YXS", "one grey or colour picture", ("extra", "extra"), "rgb")
         refused(name, noise(9, 13, 4), "YXS", "of which 1 bands are no colours", ("extra",), "rgb")
         refused(name, noise(2, 3, 9, 13), "ZCYX", "one grey or colour picture")
+    refused("a.png", noise(3, 9, 13), "QYX", "one grey or colour picture")
     refused("a.jpg", noise(9, 13, 4), "YXS", "no opacity for JPEG", ("straight",), "rgb")
     refused("a.webp", np.zeros((1, 20000), "u1"), "YX", "a picture that a WEBP file can hold")
     with pytest.raises(ValueError, match="a TIFF file for pages of different shapes"):

@@ -113,6 +113,10 @@ CASES = {
             },
         },
     ),
+    "imagej, most significant byte first": (
+        noise(3, 9, 16, dtype=">u2"),
+        {"imagej": True, "byteorder": ">", "metadata": {"axes": "ZYX", "unit": "um"}},
+    ),
     "imagej rgb": (noise(5, 16, 16, 3), {"imagej": True, "photometric": "rgb", "metadata": {}}),
     "imagej table": (
         noise(16, 16),
@@ -265,6 +269,31 @@ def test_palettes_become_colours(tmp_path, mode):
     (picture,) = files.read(tmp_path / "a.tif")
     assert (picture.colours, picture.samples.dtype) == ("rgb", np.uint8)
     assert np.array_equal(picture.samples, np.asarray(image.convert("RGB")))
+
+
+def test_a_palette_of_few_bits_gives_whole_colours(tmp_path):
+    table = np.zeros((3, 256), "u2")
+    table[:, :16] = noise(3, 16, dtype="u2") * 257
+    indices = noise(9, 16) // 16
+    tifffile.imwrite(tmp_path / "a.tif", indices, photometric="palette", colormap=table, metadata=None)
+    (picture,) = files.read(tmp_path / "a.tif")
+    assert np.array_equal(picture.samples, table.T[indices] // 257)
+    assert picture.bits == 0
+    deep = table + np.uint16(1)
+    tifffile.imwrite(tmp_path / "a.tif", indices, photometric="palette", colormap=deep, metadata=None)
+    assert np.array_equal(files.read(tmp_path / "a.tif")[0].samples, deep.T[indices])
+
+
+def test_few_bits_are_the_whole_range_elsewhere(tmp_path):
+    for bits, dtype in ((4, "u1"), (12, "u2")):
+        samples = noise(8, 16, dtype=dtype) % 2**bits
+        samples[0, 0] = 2**bits - 1
+        tifffile.imwrite(tmp_path / "a.tif", samples, bitspersample=bits, metadata=None)
+        (picture,) = files.read(tmp_path / "a.tif")
+        assert picture.bits == bits
+        files.write(tmp_path / "a.png", [picture])
+        full = np.iinfo(dtype).max
+        assert np.array_equal(files.read(tmp_path / "a.png")[0].samples, np.rint(samples * (full / (2**bits - 1))))
 
 
 @pytest.mark.parametrize(
