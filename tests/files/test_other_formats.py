@@ -110,6 +110,21 @@ def test_animations_go_through_every_format_that_has_them(tmp_path, name):
         assert file.series[0].axes == "TYXS"
 
 
+def test_grey_frames_are_grey_and_pages_become_frames(tmp_path):
+    stack = np.stack([smooth(3, 4, seed=seed) for seed in range(3)])
+    tifffile.imwrite(tmp_path / "a.tif", stack, photometric="minisblack", metadata={"axes": "ZYX"})
+    for name in ("a.gif", "a.webp"):
+        expected = ["Its pages become the frames of an animation."]
+        assert files.lost(tmp_path / name, files.read(tmp_path / "a.tif")) == expected
+        (picture,) = files.read(through(tmp_path / "a.tif", name))
+        assert (picture.axes, picture.colours) == ("TYX", "grey")
+        assert np.array_equal(picture.samples, stack)
+    clear = [Image.fromarray(np.dstack([page, np.where(page > 99, 255, 0).astype("u1")])) for page in stack]
+    clear[0].save(tmp_path / "b.png", save_all=True, append_images=clear[1:], disposal=0, blend=0)
+    (picture,) = files.read(tmp_path / "b.png")
+    assert (picture.axes, picture.extra, picture.samples.shape[-1]) == ("TYXS", ("straight",), 2)
+
+
 def test_gif_has_few_colours_and_no_partial_opacity(tmp_path):
     samples = np.dstack([noise(40, 40, 3), np.where(noise(40, 40, seed=2) > 99, 255, 0).astype("u1")])
     Image.fromarray(samples).save(tmp_path / "a.png")

@@ -8,7 +8,7 @@ from pathlib import Path
 from faltung.files.exif import parsed
 from faltung.files.formats import format_of_name
 from faltung.files.picture_value import Metadata, Picture
-from faltung.files.plain import HOLDS, has_many_colours, has_partial_opacity
+from faltung.files.plain import HOLDS, has_frames, has_many_colours, has_partial_opacity
 from faltung.files.tiff_output import is_imagej, is_ome
 from faltung.files.tiff_packing import packing
 from faltung.files.tiff_tags import TEXTS
@@ -120,6 +120,8 @@ def _changed(picture: Picture, name: str) -> list[str]:
         sentences.append("A GIF file has no partial opacity: below one half pixels are transparent.")
     if name in HOLDS and not HOLDS[name].opacity and picture.opacity is not None:
         sentences.append("All pixels are opaque, so opacity is left out.")
+    if name in HOLDS and has_frames(picture) and picture.axes[0] != "T":
+        sentences.append("Its pages become the frames of an animation.")
     if name == "TIFF" and picture.metadata.format == "TIFF":
         before, after = picture.metadata.encoding.get("compression", 1), packing(picture).get("compression", 1)
         if before in _COMPRESSIONS and after != 7:

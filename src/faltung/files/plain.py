@@ -14,7 +14,7 @@ from faltung.files.picture_value import Picture
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["HOLDS", "Holds", "has_many_colours", "has_partial_opacity", "held_dtypes", "plain"]
+__all__ = ["HOLDS", "Holds", "has_frames", "has_many_colours", "has_partial_opacity", "held_dtypes", "plain"]
 
 
 class Holds(NamedTuple):
@@ -41,8 +41,13 @@ HOLDS = {
 
 def held_dtypes(picture: Picture, name: str) -> tuple[np.dtype[Any], ...]:
     """Return the dtypes that a format can hold for a picture: animations have 8 bits."""
+    return (_BYTES,) if has_frames(picture) else HOLDS[name].dtypes
+
+
+def has_frames(picture: Picture) -> bool:
+    """Whether a picture has more axes than rows, columns and colours."""
     samples, axes = _colours_last(_as_colours(picture))
-    return (_BYTES,) if samples.ndim > 2 + axes.endswith("S") else HOLDS[name].dtypes
+    return samples.ndim > 2 + axes.endswith("S")
 
 
 def plain(picture: Picture, name: str) -> Picture:
