@@ -91,7 +91,8 @@ def _pixels(path: Path, series: Any, imagej: dict[str, Any] | None) -> tuple[NDA
         raise RefusedError("a TIFF of grey, RGB or CMYK samples", held, "Convert it to RGB first.")
     colours = _COLOURS[photometric]
     if photometric == "ycbcr" and int(page.compression) not in _JPEG:
-        return _converted(path, page), "YXS", colours
+        pages = [_converted(path, each) for each in series]
+        return np.stack(pages) if len(pages) > 1 else pages[0], "IYXS"[len(pages) == 1 :], colours
     samples, axes = series.asarray(), series.axes
     samples = samples.astype(samples.dtype.newbyteorder("="), copy=False)
     if samples.ndim != len(axes):
