@@ -1,4 +1,4 @@
-"""How do the directories of EXIF get into a TIFF? Behind its pages, since tifffile writes no directories but these."""
+"""How do the directories of EXIF get into a TIFF? Behind its pages, since tifffile does not write them."""
 
 from __future__ import annotations
 

@@ -145,9 +145,7 @@ def _write_series(
     told = texts.pop(_DESCRIPTION, None)
     if description is None and told is not None:
         description = told.data.rstrip(b"\0")
-    once = [(*row[:4], True) for row in extra_tags(texts.values(), order)] + _pointers(
-        picture.metadata, file.tiff.is_bigtiff
-    )
+    once = _once(file, texts.values(), picture, order)
     levels = smaller(samples, axes, [_stored_shape(shape, picture) for shape in picture.levels])
     nested = len(levels) if picture.metadata.encoding.get("levels") == "directories" else None
     pages = picture.metadata.tags or ((),)
