@@ -110,6 +110,21 @@ def test_animations_go_through_every_format_that_has_them(tmp_path, name):
         assert file.series[0].axes == "TYXS"
 
 
+def test_grey_frames_are_grey_and_pages_become_frames(tmp_path):
+    stack = np.stack([smooth(3, 4, seed=seed) for seed in range(3)])
+    tifffile.imwrite(tmp_path / "a.tif", stack, photometric="minisblack", software=False, metadata={"axes": "ZYX"})
+    for name in ("a.gif", "a.webp"):
+        expected = ["Its pages become the frames of an animation."]
+        assert files.lost(tmp_path / name, files.read(tmp_path / "a.tif")) == expected
+        (picture,) = files.read(through(tmp_path / "a.tif", name))
+        assert (picture.axes, picture.colours) == ("TYX", "grey")
+        assert np.array_equal(picture.samples, stack)
+    clear = [Image.fromarray(np.dstack([page, np.where(page > 99, 255, 0).astype("u1")])) for page in stack]
+    clear[0].save(tmp_path / "b.png", save_all=True, append_images=clear[1:], disposal=0, blend=0)
+    (picture,) = files.read(tmp_path / "b.png")
+    assert (picture.axes, picture.extra, picture.samples.shape[-1]) == ("TYXS", ("straight",), 2)
+
+
 def test_gif_has_few_colours_and_no_partial_opacity(tmp_path):
     samples = np.dstack([noise(40, 40, 3), np.where(noise(40, 40, seed=2) > 99, 255, 0).astype("u1")])
     Image.fromarray(samples).save(tmp_path / "a.png")
@@ -190,6 +205,13 @@ def test_arrays_are_mapped_and_written_as_they_are(tmp_path):
     assert np.array_equal(tifffile.imread(through(tmp_path / "a.npy", "b.tif")), array)
 
 
+def test_an_array_of_colours_becomes_a_picture(tmp_path):
+    for bands in (3, 4):
+        array = noise(9, 13, bands)
+        np.save(tmp_path / "a.npy", array)
+        assert np.array_equal(opened(through(tmp_path / "a.npy", "b.png")), array)
+
+
 def test_contents_decide_how_a_file_is_read(tmp_path):
     frames = [Image.fromarray(smooth(2, 2, seed=seed)) for seed in range(3)]
     frames[0].save(tmp_path / "moving.jpg", format="GIF", save_all=True, append_images=frames[1:])
@@ -225,6 +247,7 @@ def test_a_picture_that_a_format_cannot_hold(tmp_path):
         refused(name, noise(9, 13, 5), "YXS", "one grey or colour picture", ("extra", "extra"), "rgb")
         refused(name, noise(9, 13, 4), "YXS", "of which 1 bands are no colours", ("extra",), "rgb")
         refused(name, noise(2, 3, 9, 13), "ZCYX", "one grey or colour picture")
+    refused("a.png", noise(3, 9, 13), "QYX", "one grey or colour picture")
     refused("a.jpg", noise(9, 13, 4), "YXS", "no opacity for JPEG", ("straight",), "rgb")
     refused("a.webp", np.zeros((1, 20000), "u1"), "YX", "a picture that a WEBP file can hold")
     with pytest.raises(ValueError, match="a TIFF file for pages of different shapes"):

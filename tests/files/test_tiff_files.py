@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import tifffile
-from PIL import Image
+from PIL import Image, ImageOps
 
 from faltung import files
 
@@ -81,6 +83,8 @@ CASES = {
         )
         for name in ("lzw", "deflate", "packbits", "zstd", "lzma")
     },
+    "long integers": (noise(50, 40, dtype="i8"), {"compression": "lzw", "predictor": 2}),
+    "half precision": (noise(50, 40, dtype="f2"), {"compression": "zstd", "predictor": 3, "byteorder": ">"}),
     "float predictor": (noise(50, 40, dtype="f4"), {"compression": "deflate", "predictor": 3}),
     "deflate of Adobe": (noise(50, 40), {"compression": 8}),
     "volume tiles": (noise(16, 32, 32), {"volumetric": True, "tile": (16, 16, 16), "photometric": "minisblack"}),
@@ -112,6 +116,10 @@ CASES = {
                 "LUTs": [np.zeros((3, 256), "u1")] * 4,
             },
         },
+    ),
+    "imagej, most significant byte first": (
+        noise(3, 9, 16, dtype=">u2"),
+        {"imagej": True, "byteorder": ">", "metadata": {"axes": "ZYX", "unit": "um"}},
     ),
     "imagej rgb": (noise(5, 16, 16, 3), {"imagej": True, "photometric": "rgb", "metadata": {}}),
     "imagej table": (
@@ -234,8 +242,6 @@ def test_a_turned_picture_is_read_upright_and_stored_as_it_was(tmp_path, orienta
     tags = [(274, 3, 1, orientation, True)]
     tifffile.imwrite(path, noise(8, 12, 3), photometric="rgb", metadata=None, extratags=tags)
     check_same(path, through(path), without={274, 305})
-    from PIL import ImageOps
-
     with Image.open(path) as image:
         expected = np.asarray(ImageOps.exif_transpose(image))
     (picture,) = files.read(path)
@@ -265,6 +271,31 @@ def test_palettes_become_colours(tmp_path, mode):
     (picture,) = files.read(tmp_path / "a.tif")
     assert (picture.colours, picture.samples.dtype) == ("rgb", np.uint8)
     assert np.array_equal(picture.samples, np.asarray(image.convert("RGB")))
+
+
+def test_a_palette_of_few_bits_gives_whole_colours(tmp_path):
+    table = np.zeros((3, 256), "u2")
+    table[:, :16] = noise(3, 16, dtype="u2") * 257
+    indices = noise(9, 16) // 16
+    tifffile.imwrite(tmp_path / "a.tif", indices, photometric="palette", colormap=table, metadata=None)
+    (picture,) = files.read(tmp_path / "a.tif")
+    assert np.array_equal(picture.samples, table.T[indices] // 257)
+    assert picture.bits == 0
+    deep = table + np.uint16(1)
+    tifffile.imwrite(tmp_path / "a.tif", indices, photometric="palette", colormap=deep, metadata=None)
+    assert np.array_equal(files.read(tmp_path / "a.tif")[0].samples, deep.T[indices])
+
+
+def test_few_bits_are_the_whole_range_elsewhere(tmp_path):
+    for bits, dtype in ((4, "u1"), (12, "u2")):
+        samples = noise(8, 16, dtype=dtype) % 2**bits
+        samples[0, 0] = 2**bits - 1
+        tifffile.imwrite(tmp_path / "a.tif", samples, bitspersample=bits, metadata=None)
+        (picture,) = files.read(tmp_path / "a.tif")
+        assert picture.bits == bits
+        files.write(tmp_path / "a.png", [picture])
+        full = np.iinfo(dtype).max
+        assert np.array_equal(files.read(tmp_path / "a.png")[0].samples, np.rint(samples * (full / (2**bits - 1))))
 
 
 @pytest.mark.parametrize(
@@ -343,6 +374,39 @@ def test_exif_directories_are_kept(tmp_path):
             assert found[271] == "maker"
             assert found.get_ifd(0x8769) == expected.get_ifd(0x8769)
             assert found.get_ifd(0x8825) == expected.get_ifd(0x8825)
+
+
+@pytest.mark.parametrize("big", [False, True])
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_exif_directories_are_kept_in_every_kind_of_tiff(tmp_path, big, order):
+    exif = Image.Exif()
+    exif._ifds[0x8769] = {33434: (1, 50), 36867: "2020:01:01 00:00:00"}
+    Image.fromarray(noise(9, 9, 3)).save(tmp_path / "a.jpg", exif=exif.tobytes())
+    tifffile.imwrite(tmp_path / "b.tif", noise(9, 9), bigtiff=big, byteorder=order, metadata=None)
+    (picture,), (source,) = files.read(tmp_path / "b.tif"), files.read(tmp_path / "a.jpg")
+    files.write(tmp_path / "c.tif", [replace(picture, metadata=replace(picture.metadata, exif=source.metadata.exif))])
+    with tifffile.TiffFile(tmp_path / "c.tif") as file:
+        assert (file.is_bigtiff, file.byteorder) == (big, order)
+        assert file.pages[0].tags[34665].value == {"ExposureTime": (1, 50), "DateTimeOriginal": "2020:01:01 00:00:00"}
+    files.write(tmp_path / "d.jpg", files.read(tmp_path / "c.tif"))
+    with Image.open(tmp_path / "d.jpg") as image:
+        assert image.getexif().get_ifd(0x8769) == {33434: (1, 50), 36867: "2020:01:01 00:00:00"}
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6])
+def test_brightness_and_differences_of_colour_become_rgb(tmp_path, orientation):
+    exif = Image.Exif()
+    exif[274] = orientation
+    pages = [Image.fromarray(np.kron(noise(3, 4, 3, seed=seed), np.ones((8, 8, 1), "u1"))) for seed in range(2)]
+    pages = [page.convert("YCbCr") for page in pages]
+    pages[0].save(tmp_path / "a.tif", exif=exif)
+    with Image.open(tmp_path / "a.tif") as image:
+        expected = np.asarray(ImageOps.exif_transpose(image).convert("RGB"))
+    assert np.array_equal(files.read(tmp_path / "a.tif")[0].samples, expected)
+    assert np.array_equal(files.read(through(tmp_path / "a.tif"))[0].samples, expected)
+    pages[0].save(tmp_path / "b.tif", save_all=True, append_images=pages[1:])
+    (picture,) = files.read(tmp_path / "b.tif")
+    assert np.array_equal(picture.samples, np.stack([np.asarray(page.convert("RGB")) for page in pages]))
 
 
 def test_without_metadata_only_the_meaning_is_written(tmp_path):

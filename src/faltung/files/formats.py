@@ -43,8 +43,11 @@ def format_of_contents(path: Path, argument: str = "IMAGE") -> str:
             else "which does not exist"
         )
         raise ArgumentError(argument, "a file that exists", f"'{path}', {kind}")
-    with open(path, "rb") as file:
-        head = file.read(12)
+    try:
+        with open(path, "rb") as file:
+            head = file.read(12)
+    except OSError as error:
+        raise ArgumentError(argument, "a file that can be read", f"'{path}' ({error.strerror})") from error
     if head[:4] == b"RIFF" and head[8:] == b"WEBP":
         return "WEBP"
     for beginning, name in _BEGINNINGS.items():

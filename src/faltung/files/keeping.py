@@ -8,7 +8,7 @@ from pathlib import Path
 from faltung.files.exif import parsed
 from faltung.files.formats import format_of_name
 from faltung.files.picture_value import Metadata, Picture
-from faltung.files.plain import HOLDS, has_many_colours, has_partial_opacity
+from faltung.files.plain import HOLDS, has_frames, has_many_colours, has_partial_opacity
 from faltung.files.tiff_output import is_imagej, is_ome
 from faltung.files.tiff_packing import packing
 from faltung.files.tiff_tags import TEXTS
@@ -31,6 +31,7 @@ _NAMES = {"NPY": ".npy", "WEBP": "WebP"}
 _KEPT_TEXTS = {"TIFF": {"Description", "Software", "Creation Time", "Author", "Copyright"}}
 _KEPT_TEXTS |= {"JPEG": {"Comment"}, "GIF": {"Comment"}}
 _GEOGRAPHIC = {33550, 33922, 34264, 34735, 34736, 34737, 42112}
+_JPEG = 7
 _COMPRESSIONS = {6: "JPEG", 7: "JPEG", 34712: "JPEG 2000", 33003: "JPEG 2000", 33005: "JPEG 2000", 34887: "LERC"}
 _COMPRESSIONS |= {50001: "WebP", 34927: "WebP", 50002: "JPEG XL", 2: "CCITT", 3: "CCITT", 4: "CCITT", 34892: "JPEG"}
 _COLOUR_CHUNKS = {b"gAMA", b"cHRM", b"sRGB", b"cICP"}
@@ -111,17 +112,28 @@ def _chunk_words(known: Metadata) -> str:
 
 def _changed(picture: Picture, name: str) -> list[str]:
     """Return how pixels or their packing are other than in the input."""
+    if name == "TIFF":
+        return _packed_otherwise(picture)
+    if name not in HOLDS:
+        return []
     sentences = []
-    if picture.colours == "cmyk" and name in HOLDS and not HOLDS[name].inks:
+    if picture.colours == "cmyk" and not HOLDS[name].inks:
         sentences.append("CMYK becomes RGB: each colour is (1 - ink) (1 - black).")
+    if picture.opacity is not None and not HOLDS[name].opacity:
+        sentences.append("All pixels are opaque, so opacity is left out.")
+    if picture.axes[0] != "T" and has_frames(picture):
+        sentences.append("Its pages become the frames of an animation.")
     if name == "GIF" and has_many_colours(picture):
         sentences.append("A GIF file has 256 colours a frame: others become the closest of these.")
     if name == "GIF" and has_partial_opacity(picture):
         sentences.append("A GIF file has no partial opacity: below one half pixels are transparent.")
-    if name in HOLDS and not HOLDS[name].opacity and picture.opacity is not None:
-        sentences.append("All pixels are opaque, so opacity is left out.")
-    if name == "TIFF" and picture.metadata.format == "TIFF":
-        before, after = picture.metadata.encoding.get("compression", 1), packing(picture).get("compression", 1)
-        if before in _COMPRESSIONS and after != 7:
-            sentences.append(f"{_COMPRESSIONS[before]} compression becomes Deflate, without loss.")
     return sentences
+
+
+def _packed_otherwise(picture: Picture) -> list[str]:
+    if picture.metadata.format != "TIFF":
+        return []
+    before, after = picture.metadata.encoding.get("compression", 1), packing(picture).get("compression", 1)
+    if before not in _COMPRESSIONS or after == _JPEG:
+        return []
+    return [f"{_COMPRESSIONS[before]} compression becomes Deflate, without loss."]

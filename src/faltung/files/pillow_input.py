@@ -99,9 +99,12 @@ def _frames(image: Any, count: int) -> tuple[NDArray[Any], str, tuple[float, ...
     if len({frame.shape for frame in frames}) > 1:
         raise RefusedError("an animation whose frames have one size", " with others")
     whole = np.stack(frames)
-    if (whole[..., 3] == 255).all():
-        return whole[..., :3], "RGB", tuple(durations)
-    return whole, "RGBA", tuple(durations)
+    colours, mode = whole[..., :3], "RGB"
+    if (colours[..., :2] == colours[..., 1:]).all():
+        colours, mode = colours[..., :1], "L"
+    if (whole[..., 3] < 255).any():
+        return np.concatenate([colours, whole[..., 3:]], axis=-1), mode + "A", tuple(durations)
+    return colours[..., 0] if mode == "L" else colours, mode, tuple(durations)
 
 
 def _metadata(image: Any, path: Path) -> dict[str, Any]:

@@ -29,9 +29,7 @@ def write_pillow(path: Path, picture: Picture, name: str) -> None:
 
     metadata = picture.metadata
     mode = "CMYK" if picture.colours == "cmyk" else None
-    frames = (
-        list(picture.samples) if picture.axes.startswith("T") or picture.axes[0] not in "YX" else [picture.samples]
-    )
+    frames = list(picture.samples) if picture.axes[0] != "Y" else [picture.samples]
     if name == "GIF":
         images = [_indexed(frame) for frame in frames]
     else:

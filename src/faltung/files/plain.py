@@ -14,7 +14,7 @@ from faltung.files.picture_value import Picture
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["HOLDS", "Holds", "has_many_colours", "has_partial_opacity", "held_dtypes", "plain"]
+__all__ = ["HOLDS", "Holds", "has_frames", "has_many_colours", "has_partial_opacity", "held_dtypes", "plain"]
 
 
 class Holds(NamedTuple):
@@ -41,8 +41,13 @@ HOLDS = {
 
 def held_dtypes(picture: Picture, name: str) -> tuple[np.dtype[Any], ...]:
     """Return the dtypes that a format can hold for a picture: animations have 8 bits."""
-    samples, axes = _colours_last(picture)
-    return (_BYTES,) if samples.ndim > 2 + axes.endswith("S") else HOLDS[name].dtypes
+    return (_BYTES,) if has_frames(picture) else HOLDS[name].dtypes
+
+
+def has_frames(picture: Picture) -> bool:
+    """Whether a picture has more axes than rows, columns and colours."""
+    samples, axes = _colours_last(_as_colours(picture))
+    return samples.ndim > 2 + axes.endswith("S")
 
 
 def plain(picture: Picture, name: str) -> Picture:
@@ -50,13 +55,14 @@ def plain(picture: Picture, name: str) -> Picture:
 
     Opacity that is 1 everywhere is left out where a format has none. Inks become light, (1 - ink)(1 - black), unless
     the format has them. Where zero is white, values are reversed. Colours that are multiplied by opacity are divided
-    by it.
+    by it. An array with three or four columns is taken for rows and columns of colours.
 
     Raises
     ------
     ArgumentError
         The format cannot hold the picture.
     """
+    picture = _as_colours(picture)
     samples, axes = _colours_last(picture)
     _check_axes(samples, axes, picture, name)
     _check_dtype(picture, name)
@@ -119,6 +125,14 @@ def has_many_colours(picture: Picture) -> bool:
     return any(len(np.unique(frame @ weights)) > 256 - bool(picture.extra) for frame in frames)
 
 
+def _as_colours(picture: Picture) -> Picture:
+    """Return an array of three or four columns as the colours that it must be in a format without volumes."""
+    if picture.colours or picture.axes != "QYX" or picture.samples.shape[-1] not in (3, 4):
+        return picture
+    extra = ("straight",) if picture.samples.shape[-1] == 4 else ()
+    return replace(picture, axes="YXS", extra=extra, colours="rgb")
+
+
 def _colours_last(picture: Picture) -> tuple[NDArray[Any], str]:
     """Return samples with the colours last, without axes of length one before rows."""
     samples, axes = picture.samples, picture.axes
@@ -130,7 +144,8 @@ def _colours_last(picture: Picture) -> tuple[NDArray[Any], str]:
 
 
 def _check_axes(samples: NDArray[Any], axes: str, picture: Picture, name: str) -> None:
-    frames = HOLDS[name].frames and samples.ndim == 3 + axes.endswith("S")
+    # Few programs show more than the first frame of a PNG, so only what was an animation becomes one.
+    frames = HOLDS[name].frames and samples.ndim == 3 + axes.endswith("S") and (name != "PNG" or axes[0] == "T")
     bands = samples.shape[-1] if axes.endswith("S") else 1
     counts = {1, 3} | ({4} if picture.colours == "cmyk" else set())
     fits = picture.colour_count in counts and len(picture.extra) <= 1 and picture.extra != ("extra",)

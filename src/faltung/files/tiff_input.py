@@ -64,9 +64,8 @@ def _picture(path: Path, file: Any, series: Any, structure: Structure) -> Pictur
     directory = structure.directory(page.offset)
     imagej = dict(file.imagej_metadata) if series.kind == "imagej" else None
     samples, axes, colours = _pixels(path, series, imagej)
-    bits = (
-        page.bitspersample if 1 < page.bitspersample < 8 * samples.dtype.itemsize and samples.dtype.kind == "u" else 0
-    )
+    narrow = samples.dtype.kind == "u" and 1 < page.bitspersample < 8 * samples.dtype.itemsize
+    narrow = narrow and (page.photometric.name != "PALETTE" or imagej is not None)
     orientation = orientation_of(directory)
     return Picture(
         as_seen(samples, axes, orientation),
@@ -74,7 +73,7 @@ def _picture(path: Path, file: Any, series: Any, structure: Structure) -> Pictur
         _extra(samples, axes, colours, page) if "S" in axes else (),
         colours,
         nodata_of(directory),
-        bits,
+        page.bitspersample if narrow else 0,
         tuple(_seen_shape(level.shape, axes, orientation) for level in series.levels[1:]),
         _metadata(file, series, structure, directory, imagej),
     )
@@ -92,8 +91,10 @@ def _pixels(path: Path, series: Any, imagej: dict[str, Any] | None) -> tuple[NDA
         raise RefusedError("a TIFF of grey, RGB or CMYK samples", held, "Convert it to RGB first.")
     colours = _COLOURS[photometric]
     if photometric == "ycbcr" and int(page.compression) not in _JPEG:
-        return _converted(path, page), "YXS", colours
+        pages = [_converted(path, each) for each in series]
+        return np.stack(pages) if len(pages) > 1 else pages[0], "IYXS"[len(pages) == 1 :], colours
     samples, axes = series.asarray(), series.axes
+    samples = samples.astype(samples.dtype.newbyteorder("="), copy=False)
     if samples.ndim != len(axes):
         raise ValueError("its pages do not have the shape that they should have")
     if photometric != "palette":

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import mmap
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from faltung.files import ome
-from faltung.files.directory import Directory, Structure, Tag, packed
+from faltung.files.directory import Tag
 from faltung.files.exif import entry_of_text, parsed
 from faltung.files.orientation import as_stored
 from faltung.files.picture_value import Metadata, Picture
 from faltung.files.pyramid import smaller
+from faltung.files.tiff_exif import attach, pointers
 from faltung.files.tiff_packing import packing
 from faltung.files.tiff_tags import TEXTS, extra_tags, number_text
 
@@ -30,7 +30,6 @@ _PIXEL_AXES = dict.fromkeys(map(ord, "YXS"))
 _COUNTS = {"rgb": 3, "separated": 4}
 _DESCRIPTION = 270
 _UNITS = {"inch": 2, "cm": 3}
-_POINTERS = {34665: "ExifTag", 34853: "GPSTag"}
 _LARGEST = 2**32 - 2**25  # bytes of a TIFF with offsets of 32 bits
 
 
@@ -66,7 +65,7 @@ def write_tiff(path: Path, pictures: Sequence[Picture]) -> None:
                 _write_series(file, picture, order, xml if index == 0 else None, None)
             else:
                 _write_series(file, picture, order, None, _shaped(picture))
-    _attach_exif(path, pictures, order, big)
+    attach(path, first.exif, order, big)
 
 
 def _shaped(picture: Picture) -> dict[str, Any] | None:
@@ -107,6 +106,12 @@ def _page_options(picture: Picture) -> dict[str, Any]:
     return options | packing(picture)
 
 
+def _once(file: Any, texts: Iterable[Tag], picture: Picture, order: str) -> list[tuple[Any, ...]]:
+    """Return what only the first page of a picture has, as tifffile writes it."""
+    told = [(*row[:4], True) for row in extra_tags(texts, order)]
+    return told + pointers(picture.metadata.exif, file.tiff.is_bigtiff)
+
+
 def _own_tags(picture: Picture) -> list[Tag]:
     """Return entries that come from fields of the picture."""
     metadata, tags = picture.metadata, []
@@ -140,7 +145,7 @@ def _write_series(
     told = texts.pop(_DESCRIPTION, None)
     if description is None and told is not None:
         description = told.data.rstrip(b"\0")
-    once = [(*row[:4], True) for row in extra_tags(texts.values(), order)] + _pointers(picture.metadata)
+    once = _once(file, texts.values(), picture, order)
     levels = smaller(samples, axes, [_stored_shape(shape, picture) for shape in picture.levels])
     nested = len(levels) if picture.metadata.encoding.get("levels") == "directories" else None
     pages = picture.metadata.tags or ((),)
@@ -189,8 +194,9 @@ def _write_imagej(file: Any, picture: Picture, order: str) -> None:
     samples, axes = _stored_axes(picture)
     metadata = {key: value for key, value in known.items() if key not in own} | {"axes": axes}
     texts = [entry for entry in _texts(picture.metadata) if entry.code != 270]
-    tags = [(*row[:4], True) for row in extra_tags(texts, order)] + _pointers(picture.metadata)
-    tags += extra_tags([*_own_tags(picture), *(picture.metadata.tags or ((),))[0]], order)
+    tags = _once(file, texts, picture, order) + extra_tags(
+        [*_own_tags(picture), *(picture.metadata.tags or ((),))[0]], order
+    )
     file.write(samples, metadata=metadata, extratags=tags, software=False, **options)
 
 
@@ -203,26 +209,3 @@ def _ome_xml(pictures: Sequence[Picture], order: str) -> bytes:
 def _page_count(picture: Picture) -> int:
     lengths = zip(picture.axes, picture.samples.shape, strict=True)
     return int(np.prod([length for letter, length in lengths if letter not in "YXS"], dtype=int))
-
-
-def _pointers(metadata: Metadata) -> list[tuple[Any, ...]]:
-    """Return entries for directories that are attached when the file is written."""
-    known = parsed(metadata.exif or b"")
-    return [(name, 4, 1, 0, True) for code, name in _POINTERS.items() if isinstance(known.get(code), dict)]
-
-
-def _attach_exif(path: Path, pictures: Sequence[Picture], order: str, big: bool) -> None:
-    """Write the directories of EXIF behind the pages, since tifffile does not write directories."""
-    known = parsed(pictures[0].metadata.exif or b"")
-    inner: dict[int, Directory] = {code: each for code in _POINTERS if isinstance(each := known.get(code), dict)}
-    if not inner:
-        return
-    with open(path, "r+b") as file:
-        for code, directory in inner.items():
-            end = file.seek(0, 2)
-            file.write(b"\0" * (end % 2))
-            file.write(packed(directory, end + end % 2, order, big))
-            file.flush()
-            with mmap.mmap(file.fileno(), 0) as buffer:
-                at = Structure.of(buffer).place(code)
-                buffer[at : at + 4] = struct.pack(order + "I", end + end % 2)

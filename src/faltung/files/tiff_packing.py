@@ -30,8 +30,9 @@ def packing(picture: Picture) -> dict[str, Any]:
         options |= {"subsampling": encoding["subsampling"] or (2, 2)} if picture.colour_count == 3 else {}
         return tiled | options
     compression = compression if compression in _LOSSLESS else _DEFLATE
-    predicts = compression in _PREDICTED and picture.samples.dtype.kind in "iuf"
-    return tiled | {"compression": compression, "predictor": encoding.get("predictor", False) and predicts}
+    predicts = encoding.get("predictor") and compression in _PREDICTED
+    predictor = {"i": 2, "u": 2, "f": 3}.get(picture.samples.dtype.kind) if predicts else None
+    return tiled | {"compression": compression, "predictor": predictor}
 
 
 def _are_tiles(lengths: tuple[int, ...]) -> bool:

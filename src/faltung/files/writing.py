@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -79,10 +80,10 @@ def write(path: Path, pictures: Sequence[Picture], *, metadata: bool = True) -> 
     try:
         with quiet(), new_file(path) as temporary:
             _write_as(name, temporary, pictures)
-    except (ArgumentError, OSError, MemoryError):
+    except ArgumentError:
         raise
-    except Exception as error:  # what a library says of a picture that its format cannot hold
-        said = " ".join(str(error).split()) or type(error).__name__
+    except (ValueError, RuntimeError, struct.error) as error:  # what a library says of what its format cannot hold
+        said = " ".join(str(error).split())
         raise ArgumentError("--output", f"a picture that a {name} file can hold", f"'{path}' ({said})") from error
 
 
