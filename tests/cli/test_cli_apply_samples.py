@@ -273,12 +273,6 @@ def test_complex_filters(command, rng):
         assert (code, message in said) == (1, True), said
 
 
-def test_pages_that_become_frames_get_a_note(command, rng):
-    np.save("a.npy", rng.random((3, 20, 30)))
-    code, _, said = command("apply", "a.npy", "-k", "box(3)", "-o", "b.png")
-    assert (code, "its pages became the frames of an animation" in said) == (0, True)
-
-
 # ---- axes
 
 

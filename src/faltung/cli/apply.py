@@ -20,7 +20,7 @@ from faltung.cli.missing import missing_options
 from faltung.cli.typed import message_of
 from faltung.errors import FaltungError
 from faltung.files import Picture
-from faltung.files.formats import format_of_contents, format_of_name
+from faltung.files.formats import format_of_contents
 from faltung.ground.arrays import as_dtype
 from faltung.ground.boundary import check_modes
 from faltung.ground.targets import Inputs
@@ -28,8 +28,6 @@ from faltung.planning.report import shape_text
 
 __all__ = ["apply"]
 
-#: Formats in which pages are the frames of an animation.
-_ANIMATED = ("PNG", "GIF", "WEBP")
 #: Most names of skipped files that are listed.
 _LISTED = 10
 
@@ -158,8 +156,6 @@ class _Work:
         files.check_target(job.target, self.inputs, self.overwrite)
         note = self.notes.of(job.source)
         results = [self.how(picture, job.target, note, track) for picture in files.read(job.source)]
-        if format_of_name(job.target) in _ANIMATED and results[0].axes[0] in "ZQCI":
-            note("its pages became the frames of an animation")
         for sentence in files.lost(job.target, results, metadata=self.metadata):
             note(sentence)
         files.write(job.target, results, metadata=self.metadata)
