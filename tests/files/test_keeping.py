@@ -25,7 +25,8 @@ def test_everything_a_geographic_tiff_says_is_named(tmp_path):
     said = lost(path, ["tif", "png", "npy", "jpg"])
     assert said["tif"] == []
     value, tags = "the value of missing samples", "the georeference and the TIFF tags 65000"
-    assert said["png"] == said["jpg"][:0] + [f"A PNG file does not keep {value} and {tags}."]
+    assert said["png"] == [f"A PNG file does not keep {value} and {tags}."]
+    assert said["jpg"] == [f"A JPEG file does not keep {value} and {tags}."]
     whole = f"{value}, the colour profile, the resolution, the texts of its tags and {tags}"
     assert said["npy"] == [f"A .npy file does not keep {whole}."]
     assert lost(path, ["png"], metadata=False)["png"] == [f"A PNG file does not keep {value}."]
