@@ -22,6 +22,7 @@ from PIL import Image
 
 from faltung import files
 from faltung.errors import ArgumentError
+from faltung.files.directory import Structure
 
 SECONDS = 2  # for one file
 LONGEST = 700  # characters of a sentence
@@ -95,8 +96,28 @@ def damaged(data, rng):
                 data[at:at] = data[at : at + int(rng.integers(1, 20))]
             case 5:
                 data[at] ^= 1 << int(rng.integers(0, 8)) if at < len(data) else 0
+    if data[:2] in (b"II", b"MM") and rng.random() < 0.5:
+        data = _with_another_tag(data, rng)
     cut = bytes(data[: int(rng.integers(1, len(data) + 1))] if rng.random() < 0.1 else data)
     return _with_checksums(cut) if cut.startswith(b"\x89PNG") else cut
+
+
+def _with_another_tag(data, rng):
+    """Return a TIFF in which one number of an entry of its first directory is another."""
+    try:
+        structure = Structure.of(bytes(data))
+        entries = structure.entries(structure.first)
+    except ValueError:
+        return data
+    code = entries[int(rng.integers(0, len(entries)))].code if entries else 256
+    at = structure.place(code) if entries else 8
+    field = int(rng.choice([-8, -6, -4, 0])) if not structure.big else int(rng.choice([-12, -10, -8, 0]))
+    size = {-8: 2, -6: 2, -12: 2, -10: 2}.get(field, 4)
+    value = int(rng.choice([0, 1, 2, 7, 8, 17, 255, 4096, 65535, 10**6, 2**31 - 1, 2**32 - 1]))
+    data[at + field : at + field + size] = (value % 256**size).to_bytes(
+        size, "little" if structure.order == "<" else "big"
+    )
+    return data
 
 
 def _with_checksums(data):
