@@ -133,11 +133,11 @@ def apply(
     if jobs.folder is None:
         work.do(jobs.jobs[0], lambda pages: progress(pages, repr(filter_)))
         work.notes.print(by_name=False)
-    elif failed := _do_all(jobs, work):
-        _print_summary(jobs, failed)
+        return
+    failed = _do_all(jobs, work)
+    _print_summary(jobs, failed)
+    if failed:
         raise typer.Exit(1)
-    else:
-        _print_summary(jobs, failed)
 
 
 @dataclass(frozen=True)
