@@ -38,7 +38,7 @@ def calibrate(
     if undo:
         before = undo_measurement()
         if before is None:
-            raise FaltungError("There is no measurement to undo: plans use the figures that they always had.")
+            raise FaltungError("There is no measurement to undo. Only the last one can be undone, once.")
         typer.echo("The figures before the last measurement are in use again.")
         return
     measured = calibration(lambda probes: progress(probes, "measuring"))
