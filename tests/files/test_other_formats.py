@@ -71,6 +71,21 @@ def test_jpeg_keeps_the_segments_and_the_unit_of_its_resolution(tmp_path):
     assert files.lost(tmp_path / "b.png", files.read(tmp_path / "a.jpg")) == expected
 
 
+def test_dots_per_inch_go_from_format_to_format(tmp_path):
+    Image.fromarray(smooth(3, 4)).save(tmp_path / "a.png", dpi=(300, 150))
+    for before, after in (
+        ("a.png", "b.tif"),
+        ("b.tif", "c.bmp"),
+        ("c.bmp", "d.jpg"),
+        ("d.jpg", "e.png"),
+        ("e.png", "f.jpg"),
+    ):
+        with Image.open(through(tmp_path / before, after)) as image:
+            assert np.allclose(image.info["dpi"], (300, 150), rtol=1e-4)
+    with Image.open(tmp_path / "f.jpg") as image:
+        assert (image.info["jfif_unit"], image.info["jfif_density"]) == (1, (300, 150))
+
+
 def test_inks_stay_inks_or_become_light_by_a_rule(tmp_path):
     Image.fromarray(smooth(5, 8, 4), mode="CMYK").save(tmp_path / "a.jpg", icc_profile=b"a profile of ink")
     (picture,) = files.read(tmp_path / "a.jpg")

@@ -112,7 +112,10 @@ class Structure:
     def entries(self, offset: int) -> list[Tag]:
         """Return the entries of a directory, or raise ValueError if it is not inside."""
         count, start, step = self._count(offset)
-        return [self._entry(start + step * index) for index in range(count)]
+        rows = struct.iter_unpack(
+            self.order + ("HHQ8s" if self.big else "HHI4s"), self.buffer[start : start + step * count]
+        )
+        return [Tag(code, kind, number, self._values(kind, number, value)) for code, kind, number, value in rows]
 
     def next(self, offset: int) -> int:
         """Return the offset of the directory that follows, or 0."""
@@ -156,15 +159,15 @@ class Structure:
         (number,) = struct.unpack(self.order + kind, self.buffer[offset : offset + size])
         return int(number)
 
-    def _entry(self, start: int) -> Tag:
-        code, kind = self._number("H", start), self._number("H", start + 2)
-        count = self._number("Q" if self.big else "I", start + 4)
-        room = 8 if self.big else 4
-        inline = start + (12 if self.big else 8)
+    def _values(self, kind: int, count: int, value: bytes) -> bytes:
+        """Return the values of an entry, which are in it or where it points at."""
         size = count * _SIZES.get(kind, 0)
-        at = inline if size <= room else self._number("Q" if self.big else "I", inline)
-        data = bytes(self.buffer[at : at + size]) if size <= len(self.buffer) else b""
-        return Tag(code, kind, count, data if self.order == "<" or len(data) != size else _swapped(data, kind))
+        if size <= len(value):
+            data = value[:size]
+        else:
+            (at,) = struct.unpack(self.order + ("Q" if self.big else "I"), value)
+            data = bytes(self.buffer[at : at + size]) if size <= len(self.buffer) else b""
+        return data if self.order == "<" or len(data) != size else _swapped(data, kind)
 
 
 def packed(directory: Mapping[int, Tag | Directory], base: int, order: str = "<", big: bool = False) -> bytes:

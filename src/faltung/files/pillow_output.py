@@ -89,11 +89,16 @@ def _jpeg_options(metadata: Metadata, picture: Picture) -> dict[str, Any]:
 
 
 def _with_density(packed: bytes, metadata: Metadata) -> bytes:
-    """Return a JPEG whose first segment has the resolution, in the unit that it is in; Pillow knows inches alone."""
+    """Return a JPEG whose first segment has the resolution, which is of whole numbers there."""
     if metadata.resolution is None or packed[6:11] != b"JFIF\0":
         return packed
-    across, down = (max(1, min(round(value), 65535)) for value in metadata.resolution)
-    return packed[:13] + struct.pack(">BHH", _JFIF_UNITS.get(metadata.unit, 0), across, down) + packed[18:]
+    choices = [(_JFIF_UNITS.get(metadata.unit, 0), metadata.resolution)]
+    if metadata.unit == "cm":
+        # What was in inches is whole only there.
+        choices.append((_JFIF_UNITS["inch"], (_INCH * metadata.resolution[0], _INCH * metadata.resolution[1])))
+    unit, values = min(choices, key=lambda choice: sum(abs(value - round(value)) / value for value in choice[1]))
+    across, down = (max(1, min(round(value), 65535)) for value in values)
+    return packed[:13] + struct.pack(">BHH", unit, across, down) + packed[18:]
 
 
 def _webp_options(metadata: Metadata, _: Picture) -> dict[str, Any]:

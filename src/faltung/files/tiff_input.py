@@ -30,6 +30,7 @@ _UNITS = {2: "inch", 3: "cm"}
 #: Kinds of series whose axes are told by something that is passed on.
 _KEPT_KINDS = {"generic", "uniform", "shaped", "imagej", "ome", "stk"}
 _JPEG = {6, 7, 34892, 33007}
+_SUB = 330  # directories inside a page
 
 
 def read_tiff(path: Path) -> list[Picture]:
@@ -41,21 +42,21 @@ def read_tiff(path: Path) -> list[Picture]:
         if not series:
             raise RefusedError("a TIFF file with at least one page", "")
         check_size(sum(each.nbytes for each in series), len(structure.buffer))
-        _check_all_pages_are_read(file, series)
+        _check_all_pages_are_read(structure, series)
         return [_picture(path, file, each, structure) for each in series]
 
 
-def _check_all_pages_are_read(file: Any, series: list[Any]) -> None:
+def _check_all_pages_are_read(structure: Structure, series: list[Any]) -> None:
     """Refuse a file that has pictures which would be left out."""
     levels = [level for each in series for level in each.levels]
     if any(page is None for level in levels for page in level):
         held = ", an OME-TIFF of which some are in other files"
         raise RefusedError("a TIFF with all of its planes", held, "Save it as one file.")
     read = {page.offset for level in levels for page in level}
-    for page in file.pages:
-        missing = {*(page.subifds or ())} - read
-        if page.offset not in read or missing:
-            held = f" with a further picture at page {page.index}"
+    for index, offset in enumerate(structure.chain()):
+        inner = {number for tag in structure.entries(offset) if tag.code == _SUB for number in tag.numbers}
+        if {offset, *inner} - read:
+            held = f" with a further picture at page {index}"
             raise RefusedError("a TIFF of pages and smaller copies of them", held, "Split it.")
 
 
