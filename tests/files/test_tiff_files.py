@@ -10,6 +10,7 @@ import tifffile
 from PIL import Image, ImageOps
 
 from faltung import files
+from faltung.files.pyramid import smaller
 
 #: Tags whose values say where bytes are, or how many.
 _PLACES = {256, 257, 273, 278, 279, 324, 325}
@@ -234,6 +235,17 @@ def test_pyramids_are_made_again(tmp_path, kind):
         halves = samples.reshape(32, 2, 48, 2, 3)
         assert np.array_equal(after.series[0].levels[1].asarray(), np.rint(np.rint(halves.mean(1)).mean(2)))
     assert files.lost(tmp_path / "b.png", files.read(path))[0].count("the smaller copies of a pyramid") == 1
+
+
+@pytest.mark.parametrize("value", [-9999.0, np.nan])
+def test_missing_samples_stay_out_of_the_smaller_copies(value):
+    samples = noise(9, 12, dtype="f4") + np.float32(1)
+    samples[:4, :5] = value
+    levels = smaller(samples, "YX", [(5, 6), (3, 3)], value)
+    assert [level.shape for level in levels] == [(5, 6), (3, 3)]
+    assert np.array_equal(levels[0][:2, :2], np.full((2, 2), value), equal_nan=True)
+    assert levels[0][:2, 2].min() > 0
+    assert np.allclose(levels[0][4], samples[8].reshape(6, 2).mean(-1))
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

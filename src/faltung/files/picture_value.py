@@ -20,7 +20,7 @@ class Metadata:
     Parameters
     ----------
     format : str
-        Format of the file: TIFF, PNG, JPEG, GIF, WEBP, BMP, PPM or NPY.
+        Format of the file: TIFF, PNG, JPEG, GIF, WEBP, BMP, PNM or NPY.
     encoding : dict
         How the samples were packed: compression and its options, by the names of the writer of that format.
     orientation : int

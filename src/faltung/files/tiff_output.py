@@ -146,7 +146,7 @@ def _write_series(
     if description is None and told is not None:
         description = told.data.rstrip(b"\0")
     once = _once(file, texts.values(), picture, order)
-    levels = smaller(samples, axes, [_stored_shape(shape, picture) for shape in picture.levels])
+    levels = smaller(samples, axes, [_stored_shape(shape, picture) for shape in picture.levels], picture.nodata)
     nested = len(levels) if picture.metadata.encoding.get("levels") == "directories" else None
     pages = picture.metadata.tags or ((),)
     if len(pages) == len(samples) > 1 and shaped is None and not levels:
