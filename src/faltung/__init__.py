@@ -12,7 +12,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from faltung.errors import ArgumentError, ArgumentTypeError, ExpressionError, FaltungError, MissingExtraError
+from faltung.errors import (
+    ArgumentError,
+    ArgumentTypeError,
+    AxesWarning,
+    ExpressionError,
+    FaltungError,
+    MissingExtraError,
+)
 from faltung.front import convolve, correlate, plan
 from faltung.ground.faces import load_when_used
 from faltung.ground.threads import workers
@@ -47,6 +54,7 @@ __version__ = "0.1.0"
 __all__ = [
     "ArgumentError",
     "ArgumentTypeError",
+    "AxesWarning",
     "Bank",
     "ExpressionError",
     "FaltungError",
@@ -85,6 +93,12 @@ _LOADED_WHEN_USED = {
     "fit_filter": "faltung.fit.least_squares",
     "layers": "faltung.layers",
     "learn": "faltung.learn",
+    "networks": "faltung.networks",
 }
 
-__getattr__, __dir__ = load_when_used(__name__, _LOADED_WHEN_USED)
+__getattr__, _ = load_when_used(__name__, _LOADED_WHEN_USED)
+
+
+def __dir__() -> list[str]:
+    """Return what is public: the names above, and packages of their own."""
+    return sorted({*__all__, *_LOADED_WHEN_USED, "__version__"})

@@ -1,11 +1,18 @@
-"""The exceptions that a user can catch.
+"""The exceptions that a user can catch, and the warnings.
 
 Every error about an argument names four things: the argument, what was expected, what was received, and the remedy.
 """
 
 from __future__ import annotations
 
-__all__ = ["ArgumentError", "ArgumentTypeError", "ExpressionError", "FaltungError", "MissingExtraError"]
+__all__ = [
+    "ArgumentError",
+    "ArgumentTypeError",
+    "AxesWarning",
+    "ExpressionError",
+    "FaltungError",
+    "MissingExtraError",
+]
 
 
 class FaltungError(Exception):
@@ -107,6 +114,31 @@ class ExpressionError(FaltungError, ValueError):
         return type(self), self._parts
 
 
+class AxesWarning(UserWarning):
+    """A kernel extends over an axis that is probably that of colours or channels.
+
+    A kernel extends over the last axes of an array. So a kernel with two axes mixes the colours of an image of shape
+    (height, width, 3) unless ``axes=(0, 1)`` is passed. The warning comes where neither `axes` nor `channel_axis` is
+    passed, all axes before the last one are longer than it, and
+
+    - the kernel has two axes, and the NumPy array three, the last of length 3 or 4; or
+    - the kernel has one axis, and the NumPy array two, the last of length 2.
+
+    Pass `axes` to say what is meant; ``axes=(-2, -1)`` are the last two.
+
+    Examples
+    --------
+    >>> import warnings
+    >>> import numpy as np
+    >>> import faltung as fa
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     y = fa.gaussian(1.0)(np.ones((20, 30, 3)))
+    >>> print(caught[0].message)
+    axes: the kernel extends over the last axis of 20 x 30 x 3 samples. If it holds colours, pass axes=(0, 1).
+    """
+
+
 class MissingExtraError(FaltungError, ImportError):
     """A command or function needs an optional dependency that is not installed.
 
@@ -120,13 +152,16 @@ class MissingExtraError(FaltungError, ImportError):
     Examples
     --------
     >>> print(MissingExtraError("faltung.learn", "learn"))
-    faltung.learn needs packages that are not installed. Install them with: pip install "faltung[learn]"
+    faltung.learn needs packages that are not installed. In the folder from which faltung was installed, run:
+    pip install ".[learn]"
     """
 
     def __init__(self, feature: str, extra: str) -> None:
         super().__init__(
-            f'{feature} needs packages that are not installed. Install them with: pip install "faltung[{extra}]"'
+            f"{feature} needs packages that are not installed. In the folder from which faltung was installed, run: "
+            f'pip install ".[{extra}]"'
         )
+        self.extra = extra
         self._parts = (feature, extra)
 
     def __reduce__(self) -> tuple[object, ...]:

@@ -14,6 +14,7 @@ from faltung.ground.arrays import array_of_shape, as_array, is_masked_array
 from faltung.ground.checks import is_integer
 from faltung.kernels import Bank, Kernel
 from faltung.kernels.grid import GridFunction
+from faltung.planning.call_axes import warn_of_channels
 from faltung.planning.kept import keep, plan_of
 from faltung.planning.missing_rule import one_of, planned_with
 from faltung.planning.planned import Planned
@@ -351,22 +352,21 @@ class _Arrays:
     @staticmethod
     def filter(x: Any, kernel: Any, options: Options, out: Any, mask: Any, workers: int | None) -> NDArray[Any]:
         """Make a plan, and run it."""
-        x = _as_input(x)
-        if type(x) is not np.ndarray and np.ma.is_masked(x):
-            options = options._replace(masked=not options.graded)
+        x, options = _as_input(x, options)
         if options.dtype is None and isinstance(out, np.ndarray):
             options = options._replace(dtype=out.dtype, dtype_name="out")
         plan = plan_of(x.shape, x.dtype, kernel, options)
+        warn_of_channels(x.shape, plan.problem.axes, options.axes, options.channel_axis)
         return execute(plan, x, out, workers, None, mask) if options.graded else execute(plan, x, out, workers, mask)
 
     @staticmethod
     def plan(x: Any, kernel: Any, options: Options, effort: str) -> Planned:
         """Make a plan; with effort ``measure``, by running the methods that might be the fastest."""
-        x = _as_input(x)
-        if type(x) is not np.ndarray and np.ma.is_masked(x):
-            options = options._replace(masked=not options.graded)
+        x, options = _as_input(x, options)
         if effort == "estimate":
-            return plan_of(x.shape, x.dtype, kernel, options)
+            plan = plan_of(x.shape, x.dtype, kernel, options)
+            warn_of_channels(x.shape, plan.problem.axes, options.axes, options.channel_axis)
+            return plan
         from faltung.run.race import fastest  # seldom used, and an import should cost little
 
         question = question_of(x.shape, x.dtype, kernel, options)
@@ -385,14 +385,14 @@ def _door(x: Any, kernel: Any) -> Any:
     return _Arrays
 
 
-def _as_input(x: Any) -> NDArray[Any]:
+def _as_input(x: Any, options: Options) -> tuple[NDArray[Any], Options]:
     if isinstance(x, (Kernel, Bank)):
         remedy = "Pass the array first; the convolution of two kernels is their product, a * b."
         raise ArgumentTypeError("x", "an array", f"a {'bank' if isinstance(x, Bank) else 'kernel'}", remedy)
     if is_masked_array(x):  # its mask is read when it is run
         as_array(np.ma.getdata(x), "x")
-        return x  # type: ignore[no-any-return]
-    return as_array(x, "x")
+        return x, options._replace(masked=not options.graded) if np.ma.is_masked(x) else options
+    return as_array(x, "x"), options
 
 
 GridFunction.apply = staticmethod(convolve)

@@ -12,9 +12,10 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import faltung as fa
-from faltung.cli import images
+from faltung import files
 from faltung.cli.main import app
-from faltung.cli.targets import new_file
+from faltung.files import writing
+from faltung.ground.targets import new_file
 
 GAUSSIAN = "gaussian(1.5)"
 
@@ -66,7 +67,7 @@ def test_palette_and_jpeg(command, rng):
     Image.fromarray(samples).save("a.jpg", quality=95)
     assert command("apply", "a.jpg", "-k", GAUSSIAN, "-o", "b.jpg")[0] == 0
     decoded = opened("a.jpg")
-    assert np.abs(opened("b.jpg") - smooth(decoded, (1.5, 1.5, 0))).mean() < 3
+    assert np.abs(opened("b.jpg") - smooth(decoded, (1.5, 1.5, 0))).mean() < 4
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
@@ -150,11 +151,11 @@ def test_an_output_is_replaced_only_when_asked(command, rng, tmp_path):
 def test_a_failed_write_leaves_nothing_behind(command, rng, tmp_path, monkeypatch):
     Image.fromarray(rng.integers(0, 256, (9, 9), dtype=np.uint8)).save("a.png")
 
-    def fail(self, file, **options):
-        file.write_bytes(b"half")
+    def fail(path, picture):
+        path.write_bytes(b"half")
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Image.Image, "save", fail)
+    monkeypatch.setattr(writing, "write_png", fail)
     code, _, said = command("apply", "a.png", "-k", GAUSSIAN, "-o", "b.png")
     assert code == 1
     assert "No space left" in said
@@ -170,15 +171,15 @@ def test_a_failed_write_leaves_nothing_behind(command, rng, tmp_path, monkeypatc
         (("a.png", "-k", "gaussian(2, ndim=3)", "-o", "b.png"), "at most 2 axes"),
         (("a.png", "-k", GAUSSIAN, "--mode", "symmetric", "-o", "b.png"), "--mode reflect"),
         (("a.png", "-k", GAUSSIAN, "--dtype", "uint99", "-o", "b.png"), "--dtype: expected a NumPy dtype of numbers"),
-        (("a.png", "-k", GAUSSIAN, "--dtype", "float32", "-o", "b.png"), "--dtype uint8"),
-        (("a.png", "-k", GAUSSIAN, "-o", "b.bmp"), "expected a file named .png"),
+        (("a.png", "-k", GAUSSIAN, "--dtype", "float32", "-o", "b.png"), "use .tif or .npy"),
+        (("a.png", "-k", GAUSSIAN, "-o", "b.docx"), "expected a file named .png"),
         (("a.png", "-k", GAUSSIAN, "-o", "nowhere/b.png"), "Make the folder first"),
         (("a.png", "-k", GAUSSIAN, "--axes", "x", "-o", "b.png"), "--axes"),
-        (("missing.png", "-k", GAUSSIAN, "-o", "b.png"), "a file that exists"),
+        (("missing.png", "-k", GAUSSIAN, "-o", "b.png"), "a file or folder that exists"),
         (("broken.png", "-k", GAUSSIAN, "-o", "b.png"), "a readable PNG file"),
-        (("broken.tif", "-k", GAUSSIAN, "-o", "b.png"), "a TIFF file with at least one page"),
+        (("broken.tif", "-k", GAUSSIAN, "-o", "b.png"), "a readable TIFF file"),
         (("pickle.npy", "-k", GAUSSIAN, "-o", "b.npy"), "a readable NPY file"),
-        (("deep.png", "-k", GAUSSIAN, "-o", "b.png"), "Convert it to TIFF"),
+        (("deep.png", "-k", GAUSSIAN, "-o", "b.png"), "a readable PNG file"),
     ],
 )
 def test_wrong_input_gets_one_message_and_no_file(command, tmp_path, arguments, message):
@@ -206,32 +207,32 @@ def test_tiff_samples_keep_their_meaning(command, rng, tmp_path):
         assert np.array_equal(before.asarray(), after.asarray())
         for name in ("PhotometricInterpretation", "XResolution", "ResolutionUnit"):
             assert after.pages[0].tags[name].value == before.pages[0].tags[name].value
-    code, _, said = command("apply", "negative.tif", "-k", "delta()", "-o", "same.png")
-    assert (code, "zero is white" in said) == (1, True)
-    Image.fromarray(negative).convert("P").save("palette.tif")
-    Image.fromarray(np.dstack([negative] * 4), mode="CMYK").save("ink.tif")
-    for name in ("palette", "ink"):
-        code, _, said = command("apply", f"{name}.tif", "-k", GAUSSIAN, "-o", "out.tif")
-        assert code == 1
-        assert "a TIFF of grey or RGB samples" in said
     Image.fromarray(negative > 99).save("bilevel.tif")
     assert command("apply", "bilevel.tif", "-k", "delta()", "-o", "grey.png")[0] == 0
     assert np.array_equal(opened("grey.png"), np.where(negative > 99, 255, 0))
 
 
-def test_opacity_saturates_in_a_narrower_dtype(command, rng):
-    samples = np.full((8, 9, 4), 40_000, np.uint16)
+def test_opacity_is_scaled_with_the_colours(command, rng):
+    samples = rng.integers(0, 65536, (8, 9, 4), np.uint16)
     tifffile.imwrite("deep.tif", samples, photometric="rgb", extrasamples=["unassalpha"])
-    assert command("apply", "deep.tif", "-k", "delta()", "--dtype", "uint8", "-o", "out.tif")[0] == 0
-    assert (tifffile.imread("out.tif") == 255).all()
+    code, _, said = command("apply", "deep.tif", "-k", "delta()", "--dtype", "uint8", "-o", "out.tif")
+    assert (code, "0:65535 became 0:255" in said) == (0, True)
+    result = tifffile.imread("out.tif")
+    visible = result[..., 3] > 0
+    assert (result[visible] == np.rint(samples / 257)[visible]).all()
+    assert (result[..., 3] == np.rint(samples[..., 3] / 257)).all()
 
 
 def test_an_animation_is_not_cut_to_its_first_frame(command, rng):
-    frames = [Image.fromarray(rng.integers(0, 256, (9, 9), dtype=np.uint8)) for _ in range(3)]
+    samples = rng.integers(0, 256, (3, 9, 8), dtype=np.uint8)
+    frames = [Image.fromarray(frame) for frame in samples]
     frames[0].save("moving.png", save_all=True, append_images=frames[1:])
-    code, _, said = command("apply", "moving.png", "-k", GAUSSIAN, "-o", "out.png")
-    assert code == 1
-    assert "a PNG with one picture" in said
+    assert command("apply", "moving.png", "-k", GAUSSIAN, "-o", "out.png")[0] == 0
+    with Image.open("out.png") as image:
+        assert image.n_frames == 3
+        for index, frame in enumerate(samples):
+            image.seek(index)
+            assert np.abs(np.asarray(image.convert("L")) - smooth(frame, 1.5)).max() <= 0.51
 
 
 def test_ink_becomes_light_without_the_profile_of_ink(command, rng):
@@ -248,7 +249,7 @@ def test_axes_must_fit_picture_and_kernel(command, axes):
     np.save("a.npy", np.zeros((5, 6)))
     code, _, said = command("apply", "a.npy", "-k", GAUSSIAN, "--axes", axes, "-o", "b.npy")
     assert code == 1
-    assert f"--axes: expected 2 of the axes 0 to 1, one for each axis of the kernel, got '{axes}'." in said
+    assert f"--axes: expected 2 of the axes 0 to 1 or Y,X, one for each axis of the kernel, got '{axes}'." in said
 
 
 def test_an_array_that_may_be_a_colour_picture_gets_a_note(command, rng):
@@ -265,9 +266,9 @@ def test_an_array_that_may_be_a_colour_picture_gets_a_note(command, rng):
 
 def test_an_output_that_cannot_be_written(command, tmp_path):
     np.save("a.npy", np.zeros((5, 6)))
-    (tmp_path / "folder.npy").mkdir()
-    code, _, said = command("apply", "a.npy", "-k", GAUSSIAN, "-o", "folder.npy", "--overwrite")
-    assert (code, "--output: expected the name of a file, got 'folder.npy', a folder." in said) == (1, True)
+    (tmp_path / "a").mkdir()
+    code, _, said = command("apply", "a.npy", "-k", GAUSSIAN, "-o", "a/b/c.npy")
+    assert (code, "--output: expected a name in a folder that exists, got 'a/b/c.npy'." in said) == (1, True)
     (tmp_path / "link.npy").symlink_to("real.npy")
     assert command("apply", "a.npy", "-k", GAUSSIAN, "-o", "link.npy")[0] == 0
     assert (tmp_path / "link.npy").is_symlink()
@@ -287,6 +288,28 @@ def test_plan_prints_what_would_run(command):
     assert "9 x 9 x 3 uint8, mode reflect, axes (0, 1)" in out
 
 
+def test_plan_takes_axes(command):
+    code, out, said = command("plan", "--shape", "480x640x3", "-k", "box(3)")
+    assert (code, "axes (1, 2)" in out or "axes" not in out, "add --axes 0,1" in said) == (0, True, True)
+    for arguments in (("--shape", "480x640x3", "--axes", "0,1"), ("--shape", "480x640x3", "--axes", "-3,-2")):
+        code, out, said = command("plan", *arguments, "-k", "box(3)")
+        assert (code, "axes (0, 1)" in out, said) == (0, True, "")
+
+
+@pytest.mark.parametrize("dtype", ["(2,)f4", "object", "M8[s]", "S3", ""])
+def test_a_dtype_of_no_numbers_is_refused(command, dtype):
+    np.save("a.npy", np.zeros((5, 5)))
+    for name, arguments in (("plan", ("--shape", "5x5")), ("apply", ("a.npy", "-o", "b.npy"))):
+        code, _, said = command(name, *arguments, "-k", "box(3)", "--dtype", dtype)
+        assert (code, said.startswith("Error: --dtype: expected")) == (1, True), said
+
+
+def test_a_shape_that_is_none_is_refused(command):
+    for shape in ("9" * 30, "99999999x99999999x99999999", "4x", "-1x4", "x".join(["2"] * 40)):
+        code, _, said = command("plan", "--shape", shape, "-k", "box(3)")
+        assert (code, said.startswith("Error: --shape: expected")) == (1, True), said
+
+
 @pytest.mark.parametrize("arguments", [("-k", "box(3)"), ("-k", "box(3)", "--shape", "4xq")])
 def test_plan_refuses(command, arguments):
     code, _, said = command("plan", *arguments)
@@ -302,22 +325,22 @@ def test_help_has_examples():
 
 
 def test_a_picture_written_and_read_is_the_same(tmp_path, rng):
-    picture = images.Picture(rng.integers(0, 256, (5, 6, 4), dtype=np.uint8), "YXS", alpha=True)
+    picture = files.Picture(rng.integers(0, 256, (5, 6, 4), dtype=np.uint8), "YXS", ("straight",), "rgb")
     for name in ("a.png", "a.tif"):
-        images.write(tmp_path / name, [picture])
-        (again,) = images.read(tmp_path / name)
+        files.write(tmp_path / name, [picture])
+        (again,) = files.read(tmp_path / name)
         assert np.array_equal(again.samples, picture.samples)
-        assert again.alpha
+        assert again.opacity
         assert again.axes == "YXS"
 
 
 def test_one_colour_is_grey_and_two_colours_are_refused(tmp_path, rng):
     grey = rng.integers(0, 256, (5, 6, 1), dtype=np.uint8)
-    images.write(tmp_path / "a.png", [images.Picture(grey, "YXS")])
+    files.write(tmp_path / "a.png", [files.Picture(grey, "YXS")])
     assert np.array_equal(opened(tmp_path / "a.png"), grey[..., 0])
-    for shape, axes in (((5, 6, 2), "YXS"), ((5, 6, 5), "YXS"), ((4, 5, 6), "QYX"), ((5,), "X")):
-        with pytest.raises(fa.ArgumentError, match="one grey or colour picture for PNG"):
-            images.write(tmp_path / "b.png", [images.Picture(np.zeros(shape, np.uint8), axes)])
+    for shape, axes in (((5, 6, 2), "YXS"), ((5, 6, 5), "YXS"), ((5,), "X")):
+        with pytest.raises(fa.ArgumentError, match="--output: expected"):
+            files.write(tmp_path / "b.png", [files.Picture(np.zeros(shape, np.uint8), axes)])
     assert sorted(os.listdir(tmp_path)) == ["a.png"]
 
 

@@ -112,7 +112,7 @@ def test_a_filter_without_a_close_name_is_reported(command, rng):
 @pytest.mark.parametrize(
     ("arguments", "code", "message"),
     [
-        (("a.npy", "none.npy"), 1, "a file that exists"),
+        (("a.npy", "none.npy"), 1, "a file or folder that exists"),
         (("a.npy", "."), 1, "AFTER: expected two files, or two folders, got 'a.npy' and '.'."),
         (("a.npy", "a.npy", "--size", "3y"), 1, "--size: expected a number of taps such as 15, or 9x15, got '3y'."),
         (("a.npy", "a.npy", "--size", "0"), 1, "size: expected an integer from 1"),
@@ -123,7 +123,7 @@ def test_a_filter_without_a_close_name_is_reported(command, rng):
             "symmetric: expected 'point', 'mirror' or None",
         ),
         (("a.npy", "a.npy", "--size", "3", "--mode", "edge"), 1, "Use --mode nearest."),
-        (("a.npy", "a.npy", "--size", "3", "-o", "k.png"), 1, "--output: expected a file named .txt or .npy"),
+        (("a.npy", "a.npy", "--size", "3", "-o", "k.png"), 1, "--output: expected a file named .txt, .csv or .npy"),
         (("a.npy", "a.npy", "--size", "3", "-o", "no/k.npy"), 1, "Make the folder first."),
         (
             ("a.npy", "b.npy", "--size", "3"),
@@ -185,7 +185,7 @@ def test_filters_that_cannot_be_read_or_written(command, tmp_path, rng):
         ("bad.txt", "--kernel: expected a file of taps, got 'bad.txt'"),
         (
             "psf.tif",
-            "--kernel: expected an expression, or a .txt, .csv or .npy file of taps, got 'psf.tif'. Write its",
+            "--kernel: expected a PNG, JPEG, TIFF, GIF, WebP, BMP, PNM or .npy file, got 'psf.tif', of another kind.",
         ),
         ("no.csv", "--kernel: expected an expression, or a file that exists, got 'no.csv'."),
         ("none.txt", "taps: expected finite numbers"),

@@ -252,7 +252,9 @@ def test_missing_extra_is_answered_with_its_install_line(tmp_path, missing):
         [sys.executable, "-c", code, "learn"], capture_output=True, text=True, check=False, cwd=tmp_path
     )
     assert done.returncode == 1
-    assert 'Install them with: pip install "faltung[learn]"' in " ".join(done.stderr.split())
+    assert 'In the folder from which faltung was installed, run: pip install ".[learn]"' in " ".join(
+        done.stderr.split()
+    )
     assert "Traceback" not in done.stderr
     assert not list(tmp_path.iterdir())
 

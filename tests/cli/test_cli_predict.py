@@ -361,7 +361,7 @@ def test_without_consent_files_that_cannot_be_used_are_an_error(run, tmp_path):
         ),
         (
             ("{run}", "a.png", "--csv", "a.png"),
-            "--csv: expected a file that does not exist yet, got 'a.png'. Add --over",
+            "--csv: expected a file other than the input, got 'a.png'",
         ),
         (
             ("{run}", "a.png", "--json", "no/p.json"),

@@ -84,5 +84,5 @@ def test_the_exact_filter_needs_no_torch():
     assert done.stdout == "[1.]\n"
     assert done.stderr.splitlines()[-1] == (
         "faltung.errors.MissingExtraError: faltung.fit.fit_filter_by_gradient needs packages that are not installed. "
-        'Install them with: pip install "faltung[learn]"'
+        'In the folder from which faltung was installed, run: pip install ".[learn]"'
     )

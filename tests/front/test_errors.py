@@ -68,7 +68,12 @@ VALUES = [
     ({"mode": "reflex"}, f"{MODE}'reflex'. Use mode='reflect'."),
     ({"cval": 1j}, "cval: expected a real number for a real array, got 1j. Convert x to a complex dtype."),
     ({"shape": "Same"}, "shape: expected one of 'same', 'valid', 'full', got 'Same'."),
-    ({"method": "fft"}, f"method: expected one of {', '.join(map(repr, METHODS))}, got 'fft'."),
+    (
+        {"method": "fft"},
+        f"method: expected one of {', '.join(map(repr, METHODS))}, got 'fft'. Use method='fourier'.",
+    ),
+    ({"method": "best"}, f"method: expected one of {', '.join(map(repr, METHODS))}, got 'best'."),
+    ({"nan": "omit"}, "nan: expected 'propagate' or 'ignore', got 'omit'. Use nan='ignore'."),
     ({"axes": (0, 1)}, "axes: expected 1 axis, as many as the kernel has, got (0, 1)."),
     ({"axes": 1}, "axes: expected axes of an array with 1 axis, got 1."),
     ({"axes": -2}, "axes: expected axes of an array with 1 axis, got -2."),
@@ -293,3 +298,13 @@ def test_taps_that_single_floats_cannot_hold():
         "magnitude 1e+300. Convert the array to float64, or scale the kernel."
     )
     assert fa.convolve(np.ones(2, "f4"), [1e300], dtype="f8").tolist() == [1e300, 1e300]
+
+
+@pytest.mark.parametrize(
+    ("there", "here"), [("fft", "fourier"), ("FFT", "fourier"), ("dense", "direct"), ("box", "running")]
+)
+def test_methods_of_other_libraries_are_named(there, here):
+    bank = fa.Bank.stack([fa.box(3), fa.sobel()])
+    for kernel, options in ((fa.box(3), {}), (bank, {}), (fa.Bank(np.ones((2, 3, 3, 3))), {"channel_axis": 2})):
+        with pytest.raises(ArgumentError, match=rf"got '{there}'. Use method='{here}'.$"):
+            fa.convolve(np.ones((9, 8, 3)), kernel, axes=(0, 1), method=there, **options)

@@ -26,7 +26,7 @@ def test_a_missing_extra_is_named(monkeypatch, tmp_path, missing):
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setitem(sys.modules, missing, None)
     names = {"train": "needs_it"}
-    with pytest.raises(MissingExtraError, match=r'faltung\.learn\.train needs .* pip install "faltung\[learn\]"'):
+    with pytest.raises(MissingExtraError, match=r'faltung\.learn\.train needs .* pip install "\.\[learn\]"'):
         load_when_used("faltung.learn", names, extra="learn")[0]("train")
     with pytest.raises(ModuleNotFoundError, match=missing):
         load_when_used("faltung", names)[0]("train")

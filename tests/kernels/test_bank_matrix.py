@@ -578,5 +578,5 @@ def test_long_signals_are_read_where_the_size_is_known():
 @pytest.mark.parametrize("operation", [lambda: B.matrix((5, 6)), lambda: Bank.from_matrix(np.eye(3), 3)])
 def test_without_scipy_the_error_names_the_extra(operation, monkeypatch):
     monkeypatch.setitem(sys.modules, "scipy", None)
-    with pytest.raises(MissingExtraError, match=re.escape('pip install "faltung[matrix]"')):
+    with pytest.raises(MissingExtraError, match=re.escape('pip install ".[matrix]"')):
         operation()

@@ -9,6 +9,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+import faltung as fa
 from faltung.errors import ArgumentError, ArgumentTypeError, FaltungError
 from faltung.kernels import Box, Kernel, Outer, Scaled, Sum, Taps, delta, gabor, gaussian, laplacian
 
@@ -342,3 +343,22 @@ def test_picture_of_a_large_kernel_keeps_its_extremes():
     assert 'fill="#cc5803" d="M14 5h1v1h-1z"' in text
     assert 'fill="#2166ac" d="M26 26h1v1h-1z"' in text
     assert Box((10**4, 10**4))._repr_svg_() is None
+
+
+def test_what_is_looked_for_in_vain_is_named():
+    with pytest.raises(
+        AttributeError, match=r"a kernel has no attribute 'matrix'. A bank has a matrix: faltung.Bank"
+    ):
+        fa.sobel().matrix  # noqa: B018
+    with pytest.raises(AttributeError, match=r"no attribute 'weights'. Use kernel.taps."):
+        (fa.sobel() + fa.box(3)).weights  # noqa: B018
+    with pytest.raises(AttributeError, match=r"a kernel has no attribute 'colour'$"):
+        fa.delta().colour  # noqa: B018
+    assert not hasattr(fa.box(3), "matrix")
+    assert hasattr(fa.Bank.stack([fa.box(3)]), "matrix")
+
+
+def test_a_power_is_a_convolution_with_itself():
+    assert fa.box(3) ** 2 == fa.box(3) * fa.box(3)
+    assert fa.box(3) ** 2 != fa.Kernel(fa.box(3).taps ** 2)
+    assert "convolved with itself" in fa.Kernel.__pow__.__doc__

@@ -136,7 +136,7 @@ def test_a_file_that_says_something_else_is_not_written(run, tmp_path, monkeypat
 @pytest.mark.parametrize("package", ["onnxscript", "onnxruntime"])
 def test_without_the_extra_its_install_line_is_the_answer(run, tmp_path, monkeypatch, package):
     monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(MissingExtraError, match=r"^Export to ONNX needs .*pip install \"faltung\[export\]\"$"):
+    with pytest.raises(MissingExtraError, match=r"^Export to ONNX needs .*pip install \"\.\[export\]\"$"):
         learn.export_network(run, tmp_path / "model.onnx")
     assert not list(tmp_path.iterdir())
 

@@ -162,7 +162,9 @@ def test_calibration_runs_all_probes_in_turns_and_plans_with_the_result(quick, m
     assert [measured.seconds for measured in found.measurements] == pytest.approx(
         [make_plan(probe.problem, probe.method, ANOTHER).candidates[0].seconds for probe in quick]
     )
-    assert found.saved
+    assert found.kept.used
+    assert found.kept.saved
+    assert found.kept.before == TYPICAL
     assert max(found.errors) < 1.2
     assert store.current() == found.machine == in_a_new_process(monkeypatch)
     assert dropped == [found.machine]
@@ -195,7 +197,29 @@ def test_the_command_prints_the_calibration(quick, monkeypatch):
     assert done.exit_code == 0
     assert str(calibrate.Calibration(store.current(), tuple(probe.measurement for probe in quick))) in done.output
     assert "note:" not in done.output
+    assert "Changed against the figures before:" in done.output
+    assert "Saved in " in done.output
     assert in_a_new_process(monkeypatch) != TYPICAL
+
+
+def test_the_better_of_two_measurements_is_kept_and_can_be_undone(quick, monkeypatch):
+    first = calibrate.calibration().machine
+    for probe in quick:
+        probe.times.clear()
+        probe.__dict__.pop("_repeats", None)
+    monkeypatch.setattr(calibrate.Probe, "run", lambda probe: probe.times.append(1.0))  # something disturbs it
+    done = CliRunner().invoke(app, ["calibrate"])
+    assert (done.exit_code, "The earlier measurement stays in use" in done.output) == (0, True)
+    assert store.current() == first == in_a_new_process(monkeypatch)
+    monkeypatch.setattr(calibrate.Probe, "run", lambda probe: probe.times.append(1e-9))
+    done = CliRunner().invoke(app, ["calibrate"])
+    assert (done.exit_code, "Saved in" in done.output) == (0, True)
+    assert store.current() != first
+    done = CliRunner().invoke(app, ["calibrate", "--undo"])
+    assert (done.exit_code, "in use again" in done.output) == (0, True)
+    assert store.current() == first == in_a_new_process(monkeypatch)
+    assert isinstance(CliRunner().invoke(app, ["calibrate", "--undo"]).exception, fa.FaltungError)
+    assert store.current() == first
 
 
 def test_the_command_says_if_the_result_cannot_be_saved(quick, monkeypatch, tmp_path):

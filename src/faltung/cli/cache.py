@@ -14,6 +14,7 @@ from faltung.jit.objects_on_disk import StoredFile, clear, list_files
 __all__ = ["cache"]
 
 _KNOWN = {
+    "calibration.json": "the measurement before, for faltung calibrate --undo",
     "machine.json": "how fast this machine is, measured by faltung calibrate",
     "wisdom.json": "methods that were measured to be the fastest",
 }
@@ -31,7 +32,6 @@ def cache(
     Examples
     --------
       faltung cache
-
       faltung cache --clear
     """
     place = object_cache.folder()

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sized
+import sys
+from collections.abc import Callable, Iterable, Iterator, Sized
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress
 
-__all__ = ["errors", "progress"]
+__all__ = ["Notes", "errors", "print_error", "print_note", "printable", "progress"]
 
 _Item = TypeVar("_Item", covariant=True)
 
@@ -21,5 +24,48 @@ class _Items(Sized, Iterable[_Item], Protocol[_Item]):
 
 def progress(items: _Items[_Item], description: str) -> Iterator[_Item]:
     """Yield the items, and show a progress bar if standard error is a terminal."""
-    with Progress(console=errors, transient=True, disable=not errors.is_terminal) as bar:
-        yield from bar.track(items, description=description)
+    # What a command prints meanwhile goes where it belongs: Rich would move it to the terminal.
+    mixed = sys.stdout.isatty()
+    with Progress(console=errors, transient=True, disable=not errors.is_terminal, redirect_stdout=mixed) as bar:
+        yield from bar.track(items, description=escape(description))
+
+
+def printable(text: object) -> str:
+    r"""Return a text, such as the name of a file, without what would command the terminal or cannot be encoded.
+
+    Examples
+    --------
+    >>> print(printable("a\x1b[31m.png"))
+    a\x1b[31m.png
+    """
+    return "".join(
+        sign if sign.isprintable() or sign == "\n" else sign.encode("unicode_escape").decode() for sign in str(text)
+    )
+
+
+def print_error(text: object) -> None:
+    """Print why something failed."""
+    errors.print(f"[bold red]Error:[/] {escape(printable(text))}", soft_wrap=True)
+
+
+def print_note(text: object) -> None:
+    """Print what a user should know about a result."""
+    errors.print(f"note: {escape(printable(text))}", soft_wrap=True)
+
+
+class Notes:
+    """What a user should know about the results of many files; what holds for several of them is told once."""
+
+    def __init__(self) -> None:
+        self._files: dict[str, dict[Path, None]] = {}
+
+    def of(self, file: Path) -> Callable[[str], None]:
+        """Return a function that adds a note about a file."""
+        return lambda text: self._files.setdefault(text, {}).update({file: None})
+
+    def print(self, by_name: bool) -> None:
+        """Print all notes, and which files they are about."""
+        for text, files in self._files.items():
+            first, *others = files
+            about = f"{first}: " if by_name and not others else f"{len(files)} files, such as {first}: "
+            print_note((about if by_name else "") + text)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from faltung.cli.targets import check_new_file
+from faltung.ground.targets import Inputs, check_new_file
 
 __all__ = ["export"]
 
@@ -37,7 +37,7 @@ def export(
     """
     from faltung import learn as learning
 
-    check_new_file("--output", output, overwrite)
+    check_new_file("--output", output, overwrite, Inputs([run]))
     exported = learning.export_network(run, output, network=network, format=format)
     typer.echo(
         f"{exported.path}: {exported.size / 1000:,.0f} kB; its logits differ from those of the network by at most "

@@ -1,27 +1,39 @@
-"""How is a picture filtered? Along which axes, page by page, with opacity kept."""
+"""How is a picture filtered? Along which axes, page by page, with opacity, missing samples and depth."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import replace
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from faltung.cli.console import errors, progress
-from faltung.cli.images import Picture
+from faltung.cli.depth import Scale, depth_of
+from faltung.cli.missing import NOTHING_SAID, MissingOptions, MissingSamples
 from faltung.errors import ArgumentError
-from faltung.front import convolve
-from faltung.ground.arrays import check_result_dtype, computed_dtype
-from faltung.kernels import Kernel, delta
+from faltung.files import Picture
+from faltung.files.opacity import filtered_with_opacity, opaque_value, stored
+from faltung.front import convolve, correlate
+from faltung.ground.arrays import computed_dtype
+from faltung.kernels import Kernel
 
-__all__ = ["MODE_HELP", "filtered", "kernel_axes", "modes", "result_dtype"]
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["AXES_HELP", "MODE_HELP", "Filtering", "kernel_axes", "modes"]
 
 #: Help of the option that names the border.
 MODE_HELP = (
     "How the input continues beyond its border: reflect, constant, nearest, mirror or wrap; or one for each axis of "
     "the kernel, such as wrap,nearest."
 )
+#: Help of the option that names the axes.
+AXES_HELP = "Axes to filter, as numbers or letters: 0,1 or Y,X."
+
+Note = Callable[[str], None]
+Track = Callable[[range], Iterable[int]]
 
 
 def modes(text: str) -> str | tuple[str, ...]:
@@ -36,7 +48,108 @@ def modes(text: str) -> str | tuple[str, ...]:
     return names if len(names) > 1 else text
 
 
-def kernel_axes(picture: Picture, kernel: Kernel, chosen: str | None) -> tuple[int, ...]:
+@dataclass(frozen=True)
+class Filtering:
+    """What is done to every picture: the options of ``faltung apply``."""
+
+    kernel: Kernel
+    correlation: bool = False
+    mode: str | tuple[str, ...] = "reflect"
+    cval: float = 0.0
+    axes: str | None = None
+    dtype: str | None = None
+    scale: Scale = None
+    straight: bool = False
+    missing: MissingOptions = NOTHING_SAID
+    workers: int | None = None
+
+    def __call__(self, picture: Picture, target: Path, note: Note, track: Track) -> Picture:
+        """Return a filtered picture, for a file of this name.
+
+        Parameters
+        ----------
+        picture : Picture
+            The picture.
+        target : path
+            The file that it is written to.
+        note : callable
+            Called with what a user should know.
+        track : callable
+            Iterates over the pages of a stack, to show progress.
+
+        Raises
+        ------
+        ArgumentError, ArgumentTypeError
+            An option does not fit the picture.
+        """
+        axes = kernel_axes(picture, self.kernel, self.axes, note)
+        picture, missing = self.missing.of(picture, note)
+        depth = depth_of(picture, self.kernel, target, self.dtype, self.scale, note)
+        run = partial(self._run, picture=picture, axes=axes, missing=missing, track=track)
+        if not depth.scales and not missing.marks:
+            return self._opacity(picture, depth.dtype, run)
+        both = (picture.samples.dtype, depth.dtype)
+        number = np.result_type(*(computed_dtype(dtype, "--dtype") for dtype in both))
+        filtered = self._opacity(picture, number, run)
+        return missing.marked(depth.store(filtered, note), filtered, note)
+
+    def _opacity(self, picture: Picture, dtype: np.dtype[Any], run: Callable[..., NDArray[Any]]) -> Picture:
+        """Return a picture in a dtype, its colours and its opacity filtered by `run`."""
+        colours = partial(run, kernel=self.kernel, cval=self.cval)
+        if not self.straight:
+            total = 0.0 if self.kernel.dtype.kind == "c" else float(self.kernel.taps.sum())
+            sums_to_zero = abs(total) <= 1e-9 * float(np.abs(self.kernel.taps).sum())
+            opacity = None if sums_to_zero else partial(run, kernel=self.kernel / total, cval=1.0)
+            return filtered_with_opacity(picture, dtype, colours, opacity)
+        samples = colours(picture.samples, dtype)
+        if (index := picture.opacity_index) is not None and picture.colour_axis is not None:
+            band = (slice(None),) * picture.colour_axis + (index,)
+            factor = opaque_value(dtype) / opaque_value(picture.samples.dtype)
+            samples[band] = stored(picture.samples[band] * factor, dtype)
+        return replace(picture, samples=samples)
+
+    def _run(
+        self,
+        samples: NDArray[Any],
+        dtype: np.dtype[Any],
+        *,
+        kernel: Kernel,
+        cval: float,
+        picture: Picture,
+        axes: tuple[int, ...],
+        missing: MissingSamples,
+        track: Track,
+    ) -> NDArray[Any]:
+        """Return samples of a picture, with its axes, filtered by a kernel."""
+        result = np.empty(samples.shape, dtype)
+        from_the_end = tuple(axis - samples.ndim for axis in axes)  # a page has fewer axes than a stack
+        operation = correlate if self.correlation else convolve
+        for page in _pages(picture, axes, track):
+            operation(
+                samples[page],
+                kernel,
+                self.mode,
+                cval,
+                axes=from_the_end,
+                out=result[page],
+                workers=self.workers,
+                **missing.arguments(page),
+            )
+        return result
+
+
+def _pages(picture: Picture, axes: tuple[int, ...], track: Track) -> Iterator[Any]:
+    """Yield the index of each page: a stack is filtered page by page, to show progress."""
+    if 0 in axes or picture.axes[0] in "SC":
+        yield ...
+    else:
+        yield from track(range(len(picture.samples)))
+
+
+# ---- axes
+
+
+def kernel_axes(picture: Picture, kernel: Kernel, chosen: str | None, note: Note) -> tuple[int, ...]:
     """Return the axes of a picture that a kernel extends over: the chosen ones, or the last that are not colours.
 
     Raises
@@ -45,10 +158,10 @@ def kernel_axes(picture: Picture, kernel: Kernel, chosen: str | None) -> tuple[i
         The picture has too few axes, or `chosen` is not a list of axes.
     """
     if chosen is not None:
-        return _chosen_axes(chosen, picture.samples.ndim, kernel.ndim)
+        return _chosen_axes(chosen, picture, kernel.ndim)
     if picture.axes[-3:] == "QYX" and picture.samples.shape[-1] in (3, 4):
         lengths = ", ".join(str(length) for length in picture.samples.shape[-kernel.ndim :])
-        errors.print(f"note: filters the last axes ({lengths}); if those are colours, add --axes 0,1")
+        note(f"filters the last axes ({lengths}); if those are colours, add --axes 0,1")
     axes = [axis for axis, letter in enumerate(picture.axes) if letter not in "SC"]
     if len(axes) < kernel.ndim:
         raise ArgumentError(
@@ -60,58 +173,17 @@ def kernel_axes(picture: Picture, kernel: Kernel, chosen: str | None) -> tuple[i
     return tuple(axes[-kernel.ndim :])
 
 
-def _chosen_axes(chosen: str, ndim: int, count: int) -> tuple[int, ...]:
-    try:
-        axes = tuple(int(axis) for axis in chosen.split(","))
-    except ValueError as error:
-        raise ArgumentError("--axes", "integers with commas between them", repr(chosen)) from error
-    if len(axes) != count or any(not -ndim <= axis < ndim for axis in axes):
-        expected = f"{count} of the axes 0 to {ndim - 1}, one for each axis of the kernel"
+def _chosen_axes(chosen: str, picture: Picture, count: int) -> tuple[int, ...]:
+    ndim = picture.samples.ndim
+    known = [letter for letter in picture.axes if picture.axes.count(letter) == 1]
+    axes: list[int] = []
+    for name in (part.strip() for part in chosen.split(",")):
+        if name.upper() in known:
+            axes.append(picture.axes.index(name.upper()))
+        elif name.lstrip("-").isdecimal() and -ndim <= int(name) < ndim:
+            axes.append(int(name) % ndim)
+    if len(axes) != count or len(chosen.split(",")) != count or len({*axes}) != count:
+        letters = f" or {','.join(known)}" if known else ""
+        expected = f"{count} of the axes 0 to {ndim - 1}{letters}, one for each axis of the kernel"
         raise ArgumentError("--axes", expected, repr(chosen))
-    return tuple(axis % ndim for axis in axes)
-
-
-def result_dtype(picture: Picture, kernel: Kernel, chosen: str | None) -> np.dtype[Any]:
-    """Return the dtype of the result: the chosen one, or that of the picture.
-
-    Raises
-    ------
-    ArgumentError, ArgumentTypeError
-        The results cannot be stored in it.
-    """
-    given = picture.samples.dtype
-    computed = computed_dtype(given, "IMAGE")
-    if kernel.dtype.kind == "c":
-        computed = np.result_type(computed, np.complex64)
-    dtype = check_result_dtype(given if chosen is None else chosen, computed, "--dtype")
-    if dtype.kind == "u" and (kernel.real.taps < 0).any():
-        errors.print(f"note: results below 0 become 0 in {dtype}; --dtype float32 keeps them")
-    return dtype
-
-
-def filtered(
-    picture: Picture,
-    run: Callable[..., Any],
-    kernel: Kernel,
-    axes: tuple[int, ...],
-    dtype: np.dtype[Any],
-    **options: Any,
-) -> Picture:
-    """Return a picture filtered by `run`, which is `convolve` or `correlate`; `options` are arguments of it."""
-    samples = picture.samples
-    result = np.empty(samples.shape, dtype)
-    from_the_end = tuple(axis - samples.ndim for axis in axes)  # a page has fewer axes than a stack
-    for page in _pages(picture, axes, kernel):
-        run(samples[page], kernel, axes=from_the_end, out=result[page], **options)
-    if picture.alpha:
-        # The operator itself copies opacity, since it saturates if the dtype changes.
-        convolve(samples[..., -1], delta(ndim=1), out=result[..., -1])
-    return replace(picture, samples=result)
-
-
-def _pages(picture: Picture, axes: tuple[int, ...], kernel: Kernel) -> Iterator[Any]:
-    """Yield the index of each page: a stack is filtered page by page, to show progress."""
-    if 0 in axes or picture.axes[0] in "SC":
-        yield ...
-    else:
-        yield from progress(range(len(picture.samples)), f"{kernel!r}")
+    return tuple(axes)

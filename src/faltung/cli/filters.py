@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
-import os
+import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from faltung.cli.targets import check_new_file, new_file
-from faltung.errors import ArgumentError
+from faltung import files
+from faltung.cli.console import print_note
+from faltung.errors import ArgumentError, ExpressionError, FaltungError
+from faltung.files.formats import SUFFIXES, format_of_contents
+from faltung.files.opacity import colour_samples
+from faltung.ground.targets import Inputs, check_new_file, new_file
 from faltung.kernels import Kernel, parse
 
-__all__ = ["check_filter_target", "read_filter", "sketch", "write_filter"]
+__all__ = ["KERNEL_HELP", "check_filter_target", "filter_file", "read_filter", "sketch", "write_filter"]
 
-_KNOWN = (".npy", ".txt")
+#: Suffixes of files that taps are written to.
+_KNOWN = (".npy", ".txt", ".csv")
+#: Suffixes that no expression has.
+_SUFFIXES = (*_KNOWN, ".tsv", *SUFFIXES)
+#: Help of the option that names the filter.
+KERNEL_HELP = "An expression, or a file of taps: CSV, TXT, NPY, TIFF or PNG. `faltung kernels` lists the names."
+#: What a path has between names: in an expression, neither follows a letter nor begins the text.
+_SEPARATORS = re.compile(r"^[./~]|[A-Za-z_.]/")
 _SHADES = " .:-=+*#%@"
 #: Taps along an axis that are printed as numbers.
 _FEW = 7
@@ -23,13 +35,14 @@ _FEW = 7
 def read_filter(text: str) -> Kernel:
     """Return the filter that the option ``--kernel`` names: an expression, or a file of taps.
 
-    A ``.npy`` file holds an array. A ``.txt`` file holds a row of taps in each line, with spaces between them, and a
-    ``.csv`` file with commas; a single line is a filter with one axis. The origin is ``size // 2``.
+    A file is an array (``.npy``), a table of numbers (``.csv``, ``.txt``) with a row of taps in each line, or a
+    picture (``.tif``, ``.png``, ...); its suffix may be in upper case, or missing. A table with a single line is a
+    filter with one axis. The origin is ``size // 2``. The integers of a picture are divided by their sum.
 
     Raises
     ------
     ExpressionError
-        The text is not a kernel.
+        The text is not a kernel, and no file has this name.
     ArgumentError, ArgumentTypeError
         The file is missing, cannot be read, or does not hold finite taps.
 
@@ -38,29 +51,92 @@ def read_filter(text: str) -> Kernel:
     >>> read_filter("2 * box(3)")
     2 * box(3)
     """
-    path = Path(text)
-    suffix = path.suffix.lower()
-    if suffix not in (*_KNOWN, ".csv"):
-        if os.path.isfile(text):
-            remedy = "Write its samples to a .npy file: numpy.save."
-            raise ArgumentError(
-                "--kernel", "an expression, or a .txt, .csv or .npy file of taps", f"'{path}'", remedy
-            )
-        return parse(text)
-    if not path.is_file():
-        raise ArgumentError("--kernel", "an expression, or a file that exists", f"'{path}'")
+    path = filter_file(text)
+    if path is None:
+        try:
+            return parse(text)
+        except ExpressionError as error:
+            error.args = (f"--kernel: {error}",)
+            raise
+    if not _is_file(path):
+        received = f"'{path}', a folder" if path.is_dir() else f"'{path}'"
+        raise ArgumentError("--kernel", "an expression, or a file that exists", received)
     try:
-        if suffix == ".npy":
-            taps = np.load(path, allow_pickle=False)
-        else:
-            taps = np.loadtxt(path, ndmin=2, delimiter="," if suffix == ".csv" else None)
-            taps = taps[0] if len(taps) == 1 else taps
-    except (ValueError, OSError, EOFError) as error:
+        return Kernel(_taps(path))
+    except FaltungError as error:
+        own = isinstance(error, ArgumentError) and error.argument == "--kernel"
+        raise error if own else ArgumentError("--kernel", "a file of taps", f"'{path}'", str(error)) from error
+    except (ValueError, OSError, EOFError, MemoryError) as error:
         raise ArgumentError("--kernel", "a file of taps", f"'{path}' ({error})") from error
-    return Kernel(taps)
 
 
-def check_filter_target(target: Path, overwrite: bool) -> None:
+def filter_file(text: str) -> Path | None:
+    """Return the file that the option ``--kernel`` names, or None if it is an expression.
+
+    Examples
+    --------
+    >>> filter_file("2 * box(3)"), filter_file("psf.TIF").name, filter_file("filters/psf").name
+    (None, 'psf.TIF', 'psf')
+    """
+    path = Path(text)
+    if path.suffix.lower() in _SUFFIXES:
+        return path
+    try:
+        parse(text)
+    except ExpressionError:
+        return path if _is_file(path) or _SEPARATORS.search(text) else None
+    return None
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # an expression that is no name of a file: too long, for example
+        return False
+
+
+def _taps(path: Path) -> NDArray[Any]:
+    """Return the taps in a file, by what is in it."""
+    try:
+        name = format_of_contents(path, "--kernel")
+    except ArgumentError:  # a table of numbers, or a picture that is none
+        name = SUFFIXES.get(path.suffix.lower(), "")
+    if name == "NPY":
+        return np.asarray(np.load(path, allow_pickle=False))
+    if name:
+        return _taps_of_picture(path)
+    text = path.read_text(encoding="utf-8-sig")
+    delimiter = next((sign for sign in (";", ",", "\t") if sign in text), None)
+    lines = text.replace(",", ".").splitlines() if delimiter == ";" else text.splitlines()  # a comma may be decimal
+    taps = np.loadtxt(lines, ndmin=2, delimiter=delimiter)
+    if not taps.size:
+        raise ValueError("there are no numbers")
+    return taps[0] if len(taps) == 1 else taps
+
+
+def _taps_of_picture(path: Path) -> NDArray[Any]:
+    pictures = files.read(path, "--kernel")
+    picture = pictures[0]
+    samples = colour_samples(picture)
+    if picture.colour_axis is not None:
+        grey = np.take(samples, [0], axis=picture.colour_axis)
+        if not (samples == grey).all():
+            raise ArgumentError(
+                "--kernel", "a grey picture of a filter", f"'{path}' with colours", "Save it as grey."
+            )
+        samples = grey.squeeze(picture.colour_axis)
+    if len(pictures) > 1:
+        raise ArgumentError("--kernel", "one picture of a filter", f"{len(pictures)} in '{path}'", "Save it alone.")
+    if samples.dtype.kind != "u":
+        return samples
+    total = int(samples.sum(dtype=np.uint64))
+    if not total:
+        raise ArgumentError("--kernel", "a picture of a filter", f"'{path}', which is black")
+    print_note(f"the taps in {path} were divided by their sum, {total:,}, so that they add up to 1")
+    return samples / total
+
+
+def check_filter_target(target: Path, overwrite: bool, inputs: Inputs) -> None:
     """Refuse a file for taps before any work is done, if it cannot be written or would replace another one.
 
     Raises
@@ -69,8 +145,8 @@ def check_filter_target(target: Path, overwrite: bool) -> None:
         The suffix is not known, or as for `check_new_file`.
     """
     if target.suffix.lower() not in _KNOWN:
-        raise ArgumentError("--output", "a file named .txt or .npy", f"'{target}'")
-    check_new_file("--output", target, overwrite)
+        raise ArgumentError("--output", "a file named .txt, .csv or .npy", f"'{target}'")
+    check_new_file("--output", target, overwrite, inputs)
 
 
 def write_filter(path: Path, taps: NDArray[np.float64]) -> None:
@@ -81,13 +157,14 @@ def write_filter(path: Path, taps: NDArray[np.float64]) -> None:
     ArgumentError
         The taps have too many axes for text, or the file cannot be written.
     """
-    if path.suffix.lower() == ".txt" and taps.ndim > 2:
+    if path.suffix.lower() != ".npy" and taps.ndim > 2:
         raise ArgumentError("--output", "a .npy file for taps of three axes", f"'{path}'")
     with new_file(path) as temporary, open(temporary, "wb") as file:
         if path.suffix.lower() == ".npy":
             np.save(file, taps, allow_pickle=False)
         else:
-            np.savetxt(file, np.atleast_2d(taps), fmt="%.17g")
+            delimiter = "," if path.suffix.lower() == ".csv" else " "
+            np.savetxt(file, np.atleast_2d(taps), fmt="%.17g", delimiter=delimiter)
 
 
 def sketch(taps: NDArray[np.float64]) -> str:

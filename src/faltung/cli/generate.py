@@ -11,8 +11,8 @@ import numpy as np
 import typer
 
 from faltung.cli.console import progress
-from faltung.cli.targets import check_new_file
 from faltung.errors import ArgumentError
+from faltung.ground.targets import Inputs, check_new_files, new_file
 from faltung.learn.tasks.generation.sampling import Sampling
 
 if TYPE_CHECKING:
@@ -63,7 +63,6 @@ def generate(
     """
     from faltung.learn.report.contact_sheet import contact_sheet
     from faltung.learn.report.pictures import png
-    from faltung.learn.runs import RunFolder
     from faltung.learn.tasks.generation import flow
     from faltung.networks.generator import GENERATORS, VelocityField
     from faltung.networks.stored import load_trained
@@ -74,7 +73,7 @@ def generate(
         raise ArgumentError("--output", "a file to write", "none", "Add -o grid.png or --npz samples.npz.")
     for option, file in written.items():
         _check_ending(option, file, ".png" if option == "--output" else ".npz")
-        check_new_file(option, file, overwrite)
+    check_new_files(written, overwrite, Inputs([run]))
     trained = load_trained(run, network, GENERATORS)
     assert isinstance(trained.network, VelocityField)
     classes = len(trained.class_names)
@@ -89,9 +88,11 @@ def generate(
     )
     if output is not None:
         columns = classes if class_name is None else math.ceil(math.sqrt(count))
-        RunFolder(output.parent).write_bytes(output.name, png(contact_sheet(samples, columns)))
+        with new_file(output, "--output") as temporary:
+            temporary.write_bytes(png(contact_sheet(samples, columns)))
     if npz is not None:
-        RunFolder(npz.parent).write_bytes(npz.name, _npz(samples, labels, trained.class_names))
+        with new_file(npz, "--npz") as temporary:
+            temporary.write_bytes(_npz(samples, labels, trained.class_names))
     kinds = "all classes in turn" if class_name is None else trained.class_names[wanted[0]]
     for file in written.values():
         typer.echo(f"{file}: {count} of {kinds}")

@@ -10,41 +10,40 @@ import sys
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from faltung import __version__
 from faltung.cli.apply import apply
 from faltung.cli.cache import cache
 from faltung.cli.calibrate import calibrate
-from faltung.cli.console import errors
+from faltung.cli.console import print_error
 from faltung.cli.export import export
 from faltung.cli.fit import fit
 from faltung.cli.generate import generate
+from faltung.cli.help import ExplainedCommand, ExplainedGroup
+from faltung.cli.kernels import kernels
 from faltung.cli.learn import learn
 from faltung.cli.plan import plan
 from faltung.cli.predict import predict
-from faltung.cli.typed import naming_what_was_typed
+from faltung.cli.typed import message_of, naming_what_was_typed
 from faltung.errors import FaltungError
+from faltung.ground.threads import chosen_count
 
 __all__ = ["app", "main"]
 
 _DEBUG = "FALTUNG_DEBUG"
-
-#: What the functions behind a command call its arguments, where the command has another name for them.
-_OTHER_NAMES = {"apply": {"x": "IMAGE"}, "plan": {"x": "IMAGE"}, "fit": {"x": "BEFORE", "y": "AFTER"}}
 
 app = typer.Typer(
     name="faltung",
     help="The convolution operator: filter images, and learn filters from images.",
     epilog="Exit codes: 0 success, 1 failure, 2 a command line that cannot be read, 130 interrupted.",
     no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode="markdown",
+    cls=ExplainedGroup,
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (apply, plan, fit, learn, predict, generate, export, calibrate, cache):
-    app.command()(naming_what_was_typed(command, _OTHER_NAMES.get(command.__name__, {})))
+for command in (apply, kernels, plan, fit, learn, predict, generate, export, calibrate, cache):
+    app.command(cls=ExplainedCommand)(naming_what_was_typed(command))
 
 
 def _print_version(wanted: bool) -> None:
@@ -61,6 +60,7 @@ def _options(
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", envvar=_DEBUG, help="Show the traceback of an error.")] = False,
 ) -> None:
+    chosen_count()  # a wrong FALTUNG_WORKERS is an error, whether the command computes or not
     if debug:
         os.environ[_DEBUG] = "1"  # for `main`, and for processes that a command starts
 
@@ -71,8 +71,8 @@ def main() -> None:
         app()
     except BrokenPipeError:
         raise  # the program that reads the output has ended, so no message can reach it
-    except (FaltungError, OSError) as error:
+    except (FaltungError, OSError, MemoryError) as error:
         if os.environ.get(_DEBUG, "0") not in ("", "0"):
             raise
-        errors.print(f"[bold red]Error:[/] {escape(str(error))}", soft_wrap=True)
+        print_error(error if not isinstance(error, MemoryError) else message_of(error, app))
         sys.exit(1)

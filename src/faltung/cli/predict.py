@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from faltung.cli.console import errors, progress
-from faltung.cli.targets import check_new_file
 from faltung.errors import ArgumentError
+from faltung.ground.targets import Inputs, check_new_files, new_file
 
 if TYPE_CHECKING:
     from faltung.learn.prediction import Predictions
@@ -63,9 +63,8 @@ def predict(
     written = {option: file for option, file in (("--csv", csv_file), ("--json", json_file)) if file is not None}
     if list(written.values()).count(_STANDARD_OUTPUT) == 2:
         raise ArgumentError("--json", "--csv or --json on standard output", "both", "Name a file for one of them.")
-    for option, file in written.items():
-        if file != _STANDARD_OUTPUT:
-            check_new_file(option, file, overwrite)
+    files = {option: file for option, file in written.items() if file != _STANDARD_OUTPUT}
+    check_new_files(files, overwrite, Inputs([run, *images]))
     skipped: dict[str, str] = {}
     predictions = learning.predict(
         run,
@@ -79,7 +78,8 @@ def predict(
         if file == _STANDARD_OUTPUT:
             typer.echo(text, nl=False)
         else:
-            learning.RunFolder(file.parent).write_text(file.name, text)
+            with new_file(file, option) as temporary:
+                temporary.write_text(text, encoding="utf-8", newline="")
     if _STANDARD_OUTPUT not in written.values():
         _print(predictions, top)
     for name, reason in skipped.items():

@@ -8,9 +8,9 @@ from collections.abc import Callable, Mapping
 from inspect import signature
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
-from faltung.errors import ArgumentError, ArgumentTypeError
+from faltung.errors import ArgumentError, ArgumentTypeError, MissingExtraError
 
-__all__ = ["naming_what_was_typed", "typed_names"]
+__all__ = ["message_of", "naming_what_was_typed", "typed_names"]
 
 
 def typed_names(command: Callable[..., None]) -> dict[str, str]:
@@ -20,7 +20,8 @@ def typed_names(command: Callable[..., None]) -> dict[str, str]:
     --------
     >>> from faltung.cli.plan import plan
     >>> typed_names(plan)
-    {'kernel': '--kernel', 'image': 'IMAGE', 'shape': '--shape', 'dtype': '--dtype', 'mode': '--mode'}
+    {'kernel': '--kernel', 'image': 'IMAGE', 'shape': '--shape', 'dtype': '--dtype', 'mode': '--mode',
+    'axes': '--axes'}
     """
     hints = get_type_hints(command, include_extras=True)
     names = {}
@@ -34,24 +35,42 @@ def typed_names(command: Callable[..., None]) -> dict[str, str]:
     return names
 
 
-def naming_what_was_typed(command: Callable[..., None], others: Mapping[str, str]) -> Callable[..., None]:
-    """Return a command whose errors name what was typed; `others` are names that its functions use beside its own."""
-    names: dict[str, str] = {}
+#: What the functions behind a command call its arguments, where the command has another name for them.
+_OTHER_NAMES = {"apply": {"x": "IMAGE"}, "plan": {"x": "IMAGE"}, "fit": {"x": "BEFORE", "y": "AFTER"}}
+
+
+def message_of(error: BaseException, command: Callable[..., None]) -> str:
+    """Return the message of an error, with the names of options and arguments as they are typed."""
+    if isinstance(error, MemoryError):
+        return f"the memory of this machine does not suffice. {error}".strip()
+    if not isinstance(error, ArgumentError | ArgumentTypeError):
+        return str(error)
+    names = {**typed_names(command), **_OTHER_NAMES.get(command.__name__, {})}
+    return _renamed(str(error), error.argument, names)
+
+
+def naming_what_was_typed(command: Callable[..., None]) -> Callable[..., None]:
+    """Return a command whose errors name what was typed."""
 
     @functools.wraps(command)
     def renaming(*arguments: Any, **options: Any) -> None:
         try:
             command(*arguments, **options)
         except (ArgumentError, ArgumentTypeError) as error:
-            names.update({**typed_names(command), **others})
-            error.args = (_renamed(str(error), error.argument, names),)
+            error.args = (message_of(error, command),)
             raise
+        except MissingExtraError as error:
+            raise MissingExtraError(f"faltung {command.__name__}", error.extra) from error
+        except ModuleNotFoundError as error:
+            if error.name not in ("torch", "safetensors"):
+                raise
+            raise MissingExtraError(f"faltung {command.__name__}", "learn") from error
 
     return renaming
 
 
 def _bare(metavar: str) -> str:
-    return metavar.strip("[]")
+    return metavar.strip("[].")
 
 
 def _renamed(message: str, argument: str, names: Mapping[str, str]) -> str:

@@ -186,7 +186,9 @@ def array_of_shape(shape: tuple[Any, ...], dtype: Any) -> NDArray[Any]:
     """Return an array of a shape that takes no memory."""
     if not all(is_integer(length) and length >= 0 for length in shape):
         raise ArgumentError("x", "an array, or a shape of integers that are not negative", repr(shape))
-    sample = np.empty((), as_dtype("float32" if dtype is None else dtype, "dtype"))
+    chosen = as_dtype("float32" if dtype is None else dtype, "dtype")
+    computed_dtype(chosen, "dtype")
+    sample = np.empty((), chosen)
     if math.prod(shape) * sample.itemsize >= 1 << 62:
         raise ArgumentError("x", "a shape whose samples can be counted in bytes", repr(shape))
     return np.broadcast_to(sample, [int(length) for length in shape])

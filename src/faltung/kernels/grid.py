@@ -24,6 +24,12 @@ __all__ = ["GridFunction"]
 _MOST_DRAWN = 2**22
 #: Relative tolerance of equality.
 _RTOL = 1e-12
+#: What people look for in a kernel, and where it is.
+_ELSEWHERE = {
+    "matrix": "A bank has a matrix: faltung.Bank.stack([kernel]).matrix(lengths).",
+    "T": "Use kernel.taps.T, or kernel.flip() for the reflected kernel.",
+    **dict.fromkeys(("array", "coefficients", "data", "kernel", "values", "weights"), "Use kernel.taps."),
+}
 
 
 class GridFunction:
@@ -332,6 +338,13 @@ class GridFunction:
                 f"To filter an array, call {noun}(array); to make a {noun} of it, call {noun.capitalize()}(array)."
             )
             raise ArgumentTypeError("operand", self._operands, type(other).__name__, remedy)
+
+    if not TYPE_CHECKING:  # for a type checker, what is not defined does not exist
+
+        def __getattr__(self, name: str) -> NoReturn:
+            remedy = _ELSEWHERE.get(name, "")
+            text = f"a {self._noun} has no attribute {name!r}" + (f". {remedy}" if remedy else "")
+            raise AttributeError(text, name=name, obj=self)
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError(f"{name!r} cannot be set: a {self._noun} cannot be changed. Make another one.")

@@ -179,6 +179,16 @@ class Kernel(GridFunction):
         return self
 
     def __pow__(self, exponent: int) -> Kernel:
+        """Return the kernel convolved with itself: ``k**2`` is ``k * k``, the filter applied twice.
+
+        It does not square the taps; ``Kernel(k.taps**2, k.origin)`` does. ``k**0`` is the identity, ``delta()``.
+
+        Examples
+        --------
+        >>> import faltung as fa
+        >>> print((fa.Kernel([1, 2]) ** 2).taps)
+        [1. 4. 4.]
+        """
         count = integer("exponent", exponent, 0, _MOST_FACTORS)
         if count == 0:
             return Taps(np.ones((1,) * self.ndim))

@@ -16,8 +16,8 @@ import torch
 from torch import nn
 
 from faltung.errors import ArgumentError, FaltungError, MissingExtraError
+from faltung.ground.targets import new_file
 from faltung.layers import convert
-from faltung.learn.runs import RunFolder
 from faltung.learn.trained_classifier import trained_classifier
 from faltung.networks.stored import Trained
 
@@ -91,7 +91,7 @@ def export_network(
     Examples
     --------
     >>> import tempfile
-    >>> from faltung.learn import load_embedded
+    >>> from faltung.learn import RunFolder, load_embedded
     >>> from faltung.learn.saved import save_network
     >>> from faltung.networks import DenseClassifier
     >>> with tempfile.TemporaryDirectory() as folder:
@@ -119,7 +119,8 @@ def export_network(
             f"'{output}' was not written: its logits differ from those of the network by {difference:.1g} of the "
             f"largest, and {_TOLERANCE:g} is allowed. Another format may do better."
         )
-    RunFolder(output.parent).write_bytes(output.name, content)
+    with new_file(output, "output") as temporary:
+        temporary.write_bytes(content)
     return Exported(output, len(content), facts, difference)
 
 

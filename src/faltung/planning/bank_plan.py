@@ -11,12 +11,11 @@ import numpy as np
 
 from faltung.engines.base import Job, Line, Work
 from faltung.engines.catalogue import BY_PASSES, BY_SPECTRA, EXACT
-from faltung.errors import ArgumentError
 from faltung.ground.lazy import lazy
 from faltung.kernels.basis import Basis, shared_basis
 from faltung.planning.cost import Machine, seconds
 from faltung.planning.forms import cropped
-from faltung.planning.planned import Candidate, Planned, choose, rounding_of_store
+from faltung.planning.planned import Candidate, Planned, check_method_name, choose, rounding_of_store
 from faltung.planning.planner import METHODS, Plan, make_plan
 from faltung.planning.problem import Problem
 from faltung.planning.question import Question
@@ -182,8 +181,7 @@ def make_bank_plan(question: Question, machine: Machine) -> BankPlan:
         `question.method` is no name of a method, or that of one that does not support this question.
     """
     method = question.method
-    if method not in BANK_METHODS:
-        raise ArgumentError("method", f"one of {', '.join(map(repr, BANK_METHODS))}", repr(method))
+    check_method_name(method, BANK_METHODS)
     single = "auto" if method in ("apart", *_TOGETHER) else method
     problems = [question.problem_of(kernel) for (kernel,) in question.bank]
     plans = tuple(make_plan(problem, single, machine) for problem in problems)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import sys
+import warnings
 from typing import Any
 
-from faltung.errors import ArgumentError, ArgumentTypeError
+from faltung.errors import ArgumentError, ArgumentTypeError, AxesWarning
 from faltung.ground.checks import is_integer, is_sequence
 
-__all__ = ["channel_axis", "spatial_axes"]
+__all__ = ["channel_axis", "spatial_axes", "warn_of_channels"]
+
+#: Lengths that the last axis of an array has if it holds colours or channels, by the number of axes before it.
+_CHANNELS = {1: (2,), 2: (3, 4)}
 
 
 def channel_axis(axis: Any, ndim: int) -> int | None:
@@ -39,6 +44,26 @@ def spatial_axes(axes: Any, channel: int | None, ndim: int, kernel_ndim: int) ->
     if channel in placed:
         raise ArgumentError("axes", f"axes other than that of the channels, {channel}", repr(axes))
     return placed
+
+
+def warn_of_channels(shape: tuple[int, ...], kernel_axes: tuple[int, ...], axes: Any, channel_axis: Any) -> None:
+    """Warn of a kernel that extends over colours or channels in a call without axes; `AxesWarning` has the rule."""
+    count = len(kernel_axes)
+    if axes is not None or channel_axis is not None or len(shape) != count + 1:
+        return
+    if shape[-1] in _CHANNELS.get(count, ()) and min(shape[:-1]) > shape[-1]:
+        lengths = " x ".join(map(str, shape))
+        remedy = "colours, pass axes=(0, 1)" if count == 2 else "channels, pass axes=0"
+        text = f"axes: the kernel extends over the last axis of {lengths} samples. If it holds {remedy}."
+        warnings.warn(text, AxesWarning, stacklevel=_frames_of_this_package())
+
+
+def _frames_of_this_package() -> int:
+    """Return how many callers up the first one outside of this package is, for the place that a warning names."""
+    frame, count = sys._getframe(1), 0
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "faltung":
+        frame, count = frame.f_back, count + 1
+    return count + 1
 
 
 def _last_axes(channel: int | None, ndim: int, kernel_ndim: int) -> tuple[int, ...]:

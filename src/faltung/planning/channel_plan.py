@@ -16,7 +16,7 @@ from faltung.planning.cost import Machine, layer_seconds
 from faltung.planning.layer import Axis, Layer
 from faltung.planning.layer_tiles import gathered_bytes
 from faltung.planning.machine import current
-from faltung.planning.planned import Candidate, Planned, choose, rounding_of_store
+from faltung.planning.planned import Candidate, Planned, check_method_name, choose, rounding_of_store
 from faltung.planning.planner import METHODS, Plan, make_plan
 from faltung.planning.problem import Problem
 from faltung.planning.question import Question
@@ -222,8 +222,7 @@ def make_channel_plan(question: Question, machine: Machine) -> ChannelPlan:
         be missing, and several channels are added up.
     """
     method = question.method
-    if method not in CHANNEL_METHODS:
-        raise ArgumentError("method", f"one of {', '.join(map(repr, CHANNEL_METHODS))}", repr(method))
+    check_method_name(method, CHANNEL_METHODS)
     check_missing(question)
     plan = ChannelPlan(question, single="auto" if method in ("apart", "direct") else method)
     wanted = method if method in ("auto", "direct") else "apart"

@@ -10,16 +10,18 @@ import hashlib
 import math
 import sys
 from collections.abc import Callable
-from dataclasses import asdict, fields
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from faltung.jit import object_cache
 from faltung.jit.target import host
 from faltung.planning.cost import TYPICAL, Machine
 
-__all__ = ["current", "identity", "keep", "known", "note", "on_change"]
+__all__ = ["Kept", "current", "identity", "keep", "keep_better", "known", "note", "on_change", "undo"]
 
 _FILE = "machine.json"
+#: How long the problems took from which the figures come, and the figures before.
+_HISTORY = "calibration.json"
 #: Most pairs of machine and version of the package whose figures are kept; several may share a home folder.
 _MOST_MACHINES = 100
 
@@ -38,12 +40,64 @@ def current() -> Machine:
 
 def keep(machine: Machine) -> bool:
     """Use these figures for planning, in later processes too; return whether they could be saved."""
-    global _current
     note(_FILE, identity(), asdict(machine), _MOST_MACHINES)
-    _current = machine
-    for dependent in _dependents:
-        dependent()
+    _use(machine)
     return _saved() == machine
+
+
+@dataclass(frozen=True)
+class Kept:
+    """What became of figures that were measured.
+
+    Parameters
+    ----------
+    before : Machine
+        The figures that were in use until then.
+    used : bool
+        Whether the new ones are in use now.
+    saved : bool
+        Whether the figures in use were saved for later processes.
+    slower : float
+        Time of this measurement over that of the earlier one, or 1 if there was none.
+    """
+
+    before: Machine
+    used: bool
+    saved: bool
+    slower: float
+
+
+def keep_better(machine: Machine, seconds: float) -> Kept:
+    """Use these figures, unless an earlier measurement took less time: what disturbs one makes it longer.
+
+    Parameters
+    ----------
+    machine : Machine
+        The figures.
+    seconds : float
+        Typical time of the problems that were timed; the same problems are timed every time.
+    """
+    before, entry = current(), _entry()
+    earlier = entry.get("seconds") if _saved() is not None else None
+    slower = seconds / earlier if isinstance(earlier, float) and earlier > 0 else 1.0
+    if slower > 1:
+        return Kept(before, False, True, slower)
+    note(_HISTORY, identity(), {"seconds": seconds, "before": asdict(before)}, _MOST_MACHINES)
+    return Kept(before, True, keep(machine), slower)
+
+
+def undo() -> Machine | None:
+    """Use the figures before the last measurement again, and return them; None if there are none to go back to."""
+    before = _as_machine(_entry().get("before"))
+    if before is None:
+        return None
+    _drop(_HISTORY)
+    if before == TYPICAL:
+        _drop(_FILE)
+        _use(before)
+    else:
+        keep(before)
+    return before
 
 
 def on_change(dependent: Callable[[], object]) -> None:
@@ -84,9 +138,34 @@ def note(name: str, key: str, value: Any, most: int) -> None:
     object_cache.write(name, json.dumps(recent, indent=1).encode())
 
 
+def _use(machine: Machine) -> None:
+    global _current
+    _current = machine
+    for dependent in _dependents:
+        dependent()
+
+
+def _entry() -> dict[str, Any]:
+    entry = known(_HISTORY).get(identity())
+    return entry if isinstance(entry, dict) else {}
+
+
+def _drop(name: str) -> None:
+    """Remove the entry of this machine from a file."""
+    import json
+
+    entries = known(name)
+    if entries.pop(identity(), None) is not None:
+        object_cache.write(name, json.dumps(entries, indent=1).encode())
+
+
 def _saved() -> Machine | None:
     entries = known(_FILE)
-    figures = entries.get(identity()) if entries else None
+    return _as_machine(entries.get(identity()) if entries else None)
+
+
+def _as_machine(figures: Any) -> Machine | None:
+    """Return the figures of an entry, or None if it is not one of figures."""
     units = [field.name for field in fields(Machine)]
     if not isinstance(figures, dict) or figures.keys() != {*units}:
         return None

@@ -13,7 +13,7 @@ from faltung.ground.lazy import lazy
 from faltung.ground.notebook import html_table
 from faltung.planning.report import Row, table, time_text
 
-__all__ = ["Candidate", "Planned", "choose", "chosen_first", "rounding_of_store"]
+__all__ = ["Candidate", "Planned", "check_method_name", "choose", "chosen_first", "rounding_of_store"]
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,33 @@ def choose(
             "method", f"{expected} that supports this", repr(method), f"It does not: {chosen.reason}."
         )
     return chosen_first(chosen, ordered)
+
+
+#: How other libraries name a method.
+_ELSEWHERE = {
+    **dict.fromkeys(("fft", "fftconvolve", "oaconvolve", "overlap-add", "overlap-save", "frequency"), "fourier"),
+    **dict.fromkeys(("dense", "spatial", "sum", "naive"), "direct"),
+    **dict.fromkeys(("sep", "separate", "svd"), "separable"),
+    **dict.fromkeys(("box", "integral", "cumsum", "summed-area"), "running"),
+}
+
+
+def check_method_name(method: object, methods: Sequence[str], where: str = "") -> str:
+    """Return the name of a method if it is one; the error says how a method of another library is called here.
+
+    Examples
+    --------
+    >>> try:
+    ...     check_method_name("fft", ("auto", "direct", "fourier"))
+    ... except ArgumentError as error:
+    ...     print(error)
+    method: expected one of 'auto', 'direct', 'fourier', got 'fft'. Use method='fourier'.
+    """
+    if isinstance(method, str) and method in methods:
+        return method
+    here = _ELSEWHERE.get(method.lower()) if isinstance(method, str) else None
+    remedy = f"Use method={here!r}." if here in methods else ""
+    raise ArgumentError("method", f"one of {', '.join(map(repr, methods))}{where}", repr(method), remedy)
 
 
 class Planned:

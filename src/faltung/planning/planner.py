@@ -10,11 +10,10 @@ import numpy as np
 
 from faltung.engines.base import Engine, Job, Work
 from faltung.engines.catalogue import ENGINES, EXACT, weighing_engine
-from faltung.errors import ArgumentError
 from faltung.ground.lazy import lazy
 from faltung.planning.cost import ALONG, ALONG_SIGNED, APART, Machine, seconds
 from faltung.planning.forms import Form
-from faltung.planning.planned import Candidate, Planned, choose, rounding_of_store
+from faltung.planning.planned import Candidate, Planned, check_method_name, choose, rounding_of_store
 from faltung.planning.problem import Problem
 from faltung.planning.report import Row, bytes_text, scale_text, shape_text, shortened, time_text
 
@@ -132,8 +131,7 @@ def make_plan(problem: Problem, method: str, machine: Machine) -> Plan:
     ArgumentError
         `method` is no name of a method, or that of one that does not support this problem.
     """
-    if method not in METHODS:
-        raise ArgumentError("method", f"one of {', '.join(map(repr, METHODS))}", repr(method))
+    check_method_name(method, METHODS)
     options = [*_options(problem, machine)]
     candidates = choose([option.candidate for option in options], method, "an engine")
     chosen = next(option for option in options if option.candidate is candidates[0])

@@ -15,6 +15,7 @@ from faltung.ground.boundary import check_modes
 from faltung.ground.checks import is_integer, is_sequence, scalar
 from faltung.ground.lazy import lazy
 from faltung.ground.regions import check_shape, regions
+from faltung.ground.threads import chosen_count
 from faltung.kernels import Bank, Kernel
 from faltung.kernels.taps import as_taps
 from faltung.planning.call_axes import channel_axis, spatial_axes
@@ -24,6 +25,8 @@ from faltung.planning.problem import Problem
 __all__ = ["Options", "Question", "as_value", "question_of"]
 
 _NAN = ("propagate", "ignore")
+#: How other libraries spell `ignore`.
+_IGNORED_ELSEWHERE = ("omit", "skip", "skipna", "drop", "mask", "interpolate", "fill", "exclude")
 _ACCURACY = ("norm", "pointwise")
 #: Largest origin: positions that far out can still be counted in 64 bits.
 _FARTHEST = 1 << 40
@@ -239,6 +242,7 @@ def question_of(shape: tuple[int, ...], dtype: np.dtype[Any], kernel: Any, optio
     if kernel.dtype.kind == "c":
         computed = np.result_type(computed, np.complex64)
     check_shape(options.shape)
+    chosen_count()  # a wrong FALTUNG_WORKERS is an error for every array, also for one that a single thread filters
     _check_choice("nan", options.nan, _NAN)
     _check_choice("accuracy", options.accuracy, _ACCURACY)
     if not isinstance(options.method, str):
@@ -292,7 +296,8 @@ def question_of(shape: tuple[int, ...], dtype: np.dtype[Any], kernel: Any, optio
 
 def _check_choice(argument: str, value: Any, choices: tuple[str, str]) -> None:
     if not isinstance(value, str) or value not in choices:
-        raise ArgumentError(argument, f"{choices[0]!r} or {choices[1]!r}", repr(value))
+        remedy = "Use nan='ignore'." if isinstance(value, str) and value in _IGNORED_ELSEWHERE else ""
+        raise ArgumentError(argument, f"{choices[0]!r} or {choices[1]!r}", repr(value), remedy)
 
 
 def _skips_nan(nan: str, dtype: np.dtype[Any], cval: complex) -> bool:

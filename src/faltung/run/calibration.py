@@ -13,7 +13,7 @@ import numpy as np
 from faltung.ground.lazy import lazy
 from faltung.kernels import Kernel, box, gaussian, log
 from faltung.planning.cost import TYPICAL, Machine
-from faltung.planning.machine import keep
+from faltung.planning.machine import Kept, current, keep_better
 from faltung.planning.planner import make_plan
 from faltung.planning.problem import Problem
 from faltung.planning.report import shape_text
@@ -69,13 +69,13 @@ class Calibration:
         The seconds.
     measurements : tuple of Measurement
         The measurements.
-    saved : bool
-        Whether the result was saved for later processes.
+    kept : Kept or None
+        Whether these figures are in use, and which ones were before.
     """
 
     machine: Machine
     measurements: tuple[Measurement, ...]
-    saved: bool = False
+    kept: Kept | None = None
 
     @property
     def errors(self) -> list[float]:
@@ -104,12 +104,13 @@ def calibrate() -> Machine:
     The predicted time of a plan is a sum over units of work, ``sum over u of amount[u] * seconds[u]``. Some forty
     problems with different shares of these units are timed on one core. The seconds are those that predict the times
     best, by least squares of relative errors. They are saved for later processes in the folder of compiled code
-    (``FALTUNG_CACHE``), for this processor and this version of the package.
+    (``FALTUNG_CACHE``), for this processor and this version of the package. If they were measured before, the
+    measurement that took less time is kept: other programs only make it longer.
 
     Returns
     -------
     Machine
-        Seconds per unit of work.
+        Seconds per unit of work, which plans are made with from now on.
 
     Notes
     -----
@@ -123,7 +124,8 @@ def calibrate() -> Machine:
     >>> f"{2e-9 / machine.multiply_add:.0f} GFLOP/s a core"     # doctest: +SKIP
     '105 GFLOP/s a core'
     """
-    return calibration().machine
+    calibration()
+    return current()
 
 
 @dataclass(frozen=True, eq=False)
@@ -194,7 +196,8 @@ def calibration(progress: Callable[[Sequence[Probe]], Iterable[Probe]] = iter) -
         probe.run()
     measurements = tuple(probe.measurement for probe in probes)
     machine = _fitted(measurements)
-    return Calibration(machine, measurements, keep(machine))
+    typical = math.exp(sum(math.log(measurement.seconds) for measurement in measurements) / len(measurements))
+    return Calibration(machine, measurements, keep_better(machine, typical))
 
 
 # ---- from measurements to a machine

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from faltung.errors import ArgumentError
 from faltung.ground.boundary import spelled
 from faltung.ground.bounded import Bounded
 from faltung.ground.lazy import lazy
 from faltung.kernels import Kernel
 from faltung.planning.layer import Axis, Layer
 from faltung.planning.machine import on_change
-from faltung.planning.planned import Candidate, Planned, choose
+from faltung.planning.planned import Candidate, Planned, check_method_name, choose
 from faltung.planning.problem import Problem
 from faltung.planning.report import Row, scale_text, shape_text, time_text
 from faltung.tensors.device import rates_of
@@ -256,9 +255,7 @@ on_change(_plans.clear)
 def _choose(
     problem: Problem, method: str, accuracy: str, dtype: torch.dtype, device: torch.device
 ) -> tuple[Candidate, ...]:
-    if method not in ("auto", *_WAYS):
-        names = ", ".join(map(repr, ("auto", *_WAYS)))
-        raise ArgumentError("method", f"one of {names} for a tensor on {device}", repr(method))
+    check_method_name(method, ("auto", *_WAYS), f" for a tensor on {device}")
     rates = CPU if device.type == "cpu" else rates_of(device, computed(dtype))
     considered = []
     for name in _WAYS:

@@ -14,7 +14,7 @@ from faltung.ground.lazy import lazy
 from faltung.ground.threads import core_count
 from faltung.planning.layer import Layer
 from faltung.planning.layer_tiles import gathered_bytes
-from faltung.planning.planned import Candidate, Planned, chosen_first
+from faltung.planning.planned import Candidate, Planned, check_method_name, chosen_first
 from faltung.planning.report import Row, bytes_text, scale_text, shape_text, time_text
 from faltung.tensors.device import rates_of
 from faltung.tensors.dtypes import computed, numpy_dtype
@@ -162,9 +162,7 @@ _PRINTED = {
 
 def check_method(method: object) -> str:
     """Return the name of a way, or raise an error that lists the names."""
-    if not isinstance(method, str) or method not in METHODS:
-        raise ArgumentError("method", f"one of {', '.join(map(repr, METHODS))}", repr(method))
-    return method
+    return check_method_name(method, METHODS)
 
 
 @lru_cache(maxsize=1024)

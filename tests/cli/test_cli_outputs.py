@@ -1,0 +1,178 @@
+"""Every command that writes a file: no input is overwritten, by whatever name; only regular files are replaced."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from faltung import learn
+from faltung.datasets.dataset import Dataset
+from faltung.errors import ArgumentError
+from faltung.ground.targets import Inputs, check_new_file, check_new_files, new_file
+from faltung.learn.saved import save_network
+from faltung.networks import DenseClassifier
+from faltung.networks.generator import DenseGenerator
+
+#: A command for each option that names a file to write, and the suffix of that file.
+WRITERS = {
+    "apply": ("apply a.png -k taps.npy --mask mask.png -o {}", ".png"),
+    "apply arrays": ("apply a.npy -k taps.npy -o {}", ".npy"),
+    "fit": ("fit a.npy b.npy --size 3 -o {}", ".npy"),
+    "predict --csv": ("predict run a.png --csv {}", ".csv"),
+    "predict --json": ("predict run a.png --json {}", ".json"),
+    "export": ("export run -o {}", ".pt2"),
+    "generate": ("generate made -n 1 --steps 1 -o {}", ".png"),
+    "generate --npz": ("generate made -n 1 --steps 1 --npz {}", ".npz"),
+}
+#: Inputs of these commands. A folder counts with all that is in it.
+INPUTS = {
+    "apply": ("a.png", "taps.npy", "mask.png"),
+    "apply arrays": ("a.npy", "taps.npy"),
+    "fit": ("a.npy", "b.npy"),
+    "predict --csv": ("a.png", "run/model.json", "run/model.safetensors"),
+    "predict --json": ("a.png", "run/model.json"),
+    "export": ("run/model.json", "run/model.safetensors"),
+    "generate": ("made/model.json",),
+    "generate --npz": ("made/model.safetensors",),
+}
+
+every_writer = pytest.mark.parametrize("writer", WRITERS)
+
+
+@pytest.fixture
+def files(tmp_path, alone):
+    """Inputs for all commands."""
+    rng = np.random.default_rng(4)
+    Image.fromarray(rng.integers(0, 256, (8, 8), dtype=np.uint8)).save(tmp_path / "a.png")
+    Image.fromarray(np.full((8, 8), 255, np.uint8)).save(tmp_path / "mask.png")
+    for name in ("a.npy", "b.npy"):
+        np.save(tmp_path / name, rng.random((40, 40)))
+    np.save(tmp_path / "taps.npy", np.ones((3, 3)) / 9)
+    samples = Dataset(np.zeros((1, 1, 8, 8), np.uint8), np.array([0]), ("dark", "bright"))
+    networks = {
+        "run": DenseClassifier(sample_shape=(1, 8, 8), widths=(), classes=2),
+        "made": DenseGenerator(sample_shape=(1, 8, 8), classes=2, width=4, mean=0.2, deviation=0.3),
+    }
+    for name, network in networks.items():
+        (tmp_path / name).mkdir()
+        save_network(learn.RunFolder(tmp_path / name), "model", network, samples)
+    return tmp_path
+
+
+def call(command, writer, target):
+    line, _ = WRITERS[writer]
+    return command(*(part.replace("{}", str(target)) for part in line.split()), "--overwrite")
+
+
+def contents(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and not path.is_symlink()}
+
+
+@every_writer
+def test_a_file_that_is_replaced_keeps_its_permissions_and_its_links(command, files, writer):
+    _, suffix = WRITERS[writer]
+    target = files / f"old{suffix}"
+    target.write_bytes(b"old")
+    target.chmod(0o640)
+    link = files / f"link{suffix}"
+    link.symlink_to(target.name)
+    code, _, said = call(command, writer, link)
+    assert (code, link.is_symlink()) == (0, True), said
+    assert target.read_bytes() != b"old"
+    assert stat.S_IMODE(target.stat().st_mode) == 0o640
+    assert [path.name for path in files.iterdir() if path.name.endswith(".part")] == []
+
+
+@every_writer
+def test_no_input_is_overwritten_by_whatever_name(command, files, writer):
+    _, suffix = WRITERS[writer]
+    before = contents(files)
+    for number, name in enumerate(INPUTS[writer]):
+        (link := files / f"soft{number}{suffix}").symlink_to(files / name)
+        os.link(files / name, hard := files / f"hard{number}{suffix}")
+        names = [link, hard] + [files / name, name, f"./{name}"] * name.endswith(suffix)
+        for target in names:
+            code, _, said = call(command, writer, target)
+            assert (code, "expected a file other than the input" in said) == (1, True), (target, said)
+            assert "Traceback" not in said
+    assert {path: content for path, content in contents(files).items() if path in before} == before
+
+
+@every_writer
+def test_only_regular_files_are_replaced(command, files, writer):
+    _, suffix = WRITERS[writer]
+    os.mkfifo(pipe := files / f"pipe{suffix}")
+    (files / f"folder{suffix}").mkdir()
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(os.path.relpath(files / f"s{suffix}"))
+    (files / f"link{suffix}").symlink_to(pipe)
+    (files / f"null{suffix}").symlink_to("/dev/null")
+    before = stat.S_IFMT(os.stat("/dev/null").st_mode)
+    kinds = {"pipe": "a pipe", "folder": "a folder", "s": "a socket", "link": "a pipe", "null": "a device"}
+    if writer.startswith("apply"):
+        del kinds["folder"]  # it gets the result
+    for name, kind in kinds.items():
+        code, _, said = call(command, writer, files / f"{name}{suffix}")
+        assert (code, kind in said, "Traceback" in said) == (1, True, False), said
+    listener.close()
+    assert stat.S_ISFIFO(pipe.lstat().st_mode)
+    assert stat.S_ISSOCK((files / f"s{suffix}").lstat().st_mode)
+    assert stat.S_IFMT(os.stat("/dev/null").st_mode) == before
+
+
+@every_writer
+def test_links_in_a_circle_and_long_names(command, files, writer):
+    _, suffix = WRITERS[writer]
+    (files / f"one{suffix}").symlink_to(f"two{suffix}")
+    (files / f"two{suffix}").symlink_to(f"one{suffix}")
+    code, _, said = call(command, writer, files / f"one{suffix}")
+    assert (code, "a file that can be written" in said, "Traceback" in said) == (1, True, False), said
+    longest = "n" * (255 - len(suffix)) + suffix
+    assert call(command, writer, longest)[0] == 0
+    assert (files / longest).is_file()
+    code, _, said = call(command, writer, f"n{longest}")
+    assert (code, "a file that can be written" in said) == (1, True), said
+
+
+def test_a_new_run_folder_is_no_input_and_no_file(command, files):
+    before = contents(files)
+    os.mkfifo(files / "pipe")
+    for out in ("run", "a.npy", "pipe"):
+        code, _, said = command("learn", "--out", out, "--epochs", "1", "--no-curve")
+        assert (code, "--out: expected a new or empty folder" in said) == (1, True), said
+    assert contents(files) == before
+
+
+def test_two_outputs_have_two_names(command, files):
+    code, _, said = command("predict", "run", "a.png", "--csv", "p", "--json", "./p")
+    assert (code, "--json: expected another file than --csv, got 'p' for both." in said) == (1, True)
+    code, _, said = command("predict", "run", "a.png", "--csv", "p")
+    assert (code, (files / "p").is_file()) == (0, True)
+
+
+def test_a_file_that_turns_into_a_pipe_meanwhile_is_kept(tmp_path):
+    def write(target):
+        with new_file(target) as temporary:
+            temporary.write_bytes(b"new")
+            os.mkfifo(target)
+
+    with pytest.raises(ArgumentError, match=r"got '.*a', a pipe"):
+        write(tmp_path / "a")
+    assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_inputs_are_known_in_folders_and_through_links(tmp_path):
+    (tmp_path / "run" / "deep").mkdir(parents=True)
+    (tmp_path / "outside").write_text("weights")
+    (tmp_path / "run" / "deep" / "model").symlink_to(tmp_path / "outside")
+    inputs = Inputs([tmp_path / "run"])
+    with pytest.raises(
+        ArgumentError, match=r"--json: expected a file other than the input, got '.*outside', which is"
+    ):
+        check_new_file("--json", tmp_path / "outside", True, inputs)
+    check_new_files({"--csv": tmp_path / "run" / "new", "--json": tmp_path / "other"}, False, inputs)
