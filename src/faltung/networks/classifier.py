@@ -38,7 +38,7 @@ class ConvClassifier(nn.Module):
     size : int
         Taps of a kernel along each axis, an odd number.
     mean, deviation : float or sequence of float
-        Mean and standard deviation of the training samples, of each channel.
+        What is subtracted from each channel, and what it is then divided by.
 
     Raises
     ------

@@ -30,7 +30,7 @@ class DenseClassifier(nn.Module):
     classes : int
         Number of classes.
     mean, deviation : float or sequence of float
-        Mean and standard deviation of the training samples, of each channel.
+        What is subtracted from each channel, and what it is then divided by.
 
     Raises
     ------
