@@ -20,7 +20,17 @@ from faltung.networks.classifier import ConvClassifier
 from faltung.networks.dense_networks import DenseClassifier
 from faltung.networks.generator import ConvGenerator, DenseGenerator
 
-__all__ = ["CLASSIFIERS", "FORMAT", "GENERATORS", "NETWORKS", "Trained", "load", "load_trained", "tensor_digest"]
+__all__ = [
+    "CLASSIFIERS",
+    "FORMAT",
+    "GENERATORS",
+    "NETWORKS",
+    "Trained",
+    "is_unfinished",
+    "load",
+    "load_trained",
+    "tensor_digest",
+]
 
 FORMAT = 3
 """Version of the description that is saved with the weights."""
@@ -151,9 +161,22 @@ def _check_present(folder: Path, stem: str) -> None:
     if stored:
         raise ArgumentError("network", f"one that the run has: {', '.join(sorted(stored))}", repr(stem))
     missing = "does not exist" if not folder.exists() else "lacks them" if folder.is_dir() else "is a file"
-    received = f"'{folder}', which {missing}"
     remedy = "Make one with: faltung learn"
+    if is_unfinished(folder):
+        missing, remedy = "is not finished", f"Continue it with: faltung learn --resume {folder}"
+    received = f"'{folder}', which {missing}"
     raise ArgumentError("run", f"a run folder with {stem}.json and {stem}.safetensors", received, remedy)
+
+
+def is_unfinished(folder: Path) -> bool:
+    """Whether a run in this folder was begun and has not ended.
+
+    Examples
+    --------
+    >>> is_unfinished(Path("no/such/folder"))
+    False
+    """
+    return (folder / "run.json").exists() and not (folder / "metrics.json").exists()
 
 
 def _description(folder: Path, stem: str) -> dict[str, Any]:
