@@ -83,7 +83,7 @@ class ConvClassifier(nn.Module):
             raise ArgumentError(
                 "size", "an odd number of taps, so that outputs have the positions of inputs", str(size)
             )
-        self.standardise = Standardise(mean, deviation)
+        self.standardise = Standardise(mean, deviation, sample_shape[0])
         self.arguments = {
             "sample_shape": list(sample_shape),
             "classes": classes,

@@ -58,7 +58,7 @@ class VelocityField(nn.Module):
             raise ArgumentError("sample_shape", "no number below one", received)
         self.sample_shape = tuple(sample_shape)
         self.classes = classes
-        self.standardise = Standardise(mean, deviation)
+        self.standardise = Standardise(mean, deviation, sample_shape[0])
         self.moment = _Moment(classes)
 
     def restore(self, points: torch.Tensor) -> torch.Tensor:

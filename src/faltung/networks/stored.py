@@ -15,6 +15,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
+from faltung.datasets.pixels import EIGHT_BITS, FLOATS, SIXTEEN_BITS
 from faltung.errors import ArgumentError
 from faltung.networks.classifier import ConvClassifier
 from faltung.networks.dense_networks import DenseClassifier
@@ -35,6 +36,7 @@ __all__ = [
 FORMAT = 3
 """Version of the description that is saved with the weights."""
 
+_PIXELS = (None, EIGHT_BITS, SIXTEEN_BITS, FLOATS)
 _READABLE = (2, FORMAT)  # version 2 has no digest, and one mean for all channels
 
 CLASSIFIERS: Mapping[str, type[nn.Module]] = MappingProxyType(
@@ -147,9 +149,14 @@ def load_trained(
         if description.get("digest", tensor_digest(weights)) != tensor_digest(weights):
             raise ValueError("the weights are not those that were written")
         network.load_state_dict(weights)
-        samples = description["samples"]
-        names, shape = tuple(description["class_names"]), tuple(samples["shape"])
-        return Trained(network.eval(), names, samples["dtype"], shape, samples.get("pixels"))
+        samples, names = description["samples"], description["class_names"]
+        if not all(isinstance(name, str) for name in names) or samples["dtype"] not in ("uint8", "float32"):
+            raise ValueError(f"classes {names} and samples of {samples['dtype']}")
+        if samples["shape"] != description["arguments"]["sample_shape"]:
+            raise ValueError(f"samples of shape {samples['shape']}, and a network for others")
+        if samples.get("pixels") not in _PIXELS:
+            raise ValueError(f"pixels of {samples['pixels']}")
+        return Trained(network.eval(), tuple(names), samples["dtype"], tuple(samples["shape"]), samples.get("pixels"))
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         raise _damaged(folder, stem, error) from error
 
