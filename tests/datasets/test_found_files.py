@@ -82,6 +82,20 @@ def test_everything_else_is_listed_with_its_reason(tmp_path):
     )
 
 
+def test_of_animations_the_first_picture_is_used_and_told(tmp_path):
+    _classes(tmp_path)
+    pictures = [Image.new("L", (16, 16), value) for value in (10, 200)]
+    for suffix in ("gif", "webp", "png"):
+        pictures[0].save(tmp_path / "cats" / f"x.{suffix}", save_all=True, append_images=pictures[1:])
+    split = load(tmp_path)
+    assert split.found.animated == 3
+    assert split.notes()[1] == "3 animations, of which the first picture is used"
+    for part in ("training", "validation", "test"):
+        for name, sample in zip(split.members[part], getattr(split, part).samples, strict=True):
+            if "/x." in name:
+                assert abs(sample.astype(int) - 10).max() <= 1
+
+
 def test_links_to_other_folders_are_followed(tmp_path):
     _image(tmp_path / "elsewhere" / "5.png", 99)
     _classes(tmp_path / "data")

@@ -25,6 +25,8 @@ class Found:
         Number of used files by their kind of pixels: "8 bits", "16 bits" or "floats".
     skipped : mapping of str to str
         Why a file is not used, by its name.
+    animated : int
+        Number of used files with several pictures, of which the first one is used.
 
     Examples
     --------
@@ -39,6 +41,7 @@ class Found:
     colours: int = 0
     pixels: Mapping[str, int] = field(default_factory=dict)
     skipped: Mapping[str, str] = field(default_factory=dict)
+    animated: int = 0
 
     def lines(self) -> list[str]:
         """Return sentences for a terminal: one about the files that are used, one about those that are not."""
@@ -48,6 +51,8 @@ class Found:
             size = f"{_range(heights)} x {_range(widths)} pixels of {' or '.join(self.pixels)}"
             colours = {0: "all grey", count: "all in colour"}.get(self.colours, f"{self.colours:,} in colour")
             lines.append(f"{_number(count, 'image')} ({_counted(self.suffixes)}), {size}, {colours}")
+        if self.animated:
+            lines.append(f"{_number(self.animated, 'animation')}, of which the first picture is used")
         if self.skipped:
             lines.append(f"{_number(len(self.skipped), 'file')} skipped: {self._reasons()}")
         return lines

@@ -100,6 +100,7 @@ def _found(files: Sequence[_ImageFile], formats: Sequence[PixelFormat], skipped:
         sum(known.colour for known in formats),
         Counter(known.pixels for known in formats),
         skipped,
+        sum(known.animated for known in formats),
     )
 
 

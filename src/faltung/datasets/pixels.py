@@ -26,6 +26,7 @@ _Result = TypeVar("_Result")
 
 _GREY = {"1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B", "I;16N", "F"}
 _TRANSPARENT = {"LA", "La", "PA", "RGBA", "RGBa"}
+_ANIMATIONS = {"GIF", "PNG", "WEBP", "AVIF"}
 _ORIENTATION = 0x0112  # the tag of EXIF; from value 5 on, rows and columns are exchanged
 _WHITE = 65535  # the largest intensity of 16 bits
 
@@ -46,6 +47,8 @@ class PixelFormat:
         Whether the image has colours, rather than one channel of grey.
     pixels : {"8 bits", "16 bits", "floats"}
         Kind of the intensities: whole numbers up to 255 or 65535, or any numbers.
+    animated : bool, optional
+        Whether the file has more pictures, which follow in time; the first one is read.
 
     Examples
     --------
@@ -57,6 +60,7 @@ class PixelFormat:
     width: int
     colour: bool
     pixels: str
+    animated: bool = False
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -113,7 +117,8 @@ def pixel_format(path: Path) -> PixelFormat:
         if _is_turned(image):
             width, height = height, width
         pixels = FLOATS if image.mode == "F" else SIXTEEN_BITS if image.mode.startswith("I") else EIGHT_BITS
-        return PixelFormat(height, width, image.mode not in _GREY, pixels)
+        animated = image.format in _ANIMATIONS and getattr(image, "is_animated", False)
+        return PixelFormat(height, width, image.mode not in _GREY, pixels, animated)
 
 
 def _is_turned(image: Image.Image) -> bool:
