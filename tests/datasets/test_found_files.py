@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import struct
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
 from faltung.datasets.dataset import Split
@@ -94,6 +97,25 @@ def test_of_animations_the_first_picture_is_used_and_told(tmp_path):
         for name, sample in zip(split.members[part], getattr(split, part).samples, strict=True):
             if "/x." in name:
                 assert abs(sample.astype(int) - 10).max() <= 1
+
+
+def test_colours_of_more_than_eight_bits_are_told(tmp_path):
+    """Pillow, which reads them, has no colours of 16 bits."""
+    _classes(tmp_path)
+    deep = np.random.default_rng(0).integers(0, 65536, (16, 16, 3), dtype=np.uint16)
+    tifffile.imwrite(tmp_path / "cats" / "x.tif", deep, photometric="rgb")
+    head = struct.pack(">IIBBBBB", 16, 16, 16, 2, 0, 0, 0)
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in deep)
+    chunks = ((b"IHDR", head), (b"IDAT", zlib.compress(rows)), (b"IEND", b""))
+    png = b"".join(struct.pack(">I", len(c)) + n + c + struct.pack(">I", zlib.crc32(n + c)) for n, c in chunks)
+    (tmp_path / "cats" / "x.png").write_bytes(b"\x89PNG\r\n\x1a\n" + png)
+    split = load(tmp_path)
+    assert split.found.cut == 2
+    assert split.notes()[1] == "2 images with colours of more than 8 bits, of which the upper 8 are used"
+    for part in ("training", "validation", "test"):
+        for name, sample in zip(split.members[part], getattr(split, part).samples, strict=True):
+            if "/x." in name:
+                assert np.array_equal(np.moveaxis(sample, 0, -1), deep >> 8)
 
 
 def test_links_to_other_folders_are_followed(tmp_path):

@@ -27,6 +27,8 @@ class Found:
         Why a file is not used, by its name.
     animated : int
         Number of used files with several pictures, of which the first one is used.
+    cut : int
+        Number of used files with colours of more than 8 bits, of which the upper 8 are used.
 
     Examples
     --------
@@ -42,6 +44,7 @@ class Found:
     pixels: Mapping[str, int] = field(default_factory=dict)
     skipped: Mapping[str, str] = field(default_factory=dict)
     animated: int = 0
+    cut: int = 0
 
     def lines(self) -> list[str]:
         """Return sentences for a terminal: one about the files that are used, one about those that are not."""
@@ -53,6 +56,9 @@ class Found:
             lines.append(f"{_number(count, 'image')} ({_counted(self.suffixes)}), {size}, {colours}")
         if self.animated:
             lines.append(f"{_number(self.animated, 'animation')}, of which the first picture is used")
+        if self.cut:
+            images = _number(self.cut, "image")
+            lines.append(f"{images} with colours of more than 8 bits, of which the upper 8 are used")
         if self.skipped:
             lines.append(f"{_number(len(self.skipped), 'file')} skipped: {self._reasons()}")
         return lines

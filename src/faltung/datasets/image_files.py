@@ -101,6 +101,7 @@ def _found(files: Sequence[_ImageFile], formats: Sequence[PixelFormat], skipped:
         Counter(known.pixels for known in formats),
         skipped,
         sum(known.animated for known in formats),
+        sum(known.cut for known in formats),
     )
 
 

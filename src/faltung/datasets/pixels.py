@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.TiffImagePlugin import TiffImageFile
 
 from faltung.datasets.scaling import SMALLEST, fitted
 from faltung.ground.threads import share, worker_count
@@ -27,6 +28,7 @@ _Result = TypeVar("_Result")
 _GREY = {"1", "L", "LA", "La", "I", "I;16", "I;16L", "I;16B", "I;16N", "F"}
 _TRANSPARENT = {"LA", "La", "PA", "RGBA", "RGBa"}
 _ANIMATIONS = {"GIF", "PNG", "WEBP", "AVIF"}
+_BITS_PER_SAMPLE = 258  # a tag of TIFF
 _ORIENTATION = 0x0112  # the tag of EXIF; from value 5 on, rows and columns are exchanged
 _WHITE = 65535  # the largest intensity of 16 bits
 
@@ -49,6 +51,8 @@ class PixelFormat:
         Kind of the intensities: whole numbers up to 255 or 65535, or any numbers.
     animated : bool, optional
         Whether the file has more pictures, which follow in time; the first one is read.
+    cut : bool, optional
+        Whether the file has more than 8 bits of each colour, or of grey beside opacity; the upper 8 are read.
 
     Examples
     --------
@@ -61,6 +65,7 @@ class PixelFormat:
     colour: bool
     pixels: str
     animated: bool = False
+    cut: bool = False
 
     @property
     def dtype(self) -> np.dtype[Any]:
@@ -118,7 +123,18 @@ def pixel_format(path: Path) -> PixelFormat:
             width, height = height, width
         pixels = FLOATS if image.mode == "F" else SIXTEEN_BITS if image.mode.startswith("I") else EIGHT_BITS
         animated = image.format in _ANIMATIONS and getattr(image, "is_animated", False)
-        return PixelFormat(height, width, image.mode not in _GREY, pixels, animated)
+        cut = pixels == EIGHT_BITS and _bits(path, image) > 8
+        return PixelFormat(height, width, image.mode not in _GREY, pixels, animated, cut)
+
+
+def _bits(path: Path, image: Image.Image) -> int:
+    """Return the bits of one number of the file, of which Pillow gives 8 at most for colours."""
+    if image.format == "PNG":
+        with path.open("rb") as file:
+            return file.read(25)[24]
+    if isinstance(image, TiffImageFile):
+        return int(max(image.tag_v2.get(_BITS_PER_SAMPLE, (8,))))
+    return 8
 
 
 def _is_turned(image: Image.Image) -> bool:

@@ -108,7 +108,7 @@ def image_format(trained: Trained) -> PixelFormat | None:
     --------
     >>> from torch import nn
     >>> image_format(Trained(nn.Flatten(), ("bag", "coat"), "uint8", (3, 28, 28)))
-    PixelFormat(height=28, width=28, colour=True, pixels='8 bits', animated=False)
+    PixelFormat(height=28, width=28, colour=True, pixels='8 bits', animated=False, cut=False)
     """
     if len(trained.sample_shape) != 3 or trained.sample_shape[0] not in (1, 3):
         return None
