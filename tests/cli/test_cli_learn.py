@@ -393,7 +393,6 @@ def test_a_finished_run_is_left_alone(small, capsys):
     ("arguments", "text"),
     [
         (["--resume", "nowhere"], "resume: expected a run folder with run.json as faltung wrote it, got 'nowhere'"),
-        (["--resume", "nowhere", "--epochs", "3"], "--resume: expected no other setting, .* got --?epochs"),
         (["--task", "sing"], f"--task: expected {' or '.join(TASKS)}, got 'sing'"),
         (["nowhere.npz"], "DATA: expected"),
         (["--device", "abacus"], "device: expected a device that torch can use here"),
@@ -437,7 +436,7 @@ def test_series_are_learned_with_the_same_command(tmp_path, capsys):
     assert _call("learn", tmp_path / "series.npz", "--epochs", 3, "--patience", 2, "--no-curve", "--out", out) == 0
     network = load(out)
     assert network.arguments["sample_shape"] == [1, 50]
-    assert network.arguments["mean"] == pytest.approx(series.mean(), abs=0.1)
+    assert network.arguments["mean"] == pytest.approx([series.mean()], abs=0.1)
     assert "convolutional" in capsys.readouterr().out
 
 

@@ -61,8 +61,10 @@ def test_an_interrupted_write_leaves_the_former_file_and_nothing_else(tmp_path, 
         raise error
 
     monkeypatch.setattr(*((os, "fsync") if failing == "fsync" else (Path, "replace")), fail)
-    with pytest.raises(error if isinstance(error, type) else type(error)):
+    with pytest.raises(error if isinstance(error, type) else type(error)) as raised:
         run.write_text("metrics.json", "after")
+    if not isinstance(error, type):
+        assert str(raised.value) == f"[Errno 28] No space left on device: '{tmp_path / 'metrics.json'}'"
     assert [path.name for path in tmp_path.iterdir()] == ["metrics.json"]
     assert (tmp_path / "metrics.json").read_text() == "before"
 
@@ -176,8 +178,10 @@ def test_what_inputs_and_outputs_stand_for_is_kept(tmp_path):
 
 def test_nothing_but_weights_and_json_is_written(saved):
     assert sorted(path.name for path in saved.iterdir()) == ["model.json", "model.safetensors"]
-    assert json.loads((saved / "model.json").read_text()) == {
-        "format": 2,
+    description = json.loads((saved / "model.json").read_text())
+    assert len(bytes.fromhex(description.pop("digest"))) == 32
+    assert description == {
+        "format": 3,
         "class": "ConvClassifier",
         "arguments": {
             "sample_shape": [1, 28, 28],
@@ -188,7 +192,7 @@ def test_nothing_but_weights_and_json_is_written(saved):
             "deviation": 1.0,
         },
         "class_names": ["bag", "coat"],
-        "samples": {"dtype": "uint8", "shape": [1, 28, 28]},
+        "samples": {"dtype": "uint8", "shape": [1, 28, 28], "pixels": None},
     }
 
 
@@ -211,13 +215,40 @@ def _edit(folder: Path, **changes: object) -> None:
         (lambda folder: _edit(folder, arguments={"colour": "red"}), "TypeError: .*'colour'"),
         (lambda folder: _edit(folder, arguments=[1]), "TypeError"),
         (lambda folder: _edit(folder, samples={"dtype": "uint8"}), "KeyError: 'shape'"),
-        (lambda folder: _edit(folder, format=1), "format 1, and this version of faltung reads 2"),
+        (
+            lambda folder: _edit(folder, samples={"dtype": "uint8", "shape": [1, 28, 27]}),
+            "ValueError: samples of shape",
+        ),
+        (lambda folder: _edit(folder, samples={"dtype": {"a": 1}, "shape": [1, 28, 28]}), "ValueError: classes"),
+        (lambda folder: _edit(folder, class_names=["bag", ["coat"]]), "ValueError: classes"),
+        (lambda folder: _edit(folder, arguments={**NETWORK.arguments, "mean": [0.1, 0.2]}), "one for each of 1 chan"),
+        (lambda folder: _edit(folder, arguments={**NETWORK.arguments, "deviation": 0}), "no deviation of zero"),
+        (lambda folder: _edit(folder, format=1), "format 1, and this version of faltung reads 3"),
     ],
 )
 def test_damaged_runs_are_refused(saved, damage, cause):
     damage(saved)
     with pytest.raises(ArgumentError, match=rf"(?s)run: expected a run folder with model\.json and .*{cause}"):
         load(saved)
+
+
+@pytest.mark.parametrize("place", [-1, -100])
+def test_a_flipped_bit_in_the_weights_is_seen(saved, place):
+    content = bytearray((saved / "model.safetensors").read_bytes())
+    content[place] ^= 1
+    (saved / "model.safetensors").write_bytes(content)
+    text = r"\(ValueError: the weights are not those that were written\)\. Copy the folder again, or train"
+    with pytest.raises(ArgumentError, match=text):
+        load(saved)
+
+
+def test_a_network_of_the_version_before_is_read(saved):
+    """It has one mean for all channels, and no digest."""
+    _edit(saved, format=2, samples={"dtype": "uint8", "shape": [1, 28, 28]})
+    description = json.loads((saved / "model.json").read_text())
+    del description["digest"]
+    (saved / "model.json").write_text(json.dumps(description))
+    assert load_trained(saved).pixels is None
 
 
 @pytest.mark.parametrize(

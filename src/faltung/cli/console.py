@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import Progress
 
-__all__ = ["Notes", "errors", "print_error", "print_note", "printable", "progress"]
+__all__ = ["Notes", "errors", "note_unfinished", "print_error", "print_note", "printable", "progress"]
 
 _Item = TypeVar("_Item", covariant=True)
 
@@ -20,6 +20,15 @@ errors = Console(stderr=True, highlight=False)
 
 class _Items(Sized, Iterable[_Item], Protocol[_Item]):
     pass
+
+
+def note_unfinished(run: Path) -> None:
+    """Say that a run whose network is used has not ended: other networks and the measurements are missing."""
+    from faltung.networks.stored import is_unfinished
+
+    if is_unfinished(run):
+        text = f"The run {run} is not finished. Continue it with: faltung learn --resume {run}"
+        errors.print(text, soft_wrap=True, markup=False)
 
 
 def progress(items: _Items[_Item], description: str) -> Iterator[_Item]:

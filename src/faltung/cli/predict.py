@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from faltung.cli.console import errors, progress
+from faltung.cli.console import errors, note_unfinished, progress
+from faltung.datasets.found import Found
 from faltung.errors import ArgumentError
 from faltung.ground.targets import Inputs, check_new_files, new_file
 
@@ -73,6 +74,7 @@ def predict(
         on_skip=skipped.__setitem__,
         track=lambda batches: progress(batches, "predicting"),
     )
+    note_unfinished(run)
     for option, file in written.items():
         text = _csv(predictions) if option == "--csv" else _json(predictions, skipped)
         if file == _STANDARD_OUTPUT:
@@ -82,6 +84,8 @@ def predict(
                 temporary.write_text(text, encoding="utf-8", newline="")
     if _STANDARD_OUTPUT not in written.values():
         _print(predictions, top)
+    for line in Found(skipped=predictions.skipped).lines():
+        errors.print(line, soft_wrap=True, markup=False)
     for name, reason in skipped.items():
         errors.print(f"{name}: {reason}", soft_wrap=True, markup=False)
     if skipped:

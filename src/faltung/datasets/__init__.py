@@ -4,6 +4,7 @@
 - `embedded`: the data set that ships with faltung, `load_embedded`.
 - `reading`: a data set of the user, `load`. It recognises the kind and calls its reader:
   `folders` and `csv_table` make a `listing` of image files, which `image_files` reads; `npz` and `idx` read arrays.
+- `found`: which image files are used, and why others are not. `searching` looks for them, `pixels` reads each.
 
 The readers share `layout` (which axes are samples, channels, spatial), `scaling` (the common size of images),
 `file_names` (which names stand for the parts), `known` (the classes of well-known data sets), `splitting` (which
@@ -29,10 +30,12 @@ if TYPE_CHECKING:
     from faltung.datasets.dataset import Dataset as Dataset
     from faltung.datasets.dataset import Split as Split
     from faltung.datasets.embedded import load_embedded as load_embedded
+    from faltung.datasets.found import Found as Found
     from faltung.datasets.reading import load as load
 
 _MODULE_OF = {
     "Dataset": "faltung.datasets.dataset",
+    "Found": "faltung.datasets.found",
     "Split": "faltung.datasets.dataset",
     "load": "faltung.datasets.reading",
     "load_embedded": "faltung.datasets.embedded",

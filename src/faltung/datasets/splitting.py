@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,11 +30,14 @@ class RawPart:
         The label of each sample.
     files : sequence of str, optional
         The file of each sample, if each sample has its own file.
+    pixels : str, optional
+        How image files were read, as in `Dataset`.
     """
 
     samples: NDArray[Any]
     labels: NDArray[Any]
     files: Sequence[str] = ()
+    pixels: str | None = None
 
 
 def hold_out(
@@ -115,11 +119,11 @@ def split_parts(
     first = 0
     for part, indices in indices_of.items():
         samples = parts["training"].samples[first : first + len(indices)]
-        data[part] = Dataset(samples, labels["training"][indices], names)
+        data[part] = Dataset(samples, labels["training"][indices], names, parts["training"].pixels)
         members[part] = _members(parts["training"], indices, 0)
         first += len(indices)
     for part in (part for part in PARTS if part not in indices_of):
-        data[part] = Dataset(parts[part].samples, labels[part], names)
+        data[part] = Dataset(parts[part].samples, labels[part], names, parts[part].pixels)
         members[part] = _members(parts[part], np.arange(len(labels[part])), first)
         first += len(labels[part])
     return Split(data["training"], data["validation"], data["test"], name, _source(fractions, seed), members)
@@ -140,6 +144,9 @@ def _numbered(
     """Return the labels of each part as indices, and the names of the classes."""
     labels = np.concatenate([part.labels for part in parts.values()])
     if class_names:
+        if equal := [name for name, count in Counter(class_names).items() if count > 1]:
+            remedy = "Rename them, or give their samples one label."
+            raise data_error("class names that differ", f"{shortened([repr(name) for name in equal])} twice", remedy)
         if labels.dtype.kind not in "iu" or labels.min() < 0 or labels.max() >= len(class_names):
             expected = f"labels from 0 to {len(class_names) - 1} for {len(class_names)} class names"
             received = f"{labels.min()} to {labels.max()}" if labels.dtype.kind in "iu" else f"'{labels[0]}'"

@@ -21,6 +21,7 @@ from faltung.learn.measures.reliability import CalibrationBin, calibration, cali
 from faltung.learn.measures.superposition import superposition
 from faltung.learn.risk import Loss, accuracy_interval, recognised_under_shift
 from faltung.learn.saved import describe
+from faltung.learn.scale import background_of
 from faltung.learn.training import EpochRecord
 
 __all__ = ["SHIFTS", "MeasuredLayer", "Outcome", "measure", "shift_unit"]
@@ -295,8 +296,7 @@ def _recognised_moved(
     """
     unit, directions = shift_unit(split.test.sample_shape), 2 * split.test.ndim
     per_sample = min(directions, max(1, _MOVED_SAMPLES // len(samples)))
-    black = split.training.samples.dtype == np.uint8
-    background = 0.0 if black else float(split.training.samples.mean(dtype=np.float64))
+    background = background_of(split.training)
     return {
         unit * steps: recognised_under_shift(
             network, samples, labels, unit * steps, background=background, directions=per_sample
