@@ -18,7 +18,7 @@ from faltung.engines.spread import Spread
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Checked", "Repaired", "view"]
+__all__ = ["Checked", "Repaired", "stored", "view"]
 
 
 class Repaired:
@@ -90,3 +90,18 @@ class _Memory:
             "strides": strides,
             "typestr": dtype.str,
         }
+
+
+def stored(values: NDArray[np.floating], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Convert as `faltung.jit.samples.store` does: half to even, saturated, and NaN becomes zero in an integer."""
+    with np.errstate(over="ignore"):
+        if dtype.kind == "f":
+            return values.astype(dtype)
+    limits = np.iinfo(dtype)
+    rounded = np.rint(values)
+    inside = (rounded > float(limits.min)) & (rounded < float(limits.max))
+    result = np.zeros(values.shape, dtype)
+    result[inside] = rounded[inside].astype(dtype)
+    result[rounded <= float(limits.min)] = limits.min
+    result[rounded >= float(limits.max)] = limits.max
+    return result

@@ -54,8 +54,8 @@ class Correlation:
     block : tuple of int
         Output rows and vectors of a register block.
     guarded : bool
-        Whether to return 1 if an output is not finite, because a panel contains zero taps, which must not be
-        multiplied by infinities.
+        Whether to return 1 if an output is not finite: a panel contains zero taps, which must not be multiplied by
+        infinities, or terms may overflow.
     streamed : bool
         Whether to write past the cache, where the alignment of the target allows it for whole vectors.
     """
@@ -190,13 +190,14 @@ class _SliceWriter:
 
 
 def guard(f: Function, sums: list[Value], number: str, lanes: int) -> None:
-    """Set bit 0 of the status where a sum is not finite."""
+    """Set bit 0 of the status where a sum is not finite, or where the sum of all sums is not."""
     type_ = vector(number, lanes)
-    # x - x is zero for every finite x and NaN for all others, and NaN survives the sum.
-    total = f.value(f"fsub {type_} {sums[0]}, {sums[0]}")
-    for value in sums[1:]:
-        total = f.value(f"fadd {type_} {total}, {f.value(f'fsub {type_} {value}, {value}')}")
-    bad = f.value(f"fcmp uno {type_} {total}, {total}")
+    while len(sums) > 1:  # two by two: no addition waits for all before it
+        pairs = [f.value(f"fadd {type_} {a}, {b}") for a, b in zip(sums[::2], sums[1::2], strict=False)]
+        sums = pairs + sums[len(sums) // 2 * 2 :]
+    # x - x is zero for every finite x and NaN for all others.
+    rest = f.value(f"fsub {type_} {sums[0]}, {sums[0]}")
+    bad = f.value(f"fcmp uno {type_} {rest}, {rest}")
     bits = f.value(f"bitcast {vector('i1', lanes)} {bad} to i{lanes}") if lanes > 1 else bad
     with f.when(f.value(f"icmp ne i{lanes} {bits}, 0")):
         f.do("store i32 1, ptr %status")

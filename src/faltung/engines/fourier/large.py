@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 
 from faltung.engines.base import Block, BlockFunction, Job
 from faltung.engines.fourier.overlap import spread
-from faltung.engines.fourier.spoiled import Spoiled, any_in_windows, stored
+from faltung.engines.fourier.spoiled import Spoiled, any_in_windows
 from faltung.engines.fourier.survey import RANGE, box_of_taps
-from faltung.engines.repair import view
+from faltung.engines.repair import stored, view
 from faltung.ground.lazy import lazy
 
 __all__ = ["SLOWER", "LargeFiltered", "LargeTiling", "choose_large"]

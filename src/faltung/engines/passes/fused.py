@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from faltung.engines.base import Block, Call, Job
+from faltung.engines.overflow import can_overflow
 from faltung.engines.passes.factors import ScaledFactor
 from faltung.engines.passes.pass_code import PARAMETERS, Passes, emit
 from faltung.engines.passes.windows import NARROW, WIDE
@@ -91,7 +92,7 @@ class Fused:
             # Where samples are looked at, here or before the outer passes, outputs are finite.
             guarded=not self._octaves
             and job.source.kind == "f"
-            and (coefficients.zeros or len(terms) > 1 or not job.faithful),
+            and (coefficients.zeros or len(terms) > 1 or not job.faithful or (not across.window and can_overflow(job))),
             streamed=job.streamed and job.target.kind == "f",
             sums="float" if self._sums == np.float32 else "double",
             apart=apart_for(job, self._octaves) if self._octaves and not self._outer else None,

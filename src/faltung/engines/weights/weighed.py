@@ -20,6 +20,7 @@ import numpy as np
 
 from faltung.engines.base import Block, Job
 from faltung.engines.direct.correlation import guard
+from faltung.engines.overflow import can_overflow
 from faltung.engines.rows import KEPT, MOST_KEPT, slice_offsets
 from faltung.engines.weights.normalise import filled, scaled
 from faltung.ground.bounded import Bounded
@@ -76,7 +77,8 @@ class _Code:
     fills : bool
         Whether missing samples count as the mean of the others, since the taps have both signs.
     guarded : bool
-        Whether to return 1 if a value is not finite, since zero taps must not be multiplied by infinities.
+        Whether to return 1 if a value is not finite: zero taps must not be multiplied by infinities, and terms may
+        overflow.
     streamed : bool
         Whether to write past the cache, for all whole vectors that are aligned.
     """
@@ -319,7 +321,7 @@ class Weighed:
             skips_nan=skips_nan,
             masked=masked,
             fills=fills,
-            guarded=job.source.kind == "f" and not job.taps.all(),
+            guarded=job.source.kind == "f" and (not job.taps.all() or can_overflow(job)),
             streamed=job.streamed and job.target.kind == "f",
         )
         self._code = _compile(code, target)
