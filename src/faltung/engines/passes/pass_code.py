@@ -23,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from faltung.engines.direct.correlation import guard
+from faltung.engines.guard import Guard
 from faltung.engines.passes.windows import fill_sums, register_sums
 from faltung.engines.registers import Footprint, Registers
 from faltung.engines.spread import Apart, emit_spread
@@ -104,7 +104,8 @@ def emit(passes: Passes) -> Function:
     f = Function("passes", PARAMETERS)
     f.do("%status = alloca i32")
     f.do("store i32 0, ptr %status")
-    writer = _PassWriter(f, passes)
+    guard = Guard(f, passes.number, passes.lanes) if passes.guarded else None
+    writer = _PassWriter(f, passes, guard)
 
     def one_slice(index: Value, _: list[Value]) -> list[Value]:
         source = f.at("%source", f.entry("%source_slices", index))
@@ -115,16 +116,18 @@ def emit(passes: Passes) -> Function:
     f.loop(0, "%slices", 1, one_slice)
     if passes.streamed:
         f.do("fence seq_cst")  # a thread that learns that the block is done must also see its outputs
-    f.do(f"ret i32 {f.value('load i32, ptr %status')}")
+    status = f.value("load i32, ptr %status")
+    f.do(f"ret i32 {guard.give_back(status) if guard else status}")
     return f
 
 
 class _PassWriter:
     """Writes both passes over one slice."""
 
-    def __init__(self, f: Function, passes: Passes) -> None:
+    def __init__(self, f: Function, passes: Passes, guard: Guard | None) -> None:
         self.f = f
         self.passes = passes
+        self.guard = guard
         self.lanes = passes.lanes
         self.sample = Sample("f", 4 if passes.number == "float" else 8)  # between the passes
         self.position = passes.lanes * self.sample.bytes  # bytes of one vector between the passes
@@ -277,8 +280,8 @@ class _PassWriter:
                 sums = self.times_factor(self.window_across(source), passes.number)
             else:
                 sums = self.filtered(source)
-            if passes.guarded:
-                guard(f, sums, passes.number, lanes)
+            if self.guard:
+                self.guard.note(sums, lanes)
             self.write(sums, f.at(target, f.multiply(start, passes.target.bytes)))
             return []
 
