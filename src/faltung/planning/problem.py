@@ -242,6 +242,13 @@ class Problem:
         return self.missing.applies
 
     @lazy
+    def combined(self) -> bool:
+        """Whether an output is put together of sums of which one may overflow though the output does not."""
+        both = self.dtype.kind == "c" and self.correlated.dtype.kind == "c"
+        large = np.abs(self.kernel.taps).sum() > 1.0 + 1e-4
+        return self.dtype.kind in "fc" and (both or self.weighted) and bool(large or self.fills)
+
+    @lazy
     def weight(self) -> np.dtype[Any]:
         """The dtype of the weights of samples."""
         return self.number if self.missing.graded else np.dtype(np.uint8)

@@ -29,6 +29,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from faltung.engines.calls.gather_code import emit as emit_gather
+from faltung.engines.guard import Guard
 from faltung.engines.registers import Footprint, Registers
 from faltung.ground.extended import FILL
 from faltung.jit.compile import compile_function, compiled_once, ctypes_of
@@ -55,7 +56,7 @@ FIELDS = (
         "items",
         "scratch",
         "room",
-    ),  # two counters from zero; scratch, and its bytes for each thread
+    ),  # two counters from zero, and a status; scratch, and its bytes for each thread
     *("source", "source_image", "source_channel"),  # address, and bytes between neighbours
     *("target", "target_image", "target_channel", "target_slice", "target_row", "target_column"),
     *("taps", "block_bytes", "panels", "bias", "fill"),
@@ -122,11 +123,16 @@ def fields(f: Function, names: tuple[str, ...]) -> dict[str, Value]:
     return values
 
 
-def take_items(f: Function, board: dict[str, Value], item: Callable[[Value], None]) -> None:
+def take_items(
+    f: Function, board: dict[str, Value], item: Callable[[Value], None], guard: Guard | None = None
+) -> None:
     """Emit `item` for every item that this thread takes; ``scratch`` becomes the part of this thread."""
     slot = f.value(f"atomicrmw add ptr {f.at(board['claims'], 8)}, i64 1 monotonic")
     board["scratch"] = f.at(board["scratch"], f.multiply(slot, board["room"]))
     f.claimed(board["claims"], board["items"], item)
+    if guard:
+        status = f.value(f"zext i32 {guard.give_back('0')} to i64")
+        f.value(f"atomicrmw or ptr {f.at(board['claims'], 16)}, i64 {status} monotonic")
     f.do("ret i32 0")
 
 
@@ -245,6 +251,7 @@ def _emit(code: Channels) -> Function:
     f = Function("fill", {"board": "ptr noalias readonly"})
     board = fields(f, FIELDS)
     footprint, (rows, vectors), lanes = code.footprint, code.block, code.lanes
+    guard = Guard(f, footprint.number, lanes)
     size = 4 if footprint.number == "float" else 8
     count = rows * footprint.outputs * vectors
     spilled = "" if code.packed else f.value(f"alloca [{count * lanes} x {footprint.number}], align 64")
@@ -316,6 +323,7 @@ def _emit(code: Channels) -> Function:
                 ]
                 type_ = vector(footprint.number, lanes)
                 values = [f.value(f"fadd {type_} {value}, {bias}") for value in chosen]
+                guard.note(values, lanes)
                 (put_packed if code.packed else put_singly)(values, corner_out, width)
 
     def put_packed(values: list[Value], corner: Value, width: Value) -> None:
@@ -358,7 +366,7 @@ def _emit(code: Channels) -> Function:
 
         f.loop(0, rows, 1, one_row)
 
-    take_items(f, board, item)
+    take_items(f, board, item, guard)
     return f
 
 
