@@ -79,7 +79,7 @@ class Widened:
         bad = ~np.isfinite(sums)
         results = view(target, block.target_strides, shape, job.target)
         with np.errstate(over="ignore"):
-            results[bad] = stored(np.ldexp(wider[bad], exponent), job.target)
+            results[bad] = stored(np.ldexp(wider[bad], exponent), job.target, job.divided)
         del buffer
 
     @lazy

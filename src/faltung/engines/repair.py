@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from faltung.engines.base import Block, BlockFunction, Call, Job, call_of
+from faltung.engines.base import Block, BlockFunction, Call, Division, Job, call_of
 from faltung.engines.spread import Spread
 
 if TYPE_CHECKING:
@@ -92,8 +92,10 @@ class _Memory:
         }
 
 
-def stored(values: NDArray[np.floating], dtype: np.dtype[Any]) -> NDArray[Any]:
+def stored(values: NDArray[np.floating], dtype: np.dtype[Any], division: Division | None = None) -> NDArray[Any]:
     """Convert as `faltung.jit.samples.store` does: half to even, saturated, and NaN becomes zero in an integer."""
+    if division is not None:
+        values = (np.rint(values) if division.nearest else values) / values.dtype.type(division.by)
     with np.errstate(over="ignore"):
         if dtype.kind == "f":
             return values.astype(dtype)

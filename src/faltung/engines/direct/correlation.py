@@ -21,14 +21,14 @@ from dataclasses import dataclass
 from faltung.engines.guard import Guard
 from faltung.engines.registers import Footprint, Registers
 from faltung.jit.ir import Function, Value, vector
-from faltung.jit.samples import Sample, store
+from faltung.jit.samples import Sample, splat, store
 
 __all__ = ["PARAMETERS", "Correlation", "emit"]
 
 PARAMETERS = {
     "source": "ptr noalias readonly",  # the sample under the first tap of the first output
     "target": "ptr noalias",  # the first output
-    "taps": "ptr noalias readonly",  # coefficients, panel after panel, in the number computed with
+    "taps": "ptr noalias readonly",  # coefficients, panel after panel, in the number computed with; then the divisor
     "panels": "ptr noalias readonly",  # byte offset of each panel in the source
     "source_slices": "ptr noalias readonly",  # byte offset of each two-dimensional slice in the source
     "target_slices": "ptr noalias readonly",  # and in the target
@@ -182,9 +182,16 @@ class _SliceWriter:
         sums = Registers(f, correlation.footprint, *block, "%taps", "%panels", "%source_stride").sums(source)
         if self.guard:
             self.guard.note(sums, lanes)
+        divisor = self.divisor(lanes) if correlation.target.divided else ""
         for row in range(rows):
             for v in range(vectors):
                 offset = v * lanes * correlation.target.bytes
                 place = f.at(f.at(target, f.multiply("%target_stride", row)) if row else target, offset)
                 value = sums[row * vectors + v]
-                store(f, correlation.footprint.number, value, place, correlation.target, lanes, streamed)
+                store(f, correlation.footprint.number, value, place, correlation.target, lanes, streamed, divisor)
+
+    def divisor(self, lanes: int) -> Value:
+        """Emit the number that sums are divided by, in all lanes; it follows the coefficients."""
+        f, footprint = self.f, self.correlation.footprint
+        place = f.at("%taps", footprint.coefficients * (4 if footprint.number == "float" else 8))
+        return splat(f, f.value(f"load {footprint.number}, ptr {place}, align 4, !invariant.load !0"), footprint.number, lanes)

@@ -159,7 +159,7 @@ def _describe(job: Job, target: Target, panels: int, rows: int, columns: int) ->
     few = bool(np.count_nonzero(job.taps) <= STREAMED)
     return Correlation(
         footprint=Footprint(panels, rows, columns, None, job.step, sample(job.source), number),
-        target=sample(job.target),
+        target=job.stored,
         lanes=target.lanes(number),
         block=_register_block(rows, job.source, target),
         guarded=can_overflow(job),
@@ -191,8 +191,9 @@ class _Panels:
         self._final = not arrangement.correlation.guarded
         self._job = job
         self._corners = arrangement.corners
-        self._taps = arrangement.taps
-        self._taps_address = arrangement.taps.ctypes.data
+        divisor = [job.divided.by] if job.divided else []
+        self._taps = np.append(arrangement.taps, np.array(divisor, job.taps.dtype))
+        self._taps_address = self._taps.ctypes.data
         self._kept: Bounded[Block, tuple[tuple[NDArray[np.int64], ...], tuple[int, ...]]] = Bounded(MOST_KEPT, KEPT)
 
     def __call__(self, source: int, target: int, block: Block) -> bool:

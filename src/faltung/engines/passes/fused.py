@@ -73,7 +73,7 @@ class Fused:
         down, across = terms[0][-2:]
         self._windows = np.array(windows, np.int64)
         self._kept: Bounded[tuple[Block, int], _Tables] = Bounded(MOST_KEPT, KEPT)
-        self._factors = np.array([down.factor, across.factor])
+        self._factors = np.array([down.factor, across.factor, job.divided.by if job.divided else 1.0])
         self._own = tuple(table.ctypes.data for table in (self._taps, self._factors, self._windows))
 
     def _describe(self) -> tuple[Passes, NDArray[np.floating]]:
@@ -86,7 +86,7 @@ class Fused:
             across=across.narrow if across.window else self._across(coefficients),
             step=job.step,
             source=self._source,
-            target=sample(job.target),
+            target=job.stored,
             number=coefficients.number,
             lanes=self._lanes,
             # Where samples are looked at, here or before the outer passes, outputs are finite.

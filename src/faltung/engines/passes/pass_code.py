@@ -37,7 +37,8 @@ PARAMETERS = {
     "source": "ptr noalias readonly",
     "target": "ptr noalias",
     "taps": "ptr noalias readonly",  # coefficients: of the first pass of each term, then of the second pass of all
-    "factors": "ptr noalias readonly",  # of sums over windows, in double precision: of the first and the second pass
+    "factors": "ptr noalias readonly",  # of sums over windows, of the first and the second pass, in double precision;
+    # then the number that sums are divided by when they are stored
     "windows": "ptr noalias readonly",  # width of the running sum of the first pass, and of the second
     "between": "ptr noalias",  # scratch for the samples between the passes
     "sums": "ptr noalias",  # scratch for running sums
@@ -180,7 +181,7 @@ class _PassWriter:
             registers = Registers(f, footprint, self.lanes, 1, self.lanes, taps, offsets, "%source_stride")
 
             self.columns(source, place, registers.sums)
-            first_tap += _coefficients(footprint)
+            first_tap += footprint.coefficients
 
     def columns(self, source: Value, place: Value, sums: Callable[[Value], list[Value]]) -> None:
         """Emit one pass over a strip, one column of lanes after the other."""
@@ -297,7 +298,7 @@ class _PassWriter:
         """
         f, passes, lanes = self.f, self.passes, self.lanes
         assert not isinstance(passes.across, int)
-        first_tap = 0 if isinstance(passes.down, int) else sum(map(_coefficients, passes.down))
+        first_tap = 0 if isinstance(passes.down, int) else sum(footprint.coefficients for footprint in passes.down)
         first_panel = 0
         totals: list[Value] = []
         for footprint in passes.across:
@@ -313,7 +314,7 @@ class _PassWriter:
                     sums[row] = value
             kind = vector(passes.number, lanes)
             totals = [f.value(f"fadd {kind} {a}, {b}") for a, b in zip(totals, sums, strict=True)] if totals else sums
-            first_tap += _coefficients(footprint)
+            first_tap += footprint.coefficients
             first_panel += footprint.panels
         return totals
 
@@ -365,12 +366,13 @@ class _PassWriter:
         """Emit the store of a square block, transposed, into the target."""
         f, passes = self.f, self.passes
         rows = transpose(f, sums, passes.number)
+        divisor = self.factor(2, passes.number) if passes.target.divided else ""
 
         def put(streamed: bool) -> Callable[[], None]:
             def rows_of_block() -> None:
                 for k, row in enumerate(rows):
                     place_of_row = f.at(place, f.multiply("%target_stride", k)) if k else place
-                    store(f, passes.number, row, place_of_row, passes.target, self.lanes, streamed)
+                    store(f, passes.number, row, place_of_row, passes.target, self.lanes, streamed, divisor)
 
             return rows_of_block
 
@@ -387,9 +389,3 @@ class _PassWriter:
         scalar = load(self.f, self.f.at("%factors", index * 8), Sample("f", 8), number, 1)
         return splat(self.f, scalar, number, self.lanes)
 
-
-def _coefficients(footprint: Footprint) -> int:
-    """Count the coefficients of a footprint."""
-    if footprint.pattern is not None:
-        return len(footprint.pattern)
-    return footprint.panels * footprint.rows * footprint.columns

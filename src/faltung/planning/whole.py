@@ -1,0 +1,179 @@
+"""Are the taps whole numbers over a common divisor? Then integers have means that are exact, and halves among them.
+
+Taps of 1/9 are rounded, and so are their sums. A mean that is exactly between two integers, which is to be rounded half
+to even, becomes a little more or less. So integers are added up with whole taps, which rounds nothing, and the sum is
+divided when it is stored.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import reduce
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from faltung.engines.base import Line
+from faltung.kernels.taps import convolve_taps
+from faltung.planning.forms import Factor, Form, scaled
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["Whole", "whole_form", "whole_taps"]
+
+#: Largest common divisor that is looked for, among all numbers and among powers of two; largest whole tap.
+MOST, MOST_BINARY, LARGEST = 1 << 20, 1 << 30, 1 << 22
+#: Largest denominator of a constant beyond the border for which sums are multiplied by it.
+MOST_PARTS = 1 << 10
+#: The same for taps that were rounded to single precision.
+MOST_SINGLE = 1 << 10
+#: Relative rounding errors of taps in double and in single precision: a few of them.
+DOUBLE, SINGLE = 2.0**-50, 2.0**-23
+_ZERO = Fraction(0)
+
+
+@dataclass(frozen=True, eq=False)
+class Whole:
+    """Taps that are whole numbers over a common divisor.
+
+    Parameters
+    ----------
+    taps : ndarray
+        The whole numbers.
+    divisor : int
+        What they are divided by.
+    largest : float
+        The largest magnitude of a sample.
+    everywhere : bool
+        Whether the sums beyond the border are whole numbers, too.
+    """
+
+    taps: NDArray[np.float64]
+    divisor: int
+    largest: float
+    everywhere: bool
+
+
+def whole_taps(
+    taps: NDArray[np.float64], largest: float = 1.0, outside: Fraction = _ZERO, single: bool = False
+) -> Whole | None:
+    """Find the least common divisor of taps that are quotients of whole numbers up to rounding.
+
+    Parameters
+    ----------
+    taps : ndarray
+        Real taps.
+    largest : float, optional
+        The largest magnitude of a sample; samples are whole numbers.
+    outside : Fraction, optional
+        The constant beyond the border, which need not be one.
+    single : bool, optional
+        Whether taps are used in single precision, and may have been rounded to it.
+
+    Examples
+    --------
+    >>> whole_taps(np.array([1, 4, 6, 4, 1]) / 24).divisor, whole_taps(np.full(9, 1 / 9)).divisor
+    (24, 9)
+    >>> whole_taps(np.exp([0.1, 0.2]))
+    """
+    given = taps[taps != 0]
+    if not given.size:
+        return None
+    divisor = None
+    if single and (given.astype(np.float32) == given).all():
+        divisor = _common_divisor(given, MOST_SINGLE, MOST_SINGLE, SINGLE)
+    divisor = divisor or _common_divisor(given, MOST, MOST_BINARY, DOUBLE)
+    if divisor is None:
+        return None
+    whole = np.rint(taps * divisor)
+    if np.abs(whole).max() > LARGEST:
+        return None
+    parts = outside.denominator
+    if parts > MOST_PARTS:
+        return Whole(whole, divisor, largest, everywhere=False)
+    return Whole(whole * parts, divisor * parts, largest, everywhere=True)
+
+
+def _common_divisor(taps: NDArray[np.float64], most: int, most_binary: int, error: float) -> int | None:
+    divisor = 1
+    while True:
+        products = taps * float(divisor)
+        wrong = np.abs(products - np.rint(products)) > error * np.abs(products)
+        if not wrong.any():
+            return divisor
+        first = Fraction(float(taps[wrong.argmax()]))
+        exact = first.denominator <= most_binary
+        further = math.lcm(divisor, (first if exact else first.limit_denominator(most)).denominator)
+        if further == divisor or further > (most_binary if exact else most):
+            return None
+        divisor = further
+
+
+def whole_form(form: Form, whole: Whole) -> tuple[Form, float] | None:
+    """Write a form with whole taps; None if its steps have none.
+
+    Parameters
+    ----------
+    form : Form
+        The form, of real taps.
+    whole : Whole
+        The taps of its steps together.
+
+    Returns
+    -------
+    form, size
+        The form, and a bound of all its sums for samples up to one.
+    """
+    if len(form.steps) == 1:
+        return _put_together(form, [whole.taps])
+    parts = [whole_taps(step[0].taps) for step in form.steps]
+    primitive = [part.taps / _common_factor(part.taps) for part in parts if part is not None]
+    if len(primitive) < len(parts):
+        return None
+    product = reduce(convolve_taps, primitive)
+    at = np.unravel_index(np.abs(product).argmax(), product.shape)
+    primitive[-1] = primitive[-1] * (whole.taps[at] / product[at])
+    if not np.array_equal(reduce(convolve_taps, primitive), whole.taps):
+        return None
+    return _put_together(form, primitive)
+
+
+def _put_together(form: Form, taps: Sequence[NDArray[np.float64]]) -> tuple[Form, float] | None:
+    """Return the form with these taps, and the bound of its sums."""
+    factors = [_factor(step[0], whole) for step, whole in zip(form.steps, taps, strict=True)]
+    if None in factors:
+        return None
+    steps = tuple((factor,) for factor in factors if factor is not None)
+    return replace(form, steps=steps), math.prod(float(np.abs(whole).sum()) for whole in taps)
+
+
+def _factor(factor: Factor, taps: NDArray[np.float64]) -> Factor | None:
+    """Return a factor with whole taps; a single outer product of them has whole lines, or there is no such factor."""
+    if len(factor.terms) != 1:
+        at = np.unravel_index(np.abs(taps).argmax(), taps.shape)
+        return replace(scaled(factor, float(taps[at] / factor.taps[at])), taps=taps)
+    lines = _whole_lines(taps, factor.terms[0])
+    return Factor(taps, (lines,)) if lines else None
+
+
+def _whole_lines(taps: NDArray[np.float64], lines: Sequence[Line]) -> tuple[Line, ...] | None:
+    """Return the lines of an outer product of whole numbers: all without a common factor, but for the last."""
+    at = np.unravel_index(np.abs(taps).argmax(), taps.shape)
+    through = [np.moveaxis(taps, axis, 0)[(slice(None), *at[:axis], *at[axis + 1 :])] for axis in range(taps.ndim)]
+    found = [line / _common_factor(line) for line in through]
+    found[-1] = found[-1] * (taps[at] / math.prod(float(line[k]) for line, k in zip(found, at, strict=True)))
+    if not np.array_equal(reduce(np.multiply.outer, found), taps):
+        return None
+    whole = []
+    for line, given in zip(found, lines, strict=True):
+        constant = given.window == line.size
+        whole.append(Line(line, given.widths, line[:1]) if constant else Line(line, (), line))
+    return tuple(whole)
+
+
+def _common_factor(taps: NDArray[np.float64]) -> float:
+    return float(np.gcd.reduce(taps.astype(np.int64), axis=None))
