@@ -1,9 +1,9 @@
 """May terms overflow though their sum does not? Then outputs are computed again in a wider range.
 
-Two terms of 5e38 and -5e38 are infinities in single precision, and their sum is not a number. So code that adds up such
-terms says if an output is not finite. If a finite sample is so large that a sum of it may overflow, the outputs that
-are not finite are computed again: those in single precision in double, those in double with taps over a power of two,
-by which they are multiplied afterwards. A sum that is too large itself becomes an infinity of the right sign.
+Two terms of 5e38 and -5e38 are infinities in single precision, and their sum is not a number. So code that adds up
+such terms says if an output is not finite. If a finite sample is so large that a sum of it may overflow, the outputs
+that are not finite are computed again: those in single precision in double, those in double with taps over a power of
+two, by which they are multiplied afterwards. A sum that is too large itself becomes an infinity of the right sign.
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ def can_overflow(job: Job) -> bool:
     --------
     >>> taps = np.array([[1, -1]], "f4")
     >>> job = Job(taps, (), True, 1, np.dtype("f4"), np.dtype("f4"), (4, 4), False)
-    >>> can_overflow(job), can_overflow(replace(job, taps=taps / 2)), can_overflow(replace(job, source=np.dtype("i2")))
+    >>> mean, integers = replace(job, taps=taps / 2), replace(job, source=np.dtype("i2"))
+    >>> can_overflow(job), can_overflow(mean), can_overflow(integers)
     (True, False, False)
     """
     samples = np.finfo(job.source).max if job.source.kind == "f" else np.iinfo(job.source).max

@@ -27,9 +27,9 @@ def jobs_for(
 ) -> list[list[Job]]:
     """Return the jobs of each step, as `Problem.jobs` does, for the engines that will do them.
 
-    If samples are integers and the result is, too, and if all taps are whole numbers over a common divisor, results are
-    the exact sums, rounded half to even: engines that only add and multiply then compute exact sums, and the errors of
-    the others are below one half. Where single precision has too few digits for that, the jobs are in double.
+    If samples and results are integers, and all taps whole numbers over a common divisor, results are the exact sums,
+    rounded half to even. Engines that only add and multiply then compute exact sums, and the errors of the others are
+    below one half. Where single precision has too few digits for that, the jobs are in double.
     """
     whole = problem.whole if target.kind in "iu" else None
     found = whole_form(form, whole) if whole else None
@@ -38,19 +38,20 @@ def jobs_for(
         return plain
     exact, size = found
     largest = size * whole.largest
-    binary = whole.divisor & (whole.divisor - 1) == 0
     for number in dict.fromkeys((problem.number, np.dtype(np.float64))):
         eps = float(np.finfo(number).eps)
         jobs = problem.jobs(exact, source, target, to_scratch, number, Division(whole.divisor))
         works = [ENGINES[name].work(step[0]) for name, step in zip(engines, jobs, strict=True)]
         if all(work.whole for work in works):
-            if binary and largest <= 2.0 / eps:  # a quotient by a power of two takes no division
+            if whole.binary and largest <= 2.0 / eps:  # a quotient by a power of two takes no division
                 last = scaled(exact.steps[-1][0], 1.0 / whole.divisor)
                 divided = replace(exact, steps=(*exact.steps[:-1], (last,)))
                 return problem.jobs(divided, source, target, to_scratch, number)
             if largest <= 1.0 / eps:
                 return jobs
-        elif whole.everywhere and max(1.0, form.amplified) * sum(work.roundings for work in works) * largest * eps < 1.0:
+            continue
+        roundings = max(1.0, form.amplified) * sum(work.roundings for work in works)
+        if whole.everywhere and roundings * largest * eps < 1.0:
             nearest = Division(whole.divisor, nearest=True)
             return [[replace(job, division=nearest) for job in step] for step in jobs]
     return plain

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -24,7 +23,7 @@ from faltung.kernels.rewrite import Simplified, simplify
 from faltung.planning.forms import Form, cropped, forms
 from faltung.planning.missing_rule import NOTHING_MISSING, MissingRule
 from faltung.planning.report import Row, shape_text, shortened
-from faltung.planning.whole import Whole, whole_taps
+from faltung.planning.whole import Range, Whole, whole_taps
 
 __all__ = ["Layout", "Problem"]
 
@@ -276,13 +275,16 @@ class Problem:
     @lazy
     def whole(self) -> Whole | None:
         """The taps as whole numbers over a divisor, if samples and results are integers; None if they are not."""
-        integers = self.dtype.kind in "biu" and self.result.kind in "iu" and self.correlated.dtype.kind != "c"
-        outside = self.cval.real if "constant" in self.modes else 0.0
-        if not integers or not math.isfinite(outside):
+        if not (self.dtype.kind in "biu" and self.result.kind in "iu" and self.correlated.dtype.kind != "c"):
             return None
+        return whole_taps(self.forms[0].steps[0][0].taps, self.range_of_samples, self.number == np.float32)
+
+    @property
+    def range_of_samples(self) -> Range:
+        """The largest magnitude of samples that are integers, and the constant beyond the border."""
         limits = np.iinfo(np.uint8 if self.dtype.kind == "b" else self.dtype)
-        largest = max(float(limits.max), -float(limits.min), abs(outside))
-        return whole_taps(self.forms[0].steps[0][0].taps, largest, Fraction(outside), self.number == np.float32)
+        outside = self.cval.real if "constant" in self.modes else 0.0
+        return Range(max(float(limits.max), -float(limits.min), abs(outside)), outside)
 
     def jobs(
         self,
@@ -295,8 +297,8 @@ class Problem:
     ) -> list[list[Job]]:
         """Return the jobs of engines: for each step one, or two for complex taps, from source to target dtype.
 
-        A result that goes `to_scratch` is read again at once, so it stays in the cache. The number computed with may be
-        another one than that of the problem.
+        A result that goes `to_scratch` is read again at once, so it stays in the cache. The number computed with may
+        be another one than that of the problem.
         """
         number = self.number if number is None else number
         extents = tuple(stop - start for start, stop in self.layout.regions)

@@ -1,8 +1,8 @@
 """Are the taps whole numbers over a common divisor? Then integers have means that are exact, and halves among them.
 
-Taps of 1/9 are rounded, and so are their sums. A mean that is exactly between two integers, which is to be rounded half
-to even, becomes a little more or less. So integers are added up with whole taps, which rounds nothing, and the sum is
-divided when it is stored.
+Taps of 1/9 are rounded, and so are their sums. A mean that is exactly between two integers, which is to be rounded
+half to even, becomes a little more or less. So integers are added up with whole taps, which rounds nothing, and the sum
+is divided when it is stored.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import reduce
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from faltung.planning.forms import Factor, Form, scaled
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Whole", "whole_form", "whole_taps"]
+__all__ = ["Range", "Whole", "WholeRows", "whole_form", "whole_rows", "whole_taps"]
 
 #: Largest common divisor that is looked for, among all numbers and among powers of two; largest whole tap.
 MOST, MOST_BINARY, LARGEST = 1 << 20, 1 << 30, 1 << 22
@@ -33,12 +33,21 @@ MOST_PARTS = 1 << 10
 MOST_SINGLE = 1 << 10
 #: Relative rounding errors of taps in double and in single precision: a few of them.
 DOUBLE, SINGLE = 2.0**-50, 2.0**-23
-_ZERO = Fraction(0)
+
+
+class Range(NamedTuple):
+    """The largest magnitude of samples, which are integers, and the constant beyond the border, which need not be."""
+
+    largest: float
+    outside: float = 0.0
+
+
+_ONE = Range(1.0)
 
 
 @dataclass(frozen=True, eq=False)
 class Whole:
-    """Taps that are whole numbers over a common divisor.
+    """Taps that are whole numbers over a common divisor, and the samples that they are used for.
 
     Parameters
     ----------
@@ -57,20 +66,21 @@ class Whole:
     largest: float
     everywhere: bool
 
+    @property
+    def binary(self) -> bool:
+        """Whether the divisor is a power of two, so that quotients are exact."""
+        return self.divisor & (self.divisor - 1) == 0
 
-def whole_taps(
-    taps: NDArray[np.float64], largest: float = 1.0, outside: Fraction = _ZERO, single: bool = False
-) -> Whole | None:
+
+def whole_taps(taps: NDArray[np.float64], samples: Range = _ONE, single: bool = False) -> Whole | None:
     """Find the least common divisor of taps that are quotients of whole numbers up to rounding.
 
     Parameters
     ----------
     taps : ndarray
         Real taps.
-    largest : float, optional
-        The largest magnitude of a sample; samples are whole numbers.
-    outside : Fraction, optional
-        The constant beyond the border, which need not be one.
+    samples : Range, optional
+        The samples that they are used for.
     single : bool, optional
         Whether taps are used in single precision, and may have been rounded to it.
 
@@ -81,7 +91,7 @@ def whole_taps(
     >>> whole_taps(np.exp([0.1, 0.2]))
     """
     given = taps[taps != 0]
-    if not given.size:
+    if not given.size or not math.isfinite(samples.outside):
         return None
     divisor = None
     if single and (given.astype(np.float32) == given).all():
@@ -92,10 +102,10 @@ def whole_taps(
     whole = np.rint(taps * divisor)
     if np.abs(whole).max() > LARGEST:
         return None
-    parts = outside.denominator
+    parts = Fraction(samples.outside).denominator
     if parts > MOST_PARTS:
-        return Whole(whole, divisor, largest, everywhere=False)
-    return Whole(whole * parts, divisor * parts, largest, everywhere=True)
+        return Whole(whole, divisor, samples.largest, everywhere=False)
+    return Whole(whole * parts, divisor * parts, samples.largest, everywhere=True)
 
 
 def _common_divisor(taps: NDArray[np.float64], most: int, most_binary: int, error: float) -> int | None:
@@ -163,7 +173,8 @@ def _factor(factor: Factor, taps: NDArray[np.float64]) -> Factor | None:
 def _whole_lines(taps: NDArray[np.float64], lines: Sequence[Line]) -> tuple[Line, ...] | None:
     """Return the lines of an outer product of whole numbers: all without a common factor, but for the last."""
     at = np.unravel_index(np.abs(taps).argmax(), taps.shape)
-    through = [np.moveaxis(taps, axis, 0)[(slice(None), *at[:axis], *at[axis + 1 :])] for axis in range(taps.ndim)]
+    places = [tuple(slice(None) if k == axis else at[k] for k in range(taps.ndim)) for axis in range(taps.ndim)]
+    through = [taps[place] for place in places]
     found = [line / _common_factor(line) for line in through]
     found[-1] = found[-1] * (taps[at] / math.prod(float(line[k]) for line, k in zip(found, at, strict=True)))
     if not np.array_equal(reduce(np.multiply.outer, found), taps):
@@ -173,6 +184,42 @@ def _whole_lines(taps: NDArray[np.float64], lines: Sequence[Line]) -> tuple[Line
         constant = given.window == line.size
         whole.append(Line(line, given.widths, line[:1]) if constant else Line(line, (), line))
     return tuple(whole)
+
+
+class WholeRows(NamedTuple):
+    """Taps of several outputs, each row of them whole numbers over its divisor.
+
+    The taps are in the number in which their sums are exact. Rows without a divisor have that of one.
+    """
+
+    taps: NDArray[np.floating]
+    divisors: NDArray[np.float64]
+    everywhere: bool
+
+
+def whole_rows(taps: NDArray[np.float64], samples: Range, number: np.dtype[np.floating]) -> WholeRows | None:
+    """Write rows of taps as whole numbers; None if nothing becomes more exact, or if double precision is too little.
+
+    Parameters
+    ----------
+    taps : ndarray
+        The taps of each output along the first axis.
+    samples : Range
+        The samples that they are used for.
+    number : dtype
+        The number computed with.
+    """
+    found = [whole_taps(row, samples, number == np.float32) for row in taps]
+    rows = [row for row in found if row is not None]
+    largest = max((float(np.abs(row.taps).sum()) * row.largest for row in rows), default=math.inf)
+    if all(row.binary for row in rows) and largest <= 2.0 / float(np.finfo(number).eps):
+        return None  # the sums of the taps themselves are exact
+    for wide in dict.fromkeys((number, np.dtype(np.float64))):
+        if largest <= 1.0 / float(np.finfo(wide).eps):
+            whole = np.stack([row.taps if row else given for row, given in zip(found, taps, strict=True)])
+            divisors = np.array([float(row.divisor) if row else 1.0 for row in found])
+            return WholeRows(np.ascontiguousarray(whole, wide), divisors, all(row.everywhere for row in rows))
+    return None
 
 
 def _common_factor(taps: NDArray[np.float64]) -> float:

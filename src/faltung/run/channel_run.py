@@ -56,7 +56,8 @@ class ChannelRunner:
     @lazy
     def _taps(self) -> NDArray[Any]:
         """The taps in the number computed with."""
-        return np.ascontiguousarray(self._plan.correlated.taps, self._plan.problem.number)
+        plan = self._plan
+        return plan.whole.taps if plan.whole else np.ascontiguousarray(plan.correlated.taps, plan.problem.number)
 
     @lazy
     def _has_zeros(self) -> bool:
@@ -72,7 +73,9 @@ class ChannelRunner:
         if not in_place:  # no single stride leads from image to image: the result is copied later
             place = np.empty(place.shape, place.dtype)
         addresses = address_of(source), memory_layout(source), address_of(place), memory_layout(place)
-        finite = correlate_channels(plan.layer, *addresses, self._taps, workers=worker_count(workers))
+        divisors = plan.whole.divisors if plan.whole else None
+        many = worker_count(workers)
+        finite = correlate_channels(plan.layer, *addresses, self._taps, workers=many, divisors=divisors)
         if not in_place:
             ordered[...] = place.reshape(ordered.shape)
         return finite
@@ -123,6 +126,9 @@ def _apart(
             outputs = whole[tuple(every)]
             with np.errstate(over="ignore", invalid="ignore"):
                 total = outputs if total is None else np.add(total, outputs, out=total)
+        if plan.whole and plan.whole.everywhere and ins > 1:
+            divisor = plan.whole.divisors[o]
+            total = np.rint(total * divisor) / divisor if divisor > 1 else total
         part[...] = total if total.dtype == part.dtype else _stored(total, part.dtype)
 
 

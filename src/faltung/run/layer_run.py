@@ -107,13 +107,21 @@ class LayerCode:
         The number computed with.
     streamed : bool
         Whether the output is so large that it is written past the cache.
+    divided : bool
+        Whether sums are divided before they are stored.
     """
 
     def __init__(
-        self, layer: Layer, source: MemoryLayout, target: MemoryLayout, number: np.dtype[Any], streamed: bool
+        self,
+        layer: Layer,
+        source: MemoryLayout,
+        target: MemoryLayout,
+        number: np.dtype[Any],
+        streamed: bool,
+        divided: bool = False,
     ) -> None:
         self._axes, (self._source, self._target) = in_three_axes(layer.axes, source, target)
-        self._layer, self._number = layer, number
+        self._layer, self._number, self._divided = layer, number, divided
         self._block = register_block(layer, number)
         self._blocks = -(-layer.outs // self._block.outputs)  # of channels out
         self._vector_bytes = self._block.lanes * number.itemsize
@@ -177,6 +185,7 @@ class LayerCode:
                 block=(self._block.rows, self._block.vectors),
                 packed=self._packed,
                 streamed=streamed,
+                divided=self._divided,
             ),
             host(),
         )
@@ -222,7 +231,14 @@ class LayerCode:
         return np.ascontiguousarray(by_block.swapaxes(2, 3), self._number)
 
     def __call__(
-        self, source: int, target: int, taps: NDArray[Any], bias: NDArray[Any] | None, run: Run, workers: int
+        self,
+        source: int,
+        target: int,
+        taps: NDArray[Any],
+        bias: NDArray[Any] | None,
+        divisors: NDArray[Any] | None,
+        run: Run,
+        workers: int,
     ) -> bool:
         """Fill the output at the address `target`; return whether all of it is finite, as far as can be told."""
         coefficients = self._in_order(taps)
@@ -230,11 +246,14 @@ class LayerCode:
         if bias is not None:
             bias = np.ascontiguousarray(bias, self._number)
             values["bias"] = address_of(bias)
+        if divisors is not None:
+            divisors = np.ascontiguousarray(divisors, self._number)
+            values["divisors"] = address_of(divisors)
         past = self._streamed and target % self._vector_bytes == 0
         return not self._board.call(run, self._codes[past], workers, **values)
 
 
-_codes: Bounded[tuple[Layer, MemoryLayout, MemoryLayout, np.dtype[Any], bool], LayerCode] = Bounded(
+_codes: Bounded[tuple[Layer, MemoryLayout, MemoryLayout, np.dtype[Any], bool, bool], LayerCode] = Bounded(
     MOST_LAYERS, MOST_BYTES
 )
 
@@ -249,6 +268,7 @@ def correlate_channels(
     bias: NDArray[Any] | None = None,
     run: Run = in_threads,
     workers: int = 1,
+    divisors: NDArray[Any] | None = None,
 ) -> bool:
     """Correlate the array at one address with a bank, and write the result to another address.
 
@@ -269,6 +289,8 @@ def correlate_channels(
         Runs the machine code.
     workers : int
         Number of threads; the result does not depend on it.
+    divisors : ndarray, optional
+        A number for each channel out that sums are divided by: with whole taps and samples, quotients are exact.
 
     Returns
     -------
@@ -278,8 +300,8 @@ def correlate_channels(
     if not layer.multiply_adds:
         return True
     large = math.prod(layer.target_shape) * target_layout.dtype.itemsize >= STREAMED_BYTES
-    key = (layer, source_layout, target_layout, taps.dtype, large)
+    key = (layer, source_layout, target_layout, taps.dtype, large, divisors is not None)
     code = _codes.get(key)
     if code is None:
         code = _codes.get_or_make(key, lambda: LayerCode(*key), attrgetter("nbytes"))
-    return code(source, target, taps, bias, run, workers)
+    return code(source, target, taps, bias, divisors, run, workers)

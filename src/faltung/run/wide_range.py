@@ -1,8 +1,8 @@
 """What if outputs are put together of several sums, and one of these overflows? They are computed in a wider range.
 
-Engines put right a sum whose terms overflow. But some outputs are differences or quotients of sums, which may overflow
-though the output does not: those of complex taps on complex samples, those of missing samples, and those of several
-channels.
+Engines put right a sum whose terms overflow. But some outputs are differences or quotients of sums, which may
+overflow though the output does not: those of complex taps on complex samples, those of missing samples, and those of
+several channels.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from faltung.engines.guard import Guard
 from faltung.engines.registers import Footprint, Registers
-from faltung.jit.ir import Function, Value, vector
+from faltung.jit.ir import Function, Value
 from faltung.jit.samples import Sample, splat, store
 
 __all__ = ["PARAMETERS", "Correlation", "emit"]
@@ -193,5 +193,7 @@ class _SliceWriter:
     def divisor(self, lanes: int) -> Value:
         """Emit the number that sums are divided by, in all lanes; it follows the coefficients."""
         f, footprint = self.f, self.correlation.footprint
-        place = f.at("%taps", footprint.coefficients * (4 if footprint.number == "float" else 8))
-        return splat(f, f.value(f"load {footprint.number}, ptr {place}, align 4, !invariant.load !0"), footprint.number, lanes)
+        size = 4 if footprint.number == "float" else 8
+        place = f.at("%taps", footprint.coefficients * size)
+        scalar = f.value(f"load {footprint.number}, ptr {place}, align {size}, !invariant.load !0")
+        return splat(f, scalar, footprint.number, lanes)

@@ -182,7 +182,7 @@ class _Blocks:
         self._items_of: Bounded[Block, Items] = Bounded(MOST_KEPT, KEPT)
 
     def numbers(self, taps: NDArray[np.floating], exponent: int) -> list[float]:
-        """Return what results are multiplied by (taps were divided by 2 to the `exponent`), least results, divisor."""
+        """Return the `NUMBERS` of a kernel whose taps were divided by 2 to the `exponent`."""
         least, divisor = 0.0 if (taps >= 0).all() else -math.inf, self._job.divided.by if self._job.divided else 1.0
         return [2.0**exponent / self.plane.tiling.size, least, -math.inf, divisor]
 

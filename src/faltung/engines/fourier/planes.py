@@ -179,8 +179,11 @@ def store_plane(target: Sample, number: str, lanes: int, step: int) -> Function:
             value = f.value(f"select {vector('i1', width)} {low}, {type_} {least}, {type_} {value}")
             place = f.at(array, f.multiply(column, step * target.bytes))
             apart = step > 1 and width > 1
-            divisor = f.value(f"load {number}, ptr {f.at('%scale', NUMBERS.index('divisor') * bytes_)}, align {bytes_}")
-            divisor = splat(f, divisor, number, width) if target.divided else ""
+            divisor = ""
+            if target.divided:
+                divisor_place = f.at("%scale", NUMBERS.index("divisor") * bytes_)
+                scalar = f.value(f"load {number}, ptr {divisor_place}, align {bytes_}, !invariant.load !0")
+                divisor = splat(f, scalar, number, width)
             store(f, number, value, "%together" if apart else place, target, width, divisor=divisor)
             if apart:
                 _copy(f, target, width, "%together", 1, place, step)

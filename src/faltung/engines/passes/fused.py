@@ -81,9 +81,12 @@ class Fused:
         job, terms = self._job, self._terms
         coefficients = _Coefficients(job.taps.dtype, self._lanes)
         down, across = terms[0][-2:]
+        first = down.narrow if down.window else self._down(coefficients)
+        second = across.narrow if across.window else self._across(coefficients)
+        wrong = coefficients.zeros or len(terms) > 1 or not job.faithful
         passes = Passes(
-            down=down.narrow if down.window else self._down(coefficients),
-            across=across.narrow if across.window else self._across(coefficients),
+            down=first,
+            across=second,
             step=job.step,
             source=self._source,
             target=job.stored,
@@ -92,7 +95,7 @@ class Fused:
             # Where samples are looked at, here or before the outer passes, outputs are finite.
             guarded=not self._octaves
             and job.source.kind == "f"
-            and (coefficients.zeros or len(terms) > 1 or not job.faithful or (not across.window and can_overflow(job))),
+            and (wrong or (not across.window and can_overflow(job))),
             streamed=job.streamed and job.target.kind == "f",
             sums="float" if self._sums == np.float32 else "double",
             apart=apart_for(job, self._octaves) if self._octaves and not self._outer else None,

@@ -388,4 +388,3 @@ class _PassWriter:
         """Emit the factor of a sum over windows in all lanes."""
         scalar = load(self.f, self.f.at("%factors", index * 8), Sample("f", 8), number, 1)
         return splat(self.f, scalar, number, self.lanes)
-
