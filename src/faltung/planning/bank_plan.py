@@ -207,6 +207,8 @@ def _refusal(plan: BankPlan) -> str:
         return "a kernel is complex"
     if plan.problem.weighted:
         return "samples may be missing"
+    if any(part.problem.whole for part in plan.plans):
+        return "sums of integers are exact, each with a divisor of its own"
     return "" if plan.problem.direct else "the result is converted when it is stored"
 
 

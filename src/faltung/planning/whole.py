@@ -1,8 +1,8 @@
 """Are the taps whole numbers over a common divisor? Then integers have means that are exact, and halves among them.
 
 Taps of 1/9 are rounded, and so are their sums. A mean that is exactly between two integers, which is to be rounded
-half to even, becomes a little more or less. So integers are added up with whole taps, which rounds nothing, and the sum
-is divided when it is stored.
+half to even, becomes a little more or less. So integers are added up with whole taps, which rounds nothing, and the
+sum is divided when it is stored.
 """
 
 from __future__ import annotations
