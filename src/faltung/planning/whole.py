@@ -31,8 +31,8 @@ MOST, MOST_BINARY, LARGEST = 1 << 20, 1 << 30, 1 << 22
 MOST_PARTS = 1 << 10
 #: The same for taps that were rounded to single precision.
 MOST_SINGLE = 1 << 10
-#: Relative rounding errors of taps in double and in single precision: a few of them.
-DOUBLE, SINGLE = 2.0**-50, 2.0**-23
+#: Relative errors of taps in double precision after a few operations, and of those that were rounded to single.
+DOUBLE, SINGLE = 2.0**-50, 2.0**-24
 
 
 class Range(NamedTuple):
