@@ -218,7 +218,7 @@ class BlockFunction(Protocol):
         -------
         object
             True (or anything that counts as true) if an output is not finite although it might have to be: a zero
-            tap was multiplied by an infinity, or terms that cancel overflowed. Then the outputs are wrong, and the
+            tap was multiplied by an infinity, or terms overflowed. Then the outputs are wrong, and the
             block must be computed again over the non-zero taps alone. What `Engine.prepare` returns never asks for
             that: it repairs its blocks itself (see `repair`).
         """

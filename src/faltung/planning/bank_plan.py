@@ -75,7 +75,7 @@ class BankPlan(Planned):
 
     @lazy
     def error(self) -> float:
-        """Bound of the rounding error of an output of any kernel, relative to what `pointwise` says."""
+        """Bound of the rounding error of an output of any kernel, relative to what `pointwise` says, as in `Plan`."""
         if self.method == "apart":
             return max(plan.error for plan in self.plans)
         unit = float(np.finfo(self.problem.number).eps) / 2

@@ -141,7 +141,7 @@ class ChannelPlan(Planned):
 
     @lazy
     def error(self) -> float:
-        """Bound of the rounding error of an output, relative to what `pointwise` says."""
+        """Bound of the rounding error of an output, relative to what `pointwise` says, as in `Plan`."""
         eps = float(np.finfo(self.problem.number).eps)
         if self.method == "direct":
             error = (self.layer.ins * self.layer.taps + 1) * eps

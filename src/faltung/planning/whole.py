@@ -31,8 +31,8 @@ MOST, MOST_BINARY, LARGEST = 1 << 20, 1 << 30, 1 << 22
 MOST_PARTS = 1 << 10
 #: The same for taps that were rounded to single precision.
 MOST_SINGLE = 1 << 10
-#: Relative errors of taps in double precision after a few operations, and of those that were rounded to single.
-DOUBLE, SINGLE = 2.0**-50, 2.0**-24
+#: Relative error of taps in double precision after a few operations.
+ROUNDED = 2.0**-50
 
 
 class Range(NamedTuple):
@@ -59,12 +59,15 @@ class Whole:
         The largest magnitude of a sample.
     everywhere : bool
         Whether the sums beyond the border are whole numbers, too.
+    single : bool
+        Whether the taps that were given may have been rounded to single precision.
     """
 
     taps: NDArray[np.float64]
     divisor: int
     largest: float
     everywhere: bool
+    single: bool
 
     @property
     def binary(self) -> bool:
@@ -91,12 +94,12 @@ def whole_taps(taps: NDArray[np.float64], samples: Range = _ONE, single: bool = 
     >>> whole_taps(np.exp([0.1, 0.2]))
     """
     given = taps[taps != 0]
-    if not given.size or not math.isfinite(samples.outside):
+    if not given.size or np.abs(given).max() > LARGEST or not math.isfinite(samples.outside):
         return None
     divisor = None
     if single and (given.astype(np.float32) == given).all():
-        divisor = _common_divisor(given, MOST_SINGLE, MOST_SINGLE, SINGLE)
-    divisor = divisor or _common_divisor(given, MOST, MOST_BINARY, DOUBLE)
+        divisor = _common_divisor(given, MOST_SINGLE, MOST_SINGLE, single=True)
+    divisor = divisor or _common_divisor(given, MOST, MOST_BINARY)
     if divisor is None:
         return None
     whole = np.rint(taps * divisor)
@@ -104,15 +107,15 @@ def whole_taps(taps: NDArray[np.float64], samples: Range = _ONE, single: bool = 
         return None
     parts = Fraction(samples.outside).denominator
     if parts > MOST_PARTS:
-        return Whole(whole, divisor, samples.largest, everywhere=False)
-    return Whole(whole * parts, divisor * parts, samples.largest, everywhere=True)
+        return Whole(whole, divisor, samples.largest, False, single)
+    return Whole(whole * parts, divisor * parts, samples.largest, True, single)
 
 
-def _common_divisor(taps: NDArray[np.float64], most: int, most_binary: int, error: float) -> int | None:
+def _common_divisor(taps: NDArray[np.float64], most: int, most_binary: int, single: bool = False) -> int | None:
     divisor = 1
     while True:
-        products = taps * float(divisor)
-        wrong = np.abs(products - np.rint(products)) > error * np.abs(products)
+        quotients = np.rint(taps * float(divisor)) / divisor
+        wrong = quotients.astype(np.float32) != taps if single else np.abs(quotients - taps) > ROUNDED * np.abs(taps)
         if not wrong.any():
             return divisor
         first = Fraction(float(taps[wrong.argmax()]))
@@ -140,7 +143,7 @@ def whole_form(form: Form, whole: Whole) -> tuple[Form, float] | None:
     """
     if len(form.steps) == 1:
         return _put_together(form, [whole.taps])
-    parts = [whole_taps(step[0].taps) for step in form.steps]
+    parts = [whole_taps(step[0].taps, single=whole.single) for step in form.steps]
     primitive = [part.taps / _common_factor(part.taps) for part in parts if part is not None]
     if len(primitive) < len(parts):
         return None
