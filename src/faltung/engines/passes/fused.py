@@ -6,6 +6,7 @@ is made for vectors of fewer lanes.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import groupby
@@ -73,7 +74,8 @@ class Fused:
         down, across = terms[0][-2:]
         self._windows = np.array(windows, np.int64)
         self._kept: Bounded[tuple[Block, int], _Tables] = Bounded(MOST_KEPT, KEPT)
-        self._factors = np.array([down.factor, across.factor, job.divided.by if job.divided else 1.0])
+        divisor = job.divided.by if job.divided else 1.0
+        self._factors = np.array([down.factor, across.factor, divisor / across.factor if passes.reduced else divisor])
         self._own = tuple(table.ctypes.data for table in (self._taps, self._factors, self._windows))
 
     def _describe(self) -> tuple[Passes, NDArray[np.floating]]:
@@ -98,6 +100,7 @@ class Fused:
             and (wrong or (not across.window and can_overflow(job))),
             streamed=job.streamed and job.target.kind == "f",
             sums="float" if self._sums == np.float32 else "double",
+            reduced=job.divided is not None and across.window > 0 and math.frexp(across.factor)[0] == 0.5,
             apart=apart_for(job, self._octaves) if self._octaves and not self._outer else None,
         )
         return passes, coefficients.in_order()

@@ -85,6 +85,8 @@ class Passes:
         The number in which running sums are added up, ``float`` or ``double``.
     apart : Apart, optional
         When samples are too far apart, which also returns 1 (see `spread`).
+    reduced : bool
+        Whether the number that outputs are divided by is already divided by the factor of the second pass.
     """
 
     down: tuple[Footprint, ...] | int
@@ -98,6 +100,7 @@ class Passes:
     streamed: bool
     sums: str
     apart: Apart | None
+    reduced: bool = False
 
 
 def emit(passes: Passes) -> Function:
@@ -348,7 +351,9 @@ class _PassWriter:
         return [load(f, f.at(place, k * size), self.total, number, self.lanes) for k in range(self.lanes)]
 
     def times_factor(self, totals: list[Value], number: str) -> list[Value]:
-        """Emit products of sums over windows with the factor of the second pass."""
+        """Emit products of sums over windows with the factor of the second pass, unless they are divided by it."""
+        if self.passes.reduced:
+            return totals
         factor, kind = self.factor(1, number), vector(number, self.lanes)
         return [self.f.value(f"fmul {kind} {value}, {factor}") for value in totals]
 
