@@ -73,7 +73,7 @@ def _reaches(x: NDArray[Any], number: np.dtype[Any], exponent: int) -> bool:
     for part in (x.real, x.imag) if x.dtype.kind == "c" else (x,):
         sizes = np.abs(part)
         largest = max(largest, float(sizes.max(initial=0.0, where=np.isfinite(sizes))))
-    return largest > float(np.ldexp(np.finfo(number).max, -exponent))
+    return largest > float(np.ldexp(np.finfo(number).max, -max(exponent, 0)))
 
 
 def _wider(plan: Plan | ChannelPlan, exponent: int) -> Plan | ChannelPlan:
