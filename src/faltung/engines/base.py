@@ -14,10 +14,12 @@ optional members: of engines, `WeighingEngine` and `BankEngine`; of block functi
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
+
+from faltung.jit.samples import Sample, sample
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,6 +30,7 @@ __all__ = [
     "Block",
     "BlockFunction",
     "Call",
+    "Division",
     "Engine",
     "Job",
     "JoinableFunction",
@@ -68,6 +71,22 @@ Terms = tuple[tuple[Line, ...], ...]
 """A sum of outer products: for each term one factor for each axis."""
 
 
+@dataclass(frozen=True)
+class Division:
+    """What becomes of sums of whole numbers when they are stored as integers.
+
+    Parameters
+    ----------
+    by : float
+        The whole number that they are divided by.
+    nearest : bool
+        Whether sums may have rounding errors, so that they are rounded to the nearest whole number first.
+    """
+
+    by: float
+    nearest: bool = False
+
+
 @dataclass(frozen=True, eq=False)
 class Job:
     """What an engine computes, block after block.
@@ -88,6 +107,8 @@ class Job:
         Shape of the whole output, of which a block is a part; the last axis counts positions.
     streamed : bool
         Whether the result is larger than the cache and should be written past it.
+    division : Division, optional
+        If taps and samples are whole numbers: what becomes of their sums if the target holds integers.
     """
 
     taps: NDArray[np.floating]
@@ -98,6 +119,18 @@ class Job:
     target: np.dtype
     extents: tuple[int, ...]
     streamed: bool
+    division: Division | None = None
+
+    @property
+    def divided(self) -> Division | None:
+        """What becomes of sums when they are stored."""
+        return self.division if self.target.kind in "iu" else None
+
+    @property
+    def stored(self) -> Sample:
+        """What the target holds, for the code that stores."""
+        memory, division = sample(self.target), self.divided
+        return replace(memory, divided=True, nearest=division.nearest) if division else memory
 
 
 @dataclass(frozen=True)
@@ -127,6 +160,8 @@ class Work:
     pointwise : bool
         Whether the scale is the sum of abs(tap) * abs(sample) under each output. Otherwise it is the sum of all
         abs(tap) times the largest abs(sample) in the block.
+    whole : bool
+        Whether sums of whole numbers are exact as long as they can be told apart.
     scratch : float
         Bytes that each worker needs besides the block.
     """
@@ -141,6 +176,7 @@ class Work:
     calls: float = 0.0
     roundings: float = 0.0
     pointwise: bool = True
+    whole: bool = True
     scratch: float = 0.0
 
 
@@ -182,7 +218,7 @@ class BlockFunction(Protocol):
         -------
         object
             True (or anything that counts as true) if an output is not finite although it might have to be: a zero
-            tap was multiplied by an infinity, or terms that cancel overflowed. Then the outputs are wrong, and the
+            tap was multiplied by an infinity, or terms overflowed. Then the outputs are wrong, and the
             block must be computed again over the non-zero taps alone. What `Engine.prepare` returns never asks for
             that: it repairs its blocks itself (see `repair`).
         """

@@ -58,6 +58,11 @@ class Footprint:
     number: str
     outputs: int = 1
 
+    @property
+    def coefficients(self) -> int:
+        """Number of coefficients that the code reads for an output."""
+        return self.panels * self.rows * self.columns if self.pattern is None else len(self.pattern)
+
 
 class Registers:
     """Writes the sum over all taps of a footprint.

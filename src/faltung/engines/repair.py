@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from faltung.engines.base import Block, BlockFunction, Call, Job, call_of
+from faltung.engines.base import Block, BlockFunction, Call, Division, Job, call_of
 from faltung.engines.spread import Spread
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Checked", "Repaired", "view"]
+__all__ = ["Checked", "Repaired", "stored", "view"]
 
 
 class Repaired:
@@ -90,3 +90,20 @@ class _Memory:
             "strides": strides,
             "typestr": dtype.str,
         }
+
+
+def stored(values: NDArray[np.floating], dtype: np.dtype[Any], division: Division | None = None) -> NDArray[Any]:
+    """Convert as `faltung.jit.samples.store` does: half to even, saturated, and NaN becomes zero in an integer."""
+    if division is not None:
+        values = (np.rint(values) if division.nearest else values) / values.dtype.type(division.by)
+    with np.errstate(over="ignore"):
+        if dtype.kind == "f":
+            return values.astype(dtype)
+    limits = np.iinfo(dtype)
+    rounded = np.rint(values)
+    inside = (rounded > float(limits.min)) & (rounded < float(limits.max))
+    result = np.zeros(values.shape, dtype)
+    result[inside] = rounded[inside].astype(dtype)
+    result[rounded <= float(limits.min)] = limits.min
+    result[rounded >= float(limits.max)] = limits.max
+    return result

@@ -9,18 +9,24 @@ import numpy as np
 
 from faltung.jit.ir import Function, Value, vector
 
-__all__ = ["Sample", "load", "sample", "splat", "store"]
+__all__ = ["Sample", "divided", "load", "sample", "splat", "store"]
 
 _ALIGN = "align 1"  # NumPy arrays may start anywhere; on today's processors an unaligned load costs nothing extra
 
 
 @dataclass(frozen=True)
 class Sample:
-    """A sample in memory: its kind (``f`` float, ``i`` signed, ``u`` unsigned), its bytes and their order."""
+    """A sample in memory: its kind (``f`` float, ``i`` signed, ``u`` unsigned), its bytes and their order.
+
+    Integers may be quotients: sums of whole numbers are `divided` when they are stored. Where sums have rounding
+    errors, they are rounded to the `nearest` whole number before.
+    """
 
     kind: str
     bytes: int
     swapped: bool = False
+    divided: bool = False
+    nearest: bool = False
 
     @property
     def type(self) -> str:
@@ -66,20 +72,42 @@ def load(f: Function, pointer: Value, memory: Sample, number: str, lanes: int) -
 
 
 def store(
-    f: Function, number: str, value: Value, pointer: Value, memory: Sample, lanes: int, streamed: bool = False
+    f: Function,
+    number: str,
+    value: Value,
+    pointer: Value,
+    memory: Sample,
+    lanes: int,
+    streamed: bool = False,
+    divisor: Value = "",
 ) -> None:
     """Emit a store of `lanes` numbers as samples; integers are rounded half to even, saturated, and NaN becomes zero.
 
-    If `streamed`, it goes past the cache, and the address must be a multiple of the size of the vector.
+    If `streamed`, it goes past the cache, and the address must be a multiple of the size of the vector. Where samples
+    are divided, all lanes of `divisor` are the number that they are divided by.
     """
     kind = vector(memory.type, lanes)
     have = vector(number, lanes)
+    if memory.divided:
+        value = divided(f, number, value, divisor, lanes, memory.nearest)
     if memory.kind != "f":
         value = _integer(f, number, value, memory, lanes)
     elif memory.type != number:
         value = f.value(f"{'fpext' if memory.bytes == 8 else 'fptrunc'} {have} {value} to {kind}")
     how = f"align {lanes * memory.bytes}, !nontemporal !1" if streamed else _ALIGN
     f.do(f"store {kind} {value}, ptr {pointer}, {how}")
+
+
+def divided(f: Function, number: str, value: Value, divisor: Value, lanes: int, nearest: bool = False) -> Value:
+    """Emit the quotient of a whole number; it is exactly between two integers only if the exact quotient is.
+
+    The number must be below half the largest up to which all whole numbers can be told apart.
+    """
+    have = vector(number, lanes)
+    if nearest:  # the sum with a number so large has no bits left for a fraction
+        magic = splat(f, f"{3 * 2 ** (22 if number == 'float' else 51)}.0", number, lanes)
+        value = f.value(f"fsub {have} {f.value(f'fadd {have} {value}, {magic}')}, {magic}")
+    return f.value(f"fdiv {have} {value}, {divisor}")
 
 
 def _integer(f: Function, number: str, value: Value, memory: Sample, lanes: int) -> Value:

@@ -74,7 +74,7 @@ class BankPlan(Planned):
 
     @lazy
     def error(self) -> float:
-        """Bound of the rounding error of an output of any kernel, relative to what `pointwise` says."""
+        """Bound of the rounding error of an output of any kernel, relative to what `pointwise` says, as in `Plan`."""
         if self.method == "apart":
             return max(plan.error for plan in self.plans)
         unit = float(np.finfo(self.problem.number).eps) / 2
@@ -205,6 +205,8 @@ def _refusal(plan: BankPlan) -> str:
         return "a kernel is complex"
     if plan.problem.weighted:
         return "samples may be missing"
+    if any(part.problem.whole for part in plan.plans):
+        return "sums of integers are exact, each with a divisor of its own"
     return "" if plan.problem.direct else "the result is converted when it is stored"
 
 

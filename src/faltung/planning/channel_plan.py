@@ -21,6 +21,7 @@ from faltung.planning.planner import METHODS, Plan, make_plan
 from faltung.planning.problem import Problem
 from faltung.planning.question import Question
 from faltung.planning.report import Row, bytes_text, scale_text, shape_text, time_text
+from faltung.planning.whole import WholeRows, whole_rows
 
 __all__ = ["CHANNEL_METHODS", "ChannelPlan", "check_missing", "make_channel_plan"]
 
@@ -131,8 +132,16 @@ class ChannelPlan(Planned):
         )
 
     @lazy
+    def whole(self) -> WholeRows | None:
+        """The taps as whole numbers over divisors, if samples and results are integers."""
+        problem = self.problem
+        if not (problem.dtype.kind in "biu" and problem.result.kind in "iu" and self.bank.dtype.kind != "c"):
+            return None
+        return whole_rows(self.correlated.taps, problem.range_of_samples, problem.number)
+
+    @lazy
     def error(self) -> float:
-        """Bound of the rounding error of an output, relative to what `pointwise` says."""
+        """Bound of the rounding error of an output, relative to what `pointwise` says, as in `Plan`."""
         eps = float(np.finfo(self.problem.number).eps)
         if self.method == "direct":
             error = (self.layer.ins * self.layer.taps + 1) * eps
@@ -186,6 +195,8 @@ class ChannelPlan(Planned):
             axes = tuple(axis - (axis > self.channel_axis) for axis in axes)
         complex_ = problem.dtype.kind == "c" or self.bank.dtype.kind == "c"
         number = np.result_type(problem.number, np.complex64) if complex_ else problem.number
+        if self.whole:  # sums over channels are then exact, up to errors far below one half
+            number = np.dtype(np.float64)
         result = problem.result if self.bank.in_channels == 1 else number
         kernel = dilated(self.bank[o, i], self.question.dilation)
         return make_plan(

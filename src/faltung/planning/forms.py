@@ -24,7 +24,7 @@ from faltung.planning.report import shape_text
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Factor", "Form", "cropped", "forms"]
+__all__ = ["Factor", "Form", "cropped", "forms", "scaled"]
 
 #: Most outer products that a kernel is written as a sum of.
 MOST_TERMS = 8
@@ -112,17 +112,17 @@ def _in_turn(
     steps = [_factor(factor, factor.taps, factor, axes, ndim, number) for factor in product]
     steps.sort(key=_cost)
     carried = 1.0
-    scaled = []
+    steps_scaled = []
     for factor in steps[:-1]:
         # No intermediate sum is larger than the samples. A power of two causes no rounding.
         power = 2.0 ** -math.ceil(math.log2(float(np.abs(factor.taps).sum()) or 1.0))
         carried /= power
-        scaled.append(_times(factor, power))
-    scaled.append(_times(steps[-1], carried))
+        steps_scaled.append(scaled(factor, power))
+    steps_scaled.append(scaled(steps[-1], carried))
     sizes = reduce(convolve_taps, [np.abs(factor.taps) for factor in steps])
     same_sign = all((factor.taps >= 0).all() for factor in steps) and bool(taps.all())
     exact = same_sign and all(factor.faithful for factor in steps) and _faithful(sizes, taps, number)
-    return Form(tuple((factor,) for factor in scaled), _growth(sizes, taps), exact)
+    return Form(tuple((factor,) for factor in steps_scaled), _growth(sizes, taps), exact)
 
 
 def _growth(sizes: NDArray[np.floating], taps: NDArray[np.floating]) -> float:
@@ -131,7 +131,8 @@ def _growth(sizes: NDArray[np.floating], taps: NDArray[np.floating]) -> float:
     return float(sizes.sum() / taps.sum()) if taps.any() else 1.0
 
 
-def _times(factor: Factor, scalar: float) -> Factor:
+def scaled(factor: Factor, scalar: float) -> Factor:
+    """Return a factor times a scalar."""
     terms = tuple(
         (*term[:-1], Line(term[-1].taps * scalar, term[-1].widths, term[-1].rest * scalar)) for term in factor.terms
     )

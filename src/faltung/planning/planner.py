@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from faltung.engines.catalogue import ENGINES, EXACT, weighing_engine
 from faltung.ground.lazy import lazy
 from faltung.planning.cost import ALONG, ALONG_SIGNED, APART, Machine, seconds
 from faltung.planning.forms import Form
+from faltung.planning.jobs import jobs_for
 from faltung.planning.planned import Candidate, Planned, check_method_name, choose, rounding_of_store
 from faltung.planning.problem import Problem
 from faltung.planning.report import Row, bytes_text, scale_text, shape_text, shortened, time_text
@@ -183,21 +185,20 @@ def _options(problem: Problem, machine: Machine) -> Iterable[_Option]:
         for method in METHODS[1:]:
             yield _Option(Candidate(method, (EXACT.name,), 0.0), steps=[[]])
         return
-    whole, *products = problem.forms
-    steps = _steps(problem, whole)
+    _, *products = problem.forms
     for name in ENGINES:
-        yield _option(problem, name, (name,), 0, steps, machine)
+        yield _option(problem, name, (name,), 0, machine)
     for number, form in enumerate(products, 1):
-        steps = _steps(problem, form)
-        engines = tuple(_cheapest(jobs[0], machine) for jobs in steps)
-        yield _option(problem, "passes", engines, number, steps, machine)
+        plain = problem.jobs(form, _source(problem), problem.written)
+        engines = tuple(_cheapest(jobs[0], machine) for jobs in plain)
+        yield _option(problem, "passes", engines, number, machine)
     if not products:
         yield _impossible("passes", (), "the kernel is not a product of several")
 
 
-def _steps(problem: Problem, form: Form) -> list[list[Job]]:
-    """Return the jobs of each step of a form."""
-    return problem.jobs(form, problem.stored if problem.readable else problem.extended, problem.written)
+def _source(problem: Problem) -> np.dtype[Any]:
+    """Return the dtype of most source blocks."""
+    return problem.stored if problem.readable else problem.extended
 
 
 def _cheapest(job: Job, machine: Machine, pointwise: bool = False) -> str:
@@ -216,19 +217,26 @@ def _option(
     method: str,
     engines: tuple[str, ...],
     form: int,
-    steps: list[list[Job]],
     machine: Machine,
 ) -> _Option:
-    pairs = [(ENGINES[name], job) for name, jobs in zip(engines, steps, strict=True) for job in jobs]
-    reason = next((text for text in (engine.accepts(job) for engine, job in pairs) if text), "")
+    plain = problem.jobs(problem.forms[form], _source(problem), problem.written)
+    reason = _refusal(engines, plain)
     if reason:
         return _impossible(method, engines, reason)
+    steps = jobs_for(problem, problem.forms[form], engines, _source(problem), problem.written)
+    pairs = [(ENGINES[name], job) for name, jobs in zip(engines, steps, strict=True) for job in jobs]
     work = _total(pairs, problem.forms[form])
     if problem.accuracy == "pointwise" and not work.pointwise:
         return _impossible(method, engines, "its rounding errors are not bounded point by point")
     weights = _weights(problem, engines, form, steps, work, machine) if problem.weighted else _Weights()
-    predicted = seconds(work, problem.number, machine) + weights.seconds
+    predicted = seconds(work, steps[0][0].taps.dtype, machine) + weights.seconds
     return _Option(Candidate(method, engines, predicted), form, steps, work, weights)
+
+
+def _refusal(engines: tuple[str, ...], steps: list[list[Job]]) -> str:
+    """Return why an engine does not accept a job, or an empty string."""
+    texts = (ENGINES[name].accepts(job) for name, jobs in zip(engines, steps, strict=True) for job in jobs)
+    return next(filter(None, texts), "")
 
 
 def _impossible(method: str, engines: tuple[str, ...], reason: str) -> _Option:

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from faltung.engines.base import Job
+from faltung.engines.base import Division, Job
 from faltung.errors import ArgumentError
 from faltung.ground.arrays import computed_number
 from faltung.ground.boundary import spelled
@@ -23,6 +23,7 @@ from faltung.kernels.rewrite import Simplified, simplify
 from faltung.planning.forms import Form, cropped, forms
 from faltung.planning.missing_rule import NOTHING_MISSING, MissingRule
 from faltung.planning.report import Row, shape_text, shortened
+from faltung.planning.whole import Range, Whole, whole_taps
 
 __all__ = ["Layout", "Problem"]
 
@@ -242,6 +243,13 @@ class Problem:
         return self.missing.applies
 
     @lazy
+    def combined(self) -> bool:
+        """Whether an output is put together of sums of which one may overflow though the output does not."""
+        both = self.dtype.kind == "c" and self.correlated.dtype.kind == "c"
+        large = np.abs(self.kernel.taps).sum() > 1.0 + 1e-4
+        return self.dtype.kind in "fc" and (both or self.weighted) and bool(large or self.fills)
+
+    @lazy
     def weight(self) -> np.dtype[Any]:
         """The dtype of the weights of samples."""
         return self.number if self.missing.graded else np.dtype(np.uint8)
@@ -264,30 +272,53 @@ class Problem:
         alike = all((factor.taps >= 0).all() for step in chosen.steps for factor in step)
         return chosen if alike and not self.fills else self.magnitudes
 
+    @lazy
+    def whole(self) -> Whole | None:
+        """The taps as whole numbers over a divisor, if samples and results are integers; None if they are not."""
+        if not (self.dtype.kind in "biu" and self.result.kind in "iu" and self.correlated.dtype.kind != "c"):
+            return None
+        return whole_taps(self.forms[0].steps[0][0].taps, self.range_of_samples, self.number == np.float32)
+
+    @property
+    def range_of_samples(self) -> Range:
+        """The largest magnitude of samples that are integers, and the constant beyond the border."""
+        limits = np.iinfo(np.uint8 if self.dtype.kind == "b" else self.dtype)
+        outside = self.cval.real if "constant" in self.modes else 0.0
+        return Range(max(float(limits.max), -float(limits.min), abs(outside)), outside)
+
     def jobs(
-        self, form: Form, source: np.dtype[Any], target: np.dtype[Any], to_scratch: bool = False
+        self,
+        form: Form,
+        source: np.dtype[Any],
+        target: np.dtype[Any],
+        to_scratch: bool = False,
+        number: np.dtype[Any] | None = None,
+        division: Division | None = None,
     ) -> list[list[Job]]:
         """Return the jobs of engines: for each step one, or two for complex taps, from source to target dtype.
 
-        A result that goes `to_scratch` is read again at once, so it stays in the cache.
+        A result that goes `to_scratch` is read again at once, so it stays in the cache. The number computed with may
+        be another one than that of the problem.
         """
+        number = self.number if number is None else number
         extents = tuple(stop - start for start, stop in self.layout.regions)
         last = len(form.steps) - 1
         return [
             [
                 Job(
-                    taps=np.ascontiguousarray(factor.taps, dtype=self.number),
+                    taps=np.ascontiguousarray(factor.taps, dtype=number),
                     terms=factor.terms,
                     faithful=factor.faithful,
                     step=self.layout.step,
-                    source=source if number == 0 else self.number,
-                    target=target if number == last else self.number,
+                    source=source if place == 0 else number,
+                    target=target if place == last else number,
                     extents=extents,
-                    streamed=self.streamed and number == last and not to_scratch,
+                    streamed=self.streamed and place == last and not to_scratch,
+                    division=division,
                 )
                 for factor in step
             ]
-            for number, step in enumerate(form.steps)
+            for place, step in enumerate(form.steps)
         ]
 
     @lazy

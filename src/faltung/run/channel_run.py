@@ -18,6 +18,7 @@ from faltung.planning.problem import Problem
 from faltung.run.gathering import address_of
 from faltung.run.layer_run import correlate_channels
 from faltung.run.tables import memory_layout
+from faltung.run.wide_range import mend
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -41,20 +42,29 @@ class ChannelRunner:
 
     def run(self, x: NDArray[Any], out: NDArray[Any], workers: int | None, valid: NDArray[Any] | None) -> None:
         """Fill `out`; `valid` is False where a sample is missing."""
-        if self._plan.method != "direct" or not self._direct(x, out, workers):
+        if self._plan.method == "direct":
+            if self._direct(x, out, workers):
+                return
+            if self._has_zeros:
+                _apart(self._plan, x, out, workers, valid)
+        else:
             _apart(self._plan, x, out, workers, valid)
+            if self._plan.bank.in_channels == 1:  # nothing is added to the sum of a kernel
+                return
+        mend(self._plan, x, out, workers, valid)
 
     @lazy
     def _taps(self) -> NDArray[Any]:
         """The taps in the number computed with."""
-        return np.ascontiguousarray(self._plan.correlated.taps, self._plan.problem.number)
+        plan = self._plan
+        return plan.whole.taps if plan.whole else np.ascontiguousarray(plan.correlated.taps, plan.problem.number)
 
     @lazy
     def _has_zeros(self) -> bool:
         return not self._plan.correlated.taps.all()
 
     def _direct(self, x: NDArray[Any], target: NDArray[Any], workers: int | None) -> bool:
-        """Fill the target; return False if a zero tap may have been multiplied by a sample that is not finite."""
+        """Fill the target; return whether all sums are finite, as far as can be told."""
         plan, axis = self._plan, self._plan.channel_axis
         source = _merged(plan, x[np.newaxis] if axis is None else np.moveaxis(x, axis, 0))
         ordered = _ordered(plan, _many(plan, target))
@@ -63,14 +73,12 @@ class ChannelRunner:
         if not in_place:  # no single stride leads from image to image: the result is copied later
             place = np.empty(place.shape, place.dtype)
         addresses = address_of(source), memory_layout(source), address_of(place), memory_layout(place)
-        correlate_channels(plan.layer, *addresses, self._taps, workers=worker_count(workers))
+        divisors = plan.whole.divisors if plan.whole else None
+        many = worker_count(workers)
+        finite = correlate_channels(plan.layer, *addresses, self._taps, workers=many, divisors=divisors)
         if not in_place:
             ordered[...] = place.reshape(ordered.shape)
-        if not self._has_zeros:
-            return True
-        if target.dtype.kind == "f":
-            return bool(np.isfinite(target).all())
-        return math.isfinite(plan.layer.cval) and (source.dtype.kind != "f" or bool(np.isfinite(source).all()))
+        return finite
 
 
 def _many(plan: ChannelPlan, target: NDArray[Any]) -> NDArray[Any]:
@@ -116,7 +124,11 @@ def _apart(
             whole = np.empty(run.result_shape, run.problem.result)
             run.runner.run(np.ascontiguousarray(channels[first + i]), whole, workers, masks[first + i])
             outputs = whole[tuple(every)]
-            total = outputs if total is None else np.add(total, outputs, out=total)
+            with np.errstate(over="ignore", invalid="ignore"):
+                total = outputs if total is None else np.add(total, outputs, out=total)
+        if plan.whole and plan.whole.everywhere and ins > 1:
+            divisor = plan.whole.divisors[o]
+            total = np.rint(total * divisor) / divisor if divisor > 1 else total
         part[...] = total if total.dtype == part.dtype else _stored(total, part.dtype)
 
 

@@ -23,6 +23,7 @@ from faltung.run.prepared import Prepared
 from faltung.run.small import Small
 from faltung.run.source import Source
 from faltung.run.tiling import Tile, Tiles, tile_in_time, tiles_across, tiles_beside
+from faltung.run.wide_range import mend
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -82,9 +83,11 @@ class KernelRunner:
 
         if len(tiles) == 1:
             work(*tiles)
-            return
-        alone = workers is None and self._plan.seconds < _ALONE
-        share(work, tiles, 1 if alone else worker_count(workers))
+        else:
+            alone = workers is None and self._plan.seconds < _ALONE
+            share(work, tiles, 1 if alone else worker_count(workers))
+        if self._problem.combined:
+            mend(self._plan, x, out, workers, valid)
 
     @lazy
     def _read(self) -> Plain:

@@ -67,10 +67,13 @@ class Board:
         self._items, self._room = values["items"], values["room"]
         self._portion = self._items * LONGEST / max(seconds, LONGEST)
 
-    def call(self, run: Run, code: Callable[[int], int], workers: int, **values: int) -> None:
-        """Call machine code that shares out the items among threads; `values` are the other entries."""
+    def call(self, run: Run, code: Callable[[int], int], workers: int, **values: int) -> int:
+        """Call machine code that shares out the items among threads; `values` are the other entries.
+
+        Returns the status that it left behind its two counters.
+        """
         count = max(1, min(workers, self._items))
-        board, claims = self._values.copy(), np.zeros(2, np.int64)
+        board, claims = self._values.copy(), np.zeros(3, np.int64)
         buffer, place = scratch.take("channels", self._room * count)
         places = self._places
         board[places["claims"]], board[places["scratch"]] = address_of(claims), place
@@ -79,10 +82,11 @@ class Board:
         portion = count * max(1, int(self._portion))
         for first in range(0, self._items, portion):  # an interrupt (Ctrl-C) is noticed between portions
             if first:
-                claims[:] = first, 0
+                claims[:2] = first, 0
             board[places["items"]] = min(first + portion, self._items)
             run(code, address_of(board), count)
         del buffer  # until here the scratch belongs to this call
+        return int(claims[2])
 
 
 def whole_lines(size: int) -> int:
@@ -103,13 +107,21 @@ class LayerCode:
         The number computed with.
     streamed : bool
         Whether the output is so large that it is written past the cache.
+    divided : bool
+        Whether sums are divided before they are stored.
     """
 
     def __init__(
-        self, layer: Layer, source: MemoryLayout, target: MemoryLayout, number: np.dtype[Any], streamed: bool
+        self,
+        layer: Layer,
+        source: MemoryLayout,
+        target: MemoryLayout,
+        number: np.dtype[Any],
+        streamed: bool,
+        divided: bool = False,
     ) -> None:
         self._axes, (self._source, self._target) = in_three_axes(layer.axes, source, target)
-        self._layer, self._number = layer, number
+        self._layer, self._number, self._divided = layer, number, divided
         self._block = register_block(layer, number)
         self._blocks = -(-layer.outs // self._block.outputs)  # of channels out
         self._vector_bytes = self._block.lanes * number.itemsize
@@ -173,6 +185,7 @@ class LayerCode:
                 block=(self._block.rows, self._block.vectors),
                 packed=self._packed,
                 streamed=streamed,
+                divided=self._divided,
             ),
             host(),
         )
@@ -218,19 +231,29 @@ class LayerCode:
         return np.ascontiguousarray(by_block.swapaxes(2, 3), self._number)
 
     def __call__(
-        self, source: int, target: int, taps: NDArray[Any], bias: NDArray[Any] | None, run: Run, workers: int
-    ) -> None:
-        """Fill the output at the address `target`."""
+        self,
+        source: int,
+        target: int,
+        taps: NDArray[Any],
+        bias: NDArray[Any] | None,
+        divisors: NDArray[Any] | None,
+        run: Run,
+        workers: int,
+    ) -> bool:
+        """Fill the output at the address `target`; return whether all of it is finite, as far as can be told."""
         coefficients = self._in_order(taps)
         values = {"source": source, "target": target, "taps": address_of(coefficients)}
         if bias is not None:
             bias = np.ascontiguousarray(bias, self._number)
             values["bias"] = address_of(bias)
+        if divisors is not None:
+            divisors = np.ascontiguousarray(divisors, self._number)
+            values["divisors"] = address_of(divisors)
         past = self._streamed and target % self._vector_bytes == 0
-        self._board.call(run, self._codes[past], workers, **values)
+        return not self._board.call(run, self._codes[past], workers, **values)
 
 
-_codes: Bounded[tuple[Layer, MemoryLayout, MemoryLayout, np.dtype[Any], bool], LayerCode] = Bounded(
+_codes: Bounded[tuple[Layer, MemoryLayout, MemoryLayout, np.dtype[Any], bool, bool], LayerCode] = Bounded(
     MOST_LAYERS, MOST_BYTES
 )
 
@@ -245,7 +268,8 @@ def correlate_channels(
     bias: NDArray[Any] | None = None,
     run: Run = in_threads,
     workers: int = 1,
-) -> None:
+    divisors: NDArray[Any] | None = None,
+) -> bool:
     """Correlate the array at one address with a bank, and write the result to another address.
 
     Parameters
@@ -265,12 +289,19 @@ def correlate_channels(
         Runs the machine code.
     workers : int
         Number of threads; the result does not depend on it.
+    divisors : ndarray, optional
+        A number for each channel out that sums are divided by: with whole taps and samples, quotients are exact.
+
+    Returns
+    -------
+    bool
+        Whether all outputs are finite. False may be a false alarm.
     """
     if not layer.multiply_adds:
-        return
+        return True
     large = math.prod(layer.target_shape) * target_layout.dtype.itemsize >= STREAMED_BYTES
-    key = (layer, source_layout, target_layout, taps.dtype, large)
+    key = (layer, source_layout, target_layout, taps.dtype, large, divisors is not None)
     code = _codes.get(key)
     if code is None:
         code = _codes.get_or_make(key, lambda: LayerCode(*key), attrgetter("nbytes"))
-    code(source, target, taps, bias, run, workers)
+    return code(source, target, taps, bias, divisors, run, workers)

@@ -15,6 +15,7 @@ from faltung.engines.repair import Checked, Repaired
 from faltung.engines.spread import can_spread
 from faltung.ground.lazy import lazy
 from faltung.planning.forms import Form
+from faltung.planning.jobs import jobs_for
 from faltung.planning.planner import Plan
 from faltung.planning.problem import Problem
 from faltung.run.missing import Normalised
@@ -111,15 +112,13 @@ def _functions(
     to_scratch: bool = False,
 ) -> Functions:
     """Prepare the engines of a form."""
-    steps = [
-        [ENGINES[name].prepare(job) for job in jobs]
-        for name, jobs in zip(engines, problem.jobs(form, source, target, to_scratch), strict=True)
-    ]
+    jobs = jobs_for(problem, form, engines, source, target, to_scratch)
+    steps = [[ENGINES[name].prepare(job) for job in step] for name, step in zip(engines, jobs, strict=True)]
     if len(steps) == 1:
         return steps[0]
     passes = [(function, factor.taps.shape) for (function,), (factor,) in zip(steps, form.steps, strict=True)]
-    chain = Chain(passes, problem.layout.step * problem.number.itemsize, "steps")
+    chain = Chain(passes, problem.layout.step * jobs[0][0].taps.itemsize, "steps")
     if form.exact or not can_spread(source):
         return [chain]
-    (whole,) = problem.jobs(problem.forms[0], source, target, to_scratch)[0]
+    (whole,) = jobs_for(problem, problem.forms[0], (EXACT.name,), source, target, to_scratch)[0]
     return [Repaired(Checked(chain, whole), lambda: EXACT.prepare(whole))]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -15,7 +15,11 @@ from faltung.kernels import Bank, Kernel
 from faltung.kernels.dilated import dilated
 from faltung.planning.channel_plan import ChannelPlan
 from faltung.planning.question import Options, Question, as_value, question_of
+from faltung.planning.whole import whole_rows
 from faltung.tensors.storing import followed, torch_dtype
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = ["Asked", "as_numbers", "ask", "check_tensor", "correlated"]
 
@@ -33,6 +37,9 @@ class Asked(NamedTuple):
         The dtype of the result.
     plan : ChannelPlan or None
         For a bank, or taps that are a tensor: the layer that is asked for, as a plan without a method.
+    divisors : ndarray or None
+        If the results are exact sums of integers over a divisor: this number, one for each channel out of a bank. The
+        taps of `kernel` are then whole numbers.
     kernel : Kernel, Bank or Tensor
         The filter.
     """
@@ -41,11 +48,13 @@ class Asked(NamedTuple):
     number: torch.dtype
     result: torch.dtype
     plan: ChannelPlan | None
+    divisors: NDArray[np.float64] | None
     kernel: Kernel | Bank | torch.Tensor
 
 
+_Checked = tuple[Question, torch.dtype, torch.dtype, ChannelPlan | None, "NDArray[np.float64] | None"]
 #: What was asked in recent calls, without kernels, by the arguments as they were passed.
-_kept: Bounded[tuple[Any, ...], tuple[Question, torch.dtype, torch.dtype, ChannelPlan | None]] = Bounded(256, 1 << 26)
+_kept: Bounded[tuple[Any, ...], _Checked] = Bounded(256, 1 << 26)
 
 
 def ask(shape: tuple[int, ...], dtype: torch.dtype, kernel: Any, options: Options) -> Asked:
@@ -69,12 +78,11 @@ def ask(shape: tuple[int, ...], dtype: torch.dtype, kernel: Any, options: Option
         kept = _checked(shape, dtype, kernel, options)
     if kept is None:
         kept = _kept.put(key, _checked(shape, dtype, kernel, options), 4096 + 32 * math.prod(kernel.shape))
-    return Asked(*kept, kernel)
+    divisors = kept[-1]
+    return Asked(*kept, kernel if divisors is None else _whole(kernel, divisors))
 
 
-def _checked(
-    shape: tuple[int, ...], dtype: torch.dtype, kernel: Any, options: Options
-) -> tuple[Question, torch.dtype, torch.dtype, ChannelPlan | None]:
+def _checked(shape: tuple[int, ...], dtype: torch.dtype, kernel: Any, options: Options) -> _Checked:
     """Return what is asked, without the kernel."""
     _refuse_weights(options)
     wanted = options.dtype
@@ -88,8 +96,30 @@ def _checked(
         result = dtype
     else:
         result = torch_dtype(question.result)
+    plan = None if isinstance(kernel, Kernel) else _channel_plan(question)
+    divisors = None if isinstance(kernel, torch.Tensor) else _divisors(question, plan)
     number = torch_dtype(computed_number(question.dtype, question.result))
-    return question, number, result, None if isinstance(kernel, Kernel) else _channel_plan(question)
+    return question, number if divisors is None else torch.float64, result, plan, divisors
+
+
+def _divisors(question: Question, plan: ChannelPlan | None) -> NDArray[np.float64] | None:
+    """Return the divisors of sums that are exact; None if samples or results are no integers, or some are missing."""
+    if question.missing.applies:
+        return None
+    if plan is not None:
+        return plan.whole.divisors if plan.whole and plan.whole.everywhere else None
+    if question.dtype.kind not in "biu" or question.result.kind not in "iu":
+        return None
+    whole = whole_rows(question.kernel.taps[np.newaxis], question.problem.range_of_samples, question.problem.number)
+    return whole.divisors if whole and whole.everywhere else None
+
+
+def _whole(kernel: Kernel | Bank, divisors: NDArray[np.float64]) -> Kernel | Bank:
+    """Return a kernel, or the kernels of each channel out, times its divisor."""
+    if isinstance(kernel, Kernel):
+        return Kernel(np.rint(kernel.taps * divisors[0]), kernel.origin)
+    factors = divisors.reshape(-1, *[1] * (kernel.taps.ndim - 1))
+    return Bank(np.where(factors > 1.0, np.rint(kernel.taps * factors), kernel.taps), kernel.origin)
 
 
 def _refuse_weights(options: Options) -> None:

@@ -39,7 +39,10 @@ def filter(x: Any, kernel: Any, options: Options, out: Any, mask: Any, workers: 
     if options.dtype is None and isinstance(out, torch.Tensor):
         options = options._replace(dtype=out.dtype, dtype_name="out")
     asked = ask(tuple(x.shape), x.dtype, kernel, options)
-    y = stored(_filtered(as_numbers(x, asked), asked, mask, workers or 0), asked.result)
+    y = _filtered(as_numbers(x, asked), asked, mask, workers or 0)
+    if asked.divisors is not None:
+        y = _quotients(y, asked)
+    y = stored(y, asked.result)
     if out is None:
         return y
     if not isinstance(out, torch.Tensor) or out.shape != y.shape or out.device != y.device:
@@ -53,6 +56,15 @@ def description(out: Any) -> str:
     if isinstance(out, torch.Tensor):
         return f"shape {tuple(out.shape)}, dtype {out.dtype} on {out.device}"
     return f"a {type(out).__name__}"
+
+
+def _quotients(y: torch.Tensor, asked: Asked) -> torch.Tensor:
+    """Return exact sums of whole numbers over their divisors."""
+    divisors = torch.from_numpy(asked.divisors).to(y.device)
+    if asked.plan is not None and divisors.numel() > 1:
+        axis = 0 if asked.plan.channel_axis is None else asked.plan.channel_axis
+        divisors = divisors.reshape([-1 if k == axis else 1 for k in range(y.ndim)])
+    return torch.where(divisors > 1, y.round(), y) / divisors
 
 
 class _How(NamedTuple):

@@ -29,11 +29,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from faltung.engines.calls.gather_code import emit as emit_gather
+from faltung.engines.guard import Guard
 from faltung.engines.registers import Footprint, Registers
 from faltung.ground.extended import FILL
 from faltung.jit.compile import compile_function, compiled_once, ctypes_of
 from faltung.jit.ir import Function, Value, module, vector
-from faltung.jit.samples import Sample, splat, store
+from faltung.jit.samples import Sample, divided, splat, store
 from faltung.jit.target import Target
 
 __all__ = [
@@ -50,15 +51,10 @@ __all__ = [
 
 #: Entries of the board that the function is called with: each a 64-bit integer.
 FIELDS = (
-    *(
-        "claims",
-        "items",
-        "scratch",
-        "room",
-    ),  # two counters from zero; scratch, and its bytes for each thread
+    *("claims", "items", "scratch", "room"),  # two counters and a status, all from zero; scratch for each thread
     *("source", "source_image", "source_channel"),  # address, and bytes between neighbours
     *("target", "target_image", "target_channel", "target_slice", "target_row", "target_column"),
-    *("taps", "block_bytes", "panels", "bias", "fill"),
+    *("taps", "block_bytes", "panels", "bias", "divisors", "fill"),
     *("groups", "ins", "outs", "blocks"),  # channels of one group, and blocks of channels out
     *("slices", "height", "width"),  # outputs
     *("row_tiles", "column_tiles", "tile_height", "tile_width"),
@@ -87,6 +83,8 @@ class Channels:
         Whether the target holds the number computed with, and its rows are contiguous.
     streamed : bool
         Whether to write past the cache; every vector of the target must be aligned.
+    divided : bool
+        Whether sums are divided, by a number for each channel out, before they are stored.
     """
 
     footprint: Footprint
@@ -97,6 +95,7 @@ class Channels:
     block: tuple[int, int]
     packed: bool
     streamed: bool
+    divided: bool = False
 
 
 @compiled_once
@@ -111,7 +110,8 @@ def channels_function(code: Channels, target: Target) -> Callable[[int], int]:
 def fields(f: Function, names: tuple[str, ...]) -> dict[str, Value]:
     """Emit loads of the entries of the board; addresses become pointers."""
     pointers = {
-        *("claims", "scratch", "source", "other", "target", "taps", "panels", "bias", "fill", "inner", "no_rows"),
+        *("claims", "scratch", "source", "other", "target", "taps", "panels", "bias", "divisors", "fill"),
+        *("inner", "no_rows"),
         *("slice_offsets", "row_offsets", "row_tables", "column_offsets", "row_places", "column_places"),
     }
     values = {}
@@ -122,11 +122,16 @@ def fields(f: Function, names: tuple[str, ...]) -> dict[str, Value]:
     return values
 
 
-def take_items(f: Function, board: dict[str, Value], item: Callable[[Value], None]) -> None:
+def take_items(
+    f: Function, board: dict[str, Value], item: Callable[[Value], None], guard: Guard | None = None
+) -> None:
     """Emit `item` for every item that this thread takes; ``scratch`` becomes the part of this thread."""
     slot = f.value(f"atomicrmw add ptr {f.at(board['claims'], 8)}, i64 1 monotonic")
     board["scratch"] = f.at(board["scratch"], f.multiply(slot, board["room"]))
     f.claimed(board["claims"], board["items"], item)
+    if guard:
+        status = f.value(f"zext i32 {guard.give_back('0')} to i64")
+        f.value(f"atomicrmw or ptr {f.at(board['claims'], 16)}, i64 {status} monotonic")
     f.do("ret i32 0")
 
 
@@ -245,6 +250,7 @@ def _emit(code: Channels) -> Function:
     f = Function("fill", {"board": "ptr noalias readonly"})
     board = fields(f, FIELDS)
     footprint, (rows, vectors), lanes = code.footprint, code.block, code.lanes
+    guard = Guard(f, footprint.number, lanes)
     size = 4 if footprint.number == "float" else 8
     count = rows * footprint.outputs * vectors
     spilled = "" if code.packed else f.value(f"alloca [{count * lanes} x {footprint.number}], align 64")
@@ -302,20 +308,27 @@ def _emit(code: Channels) -> Function:
 
         f.loop(0, board["blocks"], 1, channels_out)
 
+    def number_of(channel: Value, name: str) -> Value:
+        place = f.at(board[name], f.multiply(channel, size))
+        scalar = f.value(f"load {footprint.number}, ptr {place}, align {size}")
+        return splat(f, scalar, footprint.number, lanes)
+
     def put(sums: list[Value], corner: Value, first: Value, channels: Value, width: Value) -> None:
         """Add the bias and store as many channels and columns of the block as the target has."""
         for o in range(footprint.outputs):
             with f.when(f.value(f"icmp slt i64 {o}, {channels}")):
                 channel = f.add(first, o)
-                bias = f.at(board["bias"], f.multiply(channel, size))
-                bias = f.value(f"load {footprint.number}, ptr {bias}, align {size}")
-                bias = splat(f, bias, footprint.number, lanes)
+                bias = number_of(channel, "bias")
                 corner_out = f.at(corner, f.multiply(channel, board["target_channel"]))
                 chosen = [
                     sums[(row * footprint.outputs + o) * vectors + v] for row in range(rows) for v in range(vectors)
                 ]
                 type_ = vector(footprint.number, lanes)
                 values = [f.value(f"fadd {type_} {value}, {bias}") for value in chosen]
+                if code.divided:
+                    divisor = number_of(channel, "divisors")
+                    values = [divided(f, footprint.number, value, divisor, lanes) for value in values]
+                guard.note(values, lanes)
                 (put_packed if code.packed else put_singly)(values, corner_out, width)
 
     def put_packed(values: list[Value], corner: Value, width: Value) -> None:
@@ -358,7 +371,7 @@ def _emit(code: Channels) -> Function:
 
         f.loop(0, rows, 1, one_row)
 
-    take_items(f, board, item)
+    take_items(f, board, item, guard)
     return f
 
 

@@ -18,16 +18,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from faltung.engines.guard import Guard
 from faltung.engines.registers import Footprint, Registers
-from faltung.jit.ir import Function, Value, vector
-from faltung.jit.samples import Sample, store
+from faltung.jit.ir import Function, Value
+from faltung.jit.samples import Sample, splat, store
 
-__all__ = ["PARAMETERS", "Correlation", "emit", "guard"]
+__all__ = ["PARAMETERS", "Correlation", "emit"]
 
 PARAMETERS = {
     "source": "ptr noalias readonly",  # the sample under the first tap of the first output
     "target": "ptr noalias",  # the first output
-    "taps": "ptr noalias readonly",  # coefficients, panel after panel, in the number computed with
+    "taps": "ptr noalias readonly",  # coefficients, panel after panel, in the number computed with; then the divisor
     "panels": "ptr noalias readonly",  # byte offset of each panel in the source
     "source_slices": "ptr noalias readonly",  # byte offset of each two-dimensional slice in the source
     "target_slices": "ptr noalias readonly",  # and in the target
@@ -54,8 +55,8 @@ class Correlation:
     block : tuple of int
         Output rows and vectors of a register block.
     guarded : bool
-        Whether to return 1 if an output is not finite, because a panel contains zero taps, which must not be
-        multiplied by infinities.
+        Whether to return 1 if an output is not finite: a panel contains zero taps, which must not be multiplied by
+        infinities, or terms may overflow.
     streamed : bool
         Whether to write past the cache, where the alignment of the target allows it for whole vectors.
     """
@@ -71,9 +72,8 @@ class Correlation:
 def emit(correlation: Correlation, name: str = "correlate", internal: bool = False) -> Function:
     """Write the function for one description, with the parameters `PARAMETERS`."""
     f = Function(name, PARAMETERS, internal)
-    f.do("%status = alloca i32")
-    f.do("store i32 0, ptr %status")
-    writer = _SliceWriter(f, correlation)
+    guard = Guard(f, correlation.footprint.number, correlation.lanes) if correlation.guarded else None
+    writer = _SliceWriter(f, correlation, guard)
 
     def one_slice(index: Value, _: list[Value]) -> list[Value]:
         writer.source = f.at("%source", f.entry("%source_slices", index))
@@ -84,16 +84,17 @@ def emit(correlation: Correlation, name: str = "correlate", internal: bool = Fal
     f.loop(0, "%slices", 1, one_slice)
     if correlation.streamed:
         f.do("fence seq_cst")  # a thread that learns that the block is done must also see its outputs
-    f.do(f"ret i32 {f.value('load i32, ptr %status')}")
+    f.do(f"ret i32 {guard.give_back('0') if guard else '0'}")
     return f
 
 
 class _SliceWriter:
     """Writes the loops over one two-dimensional slice."""
 
-    def __init__(self, f: Function, correlation: Correlation) -> None:
+    def __init__(self, f: Function, correlation: Correlation, guard: Guard | None) -> None:
         self.f = f
         self.correlation = correlation
+        self.guard = guard
         self.source = "%source"
         self.target = "%target"
 
@@ -179,24 +180,20 @@ class _SliceWriter:
         f, correlation = self.f, self.correlation
         block = (rows, vectors, lanes)
         sums = Registers(f, correlation.footprint, *block, "%taps", "%panels", "%source_stride").sums(source)
-        if correlation.guarded:
-            guard(f, sums, correlation.footprint.number, lanes)
+        if self.guard:
+            self.guard.note(sums, lanes)
+        divisor = self.divisor(lanes) if correlation.target.divided else ""
         for row in range(rows):
             for v in range(vectors):
                 offset = v * lanes * correlation.target.bytes
                 place = f.at(f.at(target, f.multiply("%target_stride", row)) if row else target, offset)
                 value = sums[row * vectors + v]
-                store(f, correlation.footprint.number, value, place, correlation.target, lanes, streamed)
+                store(f, correlation.footprint.number, value, place, correlation.target, lanes, streamed, divisor)
 
-
-def guard(f: Function, sums: list[Value], number: str, lanes: int) -> None:
-    """Set bit 0 of the status where a sum is not finite."""
-    type_ = vector(number, lanes)
-    # x - x is zero for every finite x and NaN for all others, and NaN survives the sum.
-    total = f.value(f"fsub {type_} {sums[0]}, {sums[0]}")
-    for value in sums[1:]:
-        total = f.value(f"fadd {type_} {total}, {f.value(f'fsub {type_} {value}, {value}')}")
-    bad = f.value(f"fcmp uno {type_} {total}, {total}")
-    bits = f.value(f"bitcast {vector('i1', lanes)} {bad} to i{lanes}") if lanes > 1 else bad
-    with f.when(f.value(f"icmp ne i{lanes} {bits}, 0")):
-        f.do("store i32 1, ptr %status")
+    def divisor(self, lanes: int) -> Value:
+        """Emit the number that sums are divided by, in all lanes; it follows the coefficients."""
+        f, footprint = self.f, self.correlation.footprint
+        size = 4 if footprint.number == "float" else 8
+        place = f.at("%taps", footprint.coefficients * size)
+        scalar = f.value(f"load {footprint.number}, ptr {place}, align {size}, !invariant.load !0")
+        return splat(f, scalar, footprint.number, lanes)

@@ -11,6 +11,7 @@ import numpy as np
 
 from faltung.engines.base import Block, BlockFunction, Call, Job, WeighingFunction, Work
 from faltung.engines.direct.correlation import PARAMETERS, Correlation, emit
+from faltung.engines.overflow import Widened, can_overflow
 from faltung.engines.registers import Footprint
 from faltung.engines.repair import Repaired
 from faltung.engines.rows import KEPT, MOST_KEPT, SHORT, slice_offsets
@@ -87,7 +88,8 @@ class Direct:
         block = _Panels(arrangement, job, target)
         if not arrangement.correlation.guarded:
             return block
-        return Repaired(block, lambda: _Panels(_scatter(job, target), job, target))
+        zeros = arrangement.multiplies_zeros
+        return Repaired(block, lambda: Widened(job, lambda one: _Panels(_exact(one, target), one, target), zeros))
 
     def weighs(self, job: Job) -> bool:
         """Return whether the taps are dense and in few rows, so that weights can be summed along with samples."""
@@ -117,6 +119,11 @@ class Arrangement:
     corners: NDArray[np.int64]
     taps: NDArray[np.floating]
 
+    @property
+    def multiplies_zeros(self) -> bool:
+        """Whether some taps that are read are zero."""
+        return not self.taps.all()
+
 
 def arrange(job: Job, target: Target) -> Arrangement:
     """Choose the code: few taps are written out, many are looped over, scattered ones are visited one by one."""
@@ -129,8 +136,16 @@ def arrange(job: Job, target: Target) -> Arrangement:
         return Arrangement(replace(correlation, footprint=written_out), corners, job.taps.ravel()[pattern])
     if pattern.size < DENSE * job.taps.size:
         return _scatter(job, target)
-    correlation = replace(correlation, guarded=pattern.size < job.taps.size and job.source.kind == "f")
-    return Arrangement(correlation, corners, np.ascontiguousarray(job.taps).ravel())
+    guarded = correlation.guarded or (pattern.size < job.taps.size and job.source.kind == "f")
+    return Arrangement(replace(correlation, guarded=guarded), corners, np.ascontiguousarray(job.taps).ravel())
+
+
+def _exact(job: Job, target: Target) -> Arrangement:
+    """Read the non-zero taps alone, whatever comes out."""
+    arrangement = arrange(job, target)
+    if arrangement.multiplies_zeros:
+        arrangement = _scatter(job, target)
+    return replace(arrangement, correlation=replace(arrangement.correlation, guarded=False))
 
 
 def _scatter(job: Job, target: Target) -> Arrangement:
@@ -144,10 +159,10 @@ def _describe(job: Job, target: Target, panels: int, rows: int, columns: int) ->
     few = bool(np.count_nonzero(job.taps) <= STREAMED)
     return Correlation(
         footprint=Footprint(panels, rows, columns, None, job.step, sample(job.source), number),
-        target=sample(job.target),
+        target=job.stored,
         lanes=target.lanes(number),
         block=_register_block(rows, job.source, target),
-        guarded=False,
+        guarded=can_overflow(job),
         streamed=job.streamed and job.target.kind == "f" and few,
     )
 
@@ -176,8 +191,9 @@ class _Panels:
         self._final = not arrangement.correlation.guarded
         self._job = job
         self._corners = arrangement.corners
-        self._taps = arrangement.taps
-        self._taps_address = arrangement.taps.ctypes.data
+        divisor = [job.divided.by] if job.divided else []
+        self._taps = np.append(arrangement.taps, np.array(divisor, job.taps.dtype))
+        self._taps_address = self._taps.ctypes.data
         self._kept: Bounded[Block, tuple[tuple[NDArray[np.int64], ...], tuple[int, ...]]] = Bounded(MOST_KEPT, KEPT)
 
     def __call__(self, source: int, target: int, block: Block) -> bool:

@@ -80,6 +80,7 @@ class Fourier:
                 calls=BEGIN + LARGE * tiles,
                 roundings=ROUNDINGS * stages,
                 pointwise=False,
+                whole=False,
                 scratch=4.0 * tiling.points * job.taps.itemsize,
             )
         points = float(transforms(tiling, job.extents, job.step) * tiling.points)
@@ -93,6 +94,7 @@ class Fourier:
             calls=BEGIN + BLOCK * math.prod(-(-extent // size) for extent, size in blocks),
             roundings=ROUNDINGS * stages,
             pointwise=False,
+            whole=False,
             scratch=float(tiling.bytes(job.taps.itemsize)),
         )
 
@@ -174,14 +176,15 @@ class _Blocks:
         # The machine code calls these two by their addresses.
         self._transfer = (
             _loader(sample(job.source), number, job.step, target),
-            _storer(sample(job.target), number, job.step, target),
+            _storer(job.stored, number, job.step, target),
         )
         self._transfer_addresses = [address(function) for function in self._transfer]
         self._items_of: Bounded[Block, Items] = Bounded(MOST_KEPT, KEPT)
 
     def numbers(self, taps: NDArray[np.floating], exponent: int) -> list[float]:
-        """Return the scale of results whose taps were divided by 2 to the `exponent`, and the least results."""
-        return [2.0**exponent / self.plane.tiling.size, 0.0 if (taps >= 0).all() else -math.inf, -math.inf]
+        """Return the `NUMBERS` of a kernel whose taps were divided by 2 to the `exponent`."""
+        least, divisor = 0.0 if (taps >= 0).all() else -math.inf, self._job.divided.by if self._job.divided else 1.0
+        return [2.0**exponent / self.plane.tiling.size, least, -math.inf, divisor]
 
     def run(
         self, block: Block, addresses: tuple[int, ...], spectrum: int, numbers: int

@@ -20,9 +20,9 @@ from numpy.typing import NDArray
 
 from faltung.engines.base import Block, BlockFunction, Job
 from faltung.engines.fourier.overlap import spread
-from faltung.engines.fourier.spoiled import Spoiled, any_in_windows, stored
+from faltung.engines.fourier.spoiled import Spoiled, any_in_windows
 from faltung.engines.fourier.survey import RANGE, box_of_taps
-from faltung.engines.repair import view
+from faltung.engines.repair import stored, view
 from faltung.ground.lazy import lazy
 
 __all__ = ["SLOWER", "LargeFiltered", "LargeTiling", "choose_large"]
@@ -167,7 +167,7 @@ class LargeFiltered:
         finite = bool(np.isfinite(filtered).all())
         if self._positive and finite and not (numbers < 0).any():
             np.maximum(filtered, 0, out=filtered)
-        results[...] = stored(filtered, results.dtype)
+        results[...] = stored(filtered, results.dtype, self._job.divided)
         if self._spoiled is None:
             return
         if not finite:

@@ -55,6 +55,10 @@ CELL = ("cell_slabs", "cell_rows", "cell_columns")
 #: next in a long line (0 if the rows are not one line).
 BLOCK = ("source_slab", "source_row", "target_slab", "target_row", "line", *CELL)
 
+#: The numbers of a kernel: what results are multiplied by; the least result if no sample is negative, and if one is;
+#: what results are divided by, if they are.
+NUMBERS = ("scale", "least", "least of all", "divisor")
+
 #: The status of a transform: a result is not finite, or samples are so far apart that small ones may be lost.
 INFINITE, APART = 1, 2
 
@@ -73,7 +77,7 @@ STORE = {
     "tile": "ptr",
     "block": "ptr",
     "item": "ptr",
-    "scale": "ptr",  # the number that results are multiplied by
+    "scale": "ptr",  # the first of the `NUMBERS` of a kernel
     "least": "ptr",  # the number that no result is below
 }
 _COMMON = {
@@ -86,7 +90,7 @@ _COMMON = {
     "block": "ptr",
     "items": "ptr",  # `PAIR`, and `ITEM` twice, for each complex transform
     "count": "i64",  # number of these transforms
-    "numbers": "ptr",  # for each kernel the scale, the least result if no sample is negative, and if one is
+    "numbers": "ptr",  # `NUMBERS` for each kernel
     "load": "ptr",  # the functions that `load_plane` and `store_plane` write
     "store": "ptr",
     "status": "ptr",  # for each transform: 0, `INFINITE` or `APART`
@@ -175,7 +179,12 @@ def store_plane(target: Sample, number: str, lanes: int, step: int) -> Function:
             value = f.value(f"select {vector('i1', width)} {low}, {type_} {least}, {type_} {value}")
             place = f.at(array, f.multiply(column, step * target.bytes))
             apart = step > 1 and width > 1
-            store(f, number, value, "%together" if apart else place, target, width)
+            divisor = ""
+            if target.divided:
+                divisor_place = f.at("%scale", NUMBERS.index("divisor") * bytes_)
+                scalar = f.value(f"load {number}, ptr {divisor_place}, align {bytes_}, !invariant.load !0")
+                divisor = splat(f, scalar, number, width)
+            store(f, number, value, "%together" if apart else place, target, width, divisor=divisor)
             if apart:
                 _copy(f, target, width, "%together", 1, place, step)
 
@@ -211,7 +220,7 @@ def bank(number: str) -> Function:
     """
     f = Function("bank", BANK)
     block = _TransformWriter(f, number)
-    three = 3 * (4 if number == "float" else 8)
+    numbers_bytes = len(NUMBERS) * (4 if number == "float" else 8)
 
     def one_item(index: Value) -> None:
         negative, _ = block.load_both(index)
@@ -224,7 +233,7 @@ def bank(number: str) -> Function:
                 kernel = f.add(f.multiply(pair, 2), part)
                 with f.when(f.value(f"icmp slt i64 {kernel}, %kernels")):
                     target = f.value(f"inttoptr i64 {f.entry('%targets', kernel)} to ptr")
-                    numbers = f.at("%numbers", f.multiply(kernel, three))
+                    numbers = f.at("%numbers", f.multiply(kernel, numbers_bytes))
                     block.note(index, block.store(plane, target, block.item(index, 0), numbers, negative))
 
         for_range(f, f.value(f"udiv i64 {f.add('%kernels', 1)}, 2"), two_kernels)

@@ -23,9 +23,10 @@ from numpy.typing import NDArray
 
 from faltung.engines.base import Block, BlockFunction, Job
 from faltung.engines.fourier.survey import RANGE
+from faltung.engines.repair import stored
 from faltung.ground.lazy import lazy
 
-__all__ = ["Spoiled", "any_in_windows", "stored"]
+__all__ = ["Spoiled", "any_in_windows"]
 
 #: Binary digits between the largest and the smallest sample of a part: those that are lost leave a single all of its
 #: own, and a double as many as `RANGE` does.
@@ -82,7 +83,7 @@ class Spoiled:
         result = self._part_by_part(np.where(finite, samples, 0).astype(np.float64))
         if not finite.all():
             self._place_infinities(samples, result)
-        target[...] = stored(result, target.dtype)
+        target[...] = stored(result, target.dtype, self._job.divided)
 
     def _part_by_part(self, samples: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the results of finite samples."""
@@ -187,18 +188,3 @@ def any_in_windows(flags: NDArray[np.bool_], sizes: tuple[int, ...]) -> NDArray[
             span += shift
         flags = flags.swapaxes(0, axis)
     return flags
-
-
-def stored(values: NDArray[np.floating], dtype: np.dtype[Any]) -> NDArray[Any]:
-    """Convert as `faltung.jit.samples.store` does: half to even, saturated, and NaN becomes zero in an integer."""
-    with np.errstate(over="ignore"):
-        if dtype.kind == "f":
-            return values.astype(dtype)
-    limits = np.iinfo(dtype)
-    rounded = np.rint(values)
-    inside = (rounded > float(limits.min)) & (rounded < float(limits.max))
-    result = np.zeros(values.shape, dtype)
-    result[inside] = rounded[inside].astype(dtype)
-    result[rounded <= float(limits.min)] = limits.min
-    result[rounded >= float(limits.max)] = limits.max
-    return result

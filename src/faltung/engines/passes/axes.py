@@ -78,7 +78,8 @@ def _along(job: Job, taps: NDArray[np.float64], axis: int, ends: tuple[bool, boo
     place = ndim - 2 if row < ndim - 1 else ndim - 1  # position of the axis once it has changed places with the rows
     shaped = taps.astype(number).reshape([-1 if k == place else 1 for k in range(ndim)])
     source, target = job.source if ends[0] else number, job.target if ends[1] else number
-    block = engine.prepare(Job(shaped, (), True, job.step, source, target, job.extents, job.streamed and ends[1]))
+    streamed = job.streamed and ends[1]
+    block = engine.prepare(Job(shaped, (), True, job.step, source, target, job.extents, streamed, job.division))
     return _Swapped(block, axis) if axis < ndim - 2 else block
 
 

@@ -6,6 +6,7 @@ is made for vectors of fewer lanes.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import groupby
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from faltung.engines.base import Block, Call, Job
+from faltung.engines.overflow import can_overflow
 from faltung.engines.passes.factors import ScaledFactor
 from faltung.engines.passes.pass_code import PARAMETERS, Passes, emit
 from faltung.engines.passes.windows import NARROW, WIDE
@@ -72,7 +74,8 @@ class Fused:
         down, across = terms[0][-2:]
         self._windows = np.array(windows, np.int64)
         self._kept: Bounded[tuple[Block, int], _Tables] = Bounded(MOST_KEPT, KEPT)
-        self._factors = np.array([down.factor, across.factor])
+        divisor = job.divided.by if job.divided else 1.0
+        self._factors = np.array([down.factor, across.factor, divisor / across.factor if passes.reduced else divisor])
         self._own = tuple(table.ctypes.data for table in (self._taps, self._factors, self._windows))
 
     def _describe(self) -> tuple[Passes, NDArray[np.floating]]:
@@ -80,20 +83,24 @@ class Fused:
         job, terms = self._job, self._terms
         coefficients = _Coefficients(job.taps.dtype, self._lanes)
         down, across = terms[0][-2:]
+        first = down.narrow if down.window else self._down(coefficients)
+        second = across.narrow if across.window else self._across(coefficients)
+        wrong = coefficients.zeros or len(terms) > 1 or not job.faithful
         passes = Passes(
-            down=down.narrow if down.window else self._down(coefficients),
-            across=across.narrow if across.window else self._across(coefficients),
+            down=first,
+            across=second,
             step=job.step,
             source=self._source,
-            target=sample(job.target),
+            target=job.stored,
             number=coefficients.number,
             lanes=self._lanes,
             # Where samples are looked at, here or before the outer passes, outputs are finite.
             guarded=not self._octaves
             and job.source.kind == "f"
-            and (coefficients.zeros or len(terms) > 1 or not job.faithful),
+            and (wrong or (not across.window and can_overflow(job))),
             streamed=job.streamed and job.target.kind == "f",
             sums="float" if self._sums == np.float32 else "double",
+            reduced=job.divided is not None and across.window > 0 and math.frexp(across.factor)[0] == 0.5,
             apart=apart_for(job, self._octaves) if self._octaves and not self._outer else None,
         )
         return passes, coefficients.in_order()

@@ -23,7 +23,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from faltung.engines.direct.correlation import guard
+from faltung.engines.guard import Guard
 from faltung.engines.passes.windows import fill_sums, register_sums
 from faltung.engines.registers import Footprint, Registers
 from faltung.engines.spread import Apart, emit_spread
@@ -37,7 +37,8 @@ PARAMETERS = {
     "source": "ptr noalias readonly",
     "target": "ptr noalias",
     "taps": "ptr noalias readonly",  # coefficients: of the first pass of each term, then of the second pass of all
-    "factors": "ptr noalias readonly",  # of sums over windows, in double precision: of the first and the second pass
+    "factors": "ptr noalias readonly",  # of sums over windows, of the first and the second pass, in double precision;
+    # then the number that sums are divided by when they are stored
     "windows": "ptr noalias readonly",  # width of the running sum of the first pass, and of the second
     "between": "ptr noalias",  # scratch for the samples between the passes
     "sums": "ptr noalias",  # scratch for running sums
@@ -84,6 +85,8 @@ class Passes:
         The number in which running sums are added up, ``float`` or ``double``.
     apart : Apart, optional
         When samples are too far apart, which also returns 1 (see `spread`).
+    reduced : bool
+        Whether the number that outputs are divided by is already divided by the factor of the second pass.
     """
 
     down: tuple[Footprint, ...] | int
@@ -97,6 +100,7 @@ class Passes:
     streamed: bool
     sums: str
     apart: Apart | None
+    reduced: bool = False
 
 
 def emit(passes: Passes) -> Function:
@@ -104,7 +108,8 @@ def emit(passes: Passes) -> Function:
     f = Function("passes", PARAMETERS)
     f.do("%status = alloca i32")
     f.do("store i32 0, ptr %status")
-    writer = _PassWriter(f, passes)
+    guard = Guard(f, passes.number, passes.lanes) if passes.guarded else None
+    writer = _PassWriter(f, passes, guard)
 
     def one_slice(index: Value, _: list[Value]) -> list[Value]:
         source = f.at("%source", f.entry("%source_slices", index))
@@ -115,16 +120,18 @@ def emit(passes: Passes) -> Function:
     f.loop(0, "%slices", 1, one_slice)
     if passes.streamed:
         f.do("fence seq_cst")  # a thread that learns that the block is done must also see its outputs
-    f.do(f"ret i32 {f.value('load i32, ptr %status')}")
+    status = f.value("load i32, ptr %status")
+    f.do(f"ret i32 {guard.give_back(status) if guard else status}")
     return f
 
 
 class _PassWriter:
     """Writes both passes over one slice."""
 
-    def __init__(self, f: Function, passes: Passes) -> None:
+    def __init__(self, f: Function, passes: Passes, guard: Guard | None) -> None:
         self.f = f
         self.passes = passes
+        self.guard = guard
         self.lanes = passes.lanes
         self.sample = Sample("f", 4 if passes.number == "float" else 8)  # between the passes
         self.position = passes.lanes * self.sample.bytes  # bytes of one vector between the passes
@@ -177,7 +184,7 @@ class _PassWriter:
             registers = Registers(f, footprint, self.lanes, 1, self.lanes, taps, offsets, "%source_stride")
 
             self.columns(source, place, registers.sums)
-            first_tap += _coefficients(footprint)
+            first_tap += footprint.coefficients
 
     def columns(self, source: Value, place: Value, sums: Callable[[Value], list[Value]]) -> None:
         """Emit one pass over a strip, one column of lanes after the other."""
@@ -277,8 +284,8 @@ class _PassWriter:
                 sums = self.times_factor(self.window_across(source), passes.number)
             else:
                 sums = self.filtered(source)
-            if passes.guarded:
-                guard(f, sums, passes.number, lanes)
+            if self.guard:
+                self.guard.note(sums, lanes)
             self.write(sums, f.at(target, f.multiply(start, passes.target.bytes)))
             return []
 
@@ -294,7 +301,7 @@ class _PassWriter:
         """
         f, passes, lanes = self.f, self.passes, self.lanes
         assert not isinstance(passes.across, int)
-        first_tap = 0 if isinstance(passes.down, int) else sum(map(_coefficients, passes.down))
+        first_tap = 0 if isinstance(passes.down, int) else sum(footprint.coefficients for footprint in passes.down)
         first_panel = 0
         totals: list[Value] = []
         for footprint in passes.across:
@@ -310,7 +317,7 @@ class _PassWriter:
                     sums[row] = value
             kind = vector(passes.number, lanes)
             totals = [f.value(f"fadd {kind} {a}, {b}") for a, b in zip(totals, sums, strict=True)] if totals else sums
-            first_tap += _coefficients(footprint)
+            first_tap += footprint.coefficients
             first_panel += footprint.panels
         return totals
 
@@ -344,7 +351,9 @@ class _PassWriter:
         return [load(f, f.at(place, k * size), self.total, number, self.lanes) for k in range(self.lanes)]
 
     def times_factor(self, totals: list[Value], number: str) -> list[Value]:
-        """Emit products of sums over windows with the factor of the second pass."""
+        """Emit products of sums over windows with the factor of the second pass, unless they are divided by it."""
+        if self.passes.reduced:
+            return totals
         factor, kind = self.factor(1, number), vector(number, self.lanes)
         return [self.f.value(f"fmul {kind} {value}, {factor}") for value in totals]
 
@@ -362,12 +371,13 @@ class _PassWriter:
         """Emit the store of a square block, transposed, into the target."""
         f, passes = self.f, self.passes
         rows = transpose(f, sums, passes.number)
+        divisor = self.factor(2, passes.number) if passes.target.divided else ""
 
         def put(streamed: bool) -> Callable[[], None]:
             def rows_of_block() -> None:
                 for k, row in enumerate(rows):
                     place_of_row = f.at(place, f.multiply("%target_stride", k)) if k else place
-                    store(f, passes.number, row, place_of_row, passes.target, self.lanes, streamed)
+                    store(f, passes.number, row, place_of_row, passes.target, self.lanes, streamed, divisor)
 
             return rows_of_block
 
@@ -383,10 +393,3 @@ class _PassWriter:
         """Emit the factor of a sum over windows in all lanes."""
         scalar = load(self.f, self.f.at("%factors", index * 8), Sample("f", 8), number, 1)
         return splat(self.f, scalar, number, self.lanes)
-
-
-def _coefficients(footprint: Footprint) -> int:
-    """Count the coefficients of a footprint."""
-    if footprint.pattern is not None:
-        return len(footprint.pattern)
-    return footprint.panels * footprint.rows * footprint.columns

@@ -77,6 +77,7 @@ class Separable:
             calls=calls_besides(job, tile, len(sizes)),
             roundings=roundings * amplified,
             pointwise=pointwise,
+            whole=len(job.terms) == 1,
         )
 
     def _low(self, job: Job, tile: tuple[int, ...]) -> bool:

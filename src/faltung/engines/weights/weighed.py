@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from faltung.engines.base import Block, Job
-from faltung.engines.direct.correlation import guard
+from faltung.engines.guard import Guard
+from faltung.engines.overflow import can_overflow
 from faltung.engines.rows import KEPT, MOST_KEPT, slice_offsets
 from faltung.engines.weights.normalise import filled, scaled
 from faltung.ground.bounded import Bounded
@@ -76,7 +77,8 @@ class _Code:
     fills : bool
         Whether missing samples count as the mean of the others, since the taps have both signs.
     guarded : bool
-        Whether to return 1 if a value is not finite, since zero taps must not be multiplied by infinities.
+        Whether to return 1 if a value is not finite: zero taps must not be multiplied by infinities, and terms may
+        overflow.
     streamed : bool
         Whether to write past the cache, for all whole vectors that are aligned.
     """
@@ -98,9 +100,8 @@ class _Code:
 @compiled_once
 def _compile(code: _Code, target: Target) -> Callable[..., int]:
     f = Function("weighed", _PARAMETERS)
-    f.do("%status = alloca i32")
-    f.do("store i32 0, ptr %status")
-    writer = _WeighingWriter(f, code)
+    guard = Guard(f, code.number, code.lanes) if code.guarded else None
+    writer = _WeighingWriter(f, code, guard)
 
     def one_slice(index: Value, _: list[Value]) -> list[Value]:
         writer.slice(*(f.at(f"%{name}", f.entry(f"%{name}_slices", index)) for name in ("source", "mask", "target")))
@@ -109,7 +110,7 @@ def _compile(code: _Code, target: Target) -> Callable[..., int]:
     f.loop(0, "%slices", 1, one_slice)
     if code.streamed:
         f.do("fence seq_cst")  # a thread that learns that the block is done must also see its outputs
-    f.do(f"ret i32 {f.value('load i32, ptr %status')}")
+    f.do(f"ret i32 {guard.give_back('0') if guard else '0'}")
     return compile_function(module(f), "weighed", ctypes_of(_PARAMETERS), target)
 
 
@@ -125,9 +126,10 @@ class _WeighingWriter:
                                                                   missing += tap where not p
     """
 
-    def __init__(self, f: Function, code: _Code) -> None:
+    def __init__(self, f: Function, code: _Code, guard: Guard | None) -> None:
         self.f = f
         self.code = code
+        self.guard = guard
         self.bytes = 4 if code.number == "float" else 8
         self.count = 4 if code.fills else 2  # sums for each row
 
@@ -163,8 +165,8 @@ class _WeighingWriter:
             def block(column: Value, _: list[Value]) -> list[Value]:
                 column = f.call("llvm.smax.i64", "i64", ("i64", f.smaller(column, last_column)), ("i64", "0"))
                 sums = self.sums(rows, lanes, f.at(line, f.multiply(column, code.source.bytes)), f.at(flags, column))
-                if code.guarded:
-                    guard(f, sums[:: self.count], code.number, lanes)
+                if self.guard:
+                    self.guard.note(sums[:: self.count], lanes)
                 place = f.at(target_line, f.multiply(column, code.target.bytes))
                 self.write(self.results(sums, lanes), lanes, place, streamed)
                 return []
@@ -319,7 +321,7 @@ class Weighed:
             skips_nan=skips_nan,
             masked=masked,
             fills=fills,
-            guarded=job.source.kind == "f" and not job.taps.all(),
+            guarded=job.source.kind == "f" and (not job.taps.all() or can_overflow(job)),
             streamed=job.streamed and job.target.kind == "f",
         )
         self._code = _compile(code, target)
