@@ -25,6 +25,7 @@ from faltung.layers.shared import (
 from faltung.layers.transposed import ConvTransposed
 from faltung.tensors import operator
 from faltung.tensors.layer_plan import LayerPlan, plan_layer
+from faltung.tensors.memory_order import is_channels_last
 from faltung.tensors.ways import torch_kernels
 
 __all__ = ["Conv", "Conv1d", "Conv2d", "Conv3d"]
@@ -197,7 +198,7 @@ class Conv(PlannedLayer, _ConvNd):
         return self.stride, self.padding, self.dilation, self.groups, self.padding_mode, margins
 
     def _chosen(self, x: torch.Tensor, w: torch.Tensor) -> _Chosen | None:
-        last = operator.is_channels_last(x) or operator.is_channels_last(w)
+        last = is_channels_last(x) or is_channels_last(w)
         attributes, how = self._attributes(), (x.dtype, x.device, last, self.method)
         try:
             return _chosen(x.shape, w.shape, attributes, *how)

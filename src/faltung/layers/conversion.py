@@ -153,18 +153,20 @@ def _to_ours(module: nn.Module) -> None:
     kind = _exchanged(module, _OURS)
     if kind is not None:
         module.__class__ = kind
-        module.become_leaf()  # type: ignore[operator]  # it is one of ours now
     elif type(module) in _LAZY:
         module.cls_to_become = _LAZY[type(module)]  # type: ignore[assignment]
+    else:
+        return
+    PlannedLayer.become_leaf(module)  # type: ignore[arg-type]
 
 
 def _to_theirs(module: nn.Module) -> None:
     kind = _exchanged(module, _THEIRS)
     if kind is not None:
-        module.__dict__ = module.plain_state()  # type: ignore[operator]
         module.__class__ = kind
-    elif _becomes(module) in _THEIRS:
-        del module.cls_to_become
+    elif _becomes(module) not in _THEIRS:
+        return
+    module.__dict__ = PlannedLayer.plain_state(module)  # type: ignore[arg-type]
 
 
 def _exchanged(module: nn.Module, kinds: dict[type, Any]) -> type | None:

@@ -35,7 +35,7 @@ _LARGEST = 2**31 - 1
 _TENSORS = frozenset({torch.Tensor, nn.Parameter, nn.Buffer})
 _STAND_INS = (FakeTensor, FunctionalTensor)
 #: Attributes that a layer of ours may have, and one of torch's has not.
-_OWN = ("method", "flip", "__module__")
+_OWN = ("method", "flip", "__module__", "cls_to_become")
 _exporting = getattr(torch.compiler, "is_exporting", torch.onnx.is_in_onnx_export)  # torch 2.6 has only the latter
 
 

@@ -25,6 +25,7 @@ from faltung.layers.shared import (
 )
 from faltung.tensors import operator
 from faltung.tensors.layer_plan import LayerPlan, plan_layer
+from faltung.tensors.memory_order import is_channels_last
 
 __all__ = ["ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d", "ConvTransposed"]
 
@@ -139,7 +140,7 @@ class ConvTransposed(PlannedLayer, _ConvTransposeNd):
         return self.stride, self.padding, more, self.dilation, self.groups
 
     def _chosen(self, x: torch.Tensor, w: torch.Tensor, attributes: tuple[Any, ...]) -> Any:
-        last = operator.is_channels_last(x) or operator.is_channels_last(w)
+        last = is_channels_last(x) or is_channels_last(w)
         how = (x.dtype, x.device, last, self.method)
         try:
             return _chosen(x.shape, w.shape, attributes, *how)
