@@ -526,7 +526,7 @@ def test_the_method_asked_for_is_used(method):
 def test_plans_know_which_layers_torch_is_best_at():
     dense = Conv(64, 64, 3, padding=1).plan((16, 64, 56, 56))
     assert [dense.method_of(part) for part in dense.parts] == ["torch"] * 3
-    assert dense.all_torch
+    assert dense.left_to_torch(*dense.parts)
     depthwise = Conv(96, 96, 31, padding=15, groups=96).plan((4, 96, 56, 56))
     assert "torch" not in [depthwise.method_of(part) for part in depthwise.parts]
-    assert not depthwise.all_torch
+    assert not depthwise.left_to_torch(*depthwise.parts)

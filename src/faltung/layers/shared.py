@@ -206,8 +206,10 @@ def in_one_dtype(
 
 def left_to_torch(plan: LayerPlan, part: str, x: torch.Tensor, w: torch.Tensor) -> bool:
     """Whether torch computes a part of a layer, and the gradients too if there are going to be any."""
-    differentiated = (x.requires_grad or w.requires_grad) and torch.is_grad_enabled()
-    return plan.all_torch if differentiated else plan.method_of(part) == "torch"
+    if not torch.is_grad_enabled():
+        return plan.left_to_torch(part)
+    to_x = ("adjoint" if part == "correlate" else "correlate",) if x.requires_grad else ()
+    return plan.left_to_torch(part, *to_x, *(("taps",) if w.requires_grad else ()))
 
 
 def frozen(values: tuple[Any, ...]) -> tuple[Any, ...]:
