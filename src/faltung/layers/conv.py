@@ -14,18 +14,18 @@ from faltung.errors import ArgumentError
 from faltung.layers.geometry import MODES, Geometry, correlation, torch_can_pad
 from faltung.layers.shared import (
     PlannedLayer,
+    autocast,
     channel_counts,
+    check_dtypes,
     each_axis,
     frozen,
-    in_one_dtype,
-    is_symbolic,
-    left_to_torch,
     ndim_of,
+    parts_of,
 )
 from faltung.layers.transposed import ConvTransposed
 from faltung.tensors import operator
 from faltung.tensors.layer_plan import LayerPlan, plan_layer
-from faltung.tensors.memory_order import is_channels_last
+from faltung.tensors.memory_order import lie_channels_last
 from faltung.tensors.ways import torch_kernels
 
 __all__ = ["Conv", "Conv1d", "Conv2d", "Conv3d"]
@@ -165,28 +165,33 @@ class Conv(PlannedLayer, _ConvNd):
 
     def _conv_forward(self, input: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
         """Correlate with a weight and a bias that need not be those of the layer, as torch's layers do."""
-        if self._recorded(input, weight):
-            return self._by_torch(input, weight, bias)
-        if input.ndim == self.axes_count + 1:
-            return self._conv_forward(input.unsqueeze(0), weight, bias).squeeze(0)
-        x, w, bias = in_one_dtype(input, weight, bias)
-        if is_symbolic(x):
-            # Shapes may be symbols here, so the layer is planned when it runs.
-            geometry = correlation(x.shape, w.shape, *self._attributes())
-        else:
+        who, x, w = self._who(input, weight), input, weight
+        if who == "torch":
+            return self._by_torch(x, w, bias)
+        if torch._C._is_any_autocast_enabled():
+            x, w, bias = autocast(x, w, bias)
+        if who == "plan":
             chosen = self._chosen(x, w)
-            if chosen is None or left_to_torch(chosen.plan, "correlate", x, w):
-                if chosen is None or chosen.torch_pads:
-                    return self._by_torch(x, w, bias)
-                return torch_kernels.correlate(chosen.plan.problem, x, self._taps(w), bias)
-            geometry = chosen.geometry
+            if chosen is None or chosen.plan.left_to_torch(*parts_of("correlate", x, w)):
+                return self._by_torch(x, w, bias, chosen)
+        if x.ndim == self.axes_count + 1:
+            return self._conv_forward(input.unsqueeze(0), weight, bias).squeeze(0)
+        check_dtypes(x.dtype, w.dtype)
+        geometry = correlation(x.shape, w.shape, *self._attributes()) if who == "later" else chosen.geometry  # type: ignore[union-attr]
         if geometry is None or (bias is not None and (bias.dtype != x.dtype or bias.shape != w.shape[:1])):
             return self._by_torch(x, w, bias)
         return operator.correlate(x, self._taps(w), bias, *geometry, self.method, 0)
 
-    def _by_torch(self, x: torch.Tensor, w: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
-        """Correlate by the functions that torch's own layer calls."""
-        w = self._taps(w)
+    def _by_torch(
+        self, x: torch.Tensor, w: torch.Tensor, bias: torch.Tensor | None, chosen: _Chosen | None = None
+    ) -> torch.Tensor:
+        """Correlate by the functions that torch's own layer calls; a mode that torch lacks is computed first."""
+        if self.flip:
+            w = self._taps(w)
+        if chosen is not None and not chosen.torch_pads:
+            layer, one = chosen.plan.problem, x.ndim == self.axes_count + 1
+            y = torch_kernels.correlate(layer, x.unsqueeze(0) if one else x, w, bias)
+            return y.squeeze(0) if one else y
         if self.padding_mode != "symmetric":
             return super()._conv_forward(x, w, bias)
         x = _symmetric(x, self._reversed_padding_repeated_twice)
@@ -194,16 +199,17 @@ class Conv(PlannedLayer, _ConvNd):
         return torch_kernels.convolution(x, w, bias, self.stride, zeros, self.dilation, self.groups)
 
     def _attributes(self) -> tuple[Any, ...]:
-        margins = () if self.padding_mode == "zeros" else self._reversed_padding_repeated_twice
-        return self.stride, self.padding, self.dilation, self.groups, self.padding_mode, margins
+        mode = self.padding_mode
+        margins = () if mode == "zeros" else tuple(self._reversed_padding_repeated_twice)
+        return self.stride, self.padding, self.dilation, self.groups, mode, margins
 
     def _chosen(self, x: torch.Tensor, w: torch.Tensor) -> _Chosen | None:
-        last = is_channels_last(x) or is_channels_last(w)
-        attributes, how = self._attributes(), (x.dtype, x.device, last, self.method)
+        attributes = self._attributes()
+        tensors = (x.shape, x.stride(), w.shape, w.stride(), x.dtype, w.dtype, x.device, self.method)
         try:
-            return _chosen(x.shape, w.shape, attributes, *how)
+            return _chosen(attributes, *tensors)
         except TypeError:  # lists are no keys
-            return _chosen(x.shape, w.shape, frozen(attributes), *how)
+            return _chosen(frozen(attributes), *tensors)
 
     def plan(self, shape: Sequence[int], *, channels_last: bool = False) -> LayerPlan:
         """Return how the layer and its gradients are computed for inputs of one shape, and why.
@@ -227,8 +233,7 @@ class Conv(PlannedLayer, _ConvNd):
         """
         w = self.weight
         source = self._checked(shape, w.shape[1] * self.groups)
-        how = (w.dtype, w.device, channels_last, self.method)
-        chosen = _chosen(source, w.shape, frozen(self._attributes()), *how)
+        chosen = _planned(frozen(self._attributes()), source, w.shape, w.dtype, w.device, channels_last, self.method)
         if chosen is None:
             raise ArgumentError("shape", "an input with outputs, and attributes that torch takes", str(source))
         return chosen.plan
@@ -283,9 +288,25 @@ class _Chosen(NamedTuple):
 
 @lru_cache(maxsize=2048)
 def _chosen(
-    shape: Sequence[int], taps: Sequence[int], attributes: tuple[Any, ...], *how: Any
+    attributes: tuple[Any, ...],
+    shape: tuple[int, ...],
+    strides: tuple[int, ...],
+    taps: tuple[int, ...],
+    taps_strides: tuple[int, ...],
+    dtype: torch.dtype,
+    taps_dtype: torch.dtype,
+    device: torch.device,
+    method: str,
 ) -> _Chosen | None:
-    """Return the plan of a layer, or None if torch has to judge its attributes."""
+    """Return the plan for tensors that lie in memory like these, or None if torch has to judge them."""
+    check_dtypes(dtype, taps_dtype)
+    if len(shape) == len(taps) - 1:  # one image
+        shape, strides = (1, *shape), (0, *strides)
+    last = lie_channels_last(shape, strides) or lie_channels_last(taps, taps_strides)
+    return _planned(attributes, shape, taps, dtype, device, last, method)
+
+
+def _planned(attributes: tuple[Any, ...], shape: Sequence[int], taps: Sequence[int], *how: Any) -> _Chosen | None:
     geometry = correlation(shape, taps, *attributes)
     if geometry is None:
         return None

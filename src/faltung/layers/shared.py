@@ -15,17 +15,17 @@ from torch.overrides import is_tensor_like
 from faltung.errors import ArgumentError, ArgumentTypeError
 from faltung.ground.checks import integer, is_sequence
 from faltung.layers.input_errors import InputTypeError
-from faltung.tensors.layer_plan import LayerPlan, check_method
+from faltung.tensors.layer_plan import check_method
 
 __all__ = [
     "PlannedLayer",
+    "autocast",
     "channel_counts",
+    "check_dtypes",
     "each_axis",
     "frozen",
-    "in_one_dtype",
-    "is_symbolic",
-    "left_to_torch",
     "ndim_of",
+    "parts_of",
 ]
 
 #: With so many channels in each group, and no more taps, torch's kernels are best whatever the shape of the input.
@@ -145,21 +145,23 @@ class PlannedLayer(nn.Module):
 
     # ---- what is computed, and by whom
 
-    def _recorded(self, x: torch.Tensor, w: torch.Tensor) -> bool:
-        """Whether torch's own functions are called, whatever the plan, since others will read or run them.
+    def _who(self, x: torch.Tensor, w: torch.Tensor) -> str:
+        """Return who decides how these tensors are computed: the plan, torch, or the plan of a later time.
 
-        So it is in traced and exported programs, and for what only calls itself a tensor: a proxy of torch.fx, a
-        distributed or quantised tensor, a subclass of somebody. These have their own ways to compute what torch does.
+        Torch's own functions are called, whatever the plan, where others will read or run them: in traced and exported
+        programs, and for what only calls itself a tensor, as a proxy of torch.fx, a distributed or quantised tensor, or
+        a subclass of somebody, which have their own ways to compute what torch does. In a graph that is compiled, and
+        for tensors without numbers, shapes may be symbols; there the layer is planned when it runs.
         """
         if torch.compiler.is_compiling():
-            return _exporting() or self._always_torch(w)  # type: ignore[no-any-return]
-        for tensor in (x, w):
-            if type(tensor) not in _TENSORS and not isinstance(tensor, _STAND_INS):
-                if not is_tensor_like(tensor):
-                    remedy = "Use torch.from_numpy for an array."
-                    raise ArgumentTypeError("input", "a tensor", f"a {type(tensor).__name__}", remedy)
-                return True
-        return torch._C._get_tracing_state() is not None
+            return "torch" if _exporting() or self._always_torch(w) else "later"
+        if type(x) in _TENSORS and type(w) in _TENSORS:
+            return "plan" if torch._C._get_tracing_state() is None else "torch"
+        if not is_tensor_like(x):
+            remedy = "Use torch.from_numpy for an array."
+            raise ArgumentTypeError("input", "a tensor", f"a {type(x).__name__}", remedy)
+        known = all(type(tensor) in _TENSORS or isinstance(tensor, _STAND_INS) for tensor in (x, w))
+        return "later" if known else "torch"
 
     def _always_torch(self, w: torch.Tensor) -> bool:
         """Whether the layer is left to torch whatever the shape of its input."""
@@ -183,33 +185,32 @@ class PlannedLayer(nn.Module):
         return lengths
 
 
-def is_symbolic(x: torch.Tensor) -> bool:
-    """Whether a layer cannot be planned for a tensor now: its lengths may be symbols, and it has no numbers."""
-    return torch.compiler.is_compiling() or isinstance(x, _STAND_INS)
-
-
-def in_one_dtype(
+def autocast(
     x: torch.Tensor, w: torch.Tensor, bias: torch.Tensor | None
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
-    """Return the operands of a layer in one dtype: that of torch.autocast if it is on."""
-    if torch._C._is_any_autocast_enabled():
-        device = x.device.type
-        autocast = device != "meta" and torch.is_autocast_enabled(device)
-        if autocast and x.is_floating_point() and x.dtype != torch.float64:
-            kind = torch.get_autocast_dtype(device)
-            x, w, bias = x.to(kind), w.to(kind), None if bias is None else bias.to(kind)
-    if x.dtype != w.dtype:
+    """Return the operands of a layer, in the dtype of torch.autocast if it is on."""
+    device = x.device.type
+    if device == "meta" or not torch.is_autocast_enabled(device):
+        return x, w, bias
+    if not x.is_floating_point() or x.dtype == torch.float64:
+        return x, w, bias
+    kind = torch.get_autocast_dtype(device)
+    return x.to(kind), w.to(kind), None if bias is None else bias.to(kind)
+
+
+def check_dtypes(x: torch.dtype, w: torch.dtype) -> None:
+    """Refuse an input and a weight of different dtypes."""
+    if x != w:
         remedy = "Convert one of them: input.to(layer.weight.dtype), or layer.to(input.dtype)."
-        raise InputTypeError("input", f"dtype {w.dtype}, which the weights have", f"{x.dtype}", remedy)
-    return x, w, bias
+        raise InputTypeError("input", f"dtype {w}, which the weights have", f"{x}", remedy)
 
 
-def left_to_torch(plan: LayerPlan, part: str, x: torch.Tensor, w: torch.Tensor) -> bool:
-    """Whether torch computes a part of a layer, and the gradients too if there are going to be any."""
+def parts_of(part: str, x: torch.Tensor, w: torch.Tensor) -> tuple[str, ...]:
+    """Return the parts of a layer that are going to be computed: its result, and the gradients that are asked for."""
     if not torch.is_grad_enabled():
-        return plan.left_to_torch(part)
+        return (part,)
     to_x = ("adjoint" if part == "correlate" else "correlate",) if x.requires_grad else ()
-    return plan.left_to_torch(part, *to_x, *(("taps",) if w.requires_grad else ()))
+    return (part, *to_x, "taps") if w.requires_grad else (part, *to_x)
 
 
 def frozen(values: tuple[Any, ...]) -> tuple[Any, ...]:

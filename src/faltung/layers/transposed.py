@@ -15,17 +15,17 @@ from faltung.errors import ArgumentError
 from faltung.layers.geometry import Geometry, transposition
 from faltung.layers.shared import (
     PlannedLayer,
+    autocast,
     channel_counts,
+    check_dtypes,
     each_axis,
     frozen,
-    in_one_dtype,
-    is_symbolic,
-    left_to_torch,
     ndim_of,
+    parts_of,
 )
 from faltung.tensors import operator
 from faltung.tensors.layer_plan import LayerPlan, plan_layer
-from faltung.tensors.memory_order import is_channels_last
+from faltung.tensors.memory_order import lie_channels_last
 
 __all__ = ["ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d", "ConvTransposed"]
 
@@ -97,20 +97,22 @@ class ConvTransposed(PlannedLayer, _ConvTransposeNd):
 
     def forward(self, input: torch.Tensor, output_size: Sequence[int] | None = None) -> torch.Tensor:
         """Map (images, channels in, *spatial), or one such image, to (images, channels out, *spatial)."""
-        weight, bias = self.weight, self.bias
-        if self._recorded(input, weight) or self.padding_mode != "zeros":
-            return self._by_torch(input, weight, bias, output_size)
-        if input.ndim == self.axes_count + 1:
-            return self.forward(input.unsqueeze(0), output_size).squeeze(0)
-        x, w, bias = in_one_dtype(input, weight, bias)
-        attributes = self._attributes(input, output_size)
-        if is_symbolic(x):
-            # Shapes may be symbols here, so the layer is planned when it runs.
-            found = transposition(x.shape, w.shape, *attributes)
-        else:
+        x, w, bias = input, self.weight, self.bias
+        who = self._who(x, w)
+        if who == "torch" or self.padding_mode != "zeros":
+            return self._by_torch(x, w, bias, output_size)
+        if torch._C._is_any_autocast_enabled():
+            x, w, bias = autocast(x, w, bias)
+        attributes = self._attributes(x, output_size)
+        if who == "plan":
             plan, found = self._chosen(x, w, attributes)
-            if plan is None or left_to_torch(plan, "adjoint", x, w):
+            if plan is None or plan.left_to_torch(*parts_of("adjoint", x, w)):
                 return self._by_torch(x, w, bias, output_size)
+        if x.ndim == self.axes_count + 1:
+            return self.forward(input.unsqueeze(0), output_size).squeeze(0)
+        check_dtypes(x.dtype, w.dtype)
+        if who == "later":
+            found = transposition(x.shape, w.shape, *attributes)
         if found is None or (bias is not None and (bias.dtype != x.dtype or bias.numel() != w.shape[1] * self.groups)):
             return self._by_torch(x, w, bias, output_size)
         lengths, (stride, start, _, *rest) = found
@@ -140,12 +142,11 @@ class ConvTransposed(PlannedLayer, _ConvTransposeNd):
         return self.stride, self.padding, more, self.dilation, self.groups
 
     def _chosen(self, x: torch.Tensor, w: torch.Tensor, attributes: tuple[Any, ...]) -> Any:
-        last = is_channels_last(x) or is_channels_last(w)
-        how = (x.dtype, x.device, last, self.method)
+        tensors = (x.shape, x.stride(), w.shape, w.stride(), x.dtype, w.dtype, x.device, self.method)
         try:
-            return _chosen(x.shape, w.shape, attributes, *how)
+            return _chosen(attributes, *tensors)
         except TypeError:  # lists are no keys
-            return _chosen(x.shape, w.shape, frozen(attributes), *how)
+            return _chosen(frozen(attributes), *tensors)
 
     def plan(self, shape: Sequence[int], *, channels_last: bool = False) -> LayerPlan:
         """Return how the layer and its gradients are computed; its outputs are the ``adjoint`` of a `Conv`.
@@ -165,7 +166,7 @@ class ConvTransposed(PlannedLayer, _ConvTransposeNd):
         w = self.weight
         source = self._checked(shape, w.shape[0])
         attributes = frozen((self.stride, self.padding, self.output_padding, self.dilation, self.groups))
-        plan, _ = _chosen(source, w.shape, attributes, w.dtype, w.device, channels_last, self.method)
+        plan, _ = _planned(attributes, source, w.shape, w.dtype, w.device, channels_last, self.method)
         if plan is None:
             raise ArgumentError("shape", "an input with outputs, and attributes that torch takes", str(source))
         return plan
@@ -210,11 +211,31 @@ class ConvTranspose3d(ConvTransposed, nn.ConvTranspose3d):
 _BY_AXES: dict[int, type[ConvTransposed]] = {1: ConvTranspose1d, 2: ConvTranspose2d, 3: ConvTranspose3d}
 
 
+#: A plan and the geometry of a layer, or None for both if torch has to judge its attributes.
+_Found = tuple[LayerPlan, tuple[tuple[int, ...], Geometry]] | tuple[None, None]
+
+
 @lru_cache(maxsize=2048)
 def _chosen(
-    shape: Sequence[int], taps: Sequence[int], attributes: tuple[Any, ...], *how: Any
-) -> tuple[LayerPlan | None, tuple[tuple[int, ...], Geometry] | None]:
-    """Return the plan of a layer and its geometry, or None for both if torch has to judge its attributes."""
+    attributes: tuple[Any, ...],
+    shape: tuple[int, ...],
+    strides: tuple[int, ...],
+    taps: tuple[int, ...],
+    taps_strides: tuple[int, ...],
+    dtype: torch.dtype,
+    taps_dtype: torch.dtype,
+    device: torch.device,
+    method: str,
+) -> _Found:
+    """Return what was decided for tensors that lie in memory like these."""
+    check_dtypes(dtype, taps_dtype)
+    if len(shape) == len(taps) - 1:  # one image
+        shape, strides = (1, *shape), (0, *strides)
+    last = lie_channels_last(shape, strides) or lie_channels_last(taps, taps_strides)
+    return _planned(attributes, shape, taps, dtype, device, last, method)
+
+
+def _planned(attributes: tuple[Any, ...], shape: Sequence[int], taps: Sequence[int], *how: Any) -> _Found:
     found = transposition(shape, taps, *attributes)
     if found is None:
         return None, None

@@ -6,19 +6,30 @@ from collections.abc import Sequence
 
 import torch
 
-__all__ = ["empty_in_order_of", "in_order_of", "is_channels_last"]
+__all__ = ["empty_in_order_of", "in_order_of", "is_channels_last", "lie_channels_last"]
 
 
 def is_channels_last(x: torch.Tensor) -> bool:
     """Whether torch takes the channels of a tensor for its last axis in memory; so it does where both orders fit."""
-    strides = x.stride()
-    if x.ndim < 3 or strides[1] > strides[-1] or strides[1] == 0:
+    return lie_channels_last(x.shape, x.stride())
+
+
+def lie_channels_last(shape: Sequence[int], strides: Sequence[int]) -> bool:
+    """Whether torch takes the channels for the last axis in memory of a tensor with this shape and these strides.
+
+    Examples
+    --------
+    >>> x = torch.zeros(1, 2, 4, 4)
+    >>> lie_channels_last(x.shape, x.stride()), is_channels_last(x.to(memory_format=torch.channels_last))
+    (False, True)
+    """
+    if len(shape) < 3 or strides[1] > strides[-1] or strides[1] == 0:
         return False
     least = 0
-    for axis in (1, *range(x.ndim - 1, 1, -1), 0):
+    for axis in (1, *range(len(shape) - 1, 1, -1), 0):
         if strides[axis] < least or (axis == 0 and least == strides[1]):
             return False
-        least = strides[axis] * max(x.shape[axis], 1)
+        least = strides[axis] * max(shape[axis], 1)
     return True
 
 
