@@ -198,7 +198,9 @@ def _why_left(module: nn.Module) -> str:
 
 
 def _tell(done: Conversion) -> None:
+    """Write to the log what was done; for each reason why layers were left alone, the first of them and a number."""
     _log.info("planned by faltung: %s", ", ".join(done.planned) or "no layer")
-    if done.left:
-        left = "; ".join(f"{name} ({why})" for name, why in done.left.items())
-        _log.warning("left alone by faltung.layers.convert: %s", left)
+    for why in dict.fromkeys(done.left.values()):
+        first, *others = (name for name, reason in done.left.items() if reason == why)
+        more = f" and {len(others)} more" if others else ""
+        _log.warning("faltung.layers.convert left %s%s alone: %s", first, more, why)
