@@ -177,7 +177,9 @@ def check(name: str) -> str:
         plain.load_state_dict(ours.state_dict())
         assert torch.equal(convert(ours, to="torch")(*inputs), single)
     found = conversion_of(convert(copy.deepcopy(plain)))
-    text = f"{len(found.planned)} planned, {len(found.left)} left alone, apart by {max(errors):.0e} in double precision"
+    text = (
+        f"{len(found.planned)} planned, {len(found.left)} left alone, apart by {max(errors):.0e} in double precision"
+    )
     return text + ("" if exportable else "; torch cannot export it to ONNX")
 
 

@@ -93,9 +93,9 @@ def convert(model: _Model, to: str = "faltung") -> _Model:
     """Swap the convolutional layers of a model, in place, for those of this module, or back for torch's.
 
     Layers stay the same objects, with their parameters, hooks, parametrizations and names, so optimisers and state
-    dicts stay valid, and results differ by rounding only. They stay instances of torch's classes, too. Subclasses of
-    torch's layers are not changed, because they may compute something else; a warning in the log of ``faltung.layers``
-    names them, and `conversion_of` tells all.
+    dicts stay valid, and results differ by rounding only. They stay instances of torch's classes, too. Somebody's
+    subclasses of these are not changed, because they may compute something else. The log of ``faltung.layers`` warns
+    of them, and `conversion_of` names all.
 
     Parameters
     ----------

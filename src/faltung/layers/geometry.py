@@ -1,7 +1,7 @@
 """Which samples does a layer read? Found from its attributes and its weight, as torch reads them at every call.
 
-Attributes may be changed after a layer was made: a stride becomes a number, a padding a list or a word, and the weight
-another size. It is the weight that decides, not what the layer says of it.
+Attributes may be changed after a layer was made: a stride becomes a number, a padding a list or a word, and the
+weight gets another size. It is the weight that decides, not what the layer says of it.
 """
 
 from __future__ import annotations

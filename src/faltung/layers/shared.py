@@ -1,4 +1,4 @@
-"""What do a layer and its transpose share? The checks of their arguments and inputs, and what torch's tools ask for."""
+"""What do a layer and its transpose share? The checks of arguments and inputs, and what torch's tools ask for."""
 
 from __future__ import annotations
 
@@ -148,16 +148,16 @@ class PlannedLayer(nn.Module):
     def _who(self, x: torch.Tensor, w: torch.Tensor) -> str:
         """Return who decides how these tensors are computed: the plan, torch, or the plan of a later time.
 
-        Torch's own functions are called, whatever the plan, where others will read or run them: in traced and exported
-        programs, and for what only calls itself a tensor, as a proxy of torch.fx, a distributed or quantised tensor, or
-        a subclass of somebody, which have their own ways to compute what torch does. In a graph that is compiled, and
-        for tensors without numbers, shapes may be symbols; there the layer is planned when it runs.
+        Torch's own functions are called, whatever the plan, where others will read or run them: in traced and
+        exported programs, and for what only calls itself a tensor, as a proxy of torch.fx, a distributed or quantised
+        tensor, or a subclass of somebody, which have their own ways to compute what torch does. In a graph that is
+        compiled, and for tensors without numbers, shapes may be symbols; there the layer is planned when it runs.
         """
         if torch.compiler.is_compiling():
             return "torch" if _exporting() or self._always_torch(w) else "later"
         if type(x) in _TENSORS and type(w) in _TENSORS:
             return "plan" if torch._C._get_tracing_state() is None else "torch"
-        if not is_tensor_like(x):
+        if not is_tensor_like(x):  # type: ignore[no-untyped-call]
             remedy = "Use torch.from_numpy for an array."
             raise ArgumentTypeError("input", "a tensor", f"a {type(x).__name__}", remedy)
         known = all(type(tensor) in _TENSORS or isinstance(tensor, _STAND_INS) for tensor in (x, w))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -113,7 +113,9 @@ class ConvTransposed(PlannedLayer, _ConvTransposeNd):
         check_dtypes(x.dtype, w.dtype)
         if who == "later":
             found = transposition(x.shape, w.shape, *attributes)
-        if found is None or (bias is not None and (bias.dtype != x.dtype or bias.numel() != w.shape[1] * self.groups)):
+        if found is None or (
+            bias is not None and (bias.dtype != x.dtype or bias.numel() != w.shape[1] * self.groups)
+        ):
             return self._by_torch(x, w, bias, output_size)
         lengths, (stride, start, _, *rest) = found
         y: torch.Tensor = operator.adjoint(x, self._taps(w), lengths, stride, start, *rest, self.method, 0)
@@ -124,7 +126,7 @@ class ConvTransposed(PlannedLayer, _ConvTransposeNd):
     ) -> torch.Tensor:
         """Transpose by the function that torch's own layer calls."""
         if self.padding_mode != "zeros":
-            return super().forward(x, output_size)  # which refuses it
+            return cast(torch.Tensor, super().forward(x, output_size))  # which refuses it
         stride, padding, more, dilation, groups = self._attributes(x, output_size)
         enlarge: Any = _CONV_TRANSPOSE[self.axes_count]
         y: torch.Tensor = enlarge(x, self._taps(w), bias, stride, padding, more, groups, dilation)
@@ -135,10 +137,10 @@ class ConvTransposed(PlannedLayer, _ConvTransposeNd):
 
         Several shapes are mapped to the same one by the layer: torch's output padding says which one is meant.
         """
-        given: Any = (self.stride, self.padding, self.kernel_size)
         more: Any = self.output_padding
         if output_size is not None:
-            more = self._output_padding(x, output_size, *given, self.axes_count, self.dilation)  # type: ignore[arg-type]
+            found: Any = self._output_padding
+            more = found(x, output_size, self.stride, self.padding, self.kernel_size, self.axes_count, self.dilation)
         return self.stride, self.padding, more, self.dilation, self.groups
 
     def _chosen(self, x: torch.Tensor, w: torch.Tensor, attributes: tuple[Any, ...]) -> Any:

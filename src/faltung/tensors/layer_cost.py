@@ -21,7 +21,7 @@ __all__ = ["CPU", "Rates", "seconds"]
 _FULL = 16
 #: Time before the work of a call that is not torch's own begins, as a multiple of that of torch's calls.
 _PREPARED = 2.5
-#: Numbers of a single image (rows of a volume) up to which torch copies samples for each tap, and multiplies matrices.
+#: Numbers of an image (rows of a volume) up to which torch copies its samples for each tap, and multiplies matrices.
 _SMALL_IMAGE = 20480
 #: Bytes from which torch's allocator takes new memory for every result, and seconds a byte to fill a new page.
 _FRESH, _FAULT = 1 << 25, 2.4e-10

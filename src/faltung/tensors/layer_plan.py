@@ -85,7 +85,7 @@ class LayerPlan(Planned):
     def left_to_torch(self, *parts: str) -> bool:
         """Whether torch's own layer computes these parts, of which the first is the result and the rest gradients.
 
-        So it is where torch is best at all of them, or other ways would save too little in others to pay for the calls.
+        So it is where torch is best at all of them, or other ways would save too little to pay for their calls.
 
         Examples
         --------

@@ -344,8 +344,8 @@ def _adjoint_flops(g: Any, w: Any, *_: Any, out_shape: Any = None, **__: Any) ->
 
 def _taps_flops(x: Any, g: Any, *_: Any, out_shape: Any = None, **__: Any) -> int:
     # Torch takes images for channels here and counts products of all channels, those of other groups too.
-    swapped = ([shape[1], shape[0], *shape[2:]] for shape in (x, g, out_shape))
-    return conv_flop_count(*swapped)
+    samples, gradients, found = ([shape[1], shape[0], *shape[2:]] for shape in (x, g, out_shape))
+    return conv_flop_count(samples, gradients, found)
 
 
 correlate = differentiable(
