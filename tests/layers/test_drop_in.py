@@ -487,6 +487,43 @@ def test_operations_are_counted_as_torchs(kind, method):
             assert counted(ours, given) == counted(theirs, given)
 
 
+@pytest.mark.parametrize("kind", [*KINDS, None])
+def test_initialisation_may_be_skipped(kind):
+    layer = nn.utils.skip_init(Conv if kind is None else getattr(fa.layers, kind.__name__), 2, 4, 3)
+    assert layer.weight.device.type == "cpu"
+    assert layer.weight.numel()
+
+
+class Transposed(nn.Module):
+    """A transposed layer that is asked for the size of its output."""
+
+    def __init__(self):
+        super().__init__()
+        self.down, self.up = nn.Conv2d(3, 8, 7), nn.ConvTranspose2d(8, 3, 4, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Map to another size."""
+        return self.up(self.down(x), output_size=[38, 39])
+
+
+@pytest.mark.filterwarnings("ignore::torch.jit.TracerWarning")
+def test_sizes_of_outputs_reach_every_program():
+    theirs, ours = both(Transposed)
+    x = X[:, :, :24, :24]
+    want = theirs(x)
+    torch._dynamo.reset()
+    programs = (
+        ours,
+        torch.jit.trace(ours, x),
+        torch.fx.symbolic_trace(ours),
+        torch.export.export(ours, (x,)).module(),
+        torch.compile(ours, backend="aot_eager", fullgraph=True),
+        torch.jit.script(copy.deepcopy(ours)),
+    )
+    for program in programs:
+        assert (program(x) - want).abs().max() < 1e-12
+
+
 def test_norms_are_folded_into_them():
     model = nn.Sequential(nn.Conv2d(3, 4, 7), nn.BatchNorm2d(4)).double().eval()
     want = model(X)

@@ -96,13 +96,6 @@ class Conv(PlannedLayer, _ConvNd):
     torch.Size([8, 4, 92])
     """
 
-    def __new__(cls, *arguments: Any, **named: Any) -> Any:
-        """Return a new `Conv1d`, `Conv2d` or `Conv3d`: the number of axes says which."""
-        if cls is not Conv:
-            return super().__new__(cls)
-        kernel_size = named.get("kernel_size", arguments[2] if len(arguments) > 2 else 1)
-        return super().__new__(_BY_AXES[ndim_of(kernel_size, named.get("ndim"))])
-
     def __init__(
         self,
         in_channels: int,
@@ -149,6 +142,16 @@ class Conv(PlannedLayer, _ConvNd):
         )
         self.padding_mode = padding_mode
         self._choose(flip, method)
+
+    def __new__(cls, *arguments: Any, **named: Any) -> Any:
+        """Return a new `Conv1d`, `Conv2d` or `Conv3d`: the number of axes says which."""
+        if cls is not Conv:
+            return super().__new__(cls)
+        kernel_size = named.get("kernel_size", arguments[2] if len(arguments) > 2 else 1)
+        return super().__new__(_BY_AXES[ndim_of(kernel_size, named.get("ndim"))])
+
+    # What asks for the signature of the class gets that of its arguments.
+    __new__.__wrapped__ = __init__  # type: ignore[attr-defined]
 
     @staticmethod
     def transposed(  # type: ignore[override]  # torch's layers have an attribute of this name, which is False

@@ -49,13 +49,6 @@ class ConvTransposed(PlannedLayer, _ConvTransposeNd):
     torch.Size([1, 3, 32, 32])
     """
 
-    def __new__(cls, *arguments: Any, **named: Any) -> Any:
-        """Return a new `ConvTranspose1d`, `ConvTranspose2d` or `ConvTranspose3d`: the number of axes says which."""
-        if cls is not ConvTransposed:
-            return super().__new__(cls)
-        kernel_size = named.get("kernel_size", arguments[2] if len(arguments) > 2 else 1)
-        return super().__new__(_BY_AXES[ndim_of(kernel_size, named.get("ndim"))])
-
     def __init__(
         self,
         in_channels: int,
@@ -94,6 +87,16 @@ class ConvTransposed(PlannedLayer, _ConvTransposeNd):
             dtype=dtype,
         )
         self._choose(flip, method)
+
+    def __new__(cls, *arguments: Any, **named: Any) -> Any:
+        """Return a new `ConvTranspose1d`, `ConvTranspose2d` or `ConvTranspose3d`: the number of axes says which."""
+        if cls is not ConvTransposed:
+            return super().__new__(cls)
+        kernel_size = named.get("kernel_size", arguments[2] if len(arguments) > 2 else 1)
+        return super().__new__(_BY_AXES[ndim_of(kernel_size, named.get("ndim"))])
+
+    # What asks for the signature of the class gets that of its arguments.
+    __new__.__wrapped__ = __init__  # type: ignore[attr-defined]
 
     def forward(self, input: torch.Tensor, output_size: Sequence[int] | None = None) -> torch.Tensor:
         """Map (images, channels in, *spatial), or one such image, to (images, channels out, *spatial)."""
