@@ -422,8 +422,10 @@ def test_scripts_are_of_torchs_layers():
     assert (scripted(X) - want).abs().max() < 1e-12
     assert (torch.jit.script(model[0])(X) - model[0](X)).abs().max() < 1e-12
     assert isinstance(model[0], Conv)
-    with pytest.raises(fa.ArgumentError, match=r"flip=True in Conv2d.*Use torch.jit.trace"):
+    with pytest.raises(fa.ArgumentError, match=r"flip=True in a Conv2d.*Use torch.jit.trace"):
         torch.jit.script(Conv(1, 1, 3, flip=True))
+    with pytest.raises(fa.ArgumentError, match=r"parametrizations in a ParametrizedConv2d.*Use torch.jit.trace"):
+        torch.jit.script(parametrizations.weight_norm(convert(nn.Conv2d(1, 1, 3))))
 
 
 def test_graphs_of_functions_hold_the_layer():

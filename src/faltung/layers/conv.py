@@ -18,6 +18,7 @@ from faltung.layers.shared import (
     channel_counts,
     check_dtypes,
     each_axis,
+    fits,
     frozen,
     ndim_of,
     parts_of,
@@ -181,7 +182,7 @@ class Conv(PlannedLayer, _ConvNd):
             return self._conv_forward(input.unsqueeze(0), weight, bias).squeeze(0)
         check_dtypes(x.dtype, w.dtype)
         geometry = correlation(x.shape, w.shape, *self._attributes()) if who == "later" else chosen.geometry  # type: ignore[union-attr]
-        if geometry is None or (bias is not None and (bias.dtype != x.dtype or bias.shape != w.shape[:1])):
+        if geometry is None or not fits(x, w, bias, w.shape[0]):
             return self._by_torch(x, w, bias)
         return operator.correlate(x, self._taps(w), bias, *geometry, self.method, 0)
 

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from torch._subclasses.fake_tensor import FakeTensor
 from torch._subclasses.functional_tensor import FunctionalTensor
+from torch.nn.utils.parametrize import is_parametrized
 from torch.overrides import is_tensor_like
 
 from faltung.errors import ArgumentError, ArgumentTypeError
@@ -23,6 +24,7 @@ __all__ = [
     "channel_counts",
     "check_dtypes",
     "each_axis",
+    "fits",
     "frozen",
     "ndim_of",
     "parts_of",
@@ -124,10 +126,12 @@ class PlannedLayer(nn.Module):
 
     def __prepare_scriptable__(self) -> nn.Module:
         """Return what torch.jit.script compiles instead: a layer of torch with the same parameters."""
-        lacking = self.lacking_in_torch()
+        lacking = "parametrizations" if is_parametrized(self) else self.lacking_in_torch()
         if lacking:
             remedy = "Use torch.jit.trace, or torch.export."
-            raise ArgumentError("obj", "layers that torch can script", f"{lacking} in {self}", remedy)
+            raise ArgumentError(
+                "obj", "layers that torch can script", f"{lacking} in a {type(self).__name__}", remedy
+            )
         plain: nn.Module = object.__new__(self.of_torch)
         plain.__dict__.update(self.plain_state())
         return plain
@@ -141,7 +145,9 @@ class PlannedLayer(nn.Module):
     def qconfig(self, value: object) -> None:
         if value is not None:
             remedy = 'Call faltung.layers.convert(model, to="torch") first.'
-            raise ArgumentTypeError("model", "layers of torch, to quantise them", f"faltung's {self}", remedy)
+            raise ArgumentTypeError(
+                "model", "layers of torch, to quantise them", f"faltung's {type(self).__name__}", remedy
+            )
 
     # ---- what is computed, and by whom
 
@@ -216,3 +222,10 @@ def parts_of(part: str, x: torch.Tensor, w: torch.Tensor) -> tuple[str, ...]:
 def frozen(values: tuple[Any, ...]) -> tuple[Any, ...]:
     """Return attributes of a layer as a key of a cache: lists become tuples."""
     return tuple(tuple(value) if isinstance(value, list) else value for value in values)
+
+
+def fits(x: torch.Tensor, w: torch.Tensor, bias: torch.Tensor | None, channels: int) -> bool:
+    """Whether weight and bias are where and what torch asks for; otherwise torch says what is wrong."""
+    if x.device != w.device:
+        return False
+    return bias is None or (bias.dtype == x.dtype and bias.shape == (channels,) and bias.device == x.device)

@@ -19,6 +19,7 @@ from faltung.layers.shared import (
     channel_counts,
     check_dtypes,
     each_axis,
+    fits,
     frozen,
     ndim_of,
     parts_of,
@@ -116,9 +117,7 @@ class ConvTransposed(PlannedLayer, _ConvTransposeNd):
         check_dtypes(x.dtype, w.dtype)
         if who == "later":
             found = transposition(x.shape, w.shape, *attributes)
-        if found is None or (
-            bias is not None and (bias.dtype != x.dtype or bias.numel() != w.shape[1] * self.groups)
-        ):
+        if found is None or not fits(x, w, bias, w.shape[1] * self.groups):
             return self._by_torch(x, w, bias, output_size)
         lengths, (stride, start, _, *rest) = found
         y: torch.Tensor = operator.adjoint(x, self._taps(w), lengths, stride, start, *rest, self.method, 0)
