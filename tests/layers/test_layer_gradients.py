@@ -156,11 +156,11 @@ def test_gradients_are_made_only_where_they_are_asked_for(make, method):
     with torch.no_grad():
         y = layer(x)
         assert not y.requires_grad
-        assert torch.equal(y, want["output"])
+        assert (y - want["output"]).abs().max() < 1e-12  # another way may be best without gradients
     with torch.inference_mode():
         y = layer(x)
         assert y.is_inference()
-        assert torch.equal(y, want["output"])
+        assert (y - want["output"]).abs().max() < 1e-12
     for wanted in ({"input"}, {"weight"}, {"bias"}, {"input", "bias"}, {"weight", "input"}, set()):
         given = x.clone().requires_grad_("input" in wanted)
         tensors = {"input": given, "weight": layer.weight, "bias": layer.bias}

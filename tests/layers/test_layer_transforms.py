@@ -263,9 +263,8 @@ def test_exported_models_give_the_same():
     model = Model().eval()
     x = torch.randn(2, 3, 14, 15)
     program = torch.export.export(model, (x,))
-    called = [node.target for node in program.graph.nodes if node.op == "call_function"]
-    assert torch.ops.faltung.correlate.default in called
-    assert torch.ops.faltung.adjoint.default in called
+    called = {str(node.target) for node in program.graph.nodes if node.op == "call_function"}
+    assert not any("faltung" in name for name in called)  # it runs where this package is not installed
     assert (program.module()(x) - model(x)).abs().max() < 1e-5
     batch, height = torch.export.Dim("batch", min=1, max=64), torch.export.Dim("height", min=8, max=512)
     program = torch.export.export(model, (x,), dynamic_shapes=({0: batch, 2: height},))
@@ -329,16 +328,18 @@ def test_convert_exchanges_the_layers_of_torch_and_no_others():
     layers = dict(model.named_modules())
     parameters = dict(model.named_parameters())
     assert convert(model) is model
-    assert {name for name, kind in types(model).items() if kind in (Conv, ConvTransposed)} == {
-        "first", "shared", "up", "line", "volume",
-    }  # fmt: skip
+    ours = {name for name, kind in types(model).items() if issubclass(kind, (Conv, ConvTransposed))}
+    assert ours == {"first", "shared", "up", "normed", "line", "volume"}
+    assert all(issubclass(kind, before[name]) for name, kind in types(model).items() if name != "normed")
     assert type(model.own) is Own
     assert all(module is layers[name] for name, module in model.named_modules())
     assert all(value is parameters[name] for name, value in model.named_parameters())
     assert_same(outcome(model, x), want)
     names = [*model.state_dict()]
     assert convert(model, to="torch") is model
-    assert types(model) == before
+    after = types(model)
+    assert after.pop("normed").__name__ == before.pop("normed").__name__ == "ParametrizedConv2d"
+    assert after == before
     assert [*model.state_dict()] == names
     assert all(torch.equal(got, want[name]) for name, got in outcome(model, x).items())
 
@@ -350,7 +351,8 @@ def test_convert_takes_a_single_layer_and_does_nothing_twice():
             attributes = {*vars(layer)}
             x = torch.randn(2, *[6] * ndim)
             want = layer(x)
-            assert type(convert(convert(layer))) is kind
+            assert isinstance(convert(convert(layer)), kind)
+            assert isinstance(layer, theirs)
             assert (layer(x) - want).abs().max() < 1e-5
             assert type(convert(convert(layer, to="torch"), to="torch")) is theirs
             assert {*vars(layer)} == attributes
@@ -376,7 +378,7 @@ def test_hooks_stay():
     model.shared.register_forward_pre_hook(lambda module, given: seen.append("shared"))
     convert(model)
     model(x).sum().backward()
-    assert seen == [Conv, "shared", "shared", "back"]
+    assert seen == [fa.layers.Conv2d, "shared", "shared", "back"]
 
 
 def trained(model, optimiser, x, steps):

@@ -346,15 +346,15 @@ def test_layers_are_copied_and_kept():
 
 
 def test_layers_print_what_is_not_the_default():
-    assert repr(Conv(2, 4, 3)) == "Conv(2, 4, kernel_size=(3, 3), stride=(1, 1))"
+    assert repr(Conv(2, 4, 3)) == "Conv2d(2, 4, kernel_size=(3, 3), stride=(1, 1))"
     same = Conv(2, 4, (3, 5), padding="same", padding_mode="reflect")
-    assert repr(same) == "Conv(2, 4, kernel_size=(3, 5), stride=(1, 1), padding=same, padding_mode=reflect)"
+    assert repr(same) == "Conv2d(2, 4, kernel_size=(3, 5), stride=(1, 1), padding=same, padding_mode=reflect)"
     rest = Conv(2, 2, 3, groups=2, padding_mode="symmetric", flip=True, method="direct", ndim=1)
     assert repr(rest) == (
-        "Conv(2, 2, kernel_size=(3,), stride=(1,), groups=2, padding_mode=symmetric, flip=True, method=direct)"
+        "Conv1d(2, 2, kernel_size=(3,), stride=(1,), groups=2, padding_mode=symmetric, flip=True, method=direct)"
     )
     assert repr(Conv.transposed(2, 4, 3, output_padding=1, stride=2, flip=True)) == (
-        "ConvTransposed(2, 4, kernel_size=(3, 3), stride=(2, 2), output_padding=(1, 1), flip=True)"
+        "ConvTranspose2d(2, 4, kernel_size=(3, 3), stride=(2, 2), output_padding=(1, 1), flip=True)"
     )
 
 
@@ -526,7 +526,7 @@ def test_the_method_asked_for_is_used(method):
 def test_plans_know_which_layers_torch_is_best_at():
     dense = Conv(64, 64, 3, padding=1).plan((16, 64, 56, 56))
     assert [dense.method_of(part) for part in dense.parts] == ["torch"] * 3
-    assert dense.all_torch
+    assert dense.left_to_torch(*dense.parts)
     depthwise = Conv(96, 96, 31, padding=15, groups=96).plan((4, 96, 56, 56))
     assert "torch" not in [depthwise.method_of(part) for part in depthwise.parts]
-    assert not depthwise.all_torch
+    assert not depthwise.left_to_torch(*depthwise.parts)

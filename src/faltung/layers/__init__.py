@@ -13,13 +13,30 @@ from __future__ import annotations
 from faltung.errors import MissingExtraError
 
 try:
-    from faltung.layers.conv import Conv
-    from faltung.layers.conversion import CONVOLUTIONS, convert
-    from faltung.layers.transposed import ConvTransposed
+    from faltung.layers.conv import Conv, Conv1d, Conv2d, Conv3d
+    from faltung.layers.conversion import CONVOLUTIONS, Conversion, conversion_of, convert
+    from faltung.layers.input_errors import InputError, InputTypeError
+    from faltung.layers.transposed import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d, ConvTransposed
     from faltung.tensors.layer_plan import LayerPlan
 except ModuleNotFoundError as error:
     if error.name != "torch":
         raise
     raise MissingExtraError("faltung.layers", "learn") from error
 
-__all__ = ["CONVOLUTIONS", "Conv", "ConvTransposed", "LayerPlan", "convert"]
+__all__ = [
+    "CONVOLUTIONS",
+    "Conv",
+    "Conv1d",
+    "Conv2d",
+    "Conv3d",
+    "ConvTranspose1d",
+    "ConvTranspose2d",
+    "ConvTranspose3d",
+    "ConvTransposed",
+    "Conversion",
+    "InputError",
+    "InputTypeError",
+    "LayerPlan",
+    "conversion_of",
+    "convert",
+]

@@ -4,19 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
+from torch import nn
 from torch.nn.modules.conv import _ConvNd
 
 from faltung.errors import ArgumentError
-from faltung.layers.shared import MODES, PlannedLayer, channel_counts, each_axis, left_to_torch, ndim_of
+from faltung.layers.geometry import MODES, Geometry, correlation, torch_can_pad
+from faltung.layers.shared import (
+    PlannedLayer,
+    autocast,
+    channel_counts,
+    check_dtypes,
+    each_axis,
+    fits,
+    frozen,
+    ndim_of,
+    parts_of,
+)
 from faltung.layers.transposed import ConvTransposed
 from faltung.tensors import operator
-from faltung.tensors.layer_plan import LayerPlan
+from faltung.tensors.layer_plan import LayerPlan, plan_layer
+from faltung.tensors.memory_order import lie_channels_last
 from faltung.tensors.ways import torch_kernels
 
-__all__ = ["Conv"]
+__all__ = ["Conv", "Conv1d", "Conv2d", "Conv3d"]
 
 
 class Conv(PlannedLayer, _ConvNd):
@@ -102,7 +115,7 @@ class Conv(PlannedLayer, _ConvNd):
         flip: bool = False,
         method: str = "auto",
     ) -> None:
-        count = ndim_of(kernel_size, ndim)
+        count = ndim_of(kernel_size, self.axes_count if ndim is None else ndim)
         if padding_mode not in MODES:
             raise ArgumentError("padding_mode", f"one of {', '.join(map(repr, MODES))}", repr(padding_mode))
         sizes, strides, dilations = (
@@ -111,7 +124,8 @@ class Conv(PlannedLayer, _ConvNd):
         )
         in_channels, out_channels, groups = channel_counts(in_channels, out_channels, groups)
         margins = padding if isinstance(padding, str) else each_axis("padding", padding, count, least=0)
-        super().__init__(
+        _ConvNd.__init__(
+            self,
             in_channels,
             out_channels,
             sizes,
@@ -122,12 +136,23 @@ class Conv(PlannedLayer, _ConvNd):
             (0,) * count,
             groups,
             bias,
-            _torch_mode(padding_mode),
+            # torch's constructor only tells zeros from other modes
+            "circular" if padding_mode == "symmetric" else padding_mode,  # type: ignore[arg-type]
             device=device,
             dtype=dtype,
         )
-        self.padding_mode: Any = padding_mode
+        self.padding_mode = padding_mode
         self._choose(flip, method)
+
+    def __new__(cls, *arguments: Any, **named: Any) -> Any:
+        """Return a new `Conv1d`, `Conv2d` or `Conv3d`: the number of axes says which."""
+        if cls is not Conv:
+            return super().__new__(cls)
+        kernel_size = named.get("kernel_size", arguments[2] if len(arguments) > 2 else 1)
+        return super().__new__(_BY_AXES[ndim_of(kernel_size, named.get("ndim"))])
+
+    # What asks for the signature of the class gets that of its arguments.
+    __new__.__wrapped__ = __init__  # type: ignore[attr-defined]
 
     @staticmethod
     def transposed(  # type: ignore[override]  # torch's layers have an attribute of this name, which is False
@@ -142,30 +167,53 @@ class Conv(PlannedLayer, _ConvNd):
         """
         return ConvTransposed(*arguments, **named)
 
-    def forward(self, input: torch.Tensor) -> torch.Tensor:
-        """Map (images, channels in, *spatial), or one such image, to (images, channels out, *spatial)."""
-        return self._batched(input, self._forward)
+    def _conv_forward(self, input: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+        """Correlate with a weight and a bias that need not be those of the layer, as torch's layers do."""
+        who, x, w = self._who(input, weight), input, weight
+        if who == "torch":
+            return self._by_torch(x, w, bias)
+        if torch._C._is_any_autocast_enabled():
+            x, w, bias = autocast(x, w, bias)
+        if who == "plan":
+            chosen = self._chosen(x, w)
+            if chosen is None or chosen.plan.left_to_torch(*parts_of("correlate", x, w)):
+                return self._by_torch(x, w, bias, chosen)
+        if x.ndim == self.axes_count + 1:
+            return self._conv_forward(input.unsqueeze(0), weight, bias).squeeze(0)
+        check_dtypes(x.dtype, w.dtype)
+        geometry = correlation(x.shape, w.shape, *self._attributes()) if who == "later" else chosen.geometry  # type: ignore[union-attr]
+        if geometry is None or not fits(x, w, bias, w.shape[0]):
+            return self._by_torch(x, w, bias)
+        return operator.correlate(x, self._taps(w), bias, *geometry, self.method, 0)
 
-    def _forward(self, x: torch.Tensor) -> torch.Tensor:
-        x, w, bias = self._operands(x)
-        geometry = self._geometry(x.shape)
-        if torch.compiler.is_compiling():
-            # Shapes may be symbols here, so the layer is planned when it runs, unless torch is best for all shapes.
-            if self._always_torch() and self.padding_mode == "zeros" and not isinstance(self.padding, str):
-                zeros, stride, dilation = self.padding, self.stride, self.dilation
-                return torch_kernels.convolution(x, w, bias, stride, zeros, dilation, self.groups)
-            return operator.correlate(x, w, bias, *geometry, self.method, 0)
-        layer = self._layer(x.shape, geometry)
-        if left_to_torch(operator.plan_of(layer, x, self.method), "correlate", x, w):
-            return torch_kernels.correlate(layer, x, w, bias)
-        return operator.correlate(x, w, bias, *geometry, self.method, 0)
+    def _by_torch(
+        self, x: torch.Tensor, w: torch.Tensor, bias: torch.Tensor | None, chosen: _Chosen | None = None
+    ) -> torch.Tensor:
+        """Correlate by the functions that torch's own layer calls; a mode that torch lacks is computed first."""
+        if self.flip:
+            w = self._taps(w)
+        if chosen is not None and not chosen.torch_pads:
+            layer, one = chosen.plan.problem, x.ndim == self.axes_count + 1
+            y = torch_kernels.correlate(layer, x.unsqueeze(0) if one else x, w, bias)
+            return y.squeeze(0) if one else y
+        if self.padding_mode != "symmetric":
+            return super()._conv_forward(x, w, bias)
+        x = _symmetric(x, self._reversed_padding_repeated_twice)
+        zeros = (0,) * self.axes_count
+        return torch_kernels.convolution(x, w, bias, self.stride, zeros, self.dilation, self.groups)
 
-    def _geometry(self, shape: Sequence[int]) -> Any:
-        """Return stride, first position, outputs, dilation, groups and mode, as the operator takes them."""
-        # Where a graph is made, shapes may be symbols, which a cache must not keep.
-        geometry = _geometry.__wrapped__ if torch.compiler.is_compiling() else _geometry
-        sizes, mode = self.kernel_size, self.padding_mode
-        return geometry(shape, sizes, self.stride, self.padding, self.dilation, self.groups, mode)
+    def _attributes(self) -> tuple[Any, ...]:
+        mode = self.padding_mode
+        margins = () if mode == "zeros" else tuple(self._reversed_padding_repeated_twice)
+        return self.stride, self.padding, self.dilation, self.groups, mode, margins
+
+    def _chosen(self, x: torch.Tensor, w: torch.Tensor) -> _Chosen | None:
+        attributes = self._attributes()
+        tensors = (x.shape, x.stride(), w.shape, w.stride(), x.dtype, w.dtype, x.device, self.method)
+        try:
+            return _chosen(attributes, *tensors)
+        except TypeError:  # lists are no keys
+            return _chosen(frozen(attributes), *tensors)
 
     def plan(self, shape: Sequence[int], *, channels_last: bool = False) -> LayerPlan:
         """Return how the layer and its gradients are computed for inputs of one shape, and why.
@@ -187,36 +235,95 @@ class Conv(PlannedLayer, _ConvNd):
         >>> Conv(64, 64, 3, padding=1).plan((16, 64, 56, 56)).method_of("taps")
         'torch'
         """
-        source = self._checked(shape)
-        return self._plan(self._layer(source, self._geometry(source)), channels_last)
+        w = self.weight
+        source = self._checked(shape, w.shape[1] * self.groups)
+        chosen = _planned(frozen(self._attributes()), source, w.shape, w.dtype, w.device, channels_last, self.method)
+        if chosen is None:
+            raise ArgumentError("shape", "an input with outputs, and attributes that torch takes", str(source))
+        return chosen.plan
 
 
-def _torch_mode(padding_mode: str) -> Any:
-    """Return a mode that torch's constructor accepts; it only distinguishes zeros from all others."""
-    return "circular" if padding_mode == "symmetric" else padding_mode
+class Conv1d(Conv, nn.Conv1d):
+    """A `Conv` with one spatial axis: a `torch.nn.Conv1d` that plans how it is computed.
+
+    Examples
+    --------
+    >>> isinstance(Conv(2, 4, 9, ndim=1), Conv1d), isinstance(Conv1d(2, 4, 9), nn.Conv1d)
+    (True, True)
+    """
+
+    axes_count, of_torch = 1, nn.Conv1d
 
 
-@lru_cache(maxsize=1024)
-def _geometry(
+class Conv2d(Conv, nn.Conv2d):
+    """A `Conv` with two spatial axes: a `torch.nn.Conv2d` that plans how it is computed.
+
+    Examples
+    --------
+    >>> isinstance(Conv(2, 4, 3), Conv2d), isinstance(Conv2d(2, 4, 3), nn.Conv2d)
+    (True, True)
+    """
+
+    axes_count, of_torch = 2, nn.Conv2d
+
+
+class Conv3d(Conv, nn.Conv3d):
+    """A `Conv` with three spatial axes: a `torch.nn.Conv3d` that plans how it is computed.
+
+    Examples
+    --------
+    >>> isinstance(Conv(2, 4, 3, ndim=3), Conv3d), isinstance(Conv3d(2, 4, 3), nn.Conv3d)
+    (True, True)
+    """
+
+    axes_count, of_torch = 3, nn.Conv3d
+
+
+_BY_AXES: dict[int, type[Conv]] = {1: Conv1d, 2: Conv2d, 3: Conv3d}
+
+
+class _Chosen(NamedTuple):
+    """What was decided for shapes and attributes; whether torch's function can extend the input across its border."""
+
+    plan: LayerPlan
+    geometry: Geometry
+    torch_pads: bool
+
+
+@lru_cache(maxsize=2048)
+def _chosen(
+    attributes: tuple[Any, ...],
     shape: tuple[int, ...],
-    sizes: tuple[int, ...],
-    stride: tuple[int, ...],
-    padding: str | tuple[int, ...],
-    dilation: tuple[int, ...],
-    groups: int,
-    padding_mode: str,
-) -> tuple[Any, ...]:
-    starts, outputs = [], []
-    for k, length in enumerate(shape[2:]):
-        reach = dilation[k] * (sizes[k] - 1)
-        if isinstance(padding, str):
-            low, both = (reach // 2, reach) if padding == "same" else (0, 0)
-        else:
-            low, both = padding[k], 2 * padding[k]
-        starts.append(-low)
-        outputs.append((length + both - reach - 1) // stride[k] + 1)
-    if not torch.compiler.is_compiling() and (min(outputs) < 1 or 0 in shape[1:]):
-        expected = f"spatial axes at least as long as the kernel, {sizes} with dilation {dilation}"
-        remedy = "Add padding, or make the input larger."
-        raise ArgumentError("input", expected, f"shape {tuple(shape)} with padding {padding}", remedy)
-    return stride, tuple(starts), tuple(outputs), dilation, groups, MODES[padding_mode]
+    strides: tuple[int, ...],
+    taps: tuple[int, ...],
+    taps_strides: tuple[int, ...],
+    dtype: torch.dtype,
+    taps_dtype: torch.dtype,
+    device: torch.device,
+    method: str,
+) -> _Chosen | None:
+    """Return the plan for tensors that lie in memory like these, or None if torch has to judge them."""
+    check_dtypes(dtype, taps_dtype)
+    if len(shape) == len(taps) - 1:  # one image
+        shape, strides = (1, *shape), (0, *strides)
+    last = lie_channels_last(shape, strides) or lie_channels_last(taps, taps_strides)
+    return _planned(attributes, shape, taps, dtype, device, last, method)
+
+
+def _planned(attributes: tuple[Any, ...], shape: Sequence[int], taps: Sequence[int], *how: Any) -> _Chosen | None:
+    geometry = correlation(shape, taps, *attributes)
+    if geometry is None:
+        return None
+    *_, mode, margins = attributes
+    lengths = [n for n in reversed(shape[2:]) for _ in range(2)]
+    pads = all(torch_can_pad(mode, n, margin) for n, margin in zip(lengths, margins, strict=False))
+    return _Chosen(plan_layer(operator.layer_of(tuple(shape), tuple(taps), *geometry), *how), geometry, pads)
+
+
+def _symmetric(x: torch.Tensor, margins: Sequence[int]) -> torch.Tensor:
+    """Extend an input, ``c b a | a b c``, by functions that any program can be made of."""
+    for k in range(len(margins) // 2):
+        axis, (low, high) = x.ndim - 1 - k, margins[2 * k : 2 * k + 2]
+        before, after = x.narrow(axis, 0, low), x.narrow(axis, x.shape[axis] - high, high)
+        x = torch.cat([before.flip(axis), x, after.flip(axis)], axis)
+    return x

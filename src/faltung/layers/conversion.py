@@ -2,30 +2,100 @@
 
 from __future__ import annotations
 
+import logging
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from torch import nn
+from torch.nn.modules.conv import _ConvNd
+from torch.nn.modules.lazy import LazyModuleMixin
+from torch.nn.utils import parametrize
 
 from faltung.errors import ArgumentError, ArgumentTypeError
-from faltung.layers.conv import Conv
-from faltung.layers.transposed import ConvTransposed
+from faltung.layers.conv import Conv1d, Conv2d, Conv3d
+from faltung.layers.shared import PlannedLayer
+from faltung.layers.transposed import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
+from faltung.planning.report import table
 
-__all__ = ["CONVOLUTIONS", "convert"]
+__all__ = ["CONVOLUTIONS", "Conversion", "conversion_of", "convert"]
 
 _Model = TypeVar("_Model", bound=nn.Module)
 
-_PLAIN = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
-CONVOLUTIONS = (Conv, *_PLAIN.values())
-"""Classes of convolutional layers, ours and torch's, that are not transposed."""
-_TRANSPOSED = {1: nn.ConvTranspose1d, 2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+"""Classes of convolutional layers, of which ours are subclasses, that are not transposed."""
+_OURS: dict[type, type[PlannedLayer]] = {
+    kind.of_torch: kind for kind in (Conv1d, Conv2d, Conv3d, ConvTranspose1d, ConvTranspose2d, ConvTranspose3d)
+}
+_THEIRS: dict[type, type] = {ours: theirs for theirs, ours in _OURS.items()}
+#: Layers that get their sizes with the first input; they have a class of their own until then.
+_LAZY: dict[type, type[PlannedLayer]] = {
+    getattr(nn, f"Lazy{theirs.__name__}"): ours for theirs, ours in _OURS.items()
+}
+_log = logging.getLogger("faltung.layers")
+
+
+@dataclass(frozen=True)
+class Conversion:
+    """What `convert` did to a model: which of its convolutional layers are planned here, and which are not.
+
+    Parameters
+    ----------
+    planned : tuple of str
+        Names of the layers of this package.
+    left : dict of str to str
+        Name of every other convolutional layer, and why it is not one of them.
+
+    Examples
+    --------
+    >>> class Padded(nn.Conv2d):
+    ...     def forward(self, input):
+    ...         return super().forward(nn.functional.pad(input, (0, 1, 0, 1)))
+    >>> model = nn.Sequential(nn.Conv2d(1, 4, 3), Padded(4, 4, 2))
+    >>> print(conversion_of(convert(model)))
+    0  planned by faltung
+    1  left alone: Padded is a subclass of Conv2d that may compute something else
+    """
+
+    planned: tuple[str, ...]
+    left: dict[str, str]
+
+    def __str__(self) -> str:
+        """Return the layers as a table."""
+        rows = [(name, "planned by faltung") for name in self.planned]
+        rows += [(name, f"left alone: {why}") for name, why in self.left.items()]
+        return table(rows) if rows else "no convolutional layers"
+
+
+def conversion_of(model: nn.Module) -> Conversion:
+    """Return which convolutional layers of a model are planned here, and why the others are not.
+
+    Parameters
+    ----------
+    model : torch.nn.Module
+        Any network, converted or not.
+
+    Examples
+    --------
+    >>> conversion_of(convert(nn.Conv2d(1, 4, 3))).planned
+    ('the model itself',)
+    """
+    planned, left = [], {}
+    for name, module in _checked(model).named_modules():
+        name = name or "the model itself"
+        if isinstance(module, PlannedLayer) or _becomes(module) in _THEIRS:
+            planned.append(name)
+        elif isinstance(module, _ConvNd):
+            left[name] = _why_left(module)
+    return Conversion(tuple(planned), left)
 
 
 def convert(model: _Model, to: str = "faltung") -> _Model:
     """Swap the convolutional layers of a model, in place, for those of this module, or back for torch's.
 
-    Layers stay the same objects, with their parameters, hooks and names, so optimisers and state dicts stay valid,
-    and results differ by rounding only. Subclasses of torch's layers are not changed, because they may compute
-    something else.
+    Layers stay the same objects, with their parameters, hooks, parametrizations and names, so optimisers and state
+    dicts stay valid, and results differ by rounding only. They stay instances of torch's classes, too. Somebody's
+    subclasses of these are not changed, because they may compute something else. The log of ``faltung.layers`` warns
+    of them, and `conversion_of` names all.
 
     Parameters
     ----------
@@ -47,41 +117,90 @@ def convert(model: _Model, to: str = "faltung") -> _Model:
     Examples
     --------
     >>> model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.ConvTranspose2d(4, 1, 3))
-    >>> print(*(type(module).__name__ for module in convert(model)))
-    Conv ReLU ConvTransposed
-    >>> print(*(type(module).__name__ for module in convert(model, to="torch")))
-    Conv2d ReLU ConvTranspose2d
+    >>> conversion_of(convert(model)).planned
+    ('0', '2')
+    >>> isinstance(model[0], nn.Conv2d)
+    True
+    >>> conversion_of(convert(model, to="torch")).planned
+    ()
     """
-    if not isinstance(model, nn.Module):
-        raise ArgumentTypeError("model", "a torch.nn.Module", f"a {type(model).__name__}")
+    _checked(model)
     if to not in ("faltung", "torch"):
         raise ArgumentError("to", "'faltung' or 'torch'", repr(to))
-    other = _ours if to == "faltung" else _theirs
-    swaps = [(module, other(module, name)) for name, module in model.named_modules()]
-    for module, kind in swaps:
-        if kind is not None:
-            module.__class__ = kind
-            if to == "torch":
-                module.__dict__.pop("method", None)
+    modules = dict(model.named_modules())
+    if to == "faltung":
+        for module in modules.values():
+            _to_ours(module)
+        _tell(conversion_of(model))
+        return model
+    for name, module in modules.items():
+        lacking = module.lacking_in_torch() if isinstance(module, PlannedLayer) else ""
+        if lacking:
+            received = f"{lacking} in {name or 'the layer'!r}"
+            raise ArgumentError("model", "layers that torch has too", received, "Keep that layer.")
+    for module in modules.values():
+        _to_theirs(module)
     return model
 
 
-def _ours(module: nn.Module, name: str) -> type | None:
-    """Return the class of ours that replaces that of a module, or None."""
-    del name
-    plain: dict[type, type] = dict.fromkeys(_PLAIN.values(), Conv)
-    transposed: dict[type, type] = dict.fromkeys(_TRANSPOSED.values(), ConvTransposed)
-    kinds = plain | transposed
-    return kinds.get(type(module))
+def _checked(model: _Model) -> _Model:
+    if not isinstance(model, nn.Module):
+        raise ArgumentTypeError("model", "a torch.nn.Module", f"a {type(model).__name__}")
+    return model
 
 
-def _theirs(module: nn.Module, name: str) -> type | None:
-    """Return the class of torch that replaces that of a module, or None."""
-    if not isinstance(module, Conv | ConvTransposed) or type(module) not in (Conv, ConvTransposed):
+def _to_ours(module: nn.Module) -> None:
+    kind = _exchanged(module, _OURS)
+    if kind is not None:
+        module.__class__ = kind
+    elif type(module) in _LAZY:
+        module.cls_to_become = _LAZY[type(module)]  # type: ignore[assignment]
+    else:
+        return
+    PlannedLayer.become_leaf(module)  # type: ignore[arg-type]
+
+
+def _to_theirs(module: nn.Module) -> None:
+    kind = _exchanged(module, _THEIRS)
+    if kind is not None:
+        module.__class__ = kind
+    elif _becomes(module) not in _THEIRS:
+        return
+    module.__dict__ = PlannedLayer.plain_state(module)  # type: ignore[arg-type]
+
+
+def _exchanged(module: nn.Module, kinds: dict[type, Any]) -> type | None:
+    """Return the class that replaces that of a module, or None.
+
+    A parametrized module has a class of its own, a subclass made by torch whose properties compute its parameters.
+    """
+    kind = type(module)
+    if not parametrize.is_parametrized(module):
+        return kinds.get(kind)
+    base = kinds.get(parametrize.type_before_parametrizations(module))
+    if base is None:
         return None
-    if module.flip or module.padding_mode == "symmetric":
-        lacking = "flip=True" if module.flip else "padding_mode='symmetric'"
-        received = f"{lacking} in {name or 'the layer'!r}"
-        raise ArgumentError("model", "layers that torch has too", received, "Keep that layer.")
-    kinds: dict[int, Any] = _PLAIN if type(module) is Conv else _TRANSPOSED
-    return kinds[len(module.kernel_size)]  # type: ignore[no-any-return]
+    own = {name: value for name, value in vars(kind).items() if name not in ("__dict__", "__weakref__")}
+    return type(kind.__name__, (base,), own)
+
+
+def _becomes(module: nn.Module) -> type | None:
+    """Return the class that a lazy module gets with its first input, if that was exchanged."""
+    return vars(module).get("cls_to_become") if isinstance(module, LazyModuleMixin) else None
+
+
+def _why_left(module: nn.Module) -> str:
+    kind = parametrize.type_before_parametrizations(module)
+    if kind in _OURS or kind in _LAZY:
+        return "it was not converted"
+    base = next(each for each in kind.__mro__ if each in _OURS or each is _ConvNd)
+    return f"{kind.__name__} is a subclass of {base.__name__} that may compute something else"
+
+
+def _tell(done: Conversion) -> None:
+    """Write to the log what was done; for each reason why layers were left alone, the first of them and a number."""
+    _log.info("planned by faltung: %s", ", ".join(done.planned) or "no layer")
+    for why in dict.fromkeys(done.left.values()):
+        first, *others = (name for name, reason in done.left.items() if reason == why)
+        more = f" and {len(others)} more" if others else ""
+        _log.warning("faltung.layers.convert left %s%s alone: %s", first, more, why)

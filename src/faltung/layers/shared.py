@@ -1,33 +1,44 @@
-"""What do a layer and its transpose share? The checks of their arguments and inputs, and the use of plans."""
+"""What do a layer and its transpose share? The checks of arguments and inputs, and what torch's tools ask for."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import torch
+from torch import nn
+from torch._subclasses.fake_tensor import FakeTensor
+from torch._subclasses.functional_tensor import FunctionalTensor
+from torch.nn.utils.parametrize import is_parametrized
+from torch.overrides import is_tensor_like
 
 from faltung.errors import ArgumentError, ArgumentTypeError
 from faltung.ground.checks import integer, is_sequence
-from faltung.planning.layer import Layer
-from faltung.tensors import operator
-from faltung.tensors.layer_plan import LayerPlan, check_method, plan_layer
+from faltung.layers.input_errors import InputTypeError
+from faltung.tensors.layer_plan import check_method
 
-__all__ = ["MODES", "PlannedLayer", "channel_counts", "each_axis", "left_to_torch", "ndim_of"]
-
-#: Torch's names for how the input continues beyond its border, and ours.
-MODES = {
-    "zeros": "constant",
-    "reflect": "mirror",
-    "replicate": "nearest",
-    "circular": "wrap",
-    "symmetric": "reflect",
-}
+__all__ = [
+    "PlannedLayer",
+    "autocast",
+    "channel_counts",
+    "check_dtypes",
+    "each_axis",
+    "fits",
+    "frozen",
+    "ndim_of",
+    "parts_of",
+]
 
 #: With so many channels in each group, and no more taps, torch's kernels are best whatever the shape of the input.
 _MANY_CHANNELS, _FEW_TAPS = 32, 49
 _LARGEST = 2**31 - 1
+#: Tensors that are computed with here, and those without numbers, which stand for them where a graph is made.
+_TENSORS = frozenset({torch.Tensor, nn.Parameter, nn.Buffer})
+_STAND_INS = (FakeTensor, FunctionalTensor)
+#: Attributes that a layer of ours may have, and one of torch's has not.
+_OWN = ("method", "flip", "__module__", "cls_to_become")
+_exporting = getattr(torch.compiler, "is_exporting", torch.onnx.is_in_onnx_export)  # torch 2.6 has only the latter
 
 
 def ndim_of(kernel_size: int | Sequence[int], ndim: int | None) -> int:
@@ -61,7 +72,7 @@ def channel_counts(in_channels: int, out_channels: int, groups: int) -> tuple[in
     return ins, outs, parts
 
 
-class PlannedLayer:
+class PlannedLayer(nn.Module):
     """What a layer and its transpose add to torch's: a direction, a method and a plan for every shape of input.
 
     Attributes
@@ -76,78 +87,145 @@ class PlannedLayer:
     flip: bool = False
     method: str = "auto"
 
-    in_channels: int
-    out_channels: int
-    kernel_size: tuple[int, ...]
+    #: Number of spatial axes, and the class of torch that computes the same.
+    axes_count: ClassVar[int]
+    of_torch: ClassVar[Any]
+
     groups: int
+    padding_mode: Any
     weight: torch.Tensor
     bias: torch.Tensor | None
 
     def extra_repr(self) -> str:
         """Return as text the arguments that are not the default."""
-        text = str(super().extra_repr())  # type: ignore[misc]  # that of torch's layer
+        text = super().extra_repr()
         return text + ", flip=True" * self.flip + (f", method={self.method}" if self.method != "auto" else "")
 
     def _choose(self, flip: bool, method: str) -> None:
+        self.become_leaf()
         if flip:
             self.flip = True
         if check_method(method) != "auto":
             self.method = method
 
-    def _batched(self, x: torch.Tensor, forward: Callable[[torch.Tensor], torch.Tensor]) -> torch.Tensor:
-        """Apply `forward` to a batch, or to one image as a batch of one."""
-        count = len(self.kernel_size)
-        if not isinstance(x, torch.Tensor):
-            raise ArgumentTypeError(
-                "input", "a tensor", f"a {type(x).__name__}", "Use torch.from_numpy for an array."
+    # ---- beside torch's tools
+
+    def become_leaf(self) -> None:
+        """Let torch.fx take the layer for one of torch's, whose insides are not traced: it reads this attribute."""
+        self.__dict__["__module__"] = nn.Conv2d.__module__
+
+    def lacking_in_torch(self) -> str:
+        """Return what this layer has and torch's layers lack, or an empty string."""
+        if self.flip:
+            return "flip=True"
+        return "padding_mode='symmetric'" if self.padding_mode == "symmetric" else ""
+
+    def plain_state(self) -> dict[str, Any]:
+        """Return the attributes of a layer of torch that computes the same."""
+        return {name: value for name, value in vars(self).items() if name not in _OWN}
+
+    def __prepare_scriptable__(self) -> nn.Module:
+        """Return what torch.jit.script compiles instead: a layer of torch with the same parameters."""
+        lacking = "parametrizations" if is_parametrized(self) else self.lacking_in_torch()
+        if lacking:
+            remedy = "Use torch.jit.trace, or torch.export."
+            raise ArgumentError(
+                "obj", "layers that torch can script", f"{lacking} in a {type(self).__name__}", remedy
             )
-        if x.ndim not in (count + 1, count + 2) or x.shape[-count - 1] != self.in_channels:
-            axes = f"{self.in_channels} channels and {count} spatial axes"
-            expected = f"shape (images, channels, *spatial) or (channels, *spatial) with {axes}"
-            raise ArgumentError("input", expected, f"shape {tuple(x.shape)}")
-        if x.ndim == count + 2:
-            return forward(x)
-        return forward(x.unsqueeze(0)).squeeze(0)
+        plain: nn.Module = object.__new__(self.of_torch)
+        plain.__dict__.update(self.plain_state())
+        return plain
 
-    def _operands(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
-        """Return samples, taps of a correlation, and bias, in one dtype: that of autocast if it is on."""
-        w, bias, device = self.weight, self.bias, x.device.type
-        autocast = device != "meta" and torch.is_autocast_enabled(device)
-        if autocast and x.is_floating_point() and x.dtype != torch.float64:
-            kind = torch.get_autocast_dtype(device)
-            x, w, bias = x.to(kind), w.to(kind), None if bias is None else bias.to(kind)
-        elif x.dtype != w.dtype:
-            remedy = "Convert one of them: input.to(layer.weight.dtype), or layer.to(input.dtype)."
-            raise ArgumentTypeError("input", f"dtype {w.dtype}, which the weights have", f"{x.dtype}", remedy)
-        return x, w.flip([*range(2, w.ndim)]) if self.flip else w, bias
+    @property
+    def qconfig(self) -> Any:
+        """How torch is to quantise the layer: nothing, since it knows its own layers only."""
+        raise AttributeError("qconfig")
 
-    def _always_torch(self) -> bool:
+    @qconfig.setter
+    def qconfig(self, value: object) -> None:
+        if value is not None:
+            remedy = 'Call faltung.layers.convert(model, to="torch") first.'
+            raise ArgumentTypeError(
+                "model", "layers of torch, to quantise them", f"faltung's {type(self).__name__}", remedy
+            )
+
+    # ---- what is computed, and by whom
+
+    def _who(self, x: torch.Tensor, w: torch.Tensor) -> str:
+        """Return who decides how these tensors are computed: the plan, torch, or the plan of a later time.
+
+        Torch's own functions are called, whatever the plan, where others will read or run them: in traced and
+        exported programs, and for what only calls itself a tensor, as a proxy of torch.fx, a distributed or quantised
+        tensor, or a subclass of somebody, which have their own ways to compute what torch does. In a graph that is
+        compiled, and for tensors without numbers, shapes may be symbols; there the layer is planned when it runs.
+        """
+        if torch.compiler.is_compiling():
+            return "torch" if _exporting() or self._always_torch(w) else "later"
+        if type(x) in _TENSORS and type(w) in _TENSORS:
+            return "plan" if torch._C._get_tracing_state() is None else "torch"
+        if not is_tensor_like(x):  # type: ignore[no-untyped-call]
+            remedy = "Use torch.from_numpy for an array."
+            raise ArgumentTypeError("input", "a tensor", f"a {type(x).__name__}", remedy)
+        known = all(type(tensor) in _TENSORS or isinstance(tensor, _STAND_INS) for tensor in (x, w))
+        return "later" if known else "torch"
+
+    def _always_torch(self, w: torch.Tensor) -> bool:
         """Whether the layer is left to torch whatever the shape of its input."""
         if self.method != "auto":
             return self.method == "torch"
-        channels = min(self.in_channels, self.out_channels) // self.groups
-        return channels >= _MANY_CHANNELS and math.prod(self.kernel_size) <= _FEW_TAPS
+        channels = min(w.shape[0] // self.groups, w.shape[1])
+        return channels >= _MANY_CHANNELS and math.prod(w.shape[2:]) <= _FEW_TAPS
 
-    def _layer(self, source: Sequence[int], geometry: tuple[Any, ...]) -> Layer:
-        """Return the layer for samples of shape `source`, with the geometry that the operator takes."""
-        return operator.layer_of(tuple(source), tuple(self.weight.shape), *geometry)
+    def _taps(self, w: torch.Tensor) -> torch.Tensor:
+        """Return the taps with which samples are correlated."""
+        return w.flip([*range(2, w.ndim)]) if self.flip else w
 
-    def _plan(self, layer: Layer, channels_last: bool) -> LayerPlan:
-        return plan_layer(layer, self.weight.dtype, self.weight.device, channels_last, self.method)
-
-    def _checked(self, shape: Sequence[int]) -> tuple[int, ...]:
+    def _checked(self, shape: Sequence[int], channels: int) -> tuple[int, ...]:
         """Return the shape of an input that the layer can be planned for."""
-        count = len(self.kernel_size)
-        expected = f"(images, {self.in_channels}, *spatial) with {count} spatial axes"
+        expected = f"(images, {channels}, *spatial) with {self.axes_count} spatial axes"
         if not is_sequence(shape):
             raise ArgumentTypeError("shape", expected, repr(shape))
         lengths = tuple(integer("shape", length, 0, _LARGEST) for length in shape)
-        if len(lengths) != count + 2 or lengths[1] != self.in_channels:
+        if len(lengths) != self.axes_count + 2 or lengths[1] != channels:
             raise ArgumentError("shape", expected, str(lengths))
         return lengths
 
 
-def left_to_torch(plan: LayerPlan, part: str, x: torch.Tensor, w: torch.Tensor) -> bool:
-    """Whether torch computes a part of a layer, and the gradients too if there are going to be any."""
-    differentiated = torch.is_grad_enabled() and (x.requires_grad or w.requires_grad)
-    return plan.all_torch if differentiated else plan.method_of(part) == "torch"
+def autocast(
+    x: torch.Tensor, w: torch.Tensor, bias: torch.Tensor | None
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor | None]:
+    """Return the operands of a layer, in the dtype of torch.autocast if it is on."""
+    device = x.device.type
+    if device == "meta" or not torch.is_autocast_enabled(device):
+        return x, w, bias
+    if not x.is_floating_point() or x.dtype == torch.float64:
+        return x, w, bias
+    kind = torch.get_autocast_dtype(device)
+    return x.to(kind), w.to(kind), None if bias is None else bias.to(kind)
+
+
+def check_dtypes(x: torch.dtype, w: torch.dtype) -> None:
+    """Refuse an input and a weight of different dtypes."""
+    if x != w:
+        remedy = "Convert one of them: input.to(layer.weight.dtype), or layer.to(input.dtype)."
+        raise InputTypeError("input", f"dtype {w}, which the weights have", f"{x}", remedy)
+
+
+def parts_of(part: str, x: torch.Tensor, w: torch.Tensor) -> tuple[str, ...]:
+    """Return the parts of a layer that are going to be computed: its result, and the gradients that are asked for."""
+    if not torch.is_grad_enabled():
+        return (part,)
+    to_x = ("adjoint" if part == "correlate" else "correlate",) if x.requires_grad else ()
+    return (part, *to_x, "taps") if w.requires_grad else (part, *to_x)
+
+
+def frozen(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return attributes of a layer as a key of a cache: lists become tuples."""
+    return tuple(tuple(value) if isinstance(value, list) else value for value in values)
+
+
+def fits(x: torch.Tensor, w: torch.Tensor, bias: torch.Tensor | None, channels: int) -> bool:
+    """Whether weight and bias are where and what torch asks for; otherwise torch says what is wrong."""
+    if x.device != w.device:
+        return False
+    return bias is None or (bias.dtype == x.dtype and bias.shape == (channels,) and bias.device == x.device)

@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from functools import lru_cache
+from typing import Any, cast
 
 import torch
+from torch import nn
 from torch.nn.functional import conv_transpose1d, conv_transpose2d, conv_transpose3d
 from torch.nn.modules.conv import _ConvTransposeNd
 
 from faltung.errors import ArgumentError
-from faltung.layers.shared import PlannedLayer, channel_counts, each_axis, left_to_torch, ndim_of
+from faltung.layers.geometry import Geometry, transposition
+from faltung.layers.shared import (
+    PlannedLayer,
+    autocast,
+    channel_counts,
+    check_dtypes,
+    each_axis,
+    fits,
+    frozen,
+    ndim_of,
+    parts_of,
+)
 from faltung.tensors import operator
-from faltung.tensors.layer_plan import LayerPlan
+from faltung.tensors.layer_plan import LayerPlan, plan_layer
+from faltung.tensors.memory_order import lie_channels_last
 
-__all__ = ["ConvTransposed"]
+__all__ = ["ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d", "ConvTransposed"]
 
 _CONV_TRANSPOSE = {1: conv_transpose1d, 2: conv_transpose2d, 3: conv_transpose3d}
 
@@ -55,9 +69,10 @@ class ConvTransposed(PlannedLayer, _ConvTransposeNd):
         flip: bool = False,
         method: str = "auto",
     ) -> None:
-        count = ndim_of(kernel_size, ndim)
+        count = ndim_of(kernel_size, self.axes_count if ndim is None else ndim)
         in_channels, out_channels, groups = channel_counts(in_channels, out_channels, groups)
-        super().__init__(
+        _ConvTransposeNd.__init__(
+            self,
             in_channels,
             out_channels,
             each_axis("kernel_size", kernel_size, count),
@@ -74,57 +89,68 @@ class ConvTransposed(PlannedLayer, _ConvTransposeNd):
         )
         self._choose(flip, method)
 
-    @property
-    def _zeros(self) -> tuple[int, ...]:
-        assert not isinstance(self.padding, str)
-        return self.padding
+    def __new__(cls, *arguments: Any, **named: Any) -> Any:
+        """Return a new `ConvTranspose1d`, `ConvTranspose2d` or `ConvTranspose3d`: the number of axes says which."""
+        if cls is not ConvTransposed:
+            return super().__new__(cls)
+        kernel_size = named.get("kernel_size", arguments[2] if len(arguments) > 2 else 1)
+        return super().__new__(_BY_AXES[ndim_of(kernel_size, named.get("ndim"))])
+
+    # What asks for the signature of the class gets that of its arguments.
+    __new__.__wrapped__ = __init__  # type: ignore[attr-defined]
 
     def forward(self, input: torch.Tensor, output_size: Sequence[int] | None = None) -> torch.Tensor:
         """Map (images, channels in, *spatial), or one such image, to (images, channels out, *spatial)."""
-        # Several shapes are mapped to the same one by the layer: torch's output padding says which one is meant.
-        more = self._output_padding(
-            input,
-            None if output_size is None else list(output_size),
-            list(self.stride),
-            list(self._zeros),
-            list(self.kernel_size),
-            len(self.kernel_size),
-            list(self.dilation),
-        )
-        for extra, stride, dilation in zip(more, self.stride, self.dilation, strict=True):
-            if extra and extra >= max(stride, dilation):
-                expected = f"less than the stride {self.stride} or the dilation {self.dilation} on each axis"
-                raise ArgumentError("output_padding", expected, str(tuple(more)))
-        return self._batched(input, lambda x: self._forward(x, tuple(more)))
-
-    def _forward(self, x: torch.Tensor, more: tuple[int, ...]) -> torch.Tensor:
-        x, w, bias = self._operands(x)
-        lengths, geometry = self._geometry(x.shape, more)
-        by_torch = self._always_torch()
-        if not torch.compiler.is_compiling():
-            layer = self._layer((x.shape[0], self.out_channels, *lengths), geometry)
-            by_torch = left_to_torch(operator.plan_of(layer, x, self.method), "adjoint", x, w)
-        if by_torch:
-            enlarge: Any = _CONV_TRANSPOSE[len(lengths)]
-            arguments = (self.stride, self.padding, more, self.groups, self.dilation)
-            return enlarge(x, w, bias, *arguments)  # type: ignore[no-any-return]
-        stride, start, _, dilation, groups, mode = geometry
-        y: torch.Tensor = operator.adjoint(x, w, lengths, stride, start, dilation, groups, mode, self.method, 0)
+        x, w, bias = input, self.weight, self.bias
+        who = self._who(x, w)
+        if who == "torch" or self.padding_mode != "zeros":
+            return self._by_torch(x, w, bias, output_size)
+        if torch._C._is_any_autocast_enabled():
+            x, w, bias = autocast(x, w, bias)
+        attributes = self._attributes(x, output_size)
+        if who == "plan":
+            plan, found = self._chosen(x, w, attributes)
+            if plan is None or plan.left_to_torch(*parts_of("adjoint", x, w)):
+                return self._by_torch(x, w, bias, output_size)
+        if x.ndim == self.axes_count + 1:
+            return self.forward(input.unsqueeze(0), output_size).squeeze(0)
+        check_dtypes(x.dtype, w.dtype)
+        if who == "later":
+            found = transposition(x.shape, w.shape, *attributes)
+        if found is None or not fits(x, w, bias, w.shape[1] * self.groups):
+            return self._by_torch(x, w, bias, output_size)
+        lengths, (stride, start, _, *rest) = found
+        y: torch.Tensor = operator.adjoint(x, self._taps(w), lengths, stride, start, *rest, self.method, 0)
         return y if bias is None else y + bias.reshape(-1, *[1] * len(lengths))
 
-    def _geometry(self, shape: Sequence[int], more: Sequence[int]) -> tuple[tuple[int, ...], tuple[Any, ...]]:
-        """Return the lengths of the result, and the geometry of the layer of which this one is the transpose."""
-        lengths = tuple(
-            (length - 1) * s - 2 * p + d * (k - 1) + m + 1
-            for length, s, p, d, k, m in zip(
-                shape[2:], self.stride, self._zeros, self.dilation, self.kernel_size, more, strict=True
-            )
-        )
-        if not torch.compiler.is_compiling() and (min(lengths) < 1 or 0 in shape[1:]):
-            remedy = "Use less padding, or make the input larger."
-            raise ArgumentError("input", "a shape with an output for every axis", f"shape {tuple(shape)}", remedy)
-        start = tuple(-p for p in self._zeros)
-        return lengths, (self.stride, start, tuple(shape[2:]), self.dilation, self.groups, "constant")
+    def _by_torch(
+        self, x: torch.Tensor, w: torch.Tensor, bias: torch.Tensor | None, output_size: Sequence[int] | None
+    ) -> torch.Tensor:
+        """Transpose by the function that torch's own layer calls."""
+        if self.padding_mode != "zeros":
+            return cast(torch.Tensor, super().forward(x, output_size))  # which refuses it
+        stride, padding, more, dilation, groups = self._attributes(x, output_size)
+        enlarge: Any = _CONV_TRANSPOSE[self.axes_count]
+        y: torch.Tensor = enlarge(x, self._taps(w), bias, stride, padding, more, groups, dilation)
+        return y
+
+    def _attributes(self, x: torch.Tensor, output_size: Sequence[int] | None = None) -> tuple[Any, ...]:
+        """Return stride, padding, output padding, dilation and groups.
+
+        Several shapes are mapped to the same one by the layer: torch's output padding says which one is meant.
+        """
+        more: Any = self.output_padding
+        if output_size is not None:
+            found: Any = self._output_padding
+            more = found(x, output_size, self.stride, self.padding, self.kernel_size, self.axes_count, self.dilation)
+        return self.stride, self.padding, more, self.dilation, self.groups
+
+    def _chosen(self, x: torch.Tensor, w: torch.Tensor, attributes: tuple[Any, ...]) -> Any:
+        tensors = (x.shape, x.stride(), w.shape, w.stride(), x.dtype, w.dtype, x.device, self.method)
+        try:
+            return _chosen(attributes, *tensors)
+        except TypeError:  # lists are no keys
+            return _chosen(frozen(attributes), *tensors)
 
     def plan(self, shape: Sequence[int], *, channels_last: bool = False) -> LayerPlan:
         """Return how the layer and its gradients are computed; its outputs are the ``adjoint`` of a `Conv`.
@@ -141,6 +167,82 @@ class ConvTransposed(PlannedLayer, _ConvTransposeNd):
         >>> ConvTransposed(64, 32, 4, stride=2).plan((1, 64, 16, 16)).method_of("adjoint")
         'torch'
         """
-        source = self._checked(shape)
-        lengths, geometry = self._geometry(source, self.output_padding)
-        return self._plan(self._layer((source[0], self.out_channels, *lengths), geometry), channels_last)
+        w = self.weight
+        source = self._checked(shape, w.shape[0])
+        attributes = frozen((self.stride, self.padding, self.output_padding, self.dilation, self.groups))
+        plan, _ = _planned(attributes, source, w.shape, w.dtype, w.device, channels_last, self.method)
+        if plan is None:
+            raise ArgumentError("shape", "an input with outputs, and attributes that torch takes", str(source))
+        return plan
+
+
+class ConvTranspose1d(ConvTransposed, nn.ConvTranspose1d):
+    """A `ConvTransposed` with one spatial axis: a `torch.nn.ConvTranspose1d` that plans how it is computed.
+
+    Examples
+    --------
+    >>> isinstance(ConvTransposed(2, 4, 3, ndim=1), ConvTranspose1d)
+    True
+    """
+
+    axes_count, of_torch = 1, nn.ConvTranspose1d
+
+
+class ConvTranspose2d(ConvTransposed, nn.ConvTranspose2d):
+    """A `ConvTransposed` with two spatial axes: a `torch.nn.ConvTranspose2d` that plans how it is computed.
+
+    Examples
+    --------
+    >>> isinstance(ConvTransposed(2, 4, 3), ConvTranspose2d)
+    True
+    """
+
+    axes_count, of_torch = 2, nn.ConvTranspose2d
+
+
+class ConvTranspose3d(ConvTransposed, nn.ConvTranspose3d):
+    """A `ConvTransposed` with three spatial axes: a `torch.nn.ConvTranspose3d` that plans how it is computed.
+
+    Examples
+    --------
+    >>> isinstance(ConvTransposed(2, 4, 3, ndim=3), ConvTranspose3d)
+    True
+    """
+
+    axes_count, of_torch = 3, nn.ConvTranspose3d
+
+
+_BY_AXES: dict[int, type[ConvTransposed]] = {1: ConvTranspose1d, 2: ConvTranspose2d, 3: ConvTranspose3d}
+
+
+#: A plan and the geometry of a layer, or None for both if torch has to judge its attributes.
+_Found = tuple[LayerPlan, tuple[tuple[int, ...], Geometry]] | tuple[None, None]
+
+
+@lru_cache(maxsize=2048)
+def _chosen(
+    attributes: tuple[Any, ...],
+    shape: tuple[int, ...],
+    strides: tuple[int, ...],
+    taps: tuple[int, ...],
+    taps_strides: tuple[int, ...],
+    dtype: torch.dtype,
+    taps_dtype: torch.dtype,
+    device: torch.device,
+    method: str,
+) -> _Found:
+    """Return what was decided for tensors that lie in memory like these."""
+    check_dtypes(dtype, taps_dtype)
+    if len(shape) == len(taps) - 1:  # one image
+        shape, strides = (1, *shape), (0, *strides)
+    last = lie_channels_last(shape, strides) or lie_channels_last(taps, taps_strides)
+    return _planned(attributes, shape, taps, dtype, device, last, method)
+
+
+def _planned(attributes: tuple[Any, ...], shape: Sequence[int], taps: Sequence[int], *how: Any) -> _Found:
+    found = transposition(shape, taps, *attributes)
+    if found is None:
+        return None, None
+    lengths, geometry = found
+    source = (shape[0], taps[1] * geometry[4], *lengths)
+    return plan_layer(operator.layer_of(source, tuple(taps), *geometry), *how), found

@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 from torch.autograd import forward_ad
+from torch.utils.flop_counter import register_flop_formula
 
 __all__ = ["differentiable"]
 
@@ -32,6 +33,7 @@ def differentiable(
     backward: Callable[..., Any],
     tangent: Callable[..., Any],
     vmap: Callable[..., Any],
+    flops: Callable[..., int],
 ) -> Callable[..., torch.Tensor]:
     """Return a function that torch can differentiate, map, compile and export.
 
@@ -47,6 +49,8 @@ def differentiable(
         Returns a result of the right shape without numbers.
     keep, backward, tangent, vmap : callable
         What torch calls ``setup_context``, ``backward``, ``jvp`` and ``vmap``.
+    flops : callable
+        Returns how many operations torch's FlopCounterMode counts; it is given shapes in place of tensors.
     """
 
     def forward(ctx: Any, *inputs: Any) -> torch.Tensor:
@@ -63,6 +67,7 @@ def differentiable(
     registered.register_fake(fake)
     registered.register_autograd(backward, setup_context=keep)
     registered.register_vmap(vmap)
+    register_flop_formula(_named(name))(flops)
 
     def call(*arguments: Any) -> torch.Tensor:
         """Call the cheapest form that supports what torch is doing.
@@ -87,6 +92,12 @@ def differentiable(
 
     call.__doc__ = do.__doc__
     return call
+
+
+def _named(name: str) -> Any:
+    """Return a registered operator, for all types of arguments."""
+    library, operator = name.split("::")
+    return getattr(getattr(torch.ops, library), operator)
 
 
 def _function(do: Callable[..., Any], **methods: Callable[..., Any]) -> Any:

@@ -9,6 +9,7 @@ copied there.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -160,6 +161,11 @@ def _vmap(info: Any, dims: Any, x: Any, taps: Any, origin: Any, axes: Any, *rest
     return linear(x, taps, origin, [axis + 1 for axis in axes], *rest), 0
 
 
+def _flops(x: Any, taps: Any, *_: Any, out_shape: Any = None, **__: Any) -> int:
+    outputs, products = math.prod(out_shape), math.prod(taps)
+    return int(2 * outputs * products)
+
+
 linear = differentiable(
     "faltung::linear",
     _linear,
@@ -169,4 +175,5 @@ linear = differentiable(
     backward=_backward,
     tangent=_jvp,
     vmap=_vmap,
+    flops=_flops,
 )

@@ -26,8 +26,8 @@ _PREPARED = 2.5
 _LAUNCHED = 12.0
 #: Time of transforms on a device, as a multiple of what its rates say.
 _TRANSFORMED = 1.5
-#: Rows of a volume, those of all channels, up to which torch does not use its fast kernels.
-_SMALL_VOLUME = 20480
+#: Numbers of an image (rows of a volume) up to which torch copies its samples for each tap, and multiplies matrices.
+_SMALL_IMAGE = 20480
 #: Bytes from which torch's allocator takes new memory for every result, and seconds a byte to fill a new page.
 _FRESH, _FAULT = 1 << 25, 2.4e-10
 
@@ -130,7 +130,14 @@ def _direct_outputs(layer: Layer, part: str) -> float:
     block = blocking(outs, height, columns.outputs, columns.size, "float", host())
     wide = block.vectors * block.lanes
     waste = -(-outs // block.outputs) * block.outputs / outs * -(-columns.outputs // wide) * wide / columns.outputs
-    return waste * (1.5 if layer.strided else 1.0)
+    if not layer.strided:
+        return waste
+    return 1.5 * waste + _strided_reads(layer) * 8 / outs
+
+
+def _strided_reads(layer: Layer) -> float:
+    """Return the time to gather the samples between the strides, for each multiply-add of one of 8 channels out."""
+    return 9.0 * math.prod(layer.stride) / layer.taps
 
 
 def _direct_taps(layer: Layer) -> float:
@@ -143,8 +150,10 @@ def _direct_taps(layer: Layer) -> float:
     loads = (2.0 * across + down * outputs) / (down * across * outputs)
     waste = -(-layer.outs // outputs) * outputs / layer.outs * (height + down - 1) / height
     waste *= vectors * lanes / columns.outputs
-    again = 1.5 if layer.ins > 1 else 1.0  # g is gathered once for every channel in
-    return waste * (max(1.0, loads) + 0.25) * again
+    time = waste * (max(1.0, loads) + 0.25)
+    if layer.ins > 1:  # g is gathered once for every channel in
+        time = 1.5 * time + (10.0 if rows.size == 1 or len(layer.axes) == 1 else 4.0) / layer.taps
+    return time + (_strided_reads(layer) * (1 + 8 / layer.outs) if layer.strided else 0.0)
 
 
 def _height(layer: Layer) -> int:
@@ -162,12 +171,28 @@ def _torch_on_cpu(layer: Layer, part: str, rates: Rates, channels_last: bool) ->
     if layer.ins == layer.outs == 1 and layer.groups > 1:
         times = _depthwise(part, max(axis.size for axis in layer.axes), channels_last)
         return layer.multiply_adds * rates.depthwise * times + 0.3 * moved
-    if len(layer.axes) == 3 and layer.images == 1 and math.prod(layer.source_shape[:-1]) <= _SMALL_VOLUME:
-        return layer.multiply_adds * rates.multiply_add * 24.0 + moved  # torch uses another kernel for such volumes
+    if _by_matrices(layer):
+        return _matrices(layer, rates)
+    if layer.taps == 1 and not layer.strided and part != "adjoint":
+        return layer.multiply_adds * rates.multiply_add + _numbers(layer) * 1.25 * rates.number
     ins, outs = _filled(layer.ins), _filled(layer.outs)
     macs = ins * (layer.outs if channels_last else outs) if part == "adjoint" else outs * layer.ins
     macs *= layer.images * layer.groups * layer.taps * layer.outputs
     return macs * rates.multiply_add * _dense(layer, part) + moved
+
+
+def _by_matrices(layer: Layer) -> bool:
+    """Whether torch multiplies matrices for a small image, instead of using its fast kernels."""
+    large = math.prod(layer.source_shape[:4]) > _SMALL_IMAGE
+    squares = len(layer.axes) > 1 and min(axis.size for axis in layer.axes[-2:]) > 3
+    return layer.images == layer.groups == 1 and not large and not squares
+
+
+def _matrices(layer: Layer, rates: Rates) -> float:
+    copied = layer.ins * layer.taps * layer.outputs
+    times = min(max(100 / layer.outs, 4.0), 16.0) if len(layer.axes) == 3 else min(max(64 / layer.outs, 2.0), 4.0)
+    moved = copied * rates.reordered * (6.0 if 4 * copied >= _FRESH else 0.1) + _numbers(layer) * rates.number
+    return layer.multiply_adds * rates.multiply_add * times + moved
 
 
 def _fresh(layer: Layer, part: str) -> float:
@@ -180,10 +205,11 @@ def _fresh(layer: Layer, part: str) -> float:
 def _dense(layer: Layer, part: str) -> float:
     """Return the time of a multiply-add of torch's layers of many channels, as a multiple of the fastest ones."""
     slow = 1.5 if layer.groups > 1 else 1.0
-    if len(layer.axes) == 1 and layer.taps > 64:
-        slow *= 15.0
-    if part == "taps" and layer.taps > 100:
-        slow *= 4.0
+    series = len(layer.axes) == 1
+    if series and layer.taps > 64:
+        slow *= 40.0 if layer.ins == layer.outs == 1 else 2.5
+    if part == "taps" and layer.taps > 100 and math.prod(layer.stride) < 4:
+        slow *= 1.5 if series else 4.0
     return slow
 
 

@@ -26,6 +26,10 @@ __all__ = ["METHODS", "LayerPlan", "check_method", "plan_layer"]
 
 #: Rounding errors of a stage of a Fourier transform, forwards and backwards, in units of the machine epsilon.
 _ROUNDINGS = 2.0
+#: Predictions are as far apart as that before another way than torch's own kernels is taken: a layer is never slower.
+_MARGIN = 1.2
+#: Seconds that a layer with gradients takes besides its parts, where torch does not compute all of them.
+_TURNS = 6e-5
 #: What ``method=`` of a layer takes.
 METHODS = ("auto", *WAYS)
 
@@ -47,6 +51,8 @@ class LayerPlan(Planned):
     parts : dict of str to tuple of Candidate
         Everything that was considered, the chosen one first, for ``correlate`` (the outputs), ``adjoint`` (the
         gradient with respect to the input) and ``taps`` (that with respect to the taps).
+    asked : str
+        The way that was asked for, or ``'auto'``.
 
     Examples
     --------
@@ -61,6 +67,7 @@ class LayerPlan(Planned):
     device: str
     cores: int
     parts: dict[str, tuple[Candidate, ...]]
+    asked: str = "auto"
 
     @property
     def candidates(self) -> tuple[Candidate, ...]:
@@ -72,9 +79,31 @@ class LayerPlan(Planned):
         return self.parts[part][0].method
 
     @lazy
-    def all_torch(self) -> bool:
-        """Whether every part is left to torch."""
-        return all(self.method_of(part) == "torch" for part in PARTS)
+    def _answers(self) -> dict[tuple[str, ...], bool]:
+        return {}
+
+    def left_to_torch(self, *parts: str) -> bool:
+        """Whether torch's own layer computes these parts, of which the first is the result and the rest gradients.
+
+        So it is where torch is best at all of them, or other ways would save too little to pay for their calls.
+
+        Examples
+        --------
+        >>> from faltung.layers import Conv
+        >>> Conv(64, 64, 3, padding=1).plan((4, 64, 56, 56)).left_to_torch("correlate", "adjoint", "taps")
+        True
+        """
+        known = self._answers
+        if parts not in known:
+            known[parts] = all(self.method_of(part) == "torch" for part in parts) or self._saves_too_little(parts)
+        return known[parts]
+
+    def _saves_too_little(self, parts: tuple[str, ...]) -> bool:
+        if self.asked != "auto" or len(parts) == 1:
+            return False
+        candidates = [{one.method: one.seconds for one in self.parts[part]} for part in parts]
+        mixed = sum(seconds[self.method_of(part)] for part, seconds in zip(parts, candidates, strict=True))
+        return _MARGIN * (mixed + _TURNS) > sum(seconds["torch"] for seconds in candidates)
 
     @property
     def result_shape(self) -> tuple[int, ...]:
@@ -175,7 +204,7 @@ def plan_layer(
 ) -> LayerPlan:
     """Choose the way with the least predicted time for each part, or take the one asked for."""
     parts = {part: _choose(layer, part, dtype, device, channels_last, check_method(method)) for part in PARTS}
-    return LayerPlan(layer, str(dtype).removeprefix("torch."), str(device), _cores(), parts)
+    return LayerPlan(layer, str(dtype).removeprefix("torch."), str(device), _cores(), parts, method)
 
 
 _cores = cache(core_count)
@@ -199,9 +228,10 @@ def _choose(
                 time *= 1.5  # samples are widened first, and torch multiplies short numbers faster
         considered.append(Candidate(name, (name,), time, reason))
     considered.sort(key=lambda candidate: candidate.seconds)
+    by_torch = _named(considered, "torch")  # which refuses nothing
     first = considered[0] if method == "auto" else _named(considered, method)
-    if first.reason:
-        first = _named(considered, "torch")  # which refuses nothing
+    if first.reason or (method == "auto" and by_torch.seconds <= _MARGIN * first.seconds):
+        first = by_torch
     return chosen_first(first, considered)
 
 

@@ -24,6 +24,7 @@ from functools import lru_cache
 from typing import Any
 
 import torch
+from torch.utils.flop_counter import conv_flop_count
 
 from faltung.ground.boundary import by_axis
 from faltung.ground.threads import chosen_count
@@ -32,11 +33,12 @@ from faltung.tensors.calling import differentiable
 from faltung.tensors.dtypes import computed
 from faltung.tensors.finite import SPREAD, WIDE_SPREAD, hidden, spread
 from faltung.tensors.layer_plan import LayerPlan, plan_layer
+from faltung.tensors.memory_order import empty_in_order_of, in_order_of, is_channels_last
 from faltung.tensors.torch_threads import on_threads
 from faltung.tensors.ways.spectral import tile_lengths
 from faltung.tensors.ways.way import WAYS
 
-__all__ = ["adjoint", "correlate", "is_channels_last", "layer_of", "plan_of", "taps"]
+__all__ = ["adjoint", "correlate", "layer_of", "plan_of", "taps"]
 
 
 @lru_cache(maxsize=2048)
@@ -62,11 +64,6 @@ def plan_of(layer: Layer, x: torch.Tensor, method: str, other: torch.Tensor | No
     return plan_layer(layer, x.dtype, x.device, last, method)
 
 
-def is_channels_last(x: torch.Tensor) -> bool:
-    """Whether the channels at a position are contiguous in memory, and the samples of a channel are not."""
-    return x.ndim > 2 and x.stride(1) == 1 and x.shape[1] > 1 and not x.is_contiguous()
-
-
 # ---- what is computed
 
 
@@ -87,7 +84,7 @@ def _correlate(
     layer = layer_of(
         tuple(x.shape), tuple(w.shape), tuple(stride), tuple(start), tuple(outputs), tuple(dilation), groups, mode
     )
-    return _like(_computed(plan_of(layer, x, method), "correlate", (x, w, bias), workers), x)
+    return in_order_of(_computed(plan_of(layer, x, method, w), "correlate", (x, w, bias), workers), x, w)
 
 
 def _adjoint(
@@ -107,7 +104,7 @@ def _adjoint(
     layer = layer_of(
         source, tuple(w.shape), tuple(stride), tuple(start), tuple(g.shape[2:]), tuple(dilation), groups, mode
     )
-    return _like(_computed(plan_of(layer, g, method), "adjoint", (g, w), workers), g)
+    return in_order_of(_computed(plan_of(layer, g, method, w), "adjoint", (g, w), workers), g, w)
 
 
 def _taps(
@@ -194,21 +191,6 @@ def _empty_sums(layer: Layer, part: str, tensors: tuple[Any, ...]) -> torch.Tens
     result: torch.Tensor = tensors[0].new_zeros(shape)
     if part == "correlate" and tensors[2] is not None:
         result = result + tensors[2].reshape(-1, *[1] * len(layer.axes))
-    return result
-
-
-def _like(result: torch.Tensor, given: torch.Tensor) -> torch.Tensor:
-    """Return a result in the dtype and the memory order of the tensor that it was computed from."""
-    result = result.to(given.dtype)
-    if is_channels_last(given) and result.ndim in (4, 5):
-        return result.contiguous(memory_format=torch.channels_last if result.ndim == 4 else torch.channels_last_3d)
-    return result.contiguous()
-
-
-def _like_fake(shape: Sequence[int], given: torch.Tensor) -> torch.Tensor:
-    result = given.new_empty(tuple(shape))
-    if given.ndim in (4, 5) and is_channels_last(given):
-        return result.to(memory_format=torch.channels_last if given.ndim == 4 else torch.channels_last_3d)
     return result
 
 
@@ -334,19 +316,36 @@ def _taps_vmap(info: Any, axes: Any, x: Any, g: Any, *rest: Any) -> tuple[torch.
 
 
 def _correlate_fake(x: Any, w: Any, bias: Any, stride: Any, start: Any, outputs: Any, *_: Any) -> torch.Tensor:
-    return _like_fake((x.shape[0], w.shape[0], *outputs), x)
+    return empty_in_order_of((x.shape[0], w.shape[0], *outputs), x, w)
 
 
 def _adjoint_fake(
     g: Any, w: Any, lengths: Any, stride: Any, start: Any, dilation: Any, groups: int, *_: Any
 ) -> torch.Tensor:
-    return _like_fake((g.shape[0], w.shape[1] * groups, *lengths), g)
+    return empty_in_order_of((g.shape[0], w.shape[1] * groups, *lengths), g, w)
 
 
 def _taps_fake(
     x: Any, g: Any, sizes: Any, stride: Any, start: Any, dilation: Any, groups: int, *_: Any
 ) -> torch.Tensor:
     return x.new_empty((g.shape[1], x.shape[1] // groups, *sizes))  # type: ignore[no-any-return]
+
+
+# ---- how many operations torch counts for its own layers
+
+
+def _correlate_flops(x: Any, w: Any, *_: Any, out_shape: Any = None, **__: Any) -> int:
+    return conv_flop_count(x, w, out_shape)
+
+
+def _adjoint_flops(g: Any, w: Any, *_: Any, out_shape: Any = None, **__: Any) -> int:
+    return conv_flop_count(g, w, out_shape, transposed=True)
+
+
+def _taps_flops(x: Any, g: Any, *_: Any, out_shape: Any = None, **__: Any) -> int:
+    # Torch takes images for channels here and counts products of all channels, those of other groups too.
+    samples, gradients, found = ([shape[1], shape[0], *shape[2:]] for shape in (x, g, out_shape))
+    return conv_flop_count(samples, gradients, found)
 
 
 correlate = differentiable(
@@ -358,6 +357,7 @@ correlate = differentiable(
     backward=_correlate_backward,
     tangent=_correlate_jvp,
     vmap=_correlate_vmap,
+    flops=_correlate_flops,
 )
 adjoint = differentiable(
     "faltung::adjoint",
@@ -368,6 +368,7 @@ adjoint = differentiable(
     backward=_adjoint_backward,
     tangent=_adjoint_jvp,
     vmap=_adjoint_vmap,
+    flops=_adjoint_flops,
 )
 taps = differentiable(
     "faltung::taps",
@@ -378,4 +379,5 @@ taps = differentiable(
     backward=_taps_backward,
     tangent=_taps_jvp,
     vmap=_taps_vmap,
+    flops=_taps_flops,
 )

@@ -1,0 +1,49 @@
+"""Do the channels of a result lie last in memory? Where torch's own layers put them there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+__all__ = ["empty_in_order_of", "in_order_of", "is_channels_last", "lie_channels_last"]
+
+
+def is_channels_last(x: torch.Tensor) -> bool:
+    """Whether torch takes the channels of a tensor for its last axis in memory; so it does where both orders fit."""
+    return lie_channels_last(x.shape, x.stride())
+
+
+def lie_channels_last(shape: Sequence[int], strides: Sequence[int]) -> bool:
+    """Whether torch takes the channels for the last axis in memory of a tensor with this shape and these strides.
+
+    Examples
+    --------
+    >>> x = torch.zeros(1, 2, 4, 4)
+    >>> lie_channels_last(x.shape, x.stride()), is_channels_last(x.to(memory_format=torch.channels_last))
+    (False, True)
+    """
+    if len(shape) < 3 or strides[1] > strides[-1] or strides[1] == 0:
+        return False
+    least = 0
+    for axis in (1, *range(len(shape) - 1, 1, -1), 0):
+        if strides[axis] < least or (axis == 0 and least == strides[1]):
+            return False
+        least = strides[axis] * max(shape[axis], 1)
+    return True
+
+
+def in_order_of(result: torch.Tensor, given: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
+    """Return a result in the dtype of what it was computed from; channels are last if those of one operand are."""
+    result = result.to(given.dtype)
+    if result.ndim in (4, 5) and (is_channels_last(given) or is_channels_last(w)):
+        return result.contiguous(memory_format=torch.channels_last if result.ndim == 4 else torch.channels_last_3d)
+    return result.contiguous()
+
+
+def empty_in_order_of(shape: Sequence[int], given: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
+    """Return a new tensor that lies in memory as a result of `in_order_of`."""
+    result = given.new_empty(tuple(shape))
+    if given.ndim in (4, 5) and (is_channels_last(given) or is_channels_last(w)):
+        return result.to(memory_format=torch.channels_last if given.ndim == 4 else torch.channels_last_3d)
+    return result
