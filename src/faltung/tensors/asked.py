@@ -17,7 +17,7 @@ from faltung.planning.channel_plan import ChannelPlan
 from faltung.planning.question import Options, Question, as_value, question_of
 from faltung.tensors.storing import followed, torch_dtype
 
-__all__ = ["Asked", "as_numbers", "ask", "check_tensor", "correlated"]
+__all__ = ["Asked", "as_numbers", "ask", "check_dense", "check_tensor", "correlated"]
 
 
 class Asked(NamedTuple):
@@ -58,6 +58,7 @@ def ask(shape: tuple[int, ...], dtype: torch.dtype, kernel: Any, options: Option
     (torch.float64, torch.float64)
     """
     if isinstance(kernel, torch.Tensor):
+        check_dense(kernel, "kernel")
         form: Any = (tuple(kernel.shape), kernel.is_complex())
     else:
         kernel = as_value(kernel, options.channel_axis is not None)
@@ -76,7 +77,6 @@ def _checked(
     shape: tuple[int, ...], dtype: torch.dtype, kernel: Any, options: Options
 ) -> tuple[Question, torch.dtype, torch.dtype, ChannelPlan | None]:
     """Return what is asked, without the kernel."""
-    _refuse_weights(options)
     wanted = options.dtype
     if isinstance(wanted, torch.dtype):
         options = options._replace(dtype=followed(wanted, options.dtype_name))
@@ -90,17 +90,6 @@ def _checked(
         result = torch_dtype(question.result)
     number = torch_dtype(computed_number(question.dtype, question.result))
     return question, number, result, None if isinstance(kernel, Kernel) else _channel_plan(question)
-
-
-def _refuse_weights(options: Options) -> None:
-    """Raise an error for arguments about missing samples that only arrays have."""
-    for name, given in (
-        ("weights", options.graded),
-        ("min_weight", options.min_weight),
-        ("keep_nan", options.keep_nan),
-    ):
-        if given:
-            raise ArgumentError(name, "none for tensors", "one", "Filter x.numpy(), which shares its memory.")
 
 
 def _is_integer(dtype: torch.dtype) -> bool:
@@ -117,13 +106,23 @@ def _ones(taps: torch.Tensor, channels: bool) -> Kernel | Bank:
 
 
 def check_tensor(x: Any, otherwise: str) -> None:
-    """Raise an error unless `x` is a tensor with a place for each number; `otherwise` is what to do if it is none."""
+    """Raise an error unless `x` is a dense tensor; `otherwise` is what to do if it is none."""
     if not isinstance(x, torch.Tensor):
         raise ArgumentTypeError("x", "a tensor, as the kernel is one", f"a {type(x).__name__}", otherwise)
-    if x.layout != torch.strided or x.is_quantized:
-        kind = "a quantized tensor" if x.is_quantized else f"a tensor with the layout {x.layout}"
-        remedy = f"Pass x.{'dequantize' if x.is_quantized else 'to_dense'}()."
-        raise ArgumentTypeError("x", "a dense tensor", kind, remedy)
+    check_dense(x, "x")
+
+
+def check_dense(x: torch.Tensor, name: str) -> None:
+    """Raise an error unless a tensor has a place for each number."""
+    if x.layout is torch.strided and not (x.is_quantized or x.is_nested):
+        return
+    for wrong, kind, remedy in (
+        (x.is_quantized, "a quantized tensor", f"Pass {name}.dequantize()."),
+        (x.is_nested, "a nested tensor", f"Pass its tensors one by one, or {name}.to_padded_tensor(0.0)."),
+        (x.layout is not torch.strided, f"a tensor with the layout {x.layout}", f"Pass {name}.to_dense()."),
+    ):
+        if wrong:
+            raise ArgumentTypeError(name, "a dense tensor", kind, remedy)
 
 
 def as_numbers(x: torch.Tensor, asked: Asked) -> torch.Tensor:

@@ -155,7 +155,7 @@ class FilterPlan(Planned):
         return constant(lambda: np.asarray(taps, np.float64)[None, None], self.device, computed(self.dtype))
 
     def _apply(self, planes: torch.Tensor) -> torch.Tensor:
-        taps = self._taps
+        taps = self._taps.to(planes)  # which may be in double precision
         exact = self.method == "direct" or (self.method == "separable" and len(self._passes) == 1)
         if not exact and not hidden(planes):
             gain = taps.abs().sum() * math.prod(planes.shape[2:]) ** 2
@@ -174,7 +174,7 @@ class FilterPlan(Planned):
 
 def _densely(planes: torch.Tensor, taps: torch.Tensor) -> torch.Tensor:
     """Correlate by a sum over taps; on more than three axes, by transforms in double precision."""
-    layer = _layer(planes, tuple(taps.shape[2:]))
+    layer, taps = _layer(planes, tuple(taps.shape[2:])), taps.to(planes)
     if len(layer.axes) > 3:
         return spectral.correlate(layer, planes.double(), taps.double(), None).to(planes.dtype)
     refused = planes.device.type == "cpu" or triton_kernels.refusal(layer, "correlate", planes.device, planes.dtype)

@@ -14,7 +14,7 @@ import torch
 
 from faltung.tensors.dtypes import computed
 
-__all__ = ["SPREAD", "WIDE_SPREAD", "hidden", "mended", "spread"]
+__all__ = ["SPREAD", "WIDE_SPREAD", "exponent_of", "hidden", "in_range", "mended", "spread"]
 
 #: How many times the largest sample of one block may be that of another one in the same channel. Errors are then not
 #: larger than the bound of a sum over some hundred taps.
@@ -108,9 +108,15 @@ def mended(
     # A sum is quickly computed, and finite only if all values are.
     if hidden(y) or math.isfinite(y.detach().sum().item()) or bool(torch.isfinite(y).all()):
         return y
-    if bool(torch.isfinite(x).all()):
-        return y  # the outputs overflowed
-    y = apply(torch.where(torch.isfinite(x), x, 0), taps)
+    finite = torch.isfinite(x)
+    whole = bool(finite.all())
+    samples = x if whole else torch.where(finite, x, 0)
+    if not whole:
+        y = apply(samples, taps)
+    terms = math.prod(taps.shape[1:]).bit_length()
+    y = in_range(y, samples, exponent_of(taps) + terms, lambda s: apply((samples * s).double(), taps.double()))
+    if whole:
+        return y
     plus, minus, nan = x == math.inf, x == -math.inf, torch.isnan(x)
 
     def touched(samples: torch.Tensor, which_taps: torch.Tensor) -> torch.Tensor:
@@ -121,3 +127,39 @@ def mended(
     y = torch.where(rises, math.inf, y)
     y = torch.where(falls, -math.inf, y)
     return torch.where(touched(nan, taps != 0) | (rises & falls), math.nan, y)
+
+
+def in_range(
+    y: torch.Tensor, x: torch.Tensor, growth: int, again: Callable[[float], torch.Tensor], outside: float = 0.0
+) -> torch.Tensor:
+    """Return the outputs, with those that are not finite computed from samples that are so small that no term is.
+
+    A term may overflow though the sum of all does not. Samples are multiplied by a power of two, and so no digits of
+    the outputs change.
+
+    Parameters
+    ----------
+    y, x : Tensor
+        Outputs and samples.
+    growth : int
+        Samples are multiplied by less than two to this power.
+    again : callable
+        Filters the samples times a number, in the same or in a higher precision.
+    outside : float
+        The largest magnitude beyond the border.
+    """
+    if hidden(y) or bool(torch.isfinite(y).all()):
+        return y
+    largest = max(exponent_of(x), math.frexp(outside)[1] if math.isfinite(outside) else 0)
+    excess = min(largest + growth - math.frexp(torch.finfo(x.dtype).max)[1] + 2, 1070)
+    if excess <= 2:
+        return y
+    scale = math.ldexp(1.0, -excess)
+    return torch.where(torch.isfinite(y), y, (again(scale) / scale).to(y.dtype))
+
+
+def exponent_of(x: torch.Tensor) -> int:
+    """Return an integer so that all finite numbers of a tensor are smaller than two to this power."""
+    x = x.detach()
+    sizes = (torch.view_as_real(x.resolve_conj()) if x.is_complex() else x).abs()
+    return math.frexp(float(torch.where(sizes < math.inf, sizes, 0).amax()))[1] if x.numel() else 0

@@ -18,13 +18,15 @@ from faltung.ground.boundary import spelled
 from faltung.ground.threads import worker_count
 from faltung.kernels import Bank, Kernel
 from faltung.planning.channel_plan import ChannelPlan
+from faltung.planning.layer import Layer
 from faltung.planning.question import Options, Question
 from faltung.tensors import operator
 from faltung.tensors.asked import Asked, as_numbers, ask, check_tensor, correlated
+from faltung.tensors.complex_parts import has_complex_taps, joined, parts_of, parts_of_taps
 from faltung.tensors.extension import extend
-from faltung.tensors.finite import mended
+from faltung.tensors.finite import exponent_of, in_range, mended
 from faltung.tensors.fixed_filter import linear, note_kernel
-from faltung.tensors.layer_plan import check_method
+from faltung.tensors.layer_plan import check_method, check_offered
 from faltung.tensors.missing_samples import without_missing
 from faltung.tensors.storing import stored
 
@@ -63,45 +65,35 @@ class _How(NamedTuple):
     workers: int
 
 
-def _filtered(x: torch.Tensor, asked: Asked, mask: Any, workers: int) -> torch.Tensor:
-    question = asked.question
+def _filtered(x: torch.Tensor, asked: Asked, valid: Any, workers: int) -> torch.Tensor:
+    question, kernel = asked.question, asked.kernel
 
-    def apply(x: torch.Tensor, kernel: Any, cval: complex, exact: bool = False) -> torch.Tensor:
+    def apply(x: torch.Tensor, kernel: Any, cval: float, exact: bool = False) -> torch.Tensor:
         choice = (_exact_method(question, x.device), "pointwise") if exact else (question.method, question.accuracy)
-        return _parts(x, kernel, asked, cval, _How(*choice, workers))
+        return _real(x, kernel, asked, cval, _How(*choice, workers))
 
-    return without_missing(x, asked.kernel, question, mask, apply)
+    def scaled(scale: float) -> torch.Tensor:
+        samples, cval = (x, question.cval) if scale == 1.0 else (x * scale, question.cval * scale)
+        if question.missing.applies:
+            return without_missing(samples, kernel, question, cval, valid, apply)
+        return joined([[apply(s, k, c) for k in parts_of_taps(kernel)] for s, c in parts_of(samples, cval)])
+
+    y = scaled(1.0)
+    if question.missing.applies or (x.is_complex() and has_complex_taps(kernel)):  # sums of sums may overflow, too
+        y = in_range(y, x, _growth(kernel) + 2, scaled, abs(question.cval))
+    return y
+
+
+def _growth(kernel: Any) -> int:
+    """Return an integer so that the largest sample is multiplied by less than two to this power."""
+    taps = kernel if isinstance(kernel, torch.Tensor) else torch.tensor(kernel.taps)
+    return exponent_of(taps) + taps.numel().bit_length()
 
 
 def _exact_method(question: Question, device: torch.device) -> str:
     """Return the method for results whose error is small beside the sum of abs(tap) * abs(sample) under them."""
     sums_on_device = isinstance(question.kernel, Kernel) and device.type != "cpu" and len(question.axes) <= 3
     return "direct" if sums_on_device else "auto"
-
-
-# ---- complex numbers
-
-
-def _parts(x: torch.Tensor, kernel: Any, asked: Asked, cval: complex, how: _How) -> torch.Tensor:
-    """Filter real and imaginary parts by themselves."""
-    complex_taps = kernel.is_complex() if isinstance(kernel, torch.Tensor) else kernel.dtype.kind == "c"
-    cval = complex(cval)
-    samples = [(x.real, cval.real), (x.imag, cval.imag)] if x.is_complex() else [(x, cval.real)]
-    taps = _real_and_imaginary(kernel) if complex_taps else (kernel,)
-    found = [[_real(s, k, asked, c, how) for k in taps] for s, c in samples]
-    if len(samples) == len(taps) == 1:
-        return found[0][0]
-    if len(samples) == 1:
-        return torch.complex(found[0][0], found[0][1])
-    if len(taps) == 1:
-        return torch.complex(found[0][0], found[1][0])
-    return torch.complex(found[0][0] - found[1][1], found[0][1] + found[1][0])
-
-
-def _real_and_imaginary(kernel: Any) -> tuple[Any, Any]:
-    if isinstance(kernel, Bank):
-        return Bank(kernel.taps.real, kernel.origin), Bank(kernel.taps.imag, kernel.origin)
-    return kernel.real, kernel.imag
 
 
 # ---- real numbers
@@ -129,13 +121,14 @@ def _by_kernel(x: torch.Tensor, kernel: Kernel, question: Question, cval: float,
     return y
 
 
-def layer_way(device: torch.device, method: str, accuracy: str) -> str:
+def layer_way(layer: Layer, method: str, accuracy: str, device: torch.device, dtype: torch.dtype) -> str:
     """Return the way in which a layer is computed, or ``auto``."""
     if method == "auto" and accuracy == "pointwise":
         return "direct" if device.type == "cpu" else "torch"
     if check_method(method) == "fourier" and accuracy == "pointwise":
         reason = "its rounding errors are not bounded point by point"
         raise ArgumentError("method", "a way that supports this", repr(method), f"It does not: {reason}.")
+    check_offered(layer, method, device, dtype)
     return method
 
 
@@ -159,10 +152,8 @@ def _by_bank(x: torch.Tensor, kernel: Any, plan: ChannelPlan, cval: float, how: 
         geometry = (stride, starts, outputs, dilation, layer.groups, spelled(modes), method, how.workers)
         return lambda x, w: operator.correlate(x, w, None, *geometry)
 
-    apply = through(layer_way(x.device, how.method, how.accuracy))
-    y = apply(samples, weights)
-    if isinstance(kernel, torch.Tensor) or not kernel.taps.all():
-        y = mended(y, samples, weights, apply, through("torch"))
+    apply = through(layer_way(layer, how.method, how.accuracy, x.device, x.dtype))
+    y = mended(apply(samples, weights), samples, weights, apply, through("torch"))
     return _in_place(plan, y, x, order)
 
 
