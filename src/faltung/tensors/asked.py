@@ -15,6 +15,7 @@ from faltung.kernels import Bank, Kernel
 from faltung.kernels.dilated import dilated
 from faltung.planning.channel_plan import ChannelPlan
 from faltung.planning.question import Options, Question, as_value, question_of
+from faltung.tensors.recording import shape_of
 from faltung.tensors.storing import followed, torch_dtype
 
 __all__ = ["Asked", "as_numbers", "ask", "check_dense", "check_tensor", "correlated"]
@@ -59,7 +60,7 @@ def ask(shape: tuple[int, ...], dtype: torch.dtype, kernel: Any, options: Option
     """
     if isinstance(kernel, torch.Tensor):
         check_dense(kernel, "kernel")
-        form: Any = (tuple(kernel.shape), kernel.is_complex())
+        form: Any = (shape_of(kernel), kernel.is_complex())
     else:
         kernel = as_value(kernel, options.channel_axis is not None)
         form = kernel.fingerprint
@@ -69,7 +70,7 @@ def ask(shape: tuple[int, ...], dtype: torch.dtype, kernel: Any, options: Option
     except TypeError:  # an argument that cannot be hashed is wrong, and `question_of` says so
         kept = _checked(shape, dtype, kernel, options)
     if kept is None:
-        kept = _kept.put(key, _checked(shape, dtype, kernel, options), 4096 + 32 * math.prod(kernel.shape))
+        kept = _kept.put(key, _checked(shape, dtype, kernel, options), 4096 + 32 * math.prod(shape_of(kernel)))
     return Asked(*kept, kernel)
 
 
@@ -98,7 +99,7 @@ def _is_integer(dtype: torch.dtype) -> bool:
 
 def _ones(taps: torch.Tensor, channels: bool) -> Kernel | Bank:
     """Return a kernel or bank of ones in the shape of taps that are a tensor."""
-    shape = tuple(taps.shape)
+    shape = shape_of(taps)
     if channels and len(shape) < 3:
         expected = "taps of shape (channels out, channels in of a group, *spatial)"
         raise ArgumentError("kernel", expected, f"a tensor of shape {shape}")

@@ -31,7 +31,7 @@ from faltung.tensors.ways.way import Way
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["FilterPlan", "filter_plan"]
+__all__ = ["FilterPlan", "filter_plan", "outer_products"]
 
 #: Rounding errors of a stage of a Fourier transform, forwards and backwards, in units of half the machine epsilon.
 _ROUNDINGS = 4.0
@@ -77,7 +77,7 @@ class FilterPlan(Planned):
             return _ROUNDINGS * math.log2(2 * math.prod(self.problem.shape)) * unit
         if self.method == "direct":
             return (self.problem.correlated.size + 1) * unit
-        products = _outer_products(self.problem)
+        products = outer_products(self.problem)
         sizes = sum(math.prod(float(np.abs(line).sum()) for line in lines) for lines in products)
         amplified = max(1.0, sizes / (float(np.abs(self.problem.given.taps).sum()) or 1.0))
         return amplified * (len(products) + max(sum(line.size for line in lines) for lines in products)) * unit
@@ -145,7 +145,7 @@ class FilterPlan(Planned):
     def _passes(self) -> list[list[torch.Tensor]]:
         """The taps of each pass, for each outer product of the kernel."""
         passes = []
-        for lines in _outer_products(self.problem):
+        for lines in outer_products(self.problem):
             shapes = np.diag([line.size - 1 for line in lines]) + 1  # (n, 1, 1), (1, n, 1), ...
             terms = zip(lines, shapes.tolist(), strict=True)
             passes.append([self._on_device(line.reshape(s)) for line, s in terms if line.size > 1 or line[0] != 1])
@@ -189,7 +189,7 @@ def _layer(planes: torch.Tensor, sizes: tuple[int, ...]) -> Layer:
     return Layer(planes.shape[0], 1, 1, 1, axes)
 
 
-def _outer_products(problem: Problem) -> list[list[NDArray[np.float64]]]:
+def outer_products(problem: Problem) -> list[list[NDArray[np.float64]]]:
     """Return outer products that add up to the kernel: a line of taps for each of its axes; none if it is no sum."""
     (factor,) = problem.forms[0].steps[0]
     order = [*problem.axes]
@@ -270,7 +270,7 @@ def _choose(
 def _refusal(problem: Problem, name: str, accuracy: str) -> str:
     if name in ("direct", "separable") and len(problem.axes) > 3:
         return "the kernel has more than three axes"
-    if name == "separable" and not _outer_products(problem):
+    if name == "separable" and not outer_products(problem):
         return "the kernel is not a sum of few outer products"
     if name == "fourier" and accuracy == "pointwise":
         return "its rounding errors are not bounded point by point"
@@ -284,7 +284,7 @@ def _seconds(problem: Problem, name: str, rates: Rates) -> float:
     if name == "direct":
         return outputs * problem.correlated.size * multiply_add + moved + rates.call
     if name == "separable":
-        passes = [line.size for lines in _outer_products(problem) for line in lines if line.size > 1]
+        passes = [line.size for lines in outer_products(problem) for line in lines if line.size > 1]
         return sum(outputs * size * multiply_add + moved + rates.call for size in passes)
     lengths = [b - a + size - 1 for (a, b), size in zip(problem.regions, problem.correlated.shape, strict=True)]
     batch = outputs // max(math.prod(b - a for a, b in problem.regions), 1)

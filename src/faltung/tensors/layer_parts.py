@@ -1,4 +1,4 @@
-"""How is a part of a layer computed? In the way that its plan chose, unless its samples are too far apart for that."""
+"""How is a part of a layer computed? In the way that its plan chose, unless samples are too far apart for it."""
 
 from __future__ import annotations
 

@@ -26,6 +26,7 @@ from faltung.planning.question import Question
 from faltung.tensors.asked import check_dense
 from faltung.tensors.complex_parts import joined, parts_of, parts_of_taps
 from faltung.tensors.finite import hidden
+from faltung.tensors.recording import constant_for, shape_of
 
 __all__ = ["Apply", "without_missing"]
 
@@ -92,8 +93,8 @@ def _least(magnitudes: Any, question: Question, total: torch.Tensor) -> Any:
     """Return the weight up to which an output is NaN; the share that was asked for is enough, up to rounding."""
     if not question.missing.min_weight:
         return 0.0
-    taps = magnitudes.detach() if isinstance(magnitudes, torch.Tensor) else torch.tensor(magnitudes.taps)
-    spatial = taps.shape[-len(question.axes) :]
+    taps = magnitudes.detach() if isinstance(magnitudes, torch.Tensor) else constant_for(total, magnitudes.taps)
+    spatial = shape_of(taps)[-len(question.axes) :]
     roundings = 2 * math.prod(spatial) + 8
     share = max(0.0, question.missing.min_weight - roundings * torch.finfo(total.dtype).eps)
     sums = taps.to(total).flatten(-len(spatial)).sum(-1)
@@ -113,7 +114,7 @@ def _weights(x: torch.Tensor, given: Any, rule: MissingRule) -> torch.Tensor:
             given = torch.as_tensor(np.ascontiguousarray(given))
         check_dense(given, name)
         check_held(name, given.dtype, "a tensor")
-        check_in_shape(name, tuple(given.shape), tuple(x.shape), "a tensor")
+        check_in_shape(name, shape_of(given), shape_of(x), "a tensor")
         if rule.graded and given.numel() and not hidden(given):
             check_range(given.min().item(), given.max().item())
         weights = given.to(weights).expand(x.shape)

@@ -6,17 +6,15 @@ a tensor, and banks over channels, are a layer (`operator`). Gradients are compu
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 
 from faltung.errors import ArgumentError
 from faltung.ground.boundary import spelled
 from faltung.ground.threads import worker_count
-from faltung.kernels import Bank, Kernel
+from faltung.kernels import Kernel
 from faltung.planning.channel_plan import ChannelPlan
 from faltung.planning.layer import Layer
 from faltung.planning.question import Options, Question
@@ -24,10 +22,13 @@ from faltung.tensors import operator
 from faltung.tensors.asked import Asked, as_numbers, ask, check_tensor, correlated
 from faltung.tensors.complex_parts import has_complex_taps, joined, parts_of, parts_of_taps
 from faltung.tensors.extension import extend
-from faltung.tensors.finite import exponent_of, in_range, mended
+from faltung.tensors.finite import exponent_of, hidden, in_range, mended
 from faltung.tensors.fixed_filter import linear, note_kernel
+from faltung.tensors.layer_axes import in_order, in_place, taps_of
 from faltung.tensors.layer_plan import check_method, check_offered
 from faltung.tensors.missing_samples import without_missing
+from faltung.tensors.recorded_filter import recorded
+from faltung.tensors.recording import recording, shape_of
 from faltung.tensors.storing import stored
 
 __all__ = ["description", "filter", "layer_way"]
@@ -40,7 +41,7 @@ def filter(x: Any, kernel: Any, options: Options, out: Any, mask: Any, workers: 
         worker_count(workers)  # raises an error if it is no number of threads
     if options.dtype is None and isinstance(out, torch.Tensor):
         options = options._replace(dtype=out.dtype, dtype_name="out")
-    asked = ask(tuple(x.shape), x.dtype, kernel, options)
+    asked = ask(shape_of(x), x.dtype, kernel, options)
     y = stored(_filtered(as_numbers(x, asked), asked, mask, workers or 0), asked.result)
     if out is None:
         return y
@@ -79,7 +80,8 @@ def _filtered(x: torch.Tensor, asked: Asked, valid: Any, workers: int) -> torch.
         return joined([[apply(s, k, c) for k in parts_of_taps(kernel)] for s, c in parts_of(samples, cval)])
 
     y = scaled(1.0)
-    if question.missing.applies or (x.is_complex() and has_complex_taps(kernel)):  # sums of sums may overflow, too
+    sums = question.missing.applies or (x.is_complex() and has_complex_taps(kernel))
+    if sums and not hidden(y):  # what is added up may overflow
         y = in_range(y, x, _growth(kernel) + 2, scaled, abs(question.cval))
     return y
 
@@ -100,6 +102,8 @@ def _exact_method(question: Question, device: torch.device) -> str:
 
 
 def _real(x: torch.Tensor, kernel: Any, asked: Asked, cval: float, how: _How) -> torch.Tensor:
+    if recording():
+        return recorded(x, kernel, asked.question, cval)
     if isinstance(kernel, Kernel):
         return _by_kernel(x, kernel, asked.question, cval, how)
     assert asked.plan is not None
@@ -135,13 +139,8 @@ def layer_way(layer: Layer, method: str, accuracy: str, device: torch.device, dt
 def _by_bank(x: torch.Tensor, kernel: Any, plan: ChannelPlan, cval: float, how: _How) -> torch.Tensor:
     """Filter by a layer: a bank, or taps that are a tensor."""
     question, layer = plan.question, plan.layer
-    if isinstance(kernel, torch.Tensor):
-        weights = (kernel[None, None] if question.channel_axis is None else kernel).to(x)
-        if question.reflected:
-            weights = weights.flip([*range(2, weights.ndim)])
-    else:
-        weights = torch.from_numpy(np.array((kernel.flip() if question.reflected else kernel).taps)).to(x)
-    samples, order = _in_order(plan, x)
+    weights = taps_of(kernel, question, x)
+    samples, order = in_order(plan, x)
     modes, starts = layer.modes, [axis.start for axis in layer.axes]
     if "constant" in modes and cval:
         samples = extend(samples, starts, [axis.stop for axis in layer.axes], modes, cval)
@@ -154,26 +153,4 @@ def _by_bank(x: torch.Tensor, kernel: Any, plan: ChannelPlan, cval: float, how: 
 
     apply = through(layer_way(layer, how.method, how.accuracy, x.device, x.dtype))
     y = mended(apply(samples, weights), samples, weights, apply, through("torch"))
-    return _in_place(plan, y, x, order)
-
-
-def _in_order(plan: ChannelPlan, x: torch.Tensor) -> tuple[torch.Tensor, list[int]]:
-    """Return a tensor as (images, channels, *spatial)."""
-    spatial = [*plan.problem.axes]
-    channel = [] if plan.channel_axis is None else [plan.channel_axis]
-    order = [*plan.batch, *channel, *spatial]
-    moved = x.permute(order)
-    if not channel:
-        moved = moved.unsqueeze(len(plan.batch))
-    images = math.prod(x.shape[axis] for axis in plan.batch)
-    return moved.reshape(images, *moved.shape[len(plan.batch) :]), order
-
-
-def _in_place(plan: ChannelPlan, y: torch.Tensor, x: torch.Tensor, order: list[int]) -> torch.Tensor:
-    """Put the axes of a result where those of the samples were."""
-    y = y.reshape(*(x.shape[axis] for axis in plan.batch), *y.shape[1:])
-    if plan.channel_axis is not None:
-        return y.permute(np.argsort(order).tolist())
-    y = y.movedim(len(plan.batch), 0)  # channels out come first
-    y = y.permute([0, *(place + 1 for place in np.argsort(order).tolist())])
-    return y if plan.new_axis else y.squeeze(0)
+    return in_place(plan, y, x, order)
