@@ -156,7 +156,10 @@ def in_range(
     if excess <= 2:
         return y
     scale = math.ldexp(1.0, -excess)
-    return torch.where(torch.isfinite(y), y, (again(scale) / scale).to(y.dtype))
+    small = again(scale)
+    # By parts, so that an infinity of one does not make the other NaN.
+    grown = torch.view_as_complex(torch.view_as_real(small) / scale) if small.is_complex() else small / scale
+    return torch.where(torch.isfinite(y), y, grown.to(y.dtype))
 
 
 def exponent_of(x: torch.Tensor) -> int:

@@ -12,8 +12,8 @@ weights that both share, so that no infinity of one part meets a zero of the oth
 
 from __future__ import annotations
 
-import cmath
 import math
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -24,7 +24,7 @@ from faltung.planning.channel_plan import check_missing
 from faltung.planning.missing_rule import MissingRule, check_held, check_in_shape, check_range
 from faltung.planning.question import Question
 from faltung.tensors.asked import check_dense
-from faltung.tensors.complex_parts import joined, parts_of, parts_of_taps
+from faltung.tensors.complex_parts import joined, parts_of_taps
 from faltung.tensors.finite import hidden
 from faltung.tensors.recording import constant_for, shape_of
 
@@ -39,24 +39,38 @@ class Apply(Protocol):
 
 
 def without_missing(
-    x: torch.Tensor, kernel: Any, question: Question, cval: complex, given: Any, apply: Apply
+    samples: Sequence[tuple[torch.Tensor, float]], kernel: Any, question: Question, given: Any, apply: Apply
 ) -> torch.Tensor:
-    """Filter a tensor of which samples may be missing; `given` is the mask, or the weights."""
+    """Filter a tensor of which samples may be missing.
+
+    Parameters
+    ----------
+    samples : sequence of (Tensor, float)
+        Real samples, or their real and imaginary parts, and the constant beyond the border of each.
+    kernel : Kernel, Bank or Tensor
+        The filter.
+    question : Question
+        What is asked.
+    given : Tensor or array_like, optional
+        The mask, or the weights.
+    apply : callable
+        Filters real samples by real taps.
+    """
     check_missing(question)
     rule = question.missing
-    weights = _weights(x, given, rule)
+    weights = _weights([s for s, _ in samples], given, rule)
     present = weights > 0
     # The constant beyond the border is present, unless it is NaN and NaN is missing.
-    outside = not (rule.skips_nan and cmath.isnan(cval))
-    x, cval = torch.where(present, x, 0), cval if outside else 0.0
+    outside = not (rule.skips_nan and any(math.isnan(c) for _, c in samples))
+    samples = [(torch.where(present, s, 0), c if outside else 0.0) for s, c in samples]
     if rule.graded:
-        x = x * weights
+        samples = [(s * weights, c) for s, c in samples]
     magnitudes, method = _magnitudes(kernel), question.method
     # An array that stands alone has no samples beyond the border, neither present nor missing.
     inside = not rule.alone
     total = apply(weights, magnitudes, float(outside and inside), True)
     divisor = torch.where(total > 0, total, 1)
-    samples, taps = parts_of(x, cval), parts_of_taps(kernel)
+    taps = parts_of_taps(kernel)
     if magnitudes is kernel and inside:
         whole = float(kernel.taps.sum())
         found = [[apply(s, kernel, c, method == "auto") / divisor * whole] for s, c in samples]
@@ -104,18 +118,20 @@ def _least(magnitudes: Any, question: Question, total: torch.Tensor) -> Any:
     return share * sums
 
 
-def _weights(x: torch.Tensor, given: Any, rule: MissingRule) -> torch.Tensor:
+def _weights(parts: Sequence[torch.Tensor], given: Any, rule: MissingRule) -> torch.Tensor:
     """Return the weights of samples, in the number that is computed with."""
-    number = x.real.dtype if x.is_complex() else x.dtype
-    weights = torch.ones((), dtype=number, device=x.device).expand(x.shape)
+    like = parts[0]
+    weights = torch.ones((), dtype=like.dtype, device=like.device).expand(like.shape)
     if given is not None:
         name = "weights" if rule.graded else "mask"
         if not isinstance(given, torch.Tensor):
             given = torch.as_tensor(np.ascontiguousarray(given))
         check_dense(given, name)
         check_held(name, given.dtype, "a tensor")
-        check_in_shape(name, shape_of(given), shape_of(x), "a tensor")
+        check_in_shape(name, shape_of(given), shape_of(like), "a tensor")
         if rule.graded and given.numel() and not hidden(given):
             check_range(given.min().item(), given.max().item())
-        weights = given.to(weights).expand(x.shape)
-    return torch.where(torch.isnan(x), 0, weights) if rule.skips_nan else weights
+        weights = given.to(weights).expand(like.shape)
+    for part in parts if rule.skips_nan else ():
+        weights = torch.where(torch.isnan(part), 0, weights)
+    return weights

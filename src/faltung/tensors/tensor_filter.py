@@ -74,10 +74,12 @@ def _filtered(x: torch.Tensor, asked: Asked, valid: Any, workers: int) -> torch.
         return _real(x, kernel, asked, cval, _How(*choice, workers))
 
     def scaled(scale: float) -> torch.Tensor:
-        samples, cval = (x, question.cval) if scale == 1.0 else (x * scale, question.cval * scale)
+        samples = parts_of(x, question.cval)
+        if scale != 1.0:
+            samples = [(s * scale, c * scale) for s, c in samples]
         if question.missing.applies:
-            return without_missing(samples, kernel, question, cval, valid, apply)
-        return joined([[apply(s, k, c) for k in parts_of_taps(kernel)] for s, c in parts_of(samples, cval)])
+            return without_missing(samples, kernel, question, valid, apply)
+        return joined([[apply(s, k, c) for k in parts_of_taps(kernel)] for s, c in samples])
 
     y = scaled(1.0)
     sums = question.missing.applies or (x.is_complex() and has_complex_taps(kernel))
