@@ -72,7 +72,7 @@ def truth(problem: Call, present: Present) -> Truth:
         edge = float(sum(abs(c) for _, c in samples if np.isfinite(c)))
         scale = of(np.asarray(sizes), magnitudes, edge)
         whole = np.abs(taps).sum(axis=tuple(range(1, taps.ndim))).reshape(-1, *[1] * (total.ndim - 1))
-        largest = max(float(np.max(sizes, initial=0.0)), edge) * float(whole.max()) + 0 * scale
+        largest = max(np.max(sizes, initial=0.0), np.longdouble(edge)) * whole.max() + 0 * scale
         if present.applies:  # few samples carry the errors of all
             share = np.where(total > 0, whole / np.where(total > 0, total, 1), 1)
             scale, largest = scale * share, largest * share
@@ -231,7 +231,7 @@ def assert_close(
     doubles = (torch.float64, torch.complex128, torch.int32)
     unit = 2.0**-53 if dtype in doubles or got.dtype in doubles else 2.0**-24
     count = 2 * float(np.prod(problem.bank.taps.shape[1:])) + 40
-    error = unit * (count * wanted.scale + 200 * wanted.largest * transformed) + 1e-37 * (unit > 1e-10)
+    error = unit * (count * wanted.scale + (200 * wanted.largest if transformed else 0)) + 1e-37 * (unit > 1e-10)
     error = error + np.abs(np.nan_to_num(values, nan=0, posinf=0, neginf=0)) * unit
     for part in ("real", "imag") if values.dtype.kind == "c" else ("real",):
         one, true = getattr(y, part), getattr(values, part)

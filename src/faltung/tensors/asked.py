@@ -18,7 +18,7 @@ from faltung.planning.question import Options, Question, as_value, question_of
 from faltung.tensors.recording import shape_of
 from faltung.tensors.storing import followed, torch_dtype
 
-__all__ = ["Asked", "as_numbers", "ask", "check_dense", "check_tensor", "correlated"]
+__all__ = ["Asked", "as_numbers", "ask", "check_beside", "check_tensor", "correlated"]
 
 
 class Asked(NamedTuple):
@@ -59,7 +59,6 @@ def ask(shape: tuple[int, ...], dtype: torch.dtype, kernel: Any, options: Option
     (torch.float64, torch.float64)
     """
     if isinstance(kernel, torch.Tensor):
-        check_dense(kernel, "kernel")
         form: Any = (shape_of(kernel), kernel.is_complex())
     else:
         kernel = as_value(kernel, options.channel_axis is not None)
@@ -110,10 +109,17 @@ def check_tensor(x: Any, otherwise: str) -> None:
     """Raise an error unless `x` is a dense tensor; `otherwise` is what to do if it is none."""
     if not isinstance(x, torch.Tensor):
         raise ArgumentTypeError("x", "a tensor, as the kernel is one", f"a {type(x).__name__}", otherwise)
-    check_dense(x, "x")
+    _check_dense(x, "x")
 
 
-def check_dense(x: torch.Tensor, name: str) -> None:
+def check_beside(x: torch.Tensor, other: torch.Tensor, name: str) -> None:
+    """Raise an error unless taps, a mask or weights are a dense tensor, with numbers if the samples have some."""
+    _check_dense(other, name)
+    if other.is_meta and not x.is_meta:
+        raise ArgumentError(name, f"a tensor with numbers, as x has on {x.device}", "one on the device meta")
+
+
+def _check_dense(x: torch.Tensor, name: str) -> None:
     """Raise an error unless a tensor has a place for each number."""
     if x.layout is torch.strided and not (x.is_quantized or x.is_nested):
         return

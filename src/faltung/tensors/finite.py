@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 import torch
 
 from faltung.tensors.dtypes import computed
-from faltung.tensors.recording import recording
+from faltung.tensors.recording import FAKE, recording, within
 
 __all__ = ["SPREAD", "WIDE_SPREAD", "exponent_of", "hidden", "in_range", "mended", "spread"]
 
@@ -75,7 +75,7 @@ def hidden(x: torch.Tensor) -> bool:
             return True
         x = functorch.get_unwrapped(x)
     known = type(x) in (torch.Tensor, torch.nn.Parameter) and not x.is_meta
-    return not known or recording() or (x.is_cuda and torch.cuda.is_current_stream_capturing())
+    return not known or recording() or within(FAKE) or (x.is_cuda and torch.cuda.is_current_stream_capturing())
 
 
 def mended(

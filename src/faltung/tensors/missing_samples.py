@@ -23,7 +23,7 @@ from faltung.kernels import Bank, Kernel
 from faltung.planning.channel_plan import check_missing
 from faltung.planning.missing_rule import MissingRule, check_held, check_in_shape, check_range
 from faltung.planning.question import Question
-from faltung.tensors.asked import check_dense
+from faltung.tensors.asked import check_beside
 from faltung.tensors.complex_parts import joined, parts_of_taps
 from faltung.tensors.finite import hidden
 from faltung.tensors.recording import constant_for, shape_of
@@ -126,7 +126,7 @@ def _weights(parts: Sequence[torch.Tensor], given: Any, rule: MissingRule) -> to
         name = "weights" if rule.graded else "mask"
         if not isinstance(given, torch.Tensor):
             given = torch.as_tensor(np.ascontiguousarray(given))
-        check_dense(given, name)
+        check_beside(like, given, name)
         check_held(name, given.dtype, "a tensor")
         check_in_shape(name, shape_of(given), shape_of(like), "a tensor")
         if rule.graded and given.numel() and not hidden(given):

@@ -9,7 +9,9 @@ from typing import Any
 import numpy as np
 import torch
 
-__all__ = ["constant_for", "not_traced", "recording", "shape_of"]
+__all__ = ["FAKE", "constant_for", "not_traced", "recording", "shape_of", "within"]
+
+_PROXY, FAKE = torch._C._TorchDispatchModeKey.PROXY, torch._C._TorchDispatchModeKey.FAKE
 
 
 def recording() -> bool:
@@ -17,9 +19,14 @@ def recording() -> bool:
 
     Then nothing may depend on the numbers in a tensor, and only functions of torch may compute.
     """
-    if torch._C._get_tracing_state() is not None:
+    if torch._C._get_tracing_state() is not None or within(_PROXY):
         return True
     return torch.compiler.is_compiling() and not torch.compiler.is_dynamo_compiling()
+
+
+def within(mode: Any) -> bool:
+    """Whether torch is in one of its modes for tensors without numbers (`FAKE`), or that stand for such (proxies)."""
+    return bool(torch._C._len_torch_dispatch_stack()) and torch._C._get_dispatch_mode(mode) is not None
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from faltung.planning.channel_plan import ChannelPlan
 from faltung.planning.layer import Layer
 from faltung.planning.question import Options, Question
 from faltung.tensors import operator
-from faltung.tensors.asked import Asked, as_numbers, ask, check_tensor, correlated
+from faltung.tensors.asked import Asked, as_numbers, ask, check_beside, check_tensor, correlated
 from faltung.tensors.complex_parts import has_complex_taps, joined, parts_of, parts_of_taps
 from faltung.tensors.extension import extend
 from faltung.tensors.finite import exponent_of, hidden, in_range, mended
@@ -37,6 +37,8 @@ __all__ = ["description", "filter", "layer_way"]
 def filter(x: Any, kernel: Any, options: Options, out: Any, mask: Any, workers: int | None) -> torch.Tensor:
     """Filter a tensor; the arguments are those of `faltung.convolve`."""
     check_tensor(x, "Use torch.from_numpy(x), or kernel.detach().numpy().")
+    if isinstance(kernel, torch.Tensor):
+        check_beside(x, kernel, "kernel")
     if workers is not None:
         worker_count(workers)  # raises an error if it is no number of threads
     if options.dtype is None and isinstance(out, torch.Tensor):
@@ -70,7 +72,7 @@ def _filtered(x: torch.Tensor, asked: Asked, valid: Any, workers: int) -> torch.
     question, kernel = asked.question, asked.kernel
 
     def apply(x: torch.Tensor, kernel: Any, cval: float, exact: bool = False) -> torch.Tensor:
-        choice = (_exact_method(question, x.device), "pointwise") if exact else (question.method, question.accuracy)
+        choice = (_exact_method(asked, x.device), "pointwise") if exact else (question.method, question.accuracy)
         return _real(x, kernel, asked, cval, _How(*choice, workers))
 
     def scaled(scale: float) -> torch.Tensor:
@@ -94,9 +96,9 @@ def _growth(kernel: Any) -> int:
     return exponent_of(taps) + taps.numel().bit_length()
 
 
-def _exact_method(question: Question, device: torch.device) -> str:
+def _exact_method(asked: Asked, device: torch.device) -> str:
     """Return the method for results whose error is small beside the sum of abs(tap) * abs(sample) under them."""
-    sums_on_device = isinstance(question.kernel, Kernel) and device.type != "cpu" and len(question.axes) <= 3
+    sums_on_device = isinstance(asked.kernel, Kernel) and device.type != "cpu" and len(asked.question.axes) <= 3
     return "direct" if sums_on_device else "auto"
 
 

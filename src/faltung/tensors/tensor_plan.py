@@ -18,7 +18,7 @@ from faltung.planning.problem import Problem
 from faltung.planning.question import Options
 from faltung.planning.report import Row
 from faltung.run.race import fastest
-from faltung.tensors.asked import Asked, ask, check_tensor, correlated
+from faltung.tensors.asked import Asked, ask, check_beside, check_tensor, correlated
 from faltung.tensors.device_plan import filter_plan
 from faltung.tensors.dtypes import numpy_dtype
 from faltung.tensors.layer_plan import plan_layer
@@ -130,6 +130,8 @@ class TensorPlan(Planned):
 def plan(x: Any, kernel: Any, options: Options, effort: str) -> TensorPlan:
     """Return what would run for a tensor."""
     check_tensor(x, "Use torch.zeros(shape) for the shape of a tensor.")
+    if isinstance(kernel, torch.Tensor):
+        check_beside(x, kernel, "kernel")
     asked = ask(tuple(x.shape), x.dtype, kernel, options)
     inner = _inner_plan(asked, x.device, effort)
     return TensorPlan(asked.kernel, options, tuple(x.shape), x.dtype, x.device, inner)
