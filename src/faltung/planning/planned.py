@@ -189,7 +189,7 @@ class Planned:
         return tuple(getattr(self, field.name) for field in fields(self))  # type: ignore[arg-type]
 
     def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and self.identity == other.identity  # type: ignore[attr-defined]
+        return type(self) is type(other) and self.identity == other.identity
 
     def __hash__(self) -> int:
         return hash((type(self), self.result_shape, self.method))

@@ -7,15 +7,17 @@ outputs whose non-zero taps touch them, in every way.
 
 from __future__ import annotations
 
+import cmath
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 
 from faltung.tensors.dtypes import computed
 from faltung.tensors.recording import FAKE, recording, within
 
-__all__ = ["SPREAD", "WIDE_SPREAD", "exponent_of", "hidden", "in_range", "mended", "spread"]
+__all__ = ["SPREAD", "WIDE_SPREAD", "all_finite", "growth_of", "hidden", "in_range", "mended", "spread"]
 
 #: How many times the largest sample of one block may be that of another one in the same channel. Errors are then not
 #: larger than the bound of a sum over some hundred taps.
@@ -106,16 +108,14 @@ def mended(
     count : callable
         The same as a sum over taps, for samples and taps of zeros and ones.
     """
-    # A sum is quickly computed, and finite only if all values are.
-    if hidden(y) or math.isfinite(y.detach().sum().item()) or bool(torch.isfinite(y).all()):
+    if all_finite(y):
         return y
     finite = torch.isfinite(x)
     whole = bool(finite.all())
     samples = x if whole else torch.where(finite, x, 0)
     if not whole:
         y = apply(samples, taps)
-    terms = math.prod(taps.shape[1:]).bit_length()
-    y = in_range(y, samples, exponent_of(taps) + terms, lambda s: apply((samples * s).double(), taps.double()))
+    y = in_range(y, samples, growth_of(taps), lambda s: apply((samples * s).double(), taps.double()))
     if whole:
         return y
     plus, minus, nan = x == math.inf, x == -math.inf, torch.isnan(x)
@@ -149,9 +149,7 @@ def in_range(
     outside : float
         The largest magnitude beyond the border.
     """
-    if hidden(y) or bool(torch.isfinite(y).all()):
-        return y
-    largest = max(exponent_of(x), math.frexp(outside)[1] if math.isfinite(outside) else 0)
+    largest = max(_exponent_of(x), math.frexp(outside)[1] if math.isfinite(outside) else 0)
     excess = min(largest + growth - math.frexp(torch.finfo(x.dtype).max)[1] + 2, 1070)
     if excess <= 2:
         return y
@@ -162,7 +160,19 @@ def in_range(
     return torch.where(torch.isfinite(y), y, grown.to(y.dtype))
 
 
-def exponent_of(x: torch.Tensor) -> int:
+def growth_of(kernel: Any) -> int:
+    """Return an integer so that no sum over taps is two to this power times the largest sample, or more."""
+    taps = kernel if isinstance(kernel, torch.Tensor) else torch.tensor(kernel.taps)
+    return _exponent_of(taps) + taps.numel().bit_length()
+
+
+def all_finite(y: torch.Tensor) -> bool:
+    """Whether all values are finite, or cannot be looked at now."""
+    # A sum is quickly computed, and finite only if all values are.
+    return hidden(y) or cmath.isfinite(y.detach().sum().item()) or bool(torch.isfinite(y).all())
+
+
+def _exponent_of(x: torch.Tensor) -> int:
     """Return an integer so that all finite numbers of a tensor are smaller than two to this power."""
     x = x.detach()
     sizes = (torch.view_as_real(x.resolve_conj()) if x.is_complex() else x).abs()

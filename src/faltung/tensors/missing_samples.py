@@ -25,7 +25,7 @@ from faltung.planning.missing_rule import MissingRule, check_held, check_in_shap
 from faltung.planning.question import Question
 from faltung.tensors.asked import check_beside
 from faltung.tensors.complex_parts import joined, parts_of_taps
-from faltung.tensors.finite import hidden
+from faltung.tensors.finite import all_finite, growth_of, hidden, in_range
 from faltung.tensors.recording import constant_for, shape_of
 
 __all__ = ["Apply", "without_missing"]
@@ -57,31 +57,41 @@ def without_missing(
         Filters real samples by real taps.
     """
     check_missing(question)
-    rule = question.missing
-    weights = _weights([s for s, _ in samples], given, rule)
-    present = weights > 0
+    rule, auto = question.missing, question.method == "auto"
+    present, weights = _present([s for s, _ in samples], given, rule)
     # The constant beyond the border is present, unless it is NaN and NaN is missing.
     outside = not (rule.skips_nan and any(math.isnan(c) for _, c in samples))
     samples = [(torch.where(present, s, 0), c if outside else 0.0) for s, c in samples]
     if rule.graded:
         samples = [(s * weights, c) for s, c in samples]
-    magnitudes, method = _magnitudes(kernel), question.method
+    magnitudes, taps = _magnitudes(kernel), parts_of_taps(kernel)
     # An array that stands alone has no samples beyond the border, neither present nor missing.
     inside = not rule.alone
     total = apply(weights, magnitudes, float(outside and inside), True)
-    divisor = torch.where(total > 0, total, 1)
-    taps = parts_of_taps(kernel)
-    if magnitudes is kernel and inside:
-        whole = float(kernel.taps.sum())
-        found = [[apply(s, kernel, c, method == "auto") / divisor * whole] for s, c in samples]
-    else:
-        means = [apply(s, magnitudes, c, True) / divisor for s, c in samples]
-        holes = [apply(1 - weights, k, float(not outside and inside), True) for k in taps]
-        found = [
-            [_filled(apply(s, k, c, method == "auto"), mean, hole) for k, hole in zip(taps, holes, strict=True)]
-            for (s, c), mean in zip(samples, means, strict=True)
+    known = total > 0
+    divisor = torch.where(known, total, 1)
+    one_sign = magnitudes is kernel and inside
+    holes = [] if one_sign else [apply(1 - weights, k, float(not outside and inside), True) for k in taps]
+
+    def values(s: torch.Tensor, c: float) -> list[torch.Tensor]:
+        if one_sign:
+            return [apply(s, kernel, c, auto) / divisor * float(kernel.taps.sum())]
+        mean = apply(s, magnitudes, c, True) / divisor
+        return [_filled(apply(s, k, c, auto), mean, hole) for k, hole in zip(taps, holes, strict=True)]
+
+    def in_their_range(s: torch.Tensor, c: float) -> list[torch.Tensor]:
+        found = values(s, c)
+        if all(map(all_finite, found)):
+            return found
+        size = growth_of(kernel) + 2
+        return [
+            in_range(y, s, size, lambda scale, k=k: values(s * scale, c * scale)[k], abs(c))
+            for k, y in enumerate(found)
         ]
-    known = total > _least(magnitudes, question, total)
+
+    found = [in_their_range(s, c) for s, c in samples]
+    if rule.min_weight:
+        known = total > _least(magnitudes, question, total)
     if rule.keep_nan:
         known = known & present
     return joined([[torch.where(known, y, math.nan) for y in row] for row in found])
@@ -118,10 +128,11 @@ def _least(magnitudes: Any, question: Question, total: torch.Tensor) -> Any:
     return share * sums
 
 
-def _weights(parts: Sequence[torch.Tensor], given: Any, rule: MissingRule) -> torch.Tensor:
-    """Return the weights of samples, in the number that is computed with."""
+def _present(parts: Sequence[torch.Tensor], given: Any, rule: MissingRule) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return where samples are present, and their weights, in the number that is computed with."""
     like = parts[0]
-    weights = torch.ones((), dtype=like.dtype, device=like.device).expand(like.shape)
+    weights = None
+    present = torch.ones((), dtype=torch.bool, device=like.device)
     if given is not None:
         name = "weights" if rule.graded else "mask"
         if not isinstance(given, torch.Tensor):
@@ -129,9 +140,14 @@ def _weights(parts: Sequence[torch.Tensor], given: Any, rule: MissingRule) -> to
         check_beside(like, given, name)
         check_held(name, given.dtype, "a tensor")
         check_in_shape(name, shape_of(given), shape_of(like), "a tensor")
-        if rule.graded and given.numel() and not hidden(given):
-            check_range(given.min().item(), given.max().item())
-        weights = given.to(weights).expand(like.shape)
+        if rule.graded:
+            if given.numel() and not hidden(given):
+                check_range(given.min().item(), given.max().item())
+            weights = given.to(like)
+            present = weights > 0
+        else:
+            present = given.to(like.device)
     for part in parts if rule.skips_nan else ():
-        weights = torch.where(torch.isnan(part), 0, weights)
-    return weights
+        present = present & ~torch.isnan(part)
+    weights = present.to(like.dtype) if weights is None else torch.where(present, weights, 0)
+    return present, weights.expand(like.shape)

@@ -33,11 +33,11 @@ def within(mode: Any) -> bool:
 def not_traced() -> Iterator[None]:
     """Leave the ``with`` block out of a graph that `torch.jit.trace` records; shapes are plain numbers in it."""
     state = torch._C._get_tracing_state()
-    torch._C._set_tracing_state(None)
+    torch._C._set_tracing_state(None)  # type: ignore[attr-defined]
     try:
         yield
     finally:
-        torch._C._set_tracing_state(state)
+        torch._C._set_tracing_state(state)  # type: ignore[attr-defined]
 
 
 def shape_of(x: Any) -> tuple[int, ...]:

@@ -22,7 +22,7 @@ from faltung.tensors import operator
 from faltung.tensors.asked import Asked, as_numbers, ask, check_beside, check_tensor, correlated
 from faltung.tensors.complex_parts import has_complex_taps, joined, parts_of, parts_of_taps
 from faltung.tensors.extension import extend
-from faltung.tensors.finite import exponent_of, hidden, in_range, mended
+from faltung.tensors.finite import all_finite, growth_of, in_range, mended
 from faltung.tensors.fixed_filter import linear, note_kernel
 from faltung.tensors.layer_axes import in_order, in_place, taps_of
 from faltung.tensors.layer_plan import check_method, check_offered
@@ -70,6 +70,8 @@ class _How(NamedTuple):
 
 def _filtered(x: torch.Tensor, asked: Asked, valid: Any, workers: int) -> torch.Tensor:
     question, kernel = asked.question, asked.kernel
+    if not (question.missing.applies or x.is_complex() or has_complex_taps(kernel)):
+        return _real(x, kernel, asked, question.cval.real, _How(question.method, question.accuracy, workers))
 
     def apply(x: torch.Tensor, kernel: Any, cval: float, exact: bool = False) -> torch.Tensor:
         choice = (_exact_method(asked, x.device), "pointwise") if exact else (question.method, question.accuracy)
@@ -84,16 +86,9 @@ def _filtered(x: torch.Tensor, asked: Asked, valid: Any, workers: int) -> torch.
         return joined([[apply(s, k, c) for k in parts_of_taps(kernel)] for s, c in samples])
 
     y = scaled(1.0)
-    sums = question.missing.applies or (x.is_complex() and has_complex_taps(kernel))
-    if sums and not hidden(y):  # what is added up may overflow
-        y = in_range(y, x, _growth(kernel) + 2, scaled, abs(question.cval))
+    if x.is_complex() and has_complex_taps(kernel) and not all_finite(y):  # parts that are added up may overflow
+        y = in_range(y, x, growth_of(kernel) + 2, scaled, abs(question.cval))
     return y
-
-
-def _growth(kernel: Any) -> int:
-    """Return an integer so that the largest sample is multiplied by less than two to this power."""
-    taps = kernel if isinstance(kernel, torch.Tensor) else torch.tensor(kernel.taps)
-    return exponent_of(taps) + taps.numel().bit_length()
 
 
 def _exact_method(asked: Asked, device: torch.device) -> str:
