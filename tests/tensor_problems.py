@@ -1,7 +1,7 @@
 """Random problems for tensors: every dtype and door, missing samples and weights, against the definition.
 
-A problem is drawn as for arrays (`mixed_problems.call`). Its answer is computed in extended precision from the formula
-of missing samples, part by part where numbers are complex.
+A problem is drawn as for arrays (`mixed_problems.call`). Its answer is computed in extended precision from the
+formula of missing samples, part by part where numbers are complex.
 """
 
 from __future__ import annotations
