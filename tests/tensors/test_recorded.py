@@ -138,4 +138,4 @@ def test_transforms_of_torch(name):
     assert call(x.to("meta")).shape == call(x).shape
     with FakeTensorMode(allow_non_fake_inputs=True) as mode:
         fake = call(mode.from_tensor(x))
-    assert fake.shape == mapped.shape if name not in ("bank", "complex") else fake.ndim == mapped.ndim
+    assert fake.shape == call(x).shape

@@ -14,7 +14,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Protocol
+from functools import partial
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -57,44 +58,79 @@ def without_missing(
         Filters real samples by real taps.
     """
     check_missing(question)
-    rule, auto = question.missing, question.method == "auto"
+    rule = question.missing
     present, weights = _present([s for s, _ in samples], given, rule)
-    # The constant beyond the border is present, unless it is NaN and NaN is missing.
+    # The constant beyond the border is present, unless it is NaN and NaN is missing; an array that stands alone has
+    # no samples there, neither present nor missing.
     outside = not (rule.skips_nan and any(math.isnan(c) for _, c in samples))
-    samples = [(torch.where(present, s, 0), c if outside else 0.0) for s, c in samples]
-    if rule.graded:
-        samples = [(s * weights, c) for s, c in samples]
-    magnitudes, taps = _magnitudes(kernel), parts_of_taps(kernel)
-    # An array that stands alone has no samples beyond the border, neither present nor missing.
-    inside = not rule.alone
-    total = apply(weights, magnitudes, float(outside and inside), True)
+    beyond = (0.0, 0.0) if rule.alone else (float(outside), float(not outside))
+    magnitudes = _magnitudes(kernel)
+    total = apply(weights, magnitudes, beyond[0], True)
     known = total > 0
-    divisor = torch.where(known, total, 1)
-    one_sign = magnitudes is kernel and inside
-    holes = [] if one_sign else [apply(1 - weights, k, float(not outside and inside), True) for k in taps]
-
-    def values(s: torch.Tensor, c: float) -> list[torch.Tensor]:
-        if one_sign:
-            return [apply(s, kernel, c, auto) / divisor * float(kernel.taps.sum())]
-        mean = apply(s, magnitudes, c, True) / divisor
-        return [_filled(apply(s, k, c, auto), mean, hole) for k, hole in zip(taps, holes, strict=True)]
-
-    def in_their_range(s: torch.Tensor, c: float) -> list[torch.Tensor]:
-        found = values(s, c)
-        if all(map(all_finite, found)):
-            return found
-        size = growth_of(kernel) + 2
-        return [
-            in_range(y, s, size, lambda scale, k=k: values(s * scale, c * scale)[k], abs(c))
-            for k, y in enumerate(found)
-        ]
-
-    found = [in_their_range(s, c) for s, c in samples]
+    whole, holes = 0.0, []
+    if magnitudes is kernel and not rule.alone:
+        whole = float(kernel.taps.sum())
+    else:
+        holes = [apply(1 - weights, k, beyond[1], True) for k in parts_of_taps(kernel)]
+    choice = (kernel, magnitudes, apply, question.method == "auto")
+    sums = _MeanFilled(*choice, torch.where(known, total, 1), whole, holes)
+    found = []
+    for s, c in samples:
+        s = torch.where(present, s, 0)
+        found.append(sums.in_range(s * weights if rule.graded else s, c if outside else 0.0))
     if rule.min_weight:
         known = total > _least(magnitudes, question, total)
     if rule.keep_nan:
         known = known & present
     return joined([[torch.where(known, y, math.nan) for y in row] for row in found])
+
+
+class _MeanFilled(NamedTuple):
+    """Sums over samples that are present, with the mean in the place of those that are missing.
+
+    Parameters
+    ----------
+    kernel, magnitudes
+        The filter, and the one with the magnitudes of its taps.
+    apply : callable
+        Filters real samples by real taps.
+    auto : bool
+        Whether the method is not named, so that sums may have small errors.
+    weights : Tensor
+        Sums of weights, and 1 where nothing is present.
+    whole : float
+        For taps of one sign, their sum.
+    holes : list of Tensor
+        For other taps: for each part of them, their sum over what is missing.
+    """
+
+    kernel: Any
+    magnitudes: Any
+    apply: Apply
+    auto: bool
+    weights: torch.Tensor
+    whole: float
+    holes: list[torch.Tensor]
+
+    def values(self, s: torch.Tensor, c: float) -> list[torch.Tensor]:
+        """Return the outputs for each part of the taps."""
+        if not self.holes:
+            return [self.apply(s, self.kernel, c, self.auto) / self.weights * self.whole]
+        mean = self.apply(s, self.magnitudes, c, True) / self.weights
+        taps = zip(parts_of_taps(self.kernel), self.holes, strict=True)
+        return [_filled(self.apply(s, k, c, self.auto), mean, hole) for k, hole in taps]
+
+    def in_range(self, s: torch.Tensor, c: float) -> list[torch.Tensor]:
+        """Return the same, where terms overflow too."""
+        found = self.values(s, c)
+        if all(map(all_finite, found)):
+            return found
+        growth = growth_of(self.kernel) + 2
+
+        def again(part: int, scale: float) -> torch.Tensor:
+            return self.values(s * scale, c * scale)[part]
+
+        return [in_range(y, s, growth, partial(again, part), abs(c)) for part, y in enumerate(found)]
 
 
 def _filled(y: torch.Tensor, mean: torch.Tensor, missing: torch.Tensor) -> torch.Tensor:
