@@ -75,13 +75,12 @@ def alone():
 @pytest.fixture
 def even_few_taps(monkeypatch):
     """Let layers transform kernels of any size, also those that are always summed over."""
-    from faltung.tensors.layer_plan import plan_layer
-    from faltung.tensors.ways import spectral
+    from faltung.tensors import layer_plan
 
-    monkeypatch.setattr(spectral, "_MANY_TAPS", 0)
-    plan_layer.cache_clear()
+    monkeypatch.setattr(layer_plan, "MANY_TAPS", 0)
+    layer_plan.plan_layer.cache_clear()
     yield
-    plan_layer.cache_clear()
+    layer_plan.plan_layer.cache_clear()
 
 
 @pytest.fixture

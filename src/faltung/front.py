@@ -90,8 +90,9 @@ def convolve(
         The array that the result is written to. It may overlap `x`.
     dtype : dtype, optional
         The dtype of the result. The default is float32 for floats of up to 32 bits and integers of up to 16 bits, and
-        float64 for all wider ones; for complex numbers, complex64 or complex128. An integer result is rounded half to
-        even and saturated, and NaN becomes 0.
+        float64 for all wider ones; for complex numbers, complex64 or complex128. A tensor of floats keeps its dtype:
+        in half precision, the result in float32 is rounded once. An integer result is rounded half to even and
+        saturated, and NaN becomes 0.
     nan : {'propagate', 'ignore'}, optional
         Whether a NaN is a value like others, or a missing sample.
     mask : array_like of bool, optional

@@ -9,7 +9,23 @@ import numpy as np
 
 from faltung.errors import ArgumentError, ArgumentTypeError
 
-__all__ = ["NOTHING_MISSING", "MissingRule", "check_given", "missing_rule", "one_of", "planned_with"]
+__all__ = [
+    "NOTHING_MISSING",
+    "MissingRule",
+    "check_given",
+    "check_held",
+    "check_in_shape",
+    "check_range",
+    "missing_rule",
+    "one_of",
+    "planned_with",
+]
+
+#: What a mask and weights hold: in words, and the names of such dtypes, without their bits.
+_HELD = {
+    "mask": ("booleans", {"bool"}),
+    "weights": ("numbers", {"bool", "int", "uint", "float", "bfloat"}),
+}
 
 
 class MissingRule(NamedTuple):
@@ -68,12 +84,9 @@ def planned_with(name: str, value: Any) -> bool:
     """Return whether a plan is made for a mask, or for weights: `value` is True, False, None or an array of them."""
     if value is None or isinstance(value, (bool, np.bool_)):
         return bool(value)
-    dtype = str(value.dtype if hasattr(value, "dtype") else np.asarray(value).dtype).removeprefix("torch.")
-    kind, named = (
-        ("booleans", ("bool",)) if name == "mask" else ("numbers", ("bool", "int", "uint", "float", "bfloat"))
-    )
-    if dtype.rstrip("0123456789") not in named:
-        raise ArgumentTypeError(name, f"True or False, or an array of {kind}", repr(value)[:80])
+    dtype = value.dtype if hasattr(value, "dtype") else np.asarray(value).dtype
+    if not _holds(name, dtype):
+        raise ArgumentTypeError(name, f"True or False, or an array of {_HELD[name][0]}", repr(value)[:80])
     return True
 
 
@@ -87,6 +100,37 @@ def check_given(name: str, value: Any, planned: bool, noun: str = "an array") ->
         expected = f"None, because this plan was made without {made}"
         remedy = f"Make a plan with {name}=, or use convolve."
         raise ArgumentError(name, expected, f"a {type(value).__name__}", remedy)
+
+
+def check_held(name: str, dtype: Any, noun: str = "an array") -> None:
+    """Raise an error unless a mask holds booleans, and weights hold real numbers; `noun` is what `name` should be."""
+    if _holds(name, dtype):
+        return
+    if name == "mask":
+        remedy = "Compare it with a number, for example weights > 0, or pass it as weights=."
+        raise ArgumentTypeError(name, f"{noun} of booleans, False where a sample is missing", f"{dtype}", remedy)
+    raise ArgumentTypeError(name, f"{noun} of numbers from 0 to 1", f"{dtype}")
+
+
+def check_range(lowest: float, highest: float) -> None:
+    """Raise an error unless weights are from 0 to 1; NaN is not."""
+    if not (lowest >= 0 and highest <= 1):
+        remedy = "Divide them by their maximum; where a weight is NaN, use 0."
+        raise ArgumentError("weights", "numbers from 0 to 1", f"some from {lowest} to {highest}", remedy)
+
+
+def check_in_shape(name: str, given: tuple[int, ...], shape: tuple[int, ...], noun: str = "an array") -> None:
+    """Raise an error unless the shape of a mask, or of weights, is that of the samples, or broadcasts to it."""
+    ends = zip(reversed(given), reversed(shape), strict=False)
+    if len(given) > len(shape) or any(length not in (1, wanted) for length, wanted in ends):
+        expected = f"{noun} of {_HELD[name][0]} of shape {shape}, or one that broadcasts to it"
+        raise ArgumentError(name, expected, f"shape {given}")
+
+
+def _holds(name: str, dtype: Any) -> bool:
+    """Whether a mask, or weights, may have this dtype of NumPy or of torch."""
+    kind = str(getattr(dtype, "name", dtype)).removeprefix("torch.").rstrip("0123456789")
+    return kind in _HELD[name][1]
 
 
 def _min_weight(value: Any) -> float:

@@ -221,6 +221,17 @@ class Planned:
         considered = html_table(rejected, ("also considered", "predicted", "not chosen because")) if rejected else ""
         return html_table(self.rows(), caption=type(self).__name__) + considered
 
+    @property
+    def identity(self) -> tuple[Any, ...]:
+        """What makes two plans equal: all fields."""
+        return tuple(getattr(self, field.name) for field in fields(self))  # type: ignore[arg-type]
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self.identity == other.identity
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.result_shape, self.method))
+
     def __getstate__(self) -> dict[str, Any]:
         # Machine code, and everything else that is derived from the fields, is made again when it is needed.
         return {field.name: getattr(self, field.name) for field in fields(self)}  # type: ignore[arg-type]

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from faltung.errors import ArgumentError, ArgumentTypeError
 from faltung.ground.arrays import as_array
-from faltung.planning.missing_rule import MissingRule, check_given
+from faltung.planning.missing_rule import MissingRule, check_given, check_held, check_in_shape, check_range
 from faltung.planning.planned import Planned
 
 if TYPE_CHECKING:
@@ -27,10 +26,13 @@ def valid_samples(plan: Planned, mask: Any, weights: Any) -> NDArray[Any] | None
         check_given(name, value, planned)
     shape = plan.problem.shape
     if mask is not None:
-        valid: NDArray[Any] = _in_shape("mask", _booleans(mask), shape)
+        valid: NDArray[Any] = np.broadcast_to(_held("mask", mask, shape), shape)
         return valid.view(np.uint8) != 0 if rule.alone else valid
     if weights is not None:
-        return _in_shape("weights", _numbers(weights).astype(plan.problem.number), shape)
+        numbers = _held("weights", weights, shape)
+        if numbers.size:
+            check_range(numbers.min(), numbers.max())
+        return np.broadcast_to(numbers.astype(plan.problem.number), shape)
     return np.broadcast_to(np.True_, shape) if rule.alone else None
 
 
@@ -47,29 +49,9 @@ def keep_missing(rule: MissingRule, x: NDArray[Any], result: NDArray[Any], valid
         np.copyto(result[(..., part, *[slice(None)] * (x.ndim - 1))] if x.ndim else result, value, where=gone)
 
 
-def _booleans(mask: Any) -> NDArray[np.bool_]:
-    array = as_array(mask, "mask")
-    if array.dtype.kind != "b":
-        remedy = "Compare it with a number, for example weights > 0, or pass it as weights=."
-        expected = "an array of booleans, False where a sample is missing"
-        raise ArgumentTypeError("mask", expected, f"{array.dtype}", remedy)
+def _held(name: str, given: Any, shape: tuple[int, ...]) -> NDArray[Any]:
+    """Return a mask, or weights, as an array that can be broadcast to the shape of the samples."""
+    array = as_array(given, name)
+    check_held(name, array.dtype)
+    check_in_shape(name, array.shape, shape)
     return array
-
-
-def _numbers(weights: Any) -> NDArray[Any]:
-    array = as_array(weights, "weights")
-    if array.dtype.kind not in "biuf":
-        raise ArgumentTypeError("weights", "an array of numbers from 0 to 1", f"{array.dtype}")
-    if array.size and not (array.min() >= 0 and array.max() <= 1):  # NaN is neither
-        remedy = "Divide them by their maximum; where a weight is NaN, use 0."
-        raise ArgumentError("weights", "numbers from 0 to 1", f"some from {array.min()} to {array.max()}", remedy)
-    return array
-
-
-def _in_shape(name: str, array: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
-    try:
-        return np.broadcast_to(array, shape)
-    except ValueError:
-        kind = "booleans" if name == "mask" else "numbers"
-        expected = f"an array of {kind} of shape {shape}, or one that broadcasts to it"
-        raise ArgumentError(name, expected, f"shape {array.shape}") from None

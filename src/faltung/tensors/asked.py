@@ -16,12 +16,13 @@ from faltung.kernels.dilated import dilated
 from faltung.planning.channel_plan import ChannelPlan
 from faltung.planning.question import Options, Question, as_value, question_of
 from faltung.planning.whole import whole_rows
+from faltung.tensors.recording import shape_of
 from faltung.tensors.storing import followed, torch_dtype
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Asked", "as_numbers", "ask", "check_tensor", "correlated"]
+__all__ = ["Asked", "as_numbers", "ask", "check_beside", "check_tensor", "correlated"]
 
 
 class Asked(NamedTuple):
@@ -67,7 +68,7 @@ def ask(shape: tuple[int, ...], dtype: torch.dtype, kernel: Any, options: Option
     (torch.float64, torch.float64)
     """
     if isinstance(kernel, torch.Tensor):
-        form: Any = (tuple(kernel.shape), kernel.is_complex())
+        form: Any = (shape_of(kernel), kernel.is_complex())
     else:
         kernel = as_value(kernel, options.channel_axis is not None)
         form = kernel.fingerprint
@@ -77,14 +78,13 @@ def ask(shape: tuple[int, ...], dtype: torch.dtype, kernel: Any, options: Option
     except TypeError:  # an argument that cannot be hashed is wrong, and `question_of` says so
         kept = _checked(shape, dtype, kernel, options)
     if kept is None:
-        kept = _kept.put(key, _checked(shape, dtype, kernel, options), 4096 + 32 * math.prod(kernel.shape))
+        kept = _kept.put(key, _checked(shape, dtype, kernel, options), 4096 + 32 * math.prod(shape_of(kernel)))
     divisors = kept[-1]
     return Asked(*kept, kernel if divisors is None else _whole(kernel, divisors))
 
 
 def _checked(shape: tuple[int, ...], dtype: torch.dtype, kernel: Any, options: Options) -> _Checked:
     """Return what is asked, without the kernel."""
-    _refuse_weights(options)
     wanted = options.dtype
     if isinstance(wanted, torch.dtype):
         options = options._replace(dtype=followed(wanted, options.dtype_name))
@@ -122,24 +122,13 @@ def _whole(kernel: Kernel | Bank, divisors: NDArray[np.float64]) -> Kernel | Ban
     return Bank(np.where(factors > 1.0, np.rint(kernel.taps * factors), kernel.taps), kernel.origin)
 
 
-def _refuse_weights(options: Options) -> None:
-    """Raise an error for arguments about missing samples that only arrays have."""
-    for name, given in (
-        ("weights", options.graded),
-        ("min_weight", options.min_weight),
-        ("keep_nan", options.keep_nan),
-    ):
-        if given:
-            raise ArgumentError(name, "none for tensors", "one", "Filter x.numpy(), which shares its memory.")
-
-
 def _is_integer(dtype: torch.dtype) -> bool:
     return not (dtype.is_floating_point or dtype.is_complex)
 
 
 def _ones(taps: torch.Tensor, channels: bool) -> Kernel | Bank:
     """Return a kernel or bank of ones in the shape of taps that are a tensor."""
-    shape = tuple(taps.shape)
+    shape = shape_of(taps)
     if channels and len(shape) < 3:
         expected = "taps of shape (channels out, channels in of a group, *spatial)"
         raise ArgumentError("kernel", expected, f"a tensor of shape {shape}")
@@ -147,13 +136,30 @@ def _ones(taps: torch.Tensor, channels: bool) -> Kernel | Bank:
 
 
 def check_tensor(x: Any, otherwise: str) -> None:
-    """Raise an error unless `x` is a tensor with a place for each number; `otherwise` is what to do if it is none."""
+    """Raise an error unless `x` is a dense tensor; `otherwise` is what to do if it is none."""
     if not isinstance(x, torch.Tensor):
         raise ArgumentTypeError("x", "a tensor, as the kernel is one", f"a {type(x).__name__}", otherwise)
-    if x.layout != torch.strided or x.is_quantized:
-        kind = "a quantized tensor" if x.is_quantized else f"a tensor with the layout {x.layout}"
-        remedy = f"Pass x.{'dequantize' if x.is_quantized else 'to_dense'}()."
-        raise ArgumentTypeError("x", "a dense tensor", kind, remedy)
+    _check_dense(x, "x")
+
+
+def check_beside(x: torch.Tensor, other: torch.Tensor, name: str) -> None:
+    """Raise an error unless taps, a mask or weights are a dense tensor, with numbers if the samples have some."""
+    _check_dense(other, name)
+    if other.is_meta and not x.is_meta:
+        raise ArgumentError(name, f"a tensor with numbers, as x has on {x.device}", "one on the device meta")
+
+
+def _check_dense(x: torch.Tensor, name: str) -> None:
+    """Raise an error unless a tensor has a place for each number."""
+    if x.layout is torch.strided and not (x.is_quantized or x.is_nested):
+        return
+    for wrong, kind, remedy in (
+        (x.is_quantized, "a quantized tensor", f"Pass {name}.dequantize()."),
+        (x.is_nested, "a nested tensor", f"Pass its tensors one by one, or {name}.to_padded_tensor(0.0)."),
+        (x.layout is not torch.strided, f"a tensor with the layout {x.layout}", f"Pass {name}.to_dense()."),
+    ):
+        if wrong:
+            raise ArgumentTypeError(name, "a dense tensor", kind, remedy)
 
 
 def as_numbers(x: torch.Tensor, asked: Asked) -> torch.Tensor:

@@ -30,7 +30,7 @@ from faltung.tensors.ways.way import Way
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["FilterPlan", "filter_plan"]
+__all__ = ["FilterPlan", "filter_plan", "outer_products"]
 
 #: Rounding errors of a stage of a Fourier transform, forwards and backwards, in units of half the machine epsilon.
 _ROUNDINGS = 4.0
@@ -76,7 +76,7 @@ class FilterPlan(Planned):
             return _ROUNDINGS * math.log2(2 * math.prod(self.problem.shape)) * unit
         if self.method == "direct":
             return (self.problem.correlated.size + 1) * unit
-        products = _outer_products(self.problem)
+        products = outer_products(self.problem)
         sizes = sum(math.prod(float(np.abs(line).sum()) for line in lines) for lines in products)
         amplified = max(1.0, sizes / (float(np.abs(self.problem.given.taps).sum()) or 1.0))
         return amplified * (len(products) + max(sum(line.size for line in lines) for lines in products)) * unit
@@ -144,7 +144,7 @@ class FilterPlan(Planned):
     def _passes(self) -> list[list[torch.Tensor]]:
         """The taps of each pass, for each outer product of the kernel."""
         passes = []
-        for lines in _outer_products(self.problem):
+        for lines in outer_products(self.problem):
             shapes = np.diag([line.size - 1 for line in lines]) + 1  # (n, 1, 1), (1, n, 1), ...
             terms = zip(lines, shapes.tolist(), strict=True)
             passes.append([self._on_device(line.reshape(s)) for line, s in terms if line.size > 1 or line[0] != 1])
@@ -154,7 +154,7 @@ class FilterPlan(Planned):
         return constant(lambda: np.asarray(taps, np.float64)[None, None], self.device, computed(self.dtype))
 
     def _apply(self, planes: torch.Tensor) -> torch.Tensor:
-        taps = self._taps
+        taps = self._taps.to(planes)  # which may be in double precision
         exact = self.method == "direct" or (self.method == "separable" and len(self._passes) == 1)
         if not exact and not hidden(planes):
             gain = taps.abs().sum() * math.prod(planes.shape[2:]) ** 2
@@ -173,7 +173,7 @@ class FilterPlan(Planned):
 
 def _densely(planes: torch.Tensor, taps: torch.Tensor) -> torch.Tensor:
     """Correlate by a sum over taps; on more than three axes, by transforms in double precision."""
-    layer = _layer(planes, tuple(taps.shape[2:]))
+    layer, taps = _layer(planes, tuple(taps.shape[2:])), taps.to(planes)
     if len(layer.axes) > 3:
         return spectral.correlate(layer, planes.double(), taps.double(), None).to(planes.dtype)
     refused = planes.device.type == "cpu" or triton_kernels.refusal(layer, "correlate", planes.device, planes.dtype)
@@ -188,7 +188,7 @@ def _layer(planes: torch.Tensor, sizes: tuple[int, ...]) -> Layer:
     return Layer(planes.shape[0], 1, 1, 1, axes)
 
 
-def _outer_products(problem: Problem) -> list[list[NDArray[np.float64]]]:
+def outer_products(problem: Problem) -> list[list[NDArray[np.float64]]]:
     """Return outer products that add up to the kernel: a line of taps for each of its axes; none if it is no sum."""
     (factor,) = problem.forms[0].steps[0]
     order = [*problem.axes]
@@ -267,7 +267,7 @@ def _choose(
 def _refusal(problem: Problem, name: str, accuracy: str) -> str:
     if name in ("direct", "separable") and len(problem.axes) > 3:
         return "the kernel has more than three axes"
-    if name == "separable" and not _outer_products(problem):
+    if name == "separable" and not outer_products(problem):
         return "the kernel is not a sum of few outer products"
     if name == "fourier" and accuracy == "pointwise":
         return "its rounding errors are not bounded point by point"
@@ -281,7 +281,7 @@ def _seconds(problem: Problem, name: str, rates: Rates) -> float:
     if name == "direct":
         return outputs * problem.correlated.size * multiply_add + moved + rates.call
     if name == "separable":
-        passes = [line.size for lines in _outer_products(problem) for line in lines if line.size > 1]
+        passes = [line.size for lines in outer_products(problem) for line in lines if line.size > 1]
         return sum(outputs * size * multiply_add + moved + rates.call for size in passes)
     lengths = [b - a + size - 1 for (a, b), size in zip(problem.regions, problem.correlated.shape, strict=True)]
     batch = outputs // max(math.prod(b - a for a, b in problem.regions), 1)

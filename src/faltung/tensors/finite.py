@@ -7,14 +7,17 @@ outputs whose non-zero taps touch them, in every way.
 
 from __future__ import annotations
 
+import cmath
 import math
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 
 from faltung.tensors.dtypes import computed
+from faltung.tensors.recording import FAKE, recording, within
 
-__all__ = ["SPREAD", "WIDE_SPREAD", "hidden", "mended", "spread"]
+__all__ = ["SPREAD", "WIDE_SPREAD", "all_finite", "growth_of", "hidden", "in_range", "mended", "spread"]
 
 #: How many times the largest sample of one block may be that of another one in the same channel. Errors are then not
 #: larger than the bound of a sum over some hundred taps.
@@ -74,7 +77,7 @@ def hidden(x: torch.Tensor) -> bool:
             return True
         x = functorch.get_unwrapped(x)
     known = type(x) in (torch.Tensor, torch.nn.Parameter) and not x.is_meta
-    return not known or (x.is_cuda and torch.cuda.is_current_stream_capturing())
+    return not known or recording() or within(FAKE) or (x.is_cuda and torch.cuda.is_current_stream_capturing())
 
 
 def mended(
@@ -105,12 +108,16 @@ def mended(
     count : callable
         The same as a sum over taps, for samples and taps of zeros and ones.
     """
-    # A sum is quickly computed, and finite only if all values are.
-    if hidden(y) or math.isfinite(y.detach().sum().item()) or bool(torch.isfinite(y).all()):
+    if all_finite(y):
         return y
-    if bool(torch.isfinite(x).all()):
-        return y  # the outputs overflowed
-    y = apply(torch.where(torch.isfinite(x), x, 0), taps)
+    finite = torch.isfinite(x)
+    whole = bool(finite.all())
+    samples = x if whole else torch.where(finite, x, 0)
+    if not whole:
+        y = apply(samples, taps)
+    y = in_range(y, samples, growth_of(taps), lambda s: apply((samples * s).double(), taps.double()))
+    if whole:
+        return y
     plus, minus, nan = x == math.inf, x == -math.inf, torch.isnan(x)
 
     def touched(samples: torch.Tensor, which_taps: torch.Tensor) -> torch.Tensor:
@@ -121,3 +128,52 @@ def mended(
     y = torch.where(rises, math.inf, y)
     y = torch.where(falls, -math.inf, y)
     return torch.where(touched(nan, taps != 0) | (rises & falls), math.nan, y)
+
+
+def in_range(
+    y: torch.Tensor, x: torch.Tensor, growth: int, again: Callable[[float], torch.Tensor], outside: float = 0.0
+) -> torch.Tensor:
+    """Return the outputs, with those that are not finite computed from samples that are so small that no term is.
+
+    A term may overflow though the sum of all does not. Samples are multiplied by a power of two, and so no digits of
+    the outputs change.
+
+    Parameters
+    ----------
+    y, x : Tensor
+        Outputs and samples.
+    growth : int
+        Samples are multiplied by less than two to this power.
+    again : callable
+        Filters the samples times a number, in the same or in a higher precision.
+    outside : float
+        The largest magnitude beyond the border.
+    """
+    largest = max(_exponent_of(x), math.frexp(outside)[1] if math.isfinite(outside) else 0)
+    excess = min(largest + growth - math.frexp(torch.finfo(x.dtype).max)[1] + 2, 1070)
+    if excess <= 2:
+        return y
+    scale = math.ldexp(1.0, -excess)
+    small = again(scale)
+    # By parts, so that an infinity of one does not make the other NaN.
+    grown = torch.view_as_complex(torch.view_as_real(small) / scale) if small.is_complex() else small / scale
+    return torch.where(torch.isfinite(y), y, grown.to(y.dtype))
+
+
+def growth_of(kernel: Any) -> int:
+    """Return an integer so that no sum over taps is two to this power times the largest sample, or more."""
+    taps = kernel if isinstance(kernel, torch.Tensor) else torch.tensor(kernel.taps)
+    return _exponent_of(taps) + taps.numel().bit_length()
+
+
+def all_finite(y: torch.Tensor) -> bool:
+    """Whether all values are finite, or cannot be looked at now."""
+    # A sum is quickly computed, and finite only if all values are.
+    return hidden(y) or cmath.isfinite(y.detach().sum().item()) or bool(torch.isfinite(y).all())
+
+
+def _exponent_of(x: torch.Tensor) -> int:
+    """Return an integer so that all finite numbers of a tensor are smaller than two to this power."""
+    x = x.detach()
+    sizes = (torch.view_as_real(x.resolve_conj()) if x.is_complex() else x).abs()
+    return math.frexp(float(torch.where(sizes < math.inf, sizes, 0).amax()))[1] if x.numel() else 0

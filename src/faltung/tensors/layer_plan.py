@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache, lru_cache
+from typing import Any
 
 import torch
 
@@ -19,10 +20,11 @@ from faltung.planning.report import Row, bytes_text, scale_text, shape_text, tim
 from faltung.tensors.device import rates_of
 from faltung.tensors.dtypes import computed, numpy_dtype
 from faltung.tensors.layer_cost import CPU, seconds
-from faltung.tensors.ways.spectral import tile_lengths
+from faltung.tensors.layer_parts import computed_part
+from faltung.tensors.ways.spectral import MANY_TAPS, tile_lengths
 from faltung.tensors.ways.way import PARTS, WAYS
 
-__all__ = ["METHODS", "LayerPlan", "check_method", "plan_layer"]
+__all__ = ["METHODS", "LayerPlan", "check_method", "check_offered", "plan_layer"]
 
 #: Rounding errors of a stage of a Fourier transform, forwards and backwards, in units of the machine epsilon.
 _ROUNDINGS = 2.0
@@ -68,6 +70,12 @@ class LayerPlan(Planned):
     cores: int
     parts: dict[str, tuple[Candidate, ...]]
     asked: str = "auto"
+
+    @property
+    def identity(self) -> tuple[Any, ...]:
+        """What makes two plans equal; layers are compared by identity."""
+        layer = tuple(repr(getattr(self.problem, field.name)) for field in fields(self.problem))
+        return layer, self.dtype, self.device, self.cores, self.parts, self.asked
 
     @property
     def candidates(self) -> tuple[Candidate, ...]:
@@ -157,7 +165,11 @@ class LayerPlan(Planned):
             wanted = f"an input of shape {expected[0]} and taps of shape {expected[1]}"
             raise ArgumentError("x", wanted, received, "Make a plan for these shapes.")
         with torch.no_grad():
-            return WAYS[self.method].correlate(self.problem, x, weight, bias).to(x.dtype)
+            return self.compute("correlate", (x, weight, bias)).to(x.dtype)
+
+    def compute(self, part: str, tensors: tuple[torch.Tensor | None, ...], workers: int = 0) -> torch.Tensor:
+        """Compute a part of the layer; tensors are those that `Way` names, and 0 workers as many as usual."""
+        return computed_part(self.problem, part, self.parts[part], tensors, workers)
 
     def rows(self) -> list[Row]:
         """Return what the plan prints, as pairs of a word and a text."""
@@ -194,6 +206,13 @@ def check_method(method: object) -> str:
     return check_method_name(method, METHODS)
 
 
+def check_offered(layer: Layer, method: str, device: torch.device, dtype: torch.dtype) -> None:
+    """Raise an error if the outputs of a layer cannot be computed in the way that is asked for."""
+    if method != "auto" and (reason := WAYS[method].refusal(layer, "correlate", device, dtype)):
+        expected = "a way that supports this"
+        raise ArgumentError("method", expected, repr(method), f"It does not: {reason}.")
+
+
 @lru_cache(maxsize=1024)
 def plan_layer(
     layer: Layer,
@@ -218,6 +237,8 @@ def _choose(
     considered = []
     for name, way in WAYS.items():
         reason = way.refusal(layer, part, device, dtype)
+        if not reason and name == "fourier" != method and layer.taps < MANY_TAPS:
+            reason = f"fewer than {MANY_TAPS} taps"
         time = math.inf
         if not (reason or layer.multiply_adds):
             time = 0.0

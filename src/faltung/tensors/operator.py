@@ -18,7 +18,6 @@ asked for is that of the gradients too.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
@@ -27,16 +26,10 @@ import torch
 from torch.utils.flop_counter import conv_flop_count
 
 from faltung.ground.boundary import by_axis
-from faltung.ground.threads import chosen_count
 from faltung.planning.layer import Axis, Layer
 from faltung.tensors.calling import differentiable
-from faltung.tensors.dtypes import computed
-from faltung.tensors.finite import SPREAD, WIDE_SPREAD, hidden, spread
 from faltung.tensors.layer_plan import LayerPlan, plan_layer
 from faltung.tensors.memory_order import empty_in_order_of, in_order_of, is_channels_last
-from faltung.tensors.torch_threads import on_threads
-from faltung.tensors.ways.spectral import tile_lengths
-from faltung.tensors.ways.way import WAYS
 
 __all__ = ["adjoint", "correlate", "layer_of", "plan_of", "taps"]
 
@@ -84,7 +77,7 @@ def _correlate(
     layer = layer_of(
         tuple(x.shape), tuple(w.shape), tuple(stride), tuple(start), tuple(outputs), tuple(dilation), groups, mode
     )
-    return in_order_of(_computed(plan_of(layer, x, method, w), "correlate", (x, w, bias), workers), x, w)
+    return in_order_of(plan_of(layer, x, method, w).compute("correlate", (x, w, bias), workers), x, w)
 
 
 def _adjoint(
@@ -104,7 +97,7 @@ def _adjoint(
     layer = layer_of(
         source, tuple(w.shape), tuple(stride), tuple(start), tuple(g.shape[2:]), tuple(dilation), groups, mode
     )
-    return in_order_of(_computed(plan_of(layer, g, method, w), "adjoint", (g, w), workers), g, w)
+    return in_order_of(plan_of(layer, g, method, w).compute("adjoint", (g, w), workers), g, w)
 
 
 def _taps(
@@ -124,74 +117,8 @@ def _taps(
     layer = layer_of(
         tuple(x.shape), shape, tuple(stride), tuple(start), tuple(g.shape[2:]), tuple(dilation), groups, mode
     )
-    gradient = _computed(plan_of(layer, x, method, g), "taps", (x, g), workers)
+    gradient = plan_of(layer, x, method, g).compute("taps", (x, g), workers)
     return gradient.to(x.dtype).contiguous()
-
-
-def _computed(plan: LayerPlan, part: str, tensors: tuple[Any, ...], workers: int) -> torch.Tensor:
-    """Compute a part of a layer, on `workers` threads if that is not 0."""
-    layer = plan.problem
-    if not layer.multiply_adds:
-        return _empty_sums(layer, part, tensors)
-    method = plan.method_of(part)
-    if method == "fourier":
-        method, number = _suited(plan, part, tensors)
-        tensors = tuple(None if tensor is None else tensor.to(number) for tensor in tensors)
-    compute = getattr(WAYS[method], part)
-    count = chosen_count(workers or None)
-    if count is None:
-        result: torch.Tensor = compute(layer, *tensors)
-    else:
-        with on_threads(count):
-            result = compute(layer, *tensors)
-    # Machine code multiplies values that are not finite with the zeros around a tile, and so spreads them to the
-    # gradients of taps that never touch them. A sum is quickly computed, and finite only if all values are.
-    if method == "direct" and part == "taps" and not math.isfinite(result.sum().item()):
-        wide = (tensor.to(result.dtype) for tensor in tensors)
-        result = WAYS["torch"].taps(layer, *wide)
-    return result
-
-
-def _suited(plan: LayerPlan, part: str, tensors: tuple[Any, ...]) -> tuple[str, torch.dtype]:
-    """Return the way and the number for a part that is planned by Fourier transforms.
-
-    Their errors are in proportion to the largest sample of a tile. So where samples are far apart, the transforms are
-    in double precision, or sums over taps take their place.
-    """
-    number = computed(tensors[0].dtype)
-    if hidden(tensors[0]):
-        return "fourier", number
-    most = _spread(plan.problem, part, tensors, number)
-    if most <= SPREAD:
-        return "fourier", number
-    if most <= WIDE_SPREAD and number == torch.float32:
-        return "fourier", torch.float64
-    if most < math.inf:
-        sums = (one.method for one in plan.parts[part] if one.method != "fourier" and one.seconds < math.inf)
-        return next(sums), number
-    return "torch", number
-
-
-def _spread(layer: Layer, part: str, tensors: tuple[Any, ...], number: torch.dtype) -> float:
-    """Return how far apart samples are, and gradients too where sums of products of both are computed."""
-    sizes = [axis.dilation * (axis.size - 1) + 1 for axis in layer.axes]
-    points = math.prod(tile_lengths(axis)[0] for axis in layer.axes) ** 2
-    if part == "taps":
-        x, g = tensors
-        peak = torch.maximum(g.detach().amax(), -g.detach().amin()).to(number)
-        gain = peak * (points * layer.images * layer.outputs)
-        return max(spread(x, sizes, gain), spread(g, layer.taps_shape[2:], torch.ones_like(peak)))
-    magnitudes = tensors[1].detach().to(number).abs().flatten(1).sum(1)
-    return spread(tensors[0], sizes, magnitudes.amax() * points)
-
-
-def _empty_sums(layer: Layer, part: str, tensors: tuple[Any, ...]) -> torch.Tensor:
-    """Return the result where there are no products to add up: zeros, or the bias."""
-    shape = {"correlate": layer.target_shape, "adjoint": layer.source_shape, "taps": layer.taps_shape}[part]
-    result: torch.Tensor = tensors[0].new_zeros(shape)
-    if part == "correlate" and tensors[2] is not None:
-        result = result + tensors[2].reshape(-1, *[1] * len(layer.axes))
-    return result
 
 
 # ---- gradients

@@ -6,26 +6,29 @@ a tensor, and banks over channels, are a layer (`operator`). Gradients are compu
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-import numpy as np
 import torch
 
 from faltung.errors import ArgumentError
 from faltung.ground.boundary import spelled
 from faltung.ground.threads import worker_count
-from faltung.kernels import Bank, Kernel
+from faltung.kernels import Kernel
 from faltung.planning.channel_plan import ChannelPlan
+from faltung.planning.layer import Layer
 from faltung.planning.question import Options, Question
 from faltung.tensors import operator
-from faltung.tensors.asked import Asked, as_numbers, ask, check_tensor, correlated
+from faltung.tensors.asked import Asked, as_numbers, ask, check_beside, check_tensor, correlated
+from faltung.tensors.complex_parts import has_complex_taps, joined, parts_of, parts_of_taps
 from faltung.tensors.extension import extend
-from faltung.tensors.finite import mended
+from faltung.tensors.finite import all_finite, growth_of, in_range, mended
 from faltung.tensors.fixed_filter import linear, note_kernel
-from faltung.tensors.layer_plan import check_method
+from faltung.tensors.layer_axes import in_order, in_place, taps_of
+from faltung.tensors.layer_plan import check_method, check_offered
 from faltung.tensors.missing_samples import without_missing
+from faltung.tensors.recorded_filter import recorded
+from faltung.tensors.recording import recording, shape_of
 from faltung.tensors.storing import stored
 
 __all__ = ["description", "filter", "layer_way"]
@@ -34,11 +37,13 @@ __all__ = ["description", "filter", "layer_way"]
 def filter(x: Any, kernel: Any, options: Options, out: Any, mask: Any, workers: int | None) -> torch.Tensor:
     """Filter a tensor; the arguments are those of `faltung.convolve`."""
     check_tensor(x, "Use torch.from_numpy(x), or kernel.detach().numpy().")
+    if isinstance(kernel, torch.Tensor):
+        check_beside(x, kernel, "kernel")
     if workers is not None:
         worker_count(workers)  # raises an error if it is no number of threads
     if options.dtype is None and isinstance(out, torch.Tensor):
         options = options._replace(dtype=out.dtype, dtype_name="out")
-    asked = ask(tuple(x.shape), x.dtype, kernel, options)
+    asked = ask(shape_of(x), x.dtype, kernel, options)
     y = _filtered(as_numbers(x, asked), asked, mask, workers or 0)
     if asked.divisors is not None:
         y = _quotients(y, asked)
@@ -75,51 +80,41 @@ class _How(NamedTuple):
     workers: int
 
 
-def _filtered(x: torch.Tensor, asked: Asked, mask: Any, workers: int) -> torch.Tensor:
-    question = asked.question
+def _filtered(x: torch.Tensor, asked: Asked, valid: Any, workers: int) -> torch.Tensor:
+    question, kernel = asked.question, asked.kernel
+    if not (question.missing.applies or x.is_complex() or has_complex_taps(kernel)):
+        return _real(x, kernel, asked, question.cval.real, _How(question.method, question.accuracy, workers))
 
-    def apply(x: torch.Tensor, kernel: Any, cval: complex, exact: bool = False) -> torch.Tensor:
-        choice = (_exact_method(question, x.device), "pointwise") if exact else (question.method, question.accuracy)
-        return _parts(x, kernel, asked, cval, _How(*choice, workers))
+    def apply(x: torch.Tensor, kernel: Any, cval: float, exact: bool = False) -> torch.Tensor:
+        choice = (_exact_method(asked, x.device), "pointwise") if exact else (question.method, question.accuracy)
+        return _real(x, kernel, asked, cval, _How(*choice, workers))
 
-    return without_missing(x, asked.kernel, question, mask, apply)
+    def scaled(scale: float) -> torch.Tensor:
+        samples = parts_of(x, question.cval)
+        if scale != 1.0:
+            samples = [(s * scale, c * scale) for s, c in samples]
+        if question.missing.applies:
+            return without_missing(samples, kernel, question, valid, apply)
+        return joined([[apply(s, k, c) for k in parts_of_taps(kernel)] for s, c in samples])
+
+    y = scaled(1.0)
+    if x.is_complex() and has_complex_taps(kernel) and not all_finite(y):  # parts that are added up may overflow
+        y = in_range(y, x, growth_of(kernel) + 2, scaled, abs(question.cval))
+    return y
 
 
-def _exact_method(question: Question, device: torch.device) -> str:
+def _exact_method(asked: Asked, device: torch.device) -> str:
     """Return the method for results whose error is small beside the sum of abs(tap) * abs(sample) under them."""
-    sums_on_device = isinstance(question.kernel, Kernel) and device.type != "cpu" and len(question.axes) <= 3
+    sums_on_device = isinstance(asked.kernel, Kernel) and device.type != "cpu" and len(asked.question.axes) <= 3
     return "direct" if sums_on_device else "auto"
-
-
-# ---- complex numbers
-
-
-def _parts(x: torch.Tensor, kernel: Any, asked: Asked, cval: complex, how: _How) -> torch.Tensor:
-    """Filter real and imaginary parts by themselves."""
-    complex_taps = kernel.is_complex() if isinstance(kernel, torch.Tensor) else kernel.dtype.kind == "c"
-    cval = complex(cval)
-    samples = [(x.real, cval.real), (x.imag, cval.imag)] if x.is_complex() else [(x, cval.real)]
-    taps = _real_and_imaginary(kernel) if complex_taps else (kernel,)
-    found = [[_real(s, k, asked, c, how) for k in taps] for s, c in samples]
-    if len(samples) == len(taps) == 1:
-        return found[0][0]
-    if len(samples) == 1:
-        return torch.complex(found[0][0], found[0][1])
-    if len(taps) == 1:
-        return torch.complex(found[0][0], found[1][0])
-    return torch.complex(found[0][0] - found[1][1], found[0][1] + found[1][0])
-
-
-def _real_and_imaginary(kernel: Any) -> tuple[Any, Any]:
-    if isinstance(kernel, Bank):
-        return Bank(kernel.taps.real, kernel.origin), Bank(kernel.taps.imag, kernel.origin)
-    return kernel.real, kernel.imag
 
 
 # ---- real numbers
 
 
 def _real(x: torch.Tensor, kernel: Any, asked: Asked, cval: float, how: _How) -> torch.Tensor:
+    if recording():
+        return recorded(x, kernel, asked.question, cval)
     if isinstance(kernel, Kernel):
         return _by_kernel(x, kernel, asked.question, cval, how)
     assert asked.plan is not None
@@ -141,26 +136,22 @@ def _by_kernel(x: torch.Tensor, kernel: Kernel, question: Question, cval: float,
     return y
 
 
-def layer_way(device: torch.device, method: str, accuracy: str) -> str:
+def layer_way(layer: Layer, method: str, accuracy: str, device: torch.device, dtype: torch.dtype) -> str:
     """Return the way in which a layer is computed, or ``auto``."""
     if method == "auto" and accuracy == "pointwise":
         return "direct" if device.type == "cpu" else "torch"
     if check_method(method) == "fourier" and accuracy == "pointwise":
         reason = "its rounding errors are not bounded point by point"
         raise ArgumentError("method", "a way that supports this", repr(method), f"It does not: {reason}.")
+    check_offered(layer, method, device, dtype)
     return method
 
 
 def _by_bank(x: torch.Tensor, kernel: Any, plan: ChannelPlan, cval: float, how: _How) -> torch.Tensor:
     """Filter by a layer: a bank, or taps that are a tensor."""
     question, layer = plan.question, plan.layer
-    if isinstance(kernel, torch.Tensor):
-        weights = (kernel[None, None] if question.channel_axis is None else kernel).to(x)
-        if question.reflected:
-            weights = weights.flip([*range(2, weights.ndim)])
-    else:
-        weights = torch.from_numpy(np.array((kernel.flip() if question.reflected else kernel).taps)).to(x)
-    samples, order = _in_order(plan, x)
+    weights = taps_of(kernel, question, x)
+    samples, order = in_order(plan, x)
     modes, starts = layer.modes, [axis.start for axis in layer.axes]
     if "constant" in modes and cval:
         samples = extend(samples, starts, [axis.stop for axis in layer.axes], modes, cval)
@@ -171,30 +162,6 @@ def _by_bank(x: torch.Tensor, kernel: Any, plan: ChannelPlan, cval: float, how: 
         geometry = (stride, starts, outputs, dilation, layer.groups, spelled(modes), method, how.workers)
         return lambda x, w: operator.correlate(x, w, None, *geometry)
 
-    apply = through(layer_way(x.device, how.method, how.accuracy))
-    y = apply(samples, weights)
-    if isinstance(kernel, torch.Tensor) or not kernel.taps.all():
-        y = mended(y, samples, weights, apply, through("torch"))
-    return _in_place(plan, y, x, order)
-
-
-def _in_order(plan: ChannelPlan, x: torch.Tensor) -> tuple[torch.Tensor, list[int]]:
-    """Return a tensor as (images, channels, *spatial)."""
-    spatial = [*plan.problem.axes]
-    channel = [] if plan.channel_axis is None else [plan.channel_axis]
-    order = [*plan.batch, *channel, *spatial]
-    moved = x.permute(order)
-    if not channel:
-        moved = moved.unsqueeze(len(plan.batch))
-    images = math.prod(x.shape[axis] for axis in plan.batch)
-    return moved.reshape(images, *moved.shape[len(plan.batch) :]), order
-
-
-def _in_place(plan: ChannelPlan, y: torch.Tensor, x: torch.Tensor, order: list[int]) -> torch.Tensor:
-    """Put the axes of a result where those of the samples were."""
-    y = y.reshape(*(x.shape[axis] for axis in plan.batch), *y.shape[1:])
-    if plan.channel_axis is not None:
-        return y.permute(np.argsort(order).tolist())
-    y = y.movedim(len(plan.batch), 0)  # channels out come first
-    y = y.permute([0, *(place + 1 for place in np.argsort(order).tolist())])
-    return y if plan.new_axis else y.squeeze(0)
+    apply = through(layer_way(layer, how.method, how.accuracy, x.device, x.dtype))
+    y = mended(apply(samples, weights), samples, weights, apply, through("torch"))
+    return in_place(plan, y, x, order)

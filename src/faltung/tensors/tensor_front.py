@@ -16,7 +16,9 @@ __all__ = ["filter", "plan"]
 def filter(x: Any, kernel: Any, options: Options, out: Any, mask: Any, workers: int | None) -> torch.Tensor:
     """Filter a tensor; the arguments are those of `faltung.convolve`."""
     run: Any = tensor_filter.filter
-    if torch.compiler.is_compiling():  # kernels and plans are made by NumPy, which torch would trace step by step
+    if (
+        torch.compiler.is_dynamo_compiling()
+    ):  # kernels and plans are made by NumPy, which torch would trace step by step
         run = torch.compiler.disable(run, reason=_REASON)  # type: ignore[no-untyped-call]
     return run(x, kernel, options, out, mask, workers)  # type: ignore[no-any-return]
 

@@ -12,13 +12,13 @@ from faltung.ground.lazy import lazy
 from faltung.kernels import Kernel
 from faltung.planning.channel_plan import ChannelPlan
 from faltung.planning.kept import forget, plan_problem
-from faltung.planning.missing_rule import check_given
+from faltung.planning.missing_rule import check_given, one_of
 from faltung.planning.planned import Candidate, Planned
 from faltung.planning.problem import Problem
 from faltung.planning.question import Options
 from faltung.planning.report import Row
 from faltung.run.race import fastest
-from faltung.tensors.asked import Asked, ask, check_tensor, correlated
+from faltung.tensors.asked import Asked, ask, check_beside, check_tensor, correlated
 from faltung.tensors.device_plan import filter_plan
 from faltung.tensors.dtypes import numpy_dtype
 from faltung.tensors.layer_plan import plan_layer
@@ -94,6 +94,14 @@ class TensorPlan(Planned):
         """What is asked."""
         return ask(self.shape, self.dtype, self.kernel, self.options)
 
+    @property
+    def identity(self) -> tuple[Any, ...]:
+        """What makes two plans equal."""
+        kernel = self.kernel
+        if isinstance(kernel, torch.Tensor):
+            kernel = (kernel.dtype, kernel.device, kernel.tolist())
+        return kernel, self.options.key, self.options.dtype_name, self.shape, self.dtype, self.device, self.inner
+
     def rows(self) -> list[Row]:
         """Return what the plan prints, as pairs of a word and a text."""
         return self.inner.rows()
@@ -115,15 +123,16 @@ class TensorPlan(Planned):
             raise ArgumentTypeError("x", expected, f"a {type(x).__name__}", remedy)
         if (tuple(x.shape), x.dtype, x.device) != (self.shape, self.dtype, self.device):
             raise ArgumentError("x", expected, description(x), remedy)
-        if weights is not None:
-            raise ArgumentError("weights", "None for tensors", f"a {type(weights).__name__}")
-        check_given("mask", mask, self.options.masked, "a tensor")
-        return filter(x, self.kernel, self.options, out, mask, workers)
+        for name, value, planned in (("mask", mask, self.options.masked), ("weights", weights, self.options.graded)):
+            check_given(name, value, planned, "a tensor")
+        return filter(x, self.kernel, self.options, out, one_of(mask, weights), workers)
 
 
 def plan(x: Any, kernel: Any, options: Options, effort: str) -> TensorPlan:
     """Return what would run for a tensor."""
     check_tensor(x, "Use torch.zeros(shape) for the shape of a tensor.")
+    if isinstance(kernel, torch.Tensor):
+        check_beside(x, kernel, "kernel")
     asked = ask(tuple(x.shape), x.dtype, kernel, options)
     inner = _inner_plan(asked, x.device, effort)
     return TensorPlan(asked.kernel, options, tuple(x.shape), x.dtype, x.device, inner)
@@ -140,8 +149,9 @@ def _inner_plan(asked: Asked, device: torch.device, effort: str) -> Any:
         )
     if not isinstance(kernel, Kernel):
         assert asked.plan is not None
-        way = layer_way(device, question.method, question.accuracy)
-        return plan_layer(asked.plan.layer, asked.number, device, False, way)
+        layer = asked.plan.layer
+        way = layer_way(layer, question.method, question.accuracy, device, asked.number)
+        return plan_layer(layer, asked.number, device, False, way)
     # As the operator computes it: at all positions, before outputs are left out.
     taps = correlated(kernel, question)
     number = numpy_dtype(asked.number)

@@ -24,21 +24,19 @@ from faltung.tensors.dtypes import computed
 from faltung.tensors.extension import extend
 from faltung.tensors.ways.adjoint_layer import adjoint_by
 
-__all__ = ["adjoint", "correlate", "refusal", "taps", "tile_lengths"]
+__all__ = ["MANY_TAPS", "adjoint", "correlate", "refusal", "taps", "tile_lengths"]
 
-#: Fewest taps for which a Fourier transform is considered.
-_MANY_TAPS = 64
+#: Fewest taps for which a Fourier transform is considered, unless it is asked for.
+MANY_TAPS = 64
 
 
 def refusal(layer: Layer, part: str, device: torch.device, dtype: torch.dtype) -> str:
     """Return why this cannot compute a part of a layer, or an empty string if it can."""
-    del part
+    del layer, part
     if not dtype.is_floating_point:
         return "the numbers are not real"
     if device.type == "meta":
         return "there are no numbers"
-    if layer.taps < _MANY_TAPS:
-        return f"fewer than {_MANY_TAPS} taps"
     return ""
 
 
