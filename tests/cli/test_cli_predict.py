@@ -27,7 +27,7 @@ from faltung.learn.inputs import as_samples, read_files
 from faltung.learn.saved import save_network
 from faltung.networks import ConvClassifier, DenseClassifier
 from faltung.networks.generator import DenseGenerator
-from faltung.networks.stored import Trained
+from faltung.networks.stored import Trained, load_trained
 
 BRIGHTNESS = 8.0
 
@@ -144,27 +144,55 @@ def test_top_classes_come_in_falling_order_and_ties_in_order_of_classes():
     assert said.top(0, 9) == [("y", 0.5), ("x", 0.25), ("z", 0.25)]
 
 
-def test_images_become_what_they_became_in_training(tmp_path):
-    """Every kind of file is read as `load` reads it into the array that is learned from."""
-    rng = np.random.default_rng(1)
-    root = tmp_path / "data"
+def _write_eight_bits(root: Path, rng: np.random.Generator) -> None:
     for label in ("a", "b"):
-        (root / label).mkdir(parents=True)
         for index in range(3):  # so that both classes can be split
             Image.fromarray(rng.integers(0, 256, (40, 30, 3), dtype=np.uint8)).save(root / label / f"{index}.png")
     noise = Image.fromarray(rng.integers(0, 256, (25, 50, 4), dtype=np.uint8))
     for mode, suffix in (("1", "png"), ("L", "bmp"), ("LA", "png"), ("P", "gif"), ("RGBA", "png"), ("CMYK", "jpg")):
         noise.convert(mode).save(root / "a" / f"{mode}.{suffix}")
-    turned = Image.Exif()
-    turned[0x0112] = 6
-    noise.convert("RGB").save(root / "b" / "turned.jpg", exif=turned)
-    Image.fromarray(rng.integers(0, 65536, (20, 20), dtype=np.uint16)).save(root / "b" / "deep.png")
+    noise.convert("CMYK").save(root / "a" / "CMYK.tif")
+    noise.convert("P").save(root / "a" / "clear.png", transparency=3)
+    noise.convert("RGB").save(root / "a" / "other.JFIF", "JPEG")
+    for suffix, orientation in (("jpg", 6), ("jpe", 7), ("webp", 8), ("png", 5), ("tif", 6)):
+        turned = Image.Exif()
+        turned[0x0112] = orientation
+        noise.convert("RGB").save(root / "b" / f"turned.{suffix}", exif=turned)
 
-    split = learn.load(root)
-    trained = Trained(torch.nn.Flatten(), split.class_names, "uint8", split.training.sample_shape)
+
+def _write_sixteen_bits(root: Path, rng: np.random.Generator) -> None:
+    for label, level in (("a", 900), ("b", 3600)):
+        for index in range(4):
+            deep = rng.integers(level - 50, level + 50, (20, 16 + index), dtype=np.uint16)
+            Image.fromarray(deep).save(root / label / f"{index}.{'png' if index % 2 else 'tif'}")
+
+
+def _write_mixed_bits(root: Path, rng: np.random.Generator) -> None:
+    _write_eight_bits(root, rng)
+    _write_sixteen_bits(root, rng)
+
+
+def _write_floats(root: Path, rng: np.random.Generator) -> None:
+    for label in ("a", "b"):
+        for index in range(4):
+            Image.fromarray(rng.normal(5.0, 1e-3, (30, 20)).astype(np.float32)).save(root / label / f"{index}.tif")
+
+
+@pytest.mark.parametrize("write", [_write_eight_bits, _write_sixteen_bits, _write_mixed_bits, _write_floats])
+def test_images_become_what_they_became_in_training(tmp_path, write):
+    """Every file is read, bit for bit, as `load` read it, whichever files are read with it."""
+    for label in ("a", "b"):
+        (tmp_path / "data" / label).mkdir(parents=True)
+    write(tmp_path / "data", np.random.default_rng(1))
+    split = learn.load(tmp_path / "data")
+    network = DenseClassifier(sample_shape=split.training.sample_shape, classes=2, widths=())
+    save_network(learn.RunFolder(tmp_path), "model", network, split.training)
+    trained = load_trained(tmp_path)
     for part in ("training", "validation", "test"):
-        read = read_files([root / name for name in split.members[part]], trained)
-        np.testing.assert_array_equal(np.concatenate(read), getattr(split, part).samples)
+        for name, sample in zip(split.members[part], getattr(split, part).samples, strict=True):
+            [read] = read_files([tmp_path / "data" / name], trained)
+            assert read.dtype == sample.dtype
+            np.testing.assert_array_equal(read, sample[None], err_msg=name)
 
 
 @pytest.mark.parametrize("shape", [(2, 10), (5, 2, 10)], ids=["one", "many"])
@@ -221,7 +249,10 @@ def test_folders_are_searched_and_their_names_are_labels(run, command, tmp_path)
         (tmp_path / "set" / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / "set" / name).write_text("no image")
     code, out, err = command(run, "set", "--top", 1)
-    assert (code, err) == (0, "")
+    assert code == 0
+    assert err == (
+        "3 files skipped: 2 hidden (such as set/.cache/dark/e.png); 1 no suffix of an image (set/notes.txt)\n"
+    )
     *lines, last = out.splitlines()
     names = ["bright/c.jpg", "dark/a.png", "dark/b.PNG", "other/d.png"]
     assert [line.split()[0] for line in lines] == [str(Path("set") / name) for name in names]

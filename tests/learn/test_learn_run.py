@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 import re
+import shutil
 import sys
 import types
 from inspect import signature
@@ -21,6 +22,7 @@ from faltung.datasets.dataset import Dataset, Split
 from faltung.datasets.embedded import load_embedded
 from faltung.datasets.reading import load
 from faltung.errors import ArgumentError, FaltungError
+from faltung.learn.claim import LOCK, claimed
 from faltung.learn.experiment import carry_out
 from faltung.learn.launch import resume, run
 from faltung.learn.measures.outcome import SHIFTS
@@ -422,29 +424,84 @@ def test_several_processes_need_a_folder_by_name(monkeypatch, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-OTHERS = [
-    ("--task", "classify"), ("--epochs", 3), ("--batch-size", 8), ("--learning-rate", 0.1), ("--patience", 2),
-    ("--curve",), ("--no-curve",), ("--seed", 0), ("--threads", 1), ("--workers", 1), ("--precision", "float32"),
-    ("--size", 9), ("--ndim", 2), ("--skip-corrupt",), ("--judge", "runs/other"), ("--out", "runs/new"),
-    ("data.npz",),
-]  # fmt: skip
+# What is typed, and the argument and the value that are compared with those of the run, which began with `SHORT`.
+OTHERS = {
+    ("--task", "generate"): "--task: expected 'classify', with which the run began, got 'generate'",
+    ("--epochs", 3): "--epochs: expected 2, with which the run began, got 3",
+    ("--batch-size", 8): "--batch-size: expected 16, with which the run began, got 8",
+    ("--learning-rate", 0.5): "--learning-rate: expected .*, with which the run began, got 0.5",
+    ("--patience", 2): "--patience: expected None, with which the run began, got 2",
+    ("--curve",): "--curve: expected False, with which the run began, got True",
+    ("--seed", 1): "--seed: expected 0, with which the run began, got 1",
+    ("--threads", 2): "--threads: expected 1, with which the run began, got 2",
+    ("--workers", 2): "--threads: expected 1, with which the run began, got 2",
+    ("--precision", "bfloat16"): "--precision: expected 'float32', with which the run began, got 'bfloat16'",
+    ("--size", 9): "--size: expected None, with which the run began, got 9",
+    ("--ndim", 2): "--ndim: expected None, with which the run began, got 2",
+    ("--skip-corrupt",): "--skip-corrupt: expected False, with which the run began, got True",
+    ("--judge", "runs/other"): "--judge: expected nothing, since a run is continued with its own settings",
+    ("--out", "runs/new"): "--out: expected nothing, since a run is continued with its own settings",
+}
+
+
+@pytest.fixture(scope="module")
+def stopped(stripes, tmp_path_factory):
+    """A run that was stopped after the first epoch."""
+    folder = tmp_path_factory.mktemp("stopped")
+    with pytest.raises(RunStopped):
+        run("classify", load(stripes), out=folder, on_epoch=_stop_after("convolutional", 1), **SHORT)
+    return folder
 
 
 @pytest.mark.parametrize("other", OTHERS, ids=lambda other: other[0])
-def test_nothing_that_would_be_ignored_is_taken_beside_resume(command, other):
-    code, out, err = command("learn", "--resume", "runs/learn-001", *other)
-    named = {"data.npz": "DATA", "--no-curve": "--curve"}.get(other[0], other[0])
+def test_a_setting_that_differs_is_refused_by_name_beside_resume(stopped, command, other):
+    before = _content(stopped)
+    code, out, err = command("learn", "--resume", stopped, *other)
     assert (code, out) == (1, "")
-    assert "--resume: expected no other setting" in err
-    assert f"got {named}. Omit them." in err
-    assert not list(Path().iterdir())
+    assert re.search(OTHERS[other], err)
+    assert _content(stopped) == before
 
 
-def test_every_option_of_the_command_is_allowed_or_refused_beside_resume():
-    tested = {"data" if other[0] == "data.npz" else other[0] for other in OTHERS}
-    names = {"data" if name == "data" else f"--{name.replace('_', '-')}" for name in signature(learn).parameters}
-    assert names - {*tested} == {"--context", "--resume", "--device", "--tensorboard"}
-    assert {"device", "tensorboard"} < {*signature(resume).parameters}
+def test_every_option_of_the_command_is_compared_or_refused_beside_resume():
+    tested = {other[0] for other in OTHERS}
+    names = {f"--{name.replace('_', '-')}" for name in signature(learn).parameters}
+    assert names - tested == {"--context", "--resume", "--data", "--device", "--tensorboard"}
+    assert {"data", "device", "tensorboard"} < {*signature(resume).parameters}
+
+
+def test_settings_that_are_those_of_the_run_are_taken(stopped, finished, command, tmp_path):
+    folder = shutil.copytree(stopped, tmp_path / "run")
+    own = ("--epochs", 2, "--batch-size", 16, "--no-curve", "--threads", 1, "--seed", 0, "--task", "classify")
+    assert command("learn", "--resume", folder, *own)[0] == 0
+    assert _facts(folder) == _facts(finished)
+
+
+def test_data_that_were_moved_are_named(stopped, stripes, finished, command, tmp_path):
+    moved = shutil.copy(stripes, tmp_path / "moved.npz")
+    folder = shutil.copytree(stopped, tmp_path / "run")
+    assignment = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps({**assignment, "data": str(tmp_path / "gone.npz")}))
+    code, _, err = command("learn", "--resume", folder)
+    assert code == 1
+    assert "DATA: expected a folder or file that exists" in err
+    np.savez(tmp_path / "other.npz", **{**np.load(stripes), "y": 1 - np.load(stripes)["y"]})
+    code, _, err = command("learn", tmp_path / "other.npz", "--resume", folder)
+    assert code == 1
+    assert "--resume: expected the data set as it was when the run began" in err
+    assert command("learn", moved, "--resume", folder)[0] == 0
+    assert (folder / "model.safetensors").read_bytes() == (finished / "model.safetensors").read_bytes()
+
+
+def test_a_second_process_does_not_resume_a_run(stopped, tmp_path):
+    folder = shutil.copytree(stopped, tmp_path / "run")
+    with claimed(folder):
+        with pytest.raises(ArgumentError, match=rf"resume: .* no other process works on, .*{os.getpid()} works"):
+            resume(folder, device="cpu")
+        assert (folder / LOCK).exists()
+    assert not (folder / LOCK).exists()
+    (folder / LOCK).write_text(" 4711")  # that of a process that was killed
+    resume(folder, device="cpu")
+    assert not (folder / LOCK).exists()
 
 
 def test_a_network_module_is_no_setting_that_can_be_recorded(tmp_path):

@@ -176,8 +176,10 @@ def test_what_inputs_and_outputs_stand_for_is_kept(tmp_path):
 
 def test_nothing_but_weights_and_json_is_written(saved):
     assert sorted(path.name for path in saved.iterdir()) == ["model.json", "model.safetensors"]
-    assert json.loads((saved / "model.json").read_text()) == {
-        "format": 2,
+    description = json.loads((saved / "model.json").read_text())
+    assert len(bytes.fromhex(description.pop("digest"))) == 32
+    assert description == {
+        "format": 3,
         "class": "ConvClassifier",
         "arguments": {
             "sample_shape": [1, 28, 28],
@@ -188,7 +190,7 @@ def test_nothing_but_weights_and_json_is_written(saved):
             "deviation": 1.0,
         },
         "class_names": ["bag", "coat"],
-        "samples": {"dtype": "uint8", "shape": [1, 28, 28]},
+        "samples": {"dtype": "uint8", "shape": [1, 28, 28], "pixels": None},
     }
 
 
@@ -211,7 +213,7 @@ def _edit(folder: Path, **changes: object) -> None:
         (lambda folder: _edit(folder, arguments={"colour": "red"}), "TypeError: .*'colour'"),
         (lambda folder: _edit(folder, arguments=[1]), "TypeError"),
         (lambda folder: _edit(folder, samples={"dtype": "uint8"}), "KeyError: 'shape'"),
-        (lambda folder: _edit(folder, format=1), "format 1, and this version of faltung reads 2"),
+        (lambda folder: _edit(folder, format=1), "format 1, and this version of faltung reads 3"),
     ],
 )
 def test_damaged_runs_are_refused(saved, damage, cause):

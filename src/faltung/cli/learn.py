@@ -89,7 +89,8 @@ def learn(
         ),
     ] = None,
     resume: Annotated[
-        Path | None, typer.Option(help="Continue a stopped run with its own settings.", metavar="RUN")
+        Path | None,
+        typer.Option(help="Continue a stopped run with its own settings. DATA only if moved.", metavar="RUN"),
     ] = None,
 ) -> None:
     """Train a small convolutional network, and fully connected networks as yardsticks beside it.
@@ -120,8 +121,10 @@ def learn(
     try:
         with _progress() as on_epoch:
             if resume is not None:
-                _check_nothing_else(context, learning.resume)
-                run = learning.resume(resume, device=device, tensorboard=tensorboard, on_epoch=on_epoch)
+                settings = _typed(context, learning.resume)
+                run = learning.resume(
+                    resume, data=data, settings=settings, device=device, tensorboard=tensorboard, on_epoch=on_epoch
+                )
             else:
                 if data is None:
                     split = learning.load_embedded()
@@ -155,15 +158,12 @@ def learn(
         typer.echo(f"Open {run.report} in a browser to see curves, pictures and mistakes.")
 
 
-def _check_nothing_else(context: typer.Context, resume: Callable[..., object]) -> None:
-    """Refuse what is given beside --resume and is not a parameter of the function that resumes a run."""
-    allowed = {"resume", *signature(resume).parameters}
+def _typed(context: typer.Context, resume: Callable[..., object]) -> dict[str, object]:
+    """Return the settings that were typed beside those of the function that resumes a run."""
+    own = {"resume", *signature(resume).parameters}
     sources = {name: context.get_parameter_source(name) for name in context.params}
-    given = [name for name, source in sources.items() if source and source.name == "COMMANDLINE"]
-    if refused := [name for name in given if name not in allowed]:
-        names = ", ".join("DATA" if name == "data" else f"--{name.replace('_', '-')}" for name in refused)
-        expected = "no other setting, since a run is continued with its own settings"
-        raise ArgumentError("--resume", expected, names, "Omit them.")
+    typed = [name for name, source in sources.items() if source and source.name == "COMMANDLINE" and name not in own]
+    return {"threads" if name == "workers" else name: context.params[name] for name in typed}
 
 
 def _print_skipped(name: str, reason: str) -> None:

@@ -13,6 +13,7 @@ import typer
 
 from faltung.cli.console import errors, progress
 from faltung.cli.targets import check_new_file
+from faltung.datasets.found import Found
 from faltung.errors import ArgumentError
 
 if TYPE_CHECKING:
@@ -82,6 +83,8 @@ def predict(
             learning.RunFolder(file.parent).write_text(file.name, text)
     if _STANDARD_OUTPUT not in written.values():
         _print(predictions, top)
+    for line in Found(skipped=predictions.skipped).lines():
+        errors.print(line, soft_wrap=True, markup=False)
     for name, reason in skipped.items():
         errors.print(f"{name}: {reason}", soft_wrap=True, markup=False)
     if skipped:

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from faltung.datasets.found import Found
 from faltung.errors import ArgumentError, ArgumentTypeError
 from faltung.ground.lazy import lazy
 
@@ -18,6 +20,7 @@ __all__ = ["PARTS", "Dataset", "Split", "digest"]
 PARTS = ("training", "validation", "test")
 """The parts of a split, in the order in which they are used."""
 
+_NOTHING = Found()
 _BLOCK = 1 << 24  # bytes that are copied at a time if samples are not contiguous in memory
 
 
@@ -32,7 +35,9 @@ class Dataset:
     labels : integer array, shape (samples,)
         Index of the class of each sample.
     class_names : tuple of str
-        Name of each class.
+        Name of each class; no two are equal.
+    pixels : {"8 bits", "16 bits", "floats"}, optional
+        The kind of pixels of the image files that were read; None for other samples.
 
     Raises
     ------
@@ -50,8 +55,12 @@ class Dataset:
     samples: NDArray[Any]
     labels: NDArray[np.integer[Any]]
     class_names: tuple[str, ...]
+    pixels: str | None = None
 
     def __post_init__(self) -> None:
+        if equal := [name for name, count in Counter(self.class_names).items() if count > 1]:
+            remedy = "Rename them, or give their samples one label."
+            raise ArgumentError("class_names", "names that differ", f"{equal[0]!r} twice", remedy)
         if self.samples.dtype not in (np.uint8, np.float32):
             raise ArgumentTypeError("samples", "a uint8 or float32 array", f"dtype {self.samples.dtype}")
         if self.samples.ndim not in (3, 4, 5) or 0 in self.samples.shape:
@@ -81,7 +90,7 @@ class Dataset:
 
     def subset(self, indices: NDArray[np.int64]) -> Dataset:
         """Return the samples at `indices`, in that order."""
-        return Dataset(self.samples[indices], self.labels[indices], self.class_names)
+        return replace(self, samples=self.samples[indices], labels=self.labels[indices])
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,6 +117,8 @@ class Split:
         data set that was not read from files.
     drawn : bool, optional
         Whether validation and test set were both drawn at random, so that others could have been drawn.
+    found : Found, optional
+        The image files that are used, and those that are not, with reasons.
 
     Raises
     ------
@@ -131,6 +142,7 @@ class Split:
     members: Mapping[str, Sequence[str] | Sequence[int] | NDArray[np.int64]] = field(default_factory=dict)
     origin: Mapping[str, Any] | None = None
     drawn: bool = False
+    found: Found = _NOTHING
 
     def __post_init__(self) -> None:
         for part, data in (("validation", self.validation), ("test", self.test)):
@@ -157,6 +169,24 @@ class Split:
             data: Dataset = getattr(self, part)
             arrays |= {f"{part}_samples": data.samples, f"{part}_labels": data.labels}
         return digest(arrays)
+
+    def notes(self) -> list[str]:
+        """Return what should be known before the data are trusted: what was found, and samples that are in two parts.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> data = Dataset(np.zeros((2, 1, 8, 8), np.uint8), np.array([0, 1]), ("bag", "coat"))
+        >>> Split(data, data, data, "two images, three times").notes()
+        ['2 of the 2 test samples are also training samples: the test accuracy says less about new samples.']
+        """
+        if not self.duplicates:
+            return self.found.lines()
+        return [
+            *self.found.lines(),
+            f"{self.duplicates:,} of the {len(self.test):,} test samples are also training samples: the test "
+            "accuracy says less about new samples.",
+        ]
 
     @lazy
     def duplicates(self) -> int:

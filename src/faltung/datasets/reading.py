@@ -14,6 +14,7 @@ from faltung.datasets.csv_table import is_table, list_table
 from faltung.datasets.data_error import data_error, shortened
 from faltung.datasets.dataset import Split
 from faltung.datasets.folders import list_folders
+from faltung.datasets.found import Found
 from faltung.datasets.idx import find_idx, is_idx, read_idx
 from faltung.datasets.image_files import read_images
 from faltung.datasets.known import known_class_names
@@ -54,7 +55,8 @@ def load(
       of images with its file of labels in the same folder.
 
     Arrays of uint8 (samples, height, width[, channels]) are images, arrays of floats (samples[, channels], length)
-    are series. Images with intensities from 0 to 255 become uint8, other samples float32. If all images have the same
+    are series. Images with intensities from 0 to 255 become uint8, other samples float32: image files of more than
+    8 bits, too. If all images have the same
     size, and no side over 96 pixels, they keep it. Otherwise the shorter side is scaled to 64 pixels, and the centre
     is cropped. Classes are in alphabetical order, or in numerical order if all are integers.
 
@@ -80,7 +82,8 @@ def load(
     Returns
     -------
     Split
-        The three parts. `source` says how they were split, `parts` which sample is in which part.
+        The three parts. `source` says how they were split, `parts` which sample is in which part, `found` which
+        files are used, and why others are not.
 
     Raises
     ------
@@ -103,6 +106,7 @@ def load(
     """
     path = _check_arguments(path, ndim, size, seed, validation, test)
     class_names: Sequence[str] = ()
+    found = Found()
     try:
         if not path.exists():
             raise data_error("a folder or file that exists", f"'{path}'")
@@ -112,7 +116,7 @@ def load(
             parts = read_idx(images, ndim, size)
             class_names = known_class_names(parts)
         else:
-            parts = _read_image_files(path, ndim, size, skip_corrupt, on_skip)
+            parts, found = _read_image_files(path, ndim, size, skip_corrupt, on_skip)
     except OSError as error:
         received = f"'{error.filename or path}' ({error.strerror or error})"
         raise data_error("folders and files that can be read", received) from error
@@ -120,7 +124,7 @@ def load(
     split = split_parts(parts, name, class_names=class_names, validation=validation, test=test, seed=seed)
     choice = {"seed": seed, "validation": validation, "test": test}
     origin = {"path": str(path.resolve()), "ndim": ndim, "size": size, "skip_corrupt": skip_corrupt, **choice}
-    return replace(split, origin=origin)
+    return replace(split, origin=origin, found=found)
 
 
 def _check_arguments(
@@ -151,13 +155,13 @@ def _idx_files(path: Path) -> Mapping[str, Path]:
 
 def _read_image_files(
     path: Path, ndim: int | None, size: int | None, skip_corrupt: bool, on_skip: Callable[[str, str], None]
-) -> dict[str, RawPart]:
+) -> tuple[dict[str, RawPart], Found]:
     if ndim not in (None, 2):
         remedy = "Save series and volumes as arrays in an npz file."
         raise ArgumentError("ndim", "2 for image files", str(ndim), remedy)
     table = _table(path)
     root = table.parent if table else path
-    listing = list_table(table) if table else list_folders(root)
+    listing = list_table(table, complete=path.is_dir()) if table else list_folders(root)
     return read_images(listing, root, size=size, skip_corrupt=skip_corrupt, on_skip=on_skip)
 
 

@@ -35,11 +35,14 @@ class RawPart:
         The label of each sample.
     files : sequence of str, optional
         The file of each sample, if each sample has its own file.
+    pixels : str, optional
+        How image files were read, as in `Dataset`.
     """
 
     samples: NDArray[Any]
     labels: NDArray[Any]
     files: Sequence[str] = ()
+    pixels: str | None = None
 
 
 def hold_out(
@@ -126,11 +129,11 @@ def split_parts(
     first = 0
     for part, indices in indices_of.items():
         samples = parts["training"].samples[first : first + len(indices)]
-        data[part] = Dataset(samples, labels["training"][indices], names)
+        data[part] = Dataset(samples, labels["training"][indices], names, parts["training"].pixels)
         members[part] = _members(parts["training"], indices, 0)
         first += len(indices)
     for part in (part for part in PARTS if part not in indices_of):
-        data[part] = Dataset(parts[part].samples, labels[part], names)
+        data[part] = Dataset(parts[part].samples, labels[part], names, parts[part].pixels)
         members[part] = _members(parts[part], np.arange(len(labels[part])), first)
         first += len(labels[part])
     source = _source(fractions, seed)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from faltung.datasets.data_error import data_error
 from faltung.datasets.dataset import Split
 from faltung.datasets.embedded import load_embedded
 from faltung.datasets.reading import load
@@ -110,8 +112,33 @@ class Assignment:
             received = f"{str(folder)!r} ({type(error).__name__}: {error})"
             raise ArgumentError("resume", f"a run folder with {ASSIGNMENT} as faltung wrote it", received) from error
 
-    def read_data(self) -> Split:
-        """Read the data set again.
+    def check(self, settings: Mapping[str, object]) -> None:
+        """Refuse settings with which the run did not begin, by name.
+
+        Raises
+        ------
+        ArgumentError
+            A setting is another one, or not one of a run.
+
+        Examples
+        --------
+        >>> assignment = Assignment("classify", None, {}, Recipe(), Augmentation(), 0.1, 0, 1, "float32", "b4ad")
+        >>> assignment.check({"seed": 0, "threads": 2})
+        Traceback (most recent call last):
+        faltung.errors.ArgumentError: threads: expected 1, with which the run began, got 2. Omit it, or begin a ...
+        """
+        own = {**asdict(self), **asdict(self.recipe), **(self.reading or {}), **self.options, "seed": self.seed}
+        for name, value in settings.items():
+            asked = str(value.resolve()) if isinstance(value, Path) else value
+            if name not in own:
+                expected = "nothing, since a run is continued with its own settings"
+                raise ArgumentError(name, expected, repr(asked), "Omit it.")
+            if own[name] != asked:
+                remedy = "Omit it, or begin a new run."
+                raise ArgumentError(name, f"{own[name]!r}, with which the run began", repr(asked), remedy)
+
+    def read_data(self, place: str | Path | None = None) -> Split:
+        """Read the data set again, from another place if it was moved.
 
         Raises
         ------
@@ -121,7 +148,11 @@ class Assignment:
         if self.reading is None:
             remedy = "Call faltung.learn.resume(folder, split)."
             raise ArgumentError("split", "the data set, which was made of arrays", "none", remedy)
-        return self.checked(read_split(self.data, self.reading))
+        data = self.data if place is None else str(place)
+        if data is not None and not Path(data).exists():
+            remedy = "If the data were moved, name where they are: faltung learn DATA --resume RUN"
+            raise data_error("a folder or file that exists", repr(data), remedy)
+        return self.checked(read_split(data, self.reading))
 
     def checked(self, split: Split) -> Split:
         """Return a data set if it is what it was when the run began.

@@ -2,49 +2,44 @@
 
 from __future__ import annotations
 
-import os
-import warnings
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from faltung.datasets.data_error import data_error, shortened
-from faltung.datasets.folders import IMAGE_SUFFIXES
-from faltung.datasets.image_files import PixelFormat, eight_bits, pixel_format, read_pixels, results_or_reasons
 from faltung.datasets.layout import sample_arrays
+from faltung.datasets.pixels import EIGHT_BITS, PixelFormat, decoding, pixel_format, read_pixels, results_or_reasons
+from faltung.datasets.searching import IMAGE_SUFFIXES, search
 from faltung.networks.stored import Trained
 
-__all__ = ["as_samples", "find_files", "read_files"]
+__all__ = ["as_samples", "find_files", "image_format", "read_files"]
 
 _ARRAYS = (".npy", ".npz")
 
 
-def find_files(paths: Iterable[Path]) -> list[Path]:
-    """Return the files among the paths, and for each folder the images and arrays in it and in its subfolders.
+def find_files(paths: Iterable[Path]) -> tuple[list[Path], dict[Path, str]]:
+    """Return the files among the paths and below folders, and why other files below folders are skipped.
 
-    A folder without any remains in the list, so that it can be reported as unusable.
+    A folder without any image or array is among the files, so that it can be reported as unusable.
     """
-    return [file for path in paths for file in (_files_below(path) if path.is_dir() else [path])]
-
-
-def _files_below(folder: Path) -> list[Path]:
     files: list[Path] = []
-    for parent, folders, names in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        known = (name for name in sorted(names) if Path(name).suffix.lower() in (*IMAGE_SUFFIXES, *_ARRAYS))
-        files += [Path(parent, name) for name in known if not name.startswith(".")]
-    return files or [folder]
+    skipped: dict[Path, str] = {}
+    for path in paths:
+        if path.is_dir():
+            found, others = search(path, {*IMAGE_SUFFIXES, *_ARRAYS})
+            files += found or [path]
+            skipped |= others
+        else:
+            files.append(path)
+    return files, skipped
 
 
 def read_files(files: Sequence[Path], trained: Trained) -> list[NDArray[Any] | str]:
     """Read files on all threads: for each its samples (samples, channels, *spatial), or why it cannot be read."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # odd metadata do no harm; a file that cannot be decoded is an error
-        Image.init()
+    with decoding():
         results = results_or_reasons(lambda file: _read(file, trained), files)
     return [result.removeprefix("DATA: ") if isinstance(result, str) else result for result in results]
 
@@ -98,14 +93,29 @@ def _read(file: Path, trained: Trained) -> NDArray[Any]:
 
 
 def _image(file: Path, trained: Trained) -> NDArray[Any]:
-    if trained.dtype != "uint8" or len(trained.sample_shape) != 3 or trained.sample_shape[0] not in (1, 3):
+    target = image_format(trained)
+    if target is None:
         expected = f"{trained.dtype} samples of shape {trained.sample_shape} in an .npy or .npz file"
         raise data_error(expected, "an image file")
-    channels, height, width = trained.sample_shape
-    form = PixelFormat(height, width, colour=channels == 3, deep=False)
     pixel_format(file)
-    pixels = np.moveaxis(eight_bits(read_pixels(file, form)), -1, 0)
-    return np.broadcast_to(pixels, trained.sample_shape)[None]  # 16-bit grey images have one channel for all colours
+    return read_pixels(file, target)[None]
+
+
+def image_format(trained: Trained) -> PixelFormat | None:
+    """Return the format in which a network takes image files; None if it learned from other samples.
+
+    Examples
+    --------
+    >>> from torch import nn
+    >>> image_format(Trained(nn.Flatten(), ("bag", "coat"), "uint8", (3, 28, 28)))
+    PixelFormat(height=28, width=28, colour=True, pixels='8 bits')
+    """
+    if len(trained.sample_shape) != 3 or trained.sample_shape[0] not in (1, 3):
+        return None
+    channels, height, width = trained.sample_shape
+    # Arrays of intensities from 0 to 255 are images of 8 bits, too.
+    pixels = trained.pixels or (EIGHT_BITS if trained.dtype == "uint8" else None)
+    return None if pixels is None else PixelFormat(height, width, channels == 3, pixels)
 
 
 def _array(file: Path) -> NDArray[Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -15,6 +15,7 @@ from faltung.datasets.dataset import Split
 from faltung.errors import ArgumentError
 from faltung.learn.arguments import instance, split_of_data
 from faltung.learn.assignment import ASSIGNMENT, Assignment
+from faltung.learn.claim import claimed
 from faltung.learn.experiment import carry_out
 from faltung.learn.hardware import Hardware
 from faltung.learn.recipe import Recipe
@@ -175,6 +176,8 @@ def resume(
     folder: str | Path,
     split: Split | None = None,
     *,
+    data: str | Path | None = None,
+    settings: Mapping[str, object] = _NOTHING,
     device: str | None = None,
     tensorboard: bool = False,
     on_epoch: OnEpoch = lambda name, record: None,
@@ -190,6 +193,10 @@ def resume(
         The run folder.
     split : Split, optional
         The data, if the run began with arrays and not with what `faltung.learn.load` had read.
+    data : path, optional
+        Where the files are now, if they were moved.
+    settings : mapping of str to object, optional
+        Arguments of `run` and `faltung.learn.load`, by name, with which the run must have begun.
     device : str, optional
         As in `Hardware.find`.
     tensorboard, on_epoch : optional
@@ -202,7 +209,7 @@ def resume(
     Raises
     ------
     ArgumentError
-        If the folder holds no run, a finished run, or a run with other data.
+        If the folder holds no run, a finished run, a run with other data or settings, or another process works on it.
     RunStopped
         If Ctrl-C is pressed.
 
@@ -215,12 +222,13 @@ def resume(
     folder = Path(instance("folder", folder, str | Path, "the path of a run folder"))
     _check_listening(tensorboard, on_epoch)
     assignment = Assignment.load(folder)
+    assignment.check(settings)
     run_folder = RunFolder(folder)
     if run_folder.finished:
         received = f"'{folder}', which is finished"
         raise ArgumentError("resume", "a run that was stopped", received, "Begin a new run in a new folder.")
     hardware = Hardware.find(device, assignment.threads, assignment.precision)
-    split = assignment.read_data() if split is None else assignment.checked(split_of_data(split))
+    split = assignment.read_data(data) if split is None else assignment.checked(split_of_data(split))
     return _carry_out(assignment, split, run_folder, hardware, tensorboard, on_epoch)
 
 
@@ -302,7 +310,8 @@ def _carry_out(
         {**task.options, **assignment.options},
     )
     try:
-        with hardware.joined(), _listeners(folder, hardware, tensorboard, on_epoch) as tell:
+        alone = claimed(folder.path) if hardware.leads else nullcontext()
+        with alone, hardware.joined(), _listeners(folder, hardware, tensorboard, on_epoch) as tell:
             trainer = Trainer(folder, seed=assignment.seed, hardware=hardware, on_epoch=tell)
             outcomes = carry_out(task, setup, assignment.recipe, trainer)
     except KeyboardInterrupt:

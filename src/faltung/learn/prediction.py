@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,8 @@ class Predictions:
         Name of each class.
     labels : tuple of str or None
         The class that the folder of a sample is named after; None for other folders.
+    skipped : mapping of str to str, optional
+        Why other files of the folders were skipped, by their names.
 
     Examples
     --------
@@ -51,6 +53,7 @@ class Predictions:
     probabilities: NDArray[np.float64]
     class_names: tuple[str, ...]
     labels: tuple[str | None, ...]
+    skipped: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.names)
@@ -128,6 +131,7 @@ def predict(
     trained = trained_classifier(run, network)
     names: list[str] = []
     labels: list[str | None] = []
+    skipped: dict[Path, str] = {}
     probabilities = [np.empty((0, len(trained.class_names)))]
     if isinstance(images, np.ndarray):
         samples = as_samples("images", images, trained)
@@ -136,21 +140,22 @@ def predict(
         probabilities.append(_probabilities(trained, samples))
     else:
         paths = [images] if isinstance(images, str | Path) else images
-        for batch in _batches(map(Path, paths), trained, on_skip, track):
+        files, skipped = find_files(map(Path, paths))
+        for batch in _batches(files, trained, on_skip, track):
             for file, samples in batch:
                 names += _names(file, len(samples))
                 labels += [file.parent.name if file.parent.name in trained.class_names else None] * len(samples)
             probabilities.append(_probabilities(trained, np.concatenate([samples for _, samples in batch])))
-    return Predictions(tuple(names), np.concatenate(probabilities), trained.class_names, tuple(labels))
+    reasons = {_shown(file): reason for file, reason in skipped.items()}
+    return Predictions(tuple(names), np.concatenate(probabilities), trained.class_names, tuple(labels), reasons)
 
 
 def _batches(
-    paths: Iterable[Path],
+    files: list[Path],
     trained: Trained,
     on_skip: Callable[[str, str], None] | None,
     track: Callable[[Sequence[list[Path]]], Iterable[list[Path]]],
 ) -> Iterator[list[tuple[Path, NDArray[Any]]]]:
-    files = find_files(paths)
     for batch in track([files[first : first + _FILES] for first in range(0, len(files), _FILES)]):
         results = list(zip(batch, read_files(batch, trained), strict=True))
         _report([(_shown(file), reason) for file, reason in results if isinstance(reason, str)], on_skip)

@@ -7,7 +7,7 @@ from torch import nn
 
 from faltung.datasets.dataset import Dataset
 from faltung.learn.runs import RunFolder
-from faltung.networks.stored import FORMAT
+from faltung.networks.stored import FORMAT, tensor_digest
 
 __all__ = ["describe", "save_network"]
 
@@ -24,7 +24,8 @@ def save_network(run: RunFolder, stem: str, network: nn.Module, data: Dataset) -
     network : torch.nn.Module
         Its attribute `arguments` holds the keyword arguments of its constructor.
     data : Dataset
-        Its training set; names of classes, dtype and shape of the samples are saved with the network.
+        Its training set; names of classes, dtype and shape of the samples, and how image files are read are saved
+        with the network.
 
     Examples
     --------
@@ -36,12 +37,13 @@ def save_network(run: RunFolder, stem: str, network: nn.Module, data: Dataset) -
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     save_network(RunFolder(Path(folder)), "model", network, load_embedded().training)
     ...     json.loads((Path(folder) / "model.json").read_text())["samples"]
-    {'dtype': 'uint8', 'shape': [1, 28, 28]}
+    {'dtype': 'uint8', 'shape': [1, 28, 28], 'pixels': None}
     """
     weights = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
     run.write_bytes(f"{stem}.safetensors", save(weights))
-    samples = {"dtype": data.samples.dtype.name, "shape": list(data.sample_shape)}
-    run.write_json(f"{stem}.json", {**describe(network), "class_names": list(data.class_names), "samples": samples})
+    samples = {"dtype": data.samples.dtype.name, "shape": list(data.sample_shape), "pixels": data.pixels}
+    meaning = {"class_names": list(data.class_names), "samples": samples, "digest": tensor_digest(weights)}
+    run.write_json(f"{stem}.json", {**describe(network), **meaning})
 
 
 def describe(network: nn.Module) -> dict[str, object]:
@@ -52,6 +54,6 @@ def describe(network: nn.Module) -> dict[str, object]:
     >>> network = nn.Identity()
     >>> network.arguments = {}
     >>> describe(network)
-    {'format': 2, 'class': 'Identity', 'arguments': {}}
+    {'format': 3, 'class': 'Identity', 'arguments': {}}
     """
     return {"format": FORMAT, "class": type(network).__name__, "arguments": network.arguments}

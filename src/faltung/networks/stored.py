@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
@@ -18,10 +20,12 @@ from faltung.networks.classifier import ConvClassifier
 from faltung.networks.dense_networks import DenseClassifier
 from faltung.networks.generator import ConvGenerator, DenseGenerator
 
-__all__ = ["CLASSIFIERS", "FORMAT", "GENERATORS", "NETWORKS", "Trained", "load", "load_trained"]
+__all__ = ["CLASSIFIERS", "FORMAT", "GENERATORS", "NETWORKS", "Trained", "load", "load_trained", "tensor_digest"]
 
-FORMAT = 2
+FORMAT = 3
 """Version of the description that is saved with the weights."""
+
+_READABLE = (2, FORMAT)  # version 2 has no digest, and one mean for all channels
 
 CLASSIFIERS: Mapping[str, type[nn.Module]] = MappingProxyType(
     {cls.__name__: cls for cls in (ConvClassifier, DenseClassifier)}
@@ -51,6 +55,8 @@ class Trained:
         Of its training samples. The input for uint8 intensities is float32 from 0 to 1.
     sample_shape : tuple of int
         Shape of one sample: (channels, *spatial).
+    pixels : {"8 bits", "16 bits", "floats"}, optional
+        The kind of pixels of the image files that it learned from; None for other samples.
 
     Examples
     --------
@@ -62,6 +68,7 @@ class Trained:
     class_names: tuple[str, ...]
     dtype: str
     sample_shape: tuple[int, ...]
+    pixels: str | None = None
 
 
 def load(folder: str | Path, stem: str = "model") -> nn.Module:
@@ -126,9 +133,13 @@ def load_trained(
         raise ArgumentError("run", expected, f"{kind!r} in '{folder / stem}.json'", "Choose another run folder.")
     try:
         network = classes[kind](**description["arguments"])
-        network.load_state_dict(load_file(folder / f"{stem}.safetensors"))
+        weights = load_file(folder / f"{stem}.safetensors")
+        if description.get("digest", tensor_digest(weights)) != tensor_digest(weights):
+            raise ValueError("the weights are not those that were written")
+        network.load_state_dict(weights)
         samples = description["samples"]
-        return Trained(network.eval(), tuple(description["class_names"]), samples["dtype"], tuple(samples["shape"]))
+        names, shape = tuple(description["class_names"]), tuple(samples["shape"])
+        return Trained(network.eval(), names, samples["dtype"], shape, samples.get("pixels"))
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         raise _damaged(folder, stem, error) from error
 
@@ -148,13 +159,32 @@ def _check_present(folder: Path, stem: str) -> None:
 def _description(folder: Path, stem: str) -> dict[str, Any]:
     try:
         description: dict[str, Any] = json.loads((folder / f"{stem}.json").read_text(encoding="utf-8"))
-        if description["format"] != FORMAT:
+        if description["format"] not in _READABLE:
             raise ValueError(f"format {description['format']}, and this version of faltung reads {FORMAT}")
-        return {key: description[key] for key in ("class", "arguments", "class_names", "samples")}
+        if missing := {"class", "arguments", "class_names", "samples"} - description.keys():
+            raise KeyError(min(missing))
+        return description
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise _damaged(folder, stem, error) from error
 
 
 def _damaged(folder: Path, stem: str, error: Exception) -> ArgumentError:
     expected = f"a run folder with {stem}.json and {stem}.safetensors as faltung wrote them"
-    return ArgumentError("run", expected, f"'{folder}' ({type(error).__name__}: {error})")
+    reason = " ".join(f"{type(error).__name__}: {error}".split())
+    remedy = "Copy the folder again, or train the network again with: faltung learn"
+    return ArgumentError("run", expected, f"'{folder}' ({reason})", remedy)
+
+
+def tensor_digest(tensors: Mapping[str, torch.Tensor]) -> str:
+    """Return the SHA-256 of the names, dtypes, shapes and values of tensors: it tells whether any bit has changed.
+
+    Examples
+    --------
+    >>> tensor_digest({"bias": torch.zeros(2)}) == tensor_digest({"bias": -torch.zeros(2)})
+    False
+    """
+    sha = hashlib.sha256()
+    for name, tensor in sorted(tensors.items()):
+        sha.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        sha.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return sha.hexdigest()
