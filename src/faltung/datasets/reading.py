@@ -74,8 +74,8 @@ def load(
     skip_corrupt : bool, optional
         Whether images that cannot be used are left out. By default they are an error.
     validation, test : float, optional
-        Fraction of each class that is held out, if the data set does not have the part itself. By default 20 % for the
-        test if there are up to 1,000 samples, 10 % if there are 2,000 or more, and half of that for validation.
+        Fraction of each class that is held out, if the data set does not have the part itself. By default 20 % for
+        the test if there are up to 1,000 samples, 10 % if there are 2,000 or more, and half of that for validation.
     on_skip : callable, optional
         Called with the name of each image that is left out, and with the reason.
 

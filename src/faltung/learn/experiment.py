@@ -18,7 +18,7 @@ from faltung.learn.runs import METRICS, RunFolder
 from faltung.learn.schedule import CURVE, NETWORKS, SPLITS, Work
 from faltung.learn.task import Measured, Measures, Results, Setup, Task
 from faltung.learn.timekeeper import Timekeeper
-from faltung.learn.trainer import MakeNetwork, MakeObjective, TrainedCandidate, Trainer
+from faltung.learn.trainer import MakeNetwork, TrainedCandidate, Trainer
 from faltung.tensors.determinism import reproducible
 
 __all__ = ["carry_out"]
@@ -104,7 +104,7 @@ class _Job:
 def _jobs(
     task: Task[Any], candidates: Mapping[str, MakeNetwork], setup: Setup, recipe: Recipe, splits: int | None
 ) -> list[_Job]:
-    """Return all trainings in their order: the candidates; the same on further splits; the same with fewer samples."""
+    """Return all trainings in their order: the candidates; these on further splits; these with fewer samples."""
     jobs = [_Job(name, name, NETWORKS, 0, setup.split, recipe, make) for name, make in candidates.items()]
     if task.further is not None:
         for number, split in enumerate(task.further.of(setup.split, splits), start=2):
@@ -165,9 +165,7 @@ def _measuring(job: _Job, task: Task[Any], pace: Pace) -> float:
     return answer * len(job.split.test)
 
 
-def _train_all(
-    jobs: list[_Job], collected: _Collected[Any], task: Task[Any], setup: Setup, trainer: Trainer
-) -> None:
+def _train_all(jobs: list[_Job], collected: _Collected[Any], task: Task[Any], setup: Setup, trainer: Trainer) -> None:
     """Train what there is time for, one network after the other, and measure each of them."""
     keeper, split = trainer.timekeeper, None
     for job in jobs:
@@ -216,9 +214,7 @@ class _Collected(Generic[_Outcome]):
         splits = min((len(self._answers.get(name, [])) for name in self._outcomes), default=0)
         if further is None or not splits:
             return [*self._outcomes.values()], self._split.test
-        outcomes = [
-            further.pooled(outcome, self._answers[name][:splits]) for name, outcome in self._outcomes.items()
-        ]
+        outcomes = [further.pooled(outcome, self._answers[name][:splits]) for name, outcome in self._outcomes.items()]
         parts = [self._split.test, *(self._tested[group] for group in sorted(self._tested)[:splits])]
         samples, labels = (np.concatenate([getattr(part, name) for part in parts]) for name in ("samples", "labels"))
         return outcomes, Dataset(samples, labels, self._split.class_names)

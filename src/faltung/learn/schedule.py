@@ -84,7 +84,8 @@ class Schedule:
 
     Examples
     --------
-    >>> schedule = Schedule((Work("conv", "conv", NETWORKS, 10, 2.0), Work("dense", "dense", NETWORKS, 10, 1.0)), 5.0, 1.0)
+    >>> works = (Work("conv", "conv", NETWORKS, 10, 2.0), Work("dense", "dense", NETWORKS, 10, 1.0))
+    >>> schedule = Schedule(works, spent=5.0, other=1.0)
     >>> schedule.seconds, schedule.left("conv", epoch=4), "dense" in schedule
     (36.0, 23.0, True)
     """
@@ -141,9 +142,7 @@ class Schedule:
         return cls(works, facts["spent"], facts["other"], facts["limit"], tuple(facts["cuts"]))
 
 
-def fitted(
-    works: Sequence[Work], *, spent: float = 0.0, other: float = 0.0, limit: float | None = None
-) -> Schedule:
+def fitted(works: Sequence[Work], *, spent: float = 0.0, other: float = 0.0, limit: float | None = None) -> Schedule:
     """Return the schedule that does as much of the works as fits into a time.
 
     First the curve is left out; then networks get fewer epochs, down to half of them; then further splits are left

@@ -207,6 +207,8 @@ class Task(Generic[_Outcome]):
         What is shown: for `Results`, the names of files of the run folder and their contents.
     table : callable
         The table of all networks: for a sequence of outcomes, a header and rows of cells.
+    notes : callable, optional
+        What is to be known about the table, in sentences.
     curve : LearningCurve, optional
         The number that is also measured with fewer training samples.
     further : FurtherSplits, optional
@@ -235,6 +237,7 @@ class Task(Generic[_Outcome]):
     measures: Callable[[Setup, Trainer], Measures[_Outcome]]
     report: Callable[[Results[_Outcome]], Mapping[str, str | bytes]]
     table: Callable[[Sequence[_Outcome]], tuple[list[str], list[list[str]]]]
+    notes: Callable[[Sequence[_Outcome]], list[str]] = lambda outcomes: []
     curve: LearningCurve[_Outcome] | None = None
     further: FurtherSplits[_Outcome] | None = None
     measuring: Callable[[Split], int] = lambda split: 0

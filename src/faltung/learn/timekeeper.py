@@ -1,4 +1,4 @@
-"""How long does each network train? It is decided before it begins, and again if training is not as fast as it was."""
+"""How long does each network train? It is decided before it begins, and again if the pace changes."""
 
 from __future__ import annotations
 
@@ -21,10 +21,11 @@ SCHEDULE = "schedule.json"
 """The file that says how many epochs each network gets; a run that is continued keeps to it."""
 
 OnSchedule = Callable[[Schedule], None]
-"""Called with the schedule of a run, and again when it changes."""
+"""Called with the schedule of a run, and again when the pace of a network or the plan changes."""
 
 _EARLY, _LATE = 0.9, 1.08  # of the time that was announced: between them nothing is changed
 _SETTLED = 3  # epochs after which the pace of a network is known better than from its first steps
+_PAUSE = 0.1  # of the time that was announced: plans are not changed more often
 
 
 class Timekeeper:
@@ -40,10 +41,10 @@ class Timekeeper:
         The clock of the first of several processes decides, and this process alone writes.
     spent : float, optional
         Seconds that had passed when this object was made.
+    fixed : bool, optional
+        Whether the epochs of the networks were asked for, so that time does not change them.
     resumed : bool, optional
         Whether the run goes on: then what was decided holds, and nothing is changed.
-    on_schedule : callable, optional
-        Called with the schedule, at first and when it changes.
     clock : callable, optional
         Returns seconds.
 
@@ -67,8 +68,8 @@ class Timekeeper:
         limit: float | None = None,
         hardware: Hardware | None = None,
         spent: float = 0.0,
+        fixed: bool = False,
         resumed: bool = False,
-        on_schedule: OnSchedule = lambda schedule: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._run = run
@@ -76,13 +77,15 @@ class Timekeeper:
         self._hardware = hardware or Hardware()
         self._clock, self._began = clock, clock() - spent
         self._resumed = resumed
-        self._tell = on_schedule
+        self._fixed = fixed
+        self.on_schedule: Callable[[Schedule, float], None] = lambda schedule, left: None
         self._wanted: dict[str, Work] = {}
         self._ended: set[str] = set()
         self._started: dict[str, int] = {}
         self._revised: dict[str, dict[int, int]] = {}
         self._epoch_began = 0.0
         self._timed: list[float] = []
+        self._planned = 0.0
         self.schedule = Schedule(())
         self.announced = 0.0
 
@@ -92,20 +95,21 @@ class Timekeeper:
         return self._clock() - self._began
 
     def _now(self) -> float:
-        """The same in all processes, which must ask together."""
+        """Return the time of the first process in all, which must ask together."""
         return self._hardware.first([self.elapsed])[0]
 
     def begin(self, works: Sequence[Work], other: float) -> Schedule:
         """Plan the works of a run, or take up the plan of a run that goes on."""
         if self._resumed and self._load():
-            self._tell(self.schedule)
+            self._tell(self.announced)
             return self.schedule
         self._resumed = False
+        works = [replace(work, asked=work.stage != CURVE) for work in works] if self._fixed else [*works]
         self._wanted = {work.name: work for work in works}
         self.schedule = fitted(works, spent=self._now(), other=other, limit=self._limit)
         self.announced = self.schedule.seconds
         self._save()
-        self._tell(self.schedule)
+        self._tell(self.announced)
         return self.schedule
 
     def planned(self, name: str) -> bool:
@@ -133,7 +137,8 @@ class Timekeeper:
         self._epoch_began = now
         if len(self._timed) >= _SETTLED:
             self._set_pace(name, sum(self._timed[1:]) / (len(self._timed) - 1))
-            self._keep_to_time(name, record.epoch)
+            if now > self._planned + _PAUSE * self.announced:
+                self._keep_to_time(name, record.epoch)
         epochs = self.schedule[name].epochs
         if epochs != record.epochs:
             self._revised.setdefault(name, {})[record.epoch] = epochs
@@ -171,9 +176,9 @@ class Timekeeper:
         coming = self._alike([replace(work, epochs=work.epochs + done * (work.name == name)) for work in plan.works])
         changed = replace(self.schedule, works=(*past, *coming), cuts=plan.cuts)
         if changed != self.schedule and name in changed:
-            self.schedule = changed
+            self.schedule, self._planned = changed, self._now()
             self._save()
-            self._tell(changed)
+            self._tell(left)
 
     def _unfinished(self, name: str) -> list[Work]:
         names = list(self._wanted)
@@ -193,6 +198,9 @@ class Timekeeper:
         if epochs is None:
             return works
         return [work if work.asked or work.stage == CURVE else replace(work, epochs=epochs) for work in works]
+
+    def _tell(self, left: float) -> None:
+        self.on_schedule(self.schedule, left)
 
     def _save(self) -> None:
         if not self._hardware.leads:

@@ -10,7 +10,7 @@ import numpy as np
 from faltung.datasets.dataset import Split
 from faltung.learn.augmentation import Augmentation
 from faltung.learn.durations import duration
-from faltung.learn.report.wording import nouns
+from faltung.learn.report.wording import between, nouns
 from faltung.learn.schedule import CURVE, NETWORKS, SPLITS, Schedule
 
 __all__ = ["announcement", "change_of_plan", "class_counts", "threads_chosen", "unfinished_page"]
@@ -75,7 +75,7 @@ def announcement(
         f"Data: {len(labels):,} {called.samples} of {sizes} {called.places}{f', {colours}' if colours else ''}; "
         f"{counts}.",
         f"Split: {len(split.training):,} for training, {len(split.validation):,} for validation, {len(split.test):,} "
-        f"for the test (from {tests.min():,} to {tests.max():,} of each class). {_sentence(split.source)}".rstrip(),
+        f"for the test ({between(tests)} of each class). {_sentence(split.source)}".rstrip(),
     ]
     if split.duplicates:
         lines.append(
@@ -119,7 +119,10 @@ def _sentence(text: str) -> str:
 
 def _changes(augmentation: Augmentation, places: str) -> str:
     changes = ["mirrored left to right"] if augmentation.mirror else []
-    changes += [f"moved by up to {augmentation.shift} {places}"] if augmentation.shift else []
+    if augmentation.shift:
+        changes.append(
+            f"moved by up to {augmentation.shift} {places if augmentation.shift > 1 else places.rstrip('s')}"
+        )
     return ", ".join(changes) or "none"
 
 

@@ -18,7 +18,7 @@ from faltung.learn.measures.outcome import Outcome, measure, measuring, pooled
 from faltung.learn.recipe import Recipe
 from faltung.learn.report import html_report
 from faltung.learn.report.pictures import colour_sheet, png, signed_sheet
-from faltung.learn.report.table import table
+from faltung.learn.report.table import table, tested
 from faltung.learn.risk import accuracy
 from faltung.learn.runs import RunFolder
 from faltung.learn.task import FurtherSplits, LearningCurve, Results, Setup, Task
@@ -72,9 +72,7 @@ def _report(results: Results[Outcome]) -> dict[str, str | bytes]:
         coloured = kernels.shape[1] == 3
         sheet = colour_sheet(kernels) if coloured else signed_sheet(kernels.reshape(-1, *kernels.shape[2:]))
         files["filters.png"] = png(sheet)
-    files["report.html"] = html_report(
-        results.outcomes, results.split, results.facts, results.curve, results.tested
-    )
+    files["report.html"] = html_report(results.outcomes, results.split, results.facts, results.curve, results.tested)
     return files
 
 
@@ -86,6 +84,7 @@ TASK: Task[Outcome] = Task(
     measures=_ClassifierMeasures,
     report=_report,
     table=table,
+    notes=tested,
     classifies=True,
     curve=LearningCurve(
         "accuracy_by_training_samples", _FRACTIONS, lambda outcome: outcome.test_accuracy, _test_accuracy
