@@ -157,7 +157,7 @@ def _works(jobs: list[_Job], task: Task[Any], setup: Setup, trainer: Trainer) ->
 
 def _measuring(job: _Job, task: Task[Any], pace: Pace) -> float:
     """Return the seconds of measuring a network that is trained."""
-    answer = pace.validation / len(job.split.validation)
+    answer = pace.answer(len(job.split.validation))
     if job.stage == NETWORKS:
         return _PROBING + answer * task.measuring(job.split)
     if job.stage == SPLITS and task.further is not None:

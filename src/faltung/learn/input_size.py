@@ -12,7 +12,7 @@ from faltung.datasets.reading import load
 from faltung.learn.choices import chosen_recipe, time_limit
 from faltung.learn.durations import duration
 from faltung.learn.hardware import Hardware
-from faltung.learn.memory import check_memory
+from faltung.learn.memory import Memory, check_memory
 from faltung.learn.pace import measured
 from faltung.learn.recipe import Recipe
 from faltung.learn.task import Setup, Task
@@ -128,7 +128,7 @@ def load_in_time(
     chosen = size
     if size is not None and size != first:
         samples = len(split.training) + len(split.validation) + len(split.test)
-        check_memory(samples, (split.training.sample_shape[0], size, size), recipe.batch_size)
+        check_memory(samples, (split.training.sample_shape[0], size, size), recipe.batch_size, Memory.find())
     elif size is None and limit is not None and _was_scaled(split):
         side = split.training.sample_shape[1]
         fits = fitting_size(row, split, recipe, Hardware(), limit)

@@ -54,6 +54,10 @@ class Pace:
         steps = max(1, samples // recipe.batch_size)
         return steps * self.step * min(samples, recipe.batch_size) / self.batch + self.validation
 
+    def answer(self, samples: int) -> float:
+        """Return the seconds of one answer, given the number of validation samples: a step takes longer for each."""
+        return min(self.validation / samples, self.step / self.batch)
+
 
 def measured(
     make_network: MakeNetwork,
@@ -102,6 +106,7 @@ def measured(
         times = [step() for _ in range(_UNTIMED + _TIMED)][_UNTIMED:]
         if hardware.processes == 1:  # several must make the same steps
             times += [step() for _ in range(min(_MOST, int(seconds / max(times)) if max(times) > 0 else 0))]
+        objective.validate(network)
         began = clock()
         objective.validate(network)
         validation = clock() - began
