@@ -213,6 +213,17 @@ def test_a_sketch_shows_sizes_and_signs():
     assert sketch(volume) == " 0 5\n 0 0"
 
 
+def test_files_that_a_system_made_belong_to_no_pair(command, tmp_path):
+    for name in ("raw", "done"):
+        (tmp_path / name).mkdir()
+        np.save(tmp_path / name / "a.npy", np.random.default_rng(0).normal(size=(40, 40)))
+    for name in (".DS_Store", "Thumbs.db", "._a.npy"):
+        (tmp_path / "raw" / name).write_bytes(b"x")
+    code, out, err = command("fit", "raw", "done", "--size", 3)
+    assert code == 0, err
+    assert "3 x 3 taps" in out
+
+
 def test_help_has_examples():
     result = CliRunner().invoke(app, ["fit", "--help"])
     assert result.exit_code == 0

@@ -61,8 +61,10 @@ def test_an_interrupted_write_leaves_the_former_file_and_nothing_else(tmp_path, 
         raise error
 
     monkeypatch.setattr(*((os, "fsync") if failing == "fsync" else (Path, "replace")), fail)
-    with pytest.raises(error if isinstance(error, type) else type(error)):
+    with pytest.raises(error if isinstance(error, type) else type(error)) as raised:
         run.write_text("metrics.json", "after")
+    if not isinstance(error, type):
+        assert str(raised.value) == f"[Errno 28] No space left on device: '{tmp_path / 'metrics.json'}'"
     assert [path.name for path in tmp_path.iterdir()] == ["metrics.json"]
     assert (tmp_path / "metrics.json").read_text() == "before"
 
@@ -220,6 +222,25 @@ def test_damaged_runs_are_refused(saved, damage, cause):
     damage(saved)
     with pytest.raises(ArgumentError, match=rf"(?s)run: expected a run folder with model\.json and .*{cause}"):
         load(saved)
+
+
+@pytest.mark.parametrize("place", [-1, -100])
+def test_a_flipped_bit_in_the_weights_is_seen(saved, place):
+    content = bytearray((saved / "model.safetensors").read_bytes())
+    content[place] ^= 1
+    (saved / "model.safetensors").write_bytes(content)
+    text = r"\(ValueError: the weights are not those that were written\)\. Copy the folder again, or train"
+    with pytest.raises(ArgumentError, match=text):
+        load(saved)
+
+
+def test_a_network_of_the_version_before_is_read(saved):
+    """It has one mean for all channels, and no digest."""
+    _edit(saved, format=2, samples={"dtype": "uint8", "shape": [1, 28, 28]})
+    description = json.loads((saved / "model.json").read_text())
+    del description["digest"]
+    (saved / "model.json").write_text(json.dumps(description))
+    assert load_trained(saved).pixels is None
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import load_file
+from safetensors import safe_open
+from safetensors.torch import load_file, save_file
 from torch import nn
 
 from faltung.datasets.dataset import Dataset, Split
@@ -238,14 +239,72 @@ def test_patience_keeps_the_best_weights():
     assert not all(map(torch.equal, network.parameters(), kept[3]))
 
 
+DAMAGED = r"resume: expected a checkpoint as faltung wrote it, got a damaged file '.*' \(.*\)\. Delete it, and"
+
+
 @pytest.mark.parametrize("damage", [b"", b"x" * 50, None])
 def test_damaged_checkpoints_are_refused(tmp_path, damage):
     checkpoint = Checkpoint(RunFolder(tmp_path), "network")
     checkpoint.save({"network.weight": torch.ones(3)}, {"history": []})
     [path] = tmp_path.iterdir()
     path.write_bytes(path.read_bytes()[:-4] if damage is None else damage)
-    with pytest.raises(ArgumentError, match=r"resume: expected a checkpoint as faltung wrote it, got a damaged file"):
+    with pytest.raises(ArgumentError, match=DAMAGED):
         checkpoint.load()
+
+
+@pytest.mark.parametrize("place", [-1, -1000, 300], ids=["weights", "other weights", "facts"])
+def test_a_flipped_bit_is_seen(tmp_path, place):
+    checkpoint = Checkpoint(RunFolder(tmp_path), "network")
+    _train(0, checkpoint=checkpoint)
+    [path] = tmp_path.iterdir()
+    content = bytearray(path.read_bytes())
+    content[place] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(ArgumentError, match=DAMAGED):
+        train(_network(), _objective(), RECIPE, checkpoint=checkpoint)
+
+
+def _renamed(tensors, old, new):
+    return {new if name == old else name: value for name, value in tensors.items()}
+
+
+CHANGES = {
+    "a tensor renamed": lambda tensors: _renamed(tensors, "network.5.bias", "network.5.offset"),
+    "another shape": lambda tensors: {**tensors, "network.5.bias": torch.ones(7)},
+    "a part that is unknown": lambda tensors: {**tensors, "other.bias": torch.ones(7)},
+    "a part that is missing": lambda tensors: {
+        name: value for name, value in tensors.items() if not name.startswith("average")
+    },
+    "index 99": lambda tensors: {**tensors, "optimiser.99.momentum_buffer": torch.ones(7)},
+    "index x": lambda tensors: {**tensors, "optimiser.x.momentum_buffer": torch.ones(7)},
+    "momentum of another shape": lambda tensors: {**tensors, "optimiser.0.momentum_buffer": torch.ones(7)},
+    "best weights of another shape": lambda tensors: {**tensors, "best.5.bias": torch.ones(7)},
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("digest", [True, False], ids=["whose digest fits", "whose digest does not"])
+def test_a_checkpoint_that_was_changed_is_refused(tmp_path, change, digest):
+    checkpoint = Checkpoint(RunFolder(tmp_path), "network")
+    _train(0, checkpoint=checkpoint)
+    [path] = tmp_path.iterdir()
+    tensors, facts = checkpoint.load()
+    if digest:
+        checkpoint.save(CHANGES[change](tensors), facts)
+    else:
+        with safe_open(path, "pt") as file:
+            metadata = file.metadata()
+        save_file(CHANGES[change](tensors), path, metadata)
+    with pytest.raises(ArgumentError, match=DAMAGED):
+        train(_network(), _objective(), RECIPE, checkpoint=checkpoint)
+
+
+@pytest.mark.parametrize("rate", [1e3, 1e5, 1e8, 1e30])
+def test_a_run_that_diverges_ends_in_one_sentence(tmp_path, rate):
+    checkpoint = Checkpoint(RunFolder(tmp_path), "network")
+    recipe = Recipe(epochs=6, batch_size=16, learning_rate=rate)
+    with pytest.raises(ArgumentError, match=r"learning_rate: expected steps small enough .* Use a smaller one, such"):
+        train(_network(), _objective(), recipe, checkpoint=checkpoint)
 
 
 def test_products_in_bfloat16_learn_too_and_weights_stay_float32():

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from faltung.cli import images
 from faltung.cli.filtering import kernel_axes, modes
 from faltung.cli.filters import check_filter_target, sketch, write_filter
+from faltung.datasets.searching import is_skipped
 from faltung.errors import ArgumentError
 from faltung.ground.arrays import computed_dtype
 from faltung.kernels import Kernel
@@ -121,7 +122,10 @@ def _pairs(before: Path, after: Path) -> list[tuple[Path, Path]]:
         raise ArgumentError("AFTER", "two files, or two folders", received, "Pass a file for a file.")
     if not before.is_dir():
         return [(before, after)]
-    names, others = ({path.name for path in folder.iterdir() if path.is_file()} for folder in (before, after))
+    names, others = (
+        {path.name for path in folder.iterdir() if path.is_file() and not is_skipped(path.name)}
+        for folder in (before, after)
+    )
     if names != others or not names:
         unpaired = ", ".join(sorted(names ^ others)[:5])
         received = f"only in one of them {unpaired}" if unpaired else "empty folders"

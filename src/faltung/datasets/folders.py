@@ -26,6 +26,7 @@ def list_folders(root: Path) -> Listing:
     """
     folders = _folders(root)
     images, skipped = search(root)
+    skipped |= dict.fromkeys(_tables(root, skipped), "a table without columns file and label")
     if not folders:
         raise _no_folder(root, images, skipped)
     parts = {folder.name: part for folder in folders if (part := part_of(folder.name))}
@@ -45,9 +46,13 @@ def list_folders(root: Path) -> Listing:
 def _no_folder(root: Path, images: list[Path], skipped: dict[Path, str]) -> Exception:
     received = f"{len(images):,} images and no folder in '{root}'" if images else f"no folder in '{root}'"
     remedy = "Make a folder for each class, or a CSV file with the columns file and label beside the images."
-    if tables := [f"'{path.name}'" for path in skipped if path.suffix.lower() == ".csv"]:
+    if tables := [f"'{path.name}'" for path in _tables(root, skipped)]:
         remedy += f" The columns of {shortened(tables)} have other names."
     return data_error(_LAYOUT, received, remedy)
+
+
+def _tables(root: Path, skipped: dict[Path, str]) -> list[Path]:
+    return [path for path in skipped if path.parent == root and path.suffix.lower() == ".csv"]
 
 
 def _check_no_part_among_classes(folders: list[Path]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -162,6 +163,9 @@ def _numbered(
     """Return the labels of each part as indices, and the names of the classes."""
     labels = np.concatenate([part.labels for part in parts.values()])
     if class_names:
+        if equal := [name for name, count in Counter(class_names).items() if count > 1]:
+            remedy = "Rename them, or give their samples one label."
+            raise data_error("class names that differ", f"{shortened([repr(name) for name in equal])} twice", remedy)
         if labels.dtype.kind not in "iu" or labels.min() < 0 or labels.max() >= len(class_names):
             expected = f"labels from 0 to {len(class_names) - 1} for {len(class_names)} class names"
             received = f"{labels.min()} to {labels.max()}" if labels.dtype.kind in "iu" else f"'{labels[0]}'"

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch.nn.functional import pad
 
-from faltung.ground.checks import integer
+from faltung.ground.checks import integer, real
 
 __all__ = ["Augmentation", "mirror_at_random", "shift_at_random"]
 
@@ -22,11 +22,13 @@ class Augmentation:
         Whether half of the samples are mirrored along the last axis, images left to right.
     shift : int
         The largest move along each axis, in pixels or values.
+    background : sequence of float
+        What fills the gap, in each channel; zero by default.
 
     Raises
     ------
     ArgumentError, ArgumentTypeError
-        If `shift` is no integer, or negative.
+        If `shift` is no integer, or negative, or `background` is not of finite numbers.
 
     Examples
     --------
@@ -36,14 +38,16 @@ class Augmentation:
 
     mirror: bool = True
     shift: int = 1
+    background: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "shift", integer("shift", self.shift, 0))
+        object.__setattr__(self, "background", tuple(real("background", value) for value in self.background))
 
     def __call__(self, samples: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """Return a changed copy of a batch, tensor of shape (samples, channels, *spatial)."""
         if self.shift:
-            samples = shift_at_random(samples, self.shift, generator)
+            samples = shift_at_random(samples, self.shift, generator, self.background)
         if self.mirror:
             samples = mirror_at_random(samples, generator)
         return samples
@@ -69,8 +73,10 @@ def mirror_at_random(samples: torch.Tensor, generator: torch.Generator) -> torch
     return torch.where(mirrored.reshape(-1, *[1] * (samples.ndim - 1)), samples.flip(-1), samples)
 
 
-def shift_at_random(samples: torch.Tensor, places: int, generator: torch.Generator) -> torch.Tensor:
-    """Move each sample by up to `places` along each spatial axis. All moves are equally likely; zeros fill the gap.
+def shift_at_random(
+    samples: torch.Tensor, places: int, generator: torch.Generator, background: Sequence[float] = ()
+) -> torch.Tensor:
+    """Move each sample by up to `places` along each spatial axis. All moves are equally likely.
 
     Parameters
     ----------
@@ -80,6 +86,8 @@ def shift_at_random(samples: torch.Tensor, places: int, generator: torch.Generat
         The furthest move along each axis.
     generator : torch.Generator
         Source of the random choices.
+    background : sequence of float, optional
+        What fills the gap, in each channel; zero by default.
 
     Examples
     --------
@@ -92,7 +100,20 @@ def shift_at_random(samples: torch.Tensor, places: int, generator: torch.Generat
     count, lengths = len(samples), samples.shape[2:]
     starts = torch.randint(0, 2 * places + 1, (len(lengths), count), generator=generator).to(samples.device)
     # A view of all windows, (samples, channels, *starts, *spatial); one of them is chosen for each sample.
-    windows = pad(samples, (places,) * (2 * len(lengths)))
+    windows = _framed(samples, places, background)
     for axis, length in enumerate(lengths, start=2):
         windows = windows.unfold(axis, length, 1)
     return windows[(torch.arange(count, device=samples.device), slice(None), *starts)]
+
+
+def _framed(samples: torch.Tensor, places: int, background: Sequence[float]) -> torch.Tensor:
+    """Return samples with so many places of background before and after each of their axes."""
+    lengths = samples.shape[2:]
+    fill = torch.tensor(background or 0.0, dtype=samples.dtype, device=samples.device)
+    frame = fill.reshape(-1, *[1] * len(lengths))
+    framed = frame.expand(*samples.shape[:2], *(length + 2 * places for length in lengths)).clone()
+    inside = framed
+    for axis, length in enumerate(lengths, start=2):
+        inside = inside.narrow(axis, places, length)
+    inside.copy_(samples)
+    return framed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any
@@ -12,6 +13,7 @@ from safetensors.torch import save
 
 from faltung.errors import ArgumentError
 from faltung.learn.runs import RunFolder
+from faltung.networks.stored import tensor_digest
 
 __all__ = ["Checkpoint"]
 
@@ -46,7 +48,8 @@ class Checkpoint:
     def save(self, tensors: Mapping[str, torch.Tensor], facts: Mapping[str, Any]) -> None:
         """Replace the file. If the program is stopped meanwhile, the former file remains."""
         content = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-        self._run.write_bytes(self._file, save(content, {"facts": json.dumps(facts)}))
+        told = json.dumps(facts)
+        self._run.write_bytes(self._file, save(content, {"facts": told, "digest": _digest(content, told)}))
 
     def load(self) -> tuple[dict[str, torch.Tensor], dict[str, Any]] | None:
         """Return tensors and facts as they were saved, or None if nothing was saved yet.
@@ -62,13 +65,24 @@ class Checkpoint:
         try:
             with safe_open(path, "pt") as file:
                 names = file.keys()  # the file itself is not iterable
-                return {name: file.get_tensor(name) for name in names}, json.loads(file.metadata()["facts"])
+                tensors, told = {name: file.get_tensor(name) for name in names}, file.metadata()
+            if _digest(tensors, told["facts"]) != told["digest"]:
+                raise ValueError("its digest is another one")
+            return tensors, json.loads(told["facts"])
         except (OSError, SafetensorError, TypeError, KeyError, ValueError) as error:
-            received = f"a damaged file {str(path)!r} ({error})"
-            raise ArgumentError(
-                "resume", "a checkpoint as faltung wrote it", received, "Delete it to start anew."
-            ) from error
+            raise self.damaged(error) from error
+
+    def damaged(self, error: Exception) -> ArgumentError:
+        """Return the error for a file whose content cannot be used."""
+        path = str(self._run.path / self._file)
+        received = f"a damaged file {path!r} ({' '.join(str(error).split())})"
+        remedy = "Delete it, and this network is trained from its start."
+        return ArgumentError("resume", "a checkpoint as faltung wrote it", received, remedy)
 
     def remove(self) -> None:
         """Delete the file if it exists."""
         (self._run.path / self._file).unlink(missing_ok=True)
+
+
+def _digest(tensors: Mapping[str, torch.Tensor], facts: str) -> str:
+    return hashlib.sha256(f"{tensor_digest(tensors)} {facts}".encode()).hexdigest()

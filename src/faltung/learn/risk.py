@@ -11,7 +11,7 @@ expected loss.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import EllipsisType
 from typing import Any
@@ -24,6 +24,7 @@ from torch import nn
 from faltung.errors import ArgumentError
 
 __all__ = [
+    "Background",
     "Loss",
     "accuracy",
     "accuracy_interval",
@@ -39,6 +40,9 @@ __all__ = [
 
 Loss = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 """A function of logits (samples, classes) and labels (samples,) that returns the mean loss over the samples."""
+
+Background = float | Sequence[float]
+"""What fills the gap where samples are moved away: one number for all channels, or one for each."""
 
 _Region = tuple[EllipsisType | slice, ...]
 
@@ -139,7 +143,7 @@ def accuracy(network: nn.Module, samples: torch.Tensor, labels: torch.Tensor) ->
     return (logits(network, samples).argmax(1) == labels).double().mean().item()
 
 
-def translate(samples: torch.Tensor, *moves: int, background: float = 0.0) -> torch.Tensor:
+def translate(samples: torch.Tensor, *moves: int, background: Background = 0.0) -> torch.Tensor:
     """Move samples by a whole number of pixels or values: y[n] = x[n - move], and `background` beyond the border.
 
     Parameters
@@ -147,8 +151,8 @@ def translate(samples: torch.Tensor, *moves: int, background: float = 0.0) -> to
     samples : tensor, shape (..., *spatial)
     *moves : int
         Distance along each of the last axes; for images down and right, or up and left if negative.
-    background : float, optional
-        Value that fills the gap.
+    background : float or sequence of float, optional
+        Value that fills the gap, one for all channels or one for each.
 
     Examples
     --------
@@ -156,7 +160,8 @@ def translate(samples: torch.Tensor, *moves: int, background: float = 0.0) -> to
     tensor([[0., 0.],
             [1., 2.]])
     """
-    moved = torch.full_like(samples, background)
+    fill = torch.tensor(background, dtype=samples.dtype, device=samples.device)
+    moved = torch.empty_like(samples).copy_(fill.reshape(-1, *[1] * len(moves)) if fill.ndim else fill)
     sizes = samples.shape[samples.ndim - len(moves) :]
     if any(abs(move) >= size for move, size in zip(moves, sizes, strict=True)):
         return moved
@@ -176,7 +181,7 @@ def recognised_under_shift(
     labels: torch.Tensor,
     places: int,
     *,
-    background: float = 0.0,
+    background: Background = 0.0,
     directions: int | None = None,
 ) -> torch.Tensor:
     """Return for each sample the share of the directions in which it can be moved and is still recognised.
@@ -189,8 +194,8 @@ def recognised_under_shift(
     labels : int64 tensor, shape (samples,)
     places : int
         Distance by which each sample is moved, forth or back along one of its axes.
-    background : float, optional
-        Value that fills the gap.
+    background : float or sequence of float, optional
+        Value that fills the gap, one for all channels or one for each.
     directions : int, optional
         Number of directions in which each sample is moved; all by default. With fewer, the directions are divided
         evenly among the samples, in a shuffled order that is always the same.
@@ -232,7 +237,7 @@ def recognised_under_shift(
 
 
 def accuracy_under_shift(
-    network: nn.Module, samples: torch.Tensor, labels: torch.Tensor, places: int, *, background: float = 0.0
+    network: nn.Module, samples: torch.Tensor, labels: torch.Tensor, places: int, *, background: Background = 0.0
 ) -> float:
     """Return the accuracy on samples moved by so many pixels or values, the mean over both directions of every axis.
 

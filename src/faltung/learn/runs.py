@@ -127,8 +127,11 @@ class RunFolder:
                 file.flush()
                 os.fsync(file.fileno())
             partial.replace(self.path / name)
-        except BaseException:  # Ctrl-C, too, must leave no partial file
+        except BaseException as error:  # Ctrl-C, too, must leave no partial file
             partial.unlink(missing_ok=True)
+            if isinstance(error, OSError) and error.errno is not None:
+                # A full disk does not say of which file it is full; and the partial file is gone.
+                raise type(error)(error.errno, error.strerror, str(self.path / name)) from error
             raise
 
     def remove_leftovers(self) -> None:

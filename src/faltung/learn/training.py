@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from faltung.learn.recipe import Recipe
 
 __all__ = ["Descent", "EpochRecord", "Objective", "train"]
 
+_DIVERGED = 1e9  # so many times the risk of the first epoch
 _INTERVAL = 1.0  # seconds between two checkpoints: fewer seconds of work are not worth a file
 _SHARE = 20  # times as long as writing a checkpoint takes are between two of them
 
@@ -243,6 +244,7 @@ class _State:
 
     def __init__(self, network: nn.Module, recipe: Recipe, steps: int) -> None:
         self._network = network
+        self._recipe = recipe
         self._patience = recipe.patience
         self.optimiser = recipe.optimiser_of(network)
         mean = get_ema_multi_avg_fn(recipe.average_decay(steps))  # type: ignore[no-untyped-call]
@@ -250,10 +252,16 @@ class _State:
         self._best: dict[str, torch.Tensor] = {}
         self._best_risk = math.inf
         self._best_epoch = 0
+        self._first_risk = math.inf
 
     def keep(self, record: EpochRecord) -> None:
         """Keep the averaged weights if their validation risk is the smallest yet and the recipe has patience."""
         risk = record.measures["validation_risk"]
+        if record.epoch == 1:
+            self._first_risk = record.measures["training_risk"]
+        if risk > _DIVERGED * self._first_risk:
+            risk = math.inf  # numbers so large say nothing, and overflow before long
+        _check_finite(risk, record.epoch, self._recipe)
         if self._patience is not None and risk < self._best_risk:
             self._best_risk, self._best_epoch = risk, record.epoch
             self._best = {name: value.clone() for name, value in self.average.module.state_dict().items()}
@@ -280,30 +288,48 @@ class _State:
         checkpoint.save(self._tensors(), {"history": [asdict(record) for record in history], **best})
 
     def load(self, checkpoint: Checkpoint) -> list[EpochRecord]:
-        """Restore the state of a checkpoint; return the history until then."""
+        """Restore the state of a checkpoint; return the history until then.
+
+        Raises
+        ------
+        ArgumentError
+            If the file is damaged, or of another network.
+        """
         saved = checkpoint.load()
         if saved is None:
             return []
-        tensors, facts = saved
-        parts: dict[str, dict[str, torch.Tensor]] = {}
+        try:
+            return self._restore(*saved)
+        except (KeyError, IndexError, ValueError, TypeError, RuntimeError) as error:
+            raise checkpoint.damaged(error) from error
+
+    def _restore(self, tensors: Mapping[str, torch.Tensor], facts: Mapping[str, Any]) -> list[EpochRecord]:
+        parts: dict[str, dict[str, torch.Tensor]] = {"best": {}, "optimiser": {}}
         for key, value in tensors.items():
             part, _, name = key.partition(".")
             parts.setdefault(part, {})[name] = value
-        self._network.load_state_dict(parts["network"])
+        if unknown := parts.keys() - {"network", "average", "best", "optimiser"}:
+            raise KeyError(min(unknown))
+        for weights in filter(None, (parts["best"], parts["network"])):  # the last ones stay
+            self._network.load_state_dict(weights)
         self.average.load_state_dict(parts["average"])
-        self._best = parts.get("best", {})
+        self._best = parts["best"]
         self._best_risk, self._best_epoch = facts.get("best_risk", math.inf), facts.get("best_epoch", 0)
         parameters = [parameter for group in self.optimiser.param_groups for parameter in group["params"]]
         states: dict[int, dict[str, torch.Tensor]] = {}
-        for key, value in parts.get("optimiser", {}).items():
+        for key, value in parts["optimiser"].items():
             index, _, name = key.partition(".")
             like = parameters[int(index)]
+            if value.ndim and value.shape != like.shape:
+                raise ValueError(f"{tuple(value.shape)} for {tuple(like.shape)} in optimiser.{key}")
             # In the memory layout of the parameter: sums over it are then formed in the same order as before.
             own = torch.empty_like(like).copy_(value) if value.shape == like.shape else value
             states.setdefault(int(index), {})[name] = own
         groups = self.optimiser.state_dict()["param_groups"]
         self.optimiser.load_state_dict({"state": states, "param_groups": groups})
-        return [EpochRecord(**record) for record in facts["history"]]
+        history = [EpochRecord(**record) for record in facts["history"]]
+        self._first_risk = history[0].measures["training_risk"]
+        return history
 
 
 def _generators(seed: int, epoch: int, rank: int) -> tuple[torch.Generator, torch.Generator]:

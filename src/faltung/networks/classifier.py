@@ -15,7 +15,7 @@ from torch import nn
 
 from faltung.errors import ArgumentError
 from faltung.layers import Conv
-from faltung.networks.standardise import Standardise
+from faltung.networks.standardise import ByChannel, Standardise
 
 __all__ = ["ConvClassifier"]
 
@@ -37,8 +37,8 @@ class ConvClassifier(nn.Module):
         Output channels of each stage. Between two stages every axis is halved.
     size : int
         Taps of a kernel along each axis, an odd number.
-    mean, deviation : float
-        Mean and standard deviation of the training samples; 0 and 1 for intensities from 0 to 1.
+    mean, deviation : float or sequence of float
+        Mean and standard deviation of the training samples, of each channel.
 
     Raises
     ------
@@ -68,8 +68,8 @@ class ConvClassifier(nn.Module):
         classes: int,
         channels: Sequence[int] = (16, 32, 48),
         size: int = 3,
-        mean: float = 0.0,
-        deviation: float = 1.0,
+        mean: ByChannel = 0.0,
+        deviation: ByChannel = 1.0,
     ) -> None:
         super().__init__()
         ndim = len(sample_shape) - 1
@@ -83,15 +83,15 @@ class ConvClassifier(nn.Module):
             raise ArgumentError(
                 "size", "an odd number of taps, so that outputs have the positions of inputs", str(size)
             )
+        self.standardise = Standardise(mean, deviation)
         self.arguments = {
             "sample_shape": list(sample_shape),
             "classes": classes,
             "channels": list(channels),
             "size": size,
-            "mean": mean,
-            "deviation": deviation,
+            "mean": self.standardise.mean.tolist(),
+            "deviation": self.standardise.deviation.tolist(),
         }
-        self.standardise = Standardise(mean, deviation)
         widths = [sample_shape[0], *channels]
         self.stages = nn.Sequential()
         for before, after in pairwise(widths):

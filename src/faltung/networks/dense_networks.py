@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from faltung.errors import ArgumentError
-from faltung.networks.standardise import Standardise
+from faltung.networks.standardise import ByChannel, Standardise
 
 __all__ = ["DenseClassifier"]
 
@@ -29,8 +29,8 @@ class DenseClassifier(nn.Module):
         Outputs of each hidden layer.
     classes : int
         Number of classes.
-    mean, deviation : float
-        Mean and standard deviation of the training samples; 0 and 1 for intensities from 0 to 1.
+    mean, deviation : float or sequence of float
+        Mean and standard deviation of the training samples, of each channel.
 
     Raises
     ------
@@ -50,21 +50,21 @@ class DenseClassifier(nn.Module):
         sample_shape: Sequence[int],
         widths: Sequence[int] = (512, 256),
         classes: int,
-        mean: float = 0.0,
-        deviation: float = 1.0,
+        mean: ByChannel = 0.0,
+        deviation: ByChannel = 1.0,
     ) -> None:
         super().__init__()
         if min(*sample_shape, *widths, classes) < 1:
             received = f"sample_shape={tuple(sample_shape)}, widths={tuple(widths)}, classes={classes}"
             raise ArgumentError("widths", "no number below one", received)
+        self.standardise = Standardise(mean, deviation)
         self.arguments = {
             "sample_shape": list(sample_shape),
             "widths": list(widths),
             "classes": classes,
-            "mean": mean,
-            "deviation": deviation,
+            "mean": self.standardise.mean.tolist(),
+            "deviation": self.standardise.deviation.tolist(),
         }
-        self.standardise = Standardise(mean, deviation)
         sizes = [math.prod(sample_shape), *widths]
         self.hidden = nn.Sequential(*map(_layer, sizes[:-1], sizes[1:]))
         self.classify = nn.Linear(sizes[-1], classes)

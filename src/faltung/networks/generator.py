@@ -14,7 +14,7 @@ from torch.nn.functional import group_norm, interpolate, silu
 
 from faltung.errors import ArgumentError
 from faltung.layers import Conv
-from faltung.networks.standardise import Standardise
+from faltung.networks.standardise import ByChannel, Standardise
 
 __all__ = ["GENERATORS", "ConvGenerator", "DenseGenerator", "VelocityField"]
 
@@ -36,8 +36,8 @@ class VelocityField(nn.Module):
         Shape of one sample: (channels, *spatial).
     classes : int
         Number of classes.
-    mean, deviation : float
-        Mean and standard deviation of the training samples.
+    mean, deviation : float or sequence of float
+        Mean and standard deviation of the training samples, of each channel.
 
     Raises
     ------
@@ -51,7 +51,7 @@ class VelocityField(nn.Module):
     (tensor([0., 1.]), tensor([0.2500, 0.7500]))
     """
 
-    def __init__(self, sample_shape: Sequence[int], classes: int, mean: float, deviation: float) -> None:
+    def __init__(self, sample_shape: Sequence[int], classes: int, mean: ByChannel, deviation: ByChannel) -> None:
         super().__init__()
         if min(*sample_shape, classes) < 1:
             received = f"sample_shape={tuple(sample_shape)}, classes={classes}"
@@ -63,7 +63,7 @@ class VelocityField(nn.Module):
 
     def restore(self, points: torch.Tensor) -> torch.Tensor:
         """Return points on the scale of the samples."""
-        return points * self.standardise.deviation + self.standardise.mean
+        return self.standardise.restore(points)
 
 
 class ConvGenerator(VelocityField):
@@ -83,8 +83,8 @@ class ConvGenerator(VelocityField):
         Channels of each level, multiples of 8.
     blocks : sequence of int
         Residual blocks of each level, on the way to coarser levels and again on the way back; of the last level once.
-    mean, deviation : float
-        Of the training samples.
+    mean, deviation : float or sequence of float
+        Of the training samples, of each channel.
 
     Raises
     ------
@@ -111,8 +111,8 @@ class ConvGenerator(VelocityField):
         classes: int,
         channels: Sequence[int] = (16, 32, 64),
         blocks: Sequence[int] = (1, 1, 2),
-        mean: float = 0.0,
-        deviation: float = 1.0,
+        mean: ByChannel = 0.0,
+        deviation: ByChannel = 1.0,
     ) -> None:
         super().__init__(sample_shape, classes, mean, deviation)
         ndim = len(sample_shape) - 1
@@ -128,8 +128,8 @@ class ConvGenerator(VelocityField):
             "classes": classes,
             "channels": list(channels),
             "blocks": list(blocks),
-            "mean": mean,
-            "deviation": deviation,
+            "mean": self.standardise.mean.tolist(),
+            "deviation": self.standardise.deviation.tolist(),
         }
         self.enter = _convolution(sample_shape[0], channels[0], ndim)
         self.level = _Level(channels, blocks, ndim)
@@ -160,8 +160,8 @@ class DenseGenerator(VelocityField):
         Outputs of each hidden layer, at least two.
     blocks : int
         Residual blocks.
-    mean, deviation : float
-        Of the training samples.
+    mean, deviation : float or sequence of float
+        Of the training samples, of each channel.
 
     Raises
     ------
@@ -182,8 +182,8 @@ class DenseGenerator(VelocityField):
         classes: int,
         width: int = 256,
         blocks: int = 3,
-        mean: float = 0.0,
-        deviation: float = 1.0,
+        mean: ByChannel = 0.0,
+        deviation: ByChannel = 1.0,
     ) -> None:
         super().__init__(sample_shape, classes, mean, deviation)
         if width < 2 or blocks < 1:  # a single number cannot be normalised
@@ -193,8 +193,8 @@ class DenseGenerator(VelocityField):
             "classes": classes,
             "width": width,
             "blocks": blocks,
-            "mean": mean,
-            "deviation": deviation,
+            "mean": self.standardise.mean.tolist(),
+            "deviation": self.standardise.deviation.tolist(),
         }
         inputs = math.prod(sample_shape)
         self.enter = nn.Linear(inputs, width)

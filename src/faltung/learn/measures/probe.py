@@ -80,9 +80,11 @@ def linear_probe(
     >>> linear_probe(features, (features[:, 0] > 2).long(), torch.tensor([[1.0], [9.0]]), torch.tensor([0, 0]))
     0.5
     """
-    mean, deviation = features.double().mean(0), features.double().std(0, correction=0)
+    # What overflowed says nothing, as a constant does.
+    features, test_features = (values.double().nan_to_num(0.0, 0.0, 0.0) for values in (features, test_features))
+    mean, deviation = features.mean(0), features.std(0, correction=0)
     scale = torch.where(deviation > 1e-6 * deviation.max(), deviation, torch.inf)  # constant features are ignored
-    inputs, tests = ((values.double() - mean) / scale for values in (features, test_features))
+    inputs, tests = ((values - mean) / scale for values in (features, test_features))
     targets = functional.one_hot(labels).double()
     shares = targets.mean(0)
     predicted = tests @ _ridge(inputs, targets - shares) + shares

@@ -10,12 +10,12 @@ import math
 from collections.abc import Callable, Mapping
 from functools import partial
 
-import numpy as np
 from torch import nn
 
 from faltung.datasets.dataset import Dataset
 from faltung.learn.augmentation import Augmentation
 from faltung.learn.recipe import Recipe
+from faltung.learn.scale import scale_of
 from faltung.networks import ConvClassifier, DenseClassifier
 
 __all__ = ["augmentation_for", "candidates_for", "recipe_for"]
@@ -52,7 +52,7 @@ def candidates_for(data: Dataset) -> Mapping[str, Callable[[], nn.Module]]:
     dense-large 536586
     """
     shape, classes = data.sample_shape, len(data.class_names)
-    mean, deviation = _scale(data)
+    mean, deviation = scale_of(data)
     channels, taps = (_SERIES_CHANNELS, _SERIES_TAPS) if data.ndim == 1 else (_CHANNELS, 3)
     # So many stages that the kernels of the last one cover a large part of the sample.
     enough = 64 if data.ndim == 1 else 8
@@ -76,13 +76,6 @@ def candidates_for(data: Dataset) -> Mapping[str, Callable[[], nn.Module]]:
     }
 
 
-def _scale(data: Dataset) -> tuple[float, float]:
-    """Return mean and deviation of floats, whose scale is not known; the scale of intensities is."""
-    if data.samples.dtype == np.uint8:
-        return 0.0, 1.0
-    return float(data.samples.mean(dtype=np.float64)), float(data.samples.std(dtype=np.float64)) or 1.0
-
-
 def recipe_for(samples: int) -> Recipe:
     """Return the recipe of a classifier for a number of training samples: few need small batches and many epochs.
 
@@ -104,12 +97,14 @@ def recipe_for(samples: int) -> Recipe:
 def augmentation_for(data: Dataset) -> Augmentation:
     """Return the random changes of the samples of a training set.
 
-    Images are mirrored, series are not, because their order matters. All are moved by up to a 28th of their length.
+    Images are mirrored, series are not, because their order matters. All are moved by up to a 28th of their length,
+    and the mean of each channel fills the gap.
 
     Examples
     --------
     >>> from faltung.datasets.embedded import load_embedded
-    >>> augmentation_for(load_embedded().training)
-    Augmentation(mirror=True, shift=1)
+    >>> augmentation_for(load_embedded().training)  # doctest: +ELLIPSIS
+    Augmentation(mirror=True, shift=1, background=(0.28...,))
     """
-    return Augmentation(mirror=data.ndim > 1, shift=max(1, round(min(data.sample_shape[1:]) / 28)))
+    shift = max(1, round(min(data.sample_shape[1:]) / 28))
+    return Augmentation(mirror=data.ndim > 1, shift=shift, background=scale_of(data)[0])

@@ -6,11 +6,10 @@ import math
 from collections.abc import Callable, Mapping
 from functools import partial
 
-import numpy as np
-
 from faltung.datasets.dataset import Dataset
 from faltung.learn.augmentation import Augmentation
 from faltung.learn.recipe import Recipe
+from faltung.learn.scale import scale_of
 from faltung.learn.tasks.generation.flow import UNCHANGED
 from faltung.networks.generator import ConvGenerator, DenseGenerator, VelocityField
 
@@ -41,9 +40,7 @@ def generators_for(data: Dataset) -> Mapping[str, Callable[[], VelocityField]]:
     dense 300847
     """
     shape, classes = data.sample_shape, len(data.class_names)
-    unit = 255.0 if data.samples.dtype == np.uint8 else 1.0
-    mean = float(data.samples.mean(dtype=np.float64)) / unit
-    deviation = float(data.samples.std(dtype=np.float64)) / unit or 1.0
+    mean, deviation = scale_of(data)
     levels = 1 + max(1, math.ceil(math.log2(max(shape[1:]) / _COARSE)))
     convolutional = partial(
         ConvGenerator,
