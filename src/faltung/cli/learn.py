@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from inspect import signature
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,6 +17,9 @@ from faltung.cli.console import errors
 from faltung.cli.learning_progress import learning_progress
 from faltung.errors import ArgumentError
 from faltung.learn.tasks import TASKS
+
+if TYPE_CHECKING:
+    from faltung.learn import FinishedRun
 
 __all__ = ["learn"]
 
@@ -151,65 +154,61 @@ def learn(
     from faltung.learn.durations import seconds_of
 
     limit = None if time is None else seconds_of(time)
-    try:
-        with _stopping(), learning_progress() as shown:
-            if resume is not None:
-                run = learning.resume(
-                    resume,
-                    data=data,
-                    settings=_typed(context, learning.resume) | ({} if limit is None else {"time": limit}),
-                    device=device,
-                    tensorboard=tensorboard,
-                    on_epoch=shown.epoch,
-                    on_note=shown.note,
-                    on_schedule=shown.schedule,
-                    on_continue=shown.goes_on,
-                )
-            else:
-                given = {"epochs": epochs, "batch_size": batch_size, "patience": patience}
-                split = (
-                    learning.load_embedded()
-                    if data is None
-                    else learning.load_in_time(
-                        data,
-                        task,
-                        time=limit,
-                        given=given,
-                        ndim=ndim,
-                        size=size,
-                        skip_corrupt=skip_corrupt,
-                        on_skip=_print_skipped,
-                        on_note=shown.note,
-                    )
-                )
-                run = learning.run(
+    with _stopping(), learning_progress() as shown:
+        if resume is not None:
+            run = learning.resume(
+                resume,
+                data=data,
+                settings=_typed(context, learning.resume) | ({} if limit is None else {"time": limit}),
+                device=device,
+                tensorboard=tensorboard,
+                on_epoch=shown.epoch,
+                on_note=shown.note,
+                on_schedule=shown.schedule,
+                on_continue=shown.goes_on,
+            )
+        else:
+            split = (
+                learning.load_embedded()
+                if data is None
+                else learning.load_in_time(
+                    data,
                     task,
-                    split,
-                    out=out,
-                    epochs=epochs,
-                    batch_size=batch_size,
-                    learning_rate=learning_rate,
-                    patience=patience,
-                    curve=curve,
-                    splits=splits,
                     time=limit,
-                    spent=clock.monotonic() - began,
-                    options={} if judge is None else {"judge": judge},
-                    seed=seed,
-                    threads=workers if threads is None else threads,
-                    device=device,
-                    precision=precision,
-                    tensorboard=tensorboard,
-                    on_epoch=shown.epoch,
+                    given={"epochs": epochs, "batch_size": batch_size, "patience": patience},
+                    ndim=ndim,
+                    size=size,
+                    skip_corrupt=skip_corrupt,
+                    on_skip=_print_skipped,
                     on_note=shown.note,
-                    on_schedule=shown.schedule,
                 )
-    except learning.RunStopped as stopped:
-        errors.print(str(stopped), soft_wrap=True, markup=False)
-        raise typer.Exit(130) from None
-    except KeyboardInterrupt:
-        errors.print("Stopped before training began; nothing was written.", soft_wrap=True)
-        raise typer.Exit(130) from None
+            )
+            run = learning.run(
+                task,
+                split,
+                out=out,
+                epochs=epochs,
+                batch_size=batch_size,
+                learning_rate=learning_rate,
+                patience=patience,
+                curve=curve,
+                splits=splits,
+                time=limit,
+                spent=clock.monotonic() - began,
+                options={} if judge is None else {"judge": judge},
+                seed=seed,
+                threads=workers if threads is None else threads,
+                device=device,
+                precision=precision,
+                tensorboard=tensorboard,
+                on_epoch=shown.epoch,
+                on_note=shown.note,
+                on_schedule=shown.schedule,
+            )
+    _print_results(run)
+
+
+def _print_results(run: FinishedRun) -> None:
     if run.outcomes:
         typer.echo(run.table())
         for line in run.notes():
@@ -220,19 +219,25 @@ def learn(
 
 @contextmanager
 def _stopping() -> Iterator[None]:
-    """Let a request to terminate end a run as Ctrl-C does."""
-    if threading.current_thread() is not threading.main_thread():  # only that one gets signals
-        yield
-        return
+    """End with one sentence on Ctrl-C, and if asked to terminate."""
+    from faltung.learn import RunStopped
 
     def stop(number: int, frame: object) -> None:
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, stop)
+    alone = threading.current_thread() is threading.main_thread()  # only that one gets signals
+    before = signal.signal(signal.SIGTERM, stop) if alone else None
     try:
         yield
+    except RunStopped as stopped:
+        errors.print(str(stopped), soft_wrap=True, markup=False)
+        raise typer.Exit(130) from None
+    except KeyboardInterrupt:
+        errors.print("Stopped before training began; nothing was written.", soft_wrap=True)
+        raise typer.Exit(130) from None
     finally:
-        signal.signal(signal.SIGTERM, before)
+        if alone:
+            signal.signal(signal.SIGTERM, before)
 
 
 def _typed(context: typer.Context, resume: Callable[..., object]) -> dict[str, object]:

@@ -15,7 +15,7 @@ from faltung.learn.pace import Pace, measured
 from faltung.learn.provenance import provenance
 from faltung.learn.recipe import Recipe
 from faltung.learn.runs import METRICS, RunFolder
-from faltung.learn.schedule import CURVE, NETWORKS, SPLITS, Work
+from faltung.learn.schedule import CURVE, NETWORKS, SPLITS, PlannedTraining
 from faltung.learn.task import Measured, Measures, Results, Setup, Task
 from faltung.learn.timekeeper import Timekeeper
 from faltung.learn.trainer import MakeNetwork, TrainedCandidate, Trainer
@@ -133,7 +133,7 @@ def _first_of_each_class(labels: NDArray[np.integer[Any]], fraction: float) -> N
     return np.sort(np.concatenate(chosen))
 
 
-def _works(jobs: list[_Job], task: Task[Any], setup: Setup, trainer: Trainer) -> list[Work]:
+def _works(jobs: list[_Job], task: Task[Any], setup: Setup, trainer: Trainer) -> list[PlannedTraining]:
     """Measure the pace of each network, and return how long each job takes."""
     objective = task.objective(setup)
     paces = {
@@ -142,7 +142,7 @@ def _works(jobs: list[_Job], task: Task[Any], setup: Setup, trainer: Trainer) ->
         if job.stage == NETWORKS
     }
     return [
-        Work(
+        PlannedTraining(
             job.name,
             job.network,
             job.stage,

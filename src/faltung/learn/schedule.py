@@ -12,17 +12,17 @@ from typing import Any
 
 from faltung.learn.durations import duration
 
-__all__ = ["CURVE", "NETWORKS", "SPLITS", "Schedule", "Work", "fitted"]
+__all__ = ["CURVE", "NETWORKS", "SPLITS", "PlannedTraining", "Schedule", "fitted"]
 
 NETWORKS, SPLITS, CURVE = "networks", "splits", "curve"
 """The stages of a run: the networks themselves; the same on further splits; the same with fewer samples."""
 
-_SHARE = 0.5  # of the epochs that a network should get; below it, other work is cut first
+_SHARE = 0.4  # of the epochs that a network should get; below it, other work is cut first
 _COSTLY = 0.05  # of the time: yardsticks that take less are never left out
 
 
 @dataclass(frozen=True)
-class Work:
+class PlannedTraining:
     """One training of a run.
 
     Parameters
@@ -43,10 +43,12 @@ class Work:
         Works of a group are left out together: those of one split, or of the whole curve.
     asked : bool
         Whether the number of epochs was asked for, so that time does not change it.
+    done : int
+        Epochs of these that are over.
 
     Examples
     --------
-    >>> Work("dense", "dense", NETWORKS, epochs=10, seconds=2.0, after=1.0).total
+    >>> PlannedTraining("dense", "dense", NETWORKS, epochs=10, seconds=2.0, after=1.0).total
     21.0
     """
 
@@ -58,11 +60,12 @@ class Work:
     after: float = 0.0
     group: int = 0
     asked: bool = False
+    done: int = 0
 
     @property
     def total(self) -> float:
-        """Seconds of the training and of measuring."""
-        return self.epochs * self.seconds + self.after
+        """Seconds of what is left of training, and of measuring."""
+        return (self.epochs - self.done) * self.seconds + self.after
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ class Schedule:
 
     Parameters
     ----------
-    works : tuple of Work
+    works : tuple of PlannedTraining
         What is done.
     spent : float
         Seconds that had passed before.
@@ -84,13 +87,13 @@ class Schedule:
 
     Examples
     --------
-    >>> works = (Work("conv", "conv", NETWORKS, 10, 2.0), Work("dense", "dense", NETWORKS, 10, 1.0))
+    >>> works = (PlannedTraining("conv", "conv", NETWORKS, 10, 2.0), PlannedTraining("dense", "dense", NETWORKS, 10, 1.0))
     >>> schedule = Schedule(works, spent=5.0, other=1.0)
     >>> schedule.seconds, schedule.left("conv", epoch=4), "dense" in schedule
     (36.0, 23.0, True)
     """
 
-    works: tuple[Work, ...]
+    works: tuple[PlannedTraining, ...]
     spent: float = 0.0
     other: float = 0.0
     limit: float | None = None
@@ -104,10 +107,10 @@ class Schedule:
     def __contains__(self, name: object) -> bool:
         return any(work.name == name for work in self.works)
 
-    def __getitem__(self, name: str) -> Work:
+    def __getitem__(self, name: str) -> PlannedTraining:
         return next(work for work in self.works if work.name == name)
 
-    def stage(self, stage: str) -> tuple[Work, ...]:
+    def stage(self, stage: str) -> tuple[PlannedTraining, ...]:
         """Return the works of a stage."""
         return tuple(work for work in self.works if work.stage == stage)
 
@@ -138,21 +141,23 @@ class Schedule:
     @classmethod
     def from_json(cls, facts: dict[str, Any]) -> Schedule:
         """Return the schedule that `as_json` has described."""
-        works = tuple(Work(**work) for work in facts["works"])
+        works = tuple(PlannedTraining(**work) for work in facts["works"])
         return cls(works, facts["spent"], facts["other"], facts["limit"], tuple(facts["cuts"]))
 
 
-def fitted(works: Sequence[Work], *, spent: float = 0.0, other: float = 0.0, limit: float | None = None) -> Schedule:
+def fitted(
+    works: Sequence[PlannedTraining], *, spent: float = 0.0, other: float = 0.0, limit: float | None = None
+) -> Schedule:
     """Return the schedule that does as much of the works as fits into a time.
 
-    First the curve is left out; then networks get fewer epochs, down to half of them; then further splits are left
-    out, the last one first; then epochs are cut down to a quarter; then yardsticks are left out, the costliest first;
+    First the curve is left out; then networks get fewer epochs, down to 40 % of them; then further splits are left
+    out, the last one first; then epochs are cut down to 20 %; then yardsticks are left out, the costliest first;
     then epochs are cut down to one. Epochs that were asked for are never cut.
 
     Examples
     --------
-    >>> works = [Work("conv", "conv", NETWORKS, 40, 10.0), Work("dense", "dense", NETWORKS, 40, 2.0)]
-    >>> works.append(Work("conv-20", "conv", CURVE, 100, 2.0))
+    >>> works = [PlannedTraining("conv", "conv", NETWORKS, 40, 10.0), PlannedTraining("dense", "dense", NETWORKS, 40, 2.0)]
+    >>> works.append(PlannedTraining("conv-20", "conv", CURVE, 100, 2.0))
     >>> fitted(works).seconds
     680.0
     >>> schedule = fitted(works, spent=10.0, limit=300.0)
@@ -170,7 +175,7 @@ def fitted(works: Sequence[Work], *, spent: float = 0.0, other: float = 0.0, lim
     return replace(schedule, cuts=_cuts(works, schedule.works))
 
 
-def _choices(works: Sequence[Work]) -> list[tuple[float, list[Work]]]:
+def _choices(works: Sequence[PlannedTraining]) -> list[tuple[float, list[PlannedTraining]]]:
     """Return what could be done, the best first: the smallest share of the epochs, and the works."""
     plain = [work for work in works if work.stage != CURVE]
     choices = [(1.0, [*works]), (_SHARE, plain)]
@@ -186,18 +191,20 @@ def _choices(works: Sequence[Work]) -> list[tuple[float, list[Work]]]:
     return [*choices, (0.0, networks)]
 
 
-def _scaled(works: Sequence[Work], seconds: float, share: float) -> list[Work]:
+def _scaled(works: Sequence[PlannedTraining], seconds: float, share: float) -> list[PlannedTraining]:
     """Return works with as large a share of their epochs as fits, from `share` to all."""
-    fixed = math.fsum(work.total if work.asked else work.after for work in works)
+    fixed = math.fsum(work.total if work.asked else work.after - work.done * work.seconds for work in works)
     flexible = math.fsum(work.epochs * work.seconds for work in works if not work.asked)
     most = (seconds - fixed) / flexible if flexible > 0 else 1.0
     share = min(1.0, max(share, most))
     if share == 1:
         return [*works]
-    return [work if work.asked else replace(work, epochs=max(1, int(share * work.epochs))) for work in works]
+    return [
+        work if work.asked else replace(work, epochs=max(1 + work.done, int(share * work.epochs))) for work in works
+    ]
 
 
-def _cuts(wanted: Sequence[Work], kept: Sequence[Work]) -> tuple[str, ...]:
+def _cuts(wanted: Sequence[PlannedTraining], kept: Sequence[PlannedTraining]) -> tuple[str, ...]:
     """Return in words what is wanted and not kept."""
     cuts = []
     epochs_of = {work.name: work.epochs for work in kept}

@@ -12,7 +12,7 @@ from faltung.errors import ArgumentError
 from faltung.learn.hardware import Hardware
 from faltung.learn.recipe import Recipe
 from faltung.learn.runs import RunFolder
-from faltung.learn.schedule import CURVE, SPLITS, Schedule, Work, fitted
+from faltung.learn.schedule import CURVE, SPLITS, PlannedTraining, Schedule, fitted
 from faltung.learn.training import EpochRecord
 
 __all__ = ["SCHEDULE", "OnSchedule", "Timekeeper"]
@@ -55,7 +55,7 @@ class Timekeeper:
     >>> from faltung.learn.schedule import NETWORKS
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     keeper = Timekeeper(RunFolder(Path(folder)), limit=100.0, clock=lambda: 0.0)
-    ...     schedule = keeper.begin([Work("conv", "conv", NETWORKS, epochs=50, seconds=4.0)], other=20.0)
+    ...     schedule = keeper.begin([PlannedTraining("conv", "conv", NETWORKS, epochs=50, seconds=4.0)], other=20.0)
     ...     recipe = keeper.recipe("conv", Recipe(epochs=50))
     >>> schedule.seconds, schedule.cuts, recipe.epochs
     (100.0, ('20 epochs instead of 50',), 20)
@@ -79,7 +79,7 @@ class Timekeeper:
         self._resumed = resumed
         self._fixed = fixed
         self.on_schedule: Callable[[Schedule, float], None] = lambda schedule, left: None
-        self._wanted: dict[str, Work] = {}
+        self._wanted: dict[str, PlannedTraining] = {}
         self._ended: set[str] = set()
         self._started: dict[str, int] = {}
         self._revised: dict[str, dict[int, int]] = {}
@@ -98,7 +98,7 @@ class Timekeeper:
         """Return the time of the first process in all, which must ask together."""
         return self._hardware.first([self.elapsed])[0]
 
-    def begin(self, works: Sequence[Work], other: float) -> Schedule:
+    def begin(self, works: Sequence[PlannedTraining], other: float) -> Schedule:
         """Plan the works of a run, or take up the plan of a run that goes on."""
         if self._resumed and self._load():
             self._tell(self.announced)
@@ -137,7 +137,7 @@ class Timekeeper:
         self._epoch_began = now
         if len(self._timed) >= _SETTLED:
             self._set_pace(name, sum(self._timed[1:]) / (len(self._timed) - 1))
-            if now > self._planned + _PAUSE * self.announced:
+            if record.epoch < record.epochs and now > self._planned + _PAUSE * self.announced:
                 self._keep_to_time(name, record.epoch)
         epochs = self.schedule[name].epochs
         if epochs != record.epochs:
@@ -154,7 +154,7 @@ class Timekeeper:
         now = self.schedule[name]
         ratio = seconds / now.seconds if now.seconds > 0 else 1.0
 
-        def paced(work: Work) -> Work:
+        def paced(work: PlannedTraining) -> PlannedTraining:
             if work.network != now.network or work.name in self._ended:
                 return work
             return replace(work, seconds=seconds if work.name == name else work.seconds * ratio)
@@ -171,33 +171,27 @@ class Timekeeper:
         if self._resumed or self._limit is None or not (late or early):
             return
         works = [self._still_wanted(work, name, done) for work in self._unfinished(name)]
-        plan = fitted(works, other=self.schedule.other, limit=left)
+        # What cannot be shortened may be a little late rather than be left out.
+        limit = left if any(not work.asked for work in works) else left + (_LATE - 1) * self.announced
+        plan = fitted(works, other=self.schedule.other, limit=limit)
         past = [work for work in self.schedule.works if work.name in self._ended]
-        coming = self._alike([replace(work, epochs=work.epochs + done * (work.name == name)) for work in plan.works])
+        coming = [replace(work, done=0) for work in plan.works]
         changed = replace(self.schedule, works=(*past, *coming), cuts=plan.cuts)
         if changed != self.schedule and name in changed:
             self.schedule, self._planned = changed, self._now()
             self._save()
             self._tell(left)
 
-    def _unfinished(self, name: str) -> list[Work]:
+    def _unfinished(self, name: str) -> list[PlannedTraining]:
         names = list(self._wanted)
         return [self._wanted[each] for each in names[names.index(name) :] if each not in self._ended]
 
-    def _still_wanted(self, work: Work, name: str, done: int) -> Work:
+    def _still_wanted(self, work: PlannedTraining, name: str, done: int) -> PlannedTraining:
         """Return what is still to be done of a work: no network gets more epochs than the model got."""
         model = next(iter(self._wanted))
         if model in self._ended and work.stage != CURVE:
             work = replace(work, epochs=self.schedule[model].epochs, asked=work.stage == SPLITS)
-        return replace(work, epochs=max(1, work.epochs - done)) if work.name == name else work
-
-    def _alike(self, works: list[Work]) -> list[Work]:
-        """Give all networks that wait as many epochs as the model, if that is among them."""
-        model = next(iter(self._wanted))
-        epochs = next((work.epochs for work in works if work.name == model), None)
-        if epochs is None:
-            return works
-        return [work if work.asked or work.stage == CURVE else replace(work, epochs=epochs) for work in works]
+        return replace(work, epochs=max(done + 1, work.epochs), done=done) if work.name == name else work
 
     def _tell(self, left: float) -> None:
         self.on_schedule(self.schedule, left)

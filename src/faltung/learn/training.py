@@ -101,7 +101,8 @@ def train(
     hardware : Hardware, optional
         What to run on; one thread of the CPU by default.
     checkpoint : Checkpoint, optional
-        Written after an epoch, at most once a second. If it holds a state, training continues from it.
+        Written after an epoch, at most once a second, and after the last one. If it holds a state, training continues
+        from it.
     on_epoch : callable, optional
         Called with the record of each epoch at its end; first with the records that the checkpoint holds.
     on_continue : callable, optional
@@ -143,7 +144,7 @@ def train(
         on_epoch(record)
     if history:
         course.revise(len(history), revise(history[-1]))
-    saved, writing = -math.inf, 0.0
+    saving = _Saving(checkpoint if hardware.leads else None, descent.state)
 
     network.train()
     epoch = len(history)
@@ -167,16 +168,27 @@ def train(
         record = EpochRecord(epoch, course.epochs, seconds, measures)
         history.append(record)
         descent.state.keep(record)
-        # A file of a large network must not take longer than what it saves.
-        if checkpoint and hardware.leads and time.monotonic() > saved + max(_INTERVAL, _SHARE * writing):
-            writing = -time.monotonic()
-            descent.state.save(checkpoint, history)
-            saved = time.monotonic()
-            writing += saved
+        saving.save(history, last=epoch == course.epochs or descent.state.out_of_patience(history))
         on_epoch(record)
         course.revise(epoch, revise(record))
     descent.state.finish()
     return history
+
+
+class _Saving:
+    """Writes checkpoints, not too often: a file of a large network must not take longer than what it saves."""
+
+    def __init__(self, checkpoint: Checkpoint | None, state: _State) -> None:
+        self._checkpoint, self._state = checkpoint, state
+        self._next = -math.inf
+
+    def save(self, history: list[EpochRecord], *, last: bool) -> None:
+        """Write the state after an epoch, if it is the last one or there was none for a while."""
+        began = time.monotonic()
+        if self._checkpoint is not None and (last or began > self._next):
+            self._state.save(self._checkpoint, history)
+            ended = time.monotonic()
+            self._next = ended + max(_INTERVAL, _SHARE * (ended - began))
 
 
 class _Course:

@@ -11,7 +11,7 @@ from faltung.datasets.dataset import Split
 from faltung.learn.augmentation import Augmentation
 from faltung.learn.durations import duration
 from faltung.learn.report.wording import between, nouns
-from faltung.learn.schedule import CURVE, NETWORKS, SPLITS, Schedule
+from faltung.learn.schedule import CURVE, NETWORKS, SPLITS, PlannedTraining, Schedule
 
 __all__ = ["announcement", "change_of_plan", "class_counts", "threads_chosen", "unfinished_page"]
 
@@ -55,8 +55,8 @@ def announcement(
     Examples
     --------
     >>> from faltung.datasets.embedded import load_embedded
-    >>> from faltung.learn.schedule import Work
-    >>> schedule = Schedule((Work("conv", "conv", NETWORKS, 20, 2.0),), spent=1.0)
+    >>> from faltung.learn.schedule import PlannedTraining
+    >>> schedule = Schedule((PlannedTraining("conv", "conv", NETWORKS, 20, 2.0),), spent=1.0)
     >>> for line in announcement(load_embedded(), Augmentation(), {"conv": 84154}, schedule)[-3:]:
     ...     print(line)
     Networks: conv (84,154 parameters).
@@ -143,23 +143,32 @@ def change_of_plan(before: Schedule, after: Schedule, left: float) -> str:
 
     Examples
     --------
-    >>> from faltung.learn.schedule import Work
-    >>> before = Schedule((Work("conv", "conv", NETWORKS, 20, 2.0),))
+    >>> from faltung.learn.schedule import PlannedTraining
+    >>> before = Schedule((PlannedTraining("conv", "conv", NETWORKS, 20, 2.0),))
     >>> change_of_plan(before, before.changed("conv", epochs=15, seconds=3.0), left=30.0)
-    'New plan, as training became slower: conv 15 epochs instead of 20. Time left: 30 s.'
+    'New plan, as training became slower: 15 epochs instead of 20. Time left: 30 s.'
     """
     known = {work.name: work for work in before.works}
     now = {work.name: work for work in after.works}
-    changes = [
-        f"{name} {work.epochs} epochs instead of {known[name].epochs}"
-        for name, work in now.items()
-        if name in known and work.stage == NETWORKS and known[name].epochs != work.epochs
-    ]
-    for stage, what in ((SPLITS, "further splits"), (CURVE, "learning curve")):
-        if before.groups(stage) != after.groups(stage):
-            changes.append(f"{after.groups(stage) or 'no'} {what} instead of {before.groups(stage) or 'none'}")
-    pace = "slower" if sum(now[name].seconds - known[name].seconds for name in now.keys() & known) > 0 else "faster"
-    return f"New plan, as training became {pace}: {'; '.join(changes)}. Time left: {duration(left)}."
+    both = [(known[name], now[name]) for name in known if name in now]
+    texts = _changed_epochs([(then, work) for then, work in both if work.stage == NETWORKS])
+    texts += [f"no {work.name}" for work in before.stage(NETWORKS) if work.name not in now]
+    splits = after.groups(SPLITS)
+    if before.groups(SPLITS) != splits:
+        texts.append(f"{splits or 'no'} further split{'' if splits == 1 else 's'} instead of {before.groups(SPLITS)}")
+    if before.groups(CURVE) != after.groups(CURVE):
+        texts.append("a learning curve" if after.groups(CURVE) else "no learning curve")
+    pace = "slower" if sum(work.seconds - then.seconds for then, work in both) > 0 else "faster"
+    return f"New plan, as training became {pace}: {'; '.join(texts)}. Time left: {duration(left)}." if texts else ""
+
+
+def _changed_epochs(both: Sequence[tuple[PlannedTraining, PlannedTraining]]) -> list[str]:
+    changes = {
+        f"{work.epochs} epochs instead of {then.epochs}": work.name
+        for then, work in both
+        if then.epochs != work.epochs
+    }
+    return [*changes] if len(changes) < 2 else [f"{name} {change}" for change, name in changes.items()]
 
 
 def unfinished_page(name: str, folder: str, doing: Sequence[str]) -> str:
