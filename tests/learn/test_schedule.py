@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import collections
 import itertools
 import json
 from pathlib import Path
 
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 
+from faltung.datasets.embedded import load_embedded
 from faltung.errors import FaltungError
 from faltung.learn.durations import duration, seconds_of
+from faltung.learn.hardware import Hardware
 from faltung.learn.memory import Memory, check_memory, largest_size, training_memory
+from faltung.learn.pace import Pace, fastest, measured
 from faltung.learn.recipe import Recipe
 from faltung.learn.report.announcement import change_of_plan
 from faltung.learn.runs import RunFolder
 from faltung.learn.schedule import CURVE, NETWORKS, SPLITS, PlannedTraining, Schedule, fitted
+from faltung.learn.tasks.classification.cross_entropy import Classification
 from faltung.learn.timekeeper import SCHEDULE, Timekeeper
 from faltung.learn.training import EpochRecord
 
@@ -266,3 +273,33 @@ def test_memory_is_predicted_and_what_fits_is_named():
 def test_the_memory_of_this_computer_is_known_or_not():
     memory = Memory.find()
     assert memory is None or memory.total > memory.free > 0
+
+
+def test_the_pace_is_that_of_the_timed_steps():
+    clock = itertools.count(0.0)  # every reading is a second after the one before
+    objective = Classification(load_embedded())
+    pace = measured(_network, lambda network: objective, Recipe(), Hardware(), clock=lambda: next(clock))
+    assert pace == Pace(step=1.0, batch=128, validation=1.0)
+    assert pace.epoch(1280, Recipe(batch_size=128)) == 11.0
+    assert pace.epoch(64, Recipe(batch_size=128)) == 1.5
+    assert pace.answer(250) == pytest.approx(1 / 250)
+
+
+@pytest.mark.parametrize(("slowdown", "chosen"), [({1: 1.0, 2: 0.6, 3: 0.5}, 3), ({1: 1.0, 2: 0.97, 3: 3.0}, 1)])
+def test_the_fastest_number_of_threads_is_used(slowdown, chosen):
+    now, counts = [0.0], collections.Counter()
+
+    def clock() -> float:
+        now[0] += slowdown[torch.get_num_threads()] / 2
+        counts[torch.get_num_threads()] += 1
+        return now[0]
+
+    objective = Classification(load_embedded())
+    threads, seconds = fastest(_network, lambda network: objective, Recipe(), Hardware(threads=3), clock=clock)
+    assert threads == chosen
+    assert seconds == pytest.approx({count: time / 2 for count, time in slowdown.items()})
+    assert (counts[3] == 4) == (slowdown[3] == 3.0)  # what is hopeless is tried twice, not five times
+
+
+def _network() -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.Linear(784, 10))

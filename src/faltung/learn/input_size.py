@@ -131,7 +131,7 @@ def load_in_time(
         check_memory(samples, (split.training.sample_shape[0], size, size), recipe.batch_size, Memory.find())
     elif size is None and limit is not None and _was_scaled(split):
         side = split.training.sample_shape[1]
-        fits = fitting_size(row, split, recipe, Hardware(), limit)
+        fits = fitting_size(row, split, recipe, Hardware.find(threads=1), limit)
         if fits != side:
             on_note(f"Images of {fits}x{fits} pixels instead of {side}x{side}, to keep to {duration(limit)}.")
             chosen = fits

@@ -87,8 +87,9 @@ class Schedule:
 
     Examples
     --------
-    >>> works = (PlannedTraining("conv", "conv", NETWORKS, 10, 2.0), PlannedTraining("dense", "dense", NETWORKS, 10, 1.0))
-    >>> schedule = Schedule(works, spent=5.0, other=1.0)
+    >>> conv = PlannedTraining("conv", "conv", NETWORKS, 10, 2.0)
+    >>> dense = PlannedTraining("dense", "dense", NETWORKS, 10, 1.0)
+    >>> schedule = Schedule((conv, dense), spent=5.0, other=1.0)
     >>> schedule.seconds, schedule.left("conv", epoch=4), "dense" in schedule
     (36.0, 23.0, True)
     """
@@ -156,8 +157,9 @@ def fitted(
 
     Examples
     --------
-    >>> works = [PlannedTraining("conv", "conv", NETWORKS, 40, 10.0), PlannedTraining("dense", "dense", NETWORKS, 40, 2.0)]
-    >>> works.append(PlannedTraining("conv-20", "conv", CURVE, 100, 2.0))
+    >>> works = [PlannedTraining("conv", "conv", NETWORKS, 40, 10.0)]
+    >>> works += [PlannedTraining("dense", "dense", NETWORKS, 40, 2.0)]
+    >>> works += [PlannedTraining("conv-20", "conv", CURVE, 100, 2.0)]
     >>> fitted(works).seconds
     680.0
     >>> schedule = fitted(works, spent=10.0, limit=300.0)

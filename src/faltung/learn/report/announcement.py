@@ -79,8 +79,8 @@ def announcement(
     ]
     if split.duplicates:
         lines.append(
-            f"Beware: {split.duplicates:,} test {called.samples} are also training {called.samples}, so the test "
-            "accuracy says less."
+            f"Beware: of the test {called.samples}, {split.duplicates:,} "
+            f"{'is' if split.duplicates == 1 else 'are'} also used for training, so the test accuracy says less."
         )
     lines += [
         f"Changes at random: {_changes(augmentation, called.places)}.",
