@@ -132,8 +132,8 @@ def learn(
     test image once, as far as there is time.
 
     Without DATA the networks learn from 4,750 images of clothing that ship with faltung, which takes about a minute.
-    The same seed, number of threads and machine give the same results. `torchrun --nproc-per-node 2 -m faltung
-    learn` shares the work among processes.
+    The same seed, epochs, number of threads and machine give the same results. `torchrun --nproc-per-node 2 -m
+    faltung learn` shares the work among processes.
 
     Examples
     --------

@@ -12,7 +12,7 @@ from typing import Any
 
 from faltung.learn.durations import duration
 
-__all__ = ["CURVE", "NETWORKS", "SPLITS", "PlannedTraining", "Schedule", "fitted"]
+__all__ = ["CURVE", "NETWORKS", "SPLITS", "PlannedTraining", "Schedule", "fitted", "left_out"]
 
 NETWORKS, SPLITS, CURVE = "networks", "splits", "curve"
 """The stages of a run: the networks themselves; the same on further splits; the same with fewer samples."""
@@ -174,7 +174,7 @@ def fitted(
         schedule = Schedule(tuple(_scaled(kept, limit - spent - other, share)), spent, other, limit)
         if schedule.seconds <= limit:
             break
-    return replace(schedule, cuts=_cuts(works, schedule.works))
+    return replace(schedule, cuts=left_out(works, schedule.works))
 
 
 def _choices(works: Sequence[PlannedTraining]) -> list[tuple[float, list[PlannedTraining]]]:
@@ -206,23 +206,31 @@ def _scaled(works: Sequence[PlannedTraining], seconds: float, share: float) -> l
     ]
 
 
-def _cuts(wanted: Sequence[PlannedTraining], kept: Sequence[PlannedTraining]) -> tuple[str, ...]:
-    """Return in words what is wanted and not kept."""
-    cuts = []
+def left_out(wanted: Sequence[PlannedTraining], kept: Sequence[PlannedTraining]) -> tuple[str, ...]:
+    """Return in words what is wanted and not kept.
+
+    Examples
+    --------
+    >>> wanted = [PlannedTraining("conv", "conv", NETWORKS, 40, 2.0)]
+    >>> wanted += [PlannedTraining("conv-9", "conv", CURVE, 50, 1.0)]
+    >>> left_out(wanted, wanted), left_out(wanted, wanted[:1])
+    ((), ('no learning curve (50 s more)',))
+    """
+    texts = []
     epochs_of = {work.name: work.epochs for work in kept}
     fewer = {
         (epochs_of[work.name], work.epochs)
         for work in wanted
         if work.stage == NETWORKS and epochs_of.get(work.name, work.epochs) < work.epochs
     }
-    cuts += [f"{few} epochs instead of {many}" for few, many in sorted(fewer)]
+    texts += [f"{few} epochs instead of {many}" for few, many in sorted(fewer)]
     for work in wanted:
         if work.stage == NETWORKS and work.name not in epochs_of:
-            cuts.append(f"no {work.name} ({duration(work.total)} more)")
+            texts.append(f"no {work.name} ({duration(work.total)} more)")
     for stage, what in ((SPLITS, "further splits"), (CURVE, "learning curve")):
         groups, left = ({work.group for work in each if work.stage == stage} for each in (wanted, kept))
         if groups > left:
             lost = math.fsum(work.total for work in wanted if work.stage == stage and work.group not in left)
             number = f"{len(left)} of {len(groups)}" if left else "no"
-            cuts.append(f"{number} {what} ({duration(lost)} more)")
-    return tuple(cuts)
+            texts.append(f"{number} {what} ({duration(lost)} more)")
+    return tuple(texts)

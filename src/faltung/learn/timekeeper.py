@@ -12,7 +12,7 @@ from faltung.errors import ArgumentError
 from faltung.learn.hardware import Hardware
 from faltung.learn.recipe import Recipe
 from faltung.learn.runs import RunFolder
-from faltung.learn.schedule import CURVE, SPLITS, PlannedTraining, Schedule, fitted
+from faltung.learn.schedule import CURVE, SPLITS, PlannedTraining, Schedule, fitted, left_out
 from faltung.learn.training import EpochRecord
 
 __all__ = ["SCHEDULE", "OnSchedule", "Timekeeper"]
@@ -176,7 +176,8 @@ class Timekeeper:
         plan = fitted(works, other=self.schedule.other, limit=limit)
         past = [work for work in self.schedule.works if work.name in self._ended]
         coming = [replace(work, done=0) for work in plan.works]
-        changed = replace(self.schedule, works=(*past, *coming), cuts=plan.cuts)
+        kept = (*past, *coming)
+        changed = replace(self.schedule, works=kept, cuts=left_out([*self._wanted.values()], kept))
         if changed != self.schedule and name in changed:
             self.schedule, self._planned = changed, self._now()
             self._save()
