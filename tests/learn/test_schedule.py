@@ -5,8 +5,10 @@ from __future__ import annotations
 import collections
 import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
@@ -15,6 +17,7 @@ from torch import nn
 
 from faltung.datasets.embedded import load_embedded
 from faltung.errors import FaltungError
+from faltung.learn.choices import chosen_recipe, time_limit
 from faltung.learn.durations import duration, seconds_of
 from faltung.learn.hardware import Hardware
 from faltung.learn.memory import Memory, check_memory, largest_size, training_memory
@@ -23,6 +26,7 @@ from faltung.learn.recipe import Recipe
 from faltung.learn.report.announcement import change_of_plan
 from faltung.learn.runs import RunFolder
 from faltung.learn.schedule import CURVE, NETWORKS, SPLITS, PlannedTraining, Schedule, fitted
+from faltung.learn.tasks import TASKS
 from faltung.learn.tasks.classification.cross_entropy import Classification
 from faltung.learn.timekeeper import SCHEDULE, Timekeeper
 from faltung.learn.training import EpochRecord
@@ -303,3 +307,32 @@ def test_the_fastest_number_of_threads_is_used(slowdown, chosen):
 
 def _network() -> nn.Module:
     return nn.Sequential(nn.Flatten(), nn.Linear(784, 10))
+
+
+@pytest.mark.parametrize(
+    ("given", "limit", "epochs", "patience"),
+    [
+        ({}, 600.0, 60, 30),
+        ({}, None, 20, None),
+        ({"epochs": 7}, 600.0, 7, 10),
+        ({"patience": 3}, 600.0, 60, 3),
+        ({"epochs": 50, "patience": 3}, None, 50, 3),
+    ],
+)
+def test_what_is_given_is_not_chosen(given, limit, epochs, patience):
+    recipe = chosen_recipe(TASKS["classify"], load_embedded(), given, limit)
+    assert (recipe.epochs, recipe.patience) == (epochs, patience)
+
+
+def test_with_few_validation_samples_the_last_weights_are_kept():
+    split = load_embedded()
+    few = replace(split, validation=split.validation.subset(np.arange(20)))
+    assert chosen_recipe(TASKS["classify"], few, {}, 600.0).patience is None
+
+
+def test_one_s_own_data_have_ten_minutes():
+    own = replace(load_embedded(), origin=None)
+    assert time_limit(TASKS["classify"], own, None) == 600.0
+    assert time_limit(TASKS["classify"], own, "1h") == 3600.0
+    assert time_limit(TASKS["generate"], own, None) is None
+    assert time_limit(TASKS["classify"], load_embedded(), None) is None

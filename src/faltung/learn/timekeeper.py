@@ -12,7 +12,7 @@ from faltung.errors import ArgumentError
 from faltung.learn.hardware import Hardware
 from faltung.learn.recipe import Recipe
 from faltung.learn.runs import RunFolder
-from faltung.learn.schedule import CURVE, SPLITS, PlannedTraining, Schedule, fitted, left_out
+from faltung.learn.schedule import CURVE, PlannedTraining, Schedule, fitted, left_out
 from faltung.learn.training import EpochRecord
 
 __all__ = ["SCHEDULE", "OnSchedule", "Timekeeper"]
@@ -188,10 +188,10 @@ class Timekeeper:
         return [self._wanted[each] for each in names[names.index(name) :] if each not in self._ended]
 
     def _still_wanted(self, work: PlannedTraining, name: str, done: int) -> PlannedTraining:
-        """Return what is still to be done of a work: no network gets more epochs than the model got."""
+        """Return what is still to be done of a work: all networks get as many epochs as the model got."""
         model = next(iter(self._wanted))
         if model in self._ended and work.stage != CURVE:
-            work = replace(work, epochs=self.schedule[model].epochs, asked=work.stage == SPLITS)
+            work = replace(work, epochs=self.schedule[model].epochs, asked=True)
         return replace(work, epochs=max(done + 1, work.epochs), done=done) if work.name == name else work
 
     def _tell(self, left: float) -> None:
