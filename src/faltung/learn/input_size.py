@@ -33,7 +33,7 @@ def size_for_time(side: int, seconds: float, limit: float) -> int:
 
     Examples
     --------
-    >>> size_for_time(64, 300.0, limit=600.0), size_for_time(64, 300.0, 90.0), size_for_time(64, 300.0, 9.0)
+    >>> size_for_time(64, 300.0, limit=600.0), size_for_time(64, 300.0, 120.0), size_for_time(64, 300.0, 9.0)
     (64, 48, 32)
     """
     for smaller in (side, *SMALLER):
