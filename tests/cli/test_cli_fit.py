@@ -224,6 +224,17 @@ def test_files_that_a_system_made_belong_to_no_pair(command, tmp_path):
     assert "3 x 3 taps" in out
 
 
+@pytest.mark.parametrize("shape", [(2**70, 2), (10**9, 10**9), (-3, 4), (3.5, 2), ("x",)])
+def test_an_array_whose_head_was_changed_ends_in_one_sentence(command, tmp_path, shape):
+    np.save(tmp_path / "b.npy", np.zeros((30, 30)))
+    head = f"{{'descr': '<f8', 'fortran_order': False, 'shape': {shape}, }}".ljust(117).encode() + b"\n"
+    (tmp_path / "a.npy").write_bytes(b"\x93NUMPY\x01\x00v\x00" + head + bytes(7200))
+    code, out, err = command("fit", "a.npy", "b.npy", "--size", 3)
+    assert (code, out) == (1, "")
+    assert err.startswith("Error: ")
+    assert len(err.splitlines()) == 1
+
+
 def test_help_has_examples():
     result = CliRunner().invoke(app, ["fit", "--help"])
     assert result.exit_code == 0

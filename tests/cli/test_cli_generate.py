@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import dataclasses
 import json
+import re
+import shutil
 import sys
 from pathlib import Path
 
@@ -12,10 +14,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from faltung.cli import generate as generating
 from faltung.cli import main as entry
 from faltung.datasets.dataset import Dataset, Split
 from faltung.datasets.reading import load
 from faltung.errors import ArgumentError
+from faltung.learn.batches import tensors
 from faltung.learn.recipe import Recipe
 from faltung.learn.report.contact_sheet import contact_sheet
 from faltung.learn.runs import RunFolder
@@ -176,10 +180,10 @@ def test_judge_that_does_not_fit_is_refused_before_anything_is_trained(tmp_path)
 def test_defaults_suit_the_data():
     makers = generators_for(SPLIT.training)
     convolutional, dense = (make() for make in makers.values())
-    values = SPLIT.training.samples / 255
+    values, _ = tensors(SPLIT.training)
     standardised = convolutional.standardise(values)
     assert abs(standardised.mean()) < 1e-6
-    assert standardised.std() == pytest.approx(1)
+    assert standardised.std(correction=0) == pytest.approx(1)
     sizes = [sum(parameter.numel() for parameter in network.parameters()) for network in (convolutional, dense)]
     assert 0.97 < sizes[1] / sizes[0] <= 1
     series = Dataset(np.zeros((2, 3, 300), np.float32), np.array([0, 1]), NAMES)
@@ -315,3 +319,31 @@ def test_contact_sheet_draws_a_series_from_its_lowest_to_its_highest():
 def test_contact_sheets_of_nothing_are_refused(count, columns):
     with pytest.raises(ArgumentError, match=f"samples: expected at least one, .*, got {count} in {columns}"):
         contact_sheet(np.zeros((count, 1, 8, 8), np.uint8), columns)
+
+
+@pytest.mark.parametrize("count", [10**8, 10**15])
+@pytest.mark.parametrize("files", [("-o", "a.png"), ("--npz", "a.npz"), ("-o", "a.png", "--class", "bag")])
+def test_more_samples_than_fit_are_refused_with_the_number_that_fits(
+    run, tmp_path, monkeypatch, capsys, count, files
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(generating, "_memory", lambda: 2**30)
+    assert _call("generate", run, "-n", count, *files) == 1
+    said = capsys.readouterr()
+    [fits] = re.findall(rf"--count: expected at most ([\d,]+) samples, which fit into .*, got {count:,}", said.err)
+    assert 1000 < int(fits.replace(",", "")) < 10**7
+    assert not [*tmp_path.iterdir()]
+
+
+def test_a_run_that_is_not_finished_says_so(run, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    folder = shutil.copytree(run, tmp_path / "run")
+    (folder / "run.json").write_text("{}")
+    (folder / "metrics.json").unlink()
+    assert _call("generate", "run", "-n", 2, "--npz", "a.npz") == 0
+    text = "The run run is not finished. Continue it with: faltung learn --resume run\n"
+    assert capsys.readouterr().err == text
+    for path in folder.glob("*.safetensors"):
+        path.unlink()
+    assert _call("generate", "run", "-n", 2, "--npz", "b.npz") == 1
+    assert "got 'run', which is not finished. Continue it with: faltung learn --resume run" in capsys.readouterr().err

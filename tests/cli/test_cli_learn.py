@@ -450,7 +450,7 @@ def test_series_are_learned_with_the_same_command(tmp_path, capsys):
     assert _call("learn", tmp_path / "series.npz", "--epochs", 3, "--patience", 2, "--no-curve", "--out", out) == 0
     network = load(out)
     assert network.arguments["sample_shape"] == [1, 50]
-    assert network.arguments["mean"] == pytest.approx(series.mean(), abs=0.1)
+    assert network.arguments["mean"] == pytest.approx([series.mean()], abs=0.1)
     assert "convolutional" in capsys.readouterr().out
 
 

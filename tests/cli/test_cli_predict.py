@@ -295,6 +295,19 @@ def test_standard_output_holds_nothing_else(run, command, tmp_path, option):
         assert json.loads(out)["unusable"] == {"nothing.png": "no such file or directory"}
 
 
+def test_a_run_that_is_not_finished_says_so(run, command, tmp_path):
+    _grey(tmp_path / "a.png", 255)
+    (run / "run.json").write_text("{}")
+    code, out, err = command("run", "a.png", "--top", 1)
+    assert (code, out) == (0, "a.png  bright   98.2 %\n")
+    assert err == "The run run is not finished. Continue it with: faltung learn --resume run\n"
+    for name in ("model", "dense"):
+        (run / f"{name}.safetensors").unlink()
+    code, _, err = command("run", "a.png")
+    assert code == 1
+    assert "got 'run', which is not finished. Continue it with: faltung learn --resume run" in err
+
+
 # What cannot be used
 
 

@@ -172,3 +172,20 @@ def test_class_names_differ(tmp_path):
     np.savez(tmp_path / "x.npz", x=x, y=np.arange(30) % 3, class_names=["a", "a", "b"])
     with pytest.raises(ArgumentError, match=r"DATA: expected class names that differ, got 'a' twice\. Rename them"):
         load(tmp_path / "x.npz")
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e4, 1e6])
+def test_series_with_an_offset_are_read_while_they_differ(tmp_path, offset):
+    x = np.random.default_rng(0).normal(size=(30, 40)) + offset
+    np.savez(tmp_path / "x.npz", x=x, y=np.arange(30) % 3)
+    assert np.abs(load(tmp_path / "x.npz").training.samples.std() - 1) < 0.1
+
+
+@pytest.mark.parametrize("offset", [1e9, -1e12, 2**40])
+def test_series_that_float32_cannot_tell_apart_are_refused(tmp_path, offset):
+    x = np.random.default_rng(0).normal(size=(30, 2, 40)) + np.array([0, offset])[:, None]
+    np.savez(tmp_path / "x.npz", x=x, y=np.arange(30) % 3)
+    with pytest.raises(ArgumentError, match=r"samples that differ in float32, .* in channel 1 of 'x'\. Subtract"):
+        load(tmp_path / "x.npz")
+    np.savez(tmp_path / "x.npz", x=np.full((30, 40), 1e12), y=np.arange(30) % 3)
+    assert len(load(tmp_path / "x.npz").training)

@@ -215,6 +215,14 @@ def _edit(folder: Path, **changes: object) -> None:
         (lambda folder: _edit(folder, arguments={"colour": "red"}), "TypeError: .*'colour'"),
         (lambda folder: _edit(folder, arguments=[1]), "TypeError"),
         (lambda folder: _edit(folder, samples={"dtype": "uint8"}), "KeyError: 'shape'"),
+        (
+            lambda folder: _edit(folder, samples={"dtype": "uint8", "shape": [1, 28, 27]}),
+            "ValueError: samples of shape",
+        ),
+        (lambda folder: _edit(folder, samples={"dtype": {"a": 1}, "shape": [1, 28, 28]}), "ValueError: classes"),
+        (lambda folder: _edit(folder, class_names=["bag", ["coat"]]), "ValueError: classes"),
+        (lambda folder: _edit(folder, arguments={**NETWORK.arguments, "mean": [0.1, 0.2]}), "one for each of 1 chan"),
+        (lambda folder: _edit(folder, arguments={**NETWORK.arguments, "deviation": 0}), "no deviation of zero"),
         (lambda folder: _edit(folder, format=1), "format 1, and this version of faltung reads 3"),
     ],
 )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sized
+from pathlib import Path
 from typing import Protocol, TypeVar
 
 from rich.console import Console
 from rich.progress import Progress
 
-__all__ = ["errors", "progress"]
+__all__ = ["errors", "note_unfinished", "progress"]
 
 _Item = TypeVar("_Item", covariant=True)
 
@@ -17,6 +18,15 @@ errors = Console(stderr=True, highlight=False)
 
 class _Items(Sized, Iterable[_Item], Protocol[_Item]):
     pass
+
+
+def note_unfinished(run: Path) -> None:
+    """Say that a run whose network is used has not ended: other networks and the measurements are missing."""
+    from faltung.networks.stored import is_unfinished
+
+    if is_unfinished(run):
+        text = f"The run {run} is not finished. Continue it with: faltung learn --resume {run}"
+        errors.print(text, soft_wrap=True, markup=False)
 
 
 def progress(items: _Items[_Item], description: str) -> Iterator[_Item]:

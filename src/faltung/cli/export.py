@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from faltung.cli.console import note_unfinished
 from faltung.cli.targets import check_new_file
 
 __all__ = ["export"]
@@ -24,10 +25,12 @@ def export(
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace FILE if it exists.")] = False,
 ) -> None:
-    """Write a trained classifier for other programs: as ONNX, or as a program for `torch.export.load`.
+    """Write a trained network for other programs: as ONNX, or as a program for `torch.export.load`.
 
-    The input of the exported network is a float32 batch of any size, the output are logits. The file also holds the
-    names of the classes. It is written only if its logits agree with those of the trained network.
+    A classifier of images takes uint8 pixels (batch, height, width, channels) of any size, and returns logits:
+    scaling and standardising are in the file. A generator moves noise one step closer to samples. The file also holds
+    the names of the classes, and the meaning of its inputs and outputs. It is written only if its outputs agree with
+    those of the trained network.
 
     Examples
     --------
@@ -39,7 +42,8 @@ def export(
 
     check_new_file("--output", output, overwrite)
     exported = learning.export_network(run, output, network=network, format=format)
+    note_unfinished(run)
     typer.echo(
-        f"{exported.path}: {exported.size / 1000:,.0f} kB; its logits differ from those of the network by at most "
+        f"{exported.path}: {exported.size / 1000:,.0f} kB; its outputs differ from those of the network by at most "
         f"{exported.difference:.1g} of the largest"
     )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import math
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 import typer
 
-from faltung.cli.console import progress
+from faltung.cli.console import note_unfinished, progress
 from faltung.cli.targets import check_new_file
 from faltung.errors import ArgumentError
 from faltung.learn.tasks.generation.sampling import Sampling
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = ["generate"]
+
+_COPIES = 3  # blocks, all of them in one array, and what is written
+_LONGEST = 65_535  # programs that show pictures take no longer ones
 
 
 def generate(
@@ -79,6 +83,8 @@ def generate(
     assert isinstance(trained.network, VelocityField)
     classes = len(trained.class_names)
     wanted = range(classes) if class_name is None else [_index(class_name, trained.class_names)]
+    columns = classes if class_name is None else math.ceil(math.sqrt(count))
+    _check_count(count, trained.sample_shape, np.dtype(trained.dtype), columns if output is not None else None)
     labels = np.resize(np.array(wanted), count)
     samples = flow.generate(
         trained.network,
@@ -88,13 +94,39 @@ def generate(
         track=lambda blocks: progress(blocks, "generating"),
     )
     if output is not None:
-        columns = classes if class_name is None else math.ceil(math.sqrt(count))
         RunFolder(output.parent).write_bytes(output.name, png(contact_sheet(samples, columns)))
     if npz is not None:
         RunFolder(npz.parent).write_bytes(npz.name, _npz(samples, labels, trained.class_names))
     kinds = "all classes in turn" if class_name is None else trained.class_names[wanted[0]]
+    note_unfinished(run)
     for file in written.values():
         typer.echo(f"{file}: {count} of {kinds}")
+
+
+def _check_count(count: int, sample_shape: Sequence[int], dtype: np.dtype[Any], columns: int | None) -> None:
+    """Refuse more samples than fit into half of the memory, or into a sheet of so many columns."""
+    from faltung.learn.report.contact_sheet import contact_sheet
+
+    bytes_each = _COPIES * math.prod(sample_shape) * dtype.itemsize
+    places = [(_memory() // 2, "half of the memory")]
+    if columns is not None:
+        tile = contact_sheet(np.zeros((1, *sample_shape), dtype), 1)
+        bytes_each += _COPIES * tile.nbytes
+        places.append(
+            (_LONGEST // (len(tile) + 4) * columns * bytes_each, f"a picture of {_LONGEST:,} rows of pixels")
+        )
+    room, place = min(places)
+    if count * bytes_each > room:
+        expected = f"at most {room // bytes_each:,} samples, which fit into {place}"
+        raise ArgumentError("--count", expected, f"{count:,}", "Generate fewer, or parts of them with other seeds.")
+
+
+def _memory() -> int:
+    """Return the bytes of memory of this computer; many where the system does not say."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return 1 << 36
 
 
 def _check_ending(option: str, file: Path, ending: str) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from faltung.cli.console import errors, progress
+from faltung.cli.console import errors, note_unfinished, progress
 from faltung.cli.targets import check_new_file
 from faltung.datasets.found import Found
 from faltung.errors import ArgumentError
@@ -75,6 +75,7 @@ def predict(
         on_skip=skipped.__setitem__,
         track=lambda batches: progress(batches, "predicting"),
     )
+    note_unfinished(run)
     for option, file in written.items():
         text = _csv(predictions) if option == "--csv" else _json(predictions, skipped)
         if file == _STANDARD_OUTPUT:

@@ -76,7 +76,7 @@ def read_idx(images: Mapping[str, Path], ndim: int | None, size: int | None) -> 
     if "training" not in images:
         received = ", ".join(f"'{path.name}'" for path in images.values())
         raise data_error("a file of training images, such as train-images-idx3-ubyte.gz", received)
-    arrays = sample_arrays({path.name: _array(path) for path in images.values()}, ndim, size)
+    arrays = sample_arrays({path.name: _array(path) for path in images.values()}, ndim, size, differ=True)
     return {part: _part(images[part], arrays[images[part].name]) for part in PARTS if part in images}
 
 

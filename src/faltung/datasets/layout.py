@@ -16,10 +16,14 @@ __all__ = ["sample_arrays"]
 _SERIES = "series (samples, length) or (samples, channels, length)"
 _IMAGES = "images (samples, height, width) or (samples, height, width, channels)"
 _VOLUMES = "volumes (samples, depth, height, width) or (samples, channels, depth, height, width)"
+_STEPS = 4  # between neighbouring numbers of float32, at least so many make a deviation
+
 _KINDS = {1: _SERIES, 2: _IMAGES, 3: _VOLUMES}
 
 
-def sample_arrays(arrays: Mapping[str, NDArray[Any]], ndim: int | None, size: int | None) -> dict[str, NDArray[Any]]:
+def sample_arrays(
+    arrays: Mapping[str, NDArray[Any]], ndim: int | None, size: int | None, *, differ: bool = False
+) -> dict[str, NDArray[Any]]:
     """Return arrays in the layout (samples, channels, *spatial), all uint8 or all float32.
 
     Images and volumes of integers from 0 to 255 become uint8, all other samples float32.
@@ -32,6 +36,8 @@ def sample_arrays(arrays: Mapping[str, NDArray[Any]], ndim: int | None, size: in
         Number of spatial axes: 1 for series, 2 for images, 3 for volumes; None to infer it from shape and dtype.
     size : int or None
         Side of the square that images are scaled to; None to choose it by their size.
+    differ : bool, optional
+        Whether values of a channel that differ must differ in float32, too.
 
     Raises
     ------
@@ -59,7 +65,9 @@ def sample_arrays(arrays: Mapping[str, NDArray[Any]], ndim: int | None, size: in
     if example.ndim > 3 and all(_are_intensities(values) for values in samples.values()):
         samples = {name: values.astype(np.uint8, copy=False) for name, values in samples.items()}
     else:
-        samples = {name: _finite(name, values) for name, values in samples.items()}
+        given, samples = samples, {name: _finite(name, values) for name, values in samples.items()}
+        if differ:
+            _check_digits(given)
     if example.ndim == 4:
         samples = {name: scaled(images, size) for name, images in samples.items()}
     return samples
@@ -106,6 +114,18 @@ def _are_intensities(samples: NDArray[Any]) -> bool:
     if samples.dtype.kind == "f":
         return False
     return samples.dtype == np.uint8 or (samples.min() >= 0 and samples.max() <= 255)
+
+
+def _check_digits(samples: Mapping[str, NDArray[Any]]) -> None:
+    """Refuse a channel whose values differ, but not in the digits that float32 keeps."""
+    for name, values in samples.items():
+        if values.dtype.itemsize > 4 or values.dtype.kind in "iu":
+            for channel in range(values.shape[1]):
+                those = values[:, channel]
+                deviation, mean = those.std(dtype=np.float64), those.mean(dtype=np.float64)
+                if 0 < deviation < _STEPS * np.spacing(np.float32(abs(mean))) and those.min() < those.max():
+                    received = f"a mean of {mean:g} and a deviation of {deviation:g} in channel {channel} of '{name}'"
+                    raise data_error("samples that differ in float32", received, "Subtract the mean first.")
 
 
 def _finite(name: str, samples: NDArray[Any]) -> NDArray[np.float32]:

@@ -39,7 +39,7 @@ def read_npz(path: Path, ndim: int | None, size: int | None) -> tuple[dict[str, 
         sample_names, label_names = _names_by_part(file.files)
         class_names = [name for name in file.files if name.lower() in _CLASS_NAMES]
         arrays = {name: file[name] for name in (*sample_names.values(), *label_names.values(), *class_names)}
-    samples = sample_arrays({name: arrays[name] for name in sample_names.values()}, ndim, size)
+    samples = sample_arrays({name: arrays[name] for name in sample_names.values()}, ndim, size, differ=True)
     parts = {
         part: _part(name, samples[name], label_names[part], arrays[label_names[part]])
         for part in PARTS

@@ -107,6 +107,9 @@ class Assignment:
                 raise ValueError("written by another version of faltung")
             facts["recipe"] = Recipe(**facts["recipe"])
             facts["augmentation"] = Augmentation(**facts["augmentation"])
+            kinds = {"task": str, "data": str | None, "digest": str, "options": dict, "reading": dict | None}
+            if wrong := [name for name, kind in kinds.items() if not isinstance(facts[name], kind)]:
+                raise TypeError(f"{wrong[0]} is {facts[wrong[0]]!r}")
             return cls(**facts)
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             received = f"{str(folder)!r} ({type(error).__name__}: {error})"

@@ -13,9 +13,8 @@ __all__ = ["tensors"]
 def tensors(data: Dataset) -> tuple[torch.Tensor, torch.Tensor]:
     """Return samples as a float32 tensor (samples, channels, *spatial) and labels as an int64 tensor.
 
-    Intensities from 0 to 255 become values from 0 to 1; floats stay as they are. The mean is not subtracted, so that
-    black stays zero: a convolutional layer extends its input by zeros, which continue a black background. Batch
-    normalisation does the scaling.
+    Intensities from 0 to 255 become values from 0 to 1; floats stay as they are. Networks subtract and divide by
+    themselves, so that they can be used without the data that they learned from.
 
     Examples
     --------

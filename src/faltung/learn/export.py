@@ -1,16 +1,14 @@
-"""How is a network exported? As ONNX or as a program of torch, and only if its logits stay the same."""
+"""How is a network exported? As ONNX or as a program of torch, and only if it says the same."""
 
 from __future__ import annotations
 
 import io
-import json
 import logging
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
@@ -18,16 +16,14 @@ from torch import nn
 from faltung.errors import ArgumentError, FaltungError, MissingExtraError
 from faltung.layers import convert
 from faltung.learn.runs import RunFolder
-from faltung.learn.trained_classifier import trained_classifier
-from faltung.networks.stored import Trained
+from faltung.learn.standalone import Standalone, standalone
+from faltung.learn.trained_classifier import trained_network
 
 __all__ = ["Exported", "export_network"]
 
 _TOLERANCE = 1e-4
-_BATCHES = (1, 5)  # neither is the size that the network is traced with
-_INTERPOLATION = {1: "linear", 2: "bilinear", 3: "trilinear"}
 
-_Run = Callable[[torch.Tensor], torch.Tensor]
+_Run = Callable[..., torch.Tensor | Sequence[torch.Tensor]]
 
 
 @dataclass(frozen=True)
@@ -41,9 +37,10 @@ class Exported:
     size : int
         In bytes.
     facts : dict of str to str
-        Metadata of the file, as JSON: "class_names", "sample_shape", and the scale of the input as "samples".
+        Metadata of the file, as JSON: "class_names", "sample_shape", and the meaning of each input and output by its
+        name: "pixels", "samples", "points", "times", "labels", "logits".
     difference : float
-        Largest difference between logits of the file and of the network, relative to the largest logit.
+        Largest difference between the outputs of the file and of the network, relative to the largest output.
 
     Examples
     --------
@@ -59,10 +56,13 @@ class Exported:
 def export_network(
     run: str | Path, output: str | Path, *, network: str = "model", format: str | None = None
 ) -> Exported:
-    """Write a trained classifier as a file that runs without faltung, for batches of any size.
+    """Write a trained network as a file that runs without faltung, for batches of any size.
 
-    The file maps float32 "samples" (batch, channels, *spatial) to "logits" (batch, classes). It is made in memory and
-    run on batches of noise and of smooth samples. It is written only if its logits are those of the network.
+    The file of a classifier of images maps uint8 "pixels" (batch, height, width, channels) of any size to "logits"
+    (batch, classes): it scales, crops and standardises as `predict` does. That of another classifier maps "samples"
+    (batch, channels, *spatial) as in training to logits. That of a generator maps "points", "times" and "labels" to
+    "moved" points and "samples"; some steps lead from noise to a sample. Each file says so itself. It is made in
+    memory and run on batches of several sizes. It is written only if its outputs are those of the network.
 
     Parameters
     ----------
@@ -78,11 +78,11 @@ def export_network(
     Raises
     ------
     ArgumentError
-        If the run has no such classifier, its task does not learn classes, or the format is not one of the two.
+        If the run has no such network, its task does not learn classes, or the format is not one of the two.
     MissingExtraError
         If ONNX is asked for and not installed.
     FaltungError
-        If the exported network gives other logits than the trained one, by more than 1e-4 of the largest.
+        If the exported network gives other outputs than the trained one, by more than 1e-4 of the largest.
 
     References
     ----------
@@ -99,8 +99,10 @@ def export_network(
     ...     save_network(RunFolder(Path(folder)), "model", network, load_embedded().training)
     ...     exported = export_network(folder, Path(folder) / "model.pt2")
     ...     again = torch.export.load(exported.path).module()
-    >>> again(torch.zeros(3, 1, 28, 28)).shape, exported.facts["sample_shape"]
-    (torch.Size([3, 10]), '[1, 28, 28]')
+    >>> again(torch.zeros(3, 60, 40, 1, dtype=torch.uint8)).shape
+    torch.Size([3, 10])
+    >>> exported.facts["pixels"]
+    '"uint8 from 0 to 255 (batch, height, width, channels)"'
     """
     output = Path(output)
     chosen = format or output.suffix.removeprefix(".").lower()
@@ -108,72 +110,71 @@ def export_network(
         received = repr(format) if format else f"no format and a file named '{output}'"
         raise ArgumentError("format", " or ".join(map(repr, _FORMATS)), received, "Name the file .onnx or .pt2.")
     write, read = _FORMATS[chosen]
-    trained = trained_classifier(run, network)
-    convert(trained.network, to="torch")  # the file must run without faltung
-    facts = _facts(trained)
-    with _quiet():
-        content = write(trained, facts)
-        difference = _largest_difference(trained, read(content))
+    whole = standalone(trained_network(run, network))
+    convert(whole.module, to="torch")  # the file must run without faltung
+    with _quiet(), torch.no_grad():
+        content = write(whole)
+        difference = _largest_difference(whole, read(content, whole))
     if not difference <= _TOLERANCE:
         raise FaltungError(
-            f"'{output}' was not written: its logits differ from those of the network by {difference:.1g} of the "
+            f"'{output}' was not written: its outputs differ from those of the network by {difference:.1g} of the "
             f"largest, and {_TOLERANCE:g} is allowed. Another format may do better."
         )
     RunFolder(output.parent).write_bytes(output.name, content)
-    return Exported(output, len(content), facts, difference)
+    return Exported(output, len(content), whole.facts, difference)
 
 
-def _facts(trained: Trained) -> dict[str, str]:
-    scale = (
-        "float32 from 0 to 1: intensities divided by 255" if trained.dtype == "uint8" else "float32 as in training"
-    )
-    facts = {"class_names": trained.class_names, "sample_shape": trained.sample_shape, "samples": scale}
-    return {name: json.dumps(fact, ensure_ascii=False) for name, fact in facts.items()}
-
-
-def _to_onnx(trained: Trained, facts: dict[str, str]) -> bytes:
+def _to_onnx(whole: Standalone) -> bytes:
     try:
         import onnxruntime  # noqa: F401
         import onnxscript  # noqa: F401
     except ModuleNotFoundError as error:
         raise MissingExtraError("Export to ONNX", "export") from error
     program = torch.onnx.export(
-        trained.network,
-        (_example(trained),),
-        input_names=["samples"],
-        output_names=["logits"],
-        dynamic_shapes={"samples": {0: "batch"}},
+        whole.module,
+        whole.examples[0],
+        input_names=[*whole.inputs],
+        output_names=[*whole.outputs],
+        dynamic_shapes={name: dict(enumerate(axes)) for name, axes in whole.inputs.items()},
         dynamo=True,
         verbose=False,
     )
     assert program is not None  # it is None without dynamo
-    program.model.metadata_props.update(facts)
+    program.model.metadata_props.update(whole.facts)
     for node in program.model.graph.all_nodes():
         node.metadata_props.clear()  # paths of this machine are private
     content: bytes = program.model_proto.SerializeToString()
     return content
 
 
-def _from_onnx(content: bytes) -> _Run:
+def _from_onnx(content: bytes, whole: Standalone) -> _Run:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-    return lambda samples: torch.from_numpy(session.run(["logits"], {"samples": samples.numpy()})[0])
+
+    def run(*inputs: torch.Tensor) -> list[torch.Tensor]:
+        named = dict(zip(whole.inputs, (tensor.numpy() for tensor in inputs), strict=True))
+        return [torch.from_numpy(output) for output in session.run([*whole.outputs], named)]
+
+    return run
 
 
-def _to_program(trained: Trained, facts: dict[str, str]) -> bytes:
+def _to_program(whole: Standalone) -> bytes:
     # torch.export keeps only tensors that are contiguous in the order of their axes.
-    trained.network.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # missing in the stubs
-    batch = torch.export.Dim("batch")
-    program = torch.export.export(trained.network, (_example(trained),), dynamic_shapes={"samples": {0: batch}})
+    whole.module.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]  # missing in the stubs
+    any_length = {axis: torch.export.Dim(axis) for axes in whole.inputs.values() for axis in axes}
+    shapes = {
+        name: {index: any_length[axis] for index, axis in enumerate(axes)} for name, axes in whole.inputs.items()
+    }
+    program = torch.export.export(whole.module, whole.examples[0], dynamic_shapes=shapes)
     for node in program.graph.nodes:
         node.meta.pop("stack_trace", None)
     file = io.BytesIO()
-    torch.export.save(program, file, extra_files=facts)
+    torch.export.save(program, file, extra_files=whole.facts)
     return file.getvalue()
 
 
-def _from_program(content: bytes) -> _Run:
+def _from_program(content: bytes, whole: Standalone) -> _Run:
     network: nn.Module = torch.export.load(io.BytesIO(content)).module()
     return network
 
@@ -181,31 +182,20 @@ def _from_program(content: bytes) -> _Run:
 _FORMATS = {"onnx": (_to_onnx, _from_onnx), "pt2": (_to_program, _from_program)}
 
 
-def _example(trained: Trained) -> torch.Tensor:
-    return torch.zeros(3, *trained.sample_shape)
-
-
-@torch.no_grad()
-def _largest_difference(trained: Trained, run: _Run) -> float:
-    """Return the largest difference between the logits of two networks, relative to the largest logit."""
+def _largest_difference(whole: Standalone, run: _Run) -> float:
+    """Return the largest difference between the outputs of two networks, relative to the largest output."""
     differences = []
-    for batch in _BATCHES:
-        for samples in _probes(trained, batch):
-            logits = trained.network(samples)
-            differences.append((run(samples) - logits).abs().max() / logits.abs().max())
+    for inputs in whole.examples:
+        for ours, theirs in zip(_listed(whole.module(*inputs)), _listed(run(*inputs)), strict=True):
+            # Rounded to whole numbers, two outputs may differ by one.
+            unit = 0.0 if ours.is_floating_point() else 1.0
+            difference = (theirs.double() - ours.double()).abs().clamp(min=unit).max() - unit
+            differences.append(difference / ours.double().abs().max())
     return torch.stack(differences).max().item()  # NaN if any difference is NaN
 
 
-def _probes(trained: Trained, batch: int) -> Iterator[torch.Tensor]:
-    """Yield noise, and smooth samples, which are more like images and series, on the scale of the training set."""
-    generator = torch.Generator().manual_seed(batch)
-    channels, *spatial = trained.sample_shape
-    for lengths in (spatial, [-(-length // 7) for length in spatial]):
-        values = torch.rand(batch, channels, *lengths, generator=generator)
-        if trained.dtype != "uint8":
-            arguments: Any = trained.network.arguments
-            values = arguments["mean"] + arguments["deviation"] * (4 * values - 2)
-        yield nn.functional.interpolate(values, spatial, mode=_INTERPOLATION[len(spatial)])
+def _listed(outputs: torch.Tensor | Sequence[torch.Tensor]) -> Sequence[torch.Tensor]:
+    return [outputs] if isinstance(outputs, torch.Tensor) else outputs
 
 
 @contextmanager

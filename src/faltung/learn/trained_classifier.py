@@ -9,9 +9,33 @@ from faltung.errors import ArgumentError
 from faltung.learn.arguments import instance
 from faltung.learn.assignment import ASSIGNMENT
 from faltung.learn.tasks import TASKS
-from faltung.networks.stored import CLASSIFIERS, Trained, load_trained
+from faltung.networks.stored import CLASSIFIERS, GENERATORS, Trained, load_trained
 
-__all__ = ["trained_classifier"]
+__all__ = ["trained_classifier", "trained_network"]
+
+
+def trained_network(run: str | Path, network: str = "model") -> Trained:
+    """Rebuild a classifier or a generator from a run folder.
+
+    Parameters
+    ----------
+    run, network
+        As for `trained_classifier`.
+
+    Raises
+    ------
+    ArgumentError
+        If there is no such network, or it is a classifier of a task that does not learn classes.
+
+    Examples
+    --------
+    >>> trained_network("no/such/folder")
+    Traceback (most recent call last):
+    faltung.errors.ArgumentError: run: expected a run folder with model.json and model.safetensors, ...
+    """
+    folder = Path(instance("run", run, str | Path, "the path of a run folder"))
+    trained = load_trained(folder, network)
+    return trained if type(trained.network).__name__ in GENERATORS else trained_classifier(folder, network)
 
 
 def trained_classifier(run: str | Path, network: str = "model") -> Trained:

@@ -38,7 +38,7 @@ class ConvClassifier(nn.Module):
     size : int
         Taps of a kernel along each axis, an odd number.
     mean, deviation : float or sequence of float
-        Mean and standard deviation of the training samples, of each channel.
+        What is subtracted from each channel, and what it is then divided by.
 
     Raises
     ------
@@ -83,7 +83,7 @@ class ConvClassifier(nn.Module):
             raise ArgumentError(
                 "size", "an odd number of taps, so that outputs have the positions of inputs", str(size)
             )
-        self.standardise = Standardise(mean, deviation)
+        self.standardise = Standardise(mean, deviation, sample_shape[0])
         self.arguments = {
             "sample_shape": list(sample_shape),
             "classes": classes,

@@ -30,7 +30,7 @@ class DenseClassifier(nn.Module):
     classes : int
         Number of classes.
     mean, deviation : float or sequence of float
-        Mean and standard deviation of the training samples, of each channel.
+        What is subtracted from each channel, and what it is then divided by.
 
     Raises
     ------
@@ -57,7 +57,7 @@ class DenseClassifier(nn.Module):
         if min(*sample_shape, *widths, classes) < 1:
             received = f"sample_shape={tuple(sample_shape)}, widths={tuple(widths)}, classes={classes}"
             raise ArgumentError("widths", "no number below one", received)
-        self.standardise = Standardise(mean, deviation)
+        self.standardise = Standardise(mean, deviation, sample_shape[0])
         self.arguments = {
             "sample_shape": list(sample_shape),
             "widths": list(widths),

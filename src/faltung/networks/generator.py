@@ -58,7 +58,7 @@ class VelocityField(nn.Module):
             raise ArgumentError("sample_shape", "no number below one", received)
         self.sample_shape = tuple(sample_shape)
         self.classes = classes
-        self.standardise = Standardise(mean, deviation)
+        self.standardise = Standardise(mean, deviation, sample_shape[0])
         self.moment = _Moment(classes)
 
     def restore(self, points: torch.Tensor) -> torch.Tensor:
@@ -268,8 +268,8 @@ class _Block(nn.Module):
         self.modulate = _zero(nn.Linear(_MOMENT, 2 * channels))
 
     def forward(self, points: torch.Tensor, moment: torch.Tensor) -> torch.Tensor:
-        by_channel = self.modulate(moment).reshape(len(points), -1, *[1] * (points.ndim - 2))
-        scale, shift = by_channel.chunk(2, dim=1)
+        by_channel = self.modulate(moment).chunk(2, dim=1)
+        scale, shift = (numbers.reshape(*numbers.shape, *[1] * (points.ndim - 2)) for numbers in by_channel)
         normalised = group_norm(self.first(points), self.groups)
         added: torch.Tensor = self.second(silu(torch.addcmul(shift, normalised, 1 + scale)))
         return points + added

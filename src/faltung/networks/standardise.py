@@ -7,6 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from faltung.errors import ArgumentError
+
 __all__ = ["ByChannel", "Standardise"]
 
 ByChannel = float | Sequence[float]
@@ -22,6 +24,13 @@ class Standardise(nn.Module):
     ----------
     mean, deviation : float or sequence of float
         One number for all channels, or one for each: then neither the unit nor the offset of a channel matters.
+    channels : int, optional
+        Number of channels of a sample.
+
+    Raises
+    ------
+    ArgumentError
+        If there is another number of them, one is not finite, or a deviation is zero.
 
     Examples
     --------
@@ -36,10 +45,16 @@ class Standardise(nn.Module):
     mean: torch.Tensor
     deviation: torch.Tensor
 
-    def __init__(self, mean: ByChannel = 0.0, deviation: ByChannel = 1.0) -> None:
+    def __init__(self, mean: ByChannel = 0.0, deviation: ByChannel = 1.0, channels: int | None = None) -> None:
         super().__init__()
-        self.register_buffer("mean", torch.tensor(mean, dtype=torch.float32), persistent=False)
-        self.register_buffer("deviation", torch.tensor(deviation, dtype=torch.float32), persistent=False)
+        for name, given in (("mean", mean), ("deviation", deviation)):
+            numbers = torch.tensor(given, dtype=torch.float32)
+            if numbers.ndim > 1 or (numbers.ndim and len(numbers) != (channels or len(numbers))):
+                raise ArgumentError(name, f"one number, or one for each of {channels} channels", str(given))
+            self.register_buffer(name, numbers, persistent=False)
+        if not (self.mean.isfinite().all() and self.deviation.isfinite().all() and self.deviation.all()):
+            received = f"mean={mean} and deviation={deviation}"
+            raise ArgumentError("deviation", "finite numbers, and no deviation of zero", received)
         self._changes = bool((self.mean != 0).any() or (self.deviation != 1).any())
 
     def forward(self, samples: torch.Tensor) -> torch.Tensor:

@@ -15,16 +15,28 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
+from faltung.datasets.pixels import EIGHT_BITS, FLOATS, SIXTEEN_BITS
 from faltung.errors import ArgumentError
 from faltung.networks.classifier import ConvClassifier
 from faltung.networks.dense_networks import DenseClassifier
 from faltung.networks.generator import ConvGenerator, DenseGenerator
 
-__all__ = ["CLASSIFIERS", "FORMAT", "GENERATORS", "NETWORKS", "Trained", "load", "load_trained", "tensor_digest"]
+__all__ = [
+    "CLASSIFIERS",
+    "FORMAT",
+    "GENERATORS",
+    "NETWORKS",
+    "Trained",
+    "is_unfinished",
+    "load",
+    "load_trained",
+    "tensor_digest",
+]
 
 FORMAT = 3
 """Version of the description that is saved with the weights."""
 
+_PIXELS = (None, EIGHT_BITS, SIXTEEN_BITS, FLOATS)
 _READABLE = (2, FORMAT)  # version 2 has no digest, and one mean for all channels
 
 CLASSIFIERS: Mapping[str, type[nn.Module]] = MappingProxyType(
@@ -137,9 +149,14 @@ def load_trained(
         if description.get("digest", tensor_digest(weights)) != tensor_digest(weights):
             raise ValueError("the weights are not those that were written")
         network.load_state_dict(weights)
-        samples = description["samples"]
-        names, shape = tuple(description["class_names"]), tuple(samples["shape"])
-        return Trained(network.eval(), names, samples["dtype"], shape, samples.get("pixels"))
+        samples, names = description["samples"], description["class_names"]
+        if not all(isinstance(name, str) for name in names) or samples["dtype"] not in ("uint8", "float32"):
+            raise ValueError(f"classes {names} and samples of {samples['dtype']}")
+        if samples["shape"] != description["arguments"]["sample_shape"]:
+            raise ValueError(f"samples of shape {samples['shape']}, and a network for others")
+        if samples.get("pixels") not in _PIXELS:
+            raise ValueError(f"pixels of {samples['pixels']}")
+        return Trained(network.eval(), tuple(names), samples["dtype"], tuple(samples["shape"]), samples.get("pixels"))
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         raise _damaged(folder, stem, error) from error
 
@@ -151,9 +168,22 @@ def _check_present(folder: Path, stem: str) -> None:
     if stored:
         raise ArgumentError("network", f"one that the run has: {', '.join(sorted(stored))}", repr(stem))
     missing = "does not exist" if not folder.exists() else "lacks them" if folder.is_dir() else "is a file"
-    received = f"'{folder}', which {missing}"
     remedy = "Make one with: faltung learn"
+    if is_unfinished(folder):
+        missing, remedy = "is not finished", f"Continue it with: faltung learn --resume {folder}"
+    received = f"'{folder}', which {missing}"
     raise ArgumentError("run", f"a run folder with {stem}.json and {stem}.safetensors", received, remedy)
+
+
+def is_unfinished(folder: Path) -> bool:
+    """Whether a run in this folder was begun and has not ended.
+
+    Examples
+    --------
+    >>> is_unfinished(Path("no/such/folder"))
+    False
+    """
+    return (folder / "run.json").exists() and not (folder / "metrics.json").exists()
 
 
 def _description(folder: Path, stem: str) -> dict[str, Any]:

@@ -143,7 +143,8 @@ def _shifts(outcomes: Sequence[Outcome], split: Split) -> str:
         y_label="Test accuracy (%)",
         x_ticks=sorted(outcomes[0].recognised),
     )
-    inward = "black" if split.test.samples.dtype == np.uint8 else "the mean of the training values"
+    whole = split.test.samples.dtype == np.uint8
+    inward = "what training samples have at their border" if whole else "the mean of the training values"
     caption = (
         f"Each test {called.sample} is moved along one of its axes; all directions are used equally often. The gap "
         f"is filled with {inward}. Bars: 95 % intervals."

@@ -15,7 +15,7 @@ from torch import nn
 from faltung.datasets.dataset import Dataset
 from faltung.learn.augmentation import Augmentation
 from faltung.learn.recipe import Recipe
-from faltung.learn.scale import scale_of
+from faltung.learn.scale import background_of, deviation_of
 from faltung.networks import ConvClassifier, DenseClassifier
 
 __all__ = ["augmentation_for", "candidates_for", "recipe_for"]
@@ -53,7 +53,8 @@ def candidates_for(data: Dataset) -> Mapping[str, Callable[[], nn.Module]]:
     dense-large 536586
     """
     shape, classes = data.sample_shape, len(data.class_names)
-    mean, deviation = scale_of(data)
+    # What is subtracted continues a sample beyond its border: a convolutional layer extends its input by zeros.
+    mean, deviation = background_of(data), deviation_of(data)
     channels, taps = (_SERIES_CHANNELS, _SERIES_TAPS) if data.ndim == 1 else (_CHANNELS, 3)
     # So many stages that the kernels of the last one cover a large part of the sample.
     enough = 64 if data.ndim == 1 else 8
@@ -102,15 +103,15 @@ def augmentation_for(data: Dataset) -> Augmentation:
     """Return the random changes of the samples of a training set.
 
     Images are mirrored, unless the names of all classes are single letters or numbers: a mirrored letter is another
-    one. Series are not, because their order matters. All are moved by up to a 28th of their length,
-    and the mean of each channel fills the gap.
+    one. Series are not, because their order matters. All are moved by up to a 28th of their length, and the background
+    of each channel fills the gap.
 
     Examples
     --------
     >>> from faltung.datasets.embedded import load_embedded
-    >>> augmentation_for(load_embedded().training)  # doctest: +ELLIPSIS
-    Augmentation(mirror=True, shift=1, background=(0.28...,))
+    >>> augmentation_for(load_embedded().training)
+    Augmentation(mirror=True, shift=1, background=(0.0,))
     """
     shift = max(1, round(min(data.sample_shape[1:]) / 28))
     signs = all(len(name) == 1 or name.isdigit() for name in data.class_names)
-    return Augmentation(mirror=data.ndim > 1 and not signs, shift=shift, background=scale_of(data)[0])
+    return Augmentation(mirror=data.ndim > 1 and not signs, shift=shift, background=background_of(data))

@@ -34,6 +34,7 @@ __all__ = [
     "generate",
     "guided",
     "noise",
+    "one_step",
     "samples_of",
 ]
 
@@ -153,7 +154,9 @@ def guided(network: VelocityField, strength: float) -> Velocity:
 
     def velocity(points: torch.Tensor, times: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
         both = torch.cat([labels, torch.full_like(labels, network.classes)])
-        named, unnamed = network(points.repeat(2, *[1] * (points.ndim - 1)), times.repeat(2), both).chunk(2)
+        velocities = network(points.repeat(2, *[1] * (points.ndim - 1)), times.repeat(2), both)
+        count = points.shape[0]
+        named, unnamed = velocities[:count], velocities[count:]
         return unnamed + strength * (named - unnamed)  # type: ignore[no-any-return]
 
     return velocity
@@ -191,10 +194,23 @@ def follow(
     """
     yield points
     for step in range(steps):
-        begin, half = torch.full((len(points),), step / steps, device=points.device), 0.5 / steps
-        ahead = points + half * velocity(points, begin, labels)
-        points = points + 2 * half * velocity(ahead, begin + half, labels)
+        times = torch.full((len(points),), step / steps, device=points.device)
+        points = one_step(velocity, points, times, labels, 1 / steps)
         yield points
+
+
+def one_step(
+    velocity: Velocity, points: torch.Tensor, times: torch.Tensor, labels: torch.Tensor, length: float
+) -> torch.Tensor:
+    """Return the positions of points some time later, by the midpoint rule.
+
+    Examples
+    --------
+    >>> one_step(lambda x, t, label: 2 * t[:, None], torch.zeros(1, 1), torch.zeros(1), torch.zeros(1), 0.5)
+    tensor([[0.2500]])
+    """
+    ahead = points + length / 2 * velocity(points, times, labels)
+    return points + length * velocity(ahead, times + length / 2, labels)
 
 
 def noise(seed: int, indices: Iterable[int], shape: Sequence[int]) -> torch.Tensor:

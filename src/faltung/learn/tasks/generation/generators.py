@@ -9,7 +9,7 @@ from functools import partial
 from faltung.datasets.dataset import Dataset
 from faltung.learn.augmentation import Augmentation
 from faltung.learn.recipe import Recipe
-from faltung.learn.scale import scale_of
+from faltung.learn.scale import deviation_of, mean_of
 from faltung.learn.tasks.generation.flow import UNCHANGED
 from faltung.networks.generator import ConvGenerator, DenseGenerator, VelocityField
 
@@ -40,7 +40,7 @@ def generators_for(data: Dataset) -> Mapping[str, Callable[[], VelocityField]]:
     dense 300847
     """
     shape, classes = data.sample_shape, len(data.class_names)
-    mean, deviation = scale_of(data)
+    mean, deviation = mean_of(data), deviation_of(data)
     levels = 1 + max(1, math.ceil(math.log2(max(shape[1:]) / _COARSE)))
     convolutional = partial(
         ConvGenerator,
