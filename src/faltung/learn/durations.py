@@ -55,7 +55,7 @@ def duration(seconds: float) -> str:
     >>> [duration(seconds) for seconds in (0.4, 42, 99, 130, 600, 5000)]
     ['1 s', '42 s', '1 min 40 s', '2 min 10 s', '10 min', '1 h 23 min']
     """
-    if seconds < 90:
+    if seconds <= 90:
         return f"{max(1, round(seconds))} s"
     if seconds < 10 * _MINUTE - 5:
         minutes, rest = divmod(10 * round(seconds / 10), _MINUTE)

@@ -103,8 +103,8 @@ def augmentation_for(data: Dataset) -> Augmentation:
     """Return the random changes of the samples of a training set.
 
     Images are mirrored, unless the names of all classes are single letters or numbers: a mirrored letter is another
-    one. Series are not, because their order matters. All are moved by up to a 28th of their length, and the background
-    of each channel fills the gap.
+    one. Series are not, because their order matters. All are moved by up to a 28th of their length, and the
+    background of each channel fills the gap.
 
     Examples
     --------
