@@ -66,7 +66,7 @@ class LearningProgress:
                 self._bars.start()
             if name not in self._tasks:
                 self._tasks[name] = self._bars.add_task(name, total=None, state="")
-            state = _state(record) + self.left(name, record.epoch)
+            state = _short(record) + self.left(name, record.epoch)
             self._bars.update(self._tasks[name], completed=record.epoch, total=record.epochs, state=state)
         elif record.epoch > self._known.get(name, 0):
             state = _state(record) + self.left(name, record.epoch)
@@ -79,6 +79,14 @@ def _state(record: EpochRecord) -> str:
     if accuracy is None:
         return f"{text}, validation risk {record.measures['validation_risk']:.3f}"
     return f"{text}, validation accuracy {100 * accuracy:.1f} %"
+
+
+def _short(record: EpochRecord) -> str:
+    """Return the state of a network for the end of a bar in 80 columns."""
+    accuracy = record.measures.get("validation_accuracy")
+    if accuracy is None:
+        return f"risk {record.measures['validation_risk']:.3f}"
+    return f"{100 * accuracy:.1f} % validation"
 
 
 @contextmanager

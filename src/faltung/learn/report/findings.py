@@ -199,11 +199,12 @@ def _few_samples(model: Outcome, yardsticks: Sequence[Outcome], curve: Mapping[s
     if not sentences:
         return ""
     most = max(ours)
-    low, high = accuracy_interval(ours[most], len(model.test_labels))
+    tests = len(model.test_labels) // model.splits  # fewer samples are learned from on the first split alone
+    low, high = accuracy_interval(ours[most], tests)
     samples = nouns(model.sample_shape).samples
     return (
         f"Trained on {min(ours):,} to {most:,} {samples}: {' '.join(sentences)} Each accuracy is from one "
-        f"run, and uncertain by {_points((high - low) / 2)} points with {len(model.test_labels):,} test {samples}."
+        f"run, and uncertain by {_points((high - low) / 2)} points with {tests:,} test {samples}."
     )
 
 
