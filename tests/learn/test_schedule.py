@@ -264,7 +264,7 @@ def test_memory_is_predicted_and_what_fits_is_named():
     assert check_memory(3000, (3, 64, 64), 128, None) == ""
     warning = check_memory(3000, (3, 64, 64), 128, little)
     size = largest_size(3000, 3, 128, little.free)
-    assert warning.startswith("Beware: samples of 64x64 need about 0.6 GB of 1.0 GB of free memory.")
+    assert warning.startswith("Beware: samples of 64x64 need about 0.9 GB of 1.0 GB of free memory.")
     assert warning.endswith(f"Use size={size}.")
     assert check_memory(3000, (3, size, size), 128, little) == ""
     assert training_memory(3000, (3, size + 8, size + 8), 128) > little.free / 2
