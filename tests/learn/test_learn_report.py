@@ -19,6 +19,7 @@ from faltung.learn.measures.layerwise import NetworkLayer
 from faltung.learn.measures.outcome import MeasuredLayer, Outcome
 from faltung.learn.report import html_report, warnings
 from faltung.learn.report.charts import Bar, Curve, bar_chart, line_chart, ticks
+from faltung.learn.report.columns import text_table
 from faltung.learn.report.findings import findings
 from faltung.learn.report.pictures import colour_sheet, data_uri, middle, png, signed_sheet, visible
 from faltung.learn.report.sketches import sketch
@@ -270,6 +271,30 @@ def test_table_says_what_was_measured():
     }
     header, _ = table([_outcome("conv", sample_shape=(2, 100), recognised={4 * steps: RIGHT for steps in range(7)})])
     assert header[6:] == ["Moved 4", "Moved 8", "Moved 16"]
+
+
+def test_the_printed_table_fits_into_80_columns():
+    best = _outcome(
+        "convolutional",
+        recognised=_recognised(*[1.0] * 7),
+        cost=NetworkCost(14_289_412, (LayerCost("0", "Linear", 999_999_999),)),
+    )
+    lines = text_table(*table([best])).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[-1].split() == [
+        "convolutional",
+        "14,289,412",
+        "1000",
+        "M",
+        "2.5",
+        "s",
+        "100.0",
+        "%",
+        "51.0–100",
+        "100",
+        "100",
+        "100",
+    ]
 
 
 def test_findings_on_accuracy_go_with_the_numbers_both_ways():

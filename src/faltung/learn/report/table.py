@@ -9,7 +9,7 @@ import numpy as np
 from faltung.learn.measures.outcome import Outcome
 from faltung.learn.report.wording import between, nouns, percent
 
-__all__ = ["table", "tested"]
+__all__ = ["samples_behind", "table"]
 
 _SHOWN = (1, 2, 4)  # indices of the distances that are shown
 
@@ -53,12 +53,18 @@ def table(outcomes: Sequence[Outcome], *, exact: bool = False) -> tuple[list[str
             f"{multiply_adds:,}" if exact else _short(multiply_adds),
             f"{outcome.training_seconds:.1f} s",
             percent(outcome.test_accuracy),
-            f"{100 * low:.1f}–{100 * high:.1f}",
-            *(f"{100 * outcome.shifted_accuracy[places]:.1f}" for places in shown),
+            f"{_tenths(low)}–{_tenths(high)}",
+            *(_tenths(outcome.shifted_accuracy[places]) for places in shown),
         ]
         rows.append(cells)
     header = ["Network", "Parameters", "Multiply-adds", "Training time", "Test accuracy", "95\u00a0% interval"]
     return header + [f"Moved {places} {unit}".rstrip() for places in shown], rows
+
+
+def _tenths(share: float) -> str:
+    """Return a share in per cent; all are 100 and not 100.0, for which there is no room in 80 columns."""
+    text = f"{100 * share:.1f}"
+    return "100" if text == "100.0" else text
 
 
 def _short(number: int) -> str:
@@ -69,12 +75,12 @@ def _short(number: int) -> str:
     return str(number)
 
 
-def tested(outcomes: Sequence[Outcome]) -> list[str]:
+def samples_behind(outcomes: Sequence[Outcome]) -> list[str]:
     """Return how many samples stand behind the accuracies of a table, in sentences.
 
     Examples
     --------
-    >>> tested([])
+    >>> samples_behind([])
     []
     """
     if not outcomes:

@@ -18,7 +18,7 @@ from faltung.learn.measures.outcome import Outcome, measure, measuring, pooled
 from faltung.learn.recipe import Recipe
 from faltung.learn.report import html_report
 from faltung.learn.report.pictures import colour_sheet, png, signed_sheet
-from faltung.learn.report.table import table, tested
+from faltung.learn.report.table import samples_behind, table
 from faltung.learn.risk import accuracy
 from faltung.learn.runs import RunFolder
 from faltung.learn.task import FurtherSplits, LearningCurve, Results, Setup, Task
@@ -84,7 +84,7 @@ TASK: Task[Outcome] = Task(
     measures=_ClassifierMeasures,
     report=_report,
     table=table,
-    notes=tested,
+    notes=samples_behind,
     classifies=True,
     curve=LearningCurve(
         "accuracy_by_training_samples", _FRACTIONS, lambda outcome: outcome.test_accuracy, _test_accuracy
