@@ -67,6 +67,7 @@ def test_run_folder_is_complete(run):
         "model.safetensors",
         "report.html",
         "run.json",
+        "schedule.json",
         "split.json",
     ]
 
@@ -150,6 +151,7 @@ def test_second_run_gives_the_same_numbers(run, metrics, tmp_path, capfd):
     repeated = json.loads((again / "metrics.json").read_text(encoding="utf-8"))
     for each in (metrics, repeated):
         each.pop("finished", None)
+        each.pop("time", None)
         for network in each["networks"].values():
             network.pop("training_seconds", None)
     assert repeated == metrics
@@ -157,9 +159,16 @@ def test_second_run_gives_the_same_numbers(run, metrics, tmp_path, capfd):
     out, err = capfd.readouterr()
     network = repeated["networks"]["convolutional"]
     [row] = [line for line in out.splitlines() if line.startswith("convolutional")]
-    assert row.split()[1:3] == ["84,154", "10,951,392"]
-    shares = [network["test_accuracy"], *(network["shifted_accuracy"][pixels] for pixels in "124")]
-    assert row.split()[5::2] == [f"{100 * share:.1f}" for share in shares]
+    assert row.split()[1:4] == ["84,154", "11.0", "M"]
+    shares = [network["shifted_accuracy"][pixels] for pixels in "124"]
+    low, high = network["test_accuracy_interval_95"]
+    interval = f"{100 * low:.1f}–{100 * high:.1f}"
+    assert row.split()[6:] == [
+        f"{100 * network['test_accuracy']:.1f}",
+        "%",
+        interval,
+        *(f"{100 * share:.1f}" for share in shares),
+    ]
     assert max(map(len, out.splitlines()[:5])) <= 80
     assert f"Run folder: {again}" in out
     assert "report.html" in out
@@ -259,7 +268,8 @@ def test_missing_extra_is_answered_with_its_install_line(tmp_path, missing):
     assert not list(tmp_path.iterdir())
 
 
-def test_interrupt_ends_cleanly(tmp_path):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_run_that_is_stopped_ends_cleanly(tmp_path, number):
     folder = tmp_path / "run"
     process = subprocess.Popen(
         [sys.executable, "-m", "faltung", "learn", "--threads", "1", "--out", str(folder)],
@@ -271,8 +281,9 @@ def test_interrupt_ends_cleanly(tmp_path):
         preexec_fn=partial(signal.signal, signal.SIGINT, signal.SIG_DFL),
     )
     try:
-        assert "convolutional: epoch 1 of" in process.stderr.readline()
-        process.send_signal(signal.SIGINT)
+        said = iter(process.stderr.readline, "")
+        announced = [*itertools.takewhile(lambda line: not line.startswith("convolutional: epoch 1 of"), said)]
+        process.send_signal(number)
         out, err = process.communicate(timeout=120)
     finally:
         process.kill()
@@ -280,7 +291,12 @@ def test_interrupt_ends_cleanly(tmp_path):
     text = f"Stopped. The results so far are in {folder}. Continue with: faltung learn --resume {folder}"
     assert err.strip().endswith(text)
     assert "Traceback" not in out + err
-    files = ["convolutional.checkpoint.safetensors", "history.csv", "run.json", "split.json"]
+    assert [line for line in announced if line.startswith("Time: about ")]
+    files = ["convolutional.checkpoint.safetensors", "history.csv", "report.html", "run.json", "schedule.json"]
+    files += ["split.json"]
+    page = (folder / "report.html").read_text()
+    assert "This run is not finished" in page
+    assert f"faltung learn --resume {folder}" in page
     assert sorted(path.name for path in folder.iterdir()) == files
     with (folder / "history.csv").open(newline="") as file:
         assert [row["epoch"] for row in csv.DictReader(file)] in (["1"], ["1", "2"])
@@ -300,13 +316,13 @@ def _stripes(path: Path, samples: int = 120) -> Path:
 def _facts(folder: Path) -> dict:
     """Metrics without what differs between two runs that did the same."""
     facts = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-    del facts["finished"]
+    del facts["finished"], facts["time"]
     for network in facts["networks"].values():
         del network["training_seconds"]
     return facts
 
 
-SMALL = ["--epochs", 4, "--threads", 1, "--batch-size", 16, "--no-curve"]
+SMALL = ["--epochs", 4, "--threads", 1, "--batch-size", 16, "--no-curve", "--splits", 1]
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from faltung.datasets.dataset import PARTS
 from faltung.datasets.reading import load
 from faltung.errors import ArgumentError
 
-HELD_OUT = "held out: validation 5 % and test 10 % of each class, seed 0"
+HELD_OUT = "held out: validation 10 % and test 20 % of each class, seed 0"
 
 
 def _picture(seed: int, shape: tuple[int, ...]) -> np.ndarray:
@@ -364,7 +364,7 @@ def test_idx_files_of_a_folder(tmp_path, suffix, parts):
     assert split.class_names == ("3", "4")
     assert (
         split.source
-        == {1: HELD_OUT, 2: "test as given; held out: validation 5 % of each class, seed 0", 3: "as given"}[
+        == {1: HELD_OUT, 2: "test as given; held out: validation 10 % of each class, seed 0", 3: "as given"}[
             len(parts)
         ]
     )

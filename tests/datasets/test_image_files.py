@@ -14,7 +14,7 @@ from faltung.datasets.reading import load
 from faltung.datasets.searching import IMAGE_SUFFIXES
 from faltung.errors import ArgumentError
 
-HELD_OUT = "held out: validation 5 % and test 10 % of each class, seed 0"
+HELD_OUT = "held out: validation 10 % and test 20 % of each class, seed 0"
 
 
 def _picture(seed: int, shape: tuple[int, ...] = (9, 12)) -> np.ndarray:
@@ -112,8 +112,8 @@ def test_classes_are_sorted_as_numbers_only_if_all_are(tmp_path, written, names)
     ("folders", "source"),
     [
         (("train",), HELD_OUT),
-        (("Training", "testing"), "test as given; held out: validation 5 % of each class, seed 0"),
-        (("train", "val"), "validation as given; held out: test 10 % of each class, seed 0"),
+        (("Training", "testing"), "test as given; held out: validation 10 % of each class, seed 0"),
+        (("train", "val"), "validation as given; held out: test 20 % of each class, seed 0"),
         (("train", "valid", "test"), "as given"),
         (("training", "VALIDATION", "Test"), "as given"),
     ],

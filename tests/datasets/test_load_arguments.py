@@ -47,7 +47,7 @@ def test_every_part_of_the_embedded_data_set_has_images(value):
     assert (len(split.training), len(split.validation)) == (10, 4990)
 
 
-@pytest.mark.parametrize("value", NOT_REAL, ids=repr)
+@pytest.mark.parametrize("value", [value for value in NOT_REAL if value is not None], ids=repr)
 @pytest.mark.parametrize("name", ["validation", "test"])
 def test_fractions_are_real_numbers(path, name, value):
     with pytest.raises(fa.ArgumentTypeError, match=f"{name}: expected a real number, got "):

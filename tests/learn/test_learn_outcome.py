@@ -12,8 +12,9 @@ from torch import nn
 from faltung.datasets.dataset import Dataset, Split
 from faltung.learn.augmentation import Augmentation
 from faltung.learn.batches import tensors
+from faltung.learn.measures.answers import SHIFTS, shift_unit
 from faltung.learn.measures.counting import network_cost
-from faltung.learn.measures.outcome import SHIFTS, measure, shift_unit
+from faltung.learn.measures.outcome import measure
 from faltung.learn.measures.superposition import superposition
 from faltung.learn.recipe import Recipe
 from faltung.learn.risk import accuracy, accuracy_interval, accuracy_under_shift, empirical_risk

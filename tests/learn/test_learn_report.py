@@ -19,6 +19,7 @@ from faltung.learn.measures.layerwise import NetworkLayer
 from faltung.learn.measures.outcome import MeasuredLayer, Outcome
 from faltung.learn.report import html_report, warnings
 from faltung.learn.report.charts import Bar, Curve, bar_chart, line_chart, ticks
+from faltung.learn.report.columns import text_table
 from faltung.learn.report.findings import findings
 from faltung.learn.report.pictures import colour_sheet, data_uri, middle, png, signed_sheet, visible
 from faltung.learn.report.sketches import sketch
@@ -263,12 +264,37 @@ def test_table_says_what_was_measured():
         "Multiply-adds": "352",
         "Training time": "2.5 s",
         "Test accuracy": "75.0 %",
-        "Moved 1 px": "75.0 %",
-        "Moved 2 px": "75.0 %",
-        "Moved 4 px": "0.0 %",
+        "95\u00a0% interval": "30.1–95.4",
+        "Moved 1 px": "75.0",
+        "Moved 2 px": "75.0",
+        "Moved 4 px": "0.0",
     }
     header, _ = table([_outcome("conv", sample_shape=(2, 100), recognised={4 * steps: RIGHT for steps in range(7)})])
-    assert header[5:] == ["Moved 4", "Moved 8", "Moved 16"]
+    assert header[6:] == ["Moved 4", "Moved 8", "Moved 16"]
+
+
+def test_the_printed_table_fits_into_80_columns():
+    best = _outcome(
+        "convolutional",
+        recognised=_recognised(*[1.0] * 7),
+        cost=NetworkCost(14_289_412, (LayerCost("0", "Linear", 999_999_999),)),
+    )
+    lines = text_table(*table([best])).splitlines()
+    assert max(map(len, lines)) <= 80
+    assert lines[-1].split() == [
+        "convolutional",
+        "14,289,412",
+        "1000",
+        "M",
+        "2.5",
+        "s",
+        "100.0",
+        "%",
+        "51.0–100",
+        "100",
+        "100",
+        "100",
+    ]
 
 
 def test_findings_on_accuracy_go_with_the_numbers_both_ways():
@@ -282,17 +308,18 @@ def test_findings_on_accuracy_go_with_the_numbers_both_ways():
     )
     said = _said([better, worse])
     assert said["Accuracy"] == (
-        "“better” recognises 90.0 % of the 400 test images with 1,000 parameters. "
+        "“better” recognises 90.0 % of the 400 test images with 1,000 parameters (95 % interval 86.7 to 92.6). "
         "“worse, larger”: 50.0 % with 2,500, 40.0 points less (95 % interval 35.0 to 44.6)."
     )
     assert (
-        "“better” loses 0.0 points of accuracy. “worse, larger” loses 40.0, 40.0 points more (95 %" in said["Moves"]
+        "“better” loses no points of accuracy. “worse, larger” loses 40.0 points, 40.0 points more (95 %"
+        in said["Moves"]
     )
     assert "When the test images move by 4 pixels" in said["Moves"]
     assert "needs 352 multiply-adds. “worse, larger” needs 40: 8.8 times fewer." in said["Arithmetic"]
     said = _said([worse, better])
     assert "“better”: 90.0 % with 1,000, 40.0 points more (95 % interval 35.0 to 44.6)." in said["Accuracy"]
-    assert "“better” loses 0.0, 40.0 points less (95 %" in said["Moves"]
+    assert "“better” loses no points, 40.0 points less (95 %" in said["Moves"]
     assert "“better” needs 352: 8.8 times as many." in said["Arithmetic"]
 
 
@@ -370,11 +397,18 @@ def test_no_outcome_no_finding():
 
 
 def test_warnings_of_test_samples_that_were_learned_from():
-    assert warnings(_split()) == []
+    few = "There are only 4 test images: an accuracy of 80 % could as well be 34 % or 97 %."
+    assert warnings(_split()) == [few]
+    assert warnings(_split(), splits=5) == []
+    cut = {"time": {"left_out": ["no learning curve (2 min more)"], "limit_seconds": 90.0}}
+    assert warnings(_split(), cut, splits=5) == [
+        "To keep to 90 s, something was cut: no learning curve (2 min more)."
+    ]
     split = _split()
     copied = Split(split.test, split.validation, split.test, "twice")
     assert warnings(copied) == [
-        "4 of the 4 test images are also training images: the test accuracy says less about new images."
+        "4 of the 4 test images are also training images: the test accuracy says less about new images.",
+        few,
     ]
     assert "4 of the 4 test images are also" in _text(_page([_outcome("conv")], copied, {}, {}))
 
@@ -402,7 +436,7 @@ def test_page_is_well_formed_escaped_and_stands_alone():
     text = _text(tree)
     assert "tiny <data>" in text
     assert "“conv <1>” against “dense”. 2 classes; 4 training images, 4 for validation, 4 for the test." in text
-    assert "75.0 % 30.1 to 95.4" in text
+    assert "75.0 % 30.1–95.4" in text
     # Image 1 is a coat that the network takes for a bag, with a probability of 60 %.
     assert text.count("<b>bag</b> 60 % is coat & tie") == 2
     assert "1 of 4 predictions are wrong." in text

@@ -25,7 +25,7 @@ from faltung.errors import ArgumentError, FaltungError
 from faltung.learn.claim import LOCK, claimed
 from faltung.learn.experiment import carry_out
 from faltung.learn.launch import resume, run
-from faltung.learn.measures.outcome import SHIFTS
+from faltung.learn.measures.answers import SHIFTS
 from faltung.learn.recipe import Recipe
 from faltung.learn.runs import RunFolder, RunStopped
 from faltung.learn.saved import save_network
@@ -53,7 +53,7 @@ def _part(count: int, seed: int) -> Dataset:
 
 SPLIT = Split(_part(48, 1), _part(16, 2), _part(24, 3), "rows and columns")
 PLAIN = {"threads": 1, "device": "cpu", "precision": "float32"}
-SHORT = {"epochs": 2, "batch_size": 16, "curve": False, **PLAIN}
+SHORT = {"epochs": 2, "batch_size": 16, "curve": False, "splits": 1, **PLAIN}
 CANDIDATES = {"dense": lambda: DenseClassifier(sample_shape=(1, 8, 8), classes=2, widths=(4,))}
 GENERATORS = {"dense": lambda: DenseGenerator(sample_shape=(1, 8, 8), classes=2, width=4)}
 
@@ -65,7 +65,7 @@ def _content(folder: Path) -> dict[str, bytes]:
 def _facts(folder: Path) -> dict:
     """Metrics without what differs between two runs that did the same."""
     facts = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))
-    del facts["finished"]
+    del facts["finished"], facts["time"]
     for network in facts["networks"].values():
         network.pop("training_seconds", None)
     return facts
@@ -108,6 +108,7 @@ def test_three_lines_do_what_the_command_does(finished, stripes, tmp_path, capsy
 
     with pytest.MonkeyPatch.context() as patch:
         words = ["faltung", "learn", stripes, "--epochs", 2, "--batch-size", 16, "--no-curve", "--threads", 1]
+        words += ["--splits", 1]
         words += ["--device", "cpu", "--precision", "float32", "--out", tmp_path / "command"]
         patch.setattr(sys, "argv", [*map(str, words)])
         with pytest.raises(SystemExit):
@@ -246,7 +247,10 @@ def test_a_third_task_is_one_file_and_one_line(toy, tmp_path):
     assert facts["toy"] is True
     assert facts["epochs_by_size"] == {"dense": {"48": 3, "24": 7.0}}
     assert done.report.read_text() == "<p>True {'dense': {48: 3, 24: 7.0}}</p>"
-    assert _assignment(tmp_path / "run")["options"] == {"curve": True, "colour": "red"}
+    assert _assignment(tmp_path / "run")["options"] == {
+        "colour": "red",
+        **{"curve": True, "splits": None, "time": None, "fixed": False},
+    }
 
 
 def test_the_command_knows_a_third_task_too(toy, stripes, command, tmp_path):
@@ -432,6 +436,8 @@ OTHERS = {
     ("--learning-rate", 0.5): "--learning-rate: expected .*, with which the run began, got 0.5",
     ("--patience", 2): "--patience: expected None, with which the run began, got 2",
     ("--curve",): "--curve: expected False, with which the run began, got True",
+    ("--splits", 3): "--splits: expected 1, with which the run began, got 3",
+    ("--time", "20min"): "--time: expected 600.0, with which the run began, got 1200.0",
     ("--seed", 1): "--seed: expected 0, with which the run began, got 1",
     ("--threads", 2): "--threads: expected 1, with which the run began, got 2",
     ("--workers", 2): "--threads: expected 1, with which the run began, got 2",
@@ -472,6 +478,7 @@ def test_every_option_of_the_command_is_compared_or_refused_beside_resume():
 def test_settings_that_are_those_of_the_run_are_taken(stopped, finished, command, tmp_path):
     folder = shutil.copytree(stopped, tmp_path / "run")
     own = ("--epochs", 2, "--batch-size", 16, "--no-curve", "--threads", 1, "--seed", 0, "--task", "classify")
+    own += ("--splits", 1, "--time", "10min")
     assert command("learn", "--resume", folder, *own)[0] == 0
     assert _facts(folder) == _facts(finished)
 

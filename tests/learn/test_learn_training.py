@@ -242,6 +242,50 @@ def test_patience_keeps_the_best_weights():
 DAMAGED = r"resume: expected a checkpoint as faltung wrote it, got a damaged file '.*' \(.*\)\. Delete it, and"
 
 
+def _fewer_later_more(record: EpochRecord) -> int:
+    """Six epochs become four after the second, and five after the third."""
+    return {1: 6, 2: 4}.get(record.epoch, 5)
+
+
+def test_the_course_of_the_learning_rate_follows_the_number_of_epochs():
+    rates = []
+
+    class Watched(Classification):
+        def batch_risk(self, network, chosen, generator):
+            rates.append(optimisers[-1].param_groups[0]["lr"])
+            return super().batch_risk(network, chosen, generator)
+
+    optimisers = []
+
+    class Remembering(Recipe):
+        def optimiser_of(self, network):
+            optimisers.append(super().optimiser_of(network))
+            return optimisers[-1]
+
+    history = train(_network(), Watched(SPLIT), Remembering(6, 300, learning_rate=0.5), revise=_fewer_later_more)
+    assert [(record.epoch, record.epochs) for record in history] == [(1, 6), (2, 6), (3, 4), (4, 5), (5, 5)]
+    # A step is an epoch. After two of six epochs a third is over; of what is left, the third of four is the first
+    # half, and then there are two epochs for the other half.
+    come = [1 / 12, 3 / 12, 1 / 3 + 2 / 3 / 4, 2 / 3 + 1 / 3 / 4, 2 / 3 + 1 / 4]
+    assert rates == pytest.approx([RECIPE.rate(part) / RECIPE.learning_rate * 0.5 for part in come])
+
+
+@pytest.mark.parametrize("epoch", [1, 2, 3, 4])
+def test_training_whose_epochs_were_revised_goes_on_to_the_same_bits(tmp_path, epoch):
+    whole, history = _train(0, revise=_fewer_later_more)
+    checkpoint = Checkpoint(RunFolder(tmp_path), "network")
+    with pytest.raises(Stop):
+        _train(0, checkpoint=checkpoint, on_epoch=_stop_after(epoch), revise=_fewer_later_more)
+    told = []
+    resumed, again = _train(
+        0, checkpoint=checkpoint, revise=_fewer_later_more, on_continue=lambda *numbers: told.append(numbers)
+    )
+    assert told
+    assert _measures(again) == _measures(history)
+    assert [record.epochs for record in again] == [record.epochs for record in history]
+    assert _same(whole, resumed)
+
+
 @pytest.mark.parametrize("damage", [b"", b"x" * 50, None])
 def test_damaged_checkpoints_are_refused(tmp_path, damage):
     checkpoint = Checkpoint(RunFolder(tmp_path), "network")

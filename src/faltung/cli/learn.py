@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import signal
+import threading
+import time as clock
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from inspect import signature
@@ -9,14 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 
 from faltung.cli.console import errors
+from faltung.cli.learning_progress import learning_progress
 from faltung.errors import ArgumentError
 from faltung.learn.tasks import TASKS
 
 if TYPE_CHECKING:
-    from faltung.learn import EpochRecord
+    from faltung.learn import FinishedRun
 
 __all__ = ["learn"]
 
@@ -45,11 +48,34 @@ def learn(
     ] = None,
     patience: Annotated[
         int | None,
-        typer.Option(help="Stop after N epochs without a smaller validation risk.", min=1, metavar="N"),
+        typer.Option(
+            help="Stop after N epochs without a smaller validation risk, and keep the best weights.",
+            min=1,
+            metavar="N",
+            show_default="half of the epochs for DATA with 30 validation samples",
+        ),
     ] = None,
     curve: Annotated[
-        bool, typer.Option(help="Classifiers only: train on 1/16 and 1/4 of the training set, too.")
+        bool,
+        typer.Option(help="Classifiers only: train on 1/16 and 1/4 of the training set, too, if there is time."),
     ] = True,
+    time: Annotated[
+        str | None,
+        typer.Option(
+            help="How long it may take: 90s, 10min, 1h. Work is fitted to it.",
+            metavar="TIME",
+            show_default="10min for DATA",
+        ),
+    ] = None,
+    splits: Annotated[
+        int | None,
+        typer.Option(
+            help="Classifiers only: splits of the data to test on; 1 for a single one.",
+            min=1,
+            metavar="N",
+            show_default="each image is tested once if they are few",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(help="Seed of weights, order and augmentation.", min=0, metavar="N")] = 0,
     threads: Annotated[
         int | None,
@@ -57,7 +83,7 @@ def learn(
             help="Threads of one operation; the results depend on it. Also --workers.",
             min=1,
             metavar="N",
-            show_default="all cores",
+            show_default="the fastest, timed at the start",
         ),
     ] = None,
     workers: Annotated[int | None, typer.Option(min=1, hidden=True)] = None,  # two names do not fit into the help
@@ -100,13 +126,20 @@ def learn(
     it recognises, unmoved and moved by some pixels. The run folder gets the networks, metrics.json, history.csv,
     and report.html with curves, filters and mistakes. With --task generate the networks learn to make new images.
 
+    Before training it is told what was found, what will be done, and how long it takes, which is measured. With DATA
+    it takes up to 10 minutes, or --time: size of images, epochs, further splits and the learning curve are fitted to
+    it. If there are fewer than 200 test images, the networks are trained on further splits, until each image was a
+    test image once, as far as there is time.
+
     Without DATA the networks learn from 4,750 images of clothing that ship with faltung, which takes about a minute.
-    The same seed, number of threads and machine give the same results. `torchrun --nproc-per-node 2 -m faltung
-    learn` shares the work among processes.
+    The same seed, epochs, number of threads and machine give the same results. `torchrun --nproc-per-node 2 -m
+    faltung learn` shares the work among processes.
 
     Examples
     --------
       faltung learn
+
+      faltung learn photos/ --time 10min --out runs/photos
 
       faltung learn photos/ --size 64 --out runs/photos
 
@@ -116,46 +149,95 @@ def learn(
     """
     if task not in TASKS:
         raise ArgumentError("--task", " or ".join(TASKS), repr(task))
+    began = clock.monotonic()
     from faltung import learn as learning
+    from faltung.learn.durations import seconds_of
 
-    try:
-        with _progress() as on_epoch:
-            if resume is not None:
-                settings = _typed(context, learning.resume)
-                run = learning.resume(
-                    resume, data=data, settings=settings, device=device, tensorboard=tensorboard, on_epoch=on_epoch
-                )
-            else:
-                if data is None:
-                    split = learning.load_embedded()
-                else:
-                    split = learning.load(
-                        data, ndim=ndim, size=size, skip_corrupt=skip_corrupt, on_skip=_print_skipped
-                    )
-                run = learning.run(
+    limit = None if time is None else seconds_of(time)
+    with _stopping(), learning_progress() as shown:
+        if resume is not None:
+            run = learning.resume(
+                resume,
+                data=data,
+                settings=_typed(context, learning.resume) | ({} if limit is None else {"time": limit}),
+                device=device,
+                tensorboard=tensorboard,
+                on_epoch=shown.epoch,
+                on_note=shown.note,
+                on_schedule=shown.schedule,
+                on_continue=shown.goes_on,
+            )
+        else:
+            split = (
+                learning.load_embedded()
+                if data is None
+                else learning.load_in_time(
+                    data,
                     task,
-                    split,
-                    out=out,
-                    epochs=epochs,
-                    batch_size=batch_size,
-                    learning_rate=learning_rate,
-                    patience=patience,
-                    curve=curve,
-                    options={} if judge is None else {"judge": judge},
-                    seed=seed,
-                    threads=workers if threads is None else threads,
-                    device=device,
-                    precision=precision,
-                    tensorboard=tensorboard,
-                    on_epoch=on_epoch,
+                    time=limit,
+                    given={"epochs": epochs, "batch_size": batch_size, "patience": patience},
+                    ndim=ndim,
+                    size=size,
+                    skip_corrupt=skip_corrupt,
+                    on_skip=_print_skipped,
+                    on_note=shown.note,
                 )
-    except learning.RunStopped as stopped:
-        errors.print(str(stopped), soft_wrap=True, markup=False)
-        raise typer.Exit(130) from None
+            )
+            run = learning.run(
+                task,
+                split,
+                out=out,
+                epochs=epochs,
+                batch_size=batch_size,
+                learning_rate=learning_rate,
+                patience=patience,
+                curve=curve,
+                splits=splits,
+                time=limit,
+                spent=clock.monotonic() - began,
+                options={} if judge is None else {"judge": judge},
+                seed=seed,
+                threads=workers if threads is None else threads,
+                device=device,
+                precision=precision,
+                tensorboard=tensorboard,
+                on_epoch=shown.epoch,
+                on_note=shown.note,
+                on_schedule=shown.schedule,
+            )
+    _print_results(run)
+
+
+def _print_results(run: FinishedRun) -> None:
     if run.outcomes:
         typer.echo(run.table())
+        for line in run.notes():
+            typer.echo(line)
         typer.echo(f"Run folder: {run.folder}")
         typer.echo(f"Open {run.report} in a browser to see curves, pictures and mistakes.")
+
+
+@contextmanager
+def _stopping() -> Iterator[None]:
+    """End with one sentence on Ctrl-C, and if asked to terminate."""
+    from faltung.learn import RunStopped
+
+    def stop(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    alone = threading.current_thread() is threading.main_thread()  # only that one gets signals
+    before = signal.signal(signal.SIGTERM, stop) if alone else None
+    try:
+        yield
+    except RunStopped as stopped:
+        errors.print(str(stopped), soft_wrap=True, markup=False)
+        raise typer.Exit(130) from None
+    except KeyboardInterrupt:
+        errors.print("Stopped before training began; nothing was written.", soft_wrap=True)
+        raise typer.Exit(130) from None
+    finally:
+        if alone:
+            signal.signal(signal.SIGTERM, before)
 
 
 def _typed(context: typer.Context, resume: Callable[..., object]) -> dict[str, object]:
@@ -168,46 +250,3 @@ def _typed(context: typer.Context, resume: Callable[..., object]) -> dict[str, o
 
 def _print_skipped(name: str, reason: str) -> None:
     errors.print(f"skipped {name}: {reason}", soft_wrap=True, markup=False)
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[str, EpochRecord], None]]:
-    """Yield what shows each epoch: bars on a terminal, some lines in a log."""
-    if not errors.is_terminal:
-        yield _print_epoch
-        return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[state]}"),
-        TimeRemainingColumn(compact=True),
-    )
-    progress = Progress(*columns, console=errors, refresh_per_second=4)
-    bars: dict[str, TaskID] = {}
-
-    def on_epoch(name: str, record: EpochRecord) -> None:
-        if not bars:
-            progress.start()
-        if name not in bars:
-            bars[name] = progress.add_task(name, total=None, state="")
-        progress.update(bars[name], completed=record.epoch, total=record.epochs, state=_state(record))
-
-    try:
-        yield on_epoch
-    finally:
-        progress.stop()
-
-
-def _print_epoch(name: str, record: EpochRecord) -> None:
-    # A log needs only some of the epochs.
-    if record.epoch in (1, record.epochs) or record.epoch % 10 == 0:
-        typer.echo(f"{name}: epoch {record.epoch} of {record.epochs}, {_state(record)}", err=True)
-
-
-def _state(record: EpochRecord) -> str:
-    text = f"risk {record.measures['training_risk']:.3f}"
-    accuracy = record.measures.get("validation_accuracy")
-    if accuracy is None:
-        return f"{text}, validation risk {record.measures['validation_risk']:.3f}"
-    return f"{text}, validation accuracy {100 * accuracy:.1f} %"

@@ -128,6 +128,8 @@ class Split:
     origin : mapping, optional
         The arguments of `faltung.datasets.load` that read the data set again; empty for `load_embedded`, None for a
         data set that was not read from files.
+    drawn : bool, optional
+        Whether validation and test set were both drawn at random, so that others could have been drawn.
     found : Found, optional
         The image files that are used, and those that are not, with reasons.
 
@@ -152,6 +154,7 @@ class Split:
     source: str = ""
     members: Mapping[str, Sequence[str] | Sequence[int] | NDArray[np.int64]] = field(default_factory=dict)
     origin: Mapping[str, Any] | None = None
+    drawn: bool = False
     found: Found = _NOTHING
 
     def __post_init__(self) -> None:

@@ -51,7 +51,8 @@ class Found:
         lines = []
         if count := sum(self.suffixes.values()):
             heights, widths = zip(*self.sizes, strict=True)
-            size = f"{_range(heights)} x {_range(widths)} pixels of {' or '.join(self.pixels)}"
+            middle = f" (median {_median(self.sizes)})" if len(self.sizes) > 1 else ""
+            size = f"{_range(heights)} x {_range(widths)} pixels{middle} of {' or '.join(self.pixels)}"
             colours = {0: "all grey", count: "all in colour"}.get(self.colours, f"{self.colours:,} in colour")
             lines.append(f"{_number(count, 'image')} ({_counted(self.suffixes)}), {size}, {colours}")
         if self.animated:
@@ -81,3 +82,10 @@ def _counted(numbers: Mapping[str, int]) -> str:
 
 def _range(values: tuple[int, ...]) -> str:
     return f"{min(values)}" if min(values) == max(values) else f"{min(values)} to {max(values)}"
+
+
+def _median(sizes: Mapping[tuple[int, int], int]) -> str:
+    """Return the size of which half of the images are larger, by number of pixels."""
+    every = sorted(Counter(sizes).elements(), key=lambda size: size[0] * size[1])
+    height, width = every[len(every) // 2]
+    return f"{height} x {width}"

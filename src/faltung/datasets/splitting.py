@@ -15,7 +15,13 @@ from faltung.datasets.data_error import data_error, shortened
 from faltung.datasets.dataset import PARTS, Dataset, Split
 from faltung.errors import ArgumentError
 
-__all__ = ["RawPart", "hold_out", "split_parts"]
+__all__ = ["ENOUGH", "RawPart", "hold_out", "split_parts"]
+
+ENOUGH = 200
+"""Test samples with which an accuracy is known within seven points."""
+
+_VALIDATION = 100  # samples by which choices are made
+_SHARES = {"validation": (0.05, 0.1), "test": (0.1, 0.2)}  # smallest and largest fraction of each class
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,8 +77,8 @@ def split_parts(
     name: str,
     *,
     class_names: Sequence[str] = (),
-    validation: float = 0.1,
-    test: float = 0.1,
+    validation: float | None = None,
+    test: float | None = None,
     seed: int = 0,
 ) -> Split:
     """Make a data set of its parts: number the classes, and take missing parts from the training part.
@@ -87,7 +93,8 @@ def split_parts(
     class_names : sequence of str, optional
         Names of the classes, which labels are indices of. By default a label is itself the name of its class.
     validation, test : float, optional
-        Fraction of each class that is held out; used only for a part that was not given.
+        Fraction of each class that is held out; used only for a part that was not given. By default 20 % for the test
+        if there are up to 1,000 samples, 10 % if there are 2,000 or more, and half of that for validation.
     seed : int, optional
         Seed of the random choice.
 
@@ -102,12 +109,16 @@ def split_parts(
     >>> samples = np.arange(80, dtype=np.uint8).reshape(10, 1, 8)
     >>> split = split_parts({"training": RawPart(samples, np.array(["no", "yes"] * 5))}, "ten series")
     >>> split.source
-    'held out: validation 10 % and test 10 % of each class, seed 0'
+    'held out: validation 10 % and test 20 % of each class, seed 0'
     >>> split.parts()
     {'training': [0, 1, 2, 5, 6, 9], 'validation': [3, 4], 'test': [7, 8]}
     """
-    fractions = {"validation": validation, "test": test}
-    fractions = {part: fraction for part, fraction in fractions.items() if part not in parts}
+    asked = {"validation": validation, "test": test}
+    fractions = {
+        part: _fraction(part, len(parts["training"].labels)) if fraction is None else fraction
+        for part, fraction in asked.items()
+        if part not in parts
+    }
     _check_fractions(fractions)
     labels, names = _numbered(parts, class_names)
     _check_classes(labels, names, least=1 + len(fractions))
@@ -126,7 +137,15 @@ def split_parts(
         data[part] = Dataset(parts[part].samples, labels[part], names, parts[part].pixels)
         members[part] = _members(parts[part], np.arange(len(labels[part])), first)
         first += len(labels[part])
-    return Split(data["training"], data["validation"], data["test"], name, _source(fractions, seed), members)
+    source = _source(fractions, seed)
+    drawn = len(fractions) == len(asked)
+    return Split(data["training"], data["validation"], data["test"], name, source, members, drawn=drawn)
+
+
+def _fraction(part: str, samples: int) -> float:
+    least, most = _SHARES[part]
+    enough = ENOUGH if part == "test" else _VALIDATION
+    return round(min(most, max(least, enough / samples)), 2)
 
 
 def _check_fractions(fractions: Mapping[str, float]) -> None:
@@ -217,5 +236,5 @@ def _source(fractions: Mapping[str, float], seed: int) -> str:
     if not fractions:
         return "as given"
     given = "".join(f"{part} as given; " for part in PARTS[1:] if part not in fractions)
-    held_out = " and ".join(f"{part} {100 * fraction:g} %" for part, fraction in fractions.items())
+    held_out = " and ".join(f"{part} {100 * fraction:.3g} %" for part, fraction in fractions.items())
     return f"{given}held out: {held_out} of each class, seed {seed}"

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from faltung.learn.checkpoint import Checkpoint as Checkpoint
     from faltung.learn.export import export_network as export_network
     from faltung.learn.hardware import Hardware as Hardware
+    from faltung.learn.input_size import load_in_time as load_in_time
     from faltung.learn.launch import FinishedRun as FinishedRun
     from faltung.learn.launch import resume as resume
     from faltung.learn.launch import run as run
@@ -83,6 +84,7 @@ _MODULE_OF = {
     "export_network": "faltung.learn.export",
     "fit_filter": "faltung.fit.least_squares",
     "fit_filter_by_gradient": "faltung.fit.gradient_filter",
+    "load_in_time": "faltung.learn.input_size",
     "load": "faltung.datasets.reading",
     "load_embedded": "faltung.datasets.embedded",
     "network_cost": "faltung.learn.measures.counting",

@@ -116,6 +116,14 @@ class Hardware:
             distributed.all_reduce(values)
         return values / self.processes
 
+    def first(self, values: list[float]) -> list[float]:
+        """Return the values of the first process in all: what they decide by times must be the same."""
+        if self.processes == 1:
+            return values
+        shared = torch.tensor(values, dtype=torch.float64, device=self.device)
+        distributed.broadcast(shared, 0)
+        return [float(value) for value in shared]
+
     def agree(self, network: nn.Module) -> None:
         """Copy the buffers of the first process to all; each had computed its batch statistics from other samples."""
         if self.processes > 1:

@@ -4,31 +4,37 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from collections.abc import Mapping
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from time import monotonic
 from types import MappingProxyType
 from typing import Any
 
 from faltung.datasets.dataset import Split
 from faltung.errors import ArgumentError
+from faltung.ground.checks import integer, non_negative
 from faltung.learn.arguments import instance, split_of_data
 from faltung.learn.assignment import ASSIGNMENT, Assignment
+from faltung.learn.choices import chosen_recipe, time_limit, with_fastest_threads
 from faltung.learn.claim import claimed
+from faltung.learn.durations import duration
 from faltung.learn.experiment import carry_out
 from faltung.learn.hardware import Hardware
-from faltung.learn.recipe import Recipe
+from faltung.learn.listeners import EVENTS, REPORT, Announcer, Listeners, OnNote, nothing
+from faltung.learn.memory import warn_of_memory
 from faltung.learn.report.columns import text_table
 from faltung.learn.runs import RunFolder, RunStopped
 from faltung.learn.task import Measured, Setup, Task
 from faltung.learn.tasks import TASKS
-from faltung.learn.trainer import OnEpoch, Trainer
-from faltung.learn.training import EpochRecord
+from faltung.learn.timekeeper import SCHEDULE, OnSchedule, Timekeeper
+from faltung.learn.trainer import OnContinue, OnEpoch, Trainer
 
 __all__ = ["FinishedRun", "resume", "run"]
 
-_SPLIT, _EVENTS = "split.json", "events"  # names of a file and a folder of the run folder
+_SPLIT = "split.json"
+_UNUSED = (ASSIGNMENT, _SPLIT, SCHEDULE, REPORT)  # files of a run in which no epoch was trained
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -46,6 +52,10 @@ class FinishedRun:
     outcomes : tuple
         What was measured of each network: the model first, then its yardsticks. Empty in all but the first of
         several processes.
+    seconds : float, optional
+        How long the run took.
+    announced : float, optional
+        How long it was going to take, as it was told before training.
 
     Examples
     --------
@@ -55,6 +65,8 @@ class FinishedRun:
     folder: Path
     task: str
     outcomes: tuple[Measured, ...]
+    seconds: float = 0.0
+    announced: float = 0.0
 
     @property
     def report(self) -> Path:
@@ -64,6 +76,13 @@ class FinishedRun:
     def table(self) -> str:
         """Return the table of all networks as lines of text, as `faltung learn` prints it."""
         return text_table(*TASKS[self.task].table(self.outcomes)) if self.outcomes else ""
+
+    def notes(self) -> list[str]:
+        """Return what is to be known about the table, in sentences."""
+        lines = TASKS[self.task].notes(self.outcomes)
+        if self.announced:
+            lines.append(f"It took {duration(self.seconds)}; {duration(self.announced)} were announced.")
+        return lines
 
 
 def run(
@@ -77,6 +96,9 @@ def run(
     patience: int | None = None,
     label_smoothing: float = 0.1,
     curve: bool = True,
+    splits: int | None = None,
+    time: float | str | None = None,
+    spent: float = 0.0,
     options: Mapping[str, Any] = _NOTHING,
     seed: int = 0,
     threads: int | None = None,
@@ -84,6 +106,8 @@ def run(
     precision: str | None = None,
     tensorboard: bool = False,
     on_epoch: OnEpoch = lambda name, record: None,
+    on_note: OnNote = nothing,
+    on_schedule: OnSchedule = nothing,
 ) -> FinishedRun:
     """Train the networks of a task on a data set, measure them, and write all of it to a new run folder.
 
@@ -105,18 +129,32 @@ def run(
     label_smoothing : float, optional
         Probability that a loss over classes takes from the true class.
     curve : bool, optional
-        Also train on fractions of the training set, if the task has a learning curve.
+        Also train on fractions of the training set, if the task has a learning curve and there is time for it.
+    splits : int, optional
+        On how many splits of the data the networks are trained and tested. By default, if there are fewer than 200
+        test samples that were drawn at random, on so many that each sample is tested once, as far as there is time.
+    time : float or str, optional
+        How long the run may take, in seconds or as "90s", "10min", "1h". Epochs, further splits, yardsticks and the
+        curve are fitted to it. By default the task's own time, 10 minutes for "classify", and no limit for the data
+        set that ships with faltung.
+    spent : float, optional
+        Seconds of that time that were spent before.
     options : mapping, optional
         The task's own settings: {"judge": folder} for "generate", the run folder of the classifier that judges
         generated samples.
     seed : int, optional
         Seed of weights, order and augmentation.
     threads, device, precision : optional
-        As in `Hardware.find`.
+        As in `Hardware.find`. By default some steps are timed with different numbers of threads on the CPU, and the
+        fastest is used.
     tensorboard : bool, optional
         Also write the history for TensorBoard, to the folder `events`.
     on_epoch : callable, optional
         Called with a network's name and its record after each epoch, in the first of several processes.
+    on_note : callable, optional
+        Called with each sentence about what will be done, how long it will take, and changes of it.
+    on_schedule : callable, optional
+        Called with the `Schedule` of the run, and again when it changes.
 
     Returns
     -------
@@ -140,32 +178,52 @@ def run(
     >>> with tempfile.TemporaryDirectory() as folder:
     ...     done = run("classify", Split(few, few, few, "few"), out=folder, epochs=1, curve=False, device="cpu")
     >>> print(done.table())  # doctest: +ELLIPSIS
-                              Multiply- Training     Test ...
-    Network       Parameters       adds     time accuracy ...
+                             Multiply- Training     Test ...
+    Network       Parameters      adds     time accuracy ...
     ...
-    convolutional     84,154 10,951,392 ...
+    convolutional     84,154    11.0 M ...
     """
     # Everything is checked before the folder is made: by these, and by the values that are made of the arguments.
     row, split = TASKS[task], split_of_data(split)
     place = None if out is None else Path(instance("out", out, str | Path, "the path of a new folder"))
-    _check_listening(tensorboard, on_epoch)
+    listeners = Listeners(on_epoch, on_note, on_schedule, tensorboard)
     hardware = Hardware.find(device, threads, precision)
     given = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "patience": patience}
+    given = {name: value for name, value in given.items() if value is not None}
+    limit = time_limit(row, split, time)
+    recipe = chosen_recipe(row, split, given, limit)
+    splits = None if splits is None else integer("splits", splits, 1)
+    plan = {
+        "curve": instance("curve", curve, bool, "True or False"),
+        "splits": splits,
+        "time": limit,
+        "fixed": "epochs" in given,
+    }
+    if row.further is not None:
+        row.further.of(split, splits)
+    warn_of_memory(split, recipe.batch_size, on_note)
+    augmentation = row.augmentation(split.training)
+    own = _options(task, row, options)
+    setup = Setup(split, augmentation, label_smoothing, hardware.device, own)
+    began = monotonic() - non_negative("spent", spent)
+    if threads is None:
+        hardware = with_fastest_threads(row, setup, recipe, hardware, on_note)
     assignment = Assignment(
         task,
         *_source(split),
-        _recipe(row, len(split.training), {name: value for name, value in given.items() if value is not None}),
-        row.augmentation(split.training),
+        recipe,
+        augmentation,
         label_smoothing,
         seed,
         hardware.threads,
         hardware.precision,
         split.digest,
-        {"curve": instance("curve", curve, bool, "True or False"), **_options(task, row, options)},
+        {**plan, **own},
     )
     folder = _begin(assignment, split, place, hardware)
     try:
-        return _carry_out(assignment, split, folder, hardware, tensorboard, on_epoch)
+        keeper = _keeper(assignment, folder, hardware, began)
+        return _carry_out(assignment, split, keeper, folder, hardware, listeners)
     except Exception:
         if hardware.leads:
             _discard_unused(folder)
@@ -181,6 +239,9 @@ def resume(
     device: str | None = None,
     tensorboard: bool = False,
     on_epoch: OnEpoch = lambda name, record: None,
+    on_note: OnNote = nothing,
+    on_schedule: OnSchedule = nothing,
+    on_continue: OnContinue = nothing,
 ) -> FinishedRun:
     """Continue a run that was stopped; its results are those of a run that was never stopped, to the last bit.
 
@@ -199,8 +260,10 @@ def resume(
         Arguments of `run` and `faltung.learn.load`, by name, with which the run must have begun.
     device : str, optional
         As in `Hardware.find`.
-    tensorboard, on_epoch : optional
+    tensorboard, on_epoch, on_note, on_schedule : optional
         As in `run`.
+    on_continue : callable, optional
+        Called with the name of a network that had been trained, its epochs so far, and all of its epochs.
 
     Returns
     -------
@@ -220,7 +283,7 @@ def resume(
     faltung.errors.ArgumentError: resume: expected a run folder with run.json as faltung wrote it, ...
     """
     folder = Path(instance("folder", folder, str | Path, "the path of a run folder"))
-    _check_listening(tensorboard, on_epoch)
+    listeners = Listeners(on_epoch, on_note, on_schedule, tensorboard, on_continue)
     assignment = Assignment.load(folder)
     assignment.check(settings)
     run_folder = RunFolder(folder)
@@ -229,7 +292,8 @@ def resume(
         raise ArgumentError("resume", "a run that was stopped", received, "Begin a new run in a new folder.")
     hardware = Hardware.find(device, assignment.threads, assignment.precision)
     split = assignment.read_data(data) if split is None else assignment.checked(split_of_data(split))
-    return _carry_out(assignment, split, run_folder, hardware, tensorboard, on_epoch)
+    keeper = _keeper(assignment, run_folder, hardware, monotonic(), resumed=True)
+    return _carry_out(assignment, split, keeper, run_folder, hardware, listeners)
 
 
 def _source(split: Split) -> tuple[str | None, dict[str, Any] | None]:
@@ -240,13 +304,12 @@ def _source(split: Split) -> tuple[str | None, dict[str, Any] | None]:
     return arguments.pop("path", None), arguments
 
 
-def _recipe(task: Task[Any], samples: int, given: Mapping[str, Any]) -> Recipe:
-    """Return the task's recipe with what is given; a step is as large for one sample whatever the batch size."""
-    own = task.recipe(samples)
-    asked = replace(own, **given)
-    if "batch_size" in given and "learning_rate" not in given:
-        return replace(asked, learning_rate=own.learning_rate * asked.batch_size / own.batch_size)
-    return asked
+def _keeper(
+    assignment: Assignment, folder: RunFolder, hardware: Hardware, began: float, *, resumed: bool = False
+) -> Timekeeper:
+    fixed = assignment.options.get("fixed", False)
+    limit = assignment.options.get("time")
+    return Timekeeper(folder, limit=limit, hardware=hardware, fixed=fixed, spent=monotonic() - began, resumed=resumed)
 
 
 def _options(name: str, task: Task[Any], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -264,11 +327,6 @@ def _options(name: str, task: Task[Any], given: Mapping[str, Any]) -> dict[str, 
     return options
 
 
-def _check_listening(tensorboard: bool, on_epoch: OnEpoch) -> None:
-    instance("tensorboard", tensorboard, bool, "True or False")
-    instance("on_epoch", on_epoch, Callable, "a function of a name and an EpochRecord")  # type: ignore[arg-type]
-
-
 def _begin(assignment: Assignment, split: Split, out: Path | None, hardware: Hardware) -> RunFolder:
     """Make the run folder and record what is to be done; only the first of several processes does."""
     if hardware.processes > 1 and out is None:
@@ -283,9 +341,9 @@ def _begin(assignment: Assignment, split: Split, out: Path | None, hardware: Har
 
 def _discard_unused(folder: RunFolder) -> None:
     """Delete a run folder in which no epoch was trained, so that its name can be used again."""
-    if {path.name for path in folder.path.iterdir()} <= {ASSIGNMENT, _SPLIT, _EVENTS}:
-        shutil.rmtree(folder.path / _EVENTS, ignore_errors=True)
-        for name in (ASSIGNMENT, _SPLIT):
+    if {path.name for path in folder.path.iterdir()} <= {*_UNUSED, EVENTS}:
+        shutil.rmtree(folder.path / EVENTS, ignore_errors=True)
+        for name in _UNUSED:
             (folder.path / name).unlink(missing_ok=True)
         with suppress(OSError):  # a link stays, and an empty folder does no harm
             folder.path.rmdir()
@@ -294,10 +352,10 @@ def _discard_unused(folder: RunFolder) -> None:
 def _carry_out(
     assignment: Assignment,
     split: Split,
+    keeper: Timekeeper,
     folder: RunFolder,
     hardware: Hardware,
-    tensorboard: bool,
-    on_epoch: OnEpoch,
+    listeners: Listeners,
 ) -> FinishedRun:
     task = TASKS[assignment.task]
     if not assignment.options.get("curve") and task.curve is not None:
@@ -309,28 +367,19 @@ def _carry_out(
         hardware.device,
         {**task.options, **assignment.options},
     )
+    keeper.on_schedule = Announcer(setup, task, folder, listeners, hardware.leads).schedule
     try:
         alone = claimed(folder.path) if hardware.leads else nullcontext()
-        with alone, hardware.joined(), _listeners(folder, hardware, tensorboard, on_epoch) as tell:
-            trainer = Trainer(folder, seed=assignment.seed, hardware=hardware, on_epoch=tell)
-            outcomes = carry_out(task, setup, assignment.recipe, trainer)
+        with alone, hardware.joined(), listeners.told(folder, hardware) as tell:
+            trainer = Trainer(
+                folder,
+                seed=assignment.seed,
+                hardware=hardware,
+                on_epoch=tell,
+                timekeeper=keeper,
+                on_continue=listeners.on_continue if hardware.leads else nothing,
+            )
+            outcomes = carry_out(task, setup, assignment.recipe, trainer, splits=assignment.options.get("splits"))
     except KeyboardInterrupt:
         raise RunStopped(folder.path) from None
-    return FinishedRun(folder.path, assignment.task, tuple(outcomes))
-
-
-@contextmanager
-def _listeners(folder: RunFolder, hardware: Hardware, tensorboard: bool, on_epoch: OnEpoch) -> Iterator[OnEpoch]:
-    """Yield what tells everything that listens about an epoch, in the first of several processes."""
-    with ExitStack() as stack:
-        listeners = [on_epoch] if hardware.leads else []
-        if tensorboard and hardware.leads:
-            from faltung.learn.events import event_writer
-
-            listeners.append(stack.enter_context(event_writer(folder.path / _EVENTS)))
-
-        def tell(name: str, record: EpochRecord) -> None:
-            for listener in listeners:
-                listener(name, record)
-
-        yield tell
+    return FinishedRun(folder.path, assignment.task, tuple(outcomes), keeper.elapsed, keeper.announced)

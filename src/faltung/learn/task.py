@@ -14,7 +14,7 @@ from faltung.learn.augmentation import Augmentation
 from faltung.learn.recipe import Recipe
 from faltung.learn.trainer import MakeNetwork, MakeObjective, TrainedCandidate, Trainer
 
-__all__ = ["LearningCurve", "Measured", "Measures", "Results", "Setup", "Task"]
+__all__ = ["FurtherSplits", "LearningCurve", "Measured", "Measures", "Results", "Setup", "Task"]
 
 
 class Measured(Protocol):
@@ -123,6 +123,33 @@ class LearningCurve(Generic[_Outcome]):
     of_network: Callable[[nn.Module, Split], float]
 
 
+@dataclass(frozen=True)
+class FurtherSplits(Generic[_Outcome]):
+    """How networks are tested if the test samples of one split are few: the same data are split again and again.
+
+    Parameters
+    ----------
+    of : callable
+        Returns the further splits of the data, given how many splits are asked for in all (None: as many as the data
+        need). Their test sets have no sample in common, with each other or with that of the first split.
+    answers : callable
+        Returns what a network that was trained on a split answers for its test samples.
+    pooled : callable
+        Returns an outcome with the answers for all test samples, from that of the first split and further answers.
+    measuring : callable
+        How many answers of a network these take, for a split.
+
+    Examples
+    --------
+    See `faltung.learn.tasks.classify`.
+    """
+
+    of: Callable[[Split, int | None], Sequence[Split]]
+    answers: Callable[[TrainedCandidate, Split], Any]
+    pooled: Callable[[_Outcome, Sequence[Any]], _Outcome]
+    measuring: Callable[[Split], int] = lambda split: 0
+
+
 @dataclass(frozen=True, eq=False)
 class Results(Generic[_Outcome]):
     """The results of a run, for its report.
@@ -137,11 +164,14 @@ class Results(Generic[_Outcome]):
         Where the numbers come from: data, recipe, seed, versions, machine, and how networks were measured.
     curve : mapping of str to mapping of int to float
         The number of the learning curve, by name of the network and number of training samples; may be empty.
+    tested : Dataset
+        All samples that outcomes were tested with: the test samples of the split, and of further splits.
 
     Examples
     --------
     >>> from faltung.datasets.embedded import load_embedded
-    >>> Results([], load_embedded(), {"seed": 0}, {}).facts["seed"]
+    >>> split = load_embedded()
+    >>> Results([], split, {"seed": 0}, {}, split.test).facts["seed"]
     0
     """
 
@@ -149,6 +179,7 @@ class Results(Generic[_Outcome]):
     split: Split
     facts: Mapping[str, object]
     curve: Mapping[str, Mapping[int, float]]
+    tested: Dataset
 
 
 @dataclass(frozen=True, eq=False)
@@ -176,8 +207,16 @@ class Task(Generic[_Outcome]):
         What is shown: for `Results`, the names of files of the run folder and their contents.
     table : callable
         The table of all networks: for a sequence of outcomes, a header and rows of cells.
+    notes : callable, optional
+        What is to be known about the table, in sentences.
     curve : LearningCurve, optional
         The number that is also measured with fewer training samples.
+    further : FurtherSplits, optional
+        How networks are tested on further splits of few data.
+    measuring : callable, optional
+        How many answers of a network measuring it takes, for a split.
+    seconds : float, optional
+        How long learning from one's own data may take if no time is given.
     options : mapping of str, optional
         The task's own settings and their default values, which are JSON-serialisable.
     classifies : bool, optional
@@ -198,6 +237,10 @@ class Task(Generic[_Outcome]):
     measures: Callable[[Setup, Trainer], Measures[_Outcome]]
     report: Callable[[Results[_Outcome]], Mapping[str, str | bytes]]
     table: Callable[[Sequence[_Outcome]], tuple[list[str], list[list[str]]]]
+    notes: Callable[[Sequence[_Outcome]], list[str]] = lambda outcomes: []
     curve: LearningCurve[_Outcome] | None = None
+    further: FurtherSplits[_Outcome] | None = None
+    measuring: Callable[[Split], int] = lambda split: 0
+    seconds: float | None = None
     options: Mapping[str, object] = field(default_factory=dict)
     classifies: bool = False

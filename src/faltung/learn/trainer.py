@@ -16,10 +16,11 @@ from faltung.learn.hardware import Hardware
 from faltung.learn.recipe import Recipe
 from faltung.learn.runs import RunFolder
 from faltung.learn.saved import save_network
+from faltung.learn.timekeeper import Timekeeper
 from faltung.learn.training import EpochRecord, Objective, train
 from faltung.tensors.determinism import reproducible
 
-__all__ = ["MakeNetwork", "MakeObjective", "OnEpoch", "TrainedCandidate", "Trainer"]
+__all__ = ["MakeNetwork", "MakeObjective", "OnContinue", "OnEpoch", "TrainedCandidate", "Trainer"]
 
 MakeNetwork = Callable[[], nn.Module]
 """Returns a fresh network."""
@@ -29,6 +30,9 @@ MakeObjective = Callable[[nn.Module], Objective]
 
 OnEpoch = Callable[[str, EpochRecord], None]
 """Called after each epoch with the name of the network and the record of the epoch."""
+
+OnContinue = Callable[[str, int, int], None]
+"""Called with the name of a network whose training goes on, the epochs that it had, and all of its epochs."""
 
 _INTERVAL = 1.0  # seconds between two writings of the history
 
@@ -73,6 +77,10 @@ class Trainer:
         What to run on; one thread of the CPU by default. Only the first of several processes writes.
     on_epoch : callable, optional
         Called with a network's name and its record after each epoch.
+    timekeeper : Timekeeper, optional
+        Decides how many epochs each network gets; by default all get those of their recipe.
+    on_continue : callable, optional
+        Called with the name of a network whose training goes on, the epochs that it had, and all of its epochs.
 
     Examples
     --------
@@ -99,12 +107,15 @@ class Trainer:
         seed: int = 0,
         hardware: Hardware | None = None,
         on_epoch: OnEpoch = lambda name, record: None,
+        timekeeper: Timekeeper | None = None,
+        on_continue: OnContinue = lambda name, done, epochs: None,
     ) -> None:
         remedy = "Use RunFolder.create(path) for a new folder, or RunFolder(path)."
         self.run = instance("run", run, RunFolder, "a RunFolder", remedy)
         self.seed = seed_of(seed)
         self.hardware = instance("hardware", hardware or Hardware(), Hardware, "a Hardware", "Use Hardware.find().")
-        self._on_epoch = on_epoch
+        self.timekeeper = timekeeper
+        self._on_epoch, self._on_continue = on_epoch, on_continue
         self._rows: list[dict[str, object]] = []
         self._checkpoints: list[Checkpoint] = []
         self._written = -math.inf
@@ -115,6 +126,9 @@ class Trainer:
         """Train a network from the start, or from its checkpoint if the run folder holds one."""
         checkpoint = Checkpoint(self.run, name)
         self._checkpoints.append(checkpoint)
+        keeper = self.timekeeper
+        if keeper is not None:
+            recipe = keeper.recipe(name, recipe)
         with reproducible(self.seed, self.hardware.threads):
             network = make_network()
             objective = make_objective(network)
@@ -126,6 +140,8 @@ class Trainer:
                 hardware=self.hardware,
                 checkpoint=checkpoint,
                 on_epoch=lambda record: self._record(name, record),
+                on_continue=lambda done, epochs: self._on_continue(name, done, epochs),
+                revise=lambda record: keeper.revise(name, record) if keeper else record.epochs,
             )
         self._write_history()
         return TrainedCandidate(name, network, objective, tuple(history))

@@ -18,10 +18,11 @@ from faltung.learn.checkpoint import Checkpoint
 from faltung.learn.hardware import Hardware
 from faltung.learn.recipe import Recipe
 
-__all__ = ["EpochRecord", "Objective", "train"]
+__all__ = ["Descent", "EpochRecord", "Objective", "train"]
 
 _DIVERGED = 1e9  # so many times the risk of the first epoch
 _INTERVAL = 1.0  # seconds between two checkpoints: fewer seconds of work are not worth a file
+_SHARE = 20  # times as long as writing a checkpoint takes are between two of them
 
 
 class Objective(Protocol):
@@ -79,6 +80,8 @@ def train(
     hardware: Hardware | None = None,
     checkpoint: Checkpoint | None = None,
     on_epoch: Callable[[EpochRecord], None] = lambda record: None,
+    on_continue: Callable[[int, int], None] = lambda done, epochs: None,
+    revise: Callable[[EpochRecord], int] = lambda record: record.epochs,
 ) -> list[EpochRecord]:
     """Make the empirical risk of a network on the training set small.
 
@@ -98,9 +101,16 @@ def train(
     hardware : Hardware, optional
         What to run on; one thread of the CPU by default.
     checkpoint : Checkpoint, optional
-        Written after an epoch, at most once a second. If it holds a state, training continues from it.
+        Written after an epoch, at most once a second, and after the last one. If it holds a state, training continues
+        from it.
     on_epoch : callable, optional
         Called with the record of each epoch at its end; first with the records that the checkpoint holds.
+    on_continue : callable, optional
+        Called with the number of epochs that the checkpoint holds, and that of all epochs, if it holds any.
+    revise : callable, optional
+        Called with the record of each epoch that was trained, and with the last one that the checkpoint holds;
+        returns the number of all epochs from then on. What is left of the course of the learning rate is spread over
+        the epochs that are left.
 
     Returns
     -------
@@ -124,49 +134,121 @@ def train(
     hardware = hardware or Hardware()
     network.to(hardware.device)
     steps_per_epoch = max(1, len(objective) // recipe.batch_size)
-    steps = recipe.epochs * steps_per_epoch
-    state = _State(network, recipe, steps)
-    history = state.load(checkpoint) if checkpoint else []
+    descent = Descent(network, objective, recipe, hardware, recipe.epochs * steps_per_epoch)
+    history = descent.state.load(checkpoint) if checkpoint else []
+    course = _Course(recipe.epochs, steps_per_epoch)
+    if history:
+        on_continue(len(history), history[-1].epochs)
     for record in history:
+        course.revise(record.epoch - 1, record.epochs)
         on_epoch(record)
-    replica = hardware.replica(network)
-    saved = -math.inf
+    if history:
+        course.revise(len(history), revise(history[-1]))
+    saving = _Saving(checkpoint if hardware.leads else None, descent.state)
 
     network.train()
-    for epoch in range(len(history) + 1, recipe.epochs + 1):
-        if state.out_of_patience(history):
-            break
+    epoch = len(history)
+    while epoch < course.epochs and not descent.state.out_of_patience(history):
+        epoch += 1
         started = time.perf_counter()
         order_of_samples, choices = _generators(seed, epoch, hardware.rank)
         sums: dict[str, torch.Tensor] = {}
         # Samples that do not fill a batch are left out of this epoch.
         order = torch.randperm(len(objective), generator=order_of_samples)[: steps_per_epoch * recipe.batch_size]
         for index, chosen in enumerate(order.chunk(steps_per_epoch)):
-            rate = recipe.rate(((epoch - 1) * steps_per_epoch + index + 0.5) / steps)
-            for group in state.optimiser.param_groups:
-                group["lr"] = rate
-            with hardware.autocast():
-                risk, watched = objective.batch_risk(replica, hardware.part(chosen), choices)
-            state.optimiser.zero_grad()
-            risk.backward()  # type: ignore[no-untyped-call]
-            state.optimiser.step()
-            state.average.update_parameters(network)
-            for name, value in {"training_risk": risk, **watched}.items():
-                sums[name] = sums.get(name, 0.0) + value.detach().double()
+            rate = recipe.rate(course.progress(epoch - 1, index + 0.5))
+            for name, value in descent.step(chosen, choices, rate).items():
+                sums[name] = sums.get(name, 0.0) + value
         means = {name: hardware.mean(value).item() / steps_per_epoch for name, value in sums.items()}
         _check_finite(means["training_risk"], epoch, recipe)
-        hardware.agree(state.average)
+        hardware.agree(descent.state.average)
         seconds = time.perf_counter() - started
 
-        record = EpochRecord(epoch, recipe.epochs, seconds, {**means, **objective.validate(state.average.module)})
+        measures = {**means, **objective.validate(descent.state.average.module)}
+        record = EpochRecord(epoch, course.epochs, seconds, measures)
         history.append(record)
-        state.keep(record)
-        if checkpoint and hardware.leads and (time.monotonic() > saved + _INTERVAL or epoch == recipe.epochs):
-            state.save(checkpoint, history)
-            saved = time.monotonic()
+        descent.state.keep(record)
+        saving.save(history, last=epoch == course.epochs or descent.state.out_of_patience(history))
         on_epoch(record)
-    state.finish()
+        course.revise(epoch, revise(record))
+    descent.state.finish()
     return history
+
+
+class _Saving:
+    """Writes checkpoints, not too often: a file of a large network must not take longer than what it saves."""
+
+    def __init__(self, checkpoint: Checkpoint | None, state: _State) -> None:
+        self._checkpoint, self._state = checkpoint, state
+        self._next = -math.inf
+
+    def save(self, history: list[EpochRecord], *, last: bool) -> None:
+        """Write the state after an epoch, if it is the last one or there was none for a while."""
+        began = time.monotonic()
+        if self._checkpoint is not None and (last or began > self._next):
+            self._state.save(self._checkpoint, history)
+            ended = time.monotonic()
+            self._next = ended + max(_INTERVAL, _SHARE * (ended - began))
+
+
+class _Course:
+    """How far training has come, from 0 to 1, if the number of all epochs changes on the way."""
+
+    def __init__(self, epochs: int, steps_per_epoch: int) -> None:
+        self.epochs = epochs
+        self._steps = steps_per_epoch
+        self._since, self._come = 0, 0.0  # the epochs before the last change, and how far training had come then
+
+    def progress(self, done: int, steps: float = 0.0) -> float:
+        """Return how far training has come after so many epochs and steps of the next."""
+        part = ((done - self._since) * self._steps + steps) / ((self.epochs - self._since) * self._steps)
+        return self._come + (1 - self._come) * part
+
+    def revise(self, done: int, epochs: int) -> None:
+        """Spread what is left after so many epochs over another number of them."""
+        if epochs != self.epochs:
+            self._since, self._come, self.epochs = done, self.progress(done), max(done, epochs)
+
+
+class Descent:
+    """The steps of gradient descent of one network.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        Changed in place by each step.
+    objective : Objective
+        The risk.
+    recipe : Recipe
+        The optimiser.
+    hardware : Hardware
+        What to run on.
+    steps : int
+        Number of all steps.
+
+    Examples
+    --------
+    See `train`.
+    """
+
+    def __init__(
+        self, network: nn.Module, objective: Objective, recipe: Recipe, hardware: Hardware, steps: int
+    ) -> None:
+        self._network, self._objective, self._hardware = network, objective, hardware
+        self.state = _State(network, recipe, steps)
+        self._replica = hardware.replica(network)
+
+    def step(self, chosen: torch.Tensor, choices: torch.Generator, rate: float) -> dict[str, torch.Tensor]:
+        """Make one step down the gradient of the risk of chosen samples; return measures of the batch."""
+        for group in self.state.optimiser.param_groups:
+            group["lr"] = rate
+        with self._hardware.autocast():
+            risk, watched = self._objective.batch_risk(self._replica, self._hardware.part(chosen), choices)
+        self.state.optimiser.zero_grad()
+        risk.backward()  # type: ignore[no-untyped-call]
+        self.state.optimiser.step()
+        self.state.average.update_parameters(self._network)
+        return {name: value.detach().double() for name, value in {"training_risk": risk, **watched}.items()}
 
 
 class _State:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 import torch
@@ -13,25 +13,20 @@ from torch import nn
 
 from faltung.datasets.dataset import Dataset, Split
 from faltung.learn.batches import tensors
+from faltung.learn.measures.answers import Answers, answered, answers_needed
 from faltung.learn.measures.confusion import confusion_matrix
 from faltung.learn.measures.counting import NetworkCost, network_cost
 from faltung.learn.measures.layerwise import NetworkLayer, activations, first_convolution, layers_of
 from faltung.learn.measures.probe import linear_probe, probe_features
 from faltung.learn.measures.reliability import CalibrationBin, calibration, calibration_error
 from faltung.learn.measures.superposition import superposition
-from faltung.learn.risk import Loss, accuracy_interval, recognised_under_shift
+from faltung.learn.risk import Loss, accuracy_interval
 from faltung.learn.saved import describe
-from faltung.learn.scale import background_of
 from faltung.learn.training import EpochRecord
 
-__all__ = ["SHIFTS", "MeasuredLayer", "Outcome", "measure", "shift_unit"]
+__all__ = ["MeasuredLayer", "Outcome", "measure", "measuring", "pooled"]
 
-SHIFTS = (0, 1, 2, 3, 4, 5, 6)
-"""How far the test samples are moved, in units of `shift_unit`."""
-
-_LENGTH_PER_UNIT = 28  # of the shortest axis
 _TRAINING_SAMPLES = 1500  # enough for a training accuracy within two points, and for the linear probes
-_MOVED_SAMPLES = 1000  # at least so many moved samples, if there are enough directions
 _PAIRED_SAMPLES = 200  # enough for superposition, a sum over many activations
 
 
@@ -98,6 +93,8 @@ class Outcome:
         The kernels of the first convolutional layer, if there is one.
     first_responses : float32 array, shape (channels out, *spatial), or None
         The feature maps of that layer for the first test sample.
+    splits : int, optional
+        On how many splits of the data the network was trained and tested; all test samples count.
 
     Examples
     --------
@@ -120,6 +117,7 @@ class Outcome:
     layers: tuple[MeasuredLayer, ...]
     first_kernels: NDArray[np.float32] | None
     first_responses: NDArray[np.float32] | None
+    splits: int = 1
 
     @property
     def training_seconds(self) -> float:
@@ -168,6 +166,8 @@ class Outcome:
             "last_epoch": dict(self.history[-1].measures) if self.history else {},
             "training_risk": self.training_risk,
             "training_accuracy": self.training_accuracy,
+            "test_samples": len(self.test_labels),
+            "splits": self.splits,
             "test_risk": self.test_risk,
             "test_accuracy": self.test_accuracy,
             "test_accuracy_interval_95": list(self.test_interval),
@@ -193,17 +193,6 @@ def _layer_metrics(measured: MeasuredLayer) -> dict[str, object]:
         "probe_accuracy": measured.probe_accuracy,
         "linear_share": measured.linear_share,
     }
-
-
-def shift_unit(sample_shape: tuple[int, ...]) -> int:
-    """Return the smallest distance by which samples are moved: one for every 28 pixels of the shortest axis.
-
-    Examples
-    --------
-    >>> shift_unit((1, 28, 28)), shift_unit((3, 96, 128)), shift_unit((1, 427)), shift_unit((1, 8, 8))
-    (1, 3, 15, 1)
-    """
-    return max(1, round(min(sample_shape[1:]) / _LENGTH_PER_UNIT))
 
 
 def measure(
@@ -249,6 +238,7 @@ def measure(
     def probe(training_features: torch.Tensor, test_features: torch.Tensor) -> float:
         return linear_probe(training_features, training_labels, test_features, labels)
 
+    answers = answered(network, split, loss, logits)
     described = layers_of(network, split.test.sample_shape)
     cost = network_cost(network, split.test.sample_shape)
     pairs, _ = tensors(_some_of(split.test, _PAIRED_SAMPLES))
@@ -263,10 +253,10 @@ def measure(
         training_risk=loss(training_logits, training_labels).item(),
         training_accuracy=_right(training_logits, training_labels).mean().item(),
         training_samples=len(seen),
-        test_risk=loss(logits, labels).item(),
-        test_labels=labels.numpy(),
-        test_probabilities=torch.softmax(logits, dim=1).numpy(),
-        recognised={0: _right(logits, labels).numpy(), **_recognised_moved(network, split, samples, labels)},
+        test_risk=answers.risk,
+        test_labels=answers.labels,
+        test_probabilities=answers.probabilities,
+        recognised=answers.recognised,
         input_probe_accuracy=probe(probe_features(training_samples), probe_features(samples)),
         layers=tuple(
             MeasuredLayer(layer, counted.multiply_adds, probe(*both), share)
@@ -279,27 +269,42 @@ def measure(
     )
 
 
+def measuring(split: Split) -> int:
+    """Return for how many samples a network answers when it is measured.
+
+    Examples
+    --------
+    >>> from faltung.datasets.embedded import load_embedded
+    >>> measuring(load_embedded())
+    8800
+    """
+    seen = min(len(split.training), _TRAINING_SAMPLES)
+    pairs = min(len(split.test), _PAIRED_SAMPLES) // 2
+    return seen + 3 * pairs + answers_needed(split)
+
+
+def pooled(outcome: Outcome, further: Sequence[Answers]) -> Outcome:
+    """Return an outcome with the answers for the test samples of further splits.
+
+    Examples
+    --------
+    See `faltung.learn.tasks.classify`.
+    """
+    own = Answers(outcome.test_labels, outcome.test_probabilities, outcome.recognised, outcome.test_risk)
+    answers = Answers.together([own, *further])
+    return replace(
+        outcome,
+        test_labels=answers.labels,
+        test_probabilities=answers.probabilities,
+        recognised=answers.recognised,
+        test_risk=answers.risk,
+        splits=outcome.splits + len(further),
+    )
+
+
 def _some_of(data: Dataset, most: int) -> Dataset:
     return data.subset(np.random.default_rng(0).permutation(len(data))[:most])
 
 
 def _right(logits: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
     return (logits.argmax(1) == labels).double()
-
-
-def _recognised_moved(
-    network: nn.Module, split: Split, samples: torch.Tensor, labels: torch.Tensor
-) -> dict[int, NDArray[np.float64]]:
-    """Return for each distance the share of the directions in which each sample is recognised.
-
-    If samples are many, each is moved in one direction; if they are few, in several.
-    """
-    unit, directions = shift_unit(split.test.sample_shape), 2 * split.test.ndim
-    per_sample = min(directions, max(1, _MOVED_SAMPLES // len(samples)))
-    background = background_of(split.training)
-    return {
-        unit * steps: recognised_under_shift(
-            network, samples, labels, unit * steps, background=background, directions=per_sample
-        ).numpy()
-        for steps in SHIFTS[1:]
-    }

@@ -92,7 +92,10 @@ def ticks(low: float, high: float, count: int = 5) -> list[float]:
         return [low]
     rough = (high - low) / count
     power = 10.0 ** math.floor(math.log10(rough))
-    step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= rough * 0.999)
+    steps = [factor * power for factor in (1, 2, 5, 10)]
+    index = next(index for index, step in enumerate(steps) if step >= rough * 0.999)
+    # A range may lie between two multiples of a step that is larger than half of it.
+    step = next(step for step in reversed(steps[: index + 1]) if math.ceil(low / step - 1e-9) <= high / step + 1e-9)
     first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
     return [round(index * step, 12) for index in range(first, last + 1)]
 

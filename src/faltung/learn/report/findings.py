@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from faltung.datasets.dataset import Split
+from faltung.datasets.splitting import ENOUGH
+from faltung.learn.durations import duration
 from faltung.learn.measures.outcome import Outcome
 from faltung.learn.measures.reliability import calibration_error
 from faltung.learn.report.wording import interval, nouns, percent, quoted, times
@@ -72,8 +75,17 @@ def findings(outcomes: Sequence[Outcome], curve: Mapping[str, Mapping[int, float
     return [Finding(topic, text) for topic, text in texts.items() if text]
 
 
-def warnings(split: Split) -> list[str]:
-    """Return reasons in the data why the numbers mean less than they seem to.
+def warnings(split: Split, made: Mapping[str, Any] = MappingProxyType({}), splits: int = 1) -> list[str]:
+    """Return reasons why the numbers mean less than they seem to.
+
+    Parameters
+    ----------
+    split : Split
+        The data.
+    made : mapping, optional
+        How the numbers were made.
+    splits : int, optional
+        On how many splits of the data the networks were tested.
 
     Examples
     --------
@@ -81,13 +93,23 @@ def warnings(split: Split) -> list[str]:
     >>> warnings(load_embedded())
     []
     """
-    if not split.duplicates:
-        return []
     called = nouns(split.test.sample_shape)
-    return [
-        f"{split.duplicates:,} of the {len(split.test):,} test {called.samples} are also training "
-        f"{called.samples}: the test accuracy says less about new {called.samples}."
-    ]
+    texts = []
+    if split.duplicates:
+        texts.append(
+            f"{split.duplicates:,} of the {len(split.test):,} test {called.samples} are also training "
+            f"{called.samples}: the test accuracy says less about new {called.samples}."
+        )
+    if len(split.test) < ENOUGH and splits == 1:
+        low, high = accuracy_interval(0.8, len(split.test))
+        texts.append(
+            f"There are only {len(split.test):,} test {called.samples}: an accuracy of 80 % could as well be "
+            f"{100 * low:.0f} % or {100 * high:.0f} %."
+        )
+    if left_out := made.get("time", {}).get("left_out"):
+        limit = made["time"]["limit_seconds"]
+        texts.append(f"To keep to {duration(limit)}, something was cut: {'; '.join(left_out)}.")
+    return texts
 
 
 def _accuracy(model: Outcome, yardsticks: Sequence[Outcome]) -> str:
@@ -98,7 +120,8 @@ def _accuracy(model: Outcome, yardsticks: Sequence[Outcome]) -> str:
     )
     return (
         f"{quoted(model.name)} recognises {percent(model.test_accuracy)} of the {len(model.test_labels):,} test "
-        f"{nouns(model.sample_shape).samples} with {model.cost.parameters:,} parameters.{others}"
+        f"{nouns(model.sample_shape).samples} with {model.cost.parameters:,} parameters "
+        f"({interval(*model.test_interval)}).{others}"
     )
 
 
@@ -121,15 +144,21 @@ def _moves(model: Outcome, yardsticks: Sequence[Outcome]) -> str:
         return outcome.recognised[0] - outcome.recognised[far]
 
     others = "".join(
-        f" {quoted(yardstick.name)} loses {_points(losses(yardstick).mean())}, "
-        f"{_verdict(losses(yardstick) - losses(model))}."
+        f" {quoted(yardstick.name)} {_lost(losses(yardstick).mean())}, {_verdict(losses(yardstick) - losses(model))}."
         for yardstick in yardsticks
     )
     return (
-        f"When the test {called.samples} move by {far} {called.places}, {quoted(model.name)} loses "
-        f"{_points(losses(model).mean())} points of accuracy.{others} "
+        f"When the test {called.samples} move by {far} {called.places}, {quoted(model.name)} "
+        f"{_lost(losses(model).mean())} of accuracy.{others} "
         "Parts that leave the frame are lost for any network."
     )
+
+
+def _lost(loss: float) -> str:
+    points = f"{abs(100 * loss):.1f}"
+    if points == "0.0":
+        return "loses no points"
+    return f"{'loses' if loss > 0 else 'gains'} {points} points"
 
 
 def _points(difference: float) -> str:
@@ -170,11 +199,12 @@ def _few_samples(model: Outcome, yardsticks: Sequence[Outcome], curve: Mapping[s
     if not sentences:
         return ""
     most = max(ours)
-    low, high = accuracy_interval(ours[most], len(model.test_labels))
+    tests = len(model.test_labels) // model.splits  # fewer samples are learned from on the first split alone
+    low, high = accuracy_interval(ours[most], tests)
     samples = nouns(model.sample_shape).samples
     return (
         f"Trained on {min(ours):,} to {most:,} {samples}: {' '.join(sentences)} Each accuracy is from one "
-        f"run, and uncertain by {_points((high - low) / 2)} points with {len(model.test_labels):,} test {samples}."
+        f"run, and uncertain by {_points((high - low) / 2)} points with {tests:,} test {samples}."
     )
 
 

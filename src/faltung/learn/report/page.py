@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from html import escape
 from importlib.resources import files
 from string import Template
 
 import numpy as np
 
-from faltung.datasets.dataset import Split
+from faltung.datasets.dataset import Dataset, Split
 from faltung.learn.measures.outcome import Outcome
 from faltung.learn.report.charts import Curve, line_chart, ticks
 from faltung.learn.report.filter_section import filters_section
@@ -18,7 +19,7 @@ from faltung.learn.report.layer_section import costs_section, depth_section
 from faltung.learn.report.mistakes import calibration_section, confusion_section, samples_section
 from faltung.learn.report.numbers import definitions, grid, grid_of
 from faltung.learn.report.table import table
-from faltung.learn.report.wording import nouns, quoted
+from faltung.learn.report.wording import between, nouns, quoted
 from faltung.learn.risk import accuracy_interval
 
 __all__ = ["html_report"]
@@ -29,6 +30,7 @@ def html_report(
     split: Split,
     made: Mapping[str, object],
     curve: Mapping[str, Mapping[int, float]],
+    tested: Dataset | None = None,
 ) -> str:
     """Return the page of a comparison of classifiers, with its style and pictures in the same file.
 
@@ -42,6 +44,8 @@ def html_report(
         How the numbers were made: data, recipe, seed, versions, machine.
     curve : mapping of str to mapping of int to float
         Test accuracy by name of the network and number of training samples; may be empty.
+    tested : Dataset, optional
+        The samples that the outcomes are about, if further splits were tested; by default those of the test set.
 
     Examples
     --------
@@ -49,6 +53,7 @@ def html_report(
     """
     model, *yardsticks = outcomes
     called = nouns(model.sample_shape)
+    pooled = split if tested is None else replace(split, test=tested)
     template = Template(files("faltung.learn.report").joinpath("comparison.html").read_text(encoding="utf-8"))
     page = template.substitute(
         title=escape(
@@ -56,27 +61,38 @@ def html_report(
         ),
         data_name=escape(split.name),
         data_sizes=f"{len(split.class_names)} classes; {len(split.training):,} training {called.samples}, "
-        f"{len(split.validation):,} for validation, {len(split.test):,} for the test",
-        warnings="".join(f'<p class="warning" role="note">{escape(text)}</p>' for text in warnings(split)),
+        f"{len(split.validation):,} for validation, {len(split.test):,} for the test{_splits(model)}",
+        warnings="".join(
+            f'<p class="warning" role="note">{escape(text)}</p>' for text in warnings(split, made, model.splits)
+        ),
         findings="\n".join(
             f"<dt>{escape(finding.topic)}</dt><dd>{escape(finding.text)}</dd>"
             for finding in findings(outcomes, curve)
         ),
-        comparison=_comparison(outcomes, split),
+        comparison=_comparison(outcomes, pooled),
         samples=called.samples,
-        shifts=_shifts(outcomes, split),
-        curve=_curve(outcomes, curve),
+        shifts=_shifts(outcomes, pooled),
+        curve=_curve(outcomes, curve, len(split.test)),
         courses=_courses(outcomes),
         costs=costs_section(outcomes),
         depth=depth_section(outcomes),
         filters=filters_section(model),
-        confusions=confusion_section(model, split),
+        confusions=confusion_section(model, pooled),
         calibration=calibration_section(outcomes),
-        judged=samples_section(model, split),
+        judged=samples_section(model, pooled),
         model=escape(quoted(model.name)),
         provenance=definitions(made),
     )
     return page.replace(" %", "\u00a0%")  # numbers and their per cent signs stay on one line
+
+
+def _splits(model: Outcome) -> str:
+    if model.splits == 1:
+        return ""
+    return (
+        f"; trained and tested on {model.splits} such splits, with {len(model.test_labels):,} different test samples "
+        "in all"
+    )
 
 
 def _list(names: Sequence[str]) -> str:
@@ -84,18 +100,35 @@ def _list(names: Sequence[str]) -> str:
 
 
 def _comparison(outcomes: Sequence[Outcome], split: Split) -> str:
-    header, rows = table(outcomes)
-    header.insert(5, "95 % interval")
-    for row, outcome in zip(rows, outcomes, strict=True):
-        low, high = outcome.test_interval
-        row.insert(5, f"{100 * low:.1f} to {100 * high:.1f}")
+    header, rows = table(outcomes, exact=True)
     called = nouns(split.test.sample_shape)
+    runs = "one run each" if outcomes[0].splits == 1 else f"one run for each of {outcomes[0].splits} splits"
+    classes = np.bincount(outcomes[0].test_labels, minlength=len(split.class_names))
     return grid(
         header,
         rows,
-        f"All networks have the same {called.samples}, loss, recipe and augmentation; one run each. "
-        f"Multiply-adds are for one {called.sample}.",
-    )
+        f"All networks have the same {called.samples}, loss, recipe and augmentation; {runs}. The accuracies are "
+        f"of {len(outcomes[0].test_labels):,} test {called.samples}, {between(classes)} of each "
+        f"class. Multiply-adds are for one {called.sample}.",
+    ) + _classes(outcomes[0], split)
+
+
+def _classes(model: Outcome, split: Split) -> str:
+    """Return how many test samples of each class are recognised."""
+    right, names = np.diag(model.confusion), split.class_names
+    rows = []
+    for name, found, count in zip(names, right.tolist(), model.confusion.sum(axis=1).tolist(), strict=True):
+        if count:
+            low, high = accuracy_interval(found / count, count)
+            rows.append([name, f"{found:,} of {count:,}", f"{100 * found / count:.0f} %", _between(low, high)])
+        else:
+            rows.append([name, "0 of 0", "not tested", ""])
+    header = [f"Class, by {quoted(model.name)}", "Recognised", "Share", "95 % interval"]
+    return grid(header, rows)
+
+
+def _between(low: float, high: float) -> str:
+    return f"{100 * low:.0f} to {100 * high:.0f}"
 
 
 def _shifts(outcomes: Sequence[Outcome], split: Split) -> str:
@@ -122,14 +155,12 @@ def _shifts(outcomes: Sequence[Outcome], split: Split) -> str:
     )
 
 
-def _curve(outcomes: Sequence[Outcome], curve: Mapping[str, Mapping[int, float]]) -> str:
+def _curve(outcomes: Sequence[Outcome], curve: Mapping[str, Mapping[int, float]], tests: int) -> str:
     if not any(curve.values()):
         return ""
     called = nouns(outcomes[0].sample_shape)
     label = f"Training {called.samples}"
-    lines = _accuracy_lines(
-        {outcome.name: curve.get(outcome.name, {}) for outcome in outcomes}, len(outcomes[0].test_labels)
-    )
+    lines = _accuracy_lines({outcome.name: curve.get(outcome.name, {}) for outcome in outcomes}, tests)
     chart = line_chart(
         lines,
         title=f"Test accuracy against the number of training {called.samples}",

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-__all__ = ["Nouns", "interval", "nouns", "percent", "quoted", "times"]
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Nouns", "between", "interval", "nouns", "percent", "quoted", "times"]
 
 
 @dataclass(frozen=True)
@@ -69,6 +73,18 @@ def interval(low: float, high: float) -> str:
     """
     first, last = (f"{100 * share:.1f}".replace("-", "−") for share in (low, high))
     return f"95 % interval {first} to {last}"
+
+
+def between(numbers: NDArray[np.integer[Any]]) -> str:
+    """Return the smallest and the largest of some numbers.
+
+    Examples
+    --------
+    >>> between(np.array([8, 1200])), between(np.array([5, 5]))
+    ('8 to 1,200', '5')
+    """
+    few, many = int(numbers.min()), int(numbers.max())
+    return f"{few:,}" if few == many else f"{few:,} to {many:,}"
 
 
 def times(ours: int, theirs: int) -> str:

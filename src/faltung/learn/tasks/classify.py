@@ -7,19 +7,21 @@ from dataclasses import replace
 
 from torch import nn
 
+from faltung.datasets.cross_validation import further_splits
 from faltung.datasets.dataset import Split
 from faltung.learn.augmentation import Augmentation
 from faltung.learn.batches import tensors
 from faltung.learn.experiment import carry_out
 from faltung.learn.hardware import Hardware
-from faltung.learn.measures.outcome import Outcome, measure
+from faltung.learn.measures.answers import Answers, answered, answers_needed
+from faltung.learn.measures.outcome import Outcome, measure, measuring, pooled
 from faltung.learn.recipe import Recipe
 from faltung.learn.report import html_report
 from faltung.learn.report.pictures import colour_sheet, png, signed_sheet
-from faltung.learn.report.table import table
+from faltung.learn.report.table import samples_behind, table
 from faltung.learn.risk import accuracy
 from faltung.learn.runs import RunFolder
-from faltung.learn.task import LearningCurve, Results, Setup, Task
+from faltung.learn.task import FurtherSplits, LearningCurve, Results, Setup, Task
 from faltung.learn.tasks.classification.cross_entropy import Classification
 from faltung.learn.tasks.classification.suited import augmentation_for, candidates_for, recipe_for
 from faltung.learn.trainer import MakeNetwork, MakeObjective, OnEpoch, TrainedCandidate, Trainer
@@ -57,6 +59,12 @@ def _test_accuracy(network: nn.Module, split: Split) -> float:
     return accuracy(network.cpu(), *tensors(split.test))
 
 
+def _answers(trained: TrainedCandidate, split: Split) -> Answers:
+    objective = trained.objective
+    assert isinstance(objective, Classification)
+    return answered(trained.network.cpu(), split, objective.loss)
+
+
 def _report(results: Results[Outcome]) -> dict[str, str | bytes]:
     files: dict[str, str | bytes] = {}
     kernels = results.outcomes[0].first_kernels
@@ -64,7 +72,7 @@ def _report(results: Results[Outcome]) -> dict[str, str | bytes]:
         coloured = kernels.shape[1] == 3
         sheet = colour_sheet(kernels) if coloured else signed_sheet(kernels.reshape(-1, *kernels.shape[2:]))
         files["filters.png"] = png(sheet)
-    files["report.html"] = html_report(results.outcomes, results.split, results.facts, results.curve)
+    files["report.html"] = html_report(results.outcomes, results.split, results.facts, results.curve, results.tested)
     return files
 
 
@@ -76,10 +84,14 @@ TASK: Task[Outcome] = Task(
     measures=_ClassifierMeasures,
     report=_report,
     table=table,
+    notes=samples_behind,
     classifies=True,
     curve=LearningCurve(
         "accuracy_by_training_samples", _FRACTIONS, lambda outcome: outcome.test_accuracy, _test_accuracy
     ),
+    further=FurtherSplits(further_splits, _answers, pooled, answers_needed),
+    measuring=measuring,
+    seconds=600.0,
 )
 """Classification by the smallest mean cross entropy, measured by the accuracy on test samples, moved and unmoved."""
 
@@ -157,6 +169,7 @@ def compare(
         TASK,
         candidates=lambda data: candidates,
         objective=make_objective,
+        further=None,
         curve=replace(TASK.curve, fractions=tuple(fractions)),
     )
     trainer = Trainer(run, seed=seed, hardware=hardware, on_epoch=on_epoch)

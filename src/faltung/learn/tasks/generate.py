@@ -68,6 +68,11 @@ def _report(results: Results[GeneratorOutcome]) -> dict[str, str | bytes]:
     }
 
 
+def _measuring(split: Split) -> int:
+    """Return how many answers a score takes: each step to a sample is computed for its class, and without one."""
+    return 2 * Sampling().steps * len(split.test)
+
+
 TASK: Task[GeneratorOutcome] = Task(
     candidates=generators_for,
     recipe=generator_recipe,
@@ -76,6 +81,7 @@ TASK: Task[GeneratorOutcome] = Task(
     measures=_GeneratorMeasures,
     report=_report,
     table=score_table,
+    measuring=_measuring,
     options={"judge": None},
     classifies=True,  # the judge; generators are no classifiers
 )

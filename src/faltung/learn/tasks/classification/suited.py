@@ -28,6 +28,7 @@ _CHANNELS = (16, 32, 48, 64, 96, 128)
 _SERIES_CHANNELS = (16, 32, 48, 48, 48, 48)
 _SERIES_TAPS = 9
 _LARGE = (512, 256)
+_LARGER = 8  # times as many parameters as the convolutional network has the larger yardstick at most
 
 
 def candidates_for(data: Dataset) -> Mapping[str, Callable[[], nn.Module]]:
@@ -70,10 +71,13 @@ def candidates_for(data: Dataset) -> Mapping[str, Callable[[], nn.Module]]:
     parameters = sum(parameter.numel() for parameter in convolutional().parameters())
     dense = partial(DenseClassifier, sample_shape=shape, classes=classes, mean=mean, deviation=deviation)
     same = DenseClassifier.widths_for(parameters, shape, classes)
+    # The first layer of a large image alone would take most of the memory, and of the time of a checkpoint.
+    fits = math.prod(shape) * _LARGE[0] <= _LARGER * parameters
+    larger = _LARGE if fits else DenseClassifier.widths_for(_LARGER * parameters, shape, classes)
     return {
         "convolutional": convolutional,
         "dense-small": partial(dense, widths=same),
-        "dense-large": partial(dense, widths=_LARGE),
+        "dense-large": partial(dense, widths=larger),
     }
 
 
@@ -98,8 +102,9 @@ def recipe_for(samples: int) -> Recipe:
 def augmentation_for(data: Dataset) -> Augmentation:
     """Return the random changes of the samples of a training set.
 
-    Images are mirrored, series are not, because their order matters. All are moved by up to a 28th of their length,
-    and the background of each channel fills the gap.
+    Images are mirrored, unless the names of all classes are single letters or numbers: a mirrored letter is another
+    one. Series are not, because their order matters. All are moved by up to a 28th of their length, and the
+    background of each channel fills the gap.
 
     Examples
     --------
@@ -108,4 +113,5 @@ def augmentation_for(data: Dataset) -> Augmentation:
     Augmentation(mirror=True, shift=1, background=(0.0,))
     """
     shift = max(1, round(min(data.sample_shape[1:]) / 28))
-    return Augmentation(mirror=data.ndim > 1, shift=shift, background=background_of(data))
+    signs = all(len(name) == 1 or name.isdigit() for name in data.class_names)
+    return Augmentation(mirror=data.ndim > 1 and not signs, shift=shift, background=background_of(data))
