@@ -268,7 +268,7 @@ def _weights(
 ) -> _Weights:
     outputs = float(math.prod(stop - start for start, stop in problem.layout.regions) * problem.layout.step)
     real = problem.dtype.kind != "c" and problem.correlated.dtype.kind != "c"
-    weighing = weighing_engine(engines) if real and not (problem.missing.graded or problem.missing.alone) else None
+    weighing = weighing_engine(engines) if real and not problem.missing.alone else None
     if weighing is not None and weighing.weighs(steps[0][0]):
         added = Work(multiply_adds=(ALONG_SIGNED if problem.fills else ALONG) * work.multiply_adds, trips=outputs)
         roundings = _roundings(work)

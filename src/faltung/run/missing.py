@@ -18,7 +18,7 @@ from faltung.ground import scratch
 from faltung.ground.lazy import lazy
 from faltung.jit.target import host
 from faltung.planning.problem import Problem
-from faltung.run.gathering import Gatherer, Strides
+from faltung.run.gathering import Gatherer, Strides, offset
 from faltung.run.source import SourceBlock
 from faltung.run.tiling import Tile
 
@@ -83,19 +83,22 @@ class Missing:
         """
         flags = self.flags(tile, mask)
         shape = self._shape(tile)
-        rows = slice_offsets(shape[:-1], source.strides)
+        rows, mask_rows = (slice_offsets(shape[:-1], strides) for strides in (source.strides, flags.strides))
         size = rows.size * copy.strides[-1]
         stride = copy.strides[-1] // self._problem.extended.itemsize
         weights = copy.address + size
         missing = weights + rows.size * stride * self._problem.weight.itemsize
-        sizes = (rows.ctypes.data, rows.size, shape[-1], stride)
+        sizes = (rows.ctypes.data, mask_rows.ctypes.data, rows.size, shape[-1], stride)
         blank = self._blankings[source.in_array]
         return bool(blank(source.address, copy.address, flags.address, weights, missing, *sizes))
 
     def flags(self, tile: Tile, mask: Mask | None) -> SourceBlock:
-        """Gather the part of a mask that belongs to a tile."""
+        """Return the part of a mask that belongs to a tile: in the mask itself if possible, or gathered."""
         if mask is None:
             return SourceBlock(0, (0,) * (len(tile.shape) - 1), False, None)
+        if tile.inside and mask.strides.packed:
+            address = mask.address + offset(tile, mask.strides, self._problem.layout.origins)
+            return SourceBlock(address, mask.strides.outer, True, None)
         buffer, address, strides = self._gather(tile, mask.strides, mask.address)
         return SourceBlock(address, strides, False, buffer)
 

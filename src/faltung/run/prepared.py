@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from faltung.engines.base import BlockFunction, WeighingFunction
+from faltung.engines.base import BlockFunction, Weighing, WeighingFunction
 from faltung.engines.catalogue import ENGINES, EXACT, weighing_engine
 from faltung.engines.chain import Chain
 from faltung.engines.repair import Checked, Repaired
@@ -64,9 +64,9 @@ class Prepared:
         functions = {}
         for in_array, source in sources.items():
             ((job,),) = problem.jobs(problem.forms[plan.form], source, problem.written)
-            functions[in_array] = engine.prepare_weighing(
-                job, problem.missing.skips_nan, problem.missing.masked, plan.least_weight
-            )
+            rule = problem.missing
+            weighing = Weighing(rule.skips_nan, rule.masked or rule.graded, rule.graded, plan.least_weight)
+            functions[in_array] = engine.prepare_weighing(job, weighing)
         return functions
 
     @lazy

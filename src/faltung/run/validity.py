@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,8 +17,9 @@ if TYPE_CHECKING:
 
 __all__ = ["keep_missing", "valid_samples"]
 
-#: Samples that are looked at together when missing ones are kept, so that memory is bounded.
-_TOGETHER = 1 << 20
+#: Samples that are looked at together when missing ones are kept, so that memory is bounded; and weights, which are
+#: looked at twice while they are in the cache.
+_TOGETHER, _CACHED = 1 << 20, 1 << 16
 
 
 def valid_samples(plan: Planned, mask: Any, weights: Any) -> NDArray[Any] | None:
@@ -30,21 +32,29 @@ def valid_samples(plan: Planned, mask: Any, weights: Any) -> NDArray[Any] | None
         valid: NDArray[Any] = _in_shape("mask", _booleans(mask), shape)
         return valid.view(np.uint8) != 0 if rule.alone else valid
     if weights is not None:
-        return _in_shape("weights", _numbers(weights).astype(plan.problem.number), shape)
+        return _in_shape("weights", _numbers(weights).astype(plan.problem.number, copy=False), shape)
     return np.broadcast_to(np.True_, shape) if rule.alone else None
 
 
 def keep_missing(rule: MissingRule, x: NDArray[Any], result: NDArray[Any], valid: NDArray[Any] | None) -> None:
     """Write NaN where a sample is missing; zero where the result has integers."""
     value = 0 if result.dtype.kind in "iu" else complex(np.nan, np.nan) if result.dtype.kind == "c" else np.nan
-    rows = max(1, _TOGETHER * len(x) // x.size) if x.ndim else 1
-    for start in range(0, len(x) if x.ndim else 1, rows):
-        part: Any = slice(start, start + rows) if x.ndim else ...
+    for part in _parts(x, _TOGETHER):
         gone = np.isnan(x[part]) if rule.skips_nan else np.zeros(x[part].shape, bool)
         if valid is not None:
             gone |= valid[part] == 0
         # A bank has an axis of its kernels before those of the array.
         np.copyto(result[(..., part, *[slice(None)] * (x.ndim - 1))] if x.ndim else result, value, where=gone)
+
+
+def _parts(x: NDArray[Any], most: int) -> Iterator[Any]:
+    """Cut an array along its first axis into parts of about so many samples."""
+    if not x.ndim:
+        yield ...
+        return
+    rows = max(1, most * len(x) // max(x.size, 1))
+    for start in range(0, len(x), rows):
+        yield slice(start, start + rows)
 
 
 def _booleans(mask: Any) -> NDArray[np.bool_]:
@@ -60,7 +70,8 @@ def _numbers(weights: Any) -> NDArray[Any]:
     array = as_array(weights, "weights")
     if array.dtype.kind not in "biuf":
         raise ArgumentTypeError("weights", "an array of numbers from 0 to 1", f"{array.dtype}")
-    if array.size and not (array.min() >= 0 and array.max() <= 1):  # NaN is neither
+    parts = [array[part] for part in _parts(array, _CACHED)] if array.size else []
+    if not all(part.min() >= 0 and part.max() <= 1 for part in parts):  # NaN is neither
         remedy = "Divide them by their maximum; where a weight is NaN, use 0."
         raise ArgumentError("weights", "numbers from 0 to 1", f"some from {array.min()} to {array.max()}", remedy)
     return array
