@@ -240,12 +240,15 @@ class Weighing(NamedTuple):
         number computed with, in place of a byte for each sample.
     least : float
         Share of the whole weight up to which an output is NaN.
+    multiplied : bool
+        Whether samples were multiplied by their weights before.
     """
 
     skips_nan: bool
     masked: bool
     graded: bool
     least: float
+    multiplied: bool = False
 
 
 class WeighingFunction(Protocol):

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from faltung.engines.base import BlockFunction, Weighing, WeighingFunction
-from faltung.engines.catalogue import ENGINES, EXACT, weighing_engine
+from faltung.engines.base import Block, BlockFunction, Weighing, WeighingFunction
+from faltung.engines.catalogue import BY_SPECTRA, ENGINES, EXACT, weighing_engine
 from faltung.engines.chain import Chain
 from faltung.engines.repair import Checked, Repaired
 from faltung.engines.spread import can_spread
@@ -17,9 +17,12 @@ from faltung.ground.lazy import lazy
 from faltung.planning.forms import Form
 from faltung.planning.planner import Plan
 from faltung.planning.problem import Problem
-from faltung.run.missing import Normalised
+from faltung.run.normalised import Normalised, Part, WeighedBehind
 
 __all__ = ["Functions", "Prepared"]
+
+#: Of the sum of all taps, in units of the machine epsilon, what is not missing but an error of a transform.
+ROUNDED = 4.0
 
 Functions = list[BlockFunction]
 """A block function for the real taps, and for complex taps another one for their imaginary parts."""
@@ -73,7 +76,11 @@ class Prepared:
     def normalised(self) -> Functions:
         """Functions that correlate samples and weights, and make up for the missing samples."""
         plan = self._plan
-        return _normalised(plan, plan.form, plan.engines, plan.weight_engines or plan.engines, plan.doubted_weight)
+        if not plan.weight_engines:
+            return [_tap_by_tap(plan)]
+        if plan.companion is not None:
+            return [_with_companion(plan, *plan.companion)]
+        return _normalised(plan, plan.form, plan.engines, plan.weight_engines, plan.doubted_weight)
 
 
 def _normalised(
@@ -91,15 +98,69 @@ def _normalised(
     form, weights = problem.forms[number], problem.weights(number)
     values = functions(form, engines, problem.extended)
     (weight,) = functions(weights, weight_engines, problem.weight)
-    means: list[Functions] = [[] for _ in values]
-    if problem.fills:
+    total = math.prod(float(np.abs(step[0].taps).sum()) for step in weights.steps)
+    constants = [total, plan.least_weight * total, doubted * total, 0.0, 0.0, 0.0, 0.0]
+    if not problem.fills:
+        several = [[Part(value, 0, (0,)), Part(weight, 1, (1,))] for value in values]
+    else:
         (mean,) = functions(weights, weight_engines, problem.extended)
-        means = [[mean, missing] for missing in functions(form, engines, problem.weight)]
-    constants = (math.prod(float(step[0].taps.sum()) for step in weights.steps), plan.least_weight, doubted)
+        missing = functions(form, engines, problem.weight)
+        both = [Part(weight, 1, (1,)), Part(mean, 0, (2,))]
+        several = [
+            [Part(value, 0, (0,)), *both, Part(rest, 2, (3,))] for value, rest in zip(values, missing, strict=True)
+        ]
+    sums = "four" if problem.fills else "two"
     return [
-        Normalised(problem, value, weight, means[part], constants, exact(part) if doubted else None)
-        for part, value in enumerate(values)
+        Normalised(problem, sums, parts, constants, exact(part) if doubted else None)
+        for part, parts in enumerate(several)
     ]
+
+
+def _with_companion(plan: Plan, index: int, engine: str) -> BlockFunction:
+    """Prepare sums over all taps and over a companion of the kernel; what they doubt is computed again, tap by tap."""
+    problem = plan.problem
+    form, companion = problem.forms[plan.form], problem.companions[index]
+    parts = []
+    for plane, source in enumerate((problem.extended, problem.weight)):
+        (job,) = problem.jobs(form, source, problem.number, to_scratch=True)[0][:1]
+        (other,) = problem.jobs(companion.form, source, problem.number, to_scratch=True)[0]
+        if plan.engines == (engine,) == (BY_SPECTRA.name,) and not BY_SPECTRA.shares(other):
+            both = BY_SPECTRA.prepare_bank([job.taps, other.taps], job)
+            parts.append(Part(both, plane, (plane, 2 + plane)))
+            continue
+        (value,) = _functions(problem, form, plan.engines, source, problem.number, to_scratch=True)
+        parts.append(Part(value, plane, (plane,)))
+        parts.append(Part(ENGINES[engine].prepare(other), plane, (2 + plane,), companion.corner))
+    ((whole,),) = problem.jobs(problem.forms[0], problem.extended, problem.written)
+    total = float(np.abs(whole.taps).sum(dtype=np.float64))
+    constants = [
+        *(total, plan.least_weight * total, plan.doubted_weight * total or -math.inf),
+        *(
+            _sum_of_taps(problem, next(part for part in parts if 1 in part.sums)),
+            ROUNDED * float(np.finfo(problem.number).eps) * total,
+        ),
+        *(companion.own, companion.other),
+    ]
+    return Normalised(problem, "companion", parts, constants, lambda: _tap_by_tap(plan))
+
+
+def _sum_of_taps(problem: Problem, part: Part) -> float:
+    """Return what a part that correlates weights gives where no sample is missing, with its very roundings."""
+    sizes, step = problem.layout.sizes, problem.layout.step
+    shape = (*sizes[:-1], sizes[-1] * step)
+    ones, sums = np.ones(shape, problem.weight), np.zeros((len(part.sums), step), problem.number)
+    strides = (step * problem.number.itemsize,) * (len(shape) - 1)
+    targets = [total.ctypes.data for total in sums]
+    block = Block(ones.strides[:-1], strides, (1,) * len(shape))
+    part.run(ones.ctypes.data, targets[0] if len(targets) == 1 else targets, block)
+    return float(sums[0, 0])
+
+
+def _tap_by_tap(plan: Plan) -> BlockFunction:
+    """Prepare sums of samples along with their weights, over the non-zero taps alone."""
+    problem = plan.problem
+    ((whole,),) = problem.jobs(problem.forms[0], problem.extended, problem.written)
+    return WeighedBehind(problem, whole, plan.least_weight)
 
 
 def _functions(

@@ -63,6 +63,7 @@ class Weighed:
             skips_nan=weighing.skips_nan,
             masked=weighing.masked,
             graded=weighing.graded,
+            multiplied=weighing.multiplied,
             fills=fills,
             # Written out, a mean may not be a number, or overflow, because its parts do.
             guarded=job.source.kind == "f" and (fills if written_out else not taps.all()),

@@ -65,6 +65,8 @@ class WeighedSums:
         Rows of a register block, and lanes of its vectors.
     skips_nan, masked, graded : bool
         Whether NaN is missing, whether there is a mask, and whether it holds weights, as the number computed with.
+    multiplied : bool
+        Whether samples were multiplied by their weights before.
     fills : bool
         Whether missing samples count as the mean of the others, since the taps have both signs.
     guarded : bool
@@ -84,6 +86,7 @@ class WeighedSums:
     skips_nan: bool
     masked: bool
     graded: bool
+    multiplied: bool
     fills: bool
     guarded: bool
     streamed: bool
@@ -336,7 +339,7 @@ class _WeighingWriter:
             weight = f.value(f"load {kind}, ptr {mask}, align 1")
             present = f.value(f"and {bits} {present}, {f.value(f'fcmp ogt {kind} {weight}, {zero}')}")
             weight = f.value(f"select {bits} {present}, {kind} {weight}, {kind} {zero}")
-            x = f.value(f"fmul {kind} {x}, {weight}")
+            x = x if code.multiplied else f.value(f"fmul {kind} {x}, {weight}")
         elif code.masked:
             bytes_ = vector("i8", lanes)
             chosen = f.value(f"load {bytes_}, ptr {mask}, align 1")
