@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -26,19 +26,19 @@ class Part(NamedTuple):
 
     Parameters
     ----------
-    run : BlockFunction or BankFunction
-        What correlates; if it has several results, with several kernels.
+    run : BlockFunction
+        What correlates.
     plane : int
         What it correlates: 0 for samples, 1 for their weights, 2 for what is missing of the weights.
-    sums : tuple of int
-        The places of the results among all sums.
+    place : int
+        The place of the result among all sums.
     corner : tuple of int, optional
         Index of its first tap among those of the kernel.
     """
 
-    run: Any
+    run: BlockFunction
     plane: int
-    sums: tuple[int, ...]
+    place: int
     corner: tuple[int, ...] = ()
 
 
@@ -85,15 +85,14 @@ class Normalised:
         width = shape[-1] * problem.layout.step
         strides = _contiguous(shape[1:-1], width * problem.number.itemsize)
         size = strides[0] * shape[0]
-        buffer, sums = scratch.take("normalised", sum(len(part.sums) for part in self._parts) * size)
+        buffer, sums = scratch.take("normalised", len(self._parts) * size)
         planes = _planes(problem, source, block)
         for part in self._parts:
             address, steps, itemsize = planes[part.plane]
             if part.corner:
                 last = problem.layout.step * itemsize
                 address += sum(map(int.__mul__, part.corner, (*steps, last)))
-            targets = [sums + place * size for place in part.sums]
-            part.run(address, targets[0] if len(targets) == 1 else targets, Block(steps, strides, shape))
+            part.run(address, sums + part.place * size, Block(steps, strides, shape))
         rows = slice_offsets(shape[:-1], target_strides)
         constants = self._constants.ctypes.data
         wrong = self._join(sums, size, constants, target, rows.ctypes.data, rows.size, width)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from faltung.engines.base import Block, BlockFunction, Weighing, WeighingFunction
-from faltung.engines.catalogue import BY_SPECTRA, ENGINES, EXACT, weighing_engine
+from faltung.engines.catalogue import ENGINES, EXACT, weighing_engine
 from faltung.engines.chain import Chain
 from faltung.engines.repair import Checked, Repaired
 from faltung.engines.spread import can_spread
@@ -101,14 +101,12 @@ def _normalised(
     total = math.prod(float(np.abs(step[0].taps).sum()) for step in weights.steps)
     constants = [total, plan.least_weight * total, doubted * total, 0.0, 0.0, 0.0, 0.0]
     if not problem.fills:
-        several = [[Part(value, 0, (0,)), Part(weight, 1, (1,))] for value in values]
+        several = [[Part(value, 0, 0), Part(weight, 1, 1)] for value in values]
     else:
         (mean,) = functions(weights, weight_engines, problem.extended)
         missing = functions(form, engines, problem.weight)
-        both = [Part(weight, 1, (1,)), Part(mean, 0, (2,))]
-        several = [
-            [Part(value, 0, (0,)), *both, Part(rest, 2, (3,))] for value, rest in zip(values, missing, strict=True)
-        ]
+        both = [Part(weight, 1, 1), Part(mean, 0, 2)]
+        several = [[Part(value, 0, 0), *both, Part(rest, 2, 3)] for value, rest in zip(values, missing, strict=True)]
     sums = "four" if problem.fills else "two"
     return [
         Normalised(problem, sums, parts, constants, exact(part) if doubted else None)
@@ -122,21 +120,15 @@ def _with_companion(plan: Plan, index: int, engine: str) -> BlockFunction:
     form, companion = problem.forms[plan.form], problem.companions[index]
     parts = []
     for plane, source in enumerate((problem.extended, problem.weight)):
-        (job,) = problem.jobs(form, source, problem.number, to_scratch=True)[0][:1]
-        (other,) = problem.jobs(companion.form, source, problem.number, to_scratch=True)[0]
-        if plan.engines == (engine,) == (BY_SPECTRA.name,) and not BY_SPECTRA.shares(other):
-            both = BY_SPECTRA.prepare_bank([job.taps, other.taps], job)
-            parts.append(Part(both, plane, (plane, 2 + plane)))
-            continue
         (value,) = _functions(problem, form, plan.engines, source, problem.number, to_scratch=True)
-        parts.append(Part(value, plane, (plane,)))
-        parts.append(Part(ENGINES[engine].prepare(other), plane, (2 + plane,), companion.corner))
+        (other,) = _functions(problem, companion.form, (engine,), source, problem.number, to_scratch=True)
+        parts += [Part(value, plane, plane), Part(other, plane, 2 + plane, companion.corner)]
     ((whole,),) = problem.jobs(problem.forms[0], problem.extended, problem.written)
     total = float(np.abs(whole.taps).sum(dtype=np.float64))
     constants = [
         *(total, plan.least_weight * total, plan.doubted_weight * total or -math.inf),
         *(
-            _sum_of_taps(problem, next(part for part in parts if 1 in part.sums)),
+            _sum_of_taps(problem, parts[2].run),
             ROUNDED * float(np.finfo(problem.number).eps) * total,
         ),
         *(companion.own, companion.other),
@@ -144,16 +136,13 @@ def _with_companion(plan: Plan, index: int, engine: str) -> BlockFunction:
     return Normalised(problem, "companion", parts, constants, lambda: _tap_by_tap(plan))
 
 
-def _sum_of_taps(problem: Problem, part: Part) -> float:
-    """Return what a part that correlates weights gives where no sample is missing, with its very roundings."""
+def _sum_of_taps(problem: Problem, correlate: BlockFunction) -> float:
+    """Return the sum of all taps as a block function of weights adds it up where no sample is missing."""
     sizes, step = problem.layout.sizes, problem.layout.step
-    shape = (*sizes[:-1], sizes[-1] * step)
-    ones, sums = np.ones(shape, problem.weight), np.zeros((len(part.sums), step), problem.number)
-    strides = (step * problem.number.itemsize,) * (len(shape) - 1)
-    targets = [total.ctypes.data for total in sums]
-    block = Block(ones.strides[:-1], strides, (1,) * len(shape))
-    part.run(ones.ctypes.data, targets[0] if len(targets) == 1 else targets, block)
-    return float(sums[0, 0])
+    ones, sums = np.ones((*sizes[:-1], sizes[-1] * step), problem.weight), np.zeros(step, problem.number)
+    strides = (sums.nbytes,) * (len(sizes) - 1)
+    correlate(ones.ctypes.data, sums.ctypes.data, Block(ones.strides[:-1], strides, (1,) * len(sizes)))
+    return float(sums[0])
 
 
 def _tap_by_tap(plan: Plan) -> BlockFunction:
