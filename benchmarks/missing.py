@@ -10,9 +10,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from measure import table, time_in_turn, write
 
 import faltung as fa
+from measure import table, time_in_turn, write
 
 SHAPE = (2048, 2048)
 #: Shares of the samples that are missing.

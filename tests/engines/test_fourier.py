@@ -419,7 +419,7 @@ def test_work_counts_what_the_blocks_take(extents, kernel, step):
     assert transforms(tiling, extents, step) == total
     work = ENGINE.work(job)
     assert work.calls == BEGIN + BLOCK * blocks
-    assert work.transformed == 2 * total * tiling.points * math.log2(tiling.size)
+    assert work.transformed == 2 * total * tiling.points * math.log2(tiling.size) * tiling.far(4)
     assert not work.pointwise
 
 

@@ -1,13 +1,12 @@
-"""From which other sums do sums over the magnitudes of taps follow, if the taps have both signs?
+"""How do sums over the magnitudes of taps follow from other sums? For taps of both signs and missing samples.
 
-Twice the sum over the taps of the rarer sign makes, of a sum over all taps, one over their magnitudes. For example, if
-fewer taps are negative::
+Twice the sum over the taps of the rarer sign makes, of a sum over all taps, one over their magnitudes. For example::
 
     taps                 1  -2   3        sum over all        A
     of the rarer sign    .   2   .        sum over these      N        sum over the magnitudes   A + 2 N
 
-The magnitudes are often no sum of few outer products, though the taps are: those of a Laplacian of a Gaussian, or of a
-difference. The taps of the rarer sign are then few. Where they are not, the magnitudes are summed themselves.
+The magnitudes are often no sum of few outer products, though the taps are: those of a Laplacian of a Gaussian, or of
+a difference. The taps of the rarer sign are then few. Where they are not, the magnitudes are summed themselves.
 """
 
 from __future__ import annotations

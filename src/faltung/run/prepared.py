@@ -115,7 +115,7 @@ def _normalised(
 
 
 def _with_companion(plan: Plan, index: int, engine: str) -> BlockFunction:
-    """Prepare sums over all taps and over a companion of the kernel; what they doubt is computed again, tap by tap."""
+    """Prepare sums over all taps and over a companion of them; what they doubt is computed again, tap by tap."""
     problem = plan.problem
     form, companion = problem.forms[plan.form], problem.companions[index]
     parts = []

@@ -44,7 +44,7 @@ TWISTING = 3.0
 #: Bytes of a plane that stays in the second-level cache, and the slowdown for each doubling beyond that.
 CACHED, SLOWER = 1 << 19, 0.05
 #: The same for planes that leave it by far: their memory is fresh for each block, too.
-FAR, SLOWER_BY_FAR = 1 << 22, 0.2
+FAR, SLOWER_BY_FAR = 1 << 21, 0.15
 #: The same if the spectra of many kernels go through that cache, too.
 CACHED_BY_MANY, SLOWER_BY_MANY = 1 << 17, 0.17
 #: Points in the planes of a block from which handing it to a thread costs little, and blocks that keep all busy.
@@ -110,7 +110,7 @@ class Tiling:
         pairs, block = transforms(self, extents, step), block_shape(self, extents, step)
         blocks = math.prod(-(-extent // size) for extent, size in zip(extents, block, strict=True))
         # With few blocks, of an odd number, one of two workers waits for the other; a part of that counts.
-        waiting = 0.8 + 0.4 * -(-blocks // 2) / max(blocks, 1)
+        waiting = 0.75 + 0.5 * -(-blocks // 2) / max(blocks, 1)
         stages = math.log2(self.size) + OVERHEAD + (TWISTING if self.kind == "line" else 0)
         slowdown = float(_slowdown(self.points, itemsize, many))
         return waiting * pairs * self.points * stages * slowdown
@@ -120,7 +120,7 @@ class Tiling:
 def choose_tiling(
     extents: tuple[int, ...], kernel: tuple[int, ...], step: int, itemsize: int, many: bool = False
 ) -> Tiling | None:
-    """Return the cheapest tiling with a plane of a bounded size, or None where none is large enough for many kernels."""
+    """Return the cheapest tiling with a plane of a bounded size, or None if the kernels fit into none of them."""
     most = LARGEST_BY_MANY if many else 2 * itemsize * max(LARGEST_PLANE, TIMES_KERNEL * math.prod(kernel))
     tilings: list[Tiling] = []
     for kind, axes, options in _kinds(extents, kernel):

@@ -27,9 +27,9 @@ __all__ = ["WeighedSums", "weighing_function"]
 
 _PARAMETERS = {
     "source": "ptr noalias readonly",  # the sample under the first tap of the first output
-    "mask": "ptr noalias readonly",  # the weight of each sample, or a byte, zero if it is missing; read if there is one
+    "mask": "ptr noalias readonly",  # the weight of each sample, or a byte, zero if it is missing
     "target": "ptr noalias",  # the first output
-    # Coefficients, their magnitudes, the sums of the positive and of the negative ones, and the largest weight of NaN.
+    # Coefficients, their magnitudes, sums of the positive and of the negative ones, and the largest weight of NaN.
     "taps": "ptr noalias readonly",
     "source_panels": "ptr noalias readonly",  # byte offset of each two-dimensional slice of the taps in the source
     "mask_panels": "ptr noalias readonly",
