@@ -5,20 +5,26 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from faltung.engines.base import Block, BlockFunction, Job, Weighing
+from faltung.engines.base import Block, BlockFunction, WeighingFunction
+from faltung.engines.repair import view
 from faltung.engines.rows import slice_offsets
 from faltung.engines.weights.normalise import Join, join_function
-from faltung.engines.weights.weighed import Weighed
 from faltung.ground import scratch
 from faltung.ground.lazy import lazy
 from faltung.jit.target import host
 from faltung.planning.problem import Problem
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
 __all__ = ["Normalised", "Part", "WeighedBehind"]
+
+#: Rows and columns of the cells that are computed again.
+CELL = (8, 32)
 
 
 class Part(NamedTuple):
@@ -57,6 +63,8 @@ class Normalised:
         Those of the code that puts them together.
     make_exact : callable, optional
         Makes what computes a block again if a weight is doubted, or a mean is not finite.
+    make_weighed : callable, optional
+        Makes what does so for a part of a block: it sums samples along with their weights.
     """
 
     def __init__(
@@ -66,17 +74,24 @@ class Normalised:
         parts: Sequence[Part],
         constants: Sequence[float],
         make_exact: Callable[[], BlockFunction] | None = None,
+        make_weighed: Callable[[], WeighingFunction] | None = None,
     ) -> None:
-        self._problem, self._parts = problem, parts
+        self._problem, self._parts, self._sums = problem, parts, sums
         self._constants = np.array(constants, problem.number)
-        self._make_exact = make_exact
-        join = Join(problem.number, problem.written, sums, make_exact is not None, problem.streamed)
+        self._make_exact, self._make_weighed = make_exact, make_weighed
+        doubts = make_exact is not None or make_weighed is not None
+        join = Join(problem.number, problem.written, sums, doubts, problem.streamed)
         self._join = join_function(join, host())
 
     @lazy
     def _exact(self) -> BlockFunction:
         assert self._make_exact is not None
         return self._make_exact()
+
+    @lazy
+    def _weighed(self) -> WeighingFunction:
+        assert self._make_weighed is not None
+        return self._make_weighed()
 
     def __call__(self, source: int, target: int, block: Block) -> None:
         """Fill the block."""
@@ -96,9 +111,52 @@ class Normalised:
         rows = slice_offsets(shape[:-1], target_strides)
         constants = self._constants.ctypes.data
         wrong = self._join(sums, size, constants, target, rows.ctypes.data, rows.size, width)
-        del buffer
-        if wrong:
+        if wrong and self._make_weighed is not None:
+            self._again(source, target, block, self._doubtful(sums, size, shape))
+        elif wrong:
             self._exact(source, target, block)
+        del buffer
+
+    def _doubtful(self, sums: int, size: int, shape: tuple[int, ...]) -> NDArray[np.int64]:
+        """Return the indices of cells in which a weight is doubted, or a mean is not finite."""
+        number, step = self._problem.number, self._problem.layout.step
+        whole = (len(self._parts), *shape[:-1], shape[-1] * step)
+        strides = (size, *_contiguous(shape[1:-1], whole[-1] * number.itemsize))
+        planes = view(sums, strides, whole, number)
+        weights, means = planes[1], planes[2:3]
+        if self._sums == "companion":
+            own, other = self._constants[-2:]
+            with np.errstate(all="ignore"):
+                weights, means = own * planes[1] + other * planes[3], (own * planes[0] + other * planes[2])[None]
+        doubtful = ~(weights > self._constants[2]) | ~np.isfinite(means).all(axis=0)
+        for axis, size in ((-2, CELL[0]), (-1, CELL[1] * step)):
+            doubtful = np.logical_or.reduceat(doubtful, np.arange(0, doubtful.shape[axis], size), axis=axis)
+        return np.argwhere(doubtful)
+
+    def _again(self, source: int, target: int, block: Block, cells: NDArray[np.int64]) -> None:
+        """Compute some cells of a block again; those without any sample are not computed."""
+        problem, (source_strides, target_strides, shape) = self._problem, block
+        step, halo = problem.layout.step, [size - 1 for size in problem.layout.sizes]
+        _, (weights, weight_strides, weight_bytes), _ = _planes(problem, source, block)
+        strides = (
+            (*source_strides, step * problem.extended.itemsize),
+            (*target_strides, step * problem.written.itemsize),
+            (*weight_strides, step * weight_bytes),
+        )
+        most = (*(1,) * (len(shape) - 2), *CELL)
+        for cell in cells.tolist():
+            start = [index * length for index, length in zip(cell, most, strict=True)]
+            size = tuple(min(length, n - first) for length, n, first in zip(most, shape, start, strict=True))
+            places = [sum(map(int.__mul__, start, steps)) for steps in strides]
+            extended = [length + more for length, more in zip(size, halo, strict=True)]
+            extended[-1] *= step
+            there = view(weights + places[2], weight_strides, tuple(extended), problem.weight)
+            outputs = Block(source_strides, target_strides, size)
+            if there.any():
+                self._weighed(source + places[0], target + places[1], outputs, weights + places[2], weight_strides)
+                continue
+            result = view(target + places[1], target_strides, (*size[:-1], size[-1] * step), problem.written)
+            result[...] = np.nan if problem.written.kind == "f" else 0
 
 
 class WeighedBehind:
@@ -108,22 +166,17 @@ class WeighedBehind:
     ----------
     problem : Problem
         The problem.
-    job : Job
-        What is computed.
-    least : float
-        Share of the whole weight up to which an output is NaN.
+    weighed : WeighingFunction
+        What sums them.
     """
 
-    def __init__(self, problem: Problem, job: Job, least: float) -> None:
-        self._problem = problem
-        self._weigh = Weighed(
-            job, Weighing(False, True, problem.missing.graded, least, multiplied=True), scattered=True
-        )
+    def __init__(self, problem: Problem, weighed: WeighingFunction) -> None:
+        self._problem, self._weighed = problem, weighed
 
     def __call__(self, source: int, target: int, block: Block) -> None:
         """Fill the block."""
         _, (mask, strides, _), _ = _planes(self._problem, source, block)
-        self._weigh(source, target, block, mask, strides)
+        self._weighed(source, target, block, mask, strides)
 
 
 def _planes(problem: Problem, source: int, block: Block) -> list[tuple[int, tuple[int, ...], int]]:

@@ -13,6 +13,7 @@ from faltung.engines.catalogue import ENGINES, EXACT, weighing_engine
 from faltung.engines.chain import Chain
 from faltung.engines.repair import Checked, Repaired
 from faltung.engines.spread import can_spread
+from faltung.engines.weights.weighed import Weighed
 from faltung.ground.lazy import lazy
 from faltung.planning.forms import Form
 from faltung.planning.planner import Plan
@@ -77,7 +78,7 @@ class Prepared:
         """Functions that correlate samples and weights, and make up for the missing samples."""
         plan = self._plan
         if not plan.weight_engines:
-            return [_tap_by_tap(plan)]
+            return [WeighedBehind(self._problem, _tap_by_tap(plan))]
         if plan.companion is not None:
             return [_with_companion(plan, *plan.companion)]
         return _normalised(plan, plan.form, plan.engines, plan.weight_engines, plan.doubted_weight)
@@ -108,6 +109,8 @@ def _normalised(
         both = [Part(weight, 1, 1), Part(mean, 0, 2)]
         several = [[Part(value, 0, 0), *both, Part(rest, 2, 3)] for value, rest in zip(values, missing, strict=True)]
     sums = "four" if problem.fills else "two"
+    if doubted and not problem.fills and problem.dtype.kind != "c":
+        return [Normalised(problem, sums, *several, constants, make_weighed=lambda: _tap_by_tap(plan))]
     return [
         Normalised(problem, sums, parts, constants, exact(part) if doubted else None)
         for part, parts in enumerate(several)
@@ -133,7 +136,7 @@ def _with_companion(plan: Plan, index: int, engine: str) -> BlockFunction:
         ),
         *(companion.own, companion.other),
     ]
-    return Normalised(problem, "companion", parts, constants, lambda: _tap_by_tap(plan))
+    return Normalised(problem, "companion", parts, constants, make_weighed=lambda: _tap_by_tap(plan))
 
 
 def _sum_of_taps(problem: Problem, correlate: BlockFunction) -> float:
@@ -145,11 +148,12 @@ def _sum_of_taps(problem: Problem, correlate: BlockFunction) -> float:
     return float(sums[0])
 
 
-def _tap_by_tap(plan: Plan) -> BlockFunction:
+def _tap_by_tap(plan: Plan) -> WeighingFunction:
     """Prepare sums of samples along with their weights, over the non-zero taps alone."""
     problem = plan.problem
     ((whole,),) = problem.jobs(problem.forms[0], problem.extended, problem.written)
-    return WeighedBehind(problem, whole, plan.least_weight)
+    weighing = Weighing(False, True, problem.missing.graded, plan.least_weight, multiplied=True)
+    return Weighed(whole, weighing, scattered=True)
 
 
 def _functions(
