@@ -138,7 +138,7 @@ def test_the_tiles_of_a_huge_image_are_not_listed(method):
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
 def test_blocks_of_fourier_tiles_take_bounded_memory(shape, size, dtype):
     plan = fa.plan(shape, rng.random((size,) * len(shape)), dtype=dtype, method="fourier")
-    # A plane, a spectrum as large, and a source block; a kernel of a million taps needs planes of some million points.
+    # A plane, a spectrum as large, and a source block; a kernel of a million taps needs larger planes.
     few = size ** len(shape) < 10**5
     assert plan.memory < (1 << 25 if few else 6 * LARGEST_PLANE * np.dtype(dtype).itemsize)
 

@@ -110,7 +110,7 @@ def _normalised(
         several = [[Part(value, 0, 0), *both, Part(rest, 2, 3)] for value, rest in zip(values, missing, strict=True)]
     sums = "four" if problem.fills else "two"
     if doubted and not problem.fills and problem.dtype.kind != "c":
-        return [Normalised(problem, sums, *several, constants, make_weighed=lambda: _tap_by_tap(plan))]
+        return [Normalised(problem, sums, several[0], constants, make_weighed=lambda: _tap_by_tap(plan))]
     return [
         Normalised(problem, sums, parts, constants, exact(part) if doubted else None)
         for part, parts in enumerate(several)
