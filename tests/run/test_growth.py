@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import faltung as fa
+from faltung.engines.fourier.overlap import LARGEST_PLANE
 from faltung.planning.layer import Axis, Layer
 from faltung.planning.problem import Problem
 from faltung.run import tiling
@@ -130,6 +131,16 @@ def test_the_tiles_of_a_huge_image_are_not_listed(method):
     assert len(tiles) > 1000
     assert len(first.start) == 2
     assert peak < 1 << 26  # the parts of both axes
+
+
+@pytest.mark.parametrize("shape", [(10**6, 10**6), (999_999, 999_983), (10**4, 10**4, 10**4), (10**9,)])
+@pytest.mark.parametrize("size", [9, 101])
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_blocks_of_fourier_tiles_take_bounded_memory(shape, size, dtype):
+    plan = fa.plan(shape, rng.random((size,) * len(shape)), dtype=dtype, method="fourier")
+    # A plane, a spectrum as large, and a source block; a kernel of a million taps needs larger planes.
+    few = size ** len(shape) < 10**5
+    assert plan.memory < (1 << 25 if few else 6 * LARGEST_PLANE * np.dtype(dtype).itemsize)
 
 
 @pytest.mark.parametrize("size", [3, 31])

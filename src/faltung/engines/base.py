@@ -36,6 +36,7 @@ __all__ = [
     "JoinableFunction",
     "Line",
     "Terms",
+    "Weighing",
     "WeighingEngine",
     "WeighingFunction",
     "Work",
@@ -265,6 +266,27 @@ def call_of(function: BlockFunction, block: Block) -> Call | None:
     return call(block) if call is not None else None
 
 
+class Weighing(NamedTuple):
+    """How samples that are missing are told from the others, and when too few are present.
+
+    Parameters
+    ----------
+    skips_nan, masked, graded : bool
+        Whether NaN is missing; whether a mask excludes samples; and whether it holds weights between 0 and 1, as the
+        number computed with, in place of a byte for each sample.
+    least : float
+        Share of the whole weight up to which an output is NaN.
+    multiplied : bool
+        Whether samples were multiplied by their weights before.
+    """
+
+    skips_nan: bool
+    masked: bool
+    graded: bool
+    least: float
+    multiplied: bool = False
+
+
 class WeighingFunction(Protocol):
     """Fills target blocks with the normalised correlation of the samples that are present."""
 
@@ -276,8 +298,8 @@ class WeighingFunction(Protocol):
         Parameters
         ----------
         mask : int
-            Address of the first byte of the mask: one byte for each sample, zero where it is missing. It is not read
-            if the function was prepared without a mask.
+            Address of the first entry of the mask: one for each sample, zero where it is missing. It is not read if
+            the function was prepared without a mask.
         mask_strides : tuple of int
             Bytes between neighbours along every axis but the last.
         """
@@ -331,11 +353,8 @@ class WeighingEngine(Engine, Protocol):
     def weighs(self, job: Job) -> bool:
         """Return whether that is a good way to do this job."""
 
-    def prepare_weighing(self, job: Job, skips_nan: bool, masked: bool, least: float) -> WeighingFunction:
-        """Prepare it, for samples that are missing where they are NaN or where a mask excludes them.
-
-        Where the share of the whole weight that is present is at most `least`, an output is NaN.
-        """
+    def prepare_weighing(self, job: Job, weighing: Weighing) -> WeighingFunction:
+        """Prepare it, for samples that are missing where they are NaN or where a mask excludes them."""
 
 
 class BankEngine(Engine, Protocol):

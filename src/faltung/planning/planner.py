@@ -57,6 +57,8 @@ class Plan(Planned):
     weight_engines : tuple of str
         Engines that correlate the weights of samples that may be missing; none if weights are summed along with the
         samples.
+    companion : tuple of (int, str)
+        The companion of the kernel that both are correlated with, by its index in the problem, and its engine.
     least_weight : float
         Share of the whole weight up to which an output is NaN.
     doubted_weight : float
@@ -82,6 +84,7 @@ class Plan(Planned):
     pointwise: bool
     memory: int
     weight_engines: tuple[str, ...] = ()
+    companion: tuple[int, str] | None = None
     least_weight: float = 0.0
     doubted_weight: float = 0.0
 
@@ -109,6 +112,9 @@ class Plan(Planned):
             rows.append((f"step {number}", f"{engine}, {step[0].text}{', twice' if len(step) > 1 else ''}"))
         if problem.weighted:
             engines = f"by {' + '.join(self.weight_engines)}" if self.weight_engines else "along with the samples"
+            if self.companion is not None:
+                index, engine = self.companion
+                engines += f", {problem.companions[index].text} by {engine}"
             rows.append(("missing", f"weights {engines}"))
         scale = f"{scale_text(self.pointwise)}{', divided by the share present' if problem.weighted else ''}"
         border = "across the border" if self.gathers else "and strips along the border"
@@ -148,6 +154,8 @@ class _Weights:
     ----------
     engines : tuple of str
         Engines that correlate the weights; none if weights are summed along with the samples.
+    companion : tuple of (int, str)
+        The companion of the kernel that is summed too, and its engine.
     least : float
         Share of the whole weight up to which an output is NaN.
     doubted : float
@@ -159,6 +167,7 @@ class _Weights:
     """
 
     engines: tuple[str, ...] = ()
+    companion: tuple[int, str] | None = None
     least: float = 0.0
     doubted: float = 0.0
     roundings: float = 0.0
@@ -274,10 +283,10 @@ def _weights(
 ) -> _Weights:
     outputs = float(math.prod(stop - start for start, stop in problem.layout.regions) * problem.layout.step)
     real = problem.dtype.kind != "c" and problem.correlated.dtype.kind != "c"
-    weighing = weighing_engine(engines) if real and not (problem.missing.graded or problem.missing.alone) else None
+    weighing = weighing_engine(engines) if real and not problem.missing.alone else None
     if weighing is not None and weighing.weighs(steps[0][0]):
         added = Work(multiply_adds=(ALONG_SIGNED if problem.fills else ALONG) * work.multiply_adds, trips=outputs)
-        roundings = _roundings(work)
+        roundings = _roundings(work, Work())
         predicted = seconds(added, problem.number, machine)
         return _Weights(least=_least(problem, roundings), roundings=roundings, seconds=predicted)
     weights, by_weights = problem.weights(form), work
@@ -286,17 +295,33 @@ def _weights(
         engines = (_cheapest(job, machine, work.pointwise),)
         by_weights = ENGINES[engines[0]].work(job)
     added = replace(by_weights, bytes=0.0, trips=by_weights.trips + APART * outputs)
-    predicted = seconds(added, problem.number, machine)
-    if problem.fills:  # means and missing taps take as long as weights and values
+    predicted, companion, others = seconds(added, problem.number, machine), None, Work()
+    if problem.companions:
+        more, companion, others = _companion(problem, work.pointwise, machine)
+        predicted += 2 * more
+    elif problem.fills:  # means and missing taps take as long as weights and values
         predicted += seconds(added, problem.number, machine) + seconds(work, problem.number, machine)
-    doubted = 0.0 if work.pointwise and by_weights.pointwise else DOUBTED
-    roundings = _roundings(by_weights)
-    return _Weights(engines, _least(problem, roundings), doubted, roundings, predicted)
+    doubted = 0.0 if work.pointwise and by_weights.pointwise and others.pointwise else DOUBTED
+    roundings = _roundings(by_weights, others)
+    return _Weights(engines, companion, _least(problem, roundings), doubted, roundings, predicted)
 
 
-def _roundings(weights: Work) -> float:
+def _companion(problem: Problem, pointwise: bool, machine: Machine) -> tuple[float, tuple[int, str], Work]:
+    """Return the cheapest companion with its engine, its time and its work."""
+    options = []
+    for index, companion in enumerate(problem.companions):
+        (job,) = problem.jobs(companion.form, problem.number, problem.number)[0]
+        # Taps of the rarer sign have zeros between them, where samples that are far apart disturb a transform.
+        name = _cheapest(job, machine, pointwise or companion.own != 0)
+        work = replace(ENGINES[name].work(job), bytes=0.0)
+        options.append((seconds(work, problem.number, machine), (index, name), work))
+    return min(options, key=lambda option: option[0])
+
+
+def _roundings(weights: Work, others: Work) -> float:
     """Return the additional roundings of an output: of its weight, of what is missing, and of their quotient."""
-    return 2 * weights.roundings + 8
+    several = 3 if others.roundings else 2
+    return several * weights.roundings + 4 * others.roundings + 8
 
 
 def _least(problem: Problem, roundings: float) -> float:
@@ -325,6 +350,7 @@ def _plan(problem: Problem, chosen: _Option, candidates: tuple[Candidate, ...]) 
         pointwise=chosen.work.pointwise,
         memory=int(halo * problem.layout.step * problem.extended.itemsize + chosen.work.scratch),
         weight_engines=chosen.weights.engines,
+        companion=chosen.weights.companion,
         least_weight=chosen.weights.least,
         doubted_weight=chosen.weights.doubted,
     )

@@ -20,6 +20,7 @@ from faltung.ground.boundary import spelled
 from faltung.ground.lazy import lazy
 from faltung.kernels import Kernel, Taps
 from faltung.kernels.rewrite import Simplified, simplify
+from faltung.planning.companion import Companion, rarer_sign
 from faltung.planning.forms import Form, cropped, forms
 from faltung.planning.missing_rule import NOTHING_MISSING, MissingRule
 from faltung.planning.report import Row, shape_text, shortened
@@ -261,6 +262,15 @@ class Problem:
         return self.missing.alone or taps.dtype.kind == "c" or bool((taps > 0).any() and (taps < 0).any())
 
     @lazy
+    def companions(self) -> tuple[Companion, ...]:
+        """Kernels whose sums, with those over all taps, make sums over magnitudes; none if they are summed apart."""
+        if not self.fills or self.missing.alone or self.correlated.dtype.kind == "c":
+            return ()
+        taps = cropped(self.given, self.correlated)
+        magnitudes = Companion("magnitudes", self.magnitudes, (0,) * len(self.layout.sizes), 0.0, 1.0)
+        return rarer_sign(taps, *self._places), magnitudes
+
+    @lazy
     def magnitudes(self) -> Form:
         """The form of the magnitudes of the taps, with which weights are correlated."""
         kernel = Taps(np.abs(cropped(self.given, self.correlated)), self.correlated.origin)
@@ -269,6 +279,8 @@ class Problem:
     def weights(self, form: int) -> Form:
         """Return the form for weights if samples are correlated in the given form."""
         chosen = self.forms[form]
+        if self.companions:
+            return chosen
         alike = all((factor.taps >= 0).all() for step in chosen.steps for factor in step)
         return chosen if alike and not self.fills else self.magnitudes
 

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Sequence
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from faltung.engines.base import Block, BlockFunction
 from faltung.engines.chain import packed
 from faltung.engines.rows import slice_offsets
 from faltung.engines.weights.blanking import NOWHERE, Blanking, blanking_function
-from faltung.engines.weights.normalise import join_function
 from faltung.ground import scratch
 from faltung.ground.lazy import lazy
 from faltung.jit.target import host
 from faltung.planning.problem import Problem
-from faltung.run.gathering import Gatherer, Strides
+from faltung.run.gathering import Gatherer, Strides, offset
 from faltung.run.source import SourceBlock
 from faltung.run.tiling import Tile
 
-__all__ = ["Mask", "Missing", "Normalised"]
+__all__ = ["Mask", "Missing"]
 
 
 class Mask(NamedTuple):
@@ -36,7 +31,7 @@ class Missing:
     """Finds the missing samples of a source block.
 
     In scratch, the block is followed by the weight of each sample (1, or 0 where it is missing, or a number between)
-    and, if missing samples count as the mean of the others, by 1 minus that weight.
+    and, if that cannot be told from the weights, by 1 minus that weight.
 
     Parameters
     ----------
@@ -50,7 +45,8 @@ class Missing:
         outside = NOWHERE[problem.missing.graded] if problem.missing.alone else 1
         fill = np.full(problem.layout.step, outside, problem.weight)
         self._gather = Gatherer(problem.layout, fill, problem.weight, "mask")
-        self.room = (2 if problem.fills else 1) * problem.weight.itemsize / problem.extended.itemsize
+        self._counts_missing = problem.fills and not problem.companions
+        self.room = (2 if self._counts_missing else 1) * problem.weight.itemsize / problem.extended.itemsize
 
     @lazy
     def _blankings(self) -> dict[bool, Any]:
@@ -58,7 +54,7 @@ class Missing:
         problem = self._problem
         parts = 2 if problem.dtype.kind == "c" else 1
         masked = problem.missing.masked or problem.missing.graded or problem.missing.alone
-        rules = (problem.missing.skips_nan, masked, problem.missing.alone, problem.fills)
+        rules = (problem.missing.skips_nan, masked, problem.missing.alone, self._counts_missing)
         sources = {True: problem.stored if problem.readable else problem.extended, False: problem.extended}
         return {
             in_array: blanking_function(
@@ -83,19 +79,22 @@ class Missing:
         """
         flags = self.flags(tile, mask)
         shape = self._shape(tile)
-        rows = slice_offsets(shape[:-1], source.strides)
+        rows, mask_rows = (slice_offsets(shape[:-1], strides) for strides in (source.strides, flags.strides))
         size = rows.size * copy.strides[-1]
         stride = copy.strides[-1] // self._problem.extended.itemsize
         weights = copy.address + size
         missing = weights + rows.size * stride * self._problem.weight.itemsize
-        sizes = (rows.ctypes.data, rows.size, shape[-1], stride)
+        sizes = (rows.ctypes.data, mask_rows.ctypes.data, rows.size, shape[-1], stride)
         blank = self._blankings[source.in_array]
         return bool(blank(source.address, copy.address, flags.address, weights, missing, *sizes))
 
     def flags(self, tile: Tile, mask: Mask | None) -> SourceBlock:
-        """Gather the part of a mask that belongs to a tile."""
+        """Return the part of a mask that belongs to a tile: in the mask itself if possible, or gathered."""
         if mask is None:
             return SourceBlock(0, (0,) * (len(tile.shape) - 1), False, None)
+        if tile.inside and mask.strides.packed:
+            address = mask.address + offset(tile, mask.strides, self._problem.layout.origins)
+            return SourceBlock(address, mask.strides.outer, True, None)
         buffer, address, strides = self._gather(tile, mask.strides, mask.address)
         return SourceBlock(address, strides, False, buffer)
 
@@ -110,73 +109,3 @@ class Missing:
         strides, size = packed(self._shape(tile), self._problem.extended.itemsize)
         buffer, address = scratch.take("source", int(size * (1 + self.room)))
         return SourceBlock(address, strides, False, buffer)
-
-
-class Normalised:
-    """A block function that correlates samples and weights, and makes up for the samples that are missing.
-
-    Parameters
-    ----------
-    problem : Problem
-        The problem.
-    values, weights : BlockFunction
-        Correlate samples with the taps, and weights with the magnitudes of the taps.
-    means : sequence of BlockFunction
-        If missing samples count as the mean of the others: what correlates samples with the magnitudes of the taps,
-        and what correlates with the taps what is missing of the weights.
-    constants : tuple of float
-        The sum of all weights if no sample is missing; and the shares of this sum up to which an output is NaN, and
-        up to which a weight is doubted.
-    make_exact : callable, optional
-        Makes what computes a block again if a weight is doubted, or a mean is not finite.
-    """
-
-    def __init__(
-        self,
-        problem: Problem,
-        values: BlockFunction,
-        weights: BlockFunction,
-        means: Sequence[BlockFunction],
-        constants: tuple[float, float, float],
-        make_exact: Callable[[], BlockFunction] | None = None,
-    ) -> None:
-        self._problem = problem
-        self._parts = [values, weights, *means]
-        total, least, doubted = constants
-        self._constants = np.array([total, least * total, doubted * total], problem.number)
-        self._make_exact = make_exact
-        doubts = make_exact is not None
-        self._join = join_function(problem.number, problem.written, bool(means), doubts, problem.streamed, host())
-
-    @lazy
-    def _exact(self) -> BlockFunction:
-        assert self._make_exact is not None
-        return self._make_exact()
-
-    def __call__(self, source: int, target: int, block: Block) -> None:
-        """Fill the block."""
-        problem = self._problem
-        source_strides, target_strides, shape = block
-        width = shape[-1] * problem.layout.step
-        strides = _contiguous(shape[1:-1], width * problem.number.itemsize)
-        size = strides[0] * shape[0]
-        buffer, sums = scratch.take("normalised", len(self._parts) * size)
-        samples = source_strides[0] * (shape[0] + problem.layout.sizes[0] - 1)
-        bytes_, weight_bytes = problem.extended.itemsize, problem.weight.itemsize
-        behind, weights = source + samples, samples // bytes_ * weight_bytes
-        weight_strides = tuple([stride // bytes_ * weight_bytes for stride in source_strides])
-        places = [(source, source_strides), (behind, weight_strides)]
-        places += [(source, source_strides), (behind + weights, weight_strides)]
-        for number, (run, (address, steps)) in enumerate(zip(self._parts, places, strict=False)):
-            run(address, sums + number * size, Block(steps, strides, shape))
-        rows = slice_offsets(shape[:-1], target_strides)
-        constants = self._constants.ctypes.data
-        wrong = self._join(sums, size, constants, target, rows.ctypes.data, rows.size, width)
-        del buffer
-        if wrong:
-            self._exact(source, target, block)
-
-
-@lru_cache(maxsize=256)
-def _contiguous(lengths: tuple[int, ...], row: int) -> tuple[int, ...]:
-    return tuple(row * math.prod(lengths[k:]) for k in range(len(lengths) + 1))

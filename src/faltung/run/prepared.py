@@ -8,19 +8,23 @@ from typing import Any
 
 import numpy as np
 
-from faltung.engines.base import BlockFunction, WeighingFunction
+from faltung.engines.base import Block, BlockFunction, Weighing, WeighingFunction
 from faltung.engines.catalogue import ENGINES, EXACT, weighing_engine
 from faltung.engines.chain import Chain
 from faltung.engines.repair import Checked, Repaired
 from faltung.engines.spread import can_spread
+from faltung.engines.weights.weighed import Weighed
 from faltung.ground.lazy import lazy
 from faltung.planning.forms import Form
 from faltung.planning.jobs import jobs_for
 from faltung.planning.planner import Plan
 from faltung.planning.problem import Problem
-from faltung.run.missing import Normalised
+from faltung.run.normalised import Normalised, Part, WeighedBehind
 
 __all__ = ["Functions", "Prepared"]
+
+#: Of the sum of all taps, in units of the machine epsilon, what is not missing but an error of a transform.
+ROUNDED = 4.0
 
 Functions = list[BlockFunction]
 """A block function for the real taps, and for complex taps another one for their imaginary parts."""
@@ -65,16 +69,20 @@ class Prepared:
         functions = {}
         for in_array, source in sources.items():
             ((job,),) = problem.jobs(problem.forms[plan.form], source, problem.written)
-            functions[in_array] = engine.prepare_weighing(
-                job, problem.missing.skips_nan, problem.missing.masked, plan.least_weight
-            )
+            rule = problem.missing
+            weighing = Weighing(rule.skips_nan, rule.masked or rule.graded, rule.graded, plan.least_weight)
+            functions[in_array] = engine.prepare_weighing(job, weighing)
         return functions
 
     @lazy
     def normalised(self) -> Functions:
         """Functions that correlate samples and weights, and make up for the missing samples."""
         plan = self._plan
-        return _normalised(plan, plan.form, plan.engines, plan.weight_engines or plan.engines, plan.doubted_weight)
+        if not plan.weight_engines:
+            return [WeighedBehind(self._problem, _tap_by_tap(plan))]
+        if plan.companion is not None:
+            return [_with_companion(plan, *plan.companion)]
+        return _normalised(plan, plan.form, plan.engines, plan.weight_engines, plan.doubted_weight)
 
 
 def _normalised(
@@ -92,15 +100,61 @@ def _normalised(
     form, weights = problem.forms[number], problem.weights(number)
     values = functions(form, engines, problem.extended)
     (weight,) = functions(weights, weight_engines, problem.weight)
-    means: list[Functions] = [[] for _ in values]
-    if problem.fills:
+    total = math.prod(float(np.abs(step[0].taps).sum()) for step in weights.steps)
+    constants = [total, plan.least_weight * total, doubted * total, 0.0, 0.0, 0.0, 0.0]
+    if not problem.fills:
+        several = [[Part(value, 0, 0), Part(weight, 1, 1)] for value in values]
+    else:
         (mean,) = functions(weights, weight_engines, problem.extended)
-        means = [[mean, missing] for missing in functions(form, engines, problem.weight)]
-    constants = (math.prod(float(step[0].taps.sum()) for step in weights.steps), plan.least_weight, doubted)
+        missing = functions(form, engines, problem.weight)
+        both = [Part(weight, 1, 1), Part(mean, 0, 2)]
+        several = [[Part(value, 0, 0), *both, Part(rest, 2, 3)] for value, rest in zip(values, missing, strict=True)]
+    sums = "four" if problem.fills else "two"
+    if doubted and not problem.fills and problem.dtype.kind != "c":
+        return [Normalised(problem, sums, several[0], constants, make_weighed=lambda: _tap_by_tap(plan))]
     return [
-        Normalised(problem, value, weight, means[part], constants, exact(part) if doubted else None)
-        for part, value in enumerate(values)
+        Normalised(problem, sums, parts, constants, exact(part) if doubted else None)
+        for part, parts in enumerate(several)
     ]
+
+
+def _with_companion(plan: Plan, index: int, engine: str) -> BlockFunction:
+    """Prepare sums over all taps and over a companion of them; what they doubt is computed again, tap by tap."""
+    problem = plan.problem
+    form, companion = problem.forms[plan.form], problem.companions[index]
+    parts = []
+    for plane, source in enumerate((problem.extended, problem.weight)):
+        (value,) = _functions(problem, form, plan.engines, source, problem.number, to_scratch=True)
+        (other,) = _functions(problem, companion.form, (engine,), source, problem.number, to_scratch=True)
+        parts += [Part(value, plane, plane), Part(other, plane, 2 + plane, companion.corner)]
+    ((whole,),) = problem.jobs(problem.forms[0], problem.extended, problem.written)
+    total = float(np.abs(whole.taps).sum(dtype=np.float64))
+    constants = [
+        *(total, plan.least_weight * total, plan.doubted_weight * total or -math.inf),
+        *(
+            _sum_of_taps(problem, parts[2].run),
+            ROUNDED * float(np.finfo(problem.number).eps) * total,
+        ),
+        *(companion.own, companion.other),
+    ]
+    return Normalised(problem, "companion", parts, constants, make_weighed=lambda: _tap_by_tap(plan))
+
+
+def _sum_of_taps(problem: Problem, correlate: BlockFunction) -> float:
+    """Return the sum of all taps as a block function of weights adds it up where no sample is missing."""
+    sizes, step = problem.layout.sizes, problem.layout.step
+    ones, sums = np.ones((*sizes[:-1], sizes[-1] * step), problem.weight), np.zeros(step, problem.number)
+    strides = (sums.nbytes,) * (len(sizes) - 1)
+    correlate(ones.ctypes.data, sums.ctypes.data, Block(ones.strides[:-1], strides, (1,) * len(sizes)))
+    return float(sums[0])
+
+
+def _tap_by_tap(plan: Plan) -> WeighingFunction:
+    """Prepare sums of samples along with their weights, over the non-zero taps alone."""
+    problem = plan.problem
+    ((whole,),) = problem.jobs(problem.forms[0], problem.extended, problem.written)
+    weighing = Weighing(False, True, problem.missing.graded, plan.least_weight, multiplied=True)
+    return Weighed(whole, weighing, scattered=True)
 
 
 def _functions(

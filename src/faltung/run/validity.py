@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,8 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["keep_missing", "valid_samples"]
 
-#: Samples that are looked at together when missing ones are kept, so that memory is bounded.
-_TOGETHER = 1 << 20
+#: Samples that are looked at together when missing ones are kept, so that memory is bounded; and weights, which are
+#: looked at twice while they are in the cache.
+_TOGETHER, _CACHED = 1 << 20, 1 << 16
 
 
 def valid_samples(plan: Planned, mask: Any, weights: Any) -> NDArray[Any] | None:
@@ -31,17 +33,16 @@ def valid_samples(plan: Planned, mask: Any, weights: Any) -> NDArray[Any] | None
     if weights is not None:
         numbers = _held("weights", weights, shape)
         if numbers.size:
-            check_range(numbers.min(), numbers.max())
-        return np.broadcast_to(numbers.astype(plan.problem.number), shape)
+            parts = [numbers[part] for part in _parts(numbers, _CACHED)]
+            check_range(np.min([part.min() for part in parts]), np.max([part.max() for part in parts]))
+        return np.broadcast_to(numbers.astype(plan.problem.number, copy=False), shape)
     return np.broadcast_to(np.True_, shape) if rule.alone else None
 
 
 def keep_missing(rule: MissingRule, x: NDArray[Any], result: NDArray[Any], valid: NDArray[Any] | None) -> None:
     """Write NaN where a sample is missing; zero where the result has integers."""
     value = 0 if result.dtype.kind in "iu" else complex(np.nan, np.nan) if result.dtype.kind == "c" else np.nan
-    rows = max(1, _TOGETHER * len(x) // x.size) if x.ndim else 1
-    for start in range(0, len(x) if x.ndim else 1, rows):
-        part: Any = slice(start, start + rows) if x.ndim else ...
+    for part in _parts(x, _TOGETHER):
         gone = np.isnan(x[part]) if rule.skips_nan else np.zeros(x[part].shape, bool)
         if valid is not None:
             gone |= valid[part] == 0
@@ -55,3 +56,13 @@ def _held(name: str, given: Any, shape: tuple[int, ...]) -> NDArray[Any]:
     check_held(name, array.dtype)
     check_in_shape(name, array.shape, shape)
     return array
+
+
+def _parts(x: NDArray[Any], most: int) -> Iterator[Any]:
+    """Cut an array along its first axis into parts of about so many samples."""
+    if not x.ndim:
+        yield ...
+        return
+    rows = max(1, most * len(x) // max(x.size, 1))
+    for start in range(0, len(x), rows):
+        yield slice(start, start + rows)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from faltung.engines.base import Block, BlockFunction, Call, Job, WeighingFunction, Work
+from faltung.engines.base import Block, BlockFunction, Call, Job, Weighing, WeighingFunction, Work
 from faltung.engines.direct.correlation import PARAMETERS, Correlation, emit
 from faltung.engines.overflow import Widened, can_overflow
 from faltung.engines.registers import Footprint
@@ -96,9 +96,9 @@ class Direct:
         taps = int(np.count_nonzero(job.taps))
         return 0 < taps >= DENSE * job.taps.size and job.taps.shape[-2] <= MOST_ROWS
 
-    def prepare_weighing(self, job: Job, skips_nan: bool, masked: bool, least: float) -> WeighingFunction:
+    def prepare_weighing(self, job: Job, weighing: Weighing) -> WeighingFunction:
         """Compile for the shape of the taps."""
-        return Weighed(job, skips_nan, masked, least)
+        return Weighed(job, weighing)
 
 
 @dataclass(frozen=True, eq=False)

@@ -44,8 +44,6 @@ ROUNDINGS = 4.0
 BEGIN, BLOCK = 6.0, 4.0
 #: The same for one large transform with all its steps in NumPy.
 LARGE = 60.0
-#: Taps from which large transforms are considered.
-WORTH_LARGE = 10_000
 
 
 class Fourier:
@@ -87,7 +85,7 @@ class Fourier:
         blocks = zip(job.extents, self.tile(job), strict=True)
         stages = math.log2(tiling.size)
         return Work(
-            transformed=2 * points * stages,
+            transformed=2 * points * stages * tiling.far(job.taps.itemsize),
             # Samples go into a plane and out of it, both parts; a long line is multiplied by twists, too.
             trips=(8 if tiling.kind == "line" else 4) * points,
             bytes=moved,
@@ -95,7 +93,8 @@ class Fourier:
             roundings=ROUNDINGS * stages,
             pointwise=False,
             whole=False,
-            scratch=float(tiling.bytes(job.taps.itemsize)),
+            # The plane, and the spectrum, which all workers share.
+            scratch=float(tiling.bytes(job.taps.itemsize) + 2 * tiling.points * job.taps.itemsize),
         )
 
     def prepare(self, job: Job) -> BlockFunction:
@@ -130,15 +129,8 @@ def _in_cache(job: Job, many: bool = False) -> Tiling | None:
 
 
 def _tiling(job: Job) -> Tiling | LargeTiling:
-    """Return the cheaper tiling for one kernel, with transforms in the cache or large ones."""
-    small = _in_cache(job)
-    if small is not None and math.prod(job.taps.shape) < WORTH_LARGE:
-        return small
-    large = choose_large(job.extents, job.taps.shape, job.step)
-    if small is None:
-        return large
-    cheap = small.seconds(job.extents, job.step, job.taps.itemsize, many=False)
-    return small if cheap <= large.seconds(job.extents, job.step, job.taps.itemsize) else large
+    """Return the tiling for one kernel."""
+    return _in_cache(job) or choose_large(job.extents, job.taps.shape, job.step)
 
 
 def _bare(job: Job) -> BlockFunction:

@@ -16,7 +16,10 @@ import itertools
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, reduce
+from typing import Any
+
+import numpy as np
 
 from faltung.ground.lazy import lazy
 
@@ -27,9 +30,11 @@ LINE_BYTES = 64
 #: Rows come in groups of as many as a vector has lanes, and columns in whole vectors, of at most 16 lanes.
 LANES = 16
 #: Sizes of a transform.
-SIZES: list[int] = sorted(2**a * 3**b for a in range(2, 19) for b in range(3))
-#: Bytes of the largest plane: scratch keeps no buffer of more than four megabytes.
-LARGEST_PLANE = 4_000_000
+SIZES: list[int] = sorted(2**a * 3**b for a in range(2, 26) for b in range(5))
+#: Points of the largest plane for one kernel, unless that is no more than so many times the kernel; bytes for many.
+LARGEST_PLANE, TIMES_KERNEL, LARGEST_BY_MANY = 1 << 25, 10, 4_000_000
+#: Tilings whose cost is compared in all detail: those of the least cost without blocks and pairs.
+COMPARED = 64
 
 # The following values are estimates that are tuned.
 #: Cost of loading, transposing, multiplying and storing a point, in stages of radix 2.
@@ -38,10 +43,14 @@ OVERHEAD = 6.0
 TWISTING = 3.0
 #: Bytes of a plane that stays in the second-level cache, and the slowdown for each doubling beyond that.
 CACHED, SLOWER = 1 << 19, 0.05
+#: The same for planes that leave it by far: their memory is fresh for each block, too.
+FAR, SLOWER_BY_FAR = 1 << 21, 0.15
 #: The same if the spectra of many kernels go through that cache, too.
 CACHED_BY_MANY, SLOWER_BY_MANY = 1 << 17, 0.17
 #: Points in the planes of a block from which handing it to a thread costs little, and blocks that keep all busy.
 BLOCK_POINTS, BLOCKS = 1 << 17, 32
+#: Points in the planes of a block of two whole rows of tiles: its source is gathered in scratch.
+MOST_POINTS = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -88,6 +97,10 @@ class Tiling:
         """Bytes from row to row."""
         return 2 * self.plane[2] * itemsize + LINE_BYTES
 
+    def far(self, itemsize: int) -> float:
+        """Return the factor by which a transform takes longer because the plane leaves the cache by far."""
+        return float(_far(self.points, itemsize))
+
     def counts(self, extents: tuple[int, ...]) -> tuple[int, ...]:
         """Tiles that cover so many outputs, along each axis."""
         return tuple(-(-extent // size) for extent, size in zip(extents, self.outputs, strict=True))
@@ -96,57 +109,95 @@ class Tiling:
         """Cost of so many outputs, under many kernels or one, in an arbitrary unit of time."""
         pairs, block = transforms(self, extents, step), block_shape(self, extents, step)
         blocks = math.prod(-(-extent // size) for extent, size in zip(extents, block, strict=True))
-        # With few blocks, of an odd number, one of two workers waits for the other.
-        waiting = 2 * -(-blocks // 2) / max(blocks, 1)
+        # With few blocks, of an odd number, one of two workers waits for the other; a part of that counts.
+        waiting = 0.75 + 0.5 * -(-blocks // 2) / max(blocks, 1)
         stages = math.log2(self.size) + OVERHEAD + (TWISTING if self.kind == "line" else 0)
-        cached, slower = (CACHED_BY_MANY, SLOWER_BY_MANY) if many else (CACHED, SLOWER)
-        doublings = max(0.0, math.log2(2 * itemsize * self.points / cached))
-        return waiting * pairs * self.points * stages * (1 + slower * doublings)
+        slowdown = float(_slowdown(self.points, itemsize, many))
+        return waiting * pairs * self.points * stages * slowdown
 
 
 @lru_cache(maxsize=256)
 def choose_tiling(
     extents: tuple[int, ...], kernel: tuple[int, ...], step: int, itemsize: int, many: bool = False
 ) -> Tiling | None:
-    """Return the cheapest tiling for one kernel or many, or None where no plane is large enough for a kernel."""
-    tilings = (tiling for tiling in _tilings(extents, kernel) if tiling.bytes(itemsize) <= LARGEST_PLANE)
-    return min(tilings, key=lambda tiling: tiling.seconds(extents, step, itemsize, many), default=None)
+    """Return the cheapest tiling with a plane of a bounded size, or None if the kernels fit into none of them."""
+    most = LARGEST_BY_MANY if many else 2 * itemsize * max(LARGEST_PLANE, TIMES_KERNEL * math.prod(kernel))
+    tilings: list[Tiling] = []
+    for kind, axes, options in _kinds(extents, kernel):
+        for sizes in _cheapest(options, itemsize, many, most):
+            planes, valid = zip(*sizes, strict=True)
+            outputs = [1] * len(extents)
+            for axis, count in zip(axes, valid, strict=True):
+                if axis is not None:
+                    outputs[axis] = count
+            plane = (1, planes[1], planes[2])
+            if kind == "line":
+                rows = _near_root(planes[2])
+                plane = (1, rows, planes[2] // rows)
+            tilings.append(Tiling((planes[0], *plane[1:]), axes, kind, tuple(outputs)))
+    bounded = (tiling for tiling in tilings if tiling.bytes(itemsize) <= most)
+    return min(bounded, key=lambda tiling: tiling.seconds(extents, step, itemsize, many), default=None)
 
 
-def _tilings(extents: tuple[int, ...], kernel: tuple[int, ...]) -> Iterator[Tiling]:
-    """Yield every tiling for a kernel over the last axis and up to two others."""
+#: Sizes of a transform along an axis, each with its outputs and the number of tiles that cover the extent.
+_Sizes = list[tuple[int, int, int]]
+_ALONE: _Sizes = [(1, 1, 1)]
+
+
+def _kinds(
+    extents: tuple[int, ...], kernel: tuple[int, ...]
+) -> Iterator[tuple[str, tuple[int | None, int | None, int], list[_Sizes]]]:
+    """Yield kinds of tilings for a kernel over the last axis and up to two others, with sizes of slabs to columns."""
     *others, last = [axis for axis, size in enumerate(kernel) if size > 1]
-    ones = (1,) * len(extents)
-
-    def outputs(sizes: dict[int, int]) -> tuple[int, ...]:
-        return tuple(sizes.get(axis, one) for axis, one in enumerate(ones))
-
     columns = _sizes(extents[last], kernel[last], LANES)
     if not others:
-        row = last - 1
-        rows = min(64, -(-extents[row] // LANES) * LANES)
-        for size, valid in columns:
-            yield Tiling((1, rows, size), (None, row, last), "rows", outputs({row: rows, last: valid}))
-        for points, valid in _sizes(extents[last], kernel[last], LANES * LANES):
-            row_count = _near_root(points)
-            plane = (1, row_count, points // row_count)
-            yield Tiling(plane, (None, None, last), "line", outputs({last: valid}))
+        rows = min(64, -(-extents[last - 1] // LANES) * LANES)
+        count = -(-extents[last - 1] // rows)
+        yield "rows", (None, last - 1, last), [_ALONE, [(rows, rows, count)], columns]
+        yield "line", (None, None, last), [_ALONE, _ALONE, _sizes(extents[last], kernel[last], LANES * LANES)]
         return
     row = others[-1]
     slab = others[0] if len(others) > 1 else None
-    slabs = [(1, 1)] if slab is None else _sizes(extents[slab], kernel[slab], 1)
-    for (n0, v0), (n1, v1), (n2, v2) in itertools.product(slabs, _sizes(extents[row], kernel[row], LANES), columns):
-        sizes = {row: v1, last: v2} if slab is None else {slab: v0, row: v1, last: v2}
-        yield Tiling((n0, n1, n2), (slab, row, last), "full", outputs(sizes))
+    slabs = _ALONE if slab is None else _sizes(extents[slab], kernel[slab], 1)
+    yield "full", (slab, row, last), [slabs, _sizes(extents[row], kernel[row], LANES), columns]
 
 
-def _sizes(extent: int, kernel: int, multiple: int) -> list[tuple[int, int]]:
-    """Return sizes of a transform with their outputs: the smallest for each number of tiles that cover the extent."""
-    smallest: dict[int, tuple[int, int]] = {}
+def _cheapest(options: list[_Sizes], itemsize: int, many: bool, most: int) -> Iterator[tuple[tuple[int, int], ...]]:
+    """Yield sizes with their outputs, of at most so many bytes: those of the least cost without blocks and pairs."""
+    points, tiles = (
+        reduce(np.multiply.outer, [np.array([size[k] for size in sizes], float) for sizes in options]) for k in (0, 2)
+    )
+    stages = np.log2(points) + OVERHEAD
+    cost = points * tiles * stages * _slowdown(points, itemsize, many)
+    cost[2 * itemsize * points > most] = math.inf
+    for index in np.argsort(cost, axis=None)[:COMPARED].tolist():
+        places = np.unravel_index(index, cost.shape)
+        yield tuple(sizes[place][:2] for sizes, place in zip(options, places, strict=True))
+
+
+def _slowdown(points: Any, itemsize: int, many: bool) -> Any:
+    """Return the factor by which transforms of so many points take longer because they leave the cache."""
+    cached, slower = (CACHED_BY_MANY, SLOWER_BY_MANY) if many else (CACHED, SLOWER)
+    return (1 + slower * _doublings(points, itemsize, cached)) * _far(points, itemsize)
+
+
+def _far(points: Any, itemsize: int) -> Any:
+    return 1 + SLOWER_BY_FAR * _doublings(points, itemsize, FAR)
+
+
+def _doublings(points: Any, itemsize: int, size: int) -> Any:
+    """Return how many times a plane of so many points is twice as large as a size in bytes."""
+    return np.maximum(0.0, np.log2(2 * itemsize * points / size))
+
+
+def _sizes(extent: int, kernel: int, multiple: int) -> _Sizes:
+    """Return sizes of a transform: the smallest for each number of tiles that cover the extent."""
+    smallest: dict[int, tuple[int, int, int]] = {}
     for size in SIZES:
         if size >= kernel and size % multiple == 0:
             valid = size - kernel + 1
-            smallest.setdefault(-(-extent // valid), (size, min(valid, extent)))
+            count = -(-extent // valid)
+            smallest.setdefault(count, (size, min(valid, extent), count))
     return list(smallest.values())
 
 
@@ -172,11 +223,11 @@ def block_shape(tiling: Tiling, extents: tuple[int, ...], step: int) -> tuple[in
         several = [axis for axis, count in enumerate(counts) if count > 1]
         if even:
             tiles[even[-1]] = 2
-        elif len(several) > 1:
+        elif len(several) > 1 and 2 * counts[several[-1]] * tiling.points <= MOST_POINTS:
             tiles[several[-1]] = counts[several[-1]]
             tiles[several[-2]] = 2
         elif several:
-            tiles[several[0]] = 2
+            tiles[several[-1]] = 2
     for axis in reversed(range(len(counts))):
         while (
             tiles[axis] * 2 <= counts[axis]

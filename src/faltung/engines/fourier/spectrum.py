@@ -95,7 +95,14 @@ class Plane:
             whole = np.fft.fft(taps.ravel(), self.tiling.points)
             return whole[np.add.outer(rows, self.tiling.plane[1] * columns)[None]].conj()
         sizes = tuple(len(order) for order in self._orders)
-        return np.fft.fftn(taps, sizes, axes=(0, 1, 2))[np.ix_(slabs, rows, columns)].conj()
+        half = np.fft.rfftn(taps, sizes, axes=(0, 1, 2))
+        # The transform of real taps at minus a frequency is the conjugate of that at the frequency.
+        mirrored = columns > sizes[2] // 2
+        result = np.empty(sizes, np.complex128)
+        for slab, frequency in enumerate(slabs.tolist()):
+            result[slab][:, ~mirrored] = half[frequency][np.ix_(rows, columns[~mirrored])].conj()
+            result[slab][:, mirrored] = half[-frequency][np.ix_(-rows, sizes[2] - columns[mirrored])]
+        return result
 
     def laid_out(self, spectrum: NDArray[np.complex128]) -> NDArray[np.floating]:
         """Return a spectrum in the order of the code: for each group and column a vector of each part."""
@@ -106,7 +113,9 @@ class Plane:
     def _grouped(self, values: NDArray[np.complex128]) -> NDArray[np.floating]:
         slabs, rows, columns = values.shape
         groups = values.reshape(slabs, rows // self.lanes, self.lanes, columns).swapaxes(2, 3)
-        return np.stack([groups.real, groups.imag], -2).astype(self.number)
+        parts = np.empty((*groups.shape[:-1], 2, self.lanes), self.number)
+        parts[..., 0, :], parts[..., 1, :] = groups.real, groups.imag
+        return parts
 
     def _twists(self) -> NDArray[np.complex128]:
         # The transform of n1 n2 points is one along the n1 rows, these factors, and one along the n2 columns.

@@ -24,6 +24,7 @@ _BLANKING = {
     "weights": "ptr noalias",  # the weight of each sample
     "missing": "ptr noalias",  # 1 minus the weight of each sample; written only if it is asked for
     "rows": "ptr noalias readonly",  # byte offset of each row in the source
+    "mask_rows": "ptr noalias readonly",
     "height": "i64",
     "width": "i64",  # a multiple of the samples that are missing together
     "stride": "i64",  # samples, and weights, from row to row of what is written
@@ -76,9 +77,12 @@ def blanking_function(blanking: Blanking, target: Target) -> Callable[..., int]:
 
     def row(index: Value, missing: list[Value]) -> list[Value]:
         line = f.at("%source", f.entry("%rows", index))
+        flags = f.at("%mask", f.entry("%mask_rows", index)) if blanking.masked else "%mask"
 
         def blocks_of(count: int) -> Callable[[Value, list[Value]], list[Value]]:
-            return lambda column, so_far: [f.value(f"or i32 {so_far[0]}, {writer.block(index, line, column, count)}")]
+            return lambda column, so_far: [
+                f.value(f"or i32 {so_far[0]}, {writer.block(index, line, flags, column, count)}")
+            ]
 
         done = f.multiply(f.value(f"udiv i64 %width, {lanes}"), lanes)
         missing = f.loop(0, done, lanes, blocks_of(lanes), [("i32", missing[0])])
@@ -99,7 +103,7 @@ class _BlankingWriter:
         self.flag = sample(blanking.weights)
         self.graded = blanking.weights.kind == "f"
 
-    def block(self, row: Value, line: Value, column: Value, lanes: int) -> Value:
+    def block(self, row: Value, line: Value, flags: Value, column: Value, lanes: int) -> Value:
         """Emit it for some samples; return an integer that is not zero if one of them has not the whole weight."""
         f, blanking = self.f, self.blanking
         index = f.add(f.multiply(row, "%stride"), column)
@@ -107,7 +111,7 @@ class _BlankingWriter:
         bits = vector("i1", lanes)
         present, nowhere, weight = splat(f, "true", "i1", lanes), "", self.constant("1.0", lanes)
         if blanking.masked:
-            given = f.at("%mask", f.multiply(f.add(f.multiply(row, "%width"), column), self.flag.bytes))
+            given = f.at(flags, f.multiply(column, self.flag.bytes))
             weight, present, nowhere = self.weights(given, lanes)
         if blanking.skips_nan and self.source.kind == "f":
             present = f.value(f"and {bits} {present}, {self.numbers(place, lanes)}")

@@ -8,12 +8,16 @@ sample counts, under each output, as the weighted mean of those that are present
 For taps of one sign this is (k * (x m)) sum(abs(k)) / (abs(k) * m), so two sums are enough: the taps on missing
 samples drop out, and the others have a larger weight instead.
 
+Sums over abs(k) may follow from those over k and over a companion of it (see `faltung.planning.companion`), and
+k * (1 - m) is what k * m lacks of the sum of all taps.
+
 Reference: Knutsson and Westin, "Normalized and differential convolution", CVPR 1993.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 
@@ -22,12 +26,14 @@ from faltung.jit.ir import Function, Value, module, vector
 from faltung.jit.samples import load, sample, splat, store
 from faltung.jit.target import Target
 
-__all__ = ["filled", "join_function", "scaled"]
+__all__ = ["Join", "filled", "join_function", "scaled"]
 
 _JOIN = {
-    "sums": "ptr noalias readonly",  # values and weights, then means and what is missing; rows without gaps
-    "size": "i64",  # bytes from one of these sums to the next
-    "constants": "ptr noalias readonly",  # all weights; the largest that counts as none; the largest that is doubted
+    "sums": "ptr noalias readonly",  # rows without gaps, one set after the other (see `Join`)
+    "size": "i64",  # bytes from one set of sums to the next
+    # All weights; the largest that counts as none; the largest that is doubted; the sum of all taps; what may be
+    # missing of it by rounding; and the factors of sums over all taps and over the companion.
+    "constants": "ptr noalias readonly",
     "target": "ptr noalias",
     "rows": "ptr noalias readonly",  # byte offset of each row in the target
     "height": "i64",
@@ -62,33 +68,47 @@ def scaled(f: Function, number: str, lanes: int, sums: list[Value], total: Value
     return f.value(f"select {vector('i1', lanes)} {enough}, {kind} {quotient}, {kind} {nan}")
 
 
-@compiled_once
-def join_function(
-    number: np.dtype, result: np.dtype, fills: bool, doubts: bool, streamed: bool, target: Target
-) -> Callable[..., int]:
-    """Compile (or look up) the function that makes up for missing samples; NaN where all of them are missing.
+class Join(NamedTuple):
+    """What is fixed when the code is compiled.
 
     Parameters
     ----------
     number, result : dtype
-        The dtype of values and weights, and of the target.
-    fills : bool
-        Whether missing samples count as the mean of the others. If not, values are divided by their weights.
+        The dtype of the sums, and of the target.
+    sums : str
+        ``"two"``: values and weights. ``"four"``: also means, and the taps on missing samples. ``"companion"``:
+        values, the same sum over weights, and both over another kernel, with which they make those over magnitudes.
     doubts : bool
-        Whether to return 1 if a weight is so small that its error is not small beside it, or a mean not finite.
+        Whether to return 1 if a weight is so small that its error is not small beside it, or a mean is not finite.
     streamed : bool
         Whether to write past the cache.
+    """
+
+    number: np.dtype
+    result: np.dtype
+    sums: str
+    doubts: bool
+    streamed: bool
+
+
+@compiled_once
+def join_function(join: Join, target: Target) -> Callable[..., int]:
+    """Compile (or look up) the function that makes up for missing samples; NaN where all of them are missing.
+
+    Parameters
+    ----------
+    join : Join
+        The description.
     target : Target
         The processor.
     """
+    number, result, streamed = join.number, join.result, join.streamed
     f = Function("join", _JOIN)
     kind, stored = sample(number), sample(result)
     type_ = "float" if number == np.float32 else "double"
     lanes = target.lanes(type_)
-    total, least, doubted = (
-        f.value(f"load {type_}, ptr {f.at('%constants', k * kind.bytes)}, align 1") for k in range(3)
-    )
-    parts = [f.at("%sums", f.multiply("%size", k)) for k in range(4 if fills else 2)]
+    constants = [f.value(f"load {type_}, ptr {f.at('%constants', k * kind.bytes)}, align 1") for k in range(7)]
+    parts = [f.at("%sums", f.multiply("%size", k)) for k in range(2 if join.sums == "two" else 4)]
     f.do("%status = alloca i32")
     f.do("store i32 0, ptr %status")
 
@@ -99,13 +119,15 @@ def join_function(
         def block(column: Value, count: int, past_the_cache: bool = False) -> None:
             place = f.add(first, f.multiply(column, kind.bytes))
             sums = [load(f, f.at(part, place), kind, type_, count) for part in parts]
-            if doubts:
-                _doubt(f, type_, count, sums[1:3], splat(f, doubted, type_, count))
-            smallest = splat(f, least, type_, count)
-            if fills:
-                chosen = filled(f, type_, count, sums, smallest)
+            total, least, doubted, *others = (splat(f, constant, type_, count) for constant in constants)
+            if join.sums == "companion":
+                sums = _with_companion(f, type_, count, sums, others)
+            if join.doubts:
+                _doubt(f, type_, count, sums[1:3], doubted)
+            if join.sums == "two":
+                chosen = scaled(f, type_, count, sums, total, least)
             else:
-                chosen = scaled(f, type_, count, sums, splat(f, total, type_, count), smallest)
+                chosen = filled(f, type_, count, sums, least)
             place = f.at(target_place, f.multiply(column, stored.bytes))
             store(f, type_, chosen, place, stored, count, past_the_cache)
 
@@ -139,6 +161,23 @@ def join_function(
         f.do("fence seq_cst")  # a thread that learns that the block is done must also see its outputs
     f.do(f"ret i32 {f.value('load i32, ptr %status')}")
     return compile_function(module(f), "join", ctypes_of(_JOIN), target)
+
+
+def _with_companion(f: Function, number: str, lanes: int, sums: list[Value], constants: list[Value]) -> list[Value]:
+    """Emit values, weights, means and missing taps from sums over all taps and over the companion."""
+    kind, bits = vector(number, lanes), vector("i1", lanes)
+    value, share, *others = sums
+    taps, rounding, own, other = constants
+    magnitudes = []
+    for whole, part in zip((value, share), others, strict=True):
+        both = (f.value(f"fmul {kind} {whole}, {own}"), f.value(f"fmul {kind} {part}, {other}"))
+        magnitudes.append(f.value(f"fadd {kind} {both[0]}, {both[1]}"))
+    missing = f.value(f"fsub {kind} {taps}, {share}")
+    more = f.value(f"fcmp ogt {kind} {missing}, {rounding}")
+    less = f.value(f"fcmp olt {kind} {missing}, {f.value(f'fneg {kind} {rounding}')}")
+    some = f.value(f"or {bits} {more}, {less}")
+    missing = f.value(f"select {bits} {some}, {kind} {missing}, {kind} {splat(f, '0.0', number, lanes)}")
+    return [value, magnitudes[1], magnitudes[0], missing]
 
 
 def _doubt(f: Function, number: str, lanes: int, sums: list[Value], doubted: Value) -> None:
