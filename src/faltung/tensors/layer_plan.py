@@ -232,21 +232,12 @@ _cores = cache(core_count)
 def _choose(
     layer: Layer, part: str, dtype: torch.dtype, device: torch.device, channels_last: bool, method: str
 ) -> tuple[Candidate, ...]:
-    cpu = device.type == "cpu"
-    rates = CPU if device.type in ("cpu", "meta") else rates_of(device, dtype)
+    reasons = {name: way.refusal(layer, part, device, dtype) for name, way in WAYS.items()}
+    if method != "fourier" and layer.taps < MANY_TAPS:
+        reasons["fourier"] = reasons["fourier"] or f"fewer than {MANY_TAPS} taps"
     considered = []
-    for name, way in WAYS.items():
-        reason = way.refusal(layer, part, device, dtype)
-        if not reason and name == "fourier" != method and layer.taps < MANY_TAPS:
-            reason = f"fewer than {MANY_TAPS} taps"
-        time = math.inf
-        if not (reason or layer.multiply_adds):
-            time = 0.0
-        elif not reason:
-            threads = _cores() if cpu else 1
-            time = seconds(layer, part, name, rates, threads, dtype == torch.float64, channels_last, cpu)
-            if name != "torch" and dtype.itemsize == 2 and cpu:
-                time *= 1.5  # samples are widened first, and torch multiplies short numbers faster
+    for name, reason in reasons.items():
+        time = math.inf if reason else _predicted(layer, part, name, dtype, device, channels_last)
         considered.append(Candidate(name, (name,), time, reason))
     considered.sort(key=lambda candidate: candidate.seconds)
     by_torch = _named(considered, "torch")  # which refuses nothing
@@ -254,6 +245,21 @@ def _choose(
     if first.reason or (method == "auto" and by_torch.seconds <= _MARGIN * first.seconds):
         first = by_torch
     return chosen_first(first, considered)
+
+
+def _predicted(
+    layer: Layer, part: str, name: str, dtype: torch.dtype, device: torch.device, channels_last: bool
+) -> float:
+    """Return the seconds of a part in one of the ways that can compute it."""
+    if not layer.multiply_adds:
+        return 0.0
+    cpu = device.type == "cpu"
+    rates = CPU if device.type in ("cpu", "meta") else rates_of(device, dtype)
+    threads = _cores() if cpu else 1
+    time = seconds(layer, part, name, rates, threads, dtype == torch.float64, channels_last, cpu)
+    if name != "torch" and dtype.itemsize == 2 and cpu:
+        time *= 1.5  # samples are widened first, and torch multiplies short numbers faster
+    return time
 
 
 def _named(candidates: list[Candidate], method: str) -> Candidate:
