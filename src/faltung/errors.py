@@ -12,6 +12,7 @@ __all__ = [
     "ExpressionError",
     "FaltungError",
     "MissingExtraError",
+    "lacks_learning",
 ]
 
 
@@ -166,3 +167,14 @@ class MissingExtraError(FaltungError, ImportError):
 
     def __reduce__(self) -> tuple[object, ...]:
         return type(self), self._parts
+
+
+def lacks_learning(error: ModuleNotFoundError) -> bool:
+    """Return whether the extra ``learn`` would install what is missing.
+
+    Examples
+    --------
+    >>> lacks_learning(ModuleNotFoundError(name="safetensors.torch")), lacks_learning(ModuleNotFoundError(name="six"))
+    (True, False)
+    """
+    return (error.name or "").partition(".")[0] in ("torch", "safetensors")

@@ -21,7 +21,7 @@ from faltung.learn.schedule import NETWORKS, PlannedTraining, Schedule
 from faltung.learn.tasks.classification.suited import augmentation_for
 from faltung.learn.training import EpochRecord
 
-SHORT = ("--threads", 1, "--epochs", 2, "--no-curve")
+SHORT = ("--threads", 1, "--epochs", 2, "--no-curve", "--splits", 5)
 
 
 @pytest.fixture(scope="module")
@@ -133,7 +133,7 @@ def test_splits_too_continue_to_the_same_bits(photos, tmp_path, learned, stopped
         if name == stopped:
             raise KeyboardInterrupt
 
-    arguments = {"epochs": 2, "threads": 1, "curve": False}
+    arguments = {"epochs": 2, "threads": 1, "curve": False, "splits": 5}
     with pytest.raises(RunStopped):
         run("classify", load(photos), out=tmp_path / "run", on_epoch=stop, **arguments)
     resume(tmp_path / "run")
@@ -155,7 +155,7 @@ def test_a_size_that_cannot_be_held_is_refused_before_images_are_read(photos, co
 
 def test_a_short_time_gives_small_images_and_says_so(photos, command, monkeypatch):
     monkeypatch.setattr("faltung.learn.input_size.fitting_size", lambda *arguments: 32)
-    code, _, err = command("learn", photos, *SHORT, "--splits", 1, "--time", "50s", "--out", "run")
+    code, _, err = command("learn", photos, *SHORT[:-2], "--splits", 1, "--time", "50s", "--out", "run")
     assert code == 0
     assert "Images of 32x32 pixels instead of 64x64, to keep to 50 s." in err
     assert "Data: 40 images of 32x32 pixels" in err

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from inspect import signature
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
-from faltung.errors import ArgumentError, ArgumentTypeError, MissingExtraError
+from faltung.errors import ArgumentError, ArgumentTypeError, MissingExtraError, lacks_learning
 
 __all__ = ["message_of", "naming_what_was_typed", "typed_names"]
 
@@ -62,7 +62,7 @@ def naming_what_was_typed(command: Callable[..., None]) -> Callable[..., None]:
         except MissingExtraError as error:
             raise MissingExtraError(f"faltung {command.__name__}", error.extra) from error
         except ModuleNotFoundError as error:
-            if error.name not in ("torch", "safetensors"):
+            if not lacks_learning(error):
                 raise
             raise MissingExtraError(f"faltung {command.__name__}", "learn") from error
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
 
-from faltung.errors import MissingExtraError
+from faltung.errors import MissingExtraError, lacks_learning
 
 __all__ = ["load_when_used"]
 
@@ -39,7 +39,7 @@ def load_when_used(
         try:
             module = import_module(module_of[name])
         except ModuleNotFoundError as error:
-            if not extra or error.name not in ("torch", "safetensors"):
+            if not (extra and lacks_learning(error)):
                 raise
             raise MissingExtraError(f"{package}.{name}", extra) from error
         return module if module_of[name] == f"{package}.{name}" else getattr(module, name)

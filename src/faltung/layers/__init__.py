@@ -10,7 +10,7 @@ torch.Size([1, 16, 32, 32])
 
 from __future__ import annotations
 
-from faltung.errors import MissingExtraError
+from faltung.errors import MissingExtraError, lacks_learning
 
 try:
     from faltung.layers.conv import Conv, Conv1d, Conv2d, Conv3d
@@ -19,7 +19,7 @@ try:
     from faltung.layers.transposed import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d, ConvTransposed
     from faltung.tensors.layer_plan import LayerPlan
 except ModuleNotFoundError as error:
-    if error.name != "torch":
+    if not lacks_learning(error):
         raise
     raise MissingExtraError("faltung.layers", "learn") from error
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from faltung.errors import MissingExtraError
+from faltung.errors import MissingExtraError, lacks_learning
 
 if TYPE_CHECKING:
     from faltung.datasets.dataset import Dataset as Dataset
@@ -104,7 +104,7 @@ def __getattr__(name: str) -> object:
     try:
         module = import_module(_MODULE_OF[name])
     except ModuleNotFoundError as error:
-        if error.name not in ("torch", "safetensors"):
+        if not lacks_learning(error):
             raise
         raise MissingExtraError(f"faltung.learn.{name}", "learn") from error
     return getattr(module, name)

@@ -12,7 +12,7 @@ Examples
 
 from __future__ import annotations
 
-from faltung.errors import MissingExtraError
+from faltung.errors import MissingExtraError, lacks_learning
 
 try:
     from faltung.networks.classifier import ConvClassifier
@@ -20,7 +20,7 @@ try:
     from faltung.networks.generator import ConvGenerator, DenseGenerator
     from faltung.networks.stored import NETWORKS, load
 except ModuleNotFoundError as error:
-    if error.name not in ("torch", "safetensors"):
+    if not lacks_learning(error):
         raise
     raise MissingExtraError("faltung.networks", "learn") from error
 

@@ -90,6 +90,6 @@ def generator_augmentation(data: Dataset) -> Augmentation:
     --------
     >>> from faltung.datasets.embedded import load_embedded
     >>> generator_augmentation(load_embedded().training)
-    Augmentation(mirror=False, shift=0)
+    Augmentation(mirror=False, shift=0, background=())
     """
     return UNCHANGED
