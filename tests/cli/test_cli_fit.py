@@ -61,6 +61,17 @@ def test_clipped_pixels_are_left_out(command, rng):
     assert "outputs with samples missing" in out
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.int16])
+def test_pixels_that_a_file_calls_missing_are_left_out(command, rng, dtype):
+    heights = rng.integers(0, 2000, (90, 90)).astype(dtype)
+    heights[20:30, 40:60] = -9999
+    tifffile.imwrite("a.tif", heights, metadata=None, extratags=[(42113, 2, 0, "-9999", True)])
+    assert command("apply", "a.tif", "-k", "box(3)", "-o", "b.tif")[0] == 0
+    code, out, _ = command("fit", "a.tif", "b.tif", "--size", 3)
+    assert (code, "closest name         box(3), distance 0.0" in out) == (0, True), out
+    assert "outputs with samples missing" in out
+
+
 def test_folders_hold_pairs_of_the_same_name(command, rng, tmp_path):
     for folder in ("raw", "done"):
         (tmp_path / folder).mkdir()
