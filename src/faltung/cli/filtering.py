@@ -159,9 +159,11 @@ def kernel_axes(picture: Picture, kernel: Kernel, chosen: str | None, note: Note
     """
     if chosen is not None:
         return _chosen_axes(chosen, picture, kernel.ndim)
-    if picture.axes[-3:] == "QYX" and picture.samples.shape[-1] in (3, 4):
+    if picture.axes[-3:] == "QYX" and picture.samples.shape[-1] in (3, 4) and kernel.ndim < picture.samples.ndim:
         lengths = ", ".join(str(length) for length in picture.samples.shape[-kernel.ndim :])
-        note(f"filters the last axes ({lengths}); if those are colours, add --axes 0,1")
+        last = picture.samples.ndim - 1
+        before = ",".join(map(str, range(last - kernel.ndim, last)))
+        note(f"filters the last axes ({lengths}); if the last has colours, add --axes {before}")
     axes = [axis for axis, letter in enumerate(picture.axes) if letter not in "SC"]
     if len(axes) < kernel.ndim:
         raise ArgumentError(
