@@ -244,6 +244,36 @@ def test_floats_become_a_picture_or_are_refused_by_name(command, rng):
     assert (result.min(), result.max()) == (0, np.iinfo(result.dtype).max)
 
 
+def test_results_outside_the_mapped_range_are_counted(command, rng):
+    unit = rng.random((20, 30)).astype(np.float32)
+    tifffile.imwrite("unit.tif", unit)
+    beyond = np.count_nonzero(np.rint(65535 * fa.sobel()(unit)) < 0) + np.count_nonzero(fa.sobel()(unit) > 1)
+    code, _, said = command("apply", "unit.tif", "-k", "sobel()", "-o", "a.png")
+    assert (code, f"{beyond:,} results were outside the values that are mapped" in said) == (0, True), said
+    assert "--scale none" not in said
+    for arguments in (("box(3)",), ("sobel()", "--scale", "-4:4"), ("sobel()", "--scale", "0:1")):
+        code, _, said = command("apply", "unit.tif", "-k", *arguments, "-o", "b.png", "--overwrite")
+        assert (code, "outside" in said) == (0, False), said
+
+
+def test_truth_values_become_black_and_white(command, rng):
+    valid = rng.random((20, 30)) < 0.5
+    np.save("a.npy", valid)
+    assert command("apply", "a.npy", "-k", "delta()", "-o", "a.png")[0] == 0
+    assert np.array_equal(opened("a.png"), np.where(valid, 65535, 0))
+
+
+def test_a_picture_in_more_bits_than_it_uses_is_dark_and_a_note_says_so(command, rng):
+    samples = rng.integers(0, 256, (20, 30), dtype=np.uint8)
+    Image.fromarray(samples).save("a.png")
+    code, _, said = command("apply", "a.png", "-k", "delta()", "--dtype", "uint16", "-o", "b.png")
+    assert (code, "dark in uint16; --scale auto uses its whole range" in said) == (0, True), said
+    assert np.array_equal(opened("b.png"), samples)
+    code, _, said = command("apply", "a.png", "-k", "delta()", "--dtype", "uint16", "--scale", "auto", "-o", "c.png")
+    assert (code, "dark" in said) == (0, False), said
+    assert np.array_equal(opened("c.png"), samples.astype(np.uint16) * 257)
+
+
 def test_numbers_of_arrays_stay_numbers(command):
     np.save("a.npy", np.array([[0.2, 300.7, -3.0]]))
     assert command("apply", "a.npy", "-k", "delta()", "--dtype", "uint8", "-o", "b.npy")[0] == 0
