@@ -185,6 +185,41 @@ def test_filters_are_read_from_tables(tmp_path):
     assert read_filter(str(tmp_path / "line.csv")) == fa.Kernel([1, 2, 1])
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"0.5;-1\n2;0.25\n",
+        b'"0,5";"-1"\r\n"2";"0,25"\r\n',
+        "0,5\t-1\n2\t0,25\n".encode("utf-16"),
+        b"0.5,-1,\n2,0.25,\n,,\n",
+        "0.5,\N{MINUS SIGN}1\n\n2,0.25 # the last\n".encode(),
+        b"# by hand; with a comment\n0.5 -1\n2 0.25\n",
+    ],
+)
+def test_tables_of_spreadsheets_are_read(tmp_path, content):
+    (tmp_path / "k.csv").write_bytes(content)
+    assert read_filter(str(tmp_path / "k.csv")) == fa.Kernel([[0.5, -1], [2, 0.25]])
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"a,b\n1,2\n", "line 1: expected a number, got 'a'"),
+        (b"1,2,1\n\n2,4\n", "line 3 has 2 numbers, and the first line 3"),
+        (b"1,,1\n", "line 1: expected a number, got an empty cell"),
+        (b"1.000,5;2\n", "line 1: expected a number, got '1.000,5'"),
+        (b"1/9,1/9\n", "line 1: expected a number, got '1/9'"),
+        (b"", "there are no numbers"),
+        (b"\xff\x00\x81", "it is no text"),
+    ],
+)
+def test_tables_of_no_numbers_say_why(command, tmp_path, content, message):
+    (tmp_path / "k.csv").write_bytes(content)
+    np.save("a.npy", np.zeros((9, 9)))
+    code, _, said = command("apply", "a.npy", "-k", "k.csv", "-o", "b.npy")
+    assert (code, said) == (1, f"Error: --kernel: expected a file of taps, got 'k.csv' ({message}).")
+
+
 def test_filters_that_cannot_be_read_or_written(command, tmp_path, rng):
     np.save("a.npy", rng.random((9, 9)))
     (tmp_path / "bad.txt").write_text("1 2\n3\n")

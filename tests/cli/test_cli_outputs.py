@@ -176,3 +176,9 @@ def test_inputs_are_known_in_folders_and_through_links(tmp_path):
     ):
         check_new_file("--json", tmp_path / "outside", True, inputs)
     check_new_files({"--csv": tmp_path / "run" / "new", "--json": tmp_path / "other"}, False, inputs)
+
+
+def test_a_full_disk_is_named(tmp_path):
+    with pytest.raises(ArgumentError, match=r"'.*a\.npy' \(the disk may be full\)"), new_file(tmp_path / "a.npy"):
+        raise OSError("160000 requested and 16312 written")  # what NumPy says of it
+    assert not list(tmp_path.iterdir())

@@ -78,8 +78,8 @@ def fit(
     """Find the filter that turns one image into another, by least squares.
 
     In two folders, files with the same name belong together. All colours, pages and images share the filter. Opacity
-    is ignored. Pixels are left out where a file says that they are missing, and pixels of AFTER that have the smallest
-    or largest value of their type, because they may be clipped.
+    is ignored. Pixels are left out that a file calls missing, and pixels of AFTER that have the smallest or largest
+    value of their type, because they may be clipped.
 
     Examples
     --------

@@ -30,7 +30,7 @@ class FileJobs:
     jobs : tuple of FileJob
         The files.
     skipped : tuple of path
-        Files in the folders that are no pictures, by their names.
+        What else is in the folders: files that are no pictures, by their names, and what is no file.
     folder : path or None
         The folder that gets the results, or None if there is one file with a name of its own.
     """
@@ -126,11 +126,15 @@ def _into_folder(inputs: Sequence[Path], output: Path, suffix: str | None) -> Fi
 
 
 def _files_in(folder: Path, output: Path) -> Iterator[Path]:
-    """Yield all files of a folder by name, without hidden ones and without earlier results in the output folder."""
+    """Yield all files of a folder by name, without hidden ones and without earlier results in the output folder.
+
+    Links to folders are yielded, too, and not followed.
+    """
     for place, folders, names in os.walk(folder):
         inside = (name for name in folders if not name.startswith("."))
         folders[:] = sorted(name for name in inside if not _same(Path(place, name), output))
-        for name in sorted(names):
+        linked = [name for name in folders if os.path.islink(os.path.join(place, name))]
+        for name in sorted(names + linked):
             if not name.startswith("."):
                 yield Path(place, name)
 
