@@ -102,6 +102,26 @@ def test_results_are_not_missing_where_no_sample_is(command):
     assert not (tifffile.imread("c.tif") == 2).any()
 
 
+@pytest.mark.parametrize("nodata", [-9999, np.nan])
+def test_missing_samples_are_black_where_a_picture_cannot_mark_them(command, rng, nodata):
+    heights = rng.uniform(1000, 2000, (32, 32)).astype(np.float32)
+    heights[10:14, 10:14] = nodata
+    tifffile.imwrite("d.tif", heights, metadata=None, extratags=[(42113, 2, 0, str(nodata), True)])
+    for suffix in ("png", "tif"):
+        dtype = ("--dtype", "uint16") if suffix == "tif" else ()
+        arguments = ("-k", GAUSSIAN, "--scale", "1000:2000", "-o", f"out.{suffix}", *dtype)
+        code, _, said = command("apply", "d.tif", *arguments)
+        assert (code, f"16 missing samples became black: uint16 has no {nodata}" in said) == (0, True), said
+        valid = heights == heights if nodata != nodata else heights != nodata
+        wanted = np.where(valid, (normalised(heights, valid) - 1000) * 65.535, 0)
+        result = opened("out.png") if suffix == "png" else tifffile.imread("out.tif")
+        assert np.abs(result - wanted).max() < 1
+    with tifffile.TiffFile("out.tif") as file:
+        assert 42113 not in file.pages[0].tags
+    code, _, said = command("apply", "d.tif", "-k", GAUSSIAN, "--dtype", "uint16", "-o", "e.tif")
+    assert (code, "Keep the dtype: with --nodata none, the value would count as a sample." in said) == (1, True)
+
+
 def test_nan_is_a_value_unless_it_is_left_out(command, rng):
     samples = rng.random((30, 40)).astype(np.float32)
     samples[5, 6] = np.nan

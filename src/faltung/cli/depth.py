@@ -153,7 +153,7 @@ def _wanted(picture: Picture, kernel: Kernel, chosen: str | None) -> np.dtype[An
     except ArgumentError as error:
         if computed.kind != "c":
             raise
-        remedy = f"The real part of a filter is written ({kernel!r}).real."
+        remedy = f"The real part of a filter is written ({kernel!r}).real." if kernel.dtype.kind == "c" else ""
         raise ArgumentError("--dtype", "a complex dtype for a complex result", str(chosen), remedy) from error
 
 

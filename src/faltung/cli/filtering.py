@@ -91,7 +91,7 @@ class Filtering:
         both = (picture.samples.dtype, depth.dtype)
         number = np.result_type(*(computed_dtype(dtype, "--dtype") for dtype in both))
         filtered = self._opacity(picture, number, run)
-        return missing.marked(depth.store(filtered, note), filtered, note)
+        return missing.marked(depth.store(filtered, note), filtered, depth.scales, note)
 
     def _opacity(self, picture: Picture, dtype: np.dtype[Any], run: Callable[..., NDArray[Any]]) -> Picture:
         """Return a picture in a dtype, its colours and its opacity filtered by `run`."""
