@@ -89,6 +89,17 @@ def test_notes_are_only_of_files_that_are_written(command, pictures):
     assert (code, "Use .png or .tif" in said, "All pixels are opaque" in said) == (1, True, False), said
 
 
+def test_a_name_without_a_format_needs_one(command, pictures, tmp_path):
+    (pictures / "a.png").rename(tmp_path / "a")
+    code, _, said = command("apply", "a", "photos/b.jpg", "-k", "box(3)", "-o", "out")
+    assert (code, said) == (
+        1,
+        "Error: --suffix: expected a format for 'a', got none. Add --suffix .png, for example.",
+    )
+    assert command("apply", "a", "photos/b.jpg", "-k", "box(3)", "-o", "out", "--suffix", ".png")[0] == 0
+    assert written(tmp_path / "out") == ["a.png", "b.png"]
+
+
 def test_options_that_no_picture_can_have_stop_at_once(command, pictures, tmp_path):
     for arguments, message in (
         (("--mode", "symmetric"), "Use --mode reflect."),
@@ -121,11 +132,12 @@ def test_outputs_that_cannot_be_right(command, pictures, tmp_path):
     for arguments, message in (
         (
             ("photos", "-o", "out.png"),
-            "--output: expected the name of a folder for the folder 'photos', got 'out.png'.",
+            "--output: expected the name of a folder for 'photos', got 'out.png'.",
         ),
-        (("photos", "-o", "file"), "--output: expected a folder, such as results/, for the folder 'photos'"),
+        (("photos", "-o", "file"), "--output: expected a folder, such as results/, for 'photos'"),
         (("photos", "-o", "photos"), "--output: expected a folder other than that of the inputs, got 'photos'."),
         (("photos/a.png", "photos/deep/a.png", "-o", "out"), "IMAGE: expected files with different names"),
+        (("photos", "-o", ""), "--output: expected the name of a file or a folder, got ''."),
         (("nowhere", "photos", "-o", "out"), "IMAGE: expected a file or folder that exists, got 'nowhere'."),
         (("empty", "-o", "out"), "IMAGE: expected pictures, which are named"),
     ):

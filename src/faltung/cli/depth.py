@@ -134,11 +134,19 @@ def depth_of(
             "Add --scale auto, or --scale LOW:HIGH for the values that become black and white; .tif and .npy hold "
             "the numbers as they are.",
         )
-    if dtype.kind == "u" and not depth.scales and (kernel.real.taps < 0).any():
-        note(f"results below 0 become 0 in {dtype}; --dtype float32 keeps them")
-    if held is not None and depth == Depth(dtype) and scale is None and dtype.itemsize > picture.samples.itemsize:
-        note(f"the numbers stay as they are, so the picture is dark in {dtype}; --scale auto uses its whole range")
+    _tell(depth, picture, kernel, held is not None and scale is None, note)
     return depth
+
+
+def _tell(depth: Depth, picture: Picture, kernel: Kernel, by_default: bool, note: Callable[[str], None]) -> None:
+    """Say what becomes of results that keep their numbers, and of a picture that by default uses few of its bits."""
+    dtype = depth.dtype
+    if depth.scales or dtype.kind != "u":
+        return
+    if (kernel.real.taps < 0).any():
+        note(f"results below 0 become 0 in {dtype}; --dtype float32 keeps them")
+    if by_default and dtype.itemsize > picture.samples.itemsize:
+        note(f"the numbers stay as they are, so the picture is dark in {dtype}; --scale auto uses its whole range")
 
 
 def _wanted(picture: Picture, kernel: Kernel, chosen: str | None) -> np.dtype[Any]:

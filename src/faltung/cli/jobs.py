@@ -78,6 +78,8 @@ def jobs_of(inputs: Sequence[Path], typed: str, suffix: str | None) -> FileJobs:
     for path in inputs:
         if not os.path.exists(path):  # unlike the methods of paths, this never fails
             raise ArgumentError("IMAGE", "a file or folder that exists", f"'{path}'")
+    if not typed:
+        raise ArgumentError("--output", "the name of a file or a folder", "''")
     output = Path(typed)
     into_folder = os.path.isdir(output) or typed.endswith(("/", os.sep))
     if len(inputs) == 1 and not os.path.isdir(inputs[0]) and not into_folder:
@@ -94,7 +96,7 @@ def jobs_of(inputs: Sequence[Path], typed: str, suffix: str | None) -> FileJobs:
 
 def _check_folder(output: Path, typed: str, inputs: Sequence[Path]) -> None:
     """Refuse an output that is a file, or looks like one, where it has to be a folder."""
-    what = f"{len(inputs)} inputs" if len(inputs) > 1 else f"the folder '{inputs[0]}'"
+    what = f"{len(inputs)} inputs" if len(inputs) > 1 else f"'{inputs[0]}'"
     if os.path.exists(output) and not os.path.isdir(output):
         raise ArgumentError("--output", f"a folder, such as results/, for {what}", f"the file '{output}'")
     if not (typed.endswith(("/", os.sep)) or os.path.isdir(output)) and output.suffix.lower() in SUFFIXES:
@@ -111,6 +113,8 @@ def _into_folder(inputs: Sequence[Path], output: Path, suffix: str | None) -> Fi
                 continue
             name = source.relative_to(path) if os.path.isdir(path) else Path(source.name)
             target = output / (name if suffix is None else name.with_suffix(suffix))
+            if suffix is None and target.suffix.lower() not in SUFFIXES:
+                raise ArgumentError("--suffix", f"a format for '{source}'", "none", "Add --suffix .png, for example.")
             if (other := taken.setdefault(target, source)) != source:
                 remedy = "Filter them one after the other, into different folders."
                 raise ArgumentError("IMAGE", "files with different names", f"'{other}' and '{source}'", remedy)
