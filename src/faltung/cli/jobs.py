@@ -111,10 +111,7 @@ def _into_folder(inputs: Sequence[Path], output: Path, suffix: str | None) -> Fi
             if os.path.isdir(path) and not (source.suffix.lower() in SUFFIXES and source.is_file()):
                 skipped.append(source)
                 continue
-            name = source.relative_to(path) if os.path.isdir(path) else Path(source.name)
-            target = output / (name if suffix is None else name.with_suffix(suffix))
-            if suffix is None and target.suffix.lower() not in SUFFIXES:
-                raise ArgumentError("--suffix", f"a format for '{source}'", "none", "Add --suffix .png, for example.")
+            target = output / _result_name(source, path, suffix)
             if (other := taken.setdefault(target, source)) != source:
                 remedy = "Filter them one after the other, into different folders."
                 raise ArgumentError("IMAGE", "files with different names", f"'{other}' and '{source}'", remedy)
@@ -127,6 +124,16 @@ def _into_folder(inputs: Sequence[Path], output: Path, suffix: str | None) -> Fi
         remedy = "Choose another name."
         raise ArgumentError("--output", "a folder other than that of the inputs", f"'{output}'", remedy)
     return FileJobs(tuple(dict.fromkeys(jobs)), tuple(skipped), output)
+
+
+def _result_name(source: Path, given: Path, suffix: str | None) -> Path:
+    """Return the name of a result in the output folder: as below the folder that was given, or that of the file."""
+    name = source.relative_to(given) if os.path.isdir(given) else Path(source.name)
+    if suffix is not None:
+        return name.with_suffix(suffix)
+    if name.suffix.lower() not in SUFFIXES:
+        raise ArgumentError("--suffix", f"a format for '{source}'", "none", "Add --suffix .png, for example.")
+    return name
 
 
 def _files_in(folder: Path, output: Path) -> Iterator[Path]:
