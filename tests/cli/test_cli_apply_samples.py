@@ -165,15 +165,29 @@ def test_masks_that_do_not_fit(command, rng):
     np.save("a.npy", rng.random((9, 8)))
     np.save("wide.npy", np.ones((8, 9), bool))
     np.save("nan.npy", np.full((9, 8), np.nan))
+    np.save("zero.npy", np.zeros((9, 8), bool))
+    Image.fromarray(np.dstack([np.zeros((9, 8, 3), np.uint8), np.full((9, 8), 255, np.uint8)])).save("alpha.png")
     Image.fromarray(np.full((9, 8), 255, np.uint8)).save("m.jpg")
     for name, message in (
         ("wide.npy", "--mask: expected 9 x 8 samples, as many as IMAGE has, got 8 x 9 in 'wide.npy'."),
         ("nan.npy", "--mask: expected numbers, nonzero where a sample is valid, got NaN in 'nan.npy'."),
         ("m.jpg", "--mask: expected one picture in a PNG, TIFF or .npy file, got 'm.jpg', JPEG."),
+        ("zero.npy", "--mask: expected a mask that is nonzero somewhere, got only zeros in 'zero.npy'."),
+        ("alpha.png", "got only zeros in 'alpha.png'. Its opacity is not looked at."),
         ("none.npy", "--mask: expected a file that exists, got 'none.npy', which does not exist."),
     ):
         code, _, said = command("apply", "a.npy", "-k", GAUSSIAN, "--mask", name, "-o", "b.npy")
         assert (code, message in said) == (1, True), said
+
+
+@pytest.mark.parametrize("constant", ["nan", "inf"])
+def test_integers_have_no_border_of_nan(command, constant):
+    np.save("a.npy", np.full((9, 9), 9, np.uint8))
+    arguments = ("apply", "a.npy", "-k", "box(3)", "--mode", "constant", "--cval", constant)
+    code, _, said = command(*arguments, "-o", "b.npy")
+    assert (code, "--cval: expected a number that uint8 results can have" in said) == (1, True), said
+    assert command(*arguments, "--dtype", "float32", "-o", "b.npy")[0] == 0
+    assert not np.isfinite(np.load("b.npy")[0]).any()
 
 
 def test_nothing_valid_under_the_kernel(command):

@@ -85,6 +85,9 @@ class Filtering:
         axes = kernel_axes(picture, self.kernel, self.axes, note)
         picture, missing = self.missing.of(picture, note)
         depth = depth_of(picture, self.kernel, target, self.dtype, self.scale, note)
+        if depth.dtype.kind in "iu" and not np.isfinite(self.cval):
+            expected = f"a number that {depth.dtype} results can have"
+            raise ArgumentError("--cval", expected, f"{self.cval}", "Or add --dtype float32.")
         run = partial(self._run, picture=picture, axes=axes, missing=missing, track=track)
         if not depth.scales and not missing.marks:
             return self._opacity(picture, depth.dtype, run)

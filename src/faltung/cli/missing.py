@@ -240,6 +240,9 @@ def _mask(path: Path) -> NDArray[np.bool_]:
     if samples.dtype.kind == "f" and np.isnan(samples).any():
         raise ArgumentError("--mask", "numbers, nonzero where a sample is valid", f"NaN in '{path}'")
     valid: NDArray[np.bool_] = samples != 0
+    if not valid.any():
+        remedy = "Its opacity is not looked at." if picture.opacity else ""
+        raise ArgumentError("--mask", "a mask that is nonzero somewhere", f"only zeros in '{path}'", remedy)
     return valid if picture.colour_axis is None else np.asarray(valid.any(axis=picture.colour_axis))
 
 
