@@ -256,12 +256,36 @@ def test_an_array_that_may_be_a_colour_picture_gets_a_note(command, rng):
     np.save("a.npy", rng.random((5, 6, 3)))
     code, _, said = command("apply", "a.npy", "-k", GAUSSIAN, "-o", "b.npy")
     assert code == 0
-    assert "if those are colours, add --axes 0,1" in said
+    assert "filters the last axes (6, 3); if the last has colours, add --axes 0,1" in said
     assert command("apply", "a.npy", "-k", GAUSSIAN, "--axes", "0,1", "-o", "c.npy") == (
         0,
         "c.npy: 5 x 6 x 3 float64\n",
         "",
     )
+
+
+@pytest.mark.parametrize(
+    ("shape", "kernel", "axes"),
+    [((5, 6, 3), "[1, 2, 1]", "1"), ((2, 5, 6, 4), GAUSSIAN, "1,2"), ((5, 6, 3), None, "")],
+)
+def test_the_axes_that_the_note_names_can_be_typed(command, rng, shape, kernel, axes):
+    samples = rng.random(shape)
+    np.save("a.npy", samples)
+    code, _, said = command("apply", "a.npy", "-k", kernel or "box(3, ndim=3)", "-o", "b.npy")
+    assert (code, said.endswith(f"add --axes {axes}") if kernel else said == "") == (0, True)
+    if kernel:
+        assert command("apply", "a.npy", "-k", kernel, "--axes", axes, "-o", "c.npy")[::2] == (0, "")
+        assert np.allclose(np.load("c.npy")[..., 1], fa.parse(kernel)(samples[..., 1]))
+
+
+def test_an_array_with_one_axis_goes_into_no_picture(command):
+    np.save("a.npy", np.zeros(9))
+    for name in ("b.tif", "b.png"):
+        code, _, said = command("apply", "a.npy", "-k", "[1, 2, 1]", "-o", name)
+        assert (code, said) == (
+            1,
+            f"Error: --output: expected a .npy file for an array with one axis, got '{name}'. Use .npy.",
+        )
 
 
 def test_an_output_that_cannot_be_written(command, tmp_path):

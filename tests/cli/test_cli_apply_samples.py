@@ -102,6 +102,26 @@ def test_results_are_not_missing_where_no_sample_is(command):
     assert not (tifffile.imread("c.tif") == 2).any()
 
 
+@pytest.mark.parametrize("nodata", [-9999, np.nan])
+def test_missing_samples_are_black_where_a_picture_cannot_mark_them(command, rng, nodata):
+    heights = rng.uniform(1000, 2000, (32, 32)).astype(np.float32)
+    heights[10:14, 10:14] = nodata
+    tifffile.imwrite("d.tif", heights, metadata=None, extratags=[(42113, 2, 0, str(nodata), True)])
+    for suffix in ("png", "tif"):
+        dtype = ("--dtype", "uint16") if suffix == "tif" else ()
+        arguments = ("-k", GAUSSIAN, "--scale", "1000:2000", "-o", f"out.{suffix}", *dtype)
+        code, _, said = command("apply", "d.tif", *arguments)
+        assert (code, f"16 missing samples became black: uint16 has no {nodata}" in said) == (0, True), said
+        valid = heights == heights if nodata != nodata else heights != nodata
+        wanted = np.where(valid, (normalised(heights, valid) - 1000) * 65.535, 0)
+        result = opened("out.png") if suffix == "png" else tifffile.imread("out.tif")
+        assert np.abs(result - wanted).max() < 1
+    with tifffile.TiffFile("out.tif") as file:
+        assert 42113 not in file.pages[0].tags
+    code, _, said = command("apply", "d.tif", "-k", GAUSSIAN, "--dtype", "uint16", "-o", "e.tif")
+    assert (code, "Keep the dtype: with --nodata none, the value would count as a sample." in said) == (1, True)
+
+
 def test_nan_is_a_value_unless_it_is_left_out(command, rng):
     samples = rng.random((30, 40)).astype(np.float32)
     samples[5, 6] = np.nan
@@ -145,15 +165,29 @@ def test_masks_that_do_not_fit(command, rng):
     np.save("a.npy", rng.random((9, 8)))
     np.save("wide.npy", np.ones((8, 9), bool))
     np.save("nan.npy", np.full((9, 8), np.nan))
+    np.save("zero.npy", np.zeros((9, 8), bool))
+    Image.fromarray(np.dstack([np.zeros((9, 8, 3), np.uint8), np.full((9, 8), 255, np.uint8)])).save("alpha.png")
     Image.fromarray(np.full((9, 8), 255, np.uint8)).save("m.jpg")
     for name, message in (
         ("wide.npy", "--mask: expected 9 x 8 samples, as many as IMAGE has, got 8 x 9 in 'wide.npy'."),
         ("nan.npy", "--mask: expected numbers, nonzero where a sample is valid, got NaN in 'nan.npy'."),
         ("m.jpg", "--mask: expected one picture in a PNG, TIFF or .npy file, got 'm.jpg', JPEG."),
+        ("zero.npy", "--mask: expected a mask that is nonzero somewhere, got only zeros in 'zero.npy'."),
+        ("alpha.png", "got only zeros in 'alpha.png'. Its opacity is not looked at."),
         ("none.npy", "--mask: expected a file that exists, got 'none.npy', which does not exist."),
     ):
         code, _, said = command("apply", "a.npy", "-k", GAUSSIAN, "--mask", name, "-o", "b.npy")
         assert (code, message in said) == (1, True), said
+
+
+@pytest.mark.parametrize("constant", ["nan", "inf"])
+def test_integers_have_no_border_of_nan(command, constant):
+    np.save("a.npy", np.full((9, 9), 9, np.uint8))
+    arguments = ("apply", "a.npy", "-k", "box(3)", "--mode", "constant", "--cval", constant)
+    code, _, said = command(*arguments, "-o", "b.npy")
+    assert (code, "--cval: expected a number that uint8 results can have" in said) == (1, True), said
+    assert command(*arguments, "--dtype", "float32", "-o", "b.npy")[0] == 0
+    assert not np.isfinite(np.load("b.npy")[0]).any()
 
 
 def test_nothing_valid_under_the_kernel(command):
@@ -242,6 +276,36 @@ def test_floats_become_a_picture_or_are_refused_by_name(command, rng):
     assert (code, "became 0:" in said) == (0, True)
     result = opened("auto.png")
     assert (result.min(), result.max()) == (0, np.iinfo(result.dtype).max)
+
+
+def test_results_outside_the_mapped_range_are_counted(command, rng):
+    unit = rng.random((20, 30)).astype(np.float32)
+    tifffile.imwrite("unit.tif", unit)
+    beyond = np.count_nonzero(np.rint(65535 * fa.sobel()(unit)) < 0) + np.count_nonzero(fa.sobel()(unit) > 1)
+    code, _, said = command("apply", "unit.tif", "-k", "sobel()", "-o", "a.png")
+    assert (code, f"{beyond:,} results were outside the values that are mapped" in said) == (0, True), said
+    assert "--scale none" not in said
+    for arguments in (("box(3)",), ("sobel()", "--scale", "-4:4"), ("sobel()", "--scale", "0:1")):
+        code, _, said = command("apply", "unit.tif", "-k", *arguments, "-o", "b.png", "--overwrite")
+        assert (code, "outside" in said) == (0, False), said
+
+
+def test_truth_values_become_black_and_white(command, rng):
+    valid = rng.random((20, 30)) < 0.5
+    np.save("a.npy", valid)
+    assert command("apply", "a.npy", "-k", "delta()", "-o", "a.png")[0] == 0
+    assert np.array_equal(opened("a.png"), np.where(valid, 65535, 0))
+
+
+def test_a_picture_in_more_bits_than_it_uses_is_dark_and_a_note_says_so(command, rng):
+    samples = rng.integers(0, 256, (20, 30), dtype=np.uint8)
+    Image.fromarray(samples).save("a.png")
+    code, _, said = command("apply", "a.png", "-k", "delta()", "--dtype", "uint16", "-o", "b.png")
+    assert (code, "dark in uint16; --scale auto uses its whole range" in said) == (0, True), said
+    assert np.array_equal(opened("b.png"), samples)
+    code, _, said = command("apply", "a.png", "-k", "delta()", "--dtype", "uint16", "--scale", "auto", "-o", "c.png")
+    assert (code, "dark" in said) == (0, False), said
+    assert np.array_equal(opened("c.png"), samples.astype(np.uint16) * 257)
 
 
 def test_numbers_of_arrays_stay_numbers(command):

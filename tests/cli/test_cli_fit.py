@@ -61,6 +61,17 @@ def test_clipped_pixels_are_left_out(command, rng):
     assert "outputs with samples missing" in out
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.int16])
+def test_pixels_that_a_file_calls_missing_are_left_out(command, rng, dtype):
+    heights = rng.integers(0, 2000, (90, 90)).astype(dtype)
+    heights[20:30, 40:60] = -9999
+    tifffile.imwrite("a.tif", heights, metadata=None, extratags=[(42113, 2, 0, "-9999", True)])
+    assert command("apply", "a.tif", "-k", "box(3)", "-o", "b.tif")[0] == 0
+    code, out, _ = command("fit", "a.tif", "b.tif", "--size", 3)
+    assert (code, "closest name         box(3), distance 0.0" in out) == (0, True), out
+    assert "outputs with samples missing" in out
+
+
 def test_folders_hold_pairs_of_the_same_name(command, rng, tmp_path):
     for folder in ("raw", "done"):
         (tmp_path / folder).mkdir()
@@ -172,6 +183,41 @@ def test_filters_are_read_from_tables(tmp_path):
     assert read_filter(str(tmp_path / "k.csv")) == fa.Kernel([[1, 2, 3], [4, 5, 6]])
     (tmp_path / "line.csv").write_text("1,2,1\n")
     assert read_filter(str(tmp_path / "line.csv")) == fa.Kernel([1, 2, 1])
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"0.5;-1\n2;0.25\n",
+        b'"0,5";"-1"\r\n"2";"0,25"\r\n',
+        "0,5\t-1\n2\t0,25\n".encode("utf-16"),
+        b"0.5,-1,\n2,0.25,\n,,\n",
+        "0.5,\N{MINUS SIGN}1\n\n2,0.25 # the last\n".encode(),
+        b"# by hand; with a comment\n0.5 -1\n2 0.25\n",
+    ],
+)
+def test_tables_of_spreadsheets_are_read(tmp_path, content):
+    (tmp_path / "k.csv").write_bytes(content)
+    assert read_filter(str(tmp_path / "k.csv")) == fa.Kernel([[0.5, -1], [2, 0.25]])
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"a,b\n1,2\n", "line 1: expected a number, got 'a'"),
+        (b"1,2,1\n\n2,4\n", "line 3 has 2 numbers, and the first line 3"),
+        (b"1,,1\n", "line 1: expected a number, got an empty cell"),
+        (b"1.000,5;2\n", "line 1: expected a number, got '1.000,5'"),
+        (b"1/9,1/9\n", "line 1: expected a number, got '1/9'"),
+        (b"", "there are no numbers"),
+        (b"\xff\x00\x81", "it is no text"),
+    ],
+)
+def test_tables_of_no_numbers_say_why(command, tmp_path, content, message):
+    (tmp_path / "k.csv").write_bytes(content)
+    np.save("a.npy", np.zeros((9, 9)))
+    code, _, said = command("apply", "a.npy", "-k", "k.csv", "-o", "b.npy")
+    assert (code, said) == (1, f"Error: --kernel: expected a file of taps, got 'k.csv' ({message}).")
 
 
 def test_filters_that_cannot_be_read_or_written(command, tmp_path, rng):

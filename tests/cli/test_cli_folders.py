@@ -71,11 +71,41 @@ def test_one_failure_does_not_stop_the_rest(command, pictures, tmp_path):
     assert (code, "0 written, 5 failed, 2 skipped" in said, "Add --overwrite" in said) == (1, True, True)
 
 
+def test_links_are_told_apart_from_files_of_other_kinds(command, pictures, tmp_path):
+    (tmp_path / "more").mkdir()
+    (pictures / "more").symlink_to(tmp_path / "more")
+    (pictures / "gone.jpg").symlink_to("nowhere.jpg")
+    code, _, said = command("apply", "photos", "-k", "box(3)", "-o", "out")
+    assert (code, "4 written, 0 failed, 3 skipped" in said) == (0, True), said
+    assert "no pictures by their names: photos/notes.txt skipped" in said
+    assert "no files (links that are broken or to folders): photos/gone.jpg, photos/more 4 written" in said
+
+
+def test_notes_are_only_of_files_that_are_written(command, pictures):
+    picture = np.full((9, 9, 4), 255, np.uint8)
+    picture[4, 4, 3] = 0
+    Image.fromarray(picture).save(pictures / "seen.png")
+    code, _, said = command("apply", "photos/seen.png", "photos/a.png", "-k", "box(3)", "-o", "o", "--suffix", "bmp")
+    assert (code, "Use .png or .tif" in said, "All pixels are opaque" in said) == (1, True, False), said
+
+
+def test_a_name_without_a_format_needs_one(command, pictures, tmp_path):
+    (pictures / "a.png").rename(tmp_path / "a")
+    code, _, said = command("apply", "a", "photos/b.jpg", "-k", "box(3)", "-o", "out")
+    assert (code, said) == (
+        1,
+        "Error: --suffix: expected a format for 'a', got none. Add --suffix .png, for example.",
+    )
+    assert command("apply", "a", "photos/b.jpg", "-k", "box(3)", "-o", "out", "--suffix", ".png")[0] == 0
+    assert written(tmp_path / "out") == ["a.png", "b.png"]
+
+
 def test_options_that_no_picture_can_have_stop_at_once(command, pictures, tmp_path):
     for arguments, message in (
         (("--mode", "symmetric"), "Use --mode reflect."),
         (("--dtype", "uint99"), "--dtype: expected a NumPy dtype of numbers"),
         (("--scale", "x"), "--scale: expected"),
+        (("--cval", "3"), "--cval: expected a border of constants, got --mode reflect. Add --mode constant."),
     ):
         code, out, said = command("apply", "photos", "-k", "box(3)", "-o", "out", *arguments)
         assert (code, out, said.count("Error:"), message in said) == (1, "", 1, True)
@@ -102,11 +132,12 @@ def test_outputs_that_cannot_be_right(command, pictures, tmp_path):
     for arguments, message in (
         (
             ("photos", "-o", "out.png"),
-            "--output: expected the name of a folder for the folder 'photos', got 'out.png'.",
+            "--output: expected the name of a folder for 'photos', got 'out.png'.",
         ),
-        (("photos", "-o", "file"), "--output: expected a folder, such as results/, for the folder 'photos'"),
+        (("photos", "-o", "file"), "--output: expected a folder, such as results/, for 'photos'"),
         (("photos", "-o", "photos"), "--output: expected a folder other than that of the inputs, got 'photos'."),
         (("photos/a.png", "photos/deep/a.png", "-o", "out"), "IMAGE: expected files with different names"),
+        (("photos", "-o", ""), "--output: expected the name of a file or a folder, got ''."),
         (("nowhere", "photos", "-o", "out"), "IMAGE: expected a file or folder that exists, got 'nowhere'."),
         (("empty", "-o", "out"), "IMAGE: expected pictures, which are named"),
     ):

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import socket
 import stat
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -176,3 +178,26 @@ def test_inputs_are_known_in_folders_and_through_links(tmp_path):
     ):
         check_new_file("--json", tmp_path / "outside", True, inputs)
     check_new_files({"--csv": tmp_path / "run" / "new", "--json": tmp_path / "other"}, False, inputs)
+
+
+def test_a_full_disk_is_named(tmp_path):
+    with pytest.raises(ArgumentError, match=r"'.*a\.npy' \(the disk may be full\)"), new_file(tmp_path / "a.npy"):
+        raise OSError("160000 requested and 16312 written")  # what NumPy says of it
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("request_to_end", ["SIGINT", "SIGTERM", "SIGHUP"])
+def test_a_command_that_is_ended_leaves_nothing_half_written(tmp_path, request_to_end):
+    np.save(tmp_path / "a.npy", np.zeros((9, 9)))
+    program = (
+        "import os, signal, sys\n"
+        "from faltung.cli.main import main\n"
+        "from faltung.files import writing\n"
+        f"writing._write_as = lambda name, path, pictures: (open(path, 'w').write('half'), "
+        f"os.kill(os.getpid(), signal.{request_to_end}), signal.pause())\n"
+        "sys.argv = ['faltung', 'apply', 'a.npy', '-k', 'box(3)', '-o', 'b.npy']\n"
+        "main()\n"
+    )
+    ended = subprocess.run([sys.executable, "-c", program], cwd=tmp_path, capture_output=True, timeout=120, text=True)
+    assert (ended.returncode, "Traceback" in ended.stderr) == (130, False), ended.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["a.npy"]

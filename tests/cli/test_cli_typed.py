@@ -20,6 +20,11 @@ MODE = "--mode: expected one of 'reflect', 'constant', 'nearest', 'mirror', 'wra
     [
         (["fit", "a.npy", "b.npy"], "AFTER: expected an array of the shape of BEFORE, (20, 20), got (20, 21)."),
         (["fit", "a.npy", "a.npy", "--mode", "edge"], MODE),
+        (
+            ["fit", "a.npy", "a.npy", "--size", "99"],
+            "BEFORE: expected an array at least as long as the filter, (99, 99), along its axes, got lengths"
+            + " (20, 20). Use a smaller size, or add --mode to extend BEFORE beyond its border.",
+        ),
         (["apply", "a.npy", "-k", "box(3)", "--mode", "edge", "-o", "c.npy"], MODE),
         (["plan", "a.npy", "-k", "box(3)", "--mode", "edge"], MODE),
         (["predict", "a.npy", "a.npy"], "RUN: expected a run folder with model.json"),

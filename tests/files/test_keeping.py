@@ -24,7 +24,7 @@ def test_everything_a_geographic_tiff_says_is_named(tmp_path):
     tifffile.imwrite(path, np.zeros((8, 9), np.uint8), metadata=None, software="me", **options)
     said = lost(path, ["tif", "png", "npy", "jpg"])
     assert said["tif"] == []
-    value, tags = "the value of missing samples", "the georeference and the TIFF tags 65000"
+    value, tags = "the value of missing samples", "the georeference and the TIFF tag 65000"
     assert said["png"] == [f"A PNG file does not keep {value} and {tags}."]
     assert said["jpg"] == [f"A JPEG file does not keep {value} and {tags}."]
     whole = f"{value}, the colour profile, the resolution, the texts of its tags and {tags}"
@@ -52,7 +52,7 @@ def test_texts_of_a_png_that_tiff_has_tags_for(tmp_path):
     Image.fromarray(np.zeros((8, 9), np.uint8)).save(tmp_path / "a.png", pnginfo=known)
     said = lost(tmp_path / "a.png", ["tif", "png", "jpg"])
     assert said["png"] == []
-    assert said["tif"] == ["A TIFF file does not keep the texts Title."]
+    assert said["tif"] == ["A TIFF file does not keep the text Title."]
     assert said["jpg"] == ["A JPEG file does not keep the texts Author, Software and Title."]
     files.write(tmp_path / "b.tif", files.read(tmp_path / "a.png"))
     with tifffile.TiffFile(tmp_path / "b.tif") as file:

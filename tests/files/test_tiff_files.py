@@ -237,6 +237,16 @@ def test_pyramids_are_made_again(tmp_path, kind):
     assert files.lost(tmp_path / "b.png", files.read(path))[0].count("the smaller copies of a pyramid") == 1
 
 
+def test_pyramids_that_say_their_shape_are_read_without_complaint(tmp_path, caplog):
+    samples, path = noise(64, 96), tmp_path / "a.tif"
+    with tifffile.TiffWriter(path) as file:
+        file.write(samples, subifds=1)
+        file.write(samples[::2, ::2], subfiletype=1)
+    with tifffile.TiffFile(through(path)) as after:
+        assert [level.shape for level in after.series[0].levels] == [(64, 96), (32, 48)]
+    assert not caplog.records
+
+
 @pytest.mark.parametrize("value", [-9999.0, np.nan])
 def test_missing_samples_stay_out_of_the_smaller_copies(value):
     samples = noise(9, 12, dtype="f4") + np.float32(1)

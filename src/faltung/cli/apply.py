@@ -18,7 +18,7 @@ from faltung.cli.filters import KERNEL_HELP, filter_file, read_filter
 from faltung.cli.jobs import FileJob, FileJobs, jobs_of
 from faltung.cli.missing import missing_options
 from faltung.cli.typed import message_of
-from faltung.errors import FaltungError
+from faltung.errors import ArgumentError, FaltungError
 from faltung.files import Picture
 from faltung.files.formats import format_of_contents
 from faltung.ground.arrays import as_dtype
@@ -125,6 +125,8 @@ def apply(
         workers,
     )
     check_modes(how.mode, filter_.ndim)
+    if cval and "constant" not in ((how.mode,) if isinstance(how.mode, str) else how.mode):
+        raise ArgumentError("--cval", "a border of constants", f"--mode {mode}", "Add --mode constant.")
     if dtype is not None:
         as_dtype(dtype, "--dtype")
     jobs = jobs_of(image, output, suffix)
@@ -154,11 +156,12 @@ class _Work:
         """Read a file, filter its pictures, and write the results."""
         format_of_contents(job.source)  # what is wrong with the input is told before what is wrong with the output
         files.check_target(job.target, self.inputs, self.overwrite)
-        note = self.notes.of(job.source)
-        results = [self.how(picture, job.target, note, track) for picture in files.read(job.source)]
-        for sentence in files.lost(job.target, results, metadata=self.metadata):
-            note(sentence)
+        sentences: list[str] = []  # of a file that is not written, the error says all
+        results = [self.how(picture, job.target, sentences.append, track) for picture in files.read(job.source)]
+        sentences += files.lost(job.target, results, metadata=self.metadata)
         files.write(job.target, results, metadata=self.metadata)
+        for sentence in sentences:
+            self.notes.of(job.source)(sentence)
         typer.echo(printable(f"{job.target}: {_description(results)}"))
 
 
@@ -178,9 +181,15 @@ def _do_all(jobs: FileJobs, work: _Work) -> int:
 
 
 def _print_summary(jobs: FileJobs, failed: int) -> None:
-    if jobs.skipped:
-        names = ", ".join(map(str, jobs.skipped[:_LISTED])) + (", ..." if len(jobs.skipped) > _LISTED else "")
-        errors.print(printable(f"skipped, no pictures by their names: {names}"), soft_wrap=True, markup=False)
+    named = [path for path in jobs.skipped if path.is_file()]
+    others = [path for path in jobs.skipped if not path.is_file()]
+    for reason, paths in (
+        ("pictures by their names", named),
+        ("files (links that are broken or to folders)", others),
+    ):
+        if paths:
+            names = ", ".join(map(str, paths[:_LISTED])) + (", ..." if len(paths) > _LISTED else "")
+            errors.print(printable(f"skipped, no {reason}: {names}"), soft_wrap=True, markup=False)
     counts = f"{len(jobs.jobs) - failed} written, {failed} failed, {len(jobs.skipped)} skipped"
     errors.print(counts, soft_wrap=True, markup=False)
 

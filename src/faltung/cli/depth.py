@@ -43,11 +43,14 @@ class Depth:
         Values that become black and white; None to keep the numbers.
     by_results : bool
         Whether the smallest and largest result become black and white.
+    typed : bool
+        Whether a user chose the values that become black and white.
     """
 
     dtype: np.dtype[Any]
     limits: tuple[float, float] | None = None
     by_results: bool = False
+    typed: bool = False
 
     @property
     def scales(self) -> bool:
@@ -60,13 +63,27 @@ class Depth:
         limits = _range_of(colour_samples(picture)) if self.by_results else self.limits
         if limits is not None:
             low, high = limits
-            note(f"{low:g}:{high:g} became 0:{white:g}; --scale LOW:HIGH maps others, --scale none keeps the numbers")
+            others = "" if self.typed else "; --scale LOW:HIGH maps other values"
+            if others and high - low > 1:  # numbers from 0 to 1 would all be black
+                others += ", --scale none keeps the numbers"
+            note(f"{low:g}:{high:g} became 0:{white:g}{others}")
             samples = (samples - low) * (white / (high - low))
+            self._tell_of_cut(samples, white, picture, note)
         if (index := picture.opacity_index) is not None and picture.colour_axis is not None:
             samples = np.array(samples)
             band = (slice(None),) * picture.colour_axis + (index,)
             samples[band] = picture.samples[band] * white
         return replace(picture, samples=stored(samples, self.dtype), bits=0)
+
+    def _tell_of_cut(
+        self, samples: NDArray[Any], white: float, picture: Picture, note: Callable[[str], None]
+    ) -> None:
+        """Say how many results are beyond black and white, unless a user chose those."""
+        if self.typed or self.by_results or self.dtype.kind not in "iu":
+            return
+        whole = np.rint(colour_samples(replace(picture, samples=samples)))
+        if count := int(np.count_nonzero((whole < 0) | (whole > white))):
+            note(f"{count:,} results were outside the values that are mapped, and became black or white")
 
 
 def scale_of(text: str | None) -> Scale:
@@ -117,9 +134,19 @@ def depth_of(
             "Add --scale auto, or --scale LOW:HIGH for the values that become black and white; .tif and .npy hold "
             "the numbers as they are.",
         )
-    if dtype.kind == "u" and not depth.scales and (kernel.real.taps < 0).any():
-        note(f"results below 0 become 0 in {dtype}; --dtype float32 keeps them")
+    _tell(depth, picture, kernel, held is not None and scale is None, note)
     return depth
+
+
+def _tell(depth: Depth, picture: Picture, kernel: Kernel, by_default: bool, note: Callable[[str], None]) -> None:
+    """Say what becomes of results that keep their numbers, and of a picture that by default uses few of its bits."""
+    dtype = depth.dtype
+    if depth.scales or dtype.kind != "u":
+        return
+    if (kernel.real.taps < 0).any():
+        note(f"results below 0 become 0 in {dtype}; --dtype float32 keeps them")
+    if by_default and dtype.itemsize > picture.samples.itemsize:
+        note(f"the numbers stay as they are, so the picture is dark in {dtype}; --scale auto uses its whole range")
 
 
 def _wanted(picture: Picture, kernel: Kernel, chosen: str | None) -> np.dtype[Any]:
@@ -134,7 +161,7 @@ def _wanted(picture: Picture, kernel: Kernel, chosen: str | None) -> np.dtype[An
     except ArgumentError as error:
         if computed.kind != "c":
             raise
-        remedy = f"The real part of a filter is written ({kernel!r}).real."
+        remedy = f"The real part of a filter is written ({kernel!r}).real." if kernel.dtype.kind == "c" else ""
         raise ArgumentError("--dtype", "a complex dtype for a complex result", str(chosen), remedy) from error
 
 
@@ -144,11 +171,11 @@ def _scaled(picture: Picture, dtype: np.dtype[Any], scale: Scale, as_picture: bo
     if dtype.kind == "c" and scale not in (None, "none"):
         raise ArgumentError("--scale", "none for complex results", str(dtype), "No complex number is black or white.")
     if isinstance(scale, tuple):
-        return Depth(dtype, scale)
+        return Depth(dtype, scale, typed=True)
     if scale == "none" or given == dtype or dtype.kind == "c":
         return Depth(dtype)
     limits = _whole_range(picture)
-    narrower = dtype.kind == "u" and (given.kind == "f" or dtype.itemsize < given.itemsize)
+    narrower = dtype.kind == "u" and (given.kind in "fb" or dtype.itemsize < given.itemsize)
     if limits is not None and (scale == "auto" or (narrower and (as_picture or bool(picture.colours)))):
         return Depth(dtype, limits)
     return Depth(dtype, by_results=scale == "auto")
@@ -159,7 +186,7 @@ def _whole_range(picture: Picture) -> tuple[float, float] | None:
     dtype = picture.samples.dtype
     if dtype.kind == "u" and dtype.itemsize <= 2:
         return 0.0, float((1 << picture.bits) - 1 if picture.bits else np.iinfo(dtype).max)
-    return (0.0, 1.0) if dtype.kind == "f" and _from_0_to_1(picture) else None
+    return (0.0, 1.0) if dtype.kind == "b" or (dtype.kind == "f" and _from_0_to_1(picture)) else None
 
 
 def _from_0_to_1(picture: Picture) -> bool:

@@ -85,13 +85,16 @@ class Filtering:
         axes = kernel_axes(picture, self.kernel, self.axes, note)
         picture, missing = self.missing.of(picture, note)
         depth = depth_of(picture, self.kernel, target, self.dtype, self.scale, note)
+        if depth.dtype.kind in "iu" and not np.isfinite(self.cval):
+            expected = f"a number that {depth.dtype} results can have"
+            raise ArgumentError("--cval", expected, f"{self.cval}", "Or add --dtype float32.")
         run = partial(self._run, picture=picture, axes=axes, missing=missing, track=track)
         if not depth.scales and not missing.marks:
             return self._opacity(picture, depth.dtype, run)
         both = (picture.samples.dtype, depth.dtype)
         number = np.result_type(*(computed_dtype(dtype, "--dtype") for dtype in both))
         filtered = self._opacity(picture, number, run)
-        return missing.marked(depth.store(filtered, note), filtered, note)
+        return missing.marked(depth.store(filtered, note), filtered, depth.scales, note)
 
     def _opacity(self, picture: Picture, dtype: np.dtype[Any], run: Callable[..., NDArray[Any]]) -> Picture:
         """Return a picture in a dtype, its colours and its opacity filtered by `run`."""
@@ -159,9 +162,11 @@ def kernel_axes(picture: Picture, kernel: Kernel, chosen: str | None, note: Note
     """
     if chosen is not None:
         return _chosen_axes(chosen, picture, kernel.ndim)
-    if picture.axes[-3:] == "QYX" and picture.samples.shape[-1] in (3, 4):
+    if picture.axes[-3:] == "QYX" and picture.samples.shape[-1] in (3, 4) and kernel.ndim < picture.samples.ndim:
         lengths = ", ".join(str(length) for length in picture.samples.shape[-kernel.ndim :])
-        note(f"filters the last axes ({lengths}); if those are colours, add --axes 0,1")
+        last = picture.samples.ndim - 1
+        before = ",".join(map(str, range(last - kernel.ndim, last)))
+        note(f"filters the last axes ({lengths}); if the last has colours, add --axes {before}")
     axes = [axis for axis, letter in enumerate(picture.axes) if letter not in "SC"]
     if len(axes) < kernel.ndim:
         raise ArgumentError(

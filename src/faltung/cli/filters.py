@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from faltung import files
 from faltung.cli.console import print_note
+from faltung.cli.tap_table import read_table
 from faltung.errors import ArgumentError, ExpressionError, FaltungError
 from faltung.files.formats import SUFFIXES, format_of_contents
 from faltung.files.opacity import colour_samples
@@ -105,12 +106,7 @@ def _taps(path: Path) -> NDArray[Any]:
         return np.asarray(np.load(path, allow_pickle=False))
     if name:
         return _taps_of_picture(path)
-    text = path.read_text(encoding="utf-8-sig")
-    delimiter = next((sign for sign in (";", ",", "\t") if sign in text), None)
-    lines = text.replace(",", ".").splitlines() if delimiter == ";" else text.splitlines()  # a comma may be decimal
-    taps = np.loadtxt(lines, ndmin=2, delimiter=delimiter)
-    if not taps.size:
-        raise ValueError("there are no numbers")
+    taps = read_table(path)
     return taps[0] if len(taps) == 1 else taps
 
 

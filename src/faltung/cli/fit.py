@@ -78,8 +78,8 @@ def fit(
     """Find the filter that turns one image into another, by least squares.
 
     In two folders, files with the same name belong together. All colours, pages and images share the filter. Opacity
-    is ignored. Pixels of AFTER that have the smallest or largest value of their type are left out, because they may
-    be clipped.
+    is ignored. Pixels are left out that a file calls missing, and pixels of AFTER that have the smallest or largest
+    value of their type, because they may be clipped.
 
     Examples
     --------
@@ -181,9 +181,16 @@ def _read(file: _File, ndim: int, axes: str | None) -> NDArray[Any]:
         raise ArgumentError("IMAGE", "a file with images of one shape", f"'{file.path}'", remedy)
     (picture,) = pictures
     spatial = kernel_axes(picture, Kernel(np.ones((1,) * ndim)), axes, print_note)
-    samples = colour_samples(picture)
-    samples = np.moveaxis(samples, spatial, range(-ndim, 0))
+    samples = np.moveaxis(_without_missing(colour_samples(picture), picture.nodata), spatial, range(-ndim, 0))
     return _without_clipped(samples) if file.filtered else samples
+
+
+def _without_missing(samples: NDArray[Any], nodata: float | None) -> NDArray[Any]:
+    """Return samples with NaN in place of the value of missing ones, which a file names."""
+    missing = np.zeros((), bool) if nodata is None else np.asarray(samples == nodata)
+    if not missing.any():
+        return samples
+    return np.where(missing, np.nan, samples.astype(computed_dtype(samples.dtype, "BEFORE")))
 
 
 def _without_clipped(samples: NDArray[Any]) -> NDArray[Any]:

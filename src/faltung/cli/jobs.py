@@ -30,7 +30,7 @@ class FileJobs:
     jobs : tuple of FileJob
         The files.
     skipped : tuple of path
-        Files in the folders that are no pictures, by their names.
+        What else is in the folders: files that are no pictures, by their names, and what is no file.
     folder : path or None
         The folder that gets the results, or None if there is one file with a name of its own.
     """
@@ -78,6 +78,8 @@ def jobs_of(inputs: Sequence[Path], typed: str, suffix: str | None) -> FileJobs:
     for path in inputs:
         if not os.path.exists(path):  # unlike the methods of paths, this never fails
             raise ArgumentError("IMAGE", "a file or folder that exists", f"'{path}'")
+    if not typed:
+        raise ArgumentError("--output", "the name of a file or a folder", "''")
     output = Path(typed)
     into_folder = os.path.isdir(output) or typed.endswith(("/", os.sep))
     if len(inputs) == 1 and not os.path.isdir(inputs[0]) and not into_folder:
@@ -94,7 +96,7 @@ def jobs_of(inputs: Sequence[Path], typed: str, suffix: str | None) -> FileJobs:
 
 def _check_folder(output: Path, typed: str, inputs: Sequence[Path]) -> None:
     """Refuse an output that is a file, or looks like one, where it has to be a folder."""
-    what = f"{len(inputs)} inputs" if len(inputs) > 1 else f"the folder '{inputs[0]}'"
+    what = f"{len(inputs)} inputs" if len(inputs) > 1 else f"'{inputs[0]}'"
     if os.path.exists(output) and not os.path.isdir(output):
         raise ArgumentError("--output", f"a folder, such as results/, for {what}", f"the file '{output}'")
     if not (typed.endswith(("/", os.sep)) or os.path.isdir(output)) and output.suffix.lower() in SUFFIXES:
@@ -109,8 +111,7 @@ def _into_folder(inputs: Sequence[Path], output: Path, suffix: str | None) -> Fi
             if os.path.isdir(path) and not (source.suffix.lower() in SUFFIXES and source.is_file()):
                 skipped.append(source)
                 continue
-            name = source.relative_to(path) if os.path.isdir(path) else Path(source.name)
-            target = output / (name if suffix is None else name.with_suffix(suffix))
+            target = output / _result_name(source, path, suffix)
             if (other := taken.setdefault(target, source)) != source:
                 remedy = "Filter them one after the other, into different folders."
                 raise ArgumentError("IMAGE", "files with different names", f"'{other}' and '{source}'", remedy)
@@ -125,12 +126,26 @@ def _into_folder(inputs: Sequence[Path], output: Path, suffix: str | None) -> Fi
     return FileJobs(tuple(dict.fromkeys(jobs)), tuple(skipped), output)
 
 
+def _result_name(source: Path, given: Path, suffix: str | None) -> Path:
+    """Return the name of a result in the output folder: as below the folder that was given, or that of the file."""
+    name = source.relative_to(given) if os.path.isdir(given) else Path(source.name)
+    if suffix is not None:
+        return name.with_suffix(suffix)
+    if name.suffix.lower() not in SUFFIXES:
+        raise ArgumentError("--suffix", f"a format for '{source}'", "none", "Add --suffix .png, for example.")
+    return name
+
+
 def _files_in(folder: Path, output: Path) -> Iterator[Path]:
-    """Yield all files of a folder by name, without hidden ones and without earlier results in the output folder."""
+    """Yield all files of a folder by name, without hidden ones and without earlier results in the output folder.
+
+    Links to folders are yielded, too, and not followed.
+    """
     for place, folders, names in os.walk(folder):
         inside = (name for name in folders if not name.startswith("."))
         folders[:] = sorted(name for name in inside if not _same(Path(place, name), output))
-        for name in sorted(names):
+        linked = [name for name in folders if os.path.islink(os.path.join(place, name))]
+        for name in sorted(names + linked):
             if not name.startswith("."):
                 yield Path(place, name)
 

@@ -6,6 +6,7 @@ Exit codes: 0 success, 1 failure, 2 a command line that cannot be read, 130 inte
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from typing import Annotated
 
@@ -65,8 +66,17 @@ def _options(
         os.environ[_DEBUG] = "1"  # for `main`, and for processes that a command starts
 
 
+def _end_as_interrupted() -> None:
+    """Let a request to end, and a terminal that is closed, do what Ctrl-C does: remove what is half written."""
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, signal.default_int_handler)
+
+
 def main() -> None:
     """Run the command line; an error of faltung or of the system becomes one message and exit code 1."""
+    _end_as_interrupted()
     try:
         app()
     except BrokenPipeError:

@@ -129,7 +129,7 @@ class MissingSamples:
         given: dict[str, Any] = {"nan": self.options.nan, "min_weight": self.options.min_weight}
         return given if self.present is None else given | {"mask": self.present[page]}
 
-    def marked(self, result: Picture, filtered: Picture, note: Callable[[str], None]) -> Picture:
+    def marked(self, result: Picture, filtered: Picture, mapped: bool, note: Callable[[str], None]) -> Picture:
         """Return a result with the value of missing samples where there is none, and nowhere else.
 
         Parameters
@@ -138,6 +138,8 @@ class MissingSamples:
             The result in its dtype.
         filtered : Picture
             The result in floating point, which is NaN where no sample was valid.
+        mapped : bool
+            Whether values became black and white, so that missing samples may be black.
         note : callable
             Called with what a user should know.
 
@@ -153,7 +155,9 @@ class MissingSamples:
                 note(f"{count:,} results have no valid sample and became 0; --dtype float32 makes them NaN")
             return result
         if not _holds(samples.dtype, nodata):
-            remedy = "Keep the dtype, or add --nodata none."
+            if mapped:
+                return self._black(result, empty, note)
+            remedy = "Keep the dtype: with --nodata none, the value would count as a sample."
             expected = f"a dtype that holds the value of missing samples, {nodata:g}"
             raise ArgumentError("--dtype", expected, str(samples.dtype), remedy)
         if self.nans and self.options.nan == "propagate":
@@ -170,6 +174,17 @@ class MissingSamples:
             note(f"{count:,} results were {nodata:g}, the value of missing samples, and became {other:g}")
         samples[empty] = nodata
         return replace(result, samples=samples)
+
+    def _black(self, result: Picture, empty: NDArray[np.bool_], note: Callable[[str], None]) -> Picture:
+        """Return a result in which what is missing is black."""
+        samples = np.array(result.samples)
+        black = empty if self.kept is None else empty | self.kept
+        if (index := result.opacity_index) is not None and result.colour_axis is not None:
+            black = np.array(np.broadcast_to(black, samples.shape))
+            black[(slice(None),) * result.colour_axis + (index,)] = False
+        samples[black] = 0
+        note(f"{np.count_nonzero(black):,} missing samples became black: {samples.dtype} has no {self.nodata:g}")
+        return replace(result, samples=samples, nodata=None)
 
 
 #: Nothing was typed about missing samples.
@@ -225,6 +240,9 @@ def _mask(path: Path) -> NDArray[np.bool_]:
     if samples.dtype.kind == "f" and np.isnan(samples).any():
         raise ArgumentError("--mask", "numbers, nonzero where a sample is valid", f"NaN in '{path}'")
     valid: NDArray[np.bool_] = samples != 0
+    if not valid.any():
+        remedy = "Its opacity is not looked at." if picture.opacity else ""
+        raise ArgumentError("--mask", "a mask that is nonzero somewhere", f"only zeros in '{path}'", remedy)
     return valid if picture.colour_axis is None else np.asarray(valid.any(axis=picture.colour_axis))
 
 

@@ -79,6 +79,7 @@ def _renamed(message: str, argument: str, names: Mapping[str, str]) -> str:
         message = names[argument] + message.removeprefix(argument)
     for name, typed in names.items():
         message = re.sub(rf"\b{name}='?([\w.]+)'?", rf"{typed} \1", message)
+        message = re.sub(rf"\bpass {name}=(?=\s)", f"add {typed}", message)
         if len(name) == 1:
-            message = re.sub(rf"\b(of|as|like|Pass) {name}\b", rf"\1 {typed}", message)
+            message = re.sub(rf"\b(of|as|like|extend|Pass) {name}\b", rf"\1 {typed}", message)
     return message

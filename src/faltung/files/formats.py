@@ -74,4 +74,4 @@ def format_of_name(path: Path, argument: str = "--output") -> str:
         return SUFFIXES[path.suffix.lower()]
     except KeyError:
         expected = "a file named .png, .jpg, .tif, .gif, .webp, .bmp, .ppm, .pgm, .pfm or .npy"
-        raise ArgumentError(argument, expected, f"'{path}'") from None
+        raise ArgumentError(argument, expected, f"'{path}'{'' if path.suffix else ', which has no suffix'}") from None

@@ -33,7 +33,16 @@ _KEPT_TEXTS |= {"JPEG": {"Comment"}, "GIF": {"Comment"}}
 _GEOGRAPHIC = {33550, 33922, 34264, 34735, 34736, 34737, 42112}
 _JPEG = 7
 _COMPRESSIONS = {6: "JPEG", 7: "JPEG", 34712: "JPEG 2000", 33003: "JPEG 2000", 33005: "JPEG 2000", 34887: "LERC"}
-_COMPRESSIONS |= {50001: "WebP", 34927: "WebP", 50002: "JPEG XL", 2: "CCITT", 3: "CCITT", 4: "CCITT", 34892: "JPEG"}
+_COMPRESSIONS |= {
+    34933: "PNG",
+    50001: "WebP",
+    34927: "WebP",
+    50002: "JPEG XL",
+    2: "CCITT",
+    3: "CCITT",
+    4: "CCITT",
+    34892: "JPEG",
+}
 _COLOUR_CHUNKS = {b"gAMA", b"cHRM", b"sRGB", b"cICP"}
 
 
@@ -82,7 +91,7 @@ def _said(picture: Picture, name: str) -> dict[str, str]:
         "ome": "OME-XML" if known.ome else "",
         "segments": "the segments of other programs" if known.encoding.get("segments") else "",
         "chunks": _chunk_words(known),
-        "texts": f"the texts {_listed(sorted(texts))}" if texts else "",
+        "texts": f"the text{'s' * (len(texts) > 1)} {_listed(sorted(texts))}" if texts else "",
     }
 
 
@@ -97,7 +106,7 @@ def _tag_words(known: Metadata) -> str:
     codes = {entry.code for page in known.tags for entry in page}
     words = ["the georeference"] if codes & _GEOGRAPHIC else []
     if others := sorted(codes - _GEOGRAPHIC - TEXTS):
-        words.append(f"the TIFF tags {_listed(map(str, others))}")
+        words.append(f"the TIFF tag{'s' * (len(others) > 1)} {_listed(map(str, others))}")
     if len(known.tags) > 1:
         words.append("what is said of each page")
     return _listed(words) if words else ""
@@ -107,7 +116,7 @@ def _chunk_words(known: Metadata) -> str:
     names = sorted(
         {kind.decode("ascii", "replace") for kind, _ in known.chunks if kind not in (b"bKGD", b"sBIT", b"sRGB")}
     )
-    return f"the PNG chunks {_listed(names)}" if names else ""
+    return f"the PNG chunk{'s' * (len(names) > 1)} {_listed(names)}" if names else ""
 
 
 def _changed(picture: Picture, name: str) -> list[str]:

@@ -158,7 +158,10 @@ def _write_series(
     file.write(samples, description=description, metadata=shaped, extratags=every, subifds=nested, **options)
     for level in levels:
         same = {key: value for key, value in options.items() if key not in ("resolution", "resolutionunit")}
-        file.write(level, subfiletype=1, metadata=None, **same)
+        its_axes = (
+            None if shaped is None else {"axes": shaped["axes"]}
+        )  # tifffile wants them of all levels or of none
+        file.write(level, subfiletype=1, metadata=its_axes, **same)
 
 
 def _write_page(

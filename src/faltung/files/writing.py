@@ -73,6 +73,8 @@ def write(path: Path, pictures: Sequence[Picture], *, metadata: bool = True) -> 
     name = format_of_name(path)
     if name != "TIFF" and len(pictures) > 1:
         raise ArgumentError("--output", "a TIFF file for pages of different shapes", f"'{path}'", "Use .tif.")
+    if name != "NPY" and any(picture.samples.ndim < 2 for picture in pictures):
+        raise ArgumentError("--output", "a .npy file for an array with one axis", f"'{path}'", "Use .npy.")
     if not metadata:
         pictures = [replace(picture, metadata=_meaning(picture.metadata)) for picture in pictures]
     if name in HOLDS:

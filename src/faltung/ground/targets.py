@@ -132,7 +132,10 @@ def new_file(path: Path, option: str = "--output") -> Iterator[Path]:
             os.chmod(temporary, stat.S_IMODE(found.st_mode))
         os.replace(temporary, whole)
     except OSError as error:
-        raise ArgumentError(option, "a file that can be written", f"'{path}' ({error.strerror or error})") from error
+        why = error.strerror or str(error)
+        if "requested and" in why and "written" in why:  # NumPy says how much, and not why
+            why = "the disk may be full"
+        raise ArgumentError(option, "a file that can be written", f"'{path}' ({why})") from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
