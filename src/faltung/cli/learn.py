@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 import time as clock
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -219,14 +217,9 @@ def _print_results(run: FinishedRun) -> None:
 
 @contextmanager
 def _stopping() -> Iterator[None]:
-    """End with one sentence on Ctrl-C, and if asked to terminate."""
+    """End with one sentence on Ctrl-C, and on what `faltung.cli.main` makes of a request to end."""
     from faltung.learn import RunStopped
 
-    def stop(number: int, frame: object) -> None:
-        raise KeyboardInterrupt
-
-    alone = threading.current_thread() is threading.main_thread()  # only that one gets signals
-    before = signal.signal(signal.SIGTERM, stop) if alone else None
     try:
         yield
     except RunStopped as stopped:
@@ -235,9 +228,6 @@ def _stopping() -> Iterator[None]:
     except KeyboardInterrupt:
         errors.print("Stopped before training began; nothing was written.", soft_wrap=True)
         raise typer.Exit(130) from None
-    finally:
-        if alone:
-            signal.signal(signal.SIGTERM, before)
 
 
 def _typed(context: typer.Context, resume: Callable[..., object]) -> dict[str, object]:
