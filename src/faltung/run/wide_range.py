@@ -38,9 +38,10 @@ def mend(
     x, out, workers, valid
         The arguments of its runner.
     """
-    taps = plan.bank.taps if isinstance(plan, ChannelPlan) else plan.problem.kernel.taps
-    exponent = _exponent(taps)
-    if _all_finite(out) or not _reaches(x, plan.problem.number, exponent):
+    if _all_finite(out):
+        return
+    exponent = _exponent(plan.bank.taps if isinstance(plan, ChannelPlan) else plan.problem.kernel.taps)
+    if not _reaches(x, plan.problem.number, exponent):
         return
     if plan.problem.number == np.float32:
         exponent = 0
@@ -60,9 +61,9 @@ def _exponent(taps: TapArray) -> int:
 def _all_finite(values: NDArray[Any]) -> bool:
     if values.dtype.kind not in "fc":
         return False
-    with np.errstate(all="ignore"):
-        total = complex(values.sum())  # a sum costs little, and is finite if all values are, unless they are huge
-    return math.isfinite(total.real) and math.isfinite(total.imag)
+    parts = (values.real, values.imag) if values.dtype.kind == "c" else (values,)
+    # Extremes cost less than a sum, and are not numbers if a value is none.
+    return all(not part.size or (math.isfinite(part.max()) and math.isfinite(part.min())) for part in parts)
 
 
 def _reaches(x: NDArray[Any], number: np.dtype[Any], exponent: int) -> bool:
