@@ -96,7 +96,8 @@ def _plan(split: Split, schedule: Schedule) -> list[str]:
     epochs = {work.epochs for work in networks}
     each = ", ".join(f"{work.name}: {duration(work.total)}" for work in networks)
     number = f"{max(epochs)}" if len(epochs) == 1 else f"up to {max(epochs)}"
-    lines = [f"Plan: {number} epochs for each network. {each}."]
+    noun = "epoch" if epochs == {1} else "epochs"
+    lines = [f"Plan: {number} {noun}{' for each network' if len(networks) > 1 else ''}. {each}."]
     if splits := schedule.groups(SPLITS):
         seconds = sum(work.total for work in schedule.stage(SPLITS))
         lines.append(
