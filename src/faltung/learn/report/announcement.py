@@ -60,7 +60,7 @@ def announcement(
     >>> for line in announcement(load_embedded(), Augmentation(), {"conv": 84154}, schedule)[-3:]:
     ...     print(line)
     Networks: conv (84,154 parameters).
-    Plan: 20 epochs for each network. conv: 40 s.
+    Plan: 20 epochs. conv: 40 s.
     Time: about 41 s.
     """
     called = nouns(split.training.sample_shape)
