@@ -92,12 +92,7 @@ def announcement(
 
 def _plan(split: Split, schedule: Schedule) -> list[str]:
     called = nouns(split.training.sample_shape)
-    networks = schedule.stage(NETWORKS)
-    epochs = {work.epochs for work in networks}
-    each = ", ".join(f"{work.name}: {duration(work.total)}" for work in networks)
-    number = f"{max(epochs)}" if len(epochs) == 1 else f"up to {max(epochs)}"
-    noun = "epoch" if epochs == {1} else "epochs"
-    lines = [f"Plan: {number} {noun}{' for each network' if len(networks) > 1 else ''}. {each}."]
+    lines = [_of_networks(schedule.stage(NETWORKS))]
     if splits := schedule.groups(SPLITS):
         seconds = sum(work.total for work in schedule.stage(SPLITS))
         lines.append(
@@ -112,6 +107,13 @@ def _plan(split: Split, schedule: Schedule) -> list[str]:
     late = schedule.limit is not None and schedule.seconds > 1.1 * schedule.limit
     longer = f", longer than {duration(schedule.limit or 0)}, since less cannot be done" if late else ""
     return [*lines, f"Time: about {duration(schedule.seconds)}{longer}."]
+
+
+def _of_networks(planned: Sequence[PlannedTraining]) -> str:
+    each = ", ".join(f"{work.name}: {duration(work.total)}" for work in planned)
+    epochs = {work.epochs for work in planned}
+    number = "1 epoch" if epochs == {1} else f"{'up to ' if len(epochs) > 1 else ''}{max(epochs)} epochs"
+    return f"Plan: {number}{' for each network' if len(planned) > 1 else ''}. {each}."
 
 
 def _sentence(text: str) -> str:
