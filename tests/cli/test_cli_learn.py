@@ -95,11 +95,13 @@ def test_metrics_agree_with_the_saved_network(run, metrics, stem, name):
     risk = -(targets * np.log(probabilities)).sum(1).mean()
     assert measured["test_risk"] == pytest.approx(risk, rel=1e-4)
 
+    mean = load_embedded().training.samples.mean()
     for pixels in (1, 2, 4):
         right = []
         for axis in (1, 2):
             for sign in (-1, 1):
-                padded = np.pad(test.samples, ((0, 0), (0, 0), (pixels, pixels), (pixels, pixels)))
+                frame = ((0, 0), (0, 0), (pixels, pixels), (pixels, pixels))
+                padded = np.pad(test.samples.astype(float), frame, constant_values=mean)
                 begin = [pixels, pixels]
                 begin[axis - 1] += sign * pixels
                 moved = padded[:, :, begin[0] : begin[0] + 28, begin[1] : begin[1] + 28]
@@ -415,7 +417,7 @@ def test_a_finished_run_is_left_alone(small, capsys):
         (["--task", "sing"], f"--task: expected {' or '.join(TASKS)}, got 'sing'"),
         (["nowhere.npz"], "DATA: expected"),
         (["--device", "abacus"], "device: expected a device that torch can use here"),
-        (["--judge", "run"], "--judge: expected only settings of the task 'classify' (none), got 'run'. Omit it."),
+        (["--judge", "run"], "--judge: expected only settings of the task 'classify' .none., got 'run'. Omit it."),
         (["--precision", "float8"], "precision: expected 'float32' or 'bfloat16'"),
     ],
 )
