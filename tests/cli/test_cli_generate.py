@@ -259,7 +259,7 @@ def test_same_seed_same_file_and_the_first_of_many(run, tmp_path):
         (
             ["-o", "grid.png", "--network", "judge"],
             1,
-            "RUN: expected a network of class ConvGenerator or DenseGenerator",
+            "RUN: expected a generator, got a classifier in",
         ),
         (["-o", "grid.png", "--guidance", "-1"], 1, "guidance: expected a number from 0, got -1.0"),
         (["-o", "grid.png", "-n", "0"], 2, "--count"),

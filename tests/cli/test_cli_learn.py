@@ -95,11 +95,13 @@ def test_metrics_agree_with_the_saved_network(run, metrics, stem, name):
     risk = -(targets * np.log(probabilities)).sum(1).mean()
     assert measured["test_risk"] == pytest.approx(risk, rel=1e-4)
 
+    mean = load_embedded().training.samples.mean()
     for pixels in (1, 2, 4):
         right = []
         for axis in (1, 2):
             for sign in (-1, 1):
-                padded = np.pad(test.samples, ((0, 0), (0, 0), (pixels, pixels), (pixels, pixels)))
+                frame = ((0, 0), (0, 0), (pixels, pixels), (pixels, pixels))
+                padded = np.pad(test.samples.astype(float), frame, constant_values=mean)
                 begin = [pixels, pixels]
                 begin[axis - 1] += sign * pixels
                 moved = padded[:, :, begin[0] : begin[0] + 28, begin[1] : begin[1] + 28]
@@ -211,7 +213,7 @@ def test_errors_are_one_message_and_a_code(tmp_path, monkeypatch, capsys, argume
 
 def test_divergence_ends_with_a_message(tmp_path, capsys):
     assert _call("learn", "--learning-rate", "1e30", "--out", tmp_path / "run") == 1
-    assert "in epoch 1. Use a smaller one, such as 1e+29." in capsys.readouterr().err
+    assert "in epoch 1. Use a smaller one, such as 0.1." in capsys.readouterr().err
 
 
 def test_debug_shows_where_an_error_comes_from(run, monkeypatch):
@@ -408,10 +410,14 @@ def test_a_finished_run_is_left_alone(small, capsys):
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (["--resume", "nowhere"], "resume: expected a run folder with run.json as faltung wrote it, got 'nowhere'"),
+        (
+            ["--resume", "nowhere"],
+            "--resume: expected a run folder with run.json, got 'nowhere', which does not exist.",
+        ),
         (["--task", "sing"], f"--task: expected {' or '.join(TASKS)}, got 'sing'"),
         (["nowhere.npz"], "DATA: expected"),
         (["--device", "abacus"], "device: expected a device that torch can use here"),
+        (["--judge", "run"], "--judge: expected only settings of the task 'classify' .none., got 'run'. Omit it."),
         (["--precision", "float8"], "precision: expected 'float32' or 'bfloat16'"),
     ],
 )

@@ -195,6 +195,26 @@ def test_images_become_what_they_became_in_training(tmp_path, write):
             np.testing.assert_array_equal(read, sample[None], err_msg=name)
 
 
+@pytest.mark.parametrize(
+    ("given", "file", "label"),
+    [
+        ("photos", "photos/dark/a.png", "dark"),
+        ("photos", "photos/dark/monday/a.png", "dark"),
+        ("photos/dark", "photos/dark/monday/a.png", "dark"),
+        ("photos/dark", "photos/dark/bright/a.png", "bright"),
+        ("photos", "photos/monday/a.png", None),
+        # What is outside the folder that is searched is no class.
+        ("dark/photos", "dark/photos/monday/a.png", None),
+        ("dark/a.png", "dark/a.png", "dark"),
+        ("dark/monday/a.png", "dark/monday/a.png", None),
+    ],
+)
+def test_a_class_is_named_by_a_folder_at_any_depth_of_the_search(run, tmp_path, given, file, label):
+    (tmp_path / file).parent.mkdir(parents=True)
+    _grey(tmp_path / file, 0)
+    assert learn.predict(run, tmp_path / given).labels == (label,)
+
+
 @pytest.mark.parametrize("shape", [(2, 10), (5, 2, 10)], ids=["one", "many"])
 @pytest.mark.parametrize("dtype", [np.float64, np.int16])
 def test_series_reach_the_network_as_they_are(series, tmp_path, shape, dtype):
@@ -414,7 +434,7 @@ def test_without_consent_files_that_cannot_be_used_are_an_error(run, tmp_path):
         (("{run}", "a.png", "--json", "."), "--json: expected the name of a file, got '.', a folder."),
         (
             ("generator", "a.png"),
-            "RUN: expected a network of class ConvClassifier or DenseClassifier, got 'DenseGene",
+            "RUN: expected a classifier, got a generator in 'generator/model.json'.",
         ),
     ],
 )

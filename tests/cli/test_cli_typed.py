@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from faltung.cli.main import app
-from faltung.cli.typed import typed_names
+from faltung.cli.typed import message_of, typed_names
+from faltung.errors import ArgumentError
 
 COMMANDS = {command.callback.__name__: inspect.unwrap(command.callback) for command in app.registered_commands}
 
@@ -61,3 +62,8 @@ def test_the_options_of_learn_fit_into_a_narrow_terminal(monkeypatch, command):
     monkeypatch.setenv("COLUMNS", "80")
     code, out, _ = command("learn", "--help")
     assert (code, "…" in out, "--learning-rate" in out) == (0, False, True)
+
+
+def test_a_flag_is_typed_without_a_value():
+    error = ArgumentError("images", "images", "others", "Leave them out with skip_corrupt=True.")
+    assert message_of(error, COMMANDS["learn"]).endswith("Leave them out with --skip-corrupt.")

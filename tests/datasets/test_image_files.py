@@ -368,7 +368,7 @@ def test_images_that_cannot_be_used_are_named_together(tmp_path):
     assert text.startswith("DATA: expected images that can be read, got 8 of 14 that cannot be used: a/cut.png (")
     offsets = [text.index(f"{name} ({reason}") for name, reason in spoiled.items()]
     assert offsets == sorted(offsets)
-    assert text.endswith("Repair or remove them, or leave them out with --skip-corrupt (skip_corrupt=True).")
+    assert text.endswith("Repair or remove them, or leave them out with skip_corrupt=True.")
 
 
 def test_skip_corrupt_leaves_them_out_and_names_them(tmp_path):
@@ -608,7 +608,7 @@ GAP = "DATA: expected a file, a label and, if there is such a column, a split in
         (
             f"file,label,split\n{ROWS}a.png,b,train\n",
             "DATA: expected images that can be read, got 1 of 7 that cannot be used: a.png (no such file or "
-            "directory). Repair or remove them, or leave them out with --skip-corrupt (skip_corrupt=True).",
+            "directory). Repair or remove them, or leave them out with skip_corrupt=True.",
         ),
     ],
 )

@@ -247,6 +247,7 @@ def test_the_command_says_what_it_wrote(run, command, tmp_path):
     assert (code, err) == (0, "")
     size = f"{(tmp_path / 'old.pt2').stat().st_size / 1000:,.0f} kB"
     assert out.startswith(f"old.pt2: {size}; its outputs differ from those of the network by at most ")
+    assert "\nlogits: float32 (batch, classes)\n" in out
     torch.export.load(tmp_path / "old.pt2")
 
 

@@ -98,11 +98,11 @@ def test_numbers_are_those_of_the_network(measured):
     assert outcome.training_seconds == pytest.approx(sum(record.seconds for record in outcome.history))
 
 
-def test_moves_go_all_ways_and_move_in_what_is_nothing(measured):
+def test_moves_go_all_ways_and_move_in_the_mean(measured):
     split, network, _, outcome = measured
     samples, labels = tensors(split.test)
-    black = split.training.samples.dtype == np.uint8
-    background = 0.0 if black else split.training.samples.astype(float).mean()
+    intensities = split.training.samples.dtype == np.uint8
+    background = split.training.samples.astype(float).mean() / (255 if intensities else 1)
     unit = shift_unit(split.test.sample_shape)
     assert list(outcome.shifted_accuracy) == [unit * steps for steps in SHIFTS]
     for places, found in outcome.shifted_accuracy.items():

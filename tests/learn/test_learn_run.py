@@ -330,8 +330,11 @@ def test_label_smoothing_is_recorded_and_used(tmp_path):
     ("arguments", "text"),
     [
         ({"task": "sing"}, f"task: expected {' or '.join(TASKS)}, got 'sing'"),
-        ({"options": {"judge": "runs/other"}}, r"options: .* of the task 'classify' \(none\), got 'judge'\. Omit it"),
-        ({"task": "generate", "options": {"colour": 1}}, r"options: .* 'generate' \('judge'\), got 'colour'"),
+        (
+            {"options": {"judge": "runs/other"}},
+            r"judge: .* of the task 'classify' \(none\), got 'runs/other'\. Omit it",
+        ),
+        ({"task": "generate", "options": {"colour": 1}}, r"colour: .* 'generate' \('judge'\), got 1"),
         ({"epochs": 0}, "epochs: expected a positive integer, got 0"),
         ({"learning_rate": -1.0}, "learning_rate: expected a number above 0, got -1"),
         ({"device": "abacus"}, "device: .* got 'abacus'"),
@@ -437,7 +440,7 @@ OTHERS = {
     ("--patience", 2): "--patience: expected None, with which the run began, got 2",
     ("--curve",): "--curve: expected False, with which the run began, got True",
     ("--splits", 3): "--splits: expected 1, with which the run began, got 3",
-    ("--time", "20min"): "--time: expected 600.0, with which the run began, got 1200.0",
+    ("--time", "20min"): "--time: expected 10 min, with which the run began, got 20 min",
     ("--seed", 1): "--seed: expected 0, with which the run began, got 1",
     ("--threads", 2): "--threads: expected 1, with which the run began, got 2",
     ("--workers", 2): "--threads: expected 1, with which the run began, got 2",

@@ -265,12 +265,16 @@ def test_what_is_no_run_folder_is_refused(tmp_path, folder, cause):
         load(tmp_path / folder)
 
 
-@pytest.mark.parametrize(("name", "classes"), [("system", NETWORKS), ("ConvClassifier", GENERATORS)])
-def test_only_the_named_classes_are_built(saved, name, classes):
+@pytest.mark.parametrize(
+    ("name", "classes", "text"),
+    [
+        ("system", NETWORKS, "expected a classifier or a generator, got 'system' in"),
+        ("ConvClassifier", GENERATORS, "expected a generator, got a classifier in"),
+    ],
+)
+def test_only_the_named_classes_are_built(saved, name, classes, text):
     _edit(saved, **{"class": name})
-    with pytest.raises(
-        ArgumentError, match=rf"run: expected a network of class .* or .*, got '{name}' in '.*\.json'"
-    ):
+    with pytest.raises(ArgumentError, match=rf"run: {text} '.*\.json'"):
         load_trained(saved, classes=classes)
 
 

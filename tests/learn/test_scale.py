@@ -12,7 +12,7 @@ from faltung.learn.augmentation import shift_at_random
 from faltung.learn.batches import tensors
 from faltung.learn.recipe import Recipe
 from faltung.learn.risk import translate
-from faltung.learn.scale import background_of, deviation_of, mean_of
+from faltung.learn.scale import deviation_of, mean_of
 from faltung.learn.tasks.classification.cross_entropy import Classification
 from faltung.learn.tasks.classification.suited import augmentation_for, candidates_for
 from faltung.learn.tasks.generation.generators import generators_for
@@ -97,12 +97,14 @@ def test_mean_and_deviation_are_those_of_each_channel(shape, dtype, monkeypatch)
     torch.testing.assert_close(restored, tensors(data)[0], rtol=1e-5, atol=1e-4)
 
 
-def test_the_background_of_images_is_what_is_at_their_border():
-    assert background_of(load_embedded().training) == (0.0,)
-    samples = np.full((5, 2, 8, 9), 200, np.uint8)
-    samples[:, 0, 1:-1, 1:-1] = 7
-    samples[0, 1] = 13
-    assert background_of(Dataset(samples, np.arange(5) % 2, ("a", "b"))) == pytest.approx((200 / 255, 200 / 255))
+@pytest.mark.parametrize(
+    "data", [load_embedded().training, _split(lambda x: x + OFFSETS).training], ids=["images", "series"]
+)
+def test_training_samples_move_in_what_a_network_subtracts(data):
+    network = candidates_for(data)["convolutional"]()
+    values = tensors(data)[0].double().transpose(0, 1).flatten(1)
+    assert augmentation_for(data).background == pytest.approx(values.mean(1).tolist(), rel=1e-6)
+    assert network.arguments["mean"] == pytest.approx(augmentation_for(data).background, rel=1e-6)
 
 
 def test_samples_move_in_the_background_of_their_channel():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -47,3 +48,6 @@ def export(
         f"{exported.path}: {exported.size / 1000:,.0f} kB; its outputs differ from those of the network by at most "
         f"{exported.difference:.1g} of the largest"
     )
+    for name, fact in exported.facts.items():
+        if isinstance(said := json.loads(fact), str):
+            typer.echo(f"{name}: {said}")

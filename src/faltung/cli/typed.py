@@ -78,6 +78,7 @@ def _renamed(message: str, argument: str, names: Mapping[str, str]) -> str:
     if argument in names:
         message = names[argument] + message.removeprefix(argument)
     for name, typed in names.items():
+        message = re.sub(rf"\b{name}=True\b", typed, message)  # a flag
         message = re.sub(rf"\b{name}='?([\w.]+)'?", rf"{typed} \1", message)
         message = re.sub(rf"\bpass {name}=(?=\s)", f"add {typed}", message)
         if len(name) == 1:

@@ -75,7 +75,7 @@ def read_images(
     if reasons and not skip_corrupt:
         received = f"{len(reasons)} of {len(files)} that cannot be used: "
         received += shortened([f"{files[index].name} ({reason})" for index, reason in reasons.items()])
-        remedy = "Repair or remove them, or leave them out with --skip-corrupt (skip_corrupt=True)."
+        remedy = "Repair or remove them, or leave them out with skip_corrupt=True."
         raise data_error("images that can be read", received, remedy)
     for index, reason in reasons.items():
         on_skip(files[index].name, reason)

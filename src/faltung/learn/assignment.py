@@ -15,6 +15,7 @@ from faltung.datasets.reading import load
 from faltung.errors import ArgumentError
 from faltung.learn.arguments import seed_of, share, thread_count
 from faltung.learn.augmentation import Augmentation
+from faltung.learn.durations import duration
 from faltung.learn.recipe import Recipe
 from faltung.learn.runs import RunFolder
 
@@ -111,6 +112,9 @@ class Assignment:
             if wrong := [name for name, kind in kinds.items() if not isinstance(facts[name], kind)]:
                 raise TypeError(f"{wrong[0]} is {facts[wrong[0]]!r}")
             return cls(**facts)
+        except FileNotFoundError as error:
+            received = f"{str(folder)!r}, which {'has none' if folder.is_dir() else 'does not exist'}"
+            raise ArgumentError("resume", f"a run folder with {ASSIGNMENT}", received) from error
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             received = f"{str(folder)!r} ({type(error).__name__}: {error})"
             raise ArgumentError("resume", f"a run folder with {ASSIGNMENT} as faltung wrote it", received) from error
@@ -137,8 +141,9 @@ class Assignment:
                 expected = "nothing, since a run is continued with its own settings"
                 raise ArgumentError(name, expected, repr(asked), "Omit it.")
             if own[name] != asked:
+                began, received = (_told(name, setting) for setting in (own[name], asked))
                 remedy = "Omit it, or begin a new run."
-                raise ArgumentError(name, f"{own[name]!r}, with which the run began", repr(asked), remedy)
+                raise ArgumentError(name, f"{began}, with which the run began", received, remedy)
 
     def read_data(self, place: str | Path | None = None) -> Split:
         """Read the data set again, from another place if it was moved.
@@ -178,3 +183,8 @@ class Assignment:
 def read_split(data: str | None, reading: dict[str, Any]) -> Split:
     """Read a data set, or the one that ships with faltung."""
     return load_embedded() if data is None else load(data, **reading)
+
+
+def _told(name: str, setting: object) -> str:
+    """Return a setting as it is typed."""
+    return duration(setting) if name == "time" and isinstance(setting, float) else repr(setting)

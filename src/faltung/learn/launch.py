@@ -314,10 +314,13 @@ def _keeper(
 
 def _options(name: str, task: Task[Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """Return all settings of a task's own, as JSON-serialisable values."""
-    for option in instance("options", given, Mapping, "settings of the task by name", "Use {} for none."):
+    for option, value in instance(
+        "options", given, Mapping, "settings of the task by name", "Use {} for none."
+    ).items():
         if option not in task.options:
+            received = repr(str(value) if isinstance(value, Path) else value)
             known = " or ".join(map(repr, task.options)) or "none"
-            raise ArgumentError("options", f"settings of the task {name!r} ({known})", repr(option), "Omit it.")
+            raise ArgumentError(str(option), f"only settings of the task {name!r} ({known})", received, "Omit it.")
     absolute = {option: str(value.resolve()) for option, value in given.items() if isinstance(value, Path)}
     options = {**task.options, **given, **absolute}
     try:

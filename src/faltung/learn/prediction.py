@@ -40,7 +40,7 @@ class Predictions:
     class_names : tuple of str
         Name of each class.
     labels : tuple of str or None
-        The class that the folder of a sample is named after; None for other folders.
+        The class that the folder of a sample, or one around it, is named after; None for other folders.
     skipped : mapping of str to str, optional
         Why other files of the folders were skipped, by their names.
 
@@ -149,11 +149,12 @@ def predict(
         probabilities.append(_probabilities(trained, samples))
     else:
         paths = [images] if isinstance(images, str | Path) else images
-        files, skipped = find_files(map(Path, paths))
+        folders = [*map(Path, paths)]
+        files, skipped = find_files(folders)
         for batch in _batches(files, trained, on_skip, track):
             for file, samples in batch:
                 names += _names(file, len(samples))
-                labels += [file.parent.name if file.parent.name in trained.class_names else None] * len(samples)
+                labels += [_class_of(file, folders, trained.class_names)] * len(samples)
             probabilities.append(_probabilities(trained, np.concatenate([samples for _, samples in batch])))
     reasons = {_shown(file): reason for file, reason in skipped.items()}
     return Predictions(tuple(names), np.concatenate(probabilities), trained.class_names, tuple(labels), reasons)
@@ -179,6 +180,15 @@ def _report(unusable: Sequence[tuple[str, str]], on_skip: Callable[[str, str], N
     elif unusable:
         received = shortened([f"{name} ({reason})" for name, reason in unusable])
         raise ArgumentError("images", "files that fit the network", received)
+
+
+def _class_of(file: Path, folders: Sequence[Path], class_names: Sequence[str]) -> str | None:
+    """Return the class that the folder of a file is named after, or one around it that was searched.
+
+    What is further outside says nothing about the file.
+    """
+    searched = [folder for folder in file.parents if any(folder.is_relative_to(given) for given in folders)]
+    return next((folder.name for folder in [file.parent, *searched] if folder.name in class_names), None)
 
 
 def _names(file: Path, samples: int) -> list[str]:

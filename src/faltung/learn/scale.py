@@ -1,4 +1,4 @@
-"""On which scale are the samples of a data set? Each channel has its own mean, deviation and background."""
+"""On which scale are the samples of a data set? Each channel has its own mean and deviation."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from faltung.datasets.dataset import Dataset
 
-__all__ = ["background_of", "deviation_of", "mean_of"]
+__all__ = ["deviation_of", "mean_of"]
 
 _BLOCK = 1 << 22  # values that are converted at a time
 
@@ -45,31 +45,6 @@ def deviation_of(data: Dataset) -> tuple[float, ...]:
     # The rounding errors of a large constant are no deviation.
     constant = deviation <= 1e-6 * abs(mean)
     return _of_channels(np.where(constant, _unit(data), deviation), data)
-
-
-def background_of(data: Dataset) -> tuple[float, ...]:
-    """Return what continues samples beyond their border, in each channel.
-
-    Of intensities it is what is in the middle of those at the border, black for drawings on black paper. Of other
-    values it is their mean. In each case it moves with the samples if a number is added to all of them.
-
-    Examples
-    --------
-    >>> samples = np.full((2, 1, 8, 8), 51, np.uint8)
-    >>> samples[:, :, 2:6, 2:6] = 200
-    >>> background_of(Dataset(samples, np.array([0, 1]), ("bag", "coat")))
-    (0.2,)
-    """
-    if data.samples.dtype != np.uint8:
-        return mean_of(data)
-    ends = [end for axis in range(2, data.samples.ndim) for end in _ends(data.samples, axis)]
-    return _of_channels(np.median(np.concatenate(ends, axis=1), axis=1), data)
-
-
-def _ends(samples: NDArray[np.uint8], axis: int) -> list[NDArray[np.uint8]]:
-    """Return what is at both ends of an axis, (channels, values)."""
-    ends = (np.moveaxis(samples, [1, axis], [0, 1])[:, place] for place in (0, -1))
-    return [end.reshape(len(end), -1) for end in ends]
 
 
 def _blocks(data: Dataset) -> Iterator[NDArray[Any]]:

@@ -363,5 +363,5 @@ def _check_finite(risk: float, epoch: int, recipe: Recipe) -> None:
             "learning_rate",
             "steps small enough for the risk to stay finite",
             f"{recipe.learning_rate:g}, with which the risk became {risk} in epoch {epoch}",
-            f"Use a smaller one, such as {recipe.learning_rate / 10:g}.",
+            f"Use a smaller one, such as {min(recipe.learning_rate, 1.0) / 10:g}.",
         )

@@ -141,8 +141,9 @@ def load_trained(
     description = _description(folder, stem)
     kind = str(description["class"])
     if kind not in classes:
-        expected = f"a network of class {' or '.join(classes)}"
-        raise ArgumentError("run", expected, f"{kind!r} in '{folder / stem}.json'", "Choose another run folder.")
+        received = f"{_noun(kind) or repr(kind)} in '{folder / stem}.json'"
+        expected = " or ".join(dict.fromkeys(map(_noun, classes)))
+        raise ArgumentError("run", expected, received, "Choose another run folder.")
     try:
         network = classes[kind](**description["arguments"])
         weights = load_file(folder / f"{stem}.safetensors")
@@ -159,6 +160,13 @@ def load_trained(
         return Trained(network.eval(), tuple(names), samples["dtype"], tuple(samples["shape"]), samples.get("pixels"))
     except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
         raise _damaged(folder, stem, error) from error
+
+
+def _noun(kind: str) -> str:
+    """Return what networks of a class are called; nothing for a class that cannot be stored."""
+    if kind in CLASSIFIERS:
+        return "a classifier"
+    return "a generator" if kind in GENERATORS else ""
 
 
 def _check_present(folder: Path, stem: str) -> None:

@@ -13,7 +13,7 @@ from torch import nn
 from faltung.datasets.dataset import Split
 from faltung.learn.batches import tensors
 from faltung.learn.risk import Loss, logits, recognised_under_shift
-from faltung.learn.scale import background_of
+from faltung.learn.scale import mean_of
 
 __all__ = ["SHIFTS", "Answers", "answered", "answers_needed", "shift_unit"]
 
@@ -134,7 +134,7 @@ def _recognised_moved(
 ) -> dict[int, NDArray[np.float64]]:
     """Return for each distance the share of the directions in which each sample is recognised."""
     unit = shift_unit(split.test.sample_shape)
-    background = background_of(split.training)
+    background = mean_of(split.training)
     return {
         unit * steps: recognised_under_shift(
             network, samples, labels, unit * steps, background=background, directions=_directions(split)

@@ -60,7 +60,7 @@ def announcement(
     >>> for line in announcement(load_embedded(), Augmentation(), {"conv": 84154}, schedule)[-3:]:
     ...     print(line)
     Networks: conv (84,154 parameters).
-    Plan: 20 epochs for each network. conv: 40 s.
+    Plan: 20 epochs. conv: 40 s.
     Time: about 41 s.
     """
     called = nouns(split.training.sample_shape)
@@ -92,11 +92,7 @@ def announcement(
 
 def _plan(split: Split, schedule: Schedule) -> list[str]:
     called = nouns(split.training.sample_shape)
-    networks = schedule.stage(NETWORKS)
-    epochs = {work.epochs for work in networks}
-    each = ", ".join(f"{work.name}: {duration(work.total)}" for work in networks)
-    number = f"{max(epochs)}" if len(epochs) == 1 else f"up to {max(epochs)}"
-    lines = [f"Plan: {number} epochs for each network. {each}."]
+    lines = [_of_networks(schedule.stage(NETWORKS))]
     if splits := schedule.groups(SPLITS):
         seconds = sum(work.total for work in schedule.stage(SPLITS))
         lines.append(
@@ -111,6 +107,13 @@ def _plan(split: Split, schedule: Schedule) -> list[str]:
     late = schedule.limit is not None and schedule.seconds > 1.1 * schedule.limit
     longer = f", longer than {duration(schedule.limit or 0)}, since less cannot be done" if late else ""
     return [*lines, f"Time: about {duration(schedule.seconds)}{longer}."]
+
+
+def _of_networks(planned: Sequence[PlannedTraining]) -> str:
+    each = ", ".join(f"{work.name}: {duration(work.total)}" for work in planned)
+    epochs = {work.epochs for work in planned}
+    number = "1 epoch" if epochs == {1} else f"{'up to ' if len(epochs) > 1 else ''}{max(epochs)} epochs"
+    return f"Plan: {number}{' for each network' if len(planned) > 1 else ''}. {each}."
 
 
 def _sentence(text: str) -> str:
