@@ -1,7 +1,7 @@
 """Architectures of other people, converted: outputs, gradients, and what torch's tools make of them.
 
-python tests/architectures.py            # all; some minutes. It needs `pip install transformers`, which tests do not
-python tests/architectures.py Swin ViT   # those whose name contains a word
+python tools/architectures.py            # all; some minutes. It needs `pip install transformers`, which tests do not
+python tools/architectures.py Swin ViT   # those whose name contains a word
 
 Networks are made from their configuration, small, without stored weights. Each is converted twice, once planned and
 once with every layer in machine code, and compared with itself before. A line for each says how far they are apart;
