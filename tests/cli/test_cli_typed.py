@@ -67,3 +67,12 @@ def test_the_options_of_learn_fit_into_a_narrow_terminal(monkeypatch, command):
 def test_a_flag_is_typed_without_a_value():
     error = ArgumentError("images", "images", "others", "Leave them out with skip_corrupt=True.")
     assert message_of(error, COMMANDS["learn"]).endswith("Leave them out with --skip-corrupt.")
+
+
+@pytest.mark.parametrize("words", [("apply", "", "-k", "box(3)", "-o", "out/"), ("learn", ""), ("plan", "-k", "")])
+def test_an_empty_argument_is_refused_before_it_means_the_current_folder(command, words, tmp_path):
+    code, out, said = command(*words)
+    assert (code, out) == (1, "")
+    assert "arguments: expected none that is empty" in said
+    assert "Is a variable of the shell empty?" in said
+    assert not [*tmp_path.iterdir()]

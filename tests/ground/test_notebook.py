@@ -101,3 +101,9 @@ def test_the_scale_has_its_ends_and_middle():
     assert [signed_colour(value) for value in (-2.0, -1.0, 0.0, 1.0, 9.0)] == [
         written(colour) for colour in (NEGATIVE, NEGATIVE, ZERO, POSITIVE, POSITIVE)
     ]
+
+
+def test_data_sets_print_their_size_and_not_their_samples():
+    assert repr(DATA) == "Dataset(3 samples, uint8 of shape (1, 8, 8), 2 classes)"
+    split = Split(DATA, DATA, DATA, "three")
+    assert repr(split) == "Split('three', training=3, validation=3, test=3, uint8 of shape (1, 8, 8), 2 classes)"

@@ -26,7 +26,7 @@ from faltung.cli.learn import learn
 from faltung.cli.plan import plan
 from faltung.cli.predict import predict
 from faltung.cli.typed import message_of, naming_what_was_typed
-from faltung.errors import FaltungError
+from faltung.errors import ArgumentError, FaltungError
 from faltung.ground.threads import chosen_count
 
 __all__ = ["app", "main"]
@@ -78,6 +78,9 @@ def main() -> None:
     """Run the command line; an error of faltung or of the system becomes one message and exit code 1."""
     _end_as_interrupted()
     try:
+        if "" in sys.argv[1:]:  # as a path it would be the current folder
+            remedy = "Is a variable of the shell empty? Leave the argument out, or give it a value."
+            raise ArgumentError("arguments", "none that is empty", f"one of {len(sys.argv) - 1} without text", remedy)
         app()
     except BrokenPipeError:
         raise  # the program that reads the output has ended, so no message can reach it

@@ -49,8 +49,8 @@ class Dataset:
     --------
     >>> import numpy as np
     >>> data = Dataset(np.zeros((4, 3, 8, 8), np.uint8), np.array([0, 1, 0, 1]), ("bag", "coat"))
-    >>> len(data), data.sample_shape, data.ndim
-    (4, (3, 8, 8), 2)
+    >>> data, data.sample_shape, data.ndim
+    (Dataset(4 samples, uint8 of shape (3, 8, 8), 2 classes), (3, 8, 8), 2)
     """
 
     samples: NDArray[Any]
@@ -88,6 +88,9 @@ class Dataset:
     def ndim(self) -> int:
         """Number of spatial axes: 1 for series, 2 for images, 3 for volumes."""
         return self.samples.ndim - 2
+
+    def __repr__(self) -> str:
+        return f"Dataset({len(self):,} samples, {_kind(self)}, {len(self.class_names)} classes)"
 
     def _repr_html_(self) -> str:
         return html_table(
@@ -169,6 +172,10 @@ class Split:
     def class_names(self) -> tuple[str, ...]:
         """Names of the classes, which are the same in all parts."""
         return self.training.class_names
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{part}={len(getattr(self, part)):,}" for part in PARTS)
+        return f"Split({self.name!r}, {counts}, {_kind(self.training)}, {len(self.class_names)} classes)"
 
     def _repr_html_(self) -> str:
         columns = (self.training.counts, self.validation.counts, self.test.counts)
