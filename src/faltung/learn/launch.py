@@ -280,7 +280,7 @@ def resume(
     --------
     >>> resume("no/such/folder")
     Traceback (most recent call last):
-    faltung.errors.ArgumentError: resume: expected a run folder with run.json as faltung wrote it, ...
+    faltung.errors.ArgumentError: resume: expected a run folder with run.json, got 'no/such/folder', ...
     """
     folder = Path(instance("folder", folder, str | Path, "the path of a run folder"))
     listeners = Listeners(on_epoch, on_note, on_schedule, tensorboard, on_continue)
