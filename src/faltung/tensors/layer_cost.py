@@ -16,8 +16,10 @@ from faltung.jit.target import host
 from faltung.planning.layer import Layer
 from faltung.tensors.ways.spectral import tile_lengths
 
-__all__ = ["CPU", "Rates", "seconds"]
+__all__ = ["CPU", "Rates", "margin", "seconds"]
 
+#: Predictions are as far apart as that before another way than torch's own kernels is taken.
+_MARGIN = 1.2
 #: Channels of which torch's dense kernels compute a multiple on the CPU.
 _FULL = 16
 #: Time before the work of a call that is not torch's own begins, as a multiple of that of torch's calls.
@@ -108,6 +110,17 @@ def seconds(
     if method == "triton":
         return max(work, rates.call * _LAUNCHED)
     return work * wide / threads + rates.call * (1.0 if method == "torch" else _PREPARED)
+
+
+def margin(layer: Layer, channels_last: bool, cpu: bool) -> float:
+    """Return how many times faster than torch's own kernels another way must be to be taken: a layer is never slower.
+
+    On the CPU torch brings contiguous tensors of single channels into an order of its own and back, in memory that it
+    asks for anew at every call. If the process has none to spare, that takes up to twenty times as long as predicted,
+    so there the shorter prediction decides.
+    """
+    single = layer.ins == layer.outs == 1 and layer.groups > 1
+    return 1.0 if cpu and single and not channels_last and not layer.strided else _MARGIN
 
 
 def _numbers(layer: Layer) -> int:

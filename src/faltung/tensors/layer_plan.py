@@ -19,7 +19,7 @@ from faltung.planning.planned import Candidate, Planned, check_method_name, chos
 from faltung.planning.report import Row, bytes_text, scale_text, shape_text, time_text
 from faltung.tensors.device import rates_of
 from faltung.tensors.dtypes import computed, numpy_dtype
-from faltung.tensors.layer_cost import CPU, seconds
+from faltung.tensors.layer_cost import CPU, margin, seconds
 from faltung.tensors.layer_parts import computed_part
 from faltung.tensors.ways.spectral import MANY_TAPS, tile_lengths
 from faltung.tensors.ways.way import PARTS, WAYS
@@ -28,8 +28,6 @@ __all__ = ["METHODS", "LayerPlan", "check_method", "check_offered", "plan_layer"
 
 #: Rounding errors of a stage of a Fourier transform, forwards and backwards, in units of the machine epsilon.
 _ROUNDINGS = 2.0
-#: Predictions are as far apart as that before another way than torch's own kernels is taken: a layer is never slower.
-_MARGIN = 1.2
 #: Seconds that a layer with gradients takes besides its parts, where torch does not compute all of them.
 _TURNS = 6e-5
 #: What ``method=`` of a layer takes.
@@ -55,6 +53,8 @@ class LayerPlan(Planned):
         gradient with respect to the input) and ``taps`` (that with respect to the taps).
     asked : str
         The way that was asked for, or ``'auto'``.
+    margin : float
+        How many times faster than torch's own kernels another way must be to be taken.
 
     Examples
     --------
@@ -70,6 +70,7 @@ class LayerPlan(Planned):
     cores: int
     parts: dict[str, tuple[Candidate, ...]]
     asked: str = "auto"
+    margin: float = 1.0
 
     @property
     def identity(self) -> tuple[Any, ...]:
@@ -111,7 +112,7 @@ class LayerPlan(Planned):
             return False
         candidates = [{one.method: one.seconds for one in self.parts[part]} for part in parts]
         mixed = sum(seconds[self.method_of(part)] for part, seconds in zip(parts, candidates, strict=True))
-        return _MARGIN * (mixed + _TURNS) > sum(seconds["torch"] for seconds in candidates)
+        return self.margin * (mixed + _TURNS) > sum(seconds["torch"] for seconds in candidates)
 
     @property
     def result_shape(self) -> tuple[int, ...]:
@@ -223,7 +224,8 @@ def plan_layer(
 ) -> LayerPlan:
     """Choose the way with the least predicted time for each part, or take the one asked for."""
     parts = {part: _choose(layer, part, dtype, device, channels_last, check_method(method)) for part in PARTS}
-    return LayerPlan(layer, str(dtype).removeprefix("torch."), str(device), _cores(), parts, method)
+    allowance = margin(layer, channels_last, device.type == "cpu")
+    return LayerPlan(layer, str(dtype).removeprefix("torch."), str(device), _cores(), parts, method, allowance)
 
 
 _cores = cache(core_count)
@@ -242,7 +244,9 @@ def _choose(
     considered.sort(key=lambda candidate: candidate.seconds)
     by_torch = _named(considered, "torch")  # which refuses nothing
     first = considered[0] if method == "auto" else _named(considered, method)
-    if first.reason or (method == "auto" and by_torch.seconds <= _MARGIN * first.seconds):
+    if first.reason or (
+        method == "auto" and by_torch.seconds <= margin(layer, channels_last, device.type == "cpu") * first.seconds
+    ):
         first = by_torch
     return chosen_first(first, considered)
 
