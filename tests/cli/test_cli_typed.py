@@ -69,7 +69,7 @@ def test_a_flag_is_typed_without_a_value():
     assert message_of(error, COMMANDS["learn"]).endswith("Leave them out with --skip-corrupt.")
 
 
-@pytest.mark.parametrize("words", [("apply", "", "-k", "box(3)", "-o", "out/"), ("learn", ""), ("plan", "-k", "")])
+@pytest.mark.parametrize("words", [("apply", "", "-k", "box(3)", "-o", "out/"), ("learn", "")])
 def test_an_empty_argument_is_refused_before_it_means_the_current_folder(command, words, tmp_path):
     code, out, said = command(*words)
     assert (code, out) == (1, "")

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from itertools import pairwise
 from typing import Annotated
 
 import typer
@@ -78,7 +79,8 @@ def main() -> None:
     """Run the command line; an error of faltung or of the system becomes one message and exit code 1."""
     _end_as_interrupted()
     try:
-        if "" in sys.argv[1:]:  # as a path it would be the current folder
+        # As a path it would be the current folder. The value of an option is looked at by the command.
+        if any(not text and not before.startswith("-") for before, text in pairwise(sys.argv)):
             remedy = "Is a variable of the shell empty? Leave the argument out, or give it a value."
             raise ArgumentError("arguments", "none that is empty", f"one of {len(sys.argv) - 1} without text", remedy)
         app()
