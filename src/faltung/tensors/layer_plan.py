@@ -69,8 +69,8 @@ class LayerPlan(Planned):
     device: str
     cores: int
     parts: dict[str, tuple[Candidate, ...]]
-    asked: str = "auto"
-    margin: float = 1.0
+    asked: str
+    margin: float
 
     @property
     def identity(self) -> tuple[Any, ...]:
@@ -223,8 +223,9 @@ def plan_layer(
     method: str = "auto",
 ) -> LayerPlan:
     """Choose the way with the least predicted time for each part, or take the one asked for."""
-    parts = {part: _choose(layer, part, dtype, device, channels_last, check_method(method)) for part in PARTS}
+    check_method(method)
     allowance = margin(layer, channels_last, device.type == "cpu")
+    parts = {part: _choose(layer, part, dtype, device, channels_last, method, allowance) for part in PARTS}
     return LayerPlan(layer, str(dtype).removeprefix("torch."), str(device), _cores(), parts, method, allowance)
 
 
@@ -232,7 +233,13 @@ _cores = cache(core_count)
 
 
 def _choose(
-    layer: Layer, part: str, dtype: torch.dtype, device: torch.device, channels_last: bool, method: str
+    layer: Layer,
+    part: str,
+    dtype: torch.dtype,
+    device: torch.device,
+    channels_last: bool,
+    method: str,
+    allowance: float,
 ) -> tuple[Candidate, ...]:
     reasons = {name: way.refusal(layer, part, device, dtype) for name, way in WAYS.items()}
     if method != "fourier" and layer.taps < MANY_TAPS:
@@ -244,9 +251,7 @@ def _choose(
     considered.sort(key=lambda candidate: candidate.seconds)
     by_torch = _named(considered, "torch")  # which refuses nothing
     first = considered[0] if method == "auto" else _named(considered, method)
-    if first.reason or (
-        method == "auto" and by_torch.seconds <= margin(layer, channels_last, device.type == "cpu") * first.seconds
-    ):
+    if first.reason or (method == "auto" and by_torch.seconds <= allowance * first.seconds):
         first = by_torch
     return chosen_first(first, considered)
 
