@@ -28,13 +28,19 @@ LADDER = [
     {"planning": "What is asked, and what will run?"},
     {"run": "How is a plan run? Tiles, on every worker."},
     {"tensors": "How does the operator work inside torch, with gradients, on every device?"},
-    {"front": "Which module serves this kind of array?"},
+    {"doors": "Which module filters arrays of this kind?"},
+    {"front": "What can be asked? Convolve, correlate, plan."},
     {"face": "Which names are public?"},
+    {"chunked": "How are arrays filtered that are larger than memory? dask, Zarr, one region at a time."},
+    {"labelled": "How do labels survive a filter? xarray, pandas, and arrays of other libraries."},
+    {"streams": "How is a signal filtered that has no end?"},
+    {"compat": "How does existing code run on this operator? The peers' signatures, and their behaviour."},
     {"layers": "How does a torch module use the operator in place of torch's own layers?"},
     {"fit": "Which filter leads from this input to this output?"},
     {"datasets": "What is there to learn from?"},
     {"networks": "Which networks learn? Classifiers, generators and dense yardsticks."},
     {"learn": "How is a network trained, measured and shown?"},
+    {"inspect": "What does a network do? Its report card, and its simplification."},
     {"files": "How do pictures come from files, and go to files, with all that the files say about them?"},
     {"cli": "What can be typed? One file for each command: parse, call, print."},
     {"__main__": "What does `python -m faltung` do? The same as the command `faltung`."},
@@ -139,7 +145,7 @@ def _emits(module):
 
 def test_rooms_are_few_and_names_are_used_once():
     rooms = {path.relative_to(ROOT).parts[0] for path in MODULES.values()} - {"__init__.py", "__main__.py"}
-    assert len(rooms) <= 18
+    assert len(rooms) <= 22
     # A command may be called after what it calls.
     stems = [path.stem for path in MODULES.values() if path.stem != "__init__" and "cli" not in path.parts]
     assert sorted({*stems}) == sorted(stems)
@@ -208,14 +214,14 @@ def test_public_names_are_explained_with_an_example(name):
 
 
 def test_dir_shows_what_is_public_and_nothing_else():
-    packages = {"datasets", "fit", "layers", "learn", "networks"}
+    packages = {"compat", "datasets", "fit", "inspect", "layers", "learn", "networks"}
     assert dir(fa) == sorted({*fa.__all__, *packages, "__version__"})
     assert fa.__all__ == sorted(fa.__all__)
     assert all(inspect.ismodule(getattr(fa, name)) for name in packages)
 
 
 def test_an_import_loads_numpy_and_little_else():
-    heavy = {"torch", "dask", "llvmlite", "scipy", "typer", "rich", "PIL", "tifffile", "concurrent.futures"}
+    heavy = {*"torch dask xarray pandas zarr llvmlite scipy typer rich PIL tifffile concurrent.futures".split()}
     text = f"import sys, faltung; print({heavy} & {{*sys.modules}})"
     done = subprocess.run([sys.executable, "-c", text], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"

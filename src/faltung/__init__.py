@@ -88,9 +88,11 @@ __all__ = [
 # These are on higher floors, or are seldom used: they are loaded when they are first used.
 _LOADED_WHEN_USED = {
     "calibrate": "faltung.run.calibration",
+    "compat": "faltung.compat",
     "datasets": "faltung.datasets",
     "fit": "faltung.fit",
     "fit_filter": "faltung.fit.least_squares",
+    "inspect": "faltung.inspect",
     "layers": "faltung.layers",
     "learn": "faltung.learn",
     "networks": "faltung.networks",

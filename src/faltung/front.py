@@ -2,39 +2,34 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from faltung.doors import door_of
 from faltung.errors import ArgumentError, ArgumentTypeError
-from faltung.ground.arrays import array_of_shape, as_array, is_masked_array
+from faltung.ground.arrays import array_of_shape
 from faltung.ground.checks import is_integer
 from faltung.kernels import Bank, Kernel
 from faltung.kernels.grid import GridFunction
-from faltung.planning.call_axes import warn_of_channels
-from faltung.planning.kept import keep, plan_of
 from faltung.planning.missing_rule import one_of, planned_with
 from faltung.planning.planned import Planned
-from faltung.planning.question import Options, question_of
-from faltung.run.entry import execute
+from faltung.planning.question import Options
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-__all__ = ["DOORS", "Door", "convolve", "correlate", "plan"]
+__all__ = ["convolve", "correlate", "plan"]
 
 
 def convolve(
     x: ArrayLike,
     kernel: Kernel | Bank | ArrayLike,
-    mode: str | Sequence[str] | None = None,
+    mode: str | Sequence[str] | Mapping[str, str] | None = None,
     cval: complex = 0.0,
     *,
     shape: str = "same",
     axes: int | Sequence[int] | None = None,
+    dims: str | Sequence[str] | None = None,
     channel_axis: int | None = None,
     stride: int | Sequence[int] = 1,
     dilation: int | Sequence[int] = 1,
@@ -76,6 +71,8 @@ def convolve(
     axes : int or sequence of int, optional
         The axis of `x` for each axis of the kernel. The default is the last ``kernel.ndim`` axes; all other axes are
         a batch. For a colour image of shape (height, width, 3), use ``axes=(0, 1)``.
+    dims : str or sequence of str, optional
+        For an array whose axes have names, the name of the axis for each axis of the kernel, in place of `axes`.
     channel_axis : int, optional
         The axis of the channels of `x`, which a bank adds up. It has ``groups * bank.in_channels`` channels; the
         result has ``bank.out_channels`` channels on the same axis. With this argument, an array of taps is a bank of
@@ -159,20 +156,21 @@ def convolve(
     (32, 24, 16)
     """
     steps = (channel_axis, stride, dilation, groups)
-    rest: tuple[Any, ...] = (accuracy, method, weights is not None, min_weight, keep_nan)
+    rest: tuple[Any, ...] = (accuracy, method, weights is not None, min_weight, keep_nan, "dtype", dims)
     options = Options(True, mode, cval, shape, axes, *steps, dtype, nan, mask is not None, *rest)
     valid = mask if weights is None else one_of(mask, weights)
-    return _door(x, kernel).filter(x, kernel, options, out, valid, workers)  # type: ignore[no-any-return]
+    return door_of(x, kernel).filter(x, kernel, options, out, valid, workers)  # type: ignore[no-any-return]
 
 
 def correlate(
     x: ArrayLike,
     kernel: Kernel | Bank | ArrayLike,
-    mode: str | Sequence[str] | None = None,
+    mode: str | Sequence[str] | Mapping[str, str] | None = None,
     cval: complex = 0.0,
     *,
     shape: str = "same",
     axes: int | Sequence[int] | None = None,
+    dims: str | Sequence[str] | None = None,
     channel_axis: int | None = None,
     stride: int | Sequence[int] = 1,
     dilation: int | Sequence[int] = 1,
@@ -195,7 +193,7 @@ def correlate(
 
     Parameters
     ----------
-    x, kernel, mode, cval, shape, axes, channel_axis, stride, dilation, groups
+    x, kernel, mode, cval, shape, axes, dims, channel_axis, stride, dilation, groups
         As for `convolve`.
     out, dtype, nan, mask, weights, min_weight, keep_nan, accuracy, method, workers
         As for `convolve`.
@@ -223,22 +221,23 @@ def correlate(
     array([0., 3., 2., 1.])
     """
     steps = (channel_axis, stride, dilation, groups)
-    missing = (weights is not None, min_weight, keep_nan)
+    missing: tuple[Any, ...] = (weights is not None, min_weight, keep_nan, "dtype", dims)
     options = Options(
         False, mode, cval, shape, axes, *steps, dtype, nan, mask is not None, accuracy, method, *missing
     )
     valid = mask if weights is None else one_of(mask, weights)
-    return _door(x, kernel).filter(x, kernel, options, out, valid, workers)  # type: ignore[no-any-return]
+    return door_of(x, kernel).filter(x, kernel, options, out, valid, workers)  # type: ignore[no-any-return]
 
 
 def plan(
     x: ArrayLike | tuple[int, ...],
     kernel: Kernel | Bank | ArrayLike,
-    mode: str | Sequence[str] | None = None,
+    mode: str | Sequence[str] | Mapping[str, str] | None = None,
     cval: complex = 0.0,
     *,
     shape: str = "same",
     axes: int | Sequence[int] | None = None,
+    dims: str | Sequence[str] | None = None,
     channel_axis: int | None = None,
     stride: int | Sequence[int] = 1,
     dilation: int | Sequence[int] = 1,
@@ -262,7 +261,7 @@ def plan(
     ----------
     x : array_like, torch.Tensor or tuple of int
         The array, or its shape.
-    kernel, mode, cval, shape, axes, channel_axis, stride, dilation, groups
+    kernel, mode, cval, shape, axes, dims, channel_axis, stride, dilation, groups
         As for `convolve`.
     nan, min_weight, keep_nan, accuracy, method
         As for `convolve`.
@@ -307,93 +306,9 @@ def plan(
     masked, graded = planned_with("mask", mask), planned_with("weights", weights)
     one_of(masked or None, graded or None)
     steps = (channel_axis, stride, dilation, groups)
-    rest: tuple[Any, ...] = (accuracy, method, graded, min_weight, keep_nan, name)
+    rest: tuple[Any, ...] = (accuracy, method, graded, min_weight, keep_nan, name, dims)
     options = Options(True, mode, cval, shape, axes, *steps, dtype, nan, masked, *rest)
-    return _door(x, kernel).plan(x, kernel, options, effort)  # type: ignore[no-any-return]
-
-
-# ---- doors: the module that filters each kind of array
-
-
-class Door(NamedTuple):
-    """A kind of array, and the module that filters arrays of this kind.
-
-    The module has two functions, with the arguments of `convolve` as `Options`::
-
-        filter(x, kernel, options, out, mask, workers)      return the result
-        plan(x, kernel, options, effort)                    return the plan
-
-    If ``options.graded``, the mask is weights of the samples.
-
-    It is imported when the first array of this kind is passed. The library is never imported: whoever passes one of
-    its arrays has imported it.
-
-    Parameters
-    ----------
-    library : str
-        The name under which the library is imported.
-    type_name : str
-        The class of its arrays in this library; arrays of a subclass are of this kind too.
-    module : str
-        The module of this package that filters them.
-    """
-
-    library: str
-    type_name: str
-    module: str
-
-
-#: All kinds of arrays except NumPy's. The kind of `x` decides; that of the kernel, if `x` is of none of them.
-DOORS = (Door("torch", "Tensor", "faltung.tensors.tensor_front"),)
-
-
-class _Arrays:
-    """The door for NumPy arrays, and for everything that can be converted to one."""
-
-    @staticmethod
-    def filter(x: Any, kernel: Any, options: Options, out: Any, mask: Any, workers: int | None) -> NDArray[Any]:
-        """Make a plan, and run it."""
-        x, options = _as_input(x, options)
-        if options.dtype is None and isinstance(out, np.ndarray):
-            options = options._replace(dtype=out.dtype, dtype_name="out")
-        plan = plan_of(x.shape, x.dtype, kernel, options)
-        warn_of_channels(x.shape, plan.problem.axes, options.axes, options.channel_axis)
-        return execute(plan, x, out, workers, None, mask) if options.graded else execute(plan, x, out, workers, mask)
-
-    @staticmethod
-    def plan(x: Any, kernel: Any, options: Options, effort: str) -> Planned:
-        """Make a plan; with effort ``measure``, by running the methods that might be the fastest."""
-        x, options = _as_input(x, options)
-        if effort == "estimate":
-            plan = plan_of(x.shape, x.dtype, kernel, options)
-            warn_of_channels(x.shape, plan.problem.axes, options.axes, options.channel_axis)
-            return plan
-        from faltung.run.race import fastest  # seldom used, and an import should cost little
-
-        question = question_of(x.shape, x.dtype, kernel, options)
-        return keep(question, fastest(question))
-
-
-def _door(x: Any, kernel: Any) -> Any:
-    """Return the module that filters `x` with `kernel`, or the class for NumPy arrays."""
-    if type(x) is np.ndarray and isinstance(kernel, (Kernel, Bank, np.ndarray)):
-        return _Arrays
-    for array in (x, kernel):
-        for door in DOORS:
-            kind = getattr(sys.modules.get(door.library), door.type_name, None)
-            if kind is not None and isinstance(array, kind):
-                return importlib.import_module(door.module)
-    return _Arrays
-
-
-def _as_input(x: Any, options: Options) -> tuple[NDArray[Any], Options]:
-    if isinstance(x, (Kernel, Bank)):
-        remedy = "Pass the array first; the convolution of two kernels is their product, a * b."
-        raise ArgumentTypeError("x", "an array", f"a {'bank' if isinstance(x, Bank) else 'kernel'}", remedy)
-    if is_masked_array(x):  # its mask is read when it is run
-        as_array(np.ma.getdata(x), "x")
-        return x, options._replace(masked=not options.graded) if np.ma.is_masked(x) else options
-    return as_array(x, "x"), options
+    return door_of(x, kernel).plan(x, kernel, options, effort)  # type: ignore[no-any-return]
 
 
 GridFunction.apply = staticmethod(convolve)

@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 import faltung as fa
-from faltung import front
-from faltung.front import DOORS, Door
+from faltung import doors
+from faltung.doors import DOORS, Door
 from faltung.planning.question import Options
 
 KERNEL = fa.Kernel([1.0, 2.0, 1.0])
@@ -35,7 +35,7 @@ def calls(monkeypatch):
     module.plan = lambda *arguments: noted.append(("plan", *arguments)) or "planned"
     monkeypatch.setitem(sys.modules, "lazylib", library)
     monkeypatch.setitem(sys.modules, "lazy_front", module)
-    monkeypatch.setattr(front, "DOORS", (*DOORS, Door("lazylib", "Lazy", "lazy_front")))
+    monkeypatch.setattr(doors, "DOORS", (*DOORS, Door("lazylib", "Lazy", "lazy_front")))
     return noted
 
 
@@ -74,8 +74,8 @@ def test_the_kind_of_the_array_decides_before_that_of_the_kernel(calls, monkeypa
     monkeypatch.setitem(sys.modules, "otherlib", other)
     monkeypatch.setitem(sys.modules, "other_front", types.SimpleNamespace(filter=lambda *_: "other"))
     rows = Door("otherlib", "Array", "other_front"), Door("lazylib", "Lazy", "lazy_front")
-    for doors in (rows, rows[::-1]):
-        monkeypatch.setattr(front, "DOORS", doors)
+    for rows_in_order in (rows, rows[::-1]):
+        monkeypatch.setattr(doors, "DOORS", rows_in_order)
         assert fa.convolve(other.Array(), Lazy()) == "other"
         assert fa.convolve(Lazy(), other.Array()) == "filtered"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NoReturn, Self
 
 import numpy as np
@@ -165,11 +165,12 @@ class GridFunction:
     def __call__(
         self,
         x: ArrayLike,
-        mode: str | Sequence[str] | None = None,
+        mode: str | Sequence[str] | Mapping[str, str] | None = None,
         cval: complex = 0.0,
         *,
         shape: str = "same",
         axes: int | Sequence[int] | None = None,
+        dims: str | Sequence[str] | None = None,
         channel_axis: int | None = None,
         stride: int | Sequence[int] = 1,
         dilation: int | Sequence[int] = 1,
@@ -194,7 +195,7 @@ class GridFunction:
         ----------
         x : array_like
             Array of any dimension. The kernel extends over its last axes, or over `axes`; all others are a batch.
-        mode, cval, shape, axes, channel_axis, stride, dilation, groups
+        mode, cval, shape, axes, dims, channel_axis, stride, dilation, groups
             As for `faltung.convolve`.
         out, dtype, nan, mask, weights, min_weight, keep_nan, accuracy, method, workers
             As for `faltung.convolve`.
@@ -226,6 +227,7 @@ class GridFunction:
             cval,
             shape=shape,
             axes=axes,
+            dims=dims,
             channel_axis=channel_axis,
             stride=stride,
             dilation=dilation,

@@ -59,6 +59,8 @@ class Options(NamedTuple):
     keep_nan: Any = False
     #: The name of the argument that gives the dtype of the result.
     dtype_name: str = "dtype"
+    #: Names of the axes of the kernel. Doors of labelled arrays turn them into `axes`.
+    dims: Any = None
 
     @property
     def key(self) -> tuple[Any, ...]:
@@ -66,13 +68,13 @@ class Options(NamedTuple):
         # Every call makes this key, and names of its own take less time than attributes; so do defaults that are
         # recognised by identity. As texts, equal values of other types differ: 1 from True and 1.0, 0.0 from -0.0.
         reflected, mode, cval, shape, axes, channel_axis, stride, dilation, groups, dtype, nan, masked, *rest = self
-        accuracy, method, graded, min_weight, keep_nan, _ = rest
+        accuracy, method, graded, min_weight, keep_nan, _, dims = rest
         more: tuple[Any, ...] = ()
         if not (channel_axis is None and stride is _ONE and dilation is _ONE and groups is _ONE):
             more = (repr(channel_axis), repr(stride), repr(dilation), repr(groups))
         if graded or keep_nan is not False or type(min_weight) is not float or min_weight:
             more = (more, graded, repr(min_weight), repr(keep_nan))
-        cval_key, axes_key = repr(cval), repr(axes)
+        cval_key, axes_key = repr(cval), repr(axes) if dims is None else (repr(axes), repr(dims))
         return reflected, mode, type(cval), cval_key, shape, axes_key, dtype, nan, masked, accuracy, method, more
 
 
@@ -249,6 +251,8 @@ def question_of(shape: tuple[int, ...], dtype: np.dtype[Any], kernel: Any, optio
         raise ArgumentError("method", "the name of a method, or 'auto'", repr(options.method))
     if any(abs(at) > _FARTHEST for at in kernel.origin):
         raise ArgumentError("kernel", f"an origin of at most {_FARTHEST}", f"{kernel.origin}")
+    if options.dims is not None:
+        raise ArgumentError("dims", "None, as the axes of the array have no names", repr(options.dims), "Use axes=.")
     channel = channel_axis(options.channel_axis, len(shape))
     axes = spatial_axes(options.axes, channel, len(shape), kernel.ndim)
     stride = _steps("stride", options.stride, kernel.ndim)

@@ -1,0 +1,1 @@
+"""Existing code on this operator: modules with the peers' signatures and behaviour."""

@@ -1,0 +1,1 @@
+"""What does a network do? Its report card, and its simplification with a certificate."""

@@ -1,0 +1,1 @@
+"""Signals without an end."""
