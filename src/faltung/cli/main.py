@@ -26,6 +26,7 @@ from faltung.cli.kernels import kernels
 from faltung.cli.learn import learn
 from faltung.cli.plan import plan
 from faltung.cli.predict import predict
+from faltung.cli.run import run
 from faltung.cli.typed import message_of, naming_what_was_typed
 from faltung.errors import ArgumentError, FaltungError
 from faltung.ground.threads import chosen_count
@@ -46,6 +47,9 @@ app = typer.Typer(
 )
 for command in (apply, kernels, plan, fit, learn, predict, generate, export, calibrate, cache):
     app.command(cls=ExplainedCommand)(naming_what_was_typed(command))
+# What follows the script belongs to the script, options too.
+own = {"allow_interspersed_args": False}
+app.command(cls=ExplainedCommand, context_settings=own)(naming_what_was_typed(run))
 
 
 def _print_version(wanted: bool) -> None:
