@@ -9,7 +9,7 @@ from faltung.doors import door_of
 from faltung.errors import ArgumentError, ArgumentTypeError
 from faltung.ground.arrays import array_of_shape
 from faltung.ground.checks import is_integer
-from faltung.kernels import Bank, Kernel
+from faltung.kernels import Bank, CoordinateKernel, Kernel
 from faltung.kernels.grid import GridFunction
 from faltung.planning.missing_rule import one_of, planned_with
 from faltung.planning.planned import Planned
@@ -23,14 +23,14 @@ __all__ = ["convolve", "correlate", "plan"]
 
 def convolve(
     x: ArrayLike,
-    kernel: Kernel | Bank | ArrayLike,
+    kernel: Kernel | Bank | CoordinateKernel | ArrayLike,
     mode: str | Sequence[str] | Mapping[str, str] | None = None,
     cval: complex = 0.0,
     *,
     shape: str = "same",
     axes: int | Sequence[int] | None = None,
     dims: str | Sequence[str] | None = None,
-    channel_axis: int | None = None,
+    channel_axis: int | str | None = None,
     stride: int | Sequence[int] = 1,
     dilation: int | Sequence[int] = 1,
     groups: int = 1,
@@ -164,14 +164,14 @@ def convolve(
 
 def correlate(
     x: ArrayLike,
-    kernel: Kernel | Bank | ArrayLike,
+    kernel: Kernel | Bank | CoordinateKernel | ArrayLike,
     mode: str | Sequence[str] | Mapping[str, str] | None = None,
     cval: complex = 0.0,
     *,
     shape: str = "same",
     axes: int | Sequence[int] | None = None,
     dims: str | Sequence[str] | None = None,
-    channel_axis: int | None = None,
+    channel_axis: int | str | None = None,
     stride: int | Sequence[int] = 1,
     dilation: int | Sequence[int] = 1,
     groups: int = 1,
@@ -231,14 +231,14 @@ def correlate(
 
 def plan(
     x: ArrayLike | tuple[int, ...],
-    kernel: Kernel | Bank | ArrayLike,
+    kernel: Kernel | Bank | CoordinateKernel | ArrayLike,
     mode: str | Sequence[str] | Mapping[str, str] | None = None,
     cval: complex = 0.0,
     *,
     shape: str = "same",
     axes: int | Sequence[int] | None = None,
     dims: str | Sequence[str] | None = None,
-    channel_axis: int | None = None,
+    channel_axis: int | str | None = None,
     stride: int | Sequence[int] = 1,
     dilation: int | Sequence[int] = 1,
     groups: int = 1,
@@ -312,3 +312,4 @@ def plan(
 
 
 GridFunction.apply = staticmethod(convolve)
+CoordinateKernel.apply = staticmethod(convolve)
