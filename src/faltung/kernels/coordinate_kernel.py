@@ -36,10 +36,9 @@ _EXPECTED = "a kernel in coordinate units or a number"
 class CoordinateKernel:
     """A filter whose lengths are in the units of coordinates, such as degrees, metres or hours.
 
-    A named kernel is one if its lengths are given by name of an axis: ``fa.gaussian(sigma={"lat": 0.5, "lon": 0.5})``.
-    It has no taps yet: they follow from the spacing of the samples. Applied to an array of xarray, it takes the
-    spacing from the coordinates, and filters along the axes that it names. For other arrays, `sampled` makes a kernel
-    of it.
+    A named kernel is one if its lengths are given for names of axes: ``fa.gaussian({"lat": 0.5, "lon": 0.5})``. It has
+    no taps yet: they follow from the spacing of the samples. Applied to an array of xarray, it takes the spacing from
+    the coordinates, and filters along the axes that it names. For other arrays, `sampled` makes a kernel of it.
 
     Kernels in coordinate units have the algebra of kernels: ``f * g``, ``f + g``, ``f - g``, ``a * f``, ``f / a``,
     ``-f``, ``f ** n`` and ``f.flip()``. An axis that only one of two kernels names is one along which the other does
@@ -131,18 +130,17 @@ class CoordinateKernel:
         if missing:
             expected = f"the spacing along {', '.join(map(repr, self.dims))}"
             raise ArgumentError("spacing", expected, f"none along {', '.join(map(repr, missing))}")
-        parts = [part.sampled(spacing) if isinstance(part, CoordinateKernel) else part for part in self.parts]
-        places = [
-            [self.dims.index(dim) for dim in part.dims] for part in self.parts if isinstance(part, CoordinateKernel)
-        ]
         if self.operation == "call":
             name, arguments = self.parts
             return type(self).sample_call(name, dict(arguments), {dim: spacing[dim] for dim in self.dims})
+        inner = [part for part in self.parts if isinstance(part, CoordinateKernel)]
+        kernels = [part.sampled(spacing) for part in inner]
         if self.operation == "scaled":
-            return Scaled(parts[0], parts[1])
+            return Scaled(self.parts[0], kernels[0])
         if self.operation == "flip":
-            return parts[0].flip()  # type: ignore[no-any-return]
-        spread = [_spread(part, at, self.ndim) for part, at in zip(parts, places, strict=True)]
+            return kernels[0].flip()
+        places = [[self.dims.index(dim) for dim in part.dims] for part in inner]
+        spread = [_spread(kernel, at, self.ndim) for kernel, at in zip(kernels, places, strict=True)]
         return Sum(spread) if self.operation == "sum" else Product(spread)
 
     def flip(self) -> CoordinateKernel:
@@ -272,7 +270,7 @@ def as_duration(value: Any) -> np.timedelta64 | None:
     """
     if isinstance(value, datetime.timedelta):
         exact = getattr(value, "to_timedelta64", None)  # that of pandas has nanoseconds
-        return exact() if exact else np.timedelta64(value)  # type: ignore[no-any-return]
+        return exact() if exact else np.timedelta64(value)
     if isinstance(value, np.timedelta64) and np.datetime_data(value.dtype)[0] not in ("Y", "M", "generic"):
         return value
     return None
@@ -283,7 +281,7 @@ def _lengths(argument: str, given: Any, dims: tuple[Hashable, ...]) -> tuple[Any
     if not isinstance(given, Mapping) or {*given} != {*dims}:
         received = f"{', '.join(map(repr, given))}" if isinstance(given, Mapping) else repr(given)
         raise ArgumentError(argument, f"a length for each of {', '.join(map(repr, dims))}", received or "none")
-    lengths = []
+    lengths: list[Any] = []
     for dim in dims:
         value, duration = given[dim], as_duration(given[dim])
         if isinstance(value, np.timedelta64) and duration is None:

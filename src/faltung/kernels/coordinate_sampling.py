@@ -48,7 +48,7 @@ def sample_call(name: str, arguments: Mapping[str, Any], spacing: Mapping[Hashab
         plain["size"] = tuple(map(_whole, plain["size"], arguments["size"], steps.items()))
     rates = [_per_unit(step) for step in steps.values()]
     if name == "gaussian_derivative":
-        scale = math.prod(rate**-order for rate, order in zip(rates, plain["order"], strict=True))
+        scale = float(math.prod(rate**-order for rate, order in zip(rates, plain["order"], strict=True)))
         return scale * gaussian_derivative(**plain)
     if name == "log":  # a sum of second derivatives, each in the unit of its own axis
         axes = range(len(rates))
@@ -88,11 +88,15 @@ def _whole(samples: float, length: Any, along: tuple[Hashable, Any]) -> int:
         unit = abs(step)
         raise ArgumentError(
             f"size[{dim!r}]",
-            f"a multiple of the spacing, {unit!r}",
-            f"{length!r}, which is {samples:.4g} samples",
-            f"Use {below * unit!r} or {above * unit!r}.",
+            f"a multiple of the spacing, {_shown(unit)}",
+            f"{_shown(length)}, which is {samples:.4g} samples",
+            f"Use {_shown(below * unit)} or {_shown(above * unit)}.",
         )
     return size
+
+
+def _shown(length: Any) -> str:
+    return str(length) if isinstance(length, np.timedelta64) else f"{length:.10g}"
 
 
 def _per_unit(step: Any) -> float:
