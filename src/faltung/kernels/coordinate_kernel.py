@@ -10,7 +10,7 @@ from typing import Any, ClassVar, NoReturn
 import numpy as np
 
 from faltung.errors import ArgumentError, ArgumentTypeError
-from faltung.ground.checks import integer, is_number, is_sequence, number, real
+from faltung.ground.checks import axis_index, integer, is_number, is_sequence, number, real
 from faltung.kernels.grid import GridFunction
 from faltung.kernels.kernel import Kernel, Product, Scaled, Sum, Taps
 from faltung.kernels.outer import Outer
@@ -36,7 +36,7 @@ _EXPECTED = "a kernel in coordinate units or a number"
 class CoordinateKernel:
     """A filter whose lengths are in the units of coordinates, such as degrees, metres or hours.
 
-    A named kernel is one if its lengths are given for names of axes: ``fa.gaussian({"lat": 0.5, "lon": 0.5})``. It has
+    It is a named kernel whose lengths are given for names of axes: ``fa.gaussian({"lat": 0.5, "lon": 0.5})``. It has
     no taps yet: they follow from the spacing of the samples. Applied to an array of xarray, it takes the spacing from
     the coordinates, and filters along the axes that it names. For other arrays, `sampled` makes a kernel of it.
 
@@ -57,7 +57,7 @@ class CoordinateKernel:
     >>> import faltung as fa
     >>> smooth = fa.gaussian(sigma={"lat": 0.5, "lon": 1.0})
     >>> smooth.sampled({"lat": -0.25, "lon": 0.25})
-    gaussian((2, 4), truncate=4)
+    gaussian((2, 4))
     >>> fa.gaussian_derivative(sigma={"x": 10.0}) - 2 * fa.box(size={"x": 20.0})
     gaussian_derivative({'x': 10.0}) - 2 * box({'x': 20.0})
     """
@@ -311,11 +311,17 @@ def _orders(order: Any, axis: Any, dims: tuple[Hashable, ...]) -> tuple[int, ...
         if axis is not None or len(order) != len(dims):
             raise ArgumentError("order", f"one number, or {len(dims)} without axis", f"{order!r}, axis={axis!r}")
         return tuple(order)
-    if axis is None or axis in dims:
-        chosen = len(dims) - 1 if axis is None else dims.index(axis)
-    elif isinstance(axis, str) or not -len(dims) <= (chosen := integer("axis", axis, -len(dims), len(dims) - 1)):
+    chosen = len(dims) - 1 if axis is None else _place(axis, dims)
+    return tuple(order if place == chosen else 0 for place in range(len(dims)))
+
+
+def _place(axis: Any, dims: tuple[Hashable, ...]) -> int:
+    """Return the number of an axis that is given by name or by number."""
+    if axis in dims:
+        return dims.index(axis)
+    if isinstance(axis, str):
         raise ArgumentError("axis", f"one of {', '.join(map(repr, dims))}", repr(axis))
-    return tuple(order if place == chosen % len(dims) else 0 for place in range(len(dims)))
+    return axis_index(axis, len(dims))
 
 
 def _union(kernels: Sequence[CoordinateKernel]) -> tuple[Hashable, ...]:

@@ -6,6 +6,7 @@ from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
 from faltung.errors import ArgumentError
+from faltung.ground.arrays import as_array
 from faltung.ground.checks import is_integer
 from faltung.kernels import Bank, CoordinateKernel, Kernel
 from faltung.planning.call_axes import channel_axis, spatial_axes, warn_of_axes
@@ -21,6 +22,8 @@ def as_filter(kernel: Any, options: Options) -> Kernel | Bank | CoordinateKernel
     """Return the filter as a value."""
     if isinstance(kernel, CoordinateKernel):
         return kernel
+    if not isinstance(kernel, Kernel | Bank | str):
+        kernel = as_array(kernel, "kernel")  # taps with labels would lose them
     return as_value(kernel, options.channel_axis is not None)
 
 

@@ -80,7 +80,7 @@ def moved(x: Any, outputs: Mapping[Hashable, Outputs]) -> Any:
     inside = {dim: along for dim, along in outputs.items() if along.inside}
     beyond = {dim: along for dim, along in outputs.items() if not along.inside}
     if inside:
-        x = x.isel({dim: _as_slice(along) for dim, along in inside.items()})
+        x = x.isel({dim: _as_slice(along) for dim, along in inside.items() if dim in x.dims})
     if not beyond:
         return x
     reasons = {

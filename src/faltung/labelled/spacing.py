@@ -80,14 +80,15 @@ def continued(values: NDArray[Any], positions: NDArray[np.int64]) -> NDArray[Any
     last = len(values) - 1
     nearest = positions.clip(0, last)
     beyond = positions - nearest
-    first = values[:1].astype(values.dtype.str.replace("M8", "m8")) if values.dtype.kind == "M" else values
-    whole = values.dtype.kind in "iumM"
-    step: Any = (_numbers(values)[-1] - _numbers(values)[0]) / last
-    if whole:
-        far = np.round(step * beyond).astype(np.int64)
-        offsets = far.astype(first.dtype) if values.dtype.kind in "mM" else far
-        return np.asarray(values[nearest] + offsets).astype(values.dtype)
-    return np.asarray(_numbers(values)[nearest] + step * beyond).astype(values.dtype)
+    numbers = _numbers(values)
+    offsets = (numbers[-1] - numbers[0]) / last * beyond
+    if values.dtype.kind in "mM":
+        return np.asarray(values[nearest] + np.round(offsets).astype(np.int64).astype(f"m8[{_unit(values)}]"))
+    if values.dtype.kind == "f":
+        return np.asarray(numbers[nearest] + offsets).astype(values.dtype)
+    longer = values[nearest].astype(np.int64) + np.round(offsets).astype(np.int64)
+    narrow = longer.astype(values.dtype)
+    return narrow if np.array_equal(narrow, longer) else longer
 
 
 def _numbers(values: NDArray[Any]) -> NDArray[np.float64]:
