@@ -7,6 +7,8 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from faltung.errors import ArgumentError
 from faltung.kernels import Bank, Kernel
 from faltung.planning.planned import Candidate, Planned
@@ -87,7 +89,9 @@ class LabelledPlan(Planned):
         if call.kernel.fingerprint != self.kernel.fingerprint:
             remedy = "Use convolve, or make a plan for these coordinates."
             raise ArgumentError("x", "coordinates of the spacing that the plan was made for", "another", remedy)
-        names = ("mask", "weights")
-        beside = dict.fromkeys(names)
-        beside["weights" if call.options.graded else "mask"] = call.valid
-        return door.relabelled(x, self.inner(x.data, None, workers, **beside), call)
+        valid = call.valid
+        if valid is None and call.nodata.values and not (self.asked.masked or self.asked.graded):
+            valid = np.ones(x.shape, bool)  # the plan was made for missing samples, and there are none
+        by_weight = self.asked.graded
+        data = self.inner(x.data, None, workers, None if by_weight else valid, valid if by_weight else None)
+        return door.relabelled(x, data, call)

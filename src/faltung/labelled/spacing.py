@@ -27,8 +27,8 @@ def unevenness(values: NDArray[Any]) -> str:
     >>> unevenness(np.array([0.0, 1.0, 2.0])), unevenness(np.array([0.0, 1.0, 2.5]))
     ('', 'uneven steps: their mean is 1.25, and the largest deviation from it is 0.25')
     """
-    if values.ndim != 1 or values.dtype.kind not in "iufmM":
-        return f"{values.ndim} axes and dtype {values.dtype}"
+    if values.dtype.kind not in "iufmM":
+        return f"values of dtype {values.dtype}"
     if len(values) < 2:
         return f"{len(values)} sample{'s' * (len(values) != 1)}"
     numbers = _numbers(values)

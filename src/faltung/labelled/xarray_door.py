@@ -76,7 +76,9 @@ def filter(x: Any, kernel: Any, options: Options, out: Any, mask: Any, workers: 
 def plan(x: Any, kernel: Any, options: Options, effort: str) -> Planned:
     """Return the plan for an array of xarray; it is called with arrays of the same axes and coordinates."""
     call = prepare(x, kernel, options, None, None)
-    inner = door_of(x.data, call.kernel).plan(x.data, call.kernel, call.options, effort)
+    declares = bool(call.nodata.values) and not options.graded  # also if no sample of this array is missing
+    asked = call.options._replace(masked=call.options.masked or declares)
+    inner = door_of(x.data, call.kernel).plan(x.data, call.kernel, asked, effort)
     return LabelledPlan(inner, x.dims, kernel, options, call.kernel)
 
 
