@@ -87,8 +87,8 @@ def continued(values: NDArray[Any], positions: NDArray[np.int64]) -> NDArray[Any
     if values.dtype.kind == "f":
         return np.asarray(numbers[nearest] + offsets).astype(values.dtype)
     longer = values[nearest].astype(np.int64) + np.round(offsets).astype(np.int64)
-    narrow = longer.astype(values.dtype)
-    return narrow if np.array_equal(narrow, longer) else longer
+    narrow = np.asarray(longer.astype(values.dtype))
+    return narrow if np.array_equal(narrow, longer) else np.asarray(longer)
 
 
 def _numbers(values: NDArray[Any]) -> NDArray[np.float64]:
