@@ -60,6 +60,7 @@ DOORS = (
     Door("pandas", "DataFrame", "faltung.labelled.pandas_door"),
     Door("jax", "Array", "faltung.labelled.jax_door"),
     Door("cupy", "ndarray", "faltung.labelled.cupy_door"),
+    Door("dask.array", "Array", "faltung.chunked.dask_front"),
 )
 
 

@@ -75,4 +75,4 @@ def _without_channels(rest: Any, dim: Hashable) -> Any:
         named = ", ".join(map(repr, others))
         remedy = f"Drop them first: x.drop_vars([{named}])."
         raise ArgumentError("x", f"no variables along {dim!r} that are not filtered", named, remedy)
-    return rest.drop_dims(dim)
+    return rest.drop_dims(dim, errors="ignore")

@@ -130,7 +130,7 @@ def relabelled(x: Any, data: Any, call: LabelledCall) -> Any:
         if call.options.channel_axis is None:
             dims = (NEW_DIM, *dims)
         else:  # the channels out of a bank are others than the channels in
-            coordinates = coordinates.drop_dims(dims[call.options.channel_axis])
+            coordinates = coordinates.drop_dims(dims[call.options.channel_axis], errors="ignore")
     attrs = call.nodata.relabelled(x.attrs, call.nodata.attrs, data.dtype)
     if call.units is None:
         attrs.pop("units", None)
