@@ -403,8 +403,14 @@ def test_a_plan_with_a_mask():
     xr.testing.assert_identical(
         plan(x, mask=(x > 0).transpose("lon", "time", "lat")), fa.convolve(x, EDGE, mask=x > 0)
     )
-    with pytest.raises(fa.ArgumentError, match=r"^mask"):
+    with pytest.raises(
+        fa.ArgumentError, match=r"^mask: expected an array of booleans, because this plan was made with"
+    ):
         plan(x)
+    with pytest.raises(
+        fa.ArgumentError, match=r"^weights: expected None, because this plan was made without weights"
+    ):
+        plan(x, mask=x > 0, weights=x)
 
 
 def test_a_plan_in_coordinate_units_is_for_one_spacing():

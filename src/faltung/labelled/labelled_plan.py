@@ -11,6 +11,7 @@ import numpy as np
 
 from faltung.errors import ArgumentError
 from faltung.kernels import Bank, Kernel
+from faltung.planning.missing_rule import check_given
 from faltung.planning.planned import Candidate, Planned
 from faltung.planning.question import Options
 from faltung.planning.report import Row
@@ -85,6 +86,8 @@ class LabelledPlan(Planned):
         if getattr(x, "dims", None) != self.dims:
             expected = f"an array of xarray with the axes {', '.join(map(repr, self.dims))}"
             raise ArgumentError("x", expected, f"{getattr(x, 'dims', type(x).__name__)}", "Use convolve.")
+        check_given("mask", mask, self.asked.masked)
+        check_given("weights", weights, self.asked.graded)
         call = door.prepare(x, self.given, self.asked, out, mask if weights is None else weights)
         if call.kernel.fingerprint != self.kernel.fingerprint:
             remedy = "Use convolve, or make a plan for these coordinates."
