@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
-import jax
 import numpy as np
 
 from faltung.doors import door_of
@@ -25,7 +25,7 @@ def filter(x: Any, kernel: Any, options: Options, out: Any, mask: Any, workers: 
     options = options._replace(dtype=_dtype(options.dtype))
     valid = _on_host("weights" if options.graded else "mask", mask)
     result = door_of(samples, taps).filter(samples, taps, options, None, valid, workers)
-    return jax.device_put(result, next(iter(x.devices())))
+    return _jax().device_put(result, next(iter(x.devices())))
 
 
 def plan(x: Any, kernel: Any, options: Options, effort: str) -> Planned:
@@ -36,7 +36,7 @@ def plan(x: Any, kernel: Any, options: Options, effort: str) -> Planned:
 
 def _inputs(x: Any, kernel: Any) -> tuple[Any, Any]:
     """Return the samples, and the filter, without JAX."""
-    if not isinstance(x, jax.Array):
+    if not isinstance(x, _jax().Array):
         as_array(kernel, "kernel")  # raises an error, since x alone decides what the result is
     samples = _on_host("x", x)
     value = isinstance(kernel, Kernel | Bank | CoordinateKernel)
@@ -51,9 +51,9 @@ def _on_host(name: str, array: Any) -> Any:
     ArgumentTypeError
         It has no values yet, as in a function that JAX transforms, or it is on another device.
     """
-    if not isinstance(array, jax.Array):
+    if not isinstance(array, _jax().Array):
         return array
-    if isinstance(array, jax.core.Tracer):
+    if isinstance(array, _jax().core.Tracer):
         remedy = (
             "Call it outside of jit, grad and vmap, or through jax.pure_callback. Gradients are not offered for JAX; "
             "they are for tensors of torch."
@@ -68,12 +68,17 @@ def _on_host(name: str, array: Any) -> Any:
     return np.asarray(array)
 
 
+def _jax() -> Any:
+    """Return the library, which whoever passes one of its arrays has imported."""
+    return sys.modules["jax"]
+
+
 def _dtype(dtype: Any) -> Any:
     """Return the dtype of the result, if JAX has arrays of it."""
     if dtype is None:
         return None
     wanted = as_dtype(dtype, "dtype")
-    held = jax.dtypes.canonicalize_dtype(wanted)
+    held = _jax().dtypes.canonicalize_dtype(wanted)
     if held != wanted:
         remedy = "Set jax_enable_x64, or pass numpy.asarray(x)."
         raise ArgumentError("dtype", f"{held}, as JAX has no wider arrays here", str(wanted), remedy)
