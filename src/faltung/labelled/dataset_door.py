@@ -33,6 +33,9 @@ def filter(x: Any, kernel: Any, options: Options, out: Any, mask: Any, workers: 
     if mask is not None and not isinstance(mask, xarray.DataArray):
         name = "weights" if options.graded else "mask"
         raise ArgumentError(name, "an array of xarray, as x is a data set", f"a {type(mask).__name__}")
+    if options.channel_axis is not None and options.channel_axis not in [*x.dims]:
+        expected = f"a name of an axis of the data set, which are {', '.join(map(repr, x.dims))}"
+        raise ArgumentError("channel_axis", expected, repr(options.channel_axis))
     named = {*dims} | ({options.channel_axis} if options.channel_axis is not None else set())
     names = [name for name, variable in x.data_vars.items() if named <= {*variable.dims}]
     if not names:

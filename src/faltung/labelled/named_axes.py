@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from typing import Any
 
-from faltung.errors import ArgumentError
+from faltung.errors import ArgumentError, ArgumentTypeError
 from faltung.ground.arrays import as_array
 from faltung.ground.checks import is_integer
 from faltung.kernels import Bank, CoordinateKernel, Kernel
@@ -32,7 +32,7 @@ def asked_dims(kernel: Kernel | Bank | CoordinateKernel, options: Options) -> tu
 
     Raises
     ------
-    ArgumentError
+    ArgumentError, ArgumentTypeError
         There are names and numbers, or a name twice, or not one name for each axis of the kernel.
     """
     own = kernel.dims if isinstance(kernel, CoordinateKernel) else None
@@ -43,6 +43,8 @@ def asked_dims(kernel: Kernel | Bank | CoordinateKernel, options: Options) -> tu
         return own
     given = options.dims
     names = tuple(given) if isinstance(given, Sequence) and not isinstance(given, str) else (given,)
+    if not all(isinstance(name, Hashable) for name in names):
+        raise ArgumentTypeError("dims", "a name, or a sequence of names", repr(given))
     if len({*names}) != len(names):
         raise ArgumentError("dims", "names that are all different", repr(given))
     if own is not None and {*names} != {*own}:
