@@ -24,23 +24,10 @@ def filter(x: Any, kernel: Any, options: Options, out: Any, mask: Any, workers: 
     are those at the positions of the outputs, as coordinates are.
     """
     xarray_door.refuse_out(out)
-    dims = asked_dims(as_filter(kernel, options), options)
-    if options.axes is not None:
-        raise ArgumentError("axes", "None for a data set", repr(options.axes), "Name the axes with dims=.")
-    if dims is None:
-        expected = f"names of axes of the data set, which are {', '.join(map(repr, x.dims))}"
-        raise ArgumentError("dims", expected, "None", "A data set has no last axes.")
+    names = _variables(x, kernel, options)
     if mask is not None and not isinstance(mask, xarray.DataArray):
         name = "weights" if options.graded else "mask"
         raise ArgumentError(name, "an array of xarray, as x is a data set", f"a {type(mask).__name__}")
-    if options.channel_axis is not None and options.channel_axis not in [*x.dims]:
-        expected = f"a name of an axis of the data set, which are {', '.join(map(repr, x.dims))}"
-        raise ArgumentError("channel_axis", expected, repr(options.channel_axis))
-    named = {*dims} | ({options.channel_axis} if options.channel_axis is not None else set())
-    names = [name for name, variable in x.data_vars.items() if named <= {*variable.dims}]
-    if not names:
-        expected = f"a data set with a variable that has the axes {', '.join(map(repr, named))}"
-        raise ArgumentError("x", expected, f"one with the axes {', '.join(map(repr, x.dims))}")
     results = {name: _filtered(x[name], name, kernel, options, mask, workers) for name in names}
     first = x[names[0]]
     value, asked, _ = xarray_door.resolved(first, kernel, options)
@@ -60,6 +47,25 @@ def plan(x: Any, kernel: Any, options: Options, effort: str) -> Planned:
     """Raise an error: each variable of a data set has a plan of its own."""
     remedy = "Plan one of them: faltung.plan(x[name], kernel)."
     raise ArgumentError("x", "an array, as each variable has a plan of its own", "a data set", remedy)
+
+
+def _variables(x: Any, kernel: Any, options: Options) -> list[Hashable]:
+    """Return the names of the variables that have the axes of the call."""
+    dims = asked_dims(as_filter(kernel, options), options)
+    if options.axes is not None:
+        raise ArgumentError("axes", "None for a data set", repr(options.axes), "Name the axes with dims=.")
+    if dims is None:
+        expected = f"names of axes of the data set, which are {', '.join(map(repr, x.dims))}"
+        raise ArgumentError("dims", expected, "None", "A data set has no last axes.")
+    if options.channel_axis is not None and options.channel_axis not in [*x.dims]:
+        expected = f"a name of an axis of the data set, which are {', '.join(map(repr, x.dims))}"
+        raise ArgumentError("channel_axis", expected, repr(options.channel_axis))
+    named = [*dims] if options.channel_axis is None else [*dims, options.channel_axis]
+    names = [name for name, variable in x.data_vars.items() if {*named} <= {*variable.dims}]
+    if not names:
+        expected = f"a data set with a variable that has the axes {', '.join(map(repr, named))}"
+        raise ArgumentError("x", expected, f"one with the axes {', '.join(map(repr, x.dims))}")
+    return names
 
 
 def _filtered(x: Any, name: Any, kernel: Any, options: Options, mask: Any, workers: int | None) -> Any:

@@ -41,12 +41,7 @@ def asked_dims(kernel: Kernel | Bank | CoordinateKernel, options: Options) -> tu
         raise ArgumentError("axes", "None where axes have names", repr(options.axes), remedy)
     if options.dims is None:
         return own
-    given = options.dims
-    names = tuple(given) if isinstance(given, Sequence) and not isinstance(given, str) else (given,)
-    if not all(isinstance(name, Hashable) for name in names):
-        raise ArgumentTypeError("dims", "a name, or a sequence of names", repr(given))
-    if len({*names}) != len(names):
-        raise ArgumentError("dims", "names that are all different", repr(given))
+    given, names = options.dims, _names_in(options.dims)
     if own is not None and {*names} != {*own}:
         expected = f"{', '.join(map(repr, own))}, which the kernel names, or None"
         raise ArgumentError("dims", expected, repr(given))
@@ -55,6 +50,16 @@ def asked_dims(kernel: Kernel | Bank | CoordinateKernel, options: Options) -> tu
         remedy = "Named filters take ndim=, for example gaussian(2, ndim=1)."
         raise ArgumentError("dims", f"{count}, one for each axis of the kernel", repr(given), remedy)
     return own or names
+
+
+def _names_in(given: Any) -> tuple[Hashable, ...]:
+    """Return the names in `dims`, which are all different."""
+    names = tuple(given) if isinstance(given, Sequence) and not isinstance(given, str) else (given,)
+    if not all(isinstance(name, Hashable) for name in names):
+        raise ArgumentTypeError("dims", "a name, or a sequence of names", repr(given))
+    if len({*names}) != len(names):
+        raise ArgumentError("dims", "names that are all different", repr(given))
+    return names
 
 
 def with_numbers(names: Sequence[Hashable], kernel: Kernel | Bank | CoordinateKernel, options: Options) -> Options:
