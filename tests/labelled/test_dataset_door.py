@@ -95,7 +95,10 @@ def test_a_mask_with_labels_goes_with_every_variable():
 WRONG = [
     ({}, "dims: expected names of axes of the data set, which are "),
     ({"axes": (0, 1)}, "axes: expected None for a data set, got (0, 1). Name the axes with dims=."),
-    ({"dims": ("lat", "depth")}, "x: expected a data set with a variable that has the axes 'lat', 'depth', got one with the axes "),
+    (
+        {"dims": ("lat", "depth")},
+        "x: expected a data set with a variable that has the axes 'lat', 'depth', got one with the axes ",
+    ),
     ({"dims": ("lat", "lon"), "out": 1}, "out: expected None where x has labels, got a int."),
     (
         {"dims": ("lat", "lon"), "mode": {"time": "wrap"}},

@@ -97,6 +97,9 @@ def test_integer_results_hold_the_declared_value():
     np.testing.assert_array_equal(y.values[~np.isnan(floats)], np.rint(floats[~np.isnan(floats)]))
     assert y.attrs == x.attrs
     assert y.dtype == np.int16
+    assert fa.plan(x, fa.box(3), dtype="i2")(x).identical(y)
+    weighted = fa.convolve(x, fa.box(3), dtype="i2", weights=np.full(FAR.shape, 0.5))
+    np.testing.assert_array_equal(weighted.values, y.values)
     again = fa.convolve(y, fa.box(3), dtype="i2")
     assert (again.values == -9999).sum() < (y.values == -9999).sum()
     with pytest.raises(fa.ArgumentError, match=r"^dtype: expected a dtype that holds missing outputs, got uint8"):

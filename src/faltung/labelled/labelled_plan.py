@@ -97,4 +97,4 @@ class LabelledPlan(Planned):
             valid = np.ones(x.shape, bool)  # the plan was made for missing samples, and there are none
         by_weight = self.asked.graded
         data = self.inner(x.data, None, workers, None if by_weight else valid, valid if by_weight else None)
-        return door.relabelled(x, data, call)
+        return door.relabelled(x, door.with_missing(x, data, call, workers), call)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -82,7 +83,7 @@ def _resolved(x: Any, kernel: Any, options: Options) -> tuple[Kernel, Options]:
     if options.dims is not None:
         dims = options.dims if isinstance(options.dims, list | tuple) else [options.dims]
         options = options._replace(dims=[_DIM if dim in names else dim for dim in dims])
-    if isinstance(options.mode, dict):
+    if isinstance(options.mode, Mapping):
         options = options._replace(mode={_DIM if dim in names else dim: one for dim, one in options.mode.items()})
     if not isinstance(value, CoordinateKernel):
         return value, with_numbers((_DIM,), value, options)

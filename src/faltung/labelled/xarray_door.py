@@ -21,7 +21,17 @@ from faltung.labelled.spacing import spacing_of
 from faltung.planning.planned import Planned
 from faltung.planning.question import Options, question_of
 
-__all__ = ["NEW_DIM", "LabelledCall", "filter", "plan", "prepare", "refuse_out", "relabelled", "resolved"]
+__all__ = [
+    "NEW_DIM",
+    "LabelledCall",
+    "filter",
+    "plan",
+    "prepare",
+    "refuse_out",
+    "relabelled",
+    "resolved",
+    "with_missing",
+]
 
 #: The name of the new first axis, for the channels out of a bank.
 NEW_DIM = "channel_out"
@@ -61,16 +71,8 @@ class LabelledCall(NamedTuple):
 def filter(x: Any, kernel: Any, options: Options, out: Any, mask: Any, workers: int | None) -> Any:
     """Filter an array of xarray; the arguments are those of `faltung.convolve`."""
     call = prepare(x, kernel, options, out, mask)
-
-    def run(asked: Options) -> Any:
-        return door_of(x.data, call.kernel).filter(x.data, call.kernel, asked, None, call.valid, workers)
-
-    result = run(call.options)
-    if result.dtype.kind in "iu" and call.options.masked and call.nodata.values:
-        # An integer cannot be NaN: where outputs are missing follows from the same in floats.
-        missing = np.isnan(run(call.options._replace(dtype=None)))
-        result = np.where(missing, call.nodata.fill(result.dtype), result)
-    return relabelled(x, result, call)
+    result = door_of(x.data, call.kernel).filter(x.data, call.kernel, call.options, None, call.valid, workers)
+    return relabelled(x, with_missing(x, result, call, workers), call)
 
 
 def plan(x: Any, kernel: Any, options: Options, effort: str) -> Planned:
@@ -113,6 +115,15 @@ def resolved(x: Any, kernel: Any, options: Options) -> tuple[Kernel | Bank, Opti
         return given, options, x.attrs.get("units")
     units = _units(x, given)
     return given.sampled({dim: spacing_of(_coordinate(x, dim), dim) for dim in given.dims}), options, units
+
+
+def with_missing(x: Any, result: Any, call: LabelledCall, workers: int | None) -> Any:
+    """Return a result in which missing outputs have the declared value if it holds integers, which cannot be NaN."""
+    if result.dtype.kind not in "iu" or call.valid is None or not call.nodata.values:
+        return result
+    in_floats = call.options._replace(dtype=None)  # where outputs are missing follows from the same in floats
+    floats = door_of(x.data, call.kernel).filter(x.data, call.kernel, in_floats, None, call.valid, workers)
+    return np.where(np.isnan(floats), call.nodata.fill(result.dtype), result)
 
 
 def refuse_out(out: Any) -> None:
