@@ -25,6 +25,7 @@ from faltung.ground.faces import load_when_used
 from faltung.ground.threads import workers
 from faltung.kernels import (
     Bank,
+    CoordinateKernel,
     Kernel,
     binomial,
     box,
@@ -56,6 +57,7 @@ __all__ = [
     "ArgumentTypeError",
     "AxesWarning",
     "Bank",
+    "CoordinateKernel",
     "ExpressionError",
     "FaltungError",
     "Kernel",

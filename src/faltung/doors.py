@@ -54,6 +54,12 @@ class Door(NamedTuple):
 #: All kinds of arrays except NumPy's. The kind of `x` decides; that of the kernel, if `x` is of none of them.
 DOORS = (
     Door("torch", "Tensor", "faltung.tensors.tensor_front"),
+    Door("xarray", "DataArray", "faltung.labelled.xarray_door"),
+    Door("xarray", "Dataset", "faltung.labelled.dataset_door"),
+    Door("pandas", "Series", "faltung.labelled.pandas_door"),
+    Door("pandas", "DataFrame", "faltung.labelled.pandas_door"),
+    Door("jax", "Array", "faltung.labelled.jax_door"),
+    Door("cupy", "ndarray", "faltung.labelled.cupy_door"),
     Door("dask.array", "Array", "faltung.chunked.dask_front"),
 )
 

@@ -125,7 +125,10 @@ class AxesWarning(UserWarning):
     - the kernel has two axes, and the NumPy array three, the last of length 3 or 4; or
     - the kernel has one axis, and the NumPy array two, the last of length 2.
 
-    Pass `axes` to say what is meant; ``axes=(-2, -1)`` are the last two.
+    Of an array of xarray, names decide: the warning comes for an axis called ``band``, ``channel``, ``rgb`` or the
+    like, if the kernel could extend over others.
+
+    Pass `axes`, or `dims`, to say what is meant; ``axes=(-2, -1)`` are the last two.
 
     Examples
     --------

@@ -9,7 +9,7 @@ from faltung.doors import door_of
 from faltung.errors import ArgumentError, ArgumentTypeError
 from faltung.ground.arrays import array_of_shape
 from faltung.ground.checks import is_integer
-from faltung.kernels import Bank, Kernel
+from faltung.kernels import Bank, CoordinateKernel, Kernel
 from faltung.kernels.grid import GridFunction
 from faltung.planning.missing_rule import one_of, planned_with
 from faltung.planning.planned import Planned
@@ -23,14 +23,14 @@ __all__ = ["convolve", "correlate", "plan"]
 
 def convolve(
     x: ArrayLike,
-    kernel: Kernel | Bank | ArrayLike,
+    kernel: Kernel | Bank | CoordinateKernel | ArrayLike,
     mode: str | Sequence[str] | Mapping[str, str] | None = None,
     cval: complex = 0.0,
     *,
     shape: str = "same",
     axes: int | Sequence[int] | None = None,
     dims: str | Sequence[str] | None = None,
-    channel_axis: int | None = None,
+    channel_axis: int | str | None = None,
     stride: int | Sequence[int] = 1,
     dilation: int | Sequence[int] = 1,
     groups: int = 1,
@@ -52,15 +52,18 @@ def convolve(
     x : array_like or torch.Tensor
         An array with any number of axes, of integers, floats or complex numbers. For a tensor, the result is a tensor
         on the same device, with gradients. The masked samples of a masked array of NumPy are missing, as with `mask`;
-        the result is a masked array, whose mask is True where no sample under the output is valid.
-    kernel : Kernel, Bank, array_like or torch.Tensor
+        the result is a masked array, whose mask is True where no sample under the output is valid. Arrays of xarray
+        and pandas keep their labels; their declared missing values are missing. An array of JAX on a CPU gives one of
+        JAX.
+    kernel : Kernel, Bank, CoordinateKernel, array_like or torch.Tensor
         The filter. An array of taps is a kernel whose origin is at ``size // 2`` on every axis, as in
         `scipy.ndimage`. For a bank without `channel_axis`, the result has a new first axis, with one entry for each
-        channel out.
+        channel out. A `CoordinateKernel` is for arrays whose axes have coordinates.
     mode : {'reflect', 'constant', 'nearest', 'mirror', 'wrap'}, or a sequence of these, optional
         How `x` continues beyond its border, with SciPy's meanings: one name, or one for each axis of the kernel. For
         example, ``reflect`` is ``d c b a | a b c d | d c b a``, and ``mirror`` is ``d c b | a b c d | c b a``. The
-        default is ``reflect``, or ``constant`` for ``shape="full"``, as in `numpy.convolve`.
+        default is ``reflect``, or ``constant`` for ``shape="full"``, as in `numpy.convolve`. For an array whose axes
+        have names, it may be a mapping from names to modes.
     cval : number, optional
         The value of all samples beyond the border, for the mode ``constant``. With a mode for each axis, it is the
         value wherever a position is beyond the border of an axis with that mode.
@@ -72,11 +75,12 @@ def convolve(
         The axis of `x` for each axis of the kernel. The default is the last ``kernel.ndim`` axes; all other axes are
         a batch. For a colour image of shape (height, width, 3), use ``axes=(0, 1)``.
     dims : str or sequence of str, optional
-        For an array whose axes have names, the name of the axis for each axis of the kernel, in place of `axes`.
-    channel_axis : int, optional
-        The axis of the channels of `x`, which a bank adds up. It has ``groups * bank.in_channels`` channels; the
-        result has ``bank.out_channels`` channels on the same axis. With this argument, an array of taps is a bank of
-        shape (channels out, channels in, *spatial). A kernel filters every channel by itself.
+        For an array whose axes have names, the name of the axis for each axis of the kernel, in place of `axes`. A
+        `CoordinateKernel` names them itself.
+    channel_axis : int or str, optional
+        The axis of the channels of `x`, or its name, which a bank adds up. It has ``groups * bank.in_channels``
+        channels; the result has ``bank.out_channels`` channels on the same axis. With this argument, an array of taps
+        is a bank of shape (channels out, channels in, *spatial). A kernel filters every channel by itself.
     stride : int or sequence of int, optional
         Samples between neighbouring outputs, on each axis of the kernel.
     dilation : int or sequence of int, optional
@@ -164,14 +168,14 @@ def convolve(
 
 def correlate(
     x: ArrayLike,
-    kernel: Kernel | Bank | ArrayLike,
+    kernel: Kernel | Bank | CoordinateKernel | ArrayLike,
     mode: str | Sequence[str] | Mapping[str, str] | None = None,
     cval: complex = 0.0,
     *,
     shape: str = "same",
     axes: int | Sequence[int] | None = None,
     dims: str | Sequence[str] | None = None,
-    channel_axis: int | None = None,
+    channel_axis: int | str | None = None,
     stride: int | Sequence[int] = 1,
     dilation: int | Sequence[int] = 1,
     groups: int = 1,
@@ -231,14 +235,14 @@ def correlate(
 
 def plan(
     x: ArrayLike | tuple[int, ...],
-    kernel: Kernel | Bank | ArrayLike,
+    kernel: Kernel | Bank | CoordinateKernel | ArrayLike,
     mode: str | Sequence[str] | Mapping[str, str] | None = None,
     cval: complex = 0.0,
     *,
     shape: str = "same",
     axes: int | Sequence[int] | None = None,
     dims: str | Sequence[str] | None = None,
-    channel_axis: int | None = None,
+    channel_axis: int | str | None = None,
     stride: int | Sequence[int] = 1,
     dilation: int | Sequence[int] = 1,
     groups: int = 1,
@@ -312,3 +316,4 @@ def plan(
 
 
 GridFunction.apply = staticmethod(convolve)
+CoordinateKernel.apply = staticmethod(convolve)

@@ -65,6 +65,10 @@ def as_array(x: Any, name: str) -> NDArray[Any]:
         kind = f"{library} {type(x).__name__}"
         if library in _FOREIGN:
             raise ArgumentTypeError(name, expected, kind, _FOREIGN[library].replace("x", name, 1))
+        if hasattr(type(x), "__array_namespace__") and not isinstance(x, (np.ndarray, np.generic)):
+            # An array by the standard of arrays, maybe on a device: a result of NumPy would be another kind.
+            remedy = f"Pass numpy.asarray({name}), whose result is an array of NumPy."
+            raise ArgumentTypeError(name, expected, kind, remedy)
         if is_masked_array(x):
             remedy = f"Fill it first: {name}.filled(value)."
             raise ArgumentTypeError(name, expected, "a masked array, whose mask would be lost", remedy)

@@ -7,7 +7,7 @@ that has its value there, or `OUTSIDE` where the value is the constant ``cval``.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -102,7 +102,10 @@ def check_mode(mode: Any) -> str:
     """
     expected = "one of " + ", ".join(repr(name) for name in MODES)
     if not isinstance(mode, str):
-        raise ArgumentTypeError("mode", expected, repr(mode))
+        remedy = ""
+        if isinstance(mode, Mapping):
+            remedy = "Axes of this array have no names: pass a sequence with a mode for each axis of the kernel."
+        raise ArgumentTypeError("mode", expected, repr(mode), remedy)
     if mode in MODES:
         return str(mode)
     raise ArgumentError("mode", expected, repr(mode), _remedy(mode.lower().removeprefix("cv2.")))

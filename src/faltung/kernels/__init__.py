@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from faltung.kernels.bank import Bank, BankTaps, Combination, Composition, Stack
+from faltung.kernels.coordinate_kernel import CoordinateKernel
+from faltung.kernels.coordinate_sampling import sample_call as _sample_call  # noqa: F401  # it fills a hook
 from faltung.kernels.expression import parse
 from faltung.kernels.kernel import Kernel, Product, Scaled, Sum, Taps
 from faltung.kernels.named import (
@@ -30,6 +32,7 @@ __all__ = [
     "Box",
     "Combination",
     "Composition",
+    "CoordinateKernel",
     "Kernel",
     "Outer",
     "Product",

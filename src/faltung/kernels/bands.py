@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -23,8 +24,8 @@ _LEAST_SIGMA = 0.01
 
 @named
 def dog(
-    low: float | Sequence[float],
-    high: float | Sequence[float] | None = None,
+    low: float | Sequence[float] | Mapping[Any, Any],
+    high: float | Sequence[float] | Mapping[Any, Any] | None = None,
     *,
     truncate: float = 4.0,
     ndim: int | None = None,
@@ -35,9 +36,10 @@ def dog(
 
     Parameters
     ----------
-    low : float or sequence of float
-        Standard deviation of the narrow Gaussian in samples, for all axes or for each.
-    high : float or sequence of float, optional
+    low : float, sequence of float, or mapping
+        Standard deviation of the narrow Gaussian in samples, for all axes or for each. A mapping from the name of an
+        axis to a length in the units of its coordinate makes a `CoordinateKernel`.
+    high : float, sequence of float, or mapping, optional
         Standard deviation of the wide Gaussian, at least `low`. The default is 1.6 times `low`, which makes the
         kernel similar to `log`.
     truncate : float, optional
@@ -79,7 +81,7 @@ def dog(
 
 @named
 def unsharp(
-    sigma: float | Sequence[float] = 1.0,
+    sigma: float | Sequence[float] | Mapping[Any, Any] = 1.0,
     amount: float = 1.0,
     *,
     truncate: float = 4.0,
@@ -91,8 +93,9 @@ def unsharp(
 
     Parameters
     ----------
-    sigma : float or sequence of float, optional
-        Standard deviation of the Gaussian in samples, for all axes or for each.
+    sigma : float, sequence of float, or mapping, optional
+        Standard deviation of the Gaussian in samples, for all axes or for each. A mapping from the name of an axis to
+        a length in the units of its coordinate makes a `CoordinateKernel`.
     amount : float, optional
         Multiple of the details that is added; a negative amount blurs.
     truncate : float, optional

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -182,9 +183,9 @@ def laplacian(*, ndim: int = 2) -> Kernel:
 
 @named
 def gaussian_derivative(
-    sigma: float | Sequence[float],
-    order: int | Sequence[int] = 1,
-    axis: int | None = None,
+    sigma: float | Sequence[float] | Mapping[Any, Any],
+    order: int | Sequence[int] | Mapping[Any, int] = 1,
+    axis: int | str | None = None,
     *,
     truncate: float = 4.0,
     ndim: int | None = None,
@@ -200,12 +201,15 @@ def gaussian_derivative(
 
     Parameters
     ----------
-    sigma : float or sequence of float
-        Standard deviation in samples, for all axes or for each.
+    sigma : float, sequence of float, or mapping
+        Standard deviation in samples, for all axes or for each. A mapping from the name of an axis to a length in the
+        units of its coordinate makes a `CoordinateKernel`, whose derivatives are per unit of the coordinate.
     order : int or sequence of int, optional
-        Order of the derivative along `axis`, or one order for each axis; from 0 to 16.
-    axis : int, optional
+        Order of the derivative along `axis`, or one order for each axis; from 0 to 16. With a mapping as `sigma`, it
+        may be a mapping too.
+    axis : int or str, optional
         Axis of the derivative; the default is the last. It must be omitted if `order` has one number for each axis.
+        With a mapping as `sigma`, it may be a name.
     truncate : float, optional
         Radius of the kernel in standard deviations.
     ndim : int, optional
@@ -241,13 +245,15 @@ def gaussian_derivative(
     sigmas = per_axis("sigma", sigma, ndim, non_negative)
     orders = per_axis("order", order, len(sigmas), lambda name, value: integer(name, value, 0, _LARGEST_ORDER))
     if not several:
-        chosen = axis_index(-1 if axis is None else axis, len(sigmas))
+        chosen = axis_index(-1 if axis is None else axis, len(sigmas))  # type: ignore[arg-type]  # a name is refused
         orders = tuple(n if index == chosen else 0 for index, n in enumerate(orders))
     return _gaussian_outer(sigmas, orders, truncate)
 
 
 @named
-def log(sigma: float | Sequence[float], *, truncate: float = 4.0, ndim: int | None = None) -> Kernel:
+def log(
+    sigma: float | Sequence[float] | Mapping[Any, Any], *, truncate: float = 4.0, ndim: int | None = None
+) -> Kernel:
     """Return the Laplacian of a Gaussian, a detector of blobs; its output changes sign at edges.
 
         k = sum over axes of the second derivative of the Gaussian along the axis
@@ -257,8 +263,9 @@ def log(sigma: float | Sequence[float], *, truncate: float = 4.0, ndim: int | No
 
     Parameters
     ----------
-    sigma : float or sequence of float
-        Standard deviation in samples, for all axes or for each.
+    sigma : float, sequence of float, or mapping
+        Standard deviation in samples, for all axes or for each. A mapping from the name of an axis to a length in the
+        units of its coordinate makes a `CoordinateKernel`, whose derivatives are per unit of the coordinate.
     truncate : float, optional
         Radius of the kernel in standard deviations.
     ndim : int, optional

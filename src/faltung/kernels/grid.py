@@ -171,7 +171,7 @@ class GridFunction:
         shape: str = "same",
         axes: int | Sequence[int] | None = None,
         dims: str | Sequence[str] | None = None,
-        channel_axis: int | None = None,
+        channel_axis: int | str | None = None,
         stride: int | Sequence[int] = 1,
         dilation: int | Sequence[int] = 1,
         groups: int = 1,

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
-from typing import ParamSpec
+from typing import Any, ParamSpec
 
+from faltung.kernels.coordinate_kernel import in_coordinates
 from faltung.kernels.kernel import Kernel
 from faltung.kernels.text import spell
 
@@ -16,19 +17,30 @@ P = ParamSpec("P")
 
 
 def named(constructor: Callable[P, Kernel]) -> Callable[P, Kernel]:
-    """Label the kernels that `constructor` returns with its call, without the arguments that have their default."""
+    """Label the kernels that `constructor` returns with its call, without the arguments that have their default.
+
+    A call whose lengths are given by name of an axis returns a `CoordinateKernel`.
+    """
     signature = inspect.signature(constructor)
 
-    @wraps(constructor)
-    def labelling(*args: P.args, **kwargs: P.kwargs) -> Kernel:
-        kernel = constructor(*args, **kwargs)
+    def call(arguments: Mapping[str, Any]) -> str:
         spelled = []
-        for name, value in signature.bind(*args, **kwargs).arguments.items():
+        for name, value in arguments.items():
             default = signature.parameters[name].default
             if default is inspect.Parameter.empty:
                 spelled.append(spell(value))
             elif value is not default and spell(value) != spell(default):
                 spelled.append(f"{name}={spell(value)}")
-        return kernel.labelled(f"{constructor.__name__}({', '.join(spelled)})")
+        return f"{constructor.__name__}({', '.join(spelled)})"
+
+    @wraps(constructor)
+    def labelling(*args: P.args, **kwargs: P.kwargs) -> Kernel:
+        if any(isinstance(value, Mapping) for value in (*args, *kwargs.values())):
+            arguments = signature.bind(*args, **kwargs).arguments
+            waiting: Any = in_coordinates(constructor, arguments, call(arguments))
+            if waiting is not None:
+                return waiting  # type: ignore[no-any-return]
+        kernel = constructor(*args, **kwargs)
+        return kernel.labelled(call(signature.bind(*args, **kwargs).arguments))
 
     return labelling

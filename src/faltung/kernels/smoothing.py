@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -67,15 +68,16 @@ def delta(*, ndim: int = 2) -> Kernel:
 
 
 @named
-def box(size: int | Sequence[int], *, ndim: int | None = None) -> Kernel:
+def box(size: int | Sequence[int] | Mapping[Any, Any], *, ndim: int | None = None) -> Kernel:
     """Return the mean over a window.
 
         y[n] = mean of x[n - size // 2], ..., x[n - size // 2 + size - 1]    along each axis
 
     Parameters
     ----------
-    size : int or sequence of int
-        Width of the window in samples, for all axes or for each.
+    size : int, sequence of int, or mapping
+        Width of the window in samples, for all axes or for each. A mapping from the name of an axis to a width in the
+        units of its coordinate makes a `CoordinateKernel`; a width is then a multiple of the spacing of samples.
     ndim : int, optional
         Number of dimensions: by default the length of `size`, or 2.
 
@@ -107,7 +109,9 @@ def box(size: int | Sequence[int], *, ndim: int | None = None) -> Kernel:
 
 
 @named
-def gaussian(sigma: float | Sequence[float], *, truncate: float = 4.0, ndim: int | None = None) -> Kernel:
+def gaussian(
+    sigma: float | Sequence[float] | Mapping[Any, Any], *, truncate: float = 4.0, ndim: int | None = None
+) -> Kernel:
     """Return the sampled Gaussian, the outer product of a Gaussian along each axis.
 
         k[m] = exp(-m^2 / (2 sigma^2)) / sum,    |m| <= floor(truncate sigma + 1/2),    along each axis
@@ -116,8 +120,9 @@ def gaussian(sigma: float | Sequence[float], *, truncate: float = 4.0, ndim: int
 
     Parameters
     ----------
-    sigma : float or sequence of float
-        Standard deviation in samples, for all axes or for each; an axis with zero is not smoothed.
+    sigma : float, sequence of float, or mapping
+        Standard deviation in samples, for all axes or for each; an axis with zero is not smoothed. A mapping from the
+        name of an axis to a length in the units of its coordinate makes a `CoordinateKernel`.
     truncate : float, optional
         Radius of the kernel in standard deviations.
     ndim : int, optional
@@ -194,17 +199,18 @@ def binomial(order: int, *, ndim: int = 2) -> Kernel:
 
 
 @named
-def disk(radius: float, *, ndim: int = 2) -> Kernel:
+def disk(radius: float | Sequence[float] | Mapping[Any, Any], *, ndim: int | None = None) -> Kernel:
     """Return the mean over a disk, or over a ball in three dimensions.
 
-        k[m] = 1 / count    where m1^2 + m2^2 + ... <= radius^2, and 0 elsewhere
+        k[m] = 1 / count    where (m1 / radius1)^2 + (m2 / radius2)^2 + ... <= 1, and 0 elsewhere
 
     Parameters
     ----------
-    radius : float
-        Radius in samples.
+    radius : float, sequence of float, or mapping
+        Radius in samples, for all axes or for each. A mapping from the name of an axis to a length in the units of
+        its coordinate makes a `CoordinateKernel`.
     ndim : int, optional
-        Number of dimensions.
+        Number of dimensions: by default the length of `radius`, or 2.
 
     Returns
     -------
@@ -214,7 +220,7 @@ def disk(radius: float, *, ndim: int = 2) -> Kernel:
     Raises
     ------
     ArgumentError, ArgumentTypeError
-        `radius` is not a finite number of at least zero, or the kernel would have more than 2^22 taps.
+        A radius is not a finite number of at least zero, or the kernel would have more than 2^22 taps.
 
     References
     ----------
@@ -228,12 +234,15 @@ def disk(radius: float, *, ndim: int = 2) -> Kernel:
            [1., 1., 1.],
            [0., 1., 0.]])
     """
-    limit, axes = real("radius", radius, 0.0), dimensions(ndim)
-    check_named("radius", *[2 * limit + 1] * axes)
-    reach = math.floor(limit)
-    squares = np.arange(-reach, reach + 1.0) ** 2
-    distances = sum(np.ix_(*[squares] * axes))
-    inside = np.asarray(distances <= limit**2, dtype=float)
+    limits = per_axis("radius", radius, ndim, non_negative)
+    check_named("radius", *[2 * limit + 1 for limit in limits])
+    largest = max(limits)  # with one radius for all axes, distances are whole numbers
+    squares = [
+        (np.arange(-math.floor(limit), math.floor(limit) + 1.0) * (largest / limit if limit else 0.0)) ** 2
+        for limit in limits
+    ]
+    distances = sum(np.ix_(*squares))
+    inside = np.asarray(distances <= largest**2, dtype=float)
     return Taps(inside / inside.sum())
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from faltung.errors import ArgumentError, ArgumentTypeError
+from faltung.errors import ArgumentError, ArgumentTypeError, FaltungError
 from faltung.ground.checks import is_integer, is_sequence
 
 if TYPE_CHECKING:
@@ -40,6 +40,8 @@ def as_taps(taps: ArrayLike, name: str = "taps") -> TapArray:
     """Return a read-only copy of `taps` in float64 or complex128; the errors speak of the argument `name`."""
     try:
         given = np.asarray(taps)
+    except FaltungError:  # of an object that knows better why it is no array
+        raise
     except (ValueError, TypeError) as error:
         remedy = "Nested lists must have equal lengths."
         raise ArgumentError(name, "an array of numbers", f"{type(taps).__name__}", remedy) from error

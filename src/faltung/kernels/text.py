@@ -33,6 +33,8 @@ def spell(value: object) -> str:
     """Return the shortest text that reads back as the same number, or as the same tuple of numbers."""
     if isinstance(value, np.ndarray) and value.ndim == 0:
         value = value.item()
+    if isinstance(value, str):  # the name of an axis
+        return repr(value)
     if isinstance(value, Sequence | np.ndarray):
         items = [spell(item) for item in value]
         return f"({items[0]},)" if len(items) == 1 else f"({', '.join(items)})"

@@ -9,7 +9,7 @@ from typing import Any
 from faltung.errors import ArgumentError, ArgumentTypeError, AxesWarning
 from faltung.ground.checks import is_integer, is_sequence
 
-__all__ = ["channel_axis", "spatial_axes", "warn_of_channels"]
+__all__ = ["channel_axis", "spatial_axes", "warn_of_axes", "warn_of_channels"]
 
 #: Lengths that the last axis of an array has if it holds colours or channels, by the number of axes before it.
 _CHANNELS = {1: (2,), 2: (3, 4)}
@@ -55,7 +55,12 @@ def warn_of_channels(shape: tuple[int, ...], kernel_axes: tuple[int, ...], axes:
         lengths = " x ".join(map(str, shape))
         remedy = "colours, pass axes=(0, 1)" if count == 2 else "channels, pass axes=0"
         text = f"axes: the kernel extends over the last axis of {lengths} samples. If it holds {remedy}."
-        warnings.warn(text, AxesWarning, stacklevel=_frames_of_this_package())
+        warn_of_axes(text)
+
+
+def warn_of_axes(text: str) -> None:
+    """Warn of axes that a kernel probably should not extend over; the warning names the caller of this package."""
+    warnings.warn(text, AxesWarning, stacklevel=_frames_of_this_package())
 
 
 def _frames_of_this_package() -> int:
