@@ -6,22 +6,28 @@ A stage of block length L begins at lag 2 L, so the parts before it must reach t
     taps       | direct | partitions of L1 taps | partitions of L2 taps                   |
 
 The direct head costs 2 L1 multiply-adds for each output, and a stage as many products of spectra as it has partitions.
+The block lengths with the least predicted time are taken.
 """
 
 from __future__ import annotations
 
-__all__ = ["BLOCK", "stage_lengths"]
+import itertools
+import math
+
+__all__ = ["BLOCK", "LONGEST", "stage_lengths"]
 
 #: The block length that is assumed if none is named.
 BLOCK = 256
 
-# The following values were tuned by benchmarks/streams.py.
-#: Block lengths of the first stage, and of the longest one: its transforms are the largest piece of work.
-SHORTEST_FIRST, LONGEST_FIRST, LONGEST = 128, 512, 4096
-#: A stage has blocks so many times as long as the one before.
-GROWTH = 16
-#: Kernels without stages: up to so many times the head that they would have.
-ALONE = 2
+#: Block lengths of stages: the transforms of the longest are the largest piece of work.
+LENGTHS = (128, 256, 512, 1024, 2048, 4096)
+LONGEST = LENGTHS[-1]
+
+# The following values are estimates that are tuned, in nanoseconds, for a line of two channels.
+#: A call of the head, and one of its taps for a sample.
+CALL, TAP = 25_000.0, 0.15
+#: A block of a stage, a point of a product, and a point and stage of radix 2 of a transform.
+BLOCK_CALLS, PRODUCT, TRANSFORM = 25_000.0, 0.35, 0.3
 
 
 def stage_lengths(taps: int, block: int) -> tuple[int, ...]:
@@ -30,13 +36,20 @@ def stage_lengths(taps: int, block: int) -> tuple[int, ...]:
     Examples
     --------
     >>> stage_lengths(100, 256), stage_lengths(5000, 256), stage_lengths(100_001, 256)
-    ((), (256,), (256, 4096))
+    ((), (512,), (256, 4096))
     """
-    length = 1 << (block - 1).bit_length()
-    length = min(max(length, SHORTEST_FIRST), LONGEST_FIRST)
-    if taps <= ALONE * 2 * length:
-        return ()
-    lengths = [length]
-    while lengths[-1] * GROWTH <= LONGEST and 2 * lengths[-1] * GROWTH < taps:
-        lengths.append(lengths[-1] * GROWTH)
-    return tuple(lengths)
+    options = [(), *itertools.combinations(LENGTHS, 1), *itertools.combinations(LENGTHS, 2)]
+    possible = (lengths for lengths in options if not lengths or 2 * lengths[-1] < taps)
+    return min(possible, key=lambda lengths: _seconds(taps, block, lengths))
+
+
+def _seconds(taps: int, block: int, lengths: tuple[int, ...]) -> float:
+    """Return the time for each sample."""
+    if not lengths:
+        return CALL / block + TAP * taps
+    total = CALL / min(block, lengths[0]) + TAP * 2 * lengths[0]
+    for length, stop in zip(lengths, [*(2 * length for length in lengths[1:]), taps], strict=True):
+        partitions = -(-(stop - 2 * length) // length)
+        points = 2 * length
+        total += (BLOCK_CALLS + 2 * points * math.log2(points) * TRANSFORM) / length + 2 * partitions * PRODUCT
+    return total

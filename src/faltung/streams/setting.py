@@ -101,7 +101,7 @@ class Setting:
         if self.channels is None:
             array = array[None]
         else:
-            array = np.moveaxis(array, self.axis, -1)
+            array = array if self.axis % 2 else array.T
             if len(array) != self.channels:
                 received = f"{len(array)}, where time is axis {self.axis} of shape {np.shape(samples)}"
                 raise ArgumentError("samples", f"{self.channels} channels", received, "Name the axis of time as axis=.")
@@ -114,7 +114,7 @@ class Setting:
 
     def outward(self, outputs: NDArray[Any]) -> NDArray[Any]:
         """Return outputs of shape (channels out, n) in the shape that samples have."""
-        return outputs[0] if self.channels is None else np.moveaxis(outputs, -1, self.axis)
+        return outputs[0] if self.channels is None else outputs if self.axis % 2 else outputs.T
 
 
 def as_filter(kernel: Any, channels: int | None) -> Kernel | Bank:

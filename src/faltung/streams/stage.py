@@ -24,8 +24,8 @@ from faltung.streams.wiring import Wiring
 
 __all__ = ["Stage"]
 
-#: The cost of a transform of n points, in products of n points; and the products of one call.
-TRANSFORM, AT_ONCE = 3.0, 4
+#: The cost of a transform of n points, in products of n points; and the points of the products of one call.
+TRANSFORM, POINTS_AT_ONCE = 6.0, 1 << 15
 
 
 class Stage:
@@ -67,6 +67,11 @@ class Stage:
         self._now, self._next = np.zeros((2, channels_out, length), result)
         self._spectra = [[self._cut(one.taps) for one in connections] for connections in wiring.connections]
         self._window_at, self._sum_at = self._windows.ctypes.data, self._sums.ctypes.data
+        self._bytes = self._sums[0].nbytes
+        # Addresses of the windows of a line, from a block back to earlier ones, beginning anywhere in the ring.
+        self._back = -np.arange(2 * self._count) % self._count * self._bytes + self._window_at
+        self._factors = [[self._table(one) for one in spectra] for spectra in self._spectra]
+        self._at_once = max(1, POINTS_AT_ONCE // (2 * length))
         products = sum(map(len, wiring.connections)) * self._count
         self._total = products + TRANSFORM * (len(wiring.lines_in) + len(wiring.lines_out))
         self._done, self._steps = self._total, iter(())
@@ -117,17 +122,16 @@ class Stage:
                 self._transform_line(line, block, history, quiet)
                 yield TRANSFORM
         self._sums[...] = 0
-        slots = (block - np.arange(self._count)) % self._count
-        bytes_ = self._sums[0].nbytes
+        first = -block % self._count
+        windows = self._back[first : first + self._count]
         for out, connections in enumerate(self._wiring.connections):
-            total = self._sum_at + out * bytes_
-            for one, spectra in zip(connections, self._spectra[out], strict=True):
-                windows = self._window_at + (one.line * self._count + slots) * bytes_
-                factors = np.stack([windows, spectra.ctypes.data + np.arange(self._count) * bytes_], -1)
-                for start in range(0, self._count, AT_ONCE):
-                    part = factors[start : start + AT_ONCE]
-                    self._partitions.add_products(total, part)
-                    yield float(len(part))
+            total = self._sum_at + out * self._bytes
+            for one, (factors, address) in zip(connections, self._factors[out], strict=True):
+                np.add(windows, one.line * self._count * self._bytes, out=factors[:, 0])
+                for start in range(0, self._count, self._at_once):
+                    count = min(self._at_once, self._count - start)
+                    self._partitions.add_products(total, address + start * factors.strides[0], count)
+                    yield float(count)
             self._restore(out, total)
             yield TRANSFORM
 
@@ -148,7 +152,7 @@ class Stage:
             bad = [~(np.abs(window[channel]) <= self._limit) for channel in both]
             parts = [part if part is None else np.where(bad[-1 if k else 0], 0, part) for k, part in enumerate(parts)]
         slot = line * self._count + block % self._count
-        self._partitions.transform(parts[0], parts[1], self._window_at + slot * self._sums[0].nbytes)  # type: ignore[arg-type]
+        self._partitions.transform(parts[0], parts[1], self._window_at + slot * self._bytes)  # type: ignore[arg-type]
 
     def _restore(self, line: int, total: int) -> None:
         parts = self._partitions.restore(total)
@@ -170,6 +174,12 @@ class Stage:
             spectra = [self._partitions.spectrum(one) for one in whole.reshape(self._count, -1)]
             self._cuts[key] = aligned(np.stack(spectra))
         return self._cuts[key]
+
+    def _table(self, spectra: NDArray[np.floating]) -> tuple[NDArray[np.int64], int]:
+        """Return a table of the factors of all products of a connection, and its address."""
+        factors = np.empty((self._count, 2), np.int64)
+        factors[:, 1] = spectra.ctypes.data + np.arange(self._count) * self._bytes
+        return factors, factors.ctypes.data
 
     @lazy
     def _cuts(self) -> dict[int, NDArray[np.floating]]:

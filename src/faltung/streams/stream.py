@@ -167,8 +167,9 @@ class Stream:
         """Dtype of the outputs; None until the first samples came, unless it was named."""
         if self._kept is None:
             return None
-        taps = [np.complex64] if any(voice.kernel.dtype.kind == "c" for voice in self._voices) else []
-        return np.result_type(self._kept, *taps)
+        if any(voice.kernel.dtype.kind == "c" for voice in self._voices):
+            return np.result_type(self._kept, np.complex64)
+        return self._kept
 
     @property
     def position(self) -> int:

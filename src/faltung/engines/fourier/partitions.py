@@ -72,7 +72,10 @@ class Partitions:
         table = memory[: rows * stride * number.itemsize].view(number).reshape(rows, stride)
         #: The real and the imaginary part of the window, row by row.
         self._parts = table[:, :columns], table[:, columns : 2 * columns]
-        self._keep, self._address = memory, memory.ctypes.data
+        self._keep = memory
+        #: Addresses that every call gets: those of scratch and spectrum are not used.
+        self._plane_at = memory.ctypes.data
+        self._tables = (0, 0, self._plane.table.ctypes.data, self._pair.ctypes.data)
         self._forward, self._backward = (_transforms(name, target, way) for way in ("analyse", "restore"))
         self._add = _products(name, target)
         # A sum is cut into pieces of whole complex vectors.
@@ -103,16 +106,25 @@ class Partitions:
         """Transform a window of two blocks; `target` is the address of its spectrum."""
         for part, samples in zip(self._parts, (real, imaginary), strict=True):
             part[...] = 0 if samples is None else samples.reshape(part.shape)
-        table = self._plane.table.ctypes.data
-        self._forward(self._address, target, 0, 0, table, self._pair.ctypes.data)
+        self._forward(self._plane_at, target, *self._tables)
 
-    def add_products(self, total: int, factors: NDArray[np.int64]) -> None:
-        """Add products of spectra to a sum: the address of the sum, and those of both factors for each product."""
-        self._add(total, factors.ctypes.data, len(factors), *self._pieces)
+    def add_products(self, total: int, factors: int, count: int) -> None:
+        """Add products of spectra to a sum.
+
+        Parameters
+        ----------
+        total : int
+            The address of the sum.
+        factors : int
+            The address of a table with a row of two addresses for each product: those of its factors.
+        count : int
+            Number of products.
+        """
+        self._add(total, factors, count, *self._pieces)
 
     def restore(self, total: int) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
         """Return both parts of a block of outputs; the sum at the address is overwritten."""
-        self._backward(self._address, total, 0, 0, self._plane.table.ctypes.data, self._pair.ctypes.data)
+        self._backward(self._plane_at, total, *self._tables)
         half = len(self._parts[0]) // 2
         re, im = (part[:half].reshape(-1) for part in self._parts)
         return re, im
