@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from faltung.streams.head import MOST
+
 __all__ = ["Placed", "limit_of"]
 
 
@@ -42,7 +44,7 @@ class Placed:
 
     def __init__(self, taps: NDArray[Any], start: int, channels_out: int, result: np.dtype[Any]) -> None:
         self._taps, self._start = taps[..., start:], start
-        self._size = taps.shape[-1]
+        self._size = taps.shape[-1] + MOST  # samples are placed before the outputs of their piece are taken
         wide = np.dtype(np.complex128 if result.kind == "c" else np.float64)
         self._sums = np.zeros((channels_out, self._size), wide)
         self._until = 0

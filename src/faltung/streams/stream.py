@@ -165,11 +165,7 @@ class Stream:
     @property
     def dtype(self) -> np.dtype[Any] | None:
         """Dtype of the outputs; None until the first samples came, unless it was named."""
-        if self._kept is None:
-            return None
-        if any(voice.kernel.dtype.kind == "c" for voice in self._voices):
-            return np.result_type(self._kept, np.complex64)
-        return self._kept
+        return None if self._kept is None else self._result(self._kept)
 
     @property
     def position(self) -> int:
@@ -390,6 +386,13 @@ class Stream:
             what = "closed" if self._closed else "flushed"
             raise ArgumentError("stream", "one that has not ended", f"one that was {what}", "Call reset() first.")
 
+    def _result(self, samples: np.dtype[Any]) -> np.dtype[Any]:
+        """Return the dtype of the outputs for samples of a dtype."""
+        kept = sample_dtype(samples)
+        if any(voice.kernel.dtype.kind == "c" for voice in self._voices):
+            return np.result_type(kept, np.complex64)
+        return kept
+
     def _make(self) -> None:
         """Make the history and the filters, as soon as the dtype is known."""
         assert self._kept is not None
@@ -415,7 +418,7 @@ class Stream:
     def _run(self, samples: NDArray[Any], until: int) -> NDArray[Any]:
         """Return the outputs up to a number, which the samples allow."""
         channels = _channels_out(self.kernel, self._setting)
-        outputs = np.empty((channels, max(0, until - self._given)), self.dtype or np.float64)
+        outputs = np.empty((channels, max(0, until - self._given)), self._result(self._kept or samples.dtype))
         if not samples.shape[1]:
             return outputs
         if self._history is None:
