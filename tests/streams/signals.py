@@ -74,7 +74,5 @@ def pushed(stream, x, lengths, axis=-1, flush=True):
 def stages(monkeypatch, *lengths):
     """Give every kernel stages of these block lengths, as far as it reaches them."""
     with monkeypatch.context() as patch:
-        patch.setattr(
-            running_filter, "stage_lengths", lambda taps, block: tuple(n for n in lengths if 2 * n < taps)
-        )
+        patch.setattr(running_filter, "stage_lengths", lambda taps, block: tuple(n for n in lengths if 2 * n < taps))
         yield

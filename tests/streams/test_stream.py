@@ -69,7 +69,10 @@ def test_blocks_of_any_length(rng, lengths, taps, monkeypatch):
 @settings(max_examples=60, deadline=None)
 def test_any_kernel_in_any_blocks(taps, samples, lengths, first, second, dtype, complex_taps, seed):
     rng = np.random.default_rng(seed)
-    x, kernel = noise(rng, dtype, 2, samples), rng.standard_normal(taps) + 1j * complex_taps * rng.standard_normal(taps)
+    x, kernel = (
+        noise(rng, dtype, 2, samples),
+        rng.standard_normal(taps) + 1j * complex_taps * rng.standard_normal(taps),
+    )
     kernel = kernel if complex_taps else kernel.real
     both = (first, second) if second and second > first else (first,)
     with pytest.MonkeyPatch.context() as patch, stages(patch, *both):
@@ -205,7 +208,9 @@ def test_a_stream_begins_again(rng, monkeypatch):
     with stages(monkeypatch, 128):
         stream = fa.Stream(kernel)
         first = pushed(stream, x, [100])
-        with pytest.raises(fa.ArgumentError, match=r"stream: expected one that has not ended, got one that was flush"):
+        with pytest.raises(
+            fa.ArgumentError, match=r"stream: expected one that has not ended, got one that was flush"
+        ):
             stream.push(x)
         stream.reset()
         assert stream.position == 0

@@ -104,7 +104,9 @@ class Setting:
             array = array if self.axis % 2 else array.T
             if len(array) != self.channels:
                 received = f"{len(array)}, where time is axis {self.axis} of shape {np.shape(samples)}"
-                raise ArgumentError("samples", f"{self.channels} channels", received, "Name the axis of time as axis=.")
+                raise ArgumentError(
+                    "samples", f"{self.channels} channels", received, "Name the axis of time as axis=."
+                )
         if computed is None or not array.shape[1] or computed_dtype(array.dtype, "samples") == computed:
             return array
         if np.can_cast(computed_dtype(array.dtype, "samples"), computed):

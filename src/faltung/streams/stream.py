@@ -411,9 +411,7 @@ class Stream:
         if isinstance(kernel, Kernel) and setting.resamples:
             rates = (setting.up, setting.down, setting.offset)
             return Polyphase(kernel, setting.lines, *rates, self._kept, setting.accuracy)
-        return RunningFilter(
-            kernel, setting.lines, setting.groups, setting.block, self._kept, setting.accuracy
-        )
+        return RunningFilter(kernel, setting.lines, setting.groups, setting.block, self._kept, setting.accuracy)
 
     def _run(self, samples: NDArray[Any], until: int) -> NDArray[Any]:
         """Return the outputs up to a number, which the samples allow."""
@@ -431,7 +429,8 @@ class Stream:
             piece = samples[:, at : at + min(unit - history.position % unit, MOST)]
             history.write(piece)
             allowed = min(until, self._setting.outputs(history.position, self._taps)) - self._given
-            self._fill(history, piece.shape[1], outputs[:, done : done + max(0, allowed)])
+            with np.errstate(all="ignore"):  # infinities of different signs, and sums beyond single precision
+                self._fill(history, piece.shape[1], outputs[:, done : done + max(0, allowed)])
             at, done = at + piece.shape[1], done + max(0, allowed)
         return outputs
 
