@@ -11,7 +11,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import faltung as fa
-from signals import defined, pushed, stages
+from pushed_signals import defined, pushed, stages
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_an_old_infinity_ends_with_the_ramp(rng):
         (np.ones(2), {"ramp": -1}, "ramp: expected"),
         (np.ones(2), {"curve": "cubic"}, "curve: expected 'linear' or 'equal-power', got 'cubic'"),
         (np.ones(2) * 1j, {}, "dtype='complex64'"),
-        (np.ones((2, 1, 2)), {}, "as many channels out as before"),
+        (np.ones((2, 1, 2)), {}, "1 channels out, as before"),
     ],
 )
 def test_kernels_that_do_not_fit_are_refused(kernel, arguments, message):
@@ -157,7 +157,7 @@ def test_the_end_is_stored():
 def test_a_state_that_is_none_is_refused(missing):
     state = fa.Stream([1.0, 2.0]).state()
     del state[missing]
-    with pytest.raises(fa.ArgumentError, match="state: expected what Stream.state returned"):
+    with pytest.raises(fa.ArgumentError, match=r"state: expected what Stream\.state returned"):
         fa.Stream.restore(state)
 
 

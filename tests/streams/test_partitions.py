@@ -10,8 +10,8 @@ import faltung as fa
 from faltung.engines.fourier.partitions import SHORTEST, Partitions
 from faltung.engines.fourier.spectrum import aligned
 from faltung.streams.history import History
+from faltung.streams.partitioning import LENGTHS, LONGEST, stage_lengths
 from faltung.streams.running_filter import RunningFilter
-from faltung.streams.schedule import LENGTHS, LONGEST, stage_lengths
 
 rng = np.random.default_rng(4)
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 import faltung as fa
-from signals import defined, pushed
+from pushed_signals import defined, pushed
 
 FACTORS = [(1, 1), (2, 1), (1, 2), (3, 2), (2, 3), (4, 6), (160, 147), (1, 100), (7, 7)]
 

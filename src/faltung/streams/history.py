@@ -35,7 +35,7 @@ class History:
     """
 
     def __init__(self, channels: int, size: int, dtype: np.dtype[Any]) -> None:
-        self.size = size
+        self.size, self.dtype = size, dtype
         self.position = 0
         self._memory = np.zeros((channels, 2 * size), dtype)
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from faltung.kernels import Bank, Kernel
 from faltung.streams.head import MOST, Head
 from faltung.streams.history import History
+from faltung.streams.partitioning import stage_lengths
 from faltung.streams.placed import Placed, limit_of
-from faltung.streams.schedule import stage_lengths
 from faltung.streams.stage import Stage
 from faltung.streams.wiring import wire, written_out
 
@@ -79,6 +79,11 @@ class RunningFilter:
                 self._placed.take(target, position - count)
         for stage in self._stages:
             stage.advance(history, position > self._loud_until)
+
+    @property
+    def reach(self) -> int:
+        """Samples of the history that it needs."""
+        return max([self._head.reach, *(stage.reach for stage in self._stages)])
 
     def rewind(self, history: History) -> None:
         """Begin at the position of the history, with the outputs of what is in it."""

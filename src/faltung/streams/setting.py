@@ -13,7 +13,7 @@ from faltung.ground.arrays import as_array, as_dtype, computed_dtype
 from faltung.ground.checks import integer
 from faltung.kernels import Bank, Kernel
 from faltung.kernels.grid import GridFunction
-from faltung.streams.schedule import BLOCK
+from faltung.streams.partitioning import BLOCK
 
 __all__ = ["Setting", "as_filter", "check_fits", "sample_dtype", "setting_of"]
 

@@ -64,6 +64,8 @@ class Stage:
         size = self._partitions.size
         self._windows = aligned(np.zeros((len(wiring.lines_in), self._count, size), number))
         self._sums = aligned(np.zeros((len(wiring.lines_out), size), number))
+        self._now: NDArray[Any]
+        self._next: NDArray[Any]
         self._now, self._next = np.zeros((2, channels_out, length), result)
         self._spectra = [[self._cut(one.taps) for one in connections] for connections in wiring.connections]
         self._window_at, self._sum_at = self._windows.ctypes.data, self._sums.ctypes.data
@@ -74,7 +76,8 @@ class Stage:
         self._at_once = max(1, POINTS_AT_ONCE // (2 * length))
         products = sum(map(len, wiring.connections)) * self._count
         self._total = products + TRANSFORM * (len(wiring.lines_in) + len(wiring.lines_out))
-        self._done, self._steps = self._total, iter(())
+        self._done: float = self._total
+        self._steps: Iterator[float] = iter(())
 
     @property
     def reach(self) -> int:

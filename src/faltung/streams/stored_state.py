@@ -57,7 +57,7 @@ def unpacked(
         values["channels"] = None if values["channels"] == -1 else values["channels"]
         pushed, given, ended = np.asarray(state["counts"]).tolist()
         name = str(np.asarray(state["dtype"]).item())
-        voices = []
+        voices: list[tuple[Kernel | Bank, Ramp | None]] = []
         while f"taps {len(voices)}" in state:
             k = len(voices)
             taps, origin = np.asarray(state[f"taps {k}"]), np.asarray(state[f"origin {k}"]).tolist()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -14,26 +13,13 @@ from faltung.ground.checks import integer
 from faltung.kernels import Bank, Kernel
 from faltung.streams import stored_state
 from faltung.streams.fade import CURVES, Ramp
-from faltung.streams.head import MOST
-from faltung.streams.history import History
-from faltung.streams.rates import Polyphase
-from faltung.streams.running_filter import RunningFilter
-from faltung.streams.schedule import LONGEST
+from faltung.streams.running_kernels import RunningKernels
 from faltung.streams.setting import Setting, as_filter, check_fits, sample_dtype, setting_of
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 __all__ = ["Stream"]
-
-
-@dataclass
-class _Voice:
-    """A kernel that runs, and the ramp along which it takes over from those before."""
-
-    kernel: Kernel | Bank
-    ramp: Ramp | None = None
-    filter: RunningFilter | Polyphase | None = None
 
 
 class Stream:
@@ -137,14 +123,18 @@ class Stream:
     ) -> None:
         given = as_filter(kernel, channels)
         arguments = (channels, groups, block, axis, up, down, align, shape, longest, accuracy)
-        self._begin(given, setting_of(given, *arguments), None if dtype is None else sample_dtype(dtype))
+        self._setting = setting_of(given, *arguments)
+        self._kernels = RunningKernels(self._setting, [(given, None)], None if dtype is None else sample_dtype(dtype))
+        self._lock = threading.RLock()
+        self._pushed = 0
+        self._ended = self._closed = False
 
     # ---- what can be read
 
     @property
     def kernel(self) -> Kernel | Bank:
         """The kernel; during a ramp, the new one."""
-        return self._voices[-1].kernel
+        return self._kernels.newest
 
     @property
     def latency(self) -> int:
@@ -165,7 +155,7 @@ class Stream:
     @property
     def dtype(self) -> np.dtype[Any] | None:
         """Dtype of the outputs; None until the first samples came, unless it was named."""
-        return None if self._kept is None else self._result(self._kept)
+        return None if self._kernels.kept is None else self._kernels.result(self._kernels.kept)
 
     @property
     def position(self) -> int:
@@ -202,13 +192,12 @@ class Stream:
         """
         with self._lock:
             self._check_open()
-            array = self._setting.inward(samples, self._kept)
-            count = array.shape[1]
-            if count and self._kept is None:
-                self._kept = sample_dtype(array.dtype)
-            outputs = self._run(array, self._setting.outputs(self._pushed + count, self._taps))
-            self._pushed += count
-            return self._setting.outward(outputs)
+            setting, kernels = self._setting, self._kernels
+            array = setting.inward(samples, kernels.kept)
+            pushed = self._pushed + array.shape[1]
+            outputs = kernels.run(array, setting.outputs(pushed, kernels.taps))
+            self._pushed = pushed
+            return setting.outward(outputs)
 
     def flush(self) -> NDArray[Any]:
         """End the signal, and return the outputs that are left; `reset` begins another one.
@@ -221,11 +210,11 @@ class Stream:
         with self._lock:
             self._check_open()
             self._ended = True
-            setting = self._setting
-            target = setting.all_outputs(self._pushed, self._taps)
+            setting, kernels = self._setting, self._kernels
+            target = setting.all_outputs(self._pushed, kernels.taps)
             zeros = -(-((target - 1) * setting.down + setting.offset + 1) // setting.up) - self._pushed
-            silence = np.zeros((setting.lines, max(0, zeros)), self._kept or np.float64)
-            return setting.outward(self._run(silence, target))
+            silence = np.zeros((setting.lines, max(0, zeros)), kernels.kept or np.float64)
+            return setting.outward(kernels.run(silence, target))
 
     def exchange(self, kernel: Kernel | Bank | ArrayLike, ramp: int = 0, curve: str = "linear") -> None:
         """Go on with another kernel, as if it had run from the beginning.
@@ -262,41 +251,23 @@ class Stream:
             self._check_open()
             new = as_filter(kernel, self._setting.channels)
             check_fits(new, self._setting)
-            if _channels_out(new, self._setting) != _channels_out(self.kernel, self._setting):
-                remedy = "Make another stream."
-                raise ArgumentError("kernel", "as many channels out as before", f"{new.shape}", remedy)
             length = integer("ramp", ramp, 0)
             if curve not in CURVES:
                 raise ArgumentError("curve", "'linear' or 'equal-power'", repr(curve))
-            if new.dtype.kind == "c" and self.kernel.dtype.kind != "c" and self._kept is not None:
-                if self._kept.kind != "c":
-                    remedy = "Make the stream with dtype='complex64' or 'complex128'."
-                    raise ArgumentError("kernel", "real taps for a real stream", "complex taps", remedy)
-            voice = _Voice(new, Ramp(length, curve) if length else None)
-            if self._history is not None:
-                voice.filter = self._filter(new)
-                voice.filter.rewind(self._history)
-            self._voices = [*self._voices, voice] if length else [voice]
+            self._kernels.exchange(new, Ramp(length, curve) if length else None)
 
     def reset(self) -> None:
         """Begin another signal, with the last kernel, and without anything of the signal before."""
         with self._lock:
-            self._voices = [replace(self._voices[-1], ramp=None)]
-            self._pushed = self._given = 0
+            self._kernels.begin_again()
+            self._pushed = 0
             self._ended = self._closed = False
-            if self._history is not None:
-                self._history.rewind()
-                for voice in self._voices:
-                    if voice.filter is not None:
-                        voice.filter.rewind(self._history)
 
     def close(self) -> None:
         """End the stream, and free its memory; what was not given is lost."""
         with self._lock:
             self._ended = self._closed = True
-            self._history = None
-            for voice in self._voices:
-                voice.filter = None
+            self._kernels.release()
 
     def __enter__(self) -> Self:
         """Return the stream, which is closed at the end of the block."""
@@ -328,12 +299,9 @@ class Stream:
         with self._lock:
             if self._closed:
                 raise ArgumentError("stream", "one that was not closed", "a stream without samples")
-            samples = None
-            if self._history is not None:
-                samples = self._history.last(min(self._history.size, self._history.position))
-            voices = [(voice.kernel, voice.ramp) for voice in self._voices]
-            counts = (self._pushed, self._given, int(self._ended))
-            return stored_state.packed(self._setting, counts, self._kept, samples, voices)
+            kernels = self._kernels
+            counts = (self._pushed, kernels.given, int(self._ended))
+            return stored_state.packed(self._setting, counts, kernels.kept, kernels.samples(), kernels.voices())
 
     @classmethod
     def restore(cls, state: Mapping[str, Any]) -> Stream:
@@ -350,106 +318,20 @@ class Stream:
             Something is missing, or is not what `state` writes.
         """
         setting, counts, kept, samples, voices = stored_state.unpacked(state)
-        self = cls.__new__(cls)
-        self._begin(voices[0][0], setting, kept)
-        self._voices = [_Voice(kernel, ramp) for kernel, ramp in voices]
-        self._pushed, self._given, ended = counts
-        self._ended = bool(ended)
-        if samples is not None:
-            self._make()
-            assert self._history is not None
-            # After the end, the history may have come further than the samples that were pushed.
-            self._history.rewind(self._pushed, samples)
-            for voice in self._voices:
-                assert voice.filter is not None
-                voice.filter.rewind(self._history)
-        return self
+        kernels = RunningKernels(setting, voices, kept)
+        kernels.resume(counts[0], counts[1], samples)
+        return cls._made(setting, kernels, counts[0], bool(counts[2]))
 
     # ---- how it is done
 
-    def _begin(self, kernel: Kernel | Bank, setting: Setting, kept: np.dtype[Any] | None) -> None:
-        self._setting = setting
-        self._voices = [_Voice(kernel)]
-        self._kept = kept
-        self._lock = threading.RLock()
-        self._history: History | None = None
-        self._pushed = self._given = 0
-        self._ended = self._closed = False
-
-    @property
-    def _taps(self) -> int:
-        """Taps of the longest kernel that is running."""
-        return max(voice.kernel.shape[0] for voice in self._voices)
+    @classmethod
+    def _made(cls, setting: Setting, kernels: RunningKernels, pushed: int = 0, ended: bool = False) -> Self:
+        self = cls.__new__(cls)
+        self._setting, self._kernels, self._pushed, self._ended = setting, kernels, pushed, ended
+        self._closed, self._lock = False, threading.RLock()
+        return self
 
     def _check_open(self) -> None:
         if self._ended:
             what = "closed" if self._closed else "flushed"
             raise ArgumentError("stream", "one that has not ended", f"one that was {what}", "Call reset() first.")
-
-    def _result(self, samples: np.dtype[Any]) -> np.dtype[Any]:
-        """Return the dtype of the outputs for samples of a dtype."""
-        kept = sample_dtype(samples)
-        if any(voice.kernel.dtype.kind == "c" for voice in self._voices):
-            return np.result_type(kept, np.complex64)
-        return kept
-
-    def _make(self) -> None:
-        """Make the history and the filters, as soon as the dtype is known."""
-        assert self._kept is not None
-        setting = self._setting
-        for voice in self._voices:
-            voice.filter = self._filter(voice.kernel)
-        reach = setting.longest + 5 * LONGEST + 2 * MOST
-        if setting.resamples:
-            reach = max(voice.filter.reach for voice in self._voices if isinstance(voice.filter, Polyphase))
-            reach += -(-setting.longest // setting.up)
-        self._history = History(setting.lines, reach, self._kept)
-
-    def _filter(self, kernel: Kernel | Bank) -> RunningFilter | Polyphase:
-        setting = self._setting
-        assert self._kept is not None
-        if isinstance(kernel, Kernel) and setting.resamples:
-            rates = (setting.up, setting.down, setting.offset)
-            return Polyphase(kernel, setting.lines, *rates, self._kept, setting.accuracy)
-        return RunningFilter(kernel, setting.lines, setting.groups, setting.block, self._kept, setting.accuracy)
-
-    def _run(self, samples: NDArray[Any], until: int) -> NDArray[Any]:
-        """Return the outputs up to a number, which the samples allow."""
-        channels = _channels_out(self.kernel, self._setting)
-        outputs = np.empty((channels, max(0, until - self._given)), self._result(self._kept or samples.dtype))
-        if not samples.shape[1]:
-            return outputs
-        if self._history is None:
-            self._make()
-        history = self._history
-        assert history is not None
-        at = done = 0
-        while at < samples.shape[1]:
-            unit = min(voice.filter.unit for voice in self._voices if voice.filter is not None)
-            piece = samples[:, at : at + min(unit - history.position % unit, MOST)]
-            history.write(piece)
-            allowed = min(until, self._setting.outputs(history.position, self._taps)) - self._given
-            with np.errstate(all="ignore"):  # infinities of different signs, and sums beyond single precision
-                self._fill(history, piece.shape[1], outputs[:, done : done + max(0, allowed)])
-            at, done = at + piece.shape[1], done + max(0, allowed)
-        return outputs
-
-    def _fill(self, history: History, new: int, target: NDArray[Any]) -> None:
-        """Fill a part of the outputs, for the new samples of the history."""
-        first, *later = self._voices
-        assert first.filter is not None
-        first.filter.give(history, new, target, self._given)
-        for voice in later:
-            other = np.empty_like(target)
-            assert voice.filter is not None and voice.ramp is not None
-            voice.filter.give(history, new, other, self._given)
-            voice.ramp.mix(target, other)
-        over = [k for k, voice in enumerate(self._voices) if voice.ramp is not None and voice.ramp.over]
-        if over:
-            self._voices = self._voices[over[-1] :]
-            self._voices[0].ramp = None
-        self._given += target.shape[1]
-
-
-def _channels_out(kernel: Kernel | Bank, setting: Setting) -> int:
-    return kernel.out_channels if isinstance(kernel, Bank) else setting.lines

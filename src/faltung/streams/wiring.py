@@ -1,7 +1,7 @@
 """Which signals share a transform? Two real ones are the real and the imaginary part of a complex one, a *line*.
 
-If all channels have one real kernel, two channels share the line in and the line out. In a bank, each channel in has a
-line of its own, and the kernels of two channels out are the real and the imaginary part of one complex kernel::
+If all channels have one real kernel, two channels share the line in and the line out. In a bank, each channel in has
+a line of its own, and the kernels of two channels out are the real and the imaginary part of one complex kernel::
 
     line out (0, 1) = sum over channels in i of line in (i) * (kernel 0i + i kernel 1i)
 """

@@ -5,8 +5,8 @@ A stage of block length L begins at lag 2 L, so the parts before it must reach t
     lag        0        2 L1                    2 L2                                      end
     taps       | direct | partitions of L1 taps | partitions of L2 taps                   |
 
-The direct head costs 2 L1 multiply-adds for each output, and a stage as many products of spectra as it has partitions.
-The block lengths with the least predicted time are taken.
+The direct head costs 2 L1 multiply-adds for each output, and a stage as many products of spectra as it has
+partitions. The block lengths with the least predicted time are taken.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def stage_lengths(taps: int, block: int) -> tuple[int, ...]:
     Examples
     --------
     >>> stage_lengths(100, 256), stage_lengths(5000, 256), stage_lengths(100_001, 256)
-    ((), (512,), (256, 4096))
+    ((), (256,), (256, 4096))
     """
     options = [(), *itertools.combinations(LENGTHS, 1), *itertools.combinations(LENGTHS, 2)]
     possible = (lengths for lengths in options if not lengths or 2 * lengths[-1] < taps)
