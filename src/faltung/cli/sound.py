@@ -14,12 +14,14 @@ from numpy.typing import NDArray
 from faltung.cli.console import print_note, printable, progress
 from faltung.cli.filters import read_filter
 from faltung.errors import ArgumentError
+from faltung.files.sound_chunks import other_chunks
 from faltung.files.sound_files import (
     SoundSource,
     SoundTarget,
     chosen_subtype,
     decibels,
     open_sound,
+    sample_bytes,
     sound_format,
     text_losses,
 )
@@ -38,6 +40,8 @@ _COMMON = {"image", "kernel", "output", "keep_metadata", "overwrite"}
 _OWN = {"tail": "--tail", "subtype": "--subtype", "resample": "--resample"}
 #: Samples that are read at a time; and most samples of an impulse response.
 _BLOCK, _LONGEST = 1 << 14, 1 << 24
+#: Bytes of samples that 32 bits count, with room for a head and a tail.
+_MOST_BYTES = (1 << 32) - (1 << 26)
 #: Zeros of the sinc on each side, and the shape of its Kaiser window: 100 dB.
 _ZEROS, _BETA = 48, 10.0
 
@@ -95,6 +99,7 @@ def apply_sound(path: Path, kernel: str, output: str, options: SoundOptions) -> 
         stream = _stream_of(source, kernel, options)
         subtype = chosen_subtype(source.subtype, kind, options.subtype, target.suffix.lower() == ".opus")
         texts = source.texts if options.metadata else {}
+        _check_length(kind, subtype, source)
         channels = stream.push(np.zeros((0, source.channels), source.dtype)).shape[1]
         with new_file(target) as temporary:
             written = SoundTarget(temporary, kind, subtype, source.rate, channels, texts)
@@ -102,9 +107,16 @@ def apply_sound(path: Path, kernel: str, output: str, options: SoundOptions) -> 
                 seconds = _write_all(source, stream, written, repr(stream.kernel))
             finally:
                 written.close()
-            lost = text_losses(temporary, texts)
+            lost = text_losses(temporary, texts) + (other_chunks(path) if options.metadata else [])
     _report(target, source, written, subtype, lost, options.subtype is None)
     typer.echo(printable(f"{target}: {seconds:.3f} s, {channels} x {source.rate} Hz, {kind} {subtype}"))
+
+
+def _check_length(kind: str, subtype: str, source: SoundSource) -> None:
+    """Refuse a format that counts its bytes in 32 bits, for a sound that has more."""
+    if kind in ("WAV", "AIFF", "AU") and source.frames * source.channels * sample_bytes(subtype) > _MOST_BYTES:
+        received = f"{source.frames} samples of {source.channels} channels as {kind} {subtype}"
+        raise ArgumentError("--output", "at most 4 GB in this format", received, "Name it .w64, .rf64 or .flac.")
 
 
 def _write_all(source: SoundSource, stream: Stream, target: SoundTarget, name: str) -> float:
@@ -192,4 +204,4 @@ def _report(
             "and were cut off. --subtype FLOAT keeps them in a .wav file."
         )
     if lost:
-        print_note(f"{target}: this format does not keep {', '.join(lost)}.")
+        print_note(f"{target}: not kept: {', '.join(lost)}.")

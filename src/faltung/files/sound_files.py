@@ -24,6 +24,7 @@ __all__ = [
     "chosen_subtype",
     "decibels",
     "open_sound",
+    "sample_bytes",
     "sound_format",
     "soundfile",
     "text_losses",
@@ -230,6 +231,17 @@ def _integers(samples: NDArray[np.floating], bits: int) -> NDArray[np.signedinte
     if bits == 16:
         return whole.astype(np.int16)
     return (whole << (32 - bits)).astype(np.int32)
+
+
+def sample_bytes(subtype: str) -> int:
+    """Return the bytes of a sample, at least approximately.
+
+    Examples
+    --------
+    >>> sample_bytes("PCM_24"), sample_bytes("DOUBLE")
+    (3, 8)
+    """
+    return {"FLOAT": 4, "DOUBLE": 8}.get(subtype, _BITS.get(subtype, 8) // 8)
 
 
 def text_losses(path: Path, texts: dict[str, str]) -> list[str]:
