@@ -6,7 +6,8 @@ A stage of block length L begins at lag 2 L, so the parts before it must reach t
     taps       | direct | partitions of L1 taps | partitions of L2 taps                   |
 
 The direct head costs 2 L1 multiply-adds for each output, and a stage as many products of spectra as it has
-partitions. The block lengths with the least predicted time are taken.
+partitions. Work is spread over pushes, except that a transform is done in one. The block lengths are taken for which
+the longest push takes the least time.
 """
 
 from __future__ import annotations
@@ -24,10 +25,12 @@ LENGTHS = (128, 256, 512, 1024, 2048, 4096)
 LONGEST = LENGTHS[-1]
 
 # The following values are estimates that are tuned, in nanoseconds, for a line of two channels.
+#: Samples of the shortest pushes whose longest is made short; in shorter ones, calls take most of the time.
+FEW = 64
 #: A call of the head, and one of its taps for a sample.
-CALL, TAP = 25_000.0, 0.15
+CALL, TAP = 30_000.0, 0.1
 #: A block of a stage, a point of a product, and a point and stage of radix 2 of a transform.
-BLOCK_CALLS, PRODUCT, TRANSFORM = 25_000.0, 0.35, 0.3
+BLOCK_CALLS, PRODUCT, TRANSFORM = 50_000.0, 0.5, 0.25
 
 
 def stage_lengths(taps: int, block: int) -> tuple[int, ...]:
@@ -36,15 +39,21 @@ def stage_lengths(taps: int, block: int) -> tuple[int, ...]:
     Examples
     --------
     >>> stage_lengths(100, 256), stage_lengths(5000, 256), stage_lengths(100_001, 256)
-    ((), (256,), (256, 4096))
+    ((), (512,), (512, 2048))
     """
     options = [(), *itertools.combinations(LENGTHS, 1), *itertools.combinations(LENGTHS, 2)]
     possible = (lengths for lengths in options if not lengths or 2 * lengths[-1] < taps)
-    return min(possible, key=lambda lengths: _seconds(taps, block, lengths))
+    return min(possible, key=lambda lengths: _worst(taps, block, lengths))
 
 
-def _seconds(taps: int, block: int, lengths: tuple[int, ...]) -> float:
-    """Return the time for each sample."""
+def _worst(taps: int, block: int, lengths: tuple[int, ...]) -> float:
+    """Return the time of the longest push: the mean, and a transform that is not divided among several pushes."""
+    largest = 2 * max((length for length in lengths if length > block), default=0)
+    return max(block, FEW) * _mean(taps, block, lengths) + (largest * math.log2(largest) * TRANSFORM if largest else 0)
+
+
+def _mean(taps: int, block: int, lengths: tuple[int, ...]) -> float:
+    """Return the mean time for each sample."""
     if not lengths:
         return CALL / block + TAP * taps
     total = CALL / min(block, lengths[0]) + TAP * 2 * lengths[0]
