@@ -38,8 +38,8 @@ Times real time: how many stereo streams at 48 kHz one core runs at once. Peak o
 mean one; pushes are told apart by their place in the cycle of the stages, and each is the lower quartile over cycles.
 Latency is that of the algorithm, in samples beside the block itself.
 
-lfilter is `scipy.signal.lfilter` with `zi`. oaconvolve is `scipy.signal.oaconvolve` of each push, whose end is added to
-later ones. Both run on the same pushes, in turn with the stream. Times are processor time of one thread.
+lfilter is `scipy.signal.lfilter` with `zi`. oaconvolve is `scipy.signal.oaconvolve` of each push, whose end is added
+to later ones. Both run on the same pushes, in turn with the stream. Times are processor time of one thread.
 """
 
 

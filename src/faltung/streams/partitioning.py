@@ -30,7 +30,7 @@ FEW = 64
 #: A call of the head, and one of its taps for a sample.
 CALL, TAP = 30_000.0, 0.1
 #: A block of a stage, a point of a product, and a point and stage of radix 2 of a transform.
-BLOCK_CALLS, PRODUCT, TRANSFORM = 50_000.0, 0.5, 0.25
+BLOCK_CALLS, PRODUCT, TRANSFORM = 50_000.0, 0.8, 0.2
 
 
 def stage_lengths(taps: int, block: int) -> tuple[int, ...]:
@@ -49,7 +49,9 @@ def stage_lengths(taps: int, block: int) -> tuple[int, ...]:
 def _worst(taps: int, block: int, lengths: tuple[int, ...]) -> float:
     """Return the time of the longest push: the mean, and a transform that is not divided among several pushes."""
     largest = 2 * max((length for length in lengths if length > block), default=0)
-    return max(block, FEW) * _mean(taps, block, lengths) + (largest * math.log2(largest) * TRANSFORM if largest else 0)
+    return max(block, FEW) * _mean(taps, block, lengths) + (
+        largest * math.log2(largest) * TRANSFORM if largest else 0
+    )
 
 
 def _mean(taps: int, block: int, lengths: tuple[int, ...]) -> float:

@@ -47,6 +47,10 @@ class RunningKernels:
     ----------
     given : int
         Outputs that were given.
+    newest : Kernel or Bank
+        The kernel that was given last.
+    taps : int
+        Taps of the longest kernel that is running.
     """
 
     def __init__(
@@ -58,16 +62,7 @@ class RunningKernels:
         self._history: History | None = None
         self.kept = kept
         self.given = 0
-
-    @property
-    def newest(self) -> Kernel | Bank:
-        """The kernel that was given last."""
-        return self.voices()[-1][0]
-
-    @property
-    def taps(self) -> int:
-        """Taps of the longest kernel that is running."""
-        return max(kernel.shape[0] for kernel, _ in self.voices())
+        self._note_kernels()
 
     def voices(self) -> list[tuple[Kernel | Bank, Ramp | None]]:
         """Return the kernels with their ramps."""
@@ -81,21 +76,17 @@ class RunningKernels:
     def result(self, samples: np.dtype[Any]) -> np.dtype[Any]:
         """Return the dtype of the outputs for samples of a dtype."""
         kept = sample_dtype(samples)
-        if any(kernel.dtype.kind == "c" for kernel, _ in self.voices()):
-            return np.result_type(kept, np.complex64)
-        return kept
+        return np.result_type(kept, np.complex64) if self._is_complex else kept
 
     def run(self, samples: NDArray[Any], until: int) -> NDArray[Any]:
         """Take samples of shape (channels, n), and return the outputs up to a number, which they allow."""
-        outputs = np.empty(
-            (self._channels_out(), max(0, until - self.given)), self.result(self.kept or samples.dtype)
-        )
+        outputs = np.empty((self._channels_out, max(0, until - self.given)), self.result(self.kept or samples.dtype))
         if not samples.shape[1]:
             return outputs
         history = self._made(samples.dtype)
         at = done = 0
+        unit = min(voice.filter.unit for voice in self._voices)
         while at < samples.shape[1]:
-            unit = min(voice.filter.unit for voice in self._voices)
             piece = samples[:, at : at + min(unit - history.position % unit, MOST)]
             history.write(piece)
             allowed = max(0, min(until, self._setting.outputs(history.position, self.taps)) - self.given)
@@ -109,10 +100,11 @@ class RunningKernels:
         self._check(kernel)
         if self._history is None:
             self._given_voices = [*self._given_voices, (kernel, ramp)] if ramp else [(kernel, None)]
-            return
-        voice = _Voice(kernel, ramp, self._filter(kernel, self._history.dtype))
-        voice.filter.rewind(self._history)
-        self._voices = [*self._voices, voice] if ramp else [voice]
+        else:
+            voice = _Voice(kernel, ramp, self._filter(kernel, self._history.dtype))
+            voice.filter.rewind(self._history)
+            self._voices = [*self._voices, voice] if ramp else [voice]
+        self._note_kernels()
 
     def resume(self, pushed: int, given: int, samples: NDArray[Any] | None) -> None:
         """Go on at a position, after these samples."""
@@ -132,6 +124,7 @@ class RunningKernels:
             self._voices = self._voices[-1:]
             self._voices[0].ramp = None
             self._voices[0].filter.rewind(self._history)
+        self._note_kernels()
 
     def release(self) -> None:
         """Free all memory."""
@@ -173,18 +166,26 @@ class RunningKernels:
         if over:
             self._voices = self._voices[over[-1] :]
             self._voices[0].ramp = None
+            self._note_kernels()
         self.given += target.shape[1]
 
-    def _channels_out(self) -> int:
-        newest = self.newest
-        return newest.out_channels if isinstance(newest, Bank) else self._setting.lines
+    def _note_kernels(self) -> None:
+        """Note what every push asks about the kernels."""
+        kernels = [kernel for kernel, _ in self.voices()]
+        self.newest = kernels[-1]
+        self.taps = max(kernel.shape[0] for kernel in kernels)
+        self._is_complex = any(kernel.dtype.kind == "c" for kernel in kernels)
+        self._channels_out = self._outputs_of(self.newest)
+
+    def _outputs_of(self, kernel: Kernel | Bank) -> int:
+        """Return the channels out of a kernel."""
+        return kernel.out_channels if isinstance(kernel, Bank) else self._setting.lines
 
     def _check(self, kernel: Kernel | Bank) -> None:
         """Refuse a kernel whose outputs have another form."""
-        channels = kernel.out_channels if isinstance(kernel, Bank) else self._setting.lines
-        if channels != self._channels_out():
-            expected = f"{self._channels_out()} channels out, as before"
-            raise ArgumentError("kernel", expected, str(channels), "Make another stream.")
+        if self._outputs_of(kernel) != self._channels_out:
+            expected = f"{self._channels_out} channels out, as before"
+            raise ArgumentError("kernel", expected, str(self._outputs_of(kernel)), "Make another stream.")
         if self.kept is not None and kernel.dtype.kind == "c" and self.result(self.kept).kind != "c":
             remedy = "Make the stream with dtype='complex64' or 'complex128'."
             raise ArgumentError("kernel", "real taps for a stream of real numbers", "complex taps", remedy)
