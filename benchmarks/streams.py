@@ -1,4 +1,4 @@
-"""How fast does a stream run, with what latency, and how even is its load?
+"""How fast does a stream run? How long does its longest push take?
 
 python benchmarks/streams.py            # writes benchmarks/results/streams.{md,json}
 

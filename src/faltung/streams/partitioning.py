@@ -30,7 +30,7 @@ FEW = 64
 #: A call of the head, and one of its taps for a sample.
 CALL, TAP = 30_000.0, 0.1
 #: A block of a stage, a point of a product, and a point and stage of radix 2 of a transform.
-BLOCK_CALLS, PRODUCT, TRANSFORM = 50_000.0, 0.8, 0.2
+BLOCK_CALLS, PRODUCT, TRANSFORM = 50_000.0, 1.0, 0.2
 
 
 def stage_lengths(taps: int, block: int) -> tuple[int, ...]:
@@ -39,7 +39,7 @@ def stage_lengths(taps: int, block: int) -> tuple[int, ...]:
     Examples
     --------
     >>> stage_lengths(100, 256), stage_lengths(5000, 256), stage_lengths(100_001, 256)
-    ((), (512,), (512, 2048))
+    ((), (512,), (512, 4096))
     """
     options = [(), *itertools.combinations(LENGTHS, 1), *itertools.combinations(LENGTHS, 2)]
     possible = (lengths for lengths in options if not lengths or 2 * lengths[-1] < taps)
