@@ -1,10 +1,10 @@
-"""How fast does a stream run? How long does its longest push take?
+"""How fast does a stream run, and how long does its longest push take? Stereo at 48 kHz, on one thread.
 
 python benchmarks/streams.py            # writes benchmarks/results/streams.{md,json}
 
-Stereo at 48 kHz in single precision, one thread. All contenders take the same push in turn, and the processor time of
-the thread is counted. The load of a stream repeats after some pushes, so a push is known by its place in that cycle:
-its time is the lower quartile over cycles, the mean is over places, and the peak is the longest place.
+All contenders take the same push in turn, in single precision, and the processor time of the thread is counted. The
+load of a stream repeats after some pushes, so a push is known by its place in that cycle: its time is the lower
+quartile over cycles, the mean is over places, and the peak is the longest place.
 """
 
 from __future__ import annotations

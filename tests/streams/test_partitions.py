@@ -12,6 +12,7 @@ from faltung.engines.fourier.spectrum import aligned
 from faltung.streams.history import History
 from faltung.streams.partitioning import LENGTHS, LONGEST, stage_lengths
 from faltung.streams.running_filter import RunningFilter
+from pushed_signals import stages
 
 rng = np.random.default_rng(4)
 

@@ -30,7 +30,7 @@ FEW = 64
 #: A call of the head, and one of its taps for a sample.
 CALL, TAP = 30_000.0, 0.1
 #: A block of a stage, a point of a product, and a point and stage of radix 2 of a transform.
-BLOCK_CALLS, PRODUCT, TRANSFORM = 50_000.0, 1.0, 0.2
+BLOCK_CALLS, PRODUCT, TRANSFORM = 50_000.0, 1.3, 0.2
 
 
 def stage_lengths(taps: int, block: int) -> tuple[int, ...]:
