@@ -2,9 +2,9 @@
 
 python benchmarks/streams.py            # writes benchmarks/results/streams.{md,json}
 
-All contenders take the same push in turn, in single precision, and the processor time of the thread is counted. The
-load of a stream repeats after some pushes, so a push is known by its place in that cycle: its time is the lower
-quartile over cycles, the mean is over places, and the peak is the longest place.
+All contenders take pushes in turn, in single precision, and the processor time of the thread is counted. The load of a
+stream repeats after some pushes, so a push is known by its place in that cycle: its time is the lower quartile over
+cycles, the mean is over places, and the peak is the longest place.
 """
 
 from __future__ import annotations
@@ -29,7 +29,9 @@ from measure import table, write
 RATE, CHANNELS = 48000, 2
 TAPS, BLOCKS = (101, 1001, 10_001, 100_001), (64, 256, 1024)
 #: Pushes that are timed: at least so many, and so many cycles; and seconds after which a contender stops.
-PUSHES, CYCLES, SECONDS = 400, 8, 6.0
+PUSHES, CYCLES, SECONDS = 400, 12, 6.0
+#: Most pushes of a peer in a round.
+PEER_PUSHES = 4
 
 Push = Callable[[NDArray[np.float32]], object]
 
@@ -71,32 +73,30 @@ def oaconvolve(taps: NDArray[np.float64], block: int) -> Push:
 
 
 def timed(contenders: dict[str, Push], block: int, cycle: int) -> dict[str, tuple[float, float]]:
-    """Return the mean time of a push and the longest one for each contender."""
-    rng = np.random.default_rng(0)
-    x = rng.standard_normal((CHANNELS, block)).astype(np.float32)
-    count = cycle * max(CYCLES, -(-PUSHES // cycle))
-    times: dict[str, list[float]] = {name: [] for name in contenders}
-    for push in contenders.values():
-        push(x)
-    for _ in range(3 * cycle):
-        contenders["faltung"](x)
-    for _ in range(count):
+    """Return the mean time of a push and the longest one for each contender.
+
+    In each round, every contender takes the pushes of a cycle untimed, so that its data are in the cache as far as
+    they fit, and then those of another cycle. Peers, whose pushes are all alike, take fewer.
+    """
+    x = np.random.default_rng(0).standard_normal((CHANNELS, block)).astype(np.float32)
+    rounds = max(CYCLES, -(-PUSHES // cycle))
+    times: dict[str, list[list[float]]] = {name: [] for name in contenders}
+    for _ in range(rounds):
         for name, push in contenders.items():
-            if name != "faltung" and sum(times[name]) > SECONDS and len(times[name]) > 3:
+            if name != "faltung" and sum(map(sum, times[name])) > SECONDS:
                 continue
-            start = time.thread_time()
-            push(x)
-            times[name].append(time.thread_time() - start)
-    return {name: _figures(own, cycle) for name, own in times.items()}
+            pushes = cycle if name == "faltung" else min(cycle, PEER_PUSHES)
+            for _ in range(pushes):
+                push(x)
+            times[name].append([_seconds(push, x) for _ in range(pushes)])
+    places = {name: np.quantile(own, 0.25, axis=0) for name, own in times.items()}
+    return {name: (float(own.mean()), float(own.max())) for name, own in places.items()}
 
 
-def _figures(times: list[float], cycle: int) -> tuple[float, float]:
-    whole = len(times) // cycle
-    if whole < 4:  # contenders without a cycle
-        return float(np.quantile(times, 0.25)), float(np.quantile(times, 0.25))
-    # The first push of a cycle is anywhere; its place stays the same.
-    places = np.sort(np.reshape(times[: whole * cycle], (whole, cycle)), axis=0)[whole // 4]
-    return float(places.mean()), float(places.max())
+def _seconds(push: Push, x: NDArray[np.float32]) -> float:
+    start = time.thread_time()
+    push(x)
+    return time.thread_time() - start
 
 
 def main() -> None:
