@@ -2,8 +2,8 @@
 
 python benchmarks/streams.py            # writes benchmarks/results/streams.{md,json}
 
-All contenders take pushes in turn, in single precision, and the processor time of the thread is counted. The load of a
-stream repeats after some pushes, so a push is known by its place in that cycle: its time is the lower quartile over
+All contenders take pushes in turn, in single precision, and the processor time of the thread is counted. The load of
+a stream repeats after some pushes, so a push is known by its place in that cycle: its time is the lower quartile over
 cycles, the mean is over places, and the peak is the longest place.
 """
 
