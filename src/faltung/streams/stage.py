@@ -25,7 +25,7 @@ from faltung.streams.wiring import Wiring
 __all__ = ["Stage"]
 
 #: The cost of a transform of n points, in products of n points; and the points of the products of one call.
-TRANSFORM, POINTS_AT_ONCE = 6.0, 1 << 15
+TRANSFORM, POINTS_AT_ONCE = 6.0, 1 << 13
 
 
 class Stage:
