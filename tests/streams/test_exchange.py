@@ -145,6 +145,19 @@ def test_a_ramp_and_infinities_are_stored(rng, monkeypatch):
         assert_allclose(run(True), run(False), atol=1e-10)
 
 
+@pytest.mark.parametrize("at", [10, 100, 39_990, 40_700, 60_000, 79_500, 79_999])
+def test_infinities_that_are_over_do_not_come_back(rng, at, monkeypatch):
+    x, kernel = rng.standard_normal(81_000), rng.standard_normal(700)
+    x[at] = np.inf
+    with stages(monkeypatch, 128):
+        stream = fa.Stream(kernel)
+        stream.push(x[:80_000])
+        other = fa.Stream.restore(stored(stream.state()))
+        y = other.push(x[80_000:])
+        assert_array_equal(np.isfinite(y), np.arange(80_000, 81_000) >= at + 700)
+        assert_allclose(y, stream.push(x[80_000:]), atol=1e-10)
+
+
 def test_the_end_is_stored():
     stream = fa.Stream([1.0, 2.0])
     stream.push([1.0])

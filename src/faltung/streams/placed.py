@@ -1,7 +1,7 @@
-"""What becomes of samples that no transform may contain? Infinities, NaN and huge ones are multiplied tap by tap.
+"""What becomes of samples that no transform may contain? Infinities, NaN and huge ones are filtered by themselves.
 
-A transform would spread them over its whole window. So a stage reads zeros there, and their products with the taps
-that are not zero are added to the outputs that these taps reach, as the definition says.
+A transform would spread them over its whole window. So a stage reads zeros there, and the operator filters what is
+left out: it knows which outputs they reach. The results wait until their outputs are due.
 """
 
 from __future__ import annotations
@@ -11,6 +11,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from faltung.front import convolve
+from faltung.ground.lazy import lazy
+from faltung.kernels import Bank, Kernel
 from faltung.streams.head import MOST
 
 __all__ = ["Placed", "limit_of"]
@@ -28,7 +31,7 @@ def limit_of(number: np.dtype[np.floating], samples: np.dtype[Any]) -> float:
 
 
 class Placed:
-    """Products of single samples with the later taps of a kernel, until their outputs are due.
+    """Outputs of single samples under the later taps of a kernel, until they are due.
 
     Parameters
     ----------
@@ -44,54 +47,50 @@ class Placed:
 
     def __init__(self, taps: NDArray[Any], start: int, channels_out: int, result: np.dtype[Any]) -> None:
         self._taps, self._start = taps[..., start:], start
-        self._size = taps.shape[-1] + MOST  # samples are placed before the outputs of their piece are taken
-        wide = np.dtype(np.complex128 if result.kind == "c" else np.float64)
-        self._sums = np.zeros((channels_out, self._size), wide)
+        self._size = taps.shape[-1] + 2 * MOST  # samples are placed before the outputs of their piece are taken
+        self._sums = np.zeros((channels_out, self._size), result)
         self._until = 0
 
     def place(self, position: int, samples: NDArray[Any], bad: NDArray[np.bool_]) -> None:
-        """Add the products of samples of shape (channels, n), where `bad`, that begin at a position."""
-        for channel, at in np.argwhere(bad).tolist():
-            self._place(position + at, channel, complex(samples[channel, at]))
+        """Add the outputs of samples of shape (channels, n), where `bad`, that begin at a position."""
+        for channel in np.flatnonzero(bad.any(axis=1)).tolist():
+            first, *_, last = np.flatnonzero(bad[channel])[[0, -1]].tolist()
+            part = np.where(bad[channel], samples[channel], 0)[first : last + 1]
+            self._place(position + first, channel, part)
 
     def take(self, target: NDArray[Any], position: int) -> None:
         """Add to outputs of shape (channels out, n), that begin at a position, what is due, and forget it."""
-        if position >= self._until:
-            return
-        at = (position + np.arange(target.shape[1])) % self._size
-        with np.errstate(all="ignore"):
-            target += self._sums[:, at].astype(target.dtype)
-        self._sums[:, at] = 0
+        if position < self._until:
+            target += self._sums[:, self._places(target.shape[1], position)]
+            self.forget(target.shape[1], position)
+
+    def forget(self, count: int, position: int) -> None:
+        """Forget the outputs from a position on, which are due or were given before."""
+        if position < self._until:
+            self._sums[:, self._places(count, position)] = 0
 
     def rewind(self) -> None:
         """Forget everything."""
         self._sums[...] = 0
         self._until = 0
 
-    def _place(self, position: int, channel: int, value: complex) -> None:
-        at = (position + self._start + np.arange(self._taps.shape[-1])) % self._size
-        shared = self._taps.ndim == 1
+    def _place(self, position: int, channel: int, part: NDArray[Any]) -> None:
+        outputs = convolve(part, self._kernel(channel), shape="full", workers=1)
+        at = self._places(outputs.shape[-1], position + self._start)
         with np.errstate(all="ignore"):
-            if shared:
-                self._sums[channel, at] += self._products(value, self._taps)
-            else:
-                self._sums[:, at] += self._products(value, self._taps[:, channel])
-        self._until = max(self._until, position + self._start + self._taps.shape[-1])
+            self._sums[channel if self._taps.ndim == 1 else slice(None), at] += outputs
+        self._until = max(self._until, position + self._start + outputs.shape[-1])
 
-    def _products(self, value: complex, taps: NDArray[Any]) -> NDArray[Any]:
-        """Return the products, part by part: zero times infinity counts as nothing where the zero is the tap's."""
+    def _places(self, count: int, position: int) -> NDArray[np.int64]:
+        """Return where the outputs from a position on are kept."""
+        return (position + np.arange(count)) % self._size
 
-        def product(part: float, of: NDArray[np.floating]) -> NDArray[np.floating]:
-            return np.where(of != 0, part * of, 0)
+    def _kernel(self, channel: int) -> Kernel | Bank:
+        if channel not in self._kernels:
+            shared = self._taps.ndim == 1
+            self._kernels[channel] = Kernel(self._taps) if shared else Bank(self._taps[:, [channel]])
+        return self._kernels[channel]
 
-        real = product(value.real, taps.real) - product(value.imag, taps.imag)
-        if self._sums.dtype.kind != "c":
-            return real
-        return _complex(real, product(value.real, taps.imag) + product(value.imag, taps.real))
-
-
-def _complex(real: NDArray[np.floating], imaginary: NDArray[np.floating]) -> NDArray[np.complexfloating]:
-    # real + 1j * imaginary would multiply infinities by zero
-    both = np.empty(real.shape, np.complex128)
-    both.real, both.imag = real, imaginary
-    return both
+    @lazy
+    def _kernels(self) -> dict[int, Kernel | Bank]:
+        return {}

@@ -92,18 +92,21 @@ class RunningFilter:
         self._placed.rewind()
         self._loud_until = 0
         kept = min(history.size, history.position)
-        if kept:
-            self._note(history, kept)
+        for start in range(0, kept, MOST):
+            new = min(MOST, kept - start)
+            before = kept - start - new
+            self._note(history, new, before)
+            self._placed.forget(new, history.position - before - new)
         for stage in self._stages:
             stage.rewind(history, history.position > self._loud_until)
 
-    def _note(self, history: History, new: int) -> None:
-        """Look for samples that must not be transformed."""
-        samples = history.last(new)
+    def _note(self, history: History, new: int, before: int = 0) -> None:
+        """Look for samples that must not be transformed among `new` ones, which end some samples before the last."""
+        samples = history.last(new, before)
         if np.abs(samples).max() <= self._limit:  # false for NaN
             return
         bad = ~(np.abs(samples) <= self._limit)
         assert self._placed is not None
-        position = history.position
+        position = history.position - before
         self._placed.place(position - new, samples, bad)
         self._loud_until = position + history.size
