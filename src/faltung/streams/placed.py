@@ -83,7 +83,8 @@ class Placed:
 
     def _places(self, count: int, position: int) -> NDArray[np.int64]:
         """Return where the outputs from a position on are kept."""
-        return (position + np.arange(count)) % self._size
+        places: NDArray[np.int64] = (position + np.arange(count)) % self._size
+        return places
 
     def _kernel(self, channel: int) -> Kernel | Bank:
         if channel not in self._kernels:
