@@ -66,6 +66,18 @@ def test_a_centred_change_of_rate_keeps_time(rng, up, down):
     assert stream.delay == 0
 
 
+@pytest.mark.parametrize(("up", "down"), [(1, 1), (1, 3), (3, 1), (3, 2), (2, 5), (5, 7)], ids=str)
+@pytest.mark.parametrize("origin", [0, 1, 7, 10])
+def test_no_output_waits_longer_than_the_latency(up, down, origin):
+    stream = fa.Stream(fa.Kernel(np.ones(21), origin=origin), up=up, down=down, align="centred")
+    waits, output = [], 0
+    for sample in range(100):
+        for _ in range(stream.push(np.ones(1)).size):
+            waits.append(sample - output * down // up)
+            output += 1
+    assert max(waits) == stream.latency
+
+
 def test_the_delay_is_in_samples_of_the_input():
     kernel = fa.Kernel(np.ones(21))
     assert fa.Stream(kernel, up=2).delay == 5

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 import faltung as fa
+from faltung.streams.partitioning import stage_lengths
 from pushed_signals import defined, mixed, pushed, stages
 
 DTYPES = ("float32", "float64", "complex64", "complex128", "int16", "uint8", "int32", "float16")
@@ -96,6 +97,23 @@ def test_an_impulse_at_every_tap_comes_back_there(rng, monkeypatch):
         expected = np.zeros(700 + taps - 1)
         expected[tap : tap + 700] = x[0]
         assert_allclose(y[tap], expected, atol=1e-4)
+
+
+def test_impulses_where_the_parts_of_a_long_kernel_meet(rng):
+    """As they are chosen: the last taps of each part and the first of the next, also of partitions."""
+    taps, block = 30_000, 256
+    lengths = stage_lengths(taps, block)
+    assert lengths
+    meets = {2 * n for n in lengths} | {3 * n for n in lengths} | {taps - lengths[-1]} | {taps - 1}
+    places = sorted({at + k for at in meets for k in (-1, 0, 1) if at + k < taps} | {0})
+    bank = np.zeros((len(places), 1, taps))
+    bank[np.arange(len(places)), 0, places] = 1
+    x = noise(rng, "float64", 1, 5000)
+    y = pushed(fa.Stream(bank, channels=1, block=block), x, [256, 1, 255, 1000])
+    for tap, row in zip(places, y, strict=True):
+        expected = np.zeros(5000 + taps - 1)
+        expected[tap : tap + 5000] = x[0]
+        assert_allclose(row, expected, atol=1e-11)
 
 
 def test_an_impulse_at_every_time_gives_the_kernel_there(rng, monkeypatch):
