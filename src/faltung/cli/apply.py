@@ -35,7 +35,9 @@ _LISTED = 10
 
 def apply(
     context: typer.Context,
-    image: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Pictures or arrays, or folders of them; or a sound.")],
+    image: Annotated[
+        list[Path], typer.Argument(metavar="IMAGE...", help="Pictures or arrays, or folders of them; or a sound.")
+    ],
     kernel: Annotated[str, typer.Option("--kernel", "-k", metavar="FILTER", help=KERNEL_HELP, autocompletion=calls)],
     output: Annotated[
         str,
