@@ -49,6 +49,7 @@ from faltung.planning.planner import Plan
 if TYPE_CHECKING:
     from faltung.fit.least_squares import fit_filter as fit_filter
     from faltung.run.calibration import calibrate as calibrate
+    from faltung.streams.stream import Stream as Stream
 
 __version__ = "0.1.0"
 
@@ -63,6 +64,7 @@ __all__ = [
     "Kernel",
     "MissingExtraError",
     "Plan",
+    "Stream",
     "binomial",
     "box",
     "calibrate",
@@ -89,6 +91,7 @@ __all__ = [
 
 # These are on higher floors, or are seldom used: they are loaded when they are first used.
 _LOADED_WHEN_USED = {
+    "Stream": "faltung.streams.stream",
     "calibrate": "faltung.run.calibration",
     "compat": "faltung.compat",
     "datasets": "faltung.datasets",

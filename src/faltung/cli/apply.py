@@ -17,6 +17,7 @@ from faltung.cli.filtering import AXES_HELP, MODE_HELP, Filtering, modes
 from faltung.cli.filters import KERNEL_HELP, filter_file, read_filter
 from faltung.cli.jobs import FileJob, FileJobs, jobs_of
 from faltung.cli.missing import missing_options
+from faltung.cli.sound import RESAMPLE_HELP, SUBTYPE_HELP, TAIL_HELP, SoundOptions, apply_sound, is_sound
 from faltung.cli.typed import message_of
 from faltung.errors import ArgumentError, FaltungError
 from faltung.files import Picture
@@ -33,7 +34,10 @@ _LISTED = 10
 
 
 def apply(
-    image: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Pictures or arrays, or folders of them.")],
+    context: typer.Context,
+    image: Annotated[
+        list[Path], typer.Argument(metavar="IMAGE...", help="Pictures or arrays, or folders of them; or a sound.")
+    ],
     kernel: Annotated[str, typer.Option("--kernel", "-k", metavar="FILTER", help=KERNEL_HELP, autocompletion=calls)],
     output: Annotated[
         str,
@@ -89,8 +93,13 @@ def apply(
     workers: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Threads.", show_default="one for each core")
     ] = None,
+    tail: Annotated[bool, typer.Option("--tail", help=TAIL_HELP)] = False,
+    subtype: Annotated[
+        str | None, typer.Option(metavar="CODING", help=SUBTYPE_HELP, show_default="that of the input, or near it")
+    ] = None,
+    resample: Annotated[bool, typer.Option("--resample", help=RESAMPLE_HELP)] = False,
 ) -> None:
-    """Filter pictures, stacks or arrays with a kernel.
+    """Filter pictures, stacks, arrays or sounds with a kernel.
 
     The output has the dtype of the input: integers are rounded and saturated. Each page of a stack is filtered, and
     each colour by itself; colours count by their opacity, and opacity is filtered too.
@@ -101,6 +110,9 @@ def apply(
     One input gets the name of the output. Several inputs, and the pictures in a folder, keep their names in the
     folder that --output names. If one of them fails, the others are written, and the exit code is 1.
 
+    A sound file of any length is filtered block by block. The kernel is the sound file of an impulse response, which
+    begins at lag zero, or a filter with one axis. One with several channels has a response for each.
+
     Examples
     --------
       faltung apply photo.jpg -k "gaussian(2)" -o smooth.jpg
@@ -110,7 +122,12 @@ def apply(
       faltung apply photos/ -k psf.csv -o sharp/ --suffix .png
       faltung apply deep.tif -k "box(3)" --scale 0:4095 -o out.jpg
       faltung apply dem.tif -k "gaussian(3)" --nodata -9999 -o s.tif
+      faltung apply dry.wav -k hall.wav --tail -o wet.flac
     """
+    if is_sound(image, context):
+        how_sound = SoundOptions(tail, subtype, resample, keep_metadata, overwrite)
+        apply_sound(image[0], kernel, output, how_sound)
+        return
     filter_ = read_filter(kernel)
     how = Filtering(
         filter_,

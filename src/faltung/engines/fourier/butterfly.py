@@ -205,6 +205,12 @@ class ComplexVectors:
         negative = f.value(f"fneg {self._type} {f.value(f'{product} {a[1]}, {b[1]}')}")
         return self._fused(a[0], b[0], negative), self._fused(a[0], b[1], f.value(f"{product} {a[1]}, {b[0]}"))
 
+    def plus_product(self, c: Complex, a: Complex, b: Complex) -> Complex:
+        """Emit the sum of a number and the product of two others."""
+        negative = self._f.value(f"fneg {self._type} {a[1]}")
+        re = self._fused(negative, b[1], self._fused(a[0], b[0], c[0]))
+        return re, self._fused(a[1], b[0], self._fused(a[0], b[1], c[1]))
+
     def transform(self, x: list[Complex]) -> list[Complex]:
         """Emit the Fourier transform of 2, 3, 4 or 8 points."""
         if len(x) == 2:

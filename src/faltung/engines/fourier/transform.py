@@ -30,7 +30,7 @@ from faltung.engines.fourier.butterfly import BUTTERFLY, MIDDLE, ComplexVectors,
 from faltung.jit.ir import Function, Value
 from faltung.jit.transpose import transpose
 
-__all__ = ["FILTER", "PAIR", "STAGE", "STAGES", "TILE", "analyse", "filter_tile", "parts", "synthesise"]
+__all__ = ["FILTER", "PAIR", "STAGE", "STAGES", "TILE", "analyse", "filter_tile", "parts", "restore", "synthesise"]
 
 #: Kinds of stages that are written out: the stages of an axis refer to these by their index.
 STAGES = (("inner", 8), ("inner", 4), ("inner", 3), ("last", 8), ("last", 4))
@@ -136,6 +136,22 @@ def synthesise(number: str, lanes: int) -> Function:
         tile.multiply(f.at("%spectra", group.offset), group.spectrum, "%buffer")
         tile.columns("backward", "%buffer", tile["column_stage_count"])
         tile.scatter_rows(group, "%buffer")
+
+    tile.groups(one_group)
+    tile.backward()
+    f.do("ret i32 0")
+    return f
+
+
+def restore(number: str, lanes: int) -> Function:
+    """Write ``restore``: transform `spectra` back into the plane; they are overwritten."""
+    f = Function("restore", FILTER, internal=True)
+    tile = _TileWriter(f, number, lanes)
+
+    def one_group(group: _Group) -> None:
+        transform = f.at("%spectra", group.offset)
+        tile.columns("backward", transform, tile["column_stage_count"])
+        tile.scatter_rows(group, transform)
 
     tile.groups(one_group)
     tile.backward()
