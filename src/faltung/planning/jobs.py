@@ -32,11 +32,16 @@ def jobs_for(
     below one half. Where single precision has too few digits for that, the jobs are in double.
     """
     plain = problem.jobs(form, source, target, to_scratch)
-    whole = problem.whole if target.kind in "iu" else None
+    as_floats = problem.as_c and not problem.exact
+    whole = problem.whole if target.kind in "iu" or as_floats else None
     found = whole_form(form, whole) if whole else None
     if whole is None or found is None:
         return plain
     exact, size = found
+    if as_floats:
+        divided = not whole.binary and target == problem.written
+        division = Division(whole.divisor, floats=True)
+        return problem.jobs(exact, source, target, to_scratch, None, division) if divided else plain
     for number in dict.fromkeys((problem.number, np.dtype(np.float64))):
         jobs = problem.jobs(exact, source, target, to_scratch, number, Division(whole.divisor))
         works = [ENGINES[name].work(step[0]) for name, step in zip(engines, jobs, strict=True)]
