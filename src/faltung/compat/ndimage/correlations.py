@@ -195,13 +195,15 @@ def check_origin(origin: Any, size: int) -> int:
 
 
 def _over_axes(name: str, input: Any, weights: Any, output: Any, rest: tuple[Any, ...], axes: Any) -> NDArray[Any]:
-    taps = taps_of(weights)
-    x = input if type(input) is np.ndarray else np.asarray(input)
     resolve = _correlation if name == "correlate" else _convolution
-    has_complex = x.dtype.kind == "c" or taps.dtype.kind == "c"
+    x = input if type(input) is np.ndarray else np.asarray(input)
     if x.ndim:
-        return run_filter(name, resolve, x, output, (taps, *rest, axes), has_complex)
-    return _of_single(name, x, taps, output, rest, axes)
+        return run_filter(name, resolve, x, output, (weights, *rest, axes), _has_complex)
+    return _of_single(name, x, taps_of(weights), output, rest, axes)
+
+
+def _has_complex(x: NDArray[Any], weights: Any, *_: Any) -> bool:
+    return x.dtype.kind == "c" or taps_of(weights).dtype.kind == "c"
 
 
 def _of_single(
@@ -220,10 +222,8 @@ def _of_single(
 
 
 def _along_axis(name: str, input: Any, weights: Any, output: Any, rest: tuple[Any, ...]) -> NDArray[Any]:
-    taps = taps_of(weights)
-    x = input if type(input) is np.ndarray else np.asarray(input)
     resolve = _correlation_along if name == "correlate1d" else _convolution_along
-    return run_filter(name, resolve, x, output, (taps, *rest), x.dtype.kind == "c" or taps.dtype.kind == "c")
+    return run_filter(name, resolve, input, output, (weights, *rest), _has_complex)
 
 
 def _constant(cval: Any, setting: Setting, taps: NDArray[Any]) -> complex:
@@ -233,11 +233,12 @@ def _constant(cval: Any, setting: Setting, taps: NDArray[Any]) -> complex:
     return number_of(cval, setting.dtype.kind == "c")
 
 
-def _correlation(setting: Setting, taps: NDArray[Any], mode: Any, cval: Any, origin: Any, axes: Any) -> Steps:
-    return _steps(setting, taps.conj(), mode, cval, origin, axes, reflected=False)
+def _correlation(setting: Setting, weights: Any, mode: Any, cval: Any, origin: Any, axes: Any) -> Steps:
+    return _steps(setting, taps_of(weights).conj(), mode, cval, origin, axes, reflected=False)
 
 
-def _convolution(setting: Setting, taps: NDArray[Any], mode: Any, cval: Any, origin: Any, axes: Any) -> Steps:
+def _convolution(setting: Setting, weights: Any, mode: Any, cval: Any, origin: Any, axes: Any) -> Steps:
+    taps = taps_of(weights)
     return _steps(setting, taps[(slice(None, None, -1),) * taps.ndim], mode, cval, origin, axes, reflected=True)
 
 
@@ -269,7 +270,8 @@ def _origins(origins: list[Any], sizes: tuple[int, ...], reflected: bool) -> lis
     return [check_origin(origin, size) for origin, size in zip(found, sizes, strict=True)]
 
 
-def _correlation_along(setting: Setting, taps: NDArray[Any], axis: Any, mode: Any, cval: Any, origin: Any) -> Steps:
+def _correlation_along(setting: Setting, weights: Any, axis: Any, mode: Any, cval: Any, origin: Any) -> Steps:
+    taps = taps_of(weights)
     constant = _constant(cval, setting, taps)
     if taps.ndim != 1 or not taps.size:
         raise RuntimeError("no filter weights given")
@@ -278,7 +280,8 @@ def _correlation_along(setting: Setting, taps: NDArray[Any], axis: Any, mode: An
     return Steps((chain_of(setting, [one], constant),), setting.result)
 
 
-def _convolution_along(setting: Setting, taps: NDArray[Any], axis: Any, mode: Any, cval: Any, origin: Any) -> Steps:
+def _convolution_along(setting: Setting, weights: Any, axis: Any, mode: Any, cval: Any, origin: Any) -> Steps:
+    taps = taps_of(weights)
     size = math.prod(taps.shape[:1])
     back = taps[::-1].conj()  # which the correlation takes back
     return _correlation_along(setting, back, axis, mode, cval, -origin - (size % 2 == 0))

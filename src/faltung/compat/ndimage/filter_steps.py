@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from faltung.compat.ndimage.ndimage_arguments import key_of
-from faltung.compat.ndimage.ndimage_output import Place, place_of
+from faltung.compat.ndimage.ndimage_output import place_of
 from faltung.compat.ndimage.ndimage_plans import Setting
 from faltung.ground.bounded import Bounded
 from faltung.planning.machine import on_change
@@ -22,7 +22,7 @@ from faltung.run.entry import execute
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Steps", "run_filter"]
+__all__ = ["Steps", "is_complex", "run_filter"]
 
 #: Most calls whose plans are kept, and most bytes that belong to them.
 _MOST, _MOST_BYTES = 512, 1 << 26
@@ -46,12 +46,20 @@ class Steps(NamedTuple):
     result: np.dtype[Any]
     magnitude: bool = False
 
+    @property
+    def single(self) -> Planned | None:
+        """The only plan, if it makes the result by itself."""
+        alone = len(self.chains) == len(self.chains[0]) == 1 and not self.magnitude and self.result.kind != "b"
+        return self.chains[0][0] if alone else None
+
     def run(self, x: NDArray[Any], out: NDArray[Any] | None) -> NDArray[Any]:
-        """Filter an array."""
-        boolean = self.result.kind == "b" and any(self.chains)
-        if len(self.chains) == 1 and not (self.magnitude or boolean):
-            return _run_chain(self.chains[0], x, out, self.result)
-        if not boolean:
+        """Filter an array; if its samples are booleans, as bytes."""
+        if not any(self.chains):
+            out = np.empty(x.shape, self.result) if out is None else out
+            out[...] = x
+            return out
+        x = x.view(_BYTE) if x.dtype.kind == "b" else x
+        if self.result.kind != "b":
             return self._combined(x, out)
         # A boolean is a byte between passes, and in the end whether that is not zero.
         result = np.empty(x.shape, bool) if out is None else out
@@ -59,42 +67,45 @@ class Steps(NamedTuple):
         return result
 
     def _combined(self, x: NDArray[Any], out: NDArray[Any] | None) -> NDArray[Any]:
-        dtype = _BYTE if self.result.kind == "b" else self.result
+        """Add up the results of all chains."""
         first, *others = self.chains
+        if not others and not self.magnitude:
+            return _run_chain(first, x, out)
         shared = out is not None and np.may_share_memory(x, out)
-        total = _run_chain(first, x, None if shared else out, dtype)
-        squared = self.magnitude and self.result.kind != "b"
+        total = _run_chain(first, x, None if shared else out)
+        boolean = self.result.kind == "b"
+        squared, add = self.magnitude and not boolean, np.bitwise_or if boolean else np.add
         if squared:
             np.multiply(total, total, out=total)
         for chain in others:
-            term = _run_chain(chain, x, None, dtype)
+            term = _run_chain(chain, x, None)
             if squared:
                 np.multiply(term, term, out=term)
-            if self.result.kind == "b":
-                np.bitwise_or(total, term, out=total)
-            else:
-                np.add(total, term, out=total)
+            add(total, term, out=total)
         if squared:
-            np.sqrt(total, out=total, casting="unsafe")
+            # Roots of bytes have a fraction that half precision holds; single precision is faster.
+            np.sqrt(total, out=total, casting="unsafe", dtype=np.float32 if total.itemsize == 1 else None)
         if shared and out is not None:
             out[...] = total
             return out
         return total
 
 
-def _run_chain(
-    chain: tuple[Planned, ...], x: NDArray[Any], out: NDArray[Any] | None, result: np.dtype[Any]
-) -> NDArray[Any]:
-    if not chain:
-        out = np.empty(x.shape, result) if out is None else out
-        out[...] = x
-        return out
+def _run_chain(chain: tuple[Planned, ...], x: NDArray[Any], out: NDArray[Any] | None) -> NDArray[Any]:
+    """Run plans; each one reads the result of the one before."""
     for plan in chain[:-1]:
         x = execute(plan, x)
     return execute(chain[-1], x, out)
 
 
-_kept: Bounded[tuple[Any, ...], Steps] = Bounded(_MOST, _MOST_BYTES)
+class _Kept(NamedTuple):
+    """The steps of a call, and their only plan, if that can filter the array as it is."""
+
+    steps: Steps
+    single: Planned | None
+
+
+_kept: Bounded[tuple[Any, ...], _Kept] = Bounded(_MOST, _MOST_BYTES)
 on_change(_kept.clear)
 
 
@@ -104,7 +115,7 @@ def run_filter(
     input: Any,  # SciPy's name
     output: Any,
     arguments: tuple[Any, ...],
-    complex_result: bool = False,
+    complex_result: Callable[..., bool] | None = None,
 ) -> NDArray[Any]:
     """Filter an array as a function of scipy.ndimage does.
 
@@ -113,29 +124,36 @@ def run_filter(
     name : str
         The function.
     resolve : callable
-        Returns the steps for a value `Setting` and the arguments.
+        Returns the steps for a `Setting` and the arguments.
     input, output
         What was passed.
     arguments : tuple
         All other arguments.
-    complex_result : bool
-        Whether a result must be complex that is not otherwise.
+    complex_result : callable, optional
+        Tells from the array and the arguments whether the result must be complex.
     """
     x = input if type(input) is np.ndarray else np.asarray(input)
     told = key_of(arguments)
-    place = Place(x.dtype) if output is None and not complex_result else place_of(output, x, complex_result)
-    key = (name, x.shape, x.dtype, place.dtype, output is None, told)
-    steps = None if told is None else _kept.get(key)
-    if steps is None:
-        if output is None and not complex_result:
-            place = place_of(output, x)
-        steps = resolve(Setting(name, x.shape, *_stored(x.dtype, place.dtype)), *arguments)
-        steps = steps._replace(result=place.dtype)
+    place = None
+    if output is not None:
+        place = place_of(output, x, complex_result is not None and complex_result(x, *arguments))
+    key = (name, x.shape, x.dtype, told, None if place is None else place.dtype)
+    kept = None if told is None else _kept.get(key)
+    if kept is None:
+        if place is None:
+            place = place_of(None, x, complex_result is not None and complex_result(x, *arguments))
+        setting = Setting(name, x.shape, *_stored(x.dtype, place.dtype))
+        steps = resolve(setting, *arguments)._replace(result=place.dtype)
+        kept = _Kept(steps, None if x.dtype.kind == "b" else steps.single)
         if told is not None:
-            _kept.put(key, steps, _size(steps))
-    if x.dtype.kind == "b" and any(steps.chains):
-        x = x.view(_BYTE)
-    return steps.run(x, place.array)
+            _kept.put(key, kept, _size(steps))
+    out = None if place is None else place.array
+    return kept.steps.run(x, out) if kept.single is None else execute(kept.single, x, out)
+
+
+def is_complex(x: NDArray[Any], *_: Any) -> bool:
+    """Whether the samples of an array are complex; all other arguments do not matter."""
+    return x.dtype.kind == "c"
 
 
 def _stored(*dtypes: np.dtype[Any]) -> tuple[np.dtype[Any], ...]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from faltung.compat.ndimage.filter_steps import Steps, run_filter
+from faltung.compat.ndimage.filter_steps import Steps, is_complex, run_filter
 from faltung.compat.ndimage.ndimage_arguments import axes_of, axis_of, each, mode_of, number_of
 from faltung.compat.ndimage.ndimage_plans import Pass, Setting, chain_of, weighed
 from faltung.planning.planned import Planned
@@ -69,9 +69,8 @@ def gaussian_filter1d(
     >>> ndimage.gaussian_filter1d(np.array([1.0, 2.0, 3.0, 4.0, 5.0]), 1).round(4)
     array([1.427 , 2.0678, 3.    , 3.9322, 4.573 ])
     """
-    x = input if type(input) is np.ndarray else np.asarray(input)
     arguments = (sigma, axis, order, mode, cval, truncate, radius)
-    return run_filter("gaussian_filter1d", _along_axis, x, output, arguments, x.dtype.kind == "c")
+    return run_filter("gaussian_filter1d", _along_axis, input, output, arguments, is_complex)
 
 
 def gaussian_filter(

@@ -5,9 +5,7 @@ from __future__ import annotations
 import operator
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from faltung.compat.ndimage.filter_steps import Steps, run_filter
+from faltung.compat.ndimage.filter_steps import Steps, is_complex, run_filter
 from faltung.compat.ndimage.ndimage_arguments import axes_of, axis_of, each, mode_of, number_of
 from faltung.compat.ndimage.ndimage_plans import Pass, Setting, boxed, chain_of
 
@@ -57,9 +55,8 @@ def uniform_filter1d(
     >>> ndimage.uniform_filter1d([2, 8, 0, 4, 1, 9, 9, 0], size=3)
     array([4, 3, 4, 1, 4, 6, 6, 3])
     """
-    x = input if type(input) is np.ndarray else np.asarray(input)
     arguments = (size, axis, mode, cval, origin)
-    return run_filter("uniform_filter1d", _along_axis, x, output, arguments, x.dtype.kind == "c")
+    return run_filter("uniform_filter1d", _along_axis, input, output, arguments, is_complex)
 
 
 def uniform_filter(
@@ -100,9 +97,8 @@ def uniform_filter(
            [ 6,  7, 10, 13],
            [18, 19, 22, 25]])
     """
-    x = input if type(input) is np.ndarray else np.asarray(input)
     arguments = (size, mode, cval, origin, axes)
-    return run_filter("uniform_filter", _over_axes, x, output, arguments, x.dtype.kind == "c")
+    return run_filter("uniform_filter", _over_axes, input, output, arguments, is_complex)
 
 
 def _along_axis(setting: Setting, size: Any, axis: Any, mode: Any, cval: Any, origin: Any) -> Steps:

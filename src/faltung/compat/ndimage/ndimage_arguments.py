@@ -22,10 +22,8 @@ _MODES = {
     "wrap": "wrap",
     "grid-wrap": "wrap",
 }
-#: Types whose texts differ wherever their values do.
-_TOLD_BY_TEXT = frozenset(
-    (int, float, complex, bool, str, type(None), np.float64, np.float32, np.int64, np.int32, np.intp)
-)
+#: Types of values that differ from all others by their texts, and, but for zeros, by themselves.
+_PLAIN = frozenset((int, float, complex, bool, str, type(None), np.float64, np.float32, np.int64, np.int32, np.intp))
 
 
 def mode_of(mode: Any) -> str:
@@ -110,15 +108,15 @@ def taps_of(weights: Any) -> np.ndarray[Any, Any]:
 
 def key_of(arguments: tuple[Any, ...]) -> Any:
     """Return a value that is equal only for the same arguments, with types; None if there is none that is quick."""
-    texts: list[Any] = []
+    told: list[Any] = []
     for value in arguments:
         kind = type(value)
-        if kind in _TOLD_BY_TEXT:
-            texts.append(repr(value))
+        if kind in _PLAIN:
+            told += (kind, value or repr(value))  # 0.0 and -0.0 are equal
         elif kind is np.ndarray and value.dtype.kind in "biufc":
-            texts.append((value.shape, value.dtype, value.tobytes()))
-        elif kind in (tuple, list) and all(type(item) in _TOLD_BY_TEXT for item in value):
-            texts.append(repr(value))
+            told += (value.shape, value.dtype, value.tobytes())
+        elif kind in (tuple, list) and all(type(item) in _PLAIN for item in value):
+            told += (kind, repr(value))
         else:
             return None
-    return tuple(texts)
+    return tuple(told)
