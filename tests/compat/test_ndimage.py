@@ -162,12 +162,11 @@ def draw_call(data, names):
     slopes = name in ("sobel", "prewitt")
     axes = None if slopes else data.draw(st.one_of(st.none(), st.sets(st.integers(-ndim, -1)).map(tuple)))
     count = ndim if axes is None else len(axes)
-    several = st.lists(modes, min_size=count, max_size=count)
+    several = st.lists(modes, min_size=count, max_size=count) if count else modes
     rest = {"mode": data.draw(st.one_of(modes, several)), "cval": data.draw(constants)}
     if slopes:
         return name, shape, (data.draw(st.integers(-ndim, ndim - 1)),), rest
-    if not (name == "laplace" and not count and not isinstance(rest["mode"], str)):
-        rest["axes"] = axes
+    rest["axes"] = axes
     positional = ()
     if name == "uniform_filter":
         positional = (data.draw(st.integers(0, 4)),)

@@ -38,7 +38,7 @@ def definition(value, dtype):
     whole = -whole if value < 0 else whole
     if bits == 64:
         whole = max(whole, -(2**63))
-        whole = min(whole, 2**63 - 1 if signed else 2**64 - 1)
+        whole = min(whole, 2**63 - 1) if signed else whole * (whole < 2**64)
     whole %= 2**bits
     return whole - 2**bits if signed and whole >= 2 ** (bits - 1) else whole
 

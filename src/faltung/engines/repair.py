@@ -132,5 +132,5 @@ def _truncated(values: NDArray[np.floating], dtype: np.dtype[Any]) -> NDArray[An
     else:
         below = top & (size < 2.0**64)
         whole[below] = size[below].astype(dtype)
-        whole[top & ~below] = limits.max
+        whole[top & ~below] = 0
     return whole

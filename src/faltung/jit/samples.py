@@ -169,7 +169,8 @@ def _truncated(f: Function, value: Value, memory: Sample, lanes: int) -> Value:
         if memory.kind == "i":
             return signed
         large = f.value(f"fcmp oge {have} {whole}, {constant(2.0**63)}")
-        unsigned = f.call(f"llvm.fptoui.sat.{ends}", kind, (have, whole))
+        beyond = chosen("oge", whole, constant(2.0**64), constant(0.0), whole)  # as x86 has it
+        unsigned = f.call(f"llvm.fptoui.sat.{ends}", kind, (have, beyond))
         return f.value(f"select {vector('i1', lanes)} {large}, {kind} {unsigned}, {kind} {signed}")
     size = f.value(f"fadd {have} {size}, {error}")
     size = chosen("olt", size, constant(2.0**51), size, constant(0.0))  # NaN too: C does not say what becomes of them
