@@ -108,10 +108,8 @@ def report(cells: list[Cell]) -> str:
     least = min(cells, key=lambda cell: cell.ratio)
     slower = [f"{cell}: {cell.ratio:.2f}" for cell in cells if cell.ratio < 1.0]
     text = f"SciPy's time over ours: {geometric_mean(ratios):.1f} in geometric mean over {len(cells)} calls, "
-    text += (
-        f"least {least.ratio:.2f} ({least}).\n"
+    text += f"least {least.ratio:.2f} ({least}). "
     text += f"Calls in which SciPy is faster: {'; '.join(slower) or 'none'}.\n"
-    )
     found = {(cell.function, cell.size, cell.dtype): cell for cell in cells}
     places = [*dict.fromkeys((cell.function, cell.size) for cell in cells)]
     for title, value in (("SciPy's time over ours", ratio_text), ("Our time, in milliseconds", time_text)):
