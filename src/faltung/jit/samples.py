@@ -9,7 +9,10 @@ import numpy as np
 
 from faltung.jit.ir import Function, Value, vector
 
-__all__ = ["Sample", "divided", "load", "sample", "splat", "store"]
+__all__ = ["MOST_TRUNCATED", "Sample", "divided", "load", "sample", "splat", "store"]
+
+#: Magnitude below which numbers in single precision can be stored as integers that are truncated.
+MOST_TRUNCATED = 2.0**22
 
 _ALIGN = "align 1"  # NumPy arrays may start anywhere; on today's processors an unaligned load costs nothing extra
 
@@ -93,7 +96,7 @@ def store(
     if memory.divided:
         value = divided(f, number, value, divisor, lanes, memory.nearest)
     if memory.truncated:
-        value = _truncated(f, value, memory, lanes)
+        value = (_truncated if number == "double" else _truncated_single)(f, value, memory, lanes)
     elif memory.kind != "f":
         value = _integer(f, number, value, memory, lanes)
     elif memory.type != number:
@@ -181,6 +184,23 @@ def _truncated(f: Function, value: Value, memory: Sample, lanes: int) -> Value:
     # As in `_integer`: the low bits of the sum are the integer, in two's complement.
     summed, bits = f.value(f"fadd {have} {whole}, {constant(3 * 2.0**51)}"), vector("i64", lanes)
     return f.value(f"trunc {bits} {f.value(f'bitcast {have} {summed} to {bits}')} to {kind}")
+
+
+def _truncated_single(f: Function, value: Value, memory: Sample, lanes: int) -> Value:
+    """Emit integers of up to 16 bits of numbers in single precision that are exact and less than `MOST_TRUNCATED`."""
+    have, bits, suffix = vector("float", lanes), vector("i32", lanes), _suffix("float", lanes)
+
+    def constant(number: float) -> str:
+        return splat(f, f"{number:.1f}", "float", lanes)
+
+    size = f.call(f"llvm.fabs.{suffix}", have, (have, value))
+    nearest = f.value(f"fsub {have} {f.value(f'fadd {have} {size}, {constant(2.0**23)}')}, {constant(2.0**23)}")
+    above = f.value(f"fcmp ogt {have} {nearest}, {size}")
+    lower = f.value(f"fsub {have} {nearest}, {constant(1.0)}")
+    whole = f.value(f"select {vector('i1', lanes)} {above}, {have} {lower}, {have} {nearest}")
+    whole = f.call(f"llvm.copysign.{suffix}", have, (have, whole), (have, value))
+    summed = f.value(f"fadd {have} {whole}, {constant(3 * 2.0**22)}")
+    return f.value(f"trunc {bits} {f.value(f'bitcast {have} {summed} to {bits}')} to {vector(memory.type, lanes)}")
 
 
 def _suffix(type_: str, lanes: int) -> str:

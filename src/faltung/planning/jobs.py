@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from faltung.engines.base import Division, Job, Work
 from faltung.engines.catalogue import ENGINES
+from faltung.jit.samples import MOST_TRUNCATED
 from faltung.planning.forms import Form, scaled
 from faltung.planning.problem import Problem
 from faltung.planning.whole import Whole, whole_form
@@ -42,7 +43,7 @@ def jobs_for(
         divided = not whole.binary and target == problem.written
         division = Division(whole.divisor, floats=True)
         return problem.jobs(exact, source, target, to_scratch, None, division) if divided else plain
-    for number in dict.fromkeys((problem.number, np.dtype(np.float64))):
+    for number in _numbers(problem, size * whole.largest):
         jobs = problem.jobs(exact, source, target, to_scratch, number, Division(whole.divisor))
         works = [ENGINES[name].work(step[0]) for name, step in zip(engines, jobs, strict=True)]
         way = _way(works, exact, whole, size * whole.largest * float(np.finfo(number).eps))
@@ -56,6 +57,15 @@ def jobs_for(
         if way:
             return jobs
     return plain
+
+
+def _numbers(problem: Problem, largest: float) -> Iterable[np.dtype[Any]]:
+    """Return the numbers in which sums of whole numbers up to `largest` may be exact, the fastest first."""
+    single, double = np.dtype(np.float32), np.dtype(np.float64)
+    if not problem.as_c:
+        return dict.fromkeys((problem.number, double))
+    small = problem.result.itemsize <= 2 and problem.readable and not problem.rounds_outside(problem.stored)
+    return (single, double) if small and largest < MOST_TRUNCATED else (double,)
 
 
 def _way(works: Sequence[Work], form: Form, whole: Whole, errors: float) -> str:
