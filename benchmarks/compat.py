@@ -7,6 +7,8 @@ the best times, since a long call is more often interrupted on a machine that ha
 from __future__ import annotations
 
 import argparse
+import contextlib
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from statistics import geometric_mean
@@ -15,6 +17,7 @@ from typing import Any
 import numpy as np
 from scipy import ndimage as scipy_ndimage
 
+import faltung as fa
 from faltung.compat import ndimage
 from measure import table, time_in_turn, write
 
@@ -59,7 +62,7 @@ class Cell:
         return f"{self.function} on {self.size} x {self.size} {self.dtype}"
 
 
-def measured(only: str, sizes: tuple[int, ...], seconds: float) -> Iterator[Cell]:
+def measured(only: str, sizes: tuple[int, ...], seconds: float, cpu: bool) -> Iterator[Cell]:
     """Measure every function on every image."""
     for function, arguments in NDIMAGE.items():
         for size in sizes if only in function else ():
@@ -70,11 +73,34 @@ def measured(only: str, sizes: tuple[int, ...], seconds: float) -> Iterator[Cell
                     for name, module in (("faltung", ndimage), ("SciPy", scipy_ndimage))
                 }
                 check(f"{function} of {dtype}", *(run() for run in calls.values()))
-                once = time_in_turn(calls, 0.0, 3)
-                counts = {name: max(1, round(_SHORT / timing.best)) for name, timing in once.items()}
-                timings = time_in_turn({name: repeated(run, counts[name]) for name, run in calls.items()}, seconds)
-                ours, theirs = (timing.best / counts[name] for name, timing in timings.items())
+                ours, theirs = cpu_seconds(calls, seconds) if cpu else wall_seconds(calls, seconds)
                 yield Cell(function, size, dtype, ours, theirs)
+
+
+def wall_seconds(calls: dict[str, Callable[[], Any]], seconds: float) -> list[float]:
+    """Return the best time of each call."""
+    once = time_in_turn(calls, 0.0, 3)
+    counts = {name: max(1, round(_SHORT / timing.best)) for name, timing in once.items()}
+    timings = time_in_turn({name: repeated(run, counts[name]) for name, run in calls.items()}, seconds)
+    return [timing.best / counts[name] for name, timing in timings.items()]
+
+
+def cpu_seconds(calls: dict[str, Callable[[], Any]], seconds: float) -> list[float]:
+    """Return the least CPU time of each call, on one thread; each call has at least two runs."""
+    best = dict.fromkeys(calls, float("inf"))
+    counts = dict.fromkeys(calls, 1)
+    start = time.process_time()
+    for turn in range(1000):
+        for name, run in calls.items():
+            before = time.process_time()
+            for _ in range(counts[name]):
+                run()
+            took = (time.process_time() - before) / counts[name]
+            counts[name] = max(1, round(_SHORT / max(took, 1e-7)))
+            best[name] = took if turn < 2 else min(best[name], took)
+        if turn and time.process_time() - start > seconds:
+            break
+    return [*best.values()]
 
 
 def call(function: Callable[..., Any], image: Any, arguments: tuple[Any, ...]) -> Callable[[], Any]:
@@ -137,13 +163,17 @@ def main() -> None:
     parser.add_argument("--only", default="", help="functions whose name contains this text")
     parser.add_argument("--sizes", type=int, nargs="+", default=SIZES, help="rows and columns of the images")
     parser.add_argument("--seconds", type=float, default=1.0, help="for each call")
+    parser.add_argument("--cpu", action="store_true", help="CPU time on one thread, for a machine with other work")
     parser.add_argument("--write", action="store_true", help="write benchmarks/results/compat.md and .json")
     arguments = parser.parse_args()
     cells = []
-    for cell in measured(arguments.only, tuple(arguments.sizes), arguments.seconds):
-        cells.append(cell)
-        print(f"{cell}: {1e3 * cell.ours:.3g} ms, ratio {cell.ratio:.2f}", flush=True)
-    body = report(cells)
+    with fa.workers(1) if arguments.cpu else contextlib.nullcontext():
+        for cell in measured(arguments.only, tuple(arguments.sizes), arguments.seconds, arguments.cpu):
+            cells.append(cell)
+            print(f"{cell}: {1e3 * cell.ours:.3g} ms, ratio {cell.ratio:.2f}", flush=True)
+    body = ("CPU time of one thread of each, for a machine that has other work. " if arguments.cpu else "") + report(
+        cells
+    )
     print(body)
     if arguments.write:
         data = [

@@ -34,15 +34,13 @@ def jobs_for(
     """
     plain = problem.jobs(form, source, target, to_scratch)
     as_floats = problem.as_c and not problem.exact
-    whole = problem.whole if target.kind in "iu" or as_floats else None
+    whole = _whole_for(problem, target)
     found = whole_form(form, whole) if whole else None
     if whole is None or found is None:
         return plain
     exact, size = found
     if as_floats:
-        divided = not whole.binary and target == problem.written
-        division = Division(whole.divisor, floats=True)
-        return problem.jobs(exact, source, target, to_scratch, None, division) if divided else plain
+        return _quotients(problem, exact, whole, source, target, to_scratch) or plain
     for number in _numbers(problem, size * whole.largest):
         jobs = problem.jobs(exact, source, target, to_scratch, number, Division(whole.divisor))
         works = [ENGINES[name].work(step[0]) for name, step in zip(engines, jobs, strict=True)]
@@ -57,6 +55,21 @@ def jobs_for(
         if way:
             return jobs
     return plain
+
+
+def _whole_for(problem: Problem, target: np.dtype[Any]) -> Whole | None:
+    """Return the whole taps if a target of this dtype holds their quotients."""
+    as_floats = problem.as_c and not problem.exact
+    return problem.whole if target.kind in "iu" or as_floats else None
+
+
+def _quotients(
+    problem: Problem, exact: Form, whole: Whole, source: np.dtype[Any], target: np.dtype[Any], to_scratch: bool
+) -> list[list[Job]]:
+    """Return the jobs whose sums are divided, though they are no integers; none if the taps are exact as they are."""
+    if whole.binary or target != problem.written:
+        return []
+    return problem.jobs(exact, source, target, to_scratch, None, Division(whole.divisor, floats=True))
 
 
 def _numbers(problem: Problem, largest: float) -> Iterable[np.dtype[Any]]:

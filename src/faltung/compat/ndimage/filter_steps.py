@@ -98,14 +98,14 @@ def _run_chain(chain: tuple[Planned, ...], x: NDArray[Any], out: NDArray[Any] | 
     return execute(chain[-1], x, out)
 
 
-class _Kept(NamedTuple):
+class _Ready(NamedTuple):
     """The steps of a call, and their only plan, if that can filter the array as it is."""
 
     steps: Steps
     single: Planned | None
 
 
-_kept: Bounded[tuple[Any, ...], _Kept] = Bounded(_MOST, _MOST_BYTES)
+_kept: Bounded[tuple[Any, ...], _Ready] = Bounded(_MOST, _MOST_BYTES)
 on_change(_kept.clear)
 
 
@@ -144,7 +144,7 @@ def run_filter(
             place = place_of(None, x, complex_result is not None and complex_result(x, *arguments))
         setting = Setting(name, x.shape, *_stored(x.dtype, place.dtype))
         steps = resolve(setting, *arguments)._replace(result=place.dtype)
-        kept = _Kept(steps, None if x.dtype.kind == "b" else steps.single)
+        kept = _Ready(steps, None if x.dtype.kind == "b" else steps.single)
         if told is not None:
             _kept.put(key, kept, _size(steps))
     out = None if place is None else place.array
