@@ -74,7 +74,7 @@ Terms = tuple[tuple[Line, ...], ...]
 
 @dataclass(frozen=True)
 class Division:
-    """What becomes of sums of whole numbers when they are stored as integers.
+    """What becomes of sums of whole numbers when they are stored.
 
     Parameters
     ----------
@@ -82,10 +82,13 @@ class Division:
         The whole number that they are divided by.
     nearest : bool
         Whether sums may have rounding errors, so that they are rounded to the nearest whole number first.
+    floats : bool
+        Whether sums are divided also where they are stored as floats.
     """
 
     by: float
     nearest: bool = False
+    floats: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +113,8 @@ class Job:
         Whether the result is larger than the cache and should be written past it.
     division : Division, optional
         If taps and samples are whole numbers: what becomes of their sums if the target holds integers.
+    truncated : bool
+        Whether integers are made of sums as C converts them, and not by rounding.
     """
 
     taps: NDArray[np.floating]
@@ -121,16 +126,20 @@ class Job:
     extents: tuple[int, ...]
     streamed: bool
     division: Division | None = None
+    truncated: bool = False
 
     @property
     def divided(self) -> Division | None:
         """What becomes of sums when they are stored."""
-        return self.division if self.target.kind in "iu" else None
+        division = self.division
+        return division if self.target.kind in "iu" or (division is not None and division.floats) else None
 
     @property
     def stored(self) -> Sample:
         """What the target holds, for the code that stores."""
         memory, division = sample(self.target), self.divided
+        if self.truncated and memory.kind != "f":
+            memory = replace(memory, truncated=True)
         return replace(memory, divided=True, nearest=division.nearest) if division else memory
 
 

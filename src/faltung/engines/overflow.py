@@ -80,19 +80,20 @@ class Widened:
         bad = ~np.isfinite(sums)
         results = view(target, block.target_strides, shape, job.target)
         with np.errstate(over="ignore"):
-            results[bad] = stored(np.ldexp(wider[bad], exponent), job.target, job.divided)
+            results[bad] = stored(np.ldexp(wider[bad], exponent), job.target, job.divided, job.truncated)
         del buffer
 
     @lazy
     def _plain(self) -> BlockFunction:
-        return self._prepare(replace(self._job, target=self._number, streamed=False))
+        return self._prepare(replace(self._job, target=self._number, streamed=False, division=None))
 
     @lazy
     def _wide(self) -> tuple[int, BlockFunction]:
         """The function in a wider range, and the exponent of the power of two that its taps were divided by."""
         taps = self._job.taps.astype(np.float64)
         exponent = 0 if self._number == np.float32 else self._exponent
-        wide = replace(self._job, taps=np.ldexp(taps, -exponent), target=taps.dtype, streamed=False)
+        small = np.ldexp(taps, -exponent)
+        wide = replace(self._job, taps=small, target=taps.dtype, streamed=False, division=None)
         return exponent, self._prepare(wide)
 
     @lazy

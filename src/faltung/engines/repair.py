@@ -92,7 +92,9 @@ class _Memory:
         }
 
 
-def stored(values: NDArray[np.floating], dtype: np.dtype[Any], division: Division | None = None) -> NDArray[Any]:
+def stored(
+    values: NDArray[np.floating], dtype: np.dtype[Any], division: Division | None = None, truncated: bool = False
+) -> NDArray[Any]:
     """Convert as `faltung.jit.samples.store` does: half to even, saturated, and NaN becomes zero in an integer."""
     if division is not None:
         values = (np.rint(values) if division.nearest else values) / values.dtype.type(division.by)
@@ -100,6 +102,8 @@ def stored(values: NDArray[np.floating], dtype: np.dtype[Any], division: Divisio
         if dtype.kind == "f":
             return values.astype(dtype)
     limits = np.iinfo(dtype)
+    if truncated:
+        return _truncated(values, dtype)
     rounded = np.rint(values)
     inside = (rounded > float(limits.min)) & (rounded < float(limits.max))
     result = np.zeros(values.shape, dtype)
@@ -107,3 +111,26 @@ def stored(values: NDArray[np.floating], dtype: np.dtype[Any], division: Divisio
     result[rounded <= float(limits.min)] = limits.min
     result[rounded >= float(limits.max)] = limits.max
     return result
+
+
+def _truncated(values: NDArray[np.floating], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Convert as C does, with the lowest bits of what is out of range."""
+    size = np.abs(values.astype(np.float64))
+    with np.errstate(invalid="ignore", over="ignore"):
+        size += np.minimum(size * 2.0**-46, 0.25 if dtype.itemsize == 8 else np.inf)
+        limit = 2.0**51 if dtype.itemsize < 8 else 2.0**63
+        inside = size < limit
+        truncated = np.copysign(np.where(inside, size, 0.0), values).astype(np.int64)
+    whole: NDArray[Any] = truncated.astype(dtype)
+    if dtype.itemsize < 8:
+        return whole
+    limits, large = np.iinfo(dtype), size >= limit
+    whole[large & (values < 0)] = np.array(np.iinfo(np.int64).min, np.int64).astype(dtype)
+    top = large & (values > 0)
+    if dtype.kind == "i":
+        whole[top] = limits.max
+    else:
+        below = top & (size < 2.0**64)
+        whole[below] = size[below].astype(dtype)
+        whole[top & ~below] = 0
+    return whole

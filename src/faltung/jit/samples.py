@@ -9,7 +9,10 @@ import numpy as np
 
 from faltung.jit.ir import Function, Value, vector
 
-__all__ = ["Sample", "divided", "load", "sample", "splat", "store"]
+__all__ = ["MOST_TRUNCATED", "Sample", "divided", "load", "sample", "splat", "store"]
+
+#: Magnitude below which numbers in single precision can be stored as integers that are truncated.
+MOST_TRUNCATED = 2.0**22
 
 _ALIGN = "align 1"  # NumPy arrays may start anywhere; on today's processors an unaligned load costs nothing extra
 
@@ -19,7 +22,7 @@ class Sample:
     """A sample in memory: its kind (``f`` float, ``i`` signed, ``u`` unsigned), its bytes and their order.
 
     Integers may be quotients: sums of whole numbers are `divided` when they are stored. Where sums have rounding
-    errors, they are rounded to the `nearest` whole number before.
+    errors, they are rounded to the `nearest` whole number before. `truncated` integers are stored as C converts them.
     """
 
     kind: str
@@ -27,6 +30,7 @@ class Sample:
     swapped: bool = False
     divided: bool = False
     nearest: bool = False
+    truncated: bool = False
 
     @property
     def type(self) -> str:
@@ -83,6 +87,7 @@ def store(
 ) -> None:
     """Emit a store of `lanes` numbers as samples; integers are rounded half to even, saturated, and NaN becomes zero.
 
+    Integers that are `truncated` lose their fraction, and keep their lowest bits where they are out of range.
     If `streamed`, it goes past the cache, and the address must be a multiple of the size of the vector. Where samples
     are divided, all lanes of `divisor` are the number that they are divided by.
     """
@@ -90,7 +95,9 @@ def store(
     have = vector(number, lanes)
     if memory.divided:
         value = divided(f, number, value, divisor, lanes, memory.nearest)
-    if memory.kind != "f":
+    if memory.truncated:
+        value = (_truncated if number == "double" else _truncated_single)(f, value, memory, lanes)
+    elif memory.kind != "f":
         value = _integer(f, number, value, memory, lanes)
     elif memory.type != number:
         value = f.value(f"{'fpext' if memory.bytes == 8 else 'fptrunc'} {have} {value} to {kind}")
@@ -136,6 +143,64 @@ def _integer(f: Function, number: str, value: Value, memory: Sample, lanes: int)
     summed = f.value(f"fadd {have} {value}, {magic}")
     integer = vector(f"i{bits}", lanes)
     return f.value(f"trunc {integer} {f.value(f'bitcast {have} {summed} to {integer}')} to {kind}")
+
+
+def _truncated(f: Function, value: Value, memory: Sample, lanes: int) -> Value:
+    """Emit integers of doubles: without the fraction, and with the lowest bits of what is out of range.
+
+    A number that is less than 2**-46 of itself below an integer is that integer: a sum whose exact value is an
+    integer has such errors, and would lose a whole one.
+    """
+    kind, have, suffix = vector(memory.type, lanes), vector("double", lanes), _suffix("double", lanes)
+
+    def constant(number: float) -> str:
+        return splat(f, f"{number:.1f}", "double", lanes)
+
+    def chosen(comparison: str, left: Value, right: Value, then: Value, other: Value) -> Value:
+        holds = f.value(f"fcmp {comparison} {have} {left}, {right}")
+        return f.value(f"select {vector('i1', lanes)} {holds}, {have} {then}, {have} {other}")
+
+    size = f.call(f"llvm.fabs.{suffix}", have, (have, value))
+    error = f.value(f"fmul {have} {size}, {splat(f, '0x3D10000000000000', 'double', lanes)}")  # 2**-46
+    if memory.bytes == 8:
+        quarter = splat(f, "0.25", "double", lanes)
+        error = chosen("olt", error, quarter, error, quarter)  # large integers have no fraction, and stay as they are
+        size = f.value(f"fadd {have} {size}, {error}")
+        whole = f.call(f"llvm.copysign.{suffix}", have, (have, size), (have, value))
+        ends = f"{_suffix(memory.type, lanes)}.{suffix}"
+        signed = f.call(f"llvm.fptosi.sat.{ends}", kind, (have, whole))
+        if memory.kind == "i":
+            return signed
+        large = f.value(f"fcmp oge {have} {whole}, {constant(2.0**63)}")
+        beyond = chosen("oge", whole, constant(2.0**64), constant(0.0), whole)  # as x86 has it
+        unsigned = f.call(f"llvm.fptoui.sat.{ends}", kind, (have, beyond))
+        return f.value(f"select {vector('i1', lanes)} {large}, {kind} {unsigned}, {kind} {signed}")
+    size = f.value(f"fadd {have} {size}, {error}")
+    size = chosen("olt", size, constant(2.0**51), size, constant(0.0))  # NaN too: C does not say what becomes of them
+    nearest = f.value(f"fsub {have} {f.value(f'fadd {have} {size}, {constant(2.0**52)}')}, {constant(2.0**52)}")
+    lower = f.value(f"fsub {have} {nearest}, {constant(1.0)}")
+    whole = chosen("ogt", nearest, size, lower, nearest)
+    whole = f.call(f"llvm.copysign.{suffix}", have, (have, whole), (have, value))
+    # As in `_integer`: the low bits of the sum are the integer, in two's complement.
+    summed, bits = f.value(f"fadd {have} {whole}, {constant(3 * 2.0**51)}"), vector("i64", lanes)
+    return f.value(f"trunc {bits} {f.value(f'bitcast {have} {summed} to {bits}')} to {kind}")
+
+
+def _truncated_single(f: Function, value: Value, memory: Sample, lanes: int) -> Value:
+    """Emit integers of up to 16 bits of numbers in single precision that are exact and less than `MOST_TRUNCATED`."""
+    have, bits, suffix = vector("float", lanes), vector("i32", lanes), _suffix("float", lanes)
+
+    def constant(number: float) -> str:
+        return splat(f, f"{number:.1f}", "float", lanes)
+
+    size = f.call(f"llvm.fabs.{suffix}", have, (have, value))
+    nearest = f.value(f"fsub {have} {f.value(f'fadd {have} {size}, {constant(2.0**23)}')}, {constant(2.0**23)}")
+    above = f.value(f"fcmp ogt {have} {nearest}, {size}")
+    lower = f.value(f"fsub {have} {nearest}, {constant(1.0)}")
+    whole = f.value(f"select {vector('i1', lanes)} {above}, {have} {lower}, {have} {nearest}")
+    whole = f.call(f"llvm.copysign.{suffix}", have, (have, whole), (have, value))
+    summed = f.value(f"fadd {have} {whole}, {constant(3 * 2.0**22)}")
+    return f.value(f"trunc {bits} {f.value(f'bitcast {have} {summed} to {bits}')} to {vector(memory.type, lanes)}")
 
 
 def _suffix(type_: str, lanes: int) -> str:

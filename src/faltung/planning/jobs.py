@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy as np
 
 from faltung.engines.base import Division, Job, Work
 from faltung.engines.catalogue import ENGINES
+from faltung.jit.samples import MOST_TRUNCATED
 from faltung.planning.forms import Form, scaled
 from faltung.planning.problem import Problem
 from faltung.planning.whole import Whole, whole_form
@@ -32,12 +33,15 @@ def jobs_for(
     below one half. Where single precision has too few digits for that, the jobs are in double.
     """
     plain = problem.jobs(form, source, target, to_scratch)
-    whole = problem.whole if target.kind in "iu" else None
+    as_floats = problem.as_c and not problem.exact
+    whole = _whole_for(problem, target)
     found = whole_form(form, whole) if whole else None
     if whole is None or found is None:
         return plain
     exact, size = found
-    for number in dict.fromkeys((problem.number, np.dtype(np.float64))):
+    if as_floats:
+        return _quotients(problem, exact, whole, source, target, to_scratch) or plain
+    for number in _numbers(problem, size * whole.largest):
         jobs = problem.jobs(exact, source, target, to_scratch, number, Division(whole.divisor))
         works = [ENGINES[name].work(step[0]) for name, step in zip(engines, jobs, strict=True)]
         way = _way(works, exact, whole, size * whole.largest * float(np.finfo(number).eps))
@@ -51,6 +55,30 @@ def jobs_for(
         if way:
             return jobs
     return plain
+
+
+def _whole_for(problem: Problem, target: np.dtype[Any]) -> Whole | None:
+    """Return the whole taps if a target of this dtype holds their quotients."""
+    as_floats = problem.as_c and not problem.exact
+    return problem.whole if target.kind in "iu" or as_floats else None
+
+
+def _quotients(
+    problem: Problem, exact: Form, whole: Whole, source: np.dtype[Any], target: np.dtype[Any], to_scratch: bool
+) -> list[list[Job]]:
+    """Return the jobs whose sums are divided, though they are no integers; none if the taps are exact as they are."""
+    if whole.binary or target != problem.written:
+        return []
+    return problem.jobs(exact, source, target, to_scratch, None, Division(whole.divisor, floats=True))
+
+
+def _numbers(problem: Problem, largest: float) -> Iterable[np.dtype[Any]]:
+    """Return the numbers in which sums of whole numbers up to `largest` may be exact, the fastest first."""
+    single, double = np.dtype(np.float32), np.dtype(np.float64)
+    if not problem.as_c:
+        return dict.fromkeys((problem.number, double))
+    small = problem.result.itemsize <= 2 and problem.readable and not problem.rounds_outside(problem.stored)
+    return (single, double) if small and largest < MOST_TRUNCATED else (double,)
 
 
 def _way(works: Sequence[Work], form: Form, whole: Whole, errors: float) -> str:

@@ -94,6 +94,8 @@ class Problem:
         The scale that the error bound has to be relative to.
     missing : MissingRule
         Which samples are missing, and what becomes of outputs that need them.
+    as_c : bool
+        Whether sums are in double precision, and are stored as C converts them: integers are truncated and wrap.
     """
 
     shape: tuple[int, ...]
@@ -107,6 +109,7 @@ class Problem:
     result: np.dtype[Any]
     accuracy: str = "norm"
     missing: MissingRule = NOTHING_MISSING
+    as_c: bool = False
 
     @property
     def kernel_row(self) -> Row:
@@ -125,7 +128,7 @@ class Problem:
         # As texts, 0.0 and -0.0 differ, and a NaN equals itself.
         kernel, cval = self.kernel.fingerprint, repr(self.cval)
         place = (self.shape, self.dtype, self.axes, self.regions, self.modes)
-        return kernel, self.reflected, place, cval, self.result, self.accuracy, self.missing
+        return kernel, self.reflected, place, cval, self.result, self.accuracy, self.missing, self.as_c
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Problem) and self.key == other.key
@@ -165,7 +168,7 @@ class Problem:
         number = computed_number(self.dtype, self.result)
         # Single precision has few digits, or none, for taps as small as these.
         minute = 0.0 < np.abs(self.kernel.taps).max(initial=0.0) < MINUTE
-        return np.dtype(np.float64) if minute else number
+        return np.dtype(np.float64) if minute or self.as_c else number
 
     @lazy
     def stored(self) -> np.dtype[Any]:
@@ -284,11 +287,21 @@ class Problem:
         alike = all((factor.taps >= 0).all() for step in chosen.steps for factor in step)
         return chosen if alike and not self.fills else self.magnitudes
 
+    @property
+    def exact(self) -> bool:
+        """Whether samples and results are integers, so that results can be exact."""
+        return self.dtype.kind in "biu" and self.result.kind in "iu"
+
     @lazy
     def whole(self) -> Whole | None:
-        """The taps as whole numbers over a divisor, if samples and results are integers; None if they are not."""
-        if not (self.dtype.kind in "biu" and self.result.kind in "iu" and self.correlated.dtype.kind != "c"):
+        """The taps as whole numbers over a divisor, if samples and results are integers; None if they are not.
+
+        As C has it, sums are divided for floats too: then the mean of equal samples has their value.
+        """
+        if self.correlated.dtype.kind == "c":
             return None
+        if not self.exact:
+            return whole_taps(self.forms[0].steps[0][0].taps) if self.as_c else None
         return whole_taps(self.forms[0].steps[0][0].taps, self.range_of_samples, self.number == np.float32)
 
     @property
@@ -326,7 +339,8 @@ class Problem:
                     target=target if place == last else number,
                     extents=extents,
                     streamed=self.streamed and place == last and not to_scratch,
-                    division=division,
+                    division=division if place == last else None,
+                    truncated=self.as_c and place == last,
                 )
                 for factor in step
             ]

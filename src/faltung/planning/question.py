@@ -115,6 +115,8 @@ class Question:
         Which samples are missing, and what becomes of outputs that need them.
     method : str
         The name of a method, or ``auto``.
+    as_c : bool
+        Whether sums are in double precision, and are stored as C converts them: integers are truncated and wrap.
     """
 
     shape: tuple[int, ...]
@@ -133,6 +135,7 @@ class Question:
     accuracy: str
     missing: MissingRule
     method: str
+    as_c: bool = False
 
     @lazy
     def key(self) -> tuple[Any, ...]:
@@ -140,7 +143,7 @@ class Question:
         kernel, cval = self.kernel.fingerprint, repr(self.cval)
         array = (self.shape, self.dtype, self.axes, self.regions, self.modes, cval, self.result)
         steps = (self.channel_axis, self.stride, self.dilation, self.groups)
-        return kernel, self.reflected, array, steps, self.accuracy, self.missing, self.method
+        return kernel, self.reflected, array, steps, self.accuracy, self.missing, self.method, self.as_c
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Question) and self.key == other.key
@@ -183,6 +186,7 @@ class Question:
             result=self.result,
             accuracy=self.accuracy,
             missing=self.missing,
+            as_c=self.as_c,
         )
 
     def problem_of(self, kernel: Kernel) -> Problem:

@@ -167,7 +167,7 @@ class LargeFiltered:
         finite = bool(np.isfinite(filtered).all())
         if self._positive and finite and not (numbers < 0).any():
             np.maximum(filtered, 0, out=filtered)
-        results[...] = stored(filtered, results.dtype, self._job.divided)
+        results[...] = stored(filtered, results.dtype, self._job.divided, self._job.truncated)
         if self._spoiled is None:
             return
         if not finite:

@@ -83,7 +83,7 @@ class Spoiled:
         result = self._part_by_part(np.where(finite, samples, 0).astype(np.float64))
         if not finite.all():
             self._place_infinities(samples, result)
-        target[...] = stored(result, target.dtype, self._job.divided)
+        target[...] = stored(result, target.dtype, self._job.divided, self._job.truncated)
 
     def _part_by_part(self, samples: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the results of finite samples."""

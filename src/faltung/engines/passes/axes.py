@@ -78,8 +78,9 @@ def _along(job: Job, taps: NDArray[np.float64], axis: int, ends: tuple[bool, boo
     place = ndim - 2 if row < ndim - 1 else ndim - 1  # position of the axis once it has changed places with the rows
     shaped = taps.astype(number).reshape([-1 if k == place else 1 for k in range(ndim)])
     source, target = job.source if ends[0] else number, job.target if ends[1] else number
-    streamed = job.streamed and ends[1]
-    block = engine.prepare(Job(shaped, (), True, job.step, source, target, job.extents, streamed, job.division))
+    streamed, division = job.streamed and ends[1], job.division if ends[1] else None
+    storing = (streamed, division, job.truncated and ends[1])
+    block = engine.prepare(Job(shaped, (), True, job.step, source, target, job.extents, *storing))
     return _Swapped(block, axis) if axis < ndim - 2 else block
 
 
