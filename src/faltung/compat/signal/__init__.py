@@ -11,6 +11,8 @@ from faltung.compat.signal.convolutions import convolve, correlate, fftconvolve,
 from faltung.compat.signal.fir_filters import filtfilt, lfilter
 from faltung.compat.signal.method_choice import choose_conv_method
 from faltung.compat.signal.planar import convolve2d, correlate2d, sepfir2d
+from faltung.compat.signal.rate_change import decimate, resample_poly, upfirdn
+from faltung.compat.signal.savitzky_golay import savgol_filter
 
 __all__ = [
     "choose_conv_method",
@@ -18,9 +20,13 @@ __all__ = [
     "convolve2d",
     "correlate",
     "correlate2d",
+    "decimate",
     "fftconvolve",
     "filtfilt",
     "lfilter",
     "oaconvolve",
+    "resample_poly",
+    "savgol_filter",
     "sepfir2d",
+    "upfirdn",
 ]

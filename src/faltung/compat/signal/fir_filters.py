@@ -125,10 +125,7 @@ def filtfilt(
     taps, divisor, samples = _filter_arguments("filtfilt", b, a, x)
     at = _axis_of(axis, samples.ndim)
     edge = _pad_length(padtype, padlen, taps.size, samples.shape[at])
-    # The state for a constant signal, which the peer starts from, is a solution of linear equations: it is a float.
-    state = np.result_type(taps, divisor)
-    floats = np.result_type(state, np.float64) if state.kind in "biu" else state
-    result = _result_dtype("filtfilt", taps, divisor, samples, np.empty(0, floats))
+    result = _result_dtype("filtfilt", taps, divisor, samples, np.empty(0, _state_dtype(taps, divisor)))
     taps = _divided("filtfilt", taps, divisor, result)
     extended = _extended(samples.astype(result, copy=False), at, edge, padtype)
     length, size = extended.shape[at], taps.size
@@ -164,6 +161,13 @@ def _result_dtype(function: str, *arrays: NDArray[Any]) -> np.dtype[Any]:
     if result.char not in "fdFD":
         raise NotServedError(full_name(function), f"a result of dtype {result}, which the peer does not support either")
     return result
+
+
+def _state_dtype(taps: NDArray[Any], divisor: NDArray[Any]) -> np.dtype[Any]:
+    """Return the dtype of the state for a constant signal, which the peer starts from: a solution of equations."""
+    arrays = [np.empty(0, array.dtype) for array in (taps, divisor)]
+    divided = np.result_type(*arrays) if divisor[0] == 1 else np.result_type(*(one / arrays[1] for one in arrays))
+    return np.result_type(divided, np.float64) if divided.kind in "biu" else divided
 
 
 def _divided(function: str, taps: NDArray[Any], divisor: NDArray[Any], result: np.dtype[Any]) -> NDArray[Any]:

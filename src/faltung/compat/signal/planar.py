@@ -157,10 +157,10 @@ def sepfir2d(input: ArrayLike, hrow: ArrayLike, hcol: ArrayLike) -> NDArray[Any]
 def _pass(
     image: NDArray[Any], name: str, taps: NDArray[Any], axis: int, result: np.dtype[Any]
 ) -> NDArray[Any]:
-    if taps.ndim != 1 or not taps.size % 2:
-        raise ArgumentError(name, "a 1-D array of odd length", f"shape {taps.shape}")
     if not np.can_cast(taps.dtype, result):
         raise ArgumentTypeError(name, f"a dtype that fits into {result}, the dtype of the result", str(taps.dtype))
+    if taps.ndim != 1 or not taps.size % 2:
+        raise ArgumentError(name, "a 1-D array of odd length", f"shape {taps.shape}")
     _check_finite("sepfir2d", name, taps)
     bounds = (outputs_of("same", image.shape[axis], taps.size),)
     return convolve_region(image, taps, Region((axis,), bounds, result, "reflect"))
@@ -189,11 +189,10 @@ def _convolve2d(
         names = "'fill', 'circular' (or 'wrap'), and 'symmetric' (or 'symm')"
         raise ArgumentError("boundary", f"one of {names}", repr(boundary))
     result = np.result_type(x, k)
-    beyond = _fill_value(fillvalue, result)
     modes = _BOUNDARIES[boundary]
+    beyond = _fill_value(fillvalue, result) if modes == "constant" else 0.0
     if not (x.size and k.size):
-        shape = tuple(max(stop - start, 0) for start, stop in bounds)
-        return np.zeros(shape, result)
+        return _of_nothing(x, k, bounds, modes, beyond, result)
     if not np.isfinite(k).all():
         if modes == "constant" and not beyond and np.isfinite(x).all():
             x, k = k, x  # the convolution is the same
@@ -207,6 +206,22 @@ def _convolve2d(
     if x.dtype.kind != "c" and isinstance(beyond, complex):
         x = x.astype(result)
     return one(x, k, beyond, result, 0.0)
+
+
+def _of_nothing(
+    x: NDArray[Any],
+    k: NDArray[Any],
+    bounds: tuple[tuple[int, int], ...],
+    modes: str,
+    beyond: complex,
+    result: np.dtype[Any],
+) -> NDArray[Any]:
+    """Return the sums over the constant alone, or over no taps."""
+    if k.size and modes != "constant":
+        raise ArgumentError("in1", "an array with samples, which can be continued", f"shape {x.shape}")
+    shape = [max(stop - start, 0) for start, stop in bounds]
+    with np.errstate(over="ignore"):
+        return np.full(shape, k.sum(dtype=result) * result.type(beyond), result)
 
 
 def _check_finite(function: str, name: str, taps: NDArray[Any]) -> None:
