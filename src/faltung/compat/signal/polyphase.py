@@ -85,7 +85,7 @@ def change_rate(
     """
     if h.dtype.kind == "c" and not h.imag.any():
         h = h.real
-    if x.dtype.kind == "c" and h.dtype.kind != "c" and not isinstance(cval, complex):
+    if x.dtype.kind == "c" and h.dtype.kind != "c" and not (mode == "constant" and cval):
         pairs = np.ascontiguousarray(x).view(x.real.dtype).reshape(*x.shape, 2)
         y = change_rate(pairs, h, rates, axis, result.type().real.dtype, mode, cval)
         return np.ascontiguousarray(y).view(result)[..., 0]
