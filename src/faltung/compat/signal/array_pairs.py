@@ -54,8 +54,8 @@ def convolve_pair(
     function : str
         Name of the peer's function, for errors.
     x, k : ndarray
-        Two arrays with the same number of axes; for the mode ``valid``, the second one is not longer. The mode ``same``
-        is about the shape of the first one.
+        Two arrays with the same number of axes; for the mode ``valid``, the second one is not longer. The mode
+        ``same`` is about the shape of the first one.
     axes : tuple of int
         Axes of the convolution, at least one.
     mode : {'full', 'same', 'valid'}

@@ -82,8 +82,8 @@ def correlate(in1: ArrayLike, in2: ArrayLike, mode: str = "full", method: str = 
     array([0.5, 2. , 3.5, 3. , 0. ])
     """
     volume, kernel = as_numbers("correlate", "in1", in1), as_numbers("correlate", "in2", in2)
-    reflected = np.flip(kernel)
-    return _convolve("correlate", volume, reflected.conj() if reflected.dtype.kind == "c" else reflected, mode, method)
+    reflected = np.flip(kernel.conj() if kernel.dtype.kind == "c" else kernel)
+    return _convolve("correlate", volume, reflected, mode, method)
 
 
 def fftconvolve(

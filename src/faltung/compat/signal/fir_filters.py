@@ -159,7 +159,7 @@ def _axis_of(axis: Any, ndim: int) -> int:
 def _result_dtype(function: str, *arrays: NDArray[Any]) -> np.dtype[Any]:
     result = np.result_type(*arrays)
     if result.char not in "fdFD":
-        raise NotServedError(full_name(function), f"a result of dtype {result}, which the peer does not support either")
+        raise NotServedError(full_name(function), f"a result of dtype {result}")
     return result
 
 
@@ -176,7 +176,7 @@ def _divided(function: str, taps: NDArray[Any], divisor: NDArray[Any], result: n
         divided = taps.astype(result) / divisor.astype(result)[0]
     if not np.isfinite(divided).all():
         raise NotServedError(full_name(function), "b, a: taps that are not finite")
-    return divided
+    return divided  # type: ignore[no-any-return]
 
 
 def _convolved(

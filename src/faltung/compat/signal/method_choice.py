@@ -42,8 +42,9 @@ def choose_conv_method(
     Returns
     -------
     method : {'fft', 'direct'}
-        ``fft`` if the planner takes a Fourier transform for these shapes. Integers whose sums might exceed double
-        precision, booleans, and arrays that are not served have ``direct``.
+        ``fft`` if the planner takes a Fourier transform for these shapes and taps, and ``direct`` for any other
+        engine: equal taps, for example, are a running sum. Integers whose sums might exceed double precision, booleans, and
+        arrays that are not served have ``direct``.
     times : dict of str to float
         With `measure`, the seconds of each method.
 
@@ -56,8 +57,9 @@ def choose_conv_method(
     --------
     >>> import numpy as np
     >>> from faltung.compat import signal
-    >>> signal.choose_conv_method(np.ones(100), np.ones(3)), signal.choose_conv_method(np.ones(9999), np.ones(9999))
-    ('direct', 'fft')
+    >>> x = np.sin(np.arange(9999.0))
+    >>> signal.choose_conv_method(x, x[:3]), signal.choose_conv_method(x, x), signal.choose_conv_method(x, 0 * x + 1)
+    ('direct', 'fft', 'direct')
     """
     try:
         volume = as_numbers("choose_conv_method", "in1", in1)
@@ -99,7 +101,7 @@ def _takes_fourier(volume: NDArray[Any], kernel: NDArray[Any], mode: str) -> boo
         volume, kernel = kernel, volume
     result = np.result_type(volume, kernel, np.float16)
     # The choice is about shapes: taps that are not finite would be the samples.
-    plan = plan_of_region(volume, np.nan_to_num(kernel, nan=1.0, posinf=1.0, neginf=1.0), Region(axes, bounds, result))
+    plan = plan_of_region(volume, np.where(np.isfinite(kernel), kernel, 1), Region(axes, bounds, result))
     return plan.method == "fourier"
 
 

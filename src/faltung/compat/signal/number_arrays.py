@@ -29,7 +29,8 @@ def as_numbers(function: str, name: str, value: Any) -> NDArray[Any]:
     Raises
     ------
     NotServedError
-        The array has more than double precision, or holds no numbers; or it has a mask or a unit, which the peer drops.
+        The array has more than double precision, or holds no numbers; or it has a mask or a unit, which the peer
+        drops.
 
     Examples
     --------

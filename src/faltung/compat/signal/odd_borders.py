@@ -1,7 +1,7 @@
 """How does a signal continue beyond its ends where its samples alone do not say it? Slopes and changes of the sign.
 
-The modes of the operator are index maps: a value beyond the border is that of a sample. The modes here are not, so the
-signal is extended before it is filtered.
+The modes of the operator are index maps: a value beyond the border is that of a sample. The modes here are not, so
+the signal is extended before it is filtered.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ def _sloped(x: NDArray[Any], mode: str, positions: NDArray[np.int64]) -> NDArray
     end = 0 if positions[0] < 0 else last
     one, other = (0, last) if mode == "line" else (end, end + (1 if end == 0 else -1))
     slope = (x[other] - x[one]) / (other - one) if last else 0 * x[0]
-    return x[end] + slope * _column(positions - end, x)
+    return np.asarray(x[end] + slope * _column(positions - end, x))
 
 
 def _reflected(x: NDArray[Any], mode: str, positions: NDArray[np.int64]) -> NDArray[Any]:
@@ -79,7 +79,7 @@ def _reflected(x: NDArray[Any], mode: str, positions: NDArray[np.int64]) -> NDAr
     turns, back = positions // period, _column(positions % period >= length, x)
     values = x[index_map("mirror", length, start, stop)]
     raised = np.where(back, 2 * x[-1] - values, values)
-    return raised + 2 * (x[-1] - x[0]) * _column(turns, x)
+    return np.asarray(raised + 2 * (x[-1] - x[0]) * _column(turns, x))
 
 
 def _column(values: NDArray[Any], x: NDArray[Any]) -> NDArray[Any]:

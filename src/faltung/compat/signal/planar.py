@@ -125,7 +125,8 @@ def sepfir2d(input: ArrayLike, hrow: ArrayLike, hcol: ArrayLike) -> NDArray[Any]
     input : array_like
         A 2-D array. Floats up to 32 bits and integers up to 16 bits are computed in float32.
     hrow, hcol : array_like
-        Taps along the rows and along the columns, an odd number of them; their dtype must fit into that of the result.
+        Taps along the rows and along the columns, an odd number of them; their dtype must fit into that of the
+        result.
 
     Returns
     -------
@@ -154,9 +155,7 @@ def sepfir2d(input: ArrayLike, hrow: ArrayLike, hcol: ArrayLike) -> NDArray[Any]
     return image
 
 
-def _pass(
-    image: NDArray[Any], name: str, taps: NDArray[Any], axis: int, result: np.dtype[Any]
-) -> NDArray[Any]:
+def _pass(image: NDArray[Any], name: str, taps: NDArray[Any], axis: int, result: np.dtype[Any]) -> NDArray[Any]:
     if not np.can_cast(taps.dtype, result):
         raise ArgumentTypeError(name, f"a dtype that fits into {result}, the dtype of the result", str(taps.dtype))
     if taps.ndim != 1 or not taps.size % 2:
@@ -238,10 +237,10 @@ def _fill_value(fillvalue: Any, result: np.dtype[Any]) -> float | complex:
     if not is_number(value):
         kind = ArgumentError if isinstance(fillvalue, str) else ArgumentTypeError
         raise kind("fillvalue", "a number", repr(fillvalue))
+    plain = complex(value)
     if result.kind == "c":
-        return complex(value)
-    value = complex(value)
+        return plain
     limits = np.iinfo(result) if result.kind in "iu" else None
-    if value.imag or (limits and not limits.min <= value.real <= limits.max):
+    if plain.imag or (limits and not limits.min <= plain.real <= limits.max):
         raise ArgumentError("fillvalue", f"a number that fits into {result}", repr(fillvalue))
-    return int(value.real) if limits else float(result.type(value.real))
+    return int(value.real) if limits else float(result.type(plain.real))

@@ -1,7 +1,8 @@
-"""How is a signal filtered between two sampling rates? Each phase of the taps is a filter; a bank computes all of them.
+"""How is a signal filtered between two sampling rates? Each phase of the taps is a filter of a bank.
 
 With zeros between its samples, a signal is filtered at `up` times its rate, and each `down`-th output is kept. Output
-``i * up + p`` needs only every `up`-th tap, the phase p, at the sample ``i * down``: it is a convolution with a stride.
+``i * up + p`` needs only every `up`-th tap, the phase p, at the sample ``i * down``: that is a convolution with a
+stride.
 """
 
 from __future__ import annotations
@@ -26,8 +27,9 @@ BORDERS = {
     "wrap": "wrap",
     **dict.fromkeys(ODD_MODES, "constant"),
 }
-#: Most phases that one bank computes. The taps of a bank have one support, so those of distant phases have many zeros.
-_MOST_PHASES = 32
+#: Most phases that one bank computes. All taps of a bank have one support, so that distant phases make many zeros;
+#: but each bank reads the whole signal.
+_MOST_PHASES = 160
 
 
 @dataclass(frozen=True)

@@ -194,8 +194,8 @@ def decimate(
     --------
     >>> import numpy as np
     >>> from faltung.compat import signal
-    >>> signal.decimate(np.arange(100.0), 10, ftype="fir").round(1)[4:6]
-    array([40., 50.])
+    >>> signal.decimate(np.arange(1000.0), 10, ftype="fir")[50:52].round(6)
+    array([500., 510.])
     """
     samples = as_numbers("decimate", "x", x)
     factor = operator.index(q)
@@ -236,8 +236,9 @@ def _level(padtype: str, samples: NDArray[Any], axis: int) -> NDArray[Any]:
     """Return the value that the signal has beyond its ends."""
     if padtype == "median":
         return np.asarray(np.median(samples, axis, keepdims=True))
-    measures = {"mean": np.mean, "minimum": np.min, "maximum": np.max}
-    return np.asarray(measures[padtype](samples, axis, keepdims=True))
+    if padtype == "mean":
+        return np.asarray(np.mean(samples, axis, keepdims=True))
+    return np.asarray((np.min if padtype == "minimum" else np.max)(samples, axis, keepdims=True))
 
 
 def _filtered(

@@ -53,7 +53,8 @@ class Region(NamedTuple):
     pointwise : bool
         Whether the error has to be relative to the samples under each output.
     whole : float
-        For samples and taps that are integers: a bound of all sums; rounding errors are then below one half. 0 otherwise.
+        For samples and taps that are integers, a bound of all sums: rounding errors are then below one half. 0 means
+        that errors are as usual.
     """
 
     axes: tuple[int, ...]

@@ -49,8 +49,8 @@ def savgol_filter(
     axis : int, optional
         The axis that is filtered.
     mode : {'interp', 'mirror', 'constant', 'nearest', 'wrap'}, optional
-        How `x` continues beyond its ends. With ``interp``, the polynomials of the first and of the last window give the
-        outputs near the ends.
+        How `x` continues beyond its ends. With ``interp``, the polynomials of the first and of the last window give
+        the outputs near the ends.
     cval : float, optional
         The value beyond the ends, for the mode ``constant``.
 

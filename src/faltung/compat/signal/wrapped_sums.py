@@ -36,7 +36,8 @@ def wrapped_convolution(
     result : dtype
         An integer dtype; or bool, for "any of both".
     convolve : callable
-        Convolves the arrays. If their sums are too large for double precision, it is called with parts of their digits.
+        Convolves the arrays. If their sums are too large for double precision, it is called with parts of their
+        digits.
 
     Examples
     --------
