@@ -43,8 +43,8 @@ def choose_conv_method(
     -------
     method : {'fft', 'direct'}
         ``fft`` if the planner takes a Fourier transform for these shapes and taps, and ``direct`` for any other
-        engine: equal taps, for example, are a running sum. Integers whose sums might exceed double precision, booleans, and
-        arrays that are not served have ``direct``.
+        engine: equal taps, for example, are a running sum. Integers whose sums might exceed double precision,
+        booleans, and arrays that are not served have ``direct``.
     times : dict of str to float
         With `measure`, the seconds of each method.
 

@@ -125,7 +125,7 @@ def resample_poly(
     --------
     >>> import numpy as np
     >>> from faltung.compat import signal
-    >>> signal.resample_poly(np.ones(4), 2, 1, padtype="edge").round(3)
+    >>> signal.resample_poly(np.ones(4), 2, 1, padtype="edge").round(2)
     array([1., 1., 1., 1., 1., 1., 1., 1.])
     """
     samples = as_numbers("resample_poly", "x", x)

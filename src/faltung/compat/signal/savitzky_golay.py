@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -96,12 +97,12 @@ def savgol_filter(
     result = np.dtype(np.float32 if samples.dtype == np.float32 else np.float64)
     if not samples.size:
         return np.zeros(samples.shape, result)
-    weights = fit_weights(size, order, derivative, [(size - 1) / 2]) / delta**derivative
+    weights = fit_weights(size, order, derivative, ((size - 1) / 2,)) / delta**derivative
     bounds, border = (size // 2, size // 2 + length), "constant" if mode == "interp" else mode
     region = Region((at,), (bounds,), result, border, 0.0 if mode == "interp" else float(cval))
     y = convolve_region(samples, weights[0, ::-1], region)
     if mode == "interp":
-        _fit_ends(samples, y, at, fit_weights(size, order, derivative, range(size)) / delta**derivative)
+        _fit_ends(samples, y, at, fit_weights(size, order, derivative, tuple(range(size))) / delta**derivative)
     return y
 
 
@@ -116,7 +117,8 @@ def _checked(window_length: Any, polyorder: Any, deriv: Any) -> tuple[int, int, 
     return operator.index(window_length), operator.index(polyorder), operator.index(deriv)
 
 
-def fit_weights(size: int, order: int, derivative: int, positions: Any) -> NDArray[np.float64]:
+@lru_cache(maxsize=64)
+def fit_weights(size: int, order: int, derivative: int, positions: tuple[float, ...]) -> NDArray[np.float64]:
     """Return the weights of the samples of a window in the polynomial that is fitted to it, at some positions.
 
     Parameters
@@ -127,17 +129,17 @@ def fit_weights(size: int, order: int, derivative: int, positions: Any) -> NDArr
         Order of the polynomial.
     derivative : int
         Order of the derivative.
-    positions : sequence of float
+    positions : tuple of float
         Where the polynomial is evaluated.
 
     Returns
     -------
     ndarray, shape (positions, size)
-        A row for each position.
+        A row for each position; those of recent calls are kept, so it must not be written to.
 
     Examples
     --------
-    >>> fit_weights(3, 1, 1, [0]).round(6) + 0.0
+    >>> fit_weights(3, 1, 1, (0,)).round(6) + 0.0
     array([[-0.5,  0. ,  0.5]])
     """
     from numpy.polynomial import legendre  # seldom used, and an import should cost little
