@@ -151,13 +151,20 @@ def sepfir2d(input: ArrayLike, hrow: ArrayLike, hcol: ArrayLike) -> NDArray[Any]
         raise ArgumentError("input", "a 2-D array", f"one of shape {image.shape}")
     result = np.result_type(image.dtype, np.float32)
     for name, taps, axis in (("hrow", hrow, 1), ("hcol", hcol, 0)):
-        image = _pass(image, name, as_numbers("sepfir2d", name, taps), axis, result)
+        image = _pass(image, name, _taps_of(name, taps, result), axis, result)
     return image
 
 
+def _taps_of(name: str, taps: Any, result: np.dtype[Any]) -> NDArray[Any]:
+    """Return taps in the dtype of the result. That of an array has to fit into it; other numbers are converted."""
+    array = as_numbers("sepfir2d", name, taps)
+    fits = np.can_cast(array.dtype, result, "safe" if isinstance(taps, np.ndarray) else "same_kind")
+    if not fits:
+        raise ArgumentTypeError(name, f"a dtype that fits into {result}, the dtype of the result", str(array.dtype))
+    return array.astype(result)
+
+
 def _pass(image: NDArray[Any], name: str, taps: NDArray[Any], axis: int, result: np.dtype[Any]) -> NDArray[Any]:
-    if not np.can_cast(taps.dtype, result):
-        raise ArgumentTypeError(name, f"a dtype that fits into {result}, the dtype of the result", str(taps.dtype))
     if taps.ndim != 1 or not taps.size % 2:
         raise ArgumentError(name, "a 1-D array of odd length", f"shape {taps.shape}")
     _check_finite("sepfir2d", name, taps)

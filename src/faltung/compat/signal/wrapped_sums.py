@@ -45,7 +45,7 @@ def wrapped_convolution(
     ...     return np.convolve(x.astype(number), k.astype(number))
     >>> x = np.array([200, 100], "uint8")
     >>> wrapped_convolution(x, x, 0, 2, np.dtype("uint8"), one)
-    array([ 64,  64,  16], dtype=uint8)
+    array([64, 64, 16], dtype=uint8)
     """
     if x.dtype.kind == "b" or k.dtype.kind == "b":
         x, k = (array.astype(np.uint8) if array.dtype.kind == "b" else array for array in (x, k))
