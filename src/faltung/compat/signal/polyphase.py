@@ -27,9 +27,9 @@ BORDERS = {
     "wrap": "wrap",
     **dict.fromkeys(ODD_MODES, "constant"),
 }
-#: Most phases that one bank computes. All taps of a bank have one support, so that distant phases make many zeros;
-#: but each bank reads the whole signal.
-_MOST_PHASES = 160
+#: Most bytes of the outputs of one bank at one position. All its taps have one support, so that distant phases make
+#: many zeros; but each bank reads the whole signal.
+_MOST_BYTES = 640
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def change_rate(
 
 def _interleaved(x: NDArray[Any], phases: list[_Phase], region: Region, shape: tuple[int, ...]) -> NDArray[Any]:
     """Compute all phases, by banks of neighbouring ones."""
-    banks = -(-len(phases) // _MOST_PHASES)
+    banks = -(-len(phases) * region.result.itemsize // _MOST_BYTES)
     size = -(-len(phases) // banks)
     out = np.empty(shape, region.result) if banks > 1 else None
     for first in range(0, len(phases), size):
