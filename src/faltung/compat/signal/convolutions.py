@@ -211,7 +211,15 @@ def _computed(array: NDArray[Any]) -> np.dtype[Any]:
 
 def _convolved_axes(one: tuple[int, ...], other: tuple[int, ...], axes: Any) -> tuple[int, ...]:
     """Return the axes on which both arrays have more than one sample; all others have to broadcast."""
-    ndim = len(one)
+    convolved = tuple(axis for axis in _given_axes(len(one), axes) if one[axis] != 1 != other[axis])
+    for axis, (length, size) in enumerate(zip(one, other, strict=True)):
+        if axis not in convolved and length != size and 1 not in (length, size):
+            raise ArgumentError("in2", f"a shape that broadcasts with {one} on axis {axis}", f"{other}")
+    return convolved
+
+
+def _given_axes(ndim: int, axes: Any) -> list[int]:
+    """Return the axes that were given, not negative and in order; all axes by default."""
     given = (axes,) if isinstance(axes, numbers.Integral) else axes
     if given is None:
         given = range(ndim)
@@ -226,11 +234,7 @@ def _convolved_axes(one: tuple[int, ...], other: tuple[int, ...], axes: Any) -> 
     chosen = {int(axis) % ndim for axis in listed}
     if not listed or len(chosen) < len(listed):
         raise ArgumentError("axes", "at least one axis, and each of them once", repr(axes))
-    convolved = tuple(sorted(axis for axis in chosen if one[axis] != 1 != other[axis]))
-    for axis, (length, size) in enumerate(zip(one, other, strict=True)):
-        if axis not in convolved and length != size and 1 not in (length, size):
-            raise ArgumentError("in2", f"a shape that broadcasts with {one} on axis {axis}", f"{other}")
-    return convolved
+    return sorted(chosen)
 
 
 def _products(x: NDArray[Any], k: NDArray[Any], mode: str) -> NDArray[Any]:

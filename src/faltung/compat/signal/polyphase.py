@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from faltung.compat.signal.odd_borders import ODD_MODES, extend_first_axis
 from faltung.compat.signal.regional import Region, convolve_region
 
-__all__ = ["BORDERS", "Rates", "change_rate"]
+__all__ = ["BORDERS", "RateChange", "change_rate"]
 
 #: How the modes of the peer are called here. Those of `odd_borders` extend the signal first.
 BORDERS = {
@@ -33,7 +33,7 @@ _MOST_BYTES = 640
 
 
 @dataclass(frozen=True)
-class Rates:
+class RateChange:
     """A filter between two sampling rates: ``y[t] = sum over k of h[t * down + offset - k * up] * x[k]``.
 
     Parameters
@@ -55,13 +55,13 @@ class Rates:
 class _Phase:
     """The taps of one phase, and the lag of the first of them."""
 
-    def __init__(self, h: NDArray[Any], rates: Rates, number: int) -> None:
+    def __init__(self, h: NDArray[Any], rates: RateChange, number: int) -> None:
         ahead, first = divmod(number * rates.down + rates.offset, rates.up)
         self.taps, self.lag = h[first :: rates.up], -ahead
 
 
 def change_rate(
-    x: NDArray[Any], h: NDArray[Any], rates: Rates, axis: int, result: np.dtype[Any], mode: str, cval: complex
+    x: NDArray[Any], h: NDArray[Any], rates: RateChange, axis: int, result: np.dtype[Any], mode: str, cval: complex
 ) -> NDArray[Any]:
     """Return the outputs of a filter between two sampling rates, along one axis.
 
@@ -71,7 +71,7 @@ def change_rate(
         An array with at least one sample.
     h : ndarray
         The taps at the higher rate.
-    rates : Rates
+    rates : RateChange
         The factors, and which outputs are computed.
     axis : int
         The axis, not negative.

@@ -11,7 +11,7 @@ import numpy as np
 from faltung.compat.not_served import NotServedError
 from faltung.compat.signal.lowpass import lowpass
 from faltung.compat.signal.number_arrays import as_numbers, full_name
-from faltung.compat.signal.polyphase import BORDERS, Rates, change_rate
+from faltung.compat.signal.polyphase import BORDERS, RateChange, change_rate
 from faltung.errors import ArgumentError, ArgumentTypeError
 from faltung.ground.checks import is_integer, is_number
 
@@ -79,7 +79,7 @@ def upfirdn(
     if name not in BORDERS:
         raise ArgumentError("mode", f"one of {', '.join(map(repr, BORDERS))}", repr(mode))
     count = ((samples.shape[at] - 1) * rates[0] + taps.size - 1) // rates[1] + 1
-    return _filtered("upfirdn", samples, taps, Rates(*rates, 0, max(count, 0)), at, name, cval)
+    return _filtered("upfirdn", samples, taps, RateChange(*rates, 0, max(count, 0)), at, name, cval)
 
 
 def resample_poly(
@@ -141,7 +141,7 @@ def resample_poly(
     at = _axis_of(axis, samples.ndim)
     taps = _taps("resample_poly", window, max(faster, slower), samples.dtype)
     half = (taps.size - 1) // 2
-    rates = Rates(faster, slower, half, -(-samples.shape[at] * faster // slower))
+    rates = RateChange(faster, slower, half, -(-samples.shape[at] * faster // slower))
     taps = taps * faster
     if padtype in BORDERS:
         return _filtered("resample_poly", samples, taps, rates, at, padtype, 0 if cval is None else cval)
@@ -210,7 +210,7 @@ def decimate(
     at = _axis_of(axis, samples.ndim)
     count = -(-samples.shape[at] // factor)
     offset = (taps.size - 1) // 2 if zero_phase else 0
-    return _filtered("decimate", samples, taps, Rates(1, factor, offset, count), at, "constant", 0)
+    return _filtered("decimate", samples, taps, RateChange(1, factor, offset, count), at, "constant", 0)
 
 
 def _axis_of(axis: Any, ndim: int) -> int:
@@ -242,7 +242,7 @@ def _level(padtype: str, samples: NDArray[Any], axis: int) -> NDArray[Any]:
 
 
 def _filtered(
-    function: str, x: NDArray[Any], h: NDArray[Any], rates: Rates, axis: int, mode: str, cval: Any
+    function: str, x: NDArray[Any], h: NDArray[Any], rates: RateChange, axis: int, mode: str, cval: Any
 ) -> NDArray[Any]:
     if not np.isfinite(h).all():
         raise NotServedError(full_name(function), "h: taps that are not finite")
