@@ -62,15 +62,15 @@ def filtered(
     ask : callable
         Checks the arguments for an image, and returns what is asked for.
     """
-    prepared = None
-    if type(src) is np.ndarray:
-        # As a text, 1 differs from True and 1.0, which OpenCV tells apart, and lists can be part of a key.
-        key = (function, src.shape, src.dtype, repr(arguments), taps)
-        prepared = _prepared.get(key)
+    # As a text, 1 differs from True and 1.0, which OpenCV tells apart, and lists can be part of a key.
+    text = repr(arguments)
+    kept = type(src) is np.ndarray and "array(" not in text  # the text of an array has not all its digits
+    key = (function, src.shape, src.dtype, text, taps) if kept else ()
+    prepared = _prepared.get(key) if kept else None
     if prepared is None:
         image = as_image(function, src)
         prepared = _prepare(image, ask(image))
-        if type(src) is np.ndarray:
+        if kept:
             _prepared.put(key, prepared, 4096)
         else:
             src = image

@@ -143,7 +143,7 @@ def Laplacian(
     >>> import numpy as np
     >>> from faltung.compat import cv2
     >>> cv2.Laplacian(np.array([[0, 0, 3, 0]], np.float32), -1)
-    array([[  0.,   3., -12.,   6.]], dtype=float32)
+    array([[ 0.,  3., -6.,  6.]], dtype=float32)
     """
 
     def ask(image: NDArray[Any]) -> Asked:

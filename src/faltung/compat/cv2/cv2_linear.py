@@ -71,8 +71,8 @@ def filter2D(
     --------
     >>> import numpy as np
     >>> from faltung.compat import cv2
-    >>> cv2.filter2D(np.array([[0, 9, 0]], np.uint8), -1, np.array([[1.0, 2.0, 0.5]]))
-    array([[ 4, 18,  9]], dtype=uint8)
+    >>> cv2.filter2D(np.array([[0, 9, 0, 0]], np.uint8), -1, np.array([[1.0, 2.0, 0.5]]))
+    array([[14, 18,  9,  0]], dtype=uint8)
     """
 
     def ask(image: NDArray[Any]) -> Asked:
@@ -122,15 +122,15 @@ def sepFilter2D(
     >>> import numpy as np
     >>> from faltung.compat import cv2
     >>> cv2.sepFilter2D(np.eye(3), -1, np.array([1.0, 2.0, 1.0]), np.array([0.0, 1.0, 0.0]))
-    array([[2., 2., 0.],
-           [1., 2., 1.],
-           [0., 2., 2.]])
+    array([[2., 1., 0.],
+           [2., 2., 2.],
+           [0., 1., 2.]])
     """
 
     def ask(image: NDArray[Any]) -> Asked:
         row, column = _lines(kernelX, kernelY)
         result = as_depth("sepFilter2D", ddepth, image.dtype, SEPARABLE)
-        above, before = as_anchor(anchor, (column.size, row.size))
+        above, before = as_anchor(anchor, (column.size, row.size), lenient=True)
         outer = Outer((Kernel(column, above), Kernel(row, before)))
         return Asked(outer, as_border(borderType), result, as_number("delta", delta, 0.0))
 
