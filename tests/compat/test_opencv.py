@@ -89,7 +89,9 @@ def test_filter2d(image, kernel, border, delta, data):
 
 
 @often
-@given(images(), kernels(row=True), kernels(row=True), st.sampled_from(BORDERS), st.sampled_from([0, 7.25]), st.data())
+@given(
+    images(), kernels(row=True), kernels(row=True), st.sampled_from(BORDERS), st.sampled_from([0, 7.25]), st.data()
+)
 def test_sep_filter2d(image, row, column, border, delta, data):
     column = column.astype(row.dtype)
     depth = data.draw(st.sampled_from([-1, *(NUMBERS[name] for name in SEPARABLE[image.dtype.str[1:]])]))

@@ -64,7 +64,12 @@ def test_difference_of_gaussians(image, mode, cval, data):
     channel_axis = data.draw(st.sampled_from([None, *range(-image.ndim, image.ndim)]))
     low = data.draw(st.floats(0.2, 2))
     high = data.draw(st.one_of(st.none(), st.just(low), st.floats(2, 4)))
-    keywords = {"mode": mode, "cval": cval, "channel_axis": channel_axis, "truncate": data.draw(st.sampled_from([4, 2]))}
+    keywords = {
+        "mode": mode,
+        "cval": cval,
+        "channel_axis": channel_axis,
+        "truncate": data.draw(st.sampled_from([4, 2])),
+    }
     got = ours.difference_of_gaussians(image, low, high, **keywords)
     agree(got, theirs.difference_of_gaussians(image, low, high, **keywords), 3.0)
 
@@ -112,7 +117,9 @@ def test_edges_in_a_plane(image, name, direction, masked):
 
 
 @often
-@given(images(["u1", "i1", "u2", "i2", "i4", "u4", "f2", "f4", "f8"], least=2, most=2), st.sampled_from(MODES), st.data())
+@given(
+    images(["u1", "i1", "u2", "i2", "i4", "u4", "f2", "f4", "f8"], least=2, most=2), st.sampled_from(MODES), st.data()
+)
 def test_gabor(image, mode, data):
     keywords = {"mode": mode, "cval": data.draw(st.sampled_from([0, 0.5]))}
     for name, values in {
@@ -125,11 +132,13 @@ def test_gabor(image, mode, data):
     }.items():
         keywords[name] = data.draw(values)
     frequency = data.draw(st.floats(0.1, 0.6))
-    for got, expected in zip(ours.gabor(image, frequency, **keywords), theirs.gabor(image, frequency, **keywords), strict=True):
+    for got, expected in zip(
+        ours.gabor(image, frequency, **keywords), theirs.gabor(image, frequency, **keywords), strict=True
+    ):
         if image.dtype.kind == "f":
             agree(got, expected, 8.0)
         else:  # where the sum is a whole number up to rounding, it may be cut off to the one before
-            apart = (got.astype(np.int64) - expected.astype(np.int64)) % 256 ** image.dtype.itemsize
+            apart = (got.astype(np.int64) - expected.astype(np.int64)) % 256**image.dtype.itemsize
             assert got.dtype == expected.dtype
             assert np.isin(apart, [0, 1, 256**image.dtype.itemsize - 1]).all()
             assert np.mean(apart != 0) < 0.05 or image.size < 40
@@ -215,7 +224,9 @@ def test_a_mode_for_each_axis():
     np.testing.assert_allclose(got, theirs.gaussian(PLANE, 2, mode=["wrap", "nearest"]), atol=1e-12)
     edges = ours.sobel(PLANE, axis=0, mode=["wrap", "nearest"])  # documented by scikit-image, and refused by SciPy
     np.testing.assert_allclose(edges[1:-1], theirs.sobel(PLANE, axis=0, mode="nearest")[1:-1], atol=1e-12)
-    np.testing.assert_allclose(edges[[0, -1], 1:-1], theirs.sobel(PLANE, axis=0, mode="wrap")[[0, -1], 1:-1], atol=1e-12)
+    np.testing.assert_allclose(
+        edges[[0, -1], 1:-1], theirs.sobel(PLANE, axis=0, mode="wrap")[[0, -1], 1:-1], atol=1e-12
+    )
 
 
 @pytest.mark.parametrize("name", EDGES)

@@ -14,15 +14,13 @@ from faltung.ground.arrays import is_masked_array
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Data", "as_data", "as_taps_of", "check_choice", "is_kernel", "with_unit"]
+__all__ = ["AstropyData", "as_data", "as_taps_of", "check_choice", "is_kernel", "nan_in", "with_unit"]
 
 
-class Data(NamedTuple):
-    """An array as it is filtered: numbers, of which masked ones are NaN, with the dtype and unit that it came with."""
+class AstropyData(NamedTuple):
+    """An array as it is filtered: numbers, of which masked ones are NaN, with its dtype and unit."""
 
     values: NDArray[Any]
-    #: Whether the memory is not that of the caller.
-    own: bool
     dtype: np.dtype[Any]
     unit: Any
 
@@ -32,7 +30,7 @@ def is_kernel(value: Any) -> bool:
     return any(base.__name__ == "Kernel" and base.__module__.startswith("astropy.") for base in type(value).__mro__)
 
 
-def as_data(function: str, array: Any, mask: Any, complex_samples: bool = False) -> Data:
+def as_data(function: str, array: Any, mask: Any, complex_samples: bool = False) -> AstropyData:
     """Return an array in double precision."""
     name, kinds = f"astropy.convolution.{function}", "biufc" if complex_samples else "biuf"
     if any(base.__module__.startswith("astropy.nddata") for base in type(array).__mro__):
@@ -48,17 +46,22 @@ def as_data(function: str, array: Any, mask: Any, complex_samples: bool = False)
     given = np.ascontiguousarray(values, dtype).reshape(values.shape)
     own = given is not values and not np.may_share_memory(given, values)
     if mask is None and not np.ma.is_masked(numbers):
-        return Data(given, own, numbers.dtype, unit)
+        return AstropyData(given, numbers.dtype, unit)
     given = given if own else given.copy()
     if np.ma.is_masked(numbers):
         given[np.ma.getmaskarray(numbers)] = np.nan
     if mask is not None:
-        try:
-            given[np.asarray(mask) != 0] = np.nan
-        except IndexError as error:
-            expected, received = f"a mask of shape {given.shape}", f"shape {np.shape(mask)}"
-            raise AstropyMaskError("mask", expected, received) from error
-    return Data(given, True, numbers.dtype, unit)
+        _take_out(given, mask)
+    return AstropyData(given, numbers.dtype, unit)
+
+
+def _take_out(values: NDArray[Any], mask: Any) -> None:
+    """Set samples to NaN where a mask is not zero."""
+    try:
+        values[np.asarray(mask) != 0] = np.nan
+    except IndexError as error:
+        received = f"shape {np.shape(mask)}"
+        raise AstropyMaskError("mask", f"a mask of shape {values.shape}", received) from error
 
 
 def as_taps_of(function: str, kernel: Any) -> NDArray[np.float64]:
@@ -72,6 +75,14 @@ def as_taps_of(function: str, kernel: Any) -> NDArray[np.float64]:
     if numbers.dtype.kind not in "biuf":
         raise NotServedError(name, f"kernel: taps of dtype {numbers.dtype}")
     return np.asarray(numbers, np.float64)
+
+
+def nan_in(values: NDArray[np.float64]) -> NDArray[np.bool_] | None:
+    """Return where an array is NaN, or None if it is nowhere."""
+    if not np.isnan(values.sum()):
+        return None
+    found: NDArray[np.bool_] = np.isnan(values)
+    return found if found.any() else None
 
 
 def with_unit(result: NDArray[Any], unit: Any) -> Any:
@@ -92,4 +103,4 @@ def _numbers(value: Any, argument: str) -> NDArray[Any]:
             numbers = np.asarray(numbers, np.float64)
     except (TypeError, ValueError) as error:
         raise ArgumentTypeError(argument, "an array of numbers", f"a {type(value).__name__}") from error
-    return numbers  # type: ignore[no-any-return]
+    return numbers

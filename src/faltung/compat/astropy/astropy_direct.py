@@ -6,7 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from faltung.compat.astropy.astropy_arguments import as_data, as_taps_of, check_choice, is_kernel, with_unit
+from faltung.compat.astropy.astropy_arguments import (
+    AstropyData,
+    as_data,
+    as_taps_of,
+    check_choice,
+    is_kernel,
+    nan_in,
+    with_unit,
+)
 from faltung.compat.astropy.astropy_errors import AstropyDimensionError, refuse_size, warn_user
 from faltung.compat.astropy.astropy_sums import interpolated, plain_sums
 from faltung.compat.not_served import NotServedError
@@ -83,35 +91,39 @@ def convolve(
     """
     check_choice("boundary", boundary, tuple(_MODES))
     check_choice("nan_treatment", nan_treatment, ("interpolate", "fill"))
-    if is_kernel(array):
-        raise NotServedError("astropy.convolution.convolve", "array: a kernel of astropy, which is a kernel again")
-    data, taps = as_data("convolve", array, mask), as_taps_of("convolve", kernel)
-    x = data.values
-    _check_shapes(x, taps, boundary)
-    if not np.isfinite(taps).all():
-        raise NotServedError("astropy.convolution.convolve", "kernel: a tap that is not finite")
+    data, taps = _checked(array, kernel, boundary, mask)
     fill = float(fill_value)
-    missing = bool(np.isnan(x.sum())) and bool(np.isnan(x).any())
-    skips = nan_treatment == "interpolate" and (missing or (boundary == "fill" and fill != fill))
+    holes = nan_in(data.values)
+    skips = nan_treatment == "interpolate" and (holes is not None or (boundary == "fill" and fill != fill))
     total = float(taps.sum())
     if normalize_kernel or skips:
         _check_sum(total, normalization_zero_tol, skips)
-    holes = np.isnan(x) if missing and (preserve_nan or nan_treatment == "fill") else None
-    if holes is not None and nan_treatment == "fill":
-        x = np.where(holes, fill, x)
-    inner = _sums(x, taps, _MODES[boundary], fill, "valid" if boundary is None else "same", skips)
-    if normalize_kernel and not skips:
-        inner /= total
-    elif skips and not normalize_kernel:
-        inner *= total
-    result = inner if boundary is not None else _embedded(inner, x.shape)
+    x = data.values if holes is None or skips else np.where(holes, fill, data.values)
+    result = _sums(x, taps, boundary, fill, skips)
+    if bool(normalize_kernel) is not skips:  # what is interpolated is normalised
+        result *= total if skips else 1.0 / total
     if skips and not preserve_nan and np.isnan(result.sum()):
         warn_user("NaN is left where all samples under the kernel are missing. A larger kernel reaches further.")
-    if holes is not None and preserve_nan:
+    return _returned(result, data, holes if preserve_nan else None)
+
+
+def _returned(result: NDArray[np.float64], data: AstropyData, holes: NDArray[np.bool_] | None) -> NDArray[Any]:
+    """Return a result with the dtype and the unit of its array, and NaN in its holes."""
+    if holes is not None:
         result[holes] = np.nan
-    if data.dtype.kind == "f":
-        result = result.astype(data.dtype, copy=False)
-    return with_unit(result, data.unit)  # type: ignore[no-any-return]
+    dtype = data.dtype if data.dtype.kind == "f" else result.dtype
+    return with_unit(result.astype(dtype, copy=False), data.unit)  # type: ignore[no-any-return]
+
+
+def _checked(array: Any, kernel: Any, boundary: str | None, mask: Any) -> tuple[AstropyData, NDArray[np.float64]]:
+    """Return array and taps that fit together."""
+    if is_kernel(array):
+        raise NotServedError("astropy.convolution.convolve", "array: a kernel of astropy, which is a kernel again")
+    data, taps = as_data("convolve", array, mask), as_taps_of("convolve", kernel)
+    _check_shapes(data.values, taps, boundary)
+    if not np.isfinite(taps).all():
+        raise NotServedError("astropy.convolution.convolve", "kernel: a tap that is not finite")
+    return data, taps
 
 
 def _check_shapes(x: NDArray[Any], taps: NDArray[Any], boundary: str | None) -> None:
@@ -140,20 +152,17 @@ def _check_sum(total: float, tolerance: float, skips: bool) -> None:
 
 
 def _sums(
-    x: NDArray[np.float64], taps: NDArray[np.float64], mode: str, fill: float, shape: str, skips: bool
+    x: NDArray[np.float64], taps: NDArray[np.float64], boundary: str | None, fill: float, skips: bool
 ) -> NDArray[np.float64]:
     """Return the sums, or the means that leave out what is missing."""
-    cval = fill if shape == "same" and mode == "constant" else 0.0
-    if not skips:
-        return plain_sums(x, taps, mode, cval, shape)
-    result = interpolated(x, taps, mode, cval, shape)
-    centre = taps[tuple(size // 2 for size in taps.shape)]
-    if centre == 0.0:  # as in astropy, a sample stays where nothing is under the other taps
-        inner = tuple(
-            slice(size // 2, length - size // 2) if shape == "valid" else slice(None)
-            for size, length in zip(taps.shape, x.shape, strict=True)
-        )
-        np.copyto(result, x[inner], where=np.isnan(result))
+    shape, cval = ("valid", 0.0) if boundary is None else ("same", fill if boundary == "fill" else 0.0)
+    compute = interpolated if skips else plain_sums
+    result = compute(x, taps, _MODES[boundary], cval, shape)
+    if boundary is None:
+        result = _embedded(result, x.shape)
+    if skips and taps[tuple(size // 2 for size in taps.shape)] == 0.0:
+        # As in astropy, a sample stays where nothing is under the other taps.
+        np.copyto(result, x, where=np.isnan(result))
     return result
 
 

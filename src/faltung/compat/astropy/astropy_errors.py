@@ -41,7 +41,7 @@ def refuse_size(expected: str, received: str, remedy: str = "") -> NoReturn:
     raise _loaded[theirs]("kernel", expected, received, remedy)
 
 
-def warn_user(message: str) -> None:
-    """Warn the caller of the function that called this one, with astropy's class of warnings if it is loaded."""
+def warn_user(message: str, calls: int = 1) -> None:
+    """Warn the caller that is so many calls above this one's, with astropy's class of warnings if it is loaded."""
     category = getattr(sys.modules.get("astropy.utils.exceptions"), "AstropyUserWarning", UserWarning)
-    warnings.warn(message, category, stacklevel=3)
+    warnings.warn(message, category, stacklevel=2 + calls)

@@ -1,4 +1,4 @@
-"""The convolution of astropy by Fourier transforms, which this package computes as it computes any: `convolve_fft`."""
+"""The convolution that astropy computes by Fourier transforms, and this package by any method: `convolve_fft`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from faltung.compat.astropy.astropy_arguments import as_data, as_taps_of, check_choice, is_kernel, with_unit
+from faltung.compat.astropy.astropy_arguments import (
+    AstropyData,
+    as_data,
+    as_taps_of,
+    check_choice,
+    is_kernel,
+    with_unit,
+)
 from faltung.compat.astropy.astropy_errors import AstropyDimensionError, warn_user
 from faltung.compat.astropy.astropy_sums import interpolated, plain_sums
 from faltung.compat.not_served import NotServedError
@@ -28,7 +35,7 @@ _HUGE = 10**9
 _NO_WEIGHT = 10 * float(np.finfo(np.float64).eps)
 
 
-class _Taps(NamedTuple):
+class _AstropyTaps(NamedTuple):
     """Taps, the sum that they are divided by, and a factor of the result."""
 
     taps: NDArray[np.float64]
@@ -36,7 +43,7 @@ class _Taps(NamedTuple):
     factor: float
 
 
-class _Padding(NamedTuple):
+class _AstropyPadding(NamedTuple):
     """The shape of the array with what is around it, and whether it is periodic within what is computed."""
 
     shape: tuple[int, ...]
@@ -126,35 +133,50 @@ def convolve_fft(
     """
     _check_transforms(return_fft, fftn, ifftn, complex_dtype)
     check_choice("nan_treatment", nan_treatment, ("interpolate", "fill"))
-    if is_kernel(array) and is_kernel(kernel):
-        raise ArgumentTypeError("array", "an array, as the kernel is one of astropy", "a kernel", "Use convolve.")
-    taps = as_taps_of("convolve_fft", kernel)
-    data = as_data("convolve_fft", getattr(array, "array", array) if is_kernel(array) else array, mask, True)
+    data, taps = _checked(array, kernel, mask)
+    shape, fill = data.values.shape, float(fill_value)
+    padding = _padding(shape, taps.shape, boundary, fill, (psf_pad, fft_pad, dealias))
+    if not allow_huge and max(math.prod(padding.shape), data.values.size) * 16 > _HUGE:
+        raise ArgumentError("allow_huge", "True for more than a gigabyte of complex numbers", repr(allow_huge))
+    interpolates = nan_treatment == "interpolate"
+    scaled = _scaled(taps, normalize_kernel, normalization_zero_tol, interpolates)
+    missing = _missing(data.values)
+    skips = interpolates and (missing is not None or not math.isfinite(padding.fill))
+    if not crop and (skips or (interpolates and callable(normalize_kernel))):
+        raise NotServedError(_NAME, "crop: a result that is not cropped, where samples are missing")
+    x = _present(data.values.real, missing, fill, skips)
+    result = _filtered(x, scaled, padding, skips, float(min_wt), bool(crop))
+    if interpolates and crop and not skips:
+        result = _weighed(result, scaled, float(min_wt))
+    if preserve_nan and missing is not None:
+        result[_place(result.shape, shape)][missing] = np.nan
+    return with_unit(result, data.unit)  # type: ignore[no-any-return]
+
+
+def _present(
+    x: NDArray[np.float64], missing: NDArray[np.bool_] | None, fill: float, skips: bool
+) -> NDArray[np.float64]:
+    """Return an array in which missing samples are NaN, or are filled."""
+    if missing is None:
+        return x
+    if not skips and not math.isfinite(fill):
+        raise ArgumentError("fill_value", "a finite number in place of NaN", repr(fill))
+    return np.where(missing, np.nan if skips else fill, x)
+
+
+def _checked(array: Any, kernel: Any, mask: Any) -> tuple[AstropyData, NDArray[np.float64]]:
+    """Return array and taps that fit together; taps that are not finite are zero."""
+    if is_kernel(array):
+        if is_kernel(kernel):
+            raise ArgumentTypeError("array", "an array for a kernel of astropy", "a kernel", "Use convolve.")
+        array = array.array
+    taps, data = as_taps_of("convolve_fft", kernel), as_data("convolve_fft", array, mask, True)
     x = data.values
     if x.ndim != taps.ndim or not x.ndim:
         raise ArgumentError("kernel", f"as many axes as the array, and at least one: {x.ndim}", f"{taps.ndim}")
     if not x.size or not taps.size:
         raise ArgumentError("array", "samples and taps", f"shapes {x.shape} and {taps.shape}")
-    padding = _padding(x.shape, taps.shape, boundary, float(fill_value), (psf_pad, fft_pad, dealias))
-    if not allow_huge and max(math.prod(padding.shape), x.size) * 16 > _HUGE:
-        raise ArgumentError("allow_huge", "True for more than a gigabyte of complex numbers", repr(allow_huge))
-    interpolates = nan_treatment == "interpolate"
-    scaled = _scaled(np.where(np.isfinite(taps), taps, 0.0), normalize_kernel, normalization_zero_tol, interpolates)
-    missing = _missing(x)
-    x = x.real if missing is None else np.where(missing, np.nan if interpolates else padding.fill, x.real)
-    finite = math.isfinite(padding.fill)
-    if not interpolates and missing is not None and not finite:
-        raise ArgumentError("fill_value", "a finite number in place of NaN", repr(fill_value))
-    if not crop and interpolates and (missing is not None or callable(normalize_kernel) or not finite):
-        raise NotServedError(_NAME, "crop: a result that is not cropped, where samples are missing")
-    skips = interpolates and (missing is not None or not finite)
-    outside = padding.fill if finite else np.nan if skips else 0.0
-    result = _filtered(x, scaled, padding._replace(fill=outside), skips, float(min_wt), bool(crop))
-    if interpolates and crop and not skips:
-        result = _weighed(result, scaled, float(min_wt))
-    if preserve_nan and missing is not None:
-        result[_place(padding.shape, x.shape) if not crop else ...][missing] = np.nan
-    return with_unit(result, data.unit)  # type: ignore[no-any-return]
+    return data, np.where(np.isfinite(taps), taps, 0.0)
 
 
 def _check_transforms(return_fft: Any, fftn: Any, ifftn: Any, complex_dtype: Any) -> None:
@@ -174,30 +196,33 @@ def _padding(
     boundary: Any,
     fill: float,
     pads: tuple[bool | None, bool | None, bool],
-) -> _Padding:
+) -> _AstropyPadding:
     """Return how the array is padded, with the rules of astropy."""
-    psf_pad, fft_pad, dealias = pads
     if isinstance(boundary, str) and boundary == "extend":
         raise AstropyDimensionError("boundary", "'fill', 'wrap' or None", repr(boundary), "Use convolve.")
     check_choice("boundary", boundary, ("fill", "wrap", None))
     if boundary == "wrap":
-        for name, value in (("psf_pad", psf_pad), ("fft_pad", fft_pad), ("dealias", dealias)):
+        for name, value in zip(("psf_pad", "fft_pad", "dealias"), pads, strict=True):
             if value:
                 raise ArgumentError(name, "False for boundary='wrap'", repr(value))
-        return _Padding(tuple(map(max, shape, sizes)), True, 0.0)
-    if boundary is None:
-        warn_user("boundary=None means boundary='fill' for convolve_fft.")
-        psf_pad = True if psf_pad is None else psf_pad
-    elif psf_pad is False:
-        warn_user("psf_pad=False makes the array periodic, in place of boundary='fill'.")
-    else:
-        psf_pad = True
-    lengths = [a + b if psf_pad else max(a, b) for a, b in zip(shape, sizes, strict=True)]
-    if dealias:
+        return _AstropyPadding(tuple(map(max, shape, sizes)), True, 0.0)
+    apart = _pads_by_kernel(boundary, pads[0])
+    lengths = [a + b if apart else max(a, b) for a, b in zip(shape, sizes, strict=True)]
+    if pads[2]:
         lengths = [n + -(-n // 2) for n in lengths]
-    if fft_pad or fft_pad is None:
+    if pads[1] is None or pads[1]:
         lengths = [_fast(n) for n in lengths]
-    return _Padding(tuple(lengths), not psf_pad, fill)
+    return _AstropyPadding(tuple(lengths), not apart, fill)
+
+
+def _pads_by_kernel(boundary: str | None, psf_pad: bool | None) -> bool:
+    """Return whether the array is padded by the kernel, so that its ends do not meet."""
+    if boundary is None:
+        warn_user("boundary=None means boundary='fill' for convolve_fft.", 3)
+        return psf_pad is None or bool(psf_pad)
+    if psf_pad is False:
+        warn_user("psf_pad=False makes the array periodic, in place of boundary='fill'.", 3)
+    return psf_pad is not False
 
 
 @lru_cache(256)
@@ -213,24 +238,24 @@ def _fast(length: int) -> int:
         length += 1
 
 
-def _scaled(taps: NDArray[np.float64], normalize: Any, tolerance: float, interpolates: bool) -> _Taps:
+def _scaled(taps: NDArray[np.float64], normalize: Any, tolerance: float, interpolates: bool) -> _AstropyTaps:
     """Return the taps as astropy normalises them."""
     total = float(taps.sum())
     if normalize is True:
         if total < _LEAST_SUM:
             remedy = "Use normalize_kernel=False."
             raise ArgumentError("kernel", "taps that can be normalised", f"a sum of {total:.3g}", remedy)
-        return _Taps(taps, total, 1.0)
+        return _AstropyTaps(taps, total, 1.0)
     if normalize:
         divisor = normalize(taps)
         if np.ndim(divisor) or np.iscomplexobj(divisor):
             raise NotServedError(_NAME, "normalize_kernel: a function that does not return a real number")
-        return _Taps(taps, float(divisor), float(divisor))
+        return _AstropyTaps(taps, float(divisor), float(divisor))
     if abs(total) >= tolerance:
-        return _Taps(taps, total, total)
+        return _AstropyTaps(taps, total, total)
     if interpolates:
         raise ArgumentError("kernel", "taps whose sum is not zero, to interpolate", f"a sum of {total:.3g}")
-    return _Taps(taps, 1.0, 1.0)
+    return _AstropyTaps(taps, 1.0, 1.0)
 
 
 def _missing(x: NDArray[Any]) -> NDArray[np.bool_] | None:
@@ -241,7 +266,7 @@ def _missing(x: NDArray[Any]) -> NDArray[np.bool_] | None:
     return missing if missing.any() else None
 
 
-def _weighed(result: NDArray[np.float64], scaled: _Taps, least: float) -> NDArray[np.float64]:
+def _weighed(result: NDArray[np.float64], scaled: _AstropyTaps, least: float) -> NDArray[np.float64]:
     """Return a result in which nothing is missing, over the sum of the taps, which is the same everywhere."""
     weight = float(scaled.taps.sum()) / scaled.divisor
     if weight < (least * (1 - 1e-12) if least > 0 else _NO_WEIGHT):
@@ -250,20 +275,21 @@ def _weighed(result: NDArray[np.float64], scaled: _Taps, least: float) -> NDArra
 
 
 def _filtered(
-    x: NDArray[np.float64], scaled: _Taps, padding: _Padding, skips: bool, least: float, crop: bool
+    x: NDArray[np.float64], scaled: _AstropyTaps, padding: _AstropyPadding, skips: bool, least: float, crop: bool
 ) -> NDArray[np.float64]:
     """Return the result for an array in which missing samples are NaN, if there are any."""
     inside: Any = ...
+    outside = padding.fill if math.isfinite(padding.fill) else np.nan if skips else 0.0
     mode = "wrap" if padding.periodic or not crop else "constant"
     if mode == "wrap" and padding.shape != x.shape:
-        padded = np.full(padding.shape, padding.fill)
+        padded = np.full(padding.shape, outside)
         place = _place(padding.shape, x.shape)
         padded[place] = x
         x, inside = padded, place if crop else ...
     taps = scaled.taps / scaled.divisor
     if not skips:
-        return _times(plain_sums(x, taps, mode, padding.fill)[inside], scaled.factor)
-    result = interpolated(x, taps, mode, padding.fill, least=least if least > 0 else _NO_WEIGHT)[inside]
+        return _times(plain_sums(x, taps, mode, outside)[inside], scaled.factor)
+    result = interpolated(x, taps, mode, outside, least=least if least > 0 else _NO_WEIGHT)[inside]
     if not least > 0:
         result[np.isnan(result)] = 0.0
     return _times(result, scaled.factor)

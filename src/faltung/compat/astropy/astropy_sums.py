@@ -65,5 +65,3 @@ def interpolated(
         result = sums / weights
     result[undefined] = np.nan
     return result
-
-

@@ -27,22 +27,21 @@ _FURTHER_DEPTHS = range(len(DEPTHS), 13)
 
 def as_image(function: str, src: Any) -> NDArray[Any]:
     """Return an image as an array of shape (height, width) or (height, width, channels)."""
-    if type(src) is not np.ndarray:
-        src = _as_array(function, src)
-    if src.dtype.newbyteorder("=") not in DEPTHS:
-        if src.dtype.kind not in "biuf" or src.dtype.itemsize > 8:
-            refuse("src", "an image of integers or floats", f"dtype {src.dtype}")
-        raise NotServedError(f"cv2.{function}", f"src: samples of dtype {src.dtype}")
-    if not src.size:
-        refuse("src", "an image with samples", f"an array of shape {src.shape}")
-    if src.ndim == 1:
-        return src.reshape(1, -1)
-    if src.ndim == 3 and src.shape[2] <= _MOST_CHANNELS:
-        return src[:, :, 0] if src.shape[2] == 1 else src
-    if src.ndim != 2:
+    image: NDArray[Any] = src if type(src) is np.ndarray else _as_array(function, src)
+    if image.dtype.newbyteorder("=") not in DEPTHS:
+        if image.dtype.kind not in "biuf" or image.dtype.itemsize > 8:
+            refuse("src", "an image of integers or floats", f"dtype {image.dtype}")
+        raise NotServedError(f"cv2.{function}", f"src: samples of dtype {image.dtype}")
+    if not image.size:
+        refuse("src", "an image with samples", f"an array of shape {image.shape}")
+    if image.ndim == 1:
+        return image.reshape(1, -1)
+    if image.ndim == 3 and image.shape[2] <= _MOST_CHANNELS:
+        return image[:, :, 0] if image.shape[2] == 1 else image
+    if image.ndim != 2:
         expected = f"shape (height, width), or (height, width, channels) with at most {_MOST_CHANNELS} channels"
-        refuse("src", expected, f"shape {src.shape}")
-    return src  # type: ignore[no-any-return]
+        refuse("src", expected, f"shape {image.shape}")
+    return image
 
 
 def _as_array(function: str, src: Any) -> NDArray[Any]:
@@ -56,9 +55,7 @@ def _as_array(function: str, src: Any) -> NDArray[Any]:
     return np.asarray(src)
 
 
-def as_depth(
-    function: str, ddepth: Any, src: np.dtype[Any], allowed: Mapping[str, tuple[str, ...]]
-) -> np.dtype[Any]:
+def as_depth(function: str, ddepth: Any, src: np.dtype[Any], allowed: Mapping[str, tuple[str, ...]]) -> np.dtype[Any]:
     """Return the dtype of the result; a negative depth is that of the image."""
     number = as_integer("ddepth", ddepth, -1)
     if number in _FURTHER_DEPTHS:

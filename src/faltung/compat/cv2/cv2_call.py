@@ -20,10 +20,10 @@ from faltung.run.entry import execute
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Asked", "filtered"]
+__all__ = ["Cv2Request", "filtered"]
 
 
-class Asked(NamedTuple):
+class Cv2Request(NamedTuple):
     """What a call asks for: a correlation, and a number that is added to every output."""
 
     kernel: Kernel
@@ -32,7 +32,7 @@ class Asked(NamedTuple):
     delta: float = 0.0
 
 
-class _Prepared(NamedTuple):
+class _Cv2Prepared(NamedTuple):
     shape: tuple[int, ...]
     plan: Planned
     result: np.dtype[Any]
@@ -40,12 +40,17 @@ class _Prepared(NamedTuple):
 
 
 #: Most calls that are remembered. The plans themselves are bounded by `faltung.planning.kept`.
-_prepared: Bounded[tuple[Any, ...], _Prepared] = Bounded(512, 1 << 26)
+_prepared: Bounded[tuple[Any, ...], _Cv2Prepared] = Bounded(512, 1 << 26)
 on_change(_prepared.clear)
 
 
 def filtered(
-    function: str, src: Any, dst: Any, arguments: tuple[Any, ...], taps: Any, ask: Callable[[NDArray[Any]], Asked]
+    function: str,
+    src: Any,
+    dst: Any,
+    arguments: tuple[Any, ...],
+    taps: Any,
+    ask: Callable[[NDArray[Any]], Cv2Request],
 ) -> NDArray[Any]:
     """Filter an image, by the plan of the last call with the same arguments if there was one.
 
@@ -87,15 +92,15 @@ def filtered(
     return dst  # type: ignore[no-any-return]
 
 
-def _prepare(image: NDArray[Any], asked: Asked) -> _Prepared:
+def _prepare(image: NDArray[Any], asked: Cv2Request) -> _Cv2Prepared:
     # With a delta, integers are rounded after it was added.
     exact = np.dtype(np.float64) if asked.delta and asked.result.kind in "iu" else asked.result
     options = Options(False, asked.mode, 0.0, axes=(0, 1), dtype=exact)
     plan = plan_of(image.shape, image.dtype, asked.kernel, options)
-    return _Prepared(image.shape, plan, asked.result, asked.delta)
+    return _Cv2Prepared(image.shape, plan, asked.result, asked.delta)
 
 
-def _shifted(prepared: _Prepared, result: NDArray[Any]) -> NDArray[Any]:
+def _shifted(prepared: _Cv2Prepared, result: NDArray[Any]) -> NDArray[Any]:
     """Add the delta; integers are rounded half to even, and saturated."""
     result += result.dtype.type(prepared.delta)
     if prepared.result.kind == "f":

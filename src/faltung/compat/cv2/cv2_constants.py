@@ -1,4 +1,4 @@
-"""Which numbers does OpenCV give to borders and depths, and which depths may a result have?"""
+"""Which depths may a result of OpenCV have? The table, and the numbers of borders and depths."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = [
+__all__ = [  # noqa: RUF022 - numbers in names are sorted as text
     "ALGO_HINT_ACCURATE",
     "ALGO_HINT_APPROX",
     "ALGO_HINT_DEFAULT",

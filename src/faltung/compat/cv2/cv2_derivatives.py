@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from faltung.compat.cv2.cv2_arguments import as_border, as_depth, as_integer, as_number
-from faltung.compat.cv2.cv2_call import Asked, filtered
+from faltung.compat.cv2.cv2_call import Cv2Request, filtered
 from faltung.compat.cv2.cv2_constants import BORDER_DEFAULT, DENSE, SEPARABLE, SUMMED
 from faltung.compat.cv2.cv2_errors import refuse
 from faltung.compat.not_served import NotServedError
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["Laplacian", "Scharr", "Sobel"]
 
 _LARGEST = 31
-_SCHARR = ((3.0, 10.0, 3.0), (-1.0, 0.0, 1.0))
+_SCHARR: tuple[tuple[float, ...], ...] = ((3.0, 10.0, 3.0), (-1.0, 0.0, 1.0))
 #: The Laplacians that are not sums of two derivatives, by `ksize`.
 _LAPLACIANS = {1: ((0, 1, 0), (1, -4, 1), (0, 1, 0)), 3: ((2, 0, 2), (0, -8, 0), (2, 0, 2))}
 
@@ -146,7 +146,7 @@ def Laplacian(
     array([[ 0.,  3., -6.,  6.]], dtype=float32)
     """
 
-    def ask(image: NDArray[Any]) -> Asked:
+    def ask(image: NDArray[Any]) -> Cv2Request:
         size = as_integer("ksize", ksize, 1)
         result = as_depth("Laplacian", ddepth, image.dtype, DENSE if size in _LAPLACIANS else SUMMED)
         if size in _LAPLACIANS:
@@ -154,7 +154,7 @@ def Laplacian(
         else:
             smooth, second = Kernel(_line(size, 0)), Kernel(_line(size, 2))
             kernel = Outer((smooth, second)) + Outer((second, smooth))
-        return Asked(_factor("Laplacian", scale) * kernel, as_border(borderType), result, _delta(delta))
+        return Cv2Request(_factor("Laplacian", scale) * kernel, as_border(borderType), result, _delta(delta))
 
     return filtered("Laplacian", src, dst, (ddepth, ksize, scale, delta, borderType), None, ask)
 
@@ -169,19 +169,19 @@ def _derivative(
     scale: Any,
     delta: Any,
     border: Any,
-) -> Asked:
+) -> Cv2Request:
     x, y = as_integer("dx", dx, 0), as_integer("dy", dy, 0)
     size = as_integer("ksize", ksize, 3)
     if size <= 0:
         if min(x, y) < 0 or x + y != 1:
             refuse("dx", "one of dx and dy to be 1, and the other one 0, for Scharr's taps", f"{dx} and {dy}")
-        column, row = _SCHARR[y], _SCHARR[x]
+        lines = _SCHARR[y], _SCHARR[x]
     else:
         if min(x, y) < 0 or x + y < 1:
             refuse("dx", "dx and dy that are not negative, and not both 0", f"{dx} and {dy}")
-        column, row = _line(size, y), _line(size, x)
-    kernel = _factor(function, scale) * Outer((Kernel(column), Kernel(row)))
-    return Asked(kernel, as_border(border), as_depth(function, ddepth, image.dtype, SEPARABLE), _delta(delta))
+        lines = _line(size, y), _line(size, x)
+    kernel = _factor(function, scale) * Outer(map(Kernel, lines))
+    return Cv2Request(kernel, as_border(border), as_depth(function, ddepth, image.dtype, SEPARABLE), _delta(delta))
 
 
 def _line(size: int, order: int) -> tuple[float, ...]:

@@ -13,7 +13,7 @@ from faltung.compat.cv2.cv2_arguments import (
     as_number,
     as_taps_array,
 )
-from faltung.compat.cv2.cv2_call import Asked, filtered
+from faltung.compat.cv2.cv2_call import Cv2Request, filtered
 from faltung.compat.cv2.cv2_constants import BORDER_DEFAULT, DENSE, SEPARABLE, WIDE
 from faltung.compat.cv2.cv2_errors import refuse
 from faltung.kernels import Kernel, Outer
@@ -75,14 +75,14 @@ def filter2D(
     array([[14, 18,  9,  0]], dtype=uint8)
     """
 
-    def ask(image: NDArray[Any]) -> Asked:
+    def ask(image: NDArray[Any]) -> Cv2Request:
         taps = as_taps_array("filter2D", "kernel", kernel)
         allowed = WIDE if taps.size >= _TRANSFORMED else DENSE
         result = as_depth("filter2D", ddepth, image.dtype, allowed)
         fast = (image.dtype == np.uint8 and result.str[1:] in ("u1", "i2")) or (image.dtype == result == np.float32)
         mode = as_border(borderType, taps.size >= (_TRANSFORMED_FAST if fast else _TRANSFORMED))
         origin = as_anchor(anchor, (taps.shape[0], taps.shape[1]))
-        return Asked(Kernel(taps, origin), mode, result, as_number("delta", delta, 0.0))
+        return Cv2Request(Kernel(taps, origin), mode, result, as_number("delta", delta, 0.0))
 
     taps = (kernel.shape, kernel.dtype, kernel.tobytes()) if isinstance(kernel, np.ndarray) else None
     return filtered("filter2D", src, dst, (ddepth, anchor, delta, borderType), taps, ask)
@@ -127,12 +127,12 @@ def sepFilter2D(
            [0., 1., 2.]])
     """
 
-    def ask(image: NDArray[Any]) -> Asked:
+    def ask(image: NDArray[Any]) -> Cv2Request:
         row, column = _lines(kernelX, kernelY)
         result = as_depth("sepFilter2D", ddepth, image.dtype, SEPARABLE)
         above, before = as_anchor(anchor, (column.size, row.size), lenient=True)
         outer = Outer((Kernel(column, above), Kernel(row, before)))
-        return Asked(outer, as_border(borderType), result, as_number("delta", delta, 0.0))
+        return Cv2Request(outer, as_border(borderType), result, as_number("delta", delta, 0.0))
 
     taps = None
     if isinstance(kernelX, np.ndarray) and isinstance(kernelY, np.ndarray):

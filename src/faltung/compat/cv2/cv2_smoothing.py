@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from faltung.compat.cv2.cv2_arguments import as_anchor, as_border, as_depth, as_integer, as_number, as_pair
-from faltung.compat.cv2.cv2_call import Asked, filtered
+from faltung.compat.cv2.cv2_call import Cv2Request, filtered
 from faltung.compat.cv2.cv2_constants import ALGO_HINT_DEFAULT, BORDER_DEFAULT, BOXES, SMOOTHED
 from faltung.compat.cv2.cv2_errors import refuse
 from faltung.kernels import Box, Kernel, Outer
@@ -69,7 +69,7 @@ def GaussianBlur(
     array([[ 0, 16, 32, 16,  0]], dtype=uint8)
     """
 
-    def ask(image: NDArray[Any]) -> Asked:
+    def ask(image: NDArray[Any]) -> Cv2Request:
         result = as_depth("GaussianBlur", -1, image.dtype, SMOOTHED)
         as_integer("hint", hint, ALGO_HINT_DEFAULT)
         width, height = as_pair("ksize", ksize, (0, 0))
@@ -80,7 +80,7 @@ def GaussianBlur(
             refuse("ksize", "an odd width and height, or 0 and a positive sigma", f"{ksize} with sigma {(x, y)}")
         lines = [Kernel(_gaussian_line(size, sigma)) for size, sigma in zip(sizes, (y, x), strict=True)]
         wraps = sizes == [1, 1] or image.dtype.str[1:] in ("u1", "u2")
-        return Asked(Outer(lines), as_border(borderType, wraps), result)
+        return Cv2Request(Outer(lines), as_border(borderType, wraps), result)
 
     return filtered("GaussianBlur", src, dst, (ksize, sigmaX, sigmaY, borderType, hint), None, ask)
 
@@ -178,10 +178,12 @@ def blur(
     return filtered("blur", src, dst, arguments, None, lambda image: _box("blur", image, *arguments))
 
 
-def _box(function: str, image: NDArray[Any], ddepth: Any, ksize: Any, anchor: Any, mean: Any, border: Any) -> Asked:
+def _box(
+    function: str, image: NDArray[Any], ddepth: Any, ksize: Any, anchor: Any, mean: Any, border: Any
+) -> Cv2Request:
     width, height = as_pair("ksize", ksize)
     if width < 1 or height < 1:
         refuse("ksize", "a positive width and height", repr(ksize))
     result = as_depth(function, ddepth, image.dtype, BOXES)
     box: Kernel = Box((height, width), as_anchor(anchor, (height, width), lenient=True))
-    return Asked(box if mean else math.prod(box.shape) * box, as_border(border), result)
+    return Cv2Request(box if mean else math.prod(box.shape) * box, as_border(border), result)

@@ -1,4 +1,4 @@
-"""Which functions of `skimage.filters` are served?"""
+"""Which functions of `skimage.filters` are served? The linear ones."""
 
 from __future__ import annotations
 

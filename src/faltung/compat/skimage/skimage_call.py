@@ -22,31 +22,31 @@ from faltung.run.entry import execute
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Border", "Filter", "filtered_image"]
+__all__ = ["SkimageBorder", "SkimageFilter", "filtered_image"]
 
 
-class Border(NamedTuple):
+class SkimageBorder(NamedTuple):
     """How an image continues: the arguments `mode` and `cval`."""
 
     mode: Any = "reflect"
     cval: Any = 0.0
 
 
-class Filter(NamedTuple):
+class SkimageFilter(NamedTuple):
     """A convolution with a kernel over some axes of the image."""
 
     kernel: Kernel | Bank
     axes: tuple[int, ...]
 
 
-class _Kept(NamedTuple):
+class _KeptFilter(NamedTuple):
     plan: Planned
     #: Whether the image is filtered as it is.
     plain: bool
 
 
 #: Most calls that are remembered. The plans themselves are bounded by `faltung.planning.kept`.
-_kept: Bounded[tuple[Any, ...], _Kept] = Bounded(512)
+_kept: Bounded[tuple[Any, ...], _KeptFilter] = Bounded(512)
 on_change(_kept.clear)
 
 
@@ -54,13 +54,13 @@ def filtered_image(
     function: str,
     image: NDArray[Any],
     arguments: tuple[Any, ...],
-    border: Border,
-    make: Callable[[], Filter],
+    border: SkimageBorder,
+    make: Callable[[], SkimageFilter],
     *,
     preserve_range: bool = False,
     out: NDArray[Any] | None = None,
 ) -> NDArray[Any]:
-    """Filter an image in the range of floats.
+    """SkimageFilter an image in the range of floats.
 
     Parameters
     ----------
@@ -70,7 +70,7 @@ def filtered_image(
         The image.
     arguments : tuple
         All that the filter is made of, as values whose texts are equal only if they are: no arrays.
-    border : Border
+    border : SkimageBorder
         The border.
     make : callable
         Returns the filter.
@@ -95,7 +95,7 @@ def filtered_image(
             kernel = kernel / samples.divisor
         options = Options(True, [modes[axis] for axis in axes], cval, axes=axes, dtype=dtype or samples.result)
         plan = plan_of(array.shape, array.dtype, kernel, options)
-        kept = _kept.put(key, _Kept(plan, array is image))
+        kept = _kept.put(key, _KeptFilter(plan, array is image))
     _check_shape(out, image.shape)
     return execute(kept.plan, array, out)
 

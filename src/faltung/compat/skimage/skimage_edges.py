@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from faltung.compat.skimage.skimage_call import Border, Filter, filtered_image
+from faltung.compat.skimage.skimage_call import SkimageBorder, SkimageFilter, filtered_image
 from faltung.compat.skimage.skimage_images import SkimageAxisError, as_image_array, check_axes, under_mask
 from faltung.errors import ArgumentTypeError
 from faltung.ground.checks import integer, is_integer, is_sequence
@@ -78,7 +78,7 @@ def sobel(
     >>> filters.sobel(np.array([[0.0, 0.0, 1.0, 1.0]]), axis=1)
     array([[0., 1., 1., 0.]])
     """
-    return _edges("sobel", image, mask, axis, Border(mode, cval))
+    return _edges("sobel", image, mask, axis, SkimageBorder(mode, cval))
 
 
 def scharr(
@@ -113,7 +113,7 @@ def scharr(
     >>> filters.scharr(np.array([[0.0, 0.0, 1.0, 1.0]]), axis=1)
     array([[0., 1., 1., 0.]])
     """
-    return _edges("scharr", image, mask, axis, Border(mode, cval))
+    return _edges("scharr", image, mask, axis, SkimageBorder(mode, cval))
 
 
 def prewitt(
@@ -148,7 +148,7 @@ def prewitt(
     >>> filters.prewitt(np.array([[0.0, 0.0, 1.0, 1.0]]), axis=1).round(12)
     array([[0., 1., 1., 0.]])
     """
-    return _edges("prewitt", image, mask, axis, Border(mode, cval))
+    return _edges("prewitt", image, mask, axis, SkimageBorder(mode, cval))
 
 
 def sobel_h(image: NDArray[Any], mask: NDArray[Any] | None = None) -> NDArray[Any]:
@@ -258,27 +258,27 @@ def laplace(image: NDArray[Any], ksize: int = 3, mask: NDArray[Any] | None = Non
     """
     image = as_image_array("laplace", image)
     integer("ksize", ksize, 3)
-    result = filtered_image("laplace", image, (), Border(), lambda: _laplacian(image.ndim))
+    result = filtered_image("laplace", image, (), SkimageBorder(), lambda: _laplacian(image.ndim))
     return under_mask(result, mask)
 
 
-def _laplacian(ndim: int) -> Filter:
+def _laplacian(ndim: int) -> SkimageFilter:
     taps = np.zeros((3,) * ndim)
     taps[(1,) * ndim] = 2.0 * ndim
     for axis in range(ndim):
         line = [1] * ndim
         for line[axis] in (0, 2):
             taps[tuple(line)] = -1.0
-    return Filter(Kernel(taps), tuple(range(ndim)))
+    return SkimageFilter(Kernel(taps), tuple(range(ndim)))
 
 
 def _plane_edges(name: str, image: Any, mask: Any, axis: int) -> NDArray[Any]:
     image = as_image_array(name, image)
     check_axes(image, 2)
-    return _edges(name, image, mask, axis, Border())
+    return _edges(name, image, mask, axis, SkimageBorder())
 
 
-def _edges(name: str, image: Any, mask: Any, axis: Any, border: Border) -> NDArray[Any]:
+def _edges(name: str, image: Any, mask: Any, axis: Any, border: SkimageBorder) -> NDArray[Any]:
     """Return the derivative along an axis, or the root of the mean square of those along several."""
     image = as_image_array(name, image)
     axes = _axes(axis, image.ndim)
@@ -310,9 +310,9 @@ def _axes(axis: Any, ndim: int) -> list[int]:
     return [int(at) for at in axes]
 
 
-def _derivative(ndim: int, at: int, smoothing: tuple[float, ...]) -> Filter:
+def _derivative(ndim: int, at: int, smoothing: tuple[float, ...]) -> SkimageFilter:
     """Return the filter of one axis. As in scikit-image, a negative axis is smoothed, too."""
     lines = [np.array(smoothing)] * ndim
     lines[at] = np.array(_DIFFERENCE) * (smoothing if at < 0 else 1.0)
     kernel = Kernel(lines[0]) if ndim == 1 else Outer(map(Kernel, lines))
-    return Filter(kernel, tuple(range(ndim)))
+    return SkimageFilter(kernel, tuple(range(ndim)))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from faltung.compat.not_served import NotServedError
-from faltung.compat.skimage.skimage_call import Border, Filter, filtered_image
+from faltung.compat.skimage.skimage_call import SkimageBorder, SkimageFilter, filtered_image
 from faltung.compat.skimage.skimage_images import as_image_array, check_axes
 from faltung.errors import ArgumentError
 from faltung.ground.checks import real
@@ -86,20 +86,22 @@ def gabor(
         None if sigma is None else real(name, sigma) for name, sigma in (("sigma_x", sigma_x), ("sigma_y", sigma_y))
     )
     responses = filtered_image(
-        "gabor", image, (wave, window), Border(mode, cval), lambda: _bank(wave, window), preserve_range=True
+        "gabor", image, (wave, window), SkimageBorder(mode, cval), lambda: _bank(wave, window), preserve_range=True
     )
     if image.dtype.kind in "iu":
         responses = _cut(responses, image.dtype)
     return responses[0], responses[1]
 
 
-def _bank(wave: tuple[float, ...], window: tuple[float | None, ...]) -> Filter:
+def _bank(wave: tuple[float, ...], window: tuple[float | None, ...]) -> SkimageFilter:
     """Return the real and the imaginary part of the kernel."""
     frequency, theta, bandwidth, reach, offset = wave
     if frequency == 0 and None in window:
         raise ArgumentError("frequency", "a number other than zero where a sigma is not given", "0")
     # The half-response bandwidth of b octaves belongs to this product of sigma and frequency.
-    octaves = math.sqrt(math.log(2) / 2) / math.pi * (2**bandwidth + 1) / (2**bandwidth - 1) if None in window else 0.0
+    octaves = (
+        math.sqrt(math.log(2) / 2) / math.pi * (2**bandwidth + 1) / (2**bandwidth - 1) if None in window else 0.0
+    )
     along, across = (octaves / frequency if sigma is None else sigma for sigma in window)
     cosine, sine = math.cos(theta), math.sin(theta)
     height, width = (
@@ -111,7 +113,7 @@ def _bank(wave: tuple[float, ...], window: tuple[float | None, ...]) -> Filter:
     envelope = np.exp(-((u / along) ** 2 + (v / across) ** 2) / 2) / (2 * math.pi * along * across)
     phase = 2 * math.pi * frequency * u + offset
     bank = Bank.stack([Kernel(envelope * np.cos(phase)), Kernel(envelope * np.sin(phase))])
-    return Filter(bank, (0, 1))
+    return SkimageFilter(bank, (0, 1))
 
 
 def _cut(values: NDArray[np.float64], dtype: np.dtype[Any]) -> NDArray[Any]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from faltung.compat.not_served import NotServedError
-from faltung.compat.skimage.skimage_call import Border, Filter, filtered_image
+from faltung.compat.skimage.skimage_call import SkimageBorder, SkimageFilter, filtered_image
 from faltung.compat.skimage.skimage_images import SkimageRuntimeError, as_image_array
 from faltung.errors import ArgumentError, ArgumentTypeError
 from faltung.ground.checks import integer, real
@@ -76,7 +76,7 @@ def gaussian(
     if out is not None and (not isinstance(out, np.ndarray) or out.dtype.kind != "f"):
         received = f"dtype {out.dtype}" if isinstance(out, np.ndarray) else f"a {type(out).__name__}"
         raise ArgumentError("out", "an array of floats", received)
-    border = Border(mode, cval)
+    border = SkimageBorder(mode, cval)
     reach = _truncate(truncate)
     preserve = bool(preserve_range)
     return filtered_image(
@@ -139,7 +139,7 @@ def difference_of_gaussians(
         "difference_of_gaussians",
         image,
         (narrow, wide, reach),
-        Border(mode, cval),
+        SkimageBorder(mode, cval),
         lambda: _combined([(1.0, narrow), (-1.0, wide)], reach),
     )
 
@@ -197,7 +197,7 @@ def unsharp_mask(
         "unsharp_mask",
         image,
         (sigmas, factor),
-        Border(),
+        SkimageBorder(),
         lambda: _combined([(1.0 + factor, [0.0] * image.ndim), (-factor, sigmas)], 4.0),
         preserve_range=preserve,
     )
@@ -242,13 +242,13 @@ def _truncate(truncate: Any) -> float:
         raise NotServedError("skimage.filters.gaussian", f"truncate: {truncate!r}") from error
 
 
-def _combined(terms: list[tuple[float, list[float]]], truncate: float) -> Filter:
+def _combined(terms: list[tuple[float, list[float]]], truncate: float) -> SkimageFilter:
     """Return the sum of multiples of Gaussians, over the axes that one of them smooths."""
     lines = [[gaussian_taps(sigma, truncate) for sigma in sigmas] for _, sigmas in terms]
     ndim = len(terms[0][1])
     axes = [axis for axis in range(ndim) if any(line[axis].size > 1 for line in lines)] or [0]
     kernels = [factor * _outer([line[axis] for axis in axes]) for (factor, _), line in zip(terms, lines, strict=True)]
-    return Filter(sum(kernels[1:], kernels[0]), tuple(axes))
+    return SkimageFilter(sum(kernels[1:], kernels[0]), tuple(axes))
 
 
 def _outer(lines: list[NDArray[np.float64]]) -> Kernel:

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 __all__ = [
-    "Samples",
     "SkimageAxisError",
     "SkimageRuntimeError",
+    "SkimageSamples",
     "as_image_array",
     "as_modes",
     "as_samples",
@@ -35,7 +35,7 @@ class SkimageAxisError(ArgumentError, IndexError):
     """An axis that the image does not have, for which scikit-image raises an `IndexError`."""
 
 
-class Samples(NamedTuple):
+class SkimageSamples(NamedTuple):
     """An image as it is filtered: its samples are to be divided by `divisor`, and the result has dtype `result`."""
 
     array: NDArray[Any]
@@ -59,7 +59,7 @@ def as_image_array(function: str, image: Any) -> NDArray[Any]:
     return np.asarray(image)
 
 
-def as_samples(function: str, image: NDArray[Any], preserve_range: bool = False) -> Samples:
+def as_samples(function: str, image: NDArray[Any], preserve_range: bool = False) -> SkimageSamples:
     """Return the samples of an image in the range of floats: integers from -1 to 1, or from 0 to 1.
 
     Unsigned integers stay as they are, and the filter divides: so there is no copy of the image in floats.
@@ -67,15 +67,15 @@ def as_samples(function: str, image: NDArray[Any], preserve_range: bool = False)
     kind, double = image.dtype.kind, np.dtype(np.float64)
     if kind == "f":
         if image.dtype.itemsize > 8:
-            return Samples(image.astype(np.float64), 1.0, double)
-        return Samples(image, 1.0, double if image.dtype.itemsize == 8 else np.dtype(np.float32))
+            return SkimageSamples(image.astype(np.float64), 1.0, double)
+        return SkimageSamples(image, 1.0, double if image.dtype.itemsize == 8 else np.dtype(np.float32))
     if kind == "b" or (kind in "iu" and preserve_range):
-        return Samples(image, 1.0, double)
+        return SkimageSamples(image, 1.0, double)
     if kind == "u":
-        return Samples(image, float(np.iinfo(image.dtype).max), double)
+        return SkimageSamples(image, float(np.iinfo(image.dtype).max), double)
     if kind == "i":  # the most negative integer counts as -1, so this is more than a factor
         scaled = np.multiply(image, 1.0 / np.iinfo(image.dtype).max, dtype=np.float64)
-        return Samples(np.maximum(scaled, -1.0, out=scaled), 1.0, double)
+        return SkimageSamples(np.maximum(scaled, -1.0, out=scaled), 1.0, double)
     if preserve_range:
         raise NotServedError(f"skimage.filters.{function}", f"image: samples of dtype {image.dtype}")
     raise ArgumentError("image", "an image of real numbers", f"dtype {image.dtype}")
