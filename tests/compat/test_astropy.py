@@ -22,7 +22,7 @@ from astropy.convolution.utils import KernelSizeError  # noqa: E402
 from astropy.nddata import NDData  # noqa: E402
 from astropy.utils.exceptions import AstropyUserWarning  # noqa: E402
 
-often = settings(max_examples=100, deadline=None)
+often = settings(max_examples=70, deadline=None)
 
 
 @st.composite
@@ -190,7 +190,7 @@ def test_convolve_fft_without_cropping(array, boundary, fill_value, data):
         (lambda f: f.convolve_fft([1, 2, 3], [1, 1, 1], boundary="wrap", fft_pad=True), ValueError),
         (lambda f: f.convolve_fft([1, 2, 3], [1, 1, 1], boundary="wrap", dealias=True), ValueError),
         (lambda f: f.convolve_fft([1, 2, 3], [1, 1, 1], nan_treatment="skip"), ValueError),
-        (lambda f: f.convolve_fft(np.broadcast_to(1.0, (10**8,)), [1.0]), ValueError),
+        (lambda f: f.convolve_fft(np.ones((8000, 1)), np.ones((1, 8000))), ValueError),
         (lambda f: f.convolve_fft(*[theirs.Box1DKernel(3)] * 2), TypeError),
         (lambda f: f.convolve_fft([1, 2, 3], np.ma.masked_equal([1, 2, 1], 2)), ValueError),
         (lambda f: f.convolve_fft([1, np.nan], [1], fill_value=np.inf, nan_treatment="fill"), ValueError),

@@ -22,7 +22,7 @@ NUMBERS = {"u1": 0, "i1": 1, "u2": 2, "i2": 3, "i4": 4, "f4": 5, "f8": 6}
 SEPARABLE = {**dict.fromkeys(["u1", "u2", "i2", "f4"], DEPTHS), "f8": ["u1", "u2", "i2", "f8"]}
 DENSE = {"u1": DEPTHS, "u2": ["u2", "f4", "f8"], "i2": ["i2", "f4", "f8"], "f4": ["f4"], "f8": ["f8"]}
 
-often = settings(max_examples=60, deadline=None)
+often = settings(max_examples=40, deadline=None)
 
 
 @st.composite

@@ -20,7 +20,7 @@ MODES = ["reflect", "constant", "nearest", "mirror", "wrap", "grid-mirror", "gri
 DTYPES = ["u1", "i1", "u2", "i2", "i4", "u4", "u8", "i8", "?", "f2", "f4", "f8"]
 EDGES = ["sobel", "scharr", "prewitt"]
 
-often = settings(max_examples=60, deadline=None)
+often = settings(max_examples=40, deadline=None)
 
 
 @st.composite
