@@ -24,9 +24,9 @@ often = settings(max_examples=40, deadline=None)
 
 
 @st.composite
-def images(draw, dtypes=DTYPES, most=3, least=1):
+def images(draw, dtypes=DTYPES, most=3, least=1, shortest=1):
     dtype = np.dtype(draw(st.sampled_from(dtypes)))
-    shape = tuple(draw(st.lists(st.integers(1, 12), min_size=least, max_size=most)))
+    shape = tuple(draw(st.lists(st.integers(shortest, 12), min_size=least, max_size=most)))
     random = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     if dtype.kind == "f":
         return random.normal(0, 1, shape).astype(dtype)
@@ -101,6 +101,14 @@ def test_edges(image, name, mode, cval, data):
     agree(getattr(ours, name)(image, **keywords), getattr(theirs, name)(image, **keywords), 3.0)
 
 
+@pytest.mark.parametrize("shape", [(5, 6, 7, 4), (3, 4, 2, 5, 3)])
+def test_more_than_three_axes(shape):
+    image = np.random.default_rng(5).random(shape)
+    agree(ours.gaussian(image, 1.2, channel_axis=-1), theirs.gaussian(image, 1.2, channel_axis=-1))
+    for name in ("sobel", "laplace", "unsharp_mask"):
+        agree(getattr(ours, name)(image), getattr(theirs, name)(image), 8.0)
+
+
 @often
 @given(images(), st.sampled_from([3, 5, 10]), st.booleans())
 def test_laplace(image, size, masked):
@@ -118,7 +126,9 @@ def test_edges_in_a_plane(image, name, direction, masked):
 
 @often
 @given(
-    images(["u1", "i1", "u2", "i2", "i4", "u4", "f2", "f4", "f8"], least=2, most=2), st.sampled_from(MODES), st.data()
+    images(["u1", "i1", "u2", "i2", "i4", "u4", "f2", "f4", "f8"], least=2, most=2, shortest=9),
+    st.sampled_from(MODES),
+    st.data(),
 )
 def test_gabor(image, mode, data):
     keywords = {"mode": mode, "cval": data.draw(st.sampled_from([0, 0.5]))}
@@ -144,6 +154,18 @@ def test_gabor(image, mode, data):
             assert np.mean(apart != 0) < 0.05 or image.size < 40
 
 
+def test_a_kernel_that_is_many_times_as_long_as_the_image():
+    # SciPy reads outside of the array for mode="reflect", from a reach of four lengths on.
+    image = np.array([[33375.0, 55746.0], [1000.0, 7.0]])
+    kernels = [part(theirs.gabor_kernel(0.1, bandwidth=0.75, offset=0.25)) for part in (np.real, np.imag)]
+    reach = kernels[0].shape[0] // 2
+    extended = np.pad(image, reach, "symmetric")
+    windows = np.lib.stride_tricks.sliding_window_view(extended, kernels[0].shape)
+    assert reach >= 4 * max(image.shape)
+    for got, kernel in zip(ours.gabor(image, 0.1, bandwidth=0.75, offset=0.25), kernels, strict=True):
+        np.testing.assert_allclose(got, np.einsum("ijkl,kl->ij", windows, kernel[::-1, ::-1]), atol=1e-8)
+
+
 # ---- arguments
 
 PLANE = np.random.default_rng(1).random((9, 11))
@@ -154,6 +176,7 @@ PLANE = np.random.default_rng(1).random((9, 11))
     [
         (lambda f: f.gaussian(PLANE, -1), ValueError),
         (lambda f: f.gaussian(PLANE, (1, 2, 3)), RuntimeError),
+        (lambda f: f.gaussian(PLANE, None), TypeError),
         (lambda f: f.gaussian(PLANE, 1, mode="symmetric"), RuntimeError),
         (lambda f: f.gaussian(PLANE, 1, mode=["wrap"]), RuntimeError),
         (lambda f: f.gaussian(PLANE.astype(complex), 1), ValueError),
@@ -192,6 +215,10 @@ def test_what_the_peer_refuses_is_refused(call, error):
     [
         lambda f: f.gaussian(np.ma.masked_less(PLANE, 0.1), 1),
         lambda f: f.gabor(PLANE > 0.5, 0.1),
+        lambda f: f.gaussian(np.array(3.0)),
+        lambda f: f.sobel(np.array(3.0)),
+        lambda f: f.gaussian(PLANE, np.nan),
+        lambda f: f.gaussian(PLANE, truncate=-1),
         lambda f: f.sobel(np.ma.masked_less(PLANE, 0.1)),
     ],
 )

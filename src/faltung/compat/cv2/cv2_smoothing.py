@@ -89,6 +89,8 @@ def _size(size: int, sigma: float, dtype: np.dtype[Any]) -> int:
     """Return the taps along an axis: three standard deviations to each side for 8-bit images, four for others."""
     if size > 0 or not sigma > 0:
         return size
+    if math.isinf(sigma):
+        refuse("sigmaX", "a finite number where ksize is 0", f"{sigma}")
     return round(sigma * (3 if dtype == np.uint8 else 4) * 2 + 1) | 1
 
 

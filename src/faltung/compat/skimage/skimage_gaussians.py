@@ -213,6 +213,10 @@ def _sigmas(argument: str, sigma: Any, ndim: int, channel_axis: Any) -> list[flo
         given = np.asarray(sigma, float)
     except (TypeError, ValueError) as error:
         raise ArgumentTypeError(argument, "a number, or one for each axis", repr(sigma)) from error
+    if sigma is None:
+        raise ArgumentTypeError(argument, "a number, or one for each axis", "None")
+    if not np.isfinite(given).all():
+        raise NotServedError("skimage.filters.gaussian", f"{argument}: {sigma!r}")
     if (given < 0).any():
         raise ArgumentError(argument, "standard deviations that are not negative", repr(sigma))
     if channel_axis is None:

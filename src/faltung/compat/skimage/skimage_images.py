@@ -49,14 +49,17 @@ _GRID_MODES = {"grid-mirror": "reflect", "grid-constant": "constant", "grid-wrap
 
 def as_image_array(function: str, image: Any) -> NDArray[Any]:
     """Return an image as an array; a mask or unit is not dropped."""
-    if type(image) is np.ndarray:
-        return image
     name = f"skimage.filters.{function}"
+    if type(image) is np.ndarray and image.ndim:
+        return image
     if is_masked_array(image) or carried(image):
         raise NotServedError(name, f"image: a {type(image).__name__}, whose {carried(image)} would be lost")
     if type(image).__module__.partition(".")[0] not in ("numpy", "builtins") and not isinstance(image, np.ndarray):
         raise NotServedError(name, f"image: a {type(image).__module__} {type(image).__name__}")
-    return np.asarray(image)
+    array = np.asarray(image)
+    if not array.ndim:
+        raise NotServedError(name, "image: a number without axes")
+    return array
 
 
 def as_samples(function: str, image: NDArray[Any], preserve_range: bool = False) -> SkimageSamples:
