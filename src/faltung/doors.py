@@ -52,7 +52,10 @@ class Door(NamedTuple):
 
 
 #: All kinds of arrays except NumPy's. The kind of `x` decides; that of the kernel, if `x` is of none of them.
-DOORS = (Door("torch", "Tensor", "faltung.tensors.tensor_front"),)
+DOORS = (
+    Door("torch", "Tensor", "faltung.tensors.tensor_front"),
+    Door("dask.array", "Array", "faltung.chunked.dask_front"),
+)
 
 
 class _Arrays:

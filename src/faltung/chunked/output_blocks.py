@@ -130,6 +130,8 @@ class OutputBlocks:
     ----------
     question : Question
         What is asked of the whole array.
+    plan : callable, optional
+        Makes the plan for blocks of one kind, from the question that is asked of their samples.
 
     Examples
     --------
@@ -145,8 +147,8 @@ class OutputBlocks:
     array([25., 30., 35., 30., 25.])
     """
 
-    def __init__(self, question: Question) -> None:
-        self.question = question
+    def __init__(self, question: Question, plan: Callable[[Question], Planned] = plan_for) -> None:
+        self.question, self._plan = question, plan
         self._runs: dict[tuple[Any, ...], BlockRun] = {}
 
     @lazy
@@ -246,11 +248,11 @@ class OutputBlocks:
                 start, stop = rows.wanted
                 channels = (axis, start - rows.computed[0], stop - rows.computed[0])
         if not question.missing.keep_nan:
-            return BlockRun(plan_for(asked), channels=channels)
+            return BlockRun(self._plan(asked), channels=channels)
         own = [(0, length) for length in shape]
         for axis, region in zip(question.axes, regions, strict=True):
             own[axis] = region
-        plan = plan_for(replace(asked, missing=question.missing._replace(keep_nan=False)))
+        plan = self._plan(replace(asked, missing=question.missing._replace(keep_nan=False)))
         return BlockRun(plan, question.missing, tuple(own), channels)
 
 
