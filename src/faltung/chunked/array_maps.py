@@ -51,9 +51,8 @@ class RawArray:
         flat = samples.reshape(-1).view(np.uint8).data if samples.size else memoryview(b"")
         steps = [math.prod(self._shape[axis + 1 :]) for axis in range(len(self._shape))]
         with open(self._path, "rb", buffering=0) as file:
-            for number, places in enumerate(
-                itertools.product(*(range(part.start, part.stop) for part in index[:outer]))
-            ):
+            before = itertools.product(*(range(part.start, part.stop) for part in index[:outer]))
+            for number, places in enumerate(before):
                 first = [*places, *(part.start for part in index[outer:])]
                 at = sum(place * step for place, step in zip(first, steps, strict=True))
                 file.seek(self._offset + at * self._dtype.itemsize)

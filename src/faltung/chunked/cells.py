@@ -1,7 +1,7 @@
 """How is a compressed array read by regions? In cells of whole chunks, which are kept while neighbours may need them.
 
-Blocks of outputs overlap in what they read. A chunk that was unpacked for one of them is unpacked for the next one, too,
-unless it is kept. Where there is no space for a whole cell, its rim is kept, since that is all that its neighbours need.
+Blocks of outputs overlap in what they read. A chunk that was unpacked for one of them is unpacked for the next one,
+too, unless it is kept. Where there is no space for a whole cell, its rim is kept: it is all that its neighbours need.
 """
 
 from __future__ import annotations

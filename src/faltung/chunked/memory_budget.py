@@ -1,4 +1,4 @@
-"""How much memory may a stream take, and how is it shared between what is read, computed and written?"""
+"""How much memory may a stream take? What is read, computed and written at the same time shares it."""
 
 from __future__ import annotations
 
@@ -200,7 +200,7 @@ def arranged(demand: Demand, memory: int) -> Arrangement:
 
 
 def _ordered_box(unit: Sequence[int], shape: Sequence[int], itemsize: int, most: float) -> tuple[int, ...]:
-    """Return a box of whole units that are neighbours in a file: whole axes at the end, and units of length 1 before."""
+    """Return a box of units that are neighbours in a file: whole axes at the end, and single units before."""
     box = [*map(min, unit, shape)]
     for axis in reversed(range(len(box))):
         fits = int(most // (math.prod(box) * itemsize))
@@ -211,7 +211,7 @@ def _ordered_box(unit: Sequence[int], shape: Sequence[int], itemsize: int, most:
 
 
 def _cut(box: list[int], halo: Sequence[int], itemsize: int, target: int) -> tuple[int, ...]:
-    """Return a shape of at most twice so many bytes: halves of the box, along the axis that is longest for its halo."""
+    """Return a shape of at most twice so many bytes: halves of the box, where it is longest for its halo."""
     while math.prod(box) * itemsize > 2 * target and max(box) > 1:
         axis = max(range(len(box)), key=lambda axis: (box[axis] > 1, box[axis] / (halo[axis] + 1)))
         box[axis] = -(-box[axis] // 2)

@@ -1,4 +1,4 @@
-"""What is an image of several resolutions in Zarr? The metadata of OME-Zarr: axes, levels, scales and translations."""
+"""What is an image of several resolutions in Zarr? The metadata of OME-Zarr: axes, levels, scales, translations."""
 
 from __future__ import annotations
 
@@ -135,9 +135,10 @@ def _axis(given: Any) -> Axis:
 def axes_of_array(array: Any) -> tuple[Axis, ...]:
     """Return the axes of an array by the names that it has, or those that images usually have."""
     names: Any = getattr(array.metadata, "dimension_names", None) or dict(array.attrs).get("_ARRAY_DIMENSIONS")
-    if not names or len(names) != array.ndim:
-        return (Axis(""),) * array.ndim
-    axes = [_axis(name or "") for name in names]
+    ndim = int(array.ndim)
+    if not names or len(names) != ndim:
+        return (Axis(""),) * ndim
+    axes: list[Axis] = [_axis(name or "") for name in names]
     return tuple(axes)
 
 

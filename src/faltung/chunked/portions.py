@@ -1,7 +1,7 @@
 """In which portions is a result computed and written? In whole units of the file, as large as the memory allows.
 
-A *unit* is what a file is written in: a shard, or else a chunk. Two writers never meet in one. A *portion* is a box of
-neighbouring units that are written together. It is computed in *pieces*, if it is too large to be computed at once.
+A *unit* is what a file is written in: a shard, or else a chunk. Two writers never meet in one. A *portion* is a box
+of neighbouring units that are written together. It is computed in *pieces*, if it is too large to be computed at once.
 """
 
 from __future__ import annotations
@@ -102,7 +102,7 @@ def box_of_bytes(unit: Sequence[int], shape: Sequence[int], itemsize: int, most:
     grows = [length > size for length, size in zip(shape, box, strict=True)]
     while any(grows):
         axis = min((axis for axis, can in enumerate(grows) if can), key=lambda axis: box[axis])
-        longer = box[:axis] + [box[axis] + unit[axis]] + box[axis + 1 :]
+        longer = [*box[:axis], box[axis] + unit[axis], *box[axis + 1 :]]
         held = math.prod(map(min, longer, shape)) * itemsize
         if held > most:
             grows[axis] = False

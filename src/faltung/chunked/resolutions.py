@@ -17,7 +17,7 @@ from faltung.chunked.array_level import ArrayLevel, LevelRun, question_for
 from faltung.chunked.journal import make_durable
 from faltung.chunked.multiscales import Multiscale
 from faltung.chunked.smaller_levels import factors_between, level_question
-from faltung.chunked.zarr_layout import ZarrLayout, layout_of
+from faltung.chunked.zarr_layout import ZarrLayout
 from faltung.chunked.zarr_sink import UNFINISHED
 from faltung.chunked.zarr_source import ZarrSource, is_zarr, open_zarr
 from faltung.planning.question import Options

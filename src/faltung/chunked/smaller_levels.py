@@ -1,7 +1,7 @@
 """How is a smaller level made of a finer one? Each sample from those around it, smoothed so that nothing is aliased.
 
-A sample of the smaller level is in the middle of the samples of the finer level that it stands for. So with a factor of
-2, its place is half a sample of the finer level beyond that of the first of them, whatever the method.
+A sample of the smaller level is in the middle of the samples of the finer level that it stands for. So with a factor
+of 2, its place is half a sample of the finer level beyond that of the first of them, whatever the method.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""How is a Zarr array written, so that it can be killed at any moment? Unit by unit, each noted once it is on the disk.
+"""How is a Zarr array written, so that it can be killed at any moment? Unit by unit, each noted once it is on disk.
 
 An array that is not finished says so in its attributes, and has a journal in its folder. Another process can go on
 with it: it computes what the journal does not name.
