@@ -88,6 +88,7 @@ __all__ = [
 # These are on higher floors, or are seldom used: they are loaded when they are first used.
 _LOADED_WHEN_USED = {
     "calibrate": "faltung.run.calibration",
+    "chunked": "faltung.chunked",
     "compat": "faltung.compat",
     "datasets": "faltung.datasets",
     "fit": "faltung.fit",

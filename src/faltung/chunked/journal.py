@@ -1,7 +1,7 @@
 """What of a result is finished? A journal beside the data, in which lines are only added.
 
 The first line says what is computed: input, filter and settings. Each further line names units of the result whose
-data was on the disk before the line was. Chunks that exist prove nothing: they may be torn, or those of other settings.
+data was on the disk before the line was. Chunks that exist prove nothing: they may be torn, or of other settings.
 """
 
 from __future__ import annotations

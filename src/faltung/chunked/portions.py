@@ -1,7 +1,7 @@
 """In which portions is a result computed and written? In whole units of the file, as large as the memory allows.
 
 A *unit* is what a file is written in: a shard, or else a chunk. Two writers never meet in one. A *portion* is a box
-of neighbouring units that are written together. It is computed in *pieces*, if it is too large to be computed at once.
+of neighbouring units that are written together. It is computed in *pieces*, if it is too large for one.
 """
 
 from __future__ import annotations

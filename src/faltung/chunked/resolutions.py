@@ -50,9 +50,7 @@ def filtered_image(
     for at in range(1, count):
         run = replace(run, before=sum(counts[:at]), after=sum(counts[at + 1 :]))
         finer = ZarrSource(open_zarr(target / image.paths[at - 1]))
-        make_smaller(
-            finer, levels[at].shape, layout_of(levels[at].array), image.method, target / image.paths[at], run
-        )
+        make_smaller(finer, levels[at].shape, levels[at].layout, image.method, target / image.paths[at], run)
     if count > 1:
         notes.append(f"The {count - 1} smaller levels are made of the filtered one, each by the {image.method}.")
     notes += _copied(image, target)
