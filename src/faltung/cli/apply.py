@@ -17,6 +17,7 @@ from faltung.cli.filtering import AXES_HELP, MODE_HELP, Filtering, modes
 from faltung.cli.filters import KERNEL_HELP, filter_file, read_filter
 from faltung.cli.jobs import FileJob, FileJobs, jobs_of
 from faltung.cli.missing import missing_options
+from faltung.cli.streamed import MEMORY_HELP, RESUME_HELP, apply_streamed, is_streamed
 from faltung.cli.typed import message_of
 from faltung.errors import ArgumentError, FaltungError
 from faltung.files import Picture
@@ -33,7 +34,10 @@ _LISTED = 10
 
 
 def apply(
-    image: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Pictures or arrays, or folders of them.")],
+    image: Annotated[
+        list[Path],
+        typer.Argument(metavar="IMAGE...", help="Pictures, arrays or Zarr arrays, or folders of pictures."),
+    ],
     kernel: Annotated[str, typer.Option("--kernel", "-k", metavar="FILTER", help=KERNEL_HELP, autocompletion=calls)],
     output: Annotated[
         str,
@@ -89,6 +93,10 @@ def apply(
     workers: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Threads.", show_default="one for each core")
     ] = None,
+    memory: Annotated[
+        str | None, typer.Option(metavar="SIZE", help=MEMORY_HELP, show_default="a quarter of what is free")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help=RESUME_HELP)] = False,
 ) -> None:
     """Filter pictures, stacks or arrays with a kernel.
 
@@ -101,6 +109,9 @@ def apply(
     One input gets the name of the output. Several inputs, and the pictures in a folder, keep their names in the
     folder that --output names. If one of them fails, the others are written, and the exit code is 1.
 
+    Arrays in Zarr, and .npy files beyond --memory, are filtered in portions. An output in Zarr that is not finished
+    is gone on with by --resume.
+
     Examples
     --------
       faltung apply photo.jpg -k "gaussian(2)" -o smooth.jpg
@@ -110,6 +121,7 @@ def apply(
       faltung apply photos/ -k psf.csv -o sharp/ --suffix .png
       faltung apply deep.tif -k "box(3)" --scale 0:4095 -o out.jpg
       faltung apply dem.tif -k "gaussian(3)" --nodata -9999 -o s.tif
+      faltung apply big.zarr -k "gaussian(9)" -o out.zarr --memory 1GB
     """
     filter_ = read_filter(kernel)
     how = Filtering(
@@ -129,6 +141,16 @@ def apply(
         raise ArgumentError("--cval", "a border of constants", f"--mode {mode}", "Add --mode constant.")
     if dtype is not None:
         as_dtype(dtype, "--dtype")
+    if len(image) == 1 and is_streamed(image[0], output, memory):
+        typed = {"--suffix": suffix, "--scale": scale, "--mask": mask, "--nodata": nodata}
+        refused = {name: value is not None for name, value in typed.items()}
+        refused |= {"--straight": straight, "--no-metadata": not keep_metadata}
+        rest = {"cval": cval, "correlate": correlation, "nan": nan, "min_weight": min_weight, "memory": memory}
+        rest |= {"resume": resume, "overwrite": overwrite, "workers": workers}
+        apply_streamed(image[0], filter_, output, refused, axes, dtype, how.mode, rest)
+        return
+    if resume:
+        raise ArgumentError("--resume", "an input that is filtered in portions", f"'{image[0]}'", "Leave it out.")
     jobs = jobs_of(image, output, suffix)
     read = [job.source for job in jobs.jobs] + [path for path in (filter_file(kernel), mask) if path is not None]
     work = _Work(how, Inputs(read), Notes(), keep_metadata, overwrite)

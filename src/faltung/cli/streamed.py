@@ -1,0 +1,164 @@
+"""``faltung apply`` on what is larger than memory: which options hold, how progress is shown, what is told."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import typer
+from rich.progress import Progress
+
+from faltung.chunked.applying import Applied, opened
+from faltung.chunked.applying import apply as apply_to_file
+from faltung.chunked.memory_budget import bytes_of
+from faltung.chunked.multiscales import Multiscale
+from faltung.chunked.zarr_source import is_zarr
+from faltung.cli.console import errors, print_note, printable
+from faltung.errors import ArgumentError
+from faltung.ground.arrays import computed_dtype
+from faltung.kernels import Kernel
+from faltung.planning.report import shape_text
+
+__all__ = ["MEMORY_HELP", "RESUME_HELP", "apply_streamed", "is_streamed", "shown"]
+
+#: Help of the options of streams.
+MEMORY_HELP = "Memory of the process, such as 1GB. Arrays beyond it are filtered in portions."
+RESUME_HELP = "Go on with an output in Zarr that is not finished."
+#: Seconds between two lines of progress.
+_BETWEEN_LINES = 10.0
+#: How often the bytes of a file are in memory, if it is filtered at once.
+_IN_MEMORY = 3
+
+
+def is_streamed(image: Path, output: str, memory: str | None) -> bool:
+    """Whether an input is filtered in portions: Zarr always is, and ``.npy`` beyond the memory."""
+    if is_zarr(image) or (image.is_file() and output.rstrip("/").endswith(".zarr")):
+        return True
+    if image.suffix.lower() != ".npy" or not image.is_file():
+        return False
+    return _IN_MEMORY * image.stat().st_size > bytes_of(memory)
+
+
+def apply_streamed(
+    image: Path,
+    kernel: Kernel,
+    output: str,
+    refused: Mapping[str, bool],
+    axes: str | None,
+    dtype: str | None,
+    mode: str | tuple[str, ...],
+    options: Mapping[str, Any],
+) -> None:
+    """Filter a file in portions, and say what was done.
+
+    Parameters
+    ----------
+    image : path
+        The input.
+    kernel : Kernel
+        The filter.
+    output : str
+        What is written.
+    refused : dict
+        Whether options were typed that only pictures in memory have.
+    axes, dtype, mode
+        What was typed.
+    options : dict
+        Further arguments of `faltung.chunked.apply`.
+
+    Raises
+    ------
+    ArgumentError
+        An option cannot be used.
+    """
+    for option, typed in refused.items():
+        if typed:
+            remedy = "Leave it out, or allow more with --memory, if the array fits."
+            raise ArgumentError(option, "none for an array that is filtered in portions", "one", remedy)
+    if not output:
+        raise ArgumentError("--output", "the name of a file or a folder", "''")
+    given = opened(image)
+    first = opened(given.folder / given.paths[0]) if isinstance(given, Multiscale) else given
+    places, names = _axes(axes, first)
+    with shown(repr(kernel)) as progress:
+        done: Applied = apply_to_file(
+            image,
+            kernel,
+            output,
+            mode,
+            axes=places,
+            dims=names,
+            dtype=_dtype(dtype, first.dtype, kernel),
+            progress=progress,
+            **options,
+        )
+    for sentence in done.notes:
+        print_note(sentence)
+    typer.echo(printable(f"{output}: {shape_text(done.shape)} {done.dtype}"))
+
+
+def _axes(typed: str | None, first: Any) -> tuple[tuple[int, ...] | None, tuple[str, ...] | None]:
+    """Return the axes that were typed: as numbers, or as names."""
+    if typed is None:
+        return None, None
+    parts = tuple(part.strip() for part in typed.split(","))
+    if all(part.lstrip("-").isdecimal() for part in parts):
+        return tuple(map(int, parts)), None
+    names = {axis.name.lower(): axis.name for axis in first.axes if axis.name}
+    return None, tuple(names.get(part.lower(), part) for part in parts)
+
+
+def _dtype(typed: str | None, given: np.dtype[Any], kernel: Kernel) -> Any:
+    """Return what was typed, or the dtype of the input, if it holds the results."""
+    if typed is not None:
+        return typed
+    computed = computed_dtype(given, "IMAGE")
+    if kernel.dtype.kind == "c":
+        return np.result_type(computed, np.complex64)
+    return computed if given.kind == "b" else given
+
+
+@contextmanager
+def shown(description: str) -> Iterator[Any]:
+    """Yield what shows progress: a bar on a terminal, lines in a log.
+
+    Examples
+    --------
+    >>> with shown("box(3)") as progress:
+    ...     progress(0, 100)
+    """
+    if not errors.is_terminal:
+        yield _Lines()
+        return
+    with Progress(console=errors, transient=True) as bar:
+        task = bar.add_task(description, total=None)
+        yield lambda finished, count: bar.update(task, completed=finished, total=count)
+
+
+class _Lines:
+    """Prints how far a stream is, every few seconds and at its end."""
+
+    def __init__(self) -> None:
+        self._next = time.monotonic() + _BETWEEN_LINES
+        self._begin: tuple[float, int] | None = None
+
+    def __call__(self, finished: int, count: int) -> None:
+        now = time.monotonic()
+        if self._begin is None:
+            self._begin = (now, finished)
+            if finished:
+                typer.echo(f"goes on after {_percent(finished, count)}", err=True)
+            return
+        if now >= self._next and finished < count:
+            self._next = now + _BETWEEN_LINES
+            then, before = self._begin
+            left = (now - then) * (count - finished) / max(1, finished - before)
+            typer.echo(f"{_percent(finished, count)}, about {left:.0f} s left", err=True)
+
+
+def _percent(finished: int, count: int) -> str:
+    return f"{100 * finished // max(1, count)} % of {count:,} outputs"
