@@ -57,8 +57,8 @@ class ArrayLevel:
     ----------
     source : FileSource
         What it is computed from.
-    question : Question
-        What is computed.
+    question : Question or None
+        What is computed; None for a copy.
     shape : tuple of int
         Its shape.
     layout : ZarrLayout
@@ -72,7 +72,7 @@ class ArrayLevel:
     """
 
     source: FileSource
-    question: Question
+    question: Question | None
     shape: tuple[int, ...]
     layout: ZarrLayout
     dtype: np.dtype[Any]
@@ -87,6 +87,12 @@ class ArrayLevel:
         shape = source.shape if shape is None else shape
         settings = settings_of(question, source.fingerprint, layout, shape)
         return ArrayLevel(source, question, shape, layout, dtype, settings, notes)
+
+    @staticmethod
+    def copy_of(source: Any, layout: ZarrLayout) -> ArrayLevel:
+        """Return a copy of an array, in this layout."""
+        settings = {**_named(source.fingerprint), "operation": "copy", "output unit": list(layout.unit)}
+        return ArrayLevel(source, None, source.shape, layout, source.stored, settings)
 
     def run(self, folder: Path, how: LevelRun) -> None:
         """Compute what is not finished in a folder."""
@@ -124,8 +130,8 @@ def settings_of(
 ) -> dict[str, Any]:
     """Return everything that a result depends on, by names that a user knows."""
     return {
-        **{f"input {name}": value for name, value in fingerprint.items()},
-        "kernel": question.kernel.fingerprint.hex(),
+        **_named(fingerprint),
+        "kernel": f"{repr(question.kernel)[:60]}, number {question.kernel.fingerprint.hex()}",
         "operation": "convolve" if question.reflected else "correlate",
         "axes": list(question.axes),
         "mode": list(question.modes),
@@ -138,3 +144,7 @@ def settings_of(
         "output shape": list(shape),
         "output unit": list(layout.unit),
     }
+
+
+def _named(fingerprint: dict[str, Any]) -> dict[str, Any]:
+    return {f"input {name}": value for name, value in fingerprint.items()}

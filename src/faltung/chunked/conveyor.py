@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
-from faltung.chunked.output_blocks import BlockRun, OutputBlock
+from faltung.chunked.output_blocks import BlockRun
 from faltung.chunked.portions import Portion, pieces_of, slices_of
 from faltung.ground.extended import Region
 
@@ -28,8 +28,8 @@ _Item = TypeVar("_Item")
 class Reads(Protocol):
     """Says what a region of the result needs, reads it, and computes the region from it."""
 
-    def block(self, region: Region) -> OutputBlock:
-        """Return what a region needs, and what computes it."""
+    def block(self, region: Region) -> Any:
+        """Return what a region needs, and what computes it: an `OutputBlock`, or what has its members."""
 
     def read(self, index: tuple[slice, ...]) -> NDArray[Any]:
         """Return samples of the source."""

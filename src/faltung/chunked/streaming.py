@@ -5,22 +5,23 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 
 from faltung.chunked.cells import CELL_BYTES, Cells
 from faltung.chunked.conveyor import Conveyor
 from faltung.chunked.memory_budget import Demand, arranged, resident_bytes
-from faltung.chunked.output_blocks import OutputBlocks
-from faltung.chunked.portions import Portion, Portions
+from faltung.chunked.output_blocks import BlockRun, OutputBlocks
+from faltung.chunked.portions import Portion, Portions, slices_of
+from faltung.ground.extended import Region
 from faltung.ground.lazy import lazy
 from faltung.planning.question import Question
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["FileSource", "Progress", "Stream"]
+__all__ = ["Copies", "FileSource", "Progress", "Stream"]
 
 Progress = Callable[[int, int], None]
 """Called with the number of outputs that are finished, and that of all outputs."""
@@ -44,8 +45,29 @@ class FileSource(Protocol):
 class _Stream:
     """What a stream reads and computes: the `Reads` of a conveyor."""
 
-    def __init__(self, blocks: OutputBlocks, read: Callable[[tuple[slice, ...]], NDArray[Any]]) -> None:
+    def __init__(self, blocks: OutputBlocks | Copies, read: Callable[[tuple[slice, ...]], NDArray[Any]]) -> None:
         self.block, self.read = blocks.block, read
+
+
+class _Copy(NamedTuple):
+    """A block of outputs that are the samples themselves."""
+
+    region: Region
+
+    def gather(self, read: Callable[[tuple[slice, ...]], NDArray[Any]]) -> NDArray[Any]:
+        return read(slices_of(self.region))
+
+    @staticmethod
+    def run(samples: NDArray[Any], valid: NDArray[Any] | None, workers: int | None) -> NDArray[Any]:
+        return samples
+
+
+class Copies:
+    """The blocks of a copy."""
+
+    def block(self, region: Region) -> _Copy:
+        """Return the block of a region."""
+        return _Copy(region)
 
 
 @dataclass(frozen=True)
@@ -54,8 +76,8 @@ class Stream:
 
     Parameters
     ----------
-    question : Question
-        What is asked of the whole source.
+    question : Question or None
+        What is asked of the whole source; None for a copy of it.
     source : FileSource
         The array.
     shape : tuple of int
@@ -68,7 +90,7 @@ class Stream:
         Whether outputs are written in the order of the file.
     """
 
-    question: Question
+    question: Question | None
     source: FileSource
     shape: tuple[int, ...]
     unit: tuple[int, ...]
@@ -76,16 +98,23 @@ class Stream:
     in_order: bool = False
 
     @lazy
-    def blocks(self) -> OutputBlocks:
+    def blocks(self) -> OutputBlocks | Copies:
         """The blocks of outputs."""
-        return OutputBlocks(self.question)
+        return Copies() if self.question is None else OutputBlocks(self.question)
+
+    @property
+    def result(self) -> np.dtype[Any]:
+        """Dtype of the outputs."""
+        return self.source.dtype if self.question is None else self.question.result
 
     def demand(self) -> Demand:
         """Return what takes memory."""
         source, question = self.source, self.question
         halo, strides = [0] * len(self.shape), [1] * len(self.shape)
-        for axis, (low, high), step in zip(question.axes, self.blocks.support, question.stride, strict=True):
-            halo[axis], strides[axis] = max(0, high - low + 1 - step), step
+        if question is not None:
+            support = OutputBlocks(question).support
+            for axis, (low, high), step in zip(question.axes, support, question.stride, strict=True):
+                halo[axis], strides[axis] = max(0, high - low + 1 - step), step
         cell = max(CELL_BYTES, math.prod(map(min, source.chunk, source.shape)) * source.dtype.itemsize)
         return Demand(
             self.shape,
@@ -93,7 +122,7 @@ class Stream:
             tuple(halo),
             tuple(strides),
             source.dtype.itemsize,
-            question.result.itemsize,
+            self.result.itemsize,
             self.packed,
             2 * _UNPACKERS * cell if source.packed else 0,
             self.in_order,
@@ -131,7 +160,9 @@ class Stream:
             return
         # The code of the filter is made first, so that what it takes is known.
         first = tuple((0, min(length, size)) for length, size in zip(self.shape, self.unit, strict=True))
-        _ = self.blocks.block(tuple((low, min(high, 256)) for low, high in first)).run.plan.runner
+        run = self.blocks.block(tuple((low, min(high, 256)) for low, high in first)).run
+        if isinstance(run, BlockRun):
+            _ = run.plan.runner
         plan = arranged(self.demand(), memory - resident_bytes())
         portions = Portions(self.shape, self.unit, plan.box)
         counter = _Counter(self.shape, sum(math.prod(each.shape) for each in portions.left(done)), progress)
@@ -144,7 +175,7 @@ class Stream:
         rim = self.demand().halo
         cells = Cells(source.read, source.shape, source.dtype, source.chunk, rim, plan.cells, _UNPACKERS)
         reads = _Stream(self.blocks, cells if source.packed else source.read)
-        conveyor = Conveyor(reads, plan.piece, self.question.result, write_and_count, workers, overlap=plan.overlap)
+        conveyor = Conveyor(reads, plan.piece, self.result, write_and_count, workers, overlap=plan.overlap)
         try:
             conveyor.run(portions.left(done))
         finally:

@@ -39,6 +39,7 @@ def typed_names(command: Callable[..., None]) -> dict[str, str]:
 _OTHER_NAMES = {
     "apply": {"x": "IMAGE", "source": "IMAGE", "out": "--output", "dims": "--axes"},
     "plan": {"x": "IMAGE"},
+    "pyramid": {"source": "IMAGE", "out": "OUTPUT"},
     "fit": {"x": "BEFORE", "y": "AFTER"},
 }
 
