@@ -160,6 +160,7 @@ def apply(
         return Applied(*filtered_image(given, kernel, target, options, named, run))
     question = question_for(given, kernel, _turned(options, given), named, given.axes)
     level = ArrayLevel.like(given, question)
+    level.check(run)  # an error comes before anything is removed or written
     level.run(check_new_folder(Path(out), inputs, resume, overwrite), run)
     return Applied(given.shape, question.result, tuple(level.notes))
 

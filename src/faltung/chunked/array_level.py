@@ -94,6 +94,16 @@ class ArrayLevel:
         settings = {**_named(source.fingerprint), "operation": "copy", "output unit": list(layout.unit)}
         return ArrayLevel(source, None, source.shape, layout, source.stored, settings)
 
+    @property
+    def _stream(self) -> Stream:
+        packed = math.prod(self.layout.unit) * self.dtype.itemsize
+        return Stream(self.question, self.source, self.shape, self.layout.unit, packed)
+
+    def check(self, how: LevelRun) -> None:
+        """Raise an error if it cannot be computed with the memory that is allowed."""
+        if 0 not in self.shape:
+            self._stream.arrangement(how.memory)
+
     def run(self, folder: Path, how: LevelRun) -> None:
         """Compute what is not finished in a folder."""
         count = math.prod(self.shape)
@@ -102,9 +112,7 @@ class ArrayLevel:
             return
         sink = ZarrSink(folder, self.layout, self.shape, self.dtype, self.settings)
         try:
-            packed = math.prod(self.layout.unit) * self.dtype.itemsize
-            stream = Stream(self.question, self.source, self.shape, self.layout.unit, packed)
-            stream.run(sink.write, sink.journal.done, how.memory, how.workers, how.tell)
+            self._stream.run(sink.write, sink.journal.done, how.memory, how.workers, how.tell)
             sink.finish()
         finally:
             sink.close()

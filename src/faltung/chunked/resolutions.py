@@ -41,6 +41,7 @@ def filtered_image(
     if count < len(levels):
         lost = ", ".join(image.paths[count:])
         notes.append(f"Levels {lost} are not kept: their lengths are no whole fractions of those before.")
+    first.check(run)
     begin_group(target, image.group.metadata.zarr_format)
     counts = [math.prod(level.shape) for level in levels[:count]]
     run = replace(run, after=sum(counts[1:]))

@@ -11,7 +11,7 @@ import numpy as np
 
 from faltung.chunked.cells import CELL_BYTES, Cells
 from faltung.chunked.conveyor import Conveyor
-from faltung.chunked.memory_budget import Demand, arranged, resident_bytes
+from faltung.chunked.memory_budget import Arrangement, Demand, arranged, resident_bytes
 from faltung.chunked.output_blocks import BlockRun, OutputBlocks
 from faltung.chunked.portions import Portion, Portions, slices_of
 from faltung.ground.extended import Region
@@ -128,6 +128,15 @@ class Stream:
             self.in_order,
         )
 
+    def arrangement(self, memory: int) -> Arrangement:
+        """Return how so much memory is used, or raise an error if it does not suffice for a single unit."""
+        # The code of the filter is made first, so that what it takes is known.
+        first = tuple((0, min(length, size, 256)) for length, size in zip(self.shape, self.unit, strict=True))
+        run = self.blocks.block(first).run
+        if isinstance(run, BlockRun):
+            _ = run.plan.runner
+        return arranged(self.demand(), memory - resident_bytes())
+
     def run(
         self,
         write: Callable[[Portion, NDArray[Any]], None],
@@ -158,12 +167,7 @@ class Stream:
         """
         if done.all() or 0 in self.shape:
             return
-        # The code of the filter is made first, so that what it takes is known.
-        first = tuple((0, min(length, size)) for length, size in zip(self.shape, self.unit, strict=True))
-        run = self.blocks.block(tuple((low, min(high, 256)) for low, high in first)).run
-        if isinstance(run, BlockRun):
-            _ = run.plan.runner
-        plan = arranged(self.demand(), memory - resident_bytes())
+        plan = self.arrangement(memory)
         portions = Portions(self.shape, self.unit, plan.box)
         counter = _Counter(self.shape, sum(math.prod(each.shape) for each in portions.left(done)), progress)
 

@@ -130,12 +130,13 @@ def _packs(layout: ZarrLayout, dtype: np.dtype[Any]) -> bool:
     """Whether the codecs give back what they packed, of this dtype."""
     from zarr.storage import MemoryStore
 
-    few = np.arange(np.prod(layout.unit, dtype=int) % 251 + 1).astype(dtype)
+    count = min(layout.unit[-1], 251)
+    few = np.arange(count).astype(dtype).reshape((1,) * (len(layout.unit) - 1) + (count,))
+    part = tuple(slice(0, length) for length in few.shape)
     try:
         array = create_array(MemoryStore(), layout, layout.unit, dtype, {})
-        part = (*(slice(0, 1) for _ in layout.unit[:-1]), slice(0, min(len(few), layout.unit[-1])))
-        array[part] = few[: layout.unit[-1]]
-        return bool(np.array_equal(np.ravel(array[part]), few[: layout.unit[-1]]))
+        array[part] = few
+        return bool(np.array_equal(array[part], few))
     except Exception:  # whatever a codec says of a dtype that it does not know
         return False
 

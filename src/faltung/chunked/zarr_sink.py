@@ -12,6 +12,7 @@ import re
 import shutil
 import warnings
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,9 @@ from faltung.errors import ArgumentError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+#: Files that the system is asked for at the same time.
+_SYNCED_AT_ONCE = 8
 
 __all__ = ["UNFINISHED", "ZarrSink", "check_new_folder", "finished_before"]
 
@@ -149,6 +153,8 @@ class ZarrSink:
         settings: Mapping[str, Any],
     ) -> None:
         self._folder = folder
+        self._folders: set[Path] = set()
+        self._pool = ThreadPoolExecutor(_SYNCED_AT_ONCE, "faltung-sync")
         folder.mkdir(exist_ok=True)
         counts = tuple(-(-length // size) for length, size in zip(shape, layout.unit, strict=True))
         self.journal = Journal(folder, settings, counts)
@@ -184,10 +190,18 @@ class ZarrSink:
             for file in files:
                 file.unlink(missing_ok=True)
         self._array[slices_of(portion.region)] = outputs
-        folders = {folder for file in files for folder in file.parents if self._folder in (folder, *folder.parents)}
-        for path in (*files, *folders):
-            make_durable(path)
+        self._make_files_durable(files)
         self.journal.add(portion.units)
+
+    def _make_files_durable(self, files: list[Path]) -> None:
+        folders = {file.parent for file in files}
+        for folder in folders - self._folders:  # they may be new in the folders around them
+            folders |= {each for each in folder.parents if self._folder in (each, *each.parents)}
+        self._folders |= folders
+        # The system writes many files in one go, if it is asked for all of them at the same time.
+        for paths in (files, sorted(folders)):
+            for _ in self._pool.map(make_durable, paths):
+                pass
 
     def finish(self) -> None:
         """Take away what says that the array is not finished."""
@@ -201,6 +215,7 @@ class ZarrSink:
 
     def close(self) -> None:
         """Let other processes write."""
+        self._pool.shutdown()
         self.journal.close()
 
 
