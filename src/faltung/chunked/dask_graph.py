@@ -34,7 +34,7 @@ __all__ = ["ChunkedInput", "filtering_tasks"]
 _EDGE = 0.25
 
 
-class _Part(NamedTuple):
+class _BlockPart(NamedTuple):
     """A part of the samples of a block: which argument of the task holds it, and where.
 
     Parameters
@@ -63,14 +63,14 @@ class _Gathering(NamedTuple):
         Their dtype.
     lengths : tuple of tuple of int
         Lengths of the parts along each axis.
-    parts : tuple of _Part
+    parts : tuple of _BlockPart
         The parts, the last axis first.
     """
 
     name: str
     dtype: np.dtype[Any]
     lengths: tuple[tuple[int, ...], ...]
-    parts: tuple[_Part, ...]
+    parts: tuple[_BlockPart, ...]
 
     def __call__(self, arguments: Sequence[Any]) -> NDArray[Any]:
         """Return the samples."""
@@ -84,7 +84,7 @@ class _Gathering(NamedTuple):
             samples[tuple(slice(*bounds) for bounds in box)] = self._part(part, arguments, shape)
         return samples
 
-    def _part(self, part: _Part, arguments: Sequence[Any], shape: tuple[int, ...]) -> NDArray[Any]:
+    def _part(self, part: _BlockPart, arguments: Sequence[Any], shape: tuple[int, ...]) -> NDArray[Any]:
         held = arguments[part.place]
         if part.edge is None:
             held = as_array(held, self.name)[tuple(slice(*bounds) for bounds in part.bounds)]
@@ -132,15 +132,15 @@ class ChunkedInput:
         lengths = tuple(tuple(piece.stop - piece.start for piece in pieces) for pieces in along)
         return _Gathering(self._argument, self._dtype, lengths, parts)
 
-    def _part(self, pieces: tuple[Piece, ...], references: dict[Any, int]) -> _Part:
+    def _part(self, pieces: tuple[Piece, ...], references: dict[Any, int]) -> _BlockPart:
         chunk = tuple(piece.chunk for piece in pieces)
         bounds = tuple((piece.start, piece.stop) for piece in pieces)
         size = math.prod(stop - start for start, stop in bounds)
         if size > _EDGE * math.prod(lengths[at] for lengths, at in zip(self._chunks, chunk, strict=True)):
-            return _Part(references.setdefault((self._name, *chunk), len(references)), None, bounds)
+            return _BlockPart(references.setdefault((self._name, *chunk), len(references)), None, bounds)
         edges = self._cut.setdefault(chunk, {})
         edge = edges.setdefault(bounds, len(edges))
-        return _Part(references.setdefault((self._cutting, *chunk), len(references)), edge, ())
+        return _BlockPart(references.setdefault((self._cutting, *chunk), len(references)), edge, ())
 
     def tasks(self) -> dict[Any, Any]:
         """Return the tasks that cut edges, after all blocks have said which they need."""
