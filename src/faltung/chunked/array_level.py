@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from faltung.chunked.multiscales import Axis, spatial_places
+from faltung.chunked.multiscales import NamedAxis, spatial_places
 from faltung.chunked.streaming import FileSource, Progress, Stream
 from faltung.chunked.zarr_layout import ZarrLayout, fitted, stored_dtype
 from faltung.chunked.zarr_sink import ZarrSink, finished_before
@@ -119,7 +119,7 @@ class ArrayLevel:
 
 
 def question_for(
-    source: FileSource, kernel: Any, options: Options, dims: Sequence[str] | None, axes: Sequence[Axis]
+    source: FileSource, kernel: Any, options: Options, dims: Sequence[str] | None, axes: Sequence[NamedAxis]
 ) -> Question:
     """Return the question that is asked of an array whose axes may have names."""
     if options.axes is None:

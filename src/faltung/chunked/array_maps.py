@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 
-from faltung.chunked.multiscales import Axis
+from faltung.chunked.multiscales import NamedAxis
 from faltung.chunked.portions import Portion
 from faltung.chunked.streaming import Stream
 from faltung.chunked.zarr_layout import ZarrLayout, default_layout
@@ -89,7 +89,7 @@ class NpySource:
             received = f"'{path}' ({' '.join(str(error).split())[:200]})"
             raise ArgumentError("source", "a .npy file, or the folder of a Zarr array", received) from error
         self.folder = path
-        self.axes = (Axis(""),) * len(shape)
+        self.axes = (NamedAxis(""),) * len(shape)
         self.shape: tuple[int, ...] = shape[::-1] if self.transposed else shape
         self.stored = dtype
         self.dtype: np.dtype[Any] = dtype.newbyteorder("=")

@@ -50,6 +50,7 @@ class Cells:
 
     Examples
     --------
+    >>> import numpy as np
     >>> x = np.arange(24.0).reshape(4, 6)
     >>> cells = Cells(lambda index: x[index], x.shape, x.dtype, (2, 3), (1, 1), 1 << 20)
     >>> cells((slice(1, 3), slice(2, 4)))

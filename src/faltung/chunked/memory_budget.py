@@ -19,7 +19,7 @@ from faltung.ground.checks import is_integer
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Arrangement", "Demand", "arranged", "bytes_of", "free_bytes", "fresh", "resident_bytes"]
+__all__ = ["Demand", "MemoryPlan", "arranged", "bytes_of", "free_bytes", "fresh", "resident_bytes"]
 
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _UNITS |= {"KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
@@ -108,7 +108,7 @@ def fresh(shape: Sequence[int], dtype: np.dtype[Any]) -> NDArray[Any]:
     return np.frombuffer(mmap.mmap(-1, nbytes), dtype, count).reshape(shape)
 
 
-class Arrangement(NamedTuple):
+class MemoryPlan(NamedTuple):
     """How a stream uses its memory.
 
     Parameters
@@ -169,7 +169,7 @@ class Demand(NamedTuple):
         return (2 if overlap else 1) * written + computed + 2 * read + packed
 
 
-def arranged(demand: Demand, memory: int) -> Arrangement:
+def arranged(demand: Demand, memory: int) -> MemoryPlan:
     """Return how a stream uses so much memory, beside what the process has already.
 
     Raises
@@ -191,7 +191,7 @@ def arranged(demand: Demand, memory: int) -> Arrangement:
         # What is left keeps unpacked chunks: without them, each would be unpacked for every portion beside it.
         comfortable = target >= _COMFORTABLE
         if needed <= (0.75 if comfortable else 1.0) * left and (comfortable or not overlap):
-            return Arrangement(box, piece, overlap, left - needed)
+            return MemoryPlan(box, piece, overlap, left - needed)
     size = " x ".join(map(str, map(min, demand.unit, demand.shape)))
     megabytes = -(-(int(least) + resident_bytes() + memory - left) // 10**6)
     remedy = "Allow more, or write smaller chunks or shards."

@@ -10,7 +10,7 @@ from typing import Any
 
 from faltung.errors import ArgumentError
 
-__all__ = ["Axis", "Multiscale", "axes_of_array", "multiscale_of", "spatial_places", "written"]
+__all__ = ["Multiscale", "NamedAxis", "axes_of_array", "multiscale_of", "spatial_places", "written"]
 
 #: Types of axes by their names, where nothing else is said.
 _TYPES = {"x": "space", "y": "space", "z": "space", "t": "time", "time": "time"}
@@ -19,7 +19,7 @@ _LETTERS = "tczyx"
 
 
 @dataclass(frozen=True)
-class Axis:
+class NamedAxis:
     """An axis of an image.
 
     Parameters
@@ -47,7 +47,7 @@ class Multiscale:
         The folder of the group.
     version : str
         Version of OME-Zarr.
-    axes : tuple of Axis
+    axes : tuple of NamedAxis
         Its axes.
     paths : tuple of str
         The levels, from the finest, below the group.
@@ -59,7 +59,7 @@ class Multiscale:
 
     folder: Path
     version: str
-    axes: tuple[Axis, ...]
+    axes: tuple[NamedAxis, ...]
     paths: tuple[str, ...]
     attributes: dict[str, Any]
     group: Any
@@ -125,24 +125,24 @@ def multiscale_of(group: Any, folder: Path) -> Multiscale:
     return Multiscale(folder, version, axes, paths, attributes, group)
 
 
-def _axis(given: Any) -> Axis:
+def _axis(given: Any) -> NamedAxis:
     if isinstance(given, str):
-        return Axis(given, _TYPES.get(given.lower(), ""))
+        return NamedAxis(given, _TYPES.get(given.lower(), ""))
     name = str(given.get("name", ""))
-    return Axis(name, str(given.get("type") or _TYPES.get(name.lower(), "")), str(given.get("unit") or ""))
+    return NamedAxis(name, str(given.get("type") or _TYPES.get(name.lower(), "")), str(given.get("unit") or ""))
 
 
-def axes_of_array(array: Any) -> tuple[Axis, ...]:
+def axes_of_array(array: Any) -> tuple[NamedAxis, ...]:
     """Return the axes of an array by the names that it has, or those that images usually have."""
     names: Any = getattr(array.metadata, "dimension_names", None) or dict(array.attrs).get("_ARRAY_DIMENSIONS")
     ndim = int(array.ndim)
     if not names or len(names) != ndim:
-        return (Axis(""),) * ndim
-    axes: list[Axis] = [_axis(name or "") for name in names]
+        return (NamedAxis(""),) * ndim
+    axes: list[NamedAxis] = [_axis(name or "") for name in names]
     return tuple(axes)
 
 
-def spatial_places(axes: Sequence[Axis], dims: Sequence[str] | None, count: int) -> tuple[int, ...]:
+def spatial_places(axes: Sequence[NamedAxis], dims: Sequence[str] | None, count: int) -> tuple[int, ...]:
     """Return the axes that a kernel extends over: those that are named, or the last that are not channels or times.
 
     Raises
@@ -152,7 +152,7 @@ def spatial_places(axes: Sequence[Axis], dims: Sequence[str] | None, count: int)
 
     Examples
     --------
-    >>> spatial_places([Axis("t", "time"), Axis("y"), Axis("x"), Axis("c", "channel")], None, 2)
+    >>> spatial_places([NamedAxis("t", "time"), NamedAxis("y"), NamedAxis("x"), NamedAxis("c", "channel")], None, 2)
     (1, 2)
     """
     names = [axis.name for axis in axes]
@@ -172,7 +172,7 @@ def spatial_places(axes: Sequence[Axis], dims: Sequence[str] | None, count: int)
 def written(
     version: str,
     name: str,
-    axes: Sequence[Axis],
+    axes: Sequence[NamedAxis],
     levels: Sequence[tuple[str, Sequence[float], Sequence[float]]],
     method: str,
 ) -> dict[str, Any]:
@@ -180,7 +180,7 @@ def written(
 
     Examples
     --------
-    >>> image = written("0.5", "a", [Axis("x", "space")], [("0", [1.0], [0.0])], "mean")["ome"]["multiscales"][0]
+    >>> image = written("0.5", "a", [NamedAxis("x", "space")], [("0", [1.0], [0.0])], "mean")["ome"]["multiscales"][0]
     >>> image["datasets"]
     [{'path': '0', 'coordinateTransformations': [{'type': 'scale', 'scale': [1.0]},
     {'type': 'translation', 'translation': [0.0]}]}]

@@ -96,7 +96,7 @@ def box_of_bytes(unit: Sequence[int], shape: Sequence[int], itemsize: int, most:
     Examples
     --------
     >>> box_of_bytes((100, 100), (1000, 250), 4, 400_000)
-    (300, 300)
+    (400, 300)
     """
     box = list(unit)
     grows = [length > size for length, size in zip(shape, box, strict=True)]

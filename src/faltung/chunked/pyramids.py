@@ -11,7 +11,7 @@ from typing import Any
 from faltung.chunked.applying import Applied, opened
 from faltung.chunked.array_level import ArrayLevel, LevelRun
 from faltung.chunked.memory_budget import bytes_of
-from faltung.chunked.multiscales import Axis, Multiscale, written
+from faltung.chunked.multiscales import Multiscale, NamedAxis, written
 from faltung.chunked.resolutions import begin_group, end_group, make_smaller
 from faltung.chunked.smaller_levels import check_level_method
 from faltung.chunked.streaming import Progress
@@ -137,12 +137,12 @@ def _write_levels(base: Any, target: Path, shapes: Sequence[tuple[int, ...]], me
         make_smaller(finer, shapes[at], finer.layout, method, target / str(at), now)
 
 
-def _axes(known: Sequence[Axis], shape: tuple[int, ...]) -> tuple[Axis, ...]:
+def _axes(known: Sequence[NamedAxis], shape: tuple[int, ...]) -> tuple[NamedAxis, ...]:
     """Return axes that all have a name and a type, as OME-Zarr wants it: those of images, where nothing is said."""
     if len(shape) > len(_LETTERS) or len(shape) < 2:
         raise ArgumentError("source", "an array with 2 to 5 axes, which OME-Zarr has", f"one with {len(shape)}")
     letters = _LETTERS[-len(shape) :] if len(shape) != 4 else "czyx"
-    named = known if all(axis.name for axis in known) else [Axis(letter) for letter in letters]
+    named = known if all(axis.name for axis in known) else [NamedAxis(letter) for letter in letters]
     axes = [replace(axis, kind=axis.kind or _KINDS.get(axis.name, "space")) for axis in named]
     if sum(axis.kind == "space" for axis in axes) not in (2, 3):
         received = ", ".join(axis.name for axis in axes)
@@ -150,7 +150,9 @@ def _axes(known: Sequence[Axis], shape: tuple[int, ...]) -> tuple[Axis, ...]:
     return tuple(axes)
 
 
-def _factors(shape: Sequence[int], scale: Sequence[float], axes: Sequence[Axis], smallest: int) -> tuple[int, ...]:
+def _factors(
+    shape: Sequence[int], scale: Sequence[float], axes: Sequence[NamedAxis], smallest: int
+) -> tuple[int, ...]:
     """Return by which factor each axis becomes smaller."""
     places = [at for at, axis in enumerate(axes) if axis.kind == "space" and shape[at] > 1]
     if not places:

@@ -43,7 +43,7 @@ def level_kernel(factors: Sequence[int], method: str) -> Kernel:
     >>> level_kernel((2,), "mean").taps, level_kernel((2,), "mean").origin
     (array([0.5, 0.5]), (0,))
     >>> level_kernel((2,), "gaussian").taps.round(3), level_kernel((2,), "gaussian").origin
-    (array([0.002, 0.018, 0.13 , 0.35 , 0.35 , 0.13 , 0.018, 0.002]), (3,))
+    (array([0.001, 0.018, 0.13 , 0.352, 0.352, 0.13 , 0.018, 0.001]), (3,))
     """
     parts = []
     for axis, factor in enumerate(factors):

@@ -11,7 +11,7 @@ import numpy as np
 
 from faltung.chunked.cells import CELL_BYTES, Cells
 from faltung.chunked.conveyor import Conveyor
-from faltung.chunked.memory_budget import Arrangement, Demand, arranged, resident_bytes
+from faltung.chunked.memory_budget import Demand, MemoryPlan, arranged, resident_bytes
 from faltung.chunked.output_blocks import BlockRun, OutputBlocks
 from faltung.chunked.portions import Portion, Portions, slices_of
 from faltung.ground.extended import Region
@@ -128,7 +128,7 @@ class Stream:
             self.in_order,
         )
 
-    def arrangement(self, memory: int) -> Arrangement:
+    def arrangement(self, memory: int) -> MemoryPlan:
         """Return how so much memory is used, or raise an error if it does not suffice for a single unit."""
         # The code of the filter is made first, so that what it takes is known.
         first = tuple((0, min(length, size, 256)) for length, size in zip(self.shape, self.unit, strict=True))
