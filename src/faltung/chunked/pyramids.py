@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from faltung.chunked.applying import Applied, opened
 from faltung.chunked.array_level import ArrayLevel, LevelRun
@@ -96,30 +96,51 @@ def pyramid(
     inputs = () if given.folder is None else (given.folder,)
     if resume and given.folder is None:
         raise ArgumentError("resume", "False for a store that is not in a folder", "True", "Copy it first.")
-    axes = _axes(image.axes if image is not None else base.axes, base.shape)
-    scale = [1.0] * len(base.shape) if image is None else list(image.scale(0))
-    place = [0.0] * len(base.shape) if image is None else list(image.translation(0))
-    shapes, scales, places = [base.shape], [scale], [place]
-    while len(shapes) < (_MOST_LEVELS if count is None else count):
-        factors = _factors(shapes[-1], scales[-1], axes, smallest=_SMALLEST if count is None else 1)
-        if max(factors) == 1:
-            break
-        shapes.append(tuple(-(-length // factor) for length, factor in zip(shapes[-1], factors, strict=True)))
-        finer, at = scales[-1], places[-1]
-        scales.append([each * factor for each, factor in zip(finer, factors, strict=True)])
-        places.append(
-            [start + each * (factor - 1) / 2 for start, each, factor in zip(at, finer, factors, strict=True)]
-        )
+    axes = _axes(base.axes if image is None else image.axes, base.shape)
+    plan = _planned(_first(base, image), axes, count)
     target = check_new_folder(Path(out), inputs, resume, overwrite)
     run = LevelRun(bytes_of(memory), workers, progress)
     layout = base.layout
     begin_group(target, layout.zarr_format)
-    _write_levels(base, target, shapes, method, run)
+    _write_levels(base, target, [level.shape for level in plan], method, run)
     version = "0.4" if layout.zarr_format == 2 else "0.5"
-    named = [(str(at), scales[at], places[at]) for at in range(len(shapes))]
+    named = [(str(at), level.scale, level.place) for at, level in enumerate(plan)]
     end_group(target, written(version, target.stem, axes, named, method))
-    notes = [] if count is None or len(shapes) == count else [f"There are {len(shapes)} levels: the last is a point."]
+    notes = [] if count is None or len(plan) == count else [f"There are {len(plan)} levels: the last is a point."]
     return Applied(base.shape, base.stored, tuple(notes))
+
+
+class _Level(NamedTuple):
+    """Shape, distance of samples and place of the first sample of a level."""
+
+    shape: tuple[int, ...]
+    scale: list[float]
+    place: list[float]
+
+
+def _first(base: Any, image: Multiscale | None) -> _Level:
+    if image is None:
+        return _Level(base.shape, [1.0] * len(base.shape), [0.0] * len(base.shape))
+    return _Level(base.shape, list(image.scale(0)), list(image.translation(0)))
+
+
+def _planned(first: _Level, axes: Sequence[NamedAxis], count: int | None) -> list[_Level]:
+    """Return the levels: so many, or until the last one is small."""
+    levels = [first]
+    while len(levels) < (count or _MOST_LEVELS):
+        finer = levels[-1]
+        factors = _factors(finer.shape, finer.scale, axes, _SMALLEST if count is None else 1)
+        if max(factors) == 1:
+            break
+        each = [*zip(finer.shape, finer.scale, finer.place, factors, strict=True)]
+        levels.append(
+            _Level(
+                tuple(-(-length // factor) for length, _, _, factor in each),
+                [scale * factor for _, scale, _, factor in each],
+                [place + scale * (factor - 1) / 2 for _, scale, place, factor in each],
+            )
+        )
+    return levels
 
 
 def _write_levels(base: Any, target: Path, shapes: Sequence[tuple[int, ...]], method: str, run: LevelRun) -> None:
