@@ -14,7 +14,7 @@ from faltung.chunked.array_maps import NpySource, write_npy
 from faltung.chunked.memory_budget import bytes_of
 from faltung.chunked.multiscales import Multiscale, multiscale_of
 from faltung.chunked.resolutions import filtered_image
-from faltung.chunked.streaming import Progress, Stream
+from faltung.chunked.streaming import FileSource, Progress, Stream
 from faltung.chunked.zarr_layout import stored_dtype
 from faltung.chunked.zarr_sink import check_new_folder
 from faltung.chunked.zarr_source import ZarrSource, folder_of, open_zarr
@@ -26,6 +26,9 @@ from faltung.planning.question import Options
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike
+
+#: Names that no folder of an array should have.
+_PICTURES = (".tif", ".tiff", ".png", ".jpg", ".jpeg", ".csv", ".txt")
 
 __all__ = ["Applied", "apply", "opened"]
 
@@ -149,6 +152,9 @@ def apply(
     named = (dims,) if isinstance(dims, str) else dims
     run = LevelRun(bytes_of(memory), workers, progress)
     given = opened(source)
+    if Path(out).suffix.lower() in _PICTURES:
+        remedy = "The command faltung apply writes pictures."
+        raise ArgumentError("out", "the folder of a Zarr array, or a .npy file", f"'{out}'", remedy)
     if str(out).endswith(".npy"):
         return _to_npy(given, kernel, Path(out), options, named, run, resume, overwrite)
     inputs = () if given.folder is None else (given.folder,)
@@ -178,6 +184,8 @@ def opened(source: Any) -> Any:
         if path.is_file():
             return NpySource(path)
         source = open_zarr(path)
+    if isinstance(source, FileSource):
+        return source
     kinds = {kind.__module__.partition(".")[0] for kind in type(source).__mro__}
     if "zarr" in kinds and hasattr(source, "members"):
         folder = folder_of(source)

@@ -110,7 +110,7 @@ def pyramid(
     return Applied(base.shape, base.stored, tuple(notes))
 
 
-class _Level(NamedTuple):
+class _PlannedLevel(NamedTuple):
     """Shape, distance of samples and place of the first sample of a level."""
 
     shape: tuple[int, ...]
@@ -118,13 +118,13 @@ class _Level(NamedTuple):
     place: list[float]
 
 
-def _first(base: Any, image: Multiscale | None) -> _Level:
+def _first(base: Any, image: Multiscale | None) -> _PlannedLevel:
     if image is None:
-        return _Level(base.shape, [1.0] * len(base.shape), [0.0] * len(base.shape))
-    return _Level(base.shape, list(image.scale(0)), list(image.translation(0)))
+        return _PlannedLevel(base.shape, [1.0] * len(base.shape), [0.0] * len(base.shape))
+    return _PlannedLevel(base.shape, list(image.scale(0)), list(image.translation(0)))
 
 
-def _planned(first: _Level, axes: Sequence[NamedAxis], count: int | None) -> list[_Level]:
+def _planned(first: _PlannedLevel, axes: Sequence[NamedAxis], count: int | None) -> list[_PlannedLevel]:
     """Return the levels: so many, or until the last one is small."""
     levels = [first]
     while len(levels) < (count or _MOST_LEVELS):
@@ -134,7 +134,7 @@ def _planned(first: _Level, axes: Sequence[NamedAxis], count: int | None) -> lis
             break
         each = [*zip(finer.shape, finer.scale, finer.place, factors, strict=True)]
         levels.append(
-            _Level(
+            _PlannedLevel(
                 tuple(-(-length // factor) for length, _, _, factor in each),
                 [scale * factor for _, scale, _, factor in each],
                 [place + scale * (factor - 1) / 2 for _, scale, place, factor in each],

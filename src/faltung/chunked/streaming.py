@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -30,6 +30,7 @@ Progress = Callable[[int, int], None]
 _UNPACKERS = 2
 
 
+@runtime_checkable
 class FileSource(Protocol):
     """An array in a file, which is read by regions."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -10,17 +11,23 @@ from typing import Any
 
 import numpy as np
 import typer
-from rich.progress import Progress
+from rich.progress import Progress as Bars
 
 from faltung.chunked.applying import Applied, opened
 from faltung.chunked.applying import apply as apply_to_file
+from faltung.chunked.array_level import question_for
 from faltung.chunked.memory_budget import bytes_of
 from faltung.chunked.multiscales import Multiscale
+from faltung.chunked.streaming import Progress
 from faltung.chunked.zarr_source import is_zarr
 from faltung.cli.console import errors, print_note, printable
 from faltung.errors import ArgumentError
+from faltung.files.formats import SUFFIXES, format_of_contents
+from faltung.files.tiff_regions import TiffRegions, unpacked_bytes, write_streamed
 from faltung.ground.arrays import computed_dtype
+from faltung.ground.targets import Inputs, check_new_file
 from faltung.kernels import Kernel
+from faltung.planning.question import Options
 from faltung.planning.report import shape_text
 
 __all__ = ["MEMORY_HELP", "RESUME_HELP", "apply_streamed", "is_streamed", "shown"]
@@ -35,12 +42,14 @@ _IN_MEMORY = 3
 
 
 def is_streamed(image: Path, output: str, memory: str | None) -> bool:
-    """Whether an input is filtered in portions: Zarr always is, and ``.npy`` beyond the memory."""
-    if is_zarr(image) or (image.is_file() and output.rstrip("/").endswith(".zarr")):
+    """Whether an input is filtered in portions: Zarr always is, and ``.npy`` and TIFF beyond the memory."""
+    if is_zarr(image):
         return True
-    if image.suffix.lower() != ".npy" or not image.is_file():
+    kind = format_of_contents(image) if image.is_file() else ""
+    if kind not in ("NPY", "TIFF"):
         return False
-    return _IN_MEMORY * image.stat().st_size > bytes_of(memory)
+    nbytes = image.stat().st_size if kind == "NPY" else unpacked_bytes(image)
+    return output.rstrip("/").endswith(".zarr") or _IN_MEMORY * nbytes > bytes_of(memory)
 
 
 def apply_streamed(
@@ -81,24 +90,61 @@ def apply_streamed(
             raise ArgumentError(option, "none for an array that is filtered in portions", "one", remedy)
     if not output:
         raise ArgumentError("--output", "the name of a file or a folder", "''")
-    given = opened(image)
-    first = opened(given.folder / given.paths[0]) if isinstance(given, Multiscale) else given
-    places, names = _axes(axes, first)
-    with shown(repr(kernel)) as progress:
-        done: Applied = apply_to_file(
-            image,
-            kernel,
-            output,
-            mode,
-            axes=places,
-            dims=names,
-            dtype=_dtype(dtype, first.dtype, kernel),
-            progress=progress,
-            **options,
-        )
+    with contextlib.ExitStack() as stack:
+        is_tiff = not is_zarr(image) and format_of_contents(image) == "TIFF"
+        source = stack.enter_context(TiffRegions(image)) if is_tiff else image
+        done = _applied(source, kernel, output, axes, dtype, mode, options)
     for sentence in done.notes:
         print_note(sentence)
     typer.echo(printable(f"{output}: {shape_text(done.shape)} {done.dtype}"))
+
+
+def _applied(
+    source: TiffRegions | Path,
+    kernel: Kernel,
+    output: str,
+    axes: str | None,
+    dtype: str | None,
+    mode: Any,
+    options: Mapping[str, Any],
+) -> Applied:
+    is_tiff = isinstance(source, TiffRegions)
+    kind = SUFFIXES.get(Path(output).suffix.lower())
+    if kind not in (None, "NPY") and not (is_tiff and kind == "TIFF"):
+        expected = f"a name for {'a TIFF, ' if is_tiff else ''}a Zarr array or a .npy file"
+        remedy = "Or allow more with --memory, if the array fits."
+        raise ArgumentError("--output", expected, f"'{output}'", remedy)
+    given = opened(source)
+    first = opened(given.folder / given.paths[0]) if isinstance(given, Multiscale) else given
+    places, names = _axes(axes, first)
+    how = {**options, "axes": places, "dims": names, "dtype": _dtype(dtype, first.dtype, kernel)}
+    with shown(repr(kernel)) as progress:
+        if isinstance(source, TiffRegions) and kind == "TIFF":
+            return _tiff_applied(source, kernel, Path(output), mode, how, progress)
+        return apply_to_file(source, kernel, output, mode, progress=progress, **how)
+
+
+def _tiff_applied(
+    given: TiffRegions, kernel: Kernel, output: Path, mode: Any, how: Mapping[str, Any], progress: Progress
+) -> Applied:
+    """Filter a TIFF to a TIFF."""
+    if how["resume"]:
+        remedy = "An output in Zarr can be gone on with."
+        raise ArgumentError("--resume", "no TIFF, which is written whole or not at all", f"'{output}'", remedy)
+    check_new_file("--output", output, how["overwrite"], Inputs([given.folder]))
+    options = Options(
+        not how["correlate"],
+        mode,
+        how["cval"],
+        axes=how["axes"],
+        dtype=how["dtype"],
+        nan=how["nan"],
+        min_weight=how["min_weight"],
+    )
+    question = question_for(given, kernel, options, how["dims"], given.axes)
+    memory = bytes_of(how["memory"])
+    notes = write_streamed(output, given, question, memory, how["workers"], progress, "--output")
+    return Applied(given.shape, question.result, tuple(notes))
 
 
 def _axes(typed: str | None, first: Any) -> tuple[tuple[int, ...] | None, tuple[str, ...] | None]:
@@ -134,7 +180,7 @@ def shown(description: str) -> Iterator[Any]:
     if not errors.is_terminal:
         yield _Lines()
         return
-    with Progress(console=errors, transient=True) as bar:
+    with Bars(console=errors, transient=True) as bar:
         task = bar.add_task(description, total=None)
         yield lambda finished, count: bar.update(task, completed=finished, total=count)
 
