@@ -180,12 +180,46 @@ def test_chunked_arrays_are_read_a_part_at_a_time(rng, monkeypatch, mode, chunks
     assert mixed.shape == (3, 4)
 
 
-def test_dask_arrays(rng):
+@pytest.mark.parametrize("held_out", [0, 0.3])
+@pytest.mark.parametrize("mode", [None, "wrap"])
+def test_dask_arrays_are_fitted_as_in_memory(rng, monkeypatch, held_out, mode):
     dask = pytest.importorskip("dask.array")
-    x, y = rng.normal(size=(2, 30, 20))
-    chunked = [dask.from_array(array, chunks=(11, 20)) for array in (x, y)]
-    expected, _ = fit_filter(x, y, 3, held_out=0)
-    assert np.allclose(fit_filter(*chunked, 3, held_out=0)[0].taps, expected.taps)
+    monkeypatch.setattr("faltung.fit.sections._HELD", 400)
+    x, y = rng.normal(size=(2, 61, 50)) + 7
+    x[5, 6] = np.nan
+    mask = rng.random(x.shape) < 0.9
+    chunked = [dask.from_array(array, chunks=((11, 13, 30, 7), 20)) for array in (x, y, mask)]
+    options = {"mode": mode, "held_out": held_out}
+    expected, report = fit_filter(x, y, (3, 4), mask=mask, **options)
+    kernel, chunked_report = fit_filter(*chunked[:2], (3, 4), mask=chunked[2], **options)
+    np.testing.assert_allclose(kernel.taps, expected.taps, rtol=1e-9, atol=1e-12)
+    assert chunked_report.positions == report.positions
+    assert chunked_report.held_out_tiles == report.held_out_tiles
+    assert chunked_report.held_out_risk == pytest.approx(report.held_out_risk)
+
+
+def test_dask_arrays_that_cannot_be_read_in_parts_are_refused():
+    dask = pytest.importorskip("dask.array")
+    x = dask.zeros((20, 20), chunks=10)
+    with pytest.raises(fa.ArgumentError, match=r"y: .*unknown lengths"):
+        fit_filter(x[:, 0], x[x > 0], 3)
+    with pytest.raises(fa.ArgumentTypeError, match=r"x: .*masked arrays. Pass dask.array.ma.getdata"):
+        fit_filter(dask.ma.masked_equal(x, 0), x, 3)
+
+
+def test_a_dask_array_is_never_computed_as_a_whole(monkeypatch):
+    dask = pytest.importorskip("dask.array")
+    monkeypatch.setattr("faltung.fit.sections._HELD", 4000)
+    parts = []
+    whole = dask.Array.__array__
+    monkeypatch.setattr(
+        dask.Array, "__array__", lambda self, *a, **k: parts.append(self.size) or whole(self, *a, **k)
+    )
+    x = dask.random.default_rng(0).random((300, 200), chunks=(50, 40))
+    kernel, _ = fit_filter(x, fa.convolve(x, fa.sobel(axis=1)), 3)
+    assert kernel.isclose(fa.sobel(axis=1))
+    assert len(parts) > 10
+    assert max(parts) < 8000
 
 
 def test_mask_and_weights(rng):

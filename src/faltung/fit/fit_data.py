@@ -9,8 +9,8 @@ from typing import Any, TypeAlias
 
 from faltung.errors import ArgumentError, ArgumentTypeError
 from faltung.fit.pairs import Pairs, Reader, as_pairs
-from faltung.fit.sections import Section, sections
-from faltung.fit.tiles import TileSplitter, tile_sides, tiled
+from faltung.fit.sections import Section, images
+from faltung.fit.tiles import TileSplitter, moved
 from faltung.ground.boundary import check_modes
 from faltung.ground.checks import integer, is_sequence, real
 from faltung.ground.extended import Region
@@ -51,25 +51,35 @@ class FitData:
 
     def training(self) -> SectionTiles:
         """Yield the sections with the tiles that a filter is fitted to."""
-        return ((section, training) for section, training, _ in self._split())
+        return self._chosen(0)
 
     def held_out(self) -> SectionTiles:
         """Yield the sections with the tiles that a filter is judged by."""
-        return ((section, held_out) for section, _, held_out in self._split()) if self.fraction else iter(())
+        return self._chosen(1) if self.fraction else iter(())
 
-    def _split(self) -> Iterator[tuple[Section, list[Region], list[Region]]]:
+    def _chosen(self, which: int) -> SectionTiles:
+        """Yield sections with their training tiles (0) or held-out tiles (1)."""
         splitter = TileSplitter(self.fraction, self.seed)
         levels = None
-        for section, count in sections(self.pairs, self.mode, self.cval):
-            if self.centred:
-                levels = section.means() if levels is None else levels
-                section = replace(section, levels=levels)
-            taps = len(section.source) * math.prod(section.window.size)
-            if taps > _MOST_TAPS:
-                remedy = "Use a smaller size: memory grows with the square of the number of taps."
-                raise ArgumentError("size", f"at most {_MOST_TAPS} taps for each channel out", f"{taps}", remedy)
-            sides = tile_sides(section.region, section.window.size, count)
-            yield (section, *splitter.split(tiled(section.region, sides)))
+        for image in images(self.pairs, self.mode, self.cval):
+            chosen = {*splitter.split(image.tiles)[which]}
+            for part in image.parts:
+                tiles = [moved(tile, part.first) for tile in part.tiles if tile in chosen]
+                if not tiles and (levels is not None or not self.centred):
+                    continue  # it is not even read
+                section = part.read()
+                if self.centred:
+                    levels = section.means() if levels is None else levels
+                    section = replace(section, levels=levels)
+                _check_taps(section)
+                yield section, tiles
+
+
+def _check_taps(section: Section) -> None:
+    taps = len(section.source) * math.prod(section.window.size)
+    if taps > _MOST_TAPS:
+        remedy = "Use a smaller size: memory grows with the square of the number of taps."
+        raise ArgumentError("size", f"at most {_MOST_TAPS} taps for each channel out", f"{taps}", remedy)
 
 
 def fit_data(

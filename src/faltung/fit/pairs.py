@@ -191,6 +191,17 @@ def as_pairs(
     return Pairs([*zip(*columns.values(), strict=True)], read, size, axes, channel_axis)
 
 
+def _checked(array: Any, name: str) -> Any:
+    """Return an array in chunks if its parts can be read, or any other one as a NumPy array."""
+    if not is_chunked(array):
+        return as_array(array, name)
+    if type(array).__module__.partition(".")[0] == "dask":
+        from faltung.chunked.dask_input import check_dask  # dask is loaded, as this is one of its arrays
+
+        check_dask(name, array)
+    return array
+
+
 def is_chunked(array: Any) -> bool:
     """Whether an array is stored in chunks, like those of dask, zarr and h5py, and read a part at a time."""
     return not isinstance(array, np.ndarray) and bool(getattr(array, "chunks", None))
@@ -246,7 +257,7 @@ def _as_samples(item: Any, name: str, read: Reader | None) -> Any:
     elif isinstance(item, (str, os.PathLike)):
         remedy = "Pass read=numpy.load, read=tifffile.imread, or a similar function."
         raise ArgumentTypeError("read", f"a function that makes an array of the files of {name}", "None", remedy)
-    array = item if is_chunked(item) else as_array(item, name)
+    array = _checked(item, name)
     if computed_dtype(np.dtype(array.dtype), name).kind == "c":
         remedy = "Pass real and imaginary parts as channels."
         raise ArgumentTypeError(name, "an array of real numbers", f"dtype {array.dtype}", remedy)
@@ -256,7 +267,7 @@ def _as_samples(item: Any, name: str, read: Reader | None) -> Any:
 def _as_mask(mask: Any, shape: tuple[int, ...], roles: AxisRoles) -> Any:
     if mask is None:
         return None
-    array = mask if is_chunked(mask) else as_array(mask, "mask")
+    array = _checked(mask, "mask")
     if np.dtype(array.dtype).kind != "b":
         expected = "an array of booleans, False at outputs that are left out"
         raise ArgumentTypeError("mask", expected, f"dtype {array.dtype}", "Pass numbers as weights=.")
@@ -266,7 +277,7 @@ def _as_mask(mask: Any, shape: tuple[int, ...], roles: AxisRoles) -> Any:
 def _as_weights(weights: Any, shape: tuple[int, ...], roles: AxisRoles) -> Any:
     if weights is None:
         return None
-    array = weights if is_chunked(weights) else as_array(weights, "weights")
+    array = _checked(weights, "weights")
     if computed_dtype(np.dtype(array.dtype), "weights").kind == "c":
         raise ArgumentTypeError("weights", "an array of real numbers", f"dtype {array.dtype}", "Pass abs(weights).")
     return _with_axes_of_pair(array, "weights", shape, roles)

@@ -6,25 +6,24 @@ x[n + o - s + 1], ..., x[n + o]. So the source of a tile is longer than the tile
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from faltung.errors import ArgumentError
 from faltung.fit.pairs import Pair, Pairs, is_chunked, pick
-from faltung.fit.tiles import tiled
+from faltung.fit.tiles import tile_sides, tiled
 from faltung.ground.arrays import computed_dtype
 from faltung.ground.boundary import check_modes
 from faltung.ground.extended import Region, extended_block
 from faltung.ground.threads import share
 
-__all__ = ["Levels", "Section", "TileData", "Window", "sections"]
+__all__ = ["ImagePart", "ImageTiles", "Levels", "Section", "TileData", "Window", "images"]
 
 _Result = TypeVar("_Result")
 
@@ -196,15 +195,36 @@ class Section:
         return _sliced(samples, [slice(start - first, stop - first) for (start, stop), first in bounds])
 
 
-def sections(pairs: Pairs, mode: str | Sequence[str] | None, cval: float) -> Iterator[tuple[Section, int]]:
-    """Yield all sections, always in the same order.
+class ImagePart(NamedTuple):
+    """A part of an image that fits into memory.
 
-    Yields
-    ------
-    section : Section
-    count : int
-        The approximate number of all sections.
+    Parameters
+    ----------
+    tiles : list of Region
+        The tiles that it has, in positions of the image.
+    first : tuple of int
+        Position in the image of the first sample of the section.
+    read : callable
+        Returns the section with all their data.
     """
+
+    tiles: list[Region]
+    first: tuple[int, ...]
+    read: Callable[[], Section]
+
+
+class ImageTiles(NamedTuple):
+    """The tiles of an image, in its positions, and the parts in which they are read.
+
+    The tiles do not depend on how the image is stored, so an array in chunks has the same as one in memory.
+    """
+
+    tiles: list[Region]
+    parts: list[ImagePart]
+
+
+def images(pairs: Pairs, mode: str | Sequence[str] | None, cval: float) -> Iterator[ImageTiles]:
+    """Yield all images, always in the same order."""
     for pair in pairs:
         size = pairs.window(pair)
         window = Window(size, None if mode is None else check_modes(mode, len(size)), cval)
@@ -213,29 +233,40 @@ def sections(pairs: Pairs, mode: str | Sequence[str] | None, cval: float) -> Ite
             remedy = "Use a smaller size, or pass mode= to extend x beyond its border."
             expected = f"an array at least as long as the filter, {window.size}, along its axes"
             raise ArgumentError("x", expected, f"lengths {pair.lengths}", remedy)
-        images = [*np.ndindex(pair.batch)]
-        parts = _parts(pair, region)
-        for image, part in itertools.product(images, parts):
-            section = _section_in_memory(pair, window, image) if part is None else _read(pair, window, image, part)
-            yield section, len(pairs) * len(images) * len(parts)
+        places = [*np.ndindex(pair.batch)]
+        sides = tile_sides(region, size, len(pairs) * len(places))
+        for image in places:
+            yield ImageTiles(tiled(region, sides), _parts(pair, window, image, region, sides))
 
 
-def _parts(pair: Pair, region: Region) -> Sequence[Region | None]:
-    """Cut the outputs into groups of chunks that fit into memory; None stands for the whole of an array in memory."""
+def _parts(
+    pair: Pair, window: Window, image: tuple[int, ...], region: Region, sides: Sequence[int]
+) -> list[ImagePart]:
+    """Cut an image into groups of tiles that fit into memory; one in memory is a single group."""
     array = next((array for array in (pair.source, pair.target) if is_chunked(array)), None)
     if array is None:
-        return [None]
+        whole = partial(_section_in_memory, pair, window, image)
+        return [ImagePart(tiled(region, sides), (0,) * len(sides), whole)]
+    parts = []
+    for part in tiled(region, _part_sides(array.chunks, pair, region, sides)):
+        first = tuple(start for start, _ in window.inputs(part))
+        parts.append(ImagePart(tiled(part, sides), first, partial(_read, pair, window, image, part)))
+    return parts
+
+
+def _part_sides(chunks: Any, pair: Pair, region: Region, sides: Sequence[int]) -> list[int]:
+    """Return the sides of groups of tiles: as long as several chunks, as far as they fit into memory."""
     # dask lists the lengths of all chunks along an axis; other libraries have one length for all.
-    sides = [np.max(array.chunks[axis]).item() for axis in pair.roles.spatial]
+    longest = [np.max(chunks[axis]).item() for axis in pair.roles.spatial]
     lengths = [stop - start for start, stop in region]
     most = _HELD // max(pair.channels)
     while True:
-        doubled = [min(2 * side, length) for side, length in zip(sides, lengths, strict=True)]
-        can_grow = [axis for axis, side in enumerate(sides) if doubled[axis] > side]
-        if not can_grow or 2 * math.prod(sides) > most:
-            return tiled(region, sides)
-        shortest = min(can_grow, key=lambda axis: sides[axis])
-        sides[shortest] *= 2
+        doubled = [min(2 * side, length) for side, length in zip(longest, lengths, strict=True)]
+        can_grow = [axis for axis, side in enumerate(longest) if doubled[axis] > side]
+        if not can_grow or 2 * math.prod(longest) > most:
+            return [max(side // tile, 1) * tile for side, tile in zip(longest, sides, strict=True)]
+        shortest = min(can_grow, key=lambda axis: longest[axis])
+        longest[shortest] *= 2
 
 
 def _section_in_memory(pair: Pair, window: Window, image: tuple[int, ...]) -> Section:

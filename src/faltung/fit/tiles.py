@@ -10,11 +10,11 @@ import numpy as np
 
 from faltung.ground.extended import Region
 
-__all__ = ["TileSplitter", "tile_sides", "tiled"]
+__all__ = ["TileSplitter", "moved", "tile_sides", "tiled"]
 
 #: Length of the transforms of a tile along each axis, for one, two, and more axes.
 _TRANSFORM_LENGTHS = (1 << 15, 1 << 8, 1 << 6)
-#: The number of tiles that is aimed at in all sections together, and the shortest side that is cut for that.
+#: The number of tiles that is aimed at in all images together, and the shortest side that is cut for that.
 _TILES, _SHORTEST = 64, 8
 
 
@@ -33,17 +33,28 @@ def tiled(region: Region, sides: Sequence[int]) -> list[Region]:
     return [*itertools.product(*cuts)]
 
 
-def tile_sides(region: Region, size: Sequence[int], sections: int) -> list[int]:
-    """Choose the sides of tiles: long enough for fast transforms, but about 64 tiles in all sections together.
+def moved(tile: Region, first: Sequence[int]) -> Region:
+    """Return a tile in positions that are counted from another first one.
+
+    Examples
+    --------
+    >>> moved(((4, 6), (0, 3)), (3, -1))
+    ((1, 3), (1, 4))
+    """
+    return tuple((start - at, stop - at) for (start, stop), at in zip(tile, first, strict=True))
+
+
+def tile_sides(region: Region, size: Sequence[int], images: int) -> list[int]:
+    """Choose the sides of tiles: long enough for fast transforms, but about 64 tiles in all images together.
 
     Parameters
     ----------
     region : sequence of (int, int)
-        The outputs of a section.
+        The outputs of an image.
     size : sequence of int
         Taps along each axis. The input of a tile is longer than the tile by these, so tiles are not much shorter.
-    sections : int
-        The number of sections.
+    images : int
+        The number of images.
 
     Examples
     --------
@@ -55,7 +66,7 @@ def tile_sides(region: Region, size: Sequence[int], sections: int) -> list[int]:
     length = _TRANSFORM_LENGTHS[min(len(size), len(_TRANSFORM_LENGTHS)) - 1]
     lengths = [stop - start for start, stop in region]
     sides = [min(total, max(length - taps + 1, 3 * taps)) for total, taps in zip(lengths, size, strict=True)]
-    enough = math.ceil(_TILES / sections)
+    enough = math.ceil(_TILES / images)
     while math.prod(math.ceil(total / side) for total, side in zip(lengths, sides, strict=True)) < enough:
         longest = max(range(len(sides)), key=sides.__getitem__)
         if sides[longest] <= _SHORTEST:
@@ -65,7 +76,7 @@ def tile_sides(region: Region, size: Sequence[int], sections: int) -> list[int]:
 
 
 class TileSplitter:
-    """Splits the tiles of one section after the other, in the same way in every pass over the data.
+    """Splits the tiles of one image after the other, in the same way in every pass over the data.
 
     Parameters
     ----------
@@ -77,10 +88,10 @@ class TileSplitter:
 
     def __init__(self, fraction: float, seed: int) -> None:
         self._fraction, self._seed = fraction, seed
-        self._sections = self._tiles = 0
+        self._images = self._tiles = 0
 
     def split(self, tiles: Sequence[Region]) -> tuple[list[Region], list[Region]]:
-        """Return the training tiles and the held-out tiles of the next section.
+        """Return the training tiles and the held-out tiles of the next image.
 
         Examples
         --------
@@ -89,10 +100,10 @@ class TileSplitter:
         (6, 2)
         """
         before, self._tiles = self._tiles, self._tiles + len(tiles)
-        # Rounding the running total, not the section, is right also if each section has one tile.
+        # Rounding the running total, not the image, is right also if each image has one tile.
         count = round(self._fraction * self._tiles) - round(self._fraction * before)
-        order = np.random.default_rng([self._seed, self._sections]).permutation(len(tiles))
-        self._sections += 1
+        order = np.random.default_rng([self._seed, self._images]).permutation(len(tiles))
+        self._images += 1
         chosen = {*order[:count].tolist()}
         return (
             [tile for number, tile in enumerate(tiles) if number not in chosen],
