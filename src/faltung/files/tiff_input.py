@@ -94,17 +94,13 @@ def _pixels(path: Path, series: Any, imagej: dict[str, Any] | None, decoded: boo
         held = f" with {photometric} samples"
         raise RefusedError("a TIFF of grey, RGB or CMYK samples", held, "Convert it to RGB first.")
     colours = _COLOURS[photometric]
-    if not decoded and (photometric == "palette" or (photometric == "ycbcr" and int(page.compression) not in _JPEG)):
-        raise RefusedError(
-            "a TIFF of grey, RGB or CMYK samples, if it is read in parts", f" with {photometric} samples"
-        )
+    if not decoded:
+        return _undecoded(series, photometric), series.axes, colours
     if photometric == "ycbcr" and int(page.compression) not in _JPEG:
         pages = [_converted(path, each) for each in series]
         return np.stack(pages) if len(pages) > 1 else pages[0], "IYXS"[len(pages) == 1 :], colours
-    axes = series.axes
-    samples = series.asarray() if decoded else np.broadcast_to(np.zeros((), series.dtype), series.shape)
-    if decoded:
-        samples = samples.astype(samples.dtype.newbyteorder("="), copy=False)
+    samples, axes = series.asarray(), series.axes
+    samples = samples.astype(samples.dtype.newbyteorder("="), copy=False)
     if samples.ndim != len(axes):
         raise ValueError("its pages do not have the shape that they should have")
     if photometric != "palette":
@@ -115,6 +111,17 @@ def _pixels(path: Path, series: Any, imagej: dict[str, Any] | None, decoded: boo
     if "S" in axes:
         raise RefusedError("a TIFF of grey, RGB or CMYK samples", " with a palette and further samples")
     return _without_palette(samples, page.colormap), axes + "S", colours
+
+
+def _undecoded(series: Any, photometric: str) -> NDArray[Any]:
+    """Return zeros that take no memory, in place of samples that do not become others when they are read."""
+    page = series.keyframe
+    if photometric == "palette" or (photometric == "ycbcr" and int(page.compression) not in _JPEG):
+        held = f" with {photometric} samples"
+        raise RefusedError("a TIFF of grey, RGB or CMYK samples, if it is read in parts", held)
+    if len(series.shape) != len(series.axes):
+        raise ValueError("its pages do not have the shape that they should have")
+    return np.broadcast_to(np.zeros((), series.dtype), series.shape)
 
 
 def _extra(samples: NDArray[Any], axes: str, colours: str, page: Any) -> tuple[str, ...]:
