@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from faltung import files
+from faltung.chunked.zarr_source import is_zarr
 from faltung.cli.completion import calls, mode_names, nan_rules
 from faltung.cli.console import Notes, errors, print_error, printable, progress
 from faltung.cli.depth import SCALE_HELP, scale_of
@@ -109,8 +110,8 @@ def apply(
     One input gets the name of the output. Several inputs, and the pictures in a folder, keep their names in the
     folder that --output names. If one of them fails, the others are written, and the exit code is 1.
 
-    Arrays in Zarr, and .npy files beyond --memory, are filtered in portions. An output in Zarr that is not finished
-    is gone on with by --resume.
+    Arrays in Zarr, and .npy files and TIFFs beyond --memory, are filtered in portions. An output in Zarr that is not
+    finished is gone on with by --resume.
 
     Examples
     --------
@@ -141,6 +142,8 @@ def apply(
         raise ArgumentError("--cval", "a border of constants", f"--mode {mode}", "Add --mode constant.")
     if dtype is not None:
         as_dtype(dtype, "--dtype")
+    if len(image) > 1 and (found := [path for path in image if is_zarr(path)]):
+        raise ArgumentError("IMAGE", "one Zarr array at a time", f"'{found[0]}' and others")
     if len(image) == 1 and is_streamed(image[0], output, memory):
         typed = {"--suffix": suffix, "--scale": scale, "--mask": mask, "--nodata": nodata}
         refused = {name: value is not None for name, value in typed.items()}
