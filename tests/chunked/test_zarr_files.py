@@ -361,3 +361,38 @@ def test_portions_cover_what_is_not_done_once(data):
     assert sorted(units) == sorted(map(tuple, np.argwhere(~done).tolist()))
     expected = np.kron(~done, np.ones(unit, int))[tuple(slice(0, length) for length in shape)]
     assert np.array_equal(seen, expected)
+
+
+def test_arrays_that_are_not_in_a_folder_cannot_be_gone_on_with(tmp_path, rng):
+    x = rng.standard_normal((40, 30))
+    array = zarr.create_array(zarr.storage.MemoryStore(), shape=x.shape, dtype=x.dtype, chunks=(16, 16))
+    array[...] = x
+    apply(array, fa.box(3), tmp_path / "out.zarr")
+    assert np.allclose(zarr.open_array(tmp_path / "out.zarr")[...], fa.convolve(x, fa.box(3)))
+    with pytest.raises(fa.ArgumentError, match="resume: expected False for a store that is not in a folder"):
+        apply(array, fa.box(3), tmp_path / "out.zarr", resume=True)
+    with pytest.raises(fa.ArgumentError, match="writes pictures"):
+        apply(array, fa.box(3), tmp_path / "out.tif")
+
+
+def test_complex_and_half_precision(tmp_path, rng):
+    for dtype, kernel in (("c8", fa.Kernel(rng.standard_normal((3, 3)) + 1j)), ("f2", fa.box(3))):
+        x = rng.standard_normal((50, 40)).astype(dtype)
+        made(tmp_path / "in.zarr", x, LAYOUTS["v3 sharded"], overwrite=True)
+        done = apply(tmp_path / "in.zarr", kernel, tmp_path / "out.zarr", overwrite=True)
+        result = zarr.open_array(tmp_path / "out.zarr")[...]
+        assert done.dtype == result.dtype == fa.convolve(x, kernel).dtype
+        assert np.allclose(result, fa.convolve(x, kernel), atol=1e-5)
+
+
+def test_damaged_journals_and_metadata_are_refused(tmp_path, rng, monkeypatch):
+    begun(tmp_path, rng, monkeypatch)
+    journal = tmp_path / "out.zarr" / JOURNAL
+    whole = journal.read_bytes()
+    for damage in (b"{}}\n0,0\n", whole + b"what is this\n", whole + b"6,0\n", b"5\n"):
+        journal.write_bytes(damage)
+        with pytest.raises(fa.ArgumentError, match="a journal that can be read"):
+            apply(tmp_path / "in.zarr", fa.gaussian(3.0), tmp_path / "out.zarr", resume=True)
+    (tmp_path / "in.zarr" / "zarr.json").write_text("{")
+    with pytest.raises(fa.ArgumentError, match="source: expected a Zarr array that can be read"):
+        apply(tmp_path / "in.zarr", fa.gaussian(3.0), tmp_path / "new.zarr")

@@ -76,6 +76,8 @@ def read_journal(folder: Path) -> JournalState | None:
         settings = json.loads(first)
         words = [word for line in lines for word in line.split() if word != _FINISHED]
         units = tuple(tuple(map(int, word.split(","))) for word in words)
+        if not isinstance(settings, dict):
+            raise ValueError("its first line says nothing")
     except ValueError as error:
         received = f"'{folder / JOURNAL}', which is damaged"
         raise ArgumentError("resume", "a journal that can be read", received, "Pass overwrite=True.") from error
@@ -125,7 +127,7 @@ class Journal:
             check_same(state.settings, json.loads(json.dumps(dict(settings))), folder)
             self._file.truncate(state.length)
             for unit in state.units:
-                self.done[unit] = True
+                self.done[_checked(unit, units, path)] = True
         except BaseException:
             self._file.close()
             raise
@@ -174,6 +176,13 @@ def check_same(begun: Mapping[str, Any], asked: Mapping[str, Any], folder: Path)
     now = ", ".join(f"{name} {_short(asked.get(name))}" for name in names)
     remedy = "Use the same input and settings, or pass overwrite=True to begin anew."
     raise ArgumentError("resume", f"what '{folder}' was begun with: {was}", now, remedy)
+
+
+def _checked(unit: Index, units: tuple[int, ...], path: Path) -> Index:
+    if len(unit) != len(units) or not all(0 <= at < count for at, count in zip(unit, units, strict=True)):
+        received = f"'{path}', which names a unit {unit} of {units}"
+        raise ArgumentError("resume", "a journal that can be read", received, "Pass overwrite=True.")
+    return unit
 
 
 def _short(value: Any) -> str:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ZarrSource", "digest_of_files", "folder_of", "is_zarr", "open_zarr"]
 
+_LEAST_VERSION = 3
 _MARKS = ("zarr.json", ".zarray", ".zgroup")
 
 
@@ -50,6 +51,8 @@ def open_zarr(path: Path, argument: str = "source") -> Any:
         import zarr
     except ModuleNotFoundError as error:
         raise MissingExtraError("A Zarr array", "chunked") from error
+    if int(zarr.__version__.split(".")[0]) < _LEAST_VERSION:
+        raise MissingExtraError(f"A Zarr array, of which zarr {zarr.__version__} knows too little,", "chunked")
     if not is_zarr(path):
         raise ArgumentError(argument, "the folder of a Zarr array or group", f"'{path}'")
     try:
