@@ -10,7 +10,6 @@ from typing import Annotated
 import typer
 
 from faltung import files
-from faltung.chunked.zarr_source import is_zarr
 from faltung.cli.completion import calls, mode_names, nan_rules
 from faltung.cli.console import Notes, errors, print_error, printable, progress
 from faltung.cli.depth import SCALE_HELP, scale_of
@@ -142,9 +141,7 @@ def apply(
         raise ArgumentError("--cval", "a border of constants", f"--mode {mode}", "Add --mode constant.")
     if dtype is not None:
         as_dtype(dtype, "--dtype")
-    if len(image) > 1 and (found := [path for path in image if is_zarr(path)]):
-        raise ArgumentError("IMAGE", "one Zarr array at a time", f"'{found[0]}' and others")
-    if len(image) == 1 and is_streamed(image[0], output, memory):
+    if is_streamed(image, output, memory):
         typed = {"--suffix": suffix, "--scale": scale, "--mask": mask, "--nodata": nodata}
         refused = {name: value is not None for name, value in typed.items()}
         refused |= {"--straight": straight, "--no-metadata": not keep_metadata}

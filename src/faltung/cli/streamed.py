@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -41,8 +41,13 @@ _BETWEEN_LINES = 10.0
 _IN_MEMORY = 3
 
 
-def is_streamed(image: Path, output: str, memory: str | None) -> bool:
+def is_streamed(images: Sequence[Path], output: str, memory: str | None) -> bool:
     """Whether an input is filtered in portions: Zarr always is, and ``.npy`` and TIFF beyond the memory."""
+    if len(images) > 1 and (found := [path for path in images if is_zarr(path)]):
+        raise ArgumentError("IMAGE", "one Zarr array at a time", f"'{found[0]}' and others")
+    if len(images) > 1:
+        return False
+    (image,) = images
     if is_zarr(image):
         return True
     kind = format_of_contents(image) if image.is_file() else ""
