@@ -111,7 +111,20 @@ def test_chunks_that_are_shorter_than_the_kernel_are_computed_together():
     assert fa.plan(x, np.ones((41, 3))).amplification < 2.1
 
 
-def test_large_banks_are_cut_into_channels(monkeypatch):
+def test_chunks_are_put_together_as_far_as_memory_allows():
+    import dask
+
+    x = da.zeros((5000, 5000), chunks=100, dtype="f4")
+    wide = fa.Kernel(np.ones((1, 961))) * fa.Kernel(np.ones((961, 1)))
+    with dask.config.set({"array.chunk-size": "1 MiB"}):
+        run = fa.plan(x, wide, mode="nearest")
+    assert {*run.result_chunks[0][:-1]} == {500}
+    alone = 1060**2  # what a chunk by itself would read
+    assert max(math.prod(block.shape) for block, _ in run.kinds) < 2 * alone
+    assert run.amplification < 9  # each by itself: more than a hundred
+
+
+def test_large_banks_are_cut_into_channels():
     import dask
 
     bank = fa.Bank(exact((6, 2, 3, 3)))

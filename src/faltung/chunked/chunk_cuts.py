@@ -118,7 +118,9 @@ def _shortest(blocks: OutputBlocks, chunks: Chunks, cuts: list[list[int]], most_
     wanted = [max(halo, length) for halo, length in zip(halos, longest, strict=True)]
     others = [max(lengths) for axis, lengths in enumerate(chunks) if axis not in question.axes]
     item = max(question.dtype.itemsize, question.result.itemsize) * math.prod(others)
-    while math.prod(map(int.__add__, wanted, halos)) * item > most_bytes:
+    # A halo may take more memory than that by itself. Twice the memory is then worth far fewer samples read in all.
+    most = max(most_bytes, 2 * math.prod(map(int.__add__, longest, halos)) * item)
+    while math.prod(map(int.__add__, wanted, halos)) * item > most:
         k = max(range(len(wanted)), key=lambda k: wanted[k] / longest[k] if longest[k] else 0)
         if wanted[k] <= longest[k]:
             break
