@@ -59,6 +59,13 @@ def test_options_that_hold_only_in_memory_are_refused(command, rng):
     assert (code, "--memory: expected a number of bytes" in said) == (1, True)
 
 
+def test_several_inputs(command, rng):
+    for name in ("a.zarr", "b.zarr"):
+        zarr.create_array(name, data=rng.random((9, 9)))
+    code, _, said = command("apply", "a.zarr", "b.zarr", "-k", "box(3)", "-o", "out/")
+    assert (code, "IMAGE: expected one Zarr array at a time, got 'a.zarr' and others" in said) == (1, True)
+
+
 def test_npy_is_filtered_in_portions_beyond_the_memory(command, rng, monkeypatch):
     x = rng.random((300, 200)).astype("f4")
     np.save("in.npy", x)
