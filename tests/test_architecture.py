@@ -214,7 +214,7 @@ def test_public_names_are_explained_with_an_example(name):
 
 
 def test_dir_shows_what_is_public_and_nothing_else():
-    packages = {"compat", "datasets", "fit", "inspect", "layers", "learn", "networks"}
+    packages = {"chunked", "compat", "datasets", "fit", "inspect", "layers", "learn", "networks"}
     assert dir(fa) == sorted({*fa.__all__, *packages, "__version__"})
     assert fa.__all__ == sorted(fa.__all__)
     assert all(inspect.ismodule(getattr(fa, name)) for name in packages)

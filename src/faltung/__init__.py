@@ -93,6 +93,7 @@ __all__ = [
 _LOADED_WHEN_USED = {
     "Stream": "faltung.streams.stream",
     "calibrate": "faltung.run.calibration",
+    "chunked": "faltung.chunked",
     "compat": "faltung.compat",
     "datasets": "faltung.datasets",
     "fit": "faltung.fit",

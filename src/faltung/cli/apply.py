@@ -18,6 +18,7 @@ from faltung.cli.filters import KERNEL_HELP, filter_file, read_filter
 from faltung.cli.jobs import FileJob, FileJobs, jobs_of
 from faltung.cli.missing import missing_options
 from faltung.cli.sound import RESAMPLE_HELP, SUBTYPE_HELP, TAIL_HELP, SoundOptions, apply_sound, is_sound
+from faltung.cli.streamed import MEMORY_HELP, RESUME_HELP, apply_streamed, is_streamed
 from faltung.cli.typed import message_of
 from faltung.errors import ArgumentError, FaltungError
 from faltung.files import Picture
@@ -36,7 +37,8 @@ _LISTED = 10
 def apply(
     context: typer.Context,
     image: Annotated[
-        list[Path], typer.Argument(metavar="IMAGE...", help="Pictures or arrays, or folders of them; or a sound.")
+        list[Path],
+        typer.Argument(metavar="IMAGE...", help="Pictures, arrays or Zarr arrays, folders of pictures, or a sound."),
     ],
     kernel: Annotated[str, typer.Option("--kernel", "-k", metavar="FILTER", help=KERNEL_HELP, autocompletion=calls)],
     output: Annotated[
@@ -98,6 +100,10 @@ def apply(
         str | None, typer.Option(metavar="CODING", help=SUBTYPE_HELP, show_default="that of the input, or near it")
     ] = None,
     resample: Annotated[bool, typer.Option("--resample", help=RESAMPLE_HELP)] = False,
+    memory: Annotated[
+        str | None, typer.Option(metavar="SIZE", help=MEMORY_HELP, show_default="a quarter of what is free")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help=RESUME_HELP)] = False,
 ) -> None:
     """Filter pictures, stacks, arrays or sounds with a kernel.
 
@@ -113,6 +119,9 @@ def apply(
     A sound file of any length is filtered block by block. The kernel is the sound file of an impulse response, which
     begins at lag zero, or a filter with one axis. One with several channels has a response for each.
 
+    Arrays in Zarr, and .npy files and TIFFs beyond --memory, are filtered in portions. An output in Zarr that is not
+    finished is gone on with by --resume.
+
     Examples
     --------
       faltung apply photo.jpg -k "gaussian(2)" -o smooth.jpg
@@ -123,6 +132,7 @@ def apply(
       faltung apply deep.tif -k "box(3)" --scale 0:4095 -o out.jpg
       faltung apply dem.tif -k "gaussian(3)" --nodata -9999 -o s.tif
       faltung apply dry.wav -k hall.wav --tail -o wet.flac
+      faltung apply big.zarr -k "gaussian(9)" -o out.zarr --memory 1GB
     """
     if is_sound(image, context):
         how_sound = SoundOptions(tail, subtype, resample, keep_metadata, overwrite)
@@ -146,6 +156,16 @@ def apply(
         raise ArgumentError("--cval", "a border of constants", f"--mode {mode}", "Add --mode constant.")
     if dtype is not None:
         as_dtype(dtype, "--dtype")
+    if is_streamed(image, output, memory):
+        typed = {"--suffix": suffix, "--scale": scale, "--mask": mask, "--nodata": nodata}
+        refused = {name: value is not None for name, value in typed.items()}
+        refused |= {"--straight": straight, "--no-metadata": not keep_metadata}
+        rest = {"cval": cval, "correlate": correlation, "nan": nan, "min_weight": min_weight, "memory": memory}
+        rest |= {"resume": resume, "overwrite": overwrite, "workers": workers}
+        apply_streamed(image[0], filter_, output, refused, axes, dtype, how.mode, rest)
+        return
+    if resume:
+        raise ArgumentError("--resume", "an input that is filtered in portions", f"'{image[0]}'", "Leave it out.")
     jobs = jobs_of(image, output, suffix)
     read = [job.source for job in jobs.jobs] + [path for path in (filter_file(kernel), mask) if path is not None]
     work = _Work(how, Inputs(read), Notes(), keep_metadata, overwrite)

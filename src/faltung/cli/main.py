@@ -26,6 +26,7 @@ from faltung.cli.kernels import kernels
 from faltung.cli.learn import learn
 from faltung.cli.plan import plan
 from faltung.cli.predict import predict
+from faltung.cli.pyramid import pyramid
 from faltung.cli.run import run
 from faltung.cli.typed import message_of, naming_what_was_typed
 from faltung.errors import ArgumentError, FaltungError
@@ -45,7 +46,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (apply, kernels, plan, fit, learn, predict, generate, export, calibrate, cache):
+for command in (apply, pyramid, kernels, plan, fit, learn, predict, generate, export, calibrate, cache):
     app.command(cls=ExplainedCommand)(naming_what_was_typed(command))
 # What follows the script belongs to the script, options too.
 own = {"allow_interspersed_args": False}

@@ -36,7 +36,12 @@ def typed_names(command: Callable[..., None]) -> dict[str, str]:
 
 
 #: What the functions behind a command call its arguments, where the command has another name for them.
-_OTHER_NAMES = {"apply": {"x": "IMAGE"}, "plan": {"x": "IMAGE"}, "fit": {"x": "BEFORE", "y": "AFTER"}}
+_OTHER_NAMES = {
+    "apply": {"x": "IMAGE", "source": "IMAGE", "out": "--output", "dims": "--axes"},
+    "plan": {"x": "IMAGE"},
+    "pyramid": {"source": "IMAGE", "out": "OUTPUT"},
+    "fit": {"x": "BEFORE", "y": "AFTER"},
+}
 
 
 def message_of(error: BaseException, command: Callable[..., None]) -> str:

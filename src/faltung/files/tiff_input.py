@@ -33,8 +33,11 @@ _JPEG = {6, 7, 34892, 33007}
 _SUB = 330  # directories inside a page
 
 
-def read_tiff(path: Path) -> list[Picture]:
-    """Return the pictures of a file, one for each series: pages of one shape and dtype."""
+def read_tiff(path: Path, *, decoded: bool = True) -> list[Picture]:
+    """Return the pictures of a file, one for each series: pages of one shape and dtype.
+
+    If they are not to be decoded, their samples are zeros that take no memory.
+    """
     import tifffile
 
     with checked_structure(path) as structure, tifffile.TiffFile(path, _multifile=False) as file:
@@ -43,7 +46,7 @@ def read_tiff(path: Path) -> list[Picture]:
             raise RefusedError("a TIFF file with at least one page", "")
         check_size(sum(each.nbytes for each in series), len(structure.buffer))
         _check_all_pages_are_read(structure, series)
-        return [_picture(path, file, each, structure) for each in series]
+        return [_picture(path, file, each, structure, decoded) for each in series]
 
 
 def _check_all_pages_are_read(structure: Structure, series: list[Any]) -> None:
@@ -60,11 +63,11 @@ def _check_all_pages_are_read(structure: Structure, series: list[Any]) -> None:
             raise RefusedError("a TIFF of pages and smaller copies of them", held, "Split it.")
 
 
-def _picture(path: Path, file: Any, series: Any, structure: Structure) -> Picture:
+def _picture(path: Path, file: Any, series: Any, structure: Structure, decoded: bool) -> Picture:
     page = series.keyframe
     directory = structure.directory(page.offset)
     imagej = dict(file.imagej_metadata) if series.kind == "imagej" else None
-    samples, axes, colours = _pixels(path, series, imagej)
+    samples, axes, colours = _pixels(path, series, imagej, decoded)
     narrow = samples.dtype.kind == "u" and 1 < page.bitspersample < 8 * samples.dtype.itemsize
     narrow = narrow and (page.photometric.name != "PALETTE" or imagej is not None)
     orientation = orientation_of(directory)
@@ -80,7 +83,7 @@ def _picture(path: Path, file: Any, series: Any, structure: Structure) -> Pictur
     )
 
 
-def _pixels(path: Path, series: Any, imagej: dict[str, Any] | None) -> tuple[NDArray[Any], str, str]:
+def _pixels(path: Path, series: Any, imagej: dict[str, Any] | None, decoded: bool) -> tuple[NDArray[Any], str, str]:
     """Return samples, their axes, and what their colours are."""
     page = series.keyframe
     # An unknown number has no name, and one that is not there is grey.
@@ -91,6 +94,8 @@ def _pixels(path: Path, series: Any, imagej: dict[str, Any] | None) -> tuple[NDA
         held = f" with {photometric} samples"
         raise RefusedError("a TIFF of grey, RGB or CMYK samples", held, "Convert it to RGB first.")
     colours = _COLOURS[photometric]
+    if not decoded:
+        return _undecoded(series, photometric), series.axes, colours
     if photometric == "ycbcr" and int(page.compression) not in _JPEG:
         pages = [_converted(path, each) for each in series]
         return np.stack(pages) if len(pages) > 1 else pages[0], "IYXS"[len(pages) == 1 :], colours
@@ -106,6 +111,17 @@ def _pixels(path: Path, series: Any, imagej: dict[str, Any] | None) -> tuple[NDA
     if "S" in axes:
         raise RefusedError("a TIFF of grey, RGB or CMYK samples", " with a palette and further samples")
     return _without_palette(samples, page.colormap), axes + "S", colours
+
+
+def _undecoded(series: Any, photometric: str) -> NDArray[Any]:
+    """Return zeros that take no memory, in place of samples that do not become others when they are read."""
+    page = series.keyframe
+    if photometric == "palette" or (photometric == "ycbcr" and int(page.compression) not in _JPEG):
+        held = f" with {photometric} samples"
+        raise RefusedError("a TIFF of grey, RGB or CMYK samples, if it is read in parts", held)
+    if len(series.shape) != len(series.axes):
+        raise ValueError("its pages do not have the shape that they should have")
+    return np.broadcast_to(np.zeros((), series.dtype), series.shape)
 
 
 def _extra(samples: NDArray[Any], axes: str, colours: str, page: Any) -> tuple[str, ...]:

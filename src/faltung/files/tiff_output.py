@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,8 +47,11 @@ def is_ome(pictures: Sequence[Picture]) -> bool:
     ) and bool(pictures)
 
 
-def write_tiff(path: Path, pictures: Sequence[Picture]) -> None:
-    """Write pictures to a file, each as a series of pages."""
+def write_tiff(path: Path, pictures: Sequence[Picture], parts: Iterator[NDArray[Any]] | None = None) -> None:
+    """Write pictures to a file, each as a series of pages.
+
+    With `parts`, there is one picture, whose samples are not looked at: the parts are its tiles or pages, in order.
+    """
     import tifffile
 
     size = sum(picture.samples.nbytes * (1 + bool(picture.levels)) for picture in pictures)
@@ -60,11 +63,11 @@ def write_tiff(path: Path, pictures: Sequence[Picture]) -> None:
         xml = _ome_xml(pictures, order) if is_ome(pictures) else None
         for index, picture in enumerate(pictures):
             if imagej:
-                _write_imagej(file, picture, order)
+                _write_imagej(file, picture, order, parts)
             elif xml is not None:
-                _write_series(file, picture, order, xml if index == 0 else None, None)
+                _write_series(file, picture, order, xml if index == 0 else None, None, parts)
             else:
-                _write_series(file, picture, order, None, _shaped(picture))
+                _write_series(file, picture, order, None, _shaped(picture), parts)
     attach(path, first.exif, order, big)
 
 
@@ -137,7 +140,12 @@ def _texts(metadata: Metadata) -> list[Tag]:
 
 
 def _write_series(
-    file: Any, picture: Picture, order: str, description: bytes | None, shaped: dict[str, Any] | None
+    file: Any,
+    picture: Picture,
+    order: str,
+    description: bytes | None,
+    shaped: dict[str, Any] | None,
+    parts: Iterator[NDArray[Any]] | None,
 ) -> None:
     samples, axes = _stored_axes(picture)
     options, own = _page_options(picture), _own_tags(picture)
@@ -155,7 +163,8 @@ def _write_series(
             once, description = [], None
         return
     every = once + extra_tags([*own, *pages[0]], order)
-    file.write(samples, description=description, metadata=shaped, extratags=every, subifds=nested, **options)
+    data = _data(samples, parts)
+    file.write(**data, description=description, metadata=shaped, extratags=every, subifds=nested, **options)
     for level in levels:
         same = {key: value for key, value in options.items() if key not in ("resolution", "resolutionunit")}
         its_axes = (
@@ -185,7 +194,12 @@ def _stored_shape(shape: tuple[int, ...], picture: Picture) -> tuple[int, ...]:
     return as_stored(np.broadcast_to(np.uint8(0), shape), picture.axes, picture.metadata.orientation).shape
 
 
-def _write_imagej(file: Any, picture: Picture, order: str) -> None:
+def _data(samples: NDArray[Any], parts: Iterator[NDArray[Any]] | None) -> dict[str, Any]:
+    """Return what is written: all samples, or parts of them one after the other."""
+    return {"data": samples} if parts is None else {"data": parts, "shape": samples.shape, "dtype": samples.dtype}
+
+
+def _write_imagej(file: Any, picture: Picture, order: str, parts: Iterator[NDArray[Any]] | None) -> None:
     known = dict(picture.metadata.imagej or {})
     table = known.pop("colormap", None)
     own = {"ImageJ", "images", "channels", "slices", "frames", "hyperstack", "axes", "shape"}
@@ -200,7 +214,7 @@ def _write_imagej(file: Any, picture: Picture, order: str) -> None:
     tags = _once(file, texts, picture, order) + extra_tags(
         [*_own_tags(picture), *(picture.metadata.tags or ((),))[0]], order
     )
-    file.write(samples, metadata=metadata, extratags=tags, software=False, **options)
+    file.write(**_data(samples, parts), metadata=metadata, extratags=tags, software=False, **options)
 
 
 def _ome_xml(pictures: Sequence[Picture], order: str) -> bytes:

@@ -46,6 +46,7 @@ _FOREIGN = {
     "cupy": "Pass x.get().",
     "jax": "Pass numpy.asarray(x).",
     "jaxlib": "Pass numpy.asarray(x).",
+    "zarr": "Pass x[...] if it fits into memory, or else use faltung.chunked.apply(x, kernel, out).",
 }
 
 

@@ -1,0 +1,158 @@
+"""How is one Zarr array made of another one? The question, the layout of the result, and its journal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from faltung.chunked.multiscales import NamedAxis, spatial_places
+from faltung.chunked.streaming import FileSource, Progress, Stream
+from faltung.chunked.zarr_layout import ZarrLayout, fitted, stored_dtype
+from faltung.chunked.zarr_sink import ZarrSink, finished_before
+from faltung.chunked.zarr_source import ZarrSource
+from faltung.errors import ArgumentError
+from faltung.planning.question import Options, Question, question_of
+
+__all__ = ["ArrayLevel", "LevelRun", "question_for", "settings_of"]
+
+
+@dataclass
+class LevelRun:
+    """How arrays are computed: memory, threads and progress.
+
+    Parameters
+    ----------
+    memory : int
+        Bytes that the process may have.
+    workers : int, optional
+        Threads that compute.
+    progress : callable, optional
+        Called with outputs that are finished, and all outputs.
+    before, after : int
+        Outputs of other arrays that are counted with it: finished ones, and those that follow.
+    """
+
+    memory: int
+    workers: int | None = None
+    progress: Progress | None = None
+    before: int = 0
+    after: int = 0
+
+    def tell(self, finished: int, count: int) -> None:
+        """Call the progress."""
+        if self.progress is not None:
+            self.progress(self.before + finished, self.before + count + self.after)
+
+
+@dataclass
+class ArrayLevel:
+    """An array to compute.
+
+    Parameters
+    ----------
+    source : FileSource
+        What it is computed from.
+    question : Question or None
+        What is computed; None for a copy.
+    shape : tuple of int
+        Its shape.
+    layout : ZarrLayout
+        How it is stored.
+    dtype : dtype
+        Its dtype in the file.
+    settings : dict
+        What its journal says.
+    notes : list of str
+        What is not kept.
+    """
+
+    source: FileSource
+    question: Question | None
+    shape: tuple[int, ...]
+    layout: ZarrLayout
+    dtype: np.dtype[Any]
+    settings: dict[str, Any]
+    notes: list[str] = field(default_factory=list)
+
+    @staticmethod
+    def like(source: ZarrSource, question: Question, shape: tuple[int, ...] | None = None) -> ArrayLevel:
+        """Return the array that is stored as its source is."""
+        dtype = stored_dtype(question.result, source.stored)
+        layout, notes = fitted(source.layout, source.stored, dtype)
+        shape = source.shape if shape is None else shape
+        settings = settings_of(question, source.fingerprint, layout, shape)
+        return ArrayLevel(source, question, shape, layout, dtype, settings, notes)
+
+    @staticmethod
+    def copy_of(source: Any, layout: ZarrLayout) -> ArrayLevel:
+        """Return a copy of an array, in this layout."""
+        settings = {**_named(source.fingerprint), "operation": "copy", "output unit": list(layout.unit)}
+        return ArrayLevel(source, None, source.shape, layout, source.stored, settings)
+
+    @property
+    def _stream(self) -> Stream:
+        packed = math.prod(self.layout.unit) * self.dtype.itemsize
+        return Stream(self.question, self.source, self.shape, self.layout.unit, packed)
+
+    def check(self, how: LevelRun) -> None:
+        """Raise an error if it cannot be computed with the memory that is allowed."""
+        if 0 not in self.shape:
+            self._stream.arrangement(how.memory)
+
+    def run(self, folder: Path, how: LevelRun) -> None:
+        """Compute what is not finished in a folder."""
+        count = math.prod(self.shape)
+        if finished_before(folder, self.settings):
+            how.tell(count, count)
+            return
+        sink = ZarrSink(folder, self.layout, self.shape, self.dtype, self.settings)
+        try:
+            self._stream.run(sink.write, sink.journal.done, how.memory, how.workers, how.tell)
+            sink.finish()
+        finally:
+            sink.close()
+
+
+def question_for(
+    source: FileSource, kernel: Any, options: Options, dims: Sequence[str] | None, axes: Sequence[NamedAxis]
+) -> Question:
+    """Return the question that is asked of an array whose axes may have names."""
+    if options.axes is None:
+        ndim = kernel.ndim if hasattr(kernel, "ndim") else np.ndim(kernel)
+        places = spatial_places(axes, dims, ndim)
+        if getattr(source, "transposed", False):  # the last axes of the array are the first of its transpose
+            places = tuple(range(ndim))[::-1]
+        options = options._replace(axes=places)
+    if not source.shape:
+        raise ArgumentError("source", "an array with at least one axis", "a single number")
+    return question_of(source.shape, source.dtype, kernel, options)
+
+
+def settings_of(
+    question: Question, fingerprint: dict[str, Any], layout: ZarrLayout, shape: tuple[int, ...]
+) -> dict[str, Any]:
+    """Return everything that a result depends on, by names that a user knows."""
+    return {
+        **_named(fingerprint),
+        "kernel": f"{repr(question.kernel)[:60]}, number {question.kernel.fingerprint.hex()}",
+        "operation": "convolve" if question.reflected else "correlate",
+        "axes": list(question.axes),
+        "mode": list(question.modes),
+        "cval": repr(question.cval),
+        "dtype": str(question.result),
+        "missing": repr(question.missing),
+        "stride": list(question.stride),
+        "accuracy": question.accuracy,
+        "method": question.method,
+        "output shape": list(shape),
+        "output unit": list(layout.unit),
+    }
+
+
+def _named(fingerprint: dict[str, Any]) -> dict[str, Any]:
+    return {f"input {name}": value for name, value in fingerprint.items()}

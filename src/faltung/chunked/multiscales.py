@@ -1,0 +1,202 @@
+"""What is an image of several resolutions in Zarr? The metadata of OME-Zarr: axes, levels, scales, translations."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from faltung.errors import ArgumentError
+
+__all__ = ["Multiscale", "NamedAxis", "axes_of_array", "multiscale_of", "spatial_places", "written"]
+
+#: Types of axes by their names, where nothing else is said.
+_TYPES = {"x": "space", "y": "space", "z": "space", "t": "time", "time": "time"}
+_TYPES |= dict.fromkeys(("c", "s", "band", "bands", "channel", "channels", "sample", "samples"), "channel")
+_LETTERS = "tczyx"
+
+
+@dataclass(frozen=True)
+class NamedAxis:
+    """An axis of an image.
+
+    Parameters
+    ----------
+    name : str
+        Its name.
+    kind : str
+        ``space``, ``time``, ``channel``, or "" if nothing is known.
+    unit : str
+        Unit of length or time, or "".
+    """
+
+    name: str
+    kind: str = ""
+    unit: str = ""
+
+
+@dataclass(frozen=True)
+class Multiscale:
+    """An image of several resolutions.
+
+    Parameters
+    ----------
+    folder : path
+        The folder of the group.
+    version : str
+        Version of OME-Zarr.
+    axes : tuple of NamedAxis
+        Its axes.
+    paths : tuple of str
+        The levels, from the finest, below the group.
+    attributes : dict
+        All attributes of the group.
+    group : zarr.Group
+        The group.
+    """
+
+    folder: Path
+    version: str
+    axes: tuple[NamedAxis, ...]
+    paths: tuple[str, ...]
+    attributes: dict[str, Any]
+    group: Any
+
+    @property
+    def first(self) -> dict[str, Any]:
+        """The metadata of the first image."""
+        return dict(_ome(self.attributes)["multiscales"][0])
+
+    @property
+    def method(self) -> str:
+        """How its smaller levels were made: ``gaussian`` if it says so, or else ``mean``."""
+        return "gaussian" if "gauss" in str(self.first.get("type", "")).lower() else "mean"
+
+    def scale(self, level: int) -> tuple[float, ...]:
+        """Return the distance of samples along each axis."""
+        return self._transformation(level, "scale", 1.0)
+
+    def translation(self, level: int) -> tuple[float, ...]:
+        """Return the place of the first sample along each axis."""
+        return self._transformation(level, "translation", 0.0)
+
+    def _transformation(self, level: int, kind: str, default: float) -> tuple[float, ...]:
+        for step in self.first["datasets"][level].get("coordinateTransformations", ()):
+            if step.get("type") == kind and kind in step:
+                return tuple(map(float, step[kind]))
+        return (default,) * len(self.axes)
+
+    def with_levels(self, count: int) -> dict[str, Any]:
+        """Return the attributes of the group with its first levels alone."""
+        attributes = copy.deepcopy(self.attributes)
+        images = _ome(attributes)["multiscales"]
+        images[0]["datasets"] = images[0]["datasets"][:count]
+        return attributes
+
+
+def _ome(attributes: Mapping[str, Any]) -> Any:
+    inner = attributes.get("ome")
+    return inner if isinstance(inner, Mapping) and "multiscales" in inner else attributes
+
+
+def multiscale_of(group: Any, folder: Path) -> Multiscale:
+    """Return the image in a group.
+
+    Raises
+    ------
+    ArgumentError
+        There is none, or more than one; the message names what is there.
+    """
+    attributes = dict(group.attrs)
+    known = _ome(attributes)
+    images = known.get("multiscales") or []
+    if len(images) != 1 or not images[0].get("datasets"):
+        inside = sorted(name for name, _ in group.members())[:5]
+        named = ", ".join(f"'{folder / name}'" for name in inside)
+        remedy = f"Name one of the arrays or images in it, such as {named}." if inside else ""
+        held = f"'{folder}', a group with {len(images)} images"
+        raise ArgumentError("source", "a Zarr array, or a group with one image of OME-Zarr", held, remedy)
+    (image,) = images
+    paths = tuple(str(each["path"]) for each in image["datasets"])
+    version = str(known.get("version") or image.get("version") or "0.4")
+    axes = tuple(_axis(axis) for axis in image.get("axes") or _LETTERS[-group[paths[0]].ndim :])
+    return Multiscale(folder, version, axes, paths, attributes, group)
+
+
+def _axis(given: Any) -> NamedAxis:
+    if isinstance(given, str):
+        return NamedAxis(given, _TYPES.get(given.lower(), ""))
+    name = str(given.get("name", ""))
+    return NamedAxis(name, str(given.get("type") or _TYPES.get(name.lower(), "")), str(given.get("unit") or ""))
+
+
+def axes_of_array(array: Any) -> tuple[NamedAxis, ...]:
+    """Return the axes of an array by the names that it has, or those that images usually have."""
+    names: Any = getattr(array.metadata, "dimension_names", None) or dict(array.attrs).get("_ARRAY_DIMENSIONS")
+    ndim = int(array.ndim)
+    if not names or len(names) != ndim:
+        return (NamedAxis(""),) * ndim
+    axes: list[NamedAxis] = [_axis(name or "") for name in names]
+    return tuple(axes)
+
+
+def spatial_places(axes: Sequence[NamedAxis], dims: Sequence[str] | None, count: int) -> tuple[int, ...]:
+    """Return the axes that a kernel extends over: those that are named, or the last that are not channels or times.
+
+    Raises
+    ------
+    ArgumentError
+        There are too few, or there is no axis of a name.
+
+    Examples
+    --------
+    >>> spatial_places([NamedAxis("t", "time"), NamedAxis("y"), NamedAxis("x"), NamedAxis("c", "channel")], None, 2)
+    (1, 2)
+    """
+    names = [axis.name for axis in axes]
+    if dims is not None:
+        missing = [name for name in dims if names.count(name) != 1]
+        if missing or len(dims) != count:
+            known = f"of {', '.join(filter(None, names))}" if any(names) else "of an array whose axes have names"
+            raise ArgumentError("dims", f"{count} {known}, one for each axis of the kernel", repr(tuple(dims)))
+        return tuple(names.index(name) for name in dims)
+    places = [place for place, axis in enumerate(axes) if axis.kind not in ("time", "channel")]
+    if len(places) < count:
+        expected = f"a kernel of at most {len(places)} axes for an array with {len(places)} axes in space"
+        raise ArgumentError("kernel", expected, f"one with {count}", "Named filters take ndim=.")
+    return tuple(places[len(places) - count :])
+
+
+def written(
+    version: str,
+    name: str,
+    axes: Sequence[NamedAxis],
+    levels: Sequence[tuple[str, Sequence[float], Sequence[float]]],
+    method: str,
+) -> dict[str, Any]:
+    """Return the attributes of a group for levels of (path, scale, translation).
+
+    Examples
+    --------
+    >>> image = written("0.5", "a", [NamedAxis("x", "space")], [("0", [1.0], [0.0])], "mean")["ome"]["multiscales"][0]
+    >>> image["datasets"]
+    [{'path': '0', 'coordinateTransformations': [{'type': 'scale', 'scale': [1.0]},
+    {'type': 'translation', 'translation': [0.0]}]}]
+    """
+    described = []
+    for axis in axes:
+        known = {"name": axis.name, "type": axis.kind, "unit": axis.unit}
+        described.append({key: value for key, value in known.items() if value})
+    datasets = []
+    for path, scale, translation in levels:
+        steps = [
+            {"type": "scale", "scale": list(scale)},
+            {"type": "translation", "translation": list(translation)},
+        ]
+        datasets.append({"path": path, "coordinateTransformations": steps})
+    image = {"name": name, "axes": described, "datasets": datasets, "type": method}
+    if version == "0.4":
+        return {"multiscales": [{"version": version, **image}]}
+    return {"ome": {"version": version, "multiscales": [image]}}
