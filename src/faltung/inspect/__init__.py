@@ -1,1 +1,33 @@
-"""What does a network do? Its report card, and its simplification with a certificate."""
+"""What does a network do? Its report card, and its simplification with a certificate.
+
+`report_card` makes a card. `capture` records what runs, `layer_rows` says what a layer is; `spreading` has the rules of
+operations and `supports` follows them. `section_table` lists the sections of a card, which are in `sections`.
+
+The names below are loaded when they are first used; they need torch.
+
+Examples
+--------
+>>> import torch
+>>> import faltung as fa
+>>> fa.inspect.card(torch.nn.Linear(3, 2), torch.zeros(1, 3)).figures["multiply_adds"]
+6
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from faltung.ground.faces import load_when_used
+
+if TYPE_CHECKING:
+    from faltung.inspect.report_card import Card as Card
+    from faltung.inspect.report_card import card as card
+
+_MODULE_OF = {
+    "Card": "faltung.inspect.report_card",
+    "card": "faltung.inspect.report_card",
+}
+
+__all__ = sorted(_MODULE_OF)
+
+__getattr__, __dir__ = load_when_used(__name__, _MODULE_OF, extra="learn")
