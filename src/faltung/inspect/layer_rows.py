@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from faltung.inspect.capture import Captured, ModuleCall, Operation, Place
 from faltung.inspect.multiply_adds import is_counted
 
-__all__ = ["LayerRow", "layer_rows"]
+__all__ = ["LayerRow", "is_layer", "layer_rows"]
 
 _RESAMPLING = ("pool", "upsample", "pixel_", "grid_sampler", "mkldnn_rnn", "lstm", "gru")
 
@@ -102,7 +102,7 @@ class _Names:
 
 def _rows_of(captured: Captured, call: ModuleCall, indices: list[int], names: _Names) -> Iterator[LayerRow]:
     operations = [captured.operations[index] for index in indices]
-    layers = [index for index in indices if _is_layer(captured.operations[index])]
+    layers = [index for index in indices if is_layer(captured.operations[index])]
     if call.parts == 0 and len(layers) <= 1 and call.results:
         parameters = names.of(operations)
         if layers or parameters:
@@ -126,7 +126,13 @@ def _rows_of(captured: Captured, call: ModuleCall, indices: list[int], names: _N
             yield LayerRow(name, operation.name, operation.results[0], index + 1, (operation,), parameters)
 
 
-def _is_layer(operation: Operation) -> bool:
+def is_layer(operation: Operation) -> bool:
+    """Whether an operation makes a layer: it multiplies and adds, pools or resamples.
+
+    Examples
+    --------
+    See `layer_rows`.
+    """
     return is_counted(operation) or (operation.follows and any(word in operation.name for word in _RESAMPLING))
 
 

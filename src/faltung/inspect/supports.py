@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch.utils._python_dispatch import _disable_current_modes
 
 from faltung.inspect.capture import Captured, Operation, Place
 from faltung.inspect.spreading import EXACT, rule_of
@@ -121,12 +122,13 @@ class Supports:
         sets = _Sets(self._captured.sizes)
         sets.add(place, mask)
         found = _Status()
-        for operation in reversed(self._captured.operations[:before]):
-            if operation.follows:
-                _step_back(operation, sets, found)
-            else:
-                for result in _changed(operation):
-                    sets.remove(result)
+        with _disable_current_modes():  # which would look at every operation here, too
+            for operation in reversed(self._captured.operations[:before]):
+                if operation.follows:
+                    _step_back(operation, sets, found)
+                else:
+                    for result in _changed(operation):
+                        sets.remove(result)
         masks = {name: sets.of(source) for name, source in self._captured.sources.items()}
         status = found.status
         if status == EXACT and all(bool(mask[:1].all()) for mask in masks.values()):
@@ -149,15 +151,16 @@ class Supports:
         sets.add(self._captured.sources[name], mask)
         found = _Status()
         masks: dict[int, Tensor] = {}
-        for index, operation in enumerate(self._captured.operations):
-            for number, (place, before) in enumerate(asked):
-                if before == index:
-                    masks[number] = sets.of(place).clone()
-            if operation.follows:
-                _step_forward(operation, sets, found)
-            else:
-                for result in _changed(operation):
-                    sets.remove(result)
+        with _disable_current_modes():
+            for index, operation in enumerate(self._captured.operations):
+                for number, (place, before) in enumerate(asked):
+                    if before == index:
+                        masks[number] = sets.of(place).clone()
+                if operation.follows:
+                    _step_forward(operation, sets, found)
+                else:
+                    for result in _changed(operation):
+                        sets.remove(result)
         whole = [masks.get(number, sets.of(place)) for number, (place, _) in enumerate(asked)]
         return Reached(whole, found.status, found.reasons)
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import ClassVar
 
-from faltung.inspect.layer_rows import LayerRow
+from faltung.inspect.layer_rows import LayerRow, is_layer
 from faltung.inspect.receptive_field import ReceptiveField, field_of
 from faltung.inspect.section_result import CardTable, Drawing, SectionResult, Subject
 
@@ -129,8 +129,8 @@ def measure(subject: Subject) -> ReceptiveFieldsResult:
 
 
 def _follows(row: LayerRow) -> bool:
-    """Whether a layer works on the input, and not on weights alone."""
-    return any(operation.follows for operation in row.operations)
+    """Whether a layer works on the input, and not on weights alone or position by position."""
+    return any(operation.follows and is_layer(operation) for operation in row.operations)
 
 
 def _of(name: str, found: ReceptiveField) -> LayerField:
