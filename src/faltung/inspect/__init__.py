@@ -1,7 +1,7 @@
 """What does a network do? Its report card, and its simplification with a certificate.
 
-`report_card` makes a card. `capture` records what runs, `layer_rows` says what a layer is; `spreading` has the rules of
-operations and `supports` follows them. `section_table` lists the sections of a card, which are in `sections`.
+`report_card` makes a card. `capture` records what runs, `layer_rows` says what a layer is; `spreading` has the rules
+of operations and `supports` follows them. `section_table` lists the sections of a card, which are in `sections`.
 
 The names below are loaded when they are first used; they need torch.
 

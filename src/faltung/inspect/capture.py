@@ -1,15 +1,15 @@
 """What happened in a network? Every operation that ran, which memory it read and wrote, and in which module.
 
-A network is run once under a dispatch mode of torch, so that any control flow is followed and functional calls are seen
-as well as modules. A tensor is known by its memory: by a number for its storage, and its shape, strides and offset.
+A network is run once under a dispatch mode of torch, so that any control flow is followed, and functional calls are
+seen as well as modules. A tensor is known by its memory: by a number for its storage, its shape, strides and offset.
 So views need no operations, and what is written in place is written where it is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -232,7 +232,8 @@ def capture(network: nn.Module, example: Example, needs_values: Callable[[Operat
     Examples
     --------
     >>> from faltung.inspect.examples import as_example
-    >>> found = capture(nn.Sequential(nn.Conv1d(1, 2, 3), nn.ReLU()), as_example(torch.zeros(1, 1, 8)), lambda _: False)
+    >>> network = nn.Sequential(nn.Conv1d(1, 2, 3), nn.ReLU())
+    >>> found = capture(network, as_example(torch.zeros(1, 1, 8)), lambda _: False)
     >>> [(operation.name, found.calls[operation.call].name) for operation in found.operations]
     [('convolution', '0'), ('relu', '1')]
     >>> found.results[0].shape
@@ -254,11 +255,11 @@ def capture(network: nn.Module, example: Example, needs_values: Callable[[Operat
     return recorder.captured
 
 
-class _Recorder(TorchDispatchMode):
+class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's own
     """Records every operation that runs."""
 
     def __init__(self, needs_values: Callable[[Operation], bool]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.captured = Captured()
         self.following: set[int] = set()  # storages that hold what depends on the input
         self.weights: set[int] = set()  # storages of parameters
@@ -272,7 +273,7 @@ class _Recorder(TorchDispatchMode):
         storage = tensor.untyped_storage()
         number = self._numbers.get(storage._cdata)
         if number is None:
-            self._references.append(StorageWeakRef(storage))
+            self._references.append(StorageWeakRef(storage))  # type: ignore[no-untyped-call]
             number = self._numbers[storage._cdata] = len(self._numbers)
         self.captured.sizes[number] = max(storage.nbytes(), self.captured.sizes.get(number, 0))
         return number
@@ -281,40 +282,37 @@ class _Recorder(TorchDispatchMode):
         """Return where a tensor is."""
         shape, strides = tuple(tensor.shape), tuple(tensor.stride())
         dtype = str(tensor.dtype).removeprefix("torch.")
-        return Place(self.number_of(tensor), shape, strides, tensor.storage_offset(), tensor.itemsize, dtype)
+        return Place(self.number_of(tensor), shape, strides, int(tensor.storage_offset()), tensor.itemsize, dtype)
 
     def __torch_dispatch__(
         self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
     ) -> Any:
-        schema = function._schema
-        given = {argument.name: argument.default_value for argument in schema.arguments}
-        given.update(zip(given, args, strict=False))
-        given.update(kwargs or {})
+        given = _by_name(function, args, kwargs or {})
         arguments = {name: self._placed(value) for name, value in given.items()}
         copies: dict[Place, torch.Tensor] = {}
         call = self.stack[-1] if self.stack else 0
-        operands = [place for _, _, place in Operation(function, arguments, (), (), call, frozenset(), {}).operands()]
+        probe = Operation(function, arguments, (), (), call, frozenset(), copies)
+        operands = [place for _, _, place in probe.operands()]
         variable = frozenset(place for place in operands if place.storage in self.following)
-        probe = Operation(function, arguments, (), (), call, variable, copies)
+        probe = replace(probe, variable=variable)
         if variable:
             self._keep(probe, given, copies)
         output = function(*args, **(kwargs or {}))
-        results = tuple(self.place_of(tensor) for tensor in tensors_in(output))
         self.captured.trace.append(f"{self.captured.calls[call].name}: {function}" if self.stack else str(function))
-        storages = {place.storage for place in operands}
-        if not schema.is_mutable and results and all(place.storage in storages for place in results):
-            return output  # a view
-        written = tuple(
-            self._placed(given[argument.name])
-            for argument in schema.arguments
-            if argument.alias_info is not None and argument.alias_info.is_write
-            if isinstance(given[argument.name], torch.Tensor)
-        )
-        written = tuple(place for place in written if place not in results)
-        if variable:
-            self.following.update(place.storage for place in (*results, *written))
-        self.captured.operations.append(Operation(function, arguments, results, written, call, variable, copies))
+        results = tuple(self.place_of(tensor) for tensor in tensors_in(output))
+        if not _is_view(function, operands, results):
+            written = tuple(place for place in self._written(function, given) if place not in results)
+            if variable:
+                self.following.update(place.storage for place in (*results, *written))
+            self.captured.operations.append(replace(probe, results=results, written=written))
         return output
+
+    def _written(self, function: Any, given: Mapping[str, Any]) -> Iterator[Place]:
+        """Yield the tensors among the arguments that an operation writes to."""
+        for argument in function._schema.arguments:
+            value = given[argument.name]
+            if argument.alias_info is not None and argument.alias_info.is_write and isinstance(value, torch.Tensor):
+                yield self.place_of(value)
 
     def _placed(self, value: Any) -> Any:
         if isinstance(value, torch.Tensor):
@@ -331,6 +329,22 @@ class _Recorder(TorchDispatchMode):
             constant = place not in probe.variable and place.storage not in self.weights
             if everything or (constant and place.count <= _KEPT_ELEMENTS):
                 copies[place] = value.detach().clone().cpu()
+
+
+def _by_name(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of an operation by name, those by default included."""
+    given = {argument.name: argument.default_value for argument in function._schema.arguments}
+    given.update(zip(given, args, strict=False))
+    given.update(kwargs)
+    return given
+
+
+def _is_view(function: Any, operands: Sequence[Place], results: Sequence[Place]) -> bool:
+    """Whether an operation only looks at memory that was there already in another way."""
+    if torch.Tag.inplace_view in function.tags:
+        return True
+    storages = {place.storage for place in operands}
+    return not function._schema.is_mutable and bool(results) and {place.storage for place in results} <= storages
 
 
 @contextmanager

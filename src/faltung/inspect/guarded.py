@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from torch import nn
+from torch.nn.parameter import UninitializedBuffer, UninitializedParameter
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from faltung.errors import ArgumentError, ArgumentTypeError
@@ -42,7 +43,7 @@ def check_network(network: nn.Module) -> nn.Module:
         remedy = "Pass the module that it was made from, or one from torch.export."
         raise ArgumentTypeError("model", "a module with Python code", "one of TorchScript", remedy)
     for name, value in [*network.named_parameters(), *network.named_buffers()]:
-        if isinstance(value, nn.parameter.UninitializedTensorMixin):
+        if isinstance(value, UninitializedParameter | UninitializedBuffer):
             remedy = "Run the network once on an example, and pass it again."
             raise ArgumentError("model", "parameters that have values", f"{name!r} without", remedy)
     return network
@@ -61,7 +62,8 @@ def guarded(network: nn.Module, preserving: bool = True) -> Iterator[None]:
     network : torch.nn.Module
         The network.
     preserving : bool, optional
-        Whether writes to parameters are watched. `torch.export` needs none of that: it runs on tensors without values.
+        Whether writes to parameters are watched. `torch.export` needs none of that: it runs on tensors without
+        values.
 
     Examples
     --------
@@ -94,11 +96,11 @@ def guarded(network: nn.Module, preserving: bool = True) -> Iterator[None]:
         yield
 
 
-class _Preserving(TorchDispatchMode):
+class _Preserving(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's own
     """Copies a parameter before an operation writes to its memory."""
 
     def __init__(self, tensors: list[torch.Tensor], saved: dict[int, tuple[torch.Tensor, torch.Tensor]]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._saved = saved
         self._by_storage = {tensor.untyped_storage()._cdata: tensor for tensor in tensors}
 
@@ -156,12 +158,14 @@ def _gradient(tensor: torch.Tensor) -> _Undo:
 
 def _randomness() -> _Undo:
     """Return a function that puts the random number generators back."""
-    python, numpy, cpu = random.getstate(), np.random.get_state(), torch.get_rng_state()
-    devices = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
+    python, cpu = random.getstate(), torch.get_rng_state()
+    numpy = np.random.get_state()  # noqa: NPY002  # networks may use the old global generator
+    started = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+    devices = torch.cuda.get_rng_state_all() if started else []
 
     def undo() -> None:
         random.setstate(python)
-        np.random.set_state(numpy)
+        np.random.set_state(numpy)  # noqa: NPY002
         torch.set_rng_state(cpu)
         if devices:
             torch.cuda.set_rng_state_all(devices)

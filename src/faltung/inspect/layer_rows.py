@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from faltung.inspect.capture import Captured, ModuleCall, Operation, Place
 from faltung.inspect.multiply_adds import is_counted
 
-__all__ = ["LayerRow", "is_layer", "layer_rows"]
+__all__ = ["LayerRow", "is_layer", "layer_rows", "output_row"]
 
+#: These work along the last axis of their operand; others have their channels behind the batch axis.
+_LAST_AXIS = ("mm", "addmm", "linear", "native_layer_norm", "_fused_rms_norm", "baddbmm", "bmm", "embedding")
 _RESAMPLING = ("pool", "upsample", "pixel_", "grid_sampler", "mkldnn_rnn", "lstm", "gru")
 
 
@@ -35,6 +37,8 @@ class LayerRow:
         What ran in it.
     parameters : tuple of str
         Names of the parameters that it read.
+    channels : int or None
+        Axis of the channels in its result; None if all axes behind the batch axis are channels.
 
     Examples
     --------
@@ -47,6 +51,7 @@ class LayerRow:
     end: int
     operations: tuple[Operation, ...]
     parameters: tuple[str, ...]
+    channels: int | None
 
 
 def layer_rows(captured: Captured) -> tuple[LayerRow, ...]:
@@ -61,7 +66,7 @@ def layer_rows(captured: Captured) -> tuple[LayerRow, ...]:
     >>> network = nn.Sequential(nn.Conv1d(1, 2, 3), nn.ReLU(), nn.Flatten(), nn.Linear(12, 3))
     >>> found = capture(network, as_example(torch.zeros(1, 1, 8)), lambda _: False)
     >>> [(row.name, row.kind, row.parameters) for row in layer_rows(found)]
-    [('0', 'Conv1d', ('0.weight', '0.bias')), ('3', 'Linear', ('3.weight', '3.bias'))]
+    [('0', 'Conv1d', ('0.weight', '0.bias')), ('3', 'Linear', ('3.bias', '3.weight'))]
     """
     by_call: dict[int, list[int]] = {}
     for index, operation in enumerate(captured.operations):
@@ -74,6 +79,37 @@ def layer_rows(captured: Captured) -> tuple[LayerRow, ...]:
     ]
     rows = [(max(row.end, first), row) for first, row in rows]
     return tuple(row for _, row in sorted(rows, key=lambda pair: pair[0]))
+
+
+def output_row(captured: Captured, kind: str, layers: Iterable[LayerRow]) -> LayerRow:
+    """Return the network as a whole, with the first tensor that it returned, as a layer named ``output``.
+
+    If that is the result of a layer as it is, its channels are those of the layer. Otherwise they are on the first
+    axis behind the batch axis, or on the last one of tokens that were made of an image.
+
+    Examples
+    --------
+    See `faltung.inspect.report_card.card`.
+    """
+    result = captured.results[0]
+    axes = len(result.shape)
+    channels = None if axes <= 2 else axes - 1 if axes < len(captured.sources[captured.input].shape) else 1
+    for row in layers:
+        if row.result == result:
+            channels = row.channels
+    operations = tuple(captured.operations)
+    return LayerRow("output", kind, result, len(operations), operations, (), channels)
+
+
+def _channels(operations: Iterable[Operation], place: Place) -> int | None:
+    """Return which axis of a result holds channels, from what computed it."""
+    if len(place.shape) <= 2:
+        return None
+    for operation in operations:
+        along_last = operation.name in _LAST_AXIS or operation.name.startswith("_scaled_dot")
+        if along_last and place.storage in {result.storage for result in operation.results}:
+            return len(place.shape) - 1
+    return 1
 
 
 class _Names:
@@ -107,7 +143,15 @@ def _rows_of(captured: Captured, call: ModuleCall, indices: list[int], names: _N
         parameters = names.of(operations)
         if layers or parameters:
             name = call.name or "(itself)"
-            yield LayerRow(name, call.module, call.results[0], call.end, tuple(operations), parameters)
+            yield LayerRow(
+                name,
+                call.module,
+                call.results[0],
+                call.end,
+                tuple(operations),
+                parameters,
+                _channels(operations, call.results[0]),
+            )
         return
     counts: dict[str, int] = {}
     told: set[str] = set()
@@ -116,14 +160,30 @@ def _rows_of(captured: Captured, call: ModuleCall, indices: list[int], names: _N
         parameters = names.of([operation])
         told.update(parameters)
         name = _function_name(call, operation, parameters, counts)
-        yield LayerRow(name, operation.name, operation.results[0], index + 1, (operation,), parameters)
+        yield LayerRow(
+            name,
+            operation.name,
+            operation.results[0],
+            index + 1,
+            (operation,),
+            parameters,
+            _channels([operation], operation.results[0]),
+        )
     for index in indices:
         operation = captured.operations[index]
         parameters = tuple(name for name in names.of([operation]) if name not in told)
         if parameters and operation.results:
             told.update(parameters)
             name = parameters[0]
-            yield LayerRow(name, operation.name, operation.results[0], index + 1, (operation,), parameters)
+            yield LayerRow(
+                name,
+                operation.name,
+                operation.results[0],
+                index + 1,
+                (operation,),
+                parameters,
+                _channels([operation], operation.results[0]),
+            )
 
 
 def is_layer(operation: Operation) -> bool:

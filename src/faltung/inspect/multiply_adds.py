@@ -1,7 +1,7 @@
 """How many multiply-adds is an operation? Products of two numbers, each with its addition, by its shapes alone.
 
-One multiply-add is one MAC; `torch.utils.flop_counter` counts two operations for it. Products with the zeros beyond the
-border count, because they are computed. Biases, normalisations, activations and pooling do not count.
+One multiply-add is one MAC; `torch.utils.flop_counter` counts two operations for it. Products with the zeros beyond
+the border count, because they are computed. Biases, normalisations, activations and pooling do not count.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ def multiply_adds(operation: Operation) -> int:
     if name in ("convolution", "_convolution", "convolution_overrideable"):
         # Each sample of the shorter side meets each tap once for each pair of channels of its group.
         many: Place = given["input"] if given["transposed"] else operation.results[0]
-        return many.shape[0] * math.prod(many.shape[2:]) * given["weight"].count
+        return int(many.shape[0] * math.prod(many.shape[2:]) * given["weight"].count)
     if name.startswith(_ATTENTIONS) and len(given["query"].shape) >= 3:
         queries, keys, values = given["query"].shape, given["key"].shape, given["value"].shape
-        return math.prod(queries[:-1]) * keys[-2] * (queries[-1] + values[-1])
+        return int(math.prod(queries[:-1]) * keys[-2] * (queries[-1] + values[-1]))
     inner = _INNER.get(name)
     if inner is not None:
         return math.prod(operation.results[0].shape) * int(given[inner].shape[-1])

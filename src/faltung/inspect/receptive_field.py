@@ -14,13 +14,11 @@ from numpy.typing import NDArray
 
 from faltung.errors import ArgumentError
 from faltung.ground.drawings.pictures import data_uri, middle, png, signed_sheet
-from faltung.inspect.capture import Captured, Operation, Place
+from faltung.inspect.capture import Captured
 from faltung.inspect.layer_rows import LayerRow
 from faltung.inspect.supports import Supports
 
-__all__ = ["ReceptiveField", "channel_axis", "field_of", "reach_of", "spatial"]
-
-_LAST_AXIS = ("mm", "addmm", "linear", "native_layer_norm", "_fused_rms_norm", "baddbmm", "bmm", "embedding")
+__all__ = ["ReceptiveField", "field_of", "reach_of", "spatial"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -102,28 +100,8 @@ class ReceptiveField:
     def picture(self, title: str) -> str:
         """Return the set as a picture in HTML; of a volume, the slice in the middle."""
         plane = middle(self.mask[None]) if 1 <= self.mask.ndim <= 3 else self.mask.reshape(1, 1, -1)
-        text = escape(title)
-        return f'<img class="filters" alt="{text}" title="{text}" src="{data_uri(png(signed_sheet(plane)))}"/>'
-
-
-def channel_axis(operations: Sequence[Operation], place: Place) -> int | None:
-    """Return which axis of a result holds channels, from what computed it; None if only the batch axis is no channel.
-
-    Examples
-    --------
-    >>> channel_axis([], Place(0, (1, 3, 8, 8), (), 0, 4, "float32"))
-    1
-    """
-    if len(place.shape) <= 2:
-        return None
-    for operation in reversed(operations):
-        if operation.name in _LAST_AXIS:
-            return len(place.shape) - 1
-        if operation.name.startswith("_scaled_dot"):
-            return len(place.shape) - 1
-        if operation.name == "convolution" or "pool" in operation.name or "batch_norm" in operation.name:
-            return 1
-    return 1
+        text, source = escape(title), data_uri(png(signed_sheet(plane.astype(np.float32))))
+        return f'<img class="filters" alt="{text}" title="{text}" src="{source}"/>'
 
 
 def field_of(
@@ -135,7 +113,7 @@ def field_of(
     --------
     See `faltung.inspect.report_card.Card.sees`.
     """
-    axis = channel_axis(row.operations, row.result)
+    axis = row.channels
     index = _index(row.result.shape, axis, position, channel)
     mask = torch.zeros(row.result.shape, dtype=torch.bool)
     mask[(0, *index)] = True
@@ -162,7 +140,7 @@ def reach_of(
     mask[(0, *index)] = True
     reached = Supports(captured).reached(captured.input, mask, [(row.result, row.end)])
     whole = reached.masks[0][0].numpy()
-    channels = channel_axis(row.operations, row.result)
+    channels = row.channels
     flat = whole if channels is None else np.asarray(whole.any(axis=channels - 1))
     return ReceptiveField(
         f"the input at {_told(index, axis)} reaches in {row.name}", flat, whole, reached.status, reached.reasons

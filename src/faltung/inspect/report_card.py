@@ -8,7 +8,6 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from faltung.errors import ArgumentError, ArgumentTypeError
@@ -20,7 +19,7 @@ from faltung.inspect.card_text import card_text, plain_text
 from faltung.inspect.comparison import CardComparison
 from faltung.inspect.examples import as_example
 from faltung.inspect.guarded import check_network, guarded
-from faltung.inspect.layer_rows import LayerRow, layer_rows
+from faltung.inspect.layer_rows import LayerRow, layer_rows, output_row
 from faltung.inspect.receptive_field import ReceptiveField, field_of, reach_of
 from faltung.inspect.requirements import Requirement, requirement_of
 from faltung.inspect.section_result import SectionResult, Subject
@@ -227,8 +226,8 @@ def card(
     example : tensor, tuple of tensors, or mapping of str to tensor
         Its input, with the batch axis: the arguments of one call by position or by name.
     *more_examples
-        Further inputs. If the network runs other operations for one of them, its control flow depends on data, and the
-        card says so.
+        Further inputs. If the network runs other operations for one of them, its control flow depends on data, and
+        the card says so.
     sections : iterable of str, optional
         Names of sections; all of them by default.
     title : str, optional
@@ -264,12 +263,7 @@ def card(
         if not runs[0].results:
             raise ArgumentTypeError("model", "a network that returns tensors", "one that returns none")
         layers = layer_rows(runs[0])
-        output = _output(network, runs[0])
+        output = output_row(runs[0], type(network).__name__, layers)
         subject = Subject(network, examples, runs, layers, output, was_training)
         results = {row.name: measured(row, subject) for row in rows}
     return Card(title or type(network).__name__, results, runs[0], layers, output)
-
-
-def _output(network: torch.nn.Module, captured: Captured) -> LayerRow:
-    operations = tuple(captured.operations)
-    return LayerRow("output", type(network).__name__, captured.results[0], len(operations), operations, ())

@@ -59,7 +59,7 @@ def _broadcast(operation: Operation, name: str, index: int | None, x: Tensor) ->
 
 
 def _pointwise(operation: Operation, name: str, index: int | None, x: Tensor) -> Tensor:
-    """Each result sees its own position; where a constant selects or multiplies by zero, it is followed."""
+    """Spread to the same position; where a constant selects or multiplies by zero, that is followed."""
     spread = _broadcast(operation, name, index, x)
     for other, _, place in operation.operands():
         constant = operation.values.get(place)
@@ -78,7 +78,7 @@ def _everything(operation: Operation, name: str, index: int | None, x: Tensor) -
 
 
 def _overwritten(operation: Operation, name: str, index: int | None, x: Tensor) -> Tensor | None:
-    """Of `copy` and `fill`: nothing of what was there before is left."""
+    """Spread what `copy` and `fill` write; nothing of what was there before is left."""
     return None if name == "self" else _broadcast(operation, name, index, x)
 
 
@@ -119,7 +119,7 @@ def _each(value: Any, axes: int) -> list[int]:
 
 
 def _pooled(operation: Operation, name: str, index: int | None, x: Tensor) -> Tensor:
-    """A window of a pooling is a filter of ones over each channel."""
+    """Spread by windows of ones over each channel."""
     given, out = operation.arguments, operation.results[0].shape
     kernel = given["kernel_size"]
     axes = int(operation.name.split("pool")[1][0])
@@ -146,7 +146,7 @@ def _adaptive(operation: Operation, name: str, index: int | None, x: Tensor) -> 
 
 
 def _reduced(operation: Operation, name: str, index: int | None, x: Tensor) -> list[Tensor]:
-    """Results along the dims of a reduction, or of a function of whole lines such as softmax, see all of a line."""
+    """Spread to whole lines: those of a reduction, or of a function such as softmax."""
     dims = operation.arguments.get("dim")
     every = [*range(x.ndim)]
     dims = every if dims is None or dims == [] else [dims] if isinstance(dims, int) else [*dims]
@@ -183,7 +183,7 @@ def _layer_norm(operation: Operation, name: str, index: int | None, x: Tensor) -
 
 
 def _product(operation: Operation, name: str, index: int | None, x: Tensor) -> Tensor:
-    """A product of matrices: the left one is seen by rows, the right one by columns."""
+    """Spread the left one of two matrices to rows of their product, the right one to columns."""
     shape = operation.results[0].shape
     if operation.name in ("addmm", "baddbmm", "addmv", "addbmm") and name == "self":
         return x.expand(shape)
@@ -199,7 +199,7 @@ def _product(operation: Operation, name: str, index: int | None, x: Tensor) -> T
 
 
 def _attention(operation: Operation, name: str, index: int | None, x: Tensor) -> Tensor:
-    """Queries are seen at their own position, keys and values at all positions, or at those before."""
+    """Spread queries to their own position, keys and values to all positions, or to those behind them."""
     out = operation.results[0].shape
     if name == "query":
         return x.sum(-1, keepdim=True).expand(out)
@@ -220,7 +220,7 @@ def _embedding(operation: Operation, name: str, index: int | None, x: Tensor) ->
 
 
 def _linear(operation: Operation, name: str, index: int | None, x: Tensor) -> Sequence[Tensor]:
-    """The operation itself, which is linear in its operand, without its constant part."""
+    """Spread by the operation itself, which is linear in its operand, without its constant part."""
     zero = _applied(operation, name, index, torch.zeros_like(x))
     return [result - constant for result, constant in zip(_applied(operation, name, index, x), zero, strict=True)]
 

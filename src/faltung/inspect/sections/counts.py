@@ -110,8 +110,8 @@ class CountsResult(SectionResult):
         }
         if self.weights:
             facts["If fully connected"] = (
-                f"{self.dense_weights:,} weights instead of {self.weights:,}: {self.dense_weights / self.weights:,.0f} "
-                "times as many"
+                f"{self.dense_weights:,} weights instead of {self.weights:,}: "
+                f"{self.dense_weights / self.weights:,.0f} times as many"
             )
         if self.shared:
             facts["Shared"] = "; ".join(" = ".join(names) for names in self.shared) + ", counted once"

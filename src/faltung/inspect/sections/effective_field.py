@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from faltung.ground.drawings.pictures import data_uri, middle, png, signed_sheet
 from faltung.inspect.examples import Example, tensors_in
 from faltung.inspect.layer_rows import LayerRow
-from faltung.inspect.receptive_field import channel_axis
 from faltung.inspect.section_result import Drawing, NotMeasured, SectionResult, Subject
 
 __all__ = ["EffectiveFieldResult", "gradient_map", "measure"]
@@ -67,8 +66,8 @@ class EffectiveFieldResult(SectionResult):
     def facts(self) -> Mapping[str, str]:
         """Return the radius and the side, with their definitions."""
         return {
-            "Effective receptive field": f"of {self.layer}: radius {self.radius:.1f} samples (half of the gradient is "
-            f"within), side {self.side:.1f} (positions above 4.55 % of the largest gradient)",
+            "Effective receptive field": f"of {self.layer}: radius {self.radius:.1f} samples (half of the gradient "
+            f"is within), side {self.side:.1f} (positions above 4.55 % of the largest gradient)",
         }
 
     def drawings(self) -> Sequence[Drawing]:
@@ -132,7 +131,7 @@ def gradient_map(
         value = next(iter(tensors_in(kept or output)), None)
         if value is None or not value.requires_grad or not value.is_floating_point():
             return None
-        index = _middle(value.shape, channel_axis(target.operations, target.result))
+        index = _middle(value.shape, target.channels)
         (gradient,) = torch.autograd.grad(value[index].sum(), x, allow_unused=True)
     return None if gradient is None else gradient.detach().double().abs().cpu().numpy()
 
@@ -150,7 +149,7 @@ def _target(subject: Subject) -> LayerRow:
     """Return the last layer that is a module and has more than one position; or else the output."""
     names = {name for name, _ in subject.network.named_modules()}
     for row in reversed(subject.layers):
-        axis = channel_axis(row.operations, row.result)
+        axis = row.channels
         places = [length for place, length in enumerate(row.result.shape) if place not in (0, axis)]
         if row.name in names and axis is not None and math.prod(places) > 1:
             return row
