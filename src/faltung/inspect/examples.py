@@ -102,6 +102,8 @@ def as_example(value: Any, argument: str = "example") -> Example:
     Traceback (most recent call last):
     faltung.errors.ArgumentTypeError: example: expected a tensor, a tuple or a mapping with tensors, got str.
     """
+    if isinstance(value, Example):
+        return value
     if isinstance(value, torch.Tensor):
         return Example((value,))
     if isinstance(value, tuple | list):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from faltung.errors import ArgumentError
 
-__all__ = ["Requirement", "requirement_of"]
+__all__ = ["Requirement", "check_requirement", "requirement_of"]
 
 _COMPARISONS = {
     "<=": operator.le,
@@ -68,6 +68,26 @@ def requirement_of(text: str, figures: Mapping[str, float]) -> Requirement:
     Traceback (most recent call last):
     faltung.errors.ArgumentError: require: expected a figure of the card: parameters, got 'size'.
     """
+    name, sign, bound = check_requirement(text)
+    if name not in figures:
+        raise ArgumentError("require", f"a figure of the card: {', '.join(sorted(figures))}", repr(name))
+    value = float(figures[name])
+    return Requirement(text, value, bool(_COMPARISONS[sign](value, bound)))
+
+
+def check_requirement(text: str) -> tuple[str, str, float]:
+    """Return the figure, the sign and the number of a requirement.
+
+    Raises
+    ------
+    ArgumentError
+        It is no comparison.
+
+    Examples
+    --------
+    >>> check_requirement("parameters < 1e6")
+    ('parameters', '<', 1000000.0)
+    """
     match = re.fullmatch(r"\s*(\w+)\s*(<=|>=|==|!=|<|>)\s*(\S+)\s*", text)
     expected = "a comparison such as parameters<1e6"
     if match is None:
@@ -79,7 +99,4 @@ def requirement_of(text: str, figures: Mapping[str, float]) -> Requirement:
         raise ArgumentError("require", expected, repr(text)) from error
     if bound != bound:
         raise ArgumentError("require", expected, repr(text), "NaN is neither smaller nor larger than a figure.")
-    if name not in figures:
-        raise ArgumentError("require", f"a figure of the card: {', '.join(sorted(figures))}", repr(name))
-    value = float(figures[name])
-    return Requirement(text, value, bool(_COMPARISONS[sign](value, bound)))
+    return name, sign, bound

@@ -130,7 +130,7 @@ class Supports:
                         sets.remove(result)
         masks = {name: sets.of(source) for name, source in self._captured.sources.items()}
         status = found.status
-        if status == EXACT and all(bool(mask[:1].all()) for mask in masks.values()):
+        if status == EXACT and bool(masks[self._captured.input][:1].all()):
             status = WHOLE_INPUT
         return Seen({name: mask.clone() for name, mask in masks.items()}, status, found.reasons)
 
