@@ -59,8 +59,12 @@ def _facts(facts: Mapping[str, str]) -> Table:
 
 def _drawn(table: CardTable) -> Table:
     drawn = Table(box=None, padding=(0, 1), header_style="dim", caption=Text(table.caption), caption_justify="left")
-    for place, name in enumerate(table.header):
-        drawn.add_column(Text(name), justify="right" if place > 1 else "left", overflow="fold")
-    for row in table.rows:
+    header, rows = table.narrow
+    for place, name in enumerate(header):
+        if place == 0:
+            drawn.add_column(Text(name), overflow="fold", min_width=12)
+        else:
+            drawn.add_column(Text(name), justify="right", no_wrap=True)
+    for row in rows:
         drawn.add_row(*map(Text, row))
     return drawn

@@ -1,4 +1,4 @@
-"""Where does a network come from? A run folder, a function of Python with weights in a file, or a file of torch.export.
+"""Where does a network come from? A run folder, a function of Python and its weights, or a file of torch.export.
 
 Weights are read as numbers alone: nothing in a file is executed. A function that is named is called, since it is the
 network.

@@ -60,16 +60,27 @@ class CardTable:
         Each begins with its name.
     caption : str
         What the reader has to know.
+    page_only : tuple of str
+        Columns that the terminal has no room for.
 
     Examples
     --------
-    >>> CardTable(("layer", "parameters"), (("0", "12"),)).caption
-    ''
+    >>> CardTable(("layer", "parameters", "bytes"), (("0", "12", "48"),), page_only=("bytes",)).narrow
+    (('layer', 'parameters'), (('0', '12'),))
     """
 
     header: tuple[str, ...]
     rows: tuple[tuple[str, ...], ...]
     caption: str = ""
+    page_only: tuple[str, ...] = ()
+
+    @property
+    def narrow(self) -> tuple[tuple[str, ...], tuple[tuple[str, ...], ...]]:
+        """Header and rows for the terminal."""
+        kept = [place for place, name in enumerate(self.header) if name not in self.page_only]
+        return tuple(self.header[place] for place in kept), tuple(
+            tuple(row[place] for place in kept) for row in self.rows
+        )
 
 
 @dataclass(frozen=True)

@@ -143,13 +143,14 @@ class CountsResult(SectionResult):
             "Multiply-adds",
             "Output memory",
             "Weights if dense",
-            "Times as many",
+            "Dense/own",
         )
         caption = (
             "Layers in the order in which they ran. Products with zeros beyond the border count; biases, norms, "
-            "activations and pooling have no multiply-adds. Weights if dense: one for each pair of input and output."
+            "activations and pooling have no multiply-adds. Dense/own: one weight for each pair of input and output, "
+            "divided by the weights that there are."
         )
-        return CardTable(header, tuple(rows), caption)
+        return CardTable(header, tuple(rows), caption, page_only=("Output memory", "Weights if dense"))
 
     def warnings(self) -> Sequence[str]:
         """Name the parameters that had no effect."""

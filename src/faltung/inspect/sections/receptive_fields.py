@@ -94,13 +94,13 @@ class ReceptiveFieldsResult(SectionResult):
             )
             for layer in (*self.layers, self.output)
         ]
-        header = ("Layer", "Receptive field", "Positions", "Of the input", "Holes", "At the border", "Known")
+        header = ("Layer", "Field", "Positions", "Of the input", "Holes", "Border", "Known")
         caption = (
             "What the output in the middle can depend on: the smallest box around it, and how many positions of the "
-            "box. At the border: cut off by this input, and larger on a larger one. The sets are about structure: "
+            "box. Border: cut off by this input, and larger on a larger one. The sets are about structure: "
             "weights that happen to be zero count as others."
         )
-        return CardTable(header, tuple(rows), caption)
+        return CardTable(header, tuple(rows), caption, page_only=("Of the input",))
 
     def drawings(self) -> Sequence[Drawing]:
         """Return the field of the output as a picture."""
