@@ -20,11 +20,13 @@ from typing import TYPE_CHECKING
 from faltung.ground.faces import load_when_used
 
 if TYPE_CHECKING:
+    from faltung.inspect.antialiasing import antialias as antialias
     from faltung.inspect.report_card import Card as Card
     from faltung.inspect.report_card import card as card
 
 _MODULE_OF = {
     "Card": "faltung.inspect.report_card",
+    "antialias": "faltung.inspect.antialiasing",
     "card": "faltung.inspect.report_card",
 }
 

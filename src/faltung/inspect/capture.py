@@ -110,9 +110,13 @@ class Operation:
 
     @property
     def name(self) -> str:
-        """Name without library and overload, such as ``convolution``; that of the variant in place is the same."""
-        stem: str = self.function._schema.name.split("::")[1]
-        return stem if stem.startswith("__") else stem.rstrip("_")
+        """Name without overload, such as ``convolution``; that of the variant in place is the same.
+
+        Of other libraries than torch's own, the name of the library is part of it: two may use one name.
+        """
+        library, stem = self.function._schema.name.split("::")
+        stem = stem if stem.startswith("__") else stem.rstrip("_")
+        return stem if library == "aten" else f"{library}::{stem}"
 
     @property
     def pointwise(self) -> bool:

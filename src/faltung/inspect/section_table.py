@@ -43,6 +43,7 @@ SECTIONS = (
     SectionRow("counts", "faltung.inspect.sections.counts"),
     SectionRow("receptive_fields", "faltung.inspect.sections.receptive_fields"),
     SectionRow("effective_field", "faltung.inspect.sections.effective_field"),
+    SectionRow("shifts", "faltung.inspect.sections.shifts"),
 )
 
 
