@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -46,6 +47,11 @@ class Subject:
     layers: tuple[LayerRow, ...]
     output: LayerRow
     was_training: bool
+
+    @property
+    def modules(self) -> dict[str, torch.nn.Module]:
+        """The modules by the names that layers have: a network that is one layer is called ``(itself)``."""
+        return {name or "(itself)": module for name, module in self.network.named_modules()}
 
 
 @dataclass(frozen=True)
@@ -173,4 +179,6 @@ def _plain(value: Any) -> Any:
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
+    if isinstance(value, float) and not math.isfinite(value):
+        return None  # JSON has no other word for it
     return value

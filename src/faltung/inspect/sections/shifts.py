@@ -123,10 +123,6 @@ class ShiftResult(SectionResult):
         named = {"consistency": self.circular, "window_consistency": self.window, "shift_error": self.output_error}
         return {name: value for name, value in named.items() if not math.isnan(value)}
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return the fields as JSON has them: nan is null."""
-        return _without_nan(super().to_dict())  # type: ignore[no-any-return]
-
 
 _CAUSES = {
     "stride": "Stride or pooling breaks it in",
@@ -192,7 +188,7 @@ def _output_error(subject: Subject, name: str, axes: tuple[int, ...]) -> float:
 
 def _layer_shifts(subject: Subject) -> Iterator[LayerShift]:
     """Run every layer that is a module on its own input, and on that input moved."""
-    modules = dict(subject.network.named_modules())
+    modules = subject.modules
     inputs = _inputs_of(subject, {row.name for row in subject.layers if row.name in modules})
     for row in subject.layers:
         if row.name not in inputs:
@@ -225,7 +221,7 @@ def _inputs_of(subject: Subject, names: set[str]) -> dict[str, torch.Tensor]:
         return hook
 
     try:
-        for name, module in subject.network.named_modules():
+        for name, module in subject.modules.items():
             if name in names:
                 handles.append(module.register_forward_pre_hook(keep(name), with_kwargs=True))
         subject.examples[0].output(subject.network)
@@ -304,11 +300,3 @@ def _was_flattened(subject: Subject, x: torch.Tensor) -> bool:
 
 def _number(value: float) -> str:
     return "-" if math.isnan(value) else "0" if value < 1e-6 else f"{value:.2g}"
-
-
-def _without_nan(value: Any) -> Any:
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    if isinstance(value, dict):
-        return {name: _without_nan(each) for name, each in value.items()}
-    return [_without_nan(each) for each in value] if isinstance(value, list) else value
