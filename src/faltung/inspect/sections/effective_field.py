@@ -76,7 +76,8 @@ class EffectiveFieldResult(SectionResult):
         shape = self.magnitudes.shape
         plane = middle(self.magnitudes[None]) if 1 <= len(shape) <= 3 else self.magnitudes.reshape(1, 1, -1)
         text = f"Magnitude of the gradient of the middle output of {self.layer}, mean over {self.inputs} inputs"
-        picture = f'<img class="filters" alt="{escape(text)}" src="{data_uri(png(signed_sheet(plane.astype(np.float32))))}"/>'
+        source = data_uri(png(signed_sheet(plane.astype(np.float32))))
+        picture = f'<img class="filters" alt="{escape(text)}" src="{source}"/>'
         return (Drawing(picture, f"{text}. Orange: large; near white: zero."),)
 
     def figures(self) -> Mapping[str, float]:
