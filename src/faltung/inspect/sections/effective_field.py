@@ -97,8 +97,10 @@ def measure(subject: Subject) -> SectionResult:
     if not given.is_floating_point():
         return NotMeasured(f"the input {name!r} is of dtype {given.dtype}, which has no gradient")
     target = _target(subject)
-    examples = [*subject.examples, *_random_ones(subject.examples[0], name, _INPUTS - len(subject.examples))]
-    maps = [gradient_map(subject.network, example, name, target) for example in examples]
+    examples = [(example, run.input) for example, run in zip(subject.examples, subject.captured, strict=True)]
+    alike = [(example, other) for example, other in examples if example.tensors[other].shape == given.shape]
+    drawn = [(example, name) for example in _random_ones(subject.examples[0], name, _INPUTS - len(alike))]
+    maps = [gradient_map(subject.network, example, other, target) for example, other in (*alike, *drawn)]
     found = [one for one in maps if one is not None]
     if not found:
         return NotMeasured("no gradient comes back to the input")
