@@ -279,12 +279,18 @@ def made(name):
     return network, torch.randn(shape)
 
 
-def support_by_gradients(network, x, index, draws=24):
-    """Return which elements of the first sample have a gradient for some of many random inputs, by brute force."""
+def support_by_gradients(network, x, index, patience=25):
+    """Return which elements of the first sample have a gradient for some random input, by brute force.
+
+    Inputs are drawn until as many as `patience` of them in a row have shown nothing new.
+    """
     seen = torch.zeros(x.shape[1:], dtype=torch.bool)
-    for draw in range(draws):
-        given = (x if draw == 0 else torch.randn(x.shape)).requires_grad_()
+    waiting = 0
+    while waiting < patience:
+        given = torch.randn(x.shape).requires_grad_()
         output = network(given * 1)[index]
         (gradient,) = torch.autograd.grad((output * torch.rand(output.shape)).sum(), given)
-        seen |= gradient[0] != 0
+        new = (gradient[0] != 0) & ~seen
+        waiting = 0 if new.any() else waiting + 1
+        seen |= new
     return seen

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 from rich.console import Console
@@ -12,6 +12,12 @@ from rich.console import Console
 from faltung.cli.console import note_unfinished, print_error
 from faltung.errors import ArgumentError
 from faltung.ground.targets import Inputs, check_new_files, new_file
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from faltung.inspect.examples import Example
+    from faltung.inspect.requirements import Requirement
 
 __all__ = ["inspect"]
 
@@ -66,25 +72,20 @@ def inspect(
     --------
       faltung inspect runs/learn-001 --html card.html
 
-      faltung inspect mynetworks:Small --weights small.safetensors --example 1x3x224x224
+      faltung inspect nets:Small --weights small.pth --example 1x3x224x224
 
-      faltung inspect mynetworks:Small --example 1x3x32x32 --require "parameters<1e6" --json card.json
+      faltung inspect nets:Small --example 1x3x32x32 --require "parameters<1e6"
     """
-    from faltung.inspect.network_files import example_from_text, load_network
     from faltung.inspect.report_card import card
     from faltung.inspect.requirements import check_requirement
 
-    for text in require or ():
+    required = require or []
+    for text in required:
         _usage("--require", check_requirement, text)
-    files = {"--html": html, "--json": json_file if json_file != _STANDARD_OUTPUT else None}
+    files = {"--html": html, "--json": None if json_file == _STANDARD_OUTPUT else json_file}
     written = {option: file for option, file in files.items() if file is not None}
-    check_new_files(written, overwrite, Inputs([*filter(None, [weights]), *_existing(target)]))
-    made, own = load_network(target, weights, network)
-    examples = [example_from_text(text, made) for text in example or ()] or ([] if own is None else [own])
-    if not examples:
-        raise typer.BadParameter("a network without a run folder needs one: 1x3x224x224", param_hint="--example")
-    if Path(target).is_dir():
-        note_unfinished(Path(target))
+    check_new_files(written, overwrite, Inputs([path for path in (Path(target), weights) if path is not None]))
+    made, examples = _loaded(target, weights, network, example or [])
     title = target if ":" in target else Path(target).name
     found = card(made, *examples, sections=section or None, title=title)
     if json_file == _STANDARD_OUTPUT:
@@ -94,16 +95,29 @@ def inspect(
     for option, file in written.items():
         with new_file(file, option) as temporary:
             temporary.write_text(found.html() if option == "--html" else found.json(), encoding="utf-8")
-    told = [_usage("--require", lambda text: found.require(text)[0], text) for text in require or ()]
-    for one in told:
-        typer.echo(str(one), err=json_file == _STANDARD_OUTPUT)
-    if not all(told):
-        print_error(f"{sum(not one for one in told)} of {len(told)} requirements are not met")
+    results = [_usage("--require", lambda text: found.require(text)[0], text) for text in required]
+    _judge(results, to_errors=json_file == _STANDARD_OUTPUT)
+
+
+def _loaded(target: str, weights: Path | None, network: str, texts: list[str]) -> tuple[nn.Module, list[Example]]:
+    """Return the network and its examples."""
+    from faltung.inspect.network_files import example_from_text, load_network
+
+    made, own = load_network(target, weights, network)
+    if not texts and own is None:
+        raise typer.BadParameter("a network without a run folder needs one: 1x3x224x224", param_hint="--example")
+    if Path(target).is_dir():
+        note_unfinished(Path(target))
+    return made, [example_from_text(text, made) for text in texts] or ([] if own is None else [own])
+
+
+def _judge(results: Sequence[Requirement], to_errors: bool) -> None:
+    """Print which requirements are met; end with exit code 1 if one is not."""
+    for one in results:
+        typer.echo(str(one), err=to_errors)
+    if unmet := sum(not one for one in results):
+        print_error(f"{unmet} of {len(results)} requirements are not met")
         raise typer.Exit(1)
-
-
-def _existing(target: str) -> list[Path]:
-    return [Path(target)] if Path(target).exists() else []
 
 
 def _usage(option: str, call: Callable[[str], _Value], text: str) -> _Value:

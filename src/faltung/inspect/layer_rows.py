@@ -106,10 +106,20 @@ def _channels(operations: Iterable[Operation], place: Place) -> int | None:
     if len(place.shape) <= 2:
         return None
     for operation in operations:
-        along_last = operation.name in _LAST_AXIS or operation.name.startswith("_scaled_dot")
-        if along_last and place.storage in {result.storage for result in operation.results}:
-            return len(place.shape) - 1
+        if operation.name in _LAST_AXIS or operation.name.startswith("_scaled_dot"):
+            axis = _axis_of_last(operation.results[0], place)
+            if axis is not None:
+                return axis
     return 1
+
+
+def _axis_of_last(result: Place, place: Place) -> int | None:
+    """Return which axis of a view is the last axis of a result; None if it is none."""
+    if place.storage != result.storage or not result.shape:
+        return None
+    last = result.shape[-1], result.strides[-1]
+    axes = [axis for axis in range(1, len(place.shape)) if (place.shape[axis], place.strides[axis]) == last]
+    return axes[-1] if axes else None
 
 
 class _Names:
@@ -174,7 +184,7 @@ def _rows_of(captured: Captured, call: ModuleCall, indices: list[int], names: _N
         parameters = tuple(name for name in names.of([operation]) if name not in told)
         if parameters and operation.results:
             told.update(parameters)
-            name = parameters[0]
+            name = parameters[0].rpartition(".")[0] or parameters[0]
             yield LayerRow(
                 name,
                 operation.name,

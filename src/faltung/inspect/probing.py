@@ -69,6 +69,8 @@ def _gradients(operation: Operation, wanted: Sequence[Tensor]) -> list[Tensor | 
             for out, want in zip(outputs, wanted, strict=False)
             if out.requires_grad
         ]
+        if not pairs:
+            raise NotImplementedError("results without a gradient")
         floats = [value for value in inputs if value.requires_grad]
         outs, weights = [out for out, _ in pairs], [weight for _, weight in pairs]
         gradients = iter(torch.autograd.grad(outs, floats, weights, allow_unused=True))

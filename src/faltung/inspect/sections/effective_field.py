@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from html import escape
 from typing import Any, ClassVar
 
 import numpy as np
@@ -75,7 +76,8 @@ class EffectiveFieldResult(SectionResult):
         shape = self.magnitudes.shape
         plane = middle(self.magnitudes[None]) if 1 <= len(shape) <= 3 else self.magnitudes.reshape(1, 1, -1)
         text = f"Magnitude of the gradient of the middle output of {self.layer}, mean over {self.inputs} inputs"
-        picture = f'<img class="filters" alt="{text}" src="{data_uri(png(signed_sheet(plane.astype(np.float32))))}"/>'
+        source = data_uri(png(signed_sheet(plane.astype(np.float32))))
+        picture = f'<img class="filters" alt="{escape(text)}" src="{source}"/>'
         return (Drawing(picture, f"{text}. Orange: large; near white: zero."),)
 
     def figures(self) -> Mapping[str, float]:
@@ -95,8 +97,10 @@ def measure(subject: Subject) -> SectionResult:
     if not given.is_floating_point():
         return NotMeasured(f"the input {name!r} is of dtype {given.dtype}, which has no gradient")
     target = _target(subject)
-    examples = [*subject.examples, *_random_ones(subject.examples[0], name, _INPUTS - len(subject.examples))]
-    maps = [gradient_map(subject.network, example, name, target) for example in examples]
+    examples = [(example, run.input) for example, run in zip(subject.examples, subject.captured, strict=True)]
+    alike = [(example, other) for example, other in examples if example.tensors[other].shape == given.shape]
+    drawn = [(example, name) for example in _random_ones(subject.examples[0], name, _INPUTS - len(alike))]
+    maps = [gradient_map(subject.network, example, other, target) for example, other in (*alike, *drawn)]
     found = [one for one in maps if one is not None]
     if not found:
         return NotMeasured("no gradient comes back to the input")

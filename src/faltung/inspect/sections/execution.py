@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import io
+import logging
 import warnings as warning_control
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -118,10 +121,23 @@ def _exported(subject: Subject) -> str:
     """Return what `torch.export` says of the network, in one line."""
     given = subject.examples[0].copied()
     try:
-        with _disable_current_modes(), guarded(subject.network, preserving=False), warning_control.catch_warnings():
-            warning_control.simplefilter("ignore")  # those about its own internals
+        with _disable_current_modes(), guarded(subject.network, preserving=False), _quiet():
             program = torch.export.export(subject.network, given.args, dict(given.kwargs), strict=False)
     except Exception as error:  # torch.export raises errors of many kinds for what it does not support
         reason = " ".join((str(error).splitlines() or [""])[0].split())
         return f"not possible: {type(error).__name__}: {reason[:160]}"
     return f"{sum(node.op == 'call_function' for node in program.graph.nodes)} operations"
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep what torch.export prints of its own work from the output: graphs, warnings, and lines for its log."""
+    disabled = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    silent = io.StringIO()
+    try:
+        with warning_control.catch_warnings(), redirect_stdout(silent), redirect_stderr(silent):
+            warning_control.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(disabled)
