@@ -58,7 +58,7 @@ def per_channel(values, axes):
 SCALE, SHIFT = (np.random.default_rng(seed).normal(size=8) for seed in (1, 2))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.data(), st.integers(0, 2), st.booleans())
 def test_scale_and_shift_after_a_layer(data, axes, transposed):
     layer = data.draw(layers(axes, 4, 8, transposed and axes > 0))
@@ -82,7 +82,7 @@ def test_scale_and_shift_before_a_layer(data, axes):
     torch.testing.assert_close(run(merged, x), wanted)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.data(), st.integers(0, 2))
 def test_a_layer_after_a_layer_is_one_layer_or_is_refused(data, axes):
     first, second = data.draw(layers(axes, 4, 8)), data.draw(layers(axes, 8, 4))
@@ -95,7 +95,7 @@ def test_a_layer_after_a_layer_is_one_layer_or_is_refused(data, axes):
     torch.testing.assert_close(run(merged, x), run(second, run(first, x)))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.data(), st.integers(1, 2))
 def test_a_sum_of_branches_is_one_layer_or_is_refused(data, axes):
     maps = data.draw(st.lists(layers(axes, 4, 4), min_size=2, max_size=3))

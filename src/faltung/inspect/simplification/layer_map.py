@@ -125,10 +125,10 @@ def composed(first: LayerMap, second: LayerMap) -> LayerMap:
     # Taps of the second layer are as far apart as the first one's outputs.
     spread = _spread(second, tuple(step * gap for step, gap in zip(first.stride, second.dilation, strict=True)))
     weights = [
-        (Bank(after) * Bank(before)).taps
+        _product(after, before)
         for after, before in zip(_blocks(second, spread, blocks), _blocks(first, _spread(first), blocks), strict=True)
     ]
-    weight = np.concatenate(weights).real
+    weight = np.concatenate(weights)
     sums = second.weight.sum(tuple(range(2, second.weight.ndim)))
     constant = (sums * _bias_of_inputs(second, first.bias)).sum(1)
     return LayerMap(
@@ -191,6 +191,13 @@ def identity_like(layer: LayerMap, scale: Array, shift: Array) -> LayerMap:
     weight = np.zeros((count_out, group_in, *ones))
     weight[np.arange(count_out), np.arange(count_out) % group_in] = scale.reshape(-1, *ones)
     return LayerMap(weight, shift, ones, (0,) * len(ones), ones, layer.groups)
+
+
+def _product(after: Array, before: Array) -> Array:
+    """Return the taps of the product of two banks; those of fully connected layers have one tap at lag zero."""
+    lag = () if after.ndim > 2 else (1,)
+    product = Bank(after.reshape(after.shape + lag)) * Bank(before.reshape(before.shape + lag))
+    return product.taps.real.reshape(product.taps.shape[: after.ndim])
 
 
 def _padding_of_both(first: LayerMap, second: LayerMap) -> tuple[tuple[int, ...], str]:
