@@ -29,7 +29,7 @@ def ready(model):
 
 
 def simplified(model, *shape, tolerance=0.0):
-    """Simplify a model, check that it is untouched and that the result is equal, and return result and certificate."""
+    """Simplify a model, check that it is untouched and the result equal, and return result and certificate."""
     x = torch.randn(*shape)
     state, modes = copy.deepcopy(model.state_dict()), [module.training for module in model.modules()]
     random = torch.random.get_rng_state()

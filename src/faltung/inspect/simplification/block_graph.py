@@ -16,7 +16,7 @@ from faltung.inspect.simplification.layer_map import (
     identity_like,
     summed,
 )
-from faltung.inspect.simplification.layer_steps import Layer, layer_at, scaling_at
+from faltung.inspect.simplification.layer_steps import FoundLayer, layer_at, scaling_at
 from faltung.inspect.simplification.module_edits import Edit, NotEditableError, layer_with, replaced
 from faltung.inspect.simplification.refusals import Refusal
 from faltung.inspect.simplification.traced_graph import Step, TracedGraph
@@ -55,7 +55,7 @@ class _Term(NamedTuple):
 
     step: Step
     source: Step
-    layer: Layer | None
+    layer: FoundLayer | None
 
 
 def sums_of_branches(graph: TracedGraph) -> Iterator[Edit | Refusal]:
@@ -133,7 +133,7 @@ def _weights_obstacle(graph: TracedGraph, group: list[_Term]) -> str:
     return ""
 
 
-def _sum_of(graph: TracedGraph, group: list[_Term], widest: Layer) -> LayerMap:
+def _sum_of(graph: TracedGraph, group: list[_Term], widest: FoundLayer) -> LayerMap:
     maps = []
     for term in group:
         if term.layer is not None:
@@ -154,7 +154,7 @@ class _BlockGraph:
     """The graph of a block in which some terms of a sum are one layer."""
 
     def __init__(
-        self, graph: TracedGraph, block: str, total: Step, merged: set[Step], terms: list[_Term], layer: Layer
+        self, graph: TracedGraph, block: str, total: Step, merged: set[Step], terms: list[_Term], layer: FoundLayer
     ) -> None:
         self.graph, self.block, self.total = graph, block, total
         self.merged, self.terms, self.layer = merged, terms, layer

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from faltung.inspect.simplification.layer_map import Array, LayerMap
-from faltung.inspect.simplification.layer_steps import Layer, layer_at
+from faltung.inspect.simplification.layer_steps import FoundLayer, layer_at
 from faltung.inspect.simplification.module_edits import Edit, NotEditableError, layer_with, replaced
 from faltung.inspect.simplification.refusals import Refusal
 from faltung.inspect.simplification.traced_graph import Step, TracedGraph, has_hooks
@@ -69,7 +69,7 @@ def _constants(bias: Array, steps: list[Step], axes: int) -> Array:
     return value.reshape(-1).numpy()
 
 
-def _gone(first: LayerMap, second: Layer, values: Array) -> Array:
+def _gone(first: LayerMap, second: FoundLayer, values: Array) -> Array:
     """Return for each channel between the two whether it can be left out."""
     constant = ~first.weight.reshape(len(first.weight), -1).any(1)
     if second.map.pads or not second.knows_padding:  # beyond the border there are zeros, or copies of the constant
@@ -79,7 +79,7 @@ def _gone(first: LayerMap, second: Layer, values: Array) -> Array:
 
 
 def _without(
-    graph: TracedGraph, first: Layer, second: Layer, between: list[Step], gone: Array, values: Array
+    graph: TracedGraph, first: FoundLayer, second: FoundLayer, between: list[Step], gone: Array, values: Array
 ) -> Edit | Refusal:
     where = f"{first.step.module}, {second.step.module}: {int(gone.sum())} of {len(gone)} channels"
     why = _obstacle(graph, first, second, between)
@@ -99,7 +99,7 @@ def _without(
     return Edit(_RULE, where, tuple(changes))
 
 
-def _obstacle(graph: TracedGraph, first: Layer, second: Layer, between: list[Step]) -> str:
+def _obstacle(graph: TracedGraph, first: FoundLayer, second: FoundLayer, between: list[Step]) -> str:
     for layer in (first, second):
         if len(graph.readers(layer.weight)) != 1:
             return f"{layer.weight} is used more than once"

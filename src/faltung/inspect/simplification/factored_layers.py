@@ -13,7 +13,7 @@ from torch import nn
 
 from faltung.inspect.simplification.comparing import seconds_of
 from faltung.inspect.simplification.layer_map import Array, LayerMap
-from faltung.inspect.simplification.layer_steps import Layer, layer_at
+from faltung.inspect.simplification.layer_steps import FoundLayer, layer_at
 from faltung.inspect.simplification.module_edits import Edit, NotEditableError, layer_with, replaced
 from faltung.inspect.simplification.refusals import Refusal
 from faltung.inspect.simplification.traced_graph import TracedGraph
@@ -97,7 +97,7 @@ def _taps(found: tuple[str, LayerMap, LayerMap]) -> int:
     return found[1].weight.size + found[2].weight.size
 
 
-def _time_ratio(old: nn.Module, new: nn.Module, layer: Layer, dtype: torch.dtype) -> float:
+def _time_ratio(old: nn.Module, new: nn.Module, layer: FoundLayer, dtype: torch.dtype) -> float:
     """Return the time of the factors over that of the layer, on samples of the layer's own shape."""
     x = torch.randn(layer.source.shape, dtype=dtype)
     modules: list[Any] = [_as(each, dtype) for each in (old, new)]

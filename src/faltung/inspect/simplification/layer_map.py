@@ -6,7 +6,9 @@ reflected products and sums, so the algebra of `faltung.Bank` is used on the wei
 
 from __future__ import annotations
 
+import functools
 import math
+import operator
 from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
@@ -145,6 +147,26 @@ def composed(first: LayerMap, second: LayerMap) -> LayerMap:
 def summed(maps: list[LayerMap]) -> LayerMap:
     """Return the sum of maps of one input as one map: taps at the same lag are added."""
     first = maps[0]
+    mode = _common_mode(maps)
+    axes = range(len(first.sizes))
+    lags = [[_lags(each, axis) for each in maps] for axis in axes]
+    if any(len({low + high for low, high in axis}) > 1 for axis in lags):
+        raise NotExactError("the windows of the branches have different centres")
+    reach = [(min(low for low, _ in axis), max(high for _, high in axis)) for axis in lags]
+    groups = math.gcd(*(each.groups for each in maps))
+    banks = [Bank(_ungrouped(each, _spread(each), groups), origin=each.padding) for each in maps]
+    total = functools.reduce(operator.add, banks)
+    # A sum of banks has the taps that any of them has; taps of zero at the ends are put back.
+    weight = np.zeros((*total.taps.shape[:2], *(high - low + 1 for low, high in reach)))
+    ends = zip(reach, total.origin, total.shape, strict=True)
+    places = (slice(-low - at, -low - at + size) for (low, _), at, size in ends)
+    weight[(slice(None), slice(None), *places)] = total.taps.real
+    bias = np.sum([each.bias for each in maps], axis=0)
+    return LayerMap(weight, bias, first.stride, tuple(-low for low, _ in reach), (1,) * len(axes), groups, mode=mode)
+
+
+def _common_mode(maps: list[LayerMap]) -> str:
+    """Return how all maps that pad do so, or raise an error if they cannot be added up."""
     if any(each.transposed for each in maps):
         raise NotExactError("one of the branches is transposed")
     if len({each.stride for each in maps}) > 1:
@@ -152,33 +174,7 @@ def summed(maps: list[LayerMap]) -> LayerMap:
     modes = {each.mode for each in maps if each.pads}
     if len(modes) > 1:
         raise NotExactError("the branches pad in different ways")
-    lags = [[_lags(each, axis) for each in maps] for axis in range(len(first.sizes))]
-    if any(len({low + high for low, high in axis}) > 1 for axis in lags):
-        raise NotExactError("the windows of the branches have different centres")
-    lows = tuple(min(low for low, _ in axis) for axis in lags)
-    highs = tuple(max(high for _, high in axis) for axis in lags)
-    groups = math.gcd(*(each.groups for each in maps))
-    total = None
-    for each in maps:
-        origin = tuple(each.padding[axis] for axis in range(len(lows)))
-        bank = Bank(_ungrouped(each, _spread(each), groups), origin=origin)
-        total = bank if total is None else total + bank
-    assert total is not None
-    weight = np.zeros((*total.taps.shape[:2], *(high - low + 1 for low, high in zip(lows, highs, strict=True))))
-    # A sum of banks has the taps that any of them has; taps of zero at the ends are put back.
-    places = tuple(
-        slice(-low - at, -low - at + size) for low, at, size in zip(lows, total.origin, total.shape, strict=True)
-    )
-    weight[(slice(None), slice(None), *places)] = total.taps.real
-    return LayerMap(
-        weight,
-        np.sum([each.bias for each in maps], axis=0),
-        first.stride,
-        tuple(-low for low in lows),
-        (1,) * len(first.sizes),
-        groups,
-        mode=modes.pop() if modes else "zeros",
-    )
+    return modes.pop() if modes else "zeros"
 
 
 def identity_like(layer: LayerMap, scale: Array, shift: Array) -> LayerMap:

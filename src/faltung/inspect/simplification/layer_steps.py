@@ -10,7 +10,7 @@ import torch
 from faltung.inspect.simplification.layer_map import Array, LayerMap
 from faltung.inspect.simplification.traced_graph import Step, TracedGraph
 
-__all__ = ["Layer", "Scaling", "layer_at", "scaling_at"]
+__all__ = ["FoundLayer", "Scaling", "layer_at", "scaling_at"]
 
 #: Arguments behind input, weight and bias, with what torch assumes for one that is not given.
 _CONVOLUTION = {"stride": 1, "padding": 0, "dilation": 1, "groups": 1}
@@ -18,7 +18,7 @@ _TRANSPOSED = {"stride": 1, "padding": 0, "output_padding": 0, "groups": 1, "dil
 _BATCH_NORM = "_native_batch_norm_legit_no_training"
 
 
-class Layer(NamedTuple):
+class FoundLayer(NamedTuple):
     """A layer that is found in a graph.
 
     Parameters
@@ -55,7 +55,7 @@ class Scaling(NamedTuple):
     shift: Array
 
 
-def layer_at(graph: TracedGraph, step: Step) -> Layer | None:
+def layer_at(graph: TracedGraph, step: Step) -> FoundLayer | None:
     """Return the layer whose output this step is, or None."""
     name = step.operation
     if name not in ("linear", *(f"conv{n}d" for n in "123"), *(f"conv_transpose{n}d" for n in "123")):
@@ -81,7 +81,7 @@ def layer_at(graph: TracedGraph, step: Step) -> Layer | None:
     channels = taps.shape[1] * groups if transposed else len(taps)
     shift = np.zeros(channels) if bias is None else _array(graph, bias)
     value = LayerMap(taps, shift, stride, padding, dilation, groups, transposed, mode)
-    return Layer(step, source, steps, weight, bias, value, known)
+    return FoundLayer(step, source, steps, weight, bias, value, known)
 
 
 def scaling_at(graph: TracedGraph, step: Step) -> Scaling | None:

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from faltung.inspect.simplification.layer_map import LayerMap
-from faltung.inspect.simplification.layer_steps import Layer
+from faltung.inspect.simplification.layer_steps import FoundLayer
 from faltung.inspect.simplification.traced_graph import TracedGraph
 
 __all__ = ["Change", "Edit", "NotEditableError", "applied", "changed_layer", "layer_with", "replaced"]
@@ -60,7 +60,7 @@ def replaced(graph: TracedGraph, module: str, value: nn.Module) -> Change:
     return Change(graph.modules[parent], name, value) if module else Change(graph.holder, "model", value)
 
 
-def changed_layer(graph: TracedGraph, layer: Layer, value: LayerMap) -> list[Change]:
+def changed_layer(graph: TracedGraph, layer: FoundLayer, value: LayerMap) -> list[Change]:
     """Return the changes that give a layer another value: the module keeps its class and its name."""
     old = layer.map
     steps = [(each.stride, each.padding, each.dilation, each.groups, each.mode) for each in (old, value)]
@@ -69,7 +69,7 @@ def changed_layer(graph: TracedGraph, layer: Layer, value: LayerMap) -> list[Cha
     return [replaced(graph, layer.step.module, layer_with(graph, layer, value))]
 
 
-def layer_with(graph: TracedGraph, layer: Layer, value: LayerMap) -> nn.Module:
+def layer_with(graph: TracedGraph, layer: FoundLayer, value: LayerMap) -> nn.Module:
     """Return a new module of the class of a layer's, with another value."""
     owner = layer.step.module
     module = graph.modules[owner]
@@ -83,7 +83,7 @@ def layer_with(graph: TracedGraph, layer: Layer, value: LayerMap) -> nn.Module:
     return new  # type: ignore[no-any-return]
 
 
-def _changed_parameters(graph: TracedGraph, layer: Layer, value: LayerMap) -> list[Change]:
+def _changed_parameters(graph: TracedGraph, layer: FoundLayer, value: LayerMap) -> list[Change]:
     changes = [_tensor_change(graph, layer.weight, value.weight)]
     like = graph.tensor(layer.weight)
     if layer.bias is not None:

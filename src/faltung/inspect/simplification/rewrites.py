@@ -18,7 +18,7 @@ from faltung.inspect.simplification.layer_map import (
     scaled_after,
     scaled_before,
 )
-from faltung.inspect.simplification.layer_steps import Layer, Scaling, layer_at, scaling_at
+from faltung.inspect.simplification.layer_steps import FoundLayer, Scaling, layer_at, scaling_at
 from faltung.inspect.simplification.module_edits import Change, Edit, NotEditableError, changed_layer, replaced
 from faltung.inspect.simplification.refusals import Refusal
 from faltung.inspect.simplification.traced_graph import Step, TracedGraph, has_hooks
@@ -112,12 +112,12 @@ def _scalings(graph: TracedGraph) -> Iterator[Scaling]:
     return (each for each in found if each is not None)
 
 
-def _layers(graph: TracedGraph) -> Iterator[Layer]:
+def _layers(graph: TracedGraph) -> Iterator[FoundLayer]:
     found = (layer_at(graph, step) for step in graph.steps)
     return (each for each in found if each is not None)
 
 
-def _product(first: Layer, second: LayerMap) -> LayerMap:
+def _product(first: FoundLayer, second: LayerMap) -> LayerMap:
     """Return two layers as one, unless that takes far more multiply-adds."""
     both = composed(first.map, second)
     apart = second.weight.size + first.map.weight.size
@@ -129,10 +129,10 @@ def _product(first: Layer, second: LayerMap) -> LayerMap:
 def _merged(
     rule: str,
     graph: TracedGraph,
-    layer: Layer,
+    layer: FoundLayer,
     other: Step,
     merge: Callable[[LayerMap], LayerMap],
-    first: Layer | None = None,
+    first: FoundLayer | None = None,
 ) -> Edit | Refusal:
     """Return the edit that gives a layer the value of itself and another step, whose module becomes an identity."""
     where = f"{other.module or 'the model'}, {layer.step.module or 'the model'}"
@@ -152,12 +152,14 @@ def _merged(
     return Edit(rule, where, tuple(changes))
 
 
-def _entries(layer: Layer) -> list[Step]:
+def _entries(layer: FoundLayer) -> list[Step]:
     """Return the step of a layer that reads its input."""
     return [layer.steps[0]]
 
 
-def _obstacle(graph: TracedGraph, layer: Layer, other: Step, before: Step, after: Step, first: Layer | None) -> str:
+def _obstacle(
+    graph: TracedGraph, layer: FoundLayer, other: Step, before: Step, after: Step, first: FoundLayer | None
+) -> str:
     """Return why a layer and another step must not become one, or an empty text."""
     own = {*(first.steps if first else (other,))}
     if {*graph.steps_of(other.module)} != own or not other.module:
@@ -174,7 +176,7 @@ def _obstacle(graph: TracedGraph, layer: Layer, other: Step, before: Step, after
     return graph.obstacle(other.module) or _layer_obstacle(graph, layer)
 
 
-def _layer_obstacle(graph: TracedGraph, layer: Layer) -> str:
+def _layer_obstacle(graph: TracedGraph, layer: FoundLayer) -> str:
     """Return why the weights of a layer must not be changed; those of a function belong to the module around it."""
     owner = layer.weight.rpartition(".")[0]
     if owner == layer.step.module and owner:

@@ -13,9 +13,7 @@ from torch import nn
 
 from faltung.errors import ArgumentError
 
-__all__ = ["Step", "TracedGraph", "traced"]
-
-_GETITEM = operator.getitem
+__all__ = ["Step", "TracedGraph", "has_hooks", "traced"]
 
 
 @dataclass(eq=False, repr=False)
@@ -145,28 +143,27 @@ def traced(holder: Any, example: tuple[Any, ...]) -> TracedGraph:
 def _steps(graph: Any, names: dict[str, str]) -> Iterator[Step]:
     made: dict[Any, Step] = {}
     for node in graph.nodes:
+        inputs = [made[each] for each in dict.fromkeys(node.all_input_nodes) if each in made]
         if node.op == "output":
-            for argument in node.all_input_nodes:
-                if argument in made:
-                    made[argument].users.append(None)
-            continue
-        if node.op == "placeholder" and (node.name in names or not _is_tensor(node)):
-            continue
-        if node.target is _GETITEM and node.args[0] in made:
+            for each in inputs:
+                each.users.append(None)
+        elif node.target is operator.getitem and inputs:
             # The first result of batch norm is its output; the others are statistics that nobody reads.
-            made[node] = made[node.args[0]]
-            continue
-        inputs = [made[each] for each in node.all_input_nodes if each in made]
-        stack = (node.meta.get("nn_module_stack") or {}).items()
-        calls = tuple((name, key) for key, (name, _) in stack)
-        arguments = tuple(_named(argument, names, made) for argument in node.args)
-        name = "input" if node.op == "placeholder" else str(node.target)
-        named = {key: _named(argument, names, made) for key, argument in node.kwargs.items()}
-        step = Step(name, node.target, inputs, arguments, named, calls, _shape(node))
-        made[node] = step
-        for each in dict.fromkeys(inputs):
-            each.users.append(step)
-        yield step
+            made[node] = inputs[0]
+        elif node.op != "placeholder" or (node.name not in names and _is_tensor(node)):
+            made[node] = step = _step(node, inputs, names, made)
+            for each in inputs:
+                each.users.append(step)
+            yield step
+
+
+def _step(node: Any, inputs: list[Step], names: dict[str, str], made: dict[Any, Step]) -> Step:
+    name = "input" if node.op == "placeholder" else str(node.target)
+    stack = (node.meta.get("nn_module_stack") or {}).items()
+    arguments = tuple(_named(argument, names, made) for argument in node.args)
+    named = {key: _named(argument, names, made) for key, argument in node.kwargs.items()}
+    calls = tuple((module, key) for key, (module, _) in stack)
+    return Step(name, node.target, inputs, arguments, named, calls, _shape(node))
 
 
 def _named(argument: Any, names: dict[str, str], made: dict[Any, Step]) -> Any:
