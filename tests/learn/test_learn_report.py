@@ -14,15 +14,15 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from faltung.datasets.dataset import Dataset, Split
+from faltung.ground.drawings.charts import Bar, Curve, bar_chart, line_chart, ticks
+from faltung.ground.drawings.pictures import colour_sheet, data_uri, middle, png, signed_sheet, visible
+from faltung.ground.drawings.sketches import sketch
 from faltung.learn.measures.counting import LayerCost, NetworkCost
 from faltung.learn.measures.layerwise import NetworkLayer
 from faltung.learn.measures.outcome import MeasuredLayer, Outcome
 from faltung.learn.report import html_report, warnings
-from faltung.learn.report.charts import Bar, Curve, bar_chart, line_chart, ticks
 from faltung.learn.report.columns import text_table
 from faltung.learn.report.findings import findings
-from faltung.learn.report.pictures import colour_sheet, data_uri, middle, png, signed_sheet, visible
-from faltung.learn.report.sketches import sketch
 from faltung.learn.report.table import table
 from faltung.learn.report.wording import times
 from faltung.learn.training import EpochRecord

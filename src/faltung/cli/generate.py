@@ -65,8 +65,8 @@ def generate(
 
       faltung generate runs/learn-001 --network dense -o dense.png
     """
+    from faltung.ground.drawings.pictures import png
     from faltung.learn.report.contact_sheet import contact_sheet
-    from faltung.learn.report.pictures import png
     from faltung.learn.tasks.generation import flow
     from faltung.networks.generator import GENERATORS, VelocityField
     from faltung.networks.stored import load_trained

@@ -22,6 +22,7 @@ from faltung.cli.export import export
 from faltung.cli.fit import fit
 from faltung.cli.generate import generate
 from faltung.cli.help import ExplainedCommand, ExplainedGroup
+from faltung.cli.inspect import inspect
 from faltung.cli.kernels import kernels
 from faltung.cli.learn import learn
 from faltung.cli.plan import plan
@@ -46,7 +47,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (apply, pyramid, kernels, plan, fit, learn, predict, generate, export, calibrate, cache):
+for command in (apply, pyramid, kernels, plan, fit, learn, predict, generate, inspect, export, calibrate, cache):
     app.command(cls=ExplainedCommand)(naming_what_was_typed(command))
 # What follows the script belongs to the script, options too.
 own = {"allow_interspersed_args": False}

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from faltung.errors import ArgumentError
-from faltung.learn.report.pictures import visible
+from faltung.ground.drawings.pictures import visible
 
 __all__ = ["contact_sheet"]
 

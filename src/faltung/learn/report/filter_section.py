@@ -7,9 +7,9 @@ from html import escape
 import numpy as np
 from numpy.typing import NDArray
 
+from faltung.ground.drawings.pictures import colour_sheet, data_uri, middle, png, signed_sheet
+from faltung.ground.drawings.sketches import sketch
 from faltung.learn.measures.outcome import Outcome
-from faltung.learn.report.pictures import colour_sheet, data_uri, middle, png, signed_sheet
-from faltung.learn.report.sketches import sketch
 from faltung.learn.report.wording import nouns
 
 __all__ = ["filters_section"]

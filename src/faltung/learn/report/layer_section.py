@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from html import escape
 
+from faltung.ground.drawings.charts import Curve, line_chart, ticks
+from faltung.ground.drawings.numbers import grid
 from faltung.learn.measures.outcome import Outcome
-from faltung.learn.report.charts import Curve, line_chart, ticks
-from faltung.learn.report.numbers import grid
 from faltung.learn.report.wording import nouns, percent, quoted
 from faltung.learn.risk import accuracy_interval
 

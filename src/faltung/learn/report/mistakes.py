@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faltung.datasets.dataset import Split
+from faltung.ground.drawings.charts import Bar, Curve, bar_chart, line_chart
+from faltung.ground.drawings.numbers import numbers
 from faltung.learn.measures.confusion import Confusion, most_confused
 from faltung.learn.measures.outcome import Outcome
 from faltung.learn.measures.reliability import calibration_error
-from faltung.learn.report.charts import Bar, Curve, bar_chart, line_chart
-from faltung.learn.report.numbers import numbers
 from faltung.learn.report.sample_section import judged_samples, picture
 from faltung.learn.report.wording import nouns, percent, quoted
 from faltung.learn.risk import accuracy_interval

@@ -11,13 +11,14 @@ from string import Template
 import numpy as np
 
 from faltung.datasets.dataset import Dataset, Split
+from faltung.ground.drawings.charts import Curve, line_chart, ticks
+from faltung.ground.drawings.numbers import definitions, grid, grid_of
+from faltung.ground.drawings.style import page_style
 from faltung.learn.measures.outcome import Outcome
-from faltung.learn.report.charts import Curve, line_chart, ticks
 from faltung.learn.report.filter_section import filters_section
 from faltung.learn.report.findings import findings, warnings
 from faltung.learn.report.layer_section import costs_section, depth_section
 from faltung.learn.report.mistakes import calibration_section, confusion_section, samples_section
-from faltung.learn.report.numbers import definitions, grid, grid_of
 from faltung.learn.report.table import table
 from faltung.learn.report.wording import between, nouns, quoted
 from faltung.learn.risk import accuracy_interval
@@ -56,6 +57,7 @@ def html_report(
     pooled = split if tested is None else replace(split, test=tested)
     template = Template(files("faltung.learn.report").joinpath("comparison.html").read_text(encoding="utf-8"))
     page = template.substitute(
+        style=page_style(),
         title=escape(
             " against ".join(filter(None, (quoted(model.name), _list([yardstick.name for yardstick in yardsticks]))))
         ),

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from html import escape
 
 from faltung.datasets.dataset import Split
+from faltung.ground.drawings.pictures import data_uri, png, visible
+from faltung.ground.drawings.sketches import sketch
 from faltung.learn.measures.outcome import Outcome
-from faltung.learn.report.pictures import data_uri, png, visible
-from faltung.learn.report.sketches import sketch
 from faltung.learn.report.wording import nouns
 
 __all__ = ["judged_samples", "picture"]

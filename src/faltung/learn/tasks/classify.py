@@ -9,6 +9,7 @@ from torch import nn
 
 from faltung.datasets.cross_validation import further_splits
 from faltung.datasets.dataset import Split
+from faltung.ground.drawings.pictures import colour_sheet, png, signed_sheet
 from faltung.learn.augmentation import Augmentation
 from faltung.learn.batches import tensors
 from faltung.learn.experiment import carry_out
@@ -17,7 +18,6 @@ from faltung.learn.measures.answers import Answers, answered, answers_needed
 from faltung.learn.measures.outcome import Outcome, measure, measuring, pooled
 from faltung.learn.recipe import Recipe
 from faltung.learn.report import html_report
-from faltung.learn.report.pictures import colour_sheet, png, signed_sheet
 from faltung.learn.report.table import samples_behind, table
 from faltung.learn.risk import accuracy
 from faltung.learn.runs import RunFolder

@@ -9,12 +9,12 @@ from torch import nn
 
 from faltung.datasets.dataset import Split
 from faltung.errors import ArgumentError
+from faltung.ground.drawings.pictures import png
 from faltung.learn.augmentation import Augmentation
 from faltung.learn.experiment import carry_out
 from faltung.learn.hardware import Hardware
 from faltung.learn.recipe import Recipe
 from faltung.learn.report.contact_sheet import contact_sheet
-from faltung.learn.report.pictures import png
 from faltung.learn.runs import RunFolder
 from faltung.learn.task import Results, Setup, Task
 from faltung.learn.tasks.generation.flow import UNCHANGED, FlowMatching

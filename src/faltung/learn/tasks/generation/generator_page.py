@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faltung.datasets.dataset import Split
-from faltung.learn.report.charts import Curve, line_chart
+from faltung.ground.drawings.charts import Curve, line_chart
+from faltung.ground.drawings.numbers import definitions, grid
+from faltung.ground.drawings.pictures import data_uri, png
 from faltung.learn.report.contact_sheet import contact_sheet
-from faltung.learn.report.numbers import definitions, grid
-from faltung.learn.report.pictures import data_uri, png
 from faltung.learn.report.wording import nouns, percent, quoted
 from faltung.learn.tasks.generation.generator_outcome import GeneratorOutcome, score_table
 

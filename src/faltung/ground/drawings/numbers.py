@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from faltung.learn.report.charts import Curve
+from faltung.ground.drawings.charts import Curve
 
 __all__ = ["definitions", "grid", "grid_of", "numbers"]
 

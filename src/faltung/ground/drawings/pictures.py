@@ -23,16 +23,18 @@ _COLUMNS = 8
 _LARGEST = 2 * _TILE  # pixels of a picture's longer side: enough for screens of double resolution
 
 
-def signed_sheet(tiles: NDArray[np.float32]) -> NDArray[np.uint8]:
+def signed_sheet(tiles: NDArray[np.float32], together: bool = False) -> NDArray[np.uint8]:
     """Draw kernels or feature maps side by side: blue is negative, near white is zero, orange is positive.
 
-    Each tile has its own scale, up to its largest magnitude. The magnitude of a kernel means nothing if batch norm
-    follows.
+    Each tile has its own scale, up to its largest magnitude, unless `together`: the magnitude of a kernel means
+    nothing if batch norm follows.
 
     Parameters
     ----------
     tiles : array, shape (tiles, height, width)
         Kernels or feature maps.
+    together : bool, optional
+        Whether all tiles have one scale, up to the largest magnitude of all.
 
     Returns
     -------
@@ -46,7 +48,7 @@ def signed_sheet(tiles: NDArray[np.float32]) -> NDArray[np.uint8]:
     >>> sheet.shape, sheet[0, 0].tolist(), sheet[0, -1].tolist()
     ((28, 84, 4), [33, 102, 172, 255], [204, 88, 3, 255])
     """
-    strength = _strength(tiles)[..., None]
+    strength = _strength(tiles, together)[..., None]
     end = np.where(strength < 0, _NEGATIVE, _POSITIVE)
     return _sheet(_ZERO + np.abs(strength) * (end - _ZERO))
 
@@ -73,11 +75,11 @@ def colour_sheet(tiles: NDArray[np.float32]) -> NDArray[np.uint8]:
     return _sheet(_GREY + (255 - _GREY) * np.moveaxis(_strength(tiles), 1, -1))
 
 
-def _strength(tiles: NDArray[np.float32]) -> NDArray[np.float64]:
+def _strength(tiles: NDArray[np.float32], together: bool = False) -> NDArray[np.float64]:
     """Return tiles in units of their largest magnitude, with fewer pixels if they are too large for a page."""
     down, across = (-(-size // _LARGEST) for size in tiles.shape[-2:])
     shown = tiles[..., ::down, ::across].astype(np.float64)
-    largest = np.abs(shown).max(axis=tuple(range(1, shown.ndim)), keepdims=True)
+    largest = np.abs(shown).max(axis=tuple(range(0 if together else 1, shown.ndim)), keepdims=True)
     strength: NDArray[np.float64] = shown / np.where(largest > 0, largest, 1.0)
     return strength
 

@@ -1,0 +1,128 @@
+"""`faltung inspect`: the report card of a network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeVar
+
+import typer
+from rich.console import Console
+
+from faltung.cli.console import note_unfinished, print_error
+from faltung.errors import ArgumentError
+from faltung.ground.targets import Inputs, check_new_files, new_file
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from faltung.inspect.examples import Example
+    from faltung.inspect.requirements import Requirement
+
+__all__ = ["inspect"]
+
+_STANDARD_OUTPUT = Path("-")
+_Value = TypeVar("_Value")
+
+
+def inspect(
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="TARGET",
+            help="A run folder of `faltung learn`, a .pt2 file of torch.export, or package.module:factory.",
+        ),
+    ],
+    weights: Annotated[
+        Path | None,
+        typer.Option(help="Weights for the factory: safetensors, or a state dict of torch.", metavar="FILE"),
+    ] = None,
+    example: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Input: a shape such as 1x3x224x224, or a .npy or .safetensors file. A second one shows whether the "
+            "control flow depends on data.",
+            metavar="SHAPE",
+        ),
+    ] = None,
+    network: Annotated[
+        str, typer.Option(help="Network of the run: model, or the name of a yardstick.", metavar="NAME")
+    ] = "model",
+    section: Annotated[
+        list[str] | None, typer.Option(help="Section to measure; all of them by default.", metavar="NAME")
+    ] = None,
+    html: Annotated[Path | None, typer.Option("--html", help="Write the card as one page.", metavar="FILE")] = None,
+    json_file: Annotated[
+        Path | None, typer.Option("--json", help="Write the numbers; - is standard output.", metavar="FILE")
+    ] = None,
+    require: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A requirement such as 'parameters<1e6'; the exit code is 1 if it is not met.", metavar="TEXT"
+        ),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
+) -> None:
+    """Print the report card of a network: what it costs, what it sees, how it runs.
+
+    Nothing in a file is executed. The function of package.module:factory is called without arguments; modules of the
+    current folder are found.
+
+    Examples
+    --------
+      faltung inspect runs/learn-001 --html card.html
+
+      faltung inspect nets:Small --weights small.pth --example 1x3x224x224
+
+      faltung inspect nets:Small --example 1x3x32x32 --require "parameters<1e6"
+    """
+    from faltung.inspect.report_card import card
+    from faltung.inspect.requirements import check_requirement
+
+    required = require or []
+    for text in required:
+        _usage("--require", check_requirement, text)
+    files = {"--html": html, "--json": None if json_file == _STANDARD_OUTPUT else json_file}
+    written = {option: file for option, file in files.items() if file is not None}
+    check_new_files(written, overwrite, Inputs([path for path in (Path(target), weights) if path is not None]))
+    made, examples = _loaded(target, weights, network, example or [])
+    title = target if ":" in target else Path(target).name
+    found = card(made, *examples, sections=section or None, title=title)
+    if json_file == _STANDARD_OUTPUT:
+        typer.echo(found.json())
+    else:
+        Console(highlight=False).print(found)
+    for option, file in written.items():
+        with new_file(file, option) as temporary:
+            temporary.write_text(found.html() if option == "--html" else found.json(), encoding="utf-8")
+    results = [_usage("--require", lambda text: found.require(text)[0], text) for text in required]
+    _judge(results, to_errors=json_file == _STANDARD_OUTPUT)
+
+
+def _loaded(target: str, weights: Path | None, network: str, texts: list[str]) -> tuple[nn.Module, list[Example]]:
+    """Return the network and its examples."""
+    from faltung.inspect.network_files import example_from_text, load_network
+
+    made, own = load_network(target, weights, network)
+    if not texts and own is None:
+        raise typer.BadParameter("a network without a run folder needs one: 1x3x224x224", param_hint="--example")
+    if Path(target).is_dir():
+        note_unfinished(Path(target))
+    return made, [example_from_text(text, made) for text in texts] or ([] if own is None else [own])
+
+
+def _judge(results: Sequence[Requirement], to_errors: bool) -> None:
+    """Print which requirements are met; end with exit code 1 if one is not."""
+    for one in results:
+        typer.echo(str(one), err=to_errors)
+    if unmet := sum(not one for one in results):
+        print_error(f"{unmet} of {len(results)} requirements are not met")
+        raise typer.Exit(1)
+
+
+def _usage(option: str, call: Callable[[str], _Value], text: str) -> _Value:
+    """Return what a function says of a text that was typed; an error is one of the command line."""
+    try:
+        return call(text)
+    except ArgumentError as error:
+        raise typer.BadParameter(str(error), param_hint=option) from error

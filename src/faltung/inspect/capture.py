@@ -1,0 +1,386 @@
+"""What happened in a network? Every operation that ran, which memory it read and wrote, and in which module.
+
+A network is run once under a dispatch mode of torch, so that any control flow is followed, and functional calls are
+seen as well as modules. A tensor is known by its memory: by a number for its storage, its shape, strides and offset.
+So views need no operations, and what is written in place is written where it is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+from torch import nn
+from torch.multiprocessing.reductions import StorageWeakRef
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from faltung.inspect.examples import Example, tensors_in
+
+__all__ = ["Captured", "ModuleCall", "Operation", "Place", "capture"]
+
+_KEPT_ELEMENTS = 1 << 22
+"""Constants with at most so many elements are kept where an operation needs their values."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the elements of a tensor are.
+
+    Parameters
+    ----------
+    storage : int
+        Number of the storage.
+    shape, strides : tuple of int
+        In elements.
+    offset : int
+        Of the first element, in elements.
+    itemsize : int
+        Bytes of an element.
+    dtype : str
+        Name of the dtype.
+
+    Examples
+    --------
+    >>> Place(0, (2, 3), (3, 1), 0, 4, "float32").count
+    6
+    """
+
+    storage: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+    offset: int
+    itemsize: int
+    dtype: str
+
+    @property
+    def count(self) -> int:
+        """Number of elements."""
+        count = 1
+        for length in self.shape:
+            count *= length
+        return count
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of the elements."""
+        return self.count * self.itemsize
+
+
+@dataclass(frozen=True, eq=False)
+class Operation:
+    """One operation of torch that ran.
+
+    Parameters
+    ----------
+    function : OpOverload
+        What torch ran, such as ``aten.convolution.default``.
+    arguments : mapping of str
+        Its arguments by name, with a `Place` for each tensor.
+    results : tuple of Place
+        The tensors that it returned.
+    written : tuple of Place
+        The tensors that it wrote in place and did not return.
+    call : int
+        Index of the module call in which it ran.
+    variable : frozenset of Place
+        The operands that can depend on the input of the network.
+    values : mapping of Place to tensor
+        Values of tensors that an analysis needs: indices, masks, and the operands of operations without a rule.
+
+    Examples
+    --------
+    See `capture`.
+    """
+
+    function: Any
+    arguments: Mapping[str, Any]
+    results: tuple[Place, ...]
+    written: tuple[Place, ...]
+    call: int
+    variable: frozenset[Place]
+    values: Mapping[Place, torch.Tensor]
+
+    @property
+    def follows(self) -> bool:
+        """Whether its results can depend on the input of the network."""
+        return bool(self.variable)
+
+    @property
+    def name(self) -> str:
+        """Name without overload, such as ``convolution``; that of the variant in place is the same.
+
+        Of other libraries than torch's own, the name of the library is part of it: two may use one name.
+        """
+        library, stem = self.function._schema.name.split("::")
+        stem = stem if stem.startswith("__") else stem.rstrip("_")
+        return stem if library == "aten" else f"{library}::{stem}"
+
+    @property
+    def pointwise(self) -> bool:
+        """Whether each result depends on the operands at its own position alone."""
+        return torch.Tag.pointwise in self.function.tags
+
+    @property
+    def in_place(self) -> bool:
+        """Whether it writes to one of its arguments."""
+        return bool(self.function._schema.is_mutable)
+
+    def operands(self) -> Iterator[tuple[str, int | None, Place]]:
+        """Yield the name, the index in a list, and the place of each tensor argument."""
+        for name, value in self.arguments.items():
+            if isinstance(value, Place):
+                yield name, None, value
+            elif isinstance(value, list | tuple):
+                for index, item in enumerate(value):
+                    if isinstance(item, Place):
+                        yield name, index, item
+
+
+@dataclass(eq=False)
+class ModuleCall:
+    """One call of a module.
+
+    Parameters
+    ----------
+    name : str
+        Path of the module in the network; empty for the network itself.
+    module : str
+        Name of its class.
+    parent : int
+        Index of the call in which it was called; -1 for the network itself.
+    number : int
+        How often the module had been called before.
+    first, end : int
+        Its operations are those from `first`, up to but not including `end`.
+    results : tuple of Place
+        The tensors that it returned.
+
+    Examples
+    --------
+    See `capture`.
+    """
+
+    name: str
+    module: str
+    parent: int
+    number: int
+    first: int
+    end: int = 0
+    results: tuple[Place, ...] = ()
+    inputs: tuple[Place, ...] = ()
+    parts: int = 0  # calls of modules inside it
+
+
+@dataclass(eq=False)
+class Captured:
+    """All that happened in one run of a network.
+
+    Parameters
+    ----------
+    operations : list of Operation
+        In the order in which they ran, without views.
+    calls : list of ModuleCall
+        In the order in which they began; the first one is the network itself.
+    sources : dict of str to Place
+        The tensors of the example.
+    parameters, buffers : dict of str to Place
+        By name; a tensor that is shared has several.
+    classes : dict of str to str
+        The class of each module, by its path.
+    sizes : dict of int to int
+        Bytes of each storage.
+    trace : list of str
+        Names of all operations with their modules, views included: two runs differ in it if control flow does.
+
+    Examples
+    --------
+    See `capture`.
+    """
+
+    operations: list[Operation] = field(default_factory=list)
+    calls: list[ModuleCall] = field(default_factory=list)
+    sources: dict[str, Place] = field(default_factory=dict)
+    parameters: dict[str, Place] = field(default_factory=dict)
+    buffers: dict[str, Place] = field(default_factory=dict)
+    classes: dict[str, str] = field(default_factory=dict)
+    sizes: dict[int, int] = field(default_factory=dict)
+    trace: list[str] = field(default_factory=list)
+
+    @property
+    def results(self) -> tuple[Place, ...]:
+        """The tensors that the network returned."""
+        return self.calls[0].results
+
+    @property
+    def input(self) -> str:
+        """Name of the first tensor of the example with floating-point values, or else of the first one."""
+        floats = [name for name, place in self.sources.items() if "float" in place.dtype]
+        return (floats or [*self.sources])[0]
+
+
+def capture(network: nn.Module, example: Example, needs_values: Callable[[Operation], bool]) -> Captured:
+    """Run a network once, without gradients, and return what happened.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        Is run as it is: see `faltung.inspect.guarded.guarded`.
+    example : Example
+        Its input.
+    needs_values : callable
+        Whether the operands of an operation are kept with their values.
+
+    Examples
+    --------
+    >>> from faltung.inspect.examples import as_example
+    >>> network = nn.Sequential(nn.Conv1d(1, 2, 3), nn.ReLU())
+    >>> found = capture(network, as_example(torch.zeros(1, 1, 8)), lambda _: False)
+    >>> [(operation.name, found.calls[operation.call].name) for operation in found.operations]
+    [('convolution', '0'), ('relu', '1')]
+    >>> found.results[0].shape
+    (1, 2, 6)
+    """
+    recorder = _Recorder(needs_values)
+    given = example.copied()
+    for name, parameter in network.named_parameters(remove_duplicate=False):
+        recorder.captured.parameters[name] = place = recorder.place_of(parameter)
+        recorder.weights.add(place.storage)
+    for name, buffer in network.named_buffers(remove_duplicate=False):
+        recorder.captured.buffers[name] = recorder.place_of(buffer)
+    recorder.captured.classes = {name: type(module).__name__ for name, module in network.named_modules()}
+    for name, tensor in given.tensors.items():
+        recorder.captured.sources[name] = place = recorder.place_of(tensor)
+        recorder.following.add(place.storage)
+    with torch.no_grad(), _following_modules(network, recorder), recorder:
+        given.called(network)
+    return recorder.captured
+
+
+class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's own
+    """Records every operation that runs."""
+
+    def __init__(self, needs_values: Callable[[Operation], bool]) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.captured = Captured()
+        self.following: set[int] = set()  # storages that hold what depends on the input
+        self.weights: set[int] = set()  # storages of parameters
+        self.stack: list[int] = []
+        self._needs_values = needs_values
+        self._numbers: dict[int, int] = {}
+        self._references: list[StorageWeakRef] = []  # while one lives, no other storage has its address
+
+    def number_of(self, tensor: torch.Tensor) -> int:
+        """Return the number of the storage of a tensor."""
+        storage = tensor.untyped_storage()
+        number = self._numbers.get(storage._cdata)
+        if number is None:
+            self._references.append(StorageWeakRef(storage))  # type: ignore[no-untyped-call]
+            number = self._numbers[storage._cdata] = len(self._numbers)
+        self.captured.sizes[number] = max(storage.nbytes(), self.captured.sizes.get(number, 0))
+        return number
+
+    def place_of(self, tensor: torch.Tensor) -> Place:
+        """Return where a tensor is."""
+        shape, strides = tuple(tensor.shape), tuple(tensor.stride())
+        dtype = str(tensor.dtype).removeprefix("torch.")
+        return Place(self.number_of(tensor), shape, strides, int(tensor.storage_offset()), tensor.itemsize, dtype)
+
+    def __torch_dispatch__(
+        self, function: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        given = _by_name(function, args, kwargs or {})
+        arguments = {name: self._placed(value) for name, value in given.items()}
+        copies: dict[Place, torch.Tensor] = {}
+        call = self.stack[-1] if self.stack else 0
+        probe = Operation(function, arguments, (), (), call, frozenset(), copies)
+        operands = [place for _, _, place in probe.operands()]
+        variable = frozenset(place for place in operands if place.storage in self.following)
+        probe = replace(probe, variable=variable)
+        if variable:
+            self._keep(probe, given, copies)
+        output = function(*args, **(kwargs or {}))
+        self.captured.trace.append(f"{self.captured.calls[call].name}: {function}" if self.stack else str(function))
+        results = tuple(self.place_of(tensor) for tensor in tensors_in(output))
+        if not _is_view(function, operands, results):
+            written = tuple(place for place in self._written(function, given) if place not in results)
+            if variable:
+                self.following.update(place.storage for place in (*results, *written))
+            self.captured.operations.append(replace(probe, results=results, written=written))
+        return output
+
+    def _written(self, function: Any, given: Mapping[str, Any]) -> Iterator[Place]:
+        """Yield the tensors among the arguments that an operation writes to."""
+        for argument in function._schema.arguments:
+            value = given[argument.name]
+            if argument.alias_info is not None and argument.alias_info.is_write and isinstance(value, torch.Tensor):
+                yield self.place_of(value)
+
+    def _placed(self, value: Any) -> Any:
+        if isinstance(value, torch.Tensor):
+            return self.place_of(value)
+        if isinstance(value, list | tuple):
+            return [self._placed(item) for item in value]
+        return value
+
+    def _keep(self, probe: Operation, given: Mapping[str, Any], copies: dict[Place, torch.Tensor]) -> None:
+        """Keep the values that an analysis needs: small constants, and all operands where it asks for them."""
+        everything = self._needs_values(probe)
+        for value in tensors_in(given):
+            place = self.place_of(value)
+            constant = place not in probe.variable and place.storage not in self.weights
+            if everything or (constant and place.count <= _KEPT_ELEMENTS):
+                copies[place] = value.detach().clone().cpu()
+
+
+def _by_name(function: Any, args: Sequence[Any], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the arguments of an operation by name, those by default included."""
+    given = {argument.name: argument.default_value for argument in function._schema.arguments}
+    given.update(zip(given, args, strict=False))
+    given.update(kwargs)
+    return given
+
+
+def _is_view(function: Any, operands: Sequence[Place], results: Sequence[Place]) -> bool:
+    """Whether an operation only looks at memory that was there already in another way."""
+    if torch.Tag.inplace_view in function.tags:
+        return True
+    storages = {place.storage for place in operands}
+    return not function._schema.is_mutable and bool(results) and {place.storage for place in results} <= storages
+
+
+@contextmanager
+def _following_modules(network: nn.Module, recorder: _Recorder) -> Iterator[None]:
+    """Let a recorder know in which module call each operation runs."""
+    counts: dict[str, int] = {}
+    calls = recorder.captured.calls
+
+    def enter(name: str) -> Callable[..., None]:
+        def hook(module: nn.Module, args: Any, kwargs: Any) -> None:
+            parent = recorder.stack[-1] if recorder.stack else -1
+            number = counts[name] = counts.get(name, -1) + 1
+            call = ModuleCall(name, type(module).__name__, parent, number, len(recorder.captured.operations))
+            call.inputs = tuple(recorder.place_of(tensor) for tensor in tensors_in([args, kwargs]))
+            if parent >= 0:
+                calls[parent].parts += 1
+            recorder.stack.append(len(calls))
+            calls.append(call)
+
+        return hook
+
+    def leave(module: nn.Module, args: Any, output: Any) -> None:
+        call = calls[recorder.stack.pop()]
+        call.end = len(recorder.captured.operations)
+        call.results = tuple(recorder.place_of(tensor) for tensor in tensors_in(output))
+
+    handles = []
+    try:
+        for name, module in network.named_modules():
+            handles.append(module.register_forward_pre_hook(enter(name), with_kwargs=True, prepend=True))
+            handles.append(module.register_forward_hook(leave, always_call=True))
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()

@@ -1,0 +1,1 @@
+"""What does a report card tell? One file for each section; `faltung.inspect.section_table` lists them."""
