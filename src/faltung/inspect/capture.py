@@ -250,7 +250,10 @@ def capture(network: nn.Module, example: Example, needs_values: Callable[[Operat
     for name, tensor in given.tensors.items():
         recorder.captured.sources[name] = place = recorder.place_of(tensor)
         recorder.following.add(place.storage)
-    with torch.no_grad(), _following_modules(network, recorder), recorder:
+    # As one fused operation, a recurrent layer would show nothing of its steps.
+    recurrent = any(isinstance(module, nn.RNNBase) for module in network.modules())
+    fused = torch.backends.mkldnn.enabled and not recurrent
+    with torch.backends.mkldnn.flags(enabled=fused), torch.no_grad(), _following_modules(network, recorder), recorder:
         given.called(network)
     return recorder.captured
 
