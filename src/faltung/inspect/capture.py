@@ -250,10 +250,7 @@ def capture(network: nn.Module, example: Example, needs_values: Callable[[Operat
     for name, tensor in given.tensors.items():
         recorder.captured.sources[name] = place = recorder.place_of(tensor)
         recorder.following.add(place.storage)
-    # As one fused operation, a recurrent layer would show nothing of its steps.
-    recurrent = any(isinstance(module, nn.RNNBase) for module in network.modules())
-    fused = torch.backends.mkldnn.enabled and not recurrent
-    with torch.backends.mkldnn.flags(enabled=fused), torch.no_grad(), _following_modules(network, recorder), recorder:
+    with _unfused(network), torch.no_grad(), _following_modules(network, recorder), recorder:
         given.called(network)
     return recorder.captured
 
@@ -348,6 +345,17 @@ def _is_view(function: Any, operands: Sequence[Place], results: Sequence[Place])
         return True
     storages = {place.storage for place in operands}
     return not function._schema.is_mutable and bool(results) and {place.storage for place in results} <= storages
+
+
+@contextmanager
+def _unfused(network: nn.Module) -> Iterator[None]:
+    """Let recurrent layers run step by step: the fused operation of oneDNN shows nothing of what is in it."""
+    before = torch._C._get_mkldnn_enabled()
+    torch._C._set_mkldnn_enabled(before and not any(isinstance(module, nn.RNNBase) for module in network.modules()))
+    try:
+        yield
+    finally:
+        torch._C._set_mkldnn_enabled(before)
 
 
 @contextmanager
