@@ -8,9 +8,8 @@ from typing import ClassVar
 
 from faltung.inspect.capture import Captured
 from faltung.inspect.layer_rows import LayerRow
-from faltung.inspect.multiply_adds import multiply_adds, weight_of
+from faltung.inspect.multiply_adds import multiply_adds, uncounted, weight_of
 from faltung.inspect.section_result import CardTable, SectionResult, Subject
-from faltung.inspect.spreading import rule_of
 from faltung.planning.report import bytes_text
 
 __all__ = ["CountsResult", "LayerCounts", "measure"]
@@ -202,7 +201,7 @@ def measure(subject: Subject) -> CountsResult:
         unused=tuple(same[0] for same in names.values() if not read & {*same}),
         shared=tuple(tuple(same) for same in names.values() if len(same) > 1),
         multiply_adds=sum(map(multiply_adds, captured.operations)),
-        uncounted=_uncounted(captured),
+        uncounted=uncounted(captured),
         parameter_bytes=sum(parameter.numel() * parameter.element_size() for parameter in parameters),
         activation_bytes=_made(captured),
         peak_bytes=_peak(captured),
@@ -243,18 +242,6 @@ def _layers(captured: Captured, rows: Sequence[LayerRow]) -> tuple[tuple[LayerCo
         if new or not row.parameters:
             all_weights, all_dense = all_weights + weights, all_dense + dense
     return tuple(layers), all_weights, all_dense
-
-
-def _uncounted(captured: Captured) -> tuple[str, ...]:
-    """Return the operations that have weights and neither a known count nor a rule that shows that they need none."""
-    storages = {place.storage for place in captured.parameters.values()}
-    return tuple(
-        dict.fromkeys(
-            operation.name
-            for operation in captured.operations
-            if weight_of(operation, storages) and not multiply_adds(operation) and rule_of(operation) is None
-        )
-    )
 
 
 def _lives(captured: Captured) -> dict[int, tuple[int, int]]:
