@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import flop_registry
 
-from faltung.inspect.capture import Captured, Operation, Place
+from faltung.inspect.captured_run import Captured, Operation, Place
 from faltung.inspect.spreading import rule_of
 
 __all__ = ["is_counted", "multiply_adds", "uncounted", "weight_of"]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from faltung.inspect.capture import Captured
+from faltung.inspect.captured_run import Captured
 from faltung.inspect.layer_rows import LayerRow
 from faltung.inspect.multiply_adds import multiply_adds, uncounted, weight_of
 from faltung.inspect.section_result import CardTable, SectionResult, Subject
