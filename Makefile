@@ -26,6 +26,10 @@ bench: .venv/bench
 	$(BIN)/python benchmarks/start.py
 	$(BIN)/python benchmarks/fit.py
 	$(BIN)/python benchmarks/layers.py
+	$(BIN)/python benchmarks/compat.py --write
+	$(BIN)/python benchmarks/compat_signal.py --write
+	$(BIN)/python benchmarks/compat_vision.py --write
+	$(BIN)/python benchmarks/streams.py
 
 # Bytecode is made at once, so that not every start compiles the sources again.
 .venv/%: pyproject.toml constraints.txt

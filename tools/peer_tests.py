@@ -15,10 +15,12 @@ from __future__ import annotations
 import argparse
 import functools
 import importlib
+import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from fnmatch import fnmatch
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -26,7 +28,13 @@ import pytest
 from faltung.compat.not_served import NotServedError
 
 #: For each module of `faltung.compat`, the module that it takes the place of.
-PEERS = {"ndimage": "scipy.ndimage"}
+PEERS = {
+    "ndimage": "scipy.ndimage",
+    "signal": "scipy.signal",
+    "skimage.filters": "skimage.filters",
+    "cv2": "cv2",
+    "astropy": "astropy.convolution",
+}
 
 
 class Known(NamedTuple):
@@ -42,6 +50,8 @@ _ONE_DIVISION = (
 )
 
 KNOWN = [Known("ndimage", "::test_multiple_modes_sequentially*", _ONE_DIVISION)]
+_SIGNAL = Path(__file__).with_name("peer_differences_signal.json")
+KNOWN += [Known(**row) for row in json.loads(_SIGNAL.read_text(encoding="utf-8"))]
 
 
 class Replacement:

@@ -44,7 +44,7 @@ SECTIONS = (
     SectionRow("receptive_fields", "faltung.inspect.sections.receptive_fields"),
     SectionRow("effective_field", "faltung.inspect.sections.effective_field"),
     SectionRow("shifts", "faltung.inspect.sections.shifts"),
-    SectionRow("filters", "faltung.inspect.sections.filters"),
+    SectionRow("filters", "faltung.inspect.sections.layer_filters"),
 )
 
 
