@@ -14,7 +14,7 @@ from faltung.chunked.array_maps import NpySource, write_npy
 from faltung.chunked.memory_budget import bytes_of
 from faltung.chunked.multiscales import Multiscale, multiscale_of
 from faltung.chunked.resolutions import filtered_image
-from faltung.chunked.streaming import FileSource, Progress, Stream
+from faltung.chunked.streaming import FileSource, PortionStream, Progress
 from faltung.chunked.zarr_layout import stored_dtype
 from faltung.chunked.zarr_sink import check_new_folder
 from faltung.chunked.zarr_source import ZarrSource, folder_of, open_zarr
@@ -228,7 +228,7 @@ def _to_npy(
     check_new_file("out", out, overwrite, Inputs([] if given.folder is None else [given.folder]))
     question = question_for(given, kernel, _turned(options, given), dims, given.axes)
     unit = (1,) * (len(given.shape) - 1) + given.shape[-1:]
-    stream = Stream(question, given, given.shape, unit, in_order=True)
+    stream = PortionStream(question, given, given.shape, unit, in_order=True)
     dtype = stored_dtype(question.result, given.stored)
     transposed = getattr(given, "transposed", False)
     write_npy(out, stream, dtype, transposed, run.memory, run.workers, run.tell)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from faltung.chunked.multiscales import NamedAxis, spatial_places
-from faltung.chunked.streaming import FileSource, Progress, Stream
+from faltung.chunked.streaming import FileSource, PortionStream, Progress
 from faltung.chunked.zarr_layout import ZarrLayout, fitted, stored_dtype
 from faltung.chunked.zarr_sink import ZarrSink, finished_before
 from faltung.chunked.zarr_source import ZarrSource
@@ -95,9 +95,9 @@ class ArrayLevel:
         return ArrayLevel(source, None, source.shape, layout, source.stored, settings)
 
     @property
-    def _stream(self) -> Stream:
+    def _stream(self) -> PortionStream:
         packed = math.prod(self.layout.unit) * self.dtype.itemsize
-        return Stream(self.question, self.source, self.shape, self.layout.unit, packed)
+        return PortionStream(self.question, self.source, self.shape, self.layout.unit, packed)
 
     def check(self, how: LevelRun) -> None:
         """Raise an error if it cannot be computed with the memory that is allowed."""

@@ -12,7 +12,7 @@ import numpy as np
 
 from faltung.chunked.multiscales import NamedAxis
 from faltung.chunked.portions import Portion
-from faltung.chunked.streaming import Stream
+from faltung.chunked.streaming import PortionStream
 from faltung.chunked.zarr_layout import ZarrLayout, default_layout
 from faltung.errors import ArgumentError
 from faltung.ground.targets import new_file
@@ -129,7 +129,13 @@ def npy_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
 
 
 def write_npy(
-    path: Path, stream: Stream, dtype: np.dtype[Any], transposed: bool, memory: int, workers: int | None, tell: Any
+    path: Path,
+    stream: PortionStream,
+    dtype: np.dtype[Any],
+    transposed: bool,
+    memory: int,
+    workers: int | None,
+    tell: Any,
 ) -> None:
     """Write the result of a stream to a file, whole or not at all."""
     shape = stream.shape[::-1] if transposed else stream.shape

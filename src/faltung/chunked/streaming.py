@@ -21,7 +21,7 @@ from faltung.planning.question import Question
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Copies", "FileSource", "Progress", "Stream"]
+__all__ = ["Copies", "FileSource", "PortionStream", "Progress"]
 
 Progress = Callable[[int, int], None]
 """Called with the number of outputs that are finished, and that of all outputs."""
@@ -72,7 +72,7 @@ class Copies:
 
 
 @dataclass(frozen=True)
-class Stream:
+class PortionStream:
     """A question about an array in a file, and what its result is written to.
 
     Parameters

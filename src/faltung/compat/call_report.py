@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from faltung.compat.patched_call import CallArguments, Sample, Tally
+from faltung.compat.patched_call import CallArguments, SampleArray, Tally
 from faltung.compat.patching import TALLIES, Patch, originals_in_place, patches
 from faltung.ground.checks import non_negative
 from faltung.planning.report import time_text
@@ -140,7 +140,7 @@ def _ratios(called: list[Tally], current: dict[str, Patch], deadline: float) -> 
 
 def _time_of(patch: Patch, arguments: CallArguments) -> float | None:
     """Return the seconds that the original takes for such a call, or None if it cannot be made."""
-    samples = [each for each in (*arguments.positional, *arguments.named.values()) if isinstance(each, Sample)]
+    samples = [each for each in (*arguments.positional, *arguments.named.values()) if isinstance(each, SampleArray)]
     largest = max((each.shape for each in samples if each.values is None), key=np.prod, default=())
     shape = _cropped(largest)
     made = [_made(each, largest, shape) for each in arguments.positional]
@@ -164,7 +164,7 @@ def _cropped(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _made(argument: Any, largest: tuple[int, ...], shape: tuple[int, ...]) -> Any:
-    if not isinstance(argument, Sample):
+    if not isinstance(argument, SampleArray):
         return argument
     if argument.values is not None:
         return argument.values.copy()  # an output, perhaps

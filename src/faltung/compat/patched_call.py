@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["CallArguments", "Sample", "Tally", "counted"]
+__all__ = ["CallArguments", "SampleArray", "Tally", "counted"]
 
 #: Most kinds of calls of one function that are told apart; all others are counted, but not measured later.
 _MOST_KINDS = 64
@@ -21,7 +21,7 @@ _MOST_KEPT = 4096
 _LONGEST = 32
 
 
-class Sample(NamedTuple):
+class SampleArray(NamedTuple):
     """An argument that was an array: its shape and dtype, and the array itself if it is small."""
 
     shape: tuple[int, ...]
@@ -125,4 +125,4 @@ def _arguments(args: tuple[Any, ...], kwargs: dict[str, Any]) -> CallArguments |
 def _kept(value: Any) -> Any:
     if type(value) is not np.ndarray:
         return value
-    return Sample(value.shape, value.dtype, value.copy() if value.size <= _MOST_KEPT else None)
+    return SampleArray(value.shape, value.dtype, value.copy() if value.size <= _MOST_KEPT else None)

@@ -11,7 +11,7 @@ import numpy as np
 
 from faltung.compat.ndimage.filter_steps import Steps, run_filter
 from faltung.compat.ndimage.ndimage_arguments import axes_of, axis_of, each, mode_of, number_of, taps_of
-from faltung.compat.ndimage.ndimage_plans import Setting, chain_of, grid_plan, weighed
+from faltung.compat.ndimage.ndimage_plans import CallSetting, chain_of, grid_plan, weighed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -226,24 +226,24 @@ def _along_axis(name: str, input: Any, weights: Any, output: Any, rest: tuple[An
     return run_filter(name, resolve, input, output, (weights, *rest), _has_complex)
 
 
-def _constant(cval: Any, setting: Setting, taps: NDArray[Any]) -> complex:
+def _constant(cval: Any, setting: CallSetting, taps: NDArray[Any]) -> complex:
     """Return the constant beyond the border; for real samples it is real."""
     if setting.dtype.kind != "c" and taps.dtype.kind == "c" and np.iscomplexobj(cval):
         raise ValueError("Cannot provide a complex-valued cval when the input is real.")
     return number_of(cval, setting.dtype.kind == "c")
 
 
-def _correlation(setting: Setting, weights: Any, mode: Any, cval: Any, origin: Any, axes: Any) -> Steps:
+def _correlation(setting: CallSetting, weights: Any, mode: Any, cval: Any, origin: Any, axes: Any) -> Steps:
     return _steps(setting, taps_of(weights).conj(), mode, cval, origin, axes, reflected=False)
 
 
-def _convolution(setting: Setting, weights: Any, mode: Any, cval: Any, origin: Any, axes: Any) -> Steps:
+def _convolution(setting: CallSetting, weights: Any, mode: Any, cval: Any, origin: Any, axes: Any) -> Steps:
     taps = taps_of(weights)
     return _steps(setting, taps[(slice(None, None, -1),) * taps.ndim], mode, cval, origin, axes, reflected=True)
 
 
 def _steps(
-    setting: Setting, taps: NDArray[Any], mode: Any, cval: Any, origin: Any, axes: Any, reflected: bool
+    setting: CallSetting, taps: NDArray[Any], mode: Any, cval: Any, origin: Any, axes: Any, reflected: bool
 ) -> Steps:
     constant = _constant(cval, setting, taps)
     found = axes_of(axes, len(setting.shape))
@@ -270,7 +270,7 @@ def _origins(origins: list[Any], sizes: tuple[int, ...], reflected: bool) -> lis
     return [check_origin(origin, size) for origin, size in zip(found, sizes, strict=True)]
 
 
-def _correlation_along(setting: Setting, weights: Any, axis: Any, mode: Any, cval: Any, origin: Any) -> Steps:
+def _correlation_along(setting: CallSetting, weights: Any, axis: Any, mode: Any, cval: Any, origin: Any) -> Steps:
     taps = taps_of(weights)
     constant = _constant(cval, setting, taps)
     if taps.ndim != 1 or not taps.size:
@@ -280,7 +280,7 @@ def _correlation_along(setting: Setting, weights: Any, axis: Any, mode: Any, cva
     return Steps((chain_of(setting, [one], constant),), setting.result)
 
 
-def _convolution_along(setting: Setting, weights: Any, axis: Any, mode: Any, cval: Any, origin: Any) -> Steps:
+def _convolution_along(setting: CallSetting, weights: Any, axis: Any, mode: Any, cval: Any, origin: Any) -> Steps:
     taps = taps_of(weights)
     size = math.prod(taps.shape[:1])
     back = taps[::-1].conj()  # which the correlation takes back

@@ -10,7 +10,7 @@ import numpy as np
 from faltung.compat.ndimage.filter_steps import Steps, run_filter
 from faltung.compat.ndimage.ndimage_arguments import axes_of, axis_of, each, mode_of, number_of
 from faltung.compat.ndimage.ndimage_output import place_of
-from faltung.compat.ndimage.ndimage_plans import Setting, chain_of, sum_plan, weighed
+from faltung.compat.ndimage.ndimage_plans import CallSetting, chain_of, sum_plan, weighed
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -244,15 +244,15 @@ def _sum_of(
     return out
 
 
-def _sobel(setting: Setting, axis: Any, mode: Any, cval: Any) -> Steps:
+def _sobel(setting: CallSetting, axis: Any, mode: Any, cval: Any) -> Steps:
     return _slope(setting, np.array([1.0, 2.0, 1.0]), axis, mode, cval)
 
 
-def _prewitt(setting: Setting, axis: Any, mode: Any, cval: Any) -> Steps:
+def _prewitt(setting: CallSetting, axis: Any, mode: Any, cval: Any) -> Steps:
     return _slope(setting, np.ones(3), axis, mode, cval)
 
 
-def _slope(setting: Setting, across: NDArray[np.float64], axis: Any, mode: Any, cval: Any) -> Steps:
+def _slope(setting: CallSetting, across: NDArray[np.float64], axis: Any, mode: Any, cval: Any) -> Steps:
     """Return the steps of a difference along one axis, and a filter along all others."""
     ndim = len(setting.shape)
     along, modes = axis_of(axis, ndim), each(mode, ndim)
@@ -261,7 +261,7 @@ def _slope(setting: Setting, across: NDArray[np.float64], axis: Any, mode: Any, 
     return Steps((chain_of(setting, passes, number_of(cval, setting.dtype.kind == "c")),), setting.result)
 
 
-def _laplace(setting: Setting, mode: Any, cval: Any, axes: Any) -> Steps:
+def _laplace(setting: CallSetting, mode: Any, cval: Any, axes: Any) -> Steps:
     found = axes_of(axes, len(setting.shape))
     if not found:
         return Steps(((),), setting.result)

@@ -13,7 +13,7 @@ import numpy as np
 
 from faltung.compat.ndimage.ndimage_arguments import key_of
 from faltung.compat.ndimage.ndimage_output import place_of
-from faltung.compat.ndimage.ndimage_plans import Setting
+from faltung.compat.ndimage.ndimage_plans import CallSetting
 from faltung.ground.bounded import Bounded
 from faltung.planning.machine import on_change
 from faltung.planning.planned import Planned
@@ -124,7 +124,7 @@ def run_filter(
     name : str
         The function.
     resolve : callable
-        Returns the steps for a `Setting` and the arguments.
+        Returns the steps for a `CallSetting` and the arguments.
     input, output
         What was passed.
     arguments : tuple
@@ -142,7 +142,7 @@ def run_filter(
     if kept is None:
         if place is None:
             place = place_of(None, x, complex_result is not None and complex_result(x, *arguments))
-        setting = Setting(name, x.shape, *_stored(x.dtype, place.dtype))
+        setting = CallSetting(name, x.shape, *_stored(x.dtype, place.dtype))
         steps = resolve(setting, *arguments)._replace(result=place.dtype)
         kept = _Ready(steps, None if x.dtype.kind == "b" else steps.single)
         if told is not None:

@@ -9,7 +9,7 @@ import numpy as np
 
 from faltung.compat.ndimage.filter_steps import Steps, is_complex, run_filter
 from faltung.compat.ndimage.ndimage_arguments import axes_of, axis_of, each, mode_of, number_of
-from faltung.compat.ndimage.ndimage_plans import Pass, Setting, chain_of, weighed
+from faltung.compat.ndimage.ndimage_plans import CallSetting, Pass, chain_of, weighed
 from faltung.planning.planned import Planned
 
 if TYPE_CHECKING:
@@ -212,7 +212,7 @@ def gaussian_gradient_magnitude(
 
 
 def _along_axis(
-    setting: Setting, sigma: Any, axis: Any, order: Any, mode: Any, cval: Any, truncate: Any, radius: Any
+    setting: CallSetting, sigma: Any, axis: Any, order: Any, mode: Any, cval: Any, truncate: Any, radius: Any
 ) -> Steps:
     constant = number_of(cval, setting.dtype.kind == "c")
     taps = _taps(sigma, order, truncate, radius)
@@ -221,18 +221,20 @@ def _along_axis(
 
 
 def _over_axes(
-    setting: Setting, sigma: Any, order: Any, mode: Any, cval: Any, truncate: Any, radius: Any, axes: Any
+    setting: CallSetting, sigma: Any, order: Any, mode: Any, cval: Any, truncate: Any, radius: Any, axes: Any
 ) -> Steps:
     found = axes_of(axes, len(setting.shape))
     passes = _passes(found, sigma, order, mode, truncate, radius)
     return Steps((_chain(setting, passes, cval),), setting.result)
 
 
-def _chain(setting: Setting, passes: list[Pass], cval: Any) -> tuple[Planned, ...]:
+def _chain(setting: CallSetting, passes: list[Pass], cval: Any) -> tuple[Planned, ...]:
     return chain_of(setting, passes, number_of(cval, setting.dtype.kind == "c")) if passes else ()
 
 
-def _laplacian(setting: Setting, sigma: Any, mode: Any, cval: Any, axes: Any, truncate: Any, radius: Any) -> Steps:
+def _laplacian(
+    setting: CallSetting, sigma: Any, mode: Any, cval: Any, axes: Any, truncate: Any, radius: Any
+) -> Steps:
     found = axes_of(axes, len(setting.shape))
     modes = each(mode, len(found)) if found else []
     widths = [0.0] * len(setting.shape)
@@ -241,7 +243,9 @@ def _laplacian(setting: Setting, sigma: Any, mode: Any, cval: Any, axes: Any, tr
     return Steps(_chains(setting, found, 2, widths, modes, cval, truncate, radius) or ((),), setting.result)
 
 
-def _magnitude(setting: Setting, sigma: Any, mode: Any, cval: Any, axes: Any, truncate: Any, radius: Any) -> Steps:
+def _magnitude(
+    setting: CallSetting, sigma: Any, mode: Any, cval: Any, axes: Any, truncate: Any, radius: Any
+) -> Steps:
     found = axes_of(axes, len(setting.shape))
     modes = each(mode, len(found)) if found else []
     chains = _chains(setting, found, 1, sigma, modes, cval, truncate, radius)
@@ -249,7 +253,7 @@ def _magnitude(setting: Setting, sigma: Any, mode: Any, cval: Any, axes: Any, tr
 
 
 def _chains(
-    setting: Setting,
+    setting: CallSetting,
     axes: tuple[int, ...],
     order: int,
     sigma: Any,

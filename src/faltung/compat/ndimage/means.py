@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from faltung.compat.ndimage.filter_steps import Steps, is_complex, run_filter
 from faltung.compat.ndimage.ndimage_arguments import axes_of, axis_of, each, mode_of, number_of
-from faltung.compat.ndimage.ndimage_plans import Pass, Setting, boxed, chain_of
+from faltung.compat.ndimage.ndimage_plans import CallSetting, Pass, boxed, chain_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -101,13 +101,13 @@ def uniform_filter(
     return run_filter("uniform_filter", _over_axes, input, output, arguments, is_complex)
 
 
-def _along_axis(setting: Setting, size: Any, axis: Any, mode: Any, cval: Any, origin: Any) -> Steps:
+def _along_axis(setting: CallSetting, size: Any, axis: Any, mode: Any, cval: Any, origin: Any) -> Steps:
     along = axis_of(axis, len(setting.shape))
     one = _pass(size, along, mode, origin)
     return Steps((chain_of(setting, [one], number_of(cval, setting.dtype.kind == "c")),), setting.result)
 
 
-def _over_axes(setting: Setting, size: Any, mode: Any, cval: Any, origin: Any, axes: Any) -> Steps:
+def _over_axes(setting: CallSetting, size: Any, mode: Any, cval: Any, origin: Any, axes: Any) -> Steps:
     found = axes_of(axes, len(setting.shape))
     rows = zip(found, *(each(value, len(found)) for value in (size, mode, origin)), strict=True)
     passes = [_pass(int(width), axis, name, at) for axis, width, name, at in rows if width > 1]

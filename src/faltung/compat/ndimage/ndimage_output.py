@@ -10,17 +10,17 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Place", "place_of"]
+__all__ = ["OutputPlace", "place_of"]
 
 
-class Place(NamedTuple):
+class OutputPlace(NamedTuple):
     """The dtype of a result, and the array that it is written to, if one was passed."""
 
     dtype: np.dtype[Any]
     array: NDArray[Any] | None = None
 
 
-def place_of(output: Any, x: NDArray[Any], complex_result: bool = False) -> Place:
+def place_of(output: Any, x: NDArray[Any], complex_result: bool = False) -> OutputPlace:
     """Return where the result for an array goes.
 
     Parameters
@@ -40,25 +40,25 @@ def place_of(output: Any, x: NDArray[Any], complex_result: bool = False) -> Plac
         The array is read-only.
     """
     if output is None:
-        return Place(np.promote_types(x.dtype, np.complex64) if complex_result else np.dtype(x.dtype.name))
+        return OutputPlace(np.promote_types(x.dtype, np.complex64) if complex_result else np.dtype(x.dtype.name))
     if isinstance(output, (type, np.dtype)):
         dtype = np.dtype(output)
         if complex_result and dtype.kind != "c":
             warnings.warn("promoting specified output dtype to complex", stacklevel=4)
             dtype = np.promote_types(dtype, np.complex64)
-        return Place(dtype)
+        return OutputPlace(dtype)
     if isinstance(output, str):
         dtype = np.dtype(output)
         if not complex_result and not issubclass(dtype.type, np.number):
             raise RuntimeError(f"output must have numeric dtype, not {dtype}")
-        place = Place(dtype)
+        place = OutputPlace(dtype)
     else:
         array = np.asarray(output)
         if array.shape != x.shape:
             raise RuntimeError(f"output shape not correct: {array.shape} for an input of shape {x.shape}")
         if not array.flags.writeable:
             raise ValueError("output array is read-only.")
-        place = Place(array.dtype, array)
+        place = OutputPlace(array.dtype, array)
     if complex_result and place.dtype.kind != "c":
         raise RuntimeError(f"output must have complex dtype, not {place.dtype}")
     return place

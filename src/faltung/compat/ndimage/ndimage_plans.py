@@ -25,7 +25,7 @@ from faltung.planning.kept import plan_for
 from faltung.planning.planned import Planned
 from faltung.planning.question import Options, question_of
 
-__all__ = ["Pass", "Setting", "boxed", "chain_of", "grid_plan", "sum_plan", "weighed"]
+__all__ = ["CallSetting", "Pass", "boxed", "chain_of", "grid_plan", "sum_plan", "weighed"]
 
 #: Most taps of a kernel over several axes that passes are put together to.
 _MOST_TAPS = 1 << 16
@@ -35,7 +35,7 @@ _ROUNDED = 1e-12
 _EXACT_BITS = 32
 
 
-class Setting(NamedTuple):
+class CallSetting(NamedTuple):
     """What all plans of a call have in common: the name of the function, the shape, and two dtypes."""
 
     name: str
@@ -69,7 +69,7 @@ def boxed(size: int, axis: int, mode: str, origin: int = 0) -> Pass:
     return Pass(Box((size,), size // 2 + origin), 1.0, axis, mode)
 
 
-def chain_of(setting: Setting, passes: Sequence[Pass], cval: complex) -> tuple[Planned, ...]:
+def chain_of(setting: CallSetting, passes: Sequence[Pass], cval: complex) -> tuple[Planned, ...]:
     """Return the plans of passes; each one reads the result of the one before."""
     if len(passes) > 1 and _joinable(setting, passes, cval):
         kernel = Outer(one.kernel for one in passes)
@@ -79,7 +79,7 @@ def chain_of(setting: Setting, passes: Sequence[Pass], cval: complex) -> tuple[P
     return (*first, *(_plan(later, one.kernel, (one,), cval) for one in passes[1:]))
 
 
-def sum_plan(setting: Setting, passes: Sequence[Pass], cval: complex) -> Planned | None:
+def sum_plan(setting: CallSetting, passes: Sequence[Pass], cval: complex) -> Planned | None:
     """Return one plan for the sum of passes along several axes; None if SciPy's sum would not be the same."""
     if not _summable(setting, passes, cval):
         return None
@@ -89,7 +89,7 @@ def sum_plan(setting: Setting, passes: Sequence[Pass], cval: complex) -> Planned
 
 
 def grid_plan(
-    setting: Setting,
+    setting: CallSetting,
     taps: np.ndarray[Any, Any],
     origins: Sequence[int],
     axes: Sequence[int],
@@ -116,7 +116,7 @@ def _reshaped(kernel: Kernel, place: int, ndim: int) -> Kernel:
     return Kernel(kernel.taps.reshape(shape), tuple(origin))
 
 
-def _plan(setting: Setting, kernel: Kernel, passes: Sequence[Pass], cval: complex) -> Planned:
+def _plan(setting: CallSetting, kernel: Kernel, passes: Sequence[Pass], cval: complex) -> Planned:
     _check_dtypes(setting, kernel)
     options = Options(
         reflected=False,
@@ -132,7 +132,7 @@ def _plan(setting: Setting, kernel: Kernel, passes: Sequence[Pass], cval: comple
         raise NotServedError(f"scipy.ndimage.{setting.name}", str(error)) from error
 
 
-def _check_dtypes(setting: Setting, kernel: Kernel) -> None:
+def _check_dtypes(setting: CallSetting, kernel: Kernel) -> None:
     """Check that SciPy filters arrays of these dtypes; half and extended precision, and objects, are not among them.
 
     Raises
@@ -151,7 +151,7 @@ def _check_dtypes(setting: Setting, kernel: Kernel) -> None:
         )
 
 
-def _joinable(setting: Setting, passes: Sequence[Pass], cval: complex) -> bool:
+def _joinable(setting: CallSetting, passes: Sequence[Pass], cval: complex) -> bool:
     """Whether passes are one filter over their axes, but for rounding."""
     if setting.result.kind not in "fc" or math.prod(one.kernel.shape[0] for one in passes) > _MOST_TAPS:
         return False
@@ -161,7 +161,7 @@ def _joinable(setting: Setting, passes: Sequence[Pass], cval: complex) -> bool:
     return all(abs(one.total - 1.0) <= _ROUNDED for one in passes[:last])
 
 
-def _summable(setting: Setting, passes: Sequence[Pass], cval: complex) -> bool:
+def _summable(setting: CallSetting, passes: Sequence[Pass], cval: complex) -> bool:
     """Whether the sum of several results of this dtype is the result of the sum."""
     if setting.result.kind in "fc":
         return True
