@@ -18,7 +18,7 @@ import numpy as np
 from faltung.chunked.array_maps import RawArray
 from faltung.chunked.multiscales import NamedAxis
 from faltung.chunked.portions import Portion, slices_of
-from faltung.chunked.streaming import Progress, Stream
+from faltung.chunked.streaming import PortionStream, Progress
 from faltung.chunked.zarr_layout import ZarrLayout, default_layout
 from faltung.errors import ArgumentError, MissingExtraError
 from faltung.files.picture_value import Picture
@@ -177,7 +177,7 @@ def write_streamed(
         for axis, (size, length, letter) in enumerate(zip(part, source.shape, picture.axes, strict=True))
     )
     unit = tuple(1 if tiled and axis < rows else size for axis, size in enumerate(unit))
-    stream = Stream(question, source, source.shape, unit, in_order=True)
+    stream = PortionStream(question, source, source.shape, unit, in_order=True)
     stream.arrangement(memory)
     handover = _Handover()
 
