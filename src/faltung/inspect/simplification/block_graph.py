@@ -19,34 +19,17 @@ from faltung.inspect.simplification.layer_map import (
 from faltung.inspect.simplification.layer_steps import FoundLayer, layer_at, scaling_at
 from faltung.inspect.simplification.module_edits import Edit, NotEditableError, layer_with, replaced
 from faltung.inspect.simplification.refusals import Refusal
-from faltung.inspect.simplification.traced_graph import Step, TracedGraph
+from faltung.inspect.simplification.traced_graph import POINTWISE, Step, TracedGraph
 
 __all__ = ["sums_of_branches"]
 
 _RULE = "sum of branches"
 #: Operations that do not keep the sizes of the example in their arguments.
 _FREE_OF_SIZES = {
-    *(
-        "add",
-        "sub",
-        "mul",
-        "div",
-        "neg",
-        "clone",
-        "cat",
-        "relu",
-        "relu6",
-        "silu",
-        "gelu",
-        "elu",
-        "leaky_relu",
-        "mish",
-    ),
-    *("hardtanh", "hardswish", "hardsigmoid", "sigmoid", "tanh", "softplus", "prelu", "clamp", "exp", "sqrt", "abs"),
-    *("max_pool1d", "max_pool2d", "max_pool3d", "avg_pool1d", "avg_pool2d", "avg_pool3d", "pad", "linear"),
-    *(f"conv{n}d" for n in "123"),
-    *(f"conv_transpose{n}d" for n in "123"),
-    *("_native_batch_norm_legit_no_training", "adaptive_avg_pool1d", "adaptive_avg_pool2d", "adaptive_avg_pool3d"),
+    *POINTWISE,
+    *("add", "sub", "mul", "div", "cat", "prelu", "linear", "pad", "_native_batch_norm_legit_no_training"),
+    *(f"{kind}{axes}d" for kind in ("conv", "conv_transpose", "max_pool", "avg_pool") for axes in "123"),
+    *(f"adaptive_avg_pool{axes}d" for axes in "123"),
 }
 
 

@@ -12,28 +12,11 @@ from faltung.inspect.simplification.layer_map import Array, LayerMap
 from faltung.inspect.simplification.layer_steps import FoundLayer, layer_at
 from faltung.inspect.simplification.module_edits import Edit, NotEditableError, layer_with, replaced
 from faltung.inspect.simplification.refusals import Refusal
-from faltung.inspect.simplification.traced_graph import Step, TracedGraph, has_hooks
+from faltung.inspect.simplification.traced_graph import POINTWISE, Step, TracedGraph, has_hooks
 
 __all__ = ["dead_channels"]
 
 _RULE = "dead channels"
-#: Operations that treat each sample by itself, whatever its channel.
-_POINTWISE = {
-    *(
-        "relu",
-        "relu6",
-        "silu",
-        "gelu",
-        "elu",
-        "leaky_relu",
-        "mish",
-        "hardtanh",
-        "hardswish",
-        "hardsigmoid",
-        "sigmoid",
-    ),
-    *("tanh", "softplus", "clamp", "clone", "abs", "exp", "neg"),
-}
 
 
 def dead_channels(graph: TracedGraph) -> Iterator[Edit | Refusal]:
@@ -56,7 +39,7 @@ def dead_channels(graph: TracedGraph) -> Iterator[Edit | Refusal]:
 
 def _pointwise_before(step: Step) -> Iterator[Step]:
     """Return the operations before a step that treat each sample by itself, the last one first."""
-    while step.operation in _POINTWISE and len(step.inputs) == 1 and len(step.users) == 1 and not step.named:
+    while step.operation in POINTWISE and len(step.inputs) == 1 and len(step.users) == 1 and not step.named:
         yield step
         step = step.inputs[0]
 

@@ -13,7 +13,25 @@ from torch import nn
 
 from faltung.errors import ArgumentError
 
-__all__ = ["Step", "TracedGraph", "has_hooks", "traced"]
+__all__ = ["POINTWISE", "Step", "TracedGraph", "has_hooks", "traced"]
+
+#: Operations that treat each sample by itself, whatever its channel.
+POINTWISE = {
+    *(
+        "relu",
+        "relu6",
+        "silu",
+        "gelu",
+        "elu",
+        "leaky_relu",
+        "mish",
+        "hardtanh",
+        "hardswish",
+        "hardsigmoid",
+        "sigmoid",
+    ),
+    *("tanh", "softplus", "clamp", "clone", "abs", "exp", "neg"),
+}
 
 
 @dataclass(eq=False, repr=False)
