@@ -73,7 +73,8 @@ def layer_with(graph: TracedGraph, layer: FoundLayer, value: LayerMap) -> nn.Mod
     """Return a new module of the class of a layer's, with another value."""
     owner = layer.step.module
     module = graph.modules[owner]
-    plain = isinstance(module, (nn.modules.conv._ConvNd, nn.Linear)) and layer.weight == f"{owner}.weight"
+    own = type(module).__module__.startswith(("torch.nn.", "faltung."))  # a forward of its own may know its sizes
+    plain = own and isinstance(module, (nn.modules.conv._ConvNd, nn.Linear)) and layer.weight == f"{owner}.weight"
     if not (plain and {*graph.steps_of(owner)} == {*layer.steps}):
         raise NotEditableError(f"{owner or 'the model'} is no layer of torch whose size can be changed")
     new: Any = copy.deepcopy(module)

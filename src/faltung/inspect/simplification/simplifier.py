@@ -102,11 +102,8 @@ def simplify(model: nn.Module, example: Any, tolerance: float = 0.0) -> Simplifi
     inputs = example if isinstance(example, tuple) else (example,)
     if not inputs or not all(isinstance(each, torch.Tensor) for each in inputs):
         raise ArgumentTypeError("example", "a tensor, or a tuple of tensors", repr(type(example).__name__))
-    random_state = torch.random.get_rng_state()
-    try:
+    with torch.random.fork_rng():  # what is random in the network is drawn without a trace
         return _Simplifier(model, inputs).run(tolerance)
-    finally:
-        torch.random.set_rng_state(random_state)
 
 
 class _Simplifier:
