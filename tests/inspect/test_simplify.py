@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import pickle
+import random
 
 import pytest
 import torch
@@ -68,7 +69,7 @@ class Branches(nn.Module):
 NORMS = {
     "convolution": (lambda: nn.Conv2d(4, 6, 3, padding=1), nn.BatchNorm2d, 6, (2, 4, 9, 9)),
     "without bias": (lambda: nn.Conv2d(4, 6, 3, bias=False), nn.BatchNorm2d, 6, (2, 4, 9, 9)),
-    "same padding of an even kernel": (lambda: nn.Conv2d(4, 6, 4, padding="same"), nn.BatchNorm2d, 6, (1, 4, 9, 9)),
+    "same padding": (lambda: nn.Conv2d(4, 6, 5, padding="same", dilation=2), nn.BatchNorm2d, 6, (1, 4, 9, 9)),
     "reflect": (lambda: nn.Conv2d(4, 6, 3, padding=1, padding_mode="reflect"), nn.BatchNorm2d, 6, (1, 4, 9, 9)),
     "groups": (lambda: nn.Conv2d(4, 6, 3, groups=2, stride=2), nn.BatchNorm2d, 6, (2, 4, 9, 9)),
     "depthwise": (lambda: nn.Conv2d(4, 8, 3, groups=4, dilation=2), nn.BatchNorm2d, 8, (2, 4, 9, 9)),
@@ -154,7 +155,7 @@ def test_branches_become_one_layer(groups, identity):
 
 
 def test_the_sum_in_the_model_itself_and_what_stays_beside_it():
-    class Sum(nn.Module):
+    class Beside(nn.Module):
         def __init__(self):
             super().__init__()
             self.a, self.b = nn.Conv1d(3, 3, 3, padding=1), nn.Conv1d(3, 3, 1)
@@ -164,7 +165,7 @@ def test_the_sum_in_the_model_itself_and_what_stays_beside_it():
                 self.a(x) + torch.sin(x) * 0 + x + self.b(x) if False else self.a(x) + x + self.b(x) + 2 * x
             )
 
-    result, certificate = simplified(Sum().eval(), 2, 3, 11)
+    result, certificate = simplified(Beside().eval(), 2, 3, 11)
     assert rules(certificate) == ["sum of branches"]
     assert [*result.state_dict()] == ["a.weight", "a.bias"]
 
@@ -319,6 +320,126 @@ def test_the_certificate_says_everything_as_text_numbers_and_html():
     assert "<table" in certificate._repr_html_()
 
 
+class Sum(nn.Module):
+    """Two branches, and something after their sum."""
+
+    def __init__(self, after):
+        super().__init__()
+        self.a, self.b, self.after = nn.Conv2d(2, 4, 3, padding=1), nn.Conv2d(2, 4, 1), after
+        self.tail = nn.Sequential(nn.ReLU())
+
+    def forward(self, x):
+        return self.after(self, self.a(x) + self.b(x), x)
+
+
+SIZES = {
+    "batch": lambda net, y, x: y * x.shape[0],
+    "length": lambda net, y, x: y / x.shape[-1],
+    "window": lambda net, y, x: F.avg_pool2d(y, x.shape[-2:]),
+    "padding": lambda net, y, x: F.pad(y, (0, -y.shape[-1] % 4, 0, -y.shape[-2] % 4)),
+    "one sample": lambda net, y, x: y + 1 if x.shape[0] > 1 else y,
+    "short": lambda net, y, x: y + 1 if x.shape[-1] < 15 else y,
+}
+
+
+@pytest.mark.parametrize("kind", SIZES)
+def test_what_depends_on_the_sizes_of_the_example_is_taken_back(kind):
+    model = Sum(SIZES[kind]).eval()
+    result, certificate = fa.inspect.simplify(model, torch.randn(2, 2, 12, 12))
+    for shape in ((1, 2, 12, 12), (2, 2, 9, 13), (3, 2, 20, 20)):
+        x = torch.randn(*shape)
+        with torch.no_grad():
+            torch.testing.assert_close(result(x), model(x), rtol=1e-4, atol=1e-5)
+    assert not certificate.rewrites
+    assert "taken back" in str(certificate)
+
+
+def test_hooks_inside_of_a_block_and_dropout_as_a_function():
+    hooked = Sum(lambda net, y, x: net.tail(y)).eval()
+    hooked.tail.register_forward_hook(lambda *_: None)
+    _, certificate = simplified(hooked, 1, 2, 9, 9)
+    assert "tail has hooks" in certificate.refusals[0].why
+    dropping = Sum(lambda net, y, x: F.dropout(y, 0.5, net.training)).eval()
+    _, certificate = simplified(dropping, 1, 2, 9, 9)
+    assert "dropout as a function" in certificate.refusals[0].why
+    twice = Sum(lambda net, y, x: net.tail[0](y) * net.tail[0](y)).eval()
+    assert rules(simplified(twice, 1, 2, 9, 9)[1]) == ["sum of branches"]
+
+
+def test_an_input_that_the_network_overwrites():
+    class Overwrites(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.norm, self.conv = nn.BatchNorm2d(2), nn.Conv2d(2, 2, 3)
+
+        def forward(self, x):
+            h = self.norm(x)
+            y = self.conv(h)
+            h.zero_()
+            return y
+
+    result, certificate = simplified(ready(Overwrites()), 1, 2, 7, 7)
+    assert not certificate.rewrites
+    x = torch.ones(1, 2, 7, 7)
+    result(x)
+    assert x.min() == 1
+    example = torch.randn(1, 2, 7, 7)
+    before = example.clone()
+    fa.inspect.simplify(nn.Sequential(nn.ReLU(inplace=True), nn.Conv2d(2, 2, 3)).eval(), example)
+    assert torch.equal(example, before)
+
+
+def test_buffers_come_back_and_complex_parameters_stay_complex():
+    class Fourier(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.norm = nn.Conv2d(2, 2, 3, padding=1, bias=False), nn.BatchNorm2d(2)
+            self.weight = nn.Parameter(torch.randn(2, 8, 5, dtype=torch.complex64))
+            self.register_buffer("calls", torch.zeros(()))
+
+        def forward(self, x):
+            self.calls.add_(1)
+            return torch.fft.irfft2(torch.fft.rfft2(self.norm(self.conv(x))) * self.weight) * self.calls
+
+    model = ready(Fourier())
+    result, certificate = fa.inspect.simplify(model, torch.randn(1, 2, 8, 8))
+    assert rules(certificate) == ["batch norm into layer"]
+    assert torch.equal(result.weight, model.weight)
+    assert result.calls == model.calls == 0
+    assert result.conv.bias.requires_grad
+    x = torch.randn(1, 2, 8, 8)
+    with torch.no_grad():
+        torch.testing.assert_close(result(x), model(x), rtol=1e-4, atol=1e-5)
+
+
+def test_arguments_by_name_values_that_are_not_finite_and_random_states():
+    class Named(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv, self.norm, self.last = nn.Conv2d(2, 2, 3), nn.BatchNorm2d(2), nn.Conv2d(2, 2, 1)
+
+        def forward(self, x, scale):
+            random.random()
+            return self.last(self.norm(self.conv(x)) * scale)
+
+    model = ready(Named())
+    state = random.getstate()
+    named = {"x": torch.randn(1, 2, 7, 7), "scale": torch.ones(1)}
+    result, certificate = fa.inspect.simplify(model, named)
+    assert random.getstate() == state
+    assert rules(certificate) == ["batch norm into layer"]
+    torch.testing.assert_close(result(**named), model(**named), rtol=1e-4, atol=1e-5)
+    spoiled = ready(nn.Sequential(nn.Conv2d(2, 2, 3), nn.BatchNorm2d(2), nn.Conv2d(2, 2, 1)))
+    spoiled[1].running_var[0] = torch.nan
+    result, _ = fa.inspect.simplify(spoiled, torch.randn(1, 2, 7, 7))
+    assert torch.isnan(result(torch.randn(1, 2, 7, 7))).any()
+
+
+def test_a_tolerance_that_allows_no_factor_says_so():
+    _, certificate = simplified(nn.Sequential(nn.Conv2d(4, 4, 3)).eval(), 1, 4, 9, 9, tolerance=1e-3)
+    assert "times the weights" in certificate.refusals[0].why
+
+
 def test_what_cannot_be_simplified_is_refused_by_name():
     class Branching(nn.Module):
         def forward(self, x):
@@ -330,5 +451,7 @@ def test_what_cannot_be_simplified_is_refused_by_name():
         fa.inspect.simplify(torch.relu, torch.randn(3))
     with pytest.raises(fa.ArgumentTypeError, match=r"example: expected a tensor"):
         fa.inspect.simplify(nn.ReLU(), [1.0])
+    with pytest.raises(fa.ArgumentError, match=r"example: expected an input that the network accepts"):
+        fa.inspect.simplify(nn.Conv2d(1, 1, 3), torch.randn(1, 2, 5, 5))
     with pytest.raises(fa.ArgumentError, match="tolerance"):
         fa.inspect.simplify(nn.ReLU(), torch.randn(3), -1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -60,4 +61,6 @@ class CardComparison:
 
 
 def _number(value: float) -> str:
+    if not math.isfinite(value):
+        return "-"
     return f"{value:,.0f}" if value == round(value) and abs(value) < 1e15 else f"{value:.3g}"

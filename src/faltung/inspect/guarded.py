@@ -16,7 +16,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from faltung.errors import ArgumentError, ArgumentTypeError
 
-__all__ = ["check_network", "guarded"]
+__all__ = ["check_network", "guarded", "randomness"]
 
 _Undo = Callable[[], object]
 
@@ -75,7 +75,7 @@ def guarded(network: nn.Module, preserving: bool = True) -> Iterator[None]:
     (True, True)
     """
     with ExitStack() as stack:
-        stack.callback(_randomness())
+        stack.callback(randomness())
         modules = [*network.modules()]
         tensors = [*network.parameters(), *network.buffers()]
         for module in modules:
@@ -130,19 +130,27 @@ def _write_back(saved: Mapping[int, tuple[torch.Tensor, torch.Tensor]]) -> None:
 def _attributes(module: nn.Module) -> _Undo:
     """Return a function that puts the attributes of a module back, its tables of hooks and parameters included."""
     attributes = {**vars(module)}
-    tables = {
-        name: value.copy() for name, value in attributes.items() if type(value) in (dict, OrderedDict, set, list)
-    }
+    tables: list[tuple[Any, Any]] = []
+    for value in attributes.values():
+        _keep_containers(value, tables)
 
     def undo() -> None:
-        for name, copy in tables.items():
-            table = attributes[name]
+        for table, copy in tables:
             table.clear()
             (table.extend if type(table) is list else table.update)(copy)
         vars(module).clear()
         vars(module).update(attributes)
 
     return undo
+
+
+def _keep_containers(value: Any, kept: list[tuple[Any, Any]]) -> None:
+    """Note a container with a copy of what is in it, and the containers in it."""
+    if type(value) not in (dict, OrderedDict, set, list) or any(value is table for table, _ in kept):
+        return
+    kept.append((value, value.copy()))
+    for item in value.values() if isinstance(value, dict) else value:
+        _keep_containers(item, kept)
 
 
 def _gradient(tensor: torch.Tensor) -> _Undo:
@@ -156,8 +164,16 @@ def _gradient(tensor: torch.Tensor) -> _Undo:
     return undo
 
 
-def _randomness() -> _Undo:
-    """Return a function that puts the random number generators back."""
+def randomness() -> _Undo:
+    """Return a function that puts the random number generators of Python, NumPy and torch back.
+
+    Examples
+    --------
+    >>> undo, first = randomness(), random.random()
+    >>> undo()
+    >>> random.random() == first
+    True
+    """
     python, cpu = random.getstate(), torch.get_rng_state()
     numpy = np.random.get_state()  # noqa: NPY002  # networks may use the old global generator
     started = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]

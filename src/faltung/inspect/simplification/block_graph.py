@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import fx, nn
 
+from faltung.errors import ArgumentError
 from faltung.inspect.simplification.layer_map import (
     MOST_WORK,
     LayerMap,
@@ -19,7 +20,7 @@ from faltung.inspect.simplification.layer_map import (
 from faltung.inspect.simplification.layer_steps import FoundLayer, layer_at, scaling_at
 from faltung.inspect.simplification.module_edits import Edit, NotEditableError, layer_with, replaced
 from faltung.inspect.simplification.refusals import Refusal
-from faltung.inspect.simplification.traced_graph import POINTWISE, Step, TracedGraph
+from faltung.inspect.simplification.traced_graph import POINTWISE, Step, TracedGraph, has_hooks
 
 __all__ = ["sums_of_branches"]
 
@@ -91,7 +92,7 @@ def _one_layer(graph: TracedGraph, total: Step, group: list[_Term], terms: list[
     block = total.module
     widest = max((term.layer for term in group if term.layer), key=lambda layer: layer.map.weight[0, 0].size)
     where = f"{block or 'the model'}: {', '.join(term.step.module or 'x' for term in group)}"
-    why = graph.obstacle(block) or _weights_obstacle(graph, group)
+    why = graph.obstacle(block) or _inner_hooks(graph, block) or _weights_obstacle(graph, group)
     if why:
         return Refusal(_RULE, where, why)
     try:
@@ -99,8 +100,14 @@ def _one_layer(graph: TracedGraph, total: Step, group: list[_Term], terms: list[
         layer = layer_with(graph, widest, value)
         new = _BlockGraph(graph, block, total, {term.step for term in group}, terms, widest).module(layer)
         return Edit(_RULE, where, (replaced(graph, block, new),))
-    except (NotExactError, NotEditableError) as error:
+    except (NotExactError, NotEditableError, ArgumentError) as error:
         return Refusal(_RULE, where, str(error))
+
+
+def _inner_hooks(graph: TracedGraph, block: str) -> str:
+    """Return why a block must not get a graph of its own: what is in it may be watched."""
+    inside = (name for name in graph.modules if name.startswith(f"{block}.") or not block)
+    return next((f"{name} has hooks" for name in inside if has_hooks(graph.modules[name])), "")
 
 
 def _weights_obstacle(graph: TracedGraph, group: list[_Term]) -> str:
@@ -185,12 +192,15 @@ class _BlockGraph:
         if step in self.inner or (step in self.merged and step is not self.layer.source):
             return
         leaf = step.module
-        own = self.graph.steps_of(leaf)
+        own = [each for each in self.graph.steps_of(leaf) if each.calls == step.calls]
         read = {each for one in own for each in one.inputs if each not in own}
-        if leaf != self.block and not any(self.graph.modules[leaf].children()) and len(read) == 1:
-            if step is own[-1]:
+        shown = [one for one in own if any(user not in own for user in one.users)]
+        if leaf != self.block and not any(self.graph.modules[leaf].children()) and len(read) == len(shown) == 1:
+            if step is shown[0]:
                 self.made[step] = self.result.call_module(self._name(leaf), (self.made[read.pop()],))
             return
+        if step.operation == "clone":
+            raise NotEditableError(f"{self.block or 'the model'} calls dropout as a function, which its mode decides")
         self.made[step] = self.result.call_function(step.target, self._arguments(step.arguments), self._named(step))
 
     def _new_total(self) -> fx.Node:

@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from time import perf_counter
 from typing import Any, NamedTuple, TypeAlias
 
 import torch
 from torch import nn
 
-__all__ = ["Difference", "difference_of", "outputs_of", "seconds_of", "trial_inputs"]
+from faltung.errors import ArgumentError
+from faltung.inspect.examples import Example
 
-Inputs: TypeAlias = tuple[Any, ...]
-#: For each input, the tensors that a network gives, with their names.
+__all__ = ["Difference", "Outputs", "difference_of", "outputs_of", "seconds_of", "trial_inputs"]
+
+#: For each input, the tensors that a network gives, with their names, and what became of the input.
 Outputs: TypeAlias = list[list[tuple[str, torch.Tensor]]]
+
+#: Inputs of other sizes have at most so many elements, or as many as the example.
+_MOST_ELEMENTS = 2**18
 
 
 class Difference(NamedTuple):
@@ -34,22 +41,42 @@ class Difference(NamedTuple):
     where: str
 
 
-def trial_inputs(example: Inputs, count: int = 2) -> list[Inputs]:
-    """Return the example, and random inputs of its shapes and scale.
+def trial_inputs(network: nn.Module, example: Example) -> list[Example]:
+    """Return the example, random inputs of its shapes, and of other sizes as far as the network takes them.
 
-    A part of each random input is of another magnitude, so that what happens at a border or in a quiet region shows.
+    Some samples of each are ten times as large, so that what happens at a border or in a quiet region shows. Other
+    numbers of samples and other sizes show what depends on those of the example.
     """
     generator = torch.Generator().manual_seed(0)
-    return [example, *(tuple(_random(each, generator) for each in example) for _ in range(count - 1))]
+    tensors = example.tensors
+    found = [example, example.replaced({name: _random(x, x.shape, generator) for name, x in tensors.items()})]
+    for resized in (_one_more, _half, _twice):
+        shapes = {name: resized(tuple(x.shape)) for name, x in tensors.items()}
+        most = max(_MOST_ELEMENTS, max(x.numel() for x in tensors.values()))
+        if max(math.prod(shape) for shape in shapes.values()) > most:
+            continue
+        other = example.replaced({name: _random(x, shapes[name], generator) for name, x in tensors.items()})
+        try:
+            outputs_of(network, [other])
+        except ArgumentError:  # the network takes only some sizes
+            continue
+        found.append(other)
+    return found
 
 
-def outputs_of(model: nn.Module, inputs: Sequence[Inputs]) -> Outputs:
-    """Return for each input all tensors that the model gives, with their names; dropout draws the same every time."""
+def outputs_of(model: nn.Module, inputs: Iterable[Example]) -> Outputs:
+    """Return for each input all tensors that the model gives, and the input as the model leaves it.
+
+    The model runs on copies; dropout draws the same every time, and buffers are put back.
+    """
     found = []
-    with torch.no_grad():
-        for each in inputs:
+    for each in inputs:
+        given = each.copied()
+        with torch.no_grad(), _buffers_kept(model):
             torch.manual_seed(0)
-            found.append([*_tensors(model(*each), "output")])
+            outputs = [*_tensors(given.called(model), "output")]
+        after = [(f"the input {name} afterwards", x.detach()) for name, x in given.tensors.items()]
+        found.append([*outputs, *after])
     return found
 
 
@@ -64,25 +91,51 @@ def difference_of(wanted: Outputs, found: Outputs) -> Difference:
     return worst
 
 
-def seconds_of(models: Sequence[Callable[..., Any]], inputs: Inputs, budget: float) -> list[float]:
+def seconds_of(models: Sequence[nn.Module], example: Example, budget: float) -> list[float]:
     """Return the median time of a call of each model: they take turns, for about `budget` seconds."""
     times: list[list[float]] = [[] for _ in models]
     deadline = perf_counter() + budget
-    with torch.no_grad():
+    given = example.copied()
+    with torch.no_grad(), _buffers_kept(*models):
         for model in models:
-            model(*inputs)
+            given.called(model)
         while perf_counter() < deadline or len(times[0]) < 3:
             for model, taken in zip(models, times, strict=True):
                 start = perf_counter()
-                model(*inputs)
+                given.called(model)
                 taken.append(perf_counter() - start)
     return [sorted(taken)[len(taken) // 2] for taken in times]
+
+
+@contextmanager
+def _buffers_kept(*models: nn.Module) -> Iterator[None]:
+    """Put the buffers of networks back: a call can change statistics and counters."""
+    before = [(buffer, buffer.detach().clone()) for model in models for buffer in model.buffers()]
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for buffer, values in before:
+                buffer.copy_(values)
+
+
+def _one_more(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return (*(length + 1 for length in shape[:1]), *shape[1:2], *(length + 1 for length in shape[2:]))
+
+
+def _half(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return (*(1 for _ in shape[:1]), *shape[1:2], *(length // 2 | 1 for length in shape[2:]))
+
+
+def _twice(shape: tuple[int, ...]) -> tuple[int, ...]:
+    return (*(1 for _ in shape[:1]), *shape[1:2], *(2 * length + 3 for length in shape[2:]))
 
 
 def _between(x: torch.Tensor, y: torch.Tensor, name: str) -> Difference:
     if not x.numel():
         return Difference(0.0, 0.0, "nowhere")
-    gap = (x.double() - y.double()).abs() if not x.is_complex() else (x - y).abs()
+    wide = torch.complex128 if x.is_complex() else torch.float64
+    gap = (x.to(wide) - y.to(wide)).abs()
     gap = torch.where(x == y, 0.0, gap)  # equal infinities
     gap = torch.where(x.isnan() & y.isnan(), 0.0, gap).nan_to_num(nan=torch.inf)
     at = int(gap.argmax())
@@ -96,7 +149,7 @@ def _between(x: torch.Tensor, y: torch.Tensor, name: str) -> Difference:
 
 def _tensors(value: Any, name: str) -> Iterator[tuple[str, torch.Tensor]]:
     if isinstance(value, torch.Tensor):
-        yield name, value.detach()
+        yield name, value.detach().clone()
     elif isinstance(value, dict):
         for key, each in value.items():
             yield from _tensors(each, f"{name}[{key!r}]")
@@ -105,12 +158,14 @@ def _tensors(value: Any, name: str) -> Iterator[tuple[str, torch.Tensor]]:
             yield from _tensors(each, f"{name}[{index}]")
 
 
-def _random(value: Any, generator: torch.Generator) -> Any:
-    if not isinstance(value, torch.Tensor) or not value.is_floating_point():
-        return value
-    noise = torch.randn(value.shape, generator=generator, dtype=torch.float64)
-    half = torch.rand(value.shape, generator=generator) < 0.01
-    noise = torch.where(half, 10 * noise, noise)
-    spread = value.double().std(correction=0) if value.numel() else torch.tensor(1.0)
-    centre = value.double().mean() if value.numel() else torch.tensor(0.0)
-    return (centre.cpu() + noise * float(spread or 1.0)).to(value)
+def _random(x: torch.Tensor, shape: Sequence[int], generator: torch.Generator) -> torch.Tensor:
+    """Return random samples of the mean and deviation of others; integers are drawn from them."""
+    if not x.is_floating_point() and not x.is_complex():
+        places = torch.randint(max(x.numel(), 1), tuple(shape), generator=generator)
+        return x.cpu().flatten()[places].to(x.device)
+    wide = torch.complex128 if x.is_complex() else torch.float64
+    noise = torch.randn(tuple(shape), generator=generator, dtype=wide)
+    noise = torch.where(torch.rand(tuple(shape), generator=generator) < 0.01, 10 * noise, noise)
+    spread = float(x.to(wide).std(correction=0)) if x.numel() else 1.0
+    centre = x.to(wide).mean().cpu() if x.numel() else 0.0
+    return (centre + noise * (spread or 1.0)).to(x)

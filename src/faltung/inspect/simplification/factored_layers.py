@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from faltung.inspect.examples import Example
 from faltung.inspect.simplification.comparing import seconds_of
 from faltung.inspect.simplification.layer_map import Array, LayerMap
 from faltung.inspect.simplification.layer_steps import FoundLayer, layer_at
@@ -35,8 +36,12 @@ def factored_layers(graph: TracedGraph, tolerance: float, dtype: torch.dtype) ->
         where = layer.step.module
         if len(graph.readers(layer.weight)) != 1 or graph.obstacle(where) or not layer.knows_padding:
             continue
-        found = min(factors_of(layer.map, tolerance), key=_taps, default=None)
-        if found is None or _taps(found) > _WORK * layer.map.weight.size:
+        if not np.isfinite(layer.map.weight).all():
+            continue
+        found = min(factors_of(layer.map, tolerance), key=_taps)
+        if _taps(found) > _WORK * layer.map.weight.size:
+            share = _taps(found) / layer.map.weight.size
+            yield Refusal(found[0], where, f"factors this close would have {share:.1f} times the weights")
             continue
         try:
             both = nn.Sequential(*(layer_with(graph, layer, each) for each in found[1:]))
@@ -101,7 +106,7 @@ def _time_ratio(old: nn.Module, new: nn.Module, layer: FoundLayer, dtype: torch.
     """Return the time of the factors over that of the layer, on samples of the layer's own shape."""
     x = torch.randn(layer.source.shape, dtype=dtype)
     modules: list[Any] = [_as(each, dtype) for each in (old, new)]
-    before, after = seconds_of(modules, (x,), _BUDGET)
+    before, after = seconds_of(modules, Example((x,)), _BUDGET)
     return after / before
 
 

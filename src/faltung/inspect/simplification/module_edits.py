@@ -86,7 +86,7 @@ def layer_with(graph: TracedGraph, layer: FoundLayer, value: LayerMap) -> nn.Mod
 
 def _changed_parameters(graph: TracedGraph, layer: FoundLayer, value: LayerMap) -> list[Change]:
     changes = [_tensor_change(graph, layer.weight, value.weight)]
-    like = graph.tensor(layer.weight)
+    like = graph.tensors[layer.weight]
     if layer.bias is not None:
         changes.append(_tensor_change(graph, layer.bias, value.bias))
     elif value.bias.any():

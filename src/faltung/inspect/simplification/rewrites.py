@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from torch import nn
 
+from faltung.errors import ArgumentError
 from faltung.inspect.simplification.block_graph import sums_of_branches
 from faltung.inspect.simplification.dead_channels import dead_channels
 from faltung.inspect.simplification.layer_map import (
@@ -71,7 +72,9 @@ def _training_batch_norm(graph: TracedGraph) -> Iterator[Edit | Refusal]:
     for step in graph.steps:
         if step.operation.startswith("_native_batch_norm_legit") and scaling_at(graph, step) is None:
             why = "it scales by the statistics of each batch; call model.eval() first"
-            if not graph.modules[step.module].training:
+            if any(isinstance(each, Step) for each in step.arguments[1:3]):
+                why = "its parameters are computed at each call, as by a parametrization"
+            elif not graph.modules[step.module].training:
                 why = "it keeps no running statistics, so it scales by those of each batch"
             yield Refusal("batch norm", step.module or "the model", why)
 
@@ -149,7 +152,7 @@ def _merged(
         source = layer._replace(map=layer.map)
         changes: list[Change] = changed_layer(graph, source, value)
         changes.append(replaced(graph, other.module, nn.Identity()))
-    except (NotExactError, NotEditableError) as error:
+    except (NotExactError, NotEditableError, ArgumentError) as error:
         return Refusal(rule, where, str(error))
     return Edit(rule, where, tuple(changes))
 

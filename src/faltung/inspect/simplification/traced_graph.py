@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from faltung.errors import ArgumentError
+from faltung.inspect.examples import Example
 
 __all__ = ["POINTWISE", "Step", "TracedGraph", "has_hooks", "traced"]
 
@@ -143,12 +144,15 @@ def has_hooks(module: nn.Module) -> bool:
     return any(getattr(module, kind, None) for kind in kinds)
 
 
-def traced(holder: Any, example: tuple[Any, ...]) -> TracedGraph:
+def traced(holder: Any, example: Example) -> TracedGraph:
     """Return the graph of ``holder.model``, or raise an error that says why torch cannot export it."""
+    given = example.copied()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of torch's own deprecations
         try:
-            program = torch.export.export(holder.model, example, strict=False).run_decompositions({})
+            program = torch.export.export(
+                holder.model, given.args, dict(given.kwargs), strict=False
+            ).run_decompositions({})
         except Exception as error:
             why = " ".join(str(error).split())[:300]
             remedy = "A model whose operations depend on its data has no one graph. Simplify the parts that have one."
