@@ -12,17 +12,17 @@ from numpy.typing import NDArray
 from torch import nn
 
 from faltung.datasets.dataset import Dataset, Split
-from faltung.learn.batches import tensors
+from faltung.inspect.layerwise import NetworkLayer, activations, first_convolution, layers_of
+from faltung.inspect.probe import linear_probe, probe_features
+from faltung.inspect.superposition import superposition
 from faltung.learn.measures.answers import Answers, answered, answers_needed
 from faltung.learn.measures.confusion import confusion_matrix
 from faltung.learn.measures.counting import NetworkCost, network_cost
-from faltung.learn.measures.layerwise import NetworkLayer, activations, first_convolution, layers_of
-from faltung.learn.measures.probe import linear_probe, probe_features
 from faltung.learn.measures.reliability import CalibrationBin, calibration, calibration_error
-from faltung.learn.measures.superposition import superposition
 from faltung.learn.risk import Loss, accuracy_interval
 from faltung.learn.saved import describe
 from faltung.learn.training import EpochRecord
+from faltung.networks.batches import tensors
 
 __all__ = ["MeasuredLayer", "Outcome", "measure", "measuring", "pooled"]
 
