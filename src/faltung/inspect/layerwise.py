@@ -84,8 +84,9 @@ def layers_of(network: nn.Module, sample_shape: tuple[int, ...]) -> tuple[Networ
         shapes = tuple(given.shape[1:]), tuple(output.shape[1:])
         layers.append(NetworkLayer(name, _title(module), convolutional, weights, *shapes))
 
+    dtype = next((each.dtype for each in network.parameters() if each.is_floating_point()), torch.float32)
     with evaluation(network), _observing(network, note):
-        network(*batches(network, torch.zeros(1, *sample_shape)))
+        network(*batches(network, torch.zeros(1, *sample_shape, dtype=dtype)))
     return tuple(layers)
 
 
