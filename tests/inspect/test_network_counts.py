@@ -106,3 +106,25 @@ def test_frozen_parameters_are_told():
     found = counts(network, torch.zeros(1, 2))
     assert (found.parameters, found.trainable) == (13, 4)
     assert "of which 4 are trained" in found.facts()["Parameters"]
+
+
+def test_recurrent_layers_are_counted_step_by_step():
+    network = nn.LSTM(3, 4, batch_first=True)
+    found = counts(network, torch.zeros(2, 7, 3))
+    assert found.multiply_adds == 2 * 7 * (4 * 4) * (3 + 4)
+    assert (found.parameters, found.uncounted) == (4 * 4 * (3 + 4 + 2), ())
+
+
+class Distances(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.centres = nn.Parameter(torch.zeros(5, 3))
+
+    def forward(self, x):
+        return torch.cdist(x, self.centres)
+
+
+def test_what_is_not_counted_is_named():
+    found = counts(Distances(), torch.zeros(2, 3))
+    assert found.uncounted == ("_cdist_forward",)
+    assert "The multiply-adds of _cdist_forward are not known, and not counted." in found.warnings()

@@ -298,3 +298,19 @@ def test_networks_of_transformers(make):
             assert field.status in ("exact", "whole input"), field.reasons
             # Squeezing and attention make everything seen; gradients that vanish in single precision do not count.
             np.testing.assert_array_equal(field.mask, expected.any(axis=0))
+
+
+TORCHLENS_KNOWS = ["plain", "RepVGG", "signal", "volume", "holes", "shared", "normalised"]
+
+
+@pytest.mark.parametrize("name", TORCHLENS_KNOWS)
+def test_sizes_are_those_of_torchlens_where_it_answers(name):
+    torchlens = pytest.importorskip("torchlens")
+    network, x = made(name)
+    x = torch.randn(1, x.shape[1], *[40 if x.ndim < 5 else 18] * (x.ndim - 2))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        told = list(torchlens.trace(network, x).layers)[-1].receptive_field
+    assert told.status.name == "EXACT"
+    field = structure(network, x).sees()
+    assert (field.size, field.at_border) == (tuple(told.size), False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 from html.parser import HTMLParser
 
 import pytest
@@ -217,3 +218,9 @@ def test_effective_fields_by_hand():
     found = fa.inspect.card(layer, torch.zeros(1, 1, 9, 9)).sections["effective_field"]
     assert (found.side, found.radius) == (5.0, 2.0)
     assert found.magnitudes.sum() == 25
+
+
+def test_a_card_survives_pickling(card):
+    copy = pickle.loads(pickle.dumps(card))
+    assert copy.json() == card.json()
+    assert (copy.sees(position=(2, 2)).mask == card.sees(position=(2, 2)).mask).all()

@@ -9,7 +9,7 @@ from faltung.ground.drawings.numbers import definitions, grid
 from faltung.ground.drawings.style import page_style
 from faltung.inspect.section_result import SectionResult
 
-__all__ = ["card_page"]
+__all__ = ["card_page", "section_html", "section_link"]
 
 
 def card_page(title: str, warnings: Sequence[str], sections: Mapping[str, SectionResult]) -> str:
@@ -22,10 +22,8 @@ def card_page(title: str, warnings: Sequence[str], sections: Mapping[str, Sectio
     (True, True)
     """
     told = "".join(f'<p class="warning" role="note">{escape(text)}</p>' for text in warnings)
-    links = "".join(
-        f'<li><a href="#{name}">{escape(result.heading or name)}</a></li>' for name, result in sections.items()
-    )
-    body = "\n".join(_section(name, result) for name, result in sections.items())
+    links = "".join(section_link(name, result) for name, result in sections.items())
+    body = "\n".join(section_html(name, result) for name, result in sections.items())
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8"/>\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1"/>\n'
@@ -36,7 +34,23 @@ def card_page(title: str, warnings: Sequence[str], sections: Mapping[str, Sectio
     )
 
 
-def _section(name: str, result: SectionResult) -> str:
+def section_link(name: str, result: SectionResult) -> str:
+    """Return an entry of the list of sections.
+
+    Examples
+    --------
+    See `card_page`.
+    """
+    return f'<li><a href="#{name}">{escape(result.heading or name)}</a></li>\n'
+
+
+def section_html(name: str, result: SectionResult) -> str:
+    """Return a section of a page: facts, pictures, table.
+
+    Examples
+    --------
+    See `card_page`.
+    """
     table = result.table()
     numbers = "" if table is None else grid(table.header, table.rows, escape(table.caption))
     figures = "\n".join(

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import torch
 
-from faltung.inspect.capture import Place
+from faltung.inspect.captured_run import Place
 
 __all__ = ["ElementSets"]
 

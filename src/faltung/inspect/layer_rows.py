@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from faltung.inspect.capture import Captured, ModuleCall, Operation, Place
+from faltung.inspect.captured_run import Captured, ModuleCall, Operation, Place
 from faltung.inspect.multiply_adds import is_counted
 
 __all__ = ["LayerRow", "is_layer", "layer_rows", "output_row"]

@@ -12,9 +12,10 @@ from typing import Any
 import torch
 from torch.utils.flop_counter import flop_registry
 
-from faltung.inspect.capture import Operation, Place
+from faltung.inspect.captured_run import Captured, Operation, Place
+from faltung.inspect.spreading import rule_of
 
-__all__ = ["is_counted", "multiply_adds", "weight_of"]
+__all__ = ["is_counted", "multiply_adds", "uncounted", "weight_of"]
 
 _ATTENTIONS = "_scaled_dot_product"
 
@@ -81,6 +82,23 @@ def weight_of(operation: Operation, parameters: set[int]) -> tuple[Place, Place]
     weights = [place for place in operands if place.storage in parameters and len(place.shape) > 1]
     inputs = [place for place in operands if place in operation.variable]
     return (inputs[0], weights[0]) if weights and inputs else None
+
+
+def uncounted(captured: Captured) -> tuple[str, ...]:
+    """Return the operations that have weights and neither a known count nor a rule that shows that they need none.
+
+    Examples
+    --------
+    See `faltung.inspect.sections.counts`.
+    """
+    storages = {place.storage for place in captured.parameters.values()}
+    return tuple(
+        dict.fromkeys(
+            operation.name
+            for operation in captured.operations
+            if weight_of(operation, storages) and not multiply_adds(operation) and rule_of(operation) is None
+        )
+    )
 
 
 def _registered(operation: Operation) -> int:

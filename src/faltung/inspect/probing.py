@@ -7,7 +7,7 @@ from typing import Any
 
 import torch
 
-from faltung.inspect.capture import Operation, Place
+from faltung.inspect.captured_run import Operation, Place
 from faltung.inspect.examples import tensors_in
 
 __all__ = ["changed_results", "operands_with_gradients", "random_weights"]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from faltung.errors import ArgumentError
 from faltung.ground.drawings.pictures import data_uri, middle, png, signed_sheet
-from faltung.inspect.capture import Captured
+from faltung.inspect.captured_run import Captured
 from faltung.inspect.layer_rows import LayerRow
 from faltung.inspect.supports import Supports
 

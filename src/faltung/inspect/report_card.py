@@ -13,7 +13,8 @@ from torch import nn
 from faltung.errors import ArgumentError, ArgumentTypeError
 from faltung.ground.notebook import html_table
 from faltung.ground.targets import new_file
-from faltung.inspect.capture import Captured, capture
+from faltung.inspect.capture import capture
+from faltung.inspect.captured_run import Captured
 from faltung.inspect.card_page import card_page
 from faltung.inspect.card_text import card_text, plain_text
 from faltung.inspect.chosen_channels import checked_channels

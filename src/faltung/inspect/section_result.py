@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 
 import torch
 
-from faltung.inspect.capture import Captured
+from faltung.inspect.captured_run import Captured
 from faltung.inspect.examples import Example
 from faltung.inspect.input_samples import InputSamples
 from faltung.inspect.layer_rows import LayerRow

@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-from faltung.inspect.capture import Operation, Place
+from faltung.inspect.captured_run import Operation, Place
 
 __all__ = ["EVERYTHING", "EXACT", "UPPER_BOUND", "SpreadRule", "rule_of"]
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import torch
 from torch.utils._python_dispatch import _disable_current_modes
 
-from faltung.inspect.capture import Captured, Operation, Place
+from faltung.inspect.captured_run import Captured, Operation, Place
 from faltung.inspect.element_sets import ElementSets
 from faltung.inspect.probing import changed_results, operands_with_gradients, random_weights
 from faltung.inspect.spreading import EXACT, SpreadRule, rule_of

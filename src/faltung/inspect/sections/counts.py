@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from faltung.inspect.capture import Captured
+from faltung.inspect.captured_run import Captured
 from faltung.inspect.layer_rows import LayerRow
-from faltung.inspect.multiply_adds import multiply_adds, weight_of
+from faltung.inspect.multiply_adds import multiply_adds, uncounted, weight_of
 from faltung.inspect.section_result import CardTable, SectionResult, Subject
 from faltung.planning.report import bytes_text
 
@@ -72,6 +72,8 @@ class CountsResult(SectionResult):
         Names of each parameter that has several.
     multiply_adds : int
         For the whole example.
+    uncounted : tuple of str
+        Operations with weights whose multiply-adds are not known, and not in the sum.
     parameter_bytes, activation_bytes, peak_bytes : int
         Memory of the parameters; of all results that operations make, as for training; and the most that exists at
         once if a result is freed after its last use.
@@ -93,6 +95,7 @@ class CountsResult(SectionResult):
     unused: tuple[str, ...]
     shared: tuple[tuple[str, ...], ...]
     multiply_adds: int
+    uncounted: tuple[str, ...]
     parameter_bytes: int
     activation_bytes: int
     peak_bytes: int
@@ -153,11 +156,14 @@ class CountsResult(SectionResult):
         return CardTable(header, tuple(rows), caption, page_only=("Output memory", "Weights if dense"))
 
     def warnings(self) -> Sequence[str]:
-        """Name the parameters that had no effect."""
-        if not self.unused:
-            return ()
-        more = f" and {len(self.unused) - 3} more" if len(self.unused) > 3 else ""
-        return (f"Not read in this run: {', '.join(self.unused[:3])}{more}.",)
+        """Name the parameters that were not read, and the operations that were not counted."""
+        told = []
+        if self.unused:
+            more = f" and {len(self.unused) - 3} more" if len(self.unused) > 3 else ""
+            told.append(f"Not read in this run: {', '.join(self.unused[:3])}{more}.")
+        if self.uncounted:
+            told.append(f"The multiply-adds of {', '.join(self.uncounted)} are not known, and not counted.")
+        return told
 
     def figures(self) -> Mapping[str, float]:
         """Return the totals by name."""
@@ -195,6 +201,7 @@ def measure(subject: Subject) -> CountsResult:
         unused=tuple(same[0] for same in names.values() if not read & {*same}),
         shared=tuple(tuple(same) for same in names.values() if len(same) > 1),
         multiply_adds=sum(map(multiply_adds, captured.operations)),
+        uncounted=uncounted(captured),
         parameter_bytes=sum(parameter.numel() * parameter.element_size() for parameter in parameters),
         activation_bytes=_made(captured),
         peak_bytes=_peak(captured),

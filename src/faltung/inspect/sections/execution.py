@@ -14,7 +14,7 @@ from typing import ClassVar
 import torch
 from torch.utils._python_dispatch import _disable_current_modes
 
-from faltung.inspect.capture import Captured
+from faltung.inspect.captured_run import Captured
 from faltung.inspect.guarded import guarded
 from faltung.inspect.section_result import SectionResult, Subject
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from faltung.ground.drawings.charts import Curve, line_chart
 from faltung.inspect.ascent import Ascended, ascended
-from faltung.inspect.capture import Captured
+from faltung.inspect.captured_run import Captured
 from faltung.inspect.chosen_channels import LayerChannels, chosen_layers
 from faltung.inspect.excerpts import DrawnPart, part_list
 from faltung.inspect.input_samples import InputSamples

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -11,17 +9,19 @@ from torch import nn
 
 from faltung.errors import ArgumentTypeError
 from faltung.ground.notebook import html_table
-from faltung.layers import CONVOLUTIONS
+from faltung.inspect.capture import capture
+from faltung.inspect.examples import Example
+from faltung.inspect.guarded import guarded
+from faltung.inspect.layer_rows import layer_rows
+from faltung.inspect.multiply_adds import multiply_adds, uncounted
+from faltung.inspect.supports import needs_values
 
 __all__ = ["LayerCost", "NetworkCost", "network_cost"]
-
-# One multiplication per sample, which inference folds into the layer before.
-_NORMALISATIONS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 
 
 @dataclass(frozen=True)
 class LayerCost:
-    """Cost of one convolutional or linear layer.
+    """Cost of one layer that multiplies.
 
     Parameters
     ----------
@@ -75,11 +75,10 @@ class NetworkCost:
 
 
 def network_cost(network: nn.Module, input_shape: tuple[int, ...]) -> NetworkCost:
-    """Count a network's parameters, and the multiply-adds of its convolutional and linear layers for one input.
+    """Count a network's parameters, and the multiply-adds of its layers for one input.
 
-    A convolutional layer needs (outputs) x (channels in / groups) x (taps) multiply-adds, a linear layer
-    (inputs) x (outputs). A multiply-add counts once, not as two operations. Products with the zeros beyond the
-    border count, because they are computed. Biases, normalisations, activations and pooling do not count.
+    A multiply-add counts once, not as two operations. Products with the zeros beyond the border count, because they
+    are computed. Biases, normalisations, activations and pooling do not count. `faltung.inspect.card` tells more.
 
     Parameters
     ----------
@@ -91,7 +90,7 @@ def network_cost(network: nn.Module, input_shape: tuple[int, ...]) -> NetworkCos
     Raises
     ------
     ArgumentTypeError
-        If the network has a layer with parameters that this function cannot count.
+        If the network runs an operation with weights whose multiply-adds are not known.
 
     Examples
     --------
@@ -99,39 +98,11 @@ def network_cost(network: nn.Module, input_shape: tuple[int, ...]) -> NetworkCos
     >>> cost.parameters, [layer.multiply_adds for layer in cost.layers], cost.multiply_adds
     (690, [576, 640], 1216)
     """
-    layers: list[LayerCost] = []
-    handles = []
-    was_training = network.training
-    network.eval()
-    try:
-        for name, module in network.named_modules():
-            if _is_counted(module, name):
-                handles.append(module.register_forward_hook(_counter(name, layers)))
-        with torch.no_grad():
-            network(torch.zeros(1, *input_shape))
-    finally:
-        for handle in handles:
-            handle.remove()
-        network.train(was_training)
-    return NetworkCost(sum(p.numel() for p in network.parameters()), tuple(layers))
-
-
-def _is_counted(module: nn.Module, name: str) -> bool:
-    if isinstance(module, (*CONVOLUTIONS, nn.Linear)):
-        return True
-    if any(True for _ in module.parameters(recurse=False)) and not isinstance(module, _NORMALISATIONS):
-        expected = "layers whose multiply-adds are known: convolutions, Linear, batch norms"
-        raise ArgumentTypeError("network", expected, f"{type(module).__name__} at {name or 'its root'!r}")
-    return False
-
-
-def _counter(name: str, layers: list[LayerCost]) -> Callable[[nn.Module, tuple[torch.Tensor], torch.Tensor], None]:
-    def count(module: nn.Module, inputs: tuple[torch.Tensor], output: torch.Tensor) -> None:
-        if isinstance(module, nn.Linear):
-            products_per_output = module.in_features
-        else:
-            assert isinstance(module, CONVOLUTIONS)
-            products_per_output = module.in_channels // module.groups * math.prod(module.kernel_size)
-        layers.append(LayerCost(name, type(module).__name__, output.numel() * products_per_output))
-
-    return count
+    with guarded(network):
+        captured = capture(network, Example((torch.zeros(1, *input_shape),)), needs_values)
+    if unknown := uncounted(captured):
+        expected = "layers whose multiply-adds are known"
+        raise ArgumentTypeError("network", expected, f"the operation {unknown[0]}")
+    layers = [LayerCost(row.name, row.kind, sum(map(multiply_adds, row.operations))) for row in layer_rows(captured)]
+    counted = tuple(layer for layer in layers if layer.multiply_adds)
+    return NetworkCost(sum(parameter.numel() for parameter in network.parameters()), counted)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 
 import numpy as np
 import torch
@@ -14,6 +14,8 @@ from torch import nn
 from faltung.datasets.dataset import Dataset, Split
 from faltung.inspect.layerwise import NetworkLayer, activations, first_convolution, layers_of
 from faltung.inspect.probe import linear_probe, probe_features
+from faltung.inspect.report_card import card
+from faltung.inspect.section_result import SectionResult
 from faltung.inspect.superposition import superposition
 from faltung.learn.measures.answers import Answers, answered, answers_needed
 from faltung.learn.measures.confusion import confusion_matrix
@@ -27,6 +29,7 @@ from faltung.networks.batches import tensors
 __all__ = ["MeasuredLayer", "Outcome", "measure", "measuring", "pooled"]
 
 _TRAINING_SAMPLES = 1500  # enough for a training accuracy within two points, and for the linear probes
+_INSPECTED = ("receptive_fields", "effective_field")  # the page has sections of its own for what else a card tells
 _PAIRED_SAMPLES = 200  # enough for superposition, a sum over many activations
 
 
@@ -95,6 +98,8 @@ class Outcome:
         The feature maps of that layer for the first test sample.
     splits : int, optional
         On how many splits of the data the network was trained and tested; all test samples count.
+    inspected : mapping of str to SectionResult, optional
+        Sections of its report card, by their names.
 
     Examples
     --------
@@ -118,6 +123,7 @@ class Outcome:
     first_kernels: NDArray[np.float32] | None
     first_responses: NDArray[np.float32] | None
     splits: int = 1
+    inspected: Mapping[str, SectionResult] = field(default_factory=dict)
 
     @property
     def training_seconds(self) -> float:
@@ -266,6 +272,7 @@ def measure(
         ),
         first_kernels=first and first[0].contiguous().numpy().copy(),
         first_responses=first and first[1].contiguous().numpy(),
+        inspected=card(network, samples[:1], sections=_INSPECTED).sections if first else {},
     )
 
 

@@ -14,6 +14,7 @@ from faltung.datasets.dataset import Dataset, Split
 from faltung.ground.drawings.charts import Curve, line_chart, ticks
 from faltung.ground.drawings.numbers import definitions, grid, grid_of
 from faltung.ground.drawings.style import page_style
+from faltung.inspect.card_page import section_html, section_link
 from faltung.learn.measures.outcome import Outcome
 from faltung.learn.report.filter_section import filters_section
 from faltung.learn.report.findings import findings, warnings
@@ -79,6 +80,8 @@ def html_report(
         costs=costs_section(outcomes),
         depth=depth_section(outcomes),
         filters=filters_section(model),
+        inspected="\n".join(section_html(*section) for section in model.inspected.items()),
+        inspected_links="".join(section_link(*section) for section in model.inspected.items()),
         confusions=confusion_section(model, pooled),
         calibration=calibration_section(outcomes),
         judged=samples_section(model, pooled),
