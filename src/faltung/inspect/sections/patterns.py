@@ -16,10 +16,10 @@ from faltung.inspect.ascent import Ascended, ascended
 from faltung.inspect.captured_run import Captured
 from faltung.inspect.chosen_channels import LayerChannels, chosen_layers
 from faltung.inspect.excerpts import DrawnPart, part_list
+from faltung.inspect.field_boxes import Box, FieldBoxes
 from faltung.inspect.input_samples import InputSamples
 from faltung.inspect.layer_responses import LayerResponse, layer_responses, probed, shares_of_superposition
 from faltung.inspect.multiply_adds import multiply_adds
-from faltung.inspect.receptive_field import field_of
 from faltung.inspect.section_result import CardTable, Drawing, NotMeasured, SectionResult, Subject
 
 __all__ = ["ChannelPattern", "DepthRow", "LayerPatterns", "Patch", "PatternsResult", "measure"]
@@ -27,7 +27,7 @@ __all__ = ["ChannelPattern", "DepthRow", "LayerPatterns", "Patch", "PatternsResu
 #: Patches of a channel, of different samples.
 _PATCHES = 4
 #: At most so many samples, and so many multiply-adds for all of them, and for the ascent of one layer.
-_SAMPLES, _RUN_WORK, _ASCENT_WORK = 500, 1.2e10, 1.2e10
+_SAMPLES, _RUN_WORK, _ASCENT_WORK = 500, 1.2e10, 6e9
 _FEWEST, _STEPS = 8, (12, 48)
 
 
@@ -52,7 +52,7 @@ class Patch:
 
     sample: int
     position: tuple[int, ...]
-    bounds: tuple[tuple[int, int], ...]
+    bounds: Box
     response: float
     values: NDArray[np.float32] = field(repr=False)
 
@@ -78,11 +78,23 @@ class ChannelPattern:
 
 @dataclass(frozen=True, eq=False)
 class LayerPatterns:
-    """Patterns of some channels of a layer."""
+    """Patterns of some channels of a layer.
+
+    Parameters
+    ----------
+    name, title : str
+        The layer.
+    channels : tuple of ChannelPattern
+        The channels.
+    exact : bool
+        Whether the box of each patch was followed through the network; otherwise it is that of the output in the
+        middle, moved (see `faltung.inspect.field_boxes`).
+    """
 
     name: str
     title: str
     channels: tuple[ChannelPattern, ...]
+    exact: bool
 
 
 @dataclass(frozen=True)
@@ -192,7 +204,7 @@ class PatternsResult(SectionResult):
             f"{layer.name} ({layer.title}), channels {numbers}. "
             f"First in each row: the input that excites the channel most, from noise by {self.steps[0]} to "
             f"{self.steps[1]} steps along the gradient within the range of the data. Behind it: the parts of samples "
-            f"({size}) that do so, with the response."
+            f"({size}) that do so, with the response.{'' if layer.exact else _MOVED}"
         )
         return Drawing(lists, caption)
 
@@ -224,6 +236,9 @@ class PatternsResult(SectionResult):
             "probe_accuracy": max((row.probe for row in self.depth if not math.isnan(row.probe)), default=math.nan),
         }
         return {name: value for name, value in named.items() if not math.isnan(value)}
+
+
+_MOVED = " Their place is that of the receptive field in the middle, moved with the output."
 
 
 def _parts(layer: str, pattern: ChannelPattern) -> Iterator[DrawnPart]:
@@ -286,26 +301,23 @@ def _patterns(
     chosen: LayerChannels,
     found: Sequence[Ascended],
 ) -> LayerPatterns:
-    patterns = []
+    patterns, boxes = [], FieldBoxes(captured, chosen.row)
     for channel, climbed in zip(chosen.channels, found, strict=True):
         largest = response.largest[:, channel].nan_to_num(-math.inf)
         best = largest.argsort(descending=True, stable=True)[:_PATCHES].tolist()
-        patches = tuple(_patch(captured, samples, response, sample, channel) for sample in best)
+        patches = tuple(_patch(boxes, samples, response, sample, channel) for sample in best)
         patterns.append(ChannelPattern(channel, patches, climbed))
-    return LayerPatterns(response.row.name, response.title, tuple(patterns))
+    return LayerPatterns(response.row.name, response.title, tuple(patterns), boxes.exact)
 
 
-def _patch(captured: Captured, samples: InputSamples, response: LayerResponse, sample: int, channel: int) -> Patch:
-    row, position = response.row, response.position(sample, channel)
-    if row.channels is None:
-        seen = field_of(captured, row, (*[0] * (len(row.result.shape) - 2), channel))
-    else:
-        seen = field_of(captured, row, position, channel)
+def _patch(boxes: FieldBoxes, samples: InputSamples, response: LayerResponse, sample: int, channel: int) -> Patch:
+    position = response.position(sample, channel)
+    bounds = boxes.of(position, channel)
     whole = samples.values[sample]
-    part = tuple(slice(start, end) for start, end in seen.bounds)
+    part = tuple(slice(start, end) for start, end in bounds)
     values = whole[(slice(None), *part)] if whole.ndim > 1 else whole[part]
     answer = float(response.largest[sample, channel])
-    return Patch(sample, position, seen.bounds, answer, values.float().cpu().numpy())
+    return Patch(sample, position, bounds, answer, values.float().cpu().numpy())
 
 
 def _result(
