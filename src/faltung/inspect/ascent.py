@@ -22,8 +22,10 @@ __all__ = ["Ascended", "ascended"]
 _STEP, _NOISE, _DECAY = 0.3, 0.1, 0.05
 #: Longest side of an input, for networks that take a smaller one.
 _LONGEST = 96
-#: Receptive fields that are so large have their gradients smoothed, and are moved while they grow.
-_SMOOTHED, _JITTERED = 8, 16
+#: Order of each binomial kernel that smooths gradients, and the smallest receptive field that it is used for.
+_SCALES = ((2, 8), (8, 16), (32, 32))
+#: Receptive fields that are so large are moved while they grow.
+_JITTERED = 16
 
 
 class Ascended(NamedTuple):
@@ -64,8 +66,9 @@ def ascended(
 
     From weak noise around the mean of the data, each step goes along the gradient, in units of its root mean square,
     and loses 5 % of the distance from the mean (a penalty on the squared norm). Values stay within the range of the
-    data, channel by channel. If the output depends on a large part, the gradient is smoothed with a binomial kernel,
-    and the input moves by some positions in each step, so that the pattern is not tuned to single samples.
+    data, channel by channel. If the output depends on a large part, gradients that binomial kernels of several sizes
+    have smoothed are added to it, and the input moves by some positions in each step, so that the pattern is not
+    tuned to single samples.
 
     Parameters
     ----------
@@ -128,8 +131,8 @@ class _Climb:
             moved = torch.roll(x, shift, axes) if axes else x
             _, gradient = self._response(moved, channels)
             gradient = torch.roll(gradient, [-each for each in shift], axes) if axes else gradient
-            if axes and field >= _SMOOTHED and len(axes) <= 3:
-                gradient = _smoothed(gradient, len(axes))
+            if axes and len(axes) <= 3:
+                gradient = _smoothed(gradient, len(axes), field)
             x = limits.mean + (1 - _DECAY) * (x - limits.mean) + _STEP * limits.deviation * _scaled(gradient)
             x = torch.minimum(torch.maximum(x, limits.low), limits.high)
         responses, _ = self._response(x, channels)
@@ -186,9 +189,14 @@ def _scaled(gradient: torch.Tensor) -> torch.Tensor:
     return (gradient.double() / size).to(gradient)
 
 
-def _smoothed(gradient: torch.Tensor, axes: int) -> torch.Tensor:
-    filtered: Any = binomial(2, ndim=axes)(gradient, "nearest")
-    return torch.as_tensor(filtered)
+def _smoothed(gradient: torch.Tensor, axes: int, field: int) -> torch.Tensor:
+    """Return the mean of a gradient at several scales, each in units of its own root mean square."""
+    orders = [order for order, smallest in _SCALES if field >= smallest]
+    whole = [_scaled(gradient)] if not orders else []
+    for order in orders:
+        smooth: Any = binomial(order, ndim=axes)(gradient, "nearest")
+        whole.append(_scaled(torch.as_tensor(smooth)))
+    return torch.stack(whole).mean(0)
 
 
 def _box(gradient: torch.Tensor) -> list[tuple[int, int]]:

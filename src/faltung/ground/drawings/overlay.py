@@ -16,7 +16,7 @@ _PALE = 0.45  # contrast of the picture that is left
 def overlay(signed: NDArray[np.float64], grey: NDArray[np.float64]) -> NDArray[np.uint8]:
     """Draw numbers on a picture: orange where they are positive, blue where negative, by their magnitude.
 
-    The largest magnitude has the full colour; zero shows the picture alone.
+    The largest magnitudes, one of a hundred, have the full colour; zero shows the picture alone.
 
     Parameters
     ----------
@@ -36,8 +36,9 @@ def overlay(signed: NDArray[np.float64], grey: NDArray[np.float64]) -> NDArray[n
     >>> picture.shape, picture[0, 0].tolist(), picture[0, 150].tolist(), picture[0, -1].tolist()
     ((112, 336, 3), [204, 88, 3], [255, 255, 255], [33, 102, 172])
     """
-    largest = np.abs(signed).max(initial=0.0)
-    strength = np.abs(signed / (largest or 1.0))[..., None]
+    magnitude = np.abs(signed)
+    largest = float(np.quantile(magnitude, 0.99, method="higher"))
+    strength = np.minimum(magnitude / (largest or magnitude.max() or 1.0), 1.0)[..., None]
     under = 255 * (1 - _PALE * (1 - grey))[..., None]
     colour = np.where(signed[..., None] < 0, np.array(NEGATIVE, float), np.array(POSITIVE, float))
     drawn = np.rint((1 - strength) * under + strength * colour).astype(np.uint8)
