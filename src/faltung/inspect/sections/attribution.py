@@ -101,8 +101,10 @@ class AttributionResult(SectionResult):
         given = part_picture(self.sample[:, where] if summed.ndim == 3 else self.sample, limits, "the input")
         picture = f'{given}<img class="filters" alt="{escape(text)}" src="{data_uri(png(shown))}"/>'
         of_volume = f" Slice {where} of {len(summed)}, where they are largest." if summed.ndim == 3 else ""
-        caption = f"{text}. Orange speaks for it, blue against it, in full colour from the 99th percentile of the magnitudes on; "
-            f"pale grey: the input.{of_volume}"
+        caption = (
+            f"{text}. Orange speaks for it, blue against it, in full colour from the 99th percentile of the magnitudes"
+            f" on; pale grey: the input.{of_volume}"
+        )
         return (Drawing(picture, caption),)
 
     def _plane(self, summed: NDArray[np.float64]) -> tuple[NDArray[np.float64], int]:

@@ -159,9 +159,8 @@ class PatternsResult(SectionResult):
         """Return what was looked at, and how the layers differ."""
         whose = "samples of the data" if self.given else "samples, those of the examples"
         part = "" if self.samples == self.all_samples else f" of {self.all_samples:,}, drawn at random"
-        told = {
-            "Looked at": f"{self.samples:,} {whose}{part}; pictures of {len(self.layers)} of {len(self.depth)} layers"
-        }
+        of_all = f" of {len(self.depth)}" if self.depth else ""
+        told = {"Looked at": f"{self.samples:,} {whose}{part}; pictures of {len(self.layers)}{of_all} layers"}
         known = [row for row in self.depth if not math.isnan(row.superposition)]
         if len(known) > 1:
             told["Linear in the input"] = (
@@ -178,6 +177,8 @@ class PatternsResult(SectionResult):
 
     def table(self) -> CardTable | None:
         """Return superposition and probe of each layer."""
+        if not self.depth:
+            return None
         rows = tuple((row.name, row.title, _percent(row.superposition), _percent(row.probe)) for row in self.depth)
         caption = (
             "Superposition: a linear map turns the mean of two samples into the mean of its outputs; how much of a "
