@@ -24,7 +24,7 @@ from faltung.tensors.determinism import reproducible
 __all__ = ["carry_out"]
 
 _MODEL = "model"  # file name of the first candidate
-_WRITING = 2.0  # seconds of drawing the report and writing files
+_WRITING = 7.0  # seconds of inspecting the model, drawing the report, and writing files
 _PROBING = 1.0  # seconds of measuring a network apart from its answers
 
 _Outcome = TypeVar("_Outcome", bound=Measured)

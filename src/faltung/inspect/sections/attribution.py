@@ -102,8 +102,8 @@ class AttributionResult(SectionResult):
         picture = f'{given}<img class="filters" alt="{escape(text)}" src="{data_uri(png(shown))}"/>'
         of_volume = f" Slice {where} of {len(summed)}, where they are largest." if summed.ndim == 3 else ""
         caption = (
-            f"{text}. Orange speaks for it, blue against it, in full colour from the 99th percentile of the magnitudes"
-            f" on; pale grey: the input.{of_volume}"
+            f"{text}. Orange speaks for it, blue against it; the largest magnitudes, one of a hundred, have the full "
+            f"colour. Pale grey: the input.{of_volume}"
         )
         return (Drawing(picture, caption),)
 

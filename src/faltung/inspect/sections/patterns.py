@@ -28,7 +28,7 @@ __all__ = ["ChannelPattern", "DepthRow", "LayerPatterns", "Patch", "PatternsResu
 _PATCHES = 4
 #: At most so many samples, and so many multiply-adds for all of them, and for the ascent of one layer.
 _SAMPLES, _RUN_WORK, _ASCENT_WORK = 500, 1.2e10, 6e9
-_FEWEST, _STEPS = 8, (12, 48)
+_FEWEST, _STEPS = 8, (12, 32)
 
 
 @dataclass(frozen=True, eq=False)
