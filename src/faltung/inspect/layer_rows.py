@@ -114,7 +114,9 @@ def _channels(operations: Iterable[Operation], place: Place) -> int | None:
 
 
 def _axis_of_last(result: Place, place: Place) -> int | None:
-    """Return which axis of a view is the last axis of a result; None if it is none."""
+    """Return which axis of a view, or of a result of the same shape, is the last axis of a result; None if none is."""
+    if place.shape == result.shape and place.storage != result.storage:  # a bias was added
+        return len(place.shape) - 1
     if place.storage != result.storage or not result.shape:
         return None
     last = result.shape[-1], result.strides[-1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
@@ -11,17 +12,17 @@ from torch import nn
 
 from faltung.inspect.examples import Example
 from faltung.inspect.report_card import card
-from faltung.inspect.section_result import SectionResult
+from faltung.inspect.section_result import NotMeasured, SectionResult
 from faltung.inspect.sections.filters import FilterResult
 from faltung.inspect.sections.patterns import PatternsResult
 
-__all__ = ["inspected"]
+__all__ = ["figures_of", "inspected"]
 
 _SECTIONS = ("receptive_fields", "effective_field", "shifts", "filters", "patterns", "attribution")
 
 
 def inspected(network: nn.Module, examples: Iterable[Example], samples: torch.Tensor) -> Mapping[str, SectionResult]:
-    """Return the sections of a report card that are shown for a trained network.
+    """Return the sections of a report card that are shown for a trained network; those that do not apply are left out.
 
     The page of a comparison has probes and superposition by depth for all networks, and the kernels of the first
     layer in colour; so they are left out here.
@@ -46,7 +47,19 @@ def inspected(network: nn.Module, examples: Iterable[Example], samples: torch.Te
     True
     """
     sections = card(network, *examples, data=samples, sections=_SECTIONS).sections
-    return {name: _further(result) for name, result in sections.items()}
+    return {name: _further(result) for name, result in sections.items() if not isinstance(result, NotMeasured)}
+
+
+def figures_of(sections: Mapping[str, SectionResult]) -> dict[str, float]:
+    """Return the numbers of sections by their names, as JSON-serialisable values.
+
+    Examples
+    --------
+    >>> figures_of({})
+    {}
+    """
+    figures = {name: value for result in sections.values() for name, value in result.figures().items()}
+    return {name: value for name, value in figures.items() if math.isfinite(value)}
 
 
 def _further(result: SectionResult) -> SectionResult:

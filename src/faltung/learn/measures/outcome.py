@@ -20,7 +20,7 @@ from faltung.inspect.superposition import superposition
 from faltung.learn.measures.answers import Answers, answered, answers_needed
 from faltung.learn.measures.confusion import confusion_matrix
 from faltung.learn.measures.counting import NetworkCost, network_cost
-from faltung.learn.measures.inspecting import inspected
+from faltung.learn.measures.inspecting import figures_of, inspected
 from faltung.learn.measures.reliability import CalibrationBin, calibration, calibration_error
 from faltung.learn.risk import Loss, accuracy_interval
 from faltung.learn.saved import describe
@@ -184,6 +184,7 @@ class Outcome:
             "confusion": self.confusion.tolist(),
             "input_probe_accuracy": self.input_probe_accuracy,
             "layers": [_layer_metrics(layer) for layer in self.layers],
+            "inspected": figures_of(self.inspected),
         }
 
 

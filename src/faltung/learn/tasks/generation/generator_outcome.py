@@ -15,7 +15,7 @@ from torch import nn
 from faltung.datasets.dataset import Dataset
 from faltung.inspect.section_result import SectionResult
 from faltung.learn.measures.counting import NetworkCost, network_cost
-from faltung.learn.measures.inspecting import inspected
+from faltung.learn.measures.inspecting import figures_of, inspected
 from faltung.learn.saved import describe
 from faltung.learn.tasks.generation.flow import follow, generate, guided, noise, samples_of
 from faltung.learn.tasks.generation.halfway import halfway
@@ -89,6 +89,7 @@ class GeneratorOutcome:
             "training_seconds": self.training_seconds,
             **{name: value for record in self.history[-1:] for name, value in record.measures.items()},
             **self.score.metrics(),
+            "inspected": figures_of(self.inspected),
         }
 
 
