@@ -26,7 +26,7 @@ def attribution_of(network, *examples, **arguments):
     return card.sections["attribution"]
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(st.integers(0, 10**6), st.integers(1, 7))
 def test_contributions_are_a_slow_sum_along_the_line(seed, batch_size):
     generator = torch.Generator().manual_seed(seed)
@@ -37,11 +37,11 @@ def test_contributions_are_a_slow_sum_along_the_line(seed, batch_size):
         return (points @ weights.T).tanh().prod(1)
 
     found = integrated_gradients(function, x, base, 40, batch_size)
-    wanted, parts = torch.zeros(4, dtype=torch.float64), 2000
+    wanted, parts = torch.zeros(4, dtype=torch.float64), 500
     for number in range(parts):
         point = (base + (number + 0.5) / parts * (x - base))[None].requires_grad_()
         wanted += torch.autograd.grad(function(point).sum(), point)[0][0] / parts
-    torch.testing.assert_close(found.values, wanted * (x - base), rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(found.values, wanted * (x - base), rtol=1e-3, atol=1e-4)
     assert float(found.values.sum()) == pytest.approx(found.output - found.base_output, abs=1e-8)
     assert found.output == pytest.approx(float(function(x[None])))
 
@@ -124,7 +124,7 @@ class Switched(nn.Module):
 def test_other_arguments_are_kept_and_the_network_is_left_alone():
     x = torch.randn(1, 1, 5, requires_grad=True)
     result = attribution_of(Switched(), (x, torch.tensor([2.0])))
-    assert result.output == pytest.approx(float(2 * x.square().max()), rel=1e-6)
+    assert result.output == pytest.approx(float(2 * x.detach().square().max()), rel=1e-6)
     assert x.grad is None
     assert result.error < 1e-5
 

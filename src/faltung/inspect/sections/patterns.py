@@ -269,7 +269,11 @@ def measure(subject: Subject) -> SectionResult:
     costs = [multiply_adds(operation) / batch for operation in captured.operations]
     most = int(min(max(_RUN_WORK / max(sum(costs), 1), _FEWEST), _SAMPLES))
     samples = subject.samples.first(most)
-    responses = layer_responses(subject, samples)
+    try:
+        responses = layer_responses(subject, samples)
+        shares = shares_of_superposition(samples)
+    except ValueError as error:  # of the network, or because the runs have other numbers of layers
+        return NotMeasured(f"the network does not run alike on all samples ({error})")
     if not responses:
         return NotMeasured("no layer is a module")
     by_name = {each.row.name: each for each in responses}
@@ -285,7 +289,7 @@ def measure(subject: Subject) -> SectionResult:
         found = ascended(samples, modules[name], chosen.row, chosen.channels, count, seed)
         steps.append(count)
         patterns.append(_patterns(captured, samples, by_name[name], chosen, found))
-    return _result(subject, samples, responses, patterns, (min(steps), max(steps)))
+    return _result(subject, samples, responses, shares, patterns, (min(steps), max(steps)))
 
 
 def _steps(work: float, samples: InputSamples) -> int:
@@ -325,11 +329,11 @@ def _result(
     subject: Subject,
     samples: InputSamples,
     responses: Sequence[LayerResponse],
+    shares: Mapping[str, float],
     patterns: Sequence[LayerPatterns],
     steps: tuple[int, int],
 ) -> PatternsResult:
     accuracies = probed(samples, [*responses])
-    shares = shares_of_superposition(samples)
     depth = tuple(
         DepthRow(
             each.row.name,

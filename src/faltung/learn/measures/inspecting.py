@@ -22,7 +22,7 @@ _SECTIONS = ("receptive_fields", "effective_field", "shifts", "filters", "patter
 
 
 def inspected(network: nn.Module, examples: Iterable[Example], samples: torch.Tensor) -> Mapping[str, SectionResult]:
-    """Return the sections of a report card that are shown for a trained network; those that do not apply are left out.
+    """Return the sections of a report card that are shown for a trained network, if they apply to it.
 
     The page of a comparison has probes and superposition by depth for all networks, and the kernels of the first
     layer in colour; so they are left out here.
