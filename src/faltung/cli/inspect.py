@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from faltung.cli.console import note_unfinished, print_error, print_note
-from faltung.errors import ArgumentError
+from faltung.errors import ArgumentError, FaltungError
 from faltung.ground.targets import Inputs, check_new_files, new_file
 
 if TYPE_CHECKING:
@@ -119,19 +119,22 @@ def _loaded(
     if texts or not folder.is_dir():
         return made, [example_from_text(text, made) for text in texts] or ([] if own is None else [own]), None, None
     takes = {argument for row in wanted_rows(sections or None) for argument in row.takes}
-    try:
-        known = _known(folder, made)
-    except ArgumentError as error:
-        print_note(f"Inspected with random numbers, not with samples of the run: {error}")
+    known = _known(folder, made)
+    if known is None:
         return made, [] if own is None else [own], None, None
     data = known.data if "data" in takes else None
     return made, known.examples, data, known.labels if "labels" in takes else None
 
 
-def _known(folder: Path, network: nn.Module) -> RunSamples:
+def _known(folder: Path, network: nn.Module) -> RunSamples | None:
+    """Return samples of a run; say why there are none, if its data cannot be read."""
     from faltung.learn.run_samples import run_samples
 
-    return run_samples(folder, network)
+    try:
+        return run_samples(folder, network)
+    except FaltungError as error:
+        print_note(f"Random numbers are used instead of samples of the run. {error}")
+        return None
 
 
 def _judge(results: Sequence[Requirement], to_errors: bool) -> None:

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from faltung.inspect.examples import Example
-from faltung.learn.assignment import Assignment
+from faltung.learn.assignment import ASSIGNMENT, Assignment
 from faltung.learn.tasks.generation.halfway import halfway
 from faltung.networks.batches import tensors
 from faltung.networks.generator import VelocityField
@@ -39,8 +39,8 @@ class RunSamples(NamedTuple):
     labels: torch.Tensor | None
 
 
-def run_samples(folder: Path, network: nn.Module) -> RunSamples:
-    """Read the data of a run again, and return at most 1,000 of its test samples.
+def run_samples(folder: Path, network: nn.Module) -> RunSamples | None:
+    """Read the data of a run again, and return at most 1,000 of its test samples; None if the folder names no data.
 
     Parameters
     ----------
@@ -52,15 +52,19 @@ def run_samples(folder: Path, network: nn.Module) -> RunSamples:
     Raises
     ------
     ArgumentError
-        The folder does not say which data they were, or they have changed or are not where they were.
+        The data have changed, or are not where they were.
 
     Examples
     --------
-    >>> run_samples(Path("no/such/folder"), nn.Identity())
-    Traceback (most recent call last):
-    faltung.errors.ArgumentError: resume: expected a run folder with run.json, got 'no/such/folder', ...
+    >>> run_samples(Path("no/such/folder"), nn.Identity()) is None
+    True
     """
-    test = Assignment.load(folder).read_data().test
+    if not (folder / ASSIGNMENT).exists():
+        return None
+    assignment = Assignment.load(folder)
+    if assignment.reading is None:  # the data were arrays
+        return None
+    test = assignment.read_data().test
     if isinstance(network, VelocityField):
         example, points = halfway(network, test, _SAMPLES)
         return RunSamples([example], points, None)
