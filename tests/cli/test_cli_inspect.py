@@ -208,9 +208,8 @@ def test_samples_of_a_run_are_looked_at(inspect, tmp_path):
     assert (held["samples"], held["all_samples"], held["given"]) == (500, 1000, True)
     assert held["input_probe"] > 0.5
     assert inspect("run", "--section", "counts")[0] == 0
-    assert (
-        json.loads(inspect("run", "--example", "2x1x28x28", "--json", "-")[1])["sections"]["patterns"]["samples"] == 2
-    )
+    held = json.loads(inspect("run", "--example", "2x1x28x28", "--json", "-")[1])["sections"]
+    assert held["patterns"]["samples"] == 2
     Assignment("classify", str(tmp_path / "missing"), {}, *rest, split.digest).save(folder)
     code, out, err = inspect("run", "--section", "patterns", "--json", "-")
     assert code == 0

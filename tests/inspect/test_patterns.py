@@ -131,7 +131,10 @@ def test_the_network_and_the_random_numbers_stay_as_they_are():
     assert all(each.grad is None and each.requires_grad for each in network.parameters())
     assert not any(module._forward_hooks for module in network.modules())
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
-    second = patterns_of(network, data[:1], data=data)
+    card = fa.inspect.card(network, data[:1], data=data, sections=["patterns", "attribution"])
+    answer = copy.deepcopy(network).eval()(data[:1]).mean()
+    assert card.sections["attribution"].output == pytest.approx(float(answer.detach()), rel=1e-5)
+    second = card.sections["patterns"]
     for one, other in zip(first.layers, second.layers, strict=True):
         np.testing.assert_array_equal(one.channels[0].found.values, other.channels[0].found.values)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeVar
 
 import typer
 from rich.console import Console
@@ -86,9 +86,16 @@ def inspect(
     files = {"--html": html, "--json": None if json_file == _STANDARD_OUTPUT else json_file}
     written = {option: file for option, file in files.items() if file is not None}
     check_new_files(written, overwrite, Inputs([path for path in (Path(target), weights) if path is not None]))
-    made, examples, data, labels = _loaded(target, weights, network, example or [], section)
+    loaded = _loaded(target, weights, network, example or [], section)
     title = target if ":" in target else Path(target).name
-    found = card(made, *examples, data=data, labels=labels, sections=section or None, title=title)
+    found = card(
+        loaded.network,
+        *loaded.examples,
+        data=loaded.data,
+        labels=loaded.labels,
+        sections=section or None,
+        title=title,
+    )
     if json_file == _STANDARD_OUTPUT:
         typer.echo(found.json())
     else:
@@ -100,15 +107,19 @@ def inspect(
     _judge(results, to_errors=json_file == _STANDARD_OUTPUT)
 
 
-def _loaded(
-    target: str, weights: Path | None, network: str, texts: list[str], sections: list[str] | None
-) -> tuple[nn.Module, list[Example], Tensor | None, Tensor | None]:
+class _Loaded(NamedTuple):
+    network: nn.Module
+    examples: list[Example]
+    data: Tensor | None = None
+    labels: Tensor | None = None
+
+
+def _loaded(target: str, weights: Path | None, network: str, texts: list[str], sections: list[str] | None) -> _Loaded:
     """Return the network, its examples, and the data and labels that sections ask for.
 
     Those of a run folder are test samples of the run, unless examples are named.
     """
     from faltung.inspect.network_files import example_from_text, load_network
-    from faltung.inspect.section_table import wanted_rows
 
     made, own = load_network(target, weights, network)
     if not texts and own is None:
@@ -116,14 +127,20 @@ def _loaded(
     folder = Path(target)
     if folder.is_dir():
         note_unfinished(folder)
-    if texts or not folder.is_dir():
-        return made, [example_from_text(text, made) for text in texts] or ([] if own is None else [own]), None, None
-    takes = {argument for row in wanted_rows(sections or None) for argument in row.takes}
-    known = _known(folder, made)
+    if texts:
+        return _Loaded(made, [example_from_text(text, made) for text in texts])
+    known = _known(folder, made) if folder.is_dir() else None
     if known is None:
-        return made, [] if own is None else [own], None, None
-    data = known.data if "data" in takes else None
-    return made, known.examples, data, known.labels if "labels" in takes else None
+        return _Loaded(made, [] if own is None else [own])
+    return _Loaded(made, known.examples, *_taken(known, sections))
+
+
+def _taken(known: RunSamples, sections: list[str] | None) -> tuple[Tensor | None, Tensor | None]:
+    """Return the samples and labels of a run, as far as sections use them."""
+    from faltung.inspect.section_table import wanted_rows
+
+    takes = {argument for row in wanted_rows(sections or None) for argument in row.takes}
+    return known.data if "data" in takes else None, known.labels if "labels" in takes else None
 
 
 def _known(folder: Path, network: nn.Module) -> RunSamples | None:

@@ -45,6 +45,7 @@ class OfInput(nn.Module):
 
     def __init__(self, network: nn.Module, example: Example, name: str) -> None:
         super().__init__()
+        self.training = network.training  # whoever puts it back into its mode does so for the network, too
         self.network = network
         self._example, self._name = example, name
 
@@ -152,19 +153,23 @@ def samples_for(
     faltung.errors.ArgumentError: data: expected samples like the example, shape (samples, 2, 8), got shape (5, 8).
     """
     like = examples[0].tensors[name]
-    if labels is not None and data is None:
+    if data is not None:
+        network_of_input = OfInput(network, examples[0], name)
+        values = _as_samples(data, like)
+        return InputSamples(
+            network_of_input, values, None if labels is None else _as_labels(labels, len(values)), True
+        )
+    if labels is not None:
         raise ArgumentError("labels", "labels beside data=", "labels alone", "Pass the samples as data=.")
-    if data is None:
-        alike = [
-            tensor
-            for example in examples
-            for tensor in [example.tensors.get(name)]
-            if tensor is not None and tensor.shape[1:] == like.shape[1:] and tensor.ndim
-        ]
-        if not alike or not like.is_floating_point():
-            return None
-        values = torch.cat([tensor.to(like) for tensor in alike]).detach()
-        return InputSamples(OfInput(network, examples[0], name), values, None, False)
+    given = [example.tensors.get(name) for example in examples]
+    alike = [each for each in given if each is not None and each.ndim and each.shape[1:] == like.shape[1:]]
+    if not alike or not like.is_floating_point():
+        return None
+    values = torch.cat([tensor.to(like) for tensor in alike]).detach()
+    return InputSamples(OfInput(network, examples[0], name), values, None, False)
+
+
+def _as_samples(data: Any, like: torch.Tensor) -> torch.Tensor:
     if not like.is_floating_point():
         raise ArgumentError("data", "none for a network whose inputs are no floating-point numbers", "samples")
     values = _as_tensor("data", data)
@@ -173,11 +178,9 @@ def samples_for(
         raise ArgumentError("data", f"samples like the example, shape {shape}", f"shape {tuple(values.shape)}")
     if not values.is_floating_point():
         remedy = "Convert them as the network expects them, for example x.float() / 255."
-        raise ArgumentTypeError(
-            "data", "floating-point numbers, as the network takes them", str(values.dtype), remedy
-        )
-    classes = None if labels is None else _as_labels(labels, len(values))
-    return InputSamples(OfInput(network, examples[0], name), values.detach().to(like), classes, True)
+        expected = "floating-point numbers, as the network takes them"
+        raise ArgumentTypeError("data", expected, str(values.dtype), remedy)
+    return values.detach().to(like)
 
 
 def _as_labels(labels: Any, count: int) -> torch.Tensor:
