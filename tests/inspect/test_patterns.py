@@ -327,3 +327,16 @@ def test_wrong_arguments(arguments, kind, text):
 def test_data_for_inputs_without_gradients_are_refused():
     with pytest.raises(ArgumentError, match="data: expected none for a network whose inputs"):
         fa.inspect.card(nn.Embedding(5, 3), torch.zeros(1, 4, dtype=torch.int64), data=torch.zeros(2, 4))
+
+
+def test_layers_that_do_not_see_the_input_are_left_out():
+    class Conditioned(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer, self.condition = nn.Conv1d(1, 2, 3), nn.Linear(1, 2)
+
+        def forward(self, x, time):
+            return self.layer(x) + self.condition(time)[..., None]
+
+    result = patterns_of(Conditioned(), (torch.randn(1, 1, 8), torch.ones(1, 1)))
+    assert [row.name for row in result.depth] == ["layer"]

@@ -50,6 +50,8 @@ def part_picture(values: NDArray[np.float32], limits: tuple[float, float], title
     >>> part_picture(np.ones((1, 4, 4), np.float32), (0, 1), "a patch")[:34]
     '<img class="sample" alt="a patch" '
     """
+    if not values.size:
+        return ""
     finite = np.nan_to_num(values, nan=0.0, posinf=limits[1], neginf=limits[0])
     if finite.ndim <= 2:
         return sketch(np.atleast_2d(finite), title=title)

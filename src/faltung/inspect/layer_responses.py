@@ -73,7 +73,8 @@ def layer_responses(subject: Subject, samples: InputSamples) -> list[LayerRespon
     --------
     See `faltung.inspect.report_card.card`.
     """
-    rows = first_calls(subject.layers)
+    follows = [row for row in subject.layers if any(operation.follows for operation in row.operations)]
+    rows = first_calls(follows)  # others see nothing of the input
     size = samples.network.batch_size
     titles = [*_titles(samples)]
     _, kept = activations(samples.network, samples.values, _statistics, size)
