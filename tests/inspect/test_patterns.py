@@ -339,4 +339,4 @@ def test_layers_that_do_not_see_the_input_are_left_out():
             return self.layer(x) + self.condition(time)[..., None]
 
     result = patterns_of(Conditioned(), (torch.randn(1, 1, 8), torch.ones(1, 1)))
-    assert [row.name for row in result.depth] == ["layer"]
+    assert [layer.name for layer in result.layers] == ["layer"]

@@ -73,8 +73,7 @@ def layer_responses(subject: Subject, samples: InputSamples) -> list[LayerRespon
     --------
     See `faltung.inspect.report_card.card`.
     """
-    follows = [row for row in subject.layers if any(operation.follows for operation in row.operations)]
-    rows = first_calls(follows)  # others see nothing of the input
+    rows = first_calls(subject.layers)
     size = samples.network.batch_size
     titles = [*_titles(samples)]
     _, kept = activations(samples.network, samples.values, _statistics, size)

@@ -26,7 +26,7 @@ __all__ = ["carry_out"]
 _MODEL = "model"  # file name of the first candidate
 _WRITING = 2.0  # seconds of drawing the report and writing files
 _PROBING = 1.0  # seconds of measuring a network apart from its answers
-_INSPECTING = 5.0  # seconds of the sections of its report card, for the model
+_INSPECTING = 10.0  # seconds of the sections of its report card, for the model
 
 _Outcome = TypeVar("_Outcome", bound=Measured)
 

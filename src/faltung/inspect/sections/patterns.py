@@ -288,7 +288,9 @@ def measure(subject: Subject) -> SectionResult:
         count = _steps(sum(costs[: chosen.row.end]) * len(chosen.channels), samples)
         found = ascended(samples, modules[name], chosen.row, chosen.channels, count, seed)
         steps.append(count)
-        patterns.append(_patterns(captured, samples, by_name[name], chosen, found))
+        shown = _patterns(captured, samples, by_name[name], chosen, found)
+        if any(patch.values.size for each in shown.channels for patch in each.patches):
+            patterns.append(shown)  # others see other arguments, and nothing of the samples
     return _result(subject, samples, responses, shares, patterns, (min(steps), max(steps)))
 
 
