@@ -126,7 +126,8 @@ def test_run_folder_is_complete(learned):
 
 def test_page_stands_alone(run):
     page = (run / "report.html").read_text(encoding="utf-8")
-    assert page.count('src="data:image/png;base64,') == 4  # grid and ways of both
+    assert page.count('class="sheet"') == 4  # grid and ways of both
+    assert all(f'id="{name}"' in page for name in ("receptive_fields", "filters", "patterns", "attribution"))
     assert "http" not in page
     assert "$" not in page
     assert "rows and columns" in page
