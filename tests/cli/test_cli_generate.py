@@ -19,7 +19,6 @@ from faltung.cli import main as entry
 from faltung.datasets.dataset import Dataset, Split
 from faltung.datasets.reading import load
 from faltung.errors import ArgumentError
-from faltung.learn.batches import tensors
 from faltung.learn.recipe import Recipe
 from faltung.learn.report.contact_sheet import contact_sheet
 from faltung.learn.runs import RunFolder
@@ -29,6 +28,7 @@ from faltung.learn.tasks.generation import judges
 from faltung.learn.tasks.generation.generator_outcome import score_table
 from faltung.learn.tasks.generation.generators import generator_recipe, generators_for
 from faltung.networks import DenseClassifier
+from faltung.networks.batches import tensors
 from faltung.networks.generator import ConvGenerator, DenseGenerator
 
 NAMES = ("Bag", "Ankle boot")
@@ -126,7 +126,8 @@ def test_run_folder_is_complete(learned):
 
 def test_page_stands_alone(run):
     page = (run / "report.html").read_text(encoding="utf-8")
-    assert page.count('src="data:image/png;base64,') == 4  # grid and ways of both
+    assert page.count('class="sheet"') == 4  # grid and ways of both
+    assert all(f'id="{name}"' in page for name in ("receptive_fields", "filters", "patterns", "attribution"))
     assert "http" not in page
     assert "$" not in page
     assert "rows and columns" in page

@@ -15,8 +15,11 @@ import faltung as fa
 from faltung import learn
 from faltung.cli.main import main
 from faltung.datasets.dataset import Dataset
+from faltung.datasets.embedded import load_embedded
+from faltung.learn.assignment import Assignment
+from faltung.learn.augmentation import Augmentation
 from faltung.learn.saved import save_network
-from faltung.networks import ConvClassifier
+from faltung.networks import ConvClassifier, DenseClassifier
 from faltung.networks.generator import ConvGenerator
 
 SOURCE = """
@@ -191,3 +194,24 @@ def test_examples_from_files_and_control_flow(inspect, tmp_path):
     execution = json.loads(out)["sections"]["execution"]
     assert "example 2 ran" in execution["control_flow"]
     assert execution["inputs"] == ["input 1 x 64 float32", "x 1 x 64 float32"]
+
+
+def test_samples_of_a_run_are_looked_at(inspect, tmp_path):
+    split = load_embedded()
+    folder = learn.RunFolder.create(tmp_path / "run")
+    save_network(folder, "model", DenseClassifier(sample_shape=(1, 28, 28), classes=10, widths=(8,)), split.training)
+    rest = (learn.Recipe(), Augmentation(), 0.1, 0, 1, "float32")
+    Assignment("classify", None, {}, *rest, split.digest).save(folder)
+    code, out, err = inspect("run", "--section", "patterns", "--json", "-")
+    assert (code, "random numbers" in err) == (0, False)
+    held = json.loads(out)["sections"]["patterns"]
+    assert (held["samples"], held["all_samples"], held["given"]) == (500, 1000, True)
+    assert held["input_probe"] > 0.5
+    assert inspect("run", "--section", "counts")[0] == 0
+    held = json.loads(inspect("run", "--example", "2x1x28x28", "--json", "-")[1])["sections"]
+    assert held["patterns"]["samples"] == 2
+    Assignment("classify", str(tmp_path / "missing"), {}, *rest, split.digest).save(folder)
+    code, out, err = inspect("run", "--section", "patterns", "--json", "-")
+    assert code == 0
+    assert "Random numbers are used instead of samples of the run." in err
+    assert json.loads(out)["sections"]["patterns"]["samples"] == 1

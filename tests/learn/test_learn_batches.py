@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from faltung.datasets import Dataset
-from faltung.learn.batches import tensors
+from faltung.networks.batches import tensors
 
 NAMES = ("bag", "coat")
 

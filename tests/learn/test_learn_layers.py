@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from faltung.learn.measures.layerwise import NetworkLayer, activations, first_convolution, layers_of
-from faltung.learn.measures.probe import linear_probe, probe_features
-from faltung.learn.measures.superposition import superposition
+from faltung.inspect.layerwise import NetworkLayer, activations, first_convolution, layers_of
+from faltung.inspect.probe import linear_probe, probe_features
+from faltung.inspect.superposition import superposition
 
 
 def _seeded(*shape: int, seed: int = 0) -> torch.Tensor:

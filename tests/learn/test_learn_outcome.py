@@ -10,17 +10,17 @@ import torch
 from torch import nn
 
 from faltung.datasets.dataset import Dataset, Split
+from faltung.inspect.superposition import superposition
 from faltung.learn.augmentation import Augmentation
-from faltung.learn.batches import tensors
 from faltung.learn.measures.answers import SHIFTS, shift_unit
 from faltung.learn.measures.counting import network_cost
 from faltung.learn.measures.outcome import measure
-from faltung.learn.measures.superposition import superposition
 from faltung.learn.recipe import Recipe
 from faltung.learn.risk import accuracy, accuracy_interval, accuracy_under_shift, empirical_risk
 from faltung.learn.tasks.classification.cross_entropy import Classification
 from faltung.learn.training import train
 from faltung.networks import ConvClassifier
+from faltung.networks.batches import tensors
 from faltung.tensors.determinism import reproducible
 
 

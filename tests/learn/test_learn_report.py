@@ -17,8 +17,8 @@ from faltung.datasets.dataset import Dataset, Split
 from faltung.ground.drawings.charts import Bar, Curve, bar_chart, line_chart, ticks
 from faltung.ground.drawings.pictures import colour_sheet, data_uri, middle, png, signed_sheet, visible
 from faltung.ground.drawings.sketches import sketch
+from faltung.inspect.layerwise import NetworkLayer
 from faltung.learn.measures.counting import LayerCost, NetworkCost
-from faltung.learn.measures.layerwise import NetworkLayer
 from faltung.learn.measures.outcome import MeasuredLayer, Outcome
 from faltung.learn.report import html_report, warnings
 from faltung.learn.report.columns import text_table

@@ -22,7 +22,6 @@ from torch import nn
 from faltung.datasets.dataset import Dataset, Split
 from faltung.errors import ArgumentError
 from faltung.learn.augmentation import Augmentation, mirror_at_random, shift_at_random
-from faltung.learn.batches import tensors
 from faltung.learn.checkpoint import Checkpoint
 from faltung.learn.hardware import Hardware
 from faltung.learn.recipe import Recipe
@@ -30,6 +29,7 @@ from faltung.learn.risk import accuracy, empirical_risk, translate
 from faltung.learn.runs import RunFolder
 from faltung.learn.tasks.classification.cross_entropy import Classification
 from faltung.learn.training import EpochRecord, train
+from faltung.networks.batches import tensors
 from faltung.tensors.determinism import reproducible
 
 

@@ -9,7 +9,6 @@ import torch
 from faltung.datasets.dataset import Dataset, Split
 from faltung.datasets.embedded import load_embedded
 from faltung.learn.augmentation import shift_at_random
-from faltung.learn.batches import tensors
 from faltung.learn.recipe import Recipe
 from faltung.learn.risk import translate
 from faltung.learn.scale import deviation_of, mean_of
@@ -18,6 +17,7 @@ from faltung.learn.tasks.classification.suited import augmentation_for, candidat
 from faltung.learn.tasks.generation.generators import generators_for
 from faltung.learn.training import train
 from faltung.networks import ConvClassifier, DenseClassifier
+from faltung.networks.batches import tensors
 from faltung.networks.standardise import Standardise
 from faltung.tensors.determinism import reproducible
 

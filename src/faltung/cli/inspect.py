@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeVar
 
 import typer
 from rich.console import Console
 
-from faltung.cli.console import note_unfinished, print_error
-from faltung.errors import ArgumentError
+from faltung.cli.console import note_unfinished, print_error, print_note
+from faltung.errors import ArgumentError, FaltungError
 from faltung.ground.targets import Inputs, check_new_files, new_file
 
 if TYPE_CHECKING:
-    from torch import nn
+    from torch import Tensor, nn
 
     from faltung.inspect.examples import Example
     from faltung.inspect.requirements import Requirement
+    from faltung.learn.run_samples import RunSamples
 
 __all__ = ["inspect"]
 
@@ -85,9 +86,16 @@ def inspect(
     files = {"--html": html, "--json": None if json_file == _STANDARD_OUTPUT else json_file}
     written = {option: file for option, file in files.items() if file is not None}
     check_new_files(written, overwrite, Inputs([path for path in (Path(target), weights) if path is not None]))
-    made, examples = _loaded(target, weights, network, example or [])
+    loaded = _loaded(target, weights, network, example or [], section)
     title = target if ":" in target else Path(target).name
-    found = card(made, *examples, sections=section or None, title=title)
+    found = card(
+        loaded.network,
+        *loaded.examples,
+        data=loaded.data,
+        labels=loaded.labels,
+        sections=section or None,
+        title=title,
+    )
     if json_file == _STANDARD_OUTPUT:
         typer.echo(found.json())
     else:
@@ -99,16 +107,51 @@ def inspect(
     _judge(results, to_errors=json_file == _STANDARD_OUTPUT)
 
 
-def _loaded(target: str, weights: Path | None, network: str, texts: list[str]) -> tuple[nn.Module, list[Example]]:
-    """Return the network and its examples."""
+class _Loaded(NamedTuple):
+    network: nn.Module
+    examples: list[Example]
+    data: Tensor | None = None
+    labels: Tensor | None = None
+
+
+def _loaded(target: str, weights: Path | None, network: str, texts: list[str], sections: list[str] | None) -> _Loaded:
+    """Return the network, its examples, and the data and labels that sections ask for.
+
+    Those of a run folder are test samples of the run, unless examples are named.
+    """
     from faltung.inspect.network_files import example_from_text, load_network
 
     made, own = load_network(target, weights, network)
     if not texts and own is None:
         raise typer.BadParameter("a network without a run folder needs one: 1x3x224x224", param_hint="--example")
-    if Path(target).is_dir():
-        note_unfinished(Path(target))
-    return made, [example_from_text(text, made) for text in texts] or ([] if own is None else [own])
+    folder = Path(target)
+    if folder.is_dir():
+        note_unfinished(folder)
+    if texts:
+        return _Loaded(made, [example_from_text(text, made) for text in texts])
+    known = _known(folder, made) if folder.is_dir() else None
+    if known is None:
+        return _Loaded(made, [] if own is None else [own])
+    return _Loaded(made, known.examples, *_taken(known, sections))
+
+
+def _taken(known: RunSamples, sections: list[str] | None) -> tuple[Tensor | None, Tensor | None]:
+    """Return the samples and labels of a run, as far as sections use them."""
+    from faltung.inspect.section_table import wanted_rows
+
+    takes = {argument for row in wanted_rows(sections or None) for argument in row.takes}
+    return known.data if "data" in takes else None, known.labels if "labels" in takes else None
+
+
+def _known(folder: Path, network: nn.Module) -> RunSamples | None:
+    """Return samples of a run; say why there are none, if its data cannot be read."""
+    from faltung.learn.run_samples import run_samples
+
+    try:
+        return run_samples(folder, network)
+    except FaltungError as error:
+        print_note(f"Random numbers are used instead of samples of the run. {error}")
+        return None
 
 
 def _judge(results: Sequence[Requirement], to_errors: bool) -> None:

@@ -114,10 +114,13 @@ def _channels(operations: Iterable[Operation], place: Place) -> int | None:
 
 
 def _axis_of_last(result: Place, place: Place) -> int | None:
-    """Return which axis of a view is the last axis of a result; None if it is none."""
-    if place.storage != result.storage or not result.shape:
+    """Return which axis of a view, or of the result with a bias added, is the last axis of a result; None if none."""
+    if not result.shape:
         return None
     last = result.shape[-1], result.strides[-1]
+    if place.storage != result.storage:
+        with_bias = place.count == result.count and (place.shape[-1], place.strides[-1]) == last
+        return len(place.shape) - 1 if with_bias else None
     axes = [axis for axis in range(1, len(place.shape)) if (place.shape[axis], place.strides[axis]) == last]
     return axes[-1] if axes else None
 

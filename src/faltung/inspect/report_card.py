@@ -17,9 +17,11 @@ from faltung.inspect.capture import capture
 from faltung.inspect.captured_run import Captured
 from faltung.inspect.card_page import card_page
 from faltung.inspect.card_text import card_text, plain_text
+from faltung.inspect.chosen_channels import checked_channels
 from faltung.inspect.comparison import CardComparison
 from faltung.inspect.examples import as_example
 from faltung.inspect.guarded import check_network, guarded
+from faltung.inspect.input_samples import samples_for
 from faltung.inspect.layer_rows import LayerRow, layer_rows, output_row
 from faltung.inspect.receptive_field import ReceptiveField, field_of, reach_of
 from faltung.inspect.requirements import Requirement, requirement_of
@@ -213,7 +215,14 @@ class Card:
 
 
 def card(
-    model: nn.Module, example: Any, *more_examples: Any, sections: Iterable[str] | None = None, title: str = ""
+    model: nn.Module,
+    example: Any,
+    *more_examples: Any,
+    data: Any = None,
+    labels: Any = None,
+    channels: Mapping[str, Sequence[int]] | None = None,
+    sections: Iterable[str] | None = None,
+    title: str = "",
 ) -> Card:
     """Make the report card of a network: what it costs, what it sees, how it runs.
 
@@ -229,6 +238,13 @@ def card(
     *more_examples
         Further inputs. If the network runs other operations for one of them, its control flow depends on data, and
         the card says so.
+    data : tensor or array, shape (samples, ...), optional
+        Samples in which patterns are looked for, as the network takes them; by default the examples. They take the
+        place of the first floating-point input; further arguments are those of the example.
+    labels : tensor, array or sequence of int, optional
+        The class of each of these samples, for a linear probe of each layer.
+    channels : mapping of str to sequence of int, optional
+        Layers whose patterns are shown, and their channels; by default those that vary most.
     sections : iterable of str, optional
         Names of sections; all of them by default.
     title : str, optional
@@ -242,7 +258,8 @@ def card(
     Raises
     ------
     ArgumentError
-        The network does not accept an example, or has parameters without values.
+        The network does not accept an example, or has parameters without values; or data, labels or channels do not
+        fit to it, or no section uses them.
     ArgumentTypeError
         `model` is no torch module, or an example has no tensor.
 
@@ -257,7 +274,7 @@ def card(
     """
     network = check_network(model)
     examples = tuple(as_example(one, "example") for one in (example, *more_examples))
-    rows = wanted_rows(sections)
+    rows = wanted_rows(sections, {"data": data, "labels": labels, "channels": channels})
     was_training = network.training
     with guarded(network):
         runs = tuple(capture(network, one, needs_values) for one in examples)
@@ -265,6 +282,8 @@ def card(
             raise ArgumentTypeError("model", "a network that returns tensors", "one that returns none")
         layers = layer_rows(runs[0])
         output = output_row(runs[0], type(network).__name__, layers)
-        subject = Subject(network, examples, runs, layers, output, was_training)
+        samples = samples_for(network, examples, runs[0].input, data, labels)
+        chosen = checked_channels(channels or {}, layers)
+        subject = Subject(network, examples, runs, layers, output, was_training, samples, chosen)
         results = {row.name: measured(row, subject) for row in rows}
     return Card(title or type(network).__name__, results, runs[0], layers, output)

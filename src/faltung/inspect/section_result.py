@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import torch
 
 from faltung.inspect.captured_run import Captured
 from faltung.inspect.examples import Example
+from faltung.inspect.input_samples import InputSamples
 from faltung.inspect.layer_rows import LayerRow
 
 __all__ = ["CardTable", "Drawing", "NotMeasured", "SectionResult", "Subject"]
@@ -35,6 +36,10 @@ class Subject:
         The network as a whole, with its first result.
     was_training : bool
         Whether the network came in training mode.
+    samples : InputSamples or None, optional
+        The data, or else the examples as data; None if the input is no floating-point tensor.
+    channels : mapping of str to tuple of int, optional
+        Layers whose patterns are shown, and their channels; those that vary most by default.
 
     Examples
     --------
@@ -47,6 +52,8 @@ class Subject:
     layers: tuple[LayerRow, ...]
     output: LayerRow
     was_training: bool
+    samples: InputSamples | None = None
+    channels: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     @property
     def modules(self) -> dict[str, torch.nn.Module]:

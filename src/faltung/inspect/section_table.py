@@ -6,9 +6,10 @@ A further section is a module in `faltung.inspect.sections` with a function ``me
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
+from types import MappingProxyType
 
 from faltung.errors import ArgumentError
 from faltung.inspect.section_result import NotMeasured, SectionResult, Subject
@@ -26,6 +27,8 @@ class SectionRow:
         Its name in the JSON, in `Card.sections`, and for the argument `sections` of `card`.
     module : str
         Where its function `measure` is.
+    takes : tuple of str, optional
+        Further arguments of `card` that it uses.
 
     Examples
     --------
@@ -35,6 +38,7 @@ class SectionRow:
 
     name: str
     module: str
+    takes: tuple[str, ...] = ()
 
 
 #: In the order in which a card shows them.
@@ -45,29 +49,46 @@ SECTIONS = (
     SectionRow("effective_field", "faltung.inspect.sections.effective_field"),
     SectionRow("shifts", "faltung.inspect.sections.shifts"),
     SectionRow("filters", "faltung.inspect.sections.layer_filters"),
+    SectionRow("patterns", "faltung.inspect.sections.patterns", ("data", "labels", "channels")),
+    SectionRow("attribution", "faltung.inspect.sections.attribution", ("data",)),
 )
 
 
-def wanted_rows(names: Iterable[str] | None) -> tuple[SectionRow, ...]:
+def wanted_rows(
+    names: Iterable[str] | None, given: Mapping[str, object] = MappingProxyType({})
+) -> tuple[SectionRow, ...]:
     """Return the sections of these names, or all of them for None.
+
+    Parameters
+    ----------
+    names : iterable of str or None
+        The names.
+    given : mapping of str, optional
+        Further arguments of `card`; one of these sections uses each that is not None.
 
     Raises
     ------
     ArgumentError
-        There is no section of a name.
+        There is no section of a name, or none of them uses an argument.
 
     Examples
     --------
     >>> [row.name for row in wanted_rows(["counts"])]
     ['counts']
+    >>> wanted_rows(["counts"], {"labels": [0, 1]})
+    Traceback (most recent call last):
+    faltung.errors.ArgumentError: labels: expected none for these sections, got labels. The section patterns uses ...
     """
-    if names is None:
-        return SECTIONS
     known = {row.name: row for row in SECTIONS}
-    chosen = [names] if isinstance(names, str) else [*names]
+    chosen = [*known] if names is None else [names] if isinstance(names, str) else [*names]
     for name in chosen:
         if name not in known:
             raise ArgumentError("sections", f"names out of {', '.join(known)}", repr(name))
+    for argument, value in given.items():
+        users = [row.name for row in SECTIONS if argument in row.takes]
+        if value is not None and not {*users} & {*chosen}:
+            remedy = f"The section {' or '.join(users)} uses them."
+            raise ArgumentError(argument, "none for these sections", argument, remedy)
     return tuple(row for row in SECTIONS if row.name in chosen)
 
 

@@ -26,6 +26,7 @@ __all__ = ["carry_out"]
 _MODEL = "model"  # file name of the first candidate
 _WRITING = 2.0  # seconds of drawing the report and writing files
 _PROBING = 1.0  # seconds of measuring a network apart from its answers
+_INSPECTING = 10.0  # seconds of the sections of its report card, for the model
 
 _Outcome = TypeVar("_Outcome", bound=Measured)
 
@@ -148,7 +149,7 @@ def _works(jobs: list[_Job], task: Task[Any], setup: Setup, trainer: Trainer) ->
             job.stage,
             job.recipe.epochs,
             paces[job.network].epoch(len(job.split.training), job.recipe),
-            _measuring(job, task, paces[job.network]),
+            _measuring(job, task, paces[job.network]) + _INSPECTING * (job is jobs[0]),
             job.group,
         )
         for job in jobs

@@ -15,10 +15,10 @@ from faltung.datasets.data_error import shortened
 from faltung.datasets.dataset import Dataset
 from faltung.errors import ArgumentError
 from faltung.ground.notebook import html_table
-from faltung.learn.batches import tensors
 from faltung.learn.inputs import as_samples, find_files, read_files
 from faltung.learn.risk import logits
 from faltung.learn.trained_classifier import trained_classifier
+from faltung.networks.batches import tensors
 from faltung.networks.stored import Trained
 
 __all__ = ["Predictions", "predict"]

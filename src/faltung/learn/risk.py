@@ -11,8 +11,7 @@ expected loss.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from types import EllipsisType
 from typing import Any
 
@@ -22,6 +21,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from faltung.errors import ArgumentError
+from faltung.networks.evaluating import batches, evaluation
 
 __all__ = [
     "Background",
@@ -29,9 +29,7 @@ __all__ = [
     "accuracy",
     "accuracy_interval",
     "accuracy_under_shift",
-    "batches",
     "empirical_risk",
-    "evaluation",
     "logits",
     "paired_interval",
     "recognised_under_shift",
@@ -46,42 +44,8 @@ Background = float | Sequence[float]
 
 _Region = tuple[EllipsisType | slice, ...]
 
-_BATCH = 100  # so few that the activations of a small network stay in the cache of a core
+_BATCH = 100  # samples that are moved at once
 _Z = 1.959964  # standard deviations around the mean that hold 95 % of a normal distribution
-
-
-@contextmanager
-def evaluation(network: nn.Module) -> Iterator[None]:
-    """Put a network into evaluation mode without gradients; the mode it came in comes back.
-
-    Examples
-    --------
-    >>> network = nn.Dropout()
-    >>> with evaluation(network):
-    ...     network.training
-    False
-    >>> network.training
-    True
-    """
-    was_training = network.training
-    network.eval()
-    try:
-        with torch.no_grad():
-            yield
-    finally:
-        network.train(was_training)
-
-
-def batches(network: nn.Module, samples: torch.Tensor) -> Iterator[torch.Tensor]:
-    """Return samples in batches, on the device of the network's parameters.
-
-    Examples
-    --------
-    >>> [len(batch) for batch in batches(nn.Flatten(), torch.zeros(250, 1, 2))]
-    [100, 100, 50]
-    """
-    device = next((parameter.device for parameter in network.parameters()), samples.device)
-    return (batch.to(device) for batch in torch.split(samples, _BATCH))
 
 
 def logits(network: nn.Module, samples: torch.Tensor) -> torch.Tensor:

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from html import escape
 from typing import Any, ClassVar
 
 import numpy as np
@@ -252,7 +253,7 @@ def _drawn(bank: FilterBank) -> Drawing | None:
     tiles = kernels[:, None] if kernels.ndim == 2 else kernels
     sheet = signed_sheet(middle(tiles), together=True)
     text = f"{len(kernels)} kernels of {bank.name}, {'x'.join(map(str, kernels.shape[1:]))}"
-    picture = f'<img class="filters" alt="{text}" src="{data_uri(png(sheet))}"/>'
+    picture = f'<img class="filters" alt="{escape(text)}" src="{data_uri(png(sheet))}"/>'
     count = bank.shape[0] * bank.shape[1]
     which = "" if count <= _DRAWN else f", those with the largest norm of {count}"
     return Drawing(picture, f"{text}{which}. One scale: orange is positive, blue negative, white zero.")

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from torch import nn
 
 from faltung.datasets.dataset import Split
-from faltung.learn.batches import tensors
 from faltung.learn.risk import Loss, logits, recognised_under_shift
 from faltung.learn.scale import mean_of
+from faltung.networks.batches import tensors
 
 __all__ = ["SHIFTS", "Answers", "answered", "answers_needed", "shift_unit"]
 

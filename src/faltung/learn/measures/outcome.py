@@ -12,24 +12,25 @@ from numpy.typing import NDArray
 from torch import nn
 
 from faltung.datasets.dataset import Dataset, Split
-from faltung.inspect.report_card import card
+from faltung.inspect.examples import Example
+from faltung.inspect.layerwise import NetworkLayer, activations, first_convolution, layers_of
+from faltung.inspect.probe import linear_probe, probe_features
 from faltung.inspect.section_result import SectionResult
-from faltung.learn.batches import tensors
+from faltung.inspect.superposition import superposition
 from faltung.learn.measures.answers import Answers, answered, answers_needed
 from faltung.learn.measures.confusion import confusion_matrix
 from faltung.learn.measures.counting import NetworkCost, network_cost
-from faltung.learn.measures.layerwise import NetworkLayer, activations, first_convolution, layers_of
-from faltung.learn.measures.probe import linear_probe, probe_features
+from faltung.learn.measures.inspecting import figures_of, inspected
 from faltung.learn.measures.reliability import CalibrationBin, calibration, calibration_error
-from faltung.learn.measures.superposition import superposition
 from faltung.learn.risk import Loss, accuracy_interval
 from faltung.learn.saved import describe
 from faltung.learn.training import EpochRecord
+from faltung.networks.batches import tensors
 
 __all__ = ["MeasuredLayer", "Outcome", "measure", "measuring", "pooled"]
 
 _TRAINING_SAMPLES = 1500  # enough for a training accuracy within two points, and for the linear probes
-_INSPECTED = ("receptive_fields", "effective_field")  # the page has sections of its own for what else a card tells
+_EXAMPLES = 4  # test samples that are moved, to see whether the answer stays
 _PAIRED_SAMPLES = 200  # enough for superposition, a sum over many activations
 
 
@@ -183,6 +184,7 @@ class Outcome:
             "confusion": self.confusion.tolist(),
             "input_probe_accuracy": self.input_probe_accuracy,
             "layers": [_layer_metrics(layer) for layer in self.layers],
+            "inspected": figures_of(self.inspected),
         }
 
 
@@ -272,8 +274,13 @@ def measure(
         ),
         first_kernels=first and first[0].contiguous().numpy().copy(),
         first_responses=first and first[1].contiguous().numpy(),
-        inspected=card(network, samples[:1], sections=_INSPECTED).sections if first else {},
+        inspected=_inside(network, pairs) if first else {},
     )
+
+
+def _inside(network: nn.Module, samples: torch.Tensor) -> Mapping[str, SectionResult]:
+    examples = [Example((sample,)) for sample in torch.split(samples[:_EXAMPLES], 1)]
+    return inspected(network, examples, samples)
 
 
 def measuring(split: Split) -> int:

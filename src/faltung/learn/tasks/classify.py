@@ -11,7 +11,6 @@ from faltung.datasets.cross_validation import further_splits
 from faltung.datasets.dataset import Split
 from faltung.ground.drawings.pictures import colour_sheet, png, signed_sheet
 from faltung.learn.augmentation import Augmentation
-from faltung.learn.batches import tensors
 from faltung.learn.experiment import carry_out
 from faltung.learn.hardware import Hardware
 from faltung.learn.measures.answers import Answers, answered, answers_needed
@@ -25,6 +24,7 @@ from faltung.learn.task import FurtherSplits, LearningCurve, Results, Setup, Tas
 from faltung.learn.tasks.classification.cross_entropy import Classification
 from faltung.learn.tasks.classification.suited import augmentation_for, candidates_for, recipe_for
 from faltung.learn.trainer import MakeNetwork, MakeObjective, OnEpoch, TrainedCandidate, Trainer
+from faltung.networks.batches import tensors
 
 __all__ = ["TASK", "compare"]
 

@@ -8,8 +8,8 @@ from torch import nn
 from faltung.datasets.dataset import Split
 from faltung.learn.arguments import share
 from faltung.learn.augmentation import Augmentation
-from faltung.learn.batches import tensors
 from faltung.learn.risk import logits
+from faltung.networks.batches import tensors
 
 __all__ = ["Classification"]
 

@@ -22,8 +22,8 @@ from torch import nn
 from faltung.datasets.dataset import Split
 from faltung.errors import ArgumentError
 from faltung.learn.augmentation import Augmentation
-from faltung.learn.batches import tensors
 from faltung.learn.tasks.generation.sampling import Sampling
+from faltung.networks.batches import tensors
 from faltung.networks.generator import VelocityField
 
 __all__ = [

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -13,17 +13,21 @@ from numpy.typing import NDArray
 from torch import nn
 
 from faltung.datasets.dataset import Dataset
+from faltung.inspect.section_result import SectionResult
 from faltung.learn.measures.counting import NetworkCost, network_cost
+from faltung.learn.measures.inspecting import figures_of, inspected
 from faltung.learn.saved import describe
 from faltung.learn.tasks.generation.flow import follow, generate, guided, noise, samples_of
+from faltung.learn.tasks.generation.halfway import halfway
 from faltung.learn.tasks.generation.sampling import Sampling
 from faltung.learn.tasks.generation.score import Protocol, Score
 from faltung.learn.training import EpochRecord
-from faltung.networks.generator import VelocityField
+from faltung.networks.generator import ConvGenerator, VelocityField
 
 __all__ = ["GeneratorOutcome", "measure_generator", "score_table"]
 
 _CLASSES = 10  # shown at most
+_INSPECTED = 100  # points in which patterns are looked for
 _SAMPLES = 10  # shown of each class
 _MOMENTS = (0.0, 0.25, 0.5, 0.75, 1.0)  # times on the path from noise to a sample
 
@@ -52,6 +56,8 @@ class GeneratorOutcome:
         The nearest training sample of the first sample of each class.
     paths : array, shape (classes, moments, channels, *spatial)
         The first sample of each class at some times on its path from noise.
+    inspected : mapping of str to SectionResult, optional
+        Sections of its report card, by their names.
 
     Examples
     --------
@@ -67,6 +73,7 @@ class GeneratorOutcome:
     samples: NDArray[Any]
     neighbours: NDArray[Any]
     paths: NDArray[Any]
+    inspected: Mapping[str, SectionResult] = field(default_factory=dict)
 
     @property
     def training_seconds(self) -> float:
@@ -82,6 +89,7 @@ class GeneratorOutcome:
             "training_seconds": self.training_seconds,
             **{name: value for record in self.history[-1:] for name, value in record.measures.items()},
             **self.score.metrics(),
+            "inspected": figures_of(self.inspected),
         }
 
 
@@ -142,7 +150,13 @@ def measure_generator(
         np.stack([samples[indices[:fewest]] for indices in shown]),
         training.samples[protocol.nearest(samples[first]).indices],
         _paths(network, first, protocol.labels[first], sampling, dtype),
+        _inside(network, training) if isinstance(network, ConvGenerator) else {},
     )
+
+
+def _inside(network: VelocityField, data: Dataset) -> Mapping[str, SectionResult]:
+    example, points = halfway(network, data, _INSPECTED)
+    return inspected(network, [example], points)
 
 
 def _paths(

@@ -14,6 +14,8 @@ from faltung.datasets.dataset import Split
 from faltung.ground.drawings.charts import Curve, line_chart
 from faltung.ground.drawings.numbers import definitions, grid
 from faltung.ground.drawings.pictures import data_uri, png
+from faltung.ground.drawings.style import page_style
+from faltung.inspect.card_page import section_html
 from faltung.learn.report.contact_sheet import contact_sheet
 from faltung.learn.report.wording import nouns, percent, quoted
 from faltung.learn.tasks.generation.generator_outcome import GeneratorOutcome, score_table
@@ -43,6 +45,7 @@ def html_page(outcomes: Sequence[GeneratorOutcome], split: Split, made: Mapping[
         files("faltung.learn.tasks.generation").joinpath("generation.html").read_text(encoding="utf-8")
     )
     return template.substitute(
+        style=page_style(),
         data_name=escape(split.name),
         data_sizes=f"{len(split.class_names)} classes; {len(split.training):,} training {called.samples}, "
         f"{len(split.validation):,} for validation, {len(split.test):,} for the test",
@@ -52,6 +55,7 @@ def html_page(outcomes: Sequence[GeneratorOutcome], split: Split, made: Mapping[
         paths="\n".join(map(_paths, outcomes)),
         samples=called.samples,
         sample=called.sample,
+        inspected="\n".join(section_html(*section) for section in model.inspected.items()),
         risk=_risk_chart(outcomes),
         provenance=definitions(made),
     )

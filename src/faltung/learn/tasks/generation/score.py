@@ -16,7 +16,7 @@ from torch import nn
 
 from faltung.datasets.dataset import Dataset, Split
 from faltung.errors import ArgumentError
-from faltung.learn.batches import tensors
+from faltung.networks.batches import tensors
 
 __all__ = ["MOST", "Nearest", "Protocol", "Score", "features", "frechet_distance", "nearest"]
 

@@ -13,14 +13,14 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from faltung.learn.measures.layerwise import activations
+from faltung.inspect.layerwise import activations
 
 __all__ = ["superposition"]
 
 _POSITIONS = 16
 
 
-def superposition(network: nn.Module, samples: torch.Tensor) -> list[float]:
+def superposition(network: nn.Module, samples: torch.Tensor, batch_size: int = 100) -> list[float]:
     """Return for each convolutional and linear layer how much of its activation superposition explains.
 
     The coefficient of determination over pairs of samples x, y and up to 16 positions along each axis: one minus the
@@ -33,6 +33,8 @@ def superposition(network: nn.Module, samples: torch.Tensor) -> list[float]:
         Is run in evaluation mode.
     samples : tensor, shape (samples, channels, *spatial)
         The first half of them is paired with the second.
+    batch_size : int, optional
+        Samples in a batch.
 
     Returns
     -------
@@ -49,7 +51,7 @@ def superposition(network: nn.Module, samples: torch.Tensor) -> list[float]:
     half = len(samples) // 2
     ones, others = samples[:half], samples[half : 2 * half]
     (_, of_ones), (_, of_others), (_, of_averages) = (
-        activations(network, inputs, _some_positions) for inputs in (ones, others, (ones + others) / 2)
+        activations(network, inputs, _some_positions, batch_size) for inputs in (ones, others, (ones + others) / 2)
     )
     return [
         _explained(average, (one + other) / 2)

@@ -6,16 +6,20 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import nn
 
 from faltung.layers import CONVOLUTIONS
-from faltung.learn.risk import batches, evaluation
+from faltung.networks.evaluating import batches, evaluation
 
 __all__ = ["NetworkLayer", "activations", "first_convolution", "layers_of"]
 
 _Observer = Callable[[str, nn.Module, torch.Tensor, torch.Tensor], None]
+
+_TRANSPOSED = (nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d)
+_OBSERVED = (*CONVOLUTIONS, *_TRANSPOSED, nn.Linear)
 
 
 @dataclass(frozen=True)
@@ -76,17 +80,18 @@ def layers_of(network: nn.Module, sample_shape: tuple[int, ...]) -> tuple[Networ
 
     def note(name: str, module: nn.Module, given: torch.Tensor, output: torch.Tensor) -> None:
         weights = module.get_parameter("weight").numel()
-        convolutional = isinstance(module, CONVOLUTIONS)
+        convolutional = not isinstance(module, nn.Linear)
         shapes = tuple(given.shape[1:]), tuple(output.shape[1:])
         layers.append(NetworkLayer(name, _title(module), convolutional, weights, *shapes))
 
+    dtype = next((each.dtype for each in network.parameters() if each.is_floating_point()), torch.float32)
     with evaluation(network), _observing(network, note):
-        network(*batches(network, torch.zeros(1, *sample_shape)))
+        network(*batches(network, torch.zeros(1, *sample_shape, dtype=dtype)))
     return tuple(layers)
 
 
 def activations(
-    network: nn.Module, samples: torch.Tensor, reduce: Callable[[torch.Tensor], torch.Tensor]
+    network: nn.Module, samples: torch.Tensor, reduce: Callable[[torch.Tensor], torch.Tensor], batch_size: int = 100
 ) -> tuple[torch.Tensor, list[torch.Tensor]]:
     """Return logits for samples, and the activations of each convolutional and linear layer, reduced by a function.
 
@@ -97,7 +102,10 @@ def activations(
     samples : tensor, shape (samples, channels, *spatial)
         Input of the network, on any device.
     reduce : callable
-        Returns what is kept of the activation of a layer for one batch; the first axis stays.
+        Returns what is kept of the activation of a layer for one batch; the first axis stays. Channels are on the
+        second axis, also those of linear layers that work on more axes.
+    batch_size : int, optional
+        Samples in a batch.
 
     Returns
     -------
@@ -116,10 +124,11 @@ def activations(
     kept: list[list[torch.Tensor]] = []
 
     def keep(name: str, module: nn.Module, given: torch.Tensor, output: torch.Tensor) -> None:
-        kept[-1].append(reduce(output).to(samples.device))
+        whole = output.movedim(-1, 1) if isinstance(module, nn.Linear) and output.ndim > 2 else output
+        kept[-1].append(reduce(whole).to(samples.device))
 
     with evaluation(network), _observing(network, keep):
-        for batch in batches(network, samples):
+        for batch in batches(network, samples, batch_size):
             kept.append([])
             logits.append(network(batch).to(samples.device))
     return torch.cat(logits), [torch.cat(parts) for parts in zip(*kept, strict=True)]
@@ -161,13 +170,16 @@ def first_convolution(network: nn.Module, sample: torch.Tensor) -> tuple[torch.T
 def _observing(network: nn.Module, observe: _Observer) -> Iterator[None]:
     """Call a function with the input and output of every convolutional and linear layer that runs."""
 
-    def hook(name: str) -> Callable[[nn.Module, tuple[torch.Tensor], torch.Tensor], None]:
-        return lambda module, inputs, output: observe(name, module, inputs[0], output)
+    def hook(name: str) -> Callable[..., None]:
+        def observed(module: nn.Module, args: Any, kwargs: Any, output: torch.Tensor) -> None:
+            observe(name, module, [*args, *kwargs.values()][0], output)
+
+        return observed
 
     handles = [
-        module.register_forward_hook(hook(name))
+        module.register_forward_hook(hook(name), with_kwargs=True)
         for name, module in network.named_modules()
-        if isinstance(module, CONVOLUTIONS) or isinstance(module, nn.Linear)  # noqa: SIM101  # for the type checker
+        if isinstance(module, _OBSERVED)
     ]
     try:
         yield
@@ -179,10 +191,11 @@ def _observing(network: nn.Module, observe: _Observer) -> Iterator[None]:
 def _title(module: nn.Module) -> str:
     if isinstance(module, nn.Linear):
         return f"linear, {module.in_features} → {module.out_features}"
-    assert isinstance(module, CONVOLUTIONS)
+    assert isinstance(module, (*CONVOLUTIONS, *_TRANSPOSED))
     taps = "×".join(map(str, module.kernel_size)) if len(module.kernel_size) > 1 else f"{module.kernel_size[0]}-tap"
     stride = f", stride {'×'.join(map(str, module.stride))}" if max(module.stride) > 1 else ""
     if module.groups == module.in_channels == module.out_channels > 1:
         return f"{taps} depthwise convolution, {module.in_channels} channels{stride}"
     groups = f" in {module.groups} groups" if module.groups > 1 else ""
-    return f"{taps} convolution, {module.in_channels} → {module.out_channels}{groups}{stride}"
+    kind = "transposed convolution" if module.transposed else "convolution"
+    return f"{taps} {kind}, {module.in_channels} → {module.out_channels}{groups}{stride}"
