@@ -86,7 +86,8 @@ def main() -> None:
     _end_as_interrupted()
     try:
         # As a path it would be the current folder. The value of an option is looked at by the command.
-        if any(not text and not before.startswith("-") for before, text in pairwise(sys.argv)):
+        own = sys.argv[:2] if sys.argv[1:2] == ["run"] else sys.argv  # what a script is given is its own matter
+        if any(not text and not before.startswith("-") for before, text in pairwise(own)):
             remedy = "Is a variable of the shell empty? Leave the argument out, or give it a value."
             raise ArgumentError("arguments", "none that is empty", f"one of {len(sys.argv) - 1} without text", remedy)
         app()

@@ -5,9 +5,8 @@ from __future__ import annotations
 import runpy
 import signal
 import sys
-import traceback
 from pathlib import Path
-from types import TracebackType
+from types import ModuleType, TracebackType
 from typing import Annotated
 
 import typer
@@ -23,7 +22,7 @@ __all__ = ["run"]
 def run(
     arguments: Annotated[
         list[str],
-        typer.Argument(metavar="SCRIPT [ARGUMENTS]...", help="The script, and what it is to be given."),
+        typer.Argument(metavar="SCRIPT [ARGUMENTS]...", help="The script (- for the input), and what it is given."),
     ],
     module: Annotated[
         bool, typer.Option("--module", "-m", help="SCRIPT is the name of a module, as for python -m.")
@@ -36,7 +35,7 @@ def run(
     """Run a Python script, with functions of other libraries replaced by those of faltung.compat.
 
     Options of this command come before the script; all that follows it belongs to the script. The command
-    python -m faltung SCRIPT does the same.
+    python -m faltung SCRIPT.py does the same. Processes that the script starts by spawn are not patched.
 
     Examples
     --------
@@ -45,32 +44,50 @@ def run(
       faltung run -m package.tool --size 3
     """
     script = arguments[0]
-    if not module and not Path(script).is_file():
+    if not module and script != "-" and not Path(script).exists():
         raise ArgumentError("SCRIPT", "a Python file", repr(script), "For a module, use -m.")
-    install(*(peers or ()))
+    install(*(name for text in peers or () for name in text.split(",")))
     sys.argv = [script, *arguments[1:]]
     # As Python does: imports of a script start in its folder, those of a module in the current one.
-    sys.path.insert(0, "" if module else str(Path(script).resolve().parent))
+    sys.path[0] = "" if module or script == "-" else str(Path(script).resolve().parent)
     for name in ("SIGTERM", "SIGHUP"):  # the script decides what these do, not the command
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_DFL)
     try:
-        if module:
-            runpy.run_module(script, run_name="__main__", alter_sys=True)
-        else:
-            runpy.run_path(script, run_name="__main__")
+        _execute(script, module)
     except Exception as error:
         # An error of the script is shown as Python shows it, from the script's own first line on.
-        traceback.print_exception(error.with_traceback(_from_script(error.__traceback__)))
+        sys.excepthook(type(error), error, _from_script(error))
         raise SystemExit(1) from None
     finally:
         if report:
             print(make_report(), file=sys.stderr)
 
 
-def _from_script(frames: TracebackType | None) -> TracebackType | None:
-    """Return the frames of a traceback from the script on, or all if the script was not reached."""
-    inside = frames
+def _execute(script: str, module: bool) -> None:
+    if module:
+        runpy.run_module(script, run_name="__main__", alter_sys=True)
+    elif script != "-" and (Path(script).is_dir() or (not script.endswith((".py", ".pyw")) and _is_archive(script))):
+        runpy.run_path(script, run_name="__main__")
+    else:
+        path = "<stdin>" if script == "-" else str(Path(script).resolve())
+        main = ModuleType("__main__")
+        # It stays after the last line: threads of the script may need its names.
+        sys.modules["__main__"] = main
+        if script != "-":
+            main.__file__ = path
+        text = sys.stdin.read() if script == "-" else Path(script).read_bytes()
+        exec(compile(text, path, "exec"), vars(main))
+
+
+def _is_archive(script: str) -> bool:
+    with open(script, "rb") as file:
+        return file.read(4) == b"PK\x03\x04"
+
+
+def _from_script(error: BaseException) -> TracebackType | None:
+    """Return the frames of an error from the script on: none for a script that cannot be read as Python."""
+    inside = error.__traceback__
     while inside is not None and inside.tb_frame.f_globals.get("__name__") != "__main__":
         inside = inside.tb_next
-    return inside or frames
+    return inside if inside is not None or isinstance(error, SyntaxError) else error.__traceback__

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from faltung.compat.patched_call import CallArguments, SampleArray, Tally
-from faltung.compat.patching import TALLIES, Patch, originals_in_place, patches
+from faltung.compat.patching import TALLIES, PatchedFunction, originals_in_place, patches
 from faltung.ground.checks import non_negative
 from faltung.planning.report import time_text
 
@@ -17,6 +17,11 @@ __all__ = ["CallReport", "ReportRow", "report"]
 
 #: Originals are timed on arrays of at most so many samples; the time of larger ones is taken to grow in proportion.
 _MOST_SAMPLES = 2**18
+
+
+#: Originals are timed on more and more samples, as far as time allows; more take longer in proportion.
+_SAMPLES = (2**10, 2**14, 2**18)
+_GROWTH = 16
 
 
 class ReportRow(NamedTuple):
@@ -124,40 +129,46 @@ def _row(tally: Tally, ratio: float | None) -> ReportRow:
     return ReportRow(tally.name, called, tally.served, tally.passed, tally.seconds, saved, reason)
 
 
-def _ratios(called: list[Tally], current: dict[str, Patch], deadline: float) -> dict[str, float]:
+def _ratios(called: list[Tally], current: dict[str, PatchedFunction], deadline: float) -> dict[str, float]:
     """Return for each function the originals' time over ours, as far as the time suffices."""
     kinds = [(each[1], tally, each) for tally in called if tally.name in current for each in tally.kinds.values()]
     measured: dict[str, tuple[float, float]] = {}
     for spent, tally, (count, _, arguments) in sorted(kinds, key=lambda kind: -kind[0]):
         if perf_counter() > deadline:
             break
-        took = None if arguments is None else _time_of(current[tally.name], arguments)
+        took = None if arguments is None else _time_of(current[tally.name], arguments, deadline)
         if took is not None:
             ours, theirs = measured.get(tally.name, (0.0, 0.0))
             measured[tally.name] = ours + spent, theirs + count * took
     return {name: theirs / ours for name, (ours, theirs) in measured.items() if ours}
 
 
-def _time_of(patch: Patch, arguments: CallArguments) -> float | None:
+def _time_of(patch: PatchedFunction, arguments: CallArguments, deadline: float) -> float | None:
     """Return the seconds that the original takes for such a call, or None if it cannot be made."""
-    samples = [each for each in (*arguments.positional, *arguments.named.values()) if isinstance(each, SampleArray)]
-    largest = max((each.shape for each in samples if each.values is None), key=np.prod, default=())
-    shape = _cropped(largest)
-    made = [_made(each, largest, shape) for each in arguments.positional]
-    named = {name: _made(each, largest, shape) for name, each in arguments.named.items()}
-    try:
-        patch.original(*made, **named)  # once before, as ours is called more than once
+    arrays = [each for each in (*arguments.positional, *arguments.named.values()) if isinstance(each, SampleArray)]
+    largest = max((each.shape for each in arrays if each.values is None), key=np.prod, default=())
+    took = None
+    for most in _SAMPLES:
+        shape = _cropped(largest, most)
+        made = [_made(each, largest, shape) for each in arguments.positional]
+        named = {name: _made(each, largest, shape) for name, each in arguments.named.items()}
         start = perf_counter()
-        patch.original(*made, **named)
-    except Exception:  # random samples may be refused where the user's were not
-        return None
-    return (perf_counter() - start) * float(np.prod(largest) / np.prod(shape))
+        try:
+            patch.original(*made, **named)
+        except Exception:  # random samples may be refused where the user's were not
+            return took
+        now = perf_counter()
+        took = (now - start) * float(np.prod(largest) / np.prod(shape))
+        # A sum over two large arrays takes as many times longer as both have more samples.
+        if shape == largest or now + (now - start) * _GROWTH**2 > deadline:
+            break
+    return took
 
 
-def _cropped(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Return a shape with at most `_MOST_SAMPLES` samples: the longest axes are halved."""
+def _cropped(shape: tuple[int, ...], most: int) -> tuple[int, ...]:
+    """Return a shape with at most so many samples: the longest axes are halved."""
     lengths = [*shape]
-    while np.prod(lengths, dtype=float) > _MOST_SAMPLES:
+    while np.prod(lengths, dtype=float) > most:
         longest = lengths.index(max(lengths))
         lengths[longest] = -(-lengths[longest] // 2)
     return tuple(lengths)

@@ -6,12 +6,15 @@ import functools
 import threading
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from time import perf_counter
 from typing import Any, NamedTuple
 
 import numpy as np
 
-__all__ = ["CallArguments", "SampleArray", "Tally", "counted"]
+from faltung.compat.not_served import NotServedError
+
+__all__ = ["CallArguments", "Replacement", "SampleArray", "Tally"]
 
 #: Most kinds of calls of one function that are told apart; all others are counted, but not measured later.
 _MOST_KINDS = 64
@@ -81,25 +84,70 @@ class Tally:
                 self.reasons[str(reason)] += 1
 
 
-def counted(original: Callable[..., Any], ours: Callable[..., Any], tally: Tally) -> Callable[..., Any]:
-    """Return a function that calls `ours`, and where that raises any error, `original`.
+class Replacement:
+    """What stands in the place of a peer's function: it calls ours, or the original, and counts.
 
-    So an error is the peer's own, and nothing that the peer can do is lost.
+    An error of ours sends the call to the original, so that the error is the peer's own, and nothing that the peer
+    can do is lost. Only where a function of the user is among the arguments, which must not run twice, such an error is
+    raised. As a key, and in comparisons, a replacement is the original.
+
+    Parameters
+    ----------
+    original, ours : callable
+        The two functions.
+    tally : Tally
+        The counts.
     """
 
-    @functools.wraps(original)
-    def call(*args: Any, **kwargs: Any) -> Any:
+    def __init__(self, original: Callable[..., Any], ours: Callable[..., Any], tally: Tally) -> None:
+        functools.update_wrapper(self, original)
+        self._original, self._ours, self._tally = original, ours, tally
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Call ours, or the original."""
+        if getattr(_INSIDE, "original", False):  # what an original calls is part of a call that is counted
+            return self._uncounted(args, kwargs)
         start = perf_counter()
         try:
-            result = ours(*args, **kwargs)
+            result = self._ours(*args, **kwargs)
         except Exception as error:
-            tally.note_passed(error)
+            if not isinstance(error, NotServedError) and any(map(callable, (*args, *kwargs.values()))):
+                raise
+            self._tally.note_passed(error)
         else:
-            tally.note_served(args, kwargs, perf_counter() - start)
+            self._tally.note_served(args, kwargs, perf_counter() - start)
             return result
-        return original(*args, **kwargs)
+        _INSIDE.original = True
+        try:
+            return self._original(*args, **kwargs)
+        finally:
+            _INSIDE.original = False
 
-    return call
+    def _uncounted(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        with suppress(Exception):
+            return self._ours(*args, **kwargs)
+        return self._original(*args, **kwargs)
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        """Bind to an object, as the functions of a class do."""
+        binds = instance is not None and hasattr(self._original, "__get__")
+        return functools.partial(self, instance) if binds else self
+
+    def __eq__(self, other: object) -> bool:
+        return self is other or self._original is other
+
+    def __hash__(self) -> int:
+        return hash(self._original)
+
+    def __repr__(self) -> str:
+        return f"<{self._original!r}, replaced by faltung>"
+
+    def __reduce__(self) -> str:
+        return str(self.__qualname__)  # type: ignore[attr-defined]  # from the original
+
+
+#: Whether this thread is in an original function, to which a call was passed on.
+_INSIDE = threading.local()
 
 
 def _kind(value: Any) -> Any:

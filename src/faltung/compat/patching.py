@@ -6,19 +6,20 @@ import importlib
 import importlib.util
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from faltung.compat.patched_call import Tally, counted
+from faltung.compat.patched_call import Replacement, Tally
 from faltung.compat.peers import PEERS, chosen_peers
 from faltung.errors import ArgumentError
 
-__all__ = ["TALLIES", "Patch", "install", "installed", "originals_in_place", "patches", "uninstall"]
+__all__ = ["TALLIES", "PatchedFunction", "install", "installed", "originals_in_place", "patches", "uninstall"]
 
 
-class Patch(NamedTuple):
+class PatchedFunction(NamedTuple):
     """One function of a peer that is replaced."""
 
     peer: str
@@ -27,7 +28,10 @@ class Patch(NamedTuple):
     tally: Tally
 
 
-_PATCHES: dict[str, Patch] = {}
+_PATCHES: dict[str, PatchedFunction] = {}
+#: The peers that are installed until they are uninstalled, and the number of blocks that need each peer.
+_ALWAYS: set[str] = set()
+_BLOCKS: Counter[str] = Counter()
 _LOCK = threading.RLock()
 
 
@@ -67,16 +71,11 @@ def install(*peers: str) -> None:
     >>> print(fa.compat.report(seconds=0).rows[0][:4])
     ('scipy.ndimage.gaussian_filter', 1, 1, 0)
     """
-    for peer in chosen_peers(peers):
-        if peer not in sys.modules and importlib.util.find_spec(peer) is None:
-            if peers:
-                raise ArgumentError("peers", "libraries that are installed", repr(peer), f"Install {peer}.")
-            continue
-        for module in PEERS[peer]:
-            if module in sys.modules:
-                _patch(peer, module)
-            else:
-                _WATCH.wait_for(module, peer)
+    found = _installed_peers(peers)
+    with _LOCK:
+        _ALWAYS.update(found)
+        for peer in found:
+            _replace(peer)
 
 
 def uninstall(*peers: str) -> None:
@@ -99,6 +98,7 @@ def uninstall(*peers: str) -> None:
         for name in gone:
             del _PATCHES[name]
         _WATCH.forget(chosen)
+        _ALWAYS.difference_update(chosen)
 
 
 @contextmanager
@@ -117,18 +117,43 @@ def installed(*peers: str) -> Iterator[None]:
     >>> replaced, ndimage.sobel is original
     (True, True)
     """
+    found = _installed_peers(peers)
     with _LOCK:
-        before = {patch.peer for patch in _PATCHES.values()} | _WATCH.peers()
-    install(*peers)
+        for peer in found:
+            _BLOCKS[peer] += 1
+            _replace(peer)
     try:
         yield
     finally:
-        new = tuple(peer for peer in chosen_peers(peers) if peer not in before)
-        if new:
-            uninstall(*new)
+        with _LOCK:
+            for peer in found:
+                _BLOCKS[peer] -= 1
+            ended = [peer for peer in found if not _BLOCKS[peer] and peer not in _ALWAYS]
+            if ended:
+                uninstall(*ended)
 
 
-def patches() -> dict[str, Patch]:
+def _installed_peers(peers: tuple[str, ...]) -> list[str]:
+    """Return the names of peers that can be imported here; one that was asked for must be among them."""
+    there = [
+        peer for peer in chosen_peers(peers) if peer in sys.modules or importlib.util.find_spec(peer) is not None
+    ]
+    for peer in peers:
+        if peer not in there:
+            raise ArgumentError("peers", "libraries that are installed", repr(peer), f"Install {peer}.")
+    return there
+
+
+def _replace(peer: str) -> None:
+    """Replace the functions of a peer, now or as soon as they are imported."""
+    for module in PEERS[peer]:
+        if module in sys.modules:
+            _patch(peer, module)
+        else:
+            _WATCH.wait_for(module, peer)
+
+
+def patches() -> dict[str, PatchedFunction]:
     """Return what is replaced now, by the full names of the peers' functions."""
     with _LOCK:
         return dict(_PATCHES)
@@ -160,21 +185,22 @@ def _patch(peer: str, name: str) -> None:
             if original is None or full in _PATCHES:  # an older version may lack a function
                 continue
             tally = TALLIES.setdefault(full, Tally(full))
-            new[full] = Patch(peer, original, counted(original, getattr(ours, function), tally), tally)
+            new[full] = PatchedFunction(peer, original, Replacement(original, getattr(ours, function), tally), tally)
+        _PATCHES.update(new)  # before names are bound, so that `uninstall` finds them whatever happens
         _rebind({id(patch.original): patch.replacement for patch in new.values()})
-        _PATCHES.update(new)
 
 
 def _rebind(replacement_of: dict[int, Callable[..., Any]]) -> None:
     """Give every name in a module that is bound to one of these objects, by identity, its replacement."""
     for module in [*sys.modules.values()]:
         names = getattr(module, "__dict__", None)
-        if not isinstance(module, ModuleType) or names is None or module.__name__.startswith("faltung."):
+        if not isinstance(module, ModuleType) or names is None or str(names.get("__name__")).startswith("faltung."):
             continue
         for name, value in [*names.items()]:
             replacement = replacement_of.get(id(value))
             if replacement is not None:
-                setattr(module, name, replacement)
+                with suppress(AttributeError, TypeError):  # a module may refuse to be changed
+                    setattr(module, name, replacement)
 
 
 class _Watch:
@@ -192,9 +218,6 @@ class _Watch:
         self._waiting = {module: peer for module, peer in self._waiting.items() if peer not in peers}
         if not self._waiting and self in sys.meta_path:
             sys.meta_path.remove(self)
-
-    def peers(self) -> set[str]:
-        return {*self._waiting.values()}
 
     def find_spec(self, name: str, path: Any, target: Any = None) -> Any:
         peer = self._waiting.get(name)

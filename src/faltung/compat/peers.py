@@ -24,6 +24,6 @@ def chosen_peers(names: tuple[str, ...]) -> tuple[str, ...]:
     ('cv2',)
     """
     for name in names:
-        if name not in PEERS:
+        if not isinstance(name, str) or name not in PEERS:
             raise ArgumentError("peers", f"some of {', '.join(map(repr, PEERS))}", repr(name))
     return names or tuple(PEERS)

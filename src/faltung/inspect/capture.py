@@ -108,6 +108,7 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's 
             self._keep(probe, given, copies)
         output = function(*args, **(kwargs or {}))
         self.captured.trace.append(f"{self.captured.calls[call].name}: {function}" if self.stack else str(function))
+        self.captured.choices.append(self._chosen(arguments))
         results = tuple(self.place_of(tensor) for tensor in tensors_in(output))
         if not _is_view(function, operands, results):
             written = tuple(place for place in self._written(function, given) if place not in results)
@@ -115,6 +116,12 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's 
                 self.following.update(place.storage for place in (*results, *written))
             self.captured.operations.append(replace(probe, results=results, written=written))
         return output
+
+    def _chosen(self, arguments: Mapping[str, Any]) -> tuple[Any, ...]:
+        """Return the numbers, words and weights among the arguments of an operation: what a branch can choose."""
+        plain = [value for value in arguments.values() if isinstance(value, (bool, int, float, str))]
+        weights = [value.storage for value in arguments.values() if isinstance(value, Place)]
+        return (*plain, *(f"weight {number}" for number in weights if number in self.weights))
 
     def _written(self, function: Any, given: Mapping[str, Any]) -> Iterator[Place]:
         """Yield the tensors among the arguments that an operation writes to."""

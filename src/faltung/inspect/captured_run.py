@@ -190,6 +190,8 @@ class Captured:
         Bytes of each storage.
     trace : list of str
         Names of all operations with their modules, views included: two runs differ in it if control flow does.
+    choices : list of tuple
+        For each of them the numbers and words among its arguments, and which weights it read.
 
     Examples
     --------
@@ -204,6 +206,7 @@ class Captured:
     classes: dict[str, str] = field(default_factory=dict)
     sizes: dict[int, int] = field(default_factory=dict)
     trace: list[str] = field(default_factory=list)
+    choices: list[tuple[Any, ...]] = field(default_factory=list)
 
     @property
     def results(self) -> tuple[Place, ...]:

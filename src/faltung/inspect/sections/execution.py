@@ -112,9 +112,26 @@ def _difference(first: Captured, other: Captured, number: int) -> str:
         if one != two:
             return f"example {number} ran {two} where example 1 ran {one}"
     if len(first.trace) == len(other.trace):
-        return ""
+        return _other_choice(first, other, number)
     counts = f"{len(other.trace)} operations instead of {len(first.trace)}"
     return f"example {number} ran {counts}"
+
+
+def _other_choice(first: Captured, other: Captured, number: int) -> str:
+    """Return where two runs pass other numbers to an operation, or other weights; empty if they do not.
+
+    Sizes are such numbers, so inputs of different sizes are not compared. Neither are fractions if the network reads
+    numbers out of tensors: these depend on data without any branch.
+    """
+    if [place.shape for place in first.sources.values()] != [place.shape for place in other.sources.values()]:
+        return ""
+    reads = any("_local_scalar_dense" in name for name in first.trace)
+    for name, one, two in zip(first.trace, first.choices, other.choices, strict=True):
+        pairs = [(a, b) for a, b in zip(one, two, strict=False) if a != b and not (reads and isinstance(a, float))]
+        if pairs or len(one) != len(two):
+            what = f" ({pairs[0][1]} in place of {pairs[0][0]})" if pairs else ""
+            return f"example {number} ran {name} with other arguments{what}"
+    return ""
 
 
 def _exported(subject: Subject) -> str:

@@ -123,7 +123,9 @@ def measure(subject: Subject) -> ReceptiveFieldsResult:
     See `faltung.inspect.report_card.card`.
     """
     captured = subject.captured[0]
-    layers = tuple(_of(row.name, field_of(captured, row)) for row in subject.layers if _follows(row))
+    layers = tuple(
+        _of(row.name, field_of(captured, row)) for row in subject.layers if row.result.shape and _follows(row)
+    )
     whole = field_of(captured, subject.output)
     return ReceptiveFieldsResult(layers, _of("output", whole), whole)
 

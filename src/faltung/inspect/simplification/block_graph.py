@@ -191,17 +191,24 @@ class _BlockGraph:
             return
         if step in self.inner or (step in self.merged and step is not self.layer.source):
             return
-        leaf = step.module
-        own = [each for each in self.graph.steps_of(leaf) if each.calls == step.calls]
-        read = {each for one in own for each in one.inputs if each not in own}
-        shown = [one for one in own if any(user not in own for user in one.users)]
-        if leaf != self.block and not any(self.graph.modules[leaf].children()) and len(read) == len(shown) == 1:
-            if step is shown[0]:
-                self.made[step] = self.result.call_module(self._name(leaf), (self.made[read.pop()],))
+        leaf = self._leaf(step)
+        if leaf is not None:
+            source, shown = leaf
+            if step is shown:
+                self.made[step] = self.result.call_module(self._name(step.module), (self.made[source],))
             return
         if step.operation == "clone":
             raise NotEditableError(f"{self.block or 'the model'} calls dropout as a function, which its mode decides")
         self.made[step] = self.result.call_function(step.target, self._arguments(step.arguments), self._named(step))
+
+    def _leaf(self, step: Step) -> tuple[Step, Step] | None:
+        """Return what the module without parts reads in which a step runs, and the step that is its result."""
+        if step.module == self.block or any(self.graph.modules[step.module].children()):
+            return None
+        own = [each for each in self.graph.steps_of(step.module) if each.calls == step.calls]
+        read = {each for one in own for each in one.inputs if each not in own}
+        shown = [one for one in own if any(user not in own for user in one.users)]
+        return (read.pop(), shown[0]) if len(read) == len(shown) == 1 else None
 
     def _new_total(self) -> fx.Node:
         """Return the sum of the new layer and of the terms that are not part of it."""

@@ -13,7 +13,7 @@ from torch import nn
 from faltung.inspect.examples import Example
 from faltung.inspect.report_card import card
 from faltung.inspect.section_result import NotMeasured, SectionResult
-from faltung.inspect.sections.filters import FilterResult
+from faltung.inspect.sections.layer_filters import FilterResult
 from faltung.inspect.sections.patterns import PatternsResult
 
 __all__ = ["figures_of", "inspected"]
