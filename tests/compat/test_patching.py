@@ -133,11 +133,79 @@ def test_the_time_saved_is_measured_with_the_original_on_samples_like_those_of_t
         peer.double(np.zeros((1024, 2048), "f4"), size=5)
     assert seen == []
     (row,) = fa.compat.report().rows
-    assert {*seen} == {((512, 512), np.dtype("f4"), 5)}
+    assert seen[-1] == ((512, 512), np.dtype("f4"), 5)
+    assert all(shape[0] * shape[1] <= 2**18 for shape, _, _ in seen)
     assert row.saved > row.seconds
     seen.clear()
     peer.double(object())  # what cannot be made again is not measured, and does no harm
     assert fa.compat.report().rows[0].served == 4
+
+
+def test_a_replacement_is_the_original_as_a_key(peer):
+    table = {peer.double: "double"}
+    original = peer.double
+    fa.compat.install("fakepeer")
+    assert table[peer.double] == "double"
+    assert peer.double in [original]
+    assert peer.double == original
+    assert peer.double != peer.only_theirs
+
+
+def test_an_error_of_a_users_function_is_raised_and_not_tried_again(peer):
+    calls = []
+    sys.modules["fakeours"].double = lambda x, size=2, output=None: size(x)
+    fa.compat.install("fakepeer")
+
+    def fails(x):
+        calls.append(x)
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        peer.double(1, fails)
+    assert calls == [1]
+
+
+def test_blocks_of_two_threads_end_one_by_one(peer):
+    original = peer.double
+    first, second = fa.compat.installed("fakepeer"), fa.compat.installed("fakepeer")
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert peer.double is not original
+    second.__exit__(None, None, None)
+    assert peer.double is original
+
+
+def test_modules_that_are_odd_do_no_harm(peer, monkeypatch):
+    class Frozen(types.ModuleType):
+        def __setattr__(self, name, value):
+            raise AttributeError(name)
+
+    frozen, nameless = Frozen("frozen"), types.ModuleType("nameless")
+    vars(frozen)["bound"] = peer.double
+    nameless.bound, nameless.__name__ = peer.double, None
+    monkeypatch.setitem(sys.modules, "frozen", frozen)
+    monkeypatch.setitem(sys.modules, "nameless", nameless)
+    original = peer.double
+    fa.compat.install("fakepeer")
+    assert frozen.bound is original
+    assert nameless.bound is peer.double is not original
+    fa.compat.uninstall()
+    assert nameless.bound is peer.double is original
+
+
+def test_what_an_original_calls_is_part_of_its_call(peer):
+    peer.outer = types.FunctionType(
+        compile("def outer(x): return double(x)", "outer", "exec").co_consts[0], vars(peer), "outer"
+    )
+
+    def refuses(x):
+        raise NotImplementedError("outer")
+
+    vars(sys.modules["fakeours"]).update(__all__=["double", "outer"], outer=refuses)
+    fa.compat.install("fakepeer")
+    assert peer.outer(1) == ("ours", 2)
+    assert [row[:4] for row in fa.compat.report(seconds=0).rows] == [("fakepeer.outer", 1, 0, 1)]
 
 
 def test_peers_are_named(peer):
@@ -189,6 +257,27 @@ def test_a_script_runs_with_replaced_functions(command, tmp_path):
     assert done.returncode == 7, done.stderr
     assert done.stdout == "['7', '--size', '3'] __main__ scipy.ndimage._filters\n"
     assert ("gaussian_filter" in done.stderr) == ("--report" in command)
+
+
+def test_a_script_finds_itself_and_its_arguments_as_under_python(tmp_path):
+    lines = [
+        "import sys, os, threading, time",
+        "from pathlib import Path",
+        "os.chdir('/')",
+        "folder = Path(__file__).parent",
+        "print(folder == Path(sys.path[0]), sys.argv[1:], (folder / 'script.py').exists())",
+        "sys.excepthook = lambda kind, error, frames: print('hook', kind.__name__)",
+        "def late():",
+        "    time.sleep(0.2)",
+        "    print(sys.modules['__main__'].__file__ == __file__)",
+        "threading.Thread(target=late).start()",
+        "raise ValueError",
+    ]
+    (tmp_path / "script.py").write_text("\n".join(lines))
+    call = [sys.executable, "-m", "faltung", "run", "script.py", "", "x"]
+    done = subprocess.run(call, capture_output=True, text=True, check=False, cwd=tmp_path)
+    assert done.stdout.splitlines() == ["True ['', 'x'] True", "hook ValueError", "True"], done.stderr
+    assert done.returncode == 1
 
 
 def test_an_error_of_a_script_is_shown_from_its_first_line_on(tmp_path):

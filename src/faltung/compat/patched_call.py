@@ -88,8 +88,8 @@ class Replacement:
     """What stands in the place of a peer's function: it calls ours, or the original, and counts.
 
     An error of ours sends the call to the original, so that the error is the peer's own, and nothing that the peer
-    can do is lost. Only where a function of the user is among the arguments, which must not run twice, such an error is
-    raised. As a key, and in comparisons, a replacement is the original.
+    can do is lost. An error is raised only where a function of the user is among the arguments, which must not run
+    twice. As a key, and in comparisons, a replacement is the original.
 
     Parameters
     ----------
