@@ -15,7 +15,8 @@ from faltung.ground.bounded import Bounded
 from faltung.ground.extended import FILL, byte_offsets
 from faltung.ground.lazy import lazy
 from faltung.jit.target import host
-from faltung.planning.problem import Layout, Problem
+from faltung.planning.computed_axes import Layout
+from faltung.planning.problem import Problem
 from faltung.run.tiling import Tile
 
 if TYPE_CHECKING:

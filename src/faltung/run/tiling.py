@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from faltung.engines.catalogue import EXACT
 from faltung.ground.lazy import lazy
+from faltung.planning.computed_axes import Layout
 from faltung.planning.planner import Plan
-from faltung.planning.problem import Layout
 
 __all__ = ["Tile", "Tiles", "tile_in_time", "tiles_across", "tiles_beside"]
 
