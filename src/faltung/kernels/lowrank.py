@@ -34,6 +34,8 @@ _MOST_GROWTH = 2.0
 _LEAST_SURE, _SURE = 1e-100, 1e-13
 #: Rows and columns that are tested before the whole matrix is decomposed, for each term allowed.
 _TESTED = 4
+#: Factor by which singular values of the smallest part, with no row to spare, have to be above the tolerance.
+_CLEAR = 64.0
 
 
 def outer_factors(taps: NDArray[np.floating[Any]], eps: float) -> Factors | None:
@@ -243,10 +245,12 @@ def _low_rank(
     matrix: NDArray[np.float64], tolerance: float, most: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
     """Return columns and rows, both along the first axis, whose outer products add up to the matrix."""
-    reach = _TESTED * (most + 1)
-    part = matrix[:: -(-matrix.shape[0] // reach), :: -(-matrix.shape[1] // reach)]
-    if 4 * part.size < matrix.size and _least_rank(_singular_values(part), part.size, tolerance) > most:
-        return None
+    for reach, share, slack in ((most + 1, 2, _CLEAR), (_TESTED * (most + 1), 4, 1.0)):
+        part = matrix[:: -(-matrix.shape[0] // reach), :: -(-matrix.shape[1] // reach)]
+        if min(part.shape) <= most or share * part.size >= matrix.size:
+            continue
+        if _least_rank(_singular_values(part), part.size, slack * tolerance) > most:
+            return None
     left, values, _ = np.linalg.svd(matrix, full_matrices=False)
     for rank in range(max(1, _least_rank(values, matrix.size, tolerance)), min(most, values.size) + 1):
         columns = left[:, :rank]

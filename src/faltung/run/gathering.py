@@ -256,11 +256,18 @@ def _strides(shape: tuple[int, ...], strides: tuple[int, ...], dtype: np.dtype[A
 
 def source_gatherer(problem: Problem) -> Gatherer:
     """Return what gathers the samples of the array of a problem."""
-    parts = [problem.cval.real, problem.cval.imag][: 2 if problem.dtype.kind == "c" else 1]
-    with np.errstate(over="ignore", invalid="ignore"):
-        sample = np.array(parts).astype(problem.extended)
-    fill = np.tile(sample, problem.layout.step // len(parts))
+    parts = 2 if problem.dtype.kind == "c" else 1
+    fill = _fill(repr(complex(problem.cval)), parts, problem.extended, problem.layout.step // parts)
     return Gatherer(problem.layout, fill, problem.stored, "source")
+
+
+@lru_cache(maxsize=256)
+def _fill(constant: str, parts: int, dtype: np.dtype[Any], count: int) -> NDArray[Any]:
+    """Return the constant beyond the border for `count` channels; as a text, 0.0 differs from -0.0."""
+    value = complex(constant)
+    with np.errstate(over="ignore", invalid="ignore"):
+        sample = np.array([value.real, value.imag][:parts]).astype(dtype)
+    return np.tile(sample, count)
 
 
 def address_of(array: NDArray[Any]) -> int:
