@@ -101,8 +101,9 @@ class Plane:
     def spectrum(self, taps: NDArray[np.float64]) -> NDArray[np.complex128]:
         """Return the conjugate of the transform of real taps, with frequencies in the order of the code."""
         if self.tiling.kind == "line":
-            return np.fft.fft(taps.ravel(), self.tiling.points).conj().take(self._places)
-        half = np.fft.rfftn(taps, [len(order) for order in self._orders], axes=(0, 1, 2))
+            half = np.fft.rfft(taps.ravel(), self.tiling.points)
+        else:
+            half = np.fft.rfftn(taps, [len(order) for order in self._orders], axes=(0, 1, 2))
         # The transform of real taps at minus a frequency is the conjugate of that at the frequency.
         both = np.empty((2, *half.shape), np.complex128)
         np.conjugate(half, out=both[0])
@@ -114,7 +115,10 @@ class Plane:
         """For each point of a spectrum in the order of the code: where the transform of the taps has it."""
         slabs, rows, columns = self._orders
         if self.tiling.kind == "line":
-            return self._grouped(np.add.outer(rows, self.tiling.plane[1] * columns)[None])
+            points = self.tiling.points
+            along = np.add.outer(rows, self.tiling.plane[1] * columns)[None]
+            mirrored = along > points // 2
+            return self._grouped(np.where(mirrored, points // 2 + 1 + points - along, along))
         size = len(columns)
         mirrored = columns > size // 2
         stored = (2, len(slabs), len(rows), size // 2 + 1)
