@@ -105,29 +105,29 @@ class Plane:
         else:
             half = np.fft.rfftn(taps, [len(order) for order in self._orders], axes=(0, 1, 2))
         # The transform of real taps at minus a frequency is the conjugate of that at the frequency.
-        both = np.empty((2, *half.shape), np.complex128)
-        np.conjugate(half, out=both[0])
-        both[1] = half
-        return both.take(self._places)
+        places, signs = self._places
+        spectrum: NDArray[np.complex128] = half.take(places)
+        spectrum.imag *= signs
+        return spectrum
 
     @lazy
-    def _places(self) -> NDArray[np.intp]:
-        """For each point of a spectrum in the order of the code: where the transform of the taps has it."""
+    def _places(self) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
+        """For each point of a spectrum in the order of the code: where the transform has it, and the sign of i."""
         slabs, rows, columns = self._orders
         if self.tiling.kind == "line":
             points = self.tiling.points
             along = np.add.outer(rows, self.tiling.plane[1] * columns)[None]
-            mirrored = along > points // 2
-            return self._grouped(np.where(mirrored, points // 2 + 1 + points - along, along))
+            places = self._grouped(np.minimum(along, points - along))
+            return places, self._grouped(np.where(along > points // 2, 1.0, -1.0))
         size = len(columns)
         mirrored = columns > size // 2
-        stored = (2, len(slabs), len(rows), size // 2 + 1)
+        stored = (len(slabs), len(rows), size // 2 + 1)
         signs = np.where(mirrored, -1, 1)
-        along = (signs * slabs[:, None, None] % len(slabs), signs * rows[:, None] % len(rows), signs * columns % size)
-        places = np.ravel_multi_index(np.broadcast_arrays(mirrored.astype(np.intp), *along), stored)
+        moved = (signs * slabs[:, None, None] % len(slabs), signs * rows[:, None] % len(rows), signs * columns % size)
+        places = np.ravel_multi_index(np.broadcast_arrays(*moved), stored)
         if self.tiling.kind == "rows":
             places = np.broadcast_to(places, (1, self.lanes, size))
-        return self._grouped(places)
+        return self._grouped(places), np.where(mirrored, 1.0, -1.0)[:, None]
 
     def laid_out(self, spectrum: NDArray[np.complex128]) -> NDArray[np.floating]:
         """Return a spectrum in memory as the code reads it: for each group and column a vector of each part."""
@@ -145,7 +145,7 @@ class Plane:
     def kept_bytes(self) -> int:
         """Bytes of all tables, approximately: those of the stages, the twists, and the places of the spectrum."""
         points = max(self.tiling.points, self.lanes * self.tiling.size)
-        return 4 * self.number.itemsize * points + 8 * points + 4096
+        return 4 * self.number.itemsize * points + 16 * points + 4096
 
     def _twists(self) -> NDArray[np.complex128]:
         # The transform of n1 n2 points is one along the n1 rows, these factors, and one along the n2 columns.
