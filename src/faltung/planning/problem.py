@@ -20,6 +20,7 @@ from faltung.ground.boundary import spelled
 from faltung.ground.lazy import lazy
 from faltung.kernels import Kernel, Taps
 from faltung.kernels.rewrite import Simplified, simplify
+from faltung.kernels.taps import flipped
 from faltung.planning.companion import Companion, rarer_sign
 from faltung.planning.computed_axes import Layout, layout_of
 from faltung.planning.forms import Form, cropped, forms
@@ -109,8 +110,10 @@ class Problem:
         if not self.reflected:
             return self.kernel
         # The taps are flipped, not the expression: its parts would be multiplied out in another order.
-        flipped = self._flipped
-        return flipped if isinstance(flipped, Taps) else Taps(np.flip(self.kernel.taps), flipped.origin)
+        kernel = self._flipped
+        return (
+            kernel if isinstance(kernel, Taps) else Taps._make(taps=flipped(self.kernel.taps), origin=kernel.origin)
+        )
 
     @lazy
     def _flipped(self) -> Kernel:
