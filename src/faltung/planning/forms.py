@@ -180,14 +180,20 @@ def _factor(
     cheaper = sum(_line_cost(line) for term in terms for line in term) < np.count_nonzero(taps) + 2 * ndim
     if not (terms and cheaper):
         return Factor(taps, ())
-    if len(terms) == 1 and taps.size == max(taps.shape):
-        own = next((line.taps for line in terms[0] if line is not _ONE), taps)
-        if own.base is (taps if taps.base is None else taps.base):  # the taps themselves: nothing is to be compared
-            return Factor(taps, tuple(terms), _faithful(taps, taps, number))
+    if _is_own(terms, taps):  # nothing is to be compared
+        return Factor(taps, tuple(terms), _faithful(taps, taps, number))
     total = np.sum([reduce(np.multiply.outer, [line.taps for line in term]) for term in terms], axis=0)
     # The differences add up over the taps, so only a small sum of them is a rounding.
     close = float(np.abs(total - taps).sum()) <= SLACK * eps * float(np.abs(taps).sum())
     return Factor(taps, tuple(terms) if close else (), _faithful(total, taps, number))
+
+
+def _is_own(terms: list[tuple[Line, ...]], taps: TapArray) -> bool:
+    """Whether the only term is the taps themselves, in the same memory, along their only axis."""
+    if len(terms) > 1 or taps.size > max(taps.shape):
+        return False
+    own = next((line.taps for line in terms[0] if line is not _ONE), taps)
+    return own.base is (taps if taps.base is None else taps.base)
 
 
 def _known(part: Kernel, taps: TapArray, whole: Kernel, axes: Sequence[int]) -> list[tuple[Line, ...]] | None:
