@@ -35,8 +35,9 @@ __all__ = [
 
 #: Bytes of tables that are kept from call to call.
 KEPT = 1 << 22
-#: Most tables that are kept for plans of the same layout, and most bytes of them.
-MOST_SHARED, SHARED = 1024, 1 << 24
+#: Most tables that are kept for plans of the same layout, most bytes of them, and most of one array: there may be
+#: millions of tiles, and those of a large array take far longer than their tables.
+MOST_SHARED, SHARED, OF_ONE = 512, 1 << 22, 16
 
 
 @dataclass(frozen=True)
@@ -156,9 +157,8 @@ class Gatherer:
         key = (tile.start, tile.shape)
         gathering = kept.gatherings.get(key)
         if gathering is None:
-            where = (self._layout, self._stored, self._fill.dtype, self._fill.tobytes(), strides, key)
-            gathering = _shared.get_or_make(
-                where, lambda: self._gathering(tile, source), lambda new: new.bytes + 1024
+            gathering = (
+                self._of_layout(tile, source) if len(kept.gatherings) < OF_ONE else self._gathering(tile, source)
             )
             size = gathering.bytes
             # Tiles come in the same order in every call: old tables in place of new ones would not be used again.
@@ -166,6 +166,13 @@ class Gatherer:
                 kept.gatherings[key] = gathering
                 kept.bytes += size
         return gathering
+
+    def _of_layout(self, tile: Tile, source: Strides) -> Gathering:
+        """Return the tables, from another plan of the same layout if there was one."""
+        constant = self._fill.dtype, self._fill.tobytes()
+        place = source.outer, source.column, source.key, tile.start, tile.shape
+        key = (self._layout, self._stored, constant, place)
+        return _shared.get_or_make(key, lambda: self._gathering(tile, source), _bytes_of)
 
     def _gathering(self, tile: Tile, source: Strides) -> Gathering:
         """Find the offset of every row and of every sample in a row, or `FILL` beyond the border."""

@@ -159,7 +159,12 @@ _planes: Bounded[tuple[Any, ...], Plane] = Bounded(MOST_PLANES, MOST_BYTES)
 def plane_of(tiling: Tiling, number: np.dtype[np.floating], target: Target) -> Plane:
     """Return the plane for a tiling; planes do not depend on taps, and recent ones are kept."""
     key = (tiling, number, target)
-    return _planes.get_or_make(key, lambda: Plane(tiling, number, target), lambda plane: plane.kept_bytes)
+    plane = _planes.get(key)
+    if plane is None:
+        plane = Plane(tiling, number, target)
+        if plane.kept_bytes <= MOST_BYTES:  # a larger one would stay alone, and for ever
+            _planes.put(key, plane, plane.kept_bytes)
+    return plane
 
 
 def _stages(
