@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
+from functools import cache
 
 import numpy as np
 
@@ -37,10 +38,18 @@ def can_overflow(job: Job) -> bool:
     >>> can_overflow(job), can_overflow(mean), can_overflow(integers)
     (True, False, False)
     """
-    samples = np.finfo(job.source).max if job.source.kind == "f" else np.iinfo(job.source).max
+    total = np.abs(job.taps).sum(dtype=np.longdouble)
+    if job.taps.dtype == np.float32:  # their sum is within double precision
+        return float(total) / MEAN > _ratio(job.taps.dtype, job.source)
     with np.errstate(over="ignore"):
-        size = float(np.abs(job.taps).sum(dtype=np.longdouble)) / MEAN
-    return size > float(np.finfo(job.taps.dtype).max) / float(samples)
+        return float(total) / MEAN > _ratio(job.taps.dtype, job.source)
+
+
+@cache
+def _ratio(number: np.dtype[np.floating], source: np.dtype) -> float:
+    """Return the largest number over the largest sample."""
+    samples = np.finfo(source).max if source.kind == "f" else np.iinfo(source).max
+    return float(np.finfo(number).max) / float(samples)
 
 
 class Widened:

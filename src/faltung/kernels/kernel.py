@@ -12,7 +12,7 @@ import numpy as np
 from faltung.errors import ArgumentError, ArgumentTypeError
 from faltung.ground.checks import integer, is_number, number
 from faltung.kernels.grid import GridFunction
-from faltung.kernels.taps import TapArray, add_taps, as_origin, as_taps, convolve_taps, outer_taps
+from faltung.kernels.taps import TapArray, add_taps, as_origin, as_taps, convolve_taps, flipped, outer_taps
 from faltung.kernels.text import ATOM, PRODUCT, SUM, Spelling, spell
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ class Kernel(GridFunction):
         return Taps(taps, origin)
 
     def _flip(self) -> Kernel:
-        return Taps(np.flip(self.taps), flipped_origin(self))
+        return Taps._make(taps=flipped(self.taps), origin=flipped_origin(self))
 
     def _conj(self) -> Kernel:
         return Taps(self.taps.conj(), self.origin)

@@ -22,6 +22,11 @@ def named(constructor: Callable[P, Kernel]) -> Callable[P, Kernel]:
     A call whose lengths are given by name of an axis returns a `CoordinateKernel`.
     """
     signature = inspect.signature(constructor)
+    names = tuple(signature.parameters)
+
+    def bound(args: tuple[Any, ...], kwargs: dict[str, Any]) -> Mapping[str, Any]:
+        # `Signature.bind` takes as long as to compute the taps; arguments that are given by position need no binding.
+        return signature.bind(*args, **kwargs).arguments if kwargs else dict(zip(names, args, strict=False))
 
     def call(arguments: Mapping[str, Any]) -> str:
         spelled = []
@@ -41,6 +46,6 @@ def named(constructor: Callable[P, Kernel]) -> Callable[P, Kernel]:
             if waiting is not None:
                 return waiting  # type: ignore[no-any-return]
         kernel = constructor(*args, **kwargs)
-        return kernel.labelled(call(signature.bind(*args, **kwargs).arguments))
+        return kernel.labelled(call(bound(args, kwargs)))
 
     return labelling

@@ -142,7 +142,7 @@ def _boxes_joined(kernel: Kernel) -> Kernel | None:
 
 
 def _zero_border_trimmed(kernel: Kernel) -> Kernel | None:
-    if not isinstance(kernel, Taps) or _is_zero(kernel):
+    if not isinstance(kernel, Taps) or kernel.taps.all() or _is_zero(kernel):
         return None
     axes = range(kernel.ndim)
     used = [np.flatnonzero(kernel.taps.any(axis=tuple(k for k in axes if k != axis))) for axis in axes]

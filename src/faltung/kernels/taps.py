@@ -23,6 +23,7 @@ __all__ = [
     "as_taps",
     "check_size",
     "convolve_taps",
+    "flipped",
     "freeze",
     "largest_difference",
     "numerical_rank",
@@ -66,6 +67,13 @@ def freeze(taps: TapArray, name: str = "taps") -> TapArray:
         raise ArgumentError(name, "finite numbers", f"{taps[place]} at index {place}", remedy)
     taps.flags.writeable = False
     return taps
+
+
+def flipped(taps: TapArray) -> TapArray:
+    """Return taps, which were checked before, in reversed order along each axis; they are read-only."""
+    result = np.ascontiguousarray(np.flip(taps))
+    result.flags.writeable = False
+    return result
 
 
 def as_origin(origin: Any, shape: tuple[int, ...]) -> tuple[int, ...]:

@@ -170,7 +170,9 @@ def _factor(
     sizes = [1] * ndim
     for axis, size in zip(axes, whole.shape, strict=True):
         sizes[axis] = size
-    taps = np.ascontiguousarray(taps.transpose(np.argsort(axes)).reshape(sizes))
+    if len(axes) > 1:
+        taps = taps.transpose(np.argsort(axes))
+    taps = np.ascontiguousarray(taps.reshape(sizes))
     eps = float(np.finfo(number).eps)
     terms = _known(part, taps, whole, axes)
     if terms is None:
@@ -178,10 +180,20 @@ def _factor(
     cheaper = sum(_line_cost(line) for term in terms for line in term) < np.count_nonzero(taps) + 2 * ndim
     if not (terms and cheaper):
         return Factor(taps, ())
+    if _is_own(terms, taps):  # nothing is to be compared
+        return Factor(taps, tuple(terms), _faithful(taps, taps, number))
     total = np.sum([reduce(np.multiply.outer, [line.taps for line in term]) for term in terms], axis=0)
     # The differences add up over the taps, so only a small sum of them is a rounding.
     close = float(np.abs(total - taps).sum()) <= SLACK * eps * float(np.abs(taps).sum())
     return Factor(taps, tuple(terms) if close else (), _faithful(total, taps, number))
+
+
+def _is_own(terms: list[tuple[Line, ...]], taps: TapArray) -> bool:
+    """Whether the only term is the taps themselves, in the same memory, along their only axis."""
+    if len(terms) > 1 or taps.size > max(taps.shape):
+        return False
+    own = next((line.taps for line in terms[0] if line is not _ONE), taps)
+    return own.base is (taps if taps.base is None else taps.base)
 
 
 def _known(part: Kernel, taps: TapArray, whole: Kernel, axes: Sequence[int]) -> list[tuple[Line, ...]] | None:
@@ -205,6 +217,8 @@ def _known(part: Kernel, taps: TapArray, whole: Kernel, axes: Sequence[int]) -> 
 
 def _faithful(total: TapArray, taps: TapArray, number: np.dtype[Any]) -> bool:
     """Whether a total differs from every tap, rounded to the number computed with, by a few roundings."""
+    if total is taps and number == np.float64:
+        return True
     with np.errstate(over="ignore"):
         held = taps.astype(number).astype(np.float64)
     return bool((np.abs(total - held) <= SLACK * float(np.finfo(number).eps) * np.abs(held)).all())

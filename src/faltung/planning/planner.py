@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import numpy as np
 
 from faltung.engines.base import Engine, Job, Work
 from faltung.engines.catalogue import ENGINES, EXACT, weighing_engine
+from faltung.ground.bounded import Bounded
 from faltung.ground.lazy import lazy
+from faltung.jit.target import host
 from faltung.planning.cost import ALONG, ALONG_SIGNED, APART, Machine, seconds
 from faltung.planning.forms import Form
 from faltung.planning.jobs import jobs_for
+from faltung.planning.likeness import likeness
 from faltung.planning.planned import Candidate, Planned, check_method_name, choose, rounding_of_store
 from faltung.planning.problem import Problem
 from faltung.planning.report import Row, bytes_text, scale_text, shape_text, shortened, time_text
@@ -127,6 +130,13 @@ class Plan(Planned):
         ]
 
 
+#: Most choices that are kept for kernels that look the same; a choice has no arrays, and about two kilobytes.
+MOST_CHOICES = 4096
+
+_CHOSEN = {field.name for field in fields(Plan)} - {"problem"}
+_choices: Bounded[tuple[Any, ...], dict[str, Any]] = Bounded(MOST_CHOICES)
+
+
 def _rules(rules: tuple[str, ...]) -> str:
     return f" (by {', '.join(dict.fromkeys(rules))})" if rules else ""
 
@@ -140,6 +150,20 @@ def make_plan(problem: Problem, method: str, machine: Machine) -> Plan:
         `method` is no name of a method, or that of one that does not support this problem.
     """
     check_method_name(method, METHODS)
+    look = likeness(problem)
+    if look is None:
+        return _make(problem, method, machine)
+    # Engines and the width of vectors can be exchanged, and the machine calibrated.
+    key = (look, method, machine, host(), tuple(ENGINES.values()))
+    choice = _choices.get(key)
+    if choice is not None:
+        return Plan(problem, **choice)
+    plan = _make(problem, method, machine)
+    _choices.put(key, {name: value for name, value in vars(plan).items() if name in _CHOSEN})
+    return plan
+
+
+def _make(problem: Problem, method: str, machine: Machine) -> Plan:
     options = [*_options(problem, machine)]
     candidates = choose([option.candidate for option in options], method, "an engine")
     chosen = next(option for option in options if option.candidate is candidates[0])

@@ -20,52 +20,20 @@ from faltung.ground.boundary import spelled
 from faltung.ground.lazy import lazy
 from faltung.kernels import Kernel, Taps
 from faltung.kernels.rewrite import Simplified, simplify
+from faltung.kernels.taps import flipped
 from faltung.planning.companion import Companion, rarer_sign
+from faltung.planning.computed_axes import Layout, layout_of
 from faltung.planning.forms import Form, cropped, forms
 from faltung.planning.missing_rule import NOTHING_MISSING, MissingRule
 from faltung.planning.report import Row, shape_text, shortened
 from faltung.planning.whole import Range, Whole, whole_taps
 
-__all__ = ["Layout", "Problem"]
+__all__ = ["Problem"]
 
-#: Most samples that are treated as interleaved channels of one position.
-MOST_CHANNELS = 16
 #: Bytes of a result that no cache is expected to keep.
 STREAMED_BYTES = 1 << 23
 #: Largest tap of a kernel that is computed with in double precision because some taps would be subnormal.
 MINUTE = float(np.finfo(np.float32).tiny) * 2.0**30
-
-
-@dataclass(frozen=True)
-class Layout:
-    """The axes in which a problem is computed.
-
-    Parameters
-    ----------
-    column : int
-        The axis of the array that is the column axis. If it is axis 0, a row axis of length 1 is put before it.
-    step : int
-        Samples at one position of the column axis: channels, times two for complex samples.
-    lengths, sizes, origins : tuple of int
-        For slices, row and column: the length of the array, and the size and origin of the kernel.
-    regions : tuple of (int, int)
-        For the same axes: start and stop of the outputs, in positions of the array.
-    modes : tuple of str
-        For the same axes: how the array continues beyond its border.
-    """
-
-    column: int
-    step: int
-    lengths: tuple[int, ...]
-    sizes: tuple[int, ...]
-    origins: tuple[int, ...]
-    regions: tuple[tuple[int, int], ...]
-    modes: tuple[str, ...]
-
-    @lazy
-    def first(self) -> tuple[int, ...]:
-        """Position of the first output."""
-        return tuple(start for start, _ in self.regions)
 
 
 @dataclass(frozen=True, eq=False)
@@ -139,13 +107,24 @@ class Problem:
     @lazy
     def given(self) -> Kernel:
         """The kernel that the array is correlated with, as it was given."""
+        if not self.reflected:
+            return self.kernel
         # The taps are flipped, not the expression: its parts would be multiplied out in another order.
-        return Taps(np.flip(self.kernel.taps), self.kernel.flip().origin) if self.reflected else self.kernel
+        kernel = self._flipped
+        return (
+            kernel if isinstance(kernel, Taps) else Taps._make(taps=flipped(self.kernel.taps), origin=kernel.origin)
+        )
+
+    @lazy
+    def _flipped(self) -> Kernel:
+        return self.kernel.flip()
 
     @lazy
     def simplified(self) -> Simplified:
         """An equal, cheaper way to write that kernel, and the rules that led to it."""
-        simplified = simplify(self.kernel.flip() if self.reflected else self.kernel)
+        simplified = simplify(self._flipped if self.reflected else self.kernel)
+        if simplified.kernel is self.given:
+            return simplified
         kept = np.count_nonzero(cropped(self.given, simplified.kernel)) == np.count_nonzero(self.given.taps)
         return simplified if kept else Simplified(self.given, ())
 
@@ -167,8 +146,13 @@ class Problem:
         """The real number computed with: double precision if array, result or taps need it, or else single."""
         number = computed_number(self.dtype, self.result)
         # Single precision has few digits, or none, for taps as small as these.
-        minute = 0.0 < np.abs(self.kernel.taps).max(initial=0.0) < MINUTE
+        minute = 0.0 < self._largest < MINUTE
         return np.dtype(np.float64) if minute or self.as_c else number
+
+    @lazy
+    def _largest(self) -> float:
+        """The largest magnitude of a tap."""
+        return float(np.abs(self.kernel.taps).max(initial=0.0))
 
     @lazy
     def stored(self) -> np.dtype[Any]:
@@ -218,21 +202,8 @@ class Problem:
     @lazy
     def layout(self) -> Layout:
         """The axes in which this problem is computed."""
-        ndim = len(self.shape)
-        sizes, origins = [1] * ndim, [0] * ndim
-        regions, modes = [(0, length) for length in self.shape], ["constant"] * ndim
-        for k, axis in enumerate(self.axes):
-            sizes[axis], origins[axis] = self.correlated.shape[k], self.correlated.origin[k]
-            regions[axis], modes[axis] = self.regions[k], self.modes[k]
-        pair = 2 if self.dtype.kind == "c" else 1
-        last = max(self.axes)
-        channels = math.prod(self.shape[last + 1 :])
-        if channels * pair > MOST_CHANNELS:
-            last, channels = ndim - 1, 1
-        axes = [*zip(self.shape, sizes, origins, regions, modes, strict=True)][: last + 1]
-        if last == 0:
-            axes.insert(0, (1, 1, 0, (0, 1), "constant"))  # a row axis of length 1
-        return Layout(last, channels * pair, *zip(*axes, strict=True))
+        kernel, pair = self.correlated, 2 if self.dtype.kind == "c" else 1
+        return layout_of(self.shape, pair, self.axes, kernel.shape, kernel.origin, self.regions, self.modes)
 
     @lazy
     def forms(self) -> tuple[Form, ...]:
@@ -355,6 +326,8 @@ class Problem:
         return axes, len(self.layout.lengths), self.number
 
     def _check_range(self, form: Form) -> None:
+        if self._largest < np.finfo(self.number).max / 2:
+            return
         with np.errstate(over="ignore"):
             finite = all(np.isfinite(factor.taps.astype(self.number)).all() for factor in form.steps[0])
         if not finite:

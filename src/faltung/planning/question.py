@@ -12,6 +12,7 @@ import numpy as np
 from faltung.errors import ArgumentError, ArgumentTypeError
 from faltung.ground.arrays import as_array, check_result_dtype, computed_dtype
 from faltung.ground.boundary import check_modes
+from faltung.ground.bounded import Bounded
 from faltung.ground.checks import is_integer, is_sequence, scalar
 from faltung.ground.lazy import lazy
 from faltung.ground.regions import check_shape, regions
@@ -32,6 +33,8 @@ _ACCURACY = ("norm", "pointwise")
 _FARTHEST = 1 << 40
 #: Most samples that a kernel covers with its dilation: as many taps as a gigabyte holds.
 _LARGEST_SUPPORT = 1 << 27
+#: Most answers to the checks of a call that are kept; each is a few numbers.
+_MOST_CHECKED = 1024
 #: The object that a default of 1 is. `True` and 1.0 are equal to it, and are not the same object.
 _ONE = 1
 
@@ -220,6 +223,10 @@ def as_value(kernel: Any, channels: bool) -> Kernel | Bank:
     return Bank(taps)
 
 
+#: Fields of questions except the kernel, by everything that the checks look at.
+_checked: Bounded[tuple[Any, ...], dict[str, Any]] = Bounded(_MOST_CHECKED)
+
+
 def question_of(shape: tuple[int, ...], dtype: np.dtype[Any], kernel: Any, options: Options) -> Question:
     """Check every argument, and return the question.
 
@@ -244,11 +251,27 @@ def question_of(shape: tuple[int, ...], dtype: np.dtype[Any], kernel: Any, optio
     (((0, 480), (1, 639)), ('reflect', 'reflect'), dtype('float32'))
     """
     kernel = as_value(kernel, options.channel_axis is not None)
+    chosen_count()  # a wrong FALTUNG_WORKERS is an error for every array, also for one that a single thread filters
+    if isinstance(kernel, Bank):
+        return _question_of(shape, dtype, kernel, options)
+    # The answer to every check is the same for all kernels of one size.
+    key = (shape, dtype, kernel.shape, kernel.origin, kernel.dtype, options.key, options.dtype_name)
+    try:
+        fields = _checked.get(key)
+    except TypeError:  # an argument that cannot be hashed
+        return _question_of(shape, dtype, kernel, options)
+    if fields is None:
+        known = _question_of(shape, dtype, kernel, options)
+        _checked.put(key, {name: value for name, value in vars(known).items() if name != "kernel"})
+        return known
+    return Question(kernel=kernel, **fields)
+
+
+def _question_of(shape: tuple[int, ...], dtype: np.dtype[Any], kernel: Kernel | Bank, options: Options) -> Question:
     computed = computed_dtype(dtype, "x")
     if kernel.dtype.kind == "c":
         computed = np.result_type(computed, np.complex64)
     check_shape(options.shape)
-    chosen_count()  # a wrong FALTUNG_WORKERS is an error for every array, also for one that a single thread filters
     _check_choice("nan", options.nan, _NAN)
     _check_choice("accuracy", options.accuracy, _ACCURACY)
     if not isinstance(options.method, str):

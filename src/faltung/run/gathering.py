@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import ctypes
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from faltung.engines.calls.gather_code import INNER, gather_function
 from faltung.ground import scratch
+from faltung.ground.bounded import Bounded
 from faltung.ground.extended import FILL, byte_offsets
 from faltung.ground.lazy import lazy
 from faltung.jit.target import host
-from faltung.planning.problem import Layout, Problem
+from faltung.planning.computed_axes import Layout
+from faltung.planning.problem import Problem
 from faltung.run.tiling import Tile
 
 if TYPE_CHECKING:
@@ -32,6 +35,9 @@ __all__ = [
 
 #: Bytes of tables that are kept from call to call.
 KEPT = 1 << 22
+#: Most tables that are kept for plans of the same layout, most bytes of them, and most of one array: there may be
+#: millions of tiles, and those of a large array take far longer than their tables.
+MOST_SHARED, SHARED, OF_ONE = 512, 1 << 22, 16
 
 
 @dataclass(frozen=True)
@@ -89,6 +95,19 @@ class Gathering:
     arguments: tuple[int, ...]
     tables: tuple[NDArray[Any], ...]
 
+    @property
+    def bytes(self) -> int:
+        """Bytes of the tables."""
+        return sum(table.nbytes for table in self.tables)
+
+
+def _bytes_of(gathering: Gathering) -> int:
+    return gathering.bytes + 1024
+
+
+#: Tables by everything that they depend on: kernels come and go, and those of one size gather in the same way.
+_shared: Bounded[tuple[Any, ...], Gathering] = Bounded(MOST_SHARED, SHARED)
+
 
 class Gatherer:
     """Collects the source blocks of tiles in scratch, extended across the border.
@@ -138,13 +157,22 @@ class Gatherer:
         key = (tile.start, tile.shape)
         gathering = kept.gatherings.get(key)
         if gathering is None:
-            gathering = self._gathering(tile, source)
-            size = sum(table.nbytes for table in gathering.tables)
+            gathering = (
+                self._of_layout(tile, source) if len(kept.gatherings) < OF_ONE else self._gathering(tile, source)
+            )
+            size = gathering.bytes
             # Tiles come in the same order in every call: old tables in place of new ones would not be used again.
             if kept.bytes + size <= KEPT:
                 kept.gatherings[key] = gathering
                 kept.bytes += size
         return gathering
+
+    def _of_layout(self, tile: Tile, source: Strides) -> Gathering:
+        """Return the tables, from another plan of the same layout if there was one."""
+        constant = self._fill.dtype, self._fill.tobytes()
+        place = source.outer, source.column, source.key, tile.start, tile.shape
+        key = (self._layout, self._stored, constant, place)
+        return _shared.get_or_make(key, lambda: self._gathering(tile, source), _bytes_of)
 
     def _gathering(self, tile: Tile, source: Strides) -> Gathering:
         """Find the offset of every row and of every sample in a row, or `FILL` beyond the border."""
@@ -170,7 +198,7 @@ class Gatherer:
                 count,
                 *inner,
             ),
-            tables=(rows, columns),
+            tables=(self._fill, rows, columns),
         )
 
     def _columns(self, tile: Tile, source: Strides) -> tuple[NDArray[np.int64], int, tuple[int, int, int]]:
@@ -205,7 +233,7 @@ def offset(tile: Tile, strides: Strides, origin: tuple[int, ...]) -> int:
 
 def strides_of(array: NDArray[Any], layout: Layout) -> Strides:
     """Return the strides of an array in the axes of a layout."""
-    return _in_layout(array.shape, array.strides, array.dtype, layout)
+    return _strides(array.shape, array.strides, array.dtype, layout.column)
 
 
 def contiguous_strides(shape: tuple[int, ...], dtype: np.dtype[Any], layout: Layout) -> Strides:
@@ -213,12 +241,13 @@ def contiguous_strides(shape: tuple[int, ...], dtype: np.dtype[Any], layout: Lay
     strides = [dtype.itemsize]
     for length in reversed(shape[1:]):
         strides.insert(0, strides[0] * length)
-    return _in_layout(shape, tuple(strides), dtype, layout)
+    return _strides(shape, tuple(strides), dtype, layout.column)
 
 
-def _in_layout(shape: tuple[int, ...], strides: tuple[int, ...], dtype: np.dtype[Any], layout: Layout) -> Strides:
+@lru_cache(maxsize=1024)
+def _strides(shape: tuple[int, ...], strides: tuple[int, ...], dtype: np.dtype[Any], column: int) -> Strides:
     offsets: NDArray[Any] = np.zeros((), np.int64)
-    trailing = list(zip(shape, strides, strict=True))[layout.column + 1 :]
+    trailing = list(zip(shape, strides, strict=True))[column + 1 :]
     item = dtype.itemsize
     if dtype.kind == "c":
         item //= 2
@@ -226,19 +255,26 @@ def _in_layout(shape: tuple[int, ...], strides: tuple[int, ...], dtype: np.dtype
     for size, stride in trailing:
         offsets = np.add.outer(offsets, stride * np.arange(size, dtype=np.int64))
     channels = np.ascontiguousarray(offsets).ravel()
-    column = strides[layout.column]
+    step = strides[column]
     contiguous = np.array_equal(channels, item * np.arange(channels.size))
-    packed = contiguous and column == item * channels.size
-    return Strides(strides[: layout.column] if layout.column else (0,), column, channels, packed, channels.tobytes())
+    packed = contiguous and step == item * channels.size
+    return Strides(strides[:column] if column else (0,), step, channels, packed, channels.tobytes())
 
 
 def source_gatherer(problem: Problem) -> Gatherer:
     """Return what gathers the samples of the array of a problem."""
-    parts = [problem.cval.real, problem.cval.imag][: 2 if problem.dtype.kind == "c" else 1]
-    with np.errstate(over="ignore", invalid="ignore"):
-        sample = np.array(parts).astype(problem.extended)
-    fill = np.tile(sample, problem.layout.step // len(parts))
+    parts = 2 if problem.dtype.kind == "c" else 1
+    fill = _fill(repr(complex(problem.cval)), parts, problem.extended, problem.layout.step // parts)
     return Gatherer(problem.layout, fill, problem.stored, "source")
+
+
+@lru_cache(maxsize=256)
+def _fill(constant: str, parts: int, dtype: np.dtype[Any], count: int) -> NDArray[Any]:
+    """Return the constant beyond the border for `count` channels; as a text, 0.0 differs from -0.0."""
+    value = complex(constant)
+    with np.errstate(over="ignore", invalid="ignore"):
+        sample = np.array([value.real, value.imag][:parts]).astype(dtype)
+    return np.tile(sample, count)
 
 
 def address_of(array: NDArray[Any]) -> int:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from faltung.engines.catalogue import EXACT
 from faltung.ground.lazy import lazy
+from faltung.planning.computed_axes import Layout
 from faltung.planning.planner import Plan
-from faltung.planning.problem import Layout
 
 __all__ = ["Tile", "Tiles", "tile_in_time", "tiles_across", "tiles_beside"]
 
@@ -108,7 +109,7 @@ def tile_in_time(plan: Plan) -> tuple[int, ...]:
 
 def tiles_across(layout: Layout, most: tuple[int, ...]) -> Tiles:
     """Cut all outputs into tiles of about the same size, which may reach across the border."""
-    return Tiles([_cut(layout, most, layout.regions)])
+    return _tiles(layout, most, True)
 
 
 def tiles_beside(plan: Plan) -> Tiles:
@@ -116,8 +117,14 @@ def tiles_beside(plan: Plan) -> Tiles:
     layout = plan.problem.layout
     tile = tile_in_time(plan)
     outputs = math.prod(stop - start for start, stop in layout.regions) * layout.step
-    if plan.gathers or (outputs <= SMALL and plan.candidates[0].seconds <= QUICK):
-        return tiles_across(layout, tile)
+    return _tiles(layout, tile, plan.gathers or (outputs <= SMALL and plan.candidates[0].seconds <= QUICK))
+
+
+@lru_cache(maxsize=64)
+def _tiles(layout: Layout, tile: tuple[int, ...], across: bool) -> Tiles:
+    """Return the tiles, which do not depend on taps."""
+    if across:
+        return Tiles([_cut(layout, tile, layout.regions)])
     boxes = [_cut(layout, _as_many(tile, box), box) for box in _boxes(layout, 0, ())]
     return Tiles(sorted(boxes, key=_is_inside))  # strips take longest: no thread waits for the last one
 

@@ -68,15 +68,15 @@ def convolve_pair(
     ndarray
         The convolution.
     """
-    others = tuple(axis for axis in range(x.ndim) if axis not in axes)
+    others = tuple([axis for axis in range(x.ndim) if axis not in axes])
     if mode == "same":
         k = _centre(k, x.shape, others)
-    bounds = tuple(outputs_of(mode, x.shape[axis], k.shape[axis]) for axis in axes)
+    bounds = tuple([outputs_of(mode, x.shape[axis], k.shape[axis]) for axis in axes])
     region = Region(axes, bounds, result, pointwise=pointwise, whole=whole)
     if _exchanged(function, x, k, axes, others):
         x, k = k, x  # the full convolution is the same
     if _alone(k, others):
-        return convolve_region(x, k.reshape([k.shape[axis] for axis in axes]), region)
+        return convolve_region(x, k.reshape([k.shape[axis] for axis in axes]) if others else k, region)
     return _kernel_by_kernel(x, k, others, region)
 
 
@@ -97,12 +97,15 @@ def _exchanged(
         if alone and np.isfinite(x).all():
             return True
         raise NotServedError(full_name(function), "in1, in2: both have values that are not finite")
-    smaller = math.prod(x.shape[axis] for axis in axes) < math.prod(k.shape[axis] for axis in axes)
+    if others:
+        smaller = math.prod(x.shape[axis] for axis in axes) < math.prod(k.shape[axis] for axis in axes)
+    else:
+        smaller = x.size < k.size
     return alone and (smaller or not _alone(k, others)) and bool(np.isfinite(x).all())
 
 
 def _alone(array: NDArray[Any], others: tuple[int, ...]) -> bool:
-    return all(array.shape[axis] == 1 for axis in others)
+    return not others or all(array.shape[axis] == 1 for axis in others)
 
 
 def _kernel_by_kernel(x: NDArray[Any], k: NDArray[Any], others: tuple[int, ...], region: Region) -> NDArray[Any]:

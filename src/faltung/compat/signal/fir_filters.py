@@ -138,7 +138,8 @@ def filtfilt(
 def _filter_arguments(
     function: str, b: ArrayLike, a: ArrayLike, x: ArrayLike
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any]]:
-    taps, divisor = (np.atleast_1d(as_numbers(function, name, value)) for name, value in (("b", b), ("a", a)))
+    taps, divisor = as_numbers(function, "b", b), as_numbers(function, "a", a)
+    taps, divisor = (array if array.ndim else array.reshape(1) for array in (taps, divisor))
     samples = as_numbers(function, "x", x)
     for name, array in (("b", taps), ("a", divisor)):
         if array.ndim != 1 or not array.size:
@@ -172,11 +173,13 @@ def _state_dtype(taps: NDArray[Any], divisor: NDArray[Any]) -> np.dtype[Any]:
 
 def _divided(function: str, taps: NDArray[Any], divisor: NDArray[Any], result: np.dtype[Any]) -> NDArray[Any]:
     """Return the taps that are convolved with, which are finite."""
-    with np.errstate(all="ignore"):
-        divided = taps.astype(result) / divisor.astype(result)[0]
+    divided = taps.astype(result)
+    if divisor[0] != 1:
+        with np.errstate(all="ignore"):
+            divided = divided / divisor.astype(result)[0]
     if not np.isfinite(divided).all():
         raise NotServedError(full_name(function), "b, a: taps that are not finite")
-    return divided  # type: ignore[no-any-return]
+    return divided
 
 
 def _convolved(
@@ -201,7 +204,7 @@ def _broadcast_state(state: NDArray[Any], shape: tuple[int, ...], axis: int, siz
     )
     if not fits:
         raise ArgumentError("zi", f"shape {expected}", f"shape {state.shape}")
-    return np.broadcast_to(state, expected)
+    return state if state.shape == expected else np.broadcast_to(state, expected)
 
 
 def _pad_length(padtype: Any, padlen: Any, size: int, length: int) -> int:

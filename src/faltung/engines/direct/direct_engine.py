@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,7 +20,7 @@ from faltung.engines.weights.weighed import MOST_ROWS, Weighed
 from faltung.ground.bounded import Bounded
 from faltung.jit.compile import compile_function, compiled_once, ctypes_of
 from faltung.jit.ir import module
-from faltung.jit.samples import sample
+from faltung.jit.samples import Sample, sample
 from faltung.jit.target import Target, host
 
 if TYPE_CHECKING:
@@ -128,16 +129,26 @@ class Arrangement:
 def arrange(job: Job, target: Target) -> Arrangement:
     """Choose the code: few taps are written out, many are looped over, scattered ones are visited one by one."""
     *outer, rows, columns = job.taps.shape
-    corners = np.array([(*index, 0, 0) for index in np.ndindex(*outer)], dtype=np.int64)
+    corners = _corners(tuple(outer))
     pattern = np.flatnonzero(job.taps)
     correlation = _describe(job, target, len(corners), rows, columns)
     if 0 < pattern.size * correlation.block[0] * correlation.block[1] <= UNROLLED:
-        written_out = replace(correlation.footprint, pattern=tuple(pattern.tolist()))
-        return Arrangement(replace(correlation, footprint=written_out), corners, job.taps.ravel()[pattern])
+        return Arrangement(_written_out(correlation, tuple(pattern.tolist())), corners, job.taps.ravel()[pattern])
     if pattern.size < DENSE * job.taps.size:
         return _scatter(job, target)
     guarded = correlation.guarded or (pattern.size < job.taps.size and job.source.kind == "f")
     return Arrangement(replace(correlation, guarded=guarded), corners, np.ascontiguousarray(job.taps).ravel())
+
+
+@lru_cache(maxsize=256)
+def _corners(outer: tuple[int, ...]) -> NDArray[np.int64]:
+    """Return the first tap of each plane of rows and columns."""
+    return np.array([(*index, 0, 0) for index in np.ndindex(*outer)], dtype=np.int64)
+
+
+@lru_cache(maxsize=1024)
+def _written_out(correlation: Correlation, pattern: tuple[int, ...]) -> Correlation:
+    return replace(correlation, footprint=replace(correlation.footprint, pattern=pattern))
 
 
 def _exact(job: Job, target: Target) -> Arrangement:
@@ -155,15 +166,30 @@ def _scatter(job: Job, target: Target) -> Arrangement:
 
 
 def _describe(job: Job, target: Target, panels: int, rows: int, columns: int) -> Correlation:
-    number = "float" if job.taps.dtype == np.float32 else "double"
-    few = bool(np.count_nonzero(job.taps) <= STREAMED)
+    streamed = job.streamed and job.target.kind == "f" and bool(np.count_nonzero(job.taps) <= STREAMED)
+    shape, number = (panels, rows, columns), job.taps.dtype
+    return _described(shape, job.step, job.source, job.stored, number, can_overflow(job), streamed, target)
+
+
+@lru_cache(maxsize=1024)
+def _described(
+    shape: tuple[int, int, int],
+    step: int,
+    source: np.dtype,
+    stored: Sample,
+    dtype: np.dtype,
+    guarded: bool,
+    streamed: bool,
+    target: Target,
+) -> Correlation:
+    number = "float" if dtype == np.float32 else "double"
     return Correlation(
-        footprint=Footprint(panels, rows, columns, None, job.step, sample(job.source), number),
-        target=job.stored,
+        footprint=Footprint(*shape, None, step, sample(source), number),
+        target=stored,
         lanes=target.lanes(number),
-        block=_register_block(rows, job.source, target),
-        guarded=can_overflow(job),
-        streamed=job.streamed and job.target.kind == "f" and few,
+        block=_register_block(shape[1], source, target),
+        guarded=guarded,
+        streamed=streamed,
     )
 
 
@@ -191,8 +217,9 @@ class _Panels:
         self._final = not arrangement.correlation.guarded
         self._job = job
         self._corners = arrangement.corners
-        divisor = [job.divided.by] if job.divided else []
-        self._taps = np.append(arrangement.taps, np.array(divisor, job.taps.dtype))
+        self._taps = arrangement.taps
+        if job.divided:
+            self._taps = np.append(self._taps, np.array([job.divided.by], job.taps.dtype))
         self._taps_address = self._taps.ctypes.data
         self._kept: Bounded[Block, tuple[tuple[NDArray[np.int64], ...], tuple[int, ...]]] = Bounded(MOST_KEPT, KEPT)
 

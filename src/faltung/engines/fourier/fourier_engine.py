@@ -19,7 +19,7 @@ from faltung.engines.fourier.items import Item, Items, list_items
 from faltung.engines.fourier.large import SLOWER, LargeFiltered, LargeTiling, choose_large
 from faltung.engines.fourier.overlap import Tiling, block_shape, choose_tiling, transforms
 from faltung.engines.fourier.planes import APART, BANK, LOAD, PAIRS, STORE, bank, load_plane, pairs, store_plane
-from faltung.engines.fourier.spectrum import Plane, aligned
+from faltung.engines.fourier.spectrum import Plane, aligned, plane_of
 from faltung.engines.fourier.spoiled import Spoiled
 from faltung.engines.fourier.survey import box_of_taps
 from faltung.engines.fourier.transform import analyse, filter_tile, parts, synthesise
@@ -164,7 +164,7 @@ class _Blocks:
         tiling = _in_cache(job, many=together == 1)
         if tiling is None:
             raise ValueError("the kernel does not fit into a transform in the cache")
-        self.plane = Plane(tiling, job.taps.dtype, target)
+        self.plane = plane_of(tiling, job.taps.dtype, target)
         # The machine code calls these two by their addresses.
         self._transfer = (
             _loader(sample(job.source), number, job.step, target),

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -54,14 +53,20 @@ def passes_along_axes(job: Job, engine: Engine, windows: bool, octaves: int = MO
     terms = sorted((scaled_factors(term, windows) for term in job.terms), key=lambda term: term[-1].taps.size)
     alike = len(terms) == 1 and job.faithful
 
-    @cache
-    def exact() -> BlockFunction:
+    def make_exact() -> BlockFunction:
         if alike:
             return _one_by_one(job, engine)
         if job.faithful and job.taps.dtype == np.float32:
             double = replace(job, taps=job.taps.astype(np.float64))
             return passes_along_axes(double, engine, windows, octaves + GAINED)
         return engine.prepare(job)
+
+    prepared: list[BlockFunction] = []
+
+    def exact() -> BlockFunction:
+        if not prepared:
+            prepared.append(make_exact())
+        return prepared[0]
 
     bounded = amplification(job)[1] or not can_spread(job.source)
     passes = _Terms(job, terms, engine, exact if alike and not windows else None, 0 if bounded else octaves)
