@@ -66,8 +66,9 @@ def antialias(model: nn.Module, order: int = 2) -> nn.Module:
     Parameters
     ----------
     model : torch.nn.Module
-        Any network; it is not changed. Functions that subsample, such as ``torch.nn.functional.max_pool2d``, and
-        subclasses of torch's layers with a forward of their own are left as they are.
+        Any network; it is not changed. Left as they are: functions that subsample, such as
+        ``torch.nn.functional.max_pool2d``, subclasses of torch's layers with a forward of their own, pooling with
+        ``ceil_mode`` or ``return_indices``, and other layers than convolutions, maxima and means.
     order : int, optional
         Order of the binomial filter, from 1 to 16: it has ``order + 1`` taps.
 
