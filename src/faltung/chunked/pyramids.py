@@ -14,11 +14,13 @@ from faltung.chunked.memory_budget import bytes_of
 from faltung.chunked.multiscales import Multiscale, NamedAxis, written
 from faltung.chunked.resolutions import begin_group, end_group, make_smaller
 from faltung.chunked.smaller_levels import check_level_method
+from faltung.chunked.stored_nodata import missing_values, note_of
 from faltung.chunked.streaming import Progress
 from faltung.chunked.zarr_sink import check_new_folder
 from faltung.chunked.zarr_source import ZarrSource, open_zarr
 from faltung.errors import ArgumentError
 from faltung.ground.checks import integer
+from faltung.planning.nodata import Nodata
 
 __all__ = ["pyramid"]
 
@@ -96,18 +98,19 @@ def pyramid(
     inputs = () if given.folder is None else (given.folder,)
     if resume and given.folder is None:
         raise ArgumentError("resume", "False for a store that is not in a folder", "True", "Copy it first.")
+    nodata = missing_values(base)
     axes = _axes(base.axes if image is None else image.axes, base.shape)
     plan = _planned(_first(base, image), axes, count)
     target = check_new_folder(Path(out), inputs, resume, overwrite)
     run = LevelRun(bytes_of(memory), workers, progress)
     layout = base.layout
     begin_group(target, layout.zarr_format)
-    _write_levels(base, target, [level.shape for level in plan], method, run)
+    _write_levels(base, target, [level.shape for level in plan], method, run, nodata)
     version = "0.4" if layout.zarr_format == 2 else "0.5"
     named = [(str(at), level.scale, level.place) for at, level in enumerate(plan)]
     end_group(target, written(version, target.stem, axes, named, method))
     notes = [] if count is None or len(plan) == count else [f"There are {len(plan)} levels: the last is a point."]
-    return Applied(base.shape, base.stored, tuple(notes))
+    return Applied(base.shape, base.stored, (*notes, *note_of(nodata)))
 
 
 class _PlannedLevel(NamedTuple):
@@ -143,7 +146,9 @@ def _planned(first: _PlannedLevel, axes: Sequence[NamedAxis], count: int | None)
     return levels
 
 
-def _write_levels(base: Any, target: Path, shapes: Sequence[tuple[int, ...]], method: str, run: LevelRun) -> None:
+def _write_levels(
+    base: Any, target: Path, shapes: Sequence[tuple[int, ...]], method: str, run: LevelRun, nodata: Nodata
+) -> None:
     """Copy the finest level, and make each other one of the one before."""
     counts = [math.prod(shape) for shape in shapes]
     layout = base.layout
@@ -155,7 +160,7 @@ def _write_levels(base: Any, target: Path, shapes: Sequence[tuple[int, ...]], me
     for at in range(1, len(shapes)):
         finer = ZarrSource(open_zarr(target / str(at - 1)))
         now = replace(run, before=sum(counts[:at]), after=sum(counts[at + 1 :]))
-        make_smaller(finer, shapes[at], finer.layout, method, target / str(at), now)
+        make_smaller(finer, shapes[at], finer.layout, method, target / str(at), now, nodata)
 
 
 def _axes(known: Sequence[NamedAxis], shape: tuple[int, ...]) -> tuple[NamedAxis, ...]:

@@ -20,6 +20,7 @@ from faltung.chunked.smaller_levels import factors_between, level_question
 from faltung.chunked.zarr_layout import ZarrLayout
 from faltung.chunked.zarr_sink import UNFINISHED
 from faltung.chunked.zarr_source import ZarrSource, is_zarr, open_zarr
+from faltung.planning.nodata import Nodata
 from faltung.planning.question import Options
 
 __all__ = ["begin_group", "end_group", "filtered_image", "make_smaller"]
@@ -32,11 +33,12 @@ def filtered_image(
     options: Options,
     dims: Sequence[str] | None,
     run: LevelRun,
+    nodata: Nodata,
 ) -> tuple[tuple[int, ...], np.dtype[Any], tuple[str, ...]]:
     """Filter the finest level of an image, and make the others of the result; return shape, dtype and notes."""
     levels = [ZarrSource(image.group[path]) for path in image.paths]
     question = question_for(levels[0], kernel, options, dims, image.axes)
-    first = ArrayLevel.like(levels[0], question)
+    first = ArrayLevel.like(levels[0], question, None, nodata)
     count, notes = _rebuilt(levels), list(first.notes)
     if count < len(levels):
         lost = ", ".join(image.paths[count:])
@@ -51,7 +53,7 @@ def filtered_image(
     for at in range(1, count):
         run = replace(run, before=sum(counts[:at]), after=sum(counts[at + 1 :]))
         finer = ZarrSource(open_zarr(target / image.paths[at - 1]))
-        make_smaller(finer, levels[at].shape, levels[at].layout, image.method, target / image.paths[at], run)
+        make_smaller(finer, levels[at].shape, levels[at].layout, image.method, target / image.paths[at], run, nodata)
     if count > 1:
         notes.append(f"The {count - 1} smaller levels are made of the filtered one, each by the {image.method}.")
     notes += _copied(image, target)
@@ -68,13 +70,19 @@ def _rebuilt(levels: Sequence[ZarrSource]) -> int:
 
 
 def make_smaller(
-    finer: ZarrSource, shape: tuple[int, ...], layout: ZarrLayout, method: str, target: Path, run: LevelRun
+    finer: ZarrSource,
+    shape: tuple[int, ...],
+    layout: ZarrLayout,
+    method: str,
+    target: Path,
+    run: LevelRun,
+    nodata: Nodata,
 ) -> None:
-    """Make the next level of an array."""
+    """Make the next level of an array; missing samples are left out, which in floats may be NaN."""
     factors = factors_between(finer.shape, shape)
     assert factors is not None, "the caller has looked"
-    question = level_question(finer.shape, finer.dtype, factors, method, shape)
-    level = ArrayLevel.like(finer, question, shape)
+    question = level_question(finer.shape, finer.dtype, factors, method, shape, masked=bool(nodata.values))
+    level = ArrayLevel.like(finer, question, shape, nodata)
     if layout.unit != level.layout.unit:
         level.settings["output unit"] = list(layout.unit)
     replace(level, layout=layout).run(target, run)

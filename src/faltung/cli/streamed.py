@@ -91,7 +91,8 @@ def apply_streamed(
     """
     for option, typed in refused.items():
         if typed:
-            remedy = "Leave it out, or allow more with --memory, if the array fits."
+            never = is_zarr(image)  # Zarr is filtered in portions, whatever the memory
+            remedy = "Leave it out." if never else "Leave it out, or allow more with --memory, if the array fits."
             raise ArgumentError(option, "none for an array that is filtered in portions", "one", remedy)
     if not output:
         raise ArgumentError("--output", "the name of a file or a folder", "''")
@@ -117,7 +118,11 @@ def _applied(
     kind = SUFFIXES.get(Path(output).suffix.lower())
     if kind not in (None, "NPY") and not (is_tiff and kind == "TIFF"):
         expected = f"a name for {'a TIFF, ' if is_tiff else ''}a Zarr array or a .npy file"
-        remedy = "Or allow more with --memory, if the array fits."
+        remedy = (
+            ""
+            if not isinstance(source, TiffRegions) and is_zarr(source)
+            else "Or allow more with --memory, if the array fits."
+        )
         raise ArgumentError("--output", expected, f"'{output}'", remedy)
     given = opened(source)
     first = opened(given.folder / given.paths[0]) if isinstance(given, Multiscale) else given
@@ -136,6 +141,10 @@ def _tiff_applied(
     if how["resume"]:
         remedy = "An output in Zarr can be gone on with."
         raise ArgumentError("--resume", "no TIFF, which is written whole or not at all", f"'{output}'", remedy)
+    if how["nodata"] != "declared":
+        received = f"one, for the TIFF '{output}'"
+        remedy = "Name the output .zarr, or allow more with --memory, if the array fits."
+        raise ArgumentError("--nodata", "none where a TIFF is written in portions", received, remedy)
     check_new_file("--output", output, how["overwrite"], Inputs([given.folder]))
     options = Options(
         not how["correlate"],
