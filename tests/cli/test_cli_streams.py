@@ -25,7 +25,7 @@ def test_zarr_keeps_its_dtype_and_goes_on(command, rng):
     code, _, said = command(*arguments)
     assert (code, "--overwrite" in said, "--resume" in said) == (1, True, True)
     code, _, said = command(*arguments, "--resume")
-    assert (code, said) == (0, "goes on after 100 % of 6,300 outputs")
+    assert (code, said) == (0, "finished: all 6,300 outputs were computed before")
     code, _, said = command(*arguments, "--resume", "--mode", "wrap")
     assert (code, "--resume: expected what" in said, 'mode ["wrap", "wrap"]' in said) == (1, True, True)
     more = (
@@ -104,6 +104,9 @@ def test_pyramid(command, rng):
     code, _, said = command("pyramid", "in.zarr", "new.zarr", "--method", "nearest")
     assert (code, "--method: expected mean or gaussian" in said) == (1, True)
     assert command("pyramid", "in.zarr", "out.zarr", "--levels", "3", "--resume")[0] == 0
+    for other, named in ((("--levels", "2"), "levels 2"), (("--levels", "3", "--method", "gaussian"), '"gaussian"')):
+        code, _, said = command("pyramid", "in.zarr", "out.zarr", *other, "--resume")
+        assert (code, "--resume: expected what" in said, named in said) == (1, True, True)
 
 
 def test_progress_is_lines_where_there_is_no_terminal(monkeypatch, capsys):

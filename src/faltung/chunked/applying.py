@@ -96,8 +96,8 @@ def apply(
         As for `convolve`.
     nodata : {'declared', 'none'} or number, optional
         The value of samples that are missing. By default it is what the attributes ``_FillValue``, ``missing_value``
-        and ``nodata`` declare; in Zarr 2, xarray declares it by a fill value other than 0. Outputs that no valid sample reaches
-        are NaN, or have this value if they are integers. NaN is left to `nan`.
+        and ``nodata`` declare; in Zarr 2, xarray declares it by a fill value other than 0. Outputs that no valid
+        sample reaches are NaN, or have this value if they are integers. NaN is left to `nan`.
     correlate : bool, optional
         Whether the kernel is not reflected, as in `correlate`.
     axes : int or sequence of int, optional

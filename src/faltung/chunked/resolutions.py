@@ -18,12 +18,12 @@ from faltung.chunked.journal import make_durable
 from faltung.chunked.multiscales import Multiscale
 from faltung.chunked.smaller_levels import factors_between, level_question
 from faltung.chunked.zarr_layout import ZarrLayout
-from faltung.chunked.zarr_sink import UNFINISHED
+from faltung.chunked.zarr_sink import UNFINISHED, files_are_lost
 from faltung.chunked.zarr_source import ZarrSource, is_zarr, open_zarr
 from faltung.planning.nodata import Nodata
 from faltung.planning.question import Options
 
-__all__ = ["begin_group", "end_group", "filtered_image", "make_smaller"]
+__all__ = ["begin_group", "end_group", "filtered_image", "forget_smaller", "make_smaller"]
 
 
 def filtered_image(
@@ -49,6 +49,7 @@ def filtered_image(
     run = replace(run, after=sum(counts[1:]))
     for path in image.paths[:count]:
         (target / path).parent.mkdir(parents=True, exist_ok=True)
+    forget_smaller(target, image.paths[:count])
     first.run(target / image.paths[0], run)
     for at in range(1, count):
         run = replace(run, before=sum(counts[:at]), after=sum(counts[at + 1 :]))
@@ -59,6 +60,14 @@ def filtered_image(
     notes += _copied(image, target)
     end_group(target, image.with_levels(count))
     return levels[0].shape, question.result, tuple(notes)
+
+
+def forget_smaller(target: Path, paths: Sequence[str]) -> None:
+    """Remove the levels below the first one that has lost files: they are made again of what is computed again."""
+    lost = next((at for at, path in enumerate(paths) if files_are_lost(target / path)), len(paths))
+    for path in paths[lost + 1 :]:
+        if (target / path).exists():
+            shutil.rmtree(target / path)
 
 
 def _rebuilt(levels: Sequence[ZarrSource]) -> int:

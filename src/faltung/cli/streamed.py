@@ -37,6 +37,8 @@ MEMORY_HELP = "Memory of the process, such as 1GB. Arrays beyond it are filtered
 RESUME_HELP = "Go on with an output in Zarr that is not finished."
 #: Seconds between two lines of progress.
 _BETWEEN_LINES = 10.0
+#: What is said of an output that needs nothing.
+_FINISHED = "finished: all {:,} outputs were computed before"
 #: How often the bytes of a file are in memory, if it is filtered at once.
 _IN_MEMORY = 3
 
@@ -195,8 +197,16 @@ def shown(description: str) -> Iterator[Any]:
         yield _Lines()
         return
     with Bars(console=errors, transient=True) as bar:
-        task = bar.add_task(description, total=None)
-        yield lambda finished, count: bar.update(task, completed=finished, total=count)
+        task, begun = bar.add_task(description, total=None), False
+
+        def show(finished: int, count: int) -> None:
+            nonlocal begun
+            if not begun and 0 < count == finished:
+                bar.console.print(_FINISHED.format(count), soft_wrap=True)
+            begun = True
+            bar.update(task, completed=finished, total=count)
+
+        yield show
 
 
 class _Lines:
@@ -211,6 +221,9 @@ class _Lines:
         if self._begin is None:
             self._begin = (now, finished)
             if finished:
+                if finished == count:
+                    typer.echo(_FINISHED.format(count), err=True)
+                    return
                 typer.echo(f"goes on after {_percent(finished, count)}", err=True)
             return
         if now >= self._next and finished < count:
