@@ -17,7 +17,7 @@ from faltung.chunked.resolutions import filtered_image
 from faltung.chunked.stored_nodata import missing_values, note_of
 from faltung.chunked.streaming import FileSource, PortionStream, Progress
 from faltung.chunked.zarr_layout import stored_dtype
-from faltung.chunked.zarr_sink import check_new_folder
+from faltung.chunked.zarr_sink import as_path, check_new_folder
 from faltung.chunked.zarr_source import ZarrSource, folder_of, open_zarr
 from faltung.errors import ArgumentError, ArgumentTypeError
 from faltung.ground.checks import is_integer, is_sequence
@@ -158,26 +158,27 @@ def apply(
     )
     named = (dims,) if isinstance(dims, str) else dims
     run = LevelRun(bytes_of(memory), workers, progress)
+    out = as_path(out)
     given = opened(source)
     finest = ZarrSource(given.group[given.paths[0]]) if isinstance(given, Multiscale) else given
     missing = missing_values(finest, nodata)
     options = options._replace(masked=bool(missing.values))
-    if Path(out).suffix.lower() in _PICTURES:
+    if out.suffix.lower() in _PICTURES:
         remedy = "The command faltung apply writes pictures."
         raise ArgumentError("out", "the folder of a Zarr array, or a .npy file", f"'{out}'", remedy)
     if str(out).endswith(".npy"):
-        return _to_npy(given, kernel, Path(out), options, named, run, resume, overwrite, missing)
+        return _to_npy(given, kernel, out, options, named, run, resume, overwrite, missing)
     inputs = () if given.folder is None else (given.folder,)
     if resume and given.folder is None:
         remedy = "Copy it to this machine first."
         raise ArgumentError("resume", "False for a store that is not in a folder", "True", remedy)
     if isinstance(given, Multiscale):
-        target = check_new_folder(Path(out), inputs, resume, overwrite)
+        target = check_new_folder(out, inputs, resume, overwrite)
         return Applied(*filtered_image(given, kernel, target, options, named, run, missing))
     question = question_for(given, kernel, _turned(options, given), named, given.axes)
     level = ArrayLevel.like(given, question, None, missing)
     level.check(run)  # an error comes before anything is removed or written
-    level.run(check_new_folder(Path(out), inputs, resume, overwrite), run)
+    level.run(check_new_folder(out, inputs, resume, overwrite), run)
     return Applied(given.shape, question.result, tuple(level.notes))
 
 

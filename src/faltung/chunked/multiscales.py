@@ -144,10 +144,24 @@ def multiscale_of(group: Any, folder: Path) -> Multiscale:
         held = f"'{folder}', a group with {len(images)} images"
         raise ArgumentError("source", "a Zarr array, or a group with one image of OME-Zarr", held, remedy)
     (image,) = images
-    paths = tuple(str(each["path"]) for each in image["datasets"])
+    paths = tuple(_level(each, group, folder) for each in image["datasets"])
     version = str(known.get("version") or image.get("version") or "0.4")
     axes = tuple(_axis(axis) for axis in image.get("axes") or _LETTERS[-group[paths[0]].ndim :])
     return Multiscale(folder, version, axes, paths, attributes, group)
+
+
+def _level(given: Any, group: Any, folder: Path) -> str:
+    """Return the path of a level, if it is that of an array below the group."""
+    path = given.get("path") if isinstance(given, Mapping) else None
+    if not isinstance(path, str) or not path or {"", ".", ".."} & {*path.split("/")}:
+        received = f"{given!r}"[:80] if path is None else f"the path {path!r}"
+        raise ArgumentError("source", f"levels below '{folder}' in its metadata", received)
+    if path not in group or not hasattr(group[path], "shape"):
+        received = f"none at {path!r}, which its metadata names"
+        raise ArgumentError(
+            "source", f"an array for each level of '{folder}'", received, "Restore it, or name a level."
+        )
+    return path
 
 
 def _axis(given: Any) -> NamedAxis:

@@ -17,7 +17,7 @@ from faltung.chunked.resolutions import begin_group, end_group, forget_smaller, 
 from faltung.chunked.smaller_levels import check_level_method
 from faltung.chunked.stored_nodata import missing_values, note_of
 from faltung.chunked.streaming import Progress
-from faltung.chunked.zarr_sink import check_new_folder
+from faltung.chunked.zarr_sink import as_path, check_new_folder
 from faltung.chunked.zarr_source import ZarrSource, open_zarr
 from faltung.errors import ArgumentError
 from faltung.ground.checks import integer
@@ -91,6 +91,7 @@ def pyramid(
     """
     method = check_level_method(method)
     count = None if levels is None else integer("levels", levels, 1, _MOST_LEVELS)
+    out = as_path(out)
     given = opened(source)
     image = given if isinstance(given, Multiscale) else None
     base = ZarrSource(given.group[given.paths[0]]) if image is not None else given
@@ -102,7 +103,7 @@ def pyramid(
     nodata = missing_values(base)
     axes = _axes(base.axes if image is None else image.axes, base.shape)
     plan = _planned(_first(base, image), axes, count)
-    target = check_new_folder(Path(out), inputs, resume, overwrite)
+    target = check_new_folder(out, inputs, resume, overwrite)
     run = LevelRun(bytes_of(memory), workers, progress)
     layout = base.layout
     begin_group(target, layout.zarr_format)

@@ -22,7 +22,7 @@ from faltung.chunked.journal import JOURNAL, Journal, JournalState, check_same, 
 from faltung.chunked.portions import Portion, slices_of
 from faltung.chunked.zarr_layout import ZarrLayout, create_array
 from faltung.chunked.zarr_source import is_zarr, open_zarr
-from faltung.errors import ArgumentError
+from faltung.errors import ArgumentError, ArgumentTypeError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,13 +30,26 @@ if TYPE_CHECKING:
 #: Files that the system is asked for at the same time.
 _SYNCED_AT_ONCE = 8
 
-__all__ = ["UNFINISHED", "ZarrSink", "check_new_folder", "files_are_lost", "finished_before"]
+__all__ = ["UNFINISHED", "ZarrSink", "as_path", "check_new_folder", "files_are_lost", "finished_before"]
 
 #: The attribute of an array or group that is not finished.
 UNFINISHED = "faltung_unfinished"
 _SENTENCE = "not all of it is computed: go on with resume=True, or faltung ... --resume"
 #: How Zarr names a file while it writes it.
 _PART = re.compile(r"\.[0-9a-f]{32}\.partial$")
+
+
+def as_path(out: Any) -> Path:
+    """Return the path of an output, if it is one.
+
+    Raises
+    ------
+    ArgumentTypeError
+        It is something else.
+    """
+    if not isinstance(out, str | os.PathLike):
+        raise ArgumentTypeError("out", "the path of a folder or file", f"a {type(out).__name__}")
+    return Path(os.fsdecode(out))
 
 
 def check_new_folder(out: Path, inputs: Iterable[Path], resume: bool, overwrite: bool) -> Path:
