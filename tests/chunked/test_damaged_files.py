@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import errno
+
 import numpy as np
 import pytest
 
 import faltung as fa
-from faltung.chunked import apply, pyramid
+from faltung.chunked import apply, pyramid, zarr_sink
 
 zarr = pytest.importorskip("zarr")
 
-pytestmark = pytest.mark.filterwarnings("ignore:.*Zarr format 3 specification.*", "ignore:.*dtype.*Zarr V3.*")
+pytestmark = pytest.mark.filterwarnings("ignore:.*Zarr format 3 specification.*", "ignore:.*Zarr V3 specification.*")
 
 
 def run(name, source, target):
@@ -53,3 +55,19 @@ def test_an_output_is_a_path(tmp_path, name):
     zarr.create_array(tmp_path / "in.zarr", data=np.ones((8, 8)), chunks=(4, 4))
     with pytest.raises(fa.ArgumentTypeError, match="out: expected the path of a folder or file, got a dict"):
         run(name, tmp_path / "in.zarr", {})
+
+
+def test_a_full_disk_is_named_and_the_result_gone_on_with(tmp_path, monkeypatch):
+    x = np.random.default_rng(1).random((64, 64))
+    zarr.create_array(tmp_path / "in.zarr", data=x, chunks=(16, 16))
+
+    def full(*arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(zarr_sink.ZarrSink, "write", full)
+        with pytest.raises(OSError, match=r"No space left .*--resume: '.*out\.zarr'") as caught:
+            apply(tmp_path / "in.zarr", fa.box(3), tmp_path / "out.zarr")
+        assert caught.value.errno == errno.ENOSPC
+    apply(tmp_path / "in.zarr", fa.box(3), tmp_path / "out.zarr", resume=True)
+    assert np.allclose(zarr.open_array(tmp_path / "out.zarr")[...], fa.convolve(x, fa.box(3)))

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from faltung.chunked.full_disk import naming_full_disk
 from faltung.chunked.multiscales import NamedAxis, spatial_places
 from faltung.chunked.stored_nodata import note_of, redeclared
 from faltung.chunked.streaming import FileSource, PortionStream, Progress
@@ -21,6 +22,9 @@ from faltung.planning.nodata import NOTHING_DECLARED, Nodata
 from faltung.planning.question import Options, Question, question_of
 
 __all__ = ["ArrayLevel", "LevelRun", "question_for", "settings_of"]
+
+#: What to do where a disk is full.
+_GO_ON = "What is finished stays: make space, and go on with resume=True, or faltung ... --resume"
 
 
 @dataclass
@@ -124,12 +128,13 @@ class ArrayLevel:
         if finished_before(folder, self.settings):
             how.tell(count, count)
             return
-        sink = ZarrSink(folder, self.layout, self.shape, self.dtype, self.settings)
-        try:
-            self._stream.run(sink.write, sink.journal.done, how.memory, how.workers, how.tell)
-            sink.finish()
-        finally:
-            sink.close()
+        with naming_full_disk(folder, _GO_ON):
+            sink = ZarrSink(folder, self.layout, self.shape, self.dtype, self.settings)
+            try:
+                self._stream.run(sink.write, sink.journal.done, how.memory, how.workers, how.tell)
+                sink.finish()
+            finally:
+                sink.close()
 
 
 def question_for(
