@@ -97,6 +97,10 @@ def test_what_is_declared_can_be_overruled(tmp_path):
     assert np.array_equal(zarr.open_array(tmp_path / "a.zarr")[...], fa.convolve(x, fa.box(3)))
     apply(tmp_path / "in.zarr", fa.box(3), tmp_path / "b.npy", nodata=7, memory="1GB")
     assert np.allclose(np.load(tmp_path / "b.npy"), fa.convolve(x, fa.box(3), mask=x != 7), equal_nan=True)
+    floats = np.where(x == -999, np.nan, x.astype(float))
+    zarr.create_array(tmp_path / "floats.zarr", data=floats, chunks=(16, 16))
+    apply(tmp_path / "floats.zarr", fa.box(3), tmp_path / "c.npy", nodata=np.nan, memory="1GB")
+    assert np.allclose(np.load(tmp_path / "c.npy"), fa.convolve(floats, fa.box(3), nan="ignore"), equal_nan=True)
     for wrong in ("7", True, None):
         with pytest.raises(TypeError, match="nodata: expected a number"):
             apply(tmp_path / "in.zarr", fa.box(3), tmp_path / "c.zarr", nodata=wrong)

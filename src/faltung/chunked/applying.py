@@ -162,7 +162,8 @@ def apply(
     given = opened(source)
     finest = ZarrSource(given.group[given.paths[0]]) if isinstance(given, Multiscale) else given
     missing = missing_values(finest, nodata)
-    options = options._replace(masked=bool(missing.values))
+    said_nan = missing.nan and not isinstance(nodata, str)
+    options = options._replace(masked=bool(missing.values), nan="ignore" if said_nan else options.nan)
     if out.suffix.lower() in _PICTURES:
         remedy = "The command faltung apply writes pictures."
         raise ArgumentError("out", "the folder of a Zarr array, or a .npy file", f"'{out}'", remedy)
