@@ -156,6 +156,55 @@ def test_a_filtered_image_keeps_its_metadata_and_its_levels(tmp_path, rng, zarr_
         apply(tmp_path / "in.zarr", fa.gaussian(1.0), tmp_path / "out.zarr", dtype="u2", resume=True)
 
 
+@pytest.mark.parametrize("zarr_format", [2, 3])
+def test_a_pyramid_of_an_image_keeps_what_it_says(tmp_path, rng, zarr_format):
+    group = made_image(tmp_path / "in.zarr", rng.random((64, 64)), chunks=(32, 32), zarr_format=zarr_format)
+    attributes = dict(group.attrs)
+    inner = attributes.get("ome", attributes)
+    inner["omero"] = {"channels": [{"label": "DAPI"}]}
+    inner["multiscales"][0] |= {
+        "name": "cells",
+        "coordinateTransformations": [
+            {"type": "scale", "scale": [2.0, 0.5]},
+            {"type": "translation", "translation": [7.0, 1.0]},
+        ],
+    }
+    inner["multiscales"][0]["datasets"][0]["coordinateTransformations"] = [
+        {"type": "scale", "scale": [1.0, 4.0]},
+        {"type": "translation", "translation": [10.0, 20.0]},
+    ]
+    group.attrs.put(attributes)
+    group.create_group("labels")
+    done = pyramid(tmp_path / "in.zarr", tmp_path / "out.zarr", 2)
+    assert done.notes == ("Not copied: labels.",)
+    image, _, scales, places = image_of(tmp_path / "out.zarr")
+    assert (image["name"], scales, places[0]) == ("cells", [[2.0, 2.0], [4.0, 4.0]], [27.0, 11.0])
+    found = dict(zarr.open_group(tmp_path / "out.zarr", mode="r").attrs)
+    assert found.get("ome", found)["omero"] == inner["omero"]
+
+
+def test_files_of_a_finished_image_that_are_lost_are_computed_again(tmp_path, rng):
+    x = rng.random((70, 60)).astype("f4")
+    x[:32, :32] = 0  # Zarr stores no file for it
+    made_image(tmp_path / "in.zarr", x, chunks=(16, 16))
+
+    def gone_on():
+        told = []
+        more = {"resume": True, "progress": lambda finished, count: told.append((finished, count))}
+        apply(tmp_path / "in.zarr", fa.box(3), tmp_path / "out.zarr", **more)
+        return told
+
+    gone_on()
+    group = zarr.open_group(tmp_path / "out.zarr", mode="r")
+    before = [group[name][...] for name in "012"]
+    assert len(gone_on()) == 3
+    (tmp_path / "out.zarr" / "0" / "c" / "3" / "2").unlink()
+    (tmp_path / "out.zarr" / "1" / "c" / "1" / "1").write_bytes(b"")
+    assert len(gone_on()) > 3
+    assert all(np.array_equal(group[name][...], old) for name, old in zip("012", before, strict=True))
+    assert len(gone_on()) == 3
+
+
 class Ended(Exception):
     """Ends a stream in the middle."""
 

@@ -277,3 +277,27 @@ def test_a_sound_that_a_format_cannot_count_is_refused(command, rng, monkeypatch
     assert code == 1
     assert "Name it .w64, .rf64 or .flac." in err
     assert command("apply", "in.wav", "-k", "delta(ndim=1)", "-o", "out.w64")[0] == 0
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac", "aiff"])
+def test_a_coding_that_the_output_cannot_have_is_replaced(command, rng, suffix):
+    soundfile.write("a.mp3", noise(rng, RATE), RATE)
+    code, out, said = command("apply", "a.mp3", "-k", "gaussian(2, ndim=1)", "-o", f"b.{suffix}")
+    assert (code, "PCM_24" in out, "the coding is PCM_24, in place of MPEG_LAYER_III" in said) == (0, True, True)
+    expected = fa.convolve(opened("a.mp3")[0][:, 0], fa.gaussian(2.0, ndim=1), "constant")
+    assert_allclose(opened(f"b.{suffix}")[0][:, 0], expected, atol=1e-5)
+
+
+def test_a_column_of_taps_is_a_filter_with_one_axis(command, rng):
+    make("a.wav", noise(rng, 500), subtype="FLOAT")
+    with open("taps.csv", "w") as file:
+        file.write("0.5\n0.25\n-1\n")
+    assert command("apply", "a.wav", "-k", "taps.csv", "-o", "b.wav")[0] == 0
+    expected = fa.convolve(opened("a.wav")[0][:, 0], [0.5, 0.25, -1.0], "constant")
+    assert_allclose(opened("b.wav")[0][:, 0], expected, atol=1e-6)
+
+
+def test_options_of_pictures_are_named_as_they_are_typed(command, rng):
+    make("a.wav", noise(rng, 50))
+    code, _, said = command("apply", "a.wav", "-k", "gaussian(2, ndim=1)", "-o", "b.wav", "--correlate")
+    assert (code, "--correlate: expected a picture as input" in said) == (1, True)

@@ -25,7 +25,7 @@ def test_zarr_keeps_its_dtype_and_goes_on(command, rng):
     code, _, said = command(*arguments)
     assert (code, "--overwrite" in said, "--resume" in said) == (1, True, True)
     code, _, said = command(*arguments, "--resume")
-    assert (code, said) == (0, "goes on after 100 % of 6,300 outputs")
+    assert (code, said) == (0, "finished: all 6,300 outputs were computed before")
     code, _, said = command(*arguments, "--resume", "--mode", "wrap")
     assert (code, "--resume: expected what" in said, 'mode ["wrap", "wrap"]' in said) == (1, True, True)
     more = (
@@ -48,15 +48,27 @@ def test_zarr_keeps_its_dtype_and_goes_on(command, rng):
 def test_options_that_hold_only_in_memory_are_refused(command, rng):
     zarr.create_array("in.zarr", data=rng.random((20, 20)), chunks=(8, 8))
     np.save("a.npy", rng.random((20, 20)))
-    for option in (("--scale", "auto"), ("--mask", "a.npy"), ("--nodata", "3"), ("--straight",), ("--no-metadata",)):
+    for option in (("--scale", "auto"), ("--mask", "a.npy"), ("--straight",), ("--no-metadata",)):
         code, _, said = command("apply", "in.zarr", "-k", "box(3)", "-o", "out.zarr", *option)
-        assert (code, f"{option[0]}: expected none" in said) == (1, True)
+        assert (code, f"{option[0]}: expected none" in said, "--memory" in said) == (1, True, False)
     code, _, said = command("apply", "a.npy", "-k", "box(3)", "-o", "b.npy", "--resume")
     assert (code, "--resume: expected an input that is filtered in portions" in said) == (1, True)
     code, _, said = command("apply", "in.zarr", "-k", "box(3)", "-o", "in.zarr", "--overwrite")
     assert (code, "--output: expected a folder apart from the input" in said) == (1, True)
     code, _, said = command("apply", "in.zarr", "-k", "box(3)", "-o", "out.zarr", "--memory", "lots")
     assert (code, "--memory: expected a number of bytes" in said) == (1, True)
+
+
+def test_missing_samples_have_a_value(command, rng):
+    x = rng.integers(0, 5, (30, 20)).astype("i2")
+    x[5:15, 5:15] = 3
+    zarr.create_array("in.zarr", data=x, chunks=(8, 8))
+    code, _, said = command("apply", "in.zarr", "-k", "box(3)", "-o", "a.zarr", "--nodata", "3", "--dtype", "f4")
+    assert (code, "note: Samples equal to 3 are missing" in said) == (0, True)
+    expected = fa.convolve(x, fa.box(3), mask=x != 3)
+    assert np.allclose(zarr.open_array("a.zarr")[...], expected, equal_nan=True, atol=1e-5)
+    assert command("apply", "in.zarr", "-k", "box(3)", "-o", "b.zarr", "--nodata", "none", "--dtype", "f4")[0] == 0
+    assert np.allclose(zarr.open_array("b.zarr")[...], fa.convolve(x, fa.box(3)), atol=1e-5)
 
 
 def test_several_inputs(command, rng):
@@ -92,6 +104,9 @@ def test_pyramid(command, rng):
     code, _, said = command("pyramid", "in.zarr", "new.zarr", "--method", "nearest")
     assert (code, "--method: expected mean or gaussian" in said) == (1, True)
     assert command("pyramid", "in.zarr", "out.zarr", "--levels", "3", "--resume")[0] == 0
+    for other, named in ((("--levels", "2"), "levels 2"), (("--levels", "3", "--method", "gaussian"), '"gaussian"')):
+        code, _, said = command("pyramid", "in.zarr", "out.zarr", *other, "--resume")
+        assert (code, "--resume: expected what" in said, named in said) == (1, True, True)
 
 
 def test_progress_is_lines_where_there_is_no_terminal(monkeypatch, capsys):

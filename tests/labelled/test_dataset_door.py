@@ -119,7 +119,8 @@ def test_a_variable_that_holds_no_numbers_is_named():
     x = data(flag=(("lat", "lon"), np.full((8, 10), "a")))
     with pytest.raises(fa.ArgumentTypeError) as caught:
         fa.convolve(x, fa.box(3), dims=("lat", "lon"))
-    assert str(caught.value) == "variable 'flag': x: expected numbers of at most double precision, got dtype <U1."
+    said = "variable 'flag': x: expected numbers of at most double precision, got dtype <U1."
+    assert str(caught.value) == f"{said} Or leave it out: x.drop_vars('flag')."
     assert caught.value.argument == "x"
 
 
@@ -132,3 +133,11 @@ def test_uneven_coordinates_name_the_variable():
     x = data().assign_coords(lat=np.arange(8.0) ** 2)
     with pytest.raises(fa.ArgumentError, match=r"^variable 't': kernel: expected lengths along an evenly spaced"):
         fa.gaussian({"lat": 1.0})(x)
+
+
+@pytest.mark.parametrize("dtype", ["U2", "S2", object, "datetime64[ns]"])
+def test_a_variable_without_numbers_can_be_left_out(dtype):
+    x = data(name=(("time", "lat"), np.zeros((3, 8), dtype)))
+    with pytest.raises(fa.ArgumentTypeError, match=r"variable 'name': .* leave it out: x\.drop_vars\('name'\)\.$"):
+        fa.convolve(x, [1.0, 2.0, 1.0], dims="lat")
+    assert "t" in fa.convolve(x.drop_vars("name"), [1.0, 2.0, 1.0], dims="lat")

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import faltung as fa
-from faltung.labelled.nodata import declared
+from faltung.planning.nodata import declared
 from samples import noise, normal
 
 HOLES = np.zeros((12, 15), bool)

@@ -174,6 +174,19 @@ def test_a_state_that_is_none_is_refused(missing):
         fa.Stream.restore(state)
 
 
+def test_a_state_with_a_cut_array_is_refused():
+    stream = fa.Stream([1.0, 2.0, 3.0], 2)
+    stream.push(np.ones((2, 5)))
+    state = stream.state()
+    cuts = {name: value[..., :-1] if value.ndim else np.array([]) for name, value in state.items()}
+    cuts |= {"samples": state["samples"][:1], "ramp 0": state["ramp 0"][:0]}
+    for name in ("samples", "counts", "channels", "axis", "dtype", "ramp 0", "format"):
+        with pytest.raises(fa.ArgumentError, match=r"state: expected what Stream\.state returned"):
+            fa.Stream.restore({**state, name: cuts[name]})
+    with pytest.raises(fa.ArgumentError, match=r"state: .*2 x 5 samples, got samples of shape \(2, 4\)"):
+        fa.Stream.restore({**state, "samples": state["samples"][:, :4]})
+
+
 def test_a_state_of_another_version_is_refused():
     with pytest.raises(fa.ArgumentError, match=r"Use the version that wrote it\."):
         fa.Stream.restore({**fa.Stream([1.0]).state(), "format": np.array(99)})

@@ -14,14 +14,16 @@ from faltung.chunked.array_maps import NpySource, write_npy
 from faltung.chunked.memory_budget import bytes_of
 from faltung.chunked.multiscales import Multiscale, multiscale_of
 from faltung.chunked.resolutions import filtered_image
+from faltung.chunked.stored_nodata import missing_values, note_of
 from faltung.chunked.streaming import FileSource, PortionStream, Progress
 from faltung.chunked.zarr_layout import stored_dtype
-from faltung.chunked.zarr_sink import check_new_folder
+from faltung.chunked.zarr_sink import as_path, check_new_folder
 from faltung.chunked.zarr_source import ZarrSource, folder_of, open_zarr
 from faltung.errors import ArgumentError, ArgumentTypeError
 from faltung.ground.checks import is_integer, is_sequence
 from faltung.ground.targets import Inputs, check_new_file
 from faltung.kernels import Bank, Kernel
+from faltung.planning.nodata import Nodata
 from faltung.planning.question import Options
 
 if TYPE_CHECKING:
@@ -63,6 +65,7 @@ def apply(
     dims: str | Sequence[str] | None = None,
     dtype: DTypeLike | None = None,
     nan: str = "propagate",
+    nodata: float | str = "declared",
     min_weight: float = 0.0,
     accuracy: str = "norm",
     method: str = "auto",
@@ -91,6 +94,10 @@ def apply(
         The folder to write, of the same version of Zarr; or a ``.npy`` file. It is never the input, nor inside of it.
     mode, cval, dtype, nan, min_weight, accuracy, method
         As for `convolve`.
+    nodata : {'declared', 'none'} or number, optional
+        The value of samples that are missing. By default it is what the attributes ``_FillValue``, ``missing_value``
+        and ``nodata`` declare; in Zarr 2, xarray declares it by a fill value other than 0. Outputs that no valid
+        sample reaches are NaN, or have this value if they are integers. NaN is left to `nan`.
     correlate : bool, optional
         Whether the kernel is not reflected, as in `correlate`.
     axes : int or sequence of int, optional
@@ -151,23 +158,28 @@ def apply(
     )
     named = (dims,) if isinstance(dims, str) else dims
     run = LevelRun(bytes_of(memory), workers, progress)
+    out = as_path(out)
     given = opened(source)
-    if Path(out).suffix.lower() in _PICTURES:
+    finest = ZarrSource(given.group[given.paths[0]]) if isinstance(given, Multiscale) else given
+    missing = missing_values(finest, nodata)
+    said_nan = missing.nan and not isinstance(nodata, str)
+    options = options._replace(masked=bool(missing.values), nan="ignore" if said_nan else options.nan)
+    if out.suffix.lower() in _PICTURES:
         remedy = "The command faltung apply writes pictures."
         raise ArgumentError("out", "the folder of a Zarr array, or a .npy file", f"'{out}'", remedy)
     if str(out).endswith(".npy"):
-        return _to_npy(given, kernel, Path(out), options, named, run, resume, overwrite)
+        return _to_npy(given, kernel, out, options, named, run, resume, overwrite, missing)
     inputs = () if given.folder is None else (given.folder,)
     if resume and given.folder is None:
         remedy = "Copy it to this machine first."
         raise ArgumentError("resume", "False for a store that is not in a folder", "True", remedy)
     if isinstance(given, Multiscale):
-        target = check_new_folder(Path(out), inputs, resume, overwrite)
-        return Applied(*filtered_image(given, kernel, target, options, named, run))
+        target = check_new_folder(out, inputs, resume, overwrite)
+        return Applied(*filtered_image(given, kernel, target, options, named, run, missing))
     question = question_for(given, kernel, _turned(options, given), named, given.axes)
-    level = ArrayLevel.like(given, question)
+    level = ArrayLevel.like(given, question, None, missing)
     level.check(run)  # an error comes before anything is removed or written
-    level.run(check_new_folder(Path(out), inputs, resume, overwrite), run)
+    level.run(check_new_folder(out, inputs, resume, overwrite), run)
     return Applied(given.shape, question.result, tuple(level.notes))
 
 
@@ -217,6 +229,7 @@ def _to_npy(
     run: LevelRun,
     resume: bool,
     overwrite: bool,
+    nodata: Nodata,
 ) -> Applied:
     """Write a .npy file, in its order."""
     if isinstance(given, Multiscale):
@@ -228,8 +241,8 @@ def _to_npy(
     check_new_file("out", out, overwrite, Inputs([] if given.folder is None else [given.folder]))
     question = question_for(given, kernel, _turned(options, given), dims, given.axes)
     unit = (1,) * (len(given.shape) - 1) + given.shape[-1:]
-    stream = PortionStream(question, given, given.shape, unit, in_order=True)
+    stream = PortionStream(question, given, given.shape, unit, in_order=True, nodata=nodata)
     dtype = stored_dtype(question.result, given.stored)
     transposed = getattr(given, "transposed", False)
     write_npy(out, stream, dtype, transposed, run.memory, run.workers, run.tell)
-    return Applied(given.shape[::-1] if transposed else given.shape, question.result)
+    return Applied(given.shape[::-1] if transposed else given.shape, question.result, tuple(note_of(nodata)))

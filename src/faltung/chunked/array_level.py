@@ -10,15 +10,21 @@ from typing import Any
 
 import numpy as np
 
+from faltung.chunked.full_disk import naming_full_disk
 from faltung.chunked.multiscales import NamedAxis, spatial_places
+from faltung.chunked.stored_nodata import note_of, redeclared
 from faltung.chunked.streaming import FileSource, PortionStream, Progress
 from faltung.chunked.zarr_layout import ZarrLayout, fitted, stored_dtype
 from faltung.chunked.zarr_sink import ZarrSink, finished_before
 from faltung.chunked.zarr_source import ZarrSource
 from faltung.errors import ArgumentError
+from faltung.planning.nodata import NOTHING_DECLARED, Nodata
 from faltung.planning.question import Options, Question, question_of
 
 __all__ = ["ArrayLevel", "LevelRun", "question_for", "settings_of"]
+
+#: What to do where a disk is full.
+_GO_ON = "What is finished stays: make space, and go on with resume=True, or faltung ... --resume"
 
 
 @dataclass
@@ -69,6 +75,8 @@ class ArrayLevel:
         What its journal says.
     notes : list of str
         What is not kept.
+    nodata : Nodata
+        The values of missing samples.
     """
 
     source: FileSource
@@ -78,15 +86,25 @@ class ArrayLevel:
     dtype: np.dtype[Any]
     settings: dict[str, Any]
     notes: list[str] = field(default_factory=list)
+    nodata: Nodata = NOTHING_DECLARED
 
     @staticmethod
-    def like(source: ZarrSource, question: Question, shape: tuple[int, ...] | None = None) -> ArrayLevel:
+    def like(
+        source: ZarrSource,
+        question: Question,
+        shape: tuple[int, ...] | None = None,
+        nodata: Nodata = NOTHING_DECLARED,
+    ) -> ArrayLevel:
         """Return the array that is stored as its source is."""
         dtype = stored_dtype(question.result, source.stored)
         layout, notes = fitted(source.layout, source.stored, dtype)
+        layout = redeclared(layout, nodata, dtype)
         shape = source.shape if shape is None else shape
         settings = settings_of(question, source.fingerprint, layout, shape)
-        return ArrayLevel(source, question, shape, layout, dtype, settings, notes)
+        if nodata.values:
+            settings["nodata"] = list(map(str, nodata.values))
+        notes += note_of(nodata)
+        return ArrayLevel(source, question, shape, layout, dtype, settings, notes, nodata)
 
     @staticmethod
     def copy_of(source: Any, layout: ZarrLayout) -> ArrayLevel:
@@ -97,7 +115,7 @@ class ArrayLevel:
     @property
     def _stream(self) -> PortionStream:
         packed = math.prod(self.layout.unit) * self.dtype.itemsize
-        return PortionStream(self.question, self.source, self.shape, self.layout.unit, packed)
+        return PortionStream(self.question, self.source, self.shape, self.layout.unit, packed, nodata=self.nodata)
 
     def check(self, how: LevelRun) -> None:
         """Raise an error if it cannot be computed with the memory that is allowed."""
@@ -110,12 +128,13 @@ class ArrayLevel:
         if finished_before(folder, self.settings):
             how.tell(count, count)
             return
-        sink = ZarrSink(folder, self.layout, self.shape, self.dtype, self.settings)
-        try:
-            self._stream.run(sink.write, sink.journal.done, how.memory, how.workers, how.tell)
-            sink.finish()
-        finally:
-            sink.close()
+        with naming_full_disk(folder, _GO_ON):
+            sink = ZarrSink(folder, self.layout, self.shape, self.dtype, self.settings)
+            try:
+                self._stream.run(sink.write, sink.journal.done, how.memory, how.workers, how.tell)
+                sink.finish()
+            finally:
+                sink.close()
 
 
 def question_for(

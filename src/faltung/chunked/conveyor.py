@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
+from faltung.chunked.missing_blocks import MissingRun
 from faltung.chunked.output_blocks import BlockRun
 from faltung.chunked.portions import Portion, pieces_of, slices_of
 from faltung.ground.extended import Region
@@ -87,7 +88,7 @@ class Conveyor:
     ) -> None:
         self._reads, self._piece, self._dtype, self._write, self._workers = reads, piece, dtype, write, workers
         self._ended = threading.Event()
-        self._samples: _Line[tuple[Portion, Region, NDArray[Any], BlockRun]] = _Line(self._ended)
+        self._samples: _Line[tuple[Portion, Region, NDArray[Any], BlockRun | MissingRun]] = _Line(self._ended)
         self._outputs: _Line[tuple[Portion, NDArray[Any]]] = _Line(self._ended)
         self._may_read, self._may_compute = threading.Semaphore(2), threading.Semaphore(2 if overlap else 1)
         self._errors: list[BaseException] = []

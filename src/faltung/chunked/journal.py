@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -25,6 +25,8 @@ __all__ = ["JOURNAL", "Journal", "JournalState", "check_same", "make_durable", "
 #: Name of the file, in the folder of the array.
 JOURNAL = ".faltung-journal"
 _FINISHED = "finished"
+#: What follows a unit that has no file, as Zarr stores none for the fill value alone.
+_ABSENT = "-"
 
 Index = tuple[int, ...]
 
@@ -54,12 +56,15 @@ class JournalState(NamedTuple):
         Whether everything is.
     length : int
         Bytes of the lines that are whole; what follows was being written when the process ended.
+    absent : frozenset of tuple of int
+        The finished units that have no file.
     """
 
     settings: dict[str, Any]
     units: tuple[Index, ...]
     finished: bool
     length: int
+    absent: frozenset[Index] = frozenset()
 
 
 def read_journal(folder: Path) -> JournalState | None:
@@ -75,13 +80,21 @@ def read_journal(folder: Path) -> JournalState | None:
     try:
         settings = json.loads(first)
         words = [word for line in lines for word in line.split() if word != _FINISHED]
-        units = tuple(tuple(map(int, word.split(","))) for word in words)
+        units = tuple(tuple(map(int, word.rstrip(_ABSENT).split(","))) for word in words)
+        # What was said last of a unit holds.
+        absent = {unit: word.endswith(_ABSENT) for unit, word in zip(units, words, strict=True)}
         if not isinstance(settings, dict):
             raise ValueError("its first line says nothing")
     except ValueError as error:
         received = f"'{folder / JOURNAL}', which is damaged"
         raise ArgumentError("resume", "a journal that can be read", received, "Pass overwrite=True.") from error
-    return JournalState(settings, units, bool(lines) and lines[-1] == _FINISHED, len(whole))
+    return JournalState(
+        settings,
+        units,
+        bool(lines) and lines[-1] == _FINISHED,
+        len(whole),
+        frozenset(unit for unit in absent if absent[unit]),
+    )
 
 
 class Journal:
@@ -132,10 +145,10 @@ class Journal:
             self._file.close()
             raise
 
-    def add(self, units: Iterable[Index]) -> None:
-        """Note units as finished; their data has to be on the disk."""
+    def add(self, units: Iterable[Index], absent: Collection[Index] = ()) -> None:
+        """Note units as finished; their data has to be on the disk, but for units that are absent: they have none."""
         named = list(units)
-        self._write(" ".join(",".join(map(str, unit)) for unit in named))
+        self._write(" ".join(",".join(map(str, unit)) + _ABSENT * (unit in absent) for unit in named))
         for unit in named:
             self.done[unit] = True
 

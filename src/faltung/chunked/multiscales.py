@@ -76,17 +76,42 @@ class Multiscale:
 
     def scale(self, level: int) -> tuple[float, ...]:
         """Return the distance of samples along each axis."""
-        return self._transformation(level, "scale", 1.0)
+        return self._placed(level)[0]
 
     def translation(self, level: int) -> tuple[float, ...]:
         """Return the place of the first sample along each axis."""
-        return self._transformation(level, "translation", 0.0)
+        return self._placed(level)[1]
 
-    def _transformation(self, level: int, kind: str, default: float) -> tuple[float, ...]:
-        for step in self.first["datasets"][level].get("coordinateTransformations", ()):
-            if step.get("type") == kind and kind in step:
-                return tuple(map(float, step[kind]))
-        return (default,) * len(self.axes)
+    def _placed(self, level: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Return scale and translation of a level: its own, and then those of the whole image."""
+        scale, place = [1.0] * len(self.axes), [0.0] * len(self.axes)
+        for holder in (self.first["datasets"][level], self.first):
+            for step in holder.get("coordinateTransformations") or ():
+                kind = step.get("type")
+                if kind not in ("scale", "translation") or kind not in step:
+                    continue
+                if len(step[kind]) != len(self.axes):
+                    received = f"{len(step[kind])} in '{self.folder}'"
+                    raise ArgumentError("source", f"a {kind} of {len(self.axes)} numbers", received)
+                numbers = [float(number) for number in step[kind]]
+                if kind == "scale":
+                    scale = [old * number for old, number in zip(scale, numbers, strict=True)]
+                    place = [old * number for old, number in zip(place, numbers, strict=True)]
+                else:
+                    place = [old + number for old, number in zip(place, numbers, strict=True)]
+        return tuple(scale), tuple(place)
+
+    @property
+    def besides(self) -> dict[str, Any]:
+        """The attributes that say nothing of its levels, such as ``omero``."""
+        return {
+            name: value for name, value in _ome(self.attributes).items() if name not in ("multiscales", "version")
+        }
+
+    def members_beside(self) -> list[str]:
+        """Return the names of the folders in the group that hold none of its levels, such as ``labels``."""
+        levels = {path.split("/")[0] for path in self.paths}
+        return sorted(path.name for path in self.folder.iterdir() if path.is_dir() and path.name not in levels)
 
     def with_levels(self, count: int) -> dict[str, Any]:
         """Return the attributes of the group with its first levels alone."""
@@ -119,10 +144,24 @@ def multiscale_of(group: Any, folder: Path) -> Multiscale:
         held = f"'{folder}', a group with {len(images)} images"
         raise ArgumentError("source", "a Zarr array, or a group with one image of OME-Zarr", held, remedy)
     (image,) = images
-    paths = tuple(str(each["path"]) for each in image["datasets"])
+    paths = tuple(_level(each, group, folder) for each in image["datasets"])
     version = str(known.get("version") or image.get("version") or "0.4")
     axes = tuple(_axis(axis) for axis in image.get("axes") or _LETTERS[-group[paths[0]].ndim :])
     return Multiscale(folder, version, axes, paths, attributes, group)
+
+
+def _level(given: Any, group: Any, folder: Path) -> str:
+    """Return the path of a level, if it is that of an array below the group."""
+    path = given.get("path") if isinstance(given, Mapping) else None
+    if not isinstance(path, str) or not path or {"", ".", ".."} & {*path.split("/")}:
+        received = f"{given!r}"[:80] if path is None else f"the path {path!r}"
+        raise ArgumentError("source", f"levels below '{folder}' in its metadata", received)
+    if path not in group or not hasattr(group[path], "shape"):
+        received = f"none at {path!r}, which its metadata names"
+        raise ArgumentError(
+            "source", f"an array for each level of '{folder}'", received, "Restore it, or name a level."
+        )
+    return path
 
 
 def _axis(given: Any) -> NamedAxis:
@@ -175,8 +214,9 @@ def written(
     axes: Sequence[NamedAxis],
     levels: Sequence[tuple[str, Sequence[float], Sequence[float]]],
     method: str,
+    besides: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Return the attributes of a group for levels of (path, scale, translation).
+    """Return the attributes of a group for levels of (path, scale, translation), and what else is said of the image.
 
     Examples
     --------
@@ -198,5 +238,5 @@ def written(
         datasets.append({"path": path, "coordinateTransformations": steps})
     image = {"name": name, "axes": described, "datasets": datasets, "type": method}
     if version == "0.4":
-        return {"multiscales": [{"version": version, **image}]}
-    return {"ome": {"version": version, "multiscales": [image]}}
+        return {**(besides or {}), "multiscales": [{"version": version, **image}]}
+    return {"ome": {**(besides or {}), "version": version, "multiscales": [image]}}

@@ -10,15 +10,18 @@ from typing import Any, NamedTuple
 
 from faltung.chunked.applying import Applied, opened
 from faltung.chunked.array_level import ArrayLevel, LevelRun
+from faltung.chunked.journal import Journal
 from faltung.chunked.memory_budget import bytes_of
 from faltung.chunked.multiscales import Multiscale, NamedAxis, written
-from faltung.chunked.resolutions import begin_group, end_group, make_smaller
+from faltung.chunked.resolutions import begin_group, end_group, forget_smaller, make_smaller
 from faltung.chunked.smaller_levels import check_level_method
+from faltung.chunked.stored_nodata import missing_values, note_of
 from faltung.chunked.streaming import Progress
-from faltung.chunked.zarr_sink import check_new_folder
+from faltung.chunked.zarr_sink import as_path, check_new_folder
 from faltung.chunked.zarr_source import ZarrSource, open_zarr
 from faltung.errors import ArgumentError
 from faltung.ground.checks import integer
+from faltung.planning.nodata import Nodata
 
 __all__ = ["pyramid"]
 
@@ -88,6 +91,7 @@ def pyramid(
     """
     method = check_level_method(method)
     count = None if levels is None else integer("levels", levels, 1, _MOST_LEVELS)
+    out = as_path(out)
     given = opened(source)
     image = given if isinstance(given, Multiscale) else None
     base = ZarrSource(given.group[given.paths[0]]) if image is not None else given
@@ -96,18 +100,37 @@ def pyramid(
     inputs = () if given.folder is None else (given.folder,)
     if resume and given.folder is None:
         raise ArgumentError("resume", "False for a store that is not in a folder", "True", "Copy it first.")
+    nodata = missing_values(base)
     axes = _axes(base.axes if image is None else image.axes, base.shape)
     plan = _planned(_first(base, image), axes, count)
-    target = check_new_folder(Path(out), inputs, resume, overwrite)
+    target = check_new_folder(out, inputs, resume, overwrite)
     run = LevelRun(bytes_of(memory), workers, progress)
     layout = base.layout
     begin_group(target, layout.zarr_format)
-    _write_levels(base, target, [level.shape for level in plan], method, run)
-    version = "0.4" if layout.zarr_format == 2 else "0.5"
-    named = [(str(at), level.scale, level.place) for at, level in enumerate(plan)]
-    end_group(target, written(version, target.stem, axes, named, method))
+    settings = {"operation": "pyramid", "levels": len(plan), "method": method}
+    with Journal(target, settings, ()):  # it is gone on with by the same levels and method alone
+        _write_levels(base, target, [level.shape for level in plan], method, run, nodata)
+        named = [(str(at), level.scale, level.place) for at, level in enumerate(plan)]
+        end_group(target, _attributes(image, target.stem, axes, named, method, layout.zarr_format))
     notes = [] if count is None or len(plan) == count else [f"There are {len(plan)} levels: the last is a point."]
-    return Applied(base.shape, base.stored, tuple(notes))
+    if image is not None and (others := image.members_beside()):
+        notes.append(f"Not copied: {', '.join(others)}.")
+    return Applied(base.shape, base.stored, (*notes, *note_of(nodata)))
+
+
+def _attributes(
+    image: Multiscale | None,
+    name: str,
+    axes: Sequence[NamedAxis],
+    levels: Sequence[tuple[str, Sequence[float], Sequence[float]]],
+    method: str,
+    zarr_format: int,
+) -> dict[str, Any]:
+    """Return the attributes of the group, with what an image says of itself besides its levels."""
+    version = "0.4" if zarr_format == 2 else "0.5"
+    if image is None:
+        return written(version, name, axes, levels, method)
+    return written(version, str(image.first.get("name") or name), axes, levels, method, image.besides)
 
 
 class _PlannedLevel(NamedTuple):
@@ -143,7 +166,9 @@ def _planned(first: _PlannedLevel, axes: Sequence[NamedAxis], count: int | None)
     return levels
 
 
-def _write_levels(base: Any, target: Path, shapes: Sequence[tuple[int, ...]], method: str, run: LevelRun) -> None:
+def _write_levels(
+    base: Any, target: Path, shapes: Sequence[tuple[int, ...]], method: str, run: LevelRun, nodata: Nodata
+) -> None:
     """Copy the finest level, and make each other one of the one before."""
     counts = [math.prod(shape) for shape in shapes]
     layout = base.layout
@@ -151,11 +176,12 @@ def _write_levels(base: Any, target: Path, shapes: Sequence[tuple[int, ...]], me
         names = tuple(axis.name for axis in _axes(base.axes, base.shape))
         layout = replace(layout, dimension_names=layout.dimension_names or names)
     first = ArrayLevel.copy_of(base, layout)
+    forget_smaller(target, [str(at) for at in range(len(shapes))])
     first.run(target / "0", replace(run, after=sum(counts[1:])))
     for at in range(1, len(shapes)):
         finer = ZarrSource(open_zarr(target / str(at - 1)))
         now = replace(run, before=sum(counts[:at]), after=sum(counts[at + 1 :]))
-        make_smaller(finer, shapes[at], finer.layout, method, target / str(at), now)
+        make_smaller(finer, shapes[at], finer.layout, method, target / str(at), now, nodata)
 
 
 def _axes(known: Sequence[NamedAxis], shape: tuple[int, ...]) -> tuple[NamedAxis, ...]:

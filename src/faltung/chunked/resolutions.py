@@ -18,11 +18,12 @@ from faltung.chunked.journal import make_durable
 from faltung.chunked.multiscales import Multiscale
 from faltung.chunked.smaller_levels import factors_between, level_question
 from faltung.chunked.zarr_layout import ZarrLayout
-from faltung.chunked.zarr_sink import UNFINISHED
+from faltung.chunked.zarr_sink import UNFINISHED, files_are_lost
 from faltung.chunked.zarr_source import ZarrSource, is_zarr, open_zarr
+from faltung.planning.nodata import Nodata
 from faltung.planning.question import Options
 
-__all__ = ["begin_group", "end_group", "filtered_image", "make_smaller"]
+__all__ = ["begin_group", "end_group", "filtered_image", "forget_smaller", "make_smaller"]
 
 
 def filtered_image(
@@ -32,11 +33,12 @@ def filtered_image(
     options: Options,
     dims: Sequence[str] | None,
     run: LevelRun,
+    nodata: Nodata,
 ) -> tuple[tuple[int, ...], np.dtype[Any], tuple[str, ...]]:
     """Filter the finest level of an image, and make the others of the result; return shape, dtype and notes."""
     levels = [ZarrSource(image.group[path]) for path in image.paths]
     question = question_for(levels[0], kernel, options, dims, image.axes)
-    first = ArrayLevel.like(levels[0], question)
+    first = ArrayLevel.like(levels[0], question, None, nodata)
     count, notes = _rebuilt(levels), list(first.notes)
     if count < len(levels):
         lost = ", ".join(image.paths[count:])
@@ -47,16 +49,25 @@ def filtered_image(
     run = replace(run, after=sum(counts[1:]))
     for path in image.paths[:count]:
         (target / path).parent.mkdir(parents=True, exist_ok=True)
+    forget_smaller(target, image.paths[:count])
     first.run(target / image.paths[0], run)
     for at in range(1, count):
         run = replace(run, before=sum(counts[:at]), after=sum(counts[at + 1 :]))
         finer = ZarrSource(open_zarr(target / image.paths[at - 1]))
-        make_smaller(finer, levels[at].shape, levels[at].layout, image.method, target / image.paths[at], run)
+        make_smaller(finer, levels[at].shape, levels[at].layout, image.method, target / image.paths[at], run, nodata)
     if count > 1:
         notes.append(f"The {count - 1} smaller levels are made of the filtered one, each by the {image.method}.")
     notes += _copied(image, target)
     end_group(target, image.with_levels(count))
     return levels[0].shape, question.result, tuple(notes)
+
+
+def forget_smaller(target: Path, paths: Sequence[str]) -> None:
+    """Remove the levels below the first one that has lost files: they are made again of what is computed again."""
+    lost = next((at for at, path in enumerate(paths) if files_are_lost(target / path)), len(paths))
+    for path in paths[lost + 1 :]:
+        if (target / path).exists():
+            shutil.rmtree(target / path)
 
 
 def _rebuilt(levels: Sequence[ZarrSource]) -> int:
@@ -68,13 +79,19 @@ def _rebuilt(levels: Sequence[ZarrSource]) -> int:
 
 
 def make_smaller(
-    finer: ZarrSource, shape: tuple[int, ...], layout: ZarrLayout, method: str, target: Path, run: LevelRun
+    finer: ZarrSource,
+    shape: tuple[int, ...],
+    layout: ZarrLayout,
+    method: str,
+    target: Path,
+    run: LevelRun,
+    nodata: Nodata,
 ) -> None:
-    """Make the next level of an array."""
+    """Make the next level of an array; missing samples are left out, which in floats may be NaN."""
     factors = factors_between(finer.shape, shape)
     assert factors is not None, "the caller has looked"
-    question = level_question(finer.shape, finer.dtype, factors, method, shape)
-    level = ArrayLevel.like(finer, question, shape)
+    question = level_question(finer.shape, finer.dtype, factors, method, shape, masked=bool(nodata.values))
+    level = ArrayLevel.like(finer, question, shape, nodata)
     if layout.unit != level.layout.unit:
         level.settings["output unit"] = list(layout.unit)
     replace(level, layout=layout).run(target, run)

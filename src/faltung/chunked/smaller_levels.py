@@ -64,7 +64,13 @@ def _taps(factor: int, method: str) -> tuple[Any, int]:
 
 
 def level_question(
-    shape: tuple[int, ...], dtype: np.dtype[Any], factors: Sequence[int], method: str, smaller: Sequence[int]
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    factors: Sequence[int],
+    method: str,
+    smaller: Sequence[int],
+    *,
+    masked: bool = False,
 ) -> Question:
     """Return the question whose answer is the next level of an array: one output for each group of samples.
 
@@ -76,7 +82,8 @@ def level_question(
     axes = [axis for axis, factor in enumerate(factors) if factor > 1]
     steps = [factors[axis] for axis in axes]
     kernel = level_kernel(steps, method)
-    options = Options(False, "reflect", axes=tuple(axes), stride=tuple(steps), dtype=dtype)
+    nan = "ignore" if masked else "propagate"
+    options = Options(False, "reflect", axes=tuple(axes), stride=tuple(steps), dtype=dtype, nan=nan, masked=masked)
     return question_of(shape, dtype, kernel, options)
 
 

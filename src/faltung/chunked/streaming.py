@@ -12,10 +12,12 @@ import numpy as np
 from faltung.chunked.cells import CELL_BYTES, Cells
 from faltung.chunked.conveyor import Conveyor
 from faltung.chunked.memory_budget import Demand, MemoryPlan, arranged, resident_bytes
+from faltung.chunked.missing_blocks import MissingBlocks, MissingRun
 from faltung.chunked.output_blocks import BlockRun, OutputBlocks
 from faltung.chunked.portions import Portion, Portions, slices_of
 from faltung.ground.extended import Region
 from faltung.ground.lazy import lazy
+from faltung.planning.nodata import NOTHING_DECLARED, Nodata
 from faltung.planning.question import Question
 
 if TYPE_CHECKING:
@@ -28,6 +30,8 @@ Progress = Callable[[int, int], None]
 
 #: Cells that are unpacked at the same time.
 _UNPACKERS = 2
+#: Bytes of an output in floats, and of a mark where it is missing.
+_FLOATS = 9
 
 
 @runtime_checkable
@@ -46,7 +50,9 @@ class FileSource(Protocol):
 class _Stream:
     """What a stream reads and computes: the `Reads` of a conveyor."""
 
-    def __init__(self, blocks: OutputBlocks | Copies, read: Callable[[tuple[slice, ...]], NDArray[Any]]) -> None:
+    def __init__(
+        self, blocks: OutputBlocks | MissingBlocks | Copies, read: Callable[[tuple[slice, ...]], NDArray[Any]]
+    ) -> None:
         self.block, self.read = blocks.block, read
 
 
@@ -89,6 +95,8 @@ class PortionStream:
         Bytes of the result that are packed at once.
     in_order : bool
         Whether outputs are written in the order of the file.
+    nodata : Nodata
+        The values of missing samples; if there are any, the question has a mask.
     """
 
     question: Question | None
@@ -97,11 +105,14 @@ class PortionStream:
     unit: tuple[int, ...]
     packed: int = 0
     in_order: bool = False
+    nodata: Nodata = NOTHING_DECLARED
 
     @lazy
-    def blocks(self) -> OutputBlocks | Copies:
+    def blocks(self) -> OutputBlocks | MissingBlocks | Copies:
         """The blocks of outputs."""
-        return Copies() if self.question is None else OutputBlocks(self.question)
+        if self.question is None:
+            return Copies()
+        return MissingBlocks(self.question, self.nodata) if self.nodata.values else OutputBlocks(self.question)
 
     @property
     def result(self) -> np.dtype[Any]:
@@ -116,14 +127,16 @@ class PortionStream:
             support = OutputBlocks(question).support
             for axis, (low, high), step in zip(question.axes, support, question.stride, strict=True):
                 halo[axis], strides[axis] = max(0, high - low + 1 - step), step
+        # A mask has a byte for each sample; where missing outputs are integers, the same is computed in floats.
+        masked = question is not None and bool(self.nodata.values)
         cell = max(CELL_BYTES, math.prod(map(min, source.chunk, source.shape)) * source.dtype.itemsize)
         return Demand(
             self.shape,
             self.unit,
             tuple(halo),
             tuple(strides),
-            source.dtype.itemsize,
-            self.result.itemsize,
+            source.dtype.itemsize + masked,
+            self.result.itemsize + (_FLOATS if masked and self.result.kind in "iu" else 0),
             self.packed,
             2 * _UNPACKERS * cell if source.packed else 0,
             self.in_order,
@@ -134,8 +147,9 @@ class PortionStream:
         # The code of the filter is made first, so that what it takes is known.
         first = tuple((0, min(length, size, 256)) for length, size in zip(self.shape, self.unit, strict=True))
         run = self.blocks.block(first).run
-        if isinstance(run, BlockRun):
-            _ = run.plan.runner
+        for each in (run.run, run.floats) if isinstance(run, MissingRun) else (run,):
+            if isinstance(each, BlockRun):
+                _ = each.plan.runner
         return arranged(self.demand(), memory - resident_bytes())
 
     def run(

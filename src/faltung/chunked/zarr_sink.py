@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from faltung.chunked.journal import JOURNAL, Journal, check_same, make_durable, read_journal
+from faltung.chunked.journal import JOURNAL, Journal, JournalState, check_same, make_durable, read_journal
 from faltung.chunked.portions import Portion, slices_of
 from faltung.chunked.zarr_layout import ZarrLayout, create_array
-from faltung.chunked.zarr_source import is_zarr
-from faltung.errors import ArgumentError
+from faltung.chunked.zarr_source import is_zarr, open_zarr
+from faltung.errors import ArgumentError, ArgumentTypeError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,13 +30,26 @@ if TYPE_CHECKING:
 #: Files that the system is asked for at the same time.
 _SYNCED_AT_ONCE = 8
 
-__all__ = ["UNFINISHED", "ZarrSink", "check_new_folder", "finished_before"]
+__all__ = ["UNFINISHED", "ZarrSink", "as_path", "check_new_folder", "files_are_lost", "finished_before"]
 
 #: The attribute of an array or group that is not finished.
 UNFINISHED = "faltung_unfinished"
 _SENTENCE = "not all of it is computed: go on with resume=True, or faltung ... --resume"
 #: How Zarr names a file while it writes it.
 _PART = re.compile(r"\.[0-9a-f]{32}\.partial$")
+
+
+def as_path(out: Any) -> Path:
+    """Return the path of an output, if it is one.
+
+    Raises
+    ------
+    ArgumentTypeError
+        It is something else.
+    """
+    if not isinstance(out, str | os.PathLike):
+        raise ArgumentTypeError("out", "the path of a folder or file", f"a {type(out).__name__}")
+    return Path(os.fsdecode(out))
 
 
 def check_new_folder(out: Path, inputs: Iterable[Path], resume: bool, overwrite: bool) -> Path:
@@ -126,7 +139,30 @@ def finished_before(folder: Path, settings: Mapping[str, Any]) -> bool:
     if state is None or not state.finished:
         return False
     check_same(state.settings, settings, folder)
-    return True
+    return is_zarr(folder) and not _lost(folder, open_zarr(folder), state)
+
+
+def files_are_lost(folder: Path) -> bool:
+    """Whether a file of a unit that a journal names is missing or empty."""
+    state = read_journal(folder)
+    return state is not None and is_zarr(folder) and bool(_lost(folder, open_zarr(folder), state))
+
+
+def _lost(folder: Path, array: Any, state: JournalState) -> list[tuple[int, ...]]:
+    """Return the units that a journal names as finished, and whose files are missing or empty."""
+    lost = []
+    for unit in {*state.units} - state.absent:
+        try:
+            found = os.stat(_file_of(folder, array, unit)).st_size > 0
+        except OSError:
+            found = False
+        if not found:
+            lost.append(unit)
+    return lost
+
+
+def _file_of(folder: Path, array: Any, unit: tuple[int, ...]) -> Path:
+    return folder / str(array.metadata.encode_chunk_key(unit))
 
 
 class ZarrSink:
@@ -160,6 +196,9 @@ class ZarrSink:
         self.journal = Journal(folder, settings, counts)
         try:
             self._array = self._opened(layout, shape, dtype)
+            state = read_journal(folder) if self.journal.resumed else None
+            for unit in [] if state is None else _lost(folder, self._array, state):
+                self.journal.done[unit] = False
         except BaseException:
             self.journal.close()
             raise
@@ -180,18 +219,16 @@ class ZarrSink:
             make_durable(self._folder / name)
         make_durable(self._folder)
 
-    def _file_of(self, unit: tuple[int, ...]) -> Path:
-        return self._folder / str(self._array.metadata.encode_chunk_key(unit))
-
     def write(self, portion: Portion, outputs: NDArray[Any]) -> None:
         """Write a portion, wait until it is on the disk, and note it."""
-        files = [self._file_of(unit) for unit in portion.units]
+        files = [_file_of(self._folder, self._array, unit) for unit in portion.units]
         if self.journal.resumed:  # a torn shard cannot be read, which Zarr does before it writes a part of one
             for file in files:
                 file.unlink(missing_ok=True)
         self._array[slices_of(portion.region)] = outputs
         self._make_files_durable(files)
-        self.journal.add(portion.units)
+        absent = {unit for unit, file in zip(portion.units, files, strict=True) if not file.exists()}
+        self.journal.add(portion.units, absent)
 
     def _make_files_durable(self, files: list[Path]) -> None:
         folders = {file.parent for file in files}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 import warnings
 from pathlib import Path
@@ -14,7 +15,7 @@ from faltung.chunked.journal import JOURNAL
 from faltung.chunked.memory_budget import fresh
 from faltung.chunked.multiscales import axes_of_array
 from faltung.chunked.zarr_layout import ZarrLayout, layout_of
-from faltung.errors import ArgumentError, MissingExtraError
+from faltung.errors import ArgumentError, ArgumentTypeError, MissingExtraError
 from faltung.ground.lazy import lazy
 
 if TYPE_CHECKING:
@@ -84,6 +85,10 @@ def digest_of_files(folder: Path) -> str:
     return digest.hexdigest()
 
 
+def _unreadable(received: str) -> ArgumentError:
+    return ArgumentError("source", "samples that can be read", received, "Restore it, or write it again.")
+
+
 class ZarrSource:
     """A Zarr array that is read by regions.
 
@@ -97,6 +102,8 @@ class ZarrSource:
 
     def __init__(self, array: Any) -> None:
         self.array = array
+        if getattr(array.dtype, "kind", "") not in (*"biufc",):
+            raise ArgumentTypeError("source", "an array of numbers", f"'{array.name}' of {array.dtype}")
         self.shape: tuple[int, ...] = tuple(array.shape)
         self.dtype: np.dtype[Any] = np.dtype(array.dtype).newbyteorder("=")
         self.chunk: tuple[int, ...] = tuple(array.chunks)
@@ -120,8 +127,30 @@ class ZarrSource:
 
         samples = fresh([part.stop - part.start for part in index], self.stored)
         buffer = default_buffer_prototype().nd_buffer.from_numpy_array(samples)
-        self.array.get_basic_selection(index, out=buffer)
+        try:
+            self.array.get_basic_selection(index, out=buffer)
+        except MemoryError:
+            raise
+        except Exception as error:  # what codecs raise for damaged bytes can be of any kind
+            raise self._damaged(index, error) from error
         return samples.astype(self.dtype, copy=False)
+
+    def _damaged(self, index: tuple[slice, ...], error: Exception) -> ArgumentError:
+        """Return the error for samples that cannot be read; it names the first chunk that cannot be unpacked."""
+        steps = zip(index, self.chunk, strict=True)
+        said = " ".join(str(error).split())[:200] or type(error).__name__
+        where = self.folder or self.array.name
+        for chunk in itertools.product(*(range(part.start // size, -(-part.stop // size)) for part, size in steps)):
+            try:
+                self._chunk(chunk)
+            except Exception:
+                return _unreadable(f"'{where}', whose chunk {', '.join(map(str, chunk))} is damaged ({said})")
+        return _unreadable(f"'{where}' ({said})")
+
+    def _chunk(self, chunk: tuple[int, ...]) -> Any:
+        return self.array[
+            tuple(slice(at * size, (at + 1) * size) for at, size in zip(chunk, self.chunk, strict=True))
+        ]
 
     @property
     def fingerprint(self) -> dict[str, Any]:

@@ -157,10 +157,11 @@ def apply(
     if dtype is not None:
         as_dtype(dtype, "--dtype")
     if is_streamed(image, output, memory):
-        typed = {"--suffix": suffix, "--scale": scale, "--mask": mask, "--nodata": nodata}
+        typed = {"--suffix": suffix, "--scale": scale, "--mask": mask}
         refused = {name: value is not None for name, value in typed.items()}
         refused |= {"--straight": straight, "--no-metadata": not keep_metadata}
         rest = {"cval": cval, "correlate": correlation, "nan": nan, "min_weight": min_weight, "memory": memory}
+        rest["nodata"] = "declared" if how.missing.nodata is None else how.missing.nodata
         rest |= {"resume": resume, "overwrite": overwrite, "workers": workers}
         apply_streamed(image[0], filter_, output, refused, axes, dtype, how.mode, rest)
         return

@@ -12,7 +12,7 @@ import typer
 from numpy.typing import NDArray
 
 from faltung.cli.console import print_note, printable, progress
-from faltung.cli.filters import read_filter
+from faltung.cli.filters import filter_file, read_filter
 from faltung.errors import ArgumentError
 from faltung.files.sound_chunks import other_chunks
 from faltung.files.sound_files import (
@@ -78,7 +78,7 @@ def is_sound(inputs: Sequence[Path], context: typer.Context) -> bool:
         remedy = "Run the command once for each."
         raise ArgumentError("IMAGE", "a single sound file", f"{len(inputs)} files", remedy)
     for name in sorted(given - _COMMON - {*_OWN}):
-        option = f"--{name.replace('_', '-')}"
+        option = next(typed.opts[0] for typed in context.command.params if typed.name == name)
         raise ArgumentError(option, "a picture as input", f"the sound '{sounds[0]}'", "Leave the option out.")
     return True
 
@@ -97,10 +97,11 @@ def apply_sound(path: Path, kernel: str, output: str, options: SoundOptions) -> 
     check_new_file("--output", target, options.overwrite, Inputs(read))
     with open_sound(path, "IMAGE") as source:
         stream = _stream_of(source, kernel, options)
-        subtype = chosen_subtype(source.subtype, kind, options.subtype, target.suffix.lower() == ".opus")
+        channels = stream.push(np.zeros((0, source.channels), source.dtype)).shape[1]
+        is_opus = target.suffix.lower() == ".opus"
+        subtype = chosen_subtype(source.subtype, kind, options.subtype, is_opus, source.rate, channels)
         texts = source.texts if options.metadata else {}
         _check_length(kind, subtype, source)
-        channels = stream.push(np.zeros((0, source.channels), source.dtype)).shape[1]
         with new_file(target) as temporary:
             written = SoundTarget(temporary, kind, subtype, source.rate, channels, texts)
             try:
@@ -141,6 +142,8 @@ def _stream_of(source: SoundSource, kernel: str, options: SoundOptions) -> Strea
     """Return the filter for a sound."""
     if sound_format(Path(kernel)) is None:
         taps = read_filter(kernel)
+        if taps.ndim == 2 and taps.shape[1] == 1 and filter_file(kernel) is not None:  # a table with a tap a line
+            taps = Kernel(taps.taps[:, 0], taps.origin[0])
         if taps.ndim != 1:
             remedy = "Add ndim=1 to its names."
             raise ArgumentError("--kernel", "a filter with one axis", f"one with {taps.ndim} axes", remedy)

@@ -37,6 +37,8 @@ MEMORY_HELP = "Memory of the process, such as 1GB. Arrays beyond it are filtered
 RESUME_HELP = "Go on with an output in Zarr that is not finished."
 #: Seconds between two lines of progress.
 _BETWEEN_LINES = 10.0
+#: What is said of an output that needs nothing.
+_FINISHED = "finished: all {:,} outputs were computed before"
 #: How often the bytes of a file are in memory, if it is filtered at once.
 _IN_MEMORY = 3
 
@@ -91,7 +93,8 @@ def apply_streamed(
     """
     for option, typed in refused.items():
         if typed:
-            remedy = "Leave it out, or allow more with --memory, if the array fits."
+            never = is_zarr(image)  # Zarr is filtered in portions, whatever the memory
+            remedy = "Leave it out." if never else "Leave it out, or allow more with --memory, if the array fits."
             raise ArgumentError(option, "none for an array that is filtered in portions", "one", remedy)
     if not output:
         raise ArgumentError("--output", "the name of a file or a folder", "''")
@@ -117,7 +120,11 @@ def _applied(
     kind = SUFFIXES.get(Path(output).suffix.lower())
     if kind not in (None, "NPY") and not (is_tiff and kind == "TIFF"):
         expected = f"a name for {'a TIFF, ' if is_tiff else ''}a Zarr array or a .npy file"
-        remedy = "Or allow more with --memory, if the array fits."
+        remedy = (
+            ""
+            if not isinstance(source, TiffRegions) and is_zarr(source)
+            else "Or allow more with --memory, if the array fits."
+        )
         raise ArgumentError("--output", expected, f"'{output}'", remedy)
     given = opened(source)
     first = opened(given.folder / given.paths[0]) if isinstance(given, Multiscale) else given
@@ -136,6 +143,10 @@ def _tiff_applied(
     if how["resume"]:
         remedy = "An output in Zarr can be gone on with."
         raise ArgumentError("--resume", "no TIFF, which is written whole or not at all", f"'{output}'", remedy)
+    if how["nodata"] != "declared":
+        received = f"one, for the TIFF '{output}'"
+        remedy = "Name the output .zarr, or allow more with --memory, if the array fits."
+        raise ArgumentError("--nodata", "none where a TIFF is written in portions", received, remedy)
     check_new_file("--output", output, how["overwrite"], Inputs([given.folder]))
     options = Options(
         not how["correlate"],
@@ -186,8 +197,16 @@ def shown(description: str) -> Iterator[Any]:
         yield _Lines()
         return
     with Bars(console=errors, transient=True) as bar:
-        task = bar.add_task(description, total=None)
-        yield lambda finished, count: bar.update(task, completed=finished, total=count)
+        task, begun = bar.add_task(description, total=None), False
+
+        def show(finished: int, count: int) -> None:
+            nonlocal begun
+            if not begun and 0 < count == finished:
+                bar.console.print(_FINISHED.format(count), soft_wrap=True)
+            begun = True
+            bar.update(task, completed=finished, total=count)
+
+        yield show
 
 
 class _Lines:
@@ -202,6 +221,9 @@ class _Lines:
         if self._begin is None:
             self._begin = (now, finished)
             if finished:
+                if finished == count:
+                    typer.echo(_FINISHED.format(count), err=True)
+                    return
                 typer.echo(f"goes on after {_percent(finished, count)}", err=True)
             return
         if now >= self._next and finished < count:

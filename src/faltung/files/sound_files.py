@@ -6,6 +6,7 @@ range is cut off and counted. Files with lossy coding take the same numbers.
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -75,7 +76,9 @@ def sound_format(path: Path) -> str | None:
     return SOUND_SUFFIXES.get(path.suffix.lower())
 
 
-def chosen_subtype(source: str, target: str, asked: str | None, opus: bool = False) -> str:
+def chosen_subtype(
+    source: str, target: str, asked: str | None, opus: bool = False, rate: int = 48000, channels: int = 1
+) -> str:
     """Return the coding for a file of a format: what was asked for, that of the source, or one that is near.
 
     Parameters
@@ -88,6 +91,8 @@ def chosen_subtype(source: str, target: str, asked: str | None, opus: bool = Fal
         What was asked for.
     opus : bool
         Whether the name of the file says that it is Opus.
+    rate, channels : int
+        Samples each second, and channels, which some codings do not have.
     """
     known = soundfile().available_subtypes(target)
     if asked is not None:
@@ -98,9 +103,19 @@ def chosen_subtype(source: str, target: str, asked: str | None, opus: bool = Fal
         return name
     if opus:
         return "OPUS"
-    if source in known:
+    if source in known and _writes(target, source, rate, channels):
         return source
     return next((name for name in _INSTEAD if name in known), str(soundfile().default_subtype(target)))
+
+
+def _writes(format: str, subtype: str, rate: int, channels: int) -> bool:
+    """Whether the library writes such a file: it lists codings for some formats that it only reads."""
+    library = soundfile()
+    try:
+        library.SoundFile(io.BytesIO(), "w", rate, channels, subtype, format=format).close()
+    except (library.LibsndfileError, ValueError, TypeError):
+        return False
+    return True
 
 
 class SoundSource:

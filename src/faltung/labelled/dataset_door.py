@@ -7,7 +7,7 @@ from typing import Any
 
 import xarray
 
-from faltung.errors import ArgumentError, FaltungError
+from faltung.errors import ArgumentError, ArgumentTypeError, FaltungError
 from faltung.labelled import xarray_door
 from faltung.labelled.named_axes import as_filter, asked_dims
 from faltung.labelled.result_coordinates import moved, outputs_of
@@ -73,7 +73,9 @@ def _filtered(x: Any, name: Any, kernel: Any, options: Options, mask: Any, worke
     try:
         return xarray_door.filter(x, kernel, options, None, mask, workers)
     except FaltungError as error:
-        error.args = (f"variable {name!r}: {error}", *error.args[1:])
+        is_text = x.dtype.kind in "SUTOmM" and isinstance(error, ArgumentTypeError)
+        remedy = f" Or leave it out: x.drop_vars({name!r})." if is_text else ""
+        error.args = (f"variable {name!r}: {error}{remedy}", *error.args[1:])
         raise
 
 

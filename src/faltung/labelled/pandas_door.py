@@ -13,9 +13,9 @@ from faltung.errors import ArgumentError, ArgumentTypeError, FaltungError
 from faltung.ground.arrays import as_array
 from faltung.kernels import Bank, CoordinateKernel, Kernel
 from faltung.labelled.named_axes import as_filter, with_numbers
-from faltung.labelled.nodata import with_validity
 from faltung.labelled.result_coordinates import Outputs, outputs_of
 from faltung.labelled.spacing import continued, spacing_of, unevenness
+from faltung.planning.nodata import with_validity
 from faltung.planning.planned import Planned
 from faltung.planning.question import Options, question_of
 

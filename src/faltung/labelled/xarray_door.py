@@ -15,9 +15,9 @@ from faltung.kernels import Bank, CoordinateKernel, Kernel
 from faltung.labelled.beside import aligned
 from faltung.labelled.labelled_plan import LabelledPlan
 from faltung.labelled.named_axes import as_filter, with_numbers
-from faltung.labelled.nodata import Nodata, declared, with_validity
 from faltung.labelled.result_coordinates import Outputs, moved, outputs_of
 from faltung.labelled.spacing import spacing_of
+from faltung.planning.nodata import Nodata, declared, with_validity
 from faltung.planning.planned import Planned
 from faltung.planning.question import Options, question_of
 

@@ -111,6 +111,13 @@ class RunningKernels:
         self.given = given
         if samples is not None and self.kept is not None:
             history = self._made(self.kept)
+            least = min(history.size, pushed)
+            channels = history.last(0).shape[0]
+            if samples.ndim != 2 or samples.shape[0] != channels or samples.shape[1] < least:
+                received = f"samples of shape {samples.shape}"
+                raise ArgumentError(
+                    "state", f"what Stream.state returned, with {channels} x {least} samples", received
+                )
             history.rewind(pushed, samples)
             for voice in self._voices:
                 voice.filter.rewind(history)

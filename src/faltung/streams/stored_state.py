@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from faltung.errors import ArgumentError
+from faltung.errors import ArgumentError, FaltungError
 from faltung.kernels import Bank, Kernel
 from faltung.streams.fade import CURVES, Ramp
 from faltung.streams.setting import Setting
@@ -68,5 +68,7 @@ def unpacked(
             raise KeyError("taps 0")
         samples = np.asarray(state["samples"]) if "samples" in state else None
         return Setting(**values), (pushed, given, ended), np.dtype(name) if name else None, samples, voices
-    except (KeyError, TypeError, IndexError, AttributeError) as error:
+    except FaltungError:
+        raise
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         raise ArgumentError("state", "what Stream.state returned", f"a mapping without it ({error})") from error

@@ -10,7 +10,7 @@ import numpy as np
 
 from faltung.errors import ArgumentError, ArgumentTypeError
 
-__all__ = ["Nodata", "declared", "with_validity"]
+__all__ = ["NOTHING_DECLARED", "Nodata", "declared", "with_validity"]
 
 _NAMES = ("_FillValue", "missing_value", "nodata")
 #: With these in the encoding, values have been scaled since they were read, and a fill value is one before scaling.
@@ -64,7 +64,13 @@ class Nodata(NamedTuple):
         return changed
 
 
-def declared(attrs: Mapping[Any, Any], encoding: Mapping[Any, Any], dtype: np.dtype[Any]) -> Nodata:
+#: No sample is missing.
+NOTHING_DECLARED = Nodata()
+
+
+def declared(
+    attrs: Mapping[Any, Any], encoding: Mapping[Any, Any], dtype: np.dtype[Any], argument: str = "x"
+) -> Nodata:
     """Return the missing values that an array declares.
 
     Attributes count, since they describe samples as they are. Of the encoding, only that of integers counts that were
@@ -82,7 +88,7 @@ def declared(attrs: Mapping[Any, Any], encoding: Mapping[Any, Any], dtype: np.dt
     """
     if attrs.get("add_offset", 0) != 0:
         received = f"packed samples, with add_offset={attrs['add_offset']!r} in their attributes"
-        raise ArgumentError("x", "samples that are decoded", received, "Decode them with xarray.decode_cf.")
+        raise ArgumentError(argument, "samples that are decoded", received, "Decode them with xarray.decode_cf.")
     inside = dtype.kind in "iu" and not any(name in encoding for name in _SCALED)
     by_attrs = tuple(name for name in _NAMES if attrs.get(name) is not None)
     by_encoding = tuple(name for name in _NAMES if inside and encoding.get(name) is not None)

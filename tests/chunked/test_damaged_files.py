@@ -1,0 +1,73 @@
+"""What is damaged, or is no array of numbers, is refused in a sentence that names it."""
+
+from __future__ import annotations
+
+import errno
+
+import numpy as np
+import pytest
+
+import faltung as fa
+from faltung.chunked import apply, pyramid, zarr_sink
+
+zarr = pytest.importorskip("zarr")
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*Zarr format 3 specification.*", "ignore:.*Zarr V3 specification.*")
+
+
+def run(name, source, target):
+    return apply(source, fa.box(3), target) if name == "apply" else pyramid(source, target)
+
+
+@pytest.mark.parametrize("name", ["apply", "pyramid"])
+def test_a_damaged_chunk_is_named(tmp_path, name):
+    zarr.create_array(tmp_path / "in.zarr", data=np.ones((64, 64)), chunks=(16, 16))
+    (tmp_path / "in.zarr" / "c" / "1" / "2").write_bytes(b"rubbish")
+    with pytest.raises(fa.ArgumentError, match=r"source: expected samples .*in\.zarr', whose chunk 1, 2 is damaged"):
+        run(name, tmp_path / "in.zarr", tmp_path / "out.zarr")
+
+
+@pytest.mark.parametrize("name", ["apply", "pyramid"])
+@pytest.mark.parametrize("path", ["absent", "../base.zarr", "/base.zarr", "", 5, None])
+def test_levels_that_are_not_there_are_named(tmp_path, name, path):
+    zarr.create_array(tmp_path / "base.zarr", data=np.ones((64, 64)), chunks=(16, 16))
+    pyramid(tmp_path / "base.zarr", tmp_path / "in.zarr", 2)
+    group = zarr.open_group(tmp_path / "in.zarr", mode="r+")
+    ome = dict(group.attrs)["ome"]
+    ome["multiscales"][0]["datasets"][1]["path"] = path
+    group.attrs["ome"] = ome
+    said = r"got none at 'absent'" if path == "absent" else r"source: expected levels below '.*in\.zarr'"
+    with pytest.raises(fa.ArgumentError, match=said):
+        run(name, tmp_path / "in.zarr", tmp_path / "out.zarr")
+    assert not (tmp_path / "out.zarr").exists()
+
+
+@pytest.mark.parametrize("name", ["apply", "pyramid"])
+@pytest.mark.parametrize("dtype", ["U5", str])
+def test_text_is_refused(tmp_path, name, dtype):
+    zarr.create_array(tmp_path / "in.zarr", shape=(8, 8), dtype=dtype, chunks=(4, 4))
+    with pytest.raises(fa.ArgumentTypeError, match="source: expected an array of numbers"):
+        run(name, tmp_path / "in.zarr", tmp_path / "out.zarr")
+
+
+@pytest.mark.parametrize("name", ["apply", "pyramid"])
+def test_an_output_is_a_path(tmp_path, name):
+    zarr.create_array(tmp_path / "in.zarr", data=np.ones((8, 8)), chunks=(4, 4))
+    with pytest.raises(fa.ArgumentTypeError, match="out: expected the path of a folder or file, got a dict"):
+        run(name, tmp_path / "in.zarr", {})
+
+
+def test_a_full_disk_is_named_and_the_result_gone_on_with(tmp_path, monkeypatch):
+    x = np.random.default_rng(1).random((64, 64))
+    zarr.create_array(tmp_path / "in.zarr", data=x, chunks=(16, 16))
+
+    def full(*arguments):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(zarr_sink.ZarrSink, "write", full)
+        with pytest.raises(OSError, match=r"No space left .*--resume: '.*out\.zarr'") as caught:
+            apply(tmp_path / "in.zarr", fa.box(3), tmp_path / "out.zarr")
+        assert caught.value.errno == errno.ENOSPC
+    apply(tmp_path / "in.zarr", fa.box(3), tmp_path / "out.zarr", resume=True)
+    assert np.allclose(zarr.open_array(tmp_path / "out.zarr")[...], fa.convolve(x, fa.box(3)))
