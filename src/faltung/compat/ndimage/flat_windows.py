@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     Booleans = NDArray[np.bool_]
 
-__all__ = ["FlatWindows", "cancels", "flat_windows", "is_short"]
+__all__ = ["FlatWindows", "flat_windows"]
 
 #: Rounding of a result, in units of the sum of all magnitudes; a larger result is no residue.
 _RESIDUE = 64.0
@@ -46,7 +46,7 @@ class _Window(NamedTuple):
 
 
 class _Search(NamedTuple):
-    """Pairs of neighbours along the axis of a window, of which each window has one; none if a window may have none."""
+    """Pairs of neighbours along the axis of a window: each window has one. There are none if one may have none."""
 
     window: _Window
     here: tuple[slice, ...] = ()
@@ -58,8 +58,8 @@ class _Search(NamedTuple):
             return True
         pairs = x[self.here] == x[self.there]
         if self.window.inner < 3 or x.size <= _PART:  # the results tell it sooner
-            return np.count_nonzero(pairs) > 0
-        return np.count_nonzero(pairs) > 0 and self._has_run(x, pairs)
+            return bool(np.count_nonzero(pairs))
+        return bool(np.count_nonzero(pairs)) and self._has_run(x, pairs)
 
     def _has_run(self, x: NDArray[Any], pairs: Booleans) -> bool:
         """Whether one of these pairs is part of a row of equal samples that is long enough."""
@@ -161,16 +161,16 @@ def _is_exact(problem: Any, place: int) -> bool:
     """Whether no sum of products is rounded that has to cancel."""
     kernel = problem.kernel
     last = problem.axes[place] == len(problem.shape) - 1 or len(kernel.shape) == 1
-    return cancels(kernel.taps, place) and (last or is_short(problem.dtype))
+    return _cancels(kernel.taps, place) and (last or _is_short(problem.dtype))
 
 
-def cancels(taps: NDArray[Any], place: int = 0) -> bool:
+def _cancels(taps: NDArray[Any], place: int = 0) -> bool:
     """Whether products of equal samples with real taps cancel by themselves: two powers of two along an axis."""
     powers = np.isin(np.abs(np.frexp(taps)[0]), (0.0, 0.5)) if taps.dtype.kind == "f" else np.zeros(1)
     return taps.shape[place] <= 3 and bool(powers.all())
 
 
-def is_short(dtype: np.dtype[Any]) -> bool:
+def _is_short(dtype: np.dtype[Any]) -> bool:
     """Whether sums of few samples are exact in double precision; floats must not differ by more than 26 bits."""
     return dtype.itemsize <= (2 * _SHORT if dtype.kind == "c" else _SHORT)
 
@@ -196,12 +196,12 @@ def _parts(x: NDArray[Any]) -> Iterator[slice]:
 def _small(y: NDArray[Any], bound: float) -> Booleans | None:
     """Return which results are below a bound and not zero; None if none are."""
     small = np.empty(y.shape, bool)
-    found = 0
+    found = False
     for part in _parts(y):
         here = np.less(np.abs(y[part]), bound, out=small[part])
         if np.count_nonzero(here):
             here &= y[part] != 0
-            found += np.count_nonzero(here)
+            found = found or bool(np.count_nonzero(here))
     return small if found else None
 
 
