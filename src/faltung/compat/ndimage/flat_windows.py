@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     Booleans = NDArray[np.bool_]
 
-__all__ = ["FlatWindows", "flat_windows"]
+__all__ = ["FlatWindows", "cancels", "flat_windows", "is_short"]
 
 #: Rounding of a result, in units of the sum of all magnitudes; a larger result is no residue.
 _RESIDUE = 64.0
@@ -161,16 +161,16 @@ def _is_exact(problem: Any, place: int) -> bool:
     """Whether no sum of products is rounded that has to cancel."""
     kernel = problem.kernel
     last = problem.axes[place] == len(problem.shape) - 1 or len(kernel.shape) == 1
-    return _cancels(kernel.taps, place) and (last or _is_short(problem.dtype))
+    return cancels(kernel.taps, place) and (last or is_short(problem.dtype))
 
 
-def _cancels(taps: NDArray[Any], place: int = 0) -> bool:
+def cancels(taps: NDArray[Any], place: int = 0) -> bool:
     """Whether products of equal samples with real taps cancel by themselves: two powers of two along an axis."""
     powers = np.isin(np.abs(np.frexp(taps)[0]), (0.0, 0.5)) if taps.dtype.kind == "f" else np.zeros(1)
     return taps.shape[place] <= 3 and bool(powers.all())
 
 
-def _is_short(dtype: np.dtype[Any]) -> bool:
+def is_short(dtype: np.dtype[Any]) -> bool:
     """Whether sums of few samples are exact in double precision; floats must not differ by more than 26 bits."""
     return dtype.itemsize <= (2 * _SHORT if dtype.kind == "c" else _SHORT)
 
