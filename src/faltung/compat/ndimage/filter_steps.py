@@ -74,9 +74,8 @@ class Steps(NamedTuple):
 
     def _combined(self, x: NDArray[Any], out: NDArray[Any] | None) -> NDArray[Any]:
         """Add up the results of all chains."""
-        flat = self.flat[0] if self.flat else None
-        first, *others = self.chains
-        if not others and not self.magnitude and flat is None:
+        (first, flat), *others = zip(self.chains, self.flat, strict=True)
+        if flat is None and not others and not self.magnitude:
             return _run_chain(first, x, out)
         shared = out is not None and np.may_share_memory(x, out)
         total = _run_chain(first, x, None if shared else out, flat)
@@ -84,18 +83,22 @@ class Steps(NamedTuple):
         squared, add = self.magnitude and not boolean, np.bitwise_or if boolean else np.add
         if squared:
             np.multiply(total, total, out=total)
-        for chain, flat in zip(others, self.flat[1:], strict=True):
+        for chain, flat in others:
             term = _run_chain(chain, x, None, flat)
             if squared:
                 np.multiply(term, term, out=term)
             add(total, term, out=total)
         if squared:
-            # Roots of bytes have a fraction that half precision holds; single precision is faster.
-            np.sqrt(total, out=total, casting="unsafe", dtype=np.float32 if total.itemsize == 1 else None)
+            _take_root(total)
         if shared and out is not None:
             out[...] = total
             return out
         return total
+
+
+def _take_root(total: NDArray[Any]) -> None:
+    # Roots of bytes have a fraction that half precision holds; single precision is faster.
+    np.sqrt(total, out=total, casting="unsafe", dtype=np.float32 if total.itemsize == 1 else None)
 
 
 def _run_chain(
