@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from faltung.compat.ndimage.flat_windows import FlatWindows, flat_windows
 from faltung.compat.ndimage.ndimage_arguments import key_of
 from faltung.compat.ndimage.ndimage_output import place_of
 from faltung.compat.ndimage.ndimage_plans import CallSetting
@@ -40,15 +41,20 @@ class Steps(NamedTuple):
         The dtype of the result.
     magnitude : bool
         Whether the result is the root of the sum of the squares.
+    flat : tuple of FlatWindows or None
+        For each chain: where its results are zero but for rounding.
     """
 
     chains: tuple[tuple[Planned, ...], ...]
     result: np.dtype[Any]
     magnitude: bool = False
+    flat: tuple[FlatWindows | None, ...] = ()
 
     @property
     def single(self) -> Planned | None:
         """The only plan, if it makes the result by itself."""
+        if any(self.flat):
+            return None
         alone = len(self.chains) == len(self.chains[0]) == 1 and not self.magnitude and self.result.kind != "b"
         return self.chains[0][0] if alone else None
 
@@ -68,34 +74,44 @@ class Steps(NamedTuple):
 
     def _combined(self, x: NDArray[Any], out: NDArray[Any] | None) -> NDArray[Any]:
         """Add up the results of all chains."""
-        first, *others = self.chains
-        if not others and not self.magnitude:
+        (first, flat), *others = zip(self.chains, self.flat, strict=True)
+        if flat is None and not others and not self.magnitude:
             return _run_chain(first, x, out)
         shared = out is not None and np.may_share_memory(x, out)
-        total = _run_chain(first, x, None if shared else out)
+        total = _run_chain(first, x, None if shared else out, flat)
         boolean = self.result.kind == "b"
         squared, add = self.magnitude and not boolean, np.bitwise_or if boolean else np.add
         if squared:
             np.multiply(total, total, out=total)
-        for chain in others:
-            term = _run_chain(chain, x, None)
+        for chain, flat in others:
+            term = _run_chain(chain, x, None, flat)
             if squared:
                 np.multiply(term, term, out=term)
             add(total, term, out=total)
         if squared:
-            # Roots of bytes have a fraction that half precision holds; single precision is faster.
-            np.sqrt(total, out=total, casting="unsafe", dtype=np.float32 if total.itemsize == 1 else None)
+            _take_root(total)
         if shared and out is not None:
             out[...] = total
             return out
         return total
 
 
-def _run_chain(chain: tuple[Planned, ...], x: NDArray[Any], out: NDArray[Any] | None) -> NDArray[Any]:
+def _take_root(total: NDArray[Any]) -> None:
+    # Roots of bytes have a fraction that half precision holds; single precision is faster.
+    np.sqrt(total, out=total, casting="unsafe", dtype=np.float32 if total.itemsize == 1 else None)
+
+
+def _run_chain(
+    chain: tuple[Planned, ...], x: NDArray[Any], out: NDArray[Any] | None, flat: FlatWindows | None = None
+) -> NDArray[Any]:
     """Run plans; each one reads the result of the one before."""
+    given = x
     for plan in chain[:-1]:
         x = execute(plan, x)
-    return execute(chain[-1], x, out)
+    result: NDArray[Any] = execute(chain[-1], x, out)
+    if flat is not None:
+        flat.clear(given, result)
+    return result
 
 
 class _Ready(NamedTuple):
@@ -143,7 +159,8 @@ def run_filter(
         if place is None:
             place = place_of(None, x, complex_result is not None and complex_result(x, *arguments))
         setting = CallSetting(name, x.shape, *_stored(x.dtype, place.dtype))
-        steps = resolve(setting, *arguments)._replace(result=place.dtype)
+        steps = resolve(setting, *arguments)
+        steps = steps._replace(result=place.dtype, flat=tuple(flat_windows(chain) for chain in steps.chains))
         kept = _Ready(steps, None if x.dtype.kind == "b" else steps.single)
         if told is not None:
             _kept.put(key, kept, _size(steps))

@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from faltung.compat.ndimage.flat_windows import cancels, is_short
 from faltung.compat.not_served import NotServedError
 from faltung.errors import ArgumentError
 from faltung.kernels import Kernel
@@ -155,10 +156,19 @@ def _joinable(setting: CallSetting, passes: Sequence[Pass], cval: complex) -> bo
     """Whether passes are one filter over their axes, but for rounding."""
     if setting.result.kind not in "fc" or math.prod(one.kernel.shape[0] for one in passes) > _MOST_TAPS:
         return False
+    if _cancels_alone(setting, passes[0]):
+        return False
     if not cval or all(one.mode != "constant" for one in passes[1:]):
         return True
     last = max(place for place, one in enumerate(passes) if one.mode == "constant")
     return all(abs(one.total - 1.0) <= _ROUNDED for one in passes[:last])
+
+
+def _cancels_alone(setting: CallSetting, first: Pass) -> bool:
+    """Whether differences of equal samples are zero in a pass, and would be rounded in a filter over several axes."""
+    taps = first.kernel.taps
+    odd = taps.size > 1 and np.array_equal(taps[::-1], -taps)
+    return odd and cancels(taps) and not is_short(setting.dtype) and first.axis < len(setting.shape) - 1
 
 
 def _summable(setting: CallSetting, passes: Sequence[Pass], cval: complex) -> bool:
