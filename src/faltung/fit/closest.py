@@ -121,7 +121,7 @@ def _families(kernel: Kernel) -> Iterator[_Family]:
     yield _Family(lambda width: box(int(width), ndim=ndim_if_not_2), [widths], continuous=False)
     yield _Family(lambda sigma: gaussian(sigma, ndim=ndim_if_not_2), [sigmas])
     radii = np.arange(10, 5 * widest + 1) / 10
-    yield _Family(lambda radius: disk(radius, ndim=None if ndim == 2 else ndim), [radii.tolist()], continuous=False)
+    yield _Family(lambda radius: disk(radius, ndim=ndim_if_not_2), [radii.tolist()], continuous=False)
     yield _Family(lambda sigma: log(sigma, ndim=ndim_if_not_2), [sigmas])
     yield _Family(lambda sigma: dog(sigma, ndim=ndim_if_not_2), [sigmas])
     for axis in range(ndim):
