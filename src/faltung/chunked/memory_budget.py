@@ -19,13 +19,15 @@ from faltung.ground.checks import is_integer
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Demand", "MemoryPlan", "arranged", "bytes_of", "free_bytes", "fresh", "resident_bytes"]
+__all__ = ["Demand", "MemoryPlan", "arranged", "base_bytes", "bytes_of", "free_bytes", "fresh"]
 
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _UNITS |= {"KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
 #: Share of the free memory that is used where nothing is said.
 _SHARE = 4
 _WHERE_UNKNOWN = 4 << 30
+#: A process that filters files has about so much before it begins.
+_BASE = 224 << 20
 #: Outputs that are computed at once: enough that little is read twice, and few are lost when a process is killed.
 _TARGETS = tuple((64 << 20) >> step for step in range(11))
 #: Least of these that are worth the memory of outputs that wait to be written.
@@ -81,13 +83,16 @@ def free_bytes() -> int:
         return _WHERE_UNKNOWN
 
 
-def resident_bytes() -> int:
-    """Return the memory that this process has now; an estimate where that is not known."""
+def base_bytes() -> int:
+    """Return the memory that this process has now and that counts: as much as a process has that only filters files.
+
+    What a longer session keeps besides is its own matter.
+    """
     try:
         with open("/proc/self/statm", encoding="ascii") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+            return min(int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE"), _BASE)
     except OSError:
-        return 192 << 20
+        return _BASE
 
 
 def fresh(shape: Sequence[int], dtype: np.dtype[Any]) -> NDArray[Any]:
@@ -193,9 +198,9 @@ def arranged(demand: Demand, memory: int) -> MemoryPlan:
         if needed <= (0.75 if comfortable else 1.0) * left and (comfortable or not overlap):
             return MemoryPlan(box, piece, overlap, left - needed)
     size = " x ".join(map(str, map(min, demand.unit, demand.shape)))
-    megabytes = -(-(int(least) + resident_bytes() + memory - left) // 10**6)
+    megabytes = -(-(int(least) + base_bytes() + memory - left) // 10**6)
     remedy = "Allow more, or write smaller chunks or shards."
-    received = f"{(memory + resident_bytes()) // 10**6}MB"
+    received = f"{(memory + base_bytes()) // 10**6}MB"
     raise ArgumentError("memory", f"at least {megabytes}MB for blocks of {size}", received, remedy)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from faltung.chunked.cells import CELL_BYTES, Cells
 from faltung.chunked.conveyor import Conveyor
-from faltung.chunked.memory_budget import Demand, MemoryPlan, arranged, resident_bytes
+from faltung.chunked.memory_budget import Demand, MemoryPlan, arranged, base_bytes
 from faltung.chunked.missing_blocks import MissingBlocks, MissingRun
 from faltung.chunked.output_blocks import BlockRun, OutputBlocks
 from faltung.chunked.portions import Portion, Portions, slices_of
@@ -150,7 +150,7 @@ class PortionStream:
         for each in (run.run, run.floats) if isinstance(run, MissingRun) else (run,):
             if isinstance(each, BlockRun):
                 _ = each.plan.runner
-        return arranged(self.demand(), memory - resident_bytes())
+        return arranged(self.demand(), memory - base_bytes())
 
     def run(
         self,

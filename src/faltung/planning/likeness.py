@@ -49,5 +49,6 @@ def _look(factor: Factor, number: np.dtype[Any]) -> tuple[Any, ...]:
         for term in factor.terms
         for line in term
     ]
-    taps = factor.taps.astype(number, copy=False)
+    with np.errstate(over="ignore"):  # taps that are too large are refused by whoever uses them
+        taps = factor.taps.astype(number, copy=False)
     return taps.shape, int(np.count_nonzero(taps)), factor.faithful, tuple(lines)

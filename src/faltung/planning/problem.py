@@ -326,7 +326,7 @@ class Problem:
         return axes, len(self.layout.lengths), self.number
 
     def _check_range(self, form: Form) -> None:
-        if self._largest < np.finfo(self.number).max / 2:
+        if self._largest < float(np.finfo(self.number).max) / 2:
             return
         with np.errstate(over="ignore"):
             finite = all(np.isfinite(factor.taps.astype(self.number)).all() for factor in form.steps[0])
