@@ -308,8 +308,6 @@ TORCHLENS_KNOWS = ["plain", "RepVGG", "signal", "volume", "holes", "shared", "no
 def test_sizes_are_those_of_torchlens_where_it_answers(name):
     if not os.environ.get("FALTUNG_TORCHLENS"):
         pytest.skip("torchlens replaces functions of torch: set FALTUNG_TORCHLENS=1, and run this file alone")
-            "torchlens replaces functions of torch for the whole process: set FALTUNG_TORCHLENS=1, run it alone"
-        )
     torchlens = pytest.importorskip("torchlens")
     network, x = made(name)
     x = torch.randn(1, x.shape[1], *[40 if x.ndim < 5 else 18] * (x.ndim - 2))
