@@ -13,7 +13,7 @@ demo: .venv/learn
 	$(BIN)/faltung learn
 
 test: .venv/dev
-	$(BIN)/python -m pytest
+	$(BIN)/python tools/run_tests.py
 
 lint: .venv/dev
 	$(BIN)/ruff check
