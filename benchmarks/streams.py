@@ -10,10 +10,6 @@ cycles, the mean is over places, and the peak is the longest place.
 from __future__ import annotations
 
 import math
-import os
-
-os.environ["FALTUNG_WORKERS"] = "1"
-
 import sys
 import time
 from collections.abc import Callable
@@ -125,4 +121,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with fa.workers(1):
+        main()
