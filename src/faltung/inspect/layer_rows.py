@@ -172,31 +172,21 @@ def _rows_of(captured: Captured, call: ModuleCall, indices: list[int], names: _N
         operation = captured.operations[index]
         parameters = names.of([operation])
         told.update(parameters)
-        name = _function_name(call, operation, parameters, counts)
-        yield LayerRow(
-            name,
-            operation.name,
-            operation.results[0],
-            index + 1,
-            (operation,),
-            parameters,
-            _channels([operation], operation.results[0]),
-        )
+        yield _function_row(_function_name(call, operation, parameters, counts), operation, index, parameters)
     for index in indices:
         operation = captured.operations[index]
         parameters = tuple(name for name in names.of([operation]) if name not in told)
         if parameters and operation.results:
             told.update(parameters)
             name = parameters[0].rpartition(".")[0] or parameters[0]
-            yield LayerRow(
-                name,
-                operation.name,
-                operation.results[0],
-                index + 1,
-                (operation,),
-                parameters,
-                _channels([operation], operation.results[0]),
-            )
+            yield _function_row(name, operation, index, parameters)
+
+
+def _function_row(name: str, operation: Operation, index: int, parameters: tuple[str, ...]) -> LayerRow:
+    """Return one operation as a layer."""
+    result = operation.results[0]
+    channels = _channels([operation], result)
+    return LayerRow(name, operation.name, result, index + 1, (operation,), parameters, channels)
 
 
 def is_layer(operation: Operation) -> bool:

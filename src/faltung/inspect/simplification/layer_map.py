@@ -88,7 +88,6 @@ class LayerMap:
 
 def scaled_after(layer: LayerMap, scale: Array, shift: Array) -> LayerMap:
     """Return ``scale * layer(x) + shift``, with one number of each for each channel out."""
-    factor = scale
     if layer.transposed:  # axis 0 is the channels in, group by group; axis 1 the channels out of the group
         per_group = scale.reshape(layer.groups, 1, -1)
         shape = (layer.groups, -1, *layer.weight.shape[1:])
@@ -96,7 +95,7 @@ def scaled_after(layer: LayerMap, scale: Array, shift: Array) -> LayerMap:
         weight = layer.weight.reshape(shape) * per_group.reshape(*per_group.shape, *ones)
         weight = weight.reshape(layer.weight.shape)
     else:
-        weight = layer.weight * factor.reshape(-1, *[1] * (layer.weight.ndim - 1))
+        weight = layer.weight * scale.reshape(-1, *[1] * (layer.weight.ndim - 1))
     return replace(layer, weight=weight, bias=layer.bias * scale + shift)
 
 

@@ -20,7 +20,7 @@ from faltung.inspect.simplification.layer_map import (
     scaled_before,
 )
 from faltung.inspect.simplification.layer_steps import FoundLayer, Scaling, layer_at, scaling_at
-from faltung.inspect.simplification.module_edits import Change, Edit, NotEditableError, changed_layer, replaced
+from faltung.inspect.simplification.module_edits import Edit, NotEditableError, changed_layer, replaced
 from faltung.inspect.simplification.refusals import Refusal
 from faltung.inspect.simplification.traced_graph import Step, TracedGraph, has_hooks
 
@@ -141,7 +141,7 @@ def _merged(
 ) -> Edit | Refusal:
     """Return the edit that gives a layer the value of itself and another step, whose module becomes an identity."""
     where = f"{other.module or 'the model'}, {layer.step.module or 'the model'}"
-    before, after = (other, layer.step) if other.users == [*_entries(layer)] else (layer.step, other)
+    before, after = (other, layer.step) if other.users == [layer.steps[0]] else (layer.step, other)
     why = _obstacle(graph, layer, other, before, after, first)
     if why:
         return Refusal(rule, where, why)
@@ -149,17 +149,10 @@ def _merged(
         if (not layer.knows_padding and rule != "batch norm into layer") or (first and not first.knows_padding):
             raise NotExactError("the padding differs at the two ends")
         value = merge(layer.map)
-        source = layer._replace(map=layer.map)
-        changes: list[Change] = changed_layer(graph, source, value)
-        changes.append(replaced(graph, other.module, nn.Identity()))
+        changes = [*changed_layer(graph, layer, value), replaced(graph, other.module, nn.Identity())]
     except (NotExactError, NotEditableError, ArgumentError) as error:
         return Refusal(rule, where, str(error))
     return Edit(rule, where, tuple(changes))
-
-
-def _entries(layer: FoundLayer) -> list[Step]:
-    """Return the step of a layer that reads its input."""
-    return [layer.steps[0]]
 
 
 def _obstacle(
