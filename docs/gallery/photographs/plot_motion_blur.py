@@ -2,7 +2,7 @@
 How did the camera move?
 ========================
 
-A movement during the exposure is a convolution with its path. Here the camera moves right and then turns up: a sum
+A movement during the exposure is a convolution with its path. Here the camera moves right and then turns down: a sum
 of two lines, each moved to its place by an impulse. From the sharp and the blurred picture alone, `fit_filter`
 finds the path, in spite of noise. The photograph is `coffee` of scikit-image (Rachel Michetti, public domain);
 movement and noise are synthetic.
@@ -34,7 +34,7 @@ true = np.zeros((size, size))
 rows, columns = (np.array(lags) + size // 2 for lags in path.lags)
 true[np.ix_(rows, columns)] = path.taps
 
-figure, panels = plt.subplots(1, 4, figsize=(13, 3.2), layout="constrained", width_ratios=[1.2, 1.2, 1, 1])
+figure, panels = plt.subplots(1, 4, figsize=(13, 3.6), layout="constrained", width_ratios=[1.2, 1.2, 1, 1])
 for panel, picture, title in zip(panels[:2], (photo, blurred), ("sharp", "moved, with noise"), strict=True):
     panel.imshow(picture, cmap="gray", vmin=0, vmax=255)
     panel.set(title=title, xticks=[], yticks=[])
@@ -48,7 +48,7 @@ for panel, taps, title in zip(panels[2:], (true, kernel.taps), ("the true path",
 
 error = np.abs(kernel.taps - true).max() / true.max()
 print(f"largest error of a tap: {100 * error:.1f} % of the largest tap")
-predicted = np.full_like(photo, report.offset)
+predicted = np.full_like(photo, report.offset[0])
 for (row, column), tap in np.ndenumerate(kernel.taps):
     predicted += tap * np.roll(photo, (row - size // 2, column - size // 2), axis=(0, 1))
 rest = (blurred - predicted)[size:-size, size:-size].std()
