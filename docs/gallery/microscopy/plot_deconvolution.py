@@ -19,7 +19,7 @@ import tifffile
 import faltung as fa
 
 neuron = tifffile.imread(files("ndev_sampledata") / "samples/neuron-4Ch.tiff")[2, 300:520, 150:370].astype(float)
-neuron /= 20  # photons
+neuron /= 3  # photons
 coma = fa.gaussian(2.2) * fa.Kernel([[1.0, 0.6, 0.36, 0.2, 0.1]], origin=(0, 0)) / 2.26  # smeared to the right
 blurred = np.random.default_rng(0).poisson(fa.convolve(neuron, coma, mode="nearest")).astype(float)
 
@@ -33,12 +33,12 @@ def deconvolve(picture, kernel, steps):
     return estimate
 
 
-restored = deconvolve(blurred, coma, steps=30)
+restored = deconvolve(blurred, coma, steps=40)
 
-figure, panels = plt.subplots(1, 3, figsize=(12, 4.2), layout="constrained")
-titles = ["before", "blurred, with photon noise", "after 30 steps"]
+figure, panels = plt.subplots(1, 3, figsize=(12, 4.5), layout="constrained")
+titles = ["before", "blurred, with photon noise", "after 40 steps"]
 for panel, values, title in zip(panels, (neuron, blurred, restored), titles, strict=True):
-    panel.imshow(np.sqrt(values), cmap="gray", vmin=2, vmax=24)
+    panel.imshow(np.sqrt(values), cmap="gray", vmin=12, vmax=60)
     panel.set(title=title, xticks=[], yticks=[])
 
 # %%
