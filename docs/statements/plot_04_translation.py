@@ -68,27 +68,32 @@ curves = {
     for name, each in {"convolutional": network, "fully connected": dense.eval()}.items()
 }
 
-with torch.no_grad():
-    moved = torch.roll(images[:1], (-6, 2), (2, 3))
-    maps = [network.stages[0](network.standardise(x))[0, 9].numpy() for x in (images[:1], moved)]
-maps.append(np.roll(maps[0], (-6, 2), (0, 1)) - maps[1])
+# %%
+# The picture: a shoe, and the same shoe moved by 7 rows and 5 columns, on the way through the first layers. In the third
+# row, what was moved is moved back, and subtracted.
 
-figure, axes = plt.subplot_mosaic("AXC;BYC;.ZC", figsize=(10, 7.4), width_ratios=(1, 1, 2), layout="constrained")
-for name, values, title in (
-    ("A", images[0, 0].numpy(), "Input"),
-    ("B", moved[0, 0].numpy(), "Input, moved"),
-    ("X", maps[0], "Feature map"),
-    ("Y", maps[1], "Feature map of the moved input"),
-    ("Z", maps[2], "Difference after moving back"),
-):
-    limit = np.abs(maps[0]).max()
-    colours = {"cmap": "gray"} if name in "AB" else {"cmap": "PuOr", "vmin": -limit, "vmax": limit}
-    axes[name].imshow(values, **colours)
-    axes[name].set(title=title, xticks=[], yticks=[])
+shown = torch.nn.functional.pad(images[:1], (4, 12, 4, 12))
+with torch.no_grad():
+    steps = [(x, network.stages[0](network.standardise(x))) for x in (shown, torch.roll(shown, (7, 5), (2, 3)))]
+    columns = [[(x[0, 0].numpy(), maps[0, 9].numpy(), network.stages[1](maps)[0, 9].numpy()) for x, maps in steps]]
+grid = [*columns[0]]
+grid.append([np.roll(b, (-move[0], -move[1]), (0, 1)) - a for a, b, move in zip(*grid, ((7, 5), (7, 5), (4, 3)), strict=True)])
+
+figure = plt.figure(figsize=(11, 6.2), layout="constrained")
+left, right = figure.subfigures(1, 2, width_ratios=(1.3, 1))
+axes = left.subplots(3, 3)
+for row, pictures, name in zip(axes, grid, ("as it is", "moved", "difference"), strict=True):
+    row[0].set_ylabel(name)
+    for axis, values, limits in zip(row, pictures, grid[0], strict=True):
+        axis.imshow(values, cmap="PuOr", vmin=-limits.max(), vmax=limits.max())
+        axis.set(xticks=[], yticks=[])
+for axis, title in zip(axes[0], ("input", "feature map,\nthree convolutions", "after pooling,\nevery second sample"), strict=True):
+    axis.set_title(title)
+curve = right.subplots()
 for (name, values), style in zip(curves.items(), ("o-", "s--"), strict=True):
-    axes["C"].plot(moves, [100 * value for value in values], style, label=name, linewidth=2)
-axes["C"].set(title="Pictures that are still recognised", xlabel="moved by so many pixels", ylabel="per cent", ylim=(0, 100))
-axes["C"].legend(loc="lower left")
+    curve.plot(moves, [100 * value for value in values], style, label=name, linewidth=2)
+curve.set(title="Pictures that are still recognised", xlabel="moved by so many pixels", ylabel="per cent", ylim=(0, 100))
+curve.legend(loc="lower left")
 plt.show()
 
 # %%
