@@ -74,10 +74,10 @@ curves = {
 
 shown = torch.nn.functional.pad(images[:1], (4, 12, 4, 12))
 with torch.no_grad():
-    steps = [(x, network.stages[0](network.standardise(x))) for x in (shown, torch.roll(shown, (7, 5), (2, 3)))]
-    columns = [[(x[0, 0].numpy(), maps[0, 9].numpy(), network.stages[1](maps)[0, 9].numpy()) for x, maps in steps]]
-grid = [*columns[0]]
-grid.append([np.roll(b, (-move[0], -move[1]), (0, 1)) - a for a, b, move in zip(*grid, ((7, 5), (7, 5), (4, 3)), strict=True)])
+    pairs = [(x, network.stages[0](network.standardise(x))) for x in (shown, torch.roll(shown, (7, 5), (2, 3)))]
+    grid = [[x[0, 0].numpy(), maps[0, 9].numpy(), network.stages[1](maps)[0, 9].numpy()] for x, maps in pairs]
+back = ((-7, -5), (-7, -5), (-4, -3))  # after pooling, 3.5 and 2.5 would be right
+grid.append([np.roll(after, move, (0, 1)) - before for before, after, move in zip(*grid, back, strict=True)])
 
 figure = plt.figure(figsize=(11, 6.2), layout="constrained")
 left, right = figure.subfigures(1, 2, width_ratios=(1.3, 1))
