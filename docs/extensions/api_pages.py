@@ -1,4 +1,4 @@
-"""Which names are public, and which page documents each of them? The pages of the reference, made from the package."""
+"""Which names are public, and which page documents each? The pages of the reference, made from the package."""
 
 from __future__ import annotations
 
@@ -57,9 +57,8 @@ def public_modules() -> dict[str, ModuleType]:
 @functools.cache
 def public_names() -> list[PublicName]:
     """Return all public names; an object with several names is documented under the shortest."""
-    shown = [
-        (module.__name__, name, getattr(module, name)) for module in public_modules().values() for name in module.__all__
-    ]
+    modules = public_modules().values()
+    shown = [(module.__name__, name, getattr(module, name)) for module in modules for name in module.__all__]
     shown = [entry for entry in shown if not inspect.ismodule(entry[2])]
     pages: dict[int, str] = {}
     for module, name, value in sorted(shown, key=lambda entry: entry[0].count(".")):

@@ -15,7 +15,7 @@ _LOOK = {
     "axes.titlesize": 14,
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.prop_cycle": plt.cycler(color=["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000"]),
+    "axes.prop_cycle": plt.cycler(color=["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "black"]),
     "lines.linewidth": 2,
     "image.cmap": "gray",
     "image.interpolation": "nearest",

@@ -12,7 +12,7 @@ from sphinx.application import Sphinx
 from sphinx.environment import BuildEnvironment
 
 #: Without a network, the build does not know the pages of these.
-_OTHER_LIBRARIES = ("astropy", "cv2", "dask", "jax", "np", "numpy", "pandas", "scipy", "skimage", "torch", "xarray", "zarr")
+_OTHER_LIBRARIES = ("astropy", "cv2", "dask", "jax", "numpy", "pandas", "scipy", "skimage", "torch", "xarray", "zarr")
 
 
 def setup(app: Sphinx) -> dict[str, Any]:

@@ -110,8 +110,8 @@ def fit_filter_by_gradient(
         `fit_filter` leaves (estimated by their median).
         ``poisson``: the deviance of counts `y` that have Poisson's distribution with the prediction as mean.
         A callable takes prediction and target, tensors of shape ``(1, channels, *lengths)`` with the outputs of a
-        tile, and returns the mean loss over them as a tensor that can be differentiated. It must be zero, its minimum,
-        where both are equal.
+        tile, and returns the mean loss over them as a tensor that can be differentiated. It must be zero, its
+        minimum, where both are equal.
     iterations : int, optional
         Largest number of steps.
     tolerance : float, optional
