@@ -57,7 +57,6 @@ sphinx_gallery_conf = {
     "gallery_dirs": _galleries,
     "within_subsection_order": "FileNameSortKey",
     "parallel": 2,
-    "abort_on_example_error": True,
     "reset_modules": ("plot_look.reset",),
     "doc_module": ("faltung",),
     "backreferences_dir": "api/uses",
