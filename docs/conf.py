@@ -32,6 +32,7 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
+    "llms_text",
     "public_references",
 ]
 exclude_patterns = ["**/GALLERY_HEADER.rst", "**/sg_execution_times.rst", "sg_execution_times.rst"]
