@@ -42,6 +42,7 @@ LADDER = [
     {"inspect": "What does a network do? Its report card, and its simplification."},
     {"learn": "How is a network trained, measured and shown?"},
     {"files": "How do pictures come from files, and go to files, with all that the files say about them?"},
+    {"explorer": "What does convolution look like? A page for browsers, notebooks and files."},
     {"cli": "What can be typed? One file for each command: parse, call, print."},
     {"__main__": "What does `python -m faltung` do? The same as the command `faltung`."},
 ]
@@ -145,7 +146,7 @@ def _emits(module):
 
 def test_rooms_are_few_and_names_are_used_once():
     rooms = {path.relative_to(ROOT).parts[0] for path in MODULES.values()} - {"__init__.py", "__main__.py"}
-    assert len(rooms) <= 22
+    assert len(rooms) <= 24
     # A command may be called after what it calls.
     stems = [path.stem for path in MODULES.values() if path.stem != "__init__" and "cli" not in path.parts]
     assert sorted({*stems}) == sorted(stems)

@@ -1,0 +1,98 @@
+// How does one change the state? Labelled controls, each bound to one key of the state.
+
+import { h } from "./dom.js";
+
+let made = 0;
+
+// A label around any control, with a hint under it if there is one.
+export function field(label, control, hint) {
+  control.id ||= `control-${++made}`;
+  return h("div", { class: "field" }, h("label", { for: control.id }, label), control, hint && h("small", {}, hint));
+}
+
+// A list to choose from. `choices`: [value, what is shown], in groups if `groups` names them: {group: choices}.
+export function choice(app, key, label, choices, hint) {
+  const options = (list) => list.map(([value, text]) => h("option", { value }, text));
+  const groups = Array.isArray(choices) ? options(choices)
+    : Object.entries(choices).map(([name, list]) => h("optgroup", { label: name }, options(list)));
+  const select = h("select", { onchange: () => app.store.set({ [key]: select.value }) }, groups);
+  bind(app, key, () => { select.value = app.store.get(key); });
+  return field(label, select, hint);
+}
+
+// Two or more buttons of which one is pressed.
+export function segmented(app, key, label, choices) {
+  const buttons = choices.map(([value, text]) =>
+    h("button", { type: "button", "data-value": JSON.stringify(value), onclick: () => app.store.set({ [key]: value }) }, text));
+  bind(app, key, () => {
+    for (const button of buttons) {
+      button.setAttribute("aria-pressed", String(button.dataset.value === JSON.stringify(app.store.get(key))));
+    }
+  });
+  return h("div", { class: "field" }, h("span", { class: "label" }, label),
+    h("div", { class: "segmented", role: "group", "aria-label": label }, buttons));
+}
+
+// A whole or real number between two limits, typed or stepped.
+export function numeric(app, key, label, { min, max, step = 1, hint } = {}) {
+  const input = h("input", { type: "number", min, max, step });
+  input.addEventListener("change", () => {
+    const value = Math.min(max, Math.max(min, Number(input.value)));
+    if (input.value === "" || Number.isNaN(value)) input.value = app.store.get(key);
+    else app.store.set({ [key]: value });
+    input.value = app.store.get(key);
+  });
+  bind(app, key, () => { input.value = app.store.get(key); });
+  return field(label, input, hint);
+}
+
+// A number between two limits, dragged; the value stands beside it.
+export function slider(app, key, label, { min, max, step = 1, show = String }) {
+  const output = h("output", {});
+  const input = h("input", { type: "range", min, max, step, oninput: () => app.store.set({ [key]: Number(input.value) }) });
+  bind(app, key, () => {
+    input.value = app.store.get(key);
+    output.textContent = show(app.store.get(key));
+  });
+  const made = field(label, input);
+  made.append(output);
+  return made;
+}
+
+export function checkbox(app, key, label) {
+  const input = h("input", { type: "checkbox", onchange: () => app.store.set({ [key]: input.checked }) });
+  bind(app, key, () => { input.checked = app.store.get(key); });
+  return h("label", { class: "check" }, input, label);
+}
+
+// A line of text that counts when it is finished (Enter, or leaving it). `check(text)` returns what is wrong, or "".
+export function line(app, key, label, check, hint) {
+  const input = h("input", { type: "text", spellcheck: "false", autocomplete: "off" });
+  const wrong = h("p", { class: "wrong", role: "alert", hidden: true });
+  const read = () => {
+    wrong.textContent = check(input.value);
+    wrong.hidden = !wrong.textContent;
+    input.setAttribute("aria-invalid", String(!wrong.hidden));
+    if (wrong.hidden) app.store.set({ [key]: input.value });
+  };
+  input.addEventListener("change", read);
+  bind(app, key, () => {
+    if (input.value !== app.store.get(key)) {
+      input.value = app.store.get(key);
+      wrong.hidden = true;
+      input.setAttribute("aria-invalid", "false");
+    }
+  });
+  const made = field(label, input, hint);
+  made.append(wrong);
+  return made;
+}
+
+export function button(label, onclick, attributes = {}) {
+  return h("button", { type: "button", onclick, ...attributes }, label);
+}
+
+function bind(app, key, update) {
+  update();
+  app.untilClosed(app.store.on([key], update));
+}

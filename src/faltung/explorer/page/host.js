@@ -1,0 +1,49 @@
+// Who answers what the page cannot compute? Python, behind anywidget's model: in a notebook, over a local server, or stored in a file.
+
+import { pack, unpack } from "./packed.js";
+
+export class EngineError extends Error {}
+
+export class Host {
+  // `model`: get, set, save_changes, send, on and off, as anywidget gives it. Its traits `content` and `data` hold what
+  // Python was given, and `host` is "notebook", "server" or "file".
+  constructor(model) {
+    this.model = model;
+    this.kind = model.get("host");
+    this.content = unpack(model.get("content"), model.get("data"));
+    this.waiting = new Map();
+    this.last = 0;
+    this.receive = (message, buffers) => this.#settle(message, buffers);
+    model.on("msg:custom", this.receive);
+  }
+
+  // Whether Python is there to compute; a file has only stored answers.
+  get live() {
+    return this.kind !== "file";
+  }
+
+  // The answer to a question (a name of `QUESTIONS` in Python, and its arguments). Rejects with an `EngineError` whose
+  // message can be shown.
+  ask(question, args = {}) {
+    const id = ++this.last;
+    const [packed, bytes] = pack(args);
+    return new Promise((resolve, reject) => {
+      this.waiting.set(id, { resolve, reject });
+      this.model.send({ ask: id, question, arguments: packed }, undefined, [bytes]);
+    });
+  }
+
+  close() {
+    this.model.off("msg:custom", this.receive);
+    for (const { reject } of this.waiting.values()) reject(new EngineError("The explorer was closed."));
+    this.waiting.clear();
+  }
+
+  #settle(message, buffers) {
+    const promise = this.waiting.get(message?.answer);
+    if (!promise) return; // another view of the same widget asked
+    this.waiting.delete(message.answer);
+    if ("error" in message) promise.reject(new EngineError(message.error));
+    else promise.resolve(unpack(message.value, buffers?.[0] ?? new DataView(new ArrayBuffer(0))));
+  }
+}

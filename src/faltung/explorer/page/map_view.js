@@ -1,0 +1,253 @@
+// How is a two-dimensional array seen? As a picture that one can zoom into until its numbers appear, with marks over it.
+
+import { NdArray, extent } from "./array.js";
+import { colour, ink, paint, rangeFor } from "./colours.js";
+import { format, h } from "./dom.js";
+
+const SMALLEST_CELL_WITH_NUMBER = 34; // CSS pixels
+
+export class MapView {
+  // `label`: what the picture shows, for those who do not see it. `onhover([row, column] or null)` follows the pointer and
+  // the arrow keys; `onpick([row, column])` a click or Enter. `margin`: samples drawn around the array (its extension).
+  constructor({ label, onhover, onpick, height = 320 }) {
+    this.base = h("canvas", { class: "map-base", "aria-hidden": "true" });
+    this.overlay = h("canvas", { class: "map-overlay", role: "img", "aria-label": label, tabindex: onhover || onpick ? "0" : null });
+    this.caption = h("figcaption", {});
+    this.box = h("div", { class: "map-box", style: `height:${height}px` }, this.base, this.overlay);
+    this.element = h("figure", { class: "map" }, this.box, this.caption);
+    this.onhover = onhover;
+    this.onpick = onpick;
+    this.boxes = [];
+    this.zoom = 1;
+    this.centre = null; // [row, column] in the middle of the box; null: the middle of the array
+    this.cursor = null;
+    this.#listen();
+    this.observer = new ResizeObserver(() => this.draw());
+    this.observer.observe(this.box);
+  }
+
+  get label() {
+    return this.overlay.getAttribute("aria-label");
+  }
+
+  set label(text) {
+    this.overlay.setAttribute("aria-label", text);
+  }
+
+  // Show samples: one array of rows and columns, or three of them (red, green, blue; 0 to 255 or 0 to 1 as `range` says).
+  // `origin`: position of the first sample, [0, 0] unless the array is an extended one.
+  show(samples, { scale = "gray", range, origin = [0, 0] } = {}) {
+    const channels = Array.isArray(samples) ? samples : [samples];
+    const other = !this.channels || String(this.channels[0].shape) !== String(channels[0].shape) || String(origin) !== String(this.origin);
+    this.channels = channels;
+    this.scale = scale;
+    this.range = range ?? rangeFor(scale, extent(channels.length === 1 ? channels[0] : merged(channels)));
+    this.origin = origin;
+    if (other) {
+      this.zoom = 1;
+      this.centre = null;
+      this.cursor = null;
+    }
+    this.#paintSamples();
+    this.draw();
+  }
+
+  // Frames over the picture: [{start: [row, column], stop: [row, column], kind}], in positions of the array (not counting
+  // the origin); kind is a class of the style sheet's marks: "window", "output", "reach" or "field".
+  mark(boxes) {
+    this.boxes = boxes;
+    this.#drawOverlay();
+  }
+
+  close() {
+    this.observer.disconnect();
+  }
+
+  // Bring a position into the middle, at a zoom.
+  look(position, zoom) {
+    this.zoom = Math.max(1, zoom);
+    this.centre = position;
+    this.draw();
+  }
+
+  draw() {
+    if (!this.channels || !this.box.clientWidth) return;
+    const ratio = window.devicePixelRatio || 1;
+    for (const canvas of [this.base, this.overlay]) {
+      const [width, height] = [Math.round(this.box.clientWidth * ratio), Math.round(this.box.clientHeight * ratio)];
+      if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
+    }
+    const place = this.#place();
+    const context = this.base.getContext("2d");
+    context.clearRect(0, 0, this.base.width, this.base.height);
+    context.imageSmoothingEnabled = place.cell < ratio; // only where several samples share a pixel
+    const [rows, columns] = this.channels[0].shape;
+    context.drawImage(this.picture, place.left, place.top, columns * place.cell, rows * place.cell);
+    if (place.cell >= SMALLEST_CELL_WITH_NUMBER * ratio && this.channels.length === 1) this.#writeNumbers(context, place);
+    this.#drawOverlay();
+  }
+
+  // Position of the sample under a point of the page; null outside.
+  positionAt(clientX, clientY) {
+    if (!this.channels) return null;
+    const frame = this.overlay.getBoundingClientRect();
+    const ratio = this.overlay.width / frame.width;
+    const { left, top, cell } = this.#place();
+    const row = Math.floor(((clientY - frame.top) * ratio - top) / cell);
+    const column = Math.floor(((clientX - frame.left) * ratio - left) / cell);
+    const [rows, columns] = this.channels[0].shape;
+    if (row < 0 || column < 0 || row >= rows || column >= columns) return null;
+    return [row + this.origin[0], column + this.origin[1]];
+  }
+
+  #place() {
+    const [rows, columns] = this.channels[0].shape;
+    const { width, height } = this.overlay;
+    const cell = Math.min(width / columns, height / rows) * this.zoom;
+    const centre = this.centre ? [this.centre[0] - this.origin[0] + 0.5, this.centre[1] - this.origin[1] + 0.5] : [rows / 2, columns / 2];
+    const start = (middle, length, space) => (cell * length <= space ? (space - cell * length) / 2
+      : Math.min(0, Math.max(space - cell * length, space / 2 - middle * cell)));
+    return { cell, left: start(centre[1], columns, width), top: start(centre[0], rows, height) };
+  }
+
+  #paintSamples() {
+    const [rows, columns] = this.channels[0].shape;
+    this.picture ??= h("canvas");
+    Object.assign(this.picture, { width: columns, height: rows });
+    const image = new ImageData(columns, rows);
+    if (this.channels.length === 1) {
+      paint(this.channels[0].data, image.data, this.scale, this.range);
+    } else {
+      const [low, high] = this.range;
+      this.channels.slice(0, 3).forEach(({ data }, part) => {
+        for (let place = 0; place < data.length; place += 1) image.data[4 * place + part] = (255 * (data[place] - low)) / (high - low);
+      });
+      for (let place = 3; place < image.data.length; place += 4) image.data[place] = 255;
+    }
+    this.picture.getContext("2d").putImageData(image, 0, 0);
+  }
+
+  #writeNumbers(context, { left, top, cell }) {
+    const [rows, columns] = this.channels[0].shape;
+    const first = (start) => Math.max(0, Math.floor(-start / cell));
+    context.font = `${Math.round(cell * 0.26)}px system-ui, sans-serif`;
+    context.textAlign = "center";
+    context.textBaseline = "middle";
+    for (let row = first(top); row < Math.min(rows, (this.base.height - top) / cell); row += 1) {
+      for (let column = first(left); column < Math.min(columns, (this.base.width - left) / cell); column += 1) {
+        const value = this.channels[0].data[row * columns + column];
+        context.fillStyle = ink(colour(value, this.scale, this.range));
+        context.fillText(format(value), left + (column + 0.5) * cell, top + (row + 0.5) * cell, cell * 0.92);
+      }
+    }
+  }
+
+  #drawOverlay() {
+    if (!this.channels || !this.overlay.width) return;
+    const context = this.overlay.getContext("2d");
+    context.clearRect(0, 0, this.overlay.width, this.overlay.height);
+    const { left, top, cell } = this.#place();
+    const style = getComputedStyle(this.overlay);
+    const ratio = window.devicePixelRatio || 1;
+    for (const { start, stop, kind } of this.boxes) {
+      const x = left + (start[1] - this.origin[1]) * cell;
+      const y = top + (start[0] - this.origin[0]) * cell;
+      const [width, height] = [(stop[1] - start[1]) * cell, (stop[0] - start[0]) * cell];
+      const wide = Math.max(width, 3 * ratio);
+      const tall = Math.max(height, 3 * ratio);
+      context.lineWidth = 4 * ratio; // a light line under a dark one is seen on any picture
+      context.strokeStyle = style.getPropertyValue("--mark-halo");
+      context.strokeRect(x, y, wide, tall);
+      context.lineWidth = 2 * ratio;
+      context.strokeStyle = style.getPropertyValue(`--mark-${kind}`);
+      context.strokeRect(x, y, wide, tall);
+    }
+  }
+
+  #move(position) {
+    if (String(position) === String(this.cursor)) return;
+    this.cursor = position;
+    this.onhover?.(position);
+  }
+
+  #listen() {
+    const overlay = this.overlay;
+    overlay.addEventListener("pointermove", (event) => {
+      if (this.dragging && this.zoom > 1) this.#drag(event);
+      else this.#move(this.positionAt(event.clientX, event.clientY));
+    });
+    overlay.addEventListener("pointerdown", (event) => {
+      this.dragging = [event.clientX, event.clientY, false];
+    });
+    overlay.addEventListener("pointerup", (event) => {
+      const moved = this.dragging?.[2];
+      this.dragging = null;
+      const position = this.positionAt(event.clientX, event.clientY);
+      if (position && !moved) this.onpick?.(position);
+    });
+    overlay.addEventListener("pointerleave", () => {
+      this.dragging = null;
+      this.#move(null);
+    });
+    overlay.addEventListener("wheel", (event) => {
+      if (!event.ctrlKey && !event.metaKey && document.activeElement !== overlay) return; // the page scrolls
+      event.preventDefault();
+      this.#zoomBy(event.deltaY < 0 ? 1.25 : 0.8, this.positionAt(event.clientX, event.clientY));
+    }, { passive: false });
+    overlay.addEventListener("dblclick", (event) => this.#zoomBy(2, this.positionAt(event.clientX, event.clientY)));
+    overlay.addEventListener("keydown", (event) => this.#key(event));
+  }
+
+  #drag(event) {
+    const [x, y] = this.dragging;
+    const cell = this.#place().cell / (window.devicePixelRatio || 1);
+    const [rows, columns] = this.channels[0].shape;
+    const centre = this.centre ?? [this.origin[0] + rows / 2, this.origin[1] + columns / 2];
+    const between = (value, low, high) => Math.min(high, Math.max(low, value));
+    this.centre = [
+      between(centre[0] - (event.clientY - y) / cell, this.origin[0], this.origin[0] + rows - 1),
+      between(centre[1] - (event.clientX - x) / cell, this.origin[1], this.origin[1] + columns - 1),
+    ];
+    this.dragging = [event.clientX, event.clientY, true];
+    this.draw();
+  }
+
+  #zoomBy(factor, position) {
+    const [rows, columns] = this.channels[0].shape;
+    this.zoom = Math.min(Math.max(rows, columns) / 4, Math.max(1, this.zoom * factor));
+    if (this.zoom <= 1) this.zoom = 1;
+    this.centre = this.zoom > 1 ? (this.centre ?? position) : null;
+    if (position && factor > 1) this.centre = position;
+    this.draw();
+  }
+
+  #key(event) {
+    if (!this.channels) return;
+    const steps = { ArrowUp: [-1, 0], ArrowDown: [1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
+    const [rows, columns] = this.channels[0].shape;
+    const middle = [this.origin[0] + (rows >> 1), this.origin[1] + (columns >> 1)];
+    if (event.key in steps) {
+      const by = event.shiftKey ? 10 : 1;
+      const from = this.cursor ?? middle;
+      const clip = (value, axis) => Math.min(this.origin[axis] + this.channels[0].shape[axis] - 1, Math.max(this.origin[axis], value));
+      this.#move([0, 1].map((axis) => clip(from[axis] + by * steps[event.key][axis], axis)));
+    } else if (event.key === "Enter" || event.key === " ") {
+      if (this.cursor) this.onpick?.(this.cursor);
+    } else if (event.key === "+" || event.key === "=") this.#zoomBy(1.5, this.cursor ?? middle);
+    else if (event.key === "-") this.#zoomBy(1 / 1.5, null);
+    else if (event.key === "0") this.#zoomBy(0, null);
+    else return;
+    event.preventDefault();
+  }
+}
+
+function merged(channels) {
+  const total = channels.reduce((sum, { data }) => sum + data.length, 0);
+  const all = new Float64Array(total);
+  let start = 0;
+  for (const { data } of channels) {
+    all.set(data, start);
+    start += data.length;
+  }
+  return new NdArray([total], all);
+}

@@ -1,0 +1,91 @@
+// What does the page show? One flat state, in the page's address, that every view reads and writes.
+
+export class Store {
+  // `defaults`: every key there is, such as "filter.mode", with its first value. Values are JSON.
+  constructor(defaults) {
+    this.defaults = defaults;
+    this.state = structuredClone(defaults);
+    this.listeners = new Set();
+    this.changed = new Set();
+    this.frame = 0;
+  }
+
+  get(key) {
+    if (!(key in this.state)) throw new RangeError(`no state is called ${key}`);
+    return this.state[key];
+  }
+
+  // Change some values; those who listen hear of it in the next frame, once.
+  set(patch) {
+    for (const [key, value] of Object.entries(patch)) {
+      if (!(key in this.state)) throw new RangeError(`no state is called ${key}`);
+      if (JSON.stringify(this.state[key]) !== JSON.stringify(value)) {
+        this.state[key] = value;
+        this.changed.add(key);
+      }
+    }
+    if (this.changed.size && !this.frame) this.frame = requestAnimationFrame(() => this.flush());
+  }
+
+  // Call `listener(changed keys)` after changes of the keys that begin with one of `prefixes`. Returns how to stop.
+  on(prefixes, listener) {
+    const entry = { prefixes, listener };
+    this.listeners.add(entry);
+    return () => this.listeners.delete(entry);
+  }
+
+  // Tell the listeners now.
+  flush() {
+    cancelAnimationFrame(this.frame);
+    this.frame = 0;
+    const changed = this.changed;
+    this.changed = new Set();
+    for (const { prefixes, listener } of [...this.listeners]) {
+      const heard = new Set([...changed].filter((key) => prefixes.some((prefix) => key.startsWith(prefix))));
+      if (heard.size) listener(heard);
+    }
+  }
+
+  // What differs from the first values, as text for an address.
+  toText() {
+    const parts = [];
+    for (const [key, value] of Object.entries(this.state)) {
+      if (JSON.stringify(value) !== JSON.stringify(this.defaults[key])) {
+        parts.push(`${key}=${encodeURIComponent(typeof value === "string" ? value : JSON.stringify(value))}`);
+      }
+    }
+    return parts.join("&");
+  }
+
+  // Take over what `toText` wrote. What is not a state, or of another type, is left out and returned by name.
+  fromText(text) {
+    const refused = [];
+    const state = structuredClone(this.defaults);
+    for (const part of text.split("&").filter(Boolean)) {
+      const [key, raw] = [part.slice(0, part.indexOf("=")), part.slice(part.indexOf("=") + 1)];
+      const value = Object.hasOwn(state, key) ? readLike(this.defaults[key], raw) : undefined;
+      if (value === undefined) refused.push(key || part);
+      else state[key] = value;
+    }
+    this.set(state);
+    return refused;
+  }
+}
+
+// The value that `raw` says, if it is of the same type as `example`; undefined otherwise. A default of null allows any.
+function readLike(example, raw) {
+  let text;
+  try {
+    text = decodeURIComponent(raw);
+  } catch {
+    return undefined;
+  }
+  if (typeof example === "string") return text;
+  try {
+    const value = JSON.parse(text);
+    const fits = example === null || (typeof value === typeof example && Array.isArray(value) === Array.isArray(example));
+    return fits && (value !== null || example === null) ? value : undefined;
+  } catch {
+    return undefined;
+  }
+}
