@@ -47,9 +47,8 @@ figure, panels = plt.subplots(2, 2, figsize=(11, 5.6), layout="constrained", sha
 for column, (sound, name) in enumerate(((dry, "dry"), (wet, "in the room, out of the stream"))):
     panels[0, column].plot(np.arange(sound.size) / rate, sound, linewidth=0.4, color="tab:blue")
     panels[0, column].set(title=name, ylim=(-2.2, 2.2))
-    panels[1, column].specgram(
-        sound + rng.normal(scale=1e-6, size=sound.size), NFFT=2048, Fs=rate, noverlap=1536, vmin=-140, vmax=-50
-    )
+    hiss = rng.normal(scale=1e-6, size=sound.size)  # so that there is no logarithm of zero
+    panels[1, column].specgram(sound + hiss, 2048, rate, noverlap=1536, cmap="viridis", vmin=-140, vmax=-50)
     panels[1, column].set(ylim=(0, 6000), xlabel="seconds")
 panels[0, 0].set_ylabel("sound")
 panels[1, 0].set_ylabel("frequency, Hz")

@@ -35,7 +35,7 @@ kernel, report = fa.fit_filter(sweep[:-half], recording[half:], length, mode="co
 print(report)
 
 figure, panels = plt.subplots(3, 1, figsize=(10, 7), layout="constrained")
-panels[0].specgram(recording, NFFT=512, Fs=rate, noverlap=384, vmin=-110, vmax=-20)
+panels[0].specgram(recording, NFFT=512, Fs=rate, noverlap=384, cmap="viridis", vmin=-110, vmax=-20)
 panels[0].set(title="the recording: a sweep with its echoes", ylabel="Hz", xlabel="seconds")
 milliseconds = 1000 * lags / rate
 panels[1].plot(milliseconds, room, color="0.4", linewidth=1)

@@ -2,7 +2,7 @@
 A spectrogram is a bank with a stride
 =====================================
 
-A spectrogram asks every 128 samples how much of each frequency there is. For each frequency this is one kernel: a
+A spectrogram asks every 64 samples how much of each frequency there is. For each frequency this is one kernel: a
 complex wave under a window. All of them are a bank, and the hop from one column to the next is its stride. The
 sound is synthetic: a bird, two sweeps that cross and a click.
 """
@@ -32,6 +32,7 @@ panels[0].set(title="sound", xlim=(0, 2), ylim=(-4, 4))
 start = width / 2 / rate
 drawn = panels[1].imshow(
     20 * np.log10(np.abs(columns) + 1e-3),
+    cmap="viridis",
     origin="lower",
     aspect="auto",
     extent=(start, start + columns.shape[1] * hop / rate, 0, rate / 2),

@@ -35,7 +35,7 @@ piece = steepness[position].compute(scheduler="synchronous")
 figure, panels = plt.subplots(1, 2, figsize=(10, 5), layout="constrained")
 panels[0].imshow(voxels[position].T, cmap="gray", origin="lower")
 panels[0].set_title("a slice of the brain")
-panels[1].imshow(piece.T, origin="lower", vmin=0, vmax=45)
+panels[1].imshow(piece.T, origin="lower", cmap="viridis", vmin=0, vmax=45)
 panels[1].set_title("steepness, out of chunks (lines)")
 for panel in panels:
     for border in (64, 128, 192):

@@ -37,7 +37,7 @@ vesselness, direction = answers.max(axis=0), angles[answers.argmax(axis=0)]
 figure, panels = plt.subplots(1, 3, figsize=(12.5, 4.4), layout="constrained")
 panels[0].imshow(green, cmap="gray")
 panels[0].set_title("retina, green")
-panels[1].imshow(vesselness, vmin=0, vmax=12)
+panels[1].imshow(vesselness, cmap="viridis", vmin=0, vmax=12)
 panels[1].set_title("largest of 12 answers")
 coloured = plt.get_cmap("twilight_shifted")(direction / np.pi) * np.clip(vesselness / 9, 0, 1)[:, :, None]
 coloured[:, :, 3] = 1

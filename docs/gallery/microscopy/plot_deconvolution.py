@@ -48,7 +48,7 @@ for panel, values, title in zip(panels, (neuron, blurred, restored), titles, str
 taps = np.zeros((27, 27))
 rows, columns = (np.array(lags) + 13 for lags in coma.lags)
 taps[np.ix_(rows, columns)] = coma.taps
-options = dict(num_iter=10, clip=False)
+options = {"num_iter": 10, "clip": False}
 oracle = skimage.restoration.richardson_lucy(blurred / blurred.max(), taps, **options) * blurred.max()
 ours = deconvolve(blurred, coma, steps=10)
 middle = np.s_[60:-60, 60:-60]

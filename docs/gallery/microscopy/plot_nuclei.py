@@ -53,5 +53,5 @@ assert hits > 0.9 * truth.sum()
 assert counts.sum() < 1.1 * truth.sum()
 
 # %%
-# Seen: one filter with one length finds more than nine of ten nuclei. See :func:`faltung.log`, :func:`faltung.dog` and
-# :doc:`/filters`.
+# Seen: one filter with one length finds more than nine of ten nuclei. See :func:`faltung.log`, :func:`faltung.dog`
+# and :doc:`/filters`.

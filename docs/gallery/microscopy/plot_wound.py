@@ -3,9 +3,9 @@ How fast does a wound close?
 ============================
 
 In bright field, cells are rough and the bare glass is smooth. So the local standard deviation tells them apart: the
-root of the mean of squares minus the square of the mean, two running means in all. Its threshold is halfway between
-rough and smooth. The area of the wound over time is what a scratch assay measures. Pictures and the labels to
-compare with are from ndev-sampledata (BSD).
+root of the mean of squares minus the square of the mean, two running means in all. Otsu's threshold lies between
+the two. The area of the wound over time is what a scratch assay measures. Pictures and the labels to compare with
+are from ndev-sampledata (BSD).
 """
 
 from importlib.resources import files
@@ -34,7 +34,7 @@ for panel, frame in zip(panels[:2], (0, 9), strict=True):
     panel.imshow(field[frame], cmap="gray", vmin=7000, vmax=9400)
     panel.contour(wound[frame], levels=[0.5], colors="tab:orange", linewidths=1.5)
     panel.set(title=f"picture {frame}, and the border of the wound", xticks=[], yticks=[])
-panels[2].imshow(deviation[0], vmin=0, vmax=500)
+panels[2].imshow(deviation[0], cmap="viridis", vmin=0, vmax=500)
 panels[2].set(title="local standard deviation of picture 0", xticks=[], yticks=[])
 panels[3].plot(100 * wound.mean(axis=(1, 2)), "o-", color="tab:orange", label="from the two means")
 panels[3].plot(100 * (~cells).mean(axis=(1, 2)), "s--", color="0.4", label="from labelled cells")

@@ -26,7 +26,7 @@ counts = {size: writes(size) for size in (2, 3, 4, 5)}
 figure, panels = plt.subplots(1, 4, figsize=(12, 3.5), layout="constrained")
 for panel, (size, count) in zip(panels, counts.items(), strict=True):
     inner = count[5:-5, 5:-5]
-    panel.imshow(inner, vmin=0, vmax=9)
+    panel.imshow(inner, cmap="viridis", vmin=0, vmax=9)
     for (i, j), value in np.ndenumerate(inner):
         colour = "white" if value < 6 else "black"
         panel.text(j, i, f"{value:.0f}", ha="center", va="center", color=colour, fontsize=8)

@@ -43,7 +43,7 @@ figure, panels = plt.subplots(2, 4, figsize=(12, 6.4), layout="constrained")
 for panel, kernel, values in zip(panels.flat, named, maps, strict=True):
     signed = abs(kernel.taps.sum()) < 0.1
     limit = np.abs(values).max() * 0.6
-    look = dict(cmap="RdBu_r", vmin=-limit, vmax=limit) if signed else dict(cmap="gray", vmin=0, vmax=1)
+    look = {"cmap": "RdBu_r", "vmin": -limit, "vmax": limit} if signed else {"cmap": "gray", "vmin": 0, "vmax": 1}
     panel.imshow(values, **look)
     panel.set(xticks=[], yticks=[])
     panel.set_title(str(kernel), fontsize=10)

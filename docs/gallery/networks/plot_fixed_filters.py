@@ -54,7 +54,7 @@ for row, label in zip(panels[1:], (5, 6), strict=True):
     row[0].imshow(picture, cmap="gray")
     row[0].set_ylabel(test.class_names[label])
     for panel, answer in zip(row[1:], answers, strict=True):
-        panel.imshow(answer, vmin=0, vmax=answers.max() / 1.3)
+        panel.imshow(answer, cmap="viridis", vmin=0, vmax=answers.max() / 1.3)
 for panel in panels.flat:
     panel.set(xticks=[], yticks=[])
 

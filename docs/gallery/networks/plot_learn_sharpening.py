@@ -22,7 +22,7 @@ blurred = fa.gaussian(1.2)(sharp) + noise
 taps = torch.zeros(9, 9, dtype=torch.float64)
 taps[4, 4] = 1.0
 taps.requires_grad_()
-optimiser = torch.optim.LBFGS([taps], max_iter=150, history_size=20, line_search_fn="strong_wolfe")
+optimiser = torch.optim.LBFGS([taps], max_iter=300, history_size=20, line_search_fn="strong_wolfe")
 losses = []
 
 

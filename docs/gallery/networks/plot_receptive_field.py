@@ -43,7 +43,7 @@ for panel, (title, layers) in zip(panels, networks.items(), strict=True):
     count = gradient_of_middle(network)
     assert np.array_equal(field.whole_mask.reshape(side, side), count != 0)
     print(f"{title:22} {field.size[0]} × {field.size[1]}, {field.count} samples, holes: {field.has_holes}")
-    panel.imshow(np.where(count > 0, np.log1p(count), np.nan), vmin=0, vmax=4)
+    panel.imshow(np.where(count > 0, np.log1p(count), np.nan), cmap="viridis", vmin=0, vmax=4)
     panel.set(title=f"{title}: {field.count} samples", xticks=[], yticks=[])
 
 # %%

@@ -4,8 +4,8 @@ The rhythm of El Niño
 
 Every two to seven years the eastern Pacific is warmer than usual. A difference of two Gaussians keeps these waves:
 the narrow one removes the seasons, the wide one the slow change. Lengths are in years, because the axis is. The
-series is the mean temperature of the sea in the region Niño 3, four times a year since 1871 (Torrence and Compo,
-1998), which comes with PyWavelets.
+series is the temperature of the sea in the region Niño 3, four times a year from 1950 to 2015, in standard
+deviations (NOAA, public domain), which comes with PyWavelets.
 """
 
 import matplotlib.pyplot as plt

@@ -35,7 +35,11 @@ figure, panels = plt.subplots(1, 3, figsize=(13.5, 3.3), layout="constrained")
 titles = ["measured; white is land or cloud", "gaussian of 4°, lon wraps", "without wrapping: the error"]
 for panel, values, title in zip(panels, (temperature, smooth, seam - smooth), titles, strict=True):
     east = values.roll(lon=90)
-    look = dict(cmap="RdBu_r", vmin=-2, vmax=2) if title.endswith("error") else dict(cmap="viridis", vmin=0, vmax=32)
+    look = (
+        {"cmap": "RdBu_r", "vmin": -2, "vmax": 2}
+        if title.endswith("error")
+        else {"cmap": "viridis", "vmin": 0, "vmax": 32}
+    )
     drawn = panel.imshow(east, origin="lower", extent=(0, 360, -90, 90), aspect="auto", **look)
     panel.set(title=title, xlabel="longitude, degrees east", xticks=[0, 90, 180, 270, 360])
     figure.colorbar(drawn, ax=panel, label="°C", shrink=0.9)

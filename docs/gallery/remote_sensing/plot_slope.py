@@ -28,7 +28,7 @@ light = np.array([np.sin(sun) * np.cos(height), np.cos(sun) * np.cos(height), np
 shade = (-rise_east * light[0] + rise_south * light[1] + light[2]) * np.cos(slope)
 
 figure, panels = plt.subplots(1, 3, figsize=(13, 4.1), layout="constrained")
-looks = [dict(cmap="gray"), dict(cmap="viridis", vmax=35), dict(cmap="gray", vmin=0, vmax=1)]
+looks = [{"cmap": "gray"}, {"cmap": "viridis", "vmax": 35}, {"cmap": "gray", "vmin": 0, "vmax": 1}]
 maps = {"elevation, m": elevation, "slope, degrees": np.rad2deg(slope), "shade": shade}
 for panel, look, (title, values) in zip(panels, looks, maps.items(), strict=True):
     drawn = panel.imshow(values, **look)

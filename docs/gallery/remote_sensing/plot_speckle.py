@@ -2,10 +2,10 @@
 Speckle of radar: Lee's filter
 ==============================
 
-Radar pictures are grainy: the noise, called speckle, is as strong as the signal is. A mean removes it, and the
-edges with it. Lee (1980) mixes the mean and the sample: where the local variance is that of speckle alone, the
-mean; where it is larger, the sample. Local mean and variance are two running means. The scene is an aerial
-photograph of PyWavelets; the speckle is synthetic (four looks).
+Radar pictures are grainy: the noise, called speckle, grows with the signal. A mean removes it, and the edges with
+it. Lee (1980) mixes the mean and the sample: where the local variance is that of speckle alone, the mean; where it
+is larger, the sample. Local mean and variance are two running means. The scene is an aerial photograph of
+PyWavelets; the speckle is synthetic (four looks).
 """
 
 import matplotlib.pyplot as plt
@@ -32,7 +32,7 @@ pictures = {"radar picture, four looks": radar, "mean of 13 × 13": mean, "Lee's
 for panel, (title, picture) in zip(panels.flat, pictures.items(), strict=False):
     panel.imshow(picture, cmap="gray", vmin=0, vmax=255)
     panel.set_title(title)
-drawn = panels[1, 1].imshow(trust, vmin=0, vmax=1)
+drawn = panels[1, 1].imshow(trust, cmap="viridis", vmin=0, vmax=1)
 panels[1, 1].set_title("trust in the sample")
 figure.colorbar(drawn, ax=panels[1, 1])
 for panel in panels.flat:

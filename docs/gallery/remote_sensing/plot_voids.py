@@ -27,9 +27,9 @@ for sigma in widths:
     print(f"after sigma {sigma}: {np.isnan(filled).sum()} of {np.isnan(survey).sum()} samples are open")
 
 figure, panels = plt.subplots(1, 3, figsize=(13, 3.9), layout="constrained")
-look = dict(cmap="gray", vmin=truth.min(), vmax=truth.max())
+look = {"cmap": "gray", "vmin": truth.min(), "vmax": truth.max()}
 cover = plt.get_cmap("gray").with_extremes(bad="tab:orange")
-panels[0].imshow(survey, **look | dict(cmap=cover))
+panels[0].imshow(survey, **look | {"cmap": cover})
 panels[0].set_title("survey; holes are orange")
 panels[1].imshow(filled, **look)
 panels[1].set_title("filled by Gaussians of 1, 2, 4, 8")
