@@ -27,7 +27,7 @@ generations = [glider]
 for _ in range(96):
     generations.append(step(generations[-1]))
 
-figure, panels = plt.subplots(1, 4, figsize=(12, 3.3), layout="constrained")
+figure, panels = plt.subplots(1, 4, figsize=(12, 3.5), layout="constrained")
 for panel, number in zip(panels, (0, 2, 40, 84), strict=True):
     panel.imshow(generations[number], cmap="Blues", vmin=0, vmax=1.3)
     panel.set_xticks(np.arange(25) - 0.5, labels=[])

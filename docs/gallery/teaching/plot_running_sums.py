@@ -40,8 +40,8 @@ for times, colour in zip((1, 2, 4), ("tab:gray", "tab:orange", "tab:blue"), stri
     right.step(lags, kernel.taps, where="mid", color=colour, linewidth=2, label=f"box(9) ** {times}")
 gauss = np.exp(-(lags**2) / (2 * 4 * variance)) / np.sqrt(2 * np.pi * 4 * variance)
 right.plot(lags, gauss, "k:", label="Gaussian with the variance of the last")
-right.set(title="means of means", xlabel="lag", ylim=(0, 0.175))
-right.legend(frameon=False)
+right.set(title="means of means", xlabel="lag", ylim=(0, 0.21))
+right.legend(frameon=False, fontsize=10)
 
 largest = np.abs(kernel.taps - gauss).max() / gauss.max()
 print(f"box(9) ** 4 differs from the Gaussian by at most {100 * largest:.1f} % of its peak")
