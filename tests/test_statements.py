@@ -17,8 +17,6 @@ STATEMENTS = Path(__file__).parent.parent / "docs" / "statements"
 PAGES = sorted(STATEMENTS.glob("plot_*.py"))
 ROW = r":doc:`(\w+)`\n +- (.+?)\n(?=\n| +\*)"
 TABLE = re.findall(ROW, (STATEMENTS / "GALLERY_HEADER.rst").read_text(), re.DOTALL)
-    r":doc:`(\w+)`\n +- (.+?)\n(?=\n| +\*)", (STATEMENTS / "GALLERY_HEADER.rst").read_text(), re.DOTALL
-)
 
 
 def last_sentence(page):

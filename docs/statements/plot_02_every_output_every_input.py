@@ -103,4 +103,4 @@ print(
 # of the side of the image, and that of the convolution does not grow in weights at all.
 #
 # More: :class:`faltung.Bank` and :doc:`/filters` for the matrix; the way back, from a matrix to its bank, is
-# ``faltung.Bank.from_matrix``.
+# :meth:`faltung.Bank.from_matrix`.

@@ -102,8 +102,8 @@ for axis, patch in zip(bottom.subplots(1, 4), card.sections["patterns"].layers[0
 plt.show()
 
 print(
-    f"Seen: the 8 nearest pixels explain {100 * from_8:.1f} % of the variance of a pixel, the 80 nearest {100 * from_80:.1f} %; "
-    f"an output of the first layer reads {fields['3 x 3'].count} of 784 pixels."
+    f"Seen: the 8 nearest pixels explain {100 * from_8:.1f} % of the variance of a pixel, the 80 nearest "
+    f"{100 * from_80:.1f} %; an output of the first layer reads {fields['3 x 3'].count} of 784 pixels."
 )
 
 # %%
