@@ -219,7 +219,7 @@ def write_page(file: Path) -> None:
     reasons: dict[str, int] = {}
     tables = {
         "What comes back": rows_of_kinds(),
-        "Options of `faltung.convolve`": rows_of_options(),
+        "Options of convolve": rows_of_options(),
         "Dtype of the result": rows_of_dtypes(),
         "Functions": rows_of_functions(),
     }
@@ -230,7 +230,9 @@ def write_page(file: Path) -> None:
     write_if_new(file, "\n".join(parts) + "\n")
 
 
-_INTRODUCTION = """What works with which array
+_INTRODUCTION = """:html_theme.sidebar_secondary.remove:
+
+What works with which array
 ===========================
 
 No cell of this page is written by hand. When the page is built, each call is made with a small array of each kind,
@@ -243,7 +245,7 @@ _TEXTS = {
         "result is on the device of the array. This is asked with CUDA; without a GPU, with a tensor that has no\n"
         "memory.\n"
     ),
-    "Options of `faltung.convolve`": "*yes*: the result has the numbers that an array of NumPy gives.\n",
+    "Options of convolve": "*yes*: the result has the numbers that an array of NumPy gives.\n",
     "Dtype of the result": "By the dtype of the samples, without ``dtype=``; – where a library has no such dtype.\n",
     "Functions": "The type that comes back. The functions of ``faltung.compat`` take what their originals take.\n",
 }
