@@ -99,8 +99,9 @@ print(
 )
 
 # %%
-# **What was seen.** Both ways give the same output. The cost of the fully connected one grows with the fourth power
-# of the side of the image, and that of the convolution does not grow in weights at all.
+# **What was seen.** Both ways give the same output. The weights of a fully connected layer grow with the fourth power
+# of the side of the image, and those of a convolution do not grow at all; its multiplications grow with the number
+# of pixels.
 #
 # More: :class:`faltung.Bank` and :doc:`/filters` for the matrix; the way back, from a matrix to its bank, is
 # :meth:`faltung.Bank.from_matrix`.

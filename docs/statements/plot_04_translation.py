@@ -5,7 +5,7 @@
 Move the input, and the output of a convolution moves with it: the kernel is the same at every position. This is
 *equivariance* under translation. It is exact for a convolution alone. It is only partly true for a whole network,
 and this page shows where it ends: at the border, where a part of the window sees something else, and where a layer
-keeps every second sample only.
+keeps only one of every two samples.
 
 The network is the classifier that comes with the package, the clothes are Fashion-MNIST (Zalando SE, MIT licence).
 """
@@ -112,8 +112,8 @@ print(
 )
 
 # %%
-# **What was seen.** The feature map moves with the input, except beside the border. Layers that keep every second
-# sample follow moves by two samples only. So the answer of the network is nearly the same wherever the pattern is,
-# and nearly is the right word.
+# **What was seen.** The feature map moves with the input, except beside the border. Layers that keep one of every
+# two samples follow moves by two samples only. So the answer of the network is nearly the same wherever the pattern
+# is, and nearly is the right word.
 #
 # More: "When the input moves" in :doc:`/inspecting`, and :func:`faltung.inspect.antialias`, which improves it.

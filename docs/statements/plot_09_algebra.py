@@ -1,14 +1,14 @@
-r"""
+"""
 9. Convolution is a product on the linear space of signals
 ==========================================================
 
-It is commutative, associative, distributive over addition, and associative with scalars. For kernels f, g, h and a
-number a:
+Signals can be added and multiplied by numbers; so they form a linear space. Convolution is a product on it. It is
+commutative, associative, distributive over addition, and associative with scalars. For f, g, h and a number a::
 
-.. math::
-
-   f * g = g * f, \quad (f * g) * h = f * (g * h), \quad f * (g + h) = f * g + f * h, \quad
-   a\,(f * g) = (a f) * g = f * (a g).
+    f * g       = g * f
+    (f * g) * h = f * (g * h)
+    f * (g + h) = f * g + f * h
+    a (f * g)   = (a f) * g = f * (a g)
 
 **Two corrections** to what is often written down. *Distributivity* has the sum on both sides: each term of the sum
 is convolved. And *there is an identity*: discrete signals have the unit impulse, ``delta``, with delta * f = f.

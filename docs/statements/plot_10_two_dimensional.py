@@ -1,10 +1,10 @@
-r"""
+"""
 10. Two-dimensional convolution, one input channel
 ==================================================
 
-The input is a grey image x, the kernel k an array with two axes. The output is an image again:
+The input is a grey image x, the kernel k an array with two axes. The output is an image again::
 
-.. math:: y[i, j] = \sum_{m, n} k[m, n] \; x[i - m, j - n]
+    y[i, j] = sum over m and n of k[m, n] x[i - m, j - n]
 
 The sum runs over the taps of the kernel, and (0, 0) is its origin. So each sample of the input puts a copy of the
 kernel into the output, multiplied by its value, and the copies are added up. Here the input is a part of the Hubble

@@ -1,11 +1,11 @@
-r"""
+"""
 11. One-dimensional convolution, several input channels
 =======================================================
 
 The input has channels, such as the colours of a line of a photograph. There is one kernel for each of them. Each
-channel is convolved with its own kernel, and the results are added up to one output:
+channel is convolved with its own kernel, and the results are added up to one output::
 
-.. math:: y[n] = \sum_{c} \sum_{m} k_c[m] \; x_c[n - m]
+    y[n] = sum over c of sum over m of k[c, m] x[c, n - m]
 
 The line is a row of ``skimage.data.astronaut`` (NASA, public domain). The three kernels together look for the
 orange of the suit, which is red with little blue. White, grey and black must not answer, however bright they are.

@@ -1,10 +1,10 @@
-r"""
+"""
 12. One-dimensional convolution, several output channels
 ========================================================
 
-Several kernels look at the same input. Each one makes an output of its own, a *feature map*:
+Several kernels look at the same input. Each one makes an output of its own, a *feature map*::
 
-.. math:: y_d[n] = \sum_{m} k_d[m] \; x[n - m]
+    y[d, n] = sum over m of k[d, m] x[n - m]
 
 With several channels on both sides, there is one kernel for each pair of them. The input here is a real
 electrocardiogram (``pywt.data.ecg``, from the MIT-BIH Arrhythmia Database).

@@ -1,8 +1,11 @@
-r"""
+"""
 14. Discrete convolution and cross-correlation are different
 ============================================================
 
-.. math:: \text{convolution: } \sum_m k[m] \, x[n - m] \qquad \text{correlation: } \sum_m k[m] \, x[n + m]
+Each output is a sum of products::
+
+    convolution: y[n] = sum over m of k[m] x[n - m]
+    correlation: y[n] = sum over m of k[m] x[n + m]
 
 The sign is the whole difference: convolution reverses the kernel along each axis, correlation does not. Many
 libraries implement the second and call it the first, those for neural networks above all. Both give the same only
@@ -84,9 +87,10 @@ np.testing.assert_allclose(fa.convolve(page, turned), answers["C"], atol=1e-6)
 print("Seen: correlation finds the letter, convolution does not; torch's conv2d is the correlation.")
 
 # %%
-# **What was seen.** One is the other with the kernel reversed: ``fa.convolve(x, k.flip())`` is ``fa.correlate(x,
-# k)``. A network that *learns* its kernels does not care: it learns the reversed ones. But taps that are carried
-# from one library to another have to be reversed.
+# **What was seen.** One is the other with the kernel reversed: ``fa.correlate(x, k)`` is
+# ``fa.convolve(x, k.flip())``. A network that *learns* its kernels does not care: it learns the reversed ones. But
+# taps that are carried from one of these functions to the other have to be reversed.
 #
 # More: :func:`faltung.convolve`, :func:`faltung.correlate`; ``fa.layers.Conv(..., flip=True)`` is a layer with a
-# true convolution (:doc:`/layers`); other names and origins are in :doc:`/conventions`.
+# true convolution (:doc:`/layers`); other names and origins are in
+# :doc:`/conventions` and :doc:`/sharp-bits`.
