@@ -40,6 +40,8 @@ def cell_of(kind: Kind, call: Callable[[], str]) -> Cell:
             return Cell(call())
     except NotRunError as error:
         return Cell("not run", str(error))
+    except AssertionError:  # a wrong result
+        raise
     except Exception as error:
         return Cell("refused", _without_names(str(error), kind))
 
@@ -103,10 +105,10 @@ def kind_cells(kind: Kind) -> dict[str, Cell]:
 
 def type_name(value: Any) -> str:
     """Return the type of a value with its library, as users write it."""
-    if isinstance(value, tuple):
+    if type(value) is tuple:
         return f"({', '.join(map(type_name, value))})"
     library = type(value).__module__.partition(".")[0]
-    name = {"ArrayImpl": "Array"}.get(type(value).__name__, type(value).__name__)
+    name = {"ArrayImpl": "Array", "Taps": "Kernel"}.get(type(value).__name__, type(value).__name__)
     shown = {"jaxlib": "JAX", "numpy": "NumPy"}.get(library, library)
     return name if library in ("builtins", "faltung") else f"{shown} {name}"
 
