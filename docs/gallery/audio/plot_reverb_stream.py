@@ -51,7 +51,7 @@ for column, (sound, name) in enumerate(((dry, "dry"), (wet, "in the room, out of
     panels[0, column].set(title=name, ylim=(-2.2, 2.2))
     hiss = rng.normal(scale=1e-6, size=sound.size)  # so that there is no logarithm of zero
     panels[1, column].specgram(
-        sound + hiss, 2048, rate, noverlap=1536, cmap="viridis", vmin=-140, vmax=-50
+        sound + hiss, NFFT=2048, Fs=rate, noverlap=1536, cmap="viridis", vmin=-140, vmax=-50
     )
     panels[1, column].set(ylim=(0, 6000), xlabel="seconds")
 panels[0, 0].set_ylabel("sound")
