@@ -71,7 +71,7 @@ class Outcome:
     description : dict
         Class and arguments of the network.
     sample_shape : tuple of int
-        Shape of one sample: (channels, *spatial).
+        Shape of one sample: ``(channels, *spatial)``.
     cost : NetworkCost
         Parameters, and multiply-adds for one sample.
     history : tuple of EpochRecord
@@ -93,9 +93,9 @@ class Outcome:
         Accuracy of a linear classifier of the samples themselves.
     layers : tuple of MeasuredLayer
         In the order in which they run.
-    first_kernels : float32 array, shape (channels out, channels in, *spatial), or None
+    first_kernels : float32 array, shape ``(channels out, channels in, *spatial)``, or None
         The kernels of the first convolutional layer, if there is one.
-    first_responses : float32 array, shape (channels out, *spatial), or None
+    first_responses : float32 array, shape ``(channels out, *spatial)``, or None
         The feature maps of that layer for the first test sample.
     splits : int, optional
         On how many splits of the data the network was trained and tested; all test samples count.
