@@ -23,7 +23,7 @@ lint: .venv/dev
 
 # A warning is an error: a link that leads nowhere, an example that fails, a public name that cannot be shown.
 docs: .venv/docs
-	mkdir -p build/docs-source
+	$(BIN)/python docs/extensions/capability_table.py build/docs-source/capabilities.rst
 	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --jobs 2 -c docs -d build/docs-parsed build/docs-source build/docs
 	$(BIN)/python docs/extensions/link_check.py build/docs
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import sys
 from pathlib import Path
 
@@ -33,6 +32,7 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
+    "llms_text",
     "public_references",
 ]
 exclude_patterns = ["**/GALLERY_HEADER.rst", "**/sg_execution_times.rst", "sg_execution_times.rst"]
@@ -48,13 +48,9 @@ myst_heading_anchors = 4
 copybutton_prompt_text = r">>> |\.\.\. |\$ "
 copybutton_prompt_is_regexp = True
 
-# Sections whose pages are not written yet are empty.
-logging.getLogger("sphinx.sphinx.directives.other").addFilter(lambda record: "glob pattern" not in str(record.msg))
-
-_galleries = [name for name in ("statements", "gallery") if any((DOCS / name).rglob("plot_*.py"))]
 sphinx_gallery_conf = {
-    "examples_dirs": [str(DOCS / name) for name in _galleries],
-    "gallery_dirs": _galleries,
+    "examples_dirs": [str(DOCS / "statements"), str(DOCS / "gallery")],
+    "gallery_dirs": ["statements", "gallery"],
     "within_subsection_order": "FileNameSortKey",
     "parallel": 2,
     "reset_modules": ("plot_look.reset",),
@@ -70,12 +66,13 @@ sphinx_gallery_conf = {
 
 html_theme = "pydata_sphinx_theme"
 html_title = "faltung"
+html_favicon = "static/logo.svg"
 html_static_path = ["static"]
 html_css_files = ["site.css"]
 html_copy_source = False
 html_show_sourcelink = False
 html_theme_options = {
-    "logo": {"text": "faltung"},
+    "logo": {"text": "faltung", "image_light": "_static/logo.svg", "image_dark": "_static/logo.svg"},
     "header_links_before_dropdown": 7,
     "navigation_with_keys": False,
     "footer_start": ["copyright"],

@@ -99,14 +99,15 @@ def _index(modules: dict[str, ModuleType]) -> str:
 
 
 def _module_page(module: ModuleType, names: list[PublicName]) -> str:
-    parts = [_title(f"``{module.__name__}``"), f".. py:module:: {module.__name__}\n\n{_module_summary(module)}\n\n"]
+    parts = [_title(module.__name__), f".. py:module:: {module.__name__}\n\n{_module_summary(module)}\n\n"]
+    own: list[str] = []
     for group in _GROUPS:
         members = sorted((name for name in names if name.group == group), key=lambda name: name.name.lower())
         if members:
             rows = "".join(f"   * - :py:obj:`{one.name} <{one.page}>`\n     - {one.summary}\n" for one in members)
             parts.append(f"{_title(group, '-')}.. list-table::\n   :widths: 30 70\n\n{rows}\n")
-    own = "".join(f"   {one.name} <{one.page}>\n" for one in names if one.page == f"{module.__name__}.{one.name}")
-    return "".join(parts) + f".. toctree::\n   :hidden:\n\n{own}"
+            own += [f"   {one.name} <{one.page}>\n" for one in members if one.page == f"{module.__name__}.{one.name}"]
+    return "".join([*parts, ".. toctree::\n   :hidden:\n\n", *own])
 
 
 def _object_page(name: PublicName) -> str:

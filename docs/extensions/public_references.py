@@ -51,4 +51,4 @@ def keep_formulas(app: Sphinx, kind: str, name: str, member: Any, options: Any, 
     for number in reversed(range(1, min([*headings, len(lines)]))):
         if lines[number].startswith("    ") and not lines[number - 1].strip():
             before = "".join(lines[number - 2 : number])
-            lines[number:number] = [] if before.endswith("::") else ["::", ""]
+            lines[number:number] = [] if before.endswith("::") else [".. code-block:: text", ""]
