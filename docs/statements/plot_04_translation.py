@@ -3,9 +3,9 @@
 =============================================================
 
 Move the input, and the output of a convolution moves with it: the kernel is the same at every position. This is
-*equivariance* under translation. It is exact for a convolution alone. It is only partly true for a whole network, and
-this page shows where it ends: at the border, where a part of the window sees something else, and where a layer keeps
-every second sample only.
+*equivariance* under translation. It is exact for a convolution alone. It is only partly true for a whole network,
+and this page shows where it ends: at the border, where a part of the window sees something else, and where a layer
+keeps only one of every two samples.
 
 The network is the classifier that comes with the package, the clothes are Fashion-MNIST (Zalando SE, MIT licence).
 """
@@ -24,9 +24,9 @@ images = torch.from_numpy(split.test.samples).float() / 255
 labels = torch.from_numpy(split.test.labels).long()
 
 # %%
-# First a single filter: move the picture and filter it, or filter it and move the result. In a circle (``mode="wrap"``)
-# there is no border, and both are equal to the last bit. With a border they differ beside it. With ``stride=2`` they
-# differ for a move by one sample, and agree for a move by two.
+# First a single filter: move the picture and filter it, or filter it and move the result. In a circle
+# (``mode="wrap"``) there is no border, and both are equal to the last bit. With a border they differ beside it.
+# With ``stride=2`` they differ for a move by one sample, and agree for a move by two.
 
 shoe, edge = images[0, 0].numpy(), fa.sobel(axis=1)
 
@@ -44,8 +44,8 @@ assert difference(3, 1, "wrap") == difference(2, 2, "wrap") == 0
 assert min(difference(3, 1, "constant"), difference(1, 2, "wrap")) > 0.1
 
 # %%
-# Then each layer of the network, on its own input: the report card moves the input by the stride of the layer, and by
-# one sample, and compares inside of the border.
+# Then each layer of the network, on its own input: the report card moves the input by the stride of the layer, and
+# by one sample, and compares inside of the border.
 
 card = fa.inspect.card(network, images[:4], sections=["shifts"])
 for layer in card.sections["shifts"].layers:
@@ -56,8 +56,8 @@ for layer in card.sections["shifts"].layers:
         assert (layer.single > 0.1) == (layer.kind == "MaxPool2d")
 
 # %%
-# Last the answer of whole networks. We train a fully connected one for comparison. Both have learned from pictures that
-# were moved a little at random.
+# Last the answer of whole networks. We train a fully connected one for comparison. Both have learned from pictures
+# that were moved a little at random.
 
 torch.manual_seed(0)
 dense = fa.networks.DenseClassifier(sample_shape=(1, 28, 28), classes=10)
@@ -69,8 +69,8 @@ curves = {
 }
 
 # %%
-# The picture: a shoe, and the same shoe moved by 7 rows and 5 columns, on the way through the first layers. In the third
-# row, what was moved is moved back, and subtracted.
+# The picture: a shoe, and the same shoe moved by 7 rows and 5 columns, on the way through the first layers. In the
+# third row, what was moved is moved back, and subtracted.
 
 shown = torch.nn.functional.pad(images[:1], (4, 12, 4, 12))
 with torch.no_grad():
@@ -86,13 +86,15 @@ for row, pictures, name in zip(axes, grid, ("as it is", "moved", "difference"), 
     row[0].set_ylabel(name)
     for axis, values, limits in zip(row, pictures, grid[0], strict=True):
         axis.imshow(values, cmap="PuOr", vmin=-limits.max(), vmax=limits.max())
-        axis.set(xticks=[], yticks=[])
-for axis, title in zip(axes[0], ("input", "feature map,\nthree convolutions", "after pooling,\nevery second sample"), strict=True):
+        axis.set(xticks=[], yticks=[], frame_on=False)
+for axis, title in zip(axes[0], ("input", "convolved", "pooled"), strict=True):
     axis.set_title(title)
 curve = right.subplots()
 for (name, values), style in zip(curves.items(), ("o-", "s--"), strict=True):
     curve.plot(moves, [100 * value for value in values], style, label=name, linewidth=2)
-curve.set(title="Pictures that are still recognised", xlabel="moved by so many pixels", ylabel="per cent", ylim=(0, 100))
+curve.set(
+    title="Pictures that are still recognised", xlabel="moved by so many pixels", ylabel="per cent", ylim=(0, 100)
+)
 curve.legend(loc="lower left")
 plt.show()
 
@@ -105,13 +107,13 @@ assert lost["convolutional"] < 0.15
 assert lost["fully connected"] > 2 * lost["convolutional"]
 
 print(
-    "Seen: a filter alone follows every move exactly; pooling and the border do not; moved by 4 pixels, the convolutional "
-    "network loses less than half as much accuracy as the fully connected one."
+    "Seen: a filter alone follows every move exactly, pooling and the border do not; images moved by 4 pixels cost "
+    "the convolutional network less than half as much accuracy as the fully connected one."
 )
 
 # %%
-# **What was seen.** The feature map moves with the input, except beside the border. Layers that keep every second sample
-# follow moves by two samples only. So the answer of the network is nearly the same wherever the pattern is, and nearly is
-# the right word.
+# **What was seen.** The feature map moves with the input, except beside the border. Layers that keep one of every
+# two samples follow moves by two samples only. So the answer of the network is nearly the same wherever the pattern
+# is, and nearly is the right word.
 #
 # More: "When the input moves" in :doc:`/inspecting`, and :func:`faltung.inspect.antialias`, which improves it.

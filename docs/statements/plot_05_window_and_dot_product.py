@@ -3,8 +3,8 @@
 ==================================================================================================
 
 The window is as large as the filter (the kernel). It moves to every position. There, the samples in the window are
-multiplied by the kernel, number by number, and the products are added up. The numbers below are real ones: the edge of
-a shoulder in ``skimage.data.camera`` (Lav Varshney, CC0).
+multiplied by the kernel, number by number, and the products are added up. The numbers below are real ones: the edge
+of a shoulder in ``skimage.data.camera`` (Lav Varshney, CC0).
 
 Precisely, this is *correlation*. In a *convolution* the kernel is reversed first, along each axis; see
 :doc:`plot_14_convolution_and_correlation`.
@@ -39,18 +39,18 @@ def numbers(axis, values, title, **colours):
     axis.imshow(values, alpha=0.6, **colours)
     for (i, j), value in np.ndenumerate(values):
         axis.text(j, i, f"{value:.0f}", ha="center", va="center")
-    axis.set(title=title, xticks=[], yticks=[])
+    axis.set(title=title, xticks=[], yticks=[], frame_on=False)
 
 
 grey = {"cmap": "gray", "vmin": 0, "vmax": 255}
 signed = {"cmap": "PuOr", "vmin": -900, "vmax": 900}
 figure, axes = plt.subplot_mosaic("AABDD;AACDD", figsize=(11, 4.6), layout="constrained")
 numbers(axes["A"], patch, "Input and window", **grey)
-axes["A"].add_patch(plt.Rectangle((column - 0.5, row - 0.5), 3, 3, fill=False, color="#d94801", linewidth=4))
+axes["A"].add_patch(plt.Rectangle((column - 0.5, row - 0.5), 3, 3, fill=False, color="#D55E00", linewidth=4))
 numbers(axes["B"], kernel, "Kernel", cmap="PuOr", vmin=-4, vmax=4)
 numbers(axes["C"], products, f"Window times kernel,\nsum {products.sum():.0f}", **signed)
 numbers(axes["D"], output, "Output: one sum for each position", **signed)
-axes["D"].add_patch(plt.Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, color="#d94801", linewidth=4))
+axes["D"].add_patch(plt.Rectangle((column - 0.5, row - 0.5), 1, 1, fill=False, color="#D55E00", linewidth=4))
 plt.show()
 
 # %%
@@ -65,11 +65,14 @@ reversed_first = np.abs(fa.convolve(photograph, kernel, shape="valid").ravel() -
 assert difference == 0
 assert reversed_first.max() == 0
 
-print(f"Seen: {len(windows):,} outputs are dot products of window and kernel; the largest difference is {difference:.0f}.")
+print(
+    f"Seen: {len(windows):,} outputs are dot products of window and kernel; the largest difference is "
+    f"{difference:.0f}."
+)
 
 # %%
-# **What was seen.** One small kernel makes the whole output, one dot product for each position. The window cannot be at
-# the border without a rule for what is beyond it; here it stays inside (``shape="valid"``), so that the output is
-# smaller by two rows and two columns. The rules are the modes of :doc:`/conventions`.
+# **What was seen.** One small kernel makes the whole output, one dot product for each position. The window cannot
+# be at the border without a rule for what is beyond it; here it stays inside (``shape="valid"``), so that the
+# output is smaller by two rows and two columns. The rules are the modes of :doc:`/conventions`.
 #
-# More: :func:`faltung.correlate`, :func:`faltung.convolve`.
+# More: :func:`faltung.correlate`, :func:`faltung.convolve`; :doc:`/idea`.

@@ -2,11 +2,11 @@
 7. Convolutional networks are used to analyse images and to generate them
 =========================================================================
 
-*Analysis* goes from an image to an answer: here, from a picture to the kind of garment that is in it. *Generation* goes
-from random numbers to an image. Both are the same kind of network, read in opposite directions.
+*Analysis* goes from an image to an answer: here, from a picture to the kind of garment that is in it. *Generation*
+goes from random numbers to an image. Both are the same kind of network, read in opposite directions.
 
-The classifier comes with the package. The generator is trained on this page, in seconds, on 1,425 small images of three
-kinds; expect toys. The clothes are Fashion-MNIST (Zalando SE, MIT licence), here with 14 x 14 pixels.
+The classifier comes with the package. The generator is trained on this page, in seconds, on 1,425 small images of
+three kinds; expect toys. The clothes are Fashion-MNIST (Zalando SE, MIT licence), here with 14 x 14 pixels.
 """
 
 from pathlib import Path
@@ -74,7 +74,7 @@ top, bottom = figure.subfigures(2, 1, height_ratios=(1, 2.2))
 top.suptitle("Analysis: images in, names out")
 for axis, image, answer in zip(top.subplots(1, 8), images[:8, 0], answers[:8], strict=True):
     axis.imshow(image.numpy(), cmap="gray")
-    axis.set_title(split.class_names[answer], fontsize=9)
+    axis.set_title(split.class_names[answer], fontsize=11)
     axis.axis("off")
 bottom.suptitle("Generation: noise in, images out. Five moments on the way, and six more results")
 for row, first in zip(bottom.subplots(3, 11), (0, 20, 40), strict=True):
@@ -85,15 +85,20 @@ for row, first in zip(bottom.subplots(3, 11), (0, 20, 40), strict=True):
 plt.show()
 
 # %%
-# The check uses the one network to judge the other. The classifier takes 28 x 28 pixels, so all images are enlarged, the
-# real ones as well. And no generated image may be a copy: it must not be nearer to the images that were learned from
-# than test images are.
+# The check uses the one network to judge the other. The classifier takes 28 x 28 pixels, so all images are
+# enlarged, the real ones as well. And no generated image may be a copy: it must not be nearer to the images that
+# were learned from than test images are.
 
 
 def recognised(small, asked):
     """Return the share of images that the classifier takes for what was asked for."""
     with torch.no_grad():
-        return (classifier(interpolate(small, scale_factor=2, mode="bilinear")).argmax(1) == asked).double().mean().item()
+        return (
+            (classifier(interpolate(small, scale_factor=2, mode="bilinear")).argmax(1) == asked)
+            .double()
+            .mean()
+            .item()
+        )
 
 
 def distance(small):
@@ -102,20 +107,26 @@ def distance(small):
 
 
 unseen = avg_pool2d(images[torch.isin(labels, kinds)], 2)
-from_noise, from_generator, from_real = recognised(made[0], wanted), recognised(made[8], wanted), recognised(real, kind)
+from_noise, from_generator, from_real = (
+    recognised(made[0], wanted),
+    recognised(made[8], wanted),
+    recognised(real, kind),
+)
 print(f"taken for what was asked for: noise {from_noise:.0%}, generated {from_generator:.0%}, real {from_real:.0%}")
-print(f"distance: noise {distance(made[0]):.1f}, generated {distance(made[8]):.1f}, test images {distance(unseen):.1f}")
+print(
+    f"distance: noise {distance(made[0]):.1f}, generated {distance(made[8]):.1f}, test images {distance(unseen):.1f}"
+)
 assert from_real > 0.85
 assert from_generator > 0.4 > 0.1 > from_noise
 assert distance(unseen) < distance(made[8]) < 0.6 * distance(made[0])
 
 print(
-    "Seen: the classifier names more than 90 % of the test images; it takes more than 40 % of the generated images for "
-    "what was asked for, and less than 10 % of the noise."
+    "Seen: the classifier names more than 90 % of the test images; it takes more than 40 % of the generated images "
+    "for what was asked for, and less than 10 % of the noise."
 )
 
 # %%
-# **What was seen.** Seconds are enough for outlines of trousers, pullovers and boots. In 16 minutes the same kind of network
-# makes the clothes that are shown in :doc:`/learning`, and :doc:`/scoring` says how they are scored.
+# **What was seen.** Seconds are enough for outlines of trousers, pullovers and boots. In 16 minutes the same kind
+# of network makes the clothes that are shown in :doc:`/learning`, and :doc:`/scoring` says how they are scored.
 #
-# More: ``fa.learn.run("generate", split)``, and the command ``faltung learn --task generate``.
+# More: :func:`faltung.learn.run` with the task ``"generate"``, and the command ``faltung learn --task generate``.

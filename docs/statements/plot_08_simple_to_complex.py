@@ -2,7 +2,8 @@
 8. Early layers learn simple patterns, deeper layers more complex ones
 ======================================================================
 
-How complex a pattern is can be measured in more than one way. This page uses three, for each layer of a trained network:
+How complex a pattern is can be measured in more than one way. This page uses three, for each layer of a trained
+network:
 
 * how many pixels an output *reads*: its receptive field;
 * how *linear* the layer is in the input. A linear layer can only add up pixels, and turns the mean of two images into
@@ -50,18 +51,18 @@ for line, (layer, channel) in zip(axes, rows, strict=True):
     line[0].set_ylabel(f"{size} x {size}", rotation=0, ha="right", va="center")
     for axis, patch in zip(line, channel.patches, strict=True):
         axis.imshow(patch.values[0], cmap="gray", vmin=0, vmax=1)
-        axis.set(xticks=[], yticks=[])
-left.suptitle("What two channels of an early, a middle and a deep layer\nanswer to most strongly, in four images")
+        axis.set(xticks=[], yticks=[], frame_on=False)
+left.suptitle("What excites six channels most,\nfrom early to deep: parts of images")
 curves = right.subplots(3, 1, sharex=True)
 numbers = range(1, len(depth) + 1)
-curves[0].plot(numbers, reads, "o-", color="#2171b5")
-for result, style, colour, name in ((card, "o-", "#2171b5", "trained"), (control, "s--", "grey", "untrained")):
+curves[0].plot(numbers, reads, "o-", color="#0072B2")
+for result, style, colour, name in ((card, "o-", "#0072B2", "trained"), (control, "s--", "grey", "untrained")):
     some = result.sections["patterns"].depth[:-1]
     curves[1].plot(numbers, [100 * row.superposition for row in some], style, color=colour, label=name)
     curves[2].plot(numbers, [100 * row.probe for row in some], style, color=colour, label=name)
 curves[0].set(title="reads so many pixels a side", ylim=(0, 30))
 curves[1].set(title="linear in the input, per cent", ylim=(0, 105))
-curves[2].set(title="classes that a linear probe tells, per cent", ylim=(40, 100), xlabel="layer", xticks=numbers)
+curves[2].set(title="told by a linear probe, per cent", ylim=(40, 100), xlabel="layer", xticks=numbers)
 curves[2].legend(loc="lower right")
 plt.show()
 
@@ -84,7 +85,9 @@ assert (x.grad != 0).any(dim=(0, 1, 3)).sum() <= reads[3] == 12
 layers = {"first": (trained.stages[0].change[0], depth[0]), "last": (trained.stages[4].second[0], depth[-1])}
 for name, (layer, row) in layers.items():
     with torch.no_grad():
-        one, other, mean = (activation(layer, each) for each in (images[:120], images[120:], (images[:120] + images[120:]) / 2))
+        one, other, mean = (
+            activation(layer, each) for each in (images[:120], images[120:], (images[:120] + images[120:]) / 2)
+        )
     wrong = (mean - (one + other) / 2).square().sum() / (mean - mean.mean(0)).square().sum()
     print(f"{name} layer: superposition {max(0, 1 - wrong):.0%}")
     assert abs(max(0, 1 - wrong) - row.superposition) < 0.05
@@ -95,14 +98,14 @@ assert depth[-1].probe > depth[0].probe + 0.15
 assert depth[-1].probe > max(row.probe for row in control.sections["patterns"].depth) + 0.1
 
 print(
-    "Seen: from the first layer to the ninth, an output reads 3, then 28 pixels a side; the layers go from linear to less "
-    "than half linear; the classes that a linear probe tells rise by more than 15 points, and not without training."
+    "Seen: an output of the first layer reads 3 pixels a side, of the ninth 28; the layers go from linear to less "
+    "than half linear; a linear probe tells the classes better by more than 15 points, and not so without training."
 )
 
 # %%
-# **What was seen.** Early channels answer to an edge of a few pixels, middle ones to a neckline or a gap between legs,
-# deep ones to a kind of garment. The sizes of the receptive fields are a matter of structure, for any weights. What the
-# network *learned* is in the other two curves: without training the probe does not rise.
+# **What was seen.** Early channels answer to an edge of a few pixels, middle ones to a neckline or a gap between
+# legs, deep ones to a kind of garment. The sizes of the receptive fields are a matter of structure, for any
+# weights. What the network *learned* is in the other two curves: without training the probe does not rise.
 #
 # "Simple" and "complex" are these three measures here. They do not have to agree, and a single channel can be an
 # exception.

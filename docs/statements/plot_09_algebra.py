@@ -2,17 +2,17 @@
 9. Convolution is a product on the linear space of signals
 ==========================================================
 
-It is commutative, associative, distributive over addition, and associative with scalars. For kernels f, g, h and a
-number a:
+Signals can be added and multiplied by numbers; so they form a linear space. Convolution is a product on it. It is
+commutative, associative, distributive over addition, and associative with scalars. For f, g, h and a number a::
 
-.. math::
+    f * g       = g * f
+    (f * g) * h = f * (g * h)
+    f * (g + h) = f * g + f * h
+    a (f * g)   = (a f) * g = f * (a g)
 
-   f * g = g * f, \\quad (f * g) * h = f * (g * h), \\quad f * (g + h) = f * g + f * h, \\quad
-   a\\,(f * g) = (a f) * g = f * (a g).
-
-**Two corrections** to what is often written down. *Distributivity* has the sum on both sides: each term of the sum is
-convolved. And *there is an identity*: discrete signals have the unit impulse, ``delta``, with delta * f = f. Only the
-integrable functions on the line have none.
+**Two corrections** to what is often written down. *Distributivity* has the sum on both sides: each term of the sum
+is convolved. And *there is an identity*: discrete signals have the unit impulse, ``delta``, with delta * f = f.
+Only the integrable functions on the line have none.
 
 The photograph is ``skimage.data.astronaut`` (NASA, public domain).
 """
@@ -39,8 +39,8 @@ assert 3 * (f * g) == (3 * f) * g == f * (3 * g)
 assert fa.delta() * f == f == f * fa.delta()
 
 # %%
-# And they hold for what kernels do to a picture: we compute both sides of each law, and compare both with SciPy. With
-# ``mode="wrap"`` the picture has no border, so that no rule for a border is needed.
+# And they hold for what kernels do to a picture: we compute both sides of each law, and compare both with SciPy.
+# With ``mode="wrap"`` the picture has no border, so that no rule for a border is needed.
 
 
 def apply(*kernels, y=image, mode="wrap"):
@@ -71,13 +71,13 @@ for left, right, check in laws.values():
 assert (apply(fa.delta()) == image).all()
 
 # %%
-# Where there is a border, two filters one after the other extend the picture twice, and their product extends it once.
-# Then both agree inside only: see the last row.
+# Where there is a border, two filters one after the other extend the picture twice, and their product extends it
+# once. Then both agree inside only: see the last row.
 
 wide, bright = fa.gaussian(8), image - image.min()
 once, twice = apply(wide * wide, y=bright, mode="constant"), apply(wide, wide, y=bright, mode="constant")
 assert np.abs(once - twice)[64:-64, 64:-64].max() < 1e-9 < 1 < np.abs(once - twice).max()
-laws["zeros beyond a border:\nf * f, and f after f"] = (once, twice, None)
+laws["with a border:\nf * f, f after f"] = (once, twice, None)
 
 figure, axes = plt.subplots(6, 3, figsize=(7, 13.5), layout="constrained")
 for row, (law, (left, right, _)) in zip(axes, laws.items(), strict=True):
@@ -86,7 +86,7 @@ for row, (law, (left, right, _)) in zip(axes, laws.items(), strict=True):
     titles = ("left side", "right side", f"4 x difference ({largest:.1g})")
     for axis, values, title in zip(row, (left, right, 4 * (left - right)), titles, strict=True):
         axis.imshow(values, cmap="PuOr", vmin=-limit, vmax=limit)
-        axis.set(xticks=[], yticks=[], title=title)
+        axis.set(xticks=[], yticks=[], frame_on=False, title=title)
     row[0].set_ylabel(law)
 plt.show()
 
@@ -94,10 +94,10 @@ print("Seen: the laws hold to 12 digits, f * (g + h) is f * g + f * h, and delta
 
 # %%
 # **What was seen.** The difference, relative to the largest output, is that of rounding, except near a border. The
-# planner uses these laws to find a cheaper form of the same filter, and :func:`faltung.inspect.simplify` uses them for
-# networks.
+# planner uses these laws to find a cheaper form of the same filter, and :func:`faltung.inspect.simplify` uses them
+# for networks.
 #
-# Why is there no identity on the line? The Fourier transform of an identity would have to be 1 everywhere, and that of
-# an integrable function falls to zero. On the integers it need not, and that of ``delta`` is 1.
+# Why is there no identity on the line? The Fourier transform of an identity would have to be 1 everywhere, and that
+# of an integrable function falls to zero. On the integers it need not, and that of ``delta`` is 1.
 #
 # More: :doc:`/filters`, and :doc:`/simplifying` for where the border stands in the way.

@@ -2,13 +2,14 @@
 10. Two-dimensional convolution, one input channel
 ==================================================
 
-The input is a grey image x, the kernel k an array with two axes. The output is an image again:
+The input is a grey image x, the kernel k an array with two axes. The output is an image again::
 
-.. math:: y[i, j] = \\sum_{m, n} k[m, n] \\; x[i - m, j - n]
+    y[i, j] = sum over m and n of k[m, n] x[i - m, j - n]
 
-The sum runs over the taps of the kernel, and (0, 0) is its origin. So each sample of the input puts a copy of the kernel
-into the output, multiplied by its value, and the copies are added up. Here the input is a part of the Hubble deep field
-(NASA/ESA, public domain; ``skimage.data.hubble_deep_field``), in which small galaxies are little more than single dots.
+The sum runs over the taps of the kernel, and (0, 0) is its origin. So each sample of the input puts a copy of the
+kernel into the output, multiplied by its value, and the copies are added up. Here the input is a part of the Hubble
+deep field (NASA/ESA, public domain; ``skimage.data.hubble_deep_field``), in which small galaxies are little more
+than single dots.
 """
 
 import matplotlib.pyplot as plt
@@ -34,16 +35,16 @@ figure, axes = plt.subplots(2, 3, figsize=(10, 6.6), layout="constrained")
 signed = {"cmap": "PuOr", "vmin": -0.1, "vmax": 0.1}
 grey = {"cmap": "gray", "vmin": 0, "vmax": 180}
 pictures = (
-    ("Input: three dots, 1, 0.5 and -1", stars, {**signed, "vmin": -1, "vmax": 1}),
+    ("Input: three dots", stars, {**signed, "vmin": -1, "vmax": 1}),
     ("Kernel", kernel.taps, signed),
-    ("Output: three copies of the kernel", copies, signed),
+    ("Output: three kernels", copies, signed),
     ("Input: a picture", image, grey),
     ("Kernel", kernel.taps, signed),
-    ("Output: as if the camera had moved", moved, grey),
+    ("Output", moved, grey),
 )
 for axis, (title, values, colours) in zip(axes.flat, pictures, strict=True):
     axis.imshow(values, **colours)
-    axis.set(title=title, xticks=[], yticks=[])
+    axis.set(title=title, xticks=[], yticks=[], frame_on=False)
 plt.show()
 
 # %%
@@ -69,7 +70,7 @@ assert moved.shape == image.shape
 print("Seen: the output of faltung, of the double sum written as loops and of SciPy are equal to 9 decimals.")
 
 # %%
-# **What was seen.** Every dot became a copy of the kernel, as large and as negative as the dot was. A picture is a sum of
-# dots, and so every galaxy became such a stroke.
+# **What was seen.** Every dot became a copy of the kernel, as large and as negative as the dot was. A picture is a
+# sum of dots, and so every galaxy became such a stroke.
 #
 # More: :func:`faltung.convolve`; :doc:`/conventions` for the origin and the border.

@@ -2,12 +2,12 @@
 12. One-dimensional convolution, several output channels
 ========================================================
 
-Several kernels look at the same input. Each one makes an output of its own, a *feature map*:
+Several kernels look at the same input. Each one makes an output of its own, a *feature map*::
 
-.. math:: y_d[n] = \\sum_{m} k_d[m] \\; x[n - m]
+    y[d, n] = sum over m of k[d, m] x[n - m]
 
-With several channels on both sides, there is one kernel for each pair of them. The input here is a real electrocardiogram
-(``pywt.data.ecg``, from the MIT-BIH Arrhythmia Database).
+With several channels on both sides, there is one kernel for each pair of them. The input here is a real
+electrocardiogram (``pywt.data.ecg``, from the MIT-BIH Arrhythmia Database).
 """
 
 import matplotlib.pyplot as plt
@@ -36,16 +36,16 @@ axes[0, 0].plot(heart, color="black")
 axes[0, 0].set(title="The input: a heart at work", xlim=(0, heart.size - 1))
 axes[0, 1].axis("off")
 for (wide, narrow), (name, kernel), values in zip(axes[1:], kernels.items(), maps, strict=True):
-    wide.plot(values, color="#2171b5")
+    wide.plot(values, color="#0072B2")
     wide.set(title=name)
     lags = np.arange(kernel.shape[0]) - kernel.origin[0]
-    narrow.plot(lags, kernel.taps, color="#d94801")
+    narrow.plot(lags, kernel.taps, color="#D55E00")
     narrow.set(title="its kernel", xlim=(-60, 60), yticks=[])
 plt.show()
 
 # %%
-# The check: every channel is what NumPy makes of the input with the kernel alone. And one of the channels is good for
-# something: its sharp minima are the heartbeats, as many as there are large peaks in the signal itself.
+# The check: every channel is what NumPy makes of the input with the kernel alone. And one of the channels is good
+# for something: its sharp minima are the heartbeats, as many as there are large peaks in the signal itself.
 
 for kernel, values in zip(kernels.values(), maps, strict=True):
     reach = kernel.shape[0] // 2

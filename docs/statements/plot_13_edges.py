@@ -28,13 +28,15 @@ figure, axes = plt.subplots(1, 3, figsize=(11, 4), layout="constrained")
 axes[0].imshow(wall, cmap="gray")
 axes[1].imshow(horizontal, cmap="PuOr", vmin=-250, vmax=250)
 axes[2].imshow(vertical, cmap="PuOr", vmin=-250, vmax=250)
-for axis, title in zip(axes, ("Input", "Horizontal edges: sobel(axis=0)", "Vertical edges: sobel(axis=1)"), strict=True):
-    axis.set(title=title, xticks=[], yticks=[])
+for axis, title in zip(
+    axes, ("Input", "Horizontal edges: sobel(axis=0)", "Vertical edges: sobel(axis=1)"), strict=True
+):
+    axis.set(title=title, xticks=[], yticks=[], frame_on=False)
 plt.show()
 
 # %%
-# The check: SciPy's filters; the filter of one kind on the picture turned on its side is that of the other kind; and
-# stripes, made of the mean of each row of the wall, have horizontal edges only.
+# The check: SciPy's filters; the filter of one kind on the picture turned on its side is that of the other kind;
+# and stripes, made of the mean of each row of the wall, have horizontal edges only.
 
 np.testing.assert_allclose(horizontal, ndimage.sobel(wall, axis=0), atol=1e-9)
 np.testing.assert_allclose(vertical, ndimage.sobel(wall, axis=1), atol=1e-9)
@@ -46,8 +48,8 @@ assert not_seen < 1e-9 < seen
 print("Seen: both filters equal SciPy's; on horizontal stripes the one for vertical edges gives zero.")
 
 # %%
-# **What was seen.** The long joints, which are nearly vertical here, are in one output, and the short ones in the other.
-# A slanted edge is in both: each filter measures the change along its own axis, and the two together are the
+# **What was seen.** The long joints, which are nearly vertical here, are in one output, and the short ones in the
+# other. A slanted edge is in both: each filter measures the change along its own axis, and the two together are the
 # gradient.
 #
 # More: :func:`faltung.sobel`, :func:`faltung.prewitt`, :func:`faltung.scharr`, :func:`faltung.gaussian_derivative`;

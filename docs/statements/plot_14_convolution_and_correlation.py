@@ -2,11 +2,14 @@
 14. Discrete convolution and cross-correlation are different
 ============================================================
 
-.. math:: \\text{convolution: } \\sum_m k[m] \\, x[n - m] \\qquad \\text{correlation: } \\sum_m k[m] \\, x[n + m]
+Each output is a sum of products::
 
-The sign is the whole difference: convolution reverses the kernel along each axis, correlation does not. Many libraries
-implement the second and call it the first, those for neural networks above all. Both give the same only where the kernel
-is its own reverse.
+    convolution: y[n] = sum over m of k[m] x[n - m]
+    correlation: y[n] = sum over m of k[m] x[n + m]
+
+The sign is the whole difference: convolution reverses the kernel along each axis, correlation does not. Many
+libraries implement the second and call it the first, those for neural networks above all. Both give the same only
+where the kernel is its own reverse.
 
 The page of text is ``skimage.data.page`` (scikit-image). The kernel is one of its letters.
 """
@@ -27,10 +30,12 @@ dots = np.zeros((58, 42))
 dots[15, 11] = dots[41, 29] = 1.0
 
 # %%
-# Where the input is a dot, convolution puts the kernel, and correlation the kernel turned by 180 degrees. Where the input
-# looks like the kernel, it is correlation that is largest: the window is compared with the kernel as it is.
+# Where the input is a dot, convolution puts the kernel, and correlation the kernel turned by 180 degrees. Where the
+# input looks like the kernel, it is correlation that is largest: the window is compared with the kernel as it is.
 
-figure, axes = plt.subplot_mosaic("KXY;TTT;CCC;VVV", figsize=(9, 8.4), height_ratios=(4, 1, 1, 1), layout="constrained")
+figure, axes = plt.subplot_mosaic(
+    "KXY;TTT;CCC;VVV", figsize=(9, 8.4), height_ratios=(4, 1, 1, 1), layout="constrained"
+)
 signed = {"cmap": "PuOr", "vmin": -1, "vmax": 1}
 answers = {"C": fa.correlate(page, kernel), "V": fa.convolve(page, kernel)}
 limit = np.abs(answers["C"]).max()
@@ -39,12 +44,16 @@ pictures = {
     "X": ("convolve: dots become kernels", fa.convolve(dots, kernel), signed),
     "Y": ("correlate: turned kernels", fa.correlate(dots, kernel), signed),
     "T": ("Input: a line of text", page, {"cmap": "gray_r"}),
-    "C": ("correlate: largest where the text is an R (circle)", answers["C"], {"cmap": "PuOr", "vmin": -limit, "vmax": limit}),
+    "C": (
+        "correlate: largest where the text is an R (circle)",
+        answers["C"],
+        {"cmap": "PuOr", "vmin": -limit, "vmax": limit},
+    ),
     "V": ("convolve: largest elsewhere (circle)", answers["V"], {"cmap": "PuOr", "vmin": -limit, "vmax": limit}),
 }
 for name, (title, values, colours) in pictures.items():
     axes[name].imshow(values, **colours)
-    axes[name].set(title=title, xticks=[], yticks=[])
+    axes[name].set(title=title, xticks=[], yticks=[], frame_on=False)
 places = {name: np.unravel_index(values.argmax(), values.shape) for name, values in answers.items()}
 for name, (i, j) in places.items():
     axes[name].plot(j, i, "o", color="black", fillstyle="none", markersize=16, markeredgewidth=2)
@@ -78,9 +87,10 @@ np.testing.assert_allclose(fa.convolve(page, turned), answers["C"], atol=1e-6)
 print("Seen: correlation finds the letter, convolution does not; torch's conv2d is the correlation.")
 
 # %%
-# **What was seen.** One is the other with the kernel reversed: ``fa.convolve(x, k.flip())`` is ``fa.correlate(x, k)``. A
-# network that *learns* its kernels does not care: it learns the reversed ones. But taps that are carried from one library
-# to another have to be reversed.
+# **What was seen.** One is the other with the kernel reversed: ``fa.correlate(x, k)`` is
+# ``fa.convolve(x, k.flip())``. A network that *learns* its kernels does not care: it learns the reversed ones. But
+# taps that are carried from one of these functions to the other have to be reversed.
 #
-# More: :func:`faltung.convolve`, :func:`faltung.correlate`; ``fa.layers.Conv(..., flip=True)`` is a layer with a true
-# convolution (:doc:`/layers`); other names and origins are in :doc:`/conventions`.
+# More: :func:`faltung.convolve`, :func:`faltung.correlate`; ``fa.layers.Conv(..., flip=True)`` is a layer with a
+# true convolution (:doc:`/layers`); other names and origins are in
+# :doc:`/conventions` and :doc:`/sharp-bits`.
