@@ -41,7 +41,7 @@ spread = beam(sky, mode="nearest")
 titles = [f"beam {have:.2f}°, blank outside", f"beam {want:.2f}°, blanks ignored", "blanks spread"]
 for panel, picture, title in zip(panels, (sky, smooth, spread), titles, strict=True):
     norm = PowerNorm(0.5, vmin=0, vmax=1 if picture is sky else 5)
-    drawn = panel.pcolormesh(picture.x, picture.y, picture, norm=norm)
+    drawn = panel.pcolormesh(picture.x, picture.y, picture, norm=norm, cmap="viridis")
     panel.set(title=title, xlabel="degrees", aspect="equal")
     figure.colorbar(drawn, ax=panel, label="Jy/beam", shrink=0.8)
 

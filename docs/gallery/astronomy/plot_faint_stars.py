@@ -3,9 +3,9 @@ Faint stars: the matched filter
 ===============================
 
 Every star has the same shape, the point spread function (PSF). The best linear filter for a known shape in white
-noise is the shape itself, correlated with the picture. It raises the ratio of signal to noise by a known factor, 1
-/ (peak × the root of the sum of squares). The field is synthetic: 40 stars, none of which stands out from the
-noise.
+noise is the shape itself, correlated with the picture. It raises the ratio of signal to noise by a known factor:
+the root of the sum of the squared taps, over the largest tap. The field is synthetic: 40 stars, whose peaks are 2.2
+times the noise.
 """
 
 import matplotlib.pyplot as plt
@@ -39,7 +39,7 @@ figure, panels = plt.subplots(1, 2, figsize=(10, 5), layout="constrained")
 panels[0].imshow(field, cmap="gray", vmin=-3, vmax=6)
 panels[0].set_title("field: stars of 2.2 standard deviations")
 panels[1].imshow(matched, cmap="gray", vmin=-3, vmax=10)
-ring = dict(markersize=15, markerfacecolor="none", markeredgecolor="tab:orange")
+ring = {"markersize": 15, "markerfacecolor": "none", "markeredgecolor": "tab:orange"}
 panels[1].plot(columns, rows, "o", label="true star", **ring)
 
 panels[1].plot(found[:, 1], found[:, 0], "+", markersize=6, color="tab:cyan", label="found above 5")

@@ -3,9 +3,9 @@ Spikes of a telescope: a kernel as large as the picture
 =======================================================
 
 The mirror of a telescope, and the struts before it, give every star its rings and spikes. This point spread
-function is the power spectrum of the aperture, and it has no end: here it has 257 × 257 taps. Three quarters of a
-billion products would be needed for each megapixel tile by tile; Fourier transforms need a small part of that, and
-the plan says so. Stars and galaxies are those of the Hubble deep field of scikit-image (NASA, public domain).
+function is the power spectrum of the aperture, and it has no end: here it has 257 × 257 taps. A sum under the
+window would be 13 billion products for this picture; Fourier transforms need a small part of that, and the plan
+says so. Stars and galaxies are those of the Hubble deep field of scikit-image (NASA, public domain).
 """
 
 import matplotlib.pyplot as plt
@@ -32,7 +32,7 @@ image = fa.convolve(light, kernel, mode="constant")
 print(fa.plan(light, kernel, mode="constant"))
 
 figure, panels = plt.subplots(1, 3, figsize=(13, 4.3), layout="constrained", width_ratios=[1, 1.25, 1.25])
-panels[0].imshow(np.log10(kernel.taps[64:193, 64:193] + 1e-9), vmin=-7, vmax=-2)
+panels[0].imshow(np.log10(kernel.taps[64:193, 64:193] + 1e-9), cmap="viridis", vmin=-7, vmax=-2)
 panels[0].set_title("PSF, logarithm")
 pictures = {"light of the sky": light, "seen by the telescope": image}
 for panel, (title, picture) in zip(panels[1:], pictures.items(), strict=True):

@@ -2,10 +2,10 @@
 A planet before its star, in a light curve with gaps
 ====================================================
 
-A planet that passes before its star takes away little more than a thousandth of the light for some hours. The trend of the star is
-taken out by a mean over two days, and a box of the length of the passage looks for the dip. The telescope has gaps.
-With ``nan="ignore"`` they need no interpolation, and the labels of pandas stay. The light curve is synthetic: 80
-days, a spotted star, noise, a passage every 9.7 days.
+A planet that passes before its star takes away little more than a thousandth of the light for some hours. The trend
+of the star is taken out by a mean over two days, and a box of the length of the passage looks for the dip. The
+telescope has gaps. With ``nan="ignore"`` they need no interpolation, and the labels of pandas stay. The light curve
+is synthetic: 80 days, a spotted star, noise, a passage every 9.7 days.
 """
 
 import matplotlib.pyplot as plt
@@ -29,7 +29,7 @@ curve = pd.Series(flux, times, name="flux")
 
 wide, narrow = fa.box(97, ndim=1), fa.box(23, ndim=1)
 around = (97 * wide - 23 * narrow) / (97 - 23)
-missing = dict(nan="ignore", mode="constant", cval=np.nan)  # nothing is known beyond the ends, too
+missing = {"nan": "ignore", "mode": "constant", "cval": np.nan}  # nothing is known beyond the ends, too
 trend = around(curve, min_weight=0.75, **missing)
 dip = fa.box(12, ndim=1)((trend - curve) * 1000, min_weight=0.5, **missing)
 

@@ -31,7 +31,7 @@ pictures = [low(cat), high(face), hybrid, small]
 titles = ["coarse parts of a cat", "fine parts of a face", "their sum: near", "the same, far away"]
 for panel, picture, title in zip(panels, pictures, titles, strict=True):
     signed = title.startswith("fine")
-    look = dict(cmap="gray", vmin=-80, vmax=80) if signed else dict(cmap="gray", vmin=20, vmax=230)
+    look = {"cmap": "gray", "vmin": -80, "vmax": 80} if signed else {"cmap": "gray", "vmin": 20, "vmax": 230}
     panel.imshow(picture, **look)
     panel.set(title=title, xticks=[], yticks=[])
 

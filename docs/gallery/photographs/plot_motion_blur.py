@@ -2,8 +2,8 @@
 How did the camera move?
 ========================
 
-A movement during the exposure is a convolution with its path. Here the camera moves right and then turns down: a sum
-of two lines, each moved to its place by an impulse. From the sharp and the blurred picture alone, `fit_filter`
+A movement during the exposure is a convolution with its path. Here the camera moves right and then turns down: a
+sum of two lines, each moved to its place by an impulse. From the sharp and the blurred picture alone, `fit_filter`
 finds the path, in spite of noise. The photograph is `coffee` of scikit-image (Rachel Michetti, public domain);
 movement and noise are synthetic.
 """
@@ -39,7 +39,7 @@ for panel, picture, title in zip(panels[:2], (photo, blurred), ("sharp", "moved,
     panel.imshow(picture, cmap="gray", vmin=0, vmax=255)
     panel.set(title=title, xticks=[], yticks=[])
 for panel, taps, title in zip(panels[2:], (true, kernel.taps), ("the true path", "the path found"), strict=True):
-    panel.imshow(taps, vmin=0, vmax=true.max())
+    panel.imshow(taps, cmap="viridis", vmin=0, vmax=true.max())
     panel.set(title=title, xticks=[], yticks=[])
 
 # %%

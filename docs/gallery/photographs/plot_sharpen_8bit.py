@@ -38,5 +38,5 @@ print(f"{100 * beyond:.1f} % of the samples saturate; {different} of {sharp.size
 assert different == np.count_nonzero(np.abs(sharp - oracle) == 1) < 20  # where the exact value is close to one half
 
 # %%
-# Seen: details are twice as strong again, and samples that leave the range stay at its ends. See
+# Seen: details are three times as strong, and samples that leave the range stay at its ends. See
 # :func:`faltung.unsharp`, and the table of dtypes in :doc:`/conventions`.

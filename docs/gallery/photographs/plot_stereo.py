@@ -4,7 +4,7 @@ Depth from two cameras with running means
 
 A point that is near lies further left in the right picture than in the left one, by its disparity. Block matching
 tries every disparity: the difference of the two pictures, averaged over a window, is smallest at the right one.
-These are 64 means of 11 × 11, which running sums compute at a cost that does not depend on the window. The pictures
+These are 40 means of 9 × 9, which running sums compute at a cost that does not depend on the window. The pictures
 with their true disparity are the motorcycle of the Middlebury 2014 set, in scikit-image.
 """
 
@@ -33,7 +33,7 @@ figure, panels = plt.subplots(1, 3, figsize=(13, 3.1), layout="constrained")
 panels[0].imshow(left, cmap="gray")
 panels[0].set_title("left picture")
 for panel, picture, title in zip(panels[1:], (disparity, truth), ("disparity found", "true disparity"), strict=True):
-    drawn = panel.imshow(picture, vmin=3, vmax=32)
+    drawn = panel.imshow(picture, cmap="viridis", vmin=3, vmax=32)
     panel.set_title(title)
 figure.colorbar(drawn, ax=panels[1:], label="samples")
 for panel in panels:

@@ -3,9 +3,9 @@ Stride and aliasing: what a camera must not do
 ==============================================
 
 Keeping every fourth sample makes waves that are too short come back as long ones, which were never there. This is
-aliasing. A smoothing filter before it removes what cannot be shown. Filter and stride are one call: outputs that are
-not kept are not computed. The image is a zone plate, a synthetic test pattern whose waves get shorter from the middle
-outwards.
+aliasing. A smoothing filter before it removes what cannot be shown. Filter and stride are one call: outputs that
+are not kept are not computed. The image is a zone plate, a synthetic test pattern whose waves get shorter from the
+middle outwards.
 """
 
 import matplotlib.pyplot as plt
@@ -30,8 +30,8 @@ for panel, picture, title in zip(panels, [plate, every_fourth, boxed, smooth], t
     panel.set(title=title, xticks=[], yticks=[])
 
 # %%
-# Waves shorter than 8 samples cannot be shown with a spacing of 4. They are where the distance from the middle is more
-# than 128 samples. What is left of them there is false.
+# Waves shorter than 8 samples cannot be shown with a spacing of 4. They are where the distance from the middle is
+# more than 128 samples. What is left of them there is false.
 
 waves = np.hypot(x, y)[::stride, ::stride] > 0.55 * size / 2
 false = {name: picture[waves].std() for name, picture in zip(titles[1:], (every_fourth, boxed, smooth), strict=True)}
@@ -42,6 +42,6 @@ assert np.allclose(smooth, scipy.ndimage.gaussian_filter(plate, 2)[::stride, ::s
 assert false["gaussian(2), stride 4"] < 0.1 * false["every 4th sample"]
 
 # %%
-# Seen: without a filter there are rings that the pattern does not have; a Gaussian of half the stride removes all but a
-# little, and equals SciPy's Gaussian of which every fourth output is kept. Networks have the same illness:
+# Seen: without a filter there are rings that the pattern does not have; a Gaussian of half the stride removes all
+# but a little, and equals SciPy's Gaussian of which every fourth output is kept. Networks have the same illness:
 # :doc:`/inspecting`.

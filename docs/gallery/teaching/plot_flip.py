@@ -2,7 +2,7 @@
 Convolution is not correlation
 ==============================
 
-Both slide the same nine numbers over the image. Convolution reflects them first, correlation does not. The answer to one
+Both slide the same numbers over the image. Convolution reflects them first, correlation does not. The answer to one
 bright sample shows it: convolution draws the kernel, and correlation draws it turned by half a turn. Libraries for
 neural networks call the second one convolution. For a kernel that is its own reflection there is no difference.
 """

@@ -2,9 +2,9 @@
 Conway's Game of Life is a convolution
 ======================================
 
-A cell lives on with two or three living neighbours, and is born with three. Counting the neighbours is a convolution with
-eight ones around a zero, and the mode ``wrap`` makes the world a torus: a glider that leaves at one side comes back at
-the other.
+A cell lives on with two or three living neighbours, and is born with three. Counting the neighbours is a
+convolution with eight ones around a zero, and the mode ``wrap`` makes the world a torus: a glider that leaves at
+one side comes back at the other.
 """
 
 import matplotlib.pyplot as plt

@@ -41,7 +41,7 @@ def numbers(panel, values, title, **look):
     panel.set(title=title, xticks=[], yticks=[])
 
 
-signed = dict(cmap="RdBu_r")
+signed = {"cmap": "RdBu_r"}
 panels["a"].imshow(image, cmap="gray")
 panels["a"].add_patch(Rectangle((column - 1.5, row - 1.5), 3, 3, fill=False, edgecolor="tab:orange", linewidth=3))
 panels["a"].set(title="image and window", xticks=[], yticks=[])
