@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import html
 import json
 import logging
 import string
 from collections.abc import Mapping, Sequence
+from inspect import signature
 from os import PathLike
 from pathlib import Path
 from threading import Lock
 from typing import Any
 
+import faltung
 from faltung.errors import ArgumentError, FaltungError
 from faltung.explorer.es_module import es_module, page_source
 from faltung.explorer.filter_subject import FilterSubject
@@ -24,6 +28,13 @@ from faltung.ground.targets import check_new_file, new_file
 __all__ = ["Explorer", "explore"]
 
 _log = logging.getLogger(__name__)
+
+_TO_WAIT = 60.0  # seconds for other answers
+#: What a page may load: its own script, known by its digest, and pictures that it made itself.
+_POLICY = (
+    "default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; img-src data: blob:; "
+    "media-src blob:; connect-src 'self'; base-uri 'none'; form-action 'none'"
+)
 
 
 class Explorer:
@@ -75,18 +86,41 @@ class Explorer:
             raise ArgumentError("question", f"one of {', '.join(sorted(self._questions))}", f"{question!r:.80}")
         if not isinstance(arguments, dict):
             raise ArgumentError("arguments", "a mapping of names to values", type(arguments).__name__)
-        with self._lock:
-            return self._questions[question](**arguments)
+        function = self._questions[question]
+        try:
+            signature(function).bind(**arguments)
+        except TypeError as error:
+            expected = ", ".join(signature(function).parameters)
+            raise ArgumentError("arguments", f"those of {question} ({expected})", str(error)) from None
+        if not self._lock.acquire(timeout=_TO_WAIT):
+            raise FaltungError("Python is still computing another answer. Try again later.")
+        try:
+            return function(**arguments)
+        finally:
+            self._lock.release()
 
-    def page(self, host: str, **traits: object) -> str:
-        """Return the page as HTML, for a host of its own: ``"server"`` or ``"file"``."""
+    def page(self, host: str, **traits: object) -> tuple[str, str]:
+        """Return the page as HTML, for a host of its own ("server" or "file"), and what it may load: nothing.
+
+        The second text is a content security policy, which is in the page, too.
+        """
         content, data = pack(self.content())
-        known = {"host": host, "content": content, "data": base64.b64encode(data).decode(), **traits}
-        return string.Template(page_source("page.html")).substitute(
-            title=self.title.replace("&", "&amp;").replace("<", "&lt;"),
+        known = {
+            "host": host,
+            "version": faltung.__version__,
+            "content": content,
+            "data": base64.b64encode(data).decode(),
+            **traits,
+        }
+        script = es_module("page.js").replace("</script", "<\\/script")
+        policy = _POLICY.format(digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode())
+        text = string.Template(page_source("page.html")).substitute(
+            title=html.escape(self.title),
+            policy=policy,
             traits=json.dumps(known, allow_nan=False).replace("<", "\\u003c"),
-            script=es_module("page.js").replace("</script", "<\\/script"),
+            script=script,
         )
+        return text, policy
 
     def save(self, path: str | PathLike[str], *, overwrite: bool = False) -> Path:
         """Write one file that shows the same without Python, from a folder as from a server.
@@ -106,7 +140,7 @@ class Explorer:
         target = Path(path)
         check_new_file("path", target, overwrite)
         with new_file(target, "path") as partial:
-            partial.write_text(self.page("file", answers=self._stored_answers()), encoding="utf-8")
+            partial.write_text(self.page("file", answers=self._stored_answers())[0], encoding="utf-8")
         return target
 
     def _stored_answers(self) -> dict[str, object]:
