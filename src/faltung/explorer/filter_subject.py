@@ -14,5 +14,8 @@ class FilterSubject(Subject):
 
     name = "filter"
 
+    def __init__(self, given: object = None, kernel: object = None) -> None:
+        pass
+
     def content(self) -> Mapping[str, object] | None:
         return None

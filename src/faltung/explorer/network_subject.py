@@ -14,5 +14,10 @@ class NetworkSubject(Subject):
 
     name = "network"
 
+    def __init__(
+        self, network: object = None, example: object = None, classes: object = None, run: object = None
+    ) -> None:
+        pass
+
     def content(self) -> Mapping[str, object] | None:
         return None

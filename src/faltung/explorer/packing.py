@@ -1,4 +1,4 @@
-"""How do arrays travel between Python and the page? As one block of bytes beside a JSON value that says where each is."""
+"""How do arrays travel between Python and the page? As bytes, beside a JSON value that says where each is."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ def pack(value: object) -> tuple[Any, bytes]:
 
     Examples
     --------
-    >>> pack({"taps": np.float32([[1, 2]]), "largest": math.inf})
-    ({'taps': {'$array': [0, [1, 2], 'float32']}, 'largest': {'$number': 'Infinity'}}, b'\\x00\\x00\\x80?\\x00\\x00\\x00@')
+    >>> pack({"taps": np.uint8([[65, 66]]), "largest": math.inf})
+    ({'taps': {'$array': [0, [1, 2], 'uint8']}, 'largest': {'$number': 'Infinity'}}, b'AB')
     """
     parts: list[bytes] = []
     offset = 0
