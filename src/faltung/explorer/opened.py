@@ -24,7 +24,7 @@ __all__ = ["LONGEST_SIDE", "LONGEST_SIGNAL", "Opened", "open_file", "opened_arra
 
 #: Samples along each side of a picture in the page, and of a signal: what a page computes at once.
 LONGEST_SIDE, LONGEST_SIGNAL = 1024, 2**17
-_MOST_CHANNELS = 8
+_MOST_CHANNELS, _COLOURS = 8, (3, 4)
 _LETTERS = {"T": "time", "Z": "slice", "C": "channel", "Q": "picture", "I": "picture"}
 
 _Samples = NDArray[Any]
@@ -49,7 +49,9 @@ class Opened:
     samples: _Samples
 
 
-def opened_array(x: Any, channel_axis: int | None = None, *, argument: str = "thing", title: str = "array") -> Opened:
+def opened_array(
+    x: Any, channel_axis: int | None = None, *, argument: str = "thing", title: str = "Your array"
+) -> Opened:
     """Return what the page shows of a signal or a picture, with its channels if it has some.
 
     Parameters
@@ -57,7 +59,8 @@ def opened_array(x: Any, channel_axis: int | None = None, *, argument: str = "th
     x : array_like
         Real numbers. Masked samples become NaN.
     channel_axis : int, optional
-        The axis of channels. By default, three or four samples at the end of a picture are its colours.
+        The axis of channels. By default, of three axes it is the last one, if that is as long as colours are, or the
+        first one, if it is short.
     argument, title : str
         What errors call it, and what the page calls it.
 
@@ -69,15 +72,20 @@ def opened_array(x: Any, channel_axis: int | None = None, *, argument: str = "th
     (3, 20, 30)
     """
     array = _real_array(x, argument)
-    if channel_axis is None and array.ndim == 3 and array.shape[2] in (3, 4) and min(array.shape[:2]) > 4:
-        channel_axis = 2
-    channels = (
-        array[np.newaxis] if channel_axis is None else np.moveaxis(array, axis_index(channel_axis, array.ndim), 0)
-    )
+    axis = _likely_channels(array) if channel_axis is None else axis_index(channel_axis, array.ndim)
+    channels = array[np.newaxis] if axis is None else np.moveaxis(array, axis, 0)
     if not 2 <= channels.ndim <= 3 or not array.size:
         remedy = "Take one picture of it, or name the axis of its channels: channel_axis=0."
         raise ArgumentError(argument, "a signal or a picture", f"an array of shape {array.shape}", remedy)
     return _shown(channels, title, [])
+
+
+def _likely_channels(array: _Samples) -> int | None:
+    if array.ndim != 3:
+        return None
+    if array.shape[2] in _COLOURS and min(array.shape[:2]) > max(_COLOURS):
+        return 2
+    return 0 if len(array) <= _MOST_CHANNELS else None
 
 
 def _real_array(x: Any, argument: str) -> _Samples:
