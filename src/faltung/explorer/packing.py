@@ -104,6 +104,8 @@ def _array(place: object, data: bytes | memoryview) -> np.ndarray[Any, np.dtype[
     if not (isinstance(place, list) and len(place) == 3 and isinstance(place[1], list) and place[2] in DTYPES):
         raise problem
     offset, shape, name = place
+    if shape == [0]:
+        return np.empty(0, name)
     lengths_fit = all(type(length) is int and 0 < length <= len(data) for length in shape)
     if not (len(shape) <= _MOST_AXES and lengths_fit and type(offset) is int and offset >= 0):
         raise problem
