@@ -14,5 +14,8 @@ class LearningSubject(Subject):
 
     name = "learning"
 
+    def __init__(self, run: object = None) -> None:
+        pass
+
     def content(self) -> Mapping[str, object] | None:
         return None
