@@ -192,7 +192,7 @@ class _Saving:
         self._next = -math.inf
 
     def save(self, history: list[EpochRecord], *, last: bool) -> None:
-        """Keep the filters of an epoch; write all of the state if it is the last one, or the last time is long past."""
+        """Keep the filters of an epoch; write all if it is the last one, or the last time is long past."""
         began = time.monotonic()
         if self._filters is not None:
             self._filters.keep(len(history), self._state.average.module)
