@@ -16,6 +16,7 @@ export class Player {
       this.toggle, button("▶", () => this.#step(1), { "aria-label": "One position on" }),
       button("▶|", () => this.#jump(this.#count - 1), { "aria-label": "Last position" }), this.slider, choice(app, "filter.speed", "Speed", SPEEDS));
     app.untilClosed(() => clearTimeout(this.timer));
+    app.whenHidden(() => this.pause());
   }
 
   get playing() {
