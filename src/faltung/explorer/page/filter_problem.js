@@ -70,6 +70,19 @@ export class Problem {
     return { maps, sums: maps.map((line) => (line.length === 1 ? line[0] : sumOf(line))) };
   }
 
+  // All channels in one array, as Python takes them.
+  packed() {
+    const all = new NdArray([this.bare.length, ...this.bare[0].shape]);
+    this.bare.forEach(({ data }, index) => all.data.set(data, index * data.length));
+    return all;
+  }
+
+  // The outputs, from an array of all of them.
+  unpacked({ data }) {
+    const size = sizeOf(this.shape);
+    return Array.from({ length: data.length / size }, (_, index) => new NdArray(this.shape, data.subarray(index * size, (index + 1) * size)));
+  }
+
   // What an output is made of: for each channel in a window, as `windowAt` returns it.
   windows(operation, out, position) {
     const inFull = position.map((at) => at + this.crop);
