@@ -9,7 +9,7 @@ const own = new WeakMap(); // of each host, the user's pictures: { before, after
 
 // Filters that make a second picture of a sample, all of at most 5 × 5 taps.
 export const TRUTHS = {
-  Blurs: [["box(3)", "mean of 3 × 3"], ["binomial(4)", "smooth, 5 × 5"], ["motion(5, 0.785)", "moved, 5 × 5"]],
+  Blurs: [["binomial(2)", "smooth, 3 × 3"], ["box(3)", "mean of 3 × 3"], ["binomial(4)", "smooth, 5 × 5"], ["motion(5, 0.785)", "moved, 5 × 5"]],
   Others: [["sobel(axis=1)", "edges: sobel"], ["laplacian()", "curvature: laplacian"], ["2*delta() - box(3)", "sharpened"]],
 };
 
@@ -44,6 +44,13 @@ export function picturesFor(host, { picture, truth, direction, noise }) {
   const deviates = normal(changed.data.length, 1);
   const after = new NdArray(changed.shape, changed.data.map((sample, place) => sample + noise * deviates[place]));
   return direction === "undo" ? { before: after, after: sharp, truth: null } : { before: sharp, after, truth: kernel };
+}
+
+// One channel of a picture: its only one, or the brightness of its colours.
+export function grayOf(channels) {
+  if (channels.length !== 3) return channels[0];
+  const [red, green, blue] = channels.map(({ data }) => data);
+  return new NdArray(channels[0].shape, red.map((value, place) => 0.299 * value + 0.587 * green[place] + 0.114 * blue[place]));
 }
 
 function sampleNamed(host, name) {

@@ -30,7 +30,10 @@ class HistoryPart {
     this.progress = h("div", { class: "progress-list" });
     const pick = (epoch) => app.store.set({ "learning.epoch": epoch });
     this.charts = [["risk", "Risk (mean loss)", false], ["accuracy", "Accuracy", true]].map(([measure, up, percent]) => ({
-      measure, chart: new LineChart(app, { label: `${up} by epoch. Arrow keys move the cursor.`, across: "Epoch", up, percent, logarithmic: percent ? false : undefined, onpick: pick }),
+      measure, chart: new LineChart(app, {
+        label: `${up} by epoch. Arrow keys move the cursor.`, across: "Epoch", up, percent,
+        logarithmic: percent ? false : undefined, note: "solid: validation, dashed: training", onpick: pick,
+      }),
     }));
     this.scrubber = new Scrubber(app, {
       label: "Epoch", count: () => this.last + 1, index: () => this.epoch, go: pick,
@@ -86,7 +89,7 @@ class HistoryPart {
     for (const { measure, chart } of this.charts) {
       const lines = this.#lines(measure);
       chart.element.hidden = lines.length === 0;
-      const said = lines.map(({ name, points }) => [name, points.find(([x]) => x === epoch)]).filter(([, point]) => point)
+      const said = lines.map(({ name, part, points }) => [`${name}, ${part}`, points.find(([x]) => x === epoch)]).filter(([, point]) => point)
         .map(([name, [, value]]) => `${name} ${format(value)}`);
       chart.show({ lines, range: [Math.min(1, this.last), Math.max(this.last, 2)], cursor: epoch || null, text: `epoch ${epoch}: ${said.join(", ")}` });
     }
@@ -97,7 +100,7 @@ class HistoryPart {
 
   #lines(measure) {
     return this.watch.networks.flatMap((network, kind) => ["training", "validation"].map((part) => ({
-      name: `${network}, ${part}`, kind, dashed: part === "training",
+      name: network, part, kind, dashed: part === "training",
       points: this.watch.of(network).filter(({ measures }) => `${part}_${measure}` in measures).map(({ epoch, measures }) => [epoch, measures[`${part}_${measure}`]]),
     }))).filter(({ points }) => points.length);
   }
@@ -106,7 +109,7 @@ class HistoryPart {
     const known = MEASURES.filter(([key]) => this.watch.records.some(({ measures }) => key in measures));
     const rows = this.watch.networks.map((network) => {
       const record = this.watch.of(network).find((each) => each.epoch === epoch);
-      return h("tr", {}, h("th", { scope: "row" }, network), known.map(([key]) => cell(record?.measures[key])));
+      return h("tr", {}, h("th", { scope: "row" }, network), known.map(([key]) => cell(record?.measures[key], key.endsWith("accuracy"))));
     });
     this.readout.replaceChildren(h("table", { class: "readout" }, h("caption", {}, epoch ? `Epoch ${epoch}` : "Before training nothing was measured"),
       h("thead", {}, h("tr", {}, h("td", {}), known.map(([, title]) => h("th", { scope: "col" }, title)))), h("tbody", {}, rows)));
@@ -133,9 +136,11 @@ class HistoryPart {
   }
 }
 
-function cell(value) {
+function cell(value, percent) {
   const element = h("td", {}, "–");
-  if (value !== undefined) setNumber(element, value);
+  if (value === undefined) return element;
+  setNumber(element, value);
+  if (percent) element.textContent = `${(100 * value).toFixed(1)} %`;
   return element;
 }
 

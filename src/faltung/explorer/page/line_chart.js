@@ -7,9 +7,10 @@ const DECADES = 8; // of a risk, at most: smaller parts of it are rounding error
 
 export class LineChart {
   // `label`: what is drawn, for those who do not see it; `across`, `up`: names of the axes; `logarithmic`: of the vertical
-  // axis: true, false, or undefined for where the numbers need it; `onpick(x)`: the cursor was moved.
-  constructor(app, { label, across, up, logarithmic, percent = false, height = 260, onpick }) {
-    Object.assign(this, { across, up, logarithmic, percent, height, onpick, lines: [], levels: [], cursor: null });
+  // axis: true, false, or undefined for where the numbers need it; `note`: what dashed lines are; `onpick(x)`: the
+  // cursor was moved.
+  constructor(app, { label, across, up, logarithmic, percent = false, height = 280, note = "", onpick }) {
+    Object.assign(this, { across, up, logarithmic, percent, height, note, onpick, lines: [], levels: [], cursor: null });
     this.svg = s("svg", { class: "chart", height, tabindex: "0", role: "slider", "aria-label": label, focusable: "true" });
     this.legend = h("ul", { class: "legend" });
     this.element = h("figure", { class: "chart-box" }, this.legend, this.svg);
@@ -77,12 +78,12 @@ export class LineChart {
   }
 
   #writeLegend() {
-    const names = [...this.lines.map(({ name, kind, dashed }) => [name, `line kind-${kind % 4}${dashed ? " dashed" : ""}`]),
-      ...this.levels.map(({ name }) => [name, "level"])];
+    const solid = this.lines.filter(({ dashed }) => !dashed);
+    const names = [...solid.map(({ name, kind }) => [name, `line kind-${kind % 4}`]), ...this.levels.map(({ name }) => [name, "level"])];
     if (JSON.stringify(names) === this.written) return;
     this.written = JSON.stringify(names);
     this.legend.replaceChildren(...names.map(([name, kind]) => h("li", {},
-      s("svg", { width: 30, height: 12, "aria-hidden": "true" }, s("line", { class: kind, x1: 0, x2: 30, y1: 6, y2: 6 })), name)));
+      s("svg", { width: 30, height: 12, "aria-hidden": "true" }, s("line", { class: kind, x1: 0, x2: 30, y1: 6, y2: 6 })), name)), this.note ? h("li", {}, this.note) : "");
   }
 
   #listen() {
@@ -109,7 +110,7 @@ export class LineChart {
 function axesFor(values, { logarithmic, percent, height, range }, width) {
   const finite = values.filter(Number.isFinite);
   let [low, high] = finite.length ? [Math.min(...finite), Math.max(...finite)] : [0, 1];
-  const log = logarithmic ?? (low > 0 && high / low > 20);
+  const log = logarithmic ?? (low > 0 && high / low > 4);
   if (log) {
     high = Math.max(high, Number.MIN_VALUE);
     low = Math.max(low, high / 10 ** DECADES);

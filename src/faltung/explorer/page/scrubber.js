@@ -12,9 +12,9 @@ export class Scrubber {
     this.slider = h("input", { type: "range", min: 0, step: 1, "aria-label": label, oninput: () => this.#jump(Number(this.slider.value)) });
     this.output = h("output", {});
     this.element = h("div", { class: "scrubber", role: "group", "aria-label": label },
-      button("⏮", () => this.#jump(0), { "aria-label": `${label}: the first` }), button("◀", () => this.#jump(this.index() - 1), { "aria-label": `${label}: one back` }),
-      this.toggle, button("▶|", () => this.#jump(this.index() + 1), { "aria-label": `${label}: one on` }),
-      button("⏭", () => this.#jump(this.count() - 1), { "aria-label": `${label}: the last` }), this.slider, this.output);
+      button("|◀", () => this.#jump(0), { "aria-label": `${label}: the first` }), button("◀", () => this.#jump(this.index() - 1), { "aria-label": `${label}: one back` }),
+      this.toggle, button("▶", () => this.#jump(this.index() + 1), { "aria-label": `${label}: one on` }),
+      button("▶|", () => this.#jump(this.count() - 1), { "aria-label": `${label}: the last` }), this.slider, this.output);
     app.untilClosed(() => clearTimeout(this.timer));
   }
 
