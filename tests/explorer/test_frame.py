@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 
 import pytest
@@ -10,6 +11,7 @@ import faltung as fa
 from conftest import Noise, serving
 from faltung.explorer import es_module as bundler
 from faltung.explorer.es_module import es_module, page_source
+from faltung.explorer.packing import pack
 
 VIEWS = ["filter", "algebra", "network", "learning"]
 STATE = "document.getElementById('explorer').explorer.store.state"
@@ -30,10 +32,14 @@ def wait_for_view(page, name):
     assert shown(page) == name
 
 
-@pytest.fixture(params=["server", "file"])
-def address(request, served, saved):
+@pytest.fixture(params=["server", "file"], scope="module")
+def address(request, tmp_path_factory):
     """The address of a page: of a server, and of a file."""
-    return served(fa.explore()) if request.param == "server" else saved(fa.explore())
+    if request.param == "server":
+        with serving(fa.explore()) as server:
+            yield server.url
+    else:
+        yield fa.explore().save(tmp_path_factory.mktemp("saved") / "page.html").as_uri()
 
 
 @pytest.fixture(scope="module")
@@ -221,7 +227,9 @@ def test_questions_are_answered_and_refused_with_a_sentence(quiet_page, served):
     page = quiet_page
     page.goto(served(fa.explore()))
     ask = f"(args) => {ASK}('kernel', args)"
-    taps = page.evaluate(f"async (args) => [...(await ({ask})(args)).taps.data]", {"text": "binomial(2, ndim=1)", "ndim": 1})
+    taps = page.evaluate(
+        f"async (args) => [...(await ({ask})(args)).taps.data]", {"text": "binomial(2, ndim=1)", "ndim": 1}
+    )
     assert taps == fa.binomial(2, ndim=1).taps.tolist()
     said = page.evaluate(
         f"(args) => ({ask})(args).catch((error) => error.message)", {"text": "nonsense(2)", "ndim": 1}
@@ -252,16 +260,19 @@ def test_a_file_says_what_it_cannot_answer(quiet_page, saved):
 
 
 def test_two_explorers_on_one_page_are_apart(functions):
+    content, data = pack(fa.explore().content())
     told = functions.evaluate(
-        """async (text) => {
+        """async ([text, content, raw]) => {
+            const data = new DataView(Uint8Array.from(atob(raw), (sign) => sign.charCodeAt(0)).buffer);
             const place = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
             const { default: explorer } = await import(place);
             const made = ["light", "dark"].map((theme) => {
                 const heard = new Set();
-                const traits = { host: "notebook", version: "0", content: { state: { view: "learning", theme } }, data: new DataView(new ArrayBuffer(0)) };
+                const traits = { host: "notebook", version: "0", content: { ...content, state: { theme } }, data };
                 const model = {
-                    get: (name) => traits[name], on: (_, f) => heard.add(f), off: (_, f) => heard.delete(f), sent: [],
-                    send(message) { this.sent.push(message); }, tell: (...given) => heard.forEach((f) => f(...given)), heard,
+                    heard, sent: [], get: (name) => traits[name],
+                    on: (_, f) => heard.add(f), off: (_, f) => heard.delete(f),
+                    send(message) { this.sent.push(message); }, tell: (...given) => heard.forEach((f) => f(...given)),
                 };
                 const el = document.body.appendChild(document.createElement("div"));
                 return { model, el, close: explorer.render({ model, el }) };
@@ -281,7 +292,7 @@ def test_two_explorers_on_one_page_are_apart(functions):
             return { answers, themes, left: one.model.heard.size + two.model.heard.size, hash: location.hash,
                 closed: await open, empty: one.el.shadowRoot.childElementCount, apart: first !== second };
         }""",
-        es_module("main.js"),
+        [es_module("main.js"), content, base64.b64encode(data).decode()],
     )
     assert told == {
         "answers": ["first", "second"], "themes": ["light", "dark"], "left": 0, "hash": "",
