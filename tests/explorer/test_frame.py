@@ -155,6 +155,16 @@ def test_the_state_can_be_saved(quiet_page, address):
         assert json.load(file) == quiet_page.evaluate(STATE)
 
 
+def test_a_page_can_have_fewer_views(quiet_page, saved):
+    page = quiet_page
+    page.goto(saved(fa.explore(views=["algebra", "filter"], view="algebra")))
+    wait_for_view(page, "algebra")
+    assert page.locator("[role=tab]").all_inner_texts() == ["Filter", "Algebra"]
+    page.locator("#tab-algebra").focus()
+    page.keyboard.press("ArrowRight")
+    wait_for_view(page, "filter")
+
+
 # ---- help
 
 
@@ -366,6 +376,24 @@ def test_the_state_comes_back_from_its_text(functions, values, text):
     assert written == text
     assert again == state
     assert refused == []
+
+
+def test_a_link_says_what_differs_from_what_python_gave(functions):
+    code = f"{NEW_STORE} store.begin({{ 'a.x': 5, 'b.any': [1] }}); const before = store.toText();"
+    code += "store.set({ 'a.x': 1, 'b.any': null }); const text = store.toText(); store.begin({ 'a.x': 7, 'b.any': [1] });"
+    code += "store.fromText(text); return [before, text, store.state];"
+    before, text, state = call(functions, ["state.js"], code)
+    assert (before, text) == ("", "a.x=1&b.any=null")
+    assert (state["a.x"], state["b.any"]) == (1, None)
+
+
+def test_what_python_gave_is_shown(quiet_page, served, saved):
+    explorer = fa.explore(fa.gaussian(1), views=["filter", "algebra"])
+    for address in (served(explorer), saved(explorer)):
+        quiet_page.goto(address)
+        wait_for_view(quiet_page, "filter")
+        assert quiet_page.evaluate(STATE)["filter.kernels"] == [[{"source": "text", "text": "gaussian(1)"}]]
+        assert "#" not in quiet_page.url
 
 
 @pytest.mark.parametrize(
