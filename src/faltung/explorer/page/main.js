@@ -69,6 +69,7 @@ function render({ model, el }) {
     const app = new App(host, store, live);
     el.explorer = app; // for who puts the page into another one, and for tests
     store.set(host.content.state ?? {});
+    store.defaults = structuredClone(store.state); // what this page shows first: its links hold what differs from it
     if (host.kind === "notebook") el.dataset.lmSuppressShortcuts = "true"; // JupyterLab must not take a typed "d" as its own
     else keepInAddress(app, store);
     store.flush();
