@@ -22,6 +22,7 @@ from faltung.planning.planned import Planned
 __all__ = ["FilterSubject"]
 
 _MOST_SAMPLES = 2**22
+_MOST_OUTPUTS = 2**24
 _MOST_TAPS = 2**14
 _MOST_KERNELS = 64
 _LARGE_SIZE = (4096, 4096)
@@ -137,7 +138,13 @@ def _filter(*, samples: object, kernels: object, operation: object, **options: o
     if not isinstance(samples, np.ndarray) or not 2 <= samples.ndim <= 3 or not 0 < samples.size <= _MOST_SAMPLES:
         raise ArgumentError("samples", f"channels of at most {_MOST_SAMPLES} samples", "something else")
     filter_ = _filter_of(kernels, bank=True)
+    assert isinstance(filter_, Bank)
     keywords = _options(samples.ndim - 1, operation, options)
+    spans = zip(samples.shape[1:], filter_.shape, keywords["dilation"], strict=True)
+    if math.prod(length + size * dilation for length, size, dilation in spans) * filter_.out_channels > _MOST_OUTPUTS:
+        raise ArgumentError(
+            "kernels", f"at most {_MOST_OUTPUTS} outputs", "more", "Take fewer kernels, or a part of the input."
+        )
     operator = _OPERATIONS[str(operation)]
     outputs = operator(samples.astype(np.float64), filter_, channel_axis=0, **keywords)
     return {"outputs": outputs}
@@ -145,18 +152,30 @@ def _filter(*, samples: object, kernels: object, operation: object, **options: o
 
 def _filter_of(descriptions: object, bank: bool = False) -> Kernel | Bank:
     """Return the kernel, or the bank, of lists of descriptions: one list for each channel out."""
-    if (
-        not isinstance(descriptions, list)
-        or not descriptions
-        or not all(isinstance(row, list) for row in descriptions)
-    ):
+    listed = isinstance(descriptions, list) and all(isinstance(row, list) and row for row in descriptions)
+    if not isinstance(descriptions, list) or not descriptions or not listed:
         raise ArgumentError("kernels", "a list of lists of kernels", f"{descriptions!r:.60}")
     if sum(map(len, descriptions)) > _MOST_KERNELS:
         raise ArgumentError("kernels", f"at most {_MOST_KERNELS} kernels", str(sum(map(len, descriptions))))
     rows = [[_kernel_of(item) for item in row] for row in descriptions]
+    if len({kernel.ndim for row in rows for kernel in row}) > 1:
+        raise ArgumentError("kernels", "kernels of the same number of axes", "different ones")
+    if math.prod(_box([kernel for row in rows for kernel in row])) > _MOST_TAPS:
+        raise ArgumentError(
+            "kernels", f"kernels in a box of at most {_MOST_TAPS} taps", "kernels far from each other"
+        )
     if len(rows) == len(rows[0]) == 1 and not bank:
         return rows[0][0]
     return Bank.stack(rows)
+
+
+def _box(kernels: Sequence[Kernel]) -> list[int]:
+    """Return the shape of the smallest box around kernels that have lag zero in common."""
+    return [
+        max(kernel.origin[axis] for kernel in kernels)
+        + max(kernel.shape[axis] - kernel.origin[axis] for kernel in kernels)
+        for axis in range(kernels[0].ndim)
+    ]
 
 
 def _kernel_of(description: object) -> Kernel:

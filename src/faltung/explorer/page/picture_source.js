@@ -91,7 +91,8 @@ async function readSignal(file, name) {
 
 async function askPython(host, file, name) {
   if (!host.live) throw new RangeError(`This page cannot read ${name}. It reads PNG, JPEG, WebP, GIF, WAV, and CSV files of numbers.`);
-  return host.ask("open", { name, bytes: new NdArray([file.size], new Uint8Array(await file.arrayBuffer())) });
+  const { name: title, samples, note } = await host.ask("open", { name, file: new NdArray([file.size], new Uint8Array(await file.arrayBuffer())) });
+  return { title, samples, note };
 }
 
 // Listen for files that are dropped on an element or pasted into the page.
@@ -108,7 +109,7 @@ export function listenForFiles(app, element, take) {
   });
   const paste = (event) => {
     const [file] = event.clipboardData?.files ?? [];
-    if (file) take(file);
+    if (file && !element.hidden) take(file);
   };
   document.addEventListener("paste", paste);
   app.untilClosed(() => document.removeEventListener("paste", paste));
