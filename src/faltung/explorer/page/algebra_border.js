@@ -1,12 +1,14 @@
 // Where does the border matter? Filter, crop and extend again, against extending once: the difference, mode by mode.
 
-import { MODES } from "./borders.js";
+import { MODES, region } from "./borders.js";
 import { segmented } from "./controls.js";
 import { h, number } from "./dom.js";
 import { product } from "./kernels.js";
+import { MapView } from "./map_view.js";
 import { extensionOf, largest, minus, passesCropped, passesOnce } from "./passes.js";
 import { stepsDrawing } from "./algebra_drawing.js";
 
+const CLOSE = 7; // samples along each side of the closer look
 const SEEN = 1e-9; // differences below this share of the largest output are rounding
 
 export class BorderPanel {
@@ -16,16 +18,16 @@ export class BorderPanel {
     this.rows = Object.fromEntries(MODES.map((mode) => [mode, this.#row(mode)]));
     this.table = h("table", { class: "border-modes" },
       h("caption", {}, "Filtered with g, cropped, extended again, filtered with f: how far that is from the exact result"),
-      h("thead", {}, h("tr", {}, ["mode", "largest difference", "outputs that differ", "up to how far from the border"].map((name) => h("th", { scope: "col" }, name)))),
+      h("thead", {}, h("tr", {}, ["mode", "largest difference", "outputs that differ", "samples from the border, at most"].map((name) => h("th", { scope: "col" }, name)))),
       h("tbody", {}, Object.values(this.rows).map(({ element }) => element)));
+    this.closer = new MapView({ label: "The part with the largest difference", height: 300 });
     this.drawing = h("div", { class: "steps-drawing" });
     this.maps = h("div", { class: "border-maps" });
     this.verdict = h("p", { class: "verdict" });
     this.element = h("section", { class: "border-panel", "aria-label": "The border" },
       h("h2", {}, "Where the border matters: f ∗ (g ∗ x)"),
-      h("p", {}, "At the border a kernel needs samples that do not exist, so the picture is extended by a rule, the mode. Who crops the result of g and then extends ",
-        h("em", {}, "it"), " by the rule gives f made-up samples. Who extends the picture ", h("em", {}, "once"),
-        ", by the support of both kernels together, has the true values of g ∗ x out there."),
+      h("p", {}, "At the border a kernel needs samples that do not exist, and a rule makes them up: the mode. If g ∗ x is cropped to the picture and extended again, f works with samples that were made up a second time; they are not the values of g ∗ x out there. If x is extended ",
+        h("em", {}, "once"), ", by the support of both kernels together, the values out there are known, and the result is exact."),
       this.drawing,
       segmented(app, "algebra.mode", "Beyond the border (mode)", MODES.map((mode) => [mode, mode])),
       h("div", { class: "border-results" }, this.maps, h("div", {}, this.table, this.verdict)));
@@ -38,10 +40,10 @@ export class BorderPanel {
   }
 
   // Compute and show. `view(title)` returns the view for the difference.
-  async show({ x, f, g, view, scale, mode, signal }) {
+  async show({ x, f, g, view, mode, signal }) {
     const kernels = [g, f];
     this.drawing.replaceChildren(stepsDrawing(x.shape.at(-1), [g, f].map((kernel) => extensionOf(1, [alongRow(kernel)]))));
-    this.maps.replaceChildren(view.element);
+    this.maps.replaceChildren(view.element, ...(x.ndim === 2 ? [this.closer.element] : []));
     for (const name of MODES) {
       this.rows[name].element.classList.toggle("chosen", name === mode);
       for (const cell of this.rows[name].cells) cell.replaceChildren("…");
@@ -51,9 +53,10 @@ export class BorderPanel {
       const naive = (await passesCropped(x, kernels, name, signal)).at(-1);
       signal.throwIfAborted();
       const apart = minus(naive, exact);
-      const facts = factsOf(apart, largest(exact));
+      const size = largest(exact);
+      const facts = { ...factsOf(apart, size), size };
       this.#write(name, facts);
-      if (name === mode) this.#showMap(view, apart, facts, { f, g, mode, scale });
+      if (name === mode) this.#showMap(view, apart, facts, { f, g, mode });
     }
   }
 
@@ -64,10 +67,25 @@ export class BorderPanel {
     reach.replaceChildren(count ? number(far, { "data-border": "far" }) : "–");
   }
 
-  #showMap(view, apart, { most, count, far }, { f, g, mode }) {
-    const reach = most || 1;
+  // The samples around the largest difference, so large that they can be seen.
+  #showCloser(apart, reach) {
+    const place = apart.data.reduce((best, value, index) => (Math.abs(value) > Math.abs(apart.data[best]) ? index : best), 0);
+    const at = [Math.floor(place / apart.shape[1]), place % apart.shape[1]];
+    const start = at.map((index, axis) => Math.max(0, Math.min(index - (CLOSE >> 1), apart.shape[axis] - CLOSE)));
+    const stop = start.map((index, axis) => Math.min(index + CLOSE, apart.shape[axis]));
+    this.closer.show(region(apart, start, stop, "nearest"), { scale: "signed", range: [-reach, reach], origin: start });
+    this.closer.caption.textContent = `closer: rows ${start[0]} to ${stop[0] - 1}, columns ${start[1]} to ${stop[1] - 1}`;
+  }
+
+  close() {
+    this.closer.close();
+  }
+
+  #showMap(view, apart, { most, count, far, size }, { f, g, mode }) {
+    const reach = (count ? most : size) || 1;
     view.show(apart, { scale: "signed", range: [-reach, reach] });
-    view.caption.replaceChildren("f ∗ (g ∗ x) with cropping between, minus the exact one; signed scale to ± ", number(reach));
+    view.caption.replaceChildren("f ∗ (g ∗ x) with cropping between, minus the exact one; colours reach to ± ", number(reach));
+    if (apart.ndim === 2) this.#showCloser(apart, reach);
     const support = product(f, g).taps.shape.join(" × ");
     this.verdict.textContent = count
       ? `With ${mode}, ${count} of ${apart.data.length} outputs are wrong when g ∗ x is cropped and extended again, all within ${far} ${far === 1 ? "sample" : "samples"} of the border. Extended once, by the ${support} taps of f ∗ g, every output is exact.`

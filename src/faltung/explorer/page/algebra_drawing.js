@@ -4,14 +4,16 @@ import { h, s } from "./dom.js";
 
 const HEIGHT = 26;
 const GAP = 20;
-const MARGIN = 34; // drawn width of the extension for one kernel, whatever its size
-const CORE = 150; // drawn width of the picture itself
+const MARGIN = 52; // drawn width of the extension for one kernel, whatever its size
+const CORE = 250; // drawn width of the picture itself
 
 // `extensions`: of g and then of f, as `extensionOf` returns them for one axis.
 export function stepsDrawing(length, extensions) {
   const [byG, byF] = extensions.map(({ before, after }) => [before[0], after[0]]);
   const both = [byG[0] + byF[0], byG[1] + byF[1]];
+  const legend = (kind, text) => h("span", {}, h("i", { class: `swatch ${kind}` }), text);
   return h("div", { class: "ways" },
+    h("p", { class: "hint legend" }, legend("core", "the picture"), legend("known", "made from the extended picture"), legend("made", "made up again, or made from what was")),
     way("Extended once: exact", [
       bar(`x, extended by ${both[0]} and ${both[1]}`, 2, "known"), arrow("g"), bar(`g ∗ x, still ${byF[0]} and ${byF[1]} more`, 1, "known"), arrow("f"), bar("f ∗ (g ∗ x)", 0, "known"),
     ], `${length + both[0] + both[1]} samples become ${length + byF[0] + byF[1]}, and then ${length}.`),

@@ -9,6 +9,7 @@ import { KernelEditor, textOf } from "./kernel_editor.js";
 import { KernelPicture } from "./kernel_picture.js";
 import { columnAndRow, rankOf } from "./kernel_rank.js";
 import { NumberTable } from "./number_table.js";
+import { TapSum } from "./tap_sum.js";
 
 export class EquationPanel {
   // `ndim()`: axes of the picture.
@@ -24,21 +25,23 @@ export class EquationPanel {
     this.second = slot("g", this.editors.g.element);
     this.sign = h("span", { class: "sign" });
     this.picture = new KernelPicture({ most: 7 });
+    this.tapSum = new TapSum(this.picture.table, (sentence) => app.announce(sentence));
     this.call = h("code", {});
     this.rules = h("ul", { class: "rules" });
     this.factors = h("div", { class: "outer-product" });
-    this.result = h("section", { class: "slot result", "aria-label": "The result" }, h("h2", {}), h("p", { class: "call" }, this.call), this.picture.element, this.rules, this.factors,
-      h("div", { class: "row" }, button("Take it as f", () => this.#take("f")), button("Take it as g", () => this.#take("g"))));
+    this.result = h("section", { class: "slot result", "aria-label": "The result" }, h("h2", {}),
+      h("div", { class: "row call" }, this.call, button("Take it as f", () => this.#take("f")), button("Take it as g", () => this.#take("g"))),
+      this.picture.element, this.tapSum.element, this.rules, this.factors);
     const choices = Object.entries(OPERATIONS).map(([name, { title }]) => [name, title]);
     this.element = h("section", { "aria-label": "Kernels" }, segmented(app, "algebra.operation", "Make of f and g", choices),
-      h("div", { class: "equation-row" }, this.first, this.sign, this.second, h("span", { class: "sign" }, "="), this.result));
+      h("div", { class: "equation-row" }, this.first, this.sign, this.second, h("span", { class: "sign equals" }, "="), this.result));
   }
 
   // `problems`: what is wrong with f and g, by name. `made`: the kernel that was made, or null.
   show(kernels, problems, operation, made) {
     const { second, title, text } = OPERATIONS[operation];
     for (const name of ["f", "g"]) this.editors[name].update(problems[name] ?? "");
-    const sign = { product: "∗", reversed: "∗", sum: "+", difference: "−", power: "n times", multiple: "·" }[operation];
+    const sign = { product: "∗", reversed: "∗", sum: "+", difference: "−", power: "∗ⁿ", multiple: "·" }[operation];
     this.sign.textContent = sign;
     this.second.replaceChildren(...(second === "g" ? [h("h2", {}, "g"), this.editors.g.element] : [h("h2", {}, second), ...this.numbers[second]]));
     this.first.style.order = operation === "reversed" || operation === "multiple" ? 2 : 0;
@@ -51,8 +54,17 @@ export class EquationPanel {
     this.result.querySelector("h2").textContent = title;
     this.call.textContent = this.text;
     this.picture.show(made);
+    this.#showSum(operation, kernels, made);
     this.rules.replaceChildren(...rulesFor(operation, kernels, made).map((parts) => h("li", {}, parts)));
     this.#showFactors(made);
+  }
+
+  // What a tap is made of, where two kernels are convolved and their taps are written as numbers.
+  #showSum(operation, { f, g }, made) {
+    const shown = (operation === "product" || operation === "reversed") && !this.picture.table.element.hidden;
+    if (!shown) this.tapSum.show(null);
+    else if (operation === "product") this.tapSum.show(f, g, made, ["f", "g"]);
+    else this.tapSum.show(g, f, made, ["g", "f"]);
   }
 
   #showFactors(made) {

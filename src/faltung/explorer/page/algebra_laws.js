@@ -38,7 +38,7 @@ export const LAWS = [
     onPicture: async (run, { f }) => [last(await run([identity(f.taps.ndim), f])), last(await run([f]))],
   },
   {
-    name: "correlation", title: "Not a law: correlation", formula: "f ⋆ g  ≠  g ⋆ f", fails: true,
+    name: "correlation", title: "Not a law: correlation", formula: "f ★ g  ≠  g ★ f", fails: true,
     says: "Correlation does not turn the kernel. Exchanged, the result is turned by half a turn; only for kernels that look the same turned do both agree.",
     left: ({ f, g }) => product(flipped(f), g), right: ({ f, g }) => product(flipped(g), f),
     onPicture: async (run, { f, g }) => [last(await run([g, flipped(f)])), last(await run([f, flipped(g)]))],

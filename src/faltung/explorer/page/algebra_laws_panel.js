@@ -50,28 +50,24 @@ class LawCard {
   showKernels(kernels) {
     const [left, right] = [this.law.left(kernels), this.law.right(kernels)];
     const limits = [left, right].map(({ taps }) => extent(taps));
-    const range = rangeFor("signed", [Math.min(...limits.map(([low]) => low)), Math.max(...limits.map(([, high]) => high))]);
-    this.sides[0].show(left, range);
-    this.sides[1].show(right, range);
-    const apart = largestDifference(left, right);
-    setNumber(this.taps, apart);
-    this.picture.textContent = "…";
+    this.range = rangeFor("signed", [Math.min(...limits.map(([low]) => low)), Math.max(...limits.map(([, high]) => high))]);
+    this.sides[0].show(left, this.range);
+    this.sides[1].show(right, this.range);
+    this.apart = largestDifference(left, right);
+    setNumber(this.taps, this.apart);
+    this.picture.textContent = this.verdict.textContent = "…";
     delete this.picture.dataset.value;
-    this.#judge(apart, range[1]);
   }
 
   async showPicture(kernels, run) {
     const [left, right] = await this.law.onPicture(run, kernels);
-    setNumber(this.picture, largest(minus(left, right)));
-  }
-
-  #judge(apart, size) {
-    const same = apart <= ROUNDING * size;
-    const { fails } = this.law;
+    const apart = largest(minus(left, right));
+    setNumber(this.picture, apart);
+    const same = this.apart <= ROUNDING * this.range[1];
     this.element.dataset.holds = String(same);
-    this.verdict.textContent = apart === 0 ? "✓ Both sides are equal in every digit."
-      : same ? "✓ Equal: what is left is rounding in the sixteenth digit." : "✗ Both sides are different.";
-    if (fails && same) this.verdict.textContent = "Equal here: these kernels look the same after half a turn. Take an edge filter as f or g.";
+    this.verdict.textContent = !same ? "✗ Both sides are different."
+      : this.law.fails ? "Equal here: these kernels look the same after half a turn. Take an edge filter as f or g."
+        : this.apart === 0 && apart === 0 ? "✓ Both sides are equal in every digit." : "✓ Equal: what is left is rounding in the last of about 16 digits.";
   }
 
   close() {

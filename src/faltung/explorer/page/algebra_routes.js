@@ -15,7 +15,7 @@ export class RoutesPanel {
   // `viewClass()`: how the input is seen, as a picture or as a signal.
   constructor(app, viewClass) {
     Object.assign(this, { app, viewClass, views: {}, shown: null });
-    this.thumb = new TapsThumb("the one kernel", 130);
+    this.thumb = new TapsThumb("the one kernel", 300);
     this.grid = h("div", { class: "routes" });
     this.verdict = h("p", { class: "verdict" });
     this.cells = Object.fromEntries(["one", "steps", "difference"].map((name) => [name, h("td", { "data-route": name })]));
@@ -47,19 +47,24 @@ export class RoutesPanel {
     this.#closeViews();
     const view = (label, height) => new View({ label, height, onhover: (position) => position && this.#go(position), onpick: () => this.#keep() });
     const flat = this.shown.x.ndim === 1;
-    const tall = flat ? 130 : 230;
-    this.views = { x: view("x", tall), one: view(`(${title}) ∗ x`, tall), steps: view(result, tall), difference: view("difference", tall), between: names.map((name) => view(name, flat ? 110 : names.length > 1 ? 150 : tall)) };
+    const tall = flat ? 130 : 300;
+    this.views = { x: view("x", tall), one: view(`(${title}) ∗ x`, tall), steps: view(result, tall), difference: view("difference", tall), between: names.map((name) => view(name, flat ? 110 : tall)) };
     const titled = (text, element, area) => h("div", { class: `route-part ${area}` }, h("h3", {}, text), element);
     this.grid.className = `routes ${flat ? "signals" : "pictures"}`;
     this.grid.replaceChildren(
-      titled("x", this.views.x.element, "source"),
-      h("div", { class: "route-part kernel" }, h("h3", {}, `one kernel: ${title}`), this.thumb.element),
+      titled("The picture x", this.views.x.element, "source"),
+      h("div", { class: "route-part kernel" }, h("h3", {}, `Route 1: one kernel, ${title}`), this.thumb.element),
       titled(`(${title}) ∗ x`, this.views.one.element, "one"),
-      h("div", { class: "route-part between" }, h("h3", {}, route), h("div", { class: "between-maps" }, names.map((name, index) => h("div", {}, names.length > 1 ? h("h4", {}, name) : null, this.views.between[index].element)))),
+      h("div", { class: "route-part between" }, h("h3", {}, `Route 2: ${route}`),
+        h("div", { class: names.length > 1 ? "between-maps several" : "between-maps" }, names.map((name, index) => h("div", {}, this.views.between[index].element, h("h4", {}, name))))),
       titled(result, this.views.steps.element, "steps"),
-      titled("one kernel minus step by step", this.views.difference.element, "apart"));
+      titled("Route 1 minus route 2", this.views.difference.element, "apart"));
     this.titles.one.textContent = `(${title}) ∗ x`;
     this.titles.steps.textContent = result;
+  }
+
+  get conclusion() {
+    return this.verdict.textContent;
   }
 
   redraw() {

@@ -10,7 +10,7 @@ import { MODES } from "./borders.js";
 import { button, field } from "./controls.js";
 import { h } from "./dom.js";
 import { kernelFrom } from "./kernel_descriptions.js";
-import { KernelEditor } from "./kernel_editor.js";
+import { KernelEditor, textOf } from "./kernel_editor.js";
 import { sumOf } from "./convolution.js";
 import { MapView } from "./map_view.js";
 import { passesOnce } from "./passes.js";
@@ -83,8 +83,9 @@ class AlgebraView {
   }
 
   #lawsSection() {
+    this.thirdName = h("code", {});
     return h("section", { "aria-label": "Laws" }, h("h2", {}, "Laws to try: change f, g or h, and see which still hold"),
-      h("details", { class: "third" }, h("summary", {}, "h, a third kernel"), this.third.element), this.laws.element);
+      h("details", { class: "third" }, h("summary", {}, "The third kernel, h: ", this.thirdName), this.third.element), this.laws.element);
   }
 
   #changed(keys) {
@@ -122,12 +123,14 @@ class AlgebraView {
     const made = complete ? this.#made(operation, kernels, x) : null;
     this.equation.show(kernels, problems, operation, made);
     this.third.update(problems.h ?? "");
+    this.thirdName.textContent = kernels.h ? textOf(kernels.h) : "?";
     this.place.classList.toggle("stale", !made);
     if (complete) this.#complain(made ? "" : this.problem);
     if (!made) return;
     try {
       const run = (chain) => passesOnce(x, chain, mode, signal);
       await this.routes.show({ x, input: this.input, operation, kernels, made, run, signal });
+      this.app.announce(`${OPERATIONS[operation].title} has ${made.taps.shape.join(" by ")} taps. ${this.routes.conclusion}`);
       await this.border.show({ x, f: kernels.f, g: kernels.g, view: this.#differenceView(), mode, signal });
       await this.laws.show(kernels, run, signal);
       this.place.dataset.ready = "true"; // everything of the present state is shown
@@ -170,6 +173,7 @@ class AlgebraView {
     this.equation.close();
     this.routes.close();
     this.laws.close();
+    this.border.close();
     this.third.close();
     this.mapOfDifference?.close();
   }

@@ -14,6 +14,7 @@ export class TapsThumb {
 
   show({ taps }, range = rangeFor("signed", extent(taps))) {
     const shape = taps.ndim === 2 ? taps.shape : [1, taps.shape[0]];
+    this.element.classList.toggle("line", taps.ndim === 1);
     this.map.show(new NdArray(shape, taps.data), { scale: "signed", range });
     this.map.label = `${this.title}: ${taps.shape.join(" by ")} taps`;
     this.map.caption.textContent = `${taps.shape.join(" × ")} taps`;
