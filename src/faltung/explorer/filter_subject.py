@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from faltung.errors import ArgumentError, ArgumentTypeError, FaltungError
+from faltung.explorer.opened import Opened, opened_array
 from faltung.explorer.sample_inputs import SampleInput, sample_inputs
 from faltung.explorer.subject import Question, Subject
 from faltung.front import convolve, correlate
@@ -21,11 +22,15 @@ from faltung.planning.planned import Planned
 __all__ = ["FilterSubject"]
 
 _MOST_SAMPLES = 2**22
+_MOST_OUTPUTS = 2**24
 _MOST_TAPS = 2**14
 _MOST_KERNELS = 64
-_LONGEST_SHOWN = 1024
 _LARGE_SIZE = (4096, 4096)
-_TRIED_FIRST = ("sobel(axis=1)", "sobel(axis=0)", "gaussian(2)", "unsharp(2)", "log(2)")
+#: The filters that the page proposes, as it writes them, by the number of axes.
+_TRIED_FIRST = {
+    1: ("sobel(axis=0, ndim=1)", "gaussian(2, ndim=1)", "unsharp(sigma=2, ndim=1)", "log(2, ndim=1)"),
+    2: ("sobel(axis=1)", "sobel(axis=0)", "gaussian(2)", "unsharp(sigma=2)", "log(2)"),
+}
 _OPERATIONS = {"convolve": convolve, "correlate": correlate}
 
 
@@ -34,7 +39,7 @@ class FilterSubject(Subject):
 
     Parameters
     ----------
-    given : array_like, optional
+    given : Opened or array_like, optional
         An image (rows, columns), a colour image (rows, columns, 3), a signal, or channels of any of them first.
     kernel : Kernel, str or array_like, optional
         The kernel that the page starts with, or an expression of one.
@@ -48,8 +53,10 @@ class FilterSubject(Subject):
 
     name = "filter"
 
-    def __init__(self, given: ArrayLike | None = None, kernel: Kernel | str | ArrayLike | None = None) -> None:
-        self._inputs = sample_inputs() if given is None else (_given(np.asarray(given)), *sample_inputs())
+    def __init__(
+        self, given: Opened | ArrayLike | None = None, kernel: Kernel | str | ArrayLike | None = None
+    ) -> None:
+        self._inputs = sample_inputs() if given is None else (_given(given), *sample_inputs())
         self._kernel = None if kernel is None else _kernel_given(kernel)
         if self._kernel is not None and self._kernel.ndim != self._inputs[0].samples.ndim - 1:
             axes = self._inputs[0].samples.ndim - 1
@@ -73,21 +80,18 @@ class FilterSubject(Subject):
         return {"plan": _plan, "kernel": _taps, "filter": _filter}
 
     def stored(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        """Yield the plans of the filters that the page proposes, for the first picture and for a large one."""
-        spatial = self._inputs[0].samples.shape[1:]
-        for text in _TRIED_FIRST:
-            for size in (spatial, _LARGE_SIZE):
-                if len(size) == 2:
-                    yield "plan", _plan_arguments([[{"text": text}]], size)
+        """Yield the plans of the filters that the page proposes, for its inputs and for a large picture."""
+        problems = [(*sample.samples.shape[1:], len(sample.samples)) for sample in self._inputs]
+        for *spatial, channels in dict.fromkeys([*problems, (*_LARGE_SIZE, 1)]):
+            for text in _TRIED_FIRST[len(spatial)]:
+                yield "plan", _plan_arguments([[{"text": text}] * channels], spatial)
 
 
-def _plan_arguments(kernels: list[list[dict[str, str]]], size: tuple[int, ...]) -> dict[str, object]:
+def _plan_arguments(kernels: list[list[dict[str, str]]], size: list[int]) -> dict[str, object]:
     """Return the arguments of a plan as the page writes them before anything was changed."""
     ones = [1] * len(size)
-    return {
-        "kernels": kernels, "size": list(size), "operation": "convolve", "mode": "reflect", "cval": 0, "shape": "same",
-        "stride": ones, "dilation": ones,
-    }  # fmt: skip
+    border = {"operation": "convolve", "mode": "reflect", "cval": 0, "shape": "same"}
+    return {"kernels": kernels, **border, "stride": ones, "dilation": ones, "size": size}
 
 
 def _plan(*, kernels: object, size: object, operation: object, **options: object) -> dict[str, object]:
@@ -134,7 +138,13 @@ def _filter(*, samples: object, kernels: object, operation: object, **options: o
     if not isinstance(samples, np.ndarray) or not 2 <= samples.ndim <= 3 or not 0 < samples.size <= _MOST_SAMPLES:
         raise ArgumentError("samples", f"channels of at most {_MOST_SAMPLES} samples", "something else")
     filter_ = _filter_of(kernels, bank=True)
+    assert isinstance(filter_, Bank)
     keywords = _options(samples.ndim - 1, operation, options)
+    spans = zip(samples.shape[1:], filter_.shape, keywords["dilation"], strict=True)
+    if math.prod(length + size * dilation for length, size, dilation in spans) * filter_.out_channels > _MOST_OUTPUTS:
+        raise ArgumentError(
+            "kernels", f"at most {_MOST_OUTPUTS} outputs", "more", "Take fewer kernels, or a part of the input."
+        )
     operator = _OPERATIONS[str(operation)]
     outputs = operator(samples.astype(np.float64), filter_, channel_axis=0, **keywords)
     return {"outputs": outputs}
@@ -142,18 +152,30 @@ def _filter(*, samples: object, kernels: object, operation: object, **options: o
 
 def _filter_of(descriptions: object, bank: bool = False) -> Kernel | Bank:
     """Return the kernel, or the bank, of lists of descriptions: one list for each channel out."""
-    if (
-        not isinstance(descriptions, list)
-        or not descriptions
-        or not all(isinstance(row, list) for row in descriptions)
-    ):
+    listed = isinstance(descriptions, list) and all(isinstance(row, list) and row for row in descriptions)
+    if not isinstance(descriptions, list) or not descriptions or not listed:
         raise ArgumentError("kernels", "a list of lists of kernels", f"{descriptions!r:.60}")
     if sum(map(len, descriptions)) > _MOST_KERNELS:
         raise ArgumentError("kernels", f"at most {_MOST_KERNELS} kernels", str(sum(map(len, descriptions))))
     rows = [[_kernel_of(item) for item in row] for row in descriptions]
+    if len({kernel.ndim for row in rows for kernel in row}) > 1:
+        raise ArgumentError("kernels", "kernels of the same number of axes", "different ones")
+    if math.prod(_box([kernel for row in rows for kernel in row])) > _MOST_TAPS:
+        raise ArgumentError(
+            "kernels", f"kernels in a box of at most {_MOST_TAPS} taps", "kernels far from each other"
+        )
     if len(rows) == len(rows[0]) == 1 and not bank:
         return rows[0][0]
     return Bank.stack(rows)
+
+
+def _box(kernels: Sequence[Kernel]) -> list[int]:
+    """Return the shape of the smallest box around kernels that have lag zero in common."""
+    return [
+        max(kernel.origin[axis] for kernel in kernels)
+        + max(kernel.shape[axis] - kernel.origin[axis] for kernel in kernels)
+        for axis in range(kernels[0].ndim)
+    ]
 
 
 def _kernel_of(description: object) -> Kernel:
@@ -209,34 +231,10 @@ def _options(ndim: int, operation: object, options: Mapping[str, object]) -> dic
     return keywords
 
 
-def _given(array: NDArray[Any]) -> SampleInput:
-    """Return an array of the user: its channels first, and no longer than what a page can show."""
-    if array.dtype.kind not in "buif" or not array.size:
-        raise ArgumentTypeError("thing", "an array of real numbers", f"{array.dtype} of shape {array.shape}")
-    channels = _channels_first(array)
-    cut = tuple(
-        slice((n - _LONGEST_SHOWN) // 2, None) if n > _LONGEST_SHOWN else slice(None) for n in channels.shape[1:]
-    )
-    shown = channels[
-        (slice(None), *(slice(c.start, c.start + _LONGEST_SHOWN) if c.start is not None else c for c in cut))
-    ]
-    size = " × ".join(map(str, shown.shape[1:]))
-    note = "" if shown.size == channels.size else f"The middle of {' × '.join(map(str, channels.shape[1:]))} samples."
-    kept = shown if shown.dtype == np.uint8 else shown.astype(np.float64)
-    return SampleInput("given", f"Your array, {size}", note, kept)
-
-
-def _channels_first(array: NDArray[Any]) -> NDArray[Any]:
-    if array.ndim in (1, 2):
-        return array[np.newaxis]
-    if array.ndim == 3 and array.shape[2] in (3, 4) and array.shape[0] > 4:
-        return array[..., :3].transpose(2, 0, 1)
-    if array.ndim == 3 and array.shape[0] <= 8:
-        return array
-    raise ArgumentError(
-        "thing", "a signal, an image, a colour image or up to 8 channels first", f"shape {array.shape}",
-        "Take one image of it.",
-    )  # fmt: skip
+def _given(given: Opened | ArrayLike) -> SampleInput:
+    """Return what a user gave as an input of the page."""
+    opened = given if isinstance(given, Opened) else opened_array(given, title="Your array")
+    return SampleInput("given", opened.title, opened.note, opened.samples)
 
 
 def _kernel_given(kernel: Kernel | str | ArrayLike) -> Kernel:

@@ -26,6 +26,10 @@ class Subject(ABC):
     def content(self) -> Mapping[str, object] | None:
         """Return what the page needs at once: a value for `packing.pack`; None if there is nothing to show."""
 
+    def state(self) -> Mapping[str, object]:
+        """Return the values of the page's state with which it shows what was given."""
+        return {}
+
     def questions(self) -> Mapping[str, Question]:
         """Return the functions that answer the page, by name."""
         return {}

@@ -71,13 +71,13 @@ export class MapStrip {
     this.key = "";
   }
 
-  // `items`: [{ title, array }]; `sign` stands between them; `onpick(index)`: one was clicked; `chosen`: the one with a frame.
-  show(items, { sign, onpick, chosen = -1, scale, range }) {
+  // `items`: [{ title, array, scale, range }]; `sign` stands between them; `onpick(index)`: one was clicked; `chosen`: the one with a frame.
+  show(items, { sign, onpick, chosen = -1 }) {
     const ndim = items[0]?.array.ndim ?? 2;
     const key = `${items.map(({ title }) => title).join()} ${ndim} ${sign}`;
     if (key !== this.key) this.#build(items, ndim, sign);
     this.key = key;
-    items.forEach(({ array, title }, index) => {
+    items.forEach(({ array, title, scale, range }, index) => {
       const view = this.views[index];
       view.onpick = onpick && (() => onpick(index));
       view.show(array, { scale, range });

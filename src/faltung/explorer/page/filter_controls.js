@@ -28,9 +28,15 @@ export function triesBar(app, ndim) {
     app.store.set({ "filter.operation": "both", "filter.kind": "plain" });
   };
   const buttons = TRIES.map(([title, description]) => button(title, () => set(description)));
+  const shown = ({ name, arguments: args, table }) => JSON.stringify(table ?? [name, args]);
   const bar = h("div", { class: "tries row", role: "group", "aria-label": "Filters to try" }, h("strong", {}, "Try:"), buttons,
     button("Convolution or correlation?", differ, { class: "differ" }));
-  const update = () => { buttons[1].hidden = ndim() === 1; buttons[0].textContent = ndim() === 1 ? "Edges" : "Vertical edges"; };
+  const update = () => {
+    buttons[1].hidden = buttons[5].hidden = ndim() === 1;
+    buttons[0].textContent = ndim() === 1 ? "Edges" : "Vertical edges";
+    const present = shown(app.store.get("filter.kernels")[0][0]);
+    buttons.forEach((one, index) => one.setAttribute("aria-pressed", String(present === shown(TRIES[index][1]))));
+  };
   return { element: bar, update };
 }
 
@@ -56,6 +62,7 @@ export class FilterControls {
     this.note.textContent = this.input().note;
     this.editor.update(problem);
     this.bank.update();
+    if (this.app.store.get("filter.kernels").length > 1 || this.input().names.length > 1) this.channels.open = true;
     const transposed = setting.kind === "transposed";
     this.mode.hidden = this.shape.hidden = transposed;
     this.cval.hidden = transposed || setting.mode !== "constant";
@@ -108,8 +115,9 @@ export class FilterControls {
   }
 
   #channelsPart() {
-    return h("details", { open: true, class: "channels" }, h("summary", {}, "Channels out"),
+    this.channels = h("details", { class: "channels" }, h("summary", {}, "Channels out"),
       h("p", { class: "hint" }, "Each kernel makes one output. Click one to change it."), this.bank.element);
+    return this.channels;
   }
 
   #bordersPart() {
@@ -121,7 +129,8 @@ export class FilterControls {
     this.causal = kind.querySelectorAll("button")[2];
     this.kindHint = h("p", { class: "hint" });
     this.paddings = h("div", { class: "row" }, numeric(app, "filter.padding", "Padding", { min: 0, max: 64 }), numeric(app, "filter.output_padding", "Padding of outputs", { min: 0, max: 7 }));
+    const scale = choice(app, "filter.scale", "Colours of outputs", [["auto", "by the numbers"], ["signed", "signed: zero is white"], ["gray", "gray"], ["magnitude", "magnitude"]]);
     return h("div", {}, this.mode, this.cval, this.shape,
-      h("div", { class: "row" }, numeric(app, "filter.stride", "Stride", { min: 1, max: 8 }), numeric(app, "filter.dilation", "Dilation", { min: 1, max: 8 })), kind, this.kindHint, this.paddings);
+      h("div", { class: "row" }, numeric(app, "filter.stride", "Stride", { min: 1, max: 8 }), numeric(app, "filter.dilation", "Dilation", { min: 1, max: 8 })), kind, this.kindHint, this.paddings, scale);
   }
 }

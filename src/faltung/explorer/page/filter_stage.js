@@ -4,7 +4,7 @@ import { extent, offsetOf } from "./array.js";
 import { extended } from "./borders.js";
 import { MapStrip } from "./channel_panel.js";
 import { rangeFor } from "./colours.js";
-import { choice, segmented } from "./controls.js";
+import { segmented } from "./controls.js";
 import { format, h, number } from "./dom.js";
 import { MapView } from "./map_view.js";
 import { Player } from "./playing.js";
@@ -14,7 +14,6 @@ import { WindowPanel } from "./window_panel.js";
 
 const NAMES = { convolve: "Convolution", correlate: "Correlation" };
 const REST = 300; // milliseconds after which a position is kept in the address
-const SCALES = [["auto", "colours: by the numbers"], ["signed", "colours: signed"], ["gray", "colours: gray"], ["magnitude", "colours: magnitude"]];
 
 export class FilterStage {
   constructor(app) {
@@ -31,9 +30,9 @@ export class FilterStage {
       go: (position) => this.#go(position), rest: () => this.#keepSoon(),
     });
     const direction = segmented(app, "filter.direction", "Follow", [["sees", "What an output sees"], ["goes", "Where a sample goes"]]);
-    this.element = h("div", { class: "stage" }, this.maps, this.difference, this.bank.element,
-      h("div", { class: "moving row" }, this.player.element, direction, choice(app, "filter.scale", "Colours of outputs", SCALES)),
-      this.window.element, this.reach.element, h("div", { class: "strip" }, this.stripTitle, this.strip.element));
+    this.element = h("div", { class: "stage" }, this.maps, this.difference,
+      h("div", { class: "strip" }, this.stripTitle, this.strip.element), this.bank.element, h("div", { class: "moving row" }, this.player.element, direction),
+      this.window.element, this.reach.element);
   }
 
   get #goes() {
@@ -49,7 +48,7 @@ export class FilterStage {
     Object.assign(this, { input, problem, results, out, channel });
     this.#buildViews();
     this.#showInput();
-    this.scales = this.#scaleOf();
+    this.scales = this.#scaleOf(this.out);
     for (const operation of this.#operations) this.#showOutput(operation);
     this.#showDifference();
     this.#showStrips(labels);
@@ -85,14 +84,14 @@ export class FilterStage {
     this.key = key;
     for (const view of [this.inputView, ...Object.values(this.outputs)]) view?.close();
     const View = this.problem.ndim === 2 ? MapView : SignalView;
-    const height = this.problem.ndim === 2 ? 380 : 230;
+    const height = this.problem.ndim === 2 ? 330 : 220;
     this.inputView = new View({ label: "Input", height, onhover: (position) => position && this.#overInput(position), onpick: () => this.#keep() });
     this.outputs = Object.fromEntries(this.#operations.map((operation) => [operation, new View({
       label: NAMES[operation], height, onhover: (position) => position && this.#overOutput(position), onpick: () => this.#keep(),
     })]));
     const titled = (title, view) => h("div", { class: "titled" }, h("h2", {}, title), view.element);
     this.maps.className = `maps ${this.problem.ndim === 2 ? "pictures" : "signals"} of-${this.#operations.length + 1}`;
-    this.maps.replaceChildren(titled("Input", this.inputView), ...this.#operations.map((operation) => titled(`Output: ${NAMES[operation].toLowerCase()}`, this.outputs[operation])));
+    this.maps.replaceChildren(titled("Input", this.inputView), ...this.#operations.map((operation) => titled(this.#operations.length > 1 ? NAMES[operation] : `Output: ${NAMES[operation].toLowerCase()}`, this.outputs[operation])));
   }
 
   #showInput() {
@@ -113,24 +112,26 @@ export class FilterStage {
     const colour = input.colour || problem.channels.length === 1 || problem.ndim === 1;
     this.inputView.show(colour ? shown : shown[0], { scale: this.inputScale, range, origin: before.map((count) => -count), inside });
     this.inputView.label = `Input, ${problem.lengths.join(" by ")} samples. Move the window with the arrow keys.`;
+    const spread = problem.setting.kind === "transposed" && problem.setting.stride > 1 ? "; zeros between the samples" : "";
     const extension = beyond ? `; dimmed around it: how it continues (${mode === "constant" ? `constant ${format(cval)}` : mode})` : "";
-    const scale = input.colour ? "red, green and blue" : problem.ndim === 1 ? "samples" : `${this.inputScale} scale`;
-    this.inputView.caption.textContent = `${problem.lengths.join(" × ")}, ${scale} from ${format(range[0])} to ${format(range[1])}${extension}`;
+    const scale = input.colour ? ", red, green and blue" : problem.ndim === 1 ? " samples" : `, ${this.inputScale} scale`;
+    this.inputView.caption.textContent = `${problem.lengths.join(" × ")}${scale} from ${format(range[0])} to ${format(range[1])}${spread}${extension}`;
   }
 
   // Colours and their range for all outputs of a kind: those that are compared have one scale.
-  #scaleOf() {
-    const sums = this.#operations.map((operation) => this.results[operation].sums[this.out]);
+  #scaleOf(out) {
+    const sums = this.#operations.map((operation) => this.results[operation].sums[out]);
     const [low, high] = joint(sums);
     const wanted = this.store.get("filter.scale");
-    const taps = this.problem.bank("convolve")[this.out].map((kernel) => kernel.taps.data);
+    const taps = this.problem.bank("convolve")[out].map((kernel) => kernel.taps.data);
     const total = taps.flatMap((data) => [...data]).reduce((sum, tap) => sum + tap, 0);
     const weight = taps.flatMap((data) => [...data]).reduce((sum, tap) => sum + Math.abs(tap), 0);
-    const signed = low < 0 && (this.inputScale === "signed" || total < 0.2 * weight);
+    const signed = low < 0 && (this.inputScale === "signed" || Math.abs(total) < 0.05 * weight);
     const scale = ["signed", "gray", "magnitude"].includes(wanted) ? wanted : signed ? "signed" : "gray";
-    // A picture that was only smoothed or sharpened keeps the range of its input.
-    const kept = scale === "gray" && this.input.range && high <= 2 * this.input.range[1] && high > 0.25 * this.input.range[1];
-    return { scale, range: kept ? this.input.range : rangeFor(scale, [low, high]), low, high };
+    // A filter that keeps the mean of a picture keeps its range, too.
+    const kept = scale === "gray" && this.input.range && Math.abs(total - this.problem.channels.length) < 0.1 && this.problem.channels.length === 1;
+    const limits = scale === "signed" ? usual(sums, low, high) : [low, high];
+    return { scale, range: kept ? this.input.range : rangeFor(scale, limits) };
   }
 
   #showOutput(operation) {
@@ -140,9 +141,9 @@ export class FilterStage {
     const view = this.outputs[operation];
     view.show(array, { scale, range });
     view.label = `Output of the ${NAMES[operation].toLowerCase()}, ${array.shape.join(" by ")} samples.`;
-    const meaning = scale === "signed" ? "orange is negative, white zero, purple positive" : "";
-    const colours = array.ndim === 1 ? `from ${format(range[0])} to ${format(range[1])}` : `${scale} scale from ${format(range[0])} to ${format(range[1])}`;
-    view.caption.replaceChildren([`${array.shape.join(" × ")}, ${colours}`, meaning].filter(Boolean).join(": "), "; smallest ", number(low, { "data-output": "smallest" }), ", largest ", number(high, { "data-output": "largest" }));
+    const meaning = scale === "signed" && array.ndim === 2 ? "orange is negative, white zero, purple positive" : "";
+    const colours = array.ndim === 1 ? "samples" : `${scale} scale from ${format(range[0])} to ${format(range[1])}`;
+    view.caption.replaceChildren([`${array.shape.join(" × ")}${array.ndim === 1 ? " " : ", "}${colours}`, meaning].filter(Boolean).join(": "), "; smallest ", number(low, { "data-output": "smallest" }), ", largest ", number(high, { "data-output": "largest" }));
   }
 
   #showDifference() {
@@ -168,13 +169,12 @@ export class FilterStage {
       const maps = first.maps[this.out];
       const range = rangeFor(scale, joint(maps));
       this.stripTitle.textContent = `One map for each channel in; their sum is the output (${NAMES[this.#operations[0]].toLowerCase()})`;
-      this.strip.show(maps.map((array, index) => ({ array, title: this.input.names[index] })), { sign: "+", scale, range });
+      this.strip.show(maps.map((array, index) => ({ array, scale, range, title: this.input.names[index] })), { sign: "+" });
     } else this.strip.clear();
     this.bank.element.hidden = first.sums.length < 2;
     if (first.sums.length > 1) {
-      const range = rangeFor("signed", joint(first.sums));
-      this.bank.show(first.sums.map((array, index) => ({ array, title: `output ${index + 1}: ${labels[index]}` })),
-        { scale: "signed", range, chosen: this.out, onpick: (index) => this.store.set({ "filter.chosen": [index, 0] }) });
+      const items = first.sums.map((array, out) => ({ array, title: `output ${out + 1}: ${labels[out]}`, ...this.#scaleOf(out) }));
+      this.bank.show(items, { chosen: this.out, onpick: (index) => this.store.set({ "filter.chosen": [index, 0] }) });
     } else this.bank.clear();
   }
 
@@ -293,6 +293,15 @@ function positionOf(shape, place) {
 function joint(arrays) {
   const limits = arrays.map(extent);
   return [Math.min(...limits.map(([low]) => low)), Math.max(...limits.map(([, high]) => high))];
+}
+
+// Limits within which all but a few of many numbers are: a scale up to the very largest would leave a picture pale.
+function usual(arrays, low, high) {
+  const all = arrays.flatMap(({ data }) => [...data.filter((_, index) => index % Math.ceil(data.length / 8192) === 0)]);
+  if (all.length < 4096) return [low, high];
+  const sizes = Float64Array.from(all, Math.abs).sort();
+  const limit = sizes[Math.floor(0.995 * sizes.length)];
+  return [-limit || low, limit || high];
 }
 
 // Why both operations agree, or differ.

@@ -38,6 +38,7 @@ class FilterView {
       views: () => this.stage.views(), path: (most) => this.stage.path(most), showAt: (position) => this.stage.markAt(position), done: () => this.stage.showCursor(),
       program: () => this.#program(),
     });
+    place.classList.add("empty"); // until there is an output
     place.append(this.controls.element, h("div", { class: "filter-stage" }, this.tries.element, this.wrong, this.busy, this.stage.element, this.plan.element, this.keeping.element));
     app.untilClosed(this.store.on(["filter."], (keys) => this.#changed(keys)));
     app.untilClosed(() => {
@@ -109,7 +110,7 @@ class FilterView {
   }
 
   #show() {
-    this.place.classList.remove("stale");
+    this.place.classList.remove("stale", "empty");
     this.tries.update();
     this.controls.update("");
     const { out } = this.#chosen();
@@ -153,8 +154,7 @@ class FilterView {
   #planQuestion(lengths) {
     if (this.setting.kind !== "plain") return null;
     const own = this.input.channels[0].shape;
-    const { kernels, ...options } = this.#question(this.#firstOperation());
-    return { kernels, size: lengths?.length === own.length ? lengths : own, ...options };
+    return { ...this.#question(this.#firstOperation()), size: lengths?.length === own.length ? lengths : own };
   }
 
   #firstOperation() {

@@ -119,7 +119,7 @@ export class KernelEditor {
   // Along which axis differences are taken: in words, since numbers of axes are easily confused.
   #axisParameter(optional) {
     if (this.ndim() === 1 && !optional) return { element: h("span", { hidden: true }), update: () => {} };
-    const choices = this.ndim() === 2 ? [[1, "1: along each row (vertical edges)"], [0, "0: down each column (horizontal edges)"]] : [[0, "0"]];
+    const choices = this.ndim() === 2 ? [[1, "1: across vertical edges"], [0, "0: across horizontal edges"]] : [[0, "0"]];
     if (optional) choices.unshift(["", "all axes"]);
     const select = h("select", {
       onchange: () => {

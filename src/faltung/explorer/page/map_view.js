@@ -211,7 +211,7 @@ export class MapView {
       this.#move(null);
     });
     overlay.addEventListener("wheel", (event) => {
-      if (!event.ctrlKey && !event.metaKey && document.activeElement !== overlay) return; // the page scrolls
+      if (!event.ctrlKey && !event.metaKey && overlay.getRootNode().activeElement !== overlay) return; // the page scrolls
       event.preventDefault();
       this.#zoomBy(event.deltaY < 0 ? 1.25 : 0.8, this.positionAt(event.clientX, event.clientY));
     }, { passive: false });

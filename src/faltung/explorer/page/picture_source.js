@@ -86,7 +86,8 @@ async function readSignal(file, name) {
 
 async function askPython(host, file, name) {
   if (!host.live) throw new RangeError(`This page cannot read ${name}. It reads PNG, JPEG, WebP, GIF, WAV, and CSV files of numbers.`);
-  return host.ask("open", { name, bytes: new NdArray([file.size], new Uint8Array(await file.arrayBuffer())) });
+  const { name: title, samples, note } = await host.ask("open", { name, file: new NdArray([file.size], new Uint8Array(await file.arrayBuffer())) });
+  return { title, samples, note };
 }
 
 // Listen for files that are dropped on an element or pasted into the page.

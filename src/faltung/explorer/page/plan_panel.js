@@ -26,6 +26,8 @@ export class PlanPanel {
   // `question(lengths)`: the arguments for Python for an input of other lengths (null: its own); null if there is no plan.
   show(question) {
     this.question = question;
+    const args = question(null);
+    this.element.hidden = args === null;
     this.#later();
   }
 
@@ -44,10 +46,7 @@ export class PlanPanel {
     const key = JSON.stringify(args);
     if (key === this.asked) return;
     this.asked = key;
-    if (!args) {
-      this.answer.replaceChildren(h("p", { class: "hint" }, "Plans are for plain convolution."));
-      return;
-    }
+    if (!args) return;
     this.large.hidden = args.size.length !== 2;
     if (text === "") this.size.value = args.size.join(" x ");
     try {

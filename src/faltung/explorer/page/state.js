@@ -8,6 +8,7 @@ export class Store {
     this.listeners = new Set();
     this.changed = new Set();
     this.frame = 0;
+    this.failed = (error) => reportError(error); // what is done about an error of a listener; the others still hear of the change
   }
 
   get(key) {
@@ -42,7 +43,11 @@ export class Store {
     this.changed = new Set();
     for (const { prefixes, listener } of [...this.listeners]) {
       const heard = new Set([...changed].filter((key) => prefixes.some((prefix) => key.startsWith(prefix))));
-      if (heard.size) listener(heard);
+      try {
+        if (heard.size) listener(heard);
+      } catch (error) {
+        this.failed(error);
+      }
     }
   }
 

@@ -10,7 +10,7 @@ export class TapTable {
   // `onchange({ taps, origin })`: nested lists of numbers, and the index of the tap at lag zero.
   constructor(onchange) {
     this.onchange = onchange;
-    this.caption = h("caption", {}, "taps; the ring marks the origin");
+    this.caption = h("caption", {}, "taps, by lag; the ring marks the origin");
     this.table = h("table", { class: "numbers editable" }, this.caption);
     this.placing = h("button", { type: "button", "aria-pressed": "false", onclick: () => this.#place(this.placing.getAttribute("aria-pressed") !== "true") }, "Move the origin");
     this.resizing = [["row", 0], ["column", 1]].map(([name, axis]) => h("span", { class: "resize" }, `${name}s `,
@@ -30,6 +30,8 @@ export class TapTable {
     this.shape = shape;
     this.resizing[0].hidden = ndim === 1;
     const range = rangeFor("signed", extent(fromNested(this.taps)));
+    this.heads.forEach((head, column) => { head.textContent = lag(column - this.origin[1]); });
+    this.sides.forEach((side, row) => { side.textContent = lag(row - this.origin[0]); });
     this.cells.forEach((line, row) => line.forEach((input, column) => {
       const tap = this.taps[row][column];
       if (Number(input.value) !== tap || input.value === "") input.value = String(tap);
@@ -43,8 +45,10 @@ export class TapTable {
   #build() {
     const [rows, columns] = [this.taps.length, this.taps[0].length];
     this.cells = Array.from({ length: rows }, (_, row) => Array.from({ length: columns }, (_unused, column) => this.#cell(row, column)));
-    const head = h("tr", {}, h("td", { class: "corner" }), this.cells[0].map((_, column) => h("th", { scope: "col" }, String(column))));
-    const lines = this.cells.map((line, row) => h("tr", {}, h("th", { scope: "row" }, String(row)), line.map((input) => h("td", {}, input))));
+    this.heads = this.cells[0].map(() => h("th", { scope: "col" }));
+    this.sides = this.cells.map(() => h("th", { scope: "row" }));
+    const head = h("tr", {}, h("td", { class: "corner" }), this.heads);
+    const lines = this.cells.map((line, row) => h("tr", {}, this.sides[row], line.map((input) => h("td", {}, input))));
     this.table.replaceChildren(this.caption, h("thead", {}, head), h("tbody", {}, lines));
   }
 
@@ -102,6 +106,10 @@ export class TapTable {
     change(taps, origin);
     this.onchange(this.ndim === 2 ? { taps, origin } : { taps: taps[0], origin: [origin[1]] });
   }
+}
+
+function lag(value) {
+  return String(value).replace("-", "−");
 }
 
 // A number, also as a fraction or with a true minus sign; null for other texts.
