@@ -23,7 +23,7 @@ __all__ = ["RunHistory"]
 _HISTORY = "history.csv"
 _SHOWN = (
     "parameters", "multiply_adds", "training_seconds", "test_accuracy", "test_accuracy_interval_95", "test_samples",
-    "shifted_accuracy", "label_accuracy", "frechet_distance", "nearest_distance",
+    "shifted_accuracy", "label_accuracy", "frechet", "nearest",
 )  # fmt: skip
 
 _Value = TypeVar("_Value")

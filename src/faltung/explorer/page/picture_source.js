@@ -39,12 +39,17 @@ export function inputNamed(host, name) {
 
 // Read a file of the user into an input named "own". Rejects with a sentence that can be shown.
 export async function readFile(host, file) {
+  const input = await readInput(host, file);
+  own.set(host, input);
+  return input;
+}
+
+// The same, without making it the filter view's own input.
+export async function readInput(host, file) {
   if (file.size > MOST_BYTES) throw new RangeError(`${file.name} has ${Math.round(file.size / 2 ** 20)} MB. Take a file of at most 64 MB.`);
   const name = file.name || "the pasted picture";
   const found = (await readPicture(file)) ?? (await readSignal(file, name)) ?? (await askPython(host, file, name));
-  const input = inputFrom({ name: "own", title: name, ...found });
-  own.set(host, input);
-  return input;
+  return inputFrom({ name: "own", title: name, ...found });
 }
 
 async function readPicture(file) {
