@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import json
 import math
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from faltung.explorer.es_module import _add
 
-_ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 _READING = """
 const array = ({ shape, data }) => new NdArray(shape, Float64Array.from(data, Number));
 const kernel = ({ taps, origin }) => ({ taps: array(taps), origin });
@@ -50,23 +48,21 @@ class PageModules:
 
 
 @contextmanager
-def modules_in_browser(*names: str) -> Iterator[PageModules]:
+def modules_in_browser(browser: Browser, *names: str) -> Iterator[PageModules]:
     """Load modules of the page, such as ``"convolution"``, with all that they export as globals."""
     parts: dict[str, str] = {}
     for name in names:
         _add(f"{name}.js", parts, ())
     module = "\n".join(parts.values())
     exports = " ".join(f"Object.assign(globalThis, module_{name});" for name in names)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=_ARGUMENTS)
-        page = browser.new_page()
-        page.set_content("<p>faltung")
-        problems: list[str] = []
-        page.on("pageerror", lambda error: problems.append(str(error)))
-        page.add_script_tag(content=f"{{{module}\n{exports}}}\n{_READING}")
-        assert not problems
-        yield PageModules(page)
-        browser.close()
+    page = browser.new_page()
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    page.set_content("<p>faltung")
+    page.add_script_tag(content=f"{{{module}\n{exports}}}\n{_READING}")
+    assert not problems
+    yield PageModules(page)
+    page.close()
 
 
 def sent(value: object) -> Any:

@@ -18,8 +18,8 @@ from faltung.kernels.named import NAMED
 
 
 @pytest.fixture(scope="module")
-def page():
-    with modules_in_browser("array", "named_kernels", "expression") as modules:
+def page(browser):
+    with modules_in_browser(browser, "array", "named_kernels", "expression") as modules:
         yield modules
 
 

@@ -39,9 +39,9 @@ def batches(states, size):
 
 
 @pytest.fixture(scope="module")
-def page():
+def page(browser):
     names = "array", "borders", "outputs", "convolution", "windows", "transposed", "kernels"
-    with modules_in_browser(*names) as modules:
+    with modules_in_browser(browser, *names) as modules:
         yield modules
 
 

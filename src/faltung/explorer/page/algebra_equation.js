@@ -101,8 +101,9 @@ function rulesFor(operation, { f, g, n, a }, made) {
   const total = ({ taps }) => number(cleanSum(taps));
   const size = ({ taps }) => taps.shape.join(" × ");
   if (operation === "product" || operation === "reversed") {
+    const sides = [...new Set(made.taps.shape.map((side, axis) => `${f.taps.shape[axis]} + ${g.taps.shape[axis]} − 1 = ${side}`))];
     return [
-      ["The windows add up, less one: ", made.taps.shape.map((side, axis) => `${f.taps.shape[axis]} + ${g.taps.shape[axis]} − 1 = ${side}`).join(", "), "."],
+      ["The windows add up, less one: ", sides.join(" down, and along "), sides.length < made.taps.ndim ? " along each axis." : "."],
       ["The sums of the taps multiply: ", total(f), " × ", total(g), " = ", total(made), "."],
     ];
   }

@@ -41,7 +41,7 @@ export const OPERATIONS = {
     kernel: ({ f, n }) => power(f, n),
     steps: (run, { f, n }) => through(run, Array(n).fill(f), Array.from({ length: Math.max(0, n - 1) }, (_, index) => (index ? `f applied ${index + 1} times` : "f ∗ x"))),
     route: "f, again and again", result: "f ∗ (f ∗ … x)",
-    text: ({ f, n }) => `(${f}) ** ${n}`,
+    text: ({ f, n }) => `${factor(f)} ** ${n}`,
   },
   multiple: {
     title: "a · f", second: "a", name: "multiply f by a number",
@@ -51,7 +51,7 @@ export const OPERATIONS = {
       return { between: [["f ∗ x", picture]], result: scaledPicture(picture, a) };
     },
     route: "first f, then every output times a", result: "a · (f ∗ x)",
-    text: ({ f, a }) => `${a} * (${f})`,
+    text: ({ f, a }) => `${a} * ${factor(f)}`,
   },
 };
 

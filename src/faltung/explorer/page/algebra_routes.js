@@ -1,4 +1,4 @@
-// Is one kernel the same as two steps? The picture by both routes, side by side, with the difference.
+// Is one kernel the same as two steps? By both routes, side by side, with the difference.
 
 import { extent, offsetOf } from "./array.js";
 import { OPERATIONS } from "./algebra_operations.js";
@@ -22,7 +22,7 @@ export class RoutesPanel {
     this.titles = { one: h("th", { scope: "row" }), steps: h("th", { scope: "row" }), difference: h("th", { scope: "row" }, "difference") };
     this.where = h("caption", {}, "");
     this.table = h("table", { class: "compared" }, this.where, h("tbody", {}, ["one", "steps", "difference"].map((name) => h("tr", {}, this.titles[name], this.cells[name]))));
-    this.element = h("section", { "aria-label": "The picture by both routes" }, h("h2", {}, "One kernel, or step by step: the same picture"),
+    this.element = h("section", { "aria-label": "By both routes" }, h("h2", {}, "One kernel, or step by step: the same result"),
       this.grid, h("div", { class: "row" }, h("div", { class: "conclusion" }, this.verdict, checkbox(app, "algebra.enlarged", "Enlarge the difference until its rounding errors can be seen")), this.table));
   }
 
@@ -52,7 +52,7 @@ export class RoutesPanel {
     const titled = (text, element, area) => h("div", { class: `route-part ${area}` }, h("h3", {}, text), element);
     this.grid.className = `routes ${flat ? "signals" : "pictures"}`;
     this.grid.replaceChildren(
-      titled("The picture x", this.views.x.element, "source"),
+      titled(flat ? "The signal x" : "The picture x", this.views.x.element, "source"),
       h("div", { class: "route-part kernel" }, h("h3", {}, `Route 1: one kernel, ${title}`), this.thumb.element),
       titled(`(${title}) ∗ x`, this.views.one.element, "one"),
       h("div", { class: "route-part between" }, h("h3", {}, `Route 2: ${route}`),
@@ -83,9 +83,9 @@ export class RoutesPanel {
     const enlarged = this.app.store.get("algebra.enlarged") && apart > 0;
     const reach = enlarged ? apart : size || 1;
     this.views.difference.show(difference, { scale: "signed", range: [-reach, reach] });
-    this.views.difference.caption.textContent = enlarged ? `enlarged: colours reach to ± ${format(reach)}` : `colours reach to ± ${format(reach)}, the largest output`;
+    this.views.difference.caption.textContent = `${x.ndim === 1 ? "from − to + " : "colours reach to ± "}${format(reach)}${enlarged ? ": enlarged" : ", the largest output"}`;
     const zero = apart === 0 ? "Not a single digit is different." : apart <= ROUNDING * size ? "That is rounding, in the last of about 16 digits." : "That is more than rounding.";
-    this.verdict.replaceChildren("Largest difference of both pictures: ", number(apart, { "data-route": "largest" }), ", of outputs up to ", number(size), ". ", zero);
+    this.verdict.replaceChildren("Largest difference of both routes: ", number(apart, { "data-route": "largest" }), ", of outputs up to ", number(size), ". ", zero);
   }
 
   // The position that the state says is compared.
