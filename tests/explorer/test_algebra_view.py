@@ -212,7 +212,7 @@ def test_the_sum_behind_a_tap_follows_the_arrow_keys(quiet_page, address):
 def test_a_result_becomes_a_factor_and_a_link_keeps_it(quiet_page, address):
     page = opened(quiet_page, address)
     page.get_by_role("button", name="Take it as f").click()
-    page.get_by_text("(binomial(2) * sobel(axis=1)) * sobel(axis=1)").wait_for()
+    page.get_by_text("binomial(2) * sobel(axis=1) * sobel(axis=1)").wait_for()
     text = page.locator(".result .call code").text_content()
     assert fa.parse(text) == fa.binomial(2) * fa.sobel() * fa.sobel()
     quiet_page.reload()

@@ -5,6 +5,7 @@ import { OPERATIONS } from "./algebra_operations.js";
 import { rangeFor } from "./colours.js";
 import { button, numeric, segmented } from "./controls.js";
 import { h, number } from "./dom.js";
+import { pythonOf } from "./kernel_descriptions.js";
 import { KernelEditor, textOf } from "./kernel_editor.js";
 import { KernelPicture } from "./kernel_picture.js";
 import { columnAndRow, rankOf } from "./kernel_rank.js";
@@ -27,11 +28,12 @@ export class EquationPanel {
     this.picture = new KernelPicture({ most: 7 });
     this.tapSum = new TapSum(this.picture.table, (sentence) => app.announce(sentence));
     this.call = h("code", {});
+    this.python = h("p", { class: "hint" });
     this.rules = h("ul", { class: "rules" });
     this.factors = h("div", { class: "outer-product" });
     this.result = h("section", { class: "slot result", "aria-label": "The result" }, h("h2", {}),
       h("div", { class: "row call" }, this.call, button("Take it as f", () => this.#take("f")), button("Take it as g", () => this.#take("g"))),
-      this.picture.element, this.tapSum.element, this.rules, this.factors);
+      this.python, this.picture.element, this.tapSum.element, this.rules, this.factors);
     const choices = Object.entries(OPERATIONS).map(([name, { title }]) => [name, title]);
     this.element = h("section", { "aria-label": "Kernels" }, segmented(app, "algebra.operation", "Make of f and g", choices),
       h("div", { class: "equation-row" }, this.first, this.sign, this.second, h("span", { class: "sign equals" }, "="), this.result));
@@ -53,6 +55,7 @@ export class EquationPanel {
     this.made = made;
     this.result.querySelector("h2").textContent = title;
     this.call.textContent = this.text;
+    this.python.replaceChildren("In Python: ", h("code", {}, `k = ${pythonOf({ text: this.text })}`), ", and then ", h("code", {}, "y = k(x)"));
     this.picture.show(made);
     this.#showSum(operation, kernels, made);
     this.rules.replaceChildren(...rulesFor(operation, kernels, made).map((parts) => h("li", {}, parts)));

@@ -41,7 +41,7 @@ export const OPERATIONS = {
     kernel: ({ f, n }) => power(f, n),
     steps: (run, { f, n }) => through(run, Array(n).fill(f), Array.from({ length: Math.max(0, n - 1) }, (_, index) => (index ? `f applied ${index + 1} times` : "f ∗ x"))),
     route: "f, again and again", result: "f ∗ (f ∗ … x)",
-    text: ({ f, n }) => `${factor(f)} ** ${n}`,
+    text: ({ f, n }) => `${base(f)} ** ${n}`,
   },
   multiple: {
     title: "a · f", second: "a", name: "multiply f by a number",
@@ -69,7 +69,20 @@ export function scaledPicture({ shape, data }, scalar) {
   return new NdArray(shape, data.map((value) => scalar * value));
 }
 
-// A text as a factor: a sum gets parentheses.
+// A text as a part of a product, or of something that binds as tightly: with parentheses where it is a sum.
 function factor(text) {
-  return /^[\w.]+(\([^()]*\))?(\.real|\.imag)?$/.test(text) ? text : `(${text})`;
+  return operators(text).some((sign) => "+-".includes(sign)) ? `(${text})` : text;
+}
+
+function base(text) {
+  return operators(text).length ? `(${text})` : text;
+}
+
+// The operators of an expression that are in no brackets; the sign of an exponent, as in 1e-3, is none.
+function operators(text) {
+  let depth = 0;
+  return [...text].filter((sign, place) => {
+    depth += "([".includes(sign) ? 1 : ")]".includes(sign) ? -1 : 0;
+    return depth === 0 && "+-*/".includes(sign) && !/\d[eE]$/.test(text.slice(0, place));
+  });
 }

@@ -83,7 +83,7 @@ export class RoutesPanel {
     const enlarged = this.app.store.get("algebra.enlarged") && apart > 0;
     const reach = enlarged ? apart : size || 1;
     this.views.difference.show(difference, { scale: "signed", range: [-reach, reach] });
-    this.views.difference.caption.textContent = `${x.ndim === 1 ? "from − to + " : "colours reach to ± "}${format(reach)}${enlarged ? ": enlarged" : ", the largest output"}`;
+    this.views.difference.caption.textContent = `colours from ${format(-reach)} to ${format(reach)}, ${enlarged ? "enlarged" : "as the largest output"}`;
     const zero = apart === 0 ? "Not a single digit is different." : apart <= ROUNDING * size ? "That is rounding, in the last of about 16 digits." : "That is more than rounding.";
     this.verdict.replaceChildren("Largest difference of both routes: ", number(apart, { "data-route": "largest" }), ", of outputs up to ", number(size), ". ", zero);
   }

@@ -14,7 +14,7 @@ import { KernelEditor, textOf } from "./kernel_editor.js";
 import { sumOf } from "./convolution.js";
 import { MapView } from "./map_view.js";
 import { passesOnce } from "./passes.js";
-import { inputNamed, inputsOf } from "./picture_source.js";
+import { inputNamed, inputsOf, listenForFiles, readFile } from "./picture_source.js";
 import { SignalView } from "./signal_view.js";
 
 export const ALGEBRA_STATE = {
@@ -58,11 +58,29 @@ class AlgebraView {
     place.append(this.#heading(), this.equation.element, this.wrong, this.routes.element, this.#lawsSection(), this.border.element);
     app.untilClosed(this.store.on(["algebra.", "filter.input"], (keys) => this.#changed(keys)));
     app.untilClosed(() => this.#close());
+    listenForFiles(app, place, (file) => this.#take(file));
     this.rebuild();
   }
 
   #input() {
     return inputNamed(this.app.host, this.store.get("filter.input"));
+  }
+
+  // A file that was dropped or pasted becomes x.
+  async #take(file) {
+    try {
+      await readFile(this.app.host, file);
+    } catch (error) {
+      this.#complain(error.message);
+      return;
+    }
+    this.#listInputs();
+    this.store.set({ "filter.input": "own", "algebra.position": null });
+    this.rebuild(); // also where another own one was shown
+  }
+
+  #listInputs() {
+    this.select.replaceChildren(...inputsOf(this.app.host).map(({ name, title }) => h("option", { value: name }, title)));
   }
 
   #viewClass() {
@@ -73,12 +91,12 @@ class AlgebraView {
     const tries = TRIES.map(([title, operation, f, g]) => button(title, () => this.store.set({
       "algebra.operation": operation, "algebra.f": { source: "name", ...f }, ...(g ? { "algebra.g": { source: "name", ...g } } : {}),
     })));
-    this.select = h("select", { onchange: () => this.store.set({ "filter.input": this.select.value, "algebra.position": null }) },
-      inputsOf(this.app.host).map(({ name, title }) => h("option", { value: name }, title)));
+    this.select = h("select", { onchange: () => this.store.set({ "filter.input": this.select.value, "algebra.position": null }) });
+    this.#listInputs();
     return h("div", { class: "algebra-head" },
       h("p", {}, "Filters can be calculated with, like numbers. The product ∗ of two kernels is their convolution: ",
         h("strong", {}, "one kernel that does what both do, one after the other.")),
-      h("div", { class: "row" }, field("Picture or signal x", this.select),
+      h("div", { class: "row" }, field("Picture or signal x", this.select, "or drop or paste your own"),
         h("div", { class: "tries row", role: "group", "aria-label": "Kernels to try" }, h("strong", {}, "Try:"), tries)));
   }
 
@@ -92,7 +110,7 @@ class AlgebraView {
     const only = (...names) => [...keys].every((key) => names.includes(key));
     if (only("algebra.position")) this.routes.followState();
     else if (only("algebra.enlarged", "algebra.position")) this.routes.redraw();
-    else this.rebuild(only("algebra.mode"));
+    else this.rebuild();
   }
 
   // Read the kernels: { f, g, h, a, n }, and what is wrong with them.
