@@ -56,10 +56,22 @@ async (hashes) => {
 """
 
 
+IDLE = "document.getElementById('explorer').shadowRoot?.querySelector('.filter-view[aria-busy=false]') != null"
+
+
 def opened(page, address, state=""):
     page.goto(f"{address}#{state}" if state else address)
-    page.wait_for_function("document.getElementById('explorer').shadowRoot?.querySelector('.filter-view[aria-busy=false]')")
+    wait_until(page, IDLE)
     return page.locator("#explorer")
+
+
+def wait_until(page, expression, seconds=30):
+    """Wait for an expression to be true. The page's own rules forbid `wait_for_function`, which evaluates text there."""
+    for _ in range(20 * seconds):
+        if page.evaluate(expression):
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(f"it did not become true: {expression}")
 
 
 def in_hash(state):
@@ -139,3 +151,318 @@ def compare_reached(reached, weights, sample, close, scale):
     close(added["values"], np.multiply(taps["values"], sample), scale)
     if max(len(taps["rows"]), len(taps["columns"])) < 13:
         assert {tuple(place) for place in found} <= set(shown)
+
+
+def result(page):
+    return float(page.locator("[data-sum]").first.get_attribute("data-value"))
+
+
+def state_of(page):
+    return page.evaluate("document.getElementById('explorer').explorer.store.state")
+
+
+def picture_bytes(samples, kind="PNG"):
+    stream = io.BytesIO()
+    Image.fromarray(samples).save(stream, kind)
+    return stream.getvalue()
+
+
+DROP = """
+([name, type, bytes]) => {
+  const transfer = new DataTransfer();
+  transfer.items.add(new File([Uint8Array.from(bytes)], name, { type }));
+  const target = document.getElementById("explorer").shadowRoot.querySelector(".filter-view");
+  target.dispatchEvent(new DragEvent("dragover", { dataTransfer: transfer, bubbles: true, cancelable: true }));
+  target.dispatchEvent(new DragEvent("drop", { dataTransfer: transfer, bubbles: true, cancelable: true }));
+}
+"""
+
+
+def drop(page, name, type_, data):
+    page.evaluate(DROP, [name, type_, list(data)])
+
+
+def wait_for_state(page, expression):
+    wait_until(page, f"({expression})(document.getElementById('explorer').explorer.store.state)")
+    wait_until(page, IDLE)
+
+
+def test_first_look_is_an_edge_filter_on_a_photograph(quiet_page, saved):
+    page = opened(quiet_page, saved(fa.explore()))
+    x = INPUTS["portrait"][0]
+    y = fa.convolve(x, fa.sobel(axis=1))
+    assert page.locator("code").first.inner_text() == "sobel(axis=1)"
+    assert result(quiet_page) == pytest.approx(y.flat[np.abs(y).argmax()])  # the window is where the output is strongest
+    assert page.get_by_text("Try:").is_visible()
+    page.get_by_role("button", name="Convolution or correlation?").click()
+    page.locator(".difference").wait_for()
+    assert page.locator("[data-sum]").count() == 2
+
+
+def test_a_picture_of_the_user_is_dropped_and_filtered(quiet_page, saved):
+    opened(quiet_page, saved(fa.explore()))
+    random = np.random.default_rng(3)
+    for samples in (random.integers(0, 256, (30, 40, 3), np.uint8), random.integers(0, 256, (7, 9), np.uint8)):
+        drop(quiet_page, "mine.png", "image/png", picture_bytes(samples))
+        rows, columns = samples.shape[:2]
+        quiet_page.get_by_text(f"{rows} × {columns}, ").first.wait_for()
+        quiet_page.wait_for_timeout(200)
+        channels = samples.astype(float).transpose(2, 0, 1) if samples.ndim == 3 else samples[np.newaxis].astype(float)
+        y = fa.convolve(channels, fa.sobel(axis=1)).sum(0)
+        largest = quiet_page.locator("[data-output=largest]").get_attribute("data-value")
+        assert float(largest) == pytest.approx(y.max(), abs=1e-9)
+
+
+def test_a_large_picture_is_scaled_down_and_the_page_says_so(quiet_page, saved):
+    opened(quiet_page, saved(fa.explore()))
+    drop(quiet_page, "large.jpg", "image/jpeg", picture_bytes(np.zeros((400, 2000), np.uint8), "JPEG"))
+    quiet_page.get_by_text("Scaled down from 400 × 2000 pixels").first.wait_for()
+    quiet_page.get_by_text("102 × 512, gray scale").first.wait_for()
+
+
+def test_sounds_and_tables_of_numbers_are_signals(quiet_page, saved):
+    opened(quiet_page, saved(fa.explore()))
+    samples = np.array([[0, 1000, -2000, 32767], [5, 6, 7, -32768]], np.int16).T
+    header = b"RIFF\x00\x00\x00\x00WAVEfmt " + np.array([16], "<u4").tobytes()
+    header += np.array([1, 2], "<u2").tobytes() + np.array([8000, 32000], "<u4").tobytes() + np.array([4, 16], "<u2").tobytes()
+    drop(quiet_page, "two.wav", "audio/wav", header + b"data" + np.array([16], "<u4").tobytes() + samples.tobytes())
+    quiet_page.get_by_text("8000 samples a second.").first.wait_for()
+    wait_for_state(quiet_page, "(state) => state['filter.input'] === 'own'")
+    y = fa.convolve(samples.T / 2**15, fa.sobel(ndim=1)).sum(0)
+    assert float(quiet_page.locator("[data-output=largest]").get_attribute("data-value")) == pytest.approx(y.max(), abs=1e-12)
+    drop(quiet_page, "numbers.csv", "text/csv", b"time, value\n0, 1\n1, 4\n2, 9\n3, 16\n")
+    quiet_page.get_by_text("4 samples from 0 to 16").wait_for()
+    drop(quiet_page, "bad.csv", "text/csv", b"1, 2\n3\n")
+    quiet_page.get_by_text("Line 2 of the text is not 2 numbers").wait_for()
+    drop(quiet_page, "no.xyz", "", b"\x00\x01")
+    quiet_page.get_by_text("This page cannot read no.xyz").wait_for()
+
+
+def test_python_reads_what_the_page_cannot(quiet_page, served):
+    opened(quiet_page, served(fa.explore()))
+    stream = io.BytesIO()
+    np.save(stream, np.arange(12.0).reshape(3, 4) ** 2)
+    drop(quiet_page, "squares.npy", "", stream.getvalue())
+    quiet_page.get_by_text("3 × 4, gray scale from 0 to 121").wait_for()
+
+
+def test_the_keyboard_moves_the_window(quiet_page, saved):
+    opened(quiet_page, saved(fa.explore()), "filter.input=bag&filter.position=[10,10]")
+    y = fa.convolve(INPUTS["bag"][0], fa.sobel(axis=1))
+    overlay = quiet_page.locator(".maps .map-overlay")
+    overlay.nth(1).focus()
+    for key, position in (("ArrowRight", (10, 11)), ("ArrowDown", (11, 11)), ("Shift+ArrowLeft", (11, 1)), ("ArrowLeft", (11, 0)), ("ArrowLeft", (11, 0))):
+        quiet_page.keyboard.press(key)
+        assert result(quiet_page) == pytest.approx(y[position])
+    assert "Output 11, 0: the convolution is" in quiet_page.locator(".live").inner_text()
+    overlay.nth(0).focus()
+    quiet_page.keyboard.press("ArrowUp")
+    assert result(quiet_page) == pytest.approx(y[10, 0])
+    wait_for_state(quiet_page, "(state) => String(state['filter.position']) === '10,0'")
+
+
+def test_everything_is_reached_by_tab_and_nothing_is_a_trap(quiet_page, saved):
+    page = opened(quiet_page, saved(fa.explore()))
+    seen = set()
+    for _ in range(120):
+        quiet_page.keyboard.press("Tab")
+        name = quiet_page.evaluate(
+            "(() => { const at = document.getElementById('explorer').shadowRoot.activeElement;"
+            " return at && (at.getAttribute('aria-label') || at.innerText || at.tagName); })()"
+        )
+        seen.add(name)
+    for name in ("Vertical edges", "By name", "Expression", "Table", "Play", "Position of the window", "Moving window (GIF)", "Both"):
+        assert any(name in (text or "") for text in seen), name
+    assert page.locator(".filter-view button:not([aria-label])").evaluate_all("(all) => all.every((one) => one.textContent.trim())")
+
+
+def test_playing_steps_and_pauses(quiet_page, saved):
+    page = opened(quiet_page, saved(fa.explore()), "filter.input=bag&filter.position=[0,0]&filter.speed=30")
+    y = fa.convolve(INPUTS["bag"][0], fa.sobel(axis=1))
+    page.get_by_role("button", name="One position on").click()
+    assert result(quiet_page) == pytest.approx(y[0, 1])
+    page.get_by_role("button", name="Play").click()
+    wait_until(quiet_page, "document.getElementById('explorer').shadowRoot.querySelector('.player input').value > 5")
+    page.get_by_role("button", name="Pause").click()
+    wait_for_state(quiet_page, "(state) => state['filter.position'][1] > 5")
+    position = tuple(state_of(quiet_page)["filter.position"])
+    assert result(quiet_page) == pytest.approx(y[position])
+    page.get_by_role("button", name="Last position").click()
+    assert result(quiet_page) == pytest.approx(y[27, 27])
+
+
+def test_each_source_of_the_kernel_keeps_its_own(quiet_page, saved):
+    page = opened(quiet_page, saved(fa.explore()), "filter.input=bag&filter.position=[9,9]")
+    x = INPUTS["bag"][0]
+    sources = page.locator(".kernel-editor")
+    sources.get_by_role("button", name="Table").click()
+    cell = page.locator(".editable input").first
+    cell.fill("1/4")
+    cell.press("Enter")
+    page.locator(".editable input").nth(8).press("o")
+    page.get_by_role("button", name="One column more").click()
+    wait_for_state(quiet_page, "(state) => state['filter.kernels'][0][0].table.taps[0].length === 4")
+    typed = fa.Kernel([[0.25, 0, -1, 0], [2, 0, -2, 0], [1, 0, -1, 0]], (2, 2))
+    assert result(quiet_page) == pytest.approx(fa.convolve(x, typed)[9, 9])
+    sources.get_by_role("button", name="Expression").click()
+    text = page.locator("input.expression")
+    text.fill("gaussian(1) * sobel(axis=0)")
+    text.press("Enter")
+    wait_for_state(quiet_page, "(state) => state['filter.kernels'][0][0].text.startsWith('gaussian')")
+    assert result(quiet_page) == pytest.approx(fa.convolve(x, fa.gaussian(1) * fa.sobel(axis=0))[9, 9])
+    for name, kernel in (("By name", fa.sobel(axis=1)), ("Table", typed), ("Expression", fa.gaussian(1) * fa.sobel(axis=0))):
+        sources.get_by_role("button", name=name).click()
+        quiet_page.wait_for_timeout(120)
+        assert result(quiet_page) == pytest.approx(fa.convolve(x, kernel)[9, 9])
+
+
+def test_a_wrong_expression_is_shown_with_its_column_and_the_picture_stays(quiet_page, saved):
+    page = opened(quiet_page, saved(fa.explore()))
+    page.locator(".kernel-editor").get_by_role("button", name="Expression").click()
+    text = page.locator("input.expression")
+    text.fill("gaussian(2) * sobl(axis=1)")
+    text.press("Enter")
+    quiet_page.get_by_text(re.compile(r"did you mean sobel\? \(at column 15\)")).wait_for()
+    assert text.get_attribute("aria-invalid") == "true"
+    assert page.locator(".maps .map-box").count() == 2
+
+
+def test_a_link_leads_back_to_what_was_seen(quiet_page, saved):
+    address = saved(fa.explore())
+    page = opened(quiet_page, address)
+    page.get_by_role("button", name="Convolution or correlation?").click()
+    page.get_by_label("Beyond the border (mode)").select_option("mirror")
+    page.get_by_role("button", name="Where a sample goes").click()
+    page.get_by_role("button", name="One position on").click()
+    wait_until(quiet_page, "location.hash.includes('sample')")
+    state, html, link = state_of(quiet_page), page.locator(".filter-stage").inner_text(), quiet_page.url
+    quiet_page.goto("about:blank")
+    opened(quiet_page, link)
+    quiet_page.wait_for_timeout(400)
+    assert state_of(quiet_page) == state
+    assert page.locator(".filter-stage").inner_text() == html
+
+
+NONSENSE = (
+    "filter.kernels=[]", "filter.kernels=[[]]", "filter.kernels=[[null]]", "filter.kernels=[[{\"source\":\"table\",\"table\":{\"taps\":[[1,2],[3]]}}]]",
+    "filter.kernels=[[{\"source\":\"name\",\"name\":\"constructor\"}]]", "filter.chosen=[9,-1]", "filter.stride=1e300&filter.dilation=-4",
+    "filter.input=nobody&filter.mode=sideways&filter.shape=7", "filter.position=[1e9,null]", "filter.operation=add", "filter.cval=1e300",
+    "filter.kernels=[[{\"source\":\"text\",\"text\":\"gaussian(1e9)\"}]]", "filter.plan_size=99999999999999999999 x 2", "filter.padding=64&filter.kind=transposed&filter.input=bag",
+)  # fmt: skip
+
+
+def test_links_that_make_no_sense_are_answered_by_a_sentence_or_a_picture(quiet_page, saved):
+    page = opened(quiet_page, saved(fa.explore()))
+    for nonsense in NONSENSE:
+        quiet_page.evaluate("(hash) => { location.hash = hash; }", quote(nonsense, safe="=&.,"))
+        quiet_page.wait_for_timeout(150)
+        wrong = page.locator(".filter-view .wrong:visible").all_inner_texts()
+        assert wrong or page.locator(".maps .map-box").count() >= 2, nonsense
+    quiet_page.evaluate("location.hash = ''")
+    wait_for_state(quiet_page, "(state) => state['filter.padding'] === 0")
+    assert page.locator(".filter-view .wrong:visible").all_inner_texts() == []
+
+
+def saved_file(page, name):
+    with page.expect_download() as download:
+        page.get_by_role("button", name=name).click()
+    return open(download.value.path(), "rb").read()
+
+
+def test_pictures_and_the_animation_are_what_was_shown(quiet_page, saved):
+    opened(quiet_page, saved(fa.explore()), "filter.input=bag&filter.position=[14,3]")
+    both = Image.open(io.BytesIO(saved_file(quiet_page, "Both (PNG)")))
+    one = Image.open(io.BytesIO(saved_file(quiet_page, "Output (PNG)")))
+    assert both.width > 2 * one.width > 500
+    assert np.array_equal(np.asarray(both)[: one.height, -one.width :], np.asarray(one))
+    gif = Image.open(io.BytesIO(saved_file(quiet_page, "Moving window (GIF)")))
+    frames = [np.asarray(frame.convert("RGB"), int) for frame in ImageSequence.Iterator(gif)]
+    assert (gif.n_frames, gif.info["loop"]) == (28, 0)
+    assert all((frame != other).any() for frame, other in zip(frames, frames[1:], strict=False))
+    # The frame of the window at position 3 is the picture that was saved, up to the colours of the palette.
+    shown = np.asarray(both.convert("RGB").resize(gif.size, Image.Resampling.BILINEAR), int)
+    apart = [np.abs(frame - shown).mean() for frame in frames]
+    assert int(np.argmin(apart)) == 3
+    assert apart[3] < 4
+
+
+def test_the_program_computes_what_is_shown(quiet_page, saved):
+    opened(quiet_page, saved(fa.explore()))
+    random = np.random.default_rng(5)
+    program = "document.getElementById('explorer').shadowRoot.querySelector('.program').textContent"
+    for _ in range(40):
+        state = random_state(random, INPUTS)
+        state["filter.direction"] = "sees"
+        [seen] = quiet_page.evaluate(READ, [in_hash(state)])
+        text = quiet_page.evaluate(program)
+        x = INPUTS[state["filter.input"]]
+        several = len(x) > 1 or len(state["filter.kernels"]) > 1
+        names = {"GIVEN": x if several else x[0]}
+        exec(text.replace("x = ...", "x = GIVEN", 1), names)  # what the page would have us run
+        y = names["y"][state["filter.chosen"][0]] if several else names["y"]
+        assert y.max() == pytest.approx(seen["largest"][0], rel=1e-12, abs=1e-9), text
+        assert y.min() == pytest.approx(seen["smallest"][0], rel=1e-12, abs=1e-9), text
+
+
+def plan_times(page):
+    return [float(item) for item in page.locator("[data-milliseconds]").evaluate_all("(all) => all.map((one) => one.dataset.milliseconds)")]
+
+
+def test_the_plan_is_that_of_python_also_in_a_file(quiet_page, saved, served):
+    for address in (saved(fa.explore()), served(fa.explore())):
+        page = opened(quiet_page, address)
+        for size in ((256, 256), (4096, 4096)):
+            if size[0] > 256:
+                page.get_by_role("button", name="4096 × 4096").click()
+            plan = fa.plan(size, fa.sobel(axis=1), dtype="float32")
+            expected = [candidate.seconds * 1e3 for candidate in plan.candidates if np.isfinite(candidate.seconds)]
+            quiet_page.wait_for_timeout(600)
+            assert plan_times(quiet_page) == pytest.approx(expected)
+            assert float(page.locator("[data-plan=error]").get_attribute("data-value")) == plan.error
+
+
+def test_large_kernels_are_computed_by_python_or_in_slices(quiet_page, saved, served):
+    kernel = [[{"source": "text", "text": "gabor(0.07, bandwidth=0.6).real"}]]
+    y = fa.convolve(INPUTS["portrait"][0], fa.parse(kernel[0][0]["text"]))
+    scale = np.abs(fa.parse(kernel[0][0]["text"]).taps).sum() * 255
+    for address in (served(fa.explore()), saved(fa.explore())):
+        page = opened(quiet_page, address, in_hash({"filter.kernels": kernel, "filter.position": [9, 20]}))
+        largest = float(page.locator("[data-output=largest]").get_attribute("data-value"))
+        assert largest == pytest.approx(y.max(), abs=1e-12 * scale)
+        assert result(quiet_page) == pytest.approx(y[9, 20], abs=1e-12 * scale)
+        assert page.locator(".window-panel .hint", has_text="Shown are the").count() == 1
+
+
+QUESTIONS = FilterSubject().questions()
+
+
+@pytest.mark.parametrize(
+    ("question", "arguments", "says"),
+    [
+        ("plan", {"kernels": [[{"text": "box(3)"}]], "size": [0, 4], "operation": "convolve"}, "size: expected integers"),
+        ("plan", {"kernels": [], "size": [4, 4], "operation": "convolve"}, "kernels: expected a list"),
+        ("plan", {"kernels": [[]], "size": [4, 4], "operation": "convolve"}, "kernels: expected a list"),
+        ("plan", {"kernels": [[{"text": "box(3)"}]], "size": [4, 4], "operation": "add"}, "operation: expected convolve"),
+        ("plan", {"kernels": [[{"text": "box(3)"}]], "size": [4, 4], "operation": "convolve", "out": 1}, "options: expected"),
+        ("plan", {"kernels": [[{"text": "box(3)"}, {"text": "box(3, ndim=1)"}]], "size": [4, 4], "operation": "convolve"}, "kernels: expected kernels of the same"),
+        ("plan", {"kernels": [[{"text": "kernel([[1]], origin=(-9000, 0))"}, {"text": "box(3)"}]], "size": [4, 4], "operation": "convolve"}, "kernels far from"),
+        ("plan", {"kernels": [[{"taps": [[1, "a"]], "origin": [0, 0]}]], "size": [4, 4], "operation": "convolve"}, "taps: expected lists"),
+        ("plan", {"kernels": [[{"taps": [[1, 2]], "origin": [0.5, 0]}]], "size": [4, 4], "operation": "convolve"}, "origin: expected integers"),
+        ("plan", {"kernels": [[{"text": "box(3)"}] * 65], "size": [4, 4], "operation": "convolve"}, "at most 64 kernels"),
+        ("kernel", {"text": "gabor()", "ndim": 2}, "kernels with real taps"),
+        ("kernel", {"text": "box(3)", "ndim": 1}, "a kernel with 1 axes"),
+        ("kernel", {"text": 3, "ndim": 1}, "text: expected a string"),
+        ("kernel", {"text": "box(1001)", "ndim": 2}, "kernels of at most"),
+        ("filter", {"samples": 3, "kernels": [[{"text": "box(3)"}]], "operation": "convolve"}, "samples: expected"),
+        ("filter", {"samples": np.zeros((1, 2000, 2000)), "kernels": [[{"text": "box(3)"}]] * 8, "operation": "convolve"}, "outputs"),
+    ],
+)  # fmt: skip
+def test_questions_of_strangers_are_refused(question, arguments, says):
+    with pytest.raises(FaltungError, match=re.escape(says)):
+        QUESTIONS[question](**arguments)
+
+
+def test_what_was_given_is_shown_first(quiet_page, saved):
+    x = np.arange(30.0).reshape(5, 6) % 7
+    opened(quiet_page, saved(fa.explore(x, fa.Kernel([[1, 2], [3, 5]], (1, 0)))), "filter.position=[2,3]")
+    assert result(quiet_page) == fa.convolve(x, fa.Kernel([[1, 2], [3, 5]], (1, 0)))[2, 3]

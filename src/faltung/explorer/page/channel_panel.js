@@ -2,6 +2,8 @@
 
 import { button } from "./controls.js";
 import { format, h } from "./dom.js";
+import { chosenKernel, kernelRows } from "./filter_state.js";
+import { FIRST_KERNEL } from "./kernel_descriptions.js";
 import { MapView } from "./map_view.js";
 import { SignalView } from "./signal_view.js";
 
@@ -20,8 +22,8 @@ export class BankEditor {
   }
 
   update() {
-    const rows = this.app.store.get("filter.kernels");
-    const [out, channel] = this.app.store.get("filter.chosen");
+    const { rows } = this;
+    const { out, channel } = chosenKernel(this.app.store, rows);
     const labels = this.labels();
     this.outs.replaceChildren(
       ...rows.map((_, index) => chip(`${index + 1}: ${labels[index]}`, index === out, () => this.#choose(index, 0), rows.length > 1 ? () => this.#remove(index) : null)),
@@ -37,23 +39,27 @@ export class BankEditor {
     this.app.store.set({ "filter.chosen": [out, channel] });
   }
 
+  get rows() {
+    return kernelRows(this.app.store) ?? [[FIRST_KERNEL]];
+  }
+
   #add() {
-    const rows = this.app.store.get("filter.kernels");
+    const { rows } = this;
     const others = ["sobel", "sobel", "gaussian", "log", "unsharp", "laplacian", "box", "gabor"];
     const made = { source: "name", name: others[rows.length], arguments: others[rows.length] === "sobel" ? { axis: 0 } : {} };
     this.app.store.set({ "filter.kernels": [...rows, rows[0].map(() => made)], "filter.chosen": [rows.length, 0] });
   }
 
   #remove(index) {
-    const rows = this.app.store.get("filter.kernels").filter((_, place) => place !== index);
+    const rows = this.rows.filter((_, place) => place !== index);
     this.app.store.set({ "filter.kernels": rows, "filter.chosen": [0, 0] });
   }
 
   #setEach(each) {
-    const rows = this.app.store.get("filter.kernels");
+    const { rows } = this;
     const count = each ? this.names().length : 1;
     this.app.store.set({
-      "filter.kernels": rows.map((row) => Array.from({ length: count }, (_, index) => row[Math.min(index, row.length - 1)])), "filter.chosen": [this.app.store.get("filter.chosen")[0], 0],
+      "filter.kernels": rows.map((row) => Array.from({ length: count }, (_, index) => row[Math.min(index, row.length - 1)])), "filter.chosen": [chosenKernel(this.app.store, rows).out, 0],
     });
   }
 }

@@ -4,7 +4,7 @@ import { MODES } from "./borders.js";
 import { button, choice, field, numeric, segmented } from "./controls.js";
 import { BankEditor } from "./channel_panel.js";
 import { h } from "./dom.js";
-import { settingOf } from "./filter_state.js";
+import { chosenKernel, kernelRows, settingOf } from "./filter_state.js";
 import { FIRST_KERNEL } from "./kernel_descriptions.js";
 import { KernelEditor } from "./kernel_editor.js";
 import { inputsOf, listenForFiles, readFile } from "./picture_source.js";
@@ -34,7 +34,7 @@ export function triesBar(app, ndim) {
   const update = () => {
     buttons[1].hidden = buttons[5].hidden = ndim() === 1;
     buttons[0].textContent = ndim() === 1 ? "Edges" : "Vertical edges";
-    const present = shown(app.store.get("filter.kernels")[0][0]);
+    const present = shown(kernelRows(app.store)?.[0][0] ?? {});
     buttons.forEach((one, index) => one.setAttribute("aria-pressed", String(present === shown(TRIES[index][1]))));
   };
   return { element: bar, update };
@@ -62,7 +62,7 @@ export class FilterControls {
     this.note.textContent = this.input().note;
     this.editor.update(problem);
     this.bank.update();
-    if (this.app.store.get("filter.kernels").length > 1 || this.input().names.length > 1) this.channels.open = true;
+    if ((kernelRows(this.app.store)?.length ?? 1) > 1 || this.input().names.length > 1) this.channels.open = true;
     const transposed = setting.kind === "transposed";
     this.mode.hidden = this.shape.hidden = transposed;
     this.cval.hidden = transposed || setting.mode !== "constant";
@@ -75,15 +75,16 @@ export class FilterControls {
   }
 
   #chosen() {
-    const rows = this.app.store.get("filter.kernels");
-    const [out, channel] = this.app.store.get("filter.chosen");
-    return rows[out]?.[channel] ?? rows[0]?.[0] ?? FIRST_KERNEL;
+    const rows = kernelRows(this.app.store) ?? [[FIRST_KERNEL]];
+    const { out, channel } = chosenKernel(this.app.store, rows);
+    return rows[out][channel];
   }
 
   #write(description) {
-    const [out, channel] = this.app.store.get("filter.chosen");
-    const rows = this.app.store.get("filter.kernels").map((row, index) => (index === out ? row.map((item, place) => (place === channel ? description : item)) : row));
-    this.app.store.set({ "filter.kernels": rows });
+    const rows = kernelRows(this.app.store) ?? [[FIRST_KERNEL]];
+    const { out, channel } = chosenKernel(this.app.store, rows);
+    const changed = rows.map((row, index) => (index === out ? row.map((item, place) => (place === channel ? description : item)) : row));
+    this.app.store.set({ "filter.kernels": changed });
   }
 
   #inputPart(dropZone) {

@@ -27,6 +27,22 @@ export const FIRST_FILTER_STATE = {
 
 export const OPERATIONS = { convolve: ["convolve"], correlate: ["correlate"], both: ["convolve", "correlate"] };
 const KINDS = ["plain", "transposed", "causal"];
+// The kernels of the state as rows for channels out; null if an address says something else.
+export function kernelRows(store) {
+  const rows = store.get("filter.kernels");
+  const length = rows[0]?.length;
+  const usable = rows.length > 0 && rows.length <= 8 && length > 0 && rows.every((row) => Array.isArray(row) && row.length === length
+    && row.every((description) => description !== null && typeof description === "object"));
+  return usable ? rows : null;
+}
+
+// The kernel that is edited: { out, channel }, within what there is.
+export function chosenKernel(store, rows) {
+  const [out, channel] = store.get("filter.chosen");
+  const within = (value, length) => (Number.isInteger(value) && value >= 0 && value < length ? value : 0);
+  return { out: within(out, rows.length), channel: within(channel, rows[0].length) };
+}
+
 // The state as it is computed with: everything from an address is brought into its range.
 export function settingOf(store, ndim) {
   const among = (key, choices) => (choices.includes(store.get(key)) ? store.get(key) : choices[0]);

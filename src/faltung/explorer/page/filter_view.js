@@ -4,7 +4,7 @@ import { h } from "./dom.js";
 import { ExportBar } from "./exporting.js";
 import { FilterControls, triesBar } from "./filter_controls.js";
 import { Problem } from "./filter_problem.js";
-import { FIRST_FILTER_STATE, OPERATIONS, settingOf } from "./filter_state.js";
+import { FIRST_FILTER_STATE, OPERATIONS, chosenKernel, kernelRows, settingOf } from "./filter_state.js";
 import { FilterStage } from "./filter_stage.js";
 import { askForKernel, forPython, kernelFrom } from "./kernel_descriptions.js";
 import { inputNamed } from "./picture_source.js";
@@ -22,7 +22,7 @@ export function mountFilter(place, app) {
 
 class FilterView {
   constructor(place, app) {
-    Object.assign(this, { place, app, store: app.store, run: 0, problem: null });
+    Object.assign(this, { place, app, store: app.store, run: 0, problem: null, labels: [] });
     this.input = inputNamed(app.host, this.store.get("filter.input"));
     this.tries = triesBar(app, () => this.input.ndim);
     this.wrong = h("p", { class: "wrong", role: "alert", hidden: true });
@@ -83,10 +83,9 @@ class FilterView {
   }
 
   #kernels() {
-    const rows = this.store.get("filter.kernels");
+    const rows = kernelRows(this.store);
     const { ndim, channels } = this.input;
-    const usable = Array.isArray(rows) && rows.length > 0 && rows.length <= 8 && rows.every((row) => Array.isArray(row) && row.length === rows[0].length && row.length > 0);
-    if (!usable) throw new RangeError("This link has no usable kernels.");
+    if (!rows) throw new RangeError("This link has no usable kernels.");
     this.labels = rows.map((row) => (row.length > 1 ? "one for each channel" : row[0]?.source === "table" ? "table" : row[0]?.source === "text" ? row[0].text : row[0]?.name));
     const each = rows[0].length === channels.length;
     return rows.map((row) => (each ? row : row.slice(0, 1)).map((description) => kernelFrom(description, ndim)));
@@ -113,23 +112,17 @@ class FilterView {
     this.place.classList.remove("stale", "empty");
     this.tries.update();
     this.controls.update("");
-    const { out } = this.#chosen();
-    this.stage.show({ input: this.input, problem: this.problem, results: this.results, out, channel: this.#chosen().channel, labels: this.labels });
+    const { out, channel } = chosenKernel(this.store, kernelRows(this.store));
+    this.stage.show({ input: this.input, problem: this.problem, results: this.results, out, channel, labels: this.labels });
     this.plan.show((lengths) => this.#planQuestion(lengths));
     this.keeping.update();
-  }
-
-  #chosen() {
-    const [out, channel] = this.store.get("filter.chosen");
-    const within = (value, length) => (Number.isInteger(value) && value >= 0 && value < length ? value : 0);
-    return { out: within(out, this.kernels.length), channel: within(channel, this.input.channels.length) };
   }
 
   // The former output stays, dimmed; the sentence is beside the kernel.
   #fail(error) {
     this.place.classList.add("stale");
     this.controls.update(error.message);
-    const description = this.store.get("filter.kernels")?.flat?.().find((item) => item?.source === "text");
+    const description = kernelRows(this.store)?.flat().find(({ source }) => source === "text");
     if (error.beyond && description) {
       askForKernel(this.app.host, description.text, this.input.ndim).then((found) => found && this.rebuild(), (refused) => this.controls.update(refused.message));
     }

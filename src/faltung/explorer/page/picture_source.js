@@ -109,7 +109,7 @@ export function listenForFiles(app, element, take) {
   });
   const paste = (event) => {
     const [file] = event.clipboardData?.files ?? [];
-    if (file) take(file);
+    if (file && !element.hidden) take(file);
   };
   document.addEventListener("paste", paste);
   app.untilClosed(() => document.removeEventListener("paste", paste));
