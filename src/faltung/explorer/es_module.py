@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 __all__ = ["es_module", "page_source"]
 
 _IMPORT = re.compile(r'^import (?:(?P<default>\w+)|\{(?P<names>[^}]*)\}) from "\./(?P<file>[\w.]+)";$', re.MULTILINE)
-_EXPORT = re.compile(r"^export (?P<what>(?:async )?function\*?|class|const|let) (?P<name>\w+)", re.MULTILINE)
+_EXPORT = re.compile(r"^export (?P<what>(?:async )?function\*?|class|const) (?P<name>\w+)", re.MULTILINE)
 _EXPORT_DEFAULT = re.compile(r"^export default ", re.MULTILINE)
 
 
@@ -63,7 +63,7 @@ def _wrapped(name: str, source: str) -> str:
     body = _IMPORT.sub(_taken_from_function, source)
     body = _EXPORT.sub(lambda match: f"{match['what']} {match['name']}", body)
     body, has_default = _EXPORT_DEFAULT.subn("const defaultExport = ", body)
-    left = re.search(r"^(?:import|export)\b.*", body, re.MULTILINE)
+    left = re.search(r"^(?:import|export)\b.*|\bimport *\(.*|\bimport\.meta.*", body, re.MULTILINE)
     if left:
         raise ValueError(f"{name}: {left[0]!r} is written in a form that is not joined; use one line and no renaming")
     if has_default:

@@ -25,7 +25,11 @@ _MOST_SAMPLES = 2**22
 _MOST_TAPS = 2**14
 _MOST_KERNELS = 64
 _LARGE_SIZE = (4096, 4096)
-_TRIED_FIRST = ("sobel(axis=1)", "sobel(axis=0)", "gaussian(2)", "unsharp(2)", "log(2)")
+#: The filters that the page proposes, as it writes them, by the number of axes.
+_TRIED_FIRST = {
+    1: ("sobel(axis=0, ndim=1)", "gaussian(2, ndim=1)", "unsharp(sigma=2, ndim=1)", "log(2, ndim=1)"),
+    2: ("sobel(axis=1)", "sobel(axis=0)", "gaussian(2)", "unsharp(sigma=2)", "log(2)"),
+}
 _OPERATIONS = {"convolve": convolve, "correlate": correlate}
 
 
@@ -75,21 +79,18 @@ class FilterSubject(Subject):
         return {"plan": _plan, "kernel": _taps, "filter": _filter}
 
     def stored(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
-        """Yield the plans of the filters that the page proposes, for the first picture and for a large one."""
-        spatial = self._inputs[0].samples.shape[1:]
-        for text in _TRIED_FIRST:
-            for size in (spatial, _LARGE_SIZE):
-                if len(size) == 2:
-                    yield "plan", _plan_arguments([[{"text": text}]], size)
+        """Yield the plans of the filters that the page proposes, for its inputs and for a large picture."""
+        problems = [(*sample.samples.shape[1:], len(sample.samples)) for sample in self._inputs]
+        for *spatial, channels in dict.fromkeys([*problems, (*_LARGE_SIZE, 1)]):
+            for text in _TRIED_FIRST[len(spatial)]:
+                yield "plan", _plan_arguments([[{"text": text}] * channels], spatial)
 
 
-def _plan_arguments(kernels: list[list[dict[str, str]]], size: tuple[int, ...]) -> dict[str, object]:
+def _plan_arguments(kernels: list[list[dict[str, str]]], size: list[int]) -> dict[str, object]:
     """Return the arguments of a plan as the page writes them before anything was changed."""
     ones = [1] * len(size)
-    return {
-        "kernels": kernels, "size": list(size), "operation": "convolve", "mode": "reflect", "cval": 0, "shape": "same",
-        "stride": ones, "dilation": ones,
-    }  # fmt: skip
+    border = {"operation": "convolve", "mode": "reflect", "cval": 0, "shape": "same"}
+    return {"kernels": kernels, **border, "stride": ones, "dilation": ones, "size": size}
 
 
 def _plan(*, kernels: object, size: object, operation: object, **options: object) -> dict[str, object]:

@@ -37,7 +37,7 @@ def pack(value: object) -> tuple[Any, bytes]:
         nonlocal offset
         if isinstance(item, np.ndarray):
             array = item if item.dtype.name in DTYPES else item.astype(np.float64)
-            parts.append(np.ascontiguousarray(array).tobytes())
+            parts.append(array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes())
             reference = {"$array": [offset, list(array.shape), array.dtype.name]}
             offset += len(parts[-1])
             return reference

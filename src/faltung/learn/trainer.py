@@ -12,6 +12,7 @@ from torch import nn
 from faltung.datasets.dataset import Dataset
 from faltung.learn.arguments import instance, seed_of
 from faltung.learn.checkpoint import Checkpoint
+from faltung.learn.filter_history import FilterHistory
 from faltung.learn.hardware import Hardware
 from faltung.learn.recipe import Recipe
 from faltung.learn.runs import RunFolder
@@ -121,9 +122,18 @@ class Trainer:
         self._written = -math.inf
 
     def train(
-        self, name: str, make_network: MakeNetwork, make_objective: MakeObjective, recipe: Recipe
+        self,
+        name: str,
+        make_network: MakeNetwork,
+        make_objective: MakeObjective,
+        recipe: Recipe,
+        *,
+        keep_filters: bool = False,
     ) -> TrainedCandidate:
-        """Train a network from the start, or from its checkpoint if the run folder holds one."""
+        """Train a network from the start, or from its checkpoint if the run folder holds one.
+
+        With `keep_filters` the folder also gets the filters of its first convolution after each epoch.
+        """
         checkpoint = Checkpoint(self.run, name)
         self._checkpoints.append(checkpoint)
         keeper = self.timekeeper
@@ -139,6 +149,7 @@ class Trainer:
                 seed=self.seed,
                 hardware=self.hardware,
                 checkpoint=checkpoint,
+                filters=FilterHistory(self.run, name) if keep_filters else None,
                 on_epoch=lambda record: self._record(name, record),
                 on_continue=lambda done, epochs: self._on_continue(name, done, epochs),
                 revise=lambda record: keeper.revise(name, record) if keeper else record.epochs,

@@ -16,14 +16,16 @@ export function filtered(x, kernel, options = {}) {
   }
 }
 
-// The same, without keeping the page from answering. `signal`: an AbortSignal that ends it.
-export async function filteredInSlices(x, kernel, options = {}, signal = undefined) {
+// The same, without keeping the page from answering. `signal`: an AbortSignal that ends it; `progress(part)` hears of the part
+// that is done.
+export async function filteredInSlices(x, kernel, options = {}, signal = undefined, progress = undefined) {
   const work = filtering(x, kernel, options);
   let started = performance.now();
   for (;;) {
     const { done, value } = work.next();
     if (done) return value;
     if (performance.now() - started > SLICE) {
+      progress?.(value);
       await new Promise((resolve) => setTimeout(resolve, 0));
       signal?.throwIfAborted();
       started = performance.now();
@@ -42,7 +44,7 @@ export function causalKernel(kernel, operation = "convolve") {
   return { taps: kernel.taps, factors: kernel.factors, origin };
 }
 
-// Yields after each line of outputs; returns the array.
+// Yields the part that is done after each line of outputs; returns the array.
 function* filtering(x, kernel, options) {
   if (kernel.imag) throw new RangeError("kernel: expected real taps, got complex ones. Take .real or .imag.");
   const { axes, mode, cval } = reading(x.shape, kernel, options);
@@ -74,7 +76,7 @@ function* correlating(source, taps, axes) {
       const first = (row * rows.stride + down * rows.dilation) * width + (place % columns.size) * columns.dilation;
       addMultiple(line, source.data, tap, first, columns.stride);
     }
-    yield;
+    yield row / rows.count;
   }
   return out;
 }

@@ -35,13 +35,20 @@ export class Problem {
       : { operation, mode, cval, shape, stride, dilation };
   }
 
-  // The kernels with one for each channel in. They have one shape and one origin, so that all have the same outputs.
+  // The kernels, one for each channel in. Those of one output have one shape and one origin; with valid or full outputs all have,
+  // so that all have the same outputs.
   bank(operation) {
-    this.banks[operation] ??= aligned(this.kernels.map((row) => this.channels.map((_, index) => {
+    this.banks[operation] ??= this.#madeBank(operation);
+    return this.banks[operation];
+  }
+
+  #madeBank(operation) {
+    const bank = this.kernels.map((row) => this.channels.map((_, index) => {
       const kernel = row[Math.min(index, row.length - 1)];
       return this.setting.kind === "causal" ? { ...kernel, ...causalKernel(kernel, operation) } : kernel;
-    })));
-    return this.banks[operation];
+    }));
+    const alike = this.options(operation).shape === "same"; // one output for each sample, whatever the kernel
+    return alike ? bank.map((row) => aligned([row])[0]) : aligned(bank);
   }
 
   // Multiplications for one operation.
@@ -68,6 +75,19 @@ export class Problem {
       maps.push(line);
     }
     return { maps, sums: maps.map((line) => (line.length === 1 ? line[0] : sumOf(line))) };
+  }
+
+  // All channels in one array, as Python takes them.
+  packed() {
+    const all = new NdArray([this.bare.length, ...this.bare[0].shape]);
+    this.bare.forEach(({ data }, index) => all.data.set(data, index * data.length));
+    return all;
+  }
+
+  // The outputs, from an array of all of them.
+  unpacked({ data }) {
+    const size = sizeOf(this.shape);
+    return Array.from({ length: data.length / size }, (_, index) => new NdArray(this.shape, data.subarray(index * size, (index + 1) * size)));
   }
 
   // What an output is made of: for each channel in a window, as `windowAt` returns it.
@@ -97,15 +117,16 @@ export class Problem {
 
   // How far windows reach beyond the border: samples before and after, along each axis.
   reach() {
-    const ranges = ["convolve", "correlate"].map((operation) => this.#axes(operation).map(({ start, stride, size, dilation, count }) =>
+    const all = ["convolve", "correlate"].flatMap((operation) => this.bank(operation).map((_, out) => this.#axes(operation, out)));
+    const ranges = all.map((axes) => axes.map(({ start, stride, size, dilation, count }) =>
       [Math.max(0, -start), start + stride * (count - 1) + dilation * (size - 1) + 1]));
     return this.lengths.map((length, axis) => [
       Math.max(...ranges.map((range) => range[axis][0])), Math.max(0, ...ranges.map((range) => range[axis][1] - length)),
     ]);
   }
 
-  #axes(operation) {
-    return reading(this.lengths, this.bank(operation)[0][0], this.options(operation)).axes;
+  #axes(operation, out = 0) {
+    return reading(this.lengths, this.bank(operation)[out][0], this.options(operation)).axes;
   }
 
   #cropped(all) {

@@ -67,6 +67,7 @@ function render({ model, el }) {
       app.announce(`Something in the page failed: ${error.message}`);
     };
     const app = new App(host, store, live);
+    el.explorer = app; // for who puts the page into another one, and for tests
     store.set(host.content.state ?? {});
     if (host.kind === "notebook") el.dataset.lmSuppressShortcuts = "true"; // JupyterLab must not take a typed "d" as its own
     else keepInAddress(app, store);

@@ -5,6 +5,7 @@ import { colour, ink, paint, rangeFor } from "./colours.js";
 import { format, h } from "./dom.js";
 
 const SMALLEST_CELL_WITH_NUMBER = 34; // CSS pixels
+const SMALLEST_FRAME = 14; // a frame that is smaller gets a ring around it
 
 export class MapView {
   // `label`: what the picture shows, for those who do not see it. `onhover([row, column] or null)` follows the pointer and
@@ -35,14 +36,16 @@ export class MapView {
   }
 
   // Show samples: one array of rows and columns, or three of them (red, green, blue; 0 to 255 or 0 to 1 as `range` says).
-  // `origin`: position of the first sample, [0, 0] unless the array is an extended one.
-  show(samples, { scale = "gray", range, origin = [0, 0] } = {}) {
+  // `origin`: position of the first sample, [0, 0] unless the array is an extended one; then `inside` is { start, stop } of the
+  // array itself, and the rest is dimmed.
+  show(samples, { scale = "gray", range, origin = [0, 0], inside = null } = {}) {
     const channels = Array.isArray(samples) ? samples : [samples];
     const other = !this.channels || String(this.channels[0].shape) !== String(channels[0].shape) || String(origin) !== String(this.origin);
     this.channels = channels;
     this.scale = scale;
     this.range = range ?? rangeFor(scale, extent(channels.length === 1 ? channels[0] : merged(channels)));
     this.origin = origin;
+    this.inside = inside;
     if (other) {
       this.zoom = 1;
       this.centre = null;
@@ -83,6 +86,7 @@ export class MapView {
     context.imageSmoothingEnabled = place.cell < ratio; // only where several samples share a pixel
     const [rows, columns] = this.channels[0].shape;
     context.drawImage(this.picture, place.left, place.top, columns * place.cell, rows * place.cell);
+    if (this.inside) this.#dimOutside(context, place);
     if (place.cell >= SMALLEST_CELL_WITH_NUMBER * ratio && this.channels.length === 1) this.#writeNumbers(context, place);
     this.#drawOverlay();
   }
@@ -127,6 +131,22 @@ export class MapView {
     this.picture.getContext("2d").putImageData(image, 0, 0);
   }
 
+  #dimOutside(context, { left, top, cell }) {
+    const [rows, columns] = this.channels[0].shape;
+    const [x, y] = [left + (this.inside.start[1] - this.origin[1]) * cell, top + (this.inside.start[0] - this.origin[0]) * cell];
+    const [width, height] = [0, 1].map((axis) => (this.inside.stop[1 - axis] - this.inside.start[1 - axis]) * cell);
+    context.beginPath();
+    context.rect(left, top, columns * cell, rows * cell);
+    context.rect(x, y, width, height);
+    context.fillStyle = getComputedStyle(this.overlay).getPropertyValue("--paper");
+    context.globalAlpha = 0.6;
+    context.fill("evenodd");
+    context.globalAlpha = 1;
+    context.lineWidth = window.devicePixelRatio || 1;
+    context.strokeStyle = getComputedStyle(this.overlay).getPropertyValue("--quiet");
+    context.strokeRect(x, y, width, height);
+  }
+
   #writeNumbers(context, { left, top, cell }) {
     const [rows, columns] = this.channels[0].shape;
     const first = (start) => Math.max(0, Math.floor(-start / cell));
@@ -149,7 +169,7 @@ export class MapView {
     const { left, top, cell } = this.#place();
     const style = getComputedStyle(this.overlay);
     const ratio = window.devicePixelRatio || 1;
-    for (const { start, stop, kind } of this.boxes) {
+    for (const { start, stop, kind, quiet } of this.boxes) {
       const x = left + (start[1] - this.origin[1]) * cell;
       const y = top + (start[0] - this.origin[0]) * cell;
       const [width, height] = [(stop[1] - start[1]) * cell, (stop[0] - start[0]) * cell];
@@ -161,6 +181,7 @@ export class MapView {
       context.lineWidth = 2 * ratio;
       context.strokeStyle = style.getPropertyValue(`--mark-${kind}`);
       context.strokeRect(x, y, wide, tall);
+      if (!quiet && this.boxes.length <= 2 && Math.max(wide, tall) < SMALLEST_FRAME * ratio) ring(context, x + wide / 2, y + tall / 2, SMALLEST_FRAME * ratio);
     }
   }
 
@@ -238,6 +259,19 @@ export class MapView {
     else if (event.key === "0") this.#zoomBy(0, null);
     else return;
     event.preventDefault();
+  }
+}
+
+// Drawn with the line of the frame, on a light line.
+function ring(context, x, y, radius) {
+  const mark = context.strokeStyle;
+  for (const [style, width] of [[getComputedStyle(context.canvas).getPropertyValue("--mark-halo"), 2], [mark, 1]]) {
+    context.beginPath();
+    context.arc(x, y, radius, 0, 2 * Math.PI);
+    context.strokeStyle = style;
+    context.lineWidth *= width;
+    context.stroke();
+    context.lineWidth /= width;
   }
 }
 

@@ -1,7 +1,7 @@
 // How are samples and taps read as numbers? As a table whose cells have the colours of the picture.
 
 import { colour, ink } from "./colours.js";
-import { h, setNumber } from "./dom.js";
+import { format, h, setNumber } from "./dom.js";
 
 export class NumberTable {
   // `caption`: what the numbers are. `kind`: a class for the style sheet.
@@ -22,7 +22,10 @@ export class NumberTable {
     for (let place = 0; place < this.cells.length; place += 1) {
       const cell = this.cells[place];
       const value = values[place];
-      if (cell.dataset.value !== String(value)) setNumber(cell, value);
+      if (cell.dataset.value !== String(value)) {
+        setNumber(cell, value);
+        cell.textContent = short(value, columns.length > 3 ? 6 : 7);
+      }
       const back = colour(value, scale, range);
       const paint = `rgb(${back.join(",")})`;
       if (cell.painted !== paint) {
@@ -37,6 +40,7 @@ export class NumberTable {
 
   #resize(rows, columns) {
     if (this.heads.length === columns && this.sides.length === rows) return;
+    this.element.classList.toggle("many", columns > 3);
     this.heads = Array.from({ length: columns }, () => h("th", { scope: "col" }));
     this.sides = Array.from({ length: rows }, () => h("th", { scope: "row" }));
     this.cells = Array.from({ length: rows * columns }, () => h("td", {}));
@@ -44,6 +48,15 @@ export class NumberTable {
     this.element.replaceChildren(this.caption,
       h("thead", {}, h("tr", {}, h("td", { class: "corner" }), this.heads)), h("tbody", {}, lines));
   }
+}
+
+// As many digits as a cell holds; the tip has all.
+function short(value, room) {
+  if (!Number.isFinite(value) || (Number.isInteger(value) && Math.abs(value) < 1e5)) return format(value);
+  const exponents = [1, 0].map((digits) => value.toExponential(digits));
+  const plain = Math.abs(value) < 1e-3 || Math.abs(value) >= 1e6 ? [] : [3, 2, 1].map((digits) => String(Number(value.toPrecision(digits))));
+  const texts = [...plain, ...exponents].map((text) => text.replaceAll("-", "−").replace("e+", "e"));
+  return texts.find((text) => text.length <= room) ?? texts.at(-1);
 }
 
 function setText(element, text) {

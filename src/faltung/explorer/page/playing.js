@@ -3,7 +3,7 @@
 import { button, choice } from "./controls.js";
 import { h } from "./dom.js";
 
-const SPEEDS = [["2", "2 a second"], ["8", "8 a second"], ["30", "30 a second"], ["row", "a row at a time"]];
+const SPEEDS = [["2", "2 / s"], ["8", "8 / s"], ["30", "30 / s"], ["row", "rows"]];
 
 export class Player {
   // `shape()`: of the outputs; `position()`: the one that is shown; `go(position)`: show another one; `rest()`: the movement ends.
@@ -12,9 +12,9 @@ export class Player {
     this.toggle = button("▶ Play", () => this.#toggle(), { class: "play" });
     this.slider = h("input", { type: "range", min: 0, step: 1, "aria-label": "Position of the window", oninput: () => this.#jump(Number(this.slider.value)) });
     this.element = h("div", { class: "player", role: "group", "aria-label": "Move the window" },
-      button("⏮", () => this.#jump(0), { "aria-label": "First position" }), button("◀", () => this.#step(-1), { "aria-label": "One position back" }),
-      this.toggle, button("▶|", () => this.#step(1), { "aria-label": "One position on" }),
-      button("⏭", () => this.#jump(this.#count - 1), { "aria-label": "Last position" }), this.slider, choice(app, "filter.speed", "Speed", SPEEDS));
+      button("|◀", () => this.#jump(0), { "aria-label": "First position" }), button("◀", () => this.#step(-1), { "aria-label": "One position back" }),
+      this.toggle, button("▶", () => this.#step(1), { "aria-label": "One position on" }),
+      button("▶|", () => this.#jump(this.#count - 1), { "aria-label": "Last position" }), this.slider, choice(app, "filter.speed", "Speed", SPEEDS));
     app.untilClosed(() => clearTimeout(this.timer));
     app.whenHidden(() => this.pause());
   }

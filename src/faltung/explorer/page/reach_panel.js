@@ -57,7 +57,7 @@ class ReachRow {
 
 // The outputs as a table: its lines are the rows and columns in which there are any.
 function asTable(reached) {
-  const lines = reached[0].position.map((_, axis) => linesOf(reached, axis));
+  const lines = reached[0].position.map((_, axis) => filledIn(linesOf(reached, axis)));
   const taps = new NdArray(lines.map(({ length }) => length));
   for (const { position, tap } of reached) {
     const [row, column] = position.length === 2 ? [lines[0].indexOf(position[0]), lines[1].indexOf(position[1])] : [0, lines[0].indexOf(position[0])];
@@ -68,6 +68,12 @@ function asTable(reached) {
 
 function linesOf(reached, axis) {
   return [...new Set(reached.map(({ position }) => position[axis]))].sort((one, other) => one - other);
+}
+
+// The same with those between them, unless they are far apart.
+function filledIn(lines) {
+  const span = lines.at(-1) - lines[0] + 1;
+  return span > MOST ? lines : Array.from({ length: span }, (_, index) => lines[0] + index);
 }
 
 // Frames around the outputs: as few as there are blocks of neighbours.

@@ -27,7 +27,7 @@ export class SignalView {
     this.overlay.setAttribute("aria-label", text);
   }
 
-  // `origin`: position of the first sample; `inside`: [start, stop] of what is not an extension; `range`: of the numbers.
+  // `origin`: position of the first sample; `inside`: { start, stop } of what is not an extension; `range`: of the numbers.
   show(samples, { origin = [0], inside, range } = {}) {
     this.channels = Array.isArray(samples) ? samples : [samples];
     this.origin = origin;
@@ -36,7 +36,6 @@ export class SignalView {
     const [low, high] = range ?? [Math.min(...limits.map(([value]) => value)), Math.max(...limits.map(([, value]) => value))];
     const room = 0.06 * (high - low) || 1;
     this.range = [low - room, high + room];
-    this.cursor = null;
     this.draw();
   }
 
@@ -102,7 +101,7 @@ export class SignalView {
     context.lineWidth = 1;
     const zero = this.#y(Math.min(high, Math.max(low, 0)), lane);
     line(context, [[LEFT, zero], [this.box.clientWidth, zero]]);
-    const [start, stop] = this.inside ?? [this.origin[0], this.origin[0] + data.length];
+    const [start, stop] = this.inside ? [this.inside.start[0], this.inside.stop[0]] : [this.origin[0], this.origin[0] + data.length];
     const points = Array.from(data, (value, place) => [this.#x(place + this.origin[0]), this.#y(value, lane)]);
     const [from, to] = [start - this.origin[0], stop - this.origin[0]];
     context.strokeStyle = this.#colour("quiet");
@@ -139,7 +138,8 @@ export class SignalView {
     if (!this.channels || !this.overlay.width) return;
     const context = this.#context(this.overlay);
     const below = this.box.clientHeight - BELOW;
-    for (const { start, stop, kind, taps, step = 1 } of this.boxes) {
+    for (const { start, stop, kind, taps, step = 1, quiet } of this.boxes) {
+      if (quiet) continue;
       const left = this.#x(start[0]) - this.#step / 2;
       const width = Math.max(3, (stop[0] - start[0]) * this.#step);
       context.fillStyle = context.strokeStyle = this.#colour(`mark-${kind}`);

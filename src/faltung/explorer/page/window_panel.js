@@ -19,40 +19,36 @@ export class WindowPanel {
   // `windows`: for each operation shown, { operation, windows: one for each channel, position, dilation, origin, bias };
   // `names`: of the channels; `range`: of the samples' colours.
   show(views, { names, scale, range }) {
-    const most = Math.max(5, Math.min(15, Math.floor(Math.sqrt(MOST_CELLS / (3 * views.length * names.length)))) | 1);
+    const most = Math.max(5, Math.min(11, Math.floor(Math.sqrt(MOST_CELLS / (3 * views.length * names.length)))) | 1);
     const key = views.map(({ operation, windows }) => `${operation} ${windows.length} ${windows[0].taps.shape}`).join() + most;
-    if (key !== this.key) this.#build(views, names);
+    const other = key !== this.key;
+    if (other) this.#build(views, names);
     this.key = key;
     views.forEach((view, index) => this.rows[index].show(view, { names, scale, range, most }));
-  }
-
-  // Let the kernel turn again, as a convolution turns it.
-  flip() {
-    for (const row of this.rows) row.flip();
+    if (other) for (const row of this.rows) row.begin();
   }
 
   #build(views, names) {
-    this.rows = views.map(({ operation }) => new OperationRow(operation, names));
+    this.rows = views.map(({ operation, windows }) => new OperationRow(operation, names, windows[0].taps.ndim));
     this.element.replaceChildren(...this.rows.map(({ element }) => element));
-    this.flip();
   }
 }
 
 // The tables and the equation of one operation.
 class OperationRow {
-  constructor(operation, names) {
+  constructor(operation, names, ndim) {
     this.operation = operation;
-    const laid = operation === "convolve" ? "kernel, flipped" : "kernel as it is";
+    const laid = operation === "convolve" ? "kernel, flipped" : "kernel, as it is";
     this.channels = names.map((name) => ({
-      samples: new NumberTable(names.length > 1 ? `samples of ${name}` : "samples under the window", "samples"),
+      samples: new NumberTable(names.length > 1 ? `samples, ${name}` : "samples", "samples"),
       taps: new NumberTable(laid, `taps ${operation}`),
-      products: new NumberTable("their products", "products"),
+      products: new NumberTable("products", "products"),
     }));
     this.terms = h("p", { class: "equation" });
     this.note = h("p", { class: "hint" });
     this.element = h("section", { class: "operation-row", "aria-label": SIGNS[operation] },
       h("h3", {}, SIGNS[operation], h("span", { class: "formula" }, operation === "convolve" ? "y[n] = Σ k[m] x[n − m]" : "y[n] = Σ k[m] x[n + m]")),
-      this.channels.map(({ samples, taps, products }) => h("div", { class: "sum-row" },
+      this.channels.map(({ samples, taps, products }) => h("div", { class: `sum-row${ndim === 1 ? " stacked" : ""}` },
         scrolled(samples), h("span", { class: "sign" }, "×"), scrolled(taps), h("span", { class: "sign" }, "="), scrolled(products))),
       this.terms, this.note);
   }
@@ -78,21 +74,29 @@ class OperationRow {
     this.#writeEquation(windows, position, names);
     const hidden = rows.length < (shape.length === 2 ? shape[0] : 1) || columns.length < width;
     this.note.textContent = hidden
-      ? `Shown are the ${rows.length} × ${columns.length} taps around the origin; the sum counts all ${shape.join(" × ")}.` : "";
+      ? `Shown are the ${shape.length === 2 ? `${rows.length} × ` : ""}${columns.length} taps around the origin; the sum counts all ${shape.join(" × ")}.` : "";
   }
 
   #writeEquation(windows, position, names) {
     const total = windows.reduce((sum, window) => sum + window.sum, 0);
     const parts = [h("strong", {}, `y[${position.join(", ")}] = `)];
-    if (windows.length > 1) parts.push(...joined(windows.map(({ sum }, index) => [number(sum, { class: "number" }), h("small", {}, ` ${names[index]}`)])));
+    if (windows.length > 1) parts.push(...joined(windows.map(({ sum }, index) => [bracketed(sum), h("small", {}, ` ${names[index]}`)])));
     else parts.push(...termsOf(windows[0]));
     parts.push(" = ", number(total, { class: "number result", "data-sum": this.operation }));
     this.terms.replaceChildren(...parts);
   }
 
-  flip() {
+  // The kernel turns, as a convolution turns it; the tables begin with their middle, and are scrolled together.
+  begin() {
+    const boxes = [...this.element.querySelectorAll(".scrolled")];
+    for (const box of boxes) {
+      box.scrollTo((box.scrollWidth - box.clientWidth) / 2, (box.scrollHeight - box.clientHeight) / 2);
+      box.onscroll = () => {
+        for (const other of boxes) if (other !== box) Object.assign(other, { scrollLeft: box.scrollLeft, scrollTop: box.scrollTop });
+      };
+    }
     if (this.operation !== "convolve") return;
-    for (const { taps } of this.channels) {
+    for (const { taps } of this.channels.filter(({ taps: { element } }) => !element.classList.contains("many"))) {
       taps.element.classList.remove("flipping");
       void taps.element.offsetWidth; // so that the animation begins again
       taps.element.classList.add("flipping");
@@ -101,7 +105,9 @@ class OperationRow {
 }
 
 function scrolled(table) {
-  return h("div", { class: "scrolled", tabindex: "0", role: "group", "aria-label": table.caption.textContent }, table.element);
+  const title = table.caption.textContent;
+  return h("div", { class: "titled-table" }, h("p", { class: "hint", "aria-hidden": "true" }, title),
+    h("div", { class: "scrolled", tabindex: "0", role: "group", "aria-label": title }, table.element));
 }
 
 // tap × sample + tap × sample + ...: of the taps that are not zero, the first ones if there are many.
