@@ -46,7 +46,7 @@ SHOWN: dict[str, tuple[str, dict[str, object]]] = {
     "statements/plot_08_simple_to_complex": ("Open Patterns by depth.", {"view": "network"}),
     "statements/plot_09_algebra": ("Choose two kernels, and try each law.", {"view": "algebra"}),
     "statements/plot_10_two_dimensional": ("Choose a kernel by its name.", {"filter.input": "shapes"}),
-    "statements/plot_11_several_input_channels": ("Each channel has its own taps.", {"filter.input": "colour"}),
+    "statements/plot_11_several_input_channels": ("One kernel for each channel.", {"filter.input": "microphones"}),
     "statements/plot_12_several_output_channels": (
         "Each kernel makes a channel of its own.",
         {
@@ -89,7 +89,8 @@ def add_explorer(app: Sphinx, page: str, _template: str, context: dict[str, Any]
         source = f"{relative_uri(app.builder.get_target_uri(page), FILE)}#{address(state)}"
         context["body"] += (
             '<section class="watch-it"><h2>Watch it</h2>'
-            f'<p>{todo} This is the <a href="{source}" target="_blank">explorer</a>; it runs in this page, without Python.</p>'
+            f'<p>{todo} This is the <a href="{source}" target="_blank">explorer</a>. '
+            "It runs in this page, without Python.</p>"
             f'<div><iframe src="{source}" title="The explorer of faltung" loading="lazy"></iframe></div></section>'
         )
 
