@@ -19,6 +19,7 @@ _Making = dict[str, Any]
 #: Functions of one number, or of several at one position, that the page knows by these names.
 _POINTWISE = (
     *("relu", "sigmoid", "tanh", "silu", "gelu", "exp", "neg", "abs", "sqrt", "rsqrt", "reciprocal", "log", "square"),
+    *("sin", "cos", "addcmul"),
     *("leaky_relu", "elu", "hardtanh", "hardsigmoid", "hardswish", "softplus", "relu6", "clamp", "pow"),
     *("add", "sub", "rsub", "mul", "div", "maximum", "minimum"),
 )

@@ -298,7 +298,8 @@ def _names(captured: Captured, uses: Mapping[int, _Use]) -> dict[int, tuple[str,
         for index in indices:
             operation = captured.operations[index]
             row = owners.get(id(operation))
-            stem = call.name if alone else row.name if row else f"{call.name}.{_plain(operation)}".lstrip(".")
+            owned = row.name if row and row.parameters else f"{call.name}.{_plain(operation)}".lstrip(".")
+            stem = call.name if alone else owned
             counts[stem] = count = counts.get(stem, 0) + 1
             kind = call.module if alone else _plain(operation)
             names[index] = (stem if count == 1 else f"{stem} ({count})", kind)
