@@ -215,6 +215,7 @@ def test_a_result_becomes_a_factor_and_a_link_keeps_it(quiet_page, address):
     page.get_by_text("binomial(2) * sobel(axis=1) * sobel(axis=1)").wait_for()
     text = page.locator(".result .call code").text_content()
     assert fa.parse(text) == fa.binomial(2) * fa.sobel() * fa.sobel()
+    expect(quiet_page).to_have_url(re.compile("algebra.f="))  # written when nothing has changed for a moment
     quiet_page.reload()
     page.locator(".algebra-view[data-ready]").wait_for()
     assert page.locator(".result .call code").text_content() == text

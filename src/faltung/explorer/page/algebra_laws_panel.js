@@ -2,6 +2,7 @@
 
 import { extent } from "./array.js";
 import { rangeFor } from "./colours.js";
+import { button } from "./controls.js";
 import { h, setNumber } from "./dom.js";
 import { largestDifference } from "./kernels.js";
 import { LAWS } from "./algebra_laws.js";
@@ -11,8 +12,8 @@ import { largest, minus } from "./passes.js";
 const ROUNDING = 1e-12; // relative to the largest number
 
 export class LawsPanel {
-  constructor() {
-    this.cards = LAWS.map((law) => new LawCard(law));
+  constructor(app) {
+    this.cards = LAWS.map((law) => new LawCard(app, law));
     this.element = h("div", { class: "laws" }, this.cards.map(({ element }) => element));
   }
 
@@ -31,20 +32,22 @@ export class LawsPanel {
 }
 
 class LawCard {
-  constructor(law) {
+  constructor(app, law) {
     this.law = law;
+    const tries = law.tries.map(([title, values]) => button(title, () => app.store.set(Object.fromEntries(Object.entries(values).map(([name, value]) => [`algebra.${name}`, value])))));
     this.sides = [new TapsThumb("left side"), new TapsThumb("right side")];
     this.taps = h("span", { class: "number", "data-law": `${law.name}-taps` });
     this.picture = h("span", { class: "number", "data-law": `${law.name}-picture` });
     this.verdict = h("p", { class: "verdict" });
+    this.given = h("small", {});
     this.element = h("article", { class: law.fails ? "law fails" : "law", "aria-label": law.title },
-      h("h3", {}, law.title), h("p", { class: "formula" }, law.formula),
+      h("h3", {}, law.title), h("p", {}, h("span", { class: "formula" }, law.formula), " ", this.given),
       h("div", { class: "sides" }, this.sides[0].element, h("span", { class: "sign", "aria-hidden": "true" }, law.fails ? "≠" : "="), this.sides[1].element),
       h("p", {}, law.says),
       h("table", {}, h("caption", {}, "Largest difference of both sides"), h("tbody", {},
         h("tr", {}, h("th", { scope: "row" }, "in the taps"), h("td", {}, this.taps)),
         h("tr", {}, h("th", { scope: "row" }, "in the filtered picture"), h("td", {}, this.picture)))),
-      this.verdict);
+      this.verdict, h("div", { class: "row tries" }, h("span", {}, "Try:"), tries));
   }
 
   showKernels(kernels) {
@@ -53,6 +56,7 @@ class LawCard {
     this.range = rangeFor("signed", [Math.min(...limits.map(([low]) => low)), Math.max(...limits.map(([, high]) => high))]);
     this.sides[0].show(left, this.range);
     this.sides[1].show(right, this.range);
+    this.given.textContent = this.law.given?.(kernels) ?? "";
     this.apart = largestDifference(left, right);
     setNumber(this.taps, this.apart);
     this.picture.textContent = this.verdict.textContent = "…";

@@ -72,6 +72,7 @@ export class RoutesPanel {
     const { x, input, made, one, stepped, between, difference } = this.shown;
     const own = input.channels.length === 1 ? input.range : input.range && [0, 255];
     draw(this.views.x, x, own ? { scale: "gray", range: own } : scaleOf([x], 1));
+    if (input.channels.length > 1) this.views.x.caption.textContent += `, the mean of ${input.channels.length} channels`;
     const share = shareOf(made);
     const scale = scaleOf([one, stepped], share, own);
     draw(this.views.one, one, scale);
@@ -150,7 +151,7 @@ function shareOf({ taps }) {
 function scaleOf(pictures, share, own) {
   const limits = pictures.map(extent);
   const [low, high] = [Math.min(...limits.map(([least]) => least)), Math.max(...limits.map(([, most]) => most))];
-  if (low < 0 && share < 0.2) return { scale: "signed", range: rangeFor("signed", [low, high]) };
+  if (low < 0 && Math.abs(share) < 0.2) return { scale: "signed", range: rangeFor("signed", [low, high]) };
   const like = own && high <= 1.5 * own[1] && high > 0.25 * own[1];
   return { scale: "gray", range: like ? own : rangeFor("gray", [low, high]) };
 }

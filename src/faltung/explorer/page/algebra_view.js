@@ -51,7 +51,7 @@ class AlgebraView {
     const ndim = () => this.input.ndim;
     this.equation = new EquationPanel(app, ndim);
     this.routes = new RoutesPanel(app, () => this.#viewClass());
-    this.laws = new LawsPanel();
+    this.laws = new LawsPanel(app);
     this.border = new BorderPanel(app);
     this.third = new KernelEditor({ ndim, read: () => this.store.get("algebra.h"), write: (description) => this.store.set({ "algebra.h": description }) });
     this.wrong = h("p", { class: "wrong", role: "alert", hidden: true });
@@ -153,7 +153,8 @@ class AlgebraView {
       await this.laws.show(kernels, run, signal);
       this.place.dataset.ready = "true"; // everything of the present state is shown
     } catch (error) {
-      if (error.name !== "AbortError") throw error;
+      if (error instanceof RangeError) this.#complain(error.message); // kernels that are too large for a law
+      else if (error.name !== "AbortError") throw error;
     }
   }
 
