@@ -3,7 +3,7 @@
 =========================================================================
 
 *Analysis* goes from an image to an answer: here, from a picture to the kind of garment that is in it. *Generation*
-goes from random numbers to an image. Both are the same kind of network, read in opposite directions.
+goes from random numbers to an image. Both kinds of network are made of the same layers.
 
 The classifier comes with the package. The generator is trained on this page, in seconds, on 1,425 small images of
 three kinds; expect toys. The clothes are Fashion-MNIST (Zalando SE, MIT licence), here with 14 x 14 pixels.

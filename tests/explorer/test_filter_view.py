@@ -366,7 +366,7 @@ def test_links_that_make_no_sense_are_answered_by_a_sentence_or_a_picture(quiet_
 def saved_file(page, name):
     with page.expect_download() as download:
         page.get_by_role("button", name=name).click()
-    return open(download.value.path(), "rb").read()
+    return download.value.path().read_bytes()
 
 
 def test_pictures_and_the_animation_are_what_was_shown(quiet_page, saved):
@@ -431,6 +431,7 @@ def test_large_kernels_are_computed_by_python_or_in_slices(quiet_page, saved, se
         assert largest == pytest.approx(y.max(), abs=1e-12 * scale)
         assert result(quiet_page) == pytest.approx(y[9, 20], abs=1e-12 * scale)
         assert page.locator(".window-panel .hint", has_text="Shown are the").count() == 1
+        page.locator(".plan-panel p").first.wait_for()  # the answer about the plan, before the page is left
 
 
 QUESTIONS = FilterSubject().questions()

@@ -34,7 +34,7 @@ bank = fa.Bank.stack([fa.Kernel(line(angle)) for angle in angles])
 answers = fa.correlate(green, bank)
 vesselness, direction = answers.max(axis=0), angles[answers.argmax(axis=0)]
 
-figure, panels = plt.subplots(1, 3, figsize=(12.5, 4.4), layout="constrained")
+figure, panels = plt.subplots(1, 3, figsize=(12.5, 4.7), layout="constrained")
 panels[0].imshow(green, cmap="gray")
 panels[0].set_title("retina, green")
 panels[1].imshow(vesselness, cmap="viridis", vmin=0, vmax=12)

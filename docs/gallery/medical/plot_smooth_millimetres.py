@@ -33,7 +33,7 @@ print(kernel.sampled({"x": 1.0, "y": 1.0, "z": 3.0}), "in voxels")
 
 careless = fa.gaussian(float(sigma), ndim=3)(brain, mode="constant")
 figure, panels = plt.subplots(1, 3, figsize=(12, 4.1), layout="constrained")
-titles = ["1 × 1 × 3 mm", "6 mm along all axes", "6 voxels along all axes: 18 mm along z"]
+titles = ["1 × 1 × 3 mm", "6 mm along all axes", "6 voxels: 18 mm along z"]
 for panel, volume, title in zip(panels, (brain, smooth, careless), titles, strict=True):
     cut = volume.sel(x=98.0)
     panel.pcolormesh(cut.y, cut.z, cut.T, cmap="gray", vmin=0, vmax=230)

@@ -45,8 +45,9 @@ figure, panels = plt.subplots(1, 2, figsize=(11, 3.9), layout="constrained", wid
 panels[0].imshow(samples[0, 0].numpy(), cmap="gray")
 panels[0].set(title="the picture, moved to the right", xticks=[], yticks=[])
 for (title, outputs), colour in zip(curves.items(), ("tab:orange", "tab:blue"), strict=True):
-    panels[1].plot(shifts, outputs[:, 0, 3] - outputs[0, 0, 3], "o-", color=colour, label=title)
-panels[1].set(title="one output of the network, minus that without a shift", xlabel="shift, samples")
+    spread = outputs[0, :, 3].std()  # between samples
+    panels[1].plot(shifts, 100 * (outputs[:, 0, 3] - outputs[0, 0, 3]) / spread, "o-", color=colour, label=title)
+panels[1].set(title="change of one output of the network", xlabel="shift, samples", ylabel="% of its spread")
 panels[1].legend(frameon=False)
 
 # %%

@@ -16,7 +16,7 @@ import torch
 import faltung as fa
 
 sharp = torch.tensor(skimage.data.camera()[60:220, 130:290] / 255.0)
-noise = torch.tensor(np.random.default_rng(0).normal(scale=0.01, size=sharp.shape))
+noise = torch.tensor(np.random.default_rng(0).normal(scale=0.02, size=sharp.shape))
 blurred = fa.gaussian(1.2)(sharp) + noise
 
 taps = torch.zeros(9, 9, dtype=torch.float64)
@@ -44,7 +44,7 @@ learned = taps.detach()
 exact, report = fa.fit_filter(blurred.numpy(), sharp.numpy(), 9, mode="reflect", offset=False, held_out=0)
 difference = np.abs(learned.numpy() - exact.taps).max()
 print(f"{len(losses)} evaluations; largest difference of a tap to the exact filter: {difference:.1e}")
-assert difference < 0.01
+assert difference < 0.02
 least = np.mean((exact(blurred.numpy()) - sharp.numpy()) ** 2)
 assert losses[-1] < 1.001 * least
 

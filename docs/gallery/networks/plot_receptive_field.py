@@ -35,7 +35,7 @@ def gradient_of_middle(network):
     return picture.grad[0, 0].numpy()
 
 
-figure, panels = plt.subplots(1, 4, figsize=(13, 3.6), layout="constrained")
+figure, panels = plt.subplots(1, 4, figsize=(13, 3.9), layout="constrained")
 for panel, (title, layers) in zip(panels, networks.items(), strict=True):
     network = nn.Sequential(*layers)
     card = fa.inspect.card(network, torch.zeros(1, 1, side, side), sections=["receptive_fields"])
@@ -44,7 +44,7 @@ for panel, (title, layers) in zip(panels, networks.items(), strict=True):
     assert np.array_equal(field.whole_mask.reshape(side, side), count != 0)
     print(f"{title:22} {field.size[0]} × {field.size[1]}, {field.count} samples, holes: {field.has_holes}")
     panel.imshow(np.where(count > 0, np.log1p(count), np.nan), cmap="viridis", vmin=0, vmax=4)
-    panel.set(title=f"{title}: {field.count} samples", xticks=[], yticks=[])
+    panel.set(title=f"{title}\n{field.size[0]} × {field.size[1]}, {field.count} samples", xticks=[], yticks=[])
 
 # %%
 # The formula of textbooks: the size grows by (taps - 1) × dilation × all strides before.

@@ -14,7 +14,7 @@ from typing import Any
 from faltung.explorer.makings import making
 from faltung.explorer.network_run import NetworkRun, Step
 
-__all__ = ["AxisField", "field_numbers"]
+__all__ = ["AxisField", "Fields", "field_numbers"]
 
 #: These look at their own position only.
 _OWN_POSITION = ("pointwise", "batch norm", "concatenation", "softmax", "linear", "layer norm")
@@ -54,7 +54,7 @@ class AxisField:
 
 
 Fields = tuple[AxisField, ...] | str | None
-"""Along each axis; ``"whole"`` for the whole input; ``"nothing"`` of other inputs; None if there are no such numbers."""
+"""Along each axis; ``"whole"`` of the whole input; ``"nothing"`` of other inputs; None if there are no numbers."""
 
 
 def field_numbers(run: NetworkRun) -> list[Fields]:

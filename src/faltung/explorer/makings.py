@@ -200,7 +200,7 @@ def _pointwise(run: NetworkRun, step: Step) -> _Making | None:
     parts: list[_Making] = []
     for name, value in operation.arguments.items():
         if name in varying:
-            if run.shape(varying[name]) not in (shape, (shape[0], *[1] * (len(shape) - 1))):
+            if run.shape(varying[name]) not in (shape, (shape[0], *[1] * (len(shape) - 1)), (1,)):
                 return None
             parts.append({"name": name, "tensor": varying[name]})
         elif isinstance(value, Place):

@@ -41,8 +41,8 @@ def moved(values: torch.Tensor, shift: Sequence[int], fill: str) -> torch.Tensor
 def differences(before: NetworkRun, after: NetworkRun, shift: Sequence[int], fill: str) -> list[dict[str, Any]]:
     """Return for each step how far its result moved, and how much it differs when that is taken back.
 
-    Each difference is the norm of the difference divided by the norm of the result before: of all values, and of those
-    inside, which see nothing beyond the border.
+    Each difference is the norm of the difference divided by the norm of the result before: of all values, and of
+    those inside, which see nothing beyond the border.
 
     Examples
     --------

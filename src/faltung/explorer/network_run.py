@@ -27,6 +27,8 @@ _MOST_STEPS = 600
 
 #: These copy what they are given; they are no steps of their own.
 _COPIES = ("clone", "_to_copy", "detach", "alias", "lift_fresh", "contiguous", "_unsafe_view", "copy")
+#: These ask for memory, and read nothing but a shape.
+_MEMORY = ("new_empty", "new_zeros", "new_ones", "new_full", "empty_like", "zeros_like", "ones_like", "full_like")
 #: These work along the last axis; others have their channels behind the batch axis.
 _LAST_AXIS = ("mm", "addmm", "linear", "bmm", "baddbmm", "native_layer_norm", "_fused_rms_norm", "embedding")
 
@@ -207,7 +209,7 @@ class _KeptValues:
 
     def watch(self, operation: Operation, results: Sequence[torch.Tensor]) -> None:
         index, self._operations = self._operations, self._operations + 1
-        if not operation.follows or not results:
+        if not operation.follows or not results or operation.name in _MEMORY:
             return
         operands = tuple(
             (name, item, self._operand(operation, place))

@@ -108,6 +108,14 @@ export class Problem {
       Math.min(this.shape[axis] - 1, Math.max(0, Math.round((sample[axis] - first) / stride) - this.crop)));
   }
 
+  // The positions of outputs between which a range of samples lies, along one axis; between outputs they are fractions.
+  spanOf(operation, [start, stop], axis = 0) {
+    const { first, stride } = this.#axes(operation)[axis];
+    const place = (sample) => (sample - first) / stride - this.crop;
+    const half = 0.5 - 0.5 / stride;
+    return [place(start) + half, place(stop) + half];
+  }
+
   // The outputs that a sample reaches, and with which tap.
   reached(operation, out, channel, sample) {
     return reachedFrom(this.lengths, this.bank(operation)[out][channel], this.options(operation), sample)

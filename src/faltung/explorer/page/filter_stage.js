@@ -32,7 +32,7 @@ export class FilterStage {
     const direction = segmented(app, "filter.direction", "Follow", [["sees", "What an output sees"], ["goes", "Where a sample goes"]]);
     this.element = h("div", { class: "stage" }, this.maps, this.difference,
       h("div", { class: "strip" }, this.stripTitle, this.strip.element), this.bank.element, h("div", { class: "moving row" }, this.player.element, direction),
-      this.window.element, this.reach.element);
+      h("p", { class: "hint" }, "Point at a picture, or use the arrow keys on it: here are the numbers at that place. Ctrl and the wheel enlarge."), this.window.element, this.reach.element);
   }
 
   get #goes() {
@@ -110,6 +110,7 @@ export class FilterStage {
     this.inputRange = range;
     const inside = { start: problem.lengths.map(() => 0), stop: problem.lengths };
     const colour = input.colour || problem.channels.length === 1 || problem.ndim === 1;
+    this.inputSpan = [-before[0], problem.lengths[0] + after[0]];
     this.inputView.show(colour ? shown : shown[0], { scale: this.inputScale, range, origin: before.map((count) => -count), inside });
     this.inputView.label = `Input, ${problem.lengths.join(" by ")} samples. Move the window with the arrow keys.`;
     const spread = problem.setting.kind === "transposed" && problem.setting.stride > 1 ? "; zeros between the samples" : "";
@@ -139,7 +140,7 @@ export class FilterStage {
     const { scale, range } = this.scales;
     const [low, high] = extent(array);
     const view = this.outputs[operation];
-    view.show(array, { scale, range });
+    view.show(array, { scale, range, span: array.ndim === 1 ? this.problem.spanOf(operation, this.inputSpan) : undefined });
     view.label = `Output of the ${NAMES[operation].toLowerCase()}, ${array.shape.join(" by ")} samples.`;
     const meaning = scale === "signed" && array.ndim === 2 ? "orange is negative, white zero, purple positive" : "";
     const colours = array.ndim === 1 ? "samples" : `${scale} scale from ${format(range[0])} to ${format(range[1])}`;

@@ -64,6 +64,13 @@ function setText(element, text) {
   if (element.textContent !== shown) element.textContent = shown;
 }
 
+// A table in a box that scrolls, under its title.
+export function titledTable(table) {
+  const title = table.caption.textContent;
+  return h("div", { class: "titled-table" }, h("p", { class: "hint", "aria-hidden": "true" }, title),
+    h("div", { class: "scrolled", tabindex: "0", role: "group", "aria-label": title }, table.element));
+}
+
 // The part of a window that is shown as numbers: at most `most` lines along each axis, around a middle.
 export function middlePart(shape, middle, most) {
   const ranges = shape.map((length, axis) => {

@@ -3,7 +3,7 @@
 import { NdArray, extent } from "./array.js";
 import { rangeFor } from "./colours.js";
 import { h, number } from "./dom.js";
-import { NumberTable, middlePart, partOf } from "./number_table.js";
+import { NumberTable, middlePart, partOf, titledTable } from "./number_table.js";
 
 const MOST = 13;
 
@@ -28,12 +28,11 @@ export class ReachPanel {
 
 class ReachRow {
   constructor(operation) {
-    this.taps = new NumberTable("the tap that lies on it, for each output", "taps");
-    this.added = new NumberTable("what it adds to each output", "products");
+    this.taps = new NumberTable("the tap over it, by output", "taps");
+    this.added = new NumberTable("what it adds, by output", "products");
     this.sentence = h("p", {});
     this.note = h("p", { class: "hint" });
-    this.tables = h("div", { class: "sum-row" }, h("div", { class: "scrolled" }, this.taps.element),
-      h("span", { class: "sign" }, "→"), h("div", { class: "scrolled" }, this.added.element));
+    this.tables = h("div", { class: "sum-row" }, titledTable(this.taps), h("span", { class: "sign" }, "→"), titledTable(this.added));
     this.element = h("section", { class: "operation-row" }, h("h3", {}, operation === "convolve" ? "Convolution" : "Correlation"),
       this.sentence, this.tables, this.note);
   }

@@ -28,10 +28,12 @@ export class SignalView {
   }
 
   // `origin`: position of the first sample; `inside`: { start, stop } of what is not an extension; `range`: of the numbers.
-  show(samples, { origin = [0], inside, range } = {}) {
+  // `span`: the positions at the ends of the axis, to compare signals.
+  show(samples, { origin = [0], inside, range, span } = {}) {
     this.channels = Array.isArray(samples) ? samples : [samples];
     this.origin = origin;
     this.inside = inside;
+    this.span = span ?? [origin[0], origin[0] + this.channels[0].data.length];
     const limits = this.channels.map(extent);
     const [low, high] = range ?? [Math.min(...limits.map(([value]) => value)), Math.max(...limits.map(([, value]) => value))];
     const room = 0.06 * (high - low) || 1;
@@ -76,12 +78,12 @@ export class SignalView {
   }
 
   get #step() {
-    return (this.box.clientWidth - LEFT - 8) / this.channels[0].data.length;
+    return (this.box.clientWidth - LEFT - 8) / (this.span[1] - this.span[0]);
   }
 
   // The middle of a sample, from the left.
   #x(position) {
-    return LEFT + (position - this.origin[0] + 0.5) * this.#step;
+    return LEFT + (position - this.span[0] + 0.5) * this.#step;
   }
 
   #lane(index) {
@@ -124,12 +126,12 @@ export class SignalView {
   }
 
   #drawAxis(context) {
-    const count = this.channels[0].data.length;
     const every = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000].find((step) => step * this.#step >= 48) ?? 5000;
     context.fillStyle = this.#colour("quiet");
     context.textAlign = "center";
     context.textBaseline = "bottom";
-    for (let at = Math.ceil(this.origin[0] / every) * every; at < this.origin[0] + count; at += every) {
+    const last = this.origin[0] + this.channels[0].data.length;
+    for (let at = Math.ceil(this.origin[0] / every) * every; at < last; at += every) {
       context.fillText(String(at).replace("-", "−"), this.#x(at), this.box.clientHeight - 2);
     }
   }
@@ -165,7 +167,7 @@ export class SignalView {
 
   positionAt(clientX) {
     if (!this.channels) return null;
-    const at = Math.floor((clientX - this.overlay.getBoundingClientRect().left - LEFT) / this.#step);
+    const at = Math.floor((clientX - this.overlay.getBoundingClientRect().left - LEFT) / this.#step + this.span[0]) - this.origin[0];
     return at >= 0 && at < this.channels[0].data.length ? [at + this.origin[0]] : null;
   }
 

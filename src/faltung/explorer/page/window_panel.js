@@ -3,7 +3,7 @@
 import { extent } from "./array.js";
 import { rangeFor } from "./colours.js";
 import { h, number } from "./dom.js";
-import { NumberTable, middlePart, partOf } from "./number_table.js";
+import { NumberTable, middlePart, partOf, titledTable } from "./number_table.js";
 
 const MOST_CELLS = 720; // that are written for one position
 const MOST_TERMS = 12;
@@ -49,7 +49,7 @@ class OperationRow {
     this.element = h("section", { class: "operation-row", "aria-label": SIGNS[operation] },
       h("h3", {}, SIGNS[operation], h("span", { class: "formula" }, operation === "convolve" ? "y[n] = Σ k[m] x[n − m]" : "y[n] = Σ k[m] x[n + m]")),
       this.channels.map(({ samples, taps, products }) => h("div", { class: `sum-row${ndim === 1 ? " stacked" : ""}` },
-        scrolled(samples), h("span", { class: "sign" }, "×"), scrolled(taps), h("span", { class: "sign" }, "="), scrolled(products))),
+        titledTable(samples), h("span", { class: "sign" }, "×"), titledTable(taps), h("span", { class: "sign" }, "="), titledTable(products))),
       this.terms, this.note);
   }
 
@@ -102,12 +102,6 @@ class OperationRow {
       taps.element.classList.add("flipping");
     }
   }
-}
-
-function scrolled(table) {
-  const title = table.caption.textContent;
-  return h("div", { class: "titled-table" }, h("p", { class: "hint", "aria-hidden": "true" }, title),
-    h("div", { class: "scrolled", tabindex: "0", role: "group", "aria-label": title }, table.element));
 }
 
 // tap × sample + tap × sample + ...: of the taps that are not zero, the first ones if there are many.
