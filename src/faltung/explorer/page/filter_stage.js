@@ -89,9 +89,23 @@ export class FilterStage {
     this.outputs = Object.fromEntries(this.#operations.map((operation) => [operation, new View({
       label: NAMES[operation], height, onhover: (position) => position && this.#overOutput(position), onpick: () => this.#keep(),
     })]));
+    this.#linkZoom();
     const titled = (title, view) => h("div", { class: "titled" }, h("h2", {}, title), view.element);
     this.maps.className = `maps ${this.problem.ndim === 2 ? "pictures" : "signals"} of-${this.#operations.length + 1}`;
     this.maps.replaceChildren(titled("Input", this.inputView), ...this.#operations.map((operation) => titled(this.#operations.length > 1 ? NAMES[operation] : `Output: ${NAMES[operation].toLowerCase()}`, this.outputs[operation])));
+  }
+
+  // Pictures are enlarged together, around the same place.
+  #linkZoom() {
+    this.inputView.onlook = (centre, zoom) => {
+      for (const [operation, view] of Object.entries(this.outputs)) view.look?.(centre && this.problem.outputNear(operation, centre.map(Math.floor)), zoom);
+    };
+    for (const [operation, view] of Object.entries(this.outputs)) {
+      view.onlook = (centre, zoom) => {
+        this.inputView.look?.(centre && this.problem.centreOf(operation, centre.map(Math.floor)), zoom);
+        for (const other of Object.values(this.outputs)) if (other !== view) other.look?.(centre, zoom);
+      };
+    }
   }
 
   #showInput() {

@@ -18,6 +18,7 @@ export class MapView {
     this.element = h("figure", { class: "map" }, this.box, this.caption);
     this.onhover = onhover;
     this.onpick = onpick;
+    this.onlook = null; // (position in the middle, zoom): the user enlarged or moved the picture
     this.boxes = [];
     this.zoom = 1;
     this.centre = null; // [row, column] in the middle of the box; null: the middle of the array
@@ -231,6 +232,7 @@ export class MapView {
     ];
     this.dragging = [event.clientX, event.clientY, true];
     this.draw();
+    this.onlook?.(this.centre, this.zoom);
   }
 
   #zoomBy(factor, position) {
@@ -240,6 +242,7 @@ export class MapView {
     this.centre = this.zoom > 1 ? (this.centre ?? position) : null;
     if (position && factor > 1) this.centre = position;
     this.draw();
+    this.onlook?.(this.centre, this.zoom);
   }
 
   #key(event) {
