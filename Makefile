@@ -1,13 +1,14 @@
 # make demo   set up everything needed and run the main job on the embedded data
 # make test   set up and run the tests
 # make lint   style and types
+# make docs   build the documentation; open build/docs/index.html
 # make bench  measure beside the peers; writes benchmarks/results/
 
 PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: demo test lint bench clean
+.PHONY: demo test lint docs bench clean
 
 demo: .venv/learn
 	$(BIN)/faltung learn
@@ -19,6 +20,12 @@ lint: .venv/dev
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+# A warning is an error: a link that leads nowhere, an example that fails, a public name that cannot be shown.
+docs: .venv/docs
+	$(BIN)/python docs/extensions/capability_table.py build/docs-source/capabilities.rst
+	$(BIN)/python -m sphinx --quiet --fail-on-warning --keep-going --jobs 2 -c docs -d build/docs-parsed build/docs-source build/docs
+	$(BIN)/python docs/extensions/link_check.py build/docs
 
 bench: .venv/bench
 	$(BIN)/python benchmarks/grid.py

@@ -11,12 +11,14 @@ import doctest
 import json
 import re
 import sys
+import textwrap
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from pytest_doctestplus.output_checker import FLOAT_CMP, OutputChecker
 from typer.testing import CliRunner
 
 from test_architecture import LADDER
@@ -24,16 +26,17 @@ from test_architecture import LADDER
 ROOT = Path(__file__).parent.parent
 README = ROOT / "README.md"
 PAGES = [README, ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
+SITE = sorted((ROOT / "docs").glob("*.rst"))  # pages of the site alone: the front page, and those of sections
 RESULTS = ROOT / "benchmarks" / "results"
 
-each_page = pytest.mark.parametrize("page", PAGES, ids=[str(page.relative_to(ROOT)) for page in PAGES])
+each_page = pytest.mark.parametrize("page", PAGES + SITE, ids=[str(page.relative_to(ROOT)) for page in PAGES + SITE])
 
 
 # ---- what a page is made of
 
 
 class CodeBlock(NamedTuple):
-    """A fenced block: the words behind the fence, its first line in the page, and its text."""
+    """A block of code: the words that say what it is, its first line in the page, and its text."""
 
     words: list[str]
     line: int
@@ -42,8 +45,11 @@ class CodeBlock(NamedTuple):
 
 def code_blocks(page: Path) -> Iterator[CodeBlock]:
     text = page.read_text(encoding="utf-8")
-    for match in re.finditer(r"^```([^\n`]*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
-        yield CodeBlock(match[1].split(), text[: match.start(2)].count("\n") + 1, match[2])
+    fenced = r"^```(?P<words>[^\n`]*)\n(?P<code>.*?)^```$"
+    indented = r"^(?P<margin> *)\.\. code-block:: (?P<words>\w+)\n\n(?P<code>((?P=margin)   [^\n]*\n|\n)+)"
+    for match in re.finditer(indented if page.suffix == ".rst" else fenced, text, re.MULTILINE | re.DOTALL):
+        line = text[: match.start("code")].count("\n") + 1
+        yield CodeBlock(match["words"].split(), line, textwrap.dedent(match["code"]))
 
 
 def without_code(page: Path) -> str:
@@ -148,6 +154,14 @@ def test_copied_tables_are_those_of_their_source(name):
 # ---- code and commands
 
 
+class PageChecker(OutputChecker):
+    """Compares what is printed as text, where ... stands for anything, or else number by number."""
+
+    def check_output(self, want: str, got: str, flags: int) -> bool:
+        as_text = doctest.OutputChecker().check_output(want, got, flags | doctest.ELLIPSIS)
+        return as_text or super().check_output(want, got, flags | FLOAT_CMP)
+
+
 @each_page
 def test_code_runs_as_printed(page, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -158,7 +172,7 @@ def test_code_runs_as_printed(page, tmp_path, monkeypatch):
             exec(compile(code, str(page), "exec"), names)
         elif block.words == ["pycon"]:
             test = doctest.DocTestParser().get_doctest(block.text, names, page.name, str(page), block.line)
-            result = doctest.DocTestRunner(optionflags=doctest.ELLIPSIS).run(test, clear_globs=False)
+            result = doctest.DocTestRunner(PageChecker()).run(test, clear_globs=False)
             names.update(test.globs)
             assert not result.failed
 
@@ -278,9 +292,11 @@ def test_figures_of_tables_are_those_of_the_results(page):
 
 # ---- what can be installed
 
-#: What a package is imported as, if not by its own name; None for tools, and for what torch.onnx needs.
+#: What a package is imported as, if not by its own name; None for tools, and for what other packages need.
 IMPORTED_AS = {
+    "httpx": None,  # by the client of Starlette's tests
     "opencv-python-headless": "cv2",
+    "pywavelets": "pywt",
     "scikit-image": "skimage",
     "mypy": None,
     "ruff": None,
@@ -298,9 +314,11 @@ def test_an_extra_installs_what_is_used(extra):
     files = [file for folder in ("src", "tests", "benchmarks", "docs") for file in (ROOT / folder).rglob("*.py")]
     text = "".join(file.read_text(encoding="utf-8") for file in files)
     for package in extras()[extra]:
-        module = IMPORTED_AS.get(package, package)
+        module = IMPORTED_AS.get(package, package.replace("-", "_"))
         if module is not None and module != "faltung":
-            used = rf"^\s*(import|from) {module}\b|(import_module|importorskip)\(\"{module}\b"
+            called = rf"(import_module|importorskip|files|program)\(\"{module}\b"
+            extension = rf"^    \"{module}(\.\w+)?\",$|^html_theme = \"{module}\"$"
+            used = rf"^\s*(import|from) {module}\b|{called}|{extension}"
             assert re.search(used, text, re.MULTILINE), package
 
 

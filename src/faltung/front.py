@@ -80,7 +80,7 @@ def convolve(
     channel_axis : int or str, optional
         The axis of the channels of `x`, or its name, which a bank adds up. It has ``groups * bank.in_channels``
         channels; the result has ``bank.out_channels`` channels on the same axis. With this argument, an array of taps
-        is a bank of shape (channels out, channels in, *spatial). A kernel filters every channel by itself.
+        is a bank of shape ``(channels out, channels in, *spatial)``. A kernel filters every channel by itself.
     stride : int or sequence of int, optional
         Samples between neighbouring outputs, on each axis of the kernel.
     dilation : int or sequence of int, optional

@@ -44,12 +44,12 @@ def result_of(module, expression):
 
 def test_names_of_a_file_are_its_own(sources):
     sources(
-        main='import { f } from "./a.js";\nconst own = 3;\nexport default { value: f(own), hidden: typeof hidden };\n',
+        main='import { f } from "./a.js";\nconst own = 3;\nexport default { value: f(own), seen: typeof hidden };\n',
         a='import { factor as two } from "./b.js";\nconst own = 5;\nconst hidden = 1;\n'
         "export function f(x) { return two * x + own; }\n",
         b="export const factor = 2;\nexport class Unused {}\nexport async function alsoUnused() {}\n",
     )
-    assert result_of(es_module("main.js"), "whole") == {"value": 11, "hidden": "undefined"}
+    assert result_of(es_module("main.js"), "whole") == {"value": 11, "seen": "undefined"}
 
 
 def test_a_file_that_two_import_is_there_once(sources):

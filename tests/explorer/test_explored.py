@@ -113,6 +113,10 @@ def test_a_network_is_shown_with_its_example_and_classes():
         ((IMAGE,), {"channel_axis": 2}, "axis: expected"),
         ((IMAGE,), {"classes": ["a"]}, "classes: expected None unless a network is given"),
         ((IMAGE,), {"view": "filters"}, "view: expected one of filter, algebra, network, learning, got 'filters'"),
+        ((IMAGE,), {"views": ["algebra"]}, "view: expected one of algebra, got 'filter'"),
+        ((IMAGE,), {"views": ["none"]}, "views: expected some of filter, algebra"),
+        ((IMAGE,), {"views": "filter"}, "views: expected some of"),
+        ((IMAGE,), {"views": ()}, "views: expected some of"),
         (("missing.png",), {}, "thing: expected a file that exists, got 'missing.png'"),
     ],
 )

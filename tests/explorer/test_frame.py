@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 
 import pytest
@@ -10,6 +11,7 @@ import faltung as fa
 from conftest import Noise, serving
 from faltung.explorer import es_module as bundler
 from faltung.explorer.es_module import es_module, page_source
+from faltung.explorer.packing import pack
 
 VIEWS = ["filter", "algebra", "network", "learning"]
 STATE = "document.getElementById('explorer').explorer.store.state"
@@ -30,10 +32,14 @@ def wait_for_view(page, name):
     assert shown(page) == name
 
 
-@pytest.fixture(params=["server", "file"])
-def address(request, served, saved):
+@pytest.fixture(params=["server", "file"], scope="module")
+def address(request, tmp_path_factory):
     """The address of a page: of a server, and of a file."""
-    return served(fa.explore()) if request.param == "server" else saved(fa.explore())
+    if request.param == "server":
+        with serving(fa.explore()) as server:
+            yield server.url
+    else:
+        yield fa.explore().save(tmp_path_factory.mktemp("saved") / "page.html").as_uri()
 
 
 @pytest.fixture(scope="module")
@@ -149,6 +155,16 @@ def test_the_state_can_be_saved(quiet_page, address):
         assert json.load(file) == quiet_page.evaluate(STATE)
 
 
+def test_a_page_can_have_fewer_views(quiet_page, saved):
+    page = quiet_page
+    page.goto(saved(fa.explore(views=["algebra", "filter"], view="algebra")))
+    wait_for_view(page, "algebra")
+    assert page.locator("[role=tab]").all_inner_texts() == ["Filter", "Algebra"]
+    page.locator("#tab-algebra").focus()
+    page.keyboard.press("ArrowRight")
+    wait_for_view(page, "filter")
+
+
 # ---- help
 
 
@@ -221,7 +237,9 @@ def test_questions_are_answered_and_refused_with_a_sentence(quiet_page, served):
     page = quiet_page
     page.goto(served(fa.explore()))
     ask = f"(args) => {ASK}('kernel', args)"
-    taps = page.evaluate(f"async (args) => [...(await ({ask})(args)).taps.data]", {"text": "binomial(2, ndim=1)", "ndim": 1})
+    taps = page.evaluate(
+        f"async (args) => [...(await ({ask})(args)).taps.data]", {"text": "binomial(2, ndim=1)", "ndim": 1}
+    )
     assert taps == fa.binomial(2, ndim=1).taps.tolist()
     said = page.evaluate(
         f"(args) => ({ask})(args).catch((error) => error.message)", {"text": "nonsense(2)", "ndim": 1}
@@ -252,16 +270,19 @@ def test_a_file_says_what_it_cannot_answer(quiet_page, saved):
 
 
 def test_two_explorers_on_one_page_are_apart(functions):
+    content, data = pack(fa.explore().content())
     told = functions.evaluate(
-        """async (text) => {
+        """async ([text, content, raw]) => {
+            const data = new DataView(Uint8Array.from(atob(raw), (sign) => sign.charCodeAt(0)).buffer);
             const place = URL.createObjectURL(new Blob([text], { type: "text/javascript" }));
             const { default: explorer } = await import(place);
             const made = ["light", "dark"].map((theme) => {
                 const heard = new Set();
-                const traits = { host: "notebook", version: "0", content: { state: { view: "learning", theme } }, data: new DataView(new ArrayBuffer(0)) };
+                const traits = { host: "notebook", version: "0", content: { ...content, state: { theme } }, data };
                 const model = {
-                    get: (name) => traits[name], on: (_, f) => heard.add(f), off: (_, f) => heard.delete(f), sent: [],
-                    send(message) { this.sent.push(message); }, tell: (...given) => heard.forEach((f) => f(...given)), heard,
+                    heard, sent: [], get: (name) => traits[name],
+                    on: (_, f) => heard.add(f), off: (_, f) => heard.delete(f),
+                    send(message) { this.sent.push(message); }, tell: (...given) => heard.forEach((f) => f(...given)),
                 };
                 const el = document.body.appendChild(document.createElement("div"));
                 return { model, el, close: explorer.render({ model, el }) };
@@ -281,7 +302,7 @@ def test_two_explorers_on_one_page_are_apart(functions):
             return { answers, themes, left: one.model.heard.size + two.model.heard.size, hash: location.hash,
                 closed: await open, empty: one.el.shadowRoot.childElementCount, apart: first !== second };
         }""",
-        es_module("main.js"),
+        [es_module("main.js"), content, base64.b64encode(data).decode()],
     )
     assert told == {
         "answers": ["first", "second"], "themes": ["light", "dark"], "left": 0, "hash": "",
@@ -355,6 +376,24 @@ def test_the_state_comes_back_from_its_text(functions, values, text):
     assert written == text
     assert again == state
     assert refused == []
+
+
+def test_a_link_says_what_differs_from_what_python_gave(functions):
+    code = f"{NEW_STORE} store.begin({{ 'a.x': 5, 'b.any': [1] }}); const before = store.toText();"
+    code += "store.set({ 'a.x': 1, 'b.any': null }); const text = store.toText();"
+    code += "store.begin({ 'a.x': 7, 'b.any': [1] }); store.fromText(text); return [before, text, store.state];"
+    before, text, state = call(functions, ["state.js"], code)
+    assert (before, text) == ("", "a.x=1&b.any=null")
+    assert (state["a.x"], state["b.any"]) == (1, None)
+
+
+def test_what_python_gave_is_shown(quiet_page, served, saved):
+    explorer = fa.explore(fa.gaussian(1), views=["filter", "algebra"])
+    for address in (served(explorer), saved(explorer)):
+        quiet_page.goto(address)
+        wait_for_view(quiet_page, "filter")
+        assert quiet_page.evaluate(STATE)["filter.kernels"] == [[{"source": "text", "text": "gaussian(1)"}]]
+        assert "#" not in quiet_page.url
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,7 @@ class Dataset:
 
     Parameters
     ----------
-    samples : uint8 or float32 array, shape (samples, channels, *spatial) with one to three spatial axes
+    samples : uint8 or float32 array, shape ``(samples, channels, *spatial)`` with one to three spatial axes
         Intensities from 0 to 255 in uint8, or values of any range in float32.
     labels : integer array, shape (samples,)
         Index of the class of each sample.
@@ -81,7 +81,7 @@ class Dataset:
 
     @property
     def sample_shape(self) -> tuple[int, ...]:
-        """Shape of one sample: (channels, *spatial)."""
+        """Shape of one sample: ``(channels, *spatial)``."""
         return self.samples.shape[1:]
 
     @property

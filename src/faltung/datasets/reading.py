@@ -82,7 +82,7 @@ def load(
     Returns
     -------
     Split
-        The three parts. `source` says how they were split, `parts` which sample is in which part, `found` which
+        The three parts. `source` says how they were split, `parts` which sample is in which part, ``found`` which
         files are used, and why others are not.
 
     Raises

@@ -27,7 +27,10 @@ from faltung.ground.targets import check_new_file, new_file
 if TYPE_CHECKING:
     from faltung.explorer.widget import ExplorerWidget
 
-__all__ = ["Explorer"]
+__all__ = ["VIEWS", "Explorer"]
+
+#: Views of a page, in their order.
+VIEWS = ("filter", "algebra", "network", "learning")
 
 _log = logging.getLogger(__name__)
 
@@ -51,12 +54,19 @@ class Explorer:
         What the page shows first: values for keys such as ``"view"`` or ``"filter.mode"``.
     title : str
         Title of the page.
+    views : sequence of str
+        The views that the page has.
     """
 
     def __init__(
-        self, subjects: Sequence[Subject], state: Mapping[str, object] | None = None, title: str = "faltung"
+        self,
+        subjects: Sequence[Subject],
+        state: Mapping[str, object] | None = None,
+        title: str = "faltung",
+        views: Sequence[str] = VIEWS,
     ) -> None:
         self.title = title
+        self.views = tuple(views)
         self.subjects = tuple(subjects)
         self.state = dict(state or {})
         self._questions = {
@@ -71,7 +81,11 @@ class Explorer:
 
     def content(self) -> dict[str, object]:
         """Return what the page needs at once."""
-        return {"state": self.state, **{subject.name: subject.content() for subject in self.subjects}}
+        return {
+            "views": self.views,
+            "state": self.state,
+            **{subject.name: subject.content() for subject in self.subjects},
+        }
 
     def reply(
         self, question: object, arguments: object, data: bytes | memoryview = b""

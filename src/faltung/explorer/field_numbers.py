@@ -14,7 +14,7 @@ from typing import Any
 from faltung.explorer.makings import making
 from faltung.explorer.network_run import NetworkRun, Step
 
-__all__ = ["AxisField", "field_numbers"]
+__all__ = ["AxisField", "Fields", "field_numbers"]
 
 #: These look at their own position only.
 _OWN_POSITION = ("pointwise", "batch norm", "concatenation", "softmax", "linear", "layer norm")
@@ -54,7 +54,7 @@ class AxisField:
 
 
 Fields = tuple[AxisField, ...] | str | None
-"""Along each axis; ``"whole"`` if it is the whole input; None if it has no such numbers."""
+"""Along each axis; ``"whole"`` of the whole input; ``"nothing"`` of other inputs; None if there are no numbers."""
 
 
 def field_numbers(run: NetworkRun) -> list[Fields]:
@@ -86,12 +86,12 @@ def _of_step(run: NetworkRun, step: Step, known: dict[int, Fields]) -> Fields:
     operands = [*_operands(run, step, made, known)]
     if not operands or any(fields is None for fields in operands):
         return None
-    if "whole" in operands:
-        return "whole"
+    if {*operands} & {"whole", "nothing"} and (plain := _without_numbers(operands)):
+        return plain
     joined = _joined([fields for fields in operands if isinstance(fields, tuple)])
     if joined is None:
         return None
-    kind = made["kind"]
+    kind = "pointwise" if step.operation.pointwise else made["kind"]
     if kind == "convolution" or kind == "pooling":
         windows = (made["size"], made["stride"], made["padding"], made["dilation"])
         return tuple(fields.windows(*windows, axis) for axis, fields in enumerate(joined))
@@ -109,13 +109,21 @@ def _operands(run: NetworkRun, step: Step, made: dict[str, Any], known: dict[int
             yield known[number]
             continue
         maker = run.by_index.get(feature.made_by)
-        before = None if maker is None else known.get(run.steps[maker].result)
-        whole = maker is not None and len(run.shape(number)) == 1
-        yield "whole" if before is not None and whole and _is_all(run, number, maker) else None
+        if maker is None:
+            others = {place.storage for name, place in run.captured.sources.items() if name != run.captured.input}
+            before: Fields = "nothing" if feature.place.storage in others else "whole"
+            count = run.input.numel()
+        else:
+            before, count = known.get(run.steps[maker].result), run.steps[maker].operation.results[0].count
+        flat = len(run.shape(number)) == 1 and feature.place.count == count
+        yield "nothing" if before == "nothing" else "whole" if before is not None and flat else None
 
 
-def _is_all(run: NetworkRun, number: int, maker: int | None) -> bool:
-    return maker is not None and run.features[number].place.count == run.steps[maker].operation.results[0].count
+def _without_numbers(operands: list[Fields]) -> str | None:
+    """Return what words say of several operands; None if numbers are left."""
+    if "whole" in operands:
+        return "whole"
+    return None if any(isinstance(fields, tuple) for fields in operands) else "nothing"
 
 
 def _joined(parts: list[tuple[AxisField, ...]]) -> tuple[AxisField, ...] | None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from faltung.errors import ArgumentError, ArgumentTypeError
-from faltung.explorer.explored import Explorer
+from faltung.explorer.explored import VIEWS, Explorer
 from faltung.explorer.filter_subject import FilterSubject
 from faltung.explorer.learning_subject import LearningSubject
 from faltung.explorer.network_subject import NetworkSubject
@@ -18,10 +18,7 @@ from faltung.explorer.subject import Subject
 from faltung.explorer.upload_subject import UploadSubject
 from faltung.kernels import Kernel, parse
 
-__all__ = ["VIEWS", "explore"]
-
-#: Views of the page, in their order.
-VIEWS = ("filter", "algebra", "network", "learning")
+__all__ = ["explore"]
 
 
 def explore(
@@ -32,6 +29,7 @@ def explore(
     channel_axis: int | None = None,
     classes: Sequence[str] | None = None,
     view: str | None = None,
+    views: Sequence[str] = VIEWS,
 ) -> Explorer:
     """Look at a filter, a network or a run: in a notebook, in the browser, or in a file.
 
@@ -61,6 +59,8 @@ def explore(
     view : str, optional
         The view that is shown first: ``"filter"``, ``"algebra"``, ``"network"`` or ``"learning"``. By default the one
         that is about `thing`.
+    views : sequence of str, optional
+        The views that the page has. By default it has all; a saved page without ``"network"`` is much smaller.
 
     Returns
     -------
@@ -81,15 +81,26 @@ def explore(
     >>> page.save("page.html").name  # doctest: +SKIP
     'page.html'
     """
-    if view is not None and view not in VIEWS:
-        raise ArgumentError("view", f"one of {', '.join(VIEWS)}", repr(view))
     subjects, about = _subjects(thing, beside, channel_axis, classes)
+    first = view or about
+    _check_views(views, first)
+    views = [name for name in VIEWS if name in views]
+    # All views take their pictures from that of filters.
+    shown = [subject for subject in subjects if subject.name in (*views, "filter")]
     state: dict[str, object] = {}
-    for subject in subjects:
+    for subject in shown:
         state |= subject.state()
-    if (first := view or about) != VIEWS[0]:
+    if first != views[0]:
         state["view"] = first
-    return Explorer([*subjects, UploadSubject()], state)
+    return Explorer([*shown, UploadSubject()], state, views=views)
+
+
+def _check_views(views: Sequence[str], first: str) -> None:
+    names = ", ".join(VIEWS)
+    if isinstance(views, str) or not views or not {*views} <= {*VIEWS}:
+        raise ArgumentError("views", f"some of {names}", f"{views!r:.60}")
+    if first not in views:
+        raise ArgumentError("view", f"one of {', '.join(views)}", f"{first!r:.60}")
 
 
 def _subjects(

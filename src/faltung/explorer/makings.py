@@ -19,6 +19,7 @@ _Making = dict[str, Any]
 #: Functions of one number, or of several at one position, that the page knows by these names.
 _POINTWISE = (
     *("relu", "sigmoid", "tanh", "silu", "gelu", "exp", "neg", "abs", "sqrt", "rsqrt", "reciprocal", "log", "square"),
+    *("sin", "cos", "addcmul"),
     *("leaky_relu", "elu", "hardtanh", "hardsigmoid", "hardswish", "softplus", "relu6", "clamp", "pow"),
     *("add", "sub", "rsub", "mul", "div", "maximum", "minimum"),
 )
@@ -199,7 +200,7 @@ def _pointwise(run: NetworkRun, step: Step) -> _Making | None:
     parts: list[_Making] = []
     for name, value in operation.arguments.items():
         if name in varying:
-            if run.shape(varying[name]) not in (shape, (shape[0], *[1] * (len(shape) - 1))):
+            if run.shape(varying[name]) not in (shape, (shape[0], *[1] * (len(shape) - 1)), (1,)):
                 return None
             parts.append({"name": name, "tensor": varying[name]})
         elif isinstance(value, Place):

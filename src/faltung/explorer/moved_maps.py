@@ -41,7 +41,8 @@ def moved(values: torch.Tensor, shift: Sequence[int], fill: str) -> torch.Tensor
 def differences(before: NetworkRun, after: NetworkRun, shift: Sequence[int], fill: str) -> list[dict[str, Any]]:
     """Return for each step how far its result moved, and how much it differs when that is taken back.
 
-    Each difference is the norm of the difference divided by the norm of the result before.
+    Each difference is the norm of the difference divided by the norm of the result before: of all values, and of
+    those inside, which see nothing beyond the border.
 
     Examples
     --------
@@ -61,7 +62,14 @@ def differences(before: NetworkRun, after: NetworkRun, shift: Sequence[int], fil
     for old, new, fields in zip(before.steps, after.steps, field_numbers(before), strict=True):
         maps, others = before.channels(old.result), after.channels(new.result)
         distance = _distance(maps.shape[1:], lengths, fields, shift)
-        answers.append({"moved": distance, "difference": _difference(maps, others, distance, fill)})
+        inside = _inside(maps.shape[1:], lengths, fields, distance)
+        answers.append(
+            {
+                "moved": distance,
+                "difference": _difference(maps, others, distance, fill),
+                "inside": None if inside is None else _difference(maps, others, distance, fill, inside),
+            }
+        )
     return answers
 
 
@@ -76,7 +84,33 @@ def _distance(
     return [amount * own / length for amount, own, length in zip(shift, shape, lengths, strict=True)]
 
 
-def _difference(before: NDArray[Any], after: NDArray[Any], distance: list[float] | None, fill: str) -> float | None:
+def _inside(
+    shape: Sequence[int],
+    lengths: Sequence[int],
+    fields: tuple[AxisField, ...] | str | None,
+    distance: list[float] | None,
+) -> tuple[slice, ...] | None:
+    """Return the values that see samples alone, before and after the input moved; None if that is not known."""
+    if not isinstance(fields, tuple) or distance is None:
+        return None
+    parts = []
+    for own, length, field, amount in zip(shape, lengths, fields, distance, strict=True):
+        first = -(field.start // field.step)
+        last = min((length - field.size - field.start) // field.step, own - 1)
+        start, stop = max(first, first + round(amount)), min(last, last + round(amount)) + 1
+        if start >= stop:
+            return None
+        parts.append(slice(start, stop))
+    return tuple(parts)
+
+
+def _difference(
+    before: NDArray[Any],
+    after: NDArray[Any],
+    distance: list[float] | None,
+    fill: str,
+    inside: tuple[slice, ...] | None = None,
+) -> float | None:
     """Return the relative difference; None if nothing can be compared."""
     expected = before
     if distance is not None:
@@ -84,7 +118,9 @@ def _difference(before: NDArray[Any], after: NDArray[Any], distance: list[float]
         if any(abs(amount) >= length for amount, length in zip(amounts, before.shape[1:], strict=True)):
             return None
         expected = np.roll(before, amounts, range(1, before.ndim))
-        if fill == "zero":  # what came in is not compared
+        if inside is not None:
+            expected, after = expected[(slice(None), *inside)], after[(slice(None), *inside)]
+        elif fill == "zero":  # what came in is not compared
             kept = (slice(None), *(slice(max(each, 0), min(each, 0) or None) for each in amounts))
             expected, after = expected[kept], after[kept]
     size = float(np.linalg.norm(expected.astype(np.float64)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import time
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -14,12 +15,12 @@ from numpy.typing import NDArray
 
 from faltung.errors import ArgumentError
 from faltung.explorer.exciting_patches import ExcitingPatches
-from faltung.explorer.field_numbers import field_numbers
+from faltung.explorer.field_numbers import Fields, field_numbers
 from faltung.explorer.makings import contributions, making, weights
 from faltung.explorer.moved_maps import FILLS, differences, moved
 from faltung.explorer.network_run import NetworkRun, Step, numbers
 from faltung.explorer.network_source import NetworkSource
-from faltung.explorer.seen_positions import box_of, reached_positions, seen_positions
+from faltung.explorer.seen_positions import box_of, measured_field, reached_positions, seen_positions
 from faltung.inspect.captured_run import Operation, Place
 from faltung.inspect.chosen_channels import evenly
 from faltung.inspect.multiply_adds import multiply_adds, weight_of
@@ -32,6 +33,8 @@ _TILE = 64  # samples along an axis of a small picture
 _MOST_NUMBERS = 6_000_000
 _CLASSES = 10_000
 _DEPTHS = 8
+#: Fields are followed in networks with at most so many numbers, for at most so many seconds.
+_FOLLOWED, _SECONDS = 3_000_000, 1.5
 Input = Mapping[str, Any]
 
 
@@ -89,7 +92,7 @@ class NetworkAnswers:
     def run(self, asked: Input) -> dict[str, Any]:
         """Return the layers of a run, and what came out."""
         run = self._run(asked)
-        fields = field_numbers(run)
+        fields = _fields(run)
         storages = {place.storage for place in run.captured.parameters.values()}
         layers = []
         for number, step in enumerate(run.steps):
@@ -299,6 +302,17 @@ class NetworkAnswers:
             raise ArgumentError("position", f"{len(shape) - 1} numbers", f"{len(position)}")
         for name, index, length in zip(("channel", *["position"] * 3), (channel, *position), shape, strict=False):
             _check(name, index, length)
+
+
+def _fields(run: NetworkRun) -> list[Fields]:
+    """Return the receptive fields of all steps; those without numbers are measured, while there is time."""
+    fields, end = field_numbers(run), time.monotonic() + _SECONDS
+    if sum(place.count for each in run.captured.operations for place in each.results) > _FOLLOWED:
+        return fields
+    for number, found in enumerate(fields):
+        if found is None and time.monotonic() < end:
+            fields[number] = measured_field(run, number)
+    return fields
 
 
 def _check(name: str, index: int, length: int) -> None:

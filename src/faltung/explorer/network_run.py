@@ -27,6 +27,8 @@ _MOST_STEPS = 600
 
 #: These copy what they are given; they are no steps of their own.
 _COPIES = ("clone", "_to_copy", "detach", "alias", "lift_fresh", "contiguous", "_unsafe_view", "copy")
+#: These ask for memory, and read nothing but a shape.
+_MEMORY = ("new_empty", "new_zeros", "new_ones", "new_full", "empty_like", "zeros_like", "ones_like", "full_like")
 #: These work along the last axis; others have their channels behind the batch axis.
 _LAST_AXIS = ("mm", "addmm", "linear", "bmm", "baddbmm", "native_layer_norm", "_fused_rms_norm", "embedding")
 
@@ -207,7 +209,7 @@ class _KeptValues:
 
     def watch(self, operation: Operation, results: Sequence[torch.Tensor]) -> None:
         index, self._operations = self._operations, self._operations + 1
-        if not operation.follows or not results:
+        if not operation.follows or not results or operation.name in _MEMORY:
             return
         operands = tuple(
             (name, item, self._operand(operation, place))
@@ -298,7 +300,8 @@ def _names(captured: Captured, uses: Mapping[int, _Use]) -> dict[int, tuple[str,
         for index in indices:
             operation = captured.operations[index]
             row = owners.get(id(operation))
-            stem = call.name if alone else row.name if row else f"{call.name}.{_plain(operation)}".lstrip(".")
+            owned = row.name if row and row.parameters else f"{call.name}.{_plain(operation)}".lstrip(".")
+            stem = call.name if alone else owned
             counts[stem] = count = counts.get(stem, 0) + 1
             kind = call.module if alone else _plain(operation)
             names[index] = (stem if count == 1 else f"{stem} ({count})", kind)

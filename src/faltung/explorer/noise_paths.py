@@ -70,7 +70,8 @@ class NoisePaths:
         They are the numbers of `faltung generate` with the same network, class, seed, steps and guidance: its first
         sample is the last point.
         """
-        if not isinstance(network, str) or network not in (names := self.names()):
+        names = self.names()
+        if not isinstance(network, str) or network not in names:
             raise ArgumentError("network", f"one of {', '.join(names) or 'none'}", f"{network!r:.60}")
         trained = self._trained(network)
         field = trained.network

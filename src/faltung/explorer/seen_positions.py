@@ -9,10 +9,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from faltung.explorer.field_numbers import AxisField
 from faltung.explorer.network_run import NetworkRun
 from faltung.inspect.supports import Supports
 
-__all__ = ["box_of", "reached_positions", "seen_box", "seen_positions"]
+__all__ = ["box_of", "measured_field", "reached_positions", "seen_box", "seen_positions"]
 
 Box = list[tuple[int, int]]
 
@@ -49,6 +50,33 @@ def seen_box(run: NetworkRun, step: int, channel: int, position: Sequence[int]) 
     [(1, 6)]
     """
     return box_of(seen_positions(run, step, channel, position)[0])
+
+
+def measured_field(run: NetworkRun, step: int) -> tuple[AxisField, ...] | None:
+    """Return size, step and start of the fields in the middle of a step; None if the border cuts them off.
+
+    Examples
+    --------
+    >>> from torch import nn
+    >>> from faltung.inspect.examples import Example
+    >>> network = nn.Conv1d(1, 1, 3, padding=1, padding_mode="circular")
+    >>> measured_field(NetworkRun(network, Example((torch.zeros(1, 1, 9),))), 0)
+    (AxisField(size=3, step=1, start=-1),)
+    """
+    lengths = run.shape(run.steps[step].result)[1:]
+    whole = run.input.shape[2:]
+    if len(lengths) != len(whole) or not lengths or min(lengths) < 3:
+        return None
+    middle = [length // 2 for length in lengths]
+    boxes = [seen_box(run, step, 0, [place + by for place in middle]) for by in (-1, 0, 1)]
+    fields = []
+    for place, before, here, behind, length in zip(middle, *boxes, whole, strict=True):
+        moves = {here[0] - before[0], here[1] - before[1], behind[0] - here[0], behind[1] - here[1]}
+        if before[0] <= 0 or behind[1] >= length or len(moves) != 1 or min(moves) < 1:
+            return None
+        (move,) = moves
+        fields.append(AxisField(here[1] - here[0], move, here[0] - move * place))
+    return tuple(fields)
 
 
 def reached_positions(run: NetworkRun, position: Sequence[int]) -> list[dict[str, Any]]:

@@ -45,7 +45,7 @@ _LEAST_MEAN = 1e-6
 
 @dataclass(frozen=True)
 class _Affine:
-    """A correlation with taps (channels out, channels in, *size), and what is added to each channel out."""
+    """A correlation with taps ``(channels out, channels in, *size)``, and what is added to each channel out."""
 
     taps: torch.Tensor
     offset: torch.Tensor
@@ -109,9 +109,9 @@ def fit_filter_by_gradient(
         ``huber``: Huber's loss. It grows only linearly beyond 1.345 standard deviations of the errors that
         `fit_filter` leaves (estimated by their median).
         ``poisson``: the deviance of counts `y` that have Poisson's distribution with the prediction as mean.
-        A callable takes prediction and target, tensors of shape (1, channels, *lengths) with the outputs of a tile,
-        and returns the mean loss over them as a tensor that can be differentiated. It must be zero, its minimum,
-        where both are equal.
+        A callable takes prediction and target, tensors of shape ``(1, channels, *lengths)`` with the outputs of a
+        tile, and returns the mean loss over them as a tensor that can be differentiated. It must be zero, its
+        minimum, where both are equal.
     iterations : int, optional
         Largest number of steps.
     tolerance : float, optional
@@ -203,7 +203,7 @@ def fit_filter_by_gradient(
 
 
 def correlate_valid(source: torch.Tensor, taps: torch.Tensor) -> torch.Tensor:
-    """Return the valid correlation of channels with taps (channels out, channels in, *size): torch calls it conv.
+    """Return the valid correlation of channels with taps ``(channels out, channels in, *size)``: torch calls it conv.
 
     Examples
     --------

@@ -104,7 +104,7 @@ def fit_filter(
     Returns
     -------
     k : Kernel, or Bank if `channel_axis` is given
-        The filter, in double precision. A bank has taps of shape (channels out, channels in, *size).
+        The filter, in double precision. A bank has taps of shape ``(channels out, channels in, *size)``.
     report : FitReport
         The offset, the share of the variance of `y` that is explained, the risks, and how well the data determine
         the filter.
@@ -209,7 +209,7 @@ def training_equations(data: FitData, workers: int) -> NormalEquations:
 
 
 def as_filter(taps: NDArray[np.float64], as_bank: bool) -> Kernel | Bank:
-    """Return the filter whose convolution is the correlation with taps (channels out, channels in, *size)."""
+    """Return the filter whose convolution is the correlation with taps ``(channels out, channels in, *size)``."""
     flipped = np.flip(taps, tuple(range(2, taps.ndim)))
     return Bank(flipped) if as_bank else Kernel(flipped[0, 0])
 

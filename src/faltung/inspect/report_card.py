@@ -106,7 +106,7 @@ class Card:
 
         Examples
         --------
-        See `faltung.inspect.receptive_field.ReceptiveField`.
+        See ``faltung.inspect.receptive_field.ReceptiveField``.
         """
         return field_of(self._captured, self._row(layer), position, channel)
 

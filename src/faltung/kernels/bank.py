@@ -49,7 +49,7 @@ class Bank(KernelMatrix):
 
     Parameters
     ----------
-    taps : array_like, shape (channels out, channels in, *spatial)
+    taps : array_like, shape ``(channels out, channels in, *spatial)``
         Finite real or complex numbers, with at least one spatial axis; they are stored as float64 or complex128.
         Another bank can be passed, of which the taps are used, and the origin unless `origin` is given.
     origin : int or sequence of int, optional

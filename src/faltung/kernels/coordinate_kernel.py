@@ -69,9 +69,9 @@ class CoordinateKernel:
 
     # NumPy leaves `array * kernel` and `numpy.float64(2) * kernel` to the methods below.
     __array_ufunc__: ClassVar[None] = None
-    #: This is `faltung.convolve`, which is on a higher floor and sets this attribute.
+    # This is `faltung.convolve`, which is on a higher floor and sets this attribute.
     apply: ClassVar[Callable[..., Any]]
-    #: Makes the kernel of a call with lengths in samples. It is set by `faltung.kernels.coordinate_sampling`.
+    # Makes the kernel of a call with lengths in samples. It is set by `faltung.kernels.coordinate_sampling`.
     sample_call: ClassVar[Callable[[str, Mapping[str, Any], Mapping[Hashable, Any]], Kernel]]
 
     __call__ = GridFunction.__call__

@@ -46,7 +46,7 @@ class GridFunction:
     _noun: ClassVar[str] = "kernel"
     _operands: ClassVar[str] = "a kernel or a number"
     _label: str | None = None
-    #: This is `faltung.convolve`, which is on a higher floor and sets this attribute.
+    # This is `faltung.convolve`, which is on a higher floor and sets this attribute.
     apply: ClassVar[Callable[..., Any]]
 
     @classmethod

@@ -78,10 +78,10 @@ class Conv(PlannedLayer, _ConvNd):
 
     Notes
     -----
-    A tensor is (images, channels, *spatial), or without the first axis. Gradients of every order are computed with
-    the same operator, under `torch.autocast`, `torch.compile`, `torch.export` and `torch.vmap` too. Half-precision
-    tensors of the CPU are added up in single precision. Fourier transforms are used where many taps make them
-    cheaper; their rounding errors are small relative to the largest output.
+    A tensor is ``(images, channels, *spatial)``, or without the first axis. Gradients of every order are computed
+    with the same operator, under `torch.autocast`, `torch.compile`, `torch.export` and `torch.vmap` too.
+    Half-precision tensors of the CPU are added up in single precision. Fourier transforms are used where many taps
+    make them cheaper; their rounding errors are small relative to the largest output.
 
     Machine code runs on the number of threads that `faltung.workers` or ``FALTUNG_WORKERS`` sets where a layer or its
     backward pass is called, or else on as many as torch uses. The result does not depend on it.
@@ -221,7 +221,7 @@ class Conv(PlannedLayer, _ConvNd):
         Parameters
         ----------
         shape : sequence of int
-            Of the input: (images, channels, *spatial).
+            Of the input: ``(images, channels, *spatial)``.
         channels_last : bool
             Whether its channels are last in memory.
 

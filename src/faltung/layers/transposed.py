@@ -100,7 +100,7 @@ class ConvTransposed(PlannedLayer, _ConvTransposeNd):
     __new__.__wrapped__ = __init__  # type: ignore[attr-defined]
 
     def forward(self, input: torch.Tensor, output_size: Sequence[int] | None = None) -> torch.Tensor:
-        """Map (images, channels in, *spatial), or one such image, to (images, channels out, *spatial)."""
+        """Map ``(images, channels in, *spatial)``, or one such image, to ``(images, channels out, *spatial)``."""
         x, w, bias = input, self.weight, self.bias
         who = self._who(x, w)
         if who == "torch" or self.padding_mode != "zeros":
@@ -158,7 +158,7 @@ class ConvTransposed(PlannedLayer, _ConvTransposeNd):
         Parameters
         ----------
         shape : sequence of int
-            Of the input: (images, channels, *spatial).
+            Of the input: ``(images, channels, *spatial)``.
         channels_last : bool
             Whether its channels are last in memory.
 

@@ -28,7 +28,7 @@ class Augmentation:
     Raises
     ------
     ArgumentError, ArgumentTypeError
-        If `shift` is no integer, or negative, or `background` is not of finite numbers.
+        If ``shift`` is no integer, or negative, or ``background`` is not of finite numbers.
 
     Examples
     --------
@@ -45,7 +45,7 @@ class Augmentation:
         object.__setattr__(self, "background", tuple(real("background", value) for value in self.background))
 
     def __call__(self, samples: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-        """Return a changed copy of a batch, tensor of shape (samples, channels, *spatial)."""
+        """Return a changed copy of a batch, tensor of shape ``(samples, channels, *spatial)``."""
         if self.shift:
             samples = shift_at_random(samples, self.shift, generator, self.background)
         if self.mirror:
@@ -58,7 +58,7 @@ def mirror_at_random(samples: torch.Tensor, generator: torch.Generator) -> torch
 
     Parameters
     ----------
-    samples : tensor, shape (samples, channels, *spatial)
+    samples : tensor, shape ``(samples, channels, *spatial)``
         A batch.
     generator : torch.Generator
         Source of the random choices.
@@ -80,7 +80,7 @@ def shift_at_random(
 
     Parameters
     ----------
-    samples : tensor, shape (samples, channels, *spatial)
+    samples : tensor, shape ``(samples, channels, *spatial)``
         A batch.
     places : int
         The furthest move along each axis.

@@ -60,8 +60,8 @@ def export_network(
 
     The file of a classifier of images maps uint8 "pixels" (batch, height, width, channels) of any size to "logits"
     (batch, classes): it scales, crops and standardises as `predict` does. That of another classifier maps "samples"
-    (batch, channels, *spatial) as in training to logits. That of a generator maps "points", "times" and "labels" to
-    "moved" points and "samples"; some steps lead from noise to a sample. Each file says so itself. It is made in
+    ``(batch, channels, *spatial)`` as in training to logits. That of a generator maps "points", "times" and "labels"
+    to "moved" points and "samples"; some steps lead from noise to a sample. Each file says so itself. It is made in
     memory and run on batches of several sizes. It is written only if its outputs are those of the network.
 
     Parameters

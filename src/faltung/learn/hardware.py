@@ -69,7 +69,7 @@ class Hardware:
         Raises
         ------
         ArgumentError
-            If the device cannot be used, the precision is not one of the two, or `threads` is not positive.
+            If the device cannot be used, the precision is not one of the two, or ``threads`` is not positive.
         """
         local = int(os.environ.get("LOCAL_RANK", "0"))
         if device is None:

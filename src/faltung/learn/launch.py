@@ -118,7 +118,7 @@ def run(
     Parameters
     ----------
     task : str
-        What is learned: "classify", "generate", or another name of `faltung.learn.tasks.TASKS`.
+        What is learned: "classify", "generate", or another name of ``faltung.learn.tasks.TASKS``.
     split : Split
         Training, validation and test set, as `faltung.learn.load` or `faltung.learn.load_embedded` return them.
     out : path, optional
@@ -148,7 +148,7 @@ def run(
         As in `Hardware.find`. By default some steps are timed with different numbers of threads on the CPU, and the
         fastest is used.
     tensorboard : bool, optional
-        Also write the history for TensorBoard, to the folder `events`.
+        Also write the history for TensorBoard, to the folder ``events``.
     on_epoch : callable, optional
         Called with a network's name and its record after each epoch, in the first of several processes.
     on_note : callable, optional

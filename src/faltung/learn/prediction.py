@@ -104,7 +104,7 @@ def predict(
         A run folder.
     images : path, paths, or array
         Files of images; .npy or .npz files of images, series or volumes; folders, which are searched with all their
-        subfolders; or an array of samples, (samples[, channels], *spatial), images also with the channels last.
+        subfolders; or an array of samples, ``(samples[, channels], *spatial)``, images also with the channels last.
     network : str, optional
         Network of the run: "model", or the name of a yardstick.
     on_skip : callable, optional

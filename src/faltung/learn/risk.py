@@ -55,7 +55,7 @@ def logits(network: nn.Module, samples: torch.Tensor) -> torch.Tensor:
     ----------
     network : torch.nn.Module
         Its mode, training or evaluation, is restored.
-    samples : tensor, shape (samples, channels, *spatial)
+    samples : tensor, shape ``(samples, channels, *spatial)``
         Input of the network, on any device.
 
     Returns
@@ -79,7 +79,7 @@ def empirical_risk(network: nn.Module, samples: torch.Tensor, labels: torch.Tens
     ----------
     network : torch.nn.Module
         Maps samples to logits.
-    samples : tensor, shape (samples, channels, *spatial)
+    samples : tensor, shape ``(samples, channels, *spatial)``
     labels : int64 tensor, shape (samples,)
     loss : callable
         Mean loss of logits against labels.
@@ -112,7 +112,7 @@ def translate(samples: torch.Tensor, *moves: int, background: Background = 0.0) 
 
     Parameters
     ----------
-    samples : tensor, shape (..., *spatial)
+    samples : tensor, shape ``(..., *spatial)``
     *moves : int
         Distance along each of the last axes; for images down and right, or up and left if negative.
     background : float or sequence of float, optional
@@ -154,7 +154,7 @@ def recognised_under_shift(
     ----------
     network : torch.nn.Module
         Maps samples to logits.
-    samples : tensor, shape (samples, channels, *spatial)
+    samples : tensor, shape ``(samples, channels, *spatial)``
     labels : int64 tensor, shape (samples,)
     places : int
         Distance by which each sample is moved, forth or back along one of its axes.

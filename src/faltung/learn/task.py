@@ -186,7 +186,7 @@ class Results(Generic[_Outcome]):
 class Task(Generic[_Outcome]):
     """Everything in which learning one kind of thing differs from learning another.
 
-    `faltung.learn.experiment.carry_out` runs any task; `faltung.learn.tasks.TASKS` lists those that the command
+    ``faltung.learn.experiment.carry_out`` runs any task; ``faltung.learn.tasks.TASKS`` lists those that the command
     `faltung learn` and the function `faltung.learn.run` know.
 
     Parameters

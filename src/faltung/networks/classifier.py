@@ -29,8 +29,8 @@ class ConvClassifier(nn.Module):
     Parameters
     ----------
     sample_shape : sequence of int
-        Shape of one sample, (channels, *spatial) with one to three spatial axes. Samples of other sizes are possible
-        if no axis becomes too short for the pooling.
+        Shape of one sample, ``(channels, *spatial)`` with one to three spatial axes. Samples of other sizes are
+        possible if no axis becomes too short for the pooling.
     classes : int
         Number of classes.
     channels : sequence of int
@@ -104,7 +104,7 @@ class ConvClassifier(nn.Module):
             self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in the stubs
 
     def forward(self, samples: torch.Tensor) -> torch.Tensor:
-        """Map samples (samples, channels, *spatial) to logits (samples, classes)."""
+        """Map samples ``(samples, channels, *spatial)`` to logits (samples, classes)."""
         feature_maps = self.stages(self.standardise(samples))
         logits: torch.Tensor = self.classify(feature_maps.flatten(2).mean(dim=2))
         return logits

@@ -24,7 +24,7 @@ class DenseClassifier(nn.Module):
     Parameters
     ----------
     sample_shape : sequence of int
-        Shape of one sample: (channels, *spatial). A dense network accepts no other shape.
+        Shape of one sample: ``(channels, *spatial)``. A dense network accepts no other shape.
     widths : sequence of int
         Outputs of each hidden layer.
     classes : int
@@ -70,7 +70,7 @@ class DenseClassifier(nn.Module):
         self.classify = nn.Linear(sizes[-1], classes)
 
     def forward(self, samples: torch.Tensor) -> torch.Tensor:
-        """Map samples (samples, channels, *spatial) to logits (samples, classes)."""
+        """Map samples ``(samples, channels, *spatial)`` to logits (samples, classes)."""
         logits: torch.Tensor = self.classify(self.hidden(self.standardise(samples).flatten(1)))
         return logits
 

@@ -33,7 +33,7 @@ class VelocityField(nn.Module):
     Parameters
     ----------
     sample_shape : sequence of int
-        Shape of one sample: (channels, *spatial).
+        Shape of one sample: ``(channels, *spatial)``.
     classes : int
         Number of classes.
     mean, deviation : float or sequence of float
@@ -76,7 +76,7 @@ class ConvGenerator(VelocityField):
     Parameters
     ----------
     sample_shape : sequence of int
-        Shape of one sample, (channels, *spatial) with one to three spatial axes.
+        Shape of one sample, ``(channels, *spatial)`` with one to three spatial axes.
     classes : int
         Number of classes.
     channels : sequence of int
@@ -138,7 +138,7 @@ class ConvGenerator(VelocityField):
             self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in the stubs
 
     def forward(self, points: torch.Tensor, times: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """Map points (samples, channels, *spatial), times (samples,) and labels (samples,) to velocities."""
+        """Map points ``(samples, channels, *spatial)``, times (samples,) and labels (samples,) to velocities."""
         features = self.level(self.enter(points), self.moment(times, labels))
         velocities: torch.Tensor = self.leave(silu(group_norm(features, features.shape[1] // _GROUP)))
         return velocities
@@ -153,7 +153,7 @@ class DenseGenerator(VelocityField):
     Parameters
     ----------
     sample_shape : sequence of int
-        Shape of one sample, (channels, *spatial).
+        Shape of one sample, ``(channels, *spatial)``.
     classes : int
         Number of classes.
     width : int
@@ -204,7 +204,7 @@ class DenseGenerator(VelocityField):
         self.keep = _zero(nn.Linear(_MOMENT, 1))
 
     def forward(self, points: torch.Tensor, times: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
-        """Map points (samples, channels, *spatial), times (samples,) and labels (samples,) to velocities."""
+        """Map points ``(samples, channels, *spatial)``, times (samples,) and labels (samples,) to velocities."""
         moment = self.moment(times, labels)
         values = points.flatten(1)
         features = self.enter(values)

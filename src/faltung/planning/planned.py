@@ -155,9 +155,9 @@ class Planned:
         @property
         def result_shape(self) -> tuple[int, ...]: ...  # noqa: D102
 
-    #: Checks the arguments of a call and runs the plan. It is set by `faltung.run.entry`, on a higher floor.
+    # Checks the arguments of a call and runs the plan. It is set by `faltung.run.entry`, on a higher floor.
     execute: ClassVar[Callable[[Any, Any, Any, int | None, Any, Any], Any]]
-    #: Makes the runner of a plan: its machine code and tables. It is set by the same module.
+    # Makes the runner of a plan: its machine code and tables. It is set by the same module.
     make_runner: ClassVar[Callable[[Any], Any]]
 
     def __call__(

@@ -116,7 +116,7 @@ class LayerPlan(Planned):
 
     @property
     def result_shape(self) -> tuple[int, ...]:
-        """Shape of the outputs: (images, channels, *spatial)."""
+        """Shape of the outputs: ``(images, channels, *spatial)``."""
         return self.problem.target_shape
 
     @lazy
@@ -153,9 +153,9 @@ class LayerPlan(Planned):
 
         Parameters
         ----------
-        x : Tensor, shape (images, channels in, *spatial)
+        x : Tensor, shape ``(images, channels in, *spatial)``
             The input.
-        weight : Tensor, shape (channels out, channels in of a group, *spatial)
+        weight : Tensor, shape ``(channels out, channels in of a group, *spatial)``
             The taps.
         bias : Tensor, optional
             A number for each channel out.

@@ -16,20 +16,19 @@ export function filtered(x, kernel, options = {}) {
   }
 }
 
-// The same, without keeping the page from answering. `signal`: an AbortSignal that ends it; `progress(part)` hears of the part
-// that is done.
-export async function filteredInSlices(x, kernel, options = {}, signal = undefined, progress = undefined) {
+let pausedAt = 0; // when the page could last answer, whoever computes
+
+// The same, without keeping the page from answering. `signal`: an AbortSignal that ends it.
+export async function filteredInSlices(x, kernel, options = {}, signal = undefined) {
   const work = filtering(x, kernel, options);
-  let started = performance.now();
   for (;;) {
-    const { done, value } = work.next();
-    if (done) return value;
-    if (performance.now() - started > SLICE) {
-      progress?.(value);
+    if (performance.now() - pausedAt > SLICE) {
       await new Promise((resolve) => setTimeout(resolve, 0));
       signal?.throwIfAborted();
-      started = performance.now();
+      pausedAt = performance.now();
     }
+    const { done, value } = work.next();
+    if (done) return value;
   }
 }
 

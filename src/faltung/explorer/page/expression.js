@@ -8,13 +8,14 @@
 //     atom       := number | constant | name '(' arguments ')' | list | tuple | '(' expression ')'
 
 import { NdArray } from "./array.js";
-import { BeyondPage, flipped, identity, kernelOf, power, product, scaled, sum } from "./kernels.js";
+import { BeyondPage, flipped, identity, kernelOf, power, powerWork, product, productWork, scaled, sum } from "./kernels.js";
 import { NAMED } from "./named_kernels.js";
 
 const LONGEST_TEXT = 4096;
 const DEEPEST = 40;
 const LARGEST_EXPONENT = 64;
 const MOST_TAPS = 2 ** 21; // in all kernels of a text together
+const MOST_WORK = 2 ** 28; // multiplications for all of them
 const TOKEN = /\s*(?:((?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?j?)|([A-Za-z_]\w*)|(\*\*|[-+*/()[\],.=])|($)|(.))/gsu;
 const KINDS = ["number", "name", "sign", "end", "other"];
 const CONSTANTS = { pi: { number: Math.PI, kind: "real" }, True: { number: 1, kind: "boolean" }, False: { number: 0, kind: "boolean" } };
@@ -50,6 +51,7 @@ class Parser {
     this.index = 0;
     this.depth = 0;
     this.taps = 0;
+    this.work = 0;
   }
 
   get token() {
@@ -235,6 +237,9 @@ class Parser {
   combined(sign, position, left, right) {
     const [a, b] = [this.promoted(left, position), this.promoted(right, position)];
     if (!a.kernel && !b.kernel) return this.attempt(position, () => arithmetic(sign, a, b));
+    if (a.kernel && b.kernel && sign === "*") this.work += productWork(a.kernel, b.kernel);
+    if (sign === "**" && b.number > 1) this.work += powerWork(a.kernel, b.number);
+    if (this.work > MOST_WORK) this.fail("the page computes kernels of fewer taps; Python can do more", position, true);
     return this.attempt(position, () => this.spend(kernelArithmetic(sign, a, b), position));
   }
 

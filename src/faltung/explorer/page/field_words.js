@@ -3,7 +3,7 @@
 // [start, stop] of what the value at a position sees, along each axis, cut off at the input; null if it is not known here.
 export function fieldBox(layer, position, lengths) {
   if (layer.field === "whole") return { start: lengths.map(() => 0), stop: [...lengths] };
-  if (!layer.field || position.length !== lengths.length) return null;
+  if (!Array.isArray(layer.field) || position.length !== lengths.length) return null;
   const start = layer.field.map(({ start: first, step }, axis) => Math.max(0, Math.min(lengths[axis] - 1, first + step * position[axis])));
   const stop = layer.field.map(({ start: first, step, size }, axis) => Math.max(1, Math.min(lengths[axis], first + step * position[axis] + size)));
   return { start, stop };
@@ -13,7 +13,7 @@ export function fieldBox(layer, position, lengths) {
 export function reachBox(layer, position) {
   const lengths = layer.shape.slice(1);
   if (layer.field === "whole") return { start: lengths.map(() => 0), stop: [...lengths] };
-  if (!layer.field || layer.field.length !== position.length || lengths.length !== position.length) return null;
+  if (!Array.isArray(layer.field) || layer.field.length !== position.length || lengths.length !== position.length) return null;
   const start = layer.field.map(({ start: first, step, size }, axis) => Math.max(0, Math.ceil((position[axis] - first - size + 1) / step)));
   const stop = layer.field.map(({ start: first, step }, axis) => Math.min(lengths[axis], Math.floor((position[axis] - first) / step) + 1));
   return start.every((begin, axis) => begin < stop[axis]) ? { start, stop } : null;
@@ -26,6 +26,7 @@ export function times(numbers) {
 // A sentence for a newcomer. `lengths`: those of the input.
 export function fieldSentence(layer, lengths) {
   if (layer.field === "whole") return `One value of this layer sees the whole input, ${times(lengths)} samples.`;
+  if (layer.field === "nothing") return "This layer depends on other inputs only, not on this one.";
   if (!layer.field) return "";
   const sizes = layer.field.map(({ size }) => size);
   const samples = sizes.every((size) => size === 1) ? "one sample" : `${times(sizes)} samples`;
@@ -35,8 +36,9 @@ export function fieldSentence(layer, lengths) {
 
 // The same, short, for a row.
 export function fieldShort(layer) {
-  if (layer.field === "whole") return "sees the whole input";
-  return layer.field ? `sees ${times(layer.field.map(({ size }) => size))}` : "";
+  if (layer.field === "whole") return "one value sees the whole input";
+  if (layer.field === "nothing") return "depends on other inputs only";
+  return layer.field ? `one value sees ${times(layer.field.map(({ size }) => size))} samples` : "";
 }
 
 // Step and start, in a sentence.

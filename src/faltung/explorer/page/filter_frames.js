@@ -28,7 +28,7 @@ export class FilterFrames {
     const reach = Math.max(...[...frames.values()].map((taps) => taps.reduce((most, tap) => Math.max(most, Math.abs(tap)), 0))) || 1;
     const count = Math.min(planes.count, MOST_TILES);
     this.#resize(count, planes);
-    const chosen = Math.min(tile, count - 1);
+    const chosen = Math.min(Math.max(0, Math.round(tile)), count - 1);
     this.buttons.forEach((element, index) => {
       draw(element.firstChild, planes.at(frames.get(now), index), [-reach, reach]);
       element.setAttribute("aria-pressed", String(index === chosen));

@@ -7,7 +7,7 @@ import { DescentPanel } from "./descent_panel.js";
 import { format, h } from "./dom.js";
 import { fitControls } from "./fit_controls.js";
 import { picturesFor } from "./fit_pictures.js";
-import { FitProblem, LARGEST_IN_PAGE } from "./fit_problem.js";
+import { FitProblem, LARGEST_IN_PAGE, MOST_STEPS } from "./fit_problem.js";
 import { foundSentence, kernelTables, largestDifference, reportTable } from "./fit_report.js";
 import { FitWindow } from "./fit_window.js";
 import { MapView } from "./map_view.js";
@@ -25,7 +25,7 @@ class FitPart {
     this.wrong = h("p", { class: "wrong", role: "alert", hidden: true });
     this.maps = ["Before", "After (the target)", "Output of the filter", "Error: target − output"].map((title) => this.#map(title));
     this.window = new FitWindow();
-    this.descent = new DescentPanel(app);
+    this.descent = new DescentPanel(app, () => this.#steps);
     this.kernels = h("div", { class: "kernels" });
     this.difference = h("p", {});
     this.report = h("div", {});
@@ -41,7 +41,7 @@ class FitPart {
     app.untilClosed(app.store.on(DATA, () => this.#begin()));
     app.untilClosed(app.store.on(["learning.ridge"], () => this.#solve()));
     app.untilClosed(app.store.on(["learning.rate"], () => {
-      this.problem?.setRate(app.store.get("learning.rate"));
+      this.problem?.setRate(this.#rate);
       this.#show();
     }));
     app.untilClosed(app.store.on(["learning.filter", "learning.step"], () => this.#show()));
@@ -63,6 +63,19 @@ class FitPart {
     return this.app.store.get(`learning.${name}`);
   }
 
+  // A number of the state; an address may hold any.
+  #number(name, low, high) {
+    return Math.min(high, Math.max(low, this.#state(name)));
+  }
+
+  get #steps() {
+    return Math.round(this.#number("step", 0, MOST_STEPS));
+  }
+
+  get #rate() {
+    return this.#number("rate", 0.02, 1.1);
+  }
+
   #refuse(sentence) {
     this.wrong.textContent = sentence;
     this.wrong.hidden = !sentence;
@@ -75,9 +88,9 @@ class FitPart {
     const { signal } = this.abort;
     try {
       const pictures = picturesFor(this.app.host, {
-        picture: this.#state("picture"), truth: this.#state("truth"), direction: this.#state("direction"), noise: this.#state("noise"),
+        picture: this.#state("picture"), truth: this.#state("truth"), direction: this.#state("direction"), noise: this.#number("noise", 0, 100),
       });
-      const size = this.#state("size");
+      const size = Math.round(this.#number("size", 1, 15));
       if (size > LARGEST_IN_PAGE && !this.app.host.live) throw new RangeError(`This page finds filters of up to ${LARGEST_IN_PAGE} × ${LARGEST_IN_PAGE} taps. Python finds larger ones.`);
       const problem = await FitProblem.of(pictures, size, signal);
       if (signal.aborted) return;
@@ -95,7 +108,7 @@ class FitPart {
   #solve() {
     if (!this.problem) return;
     this.problem.python = null;
-    this.problem.solve(this.#state("ridge"), this.#state("rate"));
+    this.problem.solve(this.#number("ridge", 0, 1e6), this.#rate);
     this.waiting = this.app.host.live;
     clearTimeout(this.timer);
     if (this.app.host.live) this.timer = setTimeout(() => this.#askPython(this.problem), PATIENCE);
@@ -124,17 +137,18 @@ class FitPart {
     const { problem } = this;
     this.found.hidden = !problem?.best;
     if (!problem?.best) return;
-    this.filter = (this.#state("filter") === "steps" && problem.after(this.#state("step"))) || problem.best;
+    const now = problem.after(this.#steps);
+    this.filter = (this.#state("filter") === "steps" && now) || problem.best;
     this.#showMaps();
     this.#showKernels();
     this.report.replaceChildren(reportTable({ problem, waiting: this.waiting }));
-    this.descent.show(problem);
+    this.descent.show(problem, now);
     this.#showWindow();
   }
 
   #showMaps() {
     const { before, target, first } = this.problem;
-    const { output, error } = this.problem.applied(this.filter);
+    const { output, error } = this.filter;
     const origin = [first, first];
     const gray = rangeFor("gray", extent(target));
     const reach = rangeFor("signed", extent(error))[1];
@@ -148,7 +162,7 @@ class FitPart {
   #showKernels() {
     const { truth, best } = this.problem;
     const exact = this.filter.kernel === best.kernel || this.#state("filter") === "best";
-    const tables = [{ title: exact ? "the best filter" : `after ${this.#state("step")} steps`, kernel: this.filter.kernel, name: "found" }];
+    const tables = [{ title: exact ? "the best filter" : `after ${this.#steps} ${this.#steps === 1 ? "step" : "steps"}`, kernel: this.filter.kernel, name: "found" }];
     if (truth) tables.push({ title: `the true one: ${this.#state("truth")}`, kernel: truth, name: "true" });
     else if (!exact) tables.push({ title: "the best filter", kernel: best.kernel, name: "true" });
     this.kernels.replaceChildren(...kernelTables(tables));
@@ -161,7 +175,8 @@ class FitPart {
     const { problem } = this;
     if (!problem?.best) return;
     const { first, size, windows } = problem;
-    const picked = this.#state("position") ?? problem.changedMost;
+    const given = this.#state("position");
+    const picked = Array.isArray(given) && given.length === 2 && given.every(Number.isInteger) ? given : problem.changedMost;
     const position = picked.map((at, axis) => Math.min(first + windows[axis] - 1, Math.max(first, at)));
     const { error } = this.window.show(problem, this.filter, position);
     const start = position.map((at) => at - first);

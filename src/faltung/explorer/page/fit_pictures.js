@@ -5,6 +5,7 @@ import { filtered } from "./convolution.js";
 import { parseKernel } from "./expression.js";
 
 const NOISE_SIDE = 96;
+const LARGEST_TRUTH = 31; // taps along each axis
 const own = new WeakMap(); // of each host, the user's pictures: { before, after }
 
 // Filters that make a second picture of a sample, all of at most 5 × 5 taps.
@@ -40,6 +41,7 @@ export function picturesFor(host, { picture, truth, direction, noise }) {
   }
   const sharp = sampleNamed(host, picture);
   const kernel = parseKernel(truth, 2);
+  if (Math.max(...kernel.taps.shape) > LARGEST_TRUTH) throw new RangeError(`${truth} has ${kernel.taps.shape.join(" × ")} taps. Take a smaller filter.`);
   const changed = filtered(sharp, kernel, { mode: "reflect" });
   const deviates = normal(changed.data.length, 1);
   const after = new NdArray(changed.shape, changed.data.map((sample, place) => sample + noise * deviates[place]));

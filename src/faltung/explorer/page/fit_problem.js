@@ -5,12 +5,13 @@ import { filtered } from "./convolution.js";
 import { Descent, firstOutput, kernelFromTaps, riskOf } from "./least_squares.js";
 
 export const LARGEST_IN_PAGE = 7; // taps along each axis; Python takes more
+export const MOST_STEPS = 2000; // of a descent
 
 export class FitProblem {
   // `before`, `target`, `truth`: the pictures, and the kernel between them if it is known; `risk`: of all filters of this size,
   // or null if it is left to Python.
   constructor({ before, after, truth }, size, risk) {
-    Object.assign(this, { before, target: after, truth, size, risk, python: null, descent: null, minimum: null });
+    Object.assign(this, { before, target: after, truth, size, risk, python: null, descent: null, minimum: null, found: null });
   }
 
   static async of(pictures, size, signal) {
@@ -20,14 +21,16 @@ export class FitProblem {
 
   solve(ridge, rate) {
     this.ridge = ridge;
+    this.found = null;
     if (!this.risk) return;
     this.minimum = this.risk.minimum(ridge);
     this.setRate(rate);
   }
 
   setRate(rate) {
-    if (!this.risk || !(this.risk.longestStep(this.ridge) < Infinity)) return;
-    if (this.descent?.rate !== rate || this.descent.ridge !== this.ridge) this.descent = new Descent(this.risk, this.ridge, rate);
+    const descends = this.risk && this.risk.longestStep(this.ridge) < Infinity; // no tap changes the risk of a constant picture
+    if (!descends) this.descent = null;
+    else if (this.descent?.rate !== rate || this.descent.ridge !== this.ridge) this.descent = new Descent(this.risk, this.ridge, rate);
   }
 
   // The number of windows that count, and the first output.
@@ -52,34 +55,35 @@ export class FitProblem {
     return [Math.floor(found / width), found % width];
   }
 
-  // The filter with the smallest risk: { kernel, offset, risk }; null until Python has answered, for large sizes.
+  // The filter with the smallest risk; null until Python has answered, for large sizes.
   get best() {
-    if (this.minimum) return this.#filter(this.minimum.taps);
-    if (!this.python) return null;
-    return { kernel: { taps: this.python.taps, origin: this.python.origin }, offset: this.python.offset, risk: this.python.training_risk };
+    if (!this.found && this.minimum) this.found = this.#applied(this.minimum.taps);
+    if (!this.found && this.python) this.found = this.#measured({ taps: this.python.taps, origin: this.python.origin }, this.python.offset);
+    return this.found;
   }
 
-  // The filter after some steps down the gradient.
+  // The filter after some steps down the gradient; null where there is no descent.
   after(steps) {
-    return this.descent && this.#filter(this.descent.after(steps));
+    return this.descent && this.#applied(this.descent.after(steps));
   }
 
-  // Outputs of a filter where all its taps lie inside, and what is missing to the target.
-  applied({ kernel, offset }) {
+  #applied(taps) {
+    return this.#measured(kernelFromTaps(taps, this.size), this.risk.offset(taps));
+  }
+
+  // { kernel, offset, output, error, risk }: the outputs where all taps lie inside, and what is missing to the target. The risk is
+  // the mean of its squares, which has fewer rounding errors than the quadratic function of the taps.
+  #measured(kernel, offset) {
     const bare = filtered(this.before, kernel, { shape: "valid" });
     const output = new NdArray(bare.shape, bare.data.map((value) => value + offset));
     const error = new NdArray(bare.shape);
     const [rows, columns] = bare.shape;
-    for (let row = 0; row < rows; row += 1) {
-      for (let column = 0; column < columns; column += 1) {
-        const place = row * columns + column;
-        error.data[place] = this.target.data[(row + this.first) * this.target.shape[1] + column + this.first] - output.data[place];
-      }
+    let squares = 0;
+    for (let place = 0; place < rows * columns; place += 1) {
+      const [row, column] = [Math.floor(place / columns) + this.first, (place % columns) + this.first];
+      error.data[place] = this.target.data[row * this.target.shape[1] + column] - output.data[place];
+      squares += error.data[place] ** 2;
     }
-    return { output, error };
-  }
-
-  #filter(taps) {
-    return { kernel: kernelFromTaps(taps, this.size), offset: this.risk.offset(taps), risk: this.risk.at(taps) };
+    return { kernel, offset, output, error, risk: squares / (rows * columns) };
   }
 }

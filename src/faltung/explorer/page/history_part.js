@@ -51,8 +51,8 @@ class HistoryPart {
         h("section", {}, h("h3", {}, "The networks at this epoch"), this.readout)),
       h("section", {}, h("h3", {}, "What they reached, and with how many parameters"), this.results));
     app.untilClosed(app.store.on(["learning.epoch", "learning.tile"], () => this.#showEpoch()));
-    app.untilClosed(watch.follow(() => this.show()));
     this.show();
+    app.whileShown(() => watch.follow(() => this.show()));
   }
 
   // The last epoch that any network has come to.
@@ -63,7 +63,7 @@ class HistoryPart {
   // The epoch that is shown: the last one, until another one is picked.
   get epoch() {
     const picked = this.app.store.get("learning.epoch");
-    return picked < 0 ? this.last : Math.min(picked, this.last);
+    return picked < 0 ? this.last : Math.min(Math.round(picked), this.last);
   }
 
   show() {

@@ -52,7 +52,7 @@ export class KernelEditor {
   #choose(source) {
     const description = { ...this.read(), source };
     const kernel = this.#kernel();
-    if (kernel && source === "text" && !description.written) description.text = kernel.text ?? textOf(kernel);
+    if (kernel && source === "text" && !description.written) description.text = textOf(kernel);
     const key = this.ndim() === 2 ? "table" : "line";
     if (kernel && source === "table" && !description.typed && kernel.taps.shape.every((length) => length <= LARGEST_TABLE)) description[key] = tableOf(kernel);
     this.write(description);
@@ -103,8 +103,10 @@ export class KernelEditor {
     };
     const typed = h("input", { type: "number", min, max, step, onchange: () => set(typed.value) });
     const dragged = h("input", { type: "range", min, max, step, "aria-label": `${name}, dragged`, oninput: () => set(dragged.value) });
-    const element = field(name, h("div", { class: "parameter" }, dragged, typed));
-    element.querySelector("label").htmlFor = typed.id = `parameter-${name}`;
+    const element = field(name, typed); // the label is that of the number
+    const pair = h("div", { class: "parameter" }, dragged);
+    typed.replaceWith(pair);
+    pair.append(typed);
     const update = (values) => {
       const value = values[name] ?? usual;
       typed.value = value ?? "";
@@ -151,7 +153,9 @@ export class KernelEditor {
   }
 }
 
-function textOf(kernel) {
+// A kernel as an expression.
+export function textOf(kernel) {
+  if (kernel.text) return kernel.text;
   const { taps, origin } = tableOf(kernel);
   return `kernel(${JSON.stringify(taps).replaceAll(",", ", ")}, origin=${origin.length === 1 ? origin[0] : `(${origin.join(", ")})`})`;
 }

@@ -7,10 +7,10 @@ import { MapView } from "./map_view.js";
 import { NumberTable } from "./number_table.js";
 import { SignalView } from "./signal_view.js";
 
-const MOST = 5; // lines that are written as numbers
-
 export class KernelPicture {
-  constructor() {
+  // `most`: lines that are written as numbers.
+  constructor({ most = 5 } = {}) {
+    this.most = most;
     this.table = new NumberTable("taps, by lag; the ring marks the origin", "taps");
     this.map = new MapView({ label: "The taps of the kernel", onhover: (position) => this.#say(position), height: 190 });
     this.signal = new SignalView({ label: "The taps of the kernel", height: 150 });
@@ -23,7 +23,7 @@ export class KernelPicture {
     const range = rangeFor("signed", extent(taps));
     const rows = taps.ndim === 2 ? taps.shape[0] : 1;
     const columns = taps.shape.at(-1);
-    const small = rows <= MOST && columns <= MOST;
+    const small = rows <= this.most && columns <= this.most;
     this.table.element.hidden = !small;
     this.map.element.hidden = small || taps.ndim === 1;
     this.signal.element.hidden = small || taps.ndim === 2;

@@ -6,6 +6,7 @@
 import { NdArray, sizeOf } from "./array.js";
 import { reversed } from "./outputs.js";
 
+const MOST_TAPS = 2 ** 21;
 const MOST_WORK = 2 ** 27; // multiplications of one product of kernels
 
 // What a page cannot compute, but Python can.
@@ -19,6 +20,7 @@ export function kernelOf(taps, origin = undefined) {
 // The outer product of taps along each axis.
 export function outer(factors, origin = undefined) {
   const [first, second] = factors;
+  checkSize(factors.map(({ length }) => length));
   const taps = factors.length === 1 ? new NdArray([first.length], Float64Array.from(first))
     : new NdArray([first.length, second.length], Float64Array.from({ length: first.length * second.length },
       (_, place) => first[Math.floor(place / second.length)] * second[place % second.length]));
@@ -47,7 +49,7 @@ export function sum(f, g) {
   const origin = f.origin.map((at, axis) => Math.max(at, g.origin[axis]));
   const shape = origin.map((at, axis) =>
     at + Math.max(f.taps.shape[axis] - f.origin[axis], g.taps.shape[axis] - g.origin[axis]));
-  if (sizeOf(shape) > 2 ** 22) throw new BeyondPage("sum: expected taps close to each other.");
+  checkSize(shape);
   const add = (name) => {
     const total = new NdArray(shape);
     for (const kernel of [f, g]) if (kernel[name]) addAt(total, kernel[name], origin.map((at, axis) => at - kernel.origin[axis]), 1);
@@ -70,9 +72,25 @@ export function difference(f, g) {
 
 // f applied n times; the identity for n = 0.
 export function power(f, exponent) {
-  let result = exponent === 0 ? identity(f.taps.ndim) : f;
+  if (exponent === 0) return identity(f.taps.ndim);
+  if (f.factors?.length === 2) {
+    const [down, along] = f.factors.map((taps, axis) => power(kernelOf(taps, [f.origin[axis]]), exponent));
+    return outer([down.taps.data, along.taps.data], [down.origin[0], along.origin[0]]);
+  }
+  let result = f;
   for (let count = 1; count < exponent; count += 1) result = product(result, f);
   return result;
+}
+
+// About how many multiplications a product takes, or a power.
+export function productWork(f, g) {
+  const size = sizeOf(f.taps.shape.map((side, axis) => side + g.taps.shape[axis]));
+  return f.factors && g.factors ? size : sizeOf(f.taps.shape) * sizeOf(g.taps.shape);
+}
+
+export function powerWork(f, exponent) {
+  const size = sizeOf(f.taps.shape.map((side) => side * exponent));
+  return f.factors?.length === 2 ? size : size * exponent * sizeOf(f.taps.shape);
 }
 
 // The kernel reversed about lag zero: correlation with it is convolution with the flip.
@@ -110,6 +128,10 @@ function addAt(total, array, at, multiple) {
   for (let place = 0; place < array.data.length; place += 1) {
     total.data[first + Math.floor(place / width) * wide + (place % width)] += multiple * array.data[place];
   }
+}
+
+function checkSize(shape) {
+  if (sizeOf(shape) > MOST_TAPS) throw new BeyondPage(`taps: the page holds kernels of at most ${MOST_TAPS} taps, got ${shape.join(" × ")}.`);
 }
 
 function plus(a, b) {

@@ -21,6 +21,43 @@ const PARTS = [
   { name: "path", title: "From noise to image", mount: mountPath },
 ];
 
+// What a part gets: like a view, and what goes on only while it is seen.
+class PartApp {
+  constructor({ host, store, announce }) {
+    Object.assign(this, { host, store, announce, closers: [], hiders: [], going: [] });
+  }
+
+  untilClosed(close) {
+    this.closers.push(close);
+  }
+
+  whenHidden(hide) {
+    this.hiders.push(hide);
+  }
+
+  // Call `start()`, which returns how to stop: now, and again each time that the view is shown again.
+  whileShown(start) {
+    this.going.push({ start, stop: start() });
+  }
+
+  show() {
+    for (const each of this.going) each.stop ??= each.start();
+  }
+
+  hide() {
+    for (const hider of this.hiders) hider();
+    for (const each of this.going) {
+      each.stop?.();
+      each.stop = null;
+    }
+  }
+
+  close() {
+    this.hide();
+    for (const closer of this.closers.splice(0)) closer();
+  }
+}
+
 export function mountLearning(place, app) {
   const inner = h("div", {});
   const chosen = () => {
@@ -29,18 +66,19 @@ export function mountLearning(place, app) {
   };
   const buttons = PARTS.map(({ name, title }) => button(title, () => app.store.set({ "learning.part": name })));
   place.append(h("div", { class: "segmented parts", role: "group", "aria-label": "What is learned" }, buttons), inner);
-  let closers = [];
-  const close = () => closers.splice(0).forEach((closer) => closer());
+  let own = null; // the part's App, closed with the view, or when another part is chosen
   const show = () => {
-    close();
+    own?.close();
+    own = new PartApp({ host: app.host, store: app.store, announce: (sentence) => app.announce(sentence) });
     const part = chosen();
     buttons.forEach((element, index) => element.setAttribute("aria-pressed", String(PARTS[index] === part)));
     inner.className = `${part.name}-part`;
     inner.replaceChildren();
-    // The part is closed with the view, or when another one is chosen.
-    part.mount(inner, { host: app.host, store: app.store, announce: (sentence) => app.announce(sentence), untilClosed: (closer) => closers.push(closer) });
+    part.mount(inner, own);
   };
   show();
+  app.whenHidden(() => own.hide());
+  app.untilClosed(app.store.on(["view"], () => app.store.get("view") === "learning" && own.show()));
   app.untilClosed(app.store.on(["learning.part"], show));
-  app.untilClosed(close);
+  app.untilClosed(() => own.close());
 }

@@ -154,7 +154,7 @@ export class QuadraticRisk {
 // Steps down the gradient, from taps that are all zero; each is `rate` times the longest step that does not lead away.
 export class Descent {
   constructor(risk, ridge, rate) {
-    Object.assign(this, { risk, ridge, length: rate * risk.longestStep(ridge) });
+    Object.assign(this, { risk, ridge, rate, length: rate * risk.longestStep(ridge) });
     this.taps = [new Float64Array(risk.moment.length)];
     this.risks = [risk.at(this.taps[0])];
   }

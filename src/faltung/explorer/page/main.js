@@ -68,8 +68,7 @@ function render({ model, el }) {
     };
     const app = new App(host, store, live);
     el.explorer = app; // for who puts the page into another one, and for tests
-    store.set(host.content.state ?? {});
-    store.defaults = structuredClone(store.state); // what this page shows first: its links hold what differs from it
+    store.begin(host.content.state ?? {});
     if (host.kind === "notebook") el.dataset.lmSuppressShortcuts = "true"; // JupyterLab must not take a typed "d" as its own
     else keepInAddress(app, store);
     store.flush();
@@ -88,7 +87,7 @@ function render({ model, el }) {
 
 function assemble(page, app) {
   const help = helpDialog(app.host.version);
-  const panels = new Panels(VIEWS, app, () => new App(app.host, app.store, app.live));
+  const panels = new Panels(VIEWS.filter(({ name }) => app.host.content.views.includes(name)), app, () => new App(app.host, app.store, app.live));
   page.append(
     h("header", {}, h("strong", { class: "brand" }, "faltung"), panels.tabs, tools(app, help)),
     h("main", {}, panels.element),

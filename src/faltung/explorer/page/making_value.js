@@ -199,9 +199,10 @@ function pointwiseAt({ making }, channel, position, tensors, weights) {
   for (const { name, tensor, constant, value } of making.parts) {
     if (tensor !== undefined) {
       const x = tensors[seen];
-      const own = x.shape.length > 1 && sizeOf(x.shape.slice(1)) === 1 ? position.map(() => 0) : position;
-      given[name] = sampleAt(x, channel, own).sample;
-      list.push({ label: `input ${seen + 1} at this position`, sample: given[name], weight: null, product: null, source: [seen, channel, own] });
+      const one = sizeOf(x.shape.slice(1)) === 1; // one number for all positions, or for everything
+      const own = one ? x.shape.slice(1).map(() => 0) : position;
+      given[name] = x.data.length === 1 ? x.data[0] : sampleAt(x, channel, own).sample;
+      list.push({ label: one ? `input ${seen + 1}, the same everywhere` : `input ${seen + 1} at this position`, sample: given[name], weight: null, product: null, source: [seen, channel, own] });
       seen += 1;
     } else if (constant) {
       given[name] = broadcast(weights[name], position);

@@ -16,6 +16,8 @@ import { short } from "./network_row.js";
 import { scaleOf } from "./network_tile.js";
 import { SignalView } from "./signal_view.js";
 
+const PAUSE = 120; // milliseconds that a pointer rests before Python is asked
+
 export class ChannelPanel {
   // `handlers`: open(layer, channel), pin(position), mark(boxes) on the input, choose(sample).
   constructor(app, handlers) {
@@ -40,7 +42,8 @@ export class ChannelPanel {
     const key = [number, channel];
     const layer = scene.run.layers[number];
     Object.assign(this, { scene, number, channel, layer, key, hovered: null });
-    this.title.textContent = `${layer.kind} · channel ${channel}`;
+    const name = layer.shape.length === 1 && scene.classes.length === layer.shape[0] ? ` · ${scene.classes[channel]}` : "";
+    this.title.textContent = `${layer.kind} · channel ${channel}${name}`;
     this.problem.hidden = true;
     this.#showLayer();
     const current = () => this.key === key;
@@ -95,7 +98,7 @@ export class ChannelPanel {
     if (kind !== this.shown) {
       this.view?.close();
       this.shown = kind;
-      const options = { label: "", height: kind === "signal" ? 180 : 300, onhover: (position) => this.#hover(position), onpick: (position) => this.handlers.pin(position) };
+      const options = { label: "", height: kind === "signal" ? 180 : 250, onhover: (position) => this.#hover(position), onpick: (position) => this.handlers.pin(position) };
       this.view = kind === "number" ? null : kind === "signal" ? new SignalView(options) : new MapView(options);
     }
     this.place.replaceChildren(this.view ? this.view.element : h("p", {}, "This layer has no positions: the channel is one number, ", number(output.data[this.channel]), "."));
@@ -149,9 +152,12 @@ export class ChannelPanel {
     const { number: layer, channel, key } = this;
     this.partials.mark(position, null);
     if (!this.pinned && !this.app.host.live) return;
+    const wanted = () => this.key === key && String(this.pinned ?? this.hovered ?? position) === String(position);
+    await new Promise((resolve) => { setTimeout(resolve, this.pinned ? 0 : PAUSE); });
+    if (!wanted()) return;
     try {
       const found = await this.scene.data.contributions(layer, channel, position);
-      if (this.key !== key || String(this.pinned ?? this.hovered ?? position) !== String(position)) return;
+      if (!wanted()) return;
       this.numbers.show(`Value at (${position.join(", ")})`, contributed(found, this.layer), found.value, { part: -1, all: false });
     } catch (error) {
       if (this.key === key) this.numbers.clear(error.message);
@@ -180,9 +186,9 @@ export class ChannelPanel {
     this.fieldNote = h("p", { class: "field-note" });
     const sentence = fieldSentence(layer, scene.lengths) || "What one value of this layer sees depends on its position; it is followed for a position that you keep.";
     this.layerFacts.replaceChildren(
-      h("h3", {}, "The layer ", layer.name),
+      h("h3", {}, "The layer ", layer.kind === layer.name ? layer.kind : `${layer.kind} ${layer.name}`),
       h("p", { class: "field-sentence" }, h("b", {}, sentence), ` ${fieldSteps(layer)}`), this.fieldNote,
-      h("p", {}, `${layer.shape[0].toLocaleString("en")} channels, ${layer.parameters.toLocaleString("en")} parameters, ${short(layer.multiplyAdds)} multiply-adds (products with their additions).`));
+      h("p", {}, countsOf(layer)));
     const dense = denseDrawing(layer);
     if (dense) this.layerFacts.append(dense);
   }
@@ -204,6 +210,13 @@ export class ChannelPanel {
       if (this.key === key) this.patches.replaceChildren(h("p", { class: "hint" }, error.message));
     }
   }
+}
+
+function countsOf({ shape, parameters, multiplyAdds }) {
+  const parts = [`${shape[0].toLocaleString("en")} channels`];
+  if (parameters) parts.push(`${parameters.toLocaleString("en")} parameters`);
+  if (multiplyAdds) parts.push(`${short(multiplyAdds)} multiply-adds (products with their additions)`);
+  return `${parts.join(", ")}.`;
 }
 
 // Start and stop of the window in an input map.

@@ -10,7 +10,7 @@ export function denseDrawing(layer) {
   if (!layer.weights) return null;
   const shared = layer.making.kind === "convolution" || layer.making.kind === "transposed convolution";
   const all = drawing((input, output) => COLOURS[(input * 5 + output * 3) % COLOURS.length], 0.55, "Every input has a line of its own to every output");
-  const dense = h("figure", {}, all, h("figcaption", {}, h("b", {}, layer.dense.toLocaleString("en")), " weights if fully connected: one for each pair of an input and an output."));
+  const dense = h("figure", {}, all, h("figcaption", {}, h("b", {}, layer.weights.toLocaleString("en")), " weights: this layer is fully connected, with one for each pair of an input and an output."));
   if (!shared) return h("div", { class: "dense" }, dense);
   const size = layer.making.size.at(-1);
   const [stride, padding, dilation] = [layer.making.stride.at(-1), layer.making.padding.at(-1), layer.making.dilation.at(-1)];

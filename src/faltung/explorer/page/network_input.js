@@ -23,7 +23,7 @@ export class InputPanel {
     this.classes = h("div", {});
     this.note = h("p", { class: "hint" });
     this.element = h("aside", { class: "network-input", "aria-label": "Input" },
-      h("h2", {}, "Input"), this.view?.element ?? this.numbers, this.note, this.classes, this.#choosers());
+      h("h2", {}, "Input"), this.view?.element ?? this.numbers, this.#mover(), this.note, this.classes, this.#choosers());
     if (this.view && app.host.live) this.#listenForDrag();
   }
 
@@ -71,7 +71,9 @@ export class InputPanel {
     const parts = [];
     if (this.overview.samples > 1) parts.push(this.#samples());
     if (this.overview.takesImages) parts.push(this.#own());
-    if (this.overview.axes) parts.push(this.#mover());
+    if (this.overview.axes) {
+      parts.push(segmented(this.app, "network.fill", "When it moves, what comes in at the border", [["zero", "Zeros"], ["wrap", "The other side"]]));
+    }
     return h("div", {}, parts);
   }
 
@@ -124,17 +126,16 @@ export class InputPanel {
   }
 
   #mover() {
+    if (!this.overview.axes || !this.app.host.live) return null;
     const two = this.overview.axes === 2;
     const arrows = two ? [["↑", -1, 0, "up"], ["↓", 1, 0, "down"], ["←", 0, -1, "left"], ["→", 0, 1, "right"]] : [["←", -1, 0, "left"], ["→", 1, 0, "right"]];
-    const pad = h("div", { class: "stepper", onkeydown: (event) => {
+    return h("div", { class: "stepper mover", role: "group", "aria-label": "Move the input", onkeydown: (event) => {
       const arrow = arrows.find(([, , , name]) => event.key === `Arrow${name[0].toUpperCase()}${name.slice(1)}`);
       if (!arrow) return;
       event.preventDefault();
       this.#moveBy(arrow[1], arrow[2]);
-    } }, arrows.map(([sign, down, across, name]) => button(sign, () => this.#moveBy(down, across), { "aria-label": `Move ${name}` })),
-    button("Back to start", () => this.app.store.set({ "network.shift": [] })));
-    return h("div", {}, field("Move the input", pad, "Or drag the picture. The network runs again: which layers follow, and what changes?"),
-      segmented(this.app, "network.fill", "What comes in at the border", [["zero", "Zeros"], ["wrap", "The other side"]]));
+    } }, h("span", { class: "hint" }, "Move"), arrows.map(([sign, down, across, name]) => button(sign, () => this.#moveBy(down, across), { "aria-label": `Move ${name}` })),
+    button("Reset", () => this.app.store.set({ "network.shift": [] }), { "aria-label": "Move back to the start" }));
   }
 
   #moveBy(...step) {
@@ -184,13 +185,13 @@ export class InputPanel {
     const order = [...probabilities.data.keys()].sort((one, other) => probabilities.data[other] - probabilities.data[one]).slice(0, CLASSES);
     const rows = order.map((index) => h("tr", { "data-class": index },
       h("th", { scope: "row" }, classes[index] ?? `class ${index}`),
-      h("td", { class: "bar" }, h("span", { style: `width:${100 * probabilities.data[index]}%` })),
+      !before && h("td", { class: "bar" }, h("span", { style: `width:${100 * probabilities.data[index]}%` })),
       h("td", {}, number(probabilities.data[index])),
       before && h("td", {}, number(before.data[index]))));
     const left = probabilities.data.length - order.length;
     this.classes.replaceChildren(h("table", { class: "classes" },
       h("caption", {}, left ? `The ${order.length} most probable of ${probabilities.data.length.toLocaleString("en")} classes` : "Classes and their probabilities (softmax of the output)"),
-      h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "class"), h("th", { scope: "col", colspan: "2" }, "probability"), before && h("th", { scope: "col" }, "before"))),
+      h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "class"), h("th", { scope: "col", colspan: before ? 1 : 2 }, before ? "moved" : "probability"), before && h("th", { scope: "col" }, "before"))),
       h("tbody", {}, rows)));
   }
 }

@@ -74,7 +74,7 @@ export class PartialList {
       const partial = new Tile({ label: `Partial map ${weights.first + index}`, height: 72 });
       const [low, high] = extent(map);
       partial.fill(map.data, map.shape, [Math.min(low, -1e-12), high]);
-      return h("div", { class: "partial", "data-channel": weights.first + index }, h("span", { class: "name" }, `map ${weights.first + index}`), this.#input(layer, x, 0, weights.first + index), h("span", { class: "sign" }, "∗"),
+      return h("div", { class: "partial", "data-channel": weights.first + index }, h("span", { class: "name" }, `map ${weights.first + index}`), this.#input(layer, x, 0, weights.first + index), h("span", { class: "sign" }, "⋆"),
         h("span", { class: "tiles" }, kernel.element), h("span", { class: "sign" }, "="), this.#strip(partial, map.shape, true));
     });
   }

@@ -15,12 +15,13 @@ export class LayerRow {
     this.shown = 0;
     this.title = h("h3", {});
     this.facts = h("p", { class: "facts" });
+    this.sees = h("p", { class: "facts sees" });
     this.follows = h("p", { class: "follows" });
     this.strip = h("div", { class: "tiles", role: "group" });
     this.more = h("button", { type: "button", class: "more", onclick: () => this.#add(4 * PAGE) });
     this.problem = h("p", { class: "wrong", hidden: true });
     this.element = h("section", { class: "layer", "data-layer": number },
-      h("div", { class: "layer-head" }, this.title, this.facts, this.follows), h("div", { class: "layer-maps" }, this.strip, this.more, this.problem));
+      h("div", { class: "layer-head" }, this.title, this.facts, this.sees, this.follows), h("div", { class: "layer-maps" }, this.strip, this.more, this.problem));
   }
 
   // Take a layer of a run. Maps that are in view are painted anew.
@@ -28,7 +29,8 @@ export class LayerRow {
     const other = !this.layer || String(this.layer.shape) !== String(layer.shape);
     Object.assign(this, { layer, data, scaling });
     this.title.replaceChildren(`${this.number + 1} `, h("b", {}, layer.kind), " ", h("span", { class: "path" }, layer.name === layer.kind ? "" : layer.name));
-    this.facts.replaceChildren(facts(layer));
+    this.facts.textContent = facts(layer);
+    this.sees.textContent = fieldShort(layer);
     this.strip.setAttribute("aria-label", `Maps of ${layer.name}`);
     if (other) {
       this.strip.replaceChildren();
@@ -83,7 +85,7 @@ export class LayerRow {
       const { maps, ranges, range } = await data.maps(this.number, first, PAGE);
       if (data !== this.data) return;
       this.problem.hidden = true;
-      const shape = layer.shape.length === 1 ? [] : maps.shape.slice(1);
+      const shape = layer.shape.slice(1).every((length) => length === 1) ? [] : maps.shape.slice(1);
       const size = maps.data.length / maps.shape[0];
       for (let index = 0; index < maps.shape[0] && first + index < this.tiles.length; index += 1) {
         const [low, high] = ranges.data.subarray(2 * index, 2 * index + 2);
@@ -105,8 +107,6 @@ function facts(layer) {
   const parts = [maps];
   if (layer.parameters) parts.push(`${layer.parameters.toLocaleString("en")} parameters`);
   if (layer.multiplyAdds) parts.push(`${short(layer.multiplyAdds)} multiply-adds`);
-  const field = fieldShort(layer);
-  if (field) parts.push(field);
   return parts.join(" · ");
 }
 

@@ -84,12 +84,17 @@ export class LayerRows {
   }
 }
 
-function followed({ moved, difference }) {
+function percent(share) {
+  return share < 5e-4 ? "0 %" : `${(100 * share).toLocaleString("en", { maximumSignificantDigits: 2 })} %`;
+}
+
+function followed({ moved, difference, inside }) {
   if (difference === null) return "moved: nothing left to compare";
-  const percent = difference < 5e-4 ? "0 %" : `${(100 * difference).toLocaleString("en", { maximumSignificantDigits: 2 })} %`;
-  if (!moved) return `has no positions; it changed by ${percent}`;
+  if (!moved) return `no positions to follow with: changed by ${percent(difference)}`;
   const whole = moved.every(Number.isInteger);
   const by = moved.map((value) => String(value).replace("-", "−")).join(", ");
-  if (!whole) return `should move by (${by}): not a whole number, so it cannot follow exactly; ${percent} differ`;
-  return `${difference < 1e-3 ? "follows" : "follows in part"}: moved by (${by}), ${percent} differ`;
+  if (!whole) return `cannot follow: its step would be (${by}), no whole number; ${percent(difference)} differ`;
+  const shown = inside ?? difference;
+  const border = difference < 5e-4 ? "" : inside === null ? "; all values see the border" : `; with the border ${percent(difference)}`;
+  return `${shown < 1e-3 ? "follows" : "follows in part"}, by (${by}): ${percent(shown)} differ${border}`;
 }

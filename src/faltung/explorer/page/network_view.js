@@ -137,17 +137,17 @@ class NetworkView {
 
   #tellMoved({ shift }, { layers, before, after }) {
     const spatial = layers.filter(({ moved, difference }) => moved && difference !== null);
-    const following = spatial.filter(({ difference }) => difference < 1e-3).length;
+    const following = spatial.filter(({ difference, inside }) => (inside ?? difference) < 1e-3).length;
     const change = before && after ? ` The probability of the top class went from ${format(Math.max(...before.data))} to ${format(after.data[before.data.indexOf(Math.max(...before.data))])}.` : "";
-    this.input.say(`Moved by (${shift.map((value) => String(value).replace("-", "−")).join(", ")}). ${following} of ${spatial.length} layers with positions follow exactly.${change}`);
+    this.input.say(`Moved by (${shift.map((value) => String(value).replace("-", "−")).join(", ")}). ${following} of ${spatial.length} layers with positions follow, away from the border.${change}`);
   }
 
   #showRows() {
     const { layers } = this.run;
     const parameters = sharedOnce(layers);
     const work = layers.reduce((sum, { multiplyAdds }) => sum + multiplyAdds, 0);
-    const last = [...layers].reverse().find(({ field }) => Array.isArray(field));
-    this.total.textContent = `${layers.length} operations, ${parameters.toLocaleString("en")} parameters, ${work.toLocaleString("en")} multiply-adds. ${last ? `At the last layer with positions: ${fieldSentence(last, this.lengths)}` : ""} Click a map to see how it is made.`;
+    const last = [...layers].reverse().find(({ shape, field }) => field && field !== "nothing" && shape.slice(1).some((length) => length > 1));
+    this.total.textContent = `${layers.length} operations, ${parameters.toLocaleString("en")} parameters, ${work.toLocaleString("en")} multiply-adds. ${last ? `Layer ${layers.indexOf(last) + 1} is the last one with positions: ${fieldSentence(last, this.lengths).replace("of this layer", "of it").replace("One", "one")}` : ""} Click a map to see how it is made.`;
     this.rows.show(layers, this.data, { scaling: this.app.store.get("network.scale"), which: this.app.store.get("network.which") });
   }
 
@@ -185,7 +185,7 @@ class NetworkView {
     if (!inside) return;
     const entered = !this.last;
     this.last = { layer, channel };
-    this.channel.show({ run: this.run, data: this.data, lengths: this.lengths, live: this.app.host.live }, layer, channel, position.filter(Number.isInteger));
+    this.channel.show({ run: this.run, data: this.data, lengths: this.lengths, classes: this.overview.classes, live: this.app.host.live }, layer, channel, position.filter(Number.isInteger));
     if (entered) {
       this.place.scrollIntoView({ block: "start" });
       this.channel.title.focus({ preventScroll: true });
@@ -215,7 +215,7 @@ class NetworkView {
       this.app.store.set(patch);
     } }, text);
     const parts = [to("Network", { "network.layer": -1, "network.position": [] }, layer < 0)];
-    if (layer >= 0) parts.push(to(`${layer + 1} ${this.run.layers[layer].name}, channel ${channel}`, { "network.position": [] }, !position.length));
+    if (layer >= 0) parts.push(to(`${layer + 1} ${named(this.run.layers[layer])}, channel ${channel}`, { "network.position": [] }, !position.length));
     if (layer >= 0 && position.length) parts.push(to(`(${position.join(", ")})`, {}, true));
     const forward = h("button", { type: "button", disabled: !this.forward, onclick: () => {
       this.app.store.set(this.forward);
@@ -291,6 +291,10 @@ class NetworkView {
       body.replaceChildren(h("p", { class: "wrong" }, error.message));
     }
   }
+}
+
+function named({ kind, name }) {
+  return name === kind ? kind : `${kind} ${name}`;
 }
 
 // Parameters of all layers; a module that runs twice counts once.

@@ -31,7 +31,7 @@ export function reading(lengths, kernel, options = {}) {
   const spans = kernel.taps.shape.map((size, axis) => dilation[axis] * (size - 1) + 1);
   const beyond = shape === "valid" && spans.some((span, axis) => span > lengths[axis]);
   if (beyond && spans.some((span, axis) => span < lengths[axis])) {
-    throw new RangeError("shape: expected same or full where the kernel is longer than the array on one axis and shorter on another.");
+    throw new RangeError("shape: expected 'same' or 'full' where the kernel is longer than the array on one axis and shorter on another.");
   }
   const axes = lengths.map((length, axis) => {
     const [size, span] = [kernel.taps.shape[axis], spans[axis]];

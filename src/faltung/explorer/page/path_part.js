@@ -23,7 +23,7 @@ export function mountPath(place, app) {
     new PathPart(shown, app, watch.generator);
   };
   show();
-  app.untilClosed(watch.follow(show));
+  app.whileShown(() => watch.follow(show));
 }
 
 function withoutGenerator(watch) {
@@ -80,7 +80,7 @@ class PathPart {
   // The step that is shown: the last one, until another one is picked.
   get step() {
     const picked = this.app.store.get("learning.time");
-    return picked < 0 ? this.#count - 1 : Math.min(picked, this.#count - 1);
+    return picked < 0 ? this.#count - 1 : Math.min(Math.round(picked), this.#count - 1);
   }
 
   async #ask() {

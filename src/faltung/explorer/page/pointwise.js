@@ -51,6 +51,12 @@ export const POINTWISE = {
   rsqrt: activation("1 / the square root of x", (x) => 1 / Math.sqrt(x)),
   reciprocal: activation("1 / x", (x) => 1 / x),
   log: activation("the natural logarithm of x", Math.log),
+  sin: activation("sin(x)", Math.sin),
+  cos: activation("cos(x)", Math.cos),
+  addcmul: {
+    formula: ({ self, value, tensor1, tensor2 }) => `${format(self)} + ${value === 1 ? "" : `${format(value)} × `}${format(tensor1)} × ${format(tensor2)}`,
+    compute: ({ self, value, tensor1, tensor2 }) => self + value * tensor1 * tensor2,
+  },
   square: activation("x × x", (x) => x * x),
   leaky_relu: { formula: ({ negative_slope: slope }) => `x above zero, ${format(slope)} × x below`, compute: ({ self, negative_slope: slope }) => (self > 0 ? self : slope * self) },
   elu: activation("x above zero, exp(x) − 1 (scaled) below", elu),

@@ -1,7 +1,7 @@
 // How far has a run come? What Python reads from its folder, asked again while the run goes on and someone looks.
 
 const SOON = 1000; // milliseconds to the next question while a run goes on
-const LATER = 3000; // while it does not: it may be continued
+const LATER = 2000; // while it does not: it may be continued
 
 const watches = new WeakMap(); // of each host, so that nothing is asked twice
 

@@ -15,7 +15,7 @@ export class Scrubber {
       button("|◀", () => this.#jump(0), { "aria-label": `${label}: the first` }), button("◀", () => this.#jump(this.index() - 1), { "aria-label": `${label}: one back` }),
       this.toggle, button("▶", () => this.#jump(this.index() + 1), { "aria-label": `${label}: one on` }),
       button("▶|", () => this.#jump(this.count() - 1), { "aria-label": `${label}: the last` }), this.slider, this.output);
-    app.untilClosed(() => clearTimeout(this.timer));
+    app.whenHidden(() => this.pause());
   }
 
   // The moment changed, here or elsewhere.

@@ -71,7 +71,7 @@ class Outcome:
     description : dict
         Class and arguments of the network.
     sample_shape : tuple of int
-        Shape of one sample: (channels, *spatial).
+        Shape of one sample: ``(channels, *spatial)``.
     cost : NetworkCost
         Parameters, and multiply-adds for one sample.
     history : tuple of EpochRecord
@@ -93,9 +93,9 @@ class Outcome:
         Accuracy of a linear classifier of the samples themselves.
     layers : tuple of MeasuredLayer
         In the order in which they run.
-    first_kernels : float32 array, shape (channels out, channels in, *spatial), or None
+    first_kernels : float32 array, shape ``(channels out, channels in, *spatial)``, or None
         The kernels of the first convolutional layer, if there is one.
-    first_responses : float32 array, shape (channels out, *spatial), or None
+    first_responses : float32 array, shape ``(channels out, *spatial)``, or None
         The feature maps of that layer for the first test sample.
     splits : int, optional
         On how many splits of the data the network was trained and tested; all test samples count.
@@ -227,11 +227,12 @@ def measure(
 
     Examples
     --------
+    >>> from faltung.datasets.dataset import Split
     >>> from faltung.datasets.embedded import load_embedded
     >>> from faltung.networks import DenseClassifier
-    >>> split = load_embedded()
+    >>> few = load_embedded().validation.subset(np.arange(100))
     >>> network = DenseClassifier(sample_shape=(1, 28, 28), classes=10)
-    >>> outcome = measure("dense", network, split, nn.CrossEntropyLoss(), ())
+    >>> outcome = measure("dense", network, Split(few, few, few, "few"), nn.CrossEntropyLoss(), ())
     >>> outcome.cost.parameters, sorted(outcome.shifted_accuracy)
     (536586, [0, 1, 2, 3, 4, 5, 6])
     >>> [round(layer.linear_share, 6) for layer in outcome.layers][0]

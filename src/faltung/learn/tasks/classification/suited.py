@@ -115,7 +115,7 @@ def augmentation_for(data: Dataset) -> Augmentation:
     --------
     >>> from faltung.datasets.embedded import load_embedded
     >>> augmentation_for(load_embedded().training)
-    Augmentation(mirror=True, shift=1, background=(0.2875...,))
+    Augmentation(mirror=True, shift=1, background=(0.287538,))
     """
     shift = max(1, round(min(data.sample_shape[1:]) / 28))
     signs = all(len(name) == 1 or name.isdigit() for name in data.class_names)

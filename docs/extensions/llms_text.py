@@ -1,0 +1,60 @@
+"""What does a language model read? llms.txt, a list of all pages, and llms-full.txt, their text in one file."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import api_pages
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from staged_sources import ROOT
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Add the writing of both files to Sphinx."""
+    app.connect("build-finished", write)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+def write(app: Sphinx, error: Exception | None) -> None:
+    """Write both files beside the pages."""
+    if error is not None or app.builder.format != "html":
+        return
+    objects = {name.page: name for name in api_pages.public_names()}
+    listed = [f"# {app.config.project}\n", f"> {_first_sentence(app.env, 'index')}\n"]
+    texts = []
+    for page in pages_below(app.env, app.config.root_doc):
+        link = f"[{app.env.titles[page].astext()}]({app.config.html_baseurl}{app.builder.get_target_uri(page)})"
+        listed.append(f"- {link}: {_first_sentence(app.env, page)}")
+        name = objects.get(page.removeprefix("api/"))
+        texts.append(_documented(name) if name else _source(app, page))
+    Path(app.outdir, "llms.txt").write_text("\n".join(listed) + "\n", encoding="utf-8")
+    Path(app.outdir, "llms-full.txt").write_text("\n\n".join(texts) + "\n", encoding="utf-8")
+
+
+def pages_below(env: BuildEnvironment, page: str) -> Iterator[str]:
+    """Return the pages in the order of the tables of contents."""
+    for below in env.toctree_includes.get(page, []):
+        yield below
+        yield from pages_below(env, below)
+
+
+def _first_sentence(env: BuildEnvironment, page: str) -> str:
+    paragraphs = (" ".join(node.astext().split()) for node in env.get_doctree(page).findall(nodes.paragraph))
+    return next((text.partition(". ")[0].rstrip(".:") + "." for text in paragraphs if len(text) > 20), "")
+
+
+def _documented(name: api_pages.PublicName) -> str:
+    signature = str(inspect.signature(name.value)) if callable(name.value) else ""
+    return f"# {name.page}\n\n    {name.page}{signature}\n\n{inspect.getdoc(name.value) if signature else ''}"
+
+
+def _source(app: Sphinx, page: str) -> str:
+    """Return the source of a page; that of an example is its program."""
+    program = ROOT / "docs" / f"{page}.py"
+    file = program if program.exists() else Path(app.env.doc2path(page))
+    return file.read_text(encoding="utf-8")
