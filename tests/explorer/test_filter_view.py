@@ -194,6 +194,15 @@ def drop(page, name, type_, data):
     page.evaluate(DROP, [name, type_, list(data)])
 
 
+PASTE = """
+([name, type, bytes]) => {
+  const transfer = new DataTransfer();
+  transfer.items.add(new File([Uint8Array.from(bytes)], name, { type }));
+  document.dispatchEvent(new ClipboardEvent("paste", { clipboardData: transfer, bubbles: true }));
+}
+"""
+
+
 def wait_for_state(page, expression):
     wait_until(page, f"({expression})(document.getElementById('explorer').explorer.store.state)")
     wait_until(page, IDLE)
@@ -222,6 +231,19 @@ def test_a_picture_of_the_user_is_dropped_and_filtered(quiet_page, saved):
         channels = np.atleast_3d(samples).astype(float)
         y = fa.convolve(channels, fa.sobel(axis=1), axes=(0, 1)).sum(2)
         assert largest(quiet_page) == pytest.approx(y.max(), abs=1e-9)
+
+
+def test_a_picture_is_pasted_or_chosen_in_the_dialog(quiet_page, saved):
+    page = opened(quiet_page, saved(fa.explore()))
+    samples = np.arange(20, dtype=np.uint8).reshape(4, 5) * 9
+    quiet_page.evaluate(PASTE, ["", "image/png", list(picture_bytes(samples))])
+    quiet_page.get_by_text("4 × 5, gray scale").first.wait_for()
+    with quiet_page.expect_file_chooser() as chooser:
+        page.get_by_role("button", name="Open your own").click()
+    chooser.value.set_files({"name": "b.png", "mimeType": "image/png", "buffer": picture_bytes(samples.T[:, ::-1])})
+    quiet_page.get_by_text("5 × 4, gray scale").first.wait_for()
+    quiet_page.wait_for_timeout(200)
+    assert largest(quiet_page) == fa.convolve(samples.T[:, ::-1].astype(float), fa.sobel(axis=1)).max()
 
 
 def test_a_large_picture_is_scaled_down_and_the_page_says_so(quiet_page, saved):

@@ -47,7 +47,7 @@ class OperationRow {
     this.terms = h("p", { class: "equation" });
     this.note = h("p", { class: "hint" });
     this.element = h("section", { class: "operation-row", "aria-label": SIGNS[operation] },
-      h("h3", {}, SIGNS[operation], h("span", { class: "formula" }, operation === "convolve" ? "y[n] = Σ k[m] x[n − m]" : "y[n] = Σ k[m] x[n + m]")),
+      h("h3", {}, h("span", { class: `frame ${operation}`, "aria-hidden": "true" }), SIGNS[operation], h("span", { class: "formula" }, operation === "convolve" ? "y[n] = Σ k[m] x[n − m]" : "y[n] = Σ k[m] x[n + m]")),
       this.channels.map(({ samples, taps, products }) => h("div", { class: `sum-row${ndim === 1 ? " stacked" : ""}` },
         titledTable(samples), h("span", { class: "sign" }, "×"), titledTable(taps), h("span", { class: "sign" }, "="), titledTable(products))),
       this.terms, this.note);
