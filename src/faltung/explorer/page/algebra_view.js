@@ -102,8 +102,8 @@ class AlgebraView {
 
   #lawsSection() {
     this.thirdName = h("code", {});
-    return h("section", { "aria-label": "Laws" }, h("h2", {}, "Laws to try: change f, g or h, and see which still hold"),
-      h("details", { class: "third" }, h("summary", {}, "The third kernel, h: ", this.thirdName), this.third.element), this.laws.element);
+    this.thirdPart = h("details", { class: "third" }, h("summary", {}, "The third kernel, h: ", this.thirdName), this.third.element);
+    return h("section", { "aria-label": "Laws" }, h("h2", {}, "Laws to try: change f, g or h, and see which still hold"), this.thirdPart, this.laws.element);
   }
 
   #changed(keys) {
@@ -137,10 +137,12 @@ class AlgebraView {
     const operation = Object.hasOwn(OPERATIONS, this.store.get("algebra.operation")) ? this.store.get("algebra.operation") : "product";
     const mode = MODES.includes(this.store.get("algebra.mode")) ? this.store.get("algebra.mode") : MODES[0];
     const x = pictureOf(this.input);
-    const complete = Object.keys(problems).length === 0;
+    const complete = Boolean(kernels.f && kernels.g);
     const made = complete ? this.#made(operation, kernels, x) : null;
     this.equation.show(kernels, problems, operation, made);
     this.third.update(problems.h ?? "");
+    this.thirdPart.open ||= Boolean(problems.h);
+    this.laws.element.classList.toggle("stale", !kernels.h);
     this.thirdName.textContent = kernels.h ? textOf(kernels.h) : "?";
     this.place.classList.toggle("stale", !made);
     if (complete) this.#complain(made ? "" : this.problem);
@@ -150,7 +152,7 @@ class AlgebraView {
       await this.routes.show({ x, input: this.input, operation, kernels, made, run, signal });
       this.app.announce(`${OPERATIONS[operation].title} has ${made.taps.shape.join(" by ")} taps. ${this.routes.conclusion}`);
       await this.border.show({ x, f: kernels.f, g: kernels.g, view: this.#differenceView(), mode, signal });
-      await this.laws.show(kernels, run, signal);
+      if (kernels.h) await this.laws.show(kernels, run, signal);
       this.place.dataset.ready = "true"; // everything of the present state is shown
     } catch (error) {
       if (error instanceof RangeError) this.#complain(error.message); // kernels that are too large for a law
