@@ -150,7 +150,8 @@ class AlgebraView {
     try {
       const run = (chain) => passesOnce(x, chain, mode, signal);
       await this.routes.show({ x, input: this.input, operation, kernels, made, run, signal });
-      this.app.announce(`${OPERATIONS[operation].title} has ${made.taps.shape.join(" by ")} taps. ${this.routes.conclusion}`);
+      if (this.seen) this.app.announce(`${OPERATIONS[operation].title} has ${made.taps.shape.join(" by ")} taps. ${this.routes.conclusion}`);
+      this.seen = true; // the first time, nothing was asked for
       await this.border.show({ x, f: kernels.f, g: kernels.g, view: this.#differenceView(), mode, signal });
       if (kernels.h) await this.laws.show(kernels, run, signal);
       this.place.dataset.ready = "true"; // everything of the present state is shown
