@@ -9,7 +9,7 @@ import { RoutesPanel } from "./algebra_routes.js";
 import { MODES } from "./borders.js";
 import { button, field } from "./controls.js";
 import { h } from "./dom.js";
-import { kernelFrom } from "./kernel_descriptions.js";
+import { askForKernel, kernelFrom } from "./kernel_descriptions.js";
 import { KernelEditor, textOf } from "./kernel_editor.js";
 import { sumOf } from "./convolution.js";
 import { MapView } from "./map_view.js";
@@ -122,12 +122,23 @@ class AlgebraView {
         kernels[name] = kernelFrom(this.store.get(`algebra.${name}`), this.input.ndim);
       } catch (error) {
         problems[name] = error.message;
+        if (error.beyond) this.#askPython(this.store.get(`algebra.${name}`).text);
       }
     }
     return { kernels, problems };
   }
 
+  // An expression that only Python can read.
+  async #askPython(text) {
+    try {
+      if (await askForKernel(this.app.host, text, this.input.ndim)) this.rebuild();
+    } catch (error) {
+      this.#complain(error.message);
+    }
+  }
+
   async rebuild() {
+    delete this.place.dataset.ready;
     this.abort.abort();
     this.abort = new AbortController();
     const { signal } = this.abort;
@@ -163,7 +174,6 @@ class AlgebraView {
 
   // The kernel of the operation; null if there is none that can be shown, and then `problem` says why.
   #made(operation, kernels, x) {
-    delete this.place.dataset.ready;
     try {
       const made = OPERATIONS[operation].kernel(kernels);
       const taps = made.factors ? made.factors.reduce((sum, { data }) => sum + data.length, 0) : made.taps.data.length;
