@@ -17,7 +17,7 @@ from urllib.parse import parse_qs
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["LOOPBACK", "Gatekeeper", "Refusal"]
+__all__ = ["LOOPBACK", "Denial", "Gatekeeper"]
 
 #: Names of this machine.
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
@@ -35,7 +35,7 @@ _HEADERS = {
 }
 
 
-class Refusal(NamedTuple):
+class Denial(NamedTuple):
     """Why a request is not answered."""
 
     status: HTTPStatus
@@ -70,18 +70,18 @@ class Gatekeeper:
         else:
             await self._app(scope, receive, _with_headers(send))
 
-    def refusal(self, scope: Scope) -> Refusal | None:
+    def refusal(self, scope: Scope) -> Denial | None:
         """Return why a request is refused, or None."""
         hosts, origins = _values(scope, b"host"), _values(scope, b"origin")
         if len(hosts) != 1 or not self._is_own(hosts[0]):
             remedy = "Another name of this machine is allowed by: faltung explore --allow-host NAME"
-            return Refusal(HTTPStatus.FORBIDDEN, f"This server answers to names of its own machine only. {remedy}")
+            return Denial(HTTPStatus.FORBIDDEN, f"This server answers to names of its own machine only. {remedy}")
         if any(re.sub(rb"^https?://", b"", origin.lower()) != hosts[0].lower() for origin in origins):
-            return Refusal(HTTPStatus.FORBIDDEN, "This server answers to its own page only.")
+            return Denial(HTTPStatus.FORBIDDEN, "This server answers to its own page only.")
         if not self._has_token(scope):
-            return Refusal(HTTPStatus.FORBIDDEN, "Open the address that was printed, with its token.")
+            return Denial(HTTPStatus.FORBIDDEN, "Open the address that was printed, with its token.")
         if scope["method"] not in _METHODS or _values(scope, b"upgrade"):
-            return Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "This server knows GET and POST only.")
+            return Denial(HTTPStatus.METHOD_NOT_ALLOWED, "This server knows GET and POST only.")
         return None
 
     def _is_own(self, host: bytes) -> bool:
@@ -115,7 +115,7 @@ def _with_headers(send: Send) -> Send:
     return with_headers
 
 
-async def _refuse(refusal: Refusal, send: Send) -> None:
+async def _refuse(refusal: Denial, send: Send) -> None:
     body = refusal.sentence.encode()
     length = str(len(body)).encode()
     headers = [

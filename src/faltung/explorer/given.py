@@ -14,7 +14,7 @@ from faltung.explorer.filter_subject import FilterSubject
 from faltung.explorer.learning_subject import LearningSubject
 from faltung.explorer.network_subject import NetworkSubject
 from faltung.explorer.opened import open_file, opened_array
-from faltung.explorer.subject import Subject
+from faltung.explorer.subject import PageSubject
 from faltung.explorer.upload_subject import UploadSubject
 from faltung.kernels import Kernel, parse
 
@@ -105,7 +105,7 @@ def _check_views(views: Sequence[str], first: str) -> None:
 
 def _subjects(
     thing: Any, beside: Any, channel_axis: int | None, classes: Sequence[str] | None
-) -> tuple[list[Subject], str]:
+) -> tuple[list[PageSubject], str]:
     """Return what is shown, and the view that is about it."""
     if _is_network(thing):
         if beside is None:

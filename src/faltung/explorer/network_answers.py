@@ -118,6 +118,8 @@ class NetworkAnswers:
             )
         return {
             "layers": layers,
+            "parameters": sum(parameter.numel() for parameter in self.source.network.parameters()),
+            "multiplyAdds": sum(map(multiply_adds, run.captured.operations)),
             "input": numbers(self._input(asked)),
             "outputs": [*_outputs(run)],
             "probabilities": self._probabilities(run),
