@@ -35,7 +35,7 @@ const TRIES = [
   ["Smooth, then find edges", "product", { name: "binomial", arguments: { order: 2 } }, { name: "sobel", arguments: { axis: 1 } }],
   ["A box, again and again", "power", { name: "box", arguments: { size: 3 } }, null],
   ["What smoothing removes", "difference", { name: "delta" }, { name: "gaussian", arguments: { sigma: 2 } }],
-  ["Two Gaussians are one", "product", { name: "gaussian", arguments: { sigma: 1.5 } }, { name: "gaussian", arguments: { sigma: 2 } }],
+  ["Two blurs are one blur", "product", { name: "gaussian", arguments: { sigma: 1.5 } }, { name: "gaussian", arguments: { sigma: 2 } }],
   ["A shift, and back", "product", { source: "table", table: { taps: [[0, 0, 0], [0, 0, 0], [0, 0, 1]], origin: [1, 1] }, line: { taps: [0, 0, 1], origin: [1] } },
     { source: "table", table: { taps: [[1, 0, 0], [0, 0, 0], [0, 0, 0]], origin: [1, 1] }, line: { taps: [1, 0, 0], origin: [1] } }],
 ];
