@@ -18,7 +18,7 @@ from faltung.explorer.explored import Explorer
 from faltung.explorer.filter_subject import FilterSubject
 from faltung.explorer.sample_inputs import sample_inputs
 
-STATES, AT_ONCE = 60, 20
+STATES, AT_ONCE = 100, 20
 TOLERANCE = 1e-12
 MODES = ("reflect", "constant", "nearest", "mirror", "wrap")
 INPUTS = {sample.name: sample.samples.astype(np.float64).mean(axis=0) for sample in sample_inputs()}
@@ -307,3 +307,12 @@ def test_no_address_breaks_the_view(quiet_page, address, state):
     page.get_by_text("binomial(2) * sobel(axis=1)", exact=True).wait_for()
     page.locator(".algebra-view[data-ready]:not(.stale)").wait_for()
     assert page.locator(".stale").count() == 0
+
+
+def test_kernels_go_from_view_to_view(quiet_page, address):
+    page = opened(quiet_page, address)
+    page.get_by_role("button", name="See it in the Filter view").click()
+    page.locator(".filter-view").get_by_text("5 × 5 taps, origin 2, 2").wait_for()
+    page.get_by_role("tab", name="Algebra").click()
+    page.get_by_role("button", name="Take the kernel of the Filter view").click()
+    page.get_by_text("binomial(2) * sobel(axis=1) * sobel(axis=1)", exact=True).wait_for()
