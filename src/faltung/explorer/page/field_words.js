@@ -25,7 +25,7 @@ export function times(numbers) {
 
 // A sentence for a newcomer. `lengths`: those of the input.
 export function fieldSentence(layer, lengths) {
-  if (layer.field === "whole") return `One value of this layer sees the whole input, ${times(lengths)} samples.`;
+  if (layer.field === "whole") return `One value of this layer sees the whole input${lengths.length ? `, ${times(lengths)} samples` : ""}.`;
   if (layer.field === "nothing") return "This layer depends on other inputs only, not on this one.";
   if (!layer.field) return "";
   const larger = layer.field.some(({ size }, axis) => size > lengths[axis]) ? ` This input has only ${times(lengths)}.` : "";
