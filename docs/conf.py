@@ -31,6 +31,7 @@ extensions = [
     "sphinx_copybutton",
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
+    "embedded_explorer",
     "formulas",
     "llms_text",
     "public_references",
