@@ -27,11 +27,12 @@ extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.mathjax",
     "numpydoc",
     "sphinx_copybutton",
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
+    "embedded_explorer",
+    "formulas",
     "llms_text",
     "public_references",
 ]
@@ -65,6 +66,7 @@ sphinx_gallery_conf = {
 }
 
 html_theme = "pydata_sphinx_theme"
+html_math_renderer = "mathml"
 html_title = "faltung"
 html_favicon = "static/logo.svg"
 html_static_path = ["static"]

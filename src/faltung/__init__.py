@@ -47,6 +47,7 @@ from faltung.kernels import (
 from faltung.planning.planner import Plan
 
 if TYPE_CHECKING:
+    from faltung.explorer.given import explore as explore
     from faltung.fit.least_squares import fit_filter as fit_filter
     from faltung.run.calibration import calibrate as calibrate
     from faltung.streams.stream import Stream as Stream
@@ -73,6 +74,7 @@ __all__ = [
     "delta",
     "disk",
     "dog",
+    "explore",
     "fit_filter",
     "gabor",
     "gaussian",
@@ -96,6 +98,7 @@ _LOADED_WHEN_USED = {
     "chunked": "faltung.chunked",
     "compat": "faltung.compat",
     "datasets": "faltung.datasets",
+    "explore": "faltung.explorer.given",
     "fit": "faltung.fit",
     "fit_filter": "faltung.fit.least_squares",
     "inspect": "faltung.inspect",

@@ -96,6 +96,7 @@ def _call(*arguments: object) -> int:
 def test_run_folder_is_complete(learned):
     folder, outcomes = learned
     assert sorted(path.name for path in folder.iterdir()) == [
+        "convolutional.filters.safetensors",
         "dense.json",
         "dense.safetensors",
         "history.csv",

@@ -56,6 +56,7 @@ def metrics(run) -> dict:
 
 def test_run_folder_is_complete(run):
     assert sorted(path.name for path in run.iterdir()) == [
+        "convolutional.filters.safetensors",
         "dense-large.json",
         "dense-large.safetensors",
         "dense-small.json",
@@ -294,8 +295,8 @@ def test_a_run_that_is_stopped_ends_cleanly(tmp_path, number):
     assert err.strip().endswith(text)
     assert "Traceback" not in out + err
     assert [line for line in announced if line.startswith("Time: about ")]
-    files = ["convolutional.checkpoint.safetensors", "history.csv", "report.html", "run.json", "schedule.json"]
-    files += ["split.json"]
+    files = ["convolutional.checkpoint.safetensors", "convolutional.filters.safetensors", "history.csv"]
+    files += ["report.html", "run.json", "schedule.json", "split.json"]
     page = (folder / "report.html").read_text()
     assert "This run is not finished" in page
     assert f"faltung learn --resume {folder}" in page

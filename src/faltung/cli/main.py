@@ -18,6 +18,7 @@ from faltung.cli.apply import apply
 from faltung.cli.cache import cache
 from faltung.cli.calibrate import calibrate
 from faltung.cli.console import print_error
+from faltung.cli.explore import explore
 from faltung.cli.export import export
 from faltung.cli.fit import fit
 from faltung.cli.generate import generate
@@ -47,7 +48,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for command in (apply, pyramid, kernels, plan, fit, learn, predict, generate, inspect, export, calibrate, cache):
+filtering = (apply, pyramid, kernels, plan, fit)
+learning = (learn, predict, generate, inspect, explore, export)
+for command in (*filtering, *learning, calibrate, cache):
     app.command(cls=ExplainedCommand)(naming_what_was_typed(command))
 # What follows the script belongs to the script, options too.
 own = {"allow_interspersed_args": False}

@@ -41,6 +41,7 @@ _OTHER_NAMES = {
     "plan": {"x": "IMAGE"},
     "pyramid": {"source": "IMAGE", "out": "OUTPUT"},
     "fit": {"x": "BEFORE", "y": "AFTER"},
+    "explore": {"beside": "--kernel"},
 }
 
 

@@ -3,27 +3,44 @@
 from __future__ import annotations
 
 import base64
+import hashlib
+import html
 import json
 import logging
 import string
-from collections.abc import Mapping, Sequence
+import webbrowser
+from collections.abc import Iterable, Mapping, Sequence
+from inspect import signature
 from os import PathLike
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from faltung.errors import ArgumentError, FaltungError
+import faltung
+from faltung.errors import ArgumentError, FaltungError, MissingExtraError
 from faltung.explorer.es_module import es_module, page_source
-from faltung.explorer.filter_subject import FilterSubject
-from faltung.explorer.learning_subject import LearningSubject
-from faltung.explorer.network_subject import NetworkSubject
 from faltung.explorer.packing import pack, unpack
-from faltung.explorer.subject import Subject
+from faltung.explorer.subject import PageSubject
+from faltung.ground.lazy import lazy
 from faltung.ground.targets import check_new_file, new_file
 
-__all__ = ["Explorer", "explore"]
+if TYPE_CHECKING:
+    from faltung.explorer.widget import ExplorerWidget
+
+__all__ = ["VIEWS", "Explorer"]
+
+#: Views of a page, in their order.
+VIEWS = ("filter", "algebra", "network", "learning")
 
 _log = logging.getLogger(__name__)
+
+_WITHOUT_WIDGET = "Without them, .save('page.html') writes a page that shows the same."
+_TO_WAIT = 60.0  # seconds for other answers
+#: What a page may load: its own script, known by its digest, and pictures that it made itself.
+_POLICY = (
+    "default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; img-src data: blob:; "
+    "media-src blob:; connect-src 'self'; base-uri 'none'; form-action 'none'"
+)
 
 
 class Explorer:
@@ -31,18 +48,26 @@ class Explorer:
 
     Parameters
     ----------
-    subjects : sequence of Subject
+    subjects : sequence of PageSubject
         What is shown.
     state : mapping
         What the page shows first: values for keys such as ``"view"`` or ``"filter.mode"``.
     title : str
         Title of the page.
+    views : sequence of str
+        The views that the page has.
     """
 
     def __init__(
-        self, subjects: Sequence[Subject], state: Mapping[str, object] | None = None, title: str = "faltung"
+        self,
+        subjects: Sequence[PageSubject],
+        state: Mapping[str, object] | None = None,
+        title: str = "faltung",
+        views: Sequence[str] = VIEWS,
     ) -> None:
         self.title = title
+        self.views = tuple(views)
+        self.version = faltung.__version__
         self.subjects = tuple(subjects)
         self.state = dict(state or {})
         self._questions = {
@@ -50,9 +75,16 @@ class Explorer:
         }
         self._lock = Lock()  # networks and runs are asked by one thread at a time
 
+    def __repr__(self) -> str:
+        return f"<explorer: {', '.join(self.views)}; .serve() opens it, .save(path) writes it>"
+
     def content(self) -> dict[str, object]:
         """Return what the page needs at once."""
-        return {"state": self.state, **{subject.name: subject.content() for subject in self.subjects}}
+        return {
+            "views": self.views,
+            "state": self.state,
+            **{subject.name: subject.content() for subject in self.subjects},
+        }
 
     def reply(
         self, question: object, arguments: object, data: bytes | memoryview = b""
@@ -75,18 +107,86 @@ class Explorer:
             raise ArgumentError("question", f"one of {', '.join(sorted(self._questions))}", f"{question!r:.80}")
         if not isinstance(arguments, dict):
             raise ArgumentError("arguments", "a mapping of names to values", type(arguments).__name__)
-        with self._lock:
-            return self._questions[question](**arguments)
+        function = self._questions[question]
+        try:
+            signature(function).bind(**arguments)
+        except TypeError as error:
+            expected = ", ".join(signature(function).parameters)
+            raise ArgumentError("arguments", f"those of {question} ({expected})", str(error)) from None
+        if not self._lock.acquire(timeout=_TO_WAIT):
+            raise FaltungError("Python is still computing another answer. Try again later.")
+        try:
+            return function(**arguments)
+        finally:
+            self._lock.release()
 
-    def page(self, host: str, **traits: object) -> str:
-        """Return the page as HTML, for a host of its own: ``"server"`` or ``"file"``."""
+    @lazy
+    def widget(self) -> ExplorerWidget:
+        """The widget of this explorer, for a notebook that does not show the explorer itself."""
+        try:
+            from faltung.explorer.widget import ExplorerWidget
+        except ModuleNotFoundError as error:
+            raise MissingExtraError("fa.explore in a notebook", "explore") from error
+        return ExplorerWidget(self)
+
+    def _display_(self) -> object:
+        """Return what marimo shows."""
+        try:
+            return self.widget
+        except MissingExtraError as error:
+            return f"{error} {_WITHOUT_WIDGET}"
+
+    def _repr_mimebundle_(self, **chosen: Any) -> Any:
+        """Return what Jupyter shows; a sentence if no widget can be made."""
+        try:
+            return self.widget._repr_mimebundle_(**chosen)
+        except MissingExtraError as error:
+            return {"text/plain": f"{error}\n{_WITHOUT_WIDGET}"}
+
+    def serve(self, *, port: int = 0, browser: bool = True, allowed_hosts: Iterable[str] = ()) -> None:
+        """Show the page in the browser, and answer it until this is interrupted.
+
+        Parameters
+        ----------
+        port : int, optional
+            Port of the server on this machine; a free one by default.
+        browser : bool, optional
+            Whether the browser is opened. The address is printed, with a token that whoever asks has to know.
+        allowed_hosts : iterable of str, optional
+            Names of this machine, beside ``localhost``, by which the page may be reached.
+        """
+        try:
+            from faltung.explorer.local_server import LocalServer
+        except ModuleNotFoundError as error:
+            raise MissingExtraError("the explorer's server", "explore") from error
+        server = LocalServer(self, port, allowed_hosts)
+        print(f"The explorer is at {server.url}\nCtrl-C ends it.", flush=True)
+        if browser:
+            webbrowser.open(server.url)
+        server.run()
+
+    def page(self, host: str, **traits: object) -> tuple[str, str]:
+        """Return the page as HTML, for a host of its own ("server" or "file"), and what it may load: nothing.
+
+        The second text is a content security policy, which is in the page, too.
+        """
         content, data = pack(self.content())
-        known = {"host": host, "content": content, "data": base64.b64encode(data).decode(), **traits}
-        return string.Template(page_source("page.html")).substitute(
-            title=self.title.replace("&", "&amp;").replace("<", "&lt;"),
+        known = {
+            "host": host,
+            "version": self.version,
+            "content": content,
+            "data": base64.b64encode(data).decode(),
+            **traits,
+        }
+        script = es_module("page.js").replace("</script", "<\\/script")
+        policy = _POLICY.format(digest=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode())
+        text = string.Template(page_source("page.html")).substitute(
+            title=html.escape(self.title),
+            policy=policy,
             traits=json.dumps(known, allow_nan=False).replace("<", "\\u003c"),
-            script=es_module("page.js").replace("</script", "<\\/script"),
+            script=script,
         )
+        return text, policy
 
     def save(self, path: str | PathLike[str], *, overwrite: bool = False) -> Path:
         """Write one file that shows the same without Python, from a folder as from a server.
@@ -106,7 +206,7 @@ class Explorer:
         target = Path(path)
         check_new_file("path", target, overwrite)
         with new_file(target, "path") as partial:
-            partial.write_text(self.page("file", answers=self._stored_answers()), encoding="utf-8")
+            partial.write_text(self.page("file", answers=self._stored_answers())[0], encoding="utf-8")
         return target
 
     def _stored_answers(self) -> dict[str, object]:
@@ -117,29 +217,3 @@ class Explorer:
                 key = json.dumps([question, arguments], separators=(",", ":"), ensure_ascii=False)
                 answers[key] = {"reply": reply, "data": base64.b64encode(data).decode()}
         return answers
-
-
-def explore(thing: object = None, beside: object = None, /, *, view: str | None = None) -> Explorer:
-    """Show convolution in a page: in a notebook, in the browser, or as a file.
-
-    Parameters
-    ----------
-    thing : array, Kernel, network or path, optional
-        What is looked at. By default a photograph.
-    beside : Kernel, expression or example, optional
-        For an array its kernel, for a network an example of its input.
-    view : str, optional
-        The view that is shown first.
-
-    Returns
-    -------
-    Explorer
-        The last value of a cell is shown there; `Explorer.save` writes a page.
-
-    Examples
-    --------
-    >>> explore().content()["state"]
-    {}
-    """
-    state = {} if view is None else {"view": view}
-    return Explorer([FilterSubject(), NetworkSubject(), LearningSubject()], state)

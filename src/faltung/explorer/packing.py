@@ -1,4 +1,4 @@
-"""How do arrays travel between Python and the page? As one block of bytes beside a JSON value that says where each is."""
+"""How do arrays travel between Python and the page? As bytes, beside a JSON value that says where each is."""
 
 from __future__ import annotations
 
@@ -15,6 +15,9 @@ __all__ = ["DTYPES", "pack", "unpack"]
 DTYPES = ("uint8", "int8", "uint16", "int16", "int32", "uint32", "float32", "float64")
 """What an array can hold on its way: the typed arrays of a browser."""
 
+#: What a value of the page may be: levels of nesting, and axes of an array.
+_DEEPEST, _MOST_AXES = 16, 4
+
 
 def pack(value: object) -> tuple[Any, bytes]:
     """Return a value that JSON can hold, and the bytes of the arrays in it.
@@ -24,8 +27,8 @@ def pack(value: object) -> tuple[Any, bytes]:
 
     Examples
     --------
-    >>> pack({"taps": np.float32([[1, 2]]), "largest": math.inf})
-    ({'taps': {'$array': [0, [1, 2], 'float32']}, 'largest': {'$number': 'Infinity'}}, b'\\x00\\x00\\x80?\\x00\\x00\\x00@')
+    >>> pack({"taps": np.uint8([[65, 66]]), "largest": math.inf})
+    ({'taps': {'$array': [0, [1, 2], 'uint8']}, 'largest': {'$number': 'Infinity'}}, b'AB')
     """
     parts: list[bytes] = []
     offset = 0
@@ -34,7 +37,7 @@ def pack(value: object) -> tuple[Any, bytes]:
         nonlocal offset
         if isinstance(item, np.ndarray):
             array = item if item.dtype.name in DTYPES else item.astype(np.float64)
-            parts.append(np.ascontiguousarray(array).tobytes())
+            parts.append(array.astype(array.dtype.newbyteorder("<"), copy=False).tobytes())
             reference = {"$array": [offset, list(array.shape), array.dtype.name]}
             offset += len(parts[-1])
             return reference
@@ -57,43 +60,56 @@ def unpack(value: Any, data: bytes | memoryview) -> Any:
     Raises
     ------
     ArgumentError
-        If an array is not inside of `data`.
+        If an array is not inside of `data`, all arrays together are larger than it, or the value is nested too deep.
 
     Examples
     --------
     >>> unpack({"x": {"$array": [0, [2], "uint8"]}}, b"ab")["x"].tolist()
     [97, 98]
     """
-    if isinstance(value, list):
-        return [unpack(item, data) for item in value]
-    if not isinstance(value, dict):
-        return value
-    if "$number" in value:
-        return _number(value["$number"])
-    if "$array" in value:
-        return _array(value["$array"], data)
-    return {key: unpack(item, data) for key, item in value.items()}
+    left = len(data)  # bytes for arrays: the same bytes may be named many times
+
+    def whole(item: Any, depth: int) -> Any:
+        nonlocal left
+        if depth > _DEEPEST:
+            raise ArgumentError("arguments", f"a value of at most {_DEEPEST} levels", "a deeper one")
+        if isinstance(item, list):
+            return [whole(inner, depth + 1) for inner in item]
+        if not isinstance(item, dict):
+            return item
+        if "$number" in item:
+            return _number(item["$number"])
+        if "$array" in item:
+            array = _array(item["$array"], data)
+            left -= array.nbytes
+            if left < 0:
+                raise ArgumentError("$array", f"arrays of {len(data)} bytes all in all", "more")
+            return array.copy()
+        return {key: whole(inner, depth + 1) for key, inner in item.items()}
+
+    return whole(value, 0)
 
 
 def _number(text: object) -> float:
     if text not in ("NaN", "Infinity", "-Infinity"):
         raise ArgumentError(
-            "$number", "NaN, Infinity or -Infinity", repr(text)[:40], "send other numbers as they are"
+            "$number", "NaN, Infinity or -Infinity", f"{text!r:.40}", "Send other numbers as they are."
         )
-    return float(str(text).replace("inity", ""))
+    return float(str(text))
 
 
 def _array(place: object, data: bytes | memoryview) -> np.ndarray[Any, np.dtype[Any]]:
-    problem = ArgumentError("$array", "[offset, shape, dtype] inside of the data", repr(place)[:80], "pack it again")
+    """Return an array on the data itself."""
+    problem = ArgumentError("$array", "[offset, shape, dtype] inside of the data", f"{place!r:.80}")
     if not (isinstance(place, list) and len(place) == 3 and isinstance(place[1], list) and place[2] in DTYPES):
         raise problem
     offset, shape, name = place
-    numbers = [offset, *shape]
-    if len(shape) > 4 or not all(
-        isinstance(item, int) and not isinstance(item, bool) and item >= 0 for item in numbers
-    ):
+    if shape == [0]:
+        return np.empty(0, name)
+    lengths_fit = all(type(length) is int and 0 < length <= len(data) for length in shape)
+    if not (len(shape) <= _MOST_AXES and lengths_fit and type(offset) is int and offset >= 0):
         raise problem
     dtype, count = np.dtype(name), math.prod(shape)
     if offset + count * dtype.itemsize > len(data):
         raise problem
-    return np.frombuffer(data, dtype, count, offset).reshape(shape).copy()
+    return np.frombuffer(data, dtype, count, offset).reshape(shape)

@@ -26,7 +26,12 @@ _KEPT_ELEMENTS = 1 << 22
 """Constants with at most so many elements are kept where an operation needs their values."""
 
 
-def capture(network: nn.Module, example: Example, needs_values: Callable[[Operation], bool]) -> Captured:
+def capture(
+    network: nn.Module,
+    example: Example,
+    needs_values: Callable[[Operation], bool],
+    watch: Callable[[Operation, Sequence[torch.Tensor]], object] | None = None,
+) -> Captured:
     """Run a network once, without gradients, and return what happened.
 
     Parameters
@@ -37,6 +42,8 @@ def capture(network: nn.Module, example: Example, needs_values: Callable[[Operat
         Its input.
     needs_values : callable
         Whether the operands of an operation are kept with their values.
+    watch : callable, optional
+        Called after each operation, with its results themselves; it must not change them.
 
     Examples
     --------
@@ -48,7 +55,7 @@ def capture(network: nn.Module, example: Example, needs_values: Callable[[Operat
     >>> found.results[0].shape
     (1, 2, 6)
     """
-    recorder = _Recorder(needs_values)
+    recorder = _Recorder(needs_values, watch)
     given = example.copied()
     for name, parameter in network.named_parameters(remove_duplicate=False):
         recorder.captured.parameters[name] = place = recorder.place_of(parameter)
@@ -67,13 +74,18 @@ def capture(network: nn.Module, example: Example, needs_values: Callable[[Operat
 class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's own
     """Records every operation that runs."""
 
-    def __init__(self, needs_values: Callable[[Operation], bool]) -> None:
+    def __init__(
+        self,
+        needs_values: Callable[[Operation], bool],
+        watch: Callable[[Operation, Sequence[torch.Tensor]], object] | None,
+    ) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
         self.captured = Captured()
         self.following: set[int] = set()  # storages that hold what depends on the input
         self.weights: set[int] = set()  # storages of parameters
         self.stack: list[int] = []
         self._needs_values = needs_values
+        self._watch = watch
         self._numbers: dict[int, int] = {}
         self._references: list[StorageWeakRef] = []  # while one lives, no other storage has its address
 
@@ -114,7 +126,10 @@ class _Recorder(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's 
             written = tuple(place for place in self._written(function, given) if place not in results)
             if variable:
                 self.following.update(place.storage for place in (*results, *written))
-            self.captured.operations.append(replace(probe, results=results, written=written))
+            operation = replace(probe, results=results, written=written)
+            self.captured.operations.append(operation)
+            if self._watch is not None:
+                self._watch(operation, tuple(tensors_in(output)))
         return output
 
     def _chosen(self, arguments: Mapping[str, Any]) -> tuple[Any, ...]:

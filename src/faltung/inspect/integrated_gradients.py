@@ -48,12 +48,11 @@ def integrated_gradients(
     steps: int,
     batch_size: int = 1,
 ) -> Contributions:
-    r"""Integrate the gradient of a function from a baseline to an input.
+    """Integrate the gradient of a function from a baseline to an input.
 
-    .. math:: a = (x - b) \int_0^1 \nabla f(b + t (x - b)) \, dt
-
-    The sum of all contributions is f(x) - f(b), up to the error of the integral, which is computed by the rule of
-    Gauss and Legendre.
+    The contributions are (x - b) times the mean of the gradient of f over all points b + t (x - b), 0 <= t <= 1. The
+    sum of all contributions is f(x) - f(b), up to the error of the mean, which is computed by the rule of Gauss and
+    Legendre.
 
     Parameters
     ----------

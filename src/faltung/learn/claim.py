@@ -10,7 +10,7 @@ from pathlib import Path
 
 from faltung.errors import ArgumentError
 
-__all__ = ["LOCK", "claimed"]
+__all__ = ["LOCK", "claimed", "is_claimed"]
 
 LOCK = ".run.lock"
 """The file that is locked. A killed process leaves it, but not the lock."""
@@ -42,6 +42,31 @@ def claimed(folder: Path) -> Iterator[None]:
         with contextlib.suppress(OSError):  # an open file cannot be deleted on Windows; it does no harm
             path.unlink()
         os.close(descriptor)
+
+
+def is_claimed(folder: Path) -> bool:
+    """Whether a process works on a run folder.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as name:
+    ...     before = is_claimed(Path(name))
+    ...     with claimed(Path(name)):
+    ...         before, is_claimed(Path(name))
+    (False, True)
+    """
+    try:
+        descriptor = os.open(folder / LOCK, os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        _lock(descriptor)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
 
 
 def _locked(path: Path) -> int:

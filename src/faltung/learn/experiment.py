@@ -174,7 +174,8 @@ def _train_all(jobs: list[_Job], collected: _Collected[Any], task: Task[Any], se
             continue
         if job.split is not split:  # the networks of a split share its samples
             split, objective = job.split, task.objective(replace(setup, split=job.split))
-        trained = trainer.train(job.name, job.make_network, objective, job.recipe)
+        first = job.stage == NETWORKS
+        trained = trainer.train(job.name, job.make_network, objective, job.recipe, keep_filters=first)
         collected.add(job, trained)
         del trained  # the next network needs its memory
         if keeper is not None:

@@ -12,6 +12,7 @@ from torch import nn
 from faltung.datasets.dataset import Dataset
 from faltung.learn.arguments import instance, seed_of
 from faltung.learn.checkpoint import Checkpoint
+from faltung.learn.filter_history import FilterHistory
 from faltung.learn.hardware import Hardware
 from faltung.learn.recipe import Recipe
 from faltung.learn.runs import RunFolder
@@ -119,13 +120,24 @@ class Trainer:
         self._rows: list[dict[str, object]] = []
         self._checkpoints: list[Checkpoint] = []
         self._written = -math.inf
+        self._continued = 0  # epochs that a checkpoint held, which are told again one after the other
 
     def train(
-        self, name: str, make_network: MakeNetwork, make_objective: MakeObjective, recipe: Recipe
+        self,
+        name: str,
+        make_network: MakeNetwork,
+        make_objective: MakeObjective,
+        recipe: Recipe,
+        *,
+        keep_filters: bool = False,
     ) -> TrainedCandidate:
-        """Train a network from the start, or from its checkpoint if the run folder holds one."""
+        """Train a network from the start, or from its checkpoint if the run folder holds one.
+
+        With `keep_filters` the folder also gets the filters of its first convolution after each epoch.
+        """
         checkpoint = Checkpoint(self.run, name)
         self._checkpoints.append(checkpoint)
+        self._continued = 0
         keeper = self.timekeeper
         if keeper is not None:
             recipe = keeper.recipe(name, recipe)
@@ -139,16 +151,22 @@ class Trainer:
                 seed=self.seed,
                 hardware=self.hardware,
                 checkpoint=checkpoint,
+                filters=FilterHistory(self.run, name) if keep_filters else None,
                 on_epoch=lambda record: self._record(name, record),
-                on_continue=lambda done, epochs: self._on_continue(name, done, epochs),
+                on_continue=lambda done, epochs: self._go_on(name, done, epochs),
                 revise=lambda record: keeper.revise(name, record) if keeper else record.epochs,
             )
         self._write_history()
         return TrainedCandidate(name, network, objective, tuple(history))
 
+    def _go_on(self, name: str, done: int, epochs: int) -> None:
+        self._continued = done
+        self._on_continue(name, done, epochs)
+
     def _record(self, name: str, record: EpochRecord) -> None:
         self._rows.append({"network": name, "epoch": record.epoch, "seconds": record.seconds, **record.measures})
-        if time.monotonic() > self._written + _INTERVAL:
+        due = time.monotonic() > self._written + _INTERVAL and record.epoch > self._continued
+        if due or record.epoch == self._continued:
             self._write_history()
         self._on_epoch(name, record)
 

@@ -15,6 +15,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from faltung.errors import ArgumentError
 from faltung.learn.checkpoint import Checkpoint
+from faltung.learn.filter_history import FilterHistory
 from faltung.learn.hardware import Hardware
 from faltung.learn.recipe import Recipe
 
@@ -79,6 +80,7 @@ def train(
     seed: int = 0,
     hardware: Hardware | None = None,
     checkpoint: Checkpoint | None = None,
+    filters: FilterHistory | None = None,
     on_epoch: Callable[[EpochRecord], None] = lambda record: None,
     on_continue: Callable[[int, int], None] = lambda done, epochs: None,
     revise: Callable[[EpochRecord], int] = lambda record: record.epochs,
@@ -103,6 +105,8 @@ def train(
     checkpoint : Checkpoint, optional
         Written after an epoch, at most once a second, and after the last one. If it holds a state, training continues
         from it.
+    filters : FilterHistory, optional
+        Keeps the filters of the first convolution; written just before each checkpoint.
     on_epoch : callable, optional
         Called with the record of each epoch at its end; first with the records that the checkpoint holds.
     on_continue : callable, optional
@@ -144,7 +148,8 @@ def train(
         on_epoch(record)
     if history:
         course.revise(len(history), revise(history[-1]))
-    saving = _Saving(checkpoint if hardware.leads else None, descent.state)
+    leads = hardware.leads
+    saving = _Saving(checkpoint if leads else None, filters if leads else None, descent.state, len(history))
 
     network.train()
     epoch = len(history)
@@ -178,17 +183,27 @@ def train(
 class _Saving:
     """Writes checkpoints, not too often: a file of a large network must not take longer than what it saves."""
 
-    def __init__(self, checkpoint: Checkpoint | None, state: _State) -> None:
-        self._checkpoint, self._state = checkpoint, state
+    def __init__(
+        self, checkpoint: Checkpoint | None, filters: FilterHistory | None, state: _State, epoch: int
+    ) -> None:
+        self._checkpoint, self._filters, self._state = checkpoint, filters, state
+        if filters is not None:
+            filters.begin(epoch, state.average.module)
         self._next = -math.inf
 
     def save(self, history: list[EpochRecord], *, last: bool) -> None:
-        """Write the state after an epoch, if it is the last one or there was none for a while."""
+        """Keep the filters of an epoch; write all if it is the last one, or the last time is long past."""
         began = time.monotonic()
-        if self._checkpoint is not None and (last or began > self._next):
+        if self._filters is not None:
+            self._filters.keep(len(history), self._state.average.module)
+        if not last and began <= self._next:
+            return
+        if self._filters is not None:  # first, so that a checkpoint never has an epoch without its filters
+            self._filters.write()
+        if self._checkpoint is not None:
             self._state.save(self._checkpoint, history)
-            ended = time.monotonic()
-            self._next = ended + max(_INTERVAL, _SHARE * (ended - began))
+        ended = time.monotonic()
+        self._next = ended + max(_INTERVAL, _SHARE * (ended - began))
 
 
 class _Course:

@@ -10,6 +10,8 @@ export class Host {
   constructor(model) {
     this.model = model;
     this.kind = model.get("host");
+    this.version = model.get("version");
+    this.name = Math.random().toString(36).slice(2); // all views of one widget hear all answers
     this.content = unpack(model.get("content"), model.get("data"));
     this.waiting = new Map();
     this.last = 0;
@@ -25,7 +27,7 @@ export class Host {
   // The answer to a question (a name of `QUESTIONS` in Python, and its arguments). Rejects with an `EngineError` whose
   // message can be shown.
   ask(question, args = {}) {
-    const id = ++this.last;
+    const id = `${this.name}-${++this.last}`;
     const [packed, bytes] = pack(args);
     return new Promise((resolve, reject) => {
       this.waiting.set(id, { resolve, reject });

@@ -1,12 +1,15 @@
 // What is the explorer? Four views on one state, for any host that speaks anywidget's `render({ model, el })`.
 
+import { keepInAddress } from "./address.js";
 import { ALGEBRA_STATE, mountAlgebra } from "./algebra_view.js";
 import { button, segmented } from "./controls.js";
 import { download, h } from "./dom.js";
 import { FILTER_STATE, mountFilter } from "./filter_view.js";
+import { helpDialog } from "./help.js";
 import { Host } from "./host.js";
 import { LEARNING_STATE, mountLearning } from "./learning_view.js";
 import { NETWORK_STATE, mountNetwork } from "./network_view.js";
+import { Panels } from "./panels.js";
 import { Store } from "./state.js";
 import { STYLE } from "./style.js";
 
@@ -17,13 +20,14 @@ const VIEWS = [
   { name: "learning", title: "Learning", mount: mountLearning, state: LEARNING_STATE },
 ];
 
-// What a view gets: the state, the host, a sentence to say, and how to clean up when it is closed.
+// What a view gets: the state, the host, a sentence to say, and what to do when it is hidden or closed.
 class App {
   constructor(host, store, live) {
     this.host = host;
     this.store = store;
     this.live = live;
     this.closers = [];
+    this.hiders = [];
   }
 
   // Say a sentence, on the page and to screen readers.
@@ -31,8 +35,24 @@ class App {
     this.live.textContent = sentence;
   }
 
+  // Say what is wrong, above the views, until it is dismissed.
+  warn(sentence) {
+    const notice = h("p", { class: "notice wrong", role: "alert" }, sentence, button("Dismiss", () => notice.remove()));
+    this.live.getRootNode().querySelector("main").before(notice);
+  }
+
+  // Call `close` when the page ends.
   untilClosed(close) {
     this.closers.push(close);
+  }
+
+  // Call `hide` each time that another view takes the place of this one: what moves stops.
+  whenHidden(hide) {
+    this.hiders.push(hide);
+  }
+
+  hide() {
+    for (const hider of this.hiders) hider();
   }
 
   close() {
@@ -41,89 +61,79 @@ class App {
 }
 
 function render({ model, el }) {
-  const host = new Host(model);
-  const store = new Store(Object.assign({ view: "filter", theme: "auto" }, ...VIEWS.map(({ state }) => state)));
-  store.set(host.content.state ?? {});
-  if (host.kind !== "notebook") store.fromText(location.hash.slice(1)); // a notebook's address is not ours
-  store.flush();
-
-  const live = h("p", { class: "live", "aria-live": "polite" });
-  const app = new App(host, store, live);
-  const tabs = tabList(store);
-  const panel = h("main", { role: "tabpanel", id: "panel" });
-  const page = h("div", { class: "explorer" },
-    h("header", {}, h("strong", { class: "brand" }, "faltung"), tabs.element, tools(app, host)), panel, h("footer", {}, live));
   const root = el.shadowRoot ?? el.attachShadow({ mode: "open" });
+  const live = h("p", { class: "live", "aria-live": "polite" });
+  const page = h("div", { class: "explorer" });
   root.replaceChildren(h("style", {}, STYLE), page);
+  try {
+    const host = new Host(model);
+    const store = new Store(Object.assign({ view: "filter", theme: "auto" }, ...VIEWS.map(({ state }) => state)));
+    store.failed = (error) => {
+      reportError(error);
+      app.warn(`Something in the page failed: ${error.message}`);
+    };
+    const app = new App(host, store, live);
+    el.explorer = app; // for who puts the page into another one, and for tests
+    store.begin(host.content.state ?? {});
+    assemble(page, app);
+    return () => {
+      app.close();
+      host.close();
+      root.replaceChildren();
+    };
+  } catch (error) {
+    reportError(error);
+    page.replaceChildren(h("p", { class: "wrong", role: "alert" }, `The explorer could not start: ${error.message}`));
+    return undefined;
+  }
+}
 
-  let shown = null; // the view's own App, closed with it
-  const show = () => {
-    shown?.close();
-    shown = new App(host, store, live);
-    app.announce("");
-    const view = VIEWS.find(({ name }) => name === store.get("view")) ?? VIEWS[0];
-    tabs.mark(view.name);
-    panel.setAttribute("aria-labelledby", `tab-${view.name}`);
-    const place = h("div", { class: `view ${view.name}-view` });
-    panel.replaceChildren(place);
-    view.mount(place, shown);
-  };
-  show();
-  const theme = () => { page.dataset.theme = store.get("theme"); };
+function assemble(page, app) {
+  const help = helpDialog(app.host.version);
+  const panels = new Panels(VIEWS.filter(({ name }) => app.host.content.views.includes(name)), app, () => new App(app.host, app.store, app.live));
+  page.append(
+    h("header", {}, h("strong", { class: "brand" }, "faltung"), panels.tabs, tools(app, help)),
+    h("main", {}, panels.element),
+    h("footer", {}, app.live),
+    help,
+  );
+  if (app.host.kind === "notebook") page.getRootNode().host.dataset.lmSuppressShortcuts = "true"; // a typed "d" is no command of JupyterLab
+  else keepInAddress(app, app.store);
+  app.store.flush();
+  const theme = () => { page.dataset.theme = themeOf(app); };
   theme();
-  app.untilClosed(store.on(["view"], show));
-  app.untilClosed(store.on(["theme"], theme));
-  if (host.kind !== "notebook") keepInAddress(app, store);
-  return () => {
-    shown.close();
-    app.close();
-    host.close();
-    root.replaceChildren();
-  };
-}
-
-function tabList(store) {
-  const tabs = VIEWS.map(({ name, title }) =>
-    h("button", { type: "button", role: "tab", id: `tab-${name}`, "aria-controls": "panel", onclick: () => store.set({ view: name }) }, title));
-  const element = h("div", { role: "tablist", "aria-label": "Views" }, tabs);
-  element.addEventListener("keydown", (event) => {
-    const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-    if (!step) return;
-    const next = (VIEWS.findIndex(({ name }) => name === store.get("view")) + step + VIEWS.length) % VIEWS.length;
-    store.set({ view: VIEWS[next].name });
-    tabs[next].focus();
+  app.untilClosed(app.store.on(["theme"], theme));
+  page.addEventListener("keydown", (event) => {
+    if (event.key === "?" && !/^(input|textarea|select)$/i.test(event.composedPath()[0].tagName)) help.showModal();
   });
-  const mark = (current) => {
-    VIEWS.forEach(({ name }, index) => {
-      tabs[index].setAttribute("aria-selected", String(name === current));
-      tabs[index].tabIndex = name === current ? 0 : -1;
-    });
-  };
-  return { element, mark };
+  panels.show();
 }
 
-function tools(app, host) {
+function tools(app, help) {
   const keep = button("Save state", () =>
     download("faltung-state.json", new Blob([JSON.stringify(app.store.state, null, 1)], { type: "application/json" })));
-  const copy = host.kind === "notebook" ? null : button("Copy link", async () => {
-    await navigator.clipboard.writeText(location.href);
-    app.announce("The link was copied. It holds what you see, without your own pictures.");
-  });
+  const copy = app.host.kind === "notebook" ? null : button("Copy link", () => copyLink(app));
   const theme = segmented(app, "theme", "Colours of the page", [["auto", "Auto"], ["light", "Light"], ["dark", "Dark"]]);
-  return h("div", { class: "tools" }, copy, keep, theme);
+  return h("div", { class: "tools" }, copy, keep, theme, button("?", () => help.showModal(), { "aria-label": "Help" }));
 }
 
-function keepInAddress(app, store) {
-  let written = location.hash.slice(1);
-  app.untilClosed(store.on([""], () => {
-    written = store.toText();
-    history.replaceState(null, "", `${location.pathname}${location.search}${written ? `#${written}` : ""}`);
-  }));
-  const follow = () => {
-    if (location.hash.slice(1) !== written) store.fromText(location.hash.slice(1));
-  };
-  addEventListener("hashchange", follow);
-  app.untilClosed(() => removeEventListener("hashchange", follow));
+async function copyLink(app) {
+  app.store.flush();
+  try {
+    await navigator.clipboard.writeText(location.href);
+    app.announce("The link was copied. It holds what you see, without your own pictures.");
+  } catch {
+    app.announce("The browser did not let the page copy. The link stands in the address.");
+  }
+}
+
+// The theme that was chosen; in a notebook, "auto" is that of the notebook if it says which one it has.
+function themeOf(app) {
+  const chosen = app.store.get("theme");
+  if (chosen !== "auto" || app.host.kind !== "notebook") return chosen;
+  if (document.body.dataset.jpThemeLight) return document.body.dataset.jpThemeLight === "true" ? "light" : "dark";
+  if (document.documentElement.dataset.theme) return document.documentElement.dataset.theme === "dark" ? "dark" : "light";
+  return chosen;
 }
 
 export default { initialize() {}, render };

@@ -4,7 +4,8 @@ import { NdArray, extent } from "./array.js";
 import { colour, ink, paint, rangeFor } from "./colours.js";
 import { format, h } from "./dom.js";
 
-const SMALLEST_CELL_WITH_NUMBER = 34; // CSS pixels
+const SMALLEST_CELL_WITH_NUMBER = 44; // CSS pixels
+const SMALLEST_FRAME = 14; // a frame that is smaller gets a ring around it
 
 export class MapView {
   // `label`: what the picture shows, for those who do not see it. `onhover([row, column] or null)` follows the pointer and
@@ -17,6 +18,7 @@ export class MapView {
     this.element = h("figure", { class: "map" }, this.box, this.caption);
     this.onhover = onhover;
     this.onpick = onpick;
+    this.onlook = null; // (position in the middle, zoom): the user enlarged or moved the picture
     this.boxes = [];
     this.zoom = 1;
     this.centre = null; // [row, column] in the middle of the box; null: the middle of the array
@@ -35,14 +37,16 @@ export class MapView {
   }
 
   // Show samples: one array of rows and columns, or three of them (red, green, blue; 0 to 255 or 0 to 1 as `range` says).
-  // `origin`: position of the first sample, [0, 0] unless the array is an extended one.
-  show(samples, { scale = "gray", range, origin = [0, 0] } = {}) {
+  // `origin`: position of the first sample, [0, 0] unless the array is an extended one; then `inside` is { start, stop } of the
+  // array itself, and the rest is dimmed.
+  show(samples, { scale = "gray", range, origin = [0, 0], inside = null } = {}) {
     const channels = Array.isArray(samples) ? samples : [samples];
     const other = !this.channels || String(this.channels[0].shape) !== String(channels[0].shape) || String(origin) !== String(this.origin);
     this.channels = channels;
     this.scale = scale;
     this.range = range ?? rangeFor(scale, extent(channels.length === 1 ? channels[0] : merged(channels)));
     this.origin = origin;
+    this.inside = inside;
     if (other) {
       this.zoom = 1;
       this.centre = null;
@@ -83,6 +87,7 @@ export class MapView {
     context.imageSmoothingEnabled = place.cell < ratio; // only where several samples share a pixel
     const [rows, columns] = this.channels[0].shape;
     context.drawImage(this.picture, place.left, place.top, columns * place.cell, rows * place.cell);
+    if (this.inside) this.#dimOutside(context, place);
     if (place.cell >= SMALLEST_CELL_WITH_NUMBER * ratio && this.channels.length === 1) this.#writeNumbers(context, place);
     this.#drawOverlay();
   }
@@ -100,10 +105,16 @@ export class MapView {
     return [row + this.origin[0], column + this.origin[1]];
   }
 
+  // Pixels of one sample when the whole picture is seen.
+  get fit() {
+    const [rows, columns] = this.channels[0].shape;
+    return Math.min(this.overlay.width / columns, this.overlay.height / rows);
+  }
+
   #place() {
     const [rows, columns] = this.channels[0].shape;
     const { width, height } = this.overlay;
-    const cell = Math.min(width / columns, height / rows) * this.zoom;
+    const cell = this.fit * this.zoom;
     const centre = this.centre ? [this.centre[0] - this.origin[0] + 0.5, this.centre[1] - this.origin[1] + 0.5] : [rows / 2, columns / 2];
     const start = (middle, length, space) => (cell * length <= space ? (space - cell * length) / 2
       : Math.min(0, Math.max(space - cell * length, space / 2 - middle * cell)));
@@ -127,10 +138,26 @@ export class MapView {
     this.picture.getContext("2d").putImageData(image, 0, 0);
   }
 
+  #dimOutside(context, { left, top, cell }) {
+    const [rows, columns] = this.channels[0].shape;
+    const [x, y] = [left + (this.inside.start[1] - this.origin[1]) * cell, top + (this.inside.start[0] - this.origin[0]) * cell];
+    const [width, height] = [0, 1].map((axis) => (this.inside.stop[1 - axis] - this.inside.start[1 - axis]) * cell);
+    context.beginPath();
+    context.rect(left, top, columns * cell, rows * cell);
+    context.rect(x, y, width, height);
+    context.fillStyle = getComputedStyle(this.overlay).getPropertyValue("--paper");
+    context.globalAlpha = 0.6;
+    context.fill("evenodd");
+    context.globalAlpha = 1;
+    context.lineWidth = window.devicePixelRatio || 1;
+    context.strokeStyle = getComputedStyle(this.overlay).getPropertyValue("--quiet");
+    context.strokeRect(x, y, width, height);
+  }
+
   #writeNumbers(context, { left, top, cell }) {
     const [rows, columns] = this.channels[0].shape;
     const first = (start) => Math.max(0, Math.floor(-start / cell));
-    context.font = `${Math.round(cell * 0.26)}px system-ui, sans-serif`;
+    context.font = `${Math.round(cell * 0.31)}px system-ui, sans-serif`;
     context.textAlign = "center";
     context.textBaseline = "middle";
     for (let row = first(top); row < Math.min(rows, (this.base.height - top) / cell); row += 1) {
@@ -149,7 +176,7 @@ export class MapView {
     const { left, top, cell } = this.#place();
     const style = getComputedStyle(this.overlay);
     const ratio = window.devicePixelRatio || 1;
-    for (const { start, stop, kind } of this.boxes) {
+    for (const { start, stop, kind, quiet } of this.boxes) {
       const x = left + (start[1] - this.origin[1]) * cell;
       const y = top + (start[0] - this.origin[0]) * cell;
       const [width, height] = [(stop[1] - start[1]) * cell, (stop[0] - start[0]) * cell];
@@ -161,6 +188,7 @@ export class MapView {
       context.lineWidth = 2 * ratio;
       context.strokeStyle = style.getPropertyValue(`--mark-${kind}`);
       context.strokeRect(x, y, wide, tall);
+      if (!quiet && this.boxes.length <= 2 && Math.max(wide, tall) < SMALLEST_FRAME * ratio) ring(context, x + wide / 2, y + tall / 2, SMALLEST_FRAME * ratio);
     }
   }
 
@@ -190,7 +218,7 @@ export class MapView {
       this.#move(null);
     });
     overlay.addEventListener("wheel", (event) => {
-      if (!event.ctrlKey && !event.metaKey && document.activeElement !== overlay) return; // the page scrolls
+      if (!event.ctrlKey && !event.metaKey && overlay.getRootNode().activeElement !== overlay) return; // the page scrolls
       event.preventDefault();
       this.#zoomBy(event.deltaY < 0 ? 1.25 : 0.8, this.positionAt(event.clientX, event.clientY));
     }, { passive: false });
@@ -210,6 +238,7 @@ export class MapView {
     ];
     this.dragging = [event.clientX, event.clientY, true];
     this.draw();
+    this.onlook?.(this.centre, this.zoom);
   }
 
   #zoomBy(factor, position) {
@@ -219,6 +248,7 @@ export class MapView {
     this.centre = this.zoom > 1 ? (this.centre ?? position) : null;
     if (position && factor > 1) this.centre = position;
     this.draw();
+    this.onlook?.(this.centre, this.zoom);
   }
 
   #key(event) {
@@ -238,6 +268,19 @@ export class MapView {
     else if (event.key === "0") this.#zoomBy(0, null);
     else return;
     event.preventDefault();
+  }
+}
+
+// Drawn with the line of the frame, on a light line.
+function ring(context, x, y, radius) {
+  const mark = context.strokeStyle;
+  for (const [style, width] of [[getComputedStyle(context.canvas).getPropertyValue("--mark-halo"), 2], [mark, 1]]) {
+    context.beginPath();
+    context.arc(x, y, radius, 0, 2 * Math.PI);
+    context.strokeStyle = style;
+    context.lineWidth *= width;
+    context.stroke();
+    context.lineWidth /= width;
   }
 }
 

@@ -51,7 +51,7 @@ class ServerModel extends PageModel {
         body: new Blob([length, text, bytes]),
       });
     } catch {
-      throw new Error("Python does not answer. Is `faltung explore` still running?");
+      throw new Error("Python does not answer. Is it still running?");
     }
     if (!response.ok) throw new Error(`Python refused: ${await response.text()}`);
     const [reply, data] = taken(await response.arrayBuffer());
@@ -61,8 +61,14 @@ class ServerModel extends PageModel {
 
 // Finds what was asked before the page was saved.
 class FileModel extends PageModel {
+  constructor(traits) {
+    super(traits);
+    // Python writes some numbers in another way, such as 1.0.
+    this.answers = new Map(Object.entries(traits.answers).map(([key, answer]) => [JSON.stringify(JSON.parse(key)), answer]));
+  }
+
   async answer({ question, arguments: args }) {
-    const stored = this.traits.answers[JSON.stringify([question, args])];
+    const stored = this.answers.get(JSON.stringify([question, args]));
     if (!stored) throw new Error("This page was saved without Python, and holds no answer to that. Open it with `faltung explore`.");
     return [stored.reply, fromBase64(stored.data)];
   }

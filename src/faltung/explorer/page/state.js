@@ -3,16 +3,25 @@
 export class Store {
   // `defaults`: every key there is, such as "filter.mode", with its first value. Values are JSON.
   constructor(defaults) {
-    this.defaults = defaults;
+    this.kinds = defaults;
+    this.first = defaults;
     this.state = structuredClone(defaults);
     this.listeners = new Set();
     this.changed = new Set();
     this.frame = 0;
+    this.failed = (error) => reportError(error); // what is done about an error of a listener; the others still hear of the change
   }
 
   get(key) {
     if (!(key in this.state)) throw new RangeError(`no state is called ${key}`);
     return this.state[key];
+  }
+
+  // Begin with some values in place of the defaults: a link says what differs from them.
+  begin(values) {
+    this.set(values);
+    this.flush();
+    this.first = structuredClone(this.state);
   }
 
   // Change some values; those who listen hear of it in the next frame, once.
@@ -42,7 +51,11 @@ export class Store {
     this.changed = new Set();
     for (const { prefixes, listener } of [...this.listeners]) {
       const heard = new Set([...changed].filter((key) => prefixes.some((prefix) => key.startsWith(prefix))));
-      if (heard.size) listener(heard);
+      try {
+        if (heard.size) listener(heard);
+      } catch (error) {
+        this.failed(error);
+      }
     }
   }
 
@@ -50,7 +63,7 @@ export class Store {
   toText() {
     const parts = [];
     for (const [key, value] of Object.entries(this.state)) {
-      if (JSON.stringify(value) !== JSON.stringify(this.defaults[key])) {
+      if (JSON.stringify(value) !== JSON.stringify(this.first[key])) {
         parts.push(`${key}=${encodeURIComponent(typeof value === "string" ? value : JSON.stringify(value))}`);
       }
     }
@@ -60,10 +73,10 @@ export class Store {
   // Take over what `toText` wrote. What is not a state, or of another type, is left out and returned by name.
   fromText(text) {
     const refused = [];
-    const state = structuredClone(this.defaults);
+    const state = structuredClone(this.first);
     for (const part of text.split("&").filter(Boolean)) {
       const [key, raw] = [part.slice(0, part.indexOf("=")), part.slice(part.indexOf("=") + 1)];
-      const value = Object.hasOwn(state, key) ? readLike(this.defaults[key], raw) : undefined;
+      const value = Object.hasOwn(state, key) ? readLike(this.kinds[key], raw) : undefined;
       if (value === undefined) refused.push(key || part);
       else state[key] = value;
     }

@@ -227,11 +227,12 @@ def measure(
 
     Examples
     --------
+    >>> from faltung.datasets.dataset import Split
     >>> from faltung.datasets.embedded import load_embedded
     >>> from faltung.networks import DenseClassifier
-    >>> split = load_embedded()
+    >>> few = load_embedded().validation.subset(np.arange(100))
     >>> network = DenseClassifier(sample_shape=(1, 28, 28), classes=10)
-    >>> outcome = measure("dense", network, split, nn.CrossEntropyLoss(), ())
+    >>> outcome = measure("dense", network, Split(few, few, few, "few"), nn.CrossEntropyLoss(), ())
     >>> outcome.cost.parameters, sorted(outcome.shifted_accuracy)
     (536586, [0, 1, 2, 3, 4, 5, 6])
     >>> [round(layer.linear_share, 6) for layer in outcome.layers][0]

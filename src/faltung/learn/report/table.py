@@ -27,11 +27,13 @@ def table(outcomes: Sequence[Outcome], *, exact: bool = False) -> tuple[list[str
     Examples
     --------
     >>> from torch import nn
+    >>> from faltung.datasets.dataset import Split
     >>> from faltung.datasets.embedded import load_embedded
     >>> from faltung.learn.measures.outcome import measure
     >>> from faltung.networks import DenseClassifier
+    >>> few = load_embedded().validation.subset(np.arange(100))
     >>> network = DenseClassifier(sample_shape=(1, 28, 28), classes=10)
-    >>> dense = measure("dense", network, load_embedded(), nn.CrossEntropyLoss(), ())
+    >>> dense = measure("dense", network, Split(few, few, few, "few"), nn.CrossEntropyLoss(), ())
     >>> header, [row] = table([dense])
     >>> header[:5]
     ['Network', 'Parameters', 'Multiply-adds', 'Training time', 'Test accuracy']

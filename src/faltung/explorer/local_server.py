@@ -1,0 +1,204 @@
+"""How does a page of its own reach Python? Over a small server on this machine that gives the page and answers it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import secrets
+import socket
+import struct
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from threading import Thread
+from typing import TYPE_CHECKING, Any
+
+from starlette.applications import Starlette
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import HTMLResponse, PlainTextResponse, Response
+from starlette.routing import Route
+from uvicorn import Config, Server
+
+from faltung.errors import ArgumentError
+from faltung.explorer.gatekeeper import Gatekeeper
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
+
+    from faltung.explorer.subject import Shown
+
+__all__ = ["LARGEST_BODY", "LARGEST_TEXT", "LocalServer", "application"]
+
+#: Bytes of a question, all in all, and of its text.
+LARGEST_BODY, LARGEST_TEXT = 64 * 2**20, 2**20
+#: Seconds that a question may take to arrive, and to be answered.
+_TO_ARRIVE, _TO_ANSWER = 30.0, 120.0
+#: Questions that are answered at a time, and that may wait.
+_ANSWERED, _WAITING = 4, 32
+
+
+class LocalServer:
+    """A server on this machine, which answers as soon as it exists and `run` is called.
+
+    Parameters
+    ----------
+    explorer : Shown
+        What the page shows.
+    port : int
+        Its port; 0 finds a free one.
+    allowed_hosts : iterable of str
+        Names that the page may be reached by, beside those of this machine.
+
+    Raises
+    ------
+    ArgumentError
+        The port is taken.
+    """
+
+    def __init__(self, explorer: Shown, port: int = 0, allowed_hosts: Iterable[str] = ()) -> None:
+        self._token = secrets.token_urlsafe(24)
+        self._socket = _bound(port)
+        app = application(explorer, self._token, allowed_hosts)
+        self._server = Server(
+            Config(
+                app,
+                http="h11",
+                ws="none",
+                lifespan="off",
+                log_level="critical",  # the log would hold the token
+                access_log=False,
+                server_header=False,
+                timeout_keep_alive=5,
+                timeout_graceful_shutdown=1,
+            )
+        )
+
+    @property
+    def url(self) -> str:
+        """Address of the page, with the token."""
+        return f"http://127.0.0.1:{self._socket.getsockname()[1]}/?token={self._token}"
+
+    def run(self) -> None:
+        """Answer until `stop` is called, or the program is interrupted."""
+        with self._socket, suppress(KeyboardInterrupt):
+            self._server.run(sockets=[self._socket])
+
+    def stop(self) -> None:
+        """Let `run` end, from another thread."""
+        self._server.should_exit = True
+
+
+def _bound(port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    if os.name == "posix":  # a port that was just in use; elsewhere this would take one from another program
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind(("127.0.0.1", port))
+    except (OSError, OverflowError) as error:
+        listener.close()
+        why = getattr(error, "strerror", None) or str(error)
+        raise ArgumentError("port", "a free port", f"{port} ({why})", "Leave it out: a free one is found.") from error
+    listener.listen()  # so that a browser that is opened now waits, instead of being refused
+    return listener
+
+
+def application(explorer: Shown, token: str, allowed_hosts: Iterable[str] = ()) -> ASGIApp:
+    """Return the ASGI application: the page, its questions, and a gatekeeper before both."""
+    desk = _Desk(explorer)
+
+    async def page(_: Request) -> Response:
+        text, policy = explorer.page("server", token=token)
+        return HTMLResponse(text, headers={"content-security-policy": f"{policy}; frame-ancestors 'none'"})
+
+    routes = [Route("/", page), Route("/ask", desk.ask, methods=["POST"])]
+    return Gatekeeper(Starlette(routes=routes), token, allowed_hosts)
+
+
+class _RefusedQuestionError(Exception):
+    """A question that cannot be read."""
+
+
+class _Desk:
+    """Where questions are answered: a few at a time, each in a thread of its own."""
+
+    def __init__(self, explorer: Shown) -> None:
+        self._explorer = explorer
+        self._slots = asyncio.Semaphore(_ANSWERED)
+        self._waiting = 0
+
+    async def ask(self, request: Request) -> Response:
+        """Answer a question, or say why not."""
+        if self._waiting >= _WAITING:
+            return PlainTextResponse("Too many questions are waiting. Try again later.", 503)
+        self._waiting += 1
+        try:
+            await self._slots.acquire()
+        finally:
+            self._waiting -= 1
+        try:
+            question, arguments, data = _taken_apart(await _body(request))
+        except BaseException as error:
+            self._slots.release()
+            if isinstance(error, _RefusedQuestionError):
+                return PlainTextResponse(str(error), 400)
+            if isinstance(error, ClientDisconnect):
+                return PlainTextResponse("", 400)
+            raise
+        # The thread frees the place when it has ended: what takes too long still counts as a question.
+        answer = _in_thread(lambda: self._explorer.reply(question, arguments, data), self._slots.release)
+        try:
+            reply, bytes_ = await asyncio.wait_for(answer, _TO_ANSWER)
+        except TimeoutError:
+            reply, bytes_ = {"error": f"Python did not finish within {_TO_ANSWER:.0f} seconds. Ask for less."}, b""
+        text = json.dumps(reply, allow_nan=False).encode()
+        return Response(struct.pack("<I", len(text)) + text + bytes_, media_type="application/octet-stream")
+
+
+async def _body(request: Request) -> bytes:
+    """Return what was sent, unless it is too much or comes too slowly; what its header says is not trusted."""
+    body = bytearray()
+    try:
+        async with asyncio.timeout(_TO_ARRIVE):
+            async for part in request.stream():
+                body += part
+                if len(body) > LARGEST_BODY:
+                    raise _RefusedQuestionError(f"a question has at most {LARGEST_BODY >> 20} MB.")
+    except TimeoutError:
+        raise _RefusedQuestionError(f"the question did not arrive within {_TO_ARRIVE:.0f} seconds.") from None
+    return bytes(body)
+
+
+def _taken_apart(body: bytes) -> tuple[object, object, memoryview]:
+    """Return question, arguments and the bytes of arrays: the length of a text, the text in JSON, the bytes."""
+    length = int.from_bytes(body[:4], "little")
+    if len(body) < 4 or length > min(len(body) - 4, LARGEST_TEXT):
+        raise _RefusedQuestionError("it is no question of the page.")
+    try:
+        asked = json.loads(body[4 : 4 + length].decode("utf-8"))
+    except (ValueError, RecursionError):
+        raise _RefusedQuestionError("the text of the question is not JSON.") from None
+    if not isinstance(asked, dict):
+        raise _RefusedQuestionError("it is no question of the page.")
+    return asked.get("question"), asked.get("arguments"), memoryview(body)[4 + length :]
+
+
+def _in_thread(call: Callable[[], Any], ended: Callable[[], None]) -> asyncio.Future[Any]:
+    """Return the coming result of a call in a thread that does not keep the program from ending."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[Any] = loop.create_future()
+
+    def settle(result: Any, error: BaseException | None) -> None:
+        ended()
+        if not future.done():
+            future.set_exception(error) if error else future.set_result(result)
+
+    def work() -> None:
+        try:
+            result, error = call(), None
+        except BaseException as raised:
+            result, error = None, raised
+        with suppress(RuntimeError):  # the server has stopped meanwhile
+            loop.call_soon_threadsafe(settle, result, error)
+
+    Thread(target=work, daemon=True, name="faltung-answer").start()
+    return future

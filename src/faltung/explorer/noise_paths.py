@@ -1,0 +1,112 @@
+"""How does noise become a picture? The points of its path, as the generators of a run move them."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from faltung.errors import ArgumentError
+from faltung.ground.checks import integer, real
+from faltung.learn.tasks.generation.flow import follow, guided, noise, samples_of
+from faltung.learn.tasks.generation.sampling import Sampling
+from faltung.networks.generator import VelocityField
+from faltung.networks.stored import GENERATORS, Trained, load_trained
+
+__all__ = ["NoisePaths"]
+
+_MOST_STEPS = 64
+_MOST_SAMPLES = 2**18  # of one point
+_LARGEST_SEED = 2**32 - 1
+_STRONGEST = 10.0  # guidance
+
+
+class NoisePaths:
+    """The generators of a run, and the paths on which they move noise.
+
+    Parameters
+    ----------
+    folder : path
+        The run folder.
+
+    Examples
+    --------
+    >>> NoisePaths(Path("no/such/folder")).names()
+    []
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._loaded: dict[str, tuple[int, Trained]] = {}
+
+    def names(self) -> list[str]:
+        """Return the names of the generators that are trained, the model first."""
+        stems = sorted(path.stem for path in self._folder.glob("*.json") if _class_of(path) in GENERATORS)
+        return sorted(stems, key=lambda stem: stem != "model")
+
+    def content(self) -> dict[str, object] | None:
+        """Return what can be chosen: generators and classes; None if the run has no generator yet."""
+        names = self.names()
+        if not names:
+            return None
+        trained = self._trained(names[0])
+        sampling = Sampling()
+        chosen = {"steps": sampling.steps, "guidance": sampling.guidance, "seed": sampling.seed}
+        return {
+            "networks": names,
+            "classes": list(trained.class_names),
+            "shape": list(trained.sample_shape),
+            **chosen,
+        }
+
+    def path(
+        self, *, network: object, label: object, seed: object, steps: object, guidance: object
+    ) -> dict[str, object]:
+        """Return the points from noise to a sample, and where each would end on a straight line.
+
+        They are the numbers of `faltung generate` with the same network, class, seed, steps and guidance: its first
+        sample is the last point.
+        """
+        names = self.names()
+        if not isinstance(network, str) or network not in names:
+            raise ArgumentError("network", f"one of {', '.join(names) or 'none'}", f"{network!r:.60}")
+        trained = self._trained(network)
+        field = trained.network
+        assert isinstance(field, VelocityField)
+        if math.prod(trained.sample_shape) > _MOST_SAMPLES:
+            raise ArgumentError("network", f"samples of at most {_MOST_SAMPLES:,} numbers", str(trained.sample_shape))
+        labels = torch.tensor([integer("label", label, 0, len(trained.class_names) - 1)])  # type: ignore[arg-type]
+        count = integer("steps", steps, 1, _MOST_STEPS)  # type: ignore[arg-type]
+        begin = noise(integer("seed", seed, 0, _LARGEST_SEED), [0], trained.sample_shape)  # type: ignore[arg-type]
+        velocity = guided(field, real("guidance", guidance, 0.0, _STRONGEST))  # type: ignore[arg-type]
+        points = list(follow(velocity, begin, labels, count))
+        with torch.no_grad():
+            ends = [
+                point + (1 - step / count) * velocity(point, torch.full((1,), step / count), labels)
+                for step, point in enumerate(points[:-1])
+            ]
+        shown = [
+            np.concatenate([samples_of(field, each, trained.dtype) for each in part])
+            for part in (points, [*ends, points[-1]])
+        ]
+        return {"points": shown[0], "ends": shown[1]}
+
+    def _trained(self, name: str) -> Trained:
+        try:
+            written = (self._folder / f"{name}.json").stat().st_mtime_ns
+        except FileNotFoundError:
+            written = 0  # then loading says what is missing
+        if self._loaded.get(name, (None, None))[0] != written:
+            self._loaded[name] = written, load_trained(self._folder, name, GENERATORS)
+        return self._loaded[name][1]
+
+
+def _class_of(path: Path) -> str:
+    """Return the class of the network that a file describes; nothing for other files."""
+    try:
+        return str(json.loads(path.read_text(encoding="utf-8"))["class"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""

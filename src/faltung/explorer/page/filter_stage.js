@@ -1,0 +1,338 @@
+// What is seen of a filter? The input with its extension, the output of each operation, and the window that links them.
+
+import { extent, offsetOf } from "./array.js";
+import { extended } from "./borders.js";
+import { MapStrip } from "./channel_panel.js";
+import { rangeFor } from "./colours.js";
+import { segmented } from "./controls.js";
+import { format, h, number } from "./dom.js";
+import { MapView } from "./map_view.js";
+import { Player } from "./playing.js";
+import { ReachPanel, framesOf } from "./reach_panel.js";
+import { SignalView } from "./signal_view.js";
+import { WindowPanel } from "./window_panel.js";
+
+const NAMES = { convolve: "Convolution", correlate: "Correlation" };
+const REST = 300; // milliseconds after which a position is kept in the address
+
+export class FilterStage {
+  constructor(app) {
+    Object.assign(this, { app, store: app.store, outputs: {}, position: null, sample: null, key: "" });
+    this.maps = h("div", { class: "maps" });
+    this.difference = h("p", { class: "difference", hidden: true });
+    this.strip = new MapStrip();
+    this.bank = new MapStrip();
+    this.stripTitle = h("h3", {});
+    this.window = new WindowPanel();
+    this.reach = new ReachPanel();
+    this.player = new Player(app, {
+      shape: () => (this.#goes ? this.problem.lengths : this.problem.shape), position: () => (this.#goes ? this.sample : this.position),
+      go: (position) => this.#go(position), rest: () => this.#keepSoon(),
+    });
+    const direction = segmented(app, "filter.direction", "Follow", [["sees", "What an output sees"], ["goes", "Where a sample goes"]]);
+    this.element = h("div", { class: "stage" }, this.maps, this.difference,
+      h("div", { class: "strip" }, this.stripTitle, this.strip.element), this.bank.element, h("div", { class: "moving row" }, this.player.element, direction),
+      h("p", { class: "hint" }, "Point at a picture, or use the arrow keys on it: here are the numbers at that place. Ctrl and the wheel enlarge."), this.window.element, this.reach.element);
+  }
+
+  get #goes() {
+    return this.store.get("filter.direction") === "goes";
+  }
+
+  get #operations() {
+    return Object.keys(this.results);
+  }
+
+  // A new problem with its results: everything is drawn.
+  show({ input, problem, results, out, channel, labels }) {
+    Object.assign(this, { input, problem, results, out, channel });
+    this.#buildViews();
+    this.#showInput();
+    this.scales = this.#scaleOf(this.out);
+    for (const operation of this.#operations) this.#showOutput(operation);
+    this.#showDifference();
+    this.#showStrips(labels);
+    this.followState();
+  }
+
+  // The cursor goes where the state says.
+  followState() {
+    this.position = within(this.store.get("filter.position"), this.problem.shape) ?? this.#strongest();
+    this.sample = within(this.store.get("filter.sample"), this.problem.lengths) ?? this.#sampleUnder(this.position);
+    this.showCursor();
+    this.app.announce(this.#sentence());
+  }
+
+  close() {
+    clearTimeout(this.timer);
+    for (const view of [this.inputView, ...Object.values(this.outputs), this.strip, this.bank]) view?.close();
+  }
+
+  views() {
+    return { input: this.inputView, outputs: Object.values(this.outputs) };
+  }
+
+  // Positions along the row of the window, at most so many.
+  path(most) {
+    const length = this.problem.shape.at(-1);
+    const step = Math.ceil(length / most);
+    return Array.from({ length: Math.ceil(length / step) }, (_, index) => [...this.position.slice(0, -1), index * step]);
+  }
+
+  #buildViews() {
+    const key = `${this.problem.ndim} ${this.#operations}`;
+    if (key === this.key) return;
+    this.key = key;
+    for (const view of [this.inputView, ...Object.values(this.outputs)]) view?.close();
+    const View = this.problem.ndim === 2 ? MapView : SignalView;
+    const height = this.problem.ndim === 2 ? 330 : 220;
+    this.inputView = new View({ label: "Input", height, onhover: (position) => position && this.#overInput(position), onpick: () => this.#keep() });
+    this.outputs = Object.fromEntries(this.#operations.map((operation) => [operation, new View({
+      label: NAMES[operation], height, onhover: (position) => position && this.#overOutput(position), onpick: () => this.#keep(),
+    })]));
+    this.#linkZoom();
+    const titled = (title, view) => h("div", { class: "titled" }, h("h2", {}, title), view.element);
+    this.maps.className = `maps ${this.problem.ndim === 2 ? "pictures" : "signals"} of-${this.#operations.length + 1}`;
+    this.maps.replaceChildren(titled("Input", this.inputView), ...this.#operations.map((operation) => titled(this.#operations.length > 1 ? NAMES[operation] : `Output: ${NAMES[operation].toLowerCase()}`, this.outputs[operation])));
+  }
+
+  // Pictures are enlarged together, around the same place, with samples of one size.
+  #linkZoom() {
+    if (this.problem.ndim === 1) return;
+    const follow = (view, other, place) => other.look(place, view.zoom === 1 ? 1 : (view.zoom * view.fit) / other.fit);
+    const outputs = Object.entries(this.outputs);
+    this.inputView.onlook = (centre) => {
+      for (const [operation, view] of outputs) follow(this.inputView, view, centre && this.problem.outputNear(operation, centre.map(Math.floor)));
+    };
+    for (const [operation, view] of outputs) {
+      view.onlook = (centre) => {
+        follow(view, this.inputView, centre && this.problem.centreOf(operation, centre.map(Math.floor)));
+        for (const [, other] of outputs) if (other !== view) follow(view, other, centre);
+      };
+    }
+  }
+
+  #showInput() {
+    const { problem, input } = this;
+    const { mode, cval } = problem.options("convolve");
+    const reach = problem.reach();
+    const beyond = reach.some(([before, after]) => before + after > 0);
+    const room = problem.lengths.map((length) => (beyond ? Math.ceil(0.05 * length) : 0));
+    const before = reach.map(([count], axis) => Math.max(count, room[axis]));
+    const after = reach.map(([, count], axis) => Math.max(count, room[axis]));
+    const shown = problem.channels.map((channel) => extended(channel, before, after, mode, cval));
+    const [low, high] = joint(problem.channels);
+    this.inputRange = input.range ?? [low, high];
+    this.inputScale = low < 0 && problem.ndim === 2 ? "signed" : "gray";
+    const range = this.inputScale === "signed" ? rangeFor("signed", [low, high]) : rangeFor("gray", this.inputRange);
+    this.inputRange = range;
+    const inside = { start: problem.lengths.map(() => 0), stop: problem.lengths };
+    const colour = input.colour || problem.channels.length === 1 || problem.ndim === 1;
+    this.inputSpan = [-before[0], problem.lengths[0] + after[0]];
+    this.inputView.show(colour ? shown : shown[this.channel], { scale: this.inputScale, range, origin: before.map((count) => -count), inside });
+    this.inputView.label = `Input, ${problem.lengths.join(" by ")} samples. Move the window with the arrow keys.`;
+    const spread = problem.setting.kind === "transposed" && problem.setting.stride > 1 ? "; zeros between the samples" : "";
+    const extension = beyond ? `; dimmed around it: how it continues (${mode === "constant" ? `constant ${format(cval)}` : mode})` : "";
+    const which = colour ? "" : `, ${input.names[this.channel]} of ${problem.channels.length}`;
+    const scale = input.colour ? ", red, green and blue" : problem.ndim === 1 ? " samples" : `, ${this.inputScale} scale`;
+    this.inputView.caption.textContent = `${problem.lengths.join(" × ")}${which}${scale} from ${format(range[0])} to ${format(range[1])}${spread}${extension}`;
+  }
+
+  // Colours and their range for all outputs of a kind: those that are compared have one scale.
+  #scaleOf(out) {
+    const sums = this.#operations.map((operation) => this.results[operation].sums[out]);
+    const [low, high] = joint(sums);
+    const wanted = this.store.get("filter.scale");
+    const taps = this.problem.bank("convolve")[out].map((kernel) => kernel.taps.data);
+    const total = taps.flatMap((data) => [...data]).reduce((sum, tap) => sum + tap, 0);
+    const weight = taps.flatMap((data) => [...data]).reduce((sum, tap) => sum + Math.abs(tap), 0);
+    const signed = low < 0 && (this.inputScale === "signed" || Math.abs(total) < 0.05 * weight);
+    const scale = ["signed", "gray", "magnitude"].includes(wanted) ? wanted : signed ? "signed" : "gray";
+    // A filter that keeps the mean of a picture keeps its range, too.
+    const kept = scale === "gray" && this.input.range && Math.abs(total - this.problem.channels.length) < 0.1 && this.problem.channels.length === 1;
+    const limits = scale === "signed" ? usual(sums, low, high) : [low, high];
+    return { scale, range: kept ? this.input.range : rangeFor(scale, limits) };
+  }
+
+  #showOutput(operation) {
+    const array = this.results[operation].sums[this.out];
+    const { scale, range } = this.scales;
+    const [low, high] = extent(array);
+    const view = this.outputs[operation];
+    view.show(array, { scale, range, span: array.ndim === 1 ? this.problem.spanOf(operation, this.inputSpan) : undefined });
+    view.label = `Output of the ${NAMES[operation].toLowerCase()}, ${array.shape.join(" by ")} samples.`;
+    const meaning = scale === "signed" && array.ndim === 2 ? "orange is negative, white zero, purple positive" : "";
+    const colours = array.ndim === 1 ? "samples" : `${scale} scale from ${format(range[0])} to ${format(range[1])}`;
+    view.caption.replaceChildren([`${array.shape.join(" × ")}${array.ndim === 1 ? " " : ", "}${colours}`, meaning].filter(Boolean).join(": "), "; smallest ", number(low, { "data-output": "smallest" }), ", largest ", number(high, { "data-output": "largest" }));
+  }
+
+  #showDifference() {
+    this.difference.hidden = this.#operations.length < 2;
+    if (this.difference.hidden) return;
+    const [one, other] = this.#operations.map((operation) => this.results[operation].sums[this.out]);
+    let [most, place] = [0, 0];
+    one.data.forEach((value, index) => {
+      const apart = Math.abs(value - other.data[index]);
+      if (apart > most) [most, place] = [apart, index];
+    });
+    const at = positionOf(one.shape, place);
+    const kernel = this.problem.bank("convolve")[this.out][0];
+    this.difference.replaceChildren("Largest difference between both: ", number(most, { "data-output": "difference" }), most > 0 ? ` at ${at.join(", ")}. ` : ". ", reasonOf(kernel));
+  }
+
+  #showStrips(labels) {
+    const first = this.results[this.#operations[0]];
+    const several = this.problem.channels.length > 1;
+    this.stripTitle.parentElement.hidden = !several;
+    const { scale } = this.scales;
+    if (several) {
+      const maps = first.maps[this.out];
+      const range = rangeFor(scale, joint(maps));
+      this.stripTitle.textContent = `One map for each channel in; their sum is the output (${NAMES[this.#operations[0]].toLowerCase()})`;
+      this.strip.show(maps.map((array, index) => ({ array, scale, range, title: this.input.names[index] })), { sign: "+" });
+    } else this.strip.clear();
+    this.bank.element.hidden = first.sums.length < 2;
+    if (first.sums.length > 1) {
+      const items = first.sums.map((array, out) => ({ array, title: `output ${out + 1}: ${labels[out]}`, ...this.#scaleOf(out) }));
+      this.bank.show(items, { chosen: this.out, onpick: (index) => this.store.set({ "filter.chosen": [index, 0] }) });
+    } else this.bank.clear();
+  }
+
+  // The output that is farthest from zero.
+  #strongest() {
+    const { data, shape } = this.results[this.#operations[0]].sums[this.out];
+    let [most, place] = [-1, 0];
+    for (let index = 0; index < data.length; index += 1) if (Math.abs(data[index]) > most) [most, place] = [Math.abs(data[index]), index];
+    return positionOf(shape, place);
+  }
+
+  #sampleUnder(position) {
+    return this.problem.centreOf(this.#operations[0], position).map((at, axis) => Math.min(this.problem.lengths[axis] - 1, Math.max(0, at)));
+  }
+
+  #overInput(sample) {
+    this.player.pause();
+    if (this.#goes) this.#go(sample.map((at, axis) => Math.min(this.problem.lengths[axis] - 1, Math.max(0, at))));
+    else this.#go(this.problem.outputNear(this.#operations[0], sample));
+    this.#keepSoon();
+  }
+
+  #overOutput(position) {
+    this.player.pause();
+    this.#go(this.#goes ? this.#sampleUnder(position) : position);
+    this.#keepSoon();
+  }
+
+  #go(position) {
+    if (this.#goes) this.sample = position;
+    else this.position = position;
+    this.showCursor();
+    if (!this.player.playing) this.app.announce(this.#sentence());
+  }
+
+  #keepSoon() {
+    clearTimeout(this.timer);
+    this.timer = setTimeout(() => this.#keep(), REST);
+  }
+
+  #keep() {
+    this.store.set(this.#goes ? { "filter.sample": this.sample } : { "filter.position": this.position });
+  }
+
+  showCursor() {
+    this.window.element.hidden = this.#goes;
+    this.reach.element.hidden = !this.#goes;
+    if (this.#goes) this.#showReach();
+    else this.#showWindow();
+    this.player.update();
+  }
+
+  #windowsAt(position) {
+    const { dilation } = this.problem.options("convolve");
+    return this.#operations.map((operation) => {
+      const kernel = this.problem.bank(operation)[this.out][0];
+      const origin = kernel.origin.map((at, axis) => (operation === "convolve" ? kernel.taps.shape[axis] - 1 - at : at));
+      return { operation, position, dilation, origin, windows: this.problem.windows(operation, this.out, position) };
+    });
+  }
+
+  // Mark a position, without its numbers.
+  markAt(position) {
+    const views = this.#windowsAt(position);
+    const kinds = ["window", "reach"];
+    const frames = views.map(({ windows: [{ start, stop, taps }], dilation }, index) => ({ start, stop, kind: kinds[index], taps: taps.ndim === 1 ? taps.data : undefined, step: dilation }));
+    const apart = frames.length === 2 && String(frames[0].start) !== String(frames[1].start);
+    if (!apart) frames.length = 1;
+    this.window.element.classList.toggle("apart", apart);
+    const centre = this.problem.centreOf(views[0].operation, position);
+    this.inputView.mark([...frames, { start: centre, stop: centre.map((at) => at + 1), kind: "output", quiet: true }]);
+    for (const view of Object.values(this.outputs)) {
+      view.mark([{ start: position, stop: position.map((at) => at + 1), kind: "output" }]);
+      view.cursor = position;
+    }
+    this.inputView.cursor = centre;
+    return views;
+  }
+
+  #showWindow() {
+    const views = this.markAt(this.position);
+    this.window.show(views, { names: this.input.names, scale: this.inputScale, range: this.inputRange });
+  }
+
+  #showReach() {
+    const views = this.#operations.map((operation) => ({ operation, reached: this.problem.reached(operation, this.out, this.channel, this.sample) }));
+    this.inputView.mark([{ start: this.sample, stop: this.sample.map((at) => at + 1), kind: "output" }]);
+    this.inputView.cursor = this.sample;
+    for (const { operation, reached } of views) this.outputs[operation].mark(framesOf(reached));
+    const channel = this.problem.channels[this.channel];
+    const name = this.problem.channels.length > 1 ? this.input.names[this.channel] : "";
+    this.reach.show(views, { value: channel.data[offsetOf(channel.shape, this.sample)], position: this.sample, channel: name });
+  }
+
+  #sentence() {
+    const [operation] = this.#operations;
+    if (this.#goes) {
+      const count = this.problem.reached(operation, this.out, this.channel, this.sample).length;
+      return `The sample at ${this.sample.join(", ")} reaches ${count} ${count === 1 ? "output" : "outputs"}.`;
+    }
+    const values = this.#operations.map((one) => {
+      const array = this.results[one].sums[this.out];
+      return `${NAMES[one].toLowerCase()} is ${format(array.data[offsetOf(array.shape, this.position)])}`;
+    });
+    return `Output ${this.position.join(", ")}: the ${values.join(", the ")}. Its window is around sample ${this.problem.centreOf(operation, this.position).join(", ").replaceAll("-", "−")}.`;
+  }
+}
+
+function within(position, shape) {
+  const fits = Array.isArray(position) && position.length === shape.length && position.every((at, axis) => Number.isInteger(at) && at >= 0 && at < shape[axis]);
+  return fits ? position : null;
+}
+
+function positionOf(shape, place) {
+  return shape.length === 2 ? [Math.floor(place / shape[1]), place % shape[1]] : [place];
+}
+
+function joint(arrays) {
+  const limits = arrays.map(extent);
+  return [Math.min(...limits.map(([low]) => low)), Math.max(...limits.map(([, high]) => high))];
+}
+
+// Limits within which all but a few of many numbers are: a scale up to the very largest would leave a picture pale.
+function usual(arrays, low, high) {
+  const all = arrays.flatMap(({ data }) => [...data.filter((_, index) => index % Math.ceil(data.length / 8192) === 0)]);
+  if (all.length < 4096) return [low, high];
+  const sizes = Float64Array.from(all, Math.abs).sort();
+  const limit = sizes[Math.floor(0.995 * sizes.length)];
+  return [-limit || low, limit || high];
+}
+
+// Why both operations agree, or differ.
+function reasonOf({ taps, origin }) {
+  const centred = origin.every((at, axis) => 2 * at === taps.shape[axis] - 1);
+  const { data } = taps;
+  const last = data.length - 1;
+  const like = (sign) => centred && data.every((tap, index) => Math.abs(tap - sign * data[last - index]) <= 1e-12 * Math.abs(tap));
+  if (like(1)) return "This kernel looks the same after half a turn, so both agree. Try an edge filter or Emboss.";
+  if (like(-1)) return "Convolution turns the kernel by half a turn. Turned, this one is its own negative, so both differ in sign.";
+  return "Convolution turns the kernel by half a turn before it lays it over the samples; correlation does not.";
+}

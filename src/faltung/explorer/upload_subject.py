@@ -1,0 +1,43 @@
+"""What does a user bring to the page? Files that Python decodes: the page cannot read all that `faltung` reads."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from faltung.errors import ArgumentError, ArgumentTypeError
+from faltung.explorer.decoding import decoded
+from faltung.explorer.subject import PageSubject, Question
+
+__all__ = ["MOST_BYTES", "UploadSubject"]
+
+#: Bytes of a file that is decoded.
+MOST_BYTES = 48 * 2**20
+_LONGEST_NAME = 255
+
+
+class UploadSubject(PageSubject):
+    """Files of the user, which are read from their bytes; a page never names a file."""
+
+    name = "upload"
+
+    def content(self) -> Mapping[str, object]:
+        """Return how large a file may be."""
+        return {"most_bytes": MOST_BYTES}
+
+    def questions(self) -> Mapping[str, Question]:
+        """Return the question `open`."""
+        return {"open": _open}
+
+
+def _open(*, name: object, file: object) -> dict[str, object]:
+    """Return samples of shape (channels, *spatial), what they are called, and what was left out."""
+    if not isinstance(name, str) or len(name) > _LONGEST_NAME:
+        raise ArgumentTypeError("name", f"a text of at most {_LONGEST_NAME} signs", type(name).__name__)
+    if not isinstance(file, np.ndarray) or file.dtype != np.uint8 or file.ndim != 1:
+        raise ArgumentTypeError("file", "the bytes of a file", type(file).__name__)
+    if file.size > MOST_BYTES:
+        raise ArgumentError("file", f"at most {MOST_BYTES >> 20} MB", f"{file.size:,} bytes", "Cut it first.")
+    opened = decoded(name, file.tobytes())
+    return {"name": opened.title, "samples": opened.samples, "note": opened.note}
