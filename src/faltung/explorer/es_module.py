@@ -29,8 +29,8 @@ def es_module(entry: str) -> str:
     """Return one ES module with a file of the page and all that it imports.
 
     The sources are modules that import from each other by name, so that each file stands for itself. Here each
-    becomes a function that is called once, in the order of the imports. No names of one file are seen in another. Lines
-    that are comments are left out.
+    becomes a function that is called once, in the order of the imports. No names of one file are seen in another.
+    Lines that are comments are left out.
 
     Parameters
     ----------
