@@ -9,7 +9,8 @@ import { SignalView } from "./signal_view.js";
 
 const MOST_OUT = 8;
 
-// Which kernel is edited: of which channel out, and, if every channel in has one of its own, of which channel in.
+// Which kernel is edited: of which channel out, and, if every channel in has one of its own, of which channel in. The numbers
+// of this channel in are seen.
 export class BankEditor {
   // `names()`: of the channels in; `labels()`: texts of the kernels, rows for channels out.
   constructor(app, { names, labels }) {
@@ -23,7 +24,7 @@ export class BankEditor {
 
   update() {
     const { rows } = this;
-    const { out, channel } = chosenKernel(this.app.store, rows);
+    const { out, channel } = chosenKernel(this.app.store, rows, this.names().length);
     const labels = this.labels();
     this.outs.replaceChildren(
       ...rows.map((_, index) => chip(`${index + 1}: ${labels[index]}`, index === out, () => this.#choose(index, 0), rows.length > 1 ? () => this.#remove(index) : null)),
@@ -31,7 +32,7 @@ export class BankEditor {
     const several = this.names().length > 1;
     this.own.hidden = !several;
     this.each.checked = rows[0].length > 1;
-    this.ins.hidden = !several || rows[0].length === 1;
+    this.ins.hidden = !several;
     this.ins.replaceChildren(...this.names().map((name, index) => chip(name, index === channel, () => this.#choose(out, index))));
   }
 

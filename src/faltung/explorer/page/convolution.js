@@ -18,14 +18,15 @@ export function filtered(x, kernel, options = {}) {
 
 let pausedAt = 0; // when the page could last answer, whoever computes
 
-// The same, without keeping the page from answering. `signal`: an AbortSignal that ends it; `progress(part)` is told how much is done.
+// The same, without keeping the page from answering. `signal`: an AbortSignal that ends it; `progress(part)` hears of the part
+// that is done.
 export async function filteredInSlices(x, kernel, options = {}, signal = undefined, progress = undefined) {
   const work = filtering(x, kernel, options);
   for (let part = 0; ;) {
     if (performance.now() - pausedAt > SLICE) {
-      progress?.(part);
       await new Promise((resolve) => setTimeout(resolve, 0));
       signal?.throwIfAborted();
+      progress?.(part);
       pausedAt = performance.now();
     }
     const { done, value } = work.next();
@@ -51,14 +52,14 @@ function* filtering(x, kernel, options) {
     // What is not finite must not pass from one tap of zero to others, so it takes the other way.
     const [down, along] = kernel.factors.map((factor) => laidTaps({ taps: factor }, options));
     const rows = { ...axes[0], size: 1, count: source.shape[0], stride: 1 };
-    const lines = yield* correlating(source, new NdArray([1, along.data.length], along.data), [rows, axes[1]]);
-    return yield* correlating(lines, new NdArray([down.data.length, 1], down.data), [axes[0], { ...axes[1], size: 1, stride: 1 }]);
+    const lines = yield* correlating(source, new NdArray([1, along.data.length], along.data), [rows, axes[1]], 0, 0.5);
+    return yield* correlating(lines, new NdArray([down.data.length, 1], down.data), [axes[0], { ...axes[1], size: 1, stride: 1 }], 0.5, 0.5);
   }
   return yield* correlating(source, laidTaps(kernel, options), axes);
 }
 
 // A valid correlation: output n along an axis is the sum of taps[j] source[stride n + dilation j].
-function* correlating(source, taps, axes) {
+function* correlating(source, taps, axes, begin = 0, share = 1) {
   const out = new NdArray(axes.map(({ count }) => count));
   const columns = axes.at(-1);
   const rows = axes.length === 2 ? axes[0] : { count: 1, stride: 1, dilation: 1, size: 1 };
@@ -72,7 +73,7 @@ function* correlating(source, taps, axes) {
       const first = (row * rows.stride + down * rows.dilation) * width + (place % columns.size) * columns.dilation;
       addMultiple(line, source.data, tap, first, columns.stride);
     }
-    yield row / rows.count;
+    yield begin + (share * row) / rows.count;
   }
   return out;
 }

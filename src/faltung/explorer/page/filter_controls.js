@@ -116,8 +116,8 @@ export class FilterControls {
   }
 
   #channelsPart() {
-    this.channels = h("details", { class: "channels" }, h("summary", {}, "Channels out"),
-      h("p", { class: "hint" }, "Each kernel makes one output. Click one to change it."), this.bank.element);
+    this.channels = h("details", { class: "channels" }, h("summary", {}, "Channels"),
+      h("p", { class: "hint" }, "Each kernel makes one output: a channel out. Click one to change it."), this.bank.element);
     return this.channels;
   }
 

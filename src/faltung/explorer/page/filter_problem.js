@@ -53,8 +53,8 @@ export class Problem {
 
   // Multiplications for one operation.
   get work() {
-    const taps = this.bank("convolve").flat().reduce((total, { taps: { data } }) => total + data.filter((tap) => tap !== 0).length, 0);
-    return taps * sizeOf(this.shape);
+    const count = ({ taps, factors }) => (factors?.length === 2 ? factors[0].data.length + factors[1].data.length : taps.data.filter((tap) => tap !== 0).length);
+    return this.bank("convolve").flat().reduce((total, kernel) => total + count(kernel), 0) * sizeOf(this.shape);
   }
 
   // The maps of each pair of channels, and their sums for each channel out. `progress(part)` is called when this takes longer.

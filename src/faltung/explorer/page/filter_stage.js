@@ -177,7 +177,7 @@ export class FilterStage {
     });
     const at = positionOf(one.shape, place);
     const kernel = this.problem.bank("convolve")[this.out][0];
-    this.difference.replaceChildren("Largest difference between both: ", number(most, { "data-output": "difference" }), most > 0 ? ` at ${at.join(", ")}. ` : ". ", reasonOf(kernel));
+    this.difference.replaceChildren("Largest difference between both: ", number(most, { "data-output": "difference" }), most > 0 ? ` at ${at.join(", ")}. ` : ". ", most === 0 ? "Here both agree. " : "", reasonOf(kernel, most));
   }
 
   #showStrips(labels) {
@@ -236,7 +236,14 @@ export class FilterStage {
   }
 
   #keep() {
+    if (this.player.playing) return;
+    this.kept = JSON.stringify(this.#goes ? this.sample : this.position);
     this.store.set(this.#goes ? { "filter.sample": this.sample } : { "filter.position": this.position });
+  }
+
+  // Whether the state has the place that was kept last: then there is nothing to follow.
+  get following() {
+    return JSON.stringify(this.store.get(this.#goes ? "filter.sample" : "filter.position")) !== this.kept;
   }
 
   showCursor() {
@@ -276,7 +283,7 @@ export class FilterStage {
 
   #showWindow() {
     const views = this.markAt(this.position);
-    this.window.show(views, { names: this.input.names, scale: this.inputScale, range: this.inputRange });
+    this.window.show(views, { names: this.input.names, channel: this.channel, scale: this.inputScale, range: this.inputRange });
   }
 
   #showReach() {
@@ -327,12 +334,13 @@ function usual(arrays, low, high) {
 }
 
 // Why both operations agree, or differ.
-function reasonOf({ taps, origin }) {
+function reasonOf({ taps, origin }, most) {
   const centred = origin.every((at, axis) => 2 * at === taps.shape[axis] - 1);
   const { data } = taps;
   const last = data.length - 1;
   const like = (sign) => centred && data.every((tap, index) => Math.abs(tap - sign * data[last - index]) <= 1e-12 * Math.abs(tap));
   if (like(1)) return "This kernel looks the same after half a turn, so both agree. Try an edge filter or Emboss.";
   if (like(-1)) return "Convolution turns the kernel by half a turn. Turned, this one is its own negative, so both differ in sign.";
+  if (most === 0) return "";
   return "Convolution turns the kernel by half a turn before it lays it over the samples; correlation does not.";
 }

@@ -36,11 +36,11 @@ export function kernelRows(store) {
   return usable ? rows : null;
 }
 
-// The kernel that is edited: { out, channel }, within what there is.
-export function chosenKernel(store, rows) {
+// The kernel that is edited, and the channel whose numbers are seen: { out, channel }, within what there is.
+export function chosenKernel(store, rows, channels = rows[0].length) {
   const [out, channel] = store.get("filter.chosen");
   const within = (value, length) => (Number.isInteger(value) && value >= 0 && value < length ? value : 0);
-  return { out: within(out, rows.length), channel: within(channel, rows[0].length) };
+  return { out: within(out, rows.length), channel: within(channel, channels) };
 }
 
 // The state as it is computed with: everything from an address is brought into its range.

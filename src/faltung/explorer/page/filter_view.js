@@ -52,7 +52,7 @@ class FilterView {
     const changed = (...names) => names.some((name) => keys.has(`filter.${name}`));
     if (changed(...COMPUTED)) this.rebuild();
     else if (changed("chosen", "scale")) this.#show();
-    else if (changed("position", "sample", "direction")) this.stage.followState();
+    else if (changed("direction") || (changed("position", "sample") && this.stage.following)) this.stage.followState();
     if (changed("plan_size")) this.plan.show((lengths) => this.#planQuestion(lengths));
   }
 
@@ -69,7 +69,10 @@ class FilterView {
       this.setting = settingOf(this.store, this.input.ndim);
       const problem = new Problem(this.input.channels, this.kernels, this.setting);
       const results = {};
-      for (const operation of OPERATIONS[this.store.get("filter.operation")] ?? ["convolve"]) results[operation] = await this.#outputs(problem, operation);
+      const operations = OPERATIONS[this.store.get("filter.operation")] ?? ["convolve"];
+      for (const [index, operation] of operations.entries()) {
+        results[operation] = await this.#outputs(problem, operation, (part) => this.#progress((index + part) / operations.length));
+      }
       if (run !== this.run) return;
       Object.assign(this, { problem, results, kernelProblem: "" });
       this.#complain("");
@@ -91,13 +94,15 @@ class FilterView {
     return rows.map((row) => (each ? row : row.slice(0, 1)).map((description) => kernelFrom(description, ndim)));
   }
 
-  async #outputs(problem, operation) {
+  async #outputs(problem, operation, progress) {
     const large = problem.work > FOR_PYTHON && this.app.host.live && problem.channels.length === 1;
     if (large && problem.setting.kind === "plain") return this.#outputsFromPython(problem, operation);
-    return problem.outputs(operation, this.abort.signal, (part) => {
-      this.busy.hidden = false;
-      this.busy.firstChild.value = part;
-    });
+    return problem.outputs(operation, this.abort.signal, progress);
+  }
+
+  #progress(part) {
+    this.busy.hidden = false;
+    this.busy.firstChild.value = part;
   }
 
   async #outputsFromPython(problem, operation) {
@@ -112,7 +117,7 @@ class FilterView {
     this.place.classList.remove("stale", "empty");
     this.tries.update();
     this.controls.update("");
-    const { out, channel } = chosenKernel(this.store, kernelRows(this.store));
+    const { out, channel } = chosenKernel(this.store, kernelRows(this.store), this.input.channels.length);
     this.stage.show({ input: this.input, problem: this.problem, results: this.results, out, channel, labels: this.labels });
     this.plan.show((lengths) => this.#planQuestion(lengths));
     this.keeping.update();

@@ -43,12 +43,12 @@ export class PlanPanel {
     this.own.setAttribute("aria-pressed", String(text === ""));
     this.large.setAttribute("aria-pressed", String(text === "4096 x 4096"));
     const args = this.question(lengths);
+    if (args && text === "") this.size.value = args.size.join(" x ");
     const key = JSON.stringify(args);
     if (key === this.asked) return;
     this.asked = key;
     if (!args) return;
     this.large.hidden = args.size.length !== 2;
-    if (text === "") this.size.value = args.size.join(" x ");
     try {
       const plan = await this.app.host.ask("plan", args);
       if (key === this.asked) this.#showPlan(plan);

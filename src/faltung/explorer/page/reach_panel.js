@@ -16,9 +16,9 @@ export class ReachPanel {
 
   // `views`: for each operation, { operation, reached }; `sample`: its value, and where it is.
   show(views, { value, position, channel }) {
-    const key = views.map(({ operation }) => operation).join();
+    const key = `${views.map(({ operation }) => operation)} ${position.length}`;
     if (key !== this.key) {
-      this.rows = views.map(({ operation }) => new ReachRow(operation));
+      this.rows = views.map(({ operation }) => new ReachRow(operation, position.length));
       this.element.replaceChildren(...this.rows.map(({ element }) => element));
       this.key = key;
     }
@@ -27,12 +27,12 @@ export class ReachPanel {
 }
 
 class ReachRow {
-  constructor(operation) {
+  constructor(operation, ndim) {
     this.taps = new NumberTable("the tap over it, by output", "taps");
     this.added = new NumberTable("what it adds, by output", "products");
     this.sentence = h("p", {});
     this.note = h("p", { class: "hint" });
-    this.tables = h("div", { class: "sum-row" }, titledTable(this.taps), h("span", { class: "sign" }, "→"), titledTable(this.added));
+    this.tables = h("div", { class: `sum-row${ndim === 1 ? " stacked" : ""}` }, titledTable(this.taps), h("span", { class: "sign" }, "→"), titledTable(this.added));
     this.element = h("section", { class: "operation-row" }, h("h3", {}, operation === "convolve" ? "Convolution" : "Correlation"),
       this.sentence, this.tables, this.note);
   }
@@ -47,7 +47,7 @@ class ReachRow {
     const names = { rows: lines.length === 2 ? part[0].map((index) => lines[0][index]) : ["y"], columns: part[1].map((index) => lines.at(-1)[index]) };
     const added = new NdArray(taps.shape, taps.data.map((tap) => (tap === 0 ? 0 : tap * value)));
     for (const [table, array] of [[this.taps, taps], [this.added, added]]) {
-      table.show(partOf(array, part), { ...names, scale: "signed", range: rangeFor("signed", extent(array)) });
+      table.show(partOf(array, part), { ...names, scale: "signed", range: rangeFor("signed", extent(array)), roomy: lines.length === 1 });
     }
     const hidden = names.columns.length < lines.at(-1).length || (lines.length === 2 && names.rows.length < lines[0].length);
     this.note.textContent = hidden ? "Shown are the outputs in the middle." : "";

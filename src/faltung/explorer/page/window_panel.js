@@ -6,6 +6,7 @@ import { h, number } from "./dom.js";
 import { NumberTable, middlePart, partOf, titledTable } from "./number_table.js";
 
 const MOST_CELLS = 720; // that are written for one position
+const MOST_OF_ALL = 25; // taps up to which the tables of all channels are shown
 const MOST_TERMS = 12;
 const SIGNS = { convolve: "Convolution", correlate: "Correlation" };
 
@@ -17,29 +18,30 @@ export class WindowPanel {
   }
 
   // `windows`: for each operation shown, { operation, windows: one for each channel, position, dilation, origin, bias };
-  // `names`: of the channels; `range`: of the samples' colours.
-  show(views, { names, scale, range }) {
-    const most = Math.max(5, Math.min(11, Math.floor(Math.sqrt(MOST_CELLS / (3 * views.length * names.length)))) | 1);
-    const key = views.map(({ operation, windows }) => `${operation} ${windows.length} ${windows[0].taps.shape}`).join() + most;
+  // `names`: of the channels; `channel`: the one whose tables are shown if not all are; `range`: of the samples' colours.
+  show(views, { names, channel, scale, range }) {
+    const shown = views.length > 1 || views[0].windows[0].taps.data.length > MOST_OF_ALL ? [Math.min(channel, names.length - 1)] : [...names.keys()];
+    const most = Math.max(5, Math.min(11, Math.floor(Math.sqrt(MOST_CELLS / (3 * views.length * shown.length)))) | 1);
+    const key = views.map(({ operation, windows }) => `${operation} ${windows.length} ${windows[0].taps.shape}`).join() + most + shown;
     const other = key !== this.key;
-    if (other) this.#build(views, names);
+    if (other) this.#build(views, names, shown);
     this.key = key;
     views.forEach((view, index) => this.rows[index].show(view, { names, scale, range, most }));
     if (other) for (const row of this.rows) row.begin();
   }
 
-  #build(views, names) {
-    this.rows = views.map(({ operation, windows }) => new OperationRow(operation, names, windows[0].taps.ndim));
+  #build(views, names, shown) {
+    this.rows = views.map(({ operation, windows }) => new OperationRow(operation, names, shown, windows[0].taps.ndim));
     this.element.replaceChildren(...this.rows.map(({ element }) => element));
   }
 }
 
 // The tables and the equation of one operation.
 class OperationRow {
-  constructor(operation, names, ndim) {
-    this.operation = operation;
+  constructor(operation, names, shown, ndim) {
+    Object.assign(this, { operation, shown });
     const laid = operation === "convolve" ? "kernel, flipped" : "kernel, as it is";
-    this.channels = names.map((name) => ({
+    this.channels = shown.map((index) => names[index]).map((name) => ({
       samples: new NumberTable(names.length > 1 ? `samples, ${name}` : "samples", "samples"),
       taps: new NumberTable(laid, `taps ${operation}`),
       products: new NumberTable("products", "products"),
@@ -65,7 +67,7 @@ class OperationRow {
     const roomy = shape.length === 1;
     const placeOf = (cell) => rows[Math.floor(cell / columns.length)] * width + columns[cell % columns.length];
     const middle = rows.indexOf(shape.length === 2 ? origin[0] : 0) * columns.length + columns.indexOf(origin.at(-1));
-    windows.forEach((window, index) => {
+    this.shown.map((index) => windows[index]).forEach((window, index) => {
       const { samples, taps, products } = this.channels[index];
       const faint = (cell) => !window.inside[placeOf(cell)];
       samples.show(partOf(window.samples, part), { ...places, scale, range, faint, origin: middle, roomy });
@@ -74,8 +76,9 @@ class OperationRow {
     });
     this.#writeEquation(windows, position, names);
     const hidden = rows.length < (shape.length === 2 ? shape[0] : 1) || columns.length < width;
+    const others = this.shown.length < windows.length ? ` The tables show ${names[this.shown[0]]}; choose another channel at the left, under Channels.` : "";
     this.note.textContent = hidden
-      ? `Shown are the ${shape.length === 2 ? `${rows.length} × ` : ""}${columns.length} taps around the origin; the sum counts all ${shape.join(" × ")}.` : "";
+      ? `Shown are the ${shape.length === 2 ? `${rows.length} × ` : ""}${columns.length} taps around the origin; the sum counts all ${shape.join(" × ")}.${others}` : others;
   }
 
   #writeEquation(windows, position, names) {
