@@ -75,6 +75,9 @@ class Explorer:
         }
         self._lock = Lock()  # networks and runs are asked by one thread at a time
 
+    def __repr__(self) -> str:
+        return f"<explorer: {', '.join(self.views)}; .serve() opens it, .save(path) writes it>"
+
     def content(self) -> dict[str, object]:
         """Return what the page needs at once."""
         return {

@@ -14,10 +14,12 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qs
 
+from faltung.errors import ArgumentError
+
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["LOOPBACK", "Denial", "Gatekeeper"]
+__all__ = ["LOOPBACK", "Denial", "Gatekeeper", "is_host_name"]
 
 #: Names of this machine.
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
@@ -33,6 +35,18 @@ _HEADERS = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
 }
+
+
+def is_host_name(text: str) -> bool:
+    """Return whether a text is the name or the address of a machine, without a port.
+
+    Examples
+    --------
+    >>> is_host_name("box.local"), is_host_name("[::1]"), is_host_name("box:80")
+    (True, True, False)
+    """
+    match = _HOST.fullmatch(text.lower().encode())
+    return match is not None and len(match["name"]) == len(text)
 
 
 class Denial(NamedTuple):
@@ -58,7 +72,11 @@ class Gatekeeper:
     def __init__(self, app: ASGIApp, token: str, allowed_hosts: Iterable[str] = ()) -> None:
         self._app = app
         self._token = token.encode()
-        self._hosts = {name.lower().encode() for name in (*LOOPBACK, *allowed_hosts)}
+        own = tuple(allowed_hosts)
+        for name in own:
+            if not is_host_name(name):
+                raise ArgumentError("allowed_hosts", "names without a port, such as box.local", f"{name!r:.60}")
+        self._hosts = {name.lower().encode() for name in (*LOOPBACK, *own)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
