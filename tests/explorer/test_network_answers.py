@@ -13,9 +13,10 @@ from torch import nn
 
 import faltung as fa
 from faltung.explorer import network_run
+from faltung.explorer.contributions import contributions
 from faltung.explorer.explored import Explorer
 from faltung.explorer.field_numbers import field_numbers
-from faltung.explorer.makings import contributions, making
+from faltung.explorer.makings import making
 from faltung.explorer.moved_maps import moved
 from faltung.explorer.network_run import NetworkRun
 from faltung.explorer.network_subject import NetworkSubject

@@ -366,3 +366,20 @@ def test_every_kind_of_making_is_in_the_zoo():
         "convolution", "transposed convolution", "pooling", "adaptive pooling", "padding", "mean", "linear",
         "batch norm", "group norm", "layer norm", "softmax", "concatenation", "pointwise", "other",
     }  # fmt: skip
+
+
+def test_a_value_of_a_volume_is_followed_in_its_slice(quiet_page, served):
+    torch.manual_seed(0)
+    network, volume = nn.Conv3d(1, 2, 3, padding=1).requires_grad_(False), torch.rand(1, 1, 10, 9, 8)
+    quiet_page.goto(
+        served(explorer(NetworkSubject(network, volume))) + "#view=network&network.layer=0&network.channel=1"
+    )
+    quiet_page.locator(".channel .map-overlay").focus()
+    quiet_page.keyboard.press("ArrowLeft")
+    quiet_page.keyboard.press("Enter")
+    until(quiet_page, lambda: "position=[5,4,3]" in address(quiet_page))
+    quiet_page.locator(".result .value").wait_for()
+    assert value(quiet_page.locator(".torch")) == network(volume)[0, 1, 5, 4, 3].item()
+    assert "27 numbers" in quiet_page.locator(".result").inner_text()
+    assert "3 × 3 × 3 samples" in quiet_page.locator(".field-sentence").inner_text()
+    quiet_page.get_by_text("from (4, 3, 2) to (6, 5, 4)").wait_for()

@@ -14,9 +14,10 @@ import torch
 from numpy.typing import NDArray
 
 from faltung.errors import ArgumentError
+from faltung.explorer.contributions import contributions
 from faltung.explorer.exciting_patches import ExcitingPatches
 from faltung.explorer.field_numbers import Fields, field_numbers
-from faltung.explorer.makings import contributions, making, weights
+from faltung.explorer.makings import making, weights
 from faltung.explorer.moved_maps import FILLS, differences, moved
 from faltung.explorer.network_run import NetworkRun, NetworkStep, numbers
 from faltung.explorer.network_source import NetworkSource

@@ -98,7 +98,7 @@ export class ChannelPanel {
     if (kind !== this.shown) {
       this.view?.close();
       this.shown = kind;
-      const options = { label: "", height: kind === "signal" ? 180 : 250, onhover: (position) => this.#hover(position), onpick: (position) => this.handlers.pin(position) };
+      const options = { label: "", height: kind === "signal" ? 180 : 250, onhover: (position) => this.#hover(this.#whole(position)), onpick: (position) => this.handlers.pin(this.#whole(position)) };
       this.view = kind === "number" ? null : kind === "signal" ? new SignalView(options) : new MapView(options);
     }
     this.place.replaceChildren(this.view ? this.view.element : h("p", {}, "This layer has no positions: the channel is one number, ", number(output.data[this.channel]), "."));
@@ -110,6 +110,12 @@ export class ChannelPanel {
     this.view.label = `Channel ${this.channel} of ${this.layer.name}, ${times(lengths)}`;
     const slice = lengths.length > 2 ? ", the slice in the middle" : "";
     this.view.caption.replaceChildren(`${times(lengths)} values from ${format(limits[0])} to ${format(limits[1])}${slice}. Hover: where a value comes from. Click: keep it.`);
+  }
+
+  // A position in the slice that is shown, as one in the whole map.
+  #whole(position) {
+    const before = this.layer.shape.slice(1, -2);
+    return position && before.length ? [...before.map((length) => length >> 1), ...position] : position;
   }
 
   #hover(position) {
@@ -125,7 +131,8 @@ export class ChannelPanel {
   // Show where the number at a position comes from, and what it sees of the input.
   #look(position, all) {
     const { layer } = this;
-    this.view?.mark(position ? [{ start: position, stop: position.map((at) => at + 1), kind: "output" }] : []);
+    const shown = position?.slice(-2);
+    this.view?.mark(position ? [{ start: shown, stop: shown.map((at) => at + 1), kind: "output" }] : []);
     if (!position) {
       this.numbers.clear("Point at a value of the map, or press the arrow keys on it: its samples, weights and sum appear here. Click or Enter keeps it.");
       this.partials.mark(null, null);
@@ -133,15 +140,14 @@ export class ChannelPanel {
       return;
     }
     this.#markField(position, all);
-    if (layer.shape.length > 3) this.numbers.clear("Numbers are taken apart for signals and images, not for volumes.");
-    else if (!isKnown(layer)) this.#askContributions(position);
+    if (!isKnown(layer)) this.#askContributions(position);
     else this.#explain(position, all);
   }
 
   #explain(position, all) {
     const { layer, channel } = this;
     const found = explain(layer, channel, position, this.tensors, this.weights);
-    const torch = plane(this.output, channel).at(...position);
+    const torch = this.output.at(channel, ...position);
     const title = titleOf(position);
     this.numbers.show(title, found, torch, { part: this.part ?? -1, all });
     this.partials.mark(position, windowOf(found));
@@ -168,13 +174,13 @@ export class ChannelPanel {
   async #markField(position, exact) {
     const { layer, number, channel, scene, key } = this;
     const box = fieldBox(layer, position, scene.lengths);
-    this.handlers.mark(box && scene.lengths.length <= 2 ? [{ ...box, kind: "field" }] : []);
+    this.handlers.mark(box ? [inSlice(box)] : []);
     this.fieldNote.textContent = "";
     if (!exact || (!scene.live && box) || scene.lengths.length === 0) return;
     try {
       const found = await scene.data.field(number, channel, position);
       if (this.key !== key || (this.pinned && String(this.pinned) !== String(position))) return;
-      if (scene.lengths.length <= 2) this.handlers.mark([{ start: found.start, stop: found.stop, kind: "field" }]);
+      this.handlers.mark([inSlice(found)]);
       this.fieldNote.textContent = fieldNote(found, position);
     } catch (error) {
       if (this.key === key && !box) this.fieldNote.textContent = error.message;
@@ -212,6 +218,11 @@ export class ChannelPanel {
   }
 }
 
+// Of a volume the slice in the middle is shown.
+function inSlice({ start, stop }) {
+  return { start: start.slice(-2), stop: stop.slice(-2), kind: "field" };
+}
+
 function titleOf(position) {
   return position.length ? `Value at (${position.join(", ")})` : "This number";
 }
@@ -236,10 +247,11 @@ function contributed(found, layer) {
   const terms = found.parts.map(({ channel, position, sample, weight }) => ({
     label: `channel ${channel}${position.length ? ` at (${position.join(", ")})` : ""}`, sample, weight, product: sample * weight,
   }));
-  const linear = Math.abs(found.sum - found.value) <= 1e-4 * Math.max(1, Math.abs(found.value));
-  const formula = linear ? `It depends on ${found.count} numbers: these, times how much each counts, add up to`
+  const rest = found.value - found.sum;
+  const constant = found.affine && Math.abs(rest) > 1e-5 * Math.max(1, Math.abs(found.value)) ? rest : null;
+  const formula = found.affine ? `It depends on ${found.count} numbers: these, times how much each counts, ${constant === null ? "" : "and a constant "}add up to`
     : `${layer.kind} is not a weighted sum, and not taken apart here. The weights are derivatives: how much the value changes with each number. The value is`;
-  return { form: "terms", terms, bias: null, value: linear ? found.sum : found.value, formula };
+  return { form: "terms", terms, bias: constant, value: found.affine ? found.sum + (constant ?? 0) : found.value, formula };
 }
 
 function fieldNote({ start, stop, count, all, status, reasons }, position) {

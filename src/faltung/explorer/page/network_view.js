@@ -132,7 +132,7 @@ class NetworkView {
     this.#showRows();
     this.rows.compare(compared?.layers ?? null);
     if (compared) this.#tellMoved(input, compared);
-    else this.input.say("Point at a sample: frames show which values it reaches. Click: they are counted.");
+    else if (this.input.view) this.input.say("Point at a sample: frames show which values it reaches. Click: they are counted.");
     this.#showLevel();
   }
 
@@ -232,7 +232,7 @@ class NetworkView {
   #hoverMap(layer, channel, position) {
     const found = this.run.layers[layer];
     const box = position && fieldBox(found, position, this.lengths);
-    this.input.mark(box && this.lengths.length <= 2 ? [{ ...box, kind: "field" }] : []);
+    this.input.mark(box ? [{ start: box.start.slice(-2), stop: box.stop.slice(-2), kind: "field" }] : []);
     if (position) this.app.announce(fieldSentence(found, this.lengths) || `${found.kind}: click, and the field of a value is followed.`);
   }
 
