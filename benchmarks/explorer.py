@@ -22,9 +22,10 @@ _STARTS = 9
 
 _NOTE = """
 Chromium without a GPU, a saved page of 1280 x 900 pixels with `sobel(axis=1)` on an image. *Work*: from the event of
-the pointer to the end of style and layout, all that the page does for a new position of the window. *Picture*: from the
-event to the second frame after it, which includes up to two waits for the display (16.7 ms each at 60 Hz). *First
-paint*: from the start of the navigation to the first contentful paint. *First picture*: to the first frame with an output.
+the pointer to the end of style and layout, which is all that the page does for a new position of the window.
+*Picture*: from the event to the second frame after it, with up to two waits for the display (16.7 ms each at 60 Hz).
+*First paint*: from the start of the navigation to the first contentful paint. *First picture*: to the first frame
+with an output.
 """
 
 _HOVER = """
@@ -39,7 +40,8 @@ async (moves) => {
     await next();
     await new Promise((resolve) => setTimeout(resolve, 3));
     const start = performance.now();
-    overlay.dispatchEvent(new PointerEvent("pointermove", { clientX: frame.left + x * frame.width, clientY: frame.top + y * frame.height, bubbles: true }));
+    const place = { clientX: frame.left + x * frame.width, clientY: frame.top + y * frame.height, bubbles: true };
+    overlay.dispatchEvent(new PointerEvent("pointermove", place));
     void root.querySelector(".window-panel").offsetHeight;
     work.push(performance.now() - start);
     await next();

@@ -304,10 +304,11 @@ def test_figures_of_tables_are_those_of_the_results(page):
 
 #: What a package is imported as, if not by its own name; None for tools, and for what other packages need.
 IMPORTED_AS = {
-    "httpx": None,  # by the client of Starlette's tests
     "opencv-python-headless": "cv2",
     "pywavelets": "pywt",
     "scikit-image": "skimage",
+    "jupyterlab": None,
+    "marimo": None,
     "mypy": None,
     "ruff": None,
     "onnxscript": None,

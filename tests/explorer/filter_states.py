@@ -10,8 +10,8 @@ PAD = {"reflect": "symmetric", "mirror": "reflect", "nearest": "edge", "wrap": "
 NAMED = {
     "sobel": {"axis": (0, 1)}, "prewitt": {"axis": (0, 1)}, "scharr": {"axis": (0, 1)}, "laplacian": {}, "delta": {},
     "gaussian": {"sigma": (0.7, 1.0, 1.5)}, "box": {"size": (1, 2, 3, 4, 5)}, "binomial": {"order": (1, 2, 3)},
-    "unsharp": {"sigma": (0.8, 1.2), "amount": (0.5, 2.0)}, "log": {"sigma": (0.8, 1.1)}, "dog": {"low": (0.7,), "high": (1.2,)},
-    "gaussian_derivative": {"sigma": (0.8, 1.0), "order": (1, 2)}, "disk": {"radius": (1.5, 2.0)},
+    "unsharp": {"sigma": (0.8, 1.2), "amount": (0.5, 2.0)}, "log": {"sigma": (0.8, 1.1)}, "disk": {"radius": (1.5,)},
+    "gaussian_derivative": {"sigma": (0.8, 1.0), "order": (1, 2)}, "dog": {"low": (0.7,), "high": (1.2,)},
 }  # fmt: skip
 TEXTS = {
     2: ("gaussian(0.7) * sobel(axis=1)", "2 * delta() - box(3)", "[[1, 2], [3, -4]]", "(box(2) - delta()).flip() / 3",
@@ -33,7 +33,7 @@ def random_state(random, inputs):
         "filter.input": name,
         "filter.kernels": _bank(random, pick, ndim, channels),
         "filter.operation": pick("convolve", "correlate", "both"),
-        "filter.kind": pick("plain", "plain", "transposed", "causal") if ndim == 1 else pick("plain", "plain", "transposed"),
+        "filter.kind": pick("plain", "plain", "transposed", "causal" if ndim == 1 else "plain"),
         "filter.mode": pick("reflect", "constant", "nearest", "mirror", "wrap"),
         "filter.cval": pick(0, 1.5, -40),
         "filter.shape": pick("same", "same", "valid", "full"),
@@ -73,7 +73,8 @@ def _kernel(random, pick, ndim):
         return {"source": "text", "text": pick(*TEXTS[ndim])}
     shape = [pick(1, 2, 3, 4) for _ in range(ndim)]
     taps = np.round(random.standard_normal(shape), 2)
-    return {"source": "table", "table" if ndim == 2 else "line": {"taps": taps.tolist(), "origin": [int(random.integers(n)) for n in shape]}}
+    table = {"taps": taps.tolist(), "origin": [int(random.integers(n)) for n in shape]}
+    return {"source": "table", "table" if ndim == 2 else "line": table}
 
 
 def kernel_of(description, ndim):
@@ -96,7 +97,8 @@ class Setting:
         self.state = state
         x = inputs[state["filter.input"]]
         self.ndim = x.ndim - 1
-        self.operations = {"both": ["convolve", "correlate"]}.get(state["filter.operation"], [state["filter.operation"]])
+        operation = state["filter.operation"]
+        self.operations = ["convolve", "correlate"] if operation == "both" else [operation]
         self.transposed = state["filter.kind"] == "transposed"
         self.out = state["filter.chosen"][0]
         self.x = self._spread(x) if self.transposed else x
@@ -165,12 +167,17 @@ def expected_numbers(state, inputs):
         "scale": weight * largest * len(setting.x),
         "weight": weight,
         "outputs": [setting.outputs(operation) for operation in setting.operations],
-        "windows": [[(_sample_lookup(setting, channel), _tap_lookup(kernel)) for channel, kernel in enumerate(kernels[operation])]
-                    for operation in setting.operations],
-        "reached": [setting.reached(operation) for operation in setting.operations] if state["filter.direction"] == "goes" else [],
+        "windows": [
+            [
+                (_sample_lookup(setting, channel), _tap_lookup(kernel))
+                for channel, kernel in enumerate(kernels[operation])
+            ]
+            for operation in setting.operations
+        ],
+        "reached": [setting.reached(operation) for operation in setting.operations],
         "sample": setting.x[(0, *state["filter.sample"])],
         "kernel_sum": float(np.asarray(edited.taps, float).sum()),
-    }  # fmt: skip
+    }
 
 
 def _sample_lookup(setting, channel):

@@ -65,13 +65,13 @@ def sample_inputs() -> tuple[SampleInput, ...]:
 
 def _gray(colour: Samples) -> Samples:
     weights = np.array([0.299, 0.587, 0.114])
-    return np.rint(colour @ weights).astype(np.uint8)[np.newaxis]
+    return np.asarray(np.rint(colour @ weights), np.uint8)[np.newaxis]
 
 
 def _halved(colour: Samples) -> Samples:
     rows, columns, channels = colour.shape
     means = colour.reshape(rows // 2, 2, columns // 2, 2, channels).mean(axis=(1, 3))
-    return np.rint(means).astype(np.uint8).transpose(2, 0, 1)
+    return np.asarray(np.rint(means), np.uint8).transpose(2, 0, 1)
 
 
 def _shapes() -> Samples:

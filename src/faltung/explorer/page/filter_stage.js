@@ -60,6 +60,7 @@ export class FilterStage {
     this.position = within(this.store.get("filter.position"), this.problem.shape) ?? this.#strongest();
     this.sample = within(this.store.get("filter.sample"), this.problem.lengths) ?? this.#sampleUnder(this.position);
     this.showCursor();
+    this.app.announce(this.#sentence());
   }
 
   close() {
@@ -89,9 +90,26 @@ export class FilterStage {
     this.outputs = Object.fromEntries(this.#operations.map((operation) => [operation, new View({
       label: NAMES[operation], height, onhover: (position) => position && this.#overOutput(position), onpick: () => this.#keep(),
     })]));
+    this.#linkZoom();
     const titled = (title, view) => h("div", { class: "titled" }, h("h2", {}, title), view.element);
     this.maps.className = `maps ${this.problem.ndim === 2 ? "pictures" : "signals"} of-${this.#operations.length + 1}`;
     this.maps.replaceChildren(titled("Input", this.inputView), ...this.#operations.map((operation) => titled(this.#operations.length > 1 ? NAMES[operation] : `Output: ${NAMES[operation].toLowerCase()}`, this.outputs[operation])));
+  }
+
+  // Pictures are enlarged together, around the same place, with samples of one size.
+  #linkZoom() {
+    if (this.problem.ndim === 1) return;
+    const follow = (view, other, place) => other.look(place, view.zoom === 1 ? 1 : (view.zoom * view.fit) / other.fit);
+    const outputs = Object.entries(this.outputs);
+    this.inputView.onlook = (centre) => {
+      for (const [operation, view] of outputs) follow(this.inputView, view, centre && this.problem.outputNear(operation, centre.map(Math.floor)));
+    };
+    for (const [operation, view] of outputs) {
+      view.onlook = (centre) => {
+        follow(view, this.inputView, centre && this.problem.centreOf(operation, centre.map(Math.floor)));
+        for (const [, other] of outputs) if (other !== view) follow(view, other, centre);
+      };
+    }
   }
 
   #showInput() {
@@ -111,12 +129,13 @@ export class FilterStage {
     const inside = { start: problem.lengths.map(() => 0), stop: problem.lengths };
     const colour = input.colour || problem.channels.length === 1 || problem.ndim === 1;
     this.inputSpan = [-before[0], problem.lengths[0] + after[0]];
-    this.inputView.show(colour ? shown : shown[0], { scale: this.inputScale, range, origin: before.map((count) => -count), inside });
+    this.inputView.show(colour ? shown : shown[this.channel], { scale: this.inputScale, range, origin: before.map((count) => -count), inside });
     this.inputView.label = `Input, ${problem.lengths.join(" by ")} samples. Move the window with the arrow keys.`;
     const spread = problem.setting.kind === "transposed" && problem.setting.stride > 1 ? "; zeros between the samples" : "";
     const extension = beyond ? `; dimmed around it: how it continues (${mode === "constant" ? `constant ${format(cval)}` : mode})` : "";
+    const which = colour ? "" : `, ${input.names[this.channel]} of ${problem.channels.length}`;
     const scale = input.colour ? ", red, green and blue" : problem.ndim === 1 ? " samples" : `, ${this.inputScale} scale`;
-    this.inputView.caption.textContent = `${problem.lengths.join(" × ")}${scale} from ${format(range[0])} to ${format(range[1])}${spread}${extension}`;
+    this.inputView.caption.textContent = `${problem.lengths.join(" × ")}${which}${scale} from ${format(range[0])} to ${format(range[1])}${spread}${extension}`;
   }
 
   // Colours and their range for all outputs of a kind: those that are compared have one scale.
@@ -242,7 +261,9 @@ export class FilterStage {
     const views = this.#windowsAt(position);
     const kinds = ["window", "reach"];
     const frames = views.map(({ windows: [{ start, stop, taps }], dilation }, index) => ({ start, stop, kind: kinds[index], taps: taps.ndim === 1 ? taps.data : undefined, step: dilation }));
-    if (frames.length === 2 && String(frames[0].start) === String(frames[1].start)) frames.pop();
+    const apart = frames.length === 2 && String(frames[0].start) !== String(frames[1].start);
+    if (!apart) frames.length = 1;
+    this.window.element.classList.toggle("apart", apart);
     const centre = this.problem.centreOf(views[0].operation, position);
     this.inputView.mark([...frames, { start: centre, stop: centre.map((at) => at + 1), kind: "output", quiet: true }]);
     for (const view of Object.values(this.outputs)) {

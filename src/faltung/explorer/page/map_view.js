@@ -4,7 +4,7 @@ import { NdArray, extent } from "./array.js";
 import { colour, ink, paint, rangeFor } from "./colours.js";
 import { format, h } from "./dom.js";
 
-const SMALLEST_CELL_WITH_NUMBER = 34; // CSS pixels
+const SMALLEST_CELL_WITH_NUMBER = 44; // CSS pixels
 const SMALLEST_FRAME = 14; // a frame that is smaller gets a ring around it
 
 export class MapView {
@@ -18,6 +18,7 @@ export class MapView {
     this.element = h("figure", { class: "map" }, this.box, this.caption);
     this.onhover = onhover;
     this.onpick = onpick;
+    this.onlook = null; // (position in the middle, zoom): the user enlarged or moved the picture
     this.boxes = [];
     this.zoom = 1;
     this.centre = null; // [row, column] in the middle of the box; null: the middle of the array
@@ -104,10 +105,16 @@ export class MapView {
     return [row + this.origin[0], column + this.origin[1]];
   }
 
+  // Pixels of one sample when the whole picture is seen.
+  get fit() {
+    const [rows, columns] = this.channels[0].shape;
+    return Math.min(this.overlay.width / columns, this.overlay.height / rows);
+  }
+
   #place() {
     const [rows, columns] = this.channels[0].shape;
     const { width, height } = this.overlay;
-    const cell = Math.min(width / columns, height / rows) * this.zoom;
+    const cell = this.fit * this.zoom;
     const centre = this.centre ? [this.centre[0] - this.origin[0] + 0.5, this.centre[1] - this.origin[1] + 0.5] : [rows / 2, columns / 2];
     const start = (middle, length, space) => (cell * length <= space ? (space - cell * length) / 2
       : Math.min(0, Math.max(space - cell * length, space / 2 - middle * cell)));
@@ -150,7 +157,7 @@ export class MapView {
   #writeNumbers(context, { left, top, cell }) {
     const [rows, columns] = this.channels[0].shape;
     const first = (start) => Math.max(0, Math.floor(-start / cell));
-    context.font = `${Math.round(cell * 0.26)}px system-ui, sans-serif`;
+    context.font = `${Math.round(cell * 0.31)}px system-ui, sans-serif`;
     context.textAlign = "center";
     context.textBaseline = "middle";
     for (let row = first(top); row < Math.min(rows, (this.base.height - top) / cell); row += 1) {
@@ -231,6 +238,7 @@ export class MapView {
     ];
     this.dragging = [event.clientX, event.clientY, true];
     this.draw();
+    this.onlook?.(this.centre, this.zoom);
   }
 
   #zoomBy(factor, position) {
@@ -240,6 +248,7 @@ export class MapView {
     this.centre = this.zoom > 1 ? (this.centre ?? position) : null;
     if (position && factor > 1) this.centre = position;
     this.draw();
+    this.onlook?.(this.centre, this.zoom);
   }
 
   #key(event) {

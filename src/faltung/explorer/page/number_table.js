@@ -14,9 +14,10 @@ export class NumberTable {
   }
 
   // Show numbers in rows, the last axis along each row. `rows`, `columns`: the names of the lines; `scale` and `range`: colours;
-  // `faint(place)`: whether a number is beyond the border; `origin`: the place that gets a ring.
-  show(values, { rows, columns, scale, range, faint = () => false, origin = -1 }) {
-    this.#resize(rows.length, columns.length);
+  // `faint(place)`: whether a number is beyond the border; `origin`: the place that gets a ring;
+  // `roomy`: there is room for wide cells, however many there are.
+  show(values, { rows, columns, scale, range, faint = () => false, origin = -1, roomy = false }) {
+    this.#resize(rows.length, columns.length, roomy);
     columns.forEach((name, index) => setText(this.heads[index], name));
     rows.forEach((name, index) => setText(this.sides[index], name));
     for (let place = 0; place < this.cells.length; place += 1) {
@@ -24,7 +25,7 @@ export class NumberTable {
       const value = values[place];
       if (cell.dataset.value !== String(value)) {
         setNumber(cell, value);
-        cell.textContent = short(value, columns.length > 3 ? 6 : 7);
+        cell.textContent = short(value, columns.length > 3 && !roomy ? 5 : 6);
       }
       const back = colour(value, scale, range);
       const paint = `rgb(${back.join(",")})`;
@@ -38,9 +39,9 @@ export class NumberTable {
     }
   }
 
-  #resize(rows, columns) {
+  #resize(rows, columns, roomy) {
     if (this.heads.length === columns && this.sides.length === rows) return;
-    this.element.classList.toggle("many", columns > 3);
+    this.element.classList.toggle("many", columns > 3 && !roomy);
     this.heads = Array.from({ length: columns }, () => h("th", { scope: "col" }));
     this.sides = Array.from({ length: rows }, () => h("th", { scope: "row" }));
     this.cells = Array.from({ length: rows * columns }, () => h("td", {}));

@@ -47,7 +47,7 @@ class OperationRow {
     this.terms = h("p", { class: "equation" });
     this.note = h("p", { class: "hint" });
     this.element = h("section", { class: "operation-row", "aria-label": SIGNS[operation] },
-      h("h3", {}, SIGNS[operation], h("span", { class: "formula" }, operation === "convolve" ? "y[n] = Σ k[m] x[n − m]" : "y[n] = Σ k[m] x[n + m]")),
+      h("h3", {}, h("span", { class: `frame ${operation}`, "aria-hidden": "true" }), SIGNS[operation], h("span", { class: "formula" }, operation === "convolve" ? "y[n] = Σ k[m] x[n − m]" : "y[n] = Σ k[m] x[n + m]")),
       this.channels.map(({ samples, taps, products }) => h("div", { class: `sum-row${ndim === 1 ? " stacked" : ""}` },
         titledTable(samples), h("span", { class: "sign" }, "×"), titledTable(taps), h("span", { class: "sign" }, "="), titledTable(products))),
       this.terms, this.note);
@@ -62,14 +62,15 @@ class OperationRow {
     const lag = (axis) => (index) => (this.operation === "convolve" ? origin[axis] - index : index - origin[axis]);
     const lags = shape.length === 2 ? { rows: rows.map(lag(0)), columns: columns.map(lag(1)) } : { rows: ["k"], columns: columns.map(lag(0)) };
     const width = shape.at(-1);
+    const roomy = shape.length === 1;
     const placeOf = (cell) => rows[Math.floor(cell / columns.length)] * width + columns[cell % columns.length];
     const middle = rows.indexOf(shape.length === 2 ? origin[0] : 0) * columns.length + columns.indexOf(origin.at(-1));
     windows.forEach((window, index) => {
       const { samples, taps, products } = this.channels[index];
       const faint = (cell) => !window.inside[placeOf(cell)];
-      samples.show(partOf(window.samples, part), { ...places, scale, range, faint, origin: middle });
-      taps.show(partOf(window.taps, part), { ...lags, scale: "signed", range: rangeFor("signed", extent(window.taps)), origin: middle });
-      products.show(partOf(window.products, part), { ...places, scale: "signed", range: rangeFor("signed", extent(window.products)), faint, origin: middle });
+      samples.show(partOf(window.samples, part), { ...places, scale, range, faint, origin: middle, roomy });
+      taps.show(partOf(window.taps, part), { ...lags, scale: "signed", range: rangeFor("signed", extent(window.taps)), origin: middle, roomy });
+      products.show(partOf(window.products, part), { ...places, scale: "signed", range: rangeFor("signed", extent(window.products)), faint, origin: middle, roomy });
     });
     this.#writeEquation(windows, position, names);
     const hidden = rows.length < (shape.length === 2 ? shape[0] : 1) || columns.length < width;
