@@ -59,7 +59,7 @@ MODES: dict[str, Callable[[Positions, int], Positions]] = {
     "wrap": _wrap,
 }
 
-# Names of the same modes in other libraries: SciPy's signal and grid names, NumPy's pad, torch, OpenCV.
+# Names of the same modes in other libraries: SciPy's signal and grid names, NumPy's pad, torch, OpenCV, astropy, DIPlib.
 _OTHER_NAMES = {
     "symmetric": "reflect",
     "symm": "reflect",
@@ -75,6 +75,9 @@ _OTHER_NAMES = {
     "replicate": "nearest",
     "border_replicate": "nearest",
     "clamp": "nearest",
+    "extend": "nearest",
+    "zero order": "nearest",
+    "add zeros": "constant",
     "zeros": "constant",
     "zero": "constant",
     "fill": "constant",
