@@ -406,6 +406,21 @@ def drawn(random_, words=WORDS):
     return pick(["GET", "POST", "POST", "PUT", pick(words)]), target, headers, [body[:9], body[9:]]
 
 
+FILTER = {"kernels": [[{"text": "box(3)"}]], "size": [9, 9], "operation": "convolve"}
+
+
+@pytest.mark.parametrize(
+    "name", ["kernels", "size", "operation", "mode", "cval", "shape", "stride", "dilation", "other"]
+)
+@pytest.mark.parametrize(
+    "value", [None, [], [[]], {}, {"text": 1}, "nonsense", [[2**70]], {"$array": [0, [2], "uint8"]}]
+)
+def test_wrong_arguments_of_a_plan_are_answered_with_a_sentence(name, value, caplog):
+    reply, _ = fa.explore().reply("plan", FILTER | {name: value}, b"ab")
+    assert "error" in reply
+    assert caplog.text == ""
+
+
 def resident():
     """Return the bytes of memory that this process has now."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")

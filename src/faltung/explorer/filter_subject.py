@@ -126,7 +126,7 @@ def _taps(*, text: object, ndim: object) -> dict[str, object]:
         raise ArgumentTypeError("text", "a string", type(text).__name__)
     kernel = parse(text)
     _check_kernel(kernel)
-    if kernel.ndim != ndim:
+    if not isinstance(ndim, int) or kernel.ndim != ndim:
         raise ArgumentError(
             "text", f"a kernel with {ndim!r:.20} axes, as the input has", str(kernel.ndim), "Use ndim=."
         )
@@ -221,10 +221,15 @@ def _integers(argument: str, values: object, low: int, high: int) -> tuple[int, 
 
 def _options(ndim: int, operation: object, options: Mapping[str, object]) -> dict[str, Any]:
     """Return the keyword arguments of a call, from those that the page sends."""
-    if operation not in _OPERATIONS:
+    if not isinstance(operation, str) or operation not in _OPERATIONS:
         raise ArgumentError("operation", "convolve or correlate", f"{operation!r:.60}")
     if unknown := options.keys() - {"mode", "cval", "shape", "stride", "dilation"}:
         raise ArgumentError("options", "mode, cval, shape, stride, dilation", f"{sorted(unknown)!r:.60}")
+    for name in ("mode", "shape"):
+        if not isinstance(options.get(name, ""), str):
+            raise ArgumentTypeError(name, "its name", type(options[name]).__name__)
+    if not isinstance(options.get("cval", 0), int | float):
+        raise ArgumentTypeError("cval", "a number", type(options["cval"]).__name__)
     keywords: dict[str, Any] = dict(options)
     for name in ("stride", "dilation"):
         keywords[name] = _integers(name, options.get(name, [1] * ndim), 1, 64)
