@@ -158,7 +158,7 @@ def built_in_source() -> NetworkSource:
     samples, labels = tensors(load_embedded().test.subset(np.arange(_SAMPLES)))
     title = "A small classifier of clothes, trained on Fashion-MNIST"
     note = (
-        "This network is part of faltung. Look at your own with fa.explore(network, example), or train one with "
+        "This network is part of faltung. Look at your own with `fa.explore(network, example)`, or train one with "
         "`faltung learn` and open it with `faltung explore RUN`."
     )
     example = Example((samples[:1],))

@@ -67,7 +67,7 @@ export class InputPanel {
   }
 
   #choosers() {
-    if (!this.app.host.live) return h("p", { class: "hint" }, WITHOUT_PYTHON);
+    if (!this.app.host.live) return h("p", { class: "hint" }, withCode(WITHOUT_PYTHON));
     const parts = [];
     if (this.overview.samples > 1) parts.push(this.#samples());
     if (this.overview.takesImages) parts.push(this.#own());
@@ -194,6 +194,11 @@ export class InputPanel {
       h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "class"), h("th", { scope: "col", colspan: before ? 1 : 2 }, before ? "moved" : "probability"), before && h("th", { scope: "col" }, "before"))),
       h("tbody", {}, rows)));
   }
+}
+
+// A sentence in which what stands between backticks is to be typed.
+export function withCode(sentence) {
+  return sentence.split("`").map((part, index) => (index % 2 ? h("code", {}, part) : part));
 }
 
 export function plane(tensor, channel) {

@@ -5,7 +5,7 @@ import { format, h } from "./dom.js";
 import { fieldBox, fieldSentence, reachBox, times } from "./field_words.js";
 import { ChannelPanel } from "./network_channel.js";
 import { NetworkData } from "./network_data.js";
-import { InputPanel } from "./network_input.js";
+import { InputPanel, withCode } from "./network_input.js";
 import { patchList } from "./network_patches.js";
 import { LayerRows } from "./network_rows.js";
 
@@ -21,10 +21,10 @@ export const NETWORK_STATE = {
 };
 
 const INPUT_KEYS = ["network.sample", "network.shift", "network.fill"];
-const MISSING = "Networks need torch, which is not installed. Install it with: pip install \"faltung[learn]\". Then open this page again.";
+const MISSING = "Networks need torch, which is not installed. Install it with `pip install \"faltung[learn]\"`, and open this page again.";
 
 export function mountNetwork(place, app) {
-  if (app.host.content.network?.missing) place.append(h("p", {}, MISSING));
+  if (app.host.content.network?.missing) place.append(h("p", {}, withCode(MISSING)));
   else new NetworkView(place, app).start();
 }
 
@@ -88,7 +88,7 @@ class NetworkView {
 
   #heading() {
     this.total = h("p", {});
-    return h("div", {}, h("h2", {}, this.overview.title), this.overview.note && h("p", { class: "hint" }, this.overview.note), this.total,
+    return h("div", {}, h("h2", {}, this.overview.title), this.overview.note && h("p", { class: "hint" }, withCode(this.overview.note)), this.total,
       h("div", { class: "row" }, choice(this.app, "network.which", "Layers", [["all", "All operations"], ["main", "Without norms and activations"]]),
         segmented(this.app, "network.scale", "Colours of maps", [["map", "Each map its own range"], ["layer", "One range for a layer"]])));
   }
