@@ -115,7 +115,11 @@ def milliseconds(timings: dict[str, Any], library: str) -> str:
     """Return the time of the fastest filter of a library; empty if it has none."""
     own = {"faltung"} if library == "faltung" else {name for name in timings if name.split()[0] == library}
     best = [1e3 * timings[name]["best"] for name in own.difference(BY_HAND)]
-    return "" if not best else f"{min(best):.1f}" if min(best) < 9.95 else f"{min(best):.0f}"
+    return two_digits(min(best)) if best else ""
+
+
+def two_digits(number: float) -> str:
+    return f"{number:.1f}" if number < 9.95 else f"{number:.0f}"
 
 
 def where(machine: dict[str, str]) -> str:
@@ -134,7 +138,7 @@ def speed() -> str:
     lines += ["| milliseconds | " + " | ".join(LIBRARIES) + " | copies |", "|---" * (len(LIBRARIES) + 2) + "|"]
     for label, name in CELLS.items():
         ours, *others = (milliseconds(cells[name]["timings"], library) for library in LIBRARIES.values())
-        lines.append("| " + " | ".join([label, f"**{ours}**", *others, f"{cells[name]['copies']:.1f}"]) + " |")
+        lines.append("| " + " | ".join([label, f"**{ours}**", *others, two_digits(cells[name]["copies"])]) + " |")
     return "\n".join(lines)
 
 

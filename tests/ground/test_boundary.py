@@ -98,6 +98,8 @@ EXPECTED = "mode: expected one of 'reflect', 'constant', 'nearest', 'mirror', 'w
         ("zeros", "'zeros'. Use mode='constant'."),
         ("pad", "'pad'. Use mode='constant'."),
         ("circular", "'circular'. Use mode='wrap'."),
+        ("extend", "'extend'. Use mode='nearest'."),
+        ("add zeros", "'add zeros'. Use mode='constant'."),
         ("cv2.BORDER_WRAP", "'cv2.BORDER_WRAP'. Use mode='wrap'."),
         ("refelct", "'refelct'. Use mode='reflect'."),
         ("linear_ramp", "'linear_ramp'."),

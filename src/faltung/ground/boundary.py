@@ -59,7 +59,7 @@ MODES: dict[str, Callable[[Positions, int], Positions]] = {
     "wrap": _wrap,
 }
 
-# Names of the same modes elsewhere: in SciPy (also signal and grid names), NumPy, torch, OpenCV, DIPlib and others.
+# Names of the same modes elsewhere: SciPy's signal and grid names, NumPy's pad, torch, OpenCV, astropy, DIPlib.
 _OTHER_NAMES = {
     "symmetric": "reflect",
     "symm": "reflect",
