@@ -32,6 +32,7 @@ extensions = [
     "sphinx_design",
     "sphinx_gallery.gen_gallery",
     "embedded_explorer",
+    "formulas",
     "llms_text",
     "public_references",
 ]
@@ -65,6 +66,7 @@ sphinx_gallery_conf = {
 }
 
 html_theme = "pydata_sphinx_theme"
+html_math_renderer = "mathml"
 html_title = "faltung"
 html_favicon = "static/logo.svg"
 html_static_path = ["static"]

@@ -118,13 +118,23 @@ def milliseconds(timings: dict[str, Any], library: str) -> str:
     return "" if not best else f"{min(best):.1f}" if min(best) < 9.95 else f"{min(best):.0f}"
 
 
+def where(machine: dict[str, str]) -> str:
+    """Return a sentence on what was measured, when and on which machine."""
+    places = ("processor", "cores", "system", "date", "faltung")
+    versions = ", ".join(f"{name} {version}" for name, version in machine.items() if name not in places)
+    place = f"{machine['processor']}, {machine['cores']} cores, {machine['system']}"
+    return f"**faltung {machine['faltung']}**, measured on {machine['date']}: {place}; {versions}."
+
+
 def speed() -> str:
-    """Return the table of times on the grid."""
-    timings = {cell["cell"]: cell["timings"] for cell in json.loads((RESULTS / "grid.json").read_text())["data"]}
-    lines = ["| milliseconds | " + " | ".join(LIBRARIES) + " |", "|---" * (len(LIBRARIES) + 1) + "|"]
-    for label, cell in CELLS.items():
-        ours, *others = (milliseconds(timings[cell], library) for library in LIBRARIES.values())
-        lines.append("| " + " | ".join([label, f"**{ours}**", *others]) + " |")
+    """Return the table of times on the grid, and when and where they were measured."""
+    result = json.loads((RESULTS / "grid.json").read_text())
+    cells = {cell["cell"]: cell for cell in result["data"]}
+    lines = [where(result["machine"]), ""]
+    lines += ["| milliseconds | " + " | ".join(LIBRARIES) + " | copies |", "|---" * (len(LIBRARIES) + 2) + "|"]
+    for label, name in CELLS.items():
+        ours, *others = (milliseconds(cells[name]["timings"], library) for library in LIBRARIES.values())
+        lines.append("| " + " | ".join([label, f"**{ours}**", *others, f"{cells[name]['copies']:.1f}"]) + " |")
     return "\n".join(lines)
 
 
@@ -294,10 +304,11 @@ def test_figures_of_tables_are_those_of_the_results(page):
 
 #: What a package is imported as, if not by its own name; None for tools, and for what other packages need.
 IMPORTED_AS = {
-    "httpx": None,  # by the client of Starlette's tests
     "opencv-python-headless": "cv2",
     "pywavelets": "pywt",
     "scikit-image": "skimage",
+    "jupyterlab": None,
+    "marimo": None,
     "mypy": None,
     "ruff": None,
     "onnxscript": None,

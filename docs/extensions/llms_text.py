@@ -31,7 +31,7 @@ def write(app: Sphinx, error: Exception | None) -> None:
         link = f"[{app.env.titles[page].astext()}]({app.config.html_baseurl}{app.builder.get_target_uri(page)})"
         listed.append(f"- {link}: {_first_sentence(app.env, page)}")
         name = objects.get(page.removeprefix("api/"))
-        texts.append(_documented(name) if name else _source(app, page))
+        texts.append(documented(name) if name else _source(app, page))
     Path(app.outdir, "llms.txt").write_text("\n".join(listed) + "\n", encoding="utf-8")
     Path(app.outdir, "llms-full.txt").write_text("\n\n".join(texts) + "\n", encoding="utf-8")
 
@@ -48,9 +48,15 @@ def _first_sentence(env: BuildEnvironment, page: str) -> str:
     return next((text.partition(". ")[0].rstrip(".:") + "." for text in paragraphs if len(text) > 20), "")
 
 
-def _documented(name: api_pages.PublicName) -> str:
-    signature = str(inspect.signature(name.value)) if callable(name.value) else ""
-    return f"# {name.page}\n\n    {name.page}{signature}\n\n{inspect.getdoc(name.value) if signature else ''}"
+def documented(name: api_pages.PublicName) -> str:
+    """Return a public name with its signature and its docstring."""
+    if not callable(name.value):
+        return f"# {name.page}"
+    try:
+        signature = str(inspect.signature(name.value))
+    except ValueError:  # a warning has that of Python's
+        signature = "(message)"
+    return f"# {name.page}\n\n    {name.page}{signature}\n\n{inspect.getdoc(name.value)}"
 
 
 def _source(app: Sphinx, page: str) -> str:

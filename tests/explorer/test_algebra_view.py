@@ -18,7 +18,7 @@ from faltung.explorer.explored import Explorer
 from faltung.explorer.filter_subject import FilterSubject
 from faltung.explorer.sample_inputs import sample_inputs
 
-STATES, AT_ONCE = 60, 20
+STATES, AT_ONCE = 100, 20
 TOLERANCE = 1e-12
 MODES = ("reflect", "constant", "nearest", "mirror", "wrap")
 INPUTS = {sample.name: sample.samples.astype(np.float64).mean(axis=0) for sample in sample_inputs()}
@@ -276,3 +276,43 @@ def test_nothing_is_wider_than_the_page(quiet_page, address, width):
     for state in ({}, {"operation": "power", "n": 4}, {"operation": "sum"}):
         page = opened(quiet_page, address, **state)
         assert page.evaluate("() => document.documentElement.scrollWidth") == width
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        {"f": {}, "g": {"source": "name", "name": "constructor", "arguments": {"sigma": "2"}}},
+        {"f": {"source": "table", "table": {"taps": [[1, 2], [3]], "origin": [0, 0]}}},
+        {"f": {"source": "table", "table": {"taps": [[1, "x"]], "origin": [0, 9]}}},
+        {"g": {"source": "text", "text": "(" * 99}},
+        {"h": {"source": "text", "text": "2j * delta()"}},
+        {"f": {"source": "name", "name": "gaussian", "arguments": {"sigma": 1e9}}},
+        {"n": 1e300, "a": -1e300, "operation": "power"},
+        {"operation": "constructor", "mode": "zeros", "position": [1e9, None]},
+        {
+            "f": {"source": "name", "name": "disk", "arguments": {"radius": 60}},
+            "g": {"source": "name", "name": "disk", "arguments": {"radius": 60}},
+        },
+        {"h": {"source": "name", "name": "disk", "arguments": {"radius": 60}}, "n": 0},
+    ],
+)
+def test_no_address_breaks_the_view(quiet_page, address, state):
+    keys = {f"algebra.{key}": value for key, value in state.items()}
+    quiet_page.goto(f"{address}#{in_hash({'view': 'algebra', 'filter.input': 'bag', **keys})}")
+    page = quiet_page.locator("#explorer")
+    page.locator(".algebra-view[data-ready], .algebra-view.stale").first.wait_for()
+    if page.locator(".stale").count():
+        assert page.locator(".wrong:visible").first.text_content()
+    quiet_page.evaluate("location.hash = 'view=algebra&filter.input=bag'")
+    page.get_by_text("binomial(2) * sobel(axis=1)", exact=True).wait_for()
+    page.locator(".algebra-view[data-ready]:not(.stale)").wait_for()
+    assert page.locator(".stale").count() == 0
+
+
+def test_kernels_go_from_view_to_view(quiet_page, address):
+    page = opened(quiet_page, address)
+    page.get_by_role("button", name="See it in the Filter view").click()
+    page.locator(".filter-view").get_by_text("5 × 5 taps, origin 2, 2").wait_for()
+    page.get_by_role("tab", name="Algebra").click()
+    page.get_by_role("button", name="Take the kernel of the Filter view").click()
+    page.get_by_text("binomial(2) * sobel(axis=1) * sobel(axis=1)", exact=True).wait_for()

@@ -52,6 +52,13 @@ def test_names_of_a_file_are_its_own(sources):
     assert result_of(es_module("main.js"), "whole") == {"value": 11, "seen": "undefined"}
 
 
+def test_lines_that_are_comments_are_left_out_and_no_others(sources):
+    sources(main='// Why?\n\n  // Because.\nexport default { address: "a://b" }; // so\n')
+    assert "Why" not in es_module("main.js")
+    assert "Because" not in es_module("main.js")
+    assert result_of(es_module("main.js"), "whole") == {"address": "a://b"}
+
+
 def test_a_file_that_two_import_is_there_once(sources):
     sources(
         main='import { a } from "./a.js";\nimport { b } from "./b.js";\nexport default { same: a === b };\n',

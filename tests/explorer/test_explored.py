@@ -16,7 +16,7 @@ import faltung as fa
 from faltung.explorer.explored import Explorer
 from faltung.explorer.opened import LONGEST_SIDE, LONGEST_SIGNAL, open_file
 from faltung.explorer.packing import unpack
-from faltung.explorer.subject import Subject
+from faltung.explorer.subject import PageSubject
 
 IMAGE = np.random.default_rng(0).random((20, 30))
 
@@ -180,7 +180,7 @@ def test_samples_that_are_missing_in_a_file_are_nan(tmp_path):
 # ---- the page
 
 
-class Named(Subject):
+class Named(PageSubject):
     """A subject whose content and answers are given."""
 
     name = "filter"

@@ -527,9 +527,9 @@ def test_without_a_run_the_page_says_how_to_make_one(quiet_page, saved):
     look(quiet_page, saved(explorer()))
     quiet_page.wait_for_selector(".report")
     quiet_page.get_by_role("button", name="A run").click()
-    assert "faltung learn --out runs/first" in quiet_page.locator(".empty").inner_text()
+    quiet_page.wait_for_selector("text=faltung learn --out runs/first")
     quiet_page.get_by_role("button", name="From noise").click()
-    assert "faltung learn --task generate" in quiet_page.locator(".empty").inner_text()
+    quiet_page.wait_for_selector("text=faltung learn --task generate")
 
 
 def test_an_address_with_wrong_numbers_is_shown(quiet_page, saved, finished):

@@ -91,19 +91,18 @@ def test_the_page_takes_each_number_apart_as_torch_does(modules, name):
         kinds.add(layer["making"]["kind"])
         tensors = [answers.tensor(asked, each) for each in layer["making"]["inputs"]]
         output = answers.tensor(asked, layer["tensor"])
-        for _ in range(30):
-            index = [int(rng.integers(length)) for length in output.shape]
-            weights = answers.weights(asked, number, index[0])
-            given = {"layer": layer, "channel": index[0], "position": index[1:]}
-            cases.append({**given, "tensors": tensors, "weights": weights})
-            expected.append(float(output[tuple(index)]))
+        indices = [[int(rng.integers(length)) for length in output.shape] for _ in range(30)]
+        numbers = [(index, answers.weights(asked, number, index[0])) for index in indices]
+        cases.append({"layer": layer, "tensors": tensors, "numbers": numbers})
+        expected.append([float(output[tuple(index)]) for index in indices])
     body = (
-        "explain(one.layer, one.channel, one.position, one.tensors.map(array), Object.fromEntries(Object.entries("
-        "one.weights).map(([key, item]) => [key, item && item.shape ? array(item) : item]))).value"
+        "one.numbers.map(([[channel, ...position], weights]) => explain(one.layer, channel, position, "
+        "one.tensors.map(array), Object.fromEntries(Object.entries(weights).map(([key, item]) => "
+        "[key, item && item.shape ? array(item) : item]))).value)"
     )
-    found = modules.each(body, cases)
-    np.testing.assert_allclose(np.array(found, float), expected, rtol=2e-5, atol=2e-6)
-    assert len(found) >= 100
+    found = np.array(modules.each(body, cases), float)
+    np.testing.assert_allclose(found, expected, rtol=2e-5, atol=2e-6)
+    assert found.size >= 100
     assert len(kinds) >= 4
 
 

@@ -24,11 +24,11 @@ from faltung.explorer import local_server
 from faltung.explorer.explored import Explorer
 from faltung.explorer.gatekeeper import Gatekeeper
 from faltung.explorer.local_server import application
-from faltung.explorer.subject import Subject
+from faltung.explorer.subject import PageSubject
 from faltung.explorer.upload_subject import UploadSubject
 
 
-class Counter(Subject):
+class Counter(PageSubject):
     """Questions with known answers."""
 
     name = "counter"

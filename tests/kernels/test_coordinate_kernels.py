@@ -117,6 +117,12 @@ def test_the_algebra_is_that_of_kernels(kernel, expected, text):
     assert repr(kernel) == text
 
 
+def test_lengths_of_numpy_are_printed_as_numbers():
+    hour = np.timedelta64(1, "h")
+    kernel = fa.gaussian({"time": hour, "x": np.float32(0.5), "y": np.int64(3), "z": 2.0})
+    assert repr(kernel) == f"gaussian({{'time': {hour!r}, 'x': 0.5, 'y': 3, 'z': 2.0}})"
+
+
 def test_an_axis_that_one_factor_does_not_name_is_left_alone():
     row = fa.box((1, 3))
     assert (A * C).dims == ("lat", "lon")

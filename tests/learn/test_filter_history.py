@@ -15,6 +15,7 @@ from faltung.learn.filter_history import FilterHistory, load_filters
 from faltung.learn.recipe import Recipe
 from faltung.learn.runs import RunFolder
 from faltung.learn.tasks.classification.cross_entropy import Classification
+from faltung.learn.trainer import Trainer
 from faltung.learn.training import train
 from faltung.tensors.determinism import reproducible
 
@@ -172,3 +173,26 @@ def test_a_damaged_file_is_refused_in_a_sentence(tmp_path, damage):
         load_filters(path)
     with pytest.raises(ArgumentError, match=DAMAGED):
         _train(tmp_path, 2)
+
+
+def test_a_run_that_goes_on_writes_a_history_with_all_epochs_that_it_had(tmp_path, monkeypatch, eager):
+    monkeypatch.setattr("faltung.learn.trainer._INTERVAL", 0.0)
+
+    def trained(on_epoch):
+        trainer = Trainer(RunFolder(tmp_path), on_epoch=on_epoch)
+        recipe = Recipe(epochs=5, batch_size=32, learning_rate=0.1)
+        trainer.train("network", _network, lambda network: OBJECTIVE, recipe, keep_filters=True)
+
+    def stop(name, record):
+        if record.epoch == 3:
+            raise Killed
+
+    def look(name, record):
+        seen.append((record.epoch, len((tmp_path / "history.csv").read_text().splitlines()) - 1))
+
+    with pytest.raises(Killed):
+        trained(stop)
+    seen = []
+    trained(look)
+    assert seen == [(1, 3), (2, 3), (3, 3), (4, 4), (5, 5)]
+    assert load_filters(tmp_path / "network.filters.safetensors").epochs.tolist() == [0, 1, 2, 3, 4, 5]

@@ -2,10 +2,11 @@
 A radio map to a larger beam, in degrees, around blank samples
 ==============================================================
 
-Two radio maps can only be compared at the same resolution, so the sharper one is smoothed to the beam of the other.
-The map has blank samples outside of what was observed. With ``nan="ignore"`` they count as missing and not as zero,
-and with ``keep_nan=True`` they stay blank. The axes are in degrees, and so is the beam. The map is a continuum map
-of the Parkes Multibeam survey at 1.4 GHz, in astropy's test data.
+Two radio maps can only be compared at the same resolution, so the sharper one is smoothed to
+the beam of the other. The map has blank samples outside of what was observed. With
+``nan="ignore"`` they count as missing and not as zero, and with ``keep_nan=True`` they stay
+blank. The axes are in degrees, and so is the beam. The map is a continuum map of the Parkes
+Multibeam survey at 1.4 GHz, in astropy's test data.
 """
 
 import matplotlib.pyplot as plt
@@ -29,7 +30,8 @@ sky = xr.DataArray(
 )
 
 # %%
-# Beams are Gaussians, and the squares of their widths add up. Flux in each beam grows with its area.
+# Beams are Gaussians, and the squares of their widths add up. Flux in each beam grows with its
+# area.
 
 have, want = header["BMAJ"], 0.6  # full width at half maximum, degrees
 sigma = float(np.sqrt(want**2 - have**2) / np.sqrt(8 * np.log(2)))
@@ -38,7 +40,11 @@ smooth = beam(sky, nan="ignore", keep_nan=True, mode="nearest")
 
 figure, panels = plt.subplots(1, 3, figsize=(12, 3.8), layout="constrained")
 spread = beam(sky, mode="nearest")
-titles = [f"beam {have:.2f}°, blank outside", f"beam {want:.2f}°, blanks ignored", "blanks spread"]
+titles = [
+    f"beam {have:.2f}°, blank outside",
+    f"beam {want:.2f}°, blanks ignored",
+    "blanks spread",
+]
 for panel, picture, title in zip(panels, (sky, smooth, spread), titles, strict=True):
     norm = PowerNorm(0.5, vmin=0, vmax=1 if picture is sky else 5)
     drawn = panel.pcolormesh(picture.x, picture.y, picture, norm=norm, cmap="viridis")
@@ -59,6 +65,6 @@ assert np.array_equal(np.isnan(smooth), np.isnan(samples))
 assert difference < 1e-3 * np.nanmax(oracle)
 
 # %%
-# Seen: the whole map is kept, with the flux that astropy finds; blanks that spread cost a third of it. Missing
-# samples are explained in :doc:`/conventions`, lengths in degrees in :doc:`/labelled`, and astropy's functions in
-# :doc:`/compat-astropy`.
+# Seen: the whole map is kept, with the flux that astropy finds; blanks that spread cost a third
+# of it. Missing samples are explained in :doc:`/conventions`, lengths in degrees in
+# :doc:`/labelled`, and astropy's functions in :doc:`/compat-astropy`.

@@ -2,10 +2,10 @@
 Cosmic rays out of an exposure
 ==============================
 
-A cosmic ray hits single samples and has sharper edges than any star, because the telescope blurs stars and not the
-hits. So the Laplacian finds the hits (van Dokkum, 2001), and a Gaussian that ignores them fills the holes. The
-picture is the globular cluster M 13 (SkyView, in astropy's test data); the hits are synthetic, so that the truth is
-known.
+A cosmic ray hits single samples and has sharper edges than any star, because the telescope
+blurs stars and not the hits. So the Laplacian finds the hits (van Dokkum, 2001), and a Gaussian
+that ignores them fills the holes. The picture is the globular cluster M 13 (SkyView, in
+astropy's test data); the hits are synthetic, so that the truth is known.
 """
 
 import matplotlib.pyplot as plt
@@ -28,8 +28,8 @@ for _ in range(150):
 exposure[hit] += rng.uniform(300, 2000, hit.sum())
 
 # %%
-# The Laplacian of a single bright sample is four times its height; that of a star is less than its height. So the
-# ratio of the two tells them apart.
+# The Laplacian of a single bright sample is four times its height; that of a star is less than
+# its height. So the ratio of the two tells them apart.
 
 found, filled = np.zeros(truth.shape, bool), exposure
 for _ in range(3):  # again, because samples of one track hide each other
@@ -41,7 +41,9 @@ for _ in range(3):  # again, because samples of one track hide each other
 figure, panels = plt.subplots(1, 4, figsize=(13, 3.7), layout="constrained")
 titles = ["exposure with hits", "minus the Laplacian", "samples found", "holes filled"]
 part = np.s_[50:130, 50:130]
-for panel, picture, title in zip(panels, (exposure, -fa.laplacian()(exposure), found, filled), titles, strict=True):
+for panel, picture, title in zip(
+    panels, (exposure, -fa.laplacian()(exposure), found, filled), titles, strict=True
+):
     if title.startswith("minus"):
         panel.imshow(picture[part], cmap="RdBu_r", vmin=-4000, vmax=4000)
     elif picture is found:
@@ -56,7 +58,10 @@ for panel, picture, title in zip(panels, (exposure, -fa.laplacian()(exposure), f
 oracle = interpolate_replace_nans(
     np.where(found, np.nan, exposure), Gaussian2DKernel(1, x_size=9, y_size=9), boundary="extend"
 )
-print(f"{hit.sum()} samples were hit, {(found & hit).sum()} of them found, {(found & ~hit).sum()} others")
+print(
+    f"{hit.sum()} samples were hit, {(found & hit).sum()} of them found, "
+    f"{(found & ~hit).sum()} others"
+)
 print(
     f"mean error of hit samples: before {np.abs(exposure - truth)[hit].mean():.0f}, "
     f"after {np.abs(filled - truth)[hit].mean():.0f}"
@@ -66,5 +71,5 @@ assert np.allclose(filled[inside], oracle[inside], rtol=1e-3)
 assert np.abs(filled - truth)[hit].mean() < 0.1 * np.abs(exposure - truth)[hit].mean()
 
 # %%
-# Seen: the hits are gone and the stars are still there. ``mask=`` is explained in :doc:`/conventions`; see
-# :func:`faltung.laplacian`.
+# Seen: the hits are gone and the stars are still there. ``mask=`` is explained in
+# :doc:`/conventions`; see :func:`faltung.laplacian`.

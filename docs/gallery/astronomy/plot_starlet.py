@@ -2,10 +2,11 @@
 Starlets: a picture as a sum of scales
 ======================================
 
-The starlet transform (or *à trous*) is the wavelet transform of astronomy. A small B-spline smooths the picture
-again and again, each time with its taps twice as far apart: ``dilation=1, 2, 4, 8, 16``. The differences of
-neighbours are the planes of details of 1, 2, 4, 8, 16 samples, and all planes and the last smooth picture add up to
-the picture. The picture is the globular cluster M 13, from SkyView, in astropy's test data.
+The starlet transform (or *à trous*) is the wavelet transform of astronomy. A small B-spline
+smooths the picture again and again, each time with its taps twice as far apart: ``dilation=1,
+2, 4, 8, 16``. The differences of neighbours are the planes of details of 1, 2, 4, 8, 16
+samples, and all planes and the last smooth picture add up to the picture. The picture is the
+globular cluster M 13, from SkyView, in astropy's test data.
 """
 
 import matplotlib.pyplot as plt
@@ -52,10 +53,13 @@ for scale in range(5):
     for axis in (0, 1):
         oracle = scipy.ndimage.convolve1d(oracle, wide, axis=axis, mode="mirror")
 error = np.abs(sum(planes) + smooth - picture).max()
-print(f"the sum of all planes differs from the picture by at most {error:.1e} of {picture.max():.0f}")
+print(
+    f"the sum of all planes differs from the picture by at most {error:.1e} of "
+    f"{picture.max():.0f}"
+)
 assert np.allclose(smooth, oracle)
 assert np.allclose(sum(planes) + smooth, picture)
 
 # %%
-# Seen: five planes and a rest add up to the picture again. Filters with gaps are ``dilation=`` in
-# :func:`faltung.convolve`; named filters are in :doc:`/filters`.
+# Seen: five planes and a rest add up to the picture again. Filters with gaps are ``dilation=``
+# in :func:`faltung.convolve`; named filters are in :doc:`/filters`.

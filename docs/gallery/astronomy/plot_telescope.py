@@ -2,10 +2,11 @@
 Spikes of a telescope: a kernel as large as the picture
 =======================================================
 
-The mirror of a telescope, and the struts before it, give every star its rings and spikes. This point spread
-function is the power spectrum of the aperture, and it has no end: here it has 257 × 257 taps. A sum under the
-window would be 13 billion products for this picture; Fourier transforms need a small part of that, and the plan
-says so. Stars and galaxies are those of the Hubble deep field of scikit-image (NASA, public domain).
+The mirror of a telescope, and the struts before it, give every star its rings and spikes. This
+point spread function is the power spectrum of the aperture, and it has no end: here it has 257
+× 257 taps. A sum under the window would be 13 billion products for this picture; Fourier
+transforms need a small part of that, and the plan says so. Stars and galaxies are those of the
+Hubble deep field of scikit-image (NASA, public domain).
 """
 
 import matplotlib.pyplot as plt
@@ -16,7 +17,8 @@ import skimage.data
 import faltung as fa
 
 # %%
-# A round aperture with a round obstruction and four struts; its spectrum is the field at the detector.
+# A round aperture with a round obstruction and four struts; its spectrum is the field at the
+# detector.
 
 size = 257
 y, x = np.mgrid[:size, :size] - size // 2
@@ -31,7 +33,9 @@ light = (np.maximum(sky - 15, 0) / 40) ** 3  # stars are far brighter than the f
 image = fa.convolve(light, kernel, mode="constant")
 print(fa.plan(light, kernel, mode="constant"))
 
-figure, panels = plt.subplots(1, 3, figsize=(13, 4.3), layout="constrained", width_ratios=[1, 1.25, 1.25])
+figure, panels = plt.subplots(
+    1, 3, figsize=(13, 4.3), layout="constrained", width_ratios=[1, 1.25, 1.25]
+)
 panels[0].imshow(np.log10(kernel.taps[64:193, 64:193] + 1e-9), cmap="viridis", vmin=-7, vmax=-2)
 panels[0].set_title("PSF, logarithm")
 pictures = {"light of the sky": light, "seen by the telescope": image}
@@ -42,7 +46,8 @@ for panel in panels:
     panel.set(xticks=[], yticks=[])
 
 # %%
-# The oracle is SciPy's Fourier convolution of the whole array; light is neither made nor negative.
+# The oracle is SciPy's Fourier convolution of the whole array; light is neither made nor
+# negative.
 
 oracle = scipy.signal.fftconvolve(light, kernel.taps, mode="same")
 whole = fa.convolve(light, kernel, shape="full")
@@ -53,5 +58,6 @@ assert np.isclose(whole.sum(), light.sum())
 assert image.min() >= 0
 
 # %%
-# Seen: every star has the spikes of the struts, and no light is lost. No output is negative, though Fourier
-# transforms are used: see *Accuracy* in :doc:`/conventions`, and :func:`faltung.plan`.
+# Seen: every star has the spikes of the struts, and no light is lost. No output is negative,
+# though Fourier transforms are used: see *Accuracy* in :doc:`/conventions`, and
+# :func:`faltung.plan`.

@@ -2,9 +2,10 @@
 Another room while the music plays
 ==================================
 
-A listener opens a door: the impulse response changes while sound goes on. Changing the taps at once makes a click,
-because the history of the new filter is not that of the old one. ``exchange`` brings the new kernel as if it had
-run from the beginning, and ``ramp=`` fades over. The sound is a synthetic tone, on which a click is easy to see.
+A listener opens a door: the impulse response changes while sound goes on. Changing the taps at
+once makes a click, because the history of the new filter is not that of the old one.
+``exchange`` brings the new kernel as if it had run from the beginning, and ``ramp=`` fades
+over. The sound is a synthetic tone, on which a click is easy to see.
 """
 
 import matplotlib.pyplot as plt
@@ -45,8 +46,12 @@ def fade(stream):
 
 careless, faded = play(begin_again), play(fade)
 
-figure, panels = plt.subplots(2, 1, figsize=(10, 5), layout="constrained", sharex=True, sharey=True)
-for panel, sound, title in zip(panels, (careless, faded), ("a new stream", "exchange(..., ramp=960)"), strict=True):
+figure, panels = plt.subplots(
+    2, 1, figsize=(10, 5), layout="constrained", sharex=True, sharey=True
+)
+for panel, sound, title in zip(
+    panels, (careless, faded), ("a new stream", "exchange(..., ramp=960)"), strict=True
+):
     panel.plot(1000 * time, sound, color="tab:blue", linewidth=1)
     panel.axvline(125, color="tab:orange", linestyle="--")
     panel.set(title=title, xlim=(90, 190))
@@ -58,13 +63,18 @@ panels[1].set_xlabel("milliseconds")
 
 one, other = (np.convolve(tone, room)[: tone.size] for room in (closed, opened))
 change = 25 * 240
-mix = np.clip((np.arange(tone.size) - change + 1) / 961, 0, 1)  # the first output has a little of it already
+mix = np.clip(
+    (np.arange(tone.size) - change + 1) / 961, 0, 1
+)  # the first output has a little of it already
 deviation = np.abs(faded - ((1 - mix) * one + mix * other)).max()
 jumps = [np.abs(np.diff(sound))[change - 2 : change + 2].max() for sound in (careless, faded)]
-print(f"difference to the mix: {deviation:.1e}; largest step at the change: {jumps[0]:.2f} and {jumps[1]:.2f}")
+print(
+    f"difference to the mix: {deviation:.1e}; largest step at the change: "
+    f"{jumps[0]:.2f} and {jumps[1]:.2f}"
+)
 assert deviation < 1e-9
 assert jumps[1] < 0.5 * jumps[0]
 
 # %%
-# Seen: without a click, one room turns into the other, exactly as the mix of both. See ``exchange`` in
-# :doc:`/streams` and :class:`faltung.Stream`.
+# Seen: without a click, one room turns into the other, exactly as the mix of both. See
+# ``exchange`` in :doc:`/streams` and :class:`faltung.Stream`.

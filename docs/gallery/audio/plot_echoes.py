@@ -2,10 +2,11 @@
 Echoes as algebra
 =================
 
-An echo is the sound again, later and softer: ``1 + a z``, where ``z`` moves by one delay. As kernels: the unit
-impulse plus a moved impulse. Products of echoes are echoes of echoes. Their spectrum has notches where direct sound
-and echo cancel, which is why a voice near a wall sounds hollow. And the echo can be taken out again by ``1 - a z +
-a² z² ...``, up to what is left of the last term.
+An echo is the sound again, later and softer: ``1 + a z``, where ``z`` moves by one delay. As
+kernels: the unit impulse plus a moved impulse. Products of echoes are echoes of echoes. Their
+spectrum has notches where direct sound and echo cancel, which is why a voice near a wall sounds
+hollow. And the echo can be taken out again by ``1 - a z + a² z² ...``, up to what is left of
+the last term.
 """
 
 import matplotlib.pyplot as plt
@@ -43,20 +44,28 @@ panels[0, 0].set_ylabel("taps")
 panels[1, 0].set_ylabel("gain")
 
 # %%
-# The oracle: NumPy's polynomials multiply in the same way, and the recursive filter of SciPy undoes an echo
-# exactly.
+# The oracle: NumPy's polynomials multiply in the same way, and the recursive filter of SciPy
+# undoes an echo exactly.
 
-product = np.polynomial.polynomial.polymul(np.r_[1, np.zeros(63), 0.7], np.r_[1, np.zeros(149), 0.5])
+product = np.polynomial.polynomial.polymul(
+    np.r_[1, np.zeros(63), 0.7], np.r_[1, np.zeros(149), 0.5]
+)
 assert np.allclose(room.taps, product)
 voice = np.random.default_rng(0).normal(size=4000)
 heard = fa.convolve(voice, echo, "constant")
 ours = fa.convolve(heard, undo, "constant")
 exact = scipy.signal.lfilter([1.0], np.r_[1, np.zeros(63), 0.7], heard)
-print(f"left of the echo: {np.abs(ours - voice).max():.3f}; by the formula at most {a**13 * np.abs(voice).max():.3f}")
+print(
+    f"left of the echo: {np.abs(ours - voice).max():.3f}; "
+    f"by the formula at most {a**13 * np.abs(voice).max():.3f}"
+)
 assert np.allclose(exact, voice)
 assert np.abs(ours - voice).max() <= a**13 * np.abs(voice).max() + 1e-12
-assert np.isclose(np.abs(scipy.signal.freqz(echo.taps, worN=[np.pi / 64])[1][0]), 1 - a)  # the first notch
+assert np.isclose(
+    np.abs(scipy.signal.freqz(echo.taps, worN=[np.pi / 64])[1][0]), 1 - a
+)  # the first notch
 
 # %%
-# Seen: echoes multiply like polynomials, cancel at the frequencies that theory says, and can be undone up to 0.7 to
-# the power of 13. The algebra is in :doc:`/filters`; see :func:`faltung.delta`.
+# Seen: echoes multiply like polynomials, cancel at the frequencies that theory says, and can be
+# undone up to 0.7 to the power of 13. The algebra is in :doc:`/filters`; see
+# :func:`faltung.delta`.

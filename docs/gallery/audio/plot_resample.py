@@ -2,10 +2,10 @@
 From 44.1 to 48 kHz, block by block
 ===================================
 
-To change the rate by 160 / 147, think of 159 zeros between samples, filter, and keep every 147th output. A stream
-with ``up=`` and ``down=`` computes only what is kept. The filter must stop what would be mirrored. The picture
-shows a synthetic tone of 15 kHz, with a good filter and with a straight line between samples, which is what cheap
-programs do.
+To change the rate by 160 / 147, think of 159 zeros between samples, filter, and keep every
+147th output. A stream with ``up=`` and ``down=`` computes only what is kept. The filter must
+stop what would be mirrored. The picture shows a synthetic tone of 15 kHz, with a good filter
+and with a straight line between samples, which is what cheap programs do.
 """
 
 import matplotlib.pyplot as plt
@@ -29,18 +29,27 @@ for panel, sound, title in zip(
 ):
     inner = sound[4000:-4000]
     spectrum = np.abs(np.fft.rfft(inner * np.blackman(inner.size))) / inner.size / 0.21
-    panel.plot(np.fft.rfftfreq(inner.size, 1 / 48), 20 * np.log10(spectrum + 1e-9), color="tab:blue", linewidth=0.7)
+    panel.plot(
+        np.fft.rfftfreq(inner.size, 1 / 48),
+        20 * np.log10(spectrum + 1e-9),
+        color="tab:blue",
+        linewidth=0.7,
+    )
     panel.set(title=title, xlabel="kHz", ylim=(-150, 10), xlim=(0, 24))
 panels[0].set_ylabel("dB")
 
 # %%
-# The oracle is SciPy's `upfirdn` of the whole, whose output begins earlier by the delay of the filter.
+# The oracle is SciPy's `upfirdn` of the whole, whose output begins earlier by the delay of the
+# filter.
 
 delay = taps.size // 2
 whole = scipy.signal.upfirdn(taps, tone, up)[delay::down][: better.size]
 ideal = np.sin(2 * np.pi * 15_000 * np.arange(better.size) / 48_000)
 inside = slice(500, -500)
-print(f"{tone.size} samples became {better.size}; difference to SciPy {np.abs(better - whole).max():.1e}")
+print(
+    f"{tone.size} samples became {better.size}; "
+    f"difference to SciPy {np.abs(better - whole).max():.1e}"
+)
 errors = [np.abs(sound - ideal)[inside].max() for sound in (better, cheap)]
 print(f"error against the ideal tone: filter {errors[0]:.1e}, lines {errors[1]:.2f}")
 assert better.size == 48_000
@@ -48,5 +57,5 @@ assert np.allclose(better, whole)
 assert errors[0] < 1e-5 < errors[1]
 
 # %%
-# Seen: straight lines add tones that are only 10 dB softer; the filter adds none above -100 dB. Streams that change
-# the rate are in :doc:`/streams`; see :class:`faltung.Stream`.
+# Seen: straight lines add tones that are only 10 dB softer; the filter adds none above -100 dB.
+# Streams that change the rate are in :doc:`/streams`; see :class:`faltung.Stream`.

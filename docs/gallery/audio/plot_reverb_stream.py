@@ -2,10 +2,10 @@
 A room, added to a sound that arrives in blocks
 ===============================================
 
-A sound in a room is the dry sound, convolved with the impulse response of the room. A response of a second has
-48,000 taps. A `Stream` applies them to blocks of 256 samples as they come from a sound card, without any latency,
-and gives the same samples as one convolution of the whole. The plucked strings (Karplus and Strong, 1983) and the
-room, a decaying noise, are synthetic.
+A sound in a room is the dry sound, convolved with the impulse response of the room. A response
+of a second has 48,000 taps. A `Stream` applies them to blocks of 256 samples as they come from
+a sound card, without any latency, and gives the same samples as one convolution of the whole.
+The plucked strings (Karplus and Strong, 1983) and the room, a decaying noise, are synthetic.
 """
 
 import matplotlib.pyplot as plt
@@ -29,7 +29,9 @@ def pluck(frequency, seconds):
 dry = np.zeros(2 * rate, np.float32)
 for index, frequency in enumerate([220.0, 277.2, 329.6, 440.0]):
     start = index * rate // 4
-    dry[start : start + rate // 2] += pluck(frequency, 0.5).astype(np.float32) * np.linspace(1, 0, rate // 2)
+    dry[start : start + rate // 2] += pluck(frequency, 0.5).astype(np.float32) * np.linspace(
+        1, 0, rate // 2
+    )
 seconds = np.arange(rate) / rate
 room = (rng.normal(size=rate) * np.exp(-6.9 * seconds / 0.9) * 0.03).astype(np.float32)
 room[0] = 1.0  # the sound itself
@@ -48,7 +50,9 @@ for column, (sound, name) in enumerate(((dry, "dry"), (wet, "in the room, out of
     panels[0, column].plot(np.arange(sound.size) / rate, sound, linewidth=0.4, color="tab:blue")
     panels[0, column].set(title=name, ylim=(-2.2, 2.2))
     hiss = rng.normal(scale=1e-6, size=sound.size)  # so that there is no logarithm of zero
-    panels[1, column].specgram(sound + hiss, 2048, rate, noverlap=1536, cmap="viridis", vmin=-140, vmax=-50)
+    panels[1, column].specgram(
+        sound + hiss, 2048, rate, noverlap=1536, cmap="viridis", vmin=-140, vmax=-50
+    )
     panels[1, column].set(ylim=(0, 6000), xlabel="seconds")
 panels[0, 0].set_ylabel("sound")
 panels[1, 0].set_ylabel("frequency, Hz")
@@ -63,5 +67,5 @@ assert [block.size for block in blocks] == [256] * len(blocks)
 assert error < 1e-5
 
 # %%
-# Seen: 48,000 taps, block by block, with no latency and no difference. How it works is in :doc:`/streams`; see
-# :class:`faltung.Stream`.
+# Seen: 48,000 taps, block by block, with no latency and no difference. How it works is in
+# :doc:`/streams`; see :class:`faltung.Stream`.

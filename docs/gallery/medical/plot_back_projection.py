@@ -2,10 +2,10 @@
 Tomography is one convolution away
 ==================================
 
-A scanner measures sums along lines. Smearing these back over the image gives a blurred picture. Ramachandran and
-Lakshminarayanan (1971) found that one convolution of each projection makes it sharp. Its tap is 1/4 in the middle,
-minus 1 / (π n)² at odd lags n, and zero at even ones. The object is the Shepp and Logan phantom of scikit-image, so
-projections are synthetic.
+A scanner measures sums along lines. Smearing these back over the image gives a blurred picture.
+Ramachandran and Lakshminarayanan (1971) found that one convolution of each projection makes it
+sharp. Its tap is 1/4 in the middle, minus 1 / (π n)² at odd lags n, and zero at even ones. The
+object is the Shepp and Logan phantom of scikit-image, so projections are synthetic.
 """
 
 import matplotlib.pyplot as plt
@@ -26,11 +26,13 @@ ramp[odd] = -1 / (np.pi * lags[odd]) ** 2
 ramp[159] = 1 / 4
 kernel = fa.Kernel(ramp)
 
-filtered = fa.convolve(projections, kernel, mode="constant", axes=0)  # along the detector, for every angle
+filtered = fa.convolve(
+    projections, kernel, mode="constant", axes=0
+)  # along the detector, for every angle
 
 
 def smear(lines):
-    """Return the back projection: every line smeared over the image, and the sum over all angles."""
+    """Return the back projection: every line smeared over the image, added up."""
     centre = np.arange(160) - 80
     y, x = np.meshgrid(centre, centre, indexing="ij")
     image = np.zeros((160, 160))
@@ -57,7 +59,9 @@ for panel, (title, picture) in zip(panels[1:], pictures.items(), strict=True):
 
 oracle = skimage.transform.iradon(projections, angles, filter_name="ramp")
 inside = np.hypot(*np.meshgrid(np.arange(160) - 80, np.arange(160) - 80)) < 78
-sharp, blurred, oracle, phantom = (picture[inside] for picture in (sharp, blurred, oracle, phantom))
+sharp, blurred, oracle, phantom = (
+    picture[inside] for picture in (sharp, blurred, oracle, phantom)
+)
 print(f"mean difference to the object       {np.abs(sharp - phantom).mean():.4f}")
 print(f"mean difference to scikit-image     {np.abs(sharp - oracle).mean():.4f}")
 assert np.abs(sharp - oracle).mean() < 0.005

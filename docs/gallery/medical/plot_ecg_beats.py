@@ -2,10 +2,10 @@
 Find the beats of a heart
 =========================
 
-The classic detector (Pan and Tompkins, 1985) is a chain of small filters: smooth, differentiate, square, and
-average over the length of a beat. It was made of integer filters with few operations, for small computers. Here the
-recording of PyWavelets is used (from the MIT-BIH database, 360 samples a second); the threshold is half of the
-largest energy.
+The classic detector (Pan and Tompkins, 1985) is a chain of small filters: smooth,
+differentiate, square, and average over the length of a beat. It was made of integer filters
+with few operations, for small computers. Here the recording of PyWavelets is used (from the
+MIT-BIH database, 360 samples a second); the threshold is half of the largest energy.
 """
 
 import matplotlib.pyplot as plt
@@ -48,10 +48,13 @@ taps = np.convolve(np.convolve(np.ones(7) / 7, np.ones(7) / 7), slope.taps)
 extended = np.pad(ecg, taps.size // 2, mode="symmetric")
 assert np.allclose(steep, np.convolve(extended, taps, mode="valid"))
 intervals = np.diff(beats) / rate
-print(f"{beats.size} beats, {60 / intervals.mean():.0f} a minute, intervals {np.round(intervals, 2)} s")
+print(
+    f"{beats.size} beats, {60 / intervals.mean():.0f} a minute, "
+    f"intervals {np.round(intervals, 2)} s"
+)
 assert np.all(ecg[beats] > 150)
 assert intervals.std() < 0.1 * intervals.mean()
 
 # %%
-# Seen: four filters find every beat, and the two linear ones before the square are one pass. See
-# :func:`faltung.box` and :doc:`/filters`.
+# Seen: four filters find every beat, and the two linear ones before the square are one pass.
+# See :func:`faltung.box` and :doc:`/filters`.

@@ -2,9 +2,10 @@
 Edges of a volume that stays lazy
 =================================
 
-A volume that is larger than memory is a dask array: a plan of many chunks. faltung adds its filter to the plan, and
-nothing is computed before it is asked for. Chunks leave no seams. Here the slope of the MNI template of the brain
-(Fonov et al., 2009, in nilearn) is computed for one slice only, out of chunks of 64 cubed.
+A volume that is larger than memory is a dask array: a plan of many chunks. faltung adds its
+filter to the plan, and nothing is computed before it is asked for. Chunks leave no seams. Here
+the slope of the MNI template of the brain (Fonov et al., 2009, in nilearn) is computed for one
+slice only, out of chunks of 64 cubed.
 """
 
 from importlib.resources import files
@@ -52,5 +53,5 @@ print(f"largest difference to SciPy: {np.abs(piece - oracle).max():.1e} of {orac
 assert np.allclose(piece, oracle, atol=1e-3)
 
 # %%
-# Seen: no seam at the lines where chunks meet, and the same samples as in one piece. More in :doc:`/dask`; arrays
-# in files are filtered as in :doc:`/zarr`.
+# Seen: no seam at the lines where chunks meet, and the same samples as in one piece. More in
+# :doc:`/dask`; arrays in files are filtered as in :doc:`/zarr`.

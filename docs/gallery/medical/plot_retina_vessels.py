@@ -2,9 +2,10 @@
 Vessels of the eye: a bank of oriented lines
 ============================================
 
-A vessel is a dark line whose cross section is a Gaussian. Chaudhuri et al. (1989) correlate the image with short
-pieces of such a line in twelve directions, and keep the largest answer and its direction. The pieces are one bank,
-so that the directions share their work. The photograph of a retina is in scikit-image (Häggström, 2014, CC0).
+A vessel is a dark line whose cross section is a Gaussian. Chaudhuri et al. (1989) correlate the
+image with short pieces of such a line in twelve directions, and keep the largest answer and its
+direction. The pieces are one bank, so that the directions share their work. The photograph of a
+retina is in scikit-image (Häggström, 2014, CC0).
 """
 
 import matplotlib.pyplot as plt
@@ -39,7 +40,10 @@ panels[0].imshow(green, cmap="gray")
 panels[0].set_title("retina, green")
 panels[1].imshow(vesselness, cmap="viridis", vmin=0, vmax=12)
 panels[1].set_title("largest of 12 answers")
-coloured = plt.get_cmap("twilight_shifted")(direction / np.pi) * np.clip(vesselness / 9, 0, 1)[:, :, None]
+coloured = (
+    plt.get_cmap("twilight_shifted")(direction / np.pi)
+    * np.clip(vesselness / 9, 0, 1)[:, :, None]
+)
 coloured[:, :, 3] = 1
 panels[2].imshow(coloured)
 panels[2].set_title("its direction as colour")
@@ -47,14 +51,20 @@ for panel in panels:
     panel.set(xticks=[], yticks=[])
 
 # %%
-# The oracle is SciPy, one direction after the other. And a property: a quarter turn of the image turns the answer.
+# The oracle is SciPy, one direction after the other. And a property: a quarter turn of the
+# image turns the answer.
 
 for index in (0, 5):
-    assert np.allclose(answers[index], scipy.ndimage.correlate(green, bank.taps[index, 0]), atol=1e-3)
+    assert np.allclose(
+        answers[index], scipy.ndimage.correlate(green, bank.taps[index, 0]), atol=1e-3
+    )
 turned = fa.correlate(np.rot90(green), bank).max(axis=0)
-print(f"largest difference after a quarter turn: {np.abs(turned - np.rot90(vesselness)).max():.1e} grey levels")
+print(
+    "largest difference after a quarter turn: "
+    f"{np.abs(turned - np.rot90(vesselness)).max():.1e} grey levels"
+)
 assert np.allclose(turned, np.rot90(vesselness), atol=1e-3)
 
 # %%
-# Seen: thin and thick vessels stand out with their directions, and a turned eye gives the turned answer. See
-# :class:`faltung.Bank` and :doc:`/filters`.
+# Seen: thin and thick vessels stand out with their directions, and a turned eye gives the
+# turned answer. See :class:`faltung.Bank` and :doc:`/filters`.

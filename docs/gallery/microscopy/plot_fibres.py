@@ -2,10 +2,10 @@
 The directions of fibres
 ========================
 
-The structure tensor averages products of slopes over a neighbourhood. Its angle is the direction across the fibres
-there, and its coherence says how clear the direction is. This is how programs colour fibres by direction. Slopes
-and average are one bank and one Gaussian. The picture is the actin of a neuron (phalloidin), from ndev-sampledata
-(BSD).
+The structure tensor averages products of slopes over a neighbourhood. Its angle is the
+direction across the fibres there, and its coherence says how clear the direction is. This is
+how programs colour fibres by direction. Slopes and average are one bank and one Gaussian. The
+picture is the actin of a neuron (phalloidin), from ndev-sampledata (BSD).
 """
 
 from importlib.resources import files
@@ -18,7 +18,9 @@ from matplotlib.colors import hsv_to_rgb
 
 import faltung as fa
 
-actin = tifffile.imread(files("ndev_sampledata") / "samples/neuron-4Ch.tiff")[2, 40:600, 60:480].astype(float)
+actin = tifffile.imread(files("ndev_sampledata") / "samples/neuron-4Ch.tiff")[
+    2, 40:600, 60:480
+].astype(float)
 slopes = fa.Bank.stack([fa.gaussian_derivative(1.5, axis=axis) for axis in (0, 1)])
 down, right = slopes(np.sqrt(actin))
 average = fa.gaussian(3)
@@ -40,7 +42,14 @@ for panel in panels:
     panel.set(xticks=[], yticks=[])
 wheel = figure.add_axes((0.86, 0.08, 0.1, 0.14), projection="polar")
 directions = np.linspace(0, 2 * np.pi, 181)
-wheel.pcolormesh(directions, [0, 1], np.tile(-directions / np.pi % 1, (1, 1))[:, :-1], cmap="hsv", vmin=0, vmax=1)
+wheel.pcolormesh(
+    directions,
+    [0, 1],
+    np.tile(-directions / np.pi % 1, (1, 1))[:, :-1],
+    cmap="hsv",
+    vmin=0,
+    vmax=1,
+)
 wheel.set(xticks=[], yticks=[])
 wheel.spines["polar"].set_color("white")
 
@@ -50,9 +59,12 @@ wheel.spines["polar"].set_color("white")
 rows, columns = fa.Bank.stack([fa.sobel(axis=axis) for axis in (0, 1)])(np.sqrt(actin))
 ours = [average(product) for product in (rows * rows, rows * columns, columns * columns)]
 oracle = skimage.feature.structure_tensor(np.sqrt(actin), sigma=3, mode="reflect", order="rc")
-print(f"largest difference to scikit-image: {np.abs(np.array(ours) - oracle).max():.1e} of {np.max(oracle):.0f}")
+print(
+    "largest difference to scikit-image: "
+    f"{np.abs(np.array(ours) - oracle).max():.1e} of {np.max(oracle):.0f}"
+)
 assert np.allclose(ours, oracle, atol=1e-6 * np.max(oracle))
 
 # %%
-# Seen: each branch has the colour of its direction. See :func:`faltung.gaussian_derivative`, :class:`faltung.Bank`
-# and :doc:`/compat-skimage`.
+# Seen: each branch has the colour of its direction. See :func:`faltung.gaussian_derivative`,
+# :class:`faltung.Bank` and :doc:`/compat-skimage`.

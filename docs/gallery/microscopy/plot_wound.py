@@ -2,10 +2,10 @@
 How fast does a wound close?
 ============================
 
-In bright field, cells are rough and the bare glass is smooth. So the local standard deviation tells them apart: the
-root of the mean of squares minus the square of the mean, two running means in all. Otsu's threshold lies between
-the two. The area of the wound over time is what a scratch assay measures. Pictures and the labels to compare with
-are from ndev-sampledata (BSD).
+In bright field, cells are rough and the bare glass is smooth. So the local standard deviation
+tells them apart: the root of the mean of squares minus the square of the mean, two running
+means in all. Otsu's threshold lies between the two. The area of the wound over time is what a
+scratch assay measures. Pictures and the labels to compare with are from ndev-sampledata (BSD).
 """
 
 from importlib.resources import files
@@ -36,7 +36,9 @@ for panel, frame in zip(panels[:2], (0, 9), strict=True):
     panel.set(title=f"picture {frame}, and the border of the wound", xticks=[], yticks=[])
 panels[2].imshow(deviation[0], cmap="viridis", vmin=0, vmax=500)
 panels[2].set(title="local standard deviation of picture 0", xticks=[], yticks=[])
-panels[3].plot(100 * wound.mean(axis=(1, 2)), "o-", color="tab:orange", label="from the two means")
+panels[3].plot(
+    100 * wound.mean(axis=(1, 2)), "o-", color="tab:orange", label="from the two means"
+)
 panels[3].plot(100 * (~cells).mean(axis=(1, 2)), "s--", color="0.4", label="from labelled cells")
 panels[3].set(title="area without cells, %", xlabel="picture", ylim=(0, 100))
 panels[3].legend(frameon=False)
@@ -48,10 +50,13 @@ oracle = scipy.ndimage.generic_filter(quiet[0, :60, :60], np.std, size=21)
 assert np.allclose(deviation[0, :50, :50], oracle[:50, :50], atol=1e-3)
 agreement = np.mean(wound == ~cells)
 curves = np.corrcoef(wound.mean(axis=(1, 2)), (~cells).mean(axis=(1, 2)))[0, 1]
-print(f"samples with the same answer as the labels: {100 * agreement:.0f} %; correlation of the curves {curves:.2f}")
+print(
+    f"samples with the same answer as the labels: {100 * agreement:.0f} %; "
+    f"correlation of the curves {curves:.2f}"
+)
 assert agreement > 0.75
 assert curves > 0.9
 
 # %%
-# Seen: two means measure the closing wound, with a curve close to that of labelled cells. The engine is
-# ``running``; see :func:`faltung.box` and :doc:`/speed`.
+# Seen: two means measure the closing wound, with a curve close to that of labelled cells. The
+# engine is ``running``; see :func:`faltung.box` and :doc:`/speed`.

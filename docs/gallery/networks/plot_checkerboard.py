@@ -2,9 +2,10 @@
 Checkerboards of transposed layers
 ==================================
 
-Networks that make images often show a checkerboard. A transposed layer with stride 2 writes its taps around every
-second output. With three taps, some outputs are written once, others two or four times. With four taps all are
-written equally often (Odena et al., 2016). A layer of ones counts how often.
+Networks that make images often show a checkerboard. A transposed layer with stride 2 writes its
+taps around every second output. With three taps, some outputs are written once, others two or
+four times. With four taps all are written equally often (Odena et al., 2016). A layer of ones
+counts how often.
 """
 
 import matplotlib.pyplot as plt
@@ -45,5 +46,5 @@ for size, count in counts.items():
     assert even == (size % 2 == 0)
 
 # %%
-# Seen: a size that the stride divides writes evenly, others write a checkerboard. Layers are explained in
-# :doc:`/layers`.
+# Seen: a size that the stride divides writes evenly, others write a checkerboard. Layers are
+# explained in :doc:`/layers`.

@@ -2,10 +2,10 @@
 Classify clothes with filters that nobody trained
 =================================================
 
-How far does one get with a fixed bank? Eight Gabor filters, their magnitude, and a mean over each part of the
-picture turn a picture of clothes into 392 numbers. A linear classifier on these is compared with one on the pixels.
-Only the linear part is fitted, by least squares. The pictures are the Fashion-MNIST images that come with faltung
-(MIT licence, Zalando SE).
+How far does one get with a fixed bank? Eight Gabor filters, their magnitude, and a mean over
+each part of the picture turn a picture of clothes into 392 numbers. A linear classifier on
+these is compared with one on the pixels. Only the linear part is fitted, by least squares. The
+pictures are the Fashion-MNIST images that come with faltung (MIT licence, Zalando SE).
 """
 
 import matplotlib.pyplot as plt
@@ -15,11 +15,17 @@ import faltung as fa
 
 split = fa.datasets.load_embedded()
 training, test = split.training.subset(range(2500)), split.test
-bank = fa.Bank.stack([fa.gabor(f, angle, bandwidth=1.6) for f in (0.18, 0.36) for angle in np.arange(4) * np.pi / 4])
+bank = fa.Bank.stack(
+    [
+        fa.gabor(f, angle, bandwidth=1.6)
+        for f in (0.18, 0.36)
+        for angle in np.arange(4) * np.pi / 4
+    ]
+)
 
 
 def features(samples):
-    """Return magnitudes of the bank, averaged over windows of 8 with a stride of 4: (samples, 8 × 7 × 7)."""
+    """Return local means of the magnitudes, on every fourth sample: (samples, 8 × 7 × 7)."""
     magnitude = np.abs(bank(samples[:, 0].astype(np.float32), mode="constant"))
     pooled = fa.convolve(magnitude, fa.gaussian(2), stride=4)
     return pooled.transpose(1, 0, 2, 3).reshape(len(samples), -1)
@@ -34,9 +40,14 @@ def accuracy(x, y):
     return np.mean((y @ weights).argmax(axis=1) == test.labels)
 
 
-pixels = accuracy(*(part.samples.reshape(len(part.samples), -1).astype(np.float32) for part in (training, test)))
+pixels = accuracy(
+    *(part.samples.reshape(len(part.samples), -1).astype(np.float32) for part in (training, test))
+)
 filtered = accuracy(features(training.samples), features(test.samples))
-print(f"linear classifier on 784 pixels: {100 * pixels:.1f} %; on 392 answers of filters: {100 * filtered:.1f} %")
+print(
+    f"linear classifier on 784 pixels: {100 * pixels:.1f} %; on 392 answers of filters: "
+    f"{100 * filtered:.1f} %"
+)
 assert filtered > pixels + 0.02
 
 # %%
@@ -70,5 +81,5 @@ by_hand = sum(
 assert np.allclose(bank(picture, mode="constant")[5], by_hand, atol=1e-3)
 
 # %%
-# Seen: half as many numbers, none of them learned, and more right answers. What learning adds to this is in
-# :doc:`/learning`; see :func:`faltung.gabor` and :class:`faltung.Bank`.
+# Seen: half as many numbers, none of them learned, and more right answers. What learning adds
+# to this is in :doc:`/learning`; see :func:`faltung.gabor` and :class:`faltung.Bank`.

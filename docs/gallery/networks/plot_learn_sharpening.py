@@ -2,10 +2,10 @@
 Learn a sharpening kernel by gradient
 =====================================
 
-Taps that are a tensor of torch have a gradient. So a kernel can be learned: start from the unit impulse, compare
-the output with a sharp picture, and take steps against the gradient. The loss is a mean square, for which the exact
-minimum is known from `fit_filter`: gradient and normal equations have to meet. The photograph is `camera` of
-scikit-image.
+Taps that are a tensor of torch have a gradient. So a kernel can be learned: start from the unit
+impulse, compare the output with a sharp picture, and take steps against the gradient. The loss
+is a mean square, for which the exact minimum is known from `fit_filter`: gradient and normal
+equations have to meet. The photograph is `camera` of scikit-image.
 """
 
 import matplotlib.pyplot as plt
@@ -22,7 +22,9 @@ blurred = fa.gaussian(1.2)(sharp) + noise
 taps = torch.zeros(9, 9, dtype=torch.float64)
 taps[4, 4] = 1.0
 taps.requires_grad_()
-optimiser = torch.optim.LBFGS([taps], max_iter=300, history_size=20, line_search_fn="strong_wolfe")
+optimiser = torch.optim.LBFGS(
+    [taps], max_iter=300, history_size=20, line_search_fn="strong_wolfe"
+)
 losses = []
 
 
@@ -41,16 +43,26 @@ learned = taps.detach()
 # %%
 # The exact filter, from normal equations instead of a gradient.
 
-exact, report = fa.fit_filter(blurred.numpy(), sharp.numpy(), 9, mode="reflect", offset=False, held_out=0)
+exact, report = fa.fit_filter(
+    blurred.numpy(), sharp.numpy(), 9, mode="reflect", offset=False, held_out=0
+)
 difference = np.abs(learned.numpy() - exact.taps).max()
-print(f"{len(losses)} evaluations; largest difference of a tap to the exact filter: {difference:.1e}")
+print(
+    f"{len(losses)} evaluations; largest difference of a tap to the exact filter: "
+    f"{difference:.1e}"
+)
 assert difference < 0.02
 least = np.mean((exact(blurred.numpy()) - sharp.numpy()) ** 2)
 assert losses[-1] < 1.001 * least
 
-figure, panels = plt.subplots(1, 4, figsize=(13, 3.5), layout="constrained", width_ratios=[1, 1, 1, 1.2])
+figure, panels = plt.subplots(
+    1, 4, figsize=(13, 3.5), layout="constrained", width_ratios=[1, 1, 1, 1.2]
+)
 part = np.s_[8:128, 20:140]
-pictures = {"blurred, with noise": blurred, "learned kernel applied": fa.convolve(blurred, learned)}
+pictures = {
+    "blurred, with noise": blurred,
+    "learned kernel applied": fa.convolve(blurred, learned),
+}
 for panel, (title, picture) in zip(panels[:2], pictures.items(), strict=True):
     panel.imshow(picture[part].numpy(), cmap="gray", vmin=0, vmax=1)
     panel.set(title=title, xticks=[], yticks=[])
@@ -62,5 +74,6 @@ panels[3].set(title="loss", xlabel="evaluation")
 panels[3].legend(frameon=False)
 
 # %%
-# Seen: the gradient leads to the taps that the normal equations give. Tensors and their gradients are explained in
-# :doc:`/layers`; see :func:`faltung.fit_filter` and :doc:`/learning`.
+# Seen: the gradient leads to the taps that the normal equations give. Tensors and their
+# gradients are explained in :doc:`/layers`; see :func:`faltung.fit_filter` and
+# :doc:`/learning`.

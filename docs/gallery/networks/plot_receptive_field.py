@@ -2,10 +2,10 @@
 What does one output see?
 =========================
 
-An output of a deep layer depends on a part of the input, its receptive field. Stacked layers widen it, dilation
-makes it wide and full of holes, a stride makes it wide for all later layers. The card follows the operations
-backwards and marks exactly the samples that count. An independent answer comes from the gradient: with positive
-taps it is not zero exactly there.
+An output of a deep layer depends on a part of the input, its receptive field. Stacked layers
+widen it, dilation makes it wide and full of holes, a stride makes it wide for all later layers.
+The card follows the operations backwards and marks exactly the samples that count. An
+independent answer comes from the gradient: with positive taps it is not zero exactly there.
 """
 
 import matplotlib.pyplot as plt
@@ -25,7 +25,7 @@ networks = {
 
 
 def gradient_of_middle(network):
-    """Return the gradient of the middle output with respect to the input, with all taps equal to one."""
+    """Return the gradient of the middle output with respect to the input; all taps are one."""
     for layer in network:
         nn.init.ones_(layer.weight)
     picture = torch.zeros(1, 1, side, side, requires_grad=True)
@@ -42,9 +42,16 @@ for panel, (title, layers) in zip(panels, networks.items(), strict=True):
     field = card.sees()
     count = gradient_of_middle(network)
     assert np.array_equal(field.whole_mask.reshape(side, side), count != 0)
-    print(f"{title:22} {field.size[0]} × {field.size[1]}, {field.count} samples, holes: {field.has_holes}")
+    print(
+        f"{title:22} {field.size[0]} × {field.size[1]}, {field.count} samples, holes: "
+        f"{field.has_holes}"
+    )
     panel.imshow(np.where(count > 0, np.log1p(count), np.nan), cmap="viridis", vmin=0, vmax=4)
-    panel.set(title=f"{title}\n{field.size[0]} × {field.size[1]}, {field.count} samples", xticks=[], yticks=[])
+    panel.set(
+        title=f"{title}\n{field.size[0]} × {field.size[1]}, {field.count} samples",
+        xticks=[],
+        yticks=[],
+    )
 
 # %%
 # The formula of textbooks: the size grows by (taps - 1) × dilation × all strides before.
@@ -54,5 +61,5 @@ assert 1 + 2 * (1 + 2 + 4) == 15
 assert 1 + 2 * (1 + 2 + 4) == 1 + 2 * 1 + 2 * 2 + 2 * 4  # strides 2, 2: spacings 1, 2, 4
 
 # %%
-# Seen: the marked samples are those with a gradient, holes included; colour says in how many ways a sample is
-# reached. More in :doc:`/inspecting`.
+# Seen: the marked samples are those with a gradient, holes included; colour says in how many
+# ways a sample is reached. More in :doc:`/inspecting`.

@@ -2,9 +2,10 @@
 The report card of two networks
 ===============================
 
-How many numbers does a network store, how much does it compute, what does it see? `fa.inspect.card` runs any torch
-network once and writes down the answers. Here it compares a small convolutional network with a fully connected one
-for the same pictures, and with the fully connected layers that would do the same as its convolutions.
+How many numbers does a network store, how much does it compute, what does it see?
+`fa.inspect.card` runs any torch network once and writes down the answers. Here it compares a
+small convolutional network with a fully connected one for the same pictures, and with the fully
+connected layers that would do the same as its convolutions.
 """
 
 import matplotlib.pyplot as plt
@@ -28,7 +29,9 @@ dense = nn.Sequential(nn.Flatten(), nn.Linear(784, 256), nn.ReLU(), nn.Linear(25
 
 example = torch.randn(1, 1, 28, 28)
 sections = ["counts", "receptive_fields"]
-cards = [fa.inspect.card(network, example, sections=sections) for network in (convolutional, dense)]
+cards = [
+    fa.inspect.card(network, example, sections=sections) for network in (convolutional, dense)
+]
 print(cards[0])
 
 # %%
@@ -39,7 +42,11 @@ names = ["convolutional", "fully connected", "convolutional,\nif every output\nr
 stored = [card.figures["parameters"] for card in cards] + [cards[0].figures["dense_weights"]]
 for panel, values, title in (
     (panels[0], stored, "parameters"),
-    (panels[1], [card.figures["multiply_adds"] for card in cards] + [stored[2]], "multiply-adds for a picture"),
+    (
+        panels[1],
+        [card.figures["multiply_adds"] for card in cards] + [stored[2]],
+        "multiply-adds for a picture",
+    ),
 ):
     bars = panel.barh(names, values, color=["tab:blue", "tab:orange", "0.6"], log=True)
     panel.bar_label(bars, labels=[f" {value:,}" for value in values])
@@ -47,18 +54,22 @@ for panel, values, title in (
     panel.invert_yaxis()
 
 # %%
-# The oracle: count by hand. A layer stores (channels in × taps + 1) × channels out, and uses the taps at every
-# position.
+# The oracle: count by hand. A layer stores (channels in × taps + 1) × channels out, and uses
+# the taps at every position.
 
 by_hand = (9 + 1) * 16 + (16 * 9 + 1) * 32 + (32 + 1) * 10
 products = 28 * 28 * 16 * 9 + 14 * 14 * 32 * 16 * 9 + 32 * 10
 every_input = 784 * (784 * 16) + (196 * 16) * (196 * 32) + 32 * 10
 print(f"stored {stored[0]:,} = {by_hand:,} by hand; products {products:,}; dense {every_input:,}")
-assert cards[0].figures["parameters"] == by_hand == sum(each.numel() for each in convolutional.parameters())
+assert (
+    cards[0].figures["parameters"]
+    == by_hand
+    == sum(each.numel() for each in convolutional.parameters())
+)
 assert cards[0].figures["multiply_adds"] == products
 assert stored[2] == every_input
 assert cards[1].figures["multiply_adds"] == 784 * 256 + 256 * 10
 
 # %%
-# Seen: sharing taps saves a factor of several thousand in what is stored. All sections of a card are explained in
-# :doc:`/inspecting`.
+# Seen: sharing taps saves a factor of several thousand in what is stored. All sections of a
+# card are explained in :doc:`/inspecting`.

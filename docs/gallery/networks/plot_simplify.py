@@ -2,10 +2,10 @@
 The same network with fewer layers
 ==================================
 
-A network that was trained in branches can be used without them. Convolution is linear: parallel branches are a sum
-of banks, a batch norm is a factor and a shift, an identity is ``delta``. `fa.inspect.simplify` applies these laws
-and certifies the result. The block here is that of RepVGG (Ding et al., 2021): 3 × 3, 1 × 1 and identity, each with
-a batch norm.
+A network that was trained in branches can be used without them. Convolution is linear: parallel
+branches are a sum of banks, a batch norm is a factor and a shift, an identity is ``delta``.
+`fa.inspect.simplify` applies these laws and certifies the result. The block here is that of
+RepVGG (Ding et al., 2021): 3 × 3, 1 × 1 and identity, each with a batch norm.
 """
 
 import matplotlib.pyplot as plt
@@ -29,7 +29,9 @@ class Block(nn.Module):
 
     def forward(self, x):
         """Return the rectified sum of the branches."""
-        return torch.relu(self.norms[0](self.wide(x)) + self.norms[1](self.narrow(x)) + self.norms[2](x))
+        return torch.relu(
+            self.norms[0](self.wide(x)) + self.norms[1](self.narrow(x)) + self.norms[2](x)
+        )
 
 
 network = nn.Sequential(nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), Block(8))
@@ -41,7 +43,8 @@ simple, certificate = fa.inspect.simplify(network, example)
 print(certificate)
 
 # %%
-# The kernels from channel 5 to channel 5 of the block, and what became of them: one kernel, by algebra.
+# The kernels from channel 5 to channel 5 of the block, and what became of them: one kernel, by
+# algebra.
 
 block = network[2]
 scales = [norm.weight / torch.sqrt(norm.running_var + norm.eps) for norm in block.norms]
@@ -64,7 +67,8 @@ for panel, taps, title in zip(panels, [*parts, together], titles, strict=True):
     panel.set(title=title, xticks=[], yticks=[])
 
 # %%
-# The oracle: both networks on another picture, of another size; and the sum of the three kernels.
+# The oracle: both networks on another picture, of another size; and the sum of the three
+# kernels.
 
 picture = torch.randn(2, 1, 40, 33)
 with torch.no_grad():
@@ -75,5 +79,5 @@ assert np.allclose(sum(parts), together, atol=1e-6)
 assert sum(isinstance(module, nn.BatchNorm2d) for module in simple.modules()) == 0
 
 # %%
-# Seen: three branches and three batch norms are one layer, with the same outputs. Which rewrites are exact, and
-# which are refused, is in :doc:`/simplifying`.
+# Seen: three branches and three batch norms are one layer, with the same outputs. Which
+# rewrites are exact, and which are refused, is in :doc:`/simplifying`.

@@ -2,10 +2,11 @@
 The blur of a lens is a disk, in linear light
 =============================================
 
-A lens out of focus spreads every point over a disk, so lamps become bright disks. This only looks right if the
-filter is applied to light, and not to the coded values of the file (sRGB), whose steps grow with brightness. Lamps
-that are as bright as the file can say were brighter in truth: here they are taken ten times as bright. The
-photograph is `rocket` of scikit-image (NASA, public domain).
+A lens out of focus spreads every point over a disk, so lamps become bright disks. This only
+looks right if the filter is applied to light, and not to the coded values of the file (sRGB),
+whose steps grow with brightness. Lamps that are as bright as the file can say were brighter in
+truth: here they are taken ten times as bright. The photograph is `rocket` of scikit-image
+(NASA, public domain).
 """
 
 import matplotlib.pyplot as plt
@@ -46,11 +47,15 @@ for panel, picture, title in zip(panels, (photo, in_code, in_light), titles, str
 # The oracle: SciPy's Fourier convolution of the mirrored photograph.
 
 padded = np.pad(light, ((9, 9), (9, 9), (0, 0)), mode="symmetric")
-oracle = to_code(scipy.signal.fftconvolve(padded, kernel.taps[:, :, None], mode="valid", axes=(0, 1)))
+oracle = to_code(
+    scipy.signal.fftconvolve(padded, kernel.taps[:, :, None], mode="valid", axes=(0, 1))
+)
 print(f"largest difference to SciPy: {255 * np.abs(in_light - oracle).max():.1e} grey levels")
 assert np.allclose(in_light, oracle, atol=1e-5)
-assert np.all(in_light >= in_code - 1e-3)  # the code is concave, so light is never darker (Jensen's inequality)
+assert np.all(
+    in_light >= in_code - 1e-3
+)  # the code is concave, so light is never darker (Jensen's inequality)
 
 # %%
-# Seen: on light, lamps become disks as in a night photograph; on coded values they fade. See :func:`faltung.disk`
-# and, for what a plan prints, :doc:`/speed`.
+# Seen: on light, lamps become disks as in a night photograph; on coded values they fade. See
+# :func:`faltung.disk` and, for what a plan prints, :doc:`/speed`.

@@ -2,10 +2,10 @@
 How did the camera move?
 ========================
 
-A movement during the exposure is a convolution with its path. Here the camera moves right and then turns down: a
-sum of two lines, each moved to its place by an impulse. From the sharp and the blurred picture alone, `fit_filter`
-finds the path, in spite of noise. The photograph is `coffee` of scikit-image (Rachel Michetti, public domain);
-movement and noise are synthetic.
+A movement during the exposure is a convolution with its path. Here the camera moves right and
+then turns down: a sum of two lines, each moved to its place by an impulse. From the sharp and
+the blurred picture alone, `fit_filter` finds the path, in spite of noise. The photograph is
+`coffee` of scikit-image (Rachel Michetti, public domain); movement and noise are synthetic.
 """
 
 import matplotlib.pyplot as plt
@@ -34,17 +34,23 @@ true = np.zeros((size, size))
 rows, columns = (np.array(lags) + size // 2 for lags in path.lags)
 true[np.ix_(rows, columns)] = path.taps
 
-figure, panels = plt.subplots(1, 4, figsize=(13, 3.6), layout="constrained", width_ratios=[1.2, 1.2, 1, 1])
-for panel, picture, title in zip(panels[:2], (photo, blurred), ("sharp", "moved, with noise"), strict=True):
+figure, panels = plt.subplots(
+    1, 4, figsize=(13, 3.6), layout="constrained", width_ratios=[1.2, 1.2, 1, 1]
+)
+for panel, picture, title in zip(
+    panels[:2], (photo, blurred), ("sharp", "moved, with noise"), strict=True
+):
     panel.imshow(picture, cmap="gray", vmin=0, vmax=255)
     panel.set(title=title, xticks=[], yticks=[])
-for panel, taps, title in zip(panels[2:], (true, kernel.taps), ("the true path", "the path found"), strict=True):
+for panel, taps, title in zip(
+    panels[2:], (true, kernel.taps), ("the true path", "the path found"), strict=True
+):
     panel.imshow(taps, cmap="viridis", vmin=0, vmax=true.max())
     panel.set(title=title, xticks=[], yticks=[])
 
 # %%
-# The claim: each tap is close to the truth, and what the filter does not explain is the noise. This is computed
-# here with shifted copies of the sharp picture, in NumPy.
+# The claim: each tap is close to the truth, and what the filter does not explain is the noise.
+# This is computed here with shifted copies of the sharp picture, in NumPy.
 
 error = np.abs(kernel.taps - true).max() / true.max()
 print(f"largest error of a tap: {100 * error:.1f} % of the largest tap")
@@ -57,5 +63,5 @@ assert error < 0.1
 assert abs(rest - 0.3) < 0.01
 
 # %%
-# Seen: the path of the camera appears, and what it does not explain is the noise. See :func:`faltung.fit_filter`,
-# :func:`faltung.motion` and :doc:`/learning`.
+# Seen: the path of the camera appears, and what it does not explain is the noise. See
+# :func:`faltung.fit_filter`, :func:`faltung.motion` and :doc:`/learning`.

@@ -2,10 +2,11 @@
 How alike are two pictures? A map of SSIM
 =========================================
 
-The structural similarity compares means, variances and the covariance of two pictures under a Gaussian window (Wang
-et al., 2004). Each of these is a smooth picture of a product, so the whole map is five convolutions and ordinary
-algebra. It shows *where* a compressed photograph suffers. The photograph is `coffee` of scikit-image (Rachel
-Michetti, public domain), compressed here as JPEG.
+The structural similarity compares means, variances and the covariance of two pictures under a
+Gaussian window (Wang et al., 2004). Each of these is a smooth picture of a product, so the
+whole map is five convolutions and ordinary algebra. It shows *where* a compressed photograph
+suffers. The photograph is `coffee` of scikit-image (Rachel Michetti, public domain), compressed
+here as JPEG.
 """
 
 import io
@@ -46,11 +47,17 @@ for panel in panels:
 # %%
 # scikit-image has the same measure.
 
-options = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 255, "full": True}
+options = {
+    "gaussian_weights": True,
+    "sigma": 1.5,
+    "use_sample_covariance": False,
+    "data_range": 255,
+    "full": True,
+}
 mean, oracle = skimage.metrics.structural_similarity(photo, jpeg, **options)
 print(f"largest difference to scikit-image: {np.abs(ssim - oracle).max():.1e}")
 assert np.allclose(ssim, oracle)
 
 # %%
-# Seen: the fine grain of the table loses most, and the map equals that of scikit-image. What equals what in that
-# library is in :doc:`/compat-skimage`; see :func:`faltung.gaussian`.
+# Seen: the fine grain of the table loses most, and the map equals that of scikit-image. What
+# equals what in that library is in :doc:`/compat-skimage`; see :func:`faltung.gaussian`.

@@ -2,10 +2,10 @@
 Tell textures apart with a Gabor bank
 =====================================
 
-A Gabor filter answers to waves of one direction and length. A bank of them, the magnitude, and a smoothing give
-each sample a vector that describes the texture around it. Here it tells bricks, grass and gravel apart by the
-nearest mean vector: means come from the left half of each photograph, and the right halves are labelled. The
-photographs are in scikit-image (CC0).
+A Gabor filter answers to waves of one direction and length. A bank of them, the magnitude, and
+a smoothing give each sample a vector that describes the texture around it. Here it tells
+bricks, grass and gravel apart by the nearest mean vector: means come from the left half of each
+photograph, and the right halves are labelled. The photographs are in scikit-image (CC0).
 """
 
 import matplotlib.pyplot as plt
@@ -20,7 +20,9 @@ import faltung as fa
 photos = [skimage.data.brick(), skimage.data.grass(), skimage.data.gravel()]
 photos = [((photo - photo.mean()) / photo.std()).astype(np.float32) for photo in photos]
 angles = np.arange(6) * np.pi / 6
-bank = fa.Bank.stack([fa.gabor(frequency, angle) for frequency in (0.1, 0.2, 0.3) for angle in angles])
+bank = fa.Bank.stack(
+    [fa.gabor(frequency, angle) for frequency in (0.1, 0.2, 0.3) for angle in angles]
+)
 
 
 def describe(image):
@@ -45,10 +47,18 @@ panels[0].imshow(puzzle, cmap="gray", vmin=-2.5, vmax=2.5)
 panels[0].set_title("brick, grass, gravel")
 panels[1].imshow(puzzle, cmap="gray", vmin=-2.5, vmax=2.5)
 panels[1].imshow(
-    labels, cmap=colours, vmin=0, vmax=2, alpha=0.6, extent=(-0.5, 767.5, 255.5, -0.5), interpolation="nearest"
+    labels,
+    cmap=colours,
+    vmin=0,
+    vmax=2,
+    alpha=0.6,
+    extent=(-0.5, 767.5, 255.5, -0.5),
+    interpolation="nearest",
 )
 panels[1].set_title("the texture found at each place")
-names = [Patch(color=colours(i), label=name) for i, name in enumerate(("brick", "grass", "gravel"))]
+names = [
+    Patch(color=colours(i), label=name) for i, name in enumerate(("brick", "grass", "gravel"))
+]
 panels[1].legend(handles=names, loc="lower center", ncols=3, framealpha=0.9)
 for panel in panels:
     panel.set(xticks=[], yticks=[])
@@ -59,5 +69,5 @@ for panel in panels:
 part = puzzle[100:160, 200:260]
 one = scipy.signal.convolve2d(part, bank.taps[14, 0], mode="valid")
 # %%
-# Seen: eighteen filters and no training but a mean tell three textures apart. See :class:`faltung.Bank`,
-# :func:`faltung.gabor` and :doc:`/filters`.
+# Seen: eighteen filters and no training but a mean tell three textures apart. See
+# :class:`faltung.Bank`, :func:`faltung.gabor` and :doc:`/filters`.

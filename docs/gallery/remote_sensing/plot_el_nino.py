@@ -2,10 +2,11 @@
 The rhythm of El Niño
 =====================
 
-Every two to seven years the eastern Pacific is warmer than usual. A difference of two Gaussians keeps these waves:
-the narrow one removes the seasons, the wide one the slow change. Lengths are in years, because the axis is. The
-series is the temperature of the sea in the region Niño 3, four times a year from 1950 to 2015, in standard
-deviations (NOAA, public domain), which comes with PyWavelets.
+Every two to seven years the eastern Pacific is warmer than usual. A difference of two Gaussians
+keeps these waves: the narrow one removes the seasons, the wide one the slow change. Lengths are
+in years, because the axis is. The series is the temperature of the sea in the region Niño 3,
+four times a year from 1950 to 2015, in standard deviations (NOAA, public domain), which comes
+with PyWavelets.
 """
 
 import matplotlib.pyplot as plt
@@ -26,19 +27,27 @@ waves = band(series)
 figure, panels = plt.subplots(2, 1, figsize=(10, 5.4), layout="constrained", sharex=True)
 panels[0].plot(years, series, color="0.7", linewidth=0.8, label="anomaly")
 panels[0].plot(years, slow(series), color="tab:blue", linewidth=2, label='gaussian({"year": 5})')
-panels[0].set(title="Niño 3, temperature of the sea", ylabel="standard deviations", ylim=(-2.7, 4.2))
+panels[0].set(
+    title="Niño 3, temperature of the sea", ylabel="standard deviations", ylim=(-2.7, 4.2)
+)
 panels[0].legend(frameon=False, ncols=2, loc="upper left")
 panels[1].fill_between(years, waves, 0, where=waves > 0, color="#b2182b", label="warm: El Niño")
 panels[1].fill_between(years, waves, 0, where=waves <= 0, color="#2166ac", label="cold: La Niña")
 panels[1].set(
-    title="waves of about two to seven years", ylabel="standard deviations", xlabel="year", ylim=(-1.9, 2.9)
+    title="waves of about two to seven years",
+    ylabel="standard deviations",
+    xlabel="year",
+    ylim=(-1.9, 2.9),
 )
 panels[1].legend(frameon=False, ncols=2, loc="upper left")
 
 # %%
-# The oracle: SciPy with lengths in samples. The property: most of the energy of the output is in the band.
+# The oracle: SciPy with lengths in samples. The property: most of the energy of the output is
+# in the band.
 
-oracle = scipy.ndimage.gaussian_filter1d(anomaly, 1.6) - scipy.ndimage.gaussian_filter1d(anomaly, 8)
+oracle = scipy.ndimage.gaussian_filter1d(anomaly, 1.6) - scipy.ndimage.gaussian_filter1d(
+    anomaly, 8
+)
 assert np.allclose(waves, oracle)
 power = np.abs(np.fft.rfft(waves.values - waves.values.mean())) ** 2
 periods = 1 / np.fft.rfftfreq(years.size, 0.25)[1:]
@@ -54,5 +63,5 @@ assert 1982 <= warmest[0] < 1984
 assert 1997 <= warmest[1] < 1999
 
 # %%
-# Seen: the great events of 1982 and 1997 stand out. Lengths in the units of a coordinate are explained in
-# :doc:`/labelled`; see :func:`faltung.dog`.
+# Seen: the great events of 1982 and 1997 stand out. Lengths in the units of a coordinate are
+# explained in :doc:`/labelled`; see :func:`faltung.dog`.

@@ -2,9 +2,10 @@
 Slope and shade of a terrain
 ============================
 
-Maps of slope use the formula of Horn (1981): Sobel's kernels over eight times the spacing of samples. The spacing
-of a grid in degrees is not the same in both directions: 36° north, a degree of longitude is a fifth shorter. The
-elevation is that of the Jacksboro fault in Tennessee, which comes with matplotlib.
+Maps of slope use the formula of Horn (1981): Sobel's kernels over eight times the spacing of
+samples. The spacing of a grid in degrees is not the same in both directions: 36° north, a
+degree of longitude is a fifth shorter. The elevation is that of the Jacksboro fault in
+Tennessee, which comes with matplotlib.
 """
 
 import matplotlib.pyplot as plt
@@ -28,7 +29,11 @@ light = np.array([np.sin(sun) * np.cos(height), np.cos(sun) * np.cos(height), np
 shade = (-rise_east * light[0] + rise_south * light[1] + light[2]) * np.cos(slope)
 
 figure, panels = plt.subplots(1, 3, figsize=(13, 4.1), layout="constrained")
-looks = [{"cmap": "gray"}, {"cmap": "viridis", "vmax": 35}, {"cmap": "gray", "vmin": 0, "vmax": 1}]
+looks = [
+    {"cmap": "gray"},
+    {"cmap": "viridis", "vmax": 35},
+    {"cmap": "gray", "vmin": 0, "vmax": 1},
+]
 maps = {"elevation, m": elevation, "slope, degrees": np.rad2deg(slope), "shade": shade}
 for panel, look, (title, values) in zip(panels, looks, maps.items(), strict=True):
     drawn = panel.imshow(values, **look)
@@ -36,7 +41,8 @@ for panel, look, (title, values) in zip(panels, looks, maps.items(), strict=True
     panel.set(title=title, xticks=[], yticks=[])
 
 # %%
-# The oracle is Horn's formula as it is printed: eight neighbours of each sample, a to i without the middle.
+# The oracle is Horn's formula as it is printed: eight neighbours of each sample, a to i without
+# the middle.
 
 z = np.pad(elevation, 1, mode="edge")
 a, b, c = z[:-2, :-2], z[:-2, 1:-1], z[:-2, 2:]
@@ -46,8 +52,12 @@ east_by_hand = ((c + 2 * f + i) - (a + 2 * d + g)) / (8 * metres_east)
 south_by_hand = ((g + 2 * h + i) - (a + 2 * b + c)) / (8 * metres_north)
 assert np.allclose(rise_east, east_by_hand)
 assert np.allclose(slope, np.arctan(np.sqrt(east_by_hand**2 + south_by_hand**2)))
-print(f"steepest slope {np.rad2deg(slope.max()):.0f} degrees, mean {np.rad2deg(slope.mean()):.0f} degrees")
+print(
+    f"steepest slope {np.rad2deg(slope.max()):.0f} degrees, "
+    f"mean {np.rad2deg(slope.mean()):.0f} degrees"
+)
 
 # %%
-# Seen: two small kernels give slope and shade, equal to Horn's formula at every sample. For grids with coordinates,
-# derivatives per unit of the coordinate are in :doc:`/labelled`; see :func:`faltung.sobel`.
+# Seen: two small kernels give slope and shade, equal to Horn's formula at every sample. For
+# grids with coordinates, derivatives per unit of the coordinate are in :doc:`/labelled`; see
+# :func:`faltung.sobel`.

@@ -2,10 +2,11 @@
 Speckle of radar: Lee's filter
 ==============================
 
-Radar pictures are grainy: the noise, called speckle, grows with the signal. A mean removes it, and the edges with
-it. Lee (1980) mixes the mean and the sample: where the local variance is that of speckle alone, the mean; where it
-is larger, the sample. Local mean and variance are two running means. The scene is an aerial photograph of
-PyWavelets; the speckle is synthetic (four looks).
+Radar pictures are grainy: the noise, called speckle, grows with the signal. A mean removes it,
+and the edges with it. Lee (1980) mixes the mean and the sample: where the local variance is
+that of speckle alone, the mean; where it is larger, the sample. Local mean and variance are two
+running means. The scene is an aerial photograph of PyWavelets; the speckle is synthetic (four
+looks).
 """
 
 import matplotlib.pyplot as plt
@@ -39,14 +40,17 @@ for panel in panels.flat:
     panel.set(xticks=[], yticks=[])
 
 # %%
-# The oracle: SciPy's uniform filter. The claim: Lee's filter is nearer to the scene than picture and mean are.
+# The oracle: SciPy's uniform filter. The claim: Lee's filter is nearer to the scene than
+# picture and mean are.
 
 assert np.allclose(mean, scipy.ndimage.uniform_filter(radar, 13))
 errors = {title: np.sqrt(np.mean((picture - scene) ** 2)) for title, picture in pictures.items()}
 for title, error in errors.items():
     print(f"{title:26} error {error:.1f} grey levels")
-assert errors["Lee's filter"] < min(errors["mean of 13 × 13"], errors["radar picture, four looks"])
+assert errors["Lee's filter"] < min(
+    errors["mean of 13 × 13"], errors["radar picture, four looks"]
+)
 
 # %%
-# Seen: fields become smooth while their borders stay. See :func:`faltung.box`, and :doc:`/speed` for the running
-# engine.
+# Seen: fields become smooth while their borders stay. See :func:`faltung.box`, and
+# :doc:`/speed` for the running engine.

@@ -2,10 +2,10 @@
 Ridges and valleys: terrain position
 ====================================
 
-A ridge is higher than its surroundings, a valley is lower. The topographic position index (Weiss, 2001) is the
-height minus the mean over a ring around. The ring is a difference of two disks, and "minus the mean" a difference
-from the unit ``delta``: the whole index is one kernel, made by algebra. The elevation is that of the Jacksboro
-fault, in matplotlib.
+A ridge is higher than its surroundings, a valley is lower. The topographic position index
+(Weiss, 2001) is the height minus the mean over a ring around. The ring is a difference of two
+disks, and "minus the mean" a difference from the unit ``delta``: the whole index is one kernel,
+made by algebra. The elevation is that of the Jacksboro fault, in matplotlib.
 """
 
 import matplotlib.pyplot as plt
@@ -49,11 +49,13 @@ for panel in panels:
 
 y, x = np.mgrid[-30:31, -30:31]
 mask = (np.hypot(x, y) <= 30) & (np.hypot(x, y) > 20)
-means = scipy.signal.fftconvolve(np.pad(elevation, 30, mode="symmetric"), mask / mask.sum(), mode="valid")
+means = scipy.signal.fftconvolve(
+    np.pad(elevation, 30, mode="symmetric"), mask / mask.sum(), mode="valid"
+)
 print(f"largest difference to SciPy: {np.abs(massifs - (elevation - means)).max():.1e} m")
 assert np.allclose(massifs, elevation - means, atol=1e-6)
 assert np.allclose(small(elevation + 1000), ridges)  # the height above the sea does not matter
 
 # %%
-# Seen: the small ring finds ridges, the large one whole massifs, and both ignore the height above the sea. The
-# algebra is in :doc:`/filters`; see :func:`faltung.disk`.
+# Seen: the small ring finds ridges, the large one whole massifs, and both ignore the height
+# above the sea. The algebra is in :doc:`/filters`; see :func:`faltung.disk`.

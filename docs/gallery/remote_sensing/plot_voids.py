@@ -2,10 +2,10 @@
 Holes in a survey
 =================
 
-Radar surveys of the earth have holes where mountains hide the ground. With ``nan="ignore"`` a Gaussian fills them
-from their surroundings: first a narrow one, then wider ones for what is still open. ``min_weight`` says how much of
-the window must be known. The elevation is that of the Jacksboro fault, in matplotlib; the holes are synthetic, so
-that the truth is known.
+Radar surveys of the earth have holes where mountains hide the ground. With ``nan="ignore"`` a
+Gaussian fills them from their surroundings: first a narrow one, then wider ones for what is
+still open. ``min_weight`` says how much of the window must be known. The elevation is that of
+the Jacksboro fault, in matplotlib; the holes are synthetic, so that the truth is known.
 """
 
 import matplotlib.pyplot as plt
@@ -15,7 +15,9 @@ from matplotlib import cbook
 
 import faltung as fa
 
-truth = cbook.get_sample_data("jacksboro_fault_dem.npz")["elevation"].astype(float)[80:280, 20:260]
+truth = cbook.get_sample_data("jacksboro_fault_dem.npz")["elevation"].astype(float)[
+    80:280, 20:260
+]
 rng = np.random.default_rng(3)
 roughness = fa.gaussian(5)(rng.normal(size=truth.shape))
 survey = np.where(roughness > np.quantile(roughness, 0.88), np.nan, truth)
@@ -24,7 +26,10 @@ filled, widths = survey.copy(), (1, 2, 4, 8)
 for sigma in widths:
     near = fa.convolve(survey, fa.gaussian(sigma), nan="ignore", min_weight=0.2)
     filled = np.where(np.isnan(filled), near, filled)
-    print(f"after sigma {sigma}: {np.isnan(filled).sum()} of {np.isnan(survey).sum()} samples are open")
+    print(
+        f"after sigma {sigma}: "
+        f"{np.isnan(filled).sum()} of {np.isnan(survey).sum()} samples are open"
+    )
 
 figure, panels = plt.subplots(1, 3, figsize=(13, 3.9), layout="constrained")
 look = {"cmap": "gray", "vmin": truth.min(), "vmax": truth.max()}
@@ -56,5 +61,5 @@ assert not np.isnan(filled).any()
 assert error < 0.4 * plain
 
 # %%
-# Seen: small holes close with an error of some metres, and large ones smoothly. Missing samples are explained in
-# :doc:`/conventions`.
+# Seen: small holes close with an error of some metres, and large ones smoothly. Missing samples
+# are explained in :doc:`/conventions`.

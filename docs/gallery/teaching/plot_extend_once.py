@@ -2,11 +2,12 @@
 Two filters, one pass: extend once
 ==================================
 
-Smooth a photograph twice. Two calls extend twice beyond the border: first the photograph, and then the smooth
-picture, whose values beyond the border were thrown away. The product of the two kernels extends once. So it equals
-what one gets from a photograph that is extended far enough from the beginning. Inside, both ways agree; at the
-border only one of them is right. The photograph is `camera` of scikit-image; the mode is ``constant``, the zeros
-that networks pad with.
+Smooth a photograph twice. Two calls extend twice beyond the border: first the photograph, and
+then the smooth picture, whose values beyond the border were thrown away. The product of the two
+kernels extends once. So it equals what one gets from a photograph that is extended far enough
+from the beginning. Inside, both ways agree; at the border only one of them is right. The
+photograph is `camera` of scikit-image; the mode is ``constant``, the zeros that networks pad
+with.
 """
 
 import matplotlib.pyplot as plt
@@ -33,7 +34,10 @@ reach = smooth.shape[0] // 2
 inside = (slice(reach, -reach),) * 2
 assert np.allclose(two_calls[inside], exact[inside])
 print(f"largest error of one pass   {np.abs(one_pass - exact).max():.1e} grey levels")
-print(f"largest error of two calls  {np.abs(two_calls - exact).max():.1f} grey levels, at the border")
+print(
+    f"largest error of two calls  {np.abs(two_calls - exact).max():.1f} grey levels, "
+    "at the border"
+)
 assert np.abs(two_calls - exact).max() > 10
 
 # %%
@@ -50,5 +54,5 @@ for panel, title in zip(panels, titles, strict=True):
 figure.colorbar(drawn, ax=panels[2:], label="grey levels")
 
 # %%
-# Seen: the product is exact up to its last sample, and two calls are wrong along the whole border. faltung extends
-# once, whatever the expression; see :doc:`/conventions`.
+# Seen: the product is exact up to its last sample, and two calls are wrong along the whole
+# border. faltung extends once, whatever the expression; see :doc:`/conventions`.

@@ -2,9 +2,10 @@
 Convolution is not correlation
 ==============================
 
-Both slide the same numbers over the image. Convolution reflects them first, correlation does not. The answer to one
-bright sample shows it: convolution draws the kernel, and correlation draws it turned by half a turn. Libraries for
-neural networks call the second one convolution. For a kernel that is its own reflection there is no difference.
+Both slide the same numbers over the image. Convolution reflects them first, correlation does
+not. The answer to one bright sample shows it: convolution draws the kernel, and correlation
+draws it turned by half a turn. Libraries for neural networks call the second one convolution.
+For a kernel that is its own reflection there is no difference.
 """
 
 import matplotlib.pyplot as plt
@@ -50,5 +51,5 @@ assert np.array_equal(fa.convolve(impulse, fa.gaussian(1)), fa.correlate(impulse
 print("samples that differ between the two:", np.count_nonzero(convolved != correlated))
 
 # %%
-# Seen: the two results differ by half a turn of the kernel, and `faltung` names them for what they are:
-# :func:`faltung.convolve` and :func:`faltung.correlate`. More in :doc:`/conventions`.
+# Seen: the two results differ by half a turn of the kernel, and `faltung` names them for what
+# they are: :func:`faltung.convolve` and :func:`faltung.correlate`. More in :doc:`/conventions`.

@@ -2,9 +2,9 @@
 Conway's Game of Life is a convolution
 ======================================
 
-A cell lives on with two or three living neighbours, and is born with three. Counting the neighbours is a
-convolution with eight ones around a zero, and the mode ``wrap`` makes the world a torus: a glider that leaves at
-one side comes back at the other.
+A cell lives on with two or three living neighbours, and is born with three. Counting the
+neighbours is a convolution with eight ones around a zero, and the mode ``wrap`` makes the world
+a torus: a glider that leaves at one side comes back at the other.
 """
 
 import matplotlib.pyplot as plt
@@ -27,7 +27,7 @@ generations = [glider]
 for _ in range(96):
     generations.append(step(generations[-1]))
 
-figure, panels = plt.subplots(1, 4, figsize=(12, 3.3), layout="constrained")
+figure, panels = plt.subplots(1, 4, figsize=(12, 3.5), layout="constrained")
 for panel, number in zip(panels, (0, 2, 40, 84), strict=True):
     panel.imshow(generations[number], cmap="Blues", vmin=0, vmax=1.3)
     panel.set_xticks(np.arange(25) - 0.5, labels=[])
@@ -37,14 +37,17 @@ for panel, number in zip(panels, (0, 2, 40, 84), strict=True):
     panel.set_title(f"generation {number}")
 
 # %%
-# A glider moves by one cell along the diagonal every four generations. On a torus of 24 cells it is home after 96.
+# A glider moves by one cell along the diagonal every four generations. On a torus of 24 cells
+# it is home after 96.
 
 assert np.array_equal(generations[4], np.roll(glider, (1, 1), axis=(0, 1)))
 assert np.array_equal(generations[96], glider)
-by_rolls = sum(np.roll(glider, (i, j), (0, 1)) for i in (-1, 0, 1) for j in (-1, 0, 1) if (i, j) != (0, 0))
+by_rolls = sum(
+    np.roll(glider, (i, j), (0, 1)) for i in (-1, 0, 1) for j in (-1, 0, 1) if (i, j) != (0, 0)
+)
 assert np.array_equal(fa.convolve(glider, neighbours, mode="wrap", dtype="uint8"), by_rolls)
 print("living cells:", [int(world.sum()) for world in generations[::24]])
 
 # %%
-# Seen: after 96 steps of one small convolution the glider is where it began. ``wrap`` is one of the five modes of
-# :doc:`/conventions`.
+# Seen: after 96 steps of one small convolution the glider is where it began. ``wrap`` is one of
+# the five modes of :doc:`/conventions`.

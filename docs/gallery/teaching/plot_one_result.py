@@ -2,10 +2,11 @@
 One result, whatever the engine
 ===============================
 
-Four engines can apply the same filter: sums under the window (direct), rows and columns (separable), running sums,
-and Fourier transforms. faltung predicts the time of each and takes the fastest. This must not change the result, so
-every plan states a bound of its rounding error. The picture shows how far apart the engines are: far below one grey
-level of a photograph. The photograph is `gravel` of scikit-image.
+Four engines can apply the same filter: sums under the window (direct), rows and columns
+(separable), running sums, and Fourier transforms. faltung predicts the time of each and takes
+the fastest. This must not change the result, so every plan states a bound of its rounding
+error. The picture shows how far apart the engines are: far below one grey level of a
+photograph. The photograph is `gravel` of scikit-image.
 """
 
 import matplotlib.pyplot as plt
@@ -34,7 +35,10 @@ for panel, (name, output) in zip(panels[1:], outputs.items(), strict=True):
     drawn = panel.imshow(1e4 * difference, cmap="PuOr", vmin=-1, vmax=1)
     panel.set_title(name)
     bound = fa.plan(image, kernel, method=name).error * np.abs(kernel.taps).sum() * image.max()
-    print(f"{name:10} largest difference {np.abs(difference).max():.1e} grey levels, bound {bound:.1e}")
+    print(
+        f"{name:10} largest difference {np.abs(difference).max():.1e} grey levels, "
+        f"bound {bound:.1e}"
+    )
     assert np.abs(difference).max() <= bound
 for panel in panels:
     panel.set(xticks=[], yticks=[])
@@ -47,5 +51,6 @@ whole = [fa.convolve(image, kernel, method=name, dtype="uint8") for name in engi
 assert all(np.array_equal(whole[0], other) for other in whole[1:])
 
 # %%
-# Seen: engines differ by less than a thousandth of a grey level and by less than their stated bound, and not at all
-# in 8 bits. How plans decide is in :doc:`/speed`; :func:`faltung.plan` prints them.
+# Seen: engines differ by less than a thousandth of a grey level and by less than their stated
+# bound, and not at all in 8 bits. How plans decide is in :doc:`/speed`; :func:`faltung.plan`
+# prints them.

@@ -2,10 +2,10 @@
 The unit of convolution, and what it is good for
 ================================================
 
-The unit impulse ``delta()`` has one tap, which is 1. Convolving with it changes nothing, so it is for convolution
-what 1 is for multiplication. With it, "the image minus a smooth image" becomes a filter of its own: ``delta() -
-gaussian(3)`` keeps the details, and ``delta() + (delta() - gaussian(3))`` doubles them. The photograph is `camera`
-of scikit-image.
+The unit impulse ``delta()`` has one tap, which is 1. Convolving with it changes nothing, so it
+is for convolution what 1 is for multiplication. With it, "the image minus a smooth image"
+becomes a filter of its own: ``delta() - gaussian(3)`` keeps the details, and ``delta() +
+(delta() - gaussian(3))`` doubles them. The photograph is `camera` of scikit-image.
 """
 
 import matplotlib.pyplot as plt
@@ -29,12 +29,17 @@ for panel, (text, output) in zip(panels, outputs.items(), strict=True):
     signed = output.min() < -50 and output.mean() < 10
     panel.imshow(
         output,
-        **({"cmap": "RdBu_r", "vmin": -90, "vmax": 90} if signed else {"cmap": "gray", "vmin": 0, "vmax": 255}),
+        **(
+            {"cmap": "RdBu_r", "vmin": -90, "vmax": 90}
+            if signed
+            else {"cmap": "gray", "vmin": 0, "vmax": 255}
+        ),
     )
     panel.set(title=text, xticks=[], yticks=[])
 
 # %%
-# The filters are values: they print themselves, they can be compared, and equal expressions are equal kernels.
+# The filters are values: they print themselves, they can be compared, and equal expressions are
+# equal kernels.
 
 smooth = scipy.ndimage.gaussian_filter(image, 3)
 assert np.array_equal(outputs["delta()"], image)
@@ -44,12 +49,14 @@ assert fa.delta() * fa.gaussian(3) == fa.gaussian(3)
 assert 2 * fa.delta() - fa.gaussian(3) == fa.unsharp(3)
 
 # %%
-# An impulse beside the origin moves the image. Its product with any filter is that filter, moved.
+# An impulse beside the origin moves the image. Its product with any filter is that filter,
+# moved.
 
 right = fa.Kernel([[0, 0, 0, 0, 0, 0, 1]])
 assert np.array_equal(right(image, mode="wrap"), np.roll(image, 3, axis=1))
 print(fa.unsharp(3), "has the same taps as", filters["2 * delta() - gaussian(3)"])
 
 # %%
-# Seen: sharpening is algebra with the unit, and the four outputs equal those that SciPy's Gaussian gives. The
-# algebra is in :doc:`/filters`; :func:`faltung.unsharp` is this filter with a name.
+# Seen: sharpening is algebra with the unit, and the four outputs equal those that SciPy's
+# Gaussian gives. The algebra is in :doc:`/filters`; :func:`faltung.unsharp` is this filter with
+# a name.

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from faltung.cli.console import note_unfinished
+from faltung.explorer.gatekeeper import is_host_name
 from faltung.ground.targets import Inputs, check_new_file
 
 __all__ = ["explore"]
-
-_NAME = re.compile(r"[A-Za-z0-9._-]+|\[[0-9a-fA-F:.]+\]")
 
 
 def explore(
@@ -56,14 +53,12 @@ def explore(
       faltung explore photo.jpg --save page.html
     """
     for name in allow_host or []:
-        if not _NAME.fullmatch(name):
+        if not is_host_name(name):
             raise typer.BadParameter("a name without a port, such as box.local", param_hint="--allow-host")
     if save is not None:
         check_new_file("--save", save, overwrite, Inputs([thing] if thing else []))
     from faltung.explorer.given import explore as explorer_of
 
-    if thing is not None and thing.is_dir():
-        note_unfinished(thing)
     page = explorer_of(thing, kernel, view=view)
     if save is not None:
         page.save(save, overwrite=overwrite)

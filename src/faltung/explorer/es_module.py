@@ -12,6 +12,7 @@ __all__ = ["es_module", "page_source"]
 
 _IMPORT = re.compile(r'^import (?:(?P<default>\w+)|\{(?P<names>[^}]*)\}) from "\./(?P<file>[\w.]+)";$', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?P<what>(?:async )?function\*?|class|const) (?P<name>\w+)", re.MULTILINE)
+_COMMENT = re.compile(r"^ *//.*\n", re.MULTILINE)
 _EXPORT_DEFAULT = re.compile(r"^export default ", re.MULTILINE)
 
 
@@ -29,6 +30,7 @@ def es_module(entry: str) -> str:
 
     The sources are modules that import from each other by name, so that each file stands for itself. Here each
     becomes a function that is called once, in the order of the imports. No names of one file are seen in another.
+    Lines that are comments are left out.
 
     Parameters
     ----------
@@ -60,7 +62,7 @@ def _add(name: str, parts: dict[str, str], trail: tuple[str, ...]) -> None:
 
 def _wrapped(name: str, source: str) -> str:
     exported = [match["name"] for match in _EXPORT.finditer(source)]
-    body = _IMPORT.sub(_taken_from_function, source)
+    body = _IMPORT.sub(_taken_from_function, _COMMENT.sub("", source))
     body = _EXPORT.sub(lambda match: f"{match['what']} {match['name']}", body)
     body, has_default = _EXPORT_DEFAULT.subn("const defaultExport = ", body)
     left = re.search(r"^(?:import|export)\b.*|\bimport *\(.*|\bimport\.meta.*", body, re.MULTILINE)

@@ -20,7 +20,7 @@ import faltung
 from faltung.errors import ArgumentError, FaltungError, MissingExtraError
 from faltung.explorer.es_module import es_module, page_source
 from faltung.explorer.packing import pack, unpack
-from faltung.explorer.subject import Subject
+from faltung.explorer.subject import PageSubject
 from faltung.ground.lazy import lazy
 from faltung.ground.targets import check_new_file, new_file
 
@@ -48,7 +48,7 @@ class Explorer:
 
     Parameters
     ----------
-    subjects : sequence of Subject
+    subjects : sequence of PageSubject
         What is shown.
     state : mapping
         What the page shows first: values for keys such as ``"view"`` or ``"filter.mode"``.
@@ -60,13 +60,14 @@ class Explorer:
 
     def __init__(
         self,
-        subjects: Sequence[Subject],
+        subjects: Sequence[PageSubject],
         state: Mapping[str, object] | None = None,
         title: str = "faltung",
         views: Sequence[str] = VIEWS,
     ) -> None:
         self.title = title
         self.views = tuple(views)
+        self.version = faltung.__version__
         self.subjects = tuple(subjects)
         self.state = dict(state or {})
         self._questions = {
@@ -74,10 +75,8 @@ class Explorer:
         }
         self._lock = Lock()  # networks and runs are asked by one thread at a time
 
-    @property
-    def version(self) -> str:
-        """Version of faltung, which the page shows."""
-        return faltung.__version__
+    def __repr__(self) -> str:
+        return f"<explorer: {', '.join(self.views)}; .serve() opens it, .save(path) writes it>"
 
     def content(self) -> dict[str, object]:
         """Return what the page needs at once."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from faltung.explorer.makings import making
-from faltung.explorer.network_run import NetworkRun, Step
+from faltung.explorer.network_run import NetworkRun, NetworkStep
 
 __all__ = ["AxisField", "Fields", "field_numbers"]
 
@@ -72,8 +72,8 @@ def field_numbers(run: NetworkRun) -> list[Fields]:
     axes = max(min(run.input.ndim - 2, 3), 0)
     known: dict[int, Fields] = {}
     for number, feature in enumerate(run.features):
-        if feature.place == run.captured.sources[run.captured.input] and feature.made_by == -1:
-            known[number] = tuple(AxisField(1, 1, 0) for _ in range(axes)) or None
+        if axes and feature.place == run.captured.sources[run.captured.input] and feature.made_by == -1:
+            known[number] = tuple(AxisField(1, 1, 0) for _ in range(axes))
     found = []
     for step in run.steps:
         known[step.result] = fields = _of_step(run, step, known)
@@ -81,7 +81,7 @@ def field_numbers(run: NetworkRun) -> list[Fields]:
     return found
 
 
-def _of_step(run: NetworkRun, step: Step, known: dict[int, Fields]) -> Fields:
+def _of_step(run: NetworkRun, step: NetworkStep, known: dict[int, Fields]) -> Fields:
     made = making(run, step)
     operands = [*_operands(run, step, made, known)]
     if not operands or any(fields is None for fields in operands):
@@ -89,9 +89,12 @@ def _of_step(run: NetworkRun, step: Step, known: dict[int, Fields]) -> Fields:
     if {*operands} & {"whole", "nothing"} and (plain := _without_numbers(operands)):
         return plain
     joined = _joined([fields for fields in operands if isinstance(fields, tuple)])
-    if joined is None:
-        return None
     kind = "pointwise" if step.operation.pointwise else made["kind"]
+    return None if joined is None else _of_kind(kind, made, joined)
+
+
+def _of_kind(kind: str, made: dict[str, Any], joined: tuple[AxisField, ...]) -> Fields:
+    """Return the fields of a computation over values with these fields."""
     if kind == "convolution" or kind == "pooling":
         windows = (made["size"], made["stride"], made["padding"], made["dilation"])
         return tuple(fields.windows(*windows, axis) for axis, fields in enumerate(joined))
@@ -101,7 +104,7 @@ def _of_step(run: NetworkRun, step: Step, known: dict[int, Fields]) -> Fields:
     return joined if kind in _OWN_POSITION else "whole" if kind in _ALL_POSITIONS else None
 
 
-def _operands(run: NetworkRun, step: Step, made: dict[str, Any], known: dict[int, Fields]) -> Iterator[Fields]:
+def _operands(run: NetworkRun, step: NetworkStep, made: dict[str, Any], known: dict[int, Fields]) -> Iterator[Fields]:
     """Yield the fields of what a step reads; of what is flattened into channels, those of all its positions."""
     for number in made["inputs"]:
         feature = run.features[number]
@@ -115,7 +118,7 @@ def _operands(run: NetworkRun, step: Step, made: dict[str, Any], known: dict[int
             count = run.input.numel()
         else:
             before, count = known.get(run.steps[maker].result), run.steps[maker].operation.results[0].count
-        flat = len(run.shape(number)) == 1 and feature.place.count == count
+        flat = made["kind"] == "linear" and len(run.shape(number)) == 1 and feature.place.count == count
         yield "nothing" if before == "nothing" else "whole" if before is not None and flat else None
 
 

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from faltung.errors import ArgumentError, ArgumentTypeError, FaltungError
 from faltung.explorer.opened import Opened, opened_array
 from faltung.explorer.sample_inputs import SampleInput, sample_inputs
-from faltung.explorer.subject import Question, Subject
+from faltung.explorer.subject import PageSubject, Question
 from faltung.front import convolve, correlate
 from faltung.front import plan as make_plan
 from faltung.ground.arrays import array_of_shape
@@ -34,7 +34,7 @@ _TRIED_FIRST = {
 _OPERATIONS = {"convolve": convolve, "correlate": correlate}
 
 
-class FilterSubject(Subject):
+class FilterSubject(PageSubject):
     """Pictures and signals to filter; and a kernel to start with.
 
     Parameters

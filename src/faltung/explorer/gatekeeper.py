@@ -14,10 +14,12 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qs
 
+from faltung.errors import ArgumentError
+
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-__all__ = ["LOOPBACK", "Gatekeeper", "Refusal"]
+__all__ = ["LOOPBACK", "Denial", "Gatekeeper", "is_host_name"]
 
 #: Names of this machine.
 LOOPBACK = ("localhost", "127.0.0.1", "[::1]")
@@ -35,7 +37,19 @@ _HEADERS = {
 }
 
 
-class Refusal(NamedTuple):
+def is_host_name(text: str) -> bool:
+    """Return whether a text is the name or the address of a machine, without a port.
+
+    Examples
+    --------
+    >>> is_host_name("box.local"), is_host_name("[::1]"), is_host_name("box:80")
+    (True, True, False)
+    """
+    match = _HOST.fullmatch(text.lower().encode())
+    return match is not None and len(match["name"]) == len(text)
+
+
+class Denial(NamedTuple):
     """Why a request is not answered."""
 
     status: HTTPStatus
@@ -58,7 +72,11 @@ class Gatekeeper:
     def __init__(self, app: ASGIApp, token: str, allowed_hosts: Iterable[str] = ()) -> None:
         self._app = app
         self._token = token.encode()
-        self._hosts = {name.lower().encode() for name in (*LOOPBACK, *allowed_hosts)}
+        own = tuple(allowed_hosts)
+        for name in own:
+            if not is_host_name(name):
+                raise ArgumentError("allowed_hosts", "names without a port, such as box.local", f"{name!r:.60}")
+        self._hosts = {name.lower().encode() for name in (*LOOPBACK, *own)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
@@ -70,18 +88,18 @@ class Gatekeeper:
         else:
             await self._app(scope, receive, _with_headers(send))
 
-    def refusal(self, scope: Scope) -> Refusal | None:
+    def refusal(self, scope: Scope) -> Denial | None:
         """Return why a request is refused, or None."""
         hosts, origins = _values(scope, b"host"), _values(scope, b"origin")
         if len(hosts) != 1 or not self._is_own(hosts[0]):
             remedy = "Another name of this machine is allowed by: faltung explore --allow-host NAME"
-            return Refusal(HTTPStatus.FORBIDDEN, f"This server answers to names of its own machine only. {remedy}")
+            return Denial(HTTPStatus.FORBIDDEN, f"This server answers to names of its own machine only. {remedy}")
         if any(re.sub(rb"^https?://", b"", origin.lower()) != hosts[0].lower() for origin in origins):
-            return Refusal(HTTPStatus.FORBIDDEN, "This server answers to its own page only.")
+            return Denial(HTTPStatus.FORBIDDEN, "This server answers to its own page only.")
         if not self._has_token(scope):
-            return Refusal(HTTPStatus.FORBIDDEN, "Open the address that was printed, with its token.")
+            return Denial(HTTPStatus.FORBIDDEN, "Open the address that was printed, with its token.")
         if scope["method"] not in _METHODS or _values(scope, b"upgrade"):
-            return Refusal(HTTPStatus.METHOD_NOT_ALLOWED, "This server knows GET and POST only.")
+            return Denial(HTTPStatus.METHOD_NOT_ALLOWED, "This server knows GET and POST only.")
         return None
 
     def _is_own(self, host: bytes) -> bool:
@@ -115,7 +133,7 @@ def _with_headers(send: Send) -> Send:
     return with_headers
 
 
-async def _refuse(refusal: Refusal, send: Send) -> None:
+async def _refuse(refusal: Denial, send: Send) -> None:
     body = refusal.sentence.encode()
     length = str(len(body)).encode()
     headers = [

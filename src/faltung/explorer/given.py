@@ -14,7 +14,7 @@ from faltung.explorer.filter_subject import FilterSubject
 from faltung.explorer.learning_subject import LearningSubject
 from faltung.explorer.network_subject import NetworkSubject
 from faltung.explorer.opened import open_file, opened_array
-from faltung.explorer.subject import Subject
+from faltung.explorer.subject import PageSubject
 from faltung.explorer.upload_subject import UploadSubject
 from faltung.kernels import Kernel, parse
 
@@ -105,7 +105,7 @@ def _check_views(views: Sequence[str], first: str) -> None:
 
 def _subjects(
     thing: Any, beside: Any, channel_axis: int | None, classes: Sequence[str] | None
-) -> tuple[list[Subject], str]:
+) -> tuple[list[PageSubject], str]:
     """Return what is shown, and the view that is about it."""
     if _is_network(thing):
         if beside is None:
@@ -117,7 +117,8 @@ def _subjects(
         raise ArgumentError("classes", "None unless a network is given", f"{classes!r:.60}")
     if isinstance(thing, str | os.PathLike) and (path := Path(thing)).is_dir():
         _refuse_beside(beside, "a run")
-        return [FilterSubject(), NetworkSubject(run=path), LearningSubject(path)], "network"
+        subjects = [FilterSubject(), NetworkSubject(run=path), LearningSubject(path)]
+        return subjects, "learning" if _goes_on(path) else "network"
     return [_filter_subject(thing, beside, channel_axis), NetworkSubject(), LearningSubject()], "filter"
 
 
@@ -145,6 +146,12 @@ def _refuse_beside(beside: object, what: str) -> None:
     if beside is not None:
         remedy = "Give the array first: explore(array, kernel)." if what == "a kernel" else ""
         raise ArgumentTypeError("beside", f"nothing beside {what}", type(beside).__name__, remedy)
+
+
+def _goes_on(run: Path) -> bool:
+    from faltung.networks.stored import is_unfinished
+
+    return is_unfinished(run)
 
 
 def _is_network(thing: object) -> bool:

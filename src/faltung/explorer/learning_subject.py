@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from faltung.errors import FaltungError, MissingExtraError, lacks_learning
 from faltung.explorer.fit_question import LARGEST_SIZE, fit
-from faltung.explorer.subject import Question, Subject
+from faltung.explorer.subject import PageSubject, Question
 from faltung.ground.checks import integer
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ _MOST = 2**31
 _STORED_CLASSES = 12  # so many classes have a path in a saved page
 
 
-class LearningSubject(Subject):
+class LearningSubject(PageSubject):
     """How filters are learned: from two pictures, and in a run.
 
     Parameters

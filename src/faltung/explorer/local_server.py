@@ -25,7 +25,7 @@ from faltung.explorer.gatekeeper import Gatekeeper
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
-    from faltung.explorer.explored import Explorer
+    from faltung.explorer.subject import Shown
 
 __all__ = ["LARGEST_BODY", "LARGEST_TEXT", "LocalServer", "application"]
 
@@ -42,7 +42,7 @@ class LocalServer:
 
     Parameters
     ----------
-    explorer : Explorer
+    explorer : Shown
         What the page shows.
     port : int
         Its port; 0 finds a free one.
@@ -55,7 +55,7 @@ class LocalServer:
         The port is taken.
     """
 
-    def __init__(self, explorer: Explorer, port: int = 0, allowed_hosts: Iterable[str] = ()) -> None:
+    def __init__(self, explorer: Shown, port: int = 0, allowed_hosts: Iterable[str] = ()) -> None:
         self._token = secrets.token_urlsafe(24)
         self._socket = _bound(port)
         app = application(explorer, self._token, allowed_hosts)
@@ -102,7 +102,7 @@ def _bound(port: int) -> socket.socket:
     return listener
 
 
-def application(explorer: Explorer, token: str, allowed_hosts: Iterable[str] = ()) -> ASGIApp:
+def application(explorer: Shown, token: str, allowed_hosts: Iterable[str] = ()) -> ASGIApp:
     """Return the ASGI application: the page, its questions, and a gatekeeper before both."""
     desk = _Desk(explorer)
 
@@ -121,7 +121,7 @@ class _RefusedQuestionError(Exception):
 class _Desk:
     """Where questions are answered: a few at a time, each in a thread of its own."""
 
-    def __init__(self, explorer: Explorer) -> None:
+    def __init__(self, explorer: Shown) -> None:
         self._explorer = explorer
         self._slots = asyncio.Semaphore(_ANSWERED)
         self._waiting = 0

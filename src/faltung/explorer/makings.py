@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from faltung.explorer.network_run import NetworkRun, Step, numbers
+from faltung.errors import ArgumentError
+from faltung.explorer.network_run import NetworkRun, NetworkStep, numbers
 from faltung.inspect.captured_run import Operation, Place
 
 __all__ = ["contributions", "making", "weights"]
@@ -26,7 +27,7 @@ _POINTWISE = (
 _MOST_CONTRIBUTIONS = 64
 
 
-def making(run: NetworkRun, step: Step) -> _Making:
+def making(run: NetworkRun, step: NetworkStep) -> _Making:
     """Return how a step makes its result: the kind of computation, its numbers, and the tensors that it reads.
 
     The kind ``other`` is one that the page does not take apart.
@@ -47,11 +48,11 @@ def making(run: NetworkRun, step: Step) -> _Making:
     return made or {"kind": "other", "inputs": [number for _, _, number in step.operands]}
 
 
-def _other(run: NetworkRun, step: Step) -> _Making | None:
+def _other(run: NetworkRun, step: NetworkStep) -> _Making | None:
     return None
 
 
-def _convolution(run: NetworkRun, step: Step) -> _Making | None:
+def _convolution(run: NetworkRun, step: NetworkStep) -> _Making | None:
     given = step.operation.arguments
     names = {name for name, _, _ in step.operands}
     shape = run.shape(_operand(step, "input")) if "input" in names else ()
@@ -68,8 +69,8 @@ def _convolution(run: NetworkRun, step: Step) -> _Making | None:
     }
 
 
-def _pooling(how: str) -> Callable[[NetworkRun, Step], _Making | None]:
-    def made(run: NetworkRun, step: Step) -> _Making | None:
+def _pooling(how: str) -> Callable[[NetworkRun, NetworkStep], _Making | None]:
+    def made(run: NetworkRun, step: NetworkStep) -> _Making | None:
         given = step.operation.arguments
         axes = len(run.shape(step.result)) - 1
         if axes not in (1, 2):
@@ -89,8 +90,8 @@ def _pooling(how: str) -> Callable[[NetworkRun, Step], _Making | None]:
     return made
 
 
-def _adaptive(how: str) -> Callable[[NetworkRun, Step], _Making | None]:
-    def made(run: NetworkRun, step: Step) -> _Making | None:
+def _adaptive(how: str) -> Callable[[NetworkRun, NetworkStep], _Making | None]:
+    def made(run: NetworkRun, step: NetworkStep) -> _Making | None:
         if len(run.shape(step.result)) not in (2, 3):
             return None
         return {"kind": "adaptive pooling", "how": how, "inputs": [_operand(step, "self")]}
@@ -98,7 +99,7 @@ def _adaptive(how: str) -> Callable[[NetworkRun, Step], _Making | None]:
     return made
 
 
-def _mean(run: NetworkRun, step: Step) -> _Making | None:
+def _mean(run: NetworkRun, step: NetworkStep) -> _Making | None:
     """Mean over all positions of each channel."""
     source = _operand(step, "self")
     feature = run.features[source]
@@ -114,8 +115,8 @@ def _mean(run: NetworkRun, step: Step) -> _Making | None:
     return {"kind": "mean", "inputs": [source]}
 
 
-def _linear(matrix: str, vector: str, bias: str | None) -> Callable[[NetworkRun, Step], _Making | None]:
-    def made(run: NetworkRun, step: Step) -> _Making | None:
+def _linear(matrix: str, vector: str, bias: str | None) -> Callable[[NetworkRun, NetworkStep], _Making | None]:
+    def made(run: NetworkRun, step: NetworkStep) -> _Making | None:
         if {name for name, _, _ in step.operands} != {vector}:
             return None
         given = step.operation.arguments
@@ -130,14 +131,14 @@ def _linear(matrix: str, vector: str, bias: str | None) -> Callable[[NetworkRun,
     return made
 
 
-def _batch_norm(run: NetworkRun, step: Step) -> _Making | None:
+def _batch_norm(run: NetworkRun, step: NetworkStep) -> _Making | None:
     given = step.operation.arguments
     if given.get("training") or {name for name, _, _ in step.operands} != {"input"}:
         return None
     return {"kind": "batch norm", "inputs": [_operand(step, "input")], "eps": given["eps"]}
 
 
-def _group_norm(run: NetworkRun, step: Step) -> _Making | None:
+def _group_norm(run: NetworkRun, step: NetworkStep) -> _Making | None:
     given = step.operation.arguments
     if {name for name, _, _ in step.operands} != {"input"}:
         return None
@@ -151,8 +152,8 @@ def _group_norm(run: NetworkRun, step: Step) -> _Making | None:
     return {"kind": "layer norm", "inputs": [source], "eps": given["eps"]}
 
 
-def _softmax(logarithm: bool) -> Callable[[NetworkRun, Step], _Making | None]:
-    def made(run: NetworkRun, step: Step) -> _Making | None:
+def _softmax(logarithm: bool) -> Callable[[NetworkRun, NetworkStep], _Making | None]:
+    def made(run: NetworkRun, step: NetworkStep) -> _Making | None:
         source = _operand(step, "self")
         axis, axes = step.operation.arguments["dim"], len(run.features[source].place.shape)
         if axis % axes != run.features[source].axis:
@@ -162,8 +163,8 @@ def _softmax(logarithm: bool) -> Callable[[NetworkRun, Step], _Making | None]:
     return made
 
 
-def _padded(mode: str) -> Callable[[NetworkRun, Step], _Making | None]:
-    def made(run: NetworkRun, step: Step) -> _Making | None:
+def _padded(mode: str) -> Callable[[NetworkRun, NetworkStep], _Making | None]:
+    def made(run: NetworkRun, step: NetworkStep) -> _Making | None:
         given = step.operation.arguments
         axes = len(run.shape(step.result)) - 1
         amounts = given["pad"] if "pad" in given else given["padding"]
@@ -181,7 +182,7 @@ def _padded(mode: str) -> Callable[[NetworkRun, Step], _Making | None]:
     return made
 
 
-def _joined(run: NetworkRun, step: Step) -> _Making | None:
+def _joined(run: NetworkRun, step: NetworkStep) -> _Making | None:
     numbers_of = [number for _, _, number in step.operands]
     places = step.operation.arguments["tensors"]
     axis = step.operation.arguments["dim"] % len(places[0].shape)
@@ -190,7 +191,7 @@ def _joined(run: NetworkRun, step: Step) -> _Making | None:
     return {"kind": "concatenation", "inputs": numbers_of, "counts": [run.shape(each)[0] for each in numbers_of]}
 
 
-def _pointwise(run: NetworkRun, step: Step) -> _Making | None:
+def _pointwise(run: NetworkRun, step: NetworkStep) -> _Making | None:
     """Functions of the numbers at one position: operands are tensors, constants by channel, or numbers."""
     operation = step.operation
     if operation.name not in _POINTWISE:
@@ -212,7 +213,7 @@ def _pointwise(run: NetworkRun, step: Step) -> _Making | None:
     return {"kind": "pointwise", "function": operation.name, "parts": parts, "inputs": [*varying.values()]}
 
 
-_KINDS: Mapping[str, Callable[[NetworkRun, Step], _Making | None]] = {
+_KINDS: Mapping[str, Callable[[NetworkRun, NetworkStep], _Making | None]] = {
     "convolution": _convolution,
     "max_pool2d_with_indices": _pooling("max"),
     "avg_pool2d": _pooling("mean"),
@@ -234,7 +235,7 @@ _KINDS: Mapping[str, Callable[[NetworkRun, Step], _Making | None]] = {
 }
 
 
-def weights(run: NetworkRun, step: Step, channel: int) -> dict[str, Any]:
+def weights(run: NetworkRun, step: NetworkStep, channel: int) -> dict[str, Any]:
     """Return the constants with which a step makes one channel.
 
     Examples
@@ -290,7 +291,7 @@ def _taps(
     return {"taps": numbers(taps), "first": first, "bias": None if bias is None else float(bias[channel])}
 
 
-def _by_channel(run: NetworkRun, step: Step, name: str) -> torch.Tensor | None:
+def _by_channel(run: NetworkRun, step: NetworkStep, name: str) -> torch.Tensor | None:
     """Return a constant in the shape (channels or 1, ...) of the result; None if it cannot be laid over it."""
     value = run.constant(step.operation, name)
     if value is None:
@@ -302,7 +303,7 @@ def _by_channel(run: NetworkRun, step: Step, name: str) -> torch.Tensor | None:
     return laid if laid.ndim == len(run.shape(step.result)) else None
 
 
-def _operand(step: Step, name: str) -> int:
+def _operand(step: NetworkStep, name: str) -> int:
     return next(number for argument, _, number in step.operands if argument == name)
 
 
@@ -312,7 +313,7 @@ def _last(value: Any, axes: int) -> list[int]:
     return (listed * axes if len(listed) == 1 else listed)[-axes:]
 
 
-def contributions(run: NetworkRun, step: Step, channel: int, position: tuple[int, ...]) -> dict[str, Any]:
+def contributions(run: NetworkRun, step: NetworkStep, channel: int, position: tuple[int, ...]) -> dict[str, Any]:
     """Return which numbers one result depends on, and how much: its derivatives, times these numbers.
 
     Their sum is the result where the operation is linear in them, such as interpolation or padding.
@@ -335,13 +336,11 @@ def contributions(run: NetworkRun, step: Step, channel: int, position: tuple[int
     arguments = {**step.operation.arguments}
     for name in arguments:
         arguments[name] = _filled(run, step, name, leaves)
-    with torch.enable_grad():
-        result = step.operation.function(**arguments)
-        first = result if isinstance(result, torch.Tensor) else result[0]
-        number = run.by_channel(first, run.features[step.result].axis)[(channel, *position)]
-    gradients: list[torch.Tensor | None] = [None] * len(leaves)
-    if number.requires_grad:
-        gradients = [*torch.autograd.grad(number, [*leaves.values()], allow_unused=True)]
+    try:
+        number, gradients = _derivatives(run, step, arguments, (channel, *position), [*leaves.values()])
+    except (RuntimeError, NotImplementedError) as error:
+        remedy = "Its result is shown as it is."
+        raise ArgumentError("layer", "an operation with derivatives", step.kind, remedy) from error
     parts: list[tuple[int, list[int], float, float]] = []
     total, count = 0.0, 0
     for (tensor, values), gradient in zip(leaves.items(), gradients, strict=True):
@@ -365,17 +364,37 @@ def contributions(run: NetworkRun, step: Step, channel: int, position: tuple[int
     return {"value": float(number.detach()), "sum": total, "count": count, "parts": shown}
 
 
-def _filled(run: NetworkRun, step: Step, name: str, leaves: Mapping[int, torch.Tensor]) -> Any:
+def _derivatives(
+    run: NetworkRun,
+    step: NetworkStep,
+    arguments: Mapping[str, Any],
+    index: tuple[int, ...],
+    leaves: list[torch.Tensor],
+) -> tuple[torch.Tensor, list[torch.Tensor | None]]:
+    """Run an operation again; return one of its results, and its derivative for each tensor."""
+    with torch.enable_grad():
+        result = step.operation.function(**arguments)
+        first = result if isinstance(result, torch.Tensor) else result[0]
+        number = run.by_channel(first, run.features[step.result].axis)[index]
+    if number.is_complex():
+        raise NotImplementedError("complex numbers")
+    if not number.requires_grad:
+        return number, [None] * len(leaves)
+    return number, [*torch.autograd.grad(number, leaves, allow_unused=True)]
+
+
+def _filled(run: NetworkRun, step: NetworkStep, name: str, leaves: Mapping[int, torch.Tensor]) -> Any:
     """Return an argument of an operation with tensors in place of where they were."""
     value = step.operation.arguments[name]
     numbered = {item: number for argument, item, number in step.operands if argument == name}
 
-    def own(number: int) -> torch.Tensor | None:
-        return leaves[number].clone() if number in leaves else run.features[number].values
+    def own(number: int, place: Place) -> torch.Tensor | None:
+        kept = leaves[number].clone() if number in leaves else run.features[number].values
+        return None if kept is None else kept.reshape(place.shape)  # a view may have further axes of length one
 
     if isinstance(value, Place):
-        return own(numbered[None]) if None in numbered else run.constant(step.operation, name)
+        return own(numbered[None], value) if None in numbered else run.constant(step.operation, name)
     if isinstance(value, list) and any(isinstance(item, Place) for item in value):
-        return [own(numbered[item]) if item in numbered else step.operation.values.get(place)
+        return [own(numbered[item], place) if item in numbered else step.operation.values.get(place)
                 for item, place in enumerate(value)]  # fmt: skip
     return value

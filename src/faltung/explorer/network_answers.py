@@ -18,7 +18,7 @@ from faltung.explorer.exciting_patches import ExcitingPatches
 from faltung.explorer.field_numbers import Fields, field_numbers
 from faltung.explorer.makings import contributions, making, weights
 from faltung.explorer.moved_maps import FILLS, differences, moved
-from faltung.explorer.network_run import NetworkRun, Step, numbers
+from faltung.explorer.network_run import NetworkRun, NetworkStep, numbers
 from faltung.explorer.network_source import NetworkSource
 from faltung.explorer.seen_positions import box_of, measured_field, reached_positions, seen_positions
 from faltung.inspect.captured_run import Operation, Place
@@ -118,6 +118,8 @@ class NetworkAnswers:
             )
         return {
             "layers": layers,
+            "parameters": sum(parameter.numel() for parameter in self.source.network.parameters()),
+            "multiplyAdds": sum(map(multiply_adds, run.captured.operations)),
             "input": numbers(self._input(asked)),
             "outputs": [*_outputs(run)],
             "probabilities": self._probabilities(run),
@@ -127,6 +129,8 @@ class NetworkAnswers:
     def _notes(self, run: NetworkRun) -> Iterator[str]:
         if len(run.steps) < run.all_steps:
             yield f"{run.all_steps:,} operations ran; the first {len(run.steps):,} are shown."
+        if not run.steps:
+            yield "Nothing in this network depends on the input."
         if run.too_large:
             yield "The maps of this network have too many numbers to be kept; those of later layers are missing."
         hidden = [step.name for step in run.steps if len(run.shape(step.result)) > 3]
@@ -292,11 +296,11 @@ class NetworkAnswers:
         self._runs.move_to_end(key)
         return run
 
-    def _step(self, run: NetworkRun, layer: int) -> Step:
+    def _step(self, run: NetworkRun, layer: int) -> NetworkStep:
         _check("layer", layer, len(run.steps))
         return run.steps[layer]
 
-    def _check_position(self, run: NetworkRun, step: Step, channel: int, position: list[int]) -> None:
+    def _check_position(self, run: NetworkRun, step: NetworkStep, channel: int, position: list[int]) -> None:
         shape = run.shape(step.result)
         if len(position) != len(shape) - 1:
             raise ArgumentError("position", f"{len(shape) - 1} numbers", f"{len(position)}")

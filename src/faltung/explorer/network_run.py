@@ -19,7 +19,7 @@ from faltung.inspect.guarded import guarded
 from faltung.inspect.layer_rows import layer_rows
 from faltung.inspect.supports import needs_values
 
-__all__ = ["Feature", "NetworkRun", "Step", "numbers"]
+__all__ = ["Feature", "NetworkRun", "NetworkStep", "numbers"]
 
 #: At most so many numbers are kept of all tensors.
 _KEPT_NUMBERS = 60_000_000
@@ -56,7 +56,7 @@ class Feature:
 
 
 @dataclass(frozen=True, eq=False)
-class Step:
+class NetworkStep:
     """One operation that makes feature maps from earlier ones.
 
     Parameters
@@ -258,8 +258,8 @@ def _same_numbers(place: Place, other: Place) -> bool:
     return axes == others
 
 
-def _steps(captured: Captured, kept: _KeptValues) -> tuple[Step, ...]:
-    steps: list[Step] = []
+def _steps(captured: Captured, kept: _KeptValues) -> tuple[NetworkStep, ...]:
+    steps: list[NetworkStep] = []
     names = _names(captured, kept.uses)
     for index, use in kept.uses.items():
         if len(steps) == _MOST_STEPS:
@@ -277,7 +277,7 @@ def _steps(captured: Captured, kept: _KeptValues) -> tuple[Step, ...]:
         made = _channel_axis(operation, operation.results[0])
         fixed = operation.name in _LAST_AXIS or operation.name == "convolution"
         kept.features[use.result].axis = inherited[0] if inherited and not fixed else made
-        steps.append(Step(*names[index], index, operation, use.result, use.operands))
+        steps.append(NetworkStep(*names[index], index, operation, use.result, use.operands))
     return tuple(steps)
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from faltung.errors import ArgumentError, MissingExtraError
-from faltung.explorer.subject import Question, Subject
+from faltung.explorer.subject import PageSubject, Question
 
 if TYPE_CHECKING:
     from faltung.explorer.network_answers import NetworkAnswers
@@ -23,7 +23,7 @@ _STORED_BYTES = 10_000_000
 _TILES = 16  # maps that the page asks for at once
 
 
-class NetworkSubject(Subject):
+class NetworkSubject(PageSubject):
     r"""A network, by default a small classifier that is part of this package.
 
     Nothing is read or run before the page asks, unless a network is given, which must accept its example.

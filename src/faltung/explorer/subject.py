@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import Any, Protocol
 
-__all__ = ["Question", "Subject"]
+__all__ = ["PageSubject", "Question", "Shown"]
 
 Question = Callable[..., object]
 """A function of keyword arguments, as `packing.unpack` returns them; it raises a `FaltungError` on wrong ones."""
 
 
-class Subject(ABC):
+class PageSubject(ABC):
     """One thing that the page shows: pictures and kernels, a network, or a run.
 
     Whatever comes from the page may come from anyone: a question checks its arguments, bounds its work, and never
@@ -41,3 +41,18 @@ class Subject(ABC):
         asks, and hold no arrays.
         """
         return iter(())
+
+
+class Shown(Protocol):
+    """What a host has of an explorer: what the page needs at once, and the answers to its questions."""
+
+    version: str
+
+    def content(self) -> dict[str, object]:
+        """Return a value for `packing.pack`."""
+
+    def reply(self, question: object, arguments: object, data: bytes | memoryview) -> tuple[dict[str, Any], bytes]:
+        """Return a packed answer."""
+
+    def page(self, host: str, **traits: object) -> tuple[str, str]:
+        """Return the page as HTML, and its content security policy."""

@@ -8,7 +8,7 @@ import numpy as np
 
 from faltung.errors import ArgumentError, ArgumentTypeError
 from faltung.explorer.decoding import decoded
-from faltung.explorer.subject import Question, Subject
+from faltung.explorer.subject import PageSubject, Question
 
 __all__ = ["MOST_BYTES", "UploadSubject"]
 
@@ -17,7 +17,7 @@ MOST_BYTES = 48 * 2**20
 _LONGEST_NAME = 255
 
 
-class UploadSubject(Subject):
+class UploadSubject(PageSubject):
     """Files of the user, which are read from their bytes; a page never names a file."""
 
     name = "upload"

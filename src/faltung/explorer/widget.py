@@ -11,7 +11,7 @@ from faltung.explorer.es_module import es_module
 from faltung.explorer.packing import pack
 
 if TYPE_CHECKING:
-    from faltung.explorer.explored import Explorer
+    from faltung.explorer.subject import Shown
 
 __all__ = ["ExplorerWidget"]
 
@@ -21,7 +21,7 @@ class ExplorerWidget(AnyWidget):
 
     Parameters
     ----------
-    explorer : Explorer
+    explorer : Shown
         What is shown.
     """
 
@@ -31,7 +31,7 @@ class ExplorerWidget(AnyWidget):
     content = traitlets.Dict().tag(sync=True)
     data = traitlets.Bytes().tag(sync=True)  # of the arrays; a trait of its own, as hosts lose bytes inside of others
 
-    def __init__(self, explorer: Explorer) -> None:
+    def __init__(self, explorer: Shown) -> None:
         content, data = pack(explorer.content())
         super().__init__(version=explorer.version, content=content, data=data)
         self._explorer = explorer

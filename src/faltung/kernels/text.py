@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -35,6 +35,8 @@ def spell(value: object) -> str:
         value = value.item()
     if isinstance(value, str):  # the name of an axis
         return repr(value)
+    if isinstance(value, Mapping):  # lengths by the names of axes
+        return str({name: _plain(length) for name, length in value.items()})
     if isinstance(value, Sequence | np.ndarray):
         items = [spell(item) for item in value]
         return f"({items[0]},)" if len(items) == 1 else f"({', '.join(items)})"
@@ -44,6 +46,12 @@ def spell(value: object) -> str:
         number = float(value)
         return str(int(number)) if number.is_integer() and abs(number) < 1e15 else repr(number)
     return str(value)
+
+
+def _plain(length: object) -> object:
+    """Return a number of NumPy as one of Python; durations stay as they are."""
+    number = isinstance(length, np.number) and not isinstance(length, np.timedelta64)
+    return length.item() if number else length  # type: ignore[attr-defined]
 
 
 def spell_taps(taps: TapArray, origin: tuple[int, ...]) -> str:

@@ -120,6 +120,7 @@ class Trainer:
         self._rows: list[dict[str, object]] = []
         self._checkpoints: list[Checkpoint] = []
         self._written = -math.inf
+        self._continued = 0  # epochs that a checkpoint held, which are told again one after the other
 
     def train(
         self,
@@ -136,6 +137,7 @@ class Trainer:
         """
         checkpoint = Checkpoint(self.run, name)
         self._checkpoints.append(checkpoint)
+        self._continued = 0
         keeper = self.timekeeper
         if keeper is not None:
             recipe = keeper.recipe(name, recipe)
@@ -151,15 +153,20 @@ class Trainer:
                 checkpoint=checkpoint,
                 filters=FilterHistory(self.run, name) if keep_filters else None,
                 on_epoch=lambda record: self._record(name, record),
-                on_continue=lambda done, epochs: self._on_continue(name, done, epochs),
+                on_continue=lambda done, epochs: self._go_on(name, done, epochs),
                 revise=lambda record: keeper.revise(name, record) if keeper else record.epochs,
             )
         self._write_history()
         return TrainedCandidate(name, network, objective, tuple(history))
 
+    def _go_on(self, name: str, done: int, epochs: int) -> None:
+        self._continued = done
+        self._on_continue(name, done, epochs)
+
     def _record(self, name: str, record: EpochRecord) -> None:
         self._rows.append({"network": name, "epoch": record.epoch, "seconds": record.seconds, **record.measures})
-        if time.monotonic() > self._written + _INTERVAL:
+        due = time.monotonic() > self._written + _INTERVAL and record.epoch > self._continued
+        if due or record.epoch == self._continued:
             self._write_history()
         self._on_epoch(name, record)
 

@@ -23,7 +23,7 @@ export function keepInAddress(app, store) {
     written = location.hash.slice(1);
     const refused = store.fromText(written);
     view = store.get("view");
-    if (refused.length) app.announce(`The link says what this page does not know, and that was left out: ${refused.join(", ")}.`);
+    if (refused.length) app.warn(`The link says what this page does not know, and that was left out: ${refused.join(", ")}.`);
   };
   read();
   app.untilClosed(store.on(["view"], write));

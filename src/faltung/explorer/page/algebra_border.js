@@ -100,7 +100,7 @@ const WHY = {
 };
 
 // The largest difference, how many outputs differ, and how far from the border (1: the outermost samples).
-export function factsOf(apart, size) {
+function factsOf(apart, size) {
   const { shape, data } = apart;
   const width = shape.at(-1);
   let [most, count, far] = [0, 0, 0];

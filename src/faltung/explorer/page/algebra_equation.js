@@ -5,6 +5,7 @@ import { OPERATIONS } from "./algebra_operations.js";
 import { rangeFor } from "./colours.js";
 import { button, numeric, segmented } from "./controls.js";
 import { h, number } from "./dom.js";
+import { chosenKernel, kernelRows } from "./filter_state.js";
 import { pythonOf } from "./kernel_descriptions.js";
 import { KernelEditor, textOf } from "./kernel_editor.js";
 import { KernelPicture } from "./kernel_picture.js";
@@ -22,7 +23,7 @@ export class EquationPanel {
       n: [numeric(app, "algebra.n", "n, the number of times", { min: 1, max: 8 }), h("p", { class: "hint" }, "f ∗ f ∗ … ∗ f. Try a box: after a few times it is almost a Gaussian, whatever it was.")],
       a: [numeric(app, "algebra.a", "a, a number", { min: -100, max: 100, step: "any" }), h("p", { class: "hint" }, "Every tap times a. Kernels can be added and multiplied by numbers: they are a linear space.")],
     };
-    this.first = slot("f", this.editors.f.element);
+    this.first = slot("f", this.editors.f.element, button("Take the kernel of the Filter view", () => this.#takeChosen()));
     this.second = slot("g", this.editors.g.element);
     this.sign = h("span", { class: "sign" });
     this.picture = new KernelPicture({ most: 7 });
@@ -32,7 +33,7 @@ export class EquationPanel {
     this.rules = h("ul", { class: "rules" });
     this.factors = h("div", { class: "outer-product" });
     this.result = h("section", { class: "slot result", "aria-label": "The result" }, h("h2", {}),
-      h("div", { class: "row call" }, this.call, button("Take it as f", () => this.#take("f")), button("Take it as g", () => this.#take("g"))),
+      h("div", { class: "row call" }, this.call, button("Take it as f", () => this.#take("f")), button("Take it as g", () => this.#take("g")), button("See it in the Filter view", () => this.#show())),
       this.python, this.picture.element, this.tapSum.element, this.rules, this.factors);
     const choices = Object.entries(OPERATIONS).map(([name, { title }]) => [name, title]);
     this.element = h("section", { "aria-label": "Kernels" }, segmented(app, "algebra.operation", "Make of f and g", choices),
@@ -89,13 +90,26 @@ export class EquationPanel {
     this.app.announce(`${name} is now ${this.text}.`);
   }
 
+  // The kernel that is edited in the filter view becomes f.
+  #takeChosen() {
+    const rows = kernelRows(this.app.store);
+    if (!rows) return;
+    const { out, channel } = chosenKernel(this.app.store, rows);
+    this.app.store.set({ "algebra.f": rows[out][channel] });
+  }
+
+  // The result becomes the kernel of the filter view.
+  #show() {
+    this.app.store.set({ "filter.kernels": [[{ source: "text", text: this.text, written: true }]], "filter.chosen": [0, 0], view: "filter" });
+  }
+
   close() {
     this.picture.close();
     for (const editor of Object.values(this.editors)) editor.close();
   }
 }
 
-function slot(title, content) {
+function slot(title, ...content) {
   return h("section", { class: "slot", "aria-label": `Kernel ${title}` }, h("h2", {}, title), content);
 }
 

@@ -9,7 +9,7 @@ import { RoutesPanel } from "./algebra_routes.js";
 import { MODES } from "./borders.js";
 import { button, field } from "./controls.js";
 import { h } from "./dom.js";
-import { kernelFrom } from "./kernel_descriptions.js";
+import { askForKernel, kernelFrom } from "./kernel_descriptions.js";
 import { KernelEditor, textOf } from "./kernel_editor.js";
 import { sumOf } from "./convolution.js";
 import { MapView } from "./map_view.js";
@@ -35,7 +35,7 @@ const TRIES = [
   ["Smooth, then find edges", "product", { name: "binomial", arguments: { order: 2 } }, { name: "sobel", arguments: { axis: 1 } }],
   ["A box, again and again", "power", { name: "box", arguments: { size: 3 } }, null],
   ["What smoothing removes", "difference", { name: "delta" }, { name: "gaussian", arguments: { sigma: 2 } }],
-  ["Two Gaussians are one", "product", { name: "gaussian", arguments: { sigma: 1.5 } }, { name: "gaussian", arguments: { sigma: 2 } }],
+  ["Two blurs are one blur", "product", { name: "gaussian", arguments: { sigma: 1.5 } }, { name: "gaussian", arguments: { sigma: 2 } }],
   ["A shift, and back", "product", { source: "table", table: { taps: [[0, 0, 0], [0, 0, 0], [0, 0, 1]], origin: [1, 1] }, line: { taps: [0, 0, 1], origin: [1] } },
     { source: "table", table: { taps: [[1, 0, 0], [0, 0, 0], [0, 0, 0]], origin: [1, 1] }, line: { taps: [1, 0, 0], origin: [1] } }],
 ];
@@ -102,8 +102,8 @@ class AlgebraView {
 
   #lawsSection() {
     this.thirdName = h("code", {});
-    return h("section", { "aria-label": "Laws" }, h("h2", {}, "Laws to try: change f, g or h, and see which still hold"),
-      h("details", { class: "third" }, h("summary", {}, "The third kernel, h: ", this.thirdName), this.third.element), this.laws.element);
+    this.thirdPart = h("details", { class: "third" }, h("summary", {}, "The third kernel, h: ", this.thirdName), this.third.element);
+    return h("section", { "aria-label": "Laws" }, h("h2", {}, "Laws to try: change f, g or h, and see which still hold"), this.thirdPart, this.laws.element);
   }
 
   #changed(keys) {
@@ -122,12 +122,23 @@ class AlgebraView {
         kernels[name] = kernelFrom(this.store.get(`algebra.${name}`), this.input.ndim);
       } catch (error) {
         problems[name] = error.message;
+        if (error.beyond) this.#askPython(this.store.get(`algebra.${name}`).text);
       }
     }
     return { kernels, problems };
   }
 
+  // An expression that only Python can read.
+  async #askPython(text) {
+    try {
+      if (await askForKernel(this.app.host, text, this.input.ndim)) this.rebuild();
+    } catch (error) {
+      this.#complain(error.message);
+    }
+  }
+
   async rebuild() {
+    delete this.place.dataset.ready;
     this.abort.abort();
     this.abort = new AbortController();
     const { signal } = this.abort;
@@ -137,10 +148,12 @@ class AlgebraView {
     const operation = Object.hasOwn(OPERATIONS, this.store.get("algebra.operation")) ? this.store.get("algebra.operation") : "product";
     const mode = MODES.includes(this.store.get("algebra.mode")) ? this.store.get("algebra.mode") : MODES[0];
     const x = pictureOf(this.input);
-    const complete = Object.keys(problems).length === 0;
+    const complete = Boolean(kernels.f && kernels.g);
     const made = complete ? this.#made(operation, kernels, x) : null;
     this.equation.show(kernels, problems, operation, made);
     this.third.update(problems.h ?? "");
+    this.thirdPart.open ||= Boolean(problems.h);
+    this.laws.element.classList.toggle("stale", !kernels.h);
     this.thirdName.textContent = kernels.h ? textOf(kernels.h) : "?";
     this.place.classList.toggle("stale", !made);
     if (complete) this.#complain(made ? "" : this.problem);
@@ -148,9 +161,10 @@ class AlgebraView {
     try {
       const run = (chain) => passesOnce(x, chain, mode, signal);
       await this.routes.show({ x, input: this.input, operation, kernels, made, run, signal });
-      this.app.announce(`${OPERATIONS[operation].title} has ${made.taps.shape.join(" by ")} taps. ${this.routes.conclusion}`);
+      if (this.seen) this.app.announce(`${OPERATIONS[operation].title} has ${made.taps.shape.join(" by ")} taps. ${this.routes.conclusion}`);
+      this.seen = true; // the first time, nothing was asked for
       await this.border.show({ x, f: kernels.f, g: kernels.g, view: this.#differenceView(), mode, signal });
-      await this.laws.show(kernels, run, signal);
+      if (kernels.h) await this.laws.show(kernels, run, signal);
       this.place.dataset.ready = "true"; // everything of the present state is shown
     } catch (error) {
       if (error instanceof RangeError) this.#complain(error.message); // kernels that are too large for a law
@@ -160,7 +174,6 @@ class AlgebraView {
 
   // The kernel of the operation; null if there is none that can be shown, and then `problem` says why.
   #made(operation, kernels, x) {
-    delete this.place.dataset.ready;
     try {
       const made = OPERATIONS[operation].kernel(kernels);
       const taps = made.factors ? made.factors.reduce((sum, { data }) => sum + data.length, 0) : made.taps.data.length;

@@ -18,8 +18,7 @@ export function filtered(x, kernel, options = {}) {
 
 let pausedAt = 0; // when the page could last answer, whoever computes
 
-// The same, without keeping the page from answering. `signal`: an AbortSignal that ends it; `progress(part)` hears of the part
-// that is done.
+// The same, without keeping the page from answering. `signal`: an AbortSignal that ends it; `progress(part)` is told how much is done.
 export async function filteredInSlices(x, kernel, options = {}, signal = undefined, progress = undefined) {
   const work = filtering(x, kernel, options);
   for (let part = 0; ;) {
@@ -35,12 +34,7 @@ export async function filteredInSlices(x, kernel, options = {}, signal = undefin
   }
 }
 
-// Samples before the first count as `cval` (0), and y[n] is made of x[n], x[n - 1], ... only: of the past.
-export function causal(x, kernel, options = {}) {
-  return filtered(x, causalKernel(kernel, options.operation), { mode: "constant", ...options });
-}
-
-// The kernel with its origin moved so that no output needs a later sample.
+// The kernel with its origin moved, so that y[n] is made of x[n], x[n - 1], ... only: of the past.
 export function causalKernel(kernel, operation = "convolve") {
   const origin = kernel.taps.shape.map((size) => (operation === "convolve" ? 0 : size - 1));
   return { taps: kernel.taps, factors: kernel.factors, origin };
@@ -85,13 +79,6 @@ function* correlating(source, taps, axes, begin = 0, share = 1) {
 
 function addMultiple(line, samples, tap, first, stride) {
   for (let column = 0, from = first; column < line.length; column += 1, from += stride) line[column] += tap * samples[from];
-}
-
-// Several channels in, several out: bank[out][in] is the kernel from one to the other. Returns the map of each kernel, and
-// for each channel out the sum of its maps.
-export function filteredChannels(channels, bank, options = {}) {
-  const maps = bank.map((kernels) => kernels.map((kernel, index) => filtered(channels[index], kernel, options)));
-  return { maps, sums: maps.map(sumOf) };
 }
 
 // The sum of arrays of one shape.

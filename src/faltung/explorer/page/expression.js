@@ -22,7 +22,7 @@ const CONSTANTS = { pi: { number: Math.PI, kind: "real" }, True: { number: 1, ki
 const CALLS = [...Object.keys(NAMED), "kernel", "Kernel"];
 
 // What is wrong with a text, and at which index. `beyond`: Python may be able to read it all the same.
-export class ExpressionError extends Error {
+class ExpressionError extends Error {
   constructor(message, position, beyond = false) {
     super(`${message} (at column ${position + 1})`);
     this.position = position;

@@ -25,20 +25,23 @@ export function times(numbers) {
 
 // A sentence for a newcomer. `lengths`: those of the input.
 export function fieldSentence(layer, lengths) {
-  if (layer.field === "whole") return `One value of this layer sees the whole input, ${times(lengths)} samples.`;
+  if (layer.field === "whole") return `One value of this layer sees the whole input${lengths.length ? `, ${times(lengths)} samples` : ""}.`;
   if (layer.field === "nothing") return "This layer depends on other inputs only, not on this one.";
   if (!layer.field) return "";
-  const sizes = layer.field.map(({ size }) => size);
-  const samples = sizes.every((size) => size === 1) ? "one sample" : `${times(sizes)} samples`;
-  const larger = sizes.some((size, axis) => size > lengths[axis]) ? ` This input has only ${times(lengths)}.` : "";
-  return `One value of this layer sees ${samples} of the input.${larger}`;
+  const larger = layer.field.some(({ size }, axis) => size > lengths[axis]) ? ` This input has only ${times(lengths)}.` : "";
+  return `One value of this layer sees ${samplesOf(layer.field)} of the input.${larger}`;
+}
+
+function samplesOf(field) {
+  const sizes = field.map(({ size }) => size);
+  return sizes.every((size) => size === 1) ? "one sample" : `${times(sizes)} samples`;
 }
 
 // The same, short, for a row.
 export function fieldShort(layer) {
   if (layer.field === "whole") return "one value sees the whole input";
   if (layer.field === "nothing") return "depends on other inputs only";
-  return layer.field ? `one value sees ${times(layer.field.map(({ size }) => size))} samples` : "";
+  return layer.field ? `one value sees ${samplesOf(layer.field)}` : "";
 }
 
 // Step and start, in a sentence.

@@ -21,7 +21,7 @@ export function mountFit(place, app) {
 
 class FitPart {
   constructor(place, app) {
-    Object.assign(this, { app, problem: null, waiting: false, asking: 0, timer: 0 });
+    Object.assign(this, { app, problem: null, waiting: false, asking: 0, timer: 0, drawn: [] });
     this.wrong = h("p", { class: "wrong", role: "alert", hidden: true });
     this.maps = ["Before", "After (the target)", "Output of the filter", "Error: target − output"].map((title) => this.#map(title));
     this.window = new FitWindow();
@@ -147,15 +147,16 @@ class FitPart {
   }
 
   #showMaps() {
-    const { before, target, first } = this.problem;
+    const { before, target, first, ranges: [given, gray] } = this.problem;
     const { output, error } = this.filter;
-    const origin = [first, first];
-    const gray = rangeFor("gray", extent(target));
-    const reach = rangeFor("signed", extent(error))[1];
-    const shown = [[before, "gray", rangeFor("gray", extent(before)), [0, 0]], [target, "gray", gray, [0, 0]], [output, "gray", gray, origin], [error, "signed", [-reach, reach], origin]];
-    shown.forEach(([samples, scale, range, start], index) => {
-      this.maps[index].map.show(samples, { scale, range, origin: start });
-      this.maps[index].map.caption.textContent = scale === "gray" ? `${format(range[0])} (black) to ${format(range[1])} (white)` : `${format(range[0])} (orange) to ${format(range[1])} (purple)`;
+    const inner = [first, first];
+    const shown = [[before, "gray", given, [0, 0]], [target, "gray", gray, [0, 0]], [output, "gray", gray, inner], [error, "signed", rangeFor("signed", extent(error)), inner]];
+    shown.forEach(([samples, scale, range, origin], index) => {
+      const { map } = this.maps[index];
+      if (this.drawn[index] === samples) return;
+      this.drawn[index] = samples;
+      map.show(samples, { scale, range, origin });
+      map.caption.textContent = scale === "gray" ? `${format(range[0])} (black) to ${format(range[1])} (white)` : `${format(range[0])} (orange) to ${format(range[1])} (purple)`;
     });
   }
 

@@ -1,6 +1,7 @@
 // Which filter is closest, and how close is any other? Two pictures, the risk between them, its minimum, and a descent to it.
 
-import { NdArray } from "./array.js";
+import { NdArray, extent } from "./array.js";
+import { rangeFor } from "./colours.js";
 import { filtered } from "./convolution.js";
 import { Descent, firstOutput, kernelFromTaps, riskOf } from "./least_squares.js";
 
@@ -12,6 +13,7 @@ export class FitProblem {
   // or null if it is left to Python.
   constructor({ before, after, truth }, size, risk) {
     Object.assign(this, { before, target: after, truth, size, risk, python: null, descent: null, minimum: null, found: null });
+    this.ranges = [before, after].map((picture) => rangeFor("gray", extent(picture))); // of their colours
   }
 
   static async of(pictures, size, signal) {

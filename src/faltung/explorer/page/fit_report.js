@@ -13,7 +13,7 @@ export function kernelTables(kernels) {
     const lags = (axis) => Array.from({ length: kernel.taps.shape[axis] }, (_, index) => index - kernel.origin[axis]);
     const origin = kernel.origin[0] * kernel.taps.shape[1] + kernel.origin[1];
     table.show(kernel.taps.data, { rows: lags(0), columns: lags(1), scale: "signed", range: [-reach, reach], origin });
-    return h("div", { class: "scrolled" }, table.element);
+    return h("div", { class: "scroll" }, table.element);
   });
 }
 

@@ -30,9 +30,8 @@ export class FitWindow {
     const part = middlePart(window.taps.shape, middle, MOST_LINES);
     const lags = part.map((line, axis) => line.map((index) => index - problem.first + position[axis]));
     const [rows, columns] = lags;
-    const picture = rangeFor("gray", extent(problem.before));
     const signed = (array) => rangeFor("signed", extent(array));
-    this.samples.show(partOf(window.samples, part), { rows, columns, scale: "gray", range: picture });
+    this.samples.show(partOf(window.samples, part), { rows, columns, scale: "gray", range: problem.ranges[0] });
     this.taps.show(partOf(window.taps, part), { rows, columns, scale: "signed", range: signed(window.taps) });
     this.products.show(partOf(window.products, part), { rows, columns, scale: "signed", range: signed(window.products) });
     const target = problem.target.at(...position);

@@ -91,7 +91,7 @@ class HistoryPart {
       chart.element.hidden = lines.length === 0;
       const said = lines.map(({ name, part, points }) => [`${name}, ${part}`, points.find(([x]) => x === epoch)]).filter(([, point]) => point)
         .map(([name, [, value]]) => `${name} ${format(value)}`);
-      chart.show({ lines, range: [Math.min(1, this.last), Math.max(this.last, 2)], cursor: epoch || null, text: `epoch ${epoch}: ${said.join(", ")}` });
+      chart.show({ lines, range: [1, Math.max(2, this.last, ...Object.values(this.watch.run?.planned ?? {}))], cursor: epoch || null, text: `epoch ${epoch}: ${said.join(", ")}` });
     }
     this.scrubber.update();
     this.#showReadout(epoch);

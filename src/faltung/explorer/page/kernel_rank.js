@@ -28,7 +28,7 @@ export function columnAndRow({ taps, factors }) {
 }
 
 // By Jacobi's method: pairs of lines are turned until all are at right angles; their lengths are the singular values.
-export function singularValues({ shape: [rows, columns], data }) {
+function singularValues({ shape: [rows, columns], data }) {
   const tall = rows >= columns;
   const lines = Array.from({ length: tall ? columns : rows }, (_, line) =>
     Float64Array.from({ length: tall ? rows : columns }, (_unused, index) => (tall ? data[index * columns + line] : data[line * columns + index])));

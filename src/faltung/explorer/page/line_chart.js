@@ -146,7 +146,7 @@ function decadeTicks(low, high) {
   const last = Math.max(first + 1, Math.ceil(Math.log10(high) - 1e-9));
   const by = Math.ceil((last - first) / 6);
   const powers = Array.from({ length: last - first + 1 }, (_, index) => 10 ** (first + index)).filter((_, index) => index % by === 0);
-  const all = last - first <= 2 ? powers.flatMap((power) => [power, 2 * power, 5 * power]) : powers;
+  const all = last - first <= 3 ? powers.flatMap((power) => [power, 2 * power, 5 * power]) : powers;
   const below = all.filter((value) => value <= low * 1.000001).at(-1) ?? all[0];
   const above = all.find((value) => value >= high * 0.999999) ?? all.at(-1);
   return all.filter((value) => value >= below && value <= above).map((value) => Number(value.toPrecision(6)));

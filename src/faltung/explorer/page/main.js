@@ -35,6 +35,12 @@ class App {
     this.live.textContent = sentence;
   }
 
+  // Say what is wrong, above the views, until it is dismissed.
+  warn(sentence) {
+    const notice = h("p", { class: "notice wrong", role: "alert" }, sentence, button("Dismiss", () => notice.remove()));
+    this.live.getRootNode().querySelector("main").before(notice);
+  }
+
   // Call `close` when the page ends.
   untilClosed(close) {
     this.closers.push(close);
@@ -64,14 +70,11 @@ function render({ model, el }) {
     const store = new Store(Object.assign({ view: "filter", theme: "auto" }, ...VIEWS.map(({ state }) => state)));
     store.failed = (error) => {
       reportError(error);
-      app.announce(`Something in the page failed: ${error.message}`);
+      app.warn(`Something in the page failed: ${error.message}`);
     };
     const app = new App(host, store, live);
     el.explorer = app; // for who puts the page into another one, and for tests
     store.begin(host.content.state ?? {});
-    if (host.kind === "notebook") el.dataset.lmSuppressShortcuts = "true"; // JupyterLab must not take a typed "d" as its own
-    else keepInAddress(app, store);
-    store.flush();
     assemble(page, app);
     return () => {
       app.close();
@@ -94,6 +97,9 @@ function assemble(page, app) {
     h("footer", {}, app.live),
     help,
   );
+  if (app.host.kind === "notebook") page.getRootNode().host.dataset.lmSuppressShortcuts = "true"; // a typed "d" is no command of JupyterLab
+  else keepInAddress(app, app.store);
+  app.store.flush();
   const theme = () => { page.dataset.theme = themeOf(app); };
   theme();
   app.untilClosed(app.store.on(["theme"], theme));

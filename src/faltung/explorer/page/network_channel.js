@@ -142,7 +142,7 @@ export class ChannelPanel {
     const { layer, channel } = this;
     const found = explain(layer, channel, position, this.tensors, this.weights);
     const torch = plane(this.output, channel).at(...position);
-    const title = position.length ? `Value at (${position.join(", ")})` : "This number";
+    const title = titleOf(position);
     this.numbers.show(title, found, torch, { part: this.part ?? -1, all });
     this.partials.mark(position, windowOf(found));
     this.app.announce(`${title}: ${format(torch)}. ${fieldSentence(layer, this.scene.lengths)}`);
@@ -158,7 +158,7 @@ export class ChannelPanel {
     try {
       const found = await this.scene.data.contributions(layer, channel, position);
       if (!wanted()) return;
-      this.numbers.show(`Value at (${position.join(", ")})`, contributed(found, this.layer), found.value, { part: -1, all: false });
+      this.numbers.show(titleOf(position), contributed(found, this.layer), found.value, { part: -1, all: false });
     } catch (error) {
       if (this.key === key) this.numbers.clear(error.message);
     }
@@ -210,6 +210,10 @@ export class ChannelPanel {
       if (this.key === key) this.patches.replaceChildren(h("p", { class: "hint" }, error.message));
     }
   }
+}
+
+function titleOf(position) {
+  return position.length ? `Value at (${position.join(", ")})` : "This number";
 }
 
 function countsOf({ shape, parameters, multiplyAdds }) {

@@ -15,7 +15,9 @@ export class LayerRows {
     this.observer = new IntersectionObserver((entries) => {
       for (const { target, isIntersecting } of entries) {
         const row = this.rows[Number(target.dataset.layer)];
-        if (isIntersecting && row && !row.seen) row.fill();
+        if (!row) continue;
+        row.visible = isIntersecting;
+        if (isIntersecting && !row.seen) row.fill();
       }
     }, { rootMargin: "400px" });
   }
@@ -33,9 +35,9 @@ export class LayerRows {
     });
   }
 
-  // What of each layer a sample of the input reaches.
+  // What of each layer in view a sample of the input reaches.
   reach(position) {
-    for (const row of this.rows) row.reach(position);
+    for (const row of this.rows) row.reach(row.visible ? position : null);
   }
 
   // Say of each row how well it followed when the input moved.

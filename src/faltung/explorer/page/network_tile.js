@@ -79,6 +79,7 @@ export class Tile {
 
 // Draw a frame over all tiles in an element: `box` of a map of this shape, or nothing.
 export function frame(element, box, shape, kind = "window") {
+  if (!box && !element.classList.contains("framed")) return;
   element.classList.toggle("framed", Boolean(box));
   if (!box) return;
   const [start, stop] = shape.length === 1 ? [[0, ...box.start], [1, ...box.stop]] : [box.start, box.stop];

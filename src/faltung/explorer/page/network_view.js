@@ -50,7 +50,7 @@ class NetworkView {
     this.rows = new LayerRows({ onpick: (layer, channel) => this.open(layer, channel), onhover: (...given) => this.#hoverMap(...given) });
     this.channel = new ChannelPanel(app, {
       open: (layer, channel) => this.open(layer, channel), pin: (position) => app.store.set({ "network.position": position }),
-      mark: (boxes) => this.input.mark(boxes), choose: (sample) => app.store.set({ "network.sample": sample, "network.shift": [] }),
+      mark: (boxes) => this.input.mark(boxes), choose: (sample) => this.#choose(sample),
     });
     this.#build(place);
     for (const part of [this.input, this.rows, this.channel]) app.untilClosed(() => part.close());
@@ -63,6 +63,12 @@ class NetworkView {
     if (layer < 0) return;
     this.forward = null;
     this.app.store.set({ "network.layer": layer, "network.channel": channel, "network.position": [] });
+  }
+
+  // Take a sample as the input, as it is.
+  #choose(sample) {
+    this.#takeOwn(null);
+    this.app.store.set({ "network.sample": sample, "network.shift": [] });
   }
 
   #build(place) {
@@ -144,8 +150,7 @@ class NetworkView {
 
   #showRows() {
     const { layers } = this.run;
-    const parameters = sharedOnce(layers);
-    const work = layers.reduce((sum, { multiplyAdds }) => sum + multiplyAdds, 0);
+    const { parameters, multiplyAdds: work } = this.run;
     const last = [...layers].reverse().find(({ shape, field }) => field && field !== "nothing" && shape.slice(1).some((length) => length > 1));
     this.total.textContent = `${layers.length} operations, ${parameters.toLocaleString("en")} parameters, ${work.toLocaleString("en")} multiply-adds. ${last ? `Layer ${layers.indexOf(last) + 1} is the last one with positions: ${fieldSentence(last, this.lengths).replace("of this layer", "of it").replace("One", "one")}` : ""} Click a map to see how it is made.`;
     this.rows.show(layers, this.data, { scaling: this.app.store.get("network.scale"), which: this.app.store.get("network.which") });
@@ -154,8 +159,7 @@ class NetworkView {
   #change(changed) {
     const any = (keys) => keys.some((key) => changed.has(key));
     if (any(INPUT_KEYS)) {
-      if (changed.has("network.sample")) this.own = this.takenOwn ?? null;
-      this.takenOwn = null;
+      if (changed.has("network.sample")) this.own = null;
       this.#load();
     }
     if (!this.run) return;
@@ -187,7 +191,7 @@ class NetworkView {
     this.last = { layer, channel };
     this.channel.show({ run: this.run, data: this.data, lengths: this.lengths, classes: this.overview.classes, live: this.app.host.live }, layer, channel, position.filter(Number.isInteger));
     if (entered) {
-      this.place.scrollIntoView({ block: "start" });
+      if (this.place.getBoundingClientRect().top < 0) this.place.scrollIntoView({ block: "start" });
       this.channel.title.focus({ preventScroll: true });
     }
   }
@@ -282,11 +286,10 @@ class NetworkView {
     body.replaceChildren(h("p", { class: "hint" }, "Python looks for them …"));
     try {
       const rows = await this.app.host.ask("network.depth", {});
-      const choose = (sample) => this.app.store.set({ "network.sample": sample });
       body.replaceChildren(h("table", { class: "by-depth" }, h("caption", {}, "For layers of every depth, the channels that vary most; each with the parts of samples that excite it most"),
         h("tbody", {}, rows.map(({ layer, channels }) => h("tr", {}, h("th", { scope: "row" }, `${layer + 1} ${this.run.layers[layer].kind}`, h("br"), h("small", {}, fieldSentence(this.run.layers[layer], this.lengths))),
           channels.map(({ channel, patches }) => h("td", {}, h("button", { type: "button", onclick: () => this.open(layer, channel) }, `channel ${channel}`),
-            patchList(patches, { onsample: choose, disabled: !this.app.host.live, size: 44 }))))))));
+            patchList(patches, { onsample: (sample) => this.#choose(sample), disabled: !this.app.host.live, size: 44 }))))))));
     } catch (error) {
       body.replaceChildren(h("p", { class: "wrong" }, error.message));
     }
@@ -295,10 +298,4 @@ class NetworkView {
 
 function named({ kind, name }) {
   return name === kind ? kind : `${kind} ${name}`;
-}
-
-// Parameters of all layers; a module that runs twice counts once.
-function sharedOnce(layers) {
-  const counted = new Map(layers.map(({ name, parameters }) => [name.replace(/ \(\d+\)$/, ""), parameters]));
-  return [...counted.values()].reduce((sum, value) => sum + value, 0);
 }

@@ -51,10 +51,6 @@ function bounds(shape, length, span, origin) {
   return [origin - span + 1 + overlap, length + origin - overlap];
 }
 
-export function outputShape(lengths, kernel, options) {
-  return reading(lengths, kernel, options).axes.map(({ count }) => count);
-}
-
 // The sample, as a position of the array, that an output belongs to: its tap of lag zero lies there.
 export function centreOf(lengths, kernel, options, position) {
   return reading(lengths, kernel, options).axes.map(({ first, stride }, axis) => first + stride * position[axis]);

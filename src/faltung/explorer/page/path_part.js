@@ -2,7 +2,8 @@
 
 import { NdArray } from "./array.js";
 import { choice, numeric } from "./controls.js";
-import { h } from "./dom.js";
+import { format, h } from "./dom.js";
+import { LineChart } from "./line_chart.js";
 import { MapView } from "./map_view.js";
 import { watchOf } from "./run_watch.js";
 import { Scrubber } from "./scrubber.js";
@@ -38,11 +39,8 @@ class PathPart {
   constructor(place, app, generator) {
     Object.assign(this, { app, generator, path: null, asked: "" });
     const { store } = app;
-    this.maps = ["The point on its path", "Where it is heading: the end of a straight line"].map((title) => {
-      const map = new MapView({ label: title, height: 300 });
-      app.untilClosed(() => map.close());
-      return { title, map, element: h("section", {}, h("h3", {}, title), map.element) };
-    });
+    const Panel = generator.shape.length === 2 ? SeriesPanel : PicturePanel;
+    this.panels = ["The point on its path", "Where it is heading: the end of a straight line"].map((title) => new Panel(app, title));
     this.strip = h("div", { class: "strip", role: "group", "aria-label": "All steps" });
     this.problem = h("p", { class: "wrong", role: "alert", hidden: true });
     this.scrubber = new Scrubber(app, {
@@ -53,7 +51,7 @@ class PathPart {
       h("p", { class: "lead" }, "The network has learned a velocity for each picture, time and class. Noise follows it from time 0 to 1, and becomes a picture of the class. ",
         "At first it heads for a blurred mean; details come with the steps."),
       h("div", { class: "row controls" }, this.#controls()), this.problem, this.scrubber.element,
-      h("div", { class: "pair" }, this.maps.map(({ element }) => element)), this.strip);
+      h("div", { class: "pair" }, this.panels.map(({ element }) => element)), this.strip);
     app.untilClosed(store.on(ASKED, () => this.#ask()));
     app.untilClosed(store.on(["learning.time"], () => this.show()));
     this.#ask();
@@ -109,13 +107,7 @@ class PathPart {
     if (!this.path) return;
     const step = this.step;
     this.scrubber.update();
-    [this.path.points, this.path.ends].forEach((points, index) => {
-      const { map, title } = this.maps[index];
-      const channels = planesAt(points, step);
-      map.show(channels.length === 3 ? channels : channels[0], { scale: "gray", range: rangeOf(points) });
-      map.label = `${title}, step ${step} of ${this.#count - 1}`;
-      map.caption.textContent = `Gray: ${rangeOf(points).map(Math.round).join(" to ")}`;
-    });
+    [this.path.points, this.path.ends].forEach((points, index) => this.panels[index].show(points, step));
     [...this.strip.children].forEach((element, index) => element.setAttribute("aria-pressed", String(index === step)));
     const name = this.generator.classes[this.app.store.get("learning.label")] ?? "";
     this.app.announce(step === 0 ? `Noise: every sample is drawn at random.` : `Step ${step} of ${this.#count - 1} from noise to: ${name}.`);
@@ -130,6 +122,41 @@ class PathPart {
       return h("button", { type: "button", class: "tile", "aria-label": `Step ${step}`, onclick: () => this.app.store.set({ "learning.time": step }) },
         canvas, h("small", {}, step));
     }));
+  }
+}
+
+// A point that is a picture.
+class PicturePanel {
+  constructor(app, title) {
+    this.title = title;
+    this.map = new MapView({ label: title, height: 300 });
+    this.element = h("section", {}, h("h3", {}, title), this.map.element);
+    app.untilClosed(() => this.map.close());
+  }
+
+  show(points, step) {
+    const channels = planesAt(points, step);
+    const range = rangeOf(points);
+    this.map.show(channels.length === 3 ? channels : channels[0], { scale: "gray", range });
+    this.map.label = `${this.title}, step ${step} of ${points.shape[0] - 1}`;
+    this.map.caption.textContent = `${channels.length === 3 ? "Each colour" : "Gray"}: ${range.map((limit) => format(limit)).join(" to ")}`;
+  }
+}
+
+// A point that is a series.
+class SeriesPanel {
+  constructor(app, title) {
+    this.chart = new LineChart(app, { label: title, across: "Sample", up: "Value", logarithmic: false });
+    this.element = h("section", {}, h("h3", {}, title), this.chart.element);
+  }
+
+  show(points, step) {
+    const [, channels, length] = points.shape;
+    const lines = Array.from({ length: channels }, (_, channel) => ({
+      name: `channel ${channel + 1}`, kind: channel,
+      points: Array.from({ length }, (_unused, place) => [place, points.data[(step * channels + channel) * length + place]]),
+    }));
+    this.chart.show({ lines, range: [0, length - 1], text: `step ${step} of ${points.shape[0] - 1}` });
   }
 }
 

@@ -60,7 +60,7 @@ export class TapSum {
 }
 
 // The pairs of taps, none of them zero, whose lags add up to a lag.
-export function termsOf(f, g, lag) {
+function termsOf(f, g, lag) {
   return indices(f.taps.shape).flatMap((at, place) => {
     const other = at.map((index, axis) => lag[axis] - (index - f.origin[axis]) + g.origin[axis]);
     if (other.some((index, axis) => index < 0 || index >= g.taps.shape[axis])) return [];
