@@ -152,21 +152,24 @@ def _filter(*, samples: object, kernels: object, operation: object, **options: o
 
 def _filter_of(descriptions: object, bank: bool = False) -> Kernel | Bank:
     """Return the kernel, or the bank, of lists of descriptions: one list for each channel out."""
-    listed = isinstance(descriptions, list) and all(isinstance(row, list) and row for row in descriptions)
-    if not isinstance(descriptions, list) or not descriptions or not listed:
-        raise ArgumentError("kernels", "a list of lists of kernels", f"{descriptions!r:.60}")
-    if sum(map(len, descriptions)) > _MOST_KERNELS:
-        raise ArgumentError("kernels", f"at most {_MOST_KERNELS} kernels", str(sum(map(len, descriptions))))
-    rows = [[_kernel_of(item) for item in row] for row in descriptions]
-    if len({kernel.ndim for row in rows for kernel in row}) > 1:
+    rows = [[_kernel_of(item) for item in row] for row in _checked_rows(descriptions)]
+    kernels = [kernel for row in rows for kernel in row]
+    if len({kernel.ndim for kernel in kernels}) > 1:
         raise ArgumentError("kernels", "kernels of the same number of axes", "different ones")
-    if math.prod(_box([kernel for row in rows for kernel in row])) > _MOST_TAPS:
-        raise ArgumentError(
-            "kernels", f"kernels in a box of at most {_MOST_TAPS} taps", "kernels far from each other"
-        )
-    if len(rows) == len(rows[0]) == 1 and not bank:
-        return rows[0][0]
-    return Bank.stack(rows)
+    if math.prod(_box(kernels)) > _MOST_TAPS:
+        expected = f"kernels in a box of at most {_MOST_TAPS} taps"
+        raise ArgumentError("kernels", expected, "kernels far from each other")
+    return kernels[0] if len(kernels) == 1 and not bank else Bank.stack(rows)
+
+
+def _checked_rows(descriptions: object) -> list[list[object]]:
+    if not isinstance(descriptions, list) or not descriptions:
+        raise ArgumentError("kernels", "a list of lists of kernels", f"{descriptions!r:.60}")
+    if not all(isinstance(row, list) and row for row in descriptions):
+        raise ArgumentError("kernels", "a list of kernels for each channel out", f"{descriptions!r:.60}")
+    if (count := sum(map(len, descriptions))) > _MOST_KERNELS:
+        raise ArgumentError("kernels", f"at most {_MOST_KERNELS} kernels", str(count))
+    return descriptions
 
 
 def _box(kernels: Sequence[Kernel]) -> list[int]:
