@@ -20,7 +20,7 @@ from faltung.planning.jobs import jobs_for
 from faltung.planning.likeness import likeness
 from faltung.planning.planned import Candidate, Planned, check_method_name, choose, rounding_of_store
 from faltung.planning.problem import Problem
-from faltung.planning.report import Row, bytes_text, scale_text, shape_text, shortened, time_text
+from faltung.planning.report import Row, bytes_text, counted, scale_text, shape_text, shortened, time_text
 
 __all__ = ["ENGINES", "METHODS", "Plan", "make_plan"]
 
@@ -104,7 +104,7 @@ class Plan(Planned):
     def rows(self) -> list[Row]:
         """Return what the plan prints, as pairs of a word and a text."""
         problem = self.problem
-        rewritten = shortened(repr(problem.correlated)) + _rules(problem.simplified.rules)
+        rewritten = shortened(counted(repr(problem.correlated))) + _rules(problem.simplified.rules)
         rows = [
             problem.kernel_row,
             problem.input_row,

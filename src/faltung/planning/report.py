@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol, TypeAlias
 
-__all__ = ["Row", "bytes_text", "scale_text", "shape_text", "shortened", "table", "time_text"]
+__all__ = ["Row", "bytes_text", "counted", "scale_text", "shape_text", "shortened", "table", "time_text"]
 
 Row: TypeAlias = tuple[str, str]
 """A word, and a text about it."""
@@ -40,6 +41,13 @@ def table(rows: Sequence[Row], rejected: Iterable[_Rejected] = ()) -> str:
 def shortened(text: str) -> str:
     """Return a text, or both ends of a long one."""
     return text if len(text) <= LONGEST else f"{text[: LONGEST // 2]} ... {text[-LONGEST // 2 :]}"
+
+
+def counted(text: str) -> str:
+    """Return the text of a kernel with the number of its taps in place of many taps in a row."""
+    return re.sub(
+        r"\[([^\[\]]*)\]", lambda row: row[0] if row[1].count(",") < 9 else f"[{row[1].count(',') + 1} taps]", text
+    )
 
 
 def shape_text(shape: Iterable[Any]) -> str:
