@@ -282,6 +282,8 @@ def test_figures_of_tables_are_those_of_the_results(page):
 IMPORTED_AS = {
     "opencv-python-headless": "cv2",
     "scikit-image": "skimage",
+    "itk-filtering": "itk",
+    "pyvips-binary": None,  # the library that pyvips calls
     "mypy": None,
     "ruff": None,
     "onnxscript": None,
