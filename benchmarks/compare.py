@@ -21,7 +21,7 @@ _LONG, _SHORT = 1.0, 1e-3
 #: Seconds for which the calls of a contender are repeated alone.
 _ALONE = 0.01
 #: Largest difference of results: for floats relative to the largest possible result, for 8-bit integers in levels,
-#: since some libraries truncate where others round, OpenCV computes Gaussians in fixed point, and libvips with few bits.
+#: since some libraries truncate where others round, OpenCV computes Gaussians in fixed point, libvips with few bits.
 _TOLERANCE, _LEVELS = 1e-4, 4.0
 
 

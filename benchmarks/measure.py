@@ -17,8 +17,8 @@ _WARM = 0.02
 _REST = 0.03
 
 MANNERS = ("in a row", "in turn", "after rest")
-"""How is a contender called? Several times in a row, of which the last one counts; once, after the other contenders; or
-once, after the process slept for 30 ms."""
+"""How is a contender called? Several times in a row, of which the last one counts; once, after the other contenders;
+or once, after the process slept for 30 ms."""
 
 #: Packages whose versions are part of a result.
 _PACKAGES = (
@@ -47,8 +47,8 @@ def time_in_turn(
 ) -> dict[str, Timing]:
     """Run all contenders in turn, round after round; a slow one stops when it has used its share of the time.
 
-    `manner` is one of `MANNERS`: what a timed run finds in the caches, and which threads sleep. With ``clock=time.process_time``, other
-    programs on the machine count less; contenders should then use one thread.
+    `manner` is one of `MANNERS`: what a timed run finds in the caches, and which threads sleep. With
+    ``clock=time.process_time``, other programs on the machine count less; contenders should then use one thread.
     """
     share = seconds / len(contenders)
     times: dict[str, list[float]] = {name: [] for name in contenders}

@@ -126,16 +126,17 @@ HEADER = [
 ]
 
 _NOTE = """
-*ratio*: time of the fastest filter of another library over ours, the median over rounds in which all contenders are called
-once, in random order, so that each finds the caches and the threads as other work left them. *in a row*: the same where
-each contender is called again and again, and the last call counts. *after rest*: where the process sleeps for 30 ms before
-each call. *by hand*: the same for a product of spectra of the whole array, written by hand with the transforms
-of a library; the spectra of the kernels are computed beforehand. *copies*: our time over that of `numpy.copyto` of
-the array. *share*: for the direct engine, operations on non-zero taps per second over the peak; for the others, the
-speed of the copy over ours. *regret*: time of the engine that the planner chose over that of our fastest engine on
-the cell. Times are the best of all runs, and for a library the best of all its functions. Contenders more than three
-times slower than the fastest of the libraries, or of our engines, are not part of the rounds: their time is that of a
-few calls alone. Empty: the library has no such filter, or takes more than about a second.
+*ratio*: time of the fastest filter of another library over ours, the median over rounds in which all contenders are
+called once, in random order, so that each finds the caches and the threads as other work left them. *in a row*: the
+same where each contender is called again and again, and the last call counts. *after rest*: where the process sleeps
+for 30 ms before each call. *by hand*: as *ratio*, for a product of spectra of the whole array, written by hand with
+the transforms of a library; the spectra of the kernels are computed beforehand. *copies*: our time over that of
+`numpy.copyto` of the array. *share*: for the direct engine, operations on non-zero taps per second over the peak; for
+the others, the speed of the copy over ours. *regret*: time of the engine that the planner chose over that of our
+fastest engine on the cell. Times are the best of all runs, and for a library the best of all its functions.
+Contenders more than three times slower than the fastest of the libraries, or of our engines, are not part of the
+rounds: their time is that of a few calls alone. Empty: the library has no such filter, or takes more than about a
+second.
 """
 
 

@@ -1,4 +1,4 @@
-"""ducc0: products of spectra by hand, with its transforms on all cores; it has no filter for kernels of a few taps."""
+"""ducc0: products of spectra by hand, with its transforms on all cores; it has no filter for short kernels."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Halide: filters compiled for the taps of the cell, with a schedule by hand for each kind.
 
-Dense taps: each tile of rows is computed by one core, in vectors, several rows in registers. Outer products: the pass down
-the columns is computed for a strip of a tile while it is in the cache, and then the pass along the rows. Taps are
-constants of the code, which is the best case for Halide: it then also leaves out zeros.
+Dense taps: each tile of rows is computed by one core, in vectors, several rows in registers. Outer products: the pass
+down the columns is computed for a row of a strip, while it is in the cache, and then the pass along it. Taps are
+constants of the code: the best case for Halide, which then leaves out zeros, too.
 """
 
 from __future__ import annotations
