@@ -177,7 +177,7 @@ class UNet(nn.Module):
 
 
 def fcn_1d(channels: int = 1, classes: int = 10) -> nn.Module:
-    """Fully convolutional network for series: Z. Wang, W. Yan, T. Oates, IJCNN 2017; 8, 5 and 3 taps, so one output more."""
+    """Fully convolutional network for series: Z. Wang, W. Yan, T. Oates, IJCNN 2017; with 8, 5 and 3 taps."""
     layers: list[nn.Module] = []
     for width, size in ((128, 8), (256, 5), (128, 3)):
         layers += [

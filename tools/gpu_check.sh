@@ -31,7 +31,7 @@ tail -n 3 "$out/tests.txt"
 left=$((460 - (SECONDS - started)))
 timeout "$left" "$python" benchmarks/gpu.py > "$out/gpu.txt" 2> "$out/gpu-errors.txt"
 benchmark=$?
-cp -f benchmarks/results/gpu.md benchmarks/results/gpu.json "$out/" 2> /dev/null
+[ "$benchmark" = 0 ] && cp -f benchmarks/results/gpu.md benchmarks/results/gpu.json "$out/"
 tail -n 3 "$out/gpu.txt" "$out/gpu-errors.txt"
 
 echo "tests: exit $tests; benchmark: exit $benchmark (124: stopped at its limit); results in $out; $((SECONDS - started)) s"
