@@ -33,6 +33,7 @@ bench: .venv/bench
 	$(BIN)/python benchmarks/start.py
 	$(BIN)/python benchmarks/fit.py
 	$(BIN)/python benchmarks/layers.py
+	$(BIN)/python benchmarks/networks.py
 	$(BIN)/python benchmarks/compat.py --write
 	$(BIN)/python benchmarks/compat_signal.py --write
 	$(BIN)/python benchmarks/compat_vision.py --write

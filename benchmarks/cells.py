@@ -21,6 +21,7 @@ Terms = tuple[tuple[NDArray[np.float64], ...], ...]
 FAMILIES = {
     "2d": "dense",
     "uint8": "uint8",
+    "colour": "uint8, three colours",
     "gauss": "Gaussian",
     "box": "box",
     "edges": "edges, blobs, blurs",
@@ -41,12 +42,15 @@ class Cell:
     shape, dtype
         Shape and dtype of the array. The result has the same, with one more axis in front for several kernels.
     kernels : tuple of Kernel
-        Kernels of odd size with the origin in the middle, which extend over the last axes; several are a bank.
+        Kernels of odd size with the origin in the middle, which extend over the last axes before that of the
+        channels; several are a bank.
     terms : tuple of tuple of ndarray
         Outer products that add up to the only kernel, each with one factor for each axis of it; empty if a user of
         the other libraries would not know any.
     known : tuple
         Name and parameters of a filter for which other libraries have a function.
+    channels : int
+        Length of the last axis, if it is that of colours; each is filtered by itself.
     """
 
     family: str
@@ -56,6 +60,7 @@ class Cell:
     kernels: tuple[fa.Kernel, ...]
     terms: Terms = ()
     known: tuple[Any, ...] = ()
+    channels: int = 0
 
     def image(self) -> NDArray[Any]:
         """Return the array, the same for all contenders."""
@@ -72,7 +77,13 @@ class Cell:
     @property
     def spatial(self) -> tuple[int, ...]:
         """Lengths of the axes that the kernels extend over."""
-        return self.shape[len(self.shape) - self.kernels[0].ndim :]
+        return tuple(self.shape[axis] for axis in self.axes)
+
+    @property
+    def axes(self) -> tuple[int, ...]:
+        """The axes that the kernels extend over."""
+        end = len(self.shape) - bool(self.channels)
+        return tuple(range(end - self.kernels[0].ndim, end))
 
     @property
     def samples(self) -> int:
@@ -98,7 +109,7 @@ class Cell:
     def inner(self) -> tuple[Any, ...]:
         """Index of the outputs that do not depend on samples beyond the border."""
         border = [slice(size, -size) if size > 1 else slice(None) for size in self.taps.shape[1:]]
-        return (..., *border)
+        return (..., *border, *[slice(None)] * bool(self.channels))
 
     @property
     def label(self) -> str:
@@ -117,31 +128,48 @@ def size_text(shape: Sequence[int]) -> str:
     return f"{shape[0]}{raised}" if raised and len(set(shape)) == 1 else " x ".join(map(str, shape))
 
 
-def dense(size: int, width: int, dtype: str = "float32") -> Cell:
+def dense(size: int, width: int, dtype: str = "float32", channels: int = 0) -> Cell:
     """Random taps, without any structure."""
     taps = np.random.default_rng(width).random((width, width))
-    family = "uint8" if dtype == "uint8" else "2d"
-    return Cell(family, f"dense {width}", (size, size), dtype, (fa.Kernel(taps / taps.sum()),))
+    return Cell(
+        _family("2d", dtype, channels),
+        f"dense {width}",
+        _picture(size, channels),
+        dtype,
+        (fa.Kernel(taps / taps.sum()),),
+        channels=channels,
+    )
 
 
-def gaussian(size: int, sigma: float, dtype: str = "float32", ndim: int = 2) -> Cell:
+def _family(usual: str, dtype: str, channels: int) -> str:
+    return "colour" if channels else "uint8" if dtype == "uint8" else usual
+
+
+def _picture(size: int, channels: int, ndim: int = 2) -> tuple[int, ...]:
+    return (size,) * ndim + (channels,) * bool(channels)
+
+
+def gaussian(size: int, sigma: float, dtype: str = "float32", ndim: int = 2, channels: int = 0) -> Cell:
     line = fa.gaussian(sigma, ndim=1).taps
-    family = "uint8" if dtype == "uint8" else "3d" if ndim == 3 else "gauss"
-    kernel = fa.gaussian(sigma, ndim=ndim)
+    family = _family("3d" if ndim == 3 else "gauss", dtype, channels)
+    kernel, shape = fa.gaussian(sigma, ndim=ndim), _picture(size, channels, ndim)
     known = ("gaussian", float(sigma))
-    return Cell(family, f"Gaussian {sigma:g}", (size,) * ndim, dtype, (kernel,), ((line,) * ndim,), known)
+    return Cell(family, f"Gaussian {sigma:g}", shape, dtype, (kernel,), ((line,) * ndim,), known, channels)
 
 
-def box(size: int, width: int, dtype: str = "float32", ndim: int = 2) -> Cell:
+def box(size: int, width: int, dtype: str = "float32", ndim: int = 2, channels: int = 0) -> Cell:
     line = np.full(width, 1 / width)
-    family = "uint8" if dtype == "uint8" else "3d" if ndim == 3 else "box"
-    kernel = fa.box(width, ndim=ndim)
-    return Cell(family, f"box {width}", (size,) * ndim, dtype, (kernel,), ((line,) * ndim,), ("box", width))
+    family = _family("3d" if ndim == 3 else "box", dtype, channels)
+    kernel, shape = fa.box(width, ndim=ndim), _picture(size, channels, ndim)
+    return Cell(family, f"box {width}", shape, dtype, (kernel,), ((line,) * ndim,), ("box", width), channels)
 
 
-def sobel(size: int) -> Cell:
+def sobel(size: int, dtype: str = "float32", channels: int = 0) -> Cell:
     terms = ((np.array([1.0, 2.0, 1.0]), np.array([1.0, 0.0, -1.0])),)
-    return Cell("edges", "Sobel", (size, size), "float32", (fa.sobel(axis=1),), terms, ("sobel",))
+    shape = _picture(size, channels)
+    return Cell(
+        _family("edges", dtype, channels), "Sobel", shape, dtype, (fa.sobel(axis=1),), terms, ("sobel",), channels
+    )
 
 
 def laplacian_of_gaussian(size: int, sigma: float) -> Cell:
@@ -197,6 +225,7 @@ def grid() -> Iterator[Cell]:
     widths = {
         2048: (3, 5, 7, 9, 11, 15, 21, 31, 63, 127),
         64: (3, 7, 15),
+        128: (3, 5, 7),
         256: (3, 7, 15, 31),
         512: (3, 7, 15, 63),
         1024: (5, 11, 31, 127),
@@ -204,10 +233,16 @@ def grid() -> Iterator[Cell]:
     }
     yield from (dense(size, width) for size in widths for width in widths[size])
     yield from (dense(2048, width, "uint8") for width in (3, 5, 7, 11, 15))
-    yield from (gaussian(2048, sigma, "uint8") for sigma in (1, 3))
-    yield box(2048, 9, "uint8")
+    yield from (gaussian(2048, sigma, "uint8") for sigma in (1, 2, 3, 5))
+    yield from (box(2048, width, "uint8") for width in (3, 9))
+    yield sobel(2048, "uint8")
+    yield from (dense(1024, width, "uint8", channels=3) for width in (3, 5))
+    yield from (gaussian(1024, sigma, "uint8", channels=3) for sigma in (1, 2, 5))
+    yield from (box(1024, 9, "uint8", channels=3), sobel(1024, "uint8", channels=3))
     yield from (gaussian(2048, sigma) for sigma in (1, 2, 3, 5, 10, 20))
     yield from (gaussian(512, sigma) for sigma in (1, 3, 10))
+    yield from (gaussian(size, 2) for size in (64, 128, 256))
+    yield from (box(size, 5) for size in (64, 256))
     yield from (box(2048, width) for width in (3, 5, 9, 31, 101))
     yield from (sobel(2048), laplacian_of_gaussian(2048, 2), difference_of_gaussians(2048, 1, 1.6))
     yield from (disk(2048, 5), disk(2048, 15), motion(2048, 15, 30))

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cells import Cell, Run
-from measure import Timing, time_in_turn
+from measure import MANNERS, Timing, time_in_turn
 
 #: A contender this many times slower than the fastest of its group is not timed in turn.
 _FAR = 3.0
@@ -21,14 +21,14 @@ _LONG, _SHORT = 1.0, 1e-3
 #: Seconds for which the calls of a contender are repeated alone.
 _ALONE = 0.01
 #: Largest difference of results: for floats relative to the largest possible result, for 8-bit integers in levels,
-#: since some libraries truncate where others round, and OpenCV computes Gaussians in fixed point.
-_TOLERANCE, _LEVELS = 1e-4, 2.0
+#: since some libraries truncate where others round, OpenCV computes Gaussians in fixed point, libvips with few bits.
+_TOLERANCE, _LEVELS = 1e-4, 4.0
 
 
 def compare(
     cell: Cell, groups: Sequence[dict[str, Run]], beside: dict[str, Run], seconds: float, rounds: int
-) -> dict[str, Timing]:
-    """Compare the results of all groups and measure them side by side.
+) -> dict[str, dict[str, Timing]]:
+    """Compare the results of all groups and measure them side by side, in each manner of calling.
 
     Ratios are relative to the first contender of the first group. The contenders that are not much slower than the
     fastest of their group are timed in turn, together with `beside`, which computes something else. The time of the
@@ -46,11 +46,19 @@ def compare(
     for group in groups:
         limit = _FAR * min((seconds_alone[name] for name in group), default=0.0)
         in_turn |= {name: run for name, run in group.items() if seconds_alone[name] <= limit}
-    count = max(1, round(_SHORT / seconds_alone[first]))
-    timings = time_in_turn({name: partial(_repeated, run, count) for name, run in in_turn.items()}, seconds, rounds)
-    return {
+    slow = {
         name: Timing(time_alone, time_alone / seconds_alone[first], 1) for name, time_alone in seconds_alone.items()
-    } | {name: Timing(timing.best / count, timing.ratio, timing.runs) for name, timing in timings.items()}
+    }
+    return {manner: slow | _timed(in_turn, manner, seconds_alone[first], seconds, rounds) for manner in MANNERS}
+
+
+def _timed(runs: dict[str, Run], manner: str, usual: float, seconds: float, rounds: int) -> dict[str, Timing]:
+    """Measure the contenders in one manner; short runs are repeated only where they follow each other anyway."""
+    if manner != "in a row":
+        return time_in_turn(runs, seconds, rounds, manner=manner)
+    count = max(1, round(_SHORT / usual))
+    timings = time_in_turn({name: partial(_repeated, run, count) for name, run in runs.items()}, seconds, rounds)
+    return {name: Timing(timing.best / count, timing.ratio, timing.runs) for name, timing in timings.items()}
 
 
 def check(cell: Cell, name: str, result: NDArray[np.float64], expected: NDArray[np.float64]) -> None:

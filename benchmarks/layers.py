@@ -22,7 +22,7 @@ from torch import nn
 from faltung.layers import Conv, convert
 from faltung.planning.layer import Layer
 from faltung.tensors.ways.way import WAYS
-from measure import race, table, write
+from measure import table, time_in_turn, write
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ def regret(cell: Cell) -> list[dict[str, object]]:
                 continue
             ways = {c.method for c in plan.parts[part] if c.seconds < 20 * plan.parts[part][0].seconds}
             runs = {way: _part(plan.problem, way, part, tensors, format_) for way in ways}
-            times = {way: timing.best for way, timing in race(runs, 0.4 * len(runs), 7).items()}
+            times = {way: timing.best for way, timing in time_in_turn(runs, 0.4 * len(runs), 7).items()}
             row = {"cell": cell.name, "part": part, "channels last": last, "chosen": plan.method_of(part), **times}
             found.append({**row, "regret": times[plan.method_of(part)] / min(times.values())})
     return found
@@ -233,7 +233,7 @@ def train_blocks(seconds: float) -> list[dict[str, object]]:
             curves.append([step() for _ in range(10)])
         apart = max(abs(a - b) / b for a, b in zip(*curves, strict=True))
         steps = {"faltung": _training(kind, channels, shape, True), "torch": _training(kind, channels, shape, False)}
-        times = race(steps, seconds, 9)
+        times = time_in_turn(steps, seconds, 9)
         row = {"block": name, "faltung": times["faltung"].best, "torch": times["torch"].best, "losses apart": apart}
         found.append(row)
         print(row, flush=True)
@@ -297,9 +297,9 @@ def memory(steps: int) -> dict[str, object]:
 def main(words: list[str]) -> None:
     cells = [cell for cell in CELLS if not words or any(word in cell.name for word in words)]
     rows, data = [], []
-    race(contenders(cells[0]), 2.0, 5)  # torch is slower in the first second of a process; not counted
+    time_in_turn(contenders(cells[0]), 2.0, 5)  # torch is slower in the first second of a process; not counted
     for cell in cells:
-        times = race(contenders(cell), 4.0, 15)
+        times = time_in_turn(contenders(cell), 4.0, 15)
         ours = min((t.best, name) for name, t in times.items() if name.startswith("faltung"))
         theirs = min((t.best, name) for name, t in times.items() if name.startswith("torch"))
         what = "forward and backward" if cell.backward else "forward"

@@ -14,6 +14,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _WARM = 0.02
+_REST = 0.03
+
+MANNERS = ("in a row", "in turn", "after rest")
+"""How is a contender called? Several times in a row, of which the last one counts; once, after the other contenders;
+or once, after the process slept for 30 ms."""
+
+#: Packages whose versions are part of a result.
+_PACKAGES = (
+    *("faltung", "numpy", "llvmlite", "opencv-python-headless", "scipy", "torch", "diplib", "jax"),
+    *("pyvips-binary", "halide", "ducc0", "itk-filtering", "pillow"),
+)
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -32,11 +43,12 @@ def time_in_turn(
     seconds: float = 2.0,
     rounds: int = 31,
     clock: Callable[[], float] = time.perf_counter,
+    manner: str = "in a row",
 ) -> dict[str, Timing]:
     """Run all contenders in turn, round after round; a slow one stops when it has used its share of the time.
 
-    Before each timed run, the same contender runs a few times untimed. With ``clock=time.process_time``, other
-    programs on the machine count less; contenders should then use one thread.
+    `manner` is one of `MANNERS`: what a timed run finds in the caches, and which threads sleep. With
+    ``clock=time.process_time``, other programs on the machine count less; contenders should then use one thread.
     """
     share = seconds / len(contenders)
     times: dict[str, list[float]] = {name: [] for name in contenders}
@@ -52,12 +64,7 @@ def time_in_turn(
             run = contenders[name]
             if sum(times[name]) > share and len(times[name]) >= 3 and name != first:
                 continue
-            # At first, threads of the previous contender may still spin, and cores that slept are slow. Untimed runs
-            # take until both is over.
-            ready = time.perf_counter() + _WARM
-            run()
-            while time.perf_counter() < ready:
-                run()
+            _prepare(run, manner)
             start = clock()
             run()
             done[name] = clock() - start
@@ -65,6 +72,18 @@ def time_in_turn(
         for name, seconds_ in done.items():
             ratios[name].append(seconds_ / done[first])
     return {name: Timing(min(own), statistics.median(ratios[name]), len(own)) for name, own in times.items()}
+
+
+def _prepare(run: Callable[[], object], manner: str) -> None:
+    if manner == "in a row":
+        # At first, threads of the previous contender may still spin, and cores that slept are slow. Untimed runs take
+        # until both is over.
+        ready = time.perf_counter() + _WARM
+        run()
+        while time.perf_counter() < ready:
+            run()
+    elif manner == "after rest":
+        time.sleep(_REST)
 
 
 def machine() -> dict[str, str]:
@@ -86,7 +105,7 @@ def machine() -> dict[str, str]:
         "date": time.strftime("%Y-%m-%d"),
     }
     facts["python"] = platform.python_version()
-    for name in ("faltung", "numpy", "llvmlite", "opencv-python-headless", "scipy", "torch", "diplib", "jax"):
+    for name in _PACKAGES:
         try:
             facts[name] = importlib.metadata.version(name)
         except importlib.metadata.PackageNotFoundError:

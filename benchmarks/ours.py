@@ -89,7 +89,7 @@ def engine(cell: Cell, image: NDArray[Any]) -> str:
 
 
 def _candidates(cell: Cell, image: NDArray[Any]) -> tuple[Candidate, ...]:
-    return fa.plan(image, cell.kernels[0], dtype=cell.dtype).candidates
+    return fa.plan(image, cell.kernels[0], axes=cell.axes, dtype=cell.dtype).candidates
 
 
 def _run(cell: Cell, image: NDArray[Any], method: str) -> Run:
@@ -99,4 +99,5 @@ def _run(cell: Cell, image: NDArray[Any], method: str) -> Run:
     (kernel,) = cell.kernels
     if image.size <= _SMALL:
         return partial(fa.plan(image, kernel, dtype=cell.dtype, method=method), image, out=out)
-    return partial(fa.convolve, image, kernel, out=out, method=method)
+    axes = cell.axes if cell.channels else None
+    return partial(fa.convolve, image, kernel, axes=axes, out=out, method=method)

@@ -12,27 +12,31 @@ import numpy as np
 
 from cells import FAMILIES, size_text
 from chart import bars
-from measure import table
+from measure import MANNERS, Timing, table
 from ours import Choice
 
 COPY = "copy"
+OTHER_MANNERS = tuple(manner for manner in MANNERS if manner != "in turn")
 #: Suffix of contenders that no library offers as a filter: a product of spectra of the whole array, written by hand
 #: with the transforms of a library; the spectra of the kernels are computed beforehand.
 BY_HAND = " fft"
-_LIBRARIES = ("OpenCV", "SciPy", "torch", "DIPlib", "JAX")
+_LIBRARIES = ("OpenCV", "SciPy", "torch", "DIPlib", "JAX", "libvips", "Halide", "ITK", "Pillow", "ducc0")
 
 
 @dataclass(frozen=True, eq=False)
 class Outcome(Choice):
-    """The choice of the planner, with the times of other libraries and of a copy of the array.
+    """The choice of the planner, with the times of other libraries and of a copy of the array, called in turn.
 
     Parameters
     ----------
     peak : float
         Floating-point operations per second of the machine.
+    other_manners : mapping of str to dict
+        The timings in other manners of calling: the rest of `measure.MANNERS`.
     """
 
     peak: float
+    other_manners: dict[str, dict[str, Timing]]
 
     @property
     def peer(self) -> str:
@@ -43,6 +47,10 @@ class Outcome(Choice):
     def by_hand(self) -> str:
         """Name of the fastest product of spectra by hand, or an empty text."""
         return self._fastest(by_hand=True)
+
+    def ratio_when(self, manner: str) -> float:
+        """Time of the fastest filter of another library over ours, in another manner of calling; NaN without one."""
+        return Outcome(self.cell, self.engine, self.other_manners[manner], self.peak, {}).ratio
 
     def _fastest(self, by_hand: bool) -> str:
         peers = {name: t.ratio for name, t in self.of(*_LIBRARIES).items() if name.endswith(BY_HAND) == by_hand}
@@ -76,6 +84,7 @@ class Outcome(Choice):
             f"{self.seconds * 1e3:.3g}",
             f"{self.ratio:.2f}",
             self.peer,
+            *(f"{self.ratio_when(manner):.2f}" for manner in OTHER_MANNERS),
             f"{self.timings[self.by_hand].ratio:.2f}" if self.by_hand else "",
             f"{self.copies:.2f}",
             self.share,
@@ -93,6 +102,10 @@ class Outcome(Choice):
             "by_hand": self.by_hand,
             "copies": self.copies,
             "share": self.share,
+            "other_manners": {
+                manner: {name: vars(timing) for name, timing in timings.items()}
+                for manner, timings in self.other_manners.items()
+            },
         }
         return {"family": self.cell.family, **super().data(), **compared}
 
@@ -103,6 +116,7 @@ HEADER = [
     "faltung ms",
     "ratio",
     "best peer",
+    *OTHER_MANNERS,
     "by hand",
     "copies",
     "share",
@@ -112,14 +126,17 @@ HEADER = [
 ]
 
 _NOTE = """
-*ratio*: time of the fastest filter of another library over ours, the median over rounds in which all contenders ran
-in random order. *by hand*: the same for a product of spectra of the whole array, written by hand with the transforms
-of a library; the spectra of the kernels are computed beforehand. *copies*: our time over that of `numpy.copyto` of
-the array. *share*: for the direct engine, operations on non-zero taps per second over the peak; for the others, the
-speed of the copy over ours. *regret*: time of the engine that the planner chose over that of our fastest engine on
-the cell. Times are the best of all runs, and for a library the best of all its functions. Contenders more than three
-times slower than the fastest of the libraries, or of our engines, are not part of the rounds: their time is that of a
-few calls alone. Empty: the library has no such filter, or takes more than about a second.
+*ratio*: time of the fastest filter of another library over ours, the median over rounds in which all contenders are
+called once, in random order, so that each finds the caches and the threads as other work left them. *in a row*: the
+same where each contender is called again and again, and the last call counts. *after rest*: where the process sleeps
+for 30 ms before each call. *by hand*: as *ratio*, for a product of spectra of the whole array, written by hand with
+the transforms of a library; the spectra of the kernels are computed beforehand. *copies*: our time over that of
+`numpy.copyto` of the array. *share*: for the direct engine, operations on non-zero taps per second over the peak; for
+the others, the speed of the copy over ours. *regret*: time of the engine that the planner chose over that of our
+fastest engine on the cell. Times are the best of all runs, and for a library the best of all its functions.
+Contenders more than three times slower than the fastest of the libraries, or of our engines, are not part of the
+rounds: their time is that of a few calls alone. Empty: the library has no such filter, or takes more than about a
+second.
 """
 
 
@@ -143,7 +160,11 @@ def summary(outcomes: Sequence[Outcome]) -> str:
     if by_hand:
         mean, (least, where) = geometric_mean(ratio for ratio, _ in by_hand), min(by_hand)
         verdict += f"Over products of spectra by hand: {mean:.2f} in geometric mean, least {least:.2f} ({where}).\n"
-    header = ["family", "cells", "ratio, geometric mean", "least", "where", "regret, geometric mean", "worst"]
+    header = [
+        *("family", "cells", "ratio, geometric mean", "least", "where"),
+        *OTHER_MANNERS,
+        *("regret, geometric mean", "worst"),
+    ]
     return table(header, rows) + verdict
 
 
@@ -157,6 +178,10 @@ def _summary_row(family: str, outcomes: Iterable[Outcome]) -> list[str]:
         f"{geometric_mean(outcome.ratio for outcome in compared):.2f}" if compared else "",
         f"{worst.ratio:.2f}" if worst else "",
         str(worst.cell) if worst else "",
+        *(
+            f"{geometric_mean(outcome.ratio_when(manner) for outcome in compared):.2f}" if compared else ""
+            for manner in OTHER_MANNERS
+        ),
         f"{geometric_mean(outcome.regret for outcome in members):.3f}",
         f"{max(outcome.regret for outcome in members):.2f}",
     ]

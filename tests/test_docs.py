@@ -313,6 +313,8 @@ IMPORTED_AS = {
     "scikit-image": "skimage",
     "jupyterlab": None,
     "marimo": None,
+    "itk-filtering": "itk",
+    "pyvips-binary": None,  # the library that pyvips calls
     "mypy": None,
     "ruff": None,
     "onnxscript": None,

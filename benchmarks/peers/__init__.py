@@ -21,6 +21,11 @@ LIBRARIES = {
     "pytorch": "torch",
     "diplib": "diplib",
     "jax": "jax",
+    "vips": "pyvips",
+    "halide": "halide",
+    "ducc": "ducc0",
+    "itk": "itk",
+    "pillow": "PIL",
 }
 """The files of this folder, with the package that each needs."""
 

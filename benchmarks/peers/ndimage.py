@@ -18,10 +18,12 @@ _DENSE_RATE, _PASS_RATE = 1.3e9, 1.5e9
 def runs(cell: Cell, image: NDArray[Any]) -> dict[str, Run]:
     if len(cell.kernels) > 1:
         return {}  # one kernel after the other takes minutes
+    if cell.dtype == "uint8" and (cell.taps < 0).any():
+        return {}  # negative results wrap around
     out = np.empty_like(image)
     contenders: dict[str, Run] = {}
     if affordable(cell.multiply_adds, _DENSE_RATE):
-        taps = cell.taps.reshape((1,) * (image.ndim - len(cell.spatial)) + cell.taps.shape[1:])
+        taps = np.expand_dims(cell.taps[0], tuple({*range(image.ndim)} - {*cell.axes}))
         contenders["SciPy ndimage.convolve"] = filling(out, partial(scipy.ndimage.convolve, image, taps, output=out))
     # Passes store their results in the dtype of the output, and truncate 8-bit integers.
     if cell.dtype == "uint8" or not affordable(cell.pass_multiply_adds, _PASS_RATE):

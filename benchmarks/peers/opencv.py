@@ -17,7 +17,7 @@ _REFLECT = cv2.BORDER_REFLECT
 
 
 def runs(cell: Cell, image: NDArray[Any]) -> dict[str, Run]:
-    if len(cell.shape) > 2:
+    if len(cell.spatial) > 2 or len(cell.shape) > 2 + bool(cell.channels):
         return {}
     source, out = np.atleast_2d(image), np.empty_like(np.atleast_2d(image))
     contenders: dict[str, Run] = {"OpenCV filter2D": _dense(cell, source)}

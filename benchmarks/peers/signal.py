@@ -23,7 +23,7 @@ def runs(cell: Cell, image: NDArray[Any]) -> dict[str, Run]:
         return {}
     contenders = {"SciPy fft": _parallel(_multiplied(cell, image))}
     if len(cell.kernels) == 1:
-        axes = tuple(range(image.ndim - len(cell.spatial), image.ndim))
+        axes = cell.axes
         taps = cell.taps.astype(np.float32).reshape((1,) * axes[0] + cell.taps.shape[1:])
         for way in (scipy.signal.oaconvolve, scipy.signal.fftconvolve):
             contenders[f"SciPy {way.__name__}"] = _parallel(partial(way, image, taps, mode="same", axes=axes))
