@@ -128,6 +128,13 @@ def test_every_source_is_part_of_the_page():
     assert [name for name in SOURCES if f"const module_{name.removesuffix('.js')} = " not in module] == []
 
 
+def test_what_is_imported_is_exported_and_the_other_way_round():
+    texts = {name: page_source(name) for name in (*SOURCES, "style.js")}
+    exported = {(name, match["name"]) for name, text in texts.items() for match in bundler._EXPORT.finditer(text)}
+    imports = [match for text in texts.values() for match in bundler._IMPORT.finditer(text) if match["names"]]
+    assert {(match["file"], word.strip()) for match in imports for word in match["names"].split(",")} == exported
+
+
 @pytest.mark.parametrize("name", SOURCES)
 def test_a_source_begins_with_its_question_and_stays_short(name):
     lines = page_source(name).splitlines()

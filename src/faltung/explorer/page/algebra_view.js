@@ -8,7 +8,7 @@ import { OPERATIONS } from "./algebra_operations.js";
 import { RoutesPanel } from "./algebra_routes.js";
 import { MODES } from "./borders.js";
 import { button, field } from "./controls.js";
-import { h } from "./dom.js";
+import { complain, complaint, h } from "./dom.js";
 import { askForKernel, kernelFrom } from "./kernel_descriptions.js";
 import { KernelEditor, textOf } from "./kernel_editor.js";
 import { sumOf } from "./convolution.js";
@@ -54,7 +54,7 @@ class AlgebraView {
     this.laws = new LawsPanel(app);
     this.border = new BorderPanel(app);
     this.third = new KernelEditor({ ndim, read: () => this.store.get("algebra.h"), write: (description) => this.store.set({ "algebra.h": description }) });
-    this.wrong = h("p", { class: "wrong", role: "alert", hidden: true });
+    this.wrong = complaint();
     place.append(this.#heading(), this.equation.element, this.wrong, this.routes.element, this.#lawsSection(), this.border.element);
     app.untilClosed(this.store.on(["algebra.", "filter.input"], (keys) => this.#changed(keys)));
     app.untilClosed(() => this.#close());
@@ -187,8 +187,7 @@ class AlgebraView {
   }
 
   #complain(message) {
-    this.wrong.textContent = message;
-    this.wrong.hidden = !message;
+    complain(this.wrong, message);
   }
 
   #differenceView() {

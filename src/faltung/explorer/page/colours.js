@@ -63,3 +63,11 @@ function indexOf(value, low, high) {
   const part = Math.round((255 * (value - low)) / (high - low));
   return part >= 255 ? 255 : part > 0 ? part : 0;
 }
+
+// Write red, green and blue samples into RGBA pixels.
+export function paintColours(channels, pixels, [low, high]) {
+  channels.slice(0, 3).forEach(({ data }, part) => {
+    for (let place = 0; place < data.length; place += 1) pixels[4 * place + part] = (255 * (data[place] - low)) / (high - low || 1);
+  });
+  for (let place = 3; place < pixels.length; place += 4) pixels[place] = 255;
+}

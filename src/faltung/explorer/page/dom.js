@@ -30,6 +30,11 @@ export function format(value, digits) {
   return trueMinus(text.replace("e+", "e"));
 }
 
+// A count, with its digits in groups of three.
+export function grouped(count) {
+  return count.toLocaleString("en");
+}
+
 export function trueMinus(text) {
   return String(text).replaceAll("-", "−");
 }
@@ -47,6 +52,17 @@ export function setNumber(element, value) {
 
 function numberAttributes(value) {
   return { "data-value": Object.is(value, -0) ? "0" : String(value), title: String(value) };
+}
+
+// A place for a sentence about what is wrong.
+export function complaint() {
+  return h("p", { class: "wrong", role: "alert", hidden: true });
+}
+
+// Say what is wrong; nothing, if the sentence is empty.
+export function complain(element, sentence) {
+  element.textContent = sentence;
+  element.hidden = !sentence;
 }
 
 // Hand a file to the user.

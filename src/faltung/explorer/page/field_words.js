@@ -1,6 +1,6 @@
 // What does one value of a layer see of the input? The receptive field, as a box and in words.
 
-import { trueMinus } from "./dom.js";
+import { grouped, trueMinus } from "./dom.js";
 
 // [start, stop] of what the value at a position sees, along each axis, cut off at the input; null if it is not known here.
 export function fieldBox(layer, position, lengths) {
@@ -22,7 +22,7 @@ export function reachBox(layer, position) {
 }
 
 export function times(numbers) {
-  return numbers.map((value) => value.toLocaleString("en")).join(" × ");
+  return numbers.map(grouped).join(" × ");
 }
 
 // A sentence for a newcomer. `lengths`: those of the input.

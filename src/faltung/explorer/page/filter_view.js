@@ -1,6 +1,6 @@
 // What does a filter do? An input, its output, and the window between them: forwards and backwards.
 
-import { h } from "./dom.js";
+import { complain, complaint, h } from "./dom.js";
 import { ExportBar } from "./exporting.js";
 import { FilterControls, triesBar } from "./filter_controls.js";
 import { Problem } from "./filter_problem.js";
@@ -25,7 +25,7 @@ class FilterView {
     Object.assign(this, { place, app, store: app.store, run: 0, problem: null, labels: [] });
     this.input = inputNamed(app.host, this.store.get("filter.input"));
     this.tries = triesBar(app, () => this.input.ndim);
-    this.wrong = h("p", { class: "wrong", role: "alert", hidden: true });
+    this.wrong = complaint();
     this.controls = new FilterControls(app, {
       input: () => this.input, labels: () => this.labels, dropZone: place,
       onerror: (message) => this.#complain(message),
@@ -134,8 +134,7 @@ class FilterView {
   }
 
   #complain(message) {
-    this.wrong.textContent = message;
-    this.wrong.hidden = !message;
+    complain(this.wrong, message);
   }
 
   // The arguments with which Python is asked about this problem, in one order, so that a saved page finds the answer.

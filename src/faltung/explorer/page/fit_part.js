@@ -4,12 +4,13 @@ import { NdArray, extent } from "./array.js";
 import { rangeFor } from "./colours.js";
 import { segmented } from "./controls.js";
 import { DescentPanel } from "./descent_panel.js";
-import { format, h } from "./dom.js";
+import { complain, complaint, format, h } from "./dom.js";
 import { fitControls } from "./fit_controls.js";
 import { picturesFor } from "./fit_pictures.js";
 import { FitProblem, LARGEST_IN_PAGE, MOST_STEPS } from "./fit_problem.js";
-import { foundSentence, kernelTables, largestDifference, reportTable } from "./fit_report.js";
+import { foundSentence, kernelTables, reportTable } from "./fit_report.js";
 import { FitWindow } from "./fit_window.js";
+import { largestDifference } from "./kernels.js";
 import { MapView, frameAt } from "./map_view.js";
 
 const DATA = ["learning.picture", "learning.truth", "learning.direction", "learning.noise", "learning.size"];
@@ -22,7 +23,7 @@ export function mountFit(place, app) {
 class FitPart {
   constructor(place, app) {
     Object.assign(this, { app, problem: null, waiting: false, asking: 0, timer: 0, drawn: [] });
-    this.wrong = h("p", { class: "wrong", role: "alert", hidden: true });
+    this.wrong = complaint();
     this.maps = ["Before", "After (the target)", "Output of the filter", "Error: target − output"].map((title) => this.#map(title));
     this.window = new FitWindow();
     this.descent = new DescentPanel(app, () => this.#steps);
@@ -77,8 +78,7 @@ class FitPart {
   }
 
   #refuse(sentence) {
-    this.wrong.textContent = sentence;
-    this.wrong.hidden = !sentence;
+    complain(this.wrong, sentence);
   }
 
   // Take the pictures, and sum over their windows.

@@ -1,6 +1,6 @@
 // How does a network learn? The curves of a run, its filters epoch by epoch, and what all networks reached.
 
-import { setNumber, format, h } from "./dom.js";
+import { complain, complaint, format, h, setNumber } from "./dom.js";
 import { FilterFrames } from "./filter_frames.js";
 import { LineChart } from "./line_chart.js";
 import { resultsTable } from "./run_results.js";
@@ -26,7 +26,7 @@ class HistoryPart {
   constructor(place, app, watch) {
     Object.assign(this, { app, watch });
     this.status = h("p", { class: "status", role: "status" });
-    this.problem = h("p", { class: "wrong", role: "alert", hidden: true });
+    this.problem = complaint();
     this.progress = h("div", { class: "progress-list" });
     const pick = (epoch) => app.store.set({ "learning.epoch": epoch });
     this.charts = [["risk", "Risk (mean loss)", false], ["accuracy", "Accuracy", true]].map(([measure, up, percent]) => ({
@@ -68,8 +68,7 @@ class HistoryPart {
 
   show() {
     const { run, problem } = this.watch;
-    this.problem.textContent = problem;
-    this.problem.hidden = !problem;
+    complain(this.problem, problem);
     this.status.textContent = run ? sentence(run, this.watch) : "";
     this.progress.replaceChildren(...(run && run.status !== "finished" ? this.#bars() : []));
     this.results.replaceChildren(resultsTable(this.watch));

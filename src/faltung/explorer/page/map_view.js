@@ -1,7 +1,7 @@
 // How is a two-dimensional array seen? As a picture that one can zoom into until its numbers appear, with marks over it.
 
 import { extent } from "./array.js";
-import { colour, ink, paint, rangeFor } from "./colours.js";
+import { colour, ink, paint, paintColours, rangeFor } from "./colours.js";
 import { format, h } from "./dom.js";
 
 const SMALLEST_CELL_WITH_NUMBER = 44; // CSS pixels
@@ -126,15 +126,8 @@ export class MapView {
     this.picture ??= h("canvas");
     Object.assign(this.picture, { width: columns, height: rows });
     const image = new ImageData(columns, rows);
-    if (this.channels.length === 1) {
-      paint(this.channels[0].data, image.data, this.scale, this.range);
-    } else {
-      const [low, high] = this.range;
-      this.channels.slice(0, 3).forEach(({ data }, part) => {
-        for (let place = 0; place < data.length; place += 1) image.data[4 * place + part] = (255 * (data[place] - low)) / (high - low);
-      });
-      for (let place = 3; place < image.data.length; place += 4) image.data[place] = 255;
-    }
+    if (this.channels.length === 1) paint(this.channels[0].data, image.data, this.scale, this.range);
+    else paintColours(this.channels, image.data, this.range);
     this.picture.getContext("2d").putImageData(image, 0, 0);
   }
 

@@ -3,7 +3,7 @@
 import { extent, sizeOf } from "./array.js";
 import { rangeFor } from "./colours.js";
 import { button } from "./controls.js";
-import { format, h, number } from "./dom.js";
+import { complain, complaint, format, grouped, h, number } from "./dom.js";
 import { fieldBox, fieldSentence, fieldSteps, times } from "./field_words.js";
 import { explain, isKnown } from "./making_value.js";
 import { MapView, frameAt } from "./map_view.js";
@@ -32,7 +32,7 @@ export class ChannelPanel {
     this.making = h("section", {}, h("h3", {}, "How it is made"), this.partials.element);
     this.layerFacts = h("section", {});
     this.patches = h("section", {});
-    this.problem = h("p", { class: "wrong", role: "alert", hidden: true });
+    this.problem = complaint();
     this.element = h("div", { class: "channel", hidden: true }, h("div", { class: "channel-head" }, this.title, this.#stepper()), this.problem,
       h("div", { class: "channel-top" }, this.place, this.numbers.element), this.making, this.layerFacts, this.patches);
   }
@@ -44,7 +44,7 @@ export class ChannelPanel {
     Object.assign(this, { scene, number, channel, layer, key, hovered: null });
     const name = layer.shape.length === 1 && scene.classes.length === layer.shape[0] ? ` · ${scene.classes[channel]}` : "";
     this.title.textContent = `${layer.kind} · channel ${channel}${name}`;
-    this.problem.hidden = true;
+    complain(this.problem, "");
     this.#showLayer();
     const current = () => this.key === key;
     try {
@@ -76,8 +76,7 @@ export class ChannelPanel {
   }
 
   #fail(error) {
-    this.problem.textContent = error.message;
-    this.problem.hidden = false;
+    complain(this.problem, error.message);
     this.place.replaceChildren();
     this.numbers.clear("");
     this.partials.list.replaceChildren();
@@ -228,8 +227,8 @@ function titleOf(position) {
 }
 
 function countsOf({ shape, parameters, multiplyAdds }) {
-  const parts = [`${shape[0].toLocaleString("en")} channels`];
-  if (parameters) parts.push(`${parameters.toLocaleString("en")} parameters`);
+  const parts = [`${grouped(shape[0])} channels`];
+  if (parameters) parts.push(`${grouped(parameters)} parameters`);
   if (multiplyAdds) parts.push(`${short(multiplyAdds)} multiply-adds (products with their additions)`);
   return `${parts.join(", ")}.`;
 }
@@ -258,7 +257,7 @@ function fieldNote({ start, stop, count, all, status, reasons }, position) {
   if (!start.length) return "";
   const sizes = stop.map((end, axis) => end - start[axis]);
   const box = sizeOf(sizes);
-  const holes = count < box ? `, ${count.toLocaleString("en")} of them, with holes` : "";
+  const holes = count < box ? `, ${grouped(count)} of them, with holes` : "";
   const known = status === "exact" || status === "whole input" ? "" : ` (${status}${reasons.length ? `: ${reasons.join(", ")}` : ""})`;
   const where = position.length ? `The value at (${position.join(", ")})` : "This number";
   return `${where} sees ${count === all ? "the whole input, " : ""}${times(sizes)} samples here${holes}: from (${start.join(", ")}) to (${stop.map((end) => end - 1).join(", ")})${known}.`;

@@ -2,7 +2,7 @@
 
 import { NdArray, sizeOf } from "./array.js";
 import { button, field, segmented } from "./controls.js";
-import { h, number } from "./dom.js";
+import { grouped, h, number } from "./dom.js";
 import { MapView } from "./map_view.js";
 import { Tile } from "./network_tile.js";
 import { ownPixels } from "./own_pixels.js";
@@ -63,7 +63,7 @@ export class InputPanel {
       tile.fill([value], [], [-1, 1]);
       return tile.element;
     }));
-    if (input.data.length > 64) this.say(`The first 64 of ${input.data.length.toLocaleString("en")} numbers.`);
+    if (input.data.length > 64) this.say(`The first 64 of ${grouped(input.data.length)} numbers.`);
   }
 
   #choosers() {
@@ -190,7 +190,7 @@ export class InputPanel {
       before && h("td", {}, number(before.data[index]))));
     const left = probabilities.data.length - order.length;
     this.classes.replaceChildren(h("table", { class: "classes" },
-      h("caption", {}, left ? `The ${order.length} most probable of ${probabilities.data.length.toLocaleString("en")} classes` : "Classes and their probabilities (softmax of the output)"),
+      h("caption", {}, left ? `The ${order.length} most probable of ${grouped(probabilities.data.length)} classes` : "Classes and their probabilities (softmax of the output)"),
       h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "class"), h("th", { scope: "col", colspan: before ? 1 : 2 }, before ? "moved" : "probability"), before && h("th", { scope: "col" }, "before"))),
       h("tbody", {}, rows)));
   }

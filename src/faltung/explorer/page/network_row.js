@@ -1,6 +1,6 @@
 // What does one layer make of the input? A row: what it is, and its maps, asked for when they come into view.
 
-import { h } from "./dom.js";
+import { complain, complaint, grouped, h } from "./dom.js";
 import { fieldShort, reachBox, times } from "./field_words.js";
 import { Tile, frame } from "./network_tile.js";
 
@@ -19,7 +19,7 @@ export class LayerRow {
     this.follows = h("p", { class: "follows" });
     this.strip = h("div", { class: "tiles", role: "group" });
     this.more = h("button", { type: "button", class: "more", onclick: () => this.#add(4 * PAGE) });
-    this.problem = h("p", { class: "wrong", hidden: true });
+    this.problem = complaint();
     this.element = h("section", { class: "layer", "data-layer": number },
       h("div", { class: "layer-head" }, this.title, this.facts, this.sees, this.follows), h("div", { class: "layer-maps" }, this.strip, this.more, this.problem));
   }
@@ -84,7 +84,7 @@ export class LayerRow {
     try {
       const { maps, ranges, range } = await data.maps(this.number, first, PAGE);
       if (data !== this.data) return;
-      this.problem.hidden = true;
+      complain(this.problem, "");
       const shape = layer.shape.slice(1).every((length) => length === 1) ? [] : maps.shape.slice(1);
       const size = maps.data.length / maps.shape[0];
       for (let index = 0; index < maps.shape[0] && first + index < this.tiles.length; index += 1) {
@@ -95,17 +95,16 @@ export class LayerRow {
       }
     } catch (error) {
       if (data !== this.data) return;
-      this.problem.textContent = error.message;
-      this.problem.hidden = false;
+      complain(this.problem, error.message);
     }
   }
 }
 
 function facts(layer) {
   const [count, ...lengths] = layer.shape;
-  const maps = lengths.length ? `${count.toLocaleString("en")} × ${times(lengths)}` : `${count.toLocaleString("en")} numbers`;
+  const maps = lengths.length ? `${grouped(count)} × ${times(lengths)}` : `${grouped(count)} numbers`;
   const parts = [maps];
-  if (layer.parameters) parts.push(`${layer.parameters.toLocaleString("en")} parameters`);
+  if (layer.parameters) parts.push(`${grouped(layer.parameters)} parameters`);
   if (layer.multiplyAdds) parts.push(`${short(layer.multiplyAdds)} multiply-adds`);
   return parts.join(" · ");
 }
@@ -115,5 +114,5 @@ export function short(value) {
   for (const [size, name] of [[1e9, "billion"], [1e6, "million"]]) {
     if (value >= size) return `${(value / size).toLocaleString("en", { maximumSignificantDigits: 3 })} ${name}`;
   }
-  return value.toLocaleString("en");
+  return grouped(value);
 }

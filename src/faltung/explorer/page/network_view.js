@@ -1,7 +1,7 @@
 // Network: what does a network do with an input? Its layers, one map, one number: three levels, and no place is lost.
 
 import { choice, segmented } from "./controls.js";
-import { format, h, trueMinus } from "./dom.js";
+import { format, grouped, h, trueMinus } from "./dom.js";
 import { fieldBox, fieldSentence, reachBox, times } from "./field_words.js";
 import { frameAt } from "./map_view.js";
 import { ChannelPanel } from "./network_channel.js";
@@ -153,7 +153,7 @@ class NetworkView {
     const { layers } = this.run;
     const { parameters, multiplyAdds: work } = this.run;
     const last = [...layers].reverse().find(({ shape, field }) => field && field !== "nothing" && shape.slice(1).some((length) => length > 1));
-    this.total.textContent = `${layers.length} operations, ${parameters.toLocaleString("en")} parameters, ${work.toLocaleString("en")} multiply-adds. ${last ? `Layer ${layers.indexOf(last) + 1} is the last one with positions: ${fieldSentence(last, this.lengths).replace("of this layer", "of it").replace("One", "one")}` : ""} Click a map to see how it is made.`;
+    this.total.textContent = `${layers.length} operations, ${grouped(parameters)} parameters, ${grouped(work)} multiply-adds. ${last ? `Layer ${layers.indexOf(last) + 1} is the last one with positions: ${fieldSentence(last, this.lengths).replace("of this layer", "of it").replace("One", "one")}` : ""} Click a map to see how it is made.`;
     this.rows.show(layers, this.data, { scaling: this.app.store.get("network.scale"), which: this.app.store.get("network.which") });
   }
 
@@ -254,7 +254,7 @@ class NetworkView {
       const reached = await this.data.reach(position);
       this.rows.rows.forEach((row, number) => {
         const { count, all } = reached[number];
-        row.follows.textContent = `the sample (${position.join(", ")}) reaches ${count.toLocaleString("en")} of ${all.toLocaleString("en")} ${row.layer.shape.length > 1 ? "positions" : "numbers"}`;
+        row.follows.textContent = `the sample (${position.join(", ")}) reaches ${grouped(count)} of ${grouped(all)} ${row.layer.shape.length > 1 ? "positions" : "numbers"}`;
       });
       const { layer } = this.#at;
       const where = layer >= 0 ? `${reached[layer].count} of ${reached[layer].all} positions of this layer` : "the values that each row says now";

@@ -1,8 +1,9 @@
 // How does noise become a picture? Step by step along the velocity that a network has learned.
 
 import { NdArray, sizeOf } from "./array.js";
+import { paint, paintColours } from "./colours.js";
 import { choice, numeric } from "./controls.js";
-import { format, h } from "./dom.js";
+import { complain, complaint, format, h } from "./dom.js";
 import { LineChart } from "./line_chart.js";
 import { MapView } from "./map_view.js";
 import { watchOf } from "./run_watch.js";
@@ -42,7 +43,7 @@ class PathPart {
     const Panel = generator.shape.length === 2 ? SeriesPanel : PicturePanel;
     this.panels = ["The point on its path", "Where it is heading: the end of a straight line"].map((title) => new Panel(app, title));
     this.strip = h("div", { class: "strip", role: "group", "aria-label": "All steps" });
-    this.problem = h("p", { class: "wrong", role: "alert", hidden: true });
+    this.problem = complaint();
     this.scrubber = new Scrubber(app, {
       label: "Step", count: () => this.#count, index: () => this.step, pace: 3, go: (step) => store.set({ "learning.time": step }),
       say: (step) => `step ${step} of ${this.#count - 1}: time ${(step / Math.max(1, this.#count - 1)).toFixed(2)}`,
@@ -96,8 +97,7 @@ class PathPart {
       if (mine !== this.asked) return;
       problem = error.message;
     }
-    this.problem.textContent = problem;
-    this.problem.hidden = !problem;
+    complain(this.problem, problem);
     if (problem || !this.path) return;
     this.#drawStrip();
     this.show();
@@ -179,14 +179,10 @@ function rangeOf(points) {
   return [last.reduce((a, b) => Math.min(a, b)), last.reduce((a, b) => Math.max(a, b))];
 }
 
-function picture(planes, [low, high]) {
+function picture(planes, range) {
   const [rows, columns] = planes[0].shape;
   const image = new ImageData(columns, rows);
-  for (let place = 0; place < rows * columns; place += 1) {
-    for (let part = 0; part < 3; part += 1) {
-      image.data[4 * place + part] = (255 * (planes[part % planes.length].data[place] - low)) / (high - low || 1);
-    }
-    image.data[4 * place + 3] = 255;
-  }
+  if (planes.length === 1) paint(planes[0].data, image.data, "gray", range);
+  else paintColours(planes, image.data, range);
   return image;
 }

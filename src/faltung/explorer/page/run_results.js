@@ -1,6 +1,6 @@
 // What did the networks of a run reach, and with how many parameters? A table, with bars to compare by eye.
 
-import { h, setNumber } from "./dom.js";
+import { grouped, h, setNumber } from "./dom.js";
 
 // What a column is called, where its number is, how it is written, and whether it has bars.
 const COLUMNS = [
@@ -31,7 +31,7 @@ function cell({ percent, unit, bar, beside }, value, most, facts) {
   if (typeof value !== "number") return h("td", {}, "–");
   const number = h("span", { class: "number" });
   setNumber(number, value);
-  number.textContent = percent ? `${(100 * value).toFixed(1)} %` : Number.isInteger(value) ? value.toLocaleString("en") : number.textContent;
+  number.textContent = percent ? `${(100 * value).toFixed(1)} %` : Number.isInteger(value) ? grouped(value) : number.textContent;
   return h("td", {}, number, unit, beside?.(facts), bar && h("div", { class: "bar", style: `width:${(100 * value) / most}%` }));
 }
 
