@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import wave
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,10 +14,15 @@ import xarray
 from PIL import Image
 
 import faltung as fa
+from faltung.explorer import explored
 from faltung.explorer.explored import Explorer
+from faltung.explorer.filter_subject import FilterSubject
+from faltung.explorer.learning_subject import LearningSubject
+from faltung.explorer.network_subject import NetworkSubject
 from faltung.explorer.opened import LONGEST_SIDE, LONGEST_SIGNAL, open_file
 from faltung.explorer.packing import unpack
 from faltung.explorer.subject import PageSubject
+from faltung.explorer.upload_subject import UploadSubject
 
 IMAGE = np.random.default_rng(0).random((20, 30))
 
@@ -244,6 +250,23 @@ def test_a_page_that_fails_leaves_no_file(tmp_path, monkeypatch):
     with pytest.raises(UnicodeEncodeError):
         page.save(tmp_path / "page.html")
     assert [*tmp_path.iterdir()] == []
+
+
+def test_one_table_has_all_questions(tmp_path):
+    (tmp_path / "history.csv").touch()
+    subjects = FilterSubject(), NetworkSubject(), LearningSubject(tmp_path), UploadSubject()
+    answered = {name for subject in subjects for name in subject.questions()}
+    page = Path(explored.__file__).parent / "page"
+    asked = {
+        (name, source.name)
+        for source in page.glob("*.js")
+        for name in re.findall(r'\bask\("([\w.]+)"', source.read_text(encoding="utf-8"))
+    }
+    section = (Path(__file__).parents[2] / "docs" / "architecture.md").read_text(encoding="utf-8").split("## 9.")[1]
+    table = re.findall(r"^\| `([\w.]+)` \| `(\w+\.js)` \| `(\w+\.py)` \|", section, re.MULTILINE)
+    assert {name for name, _, _ in table} == answered
+    assert {(name, source) for name, source, _ in table} == asked
+    assert all((page.parent / source).is_file() for _, _, source in table)
 
 
 def test_a_question_is_answered_from_bytes():

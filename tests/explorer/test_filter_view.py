@@ -493,7 +493,7 @@ LARGE = np.zeros((1, 2000, 2000))
 @pytest.mark.parametrize(
     ("question", "arguments", "says"),
     [
-        ("plan", {**PLAN, "size": [0, 4]}, "size: expected integers"),
+        ("plan", {**PLAN, "size": [0, 4]}, "size: expected an integer from 1"),
         ("plan", {**PLAN, "size": [2**39, 4]}, "size: expected at most"),
         ("plan", {**PLAN, "kernels": []}, "kernels: expected a list"),
         ("plan", {**PLAN, "kernels": [[]]}, "kernels: expected a list"),
@@ -502,7 +502,7 @@ LARGE = np.zeros((1, 2000, 2000))
         ("plan", {**PLAN, "kernels": [[FAR, BOX]]}, "kernels far from each other"),
         ("plan", {**PLAN, "kernels": [[BOX] * 65]}, "at most 64 kernels"),
         ("plan", {**PLAN, "kernels": [[{"taps": [[1, "a"]], "origin": [0, 0]}]]}, "taps: expected lists"),
-        ("plan", {**PLAN, "kernels": [[{"taps": [[1, 2]], "origin": [0.5, 0]}]]}, "origin: expected integers"),
+        ("plan", {**PLAN, "kernels": [[{"taps": [[1, 2]], "origin": [0.5, 0]}]]}, "origin: expected an integer from"),
         ("plan", {**PLAN, "operation": "add"}, "operation: expected convolve"),
         ("plan", {**PLAN, "out": 1}, "options: expected"),
         ("kernel", {"text": "gabor()", "ndim": 2}, "kernels with real taps"),

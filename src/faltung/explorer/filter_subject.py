@@ -9,22 +9,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from faltung.errors import ArgumentError, ArgumentTypeError, FaltungError
+from faltung.errors import ArgumentError, FaltungError
 from faltung.explorer.opened import Opened, opened_array
+from faltung.explorer.question_arguments import checked_samples, checked_text, listed, one_of
 from faltung.explorer.sample_inputs import SampleInput, sample_inputs
 from faltung.explorer.subject import PageSubject, Question
 from faltung.front import convolve, correlate
 from faltung.front import plan as make_plan
 from faltung.ground.arrays import array_of_shape
+from faltung.ground.checks import integer, real
 from faltung.kernels import Bank, Kernel, parse
 from faltung.planning.planned import Planned
 
 __all__ = ["FilterSubject"]
 
 _MOST_SAMPLES = 2**22
+_MOST_PLANNED = 2**40
 _MOST_OUTPUTS = 2**24
 _MOST_TAPS = 2**14
 _MOST_KERNELS = 64
+_FARTHEST = 2**15  # origin, from the first tap
+_LONGEST_STEP = 64
 _LARGE_SIZE = (4096, 4096)
 #: The filters that the page proposes, as it writes them, by the number of axes.
 _TRIED_FIRST = {
@@ -97,16 +102,16 @@ def _plan_arguments(kernels: list[list[dict[str, str]]], size: list[int]) -> dic
 def _plan(*, kernels: object, size: object, operation: object, **options: object) -> dict[str, object]:
     """Return what would run, and what else was considered, for single precision."""
     filter_ = _filter_of(kernels)
-    lengths = _integers("size", size, 1, 2**40)
-    if math.prod(lengths) > 2**40:
+    lengths = [integer("size", length, 1, _MOST_PLANNED) for length in listed("size", size, 1, 2)]
+    if math.prod(lengths) > _MOST_PLANNED:
         raise ArgumentError("size", "at most 2^40 samples", " x ".join(map(str, lengths)))
     keywords = _options(len(lengths), operation, options)
     if isinstance(filter_, Bank):
-        lengths = (filter_.in_channels, *lengths)
+        lengths = [filter_.in_channels, *lengths]
         keywords["channel_axis"] = 0
     if operation == "correlate":
         filter_ = filter_.flip()
-    plan: Planned = make_plan(array_of_shape(lengths, np.dtype(np.float32)), filter_, **keywords)
+    plan: Planned = make_plan(array_of_shape(tuple(lengths), np.dtype(np.float32)), filter_, **keywords)
     candidates = [
         {
             "method": candidate.method,
@@ -122,9 +127,7 @@ def _plan(*, kernels: object, size: object, operation: object, **options: object
 
 def _taps(*, text: object, ndim: object) -> dict[str, object]:
     """Return the taps of an expression that the page does not know."""
-    if not isinstance(text, str):
-        raise ArgumentTypeError("text", "a string", type(text).__name__)
-    kernel = parse(text)
+    kernel = parse(checked_text("text", text))
     _check_kernel(kernel)
     if not isinstance(ndim, int) or kernel.ndim != ndim:
         raise ArgumentError(
@@ -135,19 +138,17 @@ def _taps(*, text: object, ndim: object) -> dict[str, object]:
 
 def _filter(*, samples: object, kernels: object, operation: object, **options: object) -> dict[str, object]:
     """Return the outputs of all channels out, in double precision."""
-    if not isinstance(samples, np.ndarray) or not 2 <= samples.ndim <= 3 or not 0 < samples.size <= _MOST_SAMPLES:
-        raise ArgumentError("samples", f"channels of at most {_MOST_SAMPLES} samples", "something else")
+    channels = checked_samples("samples", samples, "channels", (2, 3), _MOST_SAMPLES)
     filter_ = _filter_of(kernels, bank=True)
     assert isinstance(filter_, Bank)
-    keywords = _options(samples.ndim - 1, operation, options)
-    spans = zip(samples.shape[1:], filter_.shape, keywords["dilation"], strict=True)
+    keywords = _options(channels.ndim - 1, operation, options)
+    spans = zip(channels.shape[1:], filter_.shape, keywords["dilation"], strict=True)
     if math.prod(length + size * dilation for length, size, dilation in spans) * filter_.out_channels > _MOST_OUTPUTS:
         raise ArgumentError(
             "kernels", f"at most {_MOST_OUTPUTS} outputs", "more", "Take fewer kernels, or a part of the input."
         )
     operator = _OPERATIONS[str(operation)]
-    outputs = operator(samples.astype(np.float64), filter_, channel_axis=0, **keywords)
-    return {"outputs": outputs}
+    return {"outputs": operator(channels, filter_, channel_axis=0, **keywords)}
 
 
 def _filter_of(descriptions: object, bank: bool = False) -> Kernel | Bank:
@@ -187,9 +188,8 @@ def _kernel_of(description: object) -> Kernel:
     if isinstance(description.get("text"), str):
         kernel = parse(description["text"])
     else:
-        kernel = Kernel(
-            _numbers(description.get("taps")), _integers("origin", description.get("origin"), -(2**15), 2**15)
-        )
+        taps, origin = _finite(description.get("taps")), listed("origin", description.get("origin"), 1, 2)
+        kernel = Kernel(taps, tuple(integer("origin", index, -_FARTHEST, _FARTHEST) for index in origin))
     _check_kernel(kernel)
     return kernel
 
@@ -203,7 +203,7 @@ def _check_kernel(kernel: Kernel) -> None:
         raise ArgumentError("kernels", "kernels with real taps", "complex ones", "Take .real or .imag.")
 
 
-def _numbers(taps: object) -> NDArray[np.float64]:
+def _finite(taps: object) -> NDArray[np.float64]:
     try:
         numbers = np.array(taps, np.float64)
     except (TypeError, ValueError) as error:
@@ -213,29 +213,18 @@ def _numbers(taps: object) -> NDArray[np.float64]:
     return numbers
 
 
-def _integers(argument: str, values: object, low: int, high: int) -> tuple[int, ...]:
-    if not isinstance(values, list) or not 1 <= len(values) <= 2:
-        raise ArgumentError(argument, "one or two integers", f"{values!r:.60}")
-    for value in values:
-        if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
-            raise ArgumentError(argument, f"integers from {low} to {high}", f"{value!r:.60}")
-    return tuple(values)
-
-
 def _options(ndim: int, operation: object, options: Mapping[str, object]) -> dict[str, Any]:
     """Return the keyword arguments of a call, from those that the page sends."""
-    if not isinstance(operation, str) or operation not in _OPERATIONS:
-        raise ArgumentError("operation", "convolve or correlate", f"{operation!r:.60}")
+    one_of("operation", operation, _OPERATIONS)
     if unknown := options.keys() - {"mode", "cval", "shape", "stride", "dilation"}:
         raise ArgumentError("options", "mode, cval, shape, stride, dilation", f"{sorted(unknown)!r:.60}")
     for name in ("mode", "shape"):
-        if not isinstance(options.get(name, ""), str):
-            raise ArgumentTypeError(name, "its name", type(options[name]).__name__)
-    if not isinstance(options.get("cval", 0), int | float):
-        raise ArgumentTypeError("cval", "a number", type(options["cval"]).__name__)
+        checked_text(name, options.get(name, ""))
+    real("cval", options.get("cval", 0))
     keywords: dict[str, Any] = dict(options)
     for name in ("stride", "dilation"):
-        keywords[name] = _integers(name, options.get(name, [1] * ndim), 1, 64)
+        steps = listed(name, options.get(name, [1] * ndim), 1, 2)
+        keywords[name] = tuple(integer(name, step, 1, _LONGEST_STEP) for step in steps)
     return keywords
 
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
 from faltung.errors import ArgumentError
+from faltung.explorer.question_arguments import checked_samples
 from faltung.fit import fit_filter
 from faltung.ground.checks import integer, real
 from faltung.kernels import Kernel
@@ -38,8 +37,8 @@ def fit(*, before: object, after: object, size: object, ridge: object) -> dict[s
     >>> np.allclose(answer["taps"], 1 / 9), answer["held_out_positions"]
     (True, 305)
     """
-    length = integer("size", size, 1, LARGEST_SIZE)  # type: ignore[arg-type]
-    penalty = real("ridge", ridge, 0.0)  # type: ignore[arg-type]
+    length = integer("size", size, 1, LARGEST_SIZE)
+    penalty = real("ridge", ridge, 0.0)
     pictures = _picture("before", before), _picture("after", after)
     if pictures[0].shape != pictures[1].shape:
         shapes = " and ".join(" × ".join(map(str, picture.shape)) for picture in pictures)
@@ -53,10 +52,4 @@ def fit(*, before: object, after: object, size: object, ridge: object) -> dict[s
 
 
 def _picture(name: str, given: object) -> NDArray[np.float64]:
-    if not isinstance(given, np.ndarray) or given.ndim != 2 or not 0 < given.size <= _MOST_SAMPLES:
-        raise ArgumentError(name, f"a gray picture of at most {_MOST_SAMPLES:,} samples", f"{_kind(given)}")
-    return given.astype(np.float64)
-
-
-def _kind(given: Any) -> str:
-    return f"an array of shape {given.shape}" if isinstance(given, np.ndarray) else type(given).__name__
+    return checked_samples(name, given, "a gray picture", (2,), _MOST_SAMPLES)

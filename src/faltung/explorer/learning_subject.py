@@ -84,5 +84,5 @@ class LearningSubject(PageSubject):
     def _so_far(self, *, rows: object, epoch: object) -> dict[str, object]:
         assert self._history is not None
         assert self._paths is not None
-        known = integer("rows", rows, 0, _MOST), integer("epoch", epoch, -1, _MOST)  # type: ignore[arg-type]
+        known = integer("rows", rows, 0, _MOST), integer("epoch", epoch, -1, _MOST)
         return {"run": self._history.since(*known), "generator": self._paths.content()}

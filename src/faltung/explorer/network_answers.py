@@ -6,7 +6,7 @@ import hashlib
 import math
 import time
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -21,7 +21,9 @@ from faltung.explorer.makings import making, weights
 from faltung.explorer.moved_maps import FILLS, differences, moved
 from faltung.explorer.network_run import NetworkRun, NetworkStep, numbers
 from faltung.explorer.network_source import NetworkSource
+from faltung.explorer.question_arguments import checked_text, kind_of, listed, one_of
 from faltung.explorer.seen_positions import box_of, measured_field, reached_positions, seen_positions
+from faltung.ground.checks import integer
 from faltung.inspect.captured_run import Operation, Place
 from faltung.inspect.chosen_channels import evenly
 from faltung.inspect.multiply_adds import multiply_adds, weight_of
@@ -36,7 +38,6 @@ _CLASSES = 10_000
 _DEPTHS = 8
 #: Fields are followed in networks with at most so many numbers, for at most so many seconds.
 _FOLLOWED, _SECONDS = 3_000_000, 1.5
-Input = Mapping[str, Any]
 
 
 class NetworkAnswers:
@@ -90,7 +91,7 @@ class NetworkAnswers:
         values = self.source.samples[:_MAPS].float().mean(1, keepdim=True)
         return _small(values[:, 0])[0]
 
-    def run(self, asked: Input) -> dict[str, Any]:
+    def run(self, asked: object) -> dict[str, Any]:
         """Return the layers of a run, and what came out."""
         run = self._run(asked)
         fields = _fields(run)
@@ -121,7 +122,7 @@ class NetworkAnswers:
             "layers": layers,
             "parameters": sum(parameter.numel() for parameter in self.source.network.parameters()),
             "multiplyAdds": sum(map(multiply_adds, run.captured.operations)),
-            "input": numbers(self._input(asked)),
+            "input": numbers(self._values(self._chosen(asked))),
             "outputs": [*_outputs(run)],
             "probabilities": self._probabilities(run),
             "notes": [*self._notes(run)],
@@ -154,13 +155,13 @@ class NetworkAnswers:
             return logits.numpy()
         return (logits.exp() if name == "_log_softmax" else logits.softmax(0)).numpy()
 
-    def maps(self, asked: Input, layer: int, first: int, count: int) -> dict[str, Any]:
+    def maps(self, asked: object, layer: object, first: object, count: object) -> dict[str, Any]:
         """Return some maps of a layer as small pictures of whole numbers from 0 to 255, with their ranges."""
-        run = self._run(asked)
-        values = torch.from_numpy(run.channels(self._step(run, layer).result)).double()
+        run, start = self._run(asked), integer("first", first, 0)
+        values = torch.from_numpy(run.channels(run.steps[_layer(run, layer)].result)).double()
         finite = values[values.isfinite()]
         whole = (float(finite.min()), float(finite.max())) if finite.numel() else (0.0, 0.0)
-        part = values[first : first + count]
+        part = values[start : start + integer("count", count, 1, _MAPS)]
         while part.ndim > 3:
             part = part[:, part.shape[1] // 2]
         if part.ndim == 1:
@@ -168,37 +169,38 @@ class NetworkAnswers:
         small, ranges = _small(part)
         return {"maps": small, "ranges": ranges, "range": list(whole), "count": len(values)}
 
-    def tensor(self, asked: Input, tensor: int) -> NDArray[Any]:
+    def tensor(self, asked: object, tensor: object) -> NDArray[Any]:
         r"""Return all numbers of a tensor, (channels, \*spatial)."""
         run = self._run(asked)
-        _check("tensor", tensor, len(run.features))
-        size = math.prod(run.shape(tensor))
+        number = integer("tensor", tensor, 0, len(run.features) - 1)
+        size = math.prod(run.shape(number))
         if size > _MOST_NUMBERS:
             received = f"one with {size:,}"
             raise ArgumentError(
                 "layer", f"maps with at most {_MOST_NUMBERS:,} numbers", received, "Use a smaller input."
             )
-        return run.channels(tensor)
+        return run.channels(number)
 
-    def weights(self, asked: Input, layer: int, channel: int) -> dict[str, Any]:
+    def weights(self, asked: object, layer: object, channel: object) -> dict[str, Any]:
         """Return the constants with which a channel is made."""
         run = self._run(asked)
-        step = self._step(run, layer)
-        _check("channel", channel, run.shape(step.result)[0])
-        return weights(run, step, channel)
+        step = run.steps[_layer(run, layer)]
+        return weights(run, step, _channel(run, step, channel))
 
-    def contributions(self, asked: Input, layer: int, channel: int, position: list[int]) -> dict[str, Any]:
+    def contributions(self, asked: object, layer: object, channel: object, position: object) -> dict[str, Any]:
         """Return what a value of a layer depends on, where the page does not compute it itself."""
         run = self._run(asked)
-        step = self._step(run, layer)
-        self._check_position(run, step, channel, position)
-        return contributions(run, step, channel, tuple(position))
+        step = run.steps[_layer(run, layer)]
+        places = _position(position, run.shape(step.result)[1:])
+        return contributions(run, step, _channel(run, step, channel), tuple(places))
 
-    def field(self, asked: Input, layer: int, channel: int, position: list[int]) -> dict[str, Any]:
+    def field(self, asked: object, layer: object, channel: object, position: object) -> dict[str, Any]:
         """Return which samples of the input a value of a layer sees."""
         run = self._run(asked)
-        self._check_position(run, self._step(run, layer), channel, position)
-        mask, status, reasons = seen_positions(run, layer, channel, position)
+        number = _layer(run, layer)
+        step = run.steps[number]
+        places = _position(position, run.shape(step.result)[1:])
+        mask, status, reasons = seen_positions(run, number, _channel(run, step, channel), places)
         box = box_of(mask)
         return {
             "start": [each[0] for each in box],
@@ -210,34 +212,31 @@ class NetworkAnswers:
             "reasons": [*reasons],
         }
 
-    def reach(self, asked: Input, position: list[int]) -> list[dict[str, Any]]:
+    def reach(self, asked: object, position: object) -> list[dict[str, Any]]:
         """Return which values of each layer a sample of the input reaches."""
         run = self._run(asked)
-        shape = run.captured.sources[run.captured.input].shape
-        for place, length in zip(position, shape[len(shape) - len(position) :], strict=True):
-            _check("position", place, length)
-        return reached_positions(run, position)
+        return reached_positions(run, _position(position, self.source.samples.shape[2:]))
 
-    def compared(self, asked: Input) -> dict[str, Any]:
+    def compared(self, asked: object) -> dict[str, Any]:
         """Return how the layers differ from those of the input that is not moved."""
-        still = {**asked, "shift": [0] * len(asked["shift"])}
-        before, after = self._run(still), self._run(asked)
+        chosen = self._chosen(asked)
+        before, after = self._run({**chosen, "shift": [0] * self.axes}), self._run(chosen)
         return {
-            "layers": differences(before, after, asked["shift"], asked["fill"]),
+            "layers": differences(before, after, chosen["shift"], chosen["fill"]),
             "before": self._probabilities(before),
             "after": self._probabilities(after),
         }
 
-    def patches(self, layer: int, channel: int) -> dict[str, Any]:
+    def patches(self, layer: object, channel: object) -> dict[str, Any]:
         """Return the parts of samples that excite a channel most."""
+        run = self._run(self.first_input)
+        number = _layer(run, layer)
         found = self._found_patches()
-        run = self._run(self._first())
-        _check("channel", channel, run.shape(self._step(run, layer).result)[0])
-        return {"samples": found.samples, "patches": found.of(layer, channel)}
+        return {"samples": found.samples, "patches": found.of(number, _channel(run, run.steps[number], channel))}
 
     def depth(self) -> list[dict[str, Any]]:
         """Return for some layers of every depth the channels that vary most, with the parts that excite them."""
-        found, run = self._found_patches(), self._run(self._first())
+        found, run = self._found_patches(), self._run(self.first_input)
         candidates = [
             str(number)
             for number, step in enumerate(run.steps)
@@ -256,13 +255,13 @@ class NetworkAnswers:
             )
         return [row for row in rows if row["channels"]]
 
-    def own(self, pixels: NDArray[np.uint8]) -> str:
+    def own(self, pixels: object) -> str:
         """Keep an image that was given as the input; return its name."""
         shape = tuple(self.source.samples.shape[1:])
         if not self.source.takes_images:
             raise ArgumentError("pixels", "a network that takes images", "one that takes other inputs")
-        if pixels.dtype != np.uint8 or pixels.shape != shape:
-            raise ArgumentError("pixels", f"whole numbers from 0 to 255, shape {shape}", f"shape {pixels.shape}")
+        if not isinstance(pixels, np.ndarray) or pixels.dtype != np.uint8 or pixels.shape != shape:
+            raise ArgumentError("pixels", f"integers from 0 to 255 of shape {shape}", kind_of(pixels))
         name = hashlib.sha256(pixels.tobytes()).hexdigest()[:12]
         self._own[name] = self.source.from_pixels(pixels)
         while len(self._own) > _OWN:
@@ -271,42 +270,45 @@ class NetworkAnswers:
 
     def _found_patches(self) -> ExcitingPatches:
         if self._patches is None:
-            self._patches = ExcitingPatches(self.source, self._run(self._first()))
+            self._patches = ExcitingPatches(self.source, self._run(self.first_input))
         return self._patches
 
-    def _first(self) -> dict[str, Any]:
+    @property
+    def first_input(self) -> dict[str, Any]:
+        """The input that is asked about first: sample 0, where it is."""
         return {"sample": 0, "own": "", "shift": [0] * self.axes, "fill": FILLS[0]}
 
-    def _input(self, asked: Input) -> torch.Tensor:
-        if asked["own"]:
-            if asked["own"] not in self._own:
-                raise ArgumentError("own", "an image that is still there", "one that is not", "Choose it again.")
-            values = self._own[asked["own"]]
-        else:
-            _check("sample", asked["sample"], len(self.source.samples))
-            values = self.source.samples[asked["sample"]]
-        return moved(values, asked["shift"], asked["fill"]) if any(asked["shift"]) else values
+    def _chosen(self, asked: object) -> dict[str, Any]:
+        """Return which input is asked about, checked: a sample or an image of the user, moved, and what comes in."""
+        if not isinstance(asked, dict) or asked.keys() != self.first_input.keys():
+            raise ArgumentError("input", ", ".join(self.first_input), f"{asked!r:.80}")
+        lengths = self.source.samples.shape[-self.axes :] if self.axes else ()
+        shift = zip(listed("shift", asked["shift"], self.axes), lengths, strict=True)
+        return {
+            "sample": integer("sample", asked["sample"], 0, len(self.source.samples) - 1),
+            "own": checked_text("own", asked["own"]),
+            "shift": [integer("shift", amount, -length, length) for amount, length in shift],
+            "fill": one_of("fill", asked["fill"], FILLS),
+        }
 
-    def _run(self, asked: Input) -> NetworkRun:
-        key = repr([asked["own"] or asked["sample"], asked["shift"], any(asked["shift"]) and asked["fill"]])
+    def _values(self, chosen: Mapping[str, Any]) -> torch.Tensor:
+        values = self.source.samples[chosen["sample"]]
+        if chosen["own"]:
+            if chosen["own"] not in self._own:
+                raise ArgumentError("own", "an image that is still there", "one that is not", "Choose it again.")
+            values = self._own[chosen["own"]]
+        return moved(values, chosen["shift"], chosen["fill"]) if any(chosen["shift"]) else values
+
+    def _run(self, asked: object) -> NetworkRun:
+        chosen = self._chosen(asked)
+        key = repr([chosen["own"] or chosen["sample"], chosen["shift"], any(chosen["shift"]) and chosen["fill"]])
         run = self._runs.get(key)
         if run is None:
-            run = self._runs[key] = NetworkRun(self.source.network, self.source.of(self._input(asked)))
+            run = self._runs[key] = NetworkRun(self.source.network, self.source.of(self._values(chosen)))
             while len(self._runs) > _RUNS:
                 self._runs.popitem(last=False)
         self._runs.move_to_end(key)
         return run
-
-    def _step(self, run: NetworkRun, layer: int) -> NetworkStep:
-        _check("layer", layer, len(run.steps))
-        return run.steps[layer]
-
-    def _check_position(self, run: NetworkRun, step: NetworkStep, channel: int, position: list[int]) -> None:
-        shape = run.shape(step.result)
-        if len(position) != len(shape) - 1:
-            raise ArgumentError("position", f"{len(shape) - 1} numbers", f"{len(position)}")
-        for name, index, length in zip(("channel", *["position"] * 3), (channel, *position), shape, strict=False):
-            _check(name, index, length)
 
 
 def _fields(run: NetworkRun) -> list[Fields]:
@@ -320,9 +322,17 @@ def _fields(run: NetworkRun) -> list[Fields]:
     return fields
 
 
-def _check(name: str, index: int, length: int) -> None:
-    if not 0 <= index < length:
-        raise ArgumentError(name, f"a whole number from 0 to {length - 1}", str(index))
+def _layer(run: NetworkRun, layer: object) -> int:
+    return integer("layer", layer, 0, len(run.steps) - 1)
+
+
+def _channel(run: NetworkRun, step: NetworkStep, channel: object) -> int:
+    return integer("channel", channel, 0, run.shape(step.result)[0] - 1)
+
+
+def _position(position: object, lengths: Sequence[int]) -> list[int]:
+    pairs = zip(listed("position", position, len(lengths)), lengths, strict=True)
+    return [integer("position", place, 0, length - 1) for place, length in pairs]
 
 
 def _parameters(run: NetworkRun, operation: Operation) -> int:

@@ -8,8 +8,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from faltung.errors import ArgumentError, MissingExtraError
 from faltung.explorer.subject import PageSubject, Question
 
@@ -21,6 +19,21 @@ __all__ = ["NetworkSubject"]
 #: Numbers that a saved page holds, in bytes.
 _STORED_BYTES = 10_000_000
 _TILES = 16  # maps that the page asks for at once
+#: What the page may ask, and with which arguments.
+_QUESTIONS = {
+    "overview": (),
+    "run": ("input",),
+    "maps": ("input", "layer", "first", "count"),
+    "tensor": ("input", "tensor"),
+    "weights": ("input", "layer", "channel"),
+    "contributions": ("input", "layer", "channel", "position"),
+    "field": ("input", "layer", "channel", "position"),
+    "reach": ("input", "position"),
+    "compared": ("input",),
+    "patches": ("layer", "channel"),
+    "depth": (),
+    "own": ("pixels",),
+}
 
 
 class NetworkSubject(PageSubject):
@@ -66,7 +79,7 @@ class NetworkSubject(PageSubject):
             from faltung.explorer.network_source import given_source
 
             self._made = NetworkAnswers(given_source(network, example, classes))
-            self._made.run(_first_input(self._made))  # an example that does not fit is refused now
+            self._made.run(self._made.first_input)  # an example that does not fit is refused now
 
     def content(self) -> Mapping[str, object] | None:
         """Return whether there is a network: it is loaded when its view is opened."""
@@ -74,21 +87,17 @@ class NetworkSubject(PageSubject):
         return {"missing": missing, "kind": "given" if self._made else "run" if self._run else "built in"}
 
     def questions(self) -> Mapping[str, Question]:
-        """Return what can be asked."""
-        return {
-            "network.overview": self._overview,
-            "network.run": self._of_input("run"),
-            "network.maps": self._maps,
-            "network.tensor": self._of_input("tensor", "tensor"),
-            "network.weights": self._of_input("weights", "layer", "channel"),
-            "network.contributions": self._of_position("contributions"),
-            "network.field": self._of_position("field"),
-            "network.reach": self._reach,
-            "network.compared": self._of_input("compared"),
-            "network.patches": self._patches,
-            "network.depth": self._depth,
-            "network.own": self._own,
-        }
+        """Return what can be asked: for each a method of `NetworkAnswers`, which checks the arguments."""
+        return {f"network.{name}": self._question(name, arguments) for name, arguments in _QUESTIONS.items()}
+
+    def _question(self, name: str, arguments: tuple[str, ...]) -> Question:
+        def answer(**given: object) -> object:
+            if {*given} != {*arguments}:
+                received = ", ".join(sorted(given))[:80] or "none"
+                raise ArgumentError("arguments", ", ".join(arguments) or "none", received)
+            return getattr(self._answers(), name)(*(given[argument] for argument in arguments))
+
+        return answer
 
     def _answers(self) -> NetworkAnswers:
         if self._made is None:
@@ -101,79 +110,16 @@ class NetworkSubject(PageSubject):
             self._made = NetworkAnswers(source)
         return self._made
 
-    def _overview(self) -> object:
-        return self._answers().overview()
-
-    def _of_input(self, name: str, *whole: str) -> Question:
-        def answer(**given: Any) -> object:
-            _check_names(given, "input", *whole)
-            asked = self._checked_input(given["input"])
-            return getattr(self._answers(), name)(asked, *(_whole(each, given[each]) for each in whole))
-
-        return answer
-
-    def _of_position(self, name: str) -> Question:
-        def answer(**given: Any) -> object:
-            _check_names(given, "input", "layer", "channel", "position")
-            asked = self._checked_input(given["input"])
-            numbers = [_whole(each, given[each]) for each in ("layer", "channel")]
-            return getattr(self._answers(), name)(asked, *numbers, _position(given["position"]))
-
-        return answer
-
-    def _maps(self, **given: Any) -> object:
-        _check_names(given, "input", "layer", "first", "count")
-        numbers = [_whole(each, given[each]) for each in ("layer", "first", "count")]
-        if numbers[1] < 0 or not 0 < numbers[2] <= 64:
-            raise ArgumentError("count", "at most 64 maps from a first one", f"{numbers[2]} from {numbers[1]}")
-        return self._answers().maps(self._checked_input(given["input"]), *numbers)
-
-    def _reach(self, **given: Any) -> object:
-        _check_names(given, "input", "position")
-        answers, position = self._answers(), _position(given["position"])
-        if len(position) != len(answers.source.samples.shape) - 2:
-            raise ArgumentError("position", "one number for each axis of the input", str(position))
-        return answers.reach(self._checked_input(given["input"]), position)
-
-    def _patches(self, **given: Any) -> object:
-        _check_names(given, "layer", "channel")
-        return self._answers().patches(_whole("layer", given["layer"]), _whole("channel", given["channel"]))
-
-    def _depth(self) -> object:
-        return self._answers().depth()
-
-    def _own(self, **given: Any) -> object:
-        _check_names(given, "pixels")
-        if not isinstance(given["pixels"], np.ndarray):
-            raise ArgumentError("pixels", "an array", type(given["pixels"]).__name__)
-        return self._answers().own(given["pixels"])
-
-    def _checked_input(self, value: Any) -> dict[str, Any]:
-        """Return which input is asked about, checked."""
-        if not isinstance(value, dict) or {*value} != {"sample", "own", "shift", "fill"}:
-            raise ArgumentError("input", "sample, own, shift and fill", repr(value)[:80])
-        shift, axes = _position(value["shift"]), self._answers().axes
-        lengths = self._answers().source.samples.shape[-axes:] if axes else ()
-        if len(shift) != axes or any(abs(each) > length for each, length in zip(shift, lengths, strict=True)):
-            raise ArgumentError("shift", f"{axes} whole numbers within the input", repr(shift)[:80])
-        if value["fill"] not in ("zero", "wrap") or not isinstance(value["own"], str):
-            raise ArgumentError("fill", "zero or wrap", repr(value["fill"])[:40])
-        return {**value, "sample": _whole("sample", value["sample"]), "shift": shift}
-
     def stored(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """Yield what a saved page holds: all layers of the first sample, with their numbers, while there is room."""
         if self.content() == {"missing": True, "kind": "built in"}:
             return
         answers = self._answers()
-        asked = _first_input(answers)
+        asked = answers.first_input
         yield "network.overview", {}
         yield "network.run", {"input": asked}
         layers = answers.run(asked)["layers"]
         yield from _bounded(_with_bytes(asked, layers), _STORED_BYTES)
-
-
-def _first_input(answers: NetworkAnswers) -> dict[str, Any]:
-    return {"sample": 0, "own": "", "shift": [0] * answers.axes, "fill": "zero"}
 
 
 def _bounded(
@@ -213,20 +159,3 @@ def _with_bytes(asked: dict[str, Any], layers: list[dict[str, Any]]) -> Iterator
             middle = [length // 2 for length in layer["shape"][1:]]
             arguments = {"input": asked, "layer": number, "channel": 0, "position": middle}
             yield 100_000, "network.field", arguments
-
-
-def _check_names(given: Mapping[str, Any], *names: str) -> None:
-    if {*given} != {*names}:
-        raise ArgumentError("arguments", ", ".join(names), ", ".join(sorted(given))[:80] or "none")
-
-
-def _whole(name: str, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or abs(value) > 1 << 40:
-        raise ArgumentError(name, "a whole number", repr(value)[:40])
-    return value
-
-
-def _position(value: Any) -> list[int]:
-    if not isinstance(value, list) or len(value) > 4:
-        raise ArgumentError("position", "a list of whole numbers", repr(value)[:40])
-    return [_whole("position", each) for each in value]

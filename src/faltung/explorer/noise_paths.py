@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from faltung.errors import ArgumentError
+from faltung.explorer.question_arguments import one_of
 from faltung.ground.checks import integer, real
 from faltung.learn.tasks.generation.flow import follow, guided, noise, samples_of
 from faltung.learn.tasks.generation.sampling import Sampling
@@ -70,18 +71,15 @@ class NoisePaths:
         They are the numbers of `faltung generate` with the same network, class, seed, steps and guidance: its first
         sample is the last point.
         """
-        names = self.names()
-        if not isinstance(network, str) or network not in names:
-            raise ArgumentError("network", f"one of {', '.join(names) or 'none'}", f"{network!r:.60}")
-        trained = self._trained(network)
+        trained = self._trained(one_of("network", network, self.names()))
         field = trained.network
         assert isinstance(field, VelocityField)
         if math.prod(trained.sample_shape) > _MOST_SAMPLES:
             raise ArgumentError("network", f"samples of at most {_MOST_SAMPLES:,} numbers", str(trained.sample_shape))
-        labels = torch.tensor([integer("label", label, 0, len(trained.class_names) - 1)])  # type: ignore[arg-type]
-        count = integer("steps", steps, 1, _MOST_STEPS)  # type: ignore[arg-type]
-        begin = noise(integer("seed", seed, 0, _LARGEST_SEED), [0], trained.sample_shape)  # type: ignore[arg-type]
-        velocity = guided(field, real("guidance", guidance, 0.0, _STRONGEST))  # type: ignore[arg-type]
+        labels = torch.tensor([integer("label", label, 0, len(trained.class_names) - 1)])
+        count = integer("steps", steps, 1, _MOST_STEPS)
+        begin = noise(integer("seed", seed, 0, _LARGEST_SEED), [0], trained.sample_shape)
+        velocity = guided(field, real("guidance", guidance, 0.0, _STRONGEST))
         points = list(follow(velocity, begin, labels, count))
         with torch.no_grad():
             ends = [

@@ -8,6 +8,7 @@ import numpy as np
 
 from faltung.errors import ArgumentError, ArgumentTypeError
 from faltung.explorer.decoding import decoded
+from faltung.explorer.question_arguments import checked_text, kind_of
 from faltung.explorer.subject import PageSubject, Question
 
 __all__ = ["MOST_BYTES", "UploadSubject"]
@@ -33,11 +34,9 @@ class UploadSubject(PageSubject):
 
 def _open(*, name: object, file: object) -> dict[str, object]:
     """Return samples of shape (channels, *spatial), what they are called, and what was left out."""
-    if not isinstance(name, str) or len(name) > _LONGEST_NAME:
-        raise ArgumentTypeError("name", f"a text of at most {_LONGEST_NAME} signs", type(name).__name__)
     if not isinstance(file, np.ndarray) or file.dtype != np.uint8 or file.ndim != 1:
-        raise ArgumentTypeError("file", "the bytes of a file", type(file).__name__)
+        raise ArgumentTypeError("file", "the bytes of a file", kind_of(file))
     if file.size > MOST_BYTES:
         raise ArgumentError("file", f"at most {MOST_BYTES >> 20} MB", f"{file.size:,} bytes", "Cut it first.")
-    opened = decoded(name, file.tobytes())
+    opened = decoded(checked_text("name", name, _LONGEST_NAME), file.tobytes())
     return {"name": opened.title, "samples": opened.samples, "note": opened.note}

@@ -68,7 +68,7 @@ def number(argument: str, value: complex) -> float | complex:
 
 
 def real(
-    argument: str, value: float, low: float = -math.inf, high: float = math.inf, *, open_end: bool = False
+    argument: str, value: object, low: float = -math.inf, high: float = math.inf, *, open_end: bool = False
 ) -> float:
     """Return a finite real number from `low` to `high`; with `open_end`, `low` itself is excluded."""
     if type(value) is float and math.isfinite(value):
@@ -89,7 +89,7 @@ def non_negative(argument: str, value: float) -> float:
     return real(argument, value, 0.0)
 
 
-def integer(argument: str, value: int, low: int, high: int | None = None, remedy: str = "") -> int:
+def integer(argument: str, value: object, low: int, high: int | None = None, remedy: str = "") -> int:
     """Return an integer from `low` to `high`, both included; without `high` there is no upper bound."""
     if type(value) is int and low <= value and (high is None or value <= high):
         return value
@@ -97,7 +97,8 @@ def integer(argument: str, value: int, low: int, high: int | None = None, remedy
     expected = "a positive integer" if (low, high) == (1, None) else f"an integer from {low}{upper}"
     if not is_integer(value):
         raise ArgumentTypeError(argument, expected, _describe(value), _integer_instead(value, low, high))
-    plain = int(value)
+    held: Any = scalar(value)
+    plain = int(held)
     if plain < low or (high is not None and plain > high):
         raise ArgumentError(argument, expected, _describe(value), remedy)
     return plain

@@ -32,7 +32,7 @@ def seconds_of(time: float | str) -> float:
     faltung.errors.ArgumentError: time: expected a time such as 90s, 10min or 1h, got 'soon'.
     """
     if is_number(time):
-        return real("time", time, 0.0, open_end=True)  # type: ignore[arg-type]  # strings are no numbers
+        return real("time", time, 0.0, open_end=True)  # strings are no numbers
     text = str(time).strip().lower()
     parts = _PART.findall(text)
     if parts and not _PART.sub("", text):

@@ -5,8 +5,9 @@ import { segmented } from "./controls.js";
 import { h, number } from "./dom.js";
 import { product } from "./kernels.js";
 import { MapView } from "./map_view.js";
-import { extensionOf, largest, minus, passesCropped, passesOnce } from "./passes.js";
+import { extensionOf, passesCropped, passesOnce } from "./passes.js";
 import { stepsDrawing } from "./algebra_drawing.js";
+import { largest, minus, positionOf, strongest } from "./array.js";
 
 const CLOSE = 7; // samples along each side of the closer look
 const SEEN = 1e-9; // differences below this share of the largest output are rounding
@@ -69,8 +70,7 @@ export class BorderPanel {
 
   // The samples around the largest difference, so large that they can be seen.
   #showCloser(apart, reach) {
-    const place = apart.data.reduce((best, value, index) => (Math.abs(value) > Math.abs(apart.data[best]) ? index : best), 0);
-    const at = [Math.floor(place / apart.shape[1]), place % apart.shape[1]];
+    const at = positionOf(apart.shape, strongest(apart));
     const start = at.map((index, axis) => Math.max(0, Math.min(index - (CLOSE >> 1), apart.shape[axis] - CLOSE)));
     const stop = start.map((index, axis) => Math.min(index + CLOSE, apart.shape[axis]));
     this.closer.show(region(apart, start, stop, "nearest"), { scale: "signed", range: [-reach, reach], origin: start });
@@ -102,13 +102,12 @@ const WHY = {
 // The largest difference, how many outputs differ, and how far from the border (1: the outermost samples).
 function factsOf(apart, size) {
   const { shape, data } = apart;
-  const width = shape.at(-1);
   let [most, count, far] = [0, 0, 0];
   data.forEach((value, place) => {
     most = Math.max(most, Math.abs(value));
     if (Math.abs(value) <= SEEN * size) return;
     count += 1;
-    const at = shape.length === 2 ? [Math.floor(place / width), place % width] : [place];
+    const at = positionOf(shape, place);
     far = Math.max(far, 1 + Math.min(...at.map((index, axis) => Math.min(index, shape[axis] - 1 - index))));
   });
   return { most, count, far };

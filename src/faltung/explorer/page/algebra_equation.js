@@ -10,6 +10,7 @@ import { pythonOf } from "./kernel_descriptions.js";
 import { KernelEditor, textOf } from "./kernel_editor.js";
 import { KernelPicture } from "./kernel_picture.js";
 import { columnAndRow, rankOf } from "./kernel_rank.js";
+import { sumOfTaps } from "./kernels.js";
 import { NumberTable } from "./number_table.js";
 import { TapSum } from "./tap_sum.js";
 
@@ -115,7 +116,7 @@ function slot(title, ...content) {
 
 // What follows for size and sum of the taps.
 function rulesFor(operation, { f, g, n, a }, made) {
-  const total = ({ taps }) => number(cleanSum(taps));
+  const total = ({ taps }) => number(sumOfTaps(taps));
   const size = ({ taps }) => taps.shape.join(" × ");
   if (operation === "product" || operation === "reversed") {
     const sides = [...new Set(made.taps.shape.map((side, axis) => `${f.taps.shape[axis]} + ${g.taps.shape[axis]} − 1 = ${side}`))];
@@ -128,11 +129,6 @@ function rulesFor(operation, { f, g, n, a }, made) {
   if (operation === "multiple") return [["The sum of the taps is ", number(a), " × ", total(f), " = ", total(made), "."]];
   return [["Taps of the same lag are ", operation === "sum" ? "added" : "subtracted", "; the origins lie on each other."],
     ["So do the sums: ", total(f), operation === "sum" ? " + " : " − ", total(g), " = ", total(made), "."]];
-}
-
-function cleanSum({ data }) {
-  const sum = data.reduce((all, tap) => all + tap, 0);
-  return Math.abs(sum) < 1e-13 * data.reduce((all, tap) => all + Math.abs(tap), 0) ? 0 : sum;
 }
 
 // The column, the row, and that they are multiplied.

@@ -1,13 +1,12 @@
 // Do the laws hold for these kernels and this picture? A card for each, with both sides and the largest difference.
 
-import { extent } from "./array.js";
+import { extent, largest, minus } from "./array.js";
 import { rangeFor } from "./colours.js";
 import { button } from "./controls.js";
 import { h, setNumber } from "./dom.js";
 import { largestDifference } from "./kernels.js";
 import { LAWS } from "./algebra_laws.js";
 import { TapsThumb } from "./taps_thumb.js";
-import { largest, minus } from "./passes.js";
 
 const ROUNDING = 1e-12; // relative to the largest number
 
@@ -52,8 +51,7 @@ class LawCard {
 
   showKernels(kernels) {
     const [left, right] = [this.law.left(kernels), this.law.right(kernels)];
-    const limits = [left, right].map(({ taps }) => extent(taps));
-    this.range = rangeFor("signed", [Math.min(...limits.map(([low]) => low)), Math.max(...limits.map(([, high]) => high))]);
+    this.range = rangeFor("signed", extent(left.taps, right.taps));
     this.sides[0].show(left, this.range);
     this.sides[1].show(right, this.range);
     this.given.textContent = this.law.given?.(kernels) ?? "";

@@ -1,9 +1,8 @@
 // What can be made of two kernels? Each operation is one kernel, and the same thing done to the picture step by step.
 
-import { NdArray } from "./array.js";
+import { NdArray, minus } from "./array.js";
 import { sumOf } from "./convolution.js";
 import { difference, power, product, scaled, sum } from "./kernels.js";
-import { minus } from "./passes.js";
 
 // `kernel`: the one kernel. `steps(run, kernels)`: the picture without it, where `run([first, second])` filters with one kernel
 // after the other and resolves to all results; it resolves to { between: [[title, picture]], result }. `text`: in Python.

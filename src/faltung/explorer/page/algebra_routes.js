@@ -1,11 +1,11 @@
 // Is one kernel the same as two steps? By both routes, side by side, with the difference.
 
-import { extent, offsetOf } from "./array.js";
+import { extent, largest, minus, offsetOf } from "./array.js";
 import { OPERATIONS } from "./algebra_operations.js";
 import { rangeFor } from "./colours.js";
 import { checkbox } from "./controls.js";
 import { format, h, number, setNumber } from "./dom.js";
-import { largest, minus } from "./passes.js";
+import { frameAt } from "./map_view.js";
 import { TapsThumb } from "./taps_thumb.js";
 
 const REST = 300; // milliseconds after which a position is kept in the address
@@ -113,7 +113,7 @@ export class RoutesPanel {
 
   #showPosition() {
     const { one, stepped, difference } = this.shown;
-    const mark = [{ start: this.position, stop: this.position.map((at) => at + 1), kind: "output" }];
+    const mark = [frameAt(this.position, "output")];
     for (const view of this.#all()) {
       view.mark(mark);
       view.cursor = this.position;
@@ -149,8 +149,7 @@ function shareOf({ taps }) {
 
 // Signed colours for edges, gray for pictures that are still pictures.
 function scaleOf(pictures, share, own) {
-  const limits = pictures.map(extent);
-  const [low, high] = [Math.min(...limits.map(([least]) => least)), Math.max(...limits.map(([, most]) => most))];
+  const [low, high] = extent(...pictures);
   if (low < 0 && Math.abs(share) < 0.2) return { scale: "signed", range: rangeFor("signed", [low, high]) };
   const like = own && high <= 1.5 * own[1] && high > 0.25 * own[1];
   return { scale: "gray", range: like ? own : rangeFor("gray", [low, high]) };

@@ -1,5 +1,6 @@
 // Is an argument of a named kernel usable? Each check returns the number, or throws a sentence that says why not.
 
+import { sizeOf } from "./array.js";
 import { BeyondPage } from "./kernels.js";
 
 const MOST_TAPS = 2 ** 20; // of a kernel in the page; Python allows more
@@ -33,6 +34,6 @@ export function perAxis(name, value, ndim, check) {
 }
 
 export function checkedSize(name, sides) {
-  const size = sides.reduce((all, side) => all * side, 1);
+  const size = sizeOf(sides);
   if (size > MOST_TAPS) throw new BeyondPage(`${name}: the page holds kernels of at most ${MOST_TAPS} taps, got about ${size.toPrecision(2)}.`);
 }

@@ -65,29 +65,6 @@ export function checkbox(app, key, label) {
   return h("label", { class: "check" }, input, label);
 }
 
-// A line of text that counts when it is finished (Enter, or leaving it). `check(text)` returns what is wrong, or "".
-export function line(app, key, label, check, hint) {
-  const input = h("input", { type: "text", spellcheck: "false", autocomplete: "off" });
-  const wrong = h("p", { class: "wrong", role: "alert", hidden: true });
-  const read = () => {
-    wrong.textContent = check(input.value);
-    wrong.hidden = !wrong.textContent;
-    input.setAttribute("aria-invalid", String(!wrong.hidden));
-    if (wrong.hidden) app.store.set({ [key]: input.value });
-  };
-  input.addEventListener("change", read);
-  bind(app, key, () => {
-    if (input.value !== app.store.get(key)) {
-      input.value = app.store.get(key);
-      wrong.hidden = true;
-      input.setAttribute("aria-invalid", "false");
-    }
-  });
-  const made = field(label, input, hint);
-  made.append(wrong);
-  return made;
-}
-
 export function button(label, onclick, attributes = {}) {
   return h("button", { type: "button", onclick, ...attributes }, label);
 }

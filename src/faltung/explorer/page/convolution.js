@@ -3,8 +3,7 @@
 import { NdArray, sizeOf } from "./array.js";
 import { region } from "./borders.js";
 import { laidTaps, reading } from "./outputs.js";
-
-const SLICE = 12; // milliseconds of work between two looks at the page
+import { isPauseDue, pause } from "./pausing.js";
 
 // The same numbers as `fa.convolve` or `fa.correlate` in float64, for one or two axes. A kernel is { taps, origin }; options
 // are { operation: "convolve" or "correlate", mode, cval, shape: "same", "valid" or "full", stride, dilation }.
@@ -16,18 +15,14 @@ export function filtered(x, kernel, options = {}) {
   }
 }
 
-let pausedAt = 0; // when the page could last answer, whoever computes
-
 // The same, without keeping the page from answering. `signal`: an AbortSignal that ends it; `progress(part)` hears of the part
 // that is done.
 export async function filteredInSlices(x, kernel, options = {}, signal = undefined, progress = undefined) {
   const work = filtering(x, kernel, options);
   for (let part = 0; ;) {
-    if (performance.now() - pausedAt > SLICE) {
-      await new Promise((resolve) => setTimeout(resolve, 0));
-      signal?.throwIfAborted();
+    if (isPauseDue()) {
+      await pause(signal);
       progress?.(part);
-      pausedAt = performance.now();
     }
     const { done, value } = work.next();
     if (done) return value;

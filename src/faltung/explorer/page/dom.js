@@ -20,13 +20,18 @@ export function s(tag, attributes = {}, ...children) {
   return element;
 }
 
-// A number with four significant digits, short, with a true minus sign.
-export function format(value) {
+// A number with four significant digits, or fewer, short, with a true minus sign.
+export function format(value, digits) {
+  if (digits) value = Number(value.toPrecision(digits));
   if (Number.isNaN(value)) return "NaN";
   if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
   const size = Math.abs(value);
   const text = size !== 0 && (size < 1e-3 || size >= 1e6) ? value.toExponential(2) : String(Number(value.toPrecision(4)));
-  return text.replace("-", "−").replace("e+", "e").replace("e-", "e−");
+  return trueMinus(text.replace("e+", "e"));
+}
+
+export function trueMinus(text) {
+  return String(text).replaceAll("-", "−");
 }
 
 // A number on the page. Its full value is in `data-value`, and appears as a tip.

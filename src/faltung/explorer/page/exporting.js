@@ -56,7 +56,7 @@ export class ExportBar {
 }
 
 // What several views show, one beside the other, on a canvas.
-export function beside(views, factor) {
+function beside(views, factor) {
   const size = ({ base }) => [Math.round(base.width * factor), Math.round(base.height * factor)];
   const width = views.reduce((total, view) => total + size(view)[0], GAP * (views.length - 1));
   const canvas = h("canvas", { width, height: Math.max(...views.map((view) => size(view)[1])) });

@@ -1,5 +1,7 @@
 // What does one value of a layer see of the input? The receptive field, as a box and in words.
 
+import { trueMinus } from "./dom.js";
+
 // [start, stop] of what the value at a position sees, along each axis, cut off at the input; null if it is not known here.
 export function fieldBox(layer, position, lengths) {
   if (layer.field === "whole") return { start: lengths.map(() => 0), stop: [...lengths] };
@@ -49,6 +51,6 @@ export function fieldSteps(layer) {
   if (!Array.isArray(layer.field)) return "";
   const [steps, starts] = [layer.field.map(({ step }) => step), layer.field.map(({ start }) => start)];
   const next = new Set(steps).size === 1 ? `${steps[0]}` : `${steps.join(" and ")}`;
-  const begins = starts.map((start) => String(start).replace("-", "−")).join(", ");
+  const begins = trueMinus(starts.join(", "));
   return `Its neighbour sees as much, ${next} ${next === "1" ? "sample" : "samples"} further. The first value sees from (${begins}) on${starts.some((start) => start < 0) ? ", beyond the border" : ""}.`;
 }

@@ -1,6 +1,6 @@
 // What did the first layer learn? Its filters after an epoch, all on one scale, so that one sees them grow.
 
-import { NdArray } from "./array.js";
+import { NdArray, sizeOf } from "./array.js";
 import { paint } from "./colours.js";
 import { format, h } from "./dom.js";
 import { NumberTable } from "./number_table.js";
@@ -60,7 +60,7 @@ export class FilterFrames {
 // A frame as planes of rows and columns: one for each filter and channel in; of a volume the middle slice.
 function planesOf([filters, channels, ...spatial]) {
   const shape = spatial.length === 1 ? [1, spatial[0]] : spatial.slice(-2);
-  const size = spatial.reduce((product, length) => product * length, 1);
+  const size = sizeOf(spatial);
   const slice = shape[0] * shape[1];
   const skip = spatial.length === 3 ? (spatial[0] >> 1) * slice : 0;
   return {

@@ -163,7 +163,7 @@ function spread(channel, { stride, outputPadding }) {
 }
 
 // The kernels in the smallest box that holds all of them, each with its tap of lag zero at the same place.
-export function aligned(bank) {
+function aligned(bank) {
   const all = bank.flat();
   const axes = all[0].taps.shape.map((_, axis) => axis);
   const before = axes.map((axis) => Math.max(...all.map((kernel) => kernel.origin[axis])));

@@ -1,12 +1,12 @@
 // What is seen of a filter? The input with its extension, the output of each operation, and the window that links them.
 
-import { extent, offsetOf } from "./array.js";
+import { extent, minus, offsetOf, positionOf, strongest } from "./array.js";
 import { extended } from "./borders.js";
 import { MapStrip } from "./channel_panel.js";
 import { rangeFor } from "./colours.js";
 import { segmented } from "./controls.js";
-import { format, h, number } from "./dom.js";
-import { MapView } from "./map_view.js";
+import { format, h, number, trueMinus } from "./dom.js";
+import { MapView, frameAt } from "./map_view.js";
 import { Player } from "./playing.js";
 import { ReachPanel, framesOf } from "./reach_panel.js";
 import { SignalView } from "./signal_view.js";
@@ -121,7 +121,7 @@ export class FilterStage {
     const before = reach.map(([count], axis) => Math.max(count, room[axis]));
     const after = reach.map(([, count], axis) => Math.max(count, room[axis]));
     const shown = problem.channels.map((channel) => extended(channel, before, after, mode, cval));
-    const [low, high] = joint(problem.channels);
+    const [low, high] = extent(...problem.channels);
     this.inputRange = input.range ?? [low, high];
     this.inputScale = low < 0 && problem.ndim === 2 ? "signed" : "gray";
     const range = this.inputScale === "signed" ? rangeFor("signed", [low, high]) : rangeFor("gray", this.inputRange);
@@ -141,7 +141,7 @@ export class FilterStage {
   // Colours and their range for all outputs of a kind: those that are compared have one scale.
   #scaleOf(out) {
     const sums = this.#operations.map((operation) => this.results[operation].sums[out]);
-    const [low, high] = joint(sums);
+    const [low, high] = extent(...sums);
     const wanted = this.store.get("filter.scale");
     const taps = this.problem.bank("convolve")[out].map((kernel) => kernel.taps.data);
     const total = taps.flatMap((data) => [...data]).reduce((sum, tap) => sum + tap, 0);
@@ -170,11 +170,9 @@ export class FilterStage {
     this.difference.hidden = this.#operations.length < 2;
     if (this.difference.hidden) return;
     const [one, other] = this.#operations.map((operation) => this.results[operation].sums[this.out]);
-    let [most, place] = [0, 0];
-    one.data.forEach((value, index) => {
-      const apart = Math.abs(value - other.data[index]);
-      if (apart > most) [most, place] = [apart, index];
-    });
+    const apart = minus(one, other);
+    const place = strongest(apart);
+    const most = Math.abs(apart.data[place]) || 0;
     const at = positionOf(one.shape, place);
     const kernel = this.problem.bank("convolve")[this.out][0];
     this.difference.replaceChildren("Largest difference between both: ", number(most, { "data-output": "difference" }), most > 0 ? ` at ${at.join(", ")}. ` : ". ", most === 0 ? "Here both agree. " : "", reasonOf(kernel, most));
@@ -187,7 +185,7 @@ export class FilterStage {
     const { scale } = this.scales;
     if (several) {
       const maps = first.maps[this.out];
-      const range = rangeFor(scale, joint(maps));
+      const range = rangeFor(scale, extent(...maps));
       this.stripTitle.textContent = `One map for each channel in; their sum is the output (${NAMES[this.#operations[0]].toLowerCase()})`;
       this.strip.show(maps.map((array, index) => ({ array, scale, range, title: this.input.names[index] })), { sign: "+" });
     } else this.strip.clear();
@@ -200,10 +198,8 @@ export class FilterStage {
 
   // The output that is farthest from zero.
   #strongest() {
-    const { data, shape } = this.results[this.#operations[0]].sums[this.out];
-    let [most, place] = [-1, 0];
-    for (let index = 0; index < data.length; index += 1) if (Math.abs(data[index]) > most) [most, place] = [Math.abs(data[index]), index];
-    return positionOf(shape, place);
+    const output = this.results[this.#operations[0]].sums[this.out];
+    return positionOf(output.shape, strongest(output));
   }
 
   #sampleUnder(position) {
@@ -272,9 +268,9 @@ export class FilterStage {
     if (!apart) frames.length = 1;
     this.window.element.classList.toggle("apart", apart);
     const centre = this.problem.centreOf(views[0].operation, position);
-    this.inputView.mark([...frames, { start: centre, stop: centre.map((at) => at + 1), kind: "output", quiet: true }]);
+    this.inputView.mark([...frames, { ...frameAt(centre, "output"), quiet: true }]);
     for (const view of Object.values(this.outputs)) {
-      view.mark([{ start: position, stop: position.map((at) => at + 1), kind: "output" }]);
+      view.mark([frameAt(position, "output")]);
       view.cursor = position;
     }
     this.inputView.cursor = centre;
@@ -288,7 +284,7 @@ export class FilterStage {
 
   #showReach() {
     const views = this.#operations.map((operation) => ({ operation, reached: this.problem.reached(operation, this.out, this.channel, this.sample) }));
-    this.inputView.mark([{ start: this.sample, stop: this.sample.map((at) => at + 1), kind: "output" }]);
+    this.inputView.mark([frameAt(this.sample, "output")]);
     this.inputView.cursor = this.sample;
     for (const { operation, reached } of views) this.outputs[operation].mark(framesOf(reached));
     const channel = this.problem.channels[this.channel];
@@ -306,22 +302,13 @@ export class FilterStage {
       const array = this.results[one].sums[this.out];
       return `${NAMES[one].toLowerCase()} is ${format(array.data[offsetOf(array.shape, this.position)])}`;
     });
-    return `Output ${this.position.join(", ")}: the ${values.join(", the ")}. Its window is around sample ${this.problem.centreOf(operation, this.position).join(", ").replaceAll("-", "−")}.`;
+    return `Output ${this.position.join(", ")}: the ${values.join(", the ")}. Its window is around sample ${trueMinus(this.problem.centreOf(operation, this.position).join(", "))}.`;
   }
 }
 
 function within(position, shape) {
   const fits = Array.isArray(position) && position.length === shape.length && position.every((at, axis) => Number.isInteger(at) && at >= 0 && at < shape[axis]);
   return fits ? position : null;
-}
-
-function positionOf(shape, place) {
-  return shape.length === 2 ? [Math.floor(place / shape[1]), place % shape[1]] : [place];
-}
-
-function joint(arrays) {
-  const limits = arrays.map(extent);
-  return [Math.min(...limits.map(([low]) => low)), Math.max(...limits.map(([, high]) => high))];
 }
 
 // Limits within which all but a few of many numbers are: a scale up to the very largest would leave a picture pale.

@@ -10,7 +10,7 @@ import { picturesFor } from "./fit_pictures.js";
 import { FitProblem, LARGEST_IN_PAGE, MOST_STEPS } from "./fit_problem.js";
 import { foundSentence, kernelTables, largestDifference, reportTable } from "./fit_report.js";
 import { FitWindow } from "./fit_window.js";
-import { MapView } from "./map_view.js";
+import { MapView, frameAt } from "./map_view.js";
 
 const DATA = ["learning.picture", "learning.truth", "learning.direction", "learning.noise", "learning.size"];
 const PATIENCE = 250; // milliseconds without a change before Python is asked
@@ -181,7 +181,7 @@ class FitPart {
     const position = picked.map((at, axis) => Math.min(first + windows[axis] - 1, Math.max(first, at)));
     const { error } = this.window.show(problem, this.filter, position);
     const start = position.map((at) => at - first);
-    const output = { start: position, stop: position.map((at) => at + 1), kind: "output" };
+    const output = frameAt(position, "output");
     this.maps.forEach(({ map }, index) => map.mark(index === 0 ? [{ start, stop: start.map((at) => at + size), kind: "window" }] : [output]));
     if (this.app.store.get("learning.position")) this.app.announce(`Row ${position[0]}, column ${position[1]}: error ${format(error)}.`);
   }

@@ -63,7 +63,7 @@ function sampleNamed(host, name) {
 }
 
 // Normal numbers, the same for a seed on every machine (a generator of 32 bits, and the polar method of Marsaglia).
-export function normal(count, seed) {
+function normal(count, seed) {
   const numbers = new Float64Array(count);
   let state = (seed * 0x9e3779b9) >>> 0;
   const uniform = () => {

@@ -1,8 +1,9 @@
 // Which filter was found, and how sure is it? Its taps beside the true ones, and the numbers of `fa.fit_filter`.
 
-import { NdArray, extent } from "./array.js";
+import { NdArray, extent, offsetOf } from "./array.js";
 import { rangeFor } from "./colours.js";
 import { format, h, number } from "./dom.js";
+import { lagsOf, largestDifference } from "./kernels.js";
 import { NumberTable } from "./number_table.js";
 
 // The taps of kernels, side by side, on one scale: [{ title, kernel }].
@@ -10,28 +11,10 @@ export function kernelTables(kernels) {
   const reach = Math.max(...kernels.map(({ kernel }) => rangeFor("signed", extent(kernel.taps))[1]));
   return kernels.map(({ title, kernel, name }) => {
     const table = new NumberTable(title, name);
-    const lags = (axis) => Array.from({ length: kernel.taps.shape[axis] }, (_, index) => index - kernel.origin[axis]);
-    const origin = kernel.origin[0] * kernel.taps.shape[1] + kernel.origin[1];
-    table.show(kernel.taps.data, { rows: lags(0), columns: lags(1), scale: "signed", range: [-reach, reach], origin });
+    const origin = offsetOf(kernel.taps.shape, kernel.origin);
+    table.show(kernel.taps.data, { rows: lagsOf(kernel, 0), columns: lagsOf(kernel, 1), scale: "signed", range: [-reach, reach], origin });
     return h("div", { class: "scroll" }, table.element);
   });
-}
-
-// A kernel in a table of `size` taps along each axis; its largest difference to another one.
-export function largestDifference(first, second) {
-  const at = (kernel, lag) => {
-    const index = lag.map((each, axis) => each + kernel.origin[axis]);
-    return index.every((each, axis) => each >= 0 && each < kernel.taps.shape[axis]) ? kernel.taps.at(...index) : 0;
-  };
-  const reach = (axis) => [first, second].map(({ taps, origin }) => [-origin[axis], taps.shape[axis] - origin[axis]]);
-  let largest = 0;
-  const [rows, columns] = [reach(0), reach(1)];
-  for (let row = Math.min(rows[0][0], rows[1][0]); row < Math.max(rows[0][1], rows[1][1]); row += 1) {
-    for (let column = Math.min(columns[0][0], columns[1][0]); column < Math.max(columns[0][1], columns[1][1]); column += 1) {
-      largest = Math.max(largest, Math.abs(at(first, [row, column]) - at(second, [row, column])));
-    }
-  }
-  return largest;
 }
 
 // The numbers of a fit, with what they mean. `minimum`, `risk`: computed in the page; `python`: the answer of `fa.fit_filter`.

@@ -2,8 +2,6 @@
 
 import { pack, unpack } from "./packed.js";
 
-export class EngineError extends Error {}
-
 export class Host {
   // `model`: get, set, save_changes, send, on and off, as anywidget gives it. Its traits `content` and `data` hold what
   // Python was given, and `host` is "notebook", "server" or "file".
@@ -24,8 +22,8 @@ export class Host {
     return this.kind !== "file";
   }
 
-  // The answer to a question (a name of `QUESTIONS` in Python, and its arguments). Rejects with an `EngineError` whose
-  // message can be shown.
+  // The answer to a question (its name and its arguments, as Python's `PageSubject.questions` has them). Rejects with an
+  // error whose message can be shown.
   ask(question, args = {}) {
     const id = `${this.name}-${++this.last}`;
     const [packed, bytes] = pack(args);
@@ -37,7 +35,7 @@ export class Host {
 
   close() {
     this.model.off("msg:custom", this.receive);
-    for (const { reject } of this.waiting.values()) reject(new EngineError("The explorer was closed."));
+    for (const { reject } of this.waiting.values()) reject(new Error("The explorer was closed."));
     this.waiting.clear();
   }
 
@@ -45,7 +43,7 @@ export class Host {
     const promise = this.waiting.get(message?.answer);
     if (!promise) return; // another view of the same widget asked
     this.waiting.delete(message.answer);
-    if ("error" in message) promise.reject(new EngineError(message.error));
+    if ("error" in message) promise.reject(new Error(message.error));
     else promise.resolve(unpack(message.value, buffers?.[0] ?? new DataView(new ArrayBuffer(0))));
   }
 }

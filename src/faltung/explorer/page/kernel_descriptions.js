@@ -4,7 +4,7 @@ import { NdArray, fromNested, sizeOf, toNested } from "./array.js";
 import { parseKernel } from "./expression.js";
 import { NAMED, callOf } from "./named_kernels.js";
 
-export const SOURCES = ["name", "text", "table"];
+const SOURCES = ["name", "text", "table"];
 export const FIRST_KERNEL = { source: "name", name: "sobel", arguments: { axis: 1 } };
 export const LARGEST_TABLE = 15; // lines that can be edited
 const MOST_TAPS = 2 ** 14;

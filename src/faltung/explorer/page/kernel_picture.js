@@ -2,7 +2,8 @@
 
 import { extent } from "./array.js";
 import { rangeFor } from "./colours.js";
-import { format, h, number } from "./dom.js";
+import { format, h, number, trueMinus } from "./dom.js";
+import { lagsOf, sumOfTaps } from "./kernels.js";
 import { MapView } from "./map_view.js";
 import { NumberTable } from "./number_table.js";
 import { SignalView } from "./signal_view.js";
@@ -30,8 +31,7 @@ export class KernelPicture {
     this.kernel = kernel;
     const [row, column] = taps.ndim === 2 ? origin : [0, origin[0]];
     if (small) {
-      const lags = (count, middle) => Array.from({ length: count }, (_, index) => index - middle);
-      this.table.show(taps.data, { rows: taps.ndim === 2 ? lags(rows, row) : ["k"], columns: lags(columns, column), scale: "signed", range, origin: row * columns + column });
+      this.table.show(taps.data, { rows: taps.ndim === 2 ? lagsOf(kernel, 0) : ["k"], columns: lagsOf(kernel, taps.ndim - 1), scale: "signed", range, origin: row * columns + column });
     } else if (taps.ndim === 1) {
       this.signal.show(taps, { origin: [-column] });
       this.signal.mark([{ start: [0], stop: [1], kind: "output" }]);
@@ -41,9 +41,7 @@ export class KernelPicture {
       this.map.mark([{ start: [row, column], stop: [row + 1, column + 1], kind: "output" }]);
       this.map.caption.textContent = `signed scale from ${format(range[0])} to ${format(range[1])}; the frame marks the origin`;
     }
-    const sum = taps.data.reduce((total, tap) => total + tap, 0);
-    const clean = Math.abs(sum) < 1e-13 * taps.data.reduce((total, tap) => total + Math.abs(tap), 0) ? 0 : sum;
-    this.facts.replaceChildren(`${taps.shape.join(" × ")} taps, origin ${origin.join(", ")}, their sum is `, number(clean, { "data-kernel": "sum" }), ".");
+    this.facts.replaceChildren(`${taps.shape.join(" × ")} taps, origin ${origin.join(", ")}, their sum is `, number(sumOfTaps(taps), { "data-kernel": "sum" }), ".");
   }
 
   close() {
@@ -54,7 +52,7 @@ export class KernelPicture {
   #say(position) {
     if (!position) return;
     const { taps } = this.kernel;
-    const lags = position.map((index, axis) => index - this.kernel.origin[axis]).join(", ").replaceAll("-", "−");
+    const lags = trueMinus(position.map((index, axis) => index - this.kernel.origin[axis]).join(", "));
     this.map.caption.textContent = `k[${lags}] = ${format(taps.at(...position))}`;
   }
 }

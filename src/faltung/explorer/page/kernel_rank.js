@@ -1,6 +1,6 @@
 // Is a kernel separable? Its rank, and the column and the row whose outer product it is.
 
-import { NdArray } from "./array.js";
+import { NdArray, positionOf, strongest } from "./array.js";
 
 const LEAST_SHARE = 1e-10; // singular values below this share of the largest are rounding errors
 const MOST_LINES = 64;
@@ -19,8 +19,8 @@ export function rankOf({ taps, factors }) {
 export function columnAndRow({ taps, factors }) {
   if (factors) return factors;
   const [rows, columns] = taps.shape;
-  const pivot = taps.data.reduce((best, tap, place) => (Math.abs(tap) > Math.abs(taps.data[best]) ? place : best), 0);
-  const [row, column] = [Math.floor(pivot / columns), pivot % columns];
+  const pivot = strongest(taps);
+  const [row, column] = positionOf(taps.shape, pivot);
   return [
     new NdArray([rows], Float64Array.from({ length: rows }, (_, index) => taps.data[index * columns + column] / taps.data[pivot])),
     new NdArray([columns], taps.data.slice(row * columns, (row + 1) * columns)),

@@ -3,7 +3,7 @@
 // A kernel is { taps, origin }: an array, and the index of the tap at lag zero on each axis. Beside these it may have
 // `factors` (the taps along each axis, where it is their outer product), `imag` (imaginary parts), and `text`.
 
-import { NdArray, sizeOf } from "./array.js";
+import { NdArray, largest, minus, plus, positionOf, sizeOf } from "./array.js";
 import { reversed } from "./outputs.js";
 
 const MOST_TAPS = 2 ** 21;
@@ -38,7 +38,8 @@ export function product(f, g) {
   if (f.factors && g.factors) {
     return outer(f.factors.map((factor, axis) => convolvedTaps(factor, g.factors[axis]).data), origin);
   }
-  const real = minus(convolvedTaps(f.taps, g.taps), f.imag && g.imag && convolvedTaps(f.imag, g.imag));
+  const first = convolvedTaps(f.taps, g.taps);
+  const real = f.imag && g.imag ? minus(first, convolvedTaps(f.imag, g.imag)) : first;
   if (!f.imag && !g.imag) return { taps: real, origin };
   const parts = [[f.imag, g.taps], [f.taps, g.imag]].filter(([a, b]) => a && b).map(([a, b]) => convolvedTaps(a, b));
   return { taps: real, imag: parts.length === 2 ? plus(...parts) : parts[0], origin };
@@ -103,7 +104,18 @@ export function flipped(f) {
 
 // The largest |f[m] - g[m]| over all lags m; zero outside of both.
 export function largestDifference(f, g) {
-  return difference(f, g).taps.data.reduce((most, tap) => Math.max(most, Math.abs(tap)), 0);
+  return largest(difference(f, g).taps);
+}
+
+// The sum of taps; zero if it is as small as the rounding errors in it.
+export function sumOfTaps({ data }) {
+  const total = data.reduce((sum, tap) => sum + tap, 0);
+  return Math.abs(total) < 1e-13 * data.reduce((sum, tap) => sum + Math.abs(tap), 0) ? 0 : total;
+}
+
+// The lags of the taps along one axis.
+export function lagsOf({ taps, origin }, axis) {
+  return Array.from({ length: taps.shape[axis] }, (_, index) => index - origin[axis]);
 }
 
 // The full convolution of two arrays of taps: shifted copies of the larger one, added up.
@@ -114,9 +126,7 @@ function convolvedTaps(first, second) {
   }
   const total = new NdArray(small.shape.map((size, axis) => size + large.shape[axis] - 1));
   small.data.forEach((tap, place) => {
-    const columns = small.shape.at(-1);
-    const at = small.ndim === 2 ? [Math.floor(place / columns), place % columns] : [place];
-    if (tap !== 0) addAt(total, large, at, tap);
+    if (tap !== 0) addAt(total, large, positionOf(small.shape, place), tap);
   });
   return total;
 }
@@ -132,14 +142,6 @@ function addAt(total, array, at, multiple) {
 
 function checkSize(shape) {
   if (sizeOf(shape) > MOST_TAPS) throw new BeyondPage(`taps: the page holds kernels of at most ${MOST_TAPS} taps, got ${shape.join(" × ")}.`);
-}
-
-function plus(a, b) {
-  return new NdArray(a.shape, a.data.map((value, place) => value + b.data[place]));
-}
-
-function minus(a, b) {
-  return b ? new NdArray(a.shape, a.data.map((value, place) => value - b.data[place])) : a;
 }
 
 function checkAxes(f, g) {

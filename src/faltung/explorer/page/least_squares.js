@@ -7,8 +7,8 @@
 import { NdArray } from "./array.js";
 import { eigen } from "./eigenvalues.js";
 import { reversed } from "./outputs.js";
+import { isPauseDue, pause } from "./pausing.js";
 
-const SLICE = 12; // milliseconds of work between two looks at the page
 const EPSILON = 2 ** -52;
 
 // The risk of all filters with `size` taps along each axis that lead from x to y, from sums over all windows.
@@ -16,14 +16,9 @@ export async function riskOf(x, y, size, signal = undefined) {
   const shape = x.shape.map((length) => length - size + 1);
   if (Math.min(...shape) < 1) throw new RangeError(`A picture of ${x.shape.join(" × ")} samples has no window of ${size} × ${size} taps.`);
   const sums = new WindowSums(x, y, size);
-  let started = performance.now();
   for (let row = 0; row < shape[0]; row += 1) {
     sums.addRow(row);
-    if (performance.now() - started > SLICE) {
-      await new Promise((resolve) => setTimeout(resolve, 0));
-      signal?.throwIfAborted();
-      started = performance.now();
-    }
+    if (isPauseDue()) await pause(signal);
   }
   return sums.risk(shape[0] * shape[1]);
 }
@@ -85,7 +80,7 @@ class WindowSums {
   }
 }
 
-export class QuadraticRisk {
+class QuadraticRisk {
   // `means`: of the sample under each tap; `target`: mean of the targets.
   constructor(parts) {
     Object.assign(this, parts);

@@ -1,6 +1,6 @@
 // How is one number of a feature map made? From the tensors before it, in double precision, as one sees it step by step.
 
-import { offsetOf, sizeOf } from "./array.js";
+import { indices, offsetOf, sizeOf } from "./array.js";
 import { POINTWISE } from "./pointwise.js";
 
 // `layer`: a layer as Python describes it; `channel` and `position`: the number; `tensors`: its inputs, (channels, ...positions);
@@ -34,18 +34,6 @@ const RULES = {
   pointwise: pointwiseAt,
 };
 
-// All places of a window, the last axis fastest.
-export function places(size) {
-  return Array.from({ length: sizeOf(size) }, (_, number) => {
-    const place = [];
-    for (let axis = size.length - 1; axis >= 0; axis -= 1) {
-      place.unshift(number % size[axis]);
-      number = Math.floor(number / size[axis]);
-    }
-    return place;
-  });
-}
-
 function sampleAt(x, channel, position) {
   const shape = x.shape.slice(1);
   const inside = position.every((place, axis) => place >= 0 && place < shape[axis]);
@@ -56,7 +44,7 @@ function windowed(making, x, weights, positionOf) {
   const size = making.size;
   const count = sizeOf(size);
   return Array.from({ length: weights.taps.shape[0] }, (_, number) => {
-    const cells = places(size).map((place, index) => {
+    const cells = indices(size).map((place, index) => {
       const tap = weights.taps.data[number * count + index];
       const source = positionOf(place);
       const found = source ? sampleAt(x, weights.first + number, source) : { position: null, inside: false, sample: 0 };
@@ -99,7 +87,7 @@ function pooled(how, x, channel, size, positions, divisor) {
 function poolingAt({ making }, channel, position, [x]) {
   const { size, stride, padding, dilation, how, countsPadding } = making;
   const first = position.map((at, axis) => at * stride[axis] - padding[axis]);
-  const positions = places(size).map((place) => place.map((tap, axis) => first[axis] + tap * dilation[axis]));
+  const positions = indices(size).map((place) => place.map((tap, axis) => first[axis] + tap * dilation[axis]));
   const padded = x.shape.slice(1).map((length, axis) => Math.min(first[axis] + size[axis], length + padding[axis]) - first[axis]);
   const divisor = making.divisor ?? (countsPadding ? sizeOf(padded) : null);
   return pooled(how, x, channel, size, positions, how === "mean" ? divisor : null);
@@ -109,12 +97,12 @@ function adaptiveAt({ making, shape }, channel, position, [x]) {
   const lengths = x.shape.slice(1);
   const first = position.map((at, axis) => Math.floor((at * lengths[axis]) / shape[axis + 1]));
   const size = position.map((at, axis) => Math.ceil(((at + 1) * lengths[axis]) / shape[axis + 1]) - first[axis]);
-  return pooled(making.how, x, channel, size, places(size).map((place) => place.map((tap, axis) => first[axis] + tap)), null);
+  return pooled(making.how, x, channel, size, indices(size).map((place) => place.map((tap, axis) => first[axis] + tap)), null);
 }
 
 function meanAt({ making }, channel, position, [x]) {
   const size = x.shape.slice(1);
-  return pooled("mean", x, channel, size, places(size), null);
+  return pooled("mean", x, channel, size, indices(size), null);
 }
 
 function paddingAt({ making }, channel, position, [x]) {

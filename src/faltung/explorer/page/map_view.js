@@ -1,6 +1,6 @@
 // How is a two-dimensional array seen? As a picture that one can zoom into until its numbers appear, with marks over it.
 
-import { NdArray, extent } from "./array.js";
+import { extent } from "./array.js";
 import { colour, ink, paint, rangeFor } from "./colours.js";
 import { format, h } from "./dom.js";
 
@@ -44,7 +44,7 @@ export class MapView {
     const other = !this.channels || String(this.channels[0].shape) !== String(channels[0].shape) || String(origin) !== String(this.origin);
     this.channels = channels;
     this.scale = scale;
-    this.range = range ?? rangeFor(scale, extent(channels.length === 1 ? channels[0] : merged(channels)));
+    this.range = range ?? rangeFor(scale, extent(...channels));
     this.origin = origin;
     this.inside = inside;
     if (other) {
@@ -284,13 +284,7 @@ function ring(context, x, y, radius) {
   }
 }
 
-function merged(channels) {
-  const total = channels.reduce((sum, { data }) => sum + data.length, 0);
-  const all = new Float64Array(total);
-  let start = 0;
-  for (const { data } of channels) {
-    all.set(data, start);
-    start += data.length;
-  }
-  return new NdArray([total], all);
+// The frame of one sample.
+export function frameAt(position, kind) {
+  return { start: position, stop: position.map((at) => at + 1), kind };
 }

@@ -1,12 +1,12 @@
 // How is one feature map made, down to the single number? The map, the maps before it, and the numbers under the pointer.
 
-import { extent } from "./array.js";
+import { extent, sizeOf } from "./array.js";
 import { rangeFor } from "./colours.js";
 import { button } from "./controls.js";
 import { format, h, number } from "./dom.js";
 import { fieldBox, fieldSentence, fieldSteps, times } from "./field_words.js";
 import { explain, isKnown } from "./making_value.js";
-import { MapView } from "./map_view.js";
+import { MapView, frameAt } from "./map_view.js";
 import { denseDrawing } from "./network_dense.js";
 import { plane } from "./network_input.js";
 import { NumberPanel } from "./network_number.js";
@@ -132,7 +132,7 @@ export class ChannelPanel {
   #look(position, all) {
     const { layer } = this;
     const shown = position?.slice(-2);
-    this.view?.mark(position ? [{ start: shown, stop: shown.map((at) => at + 1), kind: "output" }] : []);
+    this.view?.mark(position ? [frameAt(shown, "output")] : []);
     if (!position) {
       this.numbers.clear("Point at a value of the map, or press the arrow keys on it: its samples, weights and sum appear here. Click or Enter keeps it.");
       this.partials.mark(null, null);
@@ -257,7 +257,7 @@ function contributed(found, layer) {
 function fieldNote({ start, stop, count, all, status, reasons }, position) {
   if (!start.length) return "";
   const sizes = stop.map((end, axis) => end - start[axis]);
-  const box = sizes.reduce((product, size) => product * size, 1);
+  const box = sizeOf(sizes);
   const holes = count < box ? `, ${count.toLocaleString("en")} of them, with holes` : "";
   const known = status === "exact" || status === "whole input" ? "" : ` (${status}${reasons.length ? `: ${reasons.join(", ")}` : ""})`;
   const where = position.length ? `The value at (${position.join(", ")})` : "This number";

@@ -87,7 +87,7 @@ function signalPart({ channel, cells, subtotal }, found, table) {
 
 // Three digits, so that three tables stand side by side; the full number is in the cell's tip.
 function shorten({ cells }, count) {
-  for (const cell of cells.slice(0, count)) cell.textContent = format(Number(Number(cell.dataset.value).toPrecision(3)));
+  for (const cell of cells.slice(0, count)) cell.textContent = format(Number(cell.dataset.value), 3);
 }
 
 const words = { sum: "the sum", max: "the largest", mean: "the mean" };

@@ -12,7 +12,7 @@ export function patchList(patches, { onsample, disabled, size = 64 }) {
     const place = start.map((begin, axis) => `${begin}–${stop[axis] - 1}`).join(", ");
     const label = `Part of sample ${sample}${place && ` at ${place}`}, response ${format(response)}`;
     const picture = h("button", { type: "button", "aria-label": label, title: label, disabled, onclick: () => onsample(sample) }, drawn(values, size));
-    return h("li", {}, picture, h("small", {}, format(Number(response.toPrecision(3)))));
+    return h("li", {}, picture, h("small", {}, format(response, 3)));
   }));
 }
 

@@ -1,6 +1,6 @@
 // What happens in a network, from the input to the output? All layers as rows of maps, in the order in which they ran.
 
-import { h } from "./dom.js";
+import { h, trueMinus } from "./dom.js";
 import { LayerRow } from "./network_row.js";
 
 // Operations that change numbers position by position; they can be left out to see the others better.
@@ -94,7 +94,7 @@ function followed({ moved, difference, inside }) {
   if (difference === null) return "moved: nothing left to compare";
   if (!moved) return `no positions to follow with: changed by ${percent(difference)}`;
   const whole = moved.every(Number.isInteger);
-  const by = moved.map((value) => String(value).replace("-", "−")).join(", ");
+  const by = trueMinus(moved.join(", "));
   if (!whole) return `cannot follow: its step would be (${by}), no whole number; ${percent(difference)} differ`;
   const shown = inside ?? difference;
   const border = difference < 5e-4 ? "" : inside === null ? "; all values see the border" : `; with the border ${percent(difference)}`;

@@ -65,7 +65,7 @@ export class Tile {
     const back = colour(value, this.scale, rangeFor(this.scale, range));
     this.element.style.background = `rgb(${back.join(",")})`;
     this.element.style.color = ink(back);
-    this.element.replaceChildren(format(Number(value.toPrecision(3))));
+    this.element.replaceChildren(format(value, 3));
   }
 
   positionAt({ clientX, clientY }) {

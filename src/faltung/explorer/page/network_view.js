@@ -1,8 +1,9 @@
 // Network: what does a network do with an input? Its layers, one map, one number: three levels, and no place is lost.
 
 import { choice, segmented } from "./controls.js";
-import { format, h } from "./dom.js";
+import { format, h, trueMinus } from "./dom.js";
 import { fieldBox, fieldSentence, reachBox, times } from "./field_words.js";
+import { frameAt } from "./map_view.js";
 import { ChannelPanel } from "./network_channel.js";
 import { NetworkData } from "./network_data.js";
 import { InputPanel, withCode } from "./network_input.js";
@@ -145,7 +146,7 @@ class NetworkView {
     const spatial = layers.filter(({ moved, difference }) => moved && difference !== null);
     const following = spatial.filter(({ difference, inside }) => (inside ?? difference) < 1e-3).length;
     const change = before && after ? ` The probability of the top class went from ${format(Math.max(...before.data))} to ${format(after.data[before.data.indexOf(Math.max(...before.data))])}.` : "";
-    this.input.say(`Moved by (${shift.map((value) => String(value).replace("-", "−")).join(", ")}). ${following} of ${spatial.length} layers with positions follow, away from the border.${change}`);
+    this.input.say(`Moved by (${trueMinus(shift.join(", "))}). ${following} of ${spatial.length} layers with positions follow, away from the border.${change}`);
   }
 
   #showRows() {
@@ -240,7 +241,7 @@ class NetworkView {
     if (!this.run) return;
     this.rows.reach(position);
     if (!position) return;
-    this.input.mark([{ start: position, stop: position.map((at) => at + 1), kind: "reach" }]);
+    this.input.mark([frameAt(position, "reach")]);
     const { layer } = this.#at;
     const found = layer >= 0 && reachBox(this.run.layers[layer], position);
     const here = found ? ` In this layer it reaches ${times(found.stop.map((end, axis) => end - found.start[axis]))} values.` : " The frames show which values it reaches in each layer.";

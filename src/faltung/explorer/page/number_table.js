@@ -1,7 +1,7 @@
 // How are samples and taps read as numbers? As a table whose cells have the colours of the picture.
 
 import { colour, ink } from "./colours.js";
-import { format, h, setNumber } from "./dom.js";
+import { format, h, setNumber, trueMinus } from "./dom.js";
 
 export class NumberTable {
   // `caption`: what the numbers are. `kind`: a class for the style sheet.
@@ -56,12 +56,12 @@ function short(value, room) {
   if (!Number.isFinite(value) || (Number.isInteger(value) && Math.abs(value) < 1e5)) return format(value);
   const exponents = [1, 0].map((digits) => value.toExponential(digits));
   const plain = Math.abs(value) < 1e-3 || Math.abs(value) >= 1e6 ? [] : [3, 2, 1].map((digits) => String(Number(value.toPrecision(digits))));
-  const texts = [...plain, ...exponents].map((text) => text.replaceAll("-", "−").replace("e+", "e"));
+  const texts = [...plain, ...exponents].map((text) => trueMinus(text).replace("e+", "e"));
   return texts.find((text) => text.length <= room) ?? texts.at(-1);
 }
 
 function setText(element, text) {
-  const shown = String(text).replace("-", "−");
+  const shown = trueMinus(text);
   if (element.textContent !== shown) element.textContent = shown;
 }
 

@@ -9,7 +9,7 @@ import { byAxis } from "./borders.js";
 export const SHAPES = ["same", "valid", "full"];
 
 // Options as `fa.convolve` has them, with the same defaults; stride, dilation and mode have one value for each axis.
-export function complete(options, ndim) {
+function complete(options, ndim) {
   const { operation = "convolve", shape = "same", cval = 0 } = options;
   const mode = options.mode ?? (shape === "full" ? "constant" : "reflect");
   if (!SHAPES.includes(shape)) throw new RangeError(`shape: expected one of ${SHAPES.join(", ")}, got ${shape}.`);

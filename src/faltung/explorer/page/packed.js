@@ -1,6 +1,6 @@
 // How do arrays travel between Python and the page? As one block of bytes beside a JSON value that says where each one is.
 
-import { NdArray } from "./array.js";
+import { NdArray, sizeOf } from "./array.js";
 
 const TYPES = {
   uint8: Uint8Array, int8: Int8Array, uint16: Uint16Array, int16: Int16Array,
@@ -14,7 +14,7 @@ export function unpack(value, bytes) {
   if ("$array" in value) {
     const [offset, shape, dtype] = value.$array;
     const Type = TYPES[dtype];
-    const length = shape.reduce((product, item) => product * item, 1);
+    const length = sizeOf(shape);
     // A copy: a view must start at a multiple of the item size, and hosts place their buffers anywhere.
     const start = bytes.byteOffset + offset;
     return new NdArray(shape, new Type(bytes.buffer.slice(start, start + length * Type.BYTES_PER_ELEMENT)));

@@ -1,6 +1,5 @@
 // How are filters applied one after the other? The input is extended once, by the support of all; then every pass is "valid".
 
-import { NdArray } from "./array.js";
 import { region } from "./borders.js";
 import { filteredInSlices } from "./convolution.js";
 
@@ -36,12 +35,4 @@ export function extensionOf(ndim, kernels) {
     before: add((kernel, axis) => kernel.taps.shape[axis] - 1 - kernel.origin[axis]),
     after: add((kernel, axis) => kernel.origin[axis]),
   };
-}
-
-export function minus(a, b) {
-  return new NdArray(a.shape, a.data.map((value, place) => value - b.data[place]));
-}
-
-export function largest(array) {
-  return array.data.reduce((most, value) => Math.max(most, Math.abs(value)), 0);
 }

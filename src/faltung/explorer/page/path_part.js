@@ -1,6 +1,6 @@
 // How does noise become a picture? Step by step along the velocity that a network has learned.
 
-import { NdArray } from "./array.js";
+import { NdArray, sizeOf } from "./array.js";
 import { choice, numeric } from "./controls.js";
 import { format, h } from "./dom.js";
 import { LineChart } from "./line_chart.js";
@@ -163,7 +163,7 @@ class SeriesPanel {
 // The channels of one point, as arrays of rows and columns; of a volume the middle slice, of a series one row.
 function planesAt(points, step) {
   const [, channels, ...spatial] = points.shape;
-  const size = spatial.reduce((product, length) => product * length, 1);
+  const size = sizeOf(spatial);
   const shape = spatial.length === 1 ? [1, spatial[0]] : spatial.slice(-2);
   const skip = spatial.length === 3 ? (spatial[0] >> 1) * shape[0] * shape[1] : 0;
   return Array.from({ length: channels === 3 ? 3 : 1 }, (_, channel) => {

@@ -1,18 +1,18 @@
 // What is filtered? A picture or a signal of the page, or the user's own: dropped, pasted or opened.
 
-import { NdArray } from "./array.js";
+import { NdArray, sizeOf } from "./array.js";
 import { readNumbers, readSound } from "./signal_files.js";
 
 const LONGEST = 512; // pixels along each side of an own picture
 const MOST_BYTES = 64 * 2 ** 20;
 const own = new WeakMap(); // of each host, what the user gave; it does not leave this page
 
-export const COLOURS = ["red", "green", "blue"];
+const COLOURS = ["red", "green", "blue"];
 
 // An input: { name, title, note, channels, ndim, colour, names, range }. Everything is in double precision, as the results are.
 function inputFrom({ name, title, note, samples, names }) {
   const shape = samples.shape.slice(1);
-  const size = shape.reduce((product, length) => product * length, 1);
+  const size = sizeOf(shape);
   const channels = Array.from({ length: samples.shape[0] }, (_, index) =>
     new NdArray(shape, Float64Array.from(samples.data.subarray(index * size, (index + 1) * size))));
   const colour = channels.length === 3 && shape.length === 2;

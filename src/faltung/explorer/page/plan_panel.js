@@ -75,5 +75,5 @@ export class PlanPanel {
 
 function duration(milliseconds) {
   const [value, unit] = milliseconds >= 1000 ? [milliseconds / 1000, "s"] : milliseconds >= 1 ? [milliseconds, "ms"] : [milliseconds * 1000, "µs"];
-  return h("span", { class: "number", "data-plan": "milliseconds", "data-milliseconds": String(milliseconds) }, `${format(Number(value.toPrecision(3)))} ${unit}`);
+  return h("span", { class: "number", "data-plan": "milliseconds", "data-milliseconds": String(milliseconds) }, `${format(value, 3)} ${unit}`);
 }

@@ -1,5 +1,6 @@
 // How does the window move by itself? A slider over all positions, with buttons to play, pause and step.
 
+import { offsetOf, positionOf, sizeOf } from "./array.js";
 import { button, choice } from "./controls.js";
 import { h } from "./dom.js";
 
@@ -39,22 +40,15 @@ export class Player {
   }
 
   get #count() {
-    return this.shape().reduce((product, length) => product * length, 1);
+    return sizeOf(this.shape());
   }
 
   get #index() {
-    const shape = this.shape();
-    return this.position().reduce((index, at, axis) => index * shape[axis] + at, 0);
+    return offsetOf(this.shape(), this.position());
   }
 
   #jump(index) {
-    const shape = this.shape();
-    const position = [];
-    for (let axis = shape.length - 1; axis >= 0; axis -= 1) {
-      position.unshift(index % shape[axis]);
-      index = Math.floor(index / shape[axis]);
-    }
-    this.go(position);
+    this.go(positionOf(this.shape(), index));
   }
 
   #step(by) {

@@ -1,5 +1,7 @@
 // How far has a run come? What Python reads from its folder, asked again while the run goes on and someone looks.
 
+import { sizeOf } from "./array.js";
+
 const SOON = 1000; // milliseconds to the next question while a run goes on
 const LATER = 2000; // while it does not: it may be continued
 
@@ -82,7 +84,7 @@ class RunWatch {
     this.filters = filters;
     if (!filters?.epochs) return;
     const { taps } = filters;
-    const size = taps.shape.slice(1).reduce((product, length) => product * length, 1);
+    const size = sizeOf(taps.shape.slice(1));
     filters.new.forEach((epoch, index) => this.frames.set(epoch, taps.data.subarray(index * size, (index + 1) * size)));
     this.shape = taps.shape.slice(1);
     for (const epoch of [...this.frames.keys()]) if (!filters.epochs.includes(epoch)) this.frames.delete(epoch);

@@ -1,7 +1,7 @@
 // How is a signal seen? As a line for each channel, over the positions of its samples, with marks over it.
 
 import { extent } from "./array.js";
-import { format, h } from "./dom.js";
+import { format, h, trueMinus } from "./dom.js";
 
 const LEFT = 52; // room for the numbers beside the lines, in CSS pixels
 const BELOW = 22;
@@ -34,8 +34,7 @@ export class SignalView {
     this.origin = origin;
     this.inside = inside;
     this.span = span ?? [origin[0], origin[0] + this.channels[0].data.length];
-    const limits = this.channels.map(extent);
-    const [low, high] = range ?? [Math.min(...limits.map(([value]) => value)), Math.max(...limits.map(([, value]) => value))];
+    const [low, high] = range ?? extent(...this.channels);
     const room = 0.06 * (high - low) || 1;
     this.range = [low - room, high + room];
     this.draw();
@@ -120,9 +119,9 @@ export class SignalView {
     context.fillStyle = this.#colour("quiet");
     context.textAlign = "right";
     context.textBaseline = "top";
-    context.fillText(format(Number(high.toPrecision(2))), LEFT - 6, lane.top);
+    context.fillText(format(high, 2), LEFT - 6, lane.top);
     context.textBaseline = "bottom";
-    context.fillText(format(Number(low.toPrecision(2))), LEFT - 6, lane.top + lane.height);
+    context.fillText(format(low, 2), LEFT - 6, lane.top + lane.height);
   }
 
   #drawAxis(context) {
@@ -132,7 +131,7 @@ export class SignalView {
     context.textBaseline = "bottom";
     const last = this.origin[0] + this.channels[0].data.length;
     for (let at = Math.ceil(this.origin[0] / every) * every; at < last; at += every) {
-      context.fillText(String(at).replace("-", "−"), this.#x(at), this.box.clientHeight - 2);
+      context.fillText(trueMinus(at), this.#x(at), this.box.clientHeight - 2);
     }
   }
 

@@ -1,8 +1,7 @@
 // How is one tap of a product made? As the sum of all f[i] g[m - i].
 
-import { offsetOf } from "./array.js";
-import { indices } from "./windows.js";
-import { format, h, number } from "./dom.js";
+import { indices, offsetOf, positionOf, strongest } from "./array.js";
+import { format, h, number, trueMinus } from "./dom.js";
 
 const MOST_TERMS = 9;
 
@@ -37,13 +36,11 @@ export class TapSum {
     this.at = place;
     this.table.cells.forEach((cell, index) => cell.classList.toggle("looked-at", index === place));
     const { taps, origin } = this.made;
-    const width = taps.shape.at(-1);
-    const index = taps.ndim === 2 ? [Math.floor(place / width), place % width] : [place];
-    const lag = index.map((at, axis) => at - origin[axis]);
+    const lag = positionOf(taps.shape, place).map((at, axis) => at - origin[axis]);
     const terms = termsOf(this.first, this.second, lag);
     const shown = terms.slice(0, MOST_TERMS).flatMap(([a, b], position) => [position ? " + " : "", `${bracketed(a)} · ${bracketed(b)}`]);
     const more = terms.length > MOST_TERMS ? ` + ${terms.length - MOST_TERMS} more` : "";
-    this.element.replaceChildren(`(${this.names.join(" ∗ ")})[${lag.join(", ").replaceAll("-", "−")}] = sum of ${this.names[0]}[i] · ${this.names[1]}[m − i] = `,
+    this.element.replaceChildren(`(${this.names.join(" ∗ ")})[${trueMinus(lag.join(", "))}] = sum of ${this.names[0]}[i] · ${this.names[1]}[m − i] = `,
       ...(terms.length ? shown : ["no taps meet"]), `${more} = `, number(taps.data[place], { "data-kernel": "tap" }));
   }
 
@@ -67,10 +64,6 @@ function termsOf(f, g, lag) {
     const pair = [f.taps.data[place], g.taps.data[offsetOf(g.taps.shape, other)]];
     return pair.includes(0) ? [] : [pair];
   });
-}
-
-function strongest({ data }) {
-  return data.reduce((best, tap, place) => (Math.abs(tap) > Math.abs(data[best]) ? place : best), 0);
 }
 
 function bracketed(value) {

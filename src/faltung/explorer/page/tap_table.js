@@ -3,7 +3,7 @@
 import { extent, fromNested } from "./array.js";
 import { colour, ink, rangeFor } from "./colours.js";
 import { button } from "./controls.js";
-import { h } from "./dom.js";
+import { h, trueMinus } from "./dom.js";
 import { LARGEST_TABLE } from "./kernel_descriptions.js";
 
 export class TapTable {
@@ -30,8 +30,8 @@ export class TapTable {
     this.shape = shape;
     this.resizing[0].hidden = ndim === 1;
     const range = rangeFor("signed", extent(fromNested(this.taps)));
-    this.heads.forEach((head, column) => { head.textContent = lag(column - this.origin[1]); });
-    this.sides.forEach((side, row) => { side.textContent = lag(row - this.origin[0]); });
+    this.heads.forEach((head, column) => { head.textContent = trueMinus(column - this.origin[1]); });
+    this.sides.forEach((side, row) => { side.textContent = trueMinus(row - this.origin[0]); });
     this.cells.forEach((line, row) => line.forEach((input, column) => {
       const tap = this.taps[row][column];
       if (Number(input.value) !== tap || input.value === "") input.value = String(tap);
@@ -106,10 +106,6 @@ export class TapTable {
     change(taps, origin);
     this.onchange(this.ndim === 2 ? { taps, origin } : { taps: taps[0], origin: [origin[1]] });
   }
-}
-
-function lag(value) {
-  return String(value).replace("-", "−");
 }
 
 // A number, also as a fraction or with a true minus sign; null for other texts.

@@ -1,6 +1,6 @@
 // What happens at one output, and what becomes of one sample? The numbers behind a convolution, forwards and backwards.
 
-import { NdArray, offsetOf } from "./array.js";
+import { NdArray, indices, offsetOf } from "./array.js";
 import { sourceIndex } from "./borders.js";
 import { laidTaps, reading } from "./outputs.js";
 
@@ -61,9 +61,4 @@ function outputsOver({ start, stride, dilation, size, count }, mode, length, sam
     if (taps.length) found.push({ output, taps });
   }
   return found;
-}
-
-// All positions of an array, in its order.
-export function indices(shape) {
-  return shape.reduce((list, length) => list.flatMap((head) => Array.from({ length }, (_, index) => [...head, index])), [[]]);
 }
