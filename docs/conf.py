@@ -11,6 +11,7 @@ SOURCE = ROOT / "build" / "docs-source"
 sys.path.insert(0, str(DOCS / "extensions"))
 
 import api_pages  # noqa: E402
+import embedded_explorer  # noqa: E402
 import staged_sources  # noqa: E402
 
 import faltung  # noqa: E402
@@ -71,9 +72,13 @@ html_title = "faltung"
 html_favicon = "static/logo.svg"
 html_static_path = ["static"]
 html_css_files = ["site.css"]
+html_js_files = [("explorer_frames.js", {"defer": "defer"})]
+html_context = {"default_mode": "auto"}
 html_copy_source = False
 html_show_sourcelink = False
 html_theme_options = {
+    # Pages with an explorer give it the width of the list of their sections.
+    "secondary_sidebar_items": {"**": ["page-toc"], **{page: [] for page in embedded_explorer.SHOWN}},
     "logo": {"text": "faltung", "image_light": "_static/logo.svg", "image_dark": "_static/logo.svg"},
     "header_links_before_dropdown": 7,
     "navigation_with_keys": False,

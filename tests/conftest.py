@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import importlib
 import os
+import sys
+from pathlib import Path
 
 # Torch's threads spin while they wait; beside another busy process each of its calls then takes many times as long.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+# The extensions of the site are imported as Sphinx imports them.
+sys.path.insert(0, str(Path(__file__).parents[1] / "docs" / "extensions"))
+
 import pytest
 
+from explorer_pages import browser, quiet_page, saved, served  # noqa: F401  # fixtures of the explorer's tests
 from faltung.cli.main import main
 
 

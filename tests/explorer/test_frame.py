@@ -8,7 +8,7 @@ import json
 import pytest
 
 import faltung as fa
-from conftest import Noise, serving
+from explorer_pages import Noise, serving
 from faltung.explorer import es_module as bundler
 from faltung.explorer.es_module import es_module, page_source
 from faltung.explorer.packing import pack

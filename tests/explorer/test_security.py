@@ -19,7 +19,7 @@ from asgi import TOKEN, answer, question, run
 from PIL import Image
 
 import faltung as fa
-from conftest import serving
+from explorer_pages import serving
 from faltung.explorer import local_server
 from faltung.explorer.explored import Explorer
 from faltung.explorer.gatekeeper import Gatekeeper

@@ -167,6 +167,21 @@ def test_blurred_layers_keep_the_shape_and_do_what_is_said(kind):
     np.testing.assert_allclose(blurred(x).detach().numpy(), wanted, rtol=1e-5, atol=1e-6)
 
 
+def test_a_blur_behind_a_circular_layer_goes_round():
+    torch.manual_seed(0)
+    network = nn.Sequential(
+        nn.Conv2d(1, 3, 3, stride=2, padding=1, padding_mode="circular"),
+        nn.ReLU(),
+        nn.Conv2d(3, 2, 3, stride=2, padding=1, padding_mode="circular"),
+    )
+    blurred = fa.inspect.antialias(network)
+    assert "mode='wrap'" in str(blurred)
+    x = torch.randn(1, 1, 16, 24)
+    with torch.no_grad():
+        moved = blurred(x.roll((4, 8), (2, 3)))
+        torch.testing.assert_close(moved, blurred(x).roll((1, 2), (2, 3)))
+
+
 def test_what_does_not_subsample_is_left_alone():
     class Own(nn.Conv2d):
         def forward(self, x):

@@ -21,7 +21,7 @@ _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
 class BlurredSubsampling(nn.Module):
-    """Keeps every s-th position along each axis, after a binomial filter that mirrors at the border.
+    """Keeps every s-th position along each axis, after a binomial filter.
 
     Parameters
     ----------
@@ -29,6 +29,8 @@ class BlurredSubsampling(nn.Module):
         For each spatial axis; an axis of stride 1 is left as it is.
     order : int, optional
         Order of the binomial filter, which has ``order + 1`` taps.
+    mode : str, optional
+        How feature maps go on beyond their border.
 
     Examples
     --------
@@ -36,9 +38,9 @@ class BlurredSubsampling(nn.Module):
     tensor([[[0., 2., 0.]]])
     """
 
-    def __init__(self, stride: tuple[int, ...], order: int = 2) -> None:
+    def __init__(self, stride: tuple[int, ...], order: int = 2, mode: str = "mirror") -> None:
         super().__init__()
-        self.stride, self.order, self.kernel_size = stride, order, (order + 1,) * len(stride)
+        self.mode, self.stride, self.order, self.kernel_size = mode, stride, order, (order + 1,) * len(stride)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         r"""Return the positions that are kept; `x` has the shape (batch, channels, \*spatial)."""
@@ -46,11 +48,11 @@ class BlurredSubsampling(nn.Module):
         axes = tuple(axis - len(self.stride) for axis in strided)
         kernel = binomial(self.order, ndim=len(axes))
         steps = tuple(self.stride[axis] for axis in strided)
-        return convolve(x, kernel, "mirror", axes=axes, stride=steps)  # type: ignore[return-value]
+        return convolve(x, kernel, self.mode, axes=axes, stride=steps)  # type: ignore[return-value]
 
     def extra_repr(self) -> str:
-        """Return stride and order."""
-        return f"{self.stride}, order={self.order}"
+        """Return stride and order, and the mode if it is another than usual."""
+        return f"{self.stride}, order={self.order}" + (f", mode={self.mode!r}" if self.mode != "mirror" else "")
 
 
 def antialias(model: nn.Module, order: int = 2) -> nn.Module:
@@ -59,6 +61,8 @@ def antialias(model: nn.Module, order: int = 2) -> nn.Module:
     - A convolution with a stride has stride 1, then blur and stride. With one tap, blur and stride come first: that
       is the same with less work.
     - A maximum or mean over windows with a stride has stride 1, then blur and stride.
+
+    The blur mirrors at the border; behind a convolution with circular padding it goes round.
 
     Shapes of outputs do not change. The weights are kept; training goes on best from there. To see what it changes,
     make both cards: ``card(model, x).compare(card(antialias(model), x))``.
@@ -119,8 +123,10 @@ def _blurred(module: Any, order: int) -> nn.Module:
     stride = _each(module.stride, axes)
     if {*stride} == {1} or getattr(module, "ceil_mode", False) or getattr(module, "return_indices", False):
         return module  # type: ignore[no-any-return]
-    ones, blur = (1,) * axes, BlurredSubsampling(stride, order)
     convolves = isinstance(module, nn.modules.conv._ConvNd)
+    # Where the input of the layer goes round, its feature maps do, too.
+    circular = convolves and module.padding_mode == "circular"
+    ones, blur = (1,) * axes, BlurredSubsampling(stride, order, "wrap" if circular else "mirror")
     # One tap without padding reads single positions, so it may as well come last.
     first = convolves and (module.kernel_size, module.padding) in ((ones, (0,) * axes), (ones, "valid"))
     module.stride = ones if convolves or axes == 1 else 1

@@ -27,6 +27,7 @@ export const ALGEBRA_STATE = {
   "algebra.mode": "reflect",
   "algebra.enlarged": false, // whether the difference of both routes has colours of its own
   "algebra.position": null, // of the sample that is compared; null: none yet
+  "algebra.part": "", // "laws" or "border": where an address leads to
 };
 
 const MOST_WORK = 3e9; // multiplications for one picture
@@ -55,7 +56,9 @@ class AlgebraView {
     this.border = new BorderPanel(app);
     this.third = new KernelEditor({ ndim, read: () => this.store.get("algebra.h"), write: (description) => this.store.set({ "algebra.h": description }) });
     this.wrong = complaint();
-    place.append(this.#heading(), this.equation.element, this.wrong, this.routes.element, this.#lawsSection(), this.border.element);
+    const parts = { laws: this.#lawsSection(), border: this.border.element };
+    place.append(this.#heading(), this.equation.element, this.wrong, this.routes.element, parts.laws, parts.border);
+    requestAnimationFrame(() => parts[this.store.get("algebra.part")]?.scrollIntoView());
     app.untilClosed(this.store.on(["algebra.", "filter.input"], (keys) => this.#changed(keys)));
     app.untilClosed(() => this.#close());
     listenForFiles(app, place, (file) => this.#take(file));

@@ -13,8 +13,6 @@ from contextlib import contextmanager
 
 import pytest
 
-from faltung.explorer.local_server import LocalServer
-
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 #: Flags without which Chromium asks the machine for more than a test needs.
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-dev-shm-usage"]
@@ -48,6 +46,8 @@ def browser():
 @contextmanager
 def serving(explorer, **options):
     """Serve an explorer on a free port; yield the server."""
+    from faltung.explorer.local_server import LocalServer
+
     server = LocalServer(explorer, **options)
     thread = threading.Thread(target=server.run)
     thread.start()
