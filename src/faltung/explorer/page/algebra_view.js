@@ -56,9 +56,9 @@ class AlgebraView {
     this.border = new BorderPanel(app);
     this.third = new KernelEditor({ ndim, read: () => this.store.get("algebra.h"), write: (description) => this.store.set({ "algebra.h": description }) });
     this.wrong = complaint();
-    const parts = { laws: this.#lawsSection(), border: this.border.element };
-    place.append(this.#heading(), this.equation.element, this.wrong, this.routes.element, parts.laws, parts.border);
-    requestAnimationFrame(() => parts[this.store.get("algebra.part")]?.scrollIntoView());
+    this.parts = { laws: this.#lawsSection(), border: this.border.element };
+    place.append(this.#heading(), this.equation.element, this.wrong, this.routes.element, this.parts.laws, this.parts.border);
+    requestAnimationFrame(() => this.#lead());
     app.untilClosed(this.store.on(["algebra.", "filter.input"], (keys) => this.#changed(keys)));
     app.untilClosed(() => this.#close());
     listenForFiles(app, place, (file) => this.#take(file));
@@ -111,9 +111,16 @@ class AlgebraView {
 
   #changed(keys) {
     const only = (...names) => [...keys].every((key) => names.includes(key));
+    if (keys.has("algebra.part")) this.#lead();
+    if (only("algebra.part")) return;
     if (only("algebra.position")) this.routes.followState();
     else if (only("algebra.enlarged", "algebra.position")) this.routes.redraw();
     else this.rebuild();
+  }
+
+  // Bring the part into view that the address leads to.
+  #lead() {
+    this.parts[this.store.get("algebra.part")]?.scrollIntoView();
   }
 
   // Read the kernels: { f, g, h, a, n }, and what is wrong with them.
