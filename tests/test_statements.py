@@ -53,3 +53,16 @@ def test_a_page_has_a_picture_a_check_an_outcome_and_a_way_on(page):
     text = page.read_text()
     for part in ("plt.show()", "assert", "**What was seen.**", "# More: "):
         assert part in text, f"{page.name} has no {part!r}"
+
+
+OF_PACKAGES = (
+    r"\bdata\.\w+\(|pywt\.data\.|nilearn|get_testdata_file|ndev_sampledata|get_pkg_data_filename|get_sample_data"
+    r"|load_embedded"
+)
+SCRIPTS = [*PAGES, *sorted((STATEMENTS.parent / "gallery").glob("*/plot_*.py"))]
+WITH_DATA = [script for script in SCRIPTS if re.search(OF_PACKAGES, script.read_text())]
+
+
+@pytest.mark.parametrize("script", WITH_DATA, ids=[script.stem for script in WITH_DATA])
+def test_a_page_that_loads_data_says_under_which_licence(script):
+    assert re.search(r"\blicence\b|\bpublic\s(# )?domain\b", script.read_text())

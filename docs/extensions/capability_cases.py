@@ -98,6 +98,11 @@ class Option(NamedTuple):
     missing: bool = False
 
 
+EACH_AXIS = 'mode=("wrap", "mirror")'
+NAMED = "dims="
+CHANNELS = "channel_axis=, with a bank"
+GROUPS = "channel_axis=, groups=2, with a bank"
+
 #: Kernels for the methods that not every kernel allows.
 _SUITED = {"running": fa.box(5, ndim=1), "passes": fa.box(5, ndim=1) * fa.gaussian(3.0, ndim=1)}
 
@@ -107,15 +112,15 @@ def _options() -> list[Option]:
     valid = SAMPLES > -1
     return [
         *(Option("mode", f'mode="{mode}"', {"mode": mode}) for mode in MODES),
-        Option("mode", 'mode=("wrap", "mirror")', {"mode": ("wrap", "mirror")}, PLANE),
+        Option("mode", EACH_AXIS, {"mode": ("wrap", "mirror")}, PLANE),
         Option("cval", 'mode="constant", cval=2', {"mode": "constant", "cval": 2}),
         *(Option("shape", f'shape="{shape}"', {"shape": shape}) for shape in SHAPES),
         Option("axes", "axes=-1", {"axes": -1}),
-        Option("dims", 'dims="x"', {"dims": "x"}),
-        Option("channel_axis", "channel_axis=0, with a bank", {"channel_axis": 0}, BANK),
+        Option("dims", NAMED, {"dims": "x"}),
+        Option("channel_axis", CHANNELS, {"channel_axis": 0}, BANK),
         Option("stride", "stride=2", {"stride": 2}),
         Option("dilation", "dilation=2", {"dilation": 2}),
-        Option("groups", "groups=2, with a bank", {"channel_axis": 0, "groups": 2}, fa.Bank(np.ones((2, 6, 3)))),
+        Option("groups", GROUPS, {"channel_axis": 0, "groups": 2}, fa.Bank(np.ones((2, 6, 3)))),
         Option("out", "out=", {"out": np.zeros_like(SAMPLES)}),
         Option("dtype", 'dtype="int16"', {"dtype": "int16"}),
         Option("nan", 'nan="propagate"', {"nan": "propagate"}, missing=True),
@@ -136,6 +141,21 @@ def _options() -> list[Option]:
 
 
 OPTIONS = _options()
+
+#: What is typed instead by kinds whose axes have names, or whose columns have one axis.
+_INSTEAD: dict[tuple[str, str], dict[str, Any]] = {
+    ("xarray Dataset", EACH_AXIS): {"dims": ("y", "x")},
+    **{("xarray Dataset", typed): {"channel_axis": "y"} for typed in (CHANNELS, GROUPS)},
+    **{(f"pandas {name}", NAMED): {"dims": "index"} for name in ("Series", "DataFrame")},
+    **{(f"pandas {name}", EACH_AXIS): {"mode": ("wrap",)} for name in ("Series", "DataFrame")},
+}
+
+
+def asked(option: Option, kind: Kind) -> Option:
+    """Return an option as a kind of array takes it."""
+    keywords = {**option.keywords, **_INSTEAD.get((kind.name, option.typed), {})}
+    return option._replace(keywords=keywords, kernel=KERNEL if keywords.get("mode") == ("wrap",) else option.kernel)
+
 
 #: Dtypes of samples: those of NumPy, and one that only torch has.
 DTYPES = (
@@ -205,6 +225,8 @@ _ARGUMENTS: dict[str, dict[str, Callable[[Any], tuple[Any, ...]]]] = {
     "skimage.filters": {"gabor": lambda x: (0.2,), "difference_of_gaussians": lambda x: (1, 2)},
     "astropy": dict.fromkeys(("convolve", "convolve_fft"), lambda x: (_plane(x),)),
 }
+#: Functions for arrays with two axes; a series has one.
+PLANAR = ("convolve2d", "correlate2d", "sepfir2d")
 #: Functions whose array is not the first argument.
 _ARRAY_LATER = {
     "lfilter": lambda function, x: function(_TAPS, 1.0, x),

@@ -19,7 +19,19 @@ import dask
 import jax
 import numpy as np
 import torch
-from capability_cases import DTYPES, KERNEL, KINDS, OPTIONS, SAMPLES, Kind, NotRunError, Option, calls
+from capability_cases import (
+    DTYPES,
+    KERNEL,
+    KINDS,
+    OPTIONS,
+    PLANAR,
+    SAMPLES,
+    Kind,
+    NotRunError,
+    Option,
+    asked,
+    calls,
+)
 from staged_sources import write_if_new
 
 import faltung as fa
@@ -58,6 +70,7 @@ def _without_names(reason: str, kind: Kind) -> str:
 
 def option_cell(option: Option, kind: Kind) -> Cell:
     """Return whether `convolve` takes an option for a kind of array, with the result that NumPy's arrays have."""
+    option = asked(option, kind)
     samples = _with_nan() if option.missing else SAMPLES
     expected = fa.convolve(samples, option.kernel, **_for_numpy(option.keywords))
 
@@ -82,8 +95,7 @@ def dtype_cell(dtype: str, kind: Kind) -> Cell:
         samples = _of_dtype(dtype, kind)
         if samples is None:
             return "–"
-        with jax.enable_x64(True):
-            return str(_array_in(fa.convolve(samples, KERNEL, **kind.keywords)).dtype).removeprefix("torch.")
+        return str(_array_in(fa.convolve(samples, KERNEL, **kind.keywords)).dtype).removeprefix("torch.")
 
     return cell_of(kind, call)
 
@@ -121,18 +133,18 @@ def _with_nan() -> Any:
 
 def _for_numpy(keywords: Mapping[str, Any]) -> dict[str, Any]:
     """Return the keywords for an array of NumPy, whose axes have no names."""
-    return {name: np.array(value) if name == "out" else value for name, value in keywords.items() if name != "dims"}
+    numbers = {"out": np.array, "channel_axis": lambda axis: 0}
+    return {name: numbers.get(name, lambda value: value)(value) for name, value in keywords.items() if name != "dims"}
 
 
 def _of_dtype(dtype: str, kind: Kind) -> Any:
     """Return samples of a dtype, or None if the library has no such dtype."""
     if dtype == "bfloat16":
         return kind.make(SAMPLES).to(torch.bfloat16) if kind.name == "torch Tensor" else None
-    with jax.enable_x64(True):
-        try:
-            return kind.make(np.abs(SAMPLES).astype(dtype))
-        except (TypeError, ValueError):
-            return None
+    try:
+        return kind.make(np.abs(SAMPLES).astype(dtype))
+    except (TypeError, ValueError):
+        return None
 
 
 def _array_in(result: Any) -> Any:
@@ -152,8 +164,11 @@ def _nothing_computed() -> Iterator[None]:
 
 
 def _lazy(kind: Kind) -> str:
+    x = kind.make(SAMPLES)
+    if kind.name.startswith("xarray"):
+        x = x.chunk(4)
     with _nothing_computed():
-        result = fa.convolve(kind.make(SAMPLES), KERNEL, **kind.keywords)
+        result = fa.convolve(x, KERNEL, **kind.keywords)
     return "yes" if dask.is_dask_collection(result) else "no"
 
 
@@ -207,7 +222,12 @@ def rows_of_dtypes() -> dict[str, list[Cell]]:
 
 def rows_of_functions() -> dict[str, list[Cell]]:
     """Return the cells of the table of functions."""
-    return {f"`{name}`": [function_cell(call, kind) for kind in KINDS] for name, call in calls().items()}
+
+    def cell(name: str, kind: Kind, call: Callable[[Any, Mapping[str, Any]], Any]) -> Cell:
+        needs_more = kind.name == "pandas Series" and name.endswith(PLANAR)
+        return Cell("–") if needs_more else function_cell(call, kind)
+
+    return {f"`{name}`": [cell(name, kind, call) for kind in KINDS] for name, call in calls().items()}
 
 
 def rows_of_kinds() -> dict[str, list[Cell]]:
@@ -243,13 +263,23 @@ reason below, in the words of the error.
 """
 _TEXTS = {
     "What comes back": (
-        "For ``fa.convolve(x, kernel)``. *Lazy*: no chunk is computed before the result is asked for. *GPU*: the\n"
-        "result is on the device of the array. This is asked with CUDA; without a GPU, with a tensor that has no\n"
-        "memory.\n"
+        "For ``fa.convolve(x, kernel)``. *Lazy*: no chunk is computed before the result is asked for; arrays of\n"
+        "xarray are asked with chunks. *GPU*: the result is on the device of the array. This is asked with CUDA;\n"
+        "without a GPU, with a tensor that has no memory.\n"
     ),
-    "Options of convolve": "*yes*: the result has the numbers that an array of NumPy gives.\n",
-    "Dtype of the result": "By the dtype of the samples, without ``dtype=``; – where a library has no such dtype.\n",
-    "Functions": "The type that comes back. The functions of ``faltung.compat`` take what their originals take.\n",
+    "Options of convolve": (
+        "*yes*: the result has the numbers that an array of NumPy gives. Each kind is asked in its own words: a\n"
+        "data set with the names of its axes, also in ``channel_axis=``; series and frames with ``index``, and with\n"
+        "one mode, as a column has one axis.\n"
+    ),
+    "Dtype of the result": (
+        "By the dtype of the samples, without ``dtype=``; – where a library has no such dtype. JAX is asked with\n"
+        "its default, without ``jax_enable_x64``: its arrays have numbers of 32 bits where 64 are asked for.\n"
+    ),
+    "Functions": (
+        "The type that comes back; – where a function needs two axes and a series has one. The functions of\n"
+        "``faltung.compat`` take what their originals take.\n"
+    ),
 }
 
 

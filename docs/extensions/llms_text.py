@@ -25,11 +25,11 @@ def write(app: Sphinx, error: Exception | None) -> None:
     if error is not None or app.builder.format != "html":
         return
     objects = {name.page: name for name in api_pages.public_names()}
-    listed = [f"# {app.config.project}\n", f"> {_first_sentence(app.env, 'index')}\n"]
+    listed = [f"# {app.config.project}\n", f"> {first_sentence(app.env.get_doctree('index'))}\n"]
     texts = []
     for page in pages_below(app.env, app.config.root_doc):
         link = f"[{app.env.titles[page].astext()}]({app.config.html_baseurl}{app.builder.get_target_uri(page)})"
-        listed.append(f"- {link}: {_first_sentence(app.env, page)}")
+        listed.append(f"- {link}: {first_sentence(app.env.get_doctree(page))}")
         name = objects.get(page.removeprefix("api/"))
         texts.append(documented(name) if name else _source(app, page))
     Path(app.outdir, "llms.txt").write_text("\n".join(listed) + "\n", encoding="utf-8")
@@ -43,9 +43,15 @@ def pages_below(env: BuildEnvironment, page: str) -> Iterator[str]:
         yield from pages_below(env, below)
 
 
-def _first_sentence(env: BuildEnvironment, page: str) -> str:
-    paragraphs = (" ".join(node.astext().split()) for node in env.get_doctree(page).findall(nodes.paragraph))
-    return next((text.partition(". ")[0].rstrip(".:") + "." for text in paragraphs if len(text) > 20), "")
+def first_sentence(document: nodes.document) -> str:
+    """Return the first sentence of a page that is not in a note, and not a heading such as "Context."."""
+    sentences = (
+        sentence
+        for node in document.findall(nodes.paragraph)
+        if not isinstance(node.parent, nodes.Admonition)
+        for sentence in " ".join(node.astext().split()).split(". ")
+    )
+    return next((sentence.rstrip(".:") + "." for sentence in sentences if len(sentence) > 20), "")
 
 
 def documented(name: api_pages.PublicName) -> str:

@@ -6,7 +6,7 @@ Neighbouring samples of a picture are related, and samples far apart much less. 
 output with every input: it connects each output with the neighbours of one place. This page measures how related
 neighbours are, which pixels are useful to predict a pixel, and what the layers of a trained network read.
 
-The photograph is ``skimage.data.camera`` (Lav Varshney, CC0), the clothes are Fashion-MNIST (Zalando SE, MIT
+The photograph is ``skimage.data.camera`` (Lav Varshney, CC0 licence), the clothes are Fashion-MNIST (Zalando SE, MIT
 licence).
 """
 

@@ -4,7 +4,7 @@
 
 The window is as large as the filter (the kernel). It moves to every position. There, the samples in the window are
 multiplied by the kernel, number by number, and the products are added up. The numbers below are real ones: the edge
-of a shoulder in ``skimage.data.camera`` (Lav Varshney, CC0).
+of a shoulder in ``skimage.data.camera`` (Lav Varshney, CC0 licence).
 
 Precisely, this is *correlation*. In a *convolution* the kernel is reversed first, along each axis; see
 :doc:`plot_14_convolution_and_correlation`.

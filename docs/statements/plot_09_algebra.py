@@ -10,6 +10,11 @@ commutative, associative, distributive over addition, and associative with scala
     f * (g + h) = f * g + f * h
     a (f * g)   = (a f) * g = f * (a g)
 
+All sums have to exist for that. They do for finite signals and for those whose absolute values have a finite sum. For
+others the product may not exist, or the way of bracketing may matter. Take 1 everywhere, a difference, and a step:
+(1 * difference) * step is 0 everywhere, since the difference of a constant is 0, and 1 * (difference * step) is 1,
+since the difference of a step is ``delta``.
+
 **Two corrections** to what is often written down. *Distributivity* has the sum on both sides: each term of the sum
 is convolved. And *there is an identity*: discrete signals have the unit impulse, ``delta``, with delta * f = f.
 Only the integrable functions on the line have none.

@@ -6,8 +6,8 @@ Several kernels look at the same input. Each one makes an output of its own, a *
 
     y[d, n] = sum over m of k[d, m] x[n - m]
 
-With several channels on both sides, there is one kernel for each pair of them. The input here is a real
-electrocardiogram (``pywt.data.ecg``, from the MIT-BIH Arrhythmia Database).
+With several channels on both sides, there is one kernel for each pair of them. The input here is an
+electrocardiogram, ``pywt.data.ecg`` (PyWavelets, MIT licence; no author is named).
 """
 
 import matplotlib.pyplot as plt

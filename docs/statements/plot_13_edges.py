@@ -6,7 +6,7 @@ An edge is where the brightness changes. A horizontal edge is a change from row 
 difference *along the columns*, axis 0. A vertical edge is a change from column to column, axis 1. The Sobel filters
 take such a difference along one axis, and smooth a little along the other one.
 
-The photograph of a wall is ``skimage.data.brick`` (CC0).
+The photograph of a wall is ``skimage.data.brick`` (CC0Textures, CC0 licence).
 """
 
 import matplotlib.pyplot as plt

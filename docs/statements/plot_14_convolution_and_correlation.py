@@ -11,7 +11,8 @@ The sign is the whole difference: convolution reverses the kernel along each axi
 libraries implement the second and call it the first, those for neural networks above all. Both give the same only
 where the kernel is its own reverse.
 
-The page of text is ``skimage.data.page`` (scikit-image). The kernel is one of its letters.
+The page of text is ``skimage.data.page`` (scikit-image, BSD licence; no author is named). The kernel is one of its
+letters.
 """
 
 import matplotlib.pyplot as plt

@@ -6,7 +6,7 @@ Two radio maps can only be compared at the same resolution, so the sharper one i
 the beam of the other. The map has blank samples outside of what was observed. With
 ``nan="ignore"`` they count as missing and not as zero, and with ``keep_nan=True`` they stay
 blank. The axes are in degrees, and so is the beam. The map is a continuum map of the Parkes
-Multibeam survey at 1.4 GHz, in astropy's test data.
+Multibeam survey at 1.4 GHz, in astropy's test data (BSD licence).
 """
 
 import matplotlib.pyplot as plt
@@ -66,5 +66,5 @@ assert difference < 1e-3 * np.nanmax(oracle)
 
 # %%
 # Seen: the whole map is kept, with the flux that astropy finds; blanks that spread cost a third
-# of it. Missing samples are explained in :doc:`/conventions`, lengths in degrees in
+# of it. Missing samples are explained in :doc:`/missing`, lengths in degrees in
 # :doc:`/labelled`, and astropy's functions in :doc:`/compat-astropy`.

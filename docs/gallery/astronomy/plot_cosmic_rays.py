@@ -4,8 +4,9 @@ Cosmic rays out of an exposure
 
 A cosmic ray hits single samples and has sharper edges than any star, because the telescope
 blurs stars and not the hits. So the Laplacian finds the hits (van Dokkum, 2001), and a Gaussian
-that ignores them fills the holes. The picture is the globular cluster M 13 (SkyView, in
-astropy's test data); the hits are synthetic, so that the truth is known.
+that ignores them fills the holes. The picture is the globular cluster M 13 (from the sky
+surveys of SkyView, in astropy's test data, BSD licence); the hits are synthetic, so that the
+truth is known.
 """
 
 import matplotlib.pyplot as plt

@@ -6,7 +6,7 @@ The starlet transform (or *à trous*) is the wavelet transform of astronomy. A s
 smooths the picture again and again, each time with its taps twice as far apart: ``dilation=1,
 2, 4, 8, 16``. The differences of neighbours are the planes of details of 1, 2, 4, 8, 16
 samples, and all planes and the last smooth picture add up to the picture. The picture is the
-globular cluster M 13, from SkyView, in astropy's test data.
+globular cluster M 13, from the sky surveys of SkyView, in astropy's test data (BSD licence).
 """
 
 import matplotlib.pyplot as plt

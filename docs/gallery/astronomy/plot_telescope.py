@@ -59,5 +59,5 @@ assert image.min() >= 0
 
 # %%
 # Seen: every star has the spikes of the struts, and no light is lost. No output is negative,
-# though Fourier transforms are used: see *Accuracy* in :doc:`/conventions`, and
+# though Fourier transforms are used: see :doc:`/accuracy`, and
 # :func:`faltung.plan`.

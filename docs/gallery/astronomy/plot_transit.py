@@ -74,4 +74,4 @@ assert abs(seen.mean() - 1.5) < 0.15
 
 # %%
 # Seen: each passage stands above everything else, though gaps cut the curve. Arrays with labels
-# are explained in :doc:`/labelled`, and missing samples in :doc:`/conventions`.
+# are explained in :doc:`/labelled`, and missing samples in :doc:`/missing`.

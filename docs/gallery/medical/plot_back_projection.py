@@ -5,7 +5,8 @@ Tomography is one convolution away
 A scanner measures sums along lines. Smearing these back over the image gives a blurred picture.
 Ramachandran and Lakshminarayanan (1971) found that one convolution of each projection makes it
 sharp. Its tap is 1/4 in the middle, minus 1 / (π n)² at odd lags n, and zero at even ones. The
-object is the Shepp and Logan phantom of scikit-image, so projections are synthetic.
+object is the Shepp and Logan phantom (1974) of scikit-image (BSD licence), so projections are
+synthetic.
 """
 
 import matplotlib.pyplot as plt

@@ -4,8 +4,9 @@ Find the beats of a heart
 
 The classic detector (Pan and Tompkins, 1985) is a chain of small filters: smooth,
 differentiate, square, and average over the length of a beat. It was made of integer filters
-with few operations, for small computers. Here the recording of PyWavelets is used (from the
-MIT-BIH database, 360 samples a second); the threshold is half of the largest energy.
+with few operations, for small computers. Here the threshold is half of the largest energy. The
+recording is that of PyWavelets (MIT licence), which names neither its author nor its rate; 360
+samples a second are assumed, those of the MIT-BIH database.
 """
 
 import matplotlib.pyplot as plt

@@ -5,8 +5,8 @@ Clean an electrocardiogram of twelve leads
 Breathing moves the base line, and the mains add 50 Hz. Two linear filters remove both: the
 signal minus its slow part, and a band stop. Their product is one kernel, and one call filters
 all leads. The outputs are centred, so no wave moves in time, which matters to those who measure
-intervals. The recording is the waveform that pydicom has for tests; base line and mains are
-added to it here.
+intervals. The recording is a waveform that pydicom has for tests (MIT licence; no author is
+named); base line and mains are added to it here.
 """
 
 import matplotlib.pyplot as plt

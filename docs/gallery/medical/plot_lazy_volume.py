@@ -4,8 +4,9 @@ Edges of a volume that stays lazy
 
 A volume that is larger than memory is a dask array: a plan of many chunks. faltung adds its
 filter to the plan, and nothing is computed before it is asked for. Chunks leave no seams. Here
-the slope of the MNI template of the brain (Fonov et al., 2009, in nilearn) is computed for one
-slice only, out of chunks of 64 cubed.
+the slope of the MNI template of the brain is computed for one slice only, out of chunks of 64
+cubed. The template (Fonov et al., 2009) comes with nilearn (BSD licence; none is named for the
+template).
 """
 
 from importlib.resources import files

@@ -5,7 +5,7 @@ Vessels of the eye: a bank of oriented lines
 A vessel is a dark line whose cross section is a Gaussian. Chaudhuri et al. (1989) correlate the
 image with short pieces of such a line in twelve directions, and keep the largest answer and its
 direction. The pieces are one bank, so that the directions share their work. The photograph of a
-retina is in scikit-image (Häggström, 2014, CC0).
+retina is in scikit-image (Häggström, 2014, CC0 licence).
 """
 
 import matplotlib.pyplot as plt

@@ -5,7 +5,8 @@ Smooth a brain by 6 mm, whatever the voxels
 Volumes of the brain are smoothed by a Gaussian that is stated in millimetres, as its full width
 at half maximum (FWHM). Voxels are often not cubes. Here they are 1 × 1 × 3 mm. With xarray the
 axes know it, and the kernel takes its width from them. The volume is the MNI template of the
-brain (Fonov et al., 2009), which comes with nilearn.
+brain (Fonov et al., 2009), which comes with nilearn (BSD licence; none is named for the
+template).
 """
 
 from importlib.resources import files

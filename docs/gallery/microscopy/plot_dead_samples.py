@@ -5,7 +5,7 @@ Dead samples of a camera
 Some samples of a scientific camera are always bright or dark. Which ones is known from a dark
 picture, so they are a mask. A filter that takes them for light spreads each of them over its
 whole window. With ``mask=`` they count as what is around them. The picture is a neuron from
-ndev-sampledata (BSD); the dead samples are synthetic.
+ndev-sampledata (Tim Monko, BSD licence); the dead samples are synthetic.
 """
 
 from importlib.resources import files

@@ -6,7 +6,8 @@ An objective blurs every point to its point spread function. The method of Richa
 Lucy (1974) goes back in small steps: blur the estimate, divide the picture by it, and
 *correlate* the ratio with the same kernel. Convolution and correlation are both in it, and for
 a blur that is not symmetric it matters which is which. The picture is a neuron from
-ndev-sampledata (BSD), whose blur and photon noise are added here so that the truth is known.
+ndev-sampledata (Tim Monko, BSD licence), whose blur and photon noise are added here so that the
+truth is known.
 """
 
 from importlib.resources import files

@@ -5,7 +5,7 @@ The directions of fibres
 The structure tensor averages products of slopes over a neighbourhood. Its angle is the
 direction across the fibres there, and its coherence says how clear the direction is. This is
 how programs colour fibres by direction. Slopes and average are one bank and one Gaussian. The
-picture is the actin of a neuron (phalloidin), from ndev-sampledata (BSD).
+picture is the actin of a neuron (phalloidin), from ndev-sampledata (Tim Monko, BSD licence).
 """
 
 from importlib.resources import files

@@ -5,7 +5,7 @@ Count nuclei with a Laplacian of a Gaussian
 A bright blob of radius r answers most to the Laplacian of a Gaussian with sigma = r / √2. So
 nuclei are the minima of one filter. Ten pictures of a scratch assay are one array here, and the
 filter takes the last two axes. Somebody has labelled the nuclei, so that the counts can be
-compared. The pictures are from ndev-sampledata (BSD).
+compared. The pictures are from ndev-sampledata (Tim Monko, BSD licence).
 """
 
 from importlib.resources import files

@@ -5,7 +5,7 @@ Why a network changes its mind when the picture moves
 A stride keeps every second output. Waves too short for that come back as false ones, and the
 answer of a network jumps as the picture moves by one sample. `fa.inspect.antialias` puts a blur
 before each stride (Zhang, 2019), and keeps all weights. The curve shows one output of a random
-network while the picture, one of Fashion-MNIST, moves to the right.
+network while the picture, one of Fashion-MNIST (Zalando SE, MIT licence), moves to the right.
 """
 
 import matplotlib.pyplot as plt

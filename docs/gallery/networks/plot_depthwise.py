@@ -6,7 +6,7 @@ A depthwise layer filters each channel by its own kernel. `fa.layers.Conv` is su
 torch's arguments; large kernels are where it is fast. Here its taps are set by hand: eight
 named filters of 31 × 31, so that one can see what a layer does. With ``flip=True`` it
 convolves; without, it correlates, as all of torch's layers do. The photograph is `camera` of
-scikit-image.
+scikit-image (Lav Varshney, CC0 licence).
 """
 
 import matplotlib.pyplot as plt

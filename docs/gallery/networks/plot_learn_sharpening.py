@@ -5,7 +5,7 @@ Learn a sharpening kernel by gradient
 Taps that are a tensor of torch have a gradient. So a kernel can be learned: start from the unit
 impulse, compare the output with a sharp picture, and take steps against the gradient. The loss
 is a mean square, for which the exact minimum is known from `fit_filter`: gradient and normal
-equations have to meet. The photograph is `camera` of scikit-image.
+equations have to meet. The photograph is `camera` of scikit-image (Lav Varshney, CC0 licence).
 """
 
 import matplotlib.pyplot as plt

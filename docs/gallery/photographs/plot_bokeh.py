@@ -6,7 +6,7 @@ A lens out of focus spreads every point over a disk, so lamps become bright disk
 looks right if the filter is applied to light, and not to the coded values of the file (sRGB),
 whose steps grow with brightness. Lamps that are as bright as the file can say were brighter in
 truth: here they are taken ten times as bright. The photograph is `rocket` of scikit-image
-(NASA, public domain).
+(SpaceX, public domain).
 """
 
 import matplotlib.pyplot as plt
@@ -58,4 +58,4 @@ assert np.all(
 
 # %%
 # Seen: on light, lamps become disks as in a night photograph; on coded values they fade. See
-# :func:`faltung.disk` and, for what a plan prints, :doc:`/speed`.
+# :func:`faltung.disk` and, for what a plan prints, :doc:`/plans`.

@@ -6,7 +6,7 @@ A camera sees one colour at each sample: behind its Bayer filter half of the sam
 a quarter red, a quarter blue. The other two thirds of the colours are missing samples. With
 ``mask=`` a small filter fills them with the mean of the neighbours that are there: bilinear
 demosaicing in one call, right at the border, too. The photograph is `coffee` of scikit-image
-(Rachel Michetti, public domain).
+(Rachel Michetti, CC0 licence).
 """
 
 import matplotlib.pyplot as plt

@@ -5,7 +5,7 @@ A picture that changes with distance
 A hybrid image shows the coarse parts of one picture and the fine parts of another. From near
 one sees the fine parts, from afar the coarse ones (Oliva, Torralba and Schyns, 2006). As
 algebra: ``g`` of the first plus ``delta - g`` of the second. The pictures are a cat (`chelsea`,
-Stefan van der Walt, CC0) and Eileen Collins (NASA, public domain), from scikit-image.
+Stefan van der Walt, CC0 licence) and Eileen Collins (NASA, public domain), from scikit-image.
 """
 
 import matplotlib.pyplot as plt

@@ -5,7 +5,7 @@ How did the camera move?
 A movement during the exposure is a convolution with its path. Here the camera moves right and
 then turns down: a sum of two lines, each moved to its place by an impulse. From the sharp and
 the blurred picture alone, `fit_filter` finds the path, in spite of noise. The photograph is
-`coffee` of scikit-image (Rachel Michetti, public domain); movement and noise are synthetic.
+`coffee` of scikit-image (Rachel Michetti, CC0 licence); movement and noise are synthetic.
 """
 
 import matplotlib.pyplot as plt

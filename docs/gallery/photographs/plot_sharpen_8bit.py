@@ -5,7 +5,7 @@ Sharpen an 8-bit photograph
 An unsharp mask makes values below 0 and above 255. With ``dtype="uint8"`` the outputs are
 rounded and saturated, so that nothing wraps around: dark stays dark and bright stays bright.
 The careless way, `astype`, lets 260 become 4. The photograph is `coffee` of scikit-image
-(Rachel Michetti, public domain).
+(Rachel Michetti, CC0 licence).
 """
 
 import matplotlib.pyplot as plt

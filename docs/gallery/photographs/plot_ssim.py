@@ -5,7 +5,7 @@ How alike are two pictures? A map of SSIM
 The structural similarity compares means, variances and the covariance of two pictures under a
 Gaussian window (Wang et al., 2004). Each of these is a smooth picture of a product, so the
 whole map is five convolutions and ordinary algebra. It shows *where* a compressed photograph
-suffers. The photograph is `coffee` of scikit-image (Rachel Michetti, public domain), compressed
+suffers. The photograph is `coffee` of scikit-image (Rachel Michetti, CC0 licence), compressed
 here as JPEG.
 """
 

@@ -6,7 +6,8 @@ A point that is near lies further left in the right picture than in the left one
 disparity. Block matching tries every disparity: the difference of the two pictures, averaged
 over a window, is smallest at the right one. These are 40 means of 9 × 9, which running sums
 compute at a cost that does not depend on the window. The pictures with their true disparity are
-the motorcycle of the Middlebury 2014 set, in scikit-image.
+the motorcycle of the Middlebury 2014 set (Scharstein et al., 2014), in scikit-image (BSD
+licence; none is named for the pictures).
 """
 
 import matplotlib.pyplot as plt

@@ -5,7 +5,8 @@ Tell textures apart with a Gabor bank
 A Gabor filter answers to waves of one direction and length. A bank of them, the magnitude, and
 a smoothing give each sample a vector that describes the texture around it. Here it tells
 bricks, grass and gravel apart by the nearest mean vector: means come from the left half of each
-photograph, and the right halves are labelled. The photographs are in scikit-image (CC0).
+photograph, and the right halves are labelled. The photographs are in scikit-image (CC0Textures
+and, for the grass, linolafett; CC0 licence).
 """
 
 import matplotlib.pyplot as plt

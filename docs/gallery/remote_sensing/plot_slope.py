@@ -5,7 +5,7 @@ Slope and shade of a terrain
 Maps of slope use the formula of Horn (1981): Sobel's kernels over eight times the spacing of
 samples. The spacing of a grid in degrees is not the same in both directions: 36° north, a
 degree of longitude is a fifth shorter. The elevation is that of the Jacksboro fault in
-Tennessee, which comes with matplotlib.
+Tennessee. It comes with matplotlib, under its licence; no author is named.
 """
 
 import matplotlib.pyplot as plt

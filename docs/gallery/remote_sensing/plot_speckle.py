@@ -5,8 +5,8 @@ Speckle of radar: Lee's filter
 Radar pictures are grainy: the noise, called speckle, grows with the signal. A mean removes it,
 and the edges with it. Lee (1980) mixes the mean and the sample: where the local variance is
 that of speckle alone, the mean; where it is larger, the sample. Local mean and variance are two
-running means. The scene is an aerial photograph of PyWavelets; the speckle is synthetic (four
-looks).
+running means. The scene is an aerial photograph of PyWavelets (MIT licence; no author is
+named). The speckle is synthetic (four looks).
 """
 
 import matplotlib.pyplot as plt

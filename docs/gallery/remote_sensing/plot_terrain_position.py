@@ -5,7 +5,8 @@ Ridges and valleys: terrain position
 A ridge is higher than its surroundings, a valley is lower. The topographic position index
 (Weiss, 2001) is the height minus the mean over a ring around. The ring is a difference of two
 disks, and "minus the mean" a difference from the unit ``delta``: the whole index is one kernel,
-made by algebra. The elevation is that of the Jacksboro fault, in matplotlib.
+made by algebra. The elevation is that of the Jacksboro fault in Tennessee. It comes with
+matplotlib, under its licence; no author is named.
 """
 
 import matplotlib.pyplot as plt

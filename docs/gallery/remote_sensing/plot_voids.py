@@ -5,7 +5,8 @@ Holes in a survey
 Radar surveys of the earth have holes where mountains hide the ground. With ``nan="ignore"`` a
 Gaussian fills them from their surroundings: first a narrow one, then wider ones for what is
 still open. ``min_weight`` says how much of the window must be known. The elevation is that of
-the Jacksboro fault, in matplotlib; the holes are synthetic, so that the truth is known.
+the Jacksboro fault in Tennessee. It comes with matplotlib, under its licence; no author is
+named. The holes are synthetic, so that the truth is known.
 """
 
 import matplotlib.pyplot as plt

@@ -40,7 +40,7 @@ panels[1, 0].set_ylabel("relative to the first")
 # %%
 # faltung knows the structure of an expression, and the planner uses it. Here a filter of rank 2
 # is put together from two outer products by hand, and applied to a photograph (`camera` of
-# scikit-image).
+# scikit-image, by Lav Varshney, CC0 licence).
 
 image = skimage.data.camera().astype(float)
 left, values, right = np.linalg.svd(kernels["log(4)"].taps)

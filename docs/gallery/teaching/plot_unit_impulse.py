@@ -5,7 +5,8 @@ The unit of convolution, and what it is good for
 The unit impulse ``delta()`` has one tap, which is 1. Convolving with it changes nothing, so it
 is for convolution what 1 is for multiplication. With it, "the image minus a smooth image"
 becomes a filter of its own: ``delta() - gaussian(3)`` keeps the details, and ``delta() +
-(delta() - gaussian(3))`` doubles them. The photograph is `camera` of scikit-image.
+(delta() - gaussian(3))`` doubles them. The photograph is `camera` of scikit-image (Lav
+Varshney, CC0 licence).
 """
 
 import matplotlib.pyplot as plt
