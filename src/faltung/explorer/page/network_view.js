@@ -21,6 +21,7 @@ export const NETWORK_STATE = {
   "network.scale": "map",
 };
 
+const LATER = 3000; // milliseconds to the next question about a network that is not there yet
 const INPUT_KEYS = ["network.sample", "network.shift", "network.fill"];
 const MISSING = "Networks need torch, which is not installed. Install it with `pip install \"faltung[learn]\"`, and open this page again.";
 
@@ -34,16 +35,12 @@ class NetworkView {
     Object.assign(this, { place, app, own: null, forward: null, last: null });
     this.status = h("p", { class: "hint", role: "status" }, "The network is loaded …");
     place.append(this.status);
+    app.untilClosed(() => { this.closed = true; });
   }
 
   async start() {
     const { app, place } = this;
-    try {
-      this.overview = await app.host.ask("network.overview", {});
-    } catch (error) {
-      this.#fail(error);
-      return;
-    }
+    if (!await this.#ready()) return;
     this.lengths = this.overview.shape.slice(1);
     this.input = new InputPanel(app, this.overview, {
       onhover: (position) => this.#hoverInput(position), onpick: (position) => this.#pickInput(position), onown: (pixels) => this.#takeOwn(pixels),
@@ -57,6 +54,30 @@ class NetworkView {
     for (const part of [this.input, this.rows, this.channel]) app.untilClosed(() => part.close());
     app.untilClosed(app.store.on(["network."], (changed) => this.#change(changed)));
     await this.#load();
+  }
+
+  // Wait for what Python says of the network; of a run, which may go on, ask until it is there.
+  async #ready() {
+    const { host } = this.app;
+    const patient = host.live && host.content.network?.kind === "run";
+    do {
+      if (this.#isSeen()) {
+        try {
+          const found = await host.ask("network.overview", {});
+          if (!found.waiting) this.overview = found;
+          this.status.textContent = found.waiting ?? "The network is loaded …";
+          this.status.classList.remove("wrong");
+        } catch (error) {
+          this.#fail(error);
+        }
+      }
+      if (!this.overview && patient) await new Promise((resolve) => { setTimeout(resolve, LATER); });
+    } while (!this.overview && patient && !this.closed);
+    return this.overview && !this.closed;
+  }
+
+  #isSeen() {
+    return !document.hidden && this.place.offsetParent !== null;
   }
 
   // Go to a map.
@@ -129,11 +150,11 @@ class NetworkView {
     this.run = run;
     this.status.textContent = run.notes.join(" ");
     this.status.classList.remove("wrong");
-    this.input.show(run.input, run.probabilities, compared?.before);
+    this.input.show(compared?.still ?? run.input, run.probabilities, compared?.before);
     this.#showRows();
     this.rows.compare(compared?.layers ?? null);
     if (compared) this.#tellMoved(input, compared);
-    else if (this.input.view) this.input.say("Point at a sample: frames show which values it reaches. Click: they are counted.");
+    else if (this.input.view) this.input.say(`Point at a sample: frames show which values it reaches. Click: they are counted.${this.input.movable ? " Drag the input, or press the arrow keys on one of the buttons above, to move it." : ""}`);
     this.#showLevel();
   }
 
