@@ -12,7 +12,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
 
 from faltung.errors import ArgumentError
 from faltung.explorer.contributions import contributions
@@ -20,7 +19,7 @@ from faltung.explorer.exciting_patches import ExcitingPatches
 from faltung.explorer.field_numbers import Fields, field_numbers
 from faltung.explorer.makings import making, weights
 from faltung.explorer.moved_maps import FILLS, differences, moved
-from faltung.explorer.network_run import NetworkRun, NetworkStep, numbers, running
+from faltung.explorer.network_run import NetworkRun, NetworkStep, bits, numbers
 from faltung.explorer.network_source import NetworkSource
 from faltung.explorer.question_arguments import checked_text, kind_of, listed, one_of
 from faltung.explorer.seen_positions import box_of, measured_field, reached_positions, seen_positions
@@ -63,7 +62,7 @@ class NetworkAnswers:
         self._runs: OrderedDict[str, NetworkRun] = OrderedDict()
         self._own: OrderedDict[str, torch.Tensor] = OrderedDict()
         self._patches: ExcitingPatches | None = None
-        self._state: list[tuple[object, ...]] = []
+        self._bits = bits(source.network)
 
     def check(self) -> None:
         """Raise an error if the network does not run on its first sample, or returns no number for each class."""
@@ -91,6 +90,7 @@ class NetworkAnswers:
             "takesImages": source.takes_images,
             "axes": self.axes,
             "pictures": self._pictures(),
+            "bits": bits(source.network),
         }
 
     @property
@@ -138,6 +138,7 @@ class NetworkAnswers:
             "parameters": sum(parameter.numel() for parameter in self.source.network.parameters()),
             "multiplyAdds": sum(map(multiply_adds, run.captured.operations)),
             "input": numbers(self._values(self._chosen(asked))),
+            "bits": self._bits,
             "outputs": [*_outputs(run)],
             "probabilities": self._probabilities(run),
             "notes": [*self._notes(run)],
@@ -329,23 +330,10 @@ class NetworkAnswers:
         return run
 
     def _forget_other_weights(self) -> None:
-        with running():
-            state = _state(self.source.network)
-        if state != self._state:
-            self._state, self._patches = state, None
+        now = bits(self.source.network)
+        if now != self._bits:
+            self._bits, self._patches = now, None
             self._runs.clear()
-
-
-def _state(network: nn.Module) -> list[tuple[object, ...]]:
-    """Return what changes when the network learns: for each parameter and buffer its memory, and a sum of its bits.
-
-    Writes through ``.data`` and through NumPy leave torch's own count of writes as it was, so the bits are needed.
-    """
-    integers = {1: torch.uint8, 2: torch.int16, 4: torch.int32, 8: torch.int64}
-    return [
-        (name, tensor.data_ptr(), tensor.shape, int(tensor.detach().view(integers[tensor.itemsize]).sum()))
-        for name, tensor in (*network.named_parameters(), *network.named_buffers())
-    ]
 
 
 def _fields(run: NetworkRun) -> list[Fields]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,7 +21,7 @@ from faltung.inspect.guarded import guarded
 from faltung.inspect.layer_rows import layer_rows
 from faltung.inspect.supports import needs_values
 
-__all__ = ["Feature", "NetworkRun", "NetworkStep", "numbers", "running"]
+__all__ = ["Feature", "NetworkRun", "NetworkStep", "bits", "numbers", "running"]
 
 #: At most so many numbers are kept of all tensors.
 _KEPT_NUMBERS = 60_000_000
@@ -186,6 +187,28 @@ def running() -> Iterator[None]:
     except BaseException as error:
         reason = f"{type(error).__name__}: {error}".splitlines()[0][:300]
         raise ArgumentError("model", "a network that runs on its input", reason) from error
+
+
+def bits(network: nn.Module) -> str:
+    """Return a text that changes when the network learns, from the bits of its parameters and buffers.
+
+    Writes through ``.data`` and through NumPy leave torch's own count of writes as it was, so the bits are needed.
+
+    Examples
+    --------
+    >>> network = nn.Conv1d(1, 1, 1)
+    >>> before = bits(network)
+    >>> _ = network.weight.data.add_(1)
+    >>> bits(network) == before
+    False
+    """
+    named = (*network.named_parameters(), *network.named_buffers())
+    with running():
+        return " ".join(f"{name} {tuple(tensor.shape)} {_checksum(tensor.detach()):x}" for name, tensor in named)
+
+
+def _checksum(tensor: torch.Tensor) -> int:
+    return zlib.crc32(tensor.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
 
 
 def numbers(values: torch.Tensor) -> NDArray[Any]:

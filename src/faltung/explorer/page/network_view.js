@@ -52,6 +52,7 @@ class NetworkView {
     });
     this.#build(place);
     for (const part of [this.input, this.rows, this.channel]) app.untilClosed(() => part.close());
+    app.untilClosed(app.store.on(["view"], () => this.run && app.store.get("view") === "network" && this.#follow()));
     app.untilClosed(app.store.on(["network."], (changed) => this.#change(changed)));
     await this.#load();
   }
@@ -186,11 +187,20 @@ class NetworkView {
     }
     if (!this.run) return;
     if (any(["network.which", "network.scale"])) this.#showRows();
-    if (any(["network.layer", "network.channel"])) this.#showLevel();
-    else if (changed.has("network.position")) {
+    if (any(["network.layer", "network.channel"])) {
+      this.#showLevel();
+      this.#follow();
+    } else if (changed.has("network.position")) {
       this.#showCrumbs();
       this.channel.pin(this.app.store.get("network.position"));
     }
+  }
+
+  // A network that learned since it ran is run again.
+  async #follow() {
+    if (!this.app.host.live) return;
+    const { bits } = await this.app.host.ask("network.overview", {}).catch(() => this.run);
+    if (bits && bits !== this.run.bits) this.#load();
   }
 
   get #at() {
@@ -201,7 +211,7 @@ class NetworkView {
   }
 
   #showLevel() {
-    const { layer, channel, position } = this.#at;
+    const { layer, channel } = this.#at;
     const inside = layer >= 0;
     if (!inside && this.last) this.#returnTo(this.last);
     else if (inside && !this.whole.hidden) this.scroll = this.place.ownerDocument.scrollingElement?.scrollTop;
@@ -211,7 +221,7 @@ class NetworkView {
     if (!inside) return;
     const entered = !this.last;
     this.last = { layer, channel };
-    this.channel.show({ run: this.run, data: this.data, lengths: this.lengths, classes: this.overview.classes, live: this.app.host.live }, layer, channel, position.filter(Number.isInteger));
+    this.channel.show({ run: this.run, data: this.data, lengths: this.lengths, classes: this.overview.classes, live: this.app.host.live }, layer, channel);
     if (entered) {
       if (this.place.getBoundingClientRect().top < 0) this.place.scrollIntoView({ block: "start" });
       this.channel.title.focus({ preventScroll: true });
