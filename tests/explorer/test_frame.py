@@ -300,15 +300,18 @@ def test_two_explorers_on_one_page_are_apart(functions):
             const answers = await Promise.all(asked);
             const themes = made.map(({ el }) => el.shadowRoot.querySelector(".explorer").dataset.theme);
             const open = one.el.explorer.host.ask("q").catch((error) => error.message);
+            two.model.send = () => { throw new Error("Cannot send"); };
+            const gone = await two.el.explorer.host.ask("q").catch((error) => error.message);
             for (const close of [one.close, two.close, closeAgain]) close();
             return { answers, themes, left: one.model.heard.size + two.model.heard.size, hash: location.hash,
-                closed: await open, empty: one.el.shadowRoot.childElementCount, apart: first !== second };
+                closed: await open, gone, empty: one.el.shadowRoot.childElementCount, apart: first !== second };
         }""",
         [es_module("main.js"), content, base64.b64encode(data).decode()],
     )
     assert told == {
         "answers": ["first", "second"], "themes": ["light", "dark"], "left": 0, "hash": "",
-        "closed": "The explorer was closed.", "empty": 0, "apart": True,
+        "closed": "The explorer was closed.", "gone": "Python does not answer. Run the cell again.",
+        "empty": 0, "apart": True,
     }  # fmt: skip
 
 

@@ -271,3 +271,112 @@ def test_nothing_is_loaded_before_the_page_asks():
     code += "print('torch' in sys.modules)"
     found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert found.stdout.strip() == "False"
+
+
+def test_a_network_that_learns_is_run_again():
+    network, example = nn.Conv2d(1, 1, 1, bias=False), torch.ones(1, 1, 4, 4)
+    ask = NetworkSubject(network, example).questions()
+    for value, write in enumerate((network.weight.data.fill_, network.weight.detach().fill_), start=7):
+        ask["network.patches"](layer=0, channel=0)
+        write(value)
+        assert ask["network.weights"](input=first_input(), layer=0, channel=0)["taps"].ravel() == [value]
+        assert (ask["network.tensor"](input=first_input(), tensor=1) == value).all()
+        assert ask["network.patches"](layer=0, channel=0)["patches"][0]["response"] == value
+
+
+def test_without_safetensors_a_page_is_saved_without_a_network(monkeypatch, tmp_path):
+    import importlib.util
+
+    found = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "safetensors" else found(name))
+    subject = NetworkSubject()
+    assert subject.content() == {"missing": True, "kind": "built in"}
+    assert [*subject.stored()] == []
+    with pytest.raises(fa.MissingExtraError, match=r"\[learn\]"):
+        subject.questions()["network.overview"]()
+
+
+class Leaves(nn.Module):
+    leaves = True
+
+    def forward(self, x):
+        if self.leaves:
+            raise SystemExit(3)
+        return 2 * x
+
+
+def test_a_network_that_ends_the_program_is_named():
+    with pytest.raises(fa.ArgumentError, match=r"model: .*SystemExit: 3"):
+        NetworkSubject(Leaves(), torch.ones(1, 1, 4, 4))
+    network = Leaves()
+    network.leaves = False
+    ask = NetworkSubject(network, torch.rand(2, 1, 4, 4)).questions()
+    network.leaves = True
+    with pytest.raises(fa.ArgumentError, match="SystemExit"):
+        ask["network.run"](input=first_input(sample=1))
+    with pytest.raises(fa.ArgumentError, match="SystemExit"):
+        ask["network.patches"](layer=0, channel=0)
+
+
+def test_complex_numbers_are_refused_by_name():
+    network = nn.Sequential(nn.Conv2d(1, 1, 3)).to(torch.float64)
+    with pytest.raises(fa.ArgumentError, match="beside: expected real numbers, got complex ones in 'input'"):
+        NetworkSubject(network, torch.zeros(1, 1, 8, 8, dtype=torch.complex64))
+    network[0].weight = nn.Parameter(network[0].weight.to(torch.complex64))
+    with pytest.raises(fa.ArgumentError, match=r"model: .* complex ones in '0\.weight'"):
+        NetworkSubject(network, torch.zeros(1, 1, 8, 8))
+
+
+@pytest.mark.parametrize(
+    ("classes", "expected"),
+    [
+        ("ab", "sequence of names"), (3, "sequence of names"), ([1, 2, 3], "sequence of names"),
+        (["a", "b"], "3 names, one for each output, got 2"), (list("abcd"), "3 names, one for each output, got 4"),
+    ],
+)  # fmt: skip
+def test_names_of_classes_fit_to_the_outputs(classes, expected):
+    network = nn.Sequential(nn.Flatten(), nn.Linear(16, 3))
+    with pytest.raises(fa.FaltungError, match=f"classes: expected .*{expected}"):
+        fa.explore(network, torch.zeros(1, 1, 4, 4), classes=classes)
+    assert fa.explore(network, torch.zeros(1, 1, 4, 4), classes=("a", "b", "c"))
+    with pytest.raises(fa.ArgumentError, match="no names where the output is not one number"):
+        fa.explore(nn.Conv2d(1, 2, 3), torch.zeros(1, 1, 4, 4), classes=["a", "b"])
+
+
+def test_a_run_that_goes_on_is_waited_for(tmp_path):
+    from faltung.learn.claim import claimed
+
+    (tmp_path / "run.json").write_text("{}")
+    subject = NetworkSubject(run=tmp_path)
+    with claimed(tmp_path):
+        assert "still being trained" in subject.questions()["network.overview"]()["waiting"]
+        assert [*subject.stored()] == [("network.overview", {})]
+    with pytest.raises(fa.ArgumentError, match="is not finished"):
+        subject.questions()["network.overview"]()
+
+
+def test_a_run_without_its_model_says_how_to_look_at_the_others(tmp_path):
+    for name in ("run.json", "metrics.json", "dense.json", "dense.safetensors"):
+        (tmp_path / name).touch()
+    with pytest.raises(fa.ArgumentError, match=r"dense alone\. Look at one with: .*load\(.*'dense'\)"):
+        NetworkSubject(run=tmp_path).questions()["network.overview"]()
+
+
+@pytest.mark.parametrize("wrong", [np.zeros(0), np.zeros((2, 2)), [np.zeros(2)]])
+def test_arrays_are_no_arguments(wrong):
+    from faltung.explorer.network_subject import _QUESTIONS
+    from faltung.explorer.packing import pack
+
+    explorer = Explorer([NetworkSubject(nn.Conv2d(1, 2, 3), torch.rand(2, 1, 8, 8))])
+    good = {"input": first_input(), "layer": 0, "first": 0, "count": 2, "tensor": 0, "channel": 0, "position": [1, 1]}
+    good["pixels"] = "none"
+    for question, names in _QUESTIONS.items():
+        cases = [{**{name: good[name] for name in names}, name: wrong} for name in names]
+        if "input" in names:
+            cases += [
+                {**{key: good[key] for key in names}, "input": first_input(**{key: wrong})} for key in good["input"]
+            ]
+        for case in cases:
+            error = explorer.reply(f"network.{question}", *pack(case))[0]["error"]
+            assert "expected" in error
+            assert "Python could not" not in error

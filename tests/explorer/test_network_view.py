@@ -383,3 +383,68 @@ def test_a_value_of_a_volume_is_followed_in_its_slice(quiet_page, served):
     assert "27 numbers" in quiet_page.locator(".result").inner_text()
     assert "3 × 3 × 3 samples" in quiet_page.locator(".field-sentence").inner_text()
     quiet_page.get_by_text("from (4, 3, 2) to (6, 5, 4)").wait_for()
+
+
+def test_a_dragged_input_is_drawn_before_python_answers(opened, example):
+    page, _ = opened
+    page.get_by_text("Drag the input").wait_for()
+    held = []
+    page.route("**/ask", lambda route: held.append(route))  # Python is busy
+    page.get_by_label("Move right").click()
+    page.get_by_label("Move down").click()
+    expected = np.zeros((12, 12))
+    expected[1:, 1:] = example[0, 0, :-1, :-1]
+    pixels = (
+        "() => { const root = document.querySelector('#explorer').shadowRoot;"
+        " const canvas = root.querySelector('.network-input canvas');"
+        " const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);"
+        " return [canvas.width, [...data].filter((_, index) => index % 4 === 0)]; }"
+    )
+
+    def drawn():
+        width, grays = page.evaluate(pixels)
+        whole = np.reshape(grays, (-1, width))
+        step = width / 12
+        places = ((np.arange(12) + 0.5) * step).astype(int)
+        return np.abs(whole[np.ix_(places, places)] - 255 * expected).max() < 2
+
+    until(page, drawn)
+    for route in held:
+        route.continue_()
+    page.unroute("**/ask")
+    page.get_by_text("Moved by (1, 1)").wait_for()
+
+
+def test_a_network_that_learned_is_shown_anew(opened, example):
+    page, network = opened
+    network[0].weight.data.fill_(7)
+    page.get_by_role("button", name="3, channel 7", exact=True).click()
+    page.locator(".partial").first.wait_for()
+    page.locator(".channel .map-overlay").focus()
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("Enter")
+    until(page, lambda: "network.position" in address(page))
+    position = json.loads(re.search(r"position=([^&]*)", address(page))[1])
+    expected = network[:4](example[:1])[0, 7, *position].item()
+    until(page, lambda: value(page.locator(".torch")) == expected)
+
+
+def test_a_run_is_shown_as_soon_as_it_is_trained(quiet_page, served, monkeypatch, tmp_path):
+    subject = NetworkSubject(run=tmp_path)
+    trains = [True]
+    monkeypatch.setattr(subject, "_is_trained_now", lambda: trains[0])
+    quiet_page.goto(served(explorer(subject)) + "#view=network")
+    quiet_page.get_by_text("still being trained").wait_for()
+    assert quiet_page.locator(".network-view .wrong").count() == 0
+    made = NetworkSubject(small(), torch.rand(1, 1, 12, 12))
+    subject._made, trains[0] = made._made, False
+    quiet_page.locator(".layer canvas").first.wait_for()
+
+
+def test_patches_of_a_saved_page_have_the_colours_of_a_served_one(quiet_page, saved, example):
+    quiet_page.goto(saved(explorer(NetworkSubject(small(), example))) + "#view=network")
+    quiet_page.get_by_text("Patterns by depth").click()
+    button = quiet_page.locator(".patches button").first
+    button.wait_for()
+    assert button.is_disabled()
+    assert button.evaluate("(element) => getComputedStyle(element).opacity") == "1"

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from faltung.errors import ArgumentError
 from faltung.explorer.field_numbers import AxisField, field_numbers
-from faltung.explorer.network_run import NetworkRun, numbers
+from faltung.explorer.network_run import NetworkRun, numbers, running
 from faltung.explorer.network_source import NetworkSource
 from faltung.explorer.seen_positions import seen_box
 from faltung.inspect.capture import capture
@@ -134,7 +134,7 @@ class ExcitingPatches:
                     found[step] = largest
 
         example = _repeated(self._source, samples)
-        with guarded(self._source.network):
+        with running(), guarded(self._source.network):
             capture(self._source.network, example, lambda _: False, watch)
         return found
 

@@ -19,7 +19,7 @@ from faltung.explorer.exciting_patches import ExcitingPatches
 from faltung.explorer.field_numbers import Fields, field_numbers
 from faltung.explorer.makings import making, weights
 from faltung.explorer.moved_maps import FILLS, differences, moved
-from faltung.explorer.network_run import NetworkRun, NetworkStep, numbers
+from faltung.explorer.network_run import NetworkRun, NetworkStep, bits, numbers
 from faltung.explorer.network_source import NetworkSource
 from faltung.explorer.question_arguments import checked_text, kind_of, listed, one_of
 from faltung.explorer.seen_positions import box_of, measured_field, reached_positions, seen_positions
@@ -62,6 +62,20 @@ class NetworkAnswers:
         self._runs: OrderedDict[str, NetworkRun] = OrderedDict()
         self._own: OrderedDict[str, torch.Tensor] = OrderedDict()
         self._patches: ExcitingPatches | None = None
+        self._bits = bits(source.network)
+
+    def check(self) -> None:
+        """Raise an error if the network does not run on its first sample, or returns no number for each class."""
+        run = self._run(self.first_input)
+        place, _ = next(run.outputs())
+        names = len(self.source.classes)
+        if not names:
+            return
+        if len(place.shape) != 2:
+            received = f"{names} for an output of shape {' x '.join(map(str, place.shape))}"
+            raise ArgumentError("classes", "no names where the output is not one number for each class", received)
+        if place.shape[1] != names:
+            raise ArgumentError("classes", f"{place.shape[1]} names, one for each output", f"{names}")
 
     def overview(self) -> dict[str, Any]:
         """Return what does not depend on the input."""
@@ -76,6 +90,7 @@ class NetworkAnswers:
             "takesImages": source.takes_images,
             "axes": self.axes,
             "pictures": self._pictures(),
+            "bits": bits(source.network),
         }
 
     @property
@@ -123,6 +138,7 @@ class NetworkAnswers:
             "parameters": sum(parameter.numel() for parameter in self.source.network.parameters()),
             "multiplyAdds": sum(map(multiply_adds, run.captured.operations)),
             "input": numbers(self._values(self._chosen(asked))),
+            "bits": self._bits,
             "outputs": [*_outputs(run)],
             "probabilities": self._probabilities(run),
             "notes": [*self._notes(run)],
@@ -225,6 +241,7 @@ class NetworkAnswers:
             "layers": differences(before, after, chosen["shift"], chosen["fill"]),
             "before": self._probabilities(before),
             "after": self._probabilities(after),
+            "still": numbers(self._values({**chosen, "shift": [0] * self.axes})),
         }
 
     def patches(self, layer: object, channel: object) -> dict[str, Any]:
@@ -269,8 +286,9 @@ class NetworkAnswers:
         return name
 
     def _found_patches(self) -> ExcitingPatches:
+        run = self._run(self.first_input)  # forgets the patches of other weights
         if self._patches is None:
-            self._patches = ExcitingPatches(self.source, self._run(self.first_input))
+            self._patches = ExcitingPatches(self.source, run)
         return self._patches
 
     @property
@@ -301,6 +319,7 @@ class NetworkAnswers:
 
     def _run(self, asked: object) -> NetworkRun:
         chosen = self._chosen(asked)
+        self._forget_other_weights()
         key = repr([chosen["own"] or chosen["sample"], chosen["shift"], any(chosen["shift"]) and chosen["fill"]])
         run = self._runs.get(key)
         if run is None:
@@ -309,6 +328,12 @@ class NetworkAnswers:
                 self._runs.popitem(last=False)
         self._runs.move_to_end(key)
         return run
+
+    def _forget_other_weights(self) -> None:
+        now = bits(self.source.network)
+        if now != self._bits:
+            self._bits, self._patches = now, None
+            self._runs.clear()
 
 
 def _fields(run: NetworkRun) -> list[Fields]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from faltung.errors import ArgumentError
+from faltung.errors import ArgumentError, FaltungError
 from faltung.inspect.capture import capture
 from faltung.inspect.captured_run import Captured, Operation, Place
 from faltung.inspect.examples import Example
@@ -19,7 +21,7 @@ from faltung.inspect.guarded import guarded
 from faltung.inspect.layer_rows import layer_rows
 from faltung.inspect.supports import needs_values
 
-__all__ = ["Feature", "NetworkRun", "NetworkStep", "numbers"]
+__all__ = ["Feature", "NetworkRun", "NetworkStep", "bits", "numbers", "running"]
 
 #: At most so many numbers are kept of all tensors.
 _KEPT_NUMBERS = 60_000_000
@@ -102,7 +104,7 @@ class NetworkRun:
 
     def __init__(self, network: nn.Module, example: Example) -> None:
         kept = _KeptValues()
-        with guarded(network):
+        with running(), guarded(network):
             self.captured = capture(network, example, kept.needs, kept.watch)
             if not self.captured.results:
                 raise ArgumentError("model", "a network that returns tensors", "one that returns none")
@@ -165,6 +167,48 @@ class NetworkRun:
         for place in self.captured.results:
             made = [step for step in self.steps if self.features[step.result].place.storage == place.storage]
             yield place, self.by_index[made[-1].index] if made else -1
+
+
+@contextmanager
+def running() -> Iterator[None]:
+    """Name whatever the code of a network raises, also ``sys.exit()``, as the network's.
+
+    Examples
+    --------
+    >>> with running():
+    ...     raise SystemExit(3)
+    Traceback (most recent call last):
+    faltung.errors.ArgumentError: model: expected a network that runs on its input, got SystemExit: 3.
+    """
+    try:
+        yield
+    except (FaltungError, KeyboardInterrupt, GeneratorExit):
+        raise
+    except BaseException as error:
+        reason = f"{type(error).__name__}: {error}".splitlines()[0][:300]
+        raise ArgumentError("model", "a network that runs on its input", reason) from error
+
+
+def bits(network: nn.Module) -> str:
+    """Return a text that changes when the network learns, from the bits of its parameters and buffers.
+
+    Writes through ``.data`` and through NumPy leave torch's own count of writes as it was, so the bits are needed.
+
+    Examples
+    --------
+    >>> network = nn.Conv1d(1, 1, 1)
+    >>> before = bits(network)
+    >>> _ = network.weight.data.add_(1)
+    >>> bits(network) == before
+    False
+    """
+    named = (*network.named_parameters(), *network.named_buffers())
+    with running():
+        return " ".join(f"{name} {tuple(tensor.shape)} {_checksum(tensor.detach()):x}" for name, tensor in named)
+
+
+def _checksum(tensor: torch.Tensor) -> int:
+    return zlib.crc32(tensor.cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
 
 
 def numbers(values: torch.Tensor) -> NDArray[Any]:

@@ -14,13 +14,13 @@ from torch import nn
 
 import faltung
 from faltung.datasets.embedded import load_embedded
-from faltung.errors import ArgumentError, FaltungError
+from faltung.errors import ArgumentError, ArgumentTypeError, FaltungError
 from faltung.inspect.examples import Example, as_example
 from faltung.inspect.guarded import check_network
 from faltung.inspect.network_files import load_network
 from faltung.learn.run_samples import run_samples
 from faltung.networks.batches import tensors
-from faltung.networks.stored import CLASSIFIERS, load_trained
+from faltung.networks.stored import CLASSIFIERS, is_unfinished, load_trained
 
 __all__ = ["NetworkSource", "built_in_source", "given_source", "run_source"]
 
@@ -97,10 +97,19 @@ def given_source(network: Any, example: Any, classes: Sequence[str] | None = Non
     4
     """
     network = check_network(network)
+    names = _class_names(classes)
+    for part, tensor in (*network.named_parameters(), *network.named_buffers()):
+        if tensor.is_complex():
+            raise ArgumentError("model", "a network of real numbers", f"complex ones in {part!r}")
     if example is None:
         expected = "an example of the network's input, with its batch axis"
         raise ArgumentError("beside", expected, "none", "Call explore(network, torch.rand(1, 3, 64, 64)).")
     given = as_example(torch.from_numpy(example) if isinstance(example, np.ndarray) else example, "beside")
+    for part, tensor in given.tensors.items():
+        if tensor.is_complex():
+            raise ArgumentError(
+                "beside", "real numbers", f"complex ones in {part!r}", "Pass real and imaginary parts."
+            )
     floats = [name for name, tensor in given.tensors.items() if tensor.is_floating_point()]
     name = (floats or [*given.tensors])[0]
     samples = given.tensors[name].detach()
@@ -110,7 +119,17 @@ def given_source(network: Any, example: Any, classes: Sequence[str] | None = Non
     finite = samples[samples.isfinite()].double() if samples.is_floating_point() else samples.double()
     limits = (float(finite.min()), float(finite.max())) if finite.numel() else (0.0, 1.0)
     title = type(network).__name__
-    return NetworkSource(network, given, name, samples[:_SAMPLES], title, tuple(classes or ()), limits=limits)
+    return NetworkSource(network, given, name, samples[:_SAMPLES], title, names, limits=limits)
+
+
+def _class_names(classes: object) -> tuple[str, ...]:
+    if classes is None:
+        return ()
+    listed = isinstance(classes, Sequence | np.ndarray) and not isinstance(classes, str | bytes)
+    if not listed or not all(isinstance(name, str) for name in classes):  # type: ignore[attr-defined]
+        remedy = 'Pass a list of names, such as ["cat", "dog"].'
+        raise ArgumentTypeError("classes", "a sequence of names", f"{classes!r:.60}", remedy)
+    return tuple(map(str, classes))  # type: ignore[call-overload]
 
 
 def run_source(folder: str | Path, stem: str = "model") -> NetworkSource:
@@ -122,6 +141,12 @@ def run_source(folder: str | Path, stem: str = "model") -> NetworkSource:
         There is no such network.
     """
     folder = Path(folder)
+    held = sorted(path.stem for path in folder.glob("*.safetensors") if path.with_suffix(".json").exists())
+    if held and stem not in held and not is_unfinished(folder):
+        remedy = f"Look at one with: fa.explore(faltung.networks.load({str(folder)!r}, {held[0]!r}), example)"
+        raise ArgumentError(
+            "run", f"a run folder with {stem}.safetensors", f"one with {', '.join(held)} alone", remedy
+        )
     trained = load_trained(folder, stem)
     note, known = "", None
     try:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from faltung.errors import ArgumentError, MissingExtraError
+from faltung.errors import ArgumentError, FaltungError, MissingExtraError, lacks_learning
 from faltung.explorer.subject import PageSubject, Question
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["NetworkSubject"]
 
+_WAITING = "This network is still being trained. It is shown here as soon as it is there."
 #: Numbers that a saved page holds, in bytes.
 _STORED_BYTES = 10_000_000
 _TILES = 16  # maps that the page asks for at once
@@ -75,15 +76,20 @@ class NetworkSubject(PageSubject):
         self._run, self._stem = run, stem
         self._made: NetworkAnswers | None = None
         if network is not None:
-            from faltung.explorer.network_answers import NetworkAnswers
-            from faltung.explorer.network_source import given_source
+            try:
+                from faltung.explorer.network_answers import NetworkAnswers
+                from faltung.explorer.network_source import given_source
+            except ModuleNotFoundError as error:
+                if not lacks_learning(error):
+                    raise
+                raise MissingExtraError("the view of networks", "learn") from error
 
             self._made = NetworkAnswers(given_source(network, example, classes))
-            self._made.run(self._made.first_input)  # an example that does not fit is refused now
+            self._made.check()  # an example or names that do not fit are refused now
 
-    def content(self) -> Mapping[str, object] | None:
+    def content(self) -> Mapping[str, object]:
         """Return whether there is a network: it is loaded when its view is opened."""
-        missing = self._made is None and importlib.util.find_spec("torch") is None
+        missing = self._made is None and not _is_installed()
         return {"missing": missing, "kind": "given" if self._made else "run" if self._run else "built in"}
 
     def questions(self) -> Mapping[str, Question]:
@@ -95,13 +101,15 @@ class NetworkSubject(PageSubject):
             if {*given} != {*arguments}:
                 received = ", ".join(sorted(given))[:80] or "none"
                 raise ArgumentError("arguments", ", ".join(arguments) or "none", received)
+            if name == "overview" and self._is_trained_now():
+                return {"waiting": _WAITING}
             return getattr(self._answers(), name)(*(given[argument] for argument in arguments))
 
         return answer
 
     def _answers(self) -> NetworkAnswers:
         if self._made is None:
-            if importlib.util.find_spec("torch") is None:
+            if not _is_installed():
                 raise MissingExtraError("the view of networks", "learn")
             from faltung.explorer.network_answers import NetworkAnswers
             from faltung.explorer.network_source import built_in_source, run_source
@@ -110,16 +118,31 @@ class NetworkSubject(PageSubject):
             self._made = NetworkAnswers(source)
         return self._made
 
+    def _is_trained_now(self) -> bool:
+        """Whether the network of the run will be there later."""
+        if self._made is not None or self._run is None or not _is_installed():
+            return False
+        from faltung.learn.claim import is_claimed
+
+        return is_claimed(Path(self._run)) and not Path(self._run, f"{self._stem}.safetensors").exists()
+
     def stored(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """Yield what a saved page holds: all layers of the first sample, with their numbers, while there is room."""
-        if self.content() == {"missing": True, "kind": "built in"}:
+        if self.content()["missing"]:
             return
-        answers = self._answers()
-        asked = answers.first_input
         yield "network.overview", {}
+        try:
+            answers = self._answers()
+        except FaltungError:
+            return  # the answer to the first question says why
+        asked = answers.first_input
         yield "network.run", {"input": asked}
         layers = answers.run(asked)["layers"]
         yield from _bounded(_with_bytes(asked, layers), _STORED_BYTES)
+
+
+def _is_installed() -> bool:
+    return all(importlib.util.find_spec(name) is not None for name in ("torch", "safetensors"))
 
 
 def _bounded(

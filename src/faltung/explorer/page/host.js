@@ -29,7 +29,12 @@ export class Host {
     const [packed, bytes] = pack(args);
     return new Promise((resolve, reject) => {
       this.waiting.set(id, { resolve, reject });
-      this.model.send({ ask: id, question, arguments: packed }, undefined, [bytes]);
+      try {
+        this.model.send({ ask: id, question, arguments: packed }, undefined, [bytes]);
+      } catch { // a notebook whose kernel was started again
+        this.waiting.delete(id);
+        reject(new Error("Python does not answer. Run the cell again."));
+      }
     });
   }
 

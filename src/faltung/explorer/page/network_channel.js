@@ -38,7 +38,7 @@ export class ChannelPanel {
   }
 
   // Show a channel of a layer. `scene`: { run, data, lengths } of the input.
-  async show(scene, number, channel, position) {
+  async show(scene, number, channel) {
     const key = [number, channel];
     const layer = scene.run.layers[number];
     Object.assign(this, { scene, number, channel, layer, key, hovered: null });
@@ -57,7 +57,7 @@ export class ChannelPanel {
       Object.assign(this, { weights, output, tensors });
       this.#showMap(output);
       this.partials.show(scene.run.layers, layer, channel, tensors, weights);
-      this.pin(position);
+      this.pin(this.app.store.get("network.position").filter(Number.isInteger)); // as it is now: it may have been kept meanwhile
       this.#showPatches();
     } catch (error) {
       if (current()) this.#fail(error);

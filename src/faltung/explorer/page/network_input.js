@@ -25,17 +25,29 @@ export class InputPanel {
     this.element = h("aside", { class: "network-input", "aria-label": "Input" },
       h("h2", {}, "Input"), this.view?.element ?? this.numbers, this.#mover(), this.note, this.classes, this.#choosers());
     if (this.view && app.host.live) this.#listenForDrag();
+    app.untilClosed(app.store.on(["network.shift", "network.fill"], () => this.input && this.#draw()));
   }
 
-  // Show the input of a run, (channels, ...positions).
+  get movable() {
+    return Boolean(this.view && this.overview.axes && this.app.host.live);
+  }
+
+  // Show the input, (channels, ...positions), before it is moved, and what came out after that.
   show(input, probabilities, before) {
+    this.input = input;
+    this.#draw();
+    this.#showClasses(probabilities, before);
+  }
+
+  // The moved input is drawn at once; what the network makes of it comes when Python has run it.
+  #draw() {
+    const input = rolled(this.input, this.shift, this.app.store.get("network.fill"));
     const [count, ...lengths] = input.shape;
     const planes = Array.from({ length: count }, (_, channel) => plane(input, channel));
     if (!this.view) this.#showNumbers(input);
     else if (lengths.length === 1) this.view.show(planes);
     else this.view.show(count === 3 ? planes : [planes[0]], { scale: "gray", range: this.range(input) });
     if (this.view) this.view.caption.textContent = caption(input);
-    this.#showClasses(probabilities, before);
   }
 
   range(input) {
@@ -199,6 +211,25 @@ export class InputPanel {
 // A sentence in which what stands between backticks is to be typed.
 export function withCode(sentence) {
   return sentence.split("`").map((part, index) => (index % 2 ? h("code", {}, part) : part));
+}
+
+// A tensor whose last axes are moved by so many samples; what comes in are zeros, or what left on the other side.
+function rolled(tensor, shift, fill) {
+  if (!shift.some(Boolean)) return tensor;
+  const { shape, data } = tensor;
+  const [rows, columns] = shape.slice(-2);
+  const [down, across] = shift.length === 2 ? shift : [0, ...shift];
+  const lines = shift.length === 2 ? rows : 1;
+  const moved = new data.constructor(data.length);
+  for (let place = 0; place < data.length; place += 1) {
+    const column = place % columns - across;
+    const row = Math.floor(place / columns) % lines - down;
+    const inside = row >= 0 && row < lines && column >= 0 && column < columns;
+    if (!inside && fill === "zero") continue;
+    const start = place - place % (lines * columns);
+    moved[place] = data[start + ((row + lines) % lines) * columns + (column + columns) % columns];
+  }
+  return new NdArray(shape, moved);
 }
 
 export function plane(tensor, channel) {

@@ -21,6 +21,7 @@ export const NETWORK_STATE = {
   "network.scale": "map",
 };
 
+const LATER = 3000; // milliseconds to the next question about a network that is not there yet
 const INPUT_KEYS = ["network.sample", "network.shift", "network.fill"];
 const MISSING = "Networks need torch, which is not installed. Install it with `pip install \"faltung[learn]\"`, and open this page again.";
 
@@ -34,16 +35,12 @@ class NetworkView {
     Object.assign(this, { place, app, own: null, forward: null, last: null });
     this.status = h("p", { class: "hint", role: "status" }, "The network is loaded …");
     place.append(this.status);
+    app.untilClosed(() => { this.closed = true; });
   }
 
   async start() {
     const { app, place } = this;
-    try {
-      this.overview = await app.host.ask("network.overview", {});
-    } catch (error) {
-      this.#fail(error);
-      return;
-    }
+    if (!await this.#ready()) return;
     this.lengths = this.overview.shape.slice(1);
     this.input = new InputPanel(app, this.overview, {
       onhover: (position) => this.#hoverInput(position), onpick: (position) => this.#pickInput(position), onown: (pixels) => this.#takeOwn(pixels),
@@ -55,8 +52,33 @@ class NetworkView {
     });
     this.#build(place);
     for (const part of [this.input, this.rows, this.channel]) app.untilClosed(() => part.close());
+    app.untilClosed(app.store.on(["view"], () => this.run && app.store.get("view") === "network" && this.#follow()));
     app.untilClosed(app.store.on(["network."], (changed) => this.#change(changed)));
     await this.#load();
+  }
+
+  // Wait for what Python says of the network; of a run, which may go on, ask until it is there.
+  async #ready() {
+    const { host } = this.app;
+    const patient = host.live && host.content.network?.kind === "run";
+    do {
+      if (this.#isSeen()) {
+        try {
+          const found = await host.ask("network.overview", {});
+          if (!found.waiting) this.overview = found;
+          this.status.textContent = found.waiting ?? "The network is loaded …";
+          this.status.classList.remove("wrong");
+        } catch (error) {
+          this.#fail(error);
+        }
+      }
+      if (!this.overview && patient) await new Promise((resolve) => { setTimeout(resolve, LATER); });
+    } while (!this.overview && patient && !this.closed);
+    return this.overview && !this.closed;
+  }
+
+  #isSeen() {
+    return !document.hidden && this.place.offsetParent !== null;
   }
 
   // Go to a map.
@@ -129,11 +151,11 @@ class NetworkView {
     this.run = run;
     this.status.textContent = run.notes.join(" ");
     this.status.classList.remove("wrong");
-    this.input.show(run.input, run.probabilities, compared?.before);
+    this.input.show(compared?.still ?? run.input, run.probabilities, compared?.before);
     this.#showRows();
     this.rows.compare(compared?.layers ?? null);
     if (compared) this.#tellMoved(input, compared);
-    else if (this.input.view) this.input.say("Point at a sample: frames show which values it reaches. Click: they are counted.");
+    else if (this.input.view) this.input.say(`Point at a sample: frames show which values it reaches. Click: they are counted.${this.input.movable ? " Drag the input, or press the arrow keys on one of the buttons above, to move it." : ""}`);
     this.#showLevel();
   }
 
@@ -165,11 +187,20 @@ class NetworkView {
     }
     if (!this.run) return;
     if (any(["network.which", "network.scale"])) this.#showRows();
-    if (any(["network.layer", "network.channel"])) this.#showLevel();
-    else if (changed.has("network.position")) {
+    if (any(["network.layer", "network.channel"])) {
+      this.#showLevel();
+      this.#follow();
+    } else if (changed.has("network.position")) {
       this.#showCrumbs();
       this.channel.pin(this.app.store.get("network.position"));
     }
+  }
+
+  // A network that learned since it ran is run again.
+  async #follow() {
+    if (!this.app.host.live) return;
+    const { bits } = await this.app.host.ask("network.overview", {}).catch(() => this.run);
+    if (bits && bits !== this.run.bits) this.#load();
   }
 
   get #at() {
@@ -180,7 +211,7 @@ class NetworkView {
   }
 
   #showLevel() {
-    const { layer, channel, position } = this.#at;
+    const { layer, channel } = this.#at;
     const inside = layer >= 0;
     if (!inside && this.last) this.#returnTo(this.last);
     else if (inside && !this.whole.hidden) this.scroll = this.place.ownerDocument.scrollingElement?.scrollTop;
@@ -190,7 +221,7 @@ class NetworkView {
     if (!inside) return;
     const entered = !this.last;
     this.last = { layer, channel };
-    this.channel.show({ run: this.run, data: this.data, lengths: this.lengths, classes: this.overview.classes, live: this.app.host.live }, layer, channel, position.filter(Number.isInteger));
+    this.channel.show({ run: this.run, data: this.data, lengths: this.lengths, classes: this.overview.classes, live: this.app.host.live }, layer, channel);
     if (entered) {
       if (this.place.getBoundingClientRect().top < 0) this.place.scrollIntoView({ block: "start" });
       this.channel.title.focus({ preventScroll: true });
