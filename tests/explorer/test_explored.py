@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import wave
 from pathlib import Path
@@ -209,6 +210,32 @@ def test_samples_that_are_missing_in_a_file_are_nan(tmp_path):
     tags = [(42113, "s", 0, "-1", True)]
     tifffile.imwrite(tmp_path / "a.tif", np.int16([[1, -1], [3, 4]]), extratags=tags)
     np.testing.assert_array_equal(open_file(tmp_path / "a.tif", "thing").samples, [[[1, np.nan], [3, 4]]])
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no pipes with a name")
+def test_what_lies_in_a_run_folder_is_not_opened_unless_it_is_a_small_file(tmp_path):
+    (tmp_path / "history.csv").write_text("network,epoch,seconds\n")
+    os.mkfifo(tmp_path / "notes.json")
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    (tmp_path / "list.json").write_text("[]")
+    (tmp_path / "huge.json").write_text('{"class": "VelocityField", "x": "' + " " * 2**20 + '"}')
+    content = LearningSubject(tmp_path).content()
+    assert (content["generator"], "problem" in content) == (None, False)
+    for make in (os.mkfifo, lambda path: path.write_text("[" * 100_000)):
+        (tmp_path / "metrics.json").unlink(missing_ok=True)
+        make(tmp_path / "metrics.json")
+        assert "expected metrics.json as faltung wrote it" in LearningSubject(tmp_path).content()["problem"]
+
+
+def test_a_saved_state_is_shown(tmp_path):
+    path = tmp_path / "faltung-state.json"
+    path.write_text(json.dumps({"view": "algebra", "filter.mode": "wrap", "filter.cval": 2, "filter.text": "a&b=é"}))
+    content = fa.explore(path).content()
+    assert content["address"] == "view=algebra&filter.mode=wrap&filter.cval=2&filter.text=a%26b%3D%C3%A9"
+    for wrong in ("[]", "{}", '{"a": 1}', '{"view": "filter", "a&b": 1}', "[" * 100_000):
+        path.write_text(wrong)
+        with pytest.raises(fa.ArgumentError, match="thing: expected a state that 'Save state' of the page wrote"):
+            fa.explore(path)
 
 
 # ---- the page

@@ -58,6 +58,8 @@ class Explorer:
         Title of the page.
     views : sequence of str
         The views that the page has.
+    address : str
+        What is shown instead of `state` at first, as an address of the page says it after the sign #.
     """
 
     def __init__(
@@ -66,7 +68,9 @@ class Explorer:
         state: Mapping[str, object] | None = None,
         title: str = "faltung",
         views: Sequence[str] = VIEWS,
+        address: str = "",
     ) -> None:
+        self.address = address
         self.title = title
         self.views = tuple(views)
         self.version = faltung.__version__
@@ -86,6 +90,7 @@ class Explorer:
         return {
             "views": self.views,
             "state": self.state,
+            "address": self.address,
             **{subject.name: subject.content() for subject in self.subjects},
         }
 

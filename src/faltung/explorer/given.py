@@ -14,6 +14,7 @@ from faltung.explorer.filter_subject import FilterSubject
 from faltung.explorer.learning_subject import LearningSubject
 from faltung.explorer.network_subject import NetworkSubject
 from faltung.explorer.opened import open_file, opened_array
+from faltung.explorer.saved_state import is_saved_state, saved_state
 from faltung.explorer.subject import PageSubject
 from faltung.explorer.upload_subject import UploadSubject
 from faltung.kernels import Kernel, parse
@@ -45,7 +46,8 @@ def explore(
         - a kernel;
         - a network of torch;
         - a folder that ``faltung learn`` wrote, also while it learns;
-        - a file with a picture, a sound, an array (``.npy``) or a table of numbers (``.csv``).
+        - a file with a picture, a sound, an array (``.npy``) or a table of numbers (``.csv``);
+        - a file ``.json`` that "Save state" of the page wrote.
 
         By default, a photograph.
     beside : Kernel, str, array or tensor, optional
@@ -81,6 +83,10 @@ def explore(
     >>> page.save("page.html").name  # doctest: +SKIP
     'page.html'
     """
+    address = ""
+    if isinstance(thing, str | os.PathLike) and is_saved_state(Path(thing)):
+        _refuse_beside(beside, "a saved state")
+        address, thing = saved_state(Path(thing)), None
     subjects, about = _subjects(thing, beside, channel_axis, classes)
     _check_views(views)
     first = view or (about if about in views else views[0])
@@ -94,7 +100,7 @@ def explore(
         state |= subject.state()
     if first != views[0]:
         state["view"] = first
-    return Explorer([*shown, UploadSubject()], state, views=views)
+    return Explorer([*shown, UploadSubject()], state, views=views, address=address)
 
 
 def _check_views(views: object) -> None:

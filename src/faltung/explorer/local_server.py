@@ -173,7 +173,9 @@ class _Desk:
         try:
             async with asyncio.timeout(_TO_ANSWER):
                 await self._pages.acquire()
-                return await _in_thread(lambda: self._explorer.page("server", token=token), self._pages.release)
+                made = _in_thread(lambda: self._explorer.page("server", token=token), self._pages.release)
+                found: tuple[str, str] = await made
+                return found
         except TimeoutError:
             return None
 
