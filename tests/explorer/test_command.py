@@ -122,6 +122,24 @@ WRONG = {
 }
 
 
+def test_a_run_folder_may_come_a_little_later(command, tmp_path, monkeypatch):
+    def make(_):
+        (tmp_path / "run").mkdir(exist_ok=True)
+        (tmp_path / "run" / "history.csv").write_text("network,epoch,seconds\n")
+
+    monkeypatch.setattr("faltung.cli.explore.time.sleep", make)
+    monkeypatch.setattr("faltung.explorer.local_server.LocalServer.run", lambda self: self._socket.close())
+    code, output, errors = command("explore", "run", "--no-browser")
+    assert (code, "The explorer is at http" in output) == (0, True)
+    assert "'run' does not exist yet. Waiting 30 seconds" in errors
+    monkeypatch.setattr("faltung.cli.explore._TO_WAIT", 0.0)
+    code, _, errors = command("explore", "other")
+    assert code == 1
+    assert (
+        "expected a file or a run folder that exists, got 'other'. If faltung learn has just been started" in errors
+    )
+
+
 @pytest.mark.parametrize(("arguments", "code", "message"), WRONG.values(), ids=WRONG)
 def test_wrong_arguments_are_answered_with_a_sentence(command, tmp_path, arguments, code, message):
     (tmp_path / "folder").mkdir()

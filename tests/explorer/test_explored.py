@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import wave
 from pathlib import Path
@@ -73,10 +74,14 @@ def test_arrays_are_shown_with_their_numbers(case):
 def test_a_large_picture_is_averaged_and_a_long_signal_cut_off():
     image = np.arange(3 * LONGEST_SIDE * 10.0).reshape(-1, 10)
     _, note, samples = shown(fa.explore(image))
-    assert samples.shape == (1, LONGEST_SIDE, 4)
-    np.testing.assert_allclose(samples[0, 5, 1], image[15:18, 3:6].mean())
-    np.testing.assert_allclose(samples[0, 5, 3], image[15:18, 9:].mean())
-    assert note == "Means of 3 × 3 samples, as it has 3,072 × 10."
+    np.testing.assert_allclose(samples[0], image.reshape(LONGEST_SIDE, 3, 10).mean(1))
+    assert note == "Means of 3 × 1 samples, as it has 3,072 × 10."
+    image = np.arange(1025.0 * 1027).reshape(1025, 1027)
+    _, note, samples = shown(fa.explore(image))
+    np.testing.assert_allclose(samples[0, 5, 1], image[10:12, 2:4].mean())
+    np.testing.assert_allclose(samples[0, 512, 513], image[1024, 1026])
+    assert note == "Means of 2 × 2 samples, as it has 1,025 × 1,027."
+    assert shown(fa.explore(np.ones((1, 5000))))[2].shape == (1, 1, 1000)
     _, note, samples = shown(fa.explore(np.arange(LONGEST_SIGNAL + 5.0)))
     assert samples.shape == (1, LONGEST_SIGNAL)
     assert note.startswith("The first 131,072 of 131,077")
@@ -105,7 +110,7 @@ def test_a_network_is_shown_with_its_example_and_classes():
     ("arguments", "options", "message"),
     [
         ((torch.nn.Identity(),), {}, "beside: expected an example of the network's input, got None. Pass one"),
-        ((fa.box(3), fa.box(3)), {}, "beside: expected nothing beside a kernel, got .*Give the array first"),
+        ((fa.box(3), fa.box(3)), {}, "beside: expected nothing beside a kernel, got a Kernel. Give the array first"),
         ((IMAGE, "gausian(1)"), {}, "gaussian"),
         ((IMAGE, fa.box(3, ndim=1)), {}, "kernel: expected 2 axes"),
         ((IMAGE * 1j,), {}, "thing: expected real numbers, got dtype complex128. Pass x.real"),
@@ -119,16 +124,40 @@ def test_a_network_is_shown_with_its_example_and_classes():
         ((IMAGE,), {"channel_axis": 2}, "axis: expected"),
         ((IMAGE,), {"classes": ["a"]}, "classes: expected None unless a network is given"),
         ((IMAGE,), {"view": "filters"}, "view: expected one of filter, algebra, network, learning, got 'filters'"),
-        ((IMAGE,), {"views": ["algebra"]}, "view: expected one of algebra, got 'filter'"),
+        ((IMAGE,), {"views": ["algebra"], "view": "filter"}, "view: expected one of algebra, got 'filter'"),
+        ((IMAGE,), {"views": [[1]]}, "views: expected some of filter, algebra"),
+        ((IMAGE,), {"views": 3}, "views: expected some of .* Pass a list"),
         ((IMAGE,), {"views": ["none"]}, "views: expected some of filter, algebra"),
         ((IMAGE,), {"views": "filter"}, "views: expected some of"),
         ((IMAGE,), {"views": ()}, "views: expected some of"),
+        (("",), {}, "thing: expected the path of .*, got an empty path"),
         (("missing.png",), {}, "thing: expected a file that exists, got 'missing.png'"),
     ],
 )
 def test_what_cannot_be_shown_is_answered_with_a_remedy(arguments, options, message):
     with pytest.raises(fa.FaltungError, match=message):
         fa.explore(*arguments, **options)
+
+
+def test_without_a_view_the_first_of_the_views_is_shown():
+    assert "view" not in fa.explore(IMAGE, views=["network"]).content()["state"]
+    assert fa.explore(IMAGE, views=["network", "algebra"]).content()["state"]["view"] == "network"
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"port": "80"}, "port: expected an integer from 0 to 65535, got '80'"),
+        ({"port": 1.5}, "port: expected an integer"),
+        ({"port": -1}, "port: expected an integer"),
+        ({"allowed_hosts": [5]}, "allowed_hosts: expected a list of names .*, got 5 in it"),
+        ({"allowed_hosts": "box"}, "allowed_hosts: expected a list of names .*, got 'box'"),
+        ({"allowed_hosts": 5}, "allowed_hosts: expected a list of names"),
+    ],
+)
+def test_a_server_that_cannot_be_started_is_answered_with_a_sentence(options, message):
+    with pytest.raises(fa.FaltungError, match=message):
+        fa.explore(IMAGE).serve(browser=False, **options)
 
 
 # ---- files
@@ -181,6 +210,32 @@ def test_samples_that_are_missing_in_a_file_are_nan(tmp_path):
     tags = [(42113, "s", 0, "-1", True)]
     tifffile.imwrite(tmp_path / "a.tif", np.int16([[1, -1], [3, 4]]), extratags=tags)
     np.testing.assert_array_equal(open_file(tmp_path / "a.tif", "thing").samples, [[[1, np.nan], [3, 4]]])
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no pipes with a name")
+def test_what_lies_in_a_run_folder_is_not_opened_unless_it_is_a_small_file(tmp_path):
+    (tmp_path / "history.csv").write_text("network,epoch,seconds\n")
+    os.mkfifo(tmp_path / "notes.json")
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    (tmp_path / "list.json").write_text("[]")
+    (tmp_path / "huge.json").write_text('{"class": "VelocityField", "x": "' + " " * 2**20 + '"}')
+    content = LearningSubject(tmp_path).content()
+    assert (content["generator"], "problem" in content) == (None, False)
+    for make in (os.mkfifo, lambda path: path.write_text("[" * 100_000)):
+        (tmp_path / "metrics.json").unlink(missing_ok=True)
+        make(tmp_path / "metrics.json")
+        assert "expected metrics.json as faltung wrote it" in LearningSubject(tmp_path).content()["problem"]
+
+
+def test_a_saved_state_is_shown(tmp_path):
+    path = tmp_path / "faltung-state.json"
+    path.write_text(json.dumps({"view": "algebra", "filter.mode": "wrap", "filter.cval": 2, "filter.text": "a&b=é"}))
+    content = fa.explore(path).content()
+    assert content["address"] == "view=algebra&filter.mode=wrap&filter.cval=2&filter.text=a%26b%3D%C3%A9"
+    for wrong in ("[]", "{}", '{"a": 1}', '{"view": "filter", "a&b": 1}', "[" * 100_000):
+        path.write_text(wrong)
+        with pytest.raises(fa.ArgumentError, match="thing: expected a state that 'Save state' of the page wrote"):
+            fa.explore(path)
 
 
 # ---- the page
@@ -239,6 +294,10 @@ def test_a_file_is_not_replaced_unless_asked(tmp_path):
     target.write_text("mine")
     with pytest.raises(fa.ArgumentError, match=r"path: expected a file that does not exist yet"):
         fa.explore().save(target)
+    with pytest.raises(fa.ArgumentError, match=r"Pass overwrite=True to replace it"):
+        fa.explore().save(target)
+    with pytest.raises(fa.ArgumentTypeError, match=r"path: expected the name of a file, got NoneType"):
+        fa.explore().save(None)
     assert target.read_text() == "mine"
     fa.explore().save(target, overwrite=True)
     assert "<title>faltung" in target.read_text(encoding="utf-8")
@@ -273,6 +332,50 @@ def test_a_question_is_answered_from_bytes():
     explorer = Explorer([Named({})])
     reply, data = explorer.reply("echo", {"x": {"$array": [0, [2], "uint8"]}}, b"ab")
     assert unpack(reply["value"], data)["x"].tolist() == [97, 98]
+
+
+class Leaving(Named):
+    """Questions that end in other ways than answers do."""
+
+    without_lock = frozenset({"beside"})
+
+    def questions(self):
+        return {"leave": self.leave, "fail": self.fail, "beside": lambda: "answered", "hold": self.hold}
+
+    def leave(self):
+        raise SystemExit(3)
+
+    def fail(self, *, x):
+        raise fa.ArgumentError("x", "less", x)
+
+    def hold(self):
+        return self.explorer.reply("beside", {})[0]["value"]
+
+
+def test_a_network_that_leaves_the_program_is_answered_with_a_sentence(caplog):
+    reply, _ = Explorer([Leaving({})]).reply("leave", {})
+    assert reply == {"error": "Python could not answer this: SystemExit: 3"}
+    assert "could not answer" in caplog.text
+
+
+def test_what_was_sent_is_not_echoed_without_a_bound():
+    reply, _ = Explorer([Leaving({})]).reply("fail", {"x": "a" * 10_000})
+    assert reply["error"] == f"{'x: expected less, got ' + 'a' * 477}…"[:499] + "…"
+    for wrong in ("a" * 10_000, [1] * 10_000):
+        reply, _ = fa.explore().reply("fit", {"before": 1, "after": 1, "size": wrong, "ridge": 0})
+        assert len(reply["error"]) < 200
+
+
+def test_some_questions_need_no_lock():
+    subject = Leaving({})
+    subject.explorer = Explorer([subject])
+    assert subject.explorer.reply("hold", {}) == ({"value": "answered"}, b"")
+
+
+def test_kernels_have_the_axes_of_the_samples():
+    arguments = {"samples": {"$array": [0, [1, 2, 2], "float64"]}, "operation": "convolve"}
+    reply, _ = fa.explore().reply("filter", {**arguments, "kernels": [[{"text": "box(3, ndim=1)"}]]}, bytes(32))
+    assert reply["error"] == "kernels: expected kernels with 2 axes, as the samples have, got 1. Use ndim=."
 
 
 # ---- notebooks

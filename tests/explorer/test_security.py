@@ -246,6 +246,7 @@ def test_a_body_that_is_larger_than_it_says_is_refused_while_it_comes(app):
     told = post(app, sent, headers={"content-length": "10"})
     assert told.status == 400
     assert "64 MB" in told.body.decode()
+    assert told.headers["connection"] == "close"
     assert still_answers(app)
 
 
@@ -254,6 +255,36 @@ def test_a_body_that_does_not_come_is_given_up(app, monkeypatch):
     told = post(app, [b"a"] * 100, wait=0.02)
     assert told.status == 400
     assert "did not arrive" in told.body.decode()
+    assert still_answers(app)
+
+
+def test_bodies_that_do_not_come_keep_no_place(app, monkeypatch):
+    async def ask_beside():
+        headers = {"x-faltung-token": TOKEN}
+        slow = [
+            asyncio.create_task(answer(app, "POST", "/ask", headers, [b"a"] * 100, wait=0.1))
+            for _ in range(2 * local_server._ANSWERED)
+        ]
+        await asyncio.sleep(0.05)
+        told = await answer(app, "POST", "/ask", headers, [question("double", {"x": 2})])
+        assert not any(task.done() for task in slow)
+        monkeypatch.setattr(local_server, "_ARRIVING", len(slow))
+        refused = await answer(app, "POST", "/ask", headers, [question("double", {"x": 2})])
+        for task in slow:
+            task.cancel()
+        await asyncio.gather(*slow, return_exceptions=True)
+        return told, refused
+
+    told, refused = run(ask_beside())
+    assert told.reply == {"value": {"twice": 4}}
+    assert (refused.status, "are arriving" in refused.body.decode()) == (503, True)
+    assert still_answers(app)
+
+
+def test_bodies_are_bounded_all_together(app, monkeypatch):
+    monkeypatch.setattr(local_server, "_MOST_BYTES", 10)
+    assert double(app).status == 503
+    monkeypatch.undo()
     assert still_answers(app)
 
 
@@ -344,6 +375,15 @@ def test_damaged_files_are_refused_with_a_sentence(app, name):
     assert "Traceback" not in said
     assert "/tmp" not in said
     assert still_answers(app)
+
+
+def test_a_large_picture_is_refused_by_its_header(app):
+    assert "at most 64 million pixels, got 60,000 × 60,000" in upload(app, "a.png", BOMB)["error"]
+    subject = UploadSubject()
+    subject._places.acquire()
+    subject._places.acquire()
+    reply, _ = Explorer([subject]).reply("open", {"name": "a", "file": []})
+    assert "still reading 2 other files" in reply["error"]
 
 
 def test_no_file_of_an_upload_stays(app, tmp_path, monkeypatch):
@@ -458,6 +498,44 @@ def test_random_bytes_on_the_socket_are_survived():
         with urllib.request.urlopen(server.url) as page:
             assert page.status == 200
             assert "Server" not in page.headers
+
+
+def test_a_header_that_does_not_come_closes_the_connection(monkeypatch):
+    monkeypatch.setattr(local_server, "_HEADER_TO_ARRIVE", 0.2)
+    with serving(Explorer([Counter()])) as server:
+        port = int(server.url.split(":")[2].split("/")[0])
+        for sent in (b"", b"GET / HTTP/1.1\r\nHost: local", b"GET / HTTP/1.1\r\nHost: evil\r\n\r\n"):
+            with socket.create_connection(("127.0.0.1", port), timeout=10) as connection:
+                connection.sendall(sent)
+                received = b"".join(iter(lambda: connection.recv(65536), b""))
+            assert received.startswith(b"HTTP/1.1 403" if sent.endswith(b"\r\n") else b"")
+        with urllib.request.urlopen(server.url) as page:
+            assert page.status == 200
+
+
+def test_a_page_that_takes_long_keeps_nobody(monkeypatch):
+    import threading
+
+    held = threading.Event()
+
+    class Held(Counter):
+        def content(self):
+            held.wait(10)
+            return {}
+
+    app = application(Explorer([Held()]), TOKEN)
+    monkeypatch.setattr(local_server, "_TO_ANSWER", 0.5)
+
+    async def both():
+        page = asyncio.create_task(answer(app, target=f"/?token={TOKEN}"))
+        body = [question("double", {"x": 2})]
+        told = await answer(app, "POST", "/ask", {"x-faltung-token": TOKEN}, body)
+        return told, await page
+
+    told, page = run(both())
+    held.set()
+    assert told.reply == {"value": {"twice": 4}}
+    assert (page.status, "in time" in page.body.decode()) == (503, True)
 
 
 def test_the_server_is_reached_from_this_machine_only():

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
+from faltung.errors import ArgumentError
 from faltung.explorer.gatekeeper import is_host_name
 from faltung.ground.targets import Inputs, check_new_file
 
 __all__ = ["explore"]
+
+_TO_WAIT = 30.0  # seconds for a folder that `faltung learn` is about to make
 
 
 def explore(
@@ -18,7 +22,7 @@ def explore(
         Path | None,
         typer.Argument(
             metavar="THING",
-            help="A picture, a sound, a .npy array, a .csv table, or a run folder; by default a photograph.",
+            help="A picture, a sound, a .npy array, a .csv table, a run folder, or a saved state.",
         ),
     ] = None,
     kernel: Annotated[
@@ -59,9 +63,29 @@ def explore(
         check_new_file("--save", save, overwrite, Inputs([thing] if thing else []))
     from faltung.explorer.given import explore as explorer_of
 
+    if thing is not None:
+        _wait_for_run(thing)
     page = explorer_of(thing, kernel, view=view)
     if save is not None:
         page.save(save, overwrite=overwrite)
         typer.echo(f"Saved {save}")
     else:
         page.serve(port=port, browser=browser, allowed_hosts=allow_host or [])
+
+
+def _wait_for_run(folder: Path) -> None:
+    """Wait for a folder and its files that are not there yet, as when `faltung learn` has just been started."""
+    if folder.suffix or folder.exists():
+        return
+    until = time.monotonic() + _TO_WAIT
+    wait = f"Waiting {_TO_WAIT:.0f} seconds for faltung learn to make it; Ctrl-C ends this."
+    typer.echo(f"'{folder}' does not exist yet. {wait}", err=True)
+    while time.monotonic() < until:
+        if folder.is_file() or (
+            folder.is_dir() and any((folder / name).exists() for name in ("run.json", "history.csv"))
+        ):
+            return
+        time.sleep(0.2)
+    if not folder.exists():
+        remedy = "If faltung learn has just been started, try again in some seconds."
+        raise ArgumentError("THING", "a file or a run folder that exists", f"'{folder}'", remedy)

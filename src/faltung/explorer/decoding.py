@@ -10,8 +10,9 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
-from faltung.errors import FaltungError
+from faltung.errors import ArgumentError, FaltungError
 from faltung.explorer.opened import Opened, open_file
 from faltung.explorer.packing import DTYPES
 
@@ -20,6 +21,8 @@ __all__ = ["SUFFIXES", "decoded"]
 #: Endings of names that say how a file is read; all others are read by what is in them.
 SUFFIXES = (".csv", ".txt", ".tsv", ".wav", ".flac", ".ogg", ".aiff", ".aif", ".mp3")
 _SECONDS, _MEMORY, _WRITTEN = 30, 3 * 2**29, 256 * 2**20
+#: Pixels of a picture, as its header says.
+_MOST_PIXELS = 64_000_000
 _SAMPLES, _ABOUT = "samples.npy", "about.json"
 
 
@@ -76,9 +79,25 @@ def _limit() -> None:
         resource.setrlimit(number, (most if hard < 0 else min(most, hard), hard))
 
 
+def _check_pixels(given: Path) -> None:
+    """Refuse a large picture by its header, before any work; what has no such header is left to its reader."""
+    before, Image.MAX_IMAGE_PIXELS = Image.MAX_IMAGE_PIXELS, None
+    try:
+        with Image.open(given) as image:
+            width, height = image.size
+    except Exception:  # a damaged file can raise any kind of error
+        return
+    finally:
+        Image.MAX_IMAGE_PIXELS = before
+    if width * height > _MOST_PIXELS:
+        expected = f"a picture of at most {_MOST_PIXELS // 10**6} million pixels"
+        raise ArgumentError("file", expected, f"{height:,} × {width:,}", "Make it smaller, or cut it.")
+
+
 def _main(given: Path) -> None:
     _limit()
     try:
+        _check_pixels(given)
         opened = open_file(given, "file")
         said = {"title": opened.title, "note": opened.note}
         np.save(given.with_name(_SAMPLES), opened.samples, allow_pickle=False)

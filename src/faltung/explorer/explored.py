@@ -17,10 +17,11 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import faltung
-from faltung.errors import ArgumentError, FaltungError, MissingExtraError
+from faltung.errors import ArgumentError, ArgumentTypeError, FaltungError, MissingExtraError
 from faltung.explorer.es_module import es_module, page_source
 from faltung.explorer.packing import pack, unpack
 from faltung.explorer.subject import PageSubject
+from faltung.ground.checks import integer
 from faltung.ground.lazy import lazy
 from faltung.ground.targets import check_new_file, new_file
 
@@ -36,6 +37,7 @@ _log = logging.getLogger(__name__)
 
 _WITHOUT_WIDGET = "Without them, .save('page.html') writes a page that shows the same."
 _TO_WAIT = 60.0  # seconds for other answers
+_LONGEST_ERROR = 500
 #: What a page may load: its own script, known by its digest, and pictures that it made itself.
 _POLICY = (
     "default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; img-src data: blob:; "
@@ -56,6 +58,8 @@ class Explorer:
         Title of the page.
     views : sequence of str
         The views that the page has.
+    address : str
+        What is shown instead of `state` at first, as an address of the page says it after the sign #.
     """
 
     def __init__(
@@ -64,7 +68,9 @@ class Explorer:
         state: Mapping[str, object] | None = None,
         title: str = "faltung",
         views: Sequence[str] = VIEWS,
+        address: str = "",
     ) -> None:
+        self.address = address
         self.title = title
         self.views = tuple(views)
         self.version = faltung.__version__
@@ -73,6 +79,7 @@ class Explorer:
         self._questions = {
             name: function for subject in self.subjects for name, function in subject.questions().items()
         }
+        self._without_lock = {name for subject in self.subjects for name in subject.without_lock}
         self._lock = Lock()  # networks and runs are asked by one thread at a time
 
     def __repr__(self) -> str:
@@ -83,6 +90,7 @@ class Explorer:
         return {
             "views": self.views,
             "state": self.state,
+            "address": self.address,
             **{subject.name: subject.content() for subject in self.subjects},
         }
 
@@ -91,15 +99,17 @@ class Explorer:
     ) -> tuple[dict[str, Any], bytes]:
         """Return the packed answer to a question of the page: ``{"value": ...}``, or ``{"error": sentence}``.
 
-        Whatever is asked, nothing is raised: one bad question leaves the explorer as it was.
+        Whatever is asked, nothing is raised but an interrupt: one bad question leaves the explorer as it was.
         """
         try:
             value, answer = pack(self._answer(question, unpack(arguments, data)))
         except FaltungError as error:
-            return {"error": str(error)}, b""
-        except Exception as error:
+            return _refused(str(error))
+        except (KeyboardInterrupt, GeneratorExit):
+            raise
+        except BaseException as error:  # a network may even call exit()
             _log.exception("the explorer could not answer %.80r", question)
-            return {"error": f"Python could not answer this: {type(error).__name__}: {error}"}, b""
+            return _refused(f"Python could not answer this: {type(error).__name__}: {error}")
         return {"value": value}, answer
 
     def _answer(self, question: object, arguments: object) -> object:
@@ -113,6 +123,8 @@ class Explorer:
         except TypeError as error:
             expected = ", ".join(signature(function).parameters)
             raise ArgumentError("arguments", f"those of {question} ({expected})", str(error)) from None
+        if question in self._without_lock:
+            return function(**arguments)
         if not self._lock.acquire(timeout=_TO_WAIT):
             raise FaltungError("Python is still computing another answer. Try again later.")
         try:
@@ -159,7 +171,7 @@ class Explorer:
             from faltung.explorer.local_server import LocalServer
         except ModuleNotFoundError as error:
             raise MissingExtraError("the explorer's server", "explore") from error
-        server = LocalServer(self, port, allowed_hosts)
+        server = LocalServer(self, integer("port", port, 0, 65535), allowed_hosts)
         print(f"The explorer is at {server.url}\nCtrl-C ends it.", flush=True)
         if browser:
             webbrowser.open(server.url)
@@ -203,6 +215,8 @@ class Explorer:
         path
             The file.
         """
+        if not isinstance(path, str | PathLike):
+            raise ArgumentTypeError("path", "the name of a file", type(path).__name__, "Pass 'page.html'.")
         target = Path(path)
         check_new_file("path", target, overwrite)
         with new_file(target, "path") as partial:
@@ -217,3 +231,8 @@ class Explorer:
                 key = json.dumps([question, arguments], separators=(",", ":"), ensure_ascii=False)
                 answers[key] = {"reply": reply, "data": base64.b64encode(data).decode()}
         return answers
+
+
+def _refused(sentence: str) -> tuple[dict[str, Any], bytes]:
+    """Return an error as an answer. What was sent may be in it, so its length is bounded."""
+    return {"error": sentence if len(sentence) <= _LONGEST_ERROR else f"{sentence[: _LONGEST_ERROR - 1]}…"}, b""

@@ -30,6 +30,7 @@ _MOST_TAPS = 2**14
 _MOST_KERNELS = 64
 _FARTHEST = 2**15  # origin, from the first tap
 _LONGEST_STEP = 64
+_LONGEST_NAME = 20  # of a mode
 _LARGE_SIZE = (4096, 4096)
 #: The filters that the page proposes, as it writes them, by the number of axes.
 _TRIED_FIRST = {
@@ -142,6 +143,9 @@ def _filter(*, samples: object, kernels: object, operation: object, **options: o
     filter_ = _filter_of(kernels, bank=True)
     assert isinstance(filter_, Bank)
     keywords = _options(channels.ndim - 1, operation, options)
+    if len(filter_.shape) != channels.ndim - 1:
+        axes, had = channels.ndim - 1, len(filter_.shape)
+        raise ArgumentError("kernels", f"kernels with {axes} axes, as the samples have", str(had), "Use ndim=.")
     spans = zip(channels.shape[1:], filter_.shape, keywords["dilation"], strict=True)
     if math.prod(length + size * dilation for length, size, dilation in spans) * filter_.out_channels > _MOST_OUTPUTS:
         raise ArgumentError(
@@ -219,7 +223,7 @@ def _options(ndim: int, operation: object, options: Mapping[str, object]) -> dic
     if unknown := options.keys() - {"mode", "cval", "shape", "stride", "dilation"}:
         raise ArgumentError("options", "mode, cval, shape, stride, dilation", f"{sorted(unknown)!r:.60}")
     for name in ("mode", "shape"):
-        checked_text(name, options.get(name, ""))
+        checked_text(name, options.get(name, ""), _LONGEST_NAME)
     real("cval", options.get("cval", 0))
     keywords: dict[str, Any] = dict(options)
     for name in ("stride", "dilation"):

@@ -14,7 +14,7 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import parse_qs
 
-from faltung.errors import ArgumentError
+from faltung.errors import ArgumentError, ArgumentTypeError
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -72,10 +72,15 @@ class Gatekeeper:
     def __init__(self, app: ASGIApp, token: str, allowed_hosts: Iterable[str] = ()) -> None:
         self._app = app
         self._token = token.encode()
+        expected = "a list of names without a port, such as ['box.local']"
+        if isinstance(allowed_hosts, str) or not isinstance(allowed_hosts, Iterable):
+            raise ArgumentTypeError("allowed_hosts", expected, f"{allowed_hosts!r:.60}")
         own = tuple(allowed_hosts)
         for name in own:
+            if not isinstance(name, str):
+                raise ArgumentTypeError("allowed_hosts", expected, f"{name!r:.60} in it")
             if not is_host_name(name):
-                raise ArgumentError("allowed_hosts", "names without a port, such as box.local", f"{name!r:.60}")
+                raise ArgumentError("allowed_hosts", expected, f"{name!r:.60} in it")
         self._hosts = {name.lower().encode() for name in (*LOOPBACK, *own)}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

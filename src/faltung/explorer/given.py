@@ -14,6 +14,7 @@ from faltung.explorer.filter_subject import FilterSubject
 from faltung.explorer.learning_subject import LearningSubject
 from faltung.explorer.network_subject import NetworkSubject
 from faltung.explorer.opened import open_file, opened_array
+from faltung.explorer.saved_state import is_saved_state, saved_state
 from faltung.explorer.subject import PageSubject
 from faltung.explorer.upload_subject import UploadSubject
 from faltung.kernels import Kernel, parse
@@ -45,7 +46,8 @@ def explore(
         - a kernel;
         - a network of torch;
         - a folder that ``faltung learn`` wrote, also while it learns;
-        - a file with a picture, a sound, an array (``.npy``) or a table of numbers (``.csv``).
+        - a file with a picture, a sound, an array (``.npy``) or a table of numbers (``.csv``);
+        - a file ``.json`` that "Save state" of the page wrote.
 
         By default, a photograph.
     beside : Kernel, str, array or tensor, optional
@@ -58,7 +60,7 @@ def explore(
         Names of the classes that a network tells apart.
     view : str, optional
         The view that is shown first: ``"filter"``, ``"algebra"``, ``"network"`` or ``"learning"``. By default the one
-        that is about `thing`.
+        that is about `thing`, or the first of `views` if they lack it.
     views : sequence of str, optional
         The views that the page has. By default it has all; a saved page without ``"network"`` is much smaller.
 
@@ -81,9 +83,15 @@ def explore(
     >>> page.save("page.html").name  # doctest: +SKIP
     'page.html'
     """
+    address = ""
+    if isinstance(thing, str | os.PathLike) and is_saved_state(Path(thing)):
+        _refuse_beside(beside, "a saved state")
+        address, thing = saved_state(Path(thing)), None
     subjects, about = _subjects(thing, beside, channel_axis, classes)
-    first = view or about
-    _check_views(views, first)
+    _check_views(views)
+    first = view or (about if about in views else views[0])
+    if first not in views:
+        raise ArgumentError("view", f"one of {', '.join(views)}", f"{first!r:.60}")
     views = [name for name in VIEWS if name in views]
     # All views take their pictures from that of filters.
     shown = [subject for subject in subjects if subject.name in (*views, "filter")]
@@ -92,15 +100,15 @@ def explore(
         state |= subject.state()
     if first != views[0]:
         state["view"] = first
-    return Explorer([*shown, UploadSubject()], state, views=views)
+    return Explorer([*shown, UploadSubject()], state, views=views, address=address)
 
 
-def _check_views(views: Sequence[str], first: str) -> None:
-    names = ", ".join(VIEWS)
-    if isinstance(views, str) or not views or not {*views} <= {*VIEWS}:
-        raise ArgumentError("views", f"some of {names}", f"{views!r:.60}")
-    if first not in views:
-        raise ArgumentError("view", f"one of {', '.join(views)}", f"{first!r:.60}")
+def _check_views(views: object) -> None:
+    expected = f"some of {', '.join(VIEWS)}"
+    if not isinstance(views, list | tuple):
+        raise ArgumentTypeError("views", expected, f"{views!r:.60}", "Pass a list, such as ['filter'].")
+    if not views or not all(name in VIEWS for name in views):
+        raise ArgumentError("views", expected, f"{views!r:.60}")
 
 
 def _subjects(
@@ -115,6 +123,8 @@ def _subjects(
         return [FilterSubject(), network, LearningSubject()], "network"
     if classes is not None:
         raise ArgumentError("classes", "None unless a network is given", f"{classes!r:.60}")
+    if isinstance(thing, str) and not thing:
+        raise ArgumentError("thing", "the path of a file or of a run folder", "an empty path")
     if isinstance(thing, str | os.PathLike) and (path := Path(thing)).is_dir():
         _refuse_beside(beside, "a run")
         subjects = [FilterSubject(), NetworkSubject(run=path), LearningSubject(path)]
@@ -145,7 +155,8 @@ def _kernel(beside: Any) -> Kernel | None:
 def _refuse_beside(beside: object, what: str) -> None:
     if beside is not None:
         remedy = "Give the array first: explore(array, kernel)." if what == "a kernel" else ""
-        raise ArgumentTypeError("beside", f"nothing beside {what}", type(beside).__name__, remedy)
+        received = "a Kernel" if isinstance(beside, Kernel) else type(beside).__name__
+        raise ArgumentTypeError("beside", f"nothing beside {what}", received, remedy)
 
 
 def _goes_on(run: Path) -> bool:

@@ -18,6 +18,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from uvicorn import Config, Server
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from faltung.errors import ArgumentError
 from faltung.explorer.gatekeeper import Gatekeeper
@@ -31,10 +32,11 @@ __all__ = ["LARGEST_BODY", "LARGEST_TEXT", "LocalServer", "application"]
 
 #: Bytes of a question, all in all, and of its text.
 LARGEST_BODY, LARGEST_TEXT = 64 * 2**20, 2**20
-#: Seconds that a question may take to arrive, and to be answered.
-_TO_ARRIVE, _TO_ANSWER = 30.0, 120.0
-#: Questions that are answered at a time, and that may wait.
-_ANSWERED, _WAITING = 4, 32
+#: Seconds that the header of a request and a question may take to arrive, and an answer to be found.
+_HEADER_TO_ARRIVE, _TO_ARRIVE, _TO_ANSWER = 10.0, 30.0, 120.0
+#: Questions that are answered at a time, that may wait, and that may arrive; and bytes of all of them.
+_ANSWERED, _WAITING, _ARRIVING = 4, 32, 64
+_MOST_BYTES = 4 * LARGEST_BODY
 
 
 class LocalServer:
@@ -57,12 +59,12 @@ class LocalServer:
 
     def __init__(self, explorer: Shown, port: int = 0, allowed_hosts: Iterable[str] = ()) -> None:
         self._token = secrets.token_urlsafe(24)
-        self._socket = _bound(port)
         app = application(explorer, self._token, allowed_hosts)
+        self._socket = _bound(port)
         self._server = Server(
             Config(
                 app,
-                http="h11",
+                http=_Protocol,
                 ws="none",
                 lifespan="off",
                 log_level="critical",  # the log would hold the token
@@ -88,6 +90,37 @@ class LocalServer:
         self._server.should_exit = True
 
 
+class _Protocol(H11Protocol):
+    """HTTP on one connection, which is closed if the header of a request does not come."""
+
+    _timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for the first header."""
+        super().connection_made(transport)
+        self._wait_for_header()
+
+    def on_response_complete(self) -> None:
+        """Begin to wait for the next header."""
+        super().on_response_complete()
+        self._wait_for_header()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Wait for nothing more."""
+        if self._timer is not None:
+            self._timer.cancel()
+        super().connection_lost(exc)
+
+    def _wait_for_header(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self.loop.call_later(_HEADER_TO_ARRIVE, self._give_up)
+
+    def _give_up(self) -> None:
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.close()
+
+
 def _bound(port: int) -> socket.socket:
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     if os.name == "posix":  # a port that was just in use; elsewhere this would take one from another program
@@ -107,7 +140,11 @@ def application(explorer: Shown, token: str, allowed_hosts: Iterable[str] = ()) 
     desk = _Desk(explorer)
 
     async def page(_: Request) -> Response:
-        text, policy = explorer.page("server", token=token)
+        found = await desk.page(token)
+        if found is None:
+            sentence = "What the page shows could not be read in time. Is a disk slow?"
+            return PlainTextResponse(sentence, 503)
+        text, policy = found
         return HTMLResponse(text, headers={"content-security-policy": f"{policy}; frame-ancestors 'none'"})
 
     routes = [Route("/", page), Route("/ask", desk.ask, methods=["POST"])]
@@ -115,35 +152,77 @@ def application(explorer: Shown, token: str, allowed_hosts: Iterable[str] = ()) 
 
 
 class _RefusedQuestionError(Exception):
-    """A question that cannot be read."""
+    """A question that is not answered, with the status of HTTP that says why."""
+
+    def __init__(self, sentence: str, status: int = 400) -> None:
+        super().__init__(sentence)
+        self.status = status
 
 
 class _Desk:
-    """Where questions are answered: a few at a time, each in a thread of its own."""
+    """Where questions are answered: a few at a time, each in a thread of its own, as soon as all of it is here."""
 
     def __init__(self, explorer: Shown) -> None:
         self._explorer = explorer
         self._slots = asyncio.Semaphore(_ANSWERED)
-        self._waiting = 0
+        self._pages = asyncio.Semaphore(_ANSWERED)
+        self._arriving = self._waiting = self._bytes = 0
+
+    async def page(self, token: str) -> tuple[str, str] | None:
+        """Return the page and its policy; None if it takes too long, as files may that it is made from."""
+        try:
+            async with asyncio.timeout(_TO_ANSWER):
+                await self._pages.acquire()
+                made = _in_thread(lambda: self._explorer.page("server", token=token), self._pages.release)
+                found: tuple[str, str] = await made
+                return found
+        except TimeoutError:
+            return None
 
     async def ask(self, request: Request) -> Response:
         """Answer a question, or say why not."""
+        body = bytearray()
+        try:
+            await self._receive(request, body)
+            asked = _taken_apart(body)
+            await self._take_place()
+            return await self._answered(*asked)
+        except _RefusedQuestionError as error:  # what else is sent on this connection is not read
+            return PlainTextResponse(str(error), error.status, headers={"connection": "close"})
+        except ClientDisconnect:
+            return PlainTextResponse("", 400)
+        finally:
+            self._bytes -= len(body)
+
+    async def _receive(self, request: Request, body: bytearray) -> None:
+        """Fill a body, unless it is too much or comes too slowly; what its header says is not trusted."""
+        if self._arriving >= _ARRIVING:
+            raise _RefusedQuestionError("Too many questions are arriving. Try again later.", 503)
+        self._arriving += 1
+        try:
+            async with asyncio.timeout(_TO_ARRIVE):
+                async for part in request.stream():
+                    body += part
+                    self._bytes += len(part)
+                    if len(body) > LARGEST_BODY:
+                        raise _RefusedQuestionError(f"a question has at most {LARGEST_BODY >> 20} MB.")
+                    if self._bytes > _MOST_BYTES:
+                        raise _RefusedQuestionError("All questions together are too large. Try again later.", 503)
+        except TimeoutError:
+            raise _RefusedQuestionError(f"the question did not arrive within {_TO_ARRIVE:.0f} seconds.") from None
+        finally:
+            self._arriving -= 1
+
+    async def _take_place(self) -> None:
         if self._waiting >= _WAITING:
-            return PlainTextResponse("Too many questions are waiting. Try again later.", 503)
+            raise _RefusedQuestionError("Too many questions are waiting. Try again later.", 503)
         self._waiting += 1
         try:
             await self._slots.acquire()
         finally:
             self._waiting -= 1
-        try:
-            question, arguments, data = _taken_apart(await _body(request))
-        except BaseException as error:
-            self._slots.release()
-            if isinstance(error, _RefusedQuestionError):
-                return PlainTextResponse(str(error), 400)
-            if isinstance(error, ClientDisconnect):
-                return PlainTextResponse("", 400)
-            raise
+
+    async def _answered(self, question: object, arguments: object, data: memoryview) -> Response:
         # The thread frees the place when it has ended: what takes too long still counts as a question.
         answer = _in_thread(lambda: self._explorer.reply(question, arguments, data), self._slots.release)
         try:
@@ -154,21 +233,7 @@ class _Desk:
         return Response(struct.pack("<I", len(text)) + text + bytes_, media_type="application/octet-stream")
 
 
-async def _body(request: Request) -> bytes:
-    """Return what was sent, unless it is too much or comes too slowly; what its header says is not trusted."""
-    body = bytearray()
-    try:
-        async with asyncio.timeout(_TO_ARRIVE):
-            async for part in request.stream():
-                body += part
-                if len(body) > LARGEST_BODY:
-                    raise _RefusedQuestionError(f"a question has at most {LARGEST_BODY >> 20} MB.")
-    except TimeoutError:
-        raise _RefusedQuestionError(f"the question did not arrive within {_TO_ARRIVE:.0f} seconds.") from None
-    return bytes(body)
-
-
-def _taken_apart(body: bytes) -> tuple[object, object, memoryview]:
+def _taken_apart(body: bytearray) -> tuple[object, object, memoryview]:
     """Return question, arguments and the bytes of arrays: the length of a text, the text in JSON, the bytes."""
     length = int.from_bytes(body[:4], "little")
     if len(body) < 4 or length > min(len(body) - 4, LARGEST_TEXT):

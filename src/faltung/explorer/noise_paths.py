@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import torch
 
 from faltung.errors import ArgumentError
 from faltung.explorer.question_arguments import one_of
+from faltung.explorer.small_json import is_regular, small_json
 from faltung.ground.checks import integer, real
 from faltung.learn.tasks.generation.flow import follow, guided, noise, samples_of
 from faltung.learn.tasks.generation.sampling import Sampling
@@ -20,6 +20,7 @@ from faltung.networks.stored import GENERATORS, Trained, load_trained
 __all__ = ["NoisePaths"]
 
 _MOST_STEPS = 64
+_MOST_BYTES = 2**32  # of weights
 _MOST_SAMPLES = 2**18  # of one point
 _LARGEST_SEED = 2**32 - 1
 _STRONGEST = 10.0  # guidance
@@ -45,7 +46,7 @@ class NoisePaths:
 
     def names(self) -> list[str]:
         """Return the names of the generators that are trained, the model first."""
-        stems = sorted(path.stem for path in self._folder.glob("*.json") if _class_of(path) in GENERATORS)
+        stems = sorted(path.stem for path in self._folder.glob("*.json") if _is_generator(path))
         return sorted(stems, key=lambda stem: stem != "model")
 
     def content(self) -> dict[str, object] | None:
@@ -97,14 +98,15 @@ class NoisePaths:
             written = (self._folder / f"{name}.json").stat().st_mtime_ns
         except FileNotFoundError:
             written = 0  # then loading says what is missing
+        weights = self._folder / f"{name}.safetensors"
+        if weights.exists() and not is_regular(weights, _MOST_BYTES):
+            expected = f"weights in a regular file of at most {_MOST_BYTES >> 30} GB"
+            raise ArgumentError("run", expected, f"'{weights}'", "Copy the folder again.")
         if self._loaded.get(name, (None, None))[0] != written:
             self._loaded[name] = written, load_trained(self._folder, name, GENERATORS)
         return self._loaded[name][1]
 
 
-def _class_of(path: Path) -> str:
-    """Return the class of the network that a file describes; nothing for other files."""
-    try:
-        return str(json.loads(path.read_text(encoding="utf-8"))["class"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""
+def _is_generator(path: Path) -> bool:
+    named = (small_json(path) or {}).get("class")
+    return isinstance(named, str) and named in GENERATORS

@@ -112,17 +112,17 @@ def _shown(channels: _Samples, title: str, notes: list[str]) -> Opened:
         notes.append(f"The first {LONGEST_SIGNAL:,} of {channels.shape[1]:,} samples.")
         channels = channels[:, :LONGEST_SIGNAL]
     elif channels.ndim == 3 and max(channels.shape) > LONGEST_SIDE:
-        factor = -(-max(channels.shape) // LONGEST_SIDE)
         rows, columns = channels.shape[1:]
-        notes.append(f"Means of {factor} × {factor} samples, as it has {rows:,} × {columns:,}.")
-        channels = _means(channels, factor)
+        high, wide = -(-rows // LONGEST_SIDE), -(-columns // LONGEST_SIDE)
+        notes.append(f"Means of {high} × {wide} samples, as it has {rows:,} × {columns:,}.")
+        channels = _means(channels, (high, wide))
     kept = channels if channels.dtype.name in DTYPES else channels.astype(np.float64)
     return Opened(f"{title}, {' × '.join(map(str, kept.shape[1:]))}", " ".join(notes), np.ascontiguousarray(kept))
 
 
-def _means(channels: _Samples, factor: int) -> _Samples:
+def _means(channels: _Samples, block: tuple[int, int]) -> _Samples:
     """Return the means of blocks; what is left at the end of an axis is a smaller block."""
-    for axis in (1, 2):
+    for axis, factor in enumerate(block, start=1):
         starts = np.arange(0, channels.shape[axis], factor)
         sums = np.add.reduceat(channels, starts, axis=axis, dtype=np.float64)
         lengths = np.diff(np.append(starts, channels.shape[axis]))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import stat
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
@@ -21,6 +22,7 @@ from faltung.learn.timekeeper import SCHEDULE
 __all__ = ["RunHistory"]
 
 _HISTORY = "history.csv"
+_MOST_BYTES = 2**29  # of a file that is read
 _SHOWN = (
     "parameters", "multiply_adds", "training_seconds", "test_accuracy", "test_accuracy_interval_95", "test_samples",
     "shifted_accuracy", "label_accuracy", "frechet", "nearest",
@@ -123,11 +125,13 @@ class RunHistory:
         try:
             seen = path.stat()
             version = (seen.st_mtime_ns, seen.st_size, seen.st_ino)
+            if not stat.S_ISREG(seen.st_mode) or seen.st_size > _MOST_BYTES:
+                raise ValueError(f"no regular file of at most {_MOST_BYTES >> 20} MB")
             if self._read.get(name, (None, None))[0] != version:
                 self._read[name] = version, read(path)
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, csv.Error) as error:
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, csv.Error) as error:
             if isinstance(error, FaltungError):
                 raise
             received = f"{str(path)!r} ({type(error).__name__}: {' '.join(str(error).split())})"

@@ -22,6 +22,9 @@ class PageSubject(ABC):
     name: str
     """Key of its content in the page."""
 
+    without_lock: frozenset[str] = frozenset()
+    """Questions that share nothing with others, so that they are answered beside others."""
+
     @abstractmethod
     def content(self) -> Mapping[str, object] | None:
         """Return what the page needs at once: a value for `packing.pack`; None if there is nothing to show."""

@@ -32,6 +32,7 @@ __all__ = [
 Number = TypeVar("Number", int, float)
 
 _MOST_AXES = 32
+_LONGEST_ECHO = 80  # characters of a value in an error
 
 
 def is_number(value: object) -> bool:
@@ -146,4 +147,5 @@ def _integer_instead(value: object, low: int, high: int | None) -> str:
 
 def _describe(value: object) -> str:
     plain = isinstance(value, numbers.Complex) and not isinstance(value, bool)
-    return str(value) if plain else repr(value)
+    text = str(value) if plain else repr(value)
+    return text if len(text) <= _LONGEST_ECHO else f"{text[: _LONGEST_ECHO - 1]}…"

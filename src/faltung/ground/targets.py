@@ -92,7 +92,7 @@ def check_new_file(option: str, target: Path, overwrite: bool, inputs: Inputs | 
         raise ArgumentError(option, "a file other than the input", f"'{target}'{same}", "Choose another name.")
     _check_regular(option, target, found)
     if not overwrite:
-        remedy = "Add --overwrite to replace it."
+        remedy = f"{'Add --overwrite' if option.startswith('-') else 'Pass overwrite=True'} to replace it."
         raise ArgumentError(option, "a file that does not exist yet", f"'{target}'", remedy)
 
 

@@ -74,8 +74,9 @@ function render({ model, el }) {
     };
     const app = new App(host, store, live);
     el.explorer = app; // for who puts the page into another one, and for tests
-    store.begin(host.content.state ?? {});
+    const refused = store.begin(host.content.state ?? {}, host.content.address);
     assemble(page, app);
+    if (refused.length) app.warn(`The saved state says what this page does not know, and that was left out: ${refused.join(", ")}.`);
     return () => {
       app.close();
       host.close();

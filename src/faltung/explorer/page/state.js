@@ -17,11 +17,15 @@ export class Store {
     return this.state[key];
   }
 
-  // Begin with some values in place of the defaults: a link says what differs from them.
-  begin(values) {
+  // Begin with some values in place of the defaults, and then with those of a text as `fromText` takes it: a link says
+  // what differs from them. What is refused is returned by name.
+  begin(values, text = "") {
     this.set(values);
+    this.first = structuredClone(this.state);
+    const refused = this.fromText(text);
     this.flush();
     this.first = structuredClone(this.state);
+    return refused;
   }
 
   // Change some values; those who listen hear of it in the next frame, once.
