@@ -51,13 +51,14 @@ export class NumberTable {
   }
 }
 
-// As many digits as a cell holds; the tip has all.
+// As many digits as an ordinary cell holds beside a sign, so that numbers of one size have as many; the tip has all.
 function short(value, room) {
-  if (!Number.isFinite(value) || (Number.isInteger(value) && Math.abs(value) < 1e5)) return format(value);
-  const exponents = [1, 0].map((digits) => value.toExponential(digits));
-  const plain = Math.abs(value) < 1e-3 || Math.abs(value) >= 1e6 ? [] : [3, 2, 1].map((digits) => String(Number(value.toPrecision(digits))));
+  const size = Math.abs(value);
+  if (!Number.isFinite(value) || (Number.isInteger(value) && size < 1e7)) return format(value);
+  const exponents = [1, 0].map((digits) => size.toExponential(digits));
+  const plain = size < 1e-3 || size >= 1e6 ? [] : [3, 2, 1].map((digits) => String(Number(size.toPrecision(digits))));
   const texts = [...plain, ...exponents].map((text) => trueMinus(text).replace("e+", "e"));
-  return texts.find((text) => text.length <= room) ?? texts.at(-1);
+  return (value < 0 ? "−" : "") + (texts.find((text) => text.length <= room) ?? texts.at(-1));
 }
 
 function setText(element, text) {

@@ -1,6 +1,7 @@
 // What is filtered? A picture or a signal of the page, or the user's own: dropped, pasted or opened.
 
 import { NdArray, sizeOf } from "./array.js";
+import { isSavedState } from "./saved_state.js";
 import { readNumbers, readSound } from "./signal_files.js";
 
 const LONGEST = 512; // pixels along each side of an own picture
@@ -105,7 +106,8 @@ export function listenForFiles(app, element, take) {
   for (const type of ["dragover", "dragleave"]) element.addEventListener(type, stop);
   element.addEventListener("drop", (event) => {
     stop(event);
-    if (event.dataTransfer.files.length) take(event.dataTransfer.files[0]);
+    const [file] = event.dataTransfer.files;
+    if (file && !isSavedState(file)) take(file); // the page itself takes states
   });
   const paste = (event) => {
     const [file] = event.clipboardData?.files ?? [];
