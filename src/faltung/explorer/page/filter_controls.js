@@ -75,6 +75,7 @@ export class FilterControls {
     this.note.textContent = [this.input().note, this.input().name === "own" && "A link or a saved state does not hold your own file: after a reload, open it again."].filter(Boolean).join(" ");
     this.editor.update(problem);
     this.bank.update();
+    this.each.hidden = !this.input().colour || kernelRows(this.app.store)?.[0].length !== 1;
     if ((kernelRows(this.app.store)?.length ?? 1) > 1 || this.input().names.length > 1) this.channels.open = true;
     const transposed = setting.kind === "transposed";
     this.mode.hidden = this.shape.hidden = transposed;
@@ -131,8 +132,10 @@ export class FilterControls {
   }
 
   #channelsPart() {
+    this.each = h("div", {}, segmented(this.app, "filter.channels", "One kernel for all channels", [["each", "Each by itself"], ["sum", "Summed"]]),
+      h("p", { class: "hint" }, "By itself: the output is a colour picture. Summed: one map, as a layer of a network makes it."));
     this.channels = h("details", { class: "channels" }, h("summary", {}, "Channels"),
-      h("p", { class: "hint" }, "Each kernel makes one output: a channel out. Click one to change it."), this.bank.element);
+      h("p", { class: "hint" }, "Each kernel makes one output: a channel out. Click one to change it."), this.bank.element, this.each);
     return this.channels;
   }
 

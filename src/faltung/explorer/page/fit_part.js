@@ -8,8 +8,9 @@ import { format, h } from "./dom.js";
 import { fitControls } from "./fit_controls.js";
 import { picturesFor } from "./fit_pictures.js";
 import { FitProblem, LARGEST_IN_PAGE, MOST_STEPS } from "./fit_problem.js";
-import { foundSentence, kernelTables, largestDifference, reportTable } from "./fit_report.js";
+import { foundSentence, kernelTables, reportTable } from "./fit_report.js";
 import { FitWindow } from "./fit_window.js";
+import { largestDifference } from "./kernels.js";
 import { MapView, frameAt } from "./map_view.js";
 
 const DATA = ["learning.picture", "learning.truth", "learning.direction", "learning.noise", "learning.size"];

@@ -27,13 +27,14 @@ class App {
     this.host = host;
     this.store = store;
     this.live = live;
+    this.hidden = false; // what is not seen says nothing
     this.closers = [];
     this.hiders = [];
   }
 
   // Say a sentence, on the page and to screen readers.
   announce(sentence) {
-    this.live.textContent = sentence;
+    if (!this.hidden) this.live.textContent = sentence;
   }
 
   // Say what is wrong, above the views, until it is dismissed.
@@ -52,7 +53,12 @@ class App {
     this.hiders.push(hide);
   }
 
+  show() {
+    this.hidden = false;
+  }
+
   hide() {
+    this.hidden = true;
     for (const hider of this.hiders) hider();
   }
 
