@@ -281,6 +281,16 @@ def test_python_reads_what_the_page_cannot(quiet_page, served):
     quiet_page.get_by_text("3 × 4, gray scale from 0 to 121").wait_for()
 
 
+def test_pictures_that_a_browser_changes_are_read_by_python(quiet_page, served, saved):
+    x = (np.arange(12 * 16, dtype=np.uint16).reshape(12, 16) * 300) + 7
+    opened(quiet_page, served(fa.explore()))
+    drop(quiet_page, "deep.png", "image/png", picture_bytes(x))
+    quiet_page.get_by_text("12 × 16, gray scale from 7 to 57307").wait_for()
+    opened(quiet_page, saved(fa.explore()))
+    drop(quiet_page, "deep.png", "image/png", picture_bytes(x))
+    quiet_page.get_by_text("The browser made 8 bits of the 16").first.wait_for()
+
+
 def test_the_keyboard_moves_the_window(quiet_page, saved):
     opened(quiet_page, saved(fa.explore()), "filter.input=bag&filter.position=[10,10]")
     y = fa.convolve(INPUTS["bag"][0], fa.sobel(axis=1))

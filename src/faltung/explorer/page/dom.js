@@ -27,7 +27,7 @@ export function format(value, digits) {
   if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
   const size = Math.abs(value);
   const text = Number.isInteger(value) && size < 1e15 ? String(value) : size !== 0 && (size < 1e-3 || size >= 1e6) ? value.toExponential(2) : String(Number(value.toPrecision(4)));
-  return trueMinus(text.replace("e+", "e"));
+  return trueMinus(text.replace(/\.?0*e\+?/, "e"));
 }
 
 export function trueMinus(text) {

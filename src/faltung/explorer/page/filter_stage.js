@@ -146,7 +146,7 @@ export class FilterStage {
     const extension = beyond ? `; dimmed around it: how it continues (${mode === "constant" ? `constant ${format(cval)}` : mode})` : "";
     const which = colour ? "" : `, ${input.names[this.channel]} of ${problem.channels.length}`;
     const scale = input.colour ? ", red, green and blue" : problem.ndim === 1 ? " samples" : `, ${this.inputScale} scale`;
-    this.inputView.caption.textContent = `${problem.lengths.join(" × ")}${which}${scale} from ${format(range[0])} to ${format(range[1])}${spread}${extension}`;
+    this.inputView.caption.textContent = `${problem.lengths.join(" × ")}${which}${scale} from ${format(range[0])} to ${format(range[1])}${spread}${extension}${missing(problem.channels)}`;
   }
 
   // Colours and their range for all outputs of a kind: those that are compared have one scale.
@@ -175,7 +175,7 @@ export class FilterStage {
     view.label = `Output of the ${NAMES[operation].toLowerCase()}, ${array.shape.join(" by ")} samples.`;
     const meaning = this.each ? { signed: "zero is gray", magnitude: "sizes" }[scale] : scale === "signed" && array.ndim === 2 ? "orange is negative, white zero, purple positive" : "";
     const colours = array.ndim === 1 ? "samples" : `${this.each ? "each colour" : `${scale} scale`} from ${format(range[0])} to ${format(range[1])}`;
-    view.caption.replaceChildren([`${array.shape.join(" × ")}${array.ndim === 1 ? " " : ", "}${colours}`, meaning].filter(Boolean).join(": "), "; smallest ", number(low, { "data-output": "smallest" }), ", largest ", number(high, { "data-output": "largest" }));
+    view.caption.replaceChildren([`${array.shape.join(" × ")}${array.ndim === 1 ? " " : ", "}${colours}`, meaning].filter(Boolean).join(": "), "; smallest ", number(low, { "data-output": "smallest" }), ", largest ", number(high, { "data-output": "largest" }), missing(parts));
   }
 
   #showDifference() {
@@ -320,6 +320,11 @@ export class FilterStage {
     });
     return `Output ${this.position.join(", ")}: the ${values.join(", the ")}. Its window is around sample ${trueMinus(this.problem.centreOf(operation, this.position).join(", "))}.`;
   }
+}
+
+// The legend of samples that are no numbers, if there are any.
+function missing(arrays) {
+  return arrays.length === 1 && arrays[0].ndim === 2 && arrays[0].data.some(Number.isNaN) ? "; pink: not a number (NaN)" : "";
 }
 
 // Colours of an output: of magnitudes, the sizes.
