@@ -78,7 +78,7 @@ class OperationRow {
     const hidden = rows.length < (shape.length === 2 ? shape[0] : 1) || columns.length < width;
     const others = this.shown.length < windows.length ? ` The tables show ${names[this.shown[0]]}; choose another channel at the left, under Channels.` : "";
     this.note.textContent = hidden
-      ? `Shown are the ${shape.length === 2 ? `${rows.length} × ` : ""}${columns.length} taps around the origin; the sum counts all ${shape.join(" × ")}.${others}` : others;
+      ? `Shown are the ${shape.length === 2 ? `${rows.length} × ` : ""}${columns.length} taps around the origin: scroll in a table to see them; the sum counts all ${shape.join(" × ")}.${others}` : others;
   }
 
   #writeEquation(windows, position, names) {
