@@ -32,6 +32,7 @@ def random_state(random, inputs):
     state = {
         "filter.input": name,
         "filter.kernels": _bank(random, pick, ndim, channels),
+        "filter.channels": "sum",
         "filter.operation": pick("convolve", "correlate", "both"),
         "filter.kind": pick("plain", "plain", "transposed", "causal" if ndim == 1 else "plain"),
         "filter.mode": pick("reflect", "constant", "nearest", "mirror", "wrap"),

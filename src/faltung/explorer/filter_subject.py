@@ -87,7 +87,9 @@ class FilterSubject(PageSubject):
 
     def stored(self) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """Yield the plans of the filters that the page proposes, for its inputs and for a large picture."""
-        problems = [(*sample.samples.shape[1:], len(sample.samples)) for sample in self._inputs]
+        shapes = [sample.samples.shape for sample in self._inputs]
+        # The page filters each colour by itself.
+        problems = [(*spatial, 1 if (count, len(spatial)) == (3, 2) else count) for count, *spatial in shapes]
         for *spatial, channels in dict.fromkeys([*problems, (*_LARGE_SIZE, 1)]):
             for text in _TRIED_FIRST[len(spatial)]:
                 yield "plan", _plan_arguments([[{"text": text}] * channels], spatial)

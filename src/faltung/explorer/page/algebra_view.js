@@ -15,6 +15,7 @@ import { sumOf } from "./convolution.js";
 import { MapView } from "./map_view.js";
 import { passesOnce } from "./passes.js";
 import { inputNamed, inputsOf, listenForFiles, readFile } from "./picture_source.js";
+import { isSavedState, openState } from "./saved_state.js";
 import { SignalView } from "./signal_view.js";
 
 export const ALGEBRA_STATE = {
@@ -72,6 +73,7 @@ class AlgebraView {
   // A file that was dropped or pasted becomes x.
   async #take(file) {
     try {
+      if (isSavedState(file)) return openState(this.app, file);
       await readFile(this.app.host, file);
     } catch (error) {
       this.#complain(error.message);

@@ -78,9 +78,9 @@ export class MapStrip {
     this.key = "";
   }
 
-  // `items`: [{ title, array, scale, range }]; `sign` stands between them; `onpick(index)`: one was clicked; `chosen`: the one with a frame.
+  // `items`: [{ title, array (or arrays of colours), scale, range }]; `sign` stands between them; `onpick(index)`: one was clicked; `chosen`: the one with a frame.
   show(items, { sign, onpick, chosen = -1 }) {
-    const ndim = items[0]?.array.ndim ?? 2;
+    const ndim = [items[0]?.array].flat()[0]?.ndim ?? 2;
     const key = `${items.map(({ title }) => title).join()} ${ndim} ${sign}`;
     if (key !== this.key) this.#build(items, ndim, sign);
     this.key = key;

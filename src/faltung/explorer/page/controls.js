@@ -1,6 +1,6 @@
 // How does one change the state? Labelled controls, each bound to one key of the state.
 
-import { h } from "./dom.js";
+import { h, trueMinus } from "./dom.js";
 
 let made = 0;
 
@@ -36,14 +36,19 @@ export function segmented(app, key, label, choices) {
 // A whole or real number between two limits, typed or stepped.
 export function numeric(app, key, label, { min, max, step = 1, hint } = {}) {
   const input = h("input", { type: "number", min, max, step });
+  const allowed = (value) => Math.min(max, Math.max(min, step === 1 ? Math.round(value) : value));
+  const limits = h("small", { class: "wrong", role: "status", hidden: true }, `${step === 1 ? "A whole number" : "A number"} from ${trueMinus(min)} to ${trueMinus(max)}.`);
   input.addEventListener("change", () => {
-    const value = Math.min(max, Math.max(min, Number(input.value)));
-    if (input.value === "" || Number.isNaN(value)) input.value = app.store.get(key);
-    else app.store.set({ [key]: value });
-    input.value = app.store.get(key);
+    const typed = input.value === "" ? NaN : Number(input.value);
+    const value = Number.isNaN(typed) ? allowed(app.store.get(key)) : allowed(typed);
+    limits.hidden = typed === value;
+    app.store.set({ [key]: value });
+    input.value = value;
   });
-  bind(app, key, () => { input.value = app.store.get(key); });
-  return field(label, input, hint);
+  bind(app, key, () => { input.value = allowed(app.store.get(key)); });
+  const made = field(label, input, hint);
+  made.append(limits);
+  return made;
 }
 
 // A number between two limits, dragged; the value stands beside it.

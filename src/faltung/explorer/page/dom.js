@@ -20,14 +20,14 @@ export function s(tag, attributes = {}, ...children) {
   return element;
 }
 
-// A number with four significant digits, or fewer, short, with a true minus sign.
+// A number, short, with a true minus sign: a whole number as it is, others with at most four significant digits.
 export function format(value, digits) {
   if (digits) value = Number(value.toPrecision(digits));
   if (Number.isNaN(value)) return "NaN";
   if (!Number.isFinite(value)) return value > 0 ? "∞" : "−∞";
   const size = Math.abs(value);
-  const text = size !== 0 && (size < 1e-3 || size >= 1e6) ? value.toExponential(2) : String(Number(value.toPrecision(4)));
-  return trueMinus(text.replace("e+", "e"));
+  const text = Number.isInteger(value) && size < 1e15 ? String(value) : size !== 0 && (size < 1e-3 || size >= 1e6) ? value.toExponential(2) : String(Number(value.toPrecision(4)));
+  return trueMinus(text.replace(/\.?0*e\+?/, "e"));
 }
 
 // A count, with its digits in groups of three.

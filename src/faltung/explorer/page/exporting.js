@@ -18,8 +18,9 @@ export class ExportBar {
     const code = h("details", { ontoggle: () => { this.program.textContent = this.text(); } }, h("summary", {}, "The same in Python"), this.program,
       button("Copy Python", () => this.#copy()));
     this.element = h("div", { class: "export-bar" }, h("div", { class: "row" }, h("span", { class: "label" }, "Keep: "),
-      button("Input (PNG)", () => this.#picture("input", [views().input])), button("Output (PNG)", () => this.#picture("output", views().outputs)),
-      button("Both (PNG)", () => this.#picture("filter", [views().input, ...views().outputs])),
+      button("Input (PNG)", () => this.#samples("input", [views().input]), { title: "Its samples in the colours that are seen, one pixel each, without marks" }),
+      button("Output (PNG)", () => this.#samples("output", views().outputs), { title: "Its samples in the colours that are seen, one pixel each, without marks" }),
+      button("Both (PNG)", () => this.#save("filter", beside([views().input, ...views().outputs], 1)), { title: "As they stand here, with the window" }),
       button("Moving window (GIF)", () => this.#animation(), { class: "gif" })), code);
   }
 
@@ -36,8 +37,13 @@ export class ExportBar {
     }
   }
 
-  #picture(name, shown) {
-    beside(shown, 1).toBlob((blob) => download(`faltung-${name}.png`, blob), "image/png");
+  // What each view shows, without marks; of two operations, two files.
+  #samples(name, shown) {
+    shown.forEach((view, index) => this.#save(index ? `${name}-${index + 1}` : name, view.unmarked()));
+  }
+
+  #save(name, canvas) {
+    canvas.toBlob((blob) => download(`faltung-${name}.png`, blob), "image/png");
   }
 
   #animation() {

@@ -5,12 +5,13 @@ import { button, choice, field, numeric, segmented } from "./controls.js";
 import { BankEditor } from "./channel_panel.js";
 import { h } from "./dom.js";
 import { chosenKernel, kernelRows, settingOf } from "./filter_state.js";
-import { FIRST_KERNEL } from "./kernel_descriptions.js";
+import { FIRST_KERNEL, kernelFrom } from "./kernel_descriptions.js";
 import { KernelEditor } from "./kernel_editor.js";
 import { inputsOf, listenForFiles, readFile } from "./picture_source.js";
+import { isSavedState, openState } from "./saved_state.js";
 
 const MODE_TEXTS = {
-  reflect: "reflect:  c b a | a b c", constant: "constant:  0 0 0 | a b c", nearest: "nearest:  a a a | a b c",
+  reflect: "reflect:  c b a | a b c", constant: "constant:  k k k | a b c, a number k", nearest: "nearest:  a a a | a b c",
   mirror: "mirror:  d c b | a b c", wrap: "wrap:  x y z | a b c",
 };
 const EMBOSS = { source: "table", table: { taps: [[-2, -1, 0], [-1, 1, 1], [0, 1, 2]], origin: [1, 1] }, line: { taps: [2, 1, 1, 0, -1], origin: [2] }, typed: true };
@@ -28,16 +29,28 @@ export function triesBar(app, ndim) {
     app.store.set({ "filter.operation": "both", "filter.kind": "plain" });
   };
   const buttons = TRIES.map(([title, description]) => button(title, () => set(description)));
-  const shown = ({ name, arguments: args, table }) => JSON.stringify(table ?? [name, args]);
   const bar = h("div", { class: "tries row", role: "group", "aria-label": "Filters to try" }, h("strong", {}, "Try:"), buttons,
     button("Convolution or correlation?", differ, { class: "differ" }));
   const update = () => {
     buttons[1].hidden = buttons[5].hidden = ndim() === 1;
     buttons[0].textContent = ndim() === 1 ? "Edges" : "Vertical edges";
-    const present = shown(kernelRows(app.store)?.[0][0] ?? {});
-    buttons.forEach((one, index) => one.setAttribute("aria-pressed", String(present === shown(TRIES[index][1]))));
+    const present = (kernelRows(app.store)?.flat() ?? []).map((description) => tapsOf(description, ndim()));
+    buttons.forEach((one, index) => {
+      const own = tapsOf({ source: "name", ...TRIES[index][1] }, ndim());
+      one.setAttribute("aria-pressed", String(own !== "" && present.length > 0 && present.every((taps) => taps === own)));
+    });
   };
   return { element: bar, update };
+}
+
+// The taps of a description and their origin, to compare; "" if it has none.
+function tapsOf(description, ndim) {
+  try {
+    const { taps, origin } = kernelFrom(description, ndim);
+    return `${taps.shape} ${origin} ${taps.data}`;
+  } catch {
+    return "";
+  }
 }
 
 export class FilterControls {
@@ -59,14 +72,16 @@ export class FilterControls {
     const setting = settingOf(this.app.store, this.input().ndim);
     this.select.replaceChildren(...this.#inputOptions());
     this.select.value = this.input().name;
-    this.note.textContent = this.input().note;
+    this.note.textContent = [this.input().note, this.input().name === "own" && "A link or a saved state does not hold your own file: after a reload, open it again."].filter(Boolean).join(" ");
     this.editor.update(problem);
     this.bank.update();
+    this.each.hidden = !this.input().colour || kernelRows(this.app.store)?.[0].length !== 1;
     if ((kernelRows(this.app.store)?.length ?? 1) > 1 || this.input().names.length > 1) this.channels.open = true;
     const transposed = setting.kind === "transposed";
     this.mode.hidden = this.shape.hidden = transposed;
     this.cval.hidden = transposed || setting.mode !== "constant";
     this.paddings.hidden = !transposed;
+    this.paddings.querySelectorAll("input")[1].value = setting.outputPadding;
     this.causal.hidden = this.input().ndim !== 1;
     this.kindHint.textContent = {
       plain: "", transposed: "With zeros between the samples, and all outputs that overlap them: each sample adds the whole kernel to the output.",
@@ -93,10 +108,11 @@ export class FilterControls {
     const file = h("input", { type: "file", hidden: true, onchange: () => { if (file.files[0]) this.#take(file.files[0]); file.value = ""; } });
     listenForFiles(this.app, dropZone, (taken) => this.#take(taken));
     return h("div", {}, field("Picture or signal", this.select), this.note, button("Open your own…", () => file.click(), { class: "open" }), file,
-      h("p", { class: "hint" }, "or drop or paste one anywhere: a picture, WAV, or CSV. It stays in this page."));
+      h("p", { class: "hint" }, "or drop or paste one anywhere: a picture, WAV, CSV, or a saved state. It stays in this page."));
   }
 
   async #take(file) {
+    if (isSavedState(file)) return openState(this.app, file);
     try {
       const input = await readFile(this.app.host, file);
       this.onerror("");
@@ -116,8 +132,10 @@ export class FilterControls {
   }
 
   #channelsPart() {
+    this.each = h("div", {}, segmented(this.app, "filter.channels", "One kernel for all channels", [["each", "Each by itself"], ["sum", "Summed"]]),
+      h("p", { class: "hint" }, "By itself: the output is a colour picture. Summed: one map, as a layer of a network makes it."));
     this.channels = h("details", { class: "channels" }, h("summary", {}, "Channels"),
-      h("p", { class: "hint" }, "Each kernel makes one output: a channel out. Click one to change it."), this.bank.element);
+      h("p", { class: "hint" }, "Each kernel makes one output: a channel out. Click one to change it."), this.bank.element, this.each);
     return this.channels;
   }
 

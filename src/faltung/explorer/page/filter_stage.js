@@ -1,6 +1,6 @@
 // What is seen of a filter? The input with its extension, the output of each operation, and the window that links them.
 
-import { extent, minus, offsetOf, positionOf, strongest } from "./array.js";
+import { NdArray, extent, minus, offsetOf, positionOf, strongest } from "./array.js";
 import { extended } from "./borders.js";
 import { MapStrip } from "./channel_panel.js";
 import { rangeFor } from "./colours.js";
@@ -43,9 +43,20 @@ export class FilterStage {
     return Object.keys(this.results);
   }
 
-  // A new problem with its results: everything is drawn.
-  show({ input, problem, results, out, channel, labels }) {
-    Object.assign(this, { input, problem, results, out, channel });
+  // The arrays of one output: of a colour picture whose channels are filtered each by itself, one for each of them.
+  #parts(operation, out = this.out) {
+    const { maps, sums } = this.results[operation];
+    return this.each ? maps[out] : [sums[out]];
+  }
+
+  // The array whose numbers are seen.
+  #seen(operation) {
+    return this.each ? this.results[operation].maps[this.out][this.channel] : this.results[operation].sums[this.out];
+  }
+
+  // A new problem with its results: everything is drawn. `each`: whether every channel is filtered by itself.
+  show({ input, problem, results, out, channel, labels, each }) {
+    Object.assign(this, { input, problem, results, out, channel, each });
     this.#buildViews();
     this.#showInput();
     this.scales = this.#scaleOf(this.out);
@@ -135,42 +146,46 @@ export class FilterStage {
     const extension = beyond ? `; dimmed around it: how it continues (${mode === "constant" ? `constant ${format(cval)}` : mode})` : "";
     const which = colour ? "" : `, ${input.names[this.channel]} of ${problem.channels.length}`;
     const scale = input.colour ? ", red, green and blue" : problem.ndim === 1 ? " samples" : `, ${this.inputScale} scale`;
-    this.inputView.caption.textContent = `${problem.lengths.join(" × ")}${which}${scale} from ${format(range[0])} to ${format(range[1])}${spread}${extension}`;
+    this.inputView.caption.textContent = `${problem.lengths.join(" × ")}${which}${scale} from ${format(range[0])} to ${format(range[1])}${spread}${extension}${missing(problem.channels)}`;
   }
 
   // Colours and their range for all outputs of a kind: those that are compared have one scale.
   #scaleOf(out) {
-    const sums = this.#operations.map((operation) => this.results[operation].sums[out]);
+    const sums = this.#operations.flatMap((operation) => this.#parts(operation, out));
     const [low, high] = extent(...sums);
     const wanted = this.store.get("filter.scale");
-    const taps = this.problem.bank("convolve")[out].map((kernel) => kernel.taps.data);
+    const taps = this.problem.bank("convolve")[out].slice(0, this.each ? 1 : undefined).map((kernel) => kernel.taps.data);
     const total = taps.flatMap((data) => [...data]).reduce((sum, tap) => sum + tap, 0);
     const weight = taps.flatMap((data) => [...data]).reduce((sum, tap) => sum + Math.abs(tap), 0);
     const signed = low < 0 && (this.inputScale === "signed" || Math.abs(total) < 0.05 * weight);
     const scale = ["signed", "gray", "magnitude"].includes(wanted) ? wanted : signed ? "signed" : "gray";
     // A filter that keeps the mean of a picture keeps its range, too.
-    const kept = scale === "gray" && this.input.range && Math.abs(total - this.problem.channels.length) < 0.1 && this.problem.channels.length === 1;
+    const kept = scale === "gray" && this.input.range && Math.abs(total - 1) < 0.1 && (this.each || this.problem.channels.length === 1);
     const limits = scale === "signed" ? usual(sums, low, high) : [low, high];
     return { scale, range: kept ? this.input.range : rangeFor(scale, limits) };
   }
 
   #showOutput(operation) {
-    const array = this.results[operation].sums[this.out];
+    const parts = this.#parts(operation);
+    const [array] = parts;
     const { scale, range } = this.scales;
-    const [low, high] = extent(array);
+    const [low, high] = extent(...parts);
     const view = this.outputs[operation];
-    view.show(array, { scale, range, span: array.ndim === 1 ? this.problem.spanOf(operation, this.inputSpan) : undefined });
+    view.show(this.each ? coloured(parts, scale) : array, { scale, range, span: array.ndim === 1 ? this.problem.spanOf(operation, this.inputSpan) : undefined });
     view.label = `Output of the ${NAMES[operation].toLowerCase()}, ${array.shape.join(" by ")} samples.`;
-    const meaning = scale === "signed" && array.ndim === 2 ? "orange is negative, white zero, purple positive" : "";
-    const colours = array.ndim === 1 ? "samples" : `${scale} scale from ${format(range[0])} to ${format(range[1])}`;
-    view.caption.replaceChildren([`${array.shape.join(" × ")}${array.ndim === 1 ? " " : ", "}${colours}`, meaning].filter(Boolean).join(": "), "; smallest ", number(low, { "data-output": "smallest" }), ", largest ", number(high, { "data-output": "largest" }));
+    const meaning = this.each ? { signed: "zero is gray", magnitude: "sizes" }[scale] : scale === "signed" && array.ndim === 2 ? "orange is negative, white zero, purple positive" : "";
+    const colours = array.ndim === 1 ? "samples" : `${this.each ? "each colour" : `${scale} scale`} from ${format(range[0])} to ${format(range[1])}`;
+    view.caption.replaceChildren([`${array.shape.join(" × ")}${array.ndim === 1 ? " " : ", "}${colours}`, meaning].filter(Boolean).join(": "), "; smallest ", number(low, { "data-output": "smallest" }), ", largest ", number(high, { "data-output": "largest" }), missing(parts));
   }
 
   #showDifference() {
     this.difference.hidden = this.#operations.length < 2;
     if (this.difference.hidden) return;
-    const [one, other] = this.#operations.map((operation) => this.results[operation].sums[this.out]);
-    const apart = minus(one, other);
+    const [first, second] = this.#operations.map((operation) => this.#parts(operation));
+    const differences = first.map((array, index) => minus(array, second[index]));
+    const sizeOfLargest = (array) => Math.abs(array.data[strongest(array)]);
+    const apart = differences.reduce((largest, array) => (sizeOfLargest(array) > sizeOfLargest(largest) ? array : largest));
+    const [one] = first;
     const place = strongest(apart);
     const most = Math.abs(apart.data[place]) || 0;
     const at = positionOf(one.shape, place);
@@ -186,19 +201,19 @@ export class FilterStage {
     if (several) {
       const maps = first.maps[this.out];
       const range = rangeFor(scale, extent(...maps));
-      this.stripTitle.textContent = `One map for each channel in; their sum is the output (${NAMES[this.#operations[0]].toLowerCase()})`;
-      this.strip.show(maps.map((array, index) => ({ array, scale, range, title: this.input.names[index] })), { sign: "+" });
+      this.stripTitle.textContent = `One map for each channel in; ${this.each ? "together they are the colours of" : "their sum is"} the output (${NAMES[this.#operations[0]].toLowerCase()})`;
+      this.strip.show(maps.map((array, index) => ({ array, scale, range, title: this.input.names[index] })), { sign: this.each ? "" : "+" });
     } else this.strip.clear();
     this.bank.element.hidden = first.sums.length < 2;
     if (first.sums.length > 1) {
-      const items = first.sums.map((array, out) => ({ array, title: `output ${out + 1}: ${labels[out]}`, ...this.#scaleOf(out) }));
+      const items = first.sums.map((sum, out) => ({ array: this.each ? coloured(first.maps[out], this.#scaleOf(out).scale) : sum, title: `output ${out + 1}: ${labels[out]}`, ...this.#scaleOf(out) }));
       this.bank.show(items, { chosen: this.out, onpick: (index) => this.store.set({ "filter.chosen": [index, 0] }) });
     } else this.bank.clear();
   }
 
   // The output that is farthest from zero.
   #strongest() {
-    const output = this.results[this.#operations[0]].sums[this.out];
+    const output = this.#seen(this.#operations[0]);
     return positionOf(output.shape, strongest(output));
   }
 
@@ -254,8 +269,9 @@ export class FilterStage {
     const { dilation } = this.problem.options("convolve");
     return this.#operations.map((operation) => {
       const kernel = this.problem.bank(operation)[this.out][0];
+      const windows = this.problem.windows(operation, this.out, position);
       const origin = kernel.origin.map((at, axis) => (operation === "convolve" ? kernel.taps.shape[axis] - 1 - at : at));
-      return { operation, position, dilation, origin, windows: this.problem.windows(operation, this.out, position) };
+      return { operation, position, dilation, origin, windows: this.each ? [windows[this.channel]] : windows };
     });
   }
 
@@ -279,7 +295,7 @@ export class FilterStage {
 
   #showWindow() {
     const views = this.markAt(this.position);
-    this.window.show(views, { names: this.input.names, channel: this.channel, scale: this.inputScale, range: this.inputRange });
+    this.window.show(views, { names: this.each ? [this.input.names[this.channel]] : this.input.names, named: this.each || this.input.names.length > 1, channel: this.channel, scale: this.inputScale, range: this.inputRange });
   }
 
   #showReach() {
@@ -299,11 +315,21 @@ export class FilterStage {
       return `The sample at ${this.sample.join(", ")} reaches ${count} ${count === 1 ? "output" : "outputs"}.`;
     }
     const values = this.#operations.map((one) => {
-      const array = this.results[one].sums[this.out];
-      return `${NAMES[one].toLowerCase()} is ${format(array.data[offsetOf(array.shape, this.position)])}`;
+      const values = this.#parts(one).map((array) => format(array.data[offsetOf(array.shape, this.position)]));
+      return `${NAMES[one].toLowerCase()} is ${values.join(", ")}${this.each ? ` (${this.input.names.join(", ")})` : ""}`;
     });
     return `Output ${this.position.join(", ")}: the ${values.join(", the ")}. Its window is around sample ${trueMinus(this.problem.centreOf(operation, this.position).join(", "))}.`;
   }
+}
+
+// The legend of samples that are no numbers, if there are any.
+function missing(arrays) {
+  return arrays.length === 1 && arrays[0].ndim === 2 && arrays[0].data.some(Number.isNaN) ? "; pink: not a number (NaN)" : "";
+}
+
+// Colours of an output: of magnitudes, the sizes.
+function coloured(parts, scale) {
+  return scale === "magnitude" ? parts.map(({ shape, data }) => new NdArray(shape, data.map(Math.abs))) : parts;
 }
 
 function within(position, shape) {

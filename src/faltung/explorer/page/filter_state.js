@@ -9,6 +9,7 @@ export const FIRST_FILTER_STATE = {
   "filter.kernels": [[FIRST_KERNEL]], // [out][in]: descriptions; a row may have one for all channels in
   "filter.chosen": [0, 0], // the kernel that is edited: of which channel out, from which channel in
   "filter.operation": "convolve",
+  "filter.channels": "each", // of a colour picture with one kernel for all channels; "sum": as a layer of a network
   "filter.kind": "plain",
   "filter.mode": "reflect",
   "filter.cval": 0,
@@ -41,6 +42,11 @@ export function chosenKernel(store, rows, channels = rows[0].length) {
   const [out, channel] = store.get("filter.chosen");
   const within = (value, length) => (Number.isInteger(value) && value >= 0 && value < length ? value : 0);
   return { out: within(out, rows.length), channel: within(channel, channels) };
+}
+
+// Whether each colour of a picture is filtered by itself, so that the output is a colour picture, too.
+export function isFilteredEach(store, input) {
+  return input.colour && store.get("filter.channels") !== "sum" && kernelRows(store)?.[0].length === 1;
 }
 
 // The state as it is computed with: everything from an address is brought into its range.

@@ -4,7 +4,7 @@ import { complain, complaint, h } from "./dom.js";
 import { ExportBar } from "./exporting.js";
 import { FilterControls, triesBar } from "./filter_controls.js";
 import { Problem } from "./filter_problem.js";
-import { FIRST_FILTER_STATE, OPERATIONS, chosenKernel, kernelRows, settingOf } from "./filter_state.js";
+import { FIRST_FILTER_STATE, OPERATIONS, chosenKernel, isFilteredEach, kernelRows, settingOf } from "./filter_state.js";
 import { FilterStage } from "./filter_stage.js";
 import { askForKernel, forPython, kernelFrom } from "./kernel_descriptions.js";
 import { inputNamed } from "./picture_source.js";
@@ -51,7 +51,7 @@ class FilterView {
   #changed(keys) {
     const changed = (...names) => names.some((name) => keys.has(`filter.${name}`));
     if (changed(...COMPUTED)) this.rebuild();
-    else if (changed("chosen", "scale")) this.#show();
+    else if (changed("chosen", "scale", "channels")) this.#show();
     else if (changed("direction") || (changed("position", "sample") && this.stage.following)) this.stage.followState();
     if (changed("plan_size")) this.plan.show((lengths) => this.#planQuestion(lengths));
   }
@@ -118,7 +118,7 @@ class FilterView {
     this.tries.update();
     this.controls.update("");
     const { out, channel } = chosenKernel(this.store, kernelRows(this.store), this.input.channels.length);
-    this.stage.show({ input: this.input, problem: this.problem, results: this.results, out, channel, labels: this.labels });
+    this.stage.show({ input: this.input, problem: this.problem, results: this.results, out, channel, labels: this.labels, each: this.#each });
     this.plan.show((lengths) => this.#planQuestion(lengths));
     this.keeping.update();
   }
@@ -148,10 +148,17 @@ class FilterView {
     };
   }
 
+  get #each() {
+    return isFilteredEach(this.store, this.input);
+  }
+
+  // Of colours that are filtered each by itself, the plan is that for one.
   #planQuestion(lengths) {
     if (this.setting.kind !== "plain") return null;
     const own = this.input.channels[0].shape;
-    return { ...this.#question(this.#firstOperation()), size: lengths?.length === own.length ? lengths : own };
+    const question = this.#question(this.#firstOperation());
+    if (this.#each) question.kernels = question.kernels.map(([kernel]) => [kernel]);
+    return { ...question, size: lengths?.length === own.length ? lengths : own };
   }
 
   #firstOperation() {
@@ -160,6 +167,6 @@ class FilterView {
 
   #program() {
     const { kernels, setting, input } = this;
-    return pythonCall({ operation: this.#firstOperation(), kernels, setting, channels: input.channels.length, ndim: input.ndim });
+    return pythonCall({ operation: this.#firstOperation(), kernels, setting, channels: input.channels.length, ndim: input.ndim, each: this.#each });
   }
 }

@@ -24,7 +24,7 @@ export function fitControls(app, { changed, refused }) {
   app.untilClosed(app.store.on(["learning.picture"], toggle));
   return h("div", { class: "fit-controls" },
     choice(app, "learning.picture", "Pictures", samplesOf(app.host)), made, files,
-    sizeChoice(app, sizes, largest), numeric(app, "learning.ridge", "Ridge", { min: 0, max: 1e6, step: 1, hint: "a penalty on large taps, against noise" }));
+    sizeChoice(app, sizes, largest), numeric(app, "learning.ridge", "Ridge", { min: 0, max: 1e6, step: "any", hint: "a penalty on large taps, against noise" }));
 }
 
 function sizeChoice(app, sizes, largest) {

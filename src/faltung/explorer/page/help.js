@@ -22,6 +22,7 @@ export function helpDialog(version) {
     h("h2", { id: "help-title" }, "Keys"),
     h("div", { class: "keys" }, Object.entries(KEYS).map(([title, keys]) => table(title, keys))),
     h("p", {}, "Every picture can be read with the arrow keys: the sentence at the bottom says what is there."),
+    h("p", {}, "A file that “Save state” wrote comes back when it is dropped on the page, or opened with “Open your own…”. Links and saved states hold no picture of your own."),
     h("p", { class: "hint" }, `faltung ${version}`),
     button("Close", () => dialog.close(), { class: "primary" }));
   dialog.addEventListener("click", (event) => {

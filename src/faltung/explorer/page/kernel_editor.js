@@ -101,7 +101,10 @@ export class KernelEditor {
       const usable = text !== "" && Number.isFinite(value);
       this.write({ ...this.read(), arguments: usable ? { ...others, [name]: whole ? Math.round(value) : value } : others });
     };
-    const typed = h("input", { type: "number", min, max, step, onchange: () => set(typed.value) });
+    const typed = h("input", { type: "number", min, max, step, onchange: () => {
+      set(typed.value);
+      update(namedCall(this.read(), this.ndim()).values); // also where nothing changed
+    } });
     const dragged = h("input", { type: "range", min, max, step, "aria-label": `${name}, dragged`, oninput: () => set(dragged.value) });
     const element = field(name, typed); // the label is that of the number
     const pair = h("div", { class: "parameter" }, dragged);

@@ -69,6 +69,7 @@ export function mountLearning(place, app) {
   let own = null; // the part's App, closed with the view, or when another part is chosen
   const show = () => {
     own?.close();
+    app.announce("");
     own = new PartApp({ host: app.host, store: app.store, announce: (sentence) => app.announce(sentence) });
     const part = chosen();
     buttons.forEach((element, index) => element.setAttribute("aria-pressed", String(PARTS[index] === part)));

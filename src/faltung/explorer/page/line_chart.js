@@ -2,7 +2,7 @@
 
 import { format, h, s } from "./dom.js";
 
-const MARGIN = { left: 64, right: 14, top: 12, bottom: 44 };
+const MARGIN = { left: 76, right: 14, top: 12, bottom: 44 };
 const DECADES = 8; // of a risk, at most: smaller parts of it are rounding errors
 
 export class LineChart {

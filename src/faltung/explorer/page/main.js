@@ -10,6 +10,7 @@ import { Host } from "./host.js";
 import { LEARNING_STATE, mountLearning } from "./learning_view.js";
 import { NETWORK_STATE, mountNetwork } from "./network_view.js";
 import { Panels } from "./panels.js";
+import { listenForStates } from "./saved_state.js";
 import { Store } from "./state.js";
 import { STYLE } from "./style.js";
 
@@ -26,13 +27,14 @@ class App {
     this.host = host;
     this.store = store;
     this.live = live;
+    this.hidden = false; // what is not seen says nothing
     this.closers = [];
     this.hiders = [];
   }
 
   // Say a sentence, on the page and to screen readers.
   announce(sentence) {
-    this.live.textContent = sentence;
+    if (!this.hidden) this.live.textContent = sentence;
   }
 
   // Say what is wrong, above the views, until it is dismissed.
@@ -51,7 +53,12 @@ class App {
     this.hiders.push(hide);
   }
 
+  show() {
+    this.hidden = false;
+  }
+
   hide() {
+    this.hidden = true;
     for (const hider of this.hiders) hider();
   }
 
@@ -100,6 +107,7 @@ function assemble(page, app) {
   );
   if (app.host.kind === "notebook") page.getRootNode().host.dataset.lmSuppressShortcuts = "true"; // a typed "d" is no command of JupyterLab
   else keepInAddress(app, app.store);
+  listenForStates(app, page);
   app.store.flush();
   const theme = () => { page.dataset.theme = themeOf(app); };
   theme();
@@ -112,7 +120,7 @@ function assemble(page, app) {
 
 function tools(app, help) {
   const keep = button("Save state", () =>
-    download("faltung-state.json", new Blob([JSON.stringify(app.store.state, null, 1)], { type: "application/json" })));
+    download("faltung-state.json", new Blob([JSON.stringify(app.store.state, null, 1)], { type: "application/json" })), { title: "As a file. To come back to it, drop the file on the page, or open it under Input." });
   const copy = app.host.kind === "notebook" ? null : button("Copy link", () => copyLink(app));
   const theme = segmented(app, "theme", "Colours of the page", [["auto", "Auto"], ["light", "Light"], ["dark", "Dark"]]);
   return h("div", { class: "tools" }, copy, keep, theme, button("?", () => help.showModal(), { "aria-label": "Help" }));

@@ -63,6 +63,14 @@ export class MapView {
     this.#drawOverlay();
   }
 
+  // The samples of the array itself, one pixel each, without extension, frames and zoom.
+  unmarked() {
+    const { start, stop } = this.inside ?? { start: this.origin, stop: this.channels[0].shape.map((length, axis) => this.origin[axis] + length) };
+    const canvas = h("canvas", { width: stop[1] - start[1], height: stop[0] - start[0] });
+    canvas.getContext("2d").drawImage(this.picture, this.origin[1] - start[1], this.origin[0] - start[0]);
+    return canvas;
+  }
+
   close() {
     this.observer.disconnect();
   }

@@ -3,6 +3,8 @@
 import { colour, ink } from "./colours.js";
 import { format, h, setNumber, trueMinus } from "./dom.js";
 
+const MOST_SIGNS = 6; // of a number in a table, without its minus sign
+
 export class NumberTable {
   // `caption`: what the numbers are. `kind`: a class for the style sheet.
   constructor(caption, kind = "") {
@@ -25,7 +27,7 @@ export class NumberTable {
       const value = values[place];
       if (cell.dataset.value !== String(value)) {
         setNumber(cell, value);
-        cell.textContent = short(value, columns.length > 3 && !roomy ? 5 : 6);
+        cell.textContent = short(value);
       }
       const back = colour(value, scale, range);
       const paint = `rgb(${back.join(",")})`;
@@ -51,13 +53,14 @@ export class NumberTable {
   }
 }
 
-// As many digits as a cell holds; the tip has all.
-function short(value, room) {
-  if (!Number.isFinite(value) || (Number.isInteger(value) && Math.abs(value) < 1e5)) return format(value);
-  const exponents = [1, 0].map((digits) => value.toExponential(digits));
-  const plain = Math.abs(value) < 1e-3 || Math.abs(value) >= 1e6 ? [] : [3, 2, 1].map((digits) => String(Number(value.toPrecision(digits))));
+// As many digits as an ordinary cell holds beside a sign, so that numbers of one size have as many; the tip has all.
+function short(value) {
+  const size = Math.abs(value);
+  if (!Number.isFinite(value) || (Number.isInteger(value) && size < 1e7)) return format(value);
+  const exponents = [1, 0].map((digits) => size.toExponential(digits));
+  const plain = size < 1e-3 || size >= 1e6 ? [] : [3, 2, 1].map((digits) => String(Number(size.toPrecision(digits))));
   const texts = [...plain, ...exponents].map((text) => trueMinus(text).replace("e+", "e"));
-  return texts.find((text) => text.length <= room) ?? texts.at(-1);
+  return (value < 0 ? "−" : "") + (texts.find((text) => text.length <= MOST_SIGNS) ?? texts.at(-1));
 }
 
 function setText(element, text) {

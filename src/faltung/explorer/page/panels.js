@@ -35,6 +35,7 @@ export class Panels {
       tab.tabIndex = place === index ? 0 : -1;
       this.places[place].hidden = place !== index;
     });
+    this.made.get(name)?.show();
     if (!this.made.has(name)) this.#make(this.views[index], this.places[index]);
   }
 

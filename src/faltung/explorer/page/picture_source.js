@@ -1,6 +1,7 @@
 // What is filtered? A picture or a signal of the page, or the user's own: dropped, pasted or opened.
 
 import { NdArray, sizeOf } from "./array.js";
+import { isSavedState } from "./saved_state.js";
 import { readNumbers, readSound } from "./signal_files.js";
 
 const LONGEST = 512; // pixels along each side of an own picture
@@ -48,8 +49,25 @@ export async function readFile(host, file) {
 export async function readInput(host, file) {
   if (file.size > MOST_BYTES) throw new RangeError(`${file.name} has ${Math.round(file.size / 2 ** 20)} MB. Take a file of at most 64 MB.`);
   const name = file.name || "the pasted picture";
-  const found = (await readPicture(file)) ?? (await readSignal(file, name)) ?? (await askPython(host, file, name));
-  return inputFrom({ name: "own", title: name, ...found });
+  return inputFrom({ name: "own", title: name, ...(await (host.live ? readThere(host, file, name) : readHere(file, name))) });
+}
+
+// Python reads what it can, so that the samples are those of its commands; the browser reads the rest.
+async function readThere(host, file, name) {
+  try {
+    const { name: title, samples, note } = await host.ask("open", { name, file: new NdArray([file.size], new Uint8Array(await file.arrayBuffer())) });
+    return { title, samples, note };
+  } catch (refused) {
+    const found = (await readPicture(file)) ?? (await readSignal(file, name));
+    if (!found) throw refused;
+    return found;
+  }
+}
+
+async function readHere(file, name) {
+  const found = (await readPicture(file)) ?? (await readSignal(file, name));
+  if (!found) throw new RangeError(`This page cannot read ${name}. It reads PNG, JPEG, WebP, GIF, WAV, and CSV files of numbers.`);
+  return found;
 }
 
 async function readPicture(file) {
@@ -70,8 +88,15 @@ async function readPicture(file) {
   context.drawImage(bitmap, 0, 0, wide, tall);
   bitmap.close();
   const { data } = context.getImageData(0, 0, wide, tall);
-  const note = factor < 1 ? `Scaled down from ${height} × ${width} pixels, so that every number can be shown.` : "";
-  return { samples: channelsOf(data, [tall, wide]), note };
+  const notes = [factor < 1 && `Scaled down from ${height} × ${width} pixels, so that every number can be shown.`, ...(await changesOf(file))];
+  return { samples: channelsOf(data, [tall, wide]), note: notes.filter(Boolean).join(" ") };
+}
+
+// What the browser changed in the samples of a PNG file; its header says how they are.
+async function changesOf(file) {
+  const header = new Uint8Array(await file.slice(0, 26).arrayBuffer());
+  if (header.length < 26 || String.fromCharCode(...header.subarray(1, 4)) !== "PNG") return [];
+  return [header[24] === 16 && "The browser made 8 bits of the 16 bits of each sample.", header[25] & 4 && "What is transparent stands on white."];
 }
 
 // One channel if every pixel is gray, otherwise red, green and blue.
@@ -89,12 +114,6 @@ async function readSignal(file, name) {
   return readSound(bytes) ?? (/\.(csv|txt|tsv)$/i.test(name) || file.type.startsWith("text/") ? readNumbers(new TextDecoder().decode(bytes)) : null);
 }
 
-async function askPython(host, file, name) {
-  if (!host.live) throw new RangeError(`This page cannot read ${name}. It reads PNG, JPEG, WebP, GIF, WAV, and CSV files of numbers.`);
-  const { name: title, samples, note } = await host.ask("open", { name, file: new NdArray([file.size], new Uint8Array(await file.arrayBuffer())) });
-  return { title, samples, note };
-}
-
 // Listen for files that are dropped on an element or pasted into the page.
 export function listenForFiles(app, element, take) {
   const stop = (event) => {
@@ -105,7 +124,8 @@ export function listenForFiles(app, element, take) {
   for (const type of ["dragover", "dragleave"]) element.addEventListener(type, stop);
   element.addEventListener("drop", (event) => {
     stop(event);
-    if (event.dataTransfer.files.length) take(event.dataTransfer.files[0]);
+    const [file] = event.dataTransfer.files;
+    if (file && !isSavedState(file)) take(file); // the page itself takes states
   });
   const paste = (event) => {
     const [file] = event.clipboardData?.files ?? [];

@@ -2,9 +2,11 @@
 
 import { pythonOf } from "./kernel_descriptions.js";
 
+// `each`: one kernel filters every channel by itself; several of them give outputs of shape (kernels, channels, ...).
 // `kernels[out][in]` as the state describes them; `setting` as in `Problem`; `channels`: of the input; `ndim`: its axes.
-export function pythonCall({ operation, kernels, setting, channels, ndim }) {
+export function pythonCall({ operation, kernels, setting, channels, ndim, each }) {
   const several = channels > 1 || kernels.length > 1;
+  const banked = several && !each;
   const spatial = ndim === 2 ? "rows, columns" : "samples";
   const lines = ["import faltung as fa"];
   if (setting.kind === "transposed") lines.push("import numpy as np");
@@ -14,10 +16,14 @@ export function pythonCall({ operation, kernels, setting, channels, ndim }) {
     lines.push("", "def causal(k):  # with its origin moved: no output needs a later sample",
       `    return fa.Kernel(k.taps, origin=${operation === "convolve" ? "0" : "len(k.taps) - 1"})`, "");
   }
-  const rows = kernels.map((row) => (several ? row.concat(Array(channels - row.length).fill(row.at(-1))) : row).map(name));
-  lines.push(several ? `k = fa.Bank.stack([${rows.map((row) => `[${row.join(", ")}]`).join(", ")}])` : `k = ${rows[0][0]}`);
-  const given = several ? ["channel_axis=0"] : [];
-  lines.push(...(setting.kind === "transposed" ? transposedLines(operation, setting, given, ndim) : [`y = fa.${operation}(x, k, ${plainOptions(setting, given).join(", ")})`]));
+  const rows = kernels.map((row) => (banked ? row.concat(Array(channels - row.length).fill(row.at(-1))) : row).map(name));
+  const given = each ? ["axes=(1, 2)"] : several ? ["channel_axis=0"] : [];
+  const call = setting.kind === "transposed" ? transposedLines(operation, setting, given, ndim) : [`y = fa.${operation}(x, k, ${plainOptions(setting, given).join(", ")})`];
+  if (each && rows.length > 1) {
+    lines.push("ys = []", `for k in (${rows.map(([kernel]) => kernel).join(", ")}):`, ...[...call, "ys.append(y)"].map((line) => `    ${line}`));
+  } else {
+    lines.push(banked ? `k = fa.Bank.stack([${rows.map((row) => `[${row.join(", ")}]`).join(", ")}])` : `k = ${rows[0][0]}`, ...call);
+  }
   return lines.join("\n");
 }
 

@@ -46,6 +46,17 @@ export class SignalView {
     this.#drawOverlay();
   }
 
+  // The curve without marks.
+  unmarked() {
+    const { width, height } = this.base;
+    const canvas = h("canvas", { width, height });
+    const context = canvas.getContext("2d");
+    context.fillStyle = getComputedStyle(this.box).backgroundColor;
+    context.fillRect(0, 0, width, height);
+    context.drawImage(this.base, 0, 0);
+    return canvas;
+  }
+
   close() {
     this.observer.disconnect();
   }

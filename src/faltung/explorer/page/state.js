@@ -76,16 +76,22 @@ export class Store {
 
   // Take over what `toText` wrote. What is not a state, or of another type, is left out and returned by name.
   fromText(text) {
-    const refused = [];
-    const state = structuredClone(this.first);
-    for (const part of text.split("&").filter(Boolean)) {
+    return this.#take(text.split("&").filter(Boolean).map((part) => {
       const [key, raw] = [part.slice(0, part.indexOf("=")), part.slice(part.indexOf("=") + 1)];
-      const value = Object.hasOwn(state, key) ? readLike(this.kinds[key], raw) : undefined;
-      if (value === undefined) refused.push(key || part);
-      else state[key] = value;
-    }
+      return [key || part, Object.hasOwn(this.kinds, key) ? readLike(this.kinds[key], raw) : undefined];
+    }));
+  }
+
+  // Take over values by name, such as those of a saved state; like `fromText`.
+  fromValues(values) {
+    return this.#take(Object.entries(values).map(([key, value]) => [key, Object.hasOwn(this.kinds, key) && isLike(this.kinds[key], value) ? value : undefined]));
+  }
+
+  #take(entries) {
+    const state = structuredClone(this.first);
+    for (const [key, value] of entries) if (value !== undefined) state[key] = value;
     this.set(state);
-    return refused;
+    return entries.filter(([, value]) => value === undefined).map(([key]) => key);
   }
 }
 
@@ -100,9 +106,12 @@ function readLike(example, raw) {
   if (typeof example === "string") return text;
   try {
     const value = JSON.parse(text);
-    const fits = example === null || (typeof value === typeof example && Array.isArray(value) === Array.isArray(example));
-    return fits && (value !== null || example === null) ? value : undefined;
+    return isLike(example, value) ? value : undefined;
   } catch {
     return undefined;
   }
+}
+
+function isLike(example, value) {
+  return example === null || (value !== null && typeof value === typeof example && Array.isArray(value) === Array.isArray(example));
 }

@@ -16,7 +16,8 @@ export class TapTable {
     this.resizing = [["row", 0], ["column", 1]].map(([name, axis]) => h("span", { class: "resize" }, `${name}s `,
       button("−", () => this.#resize(axis, -1), { "aria-label": `One ${name} less` }), button("+", () => this.#resize(axis, 1), { "aria-label": `One ${name} more` })));
     this.hint = h("small", {}, "Type a number, such as 0.5 or 1/9. The arrow keys go from tap to tap; O makes a tap the origin.");
-    this.element = h("div", { class: "tap-table" }, h("div", { class: "scrolled" }, this.table), h("div", { class: "row" }, this.resizing, this.placing), this.hint);
+    this.refused = h("small", { class: "wrong", role: "alert" });
+    this.element = h("div", { class: "tap-table" }, h("div", { class: "scrolled" }, this.table), this.refused, h("div", { class: "row" }, this.resizing, this.placing), this.hint);
     this.shape = "";
   }
 
@@ -49,6 +50,7 @@ export class TapTable {
     this.sides = this.cells.map(() => h("th", { scope: "row" }));
     const head = h("tr", {}, h("td", { class: "corner" }), this.heads);
     const lines = this.cells.map((line, row) => h("tr", {}, this.sides[row], line.map((input) => h("td", {}, input))));
+    this.table.classList.toggle("many", columns > 3);
     this.table.replaceChildren(this.caption, h("thead", {}, head), h("tbody", {}, lines));
   }
 
@@ -56,6 +58,7 @@ export class TapTable {
     const input = h("input", { type: "text", inputmode: "decimal", autocomplete: "off" });
     input.addEventListener("change", () => {
       const value = numberFrom(input.value);
+      this.refused.textContent = value === null ? `“${input.value.slice(0, 20)}” is no number up to 1e9 in size, so the tap stays ${trueMinus(this.taps[row][column])}.` : "";
       if (value === null) input.value = String(this.taps[row][column]);
       else this.#write((taps) => { taps[row][column] = value; });
     });

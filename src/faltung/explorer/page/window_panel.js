@@ -18,31 +18,31 @@ export class WindowPanel {
   }
 
   // `windows`: for each operation shown, { operation, windows: one for each channel, position, dilation, origin, bias };
-  // `names`: of the channels; `channel`: the one whose tables are shown if not all are; `range`: of the samples' colours.
-  show(views, { names, channel, scale, range }) {
+  // `names`: of the channels, in the titles if they are `named`; `channel`: the one whose tables are shown if not all are; `range`: of the samples' colours.
+  show(views, { names, named, channel, scale, range }) {
     const shown = views.length > 1 || views[0].windows[0].taps.data.length > MOST_OF_ALL ? [Math.min(channel, names.length - 1)] : [...names.keys()];
     const most = Math.max(5, Math.min(11, Math.floor(Math.sqrt(MOST_CELLS / (3 * views.length * shown.length)))) | 1);
-    const key = views.map(({ operation, windows }) => `${operation} ${windows.length} ${windows[0].taps.shape}`).join() + most + shown;
+    const key = views.map(({ operation, windows }) => `${operation} ${windows.length} ${windows[0].taps.shape}`).join() + most + (named ? shown.map((index) => names[index]) : shown);
     const other = key !== this.key;
-    if (other) this.#build(views, names, shown);
+    if (other) this.#build(views, names, named, shown);
     this.key = key;
     views.forEach((view, index) => this.rows[index].show(view, { names, scale, range, most }));
     if (other) for (const row of this.rows) row.begin();
   }
 
-  #build(views, names, shown) {
-    this.rows = views.map(({ operation, windows }) => new OperationRow(operation, names, shown, windows[0].taps.ndim));
+  #build(views, names, named, shown) {
+    this.rows = views.map(({ operation, windows }) => new OperationRow(operation, names, named, shown, windows[0].taps.ndim));
     this.element.replaceChildren(...this.rows.map(({ element }) => element));
   }
 }
 
 // The tables and the equation of one operation.
 class OperationRow {
-  constructor(operation, names, shown, ndim) {
+  constructor(operation, names, named, shown, ndim) {
     Object.assign(this, { operation, shown });
     const laid = operation === "convolve" ? "kernel, flipped" : "kernel, as it is";
     this.channels = shown.map((index) => names[index]).map((name) => ({
-      samples: new NumberTable(names.length > 1 ? `samples, ${name}` : "samples", "samples"),
+      samples: new NumberTable(named ? `samples, ${name}` : "samples", "samples"),
       taps: new NumberTable(laid, `taps ${operation}`),
       products: new NumberTable("products", "products"),
     }));
@@ -78,7 +78,7 @@ class OperationRow {
     const hidden = rows.length < (shape.length === 2 ? shape[0] : 1) || columns.length < width;
     const others = this.shown.length < windows.length ? ` The tables show ${names[this.shown[0]]}; choose another channel at the left, under Channels.` : "";
     this.note.textContent = hidden
-      ? `Shown are the ${shape.length === 2 ? `${rows.length} × ` : ""}${columns.length} taps around the origin; the sum counts all ${shape.join(" × ")}.${others}` : others;
+      ? `Shown are the ${shape.length === 2 ? `${rows.length} × ` : ""}${columns.length} taps around the origin: scroll in a table to see them; the sum counts all ${shape.join(" × ")}.${others}` : others;
   }
 
   #writeEquation(windows, position, names) {
