@@ -104,4 +104,4 @@ def quiet_page(browser):
     yield page
     heard = [*noise.heard]
     context.close()
-    assert heard == []
+    assert heard == [], heard

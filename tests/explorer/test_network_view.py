@@ -208,7 +208,7 @@ def test_from_network_to_number_and_back_without_losing_place(opened, example):
     assert page.locator(".channel").is_visible()
     page.keyboard.press("Escape")
     page.locator(".layers").wait_for()
-    assert page.evaluate("document.scrollingElement.scrollTop") == pytest.approx(scrolled, abs=60)
+    until(page, lambda: page.evaluate("document.scrollingElement.scrollTop") == pytest.approx(scrolled, abs=60))
     assert tile.evaluate("(tile) => tile === tile.getRootNode().activeElement")
     page.get_by_role("button", name="Forward").click()
     page.locator(".partial").first.wait_for()
@@ -397,7 +397,9 @@ def test_a_dragged_input_is_drawn_before_python_answers(opened, example):
     pixels = (
         "() => { const root = document.querySelector('#explorer').shadowRoot;"
         " const canvas = root.querySelector('.network-input canvas');"
-        " const { data } = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);"
+        " const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext('2d', { willReadFrequently: true });"
+        " copy.drawImage(canvas, 0, 0);"
+        " const { data } = copy.getImageData(0, 0, canvas.width, canvas.height);"
         " return [canvas.width, [...data].filter((_, index) => index % 4 === 0)]; }"
     )
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 import faltung as fa
+from faltung.explorer.es_module import _add
 from faltung.explorer.packing import DTYPES, pack, unpack
 
 numbers = st.integers(-(2**53), 2**53) | st.floats()
@@ -73,25 +74,20 @@ def test_whatever_comes_is_a_value_or_a_sentence(value, data):
 
 
 def test_the_page_reads_and_writes_the_same(browser):
-    from faltung.explorer.es_module import page_source
-
     packed, data = pack(
         {"a": np.float64([[1, math.nan], [-0.0, 1e300]]), "b": [math.inf, -math.inf, 7], "c": np.uint8([3])}
     )
     page = browser.new_page()
-    source = (
-        (page_source("array.js") + page_source("packed.js"))
-        .replace("export ", "")
-        .replace('import { NdArray } from "./array.js";', "")
-    )
+    parts = {}
+    _add("packed.js", parts, ())
     again = page.evaluate(
         """([source, value, data]) => {
-            const { pack, unpack } = new Function(`${source}; return { pack, unpack };`)();
+            const { pack, unpack } = new Function(`${source}; return module_packed;`)();
             const bytes = new Uint8Array([0, ...data]);  // hosts place their buffers anywhere
             const [packed, raw] = pack(unpack(value, new DataView(bytes.buffer, 1)));
             return [packed, [...raw]];
         }""",
-        [source, packed, [*data]],
+        ["\n".join(parts.values()), packed, [*data]],
     )
     page.close()
     assert again[0] == packed

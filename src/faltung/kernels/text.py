@@ -44,7 +44,8 @@ def spell(value: object) -> str:
         return repr(complex(value))
     if isinstance(value, float | np.floating):
         number = float(value)
-        return str(int(number)) if number.is_integer() and abs(number) < 1e15 else repr(number)
+        whole = number.is_integer() and abs(number) < 1e15 and repr(number) != "-0.0"
+        return str(int(number)) if whole else repr(number)
     return str(value)
 
 
