@@ -397,7 +397,8 @@ def test_a_dragged_input_is_drawn_before_python_answers(opened, example):
     pixels = (
         "() => { const root = document.querySelector('#explorer').shadowRoot;"
         " const canvas = root.querySelector('.network-input canvas');"
-        " const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext('2d', { willReadFrequently: true });"
+        " const copy = new OffscreenCanvas(canvas.width, canvas.height)"
+        "   .getContext('2d', { willReadFrequently: true });"
         " copy.drawImage(canvas, 0, 0);"
         " const { data } = copy.getImageData(0, 0, canvas.width, canvas.height);"
         " return [canvas.width, [...data].filter((_, index) => index % 4 === 0)]; }"
