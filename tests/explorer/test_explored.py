@@ -238,6 +238,21 @@ def test_a_saved_state_is_shown(tmp_path):
             fa.explore(path)
 
 
+def test_what_the_page_saves_can_be_opened(quiet_page, saved, tmp_path):
+    quiet_page.goto(
+        saved(fa.explore(IMAGE, views=["filter", "algebra"])) + "#filter.mode=wrap&filter.output_padding=1"
+    )
+    with quiet_page.expect_download() as download:
+        quiet_page.get_by_role("button", name="Save state").click()
+    path = tmp_path / "faltung-state.json"
+    download.value.save_as(path)
+    state = json.loads(path.read_text())
+    assert {"view", "filter.plan_size"} <= {*state}
+    address = fa.explore(path).content()["address"].split("&")
+    assert {"filter.mode=wrap", "filter.output_padding=1"} <= {*address}
+    assert len(address) == len(state)
+
+
 # ---- the page
 
 

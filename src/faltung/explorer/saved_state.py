@@ -12,7 +12,7 @@ from faltung.explorer.small_json import small_json
 
 __all__ = ["is_saved_state", "saved_state"]
 
-_KEY = re.compile(r"[A-Za-z]+(\.[A-Za-z0-9]+)*")
+_KEY = re.compile(r"\w+(\.\w+)*", re.ASCII)
 
 
 def is_saved_state(path: Path) -> bool:
