@@ -3,37 +3,18 @@
 import { extent } from "./array.js";
 import { colour, ink, paint, paintColours, rangeFor } from "./colours.js";
 import { format, h } from "./dom.js";
+import { SampleView } from "./sample_view.js";
 
 const SMALLEST_CELL_WITH_NUMBER = 44; // CSS pixels
 const SMALLEST_FRAME = 14; // a frame that is smaller gets a ring around it
 
-export class MapView {
-  // `label`: what the picture shows, for those who do not see it. `onhover([row, column] or null)` follows the pointer and
-  // the arrow keys; `onpick([row, column])` a click or Enter. `margin`: samples drawn around the array (its extension).
-  constructor({ label, onhover, onpick, height = 320 }) {
-    this.base = h("canvas", { class: "map-base", "aria-hidden": "true" });
-    this.overlay = h("canvas", { class: "map-overlay", role: "img", "aria-label": label, tabindex: onhover || onpick ? "0" : null });
-    this.caption = h("figcaption", {});
-    this.box = h("div", { class: "map-box", style: `height:${height}px` }, this.base, this.overlay);
-    this.element = h("figure", { class: "map" }, this.box, this.caption);
-    this.onhover = onhover;
-    this.onpick = onpick;
+export class MapView extends SampleView {
+  constructor(options) {
+    super(options);
     this.onlook = null; // (position in the middle, zoom): the user enlarged or moved the picture
-    this.boxes = [];
     this.zoom = 1;
     this.centre = null; // [row, column] in the middle of the box; null: the middle of the array
-    this.cursor = null;
     this.#listen();
-    this.observer = new ResizeObserver(() => this.draw());
-    this.observer.observe(this.box);
-  }
-
-  get label() {
-    return this.overlay.getAttribute("aria-label");
-  }
-
-  set label(text) {
-    this.overlay.setAttribute("aria-label", text);
   }
 
   // Show samples: one array of rows and columns, or three of them (red, green, blue; 0 to 255 or 0 to 1 as `range` says).
@@ -56,23 +37,12 @@ export class MapView {
     this.draw();
   }
 
-  // Frames over the picture: [{start: [row, column], stop: [row, column], kind}], in positions of the array (not counting
-  // the origin); kind is a class of the style sheet's marks: "window", "output", "reach" or "field".
-  mark(boxes) {
-    this.boxes = boxes;
-    this.#drawOverlay();
-  }
-
   // The samples of the array itself, one pixel each, without extension, frames and zoom.
   unmarked() {
     const { start, stop } = this.inside ?? { start: this.origin, stop: this.channels[0].shape.map((length, axis) => this.origin[axis] + length) };
     const canvas = h("canvas", { width: stop[1] - start[1], height: stop[0] - start[0] });
     canvas.getContext("2d").drawImage(this.picture, this.origin[1] - start[1], this.origin[0] - start[0]);
     return canvas;
-  }
-
-  close() {
-    this.observer.disconnect();
   }
 
   // Bring a position into the middle, at a zoom.
@@ -84,11 +54,7 @@ export class MapView {
 
   draw() {
     if (!this.channels || !this.box.clientWidth) return;
-    const ratio = window.devicePixelRatio || 1;
-    for (const canvas of [this.base, this.overlay]) {
-      const [width, height] = [Math.round(this.box.clientWidth * ratio), Math.round(this.box.clientHeight * ratio)];
-      if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
-    }
+    const ratio = this.fitCanvases();
     const place = this.#place();
     const context = this.base.getContext("2d");
     context.clearRect(0, 0, this.base.width, this.base.height);
@@ -97,7 +63,7 @@ export class MapView {
     context.drawImage(this.picture, place.left, place.top, columns * place.cell, rows * place.cell);
     if (this.inside) this.#dimOutside(context, place);
     if (place.cell >= SMALLEST_CELL_WITH_NUMBER * ratio && this.channels.length === 1) this.#writeNumbers(context, place);
-    this.#drawOverlay();
+    this.drawOverlay();
   }
 
   // Position of the sample under a point of the page; null outside.
@@ -170,7 +136,7 @@ export class MapView {
     }
   }
 
-  #drawOverlay() {
+  drawOverlay() {
     if (!this.channels || !this.overlay.width) return;
     const context = this.overlay.getContext("2d");
     context.clearRect(0, 0, this.overlay.width, this.overlay.height);
@@ -193,17 +159,11 @@ export class MapView {
     }
   }
 
-  #move(position) {
-    if (String(position) === String(this.cursor)) return;
-    this.cursor = position;
-    this.onhover?.(position);
-  }
-
   #listen() {
     const overlay = this.overlay;
     overlay.addEventListener("pointermove", (event) => {
       if (this.dragging && this.zoom > 1) this.#drag(event);
-      else this.#move(this.positionAt(event.clientX, event.clientY));
+      else this.move(this.positionAt(event.clientX, event.clientY));
     });
     overlay.addEventListener("pointerdown", (event) => {
       this.dragging = [event.clientX, event.clientY, false];
@@ -216,7 +176,7 @@ export class MapView {
     });
     overlay.addEventListener("pointerleave", () => {
       this.dragging = null;
-      this.#move(null);
+      this.move(null);
     });
     overlay.addEventListener("wheel", (event) => {
       if (!event.ctrlKey && !event.metaKey && overlay.getRootNode().activeElement !== overlay) return; // the page scrolls
@@ -261,7 +221,7 @@ export class MapView {
       const by = event.shiftKey ? 10 : 1;
       const from = this.cursor ?? middle;
       const clip = (value, axis) => Math.min(this.origin[axis] + this.channels[0].shape[axis] - 1, Math.max(this.origin[axis], value));
-      this.#move([0, 1].map((axis) => clip(from[axis] + by * steps[event.key][axis], axis)));
+      this.move([0, 1].map((axis) => clip(from[axis] + by * steps[event.key][axis], axis)));
     } else if (event.key === "Enter" || event.key === " ") {
       if (this.cursor) this.onpick?.(this.cursor);
     } else if (event.key === "+" || event.key === "=") this.#zoomBy(1.5, this.cursor ?? middle);

@@ -2,29 +2,17 @@
 
 import { extent } from "./array.js";
 import { format, h, trueMinus } from "./dom.js";
+import { SampleView } from "./sample_view.js";
 
 const LEFT = 52; // room for the numbers beside the lines, in CSS pixels
 const BELOW = 22;
 
-// It is used as a `MapView` is, with positions that are lists of one number.
-export class SignalView {
-  constructor({ label, onhover, onpick, height = 320 }) {
-    this.base = h("canvas", { class: "map-base", "aria-hidden": "true" });
-    this.overlay = h("canvas", { class: "map-overlay", role: "img", "aria-label": label, tabindex: onhover || onpick ? "0" : null });
-    this.caption = h("figcaption", {});
-    this.box = h("div", { class: "map-box", style: `height:${height}px` }, this.base, this.overlay);
-    this.element = h("figure", { class: "map signal" }, this.box, this.caption);
-    this.onhover = onhover;
-    this.onpick = onpick;
-    this.boxes = [];
-    this.cursor = null;
+// Positions are lists of one number. A mark may have `taps`, which are drawn as stems from `start` on, `step` samples apart.
+export class SignalView extends SampleView {
+  constructor(options) {
+    super(options);
+    this.element.classList.add("signal");
     this.#listen();
-    this.observer = new ResizeObserver(() => this.draw());
-    this.observer.observe(this.box);
-  }
-
-  set label(text) {
-    this.overlay.setAttribute("aria-label", text);
   }
 
   // `origin`: position of the first sample; `inside`: { start, stop } of what is not an extension; `range`: of the numbers.
@@ -40,12 +28,6 @@ export class SignalView {
     this.draw();
   }
 
-  // As in `MapView`; a mark may have `taps`, which are drawn as stems from `start` on, `step` samples apart.
-  mark(boxes) {
-    this.boxes = boxes;
-    this.#drawOverlay();
-  }
-
   // The curve without marks.
   unmarked() {
     const { width, height } = this.base;
@@ -57,21 +39,13 @@ export class SignalView {
     return canvas;
   }
 
-  close() {
-    this.observer.disconnect();
-  }
-
   draw() {
     if (!this.channels || !this.box.clientWidth) return;
-    const ratio = window.devicePixelRatio || 1;
-    for (const canvas of [this.base, this.overlay]) {
-      const [width, height] = [Math.round(this.box.clientWidth * ratio), Math.round(this.box.clientHeight * ratio)];
-      if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, { width, height });
-    }
+    this.fitCanvases();
     const context = this.#context(this.base);
     this.channels.forEach((channel, index) => this.#drawChannel(context, channel.data, index));
     this.#drawAxis(context);
-    this.#drawOverlay();
+    this.drawOverlay();
   }
 
   #context(canvas) {
@@ -146,7 +120,7 @@ export class SignalView {
     }
   }
 
-  #drawOverlay() {
+  drawOverlay() {
     if (!this.channels || !this.overlay.width) return;
     const context = this.#context(this.overlay);
     const below = this.box.clientHeight - BELOW;
@@ -181,15 +155,9 @@ export class SignalView {
     return at >= 0 && at < this.channels[0].data.length ? [at + this.origin[0]] : null;
   }
 
-  #move(position) {
-    if (String(position) === String(this.cursor)) return;
-    this.cursor = position;
-    this.onhover?.(position);
-  }
-
   #listen() {
-    this.overlay.addEventListener("pointermove", (event) => this.#move(this.positionAt(event.clientX)));
-    this.overlay.addEventListener("pointerleave", () => this.#move(null));
+    this.overlay.addEventListener("pointermove", (event) => this.move(this.positionAt(event.clientX)));
+    this.overlay.addEventListener("pointerleave", () => this.move(null));
     this.overlay.addEventListener("click", (event) => {
       const position = this.positionAt(event.clientX);
       if (position) this.onpick?.(position);
@@ -203,7 +171,7 @@ export class SignalView {
     const from = this.cursor?.[0] ?? (this.origin[0] + last) >> 1;
     const by = event.shiftKey ? 10 : 1;
     const to = { ArrowLeft: from - by, ArrowRight: from + by, Home: this.origin[0], End: last }[event.key];
-    if (to !== undefined) this.#move([Math.min(last, Math.max(this.origin[0], to))]);
+    if (to !== undefined) this.move([Math.min(last, Math.max(this.origin[0], to))]);
     else if ((event.key === "Enter" || event.key === " ") && this.cursor) this.onpick?.(this.cursor);
     else return;
     event.preventDefault();
