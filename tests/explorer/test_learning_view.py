@@ -15,7 +15,6 @@ import torch
 from PIL import Image
 
 import faltung as fa
-from faltung.datasets.dataset import Dataset, Split
 from faltung.errors import FaltungError
 from faltung.explorer.explored import Explorer
 from faltung.explorer.filter_subject import FilterSubject
@@ -36,21 +35,9 @@ from faltung.networks import ConvClassifier, DenseClassifier
 from faltung.networks.batches import tensors
 from faltung.networks.generator import ConvGenerator
 from faltung.networks.stored import load
+from rows_and_columns import SPLIT
 
 SAMPLES = {sample.name: sample.samples[0].astype(float) for sample in sample_inputs() if sample.samples.ndim == 3}
-
-
-def _part(count: int, seed: int) -> Dataset:
-    """Bright rows are class 0, bright columns class 1."""
-    generator = np.random.default_rng(seed)
-    images = generator.integers(0, 40, (count, 1, 8, 8), dtype=np.uint8)
-    labels = np.arange(count) % 2
-    for image, label, place in zip(images, labels, generator.integers(1, 7, count), strict=True):
-        image[(0, slice(None), place) if label else (0, place)] += 180
-    return Dataset(images, labels, ("row", "column"))
-
-
-SPLIT = Split(_part(48, 1), _part(16, 2), _part(24, 3), "rows and columns")
 
 
 EPOCHS = 4

@@ -18,7 +18,6 @@ import pytest
 import faltung as fa
 from faltung.cli.learn import learn
 from faltung.cli.main import main
-from faltung.datasets.dataset import Dataset, Split
 from faltung.datasets.embedded import load_embedded
 from faltung.datasets.reading import load
 from faltung.errors import ArgumentError, FaltungError
@@ -39,19 +38,8 @@ from faltung.learn.tasks.generation.generators import generator_recipe
 from faltung.learn.trainer import Trainer
 from faltung.networks import ConvClassifier, DenseClassifier
 from faltung.networks.generator import DenseGenerator
+from rows_and_columns import SPLIT, labelled_part
 
-
-def _part(count: int, seed: int) -> Dataset:
-    """Bright rows are class 0, bright columns class 1."""
-    generator = np.random.default_rng(seed)
-    images = generator.integers(0, 40, (count, 1, 8, 8), dtype=np.uint8)
-    labels = np.arange(count) % 2
-    for image, label, place in zip(images, labels, generator.integers(1, 7, count), strict=True):
-        image[(0, slice(None), place) if label else (0, place)] += 180
-    return Dataset(images, labels, ("row", "column"))
-
-
-SPLIT = Split(_part(48, 1), _part(16, 2), _part(24, 3), "rows and columns")
 PLAIN = {"threads": 1, "device": "cpu", "precision": "float32"}
 SHORT = {"epochs": 2, "batch_size": 16, "curve": False, "splits": 1, **PLAIN}
 CANDIDATES = {"dense": lambda: DenseClassifier(sample_shape=(1, 8, 8), classes=2, widths=(4,))}
@@ -86,7 +74,7 @@ def _stop_after(name: str, epoch: int):
 @pytest.fixture(scope="module")
 def stripes(tmp_path_factory) -> Path:
     file = tmp_path_factory.mktemp("data") / "stripes.npz"
-    part = _part(90, 4)
+    part = labelled_part(90, 4)
     np.savez(file, x=part.samples[:, 0], y=part.labels)
     return file
 
@@ -149,7 +137,7 @@ def test_a_run_on_arrays_is_resumed_with_the_arrays(tmp_path):
         run("classify", SPLIT, out=tmp_path, on_epoch=_stop_after("convolutional", 1), **SHORT)
     with pytest.raises(ArgumentError, match=r"split: .* made of arrays, got none\. Call faltung\.learn\.resume\(fol"):
         resume(tmp_path)
-    other = dataclasses.replace(SPLIT, test=_part(24, 9))
+    other = dataclasses.replace(SPLIT, test=labelled_part(24, 9))
     with pytest.raises(ArgumentError, match="resume: expected the data set as it was when the run began"):
         resume(tmp_path, other)
     assert len(resume(tmp_path, SPLIT, device="cpu").outcomes) == 3
