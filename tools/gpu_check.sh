@@ -10,7 +10,8 @@ set -u
 cd "$(dirname "$0")/.."
 out=$(mkdir -p "${OUT:-build/gpu}" && cd "${OUT:-build/gpu}" && pwd)
 python=${PYTHON:-python3}
-export PYTHONPATH="$PWD/src${PYTHONPATH:+:$PYTHONPATH}"
+export PYTHONPATH="$PWD/src:$PWD/tests${PYTHONPATH:+:$PYTHONPATH}"
+export FALTUNG_CACHE="${FALTUNG_CACHE:-$out/cache}"
 
 for package in torch numpy llvmlite pytest; do
     if ! "$python" -c "import $package" 2> /dev/null; then
@@ -24,7 +25,9 @@ if ! "$python" -c "import sys, torch; sys.exit(not torch.cuda.is_available())"; 
 fi
 
 started=$SECONDS
-timeout 210 "$python" -m pytest -p no:cacheprovider -rs tests/tensors/test_cuda.py > "$out/tests.txt" 2>&1
+# Without what the other tests need: their fixtures, plugins, and the versions of torch that warn of nothing.
+timeout 210 "$python" -m pytest --noconftest -p no:cacheprovider -o addopts= -o filterwarnings=default \
+    -q -rs --tb=short --durations=10 tests/tensors/test_cuda.py > "$out/tests.txt" 2>&1
 tests=$?
 tail -n 3 "$out/tests.txt"
 
