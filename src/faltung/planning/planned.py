@@ -157,6 +157,8 @@ class Planned:
 
     # Checks the arguments of a call and runs the plan. It is set by `faltung.run.entry`, on a higher floor.
     execute: ClassVar[Callable[[Any, Any, Any, int | None, Any, Any], Any]]
+    # Checks and filters small arrays like the one before, all in machine code. The runner makes it in the first call.
+    ready: Any = None
     # Makes the runner of a plan: its machine code and tables. It is set by the same module.
     make_runner: ClassVar[Callable[[Any], Any]]
 
@@ -192,6 +194,10 @@ class Planned:
         copy = object.__new__(type(self))
         vars(copy).update(vars(self))
         return type(self).make_runner(copy)
+
+    def keep_ready(self, ready: Any) -> None:
+        """Let calls with arrays like the one before take a shorter way."""
+        vars(self)["ready"] = ready
 
     @property
     def method(self) -> str:

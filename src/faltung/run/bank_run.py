@@ -27,7 +27,7 @@ __all__ = ["BankRunner"]
 class BankRunner:
     """Runs the plan of a bank."""
 
-    single = None
+    ready = None
 
     def __init__(self, plan: BankPlan) -> None:
         self._plan = plan

@@ -35,7 +35,7 @@ class ChannelRunner:
         The plan.
     """
 
-    single = None
+    ready = None
 
     def __init__(self, plan: ChannelPlan) -> None:
         self._plan = plan

@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from faltung.engines.calls.joined import Joined
+from faltung.engines.calls.array_call import ArrayCall
 from faltung.errors import ArgumentError, ArgumentTypeError
 from faltung.ground.arrays import as_array, carried, is_masked_array
+from faltung.ground.scratch import take
 from faltung.ground.threads import worker_count
 from faltung.planning.bank_plan import BankPlan
 from faltung.planning.channel_plan import ChannelPlan
@@ -16,7 +17,6 @@ from faltung.planning.missing_rule import NOTHING_MISSING, MissingRule
 from faltung.planning.planned import Planned
 from faltung.planning.planner import Plan
 from faltung.run.bank_run import BankRunner
-from faltung.run.gathering import address_of
 from faltung.run.kernel_run import KernelRunner
 from faltung.run.validity import keep_missing, valid_samples
 
@@ -30,8 +30,8 @@ class Runner(Protocol):
     """The machine code of a plan, and the tables that stay the same from call to call."""
 
     @property
-    def single(self) -> Joined | None:
-        """One call of machine code that does everything: for contiguous arrays of a single tile, or None."""
+    def ready(self) -> ArrayCall | None:
+        """A call of machine code that checks both arrays and does everything, for small ones; or None."""
 
     def run(self, x: NDArray[Any], out: NDArray[Any], workers: int | None, valid: NDArray[Any] | None) -> None:
         """Fill `out`, which does not overlap `x`; `valid` is False where a sample is missing, or its weight."""
@@ -41,6 +41,16 @@ def execute(
     plan: Planned, x: Any, out: Any = None, workers: int | None = None, mask: Any = None, weights: Any = None
 ) -> NDArray[Any]:
     """Check the arguments of a call, and run the plan; the parameters are those of calling it."""
+    ready = plan.ready
+    if ready is not None and mask is None and weights is None and workers is None:
+        result = np.empty(ready.shape, ready.dtype) if out is None else out
+        if ready.run(x, result, take("ready", ready.room)[0]):  # a small array like the one before
+            return result
+    return _checked(plan, x, out, workers, mask, weights)
+
+
+def _checked(plan: Planned, x: Any, out: Any, workers: int | None, mask: Any, weights: Any) -> NDArray[Any]:
+    """Check the arguments one by one, and fill the result tile by tile."""
     problem = plan.problem
     if type(x) is not np.ndarray or x.shape != problem.shape or x.dtype != problem.dtype:
         if is_masked_array(x):
@@ -56,10 +66,8 @@ def execute(
     if not result.size:
         return result
     runner: Runner = plan.runner
-    single = runner.single
-    # A small array is filled by a single call, which returns 0 unless a sample is not finite.
-    if single is None or out is not None or not x.flags.c_contiguous or single(address_of(x), address_of(result)):
-        _fill(runner, x, result, count, valid, problem.missing)
+    _fill(runner, x, result, count, valid, problem.missing)
+    plan.keep_ready(runner.ready)
     return result
 
 
@@ -72,10 +80,7 @@ def _fill(
     missing: MissingRule,
 ) -> None:
     """Fill the result, which may overlap the input."""
-    single = runner.single
-    if single is not None and single.final and x.flags.c_contiguous and result.flags.c_contiguous:
-        single(address_of(x), address_of(result))  # it reads the whole array before it writes
-    elif not (np.may_share_memory(x, result) or (valid is not None and np.may_share_memory(valid, result))):
+    if not (np.may_share_memory(x, result) or (valid is not None and np.may_share_memory(valid, result))):
         runner.run(x, result, workers, valid)
         if missing.keep_nan:
             keep_missing(missing, x, result, valid)

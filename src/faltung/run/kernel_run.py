@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from faltung.engines.calls.array_call import ArrayCall
 from faltung.ground.lazy import lazy
 from faltung.ground.threads import share, worker_count
 from faltung.planning.planner import Plan
@@ -54,7 +55,11 @@ class KernelRunner:
         self._tiles = tiles_beside(plan)
         self.prepared = Prepared(plan)
         self.small = Small(plan, self.prepared, self._gather, self._tiles)
-        self.single = self.small.single
+
+    @lazy
+    def ready(self) -> ArrayCall | None:
+        """The call for arrays that it checks itself, if they are small."""
+        return self.small.ready
 
     @lazy
     def _missing(self) -> Missing:

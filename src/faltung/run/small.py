@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from faltung.engines.base import Block, call_of
-from faltung.engines.calls.joined import Joined
+from faltung.engines.calls.array_call import ArrayCall, array_call
 from faltung.engines.calls.team import Calls, TileCall, team
 from faltung.ground.lazy import lazy
 from faltung.ground.threads import worker_count
@@ -44,9 +44,19 @@ class Small:
         self._plan, self._prepared, self._gather, self._tiles = plan, prepared, gather, tiles
 
     @lazy
-    def single(self) -> Joined | None:
+    def single(self) -> TileCall | None:
         """The call for a single tile; None if there are more tiles, or if one call cannot do everything."""
         return self._joined(*self._tiles) if len(self._tiles) == 1 else None
+
+    @lazy
+    def ready(self) -> ArrayCall | None:
+        """The call for arrays that it checks itself; None if threads may help, or if there is none."""
+        single, problem, seconds = self.single, self._plan.problem, self._plan.seconds
+        calls = Calls([single], [0]) if single is not None else self.calls if seconds < _ALONE_AWAKE else None
+        if calls is None:
+            return None
+        arrays = (problem.shape, problem.dtype), (problem.result_shape, problem.result)
+        return array_call(*arrays, calls, single is not None and single.final, seconds)
 
     @lazy
     def calls(self) -> Calls | None:

@@ -18,6 +18,7 @@ import numpy as np
 
 from faltung.engines.calls.joined import Joined
 from faltung.ground import scratch
+from faltung.ground.lazy import lazy
 from faltung.ground.threads import start
 from faltung.jit.compile import address, compile_function
 from faltung.jit.target import Target, host
@@ -43,7 +44,7 @@ class TileCall(Joined):
     @property
     def fits(self) -> bool:
         """Whether its scratch fits into that of a thread."""
-        return self._size <= ROOM
+        return self.room <= ROOM
 
     @property
     def code(self) -> tuple[int, int]:
@@ -67,6 +68,11 @@ class Calls:
         self._rows = np.array(rows, np.int64)
         self._keep = parts
         self.rows, self.count = self._rows.ctypes.data, len(rows)
+
+    @lazy
+    def room(self) -> int:
+        """Bytes of scratch, if one thread makes all of them."""
+        return max(part.room for part in self._keep)
 
 
 class Team:

@@ -1,0 +1,298 @@
+"""A call with two arrays whose checks are machine code: Python only makes the result.
+
+What `ctypes` takes to convert four addresses, and Python to find them, is as long as the filtering of a small image.
+So this machine code is a built-in function of the interpreter: it gets the arrays themselves, and reads in their
+headers what they are. It answers True if it has filled the target, and False if anything is not as expected; then the
+target has to be filled in another way::
+
+    header of an array    type | address | ndim | shape | strides | base | dtype | flags
+    table of a call       what all these should be | calls of machine code ...
+"""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import sys
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from faltung.engines.calls.team import Calls
+from faltung.jit.compile import address, compile_function
+from faltung.jit.target import host
+
+__all__ = ["ArrayCall", "array_call"]
+
+#: Bytes before the fields of an array: the reference count and the type.
+_HEAD = object.__basicsize__
+_POINTER = ctypes.sizeof(ctypes.c_void_p)
+#: Flags of an array that is contiguous and aligned in memory, and of one that can be written besides.
+_READ, _WRITTEN = 0x101, 0x501
+#: Predicted seconds from which other threads of the interpreter may run during the call.
+_LONG = 2e-5
+#: The convention of calls with an array of arguments and their number.
+_FASTCALL = 0x80
+
+
+class ArrayCall:
+    """Fills one array from another if both are what they are expected to be.
+
+    Attributes
+    ----------
+    shape, dtype
+        Those of the target.
+    room : int
+        Bytes of scratch.
+    run : callable
+        ``run(source, target, scratch)`` returns whether the target is filled.
+    """
+
+    __slots__ = ("_keep", "dtype", "room", "run", "shape")
+
+    def __init__(self, run: Callable[..., bool], source: _Expected, target: _Expected, calls: Calls) -> None:
+        self.shape, self.dtype, self.room, self.run = target.shape, target.dtype, calls.room, run
+        self._keep = source, target, calls
+
+
+def array_call(
+    source: tuple[tuple[int, ...], np.dtype[Any]],
+    target: tuple[tuple[int, ...], np.dtype[Any]],
+    calls: Calls,
+    in_place: bool,
+    seconds: float,
+) -> ArrayCall | None:
+    """Return the call for arrays of these shapes and dtypes; None if this interpreter is not the usual one.
+
+    Parameters
+    ----------
+    source, target : tuple of shape and dtype
+        The arrays, which are contiguous.
+    calls : Calls
+        What fills the target.
+    in_place : bool
+        Whether source and target may share memory.
+    seconds : float
+        Predicted time.
+    """
+    make = _maker()
+    if make is None:
+        return None
+    expected = [_Expected(*source), _Expected(*target)]
+    row = [id(np.ndarray), _api("PyBool_FromLong"), in_place, calls.rows, calls.count]
+    row += [_api("PyEval_SaveThread"), _api("PyEval_RestoreThread")] if seconds > _LONG else [0, 0]
+    for one in expected:
+        row += one.row
+    table = np.array(row, np.int64)
+    return ArrayCall(make(table), *expected, calls)
+
+
+class _Expected:
+    """What the header of an array should hold; owns what the row points to."""
+
+    def __init__(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> None:
+        self.shape, self.dtype = shape, np.dtype(dtype.str)  # the object that arrays of this dtype usually share
+        self._lengths = np.array(shape, np.intp)
+        bytes_ = math.prod(shape) * dtype.itemsize
+        self.row = [id(self.dtype), len(shape), self._lengths.ctypes.data, bytes_]
+
+
+@cache
+def _maker() -> Callable[[Any], Callable[..., bool]] | None:
+    """Return what makes a built-in function with a table; None where headers of arrays look different."""
+    if sys.implementation.name != "cpython" or _POINTER != 8 or not _headers_are_known():
+        return None
+    code = compile_function(_text(), "fill", [], host())
+    method = _Method(b"fill", address(code), _FASTCALL, None)
+    made = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p, ctypes.py_object, ctypes.c_void_p)
+    new = made(("PyCFunction_NewEx", ctypes.pythonapi))
+
+    def make(table: Any, _keep: object = (code, method)) -> Any:
+        return new(ctypes.addressof(method), table, None)
+
+    return make
+
+
+class _Method(ctypes.Structure):
+    """A row of the interpreter's tables of methods, PyMethodDef."""
+
+    _fields_ = (
+        ("name", ctypes.c_char_p),
+        ("code", ctypes.c_void_p),
+        ("convention", ctypes.c_int),
+        ("doc", ctypes.c_char_p),
+    )
+
+
+def _headers_are_known() -> bool:
+    """Read the headers of some arrays, whose fields are known, as the machine code will."""
+    if np.ndarray.__basicsize__ < _HEAD + 7 * _POINTER:
+        return False
+    samples = np.zeros((3, 4), np.float32), np.zeros((5, 2, 7), np.uint8)[:, ::-1], np.zeros(6, np.complex128)
+    samples[2].flags.writeable = False
+    for array in samples:
+        words = [ctypes.c_int64.from_address(id(array) + _HEAD + 8 * place).value for place in range(7)]
+        data, ndim, lengths, strides, _, dtype, flags = words
+        known = array.flags
+        expected = known.c_contiguous | known.f_contiguous << 1 | known.aligned << 8 | known.writeable << 10
+        if data != array.ctypes.data or ndim & 0xFFFFFFFF != array.ndim or dtype != id(array.dtype):
+            return False
+        if flags & 0x503 != expected:
+            return False
+        if tuple((ctypes.c_int64 * array.ndim).from_address(lengths)) != array.shape:
+            return False
+        if tuple((ctypes.c_int64 * array.ndim).from_address(strides)) != array.strides:
+            return False
+    return True
+
+
+@cache
+def _api(name: str) -> int:
+    """Return the address of a function of the interpreter."""
+    found = ctypes.cast(getattr(ctypes.pythonapi, name), ctypes.c_void_p).value
+    assert found
+    return found
+
+
+def _text() -> str:
+    fields = {"data": 0, "ndim": 8, "lengths": 16, "dtype": 40, "flags": 48}
+    return _CODE.format(type=_HEAD - 8, **{name: _HEAD + place for name, place in fields.items()})
+
+
+_CODE = """
+define internal i1 @differs(ptr %array, ptr %type, ptr %row, i32 %flags) nounwind {{
+entry:
+  %type_at = getelementptr i8, ptr %array, i64 {type}
+  %own_type = load ptr, ptr %type_at, align 8
+  %is_array = icmp eq ptr %own_type, %type
+  br i1 %is_array, label %header, label %yes
+header:
+  %ndim_at = getelementptr i8, ptr %array, i64 {ndim}
+  %lengths_at = getelementptr i8, ptr %array, i64 {lengths}
+  %dtype_at = getelementptr i8, ptr %array, i64 {dtype}
+  %flags_at = getelementptr i8, ptr %array, i64 {flags}
+  %own_ndim = load i32, ptr %ndim_at, align 4
+  %own_lengths = load ptr, ptr %lengths_at, align 8
+  %own_dtype = load i64, ptr %dtype_at, align 8
+  %own_flags = load i32, ptr %flags_at, align 4
+  %ndim_place = getelementptr i64, ptr %row, i64 1
+  %lengths_place = getelementptr i64, ptr %row, i64 2
+  %dtype = load i64, ptr %row, align 8
+  %ndim = load i64, ptr %ndim_place, align 8
+  %lengths = load ptr, ptr %lengths_place, align 8
+  %wide_ndim = sext i32 %own_ndim to i64
+  %same_ndim = icmp eq i64 %wide_ndim, %ndim
+  %same_dtype = icmp eq i64 %own_dtype, %dtype
+  %has = and i32 %own_flags, %flags
+  %same_flags = icmp eq i32 %has, %flags
+  %two = and i1 %same_ndim, %same_dtype
+  %three = and i1 %two, %same_flags
+  br i1 %three, label %look, label %yes
+look:
+  %axis = phi i64 [ 0, %header ], [ %next, %length ]
+  %more = icmp slt i64 %axis, %ndim
+  br i1 %more, label %length, label %no
+length:
+  %own_at = getelementptr i64, ptr %own_lengths, i64 %axis
+  %at = getelementptr i64, ptr %lengths, i64 %axis
+  %own = load i64, ptr %own_at, align 8
+  %expected = load i64, ptr %at, align 8
+  %same = icmp eq i64 %own, %expected
+  %next = add i64 %axis, 1
+  br i1 %same, label %look, label %yes
+yes:
+  ret i1 true
+no:
+  ret i1 false
+}}
+
+define ptr @fill(ptr %self, ptr %arguments, i64 %count) nounwind {{
+entry:
+  %table_at = getelementptr i8, ptr %self, i64 {data}
+  %table = load ptr, ptr %table_at, align 8
+  %answer_at = getelementptr i64, ptr %table, i64 1
+  %answer = load ptr, ptr %answer_at, align 8
+  %as_given = icmp eq i64 %count, 3
+  br i1 %as_given, label %first, label %done
+first:
+  %type = load ptr, ptr %table, align 8
+  %second_at = getelementptr ptr, ptr %arguments, i64 1
+  %third_at = getelementptr ptr, ptr %arguments, i64 2
+  %x = load ptr, ptr %arguments, align 8
+  %out = load ptr, ptr %second_at, align 8
+  %buffer = load ptr, ptr %third_at, align 8
+  %x_row = getelementptr i64, ptr %table, i64 7
+  %out_row = getelementptr i64, ptr %table, i64 11
+  %x_differs = call i1 @differs(ptr %x, ptr %type, ptr %x_row, i32 257)
+  br i1 %x_differs, label %done, label %second
+second:
+  %out_differs = call i1 @differs(ptr %out, ptr %type, ptr %out_row, i32 1281)
+  br i1 %out_differs, label %done, label %apart
+apart:
+  %source_at = getelementptr i8, ptr %x, i64 {data}
+  %target_at = getelementptr i8, ptr %out, i64 {data}
+  %scratch_at = getelementptr i8, ptr %buffer, i64 {data}
+  %source = load ptr, ptr %source_at, align 8
+  %target = load ptr, ptr %target_at, align 8
+  %scratch = load ptr, ptr %scratch_at, align 8
+  %x_bytes_at = getelementptr i64, ptr %table, i64 10
+  %out_bytes_at = getelementptr i64, ptr %table, i64 14
+  %x_bytes = load i64, ptr %x_bytes_at, align 8
+  %out_bytes = load i64, ptr %out_bytes_at, align 8
+  %x_end = getelementptr i8, ptr %source, i64 %x_bytes
+  %out_end = getelementptr i8, ptr %target, i64 %out_bytes
+  %before = icmp ule ptr %x_end, %target
+  %behind = icmp ule ptr %out_end, %source
+  %in_place_at = getelementptr i64, ptr %table, i64 2
+  %in_place = load i64, ptr %in_place_at, align 8
+  %may = icmp ne i64 %in_place, 0
+  %beside = or i1 %before, %behind
+  %allowed = or i1 %beside, %may
+  br i1 %allowed, label %ready, label %done
+ready:
+  %rows_at = getelementptr i64, ptr %table, i64 3
+  %number_at = getelementptr i64, ptr %table, i64 4
+  %save_at = getelementptr i64, ptr %table, i64 5
+  %restore_at = getelementptr i64, ptr %table, i64 6
+  %rows = load ptr, ptr %rows_at, align 8
+  %number = load i64, ptr %number_at, align 8
+  %save = load ptr, ptr %save_at, align 8
+  %restore = load ptr, ptr %restore_at, align 8
+  %brief = icmp eq ptr %save, null
+  br i1 %brief, label %work, label %release
+release:
+  %saved = call ptr %save()
+  br label %work
+work:
+  %thread = phi ptr [ null, %ready ], [ %saved, %release ]
+  br label %call
+call:
+  %index = phi i64 [ 0, %work ], [ %following, %call ]
+  %status = phi i32 [ 0, %work ], [ %all, %call ]
+  %row = getelementptr [3 x i64], ptr %rows, i64 %index
+  %own_table_at = getelementptr i64, ptr %row, i64 1
+  %offset_at = getelementptr i64, ptr %row, i64 2
+  %function = load ptr, ptr %row, align 8
+  %own_table = load ptr, ptr %own_table_at, align 8
+  %offset = load i64, ptr %offset_at, align 8
+  %place = getelementptr i8, ptr %target, i64 %offset
+  %returned = call i32 %function(ptr %source, ptr %place, ptr %scratch, ptr %own_table)
+  %all = or i32 %status, %returned
+  %following = add i64 %index, 1
+  %again = icmp slt i64 %following, %number
+  br i1 %again, label %call, label %worked
+worked:
+  %fine = icmp eq i32 %all, 0
+  br i1 %brief, label %done, label %take
+take:
+  call void %restore(ptr %thread)
+  br label %done
+done:
+  %filled = phi i1 [ false, %entry ], [ false, %first ], [ false, %second ], [ false, %apart ], [ %fine, %worked ], [ %fine, %take ]
+  %wide = zext i1 %filled to i64
+  %object = call ptr %answer(i64 %wide)
+  ret ptr %object
+}}
+"""
