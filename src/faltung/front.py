@@ -5,27 +5,34 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from faltung.doors import door_of
 from faltung.errors import ArgumentError, ArgumentTypeError
 from faltung.ground.arrays import array_of_shape
 from faltung.ground.checks import is_integer
 from faltung.kernels import Bank, CoordinateKernel, Kernel
-from faltung.kernels.grid import GridFunction
+from faltung.kernels.grid import ZERO, GridFunction
+from faltung.planning.kept import plan_before
 from faltung.planning.missing_rule import one_of, planned_with
 from faltung.planning.planned import Planned
-from faltung.planning.question import Options
+from faltung.planning.question import ONE, Options
+from faltung.run.entry import execute
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 __all__ = ["convolve", "correlate", "plan"]
 
+#: Defaults, which are recognised by identity: `==` with an argument of any type may be anything.
+_PROPAGATE, _NORM, _AUTO = "propagate", "norm", "auto"
+
 
 def convolve(
     x: ArrayLike,
     kernel: Kernel | Bank | CoordinateKernel | ArrayLike,
     mode: str | Sequence[str] | Mapping[str, str] | None = None,
-    cval: complex = 0.0,
+    cval: complex = ZERO,
     *,
     shape: str = "same",
     axes: int | Sequence[int] | None = None,
@@ -39,7 +46,7 @@ def convolve(
     nan: str = "propagate",
     mask: ArrayLike | None = None,
     weights: ArrayLike | None = None,
-    min_weight: float = 0.0,
+    min_weight: float = ZERO,
     keep_nan: bool = False,
     accuracy: str = "norm",
     method: str = "auto",
@@ -159,18 +166,17 @@ def convolve(
     >>> fa.convolve(colours, layer, channel_axis=2, stride=2).shape
     (32, 24, 16)
     """
-    steps = (channel_axis, stride, dilation, groups)
-    rest: tuple[Any, ...] = (accuracy, method, weights is not None, min_weight, keep_nan, "dtype", dims)
-    options = Options(True, mode, cval, shape, axes, *steps, dtype, nan, mask is not None, *rest)
-    valid = mask if weights is None else one_of(mask, weights)
-    return door_of(x, kernel).filter(x, kernel, options, out, valid, workers)  # type: ignore[no-any-return]
+    return _filtered(
+        True, x, kernel, mode, cval, shape, axes, dims, channel_axis, stride, dilation, groups,
+        out, dtype, nan, mask, weights, min_weight, keep_nan, accuracy, method, workers,
+    )  # fmt: skip
 
 
 def correlate(
     x: ArrayLike,
     kernel: Kernel | Bank | CoordinateKernel | ArrayLike,
     mode: str | Sequence[str] | Mapping[str, str] | None = None,
-    cval: complex = 0.0,
+    cval: complex = ZERO,
     *,
     shape: str = "same",
     axes: int | Sequence[int] | None = None,
@@ -184,7 +190,7 @@ def correlate(
     nan: str = "propagate",
     mask: ArrayLike | None = None,
     weights: ArrayLike | None = None,
-    min_weight: float = 0.0,
+    min_weight: float = ZERO,
     keep_nan: bool = False,
     accuracy: str = "norm",
     method: str = "auto",
@@ -224,20 +230,17 @@ def correlate(
     >>> fa.correlate(np.array([0.0, 0.0, 1.0, 0.0]), [1.0, 2.0, 3.0])
     array([0., 3., 2., 1.])
     """
-    steps = (channel_axis, stride, dilation, groups)
-    missing: tuple[Any, ...] = (weights is not None, min_weight, keep_nan, "dtype", dims)
-    options = Options(
-        False, mode, cval, shape, axes, *steps, dtype, nan, mask is not None, accuracy, method, *missing
-    )
-    valid = mask if weights is None else one_of(mask, weights)
-    return door_of(x, kernel).filter(x, kernel, options, out, valid, workers)  # type: ignore[no-any-return]
+    return _filtered(
+        False, x, kernel, mode, cval, shape, axes, dims, channel_axis, stride, dilation, groups,
+        out, dtype, nan, mask, weights, min_weight, keep_nan, accuracy, method, workers,
+    )  # fmt: skip
 
 
 def plan(
     x: ArrayLike | tuple[int, ...],
     kernel: Kernel | Bank | CoordinateKernel | ArrayLike,
     mode: str | Sequence[str] | Mapping[str, str] | None = None,
-    cval: complex = 0.0,
+    cval: complex = ZERO,
     *,
     shape: str = "same",
     axes: int | Sequence[int] | None = None,
@@ -251,7 +254,7 @@ def plan(
     nan: str = "propagate",
     mask: ArrayLike | bool = False,
     weights: ArrayLike | bool = False,
-    min_weight: float = 0.0,
+    min_weight: float = ZERO,
     keep_nan: bool = False,
     accuracy: str = "norm",
     method: str = "auto",
@@ -315,5 +318,52 @@ def plan(
     return door_of(x, kernel).plan(x, kernel, options, effort)  # type: ignore[no-any-return]
 
 
-GridFunction.apply = staticmethod(convolve)
+def _filtered(
+    reflected: bool,
+    x: Any,
+    kernel: Any,
+    mode: Any,
+    cval: Any,
+    shape: Any,
+    axes: Any,
+    dims: Any,
+    channel_axis: Any,
+    stride: Any,
+    dilation: Any,
+    groups: Any,
+    out: Any,
+    dtype: Any,
+    nan: Any,
+    mask: Any,
+    weights: Any,
+    min_weight: Any,
+    keep_nan: Any,
+    accuracy: Any,
+    method: Any,
+    workers: Any,
+) -> Any:
+    """Filter an array; the arguments are those of `convolve`, in the order of the documentation."""
+    if (
+        type(x) is np.ndarray
+        and axes is dims is channel_axis is mask is weights is None
+        and stride is dilation is groups is ONE
+        and cval is ZERO
+        and min_weight is ZERO
+        and keep_nan is False
+        and nan is _PROPAGATE
+        and accuracy is _NORM
+        and method is _AUTO
+    ):
+        result = out.dtype if dtype is None and type(out) is np.ndarray else dtype
+        plan = plan_before(x.shape, x.dtype, kernel, reflected, mode, shape, result)
+        if plan is not None and not plan.over_channels:
+            return execute(plan, x, out, workers)
+    steps = (channel_axis, stride, dilation, groups)
+    rest: tuple[Any, ...] = (accuracy, method, weights is not None, min_weight, keep_nan, "dtype", dims)
+    options = Options(reflected, mode, cval, shape, axes, *steps, dtype, nan, mask is not None, *rest)
+    valid = mask if weights is None else one_of(mask, weights)
+    return door_of(x, kernel).filter(x, kernel, options, out, valid, workers)
+
+
+GridFunction.apply = staticmethod(_filtered)
 CoordinateKernel.apply = staticmethod(convolve)

@@ -19,7 +19,10 @@ from faltung.kernels.text import Spelling, spell_taps
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-__all__ = ["GridFunction"]
+__all__ = ["ZERO", "GridFunction"]
+
+#: The object that a default of 0.0 is: a call that leaves it so is recognised by identity. -0.0 is equal to it.
+ZERO = 0.0
 
 _MOST_DRAWN = 2**22
 #: Relative tolerance of equality.
@@ -46,7 +49,7 @@ class GridFunction:
     _noun: ClassVar[str] = "kernel"
     _operands: ClassVar[str] = "a kernel or a number"
     _label: str | None = None
-    # This is `faltung.convolve`, which is on a higher floor and sets this attribute.
+    # What `faltung.convolve` does, which is on a higher floor and sets this attribute.
     apply: ClassVar[Callable[..., Any]]
 
     @classmethod
@@ -166,7 +169,7 @@ class GridFunction:
         self,
         x: ArrayLike,
         mode: str | Sequence[str] | Mapping[str, str] | None = None,
-        cval: complex = 0.0,
+        cval: complex = ZERO,
         *,
         shape: str = "same",
         axes: int | Sequence[int] | None = None,
@@ -180,7 +183,7 @@ class GridFunction:
         nan: str = "propagate",
         mask: ArrayLike | None = None,
         weights: ArrayLike | None = None,
-        min_weight: float = 0.0,
+        min_weight: float = ZERO,
         keep_nan: bool = False,
         accuracy: str = "norm",
         method: str = "auto",
@@ -221,28 +224,9 @@ class GridFunction:
         (4, 5, 1)
         """
         return type(self).apply(  # type: ignore[no-any-return]
-            x,
-            self,
-            mode,
-            cval,
-            shape=shape,
-            axes=axes,
-            dims=dims,
-            channel_axis=channel_axis,
-            stride=stride,
-            dilation=dilation,
-            groups=groups,
-            out=out,
-            dtype=dtype,
-            nan=nan,
-            mask=mask,
-            weights=weights,
-            min_weight=min_weight,
-            keep_nan=keep_nan,
-            accuracy=accuracy,
-            method=method,
-            workers=workers,
-        )
+            True, x, self, mode, cval, shape, axes, dims, channel_axis, stride, dilation, groups,
+            out, dtype, nan, mask, weights, min_weight, keep_nan, accuracy, method, workers,
+        )  # fmt: skip
 
     def rank(self, tol: float | None = None) -> int:
         """Return the rank: the smallest number of outer products that add up to the kernel, in two dimensions.

@@ -9,7 +9,7 @@ from typing import Any
 from faltung.errors import ArgumentError, ArgumentTypeError, AxesWarning
 from faltung.ground.checks import is_integer, is_sequence
 
-__all__ = ["channel_axis", "spatial_axes", "warn_of_axes", "warn_of_channels"]
+__all__ = ["channel_axis", "extends_over_channels", "spatial_axes", "warn_of_axes", "warn_of_channels"]
 
 #: Lengths that the last axis of an array has if it holds colours or channels, by the number of axes before it.
 _CHANNELS = {1: (2,), 2: (3, 4)}
@@ -48,14 +48,18 @@ def spatial_axes(axes: Any, channel: int | None, ndim: int, kernel_ndim: int) ->
 
 def warn_of_channels(shape: tuple[int, ...], kernel_axes: tuple[int, ...], axes: Any, channel_axis: Any) -> None:
     """Warn of a kernel that extends over colours or channels in a call without axes; `AxesWarning` has the rule."""
-    count = len(kernel_axes)
-    if axes is not None or channel_axis is not None or len(shape) != count + 1:
-        return
-    if shape[-1] in _CHANNELS.get(count, ()) and min(shape[:-1]) > shape[-1]:
-        lengths = " x ".join(map(str, shape))
+    if axes is None and channel_axis is None and extends_over_channels(shape, kernel_axes):
+        count, lengths = len(kernel_axes), " x ".join(map(str, shape))
         remedy = "colours, pass axes=(0, 1)" if count == 2 else "channels, pass axes=0"
         text = f"axes: the kernel extends over the last axis of {lengths} samples. If it holds {remedy}."
         warn_of_axes(text)
+
+
+def extends_over_channels(shape: tuple[int, ...], kernel_axes: tuple[int, ...]) -> bool:
+    """Whether a kernel that extends over the last axes extends over one that looks like colours or channels."""
+    count = len(kernel_axes)
+    is_short = len(shape) == count + 1 and shape[-1] in _CHANNELS.get(count, ())
+    return is_short and min(shape[:-1]) > shape[-1]
 
 
 def warn_of_axes(text: str) -> None:

@@ -12,6 +12,7 @@ from faltung.errors import ArgumentTypeError
 from faltung.ground.arrays import as_array
 from faltung.ground.bounded import Bounded
 from faltung.kernels import Bank, Kernel
+from faltung.kernels.grid import GridFunction
 from faltung.planning.bank_plan import BankPlan, make_bank_plan
 from faltung.planning.channel_plan import ChannelPlan, make_channel_plan
 from faltung.planning.cost import Machine
@@ -42,7 +43,7 @@ def plan_of(shape: tuple[int, ...], dtype: np.dtype[Any], kernel: Any, options: 
     else:
         kernel = _as_taps(kernel)
         taps = (kernel.shape, kernel.dtype, kernel.tobytes())
-    key = (shape, dtype, taps, options.key)
+    key = (shape, dtype, taps, *options.key)
     try:
         plan = _asked.get(key)
     except TypeError:  # an argument that cannot be hashed is wrong, and `question_of` says so
@@ -50,6 +51,30 @@ def plan_of(shape: tuple[int, ...], dtype: np.dtype[Any], kernel: Any, options: 
     if plan is None:
         plan = _asked.get_or_make(key, lambda: plan_for(question_of(shape, dtype, kernel, options)), _weight)
     return plan
+
+
+def plan_before(
+    shape: tuple[int, ...], dtype: np.dtype[Any], kernel: Any, reflected: bool, mode: Any, extent: Any, result: Any
+) -> Planned | None:
+    """Return the plan of a call like one before, which leaves to the defaults what it does not say here, or None.
+
+    Parameters
+    ----------
+    shape, dtype, kernel
+        As for `plan_of`.
+    reflected, mode, extent, result
+        `reflected`, `mode`, `shape` and `dtype` of its options.
+    """
+    if isinstance(kernel, GridFunction):
+        taps: Any = kernel.fingerprint
+    elif type(kernel) is np.ndarray:
+        taps = (kernel.shape, kernel.dtype, kernel.tobytes())
+    else:
+        return None
+    try:
+        return _asked.get((shape, dtype, taps, reflected, mode, extent, result, None))
+    except TypeError:  # an argument that cannot be hashed
+        return None
 
 
 def plan_for(question: Question) -> Planned:

@@ -11,6 +11,7 @@ import numpy as np
 from faltung.errors import ArgumentError
 from faltung.ground.lazy import lazy
 from faltung.ground.notebook import html_table
+from faltung.planning.call_axes import extends_over_channels
 from faltung.planning.report import Row, table, time_text
 
 __all__ = ["Candidate", "Planned", "check_method_name", "choose", "chosen_first", "rounding_of_store"]
@@ -194,6 +195,11 @@ class Planned:
         copy = object.__new__(type(self))
         vars(copy).update(vars(self))
         return type(self).make_runner(copy)
+
+    @lazy
+    def over_channels(self) -> bool:
+        """Whether the kernel extends over an axis that looks like colours or channels."""
+        return extends_over_channels(self.problem.shape, self.problem.axes)
 
     def keep_ready(self, ready: Any) -> None:
         """Let calls with arrays like the one before take a shorter way."""

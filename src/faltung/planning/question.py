@@ -23,7 +23,7 @@ from faltung.planning.call_axes import channel_axis, spatial_axes
 from faltung.planning.missing_rule import MissingRule, missing_rule
 from faltung.planning.problem import Problem
 
-__all__ = ["Options", "Question", "as_value", "question_of"]
+__all__ = ["ONE", "Options", "Question", "as_value", "question_of"]
 
 _NAN = ("propagate", "ignore")
 #: How other libraries spell `ignore`.
@@ -33,10 +33,12 @@ _ACCURACY = ("norm", "pointwise")
 _FARTHEST = 1 << 40
 #: Most samples that a kernel covers with its dilation: as many taps as a gigabyte holds.
 _LARGEST_SUPPORT = 1 << 27
+#: What most calls leave to the defaults, as in the key of `Options`: their key is short, and made without `Options`.
+_USUAL = (float, "0.0", "None", "propagate", False, "norm", "auto", ())
 #: Most answers to the checks of a call that are kept; each is a few numbers.
 _MOST_CHECKED = 1024
 #: The object that a default of 1 is. `True` and 1.0 are equal to it, and are not the same object.
-_ONE = 1
+ONE = 1
 
 
 class Options(NamedTuple):
@@ -68,17 +70,18 @@ class Options(NamedTuple):
     @property
     def key(self) -> tuple[Any, ...]:
         """The arguments in a form that is equal only for calls with the same values of the same types."""
-        # Every call makes this key, and names of its own take less time than attributes; so do defaults that are
+        # Many calls make this key, and names of its own take less time than attributes; so do defaults that are
         # recognised by identity. As texts, equal values of other types differ: 1 from True and 1.0, 0.0 from -0.0.
         reflected, mode, cval, shape, axes, channel_axis, stride, dilation, groups, dtype, nan, masked, *rest = self
         accuracy, method, graded, min_weight, keep_nan, _, dims = rest
         more: tuple[Any, ...] = ()
-        if not (channel_axis is None and stride is _ONE and dilation is _ONE and groups is _ONE):
+        if not (channel_axis is None and stride is ONE and dilation is ONE and groups is ONE):
             more = (repr(channel_axis), repr(stride), repr(dilation), repr(groups))
         if graded or keep_nan is not False or type(min_weight) is not float or min_weight:
             more = (more, graded, repr(min_weight), repr(keep_nan))
         cval_key, axes_key = repr(cval), repr(axes) if dims is None else (repr(axes), repr(dims))
-        return reflected, mode, type(cval), cval_key, shape, axes_key, dtype, nan, masked, accuracy, method, more
+        others = (type(cval), cval_key, axes_key, nan, masked, accuracy, method, more)
+        return reflected, mode, shape, dtype, None if others == _USUAL else others
 
 
 @dataclass(frozen=True, eq=False)

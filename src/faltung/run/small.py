@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from faltung.engines.base import Block, call_of
-from faltung.engines.calls.array_call import ArrayCall, array_call
+from faltung.engines.calls.array_call import ArrayCall, Part, array_call
 from faltung.engines.calls.team import Calls, TileCall, team
 from faltung.ground.lazy import lazy
 from faltung.ground.threads import worker_count
@@ -49,28 +49,34 @@ class Small:
         return self._joined(*self._tiles) if len(self._tiles) == 1 else None
 
     @lazy
-    def ready(self) -> ArrayCall | None:
-        """The call for arrays that it checks itself; None if threads may help, or if there is none."""
-        single, problem, seconds = self.single, self._plan.problem, self._plan.seconds
-        calls = Calls([single], [0]) if single is not None else self.calls if seconds < _ALONE_AWAKE else None
-        if calls is None:
-            return None
-        arrays = (problem.shape, problem.dtype), (problem.result_shape, problem.result)
-        return array_call(*arrays, calls, single is not None and single.final, seconds)
-
-    @lazy
     def calls(self) -> Calls | None:
         """The calls for several tiles, if all together take little time."""
+        parts = self._parts
+        return Calls([part.call for part in parts], [part.target for part in parts]) if parts else None
+
+    @lazy
+    def ready(self) -> ArrayCall | None:
+        """The call that checks both arrays itself; None if threads may help, or if there is none."""
+        single, problem, seconds = self.single, self._plan.problem, self._plan.seconds
+        parts = [Part(single, 0, 0)] if single is not None else self._parts if seconds < _ALONE_AWAKE else []
+        if not parts:
+            return None
+        arrays = (problem.shape, problem.dtype), (problem.result_shape, problem.result)
+        return array_call(*arrays, parts, single is not None and single.final, seconds)
+
+    @lazy
+    def _parts(self) -> list[Part]:
+        """Every call of several, with the place of its tile; none if they cannot be made, or take long."""
         tiles = self._tiles
         if len(tiles) == 1 or self._plan.seconds > _BRIEF or tiles.some_inside:
-            return None
-        parts = [part for tile in tiles if (part := self._joined(tile)) and part.fits]
-        if len(parts) < len(tiles):
-            return None
+            return []
+        calls = [call for tile in tiles if (call := self._joined(tile)) and call.fits]
+        if len(calls) < len(tiles):
+            return []
         problem = self._plan.problem
         target = contiguous_strides(problem.result_shape, problem.result, problem.layout)
         first = problem.layout.first
-        return Calls(parts, [offset(tile, target, first) for tile in tiles])
+        return [Part(call, 0, offset(tile, target, first)) for call, tile in zip(calls, tiles, strict=True)]
 
     def fill(self, x: NDArray[Any], out: NDArray[Any], workers: int | None) -> bool:
         """Fill the result; return False if that has to be done, or done again, by the loop over tiles."""

@@ -14,17 +14,17 @@ from __future__ import annotations
 import ctypes
 import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from faltung.engines.calls.team import Calls
+from faltung.engines.calls.team import TileCall
 from faltung.jit.compile import address, compile_function
 from faltung.jit.target import host
 
-__all__ = ["ArrayCall", "array_call"]
+__all__ = ["ArrayCall", "Part", "array_call"]
 
 #: Bytes before the fields of an array: the reference count and the type.
 _HEAD = object.__basicsize__
@@ -37,8 +37,24 @@ _LONG = 2e-5
 _FASTCALL = 0x80
 
 
+class Part(NamedTuple):
+    """A call that fills a part of the target.
+
+    Parameters
+    ----------
+    call : TileCall
+        The call.
+    source, target : int
+        Bytes from the first sample of the array to the first one that it reads, and to its first output.
+    """
+
+    call: TileCall
+    source: int
+    target: int
+
+
 class ArrayCall:
-    """Fills one array from another if both are what they are expected to be.
+    """Fills one array from another, if both are what they are expected to be.
 
     Attributes
     ----------
@@ -47,20 +63,21 @@ class ArrayCall:
     room : int
         Bytes of scratch.
     run : callable
-        ``run(source, target, scratch)`` returns whether the target is filled.
+        ``run(source, target, scratch)`` returns whether the target is filled; scratch is an array of bytes.
     """
 
     __slots__ = ("_keep", "dtype", "room", "run", "shape")
 
-    def __init__(self, run: Callable[..., bool], source: _Expected, target: _Expected, calls: Calls) -> None:
-        self.shape, self.dtype, self.room, self.run = target.shape, target.dtype, calls.room, run
-        self._keep = source, target, calls
+    def __init__(self, run: Callable[..., bool], target: _Expected, parts: Sequence[Part], keep: object) -> None:
+        self.shape, self.dtype, self.run = target.shape, target.dtype, run
+        self.room = max(part.call.room for part in parts)
+        self._keep = target, parts, keep
 
 
 def array_call(
     source: tuple[tuple[int, ...], np.dtype[Any]],
     target: tuple[tuple[int, ...], np.dtype[Any]],
-    calls: Calls,
+    parts: Sequence[Part],
     in_place: bool,
     seconds: float,
 ) -> ArrayCall | None:
@@ -70,7 +87,7 @@ def array_call(
     ----------
     source, target : tuple of shape and dtype
         The arrays, which are contiguous.
-    calls : Calls
+    parts : sequence of Part
         What fills the target.
     in_place : bool
         Whether source and target may share memory.
@@ -80,13 +97,11 @@ def array_call(
     make = _maker()
     if make is None:
         return None
-    expected = [_Expected(*source), _Expected(*target)]
-    row = [id(np.ndarray), _api("PyBool_FromLong"), in_place, calls.rows, calls.count]
+    given, made = _Expected(*source), _Expected(*target)
+    rows = np.array([(*part.call.code, part.source, part.target) for part in parts], np.int64)
+    row = [id(np.ndarray), _api("PyBool_FromLong"), in_place, rows.ctypes.data, len(rows)]
     row += [_api("PyEval_SaveThread"), _api("PyEval_RestoreThread")] if seconds > _LONG else [0, 0]
-    for one in expected:
-        row += one.row
-    table = np.array(row, np.int64)
-    return ArrayCall(make(table), *expected, calls)
+    return ArrayCall(make(np.array([*row, *given.row, *made.row], np.int64)), made, parts, (given, rows))
 
 
 class _Expected:
@@ -157,8 +172,9 @@ def _api(name: str) -> int:
 
 
 def _text() -> str:
-    fields = {"data": 0, "ndim": 8, "lengths": 16, "dtype": 40, "flags": 48}
-    return _CODE.format(type=_HEAD - 8, **{name: _HEAD + place for name, place in fields.items()})
+    fields = {"type": -8, "data": 0, "ndim": 8, "lengths": 16, "dtype": 40, "flags": 48}
+    places = {name: _HEAD + place for name, place in fields.items()}
+    return _CODE.format(**places, read=_READ, written=_WRITTEN)
 
 
 _CODE = """
@@ -215,7 +231,7 @@ entry:
   %answer_at = getelementptr i64, ptr %table, i64 1
   %answer = load ptr, ptr %answer_at, align 8
   %as_given = icmp eq i64 %count, 3
-  br i1 %as_given, label %first, label %done
+  br i1 %as_given, label %first, label %refuse
 first:
   %type = load ptr, ptr %table, align 8
   %second_at = getelementptr ptr, ptr %arguments, i64 1
@@ -225,11 +241,11 @@ first:
   %buffer = load ptr, ptr %third_at, align 8
   %x_row = getelementptr i64, ptr %table, i64 7
   %out_row = getelementptr i64, ptr %table, i64 11
-  %x_differs = call i1 @differs(ptr %x, ptr %type, ptr %x_row, i32 257)
-  br i1 %x_differs, label %done, label %second
+  %x_differs = call i1 @differs(ptr %x, ptr %type, ptr %x_row, i32 {read})
+  br i1 %x_differs, label %refuse, label %second
 second:
-  %out_differs = call i1 @differs(ptr %out, ptr %type, ptr %out_row, i32 1281)
-  br i1 %out_differs, label %done, label %apart
+  %out_differs = call i1 @differs(ptr %out, ptr %type, ptr %out_row, i32 {written})
+  br i1 %out_differs, label %refuse, label %apart
 apart:
   %source_at = getelementptr i8, ptr %x, i64 {data}
   %target_at = getelementptr i8, ptr %out, i64 {data}
@@ -250,7 +266,7 @@ apart:
   %may = icmp ne i64 %in_place, 0
   %beside = or i1 %before, %behind
   %allowed = or i1 %beside, %may
-  br i1 %allowed, label %ready, label %done
+  br i1 %allowed, label %ready, label %refuse
 ready:
   %rows_at = getelementptr i64, ptr %table, i64 3
   %number_at = getelementptr i64, ptr %table, i64 4
@@ -271,14 +287,17 @@ work:
 call:
   %index = phi i64 [ 0, %work ], [ %following, %call ]
   %status = phi i32 [ 0, %work ], [ %all, %call ]
-  %row = getelementptr [3 x i64], ptr %rows, i64 %index
+  %row = getelementptr [4 x i64], ptr %rows, i64 %index
   %own_table_at = getelementptr i64, ptr %row, i64 1
-  %offset_at = getelementptr i64, ptr %row, i64 2
+  %from_at = getelementptr i64, ptr %row, i64 2
+  %to_at = getelementptr i64, ptr %row, i64 3
   %function = load ptr, ptr %row, align 8
   %own_table = load ptr, ptr %own_table_at, align 8
-  %offset = load i64, ptr %offset_at, align 8
-  %place = getelementptr i8, ptr %target, i64 %offset
-  %returned = call i32 %function(ptr %source, ptr %place, ptr %scratch, ptr %own_table)
+  %from = load i64, ptr %from_at, align 8
+  %to = load i64, ptr %to_at, align 8
+  %read = getelementptr i8, ptr %source, i64 %from
+  %written = getelementptr i8, ptr %target, i64 %to
+  %returned = call i32 %function(ptr %read, ptr %written, ptr %scratch, ptr %own_table)
   %all = or i32 %status, %returned
   %following = add i64 %index, 1
   %again = icmp slt i64 %following, %number
@@ -290,9 +309,11 @@ take:
   call void %restore(ptr %thread)
   br label %done
 done:
-  %filled = phi i1 [ false, %entry ], [ false, %first ], [ false, %second ], [ false, %apart ], [ %fine, %worked ], [ %fine, %take ]
-  %wide = zext i1 %filled to i64
-  %object = call ptr %answer(i64 %wide)
+  %filled = zext i1 %fine to i64
+  %object = call ptr %answer(i64 %filled)
   ret ptr %object
+refuse:
+  %no = call ptr %answer(i64 0)
+  ret ptr %no
 }}
 """

@@ -52,12 +52,10 @@ class Joined:
         self, gather: Callable[..., int], arguments: tuple[int, ...], size: int, keep: object, block: Call
     ) -> None:
         # Scratch begins with the gathered block; the scratch of the other call follows, on cache lines of its own.
-        places = {}
+        places, self._size = {}, size
         for name, bytes_ in block.scratch.items():
-            places[name] = -(-size // 64) * 64
-            size = places[name] + bytes_
-        #: Bytes of scratch.
-        self.room = size
+            places[name] = -(-self._size // 64) * 64
+            self._size = places[name] + bytes_
         others = [name for name in block.parameters if name not in ("source", "target")]
         table = [address(gather), *arguments, address(block.code)]
         table += [places[name] if name in places else block.values[name] for name in others]
@@ -70,7 +68,7 @@ class Joined:
 
     def __call__(self, source: int, target: int) -> int:
         """Gather the block at `source`, and fill the one at `target`."""
-        buffer, place = scratch.take("joined", self.room)
+        buffer, place = scratch.take("joined", self._size)
         status: int = self._code(source, target, place, self._place)
         del buffer
         return status

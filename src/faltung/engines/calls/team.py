@@ -18,7 +18,6 @@ import numpy as np
 
 from faltung.engines.calls.joined import Joined
 from faltung.ground import scratch
-from faltung.ground.lazy import lazy
 from faltung.ground.threads import start
 from faltung.jit.compile import address, compile_function
 from faltung.jit.target import Target, host
@@ -42,9 +41,14 @@ class TileCall(Joined):
     """One of the calls that fill an array; parameters as of `Joined`."""
 
     @property
+    def room(self) -> int:
+        """Bytes of scratch."""
+        return self._size
+
+    @property
     def fits(self) -> bool:
         """Whether its scratch fits into that of a thread."""
-        return self.room <= ROOM
+        return self._size <= ROOM
 
     @property
     def code(self) -> tuple[int, int]:
@@ -68,11 +72,6 @@ class Calls:
         self._rows = np.array(rows, np.int64)
         self._keep = parts
         self.rows, self.count = self._rows.ctypes.data, len(rows)
-
-    @lazy
-    def room(self) -> int:
-        """Bytes of scratch, if one thread makes all of them."""
-        return max(part.room for part in self._keep)
 
 
 class Team:
