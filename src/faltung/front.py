@@ -341,7 +341,7 @@ def _filtered(
     accuracy: Any,
     method: Any,
     workers: Any,
-) -> Any:
+) -> NDArray[Any]:
     """Filter an array; the arguments are those of `convolve`, in the order of the documentation."""
     if (
         type(x) is np.ndarray
@@ -362,7 +362,7 @@ def _filtered(
     rest: tuple[Any, ...] = (accuracy, method, weights is not None, min_weight, keep_nan, "dtype", dims)
     options = Options(reflected, mode, cval, shape, axes, *steps, dtype, nan, mask is not None, *rest)
     valid = mask if weights is None else one_of(mask, weights)
-    return door_of(x, kernel).filter(x, kernel, options, out, valid, workers)
+    return door_of(x, kernel).filter(x, kernel, options, out, valid, workers)  # type: ignore[no-any-return]
 
 
 GridFunction.apply = staticmethod(_filtered)

@@ -43,8 +43,8 @@ def plan_of(shape: tuple[int, ...], dtype: np.dtype[Any], kernel: Any, options: 
     else:
         kernel = _as_taps(kernel)
         taps = (kernel.shape, kernel.dtype, kernel.tobytes())
-    key = (shape, dtype, taps, *options.key)
     try:
+        key = (shape, dtype, taps, *options.key)
         plan = _asked.get(key)
     except TypeError:  # an argument that cannot be hashed is wrong, and `question_of` says so
         return plan_for(question_of(shape, dtype, kernel, options))

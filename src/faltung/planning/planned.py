@@ -158,7 +158,7 @@ class Planned:
 
     # Checks the arguments of a call and runs the plan. It is set by `faltung.run.entry`, on a higher floor.
     execute: ClassVar[Callable[[Any, Any, Any, int | None, Any, Any], Any]]
-    # Checks and filters small arrays like the one before, all in machine code. The runner makes it in the first call.
+    # Checks and filters small arrays like the one before, all in machine code.
     ready: Any = None
     # Makes the runner of a plan: its machine code and tables. It is set by the same module.
     make_runner: ClassVar[Callable[[Any], Any]]
@@ -201,9 +201,10 @@ class Planned:
         """Whether the kernel extends over an axis that looks like colours or channels."""
         return extends_over_channels(self.problem.shape, self.problem.axes)
 
-    def keep_ready(self, ready: Any) -> None:
-        """Let calls with arrays like the one before take a shorter way."""
-        vars(self)["ready"] = ready
+    def keep_ready(self, runner: Any) -> None:
+        """After the second call, let arrays like the one before take a shorter way; many plans are called once."""
+        known = vars(self)
+        known["ready"] = runner.ready if "ready" in known else None
 
     @property
     def method(self) -> str:

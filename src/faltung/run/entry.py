@@ -67,7 +67,7 @@ def _checked(plan: Planned, x: Any, out: Any, workers: int | None, mask: Any, we
         return result
     runner: Runner = plan.runner
     _fill(runner, x, result, count, valid, problem.missing)
-    plan.keep_ready(runner.ready)
+    plan.keep_ready(runner)
     return result
 
 
