@@ -23,7 +23,7 @@ from faltung.planning.problem import Problem
 from faltung.planning.question import Options, Question, question_of
 from faltung.planning.wisdom import remembered
 
-__all__ = ["forget", "keep", "make", "plan_for", "plan_of", "plan_problem"]
+__all__ = ["forget", "keep", "make", "plan_before", "plan_for", "plan_of", "plan_problem"]
 
 #: Most plans that are kept, and most bytes of taps, tables and scratch that belong to them.
 MOST_PLANS, MOST_BYTES = 1024, 1 << 26
@@ -43,8 +43,8 @@ def plan_of(shape: tuple[int, ...], dtype: np.dtype[Any], kernel: Any, options: 
     else:
         kernel = _as_taps(kernel)
         taps = (kernel.shape, kernel.dtype, kernel.tobytes())
+    key = (shape, dtype, taps, *options.key)
     try:
-        key = (shape, dtype, taps, *options.key)
         plan = _asked.get(key)
     except TypeError:  # an argument that cannot be hashed is wrong, and `question_of` says so
         return plan_for(question_of(shape, dtype, kernel, options))

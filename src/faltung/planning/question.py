@@ -29,12 +29,11 @@ _NAN = ("propagate", "ignore")
 #: How other libraries spell `ignore`.
 _IGNORED_ELSEWHERE = ("omit", "skip", "skipna", "drop", "mask", "interpolate", "fill", "exclude")
 _ACCURACY = ("norm", "pointwise")
+_AUTO = "auto"
 #: Largest origin: positions that far out can still be counted in 64 bits.
 _FARTHEST = 1 << 40
 #: Most samples that a kernel covers with its dilation: as many taps as a gigabyte holds.
 _LARGEST_SUPPORT = 1 << 27
-#: What most calls leave to the defaults, as in the key of `Options`: their key is short, and made without `Options`.
-_SHORT: dict[tuple[Any, ...], None] = {(float, "0.0", "None", "propagate", False, "norm", "auto", ()): None}
 #: Most answers to the checks of a call that are kept; each is a few numbers.
 _MOST_CHECKED = 1024
 #: The object that a default of 1 is. `True` and 1.0 are equal to it, and are not the same object.
@@ -69,10 +68,7 @@ class Options(NamedTuple):
 
     @property
     def key(self) -> tuple[Any, ...]:
-        """The arguments in a form that is equal only for calls with the same values of the same types.
-
-        It raises a TypeError if an argument cannot be hashed.
-        """
+        """The arguments in a form that is equal only for calls with the same values of the same types."""
         # Many calls make this key, and names of its own take less time than attributes; so do defaults that are
         # recognised by identity. As texts, equal values of other types differ: 1 from True and 1.0, 0.0 from -0.0.
         reflected, mode, cval, shape, axes, channel_axis, stride, dilation, groups, dtype, nan, masked, *rest = self
@@ -83,8 +79,10 @@ class Options(NamedTuple):
         if graded or keep_nan is not False or type(min_weight) is not float or min_weight:
             more = (more, graded, repr(min_weight), repr(keep_nan))
         cval_key, axes_key = repr(cval), repr(axes) if dims is None else (repr(axes), repr(dims))
-        others = (type(cval), cval_key, axes_key, nan, masked, accuracy, method, more)
-        return reflected, mode, shape, dtype, _SHORT.get(others, others)
+        named = nan is _NAN[0] and accuracy is _ACCURACY[0] and method is _AUTO
+        if named and cval_key == "0.0" and type(cval) is float and axes_key == "None" and not (masked or more):
+            return reflected, mode, shape, dtype, None  # short, so that it can be made without `Options`
+        return reflected, mode, shape, dtype, (type(cval), cval_key, axes_key, nan, masked, accuracy, method, more)
 
 
 @dataclass(frozen=True, eq=False)
@@ -261,8 +259,8 @@ def question_of(shape: tuple[int, ...], dtype: np.dtype[Any], kernel: Any, optio
     if isinstance(kernel, Bank):
         return _question_of(shape, dtype, kernel, options)
     # The answer to every check is the same for all kernels of one size.
+    key = (shape, dtype, kernel.shape, kernel.origin, kernel.dtype, options.key, options.dtype_name)
     try:
-        key = (shape, dtype, kernel.shape, kernel.origin, kernel.dtype, options.key, options.dtype_name)
         fields = _checked.get(key)
     except TypeError:  # an argument that cannot be hashed
         return _question_of(shape, dtype, kernel, options)

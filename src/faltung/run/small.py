@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from faltung.engines.base import Block, call_of
-from faltung.engines.calls.array_call import ArrayCall, Part, array_call
+from faltung.engines.calls.array_call import ArrayCall, PlacedCall, array_call
 from faltung.engines.calls.team import Calls, TileCall, team
 from faltung.ground.lazy import lazy
 from faltung.ground.threads import worker_count
@@ -58,14 +58,14 @@ class Small:
     def ready(self) -> ArrayCall | None:
         """The call that checks both arrays itself; None if threads may help, or if there is none."""
         single, problem, seconds = self.single, self._plan.problem, self._plan.seconds
-        parts = [Part(single, 0, 0)] if single is not None else self._parts if seconds < _ALONE_AWAKE else []
+        parts = [PlacedCall(single, 0, 0)] if single is not None else self._parts if seconds < _ALONE_AWAKE else []
         if not parts:
             return None
         arrays = (problem.shape, problem.dtype), (problem.result_shape, problem.result)
         return array_call(*arrays, parts, single is not None and single.final, seconds)
 
     @lazy
-    def _parts(self) -> list[Part]:
+    def _parts(self) -> list[PlacedCall]:
         """Every call of several, with the place of its tile; none if they cannot be made, or take long."""
         tiles = self._tiles
         if len(tiles) == 1 or self._plan.seconds > _BRIEF or tiles.some_inside:
@@ -76,7 +76,7 @@ class Small:
         problem = self._plan.problem
         target = contiguous_strides(problem.result_shape, problem.result, problem.layout)
         first = problem.layout.first
-        return [Part(call, 0, offset(tile, target, first)) for call, tile in zip(calls, tiles, strict=True)]
+        return [PlacedCall(call, 0, offset(tile, target, first)) for call, tile in zip(calls, tiles, strict=True)]
 
     def fill(self, x: NDArray[Any], out: NDArray[Any], workers: int | None) -> bool:
         """Fill the result; return False if that has to be done, or done again, by the loop over tiles."""

@@ -24,7 +24,7 @@ from faltung.engines.calls.team import TileCall
 from faltung.jit.compile import address, compile_function
 from faltung.jit.target import host
 
-__all__ = ["ArrayCall", "Part", "array_call"]
+__all__ = ["ArrayCall", "PlacedCall", "array_call"]
 
 #: Bytes before the fields of an array: the reference count and the type.
 _HEAD = object.__basicsize__
@@ -37,7 +37,7 @@ _LONG = 2e-5
 _FASTCALL = 0x80
 
 
-class Part(NamedTuple):
+class PlacedCall(NamedTuple):
     """A call that fills a part of the target.
 
     Parameters
@@ -68,7 +68,9 @@ class ArrayCall:
 
     __slots__ = ("_keep", "dtype", "room", "run", "shape")
 
-    def __init__(self, run: Callable[..., bool], target: _Expected, parts: Sequence[Part], keep: object) -> None:
+    def __init__(
+        self, run: Callable[..., bool], target: _Expected, parts: Sequence[PlacedCall], keep: object
+    ) -> None:
         self.shape, self.dtype, self.run = target.shape, target.dtype, run
         self.room = max(part.call.room for part in parts)
         self._keep = target, parts, keep
@@ -77,7 +79,7 @@ class ArrayCall:
 def array_call(
     source: tuple[tuple[int, ...], np.dtype[Any]],
     target: tuple[tuple[int, ...], np.dtype[Any]],
-    parts: Sequence[Part],
+    parts: Sequence[PlacedCall],
     in_place: bool,
     seconds: float,
 ) -> ArrayCall | None:
@@ -87,7 +89,7 @@ def array_call(
     ----------
     source, target : tuple of shape and dtype
         The arrays, which are contiguous.
-    parts : sequence of Part
+    parts : sequence of PlacedCall
         What fills the target.
     in_place : bool
         Whether source and target may share memory.
