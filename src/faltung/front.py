@@ -14,6 +14,7 @@ from faltung.kernels.grid import GridFunction
 from faltung.planning.missing_rule import one_of, planned_with
 from faltung.planning.planned import Planned
 from faltung.planning.question import Options
+from faltung.uncertainty import propagated
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -41,10 +42,11 @@ def convolve(
     weights: ArrayLike | None = None,
     min_weight: float = 0.0,
     keep_nan: bool = False,
+    variance: ArrayLike | None = None,
     accuracy: str = "norm",
     method: str = "auto",
     workers: int | None = None,
-) -> NDArray[Any]:
+) -> Any:
     """Convolve an array with a kernel: ``y[n] = sum over m of kernel[m] * x[n - m]``.
 
     Parameters
@@ -109,6 +111,12 @@ def convolve(
         Share of the sum of ``abs(kernel)`` that must be valid under an output, from 0 to 1; otherwise it is NaN.
     keep_nan : bool, optional
         Whether outputs at the positions of missing samples are NaN. This needs ``shape="same"`` and ``stride=1``.
+    variance : array_like, optional
+        The variances of the samples of `x`, whose errors are independent, in an array of its kind and shape. The
+        variances of the outputs are then returned too: sums of ``abs(tap)**2 * variance``, as of `Kernel.squared`,
+        with missing samples left out as in the result. Constants beyond the border have none. The errors of outputs
+        that share samples are not independent any more: equal variances v of all samples give outputs whose
+        covariance at a lag is v times that tap of ``kernel * kernel.flip()``, so it reaches as far as the kernel.
     accuracy : {'norm', 'pointwise'}, optional
         The scale that the error bound is relative to: ``norm``, the largest sample times the sum of ``abs(kernel)``,
         which allows Fourier transforms; ``pointwise``, the sum of ``abs(tap) * abs(sample)`` under each output, for
@@ -124,7 +132,7 @@ def convolve(
     Returns
     -------
     ndarray or torch.Tensor
-        The result, which is `out` if that was given.
+        The result, which is `out` if that was given. With `variance`, a pair: the result, and its variances.
 
     Raises
     ------
@@ -163,7 +171,8 @@ def convolve(
     rest: tuple[Any, ...] = (accuracy, method, weights is not None, min_weight, keep_nan, "dtype", dims)
     options = Options(True, mode, cval, shape, axes, *steps, dtype, nan, mask is not None, *rest)
     valid = mask if weights is None else one_of(mask, weights)
-    return door_of(x, kernel).filter(x, kernel, options, out, valid, workers)  # type: ignore[no-any-return]
+    y = door_of(x, kernel).filter(x, kernel, options, out, valid, workers)
+    return y if variance is None else (y, propagated(x, kernel, options, y, variance, valid, workers))
 
 
 def correlate(
@@ -186,10 +195,11 @@ def correlate(
     weights: ArrayLike | None = None,
     min_weight: float = 0.0,
     keep_nan: bool = False,
+    variance: ArrayLike | None = None,
     accuracy: str = "norm",
     method: str = "auto",
     workers: int | None = None,
-) -> NDArray[Any]:
+) -> Any:
     """Correlate an array with a kernel: ``y[n] = sum over m of kernel[m] * x[n + m]``.
 
     Neural-network libraries call this operation convolution. Complex taps are not conjugated, unlike in
@@ -199,13 +209,13 @@ def correlate(
     ----------
     x, kernel, mode, cval, shape, axes, dims, channel_axis, stride, dilation, groups
         As for `convolve`.
-    out, dtype, nan, mask, weights, min_weight, keep_nan, accuracy, method, workers
+    out, dtype, nan, mask, weights, min_weight, keep_nan, variance, accuracy, method, workers
         As for `convolve`.
 
     Returns
     -------
     ndarray or torch.Tensor
-        The result, which is `out` if that was given.
+        The result, which is `out` if that was given. With `variance`, a pair: the result, and its variances.
 
     Raises
     ------
@@ -230,7 +240,8 @@ def correlate(
         False, mode, cval, shape, axes, *steps, dtype, nan, mask is not None, accuracy, method, *missing
     )
     valid = mask if weights is None else one_of(mask, weights)
-    return door_of(x, kernel).filter(x, kernel, options, out, valid, workers)  # type: ignore[no-any-return]
+    y = door_of(x, kernel).filter(x, kernel, options, out, valid, workers)
+    return y if variance is None else (y, propagated(x, kernel, options, y, variance, valid, workers))
 
 
 def plan(
