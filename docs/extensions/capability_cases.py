@@ -103,6 +103,7 @@ NAMED = "dims="
 CHANNELS = "channel_axis=, with a bank"
 GROUPS = "channel_axis=, groups=2, with a bank"
 
+_WINDOW = fa.box(3, ndim=1)
 #: Kernels for the methods that not every kernel allows.
 _SUITED = {"running": fa.box(5, ndim=1), "passes": fa.box(5, ndim=1) * fa.gaussian(3.0, ndim=1)}
 
@@ -129,6 +130,7 @@ def _options() -> list[Option]:
         Option("weights", "weights=", {"weights": valid * np.float32(0.5)}),
         Option("min_weight", "mask=, min_weight=0.9", {"mask": valid, "min_weight": 0.9}),
         Option("keep_nan", 'nan="ignore", keep_nan=True', {"nan": "ignore", "keep_nan": True}, missing=True),
+        Option("variance", "variance=", {"variance": np.ones_like(SAMPLES)}),
         *(Option("accuracy", f'accuracy="{name}"', {"accuracy": name}) for name in ("norm", "pointwise")),
         *(Option("method", f'method="{name}"', {"method": name}, _SUITED.get(name, KERNEL)) for name in METHODS),
         *(
@@ -251,6 +253,11 @@ def calls() -> dict[str, Callable[[Any, Mapping[str, Any]], Any]]:
         "faltung.Kernel": lambda x, keywords: KERNEL(x, **keywords),
         "faltung.Bank": lambda x, keywords: fa.Bank.stack([KERNEL, -KERNEL])(x, **keywords),
         "faltung.plan": lambda x, keywords: fa.plan(x, KERNEL, **keywords),
+        "faltung.local_mean": lambda x, keywords: fa.local_mean(x, _WINDOW, **keywords),
+        "faltung.local_var": lambda x, keywords: fa.local_var(x, _WINDOW, **keywords),
+        "faltung.local_std": lambda x, keywords: fa.local_std(x, _WINDOW, **keywords),
+        "faltung.local_cov": lambda x, keywords: fa.local_cov(x, x, _WINDOW, **keywords),
+        "faltung.local_corr": lambda x, keywords: fa.local_corr(x, x, _WINDOW, **keywords),
         "faltung.fit_filter": lambda x, keywords: fa.fit_filter(x, x, 3, axes=-1),
         "faltung.fit.fit_filter_by_gradient": lambda x, keywords: fa.fit.fit_filter_by_gradient(
             x, x, 3, axes=-1, iterations=1, workers=1

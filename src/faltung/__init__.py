@@ -50,6 +50,11 @@ if TYPE_CHECKING:
     from faltung.explorer.given import explore as explore
     from faltung.fit.least_squares import fit_filter as fit_filter
     from faltung.run.calibration import calibrate as calibrate
+    from faltung.signals.local_statistics import local_corr as local_corr
+    from faltung.signals.local_statistics import local_cov as local_cov
+    from faltung.signals.local_statistics import local_mean as local_mean
+    from faltung.signals.local_statistics import local_std as local_std
+    from faltung.signals.local_statistics import local_var as local_var
     from faltung.streams.stream import Stream as Stream
 
 __version__ = "0.1.0"
@@ -80,6 +85,11 @@ __all__ = [
     "gaussian",
     "gaussian_derivative",
     "laplacian",
+    "local_corr",
+    "local_cov",
+    "local_mean",
+    "local_std",
+    "local_var",
     "log",
     "motion",
     "parse",
@@ -104,6 +114,9 @@ _LOADED_WHEN_USED = {
     "inspect": "faltung.inspect",
     "layers": "faltung.layers",
     "learn": "faltung.learn",
+    **dict.fromkeys(
+        ("local_corr", "local_cov", "local_mean", "local_std", "local_var"), "faltung.signals.local_statistics"
+    ),
     "networks": "faltung.networks",
 }
 

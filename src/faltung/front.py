@@ -18,6 +18,7 @@ from faltung.planning.missing_rule import one_of, planned_with
 from faltung.planning.planned import Planned
 from faltung.planning.question import ONE, Options
 from faltung.run.entry import execute
+from faltung.uncertainty import propagated
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -48,10 +49,11 @@ def convolve(
     weights: ArrayLike | None = None,
     min_weight: float = ZERO,
     keep_nan: bool = False,
+    variance: ArrayLike | None = None,
     accuracy: str = "norm",
     method: str = "auto",
     workers: int | None = None,
-) -> NDArray[Any]:
+) -> Any:
     """Convolve an array with a kernel: ``y[n] = sum over m of kernel[m] * x[n - m]``.
 
     Parameters
@@ -116,6 +118,12 @@ def convolve(
         Share of the sum of ``abs(kernel)`` that must be valid under an output, from 0 to 1; otherwise it is NaN.
     keep_nan : bool, optional
         Whether outputs at the positions of missing samples are NaN. This needs ``shape="same"`` and ``stride=1``.
+    variance : array_like, optional
+        The variances of the samples of `x`, whose errors are independent, in an array of its kind and shape. The
+        variances of the outputs are then returned too: sums of ``abs(tap)**2 * variance``, as of `Kernel.squared`,
+        with missing samples left out as in the result. Constants beyond the border have none. The errors of outputs
+        that share samples are not independent any more: equal variances v of all samples give outputs whose
+        covariance at a lag is v times that tap of ``kernel * kernel.flip()``, so it reaches as far as the kernel.
     accuracy : {'norm', 'pointwise'}, optional
         The scale that the error bound is relative to: ``norm``, the largest sample times the sum of ``abs(kernel)``,
         which allows Fourier transforms; ``pointwise``, the sum of ``abs(tap) * abs(sample)`` under each output, for
@@ -131,7 +139,7 @@ def convolve(
     Returns
     -------
     ndarray or torch.Tensor
-        The result, which is `out` if that was given.
+        The result, which is `out` if that was given. With `variance`, a pair: the result, and its variances.
 
     Raises
     ------
@@ -168,7 +176,7 @@ def convolve(
     """
     return _filtered(
         True, x, kernel, mode, cval, shape, axes, dims, channel_axis, stride, dilation, groups,
-        out, dtype, nan, mask, weights, min_weight, keep_nan, accuracy, method, workers,
+        out, dtype, nan, mask, weights, min_weight, keep_nan, variance, accuracy, method, workers,
     )  # fmt: skip
 
 
@@ -192,10 +200,11 @@ def correlate(
     weights: ArrayLike | None = None,
     min_weight: float = ZERO,
     keep_nan: bool = False,
+    variance: ArrayLike | None = None,
     accuracy: str = "norm",
     method: str = "auto",
     workers: int | None = None,
-) -> NDArray[Any]:
+) -> Any:
     """Correlate an array with a kernel: ``y[n] = sum over m of kernel[m] * x[n + m]``.
 
     Neural-network libraries call this operation convolution. Complex taps are not conjugated, unlike in
@@ -205,13 +214,13 @@ def correlate(
     ----------
     x, kernel, mode, cval, shape, axes, dims, channel_axis, stride, dilation, groups
         As for `convolve`.
-    out, dtype, nan, mask, weights, min_weight, keep_nan, accuracy, method, workers
+    out, dtype, nan, mask, weights, min_weight, keep_nan, variance, accuracy, method, workers
         As for `convolve`.
 
     Returns
     -------
     ndarray or torch.Tensor
-        The result, which is `out` if that was given.
+        The result, which is `out` if that was given. With `variance`, a pair: the result, and its variances.
 
     Raises
     ------
@@ -232,7 +241,7 @@ def correlate(
     """
     return _filtered(
         False, x, kernel, mode, cval, shape, axes, dims, channel_axis, stride, dilation, groups,
-        out, dtype, nan, mask, weights, min_weight, keep_nan, accuracy, method, workers,
+        out, dtype, nan, mask, weights, min_weight, keep_nan, variance, accuracy, method, workers,
     )  # fmt: skip
 
 
@@ -338,14 +347,15 @@ def _filtered(
     weights: Any,
     min_weight: Any,
     keep_nan: Any,
+    variance: Any,
     accuracy: Any,
     method: Any,
     workers: Any,
-) -> NDArray[Any]:
+) -> Any:
     """Filter an array; the arguments are those of `convolve`, in the order of the documentation."""
     if (
         type(x) is np.ndarray
-        and axes is dims is channel_axis is mask is weights is None
+        and axes is dims is channel_axis is mask is weights is variance is None
         and stride is dilation is groups is ONE
         and cval is ZERO
         and min_weight is ZERO
@@ -362,7 +372,8 @@ def _filtered(
     rest: tuple[Any, ...] = (accuracy, method, weights is not None, min_weight, keep_nan, "dtype", dims)
     options = Options(reflected, mode, cval, shape, axes, *steps, dtype, nan, mask is not None, *rest)
     valid = mask if weights is None else one_of(mask, weights)
-    return door_of(x, kernel).filter(x, kernel, options, out, valid, workers)  # type: ignore[no-any-return]
+    y = door_of(x, kernel).filter(x, kernel, options, out, valid, workers)
+    return y if variance is None else (y, propagated(x, kernel, options, y, variance, valid, workers))
 
 
 GridFunction.apply = staticmethod(_filtered)

@@ -3,8 +3,7 @@ How alike are two pictures? A map of SSIM
 =========================================
 
 The structural similarity compares means, variances and the covariance of two pictures under a
-Gaussian window (Wang et al., 2004). Each of these is a smooth picture of a product, so the
-whole map is five convolutions and ordinary algebra. It shows *where* a compressed photograph
+Gaussian window (Wang et al., 2004): local statistics of two arrays. The map shows *where* a compressed photograph
 suffers. The photograph is `coffee` of scikit-image (Rachel Michetti, CC0 licence), compressed
 here as JPEG.
 """
@@ -26,9 +25,9 @@ jpeg = np.asarray(Image.open(file))
 
 window = fa.gaussian(1.5, truncate=3.5)
 x, y = photo.astype(float), jpeg.astype(float)
-mean_x, mean_y = window(x), window(y)
-variance_x, variance_y = window(x * x) - mean_x**2, window(y * y) - mean_y**2
-covariance = window(x * y) - mean_x * mean_y
+mean_x, mean_y = fa.local_mean(x, window), fa.local_mean(y, window)
+variance_x, variance_y = fa.local_var(x, window), fa.local_var(y, window)
+covariance = fa.local_cov(x, y, window)
 c1, c2 = (0.01 * 255) ** 2, (0.03 * 255) ** 2
 ssim = (2 * mean_x * mean_y + c1) * (2 * covariance + c2)
 ssim /= (mean_x**2 + mean_y**2 + c1) * (variance_x + variance_y + c2)
@@ -60,4 +59,4 @@ assert np.allclose(ssim, oracle)
 
 # %%
 # Seen: the fine grain of the table loses most, and the map equals that of scikit-image. What
-# equals what in that library is in :doc:`/compat-skimage`; see :func:`faltung.gaussian`.
+# equals what in that library is in :doc:`/compat-skimage`; see :func:`faltung.local_cov`.

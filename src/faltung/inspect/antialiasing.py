@@ -48,7 +48,7 @@ class BlurredSubsampling(nn.Module):
         axes = tuple(axis - len(self.stride) for axis in strided)
         kernel = binomial(self.order, ndim=len(axes))
         steps = tuple(self.stride[axis] for axis in strided)
-        return convolve(x, kernel, self.mode, axes=axes, stride=steps)  # type: ignore[return-value]
+        return convolve(x, kernel, self.mode, axes=axes, stride=steps)  # type: ignore[no-any-return]
 
     def extra_repr(self) -> str:
         """Return stride and order, and the mode if it is another than usual."""

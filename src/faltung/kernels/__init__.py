@@ -25,6 +25,7 @@ from faltung.kernels.named import (
     unsharp,
 )
 from faltung.kernels.outer import Box, Outer
+from faltung.kernels.squares import squared_function as _squared  # noqa: F401  # it fills a hook
 
 __all__ = [
     "Bank",

@@ -4,7 +4,7 @@
     term       := unary (('*' | '/') unary)*
     unary      := ('+' | '-') unary | power
     power      := postfix ('**' unary)?
-    postfix    := atom ('.flip()' | '.conj()' | '.real' | '.imag')*
+    postfix    := atom ('.flip()' | '.conj()' | '.squared()' | '.real' | '.imag')*
     atom       := number | constant | name '(' arguments ')' | list | tuple | '(' expression ')'
 
 Precedence is that of Python. Text is read and never executed, and length, depth and number of taps are bounded.
@@ -55,8 +55,8 @@ def parse(text: str) -> Kernel:
 
     The text is written as in Python: named kernels with their arguments, nested lists of taps,
     ``kernel([1, 2, 1], origin=0)``, numbers, the operators ``+ - * / **``, parentheses, ``.flip()``, ``.conj()``,
-    ``.real``, ``.imag``, and the constant ``pi``. The printed text of an expression can be read back if it is made of
-    named kernels and of kernels with few taps.
+    ``.squared()``, ``.real``, ``.imag``, and the constant ``pi``. The printed text of an expression can be read back
+    if it is made of named kernels and of kernels with few taps.
 
     Parameters
     ----------
@@ -189,11 +189,11 @@ class _Parser:
         value = self.atom()
         while self.accept("."):
             value = self.promote(value, start)
-            if not isinstance(value, Kernel) or self.token.text not in ("flip", "conj", "real", "imag"):
-                self.unexpected(".flip(), .conj(), .real or .imag after a kernel")
+            if not isinstance(value, Kernel) or self.token.text not in ("flip", "conj", "squared", "real", "imag"):
+                self.unexpected(".flip(), .conj(), .squared(), .real or .imag after a kernel")
             name = self.take().text
             attribute = getattr(value, name)
-            if name in ("flip", "conj"):
+            if name in ("flip", "conj", "squared"):
                 self.expect("(")
                 self.expect(")")
                 attribute = attribute()

@@ -51,6 +51,7 @@ class GridFunction:
     _label: str | None = None
     # What `faltung.convolve` does, which is on a higher floor and sets this attribute.
     apply: ClassVar[Callable[..., Any]]
+    square: ClassVar[Callable[[Any], Any]]  # it is set by `faltung.kernels.squares`
 
     @classmethod
     def _make(cls, **fields: object) -> Self:
@@ -59,8 +60,7 @@ class GridFunction:
         vars(self).update(fields)
         return self
 
-    # These methods are right for each function with the fields `taps` and `origin`. A class of expressions overrides
-    # them with what it knows from its structure, without multiplying out.
+    # Right for each function with the fields `taps` and `origin`; expressions override them by their structure.
 
     def _support(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Shape and origin of the support: a box that holds all taps."""
@@ -165,6 +165,17 @@ class GridFunction:
             digest.update(_digestible(getattr(self, name)))
         return digest.digest()
 
+    def squared(self) -> Self:
+        """Return the same with ``abs(tap)**2`` for each tap: what the variances of samples are convolved with.
+
+        Examples
+        --------
+        >>> import faltung as fa
+        >>> print(fa.Kernel([1, -2]).squared().taps)
+        [1. 4.]
+        """
+        return type(self).square(self)  # type: ignore[no-any-return]
+
     def __call__(
         self,
         x: ArrayLike,
@@ -185,10 +196,11 @@ class GridFunction:
         weights: ArrayLike | None = None,
         min_weight: float = ZERO,
         keep_nan: bool = False,
+        variance: ArrayLike | None = None,
         accuracy: str = "norm",
         method: str = "auto",
         workers: int | None = None,
-    ) -> NDArray[Any]:
+    ) -> Any:
         """Return the convolution of an array with this kernel, or of its channels with this bank.
 
         For a bank, ``y[i] = sum over j of convolve(x[j], bank[i, j])``. Without `channel_axis`, the bank must have
@@ -200,7 +212,7 @@ class GridFunction:
             Array of any dimension. The kernel extends over its last axes, or over `axes`; all others are a batch.
         mode, cval, shape, axes, dims, channel_axis, stride, dilation, groups
             As for `faltung.convolve`.
-        out, dtype, nan, mask, weights, min_weight, keep_nan, accuracy, method, workers
+        out, dtype, nan, mask, weights, min_weight, keep_nan, variance, accuracy, method, workers
             As for `faltung.convolve`.
 
         Returns
@@ -219,13 +231,10 @@ class GridFunction:
         >>> import faltung as fa
         >>> fa.Kernel([1, 2, 3])(np.array([0.0, 0.0, 1.0, 0.0]))
         array([0., 1., 2., 3.])
-        >>> grey = fa.Bank([[[[0.3]], [[0.6]], [[0.1]]]])
-        >>> grey(np.ones((4, 5, 3)), channel_axis=2).shape
-        (4, 5, 1)
         """
-        return type(self).apply(  # type: ignore[no-any-return]
+        return type(self).apply(
             True, x, self, mode, cval, shape, axes, dims, channel_axis, stride, dilation, groups,
-            out, dtype, nan, mask, weights, min_weight, keep_nan, accuracy, method, workers,
+            out, dtype, nan, mask, weights, min_weight, keep_nan, variance, accuracy, method, workers,
         )  # fmt: skip
 
     def rank(self, tol: float | None = None) -> int:

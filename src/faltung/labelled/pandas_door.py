@@ -18,6 +18,7 @@ from faltung.labelled.spacing import continued, spacing_of, unevenness
 from faltung.planning.nodata import with_validity
 from faltung.planning.planned import Planned
 from faltung.planning.question import Options, question_of
+from faltung.planning.statistic import averaging
 
 __all__ = ["filter", "plan"]
 
@@ -92,7 +93,8 @@ def _resolved(x: Any, kernel: Any, options: Options) -> tuple[Kernel, Options]:
         expected = f"a length along {' or '.join(repr(name) for name in names if name is not None)}"
         raise ArgumentError("kernel", expected, f"one along {dim!r}")
     kernel = value.sampled({dim: spacing_of(_values(x.index), dim)})
-    return kernel, with_numbers((_DIM,), kernel, options._replace(dims=None))
+    kernel, statistic = averaging(kernel, options.statistic)
+    return kernel, with_numbers((_DIM,), kernel, options._replace(dims=None, statistic=statistic))
 
 
 def _named(column: Any, kernel: Kernel, options: Options, mask: Any, workers: int | None) -> Any:

@@ -20,6 +20,7 @@ from faltung.labelled.spacing import spacing_of
 from faltung.planning.nodata import Nodata, declared, with_validity
 from faltung.planning.planned import Planned
 from faltung.planning.question import Options, question_of
+from faltung.planning.statistic import averaging, unit_of
 
 __all__ = [
     "NEW_DIM",
@@ -104,7 +105,9 @@ def prepare(x: Any, kernel: Any, options: Options, out: Any, mask: Any) -> Label
         remedy = f"Rename it, or pass channel_axis={NEW_DIM!r} if it holds the channels that the bank adds up."
         raise ArgumentError("x", f"no axis of the name {NEW_DIM!r}, which the result gets", "one", remedy)
     together = with_validity(valid, mask, options.graded)
-    return LabelledCall(given, options, together, outputs_of(question, x.dims), nodata, units)
+    return LabelledCall(
+        given, options, together, outputs_of(question, x.dims), nodata, unit_of(units, options.statistic)
+    )
 
 
 def resolved(x: Any, kernel: Any, options: Options) -> tuple[Kernel | Bank, Options, str | None]:
@@ -114,7 +117,9 @@ def resolved(x: Any, kernel: Any, options: Options) -> tuple[Kernel | Bank, Opti
     if not isinstance(given, CoordinateKernel):
         return given, options, x.attrs.get("units")
     units = _units(x, given)
-    return given.sampled({dim: spacing_of(_coordinate(x, dim), dim) for dim in given.dims}), options, units
+    kernel = given.sampled({dim: spacing_of(_coordinate(x, dim), dim) for dim in given.dims})
+    kernel, statistic = averaging(kernel, options.statistic)
+    return kernel, options._replace(statistic=statistic), units
 
 
 def with_missing(x: Any, result: Any, call: LabelledCall, workers: int | None) -> Any:

@@ -1,15 +1,27 @@
-"""Which axes of the array does a call name? Those of the channels and of the kernel, checked."""
+"""Which axes of the array does a call name? Those of the channels, with their groups, and of the kernel, checked."""
 
 from __future__ import annotations
 
 import sys
 import warnings
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from faltung.errors import ArgumentError, ArgumentTypeError, AxesWarning
 from faltung.ground.checks import is_integer, is_sequence
 
-__all__ = ["channel_axis", "extends_over_channels", "spatial_axes", "warn_of_axes", "warn_of_channels"]
+if TYPE_CHECKING:
+    from faltung.kernels import Bank, Kernel
+
+__all__ = [
+    "channel_axis",
+    "check_channels",
+    "check_no_groups",
+    "checked_groups",
+    "extends_over_channels",
+    "spatial_axes",
+    "warn_of_axes",
+    "warn_of_channels",
+]
 
 #: Lengths that the last axis of an array has if it holds colours or channels, by the number of axes before it.
 _CHANNELS = {1: (2,), 2: (3, 4)}
@@ -65,6 +77,41 @@ def extends_over_channels(shape: tuple[int, ...], kernel_axes: tuple[int, ...]) 
 def warn_of_axes(text: str) -> None:
     """Warn of axes that a kernel probably should not extend over; the warning names the caller of this package."""
     warnings.warn(text, AxesWarning, stacklevel=_frames_of_this_package())
+
+
+def checked_groups(groups: Any) -> int:
+    """Return the number of groups of channels."""
+    if not is_integer(groups):
+        raise ArgumentTypeError("groups", "a positive integer", repr(groups))
+    if groups < 1:
+        raise ArgumentError("groups", "a positive integer", repr(groups))
+    return int(groups)
+
+
+def check_no_groups(kernel: Kernel, groups: int) -> None:
+    """Raise an error if an array without channels should have groups of them."""
+    if groups > 1:
+        remedy = "Pass the axis of the channels as channel_axis=."
+        received = f"a bank with 1 channels in and groups={groups}"
+        raise ArgumentError("kernel", "a bank with one channel in for an array without channels", received, remedy)
+
+
+def check_channels(bank: Bank, channel: int | None, channels: int, groups: int) -> None:
+    """Raise an error if a bank does not have as many channels in as the array, in all groups together."""
+    if channels == groups * bank.in_channels and not bank.out_channels % groups:
+        return
+    if channel is not None:
+        expected = f"{channels} channels in, as many as x has on axis {channel}"
+        received = f"a bank with {bank.in_channels} channels in and {bank.out_channels} out"
+        if groups > 1:
+            expected = f"channels out in {groups} equal groups, and in all groups together {expected}"
+            received += f", and groups={groups}"
+        raise ArgumentError("kernel", expected, received)
+    remedy = "Pass the axis of the channels as channel_axis=."
+    if groups == 1:
+        raise ArgumentError("kernel", "a bank with one channel in", f"one with {bank.in_channels}", remedy)
+    received = f"a bank with {bank.in_channels} channels in and groups={groups}"
+    raise ArgumentError("kernel", "a bank with one channel in for an array without channels", received, remedy)
 
 
 def _frames_of_this_package() -> int:

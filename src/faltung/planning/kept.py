@@ -21,6 +21,7 @@ from faltung.planning.planned import Planned
 from faltung.planning.planner import make_plan
 from faltung.planning.problem import Problem
 from faltung.planning.question import Options, Question, question_of
+from faltung.planning.statistic_plan import make_statistic_plan
 from faltung.planning.wisdom import remembered
 
 __all__ = ["forget", "keep", "make", "plan_before", "plan_for", "plan_of", "plan_problem"]
@@ -109,6 +110,8 @@ on_change(forget)
 
 def make(question: Question, machine: Machine | None = None) -> Planned:
     """Make a plan; for this machine by default, with the fastest method if it was measured before."""
+    if question.statistic:
+        return make_statistic_plan(question, plan_for)
     if machine is None:
         machine = current()
         if question.method == "auto" and (method := remembered(question)):

@@ -19,9 +19,10 @@ from faltung.ground.regions import check_shape, regions
 from faltung.ground.threads import chosen_count
 from faltung.kernels import Bank, Kernel
 from faltung.kernels.taps import as_taps
-from faltung.planning.call_axes import channel_axis, spatial_axes
+from faltung.planning.call_axes import channel_axis, check_channels, check_no_groups, checked_groups, spatial_axes
 from faltung.planning.missing_rule import MissingRule, missing_rule
 from faltung.planning.problem import Problem
+from faltung.planning.statistic import check_statistic
 
 __all__ = ["ONE", "Options", "Question", "as_value", "question_of"]
 
@@ -65,6 +66,8 @@ class Options(NamedTuple):
     dtype_name: str = "dtype"
     #: Names of the axes of the kernel. Doors of labelled arrays turn them into `axes`.
     dims: Any = None
+    #: What an output is of the samples that the kernel weighs: their sum, or one of `STATISTICS`.
+    statistic: str = ""
 
     @property
     def key(self) -> tuple[Any, ...]:
@@ -72,12 +75,14 @@ class Options(NamedTuple):
         # Many calls make this key, and names of its own take less time than attributes; so do defaults that are
         # recognised by identity. As texts, equal values of other types differ: 1 from True and 1.0, 0.0 from -0.0.
         reflected, mode, cval, shape, axes, channel_axis, stride, dilation, groups, dtype, nan, masked, *rest = self
-        accuracy, method, graded, min_weight, keep_nan, _, dims = rest
+        accuracy, method, graded, min_weight, keep_nan, _, dims, statistic = rest
         more: tuple[Any, ...] = ()
         if not (channel_axis is None and stride is ONE and dilation is ONE and groups is ONE):
             more = (repr(channel_axis), repr(stride), repr(dilation), repr(groups))
         if graded or keep_nan is not False or type(min_weight) is not float or min_weight:
             more = (more, graded, repr(min_weight), repr(keep_nan))
+        if statistic:
+            more = (more, statistic)
         cval_key, axes_key = repr(cval), repr(axes) if dims is None else (repr(axes), repr(dims))
         named = nan is _NAN[0] and accuracy is _ACCURACY[0] and method is _AUTO
         if named and cval_key == "0.0" and type(cval) is float and axes_key == "None" and not (masked or more):
@@ -124,6 +129,8 @@ class Question:
         The name of a method, or ``auto``.
     as_c : bool
         Whether sums are in double precision, and are stored as C converts them: integers are truncated and wrap.
+    statistic : str
+        What an output is of the samples that the kernel weighs, one of `STATISTICS`; empty for their weighted sum.
     """
 
     shape: tuple[int, ...]
@@ -143,6 +150,7 @@ class Question:
     missing: MissingRule
     method: str
     as_c: bool = False
+    statistic: str = ""
 
     @lazy
     def key(self) -> tuple[Any, ...]:
@@ -150,7 +158,8 @@ class Question:
         kernel, cval = self.kernel.fingerprint, repr(self.cval)
         array = (self.shape, self.dtype, self.axes, self.regions, self.modes, cval, self.result)
         steps = (self.channel_axis, self.stride, self.dilation, self.groups)
-        return kernel, self.reflected, array, steps, self.accuracy, self.missing, self.method, self.as_c
+        what = (self.accuracy, self.missing, self.method, self.as_c, self.statistic)
+        return kernel, self.reflected, array, steps, what
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Question) and self.key == other.key
@@ -288,12 +297,12 @@ def _question_of(shape: tuple[int, ...], dtype: np.dtype[Any], kernel: Kernel | 
     axes = spatial_axes(options.axes, channel, len(shape), kernel.ndim)
     stride = _steps("stride", options.stride, kernel.ndim)
     dilation = _steps("dilation", options.dilation, kernel.ndim)
-    groups = _groups(options.groups)
+    groups = checked_groups(options.groups)
     if isinstance(kernel, Bank):
-        _check_channels(kernel, channel, 1 if channel is None else shape[channel], groups)
+        check_channels(kernel, channel, 1 if channel is None else shape[channel], groups)
     else:
         channel = None  # a kernel filters every channel by itself, so the axis does not matter
-        _check_no_groups(kernel, groups)
+        check_no_groups(kernel, groups)
     default = "constant" if options.shape == "full" else "reflect"
     modes = check_modes(default if options.mode is None else options.mode, kernel.ndim)
     cval = _cval(options.cval, dtype)
@@ -302,10 +311,11 @@ def _question_of(shape: tuple[int, ...], dtype: np.dtype[Any], kernel: Kernel | 
         origins = [size - 1 - at for size, at in zip(sizes, origins, strict=True)]
     outputs = regions(options.shape, [shape[axis] for axis in axes], sizes, origins)
     if outputs.beyond:
+        _check_sum(options, kernel, shape)
         modes, cval = ("constant",) * kernel.ndim, 0.0  # taps beyond the array are left out
     skips_nan = _skips_nan(options.nan, dtype, cval)
     given = (skips_nan, options.masked, options.graded, options.min_weight, options.keep_nan, outputs.beyond)
-    result = computed if options.dtype is None else check_result_dtype(options.dtype, computed, options.dtype_name)
+    result = _result(options, kernel, computed)
     return Question(
         shape=shape,
         dtype=dtype,
@@ -323,10 +333,21 @@ def _question_of(shape: tuple[int, ...], dtype: np.dtype[Any], kernel: Kernel | 
         accuracy=options.accuracy,
         missing=missing_rule(MissingRule(*given), options.shape, stride, channel),
         method=options.method,
+        statistic=options.statistic,
     )
 
 
 # ---- one argument each
+
+
+def _result(options: Options, kernel: Kernel | Bank, computed: np.dtype[Any]) -> np.dtype[Any]:
+    """Return the dtype of the result."""
+    if options.statistic:
+        computed = check_statistic(options.statistic, kernel, computed)
+    result = computed if options.dtype is None else check_result_dtype(options.dtype, computed, options.dtype_name)
+    if options.statistic and result.kind in "iu":
+        raise ArgumentError(options.dtype_name, "a float dtype for a statistic", str(result), "Round the result.")
+    return result
 
 
 def _check_choice(argument: str, value: Any, choices: tuple[str, str]) -> None:
@@ -340,6 +361,13 @@ def _skips_nan(nan: str, dtype: np.dtype[Any], cval: complex) -> bool:
     return nan == "ignore" and (dtype.kind in "fc" or cval != cval)
 
 
+def _check_sum(options: Options, kernel: Kernel | Bank, shape: tuple[int, ...]) -> None:
+    """Refuse statistics where the kernel is longer than the array, and the array does not continue."""
+    if options.statistic:
+        remedy = "Use shape='same', in which the array continues beyond its border."
+        raise ArgumentError("window", f"a size within an array of shape {shape}", f"shape {kernel.shape}", remedy)
+
+
 def _steps(argument: str, value: Any, count: int) -> tuple[int, ...]:
     """Return a stride or dilation for each axis of the kernel."""
     given = tuple(value) if is_sequence(value) else (value,) * count
@@ -350,38 +378,6 @@ def _steps(argument: str, value: Any, count: int) -> tuple[int, ...]:
         expected = f"a positive integer, or {count} of them, one for each axis of the kernel"
         raise ArgumentError(argument, expected, repr(value))
     return steps
-
-
-def _groups(groups: Any) -> int:
-    if not is_integer(groups):
-        raise ArgumentTypeError("groups", "a positive integer", repr(groups))
-    if groups < 1:
-        raise ArgumentError("groups", "a positive integer", repr(groups))
-    return int(groups)
-
-
-def _check_no_groups(kernel: Kernel, groups: int) -> None:
-    if groups > 1:
-        remedy = "Pass the axis of the channels as channel_axis=."
-        received = f"a bank with 1 channels in and groups={groups}"
-        raise ArgumentError("kernel", "a bank with one channel in for an array without channels", received, remedy)
-
-
-def _check_channels(bank: Bank, channel: int | None, channels: int, groups: int) -> None:
-    if channels == groups * bank.in_channels and not bank.out_channels % groups:
-        return
-    if channel is not None:
-        expected = f"{channels} channels in, as many as x has on axis {channel}"
-        received = f"a bank with {bank.in_channels} channels in and {bank.out_channels} out"
-        if groups > 1:
-            expected = f"channels out in {groups} equal groups, and in all groups together {expected}"
-            received += f", and groups={groups}"
-        raise ArgumentError("kernel", expected, received)
-    remedy = "Pass the axis of the channels as channel_axis=."
-    if groups == 1:
-        raise ArgumentError("kernel", "a bank with one channel in", f"one with {bank.in_channels}", remedy)
-    received = f"a bank with {bank.in_channels} channels in and groups={groups}"
-    raise ArgumentError("kernel", "a bank with one channel in for an array without channels", received, remedy)
 
 
 def _cval(cval: Any, dtype: np.dtype[Any]) -> complex:

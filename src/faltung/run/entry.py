@@ -16,6 +16,7 @@ from faltung.planning.channel_plan import ChannelPlan
 from faltung.planning.missing_rule import NOTHING_MISSING, MissingRule
 from faltung.planning.planned import Planned
 from faltung.planning.planner import Plan
+from faltung.planning.statistic_plan import StatisticPlan
 from faltung.run.bank_run import BankRunner
 from faltung.run.kernel_run import KernelRunner
 from faltung.run.validity import keep_missing, valid_samples
@@ -96,10 +97,17 @@ def _channel_runner(plan: ChannelPlan) -> Runner:
     return ChannelRunner(plan)
 
 
+def _statistic_runner(plan: StatisticPlan) -> Runner:
+    from faltung.run.statistic_run import StatisticRunner  # seldom used, and an import should cost little
+
+    return StatisticRunner(plan)
+
+
 Planned.execute = staticmethod(execute)
 Plan.make_runner = KernelRunner
 BankPlan.make_runner = BankRunner
 ChannelPlan.make_runner = _channel_runner
+StatisticPlan.make_runner = _statistic_runner
 
 
 def _check_input(x: Any, plan: Planned) -> NDArray[Any]:

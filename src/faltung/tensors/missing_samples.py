@@ -29,7 +29,7 @@ from faltung.tensors.complex_parts import joined, parts_of_taps
 from faltung.tensors.finite import all_finite, growth_of, hidden, in_range
 from faltung.tensors.recording import constant_for, shape_of
 
-__all__ = ["Apply", "without_missing"]
+__all__ = ["Apply", "present_samples", "without_missing"]
 
 
 class Apply(Protocol):
@@ -59,7 +59,7 @@ def without_missing(
     """
     check_missing(question)
     rule = question.missing
-    present, weights = _present([s for s, _ in samples], given, rule)
+    present, weights = present_samples([s for s, _ in samples], given, rule)
     # The constant beyond the border is present, unless it is NaN and NaN is missing; an array that stands alone has
     # no samples there, neither present nor missing.
     outside = not (rule.skips_nan and any(math.isnan(c) for _, c in samples))
@@ -164,7 +164,9 @@ def _least(magnitudes: Any, question: Question, total: torch.Tensor) -> Any:
     return share * sums
 
 
-def _present(parts: Sequence[torch.Tensor], given: Any, rule: MissingRule) -> tuple[torch.Tensor, torch.Tensor]:
+def present_samples(
+    parts: Sequence[torch.Tensor], given: Any, rule: MissingRule
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Return where samples are present, and their weights, in the number that is computed with."""
     like = parts[0]
     weights = None

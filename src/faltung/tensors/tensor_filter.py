@@ -30,6 +30,7 @@ from faltung.tensors.missing_samples import without_missing
 from faltung.tensors.recorded_filter import recorded
 from faltung.tensors.recording import recording, shape_of
 from faltung.tensors.storing import stored
+from faltung.tensors.tensor_statistic import local_statistic
 
 __all__ = ["description", "filter", "layer_way"]
 
@@ -43,17 +44,26 @@ def filter(x: Any, kernel: Any, options: Options, out: Any, mask: Any, workers: 
         worker_count(workers)  # raises an error if it is no number of threads
     if options.dtype is None and isinstance(out, torch.Tensor):
         options = options._replace(dtype=out.dtype, dtype_name="out")
-    asked = ask(shape_of(x), x.dtype, kernel, options)
-    y = _filtered(as_numbers(x, asked), asked, mask, workers or 0)
-    if asked.divisors is not None:
-        y = _quotients(y, asked)
-    y = stored(y, asked.result)
+    if options.statistic:
+        y = local_statistic(
+            x, kernel, options, mask, lambda x, kernel, how: filter(x, kernel, how, None, None, workers)
+        )
+    else:
+        y = _convolved(x, ask(shape_of(x), x.dtype, kernel, options), mask, workers or 0)
     if out is None:
         return y
     if not isinstance(out, torch.Tensor) or out.shape != y.shape or out.device != y.device:
         expected = f"a tensor of shape {tuple(y.shape)}, dtype {y.dtype} on {y.device}"
         raise ArgumentError("out", expected, description(out), "Omit out= to have one made.")
     return out.copy_(y)
+
+
+def _convolved(x: torch.Tensor, asked: Asked, mask: Any, workers: int) -> torch.Tensor:
+    """Return the sums that are asked for, in the dtype of the result."""
+    y = _filtered(as_numbers(x, asked), asked, mask, workers)
+    if asked.divisors is not None:
+        y = _quotients(y, asked)
+    return stored(y, asked.result)
 
 
 def description(out: Any) -> str:

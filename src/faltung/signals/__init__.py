@@ -1,0 +1,1 @@
+"""What people compute with the operator: local statistics, pyramids, resampling, matching, restoration."""
