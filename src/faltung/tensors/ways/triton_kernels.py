@@ -21,7 +21,7 @@ from faltung.planning.layer import Axis, Layer
 from faltung.tensors.dtypes import computed
 from faltung.tensors.ways.triton_code import kernels
 
-__all__ = ["adjoint", "correlate", "refusal", "taps"]
+__all__ = ["adjoint", "correlate", "in_triton", "refusal", "taps", "unavailable"]
 
 _DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 #: Numbers of one image, and lanes, are counted with 32 bits.
@@ -57,7 +57,7 @@ def refusal(layer: Layer, part: str, device: torch.device, dtype: torch.dtype) -
         return "there is something other than zeros beyond the border"
     if max(math.prod(layer.source_shape[1:]), math.prod(layer.target_shape[1:]), _most_lanes(layer)) > _MOST:
         return "there are too many numbers"
-    return _unavailable(device)
+    return unavailable(device)
 
 
 def _most_lanes(layer: Layer) -> int:
@@ -67,7 +67,8 @@ def _most_lanes(layer: Layer) -> int:
 
 
 @cache
-def _unavailable(device: torch.device) -> str:
+def unavailable(device: torch.device) -> str:
+    """Return why Triton's kernels cannot run on a device, or an empty string if they can."""
     interpreted = os.environ.get("TRITON_INTERPRET") == "1"  # kernels run in Python: for tests without a GPU
     if device.type != "cuda" and not interpreted:
         return "the tensor is not on a GPU"
@@ -124,7 +125,7 @@ def taps(layer: Layer, x: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
             x, g, sums, lanes, share, layer.groups, groups, rows.length, columns.length, columns.outputs,
             *x.stride(), *g.stride(), rows.start, columns.start, columns.stride, rows.dilation, columns.dilation,
             KH=rows.size, KW=columns.size, STRIDE=rows.stride, ROWS=together, DOWN=tall, WIDE=wide, ACROSS=across,
-            NUMBER=_in_triton(number), BLOCK=block, num_warps=_WARPS, num_stages=1,
+            NUMBER=in_triton(number), BLOCK=block, num_warps=_WARPS, num_stages=1,
         )  # fmt: skip
     return sums[0] if parts == 1 else sums.sum(dim=0)
 
@@ -164,7 +165,7 @@ def _correlated(
             KH=rows.size, KW=columns.size, STRIDE=rows.stride, UP_ROW=up_rows, UP_COLUMN=up_columns, ROWS=together,
             ACROSS=across, BIAS=bias is not None,
             UNROLLED=layer.taps <= _UNROLLED or rows.size <= rows.stride * (together - 1),
-            NUMBER=_in_triton(computed(x.dtype)), BLOCK=block, num_warps=_WARPS, num_stages=1,
+            NUMBER=in_triton(computed(x.dtype)), BLOCK=block, num_warps=_WARPS, num_stages=1,
         )  # fmt: skip
     return y
 
@@ -218,7 +219,8 @@ def _power(least: int) -> int:
     return 1 << (least - 1).bit_length()
 
 
-def _in_triton(dtype: torch.dtype) -> Any:
+def in_triton(dtype: torch.dtype) -> Any:
+    """Return Triton's name for the dtype in which tensors are computed."""
     import triton.language as tl
 
     return tl.float64 if dtype == torch.float64 else tl.float32
