@@ -16,7 +16,7 @@ from faltung.jit.target import host
 from faltung.planning.layer import Layer
 from faltung.tensors.ways.spectral import tile_lengths
 
-__all__ = ["CPU", "Rates", "margin", "seconds"]
+__all__ = ["CPU", "LAUNCHED", "Rates", "margin", "seconds"]
 
 #: Predictions are as far apart as that before another way than torch's own kernels is taken.
 _MARGIN = 1.2
@@ -25,7 +25,7 @@ _FULL = 16
 #: Time before the work of a call that is not torch's own begins, as a multiple of that of torch's calls.
 _PREPARED = 2.5
 #: The same for Triton's, which are prepared in Python; the device works on earlier calls meanwhile.
-_LAUNCHED = 12.0
+LAUNCHED = 12.0
 #: Time of transforms on a device, as a multiple of what its rates say.
 _TRANSFORMED = 1.5
 #: Numbers of an image (rows of a volume) up to which torch copies its samples for each tap, and multiplies matrices.
@@ -54,6 +54,8 @@ class Rates:
         A call, before its work begins.
     alone : float
         A multiply-add of `faltung.tensors.ways.triton_kernels` with many taps.
+    filtered : float
+        An instruction for an output of `faltung.tensors.ways.plane_filter`.
     """
 
     multiply_add: float
@@ -63,6 +65,7 @@ class Rates:
     transformed: float
     call: float
     alone: float
+    filtered: float
 
 
 #: One core of a CPU; work is shared by all, calls are not.
@@ -74,6 +77,7 @@ CPU = Rates(
     transformed=2.4e-10,
     call=2e-5,
     alone=1e-6,  # in Triton's interpreter, which is for tests
+    filtered=1e-6,
 )
 
 
@@ -108,7 +112,7 @@ def seconds(
     if not cpu and method == "fourier":
         work *= _TRANSFORMED
     if method == "triton":
-        return max(work, rates.call * _LAUNCHED)
+        return max(work, rates.call * LAUNCHED)
     return work * wide / threads + rates.call * (1.0 if method == "torch" else _PREPARED)
 
 

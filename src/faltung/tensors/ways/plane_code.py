@@ -1,9 +1,9 @@
 """What does one program of a GPU compute of a filtered image? The source of the kernel, for Triton.
 
 Triton reads these functions as text and translates them for the device when they are first called; `kernel` imports
-it, and nothing else does. A program has `BLOCK` lanes, neighbours in a row of the result. Each lane has `ROWS` outputs
-below each other, so that a sample that was loaded is multiplied with as many taps: a processor can start only a
-quarter as many loads as multiply-adds. Column by column of the kernel, a lane goes down the samples below its first
+it, and nothing else does. A program has `BLOCK` lanes, neighbours in a row of the result. Each lane has `ROWS`
+outputs below each other, so that a sample that was loaded is multiplied with as many taps: a processor can start only
+a quarter as many loads as multiply-adds. Column by column of the kernel, a lane goes down the samples below its first
 output; with ROWS = 4 and CHUNK = 5 taps below each other, the taps by which sample t is multiplied are
 
     sample t    0  1  2  3  4  5  6  7
@@ -12,10 +12,11 @@ output; with ROWS = 4 and CHUNK = 5 taps below each other, the taps by which sam
     output 2          0  1  2  3  4
     output 3             0  1  2  3  4
 
-Where a row or a column of samples lies is read from index maps, so the array is never extended: a map has the index of
-the sample at each position, or -1 where the value is the constant beyond the border. Reading maps costs little, since
-what was read serves `ROWS` outputs and all taps of a column. Numbers that follow each column in memory (`inner`, the
-channels of an image whose channels are last) are columns of the result, too.
+Where a row or a column of samples lies is read from index maps, so the array is never extended: a map has the index
+of the sample at each position, or -1 where the value is the constant beyond the border. Reading maps costs little,
+since what was read serves `ROWS` outputs and all taps of a column; constants are looked for only in programs that
+reach beyond the border. Numbers that follow each column in memory (`inner`, the channels of an image whose channels
+are last) are columns of the result, too.
 
 Numbers in capitals are known when a kernel is translated.
 """
@@ -39,7 +40,7 @@ if TYPE_CHECKING:
 else:
     constexpr = None
 
-#: Arguments for which Triton translates once more where they are 1: then neighbours are contiguous, and divisions vanish.
+#: Arguments for which Triton translates once more where they are 1: neighbours are contiguous, divisions vanish.
 _SPECIAL = ("x_column", "y_column", "inner", "chunks")
 
 
@@ -78,11 +79,23 @@ def _filter(  # type: ignore[no-untyped-def]
     outside = tl.load(w).to(NUMBER)
     a0 = tl.zeros([BLOCK], NUMBER)
     a1, a2, a3, a4, a5, a6, a7 = a0, a0, a0, a0, a0, a0, a0
+    beyond = False
+    if BORDER:  # do the first or the last sample lie outside, on either axis?
+        ends = tl.load(x_rows + top) | tl.load(x_rows + top + chunks * CHUNK + ROWS - 2)
+        ends |= tl.load(x_columns + tl.min(column, axis=0)) | tl.load(x_columns + tl.max(column, axis=0) + width - 1)
+        beyond = ends < 0
     for chunk in range(chunks):
-        a0, a1, a2, a3, a4, a5, a6, a7 = go_down(
-            a0, a1, a2, a3, a4, a5, a6, a7, x, w + 1 + chunk * width * CHUNK, x_rows + top + chunk * CHUNK,
-            x_columns + column, within * x_inner, x_row, x_column, width, outside, CHUNK, ROWS, BORDER, NUMBER,
-        )  # fmt: skip
+        at = w + 1 + chunk * width * CHUNK
+        if beyond:
+            a0, a1, a2, a3, a4, a5, a6, a7 = go_down(
+                a0, a1, a2, a3, a4, a5, a6, a7, x, at, x_rows + top + chunk * CHUNK, x_columns + column,
+                within * x_inner, x_row, x_column, width, outside, CHUNK, ROWS, True, NUMBER,
+            )  # fmt: skip
+        else:
+            a0, a1, a2, a3, a4, a5, a6, a7 = go_down(
+                a0, a1, a2, a3, a4, a5, a6, a7, x, at, x_rows + top + chunk * CHUNK, x_columns + column,
+                within * x_inner, x_row, x_column, width, outside, CHUNK, ROWS, False, NUMBER,
+            )  # fmt: skip
     y += first * y_first + second * y_second
     y += column.to(tl.int64) * y_column + within * y_inner + top.to(tl.int64) * y_row
     if LAST:
@@ -110,7 +123,7 @@ def _filter(  # type: ignore[no-untyped-def]
                 writes = exists & (top + r < rows) & ((tl.abs(a) < float("inf")) == 0)
                 mend(
                     y + r * y_row, writes, source, dense, source_rows + tl.minimum(top + r, rows - 1),
-                    source_columns + column, within * s_inner, s_row, s_column, dense_height, dense_width,
+                    source_columns + column, within * s_inner, s_row, s_column, dense_height, dense_width, NUMBER,
                 )  # fmt: skip
     else:
         put(y, a0, exists & (top < rows))
@@ -140,23 +153,18 @@ def _go_down(  # type: ignore[no-untyped-def]
 ):  # fmt: skip
     """Add the products with CHUNK rows of taps, which follow each other column by column."""
     places = ()
-    for t in tl.static_range(CHUNK + ROWS - 1):
-        row = tl.load(x_rows + t)
-        down = row * x_row
-        if BORDER:
-            down = tl.where(row < 0, -1, down)
-        places = places + (down,)
+    if not BORDER:
+        for t in tl.static_range(CHUNK + ROWS - 1):
+            places += (tl.load(x_rows + t) * x_row,)  # type: ignore[assignment]
     for k in range(width):
         column = tl.load(x_columns + k)
-        across = column * x_column + within
-        if BORDER:
-            across = tl.where(column < 0, -1, across)
-        source = x + across
+        source = x + (column * x_column + within)
         b0, b1, b2, b3, b4, b5, b6, b7 = outside, outside, outside, outside, outside, outside, outside, outside
         for t in tl.static_range(CHUNK + ROWS - 1):
             if BORDER:
-                inside = (across >= 0) & (places[t] >= 0)
-                sample = tl.load(source + places[t], mask=inside, other=0.0).to(NUMBER)
+                row = tl.load(x_rows + t)
+                inside = (column >= 0) & (row >= 0)
+                sample = tl.load(source + row * x_row, mask=inside, other=0.0).to(NUMBER)
                 sample = tl.where(inside, sample, outside)
             else:
                 sample = tl.load(source + places[t]).to(NUMBER)
@@ -184,7 +192,7 @@ def _multiply(a, sample, tap, J: constexpr, CHUNK: constexpr):  # type: ignore[n
 
 
 def _mend(  # type: ignore[no-untyped-def]
-    y, writes, x, w, x_rows, x_columns, within, x_row, x_column, height, width
+    y, writes, x, w, x_rows, x_columns, within, x_row, x_column, height, width, NUMBER: constexpr
 ):
     """Store one output of each lane as the rules for samples that are not finite, and for terms that overflow, say.
 
@@ -193,14 +201,14 @@ def _mend(  # type: ignore[no-untyped-def]
     """
     outside = tl.load(w).to(tl.float64)
     w += 1
-    total = tl.zeros(writes.shape, tl.float64)
-    small = total
-    rises, falls, spoils = total < 0, total < 0, total < 0
+    zero = tl.zeros(writes.shape, tl.float64)
+    total, small = zero, zero
+    rises, falls, spoils = zero < 0, zero < 0, zero < 0
     for j in range(height):
         row = tl.load(x_rows + j)
         for k in range(width):
             column = tl.load(x_columns + k)
-            tap = tl.load(w + j * width + k).to(tl.float64)
+            tap = zero + tl.load(w + j * width + k).to(tl.float64)
             inside = (row >= 0) & (column >= 0)
             place = row * x_row + column * x_column + within
             sample = tl.load(x + place, mask=inside & writes, other=0.0).to(tl.float64)
@@ -217,4 +225,4 @@ def _mend(  # type: ignore[no-untyped-def]
     total = tl.where(rises, float("inf"), total)
     total = tl.where(falls, -float("inf"), total)
     total = tl.where(spoils | (rises & falls), float("nan"), total)
-    tl.store(y, total, mask=writes)
+    tl.store(y, total.to(NUMBER), mask=writes)

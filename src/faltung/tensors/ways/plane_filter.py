@@ -1,8 +1,8 @@
 """A filter along one or two axes by a kernel for the GPU that is written for it, through Triton.
 
-The array stays where it is, in any order of memory: `plane_code` draws how the work is divided on the device. A dense
-kernel is one pass, an outer product of two lines of taps one pass for each. Nothing waits for the device: sums that are
-not finite are found, and computed with more care, by the program that has them.
+The array stays where it is, in any order of memory: `plane_code` draws how the work is divided on the device. A
+dense kernel is one pass, an outer product of two lines of taps one pass for each. Nothing waits for the device: sums
+that are not finite are found, and computed with more care, by the program that has them.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ _ROWS, _LANES, _TOGETHER = 8, 256, 2
 #: Programs that occupy every processor of a large device.
 _PROGRAMS = 1024
 #: Most rows of taps of which the loop is written out.
-_CHUNK = 24
-#: Time of a load, as a multiple of that of a multiply-add.
-_LOAD = 4.0
+_CHUNK = 32
+#: Registers of a thread, with which four programs share a processor: constants beyond the border would take more.
+_LIMITS = {} if torch.version.hip else {"maxnreg": 128}
 #: Orders of memory whose launches are kept.
 _ORDERS = 16
 
 
 class AxisReach(NamedTuple):
-    """A filtered axis: its samples and outputs, the position that the first tap of the first output reads, and taps."""
+    """A filtered axis: samples, outputs, the position under the first tap of the first output, taps, and mode."""
 
     length: int
     outputs: int
@@ -72,16 +72,17 @@ def refusal(shape: Sequence[int], axes: Sequence[int], device: torch.device, dty
 
 
 def work(height: int, width: int) -> float:
-    """Return the time of an output, as a multiple of that of a multiply-add.
+    """Return the time of an output, as a multiple of that of an instruction.
 
-    A sample is loaded once for the outputs of a lane, taps once for all its columns.
+    For each column of taps, a lane and its neighbour in the thread have 2 x 8 multiply-adds for each tap, and a load
+    and two additions of its address for each of 7 samples more than taps: counted in the code for capability 9.0.
 
     Examples
     --------
     >>> work(15, 15) / 225 < work(3, 3) / 9 < work(1, 15) / 15
     True
     """
-    return height * width + _LOAD * width * ((height + _ROWS) / _ROWS + height / (_ROWS * _TOGETHER))
+    return width * (23 * height + 67 * -(-height // _CHUNK)) / (_ROWS * _TOGETHER) + 20
 
 
 class _Sizes(NamedTuple):
@@ -180,7 +181,7 @@ class _Launches:
         self.shape = shape
         dense = _Taps(taps, reaches, asked.cval, asked)
         self.careful = (dense.given, dense.rows, dense.columns, *place.steps.steps(), *taps.shape)
-        self.between = ()
+        self.between: tuple[int, ...] = ()
         if not lines:
             self.passes = [_Pass(dense, place.steps, outputs, self.number)]
             return
@@ -266,7 +267,7 @@ class _Pass:
             x, self.taps.by_column, self.taps.rows, self.taps.columns, y, source, taps, rows, columns,
             *self.steps, *steps, *self.counts, *sizes,
             CHUNK=self.taps.chunk, ROWS=self.together, BORDER=self.taps.border, LAST=last, NUMBER=self.number,
-            BLOCK=self.block, num_warps=max(1, self.block // (32 * _TOGETHER)), num_stages=1,
+            BLOCK=self.block, num_warps=max(1, self.block // (32 * _TOGETHER)), num_stages=1, **_LIMITS,
         )  # fmt: skip
 
 
@@ -287,8 +288,8 @@ def _blocks(planes: int, rows: int, lanes: int) -> tuple[int, int]:
 def _place(x: torch.Tensor, axes: Sequence[int]) -> _Place | None:
     """Return how a tensor lies in memory as (batch, rows, batch, columns, batch), or None if it does not.
 
-    A single axis is that of the rows if something lies behind it in memory, else that of the columns; the batch is the
-    other one.
+    A single axis is that of the rows if something lies behind it in memory, else that of the columns; the batch is
+    the other one.
     """
     strides = x.stride()
     order = sorted(range(x.ndim), key=lambda axis: (-strides[axis], axis))
