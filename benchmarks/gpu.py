@@ -41,7 +41,7 @@ _SHORT, _CALLS = 2e-3, 50
 #: A contender that takes so many times as long as the fastest one is timed by its first calls only.
 _SLOW = 20.0
 #: Seconds and rounds of a cell: all of them together take less than five minutes.
-_SECONDS, _ROUNDS = 1.0, 11
+_SECONDS, _ROUNDS = 0.6, 9
 #: Largest difference, relative to the largest result: torch multiplies single precision on tensor cores.
 _TOLERANCE = {torch.float32: 5e-3, torch.bfloat16: 5e-2}
 COPY = "copy"
@@ -240,7 +240,9 @@ def compare(
     alone = {name: _seconds(run, 1, device) for name, run in contenders.items()}
     fastest = min(taken for name, taken in alone.items() if name != COPY)
     slow = {name for name, taken in alone.items() if taken > _SLOW * fastest}
-    alone |= {name: min(alone[name], _seconds(contenders[name], 1, device)) for name in contenders if name not in slow}
+    alone |= {
+        name: min(alone[name], _seconds(contenders[name], 1, device)) for name in contenders if name not in slow
+    }
     counts = {name: min(_CALLS, max(1, round(_SHORT / max(alone[name], 1e-6)))) for name in contenders}
     share = seconds / len(contenders)
     times: dict[str, list[float]] = {name: [] for name in contenders}
@@ -341,12 +343,12 @@ HEADER = ["cell", "faltung ms", "channels last", "ratio", "best peer", "copies",
 
 _NOTE = """
 Milliseconds on the device, between CUDA events before and after several calls: the median over rounds in which all
-contenders ran in turn, each after an untimed call. *ratio*: time of the fastest peer over ours, the median over
-rounds; of what took 20 times as long as the fastest, one call after a first one. *copies*: our time over that of a copy of input and output. *chosen*: the ways that the planner chose; of a
-layer for the output, and for the gradients with respect to input and taps. *regret*: time of the choice over that of
-our best way, the same one for all parts. torch takes the fastest of cuDNN's kernels (`cudnn.benchmark`), and by
-default multiplies single precision on tensor cores in convolutions (TF32); our layers do so
-where torch's kernels were chosen.
+contenders ran in turn, each after an untimed call; what takes 20 times as long as the fastest is called once after a
+first call. *ratio*: time of the fastest peer over ours, the median over rounds. *copies*: our time over that of a
+copy of input and output. *chosen*: the ways that the planner chose; of a layer for the output, and for the gradients
+with respect to input and taps. *regret*: time of the choice over that of our best way, the same one for all parts.
+torch takes the fastest of cuDNN's kernels (`cudnn.benchmark`), and by default multiplies single precision on tensor
+cores in convolutions (TF32); our layers do so where torch's kernels were chosen.
 """
 
 
@@ -398,7 +400,9 @@ def main() -> None:
         text = report(choices, facts)
         if device.type == "cuda":
             torch.cuda.empty_cache()
-            if not (arguments.tiny or arguments.only):  # after every cell, so that a run that is stopped leaves what it has
+            if not (
+                arguments.tiny or arguments.only
+            ):  # after every cell, so that a run that is stopped leaves what it has
                 write("gpu", "On a GPU", text, {"device": facts, "cells": [choice.data() for choice in choices]})
     print("\n" + text.split("\n\n## ")[0])
 

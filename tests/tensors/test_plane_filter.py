@@ -1,7 +1,7 @@
 """The kernel that filters images on a GPU where they lie, in Triton's interpreter: without a device, and slowly::
 
-    TRITON_INTERPRET=1 PYTHONPATH=tests python tests/tensors/test_plane_filter.py differences
-    TRITON_INTERPRET=0 PYTHONPATH=tests python tests/tensors/test_plane_filter.py translated
+TRITON_INTERPRET=1 PYTHONPATH=tests python tests/tensors/test_plane_filter.py differences
+TRITON_INTERPRET=0 PYTHONPATH=tests python tests/tensors/test_plane_filter.py translated
 """
 
 from __future__ import annotations

@@ -21,7 +21,7 @@ from faltung.planning.layer import Axis, Layer
 from faltung.tensors.dtypes import computed
 from faltung.tensors.ways.triton_code import kernels
 
-__all__ = ["adjoint", "correlate", "in_triton", "refusal", "taps", "unavailable"]
+__all__ = ["adjoint", "correlate", "in_triton", "keeps_channels_last", "refusal", "taps", "unavailable"]
 
 _DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 #: Numbers of one image, and lanes, are counted with 32 bits.
@@ -34,6 +34,9 @@ _PROGRAMS, _WARPS = 2048, 4
 _FEWEST, _LANES = 128, 512
 #: Channels of a program where channels are last in memory.
 _ACROSS = 32
+#: Most taps with which channels stay last in memory: of outputs, and of gradients of taps. Lanes that are channels
+#: load taps of their own, which takes up to five times as long; with more taps, it is faster to copy samples first.
+_MOST_LAST, _MOST_LAST_TAPS = 49, 25
 #: Rows and columns of taps whose gradients a program adds up.
 _DOWN, _WIDE = 4, 2
 #: Taps of a series from which outputs share the samples that were loaded; with fewer it is more important that
@@ -81,6 +84,11 @@ def unavailable(device: torch.device) -> str:
     return ""
 
 
+def keeps_channels_last(layer: Layer, part: str) -> bool:
+    """Return whether channels that are last in memory stay there; else samples are brought into planes first."""
+    return layer.taps <= (_MOST_LAST_TAPS if part == "taps" else _MOST_LAST)
+
+
 def correlate(layer: Layer, x: torch.Tensor, w: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
     """Correlate with a bank of taps."""
     return _correlated(layer, x, w, bias, layer.axes, [1] * len(layer.axes), reverse=False)
@@ -103,7 +111,7 @@ def taps(layer: Layer, x: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
     _, code = kernels()
     down = len(layer.axes) == 1
     rows, columns = _rows_and_columns(layer.axes, down)
-    last = _channels_last(x) and _channels_last(g)
+    last = keeps_channels_last(layer, "taps") and _channels_last(x) and _channels_last(g)
     x, g = (_as_image(tensor if last else tensor.contiguous(), down) for tensor in (x, g))
     number = computed(x.dtype)
     # Each lane must have all of its rows: see the kernel.
@@ -144,7 +152,7 @@ def _correlated(
     down = len(axes) == 1 and layer.taps >= _LONG
     rows, columns = _rows_and_columns(axes, down)
     up_rows, up_columns = up if len(up) == 2 else (up[0], 1) if down else (1, up[0])
-    last = _channels_last(x)
+    last = keeps_channels_last(layer, "correlate") and _channels_last(x)
     y = _empty_outputs(x, axes, last)
     x, target = _as_image(x if last else x.contiguous(), down), _as_image(y, down)
     together = 4 if rows.outputs > 2 and rows.stride <= 2 else 1
