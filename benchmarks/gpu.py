@@ -388,7 +388,7 @@ def main() -> None:
             2, f"{parser.prog}: torch {torch.__version__} sees no GPU; --device cpu --tiny runs without one\n"
         )
     torch.backends.cudnn.benchmark = True  # torch tries all its kernels and uses the fastest
-    cells = [*tiny()] if arguments.tiny else [*layers(32, 56), *filters(4096, 1_000_000)]
+    cells = [*tiny()] if arguments.tiny else [*filters(4096, 1_000_000), *layers(32, 56)]
     cells = [cell for cell in cells if arguments.only in str(cell)]
     if not cells:
         parser.error(f"no cell is called {arguments.only}")
