@@ -1,6 +1,6 @@
 """Layers and filters on a GPU: the choice of the planner and every other way of ours, beside torch, CuPy and a copy.
 
-python benchmarks/gpu.py                      # writes benchmarks/results/gpu.{md,json}; a few minutes
+python benchmarks/gpu.py                      # writes benchmarks/results/gpu.{md,json} cell by cell; five minutes
 python benchmarks/gpu.py --only depthwise     # cells whose name contains a word; writes nothing
 python benchmarks/gpu.py --device cpu --tiny  # the same code on tiny cells, without a GPU; writes nothing
 """
@@ -38,8 +38,10 @@ Run = Callable[[], Any]
 
 #: Least seconds of a timed run, and most calls in it.
 _SHORT, _CALLS = 2e-3, 50
-#: Seconds of a call that is not repeated in every round.
-_LONG = 0.1
+#: A contender that takes so many times as long as the fastest one is timed by its first calls only.
+_SLOW = 20.0
+#: Seconds and rounds of a cell: all of them together take less than five minutes.
+_SECONDS, _ROUNDS = 0.6, 9
 #: Largest difference, relative to the largest result: torch multiplies single precision on tensor cores.
 _TOLERANCE = {torch.float32: 5e-3, torch.bfloat16: 5e-2}
 COPY = "copy"
@@ -227,7 +229,7 @@ def compare(
 ) -> dict[str, Timing]:
     """Compare results, then time all contenders in turn: medians, and medians of the ratios to the first one.
 
-    Slow contenders run in fewer rounds.
+    Slow contenders run in fewer rounds, or not again.
     """
     expected: list[torch.Tensor] = []
     for name, run in contenders.items():
@@ -236,7 +238,11 @@ def compare(
         for result, wanted in zip(results, expected, strict=False):
             _check(cell, name, result, wanted)
     alone = {name: _seconds(run, 1, device) for name, run in contenders.items()}
-    alone = {name: min(alone[name], _seconds(run, 1, device)) for name, run in contenders.items()}
+    fastest = min(taken for name, taken in alone.items() if name != COPY)
+    slow = {name for name, taken in alone.items() if taken > _SLOW * fastest}
+    alone |= {
+        name: min(alone[name], _seconds(contenders[name], 1, device)) for name in contenders if name not in slow
+    }
     counts = {name: min(_CALLS, max(1, round(_SHORT / max(alone[name], 1e-6)))) for name in contenders}
     share = seconds / len(contenders)
     times: dict[str, list[float]] = {name: [] for name in contenders}
@@ -248,13 +254,16 @@ def compare(
         done: dict[str, float] = {}
         for name in [first, *(other for other in order if other != first)]:
             spent = sum(times[name]) * counts[name]
-            if name != first and times[name] and (spent > share or alone[name] > _LONG):
+            if name != first and (name in slow or (times[name] and spent > share)):
                 continue
             contenders[name]()  # brings its arrays into the cache
             done[name] = _seconds(contenders[name], counts[name], device)
         for name, taken in done.items():
             times[name].append(taken)
             ratios[name].append(taken / done[first])
+    ours = statistics.median(times[first])
+    for name in slow - {first}:
+        times[name], ratios[name] = [alone[name]], [alone[name] / ours]
     return {
         name: Timing(statistics.median(own), statistics.median(ratios[name]), len(own)) for name, own in times.items()
     }
@@ -334,12 +343,12 @@ HEADER = ["cell", "faltung ms", "channels last", "ratio", "best peer", "copies",
 
 _NOTE = """
 Milliseconds on the device, between CUDA events before and after several calls: the median over rounds in which all
-contenders ran in turn, each after an untimed call. *ratio*: time of the fastest peer over ours, the median over
-rounds. *copies*: our time over that of a copy of input and output. *chosen*: the ways that the planner chose; of a
-layer for the output, and for the gradients with respect to input and taps. *regret*: time of the choice over that of
-our best way, the same one for all parts. torch takes the fastest of cuDNN's kernels (`cudnn.benchmark`), and by
-default multiplies single precision on tensor cores in convolutions (TF32); our layers do so
-where torch's kernels were chosen.
+contenders ran in turn, each after an untimed call; what takes 20 times as long as the fastest is called once after a
+first call. *ratio*: time of the fastest peer over ours, the median over rounds. *copies*: our time over that of a
+copy of input and output. *chosen*: the ways that the planner chose; of a layer for the output, and for the gradients
+with respect to input and taps. *regret*: time of the choice over that of our best way, the same one for all parts.
+torch takes the fastest of cuDNN's kernels (`cudnn.benchmark`), and by default multiplies single precision on tensor
+cores in convolutions (TF32); our layers do so where torch's kernels were chosen.
 """
 
 
@@ -379,22 +388,23 @@ def main() -> None:
             2, f"{parser.prog}: torch {torch.__version__} sees no GPU; --device cpu --tiny runs without one\n"
         )
     torch.backends.cudnn.benchmark = True  # torch tries all its kernels and uses the fastest
-    cells = [*tiny()] if arguments.tiny else [*layers(32, 56), *filters(4096, 1_000_000)]
+    cells = [*tiny()] if arguments.tiny else [*filters(4096, 1_000_000), *layers(32, 56)]
     cells = [cell for cell in cells if arguments.only in str(cell)]
     if not cells:
         parser.error(f"no cell is called {arguments.only}")
-    seconds, rounds = (0.05, 3) if arguments.tiny else (2.5, 21)
-    choices = []
+    seconds, rounds = (0.05, 3) if arguments.tiny else (_SECONDS, _ROUNDS)
+    choices, facts, text = [], where(device), ""
     for cell in cells:
         choices.append(measure(cell, device, seconds, rounds))
         print(" | ".join(row(choices[-1])), flush=True)
+        text = report(choices, facts)
         if device.type == "cuda":
             torch.cuda.empty_cache()
-    facts = where(device)
-    text = report(choices, facts)
+            if not (
+                arguments.tiny or arguments.only
+            ):  # after every cell, so that a run that is stopped leaves what it has
+                write("gpu", "On a GPU", text, {"device": facts, "cells": [choice.data() for choice in choices]})
     print("\n" + text.split("\n\n## ")[0])
-    if device.type == "cuda" and not (arguments.tiny or arguments.only):
-        write("gpu", "On a GPU", text, {"device": facts, "cells": [choice.data() for choice in choices]})
 
 
 if __name__ == "__main__":

@@ -143,7 +143,8 @@ def _complexity(function):
 
 def _emits(module):
     """Whether a module writes machine code, so that its functions are as long as the code that they write."""
-    return "faltung.jit.ir" in imported(module) or module == "faltung.tensors.ways.triton_code"
+    for_a_gpu = ("faltung.tensors.ways.plane_code", "faltung.tensors.ways.triton_code")
+    return "faltung.jit.ir" in imported(module) or module in for_a_gpu
 
 
 def test_rooms_are_few_and_names_are_used_once():

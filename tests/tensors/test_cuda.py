@@ -192,6 +192,55 @@ def test_methods_of_filters(method, device):
     assert np.abs(y.cpu().numpy() - fa.convolve(IMAGE, fa.gaussian(3))).max() < 1e-5
 
 
+LAYOUTS = {
+    "transposed": lambda x: x.mT.contiguous().mT,
+    "channels last": lambda x: x.movedim(0, 2).contiguous().movedim(2, 0),
+    "every second": lambda x: x.repeat_interleave(2, 1).repeat_interleave(2, 2)[:, ::2, ::2],
+    "imaginary part": lambda x: torch.complex(x, -x).conj().imag,
+}
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("method", ["direct", "separable"])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_filters_of_any_layout(layout, method, device):
+    x = LAYOUTS[layout](torch.from_numpy(IMAGE).to(device, torch.float32))
+    y = fa.convolve(x, fa.gaussian(1.5), ("constant", "wrap"), 0.5, axes=(1, 2), method=method)
+    wanted = fa.convolve(IMAGE, fa.gaussian(1.5), ("constant", "wrap"), 0.5, axes=(1, 2))
+    assert np.abs(y.cpu().numpy() - wanted).max() < 1e-5
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("shape", [(1, 1), (2, 3), (5, 300)])
+def test_arrays_smaller_than_the_kernel(shape, mode, device):
+    image = np.random.default_rng(3).standard_normal(shape)
+    kernel = fa.Kernel(np.random.default_rng(4).standard_normal((7, 9)))
+    y = fa.convolve(torch.from_numpy(image).to(device), kernel, mode, 0.5)
+    assert np.abs(y.cpu().numpy() - fa.convolve(image, kernel, mode, 0.5)).max() < 1e-11
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("dtype", HALVES)
+@pytest.mark.parametrize("method", ["direct", "separable"])
+def test_half_precision_of_filters(method, dtype, device):
+    x = torch.from_numpy(IMAGE).to(device, getattr(torch, dtype))
+    y = fa.convolve(x, fa.gaussian(2), method=method)
+    assert y.dtype == x.dtype
+    wanted = fa.convolve(x.double().cpu().numpy(), fa.gaussian(2))
+    assert np.abs(y.double().cpu().numpy() - wanted).max() < TOLERANCE[dtype]
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("method", ["direct", "separable", "auto"])
+def test_what_is_not_finite_spoils_what_taps_touch(method, device):
+    x = torch.from_numpy(IMAGE[0]).to(torch.float32)
+    x[0, 0], x[30, 20], x[30, 22], x[60, 69] = float("nan"), float("inf"), -float("inf"), float("inf")
+    kernel = fa.Kernel(np.multiply.outer([1.0, 0.0, 2.0], [1.0, -2.0, 0.5]))
+    y = fa.convolve(x.to(device), kernel, method=method).cpu().numpy()
+    np.testing.assert_allclose(y, fa.convolve(x.numpy(), kernel), 1e-5, 1e-5)
+
+
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("mode", ["reflect", "constant"])
 def test_gradients_of_filters(mode, device):
@@ -237,6 +286,49 @@ def test_nothing_waits_for_the_device(name, last, method):
         layer(x).backward(g)
     finally:
         torch.cuda.set_sync_debug_mode("default")
+
+
+FIXED = [("dense", "direct"), ("gaussian", "direct"), ("gaussian", "separable")]
+
+
+@needs_cuda
+@pytest.mark.parametrize("mode", ["reflect", "constant"])
+@pytest.mark.parametrize(("name", "method"), FIXED)
+def test_filters_do_not_wait_for_the_device(name, method, mode):
+    x = torch.from_numpy(IMAGE).to("cuda", torch.float32)
+    wanted = fa.convolve(x, KERNELS[name], mode, 0.5, method=method)  # plans, kernels and index maps are made now
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        y = fa.convolve(x, KERNELS[name], mode, 0.5, method=method)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert torch.equal(y, wanted)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        y = fa.convolve(x, KERNELS[name], mode, 0.5, method=method)
+    graph.replay()
+    assert torch.equal(y, wanted)
+
+
+@needs_cuda
+def test_filters_do_not_extend_the_array():
+    x = torch.randn(4096, 4096, device="cuda")
+    fa.convolve(x, KERNELS["dense"])
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    fa.convolve(x, KERNELS["dense"])
+    assert torch.cuda.max_memory_allocated() - before < 1.1 * x.nbytes
+
+
+@needs_cuda
+def test_filters_of_more_numbers_than_32_bits_count():
+    if torch.cuda.get_device_properties(0).total_memory < 16 * 2**30:
+        pytest.skip("takes 10 GB of the memory of a GPU")
+    x = torch.ones(17, 8192, 16384, device="cuda", dtype=torch.float16)
+    x[-1, -4:, -4:] = torch.arange(16, device="cuda").reshape(4, 4)
+    assert x.numel() > 2**31
+    corner = fa.convolve(x[-1, -64:, -64:].clone(), fa.box(3), method="direct")
+    assert torch.equal(fa.convolve(x, fa.box(3), axes=(1, 2), method="direct")[-1, -8:, -8:], corner[-8:, -8:])
 
 
 @needs_cuda

@@ -1,20 +1,16 @@
 """Kernels for single channels on a GPU, in Triton's interpreter: without a device, and slowly.
 
-They need Triton, which torch brings along for GPUs only: ``pip install triton``, and then run these tests. Triton
-decides when it translates a kernel whether it is to be interpreted, so all of it happens in processes of their own::
+All of it happens in processes of their own::
 
-    TRITON_INTERPRET=1 python tests/test_triton.py errors
-    TRITON_INTERPRET=0 python tests/test_triton.py translated
+    TRITON_INTERPRET=1 PYTHONPATH=tests python tests/tensors/test_triton.py errors
+    TRITON_INTERPRET=0 PYTHONPATH=tests python tests/tensors/test_triton.py translated
 """
 
 from __future__ import annotations
 
 import json
 import math
-import os
-import subprocess
 import sys
-from importlib.util import find_spec
 
 import pytest
 import torch
@@ -23,6 +19,7 @@ from faltung.layers import Conv
 from faltung.planning.layer import Axis, Layer
 from faltung.tensors.ways import torch_kernels as own
 from faltung.tensors.ways import triton_kernels as depthwise
+from triton_process import Device, Translated, in_a_process, needs_triton
 
 PARTS = ("correlate", "adjoint", "taps")
 TOLERANCE = {"float16": 4e-3, "bfloat16": 3e-2, "float32": 2e-5, "float64": 1e-12}
@@ -52,9 +49,7 @@ CASES = {
     if dtype == "float32" or name in ("a row fewer than outputs of a lane", "stride 2", "series, few taps")
 }
 
-pytestmark = pytest.mark.skipif(
-    find_spec("triton") is None, reason="Triton is not installed: pip install triton, pytest tests/test_triton.py"
-)
+pytestmark = needs_triton
 
 
 def layer_of(shape, channels=3, images=2):
@@ -149,41 +144,11 @@ def all_errors():
 
 def translated():
     """Machine code of kernels as they are launched for some layers, for devices that need not be here."""
-    from triton.backends.compiler import GPUTarget
     from triton.runtime import driver
 
-    class Device:
-        """As much of a driver as is asked before a kernel is translated."""
-
-        def __init__(self, capability):
-            self.capability = capability
-
-        def get_current_target(self):
-            return GPUTarget("cuda", self.capability, 32)
-
-        def get_current_device(self):
-            return self.capability
-
-        def get_current_stream(self, device):
-            return 0
-
     found = []
-
-    class Translated:
-        def __init__(self, code):
-            self.code = code
-
-        def __getitem__(self, grid):
-            def launch(*arguments, **named):
-                made = self.code.warmup(*arguments, grid=grid, **named)
-                ptx = made.asm["ptx"]
-                bytes_ = len(made.asm["cubin"])
-                found.append({"loads": ptx.count("ld.global"), "local": ".local" in ptx, "bytes": bytes_})
-
-            return launch
-
     codes = depthwise.kernels()
-    depthwise.kernels = lambda: tuple(map(Translated, codes))
+    depthwise.kernels = lambda: tuple(Translated(code, found) for code in codes)
     for capability in (80, 90):
         driver.set_active(Device(capability))
         for dtype, last, shape in (
@@ -202,18 +167,9 @@ def translated():
     return found
 
 
-def _in_a_process(what, interpreted, timeout=500):
-    environment = os.environ | {"TRITON_INTERPRET": str(int(interpreted))}
-    done = subprocess.run(
-        [sys.executable, __file__, what], capture_output=True, text=True, env=environment, timeout=timeout
-    )
-    assert not done.returncode, done.stderr[-3000:]
-    return json.loads(done.stdout)
-
-
 @pytest.fixture(scope="module")
 def interpreted():
-    return _in_a_process("errors", True)
+    return in_a_process(__file__, "errors", True)
 
 
 @pytest.mark.parametrize(("name", "dtype"), CASES)
@@ -242,7 +198,7 @@ def test_gradients_of_taps_in_one_part_or_in_many(interpreted):
 
 
 def test_kernels_are_translated_for_devices_that_are_not_here():
-    found = _in_a_process("translated", False)
+    found = in_a_process(__file__, "translated", False)
     assert len(found) == 24
     assert all(each["loads"] > 2 and each["bytes"] > 1000 and not each["local"] for each in found)
 

@@ -56,6 +56,8 @@ class Asked(NamedTuple):
 _Checked = tuple[Question, torch.dtype, torch.dtype, ChannelPlan | None, "NDArray[np.float64] | None"]
 #: What was asked in recent calls, without kernels, by the arguments as they were passed.
 _kept: Bounded[tuple[Any, ...], _Checked] = Bounded(256, 1 << 26)
+#: Kernels that tensors were correlated with: the next call finds what is known of them.
+_correlated: Bounded[tuple[Any, ...], Kernel] = Bounded(256, 1 << 26)
 
 
 def ask(shape: tuple[int, ...], dtype: torch.dtype, kernel: Any, options: Options) -> Asked:
@@ -173,8 +175,15 @@ def as_numbers(x: torch.Tensor, asked: Asked) -> torch.Tensor:
 
 def correlated(kernel: Kernel, question: Question) -> Kernel:
     """Return the kernel that a tensor is correlated with, with the zeros of its dilation."""
-    kernel = dilated(kernel, question.dilation)
-    return kernel.flip() if question.reflected else kernel
+    if not question.reflected and all(step == 1 for step in question.dilation):
+        return kernel
+
+    def make() -> Kernel:
+        spread = dilated(kernel, question.dilation)
+        return spread.flip() if question.reflected else spread
+
+    key = (kernel.fingerprint, question.reflected, question.dilation)
+    return _correlated.get_or_make(key, make, lambda made: 16 * made.size)
 
 
 def _channel_plan(question: Question) -> ChannelPlan:

@@ -7,12 +7,14 @@ from collections.abc import Callable
 from dataclasses import asdict, fields
 from functools import cache
 
+import numpy as np
 import torch
 
 from faltung.planning.layer import Axis, Layer
 from faltung.planning.machine import known, note
 from faltung.tensors.layer_cost import Rates
-from faltung.tensors.ways import triton_kernels
+from faltung.tensors.ways import plane_filter, triton_kernels
+from faltung.tensors.ways.plane_filter import AxisReach, PlaneFilter
 
 __all__ = ["measure", "rates_of"]
 
@@ -67,12 +69,17 @@ def measure(device: torch.device, dtype: torch.dtype) -> Rates:
             long = random(64, 1, 15, 15)
             alone = _time(lambda: triton_kernels.correlate(layer, x, long, None), device) / layer.multiply_adds
         image = random(16, 1024, 1024)
+        filtered = 0.0
+        if device.type == "cuda" and not plane_filter.refusal(image.shape, (1, 2), device, dtype):
+            reach = AxisReach(1024, 1024, -7, 15, "reflect")
+            square = PlaneFilter(np.full((15, 15), 0.01), [], (1, 2), [reach] * 2, 0.0, device, dtype)
+            filtered = _time(lambda: square(image), device) / (image.numel() * plane_filter.work(15, 15))
         number = _time(lambda: image + 1, device) / (2 * image.numel())
         reordered = _time(lambda: image.transpose(0, 2).contiguous(), device) / (2 * image.numel())
         planes = image.float() if dtype.itemsize < 4 else image
         stages = planes.numel() * math.log2(1024 * 1024)
         transformed = _time(lambda: torch.fft.rfft2(planes), device) / stages
-    return Rates(dense, depthwise, number, reordered, transformed, call, alone)
+    return Rates(dense, depthwise, number, reordered, transformed, call, alone, filtered)
 
 
 def _time(run: Callable[[], object], device: torch.device) -> float:

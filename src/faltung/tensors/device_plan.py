@@ -23,8 +23,9 @@ from faltung.tensors.device import rates_of
 from faltung.tensors.dtypes import computed, constant, numpy_dtype
 from faltung.tensors.extension import extend
 from faltung.tensors.finite import SPREAD, WIDE_SPREAD, hidden, mended, spread
-from faltung.tensors.layer_cost import CPU, Rates
-from faltung.tensors.ways import spectral, torch_kernels, triton_kernels
+from faltung.tensors.layer_cost import CPU, LAUNCHED, Rates
+from faltung.tensors.ways import plane_filter, spectral, torch_kernels, triton_kernels
+from faltung.tensors.ways.plane_filter import AxisReach, PlaneFilter
 from faltung.tensors.ways.way import Way
 
 if TYPE_CHECKING:
@@ -89,8 +90,8 @@ class FilterPlan(Planned):
     @property
     def memory(self) -> int:
         """Bytes of tensors on the way, approximately: the extended input, and the results of passes."""
-        copies = 1 if self.method == "direct" else 3
-        return copies * math.prod(self.problem.shape) * self.problem.number.itemsize
+        copies = {"direct": 0, "separable": 1, "fourier": 3} if self._in_place else {"direct": 1}
+        return copies.get(self.method, 3) * math.prod(self.problem.shape) * self.problem.number.itemsize
 
     def rows(self) -> list[Row]:
         """Return what the plan prints, as pairs of a word and a text."""
@@ -117,22 +118,46 @@ class FilterPlan(Planned):
         Tensor
             In the same dtype.
         """
+        if self._in_place is not None:
+            return self._in_place(x.resolve_neg())
         planes, order = self._planes(x.to(computed(self.dtype)))
-        y = mended(self._apply(planes), planes, self._taps, lambda finite, _: self._apply(finite), _densely)
+        y, finite = self._apply(planes)
+        if not finite:
+            y = mended(y, planes, self._taps, lambda samples, _: self._apply(samples)[0], _densely)
         y = y.reshape(*(x.shape[axis] for axis in order[: x.ndim - len(self.problem.axes)]), *y.shape[2:])
         return y.permute(np.argsort(order).tolist()).to(self.dtype)
+
+    @lazy
+    def _in_place(self) -> PlaneFilter | None:
+        """The kernel that filters a tensor where it lies, if there is one for this filter."""
+        if not _is_in_place(self.problem, self.method, self.device, self.dtype):
+            return None
+        lines = outer_products(self.problem)[0] if self.method == "separable" else []
+        taps, place = self.problem.correlated.taps, (self.problem.cval.real, self.device, self.dtype)
+        return PlaneFilter(taps, lines, self.problem.axes, _reaches(self.problem), *place)
+
+    @lazy
+    def _extension(self) -> PlaneFilter | None:
+        """The same kernel with a single tap, which extends a tensor in one pass."""
+        problem, number = self.problem, computed(self.dtype)
+        if plane_filter.refusal(_extended_shape(problem), problem.axes, self.device, number):
+            return None
+        reaches = [reach._replace(outputs=reach.outputs + reach.size - 1, size=1) for reach in _reaches(self.problem)]
+        one = np.ones((1,) * len(reaches))
+        return PlaneFilter(one, [], problem.axes, reaches, problem.cval.real, self.device, number)
 
     def _planes(self, x: torch.Tensor) -> tuple[torch.Tensor, list[int]]:
         """Extend the tensor, as (batch, 1, *spatial)."""
         problem = self.problem
         axes = [*problem.axes]
         order = [axis for axis in range(x.ndim) if axis not in axes] + axes
+        if self._extension is not None:
+            x = self._extension(x.resolve_neg()).permute(order)
+            return x.reshape(-1, 1, *x.shape[x.ndim - len(axes) :]), order
         planes = x.permute(order).reshape(-1, 1, *(x.shape[axis] for axis in axes))
-        kernel = problem.correlated
-        low = [a - at for (a, _), at in zip(problem.regions, kernel.origin, strict=True)]
-        high = [
-            b - at + size - 1 for (_, b), at, size in zip(problem.regions, kernel.origin, kernel.shape, strict=True)
-        ]
+        reaches = _reaches(problem)
+        low = [reach.low for reach in reaches]
+        high = [reach.low + reach.outputs + reach.size - 1 for reach in reaches]
         return extend(planes, low, high, problem.modes, problem.cval.real), order
 
     @lazy
@@ -153,22 +178,47 @@ class FilterPlan(Planned):
     def _on_device(self, taps: NDArray[Any]) -> torch.Tensor:
         return constant(lambda: np.asarray(taps, np.float64)[None, None], self.device, computed(self.dtype))
 
-    def _apply(self, planes: torch.Tensor) -> torch.Tensor:
+    def _apply(self, planes: torch.Tensor) -> tuple[torch.Tensor, bool]:
+        """Filter extended planes; whether all outputs are known to be finite is the second result."""
         taps = self._taps.to(planes)  # which may be in double precision
         exact = self.method == "direct" or (self.method == "separable" and len(self._passes) == 1)
-        if not exact and not hidden(planes):
+        known = not exact and not hidden(planes)
+        if known:
             gain = taps.abs().sum() * math.prod(planes.shape[2:]) ** 2
             most = spread(planes, taps.shape[2:], gain)
             if most > SPREAD and self.method == "fourier" and most <= WIDE_SPREAD and taps.dtype == torch.float32:
                 planes, taps = planes.double(), taps.double()
             elif not most <= SPREAD:  # errors would be in proportion to the largest sample
-                return _densely(planes, taps)
-        if self.method == "fourier":
-            return spectral.correlate(_layer(planes, tuple(taps.shape[2:])), planes, taps, None)
+                return _densely(planes, taps), False
+        if self.method == "fourier":  # no sum overflows where samples are that close
+            return spectral.correlate(_layer(planes, tuple(taps.shape[2:])), planes, taps, None), known
         if self.method == "direct":
-            return _densely(planes, taps)
+            return _densely(planes, taps), False
         total: torch.Tensor = reduce(torch.add, (reduce(_densely, passes, planes) for passes in self._passes))
-        return total
+        return total, False
+
+
+def _reaches(problem: Problem) -> list[AxisReach]:
+    kernel = problem.correlated
+    each = zip(problem.axes, problem.regions, kernel.origin, kernel.shape, problem.modes, strict=True)
+    return [AxisReach(problem.shape[axis], b - a, a - at, size, mode) for axis, (a, b), at, size, mode in each]
+
+
+def _extended_shape(problem: Problem) -> tuple[int, ...]:
+    shape = [*problem.shape]
+    for axis, reach in zip(problem.axes, _reaches(problem), strict=True):
+        shape[axis] = max(reach.length, reach.outputs + reach.size - 1)
+    return tuple(shape)
+
+
+def _is_in_place(problem: Problem, method: str, device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether the kernel for planes computes this: as a dense sum, or as one outer product of two lines of taps."""
+    if plane_filter.refusal(_extended_shape(problem), problem.axes, device, dtype):
+        return False
+    if method == "separable":
+        products = outer_products(problem)
+        return len(products) == 1 and len(products[0]) == 2 and min(line.size for line in products[0]) > 1
+    return method == "direct"
 
 
 def _densely(planes: torch.Tensor, taps: torch.Tensor) -> torch.Tensor:
@@ -260,7 +310,9 @@ def _choose(
     considered = []
     for name in _WAYS:
         reason = _refusal(problem, name, accuracy)
-        considered.append(Candidate(name, (name,), math.inf if reason else _seconds(problem, name, rates), reason))
+        considered.append(
+            Candidate(name, (name,), math.inf if reason else _seconds(problem, name, rates, device, dtype), reason)
+        )
     return choose(considered, method, "a way")
 
 
@@ -274,16 +326,26 @@ def _refusal(problem: Problem, name: str, accuracy: str) -> str:
     return ""
 
 
-def _seconds(problem: Problem, name: str, rates: Rates) -> float:
+def _seconds(problem: Problem, name: str, rates: Rates, device: torch.device, dtype: torch.dtype) -> float:
     outputs: int = math.prod(problem.result_shape)
     moved = 2 * rates.number * outputs
-    multiply_add = min(rates.depthwise, rates.alone or math.inf)
-    if name == "direct":
-        return outputs * problem.correlated.size * multiply_add + moved + rates.call
+    if _is_in_place(problem, name, device, dtype):
+        return _seconds_in_place(problem, name, rates, outputs)
+    multiply_add, copied = min(rates.depthwise, rates.alone or math.inf), (len(problem.axes) + 1) * moved
+    if name == "direct":  # extended axis by axis, and looked through at the end
+        return outputs * problem.correlated.size * multiply_add + copied + rates.call
     if name == "separable":
         passes = [line.size for lines in outer_products(problem) for line in lines if line.size > 1]
-        return sum(outputs * size * multiply_add + moved + rates.call for size in passes)
+        return copied + sum(outputs * size * multiply_add + moved + rates.call for size in passes)
     lengths = [b - a + size - 1 for (a, b), size in zip(problem.regions, problem.correlated.shape, strict=True)]
     batch = outputs // max(math.prod(b - a for a, b in problem.regions), 1)
     size = batch * math.prod(lengths)
     return 2 * size * math.log2(max(size, 2)) * rates.transformed + 4 * moved + 10 * rates.call
+
+
+def _seconds_in_place(problem: Problem, name: str, rates: Rates, outputs: int) -> float:
+    """Return the longer time: to launch the passes, or to move the numbers and issue the instructions of each."""
+    height, width = (1, *problem.correlated.shape)[-2:]
+    passes = [(height, 1), (1, width)] if name == "separable" else [(height, width)]
+    times = [outputs * max(plane_filter.work(*taps) * rates.filtered, 2 * rates.number) for taps in passes]
+    return max(sum(times), LAUNCHED * rates.call * len(times))

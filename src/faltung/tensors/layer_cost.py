@@ -8,15 +8,16 @@ H100 and torch 2.11 (`benchmarks/results/gpu.md`).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from faltung.engines.channels.blocking import blocking
 from faltung.engines.channels.reduction import reduction_block
 from faltung.jit.target import host
 from faltung.planning.layer import Layer
 from faltung.tensors.ways.spectral import tile_lengths
+from faltung.tensors.ways.triton_kernels import keeps_channels_last
 
-__all__ = ["CPU", "Rates", "margin", "seconds"]
+__all__ = ["CPU", "LAUNCHED", "Rates", "margin", "seconds"]
 
 #: Predictions are as far apart as that before another way than torch's own kernels is taken.
 _MARGIN = 1.2
@@ -25,7 +26,7 @@ _FULL = 16
 #: Time before the work of a call that is not torch's own begins, as a multiple of that of torch's calls.
 _PREPARED = 2.5
 #: The same for Triton's, which are prepared in Python; the device works on earlier calls meanwhile.
-_LAUNCHED = 12.0
+LAUNCHED = 12.0
 #: Time of transforms on a device, as a multiple of what its rates say.
 _TRANSFORMED = 1.5
 #: Numbers of an image (rows of a volume) up to which torch copies its samples for each tap, and multiplies matrices.
@@ -54,6 +55,8 @@ class Rates:
         A call, before its work begins.
     alone : float
         A multiply-add of `faltung.tensors.ways.triton_kernels` with many taps.
+    filtered : float
+        An instruction for an output of `faltung.tensors.ways.plane_filter`.
     """
 
     multiply_add: float
@@ -63,6 +66,7 @@ class Rates:
     transformed: float
     call: float
     alone: float
+    filtered: float
 
 
 #: One core of a CPU; work is shared by all, calls are not.
@@ -74,11 +78,12 @@ CPU = Rates(
     transformed=2.4e-10,
     call=2e-5,
     alone=1e-6,  # in Triton's interpreter, which is for tests
+    filtered=1e-6,
 )
 
 
 def seconds(
-    layer: Layer, part: str, method: str, rates: Rates, threads: int, double: bool, channels_last: bool, cpu: bool
+    layer: Layer, part: str, method: str, rates: Rates, threads: int, item: int, channels_last: bool, cpu: bool
 ) -> float:
     """Predict how long a part of a layer takes.
 
@@ -94,21 +99,24 @@ def seconds(
         Of the device.
     threads : int
         Number of threads that share the work.
-    double : bool
-        Whether numbers are in double precision.
+    item : int
+        Bytes of a number.
     channels_last : bool
         Whether channels are last in memory.
     cpu : bool
         Whether the device is a CPU.
     """
-    on_torch = _torch_on_cpu if cpu else _torch_on_device
+    on_torch = _torch_on_cpu if cpu else _torch_short_on_device if item == 2 else _torch_on_device
     cost = {"direct": _direct, "triton": _triton, "torch": on_torch, "fourier": _fourier}[method]
-    work = cost(layer, part, rates, channels_last)
-    wide = 2.0 if double and cpu else 1.0  # the rates of a device are those for its dtype
+    wide = 2.0 if item == 8 and cpu else 1.0  # the rates of a device are those for its dtype
     if not cpu and method == "fourier":
-        work *= _TRANSFORMED
+        if item == 2:  # transforms are in single precision, so twice as many bytes are moved
+            rates = replace(rates, number=2 * rates.number)
+        work = _fourier(layer, part, rates, channels_last) * _TRANSFORMED
+    else:
+        work = cost(layer, part, rates, channels_last)
     if method == "triton":
-        return max(work, rates.call * _LAUNCHED)
+        return max(work, rates.call * LAUNCHED)
     return work * wide / threads + rates.call * (1.0 if method == "torch" else _PREPARED)
 
 
@@ -251,6 +259,9 @@ def _triton(layer: Layer, part: str, rates: Rates, channels_last: bool) -> float
     are computed in blocks of four by two. With channels last every lane loads taps of its own.
     """
     moved = rates.number * _numbers(layer)
+    if channels_last and not keeps_channels_last(layer, part):
+        channels_last = False
+        moved += 2 * rates.reordered * _numbers(layer)
     if part == "taps":
         rows, columns = (*(axis.size for axis in layer.axes), 1)[:2]
         waste = (-(-rows // 4) * 4 if rows > 2 else rows) * (-(-columns // 2) * 2 if columns > 1 else 1) / layer.taps
@@ -270,6 +281,14 @@ def _torch_on_device(layer: Layer, part: str, rates: Rates, channels_last: bool)
     if channels_last and part == "adjoint":  # torch brings the numbers into its own order
         moved += 1.5 * rates.reordered * math.prod(layer.source_shape)
     return layer.multiply_adds * rates.depthwise * times + moved
+
+
+def _torch_short_on_device(layer: Layer, part: str, rates: Rates, channels_last: bool) -> float:
+    """Return the time for numbers of two bytes: small layers of single channels have kernels for channels last."""
+    side = max(axis.size for axis in layer.axes)
+    if layer.ins * layer.outs > 1 or not channels_last or side > 7:
+        return _torch_on_device(layer, part, rates, channels_last)
+    return layer.multiply_adds * rates.depthwise * (0.6 if part == "taps" else 0.3) + rates.number * _numbers(layer)
 
 
 def _alone_on_device(part: str, side: int, channels_last: bool) -> float:

@@ -265,7 +265,7 @@ def _predicted(
     cpu = device.type == "cpu"
     rates = CPU if device.type in ("cpu", "meta") else rates_of(device, dtype)
     threads = _cores() if cpu else 1
-    time = seconds(layer, part, name, rates, threads, dtype == torch.float64, channels_last, cpu)
+    time = seconds(layer, part, name, rates, threads, dtype.itemsize, channels_last, cpu)
     if name != "torch" and dtype.itemsize == 2 and cpu:
         time *= 1.5  # samples are widened first, and torch multiplies short numbers faster
     return time

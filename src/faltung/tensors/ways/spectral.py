@@ -13,6 +13,7 @@ transform back.
 
 from __future__ import annotations
 
+import itertools
 import math
 from dataclasses import replace
 from functools import lru_cache
@@ -146,16 +147,27 @@ def _cut(x: torch.Tensor, axis: int, count: int, step: int, size: int) -> torch.
 
 
 def _joined(layer: Layer, tiles: torch.Tensor, steps: list[int]) -> torch.Tensor:
-    """Join the outputs of all tiles, and leave out those that the strides skip."""
+    """Join the outputs of all tiles, and leave out those that the strides skip.
+
+    Whole tiles are copied at once, and the last one of an axis, which may have fewer outputs, by itself.
+    """
     many = len(steps)
-    for k, step in enumerate(steps, 2):
-        tiles = tiles.narrow(k + many, 0, min(step, tiles.shape[k + many]))
-    order = [0, 1, *(place for k in range(2, 2 + many) for place in (k, k + many))]
-    tiles = tiles.permute(order)
-    for k, axis in enumerate(layer.axes, 2):
-        tiles = tiles.flatten(k, k + 1).narrow(k, 0, axis.stride * (axis.outputs - 1) + 1)
+    outputs = [axis.stride * (axis.outputs - 1) + 1 for axis in layer.axes]
+    y = tiles.new_empty((*tiles.shape[:2], *outputs))
+    parts = []
+    for count, step in zip(outputs, steps, strict=True):
+        whole = count // step
+        parts.append([part for part in ((0, whole, step), (whole, 1, count % step)) if part[1] and part[2]])
+    for part in itertools.product(*parts):
+        source, target = tiles, y
+        for k, ((first, number, length), step) in enumerate(zip(part, steps, strict=True)):
+            source = source.narrow(2 + k, first, number).narrow(2 + k + many, 0, length)
+            target = target.narrow(2 + 2 * k, first * step, number * length)
+            target = target.unflatten(2 + 2 * k, (number, length))
+        order = [0, 1, *(place for k in range(2, 2 + many) for place in (k, k + many))]
+        target.copy_(source.permute(order))
     every = [slice(None, None, axis.stride) for axis in layer.axes]
-    return tiles[(slice(None), slice(None), *every)].contiguous()
+    return y[(slice(None), slice(None), *every)].contiguous()
 
 
 def _dilated(layer: Layer, w: torch.Tensor) -> torch.Tensor:

@@ -21,7 +21,7 @@ from faltung.planning.layer import Axis, Layer
 from faltung.tensors.dtypes import computed
 from faltung.tensors.ways.triton_code import kernels
 
-__all__ = ["adjoint", "correlate", "refusal", "taps"]
+__all__ = ["adjoint", "correlate", "in_triton", "keeps_channels_last", "refusal", "taps", "unavailable"]
 
 _DTYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 #: Numbers of one image, and lanes, are counted with 32 bits.
@@ -34,6 +34,9 @@ _PROGRAMS, _WARPS = 2048, 4
 _FEWEST, _LANES = 128, 512
 #: Channels of a program where channels are last in memory.
 _ACROSS = 32
+#: Most taps with which channels stay last in memory: of outputs, and of gradients of taps. Lanes that are channels
+#: load taps of their own, which takes up to five times as long; with more taps, it is faster to copy samples first.
+_MOST_LAST, _MOST_LAST_TAPS = 49, 25
 #: Rows and columns of taps whose gradients a program adds up.
 _DOWN, _WIDE = 4, 2
 #: Taps of a series from which outputs share the samples that were loaded; with fewer it is more important that
@@ -57,7 +60,7 @@ def refusal(layer: Layer, part: str, device: torch.device, dtype: torch.dtype) -
         return "there is something other than zeros beyond the border"
     if max(math.prod(layer.source_shape[1:]), math.prod(layer.target_shape[1:]), _most_lanes(layer)) > _MOST:
         return "there are too many numbers"
-    return _unavailable(device)
+    return unavailable(device)
 
 
 def _most_lanes(layer: Layer) -> int:
@@ -67,7 +70,8 @@ def _most_lanes(layer: Layer) -> int:
 
 
 @cache
-def _unavailable(device: torch.device) -> str:
+def unavailable(device: torch.device) -> str:
+    """Return why Triton's kernels cannot run on a device, or an empty string if they can."""
     interpreted = os.environ.get("TRITON_INTERPRET") == "1"  # kernels run in Python: for tests without a GPU
     if device.type != "cuda" and not interpreted:
         return "the tensor is not on a GPU"
@@ -78,6 +82,11 @@ def _unavailable(device: torch.device) -> str:
     if torch.version.hip is None and torch.cuda.get_device_capability(device) < (8, 0):
         return "Triton needs a GPU of compute capability 8.0"
     return ""
+
+
+def keeps_channels_last(layer: Layer, part: str) -> bool:
+    """Return whether channels that are last in memory stay there; else samples are brought into planes first."""
+    return layer.taps <= (_MOST_LAST_TAPS if part == "taps" else _MOST_LAST)
 
 
 def correlate(layer: Layer, x: torch.Tensor, w: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
@@ -102,7 +111,7 @@ def taps(layer: Layer, x: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
     _, code = kernels()
     down = len(layer.axes) == 1
     rows, columns = _rows_and_columns(layer.axes, down)
-    last = _channels_last(x) and _channels_last(g)
+    last = keeps_channels_last(layer, "taps") and _channels_last(x) and _channels_last(g)
     x, g = (_as_image(tensor if last else tensor.contiguous(), down) for tensor in (x, g))
     number = computed(x.dtype)
     # Each lane must have all of its rows: see the kernel.
@@ -124,7 +133,7 @@ def taps(layer: Layer, x: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
             x, g, sums, lanes, share, layer.groups, groups, rows.length, columns.length, columns.outputs,
             *x.stride(), *g.stride(), rows.start, columns.start, columns.stride, rows.dilation, columns.dilation,
             KH=rows.size, KW=columns.size, STRIDE=rows.stride, ROWS=together, DOWN=tall, WIDE=wide, ACROSS=across,
-            NUMBER=_in_triton(number), BLOCK=block, num_warps=_WARPS, num_stages=1,
+            NUMBER=in_triton(number), BLOCK=block, num_warps=_WARPS, num_stages=1,
         )  # fmt: skip
     return sums[0] if parts == 1 else sums.sum(dim=0)
 
@@ -143,7 +152,7 @@ def _correlated(
     down = len(axes) == 1 and layer.taps >= _LONG
     rows, columns = _rows_and_columns(axes, down)
     up_rows, up_columns = up if len(up) == 2 else (up[0], 1) if down else (1, up[0])
-    last = _channels_last(x)
+    last = keeps_channels_last(layer, "correlate") and _channels_last(x)
     y = _empty_outputs(x, axes, last)
     x, target = _as_image(x if last else x.contiguous(), down), _as_image(y, down)
     together = 4 if rows.outputs > 2 and rows.stride <= 2 else 1
@@ -164,7 +173,7 @@ def _correlated(
             KH=rows.size, KW=columns.size, STRIDE=rows.stride, UP_ROW=up_rows, UP_COLUMN=up_columns, ROWS=together,
             ACROSS=across, BIAS=bias is not None,
             UNROLLED=layer.taps <= _UNROLLED or rows.size <= rows.stride * (together - 1),
-            NUMBER=_in_triton(computed(x.dtype)), BLOCK=block, num_warps=_WARPS, num_stages=1,
+            NUMBER=in_triton(computed(x.dtype)), BLOCK=block, num_warps=_WARPS, num_stages=1,
         )  # fmt: skip
     return y
 
@@ -218,7 +227,8 @@ def _power(least: int) -> int:
     return 1 << (least - 1).bit_length()
 
 
-def _in_triton(dtype: torch.dtype) -> Any:
+def in_triton(dtype: torch.dtype) -> Any:
+    """Return Triton's name for the dtype in which tensors are computed."""
     import triton.language as tl
 
     return tl.float64 if dtype == torch.float64 else tl.float32
