@@ -44,6 +44,13 @@ def depthwise(size: int, backward: bool, goal: float | None, extent: int = 56, i
     return Cell(name, (96, 96), size, (images, 96, extent, extent), 96, 1, backward, goal)
 
 
+def single(channels: int, extent: int, images: int, size: int = 3, stride: int = 1) -> Cell:
+    """Return a depthwise layer of MobileNetV2 (arXiv:1801.04381) or ConvNeXt (arXiv:2201.03545)."""
+    step = f" stride {stride}" if stride > 1 else ""
+    name = f"depthwise {channels}, {size}x{size}{step}, {images} x {extent}x{extent}"
+    return Cell(name, (channels, channels), size, (images, channels, extent, extent), channels, stride)
+
+
 def dense(
     before: int,
     after: int,
@@ -69,6 +76,12 @@ CELLS = [
     depthwise(7, True, None, 14, 32),
     depthwise(7, True, None, 28),
     depthwise(5, True, None, 112, 2),
+    *(
+        single(channels, extent, images, 3, stride)
+        for images in (1, 16)
+        for channels, extent, stride in ((32, 112, 1), (96, 112, 2), (144, 56, 1), (384, 14, 1), (960, 7, 1))
+    ),
+    *(single(channels, extent, 16, 7) for channels, extent in ((192, 28), (384, 14), (768, 7))),
     dense(1, 16, 3, 1, 1024, False, 2.5),
     dense(3, 64, 7, 1, 1024, False, 1.3),
     dense(64, 64, 3, 16, 56, False, 0.95),

@@ -170,16 +170,26 @@ class Function:
         self.do(f"br label %{label}.end")
         self._open(f"{label}.end")
 
-    def either(self, condition: Value, yes: Callable[[], None], no: Callable[[], None]) -> None:
-        """Emit ``if condition: yes() else: no()``."""
+    def either(
+        self,
+        condition: Value,
+        yes: Callable[[], list[Value] | None],
+        no: Callable[[], list[Value] | None],
+        types: Sequence[str] = (),
+    ) -> list[Value]:
+        """Emit ``yes() if condition else no()``; both branches return values of these types."""
         self._count += 1
         label = f"if{self._count}"
         self.do(f"br i1 {condition}, label %{label}.yes, label %{label}.no")
+        found = []
         for branch, write in (("yes", yes), ("no", no)):
             self._open(f"{label}.{branch}")
-            write()
+            values = write() or []
+            found.append([(value, self._block) for value in values])  # in the block that the branch ended in
             self.do(f"br label %{label}.end")
         self._open(f"{label}.end")
+        both = zip(types, *found, strict=True)
+        return [self.value(f"phi {type_} [ {a}, %{one} ], [ {b}, %{other} ]") for type_, (a, one), (b, other) in both]
 
     def _open(self, label: str) -> None:
         self._lines.append(f"{label}:")

@@ -11,7 +11,7 @@ from faltung.engines.channels.blocking import Blocking, blocking
 from faltung.jit.target import host
 from faltung.planning.layer import Axis, Layer
 
-__all__ = ["ITEMS", "ROOM", "gathered_bytes", "register_block", "three_axes", "tile_of"]
+__all__ = ["ITEMS", "ROOM", "gathered_bytes", "read_in_place", "register_block", "three_axes", "tile_of"]
 
 #: Most numbers of a gathered tile of all channels in: it stays in the second-level cache.
 ROOM = 96 * 1024
@@ -22,6 +22,21 @@ WIDEST = 2048
 OVERLAP = 8
 #: Number of tiles that keeps all cores busy.
 ITEMS = 16
+
+
+#: Most columns of taps of single channels whose planes are read in place; those of longer kernels are gathered.
+MOST_COLUMNS = 9
+
+
+def read_in_place(layer: Layer, channels_last: bool) -> bool:
+    """Whether the planes of a layer are read in place: those of single channels, for short kernels.
+
+    Where channels are last, columns come from a table; else from vectors, of which those beyond the border are zeros.
+    """
+    columns = layer.axes[-1]
+    if not layer.ins == layer.outs == 1 or columns.size > MOST_COLUMNS or (layer.cval and "constant" in layer.modes):
+        return False
+    return channels_last or (columns.mode == "constant" and columns.stride <= 2)
 
 
 def three_axes(layer: Layer) -> tuple[Axis, ...]:

@@ -12,8 +12,10 @@ from dataclasses import dataclass, replace
 
 from faltung.engines.channels.blocking import blocking
 from faltung.engines.channels.reduction import reduction_block
+from faltung.engines.channels.single_blocking import HELD
 from faltung.jit.target import host
 from faltung.planning.layer import Layer
+from faltung.planning.layer_tiles import read_in_place
 from faltung.tensors.ways.spectral import tile_lengths
 from faltung.tensors.ways.triton_kernels import keeps_channels_last
 
@@ -108,6 +110,9 @@ def seconds(
     """
     on_torch = _torch_on_cpu if cpu else _torch_short_on_device if item == 2 else _torch_on_device
     cost = {"direct": _direct, "triton": _triton, "torch": on_torch, "fourier": _fourier}[method]
+    calls = 1.0 if method == "torch" else _PREPARED
+    if cpu and _is_single(layer) and method in ("direct", "torch"):
+        calls = _calls(layer, part, method, channels_last)
     wide = 2.0 if item == 8 and cpu else 1.0  # the rates of a device are those for its dtype
     if not cpu and method == "fourier":
         if item == 2:  # transforms are in single precision, so twice as many bytes are moved
@@ -117,7 +122,7 @@ def seconds(
         work = cost(layer, part, rates, channels_last)
     if method == "triton":
         return max(work, rates.call * LAUNCHED)
-    return work * wide / threads + rates.call * (1.0 if method == "torch" else _PREPARED)
+    return work * wide / threads + rates.call * calls
 
 
 def margin(layer: Layer, channels_last: bool, cpu: bool) -> float:
@@ -127,8 +132,25 @@ def margin(layer: Layer, channels_last: bool, cpu: bool) -> float:
     asks for anew at every call. If the process has none to spare, that takes up to twenty times as long as predicted,
     so there the shorter prediction decides.
     """
-    single = layer.ins == layer.outs == 1 and layer.groups > 1
-    return 1.0 if cpu and single and not channels_last and not layer.strided else _MARGIN
+    single = _is_single(layer) and not layer.strided
+    return 1.0 if cpu and single and not channels_last else _MARGIN
+
+
+def _is_single(layer: Layer) -> bool:
+    """Whether every channel has a group of its own."""
+    return layer.ins == layer.outs == 1 and layer.groups > 1
+
+
+def _in_place(layer: Layer, part: str, channels_last: bool) -> bool:
+    """Whether machine code reads and writes the planes of single channels in place."""
+    return _is_single(layer) and read_in_place(layer.adjoint if part == "adjoint" else layer, channels_last)
+
+
+def _calls(layer: Layer, part: str, method: str, channels_last: bool) -> float:
+    """Return the time before the work of a call of a layer of single channels begins, in those of other layers."""
+    if method == "torch":
+        return 1.5 if channels_last and part == "correlate" else 2.2
+    return 1.3 if _in_place(layer, part, channels_last) else _PREPARED
 
 
 def _numbers(layer: Layer) -> int:
@@ -137,11 +159,24 @@ def _numbers(layer: Layer) -> int:
 
 def _direct(layer: Layer, part: str, rates: Rates, channels_last: bool) -> float:
     moved = rates.number * _numbers(layer)
+    if _in_place(layer, part, channels_last):
+        return layer.multiply_adds * rates.multiply_add * _singles(layer, part, channels_last) + 0.3 * moved
     if channels_last:  # channels are brought into planes first, and the result back
         numbers = _numbers(layer)
         moved += rates.reordered * numbers * (6.0 if 4 * numbers >= _FRESH else 0.9)
     work = _direct_taps(layer) if part == "taps" else _direct_outputs(layer, part)
     return layer.multiply_adds * rates.multiply_add * work + moved
+
+
+def _singles(layer: Layer, part: str, channels_last: bool) -> float:
+    """Return the time of a multiply-add of single channels, as a multiple of one where every vector is full."""
+    axis = layer.axes[-1]
+    count = layer.groups if channels_last else axis.length if part == "adjoint" else axis.outputs
+    lanes = _lanes(count, host().lanes("float"))
+    if channels_last and layer.taps <= HELD:  # so few that torch's layer, whose gradients are one call, is faster
+        return 4.6
+    times = 1.4 + 4 / layer.taps + (0.8 if part == "taps" and layer.taps > HELD else 0.0)
+    return times * -(-count // lanes) * lanes / count * (1.0 if channels_last else math.prod(layer.stride) ** 0.5)
 
 
 def _direct_outputs(layer: Layer, part: str) -> float:
@@ -189,7 +224,7 @@ def _lanes(width: int, lanes: int) -> int:
 
 def _torch_on_cpu(layer: Layer, part: str, rates: Rates, channels_last: bool) -> float:
     moved = _numbers(layer) * (0.5 * rates.number if channels_last else 0.8 * rates.reordered) + _fresh(layer, part)
-    if layer.ins == layer.outs == 1 and layer.groups > 1:
+    if _is_single(layer):
         times = _depthwise(part, max(axis.size for axis in layer.axes), channels_last)
         return layer.multiply_adds * rates.depthwise * times + 0.3 * moved
     if _by_matrices(layer):

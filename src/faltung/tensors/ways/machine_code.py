@@ -11,6 +11,7 @@ from functools import cache
 import torch
 
 from faltung.planning.layer import Layer
+from faltung.run.depthwise_run import correlate_singly, in_place, singly_reduced
 from faltung.run.layer_run import correlate_channels
 from faltung.run.tables import MemoryLayout
 from faltung.run.tap_gradient import tap_gradient
@@ -39,20 +40,15 @@ def refusal(layer: Layer, part: str, device: torch.device, dtype: torch.dtype) -
 def correlate(layer: Layer, x: torch.Tensor, w: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
     """Correlate with a bank of taps."""
     kind = computed(x.dtype)
-    x = _planes(x.to(kind).resolve_neg())
-    y = empty(layer.target_shape, kind)
+    x = x.to(kind).resolve_neg()
+    last = _last(layer, x)
+    x = x if last else _planes(x)
+    y = empty(layer.target_shape, kind, last)
+    layouts = _memory_layout(x), _memory_layout(y)
     numbers = None if bias is None else bias.detach().to(kind).resolve_neg().numpy()
-    correlate_channels(
-        layer,
-        x.data_ptr(),
-        _memory_layout(x),
-        y.data_ptr(),
-        _memory_layout(y),
-        w.detach().to(kind).resolve_neg().contiguous().numpy(),
-        numbers,
-        beside_torch,
-        thread_count(),
-    )
+    taps = w.detach().to(kind).resolve_neg().contiguous().numpy()
+    run = correlate_singly if in_place(layer, *layouts, layouts[0].dtype) else correlate_channels
+    run(layer, x.data_ptr(), layouts[0], y.data_ptr(), layouts[1], taps, numbers, beside_torch, thread_count())
     return y
 
 
@@ -64,29 +60,37 @@ def adjoint(layer: Layer, g: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
 def taps(layer: Layer, x: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
     """Return the gradient with respect to the taps."""
     kind = computed(x.dtype)
-    x, g = (_planes(tensor.to(kind).resolve_neg()) for tensor in (x, g))
-    gradient = tap_gradient(
-        layer,
-        x.data_ptr(),
-        _memory_layout(x),
-        g.data_ptr(),
-        _memory_layout(g),
-        numpy_dtype(kind),
-        beside_torch,
-        thread_count(),
-    )
+    x, g = (tensor.to(kind).resolve_neg() for tensor in (x, g))
+    last = _last(layer, x)
+    x, g = ((_channels_last if last else _planes)(tensor) for tensor in (x, g))
+    layouts = _memory_layout(x), _memory_layout(g)
+    number = layouts[0].dtype
+    run = singly_reduced if in_place(layer, *layouts, number) else tap_gradient
+    gradient = run(layer, x.data_ptr(), layouts[0], g.data_ptr(), layouts[1], number, beside_torch, thread_count())
     return torch.from_numpy(gradient)
 
 
-def empty(shape: tuple[int, ...], dtype: torch.dtype) -> torch.Tensor:
+def _last(layer: Layer, x: torch.Tensor) -> bool:
+    """Whether machine code reads, and writes, arrays whose channels are last in memory."""
+    if layer.ins > 1 or layer.outs > 1 or x.stride(1) != 1 or x.shape[1] == 1:
+        return False
+    layout = _memory_layout(x)
+    return in_place(layer, layout, layout, layout.dtype)
+
+
+def _channels_last(x: torch.Tensor) -> torch.Tensor:
+    return x if x.stride(1) == 1 else x.movedim(1, -1).contiguous().movedim(-1, 1)
+
+
+def empty(shape: tuple[int, ...], dtype: torch.dtype, channels_last: bool = False) -> torch.Tensor:
     """Return a new tensor, in large pages if it is large."""
-    y = torch.empty(shape, dtype=dtype)
+    y = torch.empty((shape[0], *shape[2:], shape[1]) if channels_last else shape, dtype=dtype)
     size = math.prod(shape) * dtype.itemsize
     advise = _madvise() if size >= _LARGE else None
     if advise is not None:
         start = -(-y.data_ptr() // _PAGE) * _PAGE
         advise(start, (y.data_ptr() + size - start) // _PAGE * _PAGE, 14)  # MADV_HUGEPAGE, which may fail
-    return y
+    return y.movedim(-1, 1) if channels_last else y
 
 
 @cache
