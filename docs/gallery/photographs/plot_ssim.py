@@ -3,9 +3,9 @@ How alike are two pictures? A map of SSIM
 =========================================
 
 The structural similarity compares means, variances and the covariance of two pictures under a
-Gaussian window (Wang et al., 2004): local statistics of two arrays. The map shows *where* a compressed photograph
-suffers. The photograph is `coffee` of scikit-image (Rachel Michetti, CC0 licence), compressed
-here as JPEG.
+Gaussian window (Wang et al., 2004): local statistics of two arrays. The map shows *where* a
+compressed photograph suffers. The photograph is `coffee` of scikit-image (Rachel Michetti, CC0
+licence), compressed here as JPEG.
 """
 
 import io

@@ -163,7 +163,7 @@ def _joined(layer: Layer, tiles: torch.Tensor, steps: list[int]) -> torch.Tensor
         for k, ((first, number, length), step) in enumerate(zip(part, steps, strict=True)):
             source = source.narrow(2 + k, first, number).narrow(2 + k + many, 0, length)
             target = target.narrow(2 + 2 * k, first * step, number * length)
-            target = target.unflatten(2 + 2 * k, (number, length))
+            target = target.unflatten(2 + 2 * k, (number, length))  # type: ignore[no-untyped-call]
         order = [0, 1, *(place for k in range(2, 2 + many) for place in (k, k + many))]
         target.copy_(source.permute(order))
     every = [slice(None, None, axis.stride) for axis in layer.axes]
