@@ -8,13 +8,15 @@ from typing import Any, cast
 
 import torch
 from torch import nn
+from torch.compiler import is_dynamo_compiling
 from torch.nn.functional import conv_transpose1d, conv_transpose2d, conv_transpose3d
 from torch.nn.modules.conv import _ConvTransposeNd
 
-from faltung.errors import ArgumentError
+from faltung.errors import ArgumentError, FaltungError
 from faltung.layers.geometry import Geometry, transposition
 from faltung.layers.shared import (
     PlannedLayer,
+    are_static,
     autocast,
     channel_counts,
     check_dtypes,
@@ -26,6 +28,7 @@ from faltung.layers.shared import (
 )
 from faltung.tensors import operator
 from faltung.tensors.layer_plan import LayerPlan, plan_layer
+from faltung.tensors.layer_wisdom import on_change
 from faltung.tensors.memory_order import lie_channels_last
 
 __all__ = ["ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d", "ConvTransposed"]
@@ -101,6 +104,8 @@ class ConvTransposed(PlannedLayer, _ConvTransposeNd):
 
     def forward(self, input: torch.Tensor, output_size: Sequence[int] | None = None) -> torch.Tensor:
         """Map ``(images, channels in, *spatial)``, or one such image, to ``(images, channels out, *spatial)``."""
+        if output_size is None and not is_dynamo_compiling() and self._is_left(input):
+            return self._by_torch(input, self._parameters["weight"], self._parameters["bias"], None)  # type: ignore[arg-type]
         x, w, bias = input, self.weight, self.bias
         who = self._who(x, w)
         if who == "torch" or self.padding_mode != "zeros":
@@ -111,7 +116,11 @@ class ConvTransposed(PlannedLayer, _ConvTransposeNd):
         if who == "plan":
             plan, found = self._chosen(x, w, attributes)
             if plan is None or plan.left_to_torch(*parts_of("adjoint", x, w)):
+                if plan is not None and output_size is None:
+                    self._leave(x, w)
                 return self._by_torch(x, w, bias, output_size)
+        elif self._left_in_graph(x, w, attributes):
+            return self._by_torch(x, w, bias, output_size)
         if x.ndim == self.axes_count + 1:
             return self.forward(input.unsqueeze(0), output_size).squeeze(0)
         check_dtypes(x.dtype, w.dtype)
@@ -151,6 +160,13 @@ class ConvTransposed(PlannedLayer, _ConvTransposeNd):
             return _chosen(attributes, *tensors)
         except TypeError:  # lists are no keys
             return _chosen(frozen(attributes), *tensors)
+
+    def _left_in_graph(self, x: torch.Tensor, w: torch.Tensor, attributes: tuple[Any, ...]) -> bool:
+        """Whether torch's own function is called in a graph that is compiled, for shapes that it knows."""
+        if not is_dynamo_compiling() or not are_static(x, w):
+            return False
+        tensors = (tuple(x.shape), tuple(x.stride()), tuple(w.shape), tuple(w.stride()), x.dtype, w.dtype, x.device)
+        return _left_in_graph(frozen(attributes), *tensors, self.method, parts_of("adjoint", x, w))
 
     def plan(self, shape: Sequence[int], *, channels_last: bool = False) -> LayerPlan:
         """Return how the layer and its gradients are computed; its outputs are the ``adjoint`` of a `Conv`.
@@ -237,6 +253,21 @@ def _chosen(
         shape, strides = (1, *shape), (0, *strides)
     last = lie_channels_last(shape, strides) or lie_channels_last(taps, taps_strides)
     return _planned(attributes, shape, taps, dtype, device, last, method)
+
+
+def _left_in_graph(*asked: Any) -> bool:
+    """Return what a graph does for all tensors like these; the parts of the layer come last."""
+    *tensors, parts = asked
+    try:
+        plan, _ = _chosen(*tensors)
+    except FaltungError:  # which is raised when the graph runs
+        return False
+    return plan is not None and plan.left_in_graph(*parts)
+
+
+# As torch.compiler.assume_constant_result does it, without loading the compiler.
+_left_in_graph._dynamo_marked_constant = True  # type: ignore[attr-defined]
+on_change(_chosen.cache_clear)
 
 
 def _planned(attributes: tuple[Any, ...], shape: Sequence[int], taps: Sequence[int], *how: Any) -> _Found:
