@@ -198,6 +198,12 @@ class Conv(PlannedLayer, _ConvNd):
         geometry = correlation(x.shape, w.shape, *self._attributes()) if who == "later" else chosen.geometry  # type: ignore[union-attr]
         if geometry is None or not fits(x, w, bias, w.shape[0]):
             return self._by_torch(x, w, bias)
+        return self._by_plan(x, w, bias, geometry)
+
+    def _by_plan(
+        self, x: torch.Tensor, w: torch.Tensor, bias: torch.Tensor | None, geometry: Geometry
+    ) -> torch.Tensor:
+        """Correlate in the ways that the plan chose."""
         return operator.correlate(x, self._taps(w), bias, *geometry, self.method, 0)
 
     def _by_torch(
@@ -256,12 +262,16 @@ class Conv(PlannedLayer, _ConvNd):
         >>> Conv(64, 64, 3, padding=1).plan((16, 64, 56, 56)).method_of("taps")
         'torch'
         """
-        w = self.weight
-        source = self._checked(shape, w.shape[1] * self.groups)
-        chosen = _planned(frozen(self._attributes()), source, w.shape, w.dtype, w.device, channels_last, self.method)
-        if chosen is None:
+        source = self._checked(shape, self.weight.shape[1] * self.groups)
+        plan, _ = self._planned(source, self.weight.dtype, self.weight.device, channels_last)
+        if plan is None:
             raise ArgumentError("shape", "an input with outputs, and attributes that torch takes", str(source))
-        return chosen.plan
+        return plan
+
+    def _planned(self, shape: Sequence[int], *how: Any) -> tuple[LayerPlan, Geometry] | tuple[None, None]:
+        """Return the plan and the geometry for a shape; `how` is dtype, device, and whether channels are last."""
+        chosen = _planned(frozen(self._attributes()), shape, self.weight.shape, *how, self.method)
+        return (None, None) if chosen is None else (chosen.plan, chosen.geometry)
 
 
 class Conv1d(Conv, nn.Conv1d):

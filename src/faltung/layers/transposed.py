@@ -128,6 +128,10 @@ class ConvTransposed(PlannedLayer, _ConvTransposeNd):
             found = transposition(x.shape, w.shape, *attributes)
         if found is None or not fits(x, w, bias, w.shape[1] * self.groups):
             return self._by_torch(x, w, bias, output_size)
+        return self._by_plan(x, w, bias, found)
+
+    def _by_plan(self, x: torch.Tensor, w: torch.Tensor, bias: torch.Tensor | None, found: Any) -> torch.Tensor:
+        """Transpose in the ways that the plan chose."""
         lengths, (stride, start, _, *rest) = found
         y: torch.Tensor = operator.adjoint(x, self._taps(w), lengths, stride, start, *rest, self.method, 0)
         return y if bias is None else y + bias.reshape(-1, *[1] * len(lengths))
@@ -183,13 +187,16 @@ class ConvTransposed(PlannedLayer, _ConvTransposeNd):
         >>> ConvTransposed(64, 32, 4, stride=2).plan((1, 64, 16, 16)).method_of("adjoint")
         'torch'
         """
-        w = self.weight
-        source = self._checked(shape, w.shape[0])
-        attributes = frozen((self.stride, self.padding, self.output_padding, self.dilation, self.groups))
-        plan, _ = _planned(attributes, source, w.shape, w.dtype, w.device, channels_last, self.method)
+        source = self._checked(shape, self.weight.shape[0])
+        plan, _ = self._planned(source, self.weight.dtype, self.weight.device, channels_last)
         if plan is None:
             raise ArgumentError("shape", "an input with outputs, and attributes that torch takes", str(source))
         return plan
+
+    def _planned(self, shape: Sequence[int], *how: Any) -> _Found:
+        """Return the plan and the geometry for a shape; `how` is dtype, device, and whether channels are last."""
+        attributes = frozen((self.stride, self.padding, self.output_padding, self.dilation, self.groups))
+        return _planned(attributes, shape, self.weight.shape, *how, self.method)
 
 
 class ConvTranspose1d(ConvTransposed, nn.ConvTranspose1d):

@@ -116,8 +116,10 @@ class LayerPlan(Planned):
 
     def left_in_graph(self, *parts: str) -> bool:
         """Whether torch's own function takes the place of the layer in a graph that torch compiles."""
-        saved = (1 - 1 / self.margin) * sum(self._seconds(parts, "torch"))
-        return self.left_to_torch(*parts) or (self.asked == "auto" and saved < _REGISTERED * len(parts))
+        if self.asked != "auto" or self.left_to_torch(*parts):
+            return self.left_to_torch(*parts)
+        ours, torchs = self.times.calls.get(" ".join(parts)) or (sum(self._seconds(parts)), sum(self._seconds(parts, "torch")))
+        return self.margin * (ours + _REGISTERED * len(parts)) > torchs
 
     def _saves_too_little(self, parts: tuple[str, ...]) -> bool:
         measured = self.times.left_to_torch(parts)

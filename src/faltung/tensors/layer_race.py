@@ -28,6 +28,8 @@ _LEAST, _MOST, _PATIENCE = 3, 15, 0.6
 _SLOT, _REPEATS = 5e-4, 200
 #: A contender that took so many times as long as the best is not called again.
 _BEHIND = 1.4
+#: Numbers that are drawn for a tensor; a larger one repeats them.
+_DRAWN = 1 << 18
 
 
 def seconds_of_ways(
@@ -87,8 +89,10 @@ def seconds_in_turn(
 
 def noise(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device, channels_last: bool) -> torch.Tensor:
     """Return normal numbers in an order of memory; torch's own generator is not touched."""
+    count = math.prod(shape)
     generator = torch.Generator(device).manual_seed(0)
-    x = torch.randn(shape, generator=generator, device=device).to(dtype)
+    drawn = torch.randn(min(count, _DRAWN), generator=generator, device=device).to(dtype)
+    x = drawn.repeat(-(-count // _DRAWN))[:count].reshape(shape)
     if channels_last and x.ndim in (4, 5):
         return x.contiguous(memory_format=torch.channels_last if x.ndim == 4 else torch.channels_last_3d)
     return x

@@ -29,7 +29,8 @@ LEAD = 1.03
 #: Most layers whose times are kept, some megabytes; these are the most recent ones.
 _MOST = 10_000
 
-_known: Bounded[tuple[Any, ...], LayerTimes] = Bounded(_MOST)
+#: Times by layer, with the number of threads for which they were measured.
+_known: Bounded[tuple[Any, ...], tuple[int, LayerTimes]] = Bounded(_MOST)
 _dependents: list[Callable[[], object]] = []
 
 
@@ -67,13 +68,17 @@ class LayerTimes:
 
 def times_of(layer: Layer, *how: Any) -> LayerTimes | None:
     """Return the times that this process knows of a layer, or None; `how` is dtype, device, and channels last."""
-    return _known.get(_question(layer, how)) if len(_known) else None
+    found = _known.get(_question(layer, how)) if len(_known) else None
+    return None if found is None else found[1]
 
 
 def recall(layer: Layer, *how: Any) -> LayerTimes:
     """Return the times that were measured for the present number of threads, here or by an earlier process."""
+    threads, here = _known.get(_question(layer, how)) or (0, LayerTimes())
+    if threads == thread_count():
+        return here
     found = _as_times(known(LAYER_TIMES).get(_key(layer, how)))
-    if found.ways and _known.get(_question(layer, how)) != found:
+    if found.ways:
         _keep(layer, how, found)
     return found
 
@@ -98,7 +103,7 @@ def on_change(dependent: Callable[[], object]) -> None:
 
 
 def _keep(layer: Layer, how: tuple[Any, ...], times: LayerTimes) -> None:
-    _known.put(_question(layer, how), times)
+    _known.put(_question(layer, how), (thread_count(), times))
     _changed()
 
 
