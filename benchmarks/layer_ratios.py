@@ -1,12 +1,12 @@
 """Is a layer ever slower than torch's? Many shapes, both memory formats, forward and training, batch 1 to 64.
 
-python benchmarks/layer_ratios.py                         # writes benchmarks/results/layer_ratios.{md,json}; half an hour
-python benchmarks/layer_ratios.py --only depthwise,7x7    # shapes whose name contains one of these words; writes nothing
-python benchmarks/layer_ratios.py --batch 1               # one size of batch; writes nothing
-python benchmarks/layer_ratios.py --predicted             # plain `convert`, without an example; writes nothing
+python benchmarks/layer_ratios.py                     # writes benchmarks/results/layer_ratios.{md,json}; half an hour
+python benchmarks/layer_ratios.py --only depthwise,7x7  # shapes whose name contains a word; writes nothing
+python benchmarks/layer_ratios.py --batch 1           # one size of batch; writes nothing
+python benchmarks/layer_ratios.py --predicted         # plain `convert`, without an example; writes nothing
 
-Every line is torch's layer beside the same layer after `convert(layer, example=x)`, called in turn in one process. The
-ratio is torch's time over ours: the smaller one of that of the best times and of the median of all rounds.
+Every line is torch's layer beside the same layer after `convert(layer, example=x)`, called in turn in one process.
+The ratio is torch's time over ours: the smaller one of that of the best times and of the median of all rounds.
 """
 
 from __future__ import annotations
@@ -49,7 +49,9 @@ class Shape:
     def __str__(self) -> str:
         """Return the shape in a few words."""
         ndim = len(self.lengths)
-        kind = "depthwise" if self.groups == self.channels[0] > 1 else f"{self.groups} groups" if self.groups > 1 else ""
+        kind = (
+            "depthwise" if self.groups == self.channels[0] > 1 else f"{self.groups} groups" if self.groups > 1 else ""
+        )
         words = [kind, "transposed" if self.transposed else "", f"{self.channels[0]} -> {self.channels[1]}"]
         words += ["x".join([str(self.size)] * ndim), f"stride {self.stride}" if self.stride > 1 else ""]
         words += [self.mode if self.mode != "zeros" else "", "on " + "x".join(map(str, self.lengths))]

@@ -6,7 +6,6 @@ import logging
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-import torch
 from torch import nn
 from torch.nn.modules.conv import _ConvNd
 from torch.nn.modules.lazy import LazyModuleMixin

@@ -74,7 +74,9 @@ def _measure(call: Asked) -> bool:
 
 def _wanted(call: Asked) -> list[tuple[str, ...]]:
     """Return the sets of parts that are computed: the outputs alone, and with the gradients that are asked for."""
-    outputs, to_input = ("adjoint", "correlate") if isinstance(call.layer, ConvTransposed) else ("correlate", "adjoint")
+    outputs, to_input = (
+        ("adjoint", "correlate") if isinstance(call.layer, ConvTransposed) else ("correlate", "adjoint")
+    )
     gradients = (*[to_input] * call.to_input, *["taps"] * call.to_taps)
     return [(outputs,), (outputs, *gradients)] if gradients else [(outputs,)]
 
@@ -84,7 +86,7 @@ def _are_last(call: Asked) -> bool:
     if not call.channels_last:
         return False
     format_ = torch.channels_last if len(call.shape) == 4 else torch.channels_last_3d
-    shapes = (call.shape, call.layer.weight.shape)
+    shapes: tuple[Any, ...] = (call.shape, call.layer.weight.shape)
     return any(is_channels_last(torch.empty(shape, device="meta").to(memory_format=format_)) for shape in shapes)
 
 
@@ -110,8 +112,10 @@ def _seconds_of_calls(call: Asked, parts: tuple[str, ...], how: tuple[Any, ...])
 def _stand_in(call: Asked) -> PlannedLayer:
     """Return a layer like that of a call, with parameters of its own and without hooks."""
     layer: Any = call.layer
-    kind = next(kind for kind in type(layer).__mro__ if kind.__module__.startswith("faltung.") and "of_torch" in vars(kind))
-    made: Any = kind.__new__(kind)
+    kind = next(
+        kind for kind in type(layer).__mro__ if kind.__module__.startswith("faltung.") and "of_torch" in vars(kind)
+    )
+    made: Any = object.__new__(kind)
     nn.Module.__init__(made)
     private = ("_reversed_padding_repeated_twice",)
     vars(made).update({name: value for name, value in vars(layer).items() if name[0] != "_" or name in private})

@@ -80,6 +80,8 @@ def rehearse(model: nn.Module, example: Any, asked_of: Callable[[_ConvNd, torch.
     def hook(layer: nn.Module, inputs: tuple[Any, ...], kept: dict[str, Any]) -> None:
         x = inputs[0] if inputs else kept.get("input")
         if type(x) is torch.Tensor:
+            if x.device != layer.weight.device:
+                raise ValueError(f"an input on the device {x.device}, and weights on {layer.weight.device}")
             found.append(asked_of(layer, x))  # type: ignore[arg-type]
 
     with ExitStack() as stack:
@@ -130,7 +132,7 @@ def _unchanged(model: nn.Module) -> Iterator[None]:
 
 
 def _is_unfinished(module: nn.Module) -> bool:
-    return isinstance(module, LazyModuleMixin) and module.has_uninitialized_params()  # type: ignore[misc]
+    return isinstance(module, LazyModuleMixin) and module.has_uninitialized_params()
 
 
 def _is_script(module: nn.Module) -> bool:
@@ -142,7 +144,8 @@ def _same_random_numbers() -> Iterator[None]:
     """Give the generators of torch, NumPy and Python their states back."""
     ours, numpys = random.getstate(), np.random.get_state()  # noqa: NPY002  # models may draw from it
     try:
-        with torch.random.fork_rng(range(torch.cuda.device_count()) if torch.cuda.is_initialized() else []):
+        used = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]
+        with torch.random.fork_rng(range(torch.cuda.device_count()) if used else []):
             yield
     finally:
         random.setstate(ours)

@@ -8,13 +8,13 @@ from typing import Any, ClassVar
 from weakref import WeakSet
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch import is_grad_enabled as grad_is_on
 from torch._C import _is_any_autocast_enabled as autocast_is_on
 from torch._subclasses.fake_tensor import FakeTensor
 from torch._subclasses.functional_tensor import FunctionalTensor
-from torch.nn.utils.parametrize import is_parametrized
-from torch.compiler import is_dynamo_compiling
 from torch.fx.experimental import symbolic_shapes
+from torch.nn.utils.parametrize import is_parametrized
 from torch.overrides import is_tensor_like
 
 from faltung.errors import ArgumentError, ArgumentTypeError
@@ -100,7 +100,7 @@ class PlannedLayer(nn.Module):
     flip: bool = False
     method: str = "auto"
 
-    #: Inputs that are left to torch, as `_as_seen` tells them apart; None before there is one.
+    #: Inputs that are left to torch, by all that their plan depends on; None before there is one.
     _left: set[tuple[Any, ...]] | None = None
 
     #: Number of spatial axes, and the class of torch that computes the same.
@@ -174,20 +174,25 @@ class PlannedLayer(nn.Module):
         it wrong: only what a plan depends on, and of that not how a parameter lies in memory.
         """
         left = self._left
-        if left is None or type(x) is not torch.Tensor or autocast_is_on():
+        if left is None or type(x) is not Tensor or autocast_is_on():
             return False
-        w = self._parameters.get("weight")
-        return w is not None and "bias" in self._parameters and _as_seen(x, w) in left
+        parameters = self._parameters
+        w = parameters.get("weight")
+        return (
+            w is not None
+            and "bias" in parameters
+            and (x.shape, x.stride(), x.dtype, x.requires_grad, grad_is_on(), w.requires_grad) in left
+        )
 
     def _leave(self, x: torch.Tensor, w: torch.Tensor) -> None:
         """Remember an input that is left to torch; what may change without being noticed is not remembered."""
-        own = type(x) is torch.Tensor and w is self._parameters.get("weight") and not autocast_is_on()
+        own = type(x) is Tensor and w is self._parameters.get("weight") and not autocast_is_on()
         if not own or self.lacking_in_torch() or any(isinstance(getattr(self, name), list) for name in _NUMBERS):
             return
         if self._left is None or len(self._left) >= _MOST_LEFT:
             self.__dict__["_left"] = set()
             _hasty.add(self)
-        self.__dict__["_left"].add(_as_seen(x, w))
+        self.__dict__["_left"].add((x.shape, x.stride(), x.dtype, x.requires_grad, grad_is_on(), w.requires_grad))
 
     def __setattr__(self, name: str, value: Any) -> None:
         self.__dict__.pop("_left", None)  # every attribute may change the plan
@@ -195,7 +200,7 @@ class PlannedLayer(nn.Module):
 
     def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Any:
         self.__dict__.pop("_left", None)
-        return super()._apply(fn, recurse)
+        return super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in vars(self).items() if name != "_left"}
@@ -240,11 +245,6 @@ class PlannedLayer(nn.Module):
         if len(lengths) != self.axes_count + 2 or lengths[1] != channels:
             raise ArgumentError("shape", expected, str(lengths))
         return lengths
-
-
-def _as_seen(x: torch.Tensor, w: torch.Tensor) -> tuple[Any, ...]:
-    """Return what the plan for an input depends on, apart from parameters and attributes of the layer."""
-    return x.shape, x.stride(), x.dtype, x.requires_grad, w.requires_grad, torch.is_grad_enabled()
 
 
 def _forget_inputs() -> None:

@@ -77,7 +77,7 @@ class LayerPlan(Planned):
     parts: dict[str, tuple[Candidate, ...]]
     asked: str
     margin: float
-    times: LayerTimes = LayerTimes()
+    times: LayerTimes
 
     @property
     def identity(self) -> tuple[Any, ...]:
@@ -118,7 +118,10 @@ class LayerPlan(Planned):
         """Whether torch's own function takes the place of the layer in a graph that torch compiles."""
         if self.asked != "auto" or self.left_to_torch(*parts):
             return self.left_to_torch(*parts)
-        ours, torchs = self.times.calls.get(" ".join(parts)) or (sum(self._seconds(parts)), sum(self._seconds(parts, "torch")))
+        ours, torchs = self.times.calls.get(" ".join(parts)) or (
+            sum(self._seconds(parts)),
+            sum(self._seconds(parts, "torch")),
+        )
         return self.margin * (ours + _REGISTERED * len(parts)) > torchs
 
     def _saves_too_little(self, parts: tuple[str, ...]) -> bool:

@@ -57,9 +57,7 @@ def seconds_of_ways(
         return seconds_in_turn(calls, "torch", how[1])
 
 
-def seconds_in_turn(
-    calls: Mapping[str, Callable[[], object]], first: str, device: torch.device
-) -> dict[str, float]:
+def seconds_in_turn(calls: Mapping[str, Callable[[], object]], first: str, device: torch.device) -> dict[str, float]:
     """Return the seconds of each call; those of the others are in proportion to those of the first.
 
     The proportion is that of the best times or the median of all rounds, whichever is better for the first.
@@ -110,7 +108,7 @@ def _compute(
 
 
 def _gain(firsts: list[float], own: list[float]) -> float:
-    """Return the smaller proportion of two lists of times, in rounds that both took part in: of the best, and typical."""
+    """Return the smaller proportion, of the best times or the typical one, in the rounds that both took part in."""
     together = min(len(firsts), len(own))
     ratios = [a / b for a, b in zip(firsts[:together], own[:together], strict=True)]
     return min(min(firsts[:together]) / min(own[:together]), statistics.median(ratios))
