@@ -11,34 +11,35 @@ import torch
 from torch import nn
 from torch.nn.modules.conv import _ConvNd
 
-from faltung.layers.rehearsal import Asked
+from faltung.layers.rehearsal import LayerCall
 from faltung.layers.shared import PlannedLayer
 from faltung.layers.transposed import ConvTransposed
 from faltung.planning.layer import Layer
 from faltung.tensors.layer_race import noise, seconds_in_turn, seconds_of_ways
 from faltung.tensors.layer_wisdom import LayerTimes, learn, recall
-from faltung.tensors.memory_order import is_channels_last
+from faltung.tensors.memory_order import lie_channels_last
 
 __all__ = ["asked_of", "measure"]
 
 
-def asked_of(layer: _ConvNd, x: torch.Tensor) -> Asked:
+def asked_of(layer: _ConvNd, x: torch.Tensor) -> LayerCall:
     """Return what a call of a layer asks for."""
     w, grad = layer.weight, torch.is_grad_enabled()
     dtype = x.dtype
     if x.device.type != "meta" and torch.is_autocast_enabled(x.device.type) and dtype.itemsize <= 4:
         dtype = torch.get_autocast_dtype(x.device.type)
-    shape = tuple(x.shape) if x.ndim == w.ndim else (1, *x.shape)
-    last = is_channels_last(x if x.ndim == w.ndim else x.unsqueeze(0)) or is_channels_last(w)
-    return Asked(layer, shape, last, dtype, x.device, grad and x.requires_grad, grad and w.requires_grad)
+    images = x if x.ndim == w.ndim else x.unsqueeze(0)
+    strides = (torch.empty_like(tensor, device="meta").stride() for tensor in (images, w))
+    needed = (grad and x.requires_grad, grad and w.requires_grad)
+    return LayerCall(layer, tuple(images.shape), *strides, dtype, x.device, *needed)
 
 
-def measure(calls: list[Asked]) -> int:
+def measure(calls: list[LayerCall]) -> int:
     """Time what was asked of layers and is not known yet, and return the number of layers that were timed.
 
     Parameters
     ----------
-    calls : list of Asked
+    calls : list of LayerCall
         Calls of layers that are planned here. What is asked of contiguous tensors is timed for channels last too,
         since a model may be brought into that format later.
     """
@@ -47,13 +48,25 @@ def measure(calls: list[Asked]) -> int:
     return sum(_measure(each) for call in dict.fromkeys(with_numbers) for each in _formats(call))
 
 
-def _formats(call: Asked) -> Iterator[Asked]:
+def _formats(call: LayerCall) -> Iterator[LayerCall]:
+    """Yield a call, and the same with channels last as `Module.to` and `Tensor.contiguous` put them there."""
     yield call
-    if not call.channels_last and len(call.shape) > 3:
-        yield replace(call, channels_last=True)
+    if not _are_last(call) and len(call.shape) in (4, 5):
+        format_: Any = torch.channels_last if len(call.shape) == 4 else torch.channels_last_3d
+        x, w = (torch.empty(shape, device="meta") for shape in (call.shape, _taps_shape(call)))
+        strides, taps_strides = x.contiguous(memory_format=format_).stride(), w.to(memory_format=format_).stride()
+        yield replace(call, strides=strides, taps_strides=taps_strides)
 
 
-def _measure(call: Asked) -> bool:
+def _are_last(call: LayerCall) -> bool:
+    return lie_channels_last(call.shape, call.strides) or lie_channels_last(_taps_shape(call), call.taps_strides)
+
+
+def _taps_shape(call: LayerCall) -> tuple[int, ...]:
+    return tuple(call.layer.weight.shape)  # type: ignore[arg-type]
+
+
+def _measure(call: LayerCall) -> bool:
     """Time the parts of a layer, and then its calls as planned with these times; return whether that was needed."""
     how = (call.dtype, call.device, _are_last(call))
     plan, _ = call.layer._planned(call.shape, *how)  # type: ignore[operator]
@@ -72,7 +85,7 @@ def _measure(call: Asked) -> bool:
     return bool(missing)
 
 
-def _wanted(call: Asked) -> list[tuple[str, ...]]:
+def _wanted(call: LayerCall) -> list[tuple[str, ...]]:
     """Return the sets of parts that are computed: the outputs alone, and with the gradients that are asked for."""
     outputs, to_input = (
         ("adjoint", "correlate") if isinstance(call.layer, ConvTransposed) else ("correlate", "adjoint")
@@ -81,18 +94,9 @@ def _wanted(call: Asked) -> list[tuple[str, ...]]:
     return [(outputs,), (outputs, *gradients)] if gradients else [(outputs,)]
 
 
-def _are_last(call: Asked) -> bool:
-    """Whether channels are last where they may be: with a single channel, or a single sample, both orders are one."""
-    if not call.channels_last:
-        return False
-    format_ = torch.channels_last if len(call.shape) == 4 else torch.channels_last_3d
-    shapes: tuple[Any, ...] = (call.shape, call.layer.weight.shape)
-    return any(is_channels_last(torch.empty(shape, device="meta").to(memory_format=format_)) for shape in shapes)
-
-
-def _seconds_of_calls(call: Asked, parts: tuple[str, ...], how: tuple[Any, ...]) -> tuple[float, float]:
+def _seconds_of_calls(call: LayerCall, parts: tuple[str, ...], how: tuple[Any, ...]) -> tuple[float, float]:
     """Return the seconds of a call of the layer for these parts, as planned and as torch's layer computes it."""
-    x = noise(call.shape, call.dtype, call.device, call.channels_last)
+    x = noise(call.shape, call.strides, call.dtype, call.device)
     ours, torchs = _stand_in(call), _stand_in(call)
     torchs.method = "torch"
     plan, geometry = ours._planned(call.shape, *how)  # type: ignore[operator]
@@ -109,7 +113,7 @@ def _seconds_of_calls(call: Asked, parts: tuple[str, ...], how: tuple[Any, ...])
     return seconds.get("planned", seconds["torch"]), seconds["torch"]
 
 
-def _stand_in(call: Asked) -> PlannedLayer:
+def _stand_in(call: LayerCall) -> PlannedLayer:
     """Return a layer like that of a call, with parameters of its own and without hooks."""
     layer: Any = call.layer
     kind = next(
@@ -120,22 +124,27 @@ def _stand_in(call: Asked) -> PlannedLayer:
     private = ("_reversed_padding_repeated_twice",)
     vars(made).update({name: value for name, value in vars(layer).items() if name[0] != "_" or name in private})
     vars(made).pop("weight", None)
-    w = noise(tuple(layer.weight.shape), call.dtype, call.device, call.channels_last)
+    w = noise(_taps_shape(call), call.taps_strides, call.dtype, call.device)
     made.weight = nn.Parameter(w, requires_grad=call.to_taps)
     vars(made).pop("bias", None)
     outs = w.shape[1] * made.groups if isinstance(made, ConvTransposed) else w.shape[0]
-    bias = None if layer.bias is None else noise((outs,), call.dtype, call.device, False)
+    bias = None if layer.bias is None else noise((outs,), (1,), call.dtype, call.device)
     made.bias = None if bias is None else nn.Parameter(bias, requires_grad=call.to_taps)
     return made  # type: ignore[no-any-return]
 
 
-def _operands(layer: Layer, part: str, call: Asked) -> tuple[torch.Tensor, torch.Tensor]:
-    shapes = {
-        "correlate": (layer.source_shape, layer.taps_shape),
-        "adjoint": (layer.target_shape, layer.taps_shape),
-        "taps": (layer.source_shape, layer.target_shape),
-    }[part]
-    first, second = (noise(shape, call.dtype, call.device, call.channels_last) for shape in shapes)
+def _operands(layer: Layer, part: str, call: LayerCall) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return what a part is computed from; the layer's output lies in memory as torch's own layers put it."""
+    transposed = isinstance(call.layer, ConvTransposed)
+    result = layer.source_shape if transposed else layer.target_shape
+    like = torch.empty(result, device="meta")
+    if _are_last(call) and len(result) in (4, 5):
+        format_: Any = torch.channels_last if len(result) == 4 else torch.channels_last_3d
+        like = torch.empty(result, device="meta", memory_format=format_)
+    given, found, taps = (call.shape, call.strides), (result, like.stride()), (layer.taps_shape, call.taps_strides)
+    source, target = (found, given) if transposed else (given, found)
+    pairs = {"correlate": (source, taps), "adjoint": (target, taps), "taps": (source, target)}
+    first, second = (noise(*laid, call.dtype, call.device) for laid in pairs[part])
     return first, second
 
 
@@ -144,7 +153,7 @@ def _step(
     layer: PlannedLayer,
     x: torch.Tensor,
     parts: tuple[str, ...],
-    call: Asked,
+    call: LayerCall,
 ) -> Callable[[], object]:
     """Return a call of a layer, with the gradients that are among the parts."""
     if len(parts) == 1:

@@ -19,14 +19,14 @@ from torch.utils._pytree import tree_map_only
 
 from faltung.errors import ArgumentError
 
-__all__ = ["Asked", "rehearse"]
+__all__ = ["LayerCall", "rehearse"]
 
 #: Dictionaries of a module that a call may change.
 _PARTS = ("_parameters", "_buffers", "_modules")
 
 
 @dataclass(frozen=True)
-class Asked:
+class LayerCall:
     """One call of a convolutional layer.
 
     Parameters
@@ -35,8 +35,8 @@ class Asked:
         The layer.
     shape : tuple of int
         Of its input.
-    channels_last : bool
-        Whether channels are last in memory, in the input or in the weight.
+    strides, taps_strides : tuple of int
+        Of dense tensors whose axes are in memory in the order of those of input and weight.
     dtype : torch.dtype
         Of the computation; torch.autocast may have chosen it.
     device : torch.device
@@ -47,14 +47,17 @@ class Asked:
 
     layer: nn.Module
     shape: tuple[int, ...]
-    channels_last: bool
+    strides: tuple[int, ...]
+    taps_strides: tuple[int, ...]
     dtype: torch.dtype
     device: torch.device
     to_input: bool
     to_taps: bool
 
 
-def rehearse(model: nn.Module, example: Any, asked_of: Callable[[_ConvNd, torch.Tensor], Asked]) -> list[Asked]:
+def rehearse(
+    model: nn.Module, example: Any, asked_of: Callable[[_ConvNd, torch.Tensor], LayerCall]
+) -> list[LayerCall]:
     """Run a model once on an example, and return what it asked of its convolutional layers, in turn.
 
     Parameters
@@ -75,7 +78,7 @@ def rehearse(model: nn.Module, example: Any, asked_of: Callable[[_ConvNd, torch.
     given = tree_map_only(torch.Tensor, _copy, example)
     arguments = given if isinstance(given, tuple) else () if isinstance(given, dict) else (given,)
     named = given if isinstance(given, dict) else {}
-    found: list[Asked] = []
+    found: list[LayerCall] = []
 
     def hook(layer: nn.Module, inputs: tuple[Any, ...], kept: dict[str, Any]) -> None:
         x = inputs[0] if inputs else kept.get("input")

@@ -113,13 +113,8 @@ class ConvTransposed(PlannedLayer, _ConvTransposeNd):
         if torch._C._is_any_autocast_enabled():
             x, w, bias = autocast(x, w, bias)
         attributes = self._attributes(x, output_size)
-        if who == "plan":
-            plan, found = self._chosen(x, w, attributes)
-            if plan is None or plan.left_to_torch(*parts_of("adjoint", x, w)):
-                if plan is not None and output_size is None:
-                    self._leave(x, w)
-                return self._by_torch(x, w, bias, output_size)
-        elif self._left_in_graph(x, w, attributes):
+        left, found = self._decided(who, x, w, attributes, output_size)
+        if left:
             return self._by_torch(x, w, bias, output_size)
         if x.ndim == self.axes_count + 1:
             return self.forward(input.unsqueeze(0), output_size).squeeze(0)
@@ -129,6 +124,16 @@ class ConvTransposed(PlannedLayer, _ConvTransposeNd):
         if found is None or not fits(x, w, bias, w.shape[1] * self.groups):
             return self._by_torch(x, w, bias, output_size)
         return self._by_plan(x, w, bias, found)
+
+    def _decided(self, who: str, x: torch.Tensor, w: torch.Tensor, attributes: tuple[Any, ...], size: Any) -> Any:
+        """Return whether torch computes this, and the geometry if the plan is made now."""
+        if who != "plan":
+            return self._left_in_graph(x, w, attributes), None
+        plan, found = self._chosen(x, w, attributes)
+        left = plan is None or plan.left_to_torch(*parts_of("adjoint", x, w))
+        if left and plan is not None and size is None:
+            self._leave(x, w)
+        return left, found
 
     def _by_plan(self, x: torch.Tensor, w: torch.Tensor, bias: torch.Tensor | None, found: Any) -> torch.Tensor:
         """Transpose in the ways that the plan chose."""

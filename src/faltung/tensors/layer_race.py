@@ -85,15 +85,13 @@ def seconds_in_turn(calls: Mapping[str, Callable[[], object]], first: str, devic
     return {name: best / _gain(taken[first], own) for name, own in taken.items()}
 
 
-def noise(shape: tuple[int, ...], dtype: torch.dtype, device: torch.device, channels_last: bool) -> torch.Tensor:
+def noise(shape: tuple[int, ...], strides: tuple[int, ...], dtype: torch.dtype, device: torch.device) -> torch.Tensor:
     """Return normal numbers in an order of memory; torch's own generator is not touched."""
     count = math.prod(shape)
     generator = torch.Generator(device).manual_seed(0)
     drawn = torch.randn(min(count, _DRAWN), generator=generator, device=device).to(dtype)
-    x = drawn.repeat(-(-count // _DRAWN))[:count].reshape(shape)
-    if channels_last and x.ndim in (4, 5):
-        return x.contiguous(memory_format=torch.channels_last if x.ndim == 4 else torch.channels_last_3d)
-    return x
+    x = torch.empty_strided(shape, strides, dtype=dtype, device=device)
+    return x.copy_(drawn.repeat(-(-count // _DRAWN))[:count].reshape(shape))
 
 
 def _compute(
