@@ -514,8 +514,7 @@ def test_noise_lies_in_memory_as_it_is_asked_for(shape):
 
 
 def test_single_channels_lie_as_torch_puts_them(monkeypatch):
-    seen = []
-    made = layer_race.noise
+    seen, made = [], layer_race.noise
     monkeypatch.setattr(
         measuring, "noise", lambda shape, strides, *how: seen.append(strides) or made(shape, strides, *how)
     )

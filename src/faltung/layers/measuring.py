@@ -29,9 +29,9 @@ def asked_of(layer: _ConvNd, x: torch.Tensor) -> LayerCall:
     if x.device.type != "meta" and torch.is_autocast_enabled(x.device.type) and dtype.itemsize <= 4:
         dtype = torch.get_autocast_dtype(x.device.type)
     images = x if x.ndim == w.ndim else x.unsqueeze(0)
-    strides = (torch.empty_like(tensor, device="meta").stride() for tensor in (images, w))
+    laid, taps_laid = (torch.empty_like(tensor, device="meta").stride() for tensor in (images, w))
     needed = (grad and x.requires_grad, grad and w.requires_grad)
-    return LayerCall(layer, tuple(images.shape), *strides, dtype, x.device, *needed)
+    return LayerCall(layer, tuple(images.shape), laid, taps_laid, dtype, x.device, *needed)
 
 
 def measure(calls: list[LayerCall]) -> int:
