@@ -148,7 +148,8 @@ def convert(model: _Model, to: str = "faltung", *, example: Any = None) -> _Mode
         for module in model.modules():
             _to_ours(module)
         _tell(conversion_of(model))
-        _log.info("measured %d layers, of %d calls", measure(calls), len(calls))
+        if calls:
+            _log.info("measured %d layers, of %d calls", measure(calls), len(calls))
         return model
     if example is not None:
         raise ArgumentError("example", "None for to='torch'", f"a {type(example).__name__}", "Omit it.")
