@@ -8,6 +8,7 @@ import time
 import pytest
 
 from faltung.jit import object_cache
+from faltung.planning import machine
 
 
 @pytest.fixture
@@ -64,3 +65,14 @@ def test_a_folder_that_others_can_write_is_not_cleared(command, folder):
 def test_one_filter_has_one_age(command, folder):
     object_cache.write(f"{0:064x}.o", bytes(10))
     assert "  1 compiled filter, 0.1 kB, last used moments ago" in command("cache")[1]
+
+
+def test_times_of_layers_are_listed_and_can_be_forgotten(command, monkeypatch, tmp_path):
+    monkeypatch.setenv("FALTUNG_CACHE", str(tmp_path / "cache"))
+    machine.note(machine.LAYER_TIMES, "a layer", {"ways": {}, "calls": {}}, 10)
+    assert "layers.json" in command("cache")[1]
+    assert "times of layers" in command("cache")[1]
+    code, said, _ = command("calibrate", "--undo")
+    assert (code, said) == (0, "The times of layers that faltung.layers.convert measured are forgotten.\n")
+    assert machine.known(machine.LAYER_TIMES) == {}
+    assert "no measurement to undo" in command("calibrate", "--undo")[2]

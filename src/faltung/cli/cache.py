@@ -15,6 +15,7 @@ __all__ = ["cache"]
 
 _KNOWN = {
     "calibration.json": "the measurement before, for faltung calibrate --undo",
+    "layers.json": "times of layers of networks, measured by faltung.layers.convert",
     "machine.json": "how fast this machine is, measured by faltung calibrate",
     "wisdom.json": "methods that were measured to be the fastest",
 }

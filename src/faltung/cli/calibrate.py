@@ -12,6 +12,7 @@ from faltung.cli.console import print_note, progress
 from faltung.errors import FaltungError
 from faltung.jit import object_cache
 from faltung.planning.cost import Machine
+from faltung.planning.machine import LAYER_TIMES, clear
 from faltung.planning.machine import undo as undo_measurement
 from faltung.run.calibration import calibration
 
@@ -22,13 +23,16 @@ _TOLD = 0.02
 
 
 def calibrate(
-    undo: Annotated[bool, typer.Option("--undo", help="Use the figures before the last measurement again.")] = False,
+    undo: Annotated[
+        bool,
+        typer.Option("--undo", help="Use the figures before the last measurement again; forget times of layers."),
+    ] = False,
 ) -> None:
     """Measure this machine, so that plans choose what is fastest on it.
 
     This takes about ten seconds on one core, during which the machine should do nothing else. Results of filters
     change within their error bounds only. Of two measurements, the one that took less time is kept, because other
-    programs only make it longer.
+    programs only make it longer. With --undo, times of layers that were measured with an example are forgotten, too.
 
     Examples
     --------
@@ -36,10 +40,7 @@ def calibrate(
       faltung calibrate --undo
     """
     if undo:
-        before = undo_measurement()
-        if before is None:
-            raise FaltungError("There is no measurement to undo. Only the last one can be undone, once.")
-        typer.echo("The figures before the last measurement are in use again.")
+        _undo()
         return
     measured = calibration(lambda probes: progress(probes, "measuring"))
     typer.echo(f"{measured}\n")
@@ -55,6 +56,16 @@ def calibrate(
         typer.echo(f"Saved in {object_cache.folder()}, as machine.json. To undo it: faltung calibrate --undo")
     else:
         print_note("the figures could not be saved; set FALTUNG_CACHE to a folder that only you can write")
+
+
+def _undo() -> None:
+    before, had_layers = undo_measurement(), clear(LAYER_TIMES)
+    if before is None and not had_layers:
+        raise FaltungError("There is no measurement to undo. Only the last one can be undone, once.")
+    if before is not None:
+        typer.echo("The figures before the last measurement are in use again.")
+    if had_layers:
+        typer.echo("The times of layers that faltung.layers.convert measured are forgotten.")
 
 
 def _changes(before: Machine, now: Machine) -> Iterator[str]:

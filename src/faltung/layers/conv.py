@@ -8,12 +8,14 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import nn
+from torch.compiler import is_dynamo_compiling
 from torch.nn.modules.conv import _ConvNd
 
-from faltung.errors import ArgumentError
+from faltung.errors import ArgumentError, FaltungError
 from faltung.layers.geometry import MODES, Geometry, correlation, torch_can_pad
 from faltung.layers.shared import (
     PlannedLayer,
+    are_static,
     autocast,
     channel_counts,
     check_dtypes,
@@ -26,6 +28,7 @@ from faltung.layers.shared import (
 from faltung.layers.transposed import ConvTransposed
 from faltung.tensors import operator
 from faltung.tensors.layer_plan import LayerPlan, plan_layer
+from faltung.tensors.layer_wisdom import on_change
 from faltung.tensors.memory_order import lie_channels_last
 from faltung.tensors.ways import torch_kernels
 
@@ -167,6 +170,13 @@ class Conv(PlannedLayer, _ConvNd):
         """
         return ConvTransposed(*arguments, **named)
 
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        """Map ``(images, channels in, *spatial)``, or one such image, to ``(images, channels out, *spatial)``."""
+        if not is_dynamo_compiling() and self._is_left(input):
+            w, bias = self._parameters["weight"], self._parameters["bias"]
+            return self.of_torch._conv_forward(self, input, w, bias)  # type: ignore[no-any-return]
+        return self._conv_forward(input, self.weight, self.bias)
+
     def _conv_forward(self, input: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
         """Correlate with a weight and a bias that need not be those of the layer, as torch's layers do."""
         who, x, w = self._who(input, weight), input, weight
@@ -177,13 +187,23 @@ class Conv(PlannedLayer, _ConvNd):
         if who == "plan":
             chosen = self._chosen(x, w)
             if chosen is None or chosen.plan.left_to_torch(*parts_of("correlate", x, w)):
+                if chosen is not None and chosen.torch_pads and type(self)._conv_forward is Conv._conv_forward:
+                    self._leave(x, w)
                 return self._by_torch(x, w, bias, chosen)
+        elif self._left_in_graph(x, w):
+            return self._by_torch(x, w, bias)
         if x.ndim == self.axes_count + 1:
             return self._conv_forward(input.unsqueeze(0), weight, bias).squeeze(0)
         check_dtypes(x.dtype, w.dtype)
         geometry = correlation(x.shape, w.shape, *self._attributes()) if who == "later" else chosen.geometry  # type: ignore[union-attr]
         if geometry is None or not fits(x, w, bias, w.shape[0]):
             return self._by_torch(x, w, bias)
+        return self._by_plan(x, w, bias, geometry)
+
+    def _by_plan(
+        self, x: torch.Tensor, w: torch.Tensor, bias: torch.Tensor | None, geometry: Geometry
+    ) -> torch.Tensor:
+        """Correlate in the ways that the plan chose."""
         return operator.correlate(x, self._taps(w), bias, *geometry, self.method, 0)
 
     def _by_torch(
@@ -215,6 +235,13 @@ class Conv(PlannedLayer, _ConvNd):
         except TypeError:  # lists are no keys
             return _chosen(frozen(attributes), *tensors)
 
+    def _left_in_graph(self, x: torch.Tensor, w: torch.Tensor) -> bool:
+        """Whether torch's own function is called in a graph that is compiled, for shapes that it knows."""
+        if not is_dynamo_compiling() or not are_static(x, w):
+            return False
+        tensors = (tuple(x.shape), tuple(x.stride()), tuple(w.shape), tuple(w.stride()), x.dtype, w.dtype, x.device)
+        return _left_in_graph(frozen(self._attributes()), *tensors, self.method, parts_of("correlate", x, w))
+
     def plan(self, shape: Sequence[int], *, channels_last: bool = False) -> LayerPlan:
         """Return how the layer and its gradients are computed for inputs of one shape, and why.
 
@@ -235,12 +262,16 @@ class Conv(PlannedLayer, _ConvNd):
         >>> Conv(64, 64, 3, padding=1).plan((16, 64, 56, 56)).method_of("taps")
         'torch'
         """
-        w = self.weight
-        source = self._checked(shape, w.shape[1] * self.groups)
-        chosen = _planned(frozen(self._attributes()), source, w.shape, w.dtype, w.device, channels_last, self.method)
-        if chosen is None:
+        source = self._checked(shape, self.weight.shape[1] * self.groups)
+        plan, _ = self._planned(source, self.weight.dtype, self.weight.device, channels_last)
+        if plan is None:
             raise ArgumentError("shape", "an input with outputs, and attributes that torch takes", str(source))
-        return chosen.plan
+        return plan
+
+    def _planned(self, shape: Sequence[int], *how: Any) -> tuple[LayerPlan, Geometry] | tuple[None, None]:
+        """Return the plan and the geometry for a shape; `how` is dtype, device, and whether channels are last."""
+        chosen = _planned(frozen(self._attributes()), shape, self.weight.shape, *how, self.method)
+        return (None, None) if chosen is None else (chosen.plan, chosen.geometry)
 
 
 class Conv1d(Conv, nn.Conv1d):
@@ -308,6 +339,21 @@ def _chosen(
         shape, strides = (1, *shape), (0, *strides)
     last = lie_channels_last(shape, strides) or lie_channels_last(taps, taps_strides)
     return _planned(attributes, shape, taps, dtype, device, last, method)
+
+
+def _left_in_graph(*asked: Any) -> bool:
+    """Return what a graph does for all tensors like these; the parts of the layer come last."""
+    *tensors, parts = asked
+    try:
+        chosen = _chosen(*tensors)
+    except FaltungError:  # which is raised when the graph runs
+        return False
+    return chosen is not None and chosen.torch_pads and chosen.plan.left_in_graph(*parts)
+
+
+# As torch.compiler.assume_constant_result does it, without loading the compiler.
+_left_in_graph._dynamo_marked_constant = True  # type: ignore[attr-defined]
+on_change(_chosen.cache_clear)
 
 
 def _planned(attributes: tuple[Any, ...], shape: Sequence[int], taps: Sequence[int], *how: Any) -> _Chosen | None:

@@ -13,6 +13,8 @@ from torch.nn.utils import parametrize
 
 from faltung.errors import ArgumentError, ArgumentTypeError
 from faltung.layers.conv import Conv1d, Conv2d, Conv3d
+from faltung.layers.measuring import asked_of, measure
+from faltung.layers.rehearsal import rehearse
 from faltung.layers.shared import PlannedLayer
 from faltung.layers.transposed import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
 from faltung.planning.report import table
@@ -89,7 +91,7 @@ def conversion_of(model: nn.Module) -> Conversion:
     return Conversion(tuple(planned), left)
 
 
-def convert(model: _Model, to: str = "faltung") -> _Model:
+def convert(model: _Model, to: str = "faltung", *, example: Any = None) -> _Model:
     """Swap the convolutional layers of a model, in place, for those of this module, or back for torch's.
 
     Layers stay the same objects, with their parameters, hooks, parametrizations and names, so optimisers and state
@@ -103,6 +105,13 @@ def convert(model: _Model, to: str = "faltung") -> _Model:
         Any network, or a single layer.
     to : {'faltung', 'torch'}
         Whose layers it has afterwards.
+    example : Any, optional
+        An input of the model: a tuple of all arguments, a dict of arguments by name, or the only argument. The model
+        is run on it once, and the parts of each layer are timed in every way that may be the fastest, in the memory
+        format that it has there, and for contiguous tensors in that with channels last too. A layer is computed in
+        another way than torch's only if that took at least 3 % less time. Gradients are timed where they are asked
+        for: so call this under `torch.no_grad` for a model that is not trained. Times are kept on disk for the same
+        machine and number of threads, so that later processes run the model, and measure nothing.
 
     Returns
     -------
@@ -112,7 +121,8 @@ def convert(model: _Model, to: str = "faltung") -> _Model:
     Raises
     ------
     ArgumentError
-        A layer has ``flip=True`` or ``padding_mode='symmetric'``, which torch's layers lack. Nothing is changed then.
+        A layer has ``flip=True`` or ``padding_mode='symmetric'``, which torch's layers lack; or the model fails on
+        the example. Nothing is changed then.
 
     Examples
     --------
@@ -123,16 +133,27 @@ def convert(model: _Model, to: str = "faltung") -> _Model:
     True
     >>> conversion_of(convert(model, to="torch")).planned
     ()
+
+    With an example, plans are made of times that were measured:
+
+    >>> model = convert(nn.Conv2d(1, 8, 3), example=torch.zeros(1, 1, 64, 64))
+    >>> "measured" in str(model.plan((1, 1, 64, 64)))
+    True
     """
     _checked(model)
     if to not in ("faltung", "torch"):
         raise ArgumentError("to", "'faltung' or 'torch'", repr(to))
-    modules = dict(model.named_modules())
     if to == "faltung":
-        for module in modules.values():
+        calls = [] if example is None else rehearse(model, example, asked_of)
+        for module in model.modules():
             _to_ours(module)
         _tell(conversion_of(model))
+        if calls:
+            _log.info("measured %d layers, of %d calls", measure(calls), len(calls))
         return model
+    if example is not None:
+        raise ArgumentError("example", "None for to='torch'", f"a {type(example).__name__}", "Omit it.")
+    modules = dict(model.named_modules())
     for name, module in modules.items():
         lacking = module.lacking_in_torch() if isinstance(module, PlannedLayer) else ""
         if lacking:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
+from weakref import WeakSet
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch import is_grad_enabled as grad_is_on
+from torch._C import _is_any_autocast_enabled as autocast_is_on
 from torch._subclasses.fake_tensor import FakeTensor
 from torch._subclasses.functional_tensor import FunctionalTensor
+from torch.fx.experimental import symbolic_shapes
 from torch.nn.utils.parametrize import is_parametrized
 from torch.overrides import is_tensor_like
 
@@ -17,9 +21,11 @@ from faltung.errors import ArgumentError, ArgumentTypeError
 from faltung.ground.checks import integer, is_sequence
 from faltung.layers.input_errors import InputTypeError
 from faltung.tensors.layer_plan import check_method
+from faltung.tensors.layer_wisdom import on_change
 
 __all__ = [
     "PlannedLayer",
+    "are_static",
     "autocast",
     "channel_counts",
     "check_dtypes",
@@ -37,7 +43,14 @@ _LARGEST = 2**31 - 1
 _TENSORS = frozenset({torch.Tensor, nn.Parameter, nn.Buffer})
 _STAND_INS = (FakeTensor, FunctionalTensor)
 #: Attributes that a layer of ours may have, and one of torch's has not.
-_OWN = ("method", "flip", "__module__", "cls_to_become")
+_OWN = ("method", "flip", "__module__", "cls_to_become", "_left")
+#: Attributes that may be lists, which change without being set.
+_NUMBERS = ("stride", "padding", "dilation", "output_padding")
+#: Most kinds of input that a layer leaves to torch without asking its plan again.
+_MOST_LEFT = 64
+#: Layers that know such inputs.
+_hasty: WeakSet[PlannedLayer] = WeakSet()
+_has_static_value = getattr(symbolic_shapes, "has_static_value", None)  # older versions of torch do not tell
 _exporting = getattr(torch.compiler, "is_exporting", torch.onnx.is_in_onnx_export)  # torch 2.6 has only the latter
 
 
@@ -86,6 +99,9 @@ class PlannedLayer(nn.Module):
     # A layer that was converted from torch's has no attributes of these names.
     flip: bool = False
     method: str = "auto"
+
+    #: Inputs that are left to torch, by all that their plan depends on; None before there is one.
+    _left: set[tuple[Any, ...]] | None = None
 
     #: Number of spatial axes, and the class of torch that computes the same.
     axes_count: ClassVar[int]
@@ -149,6 +165,46 @@ class PlannedLayer(nn.Module):
                 "model", "layers of torch, to quantise them", f"faltung's {type(self).__name__}", remedy
             )
 
+    # ---- inputs that are left to torch, in no more time than torch's own layer takes
+
+    def _is_left(self, x: torch.Tensor) -> bool:
+        """Whether an input like this one was left to torch before, so that the plan need not be asked.
+
+        Torch's own function is right for every input and every parameter. So nothing is checked here that would make
+        it wrong: only what a plan depends on, and of that not how a parameter lies in memory.
+        """
+        left = self._left
+        if left is None or type(x) is not Tensor or autocast_is_on():
+            return False
+        parameters = self._parameters
+        w = parameters.get("weight")
+        return (
+            w is not None
+            and "bias" in parameters
+            and (x.shape, x.stride(), x.dtype, x.requires_grad, grad_is_on(), w.requires_grad) in left
+        )
+
+    def _leave(self, x: torch.Tensor, w: torch.Tensor) -> None:
+        """Remember an input that is left to torch; what may change without being noticed is not remembered."""
+        own = type(x) is Tensor and w is self._parameters.get("weight") and not autocast_is_on()
+        if not own or self.lacking_in_torch() or any(isinstance(getattr(self, name), list) for name in _NUMBERS):
+            return
+        if self._left is None or len(self._left) >= _MOST_LEFT:
+            self.__dict__["_left"] = set()
+            _hasty.add(self)
+        self.__dict__["_left"].add((x.shape, x.stride(), x.dtype, x.requires_grad, grad_is_on(), w.requires_grad))
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self.__dict__.pop("_left", None)  # every attribute may change the plan
+        super().__setattr__(name, value)
+
+    def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Any:
+        self.__dict__.pop("_left", None)
+        return super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_left"}
+
     # ---- what is computed, and by whom
 
     def _who(self, x: torch.Tensor, w: torch.Tensor) -> str:
@@ -189,6 +245,22 @@ class PlannedLayer(nn.Module):
         if len(lengths) != self.axes_count + 2 or lengths[1] != channels:
             raise ArgumentError("shape", expected, str(lengths))
         return lengths
+
+
+def _forget_inputs() -> None:
+    for layer in list(_hasty):
+        vars(layer).pop("_left", None)
+
+
+on_change(_forget_inputs)
+
+
+def are_static(*tensors: torch.Tensor) -> bool:
+    """Whether a graph that is made knows the shapes of these tensors."""
+    if _has_static_value is None:
+        return False
+    sizes = [n for tensor in tensors for n in (*tensor.shape, *tensor.stride())]
+    return all([_has_static_value(n) for n in sizes])  # noqa: C419  # a generator breaks the graph
 
 
 def autocast(

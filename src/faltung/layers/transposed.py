@@ -8,13 +8,15 @@ from typing import Any, cast
 
 import torch
 from torch import nn
+from torch.compiler import is_dynamo_compiling
 from torch.nn.functional import conv_transpose1d, conv_transpose2d, conv_transpose3d
 from torch.nn.modules.conv import _ConvTransposeNd
 
-from faltung.errors import ArgumentError
+from faltung.errors import ArgumentError, FaltungError
 from faltung.layers.geometry import Geometry, transposition
 from faltung.layers.shared import (
     PlannedLayer,
+    are_static,
     autocast,
     channel_counts,
     check_dtypes,
@@ -26,6 +28,7 @@ from faltung.layers.shared import (
 )
 from faltung.tensors import operator
 from faltung.tensors.layer_plan import LayerPlan, plan_layer
+from faltung.tensors.layer_wisdom import on_change
 from faltung.tensors.memory_order import lie_channels_last
 
 __all__ = ["ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d", "ConvTransposed"]
@@ -101,6 +104,8 @@ class ConvTransposed(PlannedLayer, _ConvTransposeNd):
 
     def forward(self, input: torch.Tensor, output_size: Sequence[int] | None = None) -> torch.Tensor:
         """Map ``(images, channels in, *spatial)``, or one such image, to ``(images, channels out, *spatial)``."""
+        if output_size is None and not is_dynamo_compiling() and self._is_left(input):
+            return self._by_torch(input, self._parameters["weight"], self._parameters["bias"], None)  # type: ignore[arg-type]
         x, w, bias = input, self.weight, self.bias
         who = self._who(x, w)
         if who == "torch" or self.padding_mode != "zeros":
@@ -108,10 +113,9 @@ class ConvTransposed(PlannedLayer, _ConvTransposeNd):
         if torch._C._is_any_autocast_enabled():
             x, w, bias = autocast(x, w, bias)
         attributes = self._attributes(x, output_size)
-        if who == "plan":
-            plan, found = self._chosen(x, w, attributes)
-            if plan is None or plan.left_to_torch(*parts_of("adjoint", x, w)):
-                return self._by_torch(x, w, bias, output_size)
+        left, found = self._decided(who, x, w, attributes, output_size)
+        if left:
+            return self._by_torch(x, w, bias, output_size)
         if x.ndim == self.axes_count + 1:
             return self.forward(input.unsqueeze(0), output_size).squeeze(0)
         check_dtypes(x.dtype, w.dtype)
@@ -119,6 +123,20 @@ class ConvTransposed(PlannedLayer, _ConvTransposeNd):
             found = transposition(x.shape, w.shape, *attributes)
         if found is None or not fits(x, w, bias, w.shape[1] * self.groups):
             return self._by_torch(x, w, bias, output_size)
+        return self._by_plan(x, w, bias, found)
+
+    def _decided(self, who: str, x: torch.Tensor, w: torch.Tensor, attributes: tuple[Any, ...], size: Any) -> Any:
+        """Return whether torch computes this, and the geometry if the plan is made now."""
+        if who != "plan":
+            return self._left_in_graph(x, w, attributes), None
+        plan, found = self._chosen(x, w, attributes)
+        left = plan is None or plan.left_to_torch(*parts_of("adjoint", x, w))
+        if left and plan is not None and size is None:
+            self._leave(x, w)
+        return left, found
+
+    def _by_plan(self, x: torch.Tensor, w: torch.Tensor, bias: torch.Tensor | None, found: Any) -> torch.Tensor:
+        """Transpose in the ways that the plan chose."""
         lengths, (stride, start, _, *rest) = found
         y: torch.Tensor = operator.adjoint(x, self._taps(w), lengths, stride, start, *rest, self.method, 0)
         return y if bias is None else y + bias.reshape(-1, *[1] * len(lengths))
@@ -152,6 +170,13 @@ class ConvTransposed(PlannedLayer, _ConvTransposeNd):
         except TypeError:  # lists are no keys
             return _chosen(frozen(attributes), *tensors)
 
+    def _left_in_graph(self, x: torch.Tensor, w: torch.Tensor, attributes: tuple[Any, ...]) -> bool:
+        """Whether torch's own function is called in a graph that is compiled, for shapes that it knows."""
+        if not is_dynamo_compiling() or not are_static(x, w):
+            return False
+        tensors = (tuple(x.shape), tuple(x.stride()), tuple(w.shape), tuple(w.stride()), x.dtype, w.dtype, x.device)
+        return _left_in_graph(frozen(attributes), *tensors, self.method, parts_of("adjoint", x, w))
+
     def plan(self, shape: Sequence[int], *, channels_last: bool = False) -> LayerPlan:
         """Return how the layer and its gradients are computed; its outputs are the ``adjoint`` of a `Conv`.
 
@@ -167,13 +192,16 @@ class ConvTransposed(PlannedLayer, _ConvTransposeNd):
         >>> ConvTransposed(64, 32, 4, stride=2).plan((1, 64, 16, 16)).method_of("adjoint")
         'torch'
         """
-        w = self.weight
-        source = self._checked(shape, w.shape[0])
-        attributes = frozen((self.stride, self.padding, self.output_padding, self.dilation, self.groups))
-        plan, _ = _planned(attributes, source, w.shape, w.dtype, w.device, channels_last, self.method)
+        source = self._checked(shape, self.weight.shape[0])
+        plan, _ = self._planned(source, self.weight.dtype, self.weight.device, channels_last)
         if plan is None:
             raise ArgumentError("shape", "an input with outputs, and attributes that torch takes", str(source))
         return plan
+
+    def _planned(self, shape: Sequence[int], *how: Any) -> _Found:
+        """Return the plan and the geometry for a shape; `how` is dtype, device, and whether channels are last."""
+        attributes = frozen((self.stride, self.padding, self.output_padding, self.dilation, self.groups))
+        return _planned(attributes, shape, self.weight.shape, *how, self.method)
 
 
 class ConvTranspose1d(ConvTransposed, nn.ConvTranspose1d):
@@ -237,6 +265,21 @@ def _chosen(
         shape, strides = (1, *shape), (0, *strides)
     last = lie_channels_last(shape, strides) or lie_channels_last(taps, taps_strides)
     return _planned(attributes, shape, taps, dtype, device, last, method)
+
+
+def _left_in_graph(*asked: Any) -> bool:
+    """Return what a graph does for all tensors like these; the parts of the layer come last."""
+    *tensors, parts = asked
+    try:
+        plan, _ = _chosen(*tensors)
+    except FaltungError:  # which is raised when the graph runs
+        return False
+    return plan is not None and plan.left_in_graph(*parts)
+
+
+# As torch.compiler.assume_constant_result does it, without loading the compiler.
+_left_in_graph._dynamo_marked_constant = True  # type: ignore[attr-defined]
+on_change(_chosen.cache_clear)
 
 
 def _planned(attributes: tuple[Any, ...], shape: Sequence[int], taps: Sequence[int], *how: Any) -> _Found:

@@ -17,8 +17,22 @@ from faltung.jit import object_cache
 from faltung.jit.target import host
 from faltung.planning.cost import TYPICAL, Machine
 
-__all__ = ["Kept", "current", "identity", "keep", "keep_better", "known", "note", "on_change", "undo"]
+__all__ = [
+    "LAYER_TIMES",
+    "Kept",
+    "clear",
+    "current",
+    "identity",
+    "keep",
+    "keep_better",
+    "known",
+    "note",
+    "on_change",
+    "undo",
+]
 
+#: The file with the times of layers, which `faltung.tensors.layer_wisdom` writes.
+LAYER_TIMES = "layers.json"
 _FILE = "machine.json"
 #: How long the problems took from which the figures come, and the figures before.
 _HISTORY = "calibration.json"
@@ -136,6 +150,14 @@ def note(name: str, key: str, value: Any, most: int) -> None:
     entries[key] = value
     recent = dict([*entries.items()][-most:])
     object_cache.write(name, json.dumps(recent, indent=1).encode())
+
+
+def clear(name: str) -> bool:
+    """Remove all entries of a file; return whether there were any."""
+    had = bool(known(name))
+    if had:
+        object_cache.write(name, b"{}")
+    return had
 
 
 def _use(machine: Machine) -> None:

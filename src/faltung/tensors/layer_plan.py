@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, fields, replace
 from functools import cache, lru_cache
 from typing import Any
 
@@ -21,15 +22,18 @@ from faltung.tensors.device import rates_of
 from faltung.tensors.dtypes import computed, numpy_dtype
 from faltung.tensors.layer_cost import CPU, margin, seconds
 from faltung.tensors.layer_parts import computed_part
+from faltung.tensors.layer_wisdom import LEAD, LayerTimes, on_change, times_of
 from faltung.tensors.ways.spectral import MANY_TAPS, tile_lengths
 from faltung.tensors.ways.way import PARTS, WAYS
 
-__all__ = ["METHODS", "LayerPlan", "check_method", "check_offered", "plan_layer"]
+__all__ = ["METHODS", "LayerPlan", "check_method", "check_offered", "considered", "plan_layer"]
 
 #: Rounding errors of a stage of a Fourier transform, forwards and backwards, in units of the machine epsilon.
 _ROUNDINGS = 2.0
 #: Seconds that a layer with gradients takes besides its parts, where torch does not compute all of them.
 _TURNS = 6e-5
+#: Seconds that a call costs in a compiled graph, where it is that of an operator that is registered by name.
+_REGISTERED = 1e-4
 #: What ``method=`` of a layer takes.
 METHODS = ("auto", *WAYS)
 
@@ -54,7 +58,9 @@ class LayerPlan(Planned):
     asked : str
         The way that was asked for, or ``'auto'``.
     margin : float
-        How many times faster than torch's own kernels another way must be to be taken.
+        How many times faster than torch's own kernels another way must be predicted to be to be taken.
+    times : LayerTimes
+        What was measured; it decides in place of predictions.
 
     Examples
     --------
@@ -71,12 +77,13 @@ class LayerPlan(Planned):
     parts: dict[str, tuple[Candidate, ...]]
     asked: str
     margin: float
+    times: LayerTimes
 
     @property
     def identity(self) -> tuple[Any, ...]:
         """What makes two plans equal; layers are compared by identity."""
         layer = tuple(repr(getattr(self.problem, field.name)) for field in fields(self.problem))
-        return layer, self.dtype, self.device, self.cores, self.parts, self.asked
+        return layer, self.dtype, self.device, self.cores, self.parts, self.asked, self.times
 
     @property
     def candidates(self) -> tuple[Candidate, ...]:
@@ -107,12 +114,26 @@ class LayerPlan(Planned):
             known[parts] = all(self.method_of(part) == "torch" for part in parts) or self._saves_too_little(parts)
         return known[parts]
 
+    def left_in_graph(self, *parts: str) -> bool:
+        """Whether torch's own function takes the place of the layer in a graph that torch compiles."""
+        if self.asked != "auto" or self.left_to_torch(*parts):
+            return self.left_to_torch(*parts)
+        ours, torchs = self.times.calls.get(" ".join(parts)) or (
+            sum(self._seconds(parts)),
+            sum(self._seconds(parts, "torch")),
+        )
+        return self.margin * (ours + _REGISTERED * len(parts)) > torchs
+
     def _saves_too_little(self, parts: tuple[str, ...]) -> bool:
-        if self.asked != "auto" or len(parts) == 1:
-            return False
-        candidates = [{one.method: one.seconds for one in self.parts[part]} for part in parts]
-        mixed = sum(seconds[self.method_of(part)] for part, seconds in zip(parts, candidates, strict=True))
-        return self.margin * (mixed + _TURNS) > sum(seconds["torch"] for seconds in candidates)
+        measured = self.times.left_to_torch(parts)
+        if measured is not None or self.asked != "auto" or len(parts) == 1:
+            return bool(measured)
+        return self.margin * (sum(self._seconds(parts)) + _TURNS) > sum(self._seconds(parts, "torch"))
+
+    def _seconds(self, parts: tuple[str, ...], method: str = "") -> Iterator[float]:
+        """Yield the seconds of each part as planned, or in one way."""
+        for part in parts:
+            yield next(one.seconds for one in self.parts[part] if one.method == (method or self.method_of(part)))
 
     @property
     def result_shape(self) -> tuple[int, ...]:
@@ -184,9 +205,10 @@ class LayerPlan(Planned):
         ]
         for part, (first, *others) in self.parts.items():
             word, about = _PRINTED[part]
-            rows.append((word, f"{about}{first.method}: {time_text(first.seconds)} predicted"))
+            how = "measured" if part in self.times.ways else "predicted"
+            rows.append((word, f"{about}{first.method}: {time_text(first.seconds)} {how}"))
             rows += [("", f"rejected {other.method}: {time_text(other.seconds)}, {other.reason}") for other in others]
-        return rows
+        return rows + [("call", _call_text(parts, *pair)) for parts, pair in self.times.calls.items()]
 
     @property
     def rejected(self) -> tuple[Candidate, ...]:
@@ -200,6 +222,14 @@ _PRINTED = {
     "adjoint": ("gradient", "with respect to the input, "),
     "taps": ("gradient", "with respect to the taps, "),
 }
+
+
+def _call_text(parts: str, ours: float, torchs: float) -> str:
+    """Return the text for a call of the layer that was measured, as planned and as a layer of torch."""
+    names = {"correlate": "outputs", "adjoint": "gradient of the input", "taps": "gradient of the taps"}
+    what = ", ".join(names[part] for part in parts.split(" "))
+    times = f"{time_text(ours)} as planned, {time_text(torchs)} as torch's layer, measured"
+    return f"{what}: {times}{'' if LEAD * ours < torchs else '; left to torch'}"
 
 
 def check_method(method: object) -> str:
@@ -222,13 +252,16 @@ def plan_layer(
     channels_last: bool = False,
     method: str = "auto",
 ) -> LayerPlan:
-    """Choose the way with the least predicted time for each part, or take the one asked for."""
+    """Choose the way with the least time, measured or else predicted, for each part, or take the one asked for."""
     check_method(method)
+    times = (times_of(layer, dtype, device, channels_last) if method == "auto" else None) or LayerTimes()
     allowance = margin(layer, channels_last, device.type == "cpu")
-    parts = {part: _choose(layer, part, dtype, device, channels_last, method, allowance) for part in PARTS}
-    return LayerPlan(layer, str(dtype).removeprefix("torch."), str(device), _cores(), parts, method, allowance)
+    how = (dtype, device, channels_last)
+    parts = {part: _choose(layer, part, *how, method, allowance, times) for part in PARTS}
+    return LayerPlan(layer, str(dtype).removeprefix("torch."), str(device), _cores(), parts, method, allowance, times)
 
 
+on_change(plan_layer.cache_clear)
 _cores = cache(core_count)
 
 
@@ -240,20 +273,51 @@ def _choose(
     channels_last: bool,
     method: str,
     allowance: float,
+    times: LayerTimes,
 ) -> tuple[Candidate, ...]:
+    candidates = _candidates(layer, part, dtype, device, channels_last, method)
+    if part in times.ways:
+        candidates, allowance = _timed(candidates, times.ways[part]), LEAD
+    by_torch = _named(candidates, "torch")  # which refuses nothing
+    first = candidates[0] if method == "auto" else _named(candidates, method)
+    if first.reason or (method == "auto" and by_torch.seconds <= allowance * first.seconds):
+        first = by_torch
+    if part in times.ways:
+        candidates = [one if one is first or one.reason else _beside(one, first) for one in candidates]
+    return chosen_first(first, candidates)
+
+
+def _beside(other: Candidate, first: Candidate) -> Candidate:
+    return replace(other, reason=f"{other.seconds / first.seconds:.2f} times the measured time")
+
+
+def considered(
+    layer: Layer, part: str, dtype: torch.dtype, device: torch.device, channels_last: bool
+) -> list[Candidate]:
+    """Return the ways that can compute a part, with the times that are predicted, the shortest one first."""
+    return [one for one in _candidates(layer, part, dtype, device, channels_last, "auto") if not one.reason]
+
+
+def _candidates(
+    layer: Layer, part: str, dtype: torch.dtype, device: torch.device, channels_last: bool, method: str
+) -> list[Candidate]:
     reasons = {name: way.refusal(layer, part, device, dtype) for name, way in WAYS.items()}
     if method != "fourier" and layer.taps < MANY_TAPS:
         reasons["fourier"] = reasons["fourier"] or f"fewer than {MANY_TAPS} taps"
-    considered = []
+    found = []
     for name, reason in reasons.items():
         time = math.inf if reason else _predicted(layer, part, name, dtype, device, channels_last)
-        considered.append(Candidate(name, (name,), time, reason))
-    considered.sort(key=lambda candidate: candidate.seconds)
-    by_torch = _named(considered, "torch")  # which refuses nothing
-    first = considered[0] if method == "auto" else _named(considered, method)
-    if first.reason or (method == "auto" and by_torch.seconds <= allowance * first.seconds):
-        first = by_torch
-    return chosen_first(first, considered)
+        found.append(Candidate(name, (name,), time, reason))
+    return sorted(found, key=lambda candidate: candidate.seconds)
+
+
+def _timed(candidates: list[Candidate], seconds: Mapping[str, float]) -> list[Candidate]:
+    """Return the candidates with the times that were measured; those that were not timed come behind."""
+    timed = [replace(one, seconds=seconds[one.method]) for one in candidates if one.method in seconds]
+    rest = [one for one in candidates if one.method not in seconds]
+    why = "not measured, since predicted to be far slower"
+    behind = [replace(one, reason=one.reason or why) for one in rest]
+    return sorted(timed, key=lambda candidate: candidate.seconds) + behind
 
 
 def _predicted(
