@@ -1,29 +1,34 @@
-"""How does a layer of 3 x 3 kernels run with few multiplications? Tile by tile, in the values at points."""
+"""How does a layer of 3 x 3 kernels run with few multiplications? In blocks of tiles, which all threads share."""
 
 from __future__ import annotations
 
-from fractions import Fraction
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from faltung.engines.winograd.minimal_filter import (
-    MinimalFilter,
-    minimal_filter,
-    sums_of_points,
-    values_at_points,
-)
-from faltung.ground.extended import FILL, byte_offsets
-from faltung.planning.layer import Layer
-from faltung.run.layer_run import Run, in_threads
+from faltung.engines.winograd.minimal_filter import MinimalFilter, minimal_filter
+from faltung.engines.winograd.tile_blocks import TileWork, tile_blocks
+from faltung.engines.winograd.tile_code import tile_function
+from faltung.engines.winograd.tile_writer import FIELDS, TileCode
+from faltung.ground.bounded import Bounded
+from faltung.ground.extended import byte_offsets
+from faltung.jit.target import host
+from faltung.planning.layer import Axis, Layer
+from faltung.run.gathering import address_of
+from faltung.run.layer_run import Board, Run, in_threads, whole_lines
+from faltung.run.tables import MemoryLayout, memory_layout
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["TILES", "Correlated", "correlate_winograd", "nbytes", "refusal"]
+__all__ = ["TILES", "Correlated", "WinogradCode", "correlate_winograd", "nbytes", "refusal"]
 
 #: Outputs of a tile along each axis.
 TILES = (2, 4)
+#: Most layers whose tables are kept, and most bytes of transformed taps, with their copies.
+MOST_LAYERS, MOST_BYTES = 512, 1 << 27
+#: Most channels in that are neighbours in the values at a point.
+DEPTH = 64
 
 
 class Correlated(NamedTuple):
@@ -31,20 +36,6 @@ class Correlated(NamedTuple):
 
     out: NDArray[Any]
     finite: bool
-
-
-class _Arrays:
-    """Arithmetic of transforms on arrays."""
-
-    def add(self, a: Any, b: Any) -> Any:
-        return a + b
-
-    def subtract(self, a: Any, b: Any) -> Any:
-        return a - b
-
-    def multiply_add(self, factor: Fraction, a: Any, b: Any) -> Any:
-        product = a.dtype.type(factor) * a
-        return product if b is None else product + b
 
 
 def refusal(layer: Layer, dtype: np.dtype[Any]) -> str:
@@ -59,9 +50,9 @@ def refusal(layer: Layer, dtype: np.dtype[Any]) -> str:
 
 
 def nbytes(layer: Layer, dtype: np.dtype[Any], tile: int) -> int:
-    """Return the bytes of the transformed taps, which are kept."""
-    points = (tile + 2) ** 2
-    return points * layer.groups * layer.outs * layer.ins * np.dtype(dtype).itemsize
+    """Return the bytes of transformed taps, and of their copy, that are kept from call to call."""
+    numbers = (tile + 2) ** 2 + layer.taps
+    return numbers * layer.groups * layer.outs * layer.ins * np.dtype(dtype).itemsize
 
 
 def correlate_winograd(
@@ -107,60 +98,185 @@ def correlate_winograd(
         out = np.empty(layer.target_shape, taps.dtype)
     if not layer.multiply_adds:
         out[...] = 0 if bias is None else np.reshape(bias, (1, -1, 1, 1))
-        return Correlated(out, True)
-    filter_ = minimal_filter(tile)
-    u = _transformed(filter_, taps)
-    n = filter_.points
-    rows, columns = layer.axes
-    counts = [-(-axis.outputs // tile) for axis in layer.axes]
-    padded = _extended(layer, x, [count * tile + 2 for count in counts])
-    d = np.lib.stride_tricks.sliding_window_view(padded, (n, n), (2, 3))[:, :, ::tile, ::tile]
-    v = _both(values_at_points, filter_, [[d[..., i, j] for j in range(n)] for i in range(n)])
-    result = np.empty((layer.images, layer.groups * layer.outs, *(count * tile for count in counts)), taps.dtype)
-    for group in range(layer.groups):
-        ins = slice(group * layer.ins, (group + 1) * layer.ins)
-        outs = slice(group * layer.outs, (group + 1) * layer.outs)
-        m = [[_product(u[i, j, outs], v[i][j][:, ins]) for j in range(n)] for i in range(n)]
-        y = _both(sums_of_points, filter_, m)
-        for i in range(tile):
-            for j in range(tile):
-                result[:, outs, i::tile, j::tile] = y[i][j]
-    if bias is not None:
-        result += np.reshape(bias, (1, -1, 1, 1)).astype(taps.dtype)
-    out[...] = result[:, :, : rows.outputs, : columns.outputs]
-    return Correlated(out, bool(np.isfinite(out).all()))
+        return Correlated(out, bias is None or bool(np.isfinite(bias).all()))
+    source = x if _in_place(x) else np.ascontiguousarray(x)
+    target = out if _in_place(out) else np.empty(out.shape, out.dtype)
+    key = (layer, memory_layout(source), memory_layout(target), tile, workers, host())
+    code = _codes.get(key)
+    if code is None:
+        code = _codes.put(key, WinogradCode(*key[:5]))
+    finite = code(source, target, taps, bias, run)
+    if target is not out:
+        out[...] = target
+    return Correlated(out, finite)
 
 
-def _both(transform: Any, filter_: MinimalFilter, values: list[list[Any]]) -> list[list[Any]]:
-    """Apply a transform to the columns, then to the rows."""
-    numbers = _Arrays()
-    with np.errstate(all="ignore"):
-        columns = [transform(filter_, list(column), numbers) for column in zip(*values, strict=True)]
-        return [transform(filter_, list(row), numbers) for row in zip(*columns, strict=True)]
+def _in_place(array: NDArray[Any]) -> bool:
+    """Whether the channels, or the samples of a row, are contiguous."""
+    return any(array.shape[axis] == 1 or array.strides[axis] == array.itemsize for axis in (1, 3))
 
 
-def _product(u: NDArray[Any], v: NDArray[Any]) -> NDArray[Any]:
-    total: NDArray[Any] = np.zeros((v.shape[0], u.shape[0], *v.shape[2:]), u.dtype)
-    with np.errstate(all="ignore"):
-        for c in range(u.shape[1]):
-            total += u[:, c, np.newaxis, np.newaxis] * v[:, c, np.newaxis]
-    return total
+def _is_planar(layout: MemoryLayout, channels: int) -> bool:
+    """Whether the rows of each channel are contiguous; else the channels are."""
+    return channels > 1 and layout.strides[1] != layout.dtype.itemsize
 
 
-def _transformed(filter_: MinimalFilter, taps: NDArray[Any]) -> NDArray[Any]:
-    """Values of taps at the points, computed in double precision: shape (points, points, outs, ins)."""
+class WinogradCode:
+    """The machine code of a layer, for one memory layout of input and output, and its tables.
+
+    Parameters
+    ----------
+    layer : Layer
+        The layer.
+    source, target : MemoryLayout
+        The memory layout of input and output.
+    tile : int
+        Outputs of a tile along each axis.
+    workers : int
+        Threads that share the work.
+    """
+
+    def __init__(self, layer: Layer, source: MemoryLayout, target: MemoryLayout, tile: int, workers: int) -> None:
+        self._layer, self._number, self._workers = layer, source.dtype, workers
+        self._filter = minimal_filter(tile)
+        size, kind = self._number.itemsize, "float" if self._number == np.float32 else "double"
+        self._lanes = lanes = host().lanes(kind)
+        self._tile_rows, self._tile_columns = (-(-axis.outputs // tile) for axis in layer.axes)
+        tiles = layer.images * self._tile_rows * self._tile_columns
+        points = self._filter.points**2
+        work = TileWork(tiles, layer.groups, layer.ins, layer.outs, points, size)
+        self._blocks = blocks = tile_blocks(work, lanes, workers, host())
+        vectors = blocks.registers[1]
+        self._outs = vectors * lanes  # of a panel
+        self._panels = -(-layer.outs // self._outs)
+        self._depth = min(DEPTH, -(-layer.ins // lanes) * lanes)
+        code = TileCode(
+            outputs=tile,
+            number=kind,
+            lanes=lanes,
+            block=blocks.registers,
+            depth=self._depth,
+            ragged=(layer.ins % lanes > 0, layer.outs % lanes > 0),
+            planes=(_is_planar(source, layer.groups * layer.ins), _is_planar(target, layer.groups * layer.outs)),
+        )
+        self._function = tile_function(code, host())
+        self._offsets = [
+            _offsets(axis, count * tile + 2, stride)
+            for axis, count, stride in zip(
+                layer.axes, (self._tile_rows, self._tile_columns), source.strides[2:], strict=True
+            )
+        ]
+        self._fill = np.full(-(-layer.ins // lanes) * lanes, layer.cval, self._number)
+        self._no_bias = np.zeros(layer.groups * layer.outs, self._number)
+        self._board = Board(FIELDS, self._entries(source, target), _seconds(work))
+        self._kept: Bounded[int, tuple[NDArray[Any], NDArray[Any]]] = Bounded(16, MOST_BYTES)
+
+    def _entries(self, source: MemoryLayout, target: MemoryLayout) -> dict[str, int]:
+        """Return the entries of the board that stay the same from call to call."""
+        layer, blocks, size = self._layer, self._blocks, self._number.itemsize
+        tile, points = self._filter.outputs, self._filter.points**2
+        depth_blocks = -(-layer.ins // self._depth)
+        v_block = blocks.tiles * self._depth * size
+        v_point = _apart(depth_blocks * v_block)
+        m_panel = blocks.tiles * self._outs * size
+        m_point = _apart(blocks.pass_panels * m_panel)
+        run = min(blocks.tiles, self._tile_columns) * tile + 2
+        buffer_row = -(-run // self._lanes) * self._lanes * self._lanes * size
+        m_place = points * v_point
+        buffer_place = m_place + points * m_point
+        spare_place = buffer_place + (tile + 2) * buffer_row
+        point_bytes = layer.ins * self._outs * size
+        count = layer.images * self._tile_rows * self._tile_columns
+        return {
+            "items": -(-count // blocks.tiles) * layer.groups * blocks.parts,
+            "room": whole_lines(spare_place + (layer.outs + self._lanes) * size),
+            "source_image": source.strides[0],
+            "source_channel": source.strides[1],
+            "row_offsets": address_of(self._offsets[0]),
+            "column_offsets": address_of(self._offsets[1]),
+            "fill": address_of(self._fill),
+            "looked_up": int(layer.axes[1].mode != "constant" or not np.isfinite(layer.cval)),
+            "first_column": layer.axes[1].start,
+            "columns": layer.axes[1].length,
+            "target_image": target.strides[0],
+            "target_channel": target.strides[1],
+            "target_row": target.strides[2],
+            "target_column": target.strides[3],
+            "panel_bytes": points * point_bytes,
+            "point_bytes": point_bytes,
+            "bias": address_of(self._no_bias),
+            "groups": layer.groups,
+            "ins": layer.ins,
+            "outs": layer.outs,
+            "all_panels": self._panels,
+            "parts": blocks.parts,
+            "part_panels": blocks.part_panels,
+            "pass_panels": blocks.pass_panels,
+            "tiles": count,
+            "tile_rows": self._tile_rows,
+            "tile_columns": self._tile_columns,
+            "height": layer.axes[0].outputs,
+            "width": layer.axes[1].outputs,
+            "block": blocks.tiles,
+            "v_point": v_point,
+            "v_block": v_block,
+            "m_point": m_point,
+            "m_panel": m_panel,
+            "m_place": m_place,
+            "buffer_place": buffer_place,
+            "buffer_row": buffer_row,
+            "spare_place": spare_place,
+        }
+
+    def _transformed(self, taps: NDArray[Any]) -> NDArray[Any]:
+        """Return the values of taps at the points, from call to call until the taps change."""
+        place = address_of(taps)
+        kept = self._kept.get(place)
+        if kept is not None and np.array_equal(kept[0].view(np.uint8), np.ascontiguousarray(taps).view(np.uint8)):
+            return kept[1]
+        values = _values(self._filter, self._layer, taps, self._outs)
+        copy = np.array(taps, order="C")
+        return self._kept.put(place, (copy, values), copy.nbytes + values.nbytes)[1]
+
+    def __call__(
+        self, source: NDArray[Any], target: NDArray[Any], taps: NDArray[Any], bias: NDArray[Any] | None, run: Run
+    ) -> bool:
+        """Fill the target; return whether all of it is finite, as far as can be told."""
+        values = self._transformed(taps)
+        entries = {"source": address_of(source), "target": address_of(target), "taps": address_of(values)}
+        if bias is not None:
+            bias = np.ascontiguousarray(bias, self._number)
+            entries["bias"] = address_of(bias)
+        return not self._board.call(run, self._function, self._workers, **entries)
+
+
+def _values(filter_: MinimalFilter, layer: Layer, taps: NDArray[Any], outs: int) -> NDArray[Any]:
+    """Return taps at the points, computed in double precision: (groups x panels, points, ins, outs of a panel)."""
     g = np.array(filter_.g, np.float64)
+    panels, points = -(-layer.outs // outs), filter_.points
+    whole = np.zeros((layer.groups, panels * outs, layer.ins, 3, 3))
+    whole[:, : layer.outs] = taps.reshape(layer.groups, layer.outs, layer.ins, 3, 3)
+    whole = whole.reshape(layer.groups * panels, outs, layer.ins, 3, 3)
     with np.errstate(all="ignore"):
-        values: NDArray[Any] = np.einsum("pi,qj,ocij->pqoc", g, g, taps.astype(np.float64)).astype(taps.dtype)
-    return values
+        half = np.einsum("pi,gocij->gpjco", g, whole)
+        values = np.einsum("qj,gpjco->gpqco", g, half)
+        return np.ascontiguousarray(values.astype(taps.dtype)).reshape(len(whole), points**2, layer.ins, outs)
 
 
-def _extended(layer: Layer, x: NDArray[Any], lengths: list[int]) -> NDArray[Any]:
-    """Return the samples that tiles read, extended across the border; behind the last one that is needed, its copies."""
-    for number, (axis, length) in enumerate(zip(layer.axes, lengths, strict=True), 2):
-        positions = np.minimum(axis.start + np.arange(length), axis.stop - 1)
-        positions = byte_offsets(axis.mode, axis.length, positions, 1)
-        outside = positions == FILL
-        x = x.take(np.where(outside, 0, positions), number)
-        x[(slice(None),) * number + (outside,)] = layer.cval
-    return x
+def _offsets(axis: Axis, count: int, stride: int) -> NDArray[np.int64]:
+    """Byte offsets of the positions that tiles read; behind the last one that is needed they are its copies."""
+    positions = np.minimum(axis.start + np.arange(count), axis.stop - 1)
+    return np.ascontiguousarray(byte_offsets(axis.mode, axis.length, positions, stride))
+
+
+def _apart(size: int) -> int:
+    """Round up to an odd number of cache lines, so that the same places of all points are in different sets."""
+    return whole_lines(size) + (64 if whole_lines(size) // 64 % 2 == 0 else 0)
+
+
+def _seconds(work: TileWork) -> float:
+    """Return the predicted time on one core."""
+    return 2e-11 * work.tiles * work.groups * work.ins * work.outs * work.points
+
+
+_codes: Bounded[tuple[Any, ...], WinogradCode] = Bounded(MOST_LAYERS)
