@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from faltung.engines.winograd.minimal_filter import MinimalFilter, minimal_filter
+from faltung.engines.winograd.minimal_filter import minimal_filter
+from faltung.engines.winograd.tap_code import COLLECTED, TapCode, taps_function
+from faltung.engines.winograd.tap_code import FIELDS as TAP_FIELDS
 from faltung.engines.winograd.tile_blocks import TileWork, tile_blocks
 from faltung.engines.winograd.tile_code import tile_function
-from faltung.engines.winograd.tile_writer import FIELDS, TileCode
+from faltung.engines.winograd.tile_writer import CHANGED, CHECKED, FIELDS, TileCode
 from faltung.ground.bounded import Bounded
 from faltung.ground.extended import byte_offsets
 from faltung.jit.target import host
@@ -150,6 +153,7 @@ class WinogradCode:
         self._outs = vectors * lanes  # of a panel
         self._panels = -(-layer.outs // self._outs)
         self._depth = min(DEPTH, -(-layer.ins // lanes) * lanes)
+        self._tap_code = TapCode(tile, kind, lanes, vectors)
         code = TileCode(
             outputs=tile,
             number=kind,
@@ -169,7 +173,6 @@ class WinogradCode:
         self._fill = np.full(-(-layer.ins // lanes) * lanes, layer.cval, self._number)
         self._no_bias = np.zeros(layer.groups * layer.outs, self._number)
         self._board = Board(FIELDS, self._entries(source, target), _seconds(work))
-        self._kept: Bounded[int, tuple[NDArray[Any], NDArray[Any]]] = Bounded(16, MOST_BYTES)
 
     def _entries(self, source: MemoryLayout, target: MemoryLayout) -> dict[str, int]:
         """Return the entries of the board that stay the same from call to call."""
@@ -187,8 +190,10 @@ class WinogradCode:
         spare_place = buffer_place + (tile + 2) * buffer_row
         point_bytes = layer.ins * self._outs * size
         count = layer.images * self._tile_rows * self._tile_columns
+        raw_bytes = math.prod(layer.taps_shape) * size
+        checks = -(-raw_bytes // CHECKED)
         return {
-            "items": -(-count // blocks.tiles) * layer.groups * blocks.parts,
+            "items": checks + -(-count // blocks.tiles) * layer.groups * blocks.parts,
             "room": whole_lines(spare_place + (layer.outs + self._lanes) * size),
             "source_image": source.strides[0],
             "source_channel": source.strides[1],
@@ -226,41 +231,58 @@ class WinogradCode:
             "buffer_place": buffer_place,
             "buffer_row": buffer_row,
             "spare_place": spare_place,
+            "checks": checks,
+            "raw_bytes": raw_bytes,
         }
-
-    def _transformed(self, taps: NDArray[Any]) -> NDArray[Any]:
-        """Return the values of taps at the points, from call to call until the taps change."""
-        place = address_of(taps)
-        kept = self._kept.get(place)
-        if kept is not None and np.array_equal(kept[0].view(np.uint8), np.ascontiguousarray(taps).view(np.uint8)):
-            return kept[1]
-        values = _values(self._filter, self._layer, taps, self._outs)
-        copy = np.array(taps, order="C")
-        return self._kept.put(place, (copy, values), copy.nbytes + values.nbytes)[1]
 
     def __call__(
         self, source: NDArray[Any], target: NDArray[Any], taps: NDArray[Any], bias: NDArray[Any] | None, run: Run
     ) -> bool:
         """Fill the target; return whether all of it is finite, as far as can be told."""
-        values = self._transformed(taps)
-        entries = {"source": address_of(source), "target": address_of(target), "taps": address_of(values)}
+        taps = _dense(taps)
+        entries = {"source": address_of(source), "target": address_of(target), "raw": address_of(taps)}
         if bias is not None:
             bias = np.ascontiguousarray(bias, self._number)
             entries["bias"] = address_of(bias)
-        return not self._board.call(run, self._function, self._workers, **entries)
+        key = (entries["raw"], taps.shape, taps.strides, taps.dtype, self._filter, self._tap_code, host())
+        kept = _taps.get(key)
+        while True:
+            if kept is None:
+                kept = _taps.put(key, *self._transformed(taps, run))
+            copy, values = kept
+            entries |= {"taps": address_of(values), "raw_copy": address_of(copy)}
+            status = self._board.call(run, self._function, self._workers, **entries)
+            if not status & CHANGED:
+                return not status
+            kept = None
+
+    def _transformed(self, taps: NDArray[Any], run: Run) -> tuple[tuple[NDArray[Any], NDArray[Any]], int]:
+        """Return a copy of the taps and their values at the points, and the bytes of both."""
+        layer, code = self._layer, self._tap_code
+        copy = np.empty_like(taps)
+        copy[...] = taps
+        row = code.lanes * code.vectors
+        values = np.empty((layer.groups * self._panels, self._filter.points**2, layer.ins, row), taps.dtype)
+        entries = {
+            "items": len(values),
+            "room": whole_lines(9 * COLLECTED * code.lanes * taps.itemsize),
+            "source": address_of(copy),
+            **dict(zip(("out_step", "in_step", "row_step", "column_step"), taps.strides, strict=True)),
+            "target": address_of(values),
+            "panel_bytes": values.strides[0],
+            "point_bytes": values.strides[1],
+            "ins": layer.ins,
+            "outs": layer.outs,
+            "all_panels": self._panels,
+        }
+        board = Board(TAP_FIELDS, entries, 1e-8 * layer.groups * layer.ins * layer.outs)
+        board.call(run, taps_function(code, host()), self._workers)
+        return (copy, values), copy.nbytes + values.nbytes
 
 
-def _values(filter_: MinimalFilter, layer: Layer, taps: NDArray[Any], outs: int) -> NDArray[Any]:
-    """Return taps at the points, computed in double precision: (groups x panels, points, ins, outs of a panel)."""
-    g = np.array(filter_.g, np.float64)
-    panels, points = -(-layer.outs // outs), filter_.points
-    whole = np.zeros((layer.groups, panels * outs, layer.ins, 3, 3))
-    whole[:, : layer.outs] = taps.reshape(layer.groups, layer.outs, layer.ins, 3, 3)
-    whole = whole.reshape(layer.groups * panels, outs, layer.ins, 3, 3)
-    with np.errstate(all="ignore"):
-        half = np.einsum("pi,gocij->gpjco", g, whole)
-        values = np.einsum("qj,gpjco->gpqco", g, half)
-        return np.ascontiguousarray(values.astype(taps.dtype)).reshape(len(whole), points**2, layer.ins, outs)
+def _dense(taps: NDArray[Any]) -> NDArray[Any]:
+    """Return taps without gaps in memory, in any order of axes, that a plain copy of has the same strides."""
+    return taps if np.empty_like(taps).strides == taps.strides else np.ascontiguousarray(taps)
 
 
 def _offsets(axis: Axis, count: int, stride: int) -> NDArray[np.int64]:
@@ -280,3 +302,5 @@ def _seconds(work: TileWork) -> float:
 
 
 _codes: Bounded[tuple[Any, ...], WinogradCode] = Bounded(MOST_LAYERS)
+#: Copies of taps, and their values at the points.
+_taps: Bounded[tuple[Any, ...], tuple[NDArray[Any], NDArray[Any]]] = Bounded(MOST_LAYERS, MOST_BYTES)

@@ -23,7 +23,7 @@ from fractions import Fraction
 from functools import cache
 from typing import Protocol, TypeVar
 
-__all__ = ["MinimalFilter", "Numbers", "minimal_filter", "sums_of_points", "values_at_points"]
+__all__ = ["MinimalFilter", "Numbers", "minimal_filter", "sums_of_points", "taps_at_points", "values_at_points"]
 
 _Points = {2: (Fraction(1),), 4: (Fraction(3, 4), Fraction(3, 2))}
 
@@ -118,6 +118,17 @@ def values_at_points(filter_: MinimalFilter, d: Sequence[T], numbers: Numbers[T]
         else:
             values += [numbers.multiply_add(p, odd, even), numbers.multiply_add(-p, odd, even)]
     return [*values, _combined(_squares(filter_.pairs), d[1::2], numbers)]
+
+
+def taps_at_points(filter_: MinimalFilter, g: Sequence[T], numbers: Numbers[T]) -> list[T]:
+    """Return G g: from the taps to values at the points."""
+    rows = filter_.g
+    values = [numbers.multiply_add(rows[0][0], g[0], None)]
+    for row in rows[1:-1:2]:
+        even = numbers.multiply_add(row[2], g[2], numbers.multiply_add(row[0], g[0], None))
+        odd = numbers.multiply_add(row[1], g[1], None)
+        values += [numbers.add(even, odd), numbers.subtract(even, odd)]
+    return [*values, g[2]]
 
 
 def sums_of_points(filter_: MinimalFilter, m: Sequence[T], numbers: Numbers[T]) -> list[T]:

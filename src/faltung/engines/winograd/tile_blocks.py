@@ -25,6 +25,10 @@ TRANSFORM = 4.0
 STREAM = 12.0
 #: Cycles of an item, whatever it does.
 ITEM = 2000
+#: How much longer products take whose operands are in the third-level cache.
+FAR = 1.12
+#: Items that threads wait for each other.
+WAIT = 0.3
 
 
 @dataclass(frozen=True)
@@ -86,11 +90,11 @@ def tile_blocks(work: TileWork, lanes: int, workers: int, target: Target) -> Til
 
 
 def _choices(work: TileWork, lanes: int, workers: int, target: Target) -> Iterator[TileBlocks]:
-    room = 28 if target.registers == 32 else 12
     across = -(-work.outs // lanes)
     for vectors in range(1, min(across, 4) + 1):
         panels = -(-across // vectors)
-        for rows in range(1, min(room // vectors, 14, work.tiles) + 1):
+        most = (target.registers - 1 - vectors) // vectors  # a vector of U for each, and one of V
+        for rows in range(1, min(most, work.tiles) + 1):
             for tiles in _lengths(work, rows, workers):
                 for parts in sorted({min(parts, panels) for parts in (1, workers, 2 * workers)}):
                     part_panels = -(-panels // parts)
@@ -114,17 +118,18 @@ def _cycles(choice: TileBlocks, work: TileWork, lanes: int, workers: int) -> flo
     rows, vectors = choice.registers
     blocks = -(-work.tiles // choice.tiles)
     items = blocks * work.groups * choice.parts
-    loads = BROADCAST * rows + LOAD * vectors
-    busy = max(rows * vectors, LATENCY)
+    busy, loads = max(rows * vectors, LATENCY), BROADCAST * rows + LOAD * vectors
     step = max(busy, loads) + 0.1 * min(busy, loads)
     products = work.points * work.ins * choice.part_panels * (choice.tiles // rows) * step
     taps = work.points * work.ins * choice.part_panels * vectors * lanes * work.itemsize
     streamed = taps / STREAM if taps * choice.parts > ROOM // 2 else 0.0
     # The values of a block are computed once by each thread that has a part of it.
     values = TRANSFORM * work.points * choice.tiles * -(-work.ins // lanes)
-    shared = min(choice.parts, workers) / choice.parts
+    values *= min(choice.parts, workers) / choice.parts
     sums = TRANSFORM * work.points * choice.tiles * choice.part_panels * vectors
     row = work.points * work.itemsize * choice.tiles
-    spilled = 1.0 if row * (work.ins + choice.pass_panels * vectors * lanes) <= ROOM else 1.3
-    item = ITEM + max(products, streamed) + 0.2 * min(products, streamed) + spilled * (values * shared + sums)
-    return math.ceil(items / workers) * item
+    if row * (work.ins + choice.pass_panels * vectors * lanes) > ROOM:
+        products, values, sums = FAR * products, 1.5 * values, 1.5 * sums
+    item = ITEM + max(products, streamed) + 0.2 * min(products, streamed) + values + sums
+    # Threads begin and end at different times: the longer an item, the longer one waits for the last.
+    return (math.ceil(items / workers) + (WAIT if workers > 1 else 0.0)) * item

@@ -10,6 +10,9 @@ out::
 
 Tiles are numbered along rows, then from row to row, then from image to image, and a block is a range of numbers. If
 a thread's next item is another part of the channels out of the same block, V is still there.
+
+The first items compare the taps with those that were transformed. If they differ, the status says so, and the other
+items are left out.
 """
 
 from __future__ import annotations
@@ -19,7 +22,7 @@ from collections.abc import Callable
 from faltung.engines.channels.channel_code import take_items
 from faltung.engines.winograd import channels_first, channels_last
 from faltung.engines.winograd.point_products import emit_product
-from faltung.engines.winograd.tile_writer import TileCode, TileWriter
+from faltung.engines.winograd.tile_writer import CHANGED, CHECKED, TileCode, TileWriter
 from faltung.jit.compile import compile_function, compiled_once, ctypes_of
 from faltung.jit.ir import Function, Value, module
 from faltung.jit.target import Target
@@ -42,6 +45,15 @@ def _emit(code: TileCode) -> Function:
     write = (channels_first if code.planes[1] else channels_last).emit_outputs
 
     def item(number: Value) -> None:
+        checked = f.value(f"icmp slt i64 {number}, {board['checks']}")
+        f.either(checked, lambda: _check(writer, number), lambda: unless_changed(f.subtract(number, board["checks"])))
+
+    def unless_changed(number: Value) -> None:
+        status = f.value(f"load atomic i64, ptr {f.at(board['claims'], 16)} monotonic, align 8")
+        with f.when(f.value(f"icmp ult i64 {status}, {CHANGED}")):
+            block_of_tiles(number)
+
+    def block_of_tiles(number: Value) -> None:
         rest, part = f.divide(number, board["parts"])
         block, group = f.divide(rest, board["groups"])
         first = f.multiply(block, board["block"])
@@ -63,6 +75,30 @@ def _emit(code: TileCode) -> Function:
 
     take_items(f, board, item, writer.guard)
     return f
+
+
+def _check(writer: TileWriter, number: Value) -> None:
+    """Emit the comparison of some bytes of the taps."""
+    f, board, wide = writer.f, writer.board, "<8 x i64>"
+    start = f.multiply(number, CHECKED)
+    stop = f.smaller(f.add(start, CHECKED), board["raw_bytes"])
+    raw, copy = (f.value(f"inttoptr i64 {board[name]} to ptr") for name in ("raw", "raw_copy"))
+    count = f.subtract(stop, start)
+    whole = f.add(start, f.value(f"and i64 {count}, -64"))
+
+    def different(type_: str, k: Value, before: Value) -> Value:
+        a, b = (f.value(f"load {type_}, ptr {f.at(taps, k)}, align 1") for taps in (raw, copy))
+        return f.value(f"or {type_} {before}, {f.value(f'xor {type_} {a}, {b}')}")
+
+    (vectors,) = f.loop(
+        start, whole, 64, lambda k, carried: [different(wide, k, carried[0])], [(wide, "zeroinitializer")]
+    )
+    (rest,) = f.loop(whole, stop, 4, lambda k, carried: [different("i32", k, carried[0])], [("i32", "0")])
+    some = f.value(f"icmp ne {wide} {vectors}, zeroinitializer")
+    some = f.value(f"icmp ne i8 {f.value(f'bitcast <8 x i1> {some} to i8')}, 0")
+    changed = f.value(f"or i1 {some}, {f.value(f'icmp ne i32 {rest}, 0')}")
+    bit = f.value(f"select i1 {changed}, i64 {CHANGED}, i64 0")
+    f.value(f"atomicrmw or ptr {f.at(board['claims'], 16)}, i64 {bit} monotonic")
 
 
 def _products(writer: TileWriter, first: Value, panels: Value, count: Value) -> None:
