@@ -14,7 +14,7 @@ from faltung.engines.winograd.tile_blocks import TileWork, tile_blocks
 from faltung.engines.winograd.tile_code import tile_function
 from faltung.engines.winograd.tile_writer import CHANGED, CHECKED, FIELDS, TileCode
 from faltung.ground.bounded import Bounded
-from faltung.ground.extended import byte_offsets
+from faltung.ground.extended import FILL, byte_offsets
 from faltung.jit.target import host
 from faltung.planning.layer import Axis, Layer
 from faltung.run.gathering import address_of
@@ -165,7 +165,7 @@ class WinogradCode:
         )
         self._function = tile_function(code, host())
         self._offsets = [
-            _offsets(axis, count * tile + 2, stride)
+            _offsets(axis, count * tile + 2, stride, axis.mode == "constant" and math.isfinite(layer.cval))
             for axis, count, stride in zip(
                 layer.axes, (self._tile_rows, self._tile_columns), source.strides[2:], strict=True
             )
@@ -200,9 +200,9 @@ class WinogradCode:
             "row_offsets": address_of(self._offsets[0]),
             "column_offsets": address_of(self._offsets[1]),
             "fill": address_of(self._fill),
-            "looked_up": int(layer.axes[1].mode != "constant" or not np.isfinite(layer.cval)),
+            "looked_up": int(layer.axes[1].mode != "constant" or not math.isfinite(layer.cval)),
             "first_column": layer.axes[1].start,
-            "columns": layer.axes[1].length,
+            "columns": min(layer.axes[1].length, layer.axes[1].stop),
             "target_image": target.strides[0],
             "target_channel": target.strides[1],
             "target_row": target.strides[2],
@@ -285,10 +285,16 @@ def _dense(taps: NDArray[Any]) -> NDArray[Any]:
     return taps if np.empty_like(taps).strides == taps.strides else np.ascontiguousarray(taps)
 
 
-def _offsets(axis: Axis, count: int, stride: int) -> NDArray[np.int64]:
-    """Byte offsets of the positions that tiles read; behind the last one that is needed they are its copies."""
-    positions = np.minimum(axis.start + np.arange(count), axis.stop - 1)
-    return np.ascontiguousarray(byte_offsets(axis.mode, axis.length, positions, stride))
+def _offsets(axis: Axis, count: int, stride: int, known: bool) -> NDArray[np.int64]:
+    """Byte offsets of the positions that tiles read.
+
+    Behind the last position that is needed there is the constant beyond the border if it is `known` and finite, else
+    copies of the last sample: what no output depends on must not spoil its tile.
+    """
+    positions = axis.start + np.arange(count)
+    needed = positions < axis.stop
+    offsets = byte_offsets(axis.mode, axis.length, np.minimum(positions, axis.stop - 1), stride)
+    return np.ascontiguousarray(np.where(needed, offsets, FILL) if known else offsets)
 
 
 def _apart(size: int) -> int:
