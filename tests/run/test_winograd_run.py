@@ -245,6 +245,24 @@ def test_views(view):
     assert_same_bits(np.array(correlate(layer, x, VIEWS[view](taps), bias)), want)
 
 
+@pytest.mark.parametrize("number", ["f4", "f8"])
+@pytest.mark.parametrize("channels", [5, 32])
+def test_results_that_no_cache_keeps(channels, number, monkeypatch):
+    for width in (5, 16, 32, 64, 128):
+        layer = layer_of(8, width, channels, channels, mode="nearest")
+        x, taps, bias = operands(layer, number)
+        want = correlate(layer, x, taps, bias)
+        winograd_run._codes.clear()
+        monkeypatch.setattr(winograd_run, "STREAMED_BYTES", 0)
+        for order in ORDERS.values():
+            for place in (np.array, misplaced):
+                out = place(np.full(layer.target_shape, np.nan, number))
+                got = correlate(layer, order(x), taps, bias, order(out) if place is np.array else out)
+                assert_same_bits(np.array(got, order="C"), want)
+        monkeypatch.undo()
+        winograd_run._codes.clear()
+
+
 # ---- taps are remembered
 
 

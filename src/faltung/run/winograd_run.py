@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -18,7 +19,7 @@ from faltung.ground.extended import FILL, byte_offsets
 from faltung.jit.target import host
 from faltung.planning.layer import Axis, Layer
 from faltung.run.gathering import address_of
-from faltung.run.layer_run import Board, Run, in_threads, whole_lines
+from faltung.run.layer_run import STREAMED_BYTES, Board, Run, in_threads, whole_lines
 from faltung.run.tables import MemoryLayout, memory_layout
 
 if TYPE_CHECKING:
@@ -163,7 +164,9 @@ class WinogradCode:
             ragged=(layer.ins % lanes > 0, layer.outs % lanes > 0),
             planes=(_is_planar(source, layer.groups * layer.ins), _is_planar(target, layer.groups * layer.outs)),
         )
-        self._function = tile_function(code, host())
+        self._functions = [tile_function(code, host())]
+        if self._can_stream(target, code):
+            self._functions.append(tile_function(replace(code, streamed=True), host()))
         self._offsets = [
             _offsets(axis, count * tile + 2, stride, axis.mode == "constant" and math.isfinite(layer.cval))
             for axis, count, stride in zip(
@@ -173,6 +176,19 @@ class WinogradCode:
         self._fill = np.full(-(-layer.ins // lanes) * lanes, layer.cval, self._number)
         self._no_bias = np.zeros(layer.groups * layer.outs, self._number)
         self._board = Board(FIELDS, self._entries(source, target), _seconds(work))
+
+    def _can_stream(self, target: MemoryLayout, code: TileCode) -> bool:
+        """Whether the output is so large that no cache keeps it, and consists of whole vectors, aligned if it is."""
+        layer, width = self._layer, self._lanes * self._number.itemsize
+        if math.prod(layer.target_shape) * self._number.itemsize < STREAMED_BYTES:
+            return False
+        steps = target.strides
+        if code.planes[1]:
+            # Every run of tiles begins and ends with a vector.
+            tile = code.outputs
+            whole = not any(n * tile % self._lanes for n in (self._tile_columns, self._blocks.tiles))
+            return whole and layer.axes[1].outputs % self._lanes == 0 and not any(n % width for n in steps[:3])
+        return not code.ragged[1] and not any(n % width for n in (steps[0], *steps[2:]))
 
     def _entries(self, source: MemoryLayout, target: MemoryLayout) -> dict[str, int]:
         """Return the entries of the board that stay the same from call to call."""
@@ -246,12 +262,14 @@ class WinogradCode:
             entries["bias"] = address_of(bias)
         key = (entries["raw"], taps.shape, taps.strides, taps.dtype, self._filter, self._tap_code, host())
         kept = _taps.get(key)
+        aligned = entries["target"] % (self._lanes * self._number.itemsize) == 0
+        code = self._functions[-1 if aligned else 0]
         while True:
             if kept is None:
                 kept = _taps.put(key, *self._transformed(taps, run))
             copy, values = kept
             entries |= {"taps": address_of(values), "raw_copy": address_of(copy)}
-            status = self._board.call(run, self._function, self._workers, **entries)
+            status = self._board.call(run, code, self._workers, **entries)
             if not status & CHANGED:
                 return not status
             kept = None

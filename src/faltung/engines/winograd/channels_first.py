@@ -226,7 +226,7 @@ def _scatter(writer: TileWriter, corner: Value, out: Value, rows: Value, columns
                     place = f.at(plane, shift)
                     with writer.when_there_is(f.add(out, n)):
                         if whole:
-                            f.do(f"store {type_} {value}, ptr {place}, align 1")
+                            writer.store(value, place)
                         else:
                             store_some(f, code.number, value, place, left, lanes)
 

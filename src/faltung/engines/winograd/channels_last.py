@@ -61,7 +61,6 @@ def emit_outputs(writer: TileWriter, group: Value, panel: Value, panels: Value, 
     """Emit the transform of the sums of `count` tiles and of some panels, from `panel` on, and store the outputs."""
     f, board, code, size = writer.f, writer.board, writer.code, writer.size
     outputs, vectors = code.outputs, code.block[1]
-    numbers = VectorNumbers(f, code.number, code.lanes)
     first_out = f.multiply(panel, vectors * code.lanes)
     after = f.smaller(board["outs"], f.multiply(f.add(panel, panels), vectors * code.lanes))
     spare = f.at(board["scratch"], board["spare_place"])
@@ -93,7 +92,7 @@ def emit_outputs(writer: TileWriter, group: Value, panel: Value, panels: Value, 
                 if code.ragged[1]:
                     store_some(f, code.number, value, place, f.subtract(board["outs"], out), code.lanes)
                 else:
-                    f.do(f"store {numbers.type} {value}, ptr {place}, align 1")
+                    writer.store(value, place)
             return []
 
         f.loop(first_out, after, code.lanes, some_channels)

@@ -58,6 +58,8 @@ class TileCode:
         Whether the last vector of channels in, and of channels out, is not whole.
     planes : tuple of bool
         Whether the rows of the channels of source and target are contiguous; else the channels are.
+    streamed : bool
+        Whether to write past the cache; every vector of the target must be whole, and aligned.
     """
 
     outputs: int
@@ -67,6 +69,7 @@ class TileCode:
     depth: int
     ragged: tuple[bool, bool]
     planes: tuple[bool, bool]
+    streamed: bool = False
 
 
 class TileWriter:
@@ -127,6 +130,11 @@ class TileWriter:
         values = [numbers.add(value, bias) for row in found for value in row]
         self.guard.note([*values], code.lanes)
         return values
+
+    def store(self, value: Value, place: Value) -> None:
+        """Emit the store of a whole vector of outputs."""
+        how = f"align {self.vector_bytes}, !nontemporal !1" if self.code.streamed else "align 1"
+        self.f.do(f"store {vector(self.code.number, self.code.lanes)} {value}, ptr {place}, {how}")
 
     @contextmanager
     def when_there_is(self, out: Value) -> Iterator[None]:
