@@ -2,7 +2,7 @@
 
 python benchmarks/layers.py            # writes benchmarks/results/layers.{md,json}; about five minutes
 python benchmarks/layers.py depthwise  # only cells whose name contains a word; writes nothing
-python benchmarks/layers.py --tiles 64 56 16  # a 3 x 3 layer in Winograd's tiles: channels, size, images; writes nothing
+python benchmarks/layers.py --tiles 64 56 16  # a layer in Winograd's tiles: channels, size, images; writes nothing
 
 Every cell runs in turn, in one process: our layer with contiguous and with channels-last tensors, and torch's with
 both.
