@@ -19,8 +19,10 @@ MOST = 2 << 20
 BROADCAST, LOAD = 0.5, 1.0
 #: Independent multiply-adds that hide the latency of one.
 LATENCY = 8
-#: Cycles of the transform of a vector of samples, or of sums, at one point.
-TRANSFORM = 4.0
+#: Tiles of a register block: few lengths, because each of them is compiled.
+ROWS = (1, 2, 4, 5, 7, 8, 10, 12, 14)
+#: Cycles of the transform of a vector of samples, and of sums, at one point.
+VALUES, SUMS = 8.0, 6.0
 #: Bytes of transformed taps that arrive in a cycle.
 STREAM = 12.0
 #: Cycles of an item, whatever it does.
@@ -91,10 +93,10 @@ def tile_blocks(work: TileWork, lanes: int, workers: int, target: Target) -> Til
 
 def _choices(work: TileWork, lanes: int, workers: int, target: Target) -> Iterator[TileBlocks]:
     across = -(-work.outs // lanes)
-    for vectors in range(1, min(across, 4) + 1):
+    for vectors in [vectors for vectors in (1, 2, 4) if vectors <= across]:
         panels = -(-across // vectors)
         most = (target.registers - 1 - vectors) // vectors  # a vector of U for each, and one of V
-        for rows in range(1, min(most, work.tiles) + 1):
+        for rows in [rows for rows in ROWS if rows <= min(most, work.tiles)]:
             for tiles in _lengths(work, rows, workers):
                 for parts in sorted({min(parts, panels) for parts in (1, workers, 2 * workers)}):
                     part_panels = -(-panels // parts)
@@ -124,9 +126,9 @@ def _cycles(choice: TileBlocks, work: TileWork, lanes: int, workers: int) -> flo
     taps = work.points * work.ins * choice.part_panels * vectors * lanes * work.itemsize
     streamed = taps / STREAM if taps * choice.parts > ROOM // 2 else 0.0
     # The values of a block are computed once by each thread that has a part of it.
-    values = TRANSFORM * work.points * choice.tiles * -(-work.ins // lanes)
+    values = VALUES * work.points * choice.tiles * -(-work.ins // lanes)
     values *= min(choice.parts, workers) / choice.parts
-    sums = TRANSFORM * work.points * choice.tiles * choice.part_panels * vectors
+    sums = SUMS * work.points * choice.tiles * choice.part_panels * vectors
     row = work.points * work.itemsize * choice.tiles
     if row * (work.ins + choice.pass_panels * vectors * lanes) > ROOM:
         products, values, sums = FAR * products, 1.5 * values, 1.5 * sums
