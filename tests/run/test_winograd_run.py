@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import itertools
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import reference
 from faltung.engines.winograd.minimal_filter import minimal_filter
 from faltung.engines.winograd.tile_blocks import TileBlocks
 from faltung.ground import scratch
 from faltung.planning.layer import Axis, Layer
-from faltung.run import winograd_run
+from faltung.run import layer_run, winograd_run
 from faltung.run.winograd_run import correlate_winograd, nbytes, refusal
 from guarded import guarded
 from samples import MODES, assert_same_bits, misplaced, normal
@@ -189,6 +192,53 @@ def test_blocks_change_no_bit(blocks, monkeypatch):
         for workers in (1, 2):
             assert_same_bits(correlate(layer, order(x), taps, bias, workers=workers), want)
     winograd_run._codes.clear()
+
+
+def test_portions_between_which_an_interrupt_is_noticed_change_no_bit(monkeypatch):
+    layer = layer_of(20, 30, ins=60, outs=40)
+    x, taps, bias = operands(layer)
+    want = correlate(layer, x, taps, bias)
+    monkeypatch.setattr(layer_run, "LONGEST", 1e-9)  # an item for each thread
+    winograd_run._codes.clear()
+    for workers in (1, 2):
+        assert_same_bits(correlate(layer, x, taps, bias, workers=workers), want)
+    taps[-1, -1, -1, -1] += 1
+    assert np.abs(correlate(layer, x, taps, bias, workers=2) - want).max() > 0.1
+    winograd_run._codes.clear()
+
+
+def test_calls_from_several_threads():
+    layer = layer_of(15, 17, ins=20, outs=24)
+    x, taps, bias = operands(layer)
+    banks = [taps, -taps, 2 * taps, 4 * taps]
+    plain = [correlate(layer, x, each, bias) for each in banks]
+
+    def one(number):
+        return correlate_winograd(layer, x, banks[number % 4], bias, workers=2).out
+
+    with ThreadPoolExecutor(4) as pool:
+        for number, got in enumerate(pool.map(one, range(40))):
+            assert_same_bits(got, plain[number % 4])
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    st.integers(1, 3),
+    st.integers(1, 20),
+    st.integers(1, 40),
+    st.integers(1, 40),
+    st.integers(1, 40),
+    st.sampled_from(MODES),
+)
+def test_images_and_channels_out_do_not_know_of_each_other(images, height, width, ins, outs, mode):
+    layer = layer_of(height, width, ins, outs, images, mode=mode)
+    x, taps, bias = operands(layer)
+    whole = correlate(layer, x, taps, bias)
+    alone = replace(layer, images=1, outs=1)
+    for b, o in {(0, 0), (images - 1, outs - 1)}:
+        assert_same_bits(
+            correlate(alone, x[b : b + 1], taps[o : o + 1], bias[o : o + 1]), whole[b : b + 1, o : o + 1].copy()
+        )
 
 
 # ---- memory
