@@ -30,7 +30,7 @@ __all__ = ["TILES", "Correlated", "WinogradCode", "correlate_winograd", "nbytes"
 #: Outputs of a tile along each axis.
 TILES = (2, 4)
 #: Most layers whose tables are kept, and most bytes of transformed taps, with their copies.
-MOST_LAYERS, MOST_BYTES = 512, 1 << 27
+MOST_LAYERS, MOST_BYTES = 512, 1 << 28
 #: Most channels in that are neighbours in the values at a point.
 DEPTH = 64
 

@@ -20,7 +20,7 @@ BROADCAST, LOAD = 0.5, 1.0
 #: Independent multiply-adds that hide the latency of one.
 LATENCY = 8
 #: Tiles of a register block: few lengths, because each of them is compiled.
-ROWS = (1, 2, 4, 5, 7, 8, 10, 12, 14)
+ROWS = (1, 2, 4, 5, 6, 7, 8, 10, 12, 14)
 #: Cycles of the transform of a vector of samples, and of sums, at one point.
 VALUES, SUMS = 8.0, 6.0
 #: Bytes of transformed taps that arrive in a cycle.
