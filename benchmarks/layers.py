@@ -2,6 +2,7 @@
 
 python benchmarks/layers.py            # writes benchmarks/results/layers.{md,json}; about five minutes
 python benchmarks/layers.py depthwise  # only cells whose name contains a word; writes nothing
+python benchmarks/layers.py --tiles 64 56 16  # a layer in Winograd's tiles: channels, size, images; writes nothing
 
 Every cell runs in turn, in one process: our layer with contiguous and with channels-last tensors, and torch's with
 both.
@@ -9,6 +10,7 @@ both.
 
 from __future__ import annotations
 
+import functools
 import json
 import math
 import subprocess
@@ -20,7 +22,9 @@ import torch
 from torch import nn
 
 from faltung.layers import Conv, convert
-from faltung.planning.layer import Layer
+from faltung.planning.layer import Axis, Layer
+from faltung.run.winograd_run import correlate_winograd
+from faltung.tensors.torch_threads import beside_torch, thread_count
 from faltung.tensors.ways.way import WAYS
 from measure import table, time_in_turn, write
 
@@ -172,6 +176,34 @@ def _part(
     return one
 
 
+# ---- Winograd's tiles
+
+
+def tiles(channels: int, size: int, images: int, seconds: float) -> None:
+    """Print the times of a 3 x 3 layer in Winograd's tiles of 4 x 4 and 2 x 2 outputs beside torch's."""
+    torch.manual_seed(0)
+    torch.set_grad_enabled(False)
+    axis = Axis(size, 3, -1, size)
+    layer = Layer(images, 1, channels, channels, (axis, axis))
+    w, bias = torch.randn(layer.taps_shape) / math.sqrt(9 * channels), torch.randn(channels)
+    runs: dict[str, Callable[[], object]] = {}
+    for name, order in (("contiguous", torch.contiguous_format), ("channels last", torch.channels_last)):
+        x, y = (torch.randn(shape).to(memory_format=order) for shape in (layer.source_shape, layer.target_shape))
+        taps = w.to(memory_format=order)
+        runs[f"torch, {name}"] = functools.partial(nn.functional.conv2d, x, taps, bias, padding=1)
+        arrays = [each.numpy() for each in (x, w, bias, y)]
+        for tile in (4, 2):
+            runs[f"tiles of {tile}, {name}"] = functools.partial(
+                correlate_winograd, layer, *arrays, tile=tile, workers=thread_count(), run=beside_torch
+            )
+    times = {name: timing.best for name, timing in time_in_turn(runs, seconds, 7).items()}
+    theirs = min(taken for name, taken in times.items() if name.startswith("torch"))
+    ratios = [theirs / taken for name, taken in times.items() if name.startswith("tiles of 4")]
+    columns = [f"{name} {taken * 1e3:.3f} ms" for name, taken in times.items()]
+    print(f"{channels} channels, {images} x {size}x{size}:", ", ".join(columns), end="; ")
+    print("torch's better time over that of tiles of 4:", ", ".join(f"{ratio:.2f}" for ratio in ratios), flush=True)
+
+
 # ---- whole blocks
 
 
@@ -308,6 +340,9 @@ def memory(steps: int) -> dict[str, object]:
 
 
 def main(words: list[str]) -> None:
+    if words[:1] == ["--tiles"]:
+        tiles(*(int(word) for word in words[1:]), 3.0)
+        return
     cells = [cell for cell in CELLS if not words or any(word in cell.name for word in words)]
     rows, data = [], []
     time_in_turn(contenders(cells[0]), 2.0, 5)  # torch is slower in the first second of a process; not counted

@@ -44,6 +44,7 @@ __all__ = [
     "fields",
     "first_lanes",
     "gather_planes",
+    "load_some",
     "store_some",
     "take_items",
     "tile_of",
@@ -204,7 +205,7 @@ def gather_planes(
                 all_ = splat(f, present, "i1", lanes)
                 chosen = f.value(f"and {vector('i1', lanes)} {mask}, {all_}")
                 place = f.at(f.at(start, offset), f.multiply(x, size))
-                samples = _load_some(f, number, place, chosen, fill, lanes)
+                samples = load_some(f, number, place, chosen, fill, lanes)
                 place = f.at(f.at(target, f.multiply(y, pitch)), f.multiply(x, size))
                 f.do(f"store {vector(number, lanes)} {samples}, ptr {place}, align {size}")
                 return []
@@ -238,7 +239,8 @@ def gather_planes(
     f.loop(0, board["depth"], 1, plane)
 
 
-def _load_some(f: Function, number: str, place: Value, mask: Value, others: Value, lanes: int) -> Value:
+def load_some(f: Function, number: str, place: Value, mask: Value, others: Value, lanes: int) -> Value:
+    """Emit the load of those numbers of a vector whose bit in the mask is set; the lanes between are `others`."""
     type_, bits = vector(number, lanes), vector("i1", lanes)
     name = f"llvm.masked.load.v{lanes}{'f32' if number == 'float' else 'f64'}.p0"
     f.declarations.setdefault(name, f"declare {type_} @{name}(ptr, i32 immarg, {bits}, {type_})")

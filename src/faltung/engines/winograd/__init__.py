@@ -1,0 +1,1 @@
+"""Fewer multiplications for layers with kernels of 3 x 3: Winograd's minimal filtering."""

@@ -1,0 +1,330 @@
+"""How does a layer of 3 x 3 kernels run with few multiplications? In blocks of tiles, which all threads share."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from faltung.engines.winograd.minimal_filter import minimal_filter
+from faltung.engines.winograd.tap_code import COLLECTED, TapCode, taps_function
+from faltung.engines.winograd.tap_code import FIELDS as TAP_FIELDS
+from faltung.engines.winograd.tile_blocks import TileWork, tile_blocks
+from faltung.engines.winograd.tile_code import tile_function
+from faltung.engines.winograd.tile_writer import CHANGED, CHECKED, FIELDS, TileCode
+from faltung.ground.bounded import Bounded
+from faltung.ground.extended import FILL, byte_offsets
+from faltung.jit.target import host
+from faltung.planning.layer import Axis, Layer
+from faltung.run.gathering import address_of
+from faltung.run.layer_run import STREAMED_BYTES, Board, Run, in_threads, whole_lines
+from faltung.run.tables import MemoryLayout, memory_layout
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["TILES", "Correlated", "WinogradCode", "correlate_winograd", "nbytes", "refusal"]
+
+#: Outputs of a tile along each axis.
+TILES = (2, 4)
+#: Most layers whose tables are kept, and most bytes of transformed taps, with their copies.
+MOST_LAYERS, MOST_BYTES = 512, 1 << 28
+#: Most channels in that are neighbours in the values at a point.
+DEPTH = 64
+
+
+class Correlated(NamedTuple):
+    """The outputs, and whether all of them are finite (False may be a false alarm)."""
+
+    out: NDArray[Any]
+    finite: bool
+
+
+def refusal(layer: Layer, dtype: np.dtype[Any]) -> str:
+    """Return why a layer cannot be computed in tiles with numbers of this dtype, or an empty string if it can."""
+    if np.dtype(dtype) not in (np.float32, np.float64):
+        return "the numbers are neither single nor double precision"
+    if len(layer.axes) != 2 or any(axis.size != 3 for axis in layer.axes):
+        return "the kernels are not 3 x 3"
+    if layer.strided or any(axis.dilation > 1 for axis in layer.axes):
+        return "stride or dilation is above 1"
+    return ""
+
+
+def nbytes(layer: Layer, dtype: np.dtype[Any], tile: int) -> int:
+    """Return the bytes of transformed taps, and of their copy, that are kept from call to call."""
+    numbers = (tile + 2) ** 2 + layer.taps
+    return numbers * layer.groups * layer.outs * layer.ins * np.dtype(dtype).itemsize
+
+
+def correlate_winograd(
+    layer: Layer,
+    x: NDArray[Any],
+    taps: NDArray[Any],
+    bias: NDArray[Any] | None = None,
+    out: NDArray[Any] | None = None,
+    *,
+    tile: int = 4,
+    workers: int = 1,
+    run: Run = in_threads,
+) -> Correlated:
+    """Correlate with a bank of 3 x 3 kernels.
+
+    Parameters
+    ----------
+    layer : Layer
+        The layer, for which there is no `refusal`.
+    x : ndarray
+        Samples, of shape `Layer.source_shape` and the dtype of `taps`, with any strides. Contiguous channels
+        (channels last) and contiguous rows (channels first) are read in place.
+    taps : ndarray
+        The taps of all channels, of shape `Layer.taps_shape`, in single or double precision.
+    bias : ndarray, optional
+        A number for each channel out that is added.
+    out : ndarray, optional
+        Where to write the result, of shape `Layer.target_shape` and the dtype of `taps`, with any strides.
+    tile : int
+        Outputs of a tile along each axis, 4 or 2: the fewer, the smaller the rounding errors.
+    workers : int
+        Number of threads; the result does not depend on it.
+    run : callable
+        Runs the machine code.
+
+    Returns
+    -------
+    Correlated
+        The result, and whether it is finite. Where a sample that is not finite is read, all outputs of its tile may
+        be NaN.
+    """
+    if out is None:
+        out = np.empty(layer.target_shape, taps.dtype)
+    if not layer.multiply_adds:
+        out[...] = 0 if bias is None else np.reshape(bias, (1, -1, 1, 1))
+        return Correlated(out, bias is None or bool(np.isfinite(bias).all()))
+    source = x if _in_place(x) else np.ascontiguousarray(x)
+    target = out if _in_place(out) else np.empty(out.shape, out.dtype)
+    key = (layer, memory_layout(source), memory_layout(target), tile, workers, host())
+    code = _codes.get(key)
+    if code is None:
+        code = _codes.put(key, WinogradCode(*key[:5]))
+    finite = code(source, target, taps, bias, run)
+    if target is not out:
+        out[...] = target
+    return Correlated(out, finite)
+
+
+def _in_place(array: NDArray[Any]) -> bool:
+    """Whether the channels, or the samples of a row, are contiguous."""
+    return any(array.shape[axis] == 1 or array.strides[axis] == array.itemsize for axis in (1, 3))
+
+
+def _is_planar(layout: MemoryLayout, channels: int) -> bool:
+    """Whether the rows of each channel are contiguous; else the channels are."""
+    return channels > 1 and layout.strides[1] != layout.dtype.itemsize
+
+
+class WinogradCode:
+    """The machine code of a layer, for one memory layout of input and output, and its tables.
+
+    Parameters
+    ----------
+    layer : Layer
+        The layer.
+    source, target : MemoryLayout
+        The memory layout of input and output.
+    tile : int
+        Outputs of a tile along each axis.
+    workers : int
+        Threads that share the work.
+    """
+
+    def __init__(self, layer: Layer, source: MemoryLayout, target: MemoryLayout, tile: int, workers: int) -> None:
+        self._layer, self._number, self._workers = layer, source.dtype, workers
+        self._filter = minimal_filter(tile)
+        size, kind = self._number.itemsize, "float" if self._number == np.float32 else "double"
+        self._lanes = lanes = host().lanes(kind)
+        self._tile_rows, self._tile_columns = (-(-axis.outputs // tile) for axis in layer.axes)
+        tiles = layer.images * self._tile_rows * self._tile_columns
+        points = self._filter.points**2
+        work = TileWork(tiles, layer.groups, layer.ins, layer.outs, points, size)
+        self._blocks = blocks = tile_blocks(work, lanes, workers, host())
+        vectors = blocks.registers[1]
+        self._outs = vectors * lanes  # of a panel
+        self._panels = -(-layer.outs // self._outs)
+        self._depth = min(DEPTH, -(-layer.ins // lanes) * lanes)
+        self._tap_code = TapCode(tile, kind, lanes, vectors)
+        code = TileCode(
+            outputs=tile,
+            number=kind,
+            lanes=lanes,
+            block=blocks.registers,
+            depth=self._depth,
+            ragged=(layer.ins % lanes > 0, layer.outs % lanes > 0),
+            planes=(_is_planar(source, layer.groups * layer.ins), _is_planar(target, layer.groups * layer.outs)),
+        )
+        self._functions = [tile_function(code, host())]
+        if self._can_stream(target, code):
+            self._functions.append(tile_function(replace(code, streamed=True), host()))
+        self._offsets = [
+            _offsets(axis, count * tile + 2, stride, axis.mode == "constant" and math.isfinite(layer.cval))
+            for axis, count, stride in zip(
+                layer.axes, (self._tile_rows, self._tile_columns), source.strides[2:], strict=True
+            )
+        ]
+        self._fill = np.full(-(-layer.ins // lanes) * lanes, layer.cval, self._number)
+        self._no_bias = np.zeros(layer.groups * layer.outs, self._number)
+        self._board = Board(FIELDS, self._entries(source, target), _seconds(work))
+
+    def _can_stream(self, target: MemoryLayout, code: TileCode) -> bool:
+        """Whether the output is so large that no cache keeps it, and consists of whole vectors, aligned if it is."""
+        layer, width = self._layer, self._lanes * self._number.itemsize
+        if math.prod(layer.target_shape) * self._number.itemsize < STREAMED_BYTES:
+            return False
+        steps = target.strides
+        if code.planes[1]:
+            # Every run of tiles begins and ends with a vector.
+            tile = code.outputs
+            whole = not any(n * tile % self._lanes for n in (self._tile_columns, self._blocks.tiles))
+            return whole and layer.axes[1].outputs % self._lanes == 0 and not any(n % width for n in steps[:3])
+        return not code.ragged[1] and not any(n % width for n in (steps[0], *steps[2:]))
+
+    def _entries(self, source: MemoryLayout, target: MemoryLayout) -> dict[str, int]:
+        """Return the entries of the board that stay the same from call to call."""
+        layer, blocks, size = self._layer, self._blocks, self._number.itemsize
+        tile, points = self._filter.outputs, self._filter.points**2
+        depth_blocks = -(-layer.ins // self._depth)
+        v_block = blocks.tiles * self._depth * size
+        v_point = _apart(depth_blocks * v_block)
+        m_panel = blocks.tiles * self._outs * size
+        m_point = _apart(blocks.pass_panels * m_panel)
+        run = min(blocks.tiles, self._tile_columns) * tile + 2
+        buffer_row = -(-run // self._lanes) * self._lanes * self._lanes * size
+        m_place = points * v_point
+        buffer_place = m_place + points * m_point
+        spare_place = buffer_place + (tile + 2) * buffer_row
+        point_bytes = layer.ins * self._outs * size
+        count = layer.images * self._tile_rows * self._tile_columns
+        raw_bytes = math.prod(layer.taps_shape) * size
+        checks = -(-raw_bytes // CHECKED)
+        return {
+            "items": checks + -(-count // blocks.tiles) * layer.groups * blocks.parts,
+            "room": whole_lines(spare_place + (layer.outs + self._lanes) * size),
+            "source_image": source.strides[0],
+            "source_channel": source.strides[1],
+            "row_offsets": address_of(self._offsets[0]),
+            "column_offsets": address_of(self._offsets[1]),
+            "fill": address_of(self._fill),
+            "looked_up": int(layer.axes[1].mode != "constant" or not math.isfinite(layer.cval)),
+            "first_column": layer.axes[1].start,
+            "columns": min(layer.axes[1].length, layer.axes[1].stop),
+            "target_image": target.strides[0],
+            "target_channel": target.strides[1],
+            "target_row": target.strides[2],
+            "target_column": target.strides[3],
+            "panel_bytes": points * point_bytes,
+            "point_bytes": point_bytes,
+            "bias": address_of(self._no_bias),
+            "groups": layer.groups,
+            "ins": layer.ins,
+            "outs": layer.outs,
+            "all_panels": self._panels,
+            "parts": blocks.parts,
+            "part_panels": blocks.part_panels,
+            "pass_panels": blocks.pass_panels,
+            "tiles": count,
+            "tile_rows": self._tile_rows,
+            "tile_columns": self._tile_columns,
+            "height": layer.axes[0].outputs,
+            "width": layer.axes[1].outputs,
+            "block": blocks.tiles,
+            "v_point": v_point,
+            "v_block": v_block,
+            "m_point": m_point,
+            "m_panel": m_panel,
+            "m_place": m_place,
+            "buffer_place": buffer_place,
+            "buffer_row": buffer_row,
+            "spare_place": spare_place,
+            "checks": checks,
+            "raw_bytes": raw_bytes,
+        }
+
+    def __call__(
+        self, source: NDArray[Any], target: NDArray[Any], taps: NDArray[Any], bias: NDArray[Any] | None, run: Run
+    ) -> bool:
+        """Fill the target; return whether all of it is finite, as far as can be told."""
+        taps = _dense(taps)
+        entries = {"source": address_of(source), "target": address_of(target), "raw": address_of(taps)}
+        if bias is not None:
+            bias = np.ascontiguousarray(bias, self._number)
+            entries["bias"] = address_of(bias)
+        key = (entries["raw"], taps.shape, taps.strides, taps.dtype, self._filter, self._tap_code, host())
+        kept = _taps.get(key)
+        aligned = entries["target"] % (self._lanes * self._number.itemsize) == 0
+        code = self._functions[-1 if aligned else 0]
+        while True:
+            if kept is None:
+                kept = _taps.put(key, *self._transformed(taps, run))
+            copy, values = kept
+            entries |= {"taps": address_of(values), "raw_copy": address_of(copy)}
+            status = self._board.call(run, code, self._workers, **entries)
+            if not status & CHANGED:
+                return not status
+            kept = None
+
+    def _transformed(self, taps: NDArray[Any], run: Run) -> tuple[tuple[NDArray[Any], NDArray[Any]], int]:
+        """Return a copy of the taps and their values at the points, and the bytes of both."""
+        layer, code = self._layer, self._tap_code
+        copy = np.empty_like(taps)
+        copy[...] = taps
+        row = code.lanes * code.vectors
+        values = np.empty((layer.groups * self._panels, self._filter.points**2, layer.ins, row), taps.dtype)
+        entries = {
+            "items": len(values),
+            "room": whole_lines(9 * COLLECTED * code.lanes * taps.itemsize),
+            "source": address_of(copy),
+            **dict(zip(("out_step", "in_step", "row_step", "column_step"), taps.strides, strict=True)),
+            "target": address_of(values),
+            "panel_bytes": values.strides[0],
+            "point_bytes": values.strides[1],
+            "ins": layer.ins,
+            "outs": layer.outs,
+            "all_panels": self._panels,
+        }
+        board = Board(TAP_FIELDS, entries, 1e-8 * layer.groups * layer.ins * layer.outs)
+        board.call(run, taps_function(code, host()), self._workers)
+        return (copy, values), copy.nbytes + values.nbytes
+
+
+def _dense(taps: NDArray[Any]) -> NDArray[Any]:
+    """Return taps without gaps in memory, in any order of axes, that a plain copy of has the same strides."""
+    return taps if np.empty_like(taps).strides == taps.strides else np.ascontiguousarray(taps)
+
+
+def _offsets(axis: Axis, count: int, stride: int, known: bool) -> NDArray[np.int64]:
+    """Byte offsets of the positions that tiles read.
+
+    Behind the last position that is needed there is the constant beyond the border if it is `known` and finite, else
+    copies of the last sample: what no output depends on must not spoil its tile.
+    """
+    positions = axis.start + np.arange(count)
+    needed = positions < axis.stop
+    offsets = byte_offsets(axis.mode, axis.length, np.minimum(positions, axis.stop - 1), stride)
+    return np.ascontiguousarray(np.where(needed, offsets, FILL) if known else offsets)
+
+
+def _apart(size: int) -> int:
+    """Round up to an odd number of cache lines, so that the same places of all points are in different sets."""
+    return whole_lines(size) + (64 if whole_lines(size) // 64 % 2 == 0 else 0)
+
+
+def _seconds(work: TileWork) -> float:
+    """Return the predicted time on one core."""
+    return 2e-11 * work.tiles * work.groups * work.ins * work.outs * work.points
+
+
+_codes: Bounded[tuple[Any, ...], WinogradCode] = Bounded(MOST_LAYERS)
+#: Copies of taps, and their values at the points.
+_taps: Bounded[tuple[Any, ...], tuple[NDArray[Any], NDArray[Any]]] = Bounded(MOST_LAYERS, MOST_BYTES)
