@@ -296,6 +296,7 @@ def _total(pairs: list[tuple[Engine, Job]], form: Form) -> Work:
         roundings=amplified * sum(work.roundings for work in works),
         pointwise=all(work.pointwise for work in works) and amplified == 1.0,
         scratch=sum(work.scratch for work in works),
+        levels=sum(work.levels for work in works),
     )
 
 
