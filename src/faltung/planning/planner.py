@@ -55,6 +55,9 @@ class Plan(Planned):
         are missing, the scale is divided by the share of the sum of abs(tap) that is present.
     pointwise : bool
         The scale that `error` is relative to.
+    levels : float
+        Where bytes become bytes by taps of 16 bits: bound of the error of an output in grey levels before it is
+        rounded half to even. The scale of `error` is then that of the largest byte. 0 if there is no such error.
     memory : int
         Bytes of scratch for each worker, approximately.
     weight_engines : tuple of str
@@ -86,6 +89,7 @@ class Plan(Planned):
     error: float
     pointwise: bool
     memory: int
+    levels: float = 0.0
     weight_engines: tuple[str, ...] = ()
     companion: tuple[int, str] | None = None
     least_weight: float = 0.0
@@ -120,13 +124,14 @@ class Plan(Planned):
                 engines += f", {problem.companions[index].text} by {engine}"
             rows.append(("missing", f"weights {engines}"))
         scale = f"{scale_text(self.pointwise)}{', divided by the share present' if problem.weighted else ''}"
+        levels = f", {self.levels:.2g} grey levels before rounding" if self.levels else ""
         border = "across the border" if self.gathers else "and strips along the border"
         return [
             *rows,
             ("tile", f"{shape_text(self.tile)}, {border}"),
             ("time", f"{time_text(self.seconds)} predicted, on one core"),
             ("memory", f"{bytes_text(self.memory)} of scratch a worker"),
-            ("error", f"at most {self.error:.1e} of {scale}"),
+            ("error", f"at most {self.error:.1e} of {scale}{levels}"),
         ]
 
 
@@ -373,6 +378,7 @@ def _plan(problem: Problem, chosen: _Option, candidates: tuple[Candidate, ...]) 
         candidates=candidates,
         error=(1 + roundings * unit) * (1 + rounding_of_store(problem.result, problem.number)) - 1,
         pointwise=chosen.work.pointwise,
+        levels=chosen.work.levels,
         memory=int(halo * problem.layout.step * problem.extended.itemsize + chosen.work.scratch),
         weight_engines=chosen.weights.engines,
         companion=chosen.weights.companion,

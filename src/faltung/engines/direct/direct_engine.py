@@ -13,7 +13,7 @@ import numpy as np
 from faltung.engines.base import Block, BlockFunction, Call, Job, Weighing, WeighingFunction, Work
 from faltung.engines.direct.correlation import PARAMETERS, Correlation, emit
 from faltung.engines.integers.fixed_point import dense_taps
-from faltung.engines.integers.integer_block import IntegerBlock
+from faltung.engines.integers.integer_block import IntegerBlock, integer_work
 from faltung.engines.overflow import Widened, can_overflow
 from faltung.engines.registers import Footprint
 from faltung.engines.repair import Repaired
@@ -40,8 +40,6 @@ TILE, WIDEST = 1 << 18, 1 << 12
 WRITTEN_OUT, SINGLE_ROW = 28, 1.6
 #: Least share of non-zero taps for which a dense loop beats visiting the taps one by one.
 DENSE = 0.4
-#: Factor by which taps of 16 bits take less time.
-PAIRED = 0.6
 #: Factor by which a multiply-add is slower in rows that are shorter than a vector.
 SCALAR = 8.0
 
@@ -72,23 +70,21 @@ class Direct:
 
     def work(self, job: Job) -> Work:
         """Count one multiply-add for each tap that is visited, and one pass through source and target."""
+        numbers = dense_taps(job)
+        if numbers:
+            return integer_work(job, numbers)
         outputs = float(math.prod(job.extents) * job.step)
         taps = float(np.count_nonzero(job.taps))
         scattered = taps < DENSE * job.taps.size and taps > WRITTEN_OUT
         visited = taps if scattered or taps <= WRITTEN_OUT else float(job.taps.size)
         if job.extents[-1] * job.step < host().lanes("float" if job.taps.dtype == np.float32 else "double"):
             visited *= SCALAR
-        numbers = dense_taps(job)
-        if numbers:
-            visited *= PAIRED
         return Work(
             multiply_adds=0.0 if scattered else visited * outputs * (SINGLE_ROW if job.taps.shape[-2] == 1 else 1.0),
             scattered=visited * outputs if scattered else 0.0,
             trips=0.0 if job.source.kind == "f" else outputs,  # integers are converted whenever they are loaded
             bytes=(job.source.itemsize + job.target.itemsize) * outputs,
             roundings=taps + 1,
-            levels=numbers.off if numbers else 0.0,
-            pointwise=not (numbers and numbers.off),
         )
 
     def prepare(self, job: Job) -> BlockFunction:

@@ -19,12 +19,16 @@ from faltung.engines.base import Job
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["FixedPoint", "dense_taps", "taps_of_passes"]
+__all__ = ["BYTE", "FixedPoint", "dense_taps", "taps_of_passes"]
 
 #: Most taps along an axis: each pair of them is written out.
 MOST = 64
 #: Largest byte, and the largest numbers of 16 and of 32 bits with a sign.
 BYTE, SHORT, WORD = 255, (1 << 15) - 1, (1 << 31) - 1
+#: Most additions of a pass whose taps are part of the code.
+MOST_SHORT = 7
+#: Time of a tap in a product of pairs, and of an addition of 16 bits, over that of a multiply-add.
+PAIRED, SHORTER = 0.6, 0.25
 #: Parts of a grey level between two passes.
 PARTS = 256
 #: Largest error of a result in grey levels, and largest share of the results for noise that it moves to a neighbour.
@@ -61,6 +65,29 @@ class FixedPoint:
     divisor: int
     off: float
     positive: bool
+
+    @property
+    def short(self) -> bool:
+        """Whether few exact taps have sums of 16 bits, also with one half of the divisor added."""
+        lines = self.down[0], self.across
+        if self.off or not self.across.size or any(_additions(line) > MOST_SHORT for line in lines):
+            return False
+        half = max(self.divisor // 2, 1 << self.shifts[1] >> 1)
+        largest = BYTE * int(np.prod([np.abs(line).sum() for line in lines])) + half
+        return largest <= (2 * SHORT + 1 if self.positive else SHORT)
+
+    @property
+    def effort(self) -> tuple[float, float]:
+        """Multiply-adds of passes in single precision that take as long for each output, and trips to the cache."""
+        lines = (*self.down, self.across)
+        if self.short:
+            return SHORTER * sum(map(_additions, lines)), 0.5
+        return PAIRED * sum(line.size for line in lines), 0.8
+
+
+def _additions(line: NDArray[np.int64]) -> int:
+    """Count the additions for taps that are part of the code: for a window of ones, one for each doubling."""
+    return line.size.bit_length() if (line == 1).all() else int(np.count_nonzero(line))
 
 
 def taps_of_passes(job: Job) -> FixedPoint | None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
 
-from faltung.engines.base import Block, Call, Job
-from faltung.engines.integers.fixed_point import FixedPoint
-from faltung.engines.integers.integer_code import HEAD, MARGIN, PARAMETERS, IntegerCode, emit
+from faltung.engines.base import Block, Call, Job, Work
+from faltung.engines.integers.fixed_point import BYTE, FixedPoint
+from faltung.engines.integers.integer_code import HEAD, IntegerCode, emit
 from faltung.engines.integers.pair_products import instruction_for
+from faltung.engines.integers.short_code import ShortCode, emit_short
+from faltung.engines.integers.strips import PARAMETERS
 from faltung.engines.rows import KEPT, MOST_KEPT, slice_offsets
 from faltung.ground import scratch
 from faltung.ground.bounded import Bounded
@@ -17,15 +20,31 @@ from faltung.jit.compile import compile_function, compiled_once, ctypes_of
 from faltung.jit.ir import module
 from faltung.jit.target import Target, host
 
-__all__ = ["IntegerBlock"]
+__all__ = ["IntegerBlock", "integer_work"]
 
-#: Samples that scratch is longer than a row: those of the longest vectors.
+#: Samples of the longest vector; scratch is longer than a row by two of them, which are read and not used.
 LONGEST = 32
 
 
+def integer_work(job: Job, numbers: FixedPoint) -> Work:
+    """Return the work for all outputs of a job."""
+    outputs = float(math.prod(job.extents) * job.step)
+    taps, trips = numbers.effort
+    largest = BYTE * float(np.abs(job.taps).sum()) * float(np.finfo(job.taps.dtype).eps) / 2
+    return Work(
+        passed=taps * outputs,
+        trips=trips * outputs,
+        bytes=2 * outputs,
+        roundings=numbers.off / largest,
+        pointwise=not numbers.off,
+        levels=numbers.off,
+    )
+
+
 @compiled_once
-def _compile(code: IntegerCode, target: Target) -> Callable[..., int]:
-    return compile_function(module(emit(code)), "integers", ctypes_of(PARAMETERS), target)
+def _compile(code: IntegerCode | ShortCode, target: Target) -> Callable[..., int]:
+    function = emit(code) if isinstance(code, IntegerCode) else emit_short(code)
+    return compile_function(module(function), "integers", ctypes_of(PARAMETERS), target)
 
 
 class IntegerBlock:
@@ -45,7 +64,8 @@ class IntegerBlock:
         self._address = self._words.ctypes.data
         self._codes: dict[int, Callable[..., int]] = {}
         self._kept: Bounded[Block, tuple[object, Callable[..., int], int, tuple[int, ...]]] = Bounded(MOST_KEPT, KEPT)
-        self._code(host().lanes("float"))  # the usual one is made now, and not by every thread
+        self._lanes = host().lanes("float") * (2 if numbers.short else 1)
+        self._code(self._lanes)  # the usual one is made now, and not by every thread
 
     def _code(self, lanes: int) -> Callable[..., int]:
         code = self._codes.get(lanes)
@@ -53,8 +73,21 @@ class IntegerBlock:
             code = self._codes[lanes] = _compile(self._describe(lanes), host())
         return code
 
-    def _describe(self, lanes: int) -> IntegerCode:
-        numbers, apart = self._numbers, bool(self._numbers.across.size)
+    def _describe(self, lanes: int) -> IntegerCode | ShortCode:
+        numbers, block = self._numbers, host().registers // 2
+        if numbers.short:
+            return ShortCode(
+                down=tuple(numbers.down[0].tolist()),
+                across=tuple(numbers.across.tolist()),
+                step=self._job.step,
+                lanes=lanes,
+                block=block,
+                start=numbers.starts[1],
+                shift=numbers.shifts[1],
+                divisor=numbers.divisor,
+                positive=numbers.positive,
+            )
+        apart = bool(numbers.across.size)
         columns, rows = numbers.down.shape
         final = "divide" if numbers.divisor > 1 else "shift" if numbers.shifts[1] else "none"
         return IntegerCode(
@@ -63,7 +96,7 @@ class IntegerBlock:
             apart=apart,
             step=self._job.step,
             lanes=lanes,
-            block=host().registers // 2,
+            block=block,
             final=final,
             divisor=numbers.divisor,
             positive=numbers.positive,
@@ -93,8 +126,8 @@ class IntegerBlock:
         source_strides, target_strides, shape = block
         job, across = self._job, self._job.taps.shape[-1]
         width, extended = shape[-1] * job.step, (shape[-1] + across - 1) * job.step
-        code = self._code(min(host().lanes("float"), 1 << (width.bit_length() - 1)))
-        pitch = -(-(extended + job.step + MARGIN * LONGEST) // LONGEST) * LONGEST
+        code = self._code(min(self._lanes, 1 << (width.bit_length() - 1)))
+        pitch = -(-(extended + job.step + 2 * LONGEST) // LONGEST) * LONGEST
         if pitch % 2048 == 0:
             pitch += LONGEST  # rows a power of two apart would be kept in the same few places of the cache
         rows = host().registers // 2

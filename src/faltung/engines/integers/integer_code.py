@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from faltung.engines.integers.ending import Ending, store_bytes
 from faltung.engines.integers.pair_products import (
     fixed,
     joined,
@@ -23,29 +24,13 @@ from faltung.engines.integers.pair_products import (
     pairs_of_bytes,
     splat_word,
 )
+from faltung.engines.integers.strips import PARAMETERS, along, emit_strips
 from faltung.jit.ir import Function, Value
 
-__all__ = ["HEAD", "MARGIN", "PARAMETERS", "IntegerCode", "emit"]
+__all__ = ["HEAD", "IntegerCode", "emit"]
 
-PARAMETERS = {
-    "source": "ptr noalias readonly",
-    "target": "ptr noalias",
-    "taps": "ptr noalias readonly",  # words: the head (see `HEAD`), then pairs of taps, each of 16 bits
-    "between": "ptr noalias",  # scratch
-    "source_slices": "ptr noalias readonly",  # byte offset of each two-dimensional slice
-    "target_slices": "ptr noalias readonly",
-    "slices": "i64",
-    "height": "i64",
-    "width": "i64",  # samples of a row, at least as many as a vector has lanes
-    "extended": "i64",  # samples of a row of the source
-    "pitch": "i64",  # samples of a row of scratch
-    "source_stride": "i64",
-    "target_stride": "i64",
-}
 #: Words before the taps: what each sum of the first and of the second pass begins with, and their shifts.
 HEAD = 4
-#: Vectors of scratch behind a row, which are read and not used.
-MARGIN = 2
 #: Vectors of outputs of the second pass that are computed at once.
 VECTORS = 4
 
@@ -91,52 +76,20 @@ class IntegerCode:
 def emit(code: IntegerCode) -> Function:
     """Write the function for one description, with the parameters `PARAMETERS`."""
     f = Function("integers", PARAMETERS)
-    writer = _Writer(f, code)
-
-    def one_slice(index: Value, _: list[Value]) -> list[Value]:
-        writer.source = f.at("%source", f.entry("%source_slices", index))
-        writer.target = f.at("%target", f.entry("%target_slices", index))
-        enough = f.value(f"icmp sge i64 %height, {code.block}")
-        f.either(enough, lambda: writer.strips(code.block), lambda: writer.strips(1))
-        return []
-
-    f.loop(0, "%slices", 1, one_slice)
-    f.do("ret i32 0")
+    emit_strips(f, code.block, _Pairs(f, code).strip)
     return f
 
 
-class _Writer:
-    """Writes the loops over one slice."""
+class _Pairs:
+    """Writes sums of pairs for one strip."""
 
     def __init__(self, f: Function, code: IntegerCode) -> None:
         self.f, self.code, self.lanes = f, code, code.lanes
-        self.source, self.target = "%source", "%target"
         self.word = fixed("i32", code.lanes)
 
-    def strips(self, rows: int) -> None:
-        """Emit strips of `rows` rows from top to bottom; the last one moves up to end with the block."""
-        f = self.f
-        last = f.subtract("%height", rows)
-
-        def strip(row: Value, _: list[Value]) -> list[Value]:
-            row = f.smaller(row, last)
-            source = f.at(self.source, f.multiply(row, "%source_stride"))
-            target = f.at(self.target, f.multiply(row, "%target_stride"))
-            (self.passes if self.code.apart else self.dense)(rows, source, target)
-            return []
-
-        f.loop(0, "%height", rows, strip)
-
-    def along(self, count: Value, step: int, body: Callable[[Value], None]) -> None:
-        """Emit `body` for every `step` samples of a row; the last ones move left to end with the row."""
-        f = self.f
-        last = f.subtract(count, step)
-
-        def one(column: Value, _: list[Value]) -> list[Value]:
-            body(f.smaller(column, last))
-            return []
-
-        f.loop(0, count, step, one)
+    def strip(self, rows: int, source: Value, target: Value) -> None:
+        """Emit the sums for some rows of outputs."""
+        (self.passes if self.code.apart else self.dense)(rows, source, target)
 
     # ---- sums of pairs of rows
 
@@ -202,8 +155,8 @@ class _Writer:
                 place = f.at(f.at(target, f.multiply("%target_stride", row)) if row else target, column)
                 self.write(total, place)
 
-        self.along("%extended", lanes, make_pairs)
-        self.along("%width", lanes, outputs)
+        along(f, "%extended", lanes, make_pairs)
+        along(f, "%width", lanes, outputs)
 
     # ---- passes
 
@@ -235,7 +188,7 @@ class _Writer:
             self.go_across(line, f.at(target, f.multiply(row, "%target_stride")), VECTORS if rows > 1 else 1)
             return []
 
-        self.along("%extended", lanes, down)
+        along(f, "%extended", lanes, down)
         f.loop(0, rows, 1, across)
 
     def go_across(self, line: Value, target: Value, several: int) -> None:
@@ -248,7 +201,7 @@ class _Writer:
                 for v, total in enumerate(self.across_sums(start, vectors)):
                     self.write(total, f.at(f.at(target, column), v * lanes))
 
-            self.along("%width", vectors * lanes, outputs)
+            along(f, "%width", vectors * lanes, outputs)
 
         if several == 1:
             blocks(1)
@@ -278,38 +231,9 @@ class _Writer:
                 totals[v] = pair_product(f, totals[v], pairs, taps, lanes, self.code.instruction)
         return totals
 
-    # ---- the end of a sum
-
     def write(self, total: Value, place: Value) -> None:
-        """Emit the division of a sum, rounded half to even, and the store of the byte nearest to it."""
-        f, lanes, word = self.f, self.lanes, self.word
-        if self.code.final == "shift":
-            # The sum begins with one half, less one of its last place.
-            shift = self.words(3)
-            odd = f.value(f"and {word} {f.value(f'lshr {word} {total}, {shift}')}, {self.all(1)}")
-            total = f.value(f"ashr {word} {f.value(f'add {word} {total}, {odd}')}, {shift}")
-        if not self.code.positive:
-            total = f.call(f"llvm.smax.v{lanes}i32", word, (word, total), (word, "zeroinitializer"))
-        if self.code.final == "divide":
-            total = self.quotient(total, self.code.divisor)
-        total = f.call(f"llvm.umin.v{lanes}i32", word, (word, total), (word, self.all(255)))
-        bytes_ = f.value(f"trunc {word} {total} to {fixed('i8', lanes)}")
-        f.do(f"store {fixed('i8', lanes)} {bytes_}, ptr {place}, align 1")
-
-    def quotient(self, total: Value, divisor: int) -> Value:
-        """Emit a quotient of whole numbers that are not negative; a sum over an odd number has no halves."""
-        f, word = self.f, self.word
-        by = self.all(divisor)
-        if divisor % 2:
-            return f.value(f"udiv {word} {f.value(f'add {word} {total}, {self.all(divisor // 2)}')}, {by}")
-        whole = f.value(f"udiv {word} {total}, {by}")
-        rest = f.value(f"sub {word} {total}, {f.value(f'mul {word} {whole}, {by}')}")
-        odd = f.value(f"and {word} {whole}, {self.all(1)}")
-        more = f.value(f"icmp ugt {word} {f.value(f'add {word} {rest}, {odd}')}, {self.all(divisor // 2)}")
-        one = f.value(f"zext {fixed('i1', self.lanes)} {more} to {word}")
-        return f.value(f"add {word} {whole}, {one}")
-
-    def all(self, number: int) -> str:
-        """Return a constant vector."""
-        return "<" + ", ".join([f"i32 {number}"] * self.lanes) + ">"
-
+        """Emit the store of the bytes nearest to some sums."""
+        code = self.code
+        shift = self.words(3) if code.final == "shift" else ""
+        ending = Ending("i32", self.lanes, code.final, code.divisor, code.positive)
+        store_bytes(self.f, total, place, ending, shift)

@@ -75,6 +75,6 @@ def joined(f: Function, first: Value, second: Value, lanes: int) -> Value:
     return f.value(f"bitcast {fixed('i16', 2 * lanes)} {mixed} to {fixed('i32', lanes)}")
 
 
-def lane_shift(f: Function, first: Value, second: Value, lanes: int, by: int) -> Value:
+def lane_shift(f: Function, first: Value, second: Value, lanes: int, by: int, word: str = "i32") -> Value:
     """Emit the lanes from `by` on of two vectors, one behind the other."""
-    return first if by == 0 else _picked(f, fixed("i32", lanes), first, second, [lane + by for lane in range(lanes)])
+    return _picked(f, fixed(word, lanes), first, second, [lane + by for lane in range(lanes)])

@@ -17,7 +17,7 @@ import numpy as np
 
 from faltung.engines.base import BlockFunction, Engine, Job, Work
 from faltung.engines.integers.fixed_point import taps_of_passes
-from faltung.engines.integers.integer_block import IntegerBlock
+from faltung.engines.integers.integer_block import IntegerBlock, integer_work
 from faltung.engines.passes.axes import passes_along_axes
 from faltung.engines.passes.block_sizes import calls_besides, folded, halo, narrowed, outer_axes, strip_rows, strips
 from faltung.engines.passes.factors import amplification
@@ -33,8 +33,6 @@ __all__ = ["Separable"]
 BETWEEN = 1 << 18
 #: Size of a kernel from which strips along the border cost more, for their halo, than they save.
 GATHERED = 80
-#: Factor by which taps of 16 bits take less time.
-PAIRED = 0.5
 #: Factor by which passes take longer that filter few rows as rows.
 LOW = 2.0
 
@@ -67,6 +65,9 @@ class Separable:
 
     def work(self, job: Job) -> Work:
         """Count a multiply-add for each tap of each factor, over the halo of a tile too."""
+        numbers = taps_of_passes(job)
+        if numbers:
+            return integer_work(job, numbers)
         outputs = float(math.prod(job.extents) * job.step)
         tile = self.tile(job)
         widened = halo(job, tile)
@@ -74,18 +75,14 @@ class Separable:
         taps = sum(sum(term[:-1]) * widened + term[-1] for term in sizes)
         amplified, pointwise = amplification(job)
         roundings = max(map(sum, sizes)) + job.taps.ndim + 2 * len(sizes) + 2 * SLACK
-        numbers = taps_of_passes(job)
-        if numbers:
-            taps *= PAIRED
         return Work(
             passed=taps * outputs * min(narrowed(job, tile), LOW if self._low(job, tile) else math.inf),
             trips=((1 + outer_axes(job)) * len(job.terms) * widened + 1 + folded(job)) * outputs,
             bytes=(job.source.itemsize + job.target.itemsize) * outputs,
             calls=calls_besides(job, tile, len(sizes)),
             roundings=roundings * amplified,
-            pointwise=pointwise and not (numbers and numbers.off),
+            pointwise=pointwise,
             whole=len(job.terms) == 1,
-            levels=numbers.off if numbers else 0.0,
         )
 
     def _low(self, job: Job, tile: tuple[int, ...]) -> bool:
