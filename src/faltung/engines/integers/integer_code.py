@@ -101,9 +101,7 @@ class _Pairs:
         """Return the number of pairs of rows under some rows of outputs."""
         return (rows + self.code.rows) // 2
 
-    def add_column(
-        self, totals: list[Value], pair: Callable[[int], Value], taps: Value
-    ) -> list[Value]:
+    def add_column(self, totals: list[Value], pair: Callable[[int], Value], taps: Value) -> list[Value]:
         """Add one column of taps times its pairs to the sums of all rows of a block."""
         f, totals, size = self.f, list(totals), self.code.rows
         even, odd = (size + 1) // 2, size // 2 + 1
@@ -113,7 +111,9 @@ class _Pairs:
                 k, count = p - row // 2, odd if row % 2 else even
                 if 0 <= k < count:
                     place = f.at(taps, 4 * (k + (even if row % 2 else 0)))
-                    totals[row] = pair_product(f, totals[row], pairs, splat_word(f, place, self.lanes), self.lanes, self.code.instruction)
+                    totals[row] = pair_product(
+                        f, totals[row], pairs, splat_word(f, place, self.lanes), self.lanes, self.code.instruction
+                    )
         return totals
 
     def pair_at(self, source: Value, rows: int, p: int) -> Value:
@@ -147,7 +147,9 @@ class _Pairs:
                     place = f.at(line, f.multiply(row_bytes, p)) if p else line
                     return f.value(f"load {self.word}, ptr {place}, align 1")
 
-                return self.add_column(totals, pair, f.at("%taps", f.add(f.multiply(index, 4 * column_words), 4 * HEAD)))
+                return self.add_column(
+                    totals, pair, f.at("%taps", f.add(f.multiply(index, 4 * column_words), 4 * HEAD))
+                )
 
             first = self.words(1)
             totals = f.loop(0, code.columns, 1, one_column, [(self.word, first)] * rows)
@@ -168,11 +170,15 @@ class _Pairs:
 
         def down(column: Value) -> None:
             start = f.at(source, column)
-            totals = self.add_column([self.words(0)] * rows, lambda p: self.pair_at(start, rows, p), f.at("%taps", 4 * HEAD))
+            totals = self.add_column(
+                [self.words(0)] * rows, lambda p: self.pair_at(start, rows, p), f.at("%taps", 4 * HEAD)
+            )
             shift = self.words(2)
             for row, total in enumerate(totals):
                 place = f.at(f.at("%between", f.multiply(row_bytes, row)), f.multiply(column, 2))
-                short = f.value(f"trunc {self.word} {f.value(f'ashr {self.word} {total}, {shift}')} to {fixed('i16', lanes)}")
+                short = f.value(
+                    f"trunc {self.word} {f.value(f'ashr {self.word} {total}, {shift}')} to {fixed('i16', lanes)}"
+                )
                 f.do(f"store {fixed('i16', lanes)} {short}, ptr {place}, align 1")
 
         def across(row: Value, _: list[Value]) -> list[Value]:

@@ -92,7 +92,9 @@ class _Shorts:
                 f.do(f"store {self.kind} {sums.at(row)}, ptr {place}, align 1")
 
         def across(row: Value, _: list[Value]) -> list[Value]:
-            self.go_across(f.at("%between", f.multiply(row, row_bytes)), f.at(target, f.multiply(row, "%target_stride")))
+            self.go_across(
+                f.at("%between", f.multiply(row, row_bytes)), f.at(target, f.multiply(row, "%target_stride"))
+            )
             return []
 
         along(f, "%extended", self.lanes, down)
