@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import skimage.data
-from conftest import forget
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
@@ -13,6 +12,7 @@ from numpy.testing import assert_array_equal
 import faltung as fa
 import shifted
 import zoo
+from conftest import forget
 from faltung.engines.catalogue import ENGINES
 from faltung.engines.integers.fixed_point import dense_taps, taps_of_passes
 from faltung.planning.jobs import jobs_for

@@ -13,7 +13,7 @@ import numpy as np
 from faltung.engines.base import Block, BlockFunction, Call, Job, Weighing, WeighingFunction, Work
 from faltung.engines.direct.correlation import PARAMETERS, Correlation, emit
 from faltung.engines.integers.fixed_point import dense_taps
-from faltung.engines.integers.integer_block import IntegerBlock, integer_work
+from faltung.engines.integers.integer_block import IntegerBlock, integer_tile, integer_work
 from faltung.engines.overflow import Widened, can_overflow
 from faltung.engines.registers import Footprint
 from faltung.engines.repair import Repaired
@@ -56,6 +56,8 @@ class Direct:
 
     def tile(self, job: Job) -> tuple[int, ...]:
         """Return wide tiles: their rows are used again while they are in the cache, and a signal is a single row."""
+        if dense_taps(job):
+            return integer_tile(job)
         room = TILE // job.step
         shape: list[int] = []
         for extent in reversed(job.extents):

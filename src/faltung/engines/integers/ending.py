@@ -45,7 +45,7 @@ class Ending:
 
 
 def store_bytes(f: Function, total: Value, place: Value, ending: Ending, shift: Value) -> None:
-    """Emit the end of sums; those that are divided by a power of two begin with one half less one, and are shifted."""
+    """Emit the end of sums; those that are shifted, by a power of two, begin with one half less one."""
     kind, lanes = ending.type, ending.lanes
     name = f"v{lanes}{ending.word}"
     if ending.final == "shift":

@@ -1,8 +1,8 @@
 """Which whole numbers stand for the taps, and how far can a result be off? Sums of bytes that become bytes.
 
 Taps that are whole numbers over a common divisor are taken as they are: then results are exact. Others are multiplied
-by a power of two and rounded to 16 bits. What a result can be off by, before it is rounded to a byte, is known here as
-a bound in grey levels, and as an estimate for noise, which has the most contrast.
+by a power of two and rounded to 16 bits. What a result can be off by, before it is rounded to a byte, is known here
+as a bound in grey levels, and as an estimate for noise, which has the most contrast.
 """
 
 from __future__ import annotations
@@ -166,7 +166,7 @@ def _fits(taps: NDArray[np.int64], largest: int, divisor: int) -> bool:
 
 
 def _finished(down: NDArray[np.int64], across: NDArray[np.int64], divisor: int) -> FixedPoint:
-    """Return exact numbers; a power of two is a shift, which rounds half to even with one half less one beforehand."""
+    """Return exact numbers; for a shift by a power of two, sums begin with one half less one."""
     positive = bool((down >= 0).all() and (across >= 0).all())
     if divisor & (divisor - 1):
         return FixedPoint(down, across, (0, 0), (0, 0), divisor, 0.0, positive)

@@ -20,10 +20,18 @@ from faltung.jit.compile import compile_function, compiled_once, ctypes_of
 from faltung.jit.ir import module
 from faltung.jit.target import Target, host
 
-__all__ = ["IntegerBlock", "integer_work"]
+__all__ = ["IntegerBlock", "integer_tile", "integer_work"]
 
 #: Samples of the longest vector; scratch is longer than a row by two of them, which are read and not used.
 LONGEST = 32
+#: Rows of a block, and the most samples of one of them.
+ROWS, WIDEST = 128, 1 << 12
+
+
+def integer_tile(job: Job) -> tuple[int, ...]:
+    """Return the shape of blocks: whole rows unless they are very long, since samples beside a block are used twice."""
+    shape = (*[1] * (job.taps.ndim - 2), ROWS, max(WIDEST // job.step, 2 * job.taps.shape[-1]))
+    return tuple(min(length, extent) for length, extent in zip(shape, job.extents, strict=True))
 
 
 def integer_work(job: Job, numbers: FixedPoint) -> Work:

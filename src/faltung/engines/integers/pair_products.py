@@ -1,8 +1,8 @@
 """Products of pairs: lanes of 32 bits hold two samples of 16 bits, and a lane of a sum gets both times their taps.
 
-Processors have one instruction for that (``vpdpwssd``, or ``vpmaddwd`` and an addition), which does twice the work of a
-fused multiply-add. Where there is none, it is written as what it means. Whole numbers are added exactly, so the order of
-the sums, and the width of vectors, change nothing.
+Processors have one instruction for that (``vpdpwssd``, or ``vpmaddwd`` and an addition), which does twice the work of
+a fused multiply-add. Where there is none, it is written as what it means. Whole numbers are added exactly, so the
+order of the sums, and the width of vectors, change nothing.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ def pairs_of_bytes(f: Function, upper: Value, lower: Value, lanes: int) -> Value
     """Emit the pairs of two rows of bytes; without an address of the second one, zeros are in its place."""
     kind, both = fixed("i8", lanes), fixed("i8", 2 * lanes)
     rows = [f.value(f"load {kind}, ptr {place}, align 1") if place else "zeroinitializer" for place in (upper, lower)]
-    mixed = _picked(f, kind, *rows, [lane // 2 + lanes * (lane % 2) for lane in range(2 * lanes)])
+    mixed = _picked(f, kind, rows[0], rows[1], [lane // 2 + lanes * (lane % 2) for lane in range(2 * lanes)])
     wide = f.value(f"zext {both} {mixed} to {fixed('i16', 2 * lanes)}")
     return f.value(f"bitcast {fixed('i16', 2 * lanes)} {wide} to {fixed('i32', lanes)}")
 
@@ -71,7 +71,7 @@ def joined(f: Function, first: Value, second: Value, lanes: int) -> Value:
     """Emit the pairs of 16-bit samples at two addresses."""
     kind = fixed("i16", lanes)
     parts = [f.value(f"load {kind}, ptr {place}, align 1") for place in (first, second)]
-    mixed = _picked(f, kind, *parts, [lane // 2 + lanes * (lane % 2) for lane in range(2 * lanes)])
+    mixed = _picked(f, kind, parts[0], parts[1], [lane // 2 + lanes * (lane % 2) for lane in range(2 * lanes)])
     return f.value(f"bitcast {fixed('i16', 2 * lanes)} {mixed} to {fixed('i32', lanes)}")
 
 

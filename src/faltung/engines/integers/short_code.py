@@ -1,8 +1,9 @@
 """Machine code for two passes of a few whole taps, whose sums have 16 bits: boxes, binomials, differences.
 
-The taps are part of the code, so that a tap of one takes no multiplication, and vectors hold twice as many sums as of 32
-bits. Sums over windows of ones are made of sums over two, four, eight ... samples, which neighbouring windows share.
-Down the rows these are sums of vectors. Across the columns a vector is moved on by some lanes, out of the next one.
+The taps are part of the code, so that a tap of one takes no multiplication, and vectors hold twice as many sums as of
+32 bits. Sums over windows of ones are made of sums over two, four, eight ... samples, which neighbouring windows
+share. Down the rows these are sums of vectors. Across the columns a vector is moved on by some lanes, out of the next
+one.
 """
 
 from __future__ import annotations
@@ -137,8 +138,8 @@ class _Shorts:
 class _Sums:
     """Writes sums of one pass.
 
-    `sample` emits the vector at an index. `moved` emits, of vectors that are given by their index, the one that begins
-    some taps behind an index.
+    `sample` emits the vector at an index. `moved` emits, of vectors that are given by their index, the one that
+    begins some taps behind an index.
     """
 
     def __init__(

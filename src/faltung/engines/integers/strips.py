@@ -28,7 +28,7 @@ PARAMETERS = {
 def emit_strips(f: Function, block: int, strip: Callable[[int, Value, Value], None]) -> None:
     """Emit strips of `block` rows for every slice, or of one row where there are fewer rows than that.
 
-    The last strip moves up to end with the block. `strip` emits one, given its rows and where source and target begin.
+    The last strip moves up to end with the block. `strip` emits one, given its rows and where source and target are.
     """
 
     def strips(rows: int, source: Value, target: Value) -> None:

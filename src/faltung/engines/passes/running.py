@@ -12,7 +12,7 @@ import numpy as np
 
 from faltung.engines.base import BlockFunction, Engine, Job, Line, Work
 from faltung.engines.integers.fixed_point import taps_of_passes
-from faltung.engines.integers.integer_block import IntegerBlock, integer_work
+from faltung.engines.integers.integer_block import IntegerBlock, integer_tile, integer_work
 from faltung.engines.passes.axes import passes_along_axes
 from faltung.engines.passes.block_sizes import calls_besides, folded, halo, narrowed, outer_axes, strip_rows, strips
 from faltung.engines.passes.windows import NARROW, WIDE, additions
@@ -46,6 +46,9 @@ class Running:
 
     def tile(self, job: Job) -> tuple[int, ...]:
         """Return tall tiles if sums go down the columns."""
+        numbers = taps_of_passes(job)
+        if numbers and numbers.short:
+            return integer_tile(job)
         if job.terms[0][-2].window <= NARROW:
             return strips(job, 8 * strip_rows(job.taps.dtype), BETWEEN / strip_rows(job.taps.dtype))
         rows = min(max(ROWS, 2 * job.taps.shape[-2]), job.extents[-2])

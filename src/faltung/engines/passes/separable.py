@@ -17,7 +17,7 @@ import numpy as np
 
 from faltung.engines.base import BlockFunction, Engine, Job, Work
 from faltung.engines.integers.fixed_point import taps_of_passes
-from faltung.engines.integers.integer_block import IntegerBlock, integer_work
+from faltung.engines.integers.integer_block import IntegerBlock, integer_tile, integer_work
 from faltung.engines.passes.axes import passes_along_axes
 from faltung.engines.passes.block_sizes import calls_besides, folded, halo, narrowed, outer_axes, strip_rows, strips
 from faltung.engines.passes.factors import amplification
@@ -56,6 +56,8 @@ class Separable:
 
     def tile(self, job: Job) -> tuple[int, ...]:
         """Return wide tiles: columns beside a tile are filtered twice."""
+        if taps_of_passes(job):
+            return integer_tile(job)
         rows = 8 * strip_rows(job.taps.dtype)
         return strips(job, rows, BETWEEN // (len(job.terms) * strip_rows(job.taps.dtype)))
 
