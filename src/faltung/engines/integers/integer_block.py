@@ -29,7 +29,7 @@ ROWS, WIDEST = 128, 1 << 12
 
 
 def integer_tile(job: Job) -> tuple[int, ...]:
-    """Return the shape of blocks: whole rows unless they are very long, since samples beside a block are used twice."""
+    """Return the shape of blocks: whole rows if they are not very long, for samples beside a block are read twice."""
     shape = (*[1] * (job.taps.ndim - 2), ROWS, max(WIDEST // job.step, 2 * job.taps.shape[-1]))
     return tuple(min(length, extent) for length, extent in zip(shape, job.extents, strict=True))
 
