@@ -87,7 +87,7 @@ class _Shorts:
                     known[row] = f.value(f"zext {fixed('i8', self.lanes)} {bytes_} to {self.kind}")
                 return known[row]
 
-            sums = _Sums(self, self.code.down, sample, lambda value_at, by, at: value_at(at + by))
+            sums = _TapSums(self, self.code.down, sample, lambda value_at, by, at: value_at(at + by))
             for row in range(rows):
                 place = f.at(f.at("%between", f.multiply(row_bytes, row)), f.multiply(column, 2))
                 f.do(f"store {self.kind} {sums.at(row)}, ptr {place}, align 1")
@@ -121,7 +121,7 @@ class _Shorts:
                     first = value_at(at + whole)
                     return lane_shift(f, first, value_at(at + whole + 1), lanes, part, "i16") if part else first
 
-                sums = _Sums(self, code.across, sample, moved)
+                sums = _TapSums(self, code.across, sample, moved)
                 for v in range(vectors):
                     total = sums.at(v)
                     if code.start:
@@ -135,7 +135,7 @@ class _Shorts:
         f.either(wide, lambda: blocks(VECTORS), lambda: blocks(1))
 
 
-class _Sums:
+class _TapSums:
     """Writes sums of one pass.
 
     `sample` emits the vector at an index. `moved` emits, of vectors that are given by their index, the one that
