@@ -284,25 +284,23 @@ def _impossible(method: str, engines: tuple[str, ...], reason: str) -> _Option:
 # ---- rule 3: the work of an option is the sum over its steps, with a call for every tile of every step
 
 
+#: What the steps of an option have together.
+_SUMMED = (
+    *("multiply_adds", "scattered", "passed", "summed", "transformed", "trips"),
+    *("calls", "roundings", "levels", "scratch"),
+)
+
+
 def _total(pairs: list[tuple[Engine, Job]], form: Form) -> Work:
     works = [engine.work(job) for engine, job in pairs]
     extents, tile = pairs[0][1].extents, _tile(pairs)
     tiles = math.prod(-(-extent // max(most, 1)) for extent, most in zip(extents, tile, strict=True))
     amplified = max(1.0, form.amplified)
-    return Work(
-        multiply_adds=sum(work.multiply_adds for work in works),
-        scattered=sum(work.scattered for work in works),
-        passed=sum(work.passed for work in works),
-        summed=sum(work.summed for work in works),
-        transformed=sum(work.transformed for work in works),
-        trips=sum(work.trips for work in works),
-        bytes=max(work.bytes for work in works),
-        calls=sum(work.calls for work in works) + len(pairs) * tiles,
-        roundings=amplified * sum(work.roundings for work in works),
-        pointwise=all(work.pointwise for work in works) and amplified == 1.0,
-        scratch=sum(work.scratch for work in works),
-        levels=sum(work.levels for work in works),
-    )
+    sums = {name: sum(getattr(work, name) for work in works) for name in _SUMMED}
+    sums["calls"] += len(pairs) * tiles
+    sums["roundings"] *= amplified
+    pointwise = all(work.pointwise for work in works) and amplified == 1.0
+    return Work(**sums, bytes=max(work.bytes for work in works), pointwise=pointwise)
 
 
 # ---- rule 4: weights of samples are summed along with them if the engine can, and correlated by themselves if not
