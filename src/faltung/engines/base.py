@@ -115,6 +115,8 @@ class Job:
         If taps and samples are whole numbers: what becomes of their sums if the target holds integers.
     truncated : bool
         Whether integers are made of sums as C converts them, and not by rounding.
+    fixed_point : bool
+        Whether bytes may be computed with taps of 16 bits (see `integers`).
     """
 
     taps: NDArray[np.floating]
@@ -127,6 +129,7 @@ class Job:
     streamed: bool
     division: Division | None = None
     truncated: bool = False
+    fixed_point: bool = False
 
     @property
     def divided(self) -> Division | None:
@@ -172,6 +175,8 @@ class Work:
         abs(tap) times the largest abs(sample) in the block.
     whole : bool
         Whether sums of whole numbers are exact as long as they can be told apart.
+    levels : float
+        Bound of an additional error in grey levels, of bytes that are computed in fixed point.
     scratch : float
         Bytes that each worker needs besides the block.
     """
@@ -187,6 +192,7 @@ class Work:
     roundings: float = 0.0
     pointwise: bool = True
     whole: bool = True
+    levels: float = 0.0
     scratch: float = 0.0
 
 

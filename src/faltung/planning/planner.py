@@ -55,6 +55,9 @@ class Plan(Planned):
         are missing, the scale is divided by the share of the sum of abs(tap) that is present.
     pointwise : bool
         The scale that `error` is relative to.
+    levels : float
+        Where bytes become bytes by taps of 16 bits: bound of the error of an output in grey levels before it is
+        rounded half to even. The scale of `error` is then that of the largest byte. 0 if there is no such error.
     memory : int
         Bytes of scratch for each worker, approximately.
     weight_engines : tuple of str
@@ -86,6 +89,7 @@ class Plan(Planned):
     error: float
     pointwise: bool
     memory: int
+    levels: float = 0.0
     weight_engines: tuple[str, ...] = ()
     companion: tuple[int, str] | None = None
     least_weight: float = 0.0
@@ -120,13 +124,14 @@ class Plan(Planned):
                 engines += f", {problem.companions[index].text} by {engine}"
             rows.append(("missing", f"weights {engines}"))
         scale = f"{scale_text(self.pointwise)}{', divided by the share present' if problem.weighted else ''}"
+        levels = f", {self.levels:.2g} grey levels before rounding" if self.levels else ""
         border = "across the border" if self.gathers else "and strips along the border"
         return [
             *rows,
             ("tile", f"{shape_text(self.tile)}, {border}"),
             ("time", f"{time_text(self.seconds)} predicted, on one core"),
             ("memory", f"{bytes_text(self.memory)} of scratch a worker"),
-            ("error", f"at most {self.error:.1e} of {scale}"),
+            ("error", f"at most {self.error:.1e} of {scale}{levels}"),
         ]
 
 
@@ -279,24 +284,23 @@ def _impossible(method: str, engines: tuple[str, ...], reason: str) -> _Option:
 # ---- rule 3: the work of an option is the sum over its steps, with a call for every tile of every step
 
 
+#: What the steps of an option have together.
+_SUMMED = (
+    *("multiply_adds", "scattered", "passed", "summed", "transformed", "trips"),
+    *("calls", "roundings", "levels", "scratch"),
+)
+
+
 def _total(pairs: list[tuple[Engine, Job]], form: Form) -> Work:
     works = [engine.work(job) for engine, job in pairs]
     extents, tile = pairs[0][1].extents, _tile(pairs)
     tiles = math.prod(-(-extent // max(most, 1)) for extent, most in zip(extents, tile, strict=True))
     amplified = max(1.0, form.amplified)
-    return Work(
-        multiply_adds=sum(work.multiply_adds for work in works),
-        scattered=sum(work.scattered for work in works),
-        passed=sum(work.passed for work in works),
-        summed=sum(work.summed for work in works),
-        transformed=sum(work.transformed for work in works),
-        trips=sum(work.trips for work in works),
-        bytes=max(work.bytes for work in works),
-        calls=sum(work.calls for work in works) + len(pairs) * tiles,
-        roundings=amplified * sum(work.roundings for work in works),
-        pointwise=all(work.pointwise for work in works) and amplified == 1.0,
-        scratch=sum(work.scratch for work in works),
-    )
+    sums = {name: sum(getattr(work, name) for work in works) for name in _SUMMED}
+    sums["calls"] += len(pairs) * tiles
+    sums["roundings"] *= amplified
+    pointwise = all(work.pointwise for work in works) and amplified == 1.0
+    return Work(**sums, bytes=max(work.bytes for work in works), pointwise=pointwise)
 
 
 # ---- rule 4: weights of samples are summed along with them if the engine can, and correlated by themselves if not
@@ -372,6 +376,7 @@ def _plan(problem: Problem, chosen: _Option, candidates: tuple[Candidate, ...]) 
         candidates=candidates,
         error=(1 + roundings * unit) * (1 + rounding_of_store(problem.result, problem.number)) - 1,
         pointwise=chosen.work.pointwise,
+        levels=chosen.work.levels,
         memory=int(halo * problem.layout.step * problem.extended.itemsize + chosen.work.scratch),
         weight_engines=chosen.weights.engines,
         companion=chosen.weights.companion,

@@ -275,6 +275,12 @@ class Problem:
             return whole_taps(self.forms[0].steps[0][0].taps) if self.as_c else None
         return whole_taps(self.forms[0].steps[0][0].taps, self.range_of_samples, self.number == np.float32)
 
+    @lazy
+    def fixed_point(self) -> bool:
+        """Whether taps may be rounded to 16 bits, since all samples and results are bytes."""
+        bytes_ = self.dtype == self.result == self.extended == np.uint8
+        return bytes_ and self.accuracy == "norm" and not (self.as_c or self.weighted)
+
     @property
     def range_of_samples(self) -> Range:
         """The largest magnitude of samples that are integers, and the constant beyond the border."""
@@ -312,6 +318,7 @@ class Problem:
                     streamed=self.streamed and place == last and not to_scratch,
                     division=division if place == last else None,
                     truncated=self.as_c and place == last,
+                    fixed_point=self.fixed_point,
                 )
                 for factor in step
             ]

@@ -12,6 +12,8 @@ import numpy as np
 
 from faltung.engines.base import Block, BlockFunction, Call, Job, Weighing, WeighingFunction, Work
 from faltung.engines.direct.correlation import PARAMETERS, Correlation, emit
+from faltung.engines.integers.fixed_point import dense_taps
+from faltung.engines.integers.integer_block import IntegerBlock, integer_tile, integer_work
 from faltung.engines.overflow import Widened, can_overflow
 from faltung.engines.registers import Footprint
 from faltung.engines.repair import Repaired
@@ -54,6 +56,8 @@ class Direct:
 
     def tile(self, job: Job) -> tuple[int, ...]:
         """Return wide tiles: their rows are used again while they are in the cache, and a signal is a single row."""
+        if dense_taps(job):
+            return integer_tile(job)
         room = TILE // job.step
         shape: list[int] = []
         for extent in reversed(job.extents):
@@ -68,6 +72,9 @@ class Direct:
 
     def work(self, job: Job) -> Work:
         """Count one multiply-add for each tap that is visited, and one pass through source and target."""
+        numbers = dense_taps(job)
+        if numbers:
+            return integer_work(job, numbers)
         outputs = float(math.prod(job.extents) * job.step)
         taps = float(np.count_nonzero(job.taps))
         scattered = taps < DENSE * job.taps.size and taps > WRITTEN_OUT
@@ -84,6 +91,9 @@ class Direct:
 
     def prepare(self, job: Job) -> BlockFunction:
         """Compile for the pattern of non-zero taps."""
+        numbers = dense_taps(job)
+        if numbers:
+            return IntegerBlock(job, numbers)
         target = host()
         arrangement = arrange(job, target)
         block = _Panels(arrangement, job, target)

@@ -11,6 +11,8 @@ import math
 import numpy as np
 
 from faltung.engines.base import BlockFunction, Engine, Job, Line, Work
+from faltung.engines.integers.fixed_point import taps_of_passes
+from faltung.engines.integers.integer_block import IntegerBlock, integer_tile, integer_work
 from faltung.engines.passes.axes import passes_along_axes
 from faltung.engines.passes.block_sizes import calls_besides, folded, halo, narrowed, outer_axes, strip_rows, strips
 from faltung.engines.passes.windows import NARROW, WIDE, additions
@@ -44,6 +46,9 @@ class Running:
 
     def tile(self, job: Job) -> tuple[int, ...]:
         """Return tall tiles if sums go down the columns."""
+        numbers = taps_of_passes(job)
+        if numbers and numbers.short:
+            return integer_tile(job)
         if job.terms[0][-2].window <= NARROW:
             return strips(job, 8 * strip_rows(job.taps.dtype), BETWEEN / strip_rows(job.taps.dtype))
         rows = min(max(ROWS, 2 * job.taps.shape[-2]), job.extents[-2])
@@ -55,6 +60,9 @@ class Running:
 
     def work(self, job: Job) -> Work:
         """Count sums of windows, and a multiply-add for each tap along the other axes."""
+        numbers = taps_of_passes(job)
+        if numbers and numbers.short:
+            return integer_work(job, numbers)
         outputs = float(math.prod(job.extents) * job.step)
         tile = self.tile(job)
         widened, heightened = halo(job, tile), 1 + (job.taps.shape[-2] - 1) / max(tile[-2], 1)
@@ -74,6 +82,9 @@ class Running:
 
     def prepare(self, job: Job) -> BlockFunction:
         """Compile the passes."""
+        numbers = taps_of_passes(job)
+        if numbers and numbers.short:
+            return IntegerBlock(job, numbers)
         return passes_along_axes(job, self._exact_engine, windows=True)
 
 

@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from faltung.engines.base import BlockFunction, Engine, Job, Work
+from faltung.engines.integers.fixed_point import taps_of_passes
+from faltung.engines.integers.integer_block import IntegerBlock, integer_tile, integer_work
 from faltung.engines.passes.axes import passes_along_axes
 from faltung.engines.passes.block_sizes import calls_besides, folded, halo, narrowed, outer_axes, strip_rows, strips
 from faltung.engines.passes.factors import amplification
@@ -54,6 +56,8 @@ class Separable:
 
     def tile(self, job: Job) -> tuple[int, ...]:
         """Return wide tiles: columns beside a tile are filtered twice."""
+        if taps_of_passes(job):
+            return integer_tile(job)
         rows = 8 * strip_rows(job.taps.dtype)
         return strips(job, rows, BETWEEN // (len(job.terms) * strip_rows(job.taps.dtype)))
 
@@ -63,6 +67,9 @@ class Separable:
 
     def work(self, job: Job) -> Work:
         """Count a multiply-add for each tap of each factor, over the halo of a tile too."""
+        numbers = taps_of_passes(job)
+        if numbers:
+            return integer_work(job, numbers)
         outputs = float(math.prod(job.extents) * job.step)
         tile = self.tile(job)
         widened = halo(job, tile)
@@ -86,6 +93,9 @@ class Separable:
 
     def prepare(self, job: Job) -> BlockFunction:
         """Compile the passes; the exact engine repairs blocks in which zero taps were multiplied by infinities."""
+        numbers = taps_of_passes(job)
+        if numbers:
+            return IntegerBlock(job, numbers)
         return passes_along_axes(job, self._exact_engine, windows=False)
 
 

@@ -1,0 +1,1 @@
+"""Sums of bytes in whole numbers."""
