@@ -14,6 +14,7 @@ from torch.nn.utils import parametrize
 from faltung.errors import ArgumentError, ArgumentTypeError
 from faltung.layers.conv import Conv1d, Conv2d, Conv3d
 from faltung.layers.measuring import asked_of, measure
+from faltung.layers.model_race import settle
 from faltung.layers.rehearsal import rehearse
 from faltung.layers.shared import PlannedLayer
 from faltung.layers.transposed import ConvTranspose1d, ConvTranspose2d, ConvTranspose3d
@@ -109,7 +110,8 @@ def convert(model: _Model, to: str = "faltung", *, example: Any = None) -> _Mode
         An input of the model: a tuple of all arguments, a dict of arguments by name, or the only argument. The model
         is run on it once, and the parts of each layer are timed in every way that may be the fastest, in the memory
         format that it has there, and for contiguous tensors in that with channels last too. A layer is computed in
-        another way than torch's only if that took at least 3 % less time. Gradients are timed where they are asked
+        another way than torch's only if that took at least 3 % less time. Then the whole model is timed beside itself with
+        torch's layers only: if it is slower, layers that gain least get ``method="torch"``, until it is not. Gradients are timed where they are asked
         for: so call this under `torch.no_grad` for a model that is not trained. Times are kept on disk for the same
         machine and number of threads, so that later processes run the model, and measure nothing.
 
@@ -150,6 +152,9 @@ def convert(model: _Model, to: str = "faltung", *, example: Any = None) -> _Mode
         _tell(conversion_of(model))
         if calls:
             _log.info("measured %d layers, of %d calls", measure(calls), len(calls))
+            left = settle(model, example, calls)
+            if left:
+                _log.info("left %d layers to torch, with which the whole model was faster", left)
         return model
     if example is not None:
         raise ArgumentError("example", "None for to='torch'", f"a {type(example).__name__}", "Omit it.")

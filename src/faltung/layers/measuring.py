@@ -16,10 +16,10 @@ from faltung.layers.shared import PlannedLayer
 from faltung.layers.transposed import ConvTransposed
 from faltung.planning.layer import Layer
 from faltung.tensors.layer_race import noise, seconds_in_turn, seconds_of_ways
-from faltung.tensors.layer_wisdom import LayerTimes, learn, recall
+from faltung.tensors.layer_wisdom import LayerTimes, learn, recall, times_of
 from faltung.tensors.memory_order import lie_channels_last
 
-__all__ = ["asked_of", "measure"]
+__all__ = ["asked_of", "gain_of", "measure"]
 
 
 def asked_of(layer: _ConvNd, x: torch.Tensor) -> LayerCall:
@@ -46,6 +46,20 @@ def measure(calls: list[LayerCall]) -> int:
     planned = [call for call in calls if isinstance(call.layer, PlannedLayer) and call.layer.method == "auto"]
     with_numbers = [call for call in planned if call.device.type != "meta"]
     return sum(_measure(each) for call in dict.fromkeys(with_numbers) for each in _formats(call))
+
+
+def gain_of(call: LayerCall) -> float:
+    """Return the seconds that a call takes less than that of torch's layer, as it was measured; 0 if torch does it."""
+    if not isinstance(call.layer, PlannedLayer) or call.layer.method != "auto" or call.device.type == "meta":
+        return 0.0
+    how = (call.dtype, call.device, _are_last(call))
+    plan, _ = call.layer._planned(call.shape, *how)  # type: ignore[operator]
+    parts = _wanted(call)[-1]
+    times = None if plan is None else times_of(plan.problem, *how)
+    if times is None or times.left_to_torch(parts) is not False:
+        return 0.0
+    ours, torchs = times.calls[" ".join(parts)]
+    return torchs - ours
 
 
 def _formats(call: LayerCall) -> Iterator[LayerCall]:

@@ -19,7 +19,7 @@ from torch.utils._pytree import tree_map_only
 
 from faltung.errors import ArgumentError
 
-__all__ = ["LayerCall", "rehearse"]
+__all__ = ["LayerCall", "arguments_of", "preserved", "rehearse"]
 
 #: Dictionaries of a module that a call may change.
 _PARTS = ("_parameters", "_buffers", "_modules")
@@ -75,9 +75,7 @@ def rehearse(
     ArgumentError
         The model fails.
     """
-    given = tree_map_only(torch.Tensor, _copy, example)
-    arguments = given if isinstance(given, tuple) else () if isinstance(given, dict) else (given,)
-    named = given if isinstance(given, dict) else {}
+    arguments, named = arguments_of(example)
     found: list[LayerCall] = []
 
     def hook(layer: nn.Module, inputs: tuple[Any, ...], kept: dict[str, Any]) -> None:
@@ -88,9 +86,7 @@ def rehearse(
             found.append(asked_of(layer, x))  # type: ignore[arg-type]
 
     with ExitStack() as stack:
-        stack.enter_context(_unchanged(model))
-        stack.enter_context(_same_random_numbers())
-        stack.enter_context(_uncompiled())
+        stack.enter_context(preserved(model))
         for layer in model.modules():
             if isinstance(layer, _ConvNd):
                 stack.callback(layer.register_forward_pre_hook(hook, with_kwargs=True).remove)
@@ -104,8 +100,23 @@ def rehearse(
     return found
 
 
+def arguments_of(example: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """Return copies of the arguments that an example is, in order and by name; the model may overwrite them."""
+    given = tree_map_only(torch.Tensor, _copy, example)
+    if isinstance(given, dict):
+        return (), given
+    return given if isinstance(given, tuple) else (given,), {}
+
+
+@contextmanager
+def preserved(model: nn.Module) -> Iterator[None]:
+    """Let a model be run as it is, and leave it, and generators of random numbers, as they were."""
+    with _unchanged(model), _same_random_numbers(), _uncompiled():
+        yield
+
+
 def _copy(x: torch.Tensor) -> torch.Tensor:
-    """Return a copy, which the model may overwrite."""
+    """Return a copy of a tensor."""
     return x.detach().clone().requires_grad_(x.requires_grad)
 
 
