@@ -177,7 +177,7 @@ def test_no_thread_works_when_a_call_is_over():
 
 
 def test_no_call_waits_for_a_thread_that_has_not_started(monkeypatch):
-    monkeypatch.setattr(threads, "_pool", None)  # the next one has a single thread, which is kept busy
+    monkeypatch.setattr(threads, "_crew", threads._Crew())  # it has a single helper, which is kept busy
     together, release, done = threading.Barrier(3), threading.Event(), []
 
     def hold(_):
