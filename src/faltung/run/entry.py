@@ -9,6 +9,7 @@ import numpy as np
 from faltung.engines.calls.joined import Joined
 from faltung.errors import ArgumentError, ArgumentTypeError
 from faltung.ground.arrays import as_array, carried, is_masked_array
+from faltung.ground.result_memory import empty
 from faltung.ground.threads import worker_count
 from faltung.planning.bank_plan import BankPlan
 from faltung.planning.channel_plan import ChannelPlan
@@ -51,7 +52,7 @@ def execute(
     everything = mask is None and weights is None and problem.missing is NOTHING_MISSING
     valid = None if everything else valid_samples(plan, mask, weights)
     shape = plan.result_shape
-    result = np.empty(shape, problem.result) if out is None else _check_out(out, shape, problem.result)
+    result = empty(shape, problem.result) if out is None else _check_out(out, shape, problem.result)
     count = None if workers is None else worker_count(workers)
     if not result.size:
         return result

@@ -26,7 +26,7 @@ __all__ = ["OneCall"]
 #: Predicted seconds on one core up to which the work is done before a thread that is awake can help.
 _ALONE_AWAKE = 1e-4
 #: Predicted seconds on one core from which a thread is woken, however often it waited in vain.
-_LONG = 1e-3
+_LONG = 4e-4
 #: Most tiles that are listed.
 _MOST_TILES = 1024
 

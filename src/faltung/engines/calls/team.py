@@ -272,7 +272,9 @@ exit:
   ret i32 %result
 }
 
-define i32 @lead(ptr %board, ptr %scratch, ptr %rows, i64 %count, ptr %source, ptr %target, ptr %returned, i64 %patience) nounwind {
+define i32 @lead(
+  ptr %board, ptr %scratch, ptr %rows, i64 %count, ptr %source, ptr %target, ptr %returned, i64 %patience
+) nounwind {
 entry:
   %undone_at = getelementptr i64, ptr %board, i64 1
   %status_at = getelementptr i64, ptr %board, i64 2

@@ -174,7 +174,7 @@ class _PassWriter:
         """Emit the first pass of every term over one strip."""
         f, passes = self.f, self.passes
         if isinstance(passes.down, int):
-            self.columns(source, "%between", self.window_down, passes.down if passes.streamed else 0)
+            self.columns(source, "%between", self.window_down)
             return
         first_tap = 0
         for term, footprint in enumerate(passes.down):
@@ -183,29 +183,21 @@ class _PassWriter:
             offsets = f.at("%starts", 8 * term)
             registers = Registers(f, footprint, self.lanes, 1, self.lanes, taps, offsets, "%source_stride")
 
-            self.columns(source, place, registers.sums, 0 if term or not passes.streamed else footprint.rows)
+            self.columns(source, place, registers.sums)
             first_tap += footprint.coefficients
 
-    def columns(self, source: Value, place: Value, sums: Callable[[Value], list[Value]], rows: int = 0) -> None:
-        """Emit one pass over a strip, one column of lanes after the other; `rows` are those of the taps, or 0."""
+    def columns(self, source: Value, place: Value, sums: Callable[[Value], list[Value]]) -> None:
+        """Emit one pass over a strip, one column of lanes after the other."""
         f, passes = self.f, self.passes
         last = f.subtract("%extended_width", self.lanes)
 
         def one_column(column: Value, _: list[Value]) -> list[Value]:
             column = self.between_ends(column, last)
-            start = f.at(source, f.multiply(column, passes.source.bytes))
-            if rows:
-                self.fetch_below(start, rows)
-            totals = sums(start)
+            totals = sums(f.at(source, f.multiply(column, passes.source.bytes)))
             self.put(totals, f.at(place, f.multiply(column, self.position)), self.position)
             return []
 
         f.loop(self.first_column(source, passes.source), "%extended_width", self.lanes, one_column)
-
-    def fetch_below(self, start: Value, rows: int) -> None:
-        """Emit hints for what the strip below reads and this one does not, at the same columns."""
-        for row in range(rows - 1 + self.lanes, rows - 1 + 2 * self.lanes):
-            self.f.prefetch(self.f.at(start, self.f.multiply("%source_stride", row)))
 
     def window_down(self, source: Value) -> list[Value]:
         """Emit sums over a narrow window, of samples scaled so that no sum overflows."""
