@@ -19,7 +19,7 @@ from typing import Any, Generic, TypeVar
 
 from faltung.ground.checks import integer
 
-__all__ = ["Task", "chosen_count", "core_count", "share", "start", "worker_count", "workers"]
+__all__ = ["Duty", "chosen_count", "core_count", "share", "start", "worker_count", "workers"]
 
 _Item = TypeVar("_Item")
 
@@ -168,7 +168,7 @@ def share(work: Callable[[_Item], None], items: Iterable[_Item], count: int) -> 
             errors.clear()  # an error refers to this frame: a cycle would keep the arrays in memory
 
 
-class Task:
+class Duty:
     """What a helper is to do, and whether it has done it."""
 
     def __init__(self, work: Callable[[], None]) -> None:
@@ -192,14 +192,14 @@ class Task:
 class _Helper:
     """A thread that sleeps until it is given a task, and then again."""
 
-    def __init__(self, crew: _Crew, task: Task) -> None:
+    def __init__(self, crew: _Crew, task: Duty) -> None:
         self._crew, self._task = crew, task
         self.wake = threading.Lock()  # held while the thread has to sleep
         self.wake.acquire()
         self.thread = threading.Thread(target=self._live, name="faltung", daemon=True)
         self.thread.start()
 
-    def give(self, task: Task) -> None:
+    def give(self, task: Duty) -> None:
         """Let the thread do a task; it must be asleep."""
         self._task = task
         self.wake.release()
@@ -225,16 +225,16 @@ class _Crew:
         self._most = 0
         self._helpers: list[_Helper] = []
         self._asleep: list[_Helper] = []
-        self._waiting: deque[Task] = deque()
+        self._waiting: deque[Duty] = deque()
         self.ended = False
 
-    def start(self, work: Callable[[], None], count: int) -> list[Task]:
+    def start(self, work: Callable[[], None], count: int) -> list[Duty]:
         """Give the work to `count` helpers; if all of them are busy, it waits until one is free."""
         with self._lock:
             self._most = max(self._most, count)
-        return [task for _ in range(count) if (task := self._started(Task(work))) is not None]
+        return [task for _ in range(count) if (task := self._started(Duty(work))) is not None]
 
-    def _started(self, task: Task) -> Task | None:
+    def _started(self, task: Duty) -> Duty | None:
         with self._lock:
             if self.ended:
                 return None
@@ -246,7 +246,7 @@ class _Crew:
                 self._waiting.append(task)
         return task
 
-    def next_for(self, helper: _Helper) -> Task | None:
+    def next_for(self, helper: _Helper) -> Duty | None:
         """Return the next task for a helper that is free; None, if there is none and it may sleep."""
         with self._lock:
             if self._waiting:
@@ -268,7 +268,7 @@ class _Crew:
 _crew = _Crew()
 
 
-def start(work: Callable[[], None], count: int) -> list[Task]:
+def start(work: Callable[[], None], count: int) -> list[Duty]:
     """Let `count` helpers do `work`; none does when the interpreter is ending."""
     try:
         return _crew.start(work, count) if count > 0 else []

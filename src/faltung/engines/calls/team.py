@@ -19,7 +19,7 @@ import numpy as np
 
 from faltung.engines.calls.joined import Joined
 from faltung.ground import scratch
-from faltung.ground.threads import Task, start
+from faltung.ground.threads import Duty, start
 from faltung.jit.compile import address, compile_function
 from faltung.jit.target import Target, host
 
@@ -92,7 +92,7 @@ class Team:
         self._helpers = helpers
         self._board = np.zeros(8, np.int64)
         self._busy = threading.Lock()
-        self._awake: list[Task] = []
+        self._awake: list[Duty] = []
         self._passes = self._passed = 0
         self._lead, self._wait, self._serve = _functions(host())
 
