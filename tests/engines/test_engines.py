@@ -202,7 +202,7 @@ SMALL = ["noise", "gaussian", "wide box", "rank 2", "sobel", "binomial"]
 
 
 def single(plan):
-    return plan.runner.small.single
+    return plan.runner.one_call.single
 
 
 @pytest.mark.parametrize("name", SMALL)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import subprocess
 import sys
 import threading
 import time
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -177,7 +179,7 @@ def test_no_thread_works_when_a_call_is_over():
 
 
 def test_no_call_waits_for_a_thread_that_has_not_started(monkeypatch):
-    monkeypatch.setattr(threads, "_pool", None)  # the next one has a single thread, which is kept busy
+    monkeypatch.setattr(threads, "_crew", threads._Crew())  # it has a single helper, which is kept busy
     together, release, done = threading.Barrier(3), threading.Event(), []
 
     def hold(_):
@@ -192,6 +194,57 @@ def test_no_call_waits_for_a_thread_that_has_not_started(monkeypatch):
         release.set()
         first.result()
     assert done == [0, 1, 2]
+
+
+def test_helpers_are_as_many_as_the_call_that_wanted_most_and_are_used_again():
+    crew, release, threads_seen = threads._Crew(), threading.Event(), []
+
+    def hold():
+        threads_seen.append(threading.get_ident())
+        release.wait(10)
+
+    tasks = [task for count in (2, 3, 1) for task in crew.start(hold, count)]
+    release.set()
+    wait_until(lambda: all(task.done() for task in tasks))
+    assert len(threads_seen) == 6
+    assert len({*threads_seen}) == 3
+    wait_until(lambda: len(crew._asleep) == 3)
+    again = crew.start(hold, 1)
+    wait_until(again[0].done)
+    assert threads_seen[-1] in threads_seen[:-1]
+    crew.end()
+    assert not any(helper.thread.is_alive() for helper in crew._helpers)
+    assert crew.start(hold, 2) == []
+
+
+def test_a_helper_outlives_an_error_and_keeps_nothing():
+    class Held:
+        pass
+
+    crew, held = threads._Crew(), Held()
+    gone = weakref.ref(held)
+
+    def fail(held=held):
+        raise SystemExit
+
+    tasks = crew.start(fail, 1)
+    del fail, held
+    wait_until(tasks[0].done)
+    wait_until(lambda: len(crew._asleep) == 1)
+    gc.collect()
+    assert gone() is None
+    done = threading.Event()
+    crew.start(done.set, 1)
+    assert done.wait(10)
+    assert len(crew._helpers) == 1
+    crew.end()
+
+
+def wait_until(condition):
+    stop = time.monotonic() + 20
+    while not condition():
+        assert time.monotonic() < stop
+        time.sleep(0.001)
 
 
 # ---- a team ------------------------------------------------------------------------------------------------
@@ -276,6 +329,82 @@ def test_what_any_call_returned_is_known(helpers):
     assert counted[0] == 50 * 8
 
 
+@pytest.mark.parametrize("helpers", [0, 2])
+def test_the_calls_that_returned_something_are_known_by_number(helpers):
+    team, counted = Team(helpers), np.zeros(1, np.int64)
+    parts = [Part(COUNT, "count", number) for number in (0, 7, 0, 0, 1, 0)]
+    for _ in range(50):
+        assert team(Calls(parts, [0] * 6, long=True), 0, counted.ctypes.data) == [1, 4]
+        assert not team(Calls(parts[2:4], [0] * 2, long=True), 0, counted.ctypes.data)
+
+
+def test_every_call_has_samples_and_outputs_of_its_own():
+    team, begun, counted = Team(1), np.zeros(6, np.int64), np.zeros(6, np.int64)
+    read, written = Part(MEET, "meet", 1), Part(COUNT, "count")
+    parts, targets, sources = [read, written] * 3, [0, 40, 0, 8, 0, 16], [8, 0, 24, 0, 0, 0]
+    assert not team(Calls(parts, targets, sources), begun.ctypes.data, counted.ctypes.data)
+    assert begun.tolist() == [1, 1, 0, 1, 0, 0]
+    assert counted.tolist() == [0, 1, 1, 0, 0, 1]
+
+
+def test_a_busy_team_does_not_begin_long_calls():
+    team, counted = Team(1), np.zeros(1, np.int64)
+    with team._busy:
+        assert team(Calls([Part(COUNT, "count")], [0], long=True), 0, counted.ctypes.data) is None
+        assert counted[0] == 0
+        assert team(Calls([Part(COUNT, "count")], [0]), 0, counted.ctypes.data) == ()
+    assert counted[0] == 1
+
+
+def test_a_helper_is_woken_for_long_calls_however_often_it_waited_in_vain(monkeypatch):
+    woken = []
+    monkeypatch.setattr(team_module, "start", lambda work, count: woken.append(count) or [])
+    team, counted = Team(1), np.zeros(1, np.int64)
+    for _ in range(7):
+        team._help()
+    team(Calls([Part(COUNT, "count")], [0]), 0, counted.ctypes.data)
+    assert not woken
+    for _ in range(3):
+        team(Calls([Part(COUNT, "count")], [0], long=True), 0, counted.ctypes.data)
+    assert woken == [1, 1, 1]
+
+
+@pytest.mark.parametrize("interrupted", [False, True])
+def test_a_caller_whose_helper_is_kept_from_work_sleeps(monkeypatch, interrupted):
+    naps = []
+
+    def nap(seconds):
+        naps.append(seconds)
+        if interrupted and len(naps) == 2:
+            raise KeyboardInterrupt
+
+    team = Team(1)
+    returned = iter([-1, -1, -1, 1])
+    monkeypatch.setattr(team_module.time, "sleep", nap)
+    monkeypatch.setattr(team, "_lead", lambda *_: -1)
+    monkeypatch.setattr(team, "_wait", lambda *_: next(returned))
+    calls = Calls([Part(COUNT, "count")], [0])
+    if interrupted:
+        with pytest.raises(KeyboardInterrupt):
+            team(calls, 0, 0)
+    else:
+        team(calls, 0, 0)
+    assert next(returned, None) is None  # not before all calls were done
+
+
+def test_a_helper_that_left_too_early_comes_back(monkeypatch):
+    team, served = Team(1), []
+
+    def serve(*_):
+        served.append(int(team._board[0]))
+        team._board[0] = (1 << 32) + 3 if len(served) == 1 else 1 << 32  # three calls come just after the first look
+        return len(served) - 1
+
+    monkeypatch.setattr(team, "_serve", serve)
+    team._help()
+    assert len(served) == 2
+
+
 def test_whoever_finds_a_team_busy_works_alone():
     team, rounds, callers = Team(1), 500, 4
     calls = Calls([Part(COUNT, "count")] * 5, [8 * k for k in range(5)])
@@ -310,7 +439,7 @@ def test_helpers_that_look_out_in_vain_are_woken_less_often(monkeypatch):
 def test_a_team_changes_no_bit(dtype):
     x = (200 * rng.random((400, 500))).astype(dtype)
     kernel = fa.gaussian(1.3)
-    assert fa.plan(x, kernel).runner.small.calls is not None
+    assert fa.plan(x, kernel).runner.one_call.calls is not None
     expected = fa.convolve(x, kernel, workers=1)
     truth = ndimage.convolve(x.astype("f8"), kernel.taps)
     assert_allclose(expected, truth, rtol=1e-5 if expected.dtype == "f4" else 1e-12)
@@ -323,7 +452,7 @@ def test_a_team_leaves_what_is_not_finite_to_be_repaired():
     x = rng.standard_normal((400, 500)).astype("f4")
     x[7, 9], x[300, 499], x[222, 222] = np.nan, np.inf, -np.inf
     kernel = fa.sobel(0) * fa.gaussian(1.0)
-    assert fa.plan(x, kernel, method="separable").runner.small.calls is not None
+    assert fa.plan(x, kernel, method="separable").runner.one_call.calls is not None
     expected = fa.convolve(x, kernel, method="direct")
     found = fa.convolve(x, kernel, method="separable", workers=2)
     assert_array_equal(np.isnan(found), np.isnan(expected))

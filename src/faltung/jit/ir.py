@@ -79,6 +79,11 @@ class Function:
         values = ", ".join(f"{kind} {value}" for kind, value in arguments)
         return self.value(f"call {type_} @{intrinsic}({values})")
 
+    def prefetch(self, place: Value) -> None:
+        """Emit a hint that a cache line will be read soon; any address will do, also one outside the array."""
+        self.declarations.setdefault("llvm.prefetch.p0", "declare void @llvm.prefetch.p0(ptr, i32, i32, i32)")
+        self.do(f"call void @llvm.prefetch.p0(ptr {place}, i32 0, i32 2, i32 1)")  # a read, into the second level
+
     # ---- integers and addresses
 
     def add(self, a: Value, b: Value | int) -> Value:

@@ -9,6 +9,7 @@ import numpy as np
 from faltung.engines.calls.array_call import ArrayCall
 from faltung.errors import ArgumentError, ArgumentTypeError
 from faltung.ground.arrays import as_array, carried, is_masked_array
+from faltung.ground.result_memory import empty
 from faltung.ground.scratch import take
 from faltung.ground.threads import worker_count
 from faltung.planning.bank_plan import BankPlan
@@ -62,7 +63,7 @@ def _checked(plan: Planned, x: Any, out: Any, workers: int | None, mask: Any, we
     everything = mask is None and weights is None and problem.missing is NOTHING_MISSING
     valid = None if everything else valid_samples(plan, mask, weights)
     shape = plan.result_shape
-    result = np.empty(shape, problem.result) if out is None else _check_out(out, shape, problem.result)
+    result = empty(shape, problem.result) if out is None else _check_out(out, shape, problem.result)
     count = None if workers is None else worker_count(workers)
     if not result.size:
         return result

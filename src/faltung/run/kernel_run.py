@@ -19,9 +19,9 @@ from faltung.planning.planner import Plan
 from faltung.run.filling import Fill, Plain, WeighedAlong, WeighedApart
 from faltung.run.gathering import Strides, address_of, source_gatherer, strides_of
 from faltung.run.missing import Mask, Missing
+from faltung.run.one_call import OneCall
 from faltung.run.output import Output
 from faltung.run.prepared import Prepared
-from faltung.run.small import Small
 from faltung.run.source import Source
 from faltung.run.tiling import Tile, Tiles, tile_in_time, tiles_across, tiles_beside
 from faltung.run.wide_range import mend
@@ -54,12 +54,12 @@ class KernelRunner:
         #: Tiles for arrays that the engine can read as they are stored.
         self._tiles = tiles_beside(plan)
         self.prepared = Prepared(plan)
-        self.small = Small(plan, self.prepared, self._gather, self._tiles)
+        self.one_call = OneCall(plan, self.prepared, self._gather, self._tiles)
 
     @lazy
     def ready(self) -> ArrayCall | None:
         """The call for arrays that it checks itself, if they are small."""
-        return self.small.ready
+        return self.one_call.ready
 
     @lazy
     def _missing(self) -> Missing:
@@ -72,12 +72,15 @@ class KernelRunner:
 
     def run(self, x: NDArray[Any], out: NDArray[Any], workers: int | None, valid: NDArray[Any] | None) -> None:
         """Fill `out`, tile by tile; `valid` is False where a sample is missing."""
-        if x.flags.c_contiguous and out.flags.c_contiguous and self.small.fill(x, out, workers):
-            return
+        tiles: Tiles | list[Tile] = self._tiles
+        if x.flags.c_contiguous and out.flags.c_contiguous:
+            tiles = self.one_call.fill(x, out, workers)
+            if not tiles:
+                return
         room = self._missing.room if self._problem.weighted else 0.0
         source = Source(self._problem, x, self._strides_of(x), self._gather, room)
         target = Output(self._problem, out, self._strides_of(out))
-        tiles = self._tiles if source.readable else self._gathered_tiles
+        tiles = tiles if source.readable else self._gathered_tiles
         # The code is compiled here: later, every thread would begin by compiling it.
         fill: Fill = self._read if source.readable else self._gathered
         if self._problem.weighted:

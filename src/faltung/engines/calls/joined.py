@@ -1,15 +1,18 @@
-"""One call of machine code for two: a block is gathered, and then filtered.
+"""One call of machine code for one or two: a block is filtered, where it is or once it has been gathered.
 
 On a small image a call from Python costs more than the arithmetic. If a problem is a single tile, only the addresses
 of the arrays change from call to call, so everything else is written into a table once::
 
     table     gather | its arguments ... | filter | its arguments ...
     scratch   [ gathered block | scratch of the filter ]
+
+A block that is filtered where it is has neither `gather` in its table nor a gathered block in its scratch.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,7 +24,7 @@ from faltung.jit.compile import address, compile_function, compiled_once, ctypes
 from faltung.jit.ir import Function, Value, module
 from faltung.jit.target import Target, host
 
-__all__ = ["Joined"]
+__all__ = ["Gathered", "Joined"]
 
 _PARAMETERS = {
     "source": "ptr",
@@ -31,12 +34,13 @@ _PARAMETERS = {
 }
 
 
-class Joined:
-    """Gathers a block and fills another from it; returns what the second function returns.
+@dataclass(frozen=True)
+class Gathered:
+    """How a block is gathered.
 
     Parameters
     ----------
-    gather : callable
+    code : callable
         The compiled function that gathers.
     arguments : tuple of int
         Its arguments after source and target.
@@ -44,25 +48,38 @@ class Joined:
         Bytes of the gathered block.
     keep : object
         Owns the memory whose addresses are among the arguments.
-    block : Call
-        The call that fills the other block.
     """
 
-    def __init__(
-        self, gather: Callable[..., int], arguments: tuple[int, ...], size: int, keep: object, block: Call
-    ) -> None:
+    code: Callable[..., int]
+    arguments: tuple[int, ...]
+    size: int
+    keep: object
+
+
+class Joined:
+    """Fills a block from another one, which may have to be gathered first; returns what the filter returns.
+
+    Parameters
+    ----------
+    block : Call
+        The call that fills the block.
+    gathered : Gathered, optional
+        How the block that it reads is gathered.
+    """
+
+    def __init__(self, block: Call, gathered: Gathered | None = None) -> None:
         # Scratch begins with the gathered block; the scratch of the other call follows, on cache lines of its own.
-        places, self._size = {}, size
+        places, self._size = {}, gathered.size if gathered else 0
         for name, bytes_ in block.scratch.items():
             places[name] = -(-self._size // 64) * 64
             self._size = places[name] + bytes_
         others = [name for name in block.parameters if name not in ("source", "target")]
-        table = [address(gather), *arguments, address(block.code)]
-        table += [places[name] if name in places else block.values[name] for name in others]
+        table = [address(gathered.code), *gathered.arguments] if gathered else []
+        table += [address(block.code), *[places[name] if name in places else block.values[name] for name in others]]
         self._table = np.array(table, np.int64)
         self._place = self._table.ctypes.data
-        self._code = _compile(tuple(block.parameters.items()), tuple(block.scratch), host())
-        self._keep = gather, keep, block
+        self._code = _compile(tuple(block.parameters.items()), tuple(block.scratch), gathered is not None, host())
+        self._keep = gathered, block
         #: Whether the target is final after the call, so that source and target may share memory.
         self.final = block.final
 
@@ -75,7 +92,9 @@ class Joined:
 
 
 @compiled_once
-def _compile(parameters: tuple[tuple[str, str], ...], in_scratch: tuple[str, ...], target: Target) -> Any:
+def _compile(
+    parameters: tuple[tuple[str, str], ...], in_scratch: tuple[str, ...], gathered: bool, target: Target
+) -> Any:
     f = Function("joined", _PARAMETERS)
     entries = iter(range(1000))
 
@@ -96,7 +115,8 @@ def _compile(parameters: tuple[tuple[str, str], ...], in_scratch: tuple[str, ...
             arguments.append(f"{kind.split()[0]} {value}")
         return f.value(f"call i32 {function}({', '.join(arguments)})")
 
-    call(GATHER, {"source": "%source", "target": "%scratch"})
-    status = call(dict(parameters), {"source": "%scratch", "target": "%target"})
+    if gathered:
+        call(GATHER, {"source": "%source", "target": "%scratch"})
+    status = call(dict(parameters), {"source": "%scratch" if gathered else "%source", "target": "%target"})
     f.do(f"ret i32 {status}")
     return compile_function(module(f), "joined", ctypes_of(_PARAMETERS), target)

@@ -25,6 +25,9 @@ from faltung.jit.samples import Sample, splat, store
 
 __all__ = ["PARAMETERS", "Correlation", "emit"]
 
+#: Bytes of a cache line.
+CACHE_LINE = 64
+
 PARAMETERS = {
     "source": "ptr noalias readonly",  # the sample under the first tap of the first output
     "target": "ptr noalias",  # the first output
@@ -178,6 +181,8 @@ class _SliceWriter:
     def block(self, rows: int, vectors: int, lanes: int, source: Value, target: Value, streamed: bool) -> None:
         """Emit one register block: sum over all taps, then store."""
         f, correlation = self.f, self.correlation
+        if streamed:
+            self.fetch_below(rows, vectors * lanes, source)
         block = (rows, vectors, lanes)
         sums = Registers(f, correlation.footprint, *block, "%taps", "%panels", "%source_stride").sums(source)
         if self.guard:
@@ -189,6 +194,18 @@ class _SliceWriter:
                 place = f.at(f.at(target, f.multiply("%target_stride", row)) if row else target, offset)
                 value = sums[row * vectors + v]
                 store(f, correlation.footprint.number, value, place, correlation.target, lanes, streamed, divisor)
+
+    def fetch_below(self, rows: int, samples: int, source: Value) -> None:
+        """Emit hints for the rows that the strip below reads and this one does not.
+
+        A strip has so many rows that the processor does not foresee which lines are read next. The lines come from
+        main memory while this strip is computed.
+        """
+        f, footprint = self.f, self.correlation.footprint
+        for row in range(rows):
+            line = f.at(source, f.multiply("%source_stride", footprint.rows - 1 + rows + row))
+            for start in range(0, samples * footprint.source.bytes, CACHE_LINE):
+                f.prefetch(f.at(line, start))
 
     def divisor(self, lanes: int) -> Value:
         """Emit the number that sums are divided by, in all lanes; it follows the coefficients."""

@@ -1,0 +1,147 @@
+"""How does a plan run in one call of machine code? All tiles are in a list, from which every thread takes the next.
+
+Python has no part in it between the first tile and the last one. A small image gains most; but the tiles of a large
+one, too, would each wait for the interpreter.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from faltung.engines.base import Block, call_of
+from faltung.engines.calls.array_call import ArrayCall, PlacedCall, array_call
+from faltung.engines.calls.joined import Gathered
+from faltung.engines.calls.team import Calls, TileCall, team
+from faltung.ground.lazy import lazy
+from faltung.ground.threads import worker_count
+from faltung.planning.planner import Plan
+from faltung.run.gathering import Gatherer, Strides, address_of, contiguous_strides, offset
+from faltung.run.prepared import Prepared
+from faltung.run.tiling import LONGEST, Tile, Tiles
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+__all__ = ["OneCall"]
+
+#: Predicted seconds on one core up to which the work is done before a thread that is awake can help.
+_ALONE_AWAKE = 1e-4
+#: Predicted seconds on one core from which a thread is woken, however often it waited in vain.
+_LONG = 4e-4
+#: Most tiles that are listed.
+_MOST_TILES = 1024
+
+
+class OneCall:
+    """Fills the result by one call of machine code; array and result are contiguous.
+
+    Parameters
+    ----------
+    plan : Plan
+        The plan.
+    prepared : Prepared
+        Its block functions.
+    gather : Gatherer
+        Collects source blocks.
+    tiles : Tiles
+        All tiles of the result.
+    """
+
+    def __init__(self, plan: Plan, prepared: Prepared, gather: Gatherer, tiles: Tiles) -> None:
+        self._plan, self._prepared, self._gather, self._tiles = plan, prepared, gather, tiles
+
+    @lazy
+    def single(self) -> TileCall | None:
+        """The call for a single tile; None if there are more tiles, or if one call cannot do everything."""
+        if len(self._tiles) != 1 or not self._able:
+            return None
+        (tile,) = self._tiles
+        return None if tile.inside else self._gathered(tile)
+
+    @lazy
+    def calls(self) -> Calls | None:
+        """The calls for several tiles, if they can all be made and take no longer than an interrupt may wait."""
+        parts = self._parts
+        if not parts:
+            return None
+        calls, sources, targets = (list(column) for column in zip(*parts, strict=True))
+        return Calls(calls, targets, sources, self._plan.seconds >= _LONG)
+
+    @lazy
+    def ready(self) -> ArrayCall | None:
+        """The call that checks both arrays itself; None if threads may help, or if there is none."""
+        single, problem, seconds = self.single, self._plan.problem, self._plan.seconds
+        parts = [PlacedCall(single, 0, 0)] if single is not None else self._parts if seconds < _ALONE_AWAKE else []
+        if not parts:
+            return None
+        arrays = (problem.shape, problem.dtype), (problem.result_shape, problem.result)
+        return array_call(*arrays, parts, single is not None and single.final, seconds)
+
+    @lazy
+    def _parts(self) -> list[PlacedCall]:
+        """Every call of several, with the places that it reads and fills; none if they cannot be made, or take long."""
+        tiles, seconds = self._tiles, self._plan.seconds
+        if not 1 < len(tiles) <= _MOST_TILES or seconds > LONGEST or not self._able:
+            return []
+        inside: dict[tuple[int, ...], TileCall | None] = {}
+        layout, parts = self._plan.problem.layout, []
+        for tile in self._order:
+            if tile.inside and tile.shape not in inside:
+                inside[tile.shape] = self._in_place(tile)
+            call = inside[tile.shape] if tile.inside else self._gathered(tile)
+            if call is None or not call.fits:
+                return []
+            source = offset(tile, self._source, layout.origins) if tile.inside else 0
+            parts.append(PlacedCall(call, source, offset(tile, self._target, layout.first)))
+        return parts
+
+    @property
+    def _order(self) -> list[Tile]:
+        """All tiles; the last one is begun first: as in the loop, strips along the border come before the others."""
+        return [*self._tiles][::-1]
+
+    def fill(self, x: NDArray[Any], out: NDArray[Any], workers: int | None) -> Tiles | list[Tile]:
+        """Fill the result; return the tiles that have to be done, or done again, one by one."""
+        single, calls = self.single, self.calls
+        if single is not None:
+            return self._tiles if single(address_of(x), address_of(out)) else []
+        if calls is None:
+            return self._tiles
+        alone = workers is None and self._plan.seconds < _ALONE_AWAKE
+        helpers = 0 if alone else min(worker_count(workers), calls.count) - 1
+        wrong = team(helpers)(calls, address_of(x), address_of(out))
+        if wrong is None:
+            return self._tiles
+        if wrong:
+            order = self._order
+            return [order[number] for number in wrong]
+        return []
+
+    @lazy
+    def _able(self) -> bool:
+        """Whether blocks can be read as they are stored, and written into the result."""
+        problem = self._plan.problem
+        return problem.readable and problem.direct and not problem.weighted
+
+    @lazy
+    def _source(self) -> Strides:
+        problem = self._plan.problem
+        return contiguous_strides(problem.shape, problem.dtype, problem.layout)
+
+    @lazy
+    def _target(self) -> Strides:
+        problem = self._plan.problem
+        return contiguous_strides(problem.result_shape, problem.result, problem.layout)
+
+    def _gathered(self, tile: Tile) -> TileCall | None:
+        """Gather and filter a tile in one call."""
+        gathering = self._gather.gathering(tile, self._source)
+        block = Block(gathering.strides, self._target.outer, tile.shape)
+        call = call_of(self._prepared.from_scratch[0], block)
+        gathered = Gathered(self._gather.code, gathering.arguments, gathering.size, gathering)
+        return None if call is None else TileCall(call, gathered)
+
+    def _in_place(self, tile: Tile) -> TileCall | None:
+        """Filter a tile whose source block is a part of the array."""
+        call = call_of(self._prepared.in_place[0], Block(self._source.outer, self._target.outer, tile.shape))
+        return None if call is None else TileCall(call)
