@@ -18,7 +18,7 @@ from faltung.planning.missing_rule import one_of, planned_with
 from faltung.planning.planned import Planned
 from faltung.planning.question import ONE, Options
 from faltung.run.entry import execute
-from faltung.uncertainty import propagated
+from faltung.uncertainty import with_variance
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -373,7 +373,7 @@ def _filtered(
     options = Options(reflected, mode, cval, shape, axes, *steps, dtype, nan, mask is not None, *rest)
     valid = mask if weights is None else one_of(mask, weights)
     y = door_of(x, kernel).filter(x, kernel, options, out, valid, workers)
-    return y if variance is None else (y, propagated(x, kernel, options, y, variance, valid, workers))
+    return with_variance(y, x, kernel, options, variance, valid, workers)
 
 
 GridFunction.apply = staticmethod(_filtered)

@@ -13,11 +13,13 @@ from faltung.ground.arrays import is_masked_array, is_tensor
 from faltung.kernels import Bank, CoordinateKernel, Kernel
 from faltung.planning.question import Options, as_value
 
-__all__ = ["propagated"]
+__all__ = ["with_variance"]
 
 
-def propagated(x: Any, kernel: Any, options: Options, y: Any, variance: Any, valid: Any, workers: int | None) -> Any:
-    """Return the variances of the outputs of a filter.
+def with_variance(
+    y: Any, x: Any, kernel: Any, options: Options, variance: Any, valid: Any, workers: int | None
+) -> Any:
+    """Return the outputs of a filter, and their variances if those of the samples are given.
 
     An output is ``sum(k * x)``, so its variance is ``sum(abs(k)**2 * v)`` for independent errors of samples. Where
     some are missing, an output is ``sum((k + c * abs(k)) * w * x)`` with weights w of the samples, since each
@@ -25,13 +27,17 @@ def propagated(x: Any, kernel: Any, options: Options, y: Any, variance: Any, val
 
     Parameters
     ----------
+    y : array
+        The outputs.
     x, kernel, options, valid, workers
         The arguments of the filter.
-    y : array
-        Its result.
-    variance : array
+    variance : array, optional
         The variances of the samples.
     """
+    return y if variance is None else (y, _propagated(y, x, kernel, options, variance, valid, workers))
+
+
+def _propagated(y: Any, x: Any, kernel: Any, options: Options, variance: Any, valid: Any, workers: int | None) -> Any:
     x, variance = _checked(x, variance)
     taps = _taps(kernel, options)
     plain = options._replace(

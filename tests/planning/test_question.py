@@ -117,19 +117,19 @@ def test_the_doors_have_the_same_arguments():
         call = inspect.signature(filter_.__call__).parameters
         assert [*call.values()][2:] == [*convolve.values()][2:]
         assert [*call][:2] == ["self", "x"]
-    shared = [name for name in convolve if name not in ("x", "mask", "weights", "out", "workers")]
+    shared = [name for name in convolve if name not in ("x", "mask", "weights", "variance", "out", "workers")]
     assert [name for name in plan if name in shared] == shared
     assert all(convolve[name] == plan[name] for name in shared)
     assert {*plan} - {*convolve} == {"result_dtype", "effort"}
     # What is left of the arguments is an option, under the same name.
-    assert {*Options._fields} - {"reflected", "masked", "graded", "dtype_name"} == {*shared} - {"kernel"}
+    assert {*Options._fields} - {"reflected", "masked", "graded", "dtype_name", "statistic"} == {*shared} - {"kernel"}
     for name, default in Options._field_defaults.items():
-        assert name in ("masked", "graded", "dtype_name") or convolve[name].default == default
+        assert name in ("masked", "graded", "dtype_name", "statistic") or convolve[name].default == default
 
 
 @pytest.mark.parametrize("call", [fa.convolve, fa.correlate, fa.plan])
 @pytest.mark.parametrize(
-    "name", [name for name in Options._fields if name not in ("reflected", "masked", "graded", "dtype_name")]
+    "name", [name for name in Options._fields if name in inspect.signature(fa.convolve).parameters]
 )
 @pytest.mark.parametrize(
     "value", [{}, {1}, [[]], np.ones((2, 2)), slice(1, 2)], ids=["dict", "set", "list", "array", "slice"]

@@ -112,8 +112,9 @@ def convert(model: _Model, to: str = "faltung", *, example: Any = None) -> _Mode
         format that it has there, and for contiguous tensors in that with channels last too. A layer is computed in
         another way than torch's only if that took at least 3 % less time. Then the whole model is timed beside itself
         with torch's layers only: if it is slower, layers that gain least get ``method="torch"``, until it is not.
-        Gradients are timed where they are asked for: so call this under `torch.no_grad` for a model that is not trained. Times are kept on disk for the same
-        machine and number of threads, so that later processes run the model, and measure nothing.
+        Gradients are timed where they are asked for: so call this under `torch.no_grad` for a model that is not
+        trained. Times are kept on disk for the same machine and number of threads, so that later processes time
+        whole models only.
 
     Returns
     -------

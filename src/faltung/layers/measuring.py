@@ -49,7 +49,7 @@ def measure(calls: list[LayerCall]) -> int:
 
 
 def gain_of(call: LayerCall) -> float:
-    """Return the seconds that a call takes less than that of torch's layer, as it was measured; 0 if torch does it."""
+    """Return the seconds by which a call was measured to be faster than torch's layer; 0 if torch does it."""
     if not isinstance(call.layer, PlannedLayer) or call.layer.method != "auto" or call.device.type == "meta":
         return 0.0
     how = (call.dtype, call.device, _are_last(call))

@@ -30,7 +30,6 @@ _NAN = ("propagate", "ignore")
 #: How other libraries spell `ignore`.
 _IGNORED_ELSEWHERE = ("omit", "skip", "skipna", "drop", "mask", "interpolate", "fill", "exclude")
 _ACCURACY = ("norm", "pointwise")
-_AUTO = "auto"
 #: Largest origin: positions that far out can still be counted in 64 bits.
 _FARTHEST = 1 << 40
 #: Most samples that a kernel covers with its dilation: as many taps as a gigabyte holds.
@@ -39,6 +38,10 @@ _LARGEST_SUPPORT = 1 << 27
 _MOST_CHECKED = 1024
 #: The object that a default of 1 is. `True` and 1.0 are equal to it, and are not the same object.
 ONE = 1
+
+
+#: The arguments that are rarely given, as a key has them, if they are not.
+_COMMON = (float, "0.0", "None", "None", "propagate", False, "norm", "auto", "")
 
 
 class Options(NamedTuple):
@@ -76,18 +79,14 @@ class Options(NamedTuple):
         # recognised by identity. As texts, equal values of other types differ: 1 from True and 1.0, 0.0 from -0.0.
         reflected, mode, cval, shape, axes, channel_axis, stride, dilation, groups, dtype, nan, masked, *rest = self
         accuracy, method, graded, min_weight, keep_nan, _, dims, statistic = rest
-        more: tuple[Any, ...] = ()
+        rare: tuple[Any, ...] = ()
         if not (channel_axis is None and stride is ONE and dilation is ONE and groups is ONE):
-            more = (repr(channel_axis), repr(stride), repr(dilation), repr(groups))
+            rare = (repr(channel_axis), repr(stride), repr(dilation), repr(groups))
         if graded or keep_nan is not False or type(min_weight) is not float or min_weight:
-            more = (more, graded, repr(min_weight), repr(keep_nan))
-        if statistic:
-            more = (more, statistic)
-        cval_key, axes_key = repr(cval), repr(axes) if dims is None else (repr(axes), repr(dims))
-        named = nan is _NAN[0] and accuracy is _ACCURACY[0] and method is _AUTO
-        if named and cval_key == "0.0" and type(cval) is float and axes_key == "None" and not (masked or more):
-            return reflected, mode, shape, dtype, None  # short, so that it can be made without `Options`
-        return reflected, mode, shape, dtype, (type(cval), cval_key, axes_key, nan, masked, accuracy, method, more)
+            rare = (rare, graded, repr(min_weight), repr(keep_nan))
+        common = (type(cval), repr(cval), repr(axes), repr(dims), nan, masked, accuracy, method, statistic)
+        # A short key if all have their defaults, so that it can be made without `Options`.
+        return reflected, mode, shape, dtype, None if common == _COMMON and not rare else (common, rare)
 
 
 @dataclass(frozen=True, eq=False)

@@ -57,7 +57,7 @@ def _across(layer: Layer, source: MemoryLayout, other: MemoryLayout, number: np.
     return layer.groups > 1 and source.strides[1] == other.strides[1] == number.itemsize
 
 
-class SingleCode:
+class _SingleCode:
     """The machine code of a layer of single channels, or of the gradient of its taps, and its tables.
 
     Parameters
@@ -239,14 +239,14 @@ class SingleCode:
         return np.ascontiguousarray(in_order).reshape(layer.taps_shape)
 
 
-_codes: Bounded[tuple[Layer, MemoryLayout, MemoryLayout, np.dtype[Any], bool], SingleCode] = Bounded(
+_codes: Bounded[tuple[Layer, MemoryLayout, MemoryLayout, np.dtype[Any], bool], _SingleCode] = Bounded(
     MOST_LAYERS, MOST_BYTES
 )
 
 
-def _code(*key: Any) -> SingleCode:
+def _code(*key: Any) -> _SingleCode:
     code = _codes.get(key)
-    return code or _codes.get_or_make(key, lambda: SingleCode(*key), attrgetter("nbytes"))
+    return code or _codes.get_or_make(key, lambda: _SingleCode(*key), attrgetter("nbytes"))
 
 
 def _lanes(count: int, number: np.dtype[Any]) -> int:

@@ -79,7 +79,7 @@ class OneCall:
 
     @lazy
     def _parts(self) -> list[PlacedCall]:
-        """Every call of several, with the places that it reads and fills; none if they cannot be made, or take long."""
+        """Every call of several, with what it reads and fills; none if they cannot be made, or take long."""
         tiles, seconds = self._tiles, self._plan.seconds
         if not 1 < len(tiles) <= _MOST_TILES or seconds > LONGEST or not self._able:
             return []
