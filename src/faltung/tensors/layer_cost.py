@@ -10,10 +10,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
 from faltung.engines.channels.blocking import blocking
 from faltung.engines.channels.reduction import reduction_block
 from faltung.jit.target import host
+from faltung.planning.cost import tile_seconds
 from faltung.planning.layer import Layer
+from faltung.planning.tile_choice import tile_for
 from faltung.tensors.ways.spectral import tile_lengths
 
 __all__ = ["CPU", "Rates", "margin", "seconds"]
@@ -28,6 +32,8 @@ _PREPARED = 2.5
 _LAUNCHED = 12.0
 #: Time of transforms on a device, as a multiple of what its rates say.
 _TRANSFORMED = 1.5
+#: Calls that take as long as to compare the samples of tiles.
+_COMPARED = 4.0
 #: Numbers of an image (rows of a volume) up to which torch copies its samples for each tap, and multiplies matrices.
 _SMALL_IMAGE = 20480
 #: Bytes from which torch's allocator takes new memory for every result, and seconds a byte to fill a new page.
@@ -88,7 +94,7 @@ def seconds(
         Shapes and geometry.
     part : {'correlate', 'adjoint', 'taps'}
         Outputs, or the gradient with respect to samples or taps.
-    method : {'direct', 'triton', 'torch', 'fourier'}
+    method : {'direct', 'winograd', 'triton', 'torch', 'fourier'}
         In which way.
     rates : Rates
         Of the device.
@@ -102,7 +108,8 @@ def seconds(
         Whether the device is a CPU.
     """
     on_torch = _torch_on_cpu if cpu else _torch_on_device
-    cost = {"direct": _direct, "triton": _triton, "torch": on_torch, "fourier": _fourier}[method]
+    costs = {"direct": _direct, "winograd": _winograd, "triton": _triton, "torch": on_torch, "fourier": _fourier}
+    cost = costs[method]
     work = cost(layer, part, rates, channels_last)
     wide = 2.0 if double and cpu else 1.0  # the rates of a device are those for its dtype
     if not cpu and method == "fourier":
@@ -134,6 +141,15 @@ def _direct(layer: Layer, part: str, rates: Rates, channels_last: bool) -> float
         moved += rates.reordered * numbers * (6.0 if 4 * numbers >= _FRESH else 0.9)
     work = _direct_taps(layer) if part == "taps" else _direct_outputs(layer, part)
     return layer.multiply_adds * rates.multiply_add * work + moved
+
+
+def _winograd(layer: Layer, part: str, rates: Rates, channels_last: bool) -> float:
+    """Return the time of tiles; they are read and written in place in both orders of channels."""
+    del channels_last
+    layer = layer.adjoint if part == "adjoint" else layer
+    tile = tile_for(layer, np.dtype(np.float32))
+    compared = 0.5 * rates.number * math.prod(layer.source_shape) + rates.call * _COMPARED
+    return tile_seconds(layer, tile, rates.multiply_add, 0.8 * rates.number) + compared
 
 
 def _direct_outputs(layer: Layer, part: str) -> float:
