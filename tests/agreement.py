@@ -18,12 +18,14 @@ class Answer:
     """The result by the definition, and the scales of error bounds.
 
     `scale` is the sum of abs(tap) * abs(sample) under each output, and `largest` is the sum of all abs(tap) times the
-    largest abs(sample); both are of the finite samples.
+    largest abs(sample); both are of the finite samples. `total` is the sum of all abs(tap), if there are several
+    kernels: for each output that of its own.
     """
 
     values: NDArray[Any]
     scale: NDArray[np.float64]
-    largest: float
+    largest: float | NDArray[np.float64]
+    total: NDArray[np.float64] | None = None
 
 
 def answer(
@@ -79,9 +81,10 @@ def _own_rounding(answer: Answer, plan: fa.Plan) -> NDArray[np.floating[Any]]:
     """Rounding errors of the definition itself, and of results that are too small for their dtype."""
     taps = plan.problem.kernel.taps
     number = np.finfo(plan.problem.number)
-    tiny = float(number.tiny) * max(1.0, float(np.abs(taps).sum()))
+    total = np.abs(taps).sum() if answer.total is None else answer.total
+    tiny = float(number.tiny) * np.maximum(1.0, total)
     if plan.problem.result.kind in "fc":
-        tiny += float(np.finfo(plan.problem.result).smallest_subnormal)
+        tiny = tiny + float(np.finfo(plan.problem.result).smallest_subnormal)
     return float(np.finfo(answer.values.dtype).eps) * np.count_nonzero(taps) * answer.scale + tiny
 
 

@@ -21,7 +21,7 @@ MODES = tuple(boundary.MODES)
 REAL = ("f2", "f4", "f8", ">f4", ">f8", "u1", "i1", "u2", "i2", "u4", "i4", ">i2", "?")
 COMPLEX = ("c8", "c16", ">c8")
 RESULTS = ("f2", "f4", "f8", ">f2", ">f8", "u1", "i1", "u2", ">i2", "i4", "c8", "c16", ">c16")
-METHODS = ("auto", "auto", "direct", "separable", "running", "fourier", "passes", "apart", "basis")
+METHODS = ("auto", "auto", "direct", "separable", "running", "fourier", "passes", "apart", "basis", "winograd")
 
 
 # ---- drawing -----------------------------------------------------------------------------------------------
@@ -128,8 +128,8 @@ class Call(NamedTuple):
         if self.mode == "constant":
             largest = max(largest, abs(self.cval))
         totals = np.abs(self.bank.taps).sum(axis=tuple(range(1, self.bank.taps.ndim)))
-        weights = (totals * largest).reshape(-1, *[1] * (scale.ndim - 1))
-        return Answer(of(self.x, self.bank, self.cval), scale, np.broadcast_to(weights, scale.shape))
+        totals = np.broadcast_to(totals.reshape(-1, *[1] * (scale.ndim - 1)), scale.shape)
+        return Answer(of(self.x, self.bank, self.cval), scale, totals * largest, totals)
 
 
 def call(rng: np.random.Generator, plain: bool, real: bool = False) -> Call:
@@ -156,6 +156,46 @@ def call(rng: np.random.Generator, plain: bool, real: bool = False) -> Call:
     return Call(x, fa.Bank(taps, origin), str(drawn(rng, *MODES)), cval, shape, steps, bool(rng.random() < 0.5))
 
 
+def layer_call(rng: np.random.Generator) -> Call:
+    """Draw a layer of floats; one of two has 3 x 3 taps and no strides."""
+    problem = call(rng, plain=False, real=True)
+    if rng.random() < 0.5:
+        return problem
+    groups, ins, outs = (int(drawn(rng, 1, 1, 2)), int(rng.integers(1, 9)), int(rng.integers(1, 5)))
+    taps = rng.standard_normal((groups * outs, ins, 3, 3)) * (
+        rng.random((groups * outs, ins, 3, 3)) < drawn(rng, 0.5, 1)
+    )
+    batch = (2,) if rng.random() < 0.3 else ()
+    lengths = tuple(int(n) for n in rng.integers(1, 15, 2))
+    x = array(rng, (groups * ins, *batch, *lengths), str(problem.x.dtype))
+    shape = str(drawn(rng, "same", "same", "full", "valid" if min(lengths) > 2 else "same"))
+    steps = Steps((1, 1), (1, 1), groups)
+    return Call(x, fa.Bank(taps), problem.mode, problem.cval, shape, steps, problem.reflected)
+
+
+def spread_out(rng: np.random.Generator, problem: Call, decades: int) -> Call:
+    """Return a call whose samples, taps or whole kernels are up to 10**decades times as large or small, or zero."""
+
+    def factors(*shape: int) -> Any:
+        return 10.0 ** rng.uniform(-decades, decades, shape) if rng.random() < 0.7 else 1.0
+
+    x, taps = problem.x, problem.bank.taps
+    if x.dtype.kind in "fc" and x.real.itemsize > 2:
+        with np.errstate(all="ignore"):
+            x = (x * (factors(*x.shape) if rng.random() < 0.5 else factors(len(x), *[1] * (x.ndim - 1)))).astype(
+                x.dtype
+            )
+    few = [1] * problem.bank.ndim
+    taps = taps * factors(*taps.shape[:2], *few)
+    if rng.random() < 0.3:
+        taps = taps * factors(*taps.shape)
+    taps = taps * (rng.random((*taps.shape[:2], *few)) < drawn(rng, 0.5, 0.8, 1))
+    sizes = np.abs(taps)
+    # Single precision holds larger ones, but hardly their sum, and smaller ones with fewer digits.
+    taps = np.where(sizes > 1e-37, taps / np.maximum(sizes / 1e30, 1), 0)
+    return problem._replace(x=x, bank=fa.Bank(taps, problem.bank.origin))
+
+
 # ---- kinds -------------------------------------------------------------------------------------------------
 
 
@@ -172,9 +212,10 @@ def planned(problem: Call, x: NDArray[Any], kernel: Any, **arguments: Any) -> tu
     return fa.plan(x, flipped, **arguments), arguments
 
 
-def channels(rng: np.random.Generator) -> None:
+def channels(rng: np.random.Generator, decades: int = 0) -> None:
     """Solve a bank over channels, on any axis, into any dtype."""
-    problem = call(rng, plain=False)
+    problem = layer_call(rng) if rng.random() < 0.3 else call(rng, plain=False)
+    problem = spread_out(rng, problem, decades) if decades else problem
     at = int(rng.integers(problem.x.ndim - problem.bank.ndim))
     x = np.moveaxis(problem.x, 0, at)
     is_complex = problem.x.dtype.kind == "c" or problem.bank.dtype.kind == "c"
@@ -183,9 +224,10 @@ def channels(rng: np.random.Generator) -> None:
     solved(rng, problem, x, problem.bank, arguments | {"method": str(drawn(rng, *METHODS))}, at)
 
 
-def bank(rng: np.random.Generator) -> None:
+def bank(rng: np.random.Generator, decades: int = 0) -> None:
     """Solve a bank of kernels, whose results come one after the other."""
     problem = call(rng, plain=True)
+    problem = spread_out(rng, problem, decades) if decades else problem
     is_complex = problem.x.dtype.kind == "c" or problem.bank.dtype.kind == "c"
     result = str(drawn(rng, *COMPLEX)) if is_complex else str(drawn(rng, *RESULTS))
     arguments = problem.arguments | {"dtype": drawn(rng, None, result), "method": str(drawn(rng, *METHODS))}
@@ -258,6 +300,13 @@ def tensor(rng: np.random.Generator) -> None:
     solve(rng)
 
 
+def layer(rng: np.random.Generator, decades: int = 0) -> None:
+    """Solve a layer of tensors by its plan."""
+    from tensor_problems import solve_layer  # torch is loaded for this kind only
+
+    solve_layer(rng, decades)
+
+
 def anything(rng: np.random.Generator) -> None:
     """Call with arguments of which many are wrong: refused by name, or the same as for plain arrays."""
     problem = call(rng, plain=bool(rng.random() < 0.3))
@@ -297,20 +346,24 @@ def anything(rng: np.random.Generator) -> None:
         fa.convolve(x, kernel, out=place, **arguments)
 
 
-KINDS: dict[str, Callable[[np.random.Generator], None]] = {
+KINDS: dict[str, Callable[..., None]] = {
     "channels": channels,
     "bank": bank,
     "missing": missing,
     "overlap": overlap,
     "tensor": tensor,
+    "layer": layer,
     "anything": anything,
 }
+#: Those that take `decades`: samples, taps and kernels of very different sizes.
+SPREAD = ("channels", "bank", "layer")
 
 
-def attempt(kind: str, seed: int, number: int) -> None:
-    """Solve one random problem of a kind and check it."""
+def attempt(kind: str, seed: int, number: int, decades: int = 0) -> None:
+    """Solve one random problem of a kind and check it; `decades` says how far apart numbers are, where it can be."""
     try:
-        KINDS[kind](np.random.default_rng([seed, number, *kind.encode()]))
+        rng = np.random.default_rng([seed, number, *kind.encode()])
+        KINDS[kind](rng, **({"decades": decades} if decades and kind in SPREAD else {}))
     except Exception as error:
-        error.add_note(f"{kind}: seed {seed} problem {number}")
+        error.add_note(f"{kind}: seed {seed} problem {number}, decades={decades}")
         raise

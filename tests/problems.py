@@ -7,6 +7,7 @@ those that fail, or that end the process. Every second one is a kernel on an arr
     python tests/problems.py 20000 --seed 1
     python tests/problems.py 1000 --kind tensor
     python tests/problems.py 1000 --kind kernel --decades 15
+    python tests/problems.py 5000 --kind channels --decades 12
 """
 
 from __future__ import annotations
@@ -279,7 +280,7 @@ def solve_some(arguments: argparse.Namespace, numbers: range, at: Any, failed: A
             if kind == "kernel":
                 attempt(arguments.seed, number, arguments.large, arguments.decades)
             else:
-                mixed_problems.attempt(kind, arguments.seed, number)
+                mixed_problems.attempt(kind, arguments.seed, number, arguments.decades)
         except Exception as error:
             failed.value += 1
             notes = " ".join(getattr(error, "__notes__", []))
@@ -292,7 +293,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--kind", choices=["kernel", *mixed_problems.KINDS], help="all kinds by default")
     parser.add_argument("--large", action="store_true", help="arrays of many tiles, for kernels")
-    parser.add_argument("--decades", type=int, default=0, help="samples from 10**-N to 10**N, for kernels")
+    parser.add_argument("--decades", type=int, default=0, help="samples from 10**-N to 10**N; kernels of banks, too")
     arguments = parser.parse_args()
     forked = multiprocessing.get_context("fork")
     at, failed, first = forked.Value("q", 0), forked.Value("q", 0), 0

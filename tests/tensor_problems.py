@@ -6,6 +6,7 @@ formula of missing samples, part by part where numbers are complex.
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,13 +15,14 @@ from numpy.typing import NDArray
 
 import faltung as fa
 import mixed_problems
-from agreement import assert_places
+from agreement import assert_agrees, assert_places
 from mixed_problems import Call, drawn
 
 DTYPES = ("float16", "bfloat16", "float32", "float64", "uint8", "int16", "int32", "complex64", "complex128")
 RESULTS = ("float16", "bfloat16", "float32", "float64", "uint8", "int16", "int32")
 DOORS = ("value", "taps", "bank", "layer", "taps of a layer")
-METHODS = ("auto", "auto", "direct", "separable", "fourier", "torch")
+METHODS = ("auto", "auto", "direct", "separable", "fourier", "torch", "winograd")
+LAYER_METHODS = ("auto", "direct", "fourier", "torch", "winograd", "winograd")
 
 
 class Present(NamedTuple):
@@ -209,6 +211,30 @@ def _check(rng: np.random.Generator, problem: Call, x: torch.Tensor, door: str, 
         got = got.movedim(at, 0)
     transformed = arguments["method"] == "fourier" or problem.bank.taps[0, 0].size >= 64
     assert_close(got, truth(problem, rule), problem, x.dtype, transformed, note)
+
+
+def solve_layer(rng: np.random.Generator, decades: int = 0) -> None:
+    """Draw a layer, solve it by its plan, and compare within the bound that the plan states."""
+    problem = mixed_problems.layer_call(rng)
+    problem = mixed_problems.spread_out(rng, problem, decades) if decades else problem
+    at = int(rng.integers(problem.x.ndim - problem.bank.ndim))
+    x = torch.from_numpy(np.moveaxis(problem.x, 0, at).copy())
+    kernel: Any = problem.bank if problem.reflected else problem.bank.flip()  # plans are of convolutions
+    if rng.random() < 0.5 and kernel.origin == tuple(size // 2 for size in kernel.shape):
+        kernel = torch.tensor(kernel.taps.copy(), dtype=x.dtype)
+    arguments = problem.arguments | {"channel_axis": at, "method": str(drawn(rng, *LAYER_METHODS))}
+    try:
+        plan = fa.plan(x, kernel, **arguments)
+    except fa.ArgumentError as error:
+        if error.argument != "method":
+            raise
+        plan = fa.plan(x, kernel, **(arguments | {"method": "auto"}))
+    got = plan(x, workers=int(drawn(rng, 1, 2)))
+    number = np.dtype(str(x.dtype).removeprefix("torch."))
+    asked = SimpleNamespace(result=number, number=number, kernel=problem.bank[0, 0])
+    stated = SimpleNamespace(error=plan.error, pointwise=plan.pointwise, problem=asked)
+    note = f"{problem} {arguments} {type(kernel).__name__}\n{plan}"
+    assert_agrees(np.moveaxis(got.numpy(), at, 0), problem.answer(), stated, note)  # type: ignore[arg-type]
 
 
 def _kernel(problem: Call, door: str) -> Any:

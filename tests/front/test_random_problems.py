@@ -54,3 +54,10 @@ def test_random_problems_of_every_kind_in_many_tiles(kind, tiny_tiles):
     with fa.workers(3):
         for number in range(12):
             mixed_problems.attempt(kind, 20, number)
+
+
+@pytest.mark.parametrize("decades", [3, 12, 30])
+@pytest.mark.parametrize("kind", mixed_problems.SPREAD)
+def test_bounds_of_banks_hold_where_samples_taps_and_kernels_are_far_apart(kind, decades):
+    for number in range(40):
+        mixed_problems.attempt(kind, 500, number, decades)

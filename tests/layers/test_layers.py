@@ -420,7 +420,7 @@ def test_shapes_are_known_without_numbers(method):
         (
             lambda: Conv(1, 1, 3, method="fft"),
             ValueError,
-            "method: expected one of 'auto', 'direct', 'triton', 'torch', 'fourier', got 'fft'",
+            "method: expected one of 'auto', 'direct', 'winograd', 'triton', 'torch', 'fourier', got 'fft'",
         ),
         (lambda: Conv(1, 1, (3, 3), ndim=1), ValueError, "kernel_size: expected one number for each of 1 .*got 2"),
         (lambda: Conv(1, 1, (3, 3, 3, 3)), ValueError, r"len\(kernel_size\): expected an integer from 1 to 3, got 4"),

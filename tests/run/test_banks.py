@@ -10,6 +10,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 import faltung as fa
+import shifted
 from faltung.errors import ArgumentError, ArgumentTypeError
 from faltung.kernels.basis import shared_basis
 
@@ -148,3 +149,25 @@ def test_errors_name_the_argument():
         fa.convolve(fa.Bank.stack([fa.box(3)]), x)
     with pytest.raises(ArgumentError, match="out: expected a writable array of shape"):
         fa.Bank.stack([fa.box(3)])(x, out=np.empty((8, 9)))
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_kernels_that_share_transforms_leave_no_trace_in_each_other(dtype):
+    # Two kernels are the real and imaginary part of one spectrum: of about one size, or each by itself.
+    taps = RNG.standard_normal((7, 1, 1, 9))
+    taps[1] = 0.0
+    taps[2] *= 1e-34 if dtype == "f4" else 1e-290
+    taps[4] *= 1e34 if dtype == "f4" else 1e290
+    taps[6] = 0.0
+    x = RNG.standard_normal((5, 80)).astype(dtype)
+    plan = fa.plan(x, fa.Bank(taps), method="fourier")
+    maps = plan(x)
+    for kernel, got in zip(taps[:, 0], maps, strict=True):
+        exact = shifted.convolve(x, kernel.astype(dtype), (0, 4), "reflect", 0.0, [(0, 5), (0, 80)])
+        assert np.abs(got - exact).max() <= plan.error * np.abs(kernel).sum() * np.abs(x).max()
+    assert not maps[[1, 6]].any()
+
+
+def test_a_fourier_bank_of_zeros_alone_is_zero():
+    x = RNG.standard_normal((40, 50)).astype("f4")
+    assert not fa.convolve(x, fa.Bank(np.zeros((3, 1, 5, 5))), method="fourier").any()

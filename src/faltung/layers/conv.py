@@ -67,7 +67,7 @@ class Conv(PlannedLayer, _ConvNd):
     flip : bool
         Whether to convolve in the mathematical sense, ``y[n] = sum of w[m] x[n - m]``. By default layers correlate,
         which other libraries call convolution.
-    method : {'auto', 'direct', 'triton', 'torch', 'fourier'}
+    method : {'auto', 'direct', 'winograd', 'triton', 'torch', 'fourier'}
         The way in which it is computed; by default the plan chooses.
 
     Raises

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from faltung.errors import ArgumentError
 from faltung.ground.lazy import lazy
 from faltung.kernels import Bank
 from faltung.kernels.dilated import dilated
-from faltung.planning.cost import Machine, layer_seconds
+from faltung.planning.cost import Machine, layer_seconds, winograd_seconds
 from faltung.planning.layer import Axis, Layer
 from faltung.planning.layer_tiles import gathered_bytes
 from faltung.planning.machine import current
@@ -21,12 +22,16 @@ from faltung.planning.planner import METHODS, Plan, make_plan
 from faltung.planning.problem import Problem
 from faltung.planning.question import Question
 from faltung.planning.report import Row, bytes_text, scale_text, shape_text, time_text
+from faltung.planning.tile_choice import TILE_BYTES, direct_error, nbytes, refusal, tile_for, tiled_error
 from faltung.planning.whole import WholeRows, whole_rows
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = ["CHANNEL_METHODS", "ChannelPlan", "check_missing", "make_channel_plan"]
 
 #: Values of ``method=`` for a bank over channels.
-CHANNEL_METHODS = (*METHODS, "apart")
+CHANNEL_METHODS = (*METHODS, "apart", "winograd")
 #: Most spatial axes of the machine code for channels.
 MOST_AXES = 3
 #: Times that a number moves through memory when the results of two kernels are added.
@@ -42,10 +47,12 @@ class ChannelPlan(Planned):
     question : Question
         The question that it answers.
     candidates : tuple of Candidate
-        Both methods, the chosen one first: ``direct``, channels are added up in registers; ``apart``, each kernel is
-        applied by itself.
+        All methods, the chosen one first: ``direct``, channels are added up in registers; ``winograd``, the same with
+        fewer multiplications, for 3 x 3 kernels; ``apart``, each kernel is applied by itself.
     single : str
         The method for a kernel by itself.
+    tile : int
+        Outputs of a tile of ``winograd``, along each axis.
 
     Examples
     --------
@@ -59,6 +66,7 @@ class ChannelPlan(Planned):
     question: Question
     candidates: tuple[Candidate, ...] = ()
     single: str = "auto"
+    tile: int = 0
 
     @property
     def problem(self) -> Problem:
@@ -140,11 +148,18 @@ class ChannelPlan(Planned):
         return whole_rows(self.correlated.taps, problem.range_of_samples, problem.number)
 
     @lazy
+    def taps(self) -> NDArray[np.floating[Any]]:
+        """The taps that the array is correlated with, in the number computed with."""
+        return np.ascontiguousarray(self.correlated.taps, self.problem.number)
+
+    @lazy
     def error(self) -> float:
         """Bound of the rounding error of an output, relative to what `pointwise` says, as in `Plan`."""
         eps = float(np.finfo(self.problem.number).eps)
         if self.method == "direct":
-            error = (self.layer.ins * self.layer.taps + 1) * eps
+            error = direct_error(self.layer, self.problem.number)
+        elif self.method == "winograd":
+            error = tiled_error(self.layer, self.problem.number, self.tile, self.taps)
         else:  # the bound is that of the worst kernel; results are then added up over the channels in
             ins = self.bank.in_channels
             error = max(plan.error for plan in self._all_alone())
@@ -154,13 +169,17 @@ class ChannelPlan(Planned):
     @lazy
     def pointwise(self) -> bool:
         """Whether `error` is relative to the sum of abs(tap) * abs(sample) under each output."""
-        return self.method == "direct" or all(plan.pointwise for plan in self._all_alone())
+        if self.method in ("direct", "winograd"):
+            return self.method == "direct"
+        return all(plan.pointwise for plan in self._all_alone())
 
     @lazy
     def memory(self) -> int:
         """Bytes of scratch for each worker, approximately."""
         if self.method == "direct":
             return gathered_bytes(self.layer, self.problem.number)
+        if self.method == "winograd":
+            return TILE_BYTES + nbytes(self.layer, self.problem.number, self.tile)
         first = self.alone(0, 0)
         return first.memory + (math.prod(first.result_shape) * first.problem.result.itemsize if self._adds else 0)
 
@@ -210,6 +229,7 @@ class ChannelPlan(Planned):
         problem, layer, chosen = self.problem, self.layer, self.candidates[0]
         text = {
             "direct": "channels in and out blocked in registers",
+            "winograd": f"tiles of {self.tile} x {self.tile} outputs, by {(self.tile + 2) ** 2} products each",
             "apart": f"kernel by kernel, {' and '.join(chosen.engines)}",
         }
         return [
@@ -235,9 +255,12 @@ def make_channel_plan(question: Question, machine: Machine) -> ChannelPlan:
     method = question.method
     check_method_name(method, CHANNEL_METHODS)
     check_missing(question)
-    plan = ChannelPlan(question, single="auto" if method in ("apart", "direct") else method)
-    wanted = method if method in ("auto", "direct") else "apart"
-    return replace(plan, candidates=choose([_direct(plan, machine), _apart(plan, machine)], wanted, "a method"))
+    together = ("direct", "winograd")
+    plan = ChannelPlan(question, single="auto" if method in ("apart", *together) else method)
+    wanted = method if method in ("auto", *together) else "apart"
+    tiled, tile = _tiled(plan, machine)
+    options = [_direct(plan, machine), tiled, _apart(plan, machine)]
+    return replace(plan, candidates=choose(options, wanted, "a method"), tile=tile)
 
 
 def check_missing(question: Question) -> None:
@@ -255,6 +278,30 @@ def check_missing(question: Question) -> None:
 
 def _direct(plan: ChannelPlan, machine: Machine) -> Candidate:
     problem, layer = plan.problem, plan.layer
+    if reason := _refusal(plan):
+        return Candidate("direct", (), math.inf, reason)
+    return Candidate("direct", ("direct",), layer_seconds(layer, problem.number, machine))
+
+
+def _tiled(plan: ChannelPlan, machine: Machine) -> tuple[Candidate, int]:
+    """Return the candidate, and the outputs of its tiles along each axis."""
+    problem, layer = plan.problem, plan.layer
+    reason = refusal(layer, problem.number) or _refusal(plan)
+    if not reason and plan.whole:
+        reason = "sums of integers are exact"
+    elif not reason and problem.result.kind != "f":
+        reason = "the results are integers"
+    elif not reason and problem.accuracy == "pointwise":
+        reason = "its rounding errors are not bounded point by point"
+    if reason:
+        return Candidate("winograd", (), math.inf, reason), 0
+    tile = tile_for(layer, problem.number, plan.taps)
+    return Candidate("winograd", (), winograd_seconds(layer, tile, problem.number, machine)), tile
+
+
+def _refusal(plan: ChannelPlan) -> str:
+    """Return why channels cannot be added up as they are computed, or an empty string."""
+    problem, layer = plan.problem, plan.layer
     reason = ""
     if problem.dtype.kind == "c" or plan.bank.dtype.kind == "c":
         reason = "a sample or a tap is complex"
@@ -264,9 +311,7 @@ def _direct(plan: ChannelPlan, machine: Machine) -> Candidate:
         reason = f"there are more than {MOST_AXES} spatial axes"
     elif not problem.direct:
         reason = "the result is converted when it is stored"
-    if reason:
-        return Candidate("direct", (), math.inf, reason)
-    return Candidate("direct", ("direct",), layer_seconds(layer, problem.number, machine))
+    return reason
 
 
 def _apart(plan: ChannelPlan, machine: Machine) -> Candidate:

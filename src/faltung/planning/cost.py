@@ -13,7 +13,17 @@ import numpy as np
 from faltung.engines.base import Work
 from faltung.planning.layer import Layer
 
-__all__ = ["ALONG", "ALONG_SIGNED", "APART", "TYPICAL", "Machine", "layer_seconds", "seconds"]
+__all__ = [
+    "ALONG",
+    "ALONG_SIGNED",
+    "APART",
+    "TYPICAL",
+    "Machine",
+    "layer_seconds",
+    "seconds",
+    "tile_seconds",
+    "winograd_seconds",
+]
 
 #: Share by which weights increase the arithmetic, if they are summed in the same registers as the samples.
 ALONG = 0.7
@@ -21,6 +31,10 @@ ALONG = 0.7
 ALONG_SIGNED = 2.2
 #: Trips through the cache to split a sample into value and weight and to divide the results, if they are not.
 APART = 2.0
+#: Calls of machine code that take as long as to compare the samples of tiles, besides the tiles themselves.
+CALLS = 30.0
+#: Trips through the cache of a value at a point of a tile, with its transform; and of a transformed tap.
+VALUE, STREAMED = 1.0, 4.0
 
 
 @dataclass(frozen=True)
@@ -94,3 +108,30 @@ def layer_seconds(layer: Layer, number: np.dtype[np.floating], machine: Machine)
     apart = 1.5 if layer.strided or any(step > 1 for step in layer.dilation) else 1.0
     arithmetic = layer.multiply_adds * machine.multiply_add * apart
     return double * (arithmetic + numbers * machine.trip) + 4 * machine.call
+
+
+def winograd_seconds(layer: Layer, tile: int, number: np.dtype[np.floating], machine: Machine) -> float:
+    """Return the predicted seconds on one core of Winograd's tiles, with all that a call of them takes."""
+    double = number.itemsize / 4
+    return double * tile_seconds(layer, tile, machine.multiply_add, machine.trip) + CALLS * machine.call
+
+
+def tile_seconds(layer: Layer, tile: int, multiply_add: float, trip: float) -> float:
+    """Return the predicted seconds on one core of a layer of 3 x 3 kernels in Winograd's tiles, in single precision.
+
+    Parameters
+    ----------
+    layer : Layer
+        The layer.
+    tile : int
+        Outputs of a tile along each axis.
+    multiply_add, trip : float
+        Seconds for a multiply-add, and for a number to go through the cache once.
+    """
+    points = (tile + 2) ** 2
+    tiles = layer.images * layer.groups * math.prod(-(-axis.outputs // tile) for axis in layer.axes)
+    products = tiles * points * layer.ins * layer.outs
+    values = tiles * points * (layer.ins + layer.outs)
+    taps = points * layer.groups * layer.ins * layer.outs
+    numbers = math.prod(layer.source_shape) + math.prod(layer.target_shape)
+    return products * multiply_add * 1.25 + (values * VALUE + numbers + taps * STREAMED) * trip

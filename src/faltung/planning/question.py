@@ -41,7 +41,7 @@ ONE = 1
 
 
 #: The arguments that are rarely given, as a key has them, if they are not.
-_COMMON = (float, "0.0", "None", "None", "propagate", False, "norm", "auto", "")
+_COMMON = (float, "0.0", "None", "None", ("propagate", "norm", "auto"), False, "")
 
 
 class Options(NamedTuple):
@@ -84,7 +84,8 @@ class Options(NamedTuple):
             rare = (repr(channel_axis), repr(stride), repr(dilation), repr(groups))
         if graded or keep_nan is not False or type(min_weight) is not float or min_weight:
             rare = (rare, graded, repr(min_weight), repr(keep_nan))
-        common = (type(cval), repr(cval), repr(axes), repr(dims), nan, masked, accuracy, method, statistic)
+        names = (nan, accuracy, method) if {type(nan), type(accuracy), type(method)} == {str} else repr(self)
+        common = (type(cval), repr(cval), repr(axes), repr(dims), names, masked, statistic)
         # A short key if all have their defaults, so that it can be made without `Options`.
         return reflected, mode, shape, dtype, None if common == _COMMON and not rare else (common, rare)
 

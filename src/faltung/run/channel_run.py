@@ -18,6 +18,7 @@ from faltung.planning.problem import Problem
 from faltung.run.gathering import address_of
 from faltung.run.layer_run import correlate_channels
 from faltung.run.tables import memory_layout
+from faltung.run.tiled_layer import correlate_in_tiles
 from faltung.run.wide_range import mend
 
 if TYPE_CHECKING:
@@ -42,7 +43,9 @@ class ChannelRunner:
 
     def run(self, x: NDArray[Any], out: NDArray[Any], workers: int | None, valid: NDArray[Any] | None) -> None:
         """Fill `out`; `valid` is False where a sample is missing."""
-        if self._plan.method == "direct":
+        if self._plan.method == "winograd" and self._in_tiles(x, out, workers):
+            return
+        if self._plan.method in ("direct", "winograd"):
             if self._direct(x, out, workers):
                 return
             if self._has_zeros:
@@ -57,11 +60,28 @@ class ChannelRunner:
     def _taps(self) -> NDArray[Any]:
         """The taps in the number computed with."""
         plan = self._plan
-        return plan.whole.taps if plan.whole else np.ascontiguousarray(plan.correlated.taps, plan.problem.number)
+        return plan.whole.taps if plan.whole else plan.taps
 
     @lazy
     def _has_zeros(self) -> bool:
         return not self._plan.correlated.taps.all()
+
+    def _in_tiles(self, x: NDArray[Any], target: NDArray[Any], workers: int | None) -> bool:
+        """Fill the target by Winograd's tiles; return whether it is within the bound."""
+        plan, axis = self._plan, self._plan.channel_axis
+        source = _merged(plan, x[np.newaxis] if axis is None else _moved_first(x, axis))
+        ordered = _ordered(plan, _many(plan, target))
+        number = plan.problem.number
+        place = _merged(plan, _many(plan, target))
+        if place.dtype != number or not np.may_share_memory(place, target):
+            place = np.empty(place.shape, number)
+        many = worker_count(workers)
+        samples = source.astype(number, copy=False)
+        within = correlate_in_tiles(plan.layer, samples, self._taps, None, place, plan.tile, many)
+        if within and not np.may_share_memory(place, target):
+            with np.errstate(over="ignore"):
+                ordered[...] = place.reshape(ordered.shape)
+        return within
 
     def _direct(self, x: NDArray[Any], target: NDArray[Any], workers: int | None) -> bool:
         """Fill the target; return whether all sums are finite, as far as can be told."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 
 from faltung.engines.winograd.minimal_filter import minimal_filter
 from faltung.engines.winograd.tap_code import COLLECTED, TapCode, taps_function
 from faltung.engines.winograd.tap_code import FIELDS as TAP_FIELDS
+from faltung.engines.winograd.tap_facts import TapFacts, facts_of
 from faltung.engines.winograd.tile_blocks import TileWork, tile_blocks
 from faltung.engines.winograd.tile_code import tile_function
 from faltung.engines.winograd.tile_writer import CHANGED, CHECKED, FIELDS, TileCode
@@ -18,6 +19,7 @@ from faltung.ground.bounded import Bounded
 from faltung.ground.extended import FILL, byte_offsets
 from faltung.jit.target import host
 from faltung.planning.layer import Axis, Layer
+from faltung.planning.tile_choice import TILES, nbytes, refusal
 from faltung.run.gathering import address_of
 from faltung.run.layer_run import STREAMED_BYTES, Board, Run, in_threads, whole_lines
 from faltung.run.tables import MemoryLayout, memory_layout
@@ -27,36 +29,20 @@ if TYPE_CHECKING:
 
 __all__ = ["TILES", "Correlated", "WinogradCode", "correlate_winograd", "nbytes", "refusal"]
 
-#: Outputs of a tile along each axis.
-TILES = (2, 4)
 #: Most layers whose tables are kept, and most bytes of transformed taps, with their copies.
 MOST_LAYERS, MOST_BYTES = 512, 1 << 28
 #: Most channels in that are neighbours in the values at a point.
 DEPTH = 64
+#: A copy of taps, their values at the points, and what is known of them.
+_Kept: TypeAlias = "tuple[NDArray[Any], NDArray[Any], TapFacts]"
 
 
 class Correlated(NamedTuple):
-    """The outputs, and whether all of them are finite (False may be a false alarm)."""
+    """The outputs, whether all of them are finite (False may be a false alarm), and what is known of the taps."""
 
     out: NDArray[Any]
     finite: bool
-
-
-def refusal(layer: Layer, dtype: np.dtype[Any]) -> str:
-    """Return why a layer cannot be computed in tiles with numbers of this dtype, or an empty string if it can."""
-    if np.dtype(dtype) not in (np.float32, np.float64):
-        return "the numbers are neither single nor double precision"
-    if len(layer.axes) != 2 or any(axis.size != 3 for axis in layer.axes):
-        return "the kernels are not 3 x 3"
-    if layer.strided or any(axis.dilation > 1 for axis in layer.axes):
-        return "stride or dilation is above 1"
-    return ""
-
-
-def nbytes(layer: Layer, dtype: np.dtype[Any], tile: int) -> int:
-    """Return the bytes of transformed taps, and of their copy, that are kept from call to call."""
-    numbers = (tile + 2) ** 2 + layer.taps
-    return numbers * layer.groups * layer.outs * layer.ins * np.dtype(dtype).itemsize
+    facts: TapFacts
 
 
 def correlate_winograd(
@@ -102,17 +88,17 @@ def correlate_winograd(
         out = np.empty(layer.target_shape, taps.dtype)
     if not layer.multiply_adds:
         out[...] = 0 if bias is None else np.reshape(bias, (1, -1, 1, 1))
-        return Correlated(out, bias is None or bool(np.isfinite(bias).all()))
+        return Correlated(out, bias is None or bool(np.isfinite(bias).all()), facts_of(taps))
     source = x if _in_place(x) else np.ascontiguousarray(x)
     target = out if _in_place(out) else np.empty(out.shape, out.dtype)
     key = (layer, memory_layout(source), memory_layout(target), tile, workers, host())
     code = _codes.get(key)
     if code is None:
         code = _codes.put(key, WinogradCode(*key[:5]))
-    finite = code(source, target, taps, bias, run)
+    finite, facts = code(source, target, taps, bias, run)
     if target is not out:
         out[...] = target
-    return Correlated(out, finite)
+    return Correlated(out, finite, facts)
 
 
 def _in_place(array: NDArray[Any]) -> bool:
@@ -253,8 +239,8 @@ class WinogradCode:
 
     def __call__(
         self, source: NDArray[Any], target: NDArray[Any], taps: NDArray[Any], bias: NDArray[Any] | None, run: Run
-    ) -> bool:
-        """Fill the target; return whether all of it is finite, as far as can be told."""
+    ) -> tuple[bool, TapFacts]:
+        """Fill the target; return whether all of it is finite, as far as can be told, and the facts of the taps."""
         taps = _dense(taps)
         entries = {"source": address_of(source), "target": address_of(target), "raw": address_of(taps)}
         if bias is not None:
@@ -267,15 +253,15 @@ class WinogradCode:
         while True:
             if kept is None:
                 kept = _taps.put(key, *self._transformed(taps, run))
-            copy, values = kept
+            copy, values, facts = kept
             entries |= {"taps": address_of(values), "raw_copy": address_of(copy)}
             status = self._board.call(run, code, self._workers, **entries)
             if not status & CHANGED:
-                return not status
+                return not status, facts
             kept = None
 
-    def _transformed(self, taps: NDArray[Any], run: Run) -> tuple[tuple[NDArray[Any], NDArray[Any]], int]:
-        """Return a copy of the taps and their values at the points, and the bytes of both."""
+    def _transformed(self, taps: NDArray[Any], run: Run) -> tuple[_Kept, int]:
+        """Return a copy of the taps, their values at the points and their facts, and the bytes of all."""
         layer, code = self._layer, self._tap_code
         copy = np.empty_like(taps)
         copy[...] = taps
@@ -295,7 +281,7 @@ class WinogradCode:
         }
         board = Board(TAP_FIELDS, entries, 1e-8 * layer.groups * layer.ins * layer.outs)
         board.call(run, taps_function(code, host()), self._workers)
-        return (copy, values), copy.nbytes + values.nbytes
+        return (copy, values, facts_of(copy)), copy.nbytes + values.nbytes
 
 
 def _dense(taps: NDArray[Any]) -> NDArray[Any]:
@@ -326,5 +312,4 @@ def _seconds(work: TileWork) -> float:
 
 
 _codes: Bounded[tuple[Any, ...], WinogradCode] = Bounded(MOST_LAYERS)
-#: Copies of taps, and their values at the points.
-_taps: Bounded[tuple[Any, ...], tuple[NDArray[Any], NDArray[Any]]] = Bounded(MOST_LAYERS, MOST_BYTES)
+_taps: Bounded[tuple[Any, ...], _Kept] = Bounded(MOST_LAYERS, MOST_BYTES)

@@ -10,12 +10,16 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from faltung.engines.channels.blocking import blocking
 from faltung.engines.channels.reduction import reduction_block
 from faltung.engines.channels.single_blocking import HELD
 from faltung.jit.target import host
+from faltung.planning.cost import tile_seconds
 from faltung.planning.layer import Layer
 from faltung.planning.layer_tiles import read_in_place
+from faltung.planning.tile_choice import tile_for
 from faltung.tensors.ways.spectral import tile_lengths
 from faltung.tensors.ways.triton_kernels import keeps_channels_last
 
@@ -31,6 +35,8 @@ _PREPARED = 2.5
 LAUNCHED = 12.0
 #: Time of transforms on a device, as a multiple of what its rates say.
 _TRANSFORMED = 1.5
+#: Calls that take as long as to compare the samples of tiles.
+_COMPARED = 4.0
 #: Numbers of an image (rows of a volume) up to which torch copies its samples for each tap, and multiplies matrices.
 _SMALL_IMAGE = 20480
 #: Bytes from which torch's allocator takes new memory for every result, and seconds a byte to fill a new page.
@@ -95,7 +101,7 @@ def seconds(
         Shapes and geometry.
     part : {'correlate', 'adjoint', 'taps'}
         Outputs, or the gradient with respect to samples or taps.
-    method : {'direct', 'triton', 'torch', 'fourier'}
+    method : {'direct', 'winograd', 'triton', 'torch', 'fourier'}
         In which way.
     rates : Rates
         Of the device.
@@ -109,7 +115,8 @@ def seconds(
         Whether the device is a CPU.
     """
     on_torch = _torch_on_cpu if cpu else _torch_short_on_device if item == 2 else _torch_on_device
-    cost = {"direct": _direct, "triton": _triton, "torch": on_torch, "fourier": _fourier}[method]
+    costs = {"direct": _direct, "winograd": _winograd, "triton": _triton, "torch": on_torch, "fourier": _fourier}
+    cost = costs[method]
     calls = 1.0 if method == "torch" else _PREPARED
     if cpu and _is_single(layer) and method in ("direct", "torch"):
         calls = _calls(layer, part, method, channels_last)
@@ -177,6 +184,15 @@ def _singles(layer: Layer, part: str, channels_last: bool) -> float:
         return 4.6
     times = 1.4 + 4 / layer.taps + (0.8 if part == "taps" and layer.taps > HELD else 0.0)
     return times * -(-count // lanes) * lanes / count * (1.0 if channels_last else math.prod(layer.stride) ** 0.5)
+
+
+def _winograd(layer: Layer, part: str, rates: Rates, channels_last: bool) -> float:
+    """Return the time of tiles; they are read and written in place in both orders of channels."""
+    del channels_last
+    layer = layer.adjoint if part == "adjoint" else layer
+    tile = tile_for(layer, np.dtype(np.float32))
+    compared = 0.5 * rates.number * math.prod(layer.source_shape) + rates.call * _COMPARED
+    return tile_seconds(layer, tile, rates.multiply_add, 0.8 * rates.number) + compared
 
 
 def _direct_outputs(layer: Layer, part: str) -> float:

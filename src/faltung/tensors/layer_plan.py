@@ -18,6 +18,7 @@ from faltung.planning.layer import Layer
 from faltung.planning.layer_tiles import gathered_bytes
 from faltung.planning.planned import Candidate, Planned, check_method_name, chosen_first
 from faltung.planning.report import Row, bytes_text, scale_text, shape_text, time_text
+from faltung.planning.tile_choice import TILE_BYTES, direct_error, nbytes, tile_for, tiled_error
 from faltung.tensors.device import rates_of
 from faltung.tensors.dtypes import computed, numpy_dtype
 from faltung.tensors.layer_cost import CPU, margin, seconds
@@ -106,7 +107,7 @@ class LayerPlan(Planned):
         Examples
         --------
         >>> from faltung.layers import Conv
-        >>> Conv(64, 64, 3, padding=1).plan((4, 64, 56, 56)).left_to_torch("correlate", "adjoint", "taps")
+        >>> Conv(64, 64, 5, padding=2).plan((4, 64, 56, 56)).left_to_torch("correlate", "adjoint", "taps")
         True
         """
         known = self._answers
@@ -143,19 +144,21 @@ class LayerPlan(Planned):
     @lazy
     def error(self) -> float:
         """Bound of the rounding error of an output, relative to what `pointwise` says."""
-        kind = getattr(torch, self.dtype)
-        eps = torch.finfo(computed(kind)).eps
-        roundings: float = self.problem.ins * self.problem.taps + 1
+        kind, layer = getattr(torch, self.dtype), self.problem
+        number = numpy_dtype(computed(kind))
+        error = direct_error(layer, number)
         if self.method == "fourier":
-            points = math.prod(tile_lengths(axis)[0] for axis in self.problem.axes)
-            roundings = _ROUNDINGS * math.log2(points) + self.problem.ins
+            points = math.prod(tile_lengths(axis)[0] for axis in layer.axes)
+            error = (_ROUNDINGS * math.log2(points) + layer.ins) * torch.finfo(computed(kind)).eps
+        elif self.method == "winograd":  # for any taps
+            error = tiled_error(layer, number, tile_for(layer, number))
         stored = torch.finfo(kind).eps / 2 if kind != computed(kind) else 0.0
-        return (1 + roundings * eps) * (1 + stored) - 1
+        return (1 + error) * (1 + stored) - 1
 
     @property
     def pointwise(self) -> bool:
         """Whether `error` is relative to the sum of abs(tap) * abs(sample) under each output."""
-        return self.method != "fourier"
+        return self.method not in ("fourier", "winograd")
 
     @lazy
     def memory(self) -> int:
@@ -164,6 +167,9 @@ class LayerPlan(Planned):
         item: int = getattr(torch, self.dtype).itemsize
         if self.method == "direct":
             return gathered_bytes(layer, numpy_dtype(getattr(torch, self.dtype)))
+        if self.method == "winograd":
+            number = numpy_dtype(computed(getattr(torch, self.dtype)))
+            return TILE_BYTES + nbytes(layer, number, tile_for(layer, number))
         extended = math.prod(layer.source_shape[:2]) * math.prod(axis.stop - axis.start for axis in layer.axes)
         return extended * item * (4 if self.method == "fourier" else 1)
 

@@ -150,7 +150,7 @@ def layer_way(layer: Layer, method: str, accuracy: str, device: torch.device, dt
     """Return the way in which a layer is computed, or ``auto``."""
     if method == "auto" and accuracy == "pointwise":
         return "direct" if device.type == "cpu" else "torch"
-    if check_method(method) == "fourier" and accuracy == "pointwise":
+    if check_method(method) in ("fourier", "winograd") and accuracy == "pointwise":
         reason = "its rounding errors are not bounded point by point"
         raise ArgumentError("method", "a way that supports this", repr(method), f"It does not: {reason}.")
     check_offered(layer, method, device, dtype)

@@ -240,6 +240,7 @@ def gather_planes(
 
 
 def load_some(f: Function, number: str, place: Value, mask: Value, others: Value, lanes: int) -> Value:
+    """Emit the load of the lanes that a mask names; the others are those of another vector."""
     """Emit the load of those numbers of a vector whose bit in the mask is set; the lanes between are `others`."""
     type_, bits = vector(number, lanes), vector("i1", lanes)
     name = f"llvm.masked.load.v{lanes}{'f32' if number == 'float' else 'f64'}.p0"

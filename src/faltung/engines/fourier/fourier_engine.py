@@ -40,6 +40,8 @@ __all__ = ["Fourier", "SpectraBank"]
 ROUNDINGS = 4.0
 
 
+#: Largest exponent of a power of two that is taken out of taps: its inverse over the points is a normal number, too.
+MOST_SCALED = 100
 #: Calls of machine code that take as long as the first steps, and as one block with its tables.
 BEGIN, BLOCK = 6.0, 4.0
 #: The same for one large transform with all its steps in NumPy.
@@ -236,6 +238,9 @@ class _Filtered:
 class SpectraBank:
     """Blocks filtered with several kernels.
 
+    Two kernels share a transform back, and so the rounding errors of each other. They are scaled to about one size
+    first. Kernels that cannot be, because all their taps are zero or their sum is out of reach, share nothing.
+
     Parameters
     ----------
     taps : sequence of ndarray
@@ -245,28 +250,46 @@ class SpectraBank:
     """
 
     def __init__(self, taps: Sequence[NDArray[np.floating]], job: Job) -> None:
-        self._blocks = _Blocks(job, _bank(_number(job), host()), taps, together=1)
-        self._repairs = [_Repair(replace(job, taps=kernel, terms=()), self._blocks) for kernel in taps]
+        self._job = job
+        self._zero = [k for k, kernel in enumerate(taps) if not kernel.any()]
+        self._alone = {
+            k: _Filtered(replace(job, taps=kernel, terms=()), _Repair)
+            for k, kernel in enumerate(taps)
+            if kernel.any() and abs(_exponent(kernel)) > MOST_SCALED
+        }
+        self._shared = [k for k in range(len(taps)) if k not in self._alone and k not in self._zero]
+        kernels = [taps[k] for k in self._shared]
+        self._blocks = _Blocks(job, _bank(_number(job), host()), kernels or taps, together=1)
+        self._repairs = [_Repair(replace(job, taps=kernel, terms=()), self._blocks) for kernel in kernels]
         spectra, numbers = [], []
-        for kernel in taps:
+        for kernel in kernels:
             exponent, spectrum = _spectrum(kernel, self._blocks.plane)
             spectra.append(spectrum)
             numbers.append(self._blocks.numbers(kernel, exponent))
         if len(spectra) % 2:
             spectra.append(np.zeros_like(spectra[0]))
         pairs = zip(spectra[0::2], spectra[1::2], strict=True)
-        self._spectra = aligned(np.stack([self._blocks.plane.laid_out(one + 1j * two) for one, two in pairs]))
+        laid_out = [self._blocks.plane.laid_out(one + 1j * two) for one, two in pairs]
+        self._spectra = aligned(np.stack(laid_out)) if laid_out else None
         self._numbers = np.array(numbers, job.taps.dtype)
         #: Shape of the blocks for which it is fastest; every item has a transform of its own here.
         self.tile = block_shape(self._blocks.plane.tiling, job.extents, step=2)
 
     def __call__(self, source: int, targets: Sequence[int], block: Block) -> None:
         """Fill a block for each kernel."""
-        target_table = np.array(targets, np.int64)
-        addresses = (source, target_table.ctypes.data, len(targets), self._spectra[0].nbytes)
-        numbers = self._numbers.ctypes.data
-        for items, finite in self._blocks.run(block, addresses, self._spectra.ctypes.data, numbers):
-            for repair, target in zip(self._repairs, targets, strict=True):
+        job = self._job
+        for k in self._zero:
+            shape = (*block.shape[:-1], block.shape[-1] * job.step)
+            view(targets[k], block.target_strides, shape, job.target)[...] = 0
+        for k, run in self._alone.items():
+            run(source, targets[k], block)
+        shared, spectra = [targets[k] for k in self._shared], self._spectra
+        if spectra is None:
+            return
+        table = np.array(shared, np.int64)
+        addresses = (source, table.ctypes.data, len(shared), spectra[0].nbytes)
+        for items, finite in self._blocks.run(block, addresses, spectra.ctypes.data, self._numbers.ctypes.data):
+            for repair, target in zip(self._repairs, shared, strict=True):
                 repair(items, finite, block, source, target)
 
 
@@ -296,9 +319,14 @@ def _spectrum(taps: NDArray[np.floating], plane: Plane) -> tuple[int, NDArray[np
 
     Then their sum is about one, so that nothing over- or underflows and two kernels of a bank are of one magnitude.
     """
-    exponent = int(np.clip(np.frexp(np.abs(taps).sum(dtype=np.float64))[1], -100, 100))
+    exponent = int(np.clip(_exponent(taps), -MOST_SCALED, MOST_SCALED))
     shape = [1 if axis is None else taps.shape[axis] for axis in plane.tiling.axes]
     return exponent, plane.spectrum(np.ldexp(taps.astype(np.float64), -exponent).reshape(shape))
+
+
+def _exponent(taps: NDArray[np.floating]) -> int:
+    """Return the exponent of a power of two above the sum of the magnitudes."""
+    return int(np.frexp(np.abs(taps).sum(dtype=np.float64))[1])
 
 
 def _number(job: Job) -> str:

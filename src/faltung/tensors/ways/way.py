@@ -11,7 +11,7 @@ from typing import Protocol
 import torch
 
 from faltung.planning.layer import Layer
-from faltung.tensors.ways import machine_code, spectral, torch_kernels, triton_kernels
+from faltung.tensors.ways import machine_code, spectral, torch_kernels, triton_kernels, winograd
 
 __all__ = ["PARTS", "WAYS", "Way"]
 
@@ -43,6 +43,7 @@ class Way(Protocol):
 #: The ways, by the names that ``method=`` calls them, in the order in which they are considered.
 WAYS: dict[str, Way] = {
     "direct": machine_code,
+    "winograd": winograd,
     "triton": triton_kernels,
     "torch": torch_kernels,
     "fourier": spectral,
