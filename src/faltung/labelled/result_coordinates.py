@@ -60,7 +60,7 @@ class Rate(NamedTuple):
 
     up: int
     down: int
-    count: int
+    length: int
 
 
 def outputs_of(question: Question, dims: Sequence[Hashable]) -> dict[Hashable, Outputs]:
@@ -117,7 +117,7 @@ def with_rates(x: Any, rates: Mapping[Hashable, Rate]) -> Any:
     placed = {}
     for name, old in names.items():
         rate = others[old.dims[0]]
-        values = between(old.values, np.arange(rate.count, dtype=np.int64) * rate.down, rate.up)
+        values = between(old.values, np.arange(rate.length, dtype=np.int64) * rate.down, rate.up)
         placed[name] = xarray.Variable(old.dims, values, old.attrs)
     return x.drop_vars(names).assign_coords(placed)
 

@@ -29,14 +29,14 @@ class RateStep(NamedTuple):
         The taps at `up` times the rate of the samples. The tap at the origin is that of the sample itself.
     up, down : int
         Zeros are put between samples, `up` - 1 of them; and each `down`-th output is kept, from the first one on.
-    count : int
+    length : int
         Number of outputs, at most ``ceil(n / down) * up`` for n samples.
     """
 
     kernel: Kernel
     up: int
     down: int
-    count: int
+    length: int
 
 
 def with_rate(x: Any, step: RateStep, axis: int, **options: Any) -> Any:
@@ -60,7 +60,7 @@ def with_rate(x: Any, step: RateStep, axis: int, **options: Any) -> Any:
     else:
         y = _phases(x, step, axis, options)
         y = y.reshape((*y.shape[:axis], y.shape[axis] * step.up, *y.shape[axis + 2 :]))
-    return y if y.shape[axis] == step.count else y[(slice(None),) * axis + (slice(step.count),)]
+    return y if y.shape[axis] == step.length else y[(slice(None),) * axis + (slice(step.length),)]
 
 
 class _Filter(NamedTuple):
@@ -107,6 +107,6 @@ def _joined(parts: list[Any], axis: int) -> Any:
     if is_tensor(parts[0]):
         return sys.modules["torch"].cat(parts, axis)
     if is_masked_array(parts[0]):
-        return np.ma.concatenate(parts, axis)
+        return np.ma.concatenate(parts, axis)  # type: ignore[no-untyped-call]
     namespace = getattr(parts[0], "__array_namespace__", None)
     return np.concatenate(parts, axis) if namespace is None else namespace().concat(parts, axis=axis)

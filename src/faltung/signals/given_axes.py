@@ -1,4 +1,4 @@
-"""Which array is there without its labels, and along which of its axes is it filtered?"""
+"""Which axes of an array are filtered? Their numbers and modes, and the array without its labels."""
 
 from __future__ import annotations
 
@@ -65,28 +65,42 @@ def given_axes(x: Any, count: int | None, mode: Any, axes: Any, dims: Any, nan: 
     """
     labelled = is_labelled(x)
     data = _unlabelled(x.data if labelled else x)
-    ndim = len(data.shape)
-    if count is None:
-        given = dims if axes is None else axes
-        one = given is not None and (isinstance(given, str) or not isinstance(given, list | tuple | range))
-        count = 1 if one else ndim if given is None else len(given)
-    if not labelled:
-        if dims is not None:
-            raise ArgumentError("dims", "None, as the axes of the array have no names", repr(dims), "Use axes=.")
-        if isinstance(mode, Mapping):
-            remedy = "Pass one mode, or one for each axis."
-            raise ArgumentTypeError("mode", "no names, as the axes of the array have none", repr(mode), remedy)
-        numbers = spatial_axes(axes, None, ndim, count)
-        return GivenAxes(data, numbers, check_modes("reflect" if mode is None else mode, count), (), nan)
+    asked = Options(True, mode, axes=axes, dims=dims, nan=nan)
+    number = _count(axes if dims is None else dims, len(data.shape)) if count is None else count
+    return _by_name(x, data, number, asked) if labelled else _by_number(data, number, asked)
+
+
+def _count(given: Any, ndim: int) -> int:
+    """Return how many axes are named; all, if none is."""
+    if given is None:
+        return ndim
+    return len(given) if isinstance(given, list | tuple | range) else 1
+
+
+def _by_number(data: Any, count: int, asked: Options) -> GivenAxes:
+    if asked.dims is not None:
+        raise ArgumentError("dims", "None, as the axes of the array have no names", repr(asked.dims), "Use axes=.")
+    if isinstance(asked.mode, Mapping):
+        remedy = "Pass one mode, or one for each axis."
+        raise ArgumentTypeError("mode", "no names, as the axes of the array have none", repr(asked.mode), remedy)
+    axes = spatial_axes(asked.axes, None, len(data.shape), count)
+    return GivenAxes(data, axes, _modes(asked.mode, count), (), asked.nan)
+
+
+def _by_name(x: Any, data: Any, count: int, asked: Options) -> GivenAxes:
     from faltung.labelled.named_axes import with_numbers  # loads xarray no earlier than its arrays come
 
-    found = with_numbers(x.dims, box(1, ndim=count), Options(True, mode, axes=axes, dims=dims))
+    found = with_numbers(x.dims, box(1, ndim=count), asked)
     nodata = declared(x.attrs, x.encoding, x.dtype)
     if nodata.values:
         received = f"samples of the value {nodata.values[0]}, declared missing"
         raise ArgumentError("x", "samples that are NaN where missing", received, "Decode them: xarray.decode_cf.")
-    modes = check_modes("reflect" if found.mode is None else found.mode, count)
-    return GivenAxes(data, found.axes, modes, tuple(x.dims[axis] for axis in found.axes), "ignore" if nodata.nan else nan)
+    names = tuple(x.dims[axis] for axis in found.axes)
+    return GivenAxes(data, found.axes, _modes(found.mode, count), names, "ignore" if nodata.nan else asked.nan)
+
+
+def _modes(mode: Any, count: int) -> tuple[str, ...]:
+    return check_modes("reflect" if mode is None else mode, count)
 
 
 def _unlabelled(x: Any) -> Any:

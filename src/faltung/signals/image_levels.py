@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -45,6 +46,14 @@ class Pyramid(Sequence[Any]):
         The value beyond the border, for the mode ``constant``.
     nan : str
         Whether NaN is a value, ``propagate``, or a missing sample, ``ignore``.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import faltung as fa
+    >>> p = fa.pyramid(np.arange(8.0), 3)
+    >>> p, len(p), p[2].round(2)
+    (Pyramid(gaussian: 8, 4, 2), 3, array([1.15, 3.88]))
     """
 
     levels: tuple[Any, ...]
@@ -155,10 +164,11 @@ def pyramid(
     Notes
     -----
     The axes are filtered one after another. Sample i of a level is at sample 2 i of the one before, so that nothing
-    moves. Where k sums to one over its even taps and over its odd ones alike, twice each, the difference levels of a
-    constant are zero.
+    moves. Where the even taps of k and its odd taps sum to one half
+    each, the difference levels of a constant are zero.
 
-    P. J. Burt and E. H. Adelson, "The Laplacian pyramid as a compact image code", IEEE Trans. Communications 31, 1983.
+    P. J. Burt and E. H. Adelson, "The Laplacian pyramid as a compact image code", IEEE Transactions on Communications
+    31, 1983.
 
     Examples
     --------
@@ -184,8 +194,11 @@ def pyramid(
     for _ in range(count - 1):
         scales.append(_reduced(scales[-1], made, workers))
     if kind == "laplacian":
-        pairs = zip(scales, scales[1:], strict=False)
-        scales = [*(_combined(fine, _expanded(fine, coarse, made, workers), -1) for fine, coarse in pairs), scales[-1]]
+        pairs = itertools.pairwise(scales)
+        scales = [
+            *(_combined(fine, _expanded(fine, coarse, made, workers), -1) for fine, coarse in pairs),
+            scales[-1],
+        ]
     return replace(made, levels=tuple(scales))
 
 
@@ -236,7 +249,7 @@ def _reduced(x: Any, made: Pyramid, workers: int | None) -> Any:
     for axis, mode in zip(made.axes, made.modes, strict=True):
         step = RateStep(made.kernel, 1, 2, -(-int(y.shape[axis]) // 2))
         y = with_rate(y, step, axis, mode=mode, cval=made.cval, nan=made.nan, workers=workers)
-        rates[axis] = 1, 2, step.count
+        rates[axis] = 1, 2, step.length
     if not is_labelled(x):
         return y
     from faltung.labelled.xarray_door import at_rates  # loads xarray no earlier than its arrays come

@@ -111,8 +111,8 @@ def resample(
     dims : str or sequence of str, optional
         The names of the axes, in place of `axes`, for an array of xarray.
     window, half_length : optional
-        The filter, as for `resampling_filter`. Or a kernel with one axis, at `up` times the rate, in lowest terms, with
-        the sum `up`: its tap at the origin is that of the sample itself.
+        The filter, as for `resampling_filter`. Or a kernel with one axis and the sum `up`, at `up` times the rate, in
+        lowest terms: its tap at the origin is that of the sample itself.
     dtype : dtype, optional
         The dtype of the result, as for `convolve`.
     nan : {'propagate', 'ignore'}, optional
@@ -148,7 +148,7 @@ def resample(
     >>> import numpy as np
     >>> import faltung as fa
     >>> fa.resample(np.arange(6.0), 2, 3, mode="nearest").round(2)
-    array([0.19, 1.48, 3.  , 4.52])
+    array([0.08, 1.5 , 2.97, 4.56])
     >>> fa.resample(np.ones((480, 640)), (1, 3), 2).shape
     (240, 960)
     """
@@ -171,7 +171,7 @@ def resample(
     from faltung.labelled.xarray_door import at_rates  # loads xarray no earlier than its arrays come
 
     rates = {name: steps[axis][1] for name, axis in zip(given.names, given.axes, strict=True)}
-    return at_rates(x, y, {name: (step.up, step.down, step.count) for name, step in rates.items()})
+    return at_rates(x, y, {name: (step.up, step.down, step.length) for name, step in rates.items()})
 
 
 def _factors(up: Any, down: Any, axes: Any) -> tuple[tuple[int, ...], tuple[int, ...], int]:
@@ -205,7 +205,11 @@ def _filter(up: int, down: int, window: Any, half_length: int) -> Kernel:
 
 def _own(window: Any) -> Kernel:
     if not isinstance(window, Kernel):
-        raise ArgumentTypeError("window", "a window or a Kernel", f"a {type(window).__name__}", "Use fa.Kernel(taps).")
+        raise ArgumentTypeError(
+            "window", "a window or a Kernel", f"a {type(window).__name__}", "Use fa.Kernel(taps)."
+        )
     if window.ndim != 1:
-        raise ArgumentError("window", "a kernel with one axis", f"one with {window.ndim}", "Named filters take ndim=1.")
+        raise ArgumentError(
+            "window", "a kernel with one axis", f"one with {window.ndim}", "Named filters take ndim=1."
+        )
     return window
