@@ -50,11 +50,16 @@ if TYPE_CHECKING:
     from faltung.explorer.given import explore as explore
     from faltung.fit.least_squares import fit_filter as fit_filter
     from faltung.run.calibration import calibrate as calibrate
+    from faltung.signals.image_levels import Pyramid as Pyramid
+    from faltung.signals.image_levels import collapse as collapse
+    from faltung.signals.image_levels import pyramid as pyramid
     from faltung.signals.local_statistics import local_corr as local_corr
     from faltung.signals.local_statistics import local_cov as local_cov
     from faltung.signals.local_statistics import local_mean as local_mean
     from faltung.signals.local_statistics import local_std as local_std
     from faltung.signals.local_statistics import local_var as local_var
+    from faltung.signals.resampling import resample as resample
+    from faltung.signals.resampling import resampling_filter as resampling_filter
     from faltung.streams.stream import Stream as Stream
 
 __version__ = "0.1.0"
@@ -70,10 +75,12 @@ __all__ = [
     "Kernel",
     "MissingExtraError",
     "Plan",
+    "Pyramid",
     "Stream",
     "binomial",
     "box",
     "calibrate",
+    "collapse",
     "convolve",
     "correlate",
     "delta",
@@ -95,6 +102,9 @@ __all__ = [
     "parse",
     "plan",
     "prewitt",
+    "pyramid",
+    "resample",
+    "resampling_filter",
     "scharr",
     "sobel",
     "unsharp",
@@ -114,6 +124,8 @@ _LOADED_WHEN_USED = {
     "inspect": "faltung.inspect",
     "layers": "faltung.layers",
     "learn": "faltung.learn",
+    **dict.fromkeys(("Pyramid", "collapse", "pyramid"), "faltung.signals.image_levels"),
+    **dict.fromkeys(("resample", "resampling_filter"), "faltung.signals.resampling"),
     **dict.fromkeys(
         ("local_corr", "local_cov", "local_mean", "local_std", "local_var"), "faltung.signals.local_statistics"
     ),

@@ -5,14 +5,14 @@ from __future__ import annotations
 __all__ = ["moved_transform"]
 
 
-def moved_transform(text: str, row: tuple[int, int], column: tuple[int, int]) -> str:
+def moved_transform(text: str, row: tuple[float, float], column: tuple[float, float]) -> str:
     """Return the text of a transform for pixels whose centres are those of every n-th pixel from a first one on.
 
     Parameters
     ----------
     text : str
         Six numbers c a b f d e: the corner of a pixel is at x = c + a column + b row, y = f + d column + e row.
-    row, column : (int, int)
+    row, column : (float, float)
         The first pixel that has an output, and the number of pixels between neighbouring outputs.
 
     Examples

@@ -1,4 +1,4 @@
-"""Which coordinates does a result have? Those of the samples at which it has outputs, or evenly continued ones."""
+"""Which coordinates does a result have? Those of the samples at which it has outputs, or evenly spaced others."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ import xarray
 
 from faltung.errors import ArgumentError
 from faltung.labelled.geotransform import moved_transform
-from faltung.labelled.spacing import continued, unevenness
+from faltung.labelled.spacing import between, continued, unevenness
 from faltung.planning.question import Question
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Outputs", "moved", "outputs_of"]
+__all__ = ["Outputs", "Rate", "moved", "outputs_of", "with_rates"]
 
 #: Names of the axes of rasters, as rioxarray knows them.
 _ROWS, _COLUMNS = ("y", "latitude", "lat"), ("x", "longitude", "lon")
@@ -55,6 +55,14 @@ class Outputs(NamedTuple):
         return np.arange(self.start, self.stop, self.step, dtype=np.int64)
 
 
+class Rate(NamedTuple):
+    """A rate along one axis that is ``up / down`` times that of the samples, from the first sample on."""
+
+    up: int
+    down: int
+    length: int
+
+
 def outputs_of(question: Question, dims: Sequence[Hashable]) -> dict[Hashable, Outputs]:
     """Return where the result has outputs, for each axis along which these are not the samples.
 
@@ -76,23 +84,14 @@ def moved(x: Any, outputs: Mapping[Hashable, Outputs]) -> Any:
     ArgumentError
         Something cannot be continued: it is named, with what to do.
     """
-    x = _with_transforms(x, outputs)
+    x = _with_transforms(x, {dim: (along.start, along.step) for dim, along in outputs.items()})
     inside = {dim: along for dim, along in outputs.items() if along.inside}
     beyond = {dim: along for dim, along in outputs.items() if not along.inside}
     if inside:
         x = x.isel({dim: _as_slice(along) for dim, along in inside.items() if dim in x.dims})
     if not beyond:
         return x
-    reasons = {
-        name: reason
-        for name, variable in x.variables.items()
-        if not beyond.keys().isdisjoint(variable.dims) and (reason := _why_not(variable, name in x.coords))
-    }
-    if reasons:
-        named = ", ".join(map(repr, reasons))
-        received = "; ".join(f"{name!r}: {reason}" for name, reason in reasons.items())
-        remedy = f"Use shape='same' or 'valid', or drop it first: x.drop_vars([{named}])."
-        raise ArgumentError("shape", "outputs at samples, or evenly spaced coordinates", received, remedy)
+    _check_even(x, beyond, "shape", "outputs at samples", "Use shape='same' or 'valid', or drop it first")
     names = {name: variable for name, variable in x.variables.items() if {*variable.dims} & {*beyond}}
     longer = {
         name: xarray.Variable(old.dims, continued(old.values, beyond[old.dims[0]].positions), old.attrs, old.encoding)
@@ -101,9 +100,45 @@ def moved(x: Any, outputs: Mapping[Hashable, Outputs]) -> Any:
     return x.drop_vars(names).assign_coords(longer)
 
 
-def _with_transforms(x: Any, outputs: Mapping[Hashable, Outputs]) -> Any:
-    """Return a data set whose transforms of rasters are those of the outputs."""
-    row, column = (_first_and_step(outputs, names) for names in (_ROWS, _COLUMNS))
+def with_rates(x: Any, rates: Mapping[Hashable, Rate]) -> Any:
+    """Return a data set at the positions of outputs with another rate along some axes.
+
+    Raises
+    ------
+    ArgumentError
+        Something is not evenly spaced: it is named, with what to do.
+    """
+    x = _with_transforms(x, {dim: (0, rate.down / rate.up) for dim, rate in rates.items()})
+    fewer = {dim: slice(None, None, rate.down) for dim, rate in rates.items() if rate.up == 1 and dim in x.dims}
+    x = x.isel(fewer)
+    others = {dim: rate for dim, rate in rates.items() if rate.up > 1}
+    _check_even(x, others, "x", "labels at samples", "Drop it first")
+    names = {name: old for name, old in x.variables.items() if {*old.dims} & {*others}}
+    placed = {}
+    for name, old in names.items():
+        rate = others[old.dims[0]]
+        values = between(old.values, np.arange(rate.length, dtype=np.int64) * rate.down, rate.up)
+        placed[name] = xarray.Variable(old.dims, values, old.attrs)
+    return x.drop_vars(names).assign_coords(placed)
+
+
+def _check_even(x: Any, dims: Mapping[Hashable, Any], argument: str, expected: str, remedy: str) -> None:
+    """Raise an error if something along these axes cannot be placed anew."""
+    reasons = {
+        name: reason
+        for name, variable in x.variables.items()
+        if not dims.keys().isdisjoint(variable.dims) and (reason := _why_not(variable, name in x.coords))
+    }
+    if reasons:
+        named = ", ".join(map(repr, reasons))
+        received = "; ".join(f"{name!r}: {reason}" for name, reason in reasons.items())
+        whole = f"{remedy}: x.drop_vars([{named}])."
+        raise ArgumentError(argument, f"{expected}, or evenly spaced coordinates", received, whole)
+
+
+def _with_transforms(x: Any, placed: Mapping[Hashable, tuple[float, float]]) -> Any:
+    """Return a data set whose transforms of rasters are those of outputs with a first position and a step."""
+    row, column = (next((placed[name] for name in names if name in placed), (0, 1)) for names in (_ROWS, _COLUMNS))
     if row == column == (0, 1):
         return x
     for name, variable in x.coords.items():
@@ -111,10 +146,6 @@ def _with_transforms(x: Any, outputs: Mapping[Hashable, Outputs]) -> Any:
             attrs = {**variable.attrs, "GeoTransform": moved_transform(text, row, column)}
             x = x.assign_coords({name: xarray.Variable(variable.dims, variable.data, attrs, variable.encoding)})
     return x
-
-
-def _first_and_step(outputs: Mapping[Hashable, Outputs], names: Sequence[str]) -> tuple[int, int]:
-    return next(((outputs[name].start, outputs[name].step) for name in names if name in outputs), (0, 1))
 
 
 def _as_slice(along: Outputs) -> slice:

@@ -12,7 +12,7 @@ from faltung.errors import ArgumentError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["continued", "spacing_of", "unevenness"]
+__all__ = ["between", "continued", "spacing_of", "unevenness"]
 
 #: Largest deviation of a step from the mean step, as a share of it; beside that, coordinates are rounded numbers.
 _EVEN = 1e-3
@@ -89,6 +89,27 @@ def continued(values: NDArray[Any], positions: NDArray[np.int64]) -> NDArray[Any
     longer = values[nearest].astype(np.int64) + np.round(offsets).astype(np.int64)
     narrow = np.asarray(longer.astype(values.dtype))
     return narrow if np.array_equal(narrow, longer) else np.asarray(longer)
+
+
+def between(values: NDArray[Any], numerators: NDArray[np.int64], denominator: int) -> NDArray[Any]:
+    """Return evenly spaced values at fractions of samples; those of samples are kept as they are.
+
+    Examples
+    --------
+    >>> between(np.array([10, 20, 30]), np.array([0, 3, 6, 9]), 2).tolist()
+    [10.0, 25.0, 40.0, 55.0]
+    """
+    positions, rest = np.divmod(numerators, denominator)
+    if not rest.any():
+        return continued(values, positions)
+    if values.dtype.kind in "mM":
+        values = values.astype(f"{values.dtype.kind}8[ns]")
+    numbers = _numbers(values)
+    offsets = (numbers[-1] - numbers[0]) / (len(numbers) - 1) * rest / denominator
+    start = continued(values, positions)
+    if values.dtype.kind in "mM":
+        return np.asarray(start + np.round(offsets).astype(np.int64).astype("m8[ns]"))
+    return np.asarray(start + offsets).astype(values.dtype if values.dtype.kind == "f" else np.float64)
 
 
 def _numbers(values: NDArray[Any]) -> NDArray[np.float64]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,7 +15,7 @@ from faltung.kernels import Bank, CoordinateKernel, Kernel
 from faltung.labelled.beside import aligned
 from faltung.labelled.labelled_plan import LabelledPlan
 from faltung.labelled.named_axes import as_filter, with_numbers
-from faltung.labelled.result_coordinates import Outputs, moved, outputs_of
+from faltung.labelled.result_coordinates import Outputs, Rate, moved, outputs_of, with_rates
 from faltung.labelled.spacing import spacing_of
 from faltung.planning.nodata import Nodata, declared, with_validity
 from faltung.planning.planned import Planned
@@ -25,6 +25,7 @@ from faltung.planning.statistic import averaging, unit_of
 __all__ = [
     "NEW_DIM",
     "LabelledCall",
+    "at_rates",
     "filter",
     "plan",
     "prepare",
@@ -156,6 +157,24 @@ def relabelled(x: Any, data: Any, call: LabelledCall) -> Any:
     encoding = call.nodata.relabelled(x.encoding, call.nodata.encoding, data.dtype)
     dropped = (*_RANGE, *(_SHAPE if data.shape != x.shape else ()))
     result.encoding = {name: value for name, value in encoding.items() if name not in dropped}
+    return result
+
+
+def at_rates(x: Any, data: Any, rates: Mapping[Hashable, tuple[int, int, int]]) -> Any:
+    """Return a result whose rate is ``up / down`` times that of `x` along some axes, with the labels of `x`.
+
+    Parameters
+    ----------
+    x : DataArray
+        The array.
+    data : array
+        The result without labels.
+    rates : mapping
+        For each name of an axis: up, down, and the number of outputs.
+    """
+    coordinates = with_rates(x.coords.to_dataset(), {dim: Rate(*rate) for dim, rate in rates.items()})
+    result = xarray.DataArray(data, dims=x.dims, coords=coordinates.coords, name=x.name, attrs=x.attrs)
+    result.encoding = {name: value for name, value in x.encoding.items() if name not in (*_RANGE, *_SHAPE)}
     return result
 
 

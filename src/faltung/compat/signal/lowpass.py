@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numbers
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -11,16 +10,9 @@ from numpy.typing import NDArray
 
 from faltung.compat.not_served import NotServedError
 from faltung.errors import ArgumentError
+from faltung.kernels.windowed_sinc import COSINES, windowed_sinc
 
 __all__ = ["lowpass"]
-
-#: Coefficients of the cosines of windows that are sums of them.
-_COSINES = {
-    "boxcar": (1.0,),
-    "hann": (0.5, 0.5),
-    "hamming": (0.54, 0.46),
-    "blackman": (0.42, 0.50, 0.08),
-}
 
 
 def lowpass(function: str, count: int, cutoff: float, window: Any) -> NDArray[np.float64]:
@@ -55,22 +47,7 @@ def lowpass(function: str, count: int, cutoff: float, window: Any) -> NDArray[np
     if isinstance(name, numbers.Real) and not parameters:
         name, parameters = "kaiser", [name]
     if name == "kaiser" and len(parameters) == 1:
-        return _designed(count, cutoff, name, float(parameters[0]))
-    if isinstance(name, str) and name in _COSINES and not parameters:
-        return _designed(count, cutoff, name, 0.0)
+        return windowed_sinc(count, cutoff, name, float(parameters[0]))
+    if isinstance(name, str) and name in COSINES and not parameters:
+        return windowed_sinc(count, cutoff, name, 0.0)
     raise NotServedError(function, f"window: {window!r}")
-
-
-@lru_cache(maxsize=64)
-def _designed(count: int, cutoff: float, name: str, beta: float) -> NDArray[np.float64]:
-    """Return the taps, which cannot be written to; those of recent calls are kept."""
-    positions = np.arange(count) - 0.5 * (count - 1)
-    ratios = np.linspace(-1.0, 1.0, count) if count > 1 else np.zeros(1)
-    if name == "kaiser":
-        window = np.i0(beta * np.sqrt(1.0 - ratios**2)) / np.i0(beta)
-    else:
-        window = np.sum([a * np.cos(n * np.pi * ratios) for n, a in enumerate(_COSINES[name])], axis=0)
-    taps = cutoff * np.sinc(cutoff * positions) * window
-    taps = np.asarray(taps / taps.sum())
-    taps.flags.writeable = False
-    return taps

@@ -1,9 +1,4 @@
-"""How is a signal filtered between two sampling rates? Each phase of the taps is a filter of a bank.
-
-With zeros between its samples, a signal is filtered at `up` times its rate, and each `down`-th output is kept. Output
-``i * up + p`` needs only every `up`-th tap, the phase p, at the sample ``i * down``: that is a convolution with a
-stride.
-"""
+"""How is a signal filtered between two sampling rates? Each phase of the taps is a filter of a bank."""
 
 from __future__ import annotations
 
@@ -15,6 +10,7 @@ from numpy.typing import NDArray
 
 from faltung.compat.signal.odd_borders import ODD_MODES, extend_first_axis
 from faltung.compat.signal.regional import Region, convolve_region
+from faltung.kernels.phases import PhaseBank, phase_banks
 
 __all__ = ["BORDERS", "RateChange", "change_rate"]
 
@@ -27,9 +23,6 @@ BORDERS = {
     "wrap": "wrap",
     **dict.fromkeys(ODD_MODES, "constant"),
 }
-#: Most bytes of the outputs of one bank at one position. All its taps have one support, so that distant phases make
-#: many zeros; but each bank reads the whole signal.
-_MOST_BYTES = 640
 
 
 @dataclass(frozen=True)
@@ -50,14 +43,6 @@ class RateChange:
     down: int
     offset: int
     count: int
-
-
-class _Phase:
-    """The taps of one phase, and the lag of the first of them."""
-
-    def __init__(self, h: NDArray[Any], rates: RateChange, number: int) -> None:
-        ahead, first = divmod(number * rates.down + rates.offset, rates.up)
-        self.taps, self.lag = h[first :: rates.up], -ahead
 
 
 def change_rate(
@@ -91,12 +76,12 @@ def change_rate(
         pairs = np.ascontiguousarray(x).view(x.real.dtype).reshape(*x.shape, 2)
         y = change_rate(pairs, h, rates, axis, result.type().real.dtype, mode, cval)
         return np.ascontiguousarray(y).view(result)[..., 0]
-    phases = [_Phase(h, rates, number) for number in range(rates.up)]
+    banks = phase_banks(h, rates.up, rates.down, rates.offset, result.itemsize)
     periods = -(-rates.count // rates.up)
     start = 0
     if mode in ODD_MODES:
-        low = min(phase.lag for phase in phases)
-        high = max(phase.lag + len(phase.taps) for phase in phases)
+        low = min(bank.lag for bank in banks)
+        high = max(bank.lag + bank.taps.shape[-1] for bank in banks)
         start = max(high - 1, 0)
         after = max((periods - 1) * rates.down - low - x.shape[axis] + 1, 0)
         x = extend_first_axis(x.swapaxes(axis, 0).astype(result), mode, start, after).swapaxes(0, axis)
@@ -104,33 +89,19 @@ def change_rate(
     shape = (*x.shape[:axis], periods, rates.up, *x.shape[axis + 1 :])
     bounds = (start, start + (periods - 1) * rates.down + 1)
     region = Region((axis,), (bounds,), result, BORDERS[mode], cval, rates.down, axis + 1)
-    y = _interleaved(np.expand_dims(x, axis + 1), phases, region, shape)
+    y = _interleaved(np.expand_dims(x, axis + 1), banks, region, shape)
     y = y.reshape(*shape[:axis], periods * rates.up, *shape[axis + 2 :])
     return y[(*(slice(None),) * axis, slice(rates.count))]
 
 
-def _interleaved(x: NDArray[Any], phases: list[_Phase], region: Region, shape: tuple[int, ...]) -> NDArray[Any]:
+def _interleaved(x: NDArray[Any], banks: list[PhaseBank], region: Region, shape: tuple[int, ...]) -> NDArray[Any]:
     """Compute all phases, by banks of neighbouring ones."""
-    banks = -(-len(phases) * region.result.itemsize // _MOST_BYTES)
-    size = -(-len(phases) // banks)
-    out = np.empty(shape, region.result) if banks > 1 else None
-    for first in range(0, len(phases), size):
-        group = phases[first : first + size]
-        taps, lag = _bank(group)
+    out = np.empty(shape, region.result) if len(banks) > 1 else None
+    for first, taps, lag in banks:
         ((start, stop),) = region.bounds
         shifted = region._replace(bounds=((start - lag, stop - lag),))
         if out is None:
             return convolve_region(x, taps, shifted)
-        part = (*(slice(None),) * (region.axes[0] + 1), slice(first, first + len(group)))
+        part = (*(slice(None),) * (region.axes[0] + 1), slice(first, first + len(taps)))
         convolve_region(x, taps, shifted, out[part])
     return out  # type: ignore[return-value]  # there was more than one bank
-
-
-def _bank(group: list[_Phase]) -> tuple[NDArray[Any], int]:
-    """Return the taps of some phases with one support, and its first lag."""
-    lag = min(phase.lag for phase in group)
-    size = max(phase.lag - lag + len(phase.taps) for phase in group)
-    bank = np.zeros((len(group), 1, max(size, 1)), group[0].taps.dtype)
-    for row, phase in zip(bank, group, strict=True):
-        row[0, phase.lag - lag : phase.lag - lag + len(phase.taps)] = phase.taps
-    return bank, lag
