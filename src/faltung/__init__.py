@@ -50,6 +50,8 @@ if TYPE_CHECKING:
     from faltung.explorer.given import explore as explore
     from faltung.fit.least_squares import fit_filter as fit_filter
     from faltung.run.calibration import calibrate as calibrate
+    from faltung.signals.linear_operator import ConvolutionOperator as ConvolutionOperator
+    from faltung.signals.linear_operator import operator as operator
     from faltung.signals.local_statistics import local_corr as local_corr
     from faltung.signals.local_statistics import local_cov as local_cov
     from faltung.signals.local_statistics import local_mean as local_mean
@@ -64,6 +66,7 @@ __all__ = [
     "ArgumentTypeError",
     "AxesWarning",
     "Bank",
+    "ConvolutionOperator",
     "CoordinateKernel",
     "ExpressionError",
     "FaltungError",
@@ -92,6 +95,7 @@ __all__ = [
     "local_var",
     "log",
     "motion",
+    "operator",
     "parse",
     "plan",
     "prewitt",
@@ -118,6 +122,8 @@ _LOADED_WHEN_USED = {
         ("local_corr", "local_cov", "local_mean", "local_std", "local_var"), "faltung.signals.local_statistics"
     ),
     "networks": "faltung.networks",
+    **dict.fromkeys(("ConvolutionOperator", "operator"), "faltung.signals.linear_operator"),
+    "restore": "faltung.restore",
 }
 
 __getattr__, _ = load_when_used(__name__, _LOADED_WHEN_USED)
