@@ -148,7 +148,8 @@ class _Iteration:
 
     def __init__(self, seen: Observation, estimate: Any, weight: float) -> None:
         x, self._seen, self._weight, self.estimate = seen.samples, seen, weight, estimate
-        ones = x * 0 + 1 if seen.present is None else x * 0 + seen.present
+        zeros = (x.detach() if is_tensor(x) else x) * 0
+        ones = zeros + (1 if seen.present is None else seen.present)
         seen_by = seen.blur.T(ones)
         largest = float(seen_by.max())
         unseen = seen_by <= 1e-6 * largest
@@ -156,7 +157,7 @@ class _Iteration:
         # What is seen nowhere keeps its value: its correction is 1.
         self._share = seen_by if self._unseen is None else seen_by * ~unseen + unseen * 1.0
         #: Estimates whose blur is smaller count as that much, so that quotients can be added up.
-        self._least = max(float(x.max()), 1e-30) * 1e-15
+        self._least = max(float(x.detach().max() if is_tensor(x) else x.max()), 1e-20) * 1e-15
         self._expected: Any = None
         self._corrections: Any = None
         if not is_tensor(x):
@@ -178,7 +179,7 @@ class _Iteration:
         x, least, transpose = self._seen.samples, self._least, self._seen.blur.transpose
         weights = self._share
         if self._weight:
-            flat = 1e-6 * float(self.estimate.mean())
+            flat = 1e-6 * _norm(self.estimate) / math.sqrt(math.prod(self.estimate.shape))
             weights = weights * (1 - self._weight * curvature(self.estimate, self._seen.axes, flat))
         if is_tensor(x):
             corrections = transpose(x / self._expected.clamp(min=least))
@@ -214,6 +215,7 @@ def _by_parts(work: Callable[[slice], None], x: NDArray[Any]) -> None:
 
 
 def _norm(values: Any) -> float:
+    values = values.detach() if is_tensor(values) else values
     return math.sqrt(float((values * values).sum()))
 
 
@@ -225,7 +227,8 @@ def _first(seen: Observation, start: Any) -> Any:
         if not bool((estimate >= 0).all()):
             raise ArgumentError("start", "no negative samples and no NaN", "some")
         return estimate
-    level = float(x.sum()) / max(seen.count, 1) / float(seen.psf.taps.sum())
+    total = x.detach().sum() if is_tensor(x) else x.sum()  # a level has no effect after one step
+    level = float(total) / max(seen.count, 1) / float(seen.psf.taps.sum())
     return x.new_full(x.shape, level) if is_tensor(x) else np.full(x.shape, level, x.dtype)
 
 

@@ -15,7 +15,7 @@ from faltung.planning.missing_rule import check_held, check_in_shape
 from faltung.planning.question import as_value
 from faltung.signals.linear_operator import ConvolutionOperator, operator
 
-__all__ = ["Observation", "alike", "check_callable", "observe"]
+__all__ = ["Observation", "alike", "check_callable", "is_single", "observe"]
 
 
 @dataclass(frozen=True)
@@ -100,6 +100,11 @@ def check_callable(name: str, value: Any) -> Callable[..., Any] | None:
     if value is not None and not callable(value):
         raise ArgumentTypeError(name, "a function of the step and the estimate, or None", repr(value)[:80])
     return value  # type: ignore[no-any-return]
+
+
+def is_single(x: Any) -> bool:
+    """Whether an array, or a tensor, is in single precision."""
+    return str(x.dtype).removeprefix("torch.") in ("float32", "complex64")
 
 
 def _numbers(x: Any, mask: Any) -> tuple[Any, Any]:

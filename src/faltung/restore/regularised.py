@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from faltung.errors import ArgumentError
-from faltung.ground.arrays import is_tensor
 from faltung.ground.checks import integer, real
 from faltung.kernels import Bank, Kernel, laplacian
 from faltung.planning.question import as_value
-from faltung.restore.observation import Observation, check_callable, observe
-from faltung.restore.solving import conjugate_gradients, periodic_inverse
+from faltung.restore.observation import Observation, check_callable, is_single, observe
+from faltung.restore.solving import conjugate_gradients, filter_inverse, sum_of_squares
 from faltung.signals.linear_operator import operator
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["tikhonov", "wiener"]
+
+#: The share of the right-hand side that may remain, in double and in single precision.
+_TOLERANCE = (1e-7, 1e-5)
 
 
 def tikhonov(
@@ -60,7 +63,7 @@ def tikhonov(
         Most steps of conjugate gradients. There are none for ``wrap`` without missing samples.
     tolerance : float, optional
         The steps end when this share of the right-hand side of the normal equations remains. The default is 1e-5 in
-        single precision and 1e-8 in double precision. A warning says if they do not get that far.
+        single precision and 1e-7 in double precision. A warning says if they do not get that far.
     progress : callable, optional
         Called as ``progress(step, estimate)`` after each step, counted from 1. If it returns True, the iteration
         ends.
@@ -84,8 +87,8 @@ def tikhonov(
     -----
     The result minimises :math:`\sum_n m_n |x_n - (A u)_n|^2 + r \sum_n |(P u)_n|^2` with blur A, penalty P, ridge r,
     and m = 0 at missing samples [1]_. For ``wrap`` it is a quotient of Fourier transforms. Otherwise conjugate
-    gradients solve the normal equations, with the exact transpose for the border, and with that quotient as
-    preconditioner.
+    gradients solve the normal equations, with the exact transpose for the border. The same quotient, of the image and
+    its mirror image, is their preconditioner; it is exact for ``reflect`` and even kernels, so they end at once.
 
     References
     ----------
@@ -107,7 +110,8 @@ def tikhonov(
     kernel = laplacian(ndim=ndim) if penalty is None else as_value(penalty, channels=False)
     if isinstance(kernel, Bank) or kernel.ndim != ndim:
         raise ArgumentError("penalty", f"a kernel with as many axes as psf, {ndim}", repr(kernel)[:80])
-    return _least_squares(seen, seen.samples, weight, kernel, iterations, tolerance, progress)  # type: ignore[no-any-return]
+    around = seen.samples * 0 + _level(seen)
+    return _least_squares(seen, around, (weight, kernel, True), iterations, tolerance, progress)  # type: ignore[no-any-return]
 
 
 def wiener(
@@ -172,39 +176,59 @@ def wiener(
     array([2.01, 1.97, 2.04, 5.95, 2.04, 1.97, 2.01])
     """
     seen = observe(x, psf, mode, axes, nan, mask)
-    n = real("noise", noise, 0.0, open_end=True)
-    count, total = max(seen.count, 1), seen.psf.taps.sum()
-    mean = seen.samples.sum() / count
+    n, level = real("noise", noise, 0.0, open_end=True), _level(seen)
     if signal is None:
-        spread = abs(seen.masked(seen.samples - mean))
-        variance = float((spread * spread).sum()) / count
+        spread = seen.masked(seen.samples - level * seen.psf.taps.sum().item())
+        variance = sum_of_squares(spread) / max(seen.count, 1)
         s = max(variance - n * n, 0.01 * variance, 1e-300) ** 0.5
     else:
         s = real("signal", signal, 0.0, open_end=True)
-    level = mean / total if abs(total) > 1e-6 * abs(seen.psf.taps).sum() else 0.0
     around = seen.samples * 0 + level
-    rest = seen.masked(seen.samples - seen.blur(around))
-    return around + _least_squares(seen, rest, (n / s) ** 2, None, iterations, tolerance, progress)  # type: ignore[no-any-return]
+    return _least_squares(seen, around, ((n / s) ** 2, None, False), iterations, tolerance, progress)  # type: ignore[no-any-return]
+
+
+def _level(seen: Observation) -> Any:
+    """Return the constant whose blur has the mean of the samples, or 0 if the blur of every constant is 0."""
+    taps = seen.psf.taps
+    total = taps.sum().item()
+    flat = abs(total) <= 1e-6 * abs(taps).sum()
+    return 0.0 if flat else seen.samples.sum() / (max(seen.count, 1) * total)
 
 
 def _least_squares(
-    seen: Observation, x: Any, ridge: float, penalty: Kernel | None, iterations: Any, tolerance: Any, progress: Any
+    seen: Observation,
+    around: Any,
+    penalty: tuple[float, Kernel | None, bool],
+    iterations: Any,
+    tolerance: Any,
+    progress: Any,
 ) -> Any:
-    """Minimise the squared error at the samples that are present, plus the penalty."""
+    """Minimise the squared error at the samples that are present, plus the penalty.
+
+    The penalty has a weight and a kernel, and is of the whole image, or of how far it is from `around`.
+    """
     steps, progress = integer("iterations", iterations, 1), check_callable("progress", progress)
-    single = "32" in str(x.dtype) or ("64" in str(x.dtype) and "complex" in str(x.dtype))
-    enough = real("tolerance", (1e-5 if single else 1e-8) if tolerance is None else tolerance, 0.0)
-    blur, back = seen.blur, seen.blur.H
-    target = back(x)
-    share = seen.count / max(int(x.numel() if is_tensor(x) else x.size), 1)
-    inverse = periodic_inverse(target, seen.axes, seen.psf, share, ridge, penalty)
-    if seen.periodic:
-        return inverse(target)
-    if penalty is not None:
-        bend = operator(penalty, blur.input_shape, seen.modes, axes=seen.axes)
-        unbend = bend.H
+    enough = real("tolerance", _TOLERANCE[is_single(around)] if tolerance is None else tolerance, 0.0)
+    (ridge, kernel, whole), blur, back = penalty, seen.blur, seen.blur.H
+
+    def bend(u: Any) -> Any:
+        return u
+
+    unbend = bend
+    if kernel is not None:
+        bend = operator(kernel, blur.input_shape, seen.modes, axes=seen.axes)  # type: ignore[assignment]
+        unbend = bend.H  # type: ignore[attr-defined]
 
     def apply(u: Any) -> Any:
-        return back(seen.masked(blur(u))) + ridge * (u if penalty is None else unbend(bend(u)))
+        return back(seen.masked(blur(u))) + ridge * unbend(bend(u))
 
-    return conjugate_gradients(apply, target, inverse, steps, enough, progress)
+    target = back(seen.masked(seen.samples - blur(around)))
+    if whole:
+        target = target - ridge * unbend(bend(around))
+    share = seen.count / max(math.prod(around.shape), 1)
+    inverse = filter_inverse(target, seen.axes, seen.modes, seen.psf, share, ridge, kernel)
+    if seen.periodic:
+        return around + inverse(target)
+    scale = sum_of_squares(back(seen.samples))
+    call = progress and (lambda step, u: progress(step, around + u))
+    return around + conjugate_gradients(apply, target, inverse, steps, (enough, scale), call)

@@ -9,7 +9,7 @@ import numpy as np
 
 from faltung.ground.arrays import is_tensor
 
-__all__ = ["curvature"]
+__all__ = ["curvature", "joined", "part"]
 
 
 def curvature(u: Any, axes: Sequence[int], least: float) -> Any:
@@ -43,24 +43,24 @@ def curvature(u: Any, axes: Sequence[int], least: float) -> Any:
     return result
 
 
-def _part(u: Any, axis: int, part: slice) -> Any:
-    return u[(slice(None),) * axis + (part,)]
+def part(u: Any, axis: int, which: slice) -> Any:
+    """Return a part of an array along an axis."""
+    return u[(slice(None),) * axis + (which,)]
 
 
 def _differences(u: Any, axis: int) -> Any:
     """Return u[n + 1] - u[n], with 0 at the last sample."""
-    inside = _part(u, axis, slice(1, None)) - _part(u, axis, slice(-1))
-    return _joined([inside, _part(u, axis, slice(-1, None)) * 0], axis)
+    inside = part(u, axis, slice(1, None)) - part(u, axis, slice(-1))
+    return joined([inside, part(u, axis, slice(-1, None)) * 0], axis)
 
 
 def _divergence(flux: Any, axis: int) -> Any:
     """Return flux[n] - flux[n - 1], with 0 before the first sample."""
-    return _joined(
-        [_part(flux, axis, slice(1)), _part(flux, axis, slice(1, None)) - _part(flux, axis, slice(-1))], axis
-    )
+    return joined([part(flux, axis, slice(1)), part(flux, axis, slice(1, None)) - part(flux, axis, slice(-1))], axis)
 
 
-def _joined(parts: list[Any], axis: int) -> Any:
+def joined(parts: list[Any], axis: int) -> Any:
+    """Return arrays, or tensors, one after the other along an axis."""
     if is_tensor(parts[0]):
         import torch  # there is a tensor, so it is loaded
 
