@@ -2,8 +2,8 @@
 
 python benchmarks/signals_restoration.py
 
-Float32, 2048 x 2048, two threads as users have them. scikit-image's step is two calls of `scipy.signal.fftconvolve`, with
-zeros beyond the border. A step is the time of several, over their number; medians of rounds, and of their ratios.
+Float32, 2048 x 2048, two threads as users have them. scikit-image's step is two calls of `scipy.signal.fftconvolve`,
+with zeros beyond the border. A step is the time of several, over their number; medians of rounds and of ratios.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import skimage.restoration
@@ -40,8 +41,8 @@ def main() -> None:
             fa.restore.richardson_lucy(x, psf, 1, mode)
             ours, theirs = [], []
             for _ in range(ROUNDS):
-                ours.append(seconds(lambda: fa.restore.richardson_lucy(x, psf, STEPS, mode), STEPS))
-                peer = lambda: skimage.restoration.richardson_lucy(x, taps, PEER_STEPS, clip=False)  # noqa: E731
+                ours.append(seconds(partial(fa.restore.richardson_lucy, x, psf, STEPS, mode), STEPS))
+                peer = partial(skimage.restoration.richardson_lucy, x, taps, PEER_STEPS, clip=False)
                 theirs.append(seconds(peer, PEER_STEPS))
             ratio = statistics.median(b / a for a, b in zip(ours, theirs, strict=True))
             times = f"{1e3 * statistics.median(ours):.1f} | {1e3 * statistics.median(theirs):.0f}"

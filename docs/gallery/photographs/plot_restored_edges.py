@@ -19,7 +19,8 @@ import faltung as fa
 photo = skimage.data.camera()[100:400, 100:400].astype(float)
 psf = fa.disk(4)  # out of focus
 random = np.random.default_rng(0)
-blurred = random.poisson(fa.convolve(photo, psf, mode="reflect")).astype(float)
+photons = 20  # for each grey level
+blurred = random.poisson(photons * fa.convolve(photo, psf, mode="reflect")) / photons
 alive = random.random(photo.shape) > 0.01
 spoiled = np.where(alive, blurred, 0.0)
 
