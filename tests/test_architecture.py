@@ -36,6 +36,7 @@ LADDER = [
     {"labelled": "How do labels survive a filter? xarray, pandas, and arrays of other libraries."},
     {"streams": "How is a signal filtered that has no end?"},
     {"signals": "What is computed with it? Local statistics, pyramids, resampling, matching, restoration."},
+    {"restore": "What was there before the blur? Wiener, Tikhonov, Richardson and Lucy."},
     {"compat": "How does existing code run on this operator? The peers' signatures, and their behaviour."},
     {"layers": "How does a torch module use the operator in place of torch's own layers?"},
     {"fit": "Which filter leads from this input to this output?"},
@@ -218,7 +219,7 @@ def test_public_names_are_explained_with_an_example(name):
 
 
 def test_dir_shows_what_is_public_and_nothing_else():
-    packages = {"chunked", "compat", "datasets", "fit", "inspect", "layers", "learn", "networks"}
+    packages = {"chunked", "compat", "datasets", "fit", "inspect", "layers", "learn", "networks", "restore"}
     assert dir(fa) == sorted({*fa.__all__, *packages, "__version__"})
     assert fa.__all__ == sorted(fa.__all__)
     assert all(inspect.ismodule(getattr(fa, name)) for name in packages)

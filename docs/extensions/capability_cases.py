@@ -258,6 +258,12 @@ def calls() -> dict[str, Callable[[Any, Mapping[str, Any]], Any]]:
         "faltung.local_std": lambda x, keywords: fa.local_std(x, _WINDOW, **keywords),
         "faltung.local_cov": lambda x, keywords: fa.local_cov(x, x, _WINDOW, **keywords),
         "faltung.local_corr": lambda x, keywords: fa.local_corr(x, x, _WINDOW, **keywords),
+        "faltung.operator": lambda x, keywords: fa.operator(KERNEL, np.shape(x))(x),
+        "faltung.restore.richardson_lucy": lambda x, keywords: fa.restore.richardson_lucy(
+            abs(x) if hasattr(x, "dtype") else np.abs(x).tolist(), KERNEL, 2, axes=-1
+        ),
+        "faltung.restore.tikhonov": lambda x, keywords: fa.restore.tikhonov(x, KERNEL, 0.1, axes=-1),
+        "faltung.restore.wiener": lambda x, keywords: fa.restore.wiener(x, KERNEL, 0.1, axes=-1),
         "faltung.fit_filter": lambda x, keywords: fa.fit_filter(x, x, 3, axes=-1),
         "faltung.fit.fit_filter_by_gradient": lambda x, keywords: fa.fit.fit_filter_by_gradient(
             x, x, 3, axes=-1, iterations=1, workers=1

@@ -53,6 +53,8 @@ if TYPE_CHECKING:
     from faltung.signals.image_levels import Pyramid as Pyramid
     from faltung.signals.image_levels import collapse as collapse
     from faltung.signals.image_levels import pyramid as pyramid
+    from faltung.signals.linear_operator import ConvolutionOperator as ConvolutionOperator
+    from faltung.signals.linear_operator import operator as operator
     from faltung.signals.local_statistics import local_corr as local_corr
     from faltung.signals.local_statistics import local_cov as local_cov
     from faltung.signals.local_statistics import local_mean as local_mean
@@ -69,6 +71,7 @@ __all__ = [
     "ArgumentTypeError",
     "AxesWarning",
     "Bank",
+    "ConvolutionOperator",
     "CoordinateKernel",
     "ExpressionError",
     "FaltungError",
@@ -99,6 +102,7 @@ __all__ = [
     "local_var",
     "log",
     "motion",
+    "operator",
     "parse",
     "plan",
     "prewitt",
@@ -130,6 +134,8 @@ _LOADED_WHEN_USED = {
         ("local_corr", "local_cov", "local_mean", "local_std", "local_var"), "faltung.signals.local_statistics"
     ),
     "networks": "faltung.networks",
+    **dict.fromkeys(("ConvolutionOperator", "operator"), "faltung.signals.linear_operator"),
+    "restore": "faltung.restore",
 }
 
 __getattr__, _ = load_when_used(__name__, _LOADED_WHEN_USED)

@@ -27,6 +27,7 @@ PUBLIC = [
     "faltung.layers",
     "faltung.learn",
     "faltung.networks",
+    "faltung.restore",
 ]
 
 

@@ -1,0 +1,153 @@
+"""What was observed? Samples, which of them are missing, and the blur that they came through."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from faltung.errors import ArgumentError, ArgumentTypeError
+from faltung.ground.arrays import as_array, computed_dtype, is_masked_array, is_tensor
+from faltung.kernels import Bank, Kernel
+from faltung.planning.missing_rule import check_held, check_in_shape
+from faltung.planning.question import as_value
+from faltung.signals.linear_operator import ConvolutionOperator, operator
+
+__all__ = ["Observation", "alike", "check_callable", "is_single", "observe"]
+
+
+@dataclass(frozen=True)
+class Observation:
+    """Samples that came through a blur.
+
+    Parameters
+    ----------
+    samples : ndarray or torch.Tensor
+        In floats or complex numbers, with 0 where a sample is missing.
+    present : ndarray, torch.Tensor or None
+        True where a sample is not missing; None if none is.
+    psf : Kernel
+        The point spread function.
+    blur : ConvolutionOperator
+        The blur, from the unknown to the samples.
+    axes : tuple of int
+        The axis for each axis of the kernel, not negative.
+    modes : tuple of str
+        For each of them, how the unknown continues beyond the border.
+    """
+
+    samples: Any
+    present: Any
+    psf: Kernel
+    blur: ConvolutionOperator
+    axes: tuple[int, ...]
+    modes: tuple[str, ...]
+
+    @property
+    def periodic(self) -> bool:
+        """Whether discrete Fourier transforms make the blur diagonal."""
+        return self.present is None and {*self.modes} == {"wrap"}
+
+    @property
+    def count(self) -> int:
+        """Number of samples that are not missing."""
+        return int(np.prod(self.samples.shape)) if self.present is None else int(self.present.sum())
+
+    def masked(self, values: Any) -> Any:
+        """Return values with 0 where a sample is missing."""
+        return values if self.present is None else values * self.present
+
+
+def observe(x: Any, psf: Any, mode: Any, axes: Any, nan: Any, mask: Any) -> Observation:
+    """Check what was observed.
+
+    Raises
+    ------
+    ArgumentError, ArgumentTypeError
+        An argument cannot be used; the message names it and says what to do.
+    """
+    kernel = as_value(psf, channels=False)
+    if isinstance(kernel, Bank):
+        raise ArgumentTypeError("psf", "one kernel", "a bank", "Call it once for each kernel.")
+    if nan not in ("propagate", "ignore"):
+        raise ArgumentError("nan", "'propagate' or 'ignore'", repr(nan))
+    x, mask = _numbers(x, mask)
+    present = _present(x, nan, mask)
+    if present is not None:
+        x = _where(present, x)
+        if not present.any():
+            raise ArgumentError("mask", "at least one sample that is not missing", "none")
+    if not bool(abs(x).sum() < float("inf")):  # false for NaN too
+        remedy = "For samples that are missing, use nan='ignore' or mask=."
+        raise ArgumentError("x", "finite samples, since every one affects every result", "others", remedy)
+    blur = operator(kernel, tuple(x.shape), mode, axes=axes)
+    question = blur.question
+    return Observation(x, present, kernel, blur, question.axes, question.modes)
+
+
+def alike(name: str, value: Any, x: Any) -> Any:
+    """Return another array of the kind, shape and dtype of `x`, as a copy."""
+    if is_tensor(x) != is_tensor(value) or tuple(np.shape(value)) != tuple(x.shape):
+        expected = f"an array of the kind of x and of its shape, {tuple(x.shape)}"
+        raise ArgumentError(name, expected, f"a {type(value).__name__} of shape {tuple(np.shape(value))}")
+    return value.to(x.dtype).clone() if is_tensor(x) else np.array(value, x.dtype)
+
+
+def check_callable(name: str, value: Any) -> Callable[..., Any] | None:
+    """Return `value` if it is a function or None."""
+    if value is not None and not callable(value):
+        raise ArgumentTypeError(name, "a function of the step and the estimate, or None", repr(value)[:80])
+    return value  # type: ignore[no-any-return]
+
+
+def is_single(x: Any) -> bool:
+    """Whether an array, or a tensor, is in single precision."""
+    return str(x.dtype).removeprefix("torch.") in ("float32", "complex64")
+
+
+def _numbers(x: Any, mask: Any) -> tuple[Any, Any]:
+    """Return the samples as floats or complex numbers, and the mask, with that of a masked array."""
+    if is_tensor(x):
+        kind = "float32" if str(x.dtype).removeprefix("torch.") in _SHORT else "float64"
+        kept = x.is_complex() or (x.is_floating_point() and x.dtype.itemsize > 2)
+        return (x if kept else x.to(_torch(kind))), mask
+    if isinstance(x, Kernel) or type(x).__module__.partition(".")[0] in ("dask", "xarray", "pandas"):
+        remedy = "Every result depends on every sample: pass the samples as one array of NumPy."
+        raise ArgumentTypeError("x", "an array of NumPy or a tensor", f"a {type(x).__name__}", remedy)
+    if is_masked_array(x):
+        valid = ~np.ma.getmaskarray(x)
+        x, mask = np.ma.getdata(x), valid if mask is None else valid & mask
+    x = as_array(x, "x")
+    return x.astype(computed_dtype(x.dtype, "x"), copy=False), mask
+
+
+#: Dtypes of tensors that single precision holds.
+_SHORT = ("float16", "bfloat16", "int8", "uint8", "int16", "bool")
+
+
+def _torch(name: str) -> Any:
+    import torch  # there is a tensor, so it is loaded
+
+    return getattr(torch, name)
+
+
+def _present(x: Any, nan: str, mask: Any) -> Any:
+    """Return where samples are present, or None if all are."""
+    missing = nan == "ignore" and bool((x != x).any())
+    present = x == x if missing else None  # NaN is not equal to itself
+    if mask is not None:
+        if not is_tensor(x):
+            mask = np.asarray(mask)
+        elif not is_tensor(mask):
+            raise ArgumentTypeError("mask", "a tensor of booleans beside a tensor", f"a {type(mask).__name__}")
+        check_held("mask", mask.dtype)
+        check_in_shape("mask", tuple(mask.shape), tuple(x.shape))
+        mask = mask.expand(x.shape) if is_tensor(x) else np.broadcast_to(mask, x.shape)
+        present = mask if present is None else present & mask
+    return None if present is None or bool(present.all()) else present
+
+
+def _where(present: Any, x: Any) -> Any:
+    return x.where(present, x.new_zeros(())) if is_tensor(x) else np.where(present, x, x.dtype.type(0))
