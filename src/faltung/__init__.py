@@ -55,6 +55,9 @@ if TYPE_CHECKING:
     from faltung.signals.local_statistics import local_mean as local_mean
     from faltung.signals.local_statistics import local_std as local_std
     from faltung.signals.local_statistics import local_var as local_var
+    from faltung.signals.matching import lags as lags
+    from faltung.signals.matching import match as match
+    from faltung.signals.peaks import peaks as peaks
     from faltung.streams.stream import Stream as Stream
 
 __version__ = "0.1.0"
@@ -84,6 +87,7 @@ __all__ = [
     "gabor",
     "gaussian",
     "gaussian_derivative",
+    "lags",
     "laplacian",
     "local_corr",
     "local_cov",
@@ -91,8 +95,10 @@ __all__ = [
     "local_std",
     "local_var",
     "log",
+    "match",
     "motion",
     "parse",
+    "peaks",
     "plan",
     "prewitt",
     "scharr",
@@ -112,12 +118,15 @@ _LOADED_WHEN_USED = {
     "fit": "faltung.fit",
     "fit_filter": "faltung.fit.least_squares",
     "inspect": "faltung.inspect",
+    "lags": "faltung.signals.matching",
     "layers": "faltung.layers",
     "learn": "faltung.learn",
     **dict.fromkeys(
         ("local_corr", "local_cov", "local_mean", "local_std", "local_var"), "faltung.signals.local_statistics"
     ),
+    "match": "faltung.signals.matching",
     "networks": "faltung.networks",
+    "peaks": "faltung.signals.peaks",
 }
 
 __getattr__, _ = load_when_used(__name__, _LOADED_WHEN_USED)

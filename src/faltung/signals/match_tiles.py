@@ -172,7 +172,7 @@ class _Tile(NamedTuple):
 
     def _error(self, kernel: Kernel, block: NDArray[Any]) -> Planned:
         """Return the plan of the sums over a tile, which says how large their rounding error can be."""
-        return plan(block, kernel, shape="valid", axes=range(block.ndim))  # type: ignore[arg-type]
+        return plan(block, kernel, shape="valid", axes=range(block.ndim))
 
     @property
     def _window(self) -> Kernel:
@@ -193,13 +193,13 @@ class _Tile(NamedTuple):
         return self._by(block, self._window)[np.newaxis]
 
     def _sums(self, block: NDArray[Any], taps: NDArray[Any]) -> NDArray[Any]:
-        """Return the sums of samples times each of several arrays of taps, which share the transforms of the samples."""
+        """Return the sums of samples times each of several arrays of taps, which share its transforms."""
         if len(taps) == 1:
             return self._by(block, Kernel(taps[0]))[np.newaxis]
         return self._by(block, Bank(taps[:, np.newaxis]))
 
     def _by(self, block: NDArray[Any], kernel: Kernel | Bank) -> NDArray[Any]:
-        return correlate(block, kernel, shape="valid", axes=range(block.ndim), workers=self.workers)  # type: ignore[no-any-return, arg-type]
+        return correlate(block, kernel, shape="valid", axes=range(block.ndim), workers=self.workers)  # type: ignore[no-any-return]
 
 
 def _divided(sums: NDArray[Any], spread: NDArray[Any]) -> NDArray[Any]:

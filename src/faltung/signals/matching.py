@@ -11,7 +11,7 @@ import numpy as np
 from faltung.errors import ArgumentError
 from faltung.ground.arrays import as_array
 from faltung.ground.checks import integer, is_sequence
-from faltung.ground.regions import regions
+from faltung.ground.regions import check_shape, regions
 from faltung.kernels import Kernel
 from faltung.planning.missing_rule import check_held, check_in_shape
 from faltung.planning.question import Options, Question, question_of
@@ -67,7 +67,7 @@ def match(
         Which positions: ``valid``, those at which the template is inside `x`, where output n is for the template's
         first sample on ``x[n]``; ``same``, one for each sample of `x`, where output n is for the template's centre,
         its sample ``size // 2``, on ``x[n]``; ``full``, all at which they overlap. `lags` returns where the first
-        sample of the template is.
+        sample of the template is. Labels of a result are, for every shape, those of the template's centre.
     axes : int or sequence of int, optional
         The axis of `x` for each axis of a template. The default is all; if some are named, the others are a batch.
     dims : str or sequence of str, optional
@@ -132,13 +132,13 @@ def match(
     for library, name, module in _DOORS:
         kind = getattr(sys.modules.get(library), name, None)
         if kind is not None and isinstance(x, kind):
-            door = importlib.import_module(module)
+            door: Any = importlib.import_module(module)
             return door.match_any(x, templates, mask, options, valid, bool(normalised), workers)  # type: ignore[no-any-return]
     array = as_array(x, "x")
     given = as_templates(templates, mask, template_axes(array, axes, dims))
     search, result = searched(array.shape, array.dtype, given, options, bool(normalised))
     scores = match_array(array, given, search, as_present(valid, array.shape), result, workers)
-    return scores if given.several else scores[0]  # type: ignore[no-any-return]
+    return scores if given.several else scores[0]
 
 
 def lags(n: int, size: int, shape: str = "full") -> NDArray[np.int64]:
@@ -175,15 +175,8 @@ def lags(n: int, size: int, shape: str = "full") -> NDArray[np.int64]:
     (array([-1,  0,  1,  2,  3]), array([0, 1, 2]))
     """
     n, size = integer("n", n, 1), integer("size", size, 1)
-    ((start, stop),) = regions(shape_of_outputs(shape), [n], [size], [size // 2]).bounds
+    ((start, stop),) = regions(check_shape(shape), [n], [size], [size // 2]).bounds
     return np.arange(start, stop, dtype=np.int64) - size // 2
-
-
-def shape_of_outputs(shape: Any) -> str:
-    """Return `shape` if it is one."""
-    from faltung.ground.regions import check_shape
-
-    return check_shape(shape)
 
 
 def template_axes(x: Any, axes: Any, dims: Any) -> int:
@@ -212,12 +205,14 @@ def asked(shape: tuple[int, ...], dtype: np.dtype[Any], templates: Templates, op
     """Return the question of the sums over windows, whose checks are those of `correlate`."""
     if dtype.kind == "c":
         raise ArgumentError("x", "real numbers", f"dtype {dtype}", "Match its real and imaginary parts.")
-    question = question_of(shape, dtype, Kernel(np.ones(templates.shape)), options)
-    lengths = [shape[axis] for axis in question.axes]
-    if options.shape == "valid" and any(n < size for n, size in zip(lengths, templates.shape, strict=True)):
-        expected = f"templates of at most the shape of x along their axes, {tuple(lengths)}"
-        raise ArgumentError("templates", expected, f"{templates.shape}", "Use shape='same', or swap the two.")
-    return question
+    window = Kernel(np.ones(templates.shape))
+    if options.shape == "valid":
+        anywhere = question_of(shape, dtype, window, options._replace(shape="same"))
+        lengths = tuple(shape[axis] for axis in anywhere.axes)
+        if any(n < size for n, size in zip(lengths, templates.shape, strict=True)):
+            expected = f"templates of at most the shape of x along their axes, {lengths}"
+            raise ArgumentError("templates", expected, f"{templates.shape}", "Use shape='same', or swap the two.")
+    return question_of(shape, dtype, window, options)
 
 
 def as_present(valid: Any, shape: tuple[int, ...]) -> NDArray[Any] | None:

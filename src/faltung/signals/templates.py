@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from faltung.errors import ArgumentError, ArgumentTypeError
+from faltung.errors import ArgumentError
 from faltung.ground.arrays import as_array, is_tensor
 from faltung.planning.missing_rule import check_held
 
@@ -74,20 +74,19 @@ def as_templates(templates: Any, mask: Any, ndim: int) -> Templates:
     counted = np.ones((1, *stack.shape[1:])) if weights is None else weights
     finite = np.isfinite(stack) | (counted == 0)
     if not finite.all():
-        raise ArgumentError(
-            "templates", "finite samples", f"{_which(finite)} without", "Leave them out: mask=numpy.isfinite(template)."
-        )
-    axes = tuple(range(1, stack.ndim))
+        remedy = "Leave the others out: mask=numpy.isfinite(template)."
+        raise ArgumentError("templates", "finite samples", f"{_which(finite)} with others", remedy)
+    spatial = tuple(range(1, stack.ndim))
     taps = np.where(counted > 0, stack, 0.0)
-    largest = np.abs(taps).max(axes)
-    count = counted.sum(axes, keepdims=True)
+    largest = np.abs(taps).max(spatial)
+    count = counted.sum(spatial, keepdims=True)
     for _ in range(2):  # the second mean is the rounding of the first
-        taps = np.where(counted > 0, taps - taps.sum(axes, keepdims=True) / count, 0.0)
-    flat = np.abs(taps).max(axes) <= _ROUNDING * largest
+        taps = np.where(counted > 0, taps - taps.sum(spatial, keepdims=True) / count, 0.0)
+    flat = np.abs(taps).max(spatial) <= _ROUNDING * largest
     if flat.any():
         remedy = "Nothing correlates with a constant; use a larger template."
         raise ArgumentError("templates", "samples that vary", f"{_which(~flat)} in which all are equal", remedy)
-    return Templates(taps, weights, np.sqrt((taps * taps).sum(axes)), array.ndim > ndim)
+    return Templates(taps, weights, np.sqrt((taps * taps).sum(spatial)), array.ndim > ndim)
 
 
 def _stacked(name: str, given: Any) -> NDArray[Any]:
@@ -104,7 +103,7 @@ def _stacked(name: str, given: Any) -> NDArray[Any]:
 
 def _detached(array: Any) -> Any:
     """Return the numbers of a tensor; those of any other array are read as they are."""
-    return array.detach().cpu().numpy() if is_tensor(array) else getattr(array, "values", array)
+    return array.detach().cpu().numpy() if is_tensor(array) else array.values if hasattr(array, "dims") else array
 
 
 def _masks(mask: Any, shape: tuple[int, ...], several: bool) -> NDArray[Any] | None:
