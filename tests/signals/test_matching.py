@@ -172,7 +172,7 @@ def test_windows_without_spread_are_zero_and_those_without_samples_are_nan():
         valid = np.ones(x.shape, bool)
         valid[2:8, 3:9] = False
         found = read(fa.match(make(x), TEMPLATE, valid=valid))
-        np.testing.assert_array_equal(np.argwhere(np.isnan(found)), np.argwhere(np.ones((3, 2))) + (2, 3))
+        np.testing.assert_array_equal(np.argwhere(np.isnan(found)), np.argwhere(np.ones((3, 2))) + np.array([2, 3]))
 
 
 def test_few_samples_present():

@@ -10,8 +10,8 @@ import numpy as np
 from faltung.chunked.dask_input import as_chunked_valid, check_dask
 from faltung.errors import ArgumentError
 from faltung.planning.question import Options
+from faltung.signals.match_question import searched, template_axes
 from faltung.signals.match_tiles import Search, match_array
-from faltung.signals.matching import searched, template_axes
 from faltung.signals.templates import Templates, as_templates
 
 __all__ = ["match_any"]

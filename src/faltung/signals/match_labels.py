@@ -9,7 +9,8 @@ import numpy as np
 from faltung.kernels import Bank, Kernel
 from faltung.labelled.xarray_door import NEW_DIM, prepare, relabelled
 from faltung.planning.question import Options
-from faltung.signals.matching import match, template_axes
+from faltung.signals.match_question import template_axes
+from faltung.signals.matching import match
 from faltung.signals.templates import as_templates
 
 __all__ = ["match_any"]

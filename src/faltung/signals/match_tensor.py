@@ -10,7 +10,7 @@ import torch
 
 from faltung.front import correlate
 from faltung.planning.question import Options
-from faltung.signals.matching import asked, template_axes
+from faltung.signals.match_question import asked, template_axes
 from faltung.signals.templates import Templates, as_templates
 
 __all__ = ["match_any"]
@@ -30,7 +30,7 @@ def match_any(
     centre = float(torch.nan_to_num(z.detach().nanmean(), 0.0, 0.0, 0.0)) if z.numel() else 0.0
     taps, weights = _taps(templates, given, x.device)
     border = Options(False, question.modes, 0.0, options.shape, question.axes)
-    sums = _Sums(border, question.cval.real - centre, workers)
+    sums = _WindowSums(border, question.cval.real - centre, workers)
     inside = _present(z, valid, question.missing.skips_nan)
     if inside is None:
         scores = _whole(z - centre, taps, weights, sums, normalised)
@@ -45,7 +45,7 @@ def match_any(
     return (scores if given.several else scores[0]).to(result)
 
 
-class _Sums(NamedTuple):
+class _WindowSums(NamedTuple):
     """Sums of samples under every position of a template."""
 
     options: Options
@@ -67,7 +67,9 @@ class _Sums(NamedTuple):
         )
 
 
-def _whole(z: torch.Tensor, taps: torch.Tensor, weights: torch.Tensor, sums: _Sums, normalised: bool) -> torch.Tensor:
+def _whole(
+    z: torch.Tensor, taps: torch.Tensor, weights: torch.Tensor, sums: _WindowSums, normalised: bool
+) -> torch.Tensor:
     """Return the scores where no sample is missing."""
     covariance = sums(z, taps, sums.constant)
     if not normalised:
@@ -83,7 +85,7 @@ def _partly(
     inside: torch.Tensor,
     taps: torch.Tensor,
     weights: torch.Tensor,
-    sums: _Sums,
+    sums: _WindowSums,
     least: float,
     one: float,
     normalised: bool,
