@@ -104,6 +104,7 @@ CHANNELS = "channel_axis=, with a bank"
 GROUPS = "channel_axis=, groups=2, with a bank"
 
 _WINDOW = fa.box(3, ndim=1)
+_TEMPLATE = (0.0, 1.0, 3.0, 2.0)
 #: Kernels for the methods that not every kernel allows.
 _SUITED = {"running": fa.box(5, ndim=1), "passes": fa.box(5, ndim=1) * fa.gaussian(3.0, ndim=1)}
 
@@ -264,6 +265,8 @@ def calls() -> dict[str, Callable[[Any, Mapping[str, Any]], Any]]:
         ),
         "faltung.restore.tikhonov": lambda x, keywords: fa.restore.tikhonov(x, KERNEL, 0.1, axes=-1),
         "faltung.restore.wiener": lambda x, keywords: fa.restore.wiener(x, KERNEL, 0.1, axes=-1),
+        "faltung.match": lambda x, keywords: fa.match(x, _TEMPLATE, **{"axes": -1, **keywords}),
+        "faltung.peaks": lambda x, keywords: fa.peaks(x).scores,
         "faltung.fit_filter": lambda x, keywords: fa.fit_filter(x, x, 3, axes=-1),
         "faltung.fit.fit_filter_by_gradient": lambda x, keywords: fa.fit.fit_filter_by_gradient(
             x, x, 3, axes=-1, iterations=1, workers=1

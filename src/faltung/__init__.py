@@ -62,6 +62,9 @@ if TYPE_CHECKING:
     from faltung.signals.local_statistics import local_var as local_var
     from faltung.signals.resampling import resample as resample
     from faltung.signals.resampling import resampling_filter as resampling_filter
+    from faltung.signals.matching import lags as lags
+    from faltung.signals.matching import match as match
+    from faltung.signals.peaks import peaks as peaks
     from faltung.streams.stream import Stream as Stream
 
 __version__ = "0.1.0"
@@ -94,6 +97,7 @@ __all__ = [
     "gabor",
     "gaussian",
     "gaussian_derivative",
+    "lags",
     "laplacian",
     "local_corr",
     "local_cov",
@@ -101,9 +105,11 @@ __all__ = [
     "local_std",
     "local_var",
     "log",
+    "match",
     "motion",
     "operator",
     "parse",
+    "peaks",
     "plan",
     "prewitt",
     "pyramid",
@@ -126,6 +132,7 @@ _LOADED_WHEN_USED = {
     "fit": "faltung.fit",
     "fit_filter": "faltung.fit.least_squares",
     "inspect": "faltung.inspect",
+    "lags": "faltung.signals.matching",
     "layers": "faltung.layers",
     "learn": "faltung.learn",
     **dict.fromkeys(("Pyramid", "collapse", "pyramid"), "faltung.signals.image_levels"),
@@ -133,9 +140,11 @@ _LOADED_WHEN_USED = {
     **dict.fromkeys(
         ("local_corr", "local_cov", "local_mean", "local_std", "local_var"), "faltung.signals.local_statistics"
     ),
+    "match": "faltung.signals.matching",
     "networks": "faltung.networks",
     **dict.fromkeys(("ConvolutionOperator", "operator"), "faltung.signals.linear_operator"),
     "restore": "faltung.restore",
+    "peaks": "faltung.signals.peaks",
 }
 
 __getattr__, _ = load_when_used(__name__, _LOADED_WHEN_USED)

@@ -3,14 +3,12 @@ Small earthquakes by the picture of a large one
 ===============================================
 
 Earthquakes of one fault look alike in one seismometer. So a clear one is a template for those
-in the noise: the correlation coefficient of template and signal, at every sample. The
-correlation is one kernel, and the local mean and energy, which make it a coefficient, are two
-running means. The seismogram is synthetic: one event, and eight smaller ones below the noise.
+in the noise: the correlation coefficient of template and signal, at every sample, and its
+highest peaks. The seismogram is synthetic: one event, and eight smaller ones below the noise.
 """
 
 import matplotlib.pyplot as plt
 import numpy as np
-import scipy.signal
 
 import faltung as fa
 
@@ -29,18 +27,12 @@ for start in hidden:
     signal[start : start + width] += 0.5 * wave
 
 # %%
-# The template has mean zero and length one. The energy under it is that of a window of the same
-# length.
+# The score does not depend on the mean and the scale of template and window.
 
 template = signal[3000 : 3000 + width]
-pattern = template - template.mean()
-pattern /= np.linalg.norm(pattern)
-window = fa.box(width, ndim=1)
-mean = fa.correlate(signal, window, shape="valid")
-energy = fa.correlate(signal**2, window, shape="valid") - mean**2
-coefficient = fa.correlate(signal, pattern, shape="valid") / np.sqrt(width * energy)
+coefficient = fa.match(signal, template)
+found = fa.peaks(coefficient, least=6 * coefficient.std(), distance=width).indices[:, 0]
 
-found, _ = scipy.signal.find_peaks(coefficient, height=6 * coefficient.std(), distance=width)
 figure, panels = plt.subplots(2, 1, figsize=(11, 5), layout="constrained", sharex=True)
 panels[0].plot(np.arange(signal.size) / rate, signal, color="0.5", linewidth=0.4)
 panels[0].plot(
@@ -70,4 +62,4 @@ assert len(right) == len(found) == 9
 
 # %%
 # Seen: events that cannot be seen in the seismogram stand above six standard deviations. See
-# :func:`faltung.correlate`, and the means of :doc:`/speed`.
+# :func:`faltung.match` and :doc:`/matching`.
