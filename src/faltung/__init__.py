@@ -50,11 +50,19 @@ if TYPE_CHECKING:
     from faltung.explorer.given import explore as explore
     from faltung.fit.least_squares import fit_filter as fit_filter
     from faltung.run.calibration import calibrate as calibrate
+    from faltung.signals.derivative_banks import gradient as gradient
+    from faltung.signals.derivative_banks import hessian as hessian
+    from faltung.signals.derivative_banks import structure_tensor as structure_tensor
+    from faltung.signals.eigenvalues import symmetric_eigenvalues as symmetric_eigenvalues
     from faltung.signals.local_statistics import local_corr as local_corr
     from faltung.signals.local_statistics import local_cov as local_cov
     from faltung.signals.local_statistics import local_mean as local_mean
     from faltung.signals.local_statistics import local_std as local_std
     from faltung.signals.local_statistics import local_var as local_var
+    from faltung.signals.oriented_banks import gabor_bank as gabor_bank
+    from faltung.signals.oriented_banks import quadrature as quadrature
+    from faltung.signals.oriented_banks import steerable_bank as steerable_bank
+    from faltung.signals.scale_space import scale_space as scale_space
     from faltung.streams.stream import Stream as Stream
 
 __version__ = "0.1.0"
@@ -82,8 +90,11 @@ __all__ = [
     "explore",
     "fit_filter",
     "gabor",
+    "gabor_bank",
     "gaussian",
     "gaussian_derivative",
+    "gradient",
+    "hessian",
     "laplacian",
     "local_corr",
     "local_cov",
@@ -95,8 +106,13 @@ __all__ = [
     "parse",
     "plan",
     "prewitt",
+    "quadrature",
+    "scale_space",
     "scharr",
     "sobel",
+    "steerable_bank",
+    "structure_tensor",
+    "symmetric_eigenvalues",
     "unsharp",
     "workers",
 ]
@@ -117,7 +133,11 @@ _LOADED_WHEN_USED = {
     **dict.fromkeys(
         ("local_corr", "local_cov", "local_mean", "local_std", "local_var"), "faltung.signals.local_statistics"
     ),
+    **dict.fromkeys(("gradient", "hessian", "structure_tensor"), "faltung.signals.derivative_banks"),
+    **dict.fromkeys(("gabor_bank", "quadrature", "steerable_bank"), "faltung.signals.oriented_banks"),
     "networks": "faltung.networks",
+    "scale_space": "faltung.signals.scale_space",
+    "symmetric_eigenvalues": "faltung.signals.eigenvalues",
 }
 
 __getattr__, _ = load_when_used(__name__, _LOADED_WHEN_USED)
