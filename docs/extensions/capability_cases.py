@@ -258,6 +258,10 @@ def calls() -> dict[str, Callable[[Any, Mapping[str, Any]], Any]]:
         "faltung.local_std": lambda x, keywords: fa.local_std(x, _WINDOW, **keywords),
         "faltung.local_cov": lambda x, keywords: fa.local_cov(x, x, _WINDOW, **keywords),
         "faltung.local_corr": lambda x, keywords: fa.local_corr(x, x, _WINDOW, **keywords),
+        "faltung.gradient": lambda x, keywords: fa.gradient(x, [1.0], **keywords),
+        "faltung.hessian": lambda x, keywords: fa.hessian(x, [1.0], **keywords),
+        "faltung.structure_tensor": lambda x, keywords: fa.structure_tensor(x, [1.0], [1.0], **keywords),
+        "faltung.scale_space": lambda x, keywords: fa.scale_space(x, [1.0, 2.0], "log", **keywords),
         "faltung.fit_filter": lambda x, keywords: fa.fit_filter(x, x, 3, axes=-1),
         "faltung.fit.fit_filter_by_gradient": lambda x, keywords: fa.fit.fit_filter_by_gradient(
             x, x, 3, axes=-1, iterations=1, workers=1

@@ -242,16 +242,16 @@ def test_kinds_of_arrays():
 
 
 def test_coordinates_give_the_spacing():
-    y, x = 50.0 - 0.5 * np.arange(20), 0.25 * np.arange(30)
+    y, x = 50.0 - 0.5 * np.arange(30), 0.25 * np.arange(30)
     attrs = {"units": "K"}
     field = xr.DataArray(2 * y[:, None] + 3 * x, dims=("y", "x"), coords={"y": y, "x": x}, attrs=attrs)
     first = fa.gradient(field, {"y": 1.0, "x": 0.5})
-    np.testing.assert_allclose(first[:, 10, 15], [2, 3])
+    np.testing.assert_allclose(first[:, 15, 15], [2, 3])
     assert "units" not in first.attrs  # kelvin per unit of the coordinate
     assert fa.gradient(field, {"y": 1.0, "x": 0.5}, normalised=True).attrs == attrs
-    np.testing.assert_allclose(fa.gradient(field, {"x": 0.5})[:, 10, 15], [3])
+    np.testing.assert_allclose(fa.gradient(field, {"x": 0.5})[:, 15, 15], [3])
     np.testing.assert_allclose(
-        fa.structure_tensor(field, {"y": 1.0, "x": 0.5}, {"y": 0.5, "x": 0.5})[1, 10, 15], 6, rtol=1e-4
+        fa.structure_tensor(field, {"y": 1.0, "x": 0.5}, {"y": 0.5, "x": 0.5})[1, 15, 15], 6, rtol=1e-4
     )
     times = (
         field[0]

@@ -202,7 +202,8 @@ def _unit_vectors(directions: Any, axes: int) -> NDArray[np.float64]:
     lengths = np.linalg.norm(given, axis=1, keepdims=True)
     if not np.isfinite(lengths).all() or not lengths.all():
         raise ArgumentError("directions", "finite vectors other than zero", repr(directions))
-    return given / lengths
+    vectors: NDArray[np.float64] = given / lengths
+    return vectors
 
 
 def _pair(frequency: float, vector: NDArray[np.float64], bandwidth: float, truncate: float) -> tuple[Kernel, Kernel]:
