@@ -267,6 +267,10 @@ def calls() -> dict[str, Callable[[Any, Mapping[str, Any]], Any]]:
         "faltung.restore.wiener": lambda x, keywords: fa.restore.wiener(x, KERNEL, 0.1, axes=-1),
         "faltung.match": lambda x, keywords: fa.match(x, _TEMPLATE, **{"axes": -1, **keywords}),
         "faltung.peaks": lambda x, keywords: fa.peaks(x).scores,
+        "faltung.gradient": lambda x, keywords: fa.gradient(x, [1.0], **keywords),
+        "faltung.hessian": lambda x, keywords: fa.hessian(x, [1.0], **keywords),
+        "faltung.structure_tensor": lambda x, keywords: fa.structure_tensor(x, [1.0], [1.0], **keywords),
+        "faltung.scale_space": lambda x, keywords: fa.scale_space(x, [1.0, 2.0], "log", **keywords),
         "faltung.fit_filter": lambda x, keywords: fa.fit_filter(x, x, 3, axes=-1),
         "faltung.fit.fit_filter_by_gradient": lambda x, keywords: fa.fit.fit_filter_by_gradient(
             x, x, 3, axes=-1, iterations=1, workers=1

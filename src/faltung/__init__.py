@@ -55,6 +55,10 @@ if TYPE_CHECKING:
     from faltung.signals.image_levels import pyramid as pyramid
     from faltung.signals.linear_operator import ConvolutionOperator as ConvolutionOperator
     from faltung.signals.linear_operator import operator as operator
+    from faltung.signals.derivative_banks import gradient as gradient
+    from faltung.signals.derivative_banks import hessian as hessian
+    from faltung.signals.derivative_banks import structure_tensor as structure_tensor
+    from faltung.signals.eigenvalues import symmetric_eigenvalues as symmetric_eigenvalues
     from faltung.signals.local_statistics import local_corr as local_corr
     from faltung.signals.local_statistics import local_cov as local_cov
     from faltung.signals.local_statistics import local_mean as local_mean
@@ -65,6 +69,10 @@ if TYPE_CHECKING:
     from faltung.signals.matching import lags as lags
     from faltung.signals.matching import match as match
     from faltung.signals.peaks import peaks as peaks
+    from faltung.signals.oriented_banks import gabor_bank as gabor_bank
+    from faltung.signals.oriented_banks import quadrature as quadrature
+    from faltung.signals.oriented_banks import steerable_bank as steerable_bank
+    from faltung.signals.scale_space import scale_space as scale_space
     from faltung.streams.stream import Stream as Stream
 
 __version__ = "0.1.0"
@@ -95,9 +103,12 @@ __all__ = [
     "explore",
     "fit_filter",
     "gabor",
+    "gabor_bank",
     "gaussian",
     "gaussian_derivative",
     "lags",
+    "gradient",
+    "hessian",
     "laplacian",
     "local_corr",
     "local_cov",
@@ -115,8 +126,13 @@ __all__ = [
     "pyramid",
     "resample",
     "resampling_filter",
+    "quadrature",
+    "scale_space",
     "scharr",
     "sobel",
+    "steerable_bank",
+    "structure_tensor",
+    "symmetric_eigenvalues",
     "unsharp",
     "workers",
 ]
@@ -145,6 +161,11 @@ _LOADED_WHEN_USED = {
     **dict.fromkeys(("ConvolutionOperator", "operator"), "faltung.signals.linear_operator"),
     "restore": "faltung.restore",
     "peaks": "faltung.signals.peaks",
+    **dict.fromkeys(("gradient", "hessian", "structure_tensor"), "faltung.signals.derivative_banks"),
+    **dict.fromkeys(("gabor_bank", "quadrature", "steerable_bank"), "faltung.signals.oriented_banks"),
+    "networks": "faltung.networks",
+    "scale_space": "faltung.signals.scale_space",
+    "symmetric_eigenvalues": "faltung.signals.eigenvalues",
 }
 
 __getattr__, _ = load_when_used(__name__, _LOADED_WHEN_USED)

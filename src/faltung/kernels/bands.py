@@ -15,7 +15,7 @@ from faltung.kernels.naming import named
 from faltung.kernels.smoothing import check_named, delta, gaussian, outer
 from faltung.kernels.taps import TapArray
 
-__all__ = ["dog", "gabor", "unsharp"]
+__all__ = ["dog", "gabor", "octave_sigma", "unsharp"]
 
 _NYQUIST = 0.5
 _LEAST_BANDWIDTH = 0.01
@@ -196,7 +196,7 @@ def gabor(
     cycles = real("frequency", frequency, 0.0, _NYQUIST, open_end=True)
     turn = real("angle", angle)
     along, across = (
-        _octave_sigma(cycles, bandwidth) if value is None else real(name, value, _LEAST_SIGMA)
+        octave_sigma(cycles, bandwidth) if value is None else real(name, value, _LEAST_SIGMA)
         for name, value in (("sigma_x", sigma_x), ("sigma_y", sigma_y))
     )
     reach = real("truncate", truncate, 0.0)
@@ -219,7 +219,7 @@ def gabor(
     return Taps(envelope * np.exp(1j * (2 * math.pi * cycles * u + shift)))
 
 
-def _octave_sigma(frequency: float, bandwidth: float) -> float:
+def octave_sigma(frequency: float, bandwidth: float) -> float:
     """Return the standard deviation with which the response is one half at both ends of the band."""
     octaves = real("bandwidth", bandwidth, _LEAST_BANDWIDTH)
     ratio = 1 / math.tanh(octaves * math.log(2) / 2)  # (2^b + 1) / (2^b - 1)

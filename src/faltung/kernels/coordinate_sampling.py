@@ -15,7 +15,7 @@ from faltung.kernels.derivatives import gaussian_derivative
 from faltung.kernels.kernel import Kernel, sum_of
 from faltung.kernels.named import NAMED
 
-__all__ = ["sample_call"]
+__all__ = ["in_samples", "per_unit", "sample_call"]
 
 #: How far the width of a box may be from a whole number of samples: coordinates are rounded numbers.
 _NEARLY_WHOLE = 0.01
@@ -43,10 +43,10 @@ def sample_call(name: str, arguments: Mapping[str, Any], spacing: Mapping[Hashab
     for argument in LENGTHS[name]:
         if argument in plain:
             pairs = zip(plain[argument], steps.items(), strict=True)
-            plain[argument] = tuple(_in_samples(argument, length, dim, step) for length, (dim, step) in pairs)
+            plain[argument] = tuple(in_samples(argument, length, dim, step) for length, (dim, step) in pairs)
     if name == "box":
         plain["size"] = tuple(map(_whole, plain["size"], arguments["size"], steps.items()))
-    rates = [_per_unit(step) for step in steps.values()]
+    rates = [per_unit(step) for step in steps.values()]
     if name == "gaussian_derivative":
         scale = float(math.prod(rate**-order for rate, order in zip(rates, plain["order"], strict=True)))
         return scale * gaussian_derivative(**plain)
@@ -69,7 +69,7 @@ def _step(dim: Hashable, step: Any) -> Any:
     return plain
 
 
-def _in_samples(argument: str, length: Any, dim: Hashable, step: Any) -> float:
+def in_samples(argument: str, length: Any, dim: Hashable, step: Any) -> float:
     """Return a length as a number of samples."""
     if isinstance(step, np.timedelta64) == isinstance(length, np.timedelta64):
         return float(abs(length / step))
@@ -99,6 +99,6 @@ def _shown(length: Any) -> str:
     return str(length) if isinstance(length, np.timedelta64) else f"{length:.10g}"
 
 
-def _per_unit(step: Any) -> float:
+def per_unit(step: Any) -> float:
     """Return a spacing in the unit of the coordinate; that of times is the second."""
     return float(step / np.timedelta64(1, "s")) if isinstance(step, np.timedelta64) else float(step)
