@@ -27,19 +27,27 @@ from faltung.kernels import (
     Bank,
     CoordinateKernel,
     Kernel,
+    bandpass,
+    bandstop,
     binomial,
     box,
     delta,
+    differentiator,
     disk,
     dog,
     gabor,
     gaussian,
     gaussian_derivative,
+    highpass,
+    hilbert,
     laplacian,
+    least_squares_fir,
     log,
+    lowpass,
     motion,
     parse,
     prewitt,
+    savgol,
     scharr,
     sobel,
     unsharp,
@@ -50,11 +58,13 @@ if TYPE_CHECKING:
     from faltung.explorer.given import explore as explore
     from faltung.fit.least_squares import fit_filter as fit_filter
     from faltung.run.calibration import calibrate as calibrate
+    from faltung.signals.atrous import atrous as atrous
     from faltung.signals.local_statistics import local_corr as local_corr
     from faltung.signals.local_statistics import local_cov as local_cov
     from faltung.signals.local_statistics import local_mean as local_mean
     from faltung.signals.local_statistics import local_std as local_std
     from faltung.signals.local_statistics import local_var as local_var
+    from faltung.signals.varying_filter import varying as varying
     from faltung.streams.stream import Stream as Stream
 
 __version__ = "0.1.0"
@@ -71,12 +81,16 @@ __all__ = [
     "MissingExtraError",
     "Plan",
     "Stream",
+    "atrous",
+    "bandpass",
+    "bandstop",
     "binomial",
     "box",
     "calibrate",
     "convolve",
     "correlate",
     "delta",
+    "differentiator",
     "disk",
     "dog",
     "explore",
@@ -84,26 +98,33 @@ __all__ = [
     "gabor",
     "gaussian",
     "gaussian_derivative",
+    "highpass",
+    "hilbert",
     "laplacian",
+    "least_squares_fir",
     "local_corr",
     "local_cov",
     "local_mean",
     "local_std",
     "local_var",
     "log",
+    "lowpass",
     "motion",
     "parse",
     "plan",
     "prewitt",
+    "savgol",
     "scharr",
     "sobel",
     "unsharp",
+    "varying",
     "workers",
 ]
 
 # These are on higher floors, or are seldom used: they are loaded when they are first used.
 _LOADED_WHEN_USED = {
     "Stream": "faltung.streams.stream",
+    "atrous": "faltung.signals.atrous",
     "calibrate": "faltung.run.calibration",
     "chunked": "faltung.chunked",
     "compat": "faltung.compat",
@@ -118,6 +139,7 @@ _LOADED_WHEN_USED = {
         ("local_corr", "local_cov", "local_mean", "local_std", "local_var"), "faltung.signals.local_statistics"
     ),
     "networks": "faltung.networks",
+    "varying": "faltung.signals.varying_filter",
 }
 
 __getattr__, _ = load_when_used(__name__, _LOADED_WHEN_USED)
