@@ -126,12 +126,12 @@ def test_a_sample_that_is_not_finite_spreads_as_far_as_the_taps():
         (
             lambda: fa.atrous(np.ones(5), 1, fa.gaussian({"x": 1.0})),
             ArgumentError,
-            "kernel: expected a kernel in sam",
+            "kernel: expected a kernel in",
         ),
         (
             lambda: fa.atrous(xr.Dataset({"v": ("x", [1.0])}), 1),
             ArgumentError,
-            "kernel: expected a kernel for a data",
+            "kernel: expected a kernel for",
         ),
         (lambda: fa.atrous(np.ones(5), 1, mode="edge"), ArgumentError, "mode: expected"),
     ],

@@ -154,7 +154,8 @@ def _total_degree_taps(widths: tuple[int, ...], degree: int, orders: tuple[int, 
         basis = legendre.legvander(np.arange(width) / half - (width - 1) / 2 / half, degree)[:, which]
         values = (values[:, np.newaxis] * basis).reshape(-1, len(powers))
         derived = legendre.legder(np.eye(degree + 1), order)
-        middle = middle * legendre.legval(0.0, derived)[which] / half**order
+        values_at_middle = np.asarray(legendre.legval(0.0, derived))
+        middle = middle * values_at_middle[which] / half**order
     taps = np.linalg.lstsq(values.T, middle, rcond=None)[0].reshape(widths)
     return _with_parity(np.flip(taps), orders)
 
