@@ -271,6 +271,8 @@ def calls() -> dict[str, Callable[[Any, Mapping[str, Any]], Any]]:
         "faltung.hessian": lambda x, keywords: fa.hessian(x, [1.0], **keywords),
         "faltung.structure_tensor": lambda x, keywords: fa.structure_tensor(x, [1.0], [1.0], **keywords),
         "faltung.scale_space": lambda x, keywords: fa.scale_space(x, [1.0, 2.0], "log", **keywords),
+        "faltung.atrous": lambda x, keywords: fa.atrous(x, 2, fa.binomial(4, ndim=1), **keywords)[1],
+        "faltung.varying": lambda x, keywords: fa.varying(x, [KERNEL, _WINDOW], (0.5, 0.5), **keywords),
         "faltung.fit_filter": lambda x, keywords: fa.fit_filter(x, x, 3, axes=-1),
         "faltung.fit.fit_filter_by_gradient": lambda x, keywords: fa.fit.fit_filter_by_gradient(
             x, x, 3, axes=-1, iterations=1, workers=1

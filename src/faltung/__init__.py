@@ -27,19 +27,27 @@ from faltung.kernels import (
     Bank,
     CoordinateKernel,
     Kernel,
+    bandpass,
+    bandstop,
     binomial,
     box,
     delta,
+    differentiator,
     disk,
     dog,
     gabor,
     gaussian,
     gaussian_derivative,
+    highpass,
+    hilbert,
     laplacian,
+    least_squares_fir,
     log,
+    lowpass,
     motion,
     parse,
     prewitt,
+    savgol,
     scharr,
     sobel,
     unsharp,
@@ -59,6 +67,7 @@ if TYPE_CHECKING:
     from faltung.signals.derivative_banks import hessian as hessian
     from faltung.signals.derivative_banks import structure_tensor as structure_tensor
     from faltung.signals.eigenvalues import symmetric_eigenvalues as symmetric_eigenvalues
+    from faltung.signals.atrous import atrous as atrous
     from faltung.signals.local_statistics import local_corr as local_corr
     from faltung.signals.local_statistics import local_cov as local_cov
     from faltung.signals.local_statistics import local_mean as local_mean
@@ -73,6 +82,7 @@ if TYPE_CHECKING:
     from faltung.signals.oriented_banks import quadrature as quadrature
     from faltung.signals.oriented_banks import steerable_bank as steerable_bank
     from faltung.signals.scale_space import scale_space as scale_space
+    from faltung.signals.varying_filter import varying as varying
     from faltung.streams.stream import Stream as Stream
 
 __version__ = "0.1.0"
@@ -91,6 +101,9 @@ __all__ = [
     "Plan",
     "Pyramid",
     "Stream",
+    "atrous",
+    "bandpass",
+    "bandstop",
     "binomial",
     "box",
     "calibrate",
@@ -98,6 +111,7 @@ __all__ = [
     "convolve",
     "correlate",
     "delta",
+    "differentiator",
     "disk",
     "dog",
     "explore",
@@ -109,7 +123,10 @@ __all__ = [
     "lags",
     "gradient",
     "hessian",
+    "highpass",
+    "hilbert",
     "laplacian",
+    "least_squares_fir",
     "local_corr",
     "local_cov",
     "local_mean",
@@ -117,6 +134,7 @@ __all__ = [
     "local_var",
     "log",
     "match",
+    "lowpass",
     "motion",
     "operator",
     "parse",
@@ -128,18 +146,21 @@ __all__ = [
     "resampling_filter",
     "quadrature",
     "scale_space",
+    "savgol",
     "scharr",
     "sobel",
     "steerable_bank",
     "structure_tensor",
     "symmetric_eigenvalues",
     "unsharp",
+    "varying",
     "workers",
 ]
 
 # These are on higher floors, or are seldom used: they are loaded when they are first used.
 _LOADED_WHEN_USED = {
     "Stream": "faltung.streams.stream",
+    "atrous": "faltung.signals.atrous",
     "calibrate": "faltung.run.calibration",
     "chunked": "faltung.chunked",
     "compat": "faltung.compat",
@@ -166,6 +187,7 @@ _LOADED_WHEN_USED = {
     "networks": "faltung.networks",
     "scale_space": "faltung.signals.scale_space",
     "symmetric_eigenvalues": "faltung.signals.eigenvalues",
+    "varying": "faltung.signals.varying_filter",
 }
 
 __getattr__, _ = load_when_used(__name__, _LOADED_WHEN_USED)

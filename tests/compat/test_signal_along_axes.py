@@ -15,7 +15,7 @@ from faltung.compat.not_served import NotServedError
 from faltung.compat.signal.lowpass import lowpass
 from faltung.compat.signal.odd_borders import ODD_MODES, extend_first_axis
 from faltung.compat.signal.polyphase import BORDERS
-from faltung.compat.signal.savitzky_golay import fit_weights
+from faltung.kernels.local_polynomials import fit_weights
 from signal_calls import assert_same, both, check, dtypes, samples, seeds, shapes
 
 few = settings(max_examples=30, deadline=None)

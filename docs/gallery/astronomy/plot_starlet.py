@@ -20,12 +20,7 @@ import faltung as fa
 path = get_pkg_data_filename("data/m13.fits", package="astropy.io.fits.hdu.compressed.tests")
 picture = fits.getdata(path).astype(float)
 
-spline = fa.binomial(4)  # 1 4 6 4 1 along both axes, over 256
-smooth, planes = picture, []
-for scale in range(5):
-    smoother = fa.convolve(smooth, spline, mode="mirror", dilation=2**scale)
-    planes.append(smooth - smoother)
-    smooth = smoother
+planes, smooth = fa.atrous(picture, 5, mode="mirror")  # 1 4 6 4 1 along both axes, over 256
 
 # %%
 # Stars are in the first planes, and the glow of the cluster is in the last ones.
@@ -61,5 +56,5 @@ assert np.allclose(smooth, oracle)
 assert np.allclose(sum(planes) + smooth, picture)
 
 # %%
-# Seen: five planes and a rest add up to the picture again. Filters with gaps are ``dilation=``
-# in :func:`faltung.convolve`; named filters are in :doc:`/filters`.
+# Seen: five planes and a rest add up to the picture again; see :func:`faltung.atrous` and
+# :doc:`/designs`. Filters with gaps are ``dilation=`` in :func:`faltung.convolve`.

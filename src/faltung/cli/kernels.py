@@ -35,6 +35,14 @@ _EXAMPLES = {
     "scharr": "scharr()",
     "sobel": "sobel()",
     "unsharp": "unsharp(1)",
+    "savgol": "savgol(5, 2)",
+    "lowpass": "lowpass(0.1, 9)",
+    "highpass": "highpass(0.1, 9)",
+    "bandpass": "bandpass(0.1, 0.2, 9)",
+    "bandstop": "bandstop(0.1, 0.2, 9)",
+    "differentiator": "differentiator(7)",
+    "hilbert": "hilbert(7)",
+    "least_squares_fir": "least_squares_fir(((0, 0.1), (0.2, 0.5)), (1, 0), 9)",
 }
 
 

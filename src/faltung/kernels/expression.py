@@ -5,7 +5,7 @@
     unary      := ('+' | '-') unary | power
     power      := postfix ('**' unary)?
     postfix    := atom ('.flip()' | '.conj()' | '.squared()' | '.real' | '.imag')*
-    atom       := number | constant | name '(' arguments ')' | list | tuple | '(' expression ')'
+    atom       := number | 'word' | constant | name '(' arguments ')' | list | tuple | '(' expression ')'
 
 Precedence is that of Python. Text is read and never executed, and length, depth and number of taps are bounded.
 """
@@ -31,8 +31,8 @@ _DEEPEST = 40
 _LARGEST_EXPONENT = 64
 _MOST_TAPS = 2**25
 
-Value: TypeAlias = "Kernel | complex | list[Value] | tuple[Value, ...]"
-"""A list becomes a kernel if a kernel is needed; tuples can only be arguments."""
+Value: TypeAlias = "Kernel | complex | str | list[Value] | tuple[Value, ...]"
+"""A list becomes a kernel if a kernel is needed; tuples and words can only be arguments."""
 
 _CALLS: dict[str, Callable[..., Kernel]] = {**NAMED, "kernel": Kernel, "Kernel": Kernel}
 _CONSTANTS: dict[str, complex] = {"pi": math.pi, "True": True, "False": False}
@@ -45,7 +45,7 @@ _OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
 }
 _TOKEN = re.compile(
     r"\s*(?:(?P<number>(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?j?)"
-    r"|(?P<name>[A-Za-z_]\w*)|(?P<sign>\*\*|[-+*/()\[\],.=])|(?P<end>\Z)|(?P<other>.))",
+    r"|'(?P<word>\w*)'|(?P<name>[A-Za-z_]\w*)|(?P<sign>\*\*|[-+*/()\[\],.=])|(?P<end>\Z)|(?P<other>.))",
     re.ASCII,
 )
 
@@ -55,8 +55,8 @@ def parse(text: str) -> Kernel:
 
     The text is written as in Python: named kernels with their arguments, nested lists of taps,
     ``kernel([1, 2, 1], origin=0)``, numbers, the operators ``+ - * / **``, parentheses, ``.flip()``, ``.conj()``,
-    ``.squared()``, ``.real``, ``.imag``, and the constant ``pi``. The printed text of an expression can be read back
-    if it is made of named kernels and of kernels with few taps.
+    ``.squared()``, ``.real``, ``.imag``, the constant ``pi``, and words like ``'hann'`` as arguments. The printed
+    text of an expression can be read back if it is made of named kernels and of kernels with few taps.
 
     Parameters
     ----------
@@ -203,6 +203,8 @@ class _Parser:
     def atom(self) -> Value:
         if self.token.kind == "number":
             return _number(self.take().text)
+        if self.token.kind == "word":
+            return self.take().text
         if self.token.kind == "name":
             return self.name()
         if self.accept("["):
@@ -283,6 +285,8 @@ class _Parser:
     def promote(self, value: Value, position: int) -> Kernel | complex:
         if isinstance(value, tuple):
             self.fail("expected a number or a kernel; taps are written in square brackets", position)
+        if isinstance(value, str):
+            self.fail(f"expected a number or a kernel, got the word {value!r}", position)
         if not isinstance(value, list):
             return value
         try:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
 import operator
-from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,11 +12,12 @@ from faltung.compat.signal.number_arrays import as_numbers, full_name
 from faltung.compat.signal.regional import Region, convolve_region
 from faltung.errors import ArgumentError, ArgumentTypeError
 from faltung.ground.checks import is_integer, is_number
+from faltung.kernels.local_polynomials import fit_weights
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
-__all__ = ["fit_weights", "savgol_filter"]
+__all__ = ["savgol_filter"]
 
 _MODES = ("mirror", "constant", "nearest", "interp", "wrap")
 
@@ -115,44 +114,6 @@ def _checked(window_length: Any, polyorder: Any, deriv: Any) -> tuple[int, int, 
     if polyorder >= window_length:
         raise ArgumentError("polyorder", f"less than window_length, which is {window_length}", f"{polyorder}")
     return operator.index(window_length), operator.index(polyorder), operator.index(deriv)
-
-
-@lru_cache(maxsize=64)
-def fit_weights(size: int, order: int, derivative: int, positions: tuple[float, ...]) -> NDArray[np.float64]:
-    """Return the weights of the samples of a window in the polynomial that is fitted to it, at some positions.
-
-    Parameters
-    ----------
-    size : int
-        Samples of the window, at the positions 0, 1, 2, ...
-    order : int
-        Order of the polynomial.
-    derivative : int
-        Order of the derivative.
-    positions : tuple of float
-        Where the polynomial is evaluated.
-
-    Returns
-    -------
-    ndarray, shape (positions, size)
-        A row for each position; those of recent calls are kept, so it must not be written to.
-
-    Examples
-    --------
-    >>> fit_weights(3, 1, 1, (0,)).round(6) + 0.0
-    array([[-0.5,  0. ,  0.5]])
-    """
-    from numpy.polynomial import legendre  # seldom used, and an import should cost little
-
-    if derivative > order:
-        return np.zeros((len(positions), size))
-    # Legendre polynomials on the window are nearly orthogonal, so that any order is well conditioned.
-    half = max((size - 1) / 2, 0.5)
-    fit = np.linalg.pinv(legendre.legvander(np.arange(size) / half - (size - 1) / 2 / half, order))
-    where = np.asarray(positions) / half - (size - 1) / 2 / half
-    derived = legendre.legder(np.eye(order + 1), derivative)
-    values = legendre.legvander(where, order - derivative) @ derived
-    return np.asarray(values @ fit / math.pow(half, derivative))
 
 
 def _fit_ends(x: NDArray[Any], y: NDArray[Any], axis: int, weights: NDArray[np.float64]) -> None:
