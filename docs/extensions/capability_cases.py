@@ -182,6 +182,13 @@ def _from_storage(x: Any) -> Any:
         return fa.chunked.apply(x, KERNEL, Path(folder, "out.zarr"))
 
 
+def _magnitudes(x: Any) -> Any:
+    """Return an array without negative samples, if its kind has magnitudes."""
+    if isinstance(x, list):
+        return np.abs(x).tolist()
+    return abs(x) if hasattr(x, "__abs__") else x
+
+
 _TAPS = [0.25, 0.5, 0.25]
 
 
@@ -259,9 +266,9 @@ def calls() -> dict[str, Callable[[Any, Mapping[str, Any]], Any]]:
         "faltung.local_std": lambda x, keywords: fa.local_std(x, _WINDOW, **keywords),
         "faltung.local_cov": lambda x, keywords: fa.local_cov(x, x, _WINDOW, **keywords),
         "faltung.local_corr": lambda x, keywords: fa.local_corr(x, x, _WINDOW, **keywords),
-        "faltung.operator": lambda x, keywords: fa.operator(KERNEL, np.shape(x))(x),
+        "faltung.operator": lambda x, keywords: fa.operator(KERNEL, SAMPLES.shape)(x),
         "faltung.restore.richardson_lucy": lambda x, keywords: fa.restore.richardson_lucy(
-            abs(x) if hasattr(x, "dtype") else np.abs(x).tolist(), KERNEL, 2, axes=-1
+            _magnitudes(x), KERNEL, 2, axes=-1
         ),
         "faltung.restore.tikhonov": lambda x, keywords: fa.restore.tikhonov(x, KERNEL, 0.1, axes=-1),
         "faltung.restore.wiener": lambda x, keywords: fa.restore.wiener(x, KERNEL, 0.1, axes=-1),

@@ -179,6 +179,14 @@ def test_the_input_is_left_as_it_is_and_bits_do_not_depend_on_workers():
     assert np.array_equal(fa.restore.richardson_lucy(x, PSF, 0, start=start), start)
 
 
+def test_half_precision_is_computed_in_single():
+    x = torch.tensor(X, dtype=torch.float16)
+    found = fa.restore.richardson_lucy(x, PSF, 3)
+    assert found.dtype == torch.float32
+    np.testing.assert_allclose(found, fa.restore.richardson_lucy(x.numpy(), PSF, 3), rtol=1e-5)
+    assert fa.restore.tikhonov(torch.ones(5, dtype=torch.int64), [1.0, 2.0], 0.1).dtype == torch.float64
+
+
 def test_gradients_pass_through():
     x = torch.tensor(X, requires_grad=True)
     fa.restore.richardson_lucy(x, PSF, 2)[3, 4].backward()
@@ -193,6 +201,7 @@ def test_gradients_pass_through():
     [
         ((-X, PSF), {}, ArgumentError, "x: expected samples that are not negative"),
         ((X * np.nan, PSF), {}, ArgumentError, "x: expected finite samples"),
+        ((X[:0], PSF), {}, ArgumentError, "x: expected at least one sample"),
         ((X * 1j, PSF), {}, ArgumentError, "x: expected real samples"),
         ((X, fa.laplacian()), {}, ArgumentError, "psf: expected real taps that are not negative"),
         ((X, fa.Bank.stack([PSF])), {}, ArgumentTypeError, "psf: expected one kernel"),

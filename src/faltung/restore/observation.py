@@ -79,7 +79,9 @@ def observe(x: Any, psf: Any, mode: Any, axes: Any, nan: Any, mask: Any) -> Obse
         x = _where(present, x)
         if not present.any():
             raise ArgumentError("mask", "at least one sample that is not missing", "none")
-    if not bool(abs(x).sum() < float("inf")):  # false for NaN too
+    if 0 in x.shape:
+        raise ArgumentError("x", "at least one sample", f"shape {tuple(x.shape)}")
+    if not bool((abs(x) < float("inf")).all()):  # false for NaN too
         remedy = "For samples that are missing, use nan='ignore' or mask=."
         raise ArgumentError("x", "finite samples, since every one affects every result", "others", remedy)
     blur = operator(kernel, tuple(x.shape), mode, axes=axes)
