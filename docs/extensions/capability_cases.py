@@ -258,6 +258,8 @@ def calls() -> dict[str, Callable[[Any, Mapping[str, Any]], Any]]:
         "faltung.local_std": lambda x, keywords: fa.local_std(x, _WINDOW, **keywords),
         "faltung.local_cov": lambda x, keywords: fa.local_cov(x, x, _WINDOW, **keywords),
         "faltung.local_corr": lambda x, keywords: fa.local_corr(x, x, _WINDOW, **keywords),
+        "faltung.resample": lambda x, keywords: fa.resample(x, 3, 2, **keywords),
+        "faltung.pyramid": lambda x, keywords: fa.pyramid(x, 2, **(keywords or {"axes": -1}))[1],
         "faltung.fit_filter": lambda x, keywords: fa.fit_filter(x, x, 3, axes=-1),
         "faltung.fit.fit_filter_by_gradient": lambda x, keywords: fa.fit.fit_filter_by_gradient(
             x, x, 3, axes=-1, iterations=1, workers=1
