@@ -1,7 +1,7 @@
 """What do à trous wavelets and filters that vary over the field cost? Against SciPy and PyWavelets, in one process.
 
-Run it with ``python benchmarks/signals_designs.py``; it takes half a minute. PyWavelets has another wavelet, and needs
-lengths that are multiples of 2^levels.
+Run it with ``python benchmarks/signals_designs.py``; it takes half a minute. PyWavelets has another wavelet, and
+needs lengths that are multiples of 2^levels.
 """
 
 from __future__ import annotations

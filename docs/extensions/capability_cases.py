@@ -280,6 +280,8 @@ def calls() -> dict[str, Callable[[Any, Mapping[str, Any]], Any]]:
         "faltung.scale_space": lambda x, keywords: fa.scale_space(x, [1.0, 2.0], "log", **keywords),
         "faltung.atrous": lambda x, keywords: fa.atrous(x, 2, fa.binomial(4, ndim=1), **keywords)[1],
         "faltung.varying": lambda x, keywords: fa.varying(x, [KERNEL, _WINDOW], (0.5, 0.5), **keywords),
+        "faltung.resample": lambda x, keywords: fa.resample(x, 3, 2, **keywords),
+        "faltung.pyramid": lambda x, keywords: fa.pyramid(x, 2, **(keywords or {"axes": -1}))[1],
         "faltung.fit_filter": lambda x, keywords: fa.fit_filter(x, x, 3, axes=-1),
         "faltung.fit.fit_filter_by_gradient": lambda x, keywords: fa.fit.fit_filter_by_gradient(
             x, x, 3, axes=-1, iterations=1, workers=1
