@@ -36,7 +36,9 @@ def scipy_atrous(x: Any) -> list[Any]:
 
 def fftconvolve_varying(x: Any, kernels: list[fa.Kernel], weights: Any) -> Any:
     """Return the sum of filtered arrays under their weights by SciPy's transforms."""
-    return sum(w * signal.fftconvolve(x, k.taps.astype(x.dtype), "same") for w, k in zip(weights, kernels, strict=True))
+    return sum(
+        w * signal.fftconvolve(x, k.taps.astype(x.dtype), "same") for w, k in zip(weights, kernels, strict=True)
+    )
 
 
 def cases() -> dict[str, dict[str, Callable[[], Any]]]:

@@ -58,29 +58,29 @@ if TYPE_CHECKING:
     from faltung.explorer.given import explore as explore
     from faltung.fit.least_squares import fit_filter as fit_filter
     from faltung.run.calibration import calibrate as calibrate
+    from faltung.signals.atrous import atrous as atrous
+    from faltung.signals.derivative_banks import gradient as gradient
+    from faltung.signals.derivative_banks import hessian as hessian
+    from faltung.signals.derivative_banks import structure_tensor as structure_tensor
+    from faltung.signals.eigenvalues import symmetric_eigenvalues as symmetric_eigenvalues
     from faltung.signals.image_levels import Pyramid as Pyramid
     from faltung.signals.image_levels import collapse as collapse
     from faltung.signals.image_levels import pyramid as pyramid
     from faltung.signals.linear_operator import ConvolutionOperator as ConvolutionOperator
     from faltung.signals.linear_operator import operator as operator
-    from faltung.signals.derivative_banks import gradient as gradient
-    from faltung.signals.derivative_banks import hessian as hessian
-    from faltung.signals.derivative_banks import structure_tensor as structure_tensor
-    from faltung.signals.eigenvalues import symmetric_eigenvalues as symmetric_eigenvalues
-    from faltung.signals.atrous import atrous as atrous
     from faltung.signals.local_statistics import local_corr as local_corr
     from faltung.signals.local_statistics import local_cov as local_cov
     from faltung.signals.local_statistics import local_mean as local_mean
     from faltung.signals.local_statistics import local_std as local_std
     from faltung.signals.local_statistics import local_var as local_var
-    from faltung.signals.resampling import resample as resample
-    from faltung.signals.resampling import resampling_filter as resampling_filter
     from faltung.signals.matching import lags as lags
     from faltung.signals.matching import match as match
-    from faltung.signals.peaks import peaks as peaks
     from faltung.signals.oriented_banks import gabor_bank as gabor_bank
     from faltung.signals.oriented_banks import quadrature as quadrature
     from faltung.signals.oriented_banks import steerable_bank as steerable_bank
+    from faltung.signals.peaks import peaks as peaks
+    from faltung.signals.resampling import resample as resample
+    from faltung.signals.resampling import resampling_filter as resampling_filter
     from faltung.signals.scale_space import scale_space as scale_space
     from faltung.signals.varying_filter import varying as varying
     from faltung.streams.stream import Stream as Stream
@@ -120,11 +120,11 @@ __all__ = [
     "gabor_bank",
     "gaussian",
     "gaussian_derivative",
-    "lags",
     "gradient",
     "hessian",
     "highpass",
     "hilbert",
+    "lags",
     "laplacian",
     "least_squares_fir",
     "local_corr",
@@ -133,8 +133,8 @@ __all__ = [
     "local_std",
     "local_var",
     "log",
-    "match",
     "lowpass",
+    "match",
     "motion",
     "operator",
     "parse",
@@ -142,11 +142,11 @@ __all__ = [
     "plan",
     "prewitt",
     "pyramid",
+    "quadrature",
     "resample",
     "resampling_filter",
-    "quadrature",
-    "scale_space",
     "savgol",
+    "scale_space",
     "scharr",
     "sobel",
     "steerable_bank",
@@ -160,7 +160,6 @@ __all__ = [
 # These are on higher floors, or are seldom used: they are loaded when they are first used.
 _LOADED_WHEN_USED = {
     "Stream": "faltung.streams.stream",
-    "atrous": "faltung.signals.atrous",
     "calibrate": "faltung.run.calibration",
     "chunked": "faltung.chunked",
     "compat": "faltung.compat",
@@ -169,25 +168,24 @@ _LOADED_WHEN_USED = {
     "fit": "faltung.fit",
     "fit_filter": "faltung.fit.least_squares",
     "inspect": "faltung.inspect",
-    "lags": "faltung.signals.matching",
     "layers": "faltung.layers",
     "learn": "faltung.learn",
-    **dict.fromkeys(("Pyramid", "collapse", "pyramid"), "faltung.signals.image_levels"),
-    **dict.fromkeys(("resample", "resampling_filter"), "faltung.signals.resampling"),
-    **dict.fromkeys(
-        ("local_corr", "local_cov", "local_mean", "local_std", "local_var"), "faltung.signals.local_statistics"
-    ),
-    "match": "faltung.signals.matching",
     "networks": "faltung.networks",
-    **dict.fromkeys(("ConvolutionOperator", "operator"), "faltung.signals.linear_operator"),
     "restore": "faltung.restore",
+    "atrous": "faltung.signals.atrous",
     "peaks": "faltung.signals.peaks",
-    **dict.fromkeys(("gradient", "hessian", "structure_tensor"), "faltung.signals.derivative_banks"),
-    **dict.fromkeys(("gabor_bank", "quadrature", "steerable_bank"), "faltung.signals.oriented_banks"),
-    "networks": "faltung.networks",
     "scale_space": "faltung.signals.scale_space",
     "symmetric_eigenvalues": "faltung.signals.eigenvalues",
     "varying": "faltung.signals.varying_filter",
+    **dict.fromkeys(("lags", "match"), "faltung.signals.matching"),
+    **dict.fromkeys(("Pyramid", "collapse", "pyramid"), "faltung.signals.image_levels"),
+    **dict.fromkeys(("resample", "resampling_filter"), "faltung.signals.resampling"),
+    **dict.fromkeys(("ConvolutionOperator", "operator"), "faltung.signals.linear_operator"),
+    **dict.fromkeys(("gradient", "hessian", "structure_tensor"), "faltung.signals.derivative_banks"),
+    **dict.fromkeys(("gabor_bank", "quadrature", "steerable_bank"), "faltung.signals.oriented_banks"),
+    **dict.fromkeys(
+        ("local_corr", "local_cov", "local_mean", "local_std", "local_var"), "faltung.signals.local_statistics"
+    ),
 }
 
 __getattr__, _ = load_when_used(__name__, _LOADED_WHEN_USED)
