@@ -497,7 +497,7 @@ def test_a_plan_names_every_part_and_why_others_were_not_chosen():
         assert word in text
     for part, candidates in plan.parts.items():
         assert part in ("correlate", "adjoint", "taps")
-        assert {each.method for each in candidates} == {"direct", "triton", "torch", "fourier"}
+        assert {each.method for each in candidates} == {"direct", "winograd", "triton", "torch", "fourier"}
         assert plan.method_of(part) == candidates[0].method
         for other in candidates[1:]:
             assert other.reason
@@ -525,8 +525,10 @@ def test_the_method_asked_for_is_used(method):
 
 def test_plans_know_which_layers_torch_is_best_at():
     dense = Conv(64, 64, 3, padding=1).plan((16, 64, 56, 56))
-    assert [dense.method_of(part) for part in dense.parts] == ["torch"] * 3
-    assert dense.left_to_torch(*dense.parts)
+    assert [dense.method_of(part) for part in dense.parts] == ["winograd", "winograd", "torch"]
+    large = Conv(64, 64, 5, padding=2).plan((16, 64, 56, 56))
+    assert [large.method_of(part) for part in large.parts] == ["torch"] * 3
+    assert large.left_to_torch(*large.parts)
     depthwise = Conv(96, 96, 31, padding=15, groups=96).plan((4, 96, 56, 56))
     assert "torch" not in [depthwise.method_of(part) for part in depthwise.parts]
     assert not depthwise.left_to_torch(*depthwise.parts)

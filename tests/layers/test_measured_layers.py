@@ -14,7 +14,7 @@ from torch.nn.utils import parametrizations
 
 from faltung.errors import ArgumentError
 from faltung.jit import object_cache
-from faltung.layers import Conv, conversion_of, convert, measuring
+from faltung.layers import Conv, conversion_of, convert, measuring, model_race
 from faltung.planning import machine
 from faltung.planning.machine import LAYER_TIMES, known
 from faltung.tensors import layer_race, layer_wisdom
@@ -46,6 +46,7 @@ class Race:
         self.run = []
         monkeypatch.setattr(layer_race, "seconds_in_turn", self)
         monkeypatch.setattr(measuring, "seconds_in_turn", self)
+        monkeypatch.setattr(model_race, "seconds_in_turn", lambda *_: {"torch": 1.0, "planned": 0.9})
 
     def __call__(self, calls, first, device):
         for call in calls.values():
@@ -77,7 +78,8 @@ def parts_measured(layer, shape=X.shape, **named):
 def test_what_won_is_what_runs(race):
     layer = convert(small(), example=X)
     plan = layer.plan(X.shape)
-    assert [plan.method_of(part) for part in ("correlate", "adjoint", "taps")] == ["direct", "torch", "direct"]
+    assert [plan.method_of(part) for part in ("correlate", "taps")] == ["direct", "direct"]
+    assert "adjoint" not in plan.times.ways  # nothing asks for a gradient with respect to the input
     assert not plan.left_to_torch("correlate")
     assert not plan.left_to_torch("correlate", "taps")
     text = str(plan)
@@ -107,6 +109,30 @@ def test_sets_of_parts_that_were_not_called_are_added_up(race):
     plan = convert(small(), example=X).plan(X.shape)
     assert "correlate adjoint taps" not in plan.times.calls
     assert not plan.left_to_torch("correlate", "adjoint", "taps")
+
+
+@pytest.mark.parametrize(("lost", "left"), [(0, 0), (1, 2), (2, 3), (9, 4)])
+def test_layers_that_gain_least_are_left_to_torch_until_the_model_is_not_slower(lost, left, monkeypatch):
+    model = nn.Sequential(*(small() for _ in range(4)), nn.BatchNorm2d(8))
+    planned = []
+
+    def time_model(calls, first, device):
+        ways = []
+        for name, call in calls.items():
+            with monkeypatch.context() as patch:
+                patch.setattr(Conv, "forward", lambda layer, x, name=name: ways.append((name, layer.method)) or x)
+                call()
+        planned.append(sum(way == ("planned", "auto") for way in ways))
+        assert all(method == "torch" for name, method in ways if name == "torch")
+        return {"torch": 1.0, "planned": 1.1 if len(planned) <= lost else 1.0}
+
+    Race(monkeypatch)
+    monkeypatch.setattr(model_race, "seconds_in_turn", time_model)
+    mean = model[-1].running_mean.clone()
+    convert(model, example=X)
+    assert planned == [4, 2, 1][: lost + 1]
+    assert [layer.method for layer in model[:4]].count("torch") == left
+    assert torch.equal(model[-1].running_mean, mean)
 
 
 def test_a_method_that_was_asked_for_is_not_measured(race):

@@ -34,8 +34,14 @@ def test_kernels(name, dtype):
     for named in ({}, {"mode": "constant", "cval": 0.5}, {"stride": 2}, {"dilation": 2}, {"method": "fourier"}):
         if name == "gaussian" and "method" in named:
             continue  # nothing is exact there
-        got = fa.correlate(torch.from_numpy(x), kernel, dtype=getattr(torch, dtype), **named)
-        assert_array_equal(got.numpy(), fa.correlate(x, kernel, dtype=dtype, **named), str(named))
+        got = fa.correlate(torch.from_numpy(x), kernel, dtype=getattr(torch, dtype), **named).numpy()
+        expected = fa.correlate(x, kernel, dtype=dtype, **named)
+        if name == "gaussian" and dtype == "uint8":  # arrays of bytes have taps of 16 bits, see `Plan.levels`
+            apart = np.abs(got.astype(int) - expected)
+            assert apart.max() <= 1
+            assert np.count_nonzero(apart) <= 0.01 * apart.size
+        else:
+            assert_array_equal(got, expected, str(named))
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int16"])

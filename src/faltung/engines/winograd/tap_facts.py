@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -45,7 +46,7 @@ def facts_of(taps: NDArray[Any]) -> TapFacts:
     >>> facts_of(taps)
     TapFacts(usual=True, common=((0, 0), (1, 0), (1, 1)), rising=(0,))
     """
-    flat = taps.reshape(len(taps), -1)
+    flat = taps.reshape(len(taps), math.prod(taps.shape[1:]))
     sizes = np.abs(flat)
     totals = sizes.sum(axis=1, dtype=np.float64)
     some = totals > 0
