@@ -81,7 +81,7 @@ def gradient(
     -----
     The kernels are products of sampled Gaussians and of derivatives :math:`-m g[m] / \sigma^2`, which are divided by
     their first moment. So the gradient of a ramp is exact for every `sigma` and `truncate`. Without it, as in
-    `scipy.ndimage.gaussian_filter`, the slope is 10 % too small for a `sigma` of 0.4.
+    `scipy.ndimage.gaussian_filter`, the slope is half as large for a `sigma` of 0.4.
 
     Examples
     --------

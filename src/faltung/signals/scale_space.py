@@ -136,6 +136,11 @@ def _kernels(levels: Sequence[SampledAxes], kind: str) -> list[Kernel]:
     if kind == "log":
         orders = [tuple(2 * (axis == one) for axis in range(count)) for one in range(count)]
         return [sum_of(level.derivative(order, True) for order in orders) for level in levels]
+    return _differences(levels)
+
+
+def _differences(levels: Sequence[SampledAxes]) -> list[Kernel]:
+    count = len(levels[0].sigmas)
     kernels = []
     for low, high in pairwise(levels):
         ratios = [wide / narrow for narrow, wide in zip(low.sigmas, high.sigmas, strict=True)]
