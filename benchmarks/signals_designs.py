@@ -1,7 +1,7 @@
 """What do à trous wavelets and filters that vary over the field cost? Against SciPy and PyWavelets, in one process.
 
-Run it with ``python benchmarks/signals_designs.py``; it takes half a minute. PyWavelets has another wavelet, and needs
-lengths that are multiples of 2^levels.
+Run it with ``python benchmarks/signals_designs.py``; it takes half a minute. PyWavelets has another wavelet, and
+needs lengths that are multiples of 2^levels.
 """
 
 from __future__ import annotations
@@ -36,7 +36,9 @@ def scipy_atrous(x: Any) -> list[Any]:
 
 def fftconvolve_varying(x: Any, kernels: list[fa.Kernel], weights: Any) -> Any:
     """Return the sum of filtered arrays under their weights by SciPy's transforms."""
-    return sum(w * signal.fftconvolve(x, k.taps.astype(x.dtype), "same") for w, k in zip(weights, kernels, strict=True))
+    return sum(
+        w * signal.fftconvolve(x, k.taps.astype(x.dtype), "same") for w, k in zip(weights, kernels, strict=True)
+    )
 
 
 def cases() -> dict[str, dict[str, Callable[[], Any]]]:
