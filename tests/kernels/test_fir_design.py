@@ -193,3 +193,11 @@ def test_wrong_types(call):
 def test_words_are_arguments_only(text):
     with pytest.raises(fa.ExpressionError):
         fa.parse(text)
+
+
+def test_the_page_gets_the_taps_of_designed_kernels():
+    from faltung.explorer.filter_subject import FilterSubject
+
+    for kernel, source in [(fa.lowpass(0.1, 5), "table"), (fa.gaussian(1, ndim=1), "text")]:
+        state = FilterSubject([1.0, 2.0, 4.0], kernel).state()
+        assert state["filter.kernels"][0][0]["source"] == source

@@ -71,7 +71,7 @@ def lowpass(cutoff: float, size: int, *, window: Window = "hamming", rate: float
     --------
     >>> import faltung as fa
     >>> fa.lowpass(50.0, 5, rate=500.0).taps.round(3)
-    array([0.034, 0.241, 0.45 , 0.241, 0.034])
+    array([0.028, 0.237, 0.469, 0.237, 0.028])
     """
     (edge,) = _edges(rate, cutoff=cutoff)
     return _bands(((0.0, edge),), 0.0, size, window)
@@ -106,7 +106,7 @@ def highpass(cutoff: float, size: int, *, window: Window = "hamming", rate: floa
     --------
     >>> import faltung as fa
     >>> fa.highpass(0.1, 5).taps.round(3)
-    array([-0.016, -0.112,  0.778, -0.112, -0.016])
+    array([-0.012, -0.103,  0.818, -0.103, -0.012])
     """
     (edge,) = _edges(rate, cutoff=cutoff)
     return _bands(((edge, 0.5),), 0.5, size, window)
@@ -141,7 +141,7 @@ def bandpass(low: float, high: float, size: int, *, window: Window = "hamming", 
     --------
     >>> import faltung as fa
     >>> fa.bandpass(0.1, 0.2, 5).taps.round(3)
-    array([-0.061,  0.241,  0.44 ,  0.241, -0.061])
+    array([-0.017,  0.226,  0.724,  0.226, -0.017])
     """
     edges = _edges(rate, low=low, high=high)
     return _bands((edges,), sum(edges) / 2, size, window)

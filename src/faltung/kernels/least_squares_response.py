@@ -66,7 +66,7 @@ def least_squares_fir(
     --------
     >>> import faltung as fa
     >>> fa.least_squares_fir([(0, 0.1), (0.2, 0.5)], [1, 0], 5).taps.round(3)
-    array([0.164, 0.243, 0.296, 0.243, 0.164])
+    array([0.132, 0.252, 0.304, 0.252, 0.132])
     """
     taps = odd_size(size, 1, _MOST_FITTED)
     per_unit = real("rate", rate, 0.0, open_end=True)
