@@ -377,4 +377,4 @@ def _filtered(
 
 
 GridFunction.apply = staticmethod(_filtered)
-CoordinateKernel.apply = staticmethod(convolve)
+CoordinateKernel.apply = staticmethod(_filtered)
