@@ -122,7 +122,7 @@ def match(
     >>> import numpy as np
     >>> import faltung as fa
     >>> fa.match(np.array([0.0, 1.0, 3.0, 2.0, 2.0, 2.0, 7.0]), [1.0, 3.0, 2.0]).round(3)
-    array([ 0.982,  1.   , -0.5  ,  0.   , -0.5  ])
+    array([ 0.327,  1.   , -0.866,  0.   ,  0.   ])
     """
     if not isinstance(normalised, bool | np.bool_):
         raise ArgumentError("normalised", "True or False", repr(normalised))
