@@ -40,7 +40,7 @@ def used(counts):
 
 
 def operands():
-    x = torch.from_numpy(rng.standard_normal((3, 96, 96))).float()
+    x = torch.from_numpy(rng.standard_normal((3, 200, 200))).float()
     return x.requires_grad_(), TAPS.clone().requires_grad_()
 
 
