@@ -138,10 +138,7 @@ def _weights(x: Any, valid: Any, options: Options) -> Any:
     if is_masked_array(x):
         given = given * ~np.ma.getmaskarray(x)
         x = np.ma.getdata(x)
-    real = x.real if tensor or np.dtype(x.dtype).kind == "c" else x
-    present = x == x if options.nan == "ignore" else real == real
-    if options.nan != "ignore":
-        present = present | True
+    present = (x == x) | (options.nan != "ignore")  # NaN is not equal to itself
     weights = present * given
     return weights.double() if tensor else weights * np.float64(1.0)
 

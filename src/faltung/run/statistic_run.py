@@ -137,10 +137,10 @@ class StatisticRunner:
         plan = self._plan
         if not plan.problem.weighted:
             return None
-        if weights is None:
-            weights = self._batch_first(np.broadcast_to(np.float64(1.0), self._question.shape))
-        source = weights[one]
-        weight = self._samples(source, box, np.dtype(np.float64), 1.0)
+        if weights is None:  # all samples are present, also beyond the border
+            weight: NDArray[Any] = np.ones(block.shape)
+        else:
+            weight = self._samples(weights[one], box, np.dtype(np.float64), 1.0)
         if self._question.missing.skips_nan:
             weight[np.isnan(block)] = 0.0
         block[weight == 0.0] = 0.0

@@ -73,8 +73,8 @@ def local_mean(
     >>> fa.local_mean(np.array([1.0, 2.0, np.nan, 6.0]), 3, nan="ignore")
     array([1.33333333, 1.5       , 4.        , 6.        ])
     """
-    options = Options(True, mode, cval, shape, axes, None, stride, dilation, dtype=dtype, nan=nan, dims=dims)
-    options = options._replace(min_weight=min_weight, keep_nan=keep_nan)
+    missing: dict[str, Any] = {"nan": nan, "min_weight": min_weight, "keep_nan": keep_nan}
+    options = Options(True, mode, cval, shape, axes, None, stride, dilation, dtype=dtype, dims=dims, **missing)
     return _statistic("mean", x, window, options, False, out, mask, weights, workers)  # type: ignore[no-any-return]
 
 
@@ -152,8 +152,8 @@ def local_var(
     >>> fa.local_var(x, 3, shape="valid", unbiased=True)
     array([3., 3., 3.])
     """
-    options = Options(True, mode, cval, shape, axes, None, stride, dilation, dtype=dtype, nan=nan, dims=dims)
-    options = options._replace(min_weight=min_weight, keep_nan=keep_nan)
+    missing: dict[str, Any] = {"nan": nan, "min_weight": min_weight, "keep_nan": keep_nan}
+    options = Options(True, mode, cval, shape, axes, None, stride, dilation, dtype=dtype, dims=dims, **missing)
     return _statistic("variance", x, window, options, unbiased, out, mask, weights, workers)  # type: ignore[no-any-return]
 
 
@@ -204,8 +204,8 @@ def local_std(
     >>> fa.local_std(np.array([5.0, 5.0, 5.0, 8.0]), 2)
     array([0. , 0. , 0. , 1.5])
     """
-    options = Options(True, mode, cval, shape, axes, None, stride, dilation, dtype=dtype, nan=nan, dims=dims)
-    options = options._replace(min_weight=min_weight, keep_nan=keep_nan)
+    missing: dict[str, Any] = {"nan": nan, "min_weight": min_weight, "keep_nan": keep_nan}
+    options = Options(True, mode, cval, shape, axes, None, stride, dilation, dtype=dtype, dims=dims, **missing)
     return _statistic("deviation", x, window, options, unbiased, out, mask, weights, workers)  # type: ignore[no-any-return]
 
 
@@ -259,8 +259,8 @@ def local_cov(
     array([-2., -2.])
     """
     a, b = _two(x, y)
-    options = Options(True, mode, complex(cval, cval), shape, axes, None, stride, dilation, nan=nan, dims=dims)
-    options = options._replace(min_weight=min_weight, keep_nan=keep_nan)
+    missing: dict[str, Any] = {"nan": nan, "min_weight": min_weight, "keep_nan": keep_nan}
+    options = Options(True, mode, complex(cval, cval), shape, axes, None, stride, dilation, dims=dims, **missing)
     # For z = x + iy, the pseudo-variance, the mean of squares of z about its mean, is var x - var y + 2i cov(x, y).
     both: Any = _statistic("pseudovariance", a + 1j * b, window, options, unbiased, None, mask, weights, workers)
     return both.imag / 2  # type: ignore[no-any-return]
@@ -313,8 +313,8 @@ def local_corr(
     array([-1., -1.])
     """
     a, b = _two(x, y)
-    options = Options(True, mode, cval, shape, axes, None, stride, dilation, nan=nan, dims=dims)
-    options = options._replace(min_weight=min_weight, keep_nan=keep_nan)
+    missing: dict[str, Any] = {"nan": nan, "min_weight": min_weight, "keep_nan": keep_nan}
+    options = Options(True, mode, cval, shape, axes, None, stride, dilation, dims=dims, **missing)
 
     def of(name: str, z: Any, options: Options) -> Any:
         return _statistic(name, z, window, options, False, None, mask, weights, workers)
