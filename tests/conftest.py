@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "docs" / "extensions"))
 
 import pytest
 
-from explorer_pages import browser, quiet_page, saved, served  # noqa: F401  # fixtures of the explorer's tests
+from explorer_pages import browser, one_page, quiet_page, saved, served, whole_page  # noqa: F401  # fixtures of the explorer's tests
 from faltung.cli.main import main
 
 

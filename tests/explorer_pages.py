@@ -74,16 +74,35 @@ def saved(tmp_path):
     return lambda explorer, name="page.html": explorer.save(tmp_path / name).as_uri()
 
 
+@pytest.fixture(scope="session")
+def whole_page(tmp_path_factory):
+    """The address of a file with all views, saved once: its answers about the built-in network take seconds."""
+    import faltung as fa
+
+    return fa.explore().save(tmp_path_factory.mktemp("whole") / "page.html").as_uri()
+
+
 class Noise:
     """What a page did that it should not: messages, errors, requests that failed or left the machine."""
 
     def __init__(self, page):
         self.heard = []
-        page.on("console", lambda message: self.heard.append(f"console: {message.text}"))
-        page.on("pageerror", lambda error: self.heard.append(f"error: {error}"))
-        page.on("requestfailed", lambda request: self.heard.append(f"failed: {request.url[:80]}"))
-        page.on("response", lambda answer: self._check(answer))
-        page.on("request", lambda request: self._check_place(request.url))
+        self._page = page
+        self._listeners = {
+            "console": lambda message: self.heard.append(f"console: {message.text}"),
+            "pageerror": lambda error: self.heard.append(f"error: {error}"),
+            "requestfailed": lambda request: self.heard.append(f"failed: {request.url[:80]}"),
+            "response": self._check,
+            "request": lambda request: self._check_place(request.url),
+        }
+        for event, listener in self._listeners.items():
+            page.on(event, listener)
+
+    def end(self):
+        """Listen no longer, and return what was heard."""
+        for event, listener in self._listeners.items():
+            self._page.remove_listener(event, listener)
+        return self.heard
 
     def _check(self, answer):
         if answer.status >= 400:
@@ -94,14 +113,23 @@ class Noise:
             self.heard.append(f"request: {url[:80]}")
 
 
-@pytest.fixture
-def quiet_page(browser):
-    """A page of 1280 x 900 pixels in a browser of its own, which must neither complain nor leave the machine."""
-    context = browser.new_context(viewport={"width": 1280, "height": 900})
+@pytest.fixture(scope="session")
+def one_page(browser):
+    """A page for all tests: to open one, with a process of its own, takes longer than most tests do."""
+    context = browser.new_context()
     context.grant_permissions(["clipboard-read", "clipboard-write"])
-    page = context.new_page()
-    noise = Noise(page)
-    yield page
-    heard = [*noise.heard]
+    yield context.new_page()
     context.close()
+
+
+@pytest.fixture
+def quiet_page(one_page):
+    """An empty page of 1280 x 900 pixels, which must neither complain nor leave the machine."""
+    one_page.set_viewport_size({"width": 1280, "height": 900})
+    one_page.mouse.move(0, 0)
+    noise = Noise(one_page)
+    yield one_page
+    heard = noise.end()
+    one_page.unroute_all(behavior="ignoreErrors")
+    one_page.goto("about:blank")
     assert heard == [], heard

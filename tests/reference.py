@@ -6,6 +6,7 @@ Written from the formulas alone, sample by sample in double precision, and witho
 from __future__ import annotations
 
 import itertools
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -61,12 +62,15 @@ def correlate(
     """
     kind = np.result_type(x.dtype, taps.dtype, np.float64)
     out = np.zeros([stop - start for start, stop in region], kind)
+    read = [(i, kind.type(taps[i])) for i in itertools.product(*map(range, taps.shape)) if taps[i] != 0]
+    samples: dict[tuple[int, ...], complex] = {}  # each is looked up once
     for n in itertools.product(*(range(start, stop) for start, stop in region)):
         total = kind.type(0)
-        for i in itertools.product(*(range(size) for size in taps.shape)):
-            if taps[i] != 0:
-                place = [p + sign * (j - o) for p, j, o in zip(n, i, origin, strict=True)]
-                total += kind.type(extended(x, place, mode, cval)) * kind.type(taps[i])
+        for i, tap in read:
+            place = tuple([p + sign * (j - o) for p, j, o in zip(n, i, origin, strict=True)])
+            if place not in samples:
+                samples[place] = kind.type(extended(x, place, mode, cval))
+            total += samples[place] * tap
         out[tuple(p - start for p, (start, _) in zip(n, region, strict=True))] = total
     return out
 
@@ -82,19 +86,14 @@ def stored(values: NDArray, dtype: np.dtype) -> NDArray:
     if dtype.kind not in "iu":
         with np.errstate(over="ignore"):
             return values.astype(dtype)
-    limits = np.iinfo(dtype)
-    out = np.zeros(values.shape, dtype)
-    for place in np.ndindex(values.shape):
-        value = values[place]
-        if np.isnan(value):
-            continue
-        if value >= limits.max:
-            out[place] = limits.max
-        elif value <= limits.min:
-            out[place] = limits.min
-        else:
-            out[place] = round(float(value))  # Python rounds half to even
-    return out
+    low, high = int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
+
+    def whole(value: float) -> int:
+        if math.isnan(value):
+            return 0
+        return high if value >= high else low if value <= low else round(value)  # Python rounds half to even
+
+    return np.array([whole(float(value)) for value in values.ravel()], dtype).reshape(values.shape)
 
 
 def windows(
@@ -138,15 +137,14 @@ def correlate_layer(
     """
     outs, ins = taps.shape[0] // groups, taps.shape[1]
     under_taps = windows(x, axes, mode, cval)
+    read = (1, *range(2 + len(axes), 2 + 2 * len(axes)))  # axes that are summed over: channels and taps
     y = np.zeros((x.shape[0], taps.shape[0], *(axis[2] for axis in axes)))
-    for o in range(taps.shape[0]):
-        group = o // outs
-        own = under_taps[:, group * ins : (group + 1) * ins]
-        for i in range(ins):
-            y[:, o] += np.tensordot(own[:, i], taps[o, i].astype(np.float64), len(axes))
-        if bias is not None:
-            y[:, o] += bias[o]
-    return y
+    for group in range(groups):
+        own = slice(group * outs, (group + 1) * outs)
+        samples = under_taps[:, group * ins : (group + 1) * ins]
+        sums = np.tensordot(samples, taps[own].astype(np.float64), (read, range(1, taps.ndim)))
+        y[:, own] = np.moveaxis(sums, -1, 1)
+    return y if bias is None else y + bias.reshape(-1, *[1] * len(axes))
 
 
 def gradient_of_taps(
@@ -160,9 +158,10 @@ def gradient_of_taps(
     """``v[o, i, j] = sum over b and n of g[b, o, n] * x[b, i, start + stride * n + dilation * j]``."""
     outs, ins = g.shape[1] // groups, x.shape[1] // groups
     under_taps = windows(x, axes, mode, cval)
+    over = (0, *range(2, 2 + len(axes)))  # axes that are summed over: images and outputs
     v = np.zeros((g.shape[1], ins, *(axis[0] for axis in axes)))
-    for o in range(g.shape[1]):
-        for i in range(ins):
-            own = under_taps[:, (o // outs) * ins + i]
-            v[o, i] = np.tensordot(g[:, o].astype(np.float64), own, len(axes) + 1)
+    for group in range(groups):
+        own = slice(group * outs, (group + 1) * outs)
+        samples = under_taps[:, group * ins : (group + 1) * ins]
+        v[own] = np.tensordot(g[:, own].astype(np.float64), samples, (over, over))
     return v

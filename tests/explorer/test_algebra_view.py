@@ -18,7 +18,7 @@ from faltung.explorer.explored import Explorer
 from faltung.explorer.filter_subject import FilterSubject
 from faltung.explorer.sample_inputs import sample_inputs
 
-STATES, AT_ONCE = 100, 20
+STATES, AT_ONCE = 40, 20
 TOLERANCE = 1e-12
 MODES = ("reflect", "constant", "nearest", "mirror", "wrap")
 INPUTS = {sample.name: sample.samples.astype(np.float64).mean(axis=0) for sample in sample_inputs()}

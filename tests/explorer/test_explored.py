@@ -314,12 +314,12 @@ def test_a_file_is_not_replaced_unless_asked(tmp_path):
     with pytest.raises(fa.ArgumentTypeError, match=r"path: expected the name of a file, got NoneType"):
         fa.explore().save(None)
     assert target.read_text() == "mine"
-    fa.explore().save(target, overwrite=True)
+    fa.explore(views=["algebra"]).save(target, overwrite=True)
     assert "<title>faltung" in target.read_text(encoding="utf-8")
 
 
 def test_a_page_that_fails_leaves_no_file(tmp_path, monkeypatch):
-    page = fa.explore()
+    page = fa.explore(views=["algebra"])
     monkeypatch.setattr(Explorer, "page", lambda *_, **__: ("\ud800", ""))
     with pytest.raises(UnicodeEncodeError):
         page.save(tmp_path / "page.html")

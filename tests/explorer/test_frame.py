@@ -33,13 +33,13 @@ def wait_for_view(page, name):
 
 
 @pytest.fixture(params=["server", "file"], scope="module")
-def address(request, tmp_path_factory):
+def address(request, whole_page):
     """The address of a page: of a server, and of a file."""
     if request.param == "server":
         with serving(fa.explore()) as server:
             yield server.url
     else:
-        yield fa.explore().save(tmp_path_factory.mktemp("saved") / "page.html").as_uri()
+        yield whole_page
 
 
 @pytest.fixture(scope="module")
@@ -222,7 +222,7 @@ def test_a_view_that_fails_says_so_and_the_others_work(browser, saved, monkeypat
     broken = 'export const ALGEBRA_STATE = {};\nexport function mountAlgebra() { throw new Error("a defect"); }\n'
     monkeypatch.setattr(bundler, "page_source", lambda name: broken if name == "algebra_view.js" else original(name))
     es_module.cache_clear()
-    address = saved(fa.explore())
+    address = saved(fa.explore(views=["filter", "algebra"]))
     es_module.cache_clear()
     page = browser.new_page()
     noise = Noise(page)
@@ -262,8 +262,8 @@ def test_a_page_whose_server_has_ended_says_so(browser):
     page.close()
 
 
-def test_a_file_says_what_it_cannot_answer(quiet_page, saved):
-    quiet_page.goto(saved(fa.explore()))
+def test_a_file_says_what_it_cannot_answer(quiet_page, whole_page):
+    quiet_page.goto(whole_page)
     said = quiet_page.evaluate(f"{ASK}('x').catch((error) => error.message)")
     assert "saved without Python" in said
 

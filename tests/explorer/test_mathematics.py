@@ -19,7 +19,7 @@ TOLERANCE = 1e-12  # relative to the sum of |tap| |sample|
 # An example is a batch of states, since a call of the browser takes time; so it is neither shrunk nor printed.
 many = settings(
     deadline=None,
-    max_examples=21,
+    max_examples=8,
     phases=[Phase.generate],
     verbosity=Verbosity.quiet,
     suppress_health_check=list(HealthCheck),

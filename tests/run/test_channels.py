@@ -194,7 +194,7 @@ def test_any_number_of_channels(groups, ins, outs):
 
 @pytest.mark.parametrize("width", [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 47, 48, 49, 64, 65])
 def test_any_width(width, vector_bits):
-    for height in (1, 2, 5):
+    for height in (1, 5):
         assert_right(extended(Layer(1, 1, 2, 3, (square(height, 3, -1), square(width, 3, -1))), "mirror"), "f4")
 
 
@@ -343,7 +343,8 @@ SOURCES = ["u1", "i1", "u2", "i2", "i4", "f2", "f4", "f8", ">i2", ">u4", ">f2", 
 @pytest.mark.parametrize("number", NUMBERS)
 @pytest.mark.parametrize("dtype", SOURCES)
 def test_samples_of_any_dtype(dtype, number, vector_bits):
-    for name in ("image", "constant beyond the border", "stride and dilation"):
+    # The first layer has whole vectors of every width, and a rest: at other widths it is enough.
+    for name in ("image", "constant beyond the border", "stride and dilation")[: 3 if vector_bits == 256 else 1]:
         layer = LAYERS[name]
         x = noise(layer.source_shape).integers(-99, 100, layer.source_shape)
         x = (np.abs(x) if np.dtype(dtype).kind == "u" else x).astype(dtype)
@@ -441,23 +442,21 @@ def attempt(seed, number):
     assert_reduced(reduce(layer, x, g, workers), layer, x, g)
 
 
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_random_layers(seed):
     for number in range(25):
         attempt(seed, number)
 
 
-@pytest.mark.parametrize("seed", [100, 101])
-def test_random_layers_at_every_vector_width(seed, vector_bits):
+def test_random_layers_at_every_vector_width(vector_bits):
     for number in range(25):
-        attempt(seed, number)
+        attempt(100, number)
 
 
 @pytest.mark.parametrize("small_room", [(1, 16, 1), (700, 32, 40)], indirect=True, ids=str)
-@pytest.mark.parametrize("seed", [200, 201])
-def test_random_layers_in_many_tiles(seed, small_room):
+def test_random_layers_in_many_tiles(small_room):
     for number in range(25):
-        attempt(seed, number)
+        attempt(200, number)
 
 
 def arrays_in(value):

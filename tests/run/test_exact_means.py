@@ -79,7 +79,8 @@ def sums_of(x, taps, kernel, mode, cval=0):
 def test_every_method_rounds_half_to_even(name, dtype):
     taps, divisor, kernel = KERNELS[name]
     x = integers(SHAPES[kernel.ndim], dtype)
-    for mode in zoo.MODES:
+    first = [*KERNELS].index(name) + DTYPES.index(dtype)
+    for mode in (zoo.MODES * 2)[first % 5 :][:2]:  # each kernel and each dtype meets every mode
         sums, _ = sums_of(x, taps, kernel, mode)
         wanted = rounded(sums, divisor, dtype)
         for method in zoo.possible(fa.plan(x, kernel.flip(), mode, dtype=dtype)):
@@ -93,10 +94,14 @@ def test_there_are_ties():
     assert (2 * (sums % divisor) == divisor).sum() > 400
 
 
-@pytest.mark.parametrize("cval", [7, -1, 300, 0.5, 0.25, 1e5])
-@pytest.mark.parametrize("result", ["u1", "i2", ">u2", "i4", "u8"])
+CONSTANTS, RESULTS = [7, -1, 300, 0.5, 0.25, 1e5], ["u1", "i2", ">u2", "i4", "u8"]
+
+
+@pytest.mark.parametrize("cval", CONSTANTS)
+@pytest.mark.parametrize("result", RESULTS)
 def test_the_constant_beyond_the_border_and_the_dtype_of_the_result(result, cval):
-    for name in ("box", "outer product", "wide box", "product"):
+    half = (CONSTANTS.index(cval) + RESULTS.index(result)) % 2  # each kernel meets every constant and every dtype
+    for name in ("box", "outer product", "wide box", "product")[half::2]:
         taps, divisor, kernel = KERNELS[name]
         x = integers((33, 40), "u1")
         sums, parts = sums_of(x, taps, kernel, "constant", cval)

@@ -59,7 +59,8 @@ def check(got, wanted, share, kernel, eps):
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
 def test_taps_of_both_signs(name, mode, dtype):
     kernel, eps = SIGNED[name], 2e-5 if dtype == "f4" else 1e-12
-    for shape in ((9, 11), (70, 130), (300, 410)):
+    # Only near the border does a mode matter: many tiles are computed in one mode.
+    for shape in ((9, 11), (70, 130), *([(300, 410)] if mode == "reflect" else [])):
         if min(shape) < max(kernel.shape) and mode in ("mirror", "reflect", "wrap"):
             continue  # NumPy pads by other rules there
         x = RNG.random(shape).astype(dtype)
@@ -68,12 +69,13 @@ def test_taps_of_both_signs(name, mode, dtype):
         mask = weights > 0
         holes = np.where(mask, x, np.nan).astype(dtype)
         wanted = defined(x, kernel, mode, mask)
+        weighted = defined(x, kernel, mode, weights.astype(dtype).astype(float))
         for method in ("auto", "direct", "fourier"):
             named = {"mode": mode, "method": method}
             check(fa.convolve(holes, kernel, nan="ignore", **named), *wanted, kernel, eps)
             check(fa.convolve(x, kernel, mask=mask, **named), *wanted, kernel, eps)
             got = fa.convolve(holes, kernel, nan="ignore", weights=weights, **named)
-            check(got, *defined(x, kernel, mode, weights.astype(dtype).astype(float)), kernel, eps)
+            check(got, *weighted, kernel, eps)
 
 
 @pytest.mark.parametrize("method", ["auto", "fourier"])
