@@ -129,6 +129,7 @@ def convert(model: _Model, to: str = "faltung", *, example: Any = None) -> _Mode
 
     Examples
     --------
+    >>> import torch
     >>> model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.ReLU(), nn.ConvTranspose2d(4, 1, 3))
     >>> conversion_of(convert(model)).planned
     ('0', '2')
