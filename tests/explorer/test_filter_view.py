@@ -283,12 +283,12 @@ def test_python_reads_what_the_page_cannot(quiet_page, served):
 
 def test_pictures_that_a_browser_changes_are_read_by_python(quiet_page, served, whole_page):
     x = (np.arange(12 * 16, dtype=np.uint16).reshape(12, 16) * 300) + 7
-    opened(quiet_page, served(fa.explore()))
-    drop(quiet_page, "deep.png", "image/png", picture_bytes(x))
-    quiet_page.get_by_text("12 × 16, gray scale from 7 to 57307").wait_for()
     opened(quiet_page, whole_page)
     drop(quiet_page, "deep.png", "image/png", picture_bytes(x))
     quiet_page.get_by_text("The browser made 8 bits of the 16").first.wait_for()
+    opened(quiet_page, served(fa.explore()))
+    drop(quiet_page, "deep.png", "image/png", picture_bytes(x))
+    quiet_page.get_by_text("12 × 16, gray scale from 7 to 57307").wait_for()
 
 
 def test_the_keyboard_moves_the_window(quiet_page, whole_page):
@@ -537,7 +537,7 @@ def test_the_program_computes_what_is_shown(quiet_page, whole_page):
     opened(quiet_page, whole_page)
     random = np.random.default_rng(5)
     program = "document.getElementById('explorer').shadowRoot.querySelector('.program').textContent"
-    for _ in range(40):
+    for _ in range(20):
         state = random_state(random, INPUTS)
         state["filter.direction"] = "sees"
         [seen] = quiet_page.evaluate(READ, [in_hash(state)])

@@ -34,7 +34,7 @@ def wait_for_view(page, name):
 
 @pytest.fixture(params=["server", "file"], scope="module")
 def address(request, whole_page):
-    """The address of a page: of a server, and of a file."""
+    """The address of a page, for what depends on it: of a server, and of a file."""
     if request.param == "server":
         with serving(fa.explore()) as server:
             yield server.url
@@ -63,9 +63,9 @@ def call(page, files, code, *arguments):
 # ---- tabs and address
 
 
-def test_tabs_are_changed_with_the_keyboard(quiet_page, address):
+def test_tabs_are_changed_with_the_keyboard(quiet_page, whole_page):
     page = quiet_page
-    page.goto(address)
+    page.goto(whole_page)
     wait_for_view(page, "filter")
     page.locator("#tab-filter").focus()
     for key, name in [
@@ -117,8 +117,8 @@ def test_a_link_that_says_too_much_is_read_as_far_as_it_goes(quiet_page, address
     assert page.evaluate("({}).x") is None
 
 
-def test_a_view_that_does_not_exist_is_the_first(quiet_page, address):
-    quiet_page.goto(f"{address}#view=none")
+def test_a_view_that_does_not_exist_is_the_first(quiet_page, whole_page):
+    quiet_page.goto(f"{whole_page}#view=none")
     wait_for_view(quiet_page, "filter")
 
 
@@ -170,9 +170,9 @@ def test_a_page_can_have_fewer_views(quiet_page, saved):
 # ---- help
 
 
-def test_help_names_all_keys(quiet_page, address):
+def test_help_names_all_keys(quiet_page, whole_page):
     page = quiet_page
-    page.goto(address)
+    page.goto(whole_page)
     page.locator("#tab-filter").focus()
     page.keyboard.press("?")
     dialog = page.get_by_role("dialog")
@@ -186,9 +186,9 @@ def test_help_names_all_keys(quiet_page, address):
     dialog.wait_for(state="hidden")
 
 
-def test_a_question_mark_that_is_typed_is_text(quiet_page, address):
+def test_a_question_mark_that_is_typed_is_text(quiet_page, whole_page):
     page = quiet_page
-    page.goto(address)
+    page.goto(whole_page)
     wait_for_view(page, "filter")
     page.evaluate("""() => {
         const input = document.createElement("input");
@@ -202,9 +202,9 @@ def test_a_question_mark_that_is_typed_is_text(quiet_page, address):
 # ---- a view keeps its place
 
 
-def test_a_view_is_made_once_and_keeps_its_place(quiet_page, address):
+def test_a_view_is_made_once_and_keeps_its_place(quiet_page, whole_page):
     page = quiet_page
-    page.goto(address)
+    page.goto(whole_page)
     wait_for_view(page, "filter")
     page.locator("#panel-filter > *").first.evaluate("node => { node.dataset.marked = 'yes'; }")
     page.locator("#tab-algebra").click()
@@ -394,7 +394,7 @@ def test_a_link_says_what_differs_from_what_python_gave(functions):
 
 def test_what_python_gave_is_shown(quiet_page, served, saved):
     explorer = fa.explore(fa.gaussian(1), views=["filter", "algebra"])
-    for address in (served(explorer), saved(explorer)):
+    for address in (saved(explorer), served(explorer)):
         quiet_page.goto(address)
         wait_for_view(quiet_page, "filter")
         assert quiet_page.evaluate(STATE)["filter.kernels"] == [[{"source": "text", "text": "gaussian(1)"}]]

@@ -168,10 +168,10 @@ def test_the_oracle_of_the_gradient_is_the_transpose_of_the_other(name):
 # ---- every layer
 
 
-@pytest.mark.parametrize("number", NUMBERS)
 @pytest.mark.parametrize("name", LAYERS)
-def test_layers_in_every_mode_at_every_vector_width(name, number, vector_bits):
-    for mode in MODES:
+def test_layers_in_every_mode_at_every_vector_width(name, vector_bits):
+    # Random layers meet every width with both numbers, too.
+    for mode, number in itertools.product(MODES, NUMBERS if vector_bits == 256 else NUMBERS[:1]):
         assert_right(extended(LAYERS[name], mode), number)
 
 
