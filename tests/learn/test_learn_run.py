@@ -23,7 +23,7 @@ from faltung.datasets.reading import load
 from faltung.errors import ArgumentError, FaltungError
 from faltung.learn.claim import LOCK, claimed
 from faltung.learn.experiment import carry_out
-from faltung.learn.launch import resume, run
+from faltung.learn.launch import FinishedRun, resume, run
 from faltung.learn.measures.answers import SHIFTS
 from faltung.learn.recipe import Recipe
 from faltung.learn.runs import RunFolder, RunStopped
@@ -80,18 +80,20 @@ def stripes(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory, stripes) -> Path:
-    folder = tmp_path_factory.mktemp("runs") / "stripes"
-    run("classify", load(stripes), out=folder, **SHORT)
-    return folder
-
-
-def test_three_lines_do_what_the_command_does(finished, stripes, tmp_path, capsys):
+def done(tmp_path_factory, stripes) -> FinishedRun:
     split = fa.learn.load(stripes)
-    done = fa.learn.run("classify", split, out=str(tmp_path / "run"), **SHORT)
-    table = done.table()
+    return fa.learn.run("classify", split, out=str(tmp_path_factory.mktemp("runs") / "stripes"), **SHORT)
+
+
+@pytest.fixture(scope="module")
+def finished(done) -> Path:
+    return done.folder
+
+
+def test_three_lines_do_what_the_command_does(done, stripes, tmp_path, capsys):
+    table, folder = done.table(), done.folder
     assert [line.split()[0] for line in table.splitlines()[3:]] == ["convolutional", "dense-small", "dense-large"]
-    assert done.report == tmp_path / "run" / "report.html"
+    assert done.report == folder / "report.html"
     assert done.report.exists()
 
     with pytest.MonkeyPatch.context() as patch:
@@ -103,10 +105,10 @@ def test_three_lines_do_what_the_command_does(finished, stripes, tmp_path, capsy
             main()
     header = capsys.readouterr().out.splitlines()[:2]
     assert header == table.splitlines()[:2]
-    assert _facts(tmp_path / "run") == _facts(tmp_path / "command") == _facts(finished)
-    assert _assignment(tmp_path / "run") == _assignment(tmp_path / "command")
+    assert _facts(folder) == _facts(tmp_path / "command")
+    assert _assignment(folder) == _assignment(tmp_path / "command")
     for name in ("split.json", "model.safetensors", "dense-large.safetensors"):
-        assert (tmp_path / "run" / name).read_bytes() == (tmp_path / "command" / name).read_bytes()
+        assert (folder / name).read_bytes() == (tmp_path / "command" / name).read_bytes()
 
 
 @pytest.mark.parametrize("stopped", ["convolutional", "dense-large"])
@@ -176,11 +178,9 @@ def test_a_door_refuses_the_run_that_it_finished_itself(tmp_path, door):
     assert _content(tmp_path) == before
 
 
-def test_partial_files_of_a_killed_run_do_no_harm(finished, stripes, tmp_path):
-    folder = tmp_path / "run"
-    with pytest.raises(RunStopped):
-        run("classify", load(stripes), out=folder, on_epoch=_stop_after("dense-small", 1), **SHORT)
-    for name in ("history.csv", "dense-small.checkpoint.safetensors", "metrics.json"):
+def test_partial_files_of_a_killed_run_do_no_harm(finished, stopped, tmp_path):
+    folder = shutil.copytree(stopped, tmp_path / "run")
+    for name in ("history.csv", "convolutional.checkpoint.safetensors", "metrics.json"):
         leftover = folder / f".{name}.4711-00c0ffee.partial"
         leftover.write_bytes(b"half a file")
         os.utime(leftover, (0, 0))
@@ -304,14 +304,12 @@ def test_the_learning_rate_is_scaled_with_the_batch_size_unless_given(toy, tmp_p
     assert recorded == {**dataclasses.asdict(own), "learning_rate": rate, **given}
 
 
-def test_label_smoothing_is_recorded_and_used(tmp_path):
-    risks = {}
-    for smoothing in (0.0, 0.3):
-        done = run("classify", SPLIT, out=tmp_path / str(smoothing), label_smoothing=smoothing, **SHORT)
-        assert _assignment(tmp_path / str(smoothing))["label_smoothing"] == smoothing
-        risks[smoothing] = [outcome.test_risk for outcome in done.outcomes]
-        assert list(done.outcomes[0].recognised) == list(SHIFTS)
-    assert risks[0.0] != risks[0.3]
+def test_label_smoothing_is_recorded_and_used(done, stripes, tmp_path):
+    smooth = run("classify", load(stripes), out=tmp_path / "run", label_smoothing=0.3, **SHORT)
+    for each, smoothing in ((done, 0.1), (smooth, 0.3)):
+        assert _assignment(each.folder)["label_smoothing"] == smoothing
+        assert list(each.outcomes[0].recognised) == list(SHIFTS)
+    assert [outcome.test_risk for outcome in done.outcomes] != [outcome.test_risk for outcome in smooth.outcomes]
 
 
 @pytest.mark.parametrize(

@@ -390,6 +390,19 @@ def free_port():
         return listening.getsockname()[1]
 
 
+def as_one_of(processes: int, folder: Path) -> None:
+    """Learn in one of some processes; keep what was learned in a file for each."""
+    hardware = Hardware.find("cpu", 1, "float32")
+    assert hardware.processes == processes
+    torch.manual_seed(0)
+    network = nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.ReLU(), nn.Linear(8, 2))
+    with hardware.joined():
+        objective = Classification(SPLIT, augmentation=STILL)
+        history = train(network, objective, Recipe(3, 32, learning_rate=0.1), hardware=hardware)
+    facts = {"risk": torch.tensor([record.measures["training_risk"] for record in history])}
+    save_file({**network.state_dict(), **facts}, folder / f"{hardware.processes}-{hardware.rank}.safetensors")
+
+
 def test_two_processes_learn_what_one_does(tmp_path):
     """Without batch norm the mean of two halves' gradients is that of the whole batch."""
     program = tmp_path / "program.py"
@@ -397,31 +410,20 @@ def test_two_processes_learn_what_one_does(tmp_path):
         """
 import sys
 from pathlib import Path
-import torch
-from safetensors.torch import save_file
-from torch import nn
 sys.path[:0] = [sys.argv[1], str(Path(sys.argv[1]).parent)]
-from test_learn_training import SPLIT, STILL
-from faltung.learn import Classification, Hardware, Recipe, train
-hardware = Hardware.find("cpu", 1, "float32")
-assert hardware.processes == int(sys.argv[3])
-torch.manual_seed(0)
-network = nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.ReLU(), nn.Linear(8, 2))
-with hardware.joined():
-    objective = Classification(SPLIT, augmentation=STILL)
-    history = train(network, objective, Recipe(3, 32, learning_rate=0.1), hardware=hardware)
-facts = {"risk": torch.tensor([record.measures["training_risk"] for record in history])}
-save_file({**network.state_dict(), **facts}, f"{sys.argv[2]}/{hardware.processes}-{hardware.rank}.safetensors")
+from test_learn_training import as_one_of
+as_one_of(int(sys.argv[3]), Path(sys.argv[2]))
 """,
         encoding="utf-8",
     )
-    for processes in (1, 2):
-        torchrun = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-        arguments = [str(program), str(Path(__file__).parent), str(tmp_path), str(processes)]
-        done = subprocess.run(
-            [sys.executable, "-W", "ignore", *torchrun, *arguments], capture_output=True, text=True, check=False
-        )
-        assert done.returncode == 0, done.stderr
+    torchrun = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    arguments = [str(program), str(Path(__file__).parent), str(tmp_path), "2"]
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", *torchrun, *arguments], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    with reproducible(0, threads=1):
+        as_one_of(1, tmp_path)
     one, first, second = (load_file(tmp_path / f"{name}.safetensors") for name in ("1-0", "2-0", "2-1"))
     for name in one:
         assert torch.equal(first[name], second[name])
