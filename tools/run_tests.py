@@ -56,6 +56,12 @@ def measured() -> dict[str, float]:
     return json.loads(MEASURED.read_text(encoding="utf-8")) if MEASURED.exists() else {}
 
 
+def everything() -> list[Path]:
+    """Return all folders and files that hold tests."""
+    inside = sorted((ROOT / "tests").iterdir())
+    return [*(path for path in inside if path.name.startswith("test_") or any(path.rglob("test_*.py"))), DOCTESTS]
+
+
 def parts(wanted: list[Path]) -> list[Part]:
     """Return the parts of folders and files, those that take longest first."""
     known = measured()
@@ -143,8 +149,7 @@ def main() -> None:
     parser.add_argument("paths", nargs="*", type=Path, help="folders or files; all tests if there is none")
     parser.add_argument("--write", action="store_true", help="keep how long each file took")
     given = parser.parse_args()
-    inside = [path for path in (ROOT / "tests").iterdir() if path.is_dir() or path.name.startswith("test_")]
-    wanted = [path.resolve() for path in given.paths] or [*inside, DOCTESTS]
+    wanted = [path.resolve() for path in given.paths] or everything()
     missing = [str(path) for path in wanted if not path.exists()]
     if missing:
         parser.error(f"expected folders or files that exist, got {', '.join(missing)}")
