@@ -14,9 +14,22 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 sys.path.insert(0, str(Path(__file__).parents[1] / "docs" / "extensions"))
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from explorer_pages import browser, quiet_page, saved, served  # noqa: F401  # fixtures of the explorer's tests
 from faltung.cli.main import main
+
+# A check gives one verdict on one state of the code: the examples of laws are the same every time, and neither their
+# number nor a failure depends on how busy the machine is. `pytest --hypothesis-profile default` looks for new ones.
+settings.register_profile(
+    "suite",
+    derandomize=True,
+    database=None,
+    deadline=None,
+    max_examples=40,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("suite")
 
 
 @pytest.fixture(autouse=True, scope="session")
