@@ -60,8 +60,8 @@ def least_squares_fir(
 
     References
     ----------
-    Selesnick, "Linear-phase FIR filter design by least squares", 2005. The taps are those of `scipy.signal.firls`, where
-    the bands determine them. Narrow bands determine only some sums of many taps; the others are then zero.
+    Selesnick, "Linear-phase FIR filter design by least squares", 2005. The taps are those of `scipy.signal.firls`
+    where the bands determine them. Narrow bands determine only some sums of many taps; the others are then zero.
 
     Examples
     --------
