@@ -309,7 +309,7 @@ def gaussian_taps(sigma: float, truncate: float) -> TapArray:
     check_named("sigma", 2 * reach + 1)
     if reach < 1 or sigma <= 1e-15:
         return np.ones(1)
-    # A length that was divided by a spacing may be off by a rounding: it has as many taps as the number it stands for.
+    # A length that was divided by a spacing may be off by a rounding: it has the taps of what it stands for.
     whole = int(reach * (1 + _ROUNDING))
     lags = np.arange(-whole, whole + 1)
     taps = np.exp(-0.5 * (lags / sigma) ** 2)
