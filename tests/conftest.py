@@ -56,7 +56,11 @@ def vector_bits(request, monkeypatch):
     forget()
 
 
-@pytest.fixture(params=[(1, 1, 1), (5, 8, 1), (1, 40, 5)], ids=["one sample", "5 x 8", "rows"])
+#: Rows and columns of a tile, and the strip along the border.
+TILES = [(1, 1, 1), (5, 8, 1), (1, 40, 5)]
+
+
+@pytest.fixture(params=TILES, ids=["one sample", "5 x 8", "rows"])
 def tiny_tiles(request, monkeypatch):
     """Cut even the smallest problem into many tiles: rows and columns of a tile, strip along the border."""
     rows, columns, strip = request.param
