@@ -1,7 +1,7 @@
 """Random problems between pages that may not be touched: at every vector width, in tiny tiles, past the cache.
 
-Most problems need machine code of their own, which takes longer than they do. `python tests/problems.py 4000 --seed 7`
-draws as many as one likes.
+Most problems need machine code of their own, which takes longer than they do. `tests/problems.py 4000 --seed 7` draws
+as many as one likes.
 """
 
 from __future__ import annotations

@@ -244,7 +244,7 @@ def test_any_number_of_workers_and_small_tiles(monkeypatch):
     np.testing.assert_allclose(fa.match(x, template, valid=x > -1, shape="same"), whole, atol=1e-12)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20)
 @given(st.integers(1, 9), st.integers(2, 9), st.integers(0, 2**31), st.floats(-50, 50), st.floats(0.01, 100))
 def test_scores_are_of_shape_only(rows, columns, seed, offset, scale):
     random = np.random.default_rng(seed)
