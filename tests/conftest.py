@@ -14,9 +14,22 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 sys.path.insert(0, str(Path(__file__).parents[1] / "docs" / "extensions"))
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from explorer_pages import browser, one_page, quiet_page, saved, served, whole_page  # noqa: F401  # fixtures of the explorer's tests
 from faltung.cli.main import main
+
+# A check gives one verdict on one state of the code: the examples of laws are the same every time, and neither their
+# number nor a failure depends on how busy the machine is. `pytest --hypothesis-profile default` looks for new ones.
+settings.register_profile(
+    "suite",
+    derandomize=True,
+    database=None,
+    deadline=None,
+    max_examples=40,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("suite")
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -43,7 +56,11 @@ def vector_bits(request, monkeypatch):
     forget()
 
 
-@pytest.fixture(params=[(1, 1, 1), (5, 8, 1), (1, 40, 5)], ids=["one sample", "5 x 8", "rows"])
+#: Rows and columns of a tile, and the strip along the border.
+TILES = [(1, 1, 1), (5, 8, 1), (1, 40, 5)]
+
+
+@pytest.fixture(params=TILES, ids=["one sample", "5 x 8", "rows"])
 def tiny_tiles(request, monkeypatch):
     """Cut even the smallest problem into many tiles: rows and columns of a tile, strip along the border."""
     rows, columns, strip = request.param

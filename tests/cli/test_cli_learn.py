@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import itertools
 import json
 import os
@@ -20,6 +21,7 @@ from PIL import Image
 
 from faltung import __version__
 from faltung.cli import main as entry
+from faltung.datasets.dataset import Split
 from faltung.datasets.embedded import load_embedded
 from faltung.learn.tasks import TASKS
 from faltung.networks import load
@@ -33,6 +35,7 @@ def _call(*arguments: object) -> int:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "argv", ["faltung", *map(str, arguments)])
         patch.delenv("FALTUNG_DEBUG", raising=False)
+        patch.setattr("faltung.learn.load_embedded", _some)
         with pytest.raises(SystemExit) as ended:
             entry.main()
     return ended.value.code or 0
@@ -40,6 +43,16 @@ def _call(*arguments: object) -> int:
 
 def _python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False)
+
+
+def _some() -> Split:
+    """Every fifth image to learn from, and every second one of the test: enough to learn something in a moment."""
+    split = load_embedded()
+    kept = {"training": np.arange(0, 4750, 5), "validation": np.arange(250), "test": np.arange(0, 1000, 2)}
+    parts = {part: getattr(split, part).subset(chosen) for part, chosen in kept.items()}
+    return dataclasses.replace(
+        split, **parts, members={part: np.asarray(split.members[part])[kept[part]] for part in kept}
+    )
 
 
 @pytest.fixture(scope="module")
@@ -84,19 +97,19 @@ def _probabilities(network: torch.nn.Module, images: np.ndarray) -> np.ndarray:
 def test_metrics_agree_with_the_saved_network(run, metrics, stem, name):
     """Everything is computed again with NumPy from the network that the run saved."""
     network, measured = load(run, stem), metrics["networks"][name]
-    test = load_embedded().test
+    test = _some().test
     assert measured["parameters"] == sum(p.numel() for p in network.parameters())
 
     probabilities = _probabilities(network, test.samples)
     # One image may flip where two classes are equally probable to the last bits.
     accuracy = np.mean(probabilities.argmax(1) == test.labels)
-    assert measured["test_accuracy"] == pytest.approx(accuracy, abs=1 / 1000)
+    assert measured["test_accuracy"] == pytest.approx(accuracy, abs=1 / 500)
 
     targets = 0.9 * np.eye(10)[test.labels] + 0.01
     risk = -(targets * np.log(probabilities)).sum(1).mean()
     assert measured["test_risk"] == pytest.approx(risk, rel=1e-4)
 
-    mean = load_embedded().training.samples.mean()
+    mean = _some().training.samples.mean()
     for pixels in (1, 2, 4):
         right = []
         for axis in (1, 2):
@@ -129,9 +142,9 @@ def test_metrics_say_how_to_make_them_again(metrics):
     assert metrics["versions"]["faltung"] == __version__
     assert metrics["versions"]["torch"] == torch.__version__
     assert [metrics["data"][f"{part}_samples"] for part in ("training", "validation", "test")] == [
-        4750,
+        950,
         250,
-        1000,
+        500,
     ]
 
 
@@ -381,7 +394,7 @@ def _kill_after(folder: Path, line: str, *arguments: object) -> None:
         process.stderr.close()
 
 
-@pytest.mark.parametrize("line", ["convolutional: epoch 1 of", "dense-large: epoch 4 of", "dense-small: epoch 4 of"])
+@pytest.mark.parametrize("line", ["convolutional: epoch 1 of", "dense-large: epoch 4 of"])
 def test_a_killed_run_ends_as_if_nothing_had_happened(small, tmp_path, line):
     _kill_after(tmp_path, line, small / "stripes.npz", *SMALL, "--out", tmp_path / "run")
     assert not (tmp_path / "run" / "metrics.json").exists()

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 import reference
+from covering import covering
 from faltung.engines.base import Block, Job
 from faltung.engines.fourier import fourier_engine as fourier
 from faltung.engines.fourier.butterfly import frequencies, radices, twiddles
@@ -123,9 +124,14 @@ def test_values_written_out():
     assert_allclose(filtered(x, np.array([[1.0, 0], [0, -1]]))[..., 0], [[-4, -4], [-4, -4]], atol=1e-13)
 
 
-@pytest.mark.parametrize("source", ["u1", "i1", "u2", "i2", "i4", "f4", "u8", "f8"])
-@pytest.mark.parametrize("target", ["u1", "i1", "u2", "i2", "i4", "i8", "u8", "f4", "f8"])
-@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize(
+    ("source", "target", "channels"),
+    covering(
+        ["u1", "i1", "u2", "i2", "i4", "f4", "u8", "f8"],
+        ["u1", "i1", "u2", "i2", "i4", "i8", "u8", "f4", "f8"],
+        [1, 3],
+    ),
+)
 def test_every_pair_of_dtypes(source, target, channels):
     number = "f8" if source in {"i4", "u8", "f8"} or target in {"i4", "i8", "u8", "f8"} else "f4"
     low = 0 if source[0] == "u" else -90

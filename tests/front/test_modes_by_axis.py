@@ -11,6 +11,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 import faltung as fa
 import shifted
+from conftest import TILES
+from covering import covering
 from faltung.planning.planner import METHODS
 from faltung.tensors.device_plan import filter_plan
 from samples import MODES, complex_normal, normal, small_integers
@@ -59,9 +61,9 @@ def definition(x, kernel, modes, shape="same", cval=CVAL):
     return total
 
 
-@pytest.mark.parametrize("modes", PAIRS, ids="-".join)
-@pytest.mark.parametrize("shape", SHAPES)
-@pytest.mark.parametrize("lengths", [(7, 9), (2, 3), (1, 8), (5, 1)])
+@pytest.mark.parametrize(
+    ("modes", "shape", "lengths"), covering(PAIRS, SHAPES, [(7, 9), (2, 3), (1, 8), (5, 1)]), ids=str
+)
 def test_arrays_in_every_pair_of_modes(modes, shape, lengths):
     x = small_integers(lengths)
     for kernel in (fa.Kernel(small_integers((3, 5))), fa.Kernel(small_integers((6, 4)), (0, 3)), fa.Kernel([[1, 2]])):
@@ -76,19 +78,24 @@ def test_arrays_in_every_pair_of_modes(modes, shape, lengths):
         assert_array_equal(fa.convolve(x, kernel, modes, CVAL, shape=shape, mask=np.ones(lengths, bool)), want)
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("dtype", ["u1", "i2", "f2", "f4", "f8", "c8", ">f4"])
-def test_every_method_and_dtype(method, dtype, tiny_tiles):
+SOME_PAIRS = [("wrap", "nearest"), ("constant", "mirror"), ("reflect", "constant"), ("mirror", "wrap")]
+
+
+@pytest.mark.parametrize(
+    ("method", "dtype", "modes", "tiny_tiles"),
+    covering(METHODS, ["u1", "i2", "f2", "f4", "f8", "c8", ">f4"], SOME_PAIRS, TILES),
+    indirect=["tiny_tiles"],
+)
+def test_every_method_and_dtype(method, dtype, modes, tiny_tiles):
     x = complex_normal((23, 31)) if dtype == "c8" else np.abs(10 * normal((23, 31)))
     x = x.astype(dtype)
     kernel = fa.box((5, 4)) * fa.box(3)
-    for modes in (("wrap", "nearest"), ("constant", "mirror"), ("reflect", "constant"), ("mirror", "wrap")):
-        candidates = fa.plan(x, kernel, modes, CVAL).candidates
-        if method != "auto" and not any(one.method == method and np.isfinite(one.seconds) for one in candidates):
-            continue
-        got = fa.convolve(x, kernel, modes, CVAL, method=method)
-        wide = x.astype("c16" if dtype == "c8" else "f8")
-        assert_allclose(got, definition(wide, kernel, modes), rtol=1e-5, atol=1e-4)
+    candidates = fa.plan(x, kernel, modes, CVAL).candidates
+    if method != "auto" and not any(one.method == method and np.isfinite(one.seconds) for one in candidates):
+        return
+    got = fa.convolve(x, kernel, modes, CVAL, method=method)
+    wide = x.astype("c16" if dtype == "c8" else "f8")
+    assert_allclose(got, definition(wide, kernel, modes), rtol=1e-5, atol=1e-4)
 
 
 def test_three_axes_and_a_batch():

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import xarray as xr
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import signal
 
@@ -46,26 +46,41 @@ def test_windowed_responses_are_those_of_scipy(low, high, half, window, rate):
         np.testing.assert_allclose(response(kernel, np.linspace(0, 0.5, 50)).imag, 0, atol=1e-9)
 
 
+NODES, SHARES = np.polynomial.legendre.leggauss(80)
+
+
+@st.composite
+def designs(draw):
+    """Bands of an axis of 0 to 0.5, the desired values at their ends, weights, and a number of taps."""
+    count = draw(st.integers(1, 4))
+    places = sorted(draw(st.lists(st.integers(0, 100), min_size=2 * count, max_size=2 * count, unique=True)))
+    ends = draw(st.lists(st.floats(-2, 2), min_size=2 * count, max_size=2 * count))
+    weights = draw(st.lists(st.floats(0.1, 10), min_size=count, max_size=count))
+    return (*(np.reshape(each, (count, 2)) for each in (places, ends)), weights, 2 * draw(st.integers(0, 15)) + 1)
+
+
+# Narrow bands leave most of the taps undetermined: solved for in spite of that, they missed by four times the least.
+@example((np.array([[1, 2], [6, 8]]), np.array([[1.0, 0], [-1, 1]]), [0.8, 0.2], 13), 1.0)
+@example((np.array([[1, 2], [3, 4], [6, 9]]), np.array([[1.0, -2], [2, 0], [-1, 1]]), [1.0, 1, 1], 21), 8000.0)
 @laws
-@given(st.data())
-def test_least_squares_are_those_of_scipy(data):
-    count = data.draw(st.integers(1, 4))
-    places = sorted(data.draw(st.lists(st.integers(0, 100), min_size=2 * count, max_size=2 * count, unique=True)))
-    rate = data.draw(st.sampled_from([1.0, 8000.0]))
-    bands = np.array(places).reshape(count, 2) / 200 * rate
-    ends = np.array(data.draw(st.lists(st.floats(-2, 2), min_size=2 * count, max_size=2 * count))).reshape(count, 2)
-    weights = data.draw(st.lists(st.floats(0.1, 10), min_size=count, max_size=count))
-    size = 2 * data.draw(st.integers(0, 15)) + 1
-    kernel = fa.least_squares_fir(bands, ends, size, weights, rate=rate)
-    # The taps are not determined where the bands are narrow; what the fit minimises is.
-    f = np.concatenate([np.linspace(low, high, 400) for low, high in bands / rate])
-    wanted = np.concatenate([np.linspace(low, high, 400) for low, high in ends])
-    scale = np.repeat(np.sqrt(weights * np.diff(bands / rate)[:, 0]), 400)
-    columns = np.cos(2 * np.pi * np.multiply.outer(f, np.arange(size // 2 + 1))) * scale[:, None]
-    best = np.linalg.lstsq(columns, wanted * scale, rcond=None)[0]
-    least = np.linalg.norm(columns @ best - wanted * scale)
-    found = np.linalg.norm((response(kernel, f).real - wanted) * scale)
-    assert found <= least * 1.001 + 1e-4
+@given(designs(), st.sampled_from([1.0, 8000.0]))
+def test_no_filter_of_moderate_taps_has_less_squared_error(design, rate):
+    bands, ends, weights, size = design
+    bands = bands / 200
+    half = fa.least_squares_fir(bands * rate, ends, size, weights, rate=rate).taps[size // 2 :]
+    # The integrals by Gauss's rule, which is exact here but for rounding.
+    widths = np.diff(bands) / 2
+    f = (bands.mean(1, keepdims=True) + widths * NODES).ravel()
+    root = np.sqrt(np.reshape(weights, (-1, 1)) * widths * SHARES).ravel()
+    wanted = root * (ends.mean(1, keepdims=True) + np.diff(ends) / 2 * NODES).ravel()
+    columns = root[:, np.newaxis] * np.cos(2 * np.pi * np.multiply.outer(f, np.arange(half.size)))
+    # Any taps, but those that are large pay for it.
+    price = 1e-5 * np.linalg.norm(columns, 2) * np.eye(half.size)
+    rows, goal = np.concatenate([columns, price]), np.concatenate([wanted, np.zeros(half.size)])
+    best = np.linalg.lstsq(rows, goal, rcond=None)[0]
+    amplitudes = half * np.where(np.arange(half.size) > 0, 2, 1)
+    least, found = (np.sum((a @ b - c) ** 2) for a, b, c in ((rows, best, goal), (columns, amplitudes, wanted)))
+    assert found <= least + 1e-6 * np.sum(wanted**2)
 
 
 @pytest.mark.parametrize("weights", [None, [1.0, 20.0]])

@@ -16,6 +16,7 @@ from torch import nn
 from torch.nn import functional
 
 import faltung as fa
+from covering import covering
 from faltung.errors import ArgumentError, ArgumentTypeError
 from faltung.ground.boundary import index_map
 from faltung.layers import Conv, ConvTransposed, LayerPlan
@@ -152,9 +153,7 @@ SHAPES = {
 }
 
 
-@pytest.mark.parametrize("method", ["direct", "torch", "fourier"])
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("name", SHAPES)
+@pytest.mark.parametrize(("name", "mode", "method"), covering(SHAPES, MODES, ["direct", "torch", "fourier"]))
 def test_every_mode_extends_by_its_index_map(name, mode, method, even_few_taps):
     x, layer = SHAPES[name]
     layer = copy.deepcopy(layer).double()
@@ -162,9 +161,7 @@ def test_every_mode_extends_by_its_index_map(name, mode, method, even_few_taps):
     assert_same(outcome(layer, x), outcome(Extended(layer), x))
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("padding", [3, 4, 5, 9, 14])
+@pytest.mark.parametrize(("padding", "mode", "method"), covering([3, 4, 5, 9, 14], MODES, METHODS))
 def test_padding_may_be_longer_than_the_input(padding, mode, method, even_few_taps):
     x = images(2, 2, 4, 3)
     layer = Conv(2, 2, (3, 2), padding=padding, padding_mode=mode, dtype=torch.float64, method=method)
@@ -195,9 +192,9 @@ LAYOUTS = {
 }
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("shape", [(3, 2, 8, 9), (3, 1, 8, 9), (2, 3, 12, 1)])
-@pytest.mark.parametrize("name", LAYOUTS)
+@pytest.mark.parametrize(
+    ("name", "shape", "method"), covering(LAYOUTS, [(3, 2, 8, 9), (3, 1, 8, 9), (2, 3, 12, 1)], METHODS)
+)
 def test_samples_may_lie_anywhere(name, shape, method, even_few_taps):
     x = LAYOUTS[name](images(*shape))
     layer = Conv(shape[1], 4, 3, padding=2, dtype=torch.float64, method=method)

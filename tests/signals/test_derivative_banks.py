@@ -10,11 +10,12 @@ import pytest
 import skimage.feature
 import torch
 import xarray as xr
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
 import faltung as fa
+from covering import covering
 
 MODES = ("reflect", "constant", "nearest", "mirror", "wrap")
 RANDOM = np.random.default_rng(0)
@@ -45,9 +46,11 @@ def derivative(x, sigmas, orders, mode, cval=0.0):
     return y
 
 
-@pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("sigmas", [(1.3, 2.0), (0.3, 0.0), (0.0, 1.0), (5.0, 0.8)])
-@pytest.mark.parametrize("shape", [(23, 31), (1, 5), (3, 2)])
+@pytest.mark.parametrize(
+    ("shape", "sigmas", "mode"),
+    covering([(23, 31), (1, 5), (3, 2)], [(1.3, 2.0), (0.3, 0.0), (0.0, 1.0), (5.0, 0.8)], MODES),
+    ids=str,
+)
 def test_first_and_second_derivatives(shape, sigmas, mode):
     x = RANDOM.standard_normal(shape)
     first = fa.gradient(x, sigmas, mode)
@@ -83,7 +86,8 @@ def test_polynomials_in_physical_units_are_exact(ndim, sigma, truncate, data):
     np.testing.assert_allclose(second, [curvature[i, j] for i, j in PAIRS[ndim]], atol=1e-9)
 
 
-@settings(max_examples=6, deadline=None)
+@example(sigma=2.5, unit=30.34381740818243, normalised=False)
+@settings(max_examples=6)
 @given(sigma=st.floats(0.2, 3), unit=st.floats(0.01, 100), normalised=st.booleans())
 def test_another_unit_of_length(sigma, unit, normalised):
     x = RANDOM.standard_normal((20, 21))
@@ -268,7 +272,7 @@ def test_coordinates_give_the_spacing():
 
 
 def test_gradients_of_tensors():
-    x = torch.randn(6, 7, dtype=torch.float64, requires_grad=True)
+    x = torch.randn(4, 5, dtype=torch.float64, requires_grad=True)
     for function in (
         lambda t: fa.gradient(t, 1.0),
         lambda t: fa.structure_tensor(t, 0.7, 1.0),

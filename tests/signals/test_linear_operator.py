@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from scipy.sparse.linalg import LinearOperator, aslinearoperator, cg, lsqr
 
 import faltung as fa
+from covering import covering
 from faltung.errors import ArgumentError, ArgumentTypeError, AxesWarning
 from faltung.ground.boundary import MODES
 from faltung.signals.folding import fold, spread
@@ -30,10 +31,11 @@ def product(a, b):
     return np.vdot(b, a)
 
 
-@pytest.mark.parametrize("region", ["same", "valid", "full"])
-@pytest.mark.parametrize("mode", [*MODES, ("wrap", "mirror")])
-@pytest.mark.parametrize("shape", [(6, 5), (2, 1)])
-@pytest.mark.parametrize("steps", [{}, {"stride": (2, 3)}, {"dilation": (1, 3)}, {"stride": 2, "dilation": 2}])
+STEPS = [{}, {"stride": (2, 3)}, {"dilation": (1, 3)}, {"stride": 2, "dilation": 2}]
+EVERY = (["same", "valid", "full"], [*MODES, ("wrap", "mirror")], [(6, 5), (2, 1)], STEPS)
+
+
+@pytest.mark.parametrize(("region", "mode", "shape", "steps"), covering(*EVERY), ids=str)
 def test_the_transpose_is_that_of_the_matrix(shape, mode, region, steps):
     bank = fa.Bank(TAPS, origin=(0, 2))
     if region == "valid" and shape == (6, 5) and "dilation" in steps and "stride" not in steps:

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from scipy import ndimage
 
 import faltung as fa
+from covering import covering
 
 PADDING = {"reflect": "symmetric", "mirror": "reflect", "nearest": "edge", "wrap": "wrap", "constant": "constant"}
 RANDOM = np.random.default_rng(0)
@@ -47,10 +48,9 @@ def variance(samples, weights, unbiased=False, conjugate=True):
         return result / np.where(left < 1e-12, np.nan, left) if unbiased else result
 
 
-@pytest.mark.parametrize("unbiased", [False, True])
-@pytest.mark.parametrize("mode", PADDING)
-@pytest.mark.parametrize("name", WINDOWS)
-@pytest.mark.parametrize("shape", [(13, 17), (1, 2), (2, 1)])
+@pytest.mark.parametrize(
+    ("shape", "name", "mode", "unbiased"), covering([(13, 17), (1, 2), (2, 1)], WINDOWS, PADDING, [False, True])
+)
 def test_variance(shape, name, mode, unbiased):
     x = RANDOM.standard_normal(shape) + 1e6
     samples, weights = neighbourhoods(x, WINDOWS[name], mode, 1e6)
@@ -229,8 +229,8 @@ def test_all_kinds_of_arrays():
 
 
 def test_gradients():
-    x = torch.randn(2, 7, 6, dtype=torch.float64, requires_grad=True)
-    y = torch.randn(2, 7, 6, dtype=torch.float64, requires_grad=True)
+    x = torch.randn(2, 5, 4, dtype=torch.float64, requires_grad=True)
+    y = torch.randn(2, 5, 4, dtype=torch.float64, requires_grad=True)
     for mode in ("reflect", "constant"):
         assert torch.autograd.gradcheck(lambda x, m=mode: fa.local_var(x, fa.box(3), m, 0.3), x)
         assert torch.autograd.gradcheck(lambda x, m=mode: fa.local_std(x, fa.gaussian(0.7), m, unbiased=True), x)
@@ -242,7 +242,7 @@ def test_gradients():
     assert half.dtype == torch.float16
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25)
 @given(
     st.integers(1, 40),
     st.integers(1, 40),

@@ -28,7 +28,7 @@ def slow(x):
     return np.array([np.unravel_index(at, x.shape) for _, at in sorted(found)]).reshape(-1, x.ndim)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     hnp.arrays(
         np.float64,

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from scipy import signal
 
 import faltung as fa
+from covering import covering
 
 PADDING = {"reflect": "symmetric", "mirror": "reflect", "nearest": "edge", "wrap": "wrap", "constant": "constant"}
 RATES = [(1, 1), (2, 1), (1, 2), (3, 2), (2, 3), (4, 2), (5, 7), (147, 160), (160, 147)]
@@ -36,10 +37,9 @@ def by_definition(x, up, down, mode, cval=0.0):
     return np.stack([(dense[..., start : start + len(h)] * h[::-1]).sum(-1) for start in starts], -1)
 
 
-@pytest.mark.parametrize("mode", PADDING)
-@pytest.mark.parametrize(("up", "down"), RATES)
-@pytest.mark.parametrize("n", [1, 2, 17])
-def test_the_definition(n, up, down, mode):
+@pytest.mark.parametrize(("n", "rate", "mode"), covering([1, 2, 17], RATES, PADDING), ids=str)
+def test_the_definition(n, rate, mode):
+    up, down = rate
     x = RANDOM.standard_normal((3, n))
     wanted = by_definition(x, up, down, mode, 2.0)
     found = fa.resample(x, up, down, mode, 2.0)
@@ -50,10 +50,15 @@ def test_the_definition(n, up, down, mode):
     np.testing.assert_allclose(tensor.numpy(), wanted, rtol=0, atol=1e-12)
 
 
-@pytest.mark.parametrize("dtype", ["float64", "float32", "int16", "complex128"])
-@pytest.mark.parametrize("window", [("kaiser", 5.0), "hann", "hamming", "blackman", "boxcar", ("kaiser", 8.6)])
-@pytest.mark.parametrize(("up", "down"), RATES)
-def test_scipy(up, down, window, dtype):
+WINDOWS = [("kaiser", 5.0), "hann", "hamming", "blackman", "boxcar", ("kaiser", 8.6)]
+DTYPES = ["float64", "float32", "int16", "complex128"]
+
+
+@pytest.mark.parametrize(
+    ("k", "rate", "dtype"), [(k, *each) for k, each in enumerate(covering(RATES, DTYPES))], ids=str
+)
+def test_scipy(k, rate, dtype):
+    (up, down), window = rate, WINDOWS[k % len(WINDOWS)]
     x = (RANDOM.standard_normal((5, 90)) * 100).astype(dtype)
     if dtype == "complex128":
         x = x + 1j * x[::-1]

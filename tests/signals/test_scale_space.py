@@ -8,7 +8,7 @@ import pytest
 import skimage.feature
 import torch
 import xarray as xr
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
@@ -50,7 +50,9 @@ def test_a_gaussian_blob_answers_most_at_the_scale_of_the_theory(ndim):
     np.testing.assert_allclose(answers, wanted, rtol=5e-3)
 
 
-@settings(max_examples=6, deadline=None)
+# 2.5 times this unit, divided by it, is just below 2.5, where the taps of 5 standard deviations become two fewer.
+@example(unit=30.34381740818243, kind="log")
+@settings(max_examples=6)
 @given(unit=st.floats(0.01, 100), kind=st.sampled_from(["gaussian", "log", "dog"]))
 def test_normalised_answers_do_not_depend_on_the_unit_of_length(unit, kind):
     x = RANDOM.standard_normal((20, 21))

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 import faltung as fa
+from covering import covering
 from faltung.tensors.device_plan import filter_plan
 
 rng = np.random.default_rng(3)
@@ -24,9 +25,12 @@ KERNELS = {
 # ---- weights of samples
 
 
-@pytest.mark.parametrize("name", KERNELS)
-@pytest.mark.parametrize("dtype", ["float32", "float64", "complex128", "uint8"])
-@pytest.mark.parametrize("named", [{}, {"min_weight": 0.6}, {"keep_nan": True}, {"mode": "constant", "cval": 2.0}])
+RULES = [{}, {"min_weight": 0.6}, {"keep_nan": True}, {"mode": "constant", "cval": 2.0}]
+
+
+@pytest.mark.parametrize(
+    ("name", "dtype", "named"), covering(KERNELS, ["float32", "float64", "complex128", "uint8"], RULES)
+)
 def test_weights_have_the_meaning_of_arrays(name, dtype, named):
     x = (rng.random((9, 11)) * 100).astype(dtype)
     weights = rng.random((9, 11)).round(2)

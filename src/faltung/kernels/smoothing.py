@@ -33,6 +33,7 @@ MOST_NAMED_TAPS = 2**22
 
 _LARGEST_SIDE = 2**31
 _LARGEST_ORDER = 1024
+_ROUNDING = 2.0**-50
 
 
 @named
@@ -308,7 +309,9 @@ def gaussian_taps(sigma: float, truncate: float) -> TapArray:
     check_named("sigma", 2 * reach + 1)
     if reach < 1 or sigma <= 1e-15:
         return np.ones(1)
-    lags = np.arange(-int(reach), int(reach) + 1)
+    # A length that was divided by a spacing may be off by a rounding: it has the taps of what it stands for.
+    whole = int(reach * (1 + _ROUNDING))
+    lags = np.arange(-whole, whole + 1)
     taps = np.exp(-0.5 * (lags / sigma) ** 2)
     return np.asarray(taps / taps.sum())
 
