@@ -69,8 +69,6 @@ def carry_out(
     """
     instance("recipe", recipe, Recipe, "a Recipe", "Use Recipe(epochs=10).")
     trainer.run.check_unfinished()
-    if trainer.hardware.leads:
-        trainer.run.remove_leftovers()
     candidates = task.candidates(setup.split.training)
     measures = task.measures(setup, trainer)
     jobs = _jobs(task, candidates, setup, recipe, splits)

@@ -337,8 +337,10 @@ def _begin(assignment: Assignment, split: Split, out: Path | None, hardware: Har
     if not hardware.leads and out is not None:
         return RunFolder(out)
     folder = RunFolder.create(out)
-    assignment.save(folder)
-    folder.write_json(_SPLIT, {"name": split.name, "source": split.source, **split.parts()})
+    with claimed(folder.path, "out"):
+        folder.check_empty()  # another process may have begun in it
+        assignment.save(folder)
+        folder.write_json(_SPLIT, {"name": split.name, "source": split.source, **split.parts()})
     return folder
 
 
