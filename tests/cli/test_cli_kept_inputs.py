@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import get_args, get_type_hints
 
 import pytest
+import typer
 
 import faltung as fa
 from faltung.cli.kept_inputs import written_options
@@ -72,24 +73,36 @@ def test_every_path_is_known_as_read_or_written(name):
     assert paths - {*written_options(COMMANDS[name])} <= READ
 
 
+@pytest.fixture(scope="module")
+def parsed():
+    """The command line of all commands, which typer takes a while to make."""
+    return typer.main.get_command(app)
+
+
 @pytest.mark.parametrize(("name", "output", "line"), CASES)
-def test_no_input_is_overwritten(command, files, name, output, line):
+def test_no_input_is_overwritten(parsed, files, monkeypatch, name, output, line):
+    monkeypatch.chdir(files)
     option = typed_names(COMMANDS[name])[output]
+    overwrite = ["--overwrite"] if "overwrite" in inspect.signature(COMMANDS[name]).parameters else []
     before = {path: path.read_bytes() for path in files.rglob("*") if path.is_file()}
-    inputs = READERS[name][line]
-    for number, read in enumerate(inputs):
-        (files / "link").symlink_to(files / read)
-        (soft := files / f"soft{number}").symlink_to("link")
+    for number, read in enumerate(READERS[name][line]):
+        (first := files / f"first{number}").symlink_to(files / read)
+        (soft := files / f"soft{number}").symlink_to(first)
         os.link(files / read, hard := files / f"hard{number}")
         for target in (f"./{read}", soft, hard):
-            where = [target] if option.isupper() else [option, target]
-            overwrite = ["--overwrite"] if "overwrite" in inspect.signature(COMMANDS[name]).parameters else []
-            code, out, said = command(name, *line.split(), *where, *overwrite)
-            expected = f"{option}: expected a file other than the input, got '{Path(target)}'"
-            assert (code, out, expected in said) == (2, "", True), (target, said)
-            assert f"{read}'. Choose another name." in said  # the input is named, too
-        (files / "link").unlink()
+            where = [str(target)] if option.isupper() else [option, str(target)]
+            named = rf"(?=.*{read}'\. Choose another name\.$)"  # the input is named, too
+            said = rf"^{named}{option}: expected a file other than the input, got '{Path(target)}'"
+            with pytest.raises(InputAsOutputError, match=said):
+                parsed.main([name, *line.split(), *where, *overwrite], standalone_mode=False)
+        first.unlink()
     assert {path: path.read_bytes() for path in before} == before
+
+
+def test_that_is_a_wrong_command_line(command, files):
+    code, out, said = command("export", "run", "-o", "run/model.json", "--overwrite")
+    assert (code, out) == (2, "")
+    assert said.startswith("Error: --output: expected a file other than the input, got 'run/model.json'. Choose")
 
 
 @pytest.mark.parametrize("kernel", ["out.zarr/taps.npy", "link.npy"])
@@ -114,14 +127,19 @@ def test_a_folder_of_results_is_looked_at_before_any_work(command, tmp_path):
         np.save(tmp_path / name, np.ones((4, 4)))
     os.link(tmp_path / "b.npy", tmp_path / "out" / "b.npy")
     code, _, said = command("apply", "a.npy", "b.npy", "-k", "box(3)", "-o", "out", "--overwrite")
-    assert (code, "expected a file other than the input, got 'out/b.npy', which is 'b.npy'" in said) == (2, True), said
+    assert (code, "expected a file other than the input, got 'out/b.npy', which is 'b.npy'" in said) == (2, True), (
+        said
+    )
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["b.npy"]
 
 
 def test_two_outputs_have_two_names(command, tmp_path):
     for names in (("p", "./p"), ("p", "P")):
         code, _, said = command("predict", "run", "a.png", "--csv", names[0], "--json", names[1])
-        assert (code, f"--json: expected another file than --csv, got '{Path(names[1])}' for both." in said) == (1, True)
+        assert (code, f"--json: expected another file than --csv, got '{Path(names[1])}' for both." in said) == (
+            1,
+            True,
+        )
 
 
 def test_inputs_are_known_in_folders_and_through_links(tmp_path):
@@ -129,7 +147,9 @@ def test_inputs_are_known_in_folders_and_through_links(tmp_path):
     (tmp_path / "outside").write_text("weights")
     (tmp_path / "run" / "deep" / "model").symlink_to(tmp_path / "outside")
     inputs = Inputs([tmp_path / "run"])
-    with pytest.raises(InputAsOutputError, match=r"--json: expected a file other than the input, got '.*outside', wh"):
+    with pytest.raises(
+        InputAsOutputError, match=r"--json: expected a file other than the input, got '.*outside', wh"
+    ):
         check_new_file("--json", tmp_path / "outside", True, inputs)
     check_new_file("--csv", tmp_path / "run" / "new", False, inputs)
     check_new_files({"--csv": tmp_path / "run" / "new", "--json": tmp_path / "other"}, False)

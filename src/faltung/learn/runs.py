@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -16,6 +18,8 @@ __all__ = ["METRICS", "RunFolder", "RunStopped"]
 
 METRICS = "metrics.json"
 """The file that is written last: a folder that has it holds a finished run."""
+
+_ANOTHER = "Choose a folder that does not exist yet."
 
 
 class RunStopped(KeyboardInterrupt):
@@ -79,16 +83,31 @@ class RunFolder:
         """
         if path is None:
             return cls(_next_numbered(parent))
-        remedy = "Choose a folder that does not exist yet."
+        cls.check_new(path)
         try:
             path.mkdir(parents=True, exist_ok=True)
-        except (FileExistsError, NotADirectoryError) as error:
-            raise ArgumentError(
-                "out", "a new or empty folder", f"the file {str(error.filename)!r}", remedy
-            ) from error
-        run = cls(path)
-        run.check_empty()
-        return run
+        except OSError as error:
+            raise _no_new_folder(path, error) from error
+        return cls(path)
+
+    @classmethod
+    def check_new(cls, path: Path) -> None:
+        """Refuse, before any work, a path at which there can be no new run folder.
+
+        Raises
+        ------
+        ArgumentError
+            If it is a file, or a folder that is not empty.
+        """
+        try:
+            if stat.S_ISDIR(os.stat(path).st_mode):
+                cls(path).check_empty()
+                return
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise _no_new_folder(path, error) from error
+        raise _no_new_folder(path, FileExistsError())
 
     def check_empty(self) -> None:
         """Refuse a folder that holds something; what a process leaves that is killed at once does not count.
@@ -101,7 +120,7 @@ class RunFolder:
         entries = sum(entry.name != LOCK and not is_temporary(entry.name) for entry in self.path.iterdir())
         if entries:
             received = f"{str(self.path)!r}, which holds {entries} {'entry' if entries == 1 else 'entries'}"
-            raise ArgumentError("out", "a new or empty folder", received, "Choose a folder that does not exist yet.")
+            raise ArgumentError("out", "a new or empty folder", received, _ANOTHER)
 
     @property
     def finished(self) -> bool:
@@ -153,6 +172,12 @@ class RunFolder:
         writer.writeheader()
         writer.writerows(rows)
         self.write_text(name, text.getvalue())
+
+
+def _no_new_folder(path: Path, error: OSError) -> ArgumentError:
+    is_file = isinstance(error, FileExistsError | NotADirectoryError)
+    received = f"the file {str(path)!r}" if is_file else f"{str(path)!r} ({error.strerror})"
+    return ArgumentError("out", "a new or empty folder", received, _ANOTHER)
 
 
 def _next_numbered(parent: Path) -> Path:
