@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sized
 from pathlib import Path
 from typing import Protocol, TypeVar
+from unicodedata import category
 
 import typer
 from rich.console import Console, RichCast
@@ -60,9 +61,12 @@ def printable(text: object) -> str:
     >>> print(printable("a\x1b[31m.png"))
     a\x1b[31m.png
     """
-    return "".join(
-        sign if sign.isprintable() or sign == "\n" else sign.encode("unicode_escape").decode() for sign in str(text)
-    )
+    return "".join(sign if _is_shown(sign) else sign.encode("unicode_escape").decode() for sign in str(text))
+
+
+def _is_shown(sign: str) -> bool:
+    # Joiners belong to scripts and emoji; other signs of their kind turn the direction of what follows.
+    return sign in "\n\u200c\u200d" or category(sign) not in ("Cc", "Cf", "Cs", "Zl", "Zp")
 
 
 def print_result(text: object) -> None:
@@ -72,7 +76,8 @@ def print_result(text: object) -> None:
 
 def print_data(text: str) -> None:
     """Print what another program may read: to a file or a pipe as it is, to a terminal as `print_result` does."""
-    typer.echo(printable(text) if sys.stdout.isatty() else text, nl=False)
+    sys.stdout.write(printable(text) if sys.stdout.isatty() else text)
+    sys.stdout.flush()
 
 
 def print_shown(shown: RichCast) -> None:

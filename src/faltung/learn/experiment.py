@@ -247,7 +247,10 @@ def _time(keeper: Timekeeper | None) -> dict[str, object]:
 
 def _write(task: Task[_Outcome], results: Results[_Outcome], run: RunFolder) -> None:
     for name, content in task.report(results).items():
-        run.write_bytes(name, content.encode() if isinstance(content, str) else content)
+        if isinstance(content, str):
+            run.write_text(name, content)
+        else:
+            run.write_bytes(name, content)
     networks = {outcome.name: outcome.metrics() for outcome in results.outcomes}
     metrics: dict[str, object] = {**results.facts, "networks": networks}
     if task.curve is not None:
