@@ -244,7 +244,7 @@ def test_where_there_are_no_locks_files_are_written_all_the_same(tmp_path, monke
 
 def test_two_processes_write_one_file(tmp_path):
     def work(letter):
-        for _ in range(100):
+        for _ in range(40):
             write_new_file(tmp_path / "a", letter * 50_000)
 
     child = os.fork()
