@@ -6,6 +6,7 @@ import ast
 import functools
 import importlib
 import inspect
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -104,6 +105,37 @@ def test_files_import_from_lower_rungs_only(module):
 def test_the_face_is_made_of_what_is_below_it():
     for other in imported("faltung", types=False):  # what it loads later is named for type checkers
         assert RUNG[place(other)] < RUNG["face"]
+
+
+#: Modules that open a file to write it: those that write to the temporary name of a new file, or in a folder of their
+#: own. All others call `write_new_file`.
+WRITERS = {
+    "ground.new_files",
+    *("files.array_file", "files.pillow_output", "files.png_output", "files.pnm_file", "files.tiff_exif"),
+    *("chunked.array_maps", "chunked.journal", "chunked.resolutions", "cli.filters", "learn.runs"),
+    *("explorer.decoding", "jit.compile", "jit.object_cache"),
+}
+
+
+def test_files_are_written_in_one_place():
+    for module in MODULES:
+        written = [call for call in _calls(module) if _writes(call)]
+        assert not written or module.removeprefix("faltung.") in WRITERS, (module, written)
+
+
+def _calls(module):
+    nodes = ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8")))
+    return [ast.unparse(node) for node in nodes if isinstance(node, ast.Call)]
+
+
+def _writes(call):
+    name, _, arguments = call.partition("(")
+    if name in ("open", "io.open") or name.endswith(".open"):
+        return re.search(r"'[rb]*[wax+][wabxt+]*'", arguments) is not None
+    stored = name.endswith((".write_text", ".write_bytes")) and not name.startswith(
+        ("self._run.", "self._folder.", "run.")
+    )
+    return stored or name in ("np.save", "np.savez", "np.savetxt", "os.replace", "os.rename", "save_file")
 
 
 def test_no_import_leads_back():

@@ -132,7 +132,7 @@ def test_an_input_is_never_overwritten(command, rng, tmp_path):
     os.symlink("a.png", "link.png")
     for target in ("a.png", "link.png", "./a.png"):
         code, _, said = command("apply", "a.png", "-k", GAUSSIAN, "-o", target, "--overwrite")
-        assert code == 1
+        assert code == 2
         assert "--output: expected a file other than the input" in said
     assert (tmp_path / "a.png").read_bytes() == before
 

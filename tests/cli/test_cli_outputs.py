@@ -1,4 +1,4 @@
-"""Every command that writes a file: no input is overwritten, by whatever name; only regular files are replaced."""
+"""Every command that writes a file: what is replaced, what is written to, what is left behind."""
 
 from __future__ import annotations
 
@@ -14,8 +14,6 @@ from PIL import Image
 
 from faltung import learn
 from faltung.datasets.dataset import Dataset
-from faltung.errors import ArgumentError
-from faltung.ground.targets import Inputs, check_new_file, check_new_files, new_file
 from faltung.learn.saved import save_network
 from faltung.networks import DenseClassifier
 from faltung.networks.generator import DenseGenerator
@@ -31,18 +29,6 @@ WRITERS = {
     "generate": ("generate made -n 1 --steps 1 -o {}", ".png"),
     "generate --npz": ("generate made -n 1 --steps 1 --npz {}", ".npz"),
 }
-#: Inputs of these commands. A folder counts with all that is in it.
-INPUTS = {
-    "apply": ("a.png", "taps.npy", "mask.png"),
-    "apply arrays": ("a.npy", "taps.npy"),
-    "fit": ("a.npy", "b.npy"),
-    "predict --csv": ("a.png", "run/model.json", "run/model.safetensors"),
-    "predict --json": ("a.png", "run/model.json"),
-    "export": ("run/model.json", "run/model.safetensors"),
-    "generate": ("made/model.json",),
-    "generate --npz": ("made/model.safetensors",),
-}
-
 every_writer = pytest.mark.parametrize("writer", WRITERS)
 
 
@@ -91,40 +77,38 @@ def test_a_file_that_is_replaced_keeps_its_permissions_and_its_links(command, fi
 
 
 @every_writer
-def test_no_input_is_overwritten_by_whatever_name(command, files, writer):
+def test_folders_and_sockets_are_never_replaced(command, files, writer):
     _, suffix = WRITERS[writer]
-    before = contents(files)
-    for number, name in enumerate(INPUTS[writer]):
-        (link := files / f"soft{number}{suffix}").symlink_to(files / name)
-        os.link(files / name, hard := files / f"hard{number}{suffix}")
-        names = [link, hard] + [files / name, name, f"./{name}"] * name.endswith(suffix)
-        for target in names:
-            code, _, said = call(command, writer, target)
-            assert (code, "expected a file other than the input" in said) == (1, True), (target, said)
-            assert "Traceback" not in said
-    assert {path: content for path, content in contents(files).items() if path in before} == before
-
-
-@every_writer
-def test_only_regular_files_are_replaced(command, files, writer):
-    _, suffix = WRITERS[writer]
-    os.mkfifo(pipe := files / f"pipe{suffix}")
     (files / f"folder{suffix}").mkdir()
-    listener = socket.socket(socket.AF_UNIX)
-    listener.bind(os.path.relpath(files / f"s{suffix}"))
-    (files / f"link{suffix}").symlink_to(pipe)
-    (files / f"null{suffix}").symlink_to("/dev/null")
-    before = stat.S_IFMT(os.stat("/dev/null").st_mode)
-    kinds = {"pipe": "a pipe", "folder": "a folder", "s": "a socket", "link": "a pipe", "null": "a device"}
+    kinds = {"folder": "a folder", "s": "a socket"}
     if writer.startswith("apply"):
         del kinds["folder"]  # it gets the result
-    for name, kind in kinds.items():
-        code, _, said = call(command, writer, files / f"{name}{suffix}")
-        assert (code, kind in said, "Traceback" in said) == (1, True, False), said
-    listener.close()
-    assert stat.S_ISFIFO(pipe.lstat().st_mode)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(os.path.relpath(files / f"s{suffix}"))
+        for name, kind in kinds.items():
+            code, _, said = call(command, writer, files / f"{name}{suffix}")
+            assert (code, kind in said, "Traceback" in said) == (1, True, False), said
     assert stat.S_ISSOCK((files / f"s{suffix}").lstat().st_mode)
-    assert stat.S_IFMT(os.stat("/dev/null").st_mode) == before
+
+
+@pytest.mark.parametrize("writer", ["apply", "fit", "predict --csv"])
+def test_devices_and_pipes_are_written_to(command, files, writer):
+    _, suffix = WRITERS[writer]
+    os.mkfifo(pipe := files / f"pipe{suffix}")
+    (files / f"link{suffix}").symlink_to(pipe)
+    (null := files / f"null{suffix}").symlink_to("/dev/null")
+    code, _, said = call(command, writer, null)
+    assert (code, null.is_symlink(), stat.S_ISCHR(null.stat().st_mode)) == (0, True, True), said
+    code, _, said = call(command, writer, files / f"link{suffix}")
+    assert (code, "nobody reads this pipe; start its reader first" in said) == (1, True)
+    assert call(command, writer, files / f"file{suffix}")[0] == 0
+    reader = subprocess.Popen(["cat", pipe], stdout=subprocess.PIPE)
+    descriptor = os.open(pipe, os.O_WRONLY)  # waits for the reader
+    code, _, said = call(command, writer, files / f"link{suffix}")
+    os.close(descriptor)
+    assert (code, stat.S_ISFIFO(pipe.lstat().st_mode)) == (0, True), said
+    assert reader.communicate()[0] == (files / f"file{suffix}").read_bytes()
+    assert [path.name for path in files.iterdir() if path.name.endswith(".part")] == []
 
 
 @every_writer
@@ -148,42 +132,6 @@ def test_a_new_run_folder_is_no_input_and_no_file(command, files):
         code, _, said = command("learn", "--out", out, "--epochs", "1", "--no-curve")
         assert (code, "--out: expected a new or empty folder" in said) == (1, True), said
     assert contents(files) == before
-
-
-def test_two_outputs_have_two_names(command, files):
-    code, _, said = command("predict", "run", "a.png", "--csv", "p", "--json", "./p")
-    assert (code, "--json: expected another file than --csv, got 'p' for both." in said) == (1, True)
-    code, _, said = command("predict", "run", "a.png", "--csv", "p")
-    assert (code, (files / "p").is_file()) == (0, True)
-
-
-def test_a_file_that_turns_into_a_pipe_meanwhile_is_kept(tmp_path):
-    def write(target):
-        with new_file(target) as temporary:
-            temporary.write_bytes(b"new")
-            os.mkfifo(target)
-
-    with pytest.raises(ArgumentError, match=r"got '.*a', a pipe"):
-        write(tmp_path / "a")
-    assert [path.name for path in tmp_path.iterdir()] == ["a"]
-
-
-def test_inputs_are_known_in_folders_and_through_links(tmp_path):
-    (tmp_path / "run" / "deep").mkdir(parents=True)
-    (tmp_path / "outside").write_text("weights")
-    (tmp_path / "run" / "deep" / "model").symlink_to(tmp_path / "outside")
-    inputs = Inputs([tmp_path / "run"])
-    with pytest.raises(
-        ArgumentError, match=r"--json: expected a file other than the input, got '.*outside', which is"
-    ):
-        check_new_file("--json", tmp_path / "outside", True, inputs)
-    check_new_files({"--csv": tmp_path / "run" / "new", "--json": tmp_path / "other"}, False, inputs)
-
-
-def test_a_full_disk_is_named(tmp_path):
-    with pytest.raises(ArgumentError, match=r"'.*a\.npy' \(the disk may be full\)"), new_file(tmp_path / "a.npy"):
-        raise OSError("160000 requested and 16312 written")  # what NumPy says of it
-    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("request_to_end", ["SIGINT", "SIGTERM", "SIGHUP"])

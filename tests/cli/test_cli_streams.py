@@ -54,7 +54,7 @@ def test_options_that_hold_only_in_memory_are_refused(command, rng):
     code, _, said = command("apply", "a.npy", "-k", "box(3)", "-o", "b.npy", "--resume")
     assert (code, "--resume: expected an input that is filtered in portions" in said) == (1, True)
     code, _, said = command("apply", "in.zarr", "-k", "box(3)", "-o", "in.zarr", "--overwrite")
-    assert (code, "--output: expected a folder apart from the input" in said) == (1, True)
+    assert (code, "--output: expected a folder apart from the input" in said) == (2, True)
     code, _, said = command("apply", "in.zarr", "-k", "box(3)", "-o", "out.zarr", "--memory", "lots")
     assert (code, "--memory: expected a number of bytes" in said) == (1, True)
 

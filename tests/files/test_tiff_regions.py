@@ -80,7 +80,7 @@ def test_other_outputs(command, rng):
     code, _, said = command("apply", "in.tif", "-k", "box(5)", "-o", "out.png")
     assert (code, "--output: expected a name for a TIFF" in said) == (1, True)
     code, _, said = command("apply", "in.tif", "-k", "box(5)", "-o", "in.tif", "--overwrite")
-    assert (code, "other than the input" in said) == (1, True)
+    assert (code, "other than the input" in said) == (2, True)
     code, _, said = command("apply", "in.tif", "-k", "box(5)", "-o", "new.tif", "--resume")
     assert (code, "--resume: expected no TIFF" in said) == (1, True)
 

@@ -15,7 +15,7 @@ from faltung.chunked.portions import Portion
 from faltung.chunked.streaming import PortionStream
 from faltung.chunked.zarr_layout import ZarrLayout, default_layout
 from faltung.errors import ArgumentError
-from faltung.ground.targets import new_file
+from faltung.ground.new_files import new_file
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from faltung.errors import ArgumentError
+from faltung.ground.file_locks import lock
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -204,13 +205,7 @@ def _short(value: Any) -> str:
 
 
 def _lock(number: int, folder: Path) -> None:
-    """Let no other process write here; the system takes the lock away when the process ends, however it ends."""
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        return
-    try:
-        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
+    """Let no other process write here."""
+    if lock(number) is False:
         received = f"'{folder}', which another process is writing"
-        raise ArgumentError("out", "an array that no other process writes", received, "Wait for its end.") from error
+        raise ArgumentError("out", "an array that no other process writes", received, "Wait for its end.")

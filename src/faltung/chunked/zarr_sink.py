@@ -23,6 +23,7 @@ from faltung.chunked.portions import Portion, slices_of
 from faltung.chunked.zarr_layout import ZarrLayout, create_array
 from faltung.chunked.zarr_source import is_zarr, open_zarr
 from faltung.errors import ArgumentError, ArgumentTypeError
+from faltung.ground.targets import Inputs
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -70,12 +71,7 @@ def check_new_folder(out: Path, inputs: Iterable[Path], resume: bool, overwrite:
         The folder is an input, in an input, or around one; or there is something that may not be replaced.
     """
     folder = Path(os.path.realpath(out))
-    for given in inputs:
-        read = Path(os.path.realpath(given))
-        if read == folder or read in folder.parents or folder in read.parents:
-            where = "the input itself" if read == folder else "inside the input" if read in folder.parents else ""
-            received = f"'{out}', {where or 'which the input is in'}"
-            raise ArgumentError("out", "a folder apart from the input", received, "Choose another name.")
+    Inputs(inputs).check_apart("out", out)
     if resume and overwrite:
         raise ArgumentError("resume", "either resume=True or overwrite=True", "both")
     if folder.exists():

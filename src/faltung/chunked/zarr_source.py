@@ -81,7 +81,8 @@ def digest_of_files(folder: Path) -> str:
             if name != JOURNAL:
                 path = os.path.join(place, name)
                 found = os.stat(path)
-                digest.update(f"{os.path.relpath(path, folder)}\0{found.st_size}\0{found.st_mtime_ns}\n".encode())
+                said = f"{os.path.relpath(path, folder)}\0{found.st_size}\0{found.st_mtime_ns}\n"
+                digest.update(said.encode(errors="surrogateescape"))
     return digest.hexdigest()
 
 

@@ -11,7 +11,7 @@ import typer
 
 from faltung import files
 from faltung.cli.completion import calls, mode_names, nan_rules
-from faltung.cli.console import Notes, errors, print_error, printable, progress
+from faltung.cli.console import Notes, print_beside, print_error, print_result, progress
 from faltung.cli.depth import SCALE_HELP, scale_of
 from faltung.cli.filtering import AXES_HELP, MODE_HELP, Filtering, modes
 from faltung.cli.filters import KERNEL_HELP, filter_file, read_filter
@@ -43,7 +43,9 @@ def apply(
     kernel: Annotated[str, typer.Option("--kernel", "-k", metavar="FILTER", help=KERNEL_HELP, autocompletion=calls)],
     output: Annotated[
         str,
-        typer.Option("--output", "-o", metavar="PATH", help="File to write, or a folder/ for several inputs."),
+        typer.Option(
+            "--output", "-o", metavar="PATH", help="File to write, or a folder/ for several inputs.", writable=True
+        ),
     ],
     suffix: Annotated[
         str | None,
@@ -200,11 +202,13 @@ class _Work:
         files.write(job.target, results, metadata=self.metadata)
         for sentence in sentences:
             self.notes.of(job.source)(sentence)
-        typer.echo(printable(f"{job.target}: {_description(results)}"))
+        print_result(f"{job.target}: {_description(results)}")
 
 
 def _do_all(jobs: FileJobs, work: _Work) -> int:
-    """Filter all files, and return how many failed."""
+    """Filter all files, and return how many failed; an input that would be overwritten is told before any work."""
+    for job in jobs.jobs:
+        work.inputs.check("--output", job.target)
     failed = 0
     for job in progress(jobs.jobs, "filtering"):
         try:
@@ -227,9 +231,9 @@ def _print_summary(jobs: FileJobs, failed: int) -> None:
     ):
         if paths:
             names = ", ".join(map(str, paths[:_LISTED])) + (", ..." if len(paths) > _LISTED else "")
-            errors.print(printable(f"skipped, no {reason}: {names}"), soft_wrap=True, markup=False)
+            print_beside(f"skipped, no {reason}: {names}")
     counts = f"{len(jobs.jobs) - failed} written, {failed} failed, {len(jobs.skipped)} skipped"
-    errors.print(counts, soft_wrap=True, markup=False)
+    print_beside(counts)
 
 
 def _description(pictures: Sequence[Picture]) -> str:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from faltung.cli.console import print_result
 from faltung.jit import object_cache
 from faltung.jit.objects_on_disk import StoredFile, clear, list_files
 
@@ -38,9 +39,9 @@ def cache(
     place = object_cache.folder()
     if clear_objects:
         count, size = clear()
-        typer.echo(f"{place}: removed {_filters(count)}, {_size(size)}")
+        print_result(f"{place}: removed {_filters(count)}, {_size(size)}")
         return
-    typer.echo("\n".join([place, *_lines(list_files(), time.time())]))
+    print_result("\n".join([place, *_lines(list_files(), time.time())]))
 
 
 def _lines(files: Sequence[StoredFile], now: float) -> list[str]:

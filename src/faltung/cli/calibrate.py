@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from faltung.cli.console import print_note, progress
+from faltung.cli.console import print_note, print_result, progress
 from faltung.errors import FaltungError
 from faltung.jit import object_cache
 from faltung.planning.cost import Machine
@@ -43,17 +43,17 @@ def calibrate(
         _undo()
         return
     measured = calibration(lambda probes: progress(probes, "measuring"))
-    typer.echo(f"{measured}\n")
+    print_result(f"{measured}\n")
     kept = measured.kept
     assert kept is not None
     if not kept.used:
         slower = f"took {kept.slower - 1:.1%} longer"
-        typer.echo(f"The earlier measurement stays in use: this one {slower}, so something disturbed it.")
-        typer.echo("If the machine has changed, undo the earlier one first: faltung calibrate --undo")
+        print_result(f"The earlier measurement stays in use: this one {slower}, so something disturbed it.")
+        print_result("If the machine has changed, undo the earlier one first: faltung calibrate --undo")
         return
-    typer.echo("\n".join(_changes(kept.before, measured.machine)))
+    print_result("\n".join(_changes(kept.before, measured.machine)))
     if kept.saved:
-        typer.echo(f"Saved in {object_cache.folder()}, as machine.json. To undo it: faltung calibrate --undo")
+        print_result(f"Saved in {object_cache.folder()}, as machine.json. To undo it: faltung calibrate --undo")
     else:
         print_note("the figures could not be saved; set FALTUNG_CACHE to a folder that only you can write")
 
@@ -63,9 +63,9 @@ def _undo() -> None:
     if before is None and not had_layers:
         raise FaltungError("There is no measurement to undo. Only the last one can be undone, once.")
     if before is not None:
-        typer.echo("The figures before the last measurement are in use again.")
+        print_result("The figures before the last measurement are in use again.")
     if had_layers:
-        typer.echo("The times of layers that faltung.layers.convert measured are forgotten.")
+        print_result("The times of layers that faltung.layers.convert measured are forgotten.")
 
 
 def _changes(before: Machine, now: Machine) -> Iterator[str]:

@@ -6,12 +6,26 @@ import sys
 from collections.abc import Callable, Iterable, Iterator, Sized
 from pathlib import Path
 from typing import Protocol, TypeVar
+from unicodedata import category
 
-from rich.console import Console
+import typer
+from rich.console import Console, RichCast
 from rich.markup import escape
 from rich.progress import Progress
 
-__all__ = ["Notes", "errors", "note_unfinished", "print_error", "print_note", "printable", "progress"]
+__all__ = [
+    "Notes",
+    "errors",
+    "note_unfinished",
+    "print_beside",
+    "print_data",
+    "print_error",
+    "print_note",
+    "print_result",
+    "print_shown",
+    "printable",
+    "progress",
+]
 
 _Item = TypeVar("_Item", covariant=True)
 
@@ -28,7 +42,7 @@ def note_unfinished(run: Path) -> None:
 
     if is_unfinished(run):
         text = f"The run {run} is not finished. Continue it with: faltung learn --resume {run}"
-        errors.print(text, soft_wrap=True, markup=False)
+        print_beside(text)
 
 
 def progress(items: _Items[_Item], description: str) -> Iterator[_Item]:
@@ -36,7 +50,7 @@ def progress(items: _Items[_Item], description: str) -> Iterator[_Item]:
     # What a command prints meanwhile goes where it belongs: Rich would move it to the terminal.
     mixed = sys.stdout.isatty()
     with Progress(console=errors, transient=True, disable=not errors.is_terminal, redirect_stdout=mixed) as bar:
-        yield from bar.track(items, description=escape(description))
+        yield from bar.track(items, description=escape(printable(description)))
 
 
 def printable(text: object) -> str:
@@ -47,9 +61,33 @@ def printable(text: object) -> str:
     >>> print(printable("a\x1b[31m.png"))
     a\x1b[31m.png
     """
-    return "".join(
-        sign if sign.isprintable() or sign == "\n" else sign.encode("unicode_escape").decode() for sign in str(text)
-    )
+    return "".join(sign if _is_shown(sign) else sign.encode("unicode_escape").decode() for sign in str(text))
+
+
+def _is_shown(sign: str) -> bool:
+    # Joiners belong to scripts and emoji; other signs of their kind turn the direction of what follows.
+    return sign in "\n\u200c\u200d" or category(sign) not in ("Cc", "Cf", "Cs", "Zl", "Zp")
+
+
+def print_result(text: object) -> None:
+    """Print a line, or lines, of the results."""
+    typer.echo(printable(text))
+
+
+def print_data(text: str) -> None:
+    """Print what another program may read: to a file or a pipe as it is, to a terminal as `print_result` does."""
+    sys.stdout.write(printable(text) if sys.stdout.isatty() else text)
+    sys.stdout.flush()
+
+
+def print_shown(shown: RichCast) -> None:
+    """Print what Rich draws, such as tables."""
+    Console(highlight=False).print(shown)
+
+
+def print_beside(text: object, where: Console = errors) -> None:
+    """Print a line on standard error, however long, which is neither an error nor a note."""
+    where.print(printable(text), soft_wrap=True, markup=False)
 
 
 def print_error(text: object) -> None:

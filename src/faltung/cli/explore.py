@@ -8,9 +8,10 @@ from typing import Annotated
 
 import typer
 
+from faltung.cli.console import print_beside, print_result
 from faltung.errors import ArgumentError
 from faltung.explorer.gatekeeper import is_host_name
-from faltung.ground.targets import Inputs, check_new_file
+from faltung.ground.targets import check_new_file
 
 __all__ = ["explore"]
 
@@ -40,7 +41,8 @@ def explore(
         typer.Option(help="Another name by which the browser reaches this machine.", metavar="NAME"),
     ] = None,
     save: Annotated[
-        Path | None, typer.Option(help="Write the page to a file that needs no Python, and end.", metavar="FILE")
+        Path | None,
+        typer.Option(help="Write the page to a file that needs no Python, and end.", metavar="FILE", writable=True),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file that exists.")] = False,
 ) -> None:
@@ -60,7 +62,7 @@ def explore(
         if not is_host_name(name):
             raise typer.BadParameter("a name without a port, such as box.local", param_hint="--allow-host")
     if save is not None:
-        check_new_file("--save", save, overwrite, Inputs([thing] if thing else []))
+        check_new_file("--save", save, overwrite)
     from faltung.explorer.given import explore as explorer_of
 
     if thing is not None:
@@ -68,7 +70,7 @@ def explore(
     page = explorer_of(thing, kernel, view=view)
     if save is not None:
         page.save(save, overwrite=overwrite)
-        typer.echo(f"Saved {save}")
+        print_result(f"Saved {save}")
     else:
         page.serve(port=port, browser=browser, allowed_hosts=allow_host or [])
 
@@ -79,7 +81,7 @@ def _wait_for_run(folder: Path) -> None:
         return
     until = time.monotonic() + _TO_WAIT
     wait = f"Waiting {_TO_WAIT:.0f} seconds for faltung learn to make it; Ctrl-C ends this."
-    typer.echo(f"'{folder}' does not exist yet. {wait}", err=True)
+    print_beside(f"'{folder}' does not exist yet. {wait}")
     while time.monotonic() < until:
         if folder.is_file() or (
             folder.is_dir() and any((folder / name).exists() for name in ("run.json", "history.csv"))

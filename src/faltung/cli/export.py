@@ -8,15 +8,17 @@ from typing import Annotated
 
 import typer
 
-from faltung.cli.console import note_unfinished
-from faltung.ground.targets import Inputs, check_new_file
+from faltung.cli.console import note_unfinished, print_result
+from faltung.ground.targets import check_new_file
 
 __all__ = ["export"]
 
 
 def export(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="A run folder of `faltung learn`.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="File to write: .onnx or .pt2.", metavar="FILE")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="File to write: .onnx or .pt2.", metavar="FILE", writable=True)
+    ],
     network: Annotated[
         str, typer.Option(help="Network of the run: model, or the name of a yardstick.", metavar="NAME")
     ] = "model",
@@ -41,13 +43,13 @@ def export(
     """
     from faltung import learn as learning
 
-    check_new_file("--output", output, overwrite, Inputs([run]))
+    check_new_file("--output", output, overwrite)
     exported = learning.export_network(run, output, network=network, format=format)
     note_unfinished(run)
-    typer.echo(
+    print_result(
         f"{exported.path}: {exported.size / 1000:,.0f} kB; its outputs differ from those of the network by at most "
         f"{exported.difference:.1g} of the largest"
     )
     for name, fact in exported.facts.items():
         if isinstance(said := json.loads(fact), str):
-            typer.echo(f"{name}: {said}")
+            print_result(f"{name}: {said}")

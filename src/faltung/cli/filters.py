@@ -15,7 +15,8 @@ from faltung.cli.tap_table import read_table
 from faltung.errors import ArgumentError, ExpressionError, FaltungError
 from faltung.files.formats import SUFFIXES, format_of_contents
 from faltung.files.opacity import colour_samples
-from faltung.ground.targets import Inputs, check_new_file, new_file
+from faltung.ground.new_files import new_file
+from faltung.ground.targets import check_new_file
 from faltung.kernels import Kernel, parse
 
 __all__ = ["KERNEL_HELP", "check_filter_target", "filter_file", "read_filter", "sketch", "write_filter"]
@@ -132,7 +133,7 @@ def _taps_of_picture(path: Path) -> NDArray[Any]:
     return samples / total
 
 
-def check_filter_target(target: Path, overwrite: bool, inputs: Inputs) -> None:
+def check_filter_target(target: Path, overwrite: bool) -> None:
     """Refuse a file for taps before any work is done, if it cannot be written or would replace another one.
 
     Raises
@@ -142,7 +143,7 @@ def check_filter_target(target: Path, overwrite: bool, inputs: Inputs) -> None:
     """
     if target.suffix.lower() not in _KNOWN:
         raise ArgumentError("--output", "a file named .txt, .csv or .npy", f"'{target}'")
-    check_new_file("--output", target, overwrite, inputs)
+    check_new_file("--output", target, overwrite)
 
 
 def write_filter(path: Path, taps: NDArray[np.float64]) -> None:

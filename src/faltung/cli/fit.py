@@ -15,14 +15,13 @@ from numpy.typing import NDArray
 
 from faltung import files
 from faltung.cli.completion import mode_names
-from faltung.cli.console import print_note
+from faltung.cli.console import print_note, print_result
 from faltung.cli.filtering import AXES_HELP, kernel_axes, modes
 from faltung.cli.filters import check_filter_target, sketch, write_filter
 from faltung.errors import ArgumentError
 from faltung.files.formats import SUFFIXES
 from faltung.files.opacity import colour_samples
 from faltung.ground.arrays import computed_dtype
-from faltung.ground.targets import Inputs
 from faltung.kernels import Kernel
 
 __all__ = ["fit"]
@@ -67,7 +66,11 @@ def fit(
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", metavar="FILE", help="File for the taps, .txt, .csv or .npy, for faltung apply -k."
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="File for the taps, .txt, .csv or .npy, for faltung apply -k.",
+            writable=True,
         ),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the output file if it exists.")] = False,
@@ -91,7 +94,7 @@ def fit(
     from faltung.fit import closest_named, fit_filter
 
     if output is not None:
-        check_filter_target(output, overwrite, Inputs([before, after]))
+        check_filter_target(output, overwrite)
     pairs = _pairs(before, after)
     support = _support(size, axes, pairs[0][0])
     read = partial(_read, ndim=len(support), axes=axes)
@@ -112,15 +115,15 @@ def fit(
         workers=workers,
     )
     assert isinstance(kernel, Kernel)
-    typer.echo(f"{' x '.join(map(str, support))} taps, sum {kernel.taps.sum():.6g}")
-    typer.echo(sketch(kernel.taps))
-    typer.echo(str(report))
+    print_result(f"{' x '.join(map(str, support))} taps, sum {kernel.taps.sum():.6g}")
+    print_result(sketch(kernel.taps))
+    print_result(str(report))
     closest = closest_named(kernel)
     remark = "; no named filter is close" if closest.distance > _FAR else ""
-    typer.echo(f"{'closest name':<{_NAME_WIDTH}} {closest.kernel!r}, distance {closest.distance:.2%}{remark}")
+    print_result(f"{'closest name':<{_NAME_WIDTH}} {closest.kernel!r}, distance {closest.distance:.2%}{remark}")
     if output is not None:
         write_filter(output, kernel.taps)
-        typer.echo(f"{'taps':<{_NAME_WIDTH}} {output}, for faltung apply -k {output}")
+        print_result(f"{'taps':<{_NAME_WIDTH}} {output}, for faltung apply -k {output}")
 
 
 @dataclass(frozen=True)

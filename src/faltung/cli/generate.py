@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import typer
 
-from faltung.cli.console import note_unfinished, progress
+from faltung.cli.console import note_unfinished, print_result, progress
 from faltung.errors import ArgumentError
-from faltung.ground.targets import Inputs, check_new_files, new_file
+from faltung.ground.new_files import write_new_file
+from faltung.ground.targets import check_new_files
 from faltung.learn.tasks.generation.sampling import Sampling
 
 if TYPE_CHECKING:
@@ -36,10 +37,12 @@ def generate(
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed of the noise.", min=0, metavar="N")] = 0,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="PNG file with all samples in rows.", metavar="FILE")
+        Path | None,
+        typer.Option("--output", "-o", help="PNG file with all samples in rows.", metavar="FILE", writable=True),
     ] = None,
     npz: Annotated[
-        Path | None, typer.Option("--npz", help="NPZ file with samples, labels and class names.", metavar="FILE")
+        Path | None,
+        typer.Option("--npz", help="NPZ file with samples, labels and class names.", metavar="FILE", writable=True),
     ] = None,
     steps: Annotated[int, typer.Option(help="Steps from noise to a sample.", min=1, metavar="N")] = Sampling.steps,
     guidance: Annotated[
@@ -77,7 +80,7 @@ def generate(
         raise ArgumentError("--output", "a file to write", "none", "Add -o grid.png or --npz samples.npz.")
     for option, file in written.items():
         _check_ending(option, file, ".png" if option == "--output" else ".npz")
-    check_new_files(written, overwrite, Inputs([run]))
+    check_new_files(written, overwrite)
     trained = load_trained(run, network, GENERATORS)
     assert isinstance(trained.network, VelocityField)
     classes = len(trained.class_names)
@@ -93,15 +96,13 @@ def generate(
         track=lambda blocks: progress(blocks, "generating"),
     )
     if output is not None:
-        with new_file(output, "--output") as temporary:
-            temporary.write_bytes(png(contact_sheet(samples, columns)))
+        write_new_file(output, png(contact_sheet(samples, columns)), "--output")
     if npz is not None:
-        with new_file(npz, "--npz") as temporary:
-            temporary.write_bytes(_npz(samples, labels, trained.class_names))
+        write_new_file(npz, _npz(samples, labels, trained.class_names), "--npz")
     kinds = "all classes in turn" if class_name is None else trained.class_names[wanted[0]]
     note_unfinished(run)
     for file in written.values():
-        typer.echo(f"{file}: {count} of {kinds}")
+        print_result(f"{file}: {count} of {kinds}")
 
 
 def _check_count(count: int, sample_shape: Sequence[int], dtype: np.dtype[Any], columns: int | None) -> None:

@@ -7,11 +7,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NamedTuple, TypeVar
 
 import typer
-from rich.console import Console
 
-from faltung.cli.console import note_unfinished, print_error, print_note
+from faltung.cli.console import (
+    note_unfinished,
+    print_beside,
+    print_data,
+    print_error,
+    print_note,
+    print_result,
+    print_shown,
+    printable,
+)
 from faltung.errors import ArgumentError, FaltungError
-from faltung.ground.targets import Inputs, check_new_files, new_file
+from faltung.ground.new_files import write_new_file
+from faltung.ground.targets import check_new_files
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -52,9 +61,12 @@ def inspect(
     section: Annotated[
         list[str] | None, typer.Option(help="Section to measure; all of them by default.", metavar="NAME")
     ] = None,
-    html: Annotated[Path | None, typer.Option("--html", help="Write the card as one page.", metavar="FILE")] = None,
+    html: Annotated[
+        Path | None, typer.Option("--html", help="Write the card as one page.", metavar="FILE", writable=True)
+    ] = None,
     json_file: Annotated[
-        Path | None, typer.Option("--json", help="Write the numbers; - is standard output.", metavar="FILE")
+        Path | None,
+        typer.Option("--json", help="Write the numbers; - is standard output.", metavar="FILE", writable=True),
     ] = None,
     require: Annotated[
         list[str] | None,
@@ -85,9 +97,9 @@ def inspect(
         _usage("--require", check_requirement, text)
     files = {"--html": html, "--json": None if json_file == _STANDARD_OUTPUT else json_file}
     written = {option: file for option, file in files.items() if file is not None}
-    check_new_files(written, overwrite, Inputs([path for path in (Path(target), weights) if path is not None]))
+    check_new_files(written, overwrite)
     loaded = _loaded(target, weights, network, example or [], section)
-    title = target if ":" in target else Path(target).name
+    title = printable(target if ":" in target else Path(target).name)
     found = card(
         loaded.network,
         *loaded.examples,
@@ -97,12 +109,11 @@ def inspect(
         title=title,
     )
     if json_file == _STANDARD_OUTPUT:
-        typer.echo(found.json())
+        print_data(found.json() + "\n")
     else:
-        Console(highlight=False).print(found)
+        print_shown(found)
     for option, file in written.items():
-        with new_file(file, option) as temporary:
-            temporary.write_text(found.html() if option == "--html" else found.json(), encoding="utf-8")
+        write_new_file(file, found.html() if option == "--html" else found.json(), option)
     results = [_usage("--require", lambda text: found.require(text)[0], text) for text in required]
     _judge(results, to_errors=json_file == _STANDARD_OUTPUT)
 
@@ -157,7 +168,7 @@ def _known(folder: Path, network: nn.Module) -> RunSamples | None:
 def _judge(results: Sequence[Requirement], to_errors: bool) -> None:
     """Print which requirements are met; end with exit code 1 if one is not."""
     for one in results:
-        typer.echo(str(one), err=to_errors)
+        (print_beside if to_errors else print_result)(one)
     if unmet := sum(not one for one in results):
         print_error(f"{unmet} of {len(results)} requirements are not met")
         raise typer.Exit(1)

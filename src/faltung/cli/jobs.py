@@ -9,6 +9,7 @@ from pathlib import Path
 
 from faltung.errors import ArgumentError
 from faltung.files.formats import SUFFIXES, format_of_name
+from faltung.ground.targets import InputAsOutputError
 
 __all__ = ["FileJob", "FileJobs", "jobs_of"]
 
@@ -122,7 +123,7 @@ def _into_folder(inputs: Sequence[Path], output: Path, suffix: str | None) -> Fi
         raise ArgumentError("IMAGE", f"pictures, which are named {known}", f"none of {len(skipped)} files in {where}")
     if all(job.target.exists() and _same(job.source, job.target) for job in jobs):
         remedy = "Choose another name."
-        raise ArgumentError("--output", "a folder other than that of the inputs", f"'{output}'", remedy)
+        raise InputAsOutputError("--output", "a folder other than that of the inputs", f"'{output}'", remedy)
     return FileJobs(tuple(dict.fromkeys(jobs)), tuple(skipped), output)
 
 

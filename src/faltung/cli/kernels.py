@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from faltung.cli.completion import filter_names
+from faltung.cli.console import print_result
 from faltung.cli.filters import sketch
 from faltung.errors import ArgumentError
 from faltung.kernels import parse
@@ -64,7 +65,7 @@ def kernels(
       faltung apply in.png -k "2*delta() - gaussian(2)" -o sharp.png
     """
     if name is None:
-        typer.echo("\n\n".join(map(_in_short, NAMED)))
+        print_result("\n\n".join(map(_in_short, NAMED)))
         return
     if name not in NAMED:
         near = get_close_matches(name, NAMED, 1)
@@ -73,7 +74,7 @@ def kernels(
     described = inspect.getdoc(NAMED[name]) or ""
     text, _, rest = described.partition("Parameters\n----------\n")
     parameters = rest.partition("\n\n")[0]
-    typer.echo(f"{_call(name)}\n\n{text.strip()}\n\n{parameters}\n\n{_pictured(name)}".strip())
+    print_result(f"{_call(name)}\n\n{text.strip()}\n\n{parameters}\n\n{_pictured(name)}".strip())
 
 
 def _in_short(name: str) -> str:

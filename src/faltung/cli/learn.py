@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from faltung.cli.console import errors
+from faltung.cli.console import print_beside, print_result
 from faltung.cli.learning_progress import learning_progress
 from faltung.errors import ArgumentError
 from faltung.learn.tasks import TASKS
@@ -109,7 +109,10 @@ def learn(
     out: Annotated[
         Path | None,
         typer.Option(
-            help="New or empty folder for the run.", show_default="the next of runs/learn-001, ...", metavar="FOLDER"
+            help="New or empty folder for the run.",
+            show_default="the next of runs/learn-001, ...",
+            metavar="FOLDER",
+            writable=True,
         ),
     ] = None,
     resume: Annotated[
@@ -208,11 +211,11 @@ def learn(
 
 def _print_results(run: FinishedRun) -> None:
     if run.outcomes:
-        typer.echo(run.table())
+        print_result(run.table())
         for line in run.notes():
-            typer.echo(line)
-        typer.echo(f"Run folder: {run.folder}")
-        typer.echo(f"Open {run.report} in a browser to see curves, pictures and mistakes.")
+            print_result(line)
+        print_result(f"Run folder: {run.folder}")
+        print_result(f"Open {run.report} in a browser to see curves, pictures and mistakes.")
 
 
 @contextmanager
@@ -223,10 +226,10 @@ def _stopping() -> Iterator[None]:
     try:
         yield
     except RunStopped as stopped:
-        errors.print(str(stopped), soft_wrap=True, markup=False)
+        print_beside(str(stopped))
         raise typer.Exit(130) from None
     except KeyboardInterrupt:
-        errors.print("Stopped before training began; nothing was written.", soft_wrap=True)
+        print_beside("Stopped before training began; nothing was written.")
         raise typer.Exit(130) from None
 
 
@@ -239,4 +242,4 @@ def _typed(context: typer.Context, resume: Callable[..., object]) -> dict[str, o
 
 
 def _print_skipped(name: str, reason: str) -> None:
-    errors.print(f"skipped {name}: {reason}", soft_wrap=True, markup=False)
+    print_beside(f"skipped {name}: {reason}")

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn
 
-from faltung.cli.console import errors
+from faltung.cli.console import errors, print_beside
 from faltung.learn.durations import duration
 
 if TYPE_CHECKING:
@@ -42,9 +41,9 @@ class LearningProgress:
     def note(self, text: str) -> None:
         """Show a sentence."""
         if self._bars is None:
-            typer.echo(text, err=True)
+            print_beside(text)
         else:
-            self._bars.console.print(text, soft_wrap=True, markup=False)
+            print_beside(text, self._bars.console)
 
     def schedule(self, schedule: Schedule) -> None:
         """Take up a new plan."""
@@ -70,7 +69,7 @@ class LearningProgress:
             self._bars.update(self._tasks[name], completed=record.epoch, total=record.epochs, state=state)
         elif record.epoch > self._known.get(name, 0):
             state = _state(record) + self.left(name, record.epoch)
-            typer.echo(f"{name}: epoch {record.epoch} of {record.epochs}, {state}", err=True)
+            print_beside(f"{name}: epoch {record.epoch} of {record.epochs}, {state}")
 
 
 def _state(record: EpochRecord) -> str:

@@ -1,6 +1,7 @@
 """Which commands are there? The command `faltung`, its options, and its exit codes.
 
-Exit codes: 0 success, 1 failure, 2 a command line that cannot be read, 130 interrupted.
+Exit codes: 0 success, 1 failure, 2 a command line that cannot be read, or that would overwrite
+an input, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+from io import TextIOWrapper
 from itertools import pairwise
 from typing import Annotated
 
@@ -32,6 +34,7 @@ from faltung.cli.pyramid import pyramid
 from faltung.cli.run import run
 from faltung.cli.typed import message_of, naming_what_was_typed
 from faltung.errors import ArgumentError, FaltungError
+from faltung.ground.targets import InputAsOutputError
 from faltung.ground.threads import chosen_count
 
 __all__ = ["app", "main"]
@@ -41,7 +44,7 @@ _DEBUG = "FALTUNG_DEBUG"
 app = typer.Typer(
     name="faltung",
     help="The convolution operator: filter images, and learn filters from images.",
-    epilog="Exit codes: 0 success, 1 failure, 2 a command line that cannot be read, 130 interrupted.",
+    epilog="Exit codes: 0 success, 1 failure, 2 a wrong command line, 130 interrupted.",
     no_args_is_help=True,
     cls=ExplainedGroup,
     rich_markup_mode=None,
@@ -84,9 +87,18 @@ def _end_as_interrupted() -> None:
             signal.signal(number, signal.default_int_handler)
 
 
+def _print_any_letter() -> None:
+    """Let the terminal show what its encoding lacks, or what is no text, as an escape, in place of an error."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
+
+
 def main() -> None:
     """Run the command line; an error of faltung or of the system becomes one message and exit code 1."""
     _end_as_interrupted()
+    if sys.argv[1:2] != ["run"]:  # what a script prints is its own matter
+        _print_any_letter()
     try:
         # As a path it would be the current folder. The value of an option is looked at by the command.
         own = sys.argv[:2] if sys.argv[1:2] == ["run"] else sys.argv  # what a script is given is its own matter
@@ -100,4 +112,4 @@ def main() -> None:
         if os.environ.get(_DEBUG, "0") not in ("", "0"):
             raise
         print_error(error if not isinstance(error, MemoryError) else message_of(error, app))
-        sys.exit(1)
+        sys.exit(2 if isinstance(error, InputAsOutputError) else 1)

@@ -10,7 +10,7 @@ import typer
 
 from faltung import files
 from faltung.cli.completion import calls, mode_names
-from faltung.cli.console import print_note
+from faltung.cli.console import print_note, print_result
 from faltung.cli.filtering import AXES_HELP, MODE_HELP, kernel_axes, modes
 from faltung.cli.filters import KERNEL_HELP, read_filter
 from faltung.errors import ArgumentError
@@ -45,7 +45,7 @@ def plan(
         raise ArgumentError("IMAGE", "either a file or --shape", received, "Try --shape 2048x2048.")
     for picture in _planned(shape, dtype) if image is None else files.read(image):
         chosen, samples = kernel_axes(picture, filter_, axes, print_note), picture.samples
-        typer.echo(str(make_plan(samples, filter_, modes(mode), axes=chosen, dtype=samples.dtype)))
+        print_result(str(make_plan(samples, filter_, modes(mode), axes=chosen, dtype=samples.dtype)))
 
 
 def _planned(shape: str | None, dtype: str) -> list[Picture]:

@@ -11,10 +11,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from faltung.cli.console import errors, note_unfinished, progress
+from faltung.cli.console import note_unfinished, print_beside, print_data, print_result, printable, progress
 from faltung.datasets.found import Found
 from faltung.errors import ArgumentError
-from faltung.ground.targets import Inputs, check_new_files, new_file
+from faltung.ground.new_files import write_new_file
+from faltung.ground.spreadsheet_cells import cell_of
+from faltung.ground.targets import check_new_files
 
 if TYPE_CHECKING:
     from faltung.learn.prediction import Predictions
@@ -35,11 +37,11 @@ def predict(
     top: Annotated[int, typer.Option(help="Number of classes to print for each sample.", min=1, metavar="N")] = 3,
     csv_file: Annotated[
         Path | None,
-        typer.Option("--csv", help="Write all probabilities; - is standard output.", metavar="FILE"),
+        typer.Option("--csv", help="Write all probabilities; - is standard output.", metavar="FILE", writable=True),
     ] = None,
     json_file: Annotated[
         Path | None,
-        typer.Option("--json", help="Write all probabilities; - is standard output.", metavar="FILE"),
+        typer.Option("--json", help="Write all probabilities; - is standard output.", metavar="FILE", writable=True),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace files that exist.")] = False,
 ) -> None:
@@ -65,7 +67,7 @@ def predict(
     if list(written.values()).count(_STANDARD_OUTPUT) == 2:
         raise ArgumentError("--json", "--csv or --json on standard output", "both", "Name a file for one of them.")
     files = {option: file for option, file in written.items() if file != _STANDARD_OUTPUT}
-    check_new_files(files, overwrite, Inputs([run, *images]))
+    check_new_files(files, overwrite)
     skipped: dict[str, str] = {}
     predictions = learning.predict(
         run,
@@ -78,18 +80,17 @@ def predict(
     for option, file in written.items():
         text = _csv(predictions) if option == "--csv" else _json(predictions, skipped)
         if file == _STANDARD_OUTPUT:
-            typer.echo(text, nl=False)
+            print_data(text)
         else:
-            with new_file(file, option) as temporary:
-                temporary.write_text(text, encoding="utf-8", newline="")
+            write_new_file(file, text, option)
     if _STANDARD_OUTPUT not in written.values():
         _print(predictions, top)
     for line in Found(skipped=predictions.skipped).lines():
-        errors.print(line, soft_wrap=True, markup=False)
+        print_beside(line)
     for name, reason in skipped.items():
-        errors.print(f"{name}: {reason}", soft_wrap=True, markup=False)
+        print_beside(f"{name}: {reason}")
     if skipped:
-        errors.print(f"{len(skipped)} of the files could not be used.")
+        print_beside(f"{len(skipped)} of the files could not be used.")
         raise typer.Exit(1)
 
 
@@ -97,9 +98,8 @@ def _csv(predictions: Predictions) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["name", "label", "class", *(f"p({name})" for name in predictions.class_names)])
-    writer.writerows(
-        [name, label or "", predicted, *probabilities] for name, label, predicted, probabilities in _rows(predictions)
-    )
+    for name, label, predicted, probabilities in _rows(predictions):
+        writer.writerow([cell_of(name), cell_of(label or ""), cell_of(predicted), *probabilities])
     return text.getvalue()
 
 
@@ -126,14 +126,21 @@ def _print(predictions: Predictions, top: int) -> None:
     # One line for each sample, however long: another program may read it.
     tops = [predictions.top(sample, top) for sample in range(len(predictions))]
     cells = [
-        [name, *(text for predicted, share in best for text in (predicted, f"{100 * share:5.1f} %"))]
-        for name, best in zip(predictions.names, tops, strict=True)
+        [
+            printable(name).replace("\n", r"\n"),
+            *(text for predicted, share in best for text in (predicted, f"{100 * share:5.1f} %")),
+        ]
+        for name, best in zip(map(_on_one_line, predictions.names), tops, strict=True)
     ]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     for row in cells:
-        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)))
+        print_result("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)))
     right, known = predictions.recognised
     if known:
-        typer.echo(
+        print_result(
             f"Recognised {right:,} of {known:,} samples in folders named after a class: {100 * right / known:.1f} %"
         )
+
+
+def _on_one_line(name: str) -> str:
+    return printable(name).replace("\n", r"\n")

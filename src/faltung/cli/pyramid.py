@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from faltung.chunked.pyramids import pyramid as write_pyramid
-from faltung.cli.console import print_note, printable
+from faltung.cli.console import print_note, print_result
 from faltung.cli.streamed import MEMORY_HELP, RESUME_HELP, shown
 from faltung.planning.report import shape_text
 
@@ -17,7 +17,7 @@ __all__ = ["pyramid"]
 
 def pyramid(
     image: Annotated[Path, typer.Argument(metavar="IMAGE", help="A Zarr array, an OME-Zarr image, or a .npy file.")],
-    output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="Folder to write.")],
+    output: Annotated[Path, typer.Argument(metavar="OUTPUT", help="Folder to write.", writable=True)],
     levels: Annotated[
         int | None,
         typer.Option(metavar="N", min=1, help="Levels, with the finest.", show_default="until 256 samples are left"),
@@ -58,4 +58,4 @@ def pyramid(
         )
     for sentence in done.notes:
         print_note(sentence)
-    typer.echo(printable(f"{output}: {shape_text(done.shape)} {done.dtype}"))
+    print_result(f"{output}: {shape_text(done.shape)} {done.dtype}")

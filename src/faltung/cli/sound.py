@@ -11,7 +11,7 @@ import numpy as np
 import typer
 from numpy.typing import NDArray
 
-from faltung.cli.console import print_note, printable, progress
+from faltung.cli.console import print_note, print_result, progress
 from faltung.cli.filters import filter_file, read_filter
 from faltung.errors import ArgumentError
 from faltung.files.sound_chunks import other_chunks
@@ -25,7 +25,8 @@ from faltung.files.sound_files import (
     sound_format,
     text_losses,
 )
-from faltung.ground.targets import Inputs, check_new_file, new_file
+from faltung.ground.new_files import new_file
+from faltung.ground.targets import check_new_file
 from faltung.kernels import Bank, Kernel
 from faltung.streams.stream import Stream
 
@@ -89,12 +90,11 @@ def apply_sound(path: Path, kernel: str, output: str, options: SoundOptions) -> 
     An impulse response from a sound file begins at lag zero: its first sample is for the input itself. The output has
     the length of the input, or with `tail` all that the input affects. Any other filter is centred at its origin.
     """
-    target, impulse = Path(output), Path(kernel)
+    target = Path(output)
     kind = sound_format(target)
     if kind is None:
         raise ArgumentError("--output", "a file named .wav, .flac, .ogg, .aiff, ...", f"'{output}'")
-    read = [path] + ([impulse] if sound_format(impulse) else [])
-    check_new_file("--output", target, options.overwrite, Inputs(read))
+    check_new_file("--output", target, options.overwrite)
     with open_sound(path, "IMAGE") as source:
         stream = _stream_of(source, kernel, options)
         channels = stream.push(np.zeros((0, source.channels), source.dtype)).shape[1]
@@ -110,7 +110,7 @@ def apply_sound(path: Path, kernel: str, output: str, options: SoundOptions) -> 
                 written.close()
             lost = text_losses(temporary, texts) + (other_chunks(path) if options.metadata else [])
     _report(target, source, written, subtype, lost, options.subtype is None)
-    typer.echo(printable(f"{target}: {seconds:.3f} s, {channels} x {source.rate} Hz, {kind} {subtype}"))
+    print_result(f"{target}: {seconds:.3f} s, {channels} x {source.rate} Hz, {kind} {subtype}")
 
 
 def _check_length(kind: str, subtype: str, source: SoundSource) -> None:

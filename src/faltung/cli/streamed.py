@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import typer
 from rich.progress import Progress as Bars
 
 from faltung.chunked.applying import Applied, opened
@@ -20,12 +19,12 @@ from faltung.chunked.memory_budget import bytes_of
 from faltung.chunked.multiscales import Multiscale
 from faltung.chunked.streaming import Progress
 from faltung.chunked.zarr_source import is_zarr
-from faltung.cli.console import errors, print_note, printable
+from faltung.cli.console import errors, print_beside, print_note, print_result
 from faltung.errors import ArgumentError
 from faltung.files.formats import SUFFIXES, format_of_contents
 from faltung.files.tiff_regions import TiffRegions, unpacked_bytes, write_streamed
 from faltung.ground.arrays import computed_dtype
-from faltung.ground.targets import Inputs, check_new_file
+from faltung.ground.targets import check_new_file
 from faltung.kernels import Kernel
 from faltung.planning.question import Options
 from faltung.planning.report import shape_text
@@ -104,7 +103,7 @@ def apply_streamed(
         done = _applied(source, kernel, output, axes, dtype, mode, options)
     for sentence in done.notes:
         print_note(sentence)
-    typer.echo(printable(f"{output}: {shape_text(done.shape)} {done.dtype}"))
+    print_result(f"{output}: {shape_text(done.shape)} {done.dtype}")
 
 
 def _applied(
@@ -147,7 +146,7 @@ def _tiff_applied(
         received = f"one, for the TIFF '{output}'"
         remedy = "Name the output .zarr, or allow more with --memory, if the array fits."
         raise ArgumentError("--nodata", "none where a TIFF is written in portions", received, remedy)
-    check_new_file("--output", output, how["overwrite"], Inputs([given.folder]))
+    check_new_file("--output", output, how["overwrite"])
     options = Options(
         not how["correlate"],
         mode,
@@ -202,7 +201,7 @@ def shown(description: str) -> Iterator[Any]:
         def show(finished: int, count: int) -> None:
             nonlocal begun
             if not begun and 0 < count == finished:
-                bar.console.print(_FINISHED.format(count), soft_wrap=True)
+                print_beside(_FINISHED.format(count), bar.console)
             begun = True
             bar.update(task, completed=finished, total=count)
 
@@ -222,15 +221,15 @@ class _Lines:
             self._begin = (now, finished)
             if finished:
                 if finished == count:
-                    typer.echo(_FINISHED.format(count), err=True)
+                    print_beside(_FINISHED.format(count))
                     return
-                typer.echo(f"goes on after {_percent(finished, count)}", err=True)
+                print_beside(f"goes on after {_percent(finished, count)}")
             return
         if now >= self._next and finished < count:
             self._next = now + _BETWEEN_LINES
             then, before = self._begin
             left = (now - then) * (count - finished) / max(1, finished - before)
-            typer.echo(f"{_percent(finished, count)}, about {left:.0f} s left", err=True)
+            print_beside(f"{_percent(finished, count)}, about {left:.0f} s left")
 
 
 def _percent(finished: int, count: int) -> str:

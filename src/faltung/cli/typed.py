@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from inspect import signature
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
+from faltung.cli.kept_inputs import check_outputs
 from faltung.errors import ArgumentError, ArgumentTypeError, MissingExtraError, lacks_learning
 
 __all__ = ["message_of", "naming_what_was_typed", "typed_names"]
@@ -61,6 +62,7 @@ def naming_what_was_typed(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def renaming(*arguments: Any, **options: Any) -> None:
         try:
+            check_outputs(command, options)
             command(*arguments, **options)
         except (ArgumentError, ArgumentTypeError) as error:
             error.args = (message_of(error, command),)

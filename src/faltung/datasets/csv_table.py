@@ -13,6 +13,7 @@ from faltung.datasets.file_names import part_of
 from faltung.datasets.listing import Entry, Listing
 from faltung.datasets.searching import search
 from faltung.errors import ArgumentError
+from faltung.ground.spreadsheet_cells import text_of
 
 __all__ = ["is_table", "list_table"]
 
@@ -119,7 +120,7 @@ def _rows(path: Path) -> Iterator[_Row]:
         line = 1
         for cells in reader:
             if any(cell.strip() for cell in cells):
-                yield _Row(line, cells)
+                yield _Row(line, [*map(text_of, cells)])
             line = reader.line_num + 1
     except (UnicodeDecodeError, csv.Error) as error:
         raise data_error("a CSV file in UTF-8", f"'{path.name}' ({error})", "Save it in that encoding.") from error

@@ -23,7 +23,8 @@ from faltung.explorer.packing import pack, unpack
 from faltung.explorer.subject import PageSubject
 from faltung.ground.checks import integer
 from faltung.ground.lazy import lazy
-from faltung.ground.targets import check_new_file, new_file
+from faltung.ground.new_files import write_new_file
+from faltung.ground.targets import Inputs, check_new_file
 
 if TYPE_CHECKING:
     from faltung.explorer.widget import ExplorerWidget
@@ -60,6 +61,8 @@ class Explorer:
         The views that the page has.
     address : str
         What is shown instead of `state` at first, as an address of the page says it after the sign #.
+    inputs : Inputs
+        The files that are shown, which a saved page never overwrites.
     """
 
     def __init__(
@@ -69,7 +72,9 @@ class Explorer:
         title: str = "faltung",
         views: Sequence[str] = VIEWS,
         address: str = "",
+        inputs: Inputs | None = None,
     ) -> None:
+        self._inputs = inputs
         self.address = address
         self.title = title
         self.views = tuple(views)
@@ -218,9 +223,8 @@ class Explorer:
         if not isinstance(path, str | PathLike):
             raise ArgumentTypeError("path", "the name of a file", type(path).__name__, "Pass 'page.html'.")
         target = Path(path)
-        check_new_file("path", target, overwrite)
-        with new_file(target, "path") as partial:
-            partial.write_text(self.page("file", answers=self._stored_answers())[0], encoding="utf-8")
+        check_new_file("path", target, overwrite, self._inputs)
+        write_new_file(target, self.page("file", answers=self._stored_answers())[0], "path")
         return target
 
     def _stored_answers(self) -> dict[str, object]:

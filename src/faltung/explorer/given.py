@@ -17,6 +17,7 @@ from faltung.explorer.opened import open_file, opened_array
 from faltung.explorer.saved_state import is_saved_state, saved_state
 from faltung.explorer.subject import PageSubject
 from faltung.explorer.upload_subject import UploadSubject
+from faltung.ground.targets import Inputs
 from faltung.kernels import Kernel, parse
 
 __all__ = ["explore"]
@@ -84,6 +85,7 @@ def explore(
     'page.html'
     """
     address = ""
+    inputs = Inputs([Path(thing)] if isinstance(thing, str | os.PathLike) else [])
     if isinstance(thing, str | os.PathLike) and is_saved_state(Path(thing)):
         _refuse_beside(beside, "a saved state")
         address, thing = saved_state(Path(thing)), None
@@ -100,7 +102,7 @@ def explore(
         state |= subject.state()
     if first != views[0]:
         state["view"] = first
-    return Explorer([*shown, UploadSubject()], state, views=views, address=address)
+    return Explorer([*shown, UploadSubject()], state, views=views, address=address, inputs=inputs)
 
 
 def _check_views(views: object) -> None:

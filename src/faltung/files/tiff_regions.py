@@ -27,7 +27,7 @@ from faltung.files.refusal import RefusedError
 from faltung.files.tiff_input import read_tiff
 from faltung.files.tiff_output import write_tiff
 from faltung.files.tiff_packing import packing
-from faltung.ground.targets import new_file
+from faltung.ground.new_files import new_file
 from faltung.planning.question import Question
 
 if TYPE_CHECKING:

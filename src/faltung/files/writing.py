@@ -20,7 +20,8 @@ from faltung.files.png_output import write_png
 from faltung.files.pnm_file import write_pnm
 from faltung.files.quiet import quiet
 from faltung.files.tiff_output import write_tiff
-from faltung.ground.targets import Inputs, check_new_file, new_file
+from faltung.ground.new_files import new_file
+from faltung.ground.targets import Inputs, check_new_file
 
 __all__ = ["check_target", "dtypes", "write"]
 

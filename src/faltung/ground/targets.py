@@ -1,23 +1,30 @@
-"""May this file be written? It is checked before any work, and written whole or not at all.
+"""May this file be written? It is checked before any work, in the same way for all commands and functions.
 
-Every command writes its files here, so the same holds for all of them: an input is never overwritten, by whatever
-name; only a regular file is ever replaced; a file that is replaced keeps its permissions.
+An input is never overwritten, by whatever name. Only a regular file is ever replaced; a pipe or a device that takes
+characters is written to, and whatever else is no file is refused. `faltung.ground.new_files` writes.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import stat
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 
 from faltung.errors import ArgumentError
 from faltung.ground.lazy import lazy
 
-__all__ = ["Inputs", "check_new_file", "check_new_files", "new_file"]
+__all__ = [
+    "InputAsOutputError",
+    "Inputs",
+    "check_new_file",
+    "check_new_files",
+    "check_regular",
+    "is_stream",
+    "standard_output",
+    "status_of",
+]
 
 _KINDS = (
     (stat.S_ISDIR, "a folder"),
@@ -28,15 +35,30 @@ _KINDS = (
 )
 
 
+class InputAsOutputError(ArgumentError):
+    """A file that is read, or a folder with such files, was named as the output, too.
+
+    Examples
+    --------
+    >>> Inputs([Path(".")]).check("path", Path("."))
+    Traceback (most recent call last):
+    faltung.ground.targets.InputAsOutputError: path: expected a file other than the input, got '.'. Choose another ...
+    """
+
+
 class Inputs:
     """The files that a command reads, and all files in the folders that it reads.
 
     A file is known by what it is and not by its name, so links and further names of it are known, too.
 
+    Parameters
+    ----------
+    paths : iterable of path
+        Files and folders; those that do not exist do not matter.
+
     Examples
     --------
-    >>> Inputs([Path("missing.png")]).name_of(os.stat(os.curdir)) is None
-    True
+    >>> Inputs([Path("missing.png")]).check("--output", Path("."))
     """
 
     def __init__(self, paths: Iterable[Path] = ()) -> None:
@@ -46,14 +68,57 @@ class Inputs:
     def _names(self) -> dict[tuple[int, int], str]:
         names: dict[tuple[int, int], str] = {}
         for name in (name for path in self._paths for name in _with_all_files(path)):
-            with contextlib.suppress(OSError, ValueError):
-                found = os.stat(name)
-                names.setdefault((found.st_dev, found.st_ino), name)
+            if (found := _identity(name)) is not None:
+                names.setdefault(found, name)
         return names
 
-    def name_of(self, found: os.stat_result) -> str | None:
-        """Return the name of the input that is this file, or None."""
-        return self._names.get((found.st_dev, found.st_ino))
+    def check(self, option: str, target: Path) -> None:
+        """Refuse a file to write that is one of the inputs.
+
+        Raises
+        ------
+        InputAsOutputError
+            It is.
+        """
+        found = _identity(target)
+        if found is not None and (name := self._names.get(found)) is not None:
+            same = "" if Path(name) == target else f", which is '{name}'"
+            received = f"'{target}'{same}"
+            raise InputAsOutputError(option, "a file other than the input", received, "Choose another name.")
+
+    def check_apart(self, option: str, folder: Path) -> None:
+        """Refuse a folder to write that is one of the inputs, inside of one, or around one.
+
+        Raises
+        ------
+        InputAsOutputError
+            It is.
+        """
+        written = _chain(folder)
+        for path in self._paths:
+            read = _chain(path)
+            if read[0] is not None and read[0] in written:
+                where = "the input itself" if read[0] == written[0] else f"which is inside '{path}'"
+            elif written[0] is not None and written[0] in read:
+                where = f"which '{path}' is in"
+            else:
+                continue
+            remedy = "Choose another name."
+            raise InputAsOutputError(option, "a folder apart from the input", f"'{folder}', {where}", remedy)
+
+
+def _chain(path: Path) -> list[tuple[int, int] | None]:
+    """Return what a file and the folders around it are, from the inside; None for what does not exist."""
+    real = Path(os.path.realpath(path))
+    return [_identity(each) for each in (real, *real.parents)]
+
+
+def _identity(path: str | Path) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _with_all_files(path: Path) -> Iterator[str]:
@@ -79,24 +144,25 @@ def check_new_file(option: str, target: Path, overwrite: bool, inputs: Inputs | 
     Raises
     ------
     ArgumentError
-        The target is an input or in a folder of inputs, it is no regular file, its folder does not exist, or it
-        exists and `overwrite` is false.
+        The target is an input or in a folder of inputs, it is neither a regular file nor a stream, its folder does
+        not exist, or it exists and `overwrite` is false.
     """
-    found = _status(option, target)
+    found = status_of(option, target)
     if found is None:
         if not Path(os.path.realpath(target)).parent.is_dir():
             raise ArgumentError(option, "a name in a folder that exists", f"'{target}'", "Make the folder first.")
         return
-    if inputs is not None and (name := inputs.name_of(found)) is not None:
-        same = "" if Path(name) == target else f", which is '{name}'"
-        raise ArgumentError(option, "a file other than the input", f"'{target}'{same}", "Choose another name.")
-    _check_regular(option, target, found)
+    if inputs is not None:
+        inputs.check(option, target)
+    if is_stream(found):
+        return
+    check_regular(option, target, found)
     if not overwrite:
         remedy = f"{'Add --overwrite' if option.startswith('-') else 'Pass overwrite=True'} to replace it."
         raise ArgumentError(option, "a file that does not exist yet", f"'{target}'", remedy)
 
 
-def check_new_files(targets: Mapping[str, Path], overwrite: bool, inputs: Inputs | None = None) -> None:
+def check_new_files(targets: Mapping[str, Path], overwrite: bool) -> None:
     """Check several files to write, by what was typed for them; each needs a name of its own.
 
     Raises
@@ -106,43 +172,20 @@ def check_new_files(targets: Mapping[str, Path], overwrite: bool, inputs: Inputs
     """
     taken: dict[str, str] = {}
     for option, target in targets.items():
-        check_new_file(option, target, overwrite, inputs)
-        if (other := taken.setdefault(os.path.realpath(target), option)) != option:
+        check_new_file(option, target, overwrite)
+        name = os.path.realpath(target).casefold()  # on some disks, names that differ in their case are the same
+        if (other := taken.setdefault(name, option)) != option:
             raise ArgumentError(option, f"another file than {other}", f"'{target}' for both", "Choose another name.")
 
 
-@contextmanager
-def new_file(path: Path, option: str = "--output") -> Iterator[Path]:
-    """Yield a temporary name in the folder of `path`, and rename it to `path` at the end of the block.
-
-    If the block fails, the temporary file is removed. A link is kept: the file that it points to is written. A file
-    that is replaced keeps its permissions.
+def status_of(option: str, target: Path) -> os.stat_result | None:
+    """Return what a file is, through links; None if there is none.
 
     Raises
     ------
     ArgumentError
-        The file cannot be written, or `path` is not a regular file.
+        There can be none of this name.
     """
-    whole = Path(os.path.realpath(path))
-    temporary = whole.with_name(f".faltung-{os.getpid()}-{secrets.token_hex(4)}.part")
-    try:
-        yield temporary
-        if (found := _status(option, path)) is not None:
-            _check_regular(option, path, found)
-            os.chmod(temporary, stat.S_IMODE(found.st_mode))
-        os.replace(temporary, whole)
-    except OSError as error:
-        why = error.strerror or str(error)
-        if "requested and" in why and "written" in why:  # NumPy says how much, and not why
-            why = "the disk may be full"
-        raise ArgumentError(option, "a file that can be written", f"'{path}' ({why})") from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
-
-
-def _status(option: str, target: Path) -> os.stat_result | None:
-    """Return what a file is, through links; None if there is none."""
     try:
         return os.stat(target)
     except FileNotFoundError:
@@ -154,7 +197,28 @@ def _status(option: str, target: Path) -> os.stat_result | None:
         raise ArgumentError(option, "the name of a file", repr(str(target))) from error
 
 
-def _check_regular(option: str, target: Path, found: os.stat_result) -> None:
+def is_stream(found: os.stat_result) -> bool:
+    """Whether a file is written to, and not replaced: a pipe, a device of characters, or the standard output."""
+    return stat.S_ISFIFO(found.st_mode) or stat.S_ISCHR(found.st_mode) or standard_output(found) is not None
+
+
+def standard_output(found: os.stat_result) -> int | None:
+    """Return the descriptor of the standard output, or of that for errors, if a file is open as one of them."""
+    for descriptor in (1, 2):
+        with contextlib.suppress(OSError):  # it is closed
+            if os.path.samestat(os.fstat(descriptor), found):
+                return descriptor
+    return None
+
+
+def check_regular(option: str, target: Path, found: os.stat_result) -> None:
+    """Refuse to replace what is no regular file.
+
+    Raises
+    ------
+    ArgumentError
+        It is none.
+    """
     for is_kind, kind in _KINDS:
         if is_kind(found.st_mode):
             remedy = "Choose another name." if kind == "a folder" else "Write a file, and copy it there."

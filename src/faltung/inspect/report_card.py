@@ -11,8 +11,9 @@ from typing import Any
 from torch import nn
 
 from faltung.errors import ArgumentError, ArgumentTypeError
+from faltung.ground.new_files import write_new_file
 from faltung.ground.notebook import html_table
-from faltung.ground.targets import new_file
+from faltung.ground.targets import check_new_file
 from faltung.inspect.capture import capture
 from faltung.inspect.captured_run import Captured
 from faltung.inspect.card_page import card_page
@@ -188,10 +189,8 @@ class Card:
         texts = {".html": self.html, ".json": self.json}
         if path.suffix.lower() not in texts:
             raise ArgumentError("path", "a name that ends with .html or .json", repr(str(path)))
-        if path.exists() and not overwrite:
-            raise ArgumentError("path", "a file that does not exist yet", repr(str(path)), "Pass overwrite=True.")
-        with new_file(path, "path") as temporary:
-            temporary.write_text(texts[path.suffix.lower()](), encoding="utf-8")
+        check_new_file("path", path, overwrite)
+        write_new_file(path, texts[path.suffix.lower()](), "path")
 
     def __rich__(self) -> Any:
         return card_text(self.title, self.warnings, self.sections)

@@ -4,26 +4,40 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
+import sys
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from faltung.errors import ArgumentError
+from faltung.ground.file_locks import lock
 
 __all__ = ["LOCK", "claimed", "is_claimed"]
 
 LOCK = ".run.lock"
 """The file that is locked. A killed process leaves it, but not the lock."""
 
+_FLAGS = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+_PATIENCE = 0.1  # seconds; who only looks whether a run is claimed locks the file for a moment
+
 
 @contextmanager
-def claimed(folder: Path) -> Iterator[None]:
+def claimed(folder: Path, argument: str = "resume") -> Iterator[None]:
     """Work on a run folder alone while the context lasts.
+
+    Parameters
+    ----------
+    folder : path
+        The run folder.
+    argument : str, optional
+        What named it, for the error.
 
     Raises
     ------
     ArgumentError
-        Another process works on it.
+        Another process works on it, or the file that is locked is none of a run.
 
     Examples
     --------
@@ -34,7 +48,7 @@ def claimed(folder: Path) -> Iterator[None]:
     faltung.errors.ArgumentError: resume: expected a run that no other process works on, got ...
     """
     path = folder / LOCK
-    descriptor = _locked(path)
+    descriptor = _locked(path, argument)
     try:
         _write(descriptor, str(os.getpid()))
         yield
@@ -57,39 +71,50 @@ def is_claimed(folder: Path) -> bool:
     (False, True)
     """
     try:
-        descriptor = os.open(folder / LOCK, os.O_RDWR)
+        descriptor = os.open(folder / LOCK, _FLAGS)
     except OSError:
         return False
     try:
-        _lock(descriptor)
-    except OSError:
-        return True
+        return not _lock(descriptor)
     finally:
         os.close(descriptor)
-    return False
 
 
-def _locked(path: Path) -> int:
+def _locked(path: Path, argument: str) -> int:
     """Return an open file that is locked."""
+    last = time.monotonic() + _PATIENCE
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
-            _lock(descriptor)
-            # The process before may have deleted the file after it was opened here.
-            if os.path.samestat(os.fstat(descriptor), os.stat(path)):
-                return descriptor
-        except FileNotFoundError:
-            pass
+            descriptor = os.open(path, _FLAGS | os.O_CREAT, 0o666)
         except OSError as error:
-            owner = _read(descriptor)
+            raise ArgumentError(argument, "a run folder", f"'{path}' ({error.strerror})") from error
+        try:
+            _check_own(descriptor, path, argument)
+            if _lock(descriptor):
+                # The process before may have deleted the file after it was opened here.
+                with contextlib.suppress(FileNotFoundError):
+                    if os.path.samestat(os.fstat(descriptor), os.stat(path)):
+                        return descriptor
+            elif time.monotonic() > last:
+                raise ArgumentError(
+                    argument,
+                    "a run that no other process works on",
+                    f"{str(path.parent)!r}, on which process {_read(descriptor)} works",
+                    "Wait until that process has ended, or stop it.",
+                )
+        except BaseException:
             os.close(descriptor)
-            raise ArgumentError(
-                "resume",
-                "a run that no other process works on",
-                f"{str(path.parent)!r}, on which process {owner} works",
-                "Wait until that process has ended, or stop it.",
-            ) from error
+            raise
         os.close(descriptor)
+        time.sleep(0.005)
+
+
+def _check_own(descriptor: int, path: Path, argument: str) -> None:
+    """Refuse a file that has another name, too: a stranger may have made one of another file, which is written to."""
+    found = os.fstat(descriptor)
+    if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1:
+        received = f"'{path}', which is another file, too"
+        raise ArgumentError(argument, "a run folder", received, "Do not use this folder, or delete that file.")
 
 
 # On Windows the first byte, which is locked, cannot be read.
@@ -106,12 +131,13 @@ def _read(descriptor: int) -> str:
     return os.read(descriptor, 20).decode(errors="replace")
 
 
-def _lock(descriptor: int) -> None:
-    try:
-        import fcntl
-    except ModuleNotFoundError:  # Windows
+def _lock(descriptor: int) -> bool:
+    held = lock(descriptor)
+    if held is None and sys.platform == "win32":
         import msvcrt
 
-        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)  # type: ignore[attr-defined]
-    else:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+        except OSError:
+            return False
+    return held is not False  # without locks, nobody can know

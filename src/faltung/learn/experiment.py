@@ -69,8 +69,6 @@ def carry_out(
     """
     instance("recipe", recipe, Recipe, "a Recipe", "Use Recipe(epochs=10).")
     trainer.run.check_unfinished()
-    if trainer.hardware.leads:
-        trainer.run.remove_leftovers()
     candidates = task.candidates(setup.split.training)
     measures = task.measures(setup, trainer)
     jobs = _jobs(task, candidates, setup, recipe, splits)
@@ -249,7 +247,10 @@ def _time(keeper: Timekeeper | None) -> dict[str, object]:
 
 def _write(task: Task[_Outcome], results: Results[_Outcome], run: RunFolder) -> None:
     for name, content in task.report(results).items():
-        run.write_bytes(name, content.encode() if isinstance(content, str) else content)
+        if isinstance(content, str):
+            run.write_text(name, content)
+        else:
+            run.write_bytes(name, content)
     networks = {outcome.name: outcome.metrics() for outcome in results.outcomes}
     metrics: dict[str, object] = {**results.facts, "networks": networks}
     if task.curve is not None:

@@ -14,7 +14,8 @@ import torch
 from torch import nn
 
 from faltung.errors import ArgumentError, FaltungError, MissingExtraError
-from faltung.ground.targets import new_file
+from faltung.ground.new_files import write_new_file
+from faltung.ground.targets import Inputs, check_new_file
 from faltung.layers import convert
 from faltung.learn.standalone import Standalone, standalone
 from faltung.learn.trained_classifier import trained_network
@@ -109,6 +110,7 @@ def export_network(
     if chosen not in _FORMATS:
         received = repr(format) if format else f"no format and a file named '{output}'"
         raise ArgumentError("format", " or ".join(map(repr, _FORMATS)), received, "Name the file .onnx or .pt2.")
+    check_new_file("output", output, True, Inputs([Path(run)]))
     write, read = _FORMATS[chosen]
     whole = standalone(trained_network(run, network))
     convert(whole.module, to="torch")  # the file must run without faltung
@@ -120,8 +122,7 @@ def export_network(
             f"'{output}' was not written: its outputs differ from those of the network by {difference:.1g} of the "
             f"largest, and {_TOLERANCE:g} is allowed. Another format may do better."
         )
-    with new_file(output, "output") as temporary:
-        temporary.write_bytes(content)
+    write_new_file(output, content, "output")
     return Exported(output, len(content), whole.facts, difference)
 
 

@@ -188,6 +188,8 @@ def run(
     place = None if out is None else Path(instance("out", out, str | Path, "the path of a new folder"))
     listeners = Listeners(on_epoch, on_note, on_schedule, tensorboard)
     hardware = Hardware.find(device, threads, precision)
+    if place is not None and hardware.leads:
+        RunFolder.check_new(place)
     given = {"epochs": epochs, "batch_size": batch_size, "learning_rate": learning_rate, "patience": patience}
     given = {name: value for name, value in given.items() if value is not None}
     limit = time_limit(row, split, time)
@@ -337,8 +339,10 @@ def _begin(assignment: Assignment, split: Split, out: Path | None, hardware: Har
     if not hardware.leads and out is not None:
         return RunFolder(out)
     folder = RunFolder.create(out)
-    assignment.save(folder)
-    folder.write_json(_SPLIT, {"name": split.name, "source": split.source, **split.parts()})
+    with claimed(folder.path, "out"):
+        folder.check_empty()  # another process may have begun in it
+        assignment.save(folder)
+        folder.write_json(_SPLIT, {"name": split.name, "source": split.source, **split.parts()})
     return folder
 
 

@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import io
 import json
 import os
-import secrets
-import time
+import stat
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from faltung.errors import ArgumentError
+from faltung.ground.new_files import is_temporary, whole_file
+from faltung.learn.claim import LOCK
 
 __all__ = ["METRICS", "RunFolder", "RunStopped"]
 
 METRICS = "metrics.json"
 """The file that is written last: a folder that has it holds a finished run."""
 
-_PARTIAL = ".partial"  # ending of files that are being written
-_LEFT_OVER = 600.0  # seconds; no file takes so long to be written, so its process was killed
+_ANOTHER = "Choose a folder that does not exist yet."
 
 
 class RunStopped(KeyboardInterrupt):
@@ -84,18 +83,44 @@ class RunFolder:
         """
         if path is None:
             return cls(_next_numbered(parent))
-        remedy = "Choose a folder that does not exist yet."
+        cls.check_new(path)
         try:
             path.mkdir(parents=True, exist_ok=True)
-        except (FileExistsError, NotADirectoryError) as error:
-            raise ArgumentError(
-                "out", "a new or empty folder", f"the file {str(error.filename)!r}", remedy
-            ) from error
-        entries = sum(not entry.name.endswith(_PARTIAL) for entry in path.iterdir())
-        if entries:
-            received = f"{str(path)!r}, which holds {entries} {'entry' if entries == 1 else 'entries'}"
-            raise ArgumentError("out", "a new or empty folder", received, remedy)
+        except OSError as error:
+            raise _no_new_folder(path, error) from error
         return cls(path)
+
+    @classmethod
+    def check_new(cls, path: Path) -> None:
+        """Refuse, before any work, a path at which there can be no new run folder.
+
+        Raises
+        ------
+        ArgumentError
+            If it is a file, or a folder that is not empty.
+        """
+        try:
+            if stat.S_ISDIR(os.stat(path).st_mode):
+                cls(path).check_empty()
+                return
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise _no_new_folder(path, error) from error
+        raise _no_new_folder(path, FileExistsError())
+
+    def check_empty(self) -> None:
+        """Refuse a folder that holds something; what a process leaves that is killed at once does not count.
+
+        Raises
+        ------
+        ArgumentError
+            If it does.
+        """
+        entries = sum(entry.name != LOCK and not is_temporary(entry.name) for entry in self.path.iterdir())
+        if entries:
+            received = f"{str(self.path)!r}, which holds {entries} {'entry' if entries == 1 else 'entries'}"
+            raise ArgumentError("out", "a new or empty folder", received, _ANOTHER)
 
     @property
     def finished(self) -> bool:
@@ -118,32 +143,22 @@ class RunFolder:
             raise ArgumentError("run", "a folder without a finished run", received, "Choose a new folder.")
 
     def write_bytes(self, name: str, content: bytes) -> None:
-        """Write a file. At any time the folder has the former content or the new one, never a part of it."""
-        # The name is used once, so that two processes that write the same file do not write into each other's.
-        partial = self.path / f".{name}.{os.getpid()}-{secrets.token_hex(4)}{_PARTIAL}"
-        try:
-            with partial.open("xb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            partial.replace(self.path / name)
-        except BaseException as error:  # Ctrl-C, too, must leave no partial file
-            partial.unlink(missing_ok=True)
-            if isinstance(error, OSError) and error.errno is not None:
-                # A full disk does not say of which file it is full; and the partial file is gone.
-                raise type(error)(error.errno, error.strerror, str(self.path / name)) from error
-            raise
+        """Write a file. At any time the folder has the former content or the new one, never a part of it.
 
-    def remove_leftovers(self) -> None:
-        """Delete files that a killed process had begun to write, some minutes after it was killed."""
-        for partial in self.path.glob(f".*{_PARTIAL}"):
-            with contextlib.suppress(FileNotFoundError):  # another process may have finished or deleted it
-                if time.time() - partial.stat().st_mtime > _LEFT_OVER:
-                    partial.unlink()
+        A link in the folder is replaced: a file elsewhere that it points to is none of the run.
+        """
+        try:
+            with whole_file(self.path / name, name, durable=True, follow=False) as temporary:
+                temporary.write_bytes(content)
+        except OSError as error:
+            if error.errno is None:
+                raise
+            # A full disk does not say of which file it is full; and the temporary file is gone.
+            raise type(error)(error.errno, error.strerror, str(self.path / name)) from error
 
     def write_text(self, name: str, content: str) -> None:
-        """Write a text file in UTF-8."""
-        self.write_bytes(name, content.encode())
+        r"""Write a text file in UTF-8, with ``\udc..`` for what of a file name is no text; JSON reads it back."""
+        self.write_bytes(name, content.encode(errors="backslashreplace"))
 
     def write_json(self, name: str, content: Mapping[str, object]) -> None:
         """Write a JSON file; NaN and infinities, which are not JSON, raise ValueError."""
@@ -157,6 +172,12 @@ class RunFolder:
         writer.writeheader()
         writer.writerows(rows)
         self.write_text(name, text.getvalue())
+
+
+def _no_new_folder(path: Path, error: OSError) -> ArgumentError:
+    is_file = isinstance(error, FileExistsError | NotADirectoryError)
+    received = f"the file {str(path)!r}" if is_file else f"{str(path)!r} ({error.strerror})"
+    return ArgumentError("out", "a new or empty folder", received, _ANOTHER)
 
 
 def _next_numbered(parent: Path) -> Path:
