@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import reduce
 from itertools import groupby
 from typing import TYPE_CHECKING, NoReturn, Self
 
@@ -12,7 +11,8 @@ import numpy as np
 from faltung.errors import ArgumentError, ArgumentTypeError
 from faltung.ground.checks import integer, is_number, number
 from faltung.kernels.grid import GridFunction
-from faltung.kernels.taps import TapArray, add_taps, as_origin, as_taps, convolve_taps, flipped, outer_taps
+from faltung.kernels.multiplied import multiply_out
+from faltung.kernels.taps import TapArray, add_taps, as_origin, as_taps, flipped, outer_taps
 from faltung.kernels.text import ATOM, PRODUCT, SUM, Spelling, spell
 
 if TYPE_CHECKING:
@@ -281,12 +281,12 @@ class Product(Kernel):
 
     def _multiply_out(self) -> TapArray:
         split = [None if self.ndim == 1 else factor._separated() for factor in self.factors]
-        arrays = [factor.taps for factor, axes in zip(self.factors, split, strict=True) if axes is None]
+        arrays = [(f.fingerprint, f.taps) for f, axes in zip(self.factors, split, strict=True) if axes is None]
         separable = [axes for axes in split if axes is not None]
         if separable:
             # Outer products are convolved along each axis, at the cost of their sides and not of their areas.
-            arrays.append(outer_taps(Product(axis).taps for axis in zip(*separable, strict=True)))
-        return reduce(convolve_taps, sorted(arrays, key=np.size))
+            arrays.append((b"", outer_taps(Product(axis).taps for axis in zip(*separable, strict=True))))
+        return multiply_out(arrays)
 
     def _separated(self) -> tuple[Kernel, ...] | None:
         if self.ndim == 1:

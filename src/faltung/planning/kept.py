@@ -13,6 +13,7 @@ from faltung.ground.arrays import as_array
 from faltung.ground.bounded import Bounded
 from faltung.kernels import Bank, Kernel
 from faltung.kernels.grid import GridFunction
+from faltung.planning.axis_plan import AxisPlan, lines_in_turn, make_axis_plan
 from faltung.planning.bank_plan import BankPlan, make_bank_plan
 from faltung.planning.channel_plan import ChannelPlan, make_channel_plan
 from faltung.planning.cost import Machine
@@ -120,6 +121,8 @@ def make(question: Question, machine: Machine | None = None) -> Planned:
         return make_channel_plan(question, machine)
     if isinstance(question.kernel, Bank):
         return make_bank_plan(question, machine)
+    if (lines := lines_in_turn(question)) is not None:
+        return make_axis_plan(question, lines, plan_for)
     return make_plan(question.problem, question.method, machine)
 
 
@@ -133,6 +136,8 @@ def _as_taps(kernel: Any) -> np.ndarray[Any, Any]:
 def _weight(plan: Planned) -> int:
     """Return the bytes that a plan keeps in memory, approximately: taps in several forms, tables and spectra."""
     kernels = 1
+    if isinstance(plan, AxisPlan):
+        return 4096 + sum(map(_weight, plan.plans))
     if isinstance(plan, BankPlan):
         kernels = len(plan.plans)
     elif isinstance(plan, ChannelPlan):
