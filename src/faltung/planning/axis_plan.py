@@ -31,8 +31,8 @@ __all__ = ["AxisPlan", "lines_in_turn", "make_axis_plan"]
 
 #: Most taps of a separable kernel that is multiplied out: above, neither a transform nor a repair needs its taps.
 MOST_SEPARABLE = 1 << 20
-#: Magnitudes that keep what is computed far from overflow, and the products of taps far from underflow.
-_LARGEST, _SPARE = 1e100, 2.0**30
+#: How far above the smallest normal number products of taps are that are no zeros in the number computed with.
+_SPARE = 2.0**30
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,16 +118,18 @@ def lines_in_turn(question: Question) -> tuple[Kernel, ...] | None:
     if question.as_c or question.missing.applies or question.method not in ("auto", "separable"):
         return None
     terms = outer_terms(simplify(kernel).kernel)
-    return _scaled(terms[0], _number(question)) if terms is not None and len(terms) == 1 else None
+    return _scaled(terms[0]) if terms is not None and len(terms) == 1 else None
 
 
 def make_axis_plan(question: Question, lines: Sequence[Kernel], plan_for: Callable[[Question], Planned]) -> AxisPlan:
     """Return the plan of these lines, with the plans that `plan_for` returns for them."""
     shape, dtype, cval, plans = list(question.shape), question.dtype, question.cval, []
-    for line, axis, region, mode in zip(lines, question.axes, question.regions, question.modes, strict=True):
+    number = _number(question, lines)
+    places = zip(lines, question.axes, question.regions, question.modes, strict=True)
+    for line, axis, region, mode in places:
         kind = "c" if "c" in (dtype.kind, line.dtype.kind) else "f"
-        between = np.dtype(f"{kind}{_number(question).itemsize * (2 if kind == 'c' else 1)}")
-        result = question.result if line is lines[-1] else between
+        between = np.dtype(f"{kind}{number.itemsize * (2 if kind == 'c' else 1)}")
+        result = question.result if len(plans) == len(lines) - 1 else between
         along = replace(
             question,
             shape=tuple(shape),
@@ -147,21 +149,23 @@ def make_axis_plan(question: Question, lines: Sequence[Kernel], plan_for: Callab
     return AxisPlan(question, tuple(plans))
 
 
-def _number(question: Question) -> np.dtype[Any]:
-    """Return the number of what is between two filters: sums of integers have to be exact for an integer result."""
+def _number(question: Question, lines: Sequence[Kernel]) -> np.dtype[Any]:
+    """Return the number of what is between two filters.
+
+    Sums of integers have to be exact for an integer result. In single precision, small products of taps are zero, so
+    that samples under them have no effect; filters in turn do not know them.
+    """
     exact = question.dtype.kind in "biu" and question.result.kind in "iu"
-    return np.dtype(np.float64) if exact else computed_number(question.dtype, question.result)
+    least = math.prod(float(np.abs(line.taps[line.taps != 0]).min()) for line in lines)
+    faint = least < _SPARE * float(np.finfo(np.float32).tiny)
+    return np.dtype(np.float64) if exact or faint else computed_number(question.dtype, question.result)
 
 
-def _scaled(lines: Sequence[Kernel], number: np.dtype[Any]) -> tuple[Kernel, ...] | None:
+def _scaled(lines: Sequence[Kernel]) -> tuple[Kernel, ...] | None:
     """Return lines whose magnitudes add up to at most one, but for the last; None where numbers are out of range."""
-    sizes = [np.abs(line.taps) for line in lines]
-    if not all(size.any() for size in sizes):
+    sizes = [float(np.abs(line.taps).sum()) for line in lines]
+    if not all(sizes):
         return None
-    powers = [2.0 ** -math.ceil(math.log2(float(size.sum()))) for size in sizes[:-1]]
+    powers = [2.0 ** -math.ceil(math.log2(size)) for size in sizes[:-1]]
     carried = math.prod(1.0 / power for power in powers)
-    # A product of taps that is zero in the number computed with would be no tap; here it is one.
-    least = math.prod(float(size[size > 0].min()) for size in sizes)
-    if carried * float(sizes[-1].sum()) > _LARGEST or least < _SPARE * float(np.finfo(number).tiny):
-        return None
-    return tuple(map(times, (*powers, carried), lines))
+    return tuple(map(times, (*powers, carried), lines)) if math.isfinite(carried * sizes[-1]) else None
