@@ -36,8 +36,8 @@ _LEAST_SURE, _SURE = 1e-100, 1e-13
 _TESTED = 4
 #: Factor by which singular values of the smallest part, with no row to spare, have to be above the tolerance.
 _CLEAR = 64.0
-#: Rows and columns of a matrix that is decomposed as a whole, for each term allowed and one more.
-_DECOMPOSED = 16
+#: Entries of a matrix that is decomposed as a whole, whatever its rank may be: it takes some milliseconds.
+_DECOMPOSED = 1 << 15
 
 
 def outer_factors(taps: NDArray[np.floating[Any]], eps: float) -> Factors | None:
@@ -276,7 +276,7 @@ def _leading(matrix: NDArray[np.float64], most: int) -> tuple[NDArray[np.float64
     ----------
     Halko, Martinsson and Tropp, "Finding structure with randomness", SIAM Review 53, 2011.
     """
-    if min(matrix.shape) <= _DECOMPOSED * (most + 1):
+    if matrix.size <= _DECOMPOSED or min(matrix.shape) <= 4 * (most + 1):
         left, values, _ = np.linalg.svd(matrix, full_matrices=False)
         return left, values
     columns = matrix @ np.random.default_rng(0).standard_normal((matrix.shape[1], 2 * (most + 1)))
