@@ -123,7 +123,8 @@ def lines_in_turn(question: Question) -> tuple[Kernel, ...] | None:
 
 def make_axis_plan(question: Question, lines: Sequence[Kernel], plan_for: Callable[[Question], Planned]) -> AxisPlan:
     """Return the plan of these lines, with the plans that `plan_for` returns for them."""
-    shape, dtype, cval, plans = list(question.shape), question.dtype, question.cval, []
+    plans: list[Planned] = []
+    shape, dtype, cval = list(question.shape), question.dtype, question.cval
     number = _number(question, lines)
     places = zip(lines, question.axes, question.regions, question.modes, strict=True)
     for line, axis, region, mode in places:
