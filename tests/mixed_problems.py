@@ -131,7 +131,8 @@ class Call(NamedTuple):
             largest = max(largest, abs(self.cval))
         totals = np.abs(self.bank.taps).sum(axis=tuple(range(1, self.bank.taps.ndim)))
         totals = np.broadcast_to(totals.reshape(-1, *[1] * (scale.ndim - 1)), scale.shape)
-        return Answer(of(self.x, self.bank, self.cval), scale, totals * largest, totals)
+        with np.errstate(over="ignore"):
+            return Answer(of(self.x, self.bank, self.cval), scale, totals * largest, totals)
 
 
 def call(rng: np.random.Generator, plain: bool, real: bool = False) -> Call:

@@ -74,6 +74,7 @@ class _Family:
     continuous: bool = True
 
 
+@np.errstate(all="ignore")  # what is out of range is far away
 def closest_named(kernel: Kernel) -> ClosestKernel:
     """Return the named kernel, or the multiple of one, whose taps are closest to those of a kernel.
 

@@ -103,7 +103,7 @@ class GridFunction:
     def taps(self) -> TapArray:
         """The coefficients: a read-only array of float64 or complex128, computed when it is first read."""
         check_size((*self._channels, *self.shape))
-        with np.errstate(over="ignore", invalid="ignore"):  # after an overflow, `freeze` raises an error
+        with np.errstate(all="ignore"):  # after an overflow, `freeze` raises an error
             return freeze(self._multiply_out())
 
     @lazy

@@ -28,7 +28,7 @@ def squared_function(function: Any) -> Any:
 
 
 def _squared(function: Any) -> Any:
-    with np.errstate(over="ignore"):  # taps that are not finite are refused
+    with np.errstate(all="ignore"):  # taps that are not finite are refused
         if isinstance(function, Bank):
             return Bank(np.abs(function.taps) ** 2, function.origin)
         parts = function._separated()

@@ -116,6 +116,7 @@ def add_taps(
     return total
 
 
+@np.errstate(all="ignore")
 def numerical_rank(taps: TapArray, tol: float | None) -> int:
     """Return the largest rank of the unfoldings of `taps` along each axis.
 

@@ -12,8 +12,8 @@ from faltung.kernels.kernel import Kernel
 __all__ = ["has_negative", "magnitude", "total"]
 
 
-def total(kernel: Kernel) -> complex:
-    """Return the sum of the taps.
+def total(kernel: Kernel) -> float:
+    """Return the sum of the taps of a real kernel.
 
     Examples
     --------
@@ -21,7 +21,7 @@ def total(kernel: Kernel) -> complex:
     >>> round(total(2 * fa.gaussian(999)), 9)
     2.0
     """
-    return math.prod(line.taps.sum().item() for line in _parts(kernel))
+    return float(math.prod(line.taps.sum().item() for line in _parts(kernel)))
 
 
 def magnitude(kernel: Kernel) -> float:

@@ -87,6 +87,7 @@ def plan_for(question: Question) -> Planned:
 def plan_problem(problem: Problem, method: str) -> Planned:
     """Return the plan for a problem without a question: the one that is kept, or a new one."""
 
+    @np.errstate(all="ignore")
     def make_it() -> Planned:
         return make_plan(problem, (remembered(problem) or "auto") if method == "auto" else method, current())
 
@@ -109,6 +110,7 @@ def forget() -> None:
 on_change(forget)
 
 
+@np.errstate(all="ignore")  # numbers that are out of range are looked for where they matter
 def make(question: Question, machine: Machine | None = None) -> Planned:
     """Make a plan; for this machine by default, with the fastest method if it was measured before."""
     if question.statistic:
@@ -133,6 +135,7 @@ def _as_taps(kernel: Any) -> np.ndarray[Any, Any]:
     return as_array(kernel, "kernel")
 
 
+@np.errstate(all="ignore")
 def _weight(plan: Planned) -> int:
     """Return the bytes that a plan keeps in memory, approximately: taps in several forms, tables and spectra."""
     kernels = 1

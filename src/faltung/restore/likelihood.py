@@ -26,6 +26,7 @@ __all__ = ["richardson_lucy"]
 _PART = 1 << 18
 
 
+@np.errstate(all="ignore")
 def richardson_lucy(
     x: ArrayLike,
     psf: Kernel | ArrayLike,

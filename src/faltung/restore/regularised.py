@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from faltung.errors import ArgumentError
 from faltung.ground.checks import integer, real
 from faltung.kernels import Bank, Kernel, laplacian
@@ -23,6 +25,7 @@ __all__ = ["tikhonov", "wiener"]
 _TOLERANCE = (1e-7, 1e-5)
 
 
+@np.errstate(all="ignore")
 def tikhonov(
     x: ArrayLike,
     psf: Kernel | ArrayLike,
@@ -114,6 +117,7 @@ def tikhonov(
     return _least_squares(seen, around, (weight, kernel, True), iterations, tolerance, progress)  # type: ignore[no-any-return]
 
 
+@np.errstate(all="ignore")
 def wiener(
     x: ArrayLike,
     psf: Kernel | ArrayLike,

@@ -52,6 +52,7 @@ def execute(
     return _checked(plan, x, out, workers, mask, weights)
 
 
+@np.errstate(all="ignore")  # of samples that are out of range, results are what floats make of them
 def _checked(plan: Planned, x: Any, out: Any, workers: int | None, mask: Any, weights: Any) -> NDArray[Any]:
     """Check the arguments one by one, and fill the result tile by tile."""
     problem = plan.problem
