@@ -79,3 +79,12 @@ def test_equal_expressions_have_the_same_bits_whatever_objects_they_are_made_of(
 def test_terms_that_overflow_are_refused_as_before():
     with pytest.raises(fa.ArgumentError, match="finite"):
         _ = (fa.Kernel(np.full(300, 1e200)) ** 2).taps
+
+
+@pytest.mark.parametrize("levels", [2, 30])
+def test_parts_of_complex_multiples_within_each_other(levels):
+    text = "(0.6+0.8j) * (delta() + " * levels + "gabor()" + ")" * levels
+    whole = fa.parse(text)
+    np.testing.assert_allclose(whole.real.taps, whole.taps.real, rtol=0, atol=1e-12)
+    np.testing.assert_allclose(whole.imag.taps, whole.taps.imag, rtol=0, atol=1e-12)
+    assert fa.plan((9, 9), whole).result_shape == (9, 9)

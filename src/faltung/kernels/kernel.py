@@ -10,7 +10,7 @@ import numpy as np
 
 from faltung.errors import ArgumentError, ArgumentTypeError
 from faltung.ground.checks import integer, is_number, number
-from faltung.kernels.grid import GridFunction
+from faltung.kernels.grid import MOST_MIXED, GridFunction
 from faltung.kernels.multiplied import multiply_out
 from faltung.kernels.taps import TapArray, add_taps, as_origin, as_taps, flipped, outer_taps
 from faltung.kernels.text import ATOM, PRODUCT, SUM, Spelling, spell
@@ -121,12 +121,12 @@ class Kernel(GridFunction):
     @property
     def real(self) -> Kernel:
         """Real part, as a real kernel; of a real kernel, the kernel itself."""
-        return self._derived(self._parts()[0], ".real") if self._is_complex() else self
+        return self._derived(self._both[0], ".real") if self._is_complex() else self
 
     @property
     def imag(self) -> Kernel:
         """Imaginary part, as a real kernel; of a real kernel, zero."""
-        return self._derived(self._parts()[1], ".imag") if self._is_complex() else 0.0 * self
+        return self._derived(self._both[1], ".imag") if self._is_complex() else 0.0 * self
 
     def __mul__(self, other: Kernel | complex) -> Kernel:
         if isinstance(other, Kernel):
@@ -349,6 +349,8 @@ class Scaled(Kernel):
         return Scaled(self.scalar.conjugate(), self.kernel.conj())
 
     def _parts(self) -> tuple[Kernel, Kernel]:
+        if self._mixing > MOST_MIXED:  # each complex multiple of a complex sum doubles the terms
+            return Taps(self)._both
         a, b, real = self.scalar.real, self.scalar.imag, self.kernel.real
         if not isinstance(self.scalar, complex):
             return a * real, a * self.kernel.imag
