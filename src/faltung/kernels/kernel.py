@@ -350,7 +350,7 @@ class Scaled(Kernel):
 
     def _parts(self) -> tuple[Kernel, Kernel]:
         if self._mixing > MOST_MIXED:  # each complex multiple of a complex sum doubles the terms
-            return Taps(self)._both
+            return Taps(self)._parts()
         a, b, real = self.scalar.real, self.scalar.imag, self.kernel.real
         if not isinstance(self.scalar, complex):
             return a * real, a * self.kernel.imag
