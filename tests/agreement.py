@@ -114,7 +114,9 @@ def _check_integers(got: NDArray[Any], values: NDArray[Any], bound: NDArray[Any]
     # Any value within the bound, rounded half to even, is between the rounded ends of the bound.
     limits = np.iinfo(got.dtype)
     values = np.nan_to_num(values, nan=0.0, posinf=np.inf, neginf=-np.inf)
-    below, above = (np.rint(values + side * bound).clip(limits.min, limits.max) for side in (-1, 1))
+    # A bound that overflowed allows everything.
+    ends = (np.where(np.isfinite(bound), values + side * np.nan_to_num(bound), side * np.inf) for side in (-1, 1))
+    below, above = (np.rint(end).clip(limits.min, limits.max) for end in ends)
     wide = got.astype(below.dtype)
     at = _first(~((below <= wide) & (wide <= above)))
     assert at is None, f"{at}: {got[at]} is not from {below[at]} to {above[at]}: {problem}"

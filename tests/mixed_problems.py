@@ -14,8 +14,10 @@ from numpy.typing import NDArray
 
 import faltung as fa
 import shifted
-from agreement import Answer, assert_agrees
+from agreement import Answer, answer, assert_agrees
+from edge_numbers import samples_at_the_edge, taps_at_the_edge
 from faltung.ground import boundary
+from faltung.planning import axis_plan, kept
 
 MODES = tuple(boundary.MODES)
 REAL = ("f2", "f4", "f8", ">f4", ">f8", "u1", "i1", "u2", "i2", "u4", "i4", ">i2", "?")
@@ -129,7 +131,8 @@ class Call(NamedTuple):
             largest = max(largest, abs(self.cval))
         totals = np.abs(self.bank.taps).sum(axis=tuple(range(1, self.bank.taps.ndim)))
         totals = np.broadcast_to(totals.reshape(-1, *[1] * (scale.ndim - 1)), scale.shape)
-        return Answer(of(self.x, self.bank, self.cval), scale, totals * largest, totals)
+        with np.errstate(over="ignore"):
+            return Answer(of(self.x, self.bank, self.cval), scale, totals * largest, totals)
 
 
 def call(rng: np.random.Generator, plain: bool, real: bool = False) -> Call:
@@ -173,8 +176,16 @@ def layer_call(rng: np.random.Generator) -> Call:
     return Call(x, fa.Bank(taps), problem.mode, problem.cval, shape, steps, problem.reflected)
 
 
+#: In place of a number of decades: samples and taps at the ends of what floats hold.
+EDGE = -1
+
+
 def spread_out(rng: np.random.Generator, problem: Call, decades: int) -> Call:
     """Return a call whose samples, taps or whole kernels are up to 10**decades times as large or small, or zero."""
+    if decades == EDGE:
+        taps = taps_at_the_edge(rng, problem.bank.taps)
+        bank = fa.Bank(np.where(np.abs(taps) > 1e-37, taps, 0), problem.bank.origin)
+        return problem._replace(x=samples_at_the_edge(rng, problem.x), bank=bank)
 
     def factors(*shape: int) -> Any:
         return 10.0 ** rng.uniform(-decades, decades, shape) if rng.random() < 0.7 else 1.0
@@ -250,9 +261,10 @@ def solved(
         np.testing.assert_array_equal(out, got)
 
 
-def missing(rng: np.random.Generator) -> None:
+def missing(rng: np.random.Generator, decades: int = 0) -> None:
     """Solve a kernel without negative taps where samples are missing: sums of the others, and of their weights."""
     problem = call(rng, plain=True, real=True)
+    problem = spread_out(rng, problem, decades) if decades else problem
     x, taps = problem.x[0].copy(), np.abs(problem.bank.taps[0, 0])
     if not taps.any():
         taps.flat[0] = 1.0  # without weights, nothing says what is missing
@@ -273,7 +285,69 @@ def missing(rng: np.random.Generator) -> None:
     run = fa.convolve if problem.reflected else fa.correlate
     got = run(x, kernel, **arguments)
     assert plan.pointwise
-    assert_agrees(got, Answer(sums.values[0] * scaling, scale, scale), plan, f"{one} {arguments}\n{plan}")
+    total = np.nan_to_num(float(taps.sum()) * scaling, nan=0.0).astype(float)
+    assert_agrees(got, Answer(sums.values[0] * scaling, scale, scale, total), plan, f"{one} {arguments}\n{plan}")
+
+
+def separable(rng: np.random.Generator, decades: int = 0) -> None:
+    """Solve outer products as if they were too large for an array of their taps."""
+    problem = call(rng, plain=True)
+    problem = spread_out(rng, problem, decades) if decades else problem
+    ndim = int(drawn(rng, 2, 2, 3))
+    lines = [fa.Kernel(rng.standard_normal(int(rng.integers(1, 8))) * drawn(rng, 1, 1e-3)) for _ in range(ndim)]
+    kernel = fa.kernels.Outer(lines)
+    lengths = tuple(int(n) for n in rng.integers(1, 12, ndim))
+    x = array(rng, lengths, str(problem.x.dtype))
+    x = samples_at_the_edge(rng, x) if decades == EDGE else x
+    axes = tuple(int(axis) for axis in rng.permutation(ndim))
+    most, axis_plan.MOST_SEPARABLE = axis_plan.MOST_SEPARABLE, 0
+    kept.forget()
+    try:
+        plan = fa.plan(x, kernel, problem.mode, problem.cval, axes=axes)
+        assert isinstance(plan, axis_plan.AxisPlan) or kernel.size == max(kernel.shape)
+        got = fa.convolve(x, kernel, problem.mode, problem.cval, axes=axes)
+    finally:
+        axis_plan.MOST_SEPARABLE = most
+        kept.forget()
+    double = plan.problem.number == np.float64
+    region = [(0, n) for n in lengths]
+    wanted = answer("convolve", x, kernel.taps, kernel.origin, problem.mode, problem.cval, region, axes, double)
+    assert_agrees(got, wanted, plan, f"{kernel!r} {x.shape} {x.dtype} {problem.mode} {problem.cval} {axes}\n{plan}")
+
+
+def statistic(rng: np.random.Generator, decades: int = 0) -> None:
+    """Solve a local variance or deviation, with samples that may be missing."""
+    x = array(rng, tuple(int(n) for n in rng.integers(1, 24, 2)), str(drawn(rng, "f4", "f8", "u1", "i2", "c8")))
+    x = x * drawn(rng, 1, 1, 7) + drawn(rng, 0, 0, 100)
+    sizes = tuple(int(n) for n in rng.integers(1, 6, 2))
+    kernel = fa.Kernel(np.abs(rng.standard_normal(sizes)) + 1e-3)
+    x = samples_at_the_edge(rng, x) if decades == EDGE else x
+    mode = str(drawn(rng, *MODES))
+    run, root = drawn(rng, (fa.local_var, False), (fa.local_std, True))
+    got = run(x, kernel, mode)
+    wide = x.astype(np.clongdouble if x.dtype.kind == "c" else np.longdouble)
+    flipped, before = kernel.flip(), kernel.flip().origin
+    reach = [(at, size - 1 - at) for at, size in zip(before, flipped.shape, strict=True)]
+    padding = {"reflect": "symmetric", "mirror": "reflect", "nearest": "edge", "wrap": "wrap", "constant": "constant"}
+    windows = np.lib.stride_tricks.sliding_window_view(np.pad(wide, reach, padding[mode]), flipped.shape)
+    weights = flipped.taps / np.longdouble(flipped.taps.sum())
+    windows = windows - windows[..., :1, :1]  # exact where all are equal
+    means = (windows * weights).sum((-2, -1))
+    squares = np.abs(windows - means[..., None, None]) ** 2
+    wanted = (squares * weights).sum((-2, -1))
+    values = [*wide.ravel(), 0] if mode == "constant" else wide.ravel()
+    spread = np.longdouble(np.ptp(np.real(values))) ** 2 + np.longdouble(np.ptp(np.imag(values))) ** 2
+    number = np.finfo(got.dtype)
+    bound = 1e-13 * spread + 4 * float(number.eps) * wanted + number.tiny
+    low, high = np.maximum(wanted - bound, 0), wanted + bound
+    if root:
+        low, high = (np.sqrt(end) * (1 + side * 4 * number.eps) for end, side in ((low, -1), (high, 1)))
+    sure = high < number.max
+    np.testing.assert_array_equal(np.isfinite(got) | ~sure, True, err_msg=f"{x.dtype} {mode} {kernel!r}")
+    within = (low.astype(np.longdouble) <= got) & (got <= high)
+    assert (within | ~sure).all(), (
+        f"{x.dtype} {mode} {kernel!r} {got[sure & ~within][:3]} {wanted[sure & ~within][:3]}"
+    )
 
 
 def overlap(rng: np.random.Generator) -> None:
@@ -350,6 +424,8 @@ KINDS: dict[str, Callable[..., None]] = {
     "channels": channels,
     "bank": bank,
     "missing": missing,
+    "separable": separable,
+    "statistic": statistic,
     "overlap": overlap,
     "tensor": tensor,
     "layer": layer,
@@ -357,13 +433,17 @@ KINDS: dict[str, Callable[..., None]] = {
 }
 #: Those that take `decades`: samples, taps and kernels of very different sizes.
 SPREAD = ("channels", "bank", "layer")
+#: Those that also take `EDGE`.
+AT_THE_EDGE = (*SPREAD, "missing", "separable", "statistic")
 
 
-def attempt(kind: str, seed: int, number: int, decades: int = 0) -> None:
+def attempt(kind: str, seed: int, number: int, decades: int = 0, edge: bool = False) -> None:
     """Solve one random problem of a kind and check it; `decades` says how far apart numbers are, where it can be."""
+    decades = EDGE if edge and kind in AT_THE_EDGE else decades
     try:
         rng = np.random.default_rng([seed, number, *kind.encode()])
-        KINDS[kind](rng, **({"decades": decades} if decades and kind in SPREAD else {}))
+        spread = decades and kind in (AT_THE_EDGE if edge else SPREAD)
+        KINDS[kind](rng, **({"decades": decades} if spread else {}))
     except Exception as error:
         error.add_note(f"{kind}: seed {seed} problem {number}, decades={decades}")
         raise

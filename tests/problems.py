@@ -8,6 +8,7 @@ those that fail, or that end the process. Every second one is a kernel on an arr
     python tests/problems.py 1000 --kind tensor
     python tests/problems.py 1000 --kind kernel --decades 15
     python tests/problems.py 5000 --kind channels --decades 12
+    python tests/problems.py 5000 --edge
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from numpy.typing import NDArray
 import faltung as fa
 import mixed_problems
 from agreement import answer, assert_agrees
+from edge_numbers import samples_at_the_edge, taps_at_the_edge
 from expressions import random_expression
 from faltung.ground import boundary
 from faltung.planning.planner import METHODS
@@ -256,9 +258,18 @@ def elsewhere(x: NDArray[Any], plan: fa.Plan) -> Iterator[tuple[str, NDArray[Any
         yield "in place", plan(in_order, out=in_order)
 
 
-def attempt(seed: int, number: int, large: bool = False, decades: int = 0) -> None:
-    """Solve one random problem and check it."""
+def attempt(
+    seed: int, number: int, large: bool = False, decades: int = 0, edge: bool = False, method: str = ""
+) -> None:
+    """Solve one random problem and check it; by its own method, or by the one that is asked for."""
     problem = random_problem(np.random.default_rng([seed, number]), large)
+    problem.method = method or problem.method
+    if edge and problem.x.flags.writeable:
+        rng = np.random.default_rng([seed, number, 1])
+        with np.errstate(all="ignore"):
+            problem.x[...] = samples_at_the_edge(rng, problem.x)
+        if rng.random() < 0.5:
+            problem.kernel = fa.Kernel(taps_at_the_edge(rng, problem.kernel.taps), problem.kernel.origin)
     if decades and problem.x.dtype.kind == "f" and problem.x.dtype.itemsize > 2 and problem.x.flags.writeable:
         rng = np.random.default_rng([seed, number, decades])
         with np.errstate(all="ignore"):
@@ -270,17 +281,25 @@ def attempt(seed: int, number: int, large: bool = False, decades: int = 0) -> No
         raise
 
 
+def attempt_all_methods(seed: int, number: int, edge: bool = False) -> None:
+    """Solve one random problem by every method that it has: all agree with the definition, and so with each other."""
+    for method in METHODS:
+        attempt(seed, number, edge=edge, method=method)
+
+
 def solve_some(arguments: argparse.Namespace, numbers: range, at: Any, failed: Any) -> None:
     """Solve a number of problems; `at` is the one that is being solved, and `failed` counts."""
-    others = itertools.cycle(mixed_problems.KINDS)
+    others = itertools.cycle(["methods", *mixed_problems.KINDS])
     kinds = [arguments.kind or ("kernel" if number % 2 else next(others)) for number in numbers]
     for number, kind in zip(numbers, kinds, strict=True):
         at.value = number
         try:
-            if kind == "kernel":
-                attempt(arguments.seed, number, arguments.large, arguments.decades)
+            if kind == "methods":
+                attempt_all_methods(arguments.seed, number, arguments.edge)
+            elif kind == "kernel":
+                attempt(arguments.seed, number, arguments.large, arguments.decades, arguments.edge)
             else:
-                mixed_problems.attempt(kind, arguments.seed, number, arguments.decades)
+                mixed_problems.attempt(kind, arguments.seed, number, arguments.decades, arguments.edge)
         except Exception as error:
             failed.value += 1
             notes = " ".join(getattr(error, "__notes__", []))
@@ -291,9 +310,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("count", type=int)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--kind", choices=["kernel", *mixed_problems.KINDS], help="all kinds by default")
+    parser.add_argument("--kind", choices=["kernel", "methods", *mixed_problems.KINDS], help="all kinds by default")
     parser.add_argument("--large", action="store_true", help="arrays of many tiles, for kernels")
     parser.add_argument("--decades", type=int, default=0, help="samples from 10**-N to 10**N; kernels of banks, too")
+    parser.add_argument("--edge", action="store_true", help="samples and taps at the ends of what floats hold")
     arguments = parser.parse_args()
     forked = multiprocessing.get_context("fork")
     at, failed, first = forked.Value("q", 0), forked.Value("q", 0), 0

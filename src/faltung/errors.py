@@ -15,6 +15,9 @@ __all__ = [
     "lacks_learning",
 ]
 
+#: Characters of an expression that an error shows on either side of a mistake.
+_AROUND = 60
+
 
 class FaltungError(Exception):
     """Base of every error that faltung raises on purpose.
@@ -107,12 +110,22 @@ class ExpressionError(FaltungError, ValueError):
     """
 
     def __init__(self, message: str, text: str, position: int) -> None:
-        super().__init__(f"{message} (at column {position + 1})\n  {text.rstrip()}\n  {' ' * position}^")
+        shown, at = _excerpt(text.rstrip(), position)
+        super().__init__(f"{message} (at column {position + 1})\n  {shown}\n  {' ' * at}^")
         self.position = position
         self._parts = (message, text, position)
 
     def __reduce__(self) -> tuple[object, ...]:
         return type(self), self._parts
+
+
+def _excerpt(text: str, position: int) -> tuple[str, int]:
+    """Return the text, of a long one the part around the position, and the position there."""
+    start, stop = max(0, position - _AROUND), position + _AROUND
+    if len(text) <= 2 * _AROUND:
+        return text, position
+    before, after = "..." if start else "", "..." if stop < len(text) else ""
+    return f"{before}{text[start:stop]}{after}", position - start + len(before)
 
 
 class AxesWarning(UserWarning):

@@ -60,6 +60,17 @@ def test_random_problems_of_every_kind_in_many_tiles(kind, tiny_tiles):
             mixed_problems.attempt(kind, 20, number)
 
 
+@pytest.mark.parametrize("kind", mixed_problems.AT_THE_EDGE)
+def test_bounds_hold_at_the_ends_of_what_floats_hold(kind):
+    for number in range(8):
+        mixed_problems.attempt(kind, 700, number, edge=True)
+
+
+def test_every_method_agrees_at_the_ends_of_what_floats_hold():
+    for number in range(12):
+        problems.attempt_all_methods(701, number, edge=True)
+
+
 @pytest.mark.parametrize("decades", [3, 12, 30])
 @pytest.mark.parametrize("kind", mixed_problems.SPREAD)
 def test_bounds_of_banks_hold_where_samples_taps_and_kernels_are_far_apart(kind, decades):

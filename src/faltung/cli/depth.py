@@ -16,6 +16,7 @@ from faltung.files import Picture
 from faltung.files.opacity import colour_samples, opaque_value, stored
 from faltung.ground.arrays import check_result_dtype, computed_dtype
 from faltung.kernels import Kernel
+from faltung.kernels.totals import has_negative
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -143,7 +144,7 @@ def _tell(depth: Depth, picture: Picture, kernel: Kernel, by_default: bool, note
     dtype = depth.dtype
     if depth.scales or dtype.kind != "u":
         return
-    if (kernel.real.taps < 0).any():
+    if has_negative(kernel.real):
         note(f"results below 0 become 0 in {dtype}; --dtype float32 keeps them")
     if by_default and dtype.itemsize > picture.samples.itemsize:
         note(f"the numbers stay as they are, so the picture is dark in {dtype}; --scale auto uses its whole range")

@@ -18,6 +18,8 @@ from faltung.files.opacity import filtered_with_opacity, opaque_value, stored
 from faltung.front import convolve, correlate
 from faltung.ground.arrays import computed_dtype
 from faltung.kernels import Kernel
+from faltung.kernels.expression import MOST_TAPS
+from faltung.kernels.totals import magnitude, total
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -84,6 +86,10 @@ class Filtering:
         """
         axes = kernel_axes(picture, self.kernel, self.axes, note)
         picture, missing = self.missing.of(picture, note)
+        if missing.applies and self.kernel.size > MOST_TAPS:
+            expected = f"at most {MOST_TAPS} taps where samples are missing"
+            received = f"{' x '.join(map(str, self.kernel.shape))} taps"
+            raise ArgumentError("--kernel", expected, received, "Take a smaller kernel.")
         depth = depth_of(picture, self.kernel, target, self.dtype, self.scale, note)
         if depth.dtype.kind in "iu" and not np.isfinite(self.cval):
             expected = f"a number that {depth.dtype} results can have"
@@ -100,9 +106,9 @@ class Filtering:
         """Return a picture in a dtype, its colours and its opacity filtered by `run`."""
         colours = partial(run, kernel=self.kernel, cval=self.cval)
         if not self.straight:
-            total = 0.0 if self.kernel.dtype.kind == "c" else float(self.kernel.taps.sum())
-            sums_to_zero = abs(total) <= 1e-9 * float(np.abs(self.kernel.taps).sum())
-            opacity = None if sums_to_zero else partial(run, kernel=self.kernel / total, cval=1.0)
+            whole = 0.0 if self.kernel.dtype.kind == "c" else total(self.kernel)
+            sums_to_zero = abs(whole) <= 1e-9 * magnitude(self.kernel)
+            opacity = None if sums_to_zero else partial(run, kernel=self.kernel / whole, cval=1.0)
             return filtered_with_opacity(picture, dtype, colours, opacity)
         samples = colours(picture.samples, dtype)
         if (index := picture.opacity_index) is not None and picture.colour_axis is not None:

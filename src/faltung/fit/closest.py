@@ -74,6 +74,7 @@ class _Family:
     continuous: bool = True
 
 
+@np.errstate(all="ignore")  # what is out of range is far away
 def closest_named(kernel: Kernel) -> ClosestKernel:
     """Return the named kernel, or the multiple of one, whose taps are closest to those of a kernel.
 
@@ -179,10 +180,11 @@ def _rounded(distance: _Distance, point: Sequence[float], index: int) -> Sequenc
 
 def _with_rounded_factor(kernel: Kernel, named: Kernel) -> ClosestKernel:
     least, factor = _best_multiple(kernel, named)
-    norm = float(np.linalg.norm(kernel.taps))
+    size = float(np.abs(kernel.taps).max())  # squares of what is relative to it are in range
+    norm = float(np.linalg.norm(kernel.taps / size))
     for candidate in (1.0, -1.0, *(float(f"{factor:.{digits}g}") for digits in range(1, 7)), factor):
         scaled = named if candidate == 1 else candidate * named
-        distance = float(np.linalg.norm((kernel - scaled).taps)) / norm
+        distance = float(np.linalg.norm((kernel - scaled).taps / size)) / norm
         if distance <= _tolerated(least):
             break
     return ClosestKernel(scaled, distance)
@@ -198,11 +200,14 @@ def _best_multiple(kernel: Kernel, named: Kernel) -> tuple[float, float]:
         k.taps[tuple(slice(low + at, high + at) for (low, high), at in zip(shared_lags, k.origin, strict=True))]
         for k in (kernel, named)
     )
-    named_energy, product = float(np.square(named.taps).sum()), float((kernel_taps * named_taps).sum())
-    kernel_energy = float(np.square(kernel.taps).sum())
-    if not named_energy:
+    # Relative to the largest taps, no square is out of range.
+    size, named_size = float(np.abs(kernel.taps).max()), float(np.abs(named.taps).max())
+    if not size or not named_size:
         return math.inf, 0.0
-    return math.sqrt(max(1.0 - product**2 / (named_energy * kernel_energy), 0.0)), product / named_energy
+    product = float(((kernel_taps / size) * (named_taps / named_size)).sum())
+    named_energy, energy = (float(np.square(k.taps / s).sum()) for k, s in ((named, named_size), (kernel, size)))
+    least = math.sqrt(max(1.0 - product**2 / (named_energy * energy), 0.0))
+    return least, product / named_energy * (size / named_size)
 
 
 def _tolerated(distance: float) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from faltung.ground.notebook import html_table
@@ -149,14 +150,17 @@ class FitReport(RiskReport):
 
 
 def explained(risk: float | None, variance: float | None) -> float | None:
-    """Return the share of a variance that is explained, or None if there is no variance.
+    """Return the share of a variance that is explained, or None if there is none, or a vanishing one.
 
     Examples
     --------
     >>> explained(0.25, 1.0), explained(0.0, 0.0)
     (0.75, None)
     """
-    return None if risk is None or not variance else 1 - risk / variance
+    if risk is None or not variance:
+        return None
+    share = 1 - float(risk) / float(variance)
+    return share if math.isfinite(share) else None
 
 
 def _offset_row(offset: tuple[float, ...] | None) -> dict[str, str]:

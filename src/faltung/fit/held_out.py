@@ -107,10 +107,12 @@ def confidence_interval(losses: NDArray[np.float64], weights: NDArray[np.float64
     tiles = len(losses)
     if tiles < 2:
         return None
+    size = float(np.abs(losses).max()) or 1.0  # squares of what is relative to it do not overflow
+    losses = losses / size
     mean = losses.sum() / weights.sum()
     spread = float(np.sqrt(tiles / (tiles - 1) * np.sum((losses - mean * weights) ** 2)) / weights.sum())
     half = _student_quantile(tiles - 1) * spread
-    return max(float(mean) - half, 0.0), float(mean) + half
+    return size * max(float(mean) - half, 0.0), size * (float(mean) + half)
 
 
 def squared_errors(data: TileData, taps: NDArray[np.float64], offset: NDArray[np.float64]) -> tuple[float, float]:

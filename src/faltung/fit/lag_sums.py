@@ -17,7 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Spectra", "smooth_length", "window_sums"]
+from faltung.kernels.multiplied import smooth_length
+
+__all__ = ["Spectra", "window_sums"]
 
 
 class Spectra:
@@ -101,22 +103,3 @@ def window_sums(source: NDArray[np.float64], size: Sequence[int]) -> NDArray[np.
         sums = np.moveaxis(np.pad(np.cumsum(source, axis), before), axis, 0)
         source = np.moveaxis(sums[outputs : outputs + taps] - sums[:taps], 0, axis)
     return source
-
-
-def smooth_length(least: int) -> int:
-    """Return the smallest length of at least `least` without a prime factor above 5: such transforms are fast.
-
-    Examples
-    --------
-    >>> [smooth_length(length) for length in (1, 7, 256, 257)]
-    [1, 8, 256, 270]
-    """
-    length = least
-    while True:
-        rest = length
-        for prime in (2, 3, 5):
-            while rest % prime == 0:
-                rest //= prime
-        if rest == 1:
-            return length
-        length += 1

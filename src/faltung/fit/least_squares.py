@@ -28,7 +28,11 @@ if TYPE_CHECKING:
 
 __all__ = ["as_filter", "fit_filter", "flag", "training_equations"]
 
+#: Sums of squares below this have few digits, or none.
+_LEAST_SQUARES = 1e-300
 
+
+@np.errstate(all="ignore")  # sums and taps that are out of range are refused
 def fit_filter(
     x: Any,
     y: Any,
@@ -164,6 +168,9 @@ def fit_filter(
     sums = training_equations(data, count)
     equations = sums.about_means() if offset else sums
     taps, minimum, freedom = _solve(equations, penalty, sum_to_one, non_negative, symmetric)
+    if not np.isfinite(taps).all():
+        expected = "samples that are not so much larger than those of x that the taps are out of range"
+        raise ArgumentError("y", expected, "larger ones", "Divide y by a constant.")
     rows = taps.reshape(len(taps), -1)
     above = sums.offset(rows) if offset else np.zeros(len(taps))
     judged = held_out_risk(data.held_out(), partial(squared_errors, taps=taps, offset=above), sums.means, count)
@@ -202,9 +209,13 @@ def training_equations(data: FitData, workers: int) -> NormalEquations:
         received = f"none, {equations.missing} were left out with samples missing" if equations.missing else "none"
         remedy = "Check mask, weights, and samples that are not finite."
         raise ArgumentError("y", "at least one output to fit to", received, remedy)
-    if not np.isfinite(equations.gram).all() or not np.isfinite(equations.moment).all():
-        remedy = "Divide x and y by a constant."
-        raise ArgumentError("x", "samples whose squares can be summed in double precision", "larger ones", remedy)
+    largest, expected = float(np.abs(equations.gram).max()), "samples whose squares can be summed in double precision"
+    if not math.isfinite(largest) or not np.isfinite(equations.moment).all():
+        raise ArgumentError("x", expected, "larger ones", "Divide x and y by a constant.")
+    if not math.isfinite(equations.energy):
+        raise ArgumentError("y", expected, "larger ones", "Divide x and y by a constant.")
+    if largest < _LEAST_SQUARES and equations.windows.any():
+        raise ArgumentError("x", expected, "smaller ones", "Multiply x and y by a constant.")
     return equations
 
 

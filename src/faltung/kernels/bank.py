@@ -15,8 +15,9 @@ from faltung.ground.checks import is_number, number
 from faltung.kernels.grid import GridFunction
 from faltung.kernels.kernel import Kernel, Product, Scaled, Sum, as_kernels, sum_of
 from faltung.kernels.kernel_matrix import KernelMatrix, compose_taps
+from faltung.kernels.multiplied import convolve_taps
 from faltung.kernels.outer import Box
-from faltung.kernels.taps import TapArray, add_taps, as_origin, as_taps, convolve_taps
+from faltung.kernels.taps import TapArray, add_taps, as_origin, as_taps
 from faltung.kernels.text import PRODUCT, SUM, Spelling, spell, spell_taps
 
 if TYPE_CHECKING:

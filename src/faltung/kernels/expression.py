@@ -24,12 +24,17 @@ from faltung.errors import ArgumentTypeError, ExpressionError, FaltungError
 from faltung.kernels.kernel import Kernel
 from faltung.kernels.named import NAMED
 
-__all__ = ["parse"]
+__all__ = ["MOST_TAPS", "parse"]
 
 _LONGEST_TEXT = 4096
 _DEEPEST = 40
 _LARGEST_EXPONENT = 64
-_MOST_TAPS = 2**25
+#: The budget of an expression: the taps of the array that it is multiplied out to, and of those that it is made of.
+#: A plan makes some copies of them: about a second and 300 MB. Large separable kernels have only their lines.
+MOST_TAPS = 2**22
+
+_TOO_MANY = f"expected at most {MOST_TAPS} taps"
+_REMEDY = "Filter with its factors one after the other, or take a smaller kernel."
 
 Value: TypeAlias = "Kernel | complex | str | list[Value] | tuple[Value, ...]"
 """A list becomes a kernel if a kernel is needed; tuples and words can only be arguments."""
@@ -71,8 +76,9 @@ def parse(text: str) -> Kernel:
     Raises
     ------
     ExpressionError
-        The text is not a kernel, has a wrong argument, or has kernels with more than 2^25 taps in all. The message
-        points at the position of the mistake.
+        The text is not a kernel, has a wrong argument, or would have more than 2^22 taps, as many as 2048 x 2048:
+        those that it is multiplied out to, or those of its parts together. Of separable kernels, such as large
+        Gaussians, only the taps along each axis count. The message points at the position of the mistake.
     ArgumentTypeError
         `text` is not a string.
 
@@ -192,12 +198,13 @@ class _Parser:
             if not isinstance(value, Kernel) or self.token.text not in ("flip", "conj", "squared", "real", "imag"):
                 self.unexpected(".flip(), .conj(), .squared(), .real or .imag after a kernel")
             name = self.take().text
-            attribute = getattr(value, name)
             if name in ("flip", "conj", "squared"):
                 self.expect("(")
                 self.expect(")")
-                attribute = attribute()
-            value = attribute
+            if name != "flip":  # they may multiply out what they are taken of
+                self.spend(value, start)
+            attribute = getattr(value, name)
+            value = attribute() if callable(attribute) and not isinstance(attribute, Kernel) else attribute
         return value
 
     def atom(self) -> Value:
@@ -305,13 +312,26 @@ class _Parser:
             self.fail(str(error), position)
         except ArithmeticError:
             self.fail("the result is not a finite number", position)
-        return self.spend(result, position) if isinstance(result, Kernel) else result
+        return self.within_budget(result, position) if isinstance(result, Kernel) else result
 
     def spend(self, kernel: Kernel, position: int) -> Kernel:
-        self.taps += kernel.size
-        if self.taps > _MOST_TAPS:
-            self.fail(f"expected at most {_MOST_TAPS} taps in all kernels together", position)
+        """Take the taps of a part from the budget."""
+        self.taps += _taps_of(kernel)
+        if self.taps > MOST_TAPS:
+            self.fail(f"{_TOO_MANY} in the parts of the expression, got {self.taps}. {_REMEDY}", position)
         return kernel
+
+    def within_budget(self, kernel: Kernel, position: int) -> Kernel:
+        """Check the size of what an operator makes, before it is multiplied out."""
+        if _taps_of(kernel) > MOST_TAPS:
+            received = " x ".join(map(str, kernel.shape))
+            self.fail(f"{_TOO_MANY} to multiply out, got {received}. {_REMEDY}", position)
+        return kernel
+
+
+def _taps_of(kernel: Kernel) -> int:
+    """Return the taps that a plan needs: of a large separable kernel those of its lines."""
+    return sum(kernel.shape) if kernel.size > MOST_TAPS and kernel._separated() else kernel.size
 
 
 def _number(text: str) -> complex:

@@ -19,7 +19,10 @@ from faltung.kernels.text import Spelling, spell_taps
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-__all__ = ["ZERO", "GridFunction"]
+__all__ = ["MOST_MIXED", "ZERO", "GridFunction"]
+
+#: Complex multiples within each other up to which real and imaginary parts keep the structure of an expression.
+MOST_MIXED = 3
 
 #: The object that a default of 0.0 is: a call that leaves it so is recognised by identity. -0.0 is equal to it.
 ZERO = 0.0
@@ -89,6 +92,17 @@ class GridFunction:
         """Index of lag zero in the array of taps."""
         return (0,) * len(self._channels) + self.origin
 
+    # Real and imaginary part, of a function that can be split; both are needed wherever one is.
+    _both: Any = lazy(lambda self: self._parts())
+
+    @lazy
+    def _mixing(self) -> int:
+        """How many complex multiples are within each other."""
+        fields = [getattr(self, name) for name in self.__match_args__]
+        parts = [part for field in fields for part in (field if isinstance(field, tuple) else (field,))]
+        deepest = max((part._mixing for part in parts if isinstance(part, GridFunction)), default=0)
+        return deepest + any(isinstance(field, complex) for field in fields)
+
     @lazy
     def shape(self) -> tuple[int, ...]:
         """Number of taps along each axis, zeros included."""
@@ -103,7 +117,7 @@ class GridFunction:
     def taps(self) -> TapArray:
         """The coefficients: a read-only array of float64 or complex128, computed when it is first read."""
         check_size((*self._channels, *self.shape))
-        with np.errstate(over="ignore", invalid="ignore"):  # after an overflow, `freeze` raises an error
+        with np.errstate(all="ignore"):  # after an overflow, `freeze` raises an error
             return freeze(self._multiply_out())
 
     @lazy

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import reduce
 from itertools import groupby
 from typing import TYPE_CHECKING, NoReturn, Self
 
@@ -11,8 +10,9 @@ import numpy as np
 
 from faltung.errors import ArgumentError, ArgumentTypeError
 from faltung.ground.checks import integer, is_number, number
-from faltung.kernels.grid import GridFunction
-from faltung.kernels.taps import TapArray, add_taps, as_origin, as_taps, convolve_taps, flipped, outer_taps
+from faltung.kernels.grid import MOST_MIXED, GridFunction
+from faltung.kernels.multiplied import multiply_out
+from faltung.kernels.taps import TapArray, add_taps, as_origin, as_taps, flipped, outer_taps
 from faltung.kernels.text import ATOM, PRODUCT, SUM, Spelling, spell
 
 if TYPE_CHECKING:
@@ -121,12 +121,12 @@ class Kernel(GridFunction):
     @property
     def real(self) -> Kernel:
         """Real part, as a real kernel; of a real kernel, the kernel itself."""
-        return self._derived(self._parts()[0], ".real") if self._is_complex() else self
+        return self._derived(self._both[0], ".real") if self._is_complex() else self
 
     @property
     def imag(self) -> Kernel:
         """Imaginary part, as a real kernel; of a real kernel, zero."""
-        return self._derived(self._parts()[1], ".imag") if self._is_complex() else 0.0 * self
+        return self._derived(self._both[1], ".imag") if self._is_complex() else 0.0 * self
 
     def __mul__(self, other: Kernel | complex) -> Kernel:
         if isinstance(other, Kernel):
@@ -281,12 +281,12 @@ class Product(Kernel):
 
     def _multiply_out(self) -> TapArray:
         split = [None if self.ndim == 1 else factor._separated() for factor in self.factors]
-        arrays = [factor.taps for factor, axes in zip(self.factors, split, strict=True) if axes is None]
+        arrays = [(f.fingerprint, f.taps) for f, axes in zip(self.factors, split, strict=True) if axes is None]
         separable = [axes for axes in split if axes is not None]
         if separable:
             # Outer products are convolved along each axis, at the cost of their sides and not of their areas.
-            arrays.append(outer_taps(Product(axis).taps for axis in zip(*separable, strict=True)))
-        return reduce(convolve_taps, sorted(arrays, key=np.size))
+            arrays.append((b"", outer_taps(Product(axis).taps for axis in zip(*separable, strict=True))))
+        return multiply_out(arrays)
 
     def _separated(self) -> tuple[Kernel, ...] | None:
         if self.ndim == 1:
@@ -349,6 +349,8 @@ class Scaled(Kernel):
         return Scaled(self.scalar.conjugate(), self.kernel.conj())
 
     def _parts(self) -> tuple[Kernel, Kernel]:
+        if self._mixing > MOST_MIXED:  # each complex multiple of a complex sum doubles the terms
+            return Taps(self)._parts()
         a, b, real = self.scalar.real, self.scalar.imag, self.kernel.real
         if not isinstance(self.scalar, complex):
             return a * real, a * self.kernel.imag

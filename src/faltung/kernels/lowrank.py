@@ -36,6 +36,8 @@ _LEAST_SURE, _SURE = 1e-100, 1e-13
 _TESTED = 4
 #: Factor by which singular values of the smallest part, with no row to spare, have to be above the tolerance.
 _CLEAR = 64.0
+#: Entries of a matrix that is decomposed as a whole, whatever its rank may be: it takes some milliseconds.
+_DECOMPOSED = 1 << 15
 
 
 def outer_factors(taps: NDArray[np.floating[Any]], eps: float) -> Factors | None:
@@ -251,7 +253,7 @@ def _low_rank(
             continue
         if _least_rank(_singular_values(part), part.size, slack * tolerance) > most:
             return None
-    left, values, _ = np.linalg.svd(matrix, full_matrices=False)
+    left, values = _leading(matrix, most)
     for rank in range(max(1, _least_rank(values, matrix.size, tolerance)), min(most, values.size) + 1):
         columns = left[:, :rank]
         rows = columns.T @ matrix
@@ -262,6 +264,25 @@ def _low_rank(
         if (np.abs(matrix - columns @ rows) <= tolerance).all():
             return columns.T, rows
     return None
+
+
+def _leading(matrix: NDArray[np.float64], most: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return left singular vectors and values, at least one more than `most`; of a large matrix, no more than needed.
+
+    If the rank is at most `most`, products with a few random vectors span the columns. If not, the values are too
+    small rather than too large, and what they lead to is compared with the matrix.
+
+    References
+    ----------
+    Halko, Martinsson and Tropp, "Finding structure with randomness", SIAM Review 53, 2011.
+    """
+    if matrix.size <= _DECOMPOSED or min(matrix.shape) <= 4 * (most + 1):
+        left, values, _ = np.linalg.svd(matrix, full_matrices=False)
+        return left, values
+    columns = matrix @ np.random.default_rng(0).standard_normal((matrix.shape[1], 2 * (most + 1)))
+    span = np.linalg.qr(matrix @ (matrix.T @ np.linalg.qr(columns)[0]))[0]
+    inside, values, _ = np.linalg.svd(span.T @ matrix, full_matrices=False)
+    return span @ inside, values
 
 
 def _singular_values(matrix: NDArray[np.float64]) -> NDArray[np.floating[Any]]:

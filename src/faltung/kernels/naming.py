@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any, ParamSpec
 
+import numpy as np
+
 from faltung.kernels.coordinate_kernel import in_coordinates
 from faltung.kernels.kernel import Kernel
 from faltung.kernels.text import spell
@@ -45,7 +47,8 @@ def named(constructor: Callable[P, Kernel]) -> Callable[P, Kernel]:
             waiting: Any = in_coordinates(constructor, arguments, call(arguments))
             if waiting is not None:
                 return waiting  # type: ignore[no-any-return]
-        kernel = constructor(*args, **kwargs)
+        with np.errstate(all="ignore"):  # taps may be too small for a number; those that are too large are refused
+            kernel = constructor(*args, **kwargs)
         return kernel.labelled(call(bound(args, kwargs)))
 
     return labelling

@@ -33,6 +33,7 @@ class _Drawn(NamedTuple):
     height: float
 
 
+@np.errstate(all="ignore")  # the smallest taps are drawn as zeros
 def draw_kernel(taps: TapArray, origin: tuple[int, ...], caption: str, channels: tuple[int, ...] = ()) -> str:
     """Return the SVG: bars for one axis, cells for two, a row of slices for more.
 

@@ -28,12 +28,13 @@ def squared_function(function: Any) -> Any:
 
 
 def _squared(function: Any) -> Any:
-    if isinstance(function, Bank):
-        return Bank(np.abs(function.taps) ** 2, function.origin)
-    parts = function._separated()
-    if parts is not None and len(parts) > 1:
-        return Outer(Taps(np.abs(part.taps) ** 2, part.origin) for part in parts)
-    return Kernel(np.abs(function.taps) ** 2, function.origin)
+    with np.errstate(all="ignore"):  # taps that are not finite are refused
+        if isinstance(function, Bank):
+            return Bank(np.abs(function.taps) ** 2, function.origin)
+        parts = function._separated()
+        if parts is not None and len(parts) > 1:
+            return Outer(Taps(np.abs(part.taps) ** 2, part.origin) for part in parts)
+        return Kernel(np.abs(function.taps) ** 2, function.origin)
 
 
 GridFunction.square = staticmethod(squared_function)

@@ -22,7 +22,6 @@ __all__ = [
     "as_origin",
     "as_taps",
     "check_size",
-    "convolve_taps",
     "flipped",
     "freeze",
     "largest_difference",
@@ -97,20 +96,6 @@ def check_size(shape: tuple[int, ...]) -> None:
         raise ArgumentError("taps", f"at most {MOST_TAPS} taps to multiply out", received, remedy)
 
 
-def convolve_taps(first: TapArray, second: TapArray) -> TapArray:
-    """Return the full convolution of two arrays of taps.
-
-    It adds up shifted copies of the larger array, so that terms that cancel exactly give exactly zero.
-    """
-    small, large = sorted((first, second), key=np.size)
-    shape = [m + n - 1 for m, n in zip(small.shape, large.shape, strict=True)]
-    total = np.zeros(shape, dtype=np.result_type(small, large))
-    for index in np.argwhere(small).tolist():
-        window = tuple(slice(i, i + size) for i, size in zip(index, large.shape, strict=True))
-        total[window] += small[tuple(index)] * large
-    return total
-
-
 def outer_taps(factors: Iterable[TapArray]) -> TapArray:
     """Return the outer product of one-dimensional arrays, the first along the first axis."""
     return np.array(reduce(np.multiply.outer, factors))
@@ -131,6 +116,7 @@ def add_taps(
     return total
 
 
+@np.errstate(all="ignore")
 def numerical_rank(taps: TapArray, tol: float | None) -> int:
     """Return the largest rank of the unfoldings of `taps` along each axis.
 

@@ -17,8 +17,9 @@ import numpy as np
 from faltung.engines.base import Line, Terms
 from faltung.kernels import Kernel
 from faltung.kernels.lowrank import SLACK, outer_factors, outer_sum, windows
+from faltung.kernels.multiplied import multiply_out
 from faltung.kernels.rewrite import factors, outer_terms, windows_of
-from faltung.kernels.taps import TapArray, convolve_taps
+from faltung.kernels.taps import TapArray
 from faltung.planning.report import shape_text
 
 if TYPE_CHECKING:
@@ -109,7 +110,9 @@ def _in_turn(
     product: Sequence[Kernel], taps: TapArray, axes: Sequence[int], ndim: int, number: np.dtype[Any]
 ) -> Form:
     """Return the factors as passes, cheap ones first: the first passes also compute the halo of the later ones."""
-    steps = [_factor(factor, factor.taps, factor, axes, ndim, number) for factor in product]
+    known = {factor.fingerprint: factor for factor in product}
+    made = {key: _factor(one, one.taps, one, axes, ndim, number) for key, one in known.items()}
+    steps = [made[factor.fingerprint] for factor in product]
     steps.sort(key=_cost)
     carried = 1.0
     steps_scaled = []
@@ -119,7 +122,7 @@ def _in_turn(
         carried /= power
         steps_scaled.append(scaled(factor, power))
     steps_scaled.append(scaled(steps[-1], carried))
-    sizes = reduce(convolve_taps, [np.abs(factor.taps) for factor in steps])
+    sizes = multiply_out((factor.fingerprint, np.abs(made[factor.fingerprint].taps)) for factor in product)
     same_sign = all((factor.taps >= 0).all() for factor in steps) and bool(taps.all())
     exact = same_sign and all(factor.faithful for factor in steps) and _faithful(sizes, taps, number)
     return Form(tuple((factor,) for factor in steps_scaled), _growth(sizes, taps), exact)
@@ -182,7 +185,9 @@ def _factor(
         return Factor(taps, ())
     if _is_own(terms, taps):  # nothing is to be compared
         return Factor(taps, tuple(terms), _faithful(taps, taps, number))
-    total = np.sum([reduce(np.multiply.outer, [line.taps for line in term]) for term in terms], axis=0)
+    total = np.zeros(taps.shape)
+    for term in terms:  # one after the other: each is as large as the kernel
+        total += reduce(np.multiply.outer, [line.taps for line in term])
     # The differences add up over the taps, so only a small sum of them is a rounding.
     close = float(np.abs(total - taps).sum()) <= SLACK * eps * float(np.abs(taps).sum())
     return Factor(taps, tuple(terms) if close else (), _faithful(total, taps, number))

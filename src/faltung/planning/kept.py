@@ -13,6 +13,7 @@ from faltung.ground.arrays import as_array
 from faltung.ground.bounded import Bounded
 from faltung.kernels import Bank, Kernel
 from faltung.kernels.grid import GridFunction
+from faltung.planning.axis_plan import AxisPlan, lines_in_turn, make_axis_plan
 from faltung.planning.bank_plan import BankPlan, make_bank_plan
 from faltung.planning.channel_plan import ChannelPlan, make_channel_plan
 from faltung.planning.cost import Machine
@@ -86,6 +87,7 @@ def plan_for(question: Question) -> Planned:
 def plan_problem(problem: Problem, method: str) -> Planned:
     """Return the plan for a problem without a question: the one that is kept, or a new one."""
 
+    @np.errstate(all="ignore")
     def make_it() -> Planned:
         return make_plan(problem, (remembered(problem) or "auto") if method == "auto" else method, current())
 
@@ -108,6 +110,7 @@ def forget() -> None:
 on_change(forget)
 
 
+@np.errstate(all="ignore")  # numbers that are out of range are looked for where they matter
 def make(question: Question, machine: Machine | None = None) -> Planned:
     """Make a plan; for this machine by default, with the fastest method if it was measured before."""
     if question.statistic:
@@ -120,6 +123,8 @@ def make(question: Question, machine: Machine | None = None) -> Planned:
         return make_channel_plan(question, machine)
     if isinstance(question.kernel, Bank):
         return make_bank_plan(question, machine)
+    if (lines := lines_in_turn(question)) is not None:
+        return make_axis_plan(question, lines, plan_for)
     return make_plan(question.problem, question.method, machine)
 
 
@@ -130,9 +135,12 @@ def _as_taps(kernel: Any) -> np.ndarray[Any, Any]:
     return as_array(kernel, "kernel")
 
 
+@np.errstate(all="ignore")
 def _weight(plan: Planned) -> int:
     """Return the bytes that a plan keeps in memory, approximately: taps in several forms, tables and spectra."""
     kernels = 1
+    if isinstance(plan, AxisPlan):
+        return 4096 + sum(map(_weight, plan.plans))
     if isinstance(plan, BankPlan):
         kernels = len(plan.plans)
     elif isinstance(plan, ChannelPlan):

@@ -227,12 +227,14 @@ class Planned:
 
     def __str__(self) -> str:
         """Return the plan as a table."""
-        return table(self.rows(), self.rejected)
+        with np.errstate(all="ignore"):
+            return table(self.rows(), self.rejected)
 
     def _repr_html_(self) -> str:
         rejected = [(one.method, time_text(one.seconds), one.reason) for one in self.rejected]
         considered = html_table(rejected, ("also considered", "predicted", "not chosen because")) if rejected else ""
-        return html_table(self.rows(), caption=type(self).__name__) + considered
+        with np.errstate(all="ignore"):
+            return html_table(self.rows(), caption=type(self).__name__) + considered
 
     @property
     def identity(self) -> tuple[Any, ...]:

@@ -52,7 +52,7 @@ class Plan(Planned):
         Bound of the rounding error of an output, relative to the sum of abs(tap) * abs(sample) under it if
         `pointwise`, and to the sum of all abs(tap) times the largest abs(sample) if not. In addition, results may be
         off by the smallest normal number times the sum of all abs(tap), or times one if that is more. Where samples
-        are missing, the scale is divided by the share of the sum of abs(tap) that is present.
+        are missing, both are divided by the share of the sum of abs(tap) that is present.
     pointwise : bool
         The scale that `error` is relative to.
     levels : float

@@ -212,6 +212,8 @@ class Question:
 
 def _support(kernel: Kernel | Bank, dilation: tuple[int, ...]) -> tuple[list[int], list[int]]:
     """Return size and origin of the kernel with the zeros of the dilation between its taps."""
+    if {*dilation} == {1}:
+        return [*kernel.shape], [*kernel.origin]
     sizes = [step * (size - 1) + 1 for step, size in zip(dilation, kernel.shape, strict=True)]
     if math.prod(sizes) > _LARGEST_SUPPORT:
         expected = f"a dilation with which the kernel covers at most {_LARGEST_SUPPORT} samples"

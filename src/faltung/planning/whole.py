@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from faltung.engines.base import Line
-from faltung.kernels.taps import convolve_taps
+from faltung.kernels.multiplied import convolve_taps
 from faltung.planning.forms import Factor, Form, scaled
 
 if TYPE_CHECKING:

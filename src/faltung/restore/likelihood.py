@@ -26,6 +26,7 @@ __all__ = ["richardson_lucy"]
 _PART = 1 << 18
 
 
+@np.errstate(all="ignore")
 def richardson_lucy(
     x: ArrayLike,
     psf: Kernel | ArrayLike,
@@ -127,9 +128,9 @@ def richardson_lucy(
     weight = non_negative("total_variation", total_variation)
     if weight >= most:
         raise ArgumentError("total_variation", f"a number from 0 to less than {most:g}", repr(total_variation))
-    limit = None if noise is None else non_negative("noise", noise)
+    limit = None if noise is None else seen.reduced(non_negative("noise", noise))
     iteration = _Iteration(seen, _first(seen, start), weight)
-    tolerance, progress = non_negative("tolerance", tolerance), check_callable("progress", progress)
+    tolerance, progress = non_negative("tolerance", tolerance), seen.told(check_callable("progress", progress))
     for step in range(1, steps + 1):
         iteration.blur()
         if limit is not None and iteration.discrepancy() <= limit:
@@ -140,7 +141,7 @@ def richardson_lucy(
             break
         if before is not None and _norm(iteration.estimate - before) <= tolerance * _norm(before):
             break
-    return iteration.estimate  # type: ignore[no-any-return]
+    return seen.restored(iteration.estimate)  # type: ignore[no-any-return]
 
 
 class _Iteration:
@@ -226,7 +227,7 @@ def _first(seen: Observation, start: Any) -> Any:
         estimate = alike("start", start, x)
         if not bool((estimate >= 0).all()):
             raise ArgumentError("start", "no negative samples and no NaN", "some")
-        return estimate
+        return seen.reduced(estimate)
     total = x.detach().sum() if is_tensor(x) else x.sum()  # a level has no effect after one step
     level = float(total) / max(seen.count, 1) / float(seen.psf.taps.sum())
     return x.new_full(x.shape, level) if is_tensor(x) else np.full(x.shape, level, x.dtype)

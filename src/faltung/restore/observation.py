@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +16,10 @@ from faltung.planning.missing_rule import check_held, check_in_shape
 from faltung.planning.question import as_value
 from faltung.signals.linear_operator import ConvolutionOperator, operator
 
-__all__ = ["Observation", "alike", "check_callable", "is_single", "observe"]
+__all__ = ["Observation", "alike", "check_callable", "is_single", "observe", "times_power"]
+
+#: Powers of two up to which squares of samples can be added up, in double and in single precision.
+_FAR, _FAR_SINGLE = 400, 40
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,8 @@ class Observation:
         The axis for each axis of the kernel, not negative.
     modes : tuple of str
         For each of them, how the unknown continues beyond the border.
+    exponent : int
+        The power of two that the samples were divided by, so that their squares can be added up; mostly 0.
     """
 
     samples: Any
@@ -44,6 +50,21 @@ class Observation:
     blur: ConvolutionOperator
     axes: tuple[int, ...]
     modes: tuple[str, ...]
+    exponent: int = 0
+
+    def reduced(self, value: Any) -> Any:
+        """Return a number, or an array, that is in the unit of the given samples in that of `samples`."""
+        return times_power(value, -self.exponent)
+
+    def restored(self, estimate: Any) -> Any:
+        """Return an estimate in the unit of the given samples."""
+        return times_power(estimate, self.exponent)
+
+    def told(self, progress: Callable[..., Any] | None) -> Callable[..., Any] | None:
+        """Return what is called after each step, with the estimate in the unit of the given samples."""
+        if progress is None or not self.exponent:
+            return progress
+        return lambda step, estimate: progress(step, self.restored(estimate))
 
     @property
     def periodic(self) -> bool:
@@ -85,8 +106,23 @@ def observe(x: Any, psf: Any, mode: Any, axes: Any, nan: Any, mask: Any) -> Obse
         remedy = "For samples that are missing, use nan='ignore' or mask=."
         raise ArgumentError("x", "finite samples, since every one affects every result", "others", remedy)
     blur = operator(kernel, tuple(x.shape), mode, axes=axes)
-    question = blur.question
-    return Observation(x, present, kernel, blur, question.axes, question.modes)
+    question, exponent = blur.question, _exponent(x)
+    return Observation(times_power(x, -exponent), present, kernel, blur, question.axes, question.modes, exponent)
+
+
+def times_power(value: Any, exponent: int) -> Any:
+    """Return a number or an array times a power of two, which may itself be out of range."""
+    if not exponent:
+        return value
+    half = exponent // 2
+    return value * 2.0**half * 2.0 ** (exponent - half)
+
+
+def _exponent(x: Any) -> int:
+    """Return the exponent of samples that are too large, or too small, for sums of their squares; 0 for others."""
+    largest = float(abs(x).max())
+    exponent = math.frexp(largest)[1]
+    return exponent if largest and abs(exponent) > (_FAR_SINGLE if is_single(x) else _FAR) else 0
 
 
 def alike(name: str, value: Any, x: Any) -> Any:

@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from faltung.errors import ArgumentError
 from faltung.ground.checks import integer, real
 from faltung.kernels import Bank, Kernel, laplacian
@@ -21,8 +23,11 @@ __all__ = ["tikhonov", "wiener"]
 
 #: The share of the right-hand side that may remain, in double and in single precision.
 _TOLERANCE = (1e-7, 1e-5)
+#: Ratio of noise to signal above which nothing of the signal is left.
+_MOST_NOISE = 1e18
 
 
+@np.errstate(all="ignore")
 def tikhonov(
     x: ArrayLike,
     psf: Kernel | ArrayLike,
@@ -114,6 +119,7 @@ def tikhonov(
     return _least_squares(seen, around, (weight, kernel, True), iterations, tolerance, progress)  # type: ignore[no-any-return]
 
 
+@np.errstate(all="ignore")
 def wiener(
     x: ArrayLike,
     psf: Kernel | ArrayLike,
@@ -176,15 +182,15 @@ def wiener(
     array([2.01, 1.97, 2.04, 5.95, 2.04, 1.97, 2.01])
     """
     seen = observe(x, psf, mode, axes, nan, mask)
-    n, level = real("noise", noise, 0.0, open_end=True), _level(seen)
+    n, level = seen.reduced(real("noise", noise, 0.0, open_end=True)), _level(seen)
     if signal is None:
         spread = seen.masked(seen.samples - level * seen.psf.taps.sum().item())
         variance = sum_of_squares(spread) / max(seen.count, 1)
         s = max(variance - n * n, 0.01 * variance, 1e-300) ** 0.5
     else:
-        s = real("signal", signal, 0.0, open_end=True)
-    around = seen.samples * 0 + level
-    return _least_squares(seen, around, ((n / s) ** 2, None, False), iterations, tolerance, progress)  # type: ignore[no-any-return]
+        s = seen.reduced(real("signal", signal, 0.0, open_end=True))
+    around, ratio = seen.samples * 0 + level, min(n / s, _MOST_NOISE)
+    return _least_squares(seen, around, (ratio**2, None, False), iterations, tolerance, progress)  # type: ignore[no-any-return]
 
 
 def _level(seen: Observation) -> Any:
@@ -207,7 +213,7 @@ def _least_squares(
 
     The penalty has a weight and a kernel, and is of the whole image, or of how far it is from `around`.
     """
-    steps, progress = integer("iterations", iterations, 1), check_callable("progress", progress)
+    steps, progress = integer("iterations", iterations, 1), seen.told(check_callable("progress", progress))
     enough = real("tolerance", _TOLERANCE[is_single(around)] if tolerance is None else tolerance, 0.0)
     (ridge, kernel, whole), blur, back = penalty, seen.blur, seen.blur.H
 
@@ -228,7 +234,8 @@ def _least_squares(
     share = seen.count / max(math.prod(around.shape), 1)
     inverse = filter_inverse(target, seen.axes, seen.modes, seen.psf, share, ridge, kernel)
     if seen.periodic:
-        return around + inverse(target)
+        return seen.restored(around + inverse(target))
     scale = sum_of_squares(back(seen.samples))
     call = progress and (lambda step, u: progress(step, around + u))
-    return around + conjugate_gradients(apply, target, inverse, steps, (enough, scale), call)
+    estimate = around + conjugate_gradients(apply, target, inverse, steps, (enough, scale), call)
+    return seen.restored(estimate)

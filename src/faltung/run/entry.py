@@ -12,6 +12,7 @@ from faltung.ground.arrays import as_array, carried, is_masked_array
 from faltung.ground.result_memory import empty
 from faltung.ground.scratch import take
 from faltung.ground.threads import worker_count
+from faltung.planning.axis_plan import AxisPlan
 from faltung.planning.bank_plan import BankPlan
 from faltung.planning.channel_plan import ChannelPlan
 from faltung.planning.missing_rule import NOTHING_MISSING, MissingRule
@@ -51,6 +52,7 @@ def execute(
     return _checked(plan, x, out, workers, mask, weights)
 
 
+@np.errstate(all="ignore")  # of samples that are out of range, results are what floats make of them
 def _checked(plan: Planned, x: Any, out: Any, workers: int | None, mask: Any, weights: Any) -> NDArray[Any]:
     """Check the arguments one by one, and fill the result tile by tile."""
     problem = plan.problem
@@ -104,10 +106,17 @@ def _statistic_runner(plan: StatisticPlan) -> Runner:
     return StatisticRunner(plan)
 
 
+def _axis_runner(plan: AxisPlan) -> Runner:
+    from faltung.run.axis_run import AxisRunner  # seldom used, and an import should cost little
+
+    return AxisRunner(plan)
+
+
 Planned.execute = staticmethod(execute)
 Plan.make_runner = KernelRunner
 BankPlan.make_runner = BankRunner
 ChannelPlan.make_runner = _channel_runner
+AxisPlan.make_runner = _axis_runner
 StatisticPlan.make_runner = _statistic_runner
 
 

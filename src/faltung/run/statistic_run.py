@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 __all__ = ["StatisticRunner"]
 
+#: Powers of two of samples up to which sums of their squares are neither too large nor too small.
+_FAR = 400
+
 
 class StatisticRunner:
     """Runs the plan of a statistic, tile by tile."""
@@ -77,6 +80,9 @@ class StatisticRunner:
         one = tuple(slice(*bounds) for bounds in items)
         block = self._samples(source[one], box[-count:], self._sums.dtype, self._question.cval)
         weight = self._weights(weights, one, block, box[-count:])
+        power = _power_of(block, source.dtype)
+        if power:
+            block = _times_power(block, -power)
         _centre(block, weight, count)
         arrays = _with_squares(block, weight, self._plan.statistic.pseudo)
         sums = self._summed(arrays, tile)
@@ -98,6 +104,8 @@ class StatisticRunner:
             value /= left
         if self._plan.statistic.root:
             np.sqrt(value, out=value)
+        if power:
+            value = _times_power(value, power if self._plan.statistic.root else 2 * power)
         shape = (*(stop - start for start, stop in items), *tile)
         target[(*one, *(slice(*bounds) for bounds in box[-count:]))] = value.reshape(shape)
 
@@ -165,6 +173,23 @@ class StatisticRunner:
         np.multiply(mean, self._plan.sums.error, out=mean)
         np.copyto(second, 0.0, where=second <= mean)
         return second
+
+
+def _power_of(block: NDArray[Any], stored: np.dtype[Any]) -> int:
+    """Return the power of two that samples are divided by, so that their squares can be added up; mostly 0."""
+    if stored.itemsize < (16 if stored.kind == "c" else 8):
+        return 0  # squares of single precision are within double precision
+    sizes = np.abs(block.real) if block.dtype.kind != "c" else np.maximum(np.abs(block.real), np.abs(block.imag))
+    exponent = int(np.frexp(np.where(sizes < np.inf, sizes, 0.0).max(initial=0.0))[1])
+    return exponent if abs(exponent) > _FAR else 0
+
+
+def _times_power(values: NDArray[Any], power: int) -> NDArray[Any]:
+    if values.dtype.kind != "c":
+        return np.asarray(np.ldexp(values, power))
+    result = np.empty_like(values)
+    result.real, result.imag = np.ldexp(values.real, power), np.ldexp(values.imag, power)
+    return result
 
 
 def _with_squares(samples: NDArray[Any], weight: NDArray[Any] | None, pseudo: bool) -> NDArray[Any]:

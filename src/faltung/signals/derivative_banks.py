@@ -262,7 +262,8 @@ def _products(g: Any, count: int) -> Any:
     if hasattr(g, "data_vars"):
         new = next(iter(g.data_vars.values())).dims[0]
         return g.isel({new: i}) * g.isel({new: j})
-    return g[i] * g[j]
+    with np.errstate(all="ignore"):
+        return g[i] * g[j]
 
 
 def _beside_new_axis(axes: Any) -> Any:

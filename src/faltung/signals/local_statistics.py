@@ -262,7 +262,9 @@ def local_cov(
     missing: dict[str, Any] = {"nan": nan, "min_weight": min_weight, "keep_nan": keep_nan}
     options = Options(True, mode, complex(cval, cval), shape, axes, None, stride, dilation, dims=dims, **missing)
     # For z = x + iy, the pseudo-variance, the mean of squares of z about its mean, is var x - var y + 2i cov(x, y).
-    both: Any = _statistic("pseudovariance", a + 1j * b, window, options, unbiased, None, mask, weights, workers)
+    with np.errstate(all="ignore"):  # samples that are not finite
+        pairs = a + 1j * b
+    both: Any = _statistic("pseudovariance", pairs, window, options, unbiased, None, mask, weights, workers)
     return both.imag / 2  # type: ignore[no-any-return]
 
 
@@ -320,7 +322,7 @@ def local_corr(
         return _statistic(name, z, window, options, False, None, mask, weights, workers)
 
     # 0 * y is NaN where y is missing, so that both variances are over the samples that both arrays have.
-    with np.errstate(invalid="ignore", divide="ignore"):
+    with np.errstate(all="ignore"):
         spread = of("deviation", a + 0 * b, options) * of("deviation", b + 0 * a, options)
         both = of("pseudovariance", a + 1j * b, options._replace(cval=complex(cval, cval))).imag / 2
         result = both / spread * (spread / spread)  # NaN where one of them is constant

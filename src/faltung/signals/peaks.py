@@ -172,7 +172,7 @@ def _between(values: NDArray[Any], places: NDArray[np.int64]) -> NDArray[np.floa
             moved[:, axis] = np.clip(at + by, 0, length - 1)
             beside.append(values[tuple(moved.T)].astype(np.float64))
         before, after = beside
-        with np.errstate(invalid="ignore", divide="ignore"):
+        with np.errstate(all="ignore"):
             step = (before - after) / (2 * (before - 2 * middle + after))
         usable = inner & np.isfinite(step)
         positions[usable, axis] += np.clip(step[usable], -0.5, 0.5)

@@ -53,6 +53,7 @@ class Templates(NamedTuple):
         return self.masks.sum(tuple(range(1, self.masks.ndim)))  # type: ignore[no-any-return]
 
 
+@np.errstate(all="ignore")  # what is not finite is refused
 def as_templates(templates: Any, mask: Any, ndim: int) -> Templates:
     """Return templates with `ndim` axes, which are one array, a stack along a new first axis, or a list of arrays.
 

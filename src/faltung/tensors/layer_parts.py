@@ -68,16 +68,19 @@ def _suited(
 
 
 def _spread(layer: Layer, part: str, tensors: tuple[Any, ...], number: torch.dtype) -> float:
-    """Return how far apart samples are, and gradients too where sums of products of both are computed."""
+    """Return how far apart samples are, and gradients too where sums of products of both are computed.
+
+    A transform by itself adds up all samples, however small the taps are that it is multiplied by.
+    """
     sizes = [axis.dilation * (axis.size - 1) + 1 for axis in layer.axes]
     points = math.prod(tile_lengths(axis)[0] for axis in layer.axes) ** 2
     if part == "taps":
         x, g = tensors
         peak = torch.maximum(g.detach().amax(), -g.detach().amin()).to(number)
-        gain = peak * (points * layer.images * layer.outputs)
-        return max(spread(x, sizes, gain), spread(g, layer.taps_shape[2:], torch.ones_like(peak)))
+        gain = peak.clamp(min=1.0) * (points * layer.images * layer.outputs)
+        return max(spread(x, sizes, gain), spread(g, layer.taps_shape[2:], torch.full_like(peak, points)))
     magnitudes = tensors[1].detach().to(number).abs().flatten(1).sum(1)
-    return spread(tensors[0], sizes, magnitudes.amax() * points)
+    return spread(tensors[0], sizes, magnitudes.amax().clamp(min=1.0) * points)
 
 
 def _empty_sums(layer: Layer, part: str, tensors: tuple[Any, ...]) -> torch.Tensor:

@@ -72,6 +72,7 @@ class Steps(NamedTuple):
         np.not_equal(self._combined(x, None), 0, out=result)
         return result
 
+    @np.errstate(all="ignore")  # as the peer's C code has it
     def _combined(self, x: NDArray[Any], out: NDArray[Any] | None) -> NDArray[Any]:
         """Add up the results of all chains."""
         (first, flat), *others = zip(self.chains, self.flat, strict=True)

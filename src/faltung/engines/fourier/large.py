@@ -32,6 +32,8 @@ __all__ = ["SLOWER", "LargeFiltered", "LargeTiling", "choose_large"]
 SLOWER = {4: 10.0, 8: 6.5}
 #: Points of the largest transform, unless the kernel itself needs a larger one.
 MOST_POINTS = 1 << 25
+#: Most ways to cut tiles that are compared.
+MOST_OPTIONS = 1 << 11
 #: Bytes of lines that are transformed at a time.
 CACHED_LINES = 1 << 18
 #: Cells (see `survey`) along the kernel: here they may be small, so that a border of zeros raises no alarm.
@@ -82,6 +84,9 @@ class LargeTiling:
 def choose_large(extents: tuple[int, ...], kernel: tuple[int, ...], step: int) -> LargeTiling:
     """Return the cheapest tiling with transforms of a bounded size, or the smallest if all are larger."""
     options = [_sizes(extent, taps) for extent, taps in zip(extents, kernel, strict=True)]
+    for axis, taps in enumerate(kernel):
+        if taps == 1 and math.prod(map(len, options)) > MOST_OPTIONS:
+            options[axis] = options[axis][-1:]  # of many axes, tiles are cut along the first
     tilings = []
     for chosen in itertools.product(*options):
         sizes, outputs = zip(*chosen, strict=True)

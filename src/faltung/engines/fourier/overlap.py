@@ -244,7 +244,8 @@ def transforms(tiling: Tiling, extents: tuple[int, ...], step: int) -> int:
     """Return the complex transforms, forwards or backwards, of all blocks: tiles pair only inside a block."""
     block = block_shape(tiling, extents, step)
     # Along each axis there are whole blocks, and what is left behind them.
-    parts = [[(size, extent // size), (extent % size, 1)] for size, extent in zip(block, extents, strict=True)]
+    both = ([(size, extent // size), (extent % size, 1)] for size, extent in zip(block, extents, strict=True))
+    parts = [[(size, number) for size, number in axis if size and number] for axis in both]
     total = 0
     for blocks in itertools.product(*parts):
         tiles = math.prod(tiling.counts(tuple(size for size, _ in blocks)))

@@ -88,7 +88,9 @@ def amplification(job: Job) -> tuple[float, bool]:
     """Return how much larger the terms are than their sum, and whether that holds for each tap by itself."""
     if len(job.terms) < 2:
         return 1.0, job.faithful
-    sizes = np.sum([_outer(term) for term in job.terms], axis=0)
+    sizes = np.zeros(job.taps.shape)
+    for term in job.terms:  # one after the other: each is as large as the kernel
+        sizes += _outer(term)
     taps = np.abs(job.taps)
     largest = float((sizes / np.maximum(taps, np.finfo(np.float32).tiny)).max())
     if job.faithful and largest <= POINTWISE:
