@@ -20,6 +20,9 @@ __all__ = ["Tile", "Tiles", "tile_in_time", "tiles_across", "tiles_beside"]
 
 #: Least width of a strip along the border, so that vectors fit into it.
 STRIP = 16
+#: Samples of the array from the first to the last output of a strip along the border: if the memory of the result is
+#: new, the system clears all of it when the strip is filled, which nothing interrupts.
+SPANNED = 1 << 24
 #: Samples and predicted seconds up to which a problem is cut into tiles across the border.
 SMALL, QUICK = 1 << 17, 1e-4
 #: Most tiles that are kept from call to call.
@@ -158,7 +161,7 @@ def _tiles(layout: Layout, tile: tuple[int, ...], across: bool) -> Tiles:
 def _cut_all(layout: Layout, tile: tuple[int, ...], across: bool) -> Tiles:
     if across:
         return Tiles([_cut(layout, tile, layout.regions)])
-    boxes = [_cut(layout, _as_many(tile, box), box) for box in _boxes(layout, 0, ())]
+    boxes = [_cut(layout, _as_many(tile, box, layout), box) for box in _boxes(layout, 0, ())]
     return Tiles(sorted(boxes, key=_is_inside))  # strips take longest: no thread waits for the last one
 
 
@@ -175,14 +178,17 @@ def _boxes(layout: Layout, axis: int, above: tuple[tuple[int, int], ...]) -> Ite
             yield (*above, segment, *layout.regions[axis + 1 :])
 
 
-def _as_many(most: tuple[int, ...], box: Sequence[tuple[int, int]]) -> tuple[int, ...]:
+def _as_many(most: tuple[int, ...], box: Sequence[tuple[int, int]], layout: Layout) -> tuple[int, ...]:
     """Return the shape of tiles with about as many outputs, for a box that is narrower than the planned tiles."""
     room, shape = math.prod(most), list(most)
+    beside = layout.step  # samples from one position along an axis to the next
     for axis in reversed(range(len(box))):
         start, stop = box[axis]
         narrower = all(shape[k] < most[k] for k in range(axis + 1, len(box)))
-        shape[axis] = max(1, min(stop - start, room if narrower and axis < len(box) - 1 else most[axis]))
+        longest = min(room, max(most[axis], SPANNED // beside)) if narrower and axis < len(box) - 1 else most[axis]
+        shape[axis] = max(1, min(stop - start, longest))
         room = max(room // shape[axis], 1)
+        beside *= max(layout.lengths[axis], 1)
     return tuple(shape)
 
 
