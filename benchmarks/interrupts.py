@@ -126,7 +126,9 @@ def main() -> None:
     faulthandler.cancel_dump_traceback_later()
     for one in every:
         check(*one)
-    print(f"{tries} calls, {ended} ended by exceptions; all results after them are right, {threading.active_count()} threads")
+    print(
+        f"{tries} calls, {ended} ended by exceptions; all results after them are right, {threading.active_count()} threads"
+    )
 
 
 if __name__ == "__main__":

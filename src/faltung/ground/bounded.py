@@ -10,6 +10,7 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Callable, Hashable
+from functools import partial
 from typing import Any, Generic, TypeVar
 from weakref import ref
 
@@ -68,8 +69,8 @@ class Bounded(Generic[_Key, _Value]):
         self._entries: dict[_Key, _Entry[_Value]] = {}
         self._about = 0  # bytes, or more
         self._puts = itertools.count(1)
-        place = id(self)
-        _every[place] = ref(self, lambda _: _every.pop(place, None))
+        # No Python runs when a cache is gone: an interrupt that came then would be lost.
+        _every[id(self)] = ref(self, partial(_every.pop, id(self)))
 
     def get(self, key: _Key) -> _Value | None:
         """Return the value of a key, or None."""

@@ -27,7 +27,16 @@ from faltung.run.tables import MemoryLayout, Tables, in_three_axes
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["LAYER_BYTES", "STREAMED_BYTES", "Board", "LayerCode", "Run", "correlate_channels", "in_threads", "whole_lines"]
+__all__ = [
+    "LAYER_BYTES",
+    "STREAMED_BYTES",
+    "Board",
+    "LayerCode",
+    "Run",
+    "correlate_channels",
+    "in_threads",
+    "whole_lines",
+]
 
 #: Bytes of a result that no cache is expected to keep until the next layer reads it.
 STREAMED_BYTES = 1 << 25
