@@ -1,4 +1,4 @@
-"""What is left behind by calls that exceptions of a signal handler end, at any moment and several at a time?
+"""Is all well after exceptions of a signal handler? They end calls at any moment, and several come at a time.
 
 A timer raises exceptions in the middle of calls of every kind, thousands of times. After each of them the same calls
 are made without the timer, also in other threads: every result has to be right to the last bit, and nothing may
@@ -71,7 +71,7 @@ def new_kernel(rng: np.random.Generator) -> Any:
 
 
 def interrupted(call: Call, delay: float, interval: float) -> bool:
-    """Make a call that exceptions may end, the first one after `delay`, more after each `interval`; were there any?"""
+    """Make a call, with an exception after `delay` and more after each `interval`; return whether one ended it."""
     global _armed
     ended = False
     try:
@@ -127,7 +127,8 @@ def main() -> None:
     for one in every:
         check(*one)
     print(
-        f"{tries} calls, {ended} ended by exceptions; all results after them are right, {threading.active_count()} threads"
+        f"{tries} calls, {ended} ended by exceptions; all results after them are right,",
+        f"{threading.active_count()} threads",
     )
 
 

@@ -129,18 +129,19 @@ def test_threads_share_a_cache():
 
 def test_what_an_interrupted_thread_leaves_behind_locks_nobody_out():
     """An exception may come between any two steps: each step of a put is made the last one."""
-    steps = []
+    steps, made = [], [0]
 
     def interrupt(frame, event, argument):
         if frame.f_code.co_filename != bounded.__file__:
             return None
         if event == "line":
             steps.append(frame.f_lineno)
-            if len(steps) == last:
+            if len(steps) == made[0]:
                 raise KeyboardInterrupt
         return interrupt
 
-    for last in range(1, 200):
+    while made[0] < 200:
+        made[0] += 1
         cache = Bounded(most=3, most_bytes=10)
         for key in "abc":
             cache.put(key, key, 3)
@@ -158,7 +159,7 @@ def test_what_an_interrupted_thread_leaves_behind_locks_nobody_out():
             cache.put(key, key, 3)
         assert [cache.get(key) for key in "efg"] == ["e", "f", "g"]
         assert cache.bytes == 9
-    assert 10 < last < 200
+    assert 10 < made[0] < 200
 
 
 def test_all_caches_are_bounded_together(monkeypatch):

@@ -121,7 +121,7 @@ def test_a_process_that_writes_much_looks_more_often(folder, monkeypatch):
 
 
 def test_many_processes_that_write_little_look_more_often_together(folder, monkeypatch):
-    """Each of them writes far less than a sixteenth of the bound; what all have written is in the length of a file."""
+    """Each writes far less than a sixteenth of the bound; what all have written is in the length of a file."""
     prune(0)
     small, large = 10, objects_on_disk.MOST_BYTES // 16
     put(folder, name_of(1), days=100)

@@ -96,9 +96,9 @@ def workers(count: int) -> Iterator[None]:
 class Items(Protocol[_Made]):
     """Items that can be found by their numbers, in any order and by several threads at once."""
 
-    def __len__(self) -> int: ...  # noqa: D105
-    def __iter__(self) -> Iterator[_Made]: ...  # noqa: D105
-    def __getitem__(self, number: int, /) -> _Made: ...  # noqa: D105
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[_Made]: ...
+    def __getitem__(self, number: int, /) -> _Made: ...
 
 
 class _Sharing(Generic[_Item]):

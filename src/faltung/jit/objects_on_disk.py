@@ -2,8 +2,8 @@
 
 `prune` looks at the folder after something was compiled, which takes longer: once a day, and more often if a lot was
 written. All processes together count that, in the length of a file: so the folder never has more than `MOST_BYTES`
-and a sixteenth, and what all of them write at the same moment. Only files that this package made are removed: objects by their names, and
-unfinished files of processes that ended.
+and a sixteenth, and what all of them write at the same moment. Only files that this package made are removed: objects
+by their names, and unfinished files of processes that ended.
 """
 
 from __future__ import annotations

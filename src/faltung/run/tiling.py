@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from faltung.engines.catalogue import EXACT
-from faltung.ground.bounded import SMALL, Bounded
+from faltung.ground.bounded import Bounded
 from faltung.ground.lazy import lazy
 from faltung.planning.computed_axes import Layout
 from faltung.planning.planner import Plan
@@ -77,7 +77,7 @@ class Tiles:
     def nbytes(self) -> int:
         """Bytes that the tiles take, approximately; parts of an axis are shared by all of them."""
         parts = sum(len(axis) for box in self._boxes for axis in box)
-        return SMALL + _PART_BYTES * (parts + (self._count if self._count <= KEPT else 0))
+        return _PART_BYTES * (2 + parts + (self._count if self._count <= KEPT else 0))
 
     def __getitem__(self, number: int) -> Tile:
         """Return the tile that comes after `number` others."""
