@@ -58,8 +58,10 @@ class Gate:
 
 
 def _function(name: str, result: Any, arguments: int = 1) -> Any:
-    library = ctypes.WinDLL("kernel32") if sys.platform == "win32" else ctypes.CDLL(None)
-    function = getattr(library, name)
+    if sys.platform == "win32":
+        function = getattr(ctypes.WinDLL("kernel32"), name)
+    else:
+        function = getattr(ctypes.CDLL(None), name)
     function.argtypes, function.restype = (ctypes.c_void_p,) * arguments, result
     return function
 
