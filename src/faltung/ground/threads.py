@@ -93,8 +93,8 @@ def workers(count: int) -> Iterator[None]:
         _chosen.reset(token)
 
 
-class Items(Protocol[_Made]):
-    """Items that can be found by their numbers, in any order and by several threads at once."""
+class Numbered(Protocol[_Made]):
+    """Numbered that can be found by their numbers, in any order and by several threads at once."""
 
     def __len__(self) -> int: ...
     def __iter__(self) -> Iterator[_Made]: ...
@@ -102,13 +102,13 @@ class Items(Protocol[_Made]):
 
 
 class _Sharing(Generic[_Item]):
-    """Items that several threads work off, each taking the next one when it is free.
+    """Numbered that several threads work off, each taking the next one when it is free.
 
     Nothing is locked while the caller is at work, and each of its steps may be the last one: an exception of a signal
     handler may follow. Helpers are never interrupted.
     """
 
-    def __init__(self, work: Callable[[_Item], None], items: Items[_Item]) -> None:
+    def __init__(self, work: Callable[[_Item], None], items: Numbered[_Item]) -> None:
         self._items, self._count = items, len(items)
         self._numbers = itertools.count()
         #: The work; nothing as soon as no thread is to begin with another item.
@@ -137,7 +137,7 @@ class _Sharing(Generic[_Item]):
             self.gate.leave()
 
 
-def share(work: Callable[[_Item], None], items: Items[_Item], count: int) -> None:
+def share(work: Callable[[_Item], None], items: Numbered[_Item], count: int) -> None:
     """Do `work` on every item with `count` threads, each taking the next item when it is free.
 
     When this returns, or raises, no thread works any more: the arrays may be freed. An interrupt (Ctrl-C) is raised

@@ -207,7 +207,7 @@ class Planned:
         return self._bytes_for(1) + self.memory
 
     def _bytes_for(self, kernels: int) -> int:
-        return kernels * (PLAN_BYTES + TAP_BYTES * math.prod(self.problem.kernel.shape))
+        return kernels * (PLAN_BYTES + TAP_BYTES * int(math.prod(self.problem.kernel.shape)))
 
     @lazy
     def over_channels(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -63,7 +64,7 @@ class BankRunner:
         targets = [address_of(part) for part in out]
 
         # Where the samples of a row are not contiguous, outputs take the way through scratch.
-        scattered = [] if target.packed else out
+        scattered: Iterable[NDArray[Any]] = () if target.packed else out
         outputs = [Output(self._plan.problem, part, strides_of(part, self._layout)) for part in scattered]
 
         def work(tile: Tile, _alive: object = x) -> None:
