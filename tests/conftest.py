@@ -43,7 +43,8 @@ def _module(name):
 
 
 def forget():
-    _module("run.layer_run")._codes.clear()
+    for module in ("layer_run", "depthwise_run", "tap_gradient", "winograd_run"):
+        _module(f"run.{module}")._codes.clear()
     _module("planning.kept").forget()
 
 

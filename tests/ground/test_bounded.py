@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import os
+import gc
 import random
+import sys
 import threading
 
-import pytest
-
+from faltung.ground import bounded
 from faltung.ground.bounded import Bounded
 
 
 def test_the_least_recently_used_value_is_dropped():
     cache = Bounded(most=3)
     for key in "abc":
-        assert cache.put(key, key * 2) == key * 2
+        assert cache.put(key, key * 2, 1) == key * 2
     assert cache.get("a") == "aa"
-    cache.put("d", "dd")
+    cache.put("d", "dd", 1)
     assert [cache.get(key) for key in "abcd"] == ["aa", None, "cc", "dd"]
     assert len(cache) == 3
 
@@ -71,7 +71,7 @@ def test_a_value_made_while_the_cache_is_cleared_is_not_kept():
         cache.clear()  # as another thread may
         return "old"
 
-    assert cache.get_or_make("a", make) == "old"
+    assert cache.get_or_make("a", make, len) == "old"
     assert cache.get("a") is None
 
 
@@ -80,10 +80,10 @@ def test_a_value_may_use_the_cache_when_it_is_dropped():
 
     class Value:
         def __del__(self):
-            cache.put("last", 1)
+            cache.put("last", 1, 1)
 
-    cache.put("a", Value())
-    cache.put("b", 2)
+    cache.put("a", Value(), 1)
+    cache.put("b", 2, 1)
     assert cache.get("last") == 1
 
 
@@ -121,27 +121,60 @@ def test_threads_share_a_cache():
     for thread in threads:
         thread.join()
     assert not wrong
-    assert cache.bytes == sum(entry.size for entry in cache._entries.values()) <= 200
+    for number in range(8):
+        cache.put(Key(number), [number], 10 * number)  # what two threads put at once counts from now on
+    assert len(cache) <= 8
+    assert cache.bytes <= 200 + 8 * 70
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
-def test_a_process_forked_while_the_cache_is_locked_can_use_it():
-    cache = Bounded(most=3)
-    held, released = threading.Event(), threading.Event()
+def test_what_an_interrupted_thread_leaves_behind_locks_nobody_out():
+    """An exception may come between any two steps: each step of a put is made the last one."""
+    steps, made = [], [0]
 
-    def hold():
-        with cache._lock:
-            held.set()
-            released.wait()
+    def interrupt(frame, event, argument):
+        if frame.f_code.co_filename != bounded.__file__:
+            return None
+        if event == "line":
+            steps.append(frame.f_lineno)
+            if len(steps) == made[0]:
+                raise KeyboardInterrupt
+        return interrupt
 
-    thread = threading.Thread(target=hold)
-    thread.start()
-    held.wait()
-    child = os.fork()
-    if not child:
-        cache.put("a", 1)
-        os._exit(0 if cache.get("a") == 1 else 1)
-    _, status = os.waitpid(child, 0)
-    released.set()
-    thread.join()
-    assert os.waitstatus_to_exitcode(status) == 0
+    while made[0] < 200:
+        made[0] += 1
+        cache = Bounded(most=3, most_bytes=10)
+        for key in "abc":
+            cache.put(key, key, 3)
+        steps.clear()
+        sys.settrace(interrupt)
+        try:
+            cache.put("d", "d", 3)
+        except KeyboardInterrupt:
+            pass
+        else:
+            break
+        finally:
+            sys.settrace(None)
+        for key in "efg":
+            cache.put(key, key, 3)
+        assert [cache.get(key) for key in "efg"] == ["e", "f", "g"]
+        assert cache.bytes == 9
+    assert 10 < made[0] < 200
+
+
+def test_all_caches_are_bounded_together(monkeypatch):
+    monkeypatch.setattr(bounded, "_every", {})
+    monkeypatch.setattr(bounded, "_added", bounded._Added())
+    monkeypatch.setattr(bounded, "TOGETHER", 800)
+    caches = [Bounded(most=100, most_bytes=800) for _ in range(3)]
+    for number in range(300):
+        for cache in caches:
+            cache.put(number, number, 10)
+        assert caches[0].get(0) == 0  # it is used again and again
+        assert bounded.held_bytes() <= 800
+    assert all(cache.get(299) == 299 for cache in caches)
+    assert bounded.held_bytes() > 600
+    del caches, cache
+    gc.collect()
+    assert bounded.held_bytes() == 0
+    assert not bounded._every

@@ -208,12 +208,12 @@ def test_helpers_are_as_many_as_the_call_that_wanted_most_and_are_used_again():
     wait_until(lambda: all(task.done() for task in tasks))
     assert len(threads_seen) == 6
     assert len({*threads_seen}) == 3
-    wait_until(lambda: len(crew._asleep) == 3)
+    wait_until(lambda: len(crew.asleep) == 3)
     again = crew.start(hold, 1)
     wait_until(again[0].done)
     assert threads_seen[-1] in threads_seen[:-1]
     crew.end()
-    assert not any(helper.thread.is_alive() for helper in crew._helpers)
+    assert not any(helper.thread.is_alive() for helper in crew.helpers)
     assert crew.start(hold, 2) == []
 
 
@@ -230,13 +230,13 @@ def test_a_helper_outlives_an_error_and_keeps_nothing():
     tasks = crew.start(fail, 1)
     del fail, held
     wait_until(tasks[0].done)
-    wait_until(lambda: len(crew._asleep) == 1)
+    wait_until(lambda: len(crew.asleep) == 1)
     gc.collect()
     assert gone() is None
     done = threading.Event()
     crew.start(done.set, 1)
     assert done.wait(10)
-    assert len(crew._helpers) == 1
+    assert len(crew.helpers) == 1
     crew.end()
 
 
@@ -349,11 +349,26 @@ def test_every_call_has_samples_and_outputs_of_its_own():
 
 def test_a_busy_team_does_not_begin_long_calls():
     team, counted = Team(1), np.zeros(1, np.int64)
-    with team._busy:
-        assert team(Calls([Part(COUNT, "count")], [0], long=True), 0, counted.ctypes.data) is None
-        assert counted[0] == 0
-        assert team(Calls([Part(COUNT, "count")], [0]), 0, counted.ctypes.data) == ()
+    team._board[team_module._BUSY] = 1  # as while another thread leads
+    assert team(Calls([Part(COUNT, "count")], [0], long=True), 0, counted.ctypes.data) is None
+    assert counted[0] == 0
+    assert team(Calls([Part(COUNT, "count")], [0]), 0, counted.ctypes.data) == ()
     assert counted[0] == 1
+
+
+def test_who_finds_out_too_late_that_a_team_is_busy_does_nothing_on_its_board(monkeypatch):
+    team, counted = Team(1), np.zeros(1, np.int64)
+
+    def wake(long):
+        team._board[team_module._BUSY] = 1  # another thread begins
+
+    monkeypatch.setattr(team, "_wake", wake)
+    assert team(Calls([Part(COUNT, "count")], [0], long=True), 0, counted.ctypes.data) is None
+    assert counted[0] == 0
+    team._board[team_module._BUSY] = 0
+    assert team(Calls([Part(COUNT, "count")], [0]), 0, counted.ctypes.data) == ()
+    assert counted[0] == 1
+    assert team._board.tolist() == [0] * 7 + [1]
 
 
 def test_a_helper_is_woken_for_long_calls_however_often_it_waited_in_vain(monkeypatch):
@@ -369,27 +384,44 @@ def test_a_helper_is_woken_for_long_calls_however_often_it_waited_in_vain(monkey
     assert woken == [1, 1, 1]
 
 
-@pytest.mark.parametrize("interrupted", [False, True])
-def test_a_caller_whose_helper_is_kept_from_work_sleeps(monkeypatch, interrupted):
-    naps = []
+# A call that is not done before the word at `source` is 1.
+HOLD = """
+define i32 @hold(ptr %source, ptr %target, ptr %scratch, ptr %table) {
+entry:
+  %before = atomicrmw add ptr %target, i64 1 monotonic, align 8
+  br label %look
+look:
+  %word = load atomic i64, ptr %source acquire, align 8
+  %wait = icmp eq i64 %word, 0
+  br i1 %wait, label %look, label %exit
+exit:
+  ret i32 0
+}
+"""
 
-    def nap(seconds):
-        naps.append(seconds)
-        if interrupted and len(naps) == 2:
-            raise KeyboardInterrupt
 
-    team = Team(1)
-    returned = iter([-1, -1, -1, 1])
-    monkeypatch.setattr(team_module.time, "sleep", nap)
-    monkeypatch.setattr(team, "_lead", lambda *_: -1)
-    monkeypatch.setattr(team, "_wait", lambda *_: next(returned))
-    calls = Calls([Part(COUNT, "count")], [0])
-    if interrupted:
-        with pytest.raises(KeyboardInterrupt):
-            team(calls, 0, 0)
-    else:
-        team(calls, 0, 0)
-    assert next(returned, None) is None  # not before all calls were done
+def test_a_caller_whose_helper_is_kept_from_work_sleeps_until_it_has_done_it(monkeypatch):
+    naps, words, counted, scratch = [], np.zeros(2, np.int64), np.zeros(2, np.int64), np.zeros(8)
+
+    @ctypes.CFUNCTYPE(ctypes.c_int32, ctypes.c_int32)
+    def nap(long):
+        naps.append(long)
+        words[0] = len(naps) >= 3
+        return 0
+
+    team, part = Team(1), Part(HOLD, "hold")
+    monkeypatch.setattr(team_module, "_nap", lambda: (ctypes.cast(nap, ctypes.c_void_p).value, 7))
+    monkeypatch.setattr(team, "_wake", lambda long: None)
+    calls = Calls([part, part], [0, 8], [0, 8])
+    with ThreadPoolExecutor(2) as both:
+        led = both.submit(team, calls, words.ctypes.data, counted.ctypes.data)
+        wait_until(lambda: counted[1] == 1)
+        both.submit(team._serve, team._board.ctypes.data, scratch.ctypes.data, 1)
+        wait_until(lambda: counted[0] == 1)
+        words[1] = 1
+        assert led.result(20) == ()
+    assert len(naps) >= 3
+    assert {*naps} == {7}
 
 
 def test_a_helper_that_left_too_early_comes_back(monkeypatch):

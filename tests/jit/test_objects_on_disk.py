@@ -9,14 +9,18 @@ import time
 
 import numpy as np
 import pytest
+from numpy.testing import assert_array_equal
 
 import faltung as fa
 from conftest import forget
 from faltung.jit import compile as compiler
 from faltung.jit import object_cache, objects_on_disk
 from faltung.jit.objects_on_disk import clear, list_files, prune
+from faltung.planning import machine
 
 DAY = 86400.0
+
+needs_pipes = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes with names on this system")
 
 
 @pytest.fixture
@@ -25,7 +29,6 @@ def folder(tmp_path, monkeypatch):
     place = tmp_path / "objects"
     place.mkdir(mode=0o700)
     monkeypatch.setenv("FALTUNG_CACHE", str(place))
-    monkeypatch.setattr(objects_on_disk, "_written", 0)
     return place
 
 
@@ -115,6 +118,56 @@ def test_a_process_that_writes_much_looks_more_often(folder, monkeypatch):
         prune(900)
         assert sum(file.bytes for file in list_files()) <= 17000
     assert len(names(folder)) == 17
+
+
+def test_many_processes_that_write_little_look_more_often_together(folder, monkeypatch):
+    """Each writes far less than a sixteenth of the bound; what all have written is in the length of a file."""
+    prune(0)
+    small, large = 10, objects_on_disk.MOST_BYTES // 16
+    put(folder, name_of(1), days=100)
+    for _ in range(7):
+        prune(large // 8)
+    assert names(folder) == {name_of(1)}
+    for _ in range(3):
+        prune(large // 8 + small)
+    assert names(folder) == set()
+    put(folder, name_of(1), days=100)
+    prune(large // 8)  # they begin to count anew
+    assert names(folder) == {name_of(1)}
+
+
+@needs_pipes
+@pytest.mark.parametrize("kind", ["pipe", "link", "link to a pipe", "folder"])
+def test_what_is_no_file_stops_nobody(folder, kind):
+    x, taps = np.ones((5, 40), "f4"), [[1.0, 7.0]]
+    precious = put(folder.parent, "precious")
+    content = precious.read_bytes()
+    pipe = folder.parent / "pipe"
+    os.mkfifo(pipe)
+    forget()
+    compiler.forget_code()
+    expected = fa.convolve(x, taps)
+    replaced = [*names(folder), ".pruned", "machine.json", "wisdom.json"]
+    for name in replaced:
+        place = folder / name
+        place.unlink(missing_ok=True)
+        if kind == "pipe":
+            os.mkfifo(place)
+        elif kind == "folder":
+            place.mkdir()
+        else:
+            place.symlink_to(pipe if "pipe" in kind else precious)
+    assert object_cache.read(replaced[0]) is None
+    assert machine.known("wisdom.json") == {}
+    for _ in range(2):
+        forget()
+        compiler.forget_code()
+        assert_array_equal(fa.convolve(x, taps), expected)
+    assert machine.known("machine.json") == {}
+    assert precious.read_bytes() == content
+    machine.note("wisdom.json", "a", "direct", 9)
+    assert machine.known("wisdom.json") == ({} if kind == "folder" else {"a": "direct"})
+    assert not [name for name in names(folder) if name.startswith(".new")]
 
 
 def test_it_is_not_looked_at_where_nothing_is_compiled(folder, monkeypatch):

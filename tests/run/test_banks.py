@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import pickle
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -97,6 +98,32 @@ def test_out_of_any_memory_layout():
     stack = np.empty((7, 60, 70), "f4")
     stack[3] = x
     assert_array_equal(bank(stack[3], out=stack), want)
+
+
+@pytest.mark.parametrize("method", ["fourier", "basis"])
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_the_memory_of_the_result_changes_no_bit_and_takes_no_copy(method, dtype):
+    x = RNG.standard_normal((300, 400)).astype(dtype)
+    run = fa.plan(x, fa.Bank.stack(BANKS["steered"]), method=method)
+    want = run(x)
+    shape = want.shape
+    outs = [
+        np.empty(shape[::-1], dtype).T,
+        np.empty((*shape[:-1], 2 * shape[-1]), dtype)[..., ::2],
+        np.empty(shape, dtype)[::-1, :, ::-1],
+        np.moveaxis(np.empty((*shape[1:], shape[0]), dtype), -1, 0),
+    ]
+    run(x, out=outs[0])
+    tracemalloc.start()
+    try:
+        for out in outs:
+            assert run(x, out=out) is out
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    for out in outs:
+        assert_array_equal(out, want)
+    assert peak < want.nbytes // 2
 
 
 def test_workers_change_no_bit():

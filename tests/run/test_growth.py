@@ -133,6 +133,16 @@ def test_the_tiles_of_a_huge_image_are_not_listed(method):
     assert peak < 1 << 26  # the parts of both axes
 
 
+@pytest.mark.parametrize("shape", [(20_000, 20_000), (300, 300, 3000), (40, 9_000_000)])
+def test_no_strip_along_the_border_spans_much_memory(shape):
+    """If the memory of the result is new, the system clears what a tile spans, and nothing interrupts it."""
+    plan = fa.plan(shape, np.ones((3,) * len(shape)), method="direct")
+    steps = np.cumprod((1, *shape[:0:-1]))[::-1]
+    most = max(tiling.SPANNED, sum((n - 1) * step for n, step in zip(plan.tile, steps, strict=True)))
+    for tile in tiles_beside(plan):
+        assert sum((n - 1) * step for n, step in zip(tile.shape, steps, strict=True)) < 2 * most
+
+
 @pytest.mark.parametrize("shape", [(10**6, 10**6), (999_999, 999_983), (10**4, 10**4, 10**4), (10**9,)])
 @pytest.mark.parametrize("size", [9, 101])
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
@@ -152,6 +162,9 @@ def test_tiles_cover_every_output_once_and_know_what_is_inside(lengths, size, mo
     for tiles in (tiles_beside(plan), tiles_across(problem.layout, (16, 24))):
         covered, every = np.zeros(lengths, int), [*tiles]
         assert len(every) == len(tiles)
+        for kept in (tiling.KEPT, 0):
+            monkeypatch.setattr(tiling, "KEPT", kept)
+            assert [tiles[number] for number in range(len(tiles))] == every
         assert tiles.some_inside == any(tile.inside for tile in every)
         assert tiles.all_inside == all(tile.inside for tile in every)
         for start, shape, inside in every:

@@ -59,5 +59,5 @@ def scaled(images: NDArray[Any], size: int | None) -> NDArray[Any]:
     def scale(index: tuple[int, ...]) -> None:
         result[index] = fitted(Image.fromarray(np.ascontiguousarray(images[index])), height, width)
 
-    share(scale, np.ndindex(images.shape[:2]), worker_count())
+    share(scale, [*np.ndindex(images.shape[:2])], worker_count())
     return result

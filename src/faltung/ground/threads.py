@@ -8,20 +8,22 @@ other data.
 from __future__ import annotations
 
 import atexit
+import itertools
 import os
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
-from operator import length_hint
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from faltung.ground.checks import integer
+from faltung.ground.gate import Gate
 
 __all__ = ["Duty", "chosen_count", "core_count", "share", "start", "worker_count", "workers"]
 
 _Item = TypeVar("_Item")
+_Made = TypeVar("_Made", covariant=True)
 
 _chosen: ContextVar[int | None] = ContextVar("faltung_workers", default=None)
 #: Seconds that the end of the interpreter waits for a helper.
@@ -91,75 +93,71 @@ def workers(count: int) -> Iterator[None]:
         _chosen.reset(token)
 
 
-class _Sharing(Generic[_Item]):
-    """Items that several threads work off, each taking the next one when it is free.
+class Numbered(Protocol[_Made]):
+    """Numbered that can be found by their numbers, in any order and by several threads at once."""
 
-    An interrupt (Ctrl-C) may be raised between any two steps of the caller, but never in a helper. So helpers note
-    themselves whether they are at work, and nothing that the caller has to remember decides how long it waits.
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[_Made]: ...
+    def __getitem__(self, number: int, /) -> _Made: ...
+
+
+class _Sharing(Generic[_Item]):
+    """Numbered that several threads work off, each taking the next one when it is free.
+
+    Nothing is locked while the caller is at work, and each of its steps may be the last one: an exception of a signal
+    handler may follow. Helpers are never interrupted.
     """
 
-    def __init__(self, work: Callable[[_Item], None], items: Iterable[_Item]) -> None:
-        self._work: Callable[[_Item], None] | None = work
-        self._items = iter(items)
-        self._lock = threading.Lock()
-        self._helpers: set[int] = set()
-        self._wake = threading.Lock()  # held, but for a moment when a helper has finished
-        self._wake.acquire()
+    def __init__(self, work: Callable[[_Item], None], items: Numbered[_Item]) -> None:
+        self._items, self._count = items, len(items)
+        self._numbers = itertools.count()
+        #: The work; nothing as soon as no thread is to begin with another item.
+        self.todo = [work]
+        self.gate = Gate()
         self.errors: list[BaseException] = []
 
     def work_off(self) -> None:
-        """Do the work on one item after the other; after an error no thread starts another one."""
-        try:
-            while True:
-                with self._lock:
-                    work, item = self._work, next(self._items, self)
-                if work is None or item is self:
-                    return
-                work(item)  # type: ignore[arg-type]
-        except BaseException as error:
-            self.errors.append(error)
-            self._work = None
+        """Do the work on one item after the other."""
+        while (number := next(self._numbers)) < self._count:
+            for work in self.todo[:1]:
+                work(self._items[number])
+            if not self.todo:
+                return
 
     def help(self) -> None:
-        """Work off items, on a thread of the pool; a thread that wakes up too late finds nothing to do."""
-        number = threading.get_ident()
-        with self._lock:
-            if self._work is None:
-                return
-            self._helpers.add(number)
+        """Work off items, on a thread of the pool; a thread that wakes up too late finds the gate closed."""
+        if not self.gate.enter():
+            return
         try:
             self.work_off()
+        except BaseException as error:
+            self.todo.clear()
+            self.errors.append(error)
         finally:
-            self._helpers.discard(number)
-            with suppress(RuntimeError):  # another helper has just done the same
-                self._wake.release()
-
-    def finish(self) -> None:
-        """Let no thread begin, and wait until none works any more."""
-        while True:
-            try:
-                with self._lock:
-                    self._work = None
-                while self._helpers:
-                    self._wake.acquire(timeout=0.1)
-                return
-            except BaseException as error:  # an interrupt, while this thread waits
-                self.errors.append(error)
+            self.gate.leave()
 
 
-def share(work: Callable[[_Item], None], items: Iterable[_Item], count: int) -> None:
+def share(work: Callable[[_Item], None], items: Numbered[_Item], count: int) -> None:
     """Do `work` on every item with `count` threads, each taking the next item when it is free.
 
     When this returns, or raises, no thread works any more: the arrays may be freed. An interrupt (Ctrl-C) is raised
     as soon as all threads have finished the item that they are at.
     """
+    helpers = min(count, len(items)) - 1
+    if helpers < 1:
+        for item in items:
+            work(item)
+        return
     sharing = _Sharing(work, items)
+    stop, close = sharing.todo.clear, sharing.gate.close
     try:
-        start(sharing.help, min(count, length_hint(items, count)) - 1)
-        sharing.work_off()
-    except BaseException as error:
-        sharing.errors.append(error)
-    sharing.finish()
+        try:
+            start(sharing.help, helpers)
+            sharing.work_off()
+        finally:
+            stop()  # alone in its clause, as the next one: see `Gate`
+    finally:
+        close()
     errors = sharing.errors
     if errors:
         try:
@@ -190,78 +188,86 @@ class Duty:
 
 
 class _Helper:
-    """A thread that sleeps until it is given a task, and then again."""
+    """A thread that sleeps until there is something to do, and then again."""
 
-    def __init__(self, crew: _Crew, task: Duty) -> None:
-        self._crew, self._task = crew, task
+    def __init__(self, crew: _Crew) -> None:
+        self._crew = crew
         self.wake = threading.Lock()  # held while the thread has to sleep
         self.wake.acquire()
         self.thread = threading.Thread(target=self._live, name="faltung", daemon=True)
         self.thread.start()
 
-    def give(self, task: Duty) -> None:
-        """Let the thread do a task; it must be asleep."""
-        self._task = task
-        self.wake.release()
-
     def _live(self) -> None:
-        while True:
-            self._task.carry_out()
-            following = self._crew.next_for(self)
-            if following is not None:
-                self._task = following
+        crew = self._crew
+        if not crew.joined(self):
+            return
+        while not crew.ended:
+            try:
+                task = crew.waiting.popleft()
+            except IndexError:
+                self._sleep()
                 continue
-            if not self._crew.ended:
-                self.wake.acquire()
-            if self._crew.ended:
-                return
+            if crew.waiting:
+                crew.wake_one()  # whoever gave two tasks may have woken this thread twice
+            task.carry_out()
+            del task  # a helper that sleeps keeps no array in memory
+
+    def _sleep(self) -> None:
+        crew = self._crew
+        crew.asleep.append(self)
+        if not (crew.waiting or crew.ended):  # else it came before anybody could know that this thread sleeps
+            self.wake.acquire()
+        crew.asleep.remove(self)
 
 
 class _Crew:
-    """All helpers of a process: as many as the call that asked for most of them."""
+    """All helpers of a process: as many as the call that asked for most of them.
+
+    Whoever gives tasks may be interrupted between any two steps, and never finds out. So each step is a single
+    operation of a list, a queue or a lock that leaves everything in order, and helpers keep the lists themselves.
+    """
 
     def __init__(self) -> None:
-        self._lock = threading.Lock()
         self._most = 0
-        self._helpers: list[_Helper] = []
-        self._asleep: list[_Helper] = []
-        self._waiting: deque[Duty] = deque()
+        self.helpers: list[_Helper] = []
+        self.asleep: list[_Helper] = []
+        self.waiting: deque[Duty] = deque()
         self.ended = False
 
     def start(self, work: Callable[[], None], count: int) -> list[Duty]:
         """Give the work to `count` helpers; if all of them are busy, it waits until one is free."""
-        with self._lock:
-            self._most = max(self._most, count)
-        return [task for _ in range(count) if (task := self._started(Duty(work))) is not None]
+        if self.ended:
+            return []
+        self._most = max(self._most, count)
+        tasks = [Duty(work) for _ in range(count)]
+        for task in tasks:
+            self.waiting.append(task)
+            if not self.wake_one() and len(self.helpers) < self._most:
+                _Helper(self)
+        return tasks
 
-    def _started(self, task: Duty) -> Duty | None:
-        with self._lock:
-            if self.ended:
-                return None
-            if self._asleep:
-                self._asleep.pop().give(task)  # the one that was at work last
-            elif len(self._helpers) < self._most:
-                self._helpers.append(_Helper(self, task))
-            else:
-                self._waiting.append(task)
-        return task
+    def wake_one(self) -> bool:
+        """Wake the helper that was at work last; return whether there is one that sleeps."""
+        for helper in self.asleep[::-1]:
+            with suppress(RuntimeError):  # it has just been woken
+                helper.wake.release()
+                return True
+        return False
 
-    def next_for(self, helper: _Helper) -> Duty | None:
-        """Return the next task for a helper that is free; None, if there is none and it may sleep."""
-        with self._lock:
-            if self._waiting:
-                return self._waiting.popleft()
-            if not self.ended:
-                self._asleep.append(helper)
-            return None
+    def joined(self, helper: _Helper) -> bool:
+        """Note a new helper, in its own thread; return whether it is needed."""
+        self.helpers.append(helper)
+        if len(self.helpers) > self._most:
+            self.helpers.remove(helper)
+            return False
+        return True
 
     def end(self) -> None:
         """Let all helpers end, and wait for them; later calls are done by their callers alone."""
-        with self._lock:
-            self.ended = True
-            for helper in self._asleep:
-                helper.wake.release()
-        for helper in self._helpers:
+        self.ended = True
+        while self.wake_one():
+            pass
+        for helper in [*self.helpers]:
             helper.thread.join(_LAST)
 
 

@@ -19,7 +19,7 @@ import functools
 import hashlib
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, ParamSpec
 
 from faltung.errors import ArgumentError
@@ -28,12 +28,12 @@ from faltung.jit import loader, object_cache
 from faltung.jit.objects_on_disk import prune
 from faltung.jit.target import Target
 
-__all__ = ["address", "compile_function", "compiled_once", "ctypes_of", "forget_code"]
+__all__ = ["address", "code_bytes", "compile_function", "compiled_once", "ctypes_of", "forget_code"]
 
 #: Bytes of machine code that stay in memory while no plan uses them.
 MOST_CODE = 64 << 20
 #: Number of functions that do.
-MOST_FUNCTIONS = 1 << 16
+MOST_FUNCTIONS = 1 << 12
 _DUMP = "FALTUNG_DUMP"
 
 _Parameters = ParamSpec("_Parameters")
@@ -56,7 +56,7 @@ def compiled_once(make: Callable[_Parameters, _CompiledFunction]) -> Callable[_P
         function = _functions.get(key)
         if function is None:
             function = make(*arguments, **named)
-            function = _functions.put(key, function, _code(function).bytes)
+            function = _functions.put(key, function, code_bytes([function]))
         return function
 
     return look_up
@@ -114,6 +114,11 @@ def compile_function(text: str, name: str, parameters: Sequence[Any], target: Ta
 def address(function: _CompiledFunction) -> int:
     """Return where the machine code of a function begins; it is valid as long as the function is referred to."""
     return _code(function).address
+
+
+def code_bytes(functions: Iterable[_CompiledFunction]) -> int:
+    """Return the bytes of the machine code that functions hold."""
+    return sum([_code(function).bytes for function in functions])
 
 
 def ctypes_of(parameters: dict[str, str]) -> list[Any]:

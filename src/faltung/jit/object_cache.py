@@ -2,7 +2,8 @@
 
 A file is used only if it and its folder belong to the user and no other user may write to them, and if the digest in
 front of it matches key and content: a file that is damaged, cut short, made for another processor or put there by
-another user is ignored, and replaced where that is allowed. A cache that cannot be written costs time, never a
+another user is ignored, and replaced where that is allowed. So is what is no file: a link is not followed, and nobody
+waits for a pipe or a device. A cache that cannot be written costs time, never a
 result. `objects_on_disk` removes old objects.
 """
 
@@ -16,11 +17,13 @@ import sys
 import time
 from os.path import expanduser, join
 
-__all__ = ["folder", "key", "read", "trusted_folder", "write"]
+__all__ = ["folder", "is_trusted", "key", "open_unfollowed", "read", "trusted_folder", "write"]
 
 _FORMAT = b"faltung object 1\n"
 #: Seconds after which a use is noted again, in the time of the file: reading alone does not change it everywhere.
 _NOTED = 86400
+#: Bytes of the largest file that is read: machine code and tables of times are far smaller.
+_LARGEST = 1 << 26
 
 
 def folder() -> str:
@@ -56,11 +59,11 @@ def key(text: str, identity: str) -> str:
 def read(key: str) -> bytes | None:
     """Return the object with that key, or None if there is none that can be trusted."""
     try:
-        with open(join(trusted_folder(), key), "rb", opener=_no_link) as file:
+        with open(join(trusted_folder(), key), "rb", opener=open_unfollowed) as file:
             status = os.fstat(file.fileno())
-            if not _private(status):
+            if not is_trusted(status) or status.st_size > _LARGEST:
                 return None
-            content = file.read()
+            content = file.read(_LARGEST)
             if time.time() - status.st_mtime > _NOTED:
                 _note_use(file.fileno())
     except OSError:
@@ -92,8 +95,14 @@ def _note_use(file: int) -> None:
         os.utime(file)
 
 
-def _no_link(path: str, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0))
+def open_unfollowed(path: str, flags: int) -> int:
+    """Open a file that this user alone may read, without following a link, or waiting for a pipe or a device."""
+    return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0), 0o600)
+
+
+def is_trusted(status: os.stat_result) -> bool:
+    """Return whether this is a regular file of this user that no other user can write."""
+    return stat.S_ISREG(status.st_mode) and _private(status)
 
 
 def trusted_folder() -> str:

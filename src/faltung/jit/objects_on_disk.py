@@ -1,8 +1,9 @@
 """Which compiled objects are on disk, and which are removed? Those unused for long, and the oldest of too many.
 
-`prune` looks at the folder after something was compiled, which takes longer: once a day for all processes, and more
-often in a process that writes a lot. Only files that this package made are removed: objects by their names, and
-unfinished files of processes that ended.
+`prune` looks at the folder after something was compiled, which takes longer: once a day, and more often if a lot was
+written. All processes together count that, in the length of a file: so the folder never has more than `MOST_BYTES`
+and a sixteenth, and what all of them write at the same moment. Only files that this package made are removed: objects
+by their names, and unfinished files of processes that ended.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from faltung.jit.object_cache import folder, trusted_folder
+from faltung.jit.object_cache import folder, is_trusted, open_unfollowed, trusted_folder
 
 __all__ = ["StoredFile", "clear", "list_files", "prune"]
 
@@ -23,12 +24,12 @@ __all__ = ["StoredFile", "clear", "list_files", "prune"]
 MOST_AGE, MOST_BYTES = 90 * 86400.0, 256 << 20
 #: Seconds after which an unfinished file is a leftover, and from one look at the folder to the next.
 _UNFINISHED, _EVERY = 3600.0, 86400.0
+#: Bytes for which one is written to the file that counts them: a block of many file systems.
+_BLOCK = 4096
 
 _OBJECT = re.compile(r"[0-9a-f]{64}\.o")
 _NEW = re.compile(r"\.new-\d+-[0-9a-f]{16}")
 _LOOKED = ".pruned"
-
-_written = 0  # bytes, since this process last looked at the folder
 
 
 @dataclass(frozen=True)
@@ -95,29 +96,38 @@ def prune(written: int = 0) -> None:
     written : int
         Bytes that were written to the folder since the last call.
     """
-    global _written
-    _written += written
     with contextlib.suppress(OSError):
         place, now = trusted_folder(), time.time()
-        if not _is_due(place, now) and _written <= MOST_BYTES // 16:
+        if not _is_due(os.path.join(place, _LOOKED), written, now):
             return
-        _written = 0
         for name in _to_remove([*_files(place)], now):
             with contextlib.suppress(OSError):
                 os.unlink(os.path.join(place, name))
 
 
-def _is_due(place: str, now: float) -> bool:
-    """Return whether the folder was not looked at for a day, and note that it is looked at now."""
-    mark = os.path.join(place, _LOOKED)
+def _is_due(mark: str, written: int, now: float) -> bool:
+    """Return whether the folder is looked at now, and note that, or what was written."""
     try:
-        due = not 0 <= now - os.stat(mark).st_mtime < _EVERY
-    except FileNotFoundError:
+        file = open_unfollowed(mark, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
+    except OSError:  # a link, a pipe or a folder
+        file = None
+    if file is None or not is_trusted(os.fstat(file)):
+        with contextlib.suppress(OSError):
+            os.unlink(mark)
         due = True
-    if due:
-        flags = os.O_WRONLY | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0)
-        os.close(os.open(mark, flags, 0o600))
-        os.utime(mark, (now, now))
+    else:
+        status = os.fstat(file)
+        os.write(file, bytes(-(-written // _BLOCK)))
+        looked = status.st_mtime if status.st_size else 0.0
+        due = not 0 <= now - looked < _EVERY or os.fstat(file).st_size * _BLOCK > MOST_BYTES // 16
+        if due:
+            os.ftruncate(file, 0)
+            os.write(file, b"\0")  # a file without a byte is new
+            os.utime(mark, (now, now))
+        else:
+            os.utime(mark, (now, looked))
+    if file is not None:
+        os.close(file)
     return due
 
 

@@ -87,6 +87,11 @@ class AxisPlan(Planned):
         between = (math.prod(plan.result_shape) * plan.problem.result.itemsize for plan in self.plans[:-1])
         return int(2 * max(between) + max(plan.memory for plan in self.plans))
 
+    @property
+    def kept_bytes(self) -> int:
+        """Bytes that a plan keeps from call to call, approximately."""
+        return sum(plan.kept_bytes for plan in self.plans)
+
     def rows(self) -> list[Row]:
         """Return what the plan prints, as pairs of a word and a text."""
         problem = self.problem

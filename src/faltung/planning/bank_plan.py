@@ -109,6 +109,11 @@ class BankPlan(Planned):
         jobs = self.filters(self.problem.extended)
         return int(math.prod(BY_PASSES.tile(jobs[0])) * jobs[0].step * number * (len(jobs) + 1))
 
+    @property
+    def kept_bytes(self) -> int:
+        """Bytes that a plan keeps from call to call, approximately."""
+        return self._bytes_for(len(self.plans)) + len(self.plans) * self.memory
+
     def filter_tile(self, filters: Sequence[Job]) -> tuple[int, ...]:
         """Return the tile on which separable filters are combined: what all of them leave stays in the cache."""
         rows, columns = BY_PASSES.tile(filters[0])[-2:]

@@ -17,7 +17,14 @@ from faltung.planning.cost import Machine, layer_seconds, winograd_seconds
 from faltung.planning.layer import Axis, Layer
 from faltung.planning.layer_tiles import gathered_bytes
 from faltung.planning.machine import current
-from faltung.planning.planned import Candidate, Planned, check_method_name, choose, rounding_of_store
+from faltung.planning.planned import (
+    PLAN_BYTES,
+    Candidate,
+    Planned,
+    check_method_name,
+    choose,
+    rounding_of_store,
+)
 from faltung.planning.planner import METHODS, Plan, make_plan
 from faltung.planning.problem import Problem
 from faltung.planning.question import Question
@@ -182,6 +189,14 @@ class ChannelPlan(Planned):
             return TILE_BYTES + nbytes(self.layer, self.problem.number, self.tile)
         first = self.alone(0, 0)
         return first.memory + (math.prod(first.result_shape) * first.problem.result.itemsize if self._adds else 0)
+
+    @property
+    def kept_bytes(self) -> int:
+        """Bytes that a plan keeps from call to call, approximately."""
+        kernels = self.bank.in_channels * self.bank.out_channels
+        if self.method == "direct":  # one table for all kernels, and their taps in double and single precision
+            return PLAN_BYTES + 16 * kernels * math.prod(self.bank.shape) + self.memory
+        return self._bytes_for(kernels) + kernels * self.memory
 
     @property
     def _adds(self) -> bool:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import replace
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -13,9 +13,9 @@ from faltung.ground.arrays import as_array
 from faltung.ground.bounded import Bounded
 from faltung.kernels import Bank, Kernel
 from faltung.kernels.grid import GridFunction
-from faltung.planning.axis_plan import AxisPlan, lines_in_turn, make_axis_plan
-from faltung.planning.bank_plan import BankPlan, make_bank_plan
-from faltung.planning.channel_plan import ChannelPlan, make_channel_plan
+from faltung.planning.axis_plan import lines_in_turn, make_axis_plan
+from faltung.planning.bank_plan import make_bank_plan
+from faltung.planning.channel_plan import make_channel_plan
 from faltung.planning.cost import Machine
 from faltung.planning.machine import current, on_change
 from faltung.planning.planned import Planned
@@ -37,6 +37,8 @@ _asked: Bounded[tuple[Any, ...], Planned] = Bounded(MOST_PLANS, MOST_BYTES)
 #: Plans of problems that other rooms make, such as the filters of tensors.
 _solved: Bounded[tuple[Problem, str], Planned] = Bounded(MOST_PLANS, MOST_BYTES)
 
+_KEPT_BYTES = attrgetter("kept_bytes")
+
 
 def plan_of(shape: tuple[int, ...], dtype: np.dtype[Any], kernel: Any, options: Options) -> Planned:
     """Return the plan for arguments as they were passed."""
@@ -51,7 +53,7 @@ def plan_of(shape: tuple[int, ...], dtype: np.dtype[Any], kernel: Any, options: 
     except TypeError:  # an argument that cannot be hashed is wrong, and `question_of` says so
         return plan_for(question_of(shape, dtype, kernel, options))
     if plan is None:
-        plan = _asked.get_or_make(key, lambda: plan_for(question_of(shape, dtype, kernel, options)), _weight)
+        plan = _asked.get_or_make(key, lambda: plan_for(question_of(shape, dtype, kernel, options)), _KEPT_BYTES)
     return plan
 
 
@@ -81,7 +83,7 @@ def plan_before(
 
 def plan_for(question: Question) -> Planned:
     """Return the plan for a question: the one that is kept, or a new one."""
-    return _plans.get_or_make(question, lambda: make(question), _weight)
+    return _plans.get_or_make(question, lambda: make(question), _KEPT_BYTES)
 
 
 def plan_problem(problem: Problem, method: str) -> Planned:
@@ -91,13 +93,13 @@ def plan_problem(problem: Problem, method: str) -> Planned:
     def make_it() -> Planned:
         return make_plan(problem, (remembered(problem) or "auto") if method == "auto" else method, current())
 
-    return _solved.get_or_make((problem, method), make_it, _weight)
+    return _solved.get_or_make((problem, method), make_it, _KEPT_BYTES)
 
 
 def keep(question: Question, plan: Planned) -> Planned:
     """Keep a plan that was measured to be the fastest, in place of the one before."""
     _asked.clear()  # some of these arguments may be the same question
-    return _plans.put(question, plan, _weight(plan))
+    return _plans.put(question, plan, plan.kept_bytes)
 
 
 def forget() -> None:
@@ -133,18 +135,3 @@ def _as_taps(kernel: Any) -> np.ndarray[Any, Any]:
         remedy = "Read an expression with faltung.parse."
         raise ArgumentTypeError("kernel", "a kernel or an array of taps", repr(kernel), remedy)
     return as_array(kernel, "kernel")
-
-
-@np.errstate(all="ignore")
-def _weight(plan: Planned) -> int:
-    """Return the bytes that a plan keeps in memory, approximately: taps in several forms, tables and spectra."""
-    kernels = 1
-    if isinstance(plan, AxisPlan):
-        return 4096 + sum(map(_weight, plan.plans))
-    if isinstance(plan, BankPlan):
-        kernels = len(plan.plans)
-    elif isinstance(plan, ChannelPlan):
-        kernels = plan.bank.in_channels * plan.bank.out_channels
-        if plan.method == "direct":  # one table for all kernels, and their taps in double and single precision
-            return 4096 + 16 * kernels * math.prod(plan.bank.shape) + plan.memory
-    return kernels * (4096 + 64 * int(math.prod(plan.problem.kernel.shape)) + plan.memory)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -14,7 +15,11 @@ from faltung.ground.notebook import html_table
 from faltung.planning.call_axes import extends_over_channels
 from faltung.planning.report import Row, table, time_text
 
-__all__ = ["Candidate", "Planned", "check_method_name", "choose", "chosen_first", "rounding_of_store"]
+__all__ = ["PLAN_BYTES", "Candidate", "Planned", "check_method_name", "choose", "chosen_first", "rounding_of_store"]
+
+
+#: Bytes that a plan keeps for a kernel and for each of its taps: about the most that was measured.
+PLAN_BYTES, TAP_BYTES = 1 << 14, 64
 
 
 @dataclass(frozen=True)
@@ -195,6 +200,14 @@ class Planned:
         copy = object.__new__(type(self))
         vars(copy).update(vars(self))
         return type(self).make_runner(copy)
+
+    @property
+    def kept_bytes(self) -> int:
+        """Bytes that a plan keeps from call to call, approximately: taps in several forms, tables and spectra."""
+        return self._bytes_for(1) + self.memory
+
+    def _bytes_for(self, kernels: int) -> int:
+        return kernels * (PLAN_BYTES + TAP_BYTES * int(math.prod(self.problem.kernel.shape)))
 
     @lazy
     def over_channels(self) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 
 from faltung.engines.base import Engine, Job, Work
 from faltung.engines.catalogue import ENGINES, EXACT, weighing_engine
-from faltung.ground.bounded import Bounded
+from faltung.ground.bounded import SMALL, Bounded
 from faltung.ground.lazy import lazy
 from faltung.jit.target import host
 from faltung.planning.cost import ALONG, ALONG_SIGNED, APART, Machine, seconds
@@ -164,7 +164,7 @@ def make_plan(problem: Problem, method: str, machine: Machine) -> Plan:
     if choice is not None:
         return Plan(problem, **choice)
     plan = _make(problem, method, machine)
-    _choices.put(key, {name: value for name, value in vars(plan).items() if name in _CHOSEN})
+    _choices.put(key, {name: value for name, value in vars(plan).items() if name in _CHOSEN}, 4 * SMALL)
     return plan
 
 

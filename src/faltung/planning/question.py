@@ -12,7 +12,7 @@ import numpy as np
 from faltung.errors import ArgumentError, ArgumentTypeError
 from faltung.ground.arrays import as_array, check_result_dtype, computed_dtype
 from faltung.ground.boundary import check_modes
-from faltung.ground.bounded import Bounded
+from faltung.ground.bounded import SMALL, Bounded
 from faltung.ground.checks import is_integer, is_sequence, scalar
 from faltung.ground.lazy import lazy
 from faltung.ground.regions import check_shape, regions
@@ -277,7 +277,7 @@ def question_of(shape: tuple[int, ...], dtype: np.dtype[Any], kernel: Any, optio
         return _question_of(shape, dtype, kernel, options)
     if fields is None:
         known = _question_of(shape, dtype, kernel, options)
-        _checked.put(key, {name: value for name, value in vars(known).items() if name != "kernel"})
+        _checked.put(key, {name: value for name, value in vars(known).items() if name != "kernel"}, 4 * SMALL)
         return known
     return Question(kernel=kernel, **fields)
 

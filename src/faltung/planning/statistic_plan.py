@@ -96,6 +96,11 @@ class StatisticPlan(Planned):
         arrays = 9 if self.problem.weighted else 6
         return int(arrays * number * math.prod(self.sums.problem.shape)) + self.sums.memory
 
+    @property
+    def kept_bytes(self) -> int:
+        """Bytes that a plan keeps from call to call, approximately."""
+        return self._bytes_for(1) + self.sums.kept_bytes
+
     def rows(self) -> list[Row]:
         """Return what the plan prints, as pairs of a word and a text."""
         problem = self.problem

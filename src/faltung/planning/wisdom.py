@@ -11,7 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 
-from faltung.ground.bounded import Bounded
+from faltung.ground.bounded import SMALL, Bounded
 from faltung.kernels import Bank
 from faltung.planning.bank_plan import BANK_METHODS
 from faltung.planning.channel_plan import CHANNEL_METHODS
@@ -43,7 +43,7 @@ def remember(question: Question | Problem, method: str) -> None:
     note(_FILE, key, method, MOST)
     choices = _known_choices()
     _read_into(choices)  # other processes may have measured meanwhile
-    choices.put(key, method)  # this process remembers it even without a disk
+    choices.put(key, method, SMALL)  # this process remembers it even without a disk
 
 
 def _known_choices() -> Bounded[str, str]:
@@ -58,7 +58,7 @@ def _known_choices() -> Bounded[str, str]:
 def _read_into(choices: Bounded[str, str]) -> None:
     for key, method in known(_FILE).items():
         if isinstance(method, str):
-            choices.put(key, method)
+            choices.put(key, method, SMALL)
 
 
 def _methods(question: Question | Problem) -> Iterable[str]:

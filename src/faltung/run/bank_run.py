@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from faltung.ground.lazy import lazy
 from faltung.ground.threads import share, worker_count
 from faltung.planning.bank_plan import BankPlan
 from faltung.run.gathering import Gatherer, address_of, offset, source_gatherer, strides_of
+from faltung.run.output import Output
 from faltung.run.tiling import Tile, Tiles, tiles_across
 
 if TYPE_CHECKING:
@@ -57,17 +59,23 @@ class BankRunner:
                 part.runner.run(x, place, workers, valid)
             return
         target = strides_of(out[0], self._layout)
-        if not target.packed:  # the samples of a row are not contiguous: compute into a copy
-            result = np.empty(out.shape, out.dtype)
-            self.run(x, result, workers, valid)
-            out[...] = result
-            return
         gather, first = self._gather, self._layout.first
         source, start = strides_of(x, self._layout), address_of(x)
         targets = [address_of(part) for part in out]
 
+        # Where the samples of a row are not contiguous, outputs take the way through scratch.
+        scattered: Iterable[NDArray[Any]] = () if target.packed else out
+        outputs = [Output(self._plan.problem, part, strides_of(part, self._layout)) for part in scattered]
+
         def work(tile: Tile, _alive: object = x) -> None:
             _buffer, address, strides = gather(tile, source, start)
+            if outputs:
+                results = outputs[0].room_for(tile, len(outputs))
+                block = Block(strides, results.strides[1:-1], tile.shape)
+                fill(address, [result.ctypes.data for result in results], block)
+                for output, result in zip(outputs, results, strict=True):
+                    output.store([result], tile)
+                return
             start_of_tile = offset(tile, target, first)
             fill(address, [place + start_of_tile for place in targets], Block(strides, target.outer, tile.shape))
 

@@ -13,13 +13,14 @@ from faltung.engines.channels.single_blocking import HELD, single_block, taps_at
 from faltung.engines.channels.single_samples import FIELDS, Depthwise
 from faltung.ground.bounded import Bounded
 from faltung.ground.extended import byte_offsets
+from faltung.jit.compile import code_bytes
 from faltung.jit.target import host
 from faltung.planning.cost import layer_seconds
 from faltung.planning.layer import Layer
 from faltung.planning.layer_tiles import read_in_place
 from faltung.planning.machine import current
 from faltung.run.gathering import address_of
-from faltung.run.layer_run import MOST_BYTES, MOST_LAYERS, STREAMED_BYTES, Board, Run, in_threads
+from faltung.run.layer_run import LAYER_BYTES, MOST_BYTES, MOST_LAYERS, STREAMED_BYTES, Board, Run, in_threads
 from faltung.run.tables import MemoryLayout, in_three_axes
 
 if TYPE_CHECKING:
@@ -101,8 +102,8 @@ class _SingleCode:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all tables."""
-        return self._bias.nbytes + sum(table.nbytes for table in self._tables)
+        """Bytes of all tables, and of the machine code."""
+        return LAYER_BYTES + self._bias.nbytes + sum(table.nbytes for table in self._tables) + code_bytes(self._codes)
 
     def _offsets(self) -> list[NDArray[np.int64]]:
         """Return byte offsets of slices, rows and columns; behind them are those of a block."""

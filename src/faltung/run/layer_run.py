@@ -14,6 +14,7 @@ from faltung.engines.registers import Footprint
 from faltung.ground import scratch
 from faltung.ground.bounded import Bounded
 from faltung.ground.threads import share
+from faltung.jit.compile import code_bytes
 from faltung.jit.samples import sample
 from faltung.jit.target import host
 from faltung.planning.cost import layer_seconds
@@ -26,14 +27,25 @@ from faltung.run.tables import MemoryLayout, Tables, in_three_axes
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["STREAMED_BYTES", "Board", "LayerCode", "Run", "correlate_channels", "in_threads", "whole_lines"]
+__all__ = [
+    "LAYER_BYTES",
+    "STREAMED_BYTES",
+    "Board",
+    "LayerCode",
+    "Run",
+    "correlate_channels",
+    "in_threads",
+    "whole_lines",
+]
 
 #: Bytes of a result that no cache is expected to keep until the next layer reads it.
 STREAMED_BYTES = 1 << 25
 #: Most predicted seconds of a call of machine code.
 LONGEST = 0.05
 #: Most layers whose machine code is kept, and most bytes of tables that belong to it.
-MOST_LAYERS, MOST_BYTES = 512, 1 << 27
+MOST_LAYERS, MOST_BYTES = 512, 1 << 26
+#: Bytes of the objects that a layer consists of, approximately.
+LAYER_BYTES = 1 << 14
 
 Run = Callable[[Callable[[int], int], int, int], None]
 """Calls machine code with the address of a board, on a number of threads."""
@@ -137,8 +149,9 @@ class LayerCode:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all tables."""
-        return self._tables.nbytes + self._panels[0].nbytes + self._no_bias.nbytes
+        """Bytes of all tables, and of the machine code."""
+        tables = self._tables.nbytes + self._panels[0].nbytes + self._no_bias.nbytes
+        return LAYER_BYTES + tables + code_bytes(self._codes)
 
     @property
     def _columns(self) -> int:

@@ -47,21 +47,22 @@ class Output:
             return functions[0](source.address, place, Block(source.strides, self._strides.outer, tile.shape))
         results, wrong = [], None
         for name, function in zip(("result", "imaginary result"), functions, strict=False):
-            result = self._in_scratch(tile, name)
+            (result,) = self.room_for(tile, 1, name)
             block = Block(source.strides, result.strides[:-1], tile.shape)
             wrong = function(source.address, result.ctypes.data, block)
             results.append(result)
-        self._store(results, tile)
+        self.store(results, tile)
         return wrong
 
-    def _in_scratch(self, tile: Tile, name: str) -> NDArray[Any]:
+    def room_for(self, tile: Tile, count: int, name: str = "results") -> NDArray[Any]:
+        """Return scratch for so many arrays of the outputs of a tile."""
         written = self._problem.written
         *outer, columns = tile.shape
-        shape = (*outer, columns * self._problem.layout.step)
+        shape = (count, *outer, columns * self._problem.layout.step)
         size = math.prod(shape) * written.itemsize
         return scratch.take(name, size)[0][:size].view(written).reshape(shape)
 
-    def _store(self, results: list[NDArray[Any]], tile: Tile) -> None:
+    def store(self, results: list[NDArray[Any]], tile: Tile) -> None:
         """Copy the outputs into the result, and convert them to its dtype."""
         window = [
             slice(start - first, start - first + size)

@@ -10,12 +10,13 @@ import numpy as np
 
 from faltung.engines.channels.reduction import FIELDS, Reduction, reduction_block, reduction_function
 from faltung.ground.bounded import Bounded
+from faltung.jit.compile import code_bytes
 from faltung.jit.target import host
 from faltung.planning.cost import layer_seconds
 from faltung.planning.layer import Axis, Layer
 from faltung.planning.layer_tiles import ITEMS, ROOM
 from faltung.planning.machine import current
-from faltung.run.layer_run import MOST_BYTES, MOST_LAYERS, Board, Run, in_threads, whole_lines
+from faltung.run.layer_run import LAYER_BYTES, MOST_BYTES, MOST_LAYERS, Board, Run, in_threads, whole_lines
 from faltung.run.tables import NOWHERE, MemoryLayout, Tables, in_three_axes
 
 if TYPE_CHECKING:
@@ -62,8 +63,8 @@ class TapGradientCode:
 
     @property
     def nbytes(self) -> int:
-        """Bytes of all tables."""
-        tables = self._source_tables.nbytes + self._gradient_tables.nbytes
+        """Bytes of all tables, and of the machine code."""
+        tables = LAYER_BYTES + code_bytes([self._code]) + self._source_tables.nbytes + self._gradient_tables.nbytes
         return tables + sum(place.nbytes for place in (*self._block_places, *self._tap_places))
 
     def _choose_block(self) -> tuple[int, int, int]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Iterable, Iterator, Sequence
+from operator import attrgetter
 from typing import NamedTuple
 
+import numpy as np
+
 from faltung.engines.catalogue import EXACT
+from faltung.ground.bounded import Bounded
 from faltung.ground.lazy import lazy
 from faltung.planning.computed_axes import Layout
 from faltung.planning.planner import Plan
@@ -17,10 +20,15 @@ __all__ = ["Tile", "Tiles", "tile_in_time", "tiles_across", "tiles_beside"]
 
 #: Least width of a strip along the border, so that vectors fit into it.
 STRIP = 16
+#: Samples of the array from the first to the last output of a strip along the border: if the memory of the result is
+#: new, the system clears all of it when the strip is filled, which nothing interrupts.
+SPANNED = 1 << 24
 #: Samples and predicted seconds up to which a problem is cut into tiles across the border.
 SMALL, QUICK = 1 << 17, 1e-4
 #: Most tiles that are kept from call to call.
 KEPT = 1024
+#: Bytes of a tile, and of a part of an axis, approximately.
+_PART_BYTES = 512
 #: Most predicted seconds of a tile: an interrupt (Ctrl-C) is noticed between tiles.
 LONGEST = 0.05
 
@@ -65,6 +73,24 @@ class Tiles:
     def __len__(self) -> int:
         return self._count
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes that the tiles take, approximately; parts of an axis are shared by all of them."""
+        parts = sum(len(axis) for box in self._boxes for axis in box)
+        return _PART_BYTES * (2 + parts + (self._count if self._count <= KEPT else 0))
+
+    def __getitem__(self, number: int) -> Tile:
+        """Return the tile that comes after `number` others."""
+        if self._count <= KEPT:
+            return self._kept[number]
+        for box in self._boxes:
+            count = math.prod(map(len, box))
+            if number < count:
+                places = np.unravel_index(number, [*map(len, box)])
+                return _tile(axis[place] for axis, place in zip(box, places, strict=True))
+            number -= count
+        raise IndexError(number)
+
     def __iter__(self) -> Iterator[Tile]:
         return iter(self._kept) if self._count <= KEPT else self._made()
 
@@ -74,9 +100,7 @@ class Tiles:
 
     def _made(self) -> Iterator[Tile]:
         for box in self._boxes:
-            for parts in itertools.product(*box):
-                starts, sizes, inside = zip(*parts, strict=True)
-                yield Tile(starts, sizes, all(inside))
+            yield from map(_tile, itertools.product(*box))
 
     @lazy
     def some_inside(self) -> bool:
@@ -87,6 +111,11 @@ class Tiles:
     def all_inside(self) -> bool:
         """Whether the source blocks of all tiles are inside the array."""
         return all(_is_inside(box) for box in self._boxes)
+
+
+def _tile(parts: Iterable[_Part]) -> Tile:
+    starts, sizes, inside = zip(*parts, strict=True)
+    return Tile(starts, sizes, all(inside))
 
 
 def _is_inside(box: list[list[_Part]]) -> bool:
@@ -120,12 +149,19 @@ def tiles_beside(plan: Plan) -> Tiles:
     return _tiles(layout, tile, plan.gathers or (outputs <= SMALL and plan.candidates[0].seconds <= QUICK))
 
 
-@lru_cache(maxsize=64)
+#: Tiles of recent layouts.
+_recent: Bounded[tuple[Layout, tuple[int, ...], bool], Tiles] = Bounded(64, 1 << 22)
+
+
 def _tiles(layout: Layout, tile: tuple[int, ...], across: bool) -> Tiles:
     """Return the tiles, which do not depend on taps."""
+    return _recent.get_or_make((layout, tile, across), lambda: _cut_all(layout, tile, across), attrgetter("nbytes"))
+
+
+def _cut_all(layout: Layout, tile: tuple[int, ...], across: bool) -> Tiles:
     if across:
         return Tiles([_cut(layout, tile, layout.regions)])
-    boxes = [_cut(layout, _as_many(tile, box), box) for box in _boxes(layout, 0, ())]
+    boxes = [_cut(layout, _as_many(tile, box, layout), box) for box in _boxes(layout, 0, ())]
     return Tiles(sorted(boxes, key=_is_inside))  # strips take longest: no thread waits for the last one
 
 
@@ -142,14 +178,17 @@ def _boxes(layout: Layout, axis: int, above: tuple[tuple[int, int], ...]) -> Ite
             yield (*above, segment, *layout.regions[axis + 1 :])
 
 
-def _as_many(most: tuple[int, ...], box: Sequence[tuple[int, int]]) -> tuple[int, ...]:
+def _as_many(most: tuple[int, ...], box: Sequence[tuple[int, int]], layout: Layout) -> tuple[int, ...]:
     """Return the shape of tiles with about as many outputs, for a box that is narrower than the planned tiles."""
     room, shape = math.prod(most), list(most)
+    beside = layout.step  # samples from one position along an axis to the next
     for axis in reversed(range(len(box))):
         start, stop = box[axis]
         narrower = all(shape[k] < most[k] for k in range(axis + 1, len(box)))
-        shape[axis] = max(1, min(stop - start, room if narrower and axis < len(box) - 1 else most[axis]))
+        longest = min(room, max(most[axis], SPANNED // beside)) if narrower and axis < len(box) - 1 else most[axis]
+        shape[axis] = max(1, min(stop - start, longest))
         room = max(room // shape[axis], 1)
+        beside *= max(layout.lengths[axis], 1)
     return tuple(shape)
 
 

@@ -17,11 +17,12 @@ from faltung.engines.winograd.tile_code import tile_function
 from faltung.engines.winograd.tile_writer import CHANGED, CHECKED, FIELDS, TileCode
 from faltung.ground.bounded import Bounded
 from faltung.ground.extended import FILL, byte_offsets
+from faltung.jit.compile import code_bytes
 from faltung.jit.target import host
 from faltung.planning.layer import Axis, Layer
 from faltung.planning.tile_choice import TILES, nbytes, refusal
 from faltung.run.gathering import address_of
-from faltung.run.layer_run import STREAMED_BYTES, Board, Run, in_threads, whole_lines
+from faltung.run.layer_run import LAYER_BYTES, STREAMED_BYTES, Board, Run, in_threads, whole_lines
 from faltung.run.tables import MemoryLayout, memory_layout
 
 if TYPE_CHECKING:
@@ -94,7 +95,8 @@ def correlate_winograd(
     key = (layer, memory_layout(source), memory_layout(target), tile, workers, host())
     code = _codes.get(key)
     if code is None:
-        code = _codes.put(key, WinogradCode(*key[:5]))
+        made = WinogradCode(*key[:5])
+        code = _codes.put(key, made, made.nbytes)
     finite, facts = code(source, target, taps, bias, run)
     if target is not out:
         out[...] = target
@@ -162,6 +164,12 @@ class WinogradCode:
         self._fill = np.full(-(-layer.ins // lanes) * lanes, layer.cval, self._number)
         self._no_bias = np.zeros(layer.groups * layer.outs, self._number)
         self._board = Board(FIELDS, self._entries(source, target), _seconds(work))
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all tables, and of the machine code."""
+        tables = (*self._offsets, self._fill, self._no_bias)
+        return LAYER_BYTES + sum(table.nbytes for table in tables) + code_bytes(self._functions)
 
     def _can_stream(self, target: MemoryLayout, code: TileCode) -> bool:
         """Whether the output is so large that no cache keeps it, and consists of whole vectors, aligned if it is."""
@@ -311,5 +319,5 @@ def _seconds(work: TileWork) -> float:
     return 2e-11 * work.tiles * work.groups * work.ins * work.outs * work.points
 
 
-_codes: Bounded[tuple[Any, ...], WinogradCode] = Bounded(MOST_LAYERS)
+_codes: Bounded[tuple[Any, ...], WinogradCode] = Bounded(MOST_LAYERS, MOST_BYTES // 4)
 _taps: Bounded[tuple[Any, ...], _Kept] = Bounded(MOST_LAYERS, MOST_BYTES)

@@ -10,7 +10,7 @@ import torch
 
 from faltung.errors import ArgumentError, ArgumentTypeError
 from faltung.ground.arrays import computed_number
-from faltung.ground.bounded import Bounded
+from faltung.ground.bounded import SMALL, Bounded
 from faltung.kernels import Bank, Kernel
 from faltung.kernels.dilated import dilated
 from faltung.planning.channel_plan import ChannelPlan
@@ -80,7 +80,7 @@ def ask(shape: tuple[int, ...], dtype: torch.dtype, kernel: Any, options: Option
     except TypeError:  # an argument that cannot be hashed is wrong, and `question_of` says so
         kept = _checked(shape, dtype, kernel, options)
     if kept is None:
-        kept = _kept.put(key, _checked(shape, dtype, kernel, options), 4096 + 32 * math.prod(shape_of(kernel)))
+        kept = _kept.put(key, _checked(shape, dtype, kernel, options), 8 * SMALL + 32 * math.prod(shape_of(kernel)))
     divisors = kept[-1]
     return Asked(*kept, kernel if divisors is None else _whole(kernel, divisors))
 
@@ -183,7 +183,7 @@ def correlated(kernel: Kernel, question: Question) -> Kernel:
         return spread.flip() if question.reflected else spread
 
     key = (kernel.fingerprint, question.reflected, question.dilation)
-    return _correlated.get_or_make(key, make, lambda made: 16 * made.size)
+    return _correlated.get_or_make(key, make, lambda made: 32 * made.size + SMALL)
 
 
 def _channel_plan(question: Question) -> ChannelPlan:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import reduce
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -92,6 +93,11 @@ class FilterPlan(Planned):
         """Bytes of tensors on the way, approximately: the extended input, and the results of passes."""
         copies = {"direct": 0, "separable": 1, "fourier": 3} if self._in_place else {"direct": 1}
         return copies.get(self.method, 3) * math.prod(self.problem.shape) * self.problem.number.itemsize
+
+    @property
+    def kept_bytes(self) -> int:
+        """Bytes that a plan keeps from call to call, here and on the device, approximately."""
+        return self._bytes_for(1)
 
     def rows(self) -> list[Row]:
         """Return what the plan prints, as pairs of a word and a text."""
@@ -294,11 +300,11 @@ def filter_plan(
         problem = Problem(shape, number, kernel, False, axes, modes, complex(cval).real, regions, number, accuracy)
         return FilterPlan(problem, dtype, device, _choose(problem, method, accuracy, dtype, device))
 
-    return _plans.get_or_make(key, make, lambda plan: kernel.size * 8)
+    return _plans.get_or_make(key, make, attrgetter("kept_bytes"))
 
 
 #: Plans of recent calls. They keep their taps, here and on the device.
-_plans: Bounded[tuple[Any, ...], FilterPlan] = Bounded(256, 1 << 28)
+_plans: Bounded[tuple[Any, ...], FilterPlan] = Bounded(256, 1 << 26)
 on_change(_plans.clear)
 
 

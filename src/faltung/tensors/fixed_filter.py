@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from faltung.ground.boundary import by_axis
-from faltung.ground.bounded import Bounded
+from faltung.ground.bounded import SMALL, Bounded
 from faltung.ground.regions import covered
 from faltung.kernels import Kernel
 from faltung.planning.kept import plan_problem
@@ -31,7 +31,7 @@ from faltung.tensors.ways import machine_code
 __all__ = ["linear", "note_kernel"]
 
 #: Kernels of recent calls, and their taps. A graph holds the taps only; with the expression, plans are cheaper.
-_kernels: Bounded[str, tuple[Kernel, torch.Tensor]] = Bounded(256, 1 << 28)
+_kernels: Bounded[str, tuple[Kernel, torch.Tensor]] = Bounded(256, 1 << 26)
 #: The end of the key of a reversed kernel.
 _FLIPPED = " flipped"
 _CPU = torch.device("cpu")
@@ -42,7 +42,7 @@ def note_kernel(kernel: Kernel) -> tuple[str, torch.Tensor]:
     key = kernel.fingerprint.hex()
     kept = _kernels.get(key)
     if kept is None:
-        kept = _kernels.put(key, (kernel, constant(lambda: kernel.taps, _CPU)), 2 * kernel.taps.nbytes)
+        kept = _kernels.put(key, (kernel, constant(lambda: kernel.taps, _CPU)), 4 * kernel.taps.nbytes + SMALL)
     return key, kept[1]
 
 

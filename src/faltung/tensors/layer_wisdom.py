@@ -16,7 +16,7 @@ from typing import Any
 
 import torch
 
-from faltung.ground.bounded import Bounded
+from faltung.ground.bounded import SMALL, Bounded
 from faltung.planning.layer import Layer
 from faltung.planning.machine import LAYER_TIMES, clear, identity, known, note
 from faltung.tensors.torch_threads import thread_count
@@ -103,7 +103,7 @@ def on_change(dependent: Callable[[], object]) -> None:
 
 
 def _keep(layer: Layer, how: tuple[Any, ...], times: LayerTimes) -> None:
-    _known.put(_question(layer, how), (thread_count(), times))
+    _known.put(_question(layer, how), (thread_count(), times), 4 * SMALL)
     _changed()
 
 

@@ -39,7 +39,7 @@ class _Cv2Prepared(NamedTuple):
     delta: float
 
 
-#: Most calls that are remembered. The plans themselves are bounded by `faltung.planning.kept`.
+#: Most calls that are remembered, and most bytes of their plans.
 _prepared: Bounded[tuple[Any, ...], _Cv2Prepared] = Bounded(512, 1 << 26)
 on_change(_prepared.clear)
 
@@ -76,7 +76,7 @@ def filtered(
         image = as_image(function, src)
         prepared = _prepare(image, ask(image))
         if kept:
-            _prepared.put(key, prepared, 4096)
+            _prepared.put(key, prepared, prepared.plan.kept_bytes)
         else:
             src = image
     if src.shape != prepared.shape:

@@ -5,7 +5,6 @@ What a call needs is kept under its arguments, so that a repeated call only look
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -15,7 +14,7 @@ from faltung.compat.ndimage.flat_windows import FlatWindows, flat_windows
 from faltung.compat.ndimage.ndimage_arguments import key_of
 from faltung.compat.ndimage.ndimage_output import place_of
 from faltung.compat.ndimage.ndimage_plans import CallSetting
-from faltung.ground.bounded import Bounded
+from faltung.ground.bounded import SMALL, Bounded
 from faltung.planning.machine import on_change
 from faltung.planning.planned import Planned
 from faltung.run.entry import execute
@@ -180,6 +179,4 @@ def _stored(*dtypes: np.dtype[Any]) -> tuple[np.dtype[Any], ...]:
 
 
 def _size(steps: Steps) -> int:
-    """Return the bytes that belong to a steps, approximately."""
-    plans = [plan for chain in steps.chains for plan in chain]
-    return sum(4096 + plan.memory + 64 * math.prod(plan.problem.kernel.shape) for plan in plans)
+    return sum([plan.kept_bytes for chain in steps.chains for plan in chain], SMALL)

@@ -20,8 +20,8 @@ from faltung.run.entry import execute
 
 __all__ = ["Region", "convolve_region", "outputs_of", "plan_of_region"]
 
-#: Most plans that are found by the arguments of a call, and most bytes of taps that are kept for it.
-_MOST_PLANS, _MOST_BYTES = 1024, 1 << 24
+#: Most plans that are found by the arguments of a call, and most bytes of them.
+_MOST_PLANS, _MOST_BYTES = 1024, 1 << 26
 #: Bytes of taps above which a digest is kept in their place.
 _LONG = 1024
 
@@ -99,7 +99,7 @@ def plan_of_region(x: NDArray[Any], taps: NDArray[Any], region: Region) -> Plann
         held = hashlib.blake2b(held, digest_size=16).digest()
     # As text, -0.0 differs from 0.0.
     key = (x.shape, x.dtype, taps.shape, taps.dtype, held, region, repr(region.cval))
-    return _plans.get_or_make(key, lambda: _make(x, taps, region), lambda plan: len(held) + 256)
+    return _plans.get_or_make(key, lambda: _make(x, taps, region), lambda plan: len(held) + plan.kept_bytes)
 
 
 def _make(x: NDArray[Any], taps: NDArray[Any], region: Region) -> Planned:

@@ -45,8 +45,8 @@ class _KeptFilter(NamedTuple):
     plain: bool
 
 
-#: Most calls that are remembered. The plans themselves are bounded by `faltung.planning.kept`.
-_kept: Bounded[tuple[Any, ...], _KeptFilter] = Bounded(512)
+#: Most calls that are remembered, and most bytes of their plans.
+_kept: Bounded[tuple[Any, ...], _KeptFilter] = Bounded(512, 1 << 26)
 on_change(_kept.clear)
 
 
@@ -95,7 +95,7 @@ def filtered_image(
             kernel = kernel / samples.divisor
         options = Options(True, [modes[axis] for axis in axes], cval, axes=axes, dtype=dtype or samples.result)
         plan = plan_of(array.shape, array.dtype, kernel, options)
-        kept = _kept.put(key, _KeptFilter(plan, array is image))
+        kept = _kept.put(key, _KeptFilter(plan, array is image), plan.kept_bytes)
     _check_shape(out, image.shape)
     return execute(kept.plan, array, out)
 

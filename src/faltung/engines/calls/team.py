@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import os
-import threading
-import time
+import sys
 from collections.abc import Callable, Sequence
 from functools import cache
 from typing import TYPE_CHECKING
@@ -34,8 +33,10 @@ ROOM = 1 << 21
 _PATIENCE = 4096
 #: Most calls without helpers after these waited in vain.
 _MOST_PASSED = 63
-#: Seconds that a thread sleeps when it waited in vain for the last helper: another program may need the core.
-_NAP = 5e-5
+#: Microseconds that a thread sleeps when it waited in vain for the last helper: another program may need the core.
+_NAP = 50
+#: The place on the board that says whether a thread leads, and what it gets who wants to lead besides.
+_BUSY, _OCCUPIED = 7, -1
 #: The part of the state of the board that counts the calls which no thread has begun.
 _UNBEGUN = 0xFFFFFFFF
 
@@ -96,49 +97,32 @@ class Team:
     def __init__(self, helpers: int) -> None:
         self._helpers = helpers
         self._board = np.zeros(8, np.int64)
-        self._busy = threading.Lock()
         self._awake: list[Duty] = []
         self._passes = self._passed = 0
-        self._lead, self._wait, self._serve = _functions(host())
+        self._lead, self._serve = _functions(host())
 
     def __call__(self, calls: Calls, source: int, target: int) -> Sequence[int] | None:
         """Make all calls; return the numbers of those that returned anything but 0.
 
         Nothing is done if the calls are long and the team is busy with others: then it returns None.
         """
-        if self._helpers and self._busy.acquire(blocking=False):
-            try:
-                self._wake(calls.long)
-                return self._led(self._board, calls, source, target)
-            finally:
-                self._busy.release()
+        board = self._board
+        if self._helpers and not board[_BUSY]:
+            self._wake(calls.long)
+            status, returned = self._led(board, calls, source, target)
+            if status != _OCCUPIED:
+                return _wrong(status, returned)
         if self._helpers and calls.long:
             return None
         # On a board that no helper looks at.
-        return self._led(np.zeros_like(self._board), calls, source, target)
+        return _wrong(*self._led(np.zeros_like(board), calls, source, target))
 
-    def _led(self, board: NDArray[np.int64], calls: Calls, source: int, target: int) -> Sequence[int]:
+    def _led(self, board: NDArray[np.int64], calls: Calls, source: int, target: int) -> tuple[int, NDArray[np.uint8]]:
         _buffer, place = scratch.take("team", ROOM)
         returned, returned_at = scratch.take("returned", calls.count)
         numbers = calls.rows, calls.count, source, target, returned_at, _PATIENCE
         # Nothing interrupts machine code: when it returns, no thread uses the arrays any more.
-        status = self._lead(board.ctypes.data, place, *numbers)
-        if status < 0:
-            status = self._waited(board)
-        return np.flatnonzero(returned[: calls.count]).tolist() if status else ()
-
-    def _waited(self, board: NDArray[np.int64]) -> int:
-        """Wait for a helper that another program keeps from its work."""
-        status, interrupt = -1, None
-        while status < 0:
-            try:
-                time.sleep(_NAP)
-                status = self._wait(board.ctypes.data, _PATIENCE)
-            except BaseException as error:  # the arrays are still in use
-                interrupt = error
-        if interrupt is not None:
-            raise interrupt
-        return status
+        return self._lead(board.ctypes.data, place, *numbers, *_nap()), returned[: calls.count]
 
     def _wake(self, long: bool) -> None:
         self._awake = [helper for helper in self._awake if not helper.done()]
@@ -157,21 +141,32 @@ class Team:
         self._passed = 0
 
 
+def _wrong(status: int, returned: NDArray[np.uint8]) -> Sequence[int]:
+    """Return the numbers of the calls that returned anything but 0."""
+    return np.flatnonzero(returned).tolist() if status else ()
+
+
 team = cache(Team)
 
 if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=team.cache_clear)  # helpers do not survive a fork
 
 
-def _functions(processor: Target) -> tuple[Callable[..., int], Callable[..., int], Callable[..., int]]:
+def _functions(processor: Target) -> tuple[Callable[..., int], Callable[..., int]]:
     architecture = processor.identity.partition(":")[0]
     text = _PAUSES.get(architecture, _NO_PAUSE) + _PROTOCOL
     pointer, number = ctypes.c_void_p, ctypes.c_int64
     arrays = [pointer, pointer, pointer]
-    lead = compile_function(text, "lead", [pointer, pointer, pointer, number, *arrays, number], processor)
-    wait = compile_function(text, "wait", [pointer, number], processor)
-    serve = compile_function(text, "serve", [pointer, pointer, number], processor)
-    return lead, wait, serve
+    lead = [pointer, pointer, pointer, number, *arrays, number, pointer, ctypes.c_int32]
+    serve = [pointer, pointer, number]
+    return compile_function(text, "lead", lead, processor), compile_function(text, "serve", serve, processor)
+
+
+@cache
+def _nap() -> tuple[int, int]:
+    """Return the address of the function of the system that lets a thread sleep, and for how long it is asked to."""
+    library, name, time = ("kernel32", "Sleep", 1) if sys.platform == "win32" else (None, "usleep", _NAP)
+    return ctypes.cast(getattr(ctypes.CDLL(library), name), ctypes.c_void_p).value or 0, time
 
 
 _NO_PAUSE = "define internal void @pause() nounwind {\n  ret void\n}\n"
@@ -195,12 +190,13 @@ _PAUSES = {"x86_64": _PAUSE_X86, "amd64": _PAUSE_X86, "aarch64": _PAUSE_ARM, "ar
 # The board is eight words of 64 bits:
 #
 #   word    0        1        2         3      4        5        6          7
-#         | state  | undone | status  | rows | source | target | returned | unused
+#         | state  | undone | status  | rows | source | target | returned | busy
 #
 #   state   upper half: number of the round; lower half: calls of it that no thread has begun
 #   undone  calls that are not done           status  everything that they returned, combined by "or"
 #   rows    for each call its function, its table, and the offsets of its samples and of its outputs
 #   returned   for each call a byte that is 1 if it returned anything but 0
+#   busy       1 while a thread leads; any other one that wants to finds that out, and does not wait
 #
 # A thread takes a call by counting the state down. That fails if the state has changed since it was read. So what is
 # read in between belongs to the same round: the leader writes the next round only when all calls of the last one are
@@ -254,31 +250,9 @@ exit:
   ret void
 }
 
-define i32 @wait(ptr %board, i64 %patience) nounwind {
-entry:
-  %undone_at = getelementptr i64, ptr %board, i64 1
-  %status_at = getelementptr i64, ptr %board, i64 2
-  br label %look
-look:
-  %looks = phi i64 [ 0, %entry ], [ %more, %wait ]
-  %undone = load atomic i64, ptr %undone_at acquire, align 8
-  %done = icmp eq i64 %undone, 0
-  br i1 %done, label %exit, label %wait
-wait:
-  call void @pause()
-  %more = add i64 %looks, 1
-  %patient = icmp slt i64 %more, %patience
-  br i1 %patient, label %look, label %leave
-leave:
-  ret i32 -1
-exit:
-  %status = load atomic i64, ptr %status_at monotonic, align 8
-  %result = trunc i64 %status to i32
-  ret i32 %result
-}
-
 define i32 @lead(
-  ptr %board, ptr %scratch, ptr %rows, i64 %count, ptr %source, ptr %target, ptr %returned, i64 %patience
+  ptr %board, ptr %scratch, ptr %rows, i64 %count, ptr %source, ptr %target, ptr %returned, i64 %patience, ptr %nap,
+  i32 %long
 ) nounwind {
 entry:
   %undone_at = getelementptr i64, ptr %board, i64 1
@@ -287,6 +261,11 @@ entry:
   %source_at = getelementptr i64, ptr %board, i64 4
   %target_at = getelementptr i64, ptr %board, i64 5
   %returned_at = getelementptr i64, ptr %board, i64 6
+  %busy_at = getelementptr i64, ptr %board, i64 7
+  %claim = cmpxchg ptr %busy_at, i64 0, i64 1 acq_rel monotonic
+  %mine = extractvalue { i64, i1 } %claim, 1
+  br i1 %mine, label %begin, label %occupied
+begin:
   store atomic i64 %count, ptr %undone_at monotonic, align 8
   store atomic i64 0, ptr %status_at monotonic, align 8
   store atomic ptr %rows, ptr %rows_at monotonic, align 8
@@ -295,11 +274,30 @@ entry:
   store atomic ptr %returned, ptr %returned_at monotonic, align 8
   %state = load atomic i64, ptr %board monotonic, align 8
   %round = add i64 %state, 4294967296
-  %begin = or i64 %round, %count
-  store atomic i64 %begin, ptr %board release, align 8
+  %first = or i64 %round, %count
+  store atomic i64 %first, ptr %board release, align 8
   call void @take(ptr %board, ptr %scratch)
-  %status = call i32 @wait(ptr %board, i64 %patience)
-  ret i32 %status
+  br label %look
+look:
+  %looks = phi i64 [ 0, %begin ], [ %more, %wait ], [ 0, %sleep ]
+  %undone = load atomic i64, ptr %undone_at acquire, align 8
+  %done = icmp eq i64 %undone, 0
+  br i1 %done, label %exit, label %wait
+wait:
+  call void @pause()
+  %more = add i64 %looks, 1
+  %patient = icmp slt i64 %more, %patience
+  br i1 %patient, label %look, label %sleep
+sleep:
+  %slept = call i32 %nap(i32 %long)
+  br label %look
+exit:
+  %status = load atomic i64, ptr %status_at monotonic, align 8
+  %result = trunc i64 %status to i32
+  store atomic i64 0, ptr %busy_at release, align 8
+  ret i32 %result
+occupied:
+  ret i32 -1
 }
 
 define i32 @serve(ptr %board, ptr %scratch, i64 %patience) nounwind {
