@@ -120,29 +120,32 @@ def _read(path: Path) -> NDArray[Any]:
         packed = file.read(2) == b"\x1f\x8b"
         file.seek(0)
         source: gzip.GzipFile | BufferedReader = gzip.GzipFile(fileobj=file) if packed else file
-        head = source.read(4)
-        kind, axes = (head[2], head[3]) if len(head) > 3 else (0, 0)
-        if head[:2] != b"\0\0" or kind not in _DTYPES or not 1 <= axes <= 5:
-            expected = "an IDX file, which begins with two zeros, a type from 8 to 14 and the number of axes, up to 5"
-            received = f"the bytes {head.hex(' ') or '(none)'} in '{path.name}'"
-            raise data_error(expected, received, "Download the file again.")
-        lengths = source.read(4 * axes)
-        shape = struct.unpack(f">{axes}I", lengths) if len(lengths) == 4 * axes else ()
-        dtype, start = np.dtype(_DTYPES[kind]), 4 + 4 * axes
-        nbytes = math.prod(shape) * dtype.itemsize
+        dtype, shape = _header(source, path)
+        nbytes, start = math.prod(shape) * dtype.itemsize, 4 + 4 * len(shape)
         try:
             check_size(nbytes, stored)
         except ValueError as error:
             raise data_error("a plausible size", f"'{path.name}' ({error})", "Download the file again.") from error
         check_fits(nbytes)
         content, count = np.empty(nbytes, np.uint8), 0
-        while shape and count < nbytes and (read := source.readinto(content[count:].data)):
+        while count < nbytes and (read := source.readinto(content[count:].data)):
             count += read
         more = count == nbytes and source.read(1)
-    if not shape or count < nbytes or more:
-        received = "more" if more else str(start + count if shape else 4 + len(lengths))
-        expected = (
-            f"{start + nbytes} bytes for the shape {shape}" if shape else f"at least {start} bytes for {axes} axes"
-        )
-        raise data_error(expected, f"{received} in '{path.name}'", "Download the file again.")
+    if count < nbytes or more:
+        received = f"{'more' if more else start + count} in '{path.name}'"
+        raise data_error(f"{start + nbytes} bytes for the shape {shape}", received, "Download the file again.")
     return content.view(dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
+
+
+def _header(source: gzip.GzipFile | BufferedReader, path: Path) -> tuple[np.dtype[Any], tuple[int, ...]]:
+    head = source.read(4)
+    kind, axes = (head[2], head[3]) if len(head) > 3 else (0, 0)
+    if head[:2] != b"\0\0" or kind not in _DTYPES or not 1 <= axes <= 5:
+        expected = "an IDX file, which begins with two zeros, a type from 8 to 14 and the number of axes, up to 5"
+        received = f"the bytes {head.hex(' ') or '(none)'} in '{path.name}'"
+        raise data_error(expected, received, "Download the file again.")
+    lengths = source.read(4 * axes)
+    if len(lengths) < 4 * axes:
+        received = f"{4 + len(lengths)} in '{path.name}'"
+        raise data_error(f"at least {4 + 4 * axes} bytes for {axes} axes", received, "Download the file again.")
+    return np.dtype(_DTYPES[kind]), struct.unpack(f">{axes}I", lengths)

@@ -15,7 +15,7 @@ from safetensors.numpy import load, save
 from torch import nn
 
 from faltung.errors import ArgumentError
-from faltung.ground.checks import is_integer
+from faltung.ground.checks import integer
 from faltung.ground.given_files import parsed_object, read_regular
 from faltung.layers import CONVOLUTIONS
 from faltung.learn.runs import RunFolder
@@ -171,14 +171,16 @@ def _damaged(path: Path, reason: str) -> ArgumentError:
 
 def _kept(facts: dict[str, Any], epochs: NDArray[Any], taps: NDArray[Any]) -> KeptFilters:
     """Return filters, or raise ValueError if they are not as they are kept."""
-    layer, total, every = (facts.get(name) for name in ("layer", "total", "every"))
-    if len(facts) != 3 or not isinstance(layer, str) or not all(is_integer(one) and one for one in (total, every)):
+    if facts.keys() != {"layer", "total", "every"} or not isinstance(facts["layer"], str):
         raise ValueError("its facts are others")
+    total, every = (integer(name, facts[name], 1) for name in ("total", "every"))
     if epochs.dtype != np.int32 or taps.dtype != np.float32 or epochs.ndim != 1 or taps.ndim < 4:
         raise ValueError("its arrays are of another kind")
-    if taps.shape[:1] != epochs.shape or 0 in taps.shape or (epochs[1:] <= epochs[:-1]).any() or epochs[0] < 0:
+    if taps.shape[:1] != epochs.shape or 0 in taps.shape:
         raise ValueError("its epochs do not fit its taps")
-    return KeptFilters(layer, int(total or 1), max(1, int(every or 1)), epochs, taps)
+    if epochs[0] < 0 or (epochs[1:] <= epochs[:-1]).any():
+        raise ValueError("its epochs are not in their order")
+    return KeptFilters(facts["layer"], total, every, epochs, taps)
 
 
 def _metadata(content: bytes) -> dict[str, str]:
