@@ -1,196 +1,226 @@
-"""Damaged files: each is read, or refused in one sentence, in bounded time and memory.
+"""Damaged files, run folders and checkpoints: each is read, or refused in one sentence, in bounded time and memory.
 
-`python tests/fuzzed_files.py 2000 --seed 7` damages small files of every format; the test suite runs some of them.
+    python tests/fuzzed_files.py 2000 --seed 7 [--only "predict"]
+
+damages small files of every kind and gives them to the commands that read them, in processes of some hundred tries
+each. A try fails if it ends in a traceback or in more than one sentence, computes for more than 2 seconds, takes more
+than 500 MB beyond its input, changes an input, or leaves a file behind. The test suite runs some of them.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import functools
+import hashlib
 import io
+import json
 import os
-import resource
+import shlex
+import shutil
 import signal
-import struct
+import sys
 import tempfile
 import time
-import zlib
+import traceback
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
-import tifffile
-from PIL import Image
+import typer
 
-from faltung import files
-from faltung.errors import ArgumentError
-from faltung.files.directory import Structure
+import faltung.cli.main as command_line
+from damage import damaged
+from faltung.cli.console import errors
+from faltung.errors import FaltungError
+from hostile_cases import cases
 
-SECONDS = 2  # for one file
-LONGEST = 700  # characters of a sentence
-
-
-def _saved(image, name, **options):
-    data = io.BytesIO()
-    image.save(data, format=name, **options)
-    return data.getvalue()
+SECONDS = 2.0  # of computing, of all threads
+WAITING = 60.0  # seconds after which a try hangs; this machine may be busy
+BYTES = 500 * 2**20
+LONGEST = 1200  # characters of a sentence
+BLOCK = 200  # tries of a process
 
 
-def _tiff(samples, **options):
-    data = io.BytesIO()
-    writer = {key: options.pop(key) for key in ("bigtiff", "byteorder", "imagej", "ome") if key in options}
-    with tifffile.TiffWriter(data, **writer) as file:
-        file.write(samples, **options)
-    return data.getvalue()
+class _LateError(BaseException):
+    pass
 
 
-def seeds():
-    """Return small whole files, by name."""
-    rng = np.random.default_rng(1)
-    grey, colour = rng.integers(0, 256, (24, 20), np.uint8), rng.integers(0, 256, (24, 20, 4), np.uint8)
-    deep = rng.integers(0, 65536, (24, 20), np.uint16)
-    image, clear = Image.fromarray(colour[..., :3]), Image.fromarray(colour)
-    frames = [Image.fromarray(rng.integers(0, 256, (9, 8, 3), np.uint8)) for _ in range(3)]
-    moving = {"save_all": True, "append_images": frames[1:], "duration": 70}
-    exif = Image.Exif()
-    exif[271], exif[274] = "maker", 6
-    found = {
-        "png": _saved(clear, "PNG", dpi=(72, 72), exif=exif, icc_profile=b"profile"),
-        "deep.png": _saved(Image.fromarray(deep), "PNG"),
-        "palette.png": _saved(image.quantize(9), "PNG", transparency=3),
-        "moving.png": _saved(frames[0], "PNG", **moving),
-        "jpg": _saved(image, "JPEG", exif=exif, progressive=True),
-        "gif": _saved(frames[0], "GIF", **moving),
-        "webp": _saved(clear, "WEBP", lossless=True, exif=exif.tobytes()),
-        "moving.webp": _saved(frames[0], "WEBP", **moving),
-        "bmp": _saved(image, "BMP"),
-        "ppm": _saved(image, "PPM"),
-        "text.pgm": b"P2\n3 2 # comment\n255\n1 2 3\n4 5 6\n",
-        "tif": _tiff(colour, photometric="rgb", extrasamples=["unassalpha"]),
-        "imagej.tif": _tiff(np.stack([deep] * 4), imagej=True, metadata={"axes": "ZYX", "unit": "um"}),
-        "ome.tif": _tiff(np.stack([deep] * 4), ome=True, photometric="minisblack", metadata={"axes": "ZYX"}),
-        "big.tif": _tiff(grey, bigtiff=True, byteorder=">", photometric="minisblack", tile=(16, 16)),
-    }
-    for compression in ("lzw", "deflate", "packbits", "zstd", "lzma", "jpeg"):
-        found[f"{compression}.tif"] = _tiff(
-            colour[..., :3], photometric="rgb", compression=compression, rowsperstrip=8, metadata=None
-        )
-    array = io.BytesIO()
-    np.save(array, deep)
-    return found | {"npy": array.getvalue()}
+def _late(*_):
+    raise _LateError
 
 
-def damaged(data, rng):
-    """Return data with some bytes changed, taken out, put in, or cut off."""
-    data = bytearray(data)
-    for _ in range(rng.integers(1, 3)):
-        at = int(rng.integers(0, max(1, len(data) if rng.random() < 0.5 else min(len(data), 200))))
-        match rng.integers(0, 6):
-            case 0:
-                data[at : at + 1] = bytes([rng.integers(0, 256)])
-            case 1:
-                data[at : at + 4] = struct.pack(rng.choice(["<I", ">I"]), int(rng.integers(0, 2**32)))
-            case 2:
-                data[at : at + 2] = struct.pack("<H", int(rng.choice([0, 1, 255, 32767, 65535])))
-            case 3:
-                del data[at : at + int(rng.integers(1, 20))]
-            case 4:
-                data[at:at] = data[at : at + int(rng.integers(1, 20))]
-            case 5:
-                data[at] ^= 1 << int(rng.integers(0, 8)) if at < len(data) else 0
-    if data[:2] in (b"II", b"MM") and rng.random() < 0.5:
-        data = _with_another_tag(data, rng)
-    cut = bytes(data[: int(rng.integers(1, len(data) + 1))] if rng.random() < 0.1 else data)
-    return _with_checksums(cut) if cut.startswith(b"\x89PNG") else cut
-
-
-def _with_another_tag(data, rng):
-    """Return a TIFF in which one number of an entry of its first directory is another."""
+@contextlib.contextmanager
+def _made_once():
+    """Keep the command line, which takes longer to be made than to be used."""
+    before, command_line.app = command_line.app, _made()
     try:
-        structure = Structure.of(bytes(data))
-        entries = structure.entries(structure.first)
-    except ValueError:
-        return data
-    code = entries[int(rng.integers(0, len(entries)))].code if entries else 256
-    at = structure.place(code) if entries else 8
-    field = int(rng.choice([-8, -6, -4, 0])) if not structure.big else int(rng.choice([-12, -10, -8, 0]))
-    size = {-8: 2, -6: 2, -12: 2, -10: 2}.get(field, 4)
-    value = int(rng.choice([0, 1, 2, 7, 8, 17, 255, 4096, 65535, 10**6, 2**31 - 1, 2**32 - 1]))
-    data[at + field : at + field + size] = (value % 256**size).to_bytes(
-        size, "little" if structure.order == "<" else "big"
-    )
-    return data
+        yield
+    finally:
+        command_line.app = before
 
 
-def _with_checksums(data):
-    """Return a PNG whose checksums are right, so that damage is not found by them."""
-    data, at = bytearray(data), 8
-    while at + 12 <= len(data):
-        (length,) = struct.unpack(">I", data[at : at + 4])
-        end = at + 8 + length
-        if end + 4 <= len(data):
-            data[end : end + 4] = struct.pack(">I", zlib.crc32(data[at + 4 : end]))
-        at = end + 4
-    return bytes(data)
+@functools.cache
+def _made():
+    return typer.main.get_command(command_line.app)
 
 
-def outcome(path):
-    """Read a file and write what was read; return "read" or the sentence of a refusal, or raise what must not be."""
-    try:
-        pictures = files.read(path)
-        for picture in pictures:
-            assert picture.samples.ndim == len(picture.axes), picture.axes
-        files.lost(path.with_suffix(".tif"), pictures)
-        files.write(path.with_name("out.tif"), pictures)
-    except ArgumentError as error:
-        sentence = str(error)
-        assert "\n" not in sentence, sentence
-        assert len(sentence) < LONGEST, sentence
-        return sentence
-    return "read"
-
-
-def attack(count, seed, folder):
-    """Return how many of `count` damaged files were read and refused, and the failures."""
-    rng, whole = np.random.default_rng(seed), seeds()
-    names, read, failures = sorted(whole), 0, []
-
-    def late(*_):
-        raise TimeoutError
-
-    signal.signal(signal.SIGALRM, late)
-    for index in range(count):
-        name = names[index % len(names)]
-        path = folder / f"x.{name.rsplit('.')[-1]}"
-        path.write_bytes(damaged(whole[name], rng))
-        begin = time.perf_counter()
-        signal.setitimer(signal.ITIMER_REAL, 4 * SECONDS)
+def tried(case, folder):
+    """Run a case in a folder that has its files; return whether it was read, or the sentence of the refusal."""
+    if callable(case.command):
         try:
-            read += outcome(path) == "read"
-        except BaseException as error:
-            failures.append((index, name, repr(error)))
-            if isinstance(error, KeyboardInterrupt):
-                raise
-        finally:
-            signal.setitimer(signal.ITIMER_REAL, 0)
-        if (seconds := time.perf_counter() - begin) > SECONDS:
-            failures.append((index, name, f"{seconds:.1f} s"))
-        if failures and failures[-1][0] == index:
-            (folder / f"failure_{index}.{name}").write_bytes(path.read_bytes())
+            case.command(folder)
+        except (FaltungError, OSError, MemoryError) as error:
+            return str(error)
+        return ""
+    words = [word.replace("{}", str(folder)).replace("out/", f"{folder}-out/") for word in shlex.split(case.command)]
+    said, before = io.StringIO(), sys.argv
+    try:
+        sys.argv = ["faltung", *words]
+        errors.file = said
+        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(said), _made_once():
+            command_line.main()
+    except SystemExit as error:
+        if error.code not in (0, None):
+            return said.getvalue()
+    finally:
+        sys.argv, errors.file = before, None
+    return ""
+
+
+def _contents(folder):
+    return {str(path): hashlib.sha256(path.read_bytes()).digest() for path in folder.rglob("*") if path.is_file()}
+
+
+def _reset_peak():
+    with contextlib.suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5")
+
+
+def _peak(kind):
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(kind):
+            return 1024 * int(line.split()[1])
+    return 0
+
+
+def outcome(case, files, folder):
+    """Write files, run the case, and return what it said and what is wrong with that."""
+    out = Path(f"{folder}-out")
+    for place in (folder, out):
+        shutil.rmtree(place, ignore_errors=True)
+        place.mkdir()
+    for name, data in files.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
+    wrong, said, before = [], "", _contents(folder)
+    _reset_peak()
+    resident, computed = _peak("VmRSS"), time.process_time()
+    signal.setitimer(signal.ITIMER_PROF, 3 * SECONDS)
+    signal.setitimer(signal.ITIMER_REAL, WAITING)
+    try:
+        said = tried(case, folder)
+    except _LateError:
+        wrong.append("late: " + traceback.format_exc()[-1500:])
+    except BaseException:
+        wrong.append("traceback: " + traceback.format_exc()[-2500:])
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        signal.setitimer(signal.ITIMER_REAL, 0)
+    seconds, taken = time.process_time() - computed, _peak("VmHWM") - resident - sum(map(len, files.values()))
+    if seconds > SECONDS:
+        wrong.append(f"{seconds:.1f} s")
+    if taken > BYTES:
+        wrong.append(f"{taken / 2**20:.0f} MB")
+    if len(said) > LONGEST or "Traceback" in said:
+        wrong.append(f"a long sentence: {said[:LONGEST]}")
+    after = _contents(folder)
+    if case.kept and before != after:
+        wrong.append("an input changed")
+    wrong += [f"left {name}" for name in {*after} - {*before} if case.kept or "partial" in name or ".lock" in name]
+    left = {str(path.relative_to(out)) for path in out.rglob("*")}
+    if left != (
+        {*case.written} if not said else left & {*case.written} if case.name.startswith("predict") else set()
+    ):
+        wrong.append(f"the outputs are {sorted(left)}")
+    return said, wrong
+
+
+def attack(count, seed, folder, found=None, tell=lambda *told: None):
+    """Return how many of `count` damaged files were read and refused, and the failures."""
+    rng, found = np.random.default_rng(seed), cases() if found is None else found
+    names, read, failures = sorted(found), 0, []
+    handlers = [(number, signal.signal(number, _late)) for number in (signal.SIGALRM, signal.SIGPROF)]
+    try:
+        for index in range(count):
+            case = found[names[int(rng.integers(0, len(names)))]]
+            name = case.damaged[int(rng.integers(0, len(case.damaged)))]
+            files = case.mended(case.files | {name: damaged(name, case.files[name], rng)})
+            tell(index, case.name, files)
+            said, wrong = outcome(case, files, folder / "in")
+            read += not said
+            if wrong:
+                failures.append((index, case.name, name, wrong))
+                kept = folder / f"failure-{seed}-{index}"
+                shutil.copytree(folder / "in", kept)
+    finally:
+        for number, handler in handlers:
+            signal.signal(number, handler)
     return read, count - read, failures
+
+
+def _block(count, seed, folder, found):
+    """Attack in a process of its own; return what `attack` returns, and what is wrong if it died."""
+    own = folder / str(seed)
+    own.mkdir()
+    log, state = own / "log.json", own / "state"
+    process = os.fork()
+    if not process:
+        code = 1
+        try:
+            done = attack(count, seed, own, found, lambda *told: state.write_text(f"{told[:2]}"))
+            log.write_text(json.dumps(done))
+            code = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+    _, status = os.waitpid(process, 0)
+    if status:
+        return 0, 0, [(seed, "died", state.read_text() if state.exists() else "", [f"status {status}"])]
+    read, refused, failures = json.loads(log.read_text())
+    if not failures:
+        shutil.rmtree(own)
+    return read, refused, failures
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("count", type=int)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", default="", help="part of the names of cases")
     arguments = parser.parse_args()
+    import torch
+
+    torch.set_num_threads(1)
     folder = Path(tempfile.mkdtemp(prefix="fuzzed-"))
-    read, refused, failures = attack(arguments.count, arguments.seed, folder)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    print(
-        f"{read} read, {refused} refused, {len(failures)} failures in {folder}, {peak} MB at most, pid {os.getpid()}"
-    )
-    for failure in failures:
-        print(*failure)
+    found = {name: case for name, case in cases().items() if arguments.only in name}
+    for case in found.values():  # whole files are read, and what is compiled is compiled
+        said, wrong = outcome(case, case.files, folder / "whole")
+        if said or wrong:
+            print("whole:", case.name, said, *wrong)
+    read, refused, failures, begun = 0, 0, [], time.monotonic()
+    for number in range(-(-arguments.count // BLOCK)):
+        done = _block(min(BLOCK, arguments.count - number * BLOCK), arguments.seed * 100_000 + number, folder, found)
+        read, refused = read + done[0], refused + done[1]
+        for failure in done[2]:
+            print(*failure, flush=True)
+        failures += done[2]
+        if not sys.stdout.isatty():  # a log of hours
+            print(f"{read + refused} tries, {len(failures)} failures", flush=True)
+    kinds = Counter(failure[1] for failure in failures)
+    seconds = time.monotonic() - begun
+    print(f"{read} read, {refused} refused, {len(failures)} failures in {folder}, {seconds:.0f} s, {dict(kinds)}")
 
 
 if __name__ == "__main__":

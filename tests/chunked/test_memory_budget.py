@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 import faltung as fa
 from faltung.chunked.cells import Cells
-from faltung.chunked.memory_budget import Demand, arranged, bytes_of, free_bytes, fresh
+from faltung.chunked.memory_budget import Demand, arranged, bytes_of, fresh
+from faltung.ground.given_files import free_bytes
 
 
 def test_sizes_as_they_are_typed():

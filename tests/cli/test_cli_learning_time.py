@@ -13,13 +13,13 @@ from PIL import Image
 
 from faltung.cli.learning_progress import LearningProgress
 from faltung.datasets.embedded import load_embedded
+from faltung.learn.epoch_record import EpochRecord
 from faltung.learn.input_size import size_for_time
 from faltung.learn.launch import resume, run
 from faltung.learn.memory import Memory
 from faltung.learn.runs import RunStopped
 from faltung.learn.schedule import NETWORKS, PlannedTraining, Schedule
 from faltung.learn.tasks.classification.suited import augmentation_for
-from faltung.learn.training import EpochRecord
 
 SHORT = ("--threads", 1, "--epochs", 2, "--no-curve", "--splits", 5)
 

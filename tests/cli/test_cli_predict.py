@@ -350,7 +350,7 @@ def test_files_that_cannot_be_used_are_listed_after_the_rest_is_done(run, comman
         "text.jpg": "not a known kind of image",
         "empty": "expected a folder with images, .npy or .npz files, got none.",
         "broken.npz": "",
-        "objects.npy": "expected .npy with plain numbers, got something else.",
+        "objects.npy": "expected .npy with plain numbers, got something else (it holds objects of Python",
         "volumes.npy": "expected images (samples, height, width) or",
         "floats.npy": "expected whole numbers from 0 to 255, as in training, got",
         "colours.npy": "expected samples of shape (1, 8, 12), (channels, *spatial), as in training,",

@@ -18,6 +18,7 @@ from faltung.ground.drawings.charts import Bar, Curve, bar_chart, line_chart, ti
 from faltung.ground.drawings.pictures import colour_sheet, data_uri, middle, png, signed_sheet, visible
 from faltung.ground.drawings.sketches import sketch
 from faltung.inspect.layerwise import NetworkLayer
+from faltung.learn.epoch_record import EpochRecord
 from faltung.learn.measures.counting import LayerCost, NetworkCost
 from faltung.learn.measures.outcome import MeasuredLayer, Outcome
 from faltung.learn.report import html_report, warnings
@@ -25,7 +26,6 @@ from faltung.learn.report.columns import text_table
 from faltung.learn.report.findings import findings
 from faltung.learn.report.table import table
 from faltung.learn.report.wording import times
-from faltung.learn.training import EpochRecord
 
 
 @given(low=st.floats(-1e4, 1e4), span=st.floats(1e-3, 1e4), count=st.integers(2, 8))

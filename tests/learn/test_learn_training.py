@@ -23,12 +23,13 @@ from faltung.datasets.dataset import Dataset, Split
 from faltung.errors import ArgumentError
 from faltung.learn.augmentation import Augmentation, mirror_at_random, shift_at_random
 from faltung.learn.checkpoint import Checkpoint
+from faltung.learn.epoch_record import EpochRecord
 from faltung.learn.hardware import Hardware
 from faltung.learn.recipe import Recipe
 from faltung.learn.risk import accuracy, empirical_risk, translate
 from faltung.learn.runs import RunFolder
 from faltung.learn.tasks.classification.cross_entropy import Classification
-from faltung.learn.training import EpochRecord, train
+from faltung.learn.training import train
 from faltung.networks.batches import tensors
 from faltung.tensors.determinism import reproducible
 
@@ -323,6 +324,11 @@ CHANGES = {
     "index x": lambda tensors: {**tensors, "optimiser.x.momentum_buffer": torch.ones(7)},
     "momentum of another shape": lambda tensors: {**tensors, "optimiser.0.momentum_buffer": torch.ones(7)},
     "best weights of another shape": lambda tensors: {**tensors, "best.5.bias": torch.ones(7)},
+    "another dtype": lambda tensors: {**tensors, "network.5.bias": tensors["network.5.bias"].double()},
+    "what is not finite": lambda tensors: {**tensors, "average.module.5.bias": tensors["network.5.bias"] * np.nan},
+    "another name of momentum": lambda tensors: _renamed(
+        tensors, "optimiser.0.momentum_buffer", "optimiser.0.momentum"
+    ),
 }
 
 
@@ -339,6 +345,37 @@ def test_a_checkpoint_that_was_changed_is_refused(tmp_path, change, digest):
         with safe_open(path, "pt") as file:
             metadata = file.metadata()
         save_file(CHANGES[change](tensors), path, metadata)
+    with pytest.raises(ArgumentError, match=DAMAGED):
+        train(_network(), _objective(), RECIPE, checkpoint=checkpoint)
+
+
+def _told(facts, at=0, **changes):
+    history = [dict(record) for record in facts["history"]]
+    history[at] |= changes
+    return {**facts, "history": history}
+
+
+FACTS = {
+    "no history": lambda facts: {},
+    "no epochs": lambda facts: {**facts, "history": []},
+    "a number": lambda facts: {**facts, "history": 7},
+    "numbers": lambda facts: {**facts, "history": [1, 2]},
+    "another epoch": lambda facts: _told(facts, epoch=5),
+    "fewer epochs than were": lambda facts: _told(facts, 1, epochs=1),
+    "half an epoch": lambda facts: _told(facts, epochs=2.5),
+    "no measures": lambda facts: _told(facts, measures={}),
+    "measures that are texts": lambda facts: _told(facts, measures={"training_risk": "1", "validation_risk": 1}),
+    "seconds that are none": lambda facts: _told(facts, seconds=None),
+    "a best epoch without weights": lambda facts: {**facts, "best_epoch": 1, "best_risk": 0.5},
+}
+
+
+@pytest.mark.parametrize("change", FACTS)
+def test_a_checkpoint_that_tells_something_else_is_refused(tmp_path, change):
+    checkpoint = Checkpoint(RunFolder(tmp_path), "network")
+    _train(0, checkpoint=checkpoint)
+    tensors, facts = checkpoint.load()
+    checkpoint.save(tensors, FACTS[change](facts))
     with pytest.raises(ArgumentError, match=DAMAGED):
         train(_network(), _objective(), RECIPE, checkpoint=checkpoint)
 

@@ -19,6 +19,7 @@ from faltung.datasets.embedded import load_embedded
 from faltung.errors import FaltungError
 from faltung.learn.choices import chosen_recipe, time_limit
 from faltung.learn.durations import duration, seconds_of
+from faltung.learn.epoch_record import EpochRecord
 from faltung.learn.hardware import Hardware
 from faltung.learn.memory import Memory, check_memory, largest_size, training_memory
 from faltung.learn.pace import Pace, fastest, measured
@@ -29,7 +30,6 @@ from faltung.learn.schedule import CURVE, NETWORKS, SPLITS, PlannedTraining, Sch
 from faltung.learn.tasks import TASKS
 from faltung.learn.tasks.classification.cross_entropy import Classification
 from faltung.learn.timekeeper import SCHEDULE, Timekeeper
-from faltung.learn.training import EpochRecord
 
 
 def _works(epochs: int = 100, seconds: float = 1.0, **changes: object) -> list[PlannedTraining]:

@@ -6,7 +6,7 @@ import itertools
 import math
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -15,12 +15,14 @@ from faltung.chunked.portions import Portion
 from faltung.chunked.streaming import PortionStream
 from faltung.chunked.zarr_layout import ZarrLayout, default_layout
 from faltung.errors import ArgumentError
+from faltung.ground.given_arrays import npy_header
+from faltung.ground.given_files import open_regular
 from faltung.ground.new_files import new_file
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["NpySource", "RawArray", "npy_header", "write_npy"]
+__all__ = ["NpySource", "RawArray", "write_npy"]
 
 
 class RawArray:
@@ -78,13 +80,11 @@ class NpySource:
 
     def __init__(self, path: Path) -> None:
         try:
-            with open(path, "rb") as file:
+            with open_regular(path) as file:
                 shape, self.transposed, dtype = npy_header(file)
                 offset = file.tell()
             if offset + math.prod(shape) * dtype.itemsize > os.path.getsize(path):
                 raise ValueError("it is shorter than it says")
-            if dtype.hasobject:
-                raise ValueError("it holds objects")
         except (ValueError, OSError) as error:
             received = f"'{path}' ({' '.join(str(error).split())[:200]})"
             raise ArgumentError("source", "a .npy file, or the folder of a Zarr array", received) from error
@@ -116,16 +116,6 @@ class NpySource:
             "size": found.st_size,
             "time": found.st_mtime_ns,
         }
-
-
-def npy_header(file: BinaryIO) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Return shape, whether the first axis is the fastest, and dtype of an array in a file."""
-    version = np.lib.format.read_magic(file)
-    if version == (1, 0):
-        return np.lib.format.read_array_header_1_0(file)
-    if version in ((2, 0), (3, 0)):
-        return np.lib.format.read_array_header_2_0(file)
-    raise ValueError(f"version {version} of its format is not known")
 
 
 def write_npy(

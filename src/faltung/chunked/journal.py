@@ -17,6 +17,7 @@ import numpy as np
 
 from faltung.errors import ArgumentError
 from faltung.ground.file_locks import lock
+from faltung.ground.given_files import read_regular
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -71,7 +72,7 @@ class JournalState(NamedTuple):
 def read_journal(folder: Path) -> JournalState | None:
     """Return what the journal in a folder says; None if there is none, or not even its first line is whole."""
     try:
-        data = (folder / JOURNAL).read_bytes()
+        data = read_regular(folder / JOURNAL)
     except (FileNotFoundError, NotADirectoryError):
         return None
     whole = data[: data.rfind(b"\n") + 1]

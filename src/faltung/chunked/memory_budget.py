@@ -15,17 +15,17 @@ import numpy as np
 from faltung.chunked.portions import box_of_bytes
 from faltung.errors import ArgumentError, ArgumentTypeError
 from faltung.ground.checks import is_integer
+from faltung.ground.given_files import free_bytes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Demand", "MemoryPlan", "arranged", "base_bytes", "bytes_of", "free_bytes", "fresh"]
+__all__ = ["Demand", "MemoryPlan", "arranged", "base_bytes", "bytes_of", "fresh"]
 
 _UNITS = {"": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12}
 _UNITS |= {"KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40}
 #: Share of the free memory that is used where nothing is said.
 _SHARE = 4
-_WHERE_UNKNOWN = 4 << 30
 #: A process that filters files has about so much before it begins.
 _BASE = 224 << 20
 #: Outputs that are computed at once: enough that little is read twice, and few are lost when a process is killed.
@@ -71,16 +71,6 @@ def bytes_of(memory: Any) -> int:
     if memory < 1:
         raise ArgumentError("memory", expected, repr(memory))
     return int(memory)
-
-
-def free_bytes() -> int:
-    """Return the memory that is free on this machine; 4 GiB where that is not known."""
-    try:
-        with open("/proc/meminfo", encoding="ascii") as file:
-            found = re.search(r"^MemAvailable:\s+(\d+) kB", file.read(), re.MULTILINE)
-        return _WHERE_UNKNOWN if found is None else 1024 * int(found[1])
-    except OSError:
-        return _WHERE_UNKNOWN
 
 
 def base_bytes() -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import os
+import stat
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from faltung.chunked.memory_budget import fresh
 from faltung.chunked.multiscales import axes_of_array
 from faltung.chunked.zarr_layout import ZarrLayout, layout_of
 from faltung.errors import ArgumentError, ArgumentTypeError, MissingExtraError
+from faltung.ground.given_files import check_regular
 from faltung.ground.lazy import lazy
 
 if TYPE_CHECKING:
@@ -25,6 +27,8 @@ __all__ = ["ZarrSource", "digest_of_files", "folder_of", "is_zarr", "open_zarr"]
 
 _LEAST_VERSION = 3
 _MARKS = ("zarr.json", ".zarray", ".zgroup")
+#: What else the library opens in such a folder.
+_MARKS_AND_MORE = (*_MARKS, ".zattrs", ".zmetadata")
 
 
 def is_zarr(path: str | Path) -> bool:
@@ -57,6 +61,9 @@ def open_zarr(path: Path, argument: str = "source") -> Any:
     if not is_zarr(path):
         raise ArgumentError(argument, "the folder of a Zarr array or group", f"'{path}'")
     try:
+        for mark in _MARKS_AND_MORE:
+            if os.path.exists(path / mark):
+                check_regular(path / mark)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return zarr.open(store=os.fspath(path), mode="r")
@@ -81,6 +88,8 @@ def digest_of_files(folder: Path) -> str:
             if name != JOURNAL:
                 path = os.path.join(place, name)
                 found = os.stat(path)
+                if not stat.S_ISREG(found.st_mode):
+                    raise _unreadable(f"'{path}', which is no file")
                 said = f"{os.path.relpath(path, folder)}\0{found.st_size}\0{found.st_mtime_ns}\n"
                 digest.update(said.encode(errors="surrogateescape"))
     return digest.hexdigest()

@@ -15,6 +15,7 @@ from faltung.cli.tap_table import read_table
 from faltung.errors import ArgumentError, ExpressionError, FaltungError
 from faltung.files.formats import SUFFIXES, format_of_contents
 from faltung.files.opacity import colour_samples
+from faltung.ground.given_arrays import read_npy
 from faltung.ground.new_files import new_file
 from faltung.ground.targets import check_new_file
 from faltung.kernels import Kernel, parse
@@ -104,7 +105,7 @@ def _taps(path: Path) -> NDArray[Any]:
     except ArgumentError:  # a table of numbers, or a picture that is none
         name = SUFFIXES.get(path.suffix.lower(), "")
     if name == "NPY":
-        return np.asarray(np.load(path, allow_pickle=False))
+        return read_npy(path)
     if name:
         return _taps_of_picture(path)
     taps = read_table(path)

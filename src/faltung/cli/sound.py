@@ -132,7 +132,9 @@ def _write_all(source: SoundSource, stream: Stream, target: SoundTarget, name: s
 
 def _blocks(source: SoundSource, stream: Stream, name: str) -> Iterator[NDArray[np.floating]]:
     for _ in progress(range(-(-source.frames // _BLOCK)), name):
-        yield stream.push(source.read(_BLOCK))
+        if not len(block := source.read(_BLOCK)):  # it is shorter than its head says
+            break
+        yield stream.push(block)
     while len(rest := source.read(_BLOCK)):  # the length in the head of the file may be wrong
         yield stream.push(rest)
     yield stream.flush()

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from faltung.ground.given_files import read_regular
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -25,7 +27,7 @@ def read_table(path: Path) -> NDArray[np.float64]:
     ValueError
         The file is no table of numbers; the message says what is wrong, and in which line.
     """
-    content = path.read_bytes()
+    content = read_regular(path)
     wide = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
     try:
         text = content.decode("utf-16" if wide else "utf-8-sig")

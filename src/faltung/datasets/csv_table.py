@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import os
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
@@ -13,6 +14,7 @@ from faltung.datasets.file_names import part_of
 from faltung.datasets.listing import Entry, Listing
 from faltung.datasets.searching import search
 from faltung.errors import ArgumentError
+from faltung.ground.given_files import read_regular
 from faltung.ground.spreadsheet_cells import text_of
 
 __all__ = ["is_table", "list_table"]
@@ -113,8 +115,7 @@ def _check_rows(rows: Sequence[_Row], columns: Sequence[int], path: Path) -> Non
 def _rows(path: Path) -> Iterator[_Row]:
     """Yield the rows that are not blank, with the numbers of the lines at which they begin."""
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            lines = file.readlines()
+        lines = io.StringIO(read_regular(path).decode("utf-8-sig"), newline="").readlines()
         header = next((line for line in lines if line.strip()), "")
         reader = csv.reader(lines, delimiter=max(",;\t", key=header.count))
         line = 1

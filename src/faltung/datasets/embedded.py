@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +12,7 @@ from faltung.datasets.known import FASHION_MNIST_CLASSES
 from faltung.datasets.splitting import hold_out
 from faltung.errors import ArgumentError
 from faltung.ground.checks import integer
+from faltung.ground.given_arrays import open_archive
 
 __all__ = ["EMBEDDED_FILE", "load_embedded"]
 
@@ -77,11 +76,11 @@ def _read(path: Path) -> dict[str, NDArray[np.uint8]]:
     expected = "the Fashion-MNIST subset that ships with faltung"
     remedy = "Install faltung again."
     try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+        with open_archive(path) as file:
+            arrays = {name: file[name] for name in file.names}
     except FileNotFoundError as error:
         raise ArgumentError("path", expected, f"no file at {str(path)!r}", remedy) from error
-    except (OSError, EOFError, ValueError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+    except (OSError, ValueError) as error:
         raise ArgumentError("path", expected, f"an unreadable file {str(path)!r} ({error})", remedy) from error
     if digest(arrays) != _EMBEDDED_DIGEST:
         raise ArgumentError("path", expected, f"other contents in {str(path)!r}", remedy)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import gzip
 import math
+import os
 import re
 import struct
 import zlib
 from collections.abc import Mapping
+from io import BufferedReader
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from faltung.datasets.dataset import PARTS
 from faltung.datasets.file_names import part_of, words
 from faltung.datasets.layout import sample_arrays
 from faltung.datasets.splitting import RawPart
+from faltung.ground.given_files import check_fits, check_size, open_regular
 
 __all__ = ["find_idx", "is_idx", "read_idx"]
 
@@ -36,7 +39,7 @@ def is_idx(path: Path) -> bool:
     named = any(re.fullmatch(r"idx\d*|ubyte", word) for word in words(path.name))
     if named or path.suffix == ".gz":
         return True
-    with path.open("rb") as file:
+    with open_regular(path) as file:
         return file.read(2) == b"\0\0"
 
 
@@ -102,29 +105,47 @@ def _label_file(images: Path) -> Path:
 
 
 def _array(path: Path) -> NDArray[Any]:
-    content = _content(path)
-    kind, axes = (content[2], content[3]) if len(content) > 3 else (0, 0)
-    if content[:2] != b"\0\0" or kind not in _DTYPES or not 1 <= axes <= 5:
-        expected = "an IDX file, which begins with two zeros, a type from 8 to 14 and the number of axes, up to 5"
-        received = f"the bytes {content[:4].hex(' ') or '(none)'} in '{path.name}'"
-        raise data_error(expected, received, "Download the file again.")
-    start = 4 + 4 * axes
-    shape = struct.unpack(f">{axes}I", content[4:start]) if len(content) >= start else ()
-    dtype = np.dtype(_DTYPES[kind])
-    if not shape or len(content) - start != math.prod(shape) * dtype.itemsize:
-        received = f"{len(content)} in '{path.name}'"
-        size = start + math.prod(shape) * dtype.itemsize
-        expected = f"{size} bytes for the shape {shape}" if shape else f"at least {start} bytes for {axes} axes"
-        raise data_error(expected, received, "Download the file again.")
-    array = np.frombuffer(content, dtype, offset=start).reshape(shape)
-    return array.astype(dtype.newbyteorder("="), copy=False)
-
-
-def _content(path: Path) -> bytearray:
-    content = bytearray(path.read_bytes())
-    if content[:2] != b"\x1f\x8b":
-        return content
     try:
-        return bytearray(gzip.decompress(content))
-    except (EOFError, OSError, zlib.error) as error:
+        return _read(path)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise data_error("a complete gzip file", f"'{path.name}' ({error})", "Download the file again.") from error
+    except (MemoryError, OverflowError) as error:
+        received = f"'{path.name}' ({error or 'the memory does not suffice'})"
+        raise data_error("arrays that fit into memory", received, "Split the file.") from error
+
+
+def _read(path: Path) -> NDArray[Any]:
+    with open_regular(path) as file:
+        stored = os.fstat(file.fileno()).st_size
+        packed = file.read(2) == b"\x1f\x8b"
+        file.seek(0)
+        source: gzip.GzipFile | BufferedReader = gzip.GzipFile(fileobj=file) if packed else file
+        dtype, shape = _header(source, path)
+        nbytes, start = math.prod(shape) * dtype.itemsize, 4 + 4 * len(shape)
+        try:
+            check_size(nbytes, stored)
+        except ValueError as error:
+            raise data_error("a plausible size", f"'{path.name}' ({error})", "Download the file again.") from error
+        check_fits(nbytes)
+        content, count = np.empty(nbytes, np.uint8), 0
+        while count < nbytes and (read := source.readinto(content[count:].data)):
+            count += read
+        more = count == nbytes and source.read(1)
+    if count < nbytes or more:
+        received = f"{'more' if more else start + count} in '{path.name}'"
+        raise data_error(f"{start + nbytes} bytes for the shape {shape}", received, "Download the file again.")
+    return content.view(dtype).reshape(shape).astype(dtype.newbyteorder("="), copy=False)
+
+
+def _header(source: gzip.GzipFile | BufferedReader, path: Path) -> tuple[np.dtype[Any], tuple[int, ...]]:
+    head = source.read(4)
+    kind, axes = (head[2], head[3]) if len(head) > 3 else (0, 0)
+    if head[:2] != b"\0\0" or kind not in _DTYPES or not 1 <= axes <= 5:
+        expected = "an IDX file, which begins with two zeros, a type from 8 to 14 and the number of axes, up to 5"
+        received = f"the bytes {head.hex(' ') or '(none)'} in '{path.name}'"
+        raise data_error(expected, received, "Download the file again.")
+    lengths = source.read(4 * axes)
+    if len(lengths) < 4 * axes:
+        received = f"{4 + len(lengths)} in '{path.name}'"
+        raise data_error(f"at least {4 + 4 * axes} bytes for {axes} axes", received, "Download the file again.")
+    return np.dtype(_DTYPES[kind]), struct.unpack(f">{axes}I", lengths)

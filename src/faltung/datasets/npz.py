@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +16,7 @@ from faltung.datasets.file_names import part_of, words
 from faltung.datasets.layout import sample_arrays
 from faltung.datasets.splitting import RawPart
 from faltung.errors import ArgumentError
+from faltung.ground.given_arrays import ArrayArchive, open_archive
 
 __all__ = ["read_npz"]
 
@@ -36,8 +36,8 @@ def read_npz(path: Path, ndim: int | None, size: int | None) -> tuple[dict[str, 
         The file is damaged, or its arrays are not a data set.
     """
     with _opened(path) as file:
-        sample_names, label_names = _names_by_part(file.files)
-        class_names = [name for name in file.files if name.lower() in _CLASS_NAMES]
+        sample_names, label_names = _names_by_part(file.names)
+        class_names = [name for name in file.names if name.lower() in _CLASS_NAMES]
         arrays = {name: file[name] for name in (*sample_names.values(), *label_names.values(), *class_names)}
     samples = sample_arrays({name: arrays[name] for name in sample_names.values()}, ndim, size, differ=True)
     parts = {
@@ -58,21 +58,24 @@ def _part(name: str, samples: NDArray[Any], label_name: str, labels: NDArray[Any
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[Any]:
+def _opened(path: Path) -> Iterator[ArrayArchive]:
     expected = "a complete npz file of plain arrays"
-    if not zipfile.is_zipfile(path):
-        raise data_error(expected, f"damaged or other contents in '{path.name}'", "Write it with numpy.savez.")
     try:
-        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as file:
+        with open_archive(path) as file:
             yield file
     except ArgumentError:
         raise
-    except Exception as error:  # numpy and zipfile raise errors of any type for damaged files
-        if "allow_pickle" in str(error):
+    except (OSError, ValueError) as error:
+        received, remedy = f"'{path.name}', which cannot be read ({error})", "Write it with numpy.savez."
+        if "objects of Python" in str(error):
+            received = f"an array of Python objects in '{path.name}'"
             remedy = "Save strings with dtype=str, and crop or pad series to one length."
-            raise data_error(expected, f"an array of Python objects in '{path.name}'", remedy) from error
-        received = f"'{path.name}', which cannot be read ({error})"
-        raise data_error(expected, received, "Write it with numpy.savez.") from error
+        raise data_error(expected, received, remedy) from error
+    except MemoryError as error:
+        received = f"'{path.name}' ({error or 'the memory does not suffice'})"
+        raise data_error(
+            "arrays that fit into memory", received, "Save fewer samples, or a smaller dtype."
+        ) from error
 
 
 def _names_by_part(names: list[str]) -> tuple[dict[str, str], dict[str, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -15,6 +16,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.TiffImagePlugin import TiffImageFile
 
 from faltung.datasets.scaling import SMALLEST, fitted
+from faltung.ground.given_files import check_size, open_regular
 from faltung.ground.threads import share, worker_count
 
 __all__ = ["EIGHT_BITS", "FLOATS", "SIXTEEN_BITS", "PixelFormat", "decoding", "pixel_format", "read_pixels"]
@@ -107,7 +109,8 @@ def _reason(error: Exception) -> str:
 @contextmanager
 def _opened(path: Path) -> Iterator[Image.Image]:
     # If it is given a name, Pillow 13 maps a TIFF into memory and exchanges rows and columns of a turned one.
-    with path.open("rb") as file, Image.open(file) as image:
+    with open_regular(path) as file, Image.open(file) as image:
+        check_size(4 * image.width * image.height, os.fstat(file.fileno()).st_size)
         yield image
 
 
@@ -130,7 +133,7 @@ def pixel_format(path: Path) -> PixelFormat:
 def _bits(path: Path, image: Image.Image) -> int:
     """Return the bits of one number of the file, of which Pillow gives 8 at most for colours."""
     if image.format == "PNG":
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             return file.read(25)[24]
     if isinstance(image, TiffImageFile):
         return int(max(image.tag_v2.get(_BITS_PER_SAMPLE, (8,))))

@@ -23,6 +23,7 @@ from faltung.datasets.scaling import SMALLEST
 from faltung.datasets.splitting import RawPart, split_parts
 from faltung.errors import ArgumentError, ArgumentTypeError
 from faltung.ground.checks import integer, real
+from faltung.ground.given_files import check_regular
 
 __all__ = ["load"]
 
@@ -110,6 +111,8 @@ def load(
     try:
         if not path.exists():
             raise data_error("a folder or file that exists", f"'{path}'")
+        if not path.is_dir():
+            check_regular(path)
         if path.suffix.lower() == ".npz":
             parts, class_names = read_npz(path, ndim, size)
         elif images := _idx_files(path):

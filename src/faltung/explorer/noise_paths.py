@@ -10,8 +10,9 @@ import torch
 
 from faltung.errors import ArgumentError
 from faltung.explorer.question_arguments import one_of
-from faltung.explorer.small_json import is_regular, small_json
+from faltung.explorer.small_json import small_json
 from faltung.ground.checks import integer, real
+from faltung.ground.given_files import is_regular
 from faltung.learn.tasks.generation.flow import follow, guided, noise, samples_of
 from faltung.learn.tasks.generation.sampling import Sampling
 from faltung.networks.generator import VelocityField

@@ -19,6 +19,7 @@ from faltung.files.opacity import opaque_value
 from faltung.files.sound_files import open_sound, sound_format
 from faltung.ground.arrays import is_masked_array, is_tensor
 from faltung.ground.checks import axis_index
+from faltung.ground.given_files import read_regular
 
 __all__ = ["LONGEST_SIDE", "LONGEST_SIGNAL", "Opened", "open_file", "opened_array"]
 
@@ -193,7 +194,7 @@ def _table(path: Path, argument: str, title: str) -> Opened:
 def _numbers(path: Path, argument: str) -> _Samples:
     expected = "a table of numbers with as many in each line"
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_regular(path).decode("utf-8-sig")
         separator = next((sign for sign in "\t;," if sign in text), " ")
         lines = csv.reader(text.splitlines(), delimiter=separator, skipinitialspace=True)
         cells = [[cell for cell in line if cell.strip()] for line in lines]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 import stat
 from collections.abc import Callable, Mapping
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from faltung.errors import ArgumentError, FaltungError
+from faltung.ground.given_files import read_object
 from faltung.learn.assignment import ASSIGNMENT
 from faltung.learn.claim import is_claimed
 from faltung.learn.durations import duration
@@ -146,16 +146,15 @@ class RunHistory:
 
 
 def _assignment(path: Path) -> Mapping[str, Any]:
-    facts: Mapping[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    return {"task": str(facts["task"])}
+    return {"task": str(read_object(path)["task"])}
 
 
 def _schedule(path: Path) -> Schedule:
-    return Schedule.from_json(json.loads(path.read_text(encoding="utf-8"))["schedule"])
+    return Schedule.from_json(read_object(path)["schedule"])
 
 
 def _metrics(path: Path) -> dict[str, dict[str, object]]:
-    networks = json.loads(path.read_text(encoding="utf-8"))["networks"]
+    networks = read_object(path)["networks"]
     return {
         name: {key: facts[key] for key in _SHOWN if facts.get(key) is not None} for name, facts in networks.items()
     }

@@ -9,6 +9,7 @@ import numpy as np
 
 from faltung.files.picture_value import Metadata, Picture
 from faltung.files.refusal import RefusedError
+from faltung.ground.given_arrays import read_npy
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -18,7 +19,7 @@ __all__ = ["picture_of_array", "read_array", "write_array"]
 
 def read_array(path: Path) -> list[Picture]:
     """Return the array of a file as one picture."""
-    samples = np.load(path, mmap_mode="r", allow_pickle=False)
+    samples = read_npy(path, mapped=True)
     if samples.ndim == 0:
         raise RefusedError("an array with at least one axis", ", a single number")
     return [picture_of_array(samples)]

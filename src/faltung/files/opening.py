@@ -52,7 +52,7 @@ def read(path: Path, argument: str = "IMAGE") -> list[Picture]:
     except RefusedError as error:
         raise ArgumentError(argument, error.expected, f"'{path}'{error.held}", error.remedy) from error
     except MemoryError as error:
-        raise ArgumentError(argument, "a file that fits into memory", f"'{path}'") from error
+        raise ArgumentError(argument, "a file that fits into memory", f"'{path}'", str(error)) from error
     except Exception as error:  # a damaged file can raise any kind of error
         said = " ".join(str(error).split())[:_LONGEST] or type(error).__name__
         raise ArgumentError(argument, f"a readable {name} file", f"'{path}' ({said})") from error

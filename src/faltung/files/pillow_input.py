@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 
 from faltung.files.exif import block, orientation_of, parsed, upright, upright_xmp
-from faltung.files.limits import check_size, largest_size
 from faltung.files.orientation import as_seen
 from faltung.files.picture_value import Metadata, Picture
 from faltung.files.refusal import RefusedError
+from faltung.ground.given_files import check_fits, check_size, largest_size
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -57,6 +57,7 @@ def read_pillow(path: Path, known: dict[str, Any] | None = None) -> list[Picture
         check_size(image.width * image.height * 4, size)
         frames = getattr(image, "n_frames", 1) if image.format != "MPO" else 1
         check_size(image.width * image.height * 4 * frames, size)
+        check_fits(image.width * image.height * 4 * frames)
         fields = _metadata(image, path) | (known or {})
         if frames > 1:
             samples, mode, fields["durations"] = _frames(image, frames)

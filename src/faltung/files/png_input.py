@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from faltung.files.exif import block, orientation_of, parsed, upright, upright_xmp
-from faltung.files.limits import check_size
 from faltung.files.orientation import as_seen
 from faltung.files.picture_value import Metadata, Picture
 from faltung.files.pillow_input import read_pillow
 from faltung.files.png_chunks import SIGNATURE, chunk, chunks, said
 from faltung.files.refusal import RefusedError
+from faltung.ground.given_files import check_fits, check_size
 
 __all__ = ["read_png"]
 
@@ -29,7 +29,8 @@ def read_png(path: Path) -> list[Picture]:
     if not found or found[0][0] != b"IHDR" or len(found[0][1]) != 13:
         raise ValueError("it has no header")
     width, height, depth, colour = struct.unpack(">IIBB", found[0][1][:10])
-    check_size(width * height * _CHANNELS.get(colour, 4) * -(-depth // 8), len(data))
+    check_size(nbytes := width * height * _CHANNELS.get(colour, 4) * -(-depth // 8), len(data))
+    check_fits(nbytes)
     fields = said(found)
     if any(kind == b"acTL" and contents[:4] > b"\0\0\0\1" for kind, contents in found):
         if depth == 16:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from faltung.files.limits import check_size
 from faltung.files.picture_value import Metadata, Picture
+from faltung.ground.given_files import check_size
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faltung.errors import ArgumentError, MissingExtraError
+from faltung.ground.given_files import check_regular
 
 __all__ = [
     "SOUND_SUFFIXES",
@@ -143,9 +144,13 @@ class SoundSource:
     def __init__(self, path: Path, argument: str) -> None:
         library = soundfile()
         self._path, self._argument, self._error = path, argument, library.LibsndfileError
-        if not path.is_file():
-            kind = "a folder" if path.is_dir() else "which does not exist"
-            raise ArgumentError(argument, "a sound file", f"'{path}', {kind}")
+        try:
+            check_regular(path)
+        except FileNotFoundError as error:
+            raise ArgumentError(argument, "a sound file", f"'{path}', which does not exist") from error
+        except OSError as error:
+            kind = "a folder" if path.is_dir() else error.strerror
+            raise ArgumentError(argument, "a sound file", f"'{path}', {kind}") from error
         try:
             self._file = library.SoundFile(path)
         except library.LibsndfileError as error:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from faltung.files.block_size import HEADED, check_block
 from faltung.files.directory import Structure, Tag
-from faltung.files.limits import check_size
+from faltung.ground.given_files import check_size
 
 __all__ = ["checked_structure"]
 

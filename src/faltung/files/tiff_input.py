@@ -10,12 +10,12 @@ import numpy as np
 from faltung.files.directory import Directory, Structure, Tag
 from faltung.files.exif import block, orientation_of
 from faltung.files.jpeg_quality import quality_of_tables
-from faltung.files.limits import check_size
 from faltung.files.orientation import as_seen
 from faltung.files.picture_value import Metadata, Picture
 from faltung.files.refusal import RefusedError
 from faltung.files.tiff_check import checked_structure
 from faltung.files.tiff_tags import TEXTS, nodata_of, passed_on
+from faltung.ground.given_files import check_fits, check_size
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,7 +44,9 @@ def read_tiff(path: Path, *, decoded: bool = True) -> list[Picture]:
         series = list(file.series)
         if not series:
             raise RefusedError("a TIFF file with at least one page", "")
-        check_size(sum(each.nbytes for each in series), len(structure.buffer))
+        check_size(nbytes := sum(each.nbytes for each in series), len(structure.buffer))
+        if decoded:
+            check_fits(nbytes)
         _check_all_pages_are_read(structure, series)
         return [_picture(path, file, each, structure, decoded) for each in series]
 

@@ -24,6 +24,7 @@ from faltung.errors import ArgumentError, MissingExtraError
 from faltung.files.picture_value import Picture
 from faltung.files.quiet import quiet
 from faltung.files.refusal import RefusedError
+from faltung.files.tiff_check import checked_structure
 from faltung.files.tiff_input import read_tiff
 from faltung.files.tiff_output import write_tiff
 from faltung.files.tiff_packing import packing
@@ -47,7 +48,7 @@ def unpacked_bytes(path: Path) -> int:
     import tifffile
 
     try:
-        with quiet(), tifffile.TiffFile(path, _multifile=False) as file:
+        with quiet(), checked_structure(path), tifffile.TiffFile(path, _multifile=False) as file:
             return sum(int(series.nbytes) for series in file.series)
     except Exception:  # whatever is wrong is told when the file is read
         return 0

@@ -14,13 +14,14 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
 from faltung.errors import ArgumentError
+from faltung.ground.given_arrays import read_npy
+from faltung.ground.given_files import check_regular
 from faltung.inspect.examples import Example, as_example
 from faltung.networks.stored import GENERATORS, load_trained
 
@@ -145,6 +146,7 @@ def read_weights(path: Path) -> Mapping[str, torch.Tensor]:
     faltung.errors.ArgumentError: weights: expected a file of weights, got 'missing.safetensors' (No such file ...
     """
     try:
+        check_regular(path)
         if path.suffix == ".safetensors":
             return dict(load_file(path))
         held = torch.load(path, map_location="cpu", weights_only=True)
@@ -197,7 +199,8 @@ def example_from_text(text: str, network: nn.Module) -> Example:
 def _example_in(path: Path) -> Example:
     try:
         if path.suffix == ".npy":
-            return as_example(torch.from_numpy(np.load(path, allow_pickle=False)))
+            return as_example(torch.from_numpy(read_npy(path)))
+        check_regular(path)
         return as_example(load_file(path))
     except (OSError, ValueError, TypeError, SafetensorError) as error:
         raise ArgumentError("example", "a file of numbers", f"'{path}' ({error})") from error

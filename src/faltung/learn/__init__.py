@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from faltung.learn.assignment import Assignment as Assignment
     from faltung.learn.augmentation import Augmentation as Augmentation
     from faltung.learn.checkpoint import Checkpoint as Checkpoint
+    from faltung.learn.epoch_record import EpochRecord as EpochRecord
     from faltung.learn.export import export_network as export_network
     from faltung.learn.hardware import Hardware as Hardware
     from faltung.learn.input_size import load_in_time as load_in_time
@@ -53,7 +54,6 @@ if TYPE_CHECKING:
     from faltung.learn.tasks.classification.suited import candidates_for as candidates_for
     from faltung.learn.tasks.classification.suited import recipe_for as recipe_for
     from faltung.learn.tasks.classify import compare as compare
-    from faltung.learn.training import EpochRecord as EpochRecord
     from faltung.learn.training import Objective as Objective
     from faltung.learn.training import train as train
 

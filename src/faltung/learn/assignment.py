@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ from faltung.datasets.dataset import Split
 from faltung.datasets.embedded import load_embedded
 from faltung.datasets.reading import load
 from faltung.errors import ArgumentError
+from faltung.ground.checks import integer, real
+from faltung.ground.given_files import read_object
 from faltung.learn.arguments import seed_of, share, thread_count
 from faltung.learn.augmentation import Augmentation
 from faltung.learn.durations import duration
@@ -25,6 +27,9 @@ ASSIGNMENT = "run.json"
 """The file that is written first: what the run is asked to do."""
 
 _FORMAT = 1
+#: Arguments of `load` that a file may name, and kinds of what every run may be asked for.
+_READING = {*signature(load).parameters} - {"path", "on_skip"}
+_OPTIONS: dict[str, Any] = {"curve": bool, "fixed": bool, "splits": int | None, "time": int | float | None}
 
 
 @dataclass(frozen=True)
@@ -103,14 +108,16 @@ class Assignment:
             If the folder holds none, or one that cannot be read.
         """
         try:
-            facts = json.loads((folder / ASSIGNMENT).read_text(encoding="utf-8"))
+            facts = read_object(folder / ASSIGNMENT)
             if facts.pop("format") != _FORMAT:
                 raise ValueError("written by another version of faltung")
             facts["recipe"] = Recipe(**facts["recipe"])
             facts["augmentation"] = Augmentation(**facts["augmentation"])
             kinds = {"task": str, "data": str | None, "digest": str, "options": dict, "reading": dict | None}
-            if wrong := [name for name, kind in kinds.items() if not isinstance(facts[name], kind)]:
-                raise TypeError(f"{wrong[0]} is {facts[wrong[0]]!r}")
+            _check_kinds(facts, kinds)
+            _check_options(facts["options"])
+            if unknown := (facts["reading"] or {}).keys() - _READING:
+                raise ValueError(f"{min(unknown)!r} is no argument of faltung.learn.load")
             return cls(**facts)
         except FileNotFoundError as error:
             received = f"{str(folder)!r}, which {'has none' if folder.is_dir() else 'does not exist'}"
@@ -178,6 +185,23 @@ class Assignment:
                 "Put the data back as they were, or begin a new run.",
             )
         return split
+
+
+def _check_kinds(facts: Mapping[str, Any], kinds: Mapping[str, Any]) -> None:
+    for name, kind in kinds.items():
+        if not isinstance(facts[name], kind):
+            raise TypeError(f"{name} is {repr(facts[name])[:80]}")
+
+
+def _check_options(options: Mapping[str, Any]) -> None:
+    """Raise TypeError or ValueError if what a run is asked for besides is of another kind."""
+    plain = dict.fromkeys(options, str | int | float | bool | None)
+    own = {name: kind for name, kind in _OPTIONS.items() if name in options}
+    _check_kinds(options, {**plain, **own})
+    if options.get("splits") is not None:
+        integer("splits", options["splits"], 1)
+    if options.get("time") is not None:
+        real("time", options["time"], 0.0, open_end=True)
 
 
 def read_split(data: str | None, reading: dict[str, Any]) -> Split:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import torch
 
+from faltung.errors import ArgumentError, ArgumentTypeError
 from faltung.ground.checks import integer, real
 
 __all__ = ["Augmentation", "mirror_at_random", "shift_at_random"]
@@ -41,8 +42,26 @@ class Augmentation:
     background: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
+        if not isinstance(self.mirror, bool):
+            raise ArgumentTypeError("mirror", "True or False", repr(self.mirror))
         object.__setattr__(self, "shift", integer("shift", self.shift, 0))
         object.__setattr__(self, "background", tuple(real("background", value) for value in self.background))
+
+    def check(self, sample_shape: Sequence[int]) -> None:
+        """Refuse samples, ``(channels, *spatial)``, that are shorter than the shift, or need another background.
+
+        Raises
+        ------
+        ArgumentError
+            They are, or do.
+        """
+        channels, *spatial = sample_shape
+        if self.shift > max(spatial):
+            expected = f"at most the length of samples of {'x'.join(map(str, spatial))}"
+            raise ArgumentError("shift", expected, str(self.shift), "Use a smaller one.")
+        if len(self.background) not in (0, 1, channels):
+            expected = f"one number for each of {channels} channels"
+            raise ArgumentError("background", expected, f"{len(self.background)}", "Leave it out for zeros.")
 
     def __call__(self, samples: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
         """Return a changed copy of a batch, tensor of shape ``(samples, channels, *spatial)``."""

@@ -12,6 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
 from faltung.errors import ArgumentError
+from faltung.ground.given_files import check_regular, parsed_object
 from faltung.learn.runs import RunFolder
 from faltung.networks.stored import tensor_digest
 
@@ -63,13 +64,14 @@ class Checkpoint:
         if not path.exists():
             return None
         try:
+            check_regular(path)
             with safe_open(path, "pt") as file:
                 names = file.keys()  # the file itself is not iterable
                 tensors, told = {name: file.get_tensor(name) for name in names}, file.metadata()
             if _digest(tensors, told["facts"]) != told["digest"]:
                 raise ValueError("its digest is another one")
-            return tensors, json.loads(told["facts"])
-        except (OSError, SafetensorError, TypeError, KeyError, ValueError) as error:
+            return tensors, parsed_object(told["facts"])
+        except (OSError, SafetensorError, TypeError, KeyError, ValueError, RuntimeError, MemoryError) as error:
             raise self.damaged(error) from error
 
     def damaged(self, error: Exception) -> ArgumentError:

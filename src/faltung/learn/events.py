@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from faltung.errors import MissingExtraError
-from faltung.learn.training import EpochRecord
+from faltung.learn.epoch_record import EpochRecord
 
 __all__ = ["event_writer"]
 

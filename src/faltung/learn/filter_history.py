@@ -15,6 +15,8 @@ from safetensors.numpy import load, save
 from torch import nn
 
 from faltung.errors import ArgumentError
+from faltung.ground.checks import integer
+from faltung.ground.given_files import parsed_object, read_regular
 from faltung.layers import CONVOLUTIONS
 from faltung.learn.runs import RunFolder
 
@@ -108,6 +110,8 @@ class FilterHistory:
             self._kept = dict(zip(before.epochs.tolist(), before.taps, strict=True))
         if epoch not in self._kept:
             self.keep(epoch, network)
+        if len(shapes := {taps.shape for taps in self._kept.values()}) > 1:
+            raise _damaged(path, f"filters of the shapes {' and '.join(map(str, sorted(shapes)))}")
 
     def keep(self, epoch: int, network: nn.Module) -> None:
         """Keep the filters of a network after an epoch. A network without a convolution has none."""
@@ -150,22 +154,39 @@ def load_filters(path: Path) -> KeptFilters:
     faltung.errors.ArgumentError: filters: expected a file as faltung wrote it, got 'no/such.filters.safetensors' ...
     """
     try:
-        content = path.read_bytes()
+        content = read_regular(path)
         arrays = load(content)
         told = _metadata(content)
         if _digest(arrays["epochs"], arrays["taps"], told["facts"]) != told["digest"]:
             raise ValueError("its digest is another one")
-        return KeptFilters(**json.loads(told["facts"]), **arrays)
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
-        received = f"{str(path)!r} ({' '.join(str(error).split())})"
-        remedy = "Delete it: then the filters are kept from now on."
-        raise ArgumentError("filters", "a file as faltung wrote it", received, remedy) from error
+        return _kept(parsed_object(told["facts"]), arrays["epochs"], arrays["taps"])
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError, MemoryError) as error:
+        raise _damaged(path, " ".join(str(error).split())) from error
+
+
+def _damaged(path: Path, reason: str) -> ArgumentError:
+    remedy = "Delete it: then the filters are kept from now on."
+    return ArgumentError("filters", "a file as faltung wrote it", f"{str(path)!r} ({reason})", remedy)
+
+
+def _kept(facts: dict[str, Any], epochs: NDArray[Any], taps: NDArray[Any]) -> KeptFilters:
+    """Return filters, or raise ValueError if they are not as they are kept."""
+    if facts.keys() != {"layer", "total", "every"} or not isinstance(facts["layer"], str):
+        raise ValueError("its facts are others")
+    total, every = (integer(name, facts[name], 1) for name in ("total", "every"))
+    if epochs.dtype != np.int32 or taps.dtype != np.float32 or epochs.ndim != 1 or taps.ndim < 4:
+        raise ValueError("its arrays are of another kind")
+    if taps.shape[:1] != epochs.shape or 0 in taps.shape:
+        raise ValueError("its epochs do not fit its taps")
+    if epochs[0] < 0 or (epochs[1:] <= epochs[:-1]).any():
+        raise ValueError("its epochs are not in their order")
+    return KeptFilters(facts["layer"], total, every, epochs, taps)
 
 
 def _metadata(content: bytes) -> dict[str, str]:
     """Return what the header of a safetensors file says beside the arrays."""
     length = int.from_bytes(content[:8], "little")
-    facts: dict[str, str] = json.loads(content[8 : 8 + length])["__metadata__"]
+    facts: dict[str, str] = parsed_object(content[8 : 8 + length])["__metadata__"]
     return facts
 
 

@@ -13,6 +13,7 @@ from faltung.datasets.data_error import data_error, shortened
 from faltung.datasets.layout import sample_arrays
 from faltung.datasets.pixels import EIGHT_BITS, PixelFormat, decoding, pixel_format, read_pixels, results_or_reasons
 from faltung.datasets.searching import IMAGE_SUFFIXES, search
+from faltung.ground.given_arrays import open_archive, read_npy
 from faltung.networks.stored import Trained
 
 __all__ = ["as_samples", "find_files", "image_format", "read_files"]
@@ -130,10 +131,9 @@ def _array(file: Path) -> NDArray[Any]:
 
 def _arrays(file: Path) -> dict[str, NDArray[Any]]:
     try:
-        loaded = np.load(file, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return {"": loaded}
-        with loaded:
-            return {name: loaded[name] for name in loaded.files}
-    except ValueError as error:  # whatever is wrong, the message of NumPy is about pickles
-        raise data_error(f"{file.suffix} with plain numbers", "something else") from error
+        if file.suffix.lower() == ".npy":
+            return {"": read_npy(file)}
+        with open_archive(file) as archive:
+            return {name: archive[name] for name in archive.names}
+    except ValueError as error:
+        raise data_error(f"{file.suffix} with plain numbers", f"something else ({error})") from error

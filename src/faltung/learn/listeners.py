@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from faltung.learn.arguments import instance
+from faltung.learn.epoch_record import EpochRecord
 from faltung.learn.hardware import Hardware
 from faltung.learn.report.announcement import announcement, change_of_plan, unfinished_page
 from faltung.learn.runs import RunFolder
@@ -15,7 +16,6 @@ from faltung.learn.schedule import Schedule
 from faltung.learn.task import Setup, Task
 from faltung.learn.timekeeper import OnSchedule
 from faltung.learn.trainer import OnContinue, OnEpoch
-from faltung.learn.training import EpochRecord
 
 __all__ = ["EVENTS", "REPORT", "Announcer", "Listeners", "OnNote", "nothing"]
 

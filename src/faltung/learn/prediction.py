@@ -202,4 +202,8 @@ def _shown(file: Path) -> str:
 def _probabilities(trained: Trained, samples: NDArray[Any]) -> NDArray[np.float64]:
     unknown = np.zeros(len(samples), np.int64)
     inputs, _ = tensors(Dataset(samples, unknown, trained.class_names))
-    return torch.softmax(logits(trained.network, inputs).double(), dim=1).numpy()
+    found = logits(trained.network, inputs).double()
+    if not found.isfinite().all():
+        received = f"{int((~found.isfinite()).any(dim=1).sum())} of {len(found)} samples with others"
+        raise ArgumentError("run", "a network with finite outputs", received, "Train the network again.")
+    return torch.softmax(found, dim=1).numpy()

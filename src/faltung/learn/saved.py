@@ -7,7 +7,8 @@ from torch import nn
 
 from faltung.datasets.dataset import Dataset
 from faltung.learn.runs import RunFolder
-from faltung.networks.stored import FORMAT, tensor_digest
+from faltung.networks.description import FORMAT
+from faltung.networks.stored import tensor_digest
 
 __all__ = ["describe", "save_network"]
 

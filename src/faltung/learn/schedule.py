@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from faltung.ground.checks import integer, non_negative
 from faltung.learn.durations import duration
 
 __all__ = ["CURVE", "NETWORKS", "SPLITS", "PlannedTraining", "Schedule", "fitted", "left_out"]
@@ -17,6 +18,7 @@ __all__ = ["CURVE", "NETWORKS", "SPLITS", "PlannedTraining", "Schedule", "fitted
 NETWORKS, SPLITS, CURVE = "networks", "splits", "curve"
 """The stages of a run: the networks themselves; the same on further splits; the same with fewer samples."""
 
+_STAGES = (NETWORKS, SPLITS, CURVE)
 _SHARE = 0.4  # of the epochs that a network should get; below it, other work is cut first
 _COSTLY = 0.05  # of the time: yardsticks that take less are never left out
 
@@ -141,9 +143,33 @@ class Schedule:
 
     @classmethod
     def from_json(cls, facts: dict[str, Any]) -> Schedule:
-        """Return the schedule that `as_json` has described."""
-        works = tuple(PlannedTraining(**work) for work in facts["works"])
-        return cls(works, facts["spent"], facts["other"], facts["limit"], tuple(facts["cuts"]))
+        """Return the schedule that `as_json` has described.
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError
+            They are no facts of a schedule.
+        """
+        works = tuple(map(_work, facts["works"]))
+        spent, other = (non_negative(name, facts[name]) for name in ("spent", "other"))
+        limit = None if facts["limit"] is None else non_negative("limit", facts["limit"])
+        if len({work.name for work in works}) < len(works) or not all(isinstance(cut, str) for cut in facts["cuts"]):
+            raise ValueError("two works have one name, or what was cut is no text")
+        return cls(works, spent, other, limit, tuple(facts["cuts"]))
+
+
+def _work(facts: dict[str, Any]) -> PlannedTraining:
+    """Return the work that facts describe, or raise TypeError or ValueError."""
+    work = PlannedTraining(**facts)
+    if not all(isinstance(text, str) for text in (work.name, work.network)) or work.stage not in _STAGES:
+        raise ValueError(f"a work is {work.name!r} of {work.network!r}, {work.stage!r}")
+    for name, count in (("epochs", work.epochs), ("group", work.group), ("done", work.done)):
+        integer(name, count, 0)
+    for name, seconds in (("seconds", work.seconds), ("after", work.after)):
+        non_negative(name, seconds)
+    if not isinstance(work.asked, bool):
+        raise TypeError(f"asked is {work.asked!r}")
+    return work
 
 
 def fitted(

@@ -75,6 +75,7 @@ class Setup:
     def __post_init__(self) -> None:
         split_of_data(self.split)
         instance("augmentation", self.augmentation, Augmentation, "an Augmentation", "Use Augmentation().")
+        self.augmentation.check(self.split.training.sample_shape)
         instance("options", self.options, Mapping, "the task's settings by name", "Use {} for none.")
         object.__setattr__(self, "label_smoothing", share("label_smoothing", self.label_smoothing))
 

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from typing import Any
 
 from faltung.errors import ArgumentError
+from faltung.ground.checks import integer, non_negative
+from faltung.ground.given_files import read_object
+from faltung.learn.epoch_record import EpochRecord
 from faltung.learn.hardware import Hardware
 from faltung.learn.recipe import Recipe
 from faltung.learn.runs import RunFolder
 from faltung.learn.schedule import CURVE, PlannedTraining, Schedule, fitted, left_out
-from faltung.learn.training import EpochRecord
 
 __all__ = ["SCHEDULE", "OnSchedule", "Timekeeper"]
 
@@ -214,14 +214,14 @@ class Timekeeper:
         if not self._hardware.first([float(path.exists())])[0]:
             return False
         try:
-            facts: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+            facts = read_object(path)
             self.schedule = Schedule.from_json(facts["schedule"])
             self._wanted = {work.name: work for work in self.schedule.works}
-            self.announced = float(facts["announced"])
-            self._began -= float(facts["spent"])
-            self._started = {str(name): int(epochs) for name, epochs in facts["started"].items()}
+            self.announced = non_negative("announced", facts["announced"])
+            self._began -= non_negative("spent", facts["spent"])
+            self._started = {name: integer("started", epochs, 1) for name, epochs in facts["started"].items()}
             self._revised = {
-                name: {int(epoch): int(epochs) for epoch, epochs in each.items()}
+                name: {int(epoch): integer("revised", epochs, 1) for epoch, epochs in each.items()}
                 for name, each in facts["revised"].items()
             }
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

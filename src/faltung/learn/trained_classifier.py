@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from faltung.errors import ArgumentError
+from faltung.ground.given_files import read_object
 from faltung.learn.arguments import instance
 from faltung.learn.assignment import ASSIGNMENT
 from faltung.learn.tasks import TASKS
@@ -76,6 +76,6 @@ def trained_classifier(run: str | Path, network: str = "model") -> Trained:
 def _task(folder: Path) -> str | None:
     """Return the task of a run; None for a folder that `run` did not make, whose networks are taken as they are."""
     try:
-        return str(json.loads((folder / ASSIGNMENT).read_text(encoding="utf-8"))["task"])
-    except (OSError, ValueError, KeyError, TypeError):
+        return str(read_object(folder / ASSIGNMENT)["task"])
+    except (OSError, ValueError, KeyError):
         return None

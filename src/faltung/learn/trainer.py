@@ -12,13 +12,14 @@ from torch import nn
 from faltung.datasets.dataset import Dataset
 from faltung.learn.arguments import instance, seed_of
 from faltung.learn.checkpoint import Checkpoint
+from faltung.learn.epoch_record import EpochRecord
 from faltung.learn.filter_history import FilterHistory
 from faltung.learn.hardware import Hardware
 from faltung.learn.recipe import Recipe
 from faltung.learn.runs import RunFolder
 from faltung.learn.saved import save_network
 from faltung.learn.timekeeper import Timekeeper
-from faltung.learn.training import EpochRecord, Objective, train
+from faltung.learn.training import Objective, train
 from faltung.tensors.determinism import reproducible
 
 __all__ = ["MakeNetwork", "MakeObjective", "OnContinue", "OnEpoch", "TrainedCandidate", "Trainer"]

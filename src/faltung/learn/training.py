@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Any, Protocol
 
 import numpy as np
@@ -15,11 +15,13 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from faltung.errors import ArgumentError
 from faltung.learn.checkpoint import Checkpoint
+from faltung.learn.epoch_record import EpochRecord
 from faltung.learn.filter_history import FilterHistory
 from faltung.learn.hardware import Hardware
 from faltung.learn.recipe import Recipe
+from faltung.learn.restored import best_of, check_state, history_of, optimiser_states, parts_of
 
-__all__ = ["Descent", "EpochRecord", "Objective", "train"]
+__all__ = ["Descent", "Objective", "train"]
 
 _DIVERGED = 1e9  # so many times the risk of the first epoch
 _INTERVAL = 1.0  # seconds between two checkpoints: fewer seconds of work are not worth a file
@@ -44,32 +46,6 @@ class Objective(Protocol):
 
     def validate(self, network: nn.Module) -> dict[str, float]:
         """Return measures on the validation samples, "validation_risk" among them."""
-
-
-@dataclass(frozen=True)
-class EpochRecord:
-    """What was measured in one pass over the training set.
-
-    Parameters
-    ----------
-    epoch, epochs : int
-        Number of the epoch, counted from one, and number of all epochs.
-    seconds : float
-        Time of the training steps alone.
-    measures : mapping of str to float
-        "training_risk" and further measures of the objective: means over the batches of the epoch, with augmented
-        samples, while the weights changed. Then its measures on the validation set, with the averaged weights.
-
-    Examples
-    --------
-    >>> EpochRecord(1, 20, 0.5, {"training_risk": 2.3}).measures["training_risk"]
-    2.3
-    """
-
-    epoch: int
-    epochs: int
-    seconds: float
-    measures: Mapping[str, float]
 
 
 def train(
@@ -327,34 +303,22 @@ class _State:
             return []
         try:
             return self._restore(*saved)
-        except (KeyError, IndexError, ValueError, TypeError, RuntimeError) as error:
+        except ValueError as error:
             raise checkpoint.damaged(error) from error
 
     def _restore(self, tensors: Mapping[str, torch.Tensor], facts: Mapping[str, Any]) -> list[EpochRecord]:
-        parts: dict[str, dict[str, torch.Tensor]] = {"best": {}, "optimiser": {}}
-        for key, value in tensors.items():
-            part, _, name = key.partition(".")
-            parts.setdefault(part, {})[name] = value
-        if unknown := parts.keys() - {"network", "average", "best", "optimiser"}:
-            raise KeyError(min(unknown))
-        for weights in filter(None, (parts["best"], parts["network"])):  # the last ones stay
-            self._network.load_state_dict(weights)
+        parts, history = parts_of(tensors), history_of(facts)
+        check_state("network", parts["network"], self._network.state_dict())
+        check_state("average", parts["average"], self.average.state_dict())
+        if parts["best"]:
+            check_state("best", parts["best"], self._network.state_dict())
+        best = best_of(facts, len(history), kept=bool(parts["best"]))
+        states = optimiser_states(self.optimiser, parts["optimiser"])
+        self._network.load_state_dict(parts["network"])
         self.average.load_state_dict(parts["average"])
-        self._best = parts["best"]
-        self._best_risk, self._best_epoch = facts.get("best_risk", math.inf), facts.get("best_epoch", 0)
-        parameters = [parameter for group in self.optimiser.param_groups for parameter in group["params"]]
-        states: dict[int, dict[str, torch.Tensor]] = {}
-        for key, value in parts["optimiser"].items():
-            index, _, name = key.partition(".")
-            like = parameters[int(index)]
-            if value.ndim and value.shape != like.shape:
-                raise ValueError(f"{tuple(value.shape)} for {tuple(like.shape)} in optimiser.{key}")
-            # In the memory layout of the parameter: sums over it are then formed in the same order as before.
-            own = torch.empty_like(like).copy_(value) if value.shape == like.shape else value
-            states.setdefault(int(index), {})[name] = own
         groups = self.optimiser.state_dict()["param_groups"]
         self.optimiser.load_state_dict({"state": states, "param_groups": groups})
-        history = [EpochRecord(**record) for record in facts["history"]]
+        self._best, (self._best_risk, self._best_epoch) = parts["best"], best
         self._first_risk = history[0].measures["training_risk"]
         return history
 

@@ -48,7 +48,7 @@ class Standardise(nn.Module):
     def __init__(self, mean: ByChannel = 0.0, deviation: ByChannel = 1.0, channels: int | None = None) -> None:
         super().__init__()
         for name, given in (("mean", mean), ("deviation", deviation)):
-            numbers = torch.tensor(given, dtype=torch.float32)
+            numbers = torch.tensor(given, dtype=torch.float32, device="cpu")  # whatever device is the default
             if numbers.ndim > 1 or (numbers.ndim and len(numbers) != (channels or len(numbers))):
                 raise ArgumentError(name, f"one number, or one for each of {channels} channels", str(given))
             self.register_buffer(name, numbers, persistent=False)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,15 +14,15 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
-from faltung.datasets.pixels import EIGHT_BITS, FLOATS, SIXTEEN_BITS
 from faltung.errors import ArgumentError
+from faltung.ground.given_files import check_regular
 from faltung.networks.classifier import ConvClassifier
 from faltung.networks.dense_networks import DenseClassifier
+from faltung.networks.description import described_network, read_description
 from faltung.networks.generator import ConvGenerator, DenseGenerator
 
 __all__ = [
     "CLASSIFIERS",
-    "FORMAT",
     "GENERATORS",
     "NETWORKS",
     "Trained",
@@ -32,12 +31,6 @@ __all__ = [
     "load_trained",
     "tensor_digest",
 ]
-
-FORMAT = 3
-"""Version of the description that is saved with the weights."""
-
-_PIXELS = (None, EIGHT_BITS, SIXTEEN_BITS, FLOATS)
-_READABLE = (2, FORMAT)  # version 2 has no digest, and one mean for all channels
 
 CLASSIFIERS: Mapping[str, type[nn.Module]] = MappingProxyType(
     {cls.__name__: cls for cls in (ConvClassifier, DenseClassifier)}
@@ -139,27 +132,23 @@ def load_trained(
     folder = Path(folder)
     _check_present(folder, stem)
     description = _description(folder, stem)
-    kind = str(description["class"])
+    kind = description["class"]
     if kind not in classes:
         received = f"{_noun(kind) or repr(kind)} in '{folder / stem}.json'"
         expected = " or ".join(dict.fromkeys(map(_noun, classes)))
         raise ArgumentError("run", expected, received, "Choose another run folder.")
     try:
-        network = classes[kind](**description["arguments"])
+        check_regular(folder / f"{stem}.safetensors")
         weights = load_file(folder / f"{stem}.safetensors")
-        if description.get("digest", tensor_digest(weights)) != tensor_digest(weights):
+        if description.get("digest", digest := tensor_digest(weights)) != digest:
             raise ValueError("the weights are not those that were written")
-        network.load_state_dict(weights)
-        samples, names = description["samples"], description["class_names"]
-        if not all(isinstance(name, str) for name in names) or samples["dtype"] not in ("uint8", "float32"):
-            raise ValueError(f"classes {names} and samples of {samples['dtype']}")
-        if samples["shape"] != description["arguments"]["sample_shape"]:
-            raise ValueError(f"samples of shape {samples['shape']}, and a network for others")
-        if samples.get("pixels") not in _PIXELS:
-            raise ValueError(f"pixels of {samples['pixels']}")
-        return Trained(network.eval(), tuple(names), samples["dtype"], tuple(samples["shape"]), samples.get("pixels"))
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, SafetensorError) as error:
+        network = described_network(classes[kind], description["arguments"], weights)
+        if kind in GENERATORS and len(description["class_names"]) != description["arguments"]["classes"]:
+            raise ValueError("it has names of another number of classes")
+    except (OSError, ValueError, TypeError, RuntimeError, OverflowError, MemoryError, SafetensorError) as error:
         raise _damaged(folder, stem, error) from error
+    samples, names = description["samples"], tuple(description["class_names"])
+    return Trained(network.eval(), names, samples["dtype"], tuple(samples["shape"]), samples.get("pixels"))
 
 
 def _noun(kind: str) -> str:
@@ -196,13 +185,8 @@ def is_unfinished(folder: Path) -> bool:
 
 def _description(folder: Path, stem: str) -> dict[str, Any]:
     try:
-        description: dict[str, Any] = json.loads((folder / f"{stem}.json").read_text(encoding="utf-8"))
-        if description["format"] not in _READABLE:
-            raise ValueError(f"format {description['format']}, and this version of faltung reads {FORMAT}")
-        if missing := {"class", "arguments", "class_names", "samples"} - description.keys():
-            raise KeyError(min(missing))
-        return description
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        return read_description(folder / f"{stem}.json")
+    except (OSError, ValueError, MemoryError) as error:
         raise _damaged(folder, stem, error) from error
 
 

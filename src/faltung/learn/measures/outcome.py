@@ -17,6 +17,7 @@ from faltung.inspect.layerwise import NetworkLayer, activations, first_convoluti
 from faltung.inspect.probe import linear_probe, probe_features
 from faltung.inspect.section_result import SectionResult
 from faltung.inspect.superposition import superposition
+from faltung.learn.epoch_record import EpochRecord
 from faltung.learn.measures.answers import Answers, answered, answers_needed
 from faltung.learn.measures.confusion import confusion_matrix
 from faltung.learn.measures.counting import NetworkCost, network_cost
@@ -24,7 +25,6 @@ from faltung.learn.measures.inspecting import figures_of, inspected
 from faltung.learn.measures.reliability import CalibrationBin, calibration, calibration_error
 from faltung.learn.risk import Loss, accuracy_interval
 from faltung.learn.saved import describe
-from faltung.learn.training import EpochRecord
 from faltung.networks.batches import tensors
 
 __all__ = ["MeasuredLayer", "Outcome", "measure", "measuring", "pooled"]

@@ -277,6 +277,9 @@ def generate(
         block = torch.from_numpy(labels[first : first + _BLOCK].astype(np.int64)).to(device)
         start = noise(sampling.seed, range(first, first + len(block)), network.sample_shape).to(device)
         *_, end = follow(velocity, start, block, sampling.steps)
+        if not end.isfinite().all():
+            received = f"one whose samples from {first} on are not finite"
+            raise ArgumentError("network", "one that moves noise to finite samples", received, "Train it again.")
         samples.append(samples_of(network, end, dtype))
     return np.concatenate(samples)
 

@@ -14,6 +14,7 @@ from torch import nn
 
 from faltung.datasets.dataset import Dataset
 from faltung.inspect.section_result import SectionResult
+from faltung.learn.epoch_record import EpochRecord
 from faltung.learn.measures.counting import NetworkCost, network_cost
 from faltung.learn.measures.inspecting import figures_of, inspected
 from faltung.learn.saved import describe
@@ -21,7 +22,6 @@ from faltung.learn.tasks.generation.flow import follow, generate, guided, noise,
 from faltung.learn.tasks.generation.halfway import halfway
 from faltung.learn.tasks.generation.sampling import Sampling
 from faltung.learn.tasks.generation.score import Protocol, Score
-from faltung.learn.training import EpochRecord
 from faltung.networks.generator import ConvGenerator, VelocityField
 
 __all__ = ["GeneratorOutcome", "measure_generator", "score_table"]
