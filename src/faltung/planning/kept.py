@@ -17,6 +17,7 @@ from faltung.planning.bank_plan import BankPlan, make_bank_plan
 from faltung.planning.channel_plan import ChannelPlan, make_channel_plan
 from faltung.planning.cost import Machine
 from faltung.planning.machine import current, on_change
+from faltung.planning.phase_plan import PhasePlan, make_phase_plan
 from faltung.planning.planned import Planned
 from faltung.planning.planner import make_plan
 from faltung.planning.problem import Problem
@@ -116,6 +117,8 @@ def make(question: Question, machine: Machine | None = None) -> Planned:
         machine = current()
         if question.method == "auto" and (method := remembered(question)):
             question = replace(question, method=method)
+    if question.spread:
+        return make_phase_plan(question, machine)
     if not question.plain:
         return make_channel_plan(question, machine)
     if isinstance(question.kernel, Bank):
@@ -133,6 +136,8 @@ def _as_taps(kernel: Any) -> np.ndarray[Any, Any]:
 def _weight(plan: Planned) -> int:
     """Return the bytes that a plan keeps in memory, approximately: taps in several forms, tables and spectra."""
     kernels = 1
+    if isinstance(plan, PhasePlan):
+        return 4096 * len(plan.phases) + plan.memory
     if isinstance(plan, BankPlan):
         kernels = len(plan.plans)
     elif isinstance(plan, ChannelPlan):
@@ -140,3 +145,6 @@ def _weight(plan: Planned) -> int:
         if plan.method == "direct":  # one table for all kernels, and their taps in double and single precision
             return 4096 + 16 * kernels * math.prod(plan.bank.shape) + plan.memory
     return kernels * (4096 + 64 * int(math.prod(plan.problem.kernel.shape)) + plan.memory)
+
+
+PhasePlan.make_part = staticmethod(make)
