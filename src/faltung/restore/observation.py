@@ -13,6 +13,7 @@ from faltung.ground.arrays import as_array, computed_dtype, is_masked_array, is_
 from faltung.kernels import Bank, Kernel
 from faltung.planning.missing_rule import check_held, check_in_shape
 from faltung.planning.question import as_value
+from faltung.signals.given_axes import given_axes, is_labelled
 from faltung.signals.linear_operator import ConvolutionOperator, operator
 
 __all__ = ["Observation", "alike", "check_callable", "is_single", "observe"]
@@ -36,6 +37,8 @@ class Observation:
         The axis for each axis of the kernel, not negative.
     modes : tuple of str
         For each of them, how the unknown continues beyond the border.
+    labels : xarray.DataArray, optional
+        The array whose labels the result keeps.
     """
 
     samples: Any
@@ -44,6 +47,11 @@ class Observation:
     blur: ConvolutionOperator
     axes: tuple[int, ...]
     modes: tuple[str, ...]
+    labels: Any = None
+
+    def labelled(self, values: Any) -> Any:
+        """Return a result with the labels of the samples."""
+        return values if self.labels is None else self.labels.copy(data=values)
 
     @property
     def periodic(self) -> bool:
@@ -73,6 +81,10 @@ def observe(x: Any, psf: Any, mode: Any, axes: Any, nan: Any, mask: Any) -> Obse
         raise ArgumentTypeError("psf", "one kernel", "a bank", "Call it once for each kernel.")
     if nan not in ("propagate", "ignore"):
         raise ArgumentError("nan", "'propagate' or 'ignore'", repr(nan))
+    labels = x if is_labelled(x) else None
+    if labels is not None:
+        x, axes, mode, _, nan = given_axes(x, kernel.ndim, mode, axes, None, nan)
+        mask = _values(mask, labels)
     x, mask = _numbers(x, mask)
     present = _present(x, nan, mask)
     if present is not None:
@@ -86,7 +98,16 @@ def observe(x: Any, psf: Any, mode: Any, axes: Any, nan: Any, mask: Any) -> Obse
         raise ArgumentError("x", "finite samples, since every one affects every result", "others", remedy)
     blur = operator(kernel, tuple(x.shape), mode, axes=axes)
     question = blur.question
-    return Observation(x, present, kernel, blur, question.axes, question.modes)
+    return Observation(x, present, kernel, blur, question.axes, question.modes, labels)
+
+
+def _values(mask: Any, x: Any) -> Any:
+    """Return a mask beside an array of xarray, without its labels, in the order of its axes."""
+    if not is_labelled(mask):
+        return mask
+    from faltung.labelled.beside import aligned  # loads xarray no earlier than its arrays come
+
+    return aligned("mask", mask, x)
 
 
 def alike(name: str, value: Any, x: Any) -> Any:
@@ -116,7 +137,9 @@ def _numbers(x: Any, mask: Any) -> tuple[Any, Any]:
         kept = x.is_complex() or (x.is_floating_point() and x.dtype.itemsize > 2)
         return (x if kept else x.to(_torch(kind))), mask
     if isinstance(x, Kernel) or type(x).__module__.partition(".")[0] in ("dask", "xarray", "pandas"):
-        remedy = "Every result depends on every sample: pass the samples as one array of NumPy."
+        remedy = (
+            "Every result depends on every sample: pass them as one array in memory, as x.compute() or x.to_numpy()."
+        )
         raise ArgumentTypeError("x", "an array of NumPy or a tensor", f"a {type(x).__name__}", remedy)
     if is_masked_array(x):
         valid = ~np.ma.getmaskarray(x)

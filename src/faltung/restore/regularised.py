@@ -41,9 +41,9 @@ def tikhonov(
 
     Parameters
     ----------
-    x : array_like or torch.Tensor
+    x : array_like, torch.Tensor or xarray.DataArray
         The blurred image, real or complex, with any number of axes; those that the kernel does not have are a batch.
-        For a tensor, the result is a tensor, with gradients.
+        For a tensor, the result is a tensor, with gradients; an array of xarray keeps its labels.
     psf : Kernel or array_like
         The point spread function, with any taps.
     ridge : float
@@ -111,7 +111,7 @@ def tikhonov(
     if isinstance(kernel, Bank) or kernel.ndim != ndim:
         raise ArgumentError("penalty", f"a kernel with as many axes as psf, {ndim}", repr(kernel)[:80])
     around = seen.samples * 0 + _level(seen)
-    return _least_squares(seen, around, (weight, kernel, True), iterations, tolerance, progress)  # type: ignore[no-any-return]
+    return seen.labelled(_least_squares(seen, around, (weight, kernel, True), iterations, tolerance, progress))  # type: ignore[no-any-return]
 
 
 def wiener(
@@ -184,7 +184,7 @@ def wiener(
     else:
         s = real("signal", signal, 0.0, open_end=True)
     around = seen.samples * 0 + level
-    return _least_squares(seen, around, ((n / s) ** 2, None, False), iterations, tolerance, progress)  # type: ignore[no-any-return]
+    return seen.labelled(_least_squares(seen, around, ((n / s) ** 2, None, False), iterations, tolerance, progress))  # type: ignore[no-any-return]
 
 
 def _level(seen: Observation) -> Any:
