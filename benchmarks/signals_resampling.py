@@ -50,8 +50,20 @@ def cells() -> Iterator[tuple[str, Callable[[], Any], Callable[[], Any]]]:
                     lambda x=x, up=up, down=down, axis=axis: fa.resample(x, up, down, "constant", axes=axis),
                     lambda x=x, up=up, down=down, axis=axis: scipy.signal.resample_poly(x, up, down, axis),
                 )
-    for size in (512, 1024, 2048):
+    kernel = fa.binomial(4)
+    for size in (512, 1024, 2048, 4096):
         x = random.normal(size=(size, size)).astype("float32")
+        half = cv2.pyrDown(x)
+        yield (
+            f"one level down, {size} x {size}, float32",
+            lambda x=x: fa.convolve(x, kernel, "mirror", stride=2),
+            lambda x=x: cv2.pyrDown(x),
+        )
+        yield (
+            f"one level up, to {size} x {size}, float32",
+            lambda x=half: fa.convolve(x, 4 * kernel, "mirror", up=2),
+            lambda x=half: cv2.pyrUp(x),
+        )
         ours, theirs = fa.pyramid(x, 5, "laplacian", "mirror"), _their_pyramid(x, 5)
         about = f"{size} x {size}, 5 levels, float32"
         yield (

@@ -121,6 +121,7 @@ def _options() -> list[Option]:
         Option("dims", NAMED, {"dims": "x"}),
         Option("channel_axis", CHANNELS, {"channel_axis": 0}, BANK),
         Option("stride", "stride=2", {"stride": 2}),
+        Option("up", "up=2", {"up": 2}),
         Option("dilation", "dilation=2", {"dilation": 2}),
         Option("groups", GROUPS, {"channel_axis": 0, "groups": 2}, fa.Bank(np.ones((2, 6, 3)))),
         Option("out", "out=", {"out": np.zeros_like(SAMPLES)}),

@@ -40,6 +40,7 @@ def convolve(
     dims: str | Sequence[str] | None = None,
     channel_axis: int | str | None = None,
     stride: int | Sequence[int] = 1,
+    up: int | Sequence[int] = 1,
     dilation: int | Sequence[int] = 1,
     groups: int = 1,
     out: NDArray[Any] | None = None,
@@ -92,6 +93,11 @@ def convolve(
         is a bank of shape ``(channels out, channels in, *spatial)``. A kernel filters every channel by itself.
     stride : int or sequence of int, optional
         Samples between neighbouring outputs, on each axis of the kernel.
+    up : int or sequence of int, optional
+        Outputs for each sample, on each axis of the kernel: ``up - 1`` zeros are put between neighbouring samples of
+        the array as it continues beyond its border, and the kernel has `up` times their rate. No zero is multiplied.
+        The `stride` then counts these positions: n samples have ``ceil(n * up / stride)`` outputs for ``same``, and
+        those of `scipy.signal.upfirdn` for ``full``.
     dilation : int or sequence of int, optional
         Samples between neighbouring taps, on each axis of the kernel; ``dilation=1`` leaves the kernel as it is.
     groups : int, optional
@@ -132,7 +138,8 @@ def convolve(
         The method: ``auto``, the one with the least predicted time; the name of an engine, ``direct``,
         ``separable``, ``running`` or ``fourier``; or ``passes``, the factors of a product of kernels one by one. A
         bank has two methods more: ``apart``, its kernels one by one, and, without channels, ``basis``, combinations
-        of a few separable filters. A plan prints all methods with their predicted times.
+        of a few separable filters; with a stride or with `up`, there is ``polyphase``, all phases of an outer product
+        in a pass along each axis. A plan prints all methods with their predicted times.
     workers : int, optional
         Number of threads; the default is that of `faltung.workers`. The result does not depend on it.
 
@@ -175,7 +182,7 @@ def convolve(
     (32, 24, 16)
     """
     return _filtered(
-        True, x, kernel, mode, cval, shape, axes, dims, channel_axis, stride, dilation, groups,
+        True, x, kernel, mode, cval, shape, axes, dims, channel_axis, stride, up, dilation, groups,
         out, dtype, nan, mask, weights, min_weight, keep_nan, variance, accuracy, method, workers,
     )  # fmt: skip
 
@@ -191,6 +198,7 @@ def correlate(
     dims: str | Sequence[str] | None = None,
     channel_axis: int | str | None = None,
     stride: int | Sequence[int] = 1,
+    up: int | Sequence[int] = 1,
     dilation: int | Sequence[int] = 1,
     groups: int = 1,
     out: NDArray[Any] | None = None,
@@ -212,7 +220,7 @@ def correlate(
 
     Parameters
     ----------
-    x, kernel, mode, cval, shape, axes, dims, channel_axis, stride, dilation, groups
+    x, kernel, mode, cval, shape, axes, dims, channel_axis, stride, up, dilation, groups
         As for `convolve`.
     out, dtype, nan, mask, weights, min_weight, keep_nan, variance, accuracy, method, workers
         As for `convolve`.
@@ -240,7 +248,7 @@ def correlate(
     array([0., 3., 2., 1.])
     """
     return _filtered(
-        False, x, kernel, mode, cval, shape, axes, dims, channel_axis, stride, dilation, groups,
+        False, x, kernel, mode, cval, shape, axes, dims, channel_axis, stride, up, dilation, groups,
         out, dtype, nan, mask, weights, min_weight, keep_nan, variance, accuracy, method, workers,
     )  # fmt: skip
 
@@ -256,6 +264,7 @@ def plan(
     dims: str | Sequence[str] | None = None,
     channel_axis: int | str | None = None,
     stride: int | Sequence[int] = 1,
+    up: int | Sequence[int] = 1,
     dilation: int | Sequence[int] = 1,
     groups: int = 1,
     dtype: DTypeLike | None = None,
@@ -277,7 +286,7 @@ def plan(
     ----------
     x : array_like, torch.Tensor or tuple of int
         The array, or its shape.
-    kernel, mode, cval, shape, axes, dims, channel_axis, stride, dilation, groups
+    kernel, mode, cval, shape, axes, dims, channel_axis, stride, up, dilation, groups
         As for `convolve`.
     nan, min_weight, keep_nan, accuracy, method
         As for `convolve`.
@@ -322,7 +331,7 @@ def plan(
     masked, graded = planned_with("mask", mask), planned_with("weights", weights)
     one_of(masked or None, graded or None)
     steps = (channel_axis, stride, dilation, groups)
-    rest: tuple[Any, ...] = (accuracy, method, graded, min_weight, keep_nan, name, dims)
+    rest: tuple[Any, ...] = (accuracy, method, graded, min_weight, keep_nan, name, dims, "", up)
     options = Options(True, mode, cval, shape, axes, *steps, dtype, nan, masked, *rest)
     return door_of(x, kernel).plan(x, kernel, options, effort)  # type: ignore[no-any-return]
 
@@ -338,6 +347,7 @@ def _filtered(
     dims: Any,
     channel_axis: Any,
     stride: Any,
+    up: Any,
     dilation: Any,
     groups: Any,
     out: Any,
@@ -356,7 +366,7 @@ def _filtered(
     if (
         type(x) is np.ndarray
         and axes is dims is channel_axis is mask is weights is variance is None
-        and stride is dilation is groups is ONE
+        and stride is up is dilation is groups is ONE
         and cval is ZERO
         and min_weight is ZERO
         and keep_nan is False
@@ -369,7 +379,7 @@ def _filtered(
         if plan is not None and not plan.over_channels:
             return execute(plan, x, out, workers)
     steps = (channel_axis, stride, dilation, groups)
-    rest: tuple[Any, ...] = (accuracy, method, weights is not None, min_weight, keep_nan, "dtype", dims)
+    rest: tuple[Any, ...] = (accuracy, method, weights is not None, min_weight, keep_nan, "dtype", dims, "", up)
     options = Options(reflected, mode, cval, shape, axes, *steps, dtype, nan, mask is not None, *rest)
     valid = mask if weights is None else one_of(mask, weights)
     y = door_of(x, kernel).filter(x, kernel, options, out, valid, workers)

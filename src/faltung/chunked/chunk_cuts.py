@@ -106,15 +106,18 @@ def _cuts(question: Question, k: int, lengths: Sequence[int]) -> list[int]:
     """Return the first outputs of the chunks along an axis of the kernel, and the number of outputs."""
     (start, stop), step = question.regions[k], question.stride[k]
     outputs = -(-(stop - start) // step)
-    inner = [min(max(-(-(edge - start) // step), 0), outputs) for edge in chunk_edges(lengths)[1:-1]]
+    edges = [edge * question.up[k] for edge in chunk_edges(lengths)[1:-1]]
+    inner = [min(max(-(-(edge - start) // step), 0), outputs) for edge in edges]
     return sorted({0, *inner, outputs}) if outputs else [0, 0]
 
 
 def _shortest(blocks: OutputBlocks, chunks: Chunks, cuts: list[list[int]], most_bytes: int) -> list[int]:
     """Return for each axis of the kernel how many outputs a chunk should have at least."""
     question = blocks.question
-    halos = [high - low for low, high in blocks.support]
-    longest = [max(_lengths(cut)) * step for cut, step in zip(cuts, question.stride, strict=True)]
+    halos = [-(-(high - low) // up) for (low, high), up in zip(blocks.support, question.up, strict=True)]
+    longest = [
+        -(-max(_lengths(cut)) * step // up) for cut, step, up in zip(cuts, question.stride, question.up, strict=True)
+    ]
     wanted = [max(halo, length) for halo, length in zip(halos, longest, strict=True)]
     others = [max(lengths) for axis, lengths in enumerate(chunks) if axis not in question.axes]
     item = max(question.dtype.itemsize, question.result.itemsize) * math.prod(others)
@@ -125,9 +128,10 @@ def _shortest(blocks: OutputBlocks, chunks: Chunks, cuts: list[list[int]], most_
         if wanted[k] <= longest[k]:
             break
         wanted[k] = max(wanted[k] // 2, longest[k])
+    steps = zip(question.stride, question.up, strict=True)
     return [
-        -(-want // step) if halo > length else 1
-        for want, step, halo, length in zip(wanted, question.stride, halos, longest, strict=True)
+        -(-want * up // step) if halo > length else 1
+        for want, (step, up), halo, length in zip(wanted, steps, halos, longest, strict=True)
     ]
 
 

@@ -164,7 +164,7 @@ class OutputBlocks:
 
     @lazy
     def support(self) -> tuple[tuple[int, int], ...]:
-        """For each axis of the kernel: the first and the last sample that an output needs, from its position."""
+        """For each axis of the kernel: the first and the last position that an output needs, from its own."""
         kernel = self.question.problem.correlated
         lags = [(-at, size - 1 - at) for size, at in zip(kernel.shape, kernel.origin, strict=True)]
         if self.question.missing.keep_nan:  # an output then needs the sample at its own position
@@ -234,8 +234,10 @@ class OutputBlocks:
             return ((0, min(length, 1)),), (0, 0)
         first = question.regions[k][0] + start * step
         last = first + (stop - 1 - start) * step
-        spans, shift = _spans(question.modes[k], length, first + low, last + high + 1)
-        return spans, (first - shift, last + 1 - shift)
+        up = question.up[k]
+        begin, end = -(-(first + low) // up), (last + high) // up + 1
+        spans, shift = _spans(question.modes[k], length, min(begin, end - 1), end)
+        return spans, (first - shift * up, last + 1 - shift * up)
 
     def _run(self, shape: tuple[int, ...], regions: Region, rows: _Channels | None) -> BlockRun:
         question = self.question

@@ -201,6 +201,7 @@ class GridFunction:
         dims: str | Sequence[str] | None = None,
         channel_axis: int | str | None = None,
         stride: int | Sequence[int] = 1,
+        up: int | Sequence[int] = 1,
         dilation: int | Sequence[int] = 1,
         groups: int = 1,
         out: NDArray[Any] | None = None,
@@ -224,7 +225,7 @@ class GridFunction:
         ----------
         x : array_like
             Array of any dimension. The kernel extends over its last axes, or over `axes`; all others are a batch.
-        mode, cval, shape, axes, dims, channel_axis, stride, dilation, groups
+        mode, cval, shape, axes, dims, channel_axis, stride, up, dilation, groups
             As for `faltung.convolve`.
         out, dtype, nan, mask, weights, min_weight, keep_nan, variance, accuracy, method, workers
             As for `faltung.convolve`.
@@ -247,7 +248,7 @@ class GridFunction:
         array([0., 1., 2., 3.])
         """
         return type(self).apply(
-            True, x, self, mode, cval, shape, axes, dims, channel_axis, stride, dilation, groups,
+            True, x, self, mode, cval, shape, axes, dims, channel_axis, stride, up, dilation, groups,
             out, dtype, nan, mask, weights, min_weight, keep_nan, variance, accuracy, method, workers,
         )  # fmt: skip
 

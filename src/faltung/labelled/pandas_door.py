@@ -14,7 +14,7 @@ from faltung.ground.arrays import as_array
 from faltung.kernels import Bank, CoordinateKernel, Kernel
 from faltung.labelled.named_axes import as_filter, with_numbers
 from faltung.labelled.result_coordinates import Outputs, outputs_of
-from faltung.labelled.spacing import continued, spacing_of, unevenness
+from faltung.labelled.spacing import between, spacing_of, unevenness
 from faltung.planning.nodata import with_validity
 from faltung.planning.planned import Planned
 from faltung.planning.question import Options, question_of
@@ -189,8 +189,11 @@ def _moved(index: Any, outputs: Outputs | None) -> Any:
     values = _values(index)
     reason = f"a {type(index).__name__}" if isinstance(index, pandas.MultiIndex) else unevenness(values)
     if reason:
-        remedy = "Use shape='same' or 'valid', or x.reset_index(drop=True) first."
+        remedy = "x.reset_index(drop=True) first."
+        if outputs.up > 1:
+            raise ArgumentError("x", "an evenly spaced index for outputs between samples", reason, f"Use {remedy}")
+        remedy = f"Use shape='same' or 'valid', or {remedy}"
         raise ArgumentError("shape", "one whose outputs are at samples, or an evenly spaced index", reason, remedy)
-    longer = pandas.Index(continued(values, outputs.positions), name=index.name)
+    longer = pandas.Index(between(values, outputs.positions, outputs.up), name=index.name)
     zone = getattr(index, "tz", None)
     return longer if zone is None else longer.tz_localize("UTC").tz_convert(zone)

@@ -10,13 +10,13 @@ import xarray
 
 from faltung.errors import ArgumentError
 from faltung.labelled.geotransform import moved_transform
-from faltung.labelled.spacing import between, continued, unevenness
+from faltung.labelled.spacing import between, unevenness
 from faltung.planning.question import Question
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["Outputs", "Rate", "moved", "outputs_of", "with_rates"]
+__all__ = ["Outputs", "moved", "outputs_of"]
 
 #: Names of the axes of rasters, as rioxarray knows them.
 _ROWS, _COLUMNS = ("y", "latitude", "lat"), ("x", "longitude", "lon")
@@ -28,26 +28,34 @@ class Outputs(NamedTuple):
     Parameters
     ----------
     start, stop, step : int
-        As of a range; positions are beyond the array if they are negative, or at least `length`.
+        As of a range; positions are beyond the array if they are negative, or at least ``length * up``.
     length : int
         Samples of the array along this axis.
+    up : int
+        Positions from sample to sample.
     """
 
     start: int
     stop: int
     step: int
     length: int
+    up: int = 1
 
     @property
     def whole(self) -> bool:
         """Whether there is one output for each sample."""
-        return (self.start, self.stop, self.step) == (0, self.length, 1)
+        return (self.start, self.stop, self.step, self.up) == (0, self.length, 1, 1)
 
     @property
     def inside(self) -> bool:
-        """Whether each output is at a sample."""
+        """Whether each output is at a sample, and there are none between samples."""
         last = self.start + self.step * ((self.stop - self.start - 1) // self.step)
-        return self.stop <= self.start or (self.start >= 0 and last < self.length)
+        return self.stop <= self.start or (self.start >= 0 and last < self.length and self.up == 1)
+
+    @property
+    def place(self) -> tuple[float, float]:
+        """The first position and the step, in samples."""
+        return (self.start, self.step) if self.up == 1 else (self.start / self.up, self.step / self.up)
 
     @property
     def positions(self) -> NDArray[np.int64]:
@@ -55,21 +63,15 @@ class Outputs(NamedTuple):
         return np.arange(self.start, self.stop, self.step, dtype=np.int64)
 
 
-class Rate(NamedTuple):
-    """A rate along one axis that is ``up / down`` times that of the samples, from the first sample on."""
-
-    up: int
-    down: int
-    length: int
-
-
 def outputs_of(question: Question, dims: Sequence[Hashable]) -> dict[Hashable, Outputs]:
     """Return where the result has outputs, for each axis along which these are not the samples.
 
     `dims` are the names of all axes of the array.
     """
-    axes = zip(question.axes, question.regions, question.stride, strict=True)
-    outputs = {dims[axis]: Outputs(start, stop, step, question.shape[axis]) for axis, (start, stop), step in axes}
+    axes = zip(question.axes, question.regions, question.stride, question.up, strict=True)
+    outputs = {
+        dims[axis]: Outputs(start, stop, step, question.shape[axis], up) for axis, (start, stop), step, up in axes
+    }
     return {dim: along for dim, along in outputs.items() if not along.whole}
 
 
@@ -84,45 +86,24 @@ def moved(x: Any, outputs: Mapping[Hashable, Outputs]) -> Any:
     ArgumentError
         Something cannot be continued: it is named, with what to do.
     """
-    x = _with_transforms(x, {dim: (along.start, along.step) for dim, along in outputs.items()})
+    x = _with_transforms(x, {dim: along.place for dim, along in outputs.items()})
     inside = {dim: along for dim, along in outputs.items() if along.inside}
     beyond = {dim: along for dim, along in outputs.items() if not along.inside}
     if inside:
         x = x.isel({dim: _as_slice(along) for dim, along in inside.items() if dim in x.dims})
     if not beyond:
         return x
-    _check_even(x, beyond, "shape", "outputs at samples", "Use shape='same' or 'valid', or drop it first")
+    _check_even(x, beyond)
     names = {name: variable for name, variable in x.variables.items() if {*variable.dims} & {*beyond}}
-    longer = {
-        name: xarray.Variable(old.dims, continued(old.values, beyond[old.dims[0]].positions), old.attrs, old.encoding)
-        for name, old in names.items()
-    }
+    longer = {}
+    for name, old in names.items():
+        along = beyond[old.dims[0]]
+        values = between(old.values, along.positions, along.up)
+        longer[name] = xarray.Variable(old.dims, values, old.attrs, old.encoding if along.up == 1 else {})
     return x.drop_vars(names).assign_coords(longer)
 
 
-def with_rates(x: Any, rates: Mapping[Hashable, Rate]) -> Any:
-    """Return a data set at the positions of outputs with another rate along some axes.
-
-    Raises
-    ------
-    ArgumentError
-        Something is not evenly spaced: it is named, with what to do.
-    """
-    x = _with_transforms(x, {dim: (0, rate.down / rate.up) for dim, rate in rates.items()})
-    fewer = {dim: slice(None, None, rate.down) for dim, rate in rates.items() if rate.up == 1 and dim in x.dims}
-    x = x.isel(fewer)
-    others = {dim: rate for dim, rate in rates.items() if rate.up > 1}
-    _check_even(x, others, "x", "labels at samples", "Drop it first")
-    names = {name: old for name, old in x.variables.items() if {*old.dims} & {*others}}
-    placed = {}
-    for name, old in names.items():
-        rate = others[old.dims[0]]
-        values = between(old.values, np.arange(rate.length, dtype=np.int64) * rate.down, rate.up)
-        placed[name] = xarray.Variable(old.dims, values, old.attrs)
-    return x.drop_vars(names).assign_coords(placed)
-
-
-def _check_even(x: Any, dims: Mapping[Hashable, Any], argument: str, expected: str, remedy: str) -> None:
+def _check_even(x: Any, dims: Mapping[Hashable, Outputs]) -> None:
     """Raise an error if something along these axes cannot be placed anew."""
     reasons = {
         name: reason
@@ -132,8 +113,11 @@ def _check_even(x: Any, dims: Mapping[Hashable, Any], argument: str, expected: s
     if reasons:
         named = ", ".join(map(repr, reasons))
         received = "; ".join(f"{name!r}: {reason}" for name, reason in reasons.items())
-        whole = f"{remedy}: x.drop_vars([{named}])."
-        raise ArgumentError(argument, f"{expected}, or evenly spaced coordinates", received, whole)
+        between_samples = any(along.up > 1 for along in dims.values())
+        argument, expected = ("x", "labels at samples") if between_samples else ("shape", "outputs at samples")
+        remedy = "Drop it first" if between_samples else "Use shape='same' or 'valid', or drop it first"
+        expected = f"{expected}, or evenly spaced coordinates"
+        raise ArgumentError(argument, expected, received, f"{remedy}: x.drop_vars([{named}]).")
 
 
 def _with_transforms(x: Any, placed: Mapping[Hashable, tuple[float, float]]) -> Any:

@@ -15,7 +15,7 @@ from faltung.kernels import Bank, CoordinateKernel, Kernel
 from faltung.labelled.beside import aligned
 from faltung.labelled.labelled_plan import LabelledPlan
 from faltung.labelled.named_axes import as_filter, with_numbers
-from faltung.labelled.result_coordinates import Outputs, Rate, moved, outputs_of, with_rates
+from faltung.labelled.result_coordinates import Outputs, moved, outputs_of
 from faltung.labelled.spacing import spacing_of
 from faltung.planning.nodata import Nodata, declared, with_validity
 from faltung.planning.planned import Planned
@@ -172,7 +172,8 @@ def at_rates(x: Any, data: Any, rates: Mapping[Hashable, tuple[int, int, int]]) 
     rates : mapping
         For each name of an axis: up, down, and the number of outputs.
     """
-    coordinates = with_rates(x.coords.to_dataset(), {dim: Rate(*rate) for dim, rate in rates.items()})
+    outputs = {dim: Outputs(0, down * length, down, x.sizes[dim], up) for dim, (up, down, length) in rates.items()}
+    coordinates = moved(x.coords.to_dataset(), outputs)
     result = xarray.DataArray(data, dims=x.dims, coords=coordinates.coords, name=x.name, attrs=x.attrs)
     result.encoding = {name: value for name, value in x.encoding.items() if name not in (*_RANGE, *_SHAPE)}
     return result

@@ -28,6 +28,7 @@ from faltung.planning.planned import (
 from faltung.planning.planner import METHODS, Plan, make_plan
 from faltung.planning.problem import Problem
 from faltung.planning.question import Question
+from faltung.planning.rate_passes import SCRATCH, RatePasses, passes_candidate, passes_of
 from faltung.planning.report import Row, bytes_text, scale_text, shape_text, time_text
 from faltung.planning.tile_choice import TILE_BYTES, direct_error, nbytes, refusal, tile_for, tiled_error
 from faltung.planning.whole import WholeRows, whole_rows
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 __all__ = ["CHANNEL_METHODS", "ChannelPlan", "check_missing", "make_channel_plan"]
 
 #: Values of ``method=`` for a bank over channels.
-CHANNEL_METHODS = (*METHODS, "apart", "winograd")
+CHANNEL_METHODS = (*METHODS, "apart", "winograd", "polyphase")
 #: Most spatial axes of the machine code for channels.
 MOST_AXES = 3
 #: Times that a number moves through memory when the results of two kernels are added.
@@ -55,7 +56,8 @@ class ChannelPlan(Planned):
         The question that it answers.
     candidates : tuple of Candidate
         All methods, the chosen one first: ``direct``, channels are added up in registers; ``winograd``, the same with
-        fewer multiplications, for 3 x 3 kernels; ``apart``, each kernel is applied by itself.
+        fewer multiplications, for 3 x 3 kernels; ``polyphase``, a pass along each axis of an outer product;
+        ``apart``, each kernel is applied by itself.
     single : str
         The method for a kernel by itself.
     tile : int
@@ -147,6 +149,11 @@ class ChannelPlan(Planned):
         )
 
     @lazy
+    def passes(self) -> RatePasses | str:
+        """The passes of a filter with a stride, or the reason why there are none."""
+        return passes_of(self.question) if self.layer.strided else "the stride is 1"
+
+    @lazy
     def whole(self) -> WholeRows | None:
         """The taps as whole numbers over divisors, if samples and results are integers."""
         problem = self.problem
@@ -165,6 +172,8 @@ class ChannelPlan(Planned):
         eps = float(np.finfo(self.problem.number).eps)
         if self.method == "direct":
             error = direct_error(self.layer, self.problem.number)
+        elif isinstance(self.passes, RatePasses) and self.method == "polyphase":
+            error = self.passes.error
         elif self.method == "winograd":
             error = tiled_error(self.layer, self.problem.number, self.tile, self.taps)
         else:  # the bound is that of the worst kernel; results are then added up over the channels in
@@ -176,8 +185,8 @@ class ChannelPlan(Planned):
     @lazy
     def pointwise(self) -> bool:
         """Whether `error` is relative to the sum of abs(tap) * abs(sample) under each output."""
-        if self.method in ("direct", "winograd"):
-            return self.method == "direct"
+        if self.method in ("direct", "winograd", "polyphase"):
+            return self.method != "winograd"
         return all(plan.pointwise for plan in self._all_alone())
 
     @lazy
@@ -187,6 +196,8 @@ class ChannelPlan(Planned):
             return gathered_bytes(self.layer, self.problem.number)
         if self.method == "winograd":
             return TILE_BYTES + nbytes(self.layer, self.problem.number, self.tile)
+        if self.method == "polyphase":
+            return SCRATCH
         first = self.alone(0, 0)
         return first.memory + (math.prod(first.result_shape) * first.problem.result.itemsize if self._adds else 0)
 
@@ -245,6 +256,7 @@ class ChannelPlan(Planned):
         text = {
             "direct": "channels in and out blocked in registers",
             "winograd": f"tiles of {self.tile} x {self.tile} outputs, by {(self.tile + 2) ** 2} products each",
+            "polyphase": "a pass along each axis",
             "apart": f"kernel by kernel, {' and '.join(chosen.engines)}",
         }
         return [
@@ -270,11 +282,12 @@ def make_channel_plan(question: Question, machine: Machine) -> ChannelPlan:
     method = question.method
     check_method_name(method, CHANNEL_METHODS)
     check_missing(question)
-    together = ("direct", "winograd")
+    together = ("direct", "winograd", "polyphase")
     plan = ChannelPlan(question, single="auto" if method in ("apart", *together) else method)
     wanted = method if method in ("auto", *together) else "apart"
     tiled, tile = _tiled(plan, machine)
-    options = [_direct(plan, machine), tiled, _apart(plan, machine)]
+    passes = passes_candidate(plan.passes, question, machine)
+    options = [_direct(plan, machine), tiled, passes, _apart(plan, machine)]
     return replace(plan, candidates=choose(options, wanted, "a method"), tile=tile)
 
 

@@ -18,6 +18,7 @@ from faltung.planning.bank_plan import make_bank_plan
 from faltung.planning.channel_plan import make_channel_plan
 from faltung.planning.cost import Machine
 from faltung.planning.machine import current, on_change
+from faltung.planning.phase_plan import PhasePlan, make_phase_plan
 from faltung.planning.planned import Planned
 from faltung.planning.planner import make_plan
 from faltung.planning.problem import Problem
@@ -121,6 +122,8 @@ def make(question: Question, machine: Machine | None = None) -> Planned:
         machine = current()
         if question.method == "auto" and (method := remembered(question)):
             question = replace(question, method=method)
+    if question.spread:
+        return make_phase_plan(question, machine)
     if not question.plain:
         return make_channel_plan(question, machine)
     if isinstance(question.kernel, Bank):
@@ -135,3 +138,6 @@ def _as_taps(kernel: Any) -> np.ndarray[Any, Any]:
         remedy = "Read an expression with faltung.parse."
         raise ArgumentTypeError("kernel", "a kernel or an array of taps", repr(kernel), remedy)
     return as_array(kernel, "kernel")
+
+
+PhasePlan.make_part = staticmethod(make)

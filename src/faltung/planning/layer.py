@@ -89,6 +89,11 @@ class Axis:
         return places
 
     @property
+    def contiguous(self) -> bool:
+        """Whether the columns that a tile reads are neighbours, in their order."""
+        return self.stride == 1
+
+    @property
     def stop(self) -> int:
         """Position behind the last tap of the last output."""
         return self.start + self.stride * (self.outputs - 1) + self.dilation * (self.size - 1) + 1

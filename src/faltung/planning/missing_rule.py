@@ -61,15 +61,17 @@ class MissingRule(NamedTuple):
 NOTHING_MISSING = MissingRule()
 
 
-def missing_rule(given: MissingRule, shape: str, stride: tuple[int, ...], channel: int | None) -> MissingRule:
-    """Return a rule if it can be used with this shape, stride and axis of channels; none if nothing can be missing.
+def missing_rule(
+    given: MissingRule, shape: str, stride: tuple[int, ...], up: tuple[int, ...], channel: int | None
+) -> MissingRule:
+    """Return a rule if it can be used with this shape, these steps and channels; none if nothing can be missing.
 
     Raises
     ------
     ArgumentError, ArgumentTypeError
         A part of the rule cannot be used; the message names it and says what to do.
     """
-    min_weight, keep_nan = _min_weight(given.min_weight), _keep_nan(given.keep_nan, shape, stride, channel)
+    min_weight, keep_nan = _min_weight(given.min_weight), _keep_nan(given.keep_nan, shape, stride, up, channel)
     return given._replace(min_weight=min_weight, keep_nan=keep_nan) if given.applies else NOTHING_MISSING
 
 
@@ -143,7 +145,7 @@ def _min_weight(value: Any) -> float:
     return share
 
 
-def _keep_nan(value: Any, shape: str, stride: tuple[int, ...], channel: int | None) -> bool:
+def _keep_nan(value: Any, shape: str, stride: tuple[int, ...], up: tuple[int, ...], channel: int | None) -> bool:
     """Return `keep_nan` if it is False, or if each sample has an output of its own."""
     if not isinstance(value, (bool, np.bool_)):
         raise ArgumentTypeError("keep_nan", "True or False", repr(value))
@@ -152,9 +154,11 @@ def _keep_nan(value: Any, shape: str, stride: tuple[int, ...], channel: int | No
     received = "True for a bank over channels" if channel is not None else ""
     if {*stride} != {1}:
         received = f"True with stride={stride}"
+    if {*up} != {1}:
+        received = f"True with up={up}"
     if shape != "same":
         received = f"True with shape={shape!r}"
     if received:
         expected = "False where samples have no output of their own"
-        raise ArgumentError("keep_nan", expected, received, "Omit it, or use shape='same' and stride=1.")
+        raise ArgumentError("keep_nan", expected, received, "Omit it, or use shape='same', stride=1 and up=1.")
     return True

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import numbers
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -13,23 +12,24 @@ from faltung.errors import ArgumentError, ArgumentTypeError
 from faltung.ground.arrays import as_array, check_result_dtype, computed_dtype
 from faltung.ground.boundary import check_modes
 from faltung.ground.bounded import SMALL, Bounded
-from faltung.ground.checks import is_integer, is_sequence, scalar
 from faltung.ground.lazy import lazy
 from faltung.ground.regions import check_shape, regions
 from faltung.ground.threads import chosen_count
 from faltung.kernels import Bank, Kernel
 from faltung.kernels.taps import as_taps
 from faltung.planning.call_axes import channel_axis, check_channels, check_no_groups, checked_groups, spatial_axes
+from faltung.planning.call_values import (
+    check_choices,
+    checked_cval,
+    checked_steps,
+    skips_nan,
+)
 from faltung.planning.missing_rule import MissingRule, missing_rule
 from faltung.planning.problem import Problem
 from faltung.planning.statistic import check_statistic
 
 __all__ = ["ONE", "Options", "Question", "as_value", "question_of"]
 
-_NAN = ("propagate", "ignore")
-#: How other libraries spell `ignore`.
-_IGNORED_ELSEWHERE = ("omit", "skip", "skipna", "drop", "mask", "interpolate", "fill", "exclude")
-_ACCURACY = ("norm", "pointwise")
 #: Largest origin: positions that far out can still be counted in 64 bits.
 _FARTHEST = 1 << 40
 #: Most samples that a kernel covers with its dilation: as many taps as a gigabyte holds.
@@ -71,6 +71,7 @@ class Options(NamedTuple):
     dims: Any = None
     #: What an output is of the samples that the kernel weighs: their sum, or one of `STATISTICS`.
     statistic: str = ""
+    up: Any = 1
 
     @property
     def key(self) -> tuple[Any, ...]:
@@ -78,10 +79,10 @@ class Options(NamedTuple):
         # Many calls make this key, and names of its own take less time than attributes; so do defaults that are
         # recognised by identity. As texts, equal values of other types differ: 1 from True and 1.0, 0.0 from -0.0.
         reflected, mode, cval, shape, axes, channel_axis, stride, dilation, groups, dtype, nan, masked, *rest = self
-        accuracy, method, graded, min_weight, keep_nan, _, dims, statistic = rest
+        accuracy, method, graded, min_weight, keep_nan, _, dims, statistic, up = rest
         rare: tuple[Any, ...] = ()
-        if not (channel_axis is None and stride is ONE and dilation is ONE and groups is ONE):
-            rare = (repr(channel_axis), repr(stride), repr(dilation), repr(groups))
+        if not (channel_axis is None and stride is ONE and dilation is ONE and groups is ONE and up is ONE):
+            rare = (repr(channel_axis), repr(stride), repr(dilation), repr(groups), repr(up))
         if graded or keep_nan is not False or type(min_weight) is not float or min_weight:
             rare = (rare, graded, repr(min_weight), repr(keep_nan))
         names = (nan, accuracy, method) if {type(nan), type(accuracy), type(method)} == {str} else repr(self)
@@ -108,7 +109,8 @@ class Question:
     axes : tuple of int
         The axis of the array for each axis of the kernel, not negative.
     regions : tuple of (int, int)
-        For each axis of the kernel: start and stop of the positions of the array that have an output, for stride 1.
+        For each axis of the kernel: start and stop of the positions that have an output, for stride 1. Sample k is at
+        position ``k * up``.
     modes : tuple of str
         For each axis of the kernel: how the array continues beyond its border.
     cval : complex
@@ -119,6 +121,8 @@ class Question:
         The axis of the channels that a bank adds up, not negative; None where there are none.
     stride, dilation : tuple of int
         Samples between neighbouring outputs, and between neighbouring taps, on each axis of the kernel.
+    up : tuple of int
+        Positions from a sample to the next one, on each axis of the kernel: there are zeros between.
     groups : int
         Groups of channels.
     accuracy : {'norm', 'pointwise'}
@@ -144,6 +148,7 @@ class Question:
     result: np.dtype[Any]
     channel_axis: int | None
     stride: tuple[int, ...]
+    up: tuple[int, ...]
     dilation: tuple[int, ...]
     groups: int
     accuracy: str
@@ -157,7 +162,7 @@ class Question:
         """A value that is equal for equal questions, and can be hashed."""
         kernel, cval = self.kernel.fingerprint, repr(self.cval)
         array = (self.shape, self.dtype, self.axes, self.regions, self.modes, cval, self.result)
-        steps = (self.channel_axis, self.stride, self.dilation, self.groups)
+        steps = (self.channel_axis, self.stride, self.up, self.dilation, self.groups)
         what = (self.accuracy, self.missing, self.method, self.as_c, self.statistic)
         return kernel, self.reflected, array, steps, what
 
@@ -170,7 +175,12 @@ class Question:
     @property
     def plain(self) -> bool:
         """Whether there are no channels, and neighbouring outputs and taps are neighbouring samples."""
-        return self.channel_axis is None and {*self.stride, *self.dilation, self.groups} == {1}
+        return self.channel_axis is None and {*self.stride, *self.up, *self.dilation, self.groups} == {1}
+
+    @property
+    def spread(self) -> bool:
+        """Whether there are zeros between samples."""
+        return {*self.up} != {1}
 
     @property
     def new_axis(self) -> bool:
@@ -287,18 +297,16 @@ def _question_of(shape: tuple[int, ...], dtype: np.dtype[Any], kernel: Kernel | 
     if kernel.dtype.kind == "c":
         computed = np.result_type(computed, np.complex64)
     check_shape(options.shape)
-    _check_choice("nan", options.nan, _NAN)
-    _check_choice("accuracy", options.accuracy, _ACCURACY)
-    if not isinstance(options.method, str):
-        raise ArgumentError("method", "the name of a method, or 'auto'", repr(options.method))
+    check_choices(options.nan, options.accuracy, options.method)
     if any(abs(at) > _FARTHEST for at in kernel.origin):
         raise ArgumentError("kernel", f"an origin of at most {_FARTHEST}", f"{kernel.origin}")
     if options.dims is not None:
         raise ArgumentError("dims", "None, as the axes of the array have no names", repr(options.dims), "Use axes=.")
     channel = channel_axis(options.channel_axis, len(shape))
     axes = spatial_axes(options.axes, channel, len(shape), kernel.ndim)
-    stride = _steps("stride", options.stride, kernel.ndim)
-    dilation = _steps("dilation", options.dilation, kernel.ndim)
+    stride = checked_steps("stride", options.stride, kernel.ndim)
+    up = checked_steps("up", options.up, kernel.ndim)
+    dilation = checked_steps("dilation", options.dilation, kernel.ndim)
     groups = checked_groups(options.groups)
     if isinstance(kernel, Bank):
         check_channels(kernel, channel, 1 if channel is None else shape[channel], groups)
@@ -307,16 +315,22 @@ def _question_of(shape: tuple[int, ...], dtype: np.dtype[Any], kernel: Kernel | 
         check_no_groups(kernel, groups)
     default = "constant" if options.shape == "full" else "reflect"
     modes = check_modes(default if options.mode is None else options.mode, kernel.ndim)
-    cval = _cval(options.cval, dtype)
+    cval = checked_cval(options.cval, dtype)
     sizes, origins = _support(kernel, dilation)
     if options.reflected:
         origins = [size - 1 - at for size, at in zip(sizes, origins, strict=True)]
-    outputs = regions(options.shape, [shape[axis] for axis in axes], sizes, origins)
+    outputs = regions(options.shape, _positions(options.shape, shape, axes, up), sizes, origins)
     if outputs.beyond:
         _check_sum(options, kernel, shape)
         modes, cval = ("constant",) * kernel.ndim, 0.0  # taps beyond the array are left out
-    skips_nan = _skips_nan(options.nan, dtype, cval)
-    given = (skips_nan, options.masked, options.graded, options.min_weight, options.keep_nan, outputs.beyond)
+    given = (
+        skips_nan(options.nan, dtype, cval),
+        options.masked,
+        options.graded,
+        options.min_weight,
+        options.keep_nan,
+        outputs.beyond,
+    )
     result = _result(options, kernel, computed)
     return Question(
         shape=shape,
@@ -330,10 +344,11 @@ def _question_of(shape: tuple[int, ...], dtype: np.dtype[Any], kernel: Kernel | 
         result=result,
         channel_axis=channel,
         stride=stride,
+        up=up,
         dilation=dilation,
         groups=groups,
         accuracy=options.accuracy,
-        missing=missing_rule(MissingRule(*given), options.shape, stride, channel),
+        missing=missing_rule(MissingRule(*given), options.shape, stride, up, channel),
         method=options.method,
         statistic=options.statistic,
     )
@@ -352,15 +367,10 @@ def _result(options: Options, kernel: Kernel | Bank, computed: np.dtype[Any]) ->
     return result
 
 
-def _check_choice(argument: str, value: Any, choices: tuple[str, str]) -> None:
-    if not isinstance(value, str) or value not in choices:
-        remedy = "Use nan='ignore'." if isinstance(value, str) and value in _IGNORED_ELSEWHERE else ""
-        raise ArgumentError(argument, f"{choices[0]!r} or {choices[1]!r}", repr(value), remedy)
-
-
-def _skips_nan(nan: str, dtype: np.dtype[Any], cval: complex) -> bool:
-    """Whether samples that are NaN are missing; a constant can be NaN beside samples that cannot."""
-    return nan == "ignore" and (dtype.kind in "fc" or cval != cval)
+def _positions(extent: str, shape: tuple[int, ...], axes: tuple[int, ...], up: tuple[int, ...]) -> list[int]:
+    """Return how many positions samples take along each axis; for ``same``, with the zeros behind the last one."""
+    lengths = [(shape[axis], zeros) for axis, zeros in zip(axes, up, strict=True)]
+    return [length * zeros if extent == "same" else max((length - 1) * zeros + 1, 0) for length, zeros in lengths]
 
 
 def _check_sum(options: Options, kernel: Kernel | Bank, shape: tuple[int, ...]) -> None:
@@ -368,30 +378,3 @@ def _check_sum(options: Options, kernel: Kernel | Bank, shape: tuple[int, ...]) 
     if options.statistic:
         remedy = "Use shape='same', in which the array continues beyond its border."
         raise ArgumentError("window", f"a size within an array of shape {shape}", f"shape {kernel.shape}", remedy)
-
-
-def _steps(argument: str, value: Any, count: int) -> tuple[int, ...]:
-    """Return a stride or dilation for each axis of the kernel."""
-    given = tuple(value) if is_sequence(value) else (value,) * count
-    if not all(map(is_integer, given)):
-        raise ArgumentTypeError(argument, "a positive integer, or one for each axis of the kernel", repr(value))
-    steps = tuple(map(int, given))
-    if len(steps) != count or min(steps) < 1:
-        expected = f"a positive integer, or {count} of them, one for each axis of the kernel"
-        raise ArgumentError(argument, expected, repr(value))
-    return steps
-
-
-def _cval(cval: Any, dtype: np.dtype[Any]) -> complex:
-    cval = scalar(cval)
-    if isinstance(cval, bool) or not isinstance(cval, (numbers.Complex, np.number)):
-        raise ArgumentTypeError("cval", "a number", repr(cval))
-    try:
-        value = complex(cval)
-    except OverflowError as error:
-        raise ArgumentError("cval", "a number within double precision", "a larger integer") from error
-    if dtype.kind == "c":
-        return value
-    if value.imag:
-        raise ArgumentError("cval", "a real number for a real array", repr(cval), "Convert x to a complex dtype.")
-    return math.nan if math.isnan(value.real) else value.real

@@ -46,9 +46,9 @@ def richardson_lucy(
 
     Parameters
     ----------
-    x : array_like or torch.Tensor
+    x : array_like, torch.Tensor or xarray.DataArray
         The blurred image, without negative samples, with any number of axes; those that the kernel does not have are
-        a batch. For a tensor, the result is a tensor, with gradients.
+        a batch. For a tensor, the result is a tensor, with gradients; an array of xarray keeps its labels.
     psf : Kernel or array_like
         The point spread function, without negative taps. Its sum need not be 1: ``x`` is ``psf(u)`` for the result u.
     iterations : int, optional
@@ -141,7 +141,7 @@ def richardson_lucy(
             break
         if before is not None and _norm(iteration.estimate - before) <= tolerance * _norm(before):
             break
-    return seen.restored(iteration.estimate)  # type: ignore[no-any-return]
+    return seen.labelled(seen.restored(iteration.estimate))  # type: ignore[no-any-return]
 
 
 class _Iteration:

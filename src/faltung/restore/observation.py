@@ -14,6 +14,7 @@ from faltung.ground.arrays import as_array, computed_dtype, is_masked_array, is_
 from faltung.kernels import Bank, Kernel
 from faltung.planning.missing_rule import check_held, check_in_shape
 from faltung.planning.question import as_value
+from faltung.signals.given_axes import given_axes, is_labelled
 from faltung.signals.linear_operator import ConvolutionOperator, operator
 
 __all__ = ["Observation", "alike", "check_callable", "is_single", "observe", "times_power"]
@@ -40,6 +41,8 @@ class Observation:
         The axis for each axis of the kernel, not negative.
     modes : tuple of str
         For each of them, how the unknown continues beyond the border.
+    labels : xarray.DataArray, optional
+        The array whose labels the result keeps.
     exponent : int
         The power of two that the samples were divided by, so that their squares can be added up; mostly 0.
     """
@@ -50,7 +53,12 @@ class Observation:
     blur: ConvolutionOperator
     axes: tuple[int, ...]
     modes: tuple[str, ...]
+    labels: Any = None
     exponent: int = 0
+
+    def labelled(self, values: Any) -> Any:
+        """Return a result with the labels of the samples."""
+        return values if self.labels is None else self.labels.copy(data=values)
 
     def reduced(self, value: Any) -> Any:
         """Return a number, or an array, that is in the unit of the given samples in that of `samples`."""
@@ -94,6 +102,10 @@ def observe(x: Any, psf: Any, mode: Any, axes: Any, nan: Any, mask: Any) -> Obse
         raise ArgumentTypeError("psf", "one kernel", "a bank", "Call it once for each kernel.")
     if nan not in ("propagate", "ignore"):
         raise ArgumentError("nan", "'propagate' or 'ignore'", repr(nan))
+    labels = x if is_labelled(x) else None
+    if labels is not None:
+        x, axes, mode, _, nan = given_axes(x, kernel.ndim, mode, axes, None, nan)
+        mask = _values(mask, labels)
     x, mask = _numbers(x, mask)
     present = _present(x, nan, mask)
     if present is not None:
@@ -107,7 +119,8 @@ def observe(x: Any, psf: Any, mode: Any, axes: Any, nan: Any, mask: Any) -> Obse
         raise ArgumentError("x", "finite samples, since every one affects every result", "others", remedy)
     blur = operator(kernel, tuple(x.shape), mode, axes=axes)
     question, exponent = blur.question, _exponent(x)
-    return Observation(times_power(x, -exponent), present, kernel, blur, question.axes, question.modes, exponent)
+    samples = times_power(x, -exponent)
+    return Observation(samples, present, kernel, blur, question.axes, question.modes, labels, exponent)
 
 
 def times_power(value: Any, exponent: int) -> Any:
@@ -123,6 +136,15 @@ def _exponent(x: Any) -> int:
     largest = float(abs(x).max())
     exponent = math.frexp(largest)[1]
     return exponent if largest and abs(exponent) > (_FAR_SINGLE if is_single(x) else _FAR) else 0
+
+
+def _values(mask: Any, x: Any) -> Any:
+    """Return a mask beside an array of xarray, without its labels, in the order of its axes."""
+    if not is_labelled(mask):
+        return mask
+    from faltung.labelled.beside import aligned  # loads xarray no earlier than its arrays come
+
+    return aligned("mask", mask, x)
 
 
 def alike(name: str, value: Any, x: Any) -> Any:
@@ -152,7 +174,9 @@ def _numbers(x: Any, mask: Any) -> tuple[Any, Any]:
         kept = x.is_complex() or (x.is_floating_point() and x.dtype.itemsize > 2)
         return (x if kept else x.to(_torch(kind))), mask
     if isinstance(x, Kernel) or type(x).__module__.partition(".")[0] in ("dask", "xarray", "pandas"):
-        remedy = "Every result depends on every sample: pass the samples as one array of NumPy."
+        remedy = (
+            "Every result depends on every sample: pass them as one array in memory, as x.compute() or x.to_numpy()."
+        )
         raise ArgumentTypeError("x", "an array of NumPy or a tensor", f"a {type(x).__name__}", remedy)
     if is_masked_array(x):
         valid = ~np.ma.getmaskarray(x)

@@ -46,9 +46,9 @@ def tikhonov(
 
     Parameters
     ----------
-    x : array_like or torch.Tensor
+    x : array_like, torch.Tensor or xarray.DataArray
         The blurred image, real or complex, with any number of axes; those that the kernel does not have are a batch.
-        For a tensor, the result is a tensor, with gradients.
+        For a tensor, the result is a tensor, with gradients; an array of xarray keeps its labels.
     psf : Kernel or array_like
         The point spread function, with any taps.
     ridge : float
@@ -116,7 +116,7 @@ def tikhonov(
     if isinstance(kernel, Bank) or kernel.ndim != ndim:
         raise ArgumentError("penalty", f"a kernel with as many axes as psf, {ndim}", repr(kernel)[:80])
     around = seen.samples * 0 + _level(seen)
-    return _least_squares(seen, around, (weight, kernel, True), iterations, tolerance, progress)  # type: ignore[no-any-return]
+    return seen.labelled(_least_squares(seen, around, (weight, kernel, True), iterations, tolerance, progress))  # type: ignore[no-any-return]
 
 
 @np.errstate(all="ignore")
@@ -190,7 +190,7 @@ def wiener(
     else:
         s = seen.reduced(real("signal", signal, 0.0, open_end=True))
     around, ratio = seen.samples * 0 + level, min(n / s, _MOST_NOISE)
-    return _least_squares(seen, around, (ratio**2, None, False), iterations, tolerance, progress)  # type: ignore[no-any-return]
+    return seen.labelled(_least_squares(seen, around, (ratio**2, None, False), iterations, tolerance, progress))  # type: ignore[no-any-return]
 
 
 def _level(seen: Observation) -> Any:

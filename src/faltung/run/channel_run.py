@@ -11,12 +11,14 @@ from faltung.engines.catalogue import EXACT
 from faltung.ground.lazy import lazy
 from faltung.ground.threads import worker_count
 from faltung.kernels import Kernel
-from faltung.planning.channel_plan import ChannelPlan
+from faltung.planning.channel_plan import MOST_AXES, ChannelPlan
 from faltung.planning.machine import current
 from faltung.planning.planner import make_plan
 from faltung.planning.problem import Problem
+from faltung.planning.rate_passes import RatePasses
 from faltung.run.gathering import address_of
 from faltung.run.layer_run import correlate_channels
+from faltung.run.rate_run import RateRunner
 from faltung.run.tables import memory_layout
 from faltung.run.tiled_layer import correlate_in_tiles
 from faltung.run.wide_range import mend
@@ -43,9 +45,12 @@ class ChannelRunner:
 
     def run(self, x: NDArray[Any], out: NDArray[Any], workers: int | None, valid: NDArray[Any] | None) -> None:
         """Fill `out`; `valid` is False where a sample is missing."""
-        if self._plan.method == "winograd" and self._in_tiles(x, out, workers):
+        method = self._plan.method
+        if method == "winograd" and self._in_tiles(x, out, workers):
             return
-        if self._plan.method in ("direct", "winograd"):
+        if self._passes is not None and self._passes.run(x, out, workers):
+            return
+        if method in ("direct", "winograd") or (method == "polyphase" and len(self._plan.layer.axes) <= MOST_AXES):
             if self._direct(x, out, workers):
                 return
             if self._has_zeros:
@@ -55,6 +60,11 @@ class ChannelRunner:
             if self._plan.bank.in_channels == 1:  # nothing is added to the sum of a kernel
                 return
         mend(self._plan, x, out, workers, valid)
+
+    @lazy
+    def _passes(self) -> RateRunner | None:
+        polyphase = self._plan.passes if self._plan.method == "polyphase" else None
+        return RateRunner(polyphase) if isinstance(polyphase, RatePasses) else None
 
     @lazy
     def _taps(self) -> NDArray[Any]:

@@ -16,6 +16,7 @@ from faltung.planning.axis_plan import AxisPlan
 from faltung.planning.bank_plan import BankPlan
 from faltung.planning.channel_plan import ChannelPlan
 from faltung.planning.missing_rule import NOTHING_MISSING, MissingRule
+from faltung.planning.phase_plan import PhasePlan
 from faltung.planning.planned import Planned
 from faltung.planning.planner import Plan
 from faltung.planning.statistic_plan import StatisticPlan
@@ -100,6 +101,12 @@ def _channel_runner(plan: ChannelPlan) -> Runner:
     return ChannelRunner(plan)
 
 
+def _phase_runner(plan: PhasePlan) -> Runner:
+    from faltung.run.phase_run import PhaseRunner  # as above
+
+    return PhaseRunner(plan)
+
+
 def _statistic_runner(plan: StatisticPlan) -> Runner:
     from faltung.run.statistic_run import StatisticRunner  # seldom used, and an import should cost little
 
@@ -117,6 +124,7 @@ Plan.make_runner = KernelRunner
 BankPlan.make_runner = BankRunner
 ChannelPlan.make_runner = _channel_runner
 AxisPlan.make_runner = _axis_runner
+PhasePlan.make_runner = _phase_runner
 StatisticPlan.make_runner = _statistic_runner
 
 

@@ -12,6 +12,7 @@ from faltung.ground.arrays import as_array
 from faltung.planning.bank_plan import BankPlan
 from faltung.planning.channel_plan import ChannelPlan
 from faltung.planning.kept import plan_for, plan_problem
+from faltung.planning.phase_plan import PhasePlan
 from faltung.planning.planned import Planned
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def _in_floats(plan: Planned, data: NDArray[Any], workers: int | None, mask: Any
     if isinstance(plan, BankPlan):
         return np.stack([_in_floats(single, data, workers, mask, weights) for single in plan.plans])
     problem = plan.problem
-    if isinstance(plan, ChannelPlan):
+    if isinstance(plan, ChannelPlan | PhasePlan):
         plan = plan_for(replace(plan.question, result=problem.number))
     else:
         plan = plan_problem(replace(problem, result=problem.number), plan.method)

@@ -83,7 +83,7 @@ class Tables:
         self.no_rows = np.full(self.rows, FILL)
         lanes = host().vector_bytes // size
         self.columns = -(-columns.reads(tile[1]) // lanes) * lanes
-        contiguous = columns.stride == 1 and column_stride == size and source.dtype == number
+        contiguous = columns.contiguous and column_stride == size and source.dtype == number
         self.gathered = lanes if contiguous else 0
         self.inner, self.column_offsets = self._columns(columns, column_stride)
         self.looked_up = int(columns.mode != "constant" and bool(self.column_offsets.size))

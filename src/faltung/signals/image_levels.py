@@ -7,10 +7,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from faltung.errors import ArgumentError, ArgumentTypeError
+from faltung.front import convolve
+from faltung.ground.bounded import SMALL, Bounded
 from faltung.ground.checks import integer
 from faltung.kernels import Kernel, binomial
-from faltung.signals.changed_rates import RateStep, with_rate
 from faltung.signals.given_axes import given_axes, is_labelled
 
 if TYPE_CHECKING:
@@ -163,9 +166,8 @@ def pyramid(
 
     Notes
     -----
-    The axes are filtered one after another. Sample i of a level is at sample 2 i of the one before, so that nothing
-    moves. Where the even taps of k and its odd taps sum to one half
-    each, the difference levels of a constant are zero.
+    Sample i of a level is at sample 2 i of the one before, so that nothing moves. Where the even taps of k and its
+    odd taps sum to one half each, the difference levels of a constant are zero.
 
     P. J. Burt and E. H. Adelson, "The Laplacian pyramid as a compact image code", IEEE Transactions on Communications
     31, 1983.
@@ -244,30 +246,44 @@ def collapse(levels: Pyramid, *, workers: int | None = None) -> Any:
 
 def _reduced(x: Any, made: Pyramid, workers: int | None) -> Any:
     """Return the next coarser level."""
-    y = x.data if is_labelled(x) else x
-    rates = {}
-    for axis, mode in zip(made.axes, made.modes, strict=True):
-        step = RateStep(made.kernel, 1, 2, -(-int(y.shape[axis]) // 2))
-        y = with_rate(y, step, axis, mode=mode, cval=made.cval, nan=made.nan, workers=workers)
-        rates[axis] = 1, 2, step.length
-    if not is_labelled(x):
-        return y
-    from faltung.labelled.xarray_door import at_rates  # loads xarray no earlier than its arrays come
-
-    return at_rates(x, y, {x.dims[axis]: rate for axis, rate in rates.items()})
+    return _filtered(x, made, 1.0, workers, stride=2)
 
 
 def _expanded(fine: Any, coarse: Any, made: Pyramid, workers: int | None) -> Any:
     """Return a coarse level, without labels, with the samples of the finer one."""
-    y = coarse.data if is_labelled(coarse) else coarse
+    y = _filtered(coarse.data if is_labelled(coarse) else coarse, made, 2.0, workers, up=2)
+    return y if y.shape == fine.shape else y[tuple(slice(length) for length in fine.shape)]
+
+
+def _filtered(x: Any, made: Pyramid, scale: float, workers: int | None, **steps: int) -> Any:
+    """Return an array, filtered along all axes at once, or along one after another."""
+    how: dict[str, Any] = {"cval": made.cval, "nan": made.nan, "workers": workers, **steps}
+    if len(made.axes) == 2 and len(x.shape) - 1 in made.axes:  # both passes over a tile while it is in the cache
+        return convolve(x, _scaled(made.kernel, scale, 2), made.modes, axes=made.axes, **how)
     for axis, mode in zip(made.axes, made.modes, strict=True):
-        step = RateStep(2 * made.kernel, 2, 1, int(fine.shape[axis]))
-        y = with_rate(y, step, axis, mode=mode, cval=made.cval, nan=made.nan, workers=workers)
-    return y
+        x = convolve(x, _scaled(made.kernel, scale, 1), mode, axes=axis, **how)
+    return x
+
+
+def _scaled(kernel: Kernel, scale: float, ndim: int) -> Kernel:
+    """Return the filter along one axis, or its outer product with itself; each level has the same."""
+
+    def make() -> Kernel:
+        line = scale * kernel.taps
+        return Kernel(line if ndim == 1 else np.multiply.outer(line, line), kernel.origin * ndim)
+
+    return _kept.get_or_make((kernel.fingerprint, scale, ndim), make, lambda made: SMALL + made.taps.nbytes)
+
+
+#: Filters of recent pyramids.
+_kept: Bounded[tuple[bytes, float, int], Kernel] = Bounded(16)
 
 
 def _combined(fine: Any, expanded: Any, sign: int) -> Any:
     """Return the sum or the difference of two arrays, with the labels of the first one."""
     data = fine.data if is_labelled(fine) else fine
-    result = data + expanded if sign > 0 else data - expanded
+    if type(data) is type(expanded) is np.ndarray and data.dtype == expanded.dtype and expanded.flags.c_contiguous:
+        result = np.add(data, expanded, out=expanded) if sign > 0 else np.subtract(data, expanded, out=expanded)
+    else:
+        result = data + expanded if sign > 0 else data - expanded
     return fine.copy(data=result) if is_labelled(fine) else result

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from faltung.errors import ArgumentError, ArgumentTypeError
+from faltung.front import convolve
 from faltung.ground.checks import integer, is_sequence, non_negative
 from faltung.kernels import Kernel
 from faltung.kernels.windowed_sinc import COSINES, windowed_sinc
-from faltung.signals.changed_rates import RateStep, with_rate
 from faltung.signals.given_axes import given_axes, is_labelled
 
 if TYPE_CHECKING:
@@ -154,24 +154,19 @@ def resample(
     """
     ups, downs, count = _factors(up, down, axes if dims is None else dims)
     given = given_axes(x, count, mode, axes, dims, nan)
-    y, steps = given.data, {}
+    steps = {}
     for faster, slower, axis, border in zip(ups, downs, given.axes, given.modes, strict=True):
         divisor = math.gcd(faster, slower)
         rate = faster // divisor, slower // divisor
         kernel = _filter(*rate, window, half_length) if isinstance(window, str | tuple) else _own(window)
-        samples = int(y.shape[axis])
-        steps[axis] = border, RateStep(kernel, *rate, -(-samples * rate[0] // rate[1]))
-    order = sorted(steps, key=lambda axis: steps[axis][1].up / steps[axis][1].down)
+        steps[axis] = rate, kernel, border
+    order = sorted(steps, key=lambda axis: steps[axis][0][0] / steps[axis][0][1])
+    y = x if is_labelled(x) else given.data
     for axis in order:
-        border, step = steps[axis]
-        wanted = dtype if axis == order[-1] else None
-        y = with_rate(y, step, axis, mode=border, cval=cval, nan=given.nan, dtype=wanted, workers=workers)
-    if not is_labelled(x):
-        return y
-    from faltung.labelled.xarray_door import at_rates  # loads xarray no earlier than its arrays come
-
-    rates = {name: steps[axis][1] for name, axis in zip(given.names, given.axes, strict=True)}
-    return at_rates(x, y, {name: (step.up, step.down, step.length) for name, step in rates.items()})
+        (faster, slower), kernel, border = steps[axis]
+        how: dict[str, Any] = {"nan": given.nan, "dtype": dtype if axis == order[-1] else None, "workers": workers}
+        y = convolve(y, kernel, border, cval, axes=axis, stride=slower, up=faster, **how)
+    return y
 
 
 def _factors(up: Any, down: Any, axes: Any) -> tuple[tuple[int, ...], tuple[int, ...], int]:

@@ -13,7 +13,7 @@ weights that both share, so that no infinity of one part meets a zero of the oth
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any, NamedTuple, Protocol
 
@@ -67,22 +67,32 @@ def without_missing(
     magnitudes = _magnitudes(kernel)
     total = apply(weights, magnitudes, beyond[0], True)
     known = total > 0
-    whole, holes = 0.0, []
-    if magnitudes is kernel and not rule.alone:
-        whole = float(kernel.taps.sum())
-    else:
-        holes = [apply(1 - weights, k, beyond[1], True) for k in parts_of_taps(kernel)]
+    whole, holes = _whole_and_holes(kernel, magnitudes, question, lambda k: apply(1 - weights, k, beyond[1], True))
     choice = (kernel, magnitudes, apply, question.method == "auto")
     sums = _MeanFilled(*choice, torch.where(known, total, 1), whole, holes)
     found = []
     for s, c in samples:
         s = torch.where(present, s, 0)
         found.append(sums.in_range(s * weights if rule.graded else s, c if outside else 0.0))
+    full = None
+    if question.spread:  # each phase has a sum of its own, which is zero where it has no taps
+        full = apply(torch.ones_like(weights), magnitudes, 1.0, True)
+        known = known | (full == 0)
     if rule.min_weight:
-        known = total > _least(magnitudes, question, total)
+        known = total > _least(magnitudes, question, total, full)
+        known = known if full is None else known | (full == 0)
     if rule.keep_nan:
         known = known & present
     return joined([[torch.where(known, y, math.nan) for y in row] for row in found])
+
+
+def _whole_and_holes(
+    kernel: Any, magnitudes: Any, question: Question, over_missing: Callable[[Any], torch.Tensor]
+) -> tuple[float, list[torch.Tensor]]:
+    """Return the sum of taps of one sign; or else, and where each phase has a sum, sums over what is missing."""
+    if magnitudes is kernel and not (question.missing.alone or question.spread):
+        return float(kernel.taps.sum()), []
+    return 0.0, [over_missing(k) for k in parts_of_taps(kernel)]
 
 
 class _MeanFilled(NamedTuple):
@@ -149,7 +159,7 @@ def _magnitudes(kernel: Any) -> Any:
     return kernel if alike else Kernel(np.abs(kernel.taps), kernel.origin)
 
 
-def _least(magnitudes: Any, question: Question, total: torch.Tensor) -> Any:
+def _least(magnitudes: Any, question: Question, total: torch.Tensor, full: torch.Tensor | None) -> Any:
     """Return the weight up to which an output is NaN; the share that was asked for is enough, up to rounding."""
     if not question.missing.min_weight:
         return 0.0
@@ -157,6 +167,8 @@ def _least(magnitudes: Any, question: Question, total: torch.Tensor) -> Any:
     spatial = shape_of(taps)[-len(question.axes) :]
     roundings = 2 * math.prod(spatial) + 8
     share = max(0.0, question.missing.min_weight - roundings * torch.finfo(total.dtype).eps)
+    if full is not None:
+        return share * full
     sums = taps.to(total).flatten(-len(spatial)).sum(-1)
     if sums.ndim:  # each channel out has a sum, and a place on its axis
         after = total.ndim - 1 if question.channel_axis is None else total.ndim - 1 - question.channel_axis

@@ -30,6 +30,7 @@ from faltung.tensors.missing_samples import without_missing
 from faltung.tensors.recorded_filter import recorded
 from faltung.tensors.recording import recording, shape_of
 from faltung.tensors.storing import stored
+from faltung.tensors.tensor_phases import interleaved_phases
 from faltung.tensors.tensor_statistic import local_statistic
 
 __all__ = ["description", "filter", "layer_way"]
@@ -123,6 +124,8 @@ def _exact_method(asked: Asked, device: torch.device) -> str:
 
 
 def _real(x: torch.Tensor, kernel: Any, asked: Asked, cval: float, how: _How) -> torch.Tensor:
+    if asked.question.spread:
+        return interleaved_phases(x, kernel, asked, lambda x, taps, part: _real(x, taps, part, cval, how))
     if recording():
         return recorded(x, kernel, asked.question, cval)
     if isinstance(kernel, Kernel):

@@ -12,10 +12,12 @@ from faltung.ground.lazy import lazy
 from faltung.kernels import Kernel
 from faltung.planning.channel_plan import ChannelPlan
 from faltung.planning.kept import forget, plan_problem
+from faltung.planning.machine import current
 from faltung.planning.missing_rule import check_given, one_of
+from faltung.planning.phase_plan import PhasePlan, make_phase_plan
 from faltung.planning.planned import Candidate, Planned
 from faltung.planning.problem import Problem
-from faltung.planning.question import Options
+from faltung.planning.question import Options, Question
 from faltung.planning.report import Row
 from faltung.run.race import fastest
 from faltung.tensors.asked import Asked, ask, check_beside, check_tensor, correlated
@@ -141,6 +143,10 @@ def plan(x: Any, kernel: Any, options: Options, effort: str) -> TensorPlan:
 def _inner_plan(asked: Asked, device: torch.device, effort: str) -> Any:
     """Return the plan for a real tensor: the real part of the samples, and of the question."""
     question, kernel = asked.question, asked.kernel
+    if question.spread:
+        phases = PhasePlan(question).phases
+        parts = tuple(_part_plan(phase.question, asked, device, effort) for phase in phases)
+        return make_phase_plan(question, current(), parts)
     on_array = isinstance(kernel, Kernel) and device.type == "cpu"
     if effort == "measure" and not on_array:
         remedy = "Leave the choice to the predicted times, or name a method."
@@ -166,3 +172,10 @@ def _inner_plan(asked: Asked, device: torch.device, effort: str) -> Any:
         return plan_problem(problem, question.method)
     place = (problem.shape, problem.axes, problem.regions, problem.modes, float(problem.cval.real))
     return filter_plan(taps, *place, question.method, question.accuracy, asked.number, device)
+
+
+def _part_plan(question: Question, asked: Asked, device: torch.device, effort: str) -> Any:
+    """Return the plan of a phase of a question with zeros between samples."""
+    kernel = asked.kernel if isinstance(asked.kernel, torch.Tensor) else question.kernel
+    plan = None if asked.plan is None else ChannelPlan(question)
+    return _inner_plan(asked._replace(question=question, plan=plan, kernel=kernel), device, effort)

@@ -27,7 +27,8 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 from faltung.engines.calls.gather_code import emit as emit_gather
-from faltung.engines.channels.channel_code import fields, gather_planes, take_items, tile_of
+from faltung.engines.channels.channel_code import fields, take_items, tile_of
+from faltung.engines.channels.gathered_planes import gather_planes
 from faltung.jit.compile import compile_function, compiled_once, ctypes_of
 from faltung.jit.ir import Function, Value, module, vector
 from faltung.jit.samples import Sample

@@ -17,7 +17,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import reduce
 
-from faltung.engines.channels.channel_code import fields, first_lanes
+from faltung.engines.channels.channel_code import fields
+from faltung.engines.channels.gathered_planes import first_lanes
 from faltung.ground.extended import FILL
 from faltung.jit.ir import Function, Value, vector
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from faltung.engines.channels.channel_code import first_lanes, load_some, store_some
+from faltung.engines.channels.gathered_planes import first_lanes, load_some, store_some
 from faltung.engines.winograd.minimal_filter import values_at_points
 from faltung.engines.winograd.tile_writer import TileWriter
 from faltung.engines.winograd.vector_numbers import VectorNumbers, in_two_axes

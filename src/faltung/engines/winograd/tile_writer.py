@@ -6,7 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from faltung.engines.channels.channel_code import fields, first_lanes, load_some
+from faltung.engines.channels.channel_code import fields
+from faltung.engines.channels.gathered_planes import first_lanes, load_some
 from faltung.engines.guard import Guard
 from faltung.engines.winograd.minimal_filter import MinimalFilter, minimal_filter, sums_of_points
 from faltung.engines.winograd.vector_numbers import VectorNumbers, in_two_axes
