@@ -33,16 +33,30 @@ __all__ = ["TILES", "Correlated", "WinogradCode", "correlate_winograd", "nbytes"
 MOST_LAYERS, MOST_BYTES = 512, 1 << 28
 #: Most channels in that are neighbours in the values at a point.
 DEPTH = 64
+#: Bytes of samples that an item surveys.
+SURVEYED = 1 << 15
 #: A copy of taps, their values at the points, and what is known of them.
 _Kept: TypeAlias = "tuple[NDArray[Any], NDArray[Any], TapFacts]"
 
 
+class SampleSizes(NamedTuple):
+    """The largest and the smallest of the largest magnitudes of all channels of a group at a position; NaN is left out.
+
+    `negative` says whether a sample is below zero.
+    """
+
+    largest: float
+    smallest: float
+    negative: bool
+
+
 class Correlated(NamedTuple):
-    """The outputs, whether all of them are finite (False may be a false alarm), and what is known of the taps."""
+    """The outputs, whether all of them are finite (False may be a false alarm), and what is known of the operands."""
 
     out: NDArray[Any]
     finite: bool
     facts: TapFacts
+    sizes: SampleSizes
 
 
 def correlate_winograd(
@@ -88,17 +102,18 @@ def correlate_winograd(
         out = np.empty(layer.target_shape, taps.dtype)
     if not layer.multiply_adds:
         out[...] = 0 if bias is None else np.reshape(bias, (1, -1, 1, 1))
-        return Correlated(out, bias is None or bool(np.isfinite(bias).all()), facts_of(taps))
+        finite = bias is None or bool(np.isfinite(bias).all())
+        return Correlated(out, finite, facts_of(taps), SampleSizes(0.0, math.inf, False))
     source = x if _in_place(x) else np.ascontiguousarray(x)
     target = out if _in_place(out) else np.empty(out.shape, out.dtype)
     key = (layer, memory_layout(source), memory_layout(target), tile, workers, host())
     code = _codes.get(key)
     if code is None:
         code = _codes.put(key, WinogradCode(*key[:5]))
-    finite, facts = code(source, target, taps, bias, run)
+    found = code(source, target, taps, bias, run)
     if target is not out:
         out[...] = target
-    return Correlated(out, finite, facts)
+    return Correlated(out, *found)
 
 
 def _in_place(array: NDArray[Any]) -> bool:
@@ -194,8 +209,11 @@ class WinogradCode:
         count = layer.images * self._tile_rows * self._tile_columns
         raw_bytes = math.prod(layer.taps_shape) * size
         checks = -(-raw_bytes // CHECKED)
+        images, channels, rows, columns = layer.source_shape
+        stretch = max(1, min(rows, SURVEYED // (channels * columns * size)))
+        stretches = -(-rows // stretch)
         return {
-            "items": checks + -(-count // blocks.tiles) * layer.groups * blocks.parts,
+            "items": checks + images * stretches + -(-count // blocks.tiles) * layer.groups * blocks.parts,
             "room": whole_lines(spare_place + (layer.outs + self._lanes) * size),
             "source_image": source.strides[0],
             "source_channel": source.strides[1],
@@ -235,14 +253,23 @@ class WinogradCode:
             "spare_place": spare_place,
             "checks": checks,
             "raw_bytes": raw_bytes,
+            "surveys": images * stretches,
+            "stretches": stretches,
+            "stretch": stretch,
+            "source_row": source.strides[2],
+            "source_column": source.strides[3],
+            "source_rows": rows,
+            "source_columns": columns,
         }
 
     def __call__(
         self, source: NDArray[Any], target: NDArray[Any], taps: NDArray[Any], bias: NDArray[Any] | None, run: Run
-    ) -> tuple[bool, TapFacts]:
-        """Fill the target; return whether all of it is finite, as far as can be told, and the facts of the taps."""
+    ) -> tuple[bool, TapFacts, SampleSizes]:
+        """Fill the target; return whether all of it is finite, as far as can be told, and facts of taps and samples."""
         taps = _dense(taps)
+        sizes = _NO_SIZES.copy()
         entries = {"source": address_of(source), "target": address_of(target), "raw": address_of(taps)}
+        entries["sizes"] = address_of(sizes)
         if bias is not None:
             bias = np.ascontiguousarray(bias, self._number)
             entries["bias"] = address_of(bias)
@@ -257,8 +284,14 @@ class WinogradCode:
             entries |= {"taps": address_of(values), "raw_copy": address_of(copy)}
             status = self._board.call(run, code, self._workers, **entries)
             if not status & CHANGED:
-                return not status, facts
+                return not status, facts, self._sizes(sizes)
             kept = None
+
+    def _sizes(self, bits: NDArray[np.uint64]) -> SampleSizes:
+        """Return what the machine code has found, as bits of numbers."""
+        found = bits[:2] if self._number.itemsize == 8 else bits[:2].astype(np.uint32)
+        largest, smallest = found.view(self._number).tolist()
+        return SampleSizes(largest, smallest, bool(bits[2]))
 
     def _transformed(self, taps: NDArray[Any], run: Run) -> tuple[_Kept, int]:
         """Return a copy of the taps, their values at the points and their facts, and the bytes of all."""
@@ -311,5 +344,7 @@ def _seconds(work: TileWork) -> float:
     return 2e-11 * work.tiles * work.groups * work.ins * work.outs * work.points
 
 
+#: Where the machine code joins what it finds: a maximum of bits, a minimum, and a disjunction.
+_NO_SIZES = np.array([0, 2**64 - 1, 0], np.uint64)
 _codes: Bounded[tuple[Any, ...], WinogradCode] = Bounded(MOST_LAYERS)
 _taps: Bounded[tuple[Any, ...], _Kept] = Bounded(MOST_LAYERS, MOST_BYTES)

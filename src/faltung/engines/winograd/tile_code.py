@@ -11,8 +11,8 @@ out::
 Tiles are numbered along rows, then from row to row, then from image to image, and a block is a range of numbers. If
 a thread's next item is another part of the channels out of the same block, V is still there.
 
-The first items compare the taps with those that were transformed. If they differ, the status says so, and the other
-items are left out.
+The first items compare the taps with those that were transformed. If they differ, the status says so, and the tiles
+are left out. The next items find out how far apart the samples are (`sample_sizes`).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from collections.abc import Callable
 from faltung.engines.channels.channel_code import take_items
 from faltung.engines.winograd import channels_first, channels_last
 from faltung.engines.winograd.point_products import emit_product
+from faltung.engines.winograd.sample_sizes import emit_sizes
 from faltung.engines.winograd.tile_writer import CHANGED, CHECKED, TileCode, TileWriter
 from faltung.jit.compile import compile_function, compiled_once, ctypes_of
 from faltung.jit.ir import Function, Value, module
@@ -46,7 +47,12 @@ def _emit(code: TileCode) -> Function:
 
     def item(number: Value) -> None:
         checked = f.value(f"icmp slt i64 {number}, {board['checks']}")
-        f.either(checked, lambda: _check(writer, number), lambda: unless_changed(f.subtract(number, board["checks"])))
+        f.either(checked, lambda: _check(writer, number), lambda: of_samples(f.subtract(number, board["checks"])))
+
+    def of_samples(number: Value) -> None:
+        surveyed = f.value(f"icmp slt i64 {number}, {board['surveys']}")
+        rest = f.subtract(number, board["surveys"])
+        f.either(surveyed, lambda: emit_sizes(writer, number), lambda: unless_changed(rest))
 
     def unless_changed(number: Value) -> None:
         status = f.value(f"load atomic i64, ptr {f.at(board['claims'], 16)} monotonic, align 8")

@@ -35,6 +35,8 @@ FIELDS = (
     *("v_point", "v_block", "m_point", "m_panel"),  # bytes between points, blocks of channels in, and panels
     *("m_place", "buffer_place", "buffer_row", "spare_place"),  # in scratch
     *("checks", "raw", "raw_copy", "raw_bytes"),  # the taps, and those that were transformed
+    *("surveys", "stretches", "stretch", "sizes"),  # stretches of rows of all images, of an image; rows; the result
+    *("source_row", "source_column", "source_rows", "source_columns"),
 )
 
 

@@ -6,17 +6,22 @@ Where samples are far apart or not finite, the machine code for sums over taps t
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import torch
 
 from faltung.planning.layer import Layer
 from faltung.planning.tile_choice import refusal as no_tiles
 from faltung.planning.tile_choice import tile_for
-from faltung.run.tiled_layer import Extremes, correlate_in_tiles
+from faltung.run.tiled_layer import correlate_in_tiles
 from faltung.tensors.dtypes import computed, numpy_dtype
 from faltung.tensors.memory_order import is_channels_last
 from faltung.tensors.torch_threads import beside_torch, thread_count
 from faltung.tensors.ways import machine_code
 from faltung.tensors.ways.adjoint_layer import adjoint_by
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = ["adjoint", "correlate", "refusal", "taps"]
 
@@ -46,7 +51,7 @@ def correlate(layer: Layer, x: torch.Tensor, w: torch.Tensor, bias: torch.Tensor
         tile_for(layer, numpy_dtype(kind)),
         thread_count(),
         beside_torch,
-        lambda: _extremes(layer, samples),
+        lambda: _largest(layer, samples),
     )
     return y if within else machine_code.correlate(layer, x, w, bias)
 
@@ -61,7 +66,8 @@ def taps(layer: Layer, x: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
     raise NotImplementedError("gradients of taps have no tiles")
 
 
-def _extremes(layer: Layer, x: torch.Tensor) -> Extremes:
+def _largest(layer: Layer, x: torch.Tensor) -> NDArray[Any]:
+    """Return what `faltung.run.tiled_layer.largest_of` does, on torch's threads."""
     by_group = x.reshape(layer.images, layer.groups, layer.ins, *x.shape[2:])
-    high, low = by_group.amax(2), by_group.amin(2)
-    return Extremes(torch.maximum(high, -low).numpy(), float(low.amin()))
+    largest: NDArray[Any] = torch.maximum(by_group.amax(2), -by_group.amin(2)).numpy()
+    return largest
