@@ -21,6 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from architectures import Network, networks
+from faltung.inspect import simplify
 from faltung.layers import convert
 from measure import Timing, table, time_in_turn, write
 
@@ -54,6 +55,8 @@ def variants(job: Job) -> Iterator[tuple[str, Made, torch.memory_format]]:
     formats = FORMATS if len(job.network.example) == 3 else {"contiguous": torch.contiguous_format}
     for layout, memory_format in formats.items():
         yield f"faltung, {layout}", lambda model, x: _converted(job, model, x), memory_format
+        if not job.training:
+            yield f"simplified, {layout}", lambda model, x: _simplified(job, model, x), memory_format
         yield f"torch, {layout}", lambda model, x: model, memory_format
         if which("c++") or which("g++"):  # torch.compile calls a compiler
             yield f"torch.compile, {layout}", lambda model, x: torch.compile(model), memory_format
@@ -63,6 +66,18 @@ def _converted(job: Job, model: nn.Module, x: Tensor) -> nn.Module:
     """Convert a network with an example, so that the ways of its layers are measured."""
     with torch.set_grad_enabled(job.training):
         return convert(model, example=x)
+
+
+def _simplified(job: Job, model: nn.Module, x: Tensor) -> nn.Module:
+    """Fold batch norms into layers first, with `simplify`, as one does with a network that learns no more."""
+    if any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in model.modules()):
+        model = simplify(model, x[:1]).model
+    return _converted(job, model.to(memory_format=_format_of(x)), x)
+
+
+def _format_of(x: Tensor) -> torch.memory_format:
+    last = x.ndim == 4 and x.stride(1) == 1 and x.shape[1] > 1
+    return torch.channels_last if last else torch.contiguous_format
 
 
 def contenders(job: Job) -> dict[str, Run]:

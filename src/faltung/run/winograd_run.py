@@ -14,7 +14,7 @@ from faltung.engines.winograd.tap_code import FIELDS as TAP_FIELDS
 from faltung.engines.winograd.tap_facts import TapFacts, facts_of
 from faltung.engines.winograd.tile_blocks import TileWork, tile_blocks
 from faltung.engines.winograd.tile_code import tile_function
-from faltung.engines.winograd.tile_writer import CHANGED, CHECKED, FIELDS, TileCode
+from faltung.engines.winograd.tile_writer import CHANGED, CHECKED, DIGEST, FIELDS, TileCode
 from faltung.ground.bounded import Bounded
 from faltung.ground.extended import FILL, byte_offsets
 from faltung.jit.target import host
@@ -29,20 +29,20 @@ if TYPE_CHECKING:
 
 __all__ = ["TILES", "Correlated", "WinogradCode", "correlate_winograd", "nbytes", "refusal"]
 
-#: Most layers whose tables are kept, and most bytes of transformed taps, with their copies.
+#: Most layers whose tables are kept, and most bytes of transformed taps.
 MOST_LAYERS, MOST_BYTES = 512, 1 << 28
 #: Most channels in that are neighbours in the values at a point.
 DEPTH = 64
 #: Bytes of samples that an item surveys.
 SURVEYED = 1 << 15
-#: A copy of taps, their values at the points, and what is known of them.
+#: Digests of taps, their values at the points, and what is known of them.
 _Kept: TypeAlias = "tuple[NDArray[Any], NDArray[Any], TapFacts]"
 
 
 class SampleSizes(NamedTuple):
-    """The largest and the smallest of the largest magnitudes of all channels of a group at a position; NaN is left out.
+    """Of the largest magnitudes of all channels of a group at each position, the largest one and the smallest one.
 
-    `negative` says whether a sample is below zero.
+    `negative` says whether a sample is below zero. NaN is left out.
     """
 
     largest: float
@@ -176,7 +176,10 @@ class WinogradCode:
         ]
         self._fill = np.full(-(-layer.ins // lanes) * lanes, layer.cval, self._number)
         self._no_bias = np.zeros(layer.groups * layer.outs, self._number)
-        self._board = Board(FIELDS, self._entries(source, target), _seconds(work))
+        entries = self._entries(source, target)
+        self._digests = np.zeros(entries["checks"] * DIGEST, np.uint8)  # whatever was found last
+        self._board = Board(FIELDS, entries, _seconds(work))
+        self._check = Board(FIELDS, entries | {"items": entries["checks"]}, 0.0)
 
     def _can_stream(self, target: MemoryLayout, code: TileCode) -> bool:
         """Whether the output is so large that no cache keeps it, and consists of whole vectors, aligned if it is."""
@@ -265,11 +268,11 @@ class WinogradCode:
     def __call__(
         self, source: NDArray[Any], target: NDArray[Any], taps: NDArray[Any], bias: NDArray[Any] | None, run: Run
     ) -> tuple[bool, TapFacts, SampleSizes]:
-        """Fill the target; return whether all of it is finite, as far as can be told, and facts of taps and samples."""
+        """Fill the target; return whether it is finite, as far as can be told, and facts of taps and samples."""
         taps = _dense(taps)
         sizes = _NO_SIZES.copy()
         entries = {"source": address_of(source), "target": address_of(target), "raw": address_of(taps)}
-        entries["sizes"] = address_of(sizes)
+        entries |= {"sizes": address_of(sizes), "new_digests": address_of(self._digests)}
         if bias is not None:
             bias = np.ascontiguousarray(bias, self._number)
             entries["bias"] = address_of(bias)
@@ -280,8 +283,8 @@ class WinogradCode:
         while True:
             if kept is None:
                 kept = _taps.put(key, *self._transformed(taps, run))
-            copy, values, facts = kept
-            entries |= {"taps": address_of(values), "raw_copy": address_of(copy)}
+            digests, values, facts = kept
+            entries |= {"taps": address_of(values), "digests": address_of(digests)}
             status = self._board.call(run, code, self._workers, **entries)
             if not status & CHANGED:
                 return not status, facts, self._sizes(sizes)
@@ -294,10 +297,15 @@ class WinogradCode:
         return SampleSizes(largest, smallest, bool(bits[2]))
 
     def _transformed(self, taps: NDArray[Any], run: Run) -> tuple[_Kept, int]:
-        """Return a copy of the taps, their values at the points and their facts, and the bytes of all."""
+        """Return digests of the taps, their values at the points and their facts; and the bytes of the values."""
         layer, code = self._layer, self._tap_code
-        copy = np.empty_like(taps)
+        copy = np.empty_like(taps)  # which nobody else changes meanwhile
         copy[...] = taps
+        digests = np.zeros_like(self._digests)
+        known, found = address_of(self._digests), address_of(digests)
+        self._check.call(
+            run, self._functions[0], self._workers, raw=address_of(copy), digests=known, new_digests=found
+        )
         row = code.lanes * code.vectors
         values = np.empty((layer.groups * self._panels, self._filter.points**2, layer.ins, row), taps.dtype)
         entries = {
@@ -314,7 +322,7 @@ class WinogradCode:
         }
         board = Board(TAP_FIELDS, entries, 1e-8 * layer.groups * layer.ins * layer.outs)
         board.call(run, taps_function(code, host()), self._workers)
-        return (copy, values, facts_of(copy)), copy.nbytes + values.nbytes
+        return (digests, values, facts_of(copy)), values.nbytes
 
 
 def _dense(taps: NDArray[Any]) -> NDArray[Any]:

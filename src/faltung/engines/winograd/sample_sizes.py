@@ -1,7 +1,8 @@
 """How far apart are the samples of a layer? Machine code finds it on the way, before tiles are computed.
 
-At each position, the largest magnitude of all channels of a group is taken. An item is some rows of an image; it joins
-into the board the largest and the smallest of these magnitudes, and whether a sample is negative. NaN is left out.
+At each position, the largest magnitude of all channels of a group is taken. An item is some rows of an image; it
+joins into the board the largest and the smallest of these magnitudes, and whether a sample is negative. NaN is left
+out.
 """
 
 from __future__ import annotations

@@ -15,12 +15,12 @@ from faltung.jit.ir import Function, Value, vector
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["CHANGED", "CHECKED", "FIELDS", "TileCode", "TileWriter"]
+__all__ = ["CHANGED", "CHECKED", "DIGEST", "FIELDS", "TileCode", "TileWriter"]
 
 #: The bit of the status that says that the taps are not those that were transformed.
 CHANGED = 2
-#: Bytes of taps that one item compares.
-CHECKED = 1 << 16
+#: Bytes of taps of which one item makes a digest, and bytes of that.
+CHECKED, DIGEST = 1 << 16, 256
 
 
 #: Entries of the board that the function is called with: each a 64-bit integer.
@@ -34,7 +34,13 @@ FIELDS = (
     *("tiles", "tile_rows", "tile_columns", "height", "width", "block"),  # height and width: outputs
     *("v_point", "v_block", "m_point", "m_panel"),  # bytes between points, blocks of channels in, and panels
     *("m_place", "buffer_place", "buffer_row", "spare_place"),  # in scratch
-    *("checks", "raw", "raw_copy", "raw_bytes"),  # the taps, and those that were transformed
+    *(
+        "checks",
+        "raw",
+        "raw_bytes",
+        "digests",
+        "new_digests",
+    ),  # taps, digests of those that were transformed, and theirs
     *("surveys", "stretches", "stretch", "sizes"),  # stretches of rows of all images, of an image; rows; the result
     *("source_row", "source_column", "source_rows", "source_columns"),
 )
