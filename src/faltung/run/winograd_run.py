@@ -33,6 +33,8 @@ __all__ = ["TILES", "Correlated", "WinogradCode", "correlate_winograd", "nbytes"
 MOST_LAYERS, MOST_BYTES = 512, 1 << 28
 #: Most channels in that are neighbours in the values at a point.
 DEPTH = 64
+#: Bytes of transformed taps that no cache keeps until the next call.
+FAR_BYTES = 1 << 23
 #: Bytes of samples that an item surveys.
 SURVEYED = 1 << 15
 #: Digests of taps, their values at the points, and what is known of them.
@@ -164,6 +166,7 @@ class WinogradCode:
             depth=self._depth,
             ragged=(layer.ins % lanes > 0, layer.outs % lanes > 0),
             planes=(_is_planar(source, layer.groups * layer.ins), _is_planar(target, layer.groups * layer.outs)),
+            far=nbytes(layer, self._number, tile) >= FAR_BYTES,
         )
         self._functions = [tile_function(code, host())]
         if self._can_stream(target, code):
@@ -210,13 +213,10 @@ class WinogradCode:
         spare_place = buffer_place + (tile + 2) * buffer_row
         point_bytes = layer.ins * self._outs * size
         count = layer.images * self._tile_rows * self._tile_columns
-        raw_bytes = math.prod(layer.taps_shape) * size
-        checks = -(-raw_bytes // CHECKED)
-        images, channels, rows, columns = layer.source_shape
-        stretch = max(1, min(rows, SURVEYED // (channels * columns * size)))
-        stretches = -(-rows // stretch)
+        first = self._first_items(source)
         return {
-            "items": checks + images * stretches + -(-count // blocks.tiles) * layer.groups * blocks.parts,
+            **first,
+            "items": first["checks"] + first["surveys"] + -(-count // blocks.tiles) * layer.groups * blocks.parts,
             "room": whole_lines(spare_place + (layer.outs + self._lanes) * size),
             "source_image": source.strides[0],
             "source_channel": source.strides[1],
@@ -254,7 +254,17 @@ class WinogradCode:
             "buffer_place": buffer_place,
             "buffer_row": buffer_row,
             "spare_place": spare_place,
-            "checks": checks,
+        }
+
+    def _first_items(self, source: MemoryLayout) -> dict[str, int]:
+        """Return the entries for the items before those of tiles, which look at taps and samples."""
+        size = self._number.itemsize
+        raw_bytes = math.prod(self._layer.taps_shape) * size
+        images, channels, rows, columns = self._layer.source_shape
+        stretch = max(1, min(rows, SURVEYED // (channels * columns * size)))
+        stretches = -(-rows // stretch)
+        return {
+            "checks": -(-raw_bytes // CHECKED),
             "raw_bytes": raw_bytes,
             "surveys": images * stretches,
             "stretches": stretches,

@@ -35,8 +35,8 @@ _PREPARED = 2.5
 LAUNCHED = 12.0
 #: Time of transforms on a device, as a multiple of what its rates say.
 _TRANSFORMED = 1.5
-#: Calls that take as long as to compare the samples of tiles.
-_COMPARED = 4.0
+#: Calls that take as long as to look at the largest samples of a layer in tiles.
+_COMPARED = 1.0
 #: Numbers of an image (rows of a volume) up to which torch copies its samples for each tap, and multiplies matrices.
 _SMALL_IMAGE = 20480
 #: Bytes from which torch's allocator takes new memory for every result, and seconds a byte to fill a new page.
@@ -191,7 +191,7 @@ def _winograd(layer: Layer, part: str, rates: Rates, channels_last: bool) -> flo
     del channels_last
     layer = layer.adjoint if part == "adjoint" else layer
     tile = tile_for(layer, np.dtype(np.float32))
-    compared = 0.5 * rates.number * math.prod(layer.source_shape) + rates.call * _COMPARED
+    compared = 0.25 * rates.number * math.prod(layer.source_shape) + rates.call * _COMPARED
     return tile_seconds(layer, tile, rates.multiply_add, 0.8 * rates.number) + compared
 
 

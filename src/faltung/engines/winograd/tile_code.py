@@ -21,7 +21,7 @@ from collections.abc import Callable
 
 from faltung.engines.channels.channel_code import first_lanes, load_some, take_items
 from faltung.engines.winograd import channels_first, channels_last
-from faltung.engines.winograd.point_products import emit_product
+from faltung.engines.winograd.point_products import AHEAD, emit_product
 from faltung.engines.winograd.sample_sizes import emit_sizes
 from faltung.engines.winograd.tile_writer import CHANGED, CHECKED, DIGEST, TileCode, TileWriter
 from faltung.jit.compile import compile_function, compiled_once, ctypes_of
@@ -105,6 +105,8 @@ def _check(writer: TileWriter, number: Value) -> None:
         return f.value(f"mul {wide} {f.value(f'xor {wide} {chain}, {line}')}, {factor}")
 
     def whole(k: Value, chains: list[Value]) -> list[Value]:
+        for n in range(4 if writer.code.far else 0):
+            f.prefetch(f.at(raw, f.add(k, AHEAD + 64 * n)))
         lines = [f.value(f"load {wide}, ptr {f.at(raw, f.add(k, 64 * n))}, align 1") for n in range(4)]
         return [next_of(chain, line) for chain, line in zip(chains, lines, strict=True)]
 
@@ -155,6 +157,7 @@ def _products(writer: TileWriter, first: Value, panels: Value, count: Value) -> 
                     board["v_block"],
                     u_panel,
                     m_tile,
+                    code.far,
                 )
                 return []
 

@@ -68,6 +68,8 @@ class TileCode:
         Whether the rows of the channels of source and target are contiguous; else the channels are.
     streamed : bool
         Whether to write past the cache; every vector of the target must be whole, and aligned.
+    far : bool
+        Whether the transformed taps are so many that they come from memory.
     """
 
     outputs: int
@@ -78,6 +80,7 @@ class TileCode:
     ragged: tuple[bool, bool]
     planes: tuple[bool, bool]
     streamed: bool = False
+    far: bool = False
 
 
 class TileWriter:
