@@ -27,6 +27,8 @@ __all__ = ["CPU", "LAUNCHED", "Rates", "margin", "seconds"]
 
 #: Predictions are as far apart as that before another way than torch's own kernels is taken.
 _MARGIN = 1.2
+#: The same where the shorter prediction decides; torch wins ties.
+_TIE = 1.02
 #: Channels of which torch's dense kernels compute a multiple on the CPU.
 _FULL = 16
 #: Time before the work of a call that is not torch's own begins, as a multiple of that of torch's calls.
@@ -140,7 +142,7 @@ def margin(layer: Layer, channels_last: bool, cpu: bool) -> float:
     so there the shorter prediction decides.
     """
     single = _is_single(layer) and not layer.strided
-    return 1.0 if cpu and single and not channels_last else _MARGIN
+    return _TIE if cpu and single and not channels_last else _MARGIN
 
 
 def _is_single(layer: Layer) -> bool:
