@@ -362,6 +362,21 @@ def test_it_finds_how_far_apart_samples_are(name, number, monkeypatch):
     winograd_run._codes.clear()
 
 
+def test_taps_in_another_order_are_found_where_they_are():
+    layer = layer_of(6, 6, 32, 40)
+    x, taps, bias = operands(layer)
+    kept = np.ascontiguousarray(taps.swapaxes(0, 1)[..., ::-1, ::-1])
+    winograd_run._taps.clear()
+    for _ in range(2):
+        view = kept.swapaxes(0, 1)[..., ::-1, ::-1]
+        assert_same_bits(correlate(layer, x, view, bias), correlate(layer, x, taps, bias))
+    assert len(winograd_run._taps) == 2
+    kept[3, 5, 0, 2] += 1
+    assert_same_bits(correlate(layer, x, view, bias), correlate(layer, x, view.copy(), bias))
+    gaps = np.repeat(taps, 2, axis=1)[:, ::2]
+    assert_same_bits(correlate(layer, x, gaps, bias), correlate(layer, x, taps, bias))
+
+
 def test_taps_are_transformed_once():
     layer = layer_of(6, 6, 32, 32)
     x, taps, bias = operands(layer)

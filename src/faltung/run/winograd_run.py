@@ -27,7 +27,7 @@ from faltung.run.tables import MemoryLayout, memory_layout
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["TILES", "Correlated", "WinogradCode", "correlate_winograd", "nbytes", "refusal"]
+__all__ = ["TILES", "Correlated", "SampleSizes", "WinogradCode", "correlate_winograd", "nbytes", "refusal"]
 
 #: Most layers whose tables are kept, and most bytes of transformed taps.
 MOST_LAYERS, MOST_BYTES = 512, 1 << 28
@@ -279,9 +279,11 @@ class WinogradCode:
         self, source: NDArray[Any], target: NDArray[Any], taps: NDArray[Any], bias: NDArray[Any] | None, run: Run
     ) -> tuple[bool, TapFacts, SampleSizes]:
         """Fill the target; return whether it is finite, as far as can be told, and facts of taps and samples."""
-        taps = _dense(taps)
+        before = _block(taps)
+        if before is None:
+            taps, before = np.ascontiguousarray(taps), 0
         sizes = _NO_SIZES.copy()
-        entries = {"source": address_of(source), "target": address_of(target), "raw": address_of(taps)}
+        entries = {"source": address_of(source), "target": address_of(target), "raw": taps.ctypes.data - before}
         entries |= {"sizes": address_of(sizes), "new_digests": address_of(self._digests)}
         if bias is not None:
             bias = np.ascontiguousarray(bias, self._number)
@@ -292,7 +294,7 @@ class WinogradCode:
         code = self._functions[-1 if aligned else 0]
         while True:
             if kept is None:
-                kept = _taps.put(key, *self._transformed(taps, run))
+                kept = _taps.put(key, *self._transformed(taps, before, run))
             digests, values, facts = kept
             entries |= {"taps": address_of(values), "digests": address_of(digests)}
             status = self._board.call(run, code, self._workers, **entries)
@@ -306,22 +308,23 @@ class WinogradCode:
         largest, smallest = found.view(self._number).tolist()
         return SampleSizes(largest, smallest, bool(bits[2]))
 
-    def _transformed(self, taps: NDArray[Any], run: Run) -> tuple[_Kept, int]:
+    def _transformed(self, taps: NDArray[Any], before: int, run: Run) -> tuple[_Kept, int]:
         """Return digests of the taps, their values at the points and their facts; and the bytes of the values."""
         layer, code = self._layer, self._tap_code
-        copy = np.empty_like(taps)  # which nobody else changes meanwhile
+        memory = np.empty(taps.nbytes, np.uint8)  # which nobody else changes meanwhile
+        copy: NDArray[Any] = np.ndarray(taps.shape, taps.dtype, memory, before, taps.strides)
         copy[...] = taps
         digests = np.zeros_like(self._digests)
         known, found = address_of(self._digests), address_of(digests)
         self._check.call(
-            run, self._functions[0], self._workers, raw=address_of(copy), digests=known, new_digests=found
+            run, self._functions[0], self._workers, raw=address_of(memory), digests=known, new_digests=found
         )
         row = code.lanes * code.vectors
         values = np.empty((layer.groups * self._panels, self._filter.points**2, layer.ins, row), taps.dtype)
         entries = {
             "items": len(values),
             "room": whole_lines(9 * COLLECTED * code.lanes * taps.itemsize),
-            "source": address_of(copy),
+            "source": address_of(memory) + before,
             **dict(zip(("out_step", "in_step", "row_step", "column_step"), taps.strides, strict=True)),
             "target": address_of(values),
             "panel_bytes": values.strides[0],
@@ -335,9 +338,19 @@ class WinogradCode:
         return (digests, values, facts_of(copy)), values.nbytes
 
 
-def _dense(taps: NDArray[Any]) -> NDArray[Any]:
-    """Return taps without gaps in memory, in any order of axes, that a plain copy of has the same strides."""
-    return taps if np.empty_like(taps).strides == taps.strides else np.ascontiguousarray(taps)
+def _block(taps: NDArray[Any]) -> int | None:
+    """Return the bytes from the first byte of taps to the first one of them; None if they are not without gaps.
+
+    Axes may be in any order, and reversed: so the gradient with respect to samples, which has the taps of its layer
+    in another order, finds them where they are.
+    """
+    axes: list[tuple[int, int]] = [(step, n) for step, n in zip(taps.strides, taps.shape, strict=True) if n > 1]
+    expected: int = taps.itemsize
+    for step, n in sorted((abs(step), n) for step, n in axes):
+        if step != expected:
+            return None
+        expected *= n
+    return sum((1 - n) * step for step, n in axes if step < 0)
 
 
 def _offsets(axis: Axis, count: int, stride: int, known: bool) -> NDArray[np.int64]:
