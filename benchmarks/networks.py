@@ -16,6 +16,7 @@ from copy import deepcopy
 from dataclasses import dataclass
 from shutil import which
 from statistics import geometric_mean
+from time import perf_counter
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +28,8 @@ from measure import Timing, table, time_in_turn, write
 
 #: Largest difference of outputs, relative to the largest output.
 _TOLERANCE = 1e-3
+#: Rounds of small networks, whose single calls vary most.
+_MOST_ROUNDS = 100
 #: Examples of a batch: alone, and as many as keep two cores busy.
 BATCHES = (1, 16)
 FORMATS = {"contiguous": torch.contiguous_format, "channels last": torch.channels_last}
@@ -189,6 +192,7 @@ def measure(job: Job, seconds: float, rounds: int, memory: bool) -> dict[str, ob
     runs = contenders(job)
     if not job.training:
         check(job, runs)
+    rounds = max(rounds, min(_MOST_ROUNDS, int(seconds / len(runs) / _once(runs["torch, contiguous"]))))
     timings = time_in_turn(runs, seconds, rounds, manner="in turn")
     fastest = {name: best(timings, name) for name in LIBRARIES}
     peaks = {
@@ -202,6 +206,12 @@ def measure(job: Job, seconds: float, rounds: int, memory: bool) -> dict[str, ob
         "fastest": {name: found and found[0] for name, found in fastest.items()},
         "peak_megabytes": peaks,
     }
+
+
+def _once(run: Run) -> float:
+    start = perf_counter()
+    run()
+    return perf_counter() - start
 
 
 def row(measured: dict[str, object]) -> list[str]:
