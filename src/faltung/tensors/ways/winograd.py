@@ -60,10 +60,7 @@ def _in_tiles(layer: Layer, x: torch.Tensor, taps: NDArray[Any], bias: NDArray[A
     """Correlate in tiles; return None if samples are too far apart for them."""
     kind = computed(x.dtype)
     samples = x.detach().to(kind).resolve_neg()
-    y = machine_code.empty(layer.target_shape, kind)
-    if is_channels_last(samples):
-        images, channels, *spatial = layer.target_shape
-        y = machine_code.empty((images, *spatial, channels), kind).movedim(-1, 1)
+    y = machine_code.empty(layer.target_shape, kind, is_channels_last(samples))
     within = correlate_in_tiles(
         layer,
         samples.numpy(),
