@@ -22,6 +22,12 @@ class Network:
     example: tuple[int, ...]
     parameters: int | None = None
 
+    @property
+    def normalised(self) -> bool:
+        """Whether it has batch norms."""
+        with torch.device("meta"):
+            return any(isinstance(module, nn.modules.batchnorm._BatchNorm) for module in self.make().modules())
+
 
 def _conv(
     before: int, after: int, size: int, stride: int = 1, groups: int = 1, activation: type = nn.ReLU

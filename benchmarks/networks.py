@@ -16,16 +16,20 @@ from copy import deepcopy
 from dataclasses import dataclass
 from shutil import which
 from statistics import geometric_mean
+from time import perf_counter
 
 import torch
 from torch import Tensor, nn
 
 from architectures import Network, networks
+from faltung.inspect import simplify
 from faltung.layers import convert
 from measure import Timing, table, time_in_turn, write
 
 #: Largest difference of outputs, relative to the largest output.
 _TOLERANCE = 1e-3
+#: Rounds of small networks, whose single calls vary most.
+_MOST_ROUNDS = 100
 #: Examples of a batch: alone, and as many as keep two cores busy.
 BATCHES = (1, 16)
 FORMATS = {"contiguous": torch.contiguous_format, "channels last": torch.channels_last}
@@ -54,6 +58,8 @@ def variants(job: Job) -> Iterator[tuple[str, Made, torch.memory_format]]:
     formats = FORMATS if len(job.network.example) == 3 else {"contiguous": torch.contiguous_format}
     for layout, memory_format in formats.items():
         yield f"faltung, {layout}", lambda model, x: _converted(job, model, x), memory_format
+        if not job.training and job.network.normalised:
+            yield f"simplified, {layout}", lambda model, x: _simplified(job, model, x), memory_format
         yield f"torch, {layout}", lambda model, x: model, memory_format
         if which("c++") or which("g++"):  # torch.compile calls a compiler
             yield f"torch.compile, {layout}", lambda model, x: torch.compile(model), memory_format
@@ -63,6 +69,17 @@ def _converted(job: Job, model: nn.Module, x: Tensor) -> nn.Module:
     """Convert a network with an example, so that the ways of its layers are measured."""
     with torch.set_grad_enabled(job.training):
         return convert(model, example=x)
+
+
+def _simplified(job: Job, model: nn.Module, x: Tensor) -> nn.Module:
+    """Fold batch norms into layers first, as one does with a network that learns no more."""
+    model = simplify(model, x[:1]).model
+    return _converted(job, model.to(memory_format=_format_of(x)), x)
+
+
+def _format_of(x: Tensor) -> torch.memory_format:
+    last = x.ndim == 4 and x.stride(1) == 1 and x.shape[1] > 1
+    return torch.channels_last if last else torch.contiguous_format
 
 
 def contenders(job: Job) -> dict[str, Run]:
@@ -151,13 +168,17 @@ def jobs() -> Iterator[Job]:
 HEADER = [
     "network",
     "faltung ms",
+    "simplified ms",
     "torch ms",
     "torch.compile ms",
     "over torch",
     "over torch.compile",
+    "simplified over torch.compile",
     "peak MB",
     "peak MB, torch",
 ]
+#: Whose times are compared: layers converted, batch norms folded before, and torch without and with compiler.
+LIBRARIES = ("faltung", "simplified", "torch", "torch.compile")
 
 
 def best(timings: dict[str, Timing], library: str) -> tuple[float, str] | None:
@@ -171,12 +192,13 @@ def measure(job: Job, seconds: float, rounds: int, memory: bool) -> dict[str, ob
     runs = contenders(job)
     if not job.training:
         check(job, runs)
+    rounds = max(rounds, min(_MOST_ROUNDS, int(seconds / len(runs) / _once(runs["torch, contiguous"]))))
     timings = time_in_turn(runs, seconds, rounds, manner="in turn")
-    fastest = {name: best(timings, name) for name in ("faltung", "torch", "torch.compile")}
+    fastest = {name: best(timings, name) for name in LIBRARIES}
     peaks = {
         name: peak_megabytes(job, found[1])
         for name, found in fastest.items()
-        if memory and found and name != "torch.compile"
+        if memory and found and name in ("faltung", "torch")
     }
     return {
         "job": str(job),
@@ -186,16 +208,22 @@ def measure(job: Job, seconds: float, rounds: int, memory: bool) -> dict[str, ob
     }
 
 
+def _once(run: Run) -> float:
+    start = perf_counter()
+    run()
+    return perf_counter() - start
+
+
 def row(measured: dict[str, object]) -> list[str]:
     """Return the line of the table below `HEADER`."""
     fastest: dict[str, float | None] = measured["fastest"]  # type: ignore[assignment]
     peaks: dict[str, float] = measured["peak_megabytes"]  # type: ignore[assignment]
-    ours = fastest["faltung"] or float("nan")
-    others = [fastest[name] for name in ("torch", "torch.compile")]
+    pairs = [("torch", "faltung"), ("torch.compile", "faltung"), ("torch.compile", "simplified")]
+    times = [(fastest.get(theirs), fastest.get(ours)) for theirs, ours in pairs]
     return [
         str(measured["job"]),
-        *("" if time is None else f"{time * 1e3:.1f}" for time in (ours, *others)),
-        *("" if time is None else f"{time / ours:.2f}" for time in others),
+        *("" if fastest.get(name) is None else f"{fastest[name] * 1e3:.1f}" for name in LIBRARIES),  # type: ignore[operator]
+        *("" if theirs is None or ours is None else f"{theirs / ours:.2f}" for theirs, ours in times),
         *(f"{peaks[name]:.0f}" if name in peaks else "" for name in ("faltung", "torch")),
     ]
 
@@ -204,13 +232,14 @@ _NOTE = """
 Milliseconds, the best of several calls in turn in one process, float32, each library in its better memory format.
 *over torch*: torch's time over ours. Weights are random; outputs of all contenders agree to 1e-3 of the largest.
 Ours are converted with the input as example, so the ways of its layers are measured before; that is not timed.
+*simplified*: `fa.inspect.simplify` folds batch norms into layers first, where a network has some and learns no more.
 *peak MB*: what two calls add to the peak of a process of their own. Without a C++ compiler there is no torch.compile.
 """
 
 
 def report(found: list[dict[str, object]]) -> str:
     """Return the table and the geometric means."""
-    ratios = [float(line[4]) for line in map(row, found)]
+    ratios = [float(line[HEADER.index("over torch")]) for line in map(row, found)]
     mean = f"\nOver torch: {geometric_mean(ratios):.2f} in geometric mean, least {min(ratios):.2f}.\n"
     return table(HEADER, map(row, found)) + mean + _NOTE
 

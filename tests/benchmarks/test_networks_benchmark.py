@@ -12,6 +12,7 @@ sys.path.append(str(Path(__file__).parents[2] / "benchmarks"))
 
 import architectures
 import networks
+import winograd_layers
 
 NETWORKS = {network.name: network for network in architectures.networks()}
 
@@ -43,6 +44,7 @@ def test_contenders_agree_and_are_reported(monkeypatch):
     assert {*measured["seconds"]} == {
         f"{name}, {layout}" for name in ("faltung", "torch") for layout in networks.FORMATS
     }
+    assert not tiny.normalised
     line = dict(zip(networks.HEADER, networks.row(measured), strict=True))
     assert line["network"] == "tiny, inference, batch 2"
     assert line["torch.compile ms"] == line["over torch.compile"] == ""
@@ -57,3 +59,30 @@ def test_a_contender_that_computes_something_else_ends_the_benchmark():
         SystemExit, match=r"^faltung, contiguous is off by 0.1 of the largest output: FCN, 1-D, inference, batch 1$"
     ):
         networks.check(job, runs)
+
+
+def test_batch_norms_are_folded_where_a_network_has_some():
+    norm = architectures.Network(
+        "norm", lambda: torch.nn.Sequential(torch.nn.Conv2d(1, 4, 3), torch.nn.BatchNorm2d(4)), (1, 8, 8)
+    )
+    assert norm.normalised
+    job = networks.Job(norm, 2, training=False)
+    made = {name: make for name, make, _ in networks.variants(job)}["simplified, contiguous"]
+    model, x = norm.make().eval(), torch.randn(2, 1, 8, 8)
+    simple = made(model, x)
+    assert not any(isinstance(module, torch.nn.BatchNorm2d) for module in simple.modules())
+    with torch.no_grad():
+        torch.testing.assert_close(simple(x), model(x))
+    measured = {"job": "norm", "seconds": {}, "peak_megabytes": {}}
+    measured["fastest"] = {"faltung": 0.002, "simplified": 0.001, "torch": 0.003, "torch.compile": 0.0025}
+    line = dict(zip(networks.HEADER, networks.row(measured), strict=True))
+    assert (line["over torch"], line["simplified over torch.compile"]) == ("1.50", "2.50")
+
+
+def test_3_x_3_layers_are_compared_in_the_better_format_of_each():
+    layer = winograd_layers.Square(16, 8, 1, training=True)
+    measured = winograd_layers.measure(layer, 0.01)
+    assert len(measured["seconds"]) == 4
+    measured["seconds"] = dict.fromkeys(measured["seconds"], 0.004) | {"faltung, contiguous": 0.001}
+    assert winograd_layers.row(measured)[0] == "16 channels, 1 x 8x8, with gradients"
+    assert "Ratio, with gradients: 4.00 in geometric mean" in winograd_layers.report([measured])

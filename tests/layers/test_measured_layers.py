@@ -135,6 +135,23 @@ def test_layers_that_gain_least_are_left_to_torch_until_the_model_is_not_slower(
     assert torch.equal(model[-1].running_mean, mean)
 
 
+def test_the_model_is_timed_with_the_ways_that_won_also_after_it_was_left_to_torch(monkeypatch):
+    model, planned = nn.Sequential(small(), small()), []
+
+    def time_model(calls, first, device):
+        for name in ("torch", "planned", "torch", "planned"):
+            with monkeypatch.context() as patch:
+                patch.setattr(Conv, "_by_plan", lambda *arguments, name=name: planned.append(name) or X.clone())
+                calls[name]()
+        return {"torch": 1.0, "planned": 1.0}
+
+    Race(monkeypatch)
+    monkeypatch.setattr(model_race, "seconds_in_turn", time_model)
+    with torch.no_grad():
+        convert(model, example=X)
+    assert planned == 4 * ["planned"]
+
+
 def test_a_method_that_was_asked_for_is_not_measured(race):
     layer = Conv(8, 8, 5, padding=2, groups=8, method="torch")
     convert(layer, example=X)

@@ -330,6 +330,55 @@ def test_a_change_of_taps_in_place_is_seen(place, workers):
     assert np.abs(after - before).max() > 0.1
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda taps: np.negative(taps, out=taps),
+        lambda taps: taps.__setitem__([3, 17], taps[[17, 3]]),
+        lambda taps: taps.__setitem__(slice(None), np.roll(taps.ravel(), 16).reshape(taps.shape)),
+        lambda taps: taps.__setitem__((Ellipsis, 1, 1), 0),
+    ],
+    ids=["signs", "two kernels", "shifted by a line", "zeros"],
+)
+def test_many_changes_of_taps_are_seen(change):
+    layer = layer_of(5, 5, 33, 65, images=1)
+    x, taps, bias = operands(layer)
+    correlate(layer, x, taps, bias)
+    change(taps)
+    after = correlate(layer, x, taps, bias, workers=2)
+    assert_same_bits(after, correlate(layer, x, taps.copy(), bias))
+
+
+@pytest.mark.parametrize("number", ["f4", "f8"])
+@pytest.mark.parametrize("name", LAYERS)
+def test_it_finds_how_far_apart_samples_are(name, number, monkeypatch):
+    monkeypatch.setattr(winograd_run, "SURVEYED", 200)  # several stretches of rows
+    winograd_run._codes.clear()
+    layer = LAYERS[name]
+    x, taps, _ = operands(layer, number)
+    for samples in (x, np.abs(x), np.where(x > 1, x, 0)):
+        grouped = np.abs(samples).reshape(layer.images, layer.groups, layer.ins, *x.shape[2:]).max(2)
+        for order in ORDERS.values():
+            found = correlate_winograd(layer, order(samples), taps, workers=2).sizes
+            assert found == (grouped.max(), grouped.min(), samples.min() < 0)
+    winograd_run._codes.clear()
+
+
+def test_taps_in_another_order_are_found_where_they_are():
+    layer = layer_of(6, 6, 32, 40)
+    x, taps, bias = operands(layer)
+    kept = np.ascontiguousarray(taps.swapaxes(0, 1)[..., ::-1, ::-1])
+    winograd_run._taps.clear()
+    for _ in range(2):
+        view = kept.swapaxes(0, 1)[..., ::-1, ::-1]
+        assert_same_bits(correlate(layer, x, view, bias), correlate(layer, x, taps, bias))
+    assert len(winograd_run._taps) == 2
+    kept[3, 5, 0, 2] += 1
+    assert_same_bits(correlate(layer, x, view, bias), correlate(layer, x, view.copy(), bias))
+    gaps = np.repeat(taps, 2, axis=1)[:, ::2]
+    assert_same_bits(correlate(layer, x, gaps, bias), correlate(layer, x, taps, bias))
+
+
 def test_taps_are_transformed_once():
     layer = layer_of(6, 6, 32, 32)
     x, taps, bias = operands(layer)

@@ -171,3 +171,13 @@ def test_what_cannot_be_tiled_is_refused_or_left_to_others():
 def test_conversion_takes_tiles_where_they_are_predicted_to_be_faster():
     model = convert(torch.nn.Sequential(torch.nn.Conv2d(64, 64, 3, padding=1)))
     assert model[0].plan((8, 64, 56, 56)).method == "winograd"
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize(("method", "groups"), [("winograd", 1), ("direct", 1), ("direct", 16)])
+def test_outputs_may_be_overwritten_where_gradients_are_recorded(method, groups, layout):
+    x = torch.randn(2, 16, 9, 11).contiguous(memory_format=layout).requires_grad_()
+    layer = Conv(16, 16, 3, padding=1, groups=groups, method=method).to(memory_format=layout)
+    torch.relu_(layer(x)).sum().backward()
+    wanted = torch.nn.functional.conv2d(x, layer.weight, layer.bias, padding=1, groups=groups).relu().sum()
+    torch.testing.assert_close(x.grad, torch.autograd.grad(wanted, x)[0], rtol=1e-3, atol=1e-3)

@@ -40,8 +40,8 @@ def refusal(layer: Layer, dtype: np.dtype[Any]) -> str:
 
 
 def nbytes(layer: Layer, dtype: np.dtype[Any], tile: int) -> int:
-    """Return the bytes of transformed taps, and of their copy, that are kept from call to call."""
-    numbers = (tile + 2) ** 2 + layer.taps
+    """Return the bytes of transformed taps that are kept from call to call."""
+    numbers = (tile + 2) ** 2
     return numbers * layer.groups * layer.outs * layer.ins * np.dtype(dtype).itemsize
 
 

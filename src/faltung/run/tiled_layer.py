@@ -8,14 +8,16 @@ reach. So for each output the largest sample under its taps is compared with the
 * it is far smaller: the layer is computed by sums over taps.
 
 The same is done if a sample is not finite, since it spoils its whole tile, and if a value at a point overflows.
-Largest samples are taken over the channels first, so that few numbers remain to be compared.
+Largest samples are taken over the channels first, so that few numbers remain to be compared. Mostly not even these:
+where the smallest one of the whole layer is not far smaller than the largest one, no output is.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import reduce
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -24,40 +26,28 @@ from faltung.ground.extended import FILL, byte_offsets
 from faltung.ground.threads import share
 from faltung.planning.layer import Layer
 from faltung.run.layer_run import Run, in_threads
-from faltung.run.winograd_run import correlate_winograd
+from faltung.run.winograd_run import Correlated, correlate_winograd
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from faltung.engines.winograd.tap_facts import TapFacts
-
-__all__ = ["Extremes", "correlate_in_tiles", "extremes_of"]
+__all__ = ["correlate_in_tiles", "largest_of"]
 
 
-class Extremes(NamedTuple):
-    """The largest magnitude of all channels of a group at each position, and the smallest sample of all.
+def largest_of(layer: Layer, x: NDArray[Any], workers: int) -> NDArray[Any]:
+    """Return the largest magnitude of all channels of a group at each position: (images, groups, rows, columns).
 
-    `largest` has the shape (images, groups, rows, columns). NaN stays NaN.
+    NaN stays NaN.
     """
-
-    largest: NDArray[Any]
-    least: float
-
-
-def extremes_of(layer: Layer, x: NDArray[Any], workers: int) -> Extremes:
-    """Return the extremes of samples of shape `Layer.source_shape`."""
     grouped = x.reshape(layer.images, layer.groups, layer.ins, *x.shape[2:])
     largest = np.empty((layer.images, layer.groups, *x.shape[2:]), x.dtype)
-    lows = np.empty(layer.images)
 
     def work(image: int) -> None:
         for group, samples in enumerate(grouped[image]):
-            low = samples.min(axis=0)
-            np.maximum(samples.max(axis=0), -low, out=largest[image, group])
-            lows[image] = min(low.min(), lows[image]) if group else low.min()
+            np.maximum(samples.max(axis=0), -samples.min(axis=0), out=largest[image, group])
 
     share(work, range(layer.images), workers)
-    return Extremes(largest, float(lows.min()))
+    return largest
 
 
 def correlate_in_tiles(
@@ -69,7 +59,7 @@ def correlate_in_tiles(
     tile: int,
     workers: int,
     run: Run = in_threads,
-    find: Callable[[], Extremes] | None = None,
+    find: Callable[[], NDArray[Any]] | None = None,
 ) -> bool:
     """Correlate with a bank of 3 x 3 kernels; return whether all outputs are within the bound of `tile_error`.
 
@@ -78,7 +68,7 @@ def correlate_in_tiles(
     layer, x, taps, bias, out, tile, workers, run
         As for `faltung.run.winograd_run.correlate_winograd`.
     find : callable, optional
-        Returns the extremes of the samples; by default they are found here.
+        Returns what `largest_of` returns, which is called by default.
 
     Returns
     -------
@@ -90,11 +80,25 @@ def correlate_in_tiles(
         return True
     if not (result.finite and result.facts.usual):
         return False
-    extremes = find() if find else extremes_of(layer, x, workers)
-    near, empty = _compared(layer, extremes.largest, result.facts.common, tile)
+    near, empty = _are_all_near(layer, result), None
+    if not near:
+        largest = find() if find else largest_of(layer, x, workers)
+        near, empty = _compared(layer, largest, result.facts.common, tile)
     if near:
-        _settle(layer, bias, out, result.facts, empty, extremes.least)
+        _settle(layer, bias, out, result, empty)
     return near
+
+
+def _are_all_near(layer: Layer, result: Correlated) -> bool:
+    """Whether the smallest sample under an output cannot be far smaller than the largest one of all.
+
+    That is seldom so where samples are zero, as after a ReLU; then single tiles are compared.
+    """
+    if len(result.facts.common) < 9 or any(axis.start <= -3 or axis.stop - 3 >= axis.length for axis in layer.axes):
+        return False  # else a tap of every output is in the array
+    beyond = abs(layer.cval) if "constant" in layer.modes else 0.0
+    largest = max(result.sizes.largest, beyond)
+    return largest <= RANGE * result.sizes.smallest and math.isfinite(largest)
 
 
 def _compared(
@@ -167,9 +171,8 @@ def _settle(
     layer: Layer,
     bias: NDArray[Any] | None,
     out: NDArray[Any],
-    facts: TapFacts,
+    result: Correlated,
     empty: NDArray[np.bool_] | None,
-    least: float,
 ) -> None:
     """Put right outputs without samples that are not zero, and those whose terms are all of one sign."""
     numbers = np.zeros(layer.groups * layer.outs, out.dtype) if bias is None else np.asarray(bias, out.dtype)
@@ -177,6 +180,6 @@ def _settle(
         by_group = out.reshape(layer.images, layer.groups, layer.outs, *out.shape[2:])
         constant = numbers.reshape(layer.groups, layer.outs, 1, 1)
         np.copyto(by_group, constant, where=empty[:, :, np.newaxis])
-    if least >= 0 and not (layer.cval < 0 and "constant" in layer.modes):
-        for channel in facts.rising:
+    if not result.sizes.negative and not (layer.cval < 0 and "constant" in layer.modes):
+        for channel in result.facts.rising:
             np.maximum(out[:, channel], numbers[channel], out=out[:, channel])

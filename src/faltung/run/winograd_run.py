@@ -14,7 +14,7 @@ from faltung.engines.winograd.tap_code import FIELDS as TAP_FIELDS
 from faltung.engines.winograd.tap_facts import TapFacts, facts_of
 from faltung.engines.winograd.tile_blocks import TileWork, tile_blocks
 from faltung.engines.winograd.tile_code import tile_function
-from faltung.engines.winograd.tile_writer import CHANGED, CHECKED, FIELDS, TileCode
+from faltung.engines.winograd.tile_writer import CHANGED, CHECKED, DIGEST, FIELDS, TileCode
 from faltung.ground.bounded import Bounded
 from faltung.ground.extended import FILL, byte_offsets
 from faltung.jit.compile import code_bytes
@@ -28,22 +28,38 @@ from faltung.run.tables import MemoryLayout, memory_layout
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["TILES", "Correlated", "WinogradCode", "correlate_winograd", "nbytes", "refusal"]
+__all__ = ["TILES", "Correlated", "SampleSizes", "WinogradCode", "correlate_winograd", "nbytes", "refusal"]
 
-#: Most layers whose tables are kept, and most bytes of transformed taps, with their copies.
+#: Most layers whose tables are kept, and most bytes of transformed taps.
 MOST_LAYERS, MOST_BYTES = 512, 1 << 28
 #: Most channels in that are neighbours in the values at a point.
 DEPTH = 64
-#: A copy of taps, their values at the points, and what is known of them.
+#: Bytes of transformed taps that no cache keeps until the next call.
+FAR_BYTES = 1 << 23
+#: Bytes of samples that an item surveys.
+SURVEYED = 1 << 15
+#: Digests of taps, their values at the points, and what is known of them.
 _Kept: TypeAlias = "tuple[NDArray[Any], NDArray[Any], TapFacts]"
 
 
+class SampleSizes(NamedTuple):
+    """Of the largest magnitudes of all channels of a group at each position, the largest one and the smallest one.
+
+    `negative` says whether a sample is below zero. NaN is left out.
+    """
+
+    largest: float
+    smallest: float
+    negative: bool
+
+
 class Correlated(NamedTuple):
-    """The outputs, whether all of them are finite (False may be a false alarm), and what is known of the taps."""
+    """The outputs, whether all of them are finite (False may be a false alarm), and what is known of the operands."""
 
     out: NDArray[Any]
     finite: bool
     facts: TapFacts
+    sizes: SampleSizes
 
 
 def correlate_winograd(
@@ -89,7 +105,8 @@ def correlate_winograd(
         out = np.empty(layer.target_shape, taps.dtype)
     if not layer.multiply_adds:
         out[...] = 0 if bias is None else np.reshape(bias, (1, -1, 1, 1))
-        return Correlated(out, bias is None or bool(np.isfinite(bias).all()), facts_of(taps))
+        finite = bias is None or bool(np.isfinite(bias).all())
+        return Correlated(out, finite, facts_of(taps), SampleSizes(0.0, math.inf, False))
     source = x if _in_place(x) else np.ascontiguousarray(x)
     target = out if _in_place(out) else np.empty(out.shape, out.dtype)
     key = (layer, memory_layout(source), memory_layout(target), tile, workers, host())
@@ -97,10 +114,10 @@ def correlate_winograd(
     if code is None:
         made = WinogradCode(*key[:5])
         code = _codes.put(key, made, made.nbytes)
-    finite, facts = code(source, target, taps, bias, run)
+    found = code(source, target, taps, bias, run)
     if target is not out:
         out[...] = target
-    return Correlated(out, finite, facts)
+    return Correlated(out, *found)
 
 
 def _in_place(array: NDArray[Any]) -> bool:
@@ -151,6 +168,7 @@ class WinogradCode:
             depth=self._depth,
             ragged=(layer.ins % lanes > 0, layer.outs % lanes > 0),
             planes=(_is_planar(source, layer.groups * layer.ins), _is_planar(target, layer.groups * layer.outs)),
+            far=nbytes(layer, self._number, tile) >= FAR_BYTES,
         )
         self._functions = [tile_function(code, host())]
         if self._can_stream(target, code):
@@ -163,12 +181,15 @@ class WinogradCode:
         ]
         self._fill = np.full(-(-layer.ins // lanes) * lanes, layer.cval, self._number)
         self._no_bias = np.zeros(layer.groups * layer.outs, self._number)
-        self._board = Board(FIELDS, self._entries(source, target), _seconds(work))
+        entries = self._entries(source, target)
+        self._digests = np.zeros(entries["checks"] * DIGEST, np.uint8)  # whatever was found last
+        self._board = Board(FIELDS, entries, _seconds(work))
+        self._check = Board(FIELDS, entries | {"items": entries["checks"]}, 0.0)
 
     @property
     def nbytes(self) -> int:
         """Bytes of all tables, and of the machine code."""
-        tables = (*self._offsets, self._fill, self._no_bias)
+        tables = (*self._offsets, self._fill, self._no_bias, self._digests)
         return LAYER_BYTES + sum(table.nbytes for table in tables) + code_bytes(self._functions)
 
     def _can_stream(self, target: MemoryLayout, code: TileCode) -> bool:
@@ -200,10 +221,10 @@ class WinogradCode:
         spare_place = buffer_place + (tile + 2) * buffer_row
         point_bytes = layer.ins * self._outs * size
         count = layer.images * self._tile_rows * self._tile_columns
-        raw_bytes = math.prod(layer.taps_shape) * size
-        checks = -(-raw_bytes // CHECKED)
+        first = self._first_items(source)
         return {
-            "items": checks + -(-count // blocks.tiles) * layer.groups * blocks.parts,
+            **first,
+            "items": first["checks"] + first["surveys"] + -(-count // blocks.tiles) * layer.groups * blocks.parts,
             "room": whole_lines(spare_place + (layer.outs + self._lanes) * size),
             "source_image": source.strides[0],
             "source_channel": source.strides[1],
@@ -241,16 +262,37 @@ class WinogradCode:
             "buffer_place": buffer_place,
             "buffer_row": buffer_row,
             "spare_place": spare_place,
-            "checks": checks,
+        }
+
+    def _first_items(self, source: MemoryLayout) -> dict[str, int]:
+        """Return the entries for the items before those of tiles, which look at taps and samples."""
+        size = self._number.itemsize
+        raw_bytes = math.prod(self._layer.taps_shape) * size
+        images, channels, rows, columns = self._layer.source_shape
+        stretch = max(1, min(rows, SURVEYED // (channels * columns * size)))
+        stretches = -(-rows // stretch)
+        return {
+            "checks": -(-raw_bytes // CHECKED),
             "raw_bytes": raw_bytes,
+            "surveys": images * stretches,
+            "stretches": stretches,
+            "stretch": stretch,
+            "source_row": source.strides[2],
+            "source_column": source.strides[3],
+            "source_rows": rows,
+            "source_columns": columns,
         }
 
     def __call__(
         self, source: NDArray[Any], target: NDArray[Any], taps: NDArray[Any], bias: NDArray[Any] | None, run: Run
-    ) -> tuple[bool, TapFacts]:
-        """Fill the target; return whether all of it is finite, as far as can be told, and the facts of the taps."""
-        taps = _dense(taps)
-        entries = {"source": address_of(source), "target": address_of(target), "raw": address_of(taps)}
+    ) -> tuple[bool, TapFacts, SampleSizes]:
+        """Fill the target; return whether it is finite, as far as can be told, and facts of taps and samples."""
+        before = _block(taps)
+        if before is None:
+            taps, before = np.ascontiguousarray(taps), 0
+        sizes = _NO_SIZES.copy()
+        entries = {"source": address_of(source), "target": address_of(target), "raw": taps.ctypes.data - before}
+        entries |= {"sizes": address_of(sizes), "new_digests": address_of(self._digests)}
         if bias is not None:
             bias = np.ascontiguousarray(bias, self._number)
             entries["bias"] = address_of(bias)
@@ -260,25 +302,37 @@ class WinogradCode:
         code = self._functions[-1 if aligned else 0]
         while True:
             if kept is None:
-                kept = _taps.put(key, *self._transformed(taps, run))
-            copy, values, facts = kept
-            entries |= {"taps": address_of(values), "raw_copy": address_of(copy)}
+                kept = _taps.put(key, *self._transformed(taps, before, run))
+            digests, values, facts = kept
+            entries |= {"taps": address_of(values), "digests": address_of(digests)}
             status = self._board.call(run, code, self._workers, **entries)
             if not status & CHANGED:
-                return not status, facts
+                return not status, facts, self._sizes(sizes)
             kept = None
 
-    def _transformed(self, taps: NDArray[Any], run: Run) -> tuple[_Kept, int]:
-        """Return a copy of the taps, their values at the points and their facts, and the bytes of all."""
+    def _sizes(self, bits: NDArray[np.uint64]) -> SampleSizes:
+        """Return what the machine code has found, as bits of numbers."""
+        found = bits[:2] if self._number.itemsize == 8 else bits[:2].astype(np.uint32)
+        largest, smallest = found.view(self._number).tolist()
+        return SampleSizes(largest, smallest, bool(bits[2]))
+
+    def _transformed(self, taps: NDArray[Any], before: int, run: Run) -> tuple[_Kept, int]:
+        """Return digests of the taps, their values at the points and their facts; and the bytes of the values."""
         layer, code = self._layer, self._tap_code
-        copy = np.empty_like(taps)
+        memory = np.empty(taps.nbytes, np.uint8)  # which nobody else changes meanwhile
+        copy: NDArray[Any] = np.ndarray(taps.shape, taps.dtype, memory, before, taps.strides)
         copy[...] = taps
+        digests = np.zeros_like(self._digests)
+        known, found = address_of(self._digests), address_of(digests)
+        self._check.call(
+            run, self._functions[0], self._workers, raw=address_of(memory), digests=known, new_digests=found
+        )
         row = code.lanes * code.vectors
         values = np.empty((layer.groups * self._panels, self._filter.points**2, layer.ins, row), taps.dtype)
         entries = {
             "items": len(values),
             "room": whole_lines(9 * COLLECTED * code.lanes * taps.itemsize),
-            "source": address_of(copy),
+            "source": address_of(memory) + before,
             **dict(zip(("out_step", "in_step", "row_step", "column_step"), taps.strides, strict=True)),
             "target": address_of(values),
             "panel_bytes": values.strides[0],
@@ -289,12 +343,22 @@ class WinogradCode:
         }
         board = Board(TAP_FIELDS, entries, 1e-8 * layer.groups * layer.ins * layer.outs)
         board.call(run, taps_function(code, host()), self._workers)
-        return (copy, values, facts_of(copy)), copy.nbytes + values.nbytes
+        return (digests, values, facts_of(copy)), values.nbytes
 
 
-def _dense(taps: NDArray[Any]) -> NDArray[Any]:
-    """Return taps without gaps in memory, in any order of axes, that a plain copy of has the same strides."""
-    return taps if np.empty_like(taps).strides == taps.strides else np.ascontiguousarray(taps)
+def _block(taps: NDArray[Any]) -> int | None:
+    """Return the bytes from the first byte of taps to the first one of them; None if they are not without gaps.
+
+    Axes may be in any order, and reversed: so the gradient with respect to samples, which has the taps of its layer
+    in another order, finds them where they are.
+    """
+    axes: list[tuple[int, int]] = [(step, n) for step, n in zip(taps.strides, taps.shape, strict=True) if n > 1]
+    expected: int = taps.itemsize
+    for step, n in sorted((abs(step), n) for step, n in axes):
+        if step != expected:
+            return None
+        expected *= n
+    return sum((1 - n) * step for step, n in axes if step < 0)
 
 
 def _offsets(axis: Axis, count: int, stride: int, known: bool) -> NDArray[np.int64]:
@@ -319,5 +383,7 @@ def _seconds(work: TileWork) -> float:
     return 2e-11 * work.tiles * work.groups * work.ins * work.outs * work.points
 
 
+#: Where the machine code joins what it finds: a maximum of bits, a minimum, and a disjunction.
+_NO_SIZES = np.array([0, 2**64 - 1, 0], np.uint64)
 _codes: Bounded[tuple[Any, ...], WinogradCode] = Bounded(MOST_LAYERS, MOST_BYTES // 4)
 _taps: Bounded[tuple[Any, ...], _Kept] = Bounded(MOST_LAYERS, MOST_BYTES)

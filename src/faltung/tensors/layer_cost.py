@@ -27,6 +27,8 @@ __all__ = ["CPU", "LAUNCHED", "Rates", "margin", "seconds"]
 
 #: Predictions are as far apart as that before another way than torch's own kernels is taken.
 _MARGIN = 1.2
+#: The same where the shorter prediction decides; torch wins ties.
+_TIE = 1.02
 #: Channels of which torch's dense kernels compute a multiple on the CPU.
 _FULL = 16
 #: Time before the work of a call that is not torch's own begins, as a multiple of that of torch's calls.
@@ -35,8 +37,8 @@ _PREPARED = 2.5
 LAUNCHED = 12.0
 #: Time of transforms on a device, as a multiple of what its rates say.
 _TRANSFORMED = 1.5
-#: Calls that take as long as to compare the samples of tiles.
-_COMPARED = 4.0
+#: Calls that take as long as to look at the largest samples of a layer in tiles.
+_COMPARED = 1.0
 #: Numbers of an image (rows of a volume) up to which torch copies its samples for each tap, and multiplies matrices.
 _SMALL_IMAGE = 20480
 #: Bytes from which torch's allocator takes new memory for every result, and seconds a byte to fill a new page.
@@ -140,7 +142,7 @@ def margin(layer: Layer, channels_last: bool, cpu: bool) -> float:
     so there the shorter prediction decides.
     """
     single = _is_single(layer) and not layer.strided
-    return 1.0 if cpu and single and not channels_last else _MARGIN
+    return _TIE if cpu and single and not channels_last else _MARGIN
 
 
 def _is_single(layer: Layer) -> bool:
@@ -191,7 +193,7 @@ def _winograd(layer: Layer, part: str, rates: Rates, channels_last: bool) -> flo
     del channels_last
     layer = layer.adjoint if part == "adjoint" else layer
     tile = tile_for(layer, np.dtype(np.float32))
-    compared = 0.5 * rates.number * math.prod(layer.source_shape) + rates.call * _COMPARED
+    compared = 0.25 * rates.number * math.prod(layer.source_shape) + rates.call * _COMPARED
     return tile_seconds(layer, tile, rates.multiply_add, 0.8 * rates.number) + compared
 
 

@@ -18,10 +18,12 @@ from faltung.engines.winograd.vector_numbers import VectorNumbers
 from faltung.jit.ir import Function, Value
 from faltung.jit.samples import splat
 
-__all__ = ["emit_product"]
+__all__ = ["AHEAD", "emit_product"]
 
 #: Channels in of one turn of the innermost loop.
 TURN = 4
+#: Bytes of U that are on their way from memory while others are multiplied.
+AHEAD = 1 << 13
 
 
 def emit_product(
@@ -35,6 +37,7 @@ def emit_product(
     v_block: Value,
     u: Value,
     m: Value,
+    far: bool = False,
 ) -> None:
     """Emit one block of sums in registers, and its stores.
 
@@ -54,6 +57,8 @@ def emit_product(
         Number of channels in.
     v, u, m : Value
         Pointers to the first numbers of the three matrices.
+    far : bool
+        Whether U is asked for ahead of time; where it is in the cache, that only costs.
     """
     tiles, vectors = block
     size = 4 if number == "float" else 8
@@ -81,6 +86,8 @@ def emit_product(
 
         def turn(c: Value, sums: list[Value]) -> list[Value]:
             v_channel, u_channel = f.at(v_place, f.multiply(c, size)), f.at(u_place, f.multiply(c, row))
+            for line in range(0, TURN * row if far else 0, 64):
+                f.prefetch(f.at(u_channel, AHEAD + line))
             for n in range(TURN):
                 sums = channel(f.at(v_channel, n * size), f.at(u_channel, n * row), sums)
             return sums

@@ -11,8 +11,8 @@ out::
 Tiles are numbered along rows, then from row to row, then from image to image, and a block is a range of numbers. If
 a thread's next item is another part of the channels out of the same block, V is still there.
 
-The first items compare the taps with those that were transformed. If they differ, the status says so, and the other
-items are left out.
+The first items compare digests of the taps with those of the taps that were transformed. If they differ, the status
+says so, and the tiles are left out. The next items find out how far apart the samples are (`sample_sizes`).
 """
 
 from __future__ import annotations
@@ -20,14 +20,20 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from faltung.engines.channels.channel_code import take_items
+from faltung.engines.channels.gathered_planes import first_lanes, load_some
 from faltung.engines.winograd import channels_first, channels_last
-from faltung.engines.winograd.point_products import emit_product
-from faltung.engines.winograd.tile_writer import CHANGED, CHECKED, TileCode, TileWriter
+from faltung.engines.winograd.point_products import AHEAD, emit_product
+from faltung.engines.winograd.sample_sizes import emit_sizes
+from faltung.engines.winograd.tile_writer import CHANGED, CHECKED, DIGEST, TileCode, TileWriter
 from faltung.jit.compile import compile_function, compiled_once, ctypes_of
 from faltung.jit.ir import Function, Value, module
+from faltung.jit.samples import splat
 from faltung.jit.target import Target
 
 __all__ = ["tile_function"]
+
+#: By how many bits a digest is turned, and the odd number by which it is multiplied, at each step.
+_TURNED, _FACTOR = 29, 0x1E3779B97F4A7C15
 
 
 @compiled_once
@@ -46,7 +52,12 @@ def _emit(code: TileCode) -> Function:
 
     def item(number: Value) -> None:
         checked = f.value(f"icmp slt i64 {number}, {board['checks']}")
-        f.either(checked, lambda: _check(writer, number), lambda: unless_changed(f.subtract(number, board["checks"])))
+        f.either(checked, lambda: _check(writer, number), lambda: of_samples(f.subtract(number, board["checks"])))
+
+    def of_samples(number: Value) -> None:
+        surveyed = f.value(f"icmp slt i64 {number}, {board['surveys']}")
+        rest = f.subtract(number, board["surveys"])
+        f.either(surveyed, lambda: emit_sizes(writer, number), lambda: unless_changed(rest))
 
     def unless_changed(number: Value) -> None:
         status = f.value(f"load atomic i64, ptr {f.at(board['claims'], 16)} monotonic, align 8")
@@ -78,25 +89,43 @@ def _emit(code: TileCode) -> Function:
 
 
 def _check(writer: TileWriter, number: Value) -> None:
-    """Emit the comparison of some bytes of the taps."""
+    """Emit the digest of some bytes of the taps, and its comparison with that of those that were transformed.
+
+    Four chains of eight numbers each go over every fourth line of 64 bytes: ``h = (rotated h ^ line) * odd number``.
+    A single change always changes the digest; several ones leave it as it was with a probability of 2 to the power
+    -64. A copy of the taps would have to be read beside them, from memory where there are many.
+    """
     f, board, wide = writer.f, writer.board, "<8 x i64>"
     start = f.multiply(number, CHECKED)
     stop = f.smaller(f.add(start, CHECKED), board["raw_bytes"])
-    raw, copy = (f.value(f"inttoptr i64 {board[name]} to ptr") for name in ("raw", "raw_copy"))
-    count = f.subtract(stop, start)
-    whole = f.add(start, f.value(f"and i64 {count}, -64"))
+    raw, known, found = (f.value(f"inttoptr i64 {board[name]} to ptr") for name in ("raw", "digests", "new_digests"))
+    factor, turned = splat(f, str(_FACTOR), "i64", 8), splat(f, str(_TURNED), "i64", 8)
 
-    def different(type_: str, k: Value, before: Value) -> Value:
-        a, b = (f.value(f"load {type_}, ptr {f.at(taps, k)}, align 1") for taps in (raw, copy))
-        return f.value(f"or {type_} {before}, {f.value(f'xor {type_} {a}, {b}')}")
+    def next_of(chain: Value, line: Value) -> Value:
+        chain = f.call("llvm.fshl.v8i64", wide, (wide, chain), (wide, chain), (wide, turned))
+        return f.value(f"mul {wide} {f.value(f'xor {wide} {chain}, {line}')}, {factor}")
 
-    (vectors,) = f.loop(
-        start, whole, 64, lambda k, carried: [different(wide, k, carried[0])], [(wide, "zeroinitializer")]
-    )
-    (rest,) = f.loop(whole, stop, 4, lambda k, carried: [different("i32", k, carried[0])], [("i32", "0")])
-    some = f.value(f"icmp ne {wide} {vectors}, zeroinitializer")
-    some = f.value(f"icmp ne i8 {f.value(f'bitcast <8 x i1> {some} to i8')}, 0")
-    changed = f.value(f"or i1 {some}, {f.value(f'icmp ne i32 {rest}, 0')}")
+    def whole(k: Value, chains: list[Value]) -> list[Value]:
+        for n in range(4 if writer.code.far else 0):
+            f.prefetch(f.at(raw, f.add(k, AHEAD + 64 * n)))
+        lines = [f.value(f"load {wide}, ptr {f.at(raw, f.add(k, 64 * n))}, align 1") for n in range(4)]
+        return [next_of(chain, line) for chain, line in zip(chains, lines, strict=True)]
+
+    def some(k: Value, chains: list[Value]) -> list[Value]:
+        mask = first_lanes(f, f.value(f"sdiv i64 {f.subtract(stop, k)}, 4"), 16)
+        line = load_some(f, "float", f.at(raw, k), mask, "zeroinitializer", 16)
+        return [next_of(chains[0], f.value(f"bitcast <16 x float> {line} to {wide}")), *chains[1:]]
+
+    middle = f.add(start, f.value(f"and i64 {f.subtract(stop, start)}, -256"))
+    chains = f.loop(start, middle, 256, whole, [(wide, "zeroinitializer")] * 4)
+    chains = f.loop(middle, stop, 64, some, [(wide, chain) for chain in chains])
+    place, different = f.multiply(number, DIGEST), "zeroinitializer"
+    for n, chain in enumerate(chains):
+        before = f.value(f"load {wide}, ptr {f.at(known, f.add(place, 64 * n))}, align 8")
+        f.do(f"store {wide} {chain}, ptr {f.at(found, f.add(place, 64 * n))}, align 8")
+        different = f.value(f"or {wide} {different}, {f.value(f'xor {wide} {before}, {chain}')}")
+    some_bits = f.value(f"bitcast <8 x i1> {f.value(f'icmp ne {wide} {different}, zeroinitializer')} to i8")
+    changed = f.value(f"icmp ne i8 {some_bits}, 0")
     bit = f.value(f"select i1 {changed}, i64 {CHANGED}, i64 0")
     f.value(f"atomicrmw or ptr {f.at(board['claims'], 16)}, i64 {bit} monotonic")
 
@@ -129,6 +158,7 @@ def _products(writer: TileWriter, first: Value, panels: Value, count: Value) -> 
                     board["v_block"],
                     u_panel,
                     m_tile,
+                    code.far,
                 )
                 return []
 

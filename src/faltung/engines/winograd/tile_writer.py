@@ -16,12 +16,12 @@ from faltung.jit.ir import Function, Value, vector
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["CHANGED", "CHECKED", "FIELDS", "TileCode", "TileWriter"]
+__all__ = ["CHANGED", "CHECKED", "DIGEST", "FIELDS", "TileCode", "TileWriter"]
 
 #: The bit of the status that says that the taps are not those that were transformed.
 CHANGED = 2
-#: Bytes of taps that one item compares.
-CHECKED = 1 << 16
+#: Bytes of taps of which one item makes a digest, and bytes of that.
+CHECKED, DIGEST = 1 << 16, 256
 
 
 #: Entries of the board that the function is called with: each a 64-bit integer.
@@ -35,7 +35,15 @@ FIELDS = (
     *("tiles", "tile_rows", "tile_columns", "height", "width", "block"),  # height and width: outputs
     *("v_point", "v_block", "m_point", "m_panel"),  # bytes between points, blocks of channels in, and panels
     *("m_place", "buffer_place", "buffer_row", "spare_place"),  # in scratch
-    *("checks", "raw", "raw_copy", "raw_bytes"),  # the taps, and those that were transformed
+    *(
+        "checks",
+        "raw",
+        "raw_bytes",
+        "digests",
+        "new_digests",
+    ),  # taps, digests of those that were transformed, and theirs
+    *("surveys", "stretches", "stretch", "sizes"),  # stretches of rows of all images, of an image; rows; the result
+    *("source_row", "source_column", "source_rows", "source_columns"),
 )
 
 
@@ -61,6 +69,8 @@ class TileCode:
         Whether the rows of the channels of source and target are contiguous; else the channels are.
     streamed : bool
         Whether to write past the cache; every vector of the target must be whole, and aligned.
+    far : bool
+        Whether the transformed taps are so many that they come from memory.
     """
 
     outputs: int
@@ -71,6 +81,7 @@ class TileCode:
     ragged: tuple[bool, bool]
     planes: tuple[bool, bool]
     streamed: bool = False
+    far: bool = False
 
 
 class TileWriter:

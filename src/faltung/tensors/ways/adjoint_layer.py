@@ -12,7 +12,7 @@ import torch
 from faltung.planning.layer import Layer
 from faltung.tensors.extension import fold
 
-__all__ = ["adjoint_by"]
+__all__ = ["adjoint_by", "folded"]
 
 Correlate = Callable[[Layer, torch.Tensor, torch.Tensor, None], torch.Tensor]
 
@@ -34,6 +34,10 @@ def adjoint_by(correlate: Correlate, layer: Layer, g: torch.Tensor, w: torch.Ten
     by_group = w.reshape(layer.groups, layer.outs, layer.ins, *w.shape[2:])
     reversed_ = by_group.transpose(1, 2).flip([*range(3, w.ndim + 1)])
     across = layer.adjoint
-    extended = correlate(across, g, reversed_.reshape(across.taps_shape), None)
+    return folded(layer, correlate(across, g, reversed_.reshape(across.taps_shape), None))
+
+
+def folded(layer: Layer, extended: torch.Tensor) -> torch.Tensor:
+    """Return the gradient, given that for all samples that a tap reads, those beyond the border too."""
     low = [axis.start + layer.margin(axis)[0] for axis in layer.axes]
     return fold(extended, low, layer.source_shape[2:], layer.modes)

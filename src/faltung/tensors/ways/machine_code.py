@@ -84,13 +84,24 @@ def _channels_last(x: torch.Tensor) -> torch.Tensor:
 
 def empty(shape: tuple[int, ...], dtype: torch.dtype, channels_last: bool = False) -> torch.Tensor:
     """Return a new tensor, in large pages if it is large."""
-    y = torch.empty((shape[0], *shape[2:], shape[1]) if channels_last else shape, dtype=dtype)
+    if channels_last:  # no view, which must not be overwritten where gradients are recorded
+        y = torch.empty_strided(shape, _strides_channels_last(shape), dtype=dtype)
+    else:
+        y = torch.empty(shape, dtype=dtype)
     size = math.prod(shape) * dtype.itemsize
     advise = _madvise() if size >= _LARGE else None
     if advise is not None:
         start = -(-y.data_ptr() // _PAGE) * _PAGE
         advise(start, (y.data_ptr() + size - start) // _PAGE * _PAGE, 14)  # MADV_HUGEPAGE, which may fail
-    return y.movedim(-1, 1) if channels_last else y
+    return y
+
+
+def _strides_channels_last(shape: tuple[int, ...]) -> list[int]:
+    strides, step = [1] * len(shape), shape[1]
+    for axis in (*range(len(shape) - 1, 1, -1), 0):
+        strides[axis] = step
+        step *= shape[axis]
+    return strides
 
 
 @cache

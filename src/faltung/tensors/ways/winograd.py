@@ -6,17 +6,22 @@ Where samples are far apart or not finite, the machine code for sums over taps t
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import torch
 
 from faltung.planning.layer import Layer
 from faltung.planning.tile_choice import refusal as no_tiles
 from faltung.planning.tile_choice import tile_for
-from faltung.run.tiled_layer import Extremes, correlate_in_tiles
+from faltung.run.tiled_layer import correlate_in_tiles
 from faltung.tensors.dtypes import computed, numpy_dtype
 from faltung.tensors.memory_order import is_channels_last
 from faltung.tensors.torch_threads import beside_torch, thread_count
 from faltung.tensors.ways import machine_code
-from faltung.tensors.ways.adjoint_layer import adjoint_by
+from faltung.tensors.ways.adjoint_layer import folded
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 __all__ = ["adjoint", "correlate", "refusal", "taps"]
 
@@ -31,29 +36,43 @@ def refusal(layer: Layer, part: str, device: torch.device, dtype: torch.dtype) -
 
 def correlate(layer: Layer, x: torch.Tensor, w: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
     """Correlate with a bank of taps."""
-    kind = computed(x.dtype)
-    samples = x.detach().to(kind).resolve_neg()
-    y = machine_code.empty(layer.target_shape, kind)
-    if is_channels_last(samples):
-        images, channels, *spatial = layer.target_shape
-        y = machine_code.empty((images, *spatial, channels), kind).movedim(-1, 1)
-    within = correlate_in_tiles(
-        layer,
-        samples.numpy(),
-        w.detach().to(kind).resolve_neg().numpy(),
-        None if bias is None else bias.detach().to(kind).resolve_neg().numpy(),
-        y.numpy(),
-        tile_for(layer, numpy_dtype(kind)),
-        thread_count(),
-        beside_torch,
-        lambda: _extremes(layer, samples),
-    )
-    return y if within else machine_code.correlate(layer, x, w, bias)
+    y = _in_tiles(layer, x, _numbers(w, x), None if bias is None else _numbers(bias, x))
+    return machine_code.correlate(layer, x, w, bias) if y is None else y
 
 
 def adjoint(layer: Layer, g: torch.Tensor, w: torch.Tensor) -> torch.Tensor:
     """Return the gradient with respect to the samples."""
-    return adjoint_by(correlate, layer, g, w.detach())
+    across = layer.adjoint
+    by_group = _numbers(w, g).reshape(layer.groups, layer.outs, layer.ins, 3, 3)
+    # A view, so that taps which were transformed are found again where they are.
+    reversed_ = by_group.swapaxes(1, 2)[..., ::-1, ::-1].reshape(across.taps_shape)
+    extended = _in_tiles(across, g, reversed_, None)
+    return machine_code.adjoint(layer, g, w) if extended is None else folded(layer, extended)
+
+
+def _numbers(tensor: torch.Tensor, like: torch.Tensor) -> NDArray[Any]:
+    """Return the array with the memory of a tensor, or of a copy in the dtype that is computed with."""
+    numbers: NDArray[Any] = tensor.detach().to(computed(like.dtype)).resolve_neg().numpy()
+    return numbers
+
+
+def _in_tiles(layer: Layer, x: torch.Tensor, taps: NDArray[Any], bias: NDArray[Any] | None) -> torch.Tensor | None:
+    """Correlate in tiles; return None if samples are too far apart for them."""
+    kind = computed(x.dtype)
+    samples = x.detach().to(kind).resolve_neg()
+    y = machine_code.empty(layer.target_shape, kind, is_channels_last(samples))
+    within = correlate_in_tiles(
+        layer,
+        samples.numpy(),
+        taps,
+        bias,
+        y.numpy(),
+        tile_for(layer, numpy_dtype(kind)),
+        thread_count(),
+        beside_torch,
+        lambda: _largest(layer, samples),
+    )
+    return y if within else None
 
 
 def taps(layer: Layer, x: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
@@ -61,7 +80,8 @@ def taps(layer: Layer, x: torch.Tensor, g: torch.Tensor) -> torch.Tensor:
     raise NotImplementedError("gradients of taps have no tiles")
 
 
-def _extremes(layer: Layer, x: torch.Tensor) -> Extremes:
+def _largest(layer: Layer, x: torch.Tensor) -> NDArray[Any]:
+    """Return what `faltung.run.tiled_layer.largest_of` does, on torch's threads."""
     by_group = x.reshape(layer.images, layer.groups, layer.ins, *x.shape[2:])
-    high, low = by_group.amax(2), by_group.amin(2)
-    return Extremes(torch.maximum(high, -low).numpy(), float(low.amin()))
+    largest: NDArray[Any] = torch.maximum(by_group.amax(2), -by_group.amin(2)).numpy()
+    return largest
