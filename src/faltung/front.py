@@ -383,7 +383,7 @@ def _filtered(
     options = Options(reflected, mode, cval, shape, axes, *steps, dtype, nan, mask is not None, *rest)
     valid = mask if weights is None else one_of(mask, weights)
     y = door_of(x, kernel).filter(x, kernel, options, out, valid, workers)
-    return y if variance is None else with_variance(y, x, kernel, options, variance, valid, workers)
+    return with_variance(y, x, kernel, options, variance, valid, workers)
 
 
 GridFunction.apply = staticmethod(_filtered)

@@ -16,6 +16,8 @@ STACKS = {
 
 
 @pytest.mark.usefixtures("alone")
+# torch.compile hides this warning of its own, but not from a filter that makes it an error.
+@pytest.mark.filterwarnings("ignore:The .grad attribute")
 @pytest.mark.parametrize("name", ["derivatives", "series"])  # complex ones are made inside a function elsewhere
 def test_a_compiled_function_may_call_a_stack(name):
     torch._dynamo.reset()
