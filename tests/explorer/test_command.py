@@ -102,7 +102,7 @@ def test_the_page_can_be_saved(command, tmp_path, monkeypatch):
     code, _, errors = command("explore", "--save", "page.html")
     assert code == 1
     assert "--save: expected a file that does not exist yet" in errors
-    assert command("explore", "a.png", "--save", "a.png", "--overwrite")[0] == 1
+    assert command("explore", "a.png", "--save", "a.png", "--overwrite")[0] == 2
     assert command("explore", "--save", "page.html", "--overwrite")[0] == 0
 
 

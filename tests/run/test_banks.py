@@ -103,7 +103,7 @@ def test_out_of_any_memory_layout():
 @pytest.mark.parametrize("method", ["fourier", "basis"])
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
 def test_the_memory_of_the_result_changes_no_bit_and_takes_no_copy(method, dtype):
-    x = RNG.standard_normal((300, 400)).astype(dtype)
+    x = RNG.standard_normal((400, 500)).astype(dtype)
     run = fa.plan(x, fa.Bank.stack(BANKS["steered"]), method=method)
     want = run(x)
     shape = want.shape
@@ -123,7 +123,7 @@ def test_the_memory_of_the_result_changes_no_bit_and_takes_no_copy(method, dtype
         tracemalloc.stop()
     for out in outs:
         assert_array_equal(out, want)
-    assert peak < want.nbytes // 2
+    assert peak < want.nbytes  # of scratch, whatever the size
 
 
 def test_workers_change_no_bit():
