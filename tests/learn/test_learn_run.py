@@ -21,6 +21,8 @@ from faltung.cli.main import main
 from faltung.datasets.embedded import load_embedded
 from faltung.datasets.reading import load
 from faltung.errors import ArgumentError, FaltungError
+from faltung.ground import new_files
+from faltung.ground.file_locks import lock
 from faltung.learn.claim import LOCK, claimed
 from faltung.learn.experiment import carry_out
 from faltung.learn.launch import FinishedRun, resume, run
@@ -180,15 +182,14 @@ def test_a_door_refuses_the_run_that_it_finished_itself(tmp_path, door):
 
 def test_partial_files_of_a_killed_run_do_no_harm(finished, stopped, tmp_path):
     folder = shutil.copytree(stopped, tmp_path / "run")
-    for name in ("history.csv", "convolutional.checkpoint.safetensors", "metrics.json"):
-        leftover = folder / f".{name}.4711-00c0ffee.partial"
-        leftover.write_bytes(b"half a file")
-        os.utime(leftover, (0, 0))
-    being_written = folder / ".history.csv.4712-00c0ffee.partial"
-    being_written.write_bytes(b"half a file")
-    resume(folder, device="cpu")
-    assert _facts(folder) == _facts(finished)
-    assert _content(folder).keys() - _content(finished).keys() == {being_written.name}
+    for number in range(3):
+        (folder / f".faltung-{new_files._MACHINE}-{number:016x}.part").write_bytes(b"half a file")
+    being_written = folder / f".faltung-{new_files._MACHINE}-{3:016x}.part"
+    with being_written.open("wb") as file:
+        assert lock(file.fileno())
+        resume(folder, device="cpu")
+        assert _facts(folder) == _facts(finished)
+        assert _content(folder).keys() - _content(finished).keys() == {being_written.name}
 
 
 class _Epochs:

@@ -206,10 +206,12 @@ def test_wrong_arrays():
         fa.resample(pd.Series([1.0, 2.0]), 2)
     with pytest.raises(fa.FaltungError, match=r"x\.map"):
         fa.resample(xr.Dataset({"v": ("x", [1.0, 2.0])}), 2)
-    with pytest.raises(fa.FaltungError, match="an array with samples"):
-        fa.resample(np.ones((0,)), 2)
     with pytest.raises(fa.FaltungError, match=r"lowest terms.*Use 147 and 160"):
         fa.resampling_filter(294, 320)
+
+
+def test_no_samples_are_no_samples_at_any_rate():
+    assert fa.resample(np.ones((0, 6)), 3, 2).shape == (0, 9)
 
 
 def test_a_filter_of_ones_own():
