@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import IPython.terminal.pt_inputhooks  # noqa: F401  # DIPlib looks for it wherever IPython is, and does not import it
 import pytest
 from pytest_doctestplus.output_checker import FLOAT_CMP, OutputChecker
 from typer.testing import CliRunner

@@ -15,7 +15,7 @@ import faltung as fa
 from faltung import files
 from faltung.cli.main import app
 from faltung.files import writing
-from faltung.ground.targets import new_file
+from faltung.ground.new_files import new_file
 
 GAUSSIAN = "gaussian(1.5)"
 

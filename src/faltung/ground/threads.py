@@ -20,7 +20,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from faltung.ground.checks import integer
 from faltung.ground.gate import Gate
 
-__all__ = ["Duty", "chosen_count", "core_count", "share", "start", "worker_count", "workers"]
+__all__ = ["Duty", "Numbered", "chosen_count", "core_count", "share", "start", "worker_count", "workers"]
 
 _Item = TypeVar("_Item")
 _Made = TypeVar("_Made", covariant=True)
@@ -94,7 +94,7 @@ def workers(count: int) -> Iterator[None]:
 
 
 class Numbered(Protocol[_Made]):
-    """Numbered that can be found by their numbers, in any order and by several threads at once."""
+    """Items that can be found by their numbers, in any order and by several threads at once."""
 
     def __len__(self) -> int: ...
     def __iter__(self) -> Iterator[_Made]: ...
@@ -102,7 +102,7 @@ class Numbered(Protocol[_Made]):
 
 
 class _Sharing(Generic[_Item]):
-    """Numbered that several threads work off, each taking the next one when it is free.
+    """Items that several threads work off, each taking the next one when it is free.
 
     Nothing is locked while the caller is at work, and each of its steps may be the last one: an exception of a signal
     handler may follow. Helpers are never interrupted.

@@ -35,10 +35,10 @@ def has_negative(kernel: Kernel) -> bool:
     Examples
     --------
     >>> import faltung as fa
-    >>> has_negative(fa.gaussian(1)), has_negative(fa.sobel()), has_negative(-fa.box(3))
-    (False, True, True)
+    >>> [has_negative(kernel) for kernel in (fa.gaussian(1), fa.sobel(), -fa.box(3), fa.disk(2), -fa.disk(2))]
+    [False, True, True, False, True]
     """
-    signs = ({*np.sign(line.taps).tolist()} for line in _parts(kernel))
+    signs = ({*np.unique(np.sign(line.taps)).tolist()} for line in _parts(kernel))
     return -1.0 in reduce(lambda ones, others: {one * other for one in ones for other in others}, signs)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -38,7 +37,10 @@ _asked: Bounded[tuple[Any, ...], Planned] = Bounded(MOST_PLANS, MOST_BYTES)
 #: Plans of problems that other rooms make, such as the filters of tensors.
 _solved: Bounded[tuple[Problem, str], Planned] = Bounded(MOST_PLANS, MOST_BYTES)
 
-_KEPT_BYTES = attrgetter("kept_bytes")
+
+@np.errstate(all="ignore")  # to know its memory, some kinds of plan plan a part of theirs
+def _kept_bytes(plan: Planned) -> int:
+    return plan.kept_bytes
 
 
 def plan_of(shape: tuple[int, ...], dtype: np.dtype[Any], kernel: Any, options: Options) -> Planned:
@@ -54,7 +56,7 @@ def plan_of(shape: tuple[int, ...], dtype: np.dtype[Any], kernel: Any, options: 
     except TypeError:  # an argument that cannot be hashed is wrong, and `question_of` says so
         return plan_for(question_of(shape, dtype, kernel, options))
     if plan is None:
-        plan = _asked.get_or_make(key, lambda: plan_for(question_of(shape, dtype, kernel, options)), _KEPT_BYTES)
+        plan = _asked.get_or_make(key, lambda: plan_for(question_of(shape, dtype, kernel, options)), _kept_bytes)
     return plan
 
 
@@ -84,7 +86,7 @@ def plan_before(
 
 def plan_for(question: Question) -> Planned:
     """Return the plan for a question: the one that is kept, or a new one."""
-    return _plans.get_or_make(question, lambda: make(question), _KEPT_BYTES)
+    return _plans.get_or_make(question, lambda: make(question), _kept_bytes)
 
 
 def plan_problem(problem: Problem, method: str) -> Planned:
@@ -94,13 +96,13 @@ def plan_problem(problem: Problem, method: str) -> Planned:
     def make_it() -> Planned:
         return make_plan(problem, (remembered(problem) or "auto") if method == "auto" else method, current())
 
-    return _solved.get_or_make((problem, method), make_it, _KEPT_BYTES)
+    return _solved.get_or_make((problem, method), make_it, _kept_bytes)
 
 
 def keep(question: Question, plan: Planned) -> Planned:
     """Keep a plan that was measured to be the fastest, in place of the one before."""
     _asked.clear()  # some of these arguments may be the same question
-    return _plans.put(question, plan, plan.kept_bytes)
+    return _plans.put(question, plan, _kept_bytes(plan))
 
 
 def forget() -> None:

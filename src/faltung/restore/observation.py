@@ -133,7 +133,7 @@ def times_power(value: Any, exponent: int) -> Any:
 
 def _exponent(x: Any) -> int:
     """Return the exponent of samples that are too large, or too small, for sums of their squares; 0 for others."""
-    largest = float(abs(x).max())
+    largest = float(abs(x if isinstance(x, np.ndarray) else x.detach()).max())
     exponent = math.frexp(largest)[1]
     return exponent if largest and abs(exponent) > (_FAR_SINGLE if is_single(x) else _FAR) else 0
 
