@@ -162,7 +162,8 @@ def read_weights(path: Path) -> Mapping[str, torch.Tensor]:
 
 
 def _unreadable(path: Path, error: Exception) -> ArgumentError:
-    reason = (str(error).splitlines() or [type(error).__name__])[0]
+    said = (error.strerror if isinstance(error, OSError) else None) or str(error)
+    reason = (said.splitlines() or [type(error).__name__])[0]
     return ArgumentError("weights", "a file of weights", f"'{path}' ({reason[:200]})")
 
 
