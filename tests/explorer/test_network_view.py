@@ -185,10 +185,14 @@ def test_from_network_to_number_and_back_without_losing_place(opened, example):
     scrolled = page.evaluate("document.scrollingElement.scrollTop")
     tile.click()
     page.locator(".partial").first.wait_for()
-    page.locator(".channel .map-overlay").focus()
-    page.keyboard.press("ArrowRight")
-    page.keyboard.press("Enter")
-    until(page, lambda: "network.position" in address(page))
+
+    def chosen():  # the map may be drawn anew between the focus and the keys
+        page.locator(".channel .map-overlay").focus()
+        page.keyboard.press("ArrowRight")
+        page.keyboard.press("Enter")
+        return "network.position" in address(page)
+
+    until(page, chosen)
     position = json.loads(re.search(r"position=([^&]*)", address(page))[1])
     expected = network[:4](example[:1])[0, 7, *position].item()
     assert value(page.locator(".torch")) == expected
