@@ -49,7 +49,7 @@ def lazily(case: Case, rng: np.random.Generator) -> Any:
     return case.call(x, case.kernel, **case.options, **valid)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.integers(0, 2**32))
 def test_the_result_is_that_in_memory(seed):
     rng = np.random.default_rng(seed)

@@ -43,7 +43,7 @@ def in_blocks(case: Case, rng: np.random.Generator):
     return result
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.integers(0, 2**32))
 def test_blocks_are_parts_of_the_whole_result(seed):
     rng = np.random.default_rng(seed)

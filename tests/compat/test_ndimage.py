@@ -79,7 +79,7 @@ def numbers(x):
 
 
 @given(st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_weights_along_one_axis(data):
     shape, dtype, weights = data.draw(shapes), data.draw(st.sampled_from(REAL)), data.draw(taps)
     x = samples(dtype, shape, data.draw(st.integers(0, 99)))
@@ -103,7 +103,7 @@ def test_weights_along_one_axis(data):
 
 
 @given(st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_weights_over_several_axes(data):
     shape, dtype = data.draw(shapes), data.draw(st.sampled_from(REAL))
     x = samples(dtype, shape, data.draw(st.integers(0, 99)))
@@ -192,7 +192,7 @@ FLOATING = [
 
 
 @given(st.data())
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_floats_through_several_passes(data):
     name, shape, positional, rest = draw_call(data, FLOATING)
     dtype = data.draw(st.sampled_from(["f4", "f8", ">f8", *COMPLEX]))
@@ -206,7 +206,7 @@ def test_floats_through_several_passes(data):
 
 
 @given(st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=80, deadline=None)
 def test_integers_through_passes_of_whole_taps_are_the_same_bits(data):
     name, shape, positional, rest = draw_call(data, ["sobel", "prewitt", "laplace"])
     rest["cval"] = float(round(rest["cval"]))

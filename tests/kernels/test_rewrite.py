@@ -305,7 +305,7 @@ def test_a_rule_is_not_applied_where_nothing_is_gained(name, kernel):
 # ---- all rules together ----------------------------------------------------------------------------------
 
 
-@settings(deadline=None, max_examples=300)
+@settings(deadline=None, max_examples=80)
 @given(kernel=anything)
 def test_simplifying_keeps_the_kernel_and_never_costs(kernel):
     simplified = simplify(kernel)
@@ -319,7 +319,7 @@ def test_simplifying_keeps_the_kernel_and_never_costs(kernel):
     )
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=80)
 @given(kernel=anything)
 def test_nothing_is_left_to_simplify(kernel):
     first = simplify(kernel)

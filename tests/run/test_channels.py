@@ -192,7 +192,7 @@ def test_any_number_of_channels(groups, ins, outs):
     assert_right(extended(Layer(2, groups, ins, outs, (square(5, 3, -1), square(19, 3, -1))), "nearest"), "f4")
 
 
-@pytest.mark.parametrize("width", [1, 2, 3, 4, 5, 7, 8, 9, 15, 16, 17, 31, 33, 47, 48, 49, 64, 65])
+@pytest.mark.parametrize("width", [1, 3, 4, 5, 8, 9, 15, 16, 17, 33, 48, 65])
 def test_any_width(width, vector_bits):
     for height in (1, 5):
         assert_right(extended(Layer(1, 1, 2, 3, (square(height, 3, -1), square(width, 3, -1))), "mirror"), "f4")
@@ -444,18 +444,18 @@ def attempt(seed, number):
 
 @pytest.mark.parametrize("seed", range(2))
 def test_random_layers(seed):
-    for number in range(25):
+    for number in range(15):
         attempt(seed, number)
 
 
 def test_random_layers_at_every_vector_width(vector_bits):
-    for number in range(25):
+    for number in range(15):
         attempt(100, number)
 
 
 @pytest.mark.parametrize("small_room", [(1, 16, 1), (700, 32, 40)], indirect=True, ids=str)
 def test_random_layers_in_many_tiles(small_room):
-    for number in range(25):
+    for number in range(15):
         attempt(200, number)
 
 
