@@ -174,7 +174,8 @@ def parsed_object(content: bytes | str) -> dict[str, Any]:
 
     try:
         said = json.loads(content, parse_constant=no_number)
-        json.dumps(said, ensure_ascii=False, allow_nan=False).encode()  # halves of characters are no text
+        # Halves of characters are no text, but for those that stand for the bytes of a name of a file.
+        json.dumps(said, ensure_ascii=False, allow_nan=False).encode(errors="surrogateescape")
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
     if not isinstance(said, dict):
