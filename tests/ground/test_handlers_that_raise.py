@@ -17,11 +17,7 @@ from faltung.ground import threads
 from faltung.ground.gate import Gate
 from faltung.ground.threads import share
 
-pytestmark = [
-    pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no such timer"),
-    # What is raised while Python's own threads clean up is lost there, and Python says so.
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
-]
+pytestmark = pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system has no such timer")
 
 #: Seconds for which calls are interrupted.
 LONG = 0.7
@@ -65,7 +61,9 @@ class Timer:
 
 
 @pytest.fixture
-def timer():
+def timer(monkeypatch):
+    # What is raised while Python's own threads clean up is lost there, and a hook that says so would be interrupted, too.
+    monkeypatch.setattr(sys, "unraisablehook", lambda *_: None)
     timer = Timer()
     faulthandler.dump_traceback_later(60, exit=True)  # whoever waits for ever is ended
     yield timer
