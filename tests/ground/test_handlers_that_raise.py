@@ -62,7 +62,7 @@ class Timer:
 
 @pytest.fixture
 def timer(monkeypatch):
-    # What is raised while Python's own threads clean up is lost there, and a hook that says so would be interrupted, too.
+    # What is raised while Python's own threads clean up is lost; a hook that says so would be interrupted, too.
     monkeypatch.setattr(sys, "unraisablehook", lambda *_: None)
     timer = Timer()
     faulthandler.dump_traceback_later(60, exit=True)  # whoever waits for ever is ended
