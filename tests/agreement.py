@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import wraps
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,21 @@ class Answer:
     total: NDArray[np.float64] | None = None
 
 
+def _keeping_the_last(compute: Callable[..., Answer]) -> Callable[..., Answer]:
+    """Several methods in turn are compared with the same answer, which takes longer than any of them."""
+    last: list[Any] = []
+
+    @wraps(compute)
+    def kept(*given: Any) -> Answer:
+        asked = [(x.tobytes(), x.dtype.str, x.shape) if isinstance(x, np.ndarray) else repr(x) for x in given]
+        if not last or last[0] != asked:
+            last[:] = asked, compute(*given)
+        return last[1]
+
+    return kept
+
+
+@_keeping_the_last
 def answer(
     call: str,
     x: NDArray[Any],
@@ -44,28 +60,6 @@ def answer(
     There is one mode for all axes, or one for each axis of the kernel. A tap that is zero in the precision of the
     result has no effect.
     """
-    # Several methods in turn are compared with the same answer, which takes longer than any of them.
-    asked = [x.tobytes(), x.dtype.str, x.shape, taps.tobytes(), taps.dtype.str, taps.shape]
-    asked += [call, tuple(origin), mode, repr(cval), region, tuple(axes), double]
-    if not _last or _last[0] != asked:
-        _last[:] = asked, _computed(call, x, taps, origin, mode, cval, region, axes, double)
-    return _last[1]
-
-
-_last: list[Any] = []
-
-
-def _computed(
-    call: str,
-    x: NDArray[Any],
-    taps: NDArray[Any],
-    origin: Any,
-    mode: str | Sequence[str],
-    cval: complex,
-    region: Any,
-    axes: Any,
-    double: bool,
-) -> Answer:
     taps = np.where(taps.astype(np.complex128 if double else np.complex64) == 0, 0, taps)
     taps, origin = shifted.along_axes(taps, origin, axes, x.ndim)
     run = getattr(shifted, call)
