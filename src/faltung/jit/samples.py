@@ -9,7 +9,7 @@ import numpy as np
 
 from faltung.jit.ir import Function, Value, vector
 
-__all__ = ["MOST_TRUNCATED", "Sample", "divided", "load", "sample", "splat", "store"]
+__all__ = ["MOST_TRUNCATED", "Sample", "aligned_column", "divided", "load", "sample", "splat", "store"]
 
 #: Magnitude below which numbers in single precision can be stored as integers that are truncated.
 MOST_TRUNCATED = 2.0**22
@@ -103,6 +103,17 @@ def store(
         value = f.value(f"{'fpext' if memory.bytes == 8 else 'fptrunc'} {have} {value} to {kind}")
     how = f"align {lanes * memory.bytes}, !nontemporal !1" if streamed else _ALIGN
     f.do(f"store {kind} {value}, ptr {pointer}, {how}")
+
+
+def aligned_column(f: Function, row: Value, memory: Sample, lanes: int) -> Value:
+    """Emit the column of a row, 0 or before it, at which vectors of samples are aligned.
+
+    Each cache line is then loaded once. Rows that are a power of two long share so few places of the first-level
+    cache that a line would be gone before it is loaded from again.
+    """
+    address = f.value(f"ptrtoint ptr {row} to i64")
+    places = f.value(f"udiv i64 {f.subtract('-1', address)}, {memory.bytes}")
+    return f.subtract(f.value(f"and i64 {places}, {lanes - 1}"), lanes - 1)
 
 
 def divided(f: Function, number: str, value: Value, divisor: Value, lanes: int, nearest: bool = False) -> Value:

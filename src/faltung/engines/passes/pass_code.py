@@ -28,7 +28,7 @@ from faltung.engines.passes.windows import fill_sums, register_sums
 from faltung.engines.registers import Footprint, Registers
 from faltung.engines.spread import Apart, emit_spread
 from faltung.jit.ir import Function, Value, vector
-from faltung.jit.samples import Sample, load, splat, store
+from faltung.jit.samples import Sample, aligned_column, load, splat, store
 from faltung.jit.transpose import transpose
 
 __all__ = ["PARAMETERS", "Passes", "emit"]
@@ -197,7 +197,7 @@ class _PassWriter:
             self.put(totals, f.at(place, f.multiply(column, self.position)), self.position)
             return []
 
-        f.loop(self.first_column(source, passes.source), "%extended_width", self.lanes, one_column)
+        f.loop(aligned_column(f, source, passes.source, self.lanes), "%extended_width", self.lanes, one_column)
 
     def window_down(self, source: Value) -> list[Value]:
         """Emit sums over a narrow window, of samples scaled so that no sum overflows."""
@@ -241,26 +241,14 @@ class _PassWriter:
             f.loop(0, "%height", self.lanes, one_group)
             return []
 
-        f.loop(self.first_column(source, passes.source), "%extended_width", self.lanes, one_column)
-
-    def first_column(self, row: Value, sample: Sample) -> Value:
-        """Emit the index of the first column of lanes: an aligned position at or a little before the row.
-
-        Then `between_ends` moves the first column right and the last one left, into the row::
-
-            columns of lanes, aligned    |0000|1111|2222|3333|
-            row                             xxxxxxxxxxxxxxx
-
-        Each cache line is then loaded once. Rows that are a power of two long share so few places of the
-        first-level cache that a line would be gone before it is loaded from again.
-        """
-        f = self.f
-        address = f.value(f"ptrtoint ptr {row} to i64")
-        places = f.value(f"udiv i64 {f.subtract('-1', address)}, {sample.bytes}")
-        return f.subtract(f.value(f"and i64 {places}, {self.lanes - 1}"), self.lanes - 1)
+        f.loop(aligned_column(f, source, passes.source, self.lanes), "%extended_width", self.lanes, one_column)
 
     def between_ends(self, column: Value, last: Value) -> Value:
-        """Move a column of lanes into the row."""
+        """Move a column of lanes into the row: the first one right, and the last one left.
+
+        columns of lanes, aligned    |0000|1111|2222|3333|
+        row                             xxxxxxxxxxxxxxx
+        """
         f = self.f
         return f.smaller(f.call("llvm.smax.i64", "i64", ("i64", column), ("i64", "0")), last)
 
@@ -273,7 +261,7 @@ class _PassWriter:
                 self.sum_channel(between, width, channel)
         last = f.subtract("%width", lanes)
         # If streamed, all groups but the first and the last begin with an aligned vector of the target.
-        first = self.first_column(target, passes.target) if passes.streamed else "0"
+        first = aligned_column(f, target, passes.target, self.lanes) if passes.streamed else "0"
 
         def one_group(start: Value, _: list[Value]) -> list[Value]:
             start = self.between_ends(start, last)

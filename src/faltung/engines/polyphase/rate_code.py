@@ -29,7 +29,7 @@ from faltung.engines.polyphase.rate_sums import RatePass, RateSums
 from faltung.ground.extended import FILL
 from faltung.jit.compile import compile_function, compiled_once, ctypes_of
 from faltung.jit.ir import Function, Value, module, vector
-from faltung.jit.samples import Sample, load, store
+from faltung.jit.samples import Sample, aligned_column, load, store
 from faltung.jit.target import Target
 from faltung.jit.transpose import transpose
 
@@ -258,19 +258,8 @@ class _RateWriter:
             f.do(f"store {self.type} {value}, ptr {place}, align {self.size}")
             return []
 
-        f.loop(self.first_column(base), tile.number, lanes, stretch)
+        f.loop(aligned_column(f, base, self.sample, lanes), tile.number, lanes, stretch)
         f.loop(tile.begin, tile.end, 1, copy)
-
-    def first_column(self, row: Value) -> Value:
-        """Emit the column at which aligned vectors begin: that of the row, or a little before it, outside.
-
-        Each cache line is then loaded once. Rows that are a power of two long share so few places of the first-level
-        cache that a line would be gone before it is loaded from again.
-        """
-        f = self.f
-        address = f.value(f"ptrtoint ptr {row} to i64")
-        places = f.value(f"udiv i64 {f.subtract('-1', address)}, {self.size}")
-        return f.subtract(f.value(f"and i64 {places}, {self.lanes - 1}"), self.lanes - 1)
 
     def inside(self, x: Value, width: Value) -> Value:
         """Emit the column at which a vector begins that ends inside a row, if the row is no shorter than a vector."""
