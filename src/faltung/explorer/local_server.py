@@ -61,7 +61,7 @@ class LocalServer:
         self._token = secrets.token_urlsafe(24)
         app = application(explorer, self._token, allowed_hosts)
         self._socket = _bound(port)
-        self._server = Server(
+        self._server = _Server(
             Config(
                 app,
                 http=_Protocol,
@@ -88,6 +88,16 @@ class LocalServer:
     def stop(self) -> None:
         """Let `run` end, from another thread."""
         self._server.should_exit = True
+
+
+class _Server(Server):
+    """A server that leaves no connection open when it ends."""
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End all connections: those that are still in use after the time to finish are cut."""
+        await super().shutdown(sockets)
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
 
 
 class _Protocol(H11Protocol):
