@@ -9,7 +9,7 @@ import numpy as np
 
 from faltung.doors import door_of
 from faltung.errors import ArgumentError, ArgumentTypeError
-from faltung.ground.arrays import is_masked_array, is_tensor
+from faltung.ground.arrays import is_masked_array, is_tensor, where
 from faltung.kernels import Bank, CoordinateKernel, Kernel
 from faltung.planning.question import Options, as_value
 
@@ -64,14 +64,14 @@ def _propagated(y: Any, x: Any, kernel: Any, options: Options, variance: Any, va
         )
     plain = plain._replace(accuracy="pointwise")
     weights = _weights(x, valid, options)
-    spread = _where(weights > 0, variance, 0.0) * weights**2
+    spread = where(weights > 0, variance, 0.0) * weights**2
     present = sums(weights, _map(taps, abs), 1.0)
     own = sums(spread, _map(taps, lambda k: k * k))
     shared = sums(spread, _map(taps, lambda k: k * abs(k)))
     with np.errstate(invalid="ignore", divide="ignore"):
         filled = sums(1.0 - weights, taps) / present
         result = own + filled * (2.0 * shared + filled * own)
-    result = _where(y == y, result, np.nan)  # NaN is not equal to itself
+    result = where(y == y, result, np.nan)  # NaN is not equal to itself
     if is_tensor(y):
         return result.to(y.dtype) if y.is_floating_point() else result
     return result.astype(y.dtype) if np.dtype(y.dtype).kind == "f" else result
@@ -141,12 +141,3 @@ def _weights(x: Any, valid: Any, options: Options) -> Any:
     present = (x == x) | (options.nan != "ignore")  # NaN is not equal to itself
     weights = present * given
     return weights.double() if tensor else weights * np.float64(1.0)
-
-
-def _where(condition: Any, yes: Any, otherwise: float) -> Any:
-    """Return one array where a condition holds, and a number elsewhere, for every kind of array."""
-    if is_tensor(yes):
-        return sys.modules["torch"].where(condition, yes, otherwise)
-    if not isinstance(yes, np.ndarray) and hasattr(yes, "where"):
-        return yes.where(condition, otherwise)
-    return np.where(condition, yes, otherwise)

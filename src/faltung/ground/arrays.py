@@ -24,6 +24,7 @@ __all__ = [
     "computed_number",
     "is_masked_array",
     "is_tensor",
+    "where",
 ]
 
 #: The dtype that is computed with, by kind and bytes of the dtype of an array.
@@ -197,3 +198,12 @@ def array_of_shape(shape: tuple[Any, ...], dtype: Any) -> NDArray[Any]:
     if math.prod(shape) * sample.itemsize >= 1 << 62:
         raise ArgumentError("x", "a shape whose samples can be counted in bytes", repr(shape))
     return np.broadcast_to(sample, [int(length) for length in shape])
+
+
+def where(condition: Any, yes: Any, otherwise: float) -> Any:
+    """Return one array where a condition holds, and a number elsewhere, for every kind of array."""
+    if is_tensor(yes):
+        return sys.modules["torch"].where(condition, yes, otherwise)
+    if not isinstance(yes, np.ndarray) and hasattr(yes, "where"):
+        return yes.where(condition, otherwise)
+    return np.where(condition, yes, otherwise)

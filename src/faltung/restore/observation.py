@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from faltung.errors import ArgumentError, ArgumentTypeError
-from faltung.ground.arrays import as_array, computed_dtype, is_masked_array, is_tensor
+from faltung.ground.arrays import as_array, computed_dtype, is_masked_array, is_tensor, where
 from faltung.kernels import Bank, Kernel
 from faltung.planning.missing_rule import check_held, check_in_shape
 from faltung.planning.question import as_value
@@ -109,7 +109,7 @@ def observe(x: Any, psf: Any, mode: Any, axes: Any, nan: Any, mask: Any) -> Obse
     x, mask = _numbers(x, mask)
     present = _present(x, nan, mask)
     if present is not None:
-        x = _where(present, x)
+        x = where(present, x, 0)
         if not present.any():
             raise ArgumentError("mask", "at least one sample that is not missing", "none")
     if 0 in x.shape:
@@ -209,7 +209,3 @@ def _present(x: Any, nan: str, mask: Any) -> Any:
         mask = mask.expand(x.shape) if is_tensor(x) else np.broadcast_to(mask, x.shape)
         present = mask if present is None else present & mask
     return None if present is None or bool(present.all()) else present
-
-
-def _where(present: Any, x: Any) -> Any:
-    return x.where(present, x.new_zeros(())) if is_tensor(x) else np.where(present, x, x.dtype.type(0))
