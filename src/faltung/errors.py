@@ -17,6 +17,8 @@ __all__ = [
 
 #: Characters of an expression that an error shows on either side of a mistake.
 _AROUND = 60
+#: Characters of what was received that an error shows: a damaged file may hold values of any length.
+_RECEIVED = 500
 
 
 class FaltungError(Exception):
@@ -34,6 +36,8 @@ class FaltungError(Exception):
 
 
 def _explain(argument: str, expected: str, received: str, remedy: str) -> str:
+    if len(received) > _RECEIVED:
+        received = f"{received[: _RECEIVED // 2]} ... {received[-_RECEIVED // 2 :]}"
     text = f"{argument}: expected {expected}, got {received}."
     return f"{text} {remedy}" if remedy else text
 

@@ -308,3 +308,10 @@ def test_methods_of_other_libraries_are_named(there, here):
     for kernel, options in ((fa.box(3), {}), (bank, {}), (fa.Bank(np.ones((2, 3, 3, 3))), {"channel_axis": 2})):
         with pytest.raises(ArgumentError, match=rf"got '{there}'. Use method='{here}'.$"):
             fa.convolve(np.ones((9, 8, 3)), kernel, axes=(0, 1), method=there, **options)
+
+
+def test_what_was_received_is_shown_in_part_if_it_is_long():
+    said = str(fa.ArgumentError("size", "a positive odd integer", f"[{'0, ' * 5000}7]", "Use 3."))
+    assert len(said) < 600
+    assert said.startswith("size: expected a positive odd integer, got [0, 0, ")
+    assert said.endswith("0, 7]. Use 3.")
