@@ -226,7 +226,7 @@ def _with_digest(files):
         described = json.loads(files["r/model.json"])
         described["digest"] = digest_of(files["r/model.safetensors"])
         return files | {"r/model.json": json.dumps(described).encode()}
-    except (ValueError, TypeError, KeyError):
+    except (ValueError, TypeError, KeyError, RecursionError):
         return files
 
 
