@@ -389,7 +389,8 @@ def test_damaged_journals_and_metadata_are_refused(tmp_path, rng, monkeypatch):
     begun(tmp_path, rng, monkeypatch)
     journal = tmp_path / "out.zarr" / JOURNAL
     whole = journal.read_bytes()
-    for damage in (b"{}}\n0,0\n", whole + b"what is this\n", whole + b"6,0\n", b"5\n"):
+    no_lines = (b"\xff\n", b"[" * 100_000 + b"\n", b"\n" + whole)
+    for damage in (b"{}}\n0,0\n", whole + b"what is this\n", whole + b"6,0\n", b"5\n", *no_lines):
         journal.write_bytes(damage)
         with pytest.raises(fa.ArgumentError, match="a journal that can be read"):
             apply(tmp_path / "in.zarr", fa.gaussian(3.0), tmp_path / "out.zarr", resume=True)

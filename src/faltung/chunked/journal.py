@@ -17,7 +17,7 @@ import numpy as np
 
 from faltung.errors import ArgumentError
 from faltung.ground.file_locks import lock
-from faltung.ground.given_files import read_regular
+from faltung.ground.given_files import parsed_object, read_regular
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -76,17 +76,15 @@ def read_journal(folder: Path) -> JournalState | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     whole = data[: data.rfind(b"\n") + 1]
-    first, *lines = whole.decode("utf-8").splitlines() or [""]
-    if not first:
+    if not whole.strip():
         return None
     try:
-        settings = json.loads(first)
+        first, *lines = whole.decode("utf-8").splitlines()
+        settings = parsed_object(first)
         words = [word for line in lines for word in line.split() if word != _FINISHED]
         units = tuple(tuple(map(int, word.rstrip(_ABSENT).split(","))) for word in words)
         # What was said last of a unit holds.
         absent = {unit: word.endswith(_ABSENT) for unit, word in zip(units, words, strict=True)}
-        if not isinstance(settings, dict):
-            raise ValueError("its first line says nothing")
     except ValueError as error:
         received = f"'{folder / JOURNAL}', which is damaged"
         raise ArgumentError("resume", "a journal that can be read", received, "Pass overwrite=True.") from error

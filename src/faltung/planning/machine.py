@@ -136,7 +136,7 @@ def known(name: str) -> dict[str, Any]:
 
     try:
         entries = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return entries if isinstance(entries, dict) else {}
 
