@@ -178,3 +178,12 @@ def test_subnormal_results_are_off_by_the_absolute_term_at_most(kernel, size):
             scale = expected.scale if plan.pointwise else expected.largest
             bound = plan.error * scale + float(np.finfo(np.float32).tiny) * max(total, 1.0)
             assert (np.abs(plan(x) - expected.values) <= bound).all(), plan
+
+
+@pytest.mark.parametrize("size", [3, 9, 80])
+@pytest.mark.parametrize("axes", [(0,), (1,), (2,), (0, 2), (1, 2), (0, 1, 2)], ids=str)
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_means_over_windows_of_the_largest_samples_are_finite(size, axes, dtype):
+    x = np.full((12, 18, 20), np.finfo(dtype).max * 0.9, dtype)
+    box = fa.box((size, *[3] * (len(axes) - 1)))
+    np.testing.assert_allclose(fa.convolve(x, box, axes=axes, method="running"), x, rtol=1e-5)

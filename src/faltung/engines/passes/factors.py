@@ -59,15 +59,14 @@ def scaled_factors(term: tuple[Line, ...], windows: bool) -> list[ScaledFactor]:
     factors = []
     for axis, line in enumerate(term):
         taps, start = _trimmed(line.taps)
-        window = line.window if windows else 0
-        if axis < len(term) - 1 and line.taps.size == 1:
-            scale *= float(line.taps[0])
-            factors.append(ScaledFactor(np.ones(1)))
-        elif axis < len(term) - 1:
-            following = term[axis + 1] if axis == len(term) - 2 else None
+        window = line.window if windows and line.taps.size > 1 else 0
+        if axis < len(term) - 1:
+            if line.taps.size == 1:
+                scale *= float(taps[0])
+                taps = np.ones(1)
             size = float(window or np.abs(taps).sum())
-            if following is not None and windows:
-                size *= following.window or 1  # the running sum after it must not overflow either
+            if windows and axis == len(term) - 2:
+                size *= term[-1].window or 1  # the running sum after it must not overflow either
             power = 2.0 ** -math.ceil(math.log2(size)) if size else 1.0
             scale *= (float(line.rest[0]) if window else 1.0) / power
             factors.append(ScaledFactor(taps * power, start, window, power))
