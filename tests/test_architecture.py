@@ -111,7 +111,8 @@ def test_the_face_is_made_of_what_is_below_it():
 #: own. All others call `write_new_file`.
 WRITERS = {
     "ground.new_files",
-    *("files.array_file", "files.pillow_output", "files.png_output", "files.pnm_file", "files.tiff_exif"),
+    *("files.array_file", "files.pillow_output", "files.png_output", "files.pnm_file", "files.sound_files"),
+    "files.tiff_exif",
     *("chunked.array_maps", "chunked.journal", "chunked.resolutions", "cli.filters", "learn.runs"),
     *("explorer.decoding", "jit.compile", "jit.object_cache"),
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import numpy as np
@@ -301,3 +302,30 @@ def test_options_of_pictures_are_named_as_they_are_typed(command, rng):
     make("a.wav", noise(rng, 50))
     code, _, said = command("apply", "a.wav", "-k", "gaussian(2, ndim=1)", "-o", "b.wav", "--correlate")
     assert (code, "--correlate: expected a picture as input" in said) == (1, True)
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac", "ogg", "mp3"])
+@pytest.mark.parametrize("lacking", [1, 500])
+def test_a_sound_for_which_the_disk_has_no_room_is_not_written(command, rng, suffix, lacking):
+    resource = pytest.importorskip("resource")
+    soundfile.write("a.wav", noise(rng, 9000), 8000)
+    options = "apply", "a.wav", "-k", "[1, 2]", "-o"
+    assert command(*options, f"b.{suffix}")[0] == 0
+    size, before = os.path.getsize(f"b.{suffix}") - lacking, resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))  # Python ignores the signal
+    try:
+        code, out, said = command(*options, f"c.{suffix}")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert (code, "Traceback" in said, sorted(os.listdir())) == (1, False, ["a.wav", f"b.{suffix}"]), (out, said)
+    assert f"a file that can be written, got 'c.{suffix}'" in said
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names are text there")
+def test_names_of_sounds_that_are_no_utf8(command, rng):
+    odd = os.fsdecode(b"caf\xe9\xff.wav")
+    os.mkdir(odd[:-4])
+    make("a.wav", noise(rng, 50))
+    os.rename("a.wav", os.path.join(odd[:-4], odd))
+    assert command("apply", os.path.join(odd[:-4], odd), "-k", "delta(ndim=1)", "-o", f"{odd[:-4]}/b.flac")[0] == 0
+    assert command("apply", f"{odd[:-4]}/b.flac", "-k", os.path.join(odd[:-4], odd), "-o", "c.wav")[0] == 0

@@ -106,6 +106,7 @@ def apply_sound(path: Path, kernel: str, output: str, options: SoundOptions) -> 
             written = SoundTarget(temporary, kind, subtype, source.rate, channels, texts)
             try:
                 seconds = _write_all(source, stream, written, repr(stream.kernel))
+                written.finish()
             finally:
                 written.close()
             lost = text_losses(temporary, texts) + (other_chunks(path) if options.metadata else [])

@@ -6,12 +6,15 @@ range is cut off and counted. Files with lossy coding take the same numbers.
 
 from __future__ import annotations
 
+import contextlib
 import io
 import math
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +56,12 @@ _BITS |= {"ALAC_16": 16, "ALAC_20": 20, "ALAC_24": 24, "ALAC_32": 32}
 _FLOATS = ("FLOAT", "DOUBLE")
 #: Codings that single precision holds exactly, with room for rounding.
 _SINGLE = ("PCM_S8", "PCM_U8", "PCM_16", "FLOAT", "ULAW", "ALAW", "VORBIS", "OPUS")
+#: Why not all samples are in a file that was written: the library says no more than "System error".
+_FULL = "not all of it could be written; the disk may be full"
+#: Bytes that are written after the others, and taken away again.
+_PROBE = 1 << 16
+#: The library's number for what the system refuses.
+_SYSTEM_ERROR = 2
 #: What a coding becomes in a format that does not have it, the best first.
 _INSTEAD = ("PCM_24", "PCM_16", "ALAC_24", "VORBIS", "MPEG_LAYER_III")
 
@@ -152,7 +161,7 @@ class SoundSource:
             kind = "a folder" if path.is_dir() else error.strerror
             raise ArgumentError(argument, "a sound file", f"'{path}', {kind}") from error
         try:
-            self._file = library.SoundFile(path)
+            self._file = library.SoundFile(_name_of(path))
         except library.LibsndfileError as error:
             raise self._refused(error) from error
         self.rate, self.channels, self.frames = self._file.samplerate, self._file.channels, self._file.frames
@@ -172,7 +181,13 @@ class SoundSource:
         self._file.close()
 
     def _refused(self, error: Exception) -> ArgumentError:
-        return ArgumentError(self._argument, "a sound file that can be read", f"'{self._path}' ({error})")
+        said = getattr(error, "error_string", error)  # without the name, which is told in our way
+        return ArgumentError(self._argument, "a sound file that can be read", f"'{self._path}' ({said})")
+
+
+def _name_of(path: Path) -> Path | bytes:
+    """Return a name as the library takes it: bytes, since it need not be text, but on Windows."""
+    return path if os.name == "nt" else os.fsencode(path)
 
 
 @contextmanager
@@ -212,10 +227,12 @@ class SoundTarget:
     ) -> None:
         library = soundfile()
         self.clipped, self.peak = 0, 0.0
-        self._subtype = subtype
+        self._path, self._subtype, self._frames, self._error = path, subtype, 0, library.LibsndfileError
         try:
-            self._file = library.SoundFile(path, "w", rate, channels, subtype, format=format)
+            self._file = library.SoundFile(_name_of(path), "w", rate, channels, subtype, format=format)
         except (library.LibsndfileError, ValueError, TypeError) as error:
+            if getattr(error, "code", 0) == _SYSTEM_ERROR:
+                raise OSError(_FULL) from error
             received = f"{format} with {subtype}, {rate} samples each second, {channels} channels ({error})"
             raise ArgumentError("--output", "a format that holds this sound", received) from error
         for name, text in texts.items():
@@ -229,8 +246,9 @@ class SoundTarget:
         if not samples.size:
             return
         self.peak = max(self.peak, float(np.nanmax(np.abs(samples), initial=0)))
+        self._frames += len(samples)
         if self._subtype in _FLOATS:
-            self._file.write(samples)
+            self._write(samples)
             return
         bits = _BITS.get(self._subtype)
         highest = 1 - 2.0 ** (1 - bits) if bits else 1.0
@@ -238,11 +256,39 @@ class SoundTarget:
         inside = (samples >= -1) & (samples <= highest + (2.0**-bits if bits else 0))
         self.clipped += samples.size - int(np.count_nonzero(inside))
         cut = np.where(np.isnan(samples), 0, np.clip(samples, -1, highest))
-        self._file.write(cut if bits is None else _integers(cut, bits))
+        self._write(cut if bits is None else _integers(cut, bits))
+
+    def _write(self, samples: NDArray[Any]) -> None:
+        try:
+            self._file.write(samples)
+        except self._error as error:
+            raise OSError(_FULL) from error
 
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
+        with contextlib.suppress(self._error):  # `finish` looks
+            self._file.close()
+
+    def finish(self) -> None:
+        """Close the file, and look whether all is in it: the library does not always tell what the disk refused.
+
+        Raises
+        ------
+        OSError
+            Some of it is not, or the disk is full now.
+        """
+        self.close()
+        with open(self._path, "rb+", buffering=0) as file:  # where a write was refused, another one is, too
+            size = file.seek(0, os.SEEK_END)
+            whole = file.write(bytes(_PROBE)) == _PROBE
+            file.truncate(size)
+        try:
+            with open_sound(self._path, "--output") as written:
+                whole = whole and written.frames == self._frames
+        except ArgumentError as error:
+            raise OSError(_FULL) from error
+        if not whole:
+            raise OSError(_FULL)
 
 
 def _integers(samples: NDArray[np.floating], bits: int) -> NDArray[np.signedinteger]:
