@@ -327,3 +327,11 @@ def test_long_signals(up, stride):
     assert y.shape == expected.shape
     np.testing.assert_allclose(y, expected, rtol=0, atol=2e-5)
     np.testing.assert_array_equal(fa.convolve(x[1], kernel, "constant", up=up, stride=stride), y[1])
+
+
+def test_the_number_of_phases_is_bounded():
+    x = np.ones((2, 2), np.float32)
+    assert fa.convolve(x, fa.box(3), up=(400, 300)).shape == (800, 600)  # together, without a plan for each
+    for up, taps in ((10**12, fa.box(3)), (300, fa.disk(200)), ((5, 70_000), fa.box(3))):
+        with pytest.raises(fa.ArgumentError, match=r"up: expected at most .* Change the rate in several steps\."):
+            fa.plan(x, taps, up=up)

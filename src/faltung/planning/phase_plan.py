@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from faltung.errors import ArgumentError
 from faltung.ground.lazy import lazy
 from faltung.kernels import Bank, Kernel
 from faltung.kernels.phases import Phase, Phases
@@ -21,7 +22,7 @@ from faltung.planning.rate_passes import SCRATCH, RatePasses, passes_candidate, 
 from faltung.planning.report import Row, bytes_text, scale_text, shape_text, time_text
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from numpy.typing import NDArray
 
@@ -35,6 +36,9 @@ _OWN = ("apart", "polyphase")
 #: Trips through the cache of outputs that are written between others; and calls of machine code that take as long as
 #: to begin with a phase.
 _TRIPS, _CALLS = 3.0, 4.0
+#: Largest factor along an axis, and most phases of which each has a plan of its own: planning takes seconds then.
+_LARGEST, _MOST = 1 << 16, 1 << 14
+_IN_STEPS = "Change the rate in several steps."
 
 
 class OutputPhase(NamedTuple):
@@ -185,31 +189,43 @@ def make_phase_plan(question: Question, machine: Machine, given: tuple[Planned, 
     """
     check_missing(question)
     check_method_name(question.method, (*CHANNEL_METHODS, "polyphase"))
+    if max(question.up) > _LARGEST:
+        raise ArgumentError("up", f"at most {_LARGEST}", f"{question.up}", _IN_STEPS)
     plan = PhasePlan(question, (), given)
     if given:
         seconds = sum(part.seconds for part in given)
         return replace(plan, candidates=(Candidate("apart", given[0].candidates[0].engines, seconds),))
     together = passes_candidate(plan.passes, question, machine)
     wanted = question.method if question.method in ("auto", "polyphase") else "apart"
+    count = math.prod(
+        min(len(phases.phases), many) for phases, many in zip(plan.along, _counts(question), strict=True)
+    )
     # Where all phases can be done together, one of them tells how long they take by themselves: there may be many.
-    parts = plan.parts if together.reason or wanted == "apart" else (PhasePlan.make_part(plan.phases[0].question),)
-    share = len(plan.phases) / len(parts) if parts else 0.0
+    if not together.reason and wanted != "apart":
+        parts = tuple(PhasePlan.make_part(each.question) for each in itertools.islice(_output_phases(question), 1))
+    elif count > _MOST:
+        expected = f"at most {_MOST:,} phases of taps that are not filtered together"
+        raise ArgumentError("up", expected, f"{question.up}, which makes {count:,}", _IN_STEPS)
+    else:
+        parts = plan.parts
+    share = count / len(parts) if parts else 0.0
     numbers = _TRIPS * math.prod(plan.result_shape) * plan.problem.number.itemsize / 4
     seconds = share * sum(part.seconds + _CALLS * machine.call for part in parts) + numbers * machine.trip
     apart = Candidate("apart", parts[0].candidates[0].engines if parts else (), seconds)
     return replace(plan, candidates=choose([together, apart], wanted, "a method"))
 
 
-def _output_phases(question: Question) -> list[OutputPhase]:
-    along = axes_of_phases(question)
-    counts = [
-        -(-(stop - start) // step) for (start, stop), step in zip(question.regions, question.stride, strict=True)
-    ]
+def _counts(question: Question) -> list[int]:
+    """Return the number of outputs along each axis of the kernel."""
+    return [-(-(stop - start) // step) for (start, stop), step in zip(question.regions, question.stride, strict=True)]
+
+
+def _output_phases(question: Question) -> Iterator[OutputPhase]:
+    along, counts = axes_of_phases(question), _counts(question)
     taps = question.kernel.taps
     spatial = range(taps.ndim - len(counts), taps.ndim)
     if question.reflected:
         taps = np.flip(taps, tuple(spatial))
-    found = []
     for number in itertools.product(*(range(len(phases.phases)) for phases in along)):
         outputs = [phases.outputs(p, count) for phases, p, count in zip(along, number, counts, strict=True)]
         if not all(outputs):
@@ -219,22 +235,19 @@ def _output_phases(question: Question) -> list[OutputPhase]:
             (phase.sample, phase.sample + (count - 1) * phases.step + 1)
             for phase, count, phases in zip(chosen, outputs, along, strict=True)
         )
-        found.append(
-            OutputPhase(
-                number,
-                replace(
-                    question,
-                    kernel=_taps_of(question.kernel, taps, chosen),
-                    reflected=False,
-                    regions=regions,
-                    stride=tuple(phases.step for phases in along),
-                    up=(1,) * len(along),
-                    dilation=tuple(phase.dilation for phase in chosen),
-                    missing=question.missing if all(phase.size for phase in chosen) else NOTHING_MISSING,
-                ),
-            )
+        yield OutputPhase(
+            number,
+            replace(
+                question,
+                kernel=_taps_of(question.kernel, taps, chosen),
+                reflected=False,
+                regions=regions,
+                stride=tuple(phases.step for phases in along),
+                up=(1,) * len(along),
+                dilation=tuple(phase.dilation for phase in chosen),
+                missing=question.missing if all(phase.size for phase in chosen) else NOTHING_MISSING,
+            ),
         )
-    return found
 
 
 def _taps_of(kernel: Kernel | Bank, taps: NDArray[Any], chosen: list[Phase]) -> Kernel | Bank:
