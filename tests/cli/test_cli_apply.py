@@ -379,3 +379,9 @@ def test_each_writer_of_a_file_has_a_temporary_name_of_its_own(tmp_path):
 
 def test_kernels_written_as_taps_are_kernels():
     assert fa.parse("[[0, 1], [2, 3]]") == fa.Kernel([[0, 1], [2, 3]])
+
+
+def test_plans_of_complex_kernels_have_the_results_of_apply(command):
+    for dtype, result in (("uint8", "complex64"), ("float64", "complex128"), ("complex64", "complex64")):
+        code, said, _ = command("plan", "--shape", "40x30", "--dtype", dtype, "-k", "gabor(0.1, 1)")
+        assert (code, f"output    40 x 30 {result}" in said) == (0, True), said

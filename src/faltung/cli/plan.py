@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import typer
 
 from faltung import files
@@ -17,7 +18,7 @@ from faltung.errors import ArgumentError
 from faltung.files import Picture
 from faltung.files.array_file import picture_of_array
 from faltung.front import plan as make_plan
-from faltung.ground.arrays import array_of_shape
+from faltung.ground.arrays import array_of_shape, computed_dtype
 
 __all__ = ["plan"]
 
@@ -44,8 +45,14 @@ def plan(
         received = "neither" if image is None else "both"
         raise ArgumentError("IMAGE", "either a file or --shape", received, "Try --shape 2048x2048.")
     for picture in _planned(shape, dtype) if image is None else files.read(image):
-        chosen, samples = kernel_axes(picture, filter_, axes, print_note), picture.samples
-        print_result(str(make_plan(samples, filter_, modes(mode), axes=chosen, dtype=samples.dtype)))
+        chosen, samples, result = (
+            kernel_axes(picture, filter_, axes, print_note),
+            picture.samples,
+            picture.samples.dtype,
+        )
+        if filter_.dtype.kind == "c":  # as faltung apply does
+            result = np.result_type(computed_dtype(result, "IMAGE"), np.complex64)
+        print_result(str(make_plan(samples, filter_, modes(mode), axes=chosen, dtype=result)))
 
 
 def _planned(shape: str | None, dtype: str) -> list[Picture]:
