@@ -56,8 +56,8 @@ def damaged_bytes(data, rng):
                 del data[at : at + int(rng.integers(1, 20))]
             case 4:
                 data[at:at] = data[at : at + int(rng.integers(1, 20))]
-            case 5:
-                data[at] ^= 1 << int(rng.integers(0, 8)) if at < len(data) else 0
+            case 5 if at < len(data):
+                data[at] ^= 1 << int(rng.integers(0, 8))
             case 6:
                 data[at : at + 8] = struct.pack("<Q", int(rng.choice([0, 2**31, 2**40, 2**63])))
     return bytes(data)
@@ -258,6 +258,9 @@ def _gz(data, rng):
 
 _STRUCTURED = {
     ".json": _json,
+    ".zarray": _json,
+    ".zattrs": _json,
+    ".zgroup": _json,
     ".checkpoint.safetensors": _checkpoint,
     ".safetensors": _safetensors,
     ".npy": _npy,

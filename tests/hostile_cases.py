@@ -20,6 +20,7 @@ from PIL import Image
 from damage import digest_of
 from faltung import learn
 from faltung.datasets.reading import load
+from faltung.kernels import gaussian
 from faltung.learn import experiment
 from faltung.learn.pace import Pace
 from faltung.learn.runs import RunStopped
@@ -220,6 +221,47 @@ def loaded(folder):
     load(found[0] if found else folder)
 
 
+def _arrays():
+    """Return the files of small arrays in Zarr, of both versions, in shards, and of several resolutions."""
+    import zarr
+
+    from faltung.chunked.pyramids import pyramid
+
+    samples, found = np.random.default_rng(4).integers(0, 65536, (24, 20), np.uint16), {}
+    ways = {
+        "3": {"chunks": (8, 16), "dimension_names": ("y", "x")},
+        "2": {"chunks": (8, 16), "zarr_format": 2},
+        "shards": {"chunks": (4, 8), "shards": (8, 16), "compressors": None, "attributes": {"_FillValue": 7}},
+    }
+    with tempfile.TemporaryDirectory() as name:
+        for way, options in ways.items():
+            array = zarr.create_array(f"{name}/{way}/z.zarr", shape=(24, 20), dtype="uint16", **options)
+            array[:] = samples
+        Path(name, "levels").mkdir()
+        pyramid(f"{name}/2/z.zarr", f"{name}/levels/z.zarr", 2)
+        for way in (*ways, "levels"):
+            found[way] = _all_files(Path(name, way))
+    return found
+
+
+def rewritten(folder):
+    """Filter an array into another one that is stored in the same way."""
+    from faltung.chunked.applying import apply
+
+    with tempfile.TemporaryDirectory() as name:
+        apply(folder / "z.zarr", gaussian(1), f"{name}/o.zarr")
+
+
+def _of_arrays():
+    for way, files in _arrays().items():
+        described = tuple(name for name in files if Path(name).name in ("zarr.json", ".zarray", ".zgroup", ".zattrs"))
+        packed = tuple(name for name in files if name not in described)
+        names = described * 2 + packed[:2]
+        yield Case(f"array {way} into another", files, names, rewritten)
+        if way != "levels":
+            yield Case(f"array {way}", files, names, "apply {}/z.zarr -k [1,2,1] --axes -1 -o out/o.npy", ("o.npy",))
+
+
 def _with_digest(files):
     """Return a run folder whose description has the digest of the weights."""
     try:
@@ -281,6 +323,6 @@ def _of_runs():
 
 
 def cases(*parts):
-    """Return the cases of "pictures", "files" and "runs" by name; all of them if none is named."""
-    made = {"pictures": _of_pictures, "files": _of_other_files, "runs": _of_runs}
+    """Return the cases of "pictures", "files", "runs" and "arrays" by name; all of them if none is named."""
+    made = {"pictures": _of_pictures, "files": _of_other_files, "runs": _of_runs, "arrays": _of_arrays}
     return {case.name: case for part in parts or made for case in made[part]()}

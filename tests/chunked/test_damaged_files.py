@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 import errno
+import os
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import faltung as fa
 from faltung.chunked import apply, pyramid, zarr_sink
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+import fuzzed_files
+import hostile_cases
 
 zarr = pytest.importorskip("zarr")
 
@@ -71,3 +78,64 @@ def test_a_full_disk_is_named_and_the_result_gone_on_with(tmp_path, monkeypatch)
         assert caught.value.errno == errno.ENOSPC
     apply(tmp_path / "in.zarr", fa.box(3), tmp_path / "out.zarr", resume=True)
     assert np.allclose(zarr.open_array(tmp_path / "out.zarr")[...], fa.convolve(x, fa.box(3)))
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_damaged_metadata(tmp_path, seed):
+    read, refused, failures = fuzzed_files.attack(15, seed, tmp_path, hostile_cases.cases("arrays"))
+    assert not failures
+    assert read
+    assert refused
+
+
+@pytest.mark.parametrize("place", ["c/0/0", "zarr.json"])
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no pipes")
+def test_what_is_no_file_is_not_waited_for(tmp_path, place):
+    zarr.create_array(tmp_path / "base.zarr", data=np.ones((8, 8)), chunks=(4, 4))
+    pyramid(tmp_path / "base.zarr", tmp_path / "in.zarr", 2)
+    os.unlink(tmp_path / "in.zarr/1" / place)
+    os.mkfifo(tmp_path / "in.zarr/1" / place)
+    with pytest.raises(fa.ArgumentError, match="it is a pipe, and no file"):
+        apply(tmp_path / "in.zarr/1" if "c" in place else tmp_path / "in.zarr", fa.box(3), tmp_path / "out.npy")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["base.zarr", "in.zarr"]
+
+
+@pytest.mark.parametrize("name", ["apply", "pyramid"])
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"axes": 5},
+        {"axes": [{"name": "y"}]},
+        {"datasets": {"path": "0"}},
+        {"coordinateTransformations": [{"type": "scale", "scale": ["1", 1]}]},
+        {"coordinateTransformations": [{"type": "scale", "scale": [0, 1]}]},
+        {"coordinateTransformations": [{"type": "translation", "translation": [10**400, 1]}]},
+        {"coordinateTransformations": 7},
+    ],
+)
+def test_images_of_other_metadata_are_refused(tmp_path, name, changed):
+    zarr.create_array(tmp_path / "base.zarr", data=np.ones((8, 8)), chunks=(4, 4))
+    pyramid(tmp_path / "base.zarr", tmp_path / "in.zarr", 2)
+    group = zarr.open_group(tmp_path / "in.zarr", mode="r+")
+    ome = dict(group.attrs)["ome"]
+    ome["multiscales"][0] |= changed
+    group.attrs["ome"] = ome
+    if name == "apply" and "coordinateTransformations" in changed:
+        return  # they are copied
+    with pytest.raises(fa.ArgumentError, match="source: expected"):
+        run(name, tmp_path / "in.zarr", tmp_path / "out.zarr")
+    assert not (tmp_path / "out.zarr").exists()
+
+
+def test_an_array_of_more_chunks_than_memory_has_room_for_is_refused(tmp_path):
+    zarr.create_array(tmp_path / "in.zarr", shape=(2**40, 2**40), chunks=(64, 64), dtype="uint8")
+    for target in ("out.zarr", "out.npy"):
+        with pytest.raises(MemoryError, match="GB are free"):
+            apply(tmp_path / "in.zarr", fa.box(3), tmp_path / target)
+        assert not (tmp_path / target).exists()
+
+
+def test_an_array_without_columns_becomes_an_empty_file(tmp_path):
+    zarr.create_array(tmp_path / "in.zarr", shape=(5, 0), chunks=(2, 2), dtype="uint8")
+    apply(tmp_path / "in.zarr", fa.box(3), tmp_path / "out.npy")
+    assert np.load(tmp_path / "out.npy").shape == (5, 0)

@@ -109,8 +109,9 @@ class ArrayLevel:
     @staticmethod
     def copy_of(source: Any, layout: ZarrLayout) -> ArrayLevel:
         """Return a copy of an array, in this layout."""
+        layout, notes = fitted(layout, source.stored, source.stored)
         settings = {**_named(source.fingerprint), "operation": "copy", "output unit": list(layout.unit)}
-        return ArrayLevel(source, None, source.shape, layout, source.stored, settings)
+        return ArrayLevel(source, None, source.shape, layout, source.stored, settings, notes)
 
     @property
     def _stream(self) -> PortionStream:

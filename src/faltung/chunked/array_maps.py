@@ -16,7 +16,7 @@ from faltung.chunked.streaming import PortionStream
 from faltung.chunked.zarr_layout import ZarrLayout, default_layout
 from faltung.errors import ArgumentError
 from faltung.ground.given_arrays import npy_header
-from faltung.ground.given_files import open_regular
+from faltung.ground.given_files import check_fits, open_regular
 from faltung.ground.new_files import new_file
 
 if TYPE_CHECKING:
@@ -129,6 +129,8 @@ def write_npy(
 ) -> None:
     """Write the result of a stream to a file, whole or not at all."""
     shape = stream.shape[::-1] if transposed else stream.shape
+    counts = tuple(-(-length // size) for length, size in zip(stream.shape, stream.unit, strict=True))
+    check_fits(math.prod(counts))
     header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": transposed, "shape": shape}
     with new_file(path, "out") as temporary, open(temporary, "wb") as file:
         np.lib.format.write_array_header_2_0(file, header)
@@ -136,7 +138,6 @@ def write_npy(
         def write(portion: Portion, outputs: NDArray[Any]) -> None:
             file.write(np.ascontiguousarray(outputs, dtype).reshape(-1).view(np.uint8).data)
 
-        counts = tuple(-(-length // size) for length, size in zip(stream.shape, stream.unit, strict=True))
         stream.run(write, np.zeros(counts, bool), memory, workers, tell)
 
 

@@ -1,4 +1,4 @@
-"""What is said where a disk is full? Which output it was, and how to go on."""
+"""What is said where a disk is full, or a file may not grow? Which output it was, and how to go on."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 __all__ = ["naming_full_disk"]
 
-_FULL = {errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC)}
+_FULL = {errno.ENOSPC, errno.EFBIG, getattr(errno, "EDQUOT", errno.ENOSPC)}
 
 
 @contextmanager

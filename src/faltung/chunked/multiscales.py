@@ -16,6 +16,8 @@ __all__ = ["Multiscale", "NamedAxis", "axes_of_array", "multiscale_of", "spatial
 _TYPES = {"x": "space", "y": "space", "z": "space", "t": "time", "time": "time"}
 _TYPES |= dict.fromkeys(("c", "s", "band", "bands", "channel", "channels", "sample", "samples"), "channel")
 _LETTERS = "tczyx"
+#: Distances and places are below it.
+_FAR = 1e300
 
 
 @dataclass(frozen=True)
@@ -86,14 +88,17 @@ class Multiscale:
         """Return scale and translation of a level: its own, and then those of the whole image."""
         scale, place = [1.0] * len(self.axes), [0.0] * len(self.axes)
         for holder in (self.first["datasets"][level], self.first):
-            for step in holder.get("coordinateTransformations") or ():
+            for step in _listed(holder, "coordinateTransformations", Mapping, self.folder):
                 kind = step.get("type")
                 if kind not in ("scale", "translation") or kind not in step:
                     continue
-                if len(step[kind]) != len(self.axes):
-                    received = f"{len(step[kind])} in '{self.folder}'"
+                numbers = _listed(step, kind, int | float, self.folder)
+                if len(numbers) != len(self.axes):
+                    received = f"{len(numbers)} in '{self.folder}'"
                     raise ArgumentError("source", f"a {kind} of {len(self.axes)} numbers", received)
-                numbers = [float(number) for number in step[kind]]
+                if not all(abs(number) < _FAR and (number or kind != "scale") for number in numbers):
+                    received = f"{numbers} in '{self.folder}'"
+                    raise ArgumentError("source", f"a {kind} of finite numbers that are distances", received)
                 if kind == "scale":
                     scale = [old * number for old, number in zip(scale, numbers, strict=True)]
                     place = [old * number for old, number in zip(place, numbers, strict=True)]
@@ -136,32 +141,49 @@ def multiscale_of(group: Any, folder: Path) -> Multiscale:
     """
     attributes = dict(group.attrs)
     known = _ome(attributes)
-    images = known.get("multiscales") or []
+    images = _listed(known, "multiscales", Mapping, folder)
     if len(images) != 1 or not images[0].get("datasets"):
-        inside = sorted(name for name, _ in group.members())[:5]
+        inside = sorted(path.name for path in folder.iterdir() if path.is_dir())[:5]
         named = ", ".join(f"'{folder / name}'" for name in inside)
         remedy = f"Name one of the arrays or images in it, such as {named}." if inside else ""
         held = f"'{folder}', a group with {len(images)} images"
         raise ArgumentError("source", "a Zarr array, or a group with one image of OME-Zarr", held, remedy)
     (image,) = images
-    paths = tuple(_level(each, group, folder) for each in image["datasets"])
+    paths = tuple(_level(each, group, folder) for each in _listed(image, "datasets", object, folder))
     version = str(known.get("version") or image.get("version") or "0.4")
-    axes = tuple(_axis(axis) for axis in image.get("axes") or _LETTERS[-group[paths[0]].ndim :])
-    return Multiscale(folder, version, axes, paths, attributes, group)
+    counts = {group[path].ndim for path in paths}
+    listed = _listed(image, "axes", str | Mapping, folder) or [*_LETTERS[-max(counts) :]]
+    if counts != {len(listed)}:
+        held = f"{len(listed)} for arrays with {', '.join(map(str, sorted(counts)))} axes in '{folder}'"
+        raise ArgumentError("source", "an image of OME-Zarr that names each axis of its levels", held)
+    return Multiscale(folder, version, tuple(map(_axis, listed)), paths, attributes, group)
+
+
+def _listed(holder: Mapping[str, Any], name: str, kinds: Any, folder: Path) -> list[Any]:
+    """Return a list in the metadata of an image, which is empty if it is not there, and holds such values alone."""
+    found = holder.get(name) or []
+    if isinstance(found, list) and all(isinstance(each, kinds) for each in found):
+        return found
+    received = f"{name} {found!r}"[:80] + f" in '{folder}'"
+    raise ArgumentError("source", "metadata that OME-Zarr has", received, "Restore it, or name a level.")
 
 
 def _level(given: Any, group: Any, folder: Path) -> str:
     """Return the path of a level, if it is that of an array below the group."""
     path = given.get("path") if isinstance(given, Mapping) else None
     if not isinstance(path, str) or not path or {"", ".", ".."} & {*path.split("/")}:
-        received = f"{given!r}"[:80] if path is None else f"the path {path!r}"
+        received = f"{given!r}"[:80] if path is None else f"the path {path!r}"[:200]
         raise ArgumentError("source", f"levels below '{folder}' in its metadata", received)
-    if path not in group or not hasattr(group[path], "shape"):
-        received = f"none at {path!r}, which its metadata names"
-        raise ArgumentError(
-            "source", f"an array for each level of '{folder}'", received, "Restore it, or name a level."
-        )
-    return path
+    try:
+        held = group[path]
+        dict(held.attrs)
+        if hasattr(held, "shape"):
+            return path
+        why = ""
+    except Exception as error:  # damaged metadata can raise any kind of error
+        why = "" if isinstance(error, KeyError) else f" ({' '.join(str(error).split())[:200]})"
+    received = f"none at {path!r}"[:200] + f", which its metadata names{why}"
+    raise ArgumentError("source", f"an array for each level of '{folder}'", received, "Restore it, or name a level.")
 
 
 def _axis(given: Any) -> NamedAxis:
@@ -175,7 +197,8 @@ def axes_of_array(array: Any) -> tuple[NamedAxis, ...]:
     """Return the axes of an array by the names that it has, or those that images usually have."""
     names: Any = getattr(array.metadata, "dimension_names", None) or dict(array.attrs).get("_ARRAY_DIMENSIONS")
     ndim = int(array.ndim)
-    if not names or len(names) != ndim:
+    named = isinstance(names, list | tuple) and all(name is None or isinstance(name, str) for name in names)
+    if not named or len(names) != ndim:
         return (NamedAxis(""),) * ndim
     axes: list[NamedAxis] = [_axis(name or "") for name in names]
     return tuple(axes)

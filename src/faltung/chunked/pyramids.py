@@ -109,10 +109,11 @@ def pyramid(
     begin_group(target, layout.zarr_format)
     settings = {"operation": "pyramid", "levels": len(plan), "method": method}
     with Journal(target, settings, ()):  # it is gone on with by the same levels and method alone
-        _write_levels(base, target, [level.shape for level in plan], method, run, nodata)
+        notes = _write_levels(base, target, [level.shape for level in plan], method, run, nodata)
         named = [(str(at), level.scale, level.place) for at, level in enumerate(plan)]
         end_group(target, _attributes(image, target.stem, axes, named, method, layout.zarr_format))
-    notes = [] if count is None or len(plan) == count else [f"There are {len(plan)} levels: the last is a point."]
+    if count is not None and len(plan) != count:
+        notes.append(f"There are {len(plan)} levels: the last is a point.")
     if image is not None and (others := image.members_beside()):
         notes.append(f"Not copied: {', '.join(others)}.")
     return Applied(base.shape, base.stored, (*notes, *note_of(nodata)))
@@ -168,8 +169,8 @@ def _planned(first: _PlannedLevel, axes: Sequence[NamedAxis], count: int | None)
 
 def _write_levels(
     base: Any, target: Path, shapes: Sequence[tuple[int, ...]], method: str, run: LevelRun, nodata: Nodata
-) -> None:
-    """Copy the finest level, and make each other one of the one before."""
+) -> list[str]:
+    """Copy the finest level, and make each other one of the one before; return what is not kept, as sentences."""
     counts = [math.prod(shape) for shape in shapes]
     layout = base.layout
     if layout.zarr_format == 3:
@@ -181,7 +182,8 @@ def _write_levels(
     for at in range(1, len(shapes)):
         finer = ZarrSource(open_zarr(target / str(at - 1)))
         now = replace(run, before=sum(counts[:at]), after=sum(counts[at + 1 :]))
-        make_smaller(finer, shapes[at], finer.layout, method, target / str(at), now, nodata)
+        first.notes += make_smaller(finer, shapes[at], finer.layout, method, target / str(at), now, nodata)
+    return list(dict.fromkeys(first.notes))
 
 
 def _axes(known: Sequence[NamedAxis], shape: tuple[int, ...]) -> tuple[NamedAxis, ...]:
@@ -204,8 +206,8 @@ def _factors(
     places = [at for at, axis in enumerate(axes) if axis.kind == "space" and shape[at] > 1]
     if not places:
         return (1,) * len(axes)
-    finest = min(scale[at] for at in places)
-    halved = [at for at in places if scale[at] < 2 * finest]
+    finest = min(abs(scale[at]) for at in places)
+    halved = [at for at in places if abs(scale[at]) < 2 * finest]
     if max(shape[at] for at in halved) <= smallest:
         return (1,) * len(axes)
     return tuple(2 if at in halved else 1 for at in range(len(axes)))

@@ -17,7 +17,7 @@ from faltung.chunked.array_level import ArrayLevel, LevelRun, question_for
 from faltung.chunked.journal import make_durable
 from faltung.chunked.multiscales import Multiscale
 from faltung.chunked.smaller_levels import factors_between, level_question
-from faltung.chunked.zarr_layout import ZarrLayout
+from faltung.chunked.zarr_layout import ZarrLayout, fitted
 from faltung.chunked.zarr_sink import UNFINISHED, files_are_lost
 from faltung.chunked.zarr_source import ZarrSource, is_zarr, open_zarr
 from faltung.planning.nodata import Nodata
@@ -54,7 +54,8 @@ def filtered_image(
     for at in range(1, count):
         run = replace(run, before=sum(counts[:at]), after=sum(counts[at + 1 :]))
         finer = ZarrSource(open_zarr(target / image.paths[at - 1]))
-        make_smaller(finer, levels[at].shape, levels[at].layout, image.method, target / image.paths[at], run, nodata)
+        layout, smaller = levels[at].layout, target / image.paths[at]
+        notes += make_smaller(finer, levels[at].shape, layout, image.method, smaller, run, nodata)
     if count > 1:
         notes.append(f"The {count - 1} smaller levels are made of the filtered one, each by the {image.method}.")
     notes += _copied(image, target)
@@ -86,15 +87,17 @@ def make_smaller(
     target: Path,
     run: LevelRun,
     nodata: Nodata,
-) -> None:
-    """Make the next level of an array; missing samples are left out, which in floats may be NaN."""
+) -> list[str]:
+    """Make the next level of an array, where missing samples are left out; return what is not kept, as sentences."""
     factors = factors_between(finer.shape, shape)
     assert factors is not None, "the caller has looked"
     question = level_question(finer.shape, finer.dtype, factors, method, shape, masked=bool(nodata.values))
     level = ArrayLevel.like(finer, question, shape, nodata)
+    layout, notes = fitted(layout, level.dtype, level.dtype)
     if layout.unit != level.layout.unit:
         level.settings["output unit"] = list(layout.unit)
     replace(level, layout=layout).run(target, run)
+    return notes
 
 
 def begin_group(target: Path, zarr_format: int) -> None:

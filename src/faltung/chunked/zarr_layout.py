@@ -102,15 +102,17 @@ def create_array(
 
 def fitted(layout: ZarrLayout, before: np.dtype[Any], dtype: np.dtype[Any]) -> tuple[ZarrLayout, list[str]]:
     """Return the layout for another dtype, and what it does not keep, as sentences."""
-    if dtype == before:
-        return layout, []
     notes = []
-    if layout.fill_value is not None and not _holds(dtype, layout.fill_value):
+    if dtype == before:
+        if _packed(layout, dtype) is not None:  # what it gives back may be rounded, as in the input
+            return layout, []
+    elif layout.fill_value is not None and not _holds(dtype, layout.fill_value):
         notes.append(f"The fill value {layout.fill_value} becomes 0, as {dtype} does not have it.")
         layout = replace(layout, fill_value=0)
     elif layout.fill_value is not None:
         layout = replace(layout, fill_value=dtype.type(layout.fill_value))
-    if not _packs(layout, dtype):
+    found = _packed(layout, dtype)
+    if found is None or not np.array_equal(*found):
         notes.append(f"The codecs of the input do not hold {dtype}: those that Zarr takes by default are used.")
         kept = {"dimension_separator", "order", "chunk_key_encoding"}
         codecs = {name: value for name, value in layout.codecs.items() if name in kept}
@@ -126,8 +128,8 @@ def _holds(dtype: np.dtype[Any], value: Any) -> bool:
             return False
 
 
-def _packs(layout: ZarrLayout, dtype: np.dtype[Any]) -> bool:
-    """Whether the codecs give back what they packed, of this dtype."""
+def _packed(layout: ZarrLayout, dtype: np.dtype[Any]) -> tuple[Any, Any] | None:
+    """Return a few samples, and what the codecs give back of them; None if they do not pack this dtype."""
     from zarr.storage import MemoryStore
 
     count = min(layout.unit[-1], 251)
@@ -136,9 +138,9 @@ def _packs(layout: ZarrLayout, dtype: np.dtype[Any]) -> bool:
     try:
         array = create_array(MemoryStore(), layout, layout.unit, dtype, {})
         array[part] = few
-        return bool(np.array_equal(array[part], few))
-    except Exception:  # whatever a codec says of a dtype that it does not know
-        return False
+        return few, array[part]
+    except Exception:  # whatever a codec says of a dtype that it does not know, or of what is asked of it
+        return None
 
 
 def default_layout(shape: tuple[int, ...]) -> ZarrLayout:

@@ -7,6 +7,7 @@ with it: it computes what the journal does not name.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import re
 import shutil
@@ -23,6 +24,7 @@ from faltung.chunked.portions import Portion, slices_of
 from faltung.chunked.zarr_layout import ZarrLayout, create_array
 from faltung.chunked.zarr_source import is_zarr, open_zarr
 from faltung.errors import ArgumentError, ArgumentTypeError
+from faltung.ground.given_files import check_fits
 from faltung.ground.targets import Inputs
 
 if TYPE_CHECKING:
@@ -187,8 +189,9 @@ class ZarrSink:
         self._folder = folder
         self._folders: set[Path] = set()
         self._pool = ThreadPoolExecutor(_SYNCED_AT_ONCE, "faltung-sync")
-        folder.mkdir(exist_ok=True)
         counts = tuple(-(-length // size) for length, size in zip(shape, layout.unit, strict=True))
+        check_fits(math.prod(counts))
+        folder.mkdir(exist_ok=True)
         self.journal = Journal(folder, settings, counts)
         try:
             self._array = self._opened(layout, shape, dtype)

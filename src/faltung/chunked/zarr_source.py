@@ -17,7 +17,6 @@ from faltung.chunked.memory_budget import fresh
 from faltung.chunked.multiscales import axes_of_array
 from faltung.chunked.zarr_layout import ZarrLayout, layout_of
 from faltung.errors import ArgumentError, ArgumentTypeError, MissingExtraError
-from faltung.ground.given_files import check_regular
 from faltung.ground.lazy import lazy
 
 if TYPE_CHECKING:
@@ -27,8 +26,6 @@ __all__ = ["ZarrSource", "digest_of_files", "folder_of", "is_zarr", "open_zarr"]
 
 _LEAST_VERSION = 3
 _MARKS = ("zarr.json", ".zarray", ".zgroup")
-#: What else the library opens in such a folder.
-_MARKS_AND_MORE = (*_MARKS, ".zattrs", ".zmetadata")
 
 
 def is_zarr(path: str | Path) -> bool:
@@ -58,15 +55,16 @@ def open_zarr(path: Path, argument: str = "source") -> Any:
         raise MissingExtraError("A Zarr array", "chunked") from error
     if int(zarr.__version__.split(".")[0]) < _LEAST_VERSION:
         raise MissingExtraError(f"A Zarr array, of which zarr {zarr.__version__} knows too little,", "chunked")
+    from faltung.chunked.regular_store import RegularStore
+
     if not is_zarr(path):
         raise ArgumentError(argument, "the folder of a Zarr array or group", f"'{path}'")
     try:
-        for mark in _MARKS_AND_MORE:
-            if os.path.exists(path / mark):
-                check_regular(path / mark)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            return zarr.open(store=os.fspath(path), mode="r")
+            opened = zarr.open(store=RegularStore(path, read_only=True), mode="r")
+        dict(opened.attrs)  # they are read later, and can be anything
+        return opened
     except Exception as error:  # damaged metadata can raise any kind of error
         said = " ".join(str(error).split())[:300]
         raise ArgumentError(argument, "a Zarr array that can be read", f"'{path}' ({said})") from error
@@ -114,6 +112,8 @@ class ZarrSource:
         self.array = array
         if getattr(array.dtype, "kind", "") not in (*"biufc",):
             raise ArgumentTypeError("source", "an array of numbers", f"'{array.name}' of {array.dtype}")
+        if min((*array.chunks, *(array.shards or ())), default=1) < 1:
+            raise ArgumentError("source", "chunks with samples in them", f"'{array.name}' with none")
         self.shape: tuple[int, ...] = tuple(array.shape)
         self.dtype: np.dtype[Any] = np.dtype(array.dtype).newbyteorder("=")
         self.chunk: tuple[int, ...] = tuple(array.chunks)
