@@ -16,6 +16,7 @@ from faltung import learn
 from faltung.cli.main import main
 from faltung.datasets.dataset import Dataset
 from faltung.datasets.embedded import load_embedded
+from faltung.inspect.network_files import example_from_text
 from faltung.learn.assignment import Assignment
 from faltung.learn.augmentation import Augmentation
 from faltung.learn.saved import save_network
@@ -215,3 +216,9 @@ def test_samples_of_a_run_are_looked_at(inspect, tmp_path):
     assert code == 0
     assert "Random numbers are used instead of samples of the run." in err
     assert json.loads(out)["sections"]["patterns"]["samples"] == 1
+
+
+@pytest.mark.parametrize("shape", ["99999999999x3x8x8", "1x3x99999999999999999999999x8"])
+def test_an_example_that_memory_has_no_room_for_is_refused(shape):
+    with pytest.raises(MemoryError, match=r"It would take .* GB"):
+        example_from_text(shape, torch.nn.Identity())

@@ -6,6 +6,7 @@ network.
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 from collections.abc import Iterator, Mapping
@@ -21,7 +22,7 @@ from torch import nn
 
 from faltung.errors import ArgumentError
 from faltung.ground.given_arrays import read_npy
-from faltung.ground.given_files import check_regular
+from faltung.ground.given_files import check_fits, check_regular
 from faltung.inspect.examples import Example, as_example
 from faltung.networks.stored import GENERATORS, load_trained
 
@@ -176,6 +177,8 @@ def example_from_text(text: str, network: nn.Module) -> Example:
     ------
     ArgumentError
         It is neither.
+    MemoryError
+        It has more numbers than memory has room for.
 
     Examples
     --------
@@ -193,6 +196,7 @@ def example_from_text(text: str, network: nn.Module) -> Example:
         raise ArgumentError("example", expected, repr(text)) from error
     if min(shape) < 1:
         raise ArgumentError("example", "positive lengths", repr(text))
+    check_fits(4 * math.prod(shape))
     values = torch.rand(shape, generator=torch.Generator().manual_seed(0))
     return as_example(values.to(parameter))
 
