@@ -24,10 +24,12 @@ from faltung.run.tables import MemoryLayout, Tables, memory_layout
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["RateRunner"]
+__all__ = ["RateCode", "RateRunner"]
 
 #: Most memory layouts whose machine code a runner keeps.
 _MOST_CODES = 4
+#: Predicted seconds on one core below which no other thread is woken: that takes as long as it saves.
+_ALONE = 1e-4
 
 
 class RateRunner:
@@ -41,7 +43,7 @@ class RateRunner:
 
     def __init__(self, passes: RatePasses) -> None:
         self._passes = passes
-        self._codes: Bounded[tuple[MemoryLayout, MemoryLayout, int, bool], _RateCode] = Bounded(_MOST_CODES)
+        self._codes: Bounded[tuple[MemoryLayout, MemoryLayout, int, bool], RateCode] = Bounded(_MOST_CODES)
 
     def run(self, x: NDArray[Any], out: NDArray[Any], workers: int | None) -> bool:
         """Fill `out`; return whether all of it is finite, as far as can be told."""
@@ -53,9 +55,9 @@ class RateRunner:
         key = memory_layout(source), memory_layout(target), len(source), past
         code = self._codes.get(key)
         if code is None:
-            made = _RateCode(self._passes, *key)
+            made = RateCode(self._passes, *key)
             code = self._codes.put(key, made, made.nbytes)
-        finite = code(address_of(source), address_of(target), worker_count(workers))
+        finite = code(address_of(source), address_of(target), workers)
         if not in_place:
             ordered = self._ordered(out)
             ordered[...] = target.reshape(ordered.shape)
@@ -74,7 +76,7 @@ class RateRunner:
         return ordered.reshape(math.prod(array.shape[axis] for axis in passes.images), rows, columns)
 
 
-class _RateCode:
+class RateCode:
     """The machine code for one memory layout of source and target, and its tables.
 
     Parameters
@@ -87,10 +89,18 @@ class _RateCode:
         Number of images.
     past : bool
         Whether to write past the cache, if all vectors are aligned.
+    beside : bool, optional
+        Whether outputs are added to the numbers of another array of the memory layout of the target.
     """
 
     def __init__(
-        self, passes: RatePasses, source: MemoryLayout, target: MemoryLayout, images: int, past: bool
+        self,
+        passes: RatePasses,
+        source: MemoryLayout,
+        target: MemoryLayout,
+        images: int,
+        past: bool,
+        beside: bool = False,
     ) -> None:
         self._passes = passes
         self._lanes = host().lanes("float" if passes.number == np.float32 else "double")
@@ -107,17 +117,27 @@ class _RateCode:
             images *= count
         self._layouts, self._images = (source, target), images
         self._tables = self._made_tables()
-        self._code = rates_function(self._description(past), host())
-        self._board = Board(RATE_FIELDS, self._values(), passes.seconds(images, current()))
+        self._code = rates_function(self._description(past, beside), host())
+        self._factors = {sign: np.array([sign], passes.number) for sign in (1, -1)}
+        seconds = passes.seconds(images, current())
+        self._alone = seconds < _ALONE
+        self._board = Board(RATE_FIELDS, self._values(), seconds)
 
     @property
     def nbytes(self) -> int:
         """Bytes of the tables of samples, and of the machine code."""
         return self._tables.nbytes + code_bytes([self._code])
 
-    def __call__(self, source: int, target: int, workers: int) -> bool:
-        """Fill the target; return whether all of it is finite, as far as can be told."""
-        return not self._board.call(in_threads, self._code, workers, source=source, target=target)
+    def __call__(self, source: int, target: int, workers: int | None, base: int = 0, sign: int = 1) -> bool:
+        """Fill the target; return whether all that comes from the filter is finite, as far as can be told.
+
+        With the address of a `base`, the result is ``base + sign * result``.
+        """
+        count = 1 if workers is None and self._alone else worker_count(workers)
+        values = {"source": source, "target": target}
+        if base:
+            values.update(beside=base - target, factor=address_of(self._factors[sign]))
+        return not self._board.call(in_threads, self._code, count, **values)
 
     def _made_tables(self) -> Tables:
         """Make the tables of samples and of taps."""
@@ -138,7 +158,7 @@ class _RateCode:
         # A span stands for an axis.
         return Tables((Axis(1, 1), down, across), layout, (1, 1), tops, down.positions(1), passes.number)  # type: ignore[arg-type]
 
-    def _description(self, past: bool) -> RateDescription:
+    def _description(self, past: bool, beside: bool) -> RateDescription:
         passes, tile, (source, target), lanes = self._passes, self._tile, self._layouts, self._lanes
         bytes_ = lanes * passes.number.itemsize
         whole = not (
@@ -153,6 +173,7 @@ class _RateCode:
             lanes=lanes,
             gathered=self._tables.gathered,
             streamed=past and whole and not tile.folded,
+            beside=beside,
         )
 
     def _values(self) -> dict[str, int]:

@@ -5,16 +5,14 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from faltung.errors import ArgumentError, ArgumentTypeError
-from faltung.front import convolve
-from faltung.ground.bounded import SMALL, Bounded
 from faltung.ground.checks import integer
 from faltung.kernels import Kernel, binomial
 from faltung.signals.given_axes import given_axes, is_labelled
+from faltung.signals.level_steps import LevelFilter, expanded_with, reduced
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -83,6 +81,11 @@ class Pyramid(Sequence[Any]):
         """Return the shapes of the levels."""
         shapes = ", ".join(" x ".join(map(str, level.shape)) for level in self.levels)
         return f"Pyramid({self.kind}: {shapes})"
+
+    @property
+    def filter(self) -> LevelFilter:
+        """How levels are filtered."""
+        return LevelFilter(self.kernel, self.axes, self.modes, self.cval, self.nan)
 
     def replaced(self, levels: Sequence[Any]) -> Pyramid:
         """Return a pyramid with other levels of the same shapes, for example blended with those of another one.
@@ -190,17 +193,14 @@ def pyramid(
         received = f"one with {kernel.ndim}" if isinstance(kernel, Kernel) else f"a {type(kernel).__name__}"
         raise ArgumentTypeError("kernel", "a Kernel with one axis", received, "Named filters take ndim=1.")
     given = given_axes(x, None, mode, axes, dims, nan)
-    taps = binomial(4, ndim=1) if kernel is None else kernel
+    taps = _usual() if kernel is None else kernel
     made = Pyramid((), kind, taps, given.axes, given.modes, cval, given.nan)
     scales: list[Any] = [x if is_labelled(x) else given.data]
     for _ in range(count - 1):
-        scales.append(_reduced(scales[-1], made, workers))
+        scales.append(reduced(scales[-1], made.filter, workers))
     if kind == "laplacian":
-        pairs = itertools.pairwise(scales)
-        scales = [
-            *(_combined(fine, _expanded(fine, coarse, made, workers), -1) for fine, coarse in pairs),
-            scales[-1],
-        ]
+        for i, (fine, coarse) in enumerate(itertools.pairwise([*scales])):
+            scales[i] = expanded_with(fine, coarse, made.filter, -1, workers)
     return replace(made, levels=tuple(scales))
 
 
@@ -240,50 +240,11 @@ def collapse(levels: Pyramid, *, workers: int | None = None) -> Any:
         raise ArgumentError("levels", "a Laplacian pyramid", "a Gaussian one", remedy)
     x = levels[-1]
     for fine in levels[-2::-1]:
-        x = _combined(fine, _expanded(fine, x, levels, workers), 1)
+        x = expanded_with(fine, x, levels.filter, 1, workers)
     return x
 
 
-def _reduced(x: Any, made: Pyramid, workers: int | None) -> Any:
-    """Return the next coarser level."""
-    return _filtered(x, made, 1.0, workers, stride=2)
-
-
-def _expanded(fine: Any, coarse: Any, made: Pyramid, workers: int | None) -> Any:
-    """Return a coarse level, without labels, with the samples of the finer one."""
-    y = _filtered(coarse.data if is_labelled(coarse) else coarse, made, 2.0, workers, up=2)
-    return y if y.shape == fine.shape else y[tuple(slice(length) for length in fine.shape)]
-
-
-def _filtered(x: Any, made: Pyramid, scale: float, workers: int | None, **steps: int) -> Any:
-    """Return an array, filtered along all axes at once, or along one after another."""
-    how: dict[str, Any] = {"cval": made.cval, "nan": made.nan, "workers": workers, **steps}
-    if len(made.axes) == 2 and len(x.shape) - 1 in made.axes:  # both passes over a tile while it is in the cache
-        return convolve(x, _scaled(made.kernel, scale, 2), made.modes, axes=made.axes, **how)
-    for axis, mode in zip(made.axes, made.modes, strict=True):
-        x = convolve(x, _scaled(made.kernel, scale, 1), mode, axes=axis, **how)
-    return x
-
-
-def _scaled(kernel: Kernel, scale: float, ndim: int) -> Kernel:
-    """Return the filter along one axis, or its outer product with itself; each level has the same."""
-
-    def make() -> Kernel:
-        line = scale * kernel.taps
-        return Kernel(line if ndim == 1 else np.multiply.outer(line, line), kernel.origin * ndim)
-
-    return _kept.get_or_make((kernel.fingerprint, scale, ndim), make, lambda made: SMALL + made.taps.nbytes)
-
-
-#: Filters of recent pyramids.
-_kept: Bounded[tuple[bytes, float, int], Kernel] = Bounded(16)
-
-
-def _combined(fine: Any, expanded: Any, sign: int) -> Any:
-    """Return the sum or the difference of two arrays, with the labels of the first one."""
-    data = fine.data if is_labelled(fine) else fine
-    if type(data) is type(expanded) is np.ndarray and data.dtype == expanded.dtype and expanded.flags.c_contiguous:
-        result = np.add(data, expanded, out=expanded) if sign > 0 else np.subtract(data, expanded, out=expanded)
-    else:
-        result = data + expanded if sign > 0 else data - expanded
-    return fine.copy(data=result) if is_labelled(fine) else result
+@cache
+def _usual() -> Kernel:
+    """Return the filter of pyramids that were not given one."""
+    return binomial(4, ndim=1)

@@ -13,6 +13,9 @@ So lanes are columns in the first pass, and rows in the second, and every load i
 With a pass down the rows alone, blocks are stored as they are. With one across the columns alone, the first pass does
 no more than transpose. A plane of few rows is *folded*: the lanes are stretches of one row, one behind the other,
 that begin at the same phase.
+
+The results may be added to those of another array, or subtracted from them, as they are stored: such an array is read
+once, and its sum with the filtered one never is in memory by itself.
 """
 
 from __future__ import annotations
@@ -23,13 +26,13 @@ from typing import NamedTuple
 
 from faltung.engines.calls.gather_code import emit as emit_gather
 from faltung.engines.channels.channel_code import take_items
-from faltung.engines.channels.gathered_planes import gather_planes, store_some
+from faltung.engines.channels.gathered_planes import first_lanes, gather_planes, load_some, store_some
 from faltung.engines.guard import Guard
 from faltung.engines.polyphase.rate_sums import RatePass, RateSums
 from faltung.ground.extended import FILL
 from faltung.jit.compile import compile_function, compiled_once, ctypes_of
 from faltung.jit.ir import Function, Value, module, vector
-from faltung.jit.samples import Sample, aligned_column, load, store
+from faltung.jit.samples import Sample, aligned_column, load, splat, store
 from faltung.jit.target import Target
 from faltung.jit.transpose import transpose
 
@@ -43,6 +46,7 @@ RATE_FIELDS = (
     *("down_first", "down_taps", "across_first", "across_taps"),
     *("lane_source", "lane_target", "lane_width"),  # folded: bytes from lane to lane, and outputs of each
     *("between", "fill"),  # where the samples between the passes are in scratch
+    *("beside", "factor"),  # bytes from an output to the number that it is added to, and 1 or -1 that it is times
     # A tile is `samples` wide. Where it is read in place: bytes of its first row; for its columns, bytes of the first
     # one that is in the array, its place in the tile and how many there are, and the range of its copies.
     *("samples", "row_starts", "column_starts", "copies", "source_row"),
@@ -52,7 +56,7 @@ RATE_FIELDS = (
 _POINTERS = frozenset(
     (
         *("claims", "scratch", "source", "target", "down_first", "down_taps", "across_first", "across_taps", "fill"),
-        *("slice_offsets", "row_offsets", "row_tables", "no_rows", "column_offsets", "inner"),
+        *("factor", "slice_offsets", "row_offsets", "row_tables", "no_rows", "column_offsets", "inner"),
         *("row_starts", "column_starts", "copies"),
     )
 )
@@ -80,6 +84,8 @@ class RateDescription:
         Samples that are gathered at once if they are contiguous numbers; else 0.
     streamed : bool
         Whether to write past the cache; every vector of the target must be whole and aligned.
+    beside : bool
+        Whether outputs are added to the numbers of another array of the strides of the target.
     """
 
     down: RatePass | None
@@ -90,6 +96,7 @@ class RateDescription:
     lanes: int
     gathered: int
     streamed: bool
+    beside: bool = False
 
 
 @compiled_once
@@ -137,6 +144,10 @@ class _RateWriter:
         self.position = self.lanes * self.size  # bytes of one vector between the passes
         self.guard = Guard(f, rates.number, rates.lanes)
         self.adder = RateSums(f, self.board, rates.number, rates.lanes)
+        self.factor = ""
+        if rates.beside:
+            factor = f.value(f"load {rates.number}, ptr {self.board['factor']}, align {self.size}, !invariant.load !0")
+            self.factor = splat(f, factor, rates.number, rates.lanes)
 
     def function(self) -> Function:
         """Return the function."""
@@ -293,12 +304,12 @@ class _RateWriter:
 
         def whole() -> None:
             for line, there in zip(lines, places, strict=True):
-                store(f, self.rates.number, line, there, self.sample, lanes, self.rates.streamed)
+                self.put_line(line, there, streamed=self.rates.streamed)
 
         def part() -> None:
             for k, (line, there) in enumerate(zip(lines, places, strict=True)):
                 with f.when(f.value(f"icmp slt i64 {k}, {rows}")):
-                    store_some(f, self.rates.number, line, there, width, lanes)
+                    self.put_line(line, there, width)
 
         least = f.smaller(rows, width)
         f.either(f.value(f"icmp sge i64 {least}, {lanes}"), whole, part)
@@ -310,13 +321,29 @@ class _RateWriter:
 
         def whole() -> None:
             for line, there in zip(lines, places, strict=True):
-                store(f, self.rates.number, line, there, self.sample, lanes)
+                self.put_line(line, there)
 
         def part() -> None:
             for k, (line, there) in enumerate(zip(lines, places, strict=True)):
                 end = f.smaller(own, f.subtract(width, f.multiply(own, k)))
-                store_some(f, self.rates.number, line, there, f.subtract(end, x), lanes)
+                self.put_line(line, there, f.subtract(end, x))
 
         full = f.value(f"icmp sge i64 {width}, {f.multiply(own, lanes)}")
         inside = f.value(f"icmp sle i64 {f.add(x, lanes)}, {own}")
         f.either(f.value(f"and i1 {full}, {inside}"), whole, part)
+
+    def put_line(self, line: Value, place: Value, width: Value = "", streamed: bool = False) -> None:
+        """Emit the store of a vector, or of so many of its numbers, which are added to those of the other array."""
+        f, number, lanes = self.f, self.rates.number, self.lanes
+        if self.factor:
+            other = f.at(place, self.board["beside"])
+            if width:
+                mask = first_lanes(f, width, lanes)
+                known = load_some(f, number, other, mask, "zeroinitializer", lanes)
+            else:
+                known = load(f, other, self.sample, number, lanes)
+            line = self.adder.multiply_add(line, self.factor, known)
+        if width:
+            store_some(f, number, line, place, width, lanes)
+        else:
+            store(f, number, line, place, self.sample, lanes, streamed)
