@@ -90,6 +90,7 @@ def test_taps_of_least_squares_are_those_of_scipy(size, weights):
     expected = signal.firls(size, np.ravel(bands), np.ravel(desired), weight=weights, fs=1.0)
     found = fa.least_squares_fir(bands, desired, size, weights).taps
     np.testing.assert_allclose(found, expected, atol=1e-10)
+    np.testing.assert_array_equal(found, fa.least_squares_fir(bands, [1, (0.5, 0)], size, weights).taps)
     flat = fa.least_squares_fir(bands, [1, 0], size, weights)
     expected = signal.firls(size, np.ravel(bands), [1, 1, 0, 0], weight=weights, fs=1.0)
     np.testing.assert_allclose(flat.taps, expected, atol=1e-10)

@@ -324,6 +324,8 @@ def test_dtypes_and_out():
         (lambda x: fa.gradient(x, -1.0), "^sigma"),
         (lambda x: fa.gradient(x, "a"), "^sigma"),
         (lambda x: fa.gradient(x, (1.0, 1.0), axes=0), "^sigma"),
+        (lambda x: fa.gradient(x, (1.0, 1.0, 1.0)), "^sigma: .*got 3 for an array with 2"),
+        (lambda x: fa.hessian(x[0, 0], 1.0), "^sigma: .*got an array without axes"),
         (lambda x: fa.gradient(x, 1.0, spacing=0.0), "^spacing"),
         (lambda x: fa.gradient(x, 1.0, spacing=(1.0, 1.0, 1.0)), "^spacing"),
         (lambda x: fa.gradient(x, 1.0, normalised="yes"), "^normalised"),

@@ -22,7 +22,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-__all__ = ["empty"]
+__all__ = ["LARGE", "empty"]
 
 #: Bytes of a result from which on its memory is kept. The C library itself keeps that of smaller ones.
 LARGE = 1 << 25

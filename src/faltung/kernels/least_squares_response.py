@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faltung.errors import ArgumentError, ArgumentTypeError
-from faltung.ground.checks import is_number, real
+from faltung.ground.checks import is_number, is_sequence, real
 from faltung.kernels.fir_design import odd_size
 from faltung.kernels.kernel import Kernel, Taps
 from faltung.kernels.naming import named
@@ -76,6 +76,8 @@ def least_squares_fir(
     if (flat < 0).any() or (flat > 0.5).any() or (np.diff(edges) <= 0).any() or (np.diff(flat) < 0).any():
         expected = f"pairs of ascending frequencies from 0 to rate / 2 = {per_unit / 2:g}, that do not overlap"
         raise ArgumentError("bands", expected, repr(bands))
+    if is_sequence(desired) and any(map(is_sequence, desired)):  # a number is the same at both ends of its band
+        desired = [one if is_sequence(one) else (one, one) for one in desired]  # type: ignore[assignment]
     ends = _table("desired", desired, (), (2,))
     ends = np.stack([ends, ends], axis=1) if ends.ndim == 1 else ends
     weigh = np.ones(len(edges)) if weights is None else _table("weights", weights, ())

@@ -202,7 +202,8 @@ def make_phase_plan(question: Question, machine: Machine, given: tuple[Planned, 
     )
     # Where all phases can be done together, one of them tells how long they take by themselves: there may be many.
     if not together.reason and wanted != "apart":
-        parts = tuple(PhasePlan.make_part(each.question) for each in itertools.islice(_output_phases(question), 1))
+        first = itertools.islice(_output_phases(question), 1)
+        parts = tuple(PhasePlan.make_part(replace(each.question, method="auto")) for each in first)
     elif count > _MOST:
         expected = f"at most {_MOST:,} phases of taps that are not filtered together"
         raise ArgumentError("up", expected, f"{question.up}, which makes {count:,}", _IN_STEPS)

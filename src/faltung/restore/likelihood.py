@@ -168,7 +168,8 @@ class _Iteration:
 
     def blur(self) -> None:
         """Compute the samples that the estimate would give."""
-        self._expected = self._seen.blur.forward(self.estimate, self._expected)
+        memory = None if is_tensor(self.estimate) else self._expected  # gradients need what tensors held
+        self._expected = self._seen.blur.forward(self.estimate, memory)
 
     def discrepancy(self) -> float:
         """Return the root mean square of what the estimate leaves of the samples."""

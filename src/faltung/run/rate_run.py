@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from faltung.engines.polyphase.rate_code import RATE_FIELDS, RateDescription, rates_function
+from faltung.engines.polyphase.rate_code import RATE_FIELDS, rates_function
+from faltung.engines.polyphase.rate_stores import RateDescription, staged_bytes
 from faltung.ground.bounded import Bounded
 from faltung.ground.threads import worker_count
 from faltung.jit.compile import code_bytes
@@ -30,6 +31,8 @@ __all__ = ["RateCode", "RateRunner"]
 _MOST_CODES = 4
 #: Predicted seconds on one core below which no other thread is woken: that takes as long as it saves.
 _ALONE = 1e-4
+#: A first-level cache as most are: bytes of a line, number of sets, and lines of a set.
+_LINE, _SETS, _WAYS = 64, 64, 8
 
 
 class RateRunner:
@@ -164,6 +167,7 @@ class RateCode:
         whole = not (
             passes.columns.outputs % lanes or tile.width % lanes or any(s % bytes_ for s in target.strides[:2])
         )
+        streamed = past and whole and not tile.folded
         return RateDescription(
             down=described(passes.rows, lanes),
             across=described(passes.columns, lanes),
@@ -172,8 +176,9 @@ class RateCode:
             number="float" if passes.number == np.float32 else "double",
             lanes=lanes,
             gathered=self._tables.gathered,
-            streamed=past and whole and not tile.folded,
+            streamed=streamed,
             beside=beside,
+            staged=not streamed and _collides(target.strides[1], lanes, 1 + beside),
         )
 
     def _values(self) -> dict[str, int]:
@@ -183,9 +188,10 @@ class RateCode:
         # Rows below the last one, and columns behind it, may be read as far as a vector reaches.
         gathered = whole_lines(tables.plane + lanes * (tables.columns + 4) * size)
         between = (tile.columns + 2 * lanes) * lanes * size if passes.columns.filters else 0
+        staged = staged_bytes(lanes, size) if passes.columns.filters and not tile.folded else 0
         return {
             "items": self._images * tables.row_tiles * tables.column_tiles,
-            "room": whole_lines(gathered + between),
+            "room": whole_lines(gathered + between + staged),
             "source_image": source.strides[0],
             "target_image": target.strides[0],
             "target_row": target.strides[1],
@@ -203,6 +209,7 @@ class RateCode:
             "lane_target": tile.own * size,
             "lane_width": tile.own,
             "between": gathered,
+            "stage": gathered + between,
             "fill": address_of(self._fill),
             "samples": tile.columns,
             "source_row": source.strides[1],
@@ -211,3 +218,9 @@ class RateCode:
             "copies": address_of(self._copies),
             **tables.entries(),
         }
+
+
+def _collides(stride: int, rows: int, arrays: int) -> bool:
+    """Whether the first-level cache has no room for one line of each of so many rows of some arrays."""
+    sets = [k * stride // _LINE % _SETS for k in range(rows)]
+    return max(map(sets.count, sets)) * arrays > _WAYS

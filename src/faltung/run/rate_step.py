@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from faltung.ground.result_memory import empty
+from faltung.ground.result_memory import LARGE, empty
 from faltung.jit.target import host
 from faltung.planning.channel_plan import ChannelPlan
 from faltung.planning.machine import current
@@ -28,6 +28,8 @@ __all__ = ["RateStep", "rate_step"]
 
 #: Predicted seconds up to which a step saves more than another method, since less comes before the machine code.
 _SHORT = 1e-4
+#: Bytes of a result from which on it is written past the cache.
+_PAST = STREAMED_BYTES // 4
 
 
 class RateStep:
@@ -63,9 +65,9 @@ class RateStep:
         self, x: NDArray[Any], base: NDArray[Any] | None = None, sign: int = 1, workers: int | None = None
     ) -> NDArray[Any] | None:
         """Return the result, or ``base + sign * result``; None if some of the result may not be finite."""
-        out = empty(self._result, self._passes.number)
+        out = _result(self._result, self._passes.number)
         target = address_of(out)
-        past = out.nbytes >= STREAMED_BYTES // 4 and not target % host().vector_bytes
+        past = out.nbytes >= _PAST and not target % host().vector_bytes
         code = self._codes.get((past, base is not None)) or self._code(past, base is not None)
         other = 0 if base is None else address_of(base)
         return out if code(address_of(x), target, workers, other, sign) else None
@@ -83,6 +85,16 @@ class RateStep:
         columns = math.prod(shape[axis] for axis in passes.merged)
         rows = 1 if passes.row is None else shape[passes.row]
         return MemoryLayout(passes.number, (rows * columns * size, columns * size, size))
+
+
+def _result(shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Return a new array; a large one, which is written past the cache, begins at a whole vector."""
+    size = math.prod(shape) * dtype.itemsize
+    if not _PAST <= size < LARGE:
+        return empty(shape, dtype)
+    memory = np.empty(size + host().vector_bytes, np.uint8)
+    first = -address_of(memory) % host().vector_bytes
+    return memory[first : first + size].view(dtype).reshape(shape)
 
 
 def rate_step(plan: Planned, shape: tuple[int, ...] | None = None) -> RateStep | None:

@@ -156,7 +156,9 @@ def _width(axis: RateAxis, lanes: int) -> int:
     """Return the columns of a tile of several rows."""
     if not axis.filters:
         return _whole(axis, lanes, min(_COLUMNS, axis.outputs + lanes - 1))
-    return _whole(axis, lanes, min(_STRIP // lanes * axis.count // axis.step, axis.outputs + lanes - 1))
+    most = max(1, _STRIP // lanes * axis.count // axis.step)
+    tiles = -(-axis.outputs // most)  # of about the same width: a narrow last one would have to be gathered
+    return _whole(axis, lanes, -(-axis.outputs // tiles) + lanes - 1)
 
 
 def _whole(axis: RateAxis, lanes: int, outputs: int) -> int:

@@ -82,11 +82,6 @@ class Pyramid(Sequence[Any]):
         shapes = ", ".join(" x ".join(map(str, level.shape)) for level in self.levels)
         return f"Pyramid({self.kind}: {shapes})"
 
-    @property
-    def filter(self) -> LevelFilter:
-        """How levels are filtered."""
-        return LevelFilter(self.kernel, self.axes, self.modes, self.cval, self.nan)
-
     def replaced(self, levels: Sequence[Any]) -> Pyramid:
         """Return a pyramid with other levels of the same shapes, for example blended with those of another one.
 
@@ -195,12 +190,13 @@ def pyramid(
     given = given_axes(x, None, mode, axes, dims, nan)
     taps = _usual() if kernel is None else kernel
     made = Pyramid((), kind, taps, given.axes, given.modes, cval, given.nan)
+    how = _filter_of(made)
     scales: list[Any] = [x if is_labelled(x) else given.data]
     for _ in range(count - 1):
-        scales.append(reduced(scales[-1], made.filter, workers))
+        scales.append(reduced(scales[-1], how, workers))
     if kind == "laplacian":
         for i, (fine, coarse) in enumerate(itertools.pairwise([*scales])):
-            scales[i] = expanded_with(fine, coarse, made.filter, -1, workers)
+            scales[i] = expanded_with(fine, coarse, how, -1, workers)
     return replace(made, levels=tuple(scales))
 
 
@@ -238,10 +234,15 @@ def collapse(levels: Pyramid, *, workers: int | None = None) -> Any:
     if levels.kind != "laplacian":
         remedy = "Its first level is the array itself."
         raise ArgumentError("levels", "a Laplacian pyramid", "a Gaussian one", remedy)
-    x = levels[-1]
+    x, how = levels[-1], _filter_of(levels)
     for fine in levels[-2::-1]:
-        x = expanded_with(fine, x, levels.filter, 1, workers)
+        x = expanded_with(fine, x, how, 1, workers)
     return x
+
+
+def _filter_of(made: Pyramid) -> LevelFilter:
+    """Return how the levels of a pyramid are filtered."""
+    return LevelFilter(made.kernel, made.axes, made.modes, made.cval, made.nan)
 
 
 @cache

@@ -1,8 +1,8 @@
 """How do the levels of a pyramid follow from each other? Filtered and halved; or expanded, and added to another one.
 
-Arrays of NumPy take *steps*: the machine code of a filter for one shape, which is kept. It adds what it expands to the
-other level, or subtracts it, as it stores, so that no expanded level is in memory by itself. All other arrays, and
-what is not finite, take `convolve` and a sum.
+Arrays of NumPy take *steps*: the machine code of a filter for one shape, which is kept. It adds what it expands to
+the other level, or subtracts it, as it stores: no expanded level is in memory by itself. All other arrays, and what
+is not finite, take `convolve` and a sum.
 """
 
 from __future__ import annotations
@@ -73,21 +73,22 @@ def _filtered(
     sign: int = 1,
 ) -> Any:
     """Return an array filtered along some axes, of this shape; or ``base + sign`` times that."""
-    if type(x) is np.ndarray and x.dtype in _FLOATS and part.nan == "propagate" and _is_plain(x):
-        if base is None or (type(base) is np.ndarray and base.dtype == x.dtype and _is_plain(base)):
-            y = _by_step(x, part, shape, rate, workers, base, sign)
-            if y is not None:
-                return y
+    if part.nan == "propagate" and _is_plain(x) and (base is None or (_is_plain(base) and base.dtype == x.dtype)):
+        y = _by_step(x, part, shape, rate, workers, base, sign)
+        if y is not None:
+            return y
     kernel = _scaled(part, rate)
     y = convolve(x, kernel, part.modes, part.cval, axes=part.axes, nan=part.nan, workers=workers, **rate)  # type: ignore[arg-type]
     y = y if y.shape == shape else y[tuple(map(slice, shape))]
     if base is None:
         return y
-    return base + y if sign > 0 else base - y
+    with np.errstate(all="ignore"):  # as for filters: results of infinities are what floats make of them
+        return base + y if sign > 0 else base - y
 
 
 def _is_plain(x: Any) -> bool:
-    return bool(x.flags.c_contiguous and x.flags.aligned)
+    """Whether machine code can read an array as it lies in memory."""
+    return type(x) is np.ndarray and x.dtype in _FLOATS and bool(x.flags.c_contiguous and x.flags.aligned)
 
 
 def _by_step(

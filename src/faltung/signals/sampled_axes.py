@@ -72,6 +72,9 @@ def sampled_axes(x: Any, sigma: Any, spacing: Any, axes: Any, dims: Any, truncat
         raise ArgumentError(name, "a length for each axis of a data set, whose arrays differ", repr(sigma), remedy)
     else:
         count = 1 if hasattr(x, "iloc") else np.ndim(x)
+    if named is None and not (hasattr(x, "iloc") or hasattr(x, "data_vars")) and not 0 < count <= np.ndim(x):
+        received = f"{count} for an array with {np.ndim(x)}" if count else "an array without axes"
+        raise ArgumentError(name, "a length for each axis, of which there is at least one", received)
     lengths = per_axis(name, sigma, count, non_negative)
     steps = per_axis("spacing", 1.0 if spacing is None else spacing, count, _step)
     return SampledAxes(

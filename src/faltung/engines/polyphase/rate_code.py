@@ -21,22 +21,22 @@ once, and its sum with the filtered one never is in memory by itself.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from faltung.engines.calls.gather_code import emit as emit_gather
 from faltung.engines.channels.channel_code import take_items
-from faltung.engines.channels.gathered_planes import first_lanes, gather_planes, load_some, store_some
+from faltung.engines.channels.gathered_planes import gather_planes
 from faltung.engines.guard import Guard
-from faltung.engines.polyphase.rate_sums import RatePass, RateSums
+from faltung.engines.polyphase.rate_stores import RateDescription, RateStores
+from faltung.engines.polyphase.rate_sums import RateSums
 from faltung.ground.extended import FILL
 from faltung.jit.compile import compile_function, compiled_once, ctypes_of
 from faltung.jit.ir import Function, Value, module, vector
-from faltung.jit.samples import Sample, aligned_column, load, splat, store
+from faltung.jit.samples import Sample, aligned_column, load
 from faltung.jit.target import Target
 from faltung.jit.transpose import transpose
 
-__all__ = ["COLUMN_FIELDS", "RATE_FIELDS", "RateDescription", "rates_function"]
+__all__ = ["COLUMN_FIELDS", "RATE_FIELDS", "rates_function"]
 
 #: Entries of the board that the function is called with: each a 64-bit integer.
 RATE_FIELDS = (
@@ -45,7 +45,7 @@ RATE_FIELDS = (
     *("height", "width", "row_tiles", "column_tiles", "tile_height", "tile_width"),  # outputs
     *("down_first", "down_taps", "across_first", "across_taps"),
     *("lane_source", "lane_target", "lane_width"),  # folded: bytes from lane to lane, and outputs of each
-    *("between", "fill"),  # where the samples between the passes are in scratch
+    *("between", "stage", "fill"),  # where samples between the passes, and outputs of a strip, are in scratch
     *("beside", "factor"),  # bytes from an output to the number that it is added to, and 1 or -1 that it is times
     # A tile is `samples` wide. Where it is read in place: bytes of its first row; for its columns, bytes of the first
     # one that is in the array, its place in the tile and how many there are, and the range of its copies.
@@ -62,41 +62,6 @@ _POINTERS = frozenset(
 )
 #: Entries of a column of tiles in the table of those that are read in place.
 COLUMN_FIELDS = 5
-
-
-@dataclass(frozen=True)
-class RateDescription:
-    """What is fixed when the code is compiled.
-
-    Parameters
-    ----------
-    down, across : RatePass or None
-        The passes.
-    folded : bool
-        Whether lanes are stretches of one row.
-    source : Sample
-        The samples of the array; the target has the number computed with.
-    number : str
-        The number computed with, ``float`` or ``double``.
-    lanes : int
-        Numbers in a vector register.
-    gathered : int
-        Samples that are gathered at once if they are contiguous numbers; else 0.
-    streamed : bool
-        Whether to write past the cache; every vector of the target must be whole and aligned.
-    beside : bool
-        Whether outputs are added to the numbers of another array of the strides of the target.
-    """
-
-    down: RatePass | None
-    across: RatePass | None
-    folded: bool
-    source: Sample
-    number: str
-    lanes: int
-    gathered: int
-    streamed: bool
-    beside: bool = False
 
 
 @compiled_once
@@ -144,10 +109,7 @@ class _RateWriter:
         self.position = self.lanes * self.size  # bytes of one vector between the passes
         self.guard = Guard(f, rates.number, rates.lanes)
         self.adder = RateSums(f, self.board, rates.number, rates.lanes)
-        self.factor = ""
-        if rates.beside:
-            factor = f.value(f"load {rates.number}, ptr {self.board['factor']}, align {self.size}, !invariant.load !0")
-            self.factor = splat(f, factor, rates.number, rates.lanes)
+        self.stores = RateStores(f, self.board, rates)
 
     def function(self) -> Function:
         """Return the function."""
@@ -227,7 +189,7 @@ class _RateWriter:
             source = f.at(base, f.multiply(x, self.size))
             sums = self.adder.sums(down, source, row, pitch, "down")
             self.guard.note(sums, self.lanes)
-            self.put(
+            self.stores.put(
                 sums, f.at(place, f.multiply(x, self.size)), rows, f.subtract(width, x), self.board["target_row"]
             )
             return []
@@ -281,69 +243,28 @@ class _RateWriter:
         """Emit the pass across the columns of a strip, and store its outputs."""
         f, across, board = self.f, self.rates.across, self.board
         assert across is not None
-        most = f.smaller(width, board["lane_width"]) if self.rates.folded else width
+        rates, stores = self.rates, self.stores
+        if rates.staged and not rates.folded:
+            stores.put_staged(lambda x: self.across_lines(between, x), place, rows, width, step)
+            return
+        most = f.smaller(width, board["lane_width"]) if rates.folded else width
 
         def group(x: Value, _: list[Value]) -> list[Value]:
-            source = f.at(between, self.adder.start_of(across, x, self.position))
-            sums = self.adder.sums(across, source, x, self.position, "across")
-            self.guard.note(sums, self.lanes)
-            lines = transpose(f, sums, self.rates.number)
+            lines = self.across_lines(between, x)
             corner = f.at(place, f.multiply(x, self.size))
-            if self.rates.folded:
-                self.put_folded(lines, corner, x, width, step)
+            if rates.folded:
+                stores.put_folded(lines, corner, x, width, step)
             else:
-                self.put(lines, corner, rows, f.subtract(width, x), step)
+                stores.put(lines, corner, rows, f.subtract(width, x), step)
             return []
 
         f.loop(0, most, self.lanes, group)
 
-    def put(self, lines: list[Value], place: Value, rows: Value, width: Value, step: Value) -> None:
-        """Emit stores of a square block, of which the target has so many rows and columns."""
-        f, lanes = self.f, self.lanes
-        places = [f.at(place, f.multiply(step, k)) if k else place for k in range(lanes)]
-
-        def whole() -> None:
-            for line, there in zip(lines, places, strict=True):
-                self.put_line(line, there, streamed=self.rates.streamed)
-
-        def part() -> None:
-            for k, (line, there) in enumerate(zip(lines, places, strict=True)):
-                with f.when(f.value(f"icmp slt i64 {k}, {rows}")):
-                    self.put_line(line, there, width)
-
-        least = f.smaller(rows, width)
-        f.either(f.value(f"icmp sge i64 {least}, {lanes}"), whole, part)
-
-    def put_folded(self, lines: list[Value], place: Value, x: Value, width: Value, step: Value) -> None:
-        """Emit stores of a block whose lines are stretches of one row, which ends in one of them."""
-        f, lanes, own = self.f, self.lanes, self.board["lane_width"]
-        places = [f.at(place, f.multiply(step, k)) if k else place for k in range(lanes)]
-
-        def whole() -> None:
-            for line, there in zip(lines, places, strict=True):
-                self.put_line(line, there)
-
-        def part() -> None:
-            for k, (line, there) in enumerate(zip(lines, places, strict=True)):
-                end = f.smaller(own, f.subtract(width, f.multiply(own, k)))
-                self.put_line(line, there, f.subtract(end, x))
-
-        full = f.value(f"icmp sge i64 {width}, {f.multiply(own, lanes)}")
-        inside = f.value(f"icmp sle i64 {f.add(x, lanes)}, {own}")
-        f.either(f.value(f"and i1 {full}, {inside}"), whole, part)
-
-    def put_line(self, line: Value, place: Value, width: Value = "", streamed: bool = False) -> None:
-        """Emit the store of a vector, or of so many of its numbers, which are added to those of the other array."""
-        f, number, lanes = self.f, self.rates.number, self.lanes
-        if self.factor:
-            other = f.at(place, self.board["beside"])
-            if width:
-                mask = first_lanes(f, width, lanes)
-                known = load_some(f, number, other, mask, "zeroinitializer", lanes)
-            else:
-                known = load(f, other, self.sample, number, lanes)
-            line = self.adder.multiply_add(line, self.factor, known)
-        if width:
-            store_some(f, number, line, place, width, lanes)
-        else:
-            store(f, number, line, place, self.sample, lanes, streamed)
+    def across_lines(self, between: Value, x: Value) -> list[Value]:
+        """Emit the sums of a square block, a vector for each row."""
+        across = self.rates.across
+        assert across is not None
+        source = self.f.at(between, self.adder.start_of(across, x, self.position))
+        sums = self.adder.sums(across, source, x, self.position, "across")
+        self.guard.note(sums, self.lanes)
+        return transpose(self.f, sums, self.rates.number)
