@@ -265,6 +265,7 @@ def test_coordinates_give_the_spacing():
     np.testing.assert_allclose(fa.gradient(times, {"x": np.timedelta64(2, "m")})[0, 15], 0.75 / 60)
     with pytest.raises(fa.ArgumentError, match="coordinates"):
         fa.gradient(xr.DataArray(np.ones(5), dims="x"), {"x": 1.0})
+    assert fa.structure_tensor(xr.DataArray(np.ones(5), dims="x", attrs={"units": "m"}), 1.0, 1.0).attrs == {}
     with pytest.raises(fa.ArgumentError, match="coordinates"):
         fa.gradient(np.ones(5), {"x": 1.0})
     with pytest.raises(fa.ArgumentError, match="spacing"):

@@ -214,6 +214,8 @@ def test_all_kinds_of_arrays():
     assert found.attrs["units"] == "m"
     assert found.dims == ("y", "x")
     assert fa.local_var(labelled, 5).attrs["units"] == "(m)^2"
+    assert fa.local_corr(labelled, labelled, 5).attrs == {}
+    assert labelled.attrs == {"units": "m"}
     smooth = fa.gaussian({"y": 1.0}) * 3.0
     np.testing.assert_allclose(fa.local_mean(labelled, smooth), fa.convolve(labelled, smooth / 3.0), rtol=1e-12)
     np.testing.assert_allclose(fa.local_var(labelled, smooth), fa.local_var(x, fa.gaussian(2.0, ndim=1), axes=0))

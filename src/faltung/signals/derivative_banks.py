@@ -11,6 +11,7 @@ from faltung.errors import ArgumentError
 from faltung.front import convolve
 from faltung.ground.checks import is_sequence
 from faltung.kernels import Bank
+from faltung.signals.given_axes import unitless
 from faltung.signals.sampled_axes import sampled_axes, without_units
 
 if TYPE_CHECKING:
@@ -251,7 +252,8 @@ def structure_tensor(
     g = gradient(x, sigma, mode, cval, normalised=normalised, keep_nan=nan == "ignore", **shared, **missing)
     products = _products(g, len(along.sigmas))
     window = around.derivative((0,) * len(along.sigmas), False)
-    return convolve(products, window, mode, axes=_beside_new_axis(axes), dims=around.dims, **missing)
+    y = convolve(products, window, mode, axes=_beside_new_axis(axes), dims=around.dims, **missing)
+    return unitless(y)
 
 
 def _products(g: Any, count: int) -> Any:

@@ -15,7 +15,7 @@ from faltung.planning.call_axes import spatial_axes
 from faltung.planning.nodata import declared
 from faltung.planning.question import Options
 
-__all__ = ["GivenAxes", "given_axes", "is_labelled"]
+__all__ = ["GivenAxes", "given_axes", "is_labelled", "unitless"]
 
 #: Libraries whose arrays are indexed, reshaped and filtered as they are.
 _PLAIN = ("torch", "jax", "cupy", "dask.array")
@@ -53,6 +53,13 @@ def is_labelled(x: Any) -> bool:
     """Whether `x` is a `DataArray` of xarray. The library is not loaded by this check."""
     xarray = sys.modules.get("xarray")
     return xarray is not None and isinstance(x, xarray.DataArray)
+
+
+def unitless(y: Any) -> Any:
+    """Return a result without the attribute `units` of xarray, which is not that of its values any more."""
+    for array in getattr(y, "data_vars", {"": y}).values():
+        getattr(array, "attrs", {}).pop("units", None)
+    return y
 
 
 def given_axes(x: Any, count: int | None, mode: Any, axes: Any, dims: Any, nan: str) -> GivenAxes:

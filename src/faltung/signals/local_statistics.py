@@ -14,6 +14,7 @@ from faltung.kernels import CoordinateKernel, Kernel, box
 from faltung.planning.missing_rule import one_of
 from faltung.planning.question import Options, as_value
 from faltung.planning.statistic import mean_kernel
+from faltung.signals.given_axes import unitless
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -326,7 +327,7 @@ def local_corr(
         spread = of("deviation", a + 0 * b, options) * of("deviation", b + 0 * a, options)
         both = of("pseudovariance", a + 1j * b, options._replace(cval=complex(cval, cval))).imag / 2
         result = both / spread * (spread / spread)  # NaN where one of them is constant
-    return result.clip(-1.0, 1.0)  # type: ignore[no-any-return]
+    return unitless(result.clip(-1.0, 1.0))  # type: ignore[no-any-return]
 
 
 def _statistic(

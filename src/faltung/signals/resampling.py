@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from faltung.errors import ArgumentError, ArgumentTypeError
@@ -180,9 +181,18 @@ def _factors(up: Any, down: Any, axes: Any) -> tuple[tuple[int, ...], tuple[int,
 
     def each(name: str, given: Any) -> tuple[int, ...]:
         factors = given if is_sequence(given) else (given,) * count
-        return tuple(integer(name, factor, 1, _LARGEST) for factor in factors)
+        return tuple(integer(name, _whole(name, factor), 1, _LARGEST) for factor in factors)
 
     return each("up", up), each("down", down), count
+
+
+def _whole(name: str, factor: Any) -> Any:
+    """Return a factor; the error says how a rate that is no whole number is passed."""
+    if name == "up" and isinstance(factor, float) and 1e-3 < factor < 1e6 and not factor.is_integer():
+        near = Fraction(factor).limit_denominator(1000)
+        remedy = f"For a rate of {factor:g}, pass up={near.numerator} and down={near.denominator}."
+        raise ArgumentTypeError(name, f"an integer from 1 to {_LARGEST}", repr(factor), remedy)
+    return factor
 
 
 def _filter(up: int, down: int, window: Any, half_length: int) -> Kernel:

@@ -14,6 +14,7 @@ from faltung.kernels import Kernel, Taps, gaussian, gaussian_derivative
 from faltung.kernels.coordinate_sampling import in_samples, per_unit
 from faltung.kernels.smoothing import gaussian_taps, outer
 from faltung.labelled.spacing import spacing_of
+from faltung.signals.given_axes import unitless
 
 __all__ = ["SampledAxes", "sampled_axes", "without_units"]
 
@@ -84,10 +85,7 @@ def sampled_axes(x: Any, sigma: Any, spacing: Any, axes: Any, dims: Any, truncat
 
 def without_units(y: Any, sigma: Any, changed: bool) -> Any:
     """Return a result; derivatives with respect to coordinates do not have the unit of the array any more."""
-    if changed and isinstance(sigma, Mapping):
-        for array in getattr(y, "data_vars", {"": y}).values():
-            array.attrs.pop("units", None)
-    return y
+    return unitless(y) if changed and isinstance(sigma, Mapping) else y
 
 
 def _in_coordinates(

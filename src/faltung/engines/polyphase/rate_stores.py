@@ -145,7 +145,7 @@ class RateStores:
         stage = f.at(self.board["scratch"], self.board["stage"])
 
         def part(first: Value, _: list[Value]) -> list[Value]:
-            count = f.smaller(f.subtract(width, first), _STAGED)
+            count = f.smaller(f.subtract(width, first), str(_STAGED))
             whole = f.value(f"and i64 {count}, {-lanes}")
 
             def block(x: Value, _: list[Value]) -> list[Value]:
@@ -170,7 +170,7 @@ class RateStores:
                 return []
 
             f.loop(0, count, lanes, block)
-            f.loop(0, f.smaller(rows, lanes), 1, row)
+            f.loop(0, f.smaller(rows, str(lanes)), 1, row)
             return []
 
         f.loop(0, width, _STAGED, part)
