@@ -183,6 +183,7 @@ def test_labels():
     ("arguments", "options", "text"),
     [
         ((0,), {}, "up: expected an integer from 1"),
+        ((1.5,), {}, "pass up=3 and down=2"),
         ((2, 1.5), {}, "down: expected an integer"),
         (((1, 2), 1), {"axes": 0}, "as many|one for each"),
         (((1, 2), (1, 2, 3)), {}, "up, down: expected one factor"),
